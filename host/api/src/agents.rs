@@ -1,0 +1,153 @@
+//! `/v1/agents`: the registry of agents.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Register an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RegisterAgent {
+    /// Its id, never used again for another.
+    pub id: String,
+    /// Who answers for it.
+    pub owner: String,
+    /// Labels, at most 32 of at most 256 bytes.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// The most that it may ever do, by purpose; at most 64.
+    pub ceiling: BTreeMap<String, PurposeCeiling>,
+    /// The longest that a grant of its may live, in milliseconds; 60,000 if it is not said.
+    #[serde(default = "grant_ms_max_default")]
+    pub grant_ms_max: u64,
+    /// Its keys; at least one, at most 64.
+    pub keys: Vec<RegisterKey>,
+}
+
+const fn grant_ms_max_default() -> u64 {
+    60_000
+}
+
+/// What an agent may do for one purpose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PurposeCeiling {
+    /// Whether it is pursued on behalf of a user: `with` or `without`.
+    pub user: UserPresence,
+    /// What it may do; at least one, at most 64.
+    pub permissions: Vec<Permission>,
+}
+
+/// Whether a purpose is pursued on behalf of a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UserPresence {
+    /// Only on behalf of a user.
+    With,
+    /// Only on the agent's own authority.
+    Without,
+}
+
+/// What may be done to what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Permission {
+    /// An action pattern: `faq.read`, `faq.*` or `*`.
+    pub action: String,
+    /// A resource pattern: `article/42`, `article/*` or `*`.
+    pub resource: String,
+}
+
+/// A key to register.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RegisterKey {
+    /// Who holds it, such as a pod or a host.
+    pub instance: String,
+    /// The public key as a JWK (RFC 7517): P-256 or Ed25519.
+    pub jwk: serde_json::Value,
+    /// From when on it is not accepted any more; at most two years ahead.
+    pub expires_at_ms: u64,
+}
+
+/// An agent's key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AgentKey {
+    /// Who holds it.
+    pub instance: String,
+    /// Its RFC 7638 SHA-256 thumbprint.
+    pub thumbprint: String,
+    /// The public key as a JWK.
+    pub jwk: serde_json::Value,
+    /// From when on it is not accepted any more.
+    pub expires_at_ms: u64,
+}
+
+/// Whether an agent may act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentState {
+    /// It may.
+    Active,
+    /// Not until it is resumed.
+    Suspended,
+    /// Never again.
+    Retired,
+}
+
+/// A change of an agent's state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StateChange {
+    /// What it became.
+    pub state: AgentState,
+    /// When.
+    pub at_ms: u64,
+    /// By which operator.
+    pub by: String,
+    /// Why, in the operator's words.
+    pub reason: Option<String>,
+}
+
+/// A registered agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Agent {
+    /// Its id.
+    pub id: String,
+    /// Who answers for it.
+    pub owner: String,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Whether it may act.
+    pub state: AgentState,
+    /// The most that it may ever do, by purpose.
+    pub ceiling: BTreeMap<String, PurposeCeiling>,
+    /// The longest that a grant of its may live, in milliseconds.
+    pub grant_ms_max: u64,
+    /// Its keys.
+    pub keys: Vec<AgentKey>,
+    /// How it came to its state, oldest first.
+    pub history: Vec<StateChange>,
+}
+
+/// Suspend, resume or retire an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeState {
+    /// Why, at most 256 characters; kept in its history and in the audit log.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// Agents by id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AgentList {
+    /// A page of them.
+    pub agents: Vec<Agent>,
+    /// Where the next page begins (`after`); none after the last.
+    pub next: Option<String>,
+}

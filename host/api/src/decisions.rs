@@ -1,0 +1,143 @@
+//! `/v1/decisions`: an agent asks, the server decides.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::audit::EntryReference;
+
+/// What an agent asks. It is signed by the proof that comes with it.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DecisionRequest<'a> {
+    /// The action: `faq.read`.
+    pub action: String,
+    /// The resource: `article/42`.
+    pub resource: String,
+    /// The purpose, one that the agent is registered for.
+    pub purpose: String,
+    /// The session, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// The user on whose behalf. Refused until delegations exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The action's arguments, one JSON object; `{}` if it is not said.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
+    pub arguments: Option<&'a RawValue>,
+    /// Whatever else the agent claims, one JSON object. Nobody checks it.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
+    pub claims: Option<&'a RawValue>,
+}
+
+/// What was decided. Always with HTTP 200, whatever it says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DecisionAnswer {
+    /// `allow`, `challenge` or `deny`.
+    pub decision: DecisionKind,
+    /// Names the decision: `dec_…`.
+    pub decision_id: String,
+    /// Why; at least one when it is no allow.
+    pub reasons: Vec<Reason>,
+    /// What has to be approved, when it is a challenge.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requires: Vec<ApprovalRequirement>,
+    /// The right that an allow yields.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<Grant>,
+    /// What to show the resource server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<Credential>,
+    /// The decision's entry in the audit log.
+    pub entry: EntryReference,
+    /// Under which policies it was decided.
+    pub active_set: ActiveSetReference,
+}
+
+/// What was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DecisionKind {
+    /// Yes.
+    Allow,
+    /// Only with an approval.
+    Challenge,
+    /// No.
+    Deny,
+}
+
+/// Why something was decided as it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reason {
+    /// The stable code.
+    pub code: String,
+    /// What it means here, for people.
+    pub text: String,
+    /// The policy that gives it; none when the host does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+}
+
+/// Who has to approve.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalRequirement {
+    /// In which role.
+    pub role: String,
+    /// How many distinct people.
+    pub count: u32,
+}
+
+/// A grant, as its holder sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Grant {
+    /// Its id: `grt_…`.
+    pub id: String,
+    /// Where it is accepted.
+    pub audience: String,
+    /// What may be done.
+    pub action: String,
+    /// To what.
+    pub resource: String,
+    /// SHA-256 of the canonical arguments (RFC 8785).
+    pub arguments_digest: String,
+    /// From when on.
+    pub issued_at_ms: u64,
+    /// Until when.
+    pub expires_at_ms: u64,
+    /// How often it may be used.
+    pub uses_max: u32,
+}
+
+/// A credential, issued from exactly one grant.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Credential {
+    /// Always `DPoP`: whoever shows it proves possession of the key it is bound to (RFC 9449).
+    pub token_type: String,
+    /// A signed token (RFC 9068, `typ: at+jwt`).
+    pub access_token: String,
+    /// In how many seconds it ends.
+    pub expires_in: u64,
+}
+
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credential").field("expires_in", &self.expires_in).finish_non_exhaustive()
+    }
+}
+
+/// The policies that a decision rests on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ActiveSetReference {
+    /// Counts the changes of the set.
+    pub revision: u64,
+    /// The BLAKE3 digest of what was in it.
+    pub digest: String,
+}

@@ -1,0 +1,31 @@
+//! JSON types and problem codes of Attorn's HTTP API, shared by server, command line and SDKs.
+//!
+//! Everything here is text as it goes over the wire: ids are strings, and who receives them parses
+//! them into `attorn_core` types at once. Unknown members are refused. Times are milliseconds since
+//! 1970-01-01T00:00:00Z, digests 64 lower-case hexadecimal digits.
+//!
+//! There is no HTTP here: no server, no client.
+
+pub mod agents;
+pub mod audit;
+pub mod decisions;
+pub mod grants;
+pub mod json;
+pub mod operators;
+pub mod policies;
+pub mod problem;
+pub mod resource_servers;
+
+pub use problem::{Problem, ProblemCode};
+
+/// The header that carries the proof of possession (RFC 9449).
+pub const PROOF_HEADER: &str = "DPoP";
+
+/// The header in which the server gives a nonce for the next proof (RFC 9449 section 8).
+pub const NONCE_HEADER: &str = "DPoP-Nonce";
+
+/// The header that makes a decision happen once however often it is asked for.
+pub const IDEMPOTENCY_HEADER: &str = "Idempotency-Key";
+
+/// The header that names a request in the server's log, in problems and in answers.
+pub const REQUEST_ID_HEADER: &str = "X-Request-ID";

@@ -1,0 +1,221 @@
+//! Problems (RFC 9457): how every error of the API looks.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+/// The media type of a problem.
+pub const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
+
+/// An error of the API. No decision was made, and nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Problem {
+    /// `urn:attorn:problem:` and the code.
+    #[serde(rename = "type")]
+    pub type_uri: String,
+    /// What kind of problem it is, for people.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// The stable code: clients match on it.
+    pub code: ProblemCode,
+    /// What is wrong here, for people.
+    pub detail: String,
+    /// What to do about it, where there is something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+    /// Names the request in the server's log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+macro_rules! problem_codes {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal, $status:literal, $title:literal;)*) => {
+        /// The stable code of a problem.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum ProblemCode {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl ProblemCode {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The code as text.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $code,)* }
+            }
+
+            /// The HTTP status that goes with it.
+            #[must_use]
+            pub const fn status(self) -> u16 {
+                match self { $(Self::$variant => $status,)* }
+            }
+
+            /// What kind of problem it is, for people.
+            #[must_use]
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title,)* }
+            }
+        }
+    };
+}
+
+problem_codes! {
+    /// The body is no JSON of the right shape.
+    InvalidBody = "invalid_body", 400, "The body is not what this endpoint takes";
+    /// A field has the right type, and a value that cannot be.
+    InvalidField = "invalid_field", 422, "A field has a value that cannot be";
+    /// A query parameter cannot be read.
+    InvalidQuery = "invalid_query", 400, "The query is not what this endpoint takes";
+    /// The body is over the limit.
+    BodyTooLarge = "body_too_large", 413, "The body is too large";
+    /// The media type is another.
+    UnsupportedMediaType = "unsupported_media_type", 415, "The body has another media type";
+    /// A request names a user.
+    UserUnsupported = "user_unsupported", 422, "Acting for a user needs a delegation, which this server does not keep yet";
+    /// No proof came with the request.
+    ProofMissing = "proof_missing", 401, "A proof of possession is needed";
+    /// The proof is not one, or not of this request.
+    ProofInvalid = "proof_invalid", 401, "The proof of possession does not prove this request";
+    /// The proof carries no nonce of this run of the server; try again with the one in `DPoP-Nonce`.
+    UseDpopNonce = "use_dpop_nonce", 401, "The proof needs the server's nonce";
+    /// The proof has been accepted before.
+    ProofReplayed = "proof_replayed", 401, "The proof has been used before";
+    /// The key is not registered.
+    UnknownKey = "unknown_key", 401, "The key is not registered";
+    /// The key is registered, and has expired.
+    KeyExpired = "key_expired", 401, "The key has expired";
+    /// No operator's token, or one that is none.
+    Unauthenticated = "unauthenticated", 401, "An operator's token is needed";
+    /// The operator does not have the duty.
+    MissingDuty = "missing_duty", 403, "The operator lacks the duty for this";
+    /// There is no such thing, or it is not yours.
+    NotFound = "not_found", 404, "There is no such thing";
+    /// There is no such route.
+    NoSuchRoute = "no_such_route", 404, "There is no such route";
+    /// The route has no such method.
+    MethodNotAllowed = "method_not_allowed", 405, "This route has no such method";
+    /// The id is taken; ids are never used again.
+    AlreadyExists = "already_exists", 409, "It exists already";
+    /// It is not in a state that allows this.
+    InvalidState = "invalid_state", 409, "It is in another state";
+    /// The key is registered, for this or another holder.
+    KeyTaken = "key_taken", 409, "The key is registered already";
+    /// The resource type belongs to another resource server.
+    ResourceTypeTaken = "resource_type_taken", 409, "The resource type belongs to another resource server";
+    /// The same idempotency key came with another request.
+    IdempotencyConflict = "idempotency_conflict", 409, "The idempotency key was used for another request";
+    /// It changed meanwhile, again and again.
+    Contention = "contention", 503, "What this depends on keeps changing";
+    /// All uses of the grant are spent.
+    GrantSpent = "grant_spent", 409, "The grant's uses are spent";
+    /// The grant has ended: it expired, or was revoked, or what it hangs on was.
+    GrantInactive = "grant_inactive", 409, "The grant is not active any more";
+    /// The use does not agree with the grant.
+    GrantMismatch = "grant_mismatch", 409, "The use is not what the grant is for";
+    /// The component cannot be a policy.
+    ComponentRejected = "component_rejected", 422, "The component cannot be used as a policy";
+    /// The policy's `init` refused the settings.
+    SettingsRejected = "settings_rejected", 422, "The policy refuses its settings";
+    /// Too many proofs or requests of one caller.
+    TooManyRequests = "too_many_requests", 429, "Too many requests";
+    /// The queue is full; nothing was decided.
+    Busy = "busy", 503, "The server is busy";
+    /// The server does not serve now, and says why at `/readyz`.
+    NotReady = "not_ready", 503, "The server is not ready";
+    /// It took too long.
+    Timeout = "timeout", 503, "The request took too long";
+    /// The server failed; its log says why, under the request id.
+    Internal = "internal", 500, "The server failed";
+}
+
+impl fmt::Display for ProblemCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for ProblemCode {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for ProblemCode {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|code| code.as_str() == text)
+            .ok_or_else(|| serde::de::Error::custom(format_args!("`{text}` is no problem code")))
+    }
+}
+
+impl JsonSchema for ProblemCode {
+    fn schema_name() -> Cow<'static, str> {
+        "ProblemCode".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let codes: Vec<&str> = Self::ALL.iter().map(|code| code.as_str()).collect();
+        json_schema!({ "type": "string", "enum": codes })
+    }
+}
+
+impl Problem {
+    /// A problem of this code.
+    #[must_use]
+    pub fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
+        Self {
+            type_uri: format!("urn:attorn:problem:{code}"),
+            title: code.title().into(),
+            status: code.status(),
+            code,
+            detail: detail.into(),
+            help: None,
+            request_id: None,
+        }
+    }
+
+    /// The same, with a way out.
+    #[must_use]
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.detail, self.code)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_unique_and_comes_back_from_its_text() {
+        for code in ProblemCode::ALL {
+            let text = serde_json::to_string(code).unwrap();
+            assert_eq!(serde_json::from_str::<ProblemCode>(&text).unwrap(), *code);
+            assert_eq!(ProblemCode::ALL.iter().filter(|other| other.as_str() == code.as_str()).count(), 1);
+            assert!((400..600).contains(&code.status()));
+        }
+    }
+
+    #[test]
+    fn a_problem_is_what_rfc_9457_says() {
+        let problem = Problem::new(ProblemCode::NotFound, "no agent `x`").with_help("`attorn agent list`");
+        let expect = r#"{"type":"urn:attorn:problem:not_found","title":"There is no such thing","status":404,"code":"not_found","detail":"no agent `x`","help":"`attorn agent list`"}"#;
+        assert_eq!(serde_json::to_string(&problem).unwrap(), expect);
+    }
+}

@@ -1,0 +1,205 @@
+//! From the outcomes of all policies to one decision. The whole rule stands in [`decide`].
+
+use crate::bounds::WithinBounds;
+use crate::id::PolicyId;
+use crate::reason::HostReason;
+use crate::terms::Terms;
+use crate::verdict::{ApprovalRequirement, Failure, Outcome, Reason, Verdict};
+
+/// What came of asking one enforcing policy whose selector matches. Shadow policies are never among
+/// these.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evaluated {
+    /// Which policy.
+    pub policy: PolicyId,
+    /// Whether its silence denies.
+    pub required: bool,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What the bounds and all outcomes come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Yes.
+    Allow(Allowed),
+    /// Only with an approval.
+    Challenge(Challenged),
+    /// No.
+    Deny(Denied),
+}
+
+/// A yes. Only [`decide`] makes one, and a grant is made of nothing else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allowed {
+    terms: Terms,
+    reasons: Vec<DecisionReason>,
+}
+
+impl Allowed {
+    /// The strictest of all terms.
+    #[must_use]
+    pub const fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// Why.
+    #[must_use]
+    pub fn reasons(&self) -> &[DecisionReason] {
+        &self.reasons
+    }
+}
+
+/// A yes that waits for somebody else's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Challenged {
+    /// The union of what all policies ask for.
+    pub requires: Vec<ApprovalRequirement>,
+    /// The strictest of all terms.
+    pub terms: Terms,
+    /// Why.
+    pub reasons: Vec<DecisionReason>,
+}
+
+/// A no.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denied {
+    /// Why; at least one.
+    pub reasons: Vec<DecisionReason>,
+}
+
+impl Denied {
+    /// A no of the host itself.
+    #[must_use]
+    pub fn by_host(reason: HostReason) -> Self {
+        Self { reasons: vec![DecisionReason::Host(reason)] }
+    }
+}
+
+/// Why a decision is as it is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DecisionReason {
+    /// The host says so.
+    Host(HostReason),
+    /// A policy says so.
+    Policy {
+        /// Which.
+        policy: PolicyId,
+        /// Its words.
+        reason: Reason,
+    },
+    /// A policy failed.
+    Failed {
+        /// Which.
+        policy: PolicyId,
+        /// How.
+        failure: Failure,
+    },
+}
+
+/// Combine what the policies say. Any deny or failure denies. Else, if a required policy abstains,
+/// deny. Else, if the terms ask for what
+/// nobody enforces or counts, deny. Else any challenge challenges. Else, if at least one allows, allow. Else deny. The order of
+/// `evaluated` makes no difference.
+#[must_use]
+pub fn decide(bounds: &WithinBounds<'_>, evaluated: &[Evaluated]) -> Decision {
+    if evaluated.is_empty() {
+        return Decision::Deny(Denied::by_host(HostReason::NoApplicablePolicy));
+    }
+    let mut said = Said::nothing(bounds.widest_terms());
+    for one in evaluated {
+        said.hear(one);
+    }
+    if !said.denials.is_empty() {
+        return Decision::Deny(Denied { reasons: sorted(said.denials) });
+    }
+    // Nobody registers for obligations and no counter is kept yet; terms that ask for either
+    // cannot be kept. This comes before challenges, so that a challenge cannot lift it.
+    if !said.terms.obligations.is_empty() {
+        return Decision::Deny(Denied::by_host(HostReason::ObligationUnenforceable));
+    }
+    if !said.terms.debits.is_empty() {
+        return Decision::Deny(Denied::by_host(HostReason::DebitUnsupported));
+    }
+    if !said.requires.is_empty() {
+        said.requires.sort();
+        said.requires.dedup();
+        return Decision::Challenge(Challenged {
+            requires: said.requires,
+            terms: said.terms,
+            reasons: sorted(said.challenges),
+        });
+    }
+    if !said.allowed {
+        return Decision::Deny(Denied::by_host(HostReason::NotAllowed));
+    }
+    Decision::Allow(Allowed { terms: said.terms, reasons: sorted(said.allows) })
+}
+
+/// All that was said so far, whoever said it.
+struct Said {
+    terms: Terms,
+    allowed: bool,
+    allows: Vec<DecisionReason>,
+    challenges: Vec<DecisionReason>,
+    requires: Vec<ApprovalRequirement>,
+    denials: Vec<DecisionReason>,
+}
+
+impl Said {
+    const fn nothing(terms: Terms) -> Self {
+        Self {
+            terms,
+            allowed: false,
+            allows: Vec::new(),
+            challenges: Vec::new(),
+            requires: Vec::new(),
+            denials: Vec::new(),
+        }
+    }
+
+    fn hear(&mut self, one: &Evaluated) {
+        let by_policy = |reason: &Reason| DecisionReason::Policy { policy: one.policy.clone(), reason: reason.clone() };
+        match &one.outcome {
+            Outcome::Failed(failure) => {
+                self.denials.push(DecisionReason::Failed { policy: one.policy.clone(), failure: *failure });
+            }
+            Outcome::Verdict(Verdict::Deny { reasons }) => {
+                // A deny denies, also one that gives no reason.
+                if reasons.is_empty() {
+                    self.denials.push(DecisionReason::Host(HostReason::DeniedByPolicy));
+                }
+                self.denials.extend(reasons.iter().map(by_policy));
+            }
+            Outcome::Verdict(Verdict::Abstain) if one.required => {
+                self.denials.push(DecisionReason::Host(HostReason::RequiredPolicyAbstained));
+            }
+            Outcome::Verdict(Verdict::Abstain) => {}
+            Outcome::Verdict(Verdict::Challenge { requires, terms, reason }) => {
+                self.terms = self.terms.strictest(terms);
+                // A challenge that asks for nobody could never be told from an allow.
+                if requires.is_empty() {
+                    self.denials
+                        .push(DecisionReason::Failed { policy: one.policy.clone(), failure: Failure::InvalidVerdict });
+                }
+                self.requires.extend(requires.iter().cloned());
+                self.challenges.push(by_policy(reason));
+            }
+            Outcome::Verdict(Verdict::Allow { terms, reasons }) => {
+                self.terms = self.terms.strictest(terms);
+                self.allowed = true;
+                self.allows.extend(reasons.iter().map(by_policy));
+            }
+        }
+    }
+}
+
+fn sorted(mut reasons: Vec<DecisionReason>) -> Vec<DecisionReason> {
+    reasons.sort();
+    reasons.dedup();
+    reasons
+}
+
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;

@@ -1,0 +1,194 @@
+//! Combining: a table of cases, and design invariant 3 as properties.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::bounds::tests::{NOW, agent, request, server, thumbprint};
+use crate::bounds::{BoundsLimits, check};
+use crate::grant::Grant;
+use crate::id::{DecisionId, GrantId};
+use crate::request::JsonText;
+use crate::terms::{Debit, Obligation};
+
+fn with_bounds<T>(run: impl FnOnce(&WithinBounds<'_>) -> T) -> T {
+    let (agent, server, request) = (agent(), server(), request("faq.read", "article/42", "answer-questions"));
+    let limits = BoundsLimits::default();
+    run(&check(&agent, &thumbprint(), &request, Some(&server), NOW, limits).unwrap())
+}
+
+fn decided(evaluated: &[Evaluated]) -> Decision {
+    with_bounds(|bounds| decide(bounds, evaluated))
+}
+
+fn reason(code: &str) -> Reason {
+    Reason { code: code.parse().unwrap(), text: String::new(), public: true }
+}
+
+fn one(policy: &str, required: bool, outcome: Outcome) -> Evaluated {
+    Evaluated { policy: policy.parse().unwrap(), required, outcome }
+}
+
+fn allow(terms: Terms) -> Outcome {
+    Outcome::Verdict(Verdict::Allow { terms, reasons: vec![reason("fine")] })
+}
+
+fn deny() -> Outcome {
+    Outcome::Verdict(Verdict::Deny { reasons: vec![reason("no")] })
+}
+
+fn challenge(requires: Vec<ApprovalRequirement>) -> Outcome {
+    Outcome::Verdict(Verdict::Challenge { requires, terms: Terms::new(u64::MAX, 1), reason: reason("ask") })
+}
+
+fn operator() -> ApprovalRequirement {
+    ApprovalRequirement { role: "operator".parse().unwrap(), count: 1 }
+}
+
+/// `allow`, `challenge`, or `deny` and its first reason.
+fn kind(decision: &Decision) -> String {
+    match decision {
+        Decision::Allow(_) => "allow".into(),
+        Decision::Challenge(_) => "challenge".into(),
+        Decision::Deny(denied) => match &denied.reasons[0] {
+            DecisionReason::Host(reason) => format!("deny {}", reason.code()),
+            DecisionReason::Policy { reason, .. } => format!("deny {}", reason.code),
+            DecisionReason::Failed { failure, .. } => format!("deny {}", failure.as_str()),
+        },
+    }
+}
+
+#[test]
+fn combining() {
+    let plain = || allow(Terms::new(u64::MAX, 1));
+    let abstain = || Outcome::Verdict(Verdict::Abstain);
+    let failed = || Outcome::Failed(Failure::Deadline);
+    for (outcomes, expect) in [
+        (vec![], "deny no_applicable_policy"),
+        (vec![(abstain(), false)], "deny not_allowed"),
+        (vec![(abstain(), false), (plain(), false)], "allow"),
+        (vec![(abstain(), true), (plain(), false)], "deny required_policy_abstained"),
+        (vec![(plain(), true)], "allow"),
+        (vec![(plain(), false), (deny(), false)], "deny no"),
+        (vec![(plain(), false), (failed(), false)], "deny deadline"),
+        (vec![(challenge(vec![operator()]), false), (plain(), false)], "challenge"),
+        (vec![(challenge(vec![operator()]), false), (abstain(), true)], "deny required_policy_abstained"),
+        (vec![(challenge(vec![operator()]), false), (deny(), false)], "deny no"),
+        (vec![(challenge(vec![]), false)], "deny invalid_verdict"),
+        (vec![(Outcome::Verdict(Verdict::Deny { reasons: vec![] }), false)], "deny denied_by_policy"),
+    ] {
+        let evaluated: Vec<_> = outcomes.into_iter().map(|(outcome, required)| one("p", required, outcome)).collect();
+        assert_eq!(kind(&decided(&evaluated)), expect, "{evaluated:?}");
+    }
+}
+
+#[test]
+fn what_nobody_enforces_or_counts_denies() {
+    let mut terms = Terms::new(u64::MAX, 1);
+    terms.obligations =
+        vec![Obligation { kind: "redact".parse().unwrap(), parameters: JsonText::from_canonical("{}") }];
+    assert_eq!(kind(&decided(&[one("p", false, allow(terms))])), "deny obligation_unenforceable");
+    let mut terms = Terms::new(u64::MAX, 1);
+    let (policy, counter) = ("p".parse().unwrap(), "cents".parse().unwrap());
+    terms.debits = vec![Debit { policy, counter, amount: 1, at_most: 2 }];
+    assert_eq!(kind(&decided(&[one("p", false, allow(terms))])), "deny debit_unsupported");
+}
+
+#[test]
+fn a_grant_lives_by_the_strictest_terms_in_whole_seconds() {
+    let grant = |grant_ms_max| {
+        with_bounds(|bounds| match decide(bounds, &[one("p", false, allow(Terms::new(grant_ms_max, 3)))]) {
+            Decision::Allow(allowed) => {
+                Grant::of(&allowed, bounds, GrantId::from_random([1; 16]), DecisionId::from_random([2; 16]))
+            }
+            other => panic!("{other:?}"),
+        })
+    };
+    let ten = grant(10_000).unwrap();
+    assert_eq!((ten.expires_at.0, ten.uses_max), ((NOW.0 + 10_000) / 1000 * 1000, 3));
+    assert_eq!(grant(u64::MAX).unwrap().expires_at.0, (NOW.0 + 30_000) / 1000 * 1000);
+    assert_eq!(grant(1), None);
+}
+
+fn outcome() -> impl Strategy<Value = Outcome> {
+    let terms = (1..100_000_u64, 1..5_u32).prop_map(|(grant_ms_max, uses_max)| Terms::new(grant_ms_max, uses_max));
+    let obliged = proptest::bool::weighted(0.2);
+    prop_oneof![
+        4 => (terms, obliged).prop_map(|(mut terms, obliged)| {
+            if obliged {
+                let parameters = JsonText::from_canonical("{}");
+                terms.obligations = vec![Obligation { kind: "redact".parse().unwrap(), parameters }];
+            }
+            allow(terms)
+        }),
+        2 => (1..3_u32).prop_map(|count| challenge(vec![ApprovalRequirement { count, ..operator() }])),
+        1 => Just(deny()),
+        3 => Just(Outcome::Verdict(Verdict::Abstain)),
+        1 => (0..Failure::ALL.len()).prop_map(|at| Outcome::Failed(Failure::ALL[at])),
+    ]
+}
+
+fn evaluated() -> impl Strategy<Value = Vec<Evaluated>> {
+    let one = (0..4_u8, any::<bool>(), outcome())
+        .prop_map(|(name, required, outcome)| one(&format!("p{name}"), required, outcome));
+    proptest::collection::vec(one, 0..7)
+}
+
+fn is_default_deny(decision: &Decision) -> bool {
+    let defaults = [HostReason::NoApplicablePolicy, HostReason::NotAllowed];
+    matches!(decision, Decision::Deny(denied)
+        if denied.reasons.iter().all(|reason| matches!(reason, DecisionReason::Host(host) if defaults.contains(host))))
+}
+
+proptest! {
+    /// Design invariant 3: adding a policy never lifts a deny that a bound, a deny, a failure or a
+    /// missing required allow caused, and never turns a challenge into an allow; only the default
+    /// deny can become an allow or a challenge, by an explicit one.
+    #[test]
+    fn adding_a_policy_lifts_nothing(before in evaluated(), added in (any::<bool>(), outcome())) {
+        let (required, outcome) = added;
+        let mut after = before.clone();
+        after.push(one("added", required, outcome.clone()));
+        match (decided(&before), decided(&after)) {
+            (Decision::Deny(denied), lifted @ (Decision::Allow(_) | Decision::Challenge(_))) => {
+                prop_assert!(is_default_deny(&Decision::Deny(denied)));
+                let explicit = match lifted {
+                    Decision::Allow(_) => matches!(outcome, Outcome::Verdict(Verdict::Allow { .. })),
+                    _ => matches!(outcome, Outcome::Verdict(Verdict::Challenge { .. })),
+                };
+                prop_assert!(explicit);
+            }
+            (Decision::Challenge(_), Decision::Allow(_)) => prop_assert!(false, "a challenge became an allow"),
+            (Decision::Challenge(first), Decision::Challenge(second)) => {
+                prop_assert!(first.requires.iter().all(|requirement| second.requires.contains(requirement)));
+            }
+            (Decision::Allow(first), Decision::Allow(second)) => {
+                prop_assert!(second.terms().grant_ms_max <= first.terms().grant_ms_max);
+                prop_assert!(second.terms().uses_max <= first.terms().uses_max);
+            }
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn order_never_matters(all in evaluated(), seed in any::<prop::sample::Index>()) {
+        let mut turned = all.clone();
+        if !turned.is_empty() {
+            let at = seed.index(turned.len());
+            turned.rotate_left(at);
+            turned.reverse();
+        }
+        prop_assert_eq!(decided(&all), decided(&turned));
+    }
+
+    #[test]
+    fn an_allow_needs_an_allow_and_nothing_against_it(all in evaluated()) {
+        let allows = matches!(decided(&all), Decision::Allow(_));
+        let any_allow = all.iter().any(|one| matches!(one.outcome, Outcome::Verdict(Verdict::Allow { .. })));
+        let any_against = all.iter().any(|one| match &one.outcome {
+            Outcome::Failed(_) | Outcome::Verdict(Verdict::Deny { .. } | Verdict::Challenge { .. }) => true,
+            Outcome::Verdict(Verdict::Abstain) => one.required,
+            Outcome::Verdict(Verdict::Allow { terms, .. }) => !terms.obligations.is_empty(),
+        });
+        prop_assert_eq!(allows, any_allow && !any_against);
+    }
+}

@@ -1,0 +1,78 @@
+//! The recorded right that an allow yields.
+
+use crate::bounds::WithinBounds;
+use crate::decide::Allowed;
+use crate::id::{
+    AgentId, Audience, DecisionId, Digest, GrantId, InstanceName, KeyThumbprint, Purpose, ResourceServerId, SessionId,
+};
+use crate::permission::{Action, Resource};
+use crate::time::TimeMs;
+
+/// One holder's right to do one thing to one resource, for seconds, a counted number of times.
+///
+/// It becomes worth something only when it is durable together with its decision and its audit entry:
+/// credentials are issued from what the store has recorded, not from this.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// Its id; also the `jti` of its credential.
+    pub id: GrantId,
+    /// The decision that it came of.
+    pub decision: DecisionId,
+    /// Who holds it.
+    pub agent: AgentId,
+    /// Which of the agent's instances.
+    pub instance: InstanceName,
+    /// The holder's key.
+    pub key_thumbprint: KeyThumbprint,
+    /// Where it is accepted.
+    pub resource_server: ResourceServerId,
+    /// What that place answers to.
+    pub audience: Audience,
+    /// What may be done.
+    pub action: Action,
+    /// To what.
+    pub resource: Resource,
+    /// SHA-256 of the canonical arguments.
+    pub arguments_digest: Digest,
+    /// Why.
+    pub purpose: Purpose,
+    /// In which session.
+    pub session: Option<SessionId>,
+    /// From when on.
+    pub issued_at: TimeMs,
+    /// Until when; whole seconds, so that a token's `exp` says the same.
+    pub expires_at: TimeMs,
+    /// How often it may be used.
+    pub uses_max: u32,
+}
+
+impl Grant {
+    /// The grant that an allow yields. The ids are the caller's, drawn at random.
+    ///
+    /// A grant whose terms leave it less than a second would be dead on arrival; there is none then.
+    #[must_use]
+    pub fn of(allowed: &Allowed, bounds: &WithinBounds<'_>, id: GrantId, decision: DecisionId) -> Option<Self> {
+        let expires_at = TimeMs(bounds.now().plus_ms(allowed.terms().grant_ms_max).0 / 1000 * 1000);
+        if expires_at <= bounds.now() {
+            return None;
+        }
+        let (request, server) = (bounds.request(), bounds.resource_server());
+        Some(Self {
+            id,
+            decision,
+            agent: bounds.agent().id.clone(),
+            instance: bounds.key().instance.clone(),
+            key_thumbprint: bounds.key().thumbprint.clone(),
+            resource_server: server.id.clone(),
+            audience: server.audience.clone(),
+            action: request.action.clone(),
+            resource: request.resource.clone(),
+            arguments_digest: request.arguments_digest,
+            purpose: request.purpose.clone(),
+            session: request.session.clone(),
+            issued_at: bounds.now(),
+            expires_at,
+            uses_max: allowed.terms().uses_max,
+        })
+    }
+}

@@ -1,0 +1,44 @@
+//! The pure heart of Attorn: the words of the domain, the bounds, and `decide`.
+//!
+//! Nothing here does I/O, reads a clock, draws randomness, is `async` or knows a wire format. Whoever
+//! calls brings the time and the facts; what comes back is a value. That makes every rule here a
+//! function that a test can try with any input.
+//!
+//! The way through this crate is the way of a request: a [`Request`] and the [`Agent`] that makes it
+//! go through [`bounds::check`]; what passes is [`bounds::WithinBounds`], the only thing that
+//! [`decide::decide`] takes; what it allows is [`decide::Allowed`], the only thing a [`Grant`] is made
+//! of.
+
+pub mod agent;
+pub mod bounds;
+pub mod context;
+pub mod decide;
+pub mod duty;
+pub mod grant;
+pub mod id;
+pub mod permission;
+pub mod policy;
+pub mod reason;
+pub mod request;
+pub mod resource_server;
+pub mod terms;
+pub mod time;
+pub mod verdict;
+
+pub use agent::{Agent, AgentKey, AgentState, Ceiling, PurposeCeiling, UserPresence};
+pub use bounds::{BoundsLimits, WithinBounds};
+pub use context::EvaluationContext;
+pub use decide::{Allowed, Challenged, Decision, DecisionReason, Denied, Evaluated, decide};
+pub use duty::Duty;
+pub use grant::Grant;
+pub use id::{
+    AgentId, Audience, DecisionId, Digest, GrantId, InstanceName, KeyThumbprint, LabelName, OperatorId, Owner,
+    ParseError, PolicyId, Purpose, ReasonCode, ResourceServerId, SessionId,
+};
+pub use permission::{Action, ActionPattern, Permission, Resource, ResourcePattern, ResourceType};
+pub use policy::{PolicyLimits, PolicyMode, Selector};
+pub use request::{JsonText, Request};
+pub use resource_server::ResourceServer;
+pub use terms::{Debit, Obligation, Terms};
+pub use time::TimeMs;
+pub use verdict::{Failure, Outcome, Verdict};

@@ -1,0 +1,66 @@
+//! What the host knows of a policy beside its component and settings.
+
+use crate::agent::Agent;
+use crate::permission::{ActionPattern, ResourceType};
+use crate::request::Request;
+
+/// Whether a policy's outcome counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PolicyMode {
+    /// It counts.
+    Enforce,
+    /// It is evaluated after the answer and recorded, and never counts.
+    Shadow,
+}
+
+/// Which requests a policy is asked about. An empty list leaves that side open.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Selector {
+    /// Only these actions.
+    pub actions: Vec<ActionPattern>,
+    /// Only these types of resource.
+    pub resource_types: Vec<ResourceType>,
+    /// Only agents that have all these labels with these values.
+    pub agent_labels: Vec<(crate::id::LabelName, String)>,
+}
+
+impl Selector {
+    /// Whether the policy is asked about this request.
+    #[must_use]
+    pub fn matches(&self, agent: &Agent, request: &Request) -> bool {
+        let action = self.actions.is_empty() || self.actions.iter().any(|pattern| pattern.covers(&request.action));
+        let resource_type =
+            self.resource_types.is_empty() || self.resource_types.contains(&request.resource.resource_type());
+        let labels = self.agent_labels.iter().all(|(name, value)| agent.labels.get(name) == Some(value));
+        action && resource_type && labels
+    }
+}
+
+/// What one evaluation may use. All of it is required: there is no "unlimited".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PolicyLimits {
+    /// CPU time of `init` and `evaluate` together, in microseconds.
+    pub cpu_us_max: u64,
+    /// Wall time of the same, in microseconds; wider, because a busy machine is not the policy's fault.
+    pub wall_us_max: u64,
+    /// Bytes over all linear memories.
+    pub memory_bytes_max: u64,
+    /// Elements over all tables.
+    pub table_elements_max: u64,
+    /// Bytes that the host takes from a policy: its verdict, requirements or description.
+    pub output_bytes_max: u64,
+    /// Bytes of its log that are kept.
+    pub log_bytes_max: u64,
+}
+
+impl PolicyLimits {
+    /// Enough for a policy in Rust, C or Zig.
+    pub const NATIVE: Self = Self {
+        cpu_us_max: 5_000,
+        wall_us_max: 20_000,
+        memory_bytes_max: 16 << 20,
+        table_elements_max: 20_000,
+        output_bytes_max: 256 << 10,
+        log_bytes_max: 16 << 10,
+    };
+}

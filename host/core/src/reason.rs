@@ -1,0 +1,80 @@
+//! The reason codes that the host itself gives. They are stable: clients match on them.
+
+macro_rules! host_reasons {
+    ($($(#[$doc:meta])* $reason:ident = $code:literal, $text:literal;)*) => {
+        /// Why the host decided as it did.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum HostReason {
+            $($(#[$doc])* $reason,)*
+        }
+
+        impl HostReason {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$reason),*];
+
+            /// Its code.
+            #[must_use]
+            pub const fn code(self) -> &'static str {
+                match self {
+                    $(Self::$reason => $code,)*
+                }
+            }
+
+            /// What it means, for people.
+            #[must_use]
+            pub const fn text(self) -> &'static str {
+                match self {
+                    $(Self::$reason => $text,)*
+                }
+            }
+        }
+    };
+}
+
+host_reasons! {
+    /// A bound: the agent is suspended.
+    AgentSuspended = "agent_suspended", "the agent is suspended";
+    /// A bound: the agent is retired.
+    AgentRetired = "agent_retired", "the agent is retired";
+    /// A bound: the key that signed has expired.
+    KeyExpired = "key_expired", "the key has expired";
+    /// A bound: the agent is not registered for the purpose.
+    PurposeNotRegistered = "purpose_not_registered", "the agent is not registered for this purpose";
+    /// A bound: the purpose is pursued only on behalf of a user, and there is none.
+    PurposeNeedsUser = "purpose_needs_user", "this purpose is pursued only on behalf of a user";
+    /// A bound: the ceiling does not cover the action on the resource.
+    OutsideCeiling = "outside_ceiling", "the agent's ceiling does not cover this action on this resource";
+    /// A bound: nobody accepts credentials for this type of resource.
+    ResourceTypeUnknown = "resource_type_unknown", "no resource server is registered for this type of resource";
+    /// No policy in force is about this request.
+    NoApplicablePolicy = "no_applicable_policy", "no policy in force is about this request";
+    /// Every policy that was asked abstained.
+    NotAllowed = "not_allowed", "no policy allows this";
+    /// A policy denied, for a reason that is not public.
+    DeniedByPolicy = "denied_by_policy", "a policy denies this";
+    /// A policy failed.
+    PolicyFailed = "policy_failed", "a policy failed, which denies";
+    /// A policy marked as required abstained.
+    RequiredPolicyAbstained = "required_policy_abstained", "a policy whose word is required said nothing";
+    /// A policy asks for an approval, for a reason that is not public.
+    ApprovalRequired = "approval_required", "this needs an approval";
+    /// An allow came with an obligation that nobody enforces.
+    ObligationUnenforceable = "obligation_unenforceable", "a policy's terms ask for something that nobody here enforces";
+    /// An allow came with a debit of a counter that the host does not keep.
+    DebitUnsupported = "debit_unsupported", "a policy's terms charge a counter that this server does not keep";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::ReasonCode;
+
+    #[test]
+    fn every_code_is_a_reason_code_and_unique() {
+        let mut codes: Vec<_> = HostReason::ALL.iter().map(|reason| reason.code()).collect();
+        assert!(codes.iter().all(|code| code.parse::<ReasonCode>().is_ok()));
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), HostReason::ALL.len());
+    }
+}
