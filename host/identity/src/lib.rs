@@ -1,0 +1,38 @@
+//! Who is asking: keys, proofs of possession, tokens.
+//!
+//! The way of a proof through this crate: [`UnverifiedProof::parse`] checks its form and says whose
+//! key it names; the caller looks that key up; [`UnverifiedProof::verify`] checks every claim and the
+//! signature with the *registered* key; [`ReplayGuard::accept`] takes each proof once. What comes out,
+//! an [`AcceptedProof`], cannot be made in any other way.
+//!
+//! The way of a token: a [`TokenClaims`] is made of a grant, and a [`TokenSigner`] signs it.
+//!
+//! Nothing here does I/O, is `async` or reads a clock: callers bring the time. Randomness comes from
+//! the operating system. Nothing here knows which agents are registered, or what they may do. Hot
+//! paths use `aws-lc-rs` with keys that were parsed once; a JWT library would parse them again for
+//! each signature.
+
+pub mod jwk;
+pub mod key;
+pub mod nonce;
+pub mod proof;
+pub mod replay;
+pub mod secret;
+pub mod token;
+pub mod wrap;
+
+mod random;
+mod target;
+
+pub use jwk::{Algorithm, Jwk, JwkError};
+pub use key::PublicKey;
+pub use nonce::Nonces;
+pub use proof::{ProofError, ProofExpectation, UnverifiedProof, VerifiedProof};
+pub use random::NoRandomness;
+pub use replay::{AcceptedProof, ReplayGuard, ReplayLimits};
+pub use secret::{OperatorToken, OperatorTokenKind};
+pub use token::{TokenClaims, TokenKeyError, TokenSigner, generate_token_key, jwks};
+pub use wrap::{KeyLabel, RootKey, WrapError};
+
+#[cfg(test)]
+mod agent_tests;

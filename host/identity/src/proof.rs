@@ -1,0 +1,205 @@
+//! Proofs of possession: the profile of RFC 9449 (DPoP) in which a proof also signs the digest of the
+//! request's body (`content_digest`, in the form of RFC 9530) and a nonce of this run of the server.
+//!
+//! [`UnverifiedProof::parse`] needs no key and costs little, so that strangers are sent away before
+//! any signature is verified. [`UnverifiedProof::verify`] takes the key from the registry, never from
+//! the proof. Whether a proof came before is the business of [`crate::ReplayGuard`].
+
+use std::fmt;
+
+use attorn_core::{KeyThumbprint, TimeMs};
+use data_encoding::BASE64URL_NOPAD;
+use sha2::{Digest as _, Sha256};
+
+use crate::jwk::Algorithm;
+use crate::key::{PublicKey, SIGNATURE_BYTES};
+use crate::nonce::Nonces;
+use crate::target::same_target;
+
+mod error;
+#[cfg(test)]
+mod forge;
+mod wire;
+
+pub use error::ProofError;
+
+/// The longest proof that is read, in bytes.
+pub const PROOF_BYTES_MAX: usize = 4096;
+
+/// How old a proof may be, in milliseconds.
+pub const PROOF_AGE_MS_MAX: u64 = 60_000;
+
+/// How far the clocks of client and server may be apart, in milliseconds.
+pub const CLOCK_SKEW_MS_MAX: u64 = 5_000;
+
+/// The longest `jti`, in bytes.
+pub const JTI_BYTES_MAX: usize = 128;
+
+/// The request that a proof has to be of.
+#[derive(Debug, Clone, Copy)]
+pub struct ProofExpectation<'a> {
+    /// The request's method.
+    pub method: &'a str,
+    /// The configured public URL and the request's path; never what the client says the host is.
+    pub url: &'a str,
+    /// The body, exactly as it came; empty if there is none.
+    pub body: &'a [u8],
+    /// When.
+    pub now: TimeMs,
+    /// The access token that comes with the request, if one does. The proof must be of it, too.
+    pub access_token: Option<&'a str>,
+}
+
+/// A proof of the right form. Nothing in it can be believed yet.
+pub struct UnverifiedProof {
+    compact: Box<str>,
+    /// Where the part ends that is signed.
+    signed_bytes: usize,
+    signature: [u8; SIGNATURE_BYTES],
+    algorithm: Algorithm,
+    thumbprint: KeyThumbprint,
+    claims: wire::Claims,
+}
+
+impl UnverifiedProof {
+    /// Read a compact JWS.
+    ///
+    /// # Errors
+    ///
+    /// [`ProofError::Malformed`], [`ProofError::WrongType`] or [`ProofError::UnsupportedAlgorithm`].
+    pub fn parse(compact: &str) -> Result<Self, ProofError> {
+        if compact.len() > PROOF_BYTES_MAX {
+            return Err(ProofError::Malformed("it has more than 4096 bytes"));
+        }
+        let mut parts = compact.split('.');
+        let (Some(header), Some(claims), Some(signature), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(ProofError::Malformed("it has not three parts"));
+        };
+        let header = wire::header(&decode(header)?)?;
+        let claims = wire::claims(&decode(claims)?)?;
+        let signed_bytes = compact.len() - signature.len() - 1;
+        let signature = decode(signature)?;
+        let signature = signature.try_into().map_err(|_| ProofError::Malformed("its signature has not 64 bytes"))?;
+        let thumbprint = header.jwk.thumbprint();
+        Ok(Self {
+            compact: compact.into(),
+            signed_bytes,
+            signature,
+            algorithm: header.jwk.algorithm(),
+            thumbprint,
+            claims,
+        })
+    }
+
+    /// The thumbprint of the key that the proof names. Nobody showed yet that they hold it.
+    #[must_use]
+    pub const fn thumbprint(&self) -> &KeyThumbprint {
+        &self.thumbprint
+    }
+
+    /// Check the proof against the request, and its signature with the key that is registered under
+    /// [`Self::thumbprint`]. The signature comes last, because it costs most.
+    ///
+    /// # Errors
+    ///
+    /// What does not hold, the first of: method, URL, age, nonce, access token, body, signature.
+    pub fn verify(
+        self,
+        registered: &PublicKey,
+        expectation: &ProofExpectation<'_>,
+        nonces: &Nonces,
+    ) -> Result<VerifiedProof, ProofError> {
+        let claims = &self.claims;
+        if *claims.method != *expectation.method {
+            return Err(ProofError::MethodMismatch);
+        }
+        if !same_target(&claims.url, expectation.url) {
+            return Err(ProofError::UrlMismatch);
+        }
+        check_age(claims.issued_at, expectation.now)?;
+        nonces.check(claims.nonce.as_deref().ok_or(ProofError::NonceMissing)?, expectation.now)?;
+        let access_token_hash = expectation.access_token.map(|token| BASE64URL_NOPAD.encode(&Sha256::digest(token)));
+        if claims.access_token_hash != access_token_hash {
+            return Err(ProofError::AccessTokenMismatch);
+        }
+        if claims.body_sha256[..] != Sha256::digest(expectation.body)[..] {
+            return Err(ProofError::BodyMismatch);
+        }
+        // A caller that looked up another key finds out here, and so does whoever sends one key's
+        // proof with another's header.
+        let names_key = self.thumbprint == *registered.thumbprint() && self.algorithm == registered.algorithm();
+        let signed = &self.compact.as_bytes()[..self.signed_bytes];
+        if !names_key || !registered.verifies(signed, &self.signature) {
+            return Err(ProofError::BadSignature);
+        }
+        Ok(VerifiedProof { key: registered.clone(), jti: self.claims.jti, issued_at: self.claims.issued_at })
+    }
+}
+
+impl fmt::Debug for UnverifiedProof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "UnverifiedProof({})", self.thumbprint)
+    }
+}
+
+/// A proof of the expected request, signed by a registered key. It may have come before: it is worth
+/// nothing until [`crate::ReplayGuard::accept`] took it. Only [`UnverifiedProof::verify`] makes one.
+#[derive(Debug)]
+pub struct VerifiedProof {
+    key: PublicKey,
+    jti: Box<str>,
+    issued_at: TimeMs,
+}
+
+impl VerifiedProof {
+    /// The key that signed.
+    #[must_use]
+    pub const fn key(&self) -> &PublicKey {
+        &self.key
+    }
+
+    /// The signing key's thumbprint.
+    #[must_use]
+    pub fn thumbprint(&self) -> &KeyThumbprint {
+        self.key.thumbprint()
+    }
+
+    /// The proof's id, as its maker chose it.
+    #[must_use]
+    pub fn jti(&self) -> &str {
+        &self.jti
+    }
+
+    /// When it was made, by its maker's clock.
+    #[must_use]
+    pub const fn issued_at(&self) -> TimeMs {
+        self.issued_at
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of_test(key: &PublicKey, jti: &str, issued_at: TimeMs) -> Self {
+        Self { key: key.clone(), jti: jti.into(), issued_at }
+    }
+}
+
+/// Whether a proof that was made then is fresh now.
+pub(crate) fn check_age(issued_at: TimeMs, now: TimeMs) -> Result<(), ProofError> {
+    if issued_at > now.plus_ms(CLOCK_SKEW_MS_MAX) {
+        return Err(ProofError::NotYetValid);
+    }
+    if now > issued_at.plus_ms(PROOF_AGE_MS_MAX + CLOCK_SKEW_MS_MAX) {
+        return Err(ProofError::Expired);
+    }
+    Ok(())
+}
+
+/// Only the one encoding of the bytes is taken: no padding, no stray bits.
+fn decode(part: &str) -> Result<Vec<u8>, ProofError> {
+    BASE64URL_NOPAD.decode(part.as_bytes()).map_err(|_| ProofError::Malformed("a part is not unpadded base64url"))
+}
+
+#[cfg(test)]
+#[path = "proof_tests.rs"]
+mod tests;

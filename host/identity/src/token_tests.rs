@@ -1,0 +1,118 @@
+//! Tokens as somebody else's library sees them, who has nothing but the JWKS.
+
+use attorn_core::{DecisionId, Digest, Grant, GrantId, TimeMs};
+use jsonwebtoken::jwk::JwkSet;
+use jsonwebtoken::{DecodingKey, Validation, decode, decode_header};
+use serde_json::Value;
+
+use super::*;
+
+const ISSUER: &str = "https://attorn.example";
+
+/// Far in the future, since the other library goes by the real clock.
+const ISSUED_AT: TimeMs = TimeMs(4_102_444_800_123);
+
+fn grant() -> Grant {
+    Grant {
+        id: GrantId::from_random([0xa5; 16]),
+        decision: DecisionId::from_random([1; 16]),
+        agent: "support-bot".parse().unwrap(),
+        instance: "pod-1".parse().unwrap(),
+        key_thumbprint: "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k".parse().unwrap(),
+        resource_server: "faq".parse().unwrap(),
+        audience: "https://faq.example".parse().unwrap(),
+        action: "faq.read".parse().unwrap(),
+        resource: "article/42".parse().unwrap(),
+        arguments_digest: Digest::from_bytes([0xab; 32]),
+        purpose: "answer-questions".parse().unwrap(),
+        session: None,
+        issued_at: ISSUED_AT,
+        expires_at: TimeMs(4_102_444_830_000),
+        uses_max: 1,
+    }
+}
+
+fn signer() -> TokenSigner {
+    TokenSigner::from_pkcs8(&generate_token_key().unwrap()).unwrap()
+}
+
+fn verify(token: &str, jwks: &str) -> Result<Value, jsonwebtoken::errors::Error> {
+    let keys: JwkSet = serde_json::from_str(jwks).unwrap();
+    let header = decode_header(token)?;
+    assert_eq!(header.typ.as_deref(), Some("at+jwt"));
+    let jwk = keys.find(&header.kid.unwrap()).expect("the token names a key of the set");
+    let mut validation = Validation::new(jsonwebtoken::Algorithm::ES256);
+    validation.set_audience(&["https://faq.example"]);
+    validation.set_issuer(&[ISSUER]);
+    validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+    decode::<Value>(token, &DecodingKey::from_jwk(jwk)?, &validation).map(|data| data.claims)
+}
+
+#[test]
+fn other_keys_are_refused() {
+    for bytes in [&b""[..], b"key", &generate_token_key().unwrap()[1..]] {
+        assert_eq!(TokenSigner::from_pkcs8(bytes).err(), Some(TokenKeyError::NotAKey));
+    }
+    let ed25519 = aws_lc_rs::signature::Ed25519KeyPair::generate().unwrap().to_pkcs8().unwrap();
+    assert_eq!(TokenSigner::from_pkcs8(ed25519.as_ref()).err(), Some(TokenKeyError::NotAKey));
+}
+
+#[test]
+fn a_changed_token_does_not_verify() {
+    let signer = signer();
+    let token = signer.sign(&TokenClaims::of(&grant(), ISSUER)).unwrap();
+    let mut wider = grant();
+    wider.resource = "article/43".parse().unwrap();
+    let wider = serde_json::to_vec(&TokenClaims::of(&wider, ISSUER)).unwrap();
+    let parts: Vec<_> = token.split('.').collect();
+    let forged = format!("{}.{}.{}", parts[0], BASE64URL_NOPAD.encode(&wider), parts[2]);
+    let jwks = jwks([signer.public_key()]);
+    assert!(verify(&forged, &jwks).is_err());
+    assert!(verify(&token, &jwks).is_ok());
+}
+
+#[test]
+fn tokens_verify_with_only_the_jwks_also_after_a_rotation() {
+    let (old, new) = (signer(), signer());
+    let jwks = jwks([new.public_key(), old.public_key()]);
+    for signer in [&old, &new] {
+        let claims = verify(&signer.sign(&TokenClaims::of(&grant(), ISSUER)).unwrap(), &jwks).unwrap();
+        assert_eq!(claims["jti"], "grt_a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5");
+    }
+}
+
+#[test]
+fn the_jwks_is_canonical_keys_with_their_use() {
+    let key: PublicKey =
+        r#"{"kty":"EC","x":"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs","y":"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA","crv":"P-256"}"#
+            .parse()
+            .unwrap();
+    let one = r#"{"crv":"P-256","kty":"EC","x":"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs","y":"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA","alg":"ES256","kid":"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I","use":"sig"}"#;
+    assert_eq!(jwks([]), r#"{"keys":[]}"#);
+    assert_eq!(jwks([&key]), format!(r#"{{"keys":[{one}]}}"#));
+    assert_eq!(jwks([&key, &key]), format!(r#"{{"keys":[{one},{one}]}}"#));
+}
+
+#[test]
+fn the_claims_are_these_bytes() {
+    let golden = concat!(
+        r#"{"iss":"https://attorn.example","sub":"support-bot","client_id":"support-bot","aud":"https://faq.example","#,
+        r#""exp":4102444830,"iat":4102444800,"jti":"grt_a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5","#,
+        r#""cnf":{"jkt":"kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"},"purpose":"answer-questions","#,
+        r#""authorization_details":[{"type":"attorn_action","actions":["faq.read"],"identifier":"article/42","#,
+        r#""arguments_digest":"abababababababababababababababababababababababababababababababab","uses_max":1}]}"#,
+    );
+    let mut grant = grant();
+    assert_eq!(serde_json::to_string(&TokenClaims::of(&grant, ISSUER)).unwrap(), golden);
+    grant.session = Some("s-1".parse().unwrap());
+    let golden = golden.replace(r#""purpose":"answer-questions","#, r#""purpose":"answer-questions","sid":"s-1","#);
+    assert_eq!(serde_json::to_string(&TokenClaims::of(&grant, ISSUER)).unwrap(), golden);
+}
+
+#[test]
+fn the_header_says_type_algorithm_and_key_only() {
+    let signer = signer();
+    let header = BASE64URL_NOPAD.decode(signer.prefix.trim_end_matches('.').as_bytes()).unwrap();
+    let expect = format!(r#"{{"alg":"ES256","kid":"{}","typ":"at+jwt"}}"#, signer.public_key().thumbprint());
+    assert_eq!(String::from_utf8(header).unwrap(), expect);
+}

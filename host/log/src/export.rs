@@ -1,0 +1,118 @@
+//! The file that holds a whole log epoch, so that anybody can check it.
+//!
+//! ```text
+//! attorn-audit-export/v1
+//! key <verifier key>
+//! <checkpoint: a signed note>
+//! entries
+//! <the bytes of all entries, one after another>
+//! ```
+//!
+//! The key is there so that a file can be looked at without anything else. It proves nothing about
+//! whose log it is: whoever checks a file for real brings the key from elsewhere.
+
+use std::io::{self, BufRead};
+
+use crate::checkpoint::SignedCheckpoint;
+use crate::entry::Entry;
+use crate::key::CheckpointVerifier;
+use crate::note::is_signature_line;
+use crate::verify::VerifyError;
+
+const MAGIC: &str = "attorn-audit-export/v1";
+const KEY: &str = "key ";
+const ENTRIES: &str = "entries";
+
+/// All that stands in an export before the entries. Their bytes follow as they are, from the first to
+/// the last that the checkpoint counts.
+#[must_use]
+pub fn export_header(key: &CheckpointVerifier, checkpoint: &SignedCheckpoint) -> String {
+    // A note ends in a newline of its own.
+    format!("{MAGIC}\n{KEY}{key}\n{}{ENTRIES}\n", checkpoint.note())
+}
+
+/// The header of an export, unchecked.
+pub(crate) struct Header {
+    /// The text of the key line.
+    pub(crate) key: String,
+    /// The note.
+    pub(crate) note: String,
+}
+
+impl Header {
+    pub(crate) fn read(reader: &mut impl BufRead) -> Result<Self, VerifyError> {
+        if read_text_line(reader, MAGIC.len())?.as_deref() != Some(MAGIC) {
+            return Err(VerifyError::NotAnExport);
+        }
+        let key = read_text_line(reader, KEY.len() + CheckpointVerifier::TEXT_BYTES_MAX)?;
+        let key = key.as_deref().and_then(|line| line.strip_prefix(KEY)).ok_or(VerifyError::NoKey)?.to_owned();
+        let mut note = String::new();
+        let mut below_text = false;
+        loop {
+            let line = read_text_line(reader, SignedCheckpoint::NOTE_BYTES_MAX)?.ok_or(VerifyError::NoEntries)?;
+            if below_text && line == ENTRIES {
+                return Ok(Self { key, note });
+            }
+            // A checkpoint's text has no blank lines, so the first one ends it.
+            if below_text && !is_signature_line(&line) {
+                return Err(VerifyError::NoEntries);
+            }
+            below_text |= line.is_empty();
+            note.push_str(&line);
+            note.push('\n');
+            if note.len() > SignedCheckpoint::NOTE_BYTES_MAX {
+                return Err(VerifyError::NoEntries);
+            }
+        }
+    }
+}
+
+/// How the reading of one entry went.
+pub(crate) enum Read {
+    /// Its two lines are there.
+    Whole,
+    /// There is nothing more.
+    End,
+    /// The file ends within it.
+    Cut,
+    /// It goes on beyond the longest entry.
+    TooLong,
+}
+
+/// Read the next entry's two lines in place of what `bytes` holds, and no more than the longest entry.
+pub(crate) fn read_entry(reader: &mut impl BufRead, bytes: &mut Vec<u8>) -> io::Result<Read> {
+    bytes.clear();
+    for _ in 0..2 {
+        match read_line(reader, bytes, Entry::BYTES_MAX)? {
+            Read::Whole => {}
+            Read::End if !bytes.is_empty() => return Ok(Read::Cut),
+            other => return Ok(other),
+        }
+    }
+    Ok(Read::Whole)
+}
+
+/// Read up to and with the next newline, as long as `bytes` does not grow beyond `bytes_max`.
+fn read_line(reader: &mut impl BufRead, bytes: &mut Vec<u8>, bytes_max: usize) -> io::Result<Read> {
+    let room = bytes_max.saturating_sub(bytes.len());
+    let read = io::Read::take(&mut *reader, room as u64).read_until(b'\n', bytes)?;
+    Ok(match (read, bytes.last()) {
+        (1.., Some(b'\n')) => Read::Whole,
+        _ if read == room => Read::TooLong,
+        (0, _) => Read::End,
+        _ => Read::Cut,
+    })
+}
+
+/// Read a line of the header, without its newline. None if it is not there, not whole, not text or
+/// longer than `bytes_max`.
+fn read_text_line(reader: &mut impl BufRead, bytes_max: usize) -> Result<Option<String>, VerifyError> {
+    let mut bytes = Vec::new();
+    match read_line(reader, &mut bytes, bytes_max + 1).map_err(VerifyError::Read)? {
+        Read::Whole => {
+            bytes.pop();
+            Ok(String::from_utf8(bytes).ok())
+        }
+        Read::End | Read::Cut | Read::TooLong => Ok(None),
+    }
+}

@@ -1,0 +1,80 @@
+//! A log of one's own for every test: fixed seed, id and bodies.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+use serde_json::json;
+
+use crate::{
+    CheckpointSigner, CheckpointVerifier, Entry, EntryBody, EntryRef, Hash, Link, NodeId, Origin, Receipt,
+    SignedCheckpoint, TreeBuilder, export_header, tree,
+};
+
+pub(crate) fn origin() -> Origin {
+    "attorn/main/1".parse().unwrap()
+}
+
+pub(crate) fn signer() -> CheckpointSigner {
+    CheckpointSigner::new(origin(), &[0x2a; 32])
+}
+
+pub(crate) fn verifier() -> CheckpointVerifier {
+    signer().verifier()
+}
+
+/// A body for the entry at `index`: each another, and long enough to have letters, digits and escapes.
+pub(crate) fn body(index: u64) -> EntryBody {
+    EntryBody::of(&json!({ "kind": "decision", "n": index, "who": "J\u{f6}rg \"J\" \n" })).unwrap()
+}
+
+/// A whole log and all that is stored of it.
+#[derive(Clone)]
+pub(crate) struct Log {
+    pub(crate) entries: Vec<Entry>,
+    nodes: BTreeMap<NodeId, Hash>,
+    tree: TreeBuilder,
+}
+
+impl Log {
+    pub(crate) fn of(len: u64) -> Self {
+        let mut log = Self { entries: Vec::new(), nodes: BTreeMap::new(), tree: TreeBuilder::new() };
+        for index in 0..len {
+            let Origin { log_id, epoch } = origin();
+            let at = EntryRef { log_id, epoch, index };
+            let previous = log.entries.last().map_or(Link::NONE, Entry::link);
+            let entry = Entry { at, previous, body: body(index) };
+            log.nodes.extend(log.tree.push(entry.leaf_hash()).unwrap());
+            log.entries.push(entry);
+        }
+        log
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.tree.size()
+    }
+
+    pub(crate) fn checkpoint(&self) -> SignedCheckpoint {
+        signer().sign(self.tree.size(), self.tree.root())
+    }
+
+    pub(crate) fn receipt(&self, index: u64) -> Receipt {
+        let get = |id| Ok::<_, Infallible>(self.nodes.get(&id).copied());
+        let proof = tree::inclusion_proof(index, self.len(), get).unwrap();
+        Receipt::new(&self.entries[usize::try_from(index).unwrap()], proof, &self.checkpoint())
+    }
+
+    pub(crate) fn header(&self) -> String {
+        export_header(&verifier(), &self.checkpoint())
+    }
+
+    /// An export with this checkpoint and any entries.
+    pub(crate) fn export_of<'a>(&self, entries: impl IntoIterator<Item = &'a Entry>) -> Vec<u8> {
+        let mut bytes = self.header().into_bytes();
+        entries.into_iter().for_each(|entry| bytes.extend(entry.to_bytes()));
+        bytes
+    }
+
+    pub(crate) fn export(&self) -> Vec<u8> {
+        self.export_of(&self.entries)
+    }
+}

@@ -1,0 +1,235 @@
+//! Re-hashing a whole log against its signed checkpoint, and saying where it is wrong.
+//!
+//! Every entry, link, number, log id and epoch is checked, and the tree's root at the end. What is
+//! needed for that is one entry, the right edge of the tree and the last link, however long the log.
+//!
+//! # Which entry is named
+//!
+//! An error names the first entry that is not as it was signed. One change is always placed exactly:
+//!
+//! - A changed body shows in the next entry, which carries its link; a changed previous link shows in
+//!   its own. To tell the two apart, the verdict waits for one more entry: if the doubtful one, with the
+//!   link put right, is what that entry links to, the link alone was changed. For the last entry the
+//!   root takes that part.
+//! - A changed index leaves the previous link right; an entry in a wrong place does not have it.
+//! - If all links are right and the root is not, the last entry is not the signed one, since its link
+//!   stands for all before it; either it alone was changed, or so was a run of entries up to it, each
+//!   linked anew. Nothing in the file could tell which ([`VerifyError::EndChanged`]).
+//!
+//! With several changes close together the entry named may be the one before the first changed.
+
+use std::io::BufRead;
+use std::num::NonZeroU64;
+
+use crate::checkpoint::{Checkpoint, SignedCheckpoint};
+use crate::entry::{Entry, Link};
+use crate::export::{Header, Read, read_entry};
+use crate::key::CheckpointVerifier;
+use crate::tree::{TreeBuilder, leaf_hash};
+
+mod error;
+
+pub use error::VerifyError;
+
+/// A log epoch being verified, entry by entry.
+///
+/// A verdict may come one entry late; only [`Verifier::finish`] says that all is well. After an error
+/// there is no verifier left to go on with.
+#[derive(Debug)]
+pub struct Verifier {
+    checkpoint: Checkpoint,
+    /// Over all entries that are in their place.
+    tree: TreeBuilder,
+    /// The link of the last of them.
+    head: Link,
+    doubt: Option<Doubt>,
+}
+
+/// Something is wrong, and the next entry will tell what.
+#[derive(Debug)]
+enum Doubt {
+    /// A later entry stands in this place: one is missing, or the order is wrong.
+    Misplaced { found: u64 },
+    /// The entry does not carry the link of the one before it. Here it is with that link.
+    Unlinked { mended: Entry },
+}
+
+impl Verifier {
+    /// Begin with the first entry of the log that this checkpoint is of.
+    #[must_use]
+    pub fn new(checkpoint: &SignedCheckpoint) -> Self {
+        let checkpoint = checkpoint.checkpoint().clone();
+        Self { checkpoint, tree: TreeBuilder::new(), head: Link::NONE, doubt: None }
+    }
+
+    /// Which entry should come next.
+    #[must_use]
+    pub const fn index(&self) -> u64 {
+        self.tree.size()
+    }
+
+    /// Take the bytes of the next entry.
+    pub fn push(mut self, bytes: &[u8]) -> Result<Self, VerifyError> {
+        let index = self.index();
+        let entry = Entry::parse(bytes);
+        if let Some(doubt) = &self.doubt {
+            return Err(self.settle(doubt, entry.as_ref().ok()));
+        }
+        if index >= self.checkpoint.size {
+            return Err(match entry {
+                Ok(Entry { at, .. }) if at.index < index => VerifyError::Duplicated { index, found: at.index },
+                _ => VerifyError::Surplus { index },
+            });
+        }
+        let entry = entry.map_err(|source| VerifyError::Malformed { index, source })?;
+        if entry.at.log_id != self.checkpoint.origin.log_id {
+            return Err(VerifyError::WrongLog { index, found: entry.at.log_id });
+        }
+        if entry.at.epoch != self.checkpoint.origin.epoch {
+            return Err(VerifyError::WrongEpoch { index, found: entry.at.epoch });
+        }
+        let linked = entry.previous == self.head;
+        match entry.at.index {
+            found if found == index && linked => {
+                self.head = entry.link();
+                // The tree cannot be full: it is smaller than the checkpoint's.
+                self.tree.push(leaf_hash(bytes)).map_err(|_| VerifyError::Surplus { index })?;
+            }
+            // The right link in an entry with the wrong number, or no entry before it that could have
+            // been changed: this entry itself was.
+            _ if linked => return Err(VerifyError::Changed { index }),
+            0 if index == 0 => return Err(VerifyError::Changed { index }),
+            found if found < index => return Err(VerifyError::Duplicated { index, found }),
+            found if found > index => self.doubt = Some(Doubt::Misplaced { found }),
+            _ => self.doubt = Some(Doubt::Unlinked { mended: Entry { previous: self.head, ..entry } }),
+        }
+        Ok(self)
+    }
+
+    /// That was the last entry. What comes back is the link that the next one, if the log is ever
+    /// continued, has to carry.
+    pub fn finish(self) -> Result<Link, VerifyError> {
+        let (index, size) = (self.index(), self.checkpoint.size);
+        if let Some(doubt) = &self.doubt {
+            return Err(self.settle(doubt, None));
+        }
+        if index < size {
+            return Err(VerifyError::Truncated { index, size });
+        }
+        if self.tree.root() != self.checkpoint.root {
+            // An empty tree has the one root that the checkpoint of an empty log may have.
+            return Err(VerifyError::EndChanged { index: index.saturating_sub(1) });
+        }
+        Ok(self.head)
+    }
+
+    /// The entries end here without being whole.
+    fn cut(self, error: VerifyError) -> VerifyError {
+        let index = self.index();
+        match &self.doubt {
+            Some(doubt) => self.settle(doubt, None),
+            None if index >= self.checkpoint.size => VerifyError::Surplus { index },
+            None => error,
+        }
+    }
+
+    fn settle(&self, doubt: &Doubt, next: Option<&Entry>) -> VerifyError {
+        let index = self.index();
+        match doubt {
+            &Doubt::Misplaced { found } => match next {
+                Some(next) if next.at.index < found => VerifyError::OutOfOrder { index, found },
+                _ => VerifyError::Missing { index, found },
+            },
+            Doubt::Unlinked { mended } => {
+                let mends = next.map_or_else(|| self.ends_with(mended), |next| next.previous == mended.link());
+                // The entry before has the right log, epoch, index and previous link: that was checked
+                // when it came. If this one is not to blame, the body of that one is.
+                VerifyError::Changed { index: if mends { index } else { index.saturating_sub(1) } }
+            }
+        }
+    }
+
+    /// Whether the checkpoint is of all entries so far and this one.
+    fn ends_with(&self, last: &Entry) -> bool {
+        let mut tree = self.tree.clone();
+        let pushed = tree.push(last.leaf_hash()).is_ok();
+        pushed && tree.size() == self.checkpoint.size && tree.root() == self.checkpoint.root
+    }
+}
+
+/// Why the key of a verified export is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// The caller brought it.
+    Given,
+    /// It stands in the file. Whoever wrote the file chose it, so this shows that the file is whole,
+    /// and not whose log it is.
+    FromFile,
+}
+
+/// An export in which everything is as it was signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// How many entries there are.
+    pub entries: u64,
+    /// The checkpoint that they make.
+    pub checkpoint: SignedCheckpoint,
+    /// The key that signed it.
+    pub key: CheckpointVerifier,
+    /// Why that key is believed.
+    pub trust: Trust,
+    /// The link of the last entry.
+    pub head: Link,
+}
+
+/// How far a verification has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// How many entries have been read.
+    pub entries: u64,
+    /// How many there should be.
+    pub of: u64,
+}
+
+/// Verify an export. With `trusted`, only a log of that key passes; without, the key in the file is
+/// taken, and [`Verified::trust`] says so.
+pub fn verify_export(reader: impl BufRead, trusted: Option<&CheckpointVerifier>) -> Result<Verified, VerifyError> {
+    verify_export_with(reader, trusted, NonZeroU64::MAX, |_| {})
+}
+
+/// As [`verify_export`], and tell `progress` after every so many entries.
+pub fn verify_export_with(
+    mut reader: impl BufRead,
+    trusted: Option<&CheckpointVerifier>,
+    every: NonZeroU64,
+    mut progress: impl FnMut(Progress),
+) -> Result<Verified, VerifyError> {
+    let header = Header::read(&mut reader)?;
+    let key: CheckpointVerifier = header.key.parse().map_err(VerifyError::Key)?;
+    if trusted.is_some_and(|trusted| *trusted != key) {
+        return Err(VerifyError::UnknownKey { found: Box::new(key) });
+    }
+    let trust = if trusted.is_some() { Trust::Given } else { Trust::FromFile };
+    let checkpoint = key.verify(header.note.as_bytes()).map_err(VerifyError::Checkpoint)?;
+    let size = checkpoint.checkpoint().size;
+    let mut verifier = Verifier::new(&checkpoint);
+    let mut bytes = Vec::new();
+    loop {
+        let index = verifier.index();
+        match read_entry(&mut reader, &mut bytes).map_err(VerifyError::Read)? {
+            Read::Whole => verifier = verifier.push(&bytes)?,
+            Read::End => break,
+            Read::Cut => return Err(verifier.cut(VerifyError::Truncated { index, size })),
+            Read::TooLong => return Err(verifier.cut(VerifyError::TooLong { index })),
+        }
+        if verifier.index() > index && verifier.index().is_multiple_of(every.get()) {
+            progress(Progress { entries: verifier.index(), of: size });
+        }
+    }
+    let head = verifier.finish()?;
+    Ok(Verified { entries: size, checkpoint, key, trust, head })
+}
+
+#[cfg(test)]
+#[path = "verify_tests.rs"]
+mod tests;

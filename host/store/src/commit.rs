@@ -1,0 +1,160 @@
+//! The store as its callers hold it, and how a batch gets to the writer and its answer back.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::thread::JoinHandle;
+
+use attorn_log::EntryRef;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+use crate::batch::{Batch, BatchError};
+use crate::error::{CommitError, Failure};
+use crate::files::Files;
+use crate::horizon::Watch;
+use crate::key::Key;
+use crate::open::Lock;
+use crate::recorded::Recorded;
+use crate::trees::{LogName, Trees};
+
+/// How many batches wait at most. One more is refused.
+pub const QUEUE_BATCHES_MAX: usize = 1_024;
+/// How many bytes all waiting batches have at most. One more is refused.
+pub const QUEUE_BYTES_MAX: usize = 64 << 20;
+/// What a batch costs in the queue beside its values and entries.
+const BATCH_OVERHEAD_BYTES: usize = 1_024;
+
+/// A store that is open. Whoever drops it waits until the writer has ended, after which the directory
+/// can be opened again.
+pub struct Store {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) files: Files,
+    queue: Option<mpsc::Sender<Job>>,
+    queue_bytes: Arc<Semaphore>,
+    writer: Option<JoinHandle<()>>,
+    /// The last to go: the directory is free only when nothing of the engine is left.
+    _lock: Lock,
+}
+
+/// What readers and the writer share.
+pub(crate) struct Shared {
+    pub(crate) trees: Trees,
+    pub(crate) log: LogName,
+    pub(crate) applied: RwLock<Applied>,
+    pub(crate) horizon: Watch,
+}
+
+/// What is visible and may not be durable yet. The writer holds it while it applies a group, so that
+/// a scan sees a group whole or not at all.
+#[derive(Debug, Default)]
+pub(crate) struct Applied {
+    /// The version of the last batch.
+    pub(crate) version: u64,
+    /// What the last group deleted. Nothing is left of such keys that could tell a reader to wait.
+    pub(crate) deleted: HashSet<Key>,
+}
+
+impl Shared {
+    pub(crate) fn applied(&self) -> RwLockReadGuard<'_, Applied> {
+        // A writer that panicked while it held this has failed the store, which every reader finds
+        // out from the horizon.
+        self.applied.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One batch in the queue.
+pub(crate) struct Job {
+    pub(crate) batch: Batch,
+    pub(crate) answer: oneshot::Sender<Result<Committed, CommitError>>,
+    /// Its share of the queue's bytes, given back when it is dropped.
+    pub(crate) share: OwnedSemaphorePermit,
+}
+
+/// A batch that happened and is on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// The version of everything that it wrote.
+    pub version: u64,
+    /// Its entries, in their order.
+    pub entries: Vec<EntryRef>,
+}
+
+impl Store {
+    pub(crate) fn of(
+        shared: Arc<Shared>,
+        files: PathBuf,
+        queue: mpsc::Sender<Job>,
+        writer: JoinHandle<()>,
+        lock: Lock,
+    ) -> Self {
+        Self {
+            shared,
+            files: Files::new(files),
+            queue: Some(queue),
+            queue_bytes: Arc::new(Semaphore::new(QUEUE_BYTES_MAX)),
+            writer: Some(writer),
+            _lock: lock,
+        }
+    }
+
+    /// Let a batch happen. When this returns `Ok`, all of it is on disk; after `Conflict` and
+    /// `LimitExceeded` none of it is, and what they name is on disk.
+    ///
+    /// Dropping the future takes nothing back: the batch happens or not, and nobody is told.
+    pub async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
+        batch.check().map_err(CommitError::Malformed)?;
+        // Both limits keep the number far below what a permit can count.
+        let bytes = u32::try_from(batch.bytes() + BATCH_OVERHEAD_BYTES).unwrap_or(u32::MAX);
+        let share = Arc::clone(&self.queue_bytes).try_acquire_many_owned(bytes).map_err(|_| CommitError::Busy)?;
+        let (answer, answered) = oneshot::channel();
+        let Some(queue) = &self.queue else {
+            return Err(CommitError::Failed(Arc::new(Failure::WriterStopped)));
+        };
+        match queue.try_send(Job { batch, answer, share }) {
+            Ok(()) => match answered.await {
+                Ok(outcome) => outcome,
+                Err(_) => Err(CommitError::Failed(self.failed().await)),
+            },
+            Err(TrySendError::Full(_)) => Err(CommitError::Busy),
+            Err(TrySendError::Closed(_)) => Err(CommitError::Failed(self.failed().await)),
+        }
+    }
+
+    /// Let a batch happen, and give the value out as recorded. The batch must have an entry.
+    pub async fn commit_recorded<T>(&self, batch: Batch, value: T) -> Result<Recorded<T>, CommitError> {
+        if batch.entries.is_empty() {
+            return Err(CommitError::Malformed(BatchError::NoEntry));
+        }
+        let committed = self.commit(batch).await?;
+        Ok(Recorded::new(value, committed.version, committed.entries))
+    }
+
+    /// Why the store failed, as soon as it does. Whoever runs the server waits for this, and stops it.
+    pub async fn failed(&self) -> Arc<Failure> {
+        self.shared.horizon.failed().await
+    }
+
+    /// Why the store has failed, if it has.
+    #[must_use]
+    pub fn failure(&self) -> Option<Arc<Failure>> {
+        self.shared.horizon.failure()
+    }
+
+    /// The files for what is too large to be a value.
+    #[must_use]
+    pub const fn files(&self) -> &Files {
+        &self.files
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        // The writer ends when nobody can send it anything any more.
+        self.queue = None;
+        if let Some(writer) = self.writer.take() {
+            // A writer that panicked has failed the store and said so.
+            let _ = writer.join();
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! What can go wrong, one type for each thing that a caller may try.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use attorn_log::{LogId, TreeError};
+
+use crate::batch::BatchError;
+use crate::key::Key;
+use crate::records::RecordError;
+use crate::steps::Step;
+use crate::trees::ValueError;
+
+/// The engine below could not do its work. What it says is for whoever operates the server.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub struct StorageError(String);
+
+impl StorageError {
+    pub(crate) fn new(error: &dyn std::fmt::Display) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<sled::Error> for StorageError {
+    fn from(error: sled::Error) -> Self {
+        Self::new(&error)
+    }
+}
+
+impl From<std::io::Error> for StorageError {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(&error)
+    }
+}
+
+/// Why a store has failed for ever. Nobody knows any more what of the last commits is on disk; only a
+/// new start finds out.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Failure {
+    /// A step of a commit failed.
+    #[error("the store failed at the step `{step}`")]
+    Step {
+        /// Which step.
+        step: Step,
+        /// How.
+        #[source]
+        error: StorageError,
+    },
+    /// The state could not be read while a commit was prepared.
+    #[error("the store could not read what it holds")]
+    Read(#[source] StorageError),
+    /// The thread that writes is gone.
+    #[error("the store's writer stopped")]
+    WriterStopped,
+}
+
+/// Why a batch did not happen.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CommitError {
+    /// Too much waits already. It was not tried, and may be tried again.
+    #[error("too many commits are waiting")]
+    Busy,
+    /// The store has failed. Whether the batch is on disk is not known.
+    #[error("the store has failed")]
+    Failed(#[source] Arc<Failure>),
+    /// These keys are not as the batch requires. Nothing was changed.
+    #[error("{} of the batch's requirements do not hold", .0.len())]
+    Conflict(Vec<Key>),
+    /// A counter would leave its bounds. Nothing was changed.
+    #[error("the counter `{key}` stands at {found}, which leaves no room for the add")]
+    LimitExceeded {
+        /// Which counter.
+        key: Key,
+        /// Where it stands.
+        found: u64,
+    },
+    /// A value that the batch needs is not what it should be. Nothing was changed.
+    #[error("the store holds something invalid")]
+    Invalid(#[source] Arc<RecordError>),
+    /// The batch could not happen under any state.
+    #[error("the batch is malformed")]
+    Malformed(#[source] BatchError),
+}
+
+/// Why something could not be read.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ReadError {
+    /// The store has failed.
+    #[error("the store has failed")]
+    Failed(#[source] Arc<Failure>),
+    /// The engine below could not read.
+    #[error("the store could not be read")]
+    Storage(#[source] StorageError),
+    /// What is stored is not what it should be.
+    #[error("the store holds something invalid")]
+    Invalid(#[source] Arc<RecordError>),
+    /// The tree over the entries could not be computed.
+    #[error("the log's tree could not be computed")]
+    Tree(#[source] Arc<TreeError<StorageError>>),
+    /// The log is not that long.
+    #[error("the log has {size} entries, fewer than {asked}")]
+    BeyondEnd {
+        /// What was asked for.
+        asked: u64,
+        /// How many there are.
+        size: u64,
+    },
+}
+
+impl From<StorageError> for ReadError {
+    fn from(error: StorageError) -> Self {
+        Self::Storage(error)
+    }
+}
+
+impl From<ValueError> for ReadError {
+    fn from(error: ValueError) -> Self {
+        match error {
+            ValueError::Storage(error) => Self::Storage(error),
+            ValueError::Invalid(error) => error.into(),
+        }
+    }
+}
+
+impl From<RecordError> for ReadError {
+    fn from(error: RecordError) -> Self {
+        Self::Invalid(Arc::new(error))
+    }
+}
+
+/// Why a store could not be created or opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is none.
+    #[error("there is no store in `{}`", dir.display())]
+    NotThere {
+        /// Where.
+        dir: PathBuf,
+    },
+    /// There is one already.
+    #[error("there is a store in `{}` already", dir.display())]
+    AlreadyThere {
+        /// Where.
+        dir: PathBuf,
+    },
+    /// Something ended while one was made. Nothing was ever acknowledged by it.
+    #[error("the store in `{}` was never finished: remove its directory `store` and create it anew", dir.display())]
+    HalfMade {
+        /// Where.
+        dir: PathBuf,
+    },
+    /// Another process, or this one, has it open.
+    #[error("the store in `{}` is in use", dir.display())]
+    InUse {
+        /// Where.
+        dir: PathBuf,
+    },
+    /// A file could not be made, read or synced.
+    #[error("`{}` could not be used", path.display())]
+    Io {
+        /// Which file or directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file that names the format does not.
+    #[error("`{}` does not name a format of the store", path.display())]
+    NoFormat {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// A newer program wrote it.
+    #[error("the store has format {found}, and this program knows none above {known}: use a newer one")]
+    NewerFormat {
+        /// Its format.
+        found: u32,
+        /// The newest that is known.
+        known: u32,
+    },
+    /// It belongs to another log.
+    #[error("the store belongs to the log `{found}`, not to `{expected}`")]
+    OtherLog {
+        /// Which log was asked for.
+        expected: LogId,
+        /// Which it holds.
+        found: LogId,
+    },
+    /// The engine below could not open it.
+    #[error("the store's files could not be opened")]
+    Storage(#[from] StorageError),
+    /// Its parts do not fit together.
+    #[error("the store is inconsistent: {0}")]
+    Inconsistent(String),
+}

@@ -1,0 +1,302 @@
+//! Every step of a commit, broken in both ways. After each the directory is opened anew, as it stood
+//! on disk at that moment and as it stands once the broken store is closed, and everything in it is
+//! verified.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use attorn_core::TimeMs;
+use attorn_log::Entry;
+use tempfile::TempDir;
+
+use crate::batch::Batch;
+use crate::commit::Store;
+use crate::error::{CommitError, Failure, ReadError, StorageError};
+use crate::fixtures::{add, batch, body, counter, log, meta, put};
+use crate::key::{Key, KeyKind, KeyPrefix};
+use crate::steps::{Step, Steps};
+
+/// How a step breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// It fails and has done nothing.
+    NotWritten,
+    /// It does its work and says that it failed.
+    Written,
+}
+
+/// Breaks one step when a switch is at 1, and counts it up.
+struct Breaker {
+    step: Step,
+    way: Way,
+    armed: Arc<AtomicU64>,
+}
+
+impl Steps for Breaker {
+    fn take(&mut self, step: Step, act: &mut dyn FnMut() -> Result<(), StorageError>) -> Result<(), StorageError> {
+        if step != self.step || self.armed.compare_exchange(1, 2, Ordering::SeqCst, Ordering::SeqCst).is_err() {
+            return act();
+        }
+        if self.way == Way::Written {
+            act()?;
+        }
+        Err(StorageError::new(&"broken by the test"))
+    }
+}
+
+/// What batch `n` leaves: a value, a share of a counter, an entry, and one value less.
+fn deed(n: u64) -> Batch {
+    batch(|batch| {
+        batch.put.push((meta(n), format!("deed {n}").into()));
+        batch.add.push(add(0, i64::try_from(n).unwrap(), u64::MAX));
+        batch.entries.push(body(n));
+        batch.delete.push(victim(n));
+    })
+}
+
+fn victim(n: u64) -> Key {
+    meta(1_000_000 + n)
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// Open a directory and check that what happened there happened whole, and that all of `acknowledged`
+/// is there. Returns the deeds that were found.
+async fn check(dir: &Path, acknowledged: &BTreeSet<u64>, tried: u64) -> BTreeSet<u64> {
+    let store = Store::open(dir, &log()).unwrap();
+    let integrity = store.verify_integrity().await.unwrap();
+    let mut found = BTreeSet::new();
+    for entry in store.entries(0, 1_000).unwrap() {
+        let entry = Entry::parse(&entry.bytes).unwrap();
+        let n = entry.body.as_str().trim_start_matches("{\"n\":").trim_end_matches('}').parse().unwrap();
+        assert!(found.insert(n), "deed {n} was done twice");
+    }
+    for n in 0..tried {
+        let value = store.get(&meta(n)).await.unwrap().map(|found| found.value);
+        assert_eq!(value, found.contains(&n).then(|| format!("deed {n}").into()), "deed {n} is torn");
+        let victim = store.get(&victim(n)).await.unwrap();
+        assert_eq!(victim.is_none(), found.contains(&n), "deed {n} is torn");
+    }
+    assert_eq!(store.counter(&counter(0)).await.unwrap(), found.iter().sum::<u64>());
+    assert!(acknowledged.is_subset(&found), "{acknowledged:?} were acknowledged, and {found:?} are there");
+    assert_eq!(integrity.entries, found.len() as u64);
+    let values = store.scan(&KeyPrefix::kind(KeyKind::Meta), None, 1_000).await.unwrap().items.len() as u64;
+    assert_eq!(integrity.values, values + 1);
+    // It goes on.
+    store.commit(put(5_000_000, "after")).await.unwrap();
+    store.verify_integrity().await.unwrap();
+    found
+}
+
+const BEFORE: u64 = 12;
+const DURING: u64 = 24;
+
+async fn break_at(step: Step, way: Way) {
+    let dir = TempDir::new().unwrap();
+    drop(Store::create(dir.path(), log()).unwrap());
+    let armed = Arc::new(AtomicU64::new(0));
+    let breaker = Breaker { step, way, armed: Arc::clone(&armed) };
+    let store = Arc::new(Store::open_with(dir.path(), &log(), Box::new(breaker)).unwrap());
+    let victims = batch(|batch| batch.put = (0..BEFORE + DURING).map(|n| (victim(n), b"alive".to_vec())).collect());
+    store.commit(victims).await.unwrap();
+    let mut acknowledged = BTreeSet::new();
+    for n in 0..BEFORE {
+        store.commit(deed(n)).await.unwrap();
+        acknowledged.insert(n);
+    }
+    armed.store(1, Ordering::SeqCst);
+    let deeds: Vec<_> = (BEFORE..BEFORE + DURING)
+        .map(|n| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move { (n, store.commit(deed(n)).await) })
+        })
+        .collect();
+    for deed in deeds {
+        match deed.await.unwrap() {
+            (n, Ok(_)) => assert!(acknowledged.insert(n)),
+            (_, Err(error)) => assert!(matches!(error, CommitError::Failed(_)), "{error:?}"),
+        }
+    }
+    assert_eq!(armed.load(Ordering::SeqCst), 2, "the step was never taken");
+    let image = TempDir::new().unwrap();
+    copy(dir.path(), image.path());
+    failed_for_ever(&store, step).await;
+    drop(store);
+    let on_disk = check(image.path(), &acknowledged, BEFORE + DURING).await;
+    let closed = check(dir.path(), &acknowledged, BEFORE + DURING).await;
+    assert!(on_disk.is_subset(&closed), "closing lost something");
+    if (step, way) == (Step::Transaction, Way::NotWritten) {
+        assert_eq!(closed, acknowledged);
+    }
+    if (step, way) == (Step::Sync, Way::Written) {
+        assert!(on_disk.len() > acknowledged.len(), "the group was written");
+    }
+}
+
+async fn failed_for_ever(store: &Store, step: Step) {
+    assert!(matches!(&*store.failed().await, Failure::Step { step: failed, .. } if *failed == step));
+    for _ in 0..3 {
+        assert!(matches!(store.commit(put(1, "late")).await, Err(CommitError::Failed(_))));
+    }
+    let failed = |error| assert!(matches!(error, ReadError::Failed(_)), "{error:?}");
+    failed(store.get(&meta(0)).await.unwrap_err());
+    failed(store.get(&meta(9_999)).await.unwrap_err());
+    failed(store.counter(&counter(0)).await.unwrap_err());
+    failed(store.scan(&KeyPrefix::kind(KeyKind::Meta), None, 1).await.unwrap_err());
+    failed(store.log_head().unwrap_err());
+    failed(store.log_reaches(0).await.unwrap_err());
+    failed(store.entry(0).unwrap_err());
+    failed(store.entries(0, 1).unwrap_err());
+    failed(store.root(0).unwrap_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_step_breaks_in_both_ways_and_nothing_acknowledged_is_lost() {
+    let mut rows = BTreeSet::new();
+    for (step, way) in [
+        (Step::Transaction, Way::NotWritten),
+        (Step::Transaction, Way::Written),
+        (Step::Flush, Way::NotWritten),
+        (Step::Flush, Way::Written),
+        (Step::Sync, Way::NotWritten),
+        (Step::Sync, Way::Written),
+    ] {
+        rows.insert(format!("{step} {way:?}"));
+        break_at(step, way).await;
+    }
+    for step in Step::ALL {
+        for way in [Way::NotWritten, Way::Written] {
+            assert!(rows.contains(&format!("{step} {way:?}")), "{step} {way:?} has no row");
+        }
+    }
+}
+
+/// Holds every sync until it is told to go on.
+struct Gate(std::sync::mpsc::Receiver<()>);
+
+impl Steps for Gate {
+    fn take(&mut self, step: Step, act: &mut dyn FnMut() -> Result<(), StorageError>) -> Result<(), StorageError> {
+        if step == Step::Sync {
+            self.0.recv().map_err(|error| StorageError::new(&error))?;
+        }
+        act()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_synced_is_neither_acknowledged_nor_read() {
+    let dir = TempDir::new().unwrap();
+    drop(Store::create(dir.path(), log()).unwrap());
+    let (open_gate, gate) = std::sync::mpsc::channel();
+    let store = Arc::new(Store::open_with(dir.path(), &log(), Box::new(Gate(gate))).unwrap());
+    open_gate.send(()).unwrap();
+    store.commit(put(1, "old")).await.unwrap();
+    let change = batch(|batch| {
+        batch.delete.push(meta(1));
+        batch.put.push((meta(2), b"new".to_vec()));
+        batch.add.push(add(0, 5, 5));
+        batch.entries.push(body(1));
+    });
+    let spawn = |store: &Arc<Store>, batch: Batch| {
+        let store = Arc::clone(store);
+        tokio::spawn(async move { store.commit(batch).await })
+    };
+    let commit = spawn(&store, change);
+    // The engine shows the change long before it is synced.
+    while store.shared.trees.version(&meta(2)).is_ok_and(|version| version.is_none()) {
+        tokio::task::yield_now().await;
+    }
+    // A refusal tells of what is not durable, so it waits as well.
+    let refused = spawn(
+        &store,
+        batch(|batch| {
+            batch.require.push((meta(2), crate::batch::Require::Absent));
+            batch.delete.push(meta(3));
+        }),
+    );
+    let reads = {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            let deleted = store.get(&meta(1)).await.unwrap();
+            let new = store.get(&meta(2)).await.unwrap().unwrap();
+            (deleted, new.value, store.counter(&counter(0)).await.unwrap())
+        })
+    };
+    let scan = {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { store.scan(&KeyPrefix::kind(KeyKind::Meta), None, 10).await.unwrap() })
+    };
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    assert!(!commit.is_finished() && !refused.is_finished() && !reads.is_finished() && !scan.is_finished());
+    assert_eq!(store.log_head().unwrap().size, 0);
+    assert_eq!(store.entry(0).unwrap(), None);
+    assert!(matches!(store.root(1), Err(ReadError::BeyondEnd { asked: 1, size: 0 })));
+    // What the change does not touch is read at once.
+    assert_eq!(store.get(&meta(4)).await.unwrap(), None);
+    open_gate.send(()).unwrap();
+    assert_eq!(commit.await.unwrap().unwrap().version, 2);
+    assert!(matches!(refused.await.unwrap(), Err(CommitError::Conflict(keys)) if keys == [meta(2)]));
+    assert_eq!(reads.await.unwrap(), (None, b"new".to_vec(), 5));
+    assert_eq!(scan.await.unwrap().items.len(), 1);
+    assert_eq!(store.log_reaches(1).await.unwrap().size, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_queue_refuses_and_the_rest_happens() {
+    let dir = TempDir::new().unwrap();
+    drop(Store::create(dir.path(), log()).unwrap());
+    let (open_gate, gate) = std::sync::mpsc::channel();
+    let store = Arc::new(Store::open_with(dir.path(), &log(), Box::new(Gate(gate))).unwrap());
+    let mut waiting = Vec::new();
+    let busy = loop {
+        let task = {
+            let store = Arc::clone(&store);
+            let batch = batch(|batch| {
+                batch.now = TimeMs(0);
+                batch.add.push(add(0, 1, u64::MAX));
+            });
+            tokio::spawn(async move { store.commit(batch).await })
+        };
+        tokio::task::yield_now().await;
+        if waiting.len() > crate::commit::QUEUE_BATCHES_MAX {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        if task.is_finished() {
+            break task.await.unwrap();
+        }
+        waiting.push(task);
+        assert!(waiting.len() < 3 * crate::commit::QUEUE_BATCHES_MAX, "the queue has no end");
+    };
+    assert!(matches!(busy, Err(CommitError::Busy)), "{busy:?}");
+    drop(open_gate.clone());
+    let opener = std::thread::spawn(move || {
+        while open_gate.send(()).is_ok() {
+            std::thread::sleep(std::time::Duration::from_micros(100));
+        }
+    });
+    let (mut happened, mut refused) = (0, 0);
+    for task in waiting {
+        match task.await.unwrap() {
+            Ok(_) => happened += 1,
+            Err(CommitError::Busy) => refused += 1,
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    assert_eq!(store.counter(&counter(0)).await.unwrap(), happened);
+    assert!(happened >= crate::commit::QUEUE_BATCHES_MAX as u64, "{happened} happened and {refused} were refused");
+    drop(Arc::into_inner(store));
+    opener.join().unwrap();
+}

@@ -1,0 +1,150 @@
+//! Files for what is too large to be a value: components and large settings.
+//!
+//! A file is named by the BLAKE3 digest of its bytes and never changes. It is on disk before
+//! [`Files::write`] returns, so a batch that names it may follow. What no batch names any more stays;
+//! nothing here collects it.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use attorn_core::Digest;
+
+/// Why a file could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It has too many bytes.
+    #[error("the file has more than {bytes_max} bytes")]
+    TooLarge {
+        /// How many it may have.
+        bytes_max: u64,
+    },
+    /// There is none.
+    #[error("there is no file `{0}`")]
+    NotThere(Digest),
+    /// Its bytes are not those that were written.
+    #[error("the file `{0}` has other bytes than its name says")]
+    Altered(Digest),
+    /// The directory or the file could not be used.
+    #[error("the file could not be used")]
+    Io(#[from] io::Error),
+    /// The work was given up because the runtime is shutting down.
+    #[error("the server is shutting down")]
+    ShuttingDown,
+}
+
+/// The directory of all files.
+#[derive(Debug, Clone)]
+pub struct Files(PathBuf);
+
+impl Files {
+    pub(crate) const fn new(dir: PathBuf) -> Self {
+        Self(dir)
+    }
+
+    /// Write a file, if it is not there, and return its BLAKE3 digest once it is on disk.
+    pub async fn write(&self, bytes: Vec<u8>, bytes_max: u64) -> Result<Digest, FileError> {
+        let dir = self.0.clone();
+        blocking(move || write(&dir, &bytes, bytes_max)).await
+    }
+
+    /// Read a file and compare its bytes with its name.
+    pub async fn read(&self, digest: Digest, bytes_max: u64) -> Result<Vec<u8>, FileError> {
+        let dir = self.0.clone();
+        blocking(move || read(&dir, digest, bytes_max)).await
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, FileError> + Send + 'static,
+) -> Result<T, FileError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(FileError::ShuttingDown),
+    }
+}
+
+fn digest_of(bytes: &[u8]) -> Digest {
+    Digest::from_bytes(blake3::hash(bytes).into())
+}
+
+fn write(dir: &Path, bytes: &[u8], bytes_max: u64) -> Result<Digest, FileError> {
+    if bytes.len() as u64 > bytes_max {
+        return Err(FileError::TooLarge { bytes_max });
+    }
+    let digest = digest_of(bytes);
+    // A file that is there is written anew unless it can be read whole: somebody may have cut it.
+    if read(dir, digest, bytes_max).is_err() {
+        let temporary = dir.join(temporary_name()?);
+        let written = write_new(&temporary, bytes).and_then(|()| fs::rename(&temporary, dir.join(digest.to_string())));
+        if let Err(error) = written {
+            // The first error is what matters; a file that is left over is removed at the next start.
+            let _ = fs::remove_file(&temporary);
+            return Err(error.into());
+        }
+    }
+    // Also for a file that was there: who wrote it may not have come this far.
+    sync_dir(dir)?;
+    Ok(digest)
+}
+
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+const TEMPORARY: &str = "tmp-";
+
+fn temporary_name() -> io::Result<String> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(format!("{TEMPORARY}{:032x}", u128::from_be_bytes(random)))
+}
+
+fn read(dir: &Path, digest: Digest, bytes_max: u64) -> Result<Vec<u8>, FileError> {
+    let file = match File::open(dir.join(digest.to_string())) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err(FileError::NotThere(digest)),
+        file => file?,
+    };
+    let mut bytes = Vec::new();
+    file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(FileError::TooLarge { bytes_max });
+    }
+    if digest_of(&bytes) == digest { Ok(bytes) } else { Err(FileError::Altered(digest)) }
+}
+
+/// Make a directory that only we may use, if it is not there, and make its name durable.
+pub(crate) fn make_dir(dir: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(dir) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && dir.is_dir() => {}
+        made => made?,
+    }
+    // A relative path of one part has an empty parent, which stands for the current directory.
+    match dir.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => sync_dir(Path::new(".")),
+        Some(parent) => sync_dir(parent),
+        None => Ok(()),
+    }
+}
+
+pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+/// Remove what a write that never ended has left.
+pub(crate) fn remove_temporary(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "files_tests.rs"]
+mod tests;

@@ -1,0 +1,56 @@
+use std::os::unix::fs::PermissionsExt;
+
+use tempfile::TempDir;
+
+use super::*;
+
+fn files() -> (TempDir, Files) {
+    let dir = TempDir::new().unwrap();
+    let blobs = dir.path().join("blobs");
+    make_dir(&blobs).unwrap();
+    (dir, Files::new(blobs))
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[tokio::test]
+async fn what_is_not_there_too_large_or_altered_is_refused() {
+    let (_dir, files) = files();
+    let absent = digest_of(b"absent");
+    assert!(matches!(files.read(absent, 10).await, Err(FileError::NotThere(digest)) if digest == absent));
+    assert!(matches!(files.write(vec![0; 11], 10).await, Err(FileError::TooLarge { bytes_max: 10 })));
+    let digest = files.write(b"component".to_vec(), 9).await.unwrap();
+    assert!(matches!(files.read(digest, 8).await, Err(FileError::TooLarge { bytes_max: 8 })));
+    for altered in [&b"componenT"[..], b"component ", b"componen", b""] {
+        fs::write(files.0.join(digest.to_string()), altered).unwrap();
+        assert!(matches!(files.read(digest, 100).await, Err(FileError::Altered(found)) if found == digest));
+    }
+    // Writing it again heals it.
+    assert_eq!(files.write(b"component".to_vec(), 9).await.unwrap(), digest);
+    assert_eq!(files.read(digest, 9).await.unwrap(), b"component");
+}
+
+#[tokio::test]
+async fn what_was_written_is_read_and_nobody_else_may() {
+    let (_dir, files) = files();
+    for bytes in [b"".to_vec(), b"component".to_vec(), vec![7; 200_000]] {
+        let digest = files.write(bytes.clone(), 1 << 20).await.unwrap();
+        assert_eq!(digest, digest_of(&bytes));
+        assert_eq!(files.read(digest, 1 << 20).await.unwrap(), bytes);
+        assert_eq!(mode(&files.0.join(digest.to_string())), 0o600);
+    }
+    assert_eq!(mode(&files.0), 0o700);
+    assert_eq!(fs::read_dir(&files.0).unwrap().count(), 3);
+}
+
+#[tokio::test]
+async fn what_a_broken_write_left_is_removed() {
+    let (_dir, files) = files();
+    let digest = files.write(b"kept".to_vec(), 10).await.unwrap();
+    fs::write(files.0.join(temporary_name().unwrap()), b"half").unwrap();
+    remove_temporary(&files.0).unwrap();
+    assert_eq!(fs::read_dir(&files.0).unwrap().count(), 1);
+    assert_eq!(files.read(digest, 10).await.unwrap(), b"kept");
+}

@@ -1,0 +1,149 @@
+//! A group: the batches that become durable together, one after the other.
+//!
+//! Each batch is checked against the state and all batches of the group before it, and either adds its
+//! changes to the group's or leaves no trace. Nothing is written here.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use attorn_core::TimeMs;
+use attorn_log::{Entry, EntryBody, EntryRef, Hash, NodeId, TreeBuilder};
+
+use crate::batch::{Batch, Require};
+use crate::commit::Committed;
+use crate::error::{CommitError, StorageError};
+use crate::key::Key;
+use crate::trees::{Head, LogName, Stored, Trees, ValueError};
+
+/// Why a batch does not happen.
+enum Refusal {
+    /// It is the batch: the others go on.
+    Batch(CommitError),
+    /// It is the store.
+    Store(StorageError),
+}
+
+impl From<StorageError> for Refusal {
+    fn from(error: StorageError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<ValueError> for Refusal {
+    fn from(error: ValueError) -> Self {
+        match error {
+            ValueError::Storage(error) => Self::Store(error),
+            // One value that nobody can read must not end all that never touch it.
+            ValueError::Invalid(error) => Self::Batch(CommitError::Invalid(Arc::new(error))),
+        }
+    }
+}
+
+pub(crate) struct Group<'a> {
+    trees: &'a Trees,
+    log: &'a LogName,
+    /// The head that this group leads to.
+    pub(crate) head: Head,
+    /// The right edge of the tree that this group leads to.
+    pub(crate) tree: TreeBuilder,
+    /// What each changed key comes to; `None` removes it.
+    pub(crate) changes: HashMap<Key, Option<Stored>>,
+    /// The new entries.
+    pub(crate) entries: Vec<(u64, Vec<u8>)>,
+    /// The new nodes of the tree.
+    pub(crate) nodes: Vec<(NodeId, Hash)>,
+}
+
+impl<'a> Group<'a> {
+    pub(crate) fn new(trees: &'a Trees, log: &'a LogName, head: Head, tree: TreeBuilder) -> Self {
+        Self { trees, log, head, tree, changes: HashMap::new(), entries: Vec::new(), nodes: Vec::new() }
+    }
+
+    /// Let one batch happen, or say why it does not. An outer error is a failure of the store.
+    pub(crate) fn take(&mut self, batch: Batch) -> Result<Result<Committed, CommitError>, StorageError> {
+        match self.happen(batch) {
+            Ok(committed) => Ok(Ok(committed)),
+            Err(Refusal::Batch(error)) => Ok(Err(error)),
+            Err(Refusal::Store(error)) => Err(error),
+        }
+    }
+
+    fn happen(&mut self, batch: Batch) -> Result<Committed, Refusal> {
+        let conflicts = self.conflicts(&batch.require, batch.now)?;
+        if !conflicts.is_empty() {
+            return Err(Refusal::Batch(CommitError::Conflict(conflicts)));
+        }
+        let mut counts = HashMap::new();
+        for add in batch.add {
+            let found = self.count(&add.key)?;
+            let so_far = counts.get(&add.key).copied().unwrap_or(found);
+            match so_far.checked_add_signed(add.delta).filter(|&count| count <= add.at_most) {
+                Some(count) => counts.insert(add.key, count),
+                None => return Err(Refusal::Batch(CommitError::LimitExceeded { key: add.key, found })),
+            };
+        }
+        let version = self.head.version + 1;
+        let start = self.head.size;
+        let entries = self.append(batch.entries)?;
+        let stored = |value| Some(Stored { version, entries: start..start + entries.len() as u64, value });
+        self.changes.extend(counts.into_iter().map(|(key, count)| (key, stored(count.to_be_bytes().to_vec()))));
+        self.changes.extend(batch.put.into_iter().map(|(key, value)| (key, stored(value))));
+        self.changes.extend(batch.delete.into_iter().map(|key| (key, None)));
+        self.head.version = version;
+        Ok(Committed { version, entries })
+    }
+
+    /// Whether any batch happened.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.entries.is_empty()
+    }
+
+    /// The keys that it removes.
+    pub(crate) fn deleted(&self) -> HashSet<Key> {
+        let removed = self.changes.iter().filter(|(_, change)| change.is_none());
+        removed.map(|(key, _)| key.clone()).collect()
+    }
+
+    /// The keys whose requirement does not hold, each once.
+    fn conflicts(&self, require: &[(Key, Require)], now: TimeMs) -> Result<Vec<Key>, ValueError> {
+        let mut seen = HashSet::new();
+        let mut conflicts = Vec::new();
+        for (key, require) in require {
+            let version = match self.changes.get(key) {
+                Some(change) => change.as_ref().map(|stored| stored.version),
+                None => self.trees.version(key)?,
+            };
+            let holds = match *require {
+                Require::Absent => version.is_none(),
+                Require::Version(required) => version == Some(required),
+                Require::Unexpired { expires_at } => version.is_some() && now < expires_at,
+            };
+            if !holds && seen.insert(key) {
+                conflicts.push(key.clone());
+            }
+        }
+        Ok(conflicts)
+    }
+
+    fn count(&self, key: &Key) -> Result<u64, ValueError> {
+        let count = match self.changes.get(key) {
+            Some(change) => change.as_ref().map(|stored| stored.count(key)),
+            None => self.trees.value(key)?.map(|stored| stored.count(key)),
+        };
+        Ok(count.transpose().map_err(ValueError::Invalid)?.unwrap_or(0))
+    }
+
+    fn append(&mut self, bodies: Vec<EntryBody>) -> Result<Vec<EntryRef>, StorageError> {
+        let mut references = Vec::with_capacity(bodies.len());
+        for body in bodies {
+            let at = EntryRef { log_id: self.log.id.clone(), epoch: self.log.epoch, index: self.head.size };
+            let entry = Entry { at, previous: self.head.last_link, body };
+            self.nodes.extend(self.tree.push(entry.leaf_hash()).map_err(|error| StorageError::new(&error))?);
+            self.entries.push((self.head.size, entry.to_bytes()));
+            self.head.last_link = entry.link();
+            self.head.size += 1;
+            references.push(entry.at);
+        }
+        Ok(references)
+    }
+}

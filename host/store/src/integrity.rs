@@ -1,0 +1,173 @@
+//! A walk over all that the store holds, to see whether it fits together: for tests that end the
+//! process at bad moments, and for operators who doubt their disk.
+//!
+//! It proves that nothing was torn or lost by accident. Against somebody who rewrote all of it only
+//! checkpoints that left the machine help.
+
+use std::sync::Arc;
+
+use attorn_log::{Entry, EntryError, Link, NodeId, TreeBuilder};
+
+use crate::commit::{Shared, Store};
+use crate::error::StorageError;
+use crate::key::{Key, KeyKind, KeyPrefix};
+use crate::read::{PAGE_BYTES_MAX, PAGE_ITEMS_MAX};
+use crate::records::{self, RecordError};
+use crate::trees::{Head, Stored, ValueError};
+
+/// What a store that fits together holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Integrity {
+    /// How many batches there were.
+    pub version: u64,
+    /// How many entries there are.
+    pub entries: u64,
+    /// How many values there are.
+    pub values: u64,
+}
+
+/// What does not fit together.
+#[derive(Debug, thiserror::Error)]
+pub enum IntegrityError {
+    /// The engine below could not read.
+    #[error("the store could not be read")]
+    Storage(#[from] StorageError),
+    /// The walk was given up because the runtime is shutting down.
+    #[error("the server is shutting down")]
+    ShuttingDown,
+    /// The head is not the one that was written last.
+    #[error("the head on disk is another than the one in use")]
+    Head,
+    /// An entry is not there.
+    #[error("entry {0} is missing")]
+    EntryMissing(u64),
+    /// An entry cannot be read.
+    #[error("entry {index} is invalid")]
+    EntryInvalid {
+        /// Which.
+        index: u64,
+        /// Why.
+        #[source]
+        error: EntryError,
+    },
+    /// An entry says that it stands elsewhere, or after another entry than it does.
+    #[error("entry {0} does not continue the one before it")]
+    EntryMisplaced(u64),
+    /// The link of the last entry is not the head's.
+    #[error("the head does not have the link of the last entry")]
+    LastLink,
+    /// A node of the tree is not what the entries make it.
+    #[error("node `{0}` of the tree is wrong or missing")]
+    Node(NodeId),
+    /// There are entries or nodes that belong to nothing.
+    #[error("there are {entries} entries and {nodes} nodes, and {entries_due} and {nodes_due} are due")]
+    Surplus {
+        /// How many entries there are.
+        entries: usize,
+        /// How many there should be.
+        entries_due: u64,
+        /// How many nodes there are.
+        nodes: usize,
+        /// How many there should be.
+        nodes_due: u64,
+    },
+    /// A value cannot be read.
+    #[error("a value is invalid")]
+    Value(#[source] RecordError),
+    /// A value comes from a batch that never was.
+    #[error("the value of `{key}` has the version {version} and the entries up to {entries_end}, beyond the head")]
+    Ahead {
+        /// Whose value.
+        key: Key,
+        /// Its version.
+        version: u64,
+        /// Where its entries end.
+        entries_end: u64,
+    },
+}
+
+impl From<ValueError> for IntegrityError {
+    fn from(error: ValueError) -> Self {
+        match error {
+            ValueError::Storage(error) => Self::Storage(error),
+            ValueError::Invalid(error) => Self::Value(error),
+        }
+    }
+}
+
+impl Store {
+    /// Read everything and see whether it fits together. Commits wait meanwhile.
+    pub async fn verify_integrity(&self) -> Result<Integrity, IntegrityError> {
+        let shared = Arc::clone(&self.shared);
+        match tokio::task::spawn_blocking(move || verify(&shared)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(IntegrityError::ShuttingDown),
+        }
+    }
+}
+
+fn verify(shared: &Shared) -> Result<Integrity, IntegrityError> {
+    // While this is held, no group is applied.
+    let applied = shared.applied();
+    let (name, head) = shared.trees.head()?.ok_or(IntegrityError::Head)?;
+    if name != shared.log || head.version != applied.version {
+        return Err(IntegrityError::Head);
+    }
+    verify_log(shared, &head)?;
+    let values = verify_state(shared, &head)?;
+    Ok(Integrity { version: head.version, entries: head.size, values })
+}
+
+fn verify_log(shared: &Shared, head: &Head) -> Result<(), IntegrityError> {
+    let (mut tree, mut link, mut nodes_due) = (TreeBuilder::new(), Link::NONE, 0);
+    for index in 0..head.size {
+        let bytes = shared.trees.entry(index)?.ok_or(IntegrityError::EntryMissing(index))?;
+        let entry = Entry::parse(&bytes).map_err(|error| IntegrityError::EntryInvalid { index, error })?;
+        let at = (&entry.at.log_id, entry.at.epoch, entry.at.index);
+        if at != (&shared.log.id, shared.log.epoch, index) || entry.previous != link {
+            return Err(IntegrityError::EntryMisplaced(index));
+        }
+        link = entry.link();
+        for (id, hash) in tree.push(entry.leaf_hash()).map_err(|error| StorageError::new(&error))? {
+            nodes_due += 1;
+            if shared.trees.node(id)? != Some(hash) {
+                return Err(IntegrityError::Node(id));
+            }
+        }
+    }
+    if link != head.last_link {
+        return Err(IntegrityError::LastLink);
+    }
+    let (entries, nodes) = shared.trees.counts();
+    if (entries as u64, nodes as u64) != (head.size, nodes_due) {
+        return Err(IntegrityError::Surplus { entries, entries_due: head.size, nodes, nodes_due });
+    }
+    Ok(())
+}
+
+fn verify_state(shared: &Shared, head: &Head) -> Result<u64, IntegrityError> {
+    let (mut values, mut after) = (0, None);
+    loop {
+        let page = shared.trees.scan(&KeyPrefix::everything(), after.as_ref(), PAGE_ITEMS_MAX, PAGE_BYTES_MAX)?;
+        for (key, stored) in &page.items {
+            values += 1;
+            verify_value(key, stored, head)?;
+        }
+        match page.items.last() {
+            Some((last, _)) if page.more => after = Some(last.clone()),
+            _ => return Ok(values),
+        }
+    }
+}
+
+fn verify_value(key: &Key, stored: &Stored, head: &Head) -> Result<(), IntegrityError> {
+    let (version, entries_end) = (stored.version, stored.entries.end);
+    if version > head.version || entries_end > head.size {
+        return Err(IntegrityError::Ahead { key: key.clone(), version, entries_end });
+    }
+    if key.kind().is_some_and(KeyKind::is_counter) {
+        stored.count(key).map_err(IntegrityError::Value)?;
+        return Ok(());
+    }
+    records::check(key, &stored.value).map_err(IntegrityError::Value)
+}

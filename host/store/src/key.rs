@@ -1,0 +1,378 @@
+//! Keys of the state. Each is made by a constructor from parsed ids, so a key of one kind can never be
+//! read as one of another, and two different things never share a key.
+//!
+//! A key is the name of its kind and then its segments, with a zero byte before each. No id may hold a
+//! control character, so a zero byte never stands inside a segment; numbers are written as hexadecimal
+//! digits of fixed width, so that keys sort as the numbers do.
+//!
+//! What a key's value means is not known here: see [`crate::records`].
+
+use std::fmt;
+
+use attorn_core::{
+    AgentId, DecisionId, Digest, GrantId, KeyThumbprint, LabelName, OperatorId, PolicyId, ReasonCode, ResourceServerId,
+    ResourceType, SessionId, TimeMs,
+};
+
+/// The most bytes that a key has; the longest ids do not reach it.
+pub const KEY_BYTES_MAX: usize = 512;
+
+const SEPARATOR: u8 = 0;
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident = $name:literal,)*) => {
+        /// What kind of thing a key names.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum KeyKind {
+            $($(#[$doc])* $kind,)*
+        }
+
+        impl KeyKind {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$kind),*];
+
+            /// The name with which keys of this kind begin.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $name,)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// The policies in force.
+    ActiveSet = "active_set",
+    /// An agent.
+    Agent = "agent",
+    /// What a policy has debited.
+    Counter = "counter",
+    /// The full record of a decision.
+    Decision = "decision",
+    /// When something expires, for the reaper.
+    Expiry = "expiry",
+    /// A grant.
+    Grant = "grant",
+    /// What came of one use of a grant.
+    GrantEffect = "grant_effect",
+    /// How many of a grant's uses were given back.
+    GrantReleases = "grant_releases",
+    /// How often a grant has been used.
+    GrantUses = "grant_uses",
+    /// The answer that was given for an idempotency key.
+    Idempotency = "idempotency",
+    /// Whose public key it is.
+    KeyOwner = "key_owner",
+    /// A wrapped secret.
+    KeyMaterial = "key_material",
+    /// Something that there is one of.
+    Meta = "meta",
+    /// An operator.
+    Operator = "operator",
+    /// Whose token it is.
+    OperatorToken = "operator_token",
+    /// A policy, over all its versions.
+    Policy = "policy",
+    /// One version of a policy.
+    PolicyVersion = "policy_version",
+    /// A resource server.
+    ResourceServer = "resource_server",
+    /// Whose type of resource it is.
+    ResourceType = "resource_type",
+}
+
+impl KeyKind {
+    /// Whether values of this kind are numbers that only [`crate::Add`] changes.
+    #[must_use]
+    pub const fn is_counter(self) -> bool {
+        matches!(self, Self::Counter | Self::GrantReleases | Self::GrantUses)
+    }
+}
+
+/// For whom a policy's counter counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CounterScope {
+    /// For one agent.
+    Agent(AgentId),
+    /// For one session.
+    Session(SessionId),
+}
+
+/// The span of time over which a counter counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CounterWindow {
+    /// Where it begins.
+    pub start: TimeMs,
+    /// Where it ends; none for a counter that counts for ever.
+    pub end: Option<TimeMs>,
+}
+
+/// What a wrapped key is for. Each key has one purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum KeyPurpose {
+    /// Signs tokens.
+    TokenSigning,
+    /// Signs checkpoints of the audit log.
+    Log,
+    /// Authenticates the files of the engine's cache.
+    CacheMac,
+    /// Hides one user's data.
+    User,
+}
+
+impl KeyPurpose {
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::TokenSigning, Self::Log, Self::CacheMac, Self::User];
+
+    /// Its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TokenSigning => "token_signing",
+            Self::Log => "log",
+            Self::CacheMac => "cache_mac",
+            Self::User => "user",
+        }
+    }
+}
+
+/// The key of one value.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key(Box<[u8]>);
+
+impl Key {
+    fn of(kind: KeyKind, segments: &[&str]) -> Self {
+        let mut bytes = kind.as_str().as_bytes().to_vec();
+        for segment in segments {
+            bytes.push(SEPARATOR);
+            bytes.extend_from_slice(segment.as_bytes());
+        }
+        Self(bytes.into())
+    }
+
+    /// An agent's record.
+    #[must_use]
+    pub fn agent(id: &AgentId) -> Self {
+        Self::of(KeyKind::Agent, &[id.as_str()])
+    }
+
+    /// Whose a public key is.
+    #[must_use]
+    pub fn key_owner(thumbprint: &KeyThumbprint) -> Self {
+        Self::of(KeyKind::KeyOwner, &[thumbprint.as_str()])
+    }
+
+    /// An operator's record.
+    #[must_use]
+    pub fn operator(id: &OperatorId) -> Self {
+        Self::of(KeyKind::Operator, &[id.as_str()])
+    }
+
+    /// Whose the operator token with this digest is.
+    #[must_use]
+    pub fn operator_token(token: &Digest) -> Self {
+        Self::of(KeyKind::OperatorToken, &[&token.to_string()])
+    }
+
+    /// A resource server's record.
+    #[must_use]
+    pub fn resource_server(id: &ResourceServerId) -> Self {
+        Self::of(KeyKind::ResourceServer, &[id.as_str()])
+    }
+
+    /// Whose a type of resource is.
+    #[must_use]
+    pub fn resource_type(resource_type: &ResourceType) -> Self {
+        Self::of(KeyKind::ResourceType, &[resource_type.as_str()])
+    }
+
+    /// A policy's record.
+    #[must_use]
+    pub fn policy(id: &PolicyId) -> Self {
+        Self::of(KeyKind::Policy, &[id.as_str()])
+    }
+
+    /// One version of a policy.
+    #[must_use]
+    pub fn policy_version(policy: &PolicyId, version: u32) -> Self {
+        Self::of(KeyKind::PolicyVersion, &[policy.as_str(), &format!("{version:08x}")])
+    }
+
+    /// The policies in force.
+    #[must_use]
+    pub fn active_set() -> Self {
+        Self::of(KeyKind::ActiveSet, &[])
+    }
+
+    /// A grant's record.
+    #[must_use]
+    pub fn grant(id: &GrantId) -> Self {
+        Self::of(KeyKind::Grant, &[&id.to_string()])
+    }
+
+    /// How often a grant has been used: a counter.
+    #[must_use]
+    pub fn grant_uses(id: &GrantId) -> Self {
+        Self::of(KeyKind::GrantUses, &[&id.to_string()])
+    }
+
+    /// How many of a grant's uses were given back: a counter.
+    #[must_use]
+    pub fn grant_releases(id: &GrantId) -> Self {
+        Self::of(KeyKind::GrantReleases, &[&id.to_string()])
+    }
+
+    /// What came of one use of a grant.
+    #[must_use]
+    pub fn grant_effect(id: &GrantId, use_number: u32) -> Self {
+        Self::of(KeyKind::GrantEffect, &[&id.to_string(), &format!("{use_number:08x}")])
+    }
+
+    /// What a policy's counter has come to in a window: a counter. Its versions share it.
+    #[must_use]
+    pub fn counter(policy: &PolicyId, counter: &ReasonCode, scope: &CounterScope, window: CounterWindow) -> Self {
+        let (scope, id) = match scope {
+            CounterScope::Agent(id) => ("agent", id.as_str()),
+            CounterScope::Session(id) => ("session", id.as_str()),
+        };
+        let end = window.end.map_or_else(|| "-".to_owned(), hex_time);
+        Self::of(KeyKind::Counter, &[policy.as_str(), counter.as_str(), scope, id, &hex_time(window.start), &end])
+    }
+
+    /// A decision's full record.
+    #[must_use]
+    pub fn decision(id: &DecisionId) -> Self {
+        Self::of(KeyKind::Decision, &[&id.to_string()])
+    }
+
+    /// The answer that an agent got for an idempotency key, of which this is the digest:
+    /// [`crate::records::IdempotencyRecord::digest_of_key`].
+    #[must_use]
+    pub fn idempotency(agent: &AgentId, key_digest: &Digest) -> Self {
+        Self::of(KeyKind::Idempotency, &[agent.as_str(), &key_digest.to_string()])
+    }
+
+    /// One version of a wrapped key.
+    #[must_use]
+    pub fn key_material(purpose: KeyPurpose, id: &LabelName, version: u32) -> Self {
+        Self::of(KeyKind::KeyMaterial, &[purpose.as_str(), id.as_str(), &format!("{version:08x}")])
+    }
+
+    /// Something that there is one of.
+    #[must_use]
+    pub fn meta(name: &LabelName) -> Self {
+        Self::of(KeyKind::Meta, &[name.as_str()])
+    }
+
+    /// The index entry that says when something expires. Its value is empty; see [`Self::expiring`].
+    #[must_use]
+    pub fn expiry(at: TimeMs, what: &Self) -> Self {
+        let mut bytes = Self::of(KeyKind::Expiry, &[&hex_time(at)]).0.into_vec();
+        bytes.push(SEPARATOR);
+        bytes.extend_from_slice(&what.0);
+        Self(bytes.into())
+    }
+
+    /// What expires, and when, if this is a key made by [`Self::expiry`].
+    #[must_use]
+    pub fn expiring(&self) -> Option<(TimeMs, Self)> {
+        let mut segments = self.0.splitn(3, |&byte| byte == SEPARATOR);
+        if segments.next() != Some(KeyKind::Expiry.as_str().as_bytes()) {
+            return None;
+        }
+        let at = u64::from_str_radix(std::str::from_utf8(segments.next()?).ok()?, 16).ok()?;
+        Some((TimeMs(at), Self(segments.next()?.into())))
+    }
+
+    /// What kind of thing it names; none if the bytes came from a store that knows more kinds.
+    #[must_use]
+    pub fn kind(&self) -> Option<KeyKind> {
+        let name = self.0.split(|&byte| byte == SEPARATOR).next()?;
+        KeyKind::ALL.iter().copied().find(|kind| kind.as_str().as_bytes() == name)
+    }
+
+    pub(crate) fn last_segment(&self) -> Option<&str> {
+        self.0.rsplit(|&byte| byte == SEPARATOR).next().and_then(|segment| std::str::from_utf8(segment).ok())
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub(crate) fn from_stored(bytes: &[u8]) -> Self {
+        Self(bytes.into())
+    }
+}
+
+fn hex_time(time: TimeMs) -> String {
+    format!("{:016x}", time.0)
+}
+
+impl fmt::Display for Key {
+    /// The kind and the segments, joined by `/`. A wrapped key's name shows; its value is elsewhere.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|&byte| match byte {
+            SEPARATOR => f.write_str("/"),
+            _ => write!(f, "{}", byte.escape_ascii()),
+        })
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({self})")
+    }
+}
+
+/// All keys of one kind, or of one kind and owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyPrefix(Vec<u8>);
+
+impl KeyPrefix {
+    /// All keys of one kind.
+    #[must_use]
+    pub fn kind(kind: KeyKind) -> Self {
+        // A key without segments is the kind's name alone, and no kind's name begins with another's
+        // and a zero byte; the singletons need no scan.
+        Self::under(&Key::of(kind, &[]))
+    }
+
+    /// All versions of a policy.
+    #[must_use]
+    pub fn policy_versions(policy: &PolicyId) -> Self {
+        Self::under(&Key::of(KeyKind::PolicyVersion, &[policy.as_str()]))
+    }
+
+    /// What came of all uses of a grant.
+    #[must_use]
+    pub fn grant_effects(id: &GrantId) -> Self {
+        Self::under(&Key::of(KeyKind::GrantEffect, &[&id.to_string()]))
+    }
+
+    /// All wrapped keys of one purpose.
+    #[must_use]
+    pub fn key_material(purpose: KeyPurpose) -> Self {
+        Self::under(&Key::of(KeyKind::KeyMaterial, &[purpose.as_str()]))
+    }
+
+    /// All keys.
+    pub(crate) const fn everything() -> Self {
+        Self(Vec::new())
+    }
+
+    fn under(key: &Key) -> Self {
+        let mut bytes = key.0.to_vec();
+        bytes.push(SEPARATOR);
+        Self(bytes)
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+#[path = "key_tests.rs"]
+mod tests;

@@ -1,0 +1,134 @@
+use std::collections::BTreeSet;
+
+use super::*;
+
+fn id<T: std::str::FromStr<Err = attorn_core::ParseError>>(text: &str) -> T {
+    text.parse().unwrap()
+}
+
+fn window(start: u64, end: Option<u64>) -> CounterWindow {
+    CounterWindow { start: TimeMs(start), end: end.map(TimeMs) }
+}
+
+/// One key of every kind. A kind without a row fails the test below.
+fn one_of(kind: KeyKind) -> (Key, &'static str) {
+    let zeros = "0".repeat(64);
+    match kind {
+        KeyKind::ActiveSet => (Key::active_set(), "active_set"),
+        KeyKind::Agent => (Key::agent(&id("bot")), "agent/bot"),
+        KeyKind::Counter => (
+            Key::counter(&id("spend"), &id("cents"), &CounterScope::Agent(id("bot")), window(0x1000, Some(0x2000))),
+            "counter/spend/cents/agent/bot/0000000000001000/0000000000002000",
+        ),
+        KeyKind::Decision => {
+            (Key::decision(&DecisionId::from_random([1; 16])), "decision/dec_01010101010101010101010101010101")
+        }
+        KeyKind::Expiry => (
+            Key::expiry(TimeMs(0xabc), &Key::grant(&GrantId::from_random([2; 16]))),
+            "expiry/0000000000000abc/grant/grt_02020202020202020202020202020202",
+        ),
+        KeyKind::Grant => (Key::grant(&GrantId::from_random([2; 16])), "grant/grt_02020202020202020202020202020202"),
+        KeyKind::GrantEffect => (
+            Key::grant_effect(&GrantId::from_random([2; 16]), 3),
+            "grant_effect/grt_02020202020202020202020202020202/00000003",
+        ),
+        KeyKind::GrantReleases => {
+            (Key::grant_releases(&GrantId::from_random([2; 16])), "grant_releases/grt_02020202020202020202020202020202")
+        }
+        KeyKind::GrantUses => {
+            (Key::grant_uses(&GrantId::from_random([2; 16])), "grant_uses/grt_02020202020202020202020202020202")
+        }
+        KeyKind::Idempotency => (
+            Key::idempotency(&id("bot"), &id(&zeros)),
+            "idempotency/bot/0000000000000000000000000000000000000000000000000000000000000000",
+        ),
+        KeyKind::KeyOwner => {
+            (Key::key_owner(&id(&zeros[..43])), "key_owner/0000000000000000000000000000000000000000000")
+        }
+        KeyKind::KeyMaterial => {
+            (Key::key_material(KeyPurpose::TokenSigning, &id("main"), 10), "key_material/token_signing/main/0000000a")
+        }
+        KeyKind::Meta => (Key::meta(&id("setup")), "meta/setup"),
+        KeyKind::Operator => (Key::operator(&id("ada")), "operator/ada"),
+        KeyKind::OperatorToken => (
+            Key::operator_token(&id(&zeros)),
+            "operator_token/0000000000000000000000000000000000000000000000000000000000000000",
+        ),
+        KeyKind::Policy => (Key::policy(&id("read-only")), "policy/read-only"),
+        KeyKind::PolicyVersion => (Key::policy_version(&id("read-only"), 255), "policy_version/read-only/000000ff"),
+        KeyKind::ResourceServer => (Key::resource_server(&id("ledger")), "resource_server/ledger"),
+        KeyKind::ResourceType => (Key::resource_type(&id("account")), "resource_type/account"),
+    }
+}
+
+#[test]
+fn every_kind_has_a_stable_key() {
+    for &kind in KeyKind::ALL {
+        let (key, text) = one_of(kind);
+        assert_eq!(key.to_string(), text);
+        assert_eq!(key.kind(), Some(kind));
+        assert_eq!(Key::from_stored(key.as_bytes()), key);
+    }
+}
+
+#[test]
+fn a_prefix_holds_its_own_kind_only() {
+    for &of_prefix in KeyKind::ALL {
+        for &of_key in KeyKind::ALL {
+            let inside = one_of(of_key).0.as_bytes().starts_with(KeyPrefix::kind(of_prefix).as_bytes());
+            assert_eq!(inside, of_prefix == of_key && of_key != KeyKind::ActiveSet, "{of_prefix:?} {of_key:?}");
+        }
+    }
+    let versions = KeyPrefix::policy_versions(&id("read"));
+    assert!(Key::policy_version(&id("read"), 1).as_bytes().starts_with(versions.as_bytes()));
+    assert!(!Key::policy_version(&id("read-only"), 1).as_bytes().starts_with(versions.as_bytes()));
+}
+
+#[test]
+fn different_things_have_different_keys() {
+    let agent = |text: &str| CounterScope::Agent(id(text));
+    let keys = [
+        Key::counter(&id("a"), &id("b"), &agent("c"), window(0, None)),
+        Key::counter(&id("a"), &id("b"), &agent("c"), window(0, Some(0))),
+        Key::counter(&id("a"), &id("b"), &agent("c"), window(0, Some(1))),
+        Key::counter(&id("a"), &id("b"), &CounterScope::Session(id("c")), window(0, None)),
+        Key::counter(&id("a"), &id("c"), &agent("b"), window(0, None)),
+        Key::counter(&id("a"), &id("b"), &agent("session"), window(0, None)),
+        Key::idempotency(&id("a"), &id(&"0".repeat(64))),
+        Key::idempotency(&id("a"), &id(&"1".repeat(64))),
+        Key::idempotency(&id("a0"), &id(&"0".repeat(64))),
+    ];
+    assert_eq!(keys.iter().collect::<BTreeSet<_>>().len(), keys.len());
+}
+
+#[test]
+fn the_longest_ids_make_keys_within_the_limit() {
+    let name = "n".repeat(64);
+    let counter = Key::counter(
+        &id(&name),
+        &id(&name),
+        &CounterScope::Session(id(&"s".repeat(128))),
+        window(u64::MAX, Some(u64::MAX)),
+    );
+    let longest = Key::expiry(TimeMs(u64::MAX), &counter);
+    assert!(longest.as_bytes().len() <= KEY_BYTES_MAX, "{}", longest.as_bytes().len());
+}
+
+#[test]
+fn an_expiry_sorts_by_time_and_says_what_expires() {
+    let grant = Key::grant(&GrantId::from_random([0xff; 16]));
+    let (early, late) = (Key::expiry(TimeMs(9), &grant), Key::expiry(TimeMs(10), &Key::active_set()));
+    assert!(early < late);
+    assert_eq!(early.expiring(), Some((TimeMs(9), grant.clone())));
+    assert_eq!(grant.expiring(), None);
+    for hostile in ["expiry", "expiry\0", "expiry\0zz\0grant", "expiry\x00123", "expired\x000\0grant"] {
+        assert_eq!(Key::from_stored(hostile.as_bytes()).expiring(), None, "{hostile:?}");
+    }
+}
+
+#[test]
+fn hostile_stored_bytes_have_no_kind_and_print_escaped() {
+    let key = Key::from_stored(b"\xff\n\0x");
+    assert_eq!(key.kind(), None);
+    assert_eq!(key.to_string(), "\\xff\\n/x");
+}

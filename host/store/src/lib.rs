@@ -1,0 +1,50 @@
+//! Attorn's durable state and the bytes of its audit log, in one place so that both change together.
+//!
+//! A [`Batch`] happens whole or not at all, and [`Store::commit`] says so only when it is on disk:
+//! state, audit entries and the tree over them. [`Recorded`] is a value whose record is durable; only
+//! this crate makes one. Reads answer from durable state alone: what was written and is not yet on
+//! disk is waited for, never shown.
+//!
+//! One thread writes. It takes the batches that wait, checks each against the state and those before
+//! it, applies those that hold in one transaction, syncs once, and answers. When any of these steps
+//! fails the store has failed for ever: nothing is acknowledged or read any more until the process has
+//! started anew and looked at what is really on disk.
+//!
+//! The engine below is sled, and nothing of it shows. It is not trusted to sync its file. There is no
+//! cache here, no clock, no expiry that acts by itself and no query beyond keys in order.
+
+mod batch;
+mod commit;
+mod error;
+mod files;
+mod group;
+mod horizon;
+mod integrity;
+mod key;
+mod open;
+mod read;
+mod recorded;
+pub mod records;
+mod steps;
+mod trees;
+mod writer;
+
+pub use batch::{Add, BATCH_BYTES_MAX, BATCH_ITEMS_MAX, Batch, BatchError, Require, VALUE_BYTES_MAX};
+pub use commit::{Committed, QUEUE_BATCHES_MAX, QUEUE_BYTES_MAX, Store};
+pub use error::{CommitError, Failure, OpenError, ReadError, StorageError};
+pub use files::{FileError, Files};
+pub use integrity::{Integrity, IntegrityError};
+pub use key::{CounterScope, CounterWindow, KEY_BYTES_MAX, Key, KeyKind, KeyPrefix, KeyPurpose};
+pub use open::FIRST_EPOCH;
+pub use read::{LogHead, PAGE_BYTES_MAX, PAGE_ITEMS_MAX, Page, StoredEntry, Versioned};
+pub use recorded::{GrantStanding, Recorded, StoredGrant};
+pub use steps::Step;
+
+#[cfg(test)]
+mod fault_tests;
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod model_tests;
+#[cfg(test)]
+mod store_tests;

@@ -1,0 +1,209 @@
+//! Reads. Each answers from durable state: what is visible and not yet on disk is waited for, which
+//! takes as long as the sync that is under way. After a failure nothing can be read.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use attorn_core::GrantId;
+use attorn_log::tree::{self, Hash, NodeId};
+use attorn_log::{EntryRef, Epoch, Link, LogId, TreeError};
+
+use crate::commit::Store;
+use crate::error::{ReadError, StorageError};
+use crate::key::{Key, KeyPrefix};
+use crate::recorded::{GrantStanding, Recorded, StoredGrant};
+use crate::records::{GrantRecord, Record};
+use crate::trees::Stored;
+
+/// How many items one page has at most.
+pub const PAGE_ITEMS_MAX: usize = 1_000;
+/// After how many bytes a page takes no further item.
+pub const PAGE_BYTES_MAX: usize = 4 << 20;
+
+/// A value and where it came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Versioned<V = Vec<u8>> {
+    /// The value.
+    pub value: V,
+    /// The version of the batch that wrote it.
+    pub version: u64,
+    /// The indexes of that batch's entries: see [`Store::entry_ref`].
+    pub entries: Range<u64>,
+}
+
+/// Values in the order of their keys, as they stood at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// The values.
+    pub items: Vec<(Key, Versioned)>,
+    /// Where to go on, if there is more: after this key.
+    pub next: Option<Key>,
+}
+
+/// One line of the audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEntry {
+    /// Its index.
+    pub index: u64,
+    /// Its bytes, over which the tree stands.
+    pub bytes: Vec<u8>,
+}
+
+/// How far the audit log is durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogHead {
+    /// Which log.
+    pub log_id: LogId,
+    /// Which of its epochs.
+    pub epoch: Epoch,
+    /// How many entries there are.
+    pub size: u64,
+    /// The link that the next entry will carry.
+    pub last_link: Link,
+}
+
+impl From<Stored> for Versioned {
+    fn from(stored: Stored) -> Self {
+        Self { value: stored.value, version: stored.version, entries: stored.entries }
+    }
+}
+
+impl Store {
+    /// The value of a key.
+    pub async fn get(&self, key: &Key) -> Result<Option<Versioned>, ReadError> {
+        let found = self.shared.trees.value(key)?;
+        let version = match &found {
+            Some(stored) => stored.version,
+            None => self.absent_since(key),
+        };
+        self.shared.horizon.reached(|head| head.version >= version).await?;
+        Ok(found.map(Versioned::from))
+    }
+
+    /// The version from which on a key that was not found is absent: 0 unless its deletion may not
+    /// be durable yet.
+    fn absent_since(&self, key: &Key) -> u64 {
+        let applied = self.shared.applied();
+        if applied.deleted.contains(key) { applied.version } else { 0 }
+    }
+
+    /// The record under a key.
+    pub async fn record<R: Record>(&self, key: &Key) -> Result<Option<Versioned<R>>, ReadError> {
+        let Some(Versioned { value, version, entries }) = self.get(key).await? else {
+            return Ok(None);
+        };
+        Ok(Some(Versioned { value: R::decode(key, &value)?, version, entries }))
+    }
+
+    /// A grant, and whether credentials may still be issued from it.
+    pub async fn grant(&self, id: &GrantId) -> Result<Option<StoredGrant>, ReadError> {
+        let Some(found) = self.record::<GrantRecord>(&Key::grant(id)).await? else {
+            return Ok(None);
+        };
+        let entries: Vec<_> = found.entries.map(|index| self.entry_ref(index)).collect();
+        let GrantRecord { grant, revoked_at } = found.value;
+        let standing = match revoked_at {
+            Some(revoked_at) => GrantStanding::Revoked { grant, revoked_at },
+            None => GrantStanding::Granted(Recorded::new(grant, found.version, entries.clone())),
+        };
+        Ok(Some(StoredGrant { version: found.version, entries, standing }))
+    }
+
+    /// Where a counter stands; one that was never changed stands at 0.
+    pub async fn counter(&self, key: &Key) -> Result<u64, ReadError> {
+        let Some(Versioned { value, version, entries }) = self.get(key).await? else {
+            return Ok(0);
+        };
+        Ok(Stored { version, entries, value }.count(key)?)
+    }
+
+    /// At most `limit` values, but at least one, whose keys begin with a prefix, in the order of their
+    /// keys, after a key.
+    pub async fn scan(&self, prefix: &KeyPrefix, after: Option<&Key>, limit: usize) -> Result<Page, ReadError> {
+        let (scanned, version) = {
+            // While this is held, no group is applied.
+            let applied = self.shared.applied();
+            let limit = limit.clamp(1, PAGE_ITEMS_MAX);
+            (self.shared.trees.scan(prefix, after, limit, PAGE_BYTES_MAX)?, applied.version)
+        };
+        self.shared.horizon.reached(|head| head.version >= version).await?;
+        let items: Vec<_> = scanned.items.into_iter().map(|(key, stored)| (key, stored.into())).collect();
+        let next = items.last().map(|(key, _)| key.clone()).filter(|_| scanned.more);
+        Ok(Page { items, next })
+    }
+
+    /// How far the audit log is durable.
+    pub fn log_head(&self) -> Result<LogHead, ReadError> {
+        let head = self.shared.horizon.head()?;
+        Ok(self.log_head_of(head.size, head.last_link))
+    }
+
+    /// The same, as soon as there are at least this many entries.
+    pub async fn log_reaches(&self, size: u64) -> Result<LogHead, ReadError> {
+        let head = self.shared.horizon.reached(|head| head.size >= size).await?;
+        Ok(self.log_head_of(head.size, head.last_link))
+    }
+
+    fn log_head_of(&self, size: u64, last_link: Link) -> LogHead {
+        LogHead { log_id: self.shared.log.id.clone(), epoch: self.shared.log.epoch, size, last_link }
+    }
+
+    /// The whole name of an entry of this log.
+    #[must_use]
+    pub fn entry_ref(&self, index: u64) -> EntryRef {
+        EntryRef { log_id: self.shared.log.id.clone(), epoch: self.shared.log.epoch, index }
+    }
+
+    /// The bytes of an entry, if the log is that long.
+    pub fn entry(&self, index: u64) -> Result<Option<Vec<u8>>, ReadError> {
+        if index >= self.shared.horizon.head()?.size {
+            return Ok(None);
+        }
+        Ok(self.shared.trees.entry(index)?)
+    }
+
+    /// At most `limit` entries from an index on; fewer when the log ends or they have many bytes.
+    pub fn entries(&self, from: u64, limit: usize) -> Result<Vec<StoredEntry>, ReadError> {
+        let size = self.shared.horizon.head()?.size;
+        let (mut entries, mut bytes_sum) = (Vec::new(), 0);
+        for index in (from..size).take(limit.min(PAGE_ITEMS_MAX)) {
+            let Some(bytes) = self.shared.trees.entry(index)? else {
+                let missing = StorageError::new(&format_args!("entry {index} of {size} is missing"));
+                return Err(ReadError::Storage(missing));
+            };
+            bytes_sum += bytes.len();
+            entries.push(StoredEntry { index, bytes });
+            if bytes_sum > PAGE_BYTES_MAX {
+                break;
+            }
+        }
+        Ok(entries)
+    }
+
+    /// The root of the tree over the first `size` entries.
+    pub fn root(&self, size: u64) -> Result<Hash, ReadError> {
+        self.of_tree(size, |node| tree::root(size, node))
+    }
+
+    /// The proof that an entry is in the tree over the first `size` entries.
+    pub fn inclusion_proof(&self, index: u64, size: u64) -> Result<Vec<Hash>, ReadError> {
+        self.of_tree(size, |node| tree::inclusion_proof(index, size, node))
+    }
+
+    /// The proof that the tree over the first `new` entries begins with that over the first `old`.
+    pub fn consistency_proof(&self, old: u64, new: u64) -> Result<Vec<Hash>, ReadError> {
+        self.of_tree(new, |node| tree::consistency_proof(old, new, node))
+    }
+
+    fn of_tree<T>(
+        &self,
+        asked: u64,
+        compute: impl FnOnce(&dyn Fn(NodeId) -> Result<Option<Hash>, StorageError>) -> Result<T, TreeError<StorageError>>,
+    ) -> Result<T, ReadError> {
+        let size = self.shared.horizon.head()?.size;
+        if asked > size {
+            return Err(ReadError::BeyondEnd { asked, size });
+        }
+        compute(&|id| self.shared.trees.node(id)).map_err(|error| ReadError::Tree(Arc::new(error)))
+    }
+}

@@ -1,0 +1,137 @@
+//! The format byte, the JSON behind it, and what can be wrong with either.
+
+use std::fmt;
+use std::str::FromStr;
+
+use attorn_core::Digest;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::key::Key;
+
+/// Something that is stored under a key of its own.
+pub trait Record: Sized {
+    /// Where it is stored.
+    fn key(&self) -> Key;
+
+    /// The bytes that are stored.
+    fn encode(&self) -> Vec<u8>;
+
+    /// Read the bytes that are stored under this key.
+    fn decode(key: &Key, stored: &[u8]) -> Result<Self, RecordError>;
+}
+
+/// Stored bytes that are not what they should be.
+#[derive(Debug, thiserror::Error)]
+#[error("the value stored under `{key}` is invalid")]
+pub struct RecordError {
+    /// Where they stand.
+    pub key: Key,
+    /// What is wrong.
+    #[source]
+    pub problem: RecordProblem,
+}
+
+impl RecordError {
+    pub(crate) fn new(key: &Key, problem: RecordProblem) -> Self {
+        Self { key: key.clone(), problem }
+    }
+}
+
+/// What is wrong with stored bytes.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordProblem {
+    /// There is not even a format byte.
+    #[error("it is empty")]
+    Empty,
+    /// A version of this program wrote it that this one does not know.
+    #[error("its format {0} is unknown")]
+    UnknownFormat(u8),
+    /// It is no JSON text of the right fields.
+    #[error("it cannot be read: {0}")]
+    Json(serde_json::Error),
+    /// It can be read and makes no sense.
+    #[error("{0}")]
+    Meaning(String),
+    /// It belongs under another key.
+    #[error("it belongs under `{0}`")]
+    OtherKey(Key),
+    /// Nothing of that name is known.
+    #[error("there is no such kind of key")]
+    UnknownKind,
+    /// It can be read, and would be written otherwise.
+    #[error("it is not as this program writes it")]
+    NotAsWritten,
+    /// It is too short or its header is wrong.
+    #[error("its header is broken")]
+    Header,
+    /// It should be a number of eight bytes.
+    #[error("it is no counter")]
+    NotACounter,
+}
+
+/// The one format that there is so far, of every kind.
+const FORMAT: u8 = 1;
+
+/// The bytes of a record: its format and its JSON.
+pub(super) fn encode<W: Serialize>(wire: &W) -> Vec<u8> {
+    let mut bytes = json(wire);
+    bytes.insert(0, FORMAT);
+    bytes
+}
+
+/// A wire type as JSON, its fields in the order in which they are declared.
+#[expect(clippy::expect_used, reason = "every wire type is a struct of texts, numbers and lists, which JSON can hold")]
+pub(crate) fn json<W: Serialize>(wire: &W) -> Vec<u8> {
+    serde_json::to_vec(wire).expect("a wire type is JSON")
+}
+
+/// Hash something that is in the canonical form of RFC 8785 when serde writes it: its fields stand in
+/// the order of their names, its texts are escaped as little as can be, its numbers are whole.
+pub(super) fn hash<W: Serialize>(context: &str, wire: &W) -> Digest {
+    Digest::from_bytes(blake3::derive_key(context, &json(wire)))
+}
+
+/// The bytes of a record that is one text already.
+pub(super) fn encode_text(text: &str) -> Vec<u8> {
+    [&[FORMAT], text.as_bytes()].concat()
+}
+
+/// Read a wire type and make a record of it.
+pub(super) fn decode<W: DeserializeOwned, R: Record>(
+    key: &Key,
+    stored: &[u8],
+    of_wire: impl FnOnce(W) -> Result<R, String>,
+) -> Result<R, RecordError> {
+    let json = body(key, stored)?;
+    let wire = serde_json::from_slice(json).map_err(|error| RecordError::new(key, RecordProblem::Json(error)))?;
+    let record = of_wire(wire).map_err(|problem| RecordError::new(key, RecordProblem::Meaning(problem)))?;
+    let own_key = record.key();
+    if own_key == *key { Ok(record) } else { Err(RecordError::new(key, RecordProblem::OtherKey(own_key))) }
+}
+
+/// What follows the format byte.
+pub(super) fn body<'a>(key: &Key, stored: &'a [u8]) -> Result<&'a [u8], RecordError> {
+    match stored.split_first() {
+        Some((&FORMAT, body)) => Ok(body),
+        Some((&format, _)) => Err(RecordError::new(key, RecordProblem::UnknownFormat(format))),
+        None => Err(RecordError::new(key, RecordProblem::Empty)),
+    }
+}
+
+/// Something that is stored as the text that it prints and parses.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Text<T>(pub(super) T);
+
+impl<T: fmt::Display> Serialize for Text<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Text<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(D::Error::custom)
+    }
+}

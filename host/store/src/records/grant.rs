@@ -1,0 +1,91 @@
+//! Grants. How often one was used is a counter of its own: see [`crate::Key::grant_uses`].
+
+use attorn_core::{
+    Action, AgentId, Audience, DecisionId, Digest, Grant, GrantId, InstanceName, KeyThumbprint, Purpose, Resource,
+    ResourceServerId, SessionId, TimeMs,
+};
+use serde::{Deserialize, Serialize};
+
+use super::codec::{self, Record, RecordError, Text};
+use crate::key::Key;
+
+/// A grant as it stands. The audit entry that it came with is kept by the store, beside the value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantRecord {
+    /// The grant.
+    pub grant: Grant,
+    /// When it was revoked, if it was.
+    pub revoked_at: Option<TimeMs>,
+}
+
+impl Record for GrantRecord {
+    fn key(&self) -> Key {
+        Key::grant(&self.grant.id)
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let grant = &self.grant;
+        codec::encode(&GrantWire {
+            id: Text(grant.id),
+            decision: Text(grant.decision),
+            agent: Text(grant.agent.clone()),
+            instance: Text(grant.instance.clone()),
+            key_thumbprint: Text(grant.key_thumbprint.clone()),
+            resource_server: Text(grant.resource_server.clone()),
+            audience: Text(grant.audience.clone()),
+            action: Text(grant.action.clone()),
+            resource: Text(grant.resource.clone()),
+            arguments_digest: Text(grant.arguments_digest),
+            purpose: Text(grant.purpose.clone()),
+            session: grant.session.clone().map(Text),
+            issued_at_ms: grant.issued_at.0,
+            expires_at_ms: grant.expires_at.0,
+            uses_max: grant.uses_max,
+            revoked_at_ms: self.revoked_at.map(|at| at.0),
+        })
+    }
+
+    fn decode(key: &Key, stored: &[u8]) -> Result<Self, RecordError> {
+        codec::decode(key, stored, |wire: GrantWire| {
+            let grant = Grant {
+                id: wire.id.0,
+                decision: wire.decision.0,
+                agent: wire.agent.0,
+                instance: wire.instance.0,
+                key_thumbprint: wire.key_thumbprint.0,
+                resource_server: wire.resource_server.0,
+                audience: wire.audience.0,
+                action: wire.action.0,
+                resource: wire.resource.0,
+                arguments_digest: wire.arguments_digest.0,
+                purpose: wire.purpose.0,
+                session: wire.session.map(|session| session.0),
+                issued_at: TimeMs(wire.issued_at_ms),
+                expires_at: TimeMs(wire.expires_at_ms),
+                uses_max: wire.uses_max,
+            };
+            Ok(Self { grant, revoked_at: wire.revoked_at_ms.map(TimeMs) })
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GrantWire {
+    id: Text<GrantId>,
+    decision: Text<DecisionId>,
+    agent: Text<AgentId>,
+    instance: Text<InstanceName>,
+    key_thumbprint: Text<KeyThumbprint>,
+    resource_server: Text<ResourceServerId>,
+    audience: Text<Audience>,
+    action: Text<Action>,
+    resource: Text<Resource>,
+    arguments_digest: Text<Digest>,
+    purpose: Text<Purpose>,
+    session: Option<Text<SessionId>>,
+    issued_at_ms: u64,
+    expires_at_ms: u64,
+    uses_max: u32,
+    revoked_at_ms: Option<u64>,
+}

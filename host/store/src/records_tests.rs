@@ -1,0 +1,404 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error as _;
+use std::fmt;
+
+use attorn_core::{
+    Agent, AgentKey, AgentState, Ceiling, DecisionId, Digest, Duty, Grant, GrantId, JsonText, Permission, PolicyLimits,
+    PolicyMode, PurposeCeiling, ResourceServer, Selector, TimeMs, UserPresence,
+};
+
+use super::*;
+use crate::fixtures::id;
+use crate::key::KeyPurpose;
+
+const THUMBPRINT: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+fn json(text: &str) -> JsonText {
+    JsonText::from_canonical(text)
+}
+
+fn digest(byte: u8) -> Digest {
+    Digest::from_bytes([byte; 32])
+}
+
+fn agent() -> Agent {
+    let permission = Permission { action: id("account.*"), resource: id("account/*") };
+    let ceiling = PurposeCeiling { user: UserPresence::WithoutUser, permissions: vec![permission] };
+    Agent {
+        id: id("bot"),
+        owner: id("team@example.org"),
+        labels: BTreeMap::from([(id("tier"), "gold".to_owned())]),
+        state: AgentState::Active,
+        ceiling: Ceiling::new(BTreeMap::from([(id("support"), ceiling)])),
+        grant_ms_max: 60_000,
+        keys: vec![AgentKey { thumbprint: id(THUMBPRINT), instance: id("pod-1"), expires_at: TimeMs(9_000) }],
+    }
+}
+
+fn agent_record() -> AgentRecord {
+    let jwks = BTreeMap::from([(id(THUMBPRINT), json("{\"kty\":\"EC\"}"))]);
+    let mut record = AgentRecord::new(agent(), jwks, Vec::new(), TimeMs(1_000)).unwrap();
+    record.change_state(StateChange { state: AgentState::Suspended, at: TimeMs(2_000), by: id("ada") }).unwrap();
+    record
+}
+
+fn policy_version() -> PolicyVersionRecord {
+    PolicyVersionRecord {
+        policy: id("read-only"),
+        version: 2,
+        component: digest(1),
+        settings: PolicySettings::of(json("{\"max\":1}")),
+        selector: Selector {
+            actions: vec![id("account.*")],
+            resource_types: vec![id("account")],
+            agent_labels: vec![(id("tier"), "gold".to_owned())],
+        },
+        mode: PolicyMode::Enforce,
+        required: true,
+        limits: PolicyLimits::NATIVE,
+        class: ComponentClass::Native,
+        created_at: TimeMs(1_000),
+        created_by: id("ada"),
+    }
+}
+
+fn active_set() -> ActiveSetRecord {
+    let member = |policy: &str| ActiveMember { policy: id(policy), version: 1, digest: digest(2) };
+    ActiveSetRecord::new(7, vec![member("b"), member("a")]).unwrap()
+}
+
+fn grant() -> GrantRecord {
+    GrantRecord {
+        grant: Grant {
+            id: GrantId::from_random([1; 16]),
+            decision: DecisionId::from_random([2; 16]),
+            agent: id("bot"),
+            instance: id("pod-1"),
+            key_thumbprint: id(THUMBPRINT),
+            resource_server: id("bank"),
+            audience: id("https://bank.example"),
+            action: id("account.read"),
+            resource: id("account/42"),
+            arguments_digest: digest(3),
+            purpose: id("support"),
+            session: None,
+            issued_at: TimeMs(1_000),
+            expires_at: TimeMs(61_000),
+            uses_max: 1,
+        },
+        revoked_at: None,
+    }
+}
+
+/// What is stored reads back as it was, and its bytes are those of every version of this program.
+#[track_caller]
+fn golden<R: Record + fmt::Debug + PartialEq>(record: &R, key: &str, json: &str) {
+    let bytes = record.encode();
+    assert_eq!(bytes[0], 1);
+    assert_eq!(std::str::from_utf8(&bytes[1..]).unwrap(), json);
+    assert_eq!(record.key().to_string(), key);
+    assert_eq!(&R::decode(&record.key(), &bytes).unwrap(), record);
+    check(&record.key(), &bytes).unwrap();
+    for cut in 0..bytes.len() {
+        assert!(check(&record.key(), &bytes[..cut]).is_err(), "the first {cut} bytes pass");
+    }
+}
+
+#[test]
+fn agents_and_keys() {
+    golden(
+        &agent_record(),
+        "agent/bot",
+        concat!(
+            r#"{"id":"bot","owner":"team@example.org","labels":{"tier":"gold"},"state":"suspended","#,
+            r#""ceiling":{"support":{"user":"without_user","permissions":[{"action":"account.*","resource":"account/*"}]}},"#,
+            r#""grant_ms_max":60000,"keys":[{"thumbprint":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","#,
+            r#""instance":"pod-1","expires_at_ms":9000,"jwk":"{\"kty\":\"EC\"}"}],"#,
+            r#""history":[{"state":"suspended","at_ms":2000,"by":"ada"}],"created_at_ms":1000}"#
+        ),
+    );
+    golden(
+        &KeyOwnerRecord { thumbprint: id(THUMBPRINT), owner: KeyOwner::Agent(id("bot")) },
+        "key_owner/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        r#"{"thumbprint":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","owner":{"agent":"bot"}}"#,
+    );
+    golden(
+        &KeyOwnerRecord { thumbprint: id(THUMBPRINT), owner: KeyOwner::ResourceServer(id("bank")) },
+        "key_owner/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        r#"{"thumbprint":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","owner":{"resource_server":"bank"}}"#,
+    );
+}
+
+#[test]
+fn operators_and_tokens() {
+    let token = "0505050505050505050505050505050505050505050505050505050505050505";
+    golden(
+        &OperatorRecord {
+            id: id("ada"),
+            duties: BTreeSet::from([Duty::Admin, Duty::Registrar]),
+            token_digest: digest(5),
+            created_at: TimeMs(1_000),
+            revoked_at: Some(TimeMs(2_000)),
+        },
+        "operator/ada",
+        &format!(
+            r#"{{"id":"ada","duties":["registrar","admin"],"token_digest":"{token}","created_at_ms":1000,"revoked_at_ms":2000}}"#
+        ),
+    );
+    golden(
+        &OperatorTokenRecord { token_digest: digest(5), operator: id("ada") },
+        &format!("operator_token/{token}"),
+        &format!(r#"{{"token_digest":"{token}","operator":"ada"}}"#),
+    );
+}
+
+#[test]
+fn resource_servers_and_types() {
+    golden(
+        &ResourceServerRecord {
+            server: ResourceServer {
+                id: id("bank"),
+                audience: id("https://bank.example"),
+                resource_types: BTreeSet::from([id("account"), id("transfer")]),
+                key_thumbprint: id(THUMBPRINT),
+            },
+            jwk: json("{}"),
+            created_at: TimeMs(1_000),
+            revoked_at: None,
+        },
+        "resource_server/bank",
+        concat!(
+            r#"{"id":"bank","audience":"https://bank.example","resource_types":["account","transfer"],"#,
+            r#""key_thumbprint":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","jwk":"{}","created_at_ms":1000,"#,
+            r#""revoked_at_ms":null}"#
+        ),
+    );
+    golden(
+        &ResourceTypeRecord { resource_type: id("account"), resource_server: id("bank") },
+        "resource_type/account",
+        r#"{"resource_type":"account","resource_server":"bank"}"#,
+    );
+}
+
+#[test]
+fn policies() {
+    golden(
+        &PolicyRecord { id: id("read-only"), latest_version: 2 },
+        "policy/read-only",
+        r#"{"id":"read-only","latest_version":2}"#,
+    );
+    let component = digest(1);
+    let limits = concat!(
+        r#"{"cpu_us_max":5000,"log_bytes_max":16384,"memory_bytes_max":16777216,"output_bytes_max":262144,"#,
+        r#""table_elements_max":20000,"wall_us_max":20000}"#
+    );
+    let selector = r#"{"actions":["account.*"],"agent_labels":[["tier","gold"]],"resource_types":["account"]}"#;
+    golden(
+        &policy_version(),
+        "policy_version/read-only/00000002",
+        &format!(
+            concat!(
+                r#"{{"policy":"read-only","version":2,"component":"{component}","settings":{{"inline":"{{\"max\":1}}"}},"#,
+                r#""selector":{selector},"mode":"enforce","required":true,"limits":{limits},"class":"native","#,
+                r#""created_at_ms":1000,"created_by":"ada"}}"#
+            ),
+            component = component,
+            selector = selector,
+            limits = limits,
+        ),
+    );
+    let settings = policy_version().settings.digest();
+    let identity = format!(
+        concat!(
+            r#"{{"class":"native","component":"{component}","limits":{limits},"mode":"enforce","policy":"read-only","#,
+            r#""required":true,"selector":{selector},"settings":"{settings}","version":2}}"#
+        ),
+        component = component,
+        selector = selector,
+        limits = limits,
+        settings = settings,
+    );
+    let expected = blake3::derive_key("attorn policy version v1", identity.as_bytes());
+    assert_eq!(policy_version().digest(), Digest::from_bytes(expected));
+}
+
+#[test]
+fn the_active_set() {
+    let two = digest(2);
+    let members =
+        format!(r#"[{{"digest":"{two}","policy":"a","version":1}},{{"digest":"{two}","policy":"b","version":1}}]"#);
+    let own = Digest::from_bytes(blake3::derive_key("attorn active set v1", members.as_bytes()));
+    golden(&active_set(), "active_set", &format!(r#"{{"revision":7,"members":{members},"digest":"{own}"}}"#));
+}
+
+#[test]
+fn grants_and_answers() {
+    let text = concat!(
+        r#"{"id":"grt_01010101010101010101010101010101","decision":"dec_02020202020202020202020202020202","#,
+        r#""agent":"bot","instance":"pod-1","key_thumbprint":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","#,
+        r#""resource_server":"bank","audience":"https://bank.example","action":"account.read","#,
+        r#""resource":"account/42","arguments_digest":"0303030303030303030303030303030303030303030303030303030303030303","#,
+        r#""purpose":"support","session":null,"issued_at_ms":1000,"expires_at_ms":61000,"uses_max":1,"#,
+        r#""revoked_at_ms":null}"#
+    );
+    golden(&grant(), "grant/grt_01010101010101010101010101010101", text);
+    let key_digest = IdempotencyRecord::digest_of_key("retry-1");
+    golden(
+        &IdempotencyRecord {
+            agent: id("bot"),
+            key_digest,
+            request_digest: digest(4),
+            decision: DecisionId::from_random([2; 16]),
+            grant: Some(GrantId::from_random([1; 16])),
+            expires_at: TimeMs(5_000),
+            answer: json("{\"decision\":\"allow\"}"),
+        },
+        &format!("idempotency/bot/{key_digest}"),
+        &format!(
+            concat!(
+                r#"{{"agent":"bot","key_digest":"{key_digest}","request_digest":"{request}","#,
+                r#""decision":"dec_02020202020202020202020202020202","grant":"grt_01010101010101010101010101010101","#,
+                r#""expires_at_ms":5000,"answer":"{{\"decision\":\"allow\"}}"}}"#
+            ),
+            key_digest = key_digest,
+            request = digest(4),
+        ),
+    );
+}
+
+#[test]
+fn key_material_and_its_silence() {
+    let record =
+        KeyMaterialRecord { purpose: KeyPurpose::TokenSigning, id: id("main"), version: 1, wrapped: vec![0xff; 4] };
+    golden(
+        &record,
+        "key_material/token_signing/main/00000001",
+        r#"{"purpose":"token_signing","id":"main","version":1,"wrapped":"/////w=="}"#,
+    );
+    assert_eq!(format!("{record:?}"), "KeyMaterialRecord(key_material/token_signing/main/00000001, 4 bytes)");
+    for &purpose in KeyPurpose::ALL {
+        let record = KeyMaterialRecord { purpose, ..record.clone() };
+        assert!(String::from_utf8(record.encode()).unwrap().contains(&format!("\"{}\"", purpose.as_str())));
+    }
+}
+
+#[test]
+fn decisions_are_their_text() {
+    let record = DecisionRecord { id: DecisionId::from_random([2; 16]), text: json("{\"any\":[1,2]}") };
+    let bytes = record.encode();
+    assert_eq!(bytes, b"\x01{\"any\":[1,2]}");
+    assert_eq!(DecisionRecord::decode(&record.key(), &bytes).unwrap(), record);
+    assert!(DecisionRecord::decode(&Key::active_set(), &bytes).is_err());
+    assert!(DecisionRecord::decode(&record.key(), b"\x01\xff").is_err());
+}
+
+#[track_caller]
+fn refused(key: &Key, stored: &[u8], problem: &str) {
+    let error = check(key, stored).unwrap_err();
+    assert_eq!(error.to_string(), format!("the value stored under `{key}` is invalid"));
+    assert_eq!(error.source().unwrap().to_string(), problem);
+}
+
+#[test]
+fn invalid_bytes_are_named_and_never_a_panic() {
+    let policy = Key::policy(&id("a"));
+    refused(&policy, b"", "it is empty");
+    refused(&policy, b"\x02{}", "its format 2 is unknown");
+    refused(&policy, b"\x01", "it cannot be read: EOF while parsing a value at line 1 column 0");
+    refused(&policy, b"\x01{\"id\":\"b\",\"latest_version\":1}", "it belongs under `policy/b`");
+    refused(
+        &policy,
+        b"\x01{\"id\":\"a\",\"latest_version\":1,\"x\":1}",
+        "it cannot be read: unknown field `x`, expected `id` or `latest_version` at line 1 column 30",
+    );
+    refused(
+        &policy,
+        b"\x01{\"id\":\"A\",\"latest_version\":1}",
+        "it cannot be read: `A` is no policy id: it may not begin with `A` at line 1 column 9",
+    );
+    refused(&policy, b"\x01{\"latest_version\":1,\"id\":\"a\"}", "it is not as this program writes it");
+    refused(&Key::from_stored(b"unheard\0of"), b"\x01{}", "there is no such kind of key");
+    let mut other = active_set().encode();
+    let at = other.iter().rposition(|&byte| byte == b'"').unwrap() - 1;
+    other[at] = if other[at] == b'0' { b'1' } else { b'0' };
+    refused(
+        &Key::active_set(),
+        &other,
+        &format!("its digest is not {}, the digest of its members", active_set().digest()),
+    );
+}
+
+#[test]
+fn impossible_records_cannot_be_made() {
+    let jwk = || (id(THUMBPRINT), json("{}"));
+    let new = |agent: Agent, jwks| AgentRecord::new(agent, jwks, Vec::new(), TimeMs(0)).map(|_| ()).unwrap_err();
+    assert_eq!(new(agent(), BTreeMap::new()), AgentRecordError::Unpaired(id(THUMBPRINT)));
+    let keyless = Agent { keys: Vec::new(), ..agent() };
+    assert_eq!(new(keyless, BTreeMap::from([jwk()])), AgentRecordError::Unpaired(id(THUMBPRINT)));
+    let mut twice = agent();
+    twice.keys.push(twice.keys[0].clone());
+    assert_eq!(new(twice, BTreeMap::from([jwk()])), AgentRecordError::KeyTwice(id(THUMBPRINT)));
+    let mut large = agent();
+    large.labels.insert(id("big"), "x".repeat(AgentRecord::BYTES_MAX));
+    assert!(matches!(new(large, BTreeMap::from([jwk()])), AgentRecordError::TooLarge { .. }));
+    let member = |version| ActiveMember { policy: id("a"), version, digest: digest(1) };
+    assert_eq!(ActiveSetRecord::new(1, vec![member(1), member(2)]), Err(DuplicateMember(id("a"))));
+}
+
+#[test]
+fn an_agent_can_be_suspended_for_ever_and_retired_once() {
+    let mut large = agent();
+    large.labels.insert(id("big"), "x".repeat(AgentRecord::BYTES_MAX - 1_000));
+    let jwks = BTreeMap::from([(id(THUMBPRINT), json("{}"))]);
+    let mut record = AgentRecord::new(large, jwks, Vec::new(), TimeMs(0)).unwrap();
+    let change = |state| StateChange { state, at: TimeMs(u64::MAX), by: id(&"o".repeat(64)) };
+    for _ in 0..AgentRecord::HISTORY_MAX {
+        record.change_state(change(AgentState::Suspended)).unwrap();
+        record.change_state(change(AgentState::Active)).unwrap();
+        assert!(record.encode().len() <= crate::batch::VALUE_BYTES_MAX);
+    }
+    record.change_state(change(AgentState::Retired)).unwrap();
+    assert_eq!(record.history().len(), AgentRecord::HISTORY_MAX);
+    assert_eq!(record.change_state(change(AgentState::Active)), Err(AgentRecordError::Retired));
+    assert_eq!(record.agent().state, AgentState::Retired);
+}
+
+#[test]
+fn settings_go_to_a_file_when_they_would_not_fit() {
+    let inline = |text: String| matches!(PolicySettings::of(json(&text)), PolicySettings::Inline(_));
+    assert!(inline("x".repeat(PolicySettings::INLINE_BYTES_MAX)));
+    assert!(!inline("x".repeat(PolicySettings::INLINE_BYTES_MAX + 1)));
+    // Each quote takes two bytes in the record.
+    assert!(!inline("\"".repeat(PolicySettings::INLINE_BYTES_MAX / 2 + 1)));
+    let large = json(&"x".repeat(PolicySettings::INLINE_BYTES_MAX + 1));
+    assert_eq!(PolicySettings::of(large.clone()).digest(), PolicySettings::Inline(large).digest());
+    let mut full = policy_version();
+    full.settings = PolicySettings::of(json(&"\"".repeat(PolicySettings::INLINE_BYTES_MAX / 2)));
+    assert!(full.encode().len() <= crate::batch::VALUE_BYTES_MAX);
+}
+
+#[test]
+fn what_bears_on_a_decision_changes_a_version_s_digest() {
+    let digest_with = |change: fn(&mut PolicyVersionRecord)| {
+        let mut version = policy_version();
+        change(&mut version);
+        version.digest()
+    };
+    let same = digest_with(|version| (version.created_at, version.created_by) = (TimeMs(0), id("eve")));
+    assert_eq!(same, policy_version().digest());
+    let changes: [fn(&mut PolicyVersionRecord); 10] = [
+        |version| version.policy = id("other"),
+        |version| version.version = 3,
+        |version| version.component = digest(9),
+        |version| version.settings = PolicySettings::of(json("{}")),
+        |version| version.selector.actions.clear(),
+        |version| version.selector.agent_labels.clear(),
+        |version| version.mode = PolicyMode::Shadow,
+        |version| version.required = false,
+        |version| version.limits.cpu_us_max += 1,
+        |version| version.class = ComponentClass::Script,
+    ];
+    let mut digests: BTreeSet<_> = changes.map(digest_with).into();
+    digests.insert(same);
+    assert_eq!(digests.len(), changes.len() + 1);
+}

@@ -1,0 +1,307 @@
+//! What the store promises to its callers, one at a time: opening, recorded values, proofs, pages.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use attorn_core::{DecisionId, Digest, Grant, GrantId, TimeMs};
+use attorn_log::{Entry, tree};
+use tempfile::TempDir;
+
+use crate::batch::{Batch, BatchError, Require};
+use crate::commit::Store;
+use crate::error::{CommitError, OpenError, ReadError};
+use crate::fixtures::{add, batch, body, counter, id, log, meta, new_store, put};
+use crate::integrity::IntegrityError;
+use crate::key::{Key, KeyKind, KeyPrefix};
+use crate::recorded::GrantStanding;
+use crate::records::GrantRecord;
+
+#[track_caller]
+fn refused(outcome: Result<Store, OpenError>, message: &str) {
+    assert_eq!(outcome.map(|_| ()).unwrap_err().to_string(), message);
+}
+
+#[test]
+fn only_a_whole_store_of_this_log_is_opened_and_by_one_only() {
+    let parent = TempDir::new().unwrap();
+    let dir = parent.path().join("data");
+    let shown = dir.display();
+    refused(Store::open(&dir, &log()), &format!("there is no store in `{shown}`"));
+    let store = Store::create(&dir, log()).unwrap();
+    refused(Store::open(&dir, &log()), &format!("the store in `{shown}` is in use"));
+    refused(Store::create(&dir, log()), &format!("the store in `{shown}` is in use"));
+    drop(store);
+    refused(Store::create(&dir, log()), &format!("there is a store in `{shown}` already"));
+    refused(Store::open(&dir, &id("other")), "the store belongs to the log `test`, not to `other`");
+    drop(Store::open(&dir, &log()).unwrap());
+    let marker = dir.join("store.format");
+    assert_eq!(fs::read(&marker).unwrap(), b"attorn-store 1\n");
+    fs::write(&marker, "attorn-store 2\n").unwrap();
+    let newer = "the store has format 2, and this program knows none above 1: use a newer one";
+    refused(Store::open(&dir, &log()), newer);
+    for hostile in ["", "attorn-store", "attorn-store 1", "attorn-store x\n", "other 1\n", "attorn-store 0\n"] {
+        fs::write(&marker, hostile).unwrap();
+        refused(Store::open(&dir, &log()), &format!("`{}` does not name a format of the store", marker.display()));
+    }
+    fs::remove_file(&marker).unwrap();
+    let half = format!("the store in `{shown}` was never finished: remove its directory `store` and create it anew");
+    refused(Store::open(&dir, &log()), &half);
+    refused(Store::create(&dir, log()), &half);
+}
+
+#[test]
+fn nobody_else_can_read_the_files() {
+    let (dir, store) = new_store();
+    drop(store);
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    for (name, expected) in [("store", 0o700), ("blobs", 0o700), ("store.lock", 0o600), ("store.format", 0o600)] {
+        assert_eq!(mode(&dir.path().join(name)), expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_does_not_fit_its_head_is_not_opened() {
+    for (name, tamper) in [
+        ("the last is 2", Tamper::RemoveEntry(3)),
+        ("the last is 4", Tamper::SetEntry(4, b"more".to_vec())),
+        ("entry 3 is invalid", Tamper::SetEntry(3, b"garbage".to_vec())),
+        ("entry 3 does not have the link of the head", Tamper::EditEntry(3)),
+        ("the tree does not have entry 3 as its leaf", Tamper::SetNode(vec![0, 0, 0, 0, 0, 0, 0, 0, 3])),
+        ("node `2/0` of the tree is missing", Tamper::RemoveNode(vec![2, 0, 0, 0, 0, 0, 0, 0, 0])),
+    ] {
+        let (dir, store) = new_store();
+        store.commit(batch(|batch| batch.entries = (0..4).map(body).collect())).await.unwrap();
+        drop(store);
+        tamper.apply(dir.path());
+        let problem = Store::open(dir.path(), &log()).map(|_| ()).unwrap_err().to_string();
+        assert!(problem.starts_with("the store is inconsistent: ") && problem.contains(name), "{problem}");
+    }
+}
+
+/// What somebody does to the files while nobody looks.
+enum Tamper {
+    RemoveEntry(u64),
+    SetEntry(u64, Vec<u8>),
+    EditEntry(u64),
+    SetNode(Vec<u8>),
+    RemoveNode(Vec<u8>),
+    SetState(Key, Vec<u8>),
+}
+
+impl Tamper {
+    fn apply(self, dir: &Path) {
+        let db = sled::Config::new().path(dir.join("store")).open().unwrap();
+        let (entries, nodes) = (db.open_tree("entries").unwrap(), db.open_tree("nodes").unwrap());
+        match self {
+            Self::RemoveEntry(index) => drop(entries.remove(index.to_be_bytes()).unwrap()),
+            Self::SetEntry(index, bytes) => drop(entries.insert(index.to_be_bytes(), bytes).unwrap()),
+            Self::EditEntry(index) => {
+                let mut entry = Entry::parse(&entries.get(index.to_be_bytes()).unwrap().unwrap()).unwrap();
+                entry.body = body(99);
+                entries.insert(index.to_be_bytes(), entry.to_bytes()).unwrap();
+            }
+            Self::SetNode(key) => drop(nodes.insert(key, &[7; 32]).unwrap()),
+            Self::RemoveNode(key) => drop(nodes.remove(key).unwrap()),
+            Self::SetState(key, bytes) => {
+                drop(db.open_tree("state").unwrap().insert(key.as_bytes(), bytes).unwrap());
+            }
+        }
+        db.flush().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_walk_finds_what_opening_does_not() {
+    let header = |version: u8| [&[0; 7][..], &[version], &[0; 10], &[1], b"{}"].concat();
+    for (problem, tamper) in [
+        ("entry 1 does not continue the one before it", Tamper::SetEntry(1, entry(1, "{\"n\":99}", &"0".repeat(64)))),
+        ("node `1/0` of the tree is wrong or missing", Tamper::SetNode(vec![1, 0, 0, 0, 0, 0, 0, 0, 0])),
+        ("there are 5 entries and 9 nodes, and 5 and 8 are due", Tamper::SetNode(vec![9; 9])),
+        ("a value is invalid", Tamper::SetState(meta(1), vec![0; 17])),
+        ("a value is invalid", Tamper::SetState(counter(1), header(1))),
+        ("a value is invalid", Tamper::SetState(Key::active_set(), header(1))),
+        ("a value is invalid", Tamper::SetState(Key::from_stored(b"unheard"), header(1))),
+        (
+            "the value of `meta/value-1` has the version 3 and the entries up to 0, beyond the head",
+            Tamper::SetState(meta(1), header(3)),
+        ),
+    ] {
+        let (dir, store) = new_store();
+        store.commit(batch(|batch| batch.entries = (0..5).map(body).collect())).await.unwrap();
+        drop(store);
+        tamper.apply(dir.path());
+        let store = Store::open(dir.path(), &log()).unwrap();
+        assert_eq!(store.verify_integrity().await.unwrap_err().to_string(), problem);
+    }
+}
+
+fn entry(index: u64, body: &str, previous: &str) -> Vec<u8> {
+    format!("attorn-entry/v1 test 1 {index} {previous}\n{body}\n").into_bytes()
+}
+
+#[tokio::test]
+async fn a_value_that_nobody_can_read_hurts_only_those_who_need_it() {
+    let (dir, store) = new_store();
+    store.commit(put(1, "fine")).await.unwrap();
+    drop(store);
+    Tamper::SetState(counter(0), vec![1; 20]).apply(dir.path());
+    let store = Store::open(dir.path(), &log()).unwrap();
+    let hit = store.commit(batch(|batch| batch.add.push(add(0, 1, 9)))).await;
+    assert!(matches!(hit, Err(CommitError::Invalid(_))), "{hit:?}");
+    assert!(matches!(store.counter(&counter(0)).await, Err(ReadError::Invalid(_))));
+    store.commit(put(1, "better")).await.unwrap();
+    assert!(matches!(store.verify_integrity().await, Err(IntegrityError::Value(_))));
+}
+
+fn grant(n: u8) -> Grant {
+    Grant {
+        id: GrantId::from_random([n; 16]),
+        decision: DecisionId::from_random([n; 16]),
+        agent: id("bot"),
+        instance: id("pod"),
+        key_thumbprint: id(&"A".repeat(43)),
+        resource_server: id("bank"),
+        audience: id("bank"),
+        action: id("account.read"),
+        resource: id("account/1"),
+        arguments_digest: Digest::from_bytes([0; 32]),
+        purpose: id("support"),
+        session: None,
+        issued_at: TimeMs(1_000),
+        expires_at: TimeMs(2_000),
+        uses_max: 1,
+    }
+}
+
+#[tokio::test]
+async fn a_grant_is_recorded_with_its_entry_and_yields_nothing_once_revoked() {
+    let (dir, store) = new_store();
+    let nothing = store.commit_recorded(put(1, "no entry"), ()).await.unwrap_err();
+    assert!(matches!(nothing, CommitError::Malformed(BatchError::NoEntry)));
+    let grant = grant(1);
+    assert_eq!(store.grant(&grant.id).await.unwrap(), None);
+    let mut issue = batch(|batch| batch.entries = vec![body(1), body(2)]);
+    issue.put_record(&GrantRecord { grant: grant.clone(), revoked_at: None });
+    let recorded = store.commit_recorded(issue, grant.clone()).await.unwrap();
+    assert_eq!(recorded.get(), &grant);
+    let names: Vec<_> = recorded.entries().iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["test/1/0", "test/1/1"]);
+    drop(store);
+    let store = Store::open(dir.path(), &log()).unwrap();
+    let stored = store.grant(&grant.id).await.unwrap().unwrap();
+    assert_eq!(stored.standing, GrantStanding::Granted(recorded));
+    let mut revoke = batch(|batch| {
+        batch.require.push((Key::grant(&grant.id), Require::Version(stored.version)));
+        batch.entries.push(body(3));
+    });
+    revoke.put_record(&GrantRecord { grant: grant.clone(), revoked_at: Some(TimeMs(1_500)) });
+    store.commit(revoke.clone()).await.unwrap();
+    let stored = store.grant(&grant.id).await.unwrap().unwrap();
+    assert_eq!(stored.standing, GrantStanding::Revoked { grant: grant.clone(), revoked_at: TimeMs(1_500) });
+    assert_eq!(stored.entries, [store.entry_ref(2)]);
+    // The version has moved on, so nobody revokes twice.
+    assert!(matches!(store.commit(revoke).await, Err(CommitError::Conflict(keys)) if keys == [Key::grant(&grant.id)]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limited_counter_is_never_passed_by_many_at_once() {
+    let (_dir, store) = new_store();
+    let store = Arc::new(store);
+    let uses: Vec<_> = (0..64)
+        .map(|n| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                let mut batch = Batch::new(TimeMs(0));
+                batch.add.push(add(0, 1, 10));
+                batch.entries.push(body(n));
+                store.commit(batch).await
+            })
+        })
+        .collect();
+    let mut happened = 0;
+    for used in uses {
+        match used.await.unwrap() {
+            Ok(_) => happened += 1,
+            Err(error) => assert!(matches!(error, CommitError::LimitExceeded { found: 10, .. }), "{error:?}"),
+        }
+    }
+    assert_eq!((happened, store.counter(&counter(0)).await.unwrap()), (10, 10));
+    assert_eq!(store.log_head().unwrap().size, 10);
+    store.verify_integrity().await.unwrap();
+}
+
+#[tokio::test]
+async fn every_entry_is_proved_to_be_in_every_later_tree() {
+    let (_dir, store) = new_store();
+    assert_eq!(store.root(0).unwrap(), tree::Hash::EMPTY_ROOT);
+    for n in 0..12 {
+        store.commit(batch(|batch| batch.entries = (0..n % 3 + 1).map(body).collect())).await.unwrap();
+    }
+    let head = store.log_head().unwrap();
+    for size in 0..=head.size {
+        let root = store.root(size).unwrap();
+        for index in 0..size {
+            let leaf = tree::leaf_hash(&store.entry(index).unwrap().unwrap());
+            let proof = store.inclusion_proof(index, size).unwrap();
+            tree::verify_inclusion(leaf, index, size, &proof, root).unwrap();
+        }
+        let proof = store.consistency_proof(size, head.size).unwrap();
+        tree::verify_consistency(size, root, head.size, store.root(head.size).unwrap(), &proof).unwrap();
+    }
+    let asked = head.size + 1;
+    assert!(matches!(store.root(asked), Err(ReadError::BeyondEnd { .. })));
+    assert!(matches!(store.inclusion_proof(0, asked), Err(ReadError::BeyondEnd { .. })));
+    assert!(matches!(store.inclusion_proof(3, 3), Err(ReadError::Tree(_))));
+    assert!(matches!(store.consistency_proof(2, 1), Err(ReadError::Tree(_))));
+    assert_eq!(store.entry(head.size).unwrap(), None);
+    assert_eq!(store.entries(head.size - 1, 10).unwrap().len(), 1);
+    assert!(store.entries(head.size, 10).unwrap().is_empty());
+    assert!(store.entries(u64::MAX, 10).unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn pages_are_bounded_and_go_on_where_they_ended() {
+    let (_dir, store) = new_store();
+    let large = vec![0; crate::batch::VALUE_BYTES_MAX];
+    for tens in 0..10_u64 {
+        let put = |n: u64| (meta(tens * 10 + n), large.clone());
+        store.commit(batch(|batch| batch.put = (0..10).map(put).collect())).await.unwrap();
+    }
+    let prefix = KeyPrefix::kind(KeyKind::Meta);
+    let mut seen = BTreeMap::new();
+    let (mut after, mut pages) = (None, 0);
+    loop {
+        let page = store.scan(&prefix, after.as_ref(), usize::MAX).await.unwrap();
+        pages += 1;
+        assert!(page.items.len() <= 65);
+        seen.extend(page.items);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!((seen.len(), pages), (100, 2));
+    // Who asks for nothing would never come to an end.
+    assert_eq!(store.scan(&prefix, None, 0).await.unwrap().items.len(), 1);
+    let agents = store.scan(&KeyPrefix::kind(KeyKind::Agent), Some(&Key::active_set()), 10).await.unwrap();
+    assert!(agents.items.is_empty() && agents.next.is_none());
+}
+
+#[tokio::test]
+async fn what_is_deleted_and_written_again_has_a_new_version() {
+    let (_dir, store) = new_store();
+    let first = store.commit(put(1, "same")).await.unwrap().version;
+    store.commit(batch(|batch| batch.delete.push(meta(1)))).await.unwrap();
+    assert_eq!(store.get(&meta(1)).await.unwrap(), None);
+    let again = store.commit(put(1, "same")).await.unwrap().version;
+    assert!(again > first);
+    let stale = batch(|batch| {
+        batch.require.push((meta(1), Require::Version(first)));
+        batch.delete.push(meta(1));
+    });
+    assert!(matches!(store.commit(stale).await, Err(CommitError::Conflict(_))));
+    assert_eq!(store.get(&meta(1)).await.unwrap().unwrap().version, again);
+}

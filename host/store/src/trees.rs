@@ -1,0 +1,269 @@
+//! The four trees on disk and the bytes in them. Nothing outside this file names a sled tree.
+//!
+//! ```text
+//! state    key                     → version (8) ‖ first entry (8) ‖ number of entries (2) ‖ value
+//! entries  index (8)               → the entry's bytes
+//! nodes    level (1) ‖ index (8)   → the node's hash (32)
+//! head     "head"                  → format (1) ‖ JSON
+//! ```
+//!
+//! Numbers are big-endian. Version and entries are those of the batch that wrote the value, so that
+//! every value leads to its line in the audit log.
+
+use std::ops::{Bound, Range};
+use std::path::Path;
+
+use attorn_log::{Epoch, Hash, Link, LogId, NodeId};
+use serde::{Deserialize, Serialize};
+use sled::Transactional;
+use sled::transaction::{ConflictableTransactionError, TransactionError};
+
+use crate::error::StorageError;
+use crate::group::Group;
+use crate::key::{Key, KeyPrefix};
+use crate::records::{RecordError, RecordProblem, json};
+
+const CACHE_BYTES: u64 = 256 << 20;
+const HEADER_BYTES: usize = 18;
+const HEAD_KEY: &[u8] = b"head";
+const HEAD_FORMAT: u8 = 1;
+
+/// Where the store stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Head {
+    /// How many batches there were.
+    pub(crate) version: u64,
+    /// How many entries there are.
+    pub(crate) size: u64,
+    /// The link that the next entry carries.
+    pub(crate) last_link: Link,
+}
+
+/// Which log the store holds. It never changes while the store is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LogName {
+    pub(crate) id: LogId,
+    pub(crate) epoch: Epoch,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HeadWire {
+    log_id: String,
+    epoch: u64,
+    version: u64,
+    size: u64,
+    last_link: String,
+}
+
+/// A value as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stored {
+    /// The batch that wrote it.
+    pub(crate) version: u64,
+    /// The entries of that batch.
+    pub(crate) entries: Range<u64>,
+    /// The value.
+    pub(crate) value: Vec<u8>,
+}
+
+impl Stored {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        // A batch has far fewer entries than fit; were it otherwise, too few would be named.
+        let count = u16::try_from(self.entries.end - self.entries.start).unwrap_or(u16::MAX);
+        let mut bytes = Vec::with_capacity(HEADER_BYTES + self.value.len());
+        bytes.extend_from_slice(&self.version.to_be_bytes());
+        bytes.extend_from_slice(&self.entries.start.to_be_bytes());
+        bytes.extend_from_slice(&count.to_be_bytes());
+        bytes.extend_from_slice(&self.value);
+        bytes
+    }
+
+    pub(crate) fn parse(key: &Key, bytes: &[u8]) -> Result<Self, RecordError> {
+        let parse = || {
+            let (version, rest) = bytes.split_first_chunk()?;
+            let (start, rest) = rest.split_first_chunk()?;
+            let (count, value) = rest.split_first_chunk()?;
+            let (start, count) = (u64::from_be_bytes(*start), u16::from_be_bytes(*count));
+            let entries = start..start.checked_add(count.into())?;
+            Some(Self { version: u64::from_be_bytes(*version), entries, value: value.to_vec() })
+        };
+        parse().ok_or_else(|| RecordError::new(key, RecordProblem::Header))
+    }
+
+    /// The value as a counter's.
+    pub(crate) fn count(&self, key: &Key) -> Result<u64, RecordError> {
+        let bytes = self.value.as_slice().try_into();
+        bytes.map(u64::from_be_bytes).map_err(|_| RecordError::new(key, RecordProblem::NotACounter))
+    }
+}
+
+/// Why a stored value could not be had.
+pub(crate) enum ValueError {
+    Storage(StorageError),
+    Invalid(RecordError),
+}
+
+impl From<StorageError> for ValueError {
+    fn from(error: StorageError) -> Self {
+        Self::Storage(error)
+    }
+}
+
+/// Values in the order of their keys, and whether there are more.
+pub(crate) struct Scanned {
+    pub(crate) items: Vec<(Key, Stored)>,
+    pub(crate) more: bool,
+}
+
+pub(crate) struct Trees {
+    db: sled::Db,
+    state: sled::Tree,
+    entries: sled::Tree,
+    nodes: sled::Tree,
+    head: sled::Tree,
+}
+
+impl Trees {
+    pub(crate) fn open(path: &Path) -> Result<Self, StorageError> {
+        // The engine's own thread would sync at times that nobody waits for, and badly.
+        let db = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None).open()?;
+        Ok(Self {
+            state: db.open_tree("state")?,
+            entries: db.open_tree("entries")?,
+            nodes: db.open_tree("nodes")?,
+            head: db.open_tree("head")?,
+            db,
+        })
+    }
+
+    /// The version of a value.
+    pub(crate) fn version(&self, key: &Key) -> Result<Option<u64>, ValueError> {
+        let Some(bytes) = self.state.get(key.as_bytes()).map_err(StorageError::from)? else {
+            return Ok(None);
+        };
+        match bytes.first_chunk() {
+            Some(version) => Ok(Some(u64::from_be_bytes(*version))),
+            None => Err(ValueError::Invalid(RecordError::new(key, RecordProblem::Header))),
+        }
+    }
+
+    pub(crate) fn value(&self, key: &Key) -> Result<Option<Stored>, ValueError> {
+        let bytes = self.state.get(key.as_bytes()).map_err(StorageError::from)?;
+        bytes.map(|bytes| Stored::parse(key, &bytes)).transpose().map_err(ValueError::Invalid)
+    }
+
+    /// The first values with this prefix after a key, until there are `limit` of them or they have
+    /// more than `bytes_max` bytes.
+    pub(crate) fn scan(
+        &self,
+        prefix: &KeyPrefix,
+        after: Option<&Key>,
+        limit: usize,
+        bytes_max: usize,
+    ) -> Result<Scanned, ValueError> {
+        let start = match after {
+            // A cursor before the prefix, as one of another kind may be, must not widen the scan.
+            Some(after) if after.as_bytes() >= prefix.as_bytes() => Bound::Excluded(after.as_bytes()),
+            _ => Bound::Included(prefix.as_bytes()),
+        };
+        let (mut items, mut bytes) = (Vec::new(), 0);
+        for pair in self.state.range::<&[u8], _>((start, Bound::Unbounded)) {
+            let (key, value) = pair.map_err(StorageError::from)?;
+            if !key.starts_with(prefix.as_bytes()) {
+                break;
+            }
+            if items.len() >= limit || bytes > bytes_max {
+                return Ok(Scanned { items, more: true });
+            }
+            bytes += value.len();
+            let key = Key::from_stored(&key);
+            let stored = Stored::parse(&key, &value).map_err(ValueError::Invalid)?;
+            items.push((key, stored));
+        }
+        Ok(Scanned { items, more: false })
+    }
+
+    pub(crate) fn entry(&self, index: u64) -> Result<Option<Vec<u8>>, StorageError> {
+        Ok(self.entries.get(index.to_be_bytes())?.map(|bytes| bytes.to_vec()))
+    }
+
+    /// The index of the last entry.
+    pub(crate) fn last_entry(&self) -> Result<Option<u64>, StorageError> {
+        let last = self.entries.last()?;
+        let index = last.map(|(key, _)| key.as_ref().try_into().map(u64::from_be_bytes));
+        index.transpose().map_err(|_| StorageError::new(&"an entry stands under something that is no index"))
+    }
+
+    pub(crate) fn node(&self, id: NodeId) -> Result<Option<Hash>, StorageError> {
+        let hash = self.nodes.get(node_key(id))?.map(|bytes| bytes.as_ref().try_into().map(Hash));
+        hash.transpose().map_err(|_| StorageError::new(&format_args!("node {id} has another length than a hash")))
+    }
+
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        (self.entries.len(), self.nodes.len())
+    }
+
+    pub(crate) fn head(&self) -> Result<Option<(LogName, Head)>, StorageError> {
+        let Some(bytes) = self.head.get(HEAD_KEY)? else {
+            return Ok(None);
+        };
+        let wire: HeadWire = match bytes.split_first() {
+            Some((&HEAD_FORMAT, json)) => serde_json::from_slice(json).map_err(|error| StorageError::new(&error))?,
+            _ => return Err(StorageError::new(&"the head has an unknown format")),
+        };
+        let id = wire.log_id.parse().map_err(|error| StorageError::new(&error))?;
+        let last_link = wire.last_link.parse().map_err(|error| StorageError::new(&error))?;
+        let name = LogName { id, epoch: Epoch(wire.epoch) };
+        Ok(Some((name, Head { version: wire.version, size: wire.size, last_link })))
+    }
+
+    /// Apply all changes of a group, or none.
+    pub(crate) fn apply(&self, log: &LogName, group: &Group<'_>) -> Result<(), StorageError> {
+        let head = head_bytes(log, &group.head);
+        let trees = (&self.state, &self.entries, &self.nodes, &self.head);
+        let result = trees.transaction(|(state, entries, nodes, heads)| {
+            for (key, change) in &group.changes {
+                match change {
+                    Some(stored) => state.insert(key.as_bytes(), stored.to_bytes())?,
+                    None => state.remove(key.as_bytes())?,
+                };
+            }
+            for (index, entry) in &group.entries {
+                entries.insert(&index.to_be_bytes(), entry.as_slice())?;
+            }
+            for (id, hash) in &group.nodes {
+                nodes.insert(&node_key(*id), &hash.0)?;
+            }
+            heads.insert(HEAD_KEY, head.as_slice())?;
+            Ok::<(), ConflictableTransactionError<()>>(())
+        });
+        result.map_err(|error| match error {
+            TransactionError::Storage(error) => error.into(),
+            TransactionError::Abort(()) => StorageError::new(&"the transaction was aborted"),
+        })
+    }
+
+    pub(crate) fn flush(&self) -> Result<(), StorageError> {
+        self.db.flush()?;
+        Ok(())
+    }
+}
+
+fn node_key(id: NodeId) -> [u8; 9] {
+    let mut key = [id.level; 9];
+    key[1..].copy_from_slice(&id.index.to_be_bytes());
+    key
+}
+
+fn head_bytes(log: &LogName, head: &Head) -> Vec<u8> {
+    let mut bytes = json(&HeadWire {
+        log_id: log.id.to_string(),
+        epoch: log.epoch.0,
+        version: head.version,
+        size: head.size,
+        last_link: head.last_link.to_string(),
+    });
+    bytes.insert(0, HEAD_FORMAT);
+    bytes
+}

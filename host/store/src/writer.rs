@@ -1,0 +1,113 @@
+//! The one thread that writes. It makes groups of the batches that wait, takes the steps that make a
+//! group durable, and only then answers.
+//!
+//! Also a refusal is answered only when its group is on disk: it tells of batches before it, of which
+//! nobody may hear before they are durable.
+
+use std::fs::File;
+use std::sync::{Arc, PoisonError};
+
+use attorn_log::TreeBuilder;
+use tokio::sync::{mpsc, watch};
+
+use crate::commit::{Job, Shared};
+use crate::error::{Failure, StorageError};
+use crate::group::Group;
+use crate::horizon::Horizon;
+use crate::steps::{Step, Steps};
+use crate::trees::Head;
+
+/// How many batches one group has at most.
+const GROUP_BATCHES_MAX: usize = 256;
+/// From how many bytes on a group takes no further batch.
+const GROUP_BYTES_FULL: usize = 1 << 20;
+
+pub(crate) struct Writer {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) steps: Box<dyn Steps>,
+    /// Our own handle of the engine's file.
+    pub(crate) file: File,
+    pub(crate) jobs: mpsc::Receiver<Job>,
+    pub(crate) horizon: watch::Sender<Horizon>,
+    pub(crate) head: Head,
+    pub(crate) tree: TreeBuilder,
+}
+
+impl Writer {
+    /// Write until the last sender is gone or something fails.
+    pub(crate) fn run(mut self) {
+        while let Some(first) = self.jobs.blocking_recv() {
+            let jobs = self.gather(first);
+            if let Err(failure) = self.write(jobs) {
+                self.fail(failure);
+                return;
+            }
+        }
+    }
+
+    /// Everybody who waits, and whoever asks from now on, is told that the store has failed.
+    fn fail(&mut self, failure: Failure) {
+        tracing::error!(error = &failure as &dyn std::error::Error, "the store has failed");
+        self.horizon.send_replace(Horizon::Failed(Arc::new(failure)));
+        self.jobs.close();
+        // A job that is dropped without an answer is answered by the horizon.
+        while self.jobs.try_recv().is_ok() {}
+    }
+
+    /// The batches of the next group: those that wait already.
+    fn gather(&mut self, first: Job) -> Vec<Job> {
+        let mut bytes = first.batch.bytes();
+        let mut jobs = vec![first];
+        while jobs.len() < GROUP_BATCHES_MAX && bytes < GROUP_BYTES_FULL {
+            let Ok(job) = self.jobs.try_recv() else { break };
+            bytes += job.batch.bytes();
+            jobs.push(job);
+        }
+        jobs
+    }
+
+    fn write(&mut self, jobs: Vec<Job>) -> Result<(), Failure> {
+        let shared = Arc::clone(&self.shared);
+        let mut group = Group::new(&shared.trees, &shared.log, self.head, self.tree.clone());
+        let mut answers = Vec::with_capacity(jobs.len());
+        for Job { batch, answer, share } in jobs {
+            answers.push((answer, group.take(batch).map_err(Failure::Read)?));
+            drop(share);
+        }
+        if !group.is_empty() {
+            self.make_durable(&shared, &group)?;
+            self.head = group.head;
+            self.tree = group.tree;
+            self.horizon.send_replace(Horizon::Durable(self.head));
+        }
+        for (answer, outcome) in answers {
+            // Who does not listen any more does not want to know.
+            let _ = answer.send(outcome);
+        }
+        Ok(())
+    }
+
+    fn make_durable(&mut self, shared: &Shared, group: &Group<'_>) -> Result<(), Failure> {
+        let Self { steps, file, .. } = self;
+        let mut take = |step: Step, act: &mut dyn FnMut() -> Result<(), StorageError>| {
+            steps.take(step, act).map_err(|error| Failure::Step { step, error })
+        };
+        take(Step::Transaction, &mut || {
+            let mut applied = shared.applied.write().unwrap_or_else(PoisonError::into_inner);
+            applied.version = group.head.version;
+            applied.deleted = group.deleted();
+            shared.trees.apply(&shared.log, group)
+        })?;
+        take(Step::Flush, &mut || shared.trees.flush())?;
+        take(Step::Sync, &mut || Ok(file.sync_data()?))
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // The engine panics where it finds its files corrupt.
+        if std::thread::panicking() {
+            self.fail(Failure::WriterStopped);
+        }
+    }
+}
