@@ -105,10 +105,8 @@ pub struct StateChange {
     pub state: AgentState,
     /// When.
     pub at_ms: u64,
-    /// By which operator.
+    /// By which operator. Why stands in the audit log.
     pub by: String,
-    /// Why, in the operator's words.
-    pub reason: Option<String>,
 }
 
 /// A registered agent.
@@ -129,7 +127,7 @@ pub struct Agent {
     pub grant_ms_max: u64,
     /// Its keys.
     pub keys: Vec<AgentKey>,
-    /// How it came to its state, oldest first.
+    /// How it came to its state: the newest changes, at most 32, oldest first.
     pub history: Vec<StateChange>,
 }
 
@@ -137,7 +135,7 @@ pub struct Agent {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeState {
-    /// Why, at most 256 characters; kept in its history and in the audit log.
+    /// Why, at most 256 characters; kept in the audit log.
     #[serde(default)]
     pub reason: Option<String>,
 }

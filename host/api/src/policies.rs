@@ -73,8 +73,6 @@ pub struct PolicyVersion {
     pub digest: String,
     /// The component's BLAKE3 digest.
     pub component: String,
-    /// The name and version that the component gives itself.
-    pub described_as: String,
     /// Its settings.
     pub settings: serde_json::Value,
     /// Which requests it is asked about.

@@ -1,0 +1,55 @@
+//! What the whole server shares.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use attorn_api::ProblemCode;
+use attorn_core::BoundsLimits;
+use attorn_engine::Engine;
+use attorn_identity::{Nonces, ReplayGuard, TokenSigner};
+use attorn_log::CheckpointSigner;
+use attorn_store::Store;
+
+use crate::active::ActivePolicies;
+use crate::clock::{Clock, DRIFT_MS_MAX};
+use crate::config::Config;
+use crate::http::failure::{Failure, causes};
+
+/// What the whole server shares.
+pub(crate) struct App {
+    pub(crate) config: Config,
+    pub(crate) clock: Clock,
+    pub(crate) store: Store,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) active: ActivePolicies,
+    pub(crate) nonces: Nonces,
+    pub(crate) replay: ReplayGuard,
+    pub(crate) token_signer: TokenSigner,
+    pub(crate) log_signer: CheckpointSigner,
+    pub(crate) limits: BoundsLimits,
+    pub(crate) clock_accepted: AtomicBool,
+}
+
+impl App {
+    /// Why the server cannot decide now, if it cannot.
+    pub(crate) fn not_ready(&self) -> Option<String> {
+        if let Some(failure) = self.store.failure() {
+            return Some(format!("the store has failed and records nothing more: {}", causes(&*failure)));
+        }
+        let drift_ms = self.clock.drift_ms();
+        if drift_ms > DRIFT_MS_MAX {
+            return Some(format!("the wall clock has moved {drift_ms} ms away from the time that passed; restart"));
+        }
+        if !self.clock_accepted.load(Ordering::Relaxed) {
+            return Some(
+                "the wall clock stands before the last record; check it, and start with --accept-clock".into(),
+            );
+        }
+        None
+    }
+
+    /// Nothing is decided, used or changed while the server is not ready.
+    pub(crate) fn ensure_ready(&self) -> Result<(), Failure> {
+        self.not_ready().map_or(Ok(()), |why| Err(Failure::of(ProblemCode::NotReady, why)))
+    }
+}

@@ -1,0 +1,113 @@
+//! `/v1/audit`: entries, receipts, checkpoints, the whole log. For auditors.
+
+use std::sync::Arc;
+
+use attorn_api::ProblemCode;
+use attorn_api::audit::{Entry as EntryAnswer, EntryList, EntryReference};
+use attorn_core::DecisionId;
+use attorn_log::{Entry, EntryRef, Receipt, SignedCheckpoint, export_header};
+use attorn_store::Key;
+use attorn_store::records::DecisionRecord;
+use axum::body::{Body, Bytes};
+use data_encoding::BASE64;
+use serde_json::value::RawValue;
+use tokio::sync::mpsc;
+
+use crate::app::App;
+use crate::http::call::{Call, Reply};
+use crate::http::failure::Failure;
+
+/// How many entries are read at a time for an export.
+const EXPORT_ENTRIES: usize = 256;
+
+/// An entry's name, as it goes over the wire.
+pub(crate) fn reference(at: &EntryRef) -> EntryReference {
+    EntryReference { log_id: at.log_id.to_string(), epoch: at.epoch.0, index: at.index }
+}
+
+pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    let (from, limit) = (call.query::<u64>("from")?.unwrap_or(0), call.limit()?);
+    let size = app.store.log_head()?.size;
+    let entries = app.store.entries(from, limit)?;
+    let next = from.saturating_add(entries.len() as u64);
+    let entries = entries.iter().map(|stored| entry_answer(&parsed(&stored.bytes)?)).collect::<Result<_, _>>()?;
+    Reply::ok(&EntryList { entries, next: (next < size).then_some(next), size })
+}
+
+pub(crate) async fn show(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    Reply::ok(&entry_answer(&entry(&app, &call)?)?)
+}
+
+pub(crate) async fn receipt(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    let entry = entry(&app, &call)?;
+    let checkpoint = checkpoint_now(&app)?;
+    let proof = app.store.inclusion_proof(entry.at.index, checkpoint.checkpoint().size)?;
+    Ok(Reply::text(Receipt::new(&entry, proof, &checkpoint).to_string()))
+}
+
+pub(crate) async fn checkpoint(app: Arc<App>, _: Call) -> Result<Reply, Failure> {
+    Ok(Reply::text(checkpoint_now(&app)?.note().to_owned()))
+}
+
+pub(crate) async fn decision(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    let id: DecisionId = call.path("decision_id")?;
+    let record = app.store.record::<DecisionRecord>(&Key::decision(&id)).await?;
+    let record = record.ok_or_else(|| Failure::not_found("decision", id))?;
+    Ok(Reply::json_text(record.value.text.as_str().to_owned()))
+}
+
+/// The whole log as one file that can be verified without this server. It is read bit by bit while it
+/// is sent, and ends at the checkpoint that it begins with.
+pub(crate) async fn export(app: Arc<App>, _: Call) -> Result<Reply, Failure> {
+    let checkpoint = checkpoint_now(&app)?;
+    let size = checkpoint.checkpoint().size;
+    let head = export_header(&app.log_signer.verifier(), &checkpoint);
+    let (sender, receiver) = mpsc::channel::<Result<Bytes, std::io::Error>>(4);
+    tokio::spawn(async move {
+        let mut from = 0;
+        let mut sent = sender.send(Ok(head.into())).await.is_ok();
+        while sent && from < size {
+            let limit = usize::try_from(size - from).unwrap_or(usize::MAX).min(EXPORT_ENTRIES);
+            let piece = match app.store.entries(from, limit) {
+                Ok(entries) if entries.is_empty() => Err(std::io::Error::other("the log ended before its size")),
+                Ok(entries) => {
+                    from += entries.len() as u64;
+                    Ok(entries.into_iter().flat_map(|entry| entry.bytes).collect::<Vec<u8>>().into())
+                }
+                Err(error) => Err(std::io::Error::other(error.to_string())),
+            };
+            let failed = piece.is_err();
+            // Nobody may be listening any more; then there is nothing to do.
+            sent = sender.send(piece).await.is_ok() && !failed;
+        }
+    });
+    let stream = futures_util::stream::unfold(receiver, |mut receiver| async move {
+        receiver.recv().await.map(|piece| (piece, receiver))
+    });
+    Ok(Reply::text(Body::from_stream(stream)))
+}
+
+/// A signed checkpoint of all that is durable now.
+fn checkpoint_now(app: &App) -> Result<SignedCheckpoint, Failure> {
+    let size = app.store.log_head()?.size;
+    Ok(app.log_signer.sign(size, app.store.root(size)?))
+}
+
+fn entry(app: &App, call: &Call) -> Result<Entry, Failure> {
+    let text = call.path.get("index").map_or("", String::as_str);
+    let invalid = || Failure::of(ProblemCode::InvalidField, format!("`{}` is no index", text.escape_default()));
+    let index: u64 = text.parse().map_err(|_| invalid())?;
+    parsed(&app.store.entry(index)?.ok_or_else(|| Failure::not_found("entry", index))?)
+}
+
+fn parsed(bytes: &[u8]) -> Result<Entry, Failure> {
+    Entry::parse(bytes).map_err(Failure::internal)
+}
+
+fn entry_answer(entry: &Entry) -> Result<EntryAnswer, Failure> {
+    Ok(EntryAnswer {
+        reference: reference(&entry.at),
+        body: RawValue::from_string(entry.body.as_str().to_owned()).map_err(Failure::internal)?,
+        bytes: BASE64.encode(&entry.to_bytes()),
+    })
+}

@@ -1,0 +1,187 @@
+//! `attorn.toml`: only what the process needs to start. All else is recorded state, set through the
+//! API. Unknown keys are refused; paths are relative to the file.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use attorn_log::LogId;
+use serde::Deserialize;
+
+/// What the process needs to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The URL under which agents reach this server, without a path and a final slash. Proofs are
+    /// compared with it, never with what a request's headers say.
+    pub public_url: String,
+    /// Where the store and the components are.
+    pub data_dir: PathBuf,
+    /// The file that holds the root key. Keep it outside of the data directory and its backups.
+    pub root_key: PathBuf,
+    /// The id of the audit log in that directory: another log's directory is refused.
+    pub log_id: LogId,
+    /// Who speaks TLS.
+    pub tls: Tls,
+}
+
+/// Who speaks TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tls {
+    /// Nobody: only for loopback.
+    None,
+    /// A reverse proxy at one of these addresses.
+    Proxy {
+        /// Connections from anywhere else are closed.
+        trusted_proxies: Vec<std::net::IpAddr>,
+    },
+}
+
+/// Why a configuration is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read `{path}`")]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is no TOML of the right shape.
+    #[error("`{path}` is no configuration: {problem}")]
+    Malformed {
+        /// Which file.
+        path: PathBuf,
+        /// Where and why.
+        problem: String,
+    },
+    /// A value cannot be.
+    #[error("`{key}` in `{path}`: {problem}")]
+    Invalid {
+        /// Which file.
+        path: PathBuf,
+        /// Which key.
+        key: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    listen: SocketAddr,
+    public_url: String,
+    data_dir: PathBuf,
+    root_key: PathBuf,
+    log_id: String,
+    tls: String,
+    #[serde(default)]
+    trusted_proxies: Vec<std::net::IpAddr>,
+}
+
+impl Config {
+    /// Read `attorn.toml`.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, is not of the right shape, or would listen beyond loopback without TLS.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
+        Self::parse(&text, path)
+    }
+
+    fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let file: File = toml::from_str(text)
+            .map_err(|error| ConfigError::Malformed { path: path.into(), problem: error.to_string() })?;
+        let invalid = |key, problem: String| Err(ConfigError::Invalid { path: path.into(), key, problem });
+        if let Err(problem) = check_public_url(&file.public_url) {
+            return invalid("public_url", problem);
+        }
+        let tls = match file.tls.as_str() {
+            "none" if !file.trusted_proxies.is_empty() => {
+                return invalid("trusted_proxies", "they mean something only with tls = \"proxy\"".into());
+            }
+            "none" if !file.listen.ip().is_loopback() => {
+                let problem = format!(
+                    "`{}` is beyond loopback, and nobody would speak TLS; put a proxy in front and say \
+                     tls = \"proxy\" and trusted_proxies = [\"its address\"]",
+                    file.listen
+                );
+                return invalid("listen", problem);
+            }
+            "none" => Tls::None,
+            "proxy" if file.trusted_proxies.is_empty() => {
+                return invalid("trusted_proxies", "tls = \"proxy\" needs the proxies' addresses".into());
+            }
+            "proxy" => Tls::Proxy { trusted_proxies: file.trusted_proxies },
+            other => return invalid("tls", format!("`{other}` is neither \"none\" nor \"proxy\"")),
+        };
+        let log_id = match file.log_id.parse::<LogId>() {
+            Ok(log_id) => log_id,
+            Err(problem) => return invalid("log_id", problem.to_string()),
+        };
+        let folder = path.parent().unwrap_or_else(|| Path::new("."));
+        Ok(Self {
+            listen: file.listen,
+            public_url: file.public_url,
+            data_dir: folder.join(file.data_dir),
+            root_key: folder.join(file.root_key),
+            log_id,
+            tls,
+        })
+    }
+}
+
+fn check_public_url(url: &str) -> Result<(), String> {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let Some(authority) = rest else {
+        return Err(format!("`{url}` begins with neither https:// nor http://"));
+    };
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-' | ':' | '[' | ']');
+    if authority.is_empty() || authority.len() > 255 || !authority.chars().all(allowed) {
+        return Err(format!("`{url}` is not a scheme, a lower-case host and perhaps a port, without path or slash"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        listen = "127.0.0.1:7400"
+        public_url = "http://127.0.0.1:7400"
+        data_dir = "data"
+        root_key = "root.key"
+        log_id = "log-1"
+        tls = "none"
+    "#;
+
+    #[track_caller]
+    fn refused(from: &str, to: &str, message: &str) {
+        let error = Config::parse(&GOOD.replace(from, to), Path::new("/etc/attorn.toml")).unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+    }
+
+    #[test]
+    fn what_is_unsafe_or_unclear_is_refused() {
+        refused("tls = \"none\"", "tls = \"none\"\nport = 1", "unknown field `port`");
+        refused("tls = \"none\"", "", "missing field `tls`");
+        refused("tls = \"none\"", "tls = \"off\"", "`off` is neither");
+        refused("tls = \"none\"", "tls = \"proxy\"", "needs the proxies' addresses");
+        refused("tls = \"none\"", "tls = \"none\"\ntrusted_proxies = [\"10.0.0.1\"]", "mean something only");
+        refused("listen = \"127.0.0.1", "listen = \"0.0.0.0", "is beyond loopback");
+        refused("http://127.0.0.1:7400", "127.0.0.1:7400", "begins with neither");
+        refused("http://127.0.0.1:7400", "http://127.0.0.1:7400/", "without path or slash");
+        refused("http://127.0.0.1:7400", "http://Example.org", "a lower-case host");
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_file() {
+        let config = Config::parse(GOOD, Path::new("/etc/attorn/attorn.toml")).unwrap();
+        assert_eq!(config.data_dir, Path::new("/etc/attorn/data"));
+        assert_eq!(config.tls, Tls::None);
+    }
+}

@@ -1,0 +1,168 @@
+//! What the agent reads. A credential is made here, and of nothing but a recorded grant.
+
+use attorn_api::ProblemCode;
+use attorn_api::audit::EntryReference;
+use attorn_api::decisions::{
+    ActiveSetReference, ApprovalRequirement, Credential, DecisionAnswer, DecisionKind, Grant as GrantAnswer, Reason,
+};
+use attorn_core::reason::HostReason;
+use attorn_core::{AgentState, Decision, DecisionId, DecisionReason, Grant, JsonText};
+use attorn_identity::TokenClaims;
+use attorn_store::records::{AgentRecord, IdempotencyRecord};
+use attorn_store::{GrantStanding, Key, Recorded, Versioned};
+use serde::{Deserialize, Serialize};
+
+use super::ask::Ask;
+use super::gather::Ground;
+use super::record::{Made, reasons};
+use crate::app::App;
+use crate::audit::reference;
+use crate::http::failure::Failure;
+
+/// A decision as the agent reads it, and as it is kept for asking again: all but its place in the log,
+/// which is not known before the commit, and the credential, which is never kept.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Decided {
+    decision: DecisionKind,
+    decision_id: String,
+    reasons: Vec<Reason>,
+    requires: Vec<ApprovalRequirement>,
+    grant: Option<GrantAnswer>,
+    active_set: ActiveSetReference,
+}
+
+impl Decided {
+    fn answer(self, entry: EntryReference, credential: Option<Credential>) -> DecisionAnswer {
+        let Self { decision, decision_id, reasons, requires, grant, active_set } = self;
+        DecisionAnswer { decision, decision_id, reasons, requires, grant, credential, entry, active_set }
+    }
+}
+
+/// The answer to a decision that was just recorded.
+pub(super) fn first(
+    app: &App,
+    ground: &Ground,
+    made: &Made,
+    decision: DecisionId,
+    recorded: Recorded<Option<Grant>>,
+) -> Result<DecisionAnswer, Failure> {
+    let entry = recorded.entries().first().ok_or_else(|| Failure::internal("a decision was recorded without entry"))?;
+    let (entry, decided) = (reference(entry), decided(ground, made, decision, recorded.get().as_ref()));
+    let credential = recorded.transpose().map(|grant| issue(app, &grant)).transpose()?;
+    Ok(decided.answer(entry, credential))
+}
+
+/// The answer to what was asked before: the recorded decision, with a token signed anew from the same
+/// grant while that is active.
+pub(super) async fn again(
+    app: &App,
+    ask: &Ask,
+    earlier: Versioned<IdempotencyRecord>,
+) -> Result<DecisionAnswer, Failure> {
+    let decided: Decided = serde_json::from_str(earlier.value.answer.as_str()).map_err(Failure::internal)?;
+    let mut credential = None;
+    let entry = reference(&app.store.entry_ref(earlier.entries.start));
+    if let Some(id) = &earlier.value.grant {
+        let inactive = || {
+            let detail = format!("the grant `{id}` of the decision that was made before is not active any more");
+            Failure::of(ProblemCode::GrantInactive, detail).with_help("ask with a new idempotency key")
+        };
+        let stored = app.store.grant(id).await?.ok_or_else(inactive)?;
+        let GrantStanding::Granted(grant) = stored.standing else { return Err(inactive()) };
+        let agent = app.store.record::<AgentRecord>(&Key::agent(&ask.agent)).await?.ok_or_else(inactive)?;
+        let active = agent.value.agent().state == AgentState::Active
+            && grant.get().key_thumbprint == ask.thumbprint
+            && app.clock.now() < grant.get().expires_at;
+        if !active {
+            return Err(inactive());
+        }
+        credential = Some(issue(app, &grant)?);
+    }
+    Ok(decided.answer(entry, credential))
+}
+
+/// The answer as it is kept for asking again: without credential, and without a place in the log yet.
+pub(super) fn kept(
+    ground: &Ground,
+    made: &Made,
+    decision: DecisionId,
+    grant: Option<&Grant>,
+) -> Result<JsonText, Failure> {
+    let decided = decided(ground, made, decision, grant);
+    serde_json_canonicalizer::to_string(&decided).map(JsonText::from_canonical).map_err(Failure::internal)
+}
+
+/// Issue the credential of a recorded grant.
+fn issue(app: &App, grant: &Recorded<Grant>) -> Result<Credential, Failure> {
+    let grant = grant.get();
+    let claims = TokenClaims::of(grant, &app.config.public_url);
+    let access_token = app.token_signer.sign(&claims).map_err(Failure::internal)?;
+    let expires_in = grant.expires_at.ms_since(app.clock.now()) / 1000;
+    Ok(Credential { token_type: "DPoP".into(), access_token, expires_in })
+}
+
+fn decided(ground: &Ground, made: &Made, decision: DecisionId, grant: Option<&Grant>) -> Decided {
+    let kind = match made.decision {
+        Decision::Allow(_) => DecisionKind::Allow,
+        Decision::Challenge(_) => DecisionKind::Challenge,
+        Decision::Deny(_) => DecisionKind::Deny,
+    };
+    let requires = match &made.decision {
+        Decision::Challenge(challenged) => challenged.requires.as_slice(),
+        _ => &[],
+    };
+    Decided {
+        decision: kind,
+        decision_id: decision.to_string(),
+        reasons: shown_reasons(&made.decision),
+        requires: requires
+            .iter()
+            .map(|one| ApprovalRequirement { role: one.role.to_string(), count: one.count })
+            .collect(),
+        grant: grant.map(shown_grant),
+        active_set: ActiveSetReference {
+            revision: ground.active.record.revision(),
+            digest: ground.active.record.digest().to_string(),
+        },
+    }
+}
+
+fn shown_grant(grant: &Grant) -> GrantAnswer {
+    GrantAnswer {
+        id: grant.id.to_string(),
+        audience: grant.audience.to_string(),
+        action: grant.action.to_string(),
+        resource: grant.resource.to_string(),
+        arguments_digest: grant.arguments_digest.to_string(),
+        issued_at_ms: grant.issued_at.0,
+        expires_at_ms: grant.expires_at.0,
+        uses_max: grant.uses_max,
+    }
+}
+
+/// The reasons that an agent may read. A policy's reason that is not public is told by a code of the
+/// host, so that nothing can be learnt about the policy by asking.
+fn shown_reasons(decision: &Decision) -> Vec<Reason> {
+    let host = |reason: HostReason| Reason { code: reason.code().into(), text: reason.text().into(), policy: None };
+    let hidden = match decision {
+        Decision::Challenge(_) => Some(HostReason::ApprovalRequired),
+        Decision::Deny(_) => Some(HostReason::DeniedByPolicy),
+        Decision::Allow(_) => None,
+    };
+    let mut shown: Vec<Reason> = reasons(decision)
+        .iter()
+        .filter_map(|reason| match reason {
+            DecisionReason::Host(reason) => Some(host(*reason)),
+            DecisionReason::Failed { .. } => Some(host(HostReason::PolicyFailed)),
+            DecisionReason::Policy { policy, reason } if reason.public => Some(Reason {
+                code: reason.code.to_string(),
+                text: reason.text.clone(),
+                policy: Some(policy.to_string()),
+            }),
+            DecisionReason::Policy { .. } => hidden.map(host),
+        })
+        .collect();
+    shown.dedup();
+    shown
+}

@@ -1,0 +1,60 @@
+//! `POST /v1/decisions`: the way of a request, whole, in [`decide`].
+//!
+//! Authentication has happened before (`http::access`), and the credential is issued from nothing but
+//! a grant that the store has recorded (`answer`).
+
+mod answer;
+mod ask;
+mod evaluate;
+mod gather;
+mod record;
+
+use std::sync::Arc;
+
+use attorn_api::ProblemCode;
+use attorn_api::decisions::DecisionAnswer;
+use attorn_core::{Decision, Denied, bounds};
+use attorn_store::CommitError;
+
+use crate::app::App;
+use crate::http::call::{Call, Reply};
+use crate::http::failure::Failure;
+use crate::random;
+use ask::Ask;
+use gather::{Gathered, gather};
+
+/// How often a decision is made anew because what it rests on changed meanwhile.
+const ATTEMPTS_MAX: usize = 4;
+
+pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    app.ensure_ready()?;
+    let ask = Ask::parse(&call)?;
+    Reply::ok(&decide(&app, &ask).await?)
+}
+
+/// Decide: gather what the decision rests on, check the bounds, ask the policies, decide, commit
+/// decision, grant and audit entry together, and only then issue.
+async fn decide(app: &App, ask: &Ask) -> Result<DecisionAnswer, Failure> {
+    for _ in 0..ATTEMPTS_MAX {
+        let gathered = match gather(app, ask).await? {
+            Gathered::Earlier(earlier) => return answer::again(app, ask, *earlier).await,
+            Gathered::Now(gathered) => gathered,
+        };
+        let server = gathered.resource_server.as_ref().map(|record| &record.value.server);
+        let (agent, now) = (gathered.agent.value.agent(), app.clock.now());
+        let bounds = bounds::check(agent, &ask.thumbprint, &ask.request, server, now, app.limits);
+        let made = match &bounds {
+            Err(reason) => record::Made::by_bounds(now, Decision::Deny(Denied::by_host(*reason))),
+            Ok(within) => evaluate::decide(app, &gathered, within).await?,
+        };
+        let decision = random::decision_id()?;
+        let (batch, grant) = record::batch(ask, &gathered, bounds.ok().as_ref(), &made, decision)?;
+        match app.store.commit_recorded(batch, grant).await {
+            Ok(recorded) => return answer::first(app, &gathered, &made, decision, recorded),
+            Err(CommitError::Conflict(_)) => app.active.catch_up(&app.store).await?,
+            Err(other) => return Err(other.into()),
+        }
+    }
+    let detail = format!("what the decision rests on changed {ATTEMPTS_MAX} times while it was made");
+    Err(Failure::of(ProblemCode::Contention, detail).with_help("ask again"))
+}

@@ -1,0 +1,246 @@
+//! What is recorded of a decision: its entry in the audit log, its full record apart from it, its
+//! grant, and what makes asking again the same. All of it is one batch.
+
+use std::sync::Arc;
+
+use attorn_core::{
+    Decision, DecisionId, DecisionReason, Evaluated, EvaluationContext, Grant, JsonText, Outcome, TimeMs, Verdict,
+    WithinBounds,
+};
+use attorn_engine::Evaluation;
+use attorn_store::records::{DecisionRecord, GrantRecord, IdempotencyRecord};
+use attorn_store::{Batch, Key};
+use serde_json::{Value, json};
+
+use super::answer;
+use super::ask::Ask;
+use super::gather::Ground;
+use crate::active::ActivePolicy;
+use crate::entry;
+use crate::http::failure::Failure;
+use crate::random;
+
+/// How long asking again with the same idempotency key is the same.
+const IDEMPOTENCY_MS: u64 = 10 * 60 * 1000;
+/// How many bytes of policies' logs a decision record keeps.
+const LOG_BYTES_MAX: usize = 8 << 10;
+
+/// A decision, and how it came about.
+pub(super) struct Made {
+    pub(super) now: TimeMs,
+    pub(super) decision: Decision,
+    pub(super) asked: Vec<Asked>,
+    /// What the policies saw; none when a bound decided.
+    pub(super) context: Option<Arc<EvaluationContext>>,
+}
+
+/// One policy that was asked.
+pub(super) struct Asked {
+    pub(super) policy: Arc<ActivePolicy>,
+    pub(super) evaluated: Evaluated,
+    /// None when it could not be run at all.
+    pub(super) evaluation: Option<Evaluation>,
+}
+
+impl Made {
+    /// A decision before any policy.
+    pub(super) fn by_bounds(now: TimeMs, decision: Decision) -> Self {
+        Self { now, decision, asked: Vec::new(), context: None }
+    }
+}
+
+/// One batch of all that is recorded, and the grant that it records.
+pub(super) fn batch(
+    ask: &Ask,
+    ground: &Ground,
+    within: Option<&WithinBounds<'_>>,
+    made: &Made,
+    decision: DecisionId,
+) -> Result<(Batch, Option<Grant>), Failure> {
+    let grant = match (&made.decision, within) {
+        (Decision::Allow(allowed), Some(within)) => {
+            let grant = Grant::of(allowed, within, random::grant_id()?, decision);
+            Some(grant.ok_or_else(|| {
+                Failure::internal("the terms leave the grant no whole second, which bounds and policies forbid")
+            })?)
+        }
+        _ => None,
+    };
+    let full = full_record(ask, ground, made);
+    let digest = blake3::hash(full.as_str().as_bytes()).to_hex().to_string();
+    let mut batch = Batch::new(made.now);
+    batch.require.clone_from(&ground.require);
+    batch.entries.push(entry_body(ask, ground, made, decision, grant.as_ref(), &digest)?);
+    batch.put_record(&DecisionRecord { id: decision, text: full });
+    if let Some(grant) = &grant {
+        let record = GrantRecord { grant: grant.clone(), revoked_at: None };
+        batch.put.push((Key::expiry(grant.expires_at, &Key::grant(&grant.id)), Vec::new()));
+        batch.put_record(&record);
+    }
+    let challenged = matches!(made.decision, Decision::Challenge(_));
+    if let (Some(idempotency), false) = (&ask.idempotency, challenged) {
+        let expires_at = made.now.plus_ms(IDEMPOTENCY_MS);
+        let record = IdempotencyRecord {
+            agent: ask.agent.clone(),
+            key_digest: idempotency.key_digest,
+            request_digest: idempotency.request_digest,
+            decision,
+            grant: grant.as_ref().map(|grant| grant.id),
+            expires_at,
+            answer: answer::kept(ground, made, decision, grant.as_ref())?,
+        };
+        batch.put.push((Key::expiry(expires_at, &Key::idempotency(&ask.agent, &idempotency.key_digest)), Vec::new()));
+        batch.put_record(&record);
+    }
+    Ok((batch, grant))
+}
+
+fn entry_body(
+    ask: &Ask,
+    ground: &Ground,
+    made: &Made,
+    decision: DecisionId,
+    grant: Option<&Grant>,
+    record_digest: &str,
+) -> Result<attorn_log::EntryBody, Failure> {
+    let (agent, request) = (ground.agent.value.agent(), &ask.request);
+    let instance = agent.key(&ask.thumbprint).map(|key| key.instance.as_str());
+    let policies: Vec<Value> = made.asked.iter().map(policy_in_entry).collect();
+    let grant = grant.map(|grant| {
+        json!({
+            "id": grant.id.to_string(),
+            "resource_server": grant.resource_server.as_str(),
+            "audience": grant.audience.as_str(),
+            "expires_at_ms": grant.expires_at.0,
+            "uses_max": grant.uses_max,
+        })
+    });
+    let members = json!({
+        "decision_id": decision.to_string(),
+        "decision": kind(&made.decision),
+        "reasons": reasons(&made.decision).iter().map(reason_in_entry).collect::<Vec<_>>(),
+        "agent": {
+            "id": agent.id.as_str(),
+            "owner": agent.owner.as_str(),
+            "instance": instance,
+            "key_thumbprint": ask.thumbprint.as_str(),
+        },
+        "action": request.action.as_str(),
+        "resource": request.resource.as_str(),
+        "arguments_digest": request.arguments_digest.to_string(),
+        "purpose": request.purpose.as_str(),
+        "session": request.session.as_ref().map(|session| session.as_str()),
+        "policies": policies,
+        "active_set": {
+            "revision": ground.active.record.revision(),
+            "digest": ground.active.record.digest().to_string(),
+        },
+        "grant": grant,
+        "record_digest": record_digest,
+    });
+    entry::body(made.now, "decision", members)
+}
+
+fn policy_in_entry(asked: &Asked) -> Value {
+    let record = &asked.policy.record;
+    json!({
+        "policy": record.policy.as_str(),
+        "version": record.version,
+        "digest": record.digest().to_string(),
+        "outcome": outcome(&asked.evaluated.outcome),
+    })
+}
+
+fn outcome(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Verdict(Verdict::Allow { .. }) => "allow".into(),
+        Outcome::Verdict(Verdict::Challenge { .. }) => "challenge".into(),
+        Outcome::Verdict(Verdict::Deny { .. }) => "deny".into(),
+        Outcome::Verdict(Verdict::Abstain) => "abstain".into(),
+        Outcome::Failed(failure) => format!("failed:{}", failure.as_str()),
+    }
+}
+
+pub(super) const fn kind(decision: &Decision) -> &'static str {
+    match decision {
+        Decision::Allow(_) => "allow",
+        Decision::Challenge(_) => "challenge",
+        Decision::Deny(_) => "deny",
+    }
+}
+
+pub(super) fn reasons(decision: &Decision) -> &[DecisionReason] {
+    match decision {
+        Decision::Allow(allowed) => allowed.reasons(),
+        Decision::Challenge(challenged) => &challenged.reasons,
+        Decision::Deny(denied) => &denied.reasons,
+    }
+}
+
+/// The reason as the log keeps it: its code, also where the agent is not shown it.
+fn reason_in_entry(reason: &DecisionReason) -> Value {
+    match reason {
+        DecisionReason::Host(host) => json!({ "code": host.code() }),
+        DecisionReason::Policy { policy, reason } => {
+            json!({ "code": reason.code.as_str(), "policy": policy.as_str() })
+        }
+        DecisionReason::Failed { policy, failure } => {
+            json!({ "code": "policy_failed", "policy": policy.as_str(), "failure": failure.as_str() })
+        }
+    }
+}
+
+/// All that the decision depended on and all that came of it, for whoever asks why. Bodies are
+/// bounded, so it always fits its place.
+fn full_record(ask: &Ask, ground: &Ground, made: &Made) -> JsonText {
+    let (agent, request) = (ground.agent.value.agent(), &ask.request);
+    let mut log_bytes_left = LOG_BYTES_MAX;
+    let policies: Vec<Value> = made.asked.iter().map(|asked| policy_in_record(asked, &mut log_bytes_left)).collect();
+    let labels: serde_json::Map<String, Value> =
+        agent.labels.iter().map(|(name, value)| (name.to_string(), value.clone().into())).collect();
+    let record = json!({
+        "contract": "attorn:policy@0.1.0-draft",
+        "phase": "decide",
+        "time_ms": made.now.0,
+        "caller": { "method": "dpop", "key_thumbprint": ask.thumbprint.as_str() },
+        "agent": {
+            "id": agent.id.as_str(),
+            "owner": agent.owner.as_str(),
+            "instance": agent.key(&ask.thumbprint).map(|key| key.instance.as_str()),
+            "labels": labels,
+            "version": ground.agent.version,
+        },
+        "request": {
+            "action": request.action.as_str(),
+            "resource": request.resource.as_str(),
+            "purpose": request.purpose.as_str(),
+            "session": request.session.as_ref().map(|session| session.as_str()),
+            "arguments": request.arguments.as_str(),
+            "claims": request.claims.as_str(),
+        },
+        "policies_asked": made.context.is_some(),
+        "policies": policies,
+        "decision": kind(&made.decision),
+    });
+    JsonText::from_canonical(serde_json_canonicalizer::to_string(&record).unwrap_or_else(|_| record.to_string()))
+}
+
+fn policy_in_record(asked: &Asked, log_bytes_left: &mut usize) -> Value {
+    let mut record = policy_in_entry(asked);
+    let Some(evaluation) = &asked.evaluation else { return record };
+    let mut log = Vec::new();
+    for line in &evaluation.log {
+        if line.message.len() > *log_bytes_left {
+            record["log_cut"] = true.into();
+            break;
+        }
+        *log_bytes_left -= line.message.len();
+        log.push(json!({ "level": line.level.as_str(), "message": line.message }));
+    }
+    record["log"] = log.into();
+    record["failure_detail"] = evaluation.failure_detail.clone().into();
+    record["cpu_us"] = evaluation.usage.cpu_us.into();
+    record["wall_us"] = evaluation.usage.wall_us.into();
+    record["memory_bytes"] = evaluation.usage.memory_bytes.into();
+    record
+}

@@ -1,0 +1,210 @@
+//! `/v1/grants`: uses and effects that resource servers report, and revocation.
+
+use std::sync::Arc;
+
+use attorn_api::ProblemCode;
+use attorn_api::grants as api;
+use attorn_core::{AgentState, GrantId};
+use attorn_store::records::{AgentRecord, GrantRecord};
+use attorn_store::{Add, Batch, CommitError, Key, KeyKind, Require, Versioned};
+use serde_json::json;
+
+use crate::app::App;
+use crate::audit::reference;
+use crate::entry;
+use crate::http::call::{Call, Reply};
+use crate::http::failure::Failure;
+use crate::registry::{commit, moved, note, page};
+
+/// How often a use is counted anew because another came between.
+const ATTEMPTS_MAX: usize = 8;
+
+/// Count a use. The commit names the versions of the grant and of the agent, so that no use counts
+/// after either was revoked or suspended.
+pub(crate) async fn use_grant(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    app.ensure_ready()?;
+    let (server, wire): (_, api::UseGrant) = (call.resource_server()?, call.json()?);
+    let id: GrantId = call.path("id")?;
+    for _ in 0..ATTEMPTS_MAX {
+        let grant = find_of(&app, &id, server).await?;
+        let agent = active_agent(&app, &grant.value).await?;
+        check_use(&grant.value, &wire)?;
+        let used = app.store.counter(&Key::grant_uses(&id)).await?;
+        let uses_max = u64::from(grant.value.grant.uses_max) + app.store.counter(&Key::grant_releases(&id)).await?;
+        if used >= uses_max {
+            return Err(Failure::of(ProblemCode::GrantSpent, format!("all uses of grant `{id}` are spent"))
+                .with_help("every action needs a decision of its own: ask for another"));
+        }
+        let mut batch = Batch::new(app.clock.now());
+        let about = json!({ "grant": id.to_string(), "resource_server": server.as_str(), "use_number": used + 1,
+            "decision_id": grant.value.grant.decision.to_string(), "agent": grant.value.grant.agent.as_str() });
+        batch.entries.push(entry::body(batch.now, "grant_used", about)?);
+        batch.require.push((Key::grant(&id), Require::Version(grant.version)));
+        batch.require.push((Key::agent(&grant.value.grant.agent), Require::Version(agent.version)));
+        // The limit is what was seen, not what is left: so the number in the entry is the use's own.
+        batch.add.push(Add { key: Key::grant_uses(&id), delta: 1, at_most: used + 1 });
+        match app.store.commit(batch).await {
+            Ok(committed) => {
+                let entry = committed.entries.first().map(reference);
+                return Reply::ok(&api::GrantUse {
+                    grant: id.to_string(),
+                    use_number: u32::try_from(used + 1).unwrap_or(u32::MAX),
+                    uses_left: u32::try_from(uses_max - used - 1).unwrap_or(u32::MAX),
+                    entry: entry.ok_or_else(|| Failure::internal("a use was recorded without entry"))?,
+                });
+            }
+            Err(CommitError::Conflict(_) | CommitError::LimitExceeded { .. }) => {}
+            Err(other) => return Err(other.into()),
+        }
+    }
+    Err(moved())
+}
+
+/// The agent of a grant that is active: not expired, not revoked, its holder active and its key still
+/// the holder's.
+async fn active_agent(app: &App, record: &GrantRecord) -> Result<Versioned<AgentRecord>, Failure> {
+    let grant = &record.grant;
+    let inactive = |why: &str| Failure::of(ProblemCode::GrantInactive, format!("the grant `{}` {why}", grant.id));
+    if record.revoked_at.is_some() {
+        return Err(inactive("was revoked"));
+    }
+    if grant.expires_at <= app.clock.now() {
+        return Err(inactive("has expired"));
+    }
+    let agent = app.store.record::<AgentRecord>(&Key::agent(&grant.agent)).await?;
+    let agent = agent.ok_or_else(|| inactive("has lost its holder"))?;
+    if agent.value.agent().state != AgentState::Active {
+        return Err(inactive("is of an agent that is not active"));
+    }
+    match agent.value.agent().key(&grant.key_thumbprint) {
+        Some(key) if app.clock.now() < key.expires_at => Ok(agent),
+        _ => Err(inactive("is bound to a key that is not the agent's any more")),
+    }
+}
+
+fn check_use(record: &GrantRecord, wire: &api::UseGrant) -> Result<(), Failure> {
+    let grant = &record.grant;
+    let parts = [
+        ("action", wire.action == grant.action.as_str()),
+        ("resource", wire.resource == grant.resource.as_str()),
+        ("arguments_digest", wire.arguments_digest == grant.arguments_digest.to_string()),
+    ];
+    match parts.iter().find(|(_, same)| !same) {
+        None => Ok(()),
+        Some((name, _)) => {
+            let detail = format!("the grant `{}` is for another `{name}`", grant.id);
+            Err(Failure::of(ProblemCode::GrantMismatch, detail))
+        }
+    }
+}
+
+/// Record what came of a use, once. A use that was released is given back.
+pub(crate) async fn report_effect(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    app.ensure_ready()?;
+    let (server, wire): (_, api::ReportEffect) = (call.resource_server()?, call.json()?);
+    let id: GrantId = call.path("id")?;
+    note("note", wire.note.as_deref())?;
+    let grant = find_of(&app, &id, server).await?;
+    let used = app.store.counter(&Key::grant_uses(&id)).await?;
+    if wire.use_number == 0 || u64::from(wire.use_number) > used {
+        let detail = format!("grant `{id}` has no use {}; it was used {used} times", wire.use_number);
+        return Err(Failure::of(ProblemCode::InvalidState, detail));
+    }
+    let effect = match wire.effect {
+        api::Effect::Done => "done",
+        api::Effect::Failed => "failed",
+        api::Effect::Released => "released",
+    };
+    let mut batch = Batch::new(app.clock.now());
+    let about = json!({ "grant": id.to_string(), "resource_server": server.as_str(), "use_number": wire.use_number,
+        "decision_id": grant.value.grant.decision.to_string(), "effect": effect, "note": wire.note });
+    batch.entries.push(entry::body(batch.now, "grant_effect", about)?);
+    let key = Key::grant_effect(&id, wire.use_number);
+    batch.require.push((key.clone(), Require::Absent));
+    batch.put.push((key, effect.into()));
+    if wire.effect == api::Effect::Released {
+        batch.add.push(Add { key: Key::grant_releases(&id), delta: 1, at_most: u64::MAX >> 1 });
+    }
+    let reported = || {
+        let detail = format!("the effect of use {} of grant `{id}` has been reported already", wire.use_number);
+        Failure::of(ProblemCode::InvalidState, detail)
+    };
+    let committed = commit(&app, batch, reported).await?;
+    let entry = committed.entries.first().map(reference);
+    Reply::ok(&api::EffectRecorded {
+        grant: id.to_string(),
+        use_number: wire.use_number,
+        effect: wire.effect,
+        entry: entry.ok_or_else(|| Failure::internal("an effect was recorded without entry"))?,
+    })
+}
+
+pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    let after = call.query::<GrantId>("after")?.map(|id| Key::grant(&id));
+    let (records, more) = page::<GrantRecord>(&app, KeyKind::Grant, after, call.limit()?).await?;
+    let mut grants = Vec::new();
+    for record in &records {
+        grants.push(shown(&app, record).await?);
+    }
+    let next = more.then(|| grants.last().map(|grant| grant.id.clone())).flatten();
+    Reply::ok(&api::GrantList { grants, next })
+}
+
+pub(crate) async fn show(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    let record = find(&app, &call.path("id")?).await?;
+    Reply::ok(&shown(&app, &record.value).await?)
+}
+
+/// One durable write: after its acknowledgement no use counts.
+pub(crate) async fn revoke(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    let id: GrantId = call.path("id")?;
+    let Versioned { mut value, version, .. } = find(&app, &id).await?;
+    if value.revoked_at.is_some() {
+        return Err(Failure::of(ProblemCode::InvalidState, format!("grant `{id}` is revoked already")));
+    }
+    let mut batch = Batch::new(app.clock.now());
+    value.revoked_at = Some(batch.now);
+    let about = json!({ "grant": id.to_string(), "decision_id": value.grant.decision.to_string() });
+    batch.entries.push(entry::act(call.operator()?, batch.now, "grant_revoked", about)?);
+    batch.require.push((Key::grant(&id), Require::Version(version)));
+    batch.put_record(&value);
+    commit(&app, batch, moved).await?;
+    Reply::ok(&shown(&app, &value).await?)
+}
+
+async fn find(app: &App, id: &GrantId) -> Result<Versioned<GrantRecord>, Failure> {
+    app.store.record(&Key::grant(id)).await?.ok_or_else(|| Failure::not_found("grant", id))
+}
+
+/// A grant that is for this resource server; another's looks like none.
+async fn find_of(
+    app: &App,
+    id: &GrantId,
+    server: &attorn_core::ResourceServerId,
+) -> Result<Versioned<GrantRecord>, Failure> {
+    let record = find(app, id).await?;
+    if record.value.grant.resource_server == *server { Ok(record) } else { Err(Failure::not_found("grant", id)) }
+}
+
+async fn shown(app: &App, record: &GrantRecord) -> Result<api::GrantDetails, Failure> {
+    let grant = &record.grant;
+    let uses = app.store.counter(&Key::grant_uses(&grant.id)).await?;
+    let releases = app.store.counter(&Key::grant_releases(&grant.id)).await?;
+    let left = uses < u64::from(grant.uses_max) + releases;
+    Ok(api::GrantDetails {
+        id: grant.id.to_string(),
+        decision_id: grant.decision.to_string(),
+        agent: grant.agent.to_string(),
+        instance: grant.instance.to_string(),
+        resource_server: grant.resource_server.to_string(),
+        action: grant.action.to_string(),
+        resource: grant.resource.to_string(),
+        purpose: grant.purpose.to_string(),
+        issued_at_ms: grant.issued_at.0,
+        expires_at_ms: grant.expires_at.0,
+        revoked_at_ms: record.revoked_at.map(|at| at.0),
+        uses_max: grant.uses_max,
+        uses: u32::try_from(uses).unwrap_or(u32::MAX),
+        active: left && active_agent(app, record).await.is_ok(),
+    })
+}

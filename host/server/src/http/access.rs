@@ -1,0 +1,142 @@
+//! Authentication, in the one layer that no route can leave out.
+
+use attorn_api::{PROOF_HEADER, ProblemCode};
+use attorn_core::{Duty, KeyThumbprint};
+use attorn_identity::secret::digests_match;
+use attorn_identity::{JwkError, OperatorToken, OperatorTokenKind, ProofExpectation, PublicKey, UnverifiedProof};
+use attorn_store::Key;
+use attorn_store::records::{
+    AgentRecord, KeyOwner, KeyOwnerRecord, OperatorRecord, OperatorTokenRecord, ResourceServerRecord,
+};
+use axum::http::{HeaderMap, header};
+
+use crate::app::App;
+use crate::http::call::{AgentCaller, Caller, OperatorCaller};
+use crate::http::failure::Failure;
+use crate::http::route::Access;
+
+/// What a proof is compared with.
+pub(crate) struct Signed<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) body: &'a [u8],
+}
+
+/// Who calls, if they may call a route of this access.
+pub(crate) async fn authenticate(
+    app: &App,
+    access: Access,
+    headers: &HeaderMap,
+    signed: &Signed<'_>,
+) -> Result<Caller, Failure> {
+    match access {
+        Access::Public => Ok(Caller::Anonymous),
+        Access::Operator(duty) => operator(app, headers, duty).await.map(Caller::Operator),
+        Access::OperatorOrBootstrap(duty) => match bootstrap(app, headers).await? {
+            Some(operator) => Ok(Caller::Operator(operator)),
+            None => operator(app, headers, duty).await.map(Caller::Operator),
+        },
+        Access::Agent => agent(app, headers, signed).await,
+        Access::ResourceServer => resource_server(app, headers, signed).await,
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<OperatorToken> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let (value, another) = (values.next()?, values.next());
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    if another.is_some() || !scheme.eq_ignore_ascii_case("bearer") {
+        return None;
+    }
+    token.parse().ok()
+}
+
+async fn operator(app: &App, headers: &HeaderMap, duty: Duty) -> Result<OperatorCaller, Failure> {
+    let unauthenticated = || {
+        Failure::of(ProblemCode::Unauthenticated, "no valid operator's token came with the request")
+            .with_help("send `Authorization: Bearer` with the token that `attorn operator register` printed")
+    };
+    let digest = bearer(headers).ok_or_else(unauthenticated)?.digest();
+    // The lookup is by digest, so how long it takes says nothing about any token.
+    let token = app.store.record::<OperatorTokenRecord>(&Key::operator_token(&digest)).await?;
+    let id = token.ok_or_else(unauthenticated)?.value.operator;
+    let operator = app.store.record::<OperatorRecord>(&Key::operator(&id)).await?.ok_or_else(unauthenticated)?.value;
+    if operator.revoked_at.is_some() || !digests_match(&operator.token_digest, &digest) {
+        return Err(unauthenticated());
+    }
+    if !operator.duties.contains(&duty) {
+        return Err(Failure::of(ProblemCode::MissingDuty, format!("operator `{id}` does not have the duty `{duty}`"))
+            .with_help("no duty implies another; an admin can register an operator who has it"));
+    }
+    Ok(OperatorCaller { id: Some(id), duties: operator.duties.iter().copied().collect() })
+}
+
+/// The bootstrap token: it makes the first admin, and then it is dead.
+async fn bootstrap(app: &App, headers: &HeaderMap) -> Result<Option<OperatorCaller>, Failure> {
+    let bootstrap = |token: &OperatorToken| token.kind() == OperatorTokenKind::Bootstrap;
+    let Some(token) = bearer(headers).filter(bootstrap) else { return Ok(None) };
+    match crate::registry::bootstrap::digest(&app.store).await? {
+        Some(expected) if digests_match(&expected.value, &token.digest()) => {
+            Ok(Some(OperatorCaller { id: None, duties: vec![Duty::Admin] }))
+        }
+        _ => Err(Failure::of(ProblemCode::Unauthenticated, "the bootstrap token is not valid, or was used already")),
+    }
+}
+
+async fn agent(app: &App, headers: &HeaderMap, signed: &Signed<'_>) -> Result<Caller, Failure> {
+    let proof = proof(headers)?;
+    let owner = key_owner(app, proof.thumbprint()).await?;
+    let KeyOwner::Agent(id) = &owner else { return Err(unknown_key()) };
+    let agent = app.store.record::<AgentRecord>(&Key::agent(id)).await?.ok_or_else(unknown_key)?;
+    let jwk = agent.value.jwk(proof.thumbprint()).ok_or_else(unknown_key)?;
+    let thumbprint = accept(app, proof, jwk.as_str(), signed)?;
+    let expired = agent.value.agent().key(&thumbprint).is_none_or(|key| key.expires_at <= app.clock.now());
+    if expired {
+        return Err(Failure::of(ProblemCode::KeyExpired, format!("the key `{thumbprint}` has expired"))
+            .with_help("a registrar can add another: `attorn agent key add`"));
+    }
+    Ok(Caller::Agent(Box::new(AgentCaller { agent, thumbprint })))
+}
+
+async fn resource_server(app: &App, headers: &HeaderMap, signed: &Signed<'_>) -> Result<Caller, Failure> {
+    let proof = proof(headers)?;
+    let owner = key_owner(app, proof.thumbprint()).await?;
+    let KeyOwner::ResourceServer(id) = owner else { return Err(unknown_key()) };
+    let key = Key::resource_server(&id);
+    let server = app.store.record::<ResourceServerRecord>(&key).await?.ok_or_else(unknown_key)?;
+    if server.value.revoked_at.is_some() {
+        return Err(unknown_key());
+    }
+    accept(app, proof, server.value.jwk.as_str(), signed)?;
+    Ok(Caller::ResourceServer(id))
+}
+
+fn proof(headers: &HeaderMap) -> Result<UnverifiedProof, Failure> {
+    let mut proofs = headers.get_all(PROOF_HEADER).iter();
+    let missing = || {
+        Failure::of(ProblemCode::ProofMissing, "exactly one `DPoP` header with a proof of possession is needed")
+            .with_help("sign method, URL, body digest and the server's nonce with a registered key; the SDKs do")
+    };
+    let (Some(compact), None) = (proofs.next(), proofs.next()) else { return Err(missing()) };
+    Ok(UnverifiedProof::parse(compact.to_str().map_err(|_| missing())?)?)
+}
+
+async fn key_owner(app: &App, thumbprint: &KeyThumbprint) -> Result<KeyOwner, Failure> {
+    let owner = app.store.record::<KeyOwnerRecord>(&Key::key_owner(thumbprint)).await?;
+    Ok(owner.ok_or_else(unknown_key)?.value.owner)
+}
+
+fn unknown_key() -> Failure {
+    Failure::of(ProblemCode::UnknownKey, "the key that signed the proof is not registered")
+}
+
+/// Verify the proof with the *registered* key, and accept it this once.
+fn accept(app: &App, proof: UnverifiedProof, jwk: &str, signed: &Signed<'_>) -> Result<KeyThumbprint, Failure> {
+    let now = app.clock.now();
+    let key: PublicKey = jwk.parse().map_err(|error: JwkError| Failure::internal(error))?;
+    let url = format!("{}{}", app.config.public_url, signed.path);
+    let expectation = ProofExpectation { method: signed.method, url: &url, body: signed.body, now, access_token: None };
+    let verified = proof.verify(&key, &expectation, &app.nonces)?;
+    let accepted = app.replay.accept(verified, now)?;
+    Ok(accepted.thumbprint().clone())
+}

@@ -1,0 +1,183 @@
+//! What a handler gets and gives: a call whose caller has been authenticated, and a reply.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::str::FromStr;
+
+use attorn_api::json::parse_body;
+use attorn_api::{Problem, ProblemCode};
+use attorn_core::{KeyThumbprint, OperatorId, ParseError, ResourceServerId};
+use attorn_store::Versioned;
+use attorn_store::records::AgentRecord;
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::http::failure::Failure;
+
+/// Who calls, as the layer around all handlers authenticated them.
+#[derive(Debug)]
+pub(crate) enum Caller {
+    /// Anybody.
+    Anonymous,
+    /// An operator who has the duty that the route asks for.
+    Operator(OperatorCaller),
+    /// An agent that proved possession of a registered key.
+    Agent(Box<AgentCaller>),
+    /// A resource server that proved possession of its key.
+    ResourceServer(ResourceServerId),
+}
+
+/// An operator who calls.
+#[derive(Debug, Clone)]
+pub(crate) struct OperatorCaller {
+    /// Who; none for the bootstrap token.
+    pub(crate) id: Option<OperatorId>,
+    /// All duties that they have.
+    pub(crate) duties: Vec<attorn_core::Duty>,
+}
+
+impl OperatorCaller {
+    /// The name that entries carry.
+    pub(crate) fn name(&self) -> &str {
+        self.id.as_ref().map_or("(bootstrap)", OperatorId::as_str)
+    }
+}
+
+/// An agent that calls.
+#[derive(Debug)]
+pub(crate) struct AgentCaller {
+    /// Its record, as it stood when the proof was checked.
+    pub(crate) agent: Versioned<AgentRecord>,
+    /// The key that it proved possession of.
+    pub(crate) thumbprint: KeyThumbprint,
+}
+
+/// A call.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) caller: Caller,
+    pub(crate) path: BTreeMap<String, String>,
+    pub(crate) query: BTreeMap<String, String>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Call {
+    /// A segment of the path, parsed.
+    pub(crate) fn path<T: FromStr<Err = ParseError>>(&self, name: &str) -> Result<T, Failure> {
+        Ok(self.path.get(name).map_or("", String::as_str).parse()?)
+    }
+
+    /// The body, parsed. An empty body stands for `{}`.
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        let body: &[u8] = if self.body.is_empty() { b"{}" } else { &self.body };
+        Ok(parse_body(body)?)
+    }
+
+    /// A parameter of the query, parsed; none if it is not there.
+    pub(crate) fn query<T: FromStr<Err: Display>>(&self, name: &str) -> Result<Option<T>, Failure> {
+        let parse = |text: &String| {
+            text.parse().map_err(|error| Failure::of(ProblemCode::InvalidQuery, format!("`{name}`: {error}")))
+        };
+        self.query.get(name).map(parse).transpose()
+    }
+
+    /// How many things a page may hold: `limit`, 1 to 200; 50 if it is not said.
+    pub(crate) fn limit(&self) -> Result<usize, Failure> {
+        match self.query::<usize>("limit")? {
+            None => Ok(50),
+            Some(limit @ 1..=200) => Ok(limit),
+            Some(_) => Err(Failure::of(ProblemCode::InvalidQuery, "`limit` is 1 to 200")),
+        }
+    }
+
+    /// The operator who calls.
+    pub(crate) fn operator(&self) -> Result<&OperatorCaller, Failure> {
+        match &self.caller {
+            Caller::Operator(operator) => Ok(operator),
+            other => Err(Failure::internal(format_args!("a route of operators was called by {other:?}"))),
+        }
+    }
+
+    /// The agent that calls.
+    pub(crate) fn agent(&self) -> Result<&AgentCaller, Failure> {
+        match &self.caller {
+            Caller::Agent(agent) => Ok(agent),
+            other => Err(Failure::internal(format_args!("a route of agents was called by {other:?}"))),
+        }
+    }
+
+    /// The resource server that calls.
+    pub(crate) fn resource_server(&self) -> Result<&ResourceServerId, Failure> {
+        match &self.caller {
+            Caller::ResourceServer(server) => Ok(server),
+            other => Err(Failure::internal(format_args!("a route of resource servers was called by {other:?}"))),
+        }
+    }
+}
+
+/// What a handler answers.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) media_type: &'static str,
+    pub(crate) body: Body,
+}
+
+impl Reply {
+    /// 200 with a JSON body.
+    pub(crate) fn ok(body: &impl Serialize) -> Result<Self, Failure> {
+        Self::json(StatusCode::OK, body)
+    }
+
+    /// 201 with a JSON body.
+    pub(crate) fn created(body: &impl Serialize) -> Result<Self, Failure> {
+        Self::json(StatusCode::CREATED, body)
+    }
+
+    fn json(status: StatusCode, body: &impl Serialize) -> Result<Self, Failure> {
+        let body = serde_json::to_vec(body).map_err(Failure::internal)?;
+        Ok(Self { status, media_type: "application/json", body: body.into() })
+    }
+
+    /// 200 with a text that is JSON already.
+    pub(crate) fn json_text(text: impl Into<Body>) -> Self {
+        Self { status: StatusCode::OK, media_type: "application/json", body: text.into() }
+    }
+
+    /// 200 with plain text.
+    pub(crate) fn text(text: impl Into<Body>) -> Self {
+        Self { status: StatusCode::OK, media_type: "text/plain; charset=utf-8", body: text.into() }
+    }
+
+    pub(crate) fn into_response(self) -> Response {
+        let mut response = Response::new(self.body);
+        *response.status_mut() = self.status;
+        response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(self.media_type));
+        response
+    }
+}
+
+/// A problem as a response.
+pub(crate) fn problem_response(problem: &Problem) -> Response {
+    let body = serde_json::to_vec(problem).unwrap_or_default();
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response =
+        Reply { status, media_type: attorn_api::problem::PROBLEM_MEDIA_TYPE, body: body.into() }.into_response();
+    let headers = response.headers_mut();
+    if status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS {
+        headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        let challenge = match problem.code {
+            ProblemCode::Unauthenticated => "Bearer realm=\"default\"",
+            ProblemCode::UseDpopNonce => "DPoP error=\"use_dpop_nonce\", algs=\"ES256 EdDSA\"",
+            _ => "DPoP error=\"invalid_dpop_proof\", algs=\"ES256 EdDSA\"",
+        };
+        headers.insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static(challenge));
+    }
+    response
+}

@@ -1,0 +1,166 @@
+//! What happens around every handler: request id, body limit, authentication, deadline, log line.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use attorn_api::{NONCE_HEADER, ProblemCode, REQUEST_ID_HEADER};
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{RawPathParams, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
+use axum::routing::{MethodFilter, on};
+
+use crate::app::App;
+use crate::http::access::{Signed, authenticate};
+use crate::http::call::{Call, Reply, problem_response};
+use crate::http::failure::Failure;
+use crate::http::route::{Access, Content, Route};
+
+/// The longest that a request may take, its body's arrival included.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A router of all rows of the table.
+pub(crate) fn router(app: &Arc<App>, routes: &[Route]) -> Router {
+    let mut router = Router::new();
+    for route in routes {
+        let (app, route) = (Arc::clone(app), Arc::new(route.clone()));
+        let filter = MethodFilter::try_from(route.method.clone()).unwrap_or(MethodFilter::GET);
+        router = router.route(
+            route.path,
+            on(filter, {
+                let route = Arc::clone(&route);
+                move |path: RawPathParams, request: Request| serve(app, route, path, request)
+            }),
+        );
+    }
+    router
+        .method_not_allowed_fallback(|request: Request| async move {
+            let detail = format!("`{}` has no method `{}`", request.uri().path(), request.method());
+            let (id, failure) = (request_id(request.headers()), Failure::of(ProblemCode::MethodNotAllowed, detail));
+            respond_with(&id, Err(failure))
+        })
+        .fallback(|request: Request| async move {
+            let failure = Failure::of(ProblemCode::NoSuchRoute, format!("there is no `{}`", request.uri().path()))
+                .with_help("`GET /v1/openapi.json` lists all routes");
+            respond_with(&request_id(request.headers()), Err(failure))
+        })
+}
+
+async fn serve(app: Arc<App>, route: Arc<Route>, path: RawPathParams, request: Request) -> Response {
+    let started = Instant::now();
+    let (parts, body) = request.into_parts();
+    let id = request_id(&parts.headers);
+    let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let answer = tokio::time::timeout(REQUEST_TIMEOUT, handle(&app, &route, path, &parts, body)).await;
+    let answer = answer.unwrap_or_else(|_| {
+        let detail = format!("the request took longer than {} s", REQUEST_TIMEOUT.as_secs());
+        Err(Failure::of(ProblemCode::Timeout, detail))
+    });
+    log(&route, &id, &answer, started.elapsed());
+    let mut response = respond_with(&id, answer);
+    if matches!(route.access, Access::Agent | Access::ResourceServer)
+        && let Ok(nonce) = HeaderValue::from_str(&app.nonces.current(app.clock.now()))
+    {
+        response.headers_mut().insert(NONCE_HEADER, nonce);
+    }
+    response
+}
+
+async fn handle(
+    app: &Arc<App>,
+    route: &Route,
+    path: BTreeMap<String, String>,
+    parts: &Parts,
+    body: axum::body::Body,
+) -> Result<Reply, Failure> {
+    check_media_type(route, parts)?;
+    let body = read_body(body, route.body_bytes_max).await?;
+    let signed = Signed { method: parts.method.as_str(), path: parts.uri.path(), body: &body };
+    let caller = authenticate(app, route.access, &parts.headers, &signed).await?;
+    let query = parse_query(parts.uri.query().unwrap_or_default())?;
+    let call = Call { caller, path, query, headers: parts.headers.clone(), body };
+    (route.handler)(Arc::clone(app), call).await
+}
+
+/// A body that could be read as something else than it is would be decided as one thing and executed
+/// as another.
+fn check_media_type(route: &Route, parts: &Parts) -> Result<(), Failure> {
+    let expect = match route.takes {
+        Content::None => return Ok(()),
+        Content::Json(_) => "application/json",
+        Content::Other(media_type) => media_type,
+    };
+    let got = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = got.split(';').next().unwrap_or_default().trim();
+    let empty = parts.headers.get(header::CONTENT_LENGTH).is_some_and(|length| length.as_bytes() == b"0");
+    if essence.eq_ignore_ascii_case(expect) || (empty && got.is_empty()) {
+        return Ok(());
+    }
+    let detail = format!("this route takes `{expect}`, not `{}`", essence.escape_default());
+    Err(Failure::of(ProblemCode::UnsupportedMediaType, detail))
+}
+
+async fn read_body(body: axum::body::Body, bytes_max: usize) -> Result<Bytes, Failure> {
+    axum::body::to_bytes(body, bytes_max).await.map_err(|error| {
+        let too_large =
+            std::error::Error::source(&error).is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
+        if too_large {
+            Failure::of(ProblemCode::BodyTooLarge, format!("the body has more than {bytes_max} bytes"))
+        } else {
+            Failure::of(ProblemCode::InvalidBody, "the body broke off")
+        }
+    })
+}
+
+/// `a=1&b=2`, each name once, percent-decoded by nobody: no value that any route takes needs it.
+fn parse_query(query: &str) -> Result<BTreeMap<String, String>, Failure> {
+    let mut parameters = BTreeMap::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if parameters.insert(name.to_owned(), value.to_owned()).is_some() {
+            return Err(Failure::of(ProblemCode::InvalidQuery, format!("`{name}` stands twice in the query")));
+        }
+    }
+    Ok(parameters)
+}
+
+fn respond_with(id: &str, answer: Result<Reply, Failure>) -> Response {
+    let mut response = match answer {
+        Ok(reply) => reply.into_response(),
+        Err(mut failure) => {
+            failure.problem.request_id = Some(id.to_owned());
+            problem_response(&failure.problem)
+        }
+    };
+    if let Ok(id) = HeaderValue::from_str(id) {
+        response.headers_mut().insert(REQUEST_ID_HEADER, id);
+    }
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// The caller's request id if it is harmless, else one of ours.
+fn request_id(headers: &axum::http::HeaderMap) -> String {
+    let given = headers.get(REQUEST_ID_HEADER).and_then(|value| value.to_str().ok());
+    let harmless = |id: &&str| {
+        (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+    };
+    given.filter(harmless).map_or_else(crate::random::request_id, str::to_owned)
+}
+
+fn log(route: &Route, id: &str, answer: &Result<Reply, Failure>, took: Duration) {
+    let (status, code) = match answer {
+        Ok(reply) => (reply.status.as_u16(), ""),
+        Err(failure) => (failure.problem.status, failure.problem.code.as_str()),
+    };
+    let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    match answer {
+        Err(Failure { internal: Some(internal), .. }) => {
+            tracing::error!(request_id = id, route = route.path, status, code, took_us, internal, "failed");
+        }
+        _ => tracing::debug!(request_id = id, route = route.path, status, code, took_us, "answered"),
+    }
+}

@@ -1,0 +1,102 @@
+//! Domain errors as problems: the one place where an error becomes an HTTP status.
+//!
+//! What the client reads and what the log says are kept apart: an internal error is written to the
+//! log under the request id, and the client reads only that id.
+
+use attorn_api::json::JsonError;
+use attorn_api::{Problem, ProblemCode};
+use attorn_core::ParseError;
+use attorn_engine::Busy;
+use attorn_identity::ProofError;
+use attorn_store::{CommitError, ReadError};
+
+/// Why a call failed: the problem for the client and, where it differs, the text for the log.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) problem: Problem,
+    pub(crate) internal: Option<String>,
+}
+
+impl Failure {
+    /// A failure that the client reads as it is.
+    pub(crate) fn of(code: ProblemCode, detail: impl Into<String>) -> Self {
+        Self { problem: Problem::new(code, detail), internal: None }
+    }
+
+    /// The same, with a way out.
+    pub(crate) fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.problem = self.problem.with_help(help);
+        self
+    }
+
+    /// A failure of the server: the log reads why, the client does not.
+    pub(crate) fn internal(why: impl std::fmt::Display) -> Self {
+        let detail = "the server failed; its log says why, under the request id";
+        Self { problem: Problem::new(ProblemCode::Internal, detail), internal: Some(why.to_string()) }
+    }
+
+    /// The same, with the causes of an error.
+    pub(crate) fn caused(error: &dyn std::error::Error) -> Self {
+        Self::internal(causes(error))
+    }
+
+    /// "Not there" and "not yours" look alike.
+    pub(crate) fn not_found(what: &str, id: impl std::fmt::Display) -> Self {
+        Self::of(ProblemCode::NotFound, format!("there is no {what} `{id}`"))
+    }
+}
+
+impl From<ParseError> for Failure {
+    fn from(error: ParseError) -> Self {
+        Self::of(ProblemCode::InvalidField, error.to_string()).with_help(error.help())
+    }
+}
+
+impl From<JsonError> for Failure {
+    fn from(error: JsonError) -> Self {
+        Self::of(ProblemCode::InvalidBody, error.to_string())
+    }
+}
+
+impl From<ProofError> for Failure {
+    fn from(error: ProofError) -> Self {
+        let code = match error {
+            ProofError::NonceMissing | ProofError::NonceUnknown => ProblemCode::UseDpopNonce,
+            ProofError::Replayed => ProblemCode::ProofReplayed,
+            ProofError::TooManyProofs => ProblemCode::TooManyRequests,
+            _ => ProblemCode::ProofInvalid,
+        };
+        Self::of(code, error.to_string())
+    }
+}
+
+impl From<Busy> for Failure {
+    fn from(_: Busy) -> Self {
+        Self::of(ProblemCode::Busy, "the queue for evaluations is full; nothing was decided")
+    }
+}
+
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Self {
+        Self::caused(&error)
+    }
+}
+
+impl From<CommitError> for Failure {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Busy => Self::of(ProblemCode::Busy, "the queue for commits is full; nothing was recorded"),
+            CommitError::Conflict(_) => Self::of(ProblemCode::Contention, "it changed meanwhile; nothing was recorded"),
+            other => Self {
+                problem: Problem::new(ProblemCode::NotReady, "the store cannot record; nothing was decided or changed"),
+                internal: Some(causes(&other)),
+            },
+        }
+    }
+}
+
+/// An error and all that caused it, in one line.
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    std::iter::once(error.to_string()).chain(causes.map(ToString::to_string)).collect::<Vec<_>>().join(": ")
+}

@@ -1,0 +1,83 @@
+//! Connections: how many, for how long, and how they end.
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::config::Tls;
+
+/// The most connections at a time; more wait in the kernel's queue.
+const CONNECTIONS_MAX: usize = 4_096;
+/// How long a client may take for the head of a request, and how long a connection may idle.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long requests in flight may take when the server stops.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// The most bytes of a request's head.
+const HEAD_BYTES_MAX: usize = 16 << 10;
+
+/// Serve until `stop` is there; then take no more, and let what is in flight end.
+pub(crate) async fn serve(listener: TcpListener, router: Router, tls: Tls, stop: impl Future<Output = ()>) {
+    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let graceful = GracefulShutdown::new();
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut stop => break,
+            accepted = accept(&listener, &connections) => accepted,
+        };
+        match accepted {
+            Ok((stream, from, permit)) if is_trusted(&tls, from) => connect(stream, permit, &router, &graceful),
+            Ok((_, from, _)) => tracing::warn!(%from, "closed a connection that came past the trusted proxies"),
+            Err(error) => {
+                // Out of file descriptors, most likely: give some time to close.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+    drop(listener);
+    if tokio::time::timeout(STOP_TIMEOUT, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some requests were cut off, {} s after the stop", STOP_TIMEOUT.as_secs());
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    connections: &Arc<Semaphore>,
+) -> std::io::Result<(TcpStream, IpAddr, OwnedSemaphorePermit)> {
+    let permit = Arc::clone(connections).acquire_owned().await.map_err(std::io::Error::other)?;
+    let (stream, from) = listener.accept().await?;
+    stream.set_nodelay(true)?;
+    Ok((stream, from.ip(), permit))
+}
+
+fn is_trusted(tls: &Tls, from: IpAddr) -> bool {
+    match tls {
+        Tls::None => true,
+        Tls::Proxy { trusted_proxies } => trusted_proxies.contains(&from.to_canonical()),
+    }
+}
+
+fn connect(stream: TcpStream, permit: OwnedSemaphorePermit, router: &Router, graceful: &GracefulShutdown) {
+    let service = TowerToHyperService::new(router.clone());
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    let connection = graceful.watch(connection);
+    tokio::spawn(async move {
+        // How a connection ends is the client's business; what was asked on it has been logged.
+        let _ = connection.await;
+        drop(permit);
+    });
+}

@@ -1,0 +1,11 @@
+//! HTTP itself: the table of routes, what happens around each handler, and the listening.
+//!
+//! What is decided, registered or recorded is not known here.
+
+pub(crate) mod access;
+pub(crate) mod call;
+pub(crate) mod dispatch;
+pub(crate) mod failure;
+pub(crate) mod listen;
+pub(crate) mod openapi;
+pub(crate) mod route;

@@ -1,0 +1,96 @@
+//! The `OpenAPI` 3.1 document, made from the table of routes.
+
+use axum::http::Method;
+use schemars::SchemaGenerator;
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value, json};
+
+use crate::http::route::{Access, Content, Route};
+
+/// The document that describes these routes.
+pub(crate) fn document(routes: &[Route]) -> Value {
+    let mut settings = SchemaSettings::draft2020_12();
+    settings.definitions_path = "/components/schemas".into();
+    let mut generator = SchemaGenerator::new(settings);
+    let problem = generator.subschema_for::<attorn_api::Problem>();
+    let mut paths: Map<String, Value> = Map::new();
+    for route in routes {
+        let operation = operation(route, &problem.clone().to_value(), &mut generator);
+        let item = paths.entry(route.path).or_insert_with(|| json!({}));
+        if let Value::Object(item) = item {
+            item.insert(route.method.as_str().to_ascii_lowercase(), operation);
+        }
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Attorn",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Decides, for every single action, what an AI agent may do, and proves it.",
+            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" }
+        },
+        "paths": paths,
+        "components": {
+            "schemas": generator.take_definitions(true),
+            "securitySchemes": {
+                "operator": { "type": "http", "scheme": "bearer", "description": "An operator's token." },
+                "proof": {
+                    "type": "apiKey", "in": "header", "name": attorn_api::PROOF_HEADER,
+                    "description": "A proof of possession (RFC 9449) with `content_digest` and the server's nonce."
+                }
+            }
+        }
+    })
+}
+
+fn operation(route: &Route, problem: &Value, generator: &mut SchemaGenerator) -> Value {
+    let mut responses = Map::new();
+    responses.insert(route.status.to_string(), body("As asked.", route.gives, generator));
+    let problem = json!({
+        "description": "A problem (RFC 9457); nothing was decided or changed.",
+        "content": { attorn_api::problem::PROBLEM_MEDIA_TYPE: { "schema": problem } }
+    });
+    responses.insert("default".into(), problem);
+    let mut operation = json!({
+        "operationId": route.operation,
+        "summary": route.summary,
+        "x-attorn-access": route.access.describe(),
+        "responses": responses,
+        "parameters": parameters(route),
+    });
+    let security = match route.access {
+        Access::Public => json!([]),
+        Access::Agent | Access::ResourceServer => json!([{ "proof": [] }]),
+        Access::Operator(_) | Access::OperatorOrBootstrap(_) => json!([{ "operator": [] }]),
+    };
+    operation["security"] = security;
+    if !matches!(route.takes, Content::None) {
+        operation["requestBody"] = body("What is asked.", route.takes, generator);
+    }
+    operation
+}
+
+fn body(description: &str, content: Content, generator: &mut SchemaGenerator) -> Value {
+    match content {
+        Content::None => json!({ "description": description }),
+        Content::Json(schema) => json!({
+            "description": description,
+            "content": { "application/json": { "schema": schema(generator) } }
+        }),
+        Content::Other(media_type) => json!({ "description": description, "content": { media_type: {} } }),
+    }
+}
+
+fn parameters(route: &Route) -> Vec<Value> {
+    let in_path = route.path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
+    let mut parameters: Vec<Value> = in_path
+        .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
+        .collect();
+    if route.method == Method::GET && route.operation.starts_with("list") {
+        let from = if route.operation == "listEntries" { "from" } else { "after" };
+        for name in ["limit", from] {
+            parameters.push(json!({ "name": name, "in": "query", "schema": { "type": "string" } }));
+        }
+    }
+    parameters
+}

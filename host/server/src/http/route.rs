@@ -1,0 +1,131 @@
+//! The table that all routes stand in. Router, `OpenAPI` document and the test that calls every route
+//! without permission are made from the same rows, so none of them can forget a route.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use attorn_core::Duty;
+use axum::http::Method;
+use schemars::{Schema, SchemaGenerator};
+
+use crate::app::App;
+use crate::http::call::{Call, Reply};
+use crate::http::failure::Failure;
+
+/// Who may call a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Anybody.
+    Public,
+    /// A registered agent, with a proof of possession.
+    Agent,
+    /// A registered resource server, with a proof of possession.
+    ResourceServer,
+    /// An operator with this duty.
+    Operator(Duty),
+    /// An operator with this duty, or whoever holds the bootstrap token while it lives.
+    OperatorOrBootstrap(Duty),
+}
+
+impl Access {
+    /// As the `OpenAPI` document says it.
+    pub(crate) fn describe(self) -> String {
+        match self {
+            Self::Public => "public".into(),
+            Self::Agent => "agent".into(),
+            Self::ResourceServer => "resource_server".into(),
+            Self::Operator(duty) | Self::OperatorOrBootstrap(duty) => format!("operator:{duty}"),
+        }
+    }
+}
+
+/// What a handler's future gives.
+pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Reply, Failure>> + Send>>;
+
+/// A body's media type and its schema.
+#[derive(Clone, Copy)]
+pub(crate) enum Content {
+    /// Nothing.
+    None,
+    /// JSON of this schema.
+    Json(fn(&mut SchemaGenerator) -> Schema),
+    /// Another media type.
+    Other(&'static str),
+}
+
+/// One route.
+#[derive(Clone)]
+pub(crate) struct Route {
+    pub(crate) method: Method,
+    pub(crate) path: &'static str,
+    pub(crate) access: Access,
+    pub(crate) operation: &'static str,
+    pub(crate) summary: &'static str,
+    pub(crate) takes: Content,
+    pub(crate) gives: Content,
+    pub(crate) status: u16,
+    pub(crate) body_bytes_max: usize,
+    pub(crate) handler: fn(Arc<App>, Call) -> Answer,
+}
+
+/// The most bytes of a body, where a route does not say otherwise.
+pub(crate) const BODY_BYTES_MAX: usize = 32 << 10;
+
+/// JSON of a type.
+pub(crate) fn json<T: schemars::JsonSchema>() -> Content {
+    Content::Json(|generator| generator.subschema_for::<T>())
+}
+
+/// A row of the table, with what most rows have.
+pub(crate) fn route(
+    method: Method,
+    path: &'static str,
+    access: Access,
+    (operation, summary): (&'static str, &'static str),
+    handler: fn(Arc<App>, Call) -> Answer,
+) -> Route {
+    let (takes, gives) = (Content::None, Content::None);
+    Route {
+        method,
+        path,
+        access,
+        operation,
+        summary,
+        takes,
+        gives,
+        status: 200,
+        body_bytes_max: BODY_BYTES_MAX,
+        handler,
+    }
+}
+
+impl Route {
+    pub(crate) fn takes(mut self, takes: Content) -> Self {
+        self.takes = takes;
+        self
+    }
+
+    pub(crate) fn gives(mut self, gives: Content) -> Self {
+        self.gives = gives;
+        self
+    }
+
+    pub(crate) fn created(mut self) -> Self {
+        self.status = 201;
+        self
+    }
+
+    pub(crate) fn body_bytes_max(mut self, bytes: usize) -> Self {
+        self.body_bytes_max = bytes;
+        self
+    }
+}
+
+/// Make a handler out of an `async fn(Arc<App>, Call) -> Result<Reply, Failure>`.
+macro_rules! handler {
+    ($function:path) => {
+        |app, call| Box::pin($function(app, call))
+    };
+}
+pub(crate) use handler;

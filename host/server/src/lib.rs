@@ -1,0 +1,26 @@
+//! The server of Attorn: the HTTP API, and the wiring of everything behind it.
+//!
+//! What is decided is decided in `attorn_core`, what is evaluated in `attorn_engine`, what is kept in
+//! `attorn_store`. Here a request goes through them, in one function: `decisions::decide`.
+
+mod active;
+mod app;
+mod audit;
+mod clock;
+pub mod config;
+mod decisions;
+mod entry;
+mod grants;
+mod http;
+pub mod init;
+mod keys;
+mod policies;
+mod public;
+mod random;
+mod reaper;
+mod registry;
+mod routes;
+pub mod run;
+
+pub use config::{Config, ConfigError, Tls};
+pub use routes::openapi_document;

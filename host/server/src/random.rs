@@ -1,0 +1,26 @@
+//! Random ids. The operating system draws them; if it cannot, nothing is decided.
+
+use attorn_core::{DecisionId, GrantId};
+
+use crate::http::failure::Failure;
+
+fn bytes<const N: usize>() -> Result<[u8; N], Failure> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(Failure::internal)?;
+    Ok(bytes)
+}
+
+/// The id of a new decision.
+pub(crate) fn decision_id() -> Result<DecisionId, Failure> {
+    bytes().map(DecisionId::from_random)
+}
+
+/// The id of a new grant.
+pub(crate) fn grant_id() -> Result<GrantId, Failure> {
+    bytes().map(GrantId::from_random)
+}
+
+/// A name for a request. It guards nothing, so it may be empty where there is no randomness.
+pub(crate) fn request_id() -> String {
+    bytes::<8>().map_or_else(|_| String::new(), |bytes| data_encoding::HEXLOWER.encode(&bytes))
+}

@@ -1,0 +1,169 @@
+//! `/v1/agents`: registration, states, keys.
+
+pub(crate) mod wire;
+
+use std::sync::Arc;
+
+use attorn_api::ProblemCode;
+use attorn_api::agents::{AgentList, ChangeState, RegisterAgent, RegisterKey};
+use attorn_core::{AgentId, AgentState, KeyThumbprint};
+use attorn_store::records::{AgentRecord, AgentRecordError, KeyOwner, KeyOwnerRecord, StateChange};
+use attorn_store::{Batch, Key, KeyKind, Require, Versioned};
+use serde_json::json;
+
+use super::{commit, moved, note, page};
+use crate::app::App;
+use crate::entry;
+use crate::http::call::{Call, OperatorCaller, Reply};
+use crate::http::failure::Failure;
+
+pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    let operator = call.operator()?;
+    let wire: RegisterAgent = call.json()?;
+    let mut batch = Batch::new(app.clock.now());
+    let (agent, jwks) = wire::agent(&wire, batch.now)?;
+    let (id, thumbprints) = (agent.id.clone(), agent.keys.iter().map(|key| key.thumbprint.clone()).collect::<Vec<_>>());
+    let registered = StateChange { state: AgentState::Active, at: batch.now, by: by(operator)? };
+    let record = AgentRecord::new(agent, jwks, vec![registered], batch.now).map_err(refused)?;
+    batch.entries.push(entry::act(operator, batch.now, "agent_registered", wire::in_entry(&record))?);
+    batch.require.push((Key::agent(&id), Require::Absent));
+    batch.put_record(&record);
+    for thumbprint in thumbprints {
+        own_key(&mut batch, thumbprint, &id);
+    }
+    commit_new(&app, batch, &id).await?;
+    Reply::created(&wire::shown(&record))
+}
+
+/// Say what is taken: the id, or one of the keys.
+async fn commit_new(app: &App, batch: Batch, id: &AgentId) -> Result<(), Failure> {
+    let exists = app.store.record::<AgentRecord>(&Key::agent(id)).await?.is_some();
+    let taken = || {
+        if exists {
+            Failure::of(ProblemCode::AlreadyExists, format!("agent `{id}` exists already; ids are never used again"))
+        } else {
+            key_taken()
+        }
+    };
+    commit(app, batch, taken).await.map(drop)
+}
+
+fn key_taken() -> Failure {
+    Failure::of(ProblemCode::KeyTaken, "a key is registered already, for this or another holder")
+        .with_help("every agent and resource server has keys of its own; make a new one")
+}
+
+fn own_key(batch: &mut Batch, thumbprint: KeyThumbprint, id: &AgentId) {
+    batch.require.push((Key::key_owner(&thumbprint), Require::Absent));
+    batch.put_record(&KeyOwnerRecord { thumbprint, owner: KeyOwner::Agent(id.clone()) });
+}
+
+pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    let after = call.query::<AgentId>("after")?.map(|id| Key::agent(&id));
+    let (records, more) = page::<AgentRecord>(&app, KeyKind::Agent, after, call.limit()?).await?;
+    let agents: Vec<_> = records.iter().map(wire::shown).collect();
+    let next = more.then(|| agents.last().map(|agent| agent.id.clone())).flatten();
+    Reply::ok(&AgentList { agents, next })
+}
+
+pub(crate) async fn show(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    Reply::ok(&wire::shown(&find(&app, &call.path("id")?).await?.value))
+}
+
+pub(crate) async fn suspend(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    change_state(&app, &call, AgentState::Suspended, "agent_suspended").await
+}
+
+pub(crate) async fn resume(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    change_state(&app, &call, AgentState::Active, "agent_resumed").await
+}
+
+pub(crate) async fn retire(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    change_state(&app, &call, AgentState::Retired, "agent_retired").await
+}
+
+/// One durable write: after its acknowledgement no allow of this agent commits, because every
+/// decision's commit names the version of the agent's record.
+async fn change_state(app: &App, call: &Call, state: AgentState, kind: &'static str) -> Result<Reply, Failure> {
+    let (operator, why, id): (_, ChangeState, AgentId) = (call.operator()?, call.json()?, call.path("id")?);
+    note("reason", why.reason.as_deref())?;
+    let Versioned { mut value, version, .. } = find(app, &id).await?;
+    if value.agent().state == state {
+        let detail = format!("agent `{id}` is {} already", wire::state_name(state));
+        return Err(Failure::of(ProblemCode::InvalidState, detail));
+    }
+    let now = app.clock.now();
+    value.change_state(StateChange { state, at: now, by: by(operator)? }).map_err(refused)?;
+    let about = json!({ "id": id.as_str(), "reason": why.reason });
+    replace(app, operator, (kind, about), &value, version).await?;
+    Reply::ok(&wire::shown(&value))
+}
+
+pub(crate) async fn add_key(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    let (operator, wire, id): (_, RegisterKey, AgentId) = (call.operator()?, call.json()?, call.path("id")?);
+    let Versioned { value, version, .. } = find(&app, &id).await?;
+    let mut batch = Batch::new(app.clock.now());
+    let (mut agent, mut jwks) = (value.agent().clone(), value.jwks().clone());
+    if agent.state == AgentState::Retired {
+        return Err(refused(AgentRecordError::Retired));
+    }
+    let (key, jwk) = wire::key(&wire, batch.now)?;
+    let about = json!({ "id": id.as_str(), "thumbprint": key.thumbprint.as_str(), "instance": key.instance.as_str(),
+        "expires_at_ms": key.expires_at.0 });
+    own_key(&mut batch, key.thumbprint.clone(), &id);
+    jwks.insert(key.thumbprint.clone(), jwk);
+    agent.keys.push(key);
+    wire::check_keys(&agent.keys)?;
+    let record = AgentRecord::new(agent, jwks, value.history().to_vec(), value.created_at()).map_err(refused)?;
+    batch.entries.push(entry::act(operator, batch.now, "agent_key_added", about)?);
+    batch.require.push((Key::agent(&id), Require::Version(version)));
+    batch.put_record(&record);
+    commit(&app, batch, key_taken).await?;
+    Reply::ok(&wire::shown(&record))
+}
+
+/// The key is forgotten as the agent's and stays taken, so nobody can register it again.
+pub(crate) async fn revoke_key(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    let (operator, id): (_, AgentId) = (call.operator()?, call.path("id")?);
+    let thumbprint: KeyThumbprint = call.path("thumbprint")?;
+    let Versioned { value, version, .. } = find(&app, &id).await?;
+    let (mut agent, mut jwks) = (value.agent().clone(), value.jwks().clone());
+    if jwks.remove(&thumbprint).is_none() {
+        return Err(Failure::not_found("key", &thumbprint));
+    }
+    agent.keys.retain(|key| key.thumbprint != thumbprint);
+    let record = AgentRecord::new(agent, jwks, value.history().to_vec(), value.created_at()).map_err(refused)?;
+    let about = json!({ "id": id.as_str(), "thumbprint": thumbprint.as_str() });
+    replace(&app, operator, ("agent_key_revoked", about), &record, version).await?;
+    Reply::ok(&wire::shown(&record))
+}
+
+async fn find(app: &App, id: &AgentId) -> Result<Versioned<AgentRecord>, Failure> {
+    app.store.record(&Key::agent(id)).await?.ok_or_else(|| Failure::not_found("agent", id))
+}
+
+async fn replace(
+    app: &App,
+    operator: &OperatorCaller,
+    (kind, about): (&'static str, serde_json::Value),
+    record: &AgentRecord,
+    version: u64,
+) -> Result<(), Failure> {
+    let mut batch = Batch::new(app.clock.now());
+    batch.entries.push(entry::act(operator, batch.now, kind, about)?);
+    batch.require.push((Key::agent(&record.agent().id), Require::Version(version)));
+    batch.put_record(record);
+    commit(app, batch, moved).await.map(drop)
+}
+
+fn by(operator: &OperatorCaller) -> Result<attorn_core::OperatorId, Failure> {
+    operator.id.clone().ok_or_else(|| Failure::internal("the bootstrap token reached a route of registrars"))
+}
+
+fn refused(error: AgentRecordError) -> Failure {
+    let code = match error {
+        AgentRecordError::Retired => ProblemCode::InvalidState,
+        _ => ProblemCode::InvalidField,
+    };
+    Failure::of(code, error.to_string())
+}

@@ -1,0 +1,61 @@
+//! Who there is: operators, agents, resource servers. Every change is one batch with its entry, and is
+//! acknowledged when it is durable.
+
+pub(crate) mod agents;
+pub(crate) mod bootstrap;
+pub(crate) mod keys;
+pub(crate) mod operators;
+pub(crate) mod resource_servers;
+
+use attorn_api::ProblemCode;
+use attorn_store::records::Record;
+use attorn_store::{Batch, CommitError, Committed, Key, KeyKind, KeyPrefix};
+
+use crate::app::App;
+use crate::http::failure::Failure;
+
+/// Commit a change of something that is registered. `taken` is what to say when it changed meanwhile
+/// or its ids are taken.
+pub(crate) async fn commit(app: &App, batch: Batch, taken: impl FnOnce() -> Failure) -> Result<Committed, Failure> {
+    match app.store.commit(batch).await {
+        Ok(committed) => Ok(committed),
+        Err(CommitError::Conflict(_)) => Err(taken()),
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// A page of records of one kind, and whether there is more.
+pub(crate) async fn page<R: Record>(
+    app: &App,
+    kind: KeyKind,
+    after: Option<Key>,
+    limit: usize,
+) -> Result<(Vec<R>, bool), Failure> {
+    let page = app.store.scan(&KeyPrefix::kind(kind), after.as_ref(), limit).await?;
+    let records = page.items.iter().map(|(key, stored)| R::decode(key, &stored.value)).collect::<Result<_, _>>();
+    Ok((records.map_err(Failure::internal)?, page.next.is_some()))
+}
+
+/// What to say when something moved between reading and writing.
+pub(crate) fn moved() -> Failure {
+    Failure::of(ProblemCode::Contention, "it changed meanwhile; nothing was recorded").with_help("try again")
+}
+
+/// Check that a list has neither too little nor too much in it.
+pub(crate) fn count(what: &str, have: usize, min: usize, max: usize) -> Result<(), Failure> {
+    if (min..=max).contains(&have) {
+        return Ok(());
+    }
+    Err(Failure::of(ProblemCode::InvalidField, format!("{have} {what}, and there may be {min} to {max}")))
+}
+
+/// Check a text that people wrote and people read.
+pub(crate) fn note(what: &str, text: Option<&str>) -> Result<(), Failure> {
+    match text {
+        Some(text) if text.chars().count() > 256 || text.chars().any(char::is_control) => {
+            let detail = format!("`{what}` has more than 256 characters, or control characters");
+            Err(Failure::of(ProblemCode::InvalidField, detail))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,93 @@
+//! `/v1/operators`.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use attorn_api::ProblemCode;
+use attorn_api::operators::{Operator, OperatorList, RegisterOperator, RegisteredOperator};
+use attorn_core::{Duty, OperatorId};
+use attorn_identity::{OperatorToken, OperatorTokenKind};
+use attorn_store::records::{OperatorRecord, OperatorTokenRecord};
+use attorn_store::{Batch, Key, KeyKind, Require, Versioned};
+use serde_json::json;
+
+use super::{bootstrap, commit, count, moved, page};
+use crate::app::App;
+use crate::entry;
+use crate::http::call::{Call, Reply};
+use crate::http::failure::Failure;
+
+pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    let (operator, wire): (_, RegisterOperator) = (call.operator()?, call.json()?);
+    let id: OperatorId = wire.id.parse()?;
+    count("duties", wire.duties.len(), 1, Duty::ALL.len())?;
+    let duties = wire.duties.iter().map(|duty| duty.parse()).collect::<Result<BTreeSet<Duty>, _>>()?;
+    let mut batch = Batch::new(app.clock.now());
+    if operator.id.is_none() {
+        spend_bootstrap(&app, &duties, &mut batch).await?;
+    }
+    let token = OperatorToken::generate(OperatorTokenKind::Operator).map_err(Failure::internal)?;
+    let record = OperatorRecord {
+        id: id.clone(),
+        duties,
+        token_digest: token.digest(),
+        created_at: batch.now,
+        revoked_at: None,
+    };
+    let about = json!({ "id": id.as_str(), "duties": duty_names(&record) });
+    batch.entries.push(entry::act(operator, batch.now, "operator_registered", about)?);
+    batch.require.push((Key::operator(&id), Require::Absent));
+    batch.put_record(&record);
+    batch.put_record(&OperatorTokenRecord { token_digest: token.digest(), operator: id.clone() });
+    commit(&app, batch, || Failure::of(ProblemCode::AlreadyExists, format!("operator `{id}` exists already"))).await?;
+    Reply::created(&RegisteredOperator { operator: shown(&record), token: token.expose().to_owned() })
+}
+
+/// The bootstrap token makes an admin and nothing else, and dies in the same commit.
+async fn spend_bootstrap(app: &App, duties: &BTreeSet<Duty>, batch: &mut Batch) -> Result<(), Failure> {
+    if !duties.contains(&Duty::Admin) {
+        let detail = "the bootstrap token makes the first admin; this operator would not be one";
+        return Err(Failure::of(ProblemCode::InvalidField, detail).with_help("add the duty `admin`"));
+    }
+    let digest = bootstrap::digest(&app.store).await?.ok_or_else(moved)?;
+    batch.require.push((bootstrap::key()?, Require::Version(digest.version)));
+    batch.delete.push(bootstrap::key()?);
+    Ok(())
+}
+
+pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    let after = call.query::<OperatorId>("after")?.map(|id| Key::operator(&id));
+    let (records, more) = page::<OperatorRecord>(&app, KeyKind::Operator, after, call.limit()?).await?;
+    let operators: Vec<Operator> = records.iter().map(shown).collect();
+    let next = more.then(|| operators.last().map(|operator| operator.id.clone())).flatten();
+    Reply::ok(&OperatorList { operators, next })
+}
+
+pub(crate) async fn revoke(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    let id: OperatorId = call.path("id")?;
+    let stored: Option<Versioned<OperatorRecord>> = app.store.record(&Key::operator(&id)).await?;
+    let Versioned { mut value, version, .. } = stored.ok_or_else(|| Failure::not_found("operator", &id))?;
+    if value.revoked_at.is_some() {
+        return Err(Failure::of(ProblemCode::InvalidState, format!("operator `{id}` is revoked already")));
+    }
+    let mut batch = Batch::new(app.clock.now());
+    value.revoked_at = Some(batch.now);
+    batch.entries.push(entry::act(call.operator()?, batch.now, "operator_revoked", json!({ "id": id.as_str() }))?);
+    batch.require.push((Key::operator(&id), Require::Version(version)));
+    batch.put_record(&value);
+    commit(&app, batch, moved).await?;
+    Reply::ok(&shown(&value))
+}
+
+fn duty_names(record: &OperatorRecord) -> Vec<String> {
+    record.duties.iter().map(ToString::to_string).collect()
+}
+
+fn shown(record: &OperatorRecord) -> Operator {
+    Operator {
+        id: record.id.to_string(),
+        duties: duty_names(record),
+        created_at_ms: record.created_at.0,
+        revoked_at_ms: record.revoked_at.map(|at| at.0),
+    }
+}

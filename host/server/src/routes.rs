@@ -1,0 +1,272 @@
+//! All routes, one row each.
+
+use attorn_api::agents::{Agent, AgentList, ChangeState, RegisterAgent, RegisterKey};
+use attorn_api::audit::{Entry, EntryList};
+use attorn_api::decisions::{DecisionAnswer, DecisionRequest};
+use attorn_api::grants::{EffectRecorded, GrantDetails, GrantList, GrantUse, ReportEffect, UseGrant};
+use attorn_api::operators::{Operator, OperatorList, RegisterOperator, RegisteredOperator};
+use attorn_api::policies::{Activate, ActiveSet, Component, Policy, PolicyList, PolicyVersion, PushVersion};
+use attorn_api::resource_servers::{RegisterResourceServer, ResourceServer, ResourceServerList};
+use attorn_core::Duty::{Admin, Auditor, PolicyAdmin, PolicyWeakener, Registrar};
+use axum::http::Method;
+
+use crate::http::openapi;
+use crate::http::route::Access::{self, Operator as Op, OperatorOrBootstrap, Public};
+use crate::http::route::{Content, Route, handler, json, route};
+use crate::registry::{agents, operators, resource_servers};
+use crate::{audit, decisions, grants, policies, public};
+
+/// The `OpenAPI` 3.1 document of this server.
+#[must_use]
+pub fn openapi_document() -> serde_json::Value {
+    openapi::document(&all())
+}
+
+/// All routes.
+pub(crate) fn all() -> Vec<Route> {
+    [registry(), policy(), deciding(), auditing(), open()].concat()
+}
+
+const GET: Method = Method::GET;
+const POST: Method = Method::POST;
+const TEXT: Content = Content::Other("text/plain");
+const JSON: Content = Content::Other("application/json");
+
+fn registry() -> Vec<Route> {
+    const OPERATORS: &str = "/v1/operators";
+    const AGENTS: &str = "/v1/agents";
+    const SERVERS: &str = "/v1/resource-servers";
+    let agent = |path, doc, handler| route(POST, path, Op(Registrar), doc, handler).gives(json::<Agent>());
+    vec![
+        route(
+            POST,
+            OPERATORS,
+            OperatorOrBootstrap(Admin),
+            ("registerOperator", "Register an operator"),
+            handler!(operators::register),
+        )
+        .takes(json::<RegisterOperator>())
+        .gives(json::<RegisteredOperator>())
+        .created(),
+        route(GET, OPERATORS, Op(Admin), ("listOperators", "List operators"), handler!(operators::list))
+            .gives(json::<OperatorList>()),
+        route(
+            POST,
+            "/v1/operators/{id}/revoke",
+            Op(Admin),
+            ("revokeOperator", "Revoke an operator's token"),
+            handler!(operators::revoke),
+        )
+        .gives(json::<Operator>()),
+        agent(AGENTS, ("registerAgent", "Register an agent"), handler!(agents::register))
+            .takes(json::<RegisterAgent>())
+            .created(),
+        route(GET, AGENTS, Op(Registrar), ("listAgents", "List agents"), handler!(agents::list))
+            .gives(json::<AgentList>()),
+        route(GET, "/v1/agents/{id}", Op(Registrar), ("showAgent", "Show an agent"), handler!(agents::show))
+            .gives(json::<Agent>()),
+        agent("/v1/agents/{id}/suspend", ("suspendAgent", "Suspend an agent"), handler!(agents::suspend))
+            .takes(json::<ChangeState>()),
+        agent("/v1/agents/{id}/resume", ("resumeAgent", "Resume an agent"), handler!(agents::resume))
+            .takes(json::<ChangeState>()),
+        agent("/v1/agents/{id}/retire", ("retireAgent", "Retire an agent for ever"), handler!(agents::retire))
+            .takes(json::<ChangeState>()),
+        agent("/v1/agents/{id}/keys", ("addAgentKey", "Add a key to an agent"), handler!(agents::add_key))
+            .takes(json::<RegisterKey>()),
+        agent(
+            "/v1/agents/{id}/keys/{thumbprint}/revoke",
+            ("revokeAgentKey", "Revoke an agent's key"),
+            handler!(agents::revoke_key),
+        ),
+        route(
+            POST,
+            SERVERS,
+            Op(Registrar),
+            ("registerResourceServer", "Register a resource server"),
+            handler!(resource_servers::register),
+        )
+        .takes(json::<RegisterResourceServer>())
+        .gives(json::<ResourceServer>())
+        .created(),
+        route(
+            GET,
+            SERVERS,
+            Op(Registrar),
+            ("listResourceServers", "List resource servers"),
+            handler!(resource_servers::list),
+        )
+        .gives(json::<ResourceServerList>()),
+        route(
+            GET,
+            "/v1/resource-servers/{id}",
+            Op(Registrar),
+            ("showResourceServer", "Show a resource server"),
+            handler!(resource_servers::show),
+        )
+        .gives(json::<ResourceServer>()),
+        route(
+            POST,
+            "/v1/resource-servers/{id}/revoke",
+            Op(Registrar),
+            ("revokeResourceServer", "Revoke a resource server"),
+            handler!(resource_servers::revoke),
+        )
+        .gives(json::<ResourceServer>()),
+    ]
+}
+
+fn policy() -> Vec<Route> {
+    vec![
+        route(
+            Method::PUT,
+            "/v1/components/{digest}",
+            Op(PolicyAdmin),
+            ("putComponent", "Put a component"),
+            handler!(policies::put_component),
+        )
+        .takes(Content::Other("application/wasm"))
+        .gives(json::<Component>())
+        .created()
+        .body_bytes_max(policies::COMPONENT_BYTES_MAX),
+        route(
+            POST,
+            "/v1/policies/{id}/versions",
+            Op(PolicyAdmin),
+            ("pushVersion", "Push a version of a policy"),
+            handler!(policies::push),
+        )
+        .takes(json::<PushVersion>())
+        .gives(json::<PolicyVersion>())
+        .created(),
+        route(
+            POST,
+            "/v1/policies/{id}/activate",
+            Op(PolicyAdmin),
+            ("activatePolicy", "Put a version in force"),
+            handler!(policies::activate),
+        )
+        .takes(json::<Activate>())
+        .gives(json::<ActiveSet>()),
+        route(
+            POST,
+            "/v1/policies/{id}/deactivate",
+            Op(PolicyWeakener),
+            ("deactivatePolicy", "Take a policy out of force"),
+            handler!(policies::deactivate),
+        )
+        .gives(json::<ActiveSet>()),
+        route(GET, "/v1/policies", Op(PolicyAdmin), ("listPolicies", "List policies"), handler!(policies::list))
+            .gives(json::<PolicyList>()),
+        route(GET, "/v1/policies/{id}", Op(PolicyAdmin), ("showPolicy", "Show a policy"), handler!(policies::show))
+            .gives(json::<Policy>()),
+    ]
+}
+
+fn deciding() -> Vec<Route> {
+    let (agent, server) = (Access::Agent, Access::ResourceServer);
+    vec![
+        route(POST, "/v1/decisions", agent, ("createDecision", "Ask for a decision"), handler!(decisions::create))
+            .takes(json::<DecisionRequest<'_>>())
+            .gives(json::<DecisionAnswer>()),
+        route(
+            POST,
+            "/v1/grants/{id}/uses",
+            server,
+            ("useGrant", "Use a grant, before acting"),
+            handler!(grants::use_grant),
+        )
+        .takes(json::<UseGrant>())
+        .gives(json::<GrantUse>()),
+        route(
+            POST,
+            "/v1/grants/{id}/effect",
+            server,
+            ("reportEffect", "Report what came of a use"),
+            handler!(grants::report_effect),
+        )
+        .takes(json::<ReportEffect>())
+        .gives(json::<EffectRecorded>()),
+        route(GET, "/v1/grants", Op(Registrar), ("listGrants", "List grants"), handler!(grants::list))
+            .gives(json::<GrantList>()),
+        route(GET, "/v1/grants/{id}", Op(Registrar), ("showGrant", "Show a grant"), handler!(grants::show))
+            .gives(json::<GrantDetails>()),
+        route(
+            POST,
+            "/v1/grants/{id}/revoke",
+            Op(Registrar),
+            ("revokeGrant", "Revoke a grant"),
+            handler!(grants::revoke),
+        )
+        .gives(json::<GrantDetails>()),
+    ]
+}
+
+fn auditing() -> Vec<Route> {
+    let get = |path, doc, handler| route(GET, path, Op(Auditor), doc, handler);
+    vec![
+        get("/v1/audit/entries", ("listEntries", "List entries of the audit log"), handler!(audit::list))
+            .gives(json::<EntryList>()),
+        get("/v1/audit/entries/{index}", ("showEntry", "Show an entry"), handler!(audit::show)).gives(json::<Entry>()),
+        get(
+            "/v1/audit/entries/{index}/receipt",
+            ("showReceipt", "The offline proof that an entry is in the log"),
+            handler!(audit::receipt),
+        )
+        .gives(TEXT),
+        get(
+            "/v1/audit/decisions/{decision_id}",
+            ("showDecision", "The full record of a decision"),
+            handler!(audit::decision),
+        )
+        .gives(JSON),
+        get("/v1/audit/checkpoint", ("showCheckpoint", "The signed head of the log"), handler!(audit::checkpoint))
+            .gives(TEXT),
+        get("/v1/audit/export", ("exportLog", "The whole log, verifiable offline"), handler!(audit::export))
+            .gives(TEXT),
+    ]
+}
+
+fn open() -> Vec<Route> {
+    let get = |path, doc, handler| route(GET, path, Public, doc, handler);
+    vec![
+        get("/v1/audit/key", ("showLogKey", "The key that verifies checkpoints"), handler!(public::log_key))
+            .gives(TEXT),
+        get("/.well-known/jwks.json", ("showJwks", "The keys that verify credentials"), handler!(public::jwks))
+            .gives(JSON),
+        get("/v1/openapi.json", ("showOpenApi", "This document"), handler!(public::openapi)).gives(JSON),
+        get("/healthz", ("showHealth", "Whether the process lives"), handler!(public::healthz)).gives(TEXT),
+        get("/readyz", ("showReadiness", "Whether the server decides"), handler!(public::readyz)).gives(JSON),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_route_and_no_operation_stands_twice() {
+        let routes = all();
+        for (at, one) in routes.iter().enumerate() {
+            for other in &routes[..at] {
+                assert!((&one.method, one.path) != (&other.method, other.path), "{} {}", one.method, one.path);
+                assert_ne!(one.operation, other.operation);
+            }
+        }
+    }
+
+    #[test]
+    fn the_document_has_every_route_with_its_access() {
+        let document = openapi_document();
+        for route in all() {
+            let operation = &document["paths"][route.path][route.method.as_str().to_ascii_lowercase()];
+            assert_eq!(operation["operationId"], route.operation);
+            assert_eq!(operation["x-attorn-access"], route.access.describe());
+        }
+    }
+
+    #[test]
+    fn only_these_routes_are_public() {
+        let public: Vec<_> = all().into_iter().filter(|route| route.access == Public).map(|route| route.path).collect();
+        assert_eq!(public, ["/v1/audit/key", "/.well-known/jwks.json", "/v1/openapi.json", "/healthz", "/readyz"]);
+    }
+}

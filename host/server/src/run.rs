@@ -1,0 +1,145 @@
+//! A running server: open the store, load keys and policies, listen.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use attorn_core::BoundsLimits;
+use attorn_engine::{Engine, EngineConfig};
+use attorn_identity::{Nonces, ReplayGuard, ReplayLimits, RootKey};
+use attorn_store::{Batch, Store};
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use crate::active::ActivePolicies;
+use crate::app::App;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::http::failure::{Failure, causes};
+use crate::http::{dispatch, listen};
+use crate::{entry, keys, reaper, routes};
+
+/// Why a server does not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// It cannot listen.
+    #[error("cannot listen on `{address}`: {source}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The root key cannot be read.
+    #[error("cannot read the root key `{path}`: {why}")]
+    RootKey {
+        /// Which file.
+        path: std::path::PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// It cannot start.
+    #[error("cannot start: {0}")]
+    Start(String),
+    /// The store failed while it ran. Nothing was acknowledged since.
+    #[error("the store has failed, and nothing can be recorded any more: {0}")]
+    StoreFailed(String),
+}
+
+impl From<Failure> for ServeError {
+    fn from(failure: Failure) -> Self {
+        Self::Start(failure.internal.unwrap_or(failure.problem.detail))
+    }
+}
+
+/// A server that listens and does not serve yet.
+pub struct Server {
+    app: Arc<App>,
+    listener: TcpListener,
+    local_addr: SocketAddr,
+}
+
+impl Server {
+    /// Open everything and listen. `accept_clock` accepts a wall clock that stands before the last
+    /// record.
+    ///
+    /// # Errors
+    ///
+    /// When the root key, the store, the engine or the address cannot be had.
+    pub async fn bind(config: Config, accept_clock: bool) -> Result<Self, ServeError> {
+        let root = root_key(&config)?;
+        let store = Store::open(&config.data_dir, &config.log_id).map_err(|error| ServeError::Start(causes(&error)))?;
+        let engine = EngineConfig::for_host().and_then(Engine::new);
+        let engine = Arc::new(engine.map_err(|error| ServeError::Start(error.to_string()))?);
+        let clock = Clock::start();
+        let clock_accepted = accept_clock || clock.now() >= latest_record(&store)?;
+        let active = ActivePolicies::load(&store, &engine).await?;
+        let app = Arc::new(App {
+            clock,
+            active,
+            engine,
+            nonces: Nonces::new().map_err(Failure::internal)?,
+            replay: ReplayGuard::new(ReplayLimits::default()).map_err(Failure::internal)?,
+            token_signer: keys::token_signer(&root, &store).await?,
+            log_signer: keys::log_signer(&root, &store).await?,
+            limits: BoundsLimits::default(),
+            clock_accepted: AtomicBool::new(clock_accepted),
+            store,
+            config,
+        });
+        let address = app.config.listen;
+        let listening = TcpListener::bind(address).await.and_then(|listener| Ok((listener.local_addr()?, listener)));
+        let (local_addr, listener) = listening.map_err(|source| ServeError::Listen { address, source })?;
+        let mut batch = Batch::new(app.clock.now());
+        let members = json!({ "version": env!("CARGO_PKG_VERSION"), "clock_accepted_by_hand": accept_clock });
+        batch.entries.push(entry::body(batch.now, "server_started", members)?);
+        app.store.commit(batch).await.map_err(Failure::from)?;
+        Ok(Self { app, listener, local_addr })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Serve until `stop` is there, or the store fails; then let what is in flight end.
+    ///
+    /// # Errors
+    ///
+    /// When the store failed.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
+        let Self { app, listener, .. } = self;
+        let reaper = tokio::spawn(reaper::run(Arc::clone(&app)));
+        let router = dispatch::router(&app, &routes::all());
+        let failed = app.store.failed();
+        let stop = async {
+            tokio::select! {
+                () = stop => {}
+                _ = failed => {}
+            }
+        };
+        listen::serve(listener, router, app.config.tls.clone(), stop).await;
+        reaper.abort();
+        app.store.failure().map_or(Ok(()), |why| Err(ServeError::StoreFailed(causes(&*why))))
+    }
+}
+
+fn root_key(config: &Config) -> Result<RootKey, ServeError> {
+    let path = config.root_key.clone();
+    let fail = |why: String| ServeError::RootKey { path: path.clone(), why };
+    let text = zeroize::Zeroizing::new(std::fs::read_to_string(&path).map_err(|error| fail(error.to_string()))?);
+    text.parse().map_err(|error: attorn_identity::WrapError| fail(error.to_string()))
+}
+
+/// The time of the newest entry.
+fn latest_record(store: &Store) -> Result<attorn_core::TimeMs, ServeError> {
+    let size = store.log_head().map_err(Failure::from)?.size;
+    let Some(last) = size.checked_sub(1) else { return Ok(attorn_core::TimeMs(0)) };
+    let bytes = store.entry(last).map_err(Failure::from)?;
+    let bytes = bytes.ok_or_else(|| ServeError::Start(format!("the log has no entry {last}")))?;
+    let entry = attorn_log::Entry::parse(&bytes).map_err(Failure::internal)?;
+    let body: serde_json::Value = serde_json::from_str(entry.body.as_str()).map_err(Failure::internal)?;
+    Ok(attorn_core::TimeMs(body["time_ms"].as_u64().unwrap_or(0)))
+}
