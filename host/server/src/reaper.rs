@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::http::failure::Failure;
 
 /// How often it looks.
-const INTERVAL: Duration = Duration::from_secs(60);
+const INTERVAL: Duration = Duration::from_mins(1);
 /// How long what has expired is kept for questions: a day.
 const KEPT_MS: u64 = 24 * 3600 * 1000;
 /// How much it removes at a time.

@@ -3,7 +3,7 @@
 use attorn_api::decisions::DecisionRequest;
 use attorn_api::json::{canonical_raw, digest, parse_body};
 use attorn_api::{IDEMPOTENCY_HEADER, ProblemCode};
-use attorn_core::{AgentId, Digest, JsonText, KeyThumbprint, Request};
+use attorn_core::{AgentId, Digest, JsonText, KeyThumbprint, Request, SessionId};
 use attorn_store::records::IdempotencyRecord;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -71,7 +71,7 @@ fn idempotency(call: &Call, request: &Request) -> Result<Option<Idempotency>, Fa
         request.action.as_str(),
         request.resource.as_str(),
         request.purpose.as_str(),
-        request.session.as_ref().map(|session| session.as_str()),
+        request.session.as_ref().map(SessionId::as_str),
         request.arguments.as_str(),
         request.claims.as_str(),
     ]);

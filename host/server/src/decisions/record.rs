@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use attorn_core::{
-    Decision, DecisionId, DecisionReason, Evaluated, EvaluationContext, Grant, JsonText, Outcome, TimeMs, Verdict,
-    WithinBounds,
+    Decision, DecisionId, DecisionReason, Evaluated, EvaluationContext, Grant, JsonText, Outcome, SessionId, TimeMs,
+    Verdict, WithinBounds,
 };
 use attorn_engine::Evaluation;
 use attorn_store::records::{DecisionRecord, GrantRecord, IdempotencyRecord};
@@ -129,7 +129,7 @@ fn entry_body(
         "resource": request.resource.as_str(),
         "arguments_digest": request.arguments_digest.to_string(),
         "purpose": request.purpose.as_str(),
-        "session": request.session.as_ref().map(|session| session.as_str()),
+        "session": request.session.as_ref().map(SessionId::as_str),
         "policies": policies,
         "active_set": {
             "revision": ground.active.record.revision(),
@@ -214,7 +214,7 @@ fn full_record(ask: &Ask, ground: &Ground, made: &Made) -> JsonText {
             "action": request.action.as_str(),
             "resource": request.resource.as_str(),
             "purpose": request.purpose.as_str(),
-            "session": request.session.as_ref().map(|session| session.as_str()),
+            "session": request.session.as_ref().map(SessionId::as_str),
             "arguments": request.arguments.as_str(),
             "claims": request.claims.as_str(),
         },

@@ -23,9 +23,9 @@ use crate::http::route::{Access, Content, Route};
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A router of all rows of the table.
-pub(crate) fn router(app: &Arc<App>, routes: &[Route]) -> Router {
+pub(crate) fn router(app: &Arc<App>, table: &[Route]) -> Router {
     let mut router = Router::new();
-    for route in routes {
+    for route in table {
         let (app, route) = (Arc::clone(app), Arc::new(route.clone()));
         let filter = MethodFilter::try_from(route.method.clone()).unwrap_or(MethodFilter::GET);
         router = router.route(
@@ -105,8 +105,8 @@ fn check_media_type(route: &Route, parts: &Parts) -> Result<(), Failure> {
 
 async fn read_body(body: axum::body::Body, bytes_max: usize) -> Result<Bytes, Failure> {
     axum::body::to_bytes(body, bytes_max).await.map_err(|error| {
-        let too_large =
-            std::error::Error::source(&error).is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
+        let too_large = std::error::Error::source(&error)
+            .is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>);
         if too_large {
             Failure::of(ProblemCode::BodyTooLarge, format!("the body has more than {bytes_max} bytes"))
         } else {
@@ -157,10 +157,9 @@ fn log(route: &Route, id: &str, answer: &Result<Reply, Failure>, took: Duration)
         Err(failure) => (failure.problem.status, failure.problem.code.as_str()),
     };
     let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    match answer {
-        Err(Failure { internal: Some(internal), .. }) => {
-            tracing::error!(request_id = id, route = route.path, status, code, took_us, internal, "failed");
-        }
-        _ => tracing::debug!(request_id = id, route = route.path, status, code, took_us, "answered"),
+    if let Err(Failure { internal: Some(internal), .. }) = answer {
+        tracing::error!(request_id = id, route = route.path, status, code, took_us, internal, "failed");
+    } else {
+        tracing::debug!(request_id = id, route = route.path, status, code, took_us, "answered");
     }
 }

@@ -13,26 +13,26 @@ use attorn_store::{CommitError, ReadError};
 /// Why a call failed: the problem for the client and, where it differs, the text for the log.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    pub(crate) problem: Problem,
+    pub(crate) problem: Box<Problem>,
     pub(crate) internal: Option<String>,
 }
 
 impl Failure {
     /// A failure that the client reads as it is.
     pub(crate) fn of(code: ProblemCode, detail: impl Into<String>) -> Self {
-        Self { problem: Problem::new(code, detail), internal: None }
+        Self { problem: Problem::new(code, detail).into(), internal: None }
     }
 
     /// The same, with a way out.
     pub(crate) fn with_help(mut self, help: impl Into<String>) -> Self {
-        self.problem = self.problem.with_help(help);
+        self.problem.help = Some(help.into());
         self
     }
 
     /// A failure of the server: the log reads why, the client does not.
     pub(crate) fn internal(why: impl std::fmt::Display) -> Self {
         let detail = "the server failed; its log says why, under the request id";
-        Self { problem: Problem::new(ProblemCode::Internal, detail), internal: Some(why.to_string()) }
+        Self { problem: Problem::new(ProblemCode::Internal, detail).into(), internal: Some(why.to_string()) }
     }
 
     /// The same, with the causes of an error.
@@ -88,7 +88,8 @@ impl From<CommitError> for Failure {
             CommitError::Busy => Self::of(ProblemCode::Busy, "the queue for commits is full; nothing was recorded"),
             CommitError::Conflict(_) => Self::of(ProblemCode::Contention, "it changed meanwhile; nothing was recorded"),
             other => Self {
-                problem: Problem::new(ProblemCode::NotReady, "the store cannot record; nothing was decided or changed"),
+                problem: Problem::new(ProblemCode::NotReady, "the store cannot record; nothing was decided or changed")
+                    .into(),
                 internal: Some(causes(&other)),
             },
         }

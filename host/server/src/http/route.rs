@@ -74,7 +74,7 @@ pub(crate) const BODY_BYTES_MAX: usize = 32 << 10;
 
 /// JSON of a type.
 pub(crate) fn json<T: schemars::JsonSchema>() -> Content {
-    Content::Json(|generator| generator.subschema_for::<T>())
+    Content::Json(SchemaGenerator::subschema_for::<T>)
 }
 
 /// A row of the table, with what most rows have.

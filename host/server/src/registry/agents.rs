@@ -24,7 +24,7 @@ pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure
     let (agent, jwks) = wire::agent(&wire, batch.now)?;
     let (id, thumbprints) = (agent.id.clone(), agent.keys.iter().map(|key| key.thumbprint.clone()).collect::<Vec<_>>());
     let registered = StateChange { state: AgentState::Active, at: batch.now, by: by(operator)? };
-    let record = AgentRecord::new(agent, jwks, vec![registered], batch.now).map_err(refused)?;
+    let record = AgentRecord::new(agent, jwks, vec![registered], batch.now).map_err(|error| refused(&error))?;
     batch.entries.push(entry::act(operator, batch.now, "agent_registered", wire::in_entry(&record))?);
     batch.require.push((Key::agent(&id), Require::Absent));
     batch.put_record(&record);
@@ -93,7 +93,7 @@ async fn change_state(app: &App, call: &Call, state: AgentState, kind: &'static 
         return Err(Failure::of(ProblemCode::InvalidState, detail));
     }
     let now = app.clock.now();
-    value.change_state(StateChange { state, at: now, by: by(operator)? }).map_err(refused)?;
+    value.change_state(StateChange { state, at: now, by: by(operator)? }).map_err(|error| refused(&error))?;
     let about = json!({ "id": id.as_str(), "reason": why.reason });
     replace(app, operator, (kind, about), &value, version).await?;
     Reply::ok(&wire::shown(&value))
@@ -105,7 +105,7 @@ pub(crate) async fn add_key(app: Arc<App>, call: Call) -> Result<Reply, Failure>
     let mut batch = Batch::new(app.clock.now());
     let (mut agent, mut jwks) = (value.agent().clone(), value.jwks().clone());
     if agent.state == AgentState::Retired {
-        return Err(refused(AgentRecordError::Retired));
+        return Err(refused(&AgentRecordError::Retired));
     }
     let (key, jwk) = wire::key(&wire, batch.now)?;
     let about = json!({ "id": id.as_str(), "thumbprint": key.thumbprint.as_str(), "instance": key.instance.as_str(),
@@ -114,7 +114,8 @@ pub(crate) async fn add_key(app: Arc<App>, call: Call) -> Result<Reply, Failure>
     jwks.insert(key.thumbprint.clone(), jwk);
     agent.keys.push(key);
     wire::check_keys(&agent.keys)?;
-    let record = AgentRecord::new(agent, jwks, value.history().to_vec(), value.created_at()).map_err(refused)?;
+    let record =
+        AgentRecord::new(agent, jwks, value.history().to_vec(), value.created_at()).map_err(|error| refused(&error))?;
     batch.entries.push(entry::act(operator, batch.now, "agent_key_added", about)?);
     batch.require.push((Key::agent(&id), Require::Version(version)));
     batch.put_record(&record);
@@ -132,7 +133,8 @@ pub(crate) async fn revoke_key(app: Arc<App>, call: Call) -> Result<Reply, Failu
         return Err(Failure::not_found("key", &thumbprint));
     }
     agent.keys.retain(|key| key.thumbprint != thumbprint);
-    let record = AgentRecord::new(agent, jwks, value.history().to_vec(), value.created_at()).map_err(refused)?;
+    let record =
+        AgentRecord::new(agent, jwks, value.history().to_vec(), value.created_at()).map_err(|error| refused(&error))?;
     let about = json!({ "id": id.as_str(), "thumbprint": thumbprint.as_str() });
     replace(&app, operator, ("agent_key_revoked", about), &record, version).await?;
     Reply::ok(&wire::shown(&record))
@@ -160,7 +162,7 @@ fn by(operator: &OperatorCaller) -> Result<attorn_core::OperatorId, Failure> {
     operator.id.clone().ok_or_else(|| Failure::internal("the bootstrap token reached a route of registrars"))
 }
 
-fn refused(error: AgentRecordError) -> Failure {
+fn refused(error: &AgentRecordError) -> Failure {
     let code = match error {
         AgentRecordError::Retired => ProblemCode::InvalidState,
         _ => ProblemCode::InvalidField,
