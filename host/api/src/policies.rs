@@ -53,9 +53,9 @@ pub struct Selector {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
-    /// CPU time in microseconds, 100 to 1,000,000.
+    /// CPU time in microseconds, 100 to 250,000.
     pub cpu_us_max: u64,
-    /// Wall time in microseconds, 100 to 4,000,000.
+    /// Wall time in microseconds, 100 to 1,000,000; all policies of a decision share 250,000.
     pub wall_us_max: u64,
     /// Bytes over all linear memories, 65,536 to 134,217,728.
     pub memory_bytes_max: u64,

@@ -20,7 +20,9 @@ impl ParseError {
     /// The longest part of a bad input that is repeated to whoever sent it, in characters.
     const INPUT_CHARS_MAX: usize = 64;
 
-    pub(crate) fn new(what: &'static str, input: &str, problem: impl Into<String>, help: &'static str) -> Self {
+    /// `input` is no `what`, because of `problem`; `help` says in one line what would be right.
+    #[must_use]
+    pub fn new(what: &'static str, input: &str, problem: impl Into<String>, help: &'static str) -> Self {
         let mut shown: String = input.chars().take(Self::INPUT_CHARS_MAX).flat_map(char::escape_default).collect();
         if input.chars().nth(Self::INPUT_CHARS_MAX).is_some() {
             shown.push_str("...");

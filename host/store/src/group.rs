@@ -7,13 +7,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use attorn_core::TimeMs;
-use attorn_log::{Entry, EntryBody, EntryRef, Hash, NodeId, TreeBuilder};
+use attorn_log::tree::leaf_hash;
+use attorn_log::{Entry, EntryBody, EntryRef, TreeBuilder};
 
 use crate::batch::{Batch, Require};
 use crate::commit::Committed;
 use crate::error::{CommitError, StorageError};
 use crate::key::Key;
-use crate::trees::{Head, LogName, Stored, Trees, ValueError};
+use crate::trees::{Head, LogName, NewEntry, Stored, Trees, ValueError};
 
 /// Why a batch does not happen.
 enum Refusal {
@@ -49,14 +50,12 @@ pub(crate) struct Group<'a> {
     /// What each changed key comes to; `None` removes it.
     pub(crate) changes: HashMap<Key, Option<Stored>>,
     /// The new entries.
-    pub(crate) entries: Vec<(u64, Vec<u8>)>,
-    /// The new nodes of the tree.
-    pub(crate) nodes: Vec<(NodeId, Hash)>,
+    pub(crate) entries: Vec<NewEntry>,
 }
 
 impl<'a> Group<'a> {
     pub(crate) fn new(trees: &'a Trees, log: &'a LogName, head: Head, tree: TreeBuilder) -> Self {
-        Self { trees, log, head, tree, changes: HashMap::new(), entries: Vec::new(), nodes: Vec::new() }
+        Self { trees, log, head, tree, changes: HashMap::new(), entries: Vec::new() }
     }
 
     /// Let one batch happen, or say why it does not. An outer error is a failure of the store.
@@ -138,8 +137,9 @@ impl<'a> Group<'a> {
         for body in bodies {
             let at = EntryRef { log_id: self.log.id.clone(), epoch: self.log.epoch, index: self.head.size };
             let entry = Entry { at, previous: self.head.last_link, body };
-            self.nodes.extend(self.tree.push(entry.leaf_hash()).map_err(|error| StorageError::new(&error))?);
-            self.entries.push((self.head.size, entry.to_bytes()));
+            let bytes = entry.to_bytes();
+            let nodes = self.tree.push(leaf_hash(&bytes)).map_err(|error| StorageError::new(&error))?;
+            self.entries.push(NewEntry { index: entry.at.index, nodes, bytes });
             self.head.last_link = entry.link();
             self.head.size += 1;
             references.push(entry.at);

@@ -59,17 +59,13 @@ pub enum IntegrityError {
     /// A node of the tree is not what the entries make it.
     #[error("node `{0}` of the tree is wrong or missing")]
     Node(NodeId),
-    /// There are entries or nodes that belong to nothing.
-    #[error("there are {entries} entries and {nodes} nodes, and {entries_due} and {nodes_due} are due")]
+    /// There are entries beyond the head.
+    #[error("there are {found} entries, and the head knows of {due}")]
     Surplus {
-        /// How many entries there are.
-        entries: usize,
+        /// How many there are.
+        found: u64,
         /// How many there should be.
-        entries_due: u64,
-        /// How many nodes there are.
-        nodes: usize,
-        /// How many there should be.
-        nodes_due: u64,
+        due: u64,
     },
     /// A value cannot be read.
     #[error("a value is invalid")]
@@ -119,7 +115,7 @@ fn verify(shared: &Shared) -> Result<Integrity, IntegrityError> {
 }
 
 fn verify_log(shared: &Shared, head: &Head) -> Result<(), IntegrityError> {
-    let (mut tree, mut link, mut nodes_due) = (TreeBuilder::new(), Link::NONE, 0);
+    let (mut tree, mut link) = (TreeBuilder::new(), Link::NONE);
     for index in 0..head.size {
         let bytes = shared.trees.entry(index)?.ok_or(IntegrityError::EntryMissing(index))?;
         let entry = Entry::parse(&bytes).map_err(|error| IntegrityError::EntryInvalid { index, error })?;
@@ -129,7 +125,6 @@ fn verify_log(shared: &Shared, head: &Head) -> Result<(), IntegrityError> {
         }
         link = entry.link();
         for (id, hash) in tree.push(entry.leaf_hash()).map_err(|error| StorageError::new(&error))? {
-            nodes_due += 1;
             if shared.trees.node(id)? != Some(hash) {
                 return Err(IntegrityError::Node(id));
             }
@@ -138,9 +133,9 @@ fn verify_log(shared: &Shared, head: &Head) -> Result<(), IntegrityError> {
     if link != head.last_link {
         return Err(IntegrityError::LastLink);
     }
-    let (entries, nodes) = shared.trees.counts();
-    if (entries as u64, nodes as u64) != (head.size, nodes_due) {
-        return Err(IntegrityError::Surplus { entries, entries_due: head.size, nodes, nodes_due });
+    let found = shared.trees.count_entries();
+    if found != head.size {
+        return Err(IntegrityError::Surplus { found, due: head.size });
     }
     Ok(())
 }

@@ -169,27 +169,24 @@ async fn run(acts: Vec<Act>) {
     let mut store = Some(Store::create(dir.path(), log()).unwrap());
     let mut model = Model::default();
     for act in acts {
-        match (act, &store) {
-            (Act::Commit(wish), Some(open)) => {
-                let batch = model.batch(&wish);
-                let first = model.entries;
-                let said = match open.commit(batch).await {
-                    Ok(committed) => {
-                        let indexes: Vec<_> = committed.entries.iter().map(|entry| entry.index).collect();
-                        assert_eq!(indexes, (first..first + wish.entries).collect::<Vec<_>>());
-                        Said::Committed(committed.version)
-                    }
-                    Err(CommitError::Conflict(keys)) => Said::Conflict(keys),
-                    Err(CommitError::LimitExceeded { key, found }) => Said::Limit(key, found),
-                    Err(CommitError::Malformed(_)) => Said::Malformed,
-                    Err(error) => panic!("{error:?}"),
-                };
-                assert_eq!(said, model.commit(&wish));
-            }
-            _ => {
-                drop(store.take());
-                store = Some(Store::open(dir.path(), &log()).unwrap());
-            }
+        if let (Act::Commit(wish), Some(open)) = (act, &store) {
+            let batch = model.batch(&wish);
+            let first = model.entries;
+            let said = match open.commit(batch).await {
+                Ok(committed) => {
+                    let indexes: Vec<_> = committed.entries.iter().map(|entry| entry.index).collect();
+                    assert_eq!(indexes, (first..first + wish.entries).collect::<Vec<_>>());
+                    Said::Committed(committed.version)
+                }
+                Err(CommitError::Conflict(keys)) => Said::Conflict(keys),
+                Err(CommitError::LimitExceeded { key, found }) => Said::Limit(key, found),
+                Err(CommitError::Malformed(_)) => Said::Malformed,
+                Err(error) => panic!("{error:?}"),
+            };
+            assert_eq!(said, model.commit(&wish));
+        } else {
+            drop(store.take());
+            store = Some(Store::open(dir.path(), &log()).unwrap());
         }
         agrees(store.as_ref().unwrap(), &model).await;
     }

@@ -12,7 +12,7 @@ use crate::commit::Store;
 use crate::error::{ReadError, StorageError};
 use crate::key::{Key, KeyPrefix};
 use crate::recorded::{GrantStanding, Recorded, StoredGrant};
-use crate::records::{GrantRecord, Record};
+use crate::records::{GrantRecord, Record, RecordError, RecordProblem};
 use crate::trees::Stored;
 
 /// How many items one page has at most.
@@ -76,8 +76,21 @@ impl Store {
             Some(stored) => stored.version,
             None => self.absent_since(key),
         };
-        self.shared.horizon.reached(|head| head.version >= version).await?;
+        self.durable(key, version).await?;
         Ok(found.map(Versioned::from))
+    }
+
+    /// Wait until a version that was seen under a key is durable.
+    async fn durable(&self, key: &Key, version: u64) -> Result<(), ReadError> {
+        if self.shared.horizon.head()?.version >= version {
+            return Ok(());
+        }
+        // Nobody would ever be done waiting for a version that no batch has.
+        if version > self.shared.applied().version {
+            return Err(RecordError::new(key, RecordProblem::Header).into());
+        }
+        self.shared.horizon.reached(|head| head.version >= version).await?;
+        Ok(())
     }
 
     /// The version from which on a key that was not found is absent: 0 unless its deletion may not

@@ -296,7 +296,9 @@ fn decisions_are_their_text() {
 fn refused(key: &Key, stored: &[u8], problem: &str) {
     let error = check(key, stored).unwrap_err();
     assert_eq!(error.to_string(), format!("the value stored under `{key}` is invalid"));
-    assert_eq!(error.source().unwrap().to_string(), problem);
+    // Where in its one line the text is wrong is no promise.
+    let said = error.source().unwrap().to_string();
+    assert_eq!(said.split(" at line ").next(), Some(problem));
 }
 
 #[test]
@@ -304,17 +306,17 @@ fn invalid_bytes_are_named_and_never_a_panic() {
     let policy = Key::policy(&id("a"));
     refused(&policy, b"", "it is empty");
     refused(&policy, b"\x02{}", "its format 2 is unknown");
-    refused(&policy, b"\x01", "it cannot be read: EOF while parsing a value at line 1 column 0");
+    refused(&policy, b"\x01", "it cannot be read: EOF while parsing a value");
     refused(&policy, b"\x01{\"id\":\"b\",\"latest_version\":1}", "it belongs under `policy/b`");
     refused(
         &policy,
         b"\x01{\"id\":\"a\",\"latest_version\":1,\"x\":1}",
-        "it cannot be read: unknown field `x`, expected `id` or `latest_version` at line 1 column 30",
+        "it cannot be read: unknown field `x`, expected `id` or `latest_version`",
     );
     refused(
         &policy,
         b"\x01{\"id\":\"A\",\"latest_version\":1}",
-        "it cannot be read: `A` is no policy id: it may not begin with `A` at line 1 column 9",
+        "it cannot be read: `A` is no policy id: it may not begin with `A`",
     );
     refused(&policy, b"\x01{\"latest_version\":1,\"id\":\"a\"}", "it is not as this program writes it");
     refused(&Key::from_stored(b"unheard\0of"), b"\x01{}", "there is no such kind of key");

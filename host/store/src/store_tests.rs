@@ -1,13 +1,14 @@
 //! What the store promises to its callers, one at a time: opening, recorded values, proofs, pages.
 
 use std::collections::BTreeMap;
+use std::error::Error as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use attorn_core::{DecisionId, Digest, Grant, GrantId, TimeMs};
-use attorn_log::{Entry, tree};
+use attorn_log::tree;
 use tempfile::TempDir;
 
 use crate::batch::{Batch, BatchError, Require};
@@ -68,9 +69,8 @@ async fn a_log_that_does_not_fit_its_head_is_not_opened() {
         ("the last is 2", Tamper::RemoveEntry(3)),
         ("the last is 4", Tamper::SetEntry(4, b"more".to_vec())),
         ("entry 3 is invalid", Tamper::SetEntry(3, b"garbage".to_vec())),
-        ("entry 3 does not have the link of the head", Tamper::EditEntry(3)),
-        ("the tree does not have entry 3 as its leaf", Tamper::SetNode(vec![0, 0, 0, 0, 0, 0, 0, 0, 3])),
-        ("node `2/0` of the tree is missing", Tamper::RemoveNode(vec![2, 0, 0, 0, 0, 0, 0, 0, 0])),
+        ("entry 3 does not have the link of the head", Tamper::SetEntry(3, entry(3, "{\"n\":99}", &"0".repeat(64)))),
+        ("the tree does not have entry 3 as its leaf", Tamper::SetHash(3, 0)),
     ] {
         let (dir, store) = new_store();
         store.commit(batch(|batch| batch.entries = (0..4).map(body).collect())).await.unwrap();
@@ -84,27 +84,42 @@ async fn a_log_that_does_not_fit_its_head_is_not_opened() {
 /// What somebody does to the files while nobody looks.
 enum Tamper {
     RemoveEntry(u64),
+    /// Keep its hashes and give it other bytes.
     SetEntry(u64, Vec<u8>),
-    EditEntry(u64),
-    SetNode(Vec<u8>),
-    RemoveNode(Vec<u8>),
+    /// Give it another hash at this level.
+    SetHash(u64, usize),
+    /// Give it one hash less.
+    DropHash(u64),
     SetState(Key, Vec<u8>),
 }
 
 impl Tamper {
     fn apply(self, dir: &Path) {
         let db = sled::Config::new().path(dir.join("store")).open().unwrap();
-        let (entries, nodes) = (db.open_tree("entries").unwrap(), db.open_tree("nodes").unwrap());
+        let entries = db.open_tree("entries").unwrap();
+        let stored = |index: u64| {
+            let stored = entries.get(index.to_be_bytes()).unwrap().map_or_else(|| vec![0], |stored| stored.to_vec());
+            let hashes_end = 1 + 32 * usize::from(stored[0]);
+            (stored, hashes_end)
+        };
+        let set = |index: u64, bytes: Vec<u8>| drop(entries.insert(index.to_be_bytes(), bytes).unwrap());
         match self {
             Self::RemoveEntry(index) => drop(entries.remove(index.to_be_bytes()).unwrap()),
-            Self::SetEntry(index, bytes) => drop(entries.insert(index.to_be_bytes(), bytes).unwrap()),
-            Self::EditEntry(index) => {
-                let mut entry = Entry::parse(&entries.get(index.to_be_bytes()).unwrap().unwrap()).unwrap();
-                entry.body = body(99);
-                entries.insert(index.to_be_bytes(), entry.to_bytes()).unwrap();
+            Self::SetEntry(index, bytes) => {
+                let (stored, end) = stored(index);
+                set(index, [&stored[..end], &bytes].concat());
             }
-            Self::SetNode(key) => drop(nodes.insert(key, &[7; 32]).unwrap()),
-            Self::RemoveNode(key) => drop(nodes.remove(key).unwrap()),
+            Self::SetHash(index, level) => {
+                let (mut stored, _) = stored(index);
+                stored[1 + 32 * level] ^= 1;
+                set(index, stored);
+            }
+            Self::DropHash(index) => {
+                let (mut stored, end) = stored(index);
+                stored[0] -= 1;
+                stored.drain(end - 32..end);
+                set(index, stored);
+            }
             Self::SetState(key, bytes) => {
                 drop(db.open_tree("state").unwrap().insert(key.as_bytes(), bytes).unwrap());
             }
@@ -118,8 +133,10 @@ async fn the_walk_finds_what_opening_does_not() {
     let header = |version: u8| [&[0; 7][..], &[version], &[0; 10], &[1], b"{}"].concat();
     for (problem, tamper) in [
         ("entry 1 does not continue the one before it", Tamper::SetEntry(1, entry(1, "{\"n\":99}", &"0".repeat(64)))),
-        ("node `1/0` of the tree is wrong or missing", Tamper::SetNode(vec![1, 0, 0, 0, 0, 0, 0, 0, 0])),
-        ("there are 5 entries and 9 nodes, and 5 and 8 are due", Tamper::SetNode(vec![9; 9])),
+        ("entry 2 is missing", Tamper::RemoveEntry(2)),
+        ("entry 2 is stored in a broken form", Tamper::DropHash(2)),
+        ("node `0/2` of the tree is wrong or missing", Tamper::SetHash(2, 0)),
+        ("node `1/0` of the tree is wrong or missing", Tamper::SetHash(1, 1)),
         ("a value is invalid", Tamper::SetState(meta(1), vec![0; 17])),
         ("a value is invalid", Tamper::SetState(counter(1), header(1))),
         ("a value is invalid", Tamper::SetState(Key::active_set(), header(1))),
@@ -134,7 +151,9 @@ async fn the_walk_finds_what_opening_does_not() {
         drop(store);
         tamper.apply(dir.path());
         let store = Store::open(dir.path(), &log()).unwrap();
-        assert_eq!(store.verify_integrity().await.unwrap_err().to_string(), problem);
+        let error = store.verify_integrity().await.unwrap_err();
+        let said = error.source().filter(|_| matches!(error, IntegrityError::Storage(_)));
+        assert_eq!(said.map_or_else(|| error.to_string(), ToString::to_string), problem);
     }
 }
 
@@ -147,11 +166,14 @@ async fn a_value_that_nobody_can_read_hurts_only_those_who_need_it() {
     let (dir, store) = new_store();
     store.commit(put(1, "fine")).await.unwrap();
     drop(store);
-    Tamper::SetState(counter(0), vec![1; 20]).apply(dir.path());
+    Tamper::SetState(counter(0), vec![0; 20]).apply(dir.path());
+    Tamper::SetState(meta(2), vec![1; 20]).apply(dir.path());
     let store = Store::open(dir.path(), &log()).unwrap();
     let hit = store.commit(batch(|batch| batch.add.push(add(0, 1, 9)))).await;
     assert!(matches!(hit, Err(CommitError::Invalid(_))), "{hit:?}");
     assert!(matches!(store.counter(&counter(0)).await, Err(ReadError::Invalid(_))));
+    // A version that no batch has is not waited for.
+    assert!(matches!(store.get(&meta(2)).await, Err(ReadError::Invalid(_))));
     store.commit(put(1, "better")).await.unwrap();
     assert!(matches!(store.verify_integrity().await, Err(IntegrityError::Value(_))));
 }
@@ -238,7 +260,7 @@ async fn every_entry_is_proved_to_be_in_every_later_tree() {
     let (_dir, store) = new_store();
     assert_eq!(store.root(0).unwrap(), tree::Hash::EMPTY_ROOT);
     for n in 0..12 {
-        store.commit(batch(|batch| batch.entries = (0..n % 3 + 1).map(body).collect())).await.unwrap();
+        store.commit(batch(|batch| batch.entries = (0..=n % 3).map(body).collect())).await.unwrap();
     }
     let head = store.log_head().unwrap();
     for size in 0..=head.size {

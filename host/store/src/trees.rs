@@ -1,14 +1,15 @@
-//! The four trees on disk and the bytes in them. Nothing outside this file names a sled tree.
+//! The three trees on disk and the bytes in them. Nothing outside this file names a sled tree.
 //!
 //! ```text
-//! state    key                     → version (8) ‖ first entry (8) ‖ number of entries (2) ‖ value
-//! entries  index (8)               → the entry's bytes
-//! nodes    level (1) ‖ index (8)   → the node's hash (32)
-//! head     "head"                  → format (1) ‖ JSON
+//! state    key         → version (8) ‖ first entry (8) ‖ number of entries (2) ‖ value
+//! entries  index (8)   → number of hashes (1) ‖ hashes (32 each) ‖ the entry's bytes
+//! head     "head"      → format (1) ‖ JSON
 //! ```
 //!
 //! Numbers are big-endian. Version and entries are those of the batch that wrote the value, so that
-//! every value leads to its line in the audit log.
+//! every value leads to its line in the audit log. The hashes beside an entry are those of the nodes
+//! of the log's tree that it made perfect, its leaf first: every node is made perfect by exactly one
+//! entry, so a place of their own would only cost a write for each.
 
 use std::ops::{Bound, Range};
 use std::path::Path;
@@ -25,6 +26,7 @@ use crate::records::{RecordError, RecordProblem, json};
 
 const CACHE_BYTES: u64 = 256 << 20;
 const HEADER_BYTES: usize = 18;
+const HASH_BYTES: usize = 32;
 const HEAD_KEY: &[u8] = b"head";
 const HEAD_FORMAT: u8 = 1;
 
@@ -98,6 +100,24 @@ impl Stored {
     }
 }
 
+/// An entry that is to be stored, with the nodes of the tree that it makes perfect.
+pub(crate) struct NewEntry {
+    pub(crate) index: u64,
+    pub(crate) nodes: Vec<(NodeId, Hash)>,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl NewEntry {
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(1 + HASH_BYTES * self.nodes.len() + self.bytes.len());
+        // A tree of 2^64 leaves has no more than 64 levels.
+        bytes.push(u8::try_from(self.nodes.len()).unwrap_or(u8::MAX));
+        self.nodes.iter().for_each(|(_, hash)| bytes.extend_from_slice(&hash.0));
+        bytes.extend_from_slice(&self.bytes);
+        bytes
+    }
+}
+
 /// Why a stored value could not be had.
 pub(crate) enum ValueError {
     Storage(StorageError),
@@ -120,7 +140,6 @@ pub(crate) struct Trees {
     db: sled::Db,
     state: sled::Tree,
     entries: sled::Tree,
-    nodes: sled::Tree,
     head: sled::Tree,
 }
 
@@ -128,13 +147,7 @@ impl Trees {
     pub(crate) fn open(path: &Path) -> Result<Self, StorageError> {
         // The engine's own thread would sync at times that nobody waits for, and badly.
         let db = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None).open()?;
-        Ok(Self {
-            state: db.open_tree("state")?,
-            entries: db.open_tree("entries")?,
-            nodes: db.open_tree("nodes")?,
-            head: db.open_tree("head")?,
-            db,
-        })
+        Ok(Self { state: db.open_tree("state")?, entries: db.open_tree("entries")?, head: db.open_tree("head")?, db })
     }
 
     /// The version of a value.
@@ -185,7 +198,10 @@ impl Trees {
     }
 
     pub(crate) fn entry(&self, index: u64) -> Result<Option<Vec<u8>>, StorageError> {
-        Ok(self.entries.get(index.to_be_bytes())?.map(|bytes| bytes.to_vec()))
+        let Some(stored) = self.entries.get(index.to_be_bytes())? else {
+            return Ok(None);
+        };
+        split_entry(index, &stored).map(|(_, bytes)| Some(bytes.to_vec()))
     }
 
     /// The index of the last entry.
@@ -195,13 +211,22 @@ impl Trees {
         index.transpose().map_err(|_| StorageError::new(&"an entry stands under something that is no index"))
     }
 
+    /// A perfect node of the log's tree, which stands with the last entry below it.
     pub(crate) fn node(&self, id: NodeId) -> Result<Option<Hash>, StorageError> {
-        let hash = self.nodes.get(node_key(id))?.map(|bytes| bytes.as_ref().try_into().map(Hash));
-        hash.transpose().map_err(|_| StorageError::new(&format_args!("node {id} has another length than a hash")))
+        let end = id.index.checked_add(1).and_then(|next| next.checked_mul(1_u64.checked_shl(id.level.into())?));
+        let Some(index) = end.map(|end| end - 1) else {
+            return Ok(None);
+        };
+        let Some(stored) = self.entries.get(index.to_be_bytes())? else {
+            return Ok(None);
+        };
+        let (hashes, _) = split_entry(index, &stored)?;
+        Ok(hashes.get(usize::from(id.level)).copied().map(Hash))
     }
 
-    pub(crate) fn counts(&self) -> (usize, usize) {
-        (self.entries.len(), self.nodes.len())
+    /// How many entries there are. It counts them one by one.
+    pub(crate) fn count_entries(&self) -> u64 {
+        self.entries.len() as u64
     }
 
     pub(crate) fn head(&self) -> Result<Option<(LogName, Head)>, StorageError> {
@@ -221,19 +246,16 @@ impl Trees {
     /// Apply all changes of a group, or none.
     pub(crate) fn apply(&self, log: &LogName, group: &Group<'_>) -> Result<(), StorageError> {
         let head = head_bytes(log, &group.head);
-        let trees = (&self.state, &self.entries, &self.nodes, &self.head);
-        let result = trees.transaction(|(state, entries, nodes, heads)| {
+        let trees = (&self.state, &self.entries, &self.head);
+        let result = trees.transaction(|(state, entries, heads)| {
             for (key, change) in &group.changes {
                 match change {
                     Some(stored) => state.insert(key.as_bytes(), stored.to_bytes())?,
                     None => state.remove(key.as_bytes())?,
                 };
             }
-            for (index, entry) in &group.entries {
-                entries.insert(&index.to_be_bytes(), entry.as_slice())?;
-            }
-            for (id, hash) in &group.nodes {
-                nodes.insert(&node_key(*id), &hash.0)?;
+            for entry in &group.entries {
+                entries.insert(&entry.index.to_be_bytes(), entry.to_bytes())?;
             }
             heads.insert(HEAD_KEY, head.as_slice())?;
             Ok::<(), ConflictableTransactionError<()>>(())
@@ -250,10 +272,15 @@ impl Trees {
     }
 }
 
-fn node_key(id: NodeId) -> [u8; 9] {
-    let mut key = [id.level; 9];
-    key[1..].copy_from_slice(&id.index.to_be_bytes());
-    key
+/// The hashes and the bytes of a stored entry.
+fn split_entry(index: u64, stored: &[u8]) -> Result<(&[[u8; HASH_BYTES]], &[u8]), StorageError> {
+    let split = || {
+        let (&count, rest) = stored.split_first()?;
+        let (hashes, bytes) = rest.split_at_checked(usize::from(count) * HASH_BYTES)?;
+        // How many nodes an entry makes perfect follows from its index.
+        (u32::from(count) == index.trailing_ones() + 1).then_some((hashes.as_chunks().0, bytes))
+    };
+    split().ok_or_else(|| StorageError::new(&format_args!("entry {index} is stored in a broken form")))
 }
 
 fn head_bytes(log: &LogName, head: &Head) -> Vec<u8> {

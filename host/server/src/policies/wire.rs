@@ -23,8 +23,8 @@ pub(super) fn selector(wire: &api::Selector) -> Result<Selector, Failure> {
 pub(super) fn limits(wire: Option<api::Limits>) -> Result<PolicyLimits, Failure> {
     let Some(wire) = wire else { return Ok(PolicyLimits::NATIVE) };
     let within = [
-        ("cpu_us_max", wire.cpu_us_max, 100, 1_000_000),
-        ("wall_us_max", wire.wall_us_max, 100, 4_000_000),
+        ("cpu_us_max", wire.cpu_us_max, 100, 250_000),
+        ("wall_us_max", wire.wall_us_max, 100, 1_000_000),
         ("memory_bytes_max", wire.memory_bytes_max, 64 << 10, 128 << 20),
     ];
     for (name, value, min, max) in within {

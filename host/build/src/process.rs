@@ -1,0 +1,157 @@
+//! Running a child process: never longer than its time, and its output line by line.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Lines of its standard error that are kept for the error message.
+const LINES_KEPT_MAX: usize = 60;
+/// Bytes of its standard output that are kept; what is asked for here is a path or a few lines.
+const STDOUT_BYTES_MAX: u64 = 64 << 10;
+const POLL: Duration = Duration::from_millis(50);
+
+/// Why a process did not do what it was to do.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    problem: String,
+    /// The last lines of its standard error.
+    lines: VecDeque<String>,
+}
+
+impl Failed {
+    /// What happened, and all that was kept of the output.
+    pub(crate) fn in_full(&self) -> String {
+        let lines = self.lines.iter().flat_map(|line| ["\n", line]);
+        [self.problem.as_str()].into_iter().chain(lines).collect()
+    }
+}
+
+impl fmt::Display for Failed {
+    /// One line: what happened, and the first line that calls itself an error, or else the last one.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.problem)?;
+        let is_error = |line: &&String| line.starts_with("error") || line.starts_with("E: ");
+        match self.lines.iter().find(is_error).or(self.lines.back()) {
+            Some(line) => write!(f, ": {line}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Run `command` for at most `time_max`, hand each line of its standard error to `progress`, and give
+/// back its standard output.
+pub(crate) fn run(command: &mut Command, time_max: Duration, progress: &mut dyn FnMut(&str)) -> Result<String, Failed> {
+    let shown = shown(command);
+    let failed = |problem: String, lines| Failed { problem: format!("`{shown}` {problem}"), lines };
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| failed(format!("could not be started: {error}"), VecDeque::new()))?;
+
+    let (line_sender, lines) = mpsc::channel();
+    let (stdout_sender, stdout) = mpsc::channel();
+    if let (Some(child_stdout), Some(child_stderr)) = (child.stdout.take(), child.stderr.take()) {
+        thread::spawn(move || {
+            for line in BufReader::new(child_stderr).split(b'\n').map_while(Result::ok) {
+                if line_sender.send(String::from_utf8_lossy(&line).trim_end().to_owned()).is_err() {
+                    return;
+                }
+            }
+        });
+        thread::spawn(move || {
+            let mut text = Vec::new();
+            // A text that cannot be read is as good as an empty one: the caller finds nothing in it.
+            let _ = child_stdout.take(STDOUT_BYTES_MAX).read_to_end(&mut text);
+            let _ = stdout_sender.send(String::from_utf8_lossy(&text).into_owned());
+        });
+    }
+
+    let end = Instant::now() + time_max;
+    let mut kept = VecDeque::new();
+    loop {
+        match lines.recv_timeout(POLL) {
+            Ok(line) => {
+                progress(&line);
+                if kept.len() == LINES_KEPT_MAX {
+                    kept.pop_front();
+                }
+                kept.push_back(line);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+        if Instant::now() >= end {
+            stop(&mut child);
+            return Err(failed(format!("did not end within {} s", time_max.as_secs()), kept));
+        }
+    }
+    let status = child.wait().map_err(|error| failed(format!("could not be waited for: {error}"), VecDeque::new()))?;
+    if !status.success() {
+        return Err(failed(format!("ended with {status}"), kept));
+    }
+    Ok(stdout.recv().unwrap_or_default())
+}
+
+fn stop(child: &mut Child) {
+    // Either fails only if the child has ended by itself in the meantime.
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// The command as its user would type it, without its many options.
+fn shown(command: &Command) -> String {
+    let words = [command.get_program()].into_iter().chain(command.get_args().take(3));
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sh(script: &str, time_max: Duration) -> (Result<String, String>, Vec<String>) {
+        let mut lines = Vec::new();
+        let ran = run(Command::new("sh").args(["-c", script]), time_max, &mut |line| lines.push(line.to_owned()));
+        (ran.map_err(|failed| failed.to_string()), lines)
+    }
+
+    const LONG: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn what_is_not_there_is_an_error() {
+        let failed = run(&mut Command::new("/nowhere/rustup"), LONG, &mut |_| {}).unwrap_err();
+        assert!(failed.to_string().starts_with("`/nowhere/rustup` could not be started: "), "{failed}");
+    }
+
+    #[test]
+    fn what_never_ends_is_ended() {
+        let started = Instant::now();
+        let (ran, _) = sh("sleep 60", Duration::from_millis(200));
+        assert_eq!(ran.unwrap_err(), "`sh -c sleep 60` did not end within 0 s");
+        assert!(started.elapsed() < Duration::from_secs(20));
+    }
+
+    #[test]
+    fn what_never_stops_talking_is_ended() {
+        let (ran, lines) = sh("while :; do echo more >&2; done", Duration::from_millis(300));
+        assert!(ran.unwrap_err().contains("did not end"));
+        assert!(!lines.is_empty());
+    }
+
+    #[test]
+    fn a_failure_says_the_first_error() {
+        let (ran, lines) = sh("echo info: a >&2; echo error: b >&2; echo c >&2; exit 3", LONG);
+        assert!(ran.unwrap_err().ends_with(" ended with exit status: 3: error: b"));
+        assert_eq!(lines, ["info: a", "error: b", "c"]);
+    }
+
+    #[test]
+    fn success_gives_standard_output() {
+        assert_eq!(sh("echo out; echo err >&2", LONG), (Ok("out\n".into()), vec!["err".into()]));
+    }
+}

@@ -1,0 +1,111 @@
+use clap::CommandFactory as _;
+use clap::error::ErrorKind;
+
+use super::*;
+
+fn parse(line: &str) -> Result<Cli, clap::Error> {
+    // The environment of whoever runs the tests is not to matter.
+    let server = ["attorn", "--server", "http://127.0.0.1:7400"];
+    Cli::try_parse_from(server.into_iter().chain(line.split_whitespace()))
+}
+
+#[track_caller]
+fn refused(line: &str, message: &str) {
+    let error = parse(line).unwrap_err();
+    assert_eq!(error.exit_code(), 2, "{line}");
+    assert!(error.to_string().contains(message), "{line}: {error}");
+}
+
+const REGISTER: &str = "agent register bot --owner me --new-key k";
+
+#[test]
+fn the_command_line_agrees_with_itself() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn arguments_that_mean_nothing_are_refused() {
+    for (line, message) in [
+        ("agent show Bot", "`Bot` is no agent id"),
+        ("agent show ../bot", "may not begin with `.`"),
+        ("agent key revoke bot short", "is no key thumbprint"),
+        ("operator register alice", "--duty"),
+        ("operator register alice --duty king", "`king` is no duty: there is none of that name; one of registrar"),
+        ("operator list --limit 0", "0 is not in 1..=200"),
+        ("operator list --limit 201", "201 is not in 1..=200"),
+        ("operator list --after a&b", "it is no id"),
+        (REGISTER, "--allow"),
+        ("agent register bot --owner me --allow p:without-user:a:b/c", "--new-key"),
+        ("agent register bot --owner me --new-key a --key-file b --allow p:without-user:a:b/c", "cannot be used with"),
+        ("agent register bot --owner me --new-key a --allow p:without-user:a:b/c --ceiling f", "cannot be used with"),
+        ("agent register bot --owner me --new-key a --allow p:without-user:a:b", "is no resource pattern"),
+        (
+            "agent register bot --owner me --new-key a --allow p:without-user:a:b/c --grant-max 5",
+            "it is no span of time",
+        ),
+        ("agent register bot --owner me --new-key a --allow p:without-user:a:b/c --expires-in 0d", "that can be used"),
+        ("resource-server register faq --audience x --new-key k", "--resource-type"),
+        ("resource-server register faq --audience x --resource-type a/b --new-key k", "is no resource type"),
+        ("policy push p --component c --cpu-us-max 5", "--wall-us-max"),
+        ("policy push p --component c --action faq.r*", "is no action pattern"),
+        ("policy activate p --version -1", "unexpected argument"),
+        ("decide --key k --action faq.* --resource a/1 --purpose p", "is no action"),
+        ("decide --key k --action faq.read --resource a --purpose p", "is no resource"),
+        ("grant revoke grt_1", "is no grant id"),
+        ("audit verify --receipt r", "--key"),
+        ("audit verify --receipt r --file f --key k", "cannot be used with"),
+        ("audit show x", "neither an index nor a decision's id"),
+        ("init --listen localhost", "invalid socket address"),
+        ("completions cmd", "possible values"),
+        ("--server http://attorn.example agent list", "cannot be used multiple times"),
+    ] {
+        refused(line, message);
+    }
+}
+
+#[test]
+fn the_server_s_url_is_checked_before_anything_is_sent() {
+    let error = Cli::try_parse_from(["attorn", "--server", "http://attorn.example", "agent", "list"]).unwrap_err();
+    assert!(error.to_string().contains("plain http is used only on loopback"), "{error}");
+}
+
+#[test]
+fn what_the_help_shows_parses() {
+    let allow = "--allow answer-questions:without-user:faq.read:article/*";
+    for line in [
+        "init --dir ./attorn",
+        "serve --config ./attorn/attorn.toml",
+        "demo --keep --component a.wasm --looping-component b.wasm",
+        "operator register carol --duty policy_admin,policy_weakener",
+        "operator register carol --duty policy_admin --duty auditor",
+        "operator revoke carol",
+        &format!("{REGISTER} {allow} {allow} --label team=a --grant-max 30s --expires-in 90d --instance pod-1"),
+        "agent register bot --owner support@example.org --key-file bot.jwk --ceiling ceiling.json",
+        "agent suspend bot --reason odd",
+        "agent key add bot --new-key k --instance pod-2 --algorithm eddsa",
+        "agent key revoke bot -PrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
+        "resource-server register faq --audience https://faq.example --resource-type article,image --new-key k",
+        "policy push p --component c --settings {} --action faq.* --resource-type article --required --activate",
+        "policy push p --component c --cpu-us-max 1 --wall-us-max 2 --memory-bytes-max 3",
+        "policy activate p --version 2",
+        "decide --key k --action faq.read --resource article/42 --purpose p --arguments {} --idempotency-key x",
+        "grant list --limit 200 --after grt_0123456789abcdef0123456789abcdef",
+        "audit list --from 7 --json",
+        "audit verify --file log.txt --key a+b+c",
+        "audit verify --receipt r --key log.key",
+        "audit export --out log.txt",
+        "audit key",
+        "completions zsh",
+    ] {
+        if let Err(error) = parse(line) {
+            panic!("{line}: {error}");
+        }
+    }
+}
+
+#[test]
+fn help_is_no_error() {
+    let error = parse("agent register --help").unwrap_err();
+    assert_eq!((error.kind(), error.exit_code()), (ErrorKind::DisplayHelp, 0));
+    assert!(error.to_string().contains("Examples:"));
+}

@@ -1,0 +1,152 @@
+//! `attorn agent`.
+
+mod key;
+mod show;
+
+use std::collections::BTreeMap;
+
+use attorn_api::agents::{self, AgentList, ChangeState, RegisterAgent};
+use attorn_core::{AgentId, LabelName, Owner};
+use clap::{Args, Subcommand};
+
+use crate::ceiling::CeilingArgs;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::page::{Page, note_next};
+use crate::parse::{self, Span};
+
+/// Who asks.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Agent {
+    /// Register an agent with its first key (duty: registrar, as for all of these)
+    Register(Box<Register>),
+    /// List agents
+    List(Page),
+    /// Show an agent with its ceiling, keys and history
+    Show(Which),
+    /// Suspend an agent: its very next request is denied
+    Suspend(Change),
+    /// Let a suspended agent go on
+    Resume(Change),
+    /// Retire an agent for ever; its id stays taken
+    Retire(Change),
+    /// An agent's keys
+    #[command(subcommand)]
+    Key(key::Key),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  attorn agent register support-bot --owner support@example.org --new-key bot.key \\
+    --allow 'answer-questions:without-user:faq.read:article/*'
+  attorn agent register report-bot --owner finance --key-file report-bot.jwk --ceiling ceiling.json")]
+pub(crate) struct Register {
+    /// Its id, never used again for another
+    #[arg(value_parser = parse::id::<AgentId>)]
+    id: AgentId,
+    /// Who answers for it
+    #[arg(long, value_parser = parse::id::<Owner>)]
+    owner: Owner,
+    /// A label, for selectors and policies. Repeat it for more
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse::label)]
+    label: Vec<(LabelName, String)>,
+    /// The longest that a grant of its may live
+    #[arg(long, value_name = "SPAN", default_value = "60s")]
+    grant_max: Span,
+    #[command(flatten)]
+    ceiling: CeilingArgs,
+    #[command(flatten)]
+    key: key::KeyArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Which {
+    /// Its id
+    #[arg(value_parser = parse::id::<AgentId>)]
+    id: AgentId,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Change {
+    /// Its id
+    #[arg(value_parser = parse::id::<AgentId>)]
+    id: AgentId,
+    /// Why; kept in the audit log
+    #[arg(long)]
+    reason: Option<String>,
+}
+
+impl Agent {
+    pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        match self {
+            Self::Register(register) => register.run(context).await,
+            Self::List(page) => list(context, &page).await,
+            Self::Show(Which { id }) => {
+                let agent: agents::Agent = context.operator()?.get(&format!("/v1/agents/{id}")).await?;
+                show::print(&context.output, &agent)
+            }
+            Self::Suspend(change) => change.run(context, "suspend").await,
+            Self::Resume(change) => change.run(context, "resume").await,
+            Self::Retire(change) => change.run(context, "retire").await,
+            Self::Key(key) => key.run(context).await,
+        }
+    }
+}
+
+impl Register {
+    async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let client = context.operator()?;
+        let ceiling = self.ceiling.read()?;
+        let mut labels = BTreeMap::new();
+        for (name, value) in self.label {
+            if labels.insert(name.to_string(), value).is_some() {
+                return Err(Failure::usage(format!("the label `{name}` is given twice")));
+            }
+        }
+        let (key, registered) = self.key.obtain()?;
+        let body = RegisterAgent {
+            id: self.id.to_string(),
+            owner: self.owner.to_string(),
+            labels,
+            ceiling,
+            grant_ms_max: self.grant_max.ms,
+            keys: vec![key],
+        };
+        let made = registered.made().map(|path| path.display().to_string());
+        let agent: agents::Agent = registered.settle(client.post("/v1/agents", &body).await)?;
+        show::print(&context.output, &agent)?;
+        if let Some(path) = made {
+            context.output.note(format!("its private key is in `{path}`, and nowhere else"));
+        }
+        Ok(Exit::Done)
+    }
+}
+
+impl Change {
+    async fn run(self, context: &Context, verb: &str) -> Result<Exit, Failure> {
+        let path = format!("/v1/agents/{}/{verb}", self.id);
+        let agent: agents::Agent = context.operator()?.post(&path, &ChangeState { reason: self.reason }).await?;
+        if context.output.json {
+            return context.output.json(&agent).map(|()| Exit::Done);
+        }
+        context.output.line(format!("agent `{}` is {}", agent.id, show::state(agent.state)));
+        Ok(Exit::Done)
+    }
+}
+
+async fn list(context: &Context, page: &Page) -> Result<Exit, Failure> {
+    let list: AgentList = context.operator()?.get(&page.of("/v1/agents")).await?;
+    if context.output.json {
+        return context.output.json(&list).map(|()| Exit::Done);
+    }
+    let row = |agent: &agents::Agent| {
+        let purposes: Vec<_> = agent.ceiling.keys().cloned().collect();
+        let state = show::state(agent.state).to_owned();
+        vec![agent.id.clone(), state, agent.owner.clone(), agent.keys.len().to_string(), purposes.join(",")]
+    };
+    let rows: Vec<_> = list.agents.iter().map(row).collect();
+    context.output.table(&["AGENT", "STATE", "OWNER", "KEYS", "PURPOSES"], &rows);
+    note_next(&context.output, list.next.as_ref());
+    Ok(Exit::Done)
+}

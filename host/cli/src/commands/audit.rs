@@ -1,0 +1,233 @@
+//! `attorn audit`.
+
+mod verify;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use attorn_api::audit::{Entry, EntryList};
+use attorn_core::{DecisionId, TimeMs};
+use clap::{Args, Subcommand};
+use serde_json::Value;
+
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// The longest summary of an entry in a list, in characters.
+const SUMMARY_CHARS_MAX: usize = 100;
+
+/// The audit log.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Audit {
+    /// List entries (duty: auditor, as for all that asks the server)
+    List(List),
+    /// Show an entry, or the full record of a decision
+    Show(Show),
+    /// Get an entry's receipt: the offline proof that it is in the log
+    Receipt(Receipt),
+    /// Re-hash a whole log against its signed checkpoint, or check a receipt; ends with 5 if it does
+    /// not verify
+    Verify(verify::Verify),
+    /// Get the whole log as one file that can be verified without the server
+    Export(Export),
+    /// Print the key that verifies the log's checkpoints
+    Key,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// From which entry on
+    #[arg(long, default_value_t = 0)]
+    from: u64,
+    /// How many at most, 1 to 200
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u8).range(1..=200))]
+    limit: u8,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  attorn audit show 12\n  attorn audit show dec_0123456789abcdef0123456789abcdef")]
+pub(crate) struct Show {
+    /// An entry's index, or a decision's id
+    #[arg(value_name = "INDEX|DECISION", value_parser = Shown::parse)]
+    what: Shown,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    Entry(u64),
+    Decision(DecisionId),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Receipt {
+    /// The entry's index
+    index: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// Write it to this new file, instead of standard output
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+impl Shown {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.starts_with("dec_") {
+            return crate::parse::id(text).map(Self::Decision);
+        }
+        text.parse().map(Self::Entry).map_err(|_| "it is neither an index nor a decision's id".into())
+    }
+}
+
+impl Audit {
+    pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let output = &context.output;
+        match self {
+            Self::List(List { from, limit }) => {
+                let path = format!("/v1/audit/entries?from={from}&limit={limit}");
+                list(output, &context.operator()?.get(&path).await?)
+            }
+            Self::Show(Show { what: Shown::Entry(index) }) => {
+                let entry: Entry = context.operator()?.get(&format!("/v1/audit/entries/{index}")).await?;
+                if output.json {
+                    return output.json(&entry).map(|()| Exit::Done);
+                }
+                let at = &entry.reference;
+                output.line(format!("entry {}/{}/{}", at.log_id, at.epoch, at.index));
+                pretty(output, &body(&entry)?)
+            }
+            Self::Show(Show { what: Shown::Decision(id) }) => {
+                let record: Value = context.operator()?.get(&format!("/v1/audit/decisions/{id}")).await?;
+                if output.json { output.json(&record).map(|()| Exit::Done) } else { pretty(output, &record) }
+            }
+            Self::Receipt(Receipt { index }) => {
+                output.raw(&context.operator()?.text(&format!("/v1/audit/entries/{index}/receipt")).await?);
+                Ok(Exit::Done)
+            }
+            Self::Verify(verify) => verify.run(context).await,
+            Self::Export(export) => export.run(context).await,
+            Self::Key => {
+                output.line(context.anybody()?.text("/v1/audit/key").await?.trim_end());
+                Ok(Exit::Done)
+            }
+        }
+    }
+}
+
+impl Export {
+    async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let client = context.operator()?;
+        let Some(path) = self.out else {
+            let mut out = Passed(&context.output);
+            client.download("/v1/audit/export", &mut out).await?;
+            return Ok(Exit::Done);
+        };
+        let fail = |error: std::io::Error| Failure::file("write", &path, &error);
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(&path).map_err(fail)?;
+        client.download("/v1/audit/export", &mut file).await?;
+        file.flush().and_then(|()| file.sync_all()).map_err(fail)?;
+        context.output.note(format!("the log is in `{}`: `attorn audit verify --file` checks it", path.display()));
+        Ok(Exit::Done)
+    }
+}
+
+/// Standard output, for what comes bit by bit.
+struct Passed<'a>(&'a Output);
+
+impl std::io::Write for Passed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.bytes(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn list(output: &Output, list: &EntryList) -> Result<Exit, Failure> {
+    if output.json {
+        return output.json(list).map(|()| Exit::Done);
+    }
+    let mut rows = Vec::new();
+    for entry in &list.entries {
+        let body = body(entry)?;
+        let time = body["time_ms"].as_u64().map_or_else(|| "-".into(), |ms| TimeMs(ms).to_string());
+        let kind = body["type"].as_str().unwrap_or("-").to_owned();
+        rows.push(vec![entry.reference.index.to_string(), time, kind, summary(body)]);
+    }
+    output.table(&["ENTRY", "TIME", "TYPE", "ABOUT"], &rows);
+    if let Some(next) = list.next {
+        output.note(format!("the log has {} entries; there is more: `--from {next}`", list.size));
+    }
+    Ok(Exit::Done)
+}
+
+fn body(entry: &Entry) -> Result<Value, Failure> {
+    serde_json::from_str(entry.body.get()).map_err(|error| Failure::of(&error))
+}
+
+fn pretty(output: &Output, value: &Value) -> Result<Exit, Failure> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::of(&error))?;
+    for line in text.lines() {
+        output.line(line);
+    }
+    Ok(Exit::Done)
+}
+
+/// A line about an entry. A decision in words; anything else as it stands, shortened.
+fn summary(mut body: Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or("?").to_owned();
+    let whole = if body["type"] == "decision" {
+        let [decision, agent, action, resource] =
+            [&body["decision"], &body["agent"]["id"], &body["action"], &body["resource"]].map(text);
+        let codes: Vec<String> = body["reasons"]
+            .as_array()
+            .map(|reasons| reasons.iter().map(|reason| text(&reason["code"])).collect())
+            .unwrap_or_default();
+        format!("{decision}: {agent} {action} {resource} ({})", codes.join(", "))
+    } else {
+        if let Some(members) = body.as_object_mut() {
+            members.remove("type");
+            members.remove("time_ms");
+        }
+        body.to_string()
+    };
+    if whole.chars().count() <= SUMMARY_CHARS_MAX {
+        return whole;
+    }
+    let cut: String = whole.chars().take(SUMMARY_CHARS_MAX).collect();
+    format!("{cut}…")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_shown_is_an_index_or_a_decision() {
+        for text in ["", "-1", "x", "1.5", "grt_0123456789abcdef0123456789abcdef"] {
+            assert_eq!(Shown::parse(text), Err("it is neither an index nor a decision's id".into()), "{text}");
+        }
+        assert!(Shown::parse("dec_1").unwrap_err().contains("is no decision id"));
+        assert_eq!(Shown::parse("12"), Ok(Shown::Entry(12)));
+        assert!(matches!(Shown::parse("dec_0123456789abcdef0123456789abcdef"), Ok(Shown::Decision(_))));
+    }
+
+    #[test]
+    fn summaries_are_short() {
+        let decision = json!({ "type": "decision", "time_ms": 1, "decision": "deny", "agent": { "id": "bot" },
+            "action": "faq.write", "resource": "article/1", "reasons": [{ "code": "not_listed" }] });
+        assert_eq!(summary(decision), "deny: bot faq.write article/1 (not_listed)");
+        let act = json!({ "type": "agent_retired", "time_ms": 1, "operator": "alice" });
+        assert_eq!(summary(act), r#"{"operator":"alice"}"#);
+        let long = json!({ "type": "x", "about": "y".repeat(500) });
+        assert_eq!(summary(long).chars().count(), SUMMARY_CHARS_MAX + 1);
+        assert_eq!(summary(json!({ "type": "decision" })), "?: ? ? ? ()");
+    }
+}

@@ -1,0 +1,98 @@
+//! `attorn decide`.
+
+use std::path::PathBuf;
+
+use attorn_agent::{AgentKey, Client, Request};
+use attorn_api::decisions::{DecisionAnswer, DecisionKind};
+use attorn_core::TimeMs;
+use attorn_core::{Action, Purpose, Resource, SessionId};
+use clap::Args;
+
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::parse;
+
+/// Ask for a decision, as the agent whose key is given. Ends with 0 for allow, 3 for deny, 4 for
+/// challenge.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  attorn decide --key bot.key --action faq.read --resource article/42 --purpose answer-questions
+  attorn decide --key bot.key --action faq.read --resource article/42 --purpose answer-questions \\
+    --arguments '{\"section\":\"billing\"}' --json")]
+pub(crate) struct Decide {
+    /// The agent's key file
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+    /// What is to be done: `faq.read`
+    #[arg(long, value_parser = parse::id::<Action>)]
+    action: Action,
+    /// What it is to be done to: `article/42`
+    #[arg(long, value_parser = parse::id::<Resource>)]
+    resource: Resource,
+    /// Why: a purpose that the agent is registered for
+    #[arg(long, value_parser = parse::id::<Purpose>)]
+    purpose: Purpose,
+    /// The action's arguments, one JSON object
+    #[arg(long, value_name = "JSON")]
+    arguments: Option<String>,
+    /// The session that this belongs to
+    #[arg(long, value_parser = parse::id::<SessionId>)]
+    session: Option<SessionId>,
+    /// Decide once, however often it is asked under this key
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+}
+
+impl Decide {
+    pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let mut request = Request::new(self.action.as_str(), self.resource.as_str(), self.purpose.as_str());
+        if let Some(arguments) = &self.arguments {
+            request = request.arguments_json(arguments)?;
+        }
+        if let Some(session) = &self.session {
+            request = request.session(session.as_str());
+        }
+        if let Some(key) = self.idempotency_key {
+            request = request.idempotency_key(key)?;
+        }
+        let key = AgentKey::load(&self.key).map_err(|error| Failure::file("use", &self.key, &error))?;
+        let client = Client::new(&context.server.to_string(), key)?;
+        let answer = client.answer(&request).await?;
+        // Whoever reads the exit code gets an allow only for an answer that is one.
+        attorn_agent::Decision::try_from(answer.clone())?;
+        if context.output.json {
+            context.output.json(&answer)?;
+        } else {
+            print(&context.output, &answer);
+        }
+        Ok(answer.decision.into())
+    }
+}
+
+fn print(output: &Output, answer: &DecisionAnswer) {
+    let decision = match answer.decision {
+        DecisionKind::Allow => "allow",
+        DecisionKind::Challenge => "challenge",
+        DecisionKind::Deny => "deny",
+    };
+    output.line(format!("{decision}  {}", answer.decision_id));
+    for reason in &answer.reasons {
+        let policy = reason.policy.as_deref().map_or(String::new(), |policy| format!("  (policy {policy})"));
+        output.line(format!("reason      {}: {}{policy}", reason.code, reason.text));
+    }
+    for requirement in &answer.requires {
+        output.line(format!("requires    {} of role {}", requirement.count, requirement.role));
+    }
+    if let Some(grant) = &answer.grant {
+        output.line(format!("grant       {}", grant.id));
+        output.line(format!("accepted by {}", grant.audience));
+        output.line(format!("uses        {}, until {}", grant.uses_max, TimeMs(grant.expires_at_ms)));
+    }
+    if let Some(credential) = &answer.credential {
+        output.line(format!("credential  {} {}", credential.token_type, credential.access_token));
+    }
+    let entry = &answer.entry;
+    output.line(format!("entry       {}/{}/{}", entry.log_id, entry.epoch, entry.index));
+}

@@ -1,0 +1,91 @@
+//! `attorn operator`.
+
+use attorn_api::operators::{self, OperatorList, RegisterOperator, RegisteredOperator};
+use attorn_core::TimeMs;
+use attorn_core::{Duty, OperatorId};
+use clap::{Args, Subcommand};
+
+use super::Nothing;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::page::{Page, note_next};
+use crate::parse;
+
+/// Who administers.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Operator {
+    /// Register an operator, and print its token, this once (duty: admin, or the bootstrap token)
+    Register(Register),
+    /// List operators (duty: admin)
+    List(Page),
+    /// Revoke an operator's token, for ever (duty: admin)
+    Revoke(Which),
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  attorn operator register alice --duty admin\n  attorn operator register carol --duty policy_admin,policy_weakener"
+)]
+pub(crate) struct Register {
+    /// Its id, never used again for another
+    #[arg(value_parser = parse::id::<OperatorId>)]
+    id: OperatorId,
+    /// What it may do; repeat it, or join with commas. No duty implies another: registrar,
+    /// policy_admin, policy_weakener, approver, auditor, thawer, admin
+    #[arg(long, required = true, value_delimiter = ',', value_parser = parse::id::<Duty>)]
+    duty: Vec<Duty>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Which {
+    /// Its id
+    #[arg(value_parser = parse::id::<OperatorId>)]
+    id: OperatorId,
+}
+
+impl Operator {
+    pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let (client, output) = (context.operator()?, &context.output);
+        match self {
+            Self::Register(Register { id, duty }) => {
+                let duties = duty.iter().map(ToString::to_string).collect();
+                let body = RegisterOperator { id: id.to_string(), duties };
+                let registered: RegisteredOperator = client.post("/v1/operators", &body).await?;
+                if output.json {
+                    output.json(&registered)?;
+                } else {
+                    output.line(&registered.token);
+                    output.note(format!("operator `{id}` is registered; above is its token, shown this once"));
+                }
+            }
+            Self::List(page) => {
+                let list: OperatorList = client.get(&page.of("/v1/operators")).await?;
+                if output.json {
+                    return output.json(&list).map(|()| Exit::Done);
+                }
+                let rows: Vec<_> = list.operators.iter().map(row).collect();
+                output.table(&["OPERATOR", "DUTIES", "REGISTERED", "REVOKED"], &rows);
+                note_next(output, list.next.as_ref());
+            }
+            Self::Revoke(Which { id }) => {
+                let revoked: operators::Operator =
+                    client.post(&format!("/v1/operators/{id}/revoke"), &Nothing {}).await?;
+                if output.json {
+                    return output.json(&revoked).map(|()| Exit::Done);
+                }
+                output.line(format!("operator `{id}` is revoked"));
+            }
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn row(operator: &operators::Operator) -> Vec<String> {
+    vec![
+        operator.id.clone(),
+        operator.duties.join(","),
+        TimeMs(operator.created_at_ms).to_string(),
+        operator.revoked_at_ms.map_or_else(|| "-".into(), |at| TimeMs(at).to_string()),
+    ]
+}

@@ -1,0 +1,157 @@
+//! `attorn policy push`.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use attorn_api::policies::{Component, Limits, PolicyVersion, PushVersion, Selector};
+use attorn_core::{ActionPattern, LabelName, PolicyId, ResourceType};
+use clap::Args;
+use serde_json::Value;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::key_source::read_text;
+use crate::operator_client::OperatorClient;
+use crate::output::Output;
+use crate::parse;
+
+/// The longest component, in bytes.
+const COMPONENT_BYTES_MAX: u64 = 32 << 20;
+
+/// The longest settings file that is read, in bytes; the server takes less.
+const SETTINGS_BYTES_MAX: u64 = 1 << 20;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  attorn policy push read-only --component read_only.wasm --activate \\
+    --settings '{\"allow\":[{\"actions\":[\"faq.read\"],\"resource_types\":[\"article\"]}]}'
+  attorn policy push payments --component payments.wasm --settings payments.json --action 'payment.*' --required")]
+pub(crate) struct Push {
+    /// The policy's id; the first push makes it
+    #[arg(value_parser = parse::id::<PolicyId>)]
+    id: PolicyId,
+    /// The WebAssembly component
+    #[arg(long, value_name = "FILE")]
+    component: PathBuf,
+    /// The settings that its `init` gets: JSON, or a file that holds it
+    #[arg(long, value_name = "FILE|JSON", default_value = "{}")]
+    settings: String,
+    /// Ask it only about these actions, which may end in `.*`. Repeat it for more
+    #[arg(long, value_name = "PATTERN", value_parser = parse::id::<ActionPattern>)]
+    action: Vec<ActionPattern>,
+    /// Ask it only about resources of these types. Repeat it for more
+    #[arg(long, value_name = "TYPE", value_parser = parse::id::<ResourceType>)]
+    resource_type: Vec<ResourceType>,
+    /// Ask it only about agents with this label. Repeat it for more
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse::label)]
+    agent_label: Vec<(LabelName, String)>,
+    /// Its silence denies
+    #[arg(long)]
+    required: bool,
+    /// The CPU time of one evaluation, in microseconds; with both others
+    #[arg(long, value_name = "US", requires_all = ["wall_us_max", "memory_bytes_max"])]
+    cpu_us_max: Option<u64>,
+    /// The wall time of one evaluation, in microseconds; with both others
+    #[arg(long, value_name = "US", requires_all = ["cpu_us_max", "memory_bytes_max"])]
+    wall_us_max: Option<u64>,
+    /// The memory of one evaluation, in bytes; with both others
+    #[arg(long, value_name = "BYTES", requires_all = ["cpu_us_max", "wall_us_max"])]
+    memory_bytes_max: Option<u64>,
+    /// Put the version in force at once
+    #[arg(long)]
+    activate: bool,
+}
+
+impl Push {
+    pub(super) async fn run(self, client: &OperatorClient, output: &Output) -> Result<Exit, Failure> {
+        let settings = settings(&self.settings)?;
+        let component = read_component(&self.component)?;
+        let selector = self.selector()?;
+        let digest = blake3::hash(&component).to_hex().to_string();
+        let put: Component = client.put(&format!("/v1/components/{digest}"), component).await?;
+        let body =
+            PushVersion { component: put.digest, settings, selector, required: self.required, limits: self.limits() };
+        let version: PolicyVersion = client.post(&format!("/v1/policies/{}/versions", self.id), &body).await?;
+        if !self.activate {
+            if output.json {
+                return output.json(&version).map(|()| Exit::Done);
+            }
+            let PolicyVersion { policy, version, digest, .. } = version;
+            output.line(format!("pushed {policy} version {version}, digest {digest}"));
+            output.note(format!("it is not in force: `attorn policy activate {policy} --version {version}`"));
+            return Ok(Exit::Done);
+        }
+        super::print_set(output, &super::activate(client, &self.id, version.version).await?)
+    }
+
+    fn selector(&self) -> Result<Selector, Failure> {
+        let mut agent_labels = BTreeMap::new();
+        for (name, value) in &self.agent_label {
+            if agent_labels.insert(name.to_string(), value.clone()).is_some() {
+                return Err(Failure::usage(format!("the label `{name}` is given twice")));
+            }
+        }
+        Ok(Selector {
+            actions: self.action.iter().map(ToString::to_string).collect(),
+            resource_types: self.resource_type.iter().map(ToString::to_string).collect(),
+            agent_labels,
+        })
+    }
+
+    /// The argument parser takes all three or none.
+    fn limits(&self) -> Option<Limits> {
+        Some(Limits {
+            cpu_us_max: self.cpu_us_max?,
+            wall_us_max: self.wall_us_max?,
+            memory_bytes_max: self.memory_bytes_max?,
+        })
+    }
+}
+
+/// A component's bytes.
+pub(crate) fn read_component(path: &Path) -> Result<Vec<u8>, Failure> {
+    let fail = |error: std::io::Error| Failure::file("read", path, &error);
+    let mut bytes = Vec::new();
+    File::open(path).map_err(fail)?.take(COMPONENT_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(fail)?;
+    if bytes.len() as u64 > COMPONENT_BYTES_MAX {
+        return Err(Failure::new(format!("`{}` has more than {COMPONENT_BYTES_MAX} bytes", path.display())));
+    }
+    Ok(bytes)
+}
+
+/// Settings are JSON if they look like an object or list, and else the name of a file.
+fn settings(text: &str) -> Result<Value, Failure> {
+    if text.trim_start().starts_with(['{', '[']) {
+        return parse::strict_json(text)
+            .map_err(|problem| Failure::usage(format!("the settings are no JSON: {problem}")));
+    }
+    let file = read_text(Path::new(text), SETTINGS_BYTES_MAX)?;
+    parse::strict_json(&file).map_err(|problem| Failure::usage(format!("`{text}` is no JSON: {problem}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exit::Exit;
+
+    #[test]
+    fn settings_are_json_or_a_file_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("settings.json");
+        std::fs::write(&path, "[1, 2").unwrap();
+        let name = path.to_str().unwrap();
+        for (text, exit, problem) in [
+            ("{", Exit::Usage, "the settings are no JSON"),
+            (r#"{"a":1,"a":1}"#, Exit::Usage, "stands twice"),
+            ("none.json", Exit::Error, "cannot read `none.json`"),
+            (name, Exit::Usage, "is no JSON"),
+        ] {
+            let failure = settings(text).unwrap_err();
+            assert!(failure.exit == exit && failure.message.contains(problem), "{failure}");
+        }
+        std::fs::write(&path, "[1, 2]").unwrap();
+        assert_eq!(settings(name).unwrap(), settings("[1,2]").unwrap());
+    }
+}

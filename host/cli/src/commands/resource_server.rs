@@ -1,0 +1,108 @@
+//! `attorn resource-server`.
+
+use attorn_api::resource_servers::{self, RegisterResourceServer, ResourceServerList};
+use attorn_core::TimeMs;
+use attorn_core::{Audience, ResourceServerId, ResourceType};
+use clap::{Args, Subcommand};
+
+use super::Nothing;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::key_source::{KeyAlgorithm, KeySource};
+use crate::output::Output;
+use crate::page::{Page, note_next};
+use crate::parse;
+
+/// Who accepts credentials.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ResourceServer {
+    /// Register a resource server (duty: registrar, as for all of these)
+    Register(Box<Register>),
+    /// List resource servers
+    List(Page),
+    /// Show a resource server
+    Show(Which),
+    /// Revoke a resource server: nothing is granted for its resources any more
+    Revoke(Which),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  attorn resource-server register faq --audience https://faq.example --resource-type article --new-key faq.key")]
+pub(crate) struct Register {
+    /// Its id, never used again for another
+    #[arg(value_parser = parse::id::<ResourceServerId>)]
+    id: ResourceServerId,
+    /// What it answers to in a token's `aud`
+    #[arg(long, value_parser = parse::id::<Audience>)]
+    audience: Audience,
+    /// A type of resource that is its own; repeat it, or join with commas
+    #[arg(long, required = true, value_delimiter = ',', value_parser = parse::id::<ResourceType>)]
+    resource_type: Vec<ResourceType>,
+    #[command(flatten)]
+    key: KeySource,
+    /// How a new key signs
+    #[arg(long, value_enum, default_value_t = KeyAlgorithm::Es256)]
+    algorithm: KeyAlgorithm,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Which {
+    /// Its id
+    #[arg(value_parser = parse::id::<ResourceServerId>)]
+    id: ResourceServerId,
+}
+
+impl ResourceServer {
+    pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        const PATH: &str = "/v1/resource-servers";
+        let (client, output) = (context.operator()?, &context.output);
+        let server: resource_servers::ResourceServer = match self {
+            Self::Register(register) => {
+                let key = register.key.obtain(register.algorithm)?;
+                let body = RegisterResourceServer {
+                    id: register.id.to_string(),
+                    audience: register.audience.to_string(),
+                    resource_types: register.resource_type.iter().map(ToString::to_string).collect(),
+                    jwk: key.jwk.clone(),
+                };
+                key.settle(client.post(PATH, &body).await)?
+            }
+            Self::List(page) => return list(output, &client.get(&page.of(PATH)).await?),
+            Self::Show(Which { id }) => client.get(&format!("{PATH}/{id}")).await?,
+            Self::Revoke(Which { id }) => client.post(&format!("{PATH}/{id}/revoke"), &Nothing {}).await?,
+        };
+        print(output, &server)
+    }
+}
+
+fn list(output: &Output, list: &ResourceServerList) -> Result<Exit, Failure> {
+    if output.json {
+        return output.json(list).map(|()| Exit::Done);
+    }
+    let row = |server: &resource_servers::ResourceServer| {
+        vec![server.id.clone(), server.audience.clone(), server.resource_types.join(","), revoked(server)]
+    };
+    let rows: Vec<_> = list.resource_servers.iter().map(row).collect();
+    output.table(&["RESOURCE SERVER", "AUDIENCE", "RESOURCE TYPES", "REVOKED"], &rows);
+    note_next(output, list.next.as_ref());
+    Ok(Exit::Done)
+}
+
+fn print(output: &Output, server: &resource_servers::ResourceServer) -> Result<Exit, Failure> {
+    if output.json {
+        return output.json(server).map(|()| Exit::Done);
+    }
+    output.line(format!("resource server  {}", server.id));
+    output.line(format!("audience         {}", server.audience));
+    output.line(format!("resource types   {}", server.resource_types.join(" ")));
+    output.line(format!("key              {}", server.key_thumbprint));
+    output.line(format!("registered       {}", TimeMs(server.created_at_ms)));
+    output.line(format!("revoked          {}", revoked(server)));
+    Ok(Exit::Done)
+}
+
+fn revoked(server: &resource_servers::ResourceServer) -> String {
+    server.revoked_at_ms.map_or_else(|| "-".into(), |at| TimeMs(at).to_string())
+}

@@ -1,0 +1,100 @@
+//! `attorn serve`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// Run the server until SIGINT or SIGTERM; what is in flight is finished first. Logs go to standard
+/// error.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  attorn serve --config ./attorn/attorn.toml\n  attorn serve --log-level debug --log-format json"
+)]
+pub(crate) struct Serve {
+    /// The configuration that `attorn init` made
+    #[arg(long, value_name = "PATH", default_value = "attorn.toml")]
+    config: PathBuf,
+    /// How much to log
+    #[arg(long, value_enum, default_value_t = LogLevel::Info)]
+    log_level: LogLevel,
+    /// How to log
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+    /// Accept that the clock stands before the last record, which else keeps the server from being ready
+    #[arg(long)]
+    accept_clock: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+impl Serve {
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) async fn run(self) -> Result<Exit, Failure> {
+        let Self { config: _, log_level: _, log_format: _, accept_clock: _ } = self;
+        Err(super::only_on_linux("serve"))
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(crate) async fn run(self) -> Result<Exit, Failure> {
+        use attorn_server::config::Config;
+        use attorn_server::run::Server;
+
+        start_logging(self.log_level, self.log_format);
+        let config = Config::load(&self.config).map_err(|error| {
+            Failure::of(&error).with_help("`attorn init` makes a configuration; `--config` names it")
+        })?;
+        let (public_url, data) = (config.public_url.clone(), config.data_dir.display().to_string());
+        // Who stops us before we listen finds nothing half done.
+        let stop = stop_signal()?;
+        let server = Server::bind(config, self.accept_clock).await.map_err(|error| Failure::of(&error))?;
+        tracing::info!(listen = %server.local_addr(), public_url, data, "ready to serve");
+        server.run(stop).await.map_err(|error| Failure::of(&error))?;
+        tracing::info!("stopped");
+        Ok(Exit::Done)
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn start_logging(level: LogLevel, format: LogFormat) {
+    let level = match level {
+        LogLevel::Error => tracing::Level::ERROR,
+        LogLevel::Warn => tracing::Level::WARN,
+        LogLevel::Info => tracing::Level::INFO,
+        LogLevel::Debug => tracing::Level::DEBUG,
+    };
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(colours);
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let listen = |kind| signal(kind).map_err(|error| Failure::of(&error));
+    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => tracing::info!("stopping: SIGINT"),
+            _ = terminate.recv() => tracing::info!("stopping: SIGTERM"),
+        }
+    })
+}

@@ -1,0 +1,153 @@
+//! The story: a support bot, what it may do, and everything that it must not do.
+//!
+//! It is played against a real server, a child process of this very executable with an empty store,
+//! through the public API only. Every step says what was asked and what came back, and the first
+//! that comes otherwise than told ends the story with exit code 1.
+
+mod asking;
+mod audit;
+mod components;
+mod crash;
+mod host;
+mod hostile;
+mod keep;
+mod looping;
+mod narrator;
+mod operators;
+mod policies;
+mod raw;
+mod registry;
+mod resource_server;
+mod suspension;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use attorn_agent::{AgentKey, Client};
+use serde_json::json;
+
+use crate::commands::demo::Demo;
+use crate::demo::components::Components;
+use crate::demo::host::Host;
+use crate::demo::narrator::Narrator;
+use crate::demo::operators::Operators;
+use crate::demo::resource_server::FaqServer;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// Everything that the parts of the story share.
+struct Stage<'a> {
+    narrator: Narrator<'a>,
+    directory: PathBuf,
+    host: Host,
+    operators: Operators,
+    faq: FaqServer,
+}
+
+impl Stage<'_> {
+    fn bot_key(&self) -> Result<AgentKey, Failure> {
+        Ok(AgentKey::load(&bot_key_path(&self.directory))?)
+    }
+
+    /// A client of the bot's, which knows no nonce yet.
+    fn bot(&self) -> Result<Client, Failure> {
+        Ok(Client::new(self.host.url(), self.bot_key()?)?)
+    }
+}
+
+fn bot_key_path(directory: &Path) -> PathBuf {
+    directory.join("keys").join("support-bot.key")
+}
+
+/// Play the story.
+pub(crate) async fn run(demo: &Demo, output: &Output) -> Result<Exit, Failure> {
+    let started = Instant::now();
+    let components = Components::find(demo)?;
+    let directory = fresh_directory()?;
+    let narrator = Narrator::new(output);
+    narrator.say(format!("Everything of this demo is in {}", directory.display()));
+    let done = play(narrator, &components, &directory, demo.keep, started).await;
+    done.map_err(|failure| {
+        let help = format!("the server's log is `{}`", Host::log_path(&directory).display());
+        if failure.help.is_none() { failure.with_help(help) } else { failure }
+    })
+}
+
+async fn play(
+    mut narrator: Narrator<'_>,
+    components: &Components,
+    directory: &Path,
+    keep: bool,
+    started: Instant,
+) -> Result<Exit, Failure> {
+    let (host, bootstrap) = operators::first_start(&mut narrator, directory).await?;
+    let operators = operators::register(&mut narrator, &host, bootstrap, directory).await?;
+    let faq = FaqServer::start(host.url()).await?;
+    let mut stage = Stage { narrator, directory: directory.to_owned(), host, operators, faq };
+
+    registry::play(&mut stage).await?;
+    policies::play(&mut stage, components).await?;
+    let told = asking::play(&mut stage).await?;
+    let accepted = hostile::play(&mut stage).await?;
+    looping::play(&mut stage, components).await?;
+    suspension::play(&mut stage).await?;
+    crash::play(&mut stage, &accepted).await?;
+    let entries = audit::play(&mut stage, &told).await?;
+
+    if keep {
+        keep::play(&mut stage).await?;
+    }
+    end(stage, entries, started).await
+}
+
+/// Stop the server, and say what came of it all and where to look.
+async fn end(mut stage: Stage<'_>, entries: u64, started: Instant) -> Result<Exit, Failure> {
+    stage.narrator.part("The end");
+    let status = stage.host.stop().await?;
+    stage.narrator.step(
+        "SIGTERM to the server",
+        format!("it finished what was in flight: {status}"),
+        status.success(),
+    )?;
+    let (tally, seconds) = (stage.narrator.tally, started.elapsed().as_secs_f64());
+    let look = [
+        ("configuration", stage.host.config().to_owned()),
+        ("data", stage.host.config().with_file_name("data")),
+        ("server's log", Host::log_path(&stage.directory)),
+        ("audit log", audit::export_path(&stage.directory)),
+    ];
+    let output = stage.narrator.output();
+    if output.json {
+        output.json(&json!({
+            "allowed": tally.allowed,
+            "denied": tally.denied,
+            "refused": tally.refused,
+            "entries": entries,
+            "directory": stage.directory.display().to_string(),
+        }))?;
+        return Ok(Exit::Done);
+    }
+    output.line("");
+    output.line(format!("All came as told, in {seconds:.1} s."));
+    output.line(format!(
+        "  decisions      {} allowed, {} denied; {} requests refused before any decision",
+        tally.allowed, tally.denied, tally.refused
+    ));
+    output.line(format!("  entries        {entries} in the audit log, verified"));
+    for (what, path) in look {
+        output.line(format!("  {what:13}  {}", path.display()));
+    }
+    Ok(Exit::Done)
+}
+
+fn fresh_directory() -> Result<PathBuf, Failure> {
+    let made = tempfile::Builder::new().prefix("attorn-demo-").tempdir().map_err(|error| Failure::of(&error))?;
+    // It stays: the end of the story says where to look.
+    let directory = made.keep();
+    for name in ["keys", "tokens"] {
+        let path = directory.join(name);
+        std::fs::create_dir(&path).map_err(|error| Failure::file("make", &path, &error))?;
+    }
+    Ok(directory)
+}

@@ -1,0 +1,169 @@
+//! What went wrong, as people read it: `error: …`, then `help: …` where there is a way out.
+
+use std::error::Error;
+use std::fmt::{self, Write as _};
+use std::io::Write as _;
+
+use attorn_api::{Problem, ProblemCode};
+use attorn_core::ParseError;
+
+use crate::exit::Exit;
+use crate::output::harmless;
+
+/// Why a command did not do what it was asked.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// How the process ends.
+    pub(crate) exit: Exit,
+    /// What went wrong.
+    pub(crate) message: String,
+    /// What to do about it.
+    pub(crate) help: Option<String>,
+    /// The server's stable code, if it refused.
+    pub(crate) code: Option<ProblemCode>,
+}
+
+impl Failure {
+    /// Something went wrong.
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Error, message: message.into(), help: None, code: None }
+    }
+
+    /// The arguments mean nothing.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Usage, ..Self::new(message) }
+    }
+
+    /// A log or receipt does not verify.
+    pub(crate) fn verification(error: &dyn Error) -> Self {
+        Self { exit: Exit::VerificationFailed, ..Self::of(error) }
+    }
+
+    /// An error and its sources, joined.
+    pub(crate) fn of(error: &dyn Error) -> Self {
+        let mut message = error.to_string();
+        let mut source = error.source();
+        while let Some(error) = source {
+            let text = error.to_string();
+            // Some libraries repeat their source.
+            if !message.ends_with(&text) {
+                let _ = write!(message, ": {text}");
+            }
+            source = error.source();
+        }
+        Self::new(message)
+    }
+
+    /// Something about a file went wrong.
+    pub(crate) fn file(what: &str, path: &std::path::Path, error: &dyn Error) -> Self {
+        let Self { message, .. } = Self::of(error);
+        Self::new(format!("cannot {what} `{}`: {message}", path.display()))
+    }
+
+    /// The same, with a way out.
+    pub(crate) fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Print it to standard error. If that is closed, nobody wants to know.
+    pub(crate) fn print(&self) {
+        let _ = writeln!(std::io::stderr(), "{self}");
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", harmless(&self.message))?;
+        match &self.help {
+            Some(help) => write!(f, "\nhelp: {}", harmless(help)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        let in_log = || {
+            let id = problem.request_id.as_deref().filter(|_| problem.status >= 500)?;
+            Some(format!("the server's log says more under the request id `{id}`"))
+        };
+        let help = problem.help.clone().or_else(in_log);
+        Self { help, code: Some(problem.code), ..Self::new(problem.to_string()) }
+    }
+}
+
+impl From<attorn_agent::Error> for Failure {
+    fn from(error: attorn_agent::Error) -> Self {
+        match error {
+            attorn_agent::Error::Problem(problem) => (*problem).into(),
+            attorn_agent::Error::Connection { .. } => Self::of(&error).with_help(UNREACHABLE_HELP),
+            attorn_agent::Error::Json { .. } | attorn_agent::Error::Unsendable { .. } => {
+                Self { exit: Exit::Usage, ..Self::of(&error) }
+            }
+            other => Self::of(&other),
+        }
+    }
+}
+
+impl From<attorn_agent::KeyError> for Failure {
+    fn from(error: attorn_agent::KeyError) -> Self {
+        Self::of(&error)
+    }
+}
+
+impl From<ParseError> for Failure {
+    fn from(error: ParseError) -> Self {
+        Self::usage(error.to_string()).with_help(error.help())
+    }
+}
+
+/// What to do when nobody is there.
+pub(crate) const UNREACHABLE_HELP: &str =
+    "is it running (`attorn serve`)? its URL is given by `--server` or ATTORN_URL, else it is http://127.0.0.1:7400";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(failure: impl Into<Failure>, exit: Exit, expect: &str) {
+        let failure = failure.into();
+        assert_eq!((failure.exit, failure.to_string().as_str()), (exit, expect));
+    }
+
+    #[test]
+    fn errors_come_with_a_way_out() {
+        check(
+            "../bot".parse::<attorn_core::AgentId>().unwrap_err(),
+            Exit::Usage,
+            "error: `../bot` is no agent id: it may not begin with `.`\n\
+             help: lower-case letters, digits, `-` and `_`, a letter first, at most 64",
+        );
+        check(
+            Problem::new(ProblemCode::NotFound, "there is no agent `x`").with_help("`attorn agent list`"),
+            Exit::Error,
+            "error: there is no agent `x` (not_found)\nhelp: `attorn agent list`",
+        );
+        let internal = Problem { request_id: Some("r1".into()), ..Problem::new(ProblemCode::Internal, "it failed") };
+        check(
+            internal,
+            Exit::Error,
+            "error: it failed (internal)\nhelp: the server's log says more under the request id `r1`",
+        );
+        let refused = Problem { request_id: Some("r1".into()), ..Problem::new(ProblemCode::KeyTaken, "it is taken") };
+        check(refused, Exit::Error, "error: it is taken (key_taken)");
+    }
+
+    #[test]
+    fn what_the_server_says_cannot_drive_the_terminal() {
+        let problem = Problem::new(ProblemCode::NotFound, "\u{1b}[2Jgone\u{202e}\r\n");
+        check(problem, Exit::Error, "error: \\u{1b}[2Jgone\\u{202e}\\r\\n (not_found)");
+    }
+
+    #[test]
+    fn sources_are_joined_and_not_repeated() {
+        let key = attorn_agent::KeyError::Read(std::io::Error::other("disk on fire"));
+        check(key, Exit::Error, "error: the key file cannot be read: disk on fire");
+    }
+}

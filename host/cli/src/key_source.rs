@@ -1,0 +1,149 @@
+//! The public key of what is registered: of a key that is made now, or from a file.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use attorn_agent::{AgentKey, Algorithm};
+use clap::{Args, ValueEnum};
+use serde_json::Value;
+
+use crate::failure::Failure;
+use crate::parse;
+
+/// The longest public key file that is read, in bytes.
+const JWK_BYTES_MAX: u64 = 4096;
+
+/// Where the key comes from.
+#[derive(Debug, Args)]
+#[group(id = "key_source", required = true, multiple = false)]
+pub(crate) struct KeySource {
+    /// Make a key, and keep its private half in this new file
+    #[arg(long, value_name = "FILE")]
+    new_key: Option<PathBuf>,
+    /// Register this public key, a JWK
+    #[arg(long, value_name = "PUB.jwk")]
+    key_file: Option<PathBuf>,
+}
+
+/// How a new key signs.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum KeyAlgorithm {
+    /// ECDSA on P-256.
+    Es256,
+    /// Ed25519.
+    Eddsa,
+}
+
+/// A public key to register, and the file that was made for its private half.
+pub(crate) struct RegisteredKey {
+    pub(crate) jwk: Value,
+    made: Option<PathBuf>,
+}
+
+impl KeySource {
+    /// Read the key, or make one. The file is written before anything is registered: a key that is
+    /// registered and lost would be worse than a file that is in nobody's way.
+    pub(crate) fn obtain(&self, algorithm: KeyAlgorithm) -> Result<RegisteredKey, Failure> {
+        if let Some(path) = &self.new_key {
+            let key = AgentKey::generate(match algorithm {
+                KeyAlgorithm::Es256 => Algorithm::Es256,
+                KeyAlgorithm::Eddsa => Algorithm::EdDsa,
+            })?;
+            key.save(path).map_err(|error| Failure::file("make", path, &error))?;
+            let jwk = serde_json::from_str(key.public_jwk()).map_err(|error| Failure::of(&error))?;
+            return Ok(RegisteredKey { jwk, made: Some(path.clone()) });
+        }
+        let path = self.key_file.as_deref().unwrap_or_else(|| Path::new(""));
+        let jwk = public_jwk(&read_text(path, JWK_BYTES_MAX)?)
+            .map_err(|problem| Failure::usage(format!("`{}` is no public key: {problem}", path.display())))?;
+        Ok(RegisteredKey { jwk, made: None })
+    }
+}
+
+impl RegisteredKey {
+    /// Give what came of the registration, and take back the file if the server refused.
+    pub(crate) fn settle<T>(self, done: Result<T, Failure>) -> Result<T, Failure> {
+        if let (Err(Failure { code: Some(code), .. }), Some(path)) = (&done, &self.made)
+            && code.status() < 500
+        {
+            // If it cannot be removed, a key that is registered nowhere stays behind.
+            let _ = std::fs::remove_file(path);
+        }
+        done
+    }
+
+    /// Where the private half is, if it was made here.
+    pub(crate) fn made(&self) -> Option<&Path> {
+        self.made.as_deref()
+    }
+}
+
+/// A file's text, if it is not longer than this.
+pub(crate) fn read_text(path: &Path, bytes_max: u64) -> Result<String, Failure> {
+    let fail = |error: &dyn std::error::Error| Failure::file("read", path, error);
+    let mut text = String::new();
+    let file = File::open(path).map_err(|error| fail(&error))?;
+    file.take(bytes_max + 1).read_to_string(&mut text).map_err(|error| fail(&error))?;
+    if text.len() as u64 > bytes_max {
+        return Err(Failure::new(format!("`{}` has more than {bytes_max} bytes", path.display())));
+    }
+    Ok(text)
+}
+
+fn public_jwk(text: &str) -> Result<Value, String> {
+    let jwk: Value = parse::strict_json(text)?;
+    match jwk.as_object() {
+        None => Err("it is no JSON object".into()),
+        Some(members) if members.contains_key("d") || members.contains_key("k") => {
+            Err("it holds a private key, which stays where it is; leave out its member `d`".into())
+        }
+        Some(_) => Ok(jwk),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn private_keys_are_never_sent() {
+        for (text, problem) in [
+            (r#"{"kty":"EC","d":"secret"}"#, "it holds a private key"),
+            (r#"{"kty":"oct","k":"secret"}"#, "it holds a private key"),
+            (r#"{"kty":"EC","kty":"OKP"}"#, "stands twice"),
+            ("[]", "it is no JSON object"),
+            ("-----BEGIN PUBLIC KEY-----", "invalid number"),
+        ] {
+            let error = public_jwk(text).unwrap_err();
+            assert!(error.contains(problem) && !error.contains("secret"), "{error}");
+        }
+        assert!(public_jwk(r#"{"kty":"EC"}"#).is_ok());
+    }
+
+    #[test]
+    fn a_key_file_goes_when_the_server_refuses_and_stays_when_nobody_knows() {
+        let directory = tempfile::tempdir().unwrap();
+        use attorn_api::ProblemCode::{AlreadyExists, Timeout};
+
+        for (at, (code, stays)) in
+            [(Some(AlreadyExists), false), (Some(Timeout), true), (None, true)].into_iter().enumerate()
+        {
+            let path = directory.path().join(at.to_string());
+            let source = KeySource { new_key: Some(path.clone()), key_file: None };
+            let key = source.obtain(KeyAlgorithm::Es256).unwrap();
+            assert!(path.exists() && key.jwk.get("d").is_none());
+            assert!(key.settle::<()>(Err(Failure { code, ..Failure::new("it is so") })).is_err());
+            assert_eq!(path.exists(), stays);
+        }
+    }
+
+    #[test]
+    fn long_files_are_not_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("long");
+        std::fs::write(&path, "x".repeat(11)).unwrap();
+        assert!(read_text(&path, 10).unwrap_err().message.ends_with("has more than 10 bytes"));
+        assert_eq!(read_text(&path, 11).unwrap().len(), 11);
+    }
+}

@@ -1,0 +1,48 @@
+//! The `attorn` command: it runs the server, and administers one through its API.
+//!
+//! Every verb but `init`, `serve` and `demo` is a client of the HTTP API and knows nothing that any
+//! other client could not know.
+
+mod args;
+mod ceiling;
+mod commands;
+mod context;
+#[cfg(target_os = "linux")]
+mod demo;
+mod exit;
+mod failure;
+mod key_source;
+mod operator_client;
+mod output;
+mod page;
+mod parse;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::Cli;
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let context = cli.global.into_context();
+    let done = tokio::runtime::Runtime::new()
+        .map_err(|error| Failure::of(&error))
+        .and_then(|runtime| runtime.block_on(commands::run(cli.command, &context)));
+    let exit = match done {
+        Ok(exit) => exit,
+        Err(failure) => {
+            failure.print();
+            failure.exit
+        }
+    };
+    match context.output.finish() {
+        Ok(()) => exit.into(),
+        Err(error) => {
+            Failure::new(format!("what came of it could not be written: {error}")).print();
+            Exit::Error.into()
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Arguments that are parsed where they come in.
+
+use std::str::FromStr;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use attorn_core::{LabelName, ParseError};
+use serde::de::DeserializeOwned;
+
+/// An id, or what is wrong with it and what would be right.
+pub(crate) fn id<T: FromStr<Err = ParseError>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: ParseError| format!("{error}; {}", error.help()))
+}
+
+/// A span of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) ms: u64,
+}
+
+impl Span {
+    /// When it is over, if it begins now.
+    pub(crate) fn from_now_ms(self) -> u64 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(now.as_millis()).unwrap_or(u64::MAX).saturating_add(self.ms)
+    }
+}
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        const HELP: &str = "a whole number and one of `ms`, `s`, `m`, `h`, `d`: `30s`, `90d`";
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = text.split_at(digits);
+        let unit_ms = match unit {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            _ => return Err(format!("it is no span of time; {HELP}")),
+        };
+        let number: u64 = number.parse().map_err(|_| format!("it is no span of time; {HELP}"))?;
+        match number.checked_mul(unit_ms) {
+            Some(0) | None => Err(format!("it is no span of time that can be used; {HELP}")),
+            Some(ms) => Ok(Self { ms }),
+        }
+    }
+}
+
+/// `NAME=VALUE`.
+pub(crate) fn label(text: &str) -> Result<(LabelName, String), String> {
+    let (name, value) = text.split_once('=').ok_or("a label is `NAME=VALUE`")?;
+    Ok((id(name)?, value.to_owned()))
+}
+
+/// A JSON text of a type, in which no key stands twice.
+pub(crate) fn strict_json<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    let canonical = attorn_api::json::canonical(text).map_err(|error| error.to_string())?;
+    serde_json::from_str(canonical.as_str()).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use attorn_core::{AgentId, Resource};
+
+    use super::*;
+
+    #[test]
+    fn spans_that_are_none_are_refused() {
+        for text in ["", "30", "s", "-1s", "+1s", "1.5h", "1 d", "30S", "0s", "1w", "30sd", "٣s", "99999999999999999d"]
+        {
+            assert!(text.parse::<Span>().unwrap_err().contains("`30s`, `90d`"), "{text}");
+        }
+    }
+
+    #[test]
+    fn spans_are_counted_in_milliseconds() {
+        for (text, ms) in [("5ms", 5), ("30s", 30_000), ("5m", 300_000), ("1h", 3_600_000), ("90d", 7_776_000_000)] {
+            assert_eq!(text.parse::<Span>(), Ok(Span { ms }));
+        }
+        assert_eq!(Span { ms: u64::MAX }.from_now_ms(), u64::MAX);
+    }
+
+    #[test]
+    fn ids_are_parsed_with_help() {
+        let error = id::<AgentId>("Bot").unwrap_err();
+        assert!(error.starts_with("`Bot` is no agent id: it may not begin with `B`; lower-case letters"), "{error}");
+        for resource in ["article", "/42", "article/", "article/../1", "article/*", "Article/1", "article/a b", ""] {
+            assert!(id::<Resource>(resource).unwrap_err().contains("is no resource: "), "{resource}");
+        }
+        assert!(id::<Resource>("article/42").is_ok());
+    }
+
+    #[test]
+    fn labels_have_a_name_and_a_value() {
+        assert_eq!(label("team"), Err("a label is `NAME=VALUE`".into()));
+        assert!(label("=x").unwrap_err().contains("it is empty"));
+        let (name, value) = label("team=a=b").unwrap();
+        assert_eq!((name.as_str(), value.as_str()), ("team", "a=b"));
+    }
+
+    #[test]
+    fn json_with_a_key_twice_is_refused() {
+        assert!(strict_json::<serde_json::Value>(r#"{"a":1,"a":2}"#).unwrap_err().contains("stands twice"));
+        assert_eq!(strict_json::<Vec<u8>>("[1]"), Ok(vec![1]));
+    }
+}

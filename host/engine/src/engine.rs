@@ -1,0 +1,155 @@
+//! The engine: threads that evaluate, and the queue before them.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use attorn_core::{EvaluationContext, Failure, PolicyId, PolicyLimits};
+use tokio::sync::oneshot;
+
+use crate::config::{EngineConfig, EngineError};
+use crate::evaluate::evaluate;
+use crate::evaluation::Evaluation;
+use crate::load::{LoadError, load};
+use crate::policy::LoadedPolicy;
+use crate::queue::Queue;
+use crate::runtime::{EngineInfo, Runtime};
+use crate::v0_1::Prepared;
+
+/// The stack of a thread that evaluates: what a policy may use, and enough for the host's own.
+const STACK_BYTES: usize = 2 << 20;
+
+/// Loads policies and evaluates them.
+pub struct Engine {
+    config: EngineConfig,
+    runtime: Runtime,
+    queue: Arc<Queue<Job>>,
+    /// One policy at a time is loaded, so that compiling never takes all cores from decisions, and no
+    /// trial run takes a memory that a decision needs.
+    loading: Mutex<()>,
+}
+
+/// Too many requests are waiting already. Nothing was evaluated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("too many evaluations are waiting")]
+pub struct Busy;
+
+struct Job {
+    policies: Vec<LoadedPolicy>,
+    context: Arc<EvaluationContext>,
+    deadline: Instant,
+    answer: oneshot::Sender<Vec<Evaluation>>,
+}
+
+impl Engine {
+    /// Start an engine and its threads.
+    ///
+    /// # Errors
+    ///
+    /// When a field of the configuration is out of range, the runtime does not start, or a thread
+    /// cannot be started.
+    pub fn new(config: EngineConfig) -> Result<Self, EngineError> {
+        config.check()?;
+        let runtime = Runtime::start(&config)?;
+        let engine =
+            Self { config, runtime, queue: Arc::new(Queue::new(config.queue_jobs_max)), loading: Mutex::new(()) };
+        for n in 0..config.evaluator_threads {
+            let queue = Arc::clone(&engine.queue);
+            let run = move || {
+                while let Some(job) = queue.pop() {
+                    work(job);
+                }
+            };
+            let thread = thread::Builder::new().name(format!("attorn-eval-{n}")).stack_size(STACK_BYTES).spawn(run);
+            // The threads that did start go home when `engine` is dropped.
+            thread.map_err(EngineError::Thread)?;
+        }
+        Ok(engine)
+    }
+
+    /// How the engine was set up on this host.
+    #[must_use]
+    pub fn info(&self) -> &EngineInfo {
+        &self.runtime.info
+    }
+
+    /// Make a policy ready: inspect the component, compile it, and run `describe` and `init` in a
+    /// sandbox.
+    ///
+    /// This blocks, for seconds with large components, and waits for other loads: call it where
+    /// blocking is allowed.
+    ///
+    /// # Errors
+    ///
+    /// When the component, the settings or the limits are not fit. The error names the step.
+    pub fn load(
+        &self,
+        name: PolicyId,
+        component: &[u8],
+        settings: &str,
+        limits: PolicyLimits,
+    ) -> Result<LoadedPolicy, LoadError> {
+        let _one_at_a_time = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        load(&self.runtime.engine, &self.config, name, component, settings, limits)
+    }
+
+    /// Ask policies about one context, in order, under one deadline. What comes back is one evaluation
+    /// for each policy, in the same order.
+    ///
+    /// The calling task only waits. If it stops waiting, what has not begun is not evaluated.
+    ///
+    /// # Errors
+    ///
+    /// [`Busy`] when the queue is full. That is known at once.
+    pub async fn evaluate(
+        &self,
+        policies: Vec<LoadedPolicy>,
+        context: Arc<EvaluationContext>,
+    ) -> Result<Vec<Evaluation>, Busy> {
+        let count = policies.len();
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let (answer, answered) = oneshot::channel();
+        let deadline = Instant::now() + Duration::from_micros(self.config.request_wall_us_max);
+        self.queue.push(Job { policies, context, deadline, answer }).map_err(|_| Busy)?;
+        let not_run = || Evaluation::not_run(Failure::NotRunnable, "the evaluation was lost");
+        Ok(answered.await.unwrap_or_else(|_| std::iter::repeat_with(not_run).take(count).collect()))
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("config", &self.config).field("info", self.info()).finish_non_exhaustive()
+    }
+}
+
+/// Evaluate all policies of a job. A panic loses the job and never the thread: the asker is told when
+/// the sender is dropped.
+fn work(job: Job) {
+    if catch_unwind(AssertUnwindSafe(|| work_unguarded(job))).is_err() {
+        tracing::error!("a panic in the engine ended a request's evaluations, which denies");
+    }
+}
+
+fn work_unguarded(job: Job) {
+    let Job { policies, context, deadline, answer } = job;
+    let context = Prepared::new(&context);
+    let mut evaluations = Vec::with_capacity(policies.len());
+    for policy in &policies {
+        if answer.is_closed() {
+            return;
+        }
+        evaluations.push(evaluate(policy, &context, deadline));
+    }
+    // Whoever asked may have stopped waiting; then nobody wants these.
+    let _ = answer.send(evaluations);
+}

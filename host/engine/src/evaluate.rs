@@ -1,0 +1,52 @@
+//! Asking one policy.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use attorn_core::{Failure, Outcome, Verdict};
+
+use crate::evaluation::Evaluation;
+use crate::policy::{Loaded, LoadedPolicy};
+use crate::sandbox::{Failed, Sandbox};
+use crate::v0_1::{self, Prepared};
+
+/// What a policy says to a context. By `deadline` it has said it, or failed.
+pub(crate) fn evaluate(policy: &LoadedPolicy, context: &Prepared<'_>, deadline: Instant) -> Evaluation {
+    if Instant::now() >= deadline {
+        return Evaluation::not_run(Failure::Deadline, "the request's time was used up before this policy was asked");
+    }
+    // Nothing that the closure touches is looked at again after a panic.
+    let evaluation = catch_unwind(AssertUnwindSafe(|| run(policy.loaded(), context, deadline)));
+    evaluation.unwrap_or_else(|_| {
+        tracing::error!(policy = %policy.name(), "a panic in the engine ended an evaluation, which denies");
+        Evaluation::not_run(Failure::NotRunnable, "the engine panicked")
+    })
+}
+
+fn run(policy: &Loaded, context: &Prepared<'_>, deadline: Instant) -> Evaluation {
+    let mut sandbox = Sandbox::new(policy.contract.runtime(), &policy.limits, deadline);
+    let verdict = ask(policy, context, &mut sandbox).and_then(|verdict| sandbox.in_time(verdict));
+    let (usage, log) = sandbox.finish();
+    match verdict {
+        Ok(verdict) => Evaluation { outcome: Outcome::Verdict(verdict), usage, log, failure_detail: None },
+        Err(Failed { failure, detail }) => {
+            Evaluation { outcome: Outcome::Failed(failure), usage, log, failure_detail: Some(detail) }
+        }
+    }
+}
+
+/// `init`, then `evaluate`, in one instance and under one set of limits.
+fn ask(policy: &Loaded, context: &Prepared<'_>, sandbox: &mut Sandbox) -> Result<Verdict, Failed> {
+    let instance = policy.contract.instantiate(&mut sandbox.store);
+    let instance = instance.map_err(|error| sandbox.failed(&error, Failure::NotRunnable))?;
+    let init = instance.init(&mut sandbox.store, &policy.settings);
+    // The requirements are the same as at load: `init` has nothing else to go by.
+    init.map_err(|error| sandbox.failed(&error, Failure::InitFailed))?
+        .map_err(|problem| Failed::new(Failure::InitFailed, &problem))?;
+    let verdict = instance.evaluate(&mut sandbox.store, context);
+    let verdict = verdict
+        .map_err(|error| sandbox.failed(&error, Failure::InvalidVerdict))?
+        .map_err(|problem| Failed::new(Failure::PolicyError, &problem))?;
+    v0_1::verdict(verdict, &policy.name, &policy.requirements)
+        .map_err(|problem| Failed::new(Failure::InvalidVerdict, &problem))
+}

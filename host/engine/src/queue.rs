@@ -1,0 +1,117 @@
+//! A bounded queue between those who ask and the threads that evaluate.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// First in, first out. Asking never waits; taking does.
+#[derive(Debug)]
+pub(crate) struct Queue<T> {
+    state: Mutex<State<T>>,
+    changed: Condvar,
+    jobs_max: usize,
+}
+
+#[derive(Debug)]
+struct State<T> {
+    jobs: VecDeque<T>,
+    closed: bool,
+}
+
+impl<T> Queue<T> {
+    pub(crate) fn new(jobs_max: usize) -> Self {
+        let state = State { jobs: VecDeque::with_capacity(jobs_max.min(1_024)), closed: false };
+        Self { state: Mutex::new(state), changed: Condvar::new(), jobs_max }
+    }
+
+    /// Add a job; give it back if the queue is full or closed.
+    pub(crate) fn push(&self, job: T) -> Result<(), T> {
+        let mut state = self.lock();
+        if state.closed || state.jobs.len() >= self.jobs_max {
+            return Err(job);
+        }
+        state.jobs.push_back(job);
+        drop(state);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Wait for a job. None when the queue is closed.
+    pub(crate) fn pop(&self) -> Option<T> {
+        let mut state = self.lock();
+        loop {
+            if state.closed {
+                return None;
+            }
+            if let Some(job) = state.jobs.pop_front() {
+                return Some(job);
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Send everybody home. Jobs that wait are dropped.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        let jobs = std::mem::take(&mut state.jobs);
+        drop(state);
+        drop(jobs);
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        // Nothing in here panics while it holds the lock; if it did, the state would still be whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_full_queue_turns_away() {
+        let queue = Queue::new(2);
+        assert_eq!([queue.push(1), queue.push(2), queue.push(3)], [Ok(()), Ok(()), Err(3)]);
+        assert_eq!(queue.pop(), Some(1));
+        assert_eq!(queue.push(3), Ok(()));
+    }
+
+    #[test]
+    fn closing_wakes_who_waits_and_drops_what_waits() {
+        let queue = Arc::new(Queue::<u8>::new(1));
+        let waiting = {
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || queue.pop())
+        };
+        queue.close();
+        assert_eq!(waiting.join().unwrap(), None);
+        assert_eq!(queue.push(1), Err(1));
+    }
+
+    #[test]
+    fn every_job_is_taken_once() {
+        let queue = Arc::new(Queue::new(10_000));
+        let takers: Vec<_> = (0..4)
+            .map(|_| {
+                let queue = Arc::clone(&queue);
+                thread::spawn(move || {
+                    let mut taken = Vec::new();
+                    while let Some(job) = queue.pop().filter(|job| *job != u32::MAX) {
+                        taken.push(job);
+                    }
+                    taken
+                })
+            })
+            .collect();
+        for job in (0..1_000).chain([u32::MAX; 4]) {
+            queue.push(job).unwrap();
+        }
+        let mut taken: Vec<u32> = takers.into_iter().flat_map(|taker| taker.join().unwrap()).collect();
+        taken.sort_unstable();
+        assert_eq!(taken, (0..1_000).collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,225 @@
+//! The WebAssembly runtime, configured: which features there are, and where memories come from.
+//!
+//! Features are an allow-list. What a compiler for a policy needs is in; everything else is out,
+//! including all that a new version of the runtime turns on by itself.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use wasmtime::{
+    Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, WasmBacktraceDetails, WasmFeatures,
+};
+
+use crate::config::{EngineConfig, EngineError, MEMORIES_PER_COMPONENT_MAX};
+use crate::ticker;
+
+/// The version of wasmtime that this is built with.
+const WASMTIME_VERSION: &str = "48.0.8";
+/// How many core instances a component may consist of.
+pub(crate) const CORE_INSTANCES_PER_COMPONENT_MAX: u32 = 32;
+/// How many tables a component may have.
+pub(crate) const TABLES_PER_COMPONENT_MAX: u32 = 8;
+/// The stack that a policy may use.
+const STACK_BYTES_MAX: usize = 512 << 10;
+/// The most of one memory that stays resident between evaluations.
+const MEMORY_RESIDENT_BYTES_MAX: u64 = 16 << 20;
+/// The same of one table.
+const TABLE_RESIDENT_BYTES_MAX: usize = 64 << 10;
+/// How many frames of a trap's backtrace are kept.
+const BACKTRACE_FRAMES_MAX: usize = 8;
+
+/// Multiple memories are in because the runtime's own adapters between the parts of a component use
+/// them: without, composing two components that pass strings is a panic in the compiler. A module of a
+/// policy still has one at most, by the pool's limit.
+const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
+    .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
+    .union(WasmFeatures::SIGN_EXTENSION)
+    .union(WasmFeatures::REFERENCE_TYPES)
+    .union(WasmFeatures::CALL_INDIRECT_OVERLONG)
+    .union(WasmFeatures::MULTI_VALUE)
+    .union(WasmFeatures::BULK_MEMORY)
+    .union(WasmFeatures::BULK_MEMORY_OPT)
+    .union(WasmFeatures::SIMD)
+    .union(WasmFeatures::FLOATS)
+    .union(WasmFeatures::EXTENDED_CONST)
+    .union(WasmFeatures::MULTI_MEMORY)
+    .union(WasmFeatures::COMPONENT_MODEL);
+
+/// How an engine was set up on its host, for reports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineInfo {
+    /// The version of the WebAssembly runtime.
+    pub wasmtime_version: &'static str,
+    /// How memories are made clean for the next evaluation.
+    pub memory_reset: MemoryReset,
+    /// Why it is done that way.
+    pub reason: String,
+    /// Threads that evaluate.
+    pub evaluator_threads: usize,
+}
+
+impl EngineInfo {
+    /// Whether memories come from a pool.
+    #[must_use]
+    pub const fn pooling(&self) -> bool {
+        !matches!(self.memory_reset, MemoryReset::OnDemand)
+    }
+
+    /// Whether only the pages that an evaluation wrote are cleaned.
+    #[must_use]
+    pub const fn pagemap_scan(&self) -> bool {
+        matches!(self.memory_reset, MemoryReset::PagemapScan { .. })
+    }
+}
+
+/// How memories are made clean, from the fastest to the slowest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MemoryReset {
+    /// A pool; the pages that were written are found and cleaned in place.
+    PagemapScan {
+        /// How much of one memory is cleaned in place; what is beyond is given back to the host.
+        resident_bytes_max: u64,
+    },
+    /// A pool; all pages are given back to the host.
+    Discard,
+    /// No pool: each evaluation maps memories of its own.
+    OnDemand,
+}
+
+/// The runtime, and how it came to be as it is.
+#[derive(Debug)]
+pub(crate) struct Runtime {
+    pub(crate) engine: wasmtime::Engine,
+    pub(crate) info: EngineInfo,
+}
+
+impl Runtime {
+    pub(crate) fn start(config: &EngineConfig) -> Result<Self, EngineError> {
+        let (reset, reason) = reset_for_host(config);
+        let (engine, memory_reset, reason) = match wasmtime::Engine::new(&wasmtime_config(config, reset)) {
+            Ok(engine) => (engine, reset, reason),
+            Err(error) => {
+                let reason = format!("the pool cannot be made: {error:#}");
+                tracing::warn!(reason, "each evaluation maps memories of its own, which is slow");
+                let engine = wasmtime::Engine::new(&wasmtime_config(config, MemoryReset::OnDemand))
+                    .map_err(|error| EngineError::Runtime(format!("{error:#}")))?;
+                (engine, MemoryReset::OnDemand, reason)
+            }
+        };
+        ticker::start(&engine, Duration::from_micros(config.epoch_tick_us)).map_err(EngineError::Thread)?;
+        let evaluator_threads = config.evaluator_threads;
+        let info = EngineInfo { wasmtime_version: WASMTIME_VERSION, memory_reset, reason, evaluator_threads };
+        Ok(Self { engine, info })
+    }
+}
+
+/// A scan looks only at pages that are present. One that was written and then swapped out would stay,
+/// and the next evaluation would read what the one before wrote (wasmtime#14357). So there is none
+/// where anything can be swapped out. This is looked up once, at start.
+fn reset_for_host(config: &EngineConfig) -> (MemoryReset, String) {
+    if !PoolingAllocationConfig::is_pagemap_scan_available() {
+        return (MemoryReset::Discard, "the kernel has no PAGEMAP_SCAN, which came with Linux 6.7".into());
+    }
+    match std::fs::read_to_string("/proc/swaps") {
+        Err(error) => (MemoryReset::Discard, format!("whether there is swap is unknown: {error}")),
+        Ok(swaps) if swap_is_active(&swaps) => {
+            (MemoryReset::Discard, "swap is active, where PAGEMAP_SCAN misses pages".into())
+        }
+        Ok(_) => {
+            let share = config.pool_resident_bytes_max / u64::from(config.pool_instances.max(1));
+            let resident_bytes_max = share.min(MEMORY_RESIDENT_BYTES_MAX) / 4096 * 4096;
+            (MemoryReset::PagemapScan { resident_bytes_max }, "there is PAGEMAP_SCAN, and no swap".into())
+        }
+    }
+}
+
+/// `/proc/swaps` is one line of headings, and one line for each place to swap to.
+fn swap_is_active(swaps: &str) -> bool {
+    swaps.lines().skip(1).any(|line| !line.trim().is_empty())
+}
+
+fn wasmtime_config(config: &EngineConfig, reset: MemoryReset) -> Config {
+    let mut wasmtime = Config::new();
+    wasmtime
+        .wasm_features(WasmFeatures::all().difference(FEATURES), false)
+        .wasm_features(FEATURES, true)
+        .concurrency_support(false)
+        .shared_memory(false)
+        // The same inputs give the same bits on every host.
+        .cranelift_nan_canonicalization(true)
+        .cranelift_opt_level(OptLevel::Speed)
+        .epoch_interruption(true)
+        .max_wasm_stack(STACK_BYTES_MAX)
+        .memory_init_cow(true)
+        // Beyond this, data segments are copied at each instantiation, silently.
+        .memory_guaranteed_dense_image_size(config.instance_memory_bytes_max)
+        .wasm_backtrace_max_frames(NonZeroUsize::new(BACKTRACE_FRAMES_MAX))
+        // Not `Environment`, which is the default: no variable changes what runs here.
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable);
+    if reset != MemoryReset::OnDemand {
+        wasmtime.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(config, reset)));
+    }
+    wasmtime
+}
+
+fn pool(config: &EngineConfig, reset: MemoryReset) -> PoolingAllocationConfig {
+    let saturated = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_memories(config.pool_instances)
+        .total_tables(config.pool_instances.saturating_mul(TABLES_PER_COMPONENT_MAX / MEMORIES_PER_COMPONENT_MAX))
+        .total_component_instances(config.pool_instances)
+        .total_core_instances(config.pool_instances.saturating_mul(CORE_INSTANCES_PER_COMPONENT_MAX))
+        .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT_MAX)
+        .max_memories_per_component(MEMORIES_PER_COMPONENT_MAX)
+        .max_tables_per_component(TABLES_PER_COMPONENT_MAX)
+        .max_memories_per_module(1)
+        .max_tables_per_module(TABLES_PER_COMPONENT_MAX)
+        .max_memory_size(saturated(config.instance_memory_bytes_max))
+        .table_elements(saturated(config.instance_table_elements_max));
+    match reset {
+        MemoryReset::PagemapScan { resident_bytes_max } => pool
+            .linear_memory_keep_resident(saturated(resident_bytes_max))
+            .table_keep_resident(TABLE_RESIDENT_BYTES_MAX)
+            .pagemap_scan(Enabled::Auto),
+        MemoryReset::Discard | MemoryReset::OnDemand => {
+            pool.linear_memory_keep_resident(0).table_keep_resident(0).pagemap_scan(Enabled::No)
+        }
+    };
+    pool
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reported_version_is_the_one_in_use() {
+        let lock = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.lock")).unwrap();
+        assert!(lock.contains(&format!("name = \"wasmtime\"\nversion = \"{WASMTIME_VERSION}\"")));
+    }
+
+    #[test]
+    fn swap_is_seen() {
+        let headings = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n";
+        assert!(!swap_is_active(headings));
+        assert!(!swap_is_active(""));
+        assert!(swap_is_active(&format!("{headings}/dev/sda2  partition\t8388604\t\t0\t\t-2\n")));
+    }
+
+    #[test]
+    fn what_stays_resident_is_within_the_budget() {
+        let config = EngineConfig { pool_resident_bytes_max: 1 << 20, ..EngineConfig::for_host().unwrap() };
+        if let (MemoryReset::PagemapScan { resident_bytes_max }, _) = reset_for_host(&config) {
+            assert!(resident_bytes_max * u64::from(config.pool_instances) <= config.pool_resident_bytes_max);
+        }
+    }
+
+    #[test]
+    fn without_a_pool_the_engine_still_starts_and_says_so() {
+        // A table of this size for every slot cannot be reserved.
+        let config = EngineConfig { instance_table_elements_max: u64::MAX / 64, ..EngineConfig::for_host().unwrap() };
+        let runtime = Runtime::start(&config).unwrap();
+        assert!(!runtime.info.pooling());
+        assert!(runtime.info.reason.starts_with("the pool cannot be made: "), "{}", runtime.info.reason);
+    }
+}

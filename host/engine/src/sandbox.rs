@@ -1,0 +1,122 @@
+//! One evaluation's own world: what it may use, what it has used, and why it stopped.
+//!
+//! A sandbox is made fresh and dropped whole. Nothing in it outlives it but what it wrote to its log
+//! and what it answered.
+
+use std::time::Instant;
+
+use attorn_core::{Failure, PolicyLimits};
+use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
+
+use crate::evaluation::Usage;
+use crate::log::{LogBuffer, LogLine};
+use crate::meter::Meter;
+use crate::stopwatch::Stopwatch;
+use crate::text;
+
+/// The most bytes of what is said about a failure.
+const DETAIL_BYTES_MAX: usize = 1_024;
+/// Handles of resources that a policy may hold. It has no use for any.
+const HANDLES_MAX: usize = 1_024;
+
+/// What the host holds for a running policy.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) log: LogBuffer,
+    meter: Meter,
+    stopwatch: Stopwatch,
+    expired: bool,
+}
+
+/// A failure, and what to tell operators about it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Failed {
+    pub(crate) failure: Failure,
+    pub(crate) detail: String,
+}
+
+impl Failed {
+    pub(crate) fn new(failure: Failure, detail: &str) -> Self {
+        Self { failure, detail: text::bounded(detail, DETAIL_BYTES_MAX) }
+    }
+}
+
+/// A fresh sandbox.
+pub(crate) struct Sandbox {
+    pub(crate) store: Store<Held>,
+}
+
+impl Sandbox {
+    /// Made on the thread that runs it, and its time starts now.
+    pub(crate) fn new(runtime: &wasmtime::Engine, limits: &PolicyLimits, deadline: Instant) -> Self {
+        let held = Held {
+            log: LogBuffer::new(limits.log_bytes_max),
+            meter: Meter::new(limits),
+            stopwatch: Stopwatch::start(limits, deadline),
+            expired: false,
+        };
+        let mut store = Store::new(runtime, held);
+        store.limiter(|held| &mut held.meter);
+        // Each call between policy and host starts with this anew. It is taken before anything is
+        // allocated for what the policy hands over.
+        store.set_hostcall_fuel(usize::try_from(limits.output_bytes_max).unwrap_or(usize::MAX));
+        store.set_max_component_handles(HANDLES_MAX);
+        store.epoch_deadline_callback(|mut store| {
+            let held = store.data_mut();
+            if held.stopwatch.expired() {
+                held.expired = true;
+                return Ok(UpdateDeadline::Interrupt);
+            }
+            Ok(UpdateDeadline::Continue(1))
+        });
+        // INVARIANT: a store without a deadline would never be interrupted.
+        store.set_epoch_deadline(1);
+        Self { store }
+    }
+
+    /// Why the runtime gave up. `otherwise` is for what is neither a limit nor a trap.
+    pub(crate) fn failed(&self, error: &wasmtime::Error, otherwise: Failure) -> Failed {
+        let held = self.store.data();
+        let failure = if held.meter.exceeded() {
+            Failure::Memory
+        } else if held.expired {
+            Failure::Deadline
+        } else if is_fuel_exhausted(error) {
+            Failure::OutputTooLarge
+        } else if error.is::<PoolConcurrencyLimitError>() {
+            Failure::NotRunnable
+        } else if error.is::<Trap>() {
+            Failure::Trap
+        } else {
+            otherwise
+        };
+        Failed::new(failure, &format!("{}: {error}", error.root_cause()))
+    }
+
+    /// CPU time so far, in microseconds.
+    pub(crate) fn cpu_us(&self) -> u64 {
+        self.store.data().stopwatch.cpu_us()
+    }
+
+    /// An answer that came too late is none, also when no tick fell into the time it took.
+    pub(crate) fn in_time<T>(&self, answer: T) -> Result<T, Failed> {
+        if self.store.data().stopwatch.expired() {
+            return Err(Failed::new(Failure::Deadline, "it answered after its time was used up"));
+        }
+        Ok(answer)
+    }
+
+    /// What was used and logged.
+    pub(crate) fn finish(self) -> (Usage, Vec<LogLine>) {
+        let held = self.store.into_data();
+        let (cpu_us, wall_us) = (held.stopwatch.cpu_us(), held.stopwatch.wall_us());
+        let memory_bytes = held.meter.memory_bytes();
+        let (lines, log_dropped) = held.log.into_parts();
+        (Usage { cpu_us, wall_us, memory_bytes, log_dropped }, lines)
+    }
+}
+
+/// The runtime's error for this has no public type. A test holds on to its words.
+fn is_fuel_exhausted(error: &wasmtime::Error) -> bool {
+    error.root_cause().to_string().ends_with("fuel allocated for hostcalls has been exhausted")
+}

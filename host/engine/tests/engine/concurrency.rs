@@ -1,0 +1,161 @@
+//! Many requests at once, some of them with policies that never end.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use attorn_core::{Failure, Outcome, PolicyLimits, Verdict};
+use attorn_engine::{Busy, Engine, EngineConfig, Evaluation};
+
+use crate::kit::{Guest, LOOP, PATIENT, config, context, engine, load};
+
+fn outcomes(evaluations: &[Evaluation]) -> Vec<&'static str> {
+    let name = |evaluation: &Evaluation| match &evaluation.outcome {
+        Outcome::Verdict(Verdict::Allow { .. }) => "allow",
+        Outcome::Verdict(Verdict::Deny { .. }) => "deny",
+        Outcome::Verdict(_) => "other",
+        Outcome::Failed(failure) => failure.as_str(),
+    };
+    evaluations.iter().map(name).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_looping_policy_hurts_nobody_else() {
+    let engine = Arc::new(engine());
+    let (allow, deny) = (Guest::allow(), Guest::deny("shown", "no"));
+    let allow = load(&engine, &allow, PATIENT).unwrap();
+    let deny = load(&engine, &deny, PATIENT).unwrap();
+    let quick = PolicyLimits { cpu_us_max: 2_000, ..PATIENT };
+    let looper = load(&engine, &Guest::evaluating(LOOP), quick).unwrap();
+    let ask = |n: usize| {
+        let engine = Arc::clone(&engine);
+        let policies = match n % 3 {
+            0 => vec![allow.clone(), deny.clone()],
+            1 => vec![allow.clone(), looper.clone(), deny.clone()],
+            _ => vec![deny.clone(), allow.clone()],
+        };
+        tokio::spawn(async move { engine.evaluate(policies, context()).await.unwrap() })
+    };
+    let asked: Vec<_> = (0..300).map(ask).collect();
+    for (n, asked) in asked.into_iter().enumerate() {
+        let expect: &[_] = match n % 3 {
+            0 => &["allow", "deny"],
+            1 => &["allow", "deadline", "deny"],
+            _ => &["deny", "allow"],
+        };
+        assert_eq!(outcomes(&asked.await.unwrap()), expect);
+    }
+}
+
+#[tokio::test]
+async fn a_full_queue_is_busy_at_once() {
+    let config = EngineConfig { evaluator_threads: 1, queue_jobs_max: 1, ..config() };
+    let engine = Engine::new(config).unwrap();
+    let slow = PolicyLimits { cpu_us_max: 300_000, ..PATIENT };
+    let looper = load(&engine, &Guest::evaluating(LOOP), slow).unwrap();
+    let after = |ms| {
+        let (engine, looper) = (&engine, looper.clone());
+        async move {
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+            let begun = Instant::now();
+            (engine.evaluate(vec![looper], context()).await, begun.elapsed())
+        }
+    };
+    let (running, waiting, refused) = tokio::join!(after(0), after(50), after(100));
+    assert_eq!(outcomes(&running.0.unwrap()), ["deadline"]);
+    assert_eq!(outcomes(&waiting.0.unwrap()), ["deadline"]);
+    assert_eq!(refused.0, Err(Busy));
+    assert!(refused.1 < Duration::from_millis(100), "{:?}", refused.1);
+}
+
+#[tokio::test]
+async fn one_deadline_holds_for_all_policies_of_a_request() {
+    let engine = Engine::new(EngineConfig { request_wall_us_max: 60_000, ..config() }).unwrap();
+    let greedy = PolicyLimits { cpu_us_max: 40_000, ..PATIENT };
+    let looper = load(&engine, &Guest::evaluating(LOOP), greedy).unwrap();
+    let begun = Instant::now();
+    let evaluations = engine.evaluate(vec![looper; 3], context()).await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    assert_eq!(outcomes(&evaluations), ["deadline"; 3]);
+    let detail = evaluations[2].failure_detail.as_deref().unwrap();
+    assert_eq!(detail, "the request's time was used up before this policy was asked");
+    assert_eq!(evaluations[2].usage.cpu_us, 0);
+}
+
+#[tokio::test]
+async fn a_request_that_waited_too_long_is_not_evaluated() {
+    let config = EngineConfig { evaluator_threads: 1, request_wall_us_max: 50_000, ..config() };
+    let engine = Engine::new(config).unwrap();
+    let greedy = PolicyLimits { cpu_us_max: 50_000, ..PATIENT };
+    let looper = load(&engine, &Guest::evaluating(LOOP), greedy).unwrap();
+    let (first, second) = tokio::join!(
+        engine.evaluate(vec![looper.clone()], context()),
+        engine.evaluate(vec![looper.clone()], context())
+    );
+    assert_eq!(first.unwrap()[0].outcome, Outcome::Failed(Failure::Deadline));
+    let second = second.unwrap();
+    assert_eq!(second[0].outcome, Outcome::Failed(Failure::Deadline));
+    assert_eq!(second[0].usage.cpu_us, 0);
+}
+
+#[tokio::test]
+async fn what_nobody_waits_for_is_not_evaluated() {
+    let engine = Engine::new(EngineConfig { evaluator_threads: 1, ..config() }).unwrap();
+    let slow = PolicyLimits { cpu_us_max: 200_000, ..PATIENT };
+    let looper = load(&engine, &Guest::evaluating(LOOP), slow).unwrap();
+    let allow = load(&engine, &Guest::allow(), PATIENT).unwrap();
+    for _ in 0..50 {
+        let asked = engine.evaluate(vec![looper.clone(); 4], context());
+        assert!(tokio::time::timeout(Duration::from_millis(1), asked).await.is_err());
+    }
+    // Only what had begun may still run: one policy of 200 ms, not two hundred of them.
+    let begun = Instant::now();
+    assert_eq!(outcomes(&engine.evaluate(vec![allow], context()).await.unwrap()), ["allow"]);
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_policy_outlives_the_engine_that_loaded_it() {
+    let first = engine();
+    let looper = load(&first, &Guest::evaluating(LOOP), PATIENT).unwrap();
+    drop(first);
+    let evaluations = engine().evaluate(vec![looper], context()).await.unwrap();
+    assert_eq!(outcomes(&evaluations), ["deadline"]);
+}
+
+#[tokio::test]
+async fn no_policies_no_evaluations() {
+    assert_eq!(engine().evaluate(Vec::new(), context()).await, Ok(Vec::new()));
+}
+
+#[test]
+fn without_a_pool_it_works_the_same() {
+    let config = EngineConfig { instance_table_elements_max: u64::MAX / 64, ..config() };
+    let engine = Engine::new(config).unwrap();
+    assert!(!engine.info().pooling());
+    let policy = load(&engine, &Guest::allow(), PATIENT).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let evaluations = runtime.block_on(engine.evaluate(vec![policy; 3], context())).unwrap();
+    assert_eq!(outcomes(&evaluations), ["allow"; 3]);
+}
+
+#[tokio::test]
+async fn tmp_perf() {
+    let engine = engine();
+    println!("{:?}", engine.info());
+    let allow = load(&engine, &Guest::allow(), PATIENT).unwrap();
+    let warm = engine.evaluate(vec![allow.clone(); 100], context()).await.unwrap();
+    drop(warm);
+    let begun = Instant::now();
+    let many = engine.evaluate(vec![allow.clone(); 20_000], context()).await.unwrap();
+    let all = begun.elapsed();
+    let mut inner: Vec<_> = many.iter().map(|e| e.usage.wall_us).collect();
+    inner.sort_unstable();
+    let mut single = Vec::new();
+    for _ in 0..5000 {
+        let b = Instant::now();
+        engine.evaluate(vec![allow.clone()], context()).await.unwrap();
+        single.push(b.elapsed().as_nanos() / 100);
+    }
+    single.sort_unstable();
+    println!("batch per eval {:?}; inner p50 {} p99 {}; round trip p50 {} x0.1us p99 {}", all / 20_000, inner[10_000], inner[19_800], single[2500], single[4950]);
+}

@@ -1,0 +1,146 @@
+//! Cases: what a policy says under which settings about which request, as data beside the policy.
+//!
+//! A policy's directory `cases` holds JSON files. [`run_dir`] runs all of them in the real engine, each
+//! case in a sandbox of its own, and reports for each where what came differs from what was expected.
+//!
+//! ```json
+//! {
+//!   "version": 1,
+//!   "settings": { "allow": [{ "actions": ["faq.read"], "resource_types": ["article"] }] },
+//!   "cases": [
+//!     {
+//!       "name": "an action that nobody listed is denied",
+//!       "context": { "request": { "action": "faq.delete", "resource": "article/42" } },
+//!       "expect": { "verdict": "deny", "reasons": ["action_not_listed"] }
+//!     },
+//!     {
+//!       "name": "a list of no rules is refused",
+//!       "settings": { "allow": [] },
+//!       "expect": { "init_error": "it is empty" }
+//!     }
+//!   ]
+//! }
+//! ```
+//!
+//! - `settings` of a case stand in for those of the file; one of the two is needed.
+//! - `context` says what the case is about: `request` with `action` and `resource`, and if they matter
+//!   `purpose`, `session`, `arguments` and `claimed_properties`; `agent` with `id`, `instance`, `owner`
+//!   and `labels`; `time_ms`. What is left out is something plain.
+//! - `expect` has one of `verdict` (`allow`, `challenge`, `deny`, `abstain`), `failure` (as in
+//!   [`attorn_core::Failure`]: `deadline`, `trap`, …) and `init_error` (a part of what `init` says
+//!   against the settings; such a case has no context). A verdict's `reasons` are the codes in any order,
+//!   and none if they are left out; so are `requires`, `debits` and `obligations`. `grant_ms_max` and
+//!   `uses_max` are compared where they stand.
+//!
+//! Files are read strictly: an unknown or duplicate member is an error, and so is a directory without
+//! any case. There are no users, delegations, facts or counters in a context yet.
+
+mod context;
+mod file;
+mod report;
+mod said;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use attorn_core::{JsonText, ParseError, PolicyId, PolicyLimits};
+use attorn_engine::{Busy, Engine, LoadError, LoadedPolicy};
+
+use file::{Case, Task};
+pub use report::{CaseReport, Difference, Report};
+use said::Said;
+
+/// What a policy may use in a case: what it may use in a decision, but for the wall time. A case is
+/// about what the policy says, and a busy machine must not say otherwise.
+const LIMITS: PolicyLimits = PolicyLimits { wall_us_max: 5_000_000, ..PolicyLimits::NATIVE };
+
+/// Why cases could not be run. A case that went otherwise than expected is no error; it stands in the
+/// [`Report`].
+#[derive(Debug, thiserror::Error)]
+pub enum CasesError {
+    /// The directory or a file in it cannot be read.
+    #[error("cannot read `{}`", path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// There is no case. A policy that nothing was said about is not a tested one.
+    #[error("there is no case in `{}`", path.display())]
+    NoCases {
+        /// Where.
+        path: PathBuf,
+    },
+    /// A file is not as it should be.
+    #[error("`{}`: {problem}", path.display())]
+    Invalid {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The component cannot be loaded, whatever the settings.
+    #[error("the component cannot be loaded")]
+    NotLoaded(#[source] LoadError),
+    /// The engine had no room for an evaluation.
+    #[error("the engine is busy")]
+    Busy(#[source] Busy),
+    /// The policy's name cannot be a policy's id.
+    #[error("no policy can have this name")]
+    Name(#[source] ParseError),
+}
+
+/// Run all cases of a directory against a component.
+///
+/// # Errors
+///
+/// When there are no cases, a file is invalid, or the component does not load at all.
+pub async fn run_dir(engine: &Engine, component: &[u8], directory: &Path) -> Result<Report, CasesError> {
+    let cases = file::read_dir(directory)?;
+    let mut run =
+        Run { engine, component, policy: "under-test".parse().map_err(CasesError::Name)?, loaded: BTreeMap::new() };
+    let mut reports = Vec::with_capacity(cases.len());
+    for case in cases {
+        let got = run.case(&case).await?;
+        let differences = case.expect.differences(&got);
+        reports.push(CaseReport { file: case.file, name: case.name, differences });
+    }
+    Ok(Report { cases: reports })
+}
+
+struct Run<'a> {
+    engine: &'a Engine,
+    component: &'a [u8],
+    policy: PolicyId,
+    /// By settings: most cases share theirs, and loading compiles.
+    loaded: BTreeMap<String, Result<LoadedPolicy, String>>,
+}
+
+impl Run<'_> {
+    async fn case(&mut self, case: &Case) -> Result<Said, CasesError> {
+        let policy = match self.load(&case.settings)? {
+            Ok(policy) => policy.clone(),
+            Err(refusal) => return Ok(Said::init_error(refusal)),
+        };
+        let Task::Evaluate(context) = &case.task else { return Ok(Said::init_accepted()) };
+        let evaluations = self.engine.evaluate(vec![policy], Arc::clone(context)).await.map_err(CasesError::Busy)?;
+        // One policy was asked. If nothing came of it, nothing that was expected did.
+        Ok(evaluations.first().map_or_else(Said::default, |evaluation| Said::outcome(&evaluation.outcome)))
+    }
+
+    /// The policy under these settings, or what its `init` says against them.
+    fn load(&mut self, settings: &JsonText) -> Result<&Result<LoadedPolicy, String>, CasesError> {
+        let key = settings.as_str().to_owned();
+        if !self.loaded.contains_key(&key) {
+            let loaded = match self.engine.load(self.policy.clone(), self.component, settings.as_str(), LIMITS) {
+                Ok(policy) => Ok(policy),
+                Err(LoadError::SettingsRejected { problem }) => Err(problem),
+                Err(error) => return Err(CasesError::NotLoaded(error)),
+            };
+            self.loaded.insert(key.clone(), loaded);
+        }
+        Ok(&self.loaded[&key])
+    }
+}

@@ -1,0 +1,107 @@
+//! The context of a case: what it names, and something plain for the rest.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use attorn_api::json::{canonical_raw, digest};
+use attorn_core::context::{AuthenticationMethod, Caller, Phase};
+use attorn_core::{Agent, AgentState, Ceiling, EvaluationContext, JsonText, Request, TimeMs};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// Monday, 2026-01-05T09:00:00Z.
+const TIME_MS: u64 = 1_767_603_600_000;
+
+/// The thumbprint of nobody's key.
+const THUMBPRINT: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// The longest grant of the agent, in milliseconds. Policies do not see it.
+const GRANT_MS_MAX: u64 = 60_000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ContextWire {
+    time_ms: Option<u64>,
+    #[serde(default)]
+    agent: AgentWire,
+    request: RequestWire,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct AgentWire {
+    id: Option<String>,
+    instance: Option<String>,
+    owner: Option<String>,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RequestWire {
+    action: String,
+    resource: String,
+    purpose: Option<String>,
+    session: Option<String>,
+    arguments: Option<Box<RawValue>>,
+    claimed_properties: Option<Box<RawValue>>,
+}
+
+impl ContextWire {
+    /// The context that a policy sees; or what no request of any agent could hold.
+    pub(super) fn parse(self) -> Result<EvaluationContext, String> {
+        let Self { time_ms, agent, request } = self;
+        let instance = agent.instance.as_deref().unwrap_or("test-1").parse().map_err(text)?;
+        Ok(EvaluationContext {
+            phase: Phase::Decide,
+            time: TimeMs(time_ms.unwrap_or(TIME_MS)),
+            caller: Caller { method: AuthenticationMethod::Dpop, key_thumbprint: THUMBPRINT.parse().map_err(text)? },
+            instance,
+            agent: agent.parse()?,
+            request: request.parse()?,
+            facts: Vec::new(),
+        })
+    }
+}
+
+impl AgentWire {
+    fn parse(self) -> Result<Agent, String> {
+        let label = |(name, value): (String, String)| Ok((name.parse().map_err(text)?, value));
+        Ok(Agent {
+            id: self.id.as_deref().unwrap_or("test-agent").parse().map_err(text)?,
+            owner: self.owner.as_deref().unwrap_or("tests").parse().map_err(text)?,
+            labels: self.labels.into_iter().map(label).collect::<Result<_, String>>()?,
+            state: AgentState::Active,
+            ceiling: Ceiling::default(),
+            grant_ms_max: GRANT_MS_MAX,
+            keys: Vec::new(),
+        })
+    }
+}
+
+impl RequestWire {
+    fn parse(self) -> Result<Request, String> {
+        let arguments = object("arguments", self.arguments.as_deref())?;
+        Ok(Request {
+            action: self.action.parse().map_err(text)?,
+            resource: self.resource.parse().map_err(text)?,
+            purpose: self.purpose.as_deref().unwrap_or("test").parse().map_err(text)?,
+            session: self.session.map(|session| session.parse()).transpose().map_err(text)?,
+            arguments_digest: digest(&arguments),
+            arguments,
+            claims: object("claimed_properties", self.claimed_properties.as_deref())?,
+        })
+    }
+}
+
+fn object(name: &str, raw: Option<&RawValue>) -> Result<JsonText, String> {
+    match raw {
+        None => Ok(JsonText::from_canonical("{}")),
+        Some(raw) => canonical_raw(raw).map_err(|error| format!("`{name}`: {error}")),
+    }
+}
+
+fn text(error: impl Display) -> String {
+    error.to_string()
+}

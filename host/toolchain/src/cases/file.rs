@@ -1,0 +1,200 @@
+//! Files of cases, as they are written and as they are run.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use attorn_api::json::canonical;
+use attorn_core::{EvaluationContext, JsonText};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::CasesError;
+use super::context::ContextWire;
+use super::said::Said;
+
+/// The version of the format.
+const VERSION: u32 = 1;
+
+/// The most bytes of a file.
+const FILE_BYTES_MAX: usize = 4 << 20;
+
+/// A case, ready to be run.
+#[derive(Debug)]
+pub(super) struct Case {
+    pub(super) file: String,
+    pub(super) name: String,
+    pub(super) settings: JsonText,
+    pub(super) task: Task,
+    pub(super) expect: Said,
+}
+
+/// What a case tries.
+#[derive(Debug)]
+pub(super) enum Task {
+    /// Whether the settings are refused.
+    Init,
+    /// What comes of this.
+    Evaluate(Arc<EvaluationContext>),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileWire {
+    version: u32,
+    settings: Option<Box<RawValue>>,
+    cases: Vec<CaseWire>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CaseWire {
+    name: String,
+    settings: Option<Box<RawValue>>,
+    context: Option<ContextWire>,
+    expect: Said,
+}
+
+/// All cases of a directory, in the order of the files' names.
+pub(super) fn read_dir(directory: &Path) -> Result<Vec<Case>, CasesError> {
+    let unreadable = |path: &Path| {
+        let path = path.to_owned();
+        move |source| CasesError::Unreadable { path, source }
+    };
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(directory).map_err(unreadable(directory))? {
+        let path = entry.map_err(unreadable(directory))?.path();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    let mut cases = Vec::new();
+    for path in paths {
+        let bytes = fs::read(&path).map_err(unreadable(&path))?;
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let parsed = parse(&name, &bytes).map_err(|problem| CasesError::Invalid { path, problem })?;
+        cases.extend(parsed);
+    }
+    if cases.is_empty() {
+        return Err(CasesError::NoCases { path: directory.to_owned() });
+    }
+    Ok(cases)
+}
+
+fn parse(file: &str, bytes: &[u8]) -> Result<Vec<Case>, String> {
+    if bytes.len() > FILE_BYTES_MAX {
+        return Err(format!("it has {} bytes, and {FILE_BYTES_MAX} is the most", bytes.len()));
+    }
+    let text = str::from_utf8(bytes).map_err(|error| error.to_string())?;
+    // For duplicate keys and numbers that two readers would read differently.
+    canonical(text).map_err(|error| error.to_string())?;
+    let wire: FileWire = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    if wire.version != VERSION {
+        return Err(format!("version {} is not known, only {VERSION}", wire.version));
+    }
+    if wire.cases.is_empty() {
+        return Err("it has no case".to_owned());
+    }
+    let mut names = BTreeSet::new();
+    let mut cases = Vec::with_capacity(wire.cases.len());
+    for case in wire.cases {
+        let name = case.name.clone();
+        if !names.insert(name.clone()) {
+            return Err(format!("two cases have the name `{name}`"));
+        }
+        let case = one(file, wire.settings.as_deref(), case).map_err(|problem| format!("case `{name}`: {problem}"))?;
+        cases.push(case);
+    }
+    Ok(cases)
+}
+
+fn one(file: &str, settings: Option<&RawValue>, case: CaseWire) -> Result<Case, String> {
+    let settings = case.settings.as_deref().or(settings).ok_or("neither it nor its file has `settings`")?;
+    let settings = canonical(settings.get()).map_err(|error| format!("settings: {error}"))?;
+    case.expect.check()?;
+    let task = match case.context {
+        None if case.expect.is_init_error() => Task::Init,
+        Some(_) if case.expect.is_init_error() => {
+            return Err("settings that are refused are refused for every request: leave `context` out".to_owned());
+        }
+        None => return Err("it has no `context`".to_owned()),
+        Some(context) => Task::Evaluate(Arc::new(context.parse()?)),
+    };
+    Ok(Case { file: file.to_owned(), name: case.name, settings, task, expect: case.expect })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn refused(text: &str, problem: &str) {
+        let error = parse("a.json", text.as_bytes()).unwrap_err();
+        assert!(error.contains(problem), "{error}");
+    }
+
+    fn with_case(case: &str) -> String {
+        format!(r#"{{"version":1,"settings":{{}},"cases":[{case}]}}"#)
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused() {
+        refused("", "EOF");
+        refused("\u{0}", "expected value");
+        refused(r#"{"version":2,"cases":[]}"#, "version 2 is not known");
+        refused(r#"{"version":1,"cases":[]}"#, "it has no case");
+        refused(r#"{"version":1,"version":1,"cases":[]}"#, "stands twice");
+        refused(r#"{"version":1,"case":[]}"#, "unknown field `case`");
+        refused(&with_case(r#"{"name":"a","expects":{}}"#), "unknown field `expects`");
+        refused(&with_case(r#"{"name":"a","expect":{"verdict":"maybe"}}"#), "unknown variant `maybe`");
+        refused(&with_case(r#"{"name":"a","expect":{"failure":"fatigue"}}"#), "`fatigue` is no failure");
+        refused(&with_case(r#"{"name":"a","expect":{}}"#), "it has to expect one of");
+        refused(&with_case(r#"{"name":"a","expect":{"verdict":"deny","failure":"trap"}}"#), "it has to expect one of");
+        refused(&with_case(r#"{"name":"a","expect":{"verdict":"abstain","uses_max":1}}"#), "`abstain` has no");
+        refused(&with_case(r#"{"name":"a","expect":{"verdict":"abstain"}}"#), "case `a`: it has no `context`");
+    }
+
+    #[test]
+    fn contexts_are_parsed_as_the_host_parses_requests() {
+        let about = |context: &str| {
+            with_case(&format!(r#"{{"name":"a","context":{context},"expect":{{"verdict":"abstain"}}}}"#))
+        };
+        refused(&about("{}"), "missing field `request`");
+        refused(&about(r#"{"request":{"action":"a.*","resource":"b/1"}}"#), "`a.*` is no action");
+        refused(&about(r#"{"request":{"action":"a","resource":"b"}}"#), "`b` is no resource");
+        refused(&about(r#"{"request":{"action":"a","resource":"b/1","arguments":1}}"#), "it is no JSON object");
+        refused(&about(r#"{"request":{"action":"a","resource":"b/1"},"user":{}}"#), "unknown field `user`");
+        let cases = parse("a.json", about(r#"{"request":{"action":"a","resource":"b/1"}}"#).as_bytes()).unwrap();
+        assert!(matches!(&cases[0].task, Task::Evaluate(context) if context.request.arguments.as_str() == "{}"));
+    }
+
+    #[test]
+    fn settings_are_needed_and_a_case_has_its_own_first() {
+        refused(r#"{"version":1,"cases":[{"name":"a","expect":{"init_error":"x"}}]}"#, "has `settings`");
+        let both = with_case(r#"{"name":"a","settings":{"b":1},"expect":{"init_error":"x"}}"#);
+        assert_eq!(parse("a.json", both.as_bytes()).unwrap()[0].settings.as_str(), r#"{"b":1}"#);
+        let context = r#"{"request":{"action":"a","resource":"b/1"}}"#;
+        refused(&with_case(&format!(r#"{{"name":"a","context":{context},"expect":{{"init_error":"x"}}}}"#)), "leave");
+        refused(&with_case(r#"{"name":"a","expect":{"init_error":""}}"#), "is in every text");
+    }
+
+    #[test]
+    fn names_are_not_used_twice() {
+        let case = r#"{"name":"a","expect":{"init_error":"x"}}"#;
+        refused(&with_case(&format!("{case},{case}")), "two cases have the name `a`");
+    }
+
+    #[test]
+    fn a_directory_without_cases_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(matches!(read_dir(directory.path()), Err(CasesError::NoCases { .. })));
+        fs::write(directory.path().join("notes.txt"), "no case").unwrap();
+        assert!(matches!(read_dir(directory.path()), Err(CasesError::NoCases { .. })));
+        assert!(matches!(read_dir(&directory.path().join("none")), Err(CasesError::Unreadable { .. })));
+        fs::write(directory.path().join("a.json"), "{").unwrap();
+        let error = read_dir(directory.path()).unwrap_err().to_string();
+        assert!(error.contains("a.json`: EOF"), "{error}");
+    }
+}

@@ -1,0 +1,102 @@
+//! Every plugin's cases, run in the real engine against the component that `cargo xtask components`
+//! builds. A plugin without component, README, schema or cases fails here; nothing is skipped.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use attorn_engine::{Engine, EngineConfig};
+use attorn_toolchain::cases;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The names of all plugins, sorted.
+fn plugins() -> Vec<String> {
+    let directories = fs::read_dir(root().join("plugins")).unwrap().map(Result::unwrap);
+    let directories = directories.filter(|entry| entry.file_type().unwrap().is_dir());
+    let mut names: Vec<String> = directories.map(|entry| entry.file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn component(plugin: &str) -> Vec<u8> {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let path = target.join("wasm/components").join(format!("{plugin}.wasm"));
+    fs::read(&path).unwrap_or_else(|error| panic!("`{}`: {error}; run `cargo xtask components`", path.display()))
+}
+
+fn engine() -> Engine {
+    // The machine that runs the tests may be busy with other tests.
+    Engine::new(EngineConfig { request_wall_us_max: 10_000_000, ..EngineConfig::for_host().unwrap() }).unwrap()
+}
+
+#[tokio::test]
+async fn every_case_of_every_plugin_holds() {
+    let engine = engine();
+    for plugin in plugins() {
+        let directory = root().join("plugins").join(&plugin).join("cases");
+        let report = cases::run_dir(&engine, &component(&plugin), &directory).await.unwrap();
+        assert!(report.all_passed(), "{plugin}\n{report}");
+        assert!(!report.cases.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_case_that_does_not_hold_is_named_with_both_sides() {
+    let engine = engine();
+    let directory = tempfile::tempdir().unwrap();
+    let cases = r#"{
+        "version": 1,
+        "settings": { "allow": [{ "actions": ["faq.read"], "resource_types": ["article"] }] },
+        "cases": [
+            {
+                "name": "writing is denied",
+                "context": { "request": { "action": "faq.write", "resource": "article/42" } },
+                "expect": { "verdict": "deny", "reasons": ["action_not_listed"] }
+            },
+            {
+                "name": "reading is denied",
+                "context": { "request": { "action": "faq.read", "resource": "article/42" } },
+                "expect": { "verdict": "deny", "reasons": ["action_not_listed"] }
+            },
+            { "name": "these settings are refused", "expect": { "init_error": "allow" } }
+        ]
+    }"#;
+    fs::write(directory.path().join("wrong.json"), cases).unwrap();
+    let report = cases::run_dir(&engine, &component("read-only"), directory.path()).await.unwrap();
+    let text = "wrong.json: reading is denied\n    \
+                reasons: expected [\"action_not_listed\"], got [\"listed\"]\n    \
+                verdict: expected \"deny\", got \"allow\"\n\
+                wrong.json: these settings are refused\n    \
+                init_error: expected \"allow\", got nothing\n\
+                3 cases, 2 failed";
+    assert_eq!(report.to_string(), text);
+}
+
+#[tokio::test]
+async fn what_is_no_component_is_an_error_and_not_a_failed_case() {
+    let engine = engine();
+    let directory = root().join("plugins/read-only/cases");
+    for bytes in [&b""[..], b"\0asm", b"no component"] {
+        let error = cases::run_dir(&engine, bytes, &directory).await.unwrap_err();
+        assert!(matches!(error, cases::CasesError::NotLoaded(_)), "{error}");
+    }
+}
+
+#[test]
+fn every_plugin_is_whole() {
+    let plugins = plugins();
+    assert!(plugins.contains(&"read-only".to_owned()));
+    for plugin in plugins {
+        let home = root().join("plugins").join(&plugin);
+        for part in ["README.md", "settings.schema.json", "cases"] {
+            assert!(home.join(part).exists(), "plugin `{plugin}` lacks `{part}`");
+        }
+        let schema = fs::read_to_string(home.join("settings.schema.json")).unwrap();
+        let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
+        assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema", "plugin `{plugin}`");
+    }
+}

@@ -1,0 +1,118 @@
+//! What came of asking.
+
+use attorn_api::audit::EntryReference;
+use attorn_api::decisions::{
+    ActiveSetReference, ApprovalRequirement, Credential, DecisionAnswer, DecisionKind, Grant, Reason,
+};
+
+use crate::error::Error;
+
+/// A decision. It is recorded in the audit log, whatever it says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Yes.
+    Allow {
+        /// The right that this yields.
+        grant: Grant,
+        /// What to show the resource server.
+        credential: Credential,
+        /// What every decision has.
+        decided: Decided,
+    },
+    /// Only with an approval.
+    Challenge {
+        /// Who has to approve.
+        requires: Vec<ApprovalRequirement>,
+        /// What every decision has.
+        decided: Decided,
+    },
+    /// No.
+    Deny {
+        /// What every decision has.
+        decided: Decided,
+    },
+}
+
+/// What every decision has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decided {
+    /// Names the decision: `dec_…`.
+    pub decision_id: String,
+    /// Why; at least one when it is no allow.
+    pub reasons: Vec<Reason>,
+    /// The decision's entry in the audit log.
+    pub entry: EntryReference,
+    /// Under which policies it was decided.
+    pub active_set: ActiveSetReference,
+}
+
+impl Decision {
+    /// What every decision has.
+    #[must_use]
+    pub const fn decided(&self) -> &Decided {
+        match self {
+            Self::Allow { decided, .. } | Self::Challenge { decided, .. } | Self::Deny { decided } => decided,
+        }
+    }
+
+    /// Whether one of its reasons has this code.
+    #[must_use]
+    pub fn has_reason(&self, code: &str) -> bool {
+        self.decided().reasons.iter().any(|reason| reason.code == code)
+    }
+}
+
+impl TryFrom<DecisionAnswer> for Decision {
+    type Error = Error;
+
+    /// An answer that says one thing and carries another permits nothing.
+    fn try_from(answer: DecisionAnswer) -> Result<Self, Error> {
+        let contradiction = |problem: &str| Err(Error::Answer { status: 200, problem: problem.into() });
+        let decided = Decided {
+            decision_id: answer.decision_id,
+            reasons: answer.reasons,
+            entry: answer.entry,
+            active_set: answer.active_set,
+        };
+        match (answer.decision, answer.grant, answer.credential) {
+            (DecisionKind::Allow, Some(grant), Some(credential)) => Ok(Self::Allow { grant, credential, decided }),
+            (DecisionKind::Allow, ..) => contradiction("it allows, and carries no grant or no credential"),
+            (_, None, None) if decided.reasons.is_empty() => contradiction("it does not allow, and says not why"),
+            (DecisionKind::Challenge, None, None) => Ok(Self::Challenge { requires: answer.requires, decided }),
+            (DecisionKind::Deny, None, None) => Ok(Self::Deny { decided }),
+            _ => contradiction("it does not allow, and carries a grant or a credential"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake_server::answer;
+
+    #[test]
+    fn answers_that_contradict_themselves_permit_nothing() {
+        let allow = answer(DecisionKind::Allow);
+        let deny = answer(DecisionKind::Deny);
+        for (contradiction, problem) in [
+            (DecisionAnswer { grant: None, ..allow.clone() }, "it allows, and carries no grant or no credential"),
+            (DecisionAnswer { credential: None, ..allow.clone() }, "it allows, and carries no grant or no credential"),
+            (DecisionAnswer { grant: allow.grant.clone(), ..deny.clone() }, "carries a grant or a credential"),
+            (DecisionAnswer { decision: DecisionKind::Challenge, ..allow.clone() }, "carries a grant or a credential"),
+            (DecisionAnswer { reasons: vec![], ..deny.clone() }, "says not why"),
+        ] {
+            let error = Decision::try_from(contradiction).unwrap_err().to_string();
+            assert!(error.contains(problem), "{error}");
+        }
+    }
+
+    #[test]
+    fn each_kind_becomes_its_own_variant() {
+        let decision = |kind| Decision::try_from(answer(kind)).unwrap();
+        assert!(matches!(decision(DecisionKind::Allow), Decision::Allow { .. }));
+        assert!(matches!(decision(DecisionKind::Challenge), Decision::Challenge { .. }));
+        let deny = decision(DecisionKind::Deny);
+        assert!(matches!(deny, Decision::Deny { .. }));
+        assert!(deny.has_reason("outside_ceiling") && !deny.has_reason("not_allowed"));
+    }
+}

@@ -1,0 +1,71 @@
+//! What can go wrong between an agent and a decision.
+
+use attorn_api::Problem;
+use attorn_api::json::JsonError;
+
+use crate::key::KeyError;
+
+/// No decision was made, or it is not known here which. A deny is no error.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The URL cannot be used.
+    #[error("`{url}` cannot be the server's URL: {problem}")]
+    Url {
+        /// What was given.
+        url: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Something would be put into a URL or a header that does not belong there.
+    #[error("the {what} `{value}` cannot be sent")]
+    Unsendable {
+        /// What it is.
+        what: &'static str,
+        /// What was given, shortened.
+        value: String,
+    },
+    /// Arguments or claims that no two readers would have to read alike.
+    #[error("the request's {what} cannot be sent")]
+    Json {
+        /// Which part.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: JsonError,
+    },
+    /// The key failed.
+    #[error("no proof could be made")]
+    Key(#[from] KeyError),
+    /// The server could not be reached, or the connection broke. Whether a decision was made is not
+    /// known; with an idempotency key it is safe to ask again.
+    #[error("the server `{server}` could not be reached, or the connection broke")]
+    Connection {
+        /// Which server.
+        server: String,
+        /// Why.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The server refused. [`Problem::code`] is stable.
+    #[error(transparent)]
+    Problem(Box<Problem>),
+    /// The answer is none that this version understands.
+    #[error("the server's answer ({status}) cannot be understood: {problem}")]
+    Answer {
+        /// Its HTTP status.
+        status: u16,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl Error {
+    /// The problem, if the server stated one.
+    #[must_use]
+    pub fn problem(&self) -> Option<&Problem> {
+        match self {
+            Self::Problem(problem) => Some(problem),
+            _ => None,
+        }
+    }
+}

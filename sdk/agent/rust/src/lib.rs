@@ -1,0 +1,22 @@
+#![doc = include_str!("../README.md")]
+
+mod client;
+mod decision;
+mod error;
+pub mod key;
+pub mod proof;
+mod request;
+pub mod resource_server;
+mod transport;
+mod url;
+
+pub use client::Client;
+pub use decision::{Decided, Decision};
+pub use error::Error;
+pub use key::{AgentKey, Algorithm, KeyError};
+pub use request::Request;
+pub use resource_server::ResourceServerClient;
+pub use url::ServerUrl;
+
+#[cfg(test)]
+mod fake_server;

@@ -1,0 +1,101 @@
+//! Proofs of possession of an agent's key: RFC 9449 (DPoP) with the digest of the request's body
+//! (`content_digest`, in the form of RFC 9530) and the server's nonce.
+//!
+//! A proof is of one request: this method, this URL, these bytes, now. It is sent in the header
+//! `DPoP` and accepted once. Nothing here sends anything, or asks for a nonce.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use data_encoding::{BASE64, BASE64URL_NOPAD};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::key::{AgentKey, KeyError};
+
+const JTI_BYTES: usize = 16;
+
+#[derive(Serialize)]
+struct Claims<'a> {
+    jti: String,
+    htm: &'a str,
+    htu: &'a str,
+    iat: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nonce: Option<&'a str>,
+    content_digest: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ath: Option<String>,
+}
+
+impl AgentKey {
+    /// The proof of one request. `nonce` is the last that the server gave in a `DPoP-Nonce` header;
+    /// without one the server answers `use_dpop_nonce` and gives one.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::NoRandomness`], [`KeyError::NotSigned`]
+    pub fn prove(
+        &self,
+        method: &str,
+        url: &str,
+        body: &[u8],
+        nonce: Option<&str>,
+        now: SystemTime,
+    ) -> Result<String, KeyError> {
+        self.prove_claims(&claims(method, url, body, nonce, None, now)?)
+    }
+
+    /// The proof of one request that an access token comes with: the proof is of that token, too
+    /// (`ath`).
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::NoRandomness`], [`KeyError::NotSigned`]
+    pub fn prove_with_token(
+        &self,
+        method: &str,
+        url: &str,
+        body: &[u8],
+        nonce: Option<&str>,
+        access_token: &str,
+        now: SystemTime,
+    ) -> Result<String, KeyError> {
+        self.prove_claims(&claims(method, url, body, nonce, Some(access_token), now)?)
+    }
+
+    fn prove_claims(&self, claims: &Claims<'_>) -> Result<String, KeyError> {
+        let algorithm = self.algorithm().as_str();
+        let header = format!(r#"{{"typ":"dpop+jwt","alg":"{algorithm}","jwk":{}}}"#, self.public_jwk());
+        let claims = serde_json::to_vec(claims).map_err(|_| KeyError::NotSigned)?;
+        let mut proof = BASE64URL_NOPAD.encode(header.as_bytes());
+        proof.push('.');
+        BASE64URL_NOPAD.encode_append(&claims, &mut proof);
+        let signature = self.sign(proof.as_bytes())?;
+        proof.push('.');
+        BASE64URL_NOPAD.encode_append(&signature, &mut proof);
+        Ok(proof)
+    }
+}
+
+fn claims<'a>(
+    method: &'a str,
+    url: &'a str,
+    body: &[u8],
+    nonce: Option<&'a str>,
+    access_token: Option<&str>,
+    now: SystemTime,
+) -> Result<Claims<'a>, KeyError> {
+    let mut jti = [0; JTI_BYTES];
+    getrandom::fill(&mut jti).map_err(|_| KeyError::NoRandomness)?;
+    Ok(Claims {
+        jti: BASE64URL_NOPAD.encode(&jti),
+        htm: method,
+        // RFC 9449, section 4.2: without query and fragment.
+        htu: url.split(['?', '#']).next().unwrap_or(url),
+        // A clock before 1970 gives a proof that is too old, and the server says so.
+        iat: now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+        nonce,
+        content_digest: format!("sha-256=:{}:", BASE64.encode(&Sha256::digest(body))),
+        ath: access_token.map(|token| BASE64URL_NOPAD.encode(&Sha256::digest(token))),
+    })
+}

@@ -1,0 +1,40 @@
+#![doc = include_str!("../README.md")]
+
+#[doc(hidden)]
+#[expect(clippy::same_length_and_capacity, reason = "generated: the capacity of a lifted list is its length")]
+pub mod bindings;
+mod component;
+mod context;
+mod error;
+mod json;
+pub mod log;
+mod policy;
+#[cfg(not(target_family = "wasm"))]
+pub mod testing;
+mod verdict;
+
+pub use bindings::exports::attorn::policy::policy::{
+    Agent, Allow, Approval, ApprovalRequirement, AuthenticationMethod, Caller, Challenge, Context, Counter,
+    CounterDeclaration, Debit, Delegation, EnforcementPoint, Fact, Group, Obligation, Permission, Phase, Reason,
+    Request, Requirements, Scope, Terms, User, Verdict, Window,
+};
+pub use component::Component;
+pub use error::Error;
+pub use policy::{Policy, ReasonDeclaration};
+
+/// Make a type that implements [`Policy`] the policy of this component. Once for each crate, whose
+/// crate type is `cdylib`.
+///
+/// Elsewhere than on WebAssembly it only checks the type, so that the same crate can be tested as
+/// plain Rust.
+#[macro_export]
+macro_rules! export {
+    ($policy:ty) => {
+        const _: () = {
+            type Exported = $crate::Component<$policy>;
+            const _: fn() = $crate::Component::<$policy>::check;
+            #[cfg(target_family = "wasm")]
+    $crate::bindings::export_component!(Exported with_types_in $crate::bindings);
+        };
+    };
+}

@@ -1,0 +1,8 @@
+//! Never answers.
+
+attorn_guests::guest! {
+    reasons: [],
+    evaluate: |_ctx| loop {
+        std::hint::black_box(());
+    },
+}

@@ -1,0 +1,30 @@
+//! What the end-to-end tests share: a server, the people who administer it, the machines that call it,
+//! and requests as bytes, so that wrong ones can be sent, too.
+//!
+//! The tests themselves stand in `tests/`, one file for each subject. Nothing here knows the server's
+//! types beyond its configuration and start: all else goes over HTTP.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    clippy::needless_pass_by_value,
+    reason = "a test kit fails by panicking, and its values are asserted on"
+)]
+
+pub mod components;
+pub mod http;
+pub mod machines;
+pub mod people;
+pub mod process;
+pub mod refusal;
+pub mod server;
+pub mod world;
+
+pub use http::{Answer, Call, Reach};
+pub use machines::Machine;
+pub use people::{Operator, Staff};
+pub use process::Process;
+pub use server::Server;
+pub use world::World;

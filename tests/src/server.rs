@@ -1,0 +1,109 @@
+//! A server in this process, on a port and in a directory of its own.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use attorn_server::config::Config;
+use attorn_server::init::{InitOptions, init};
+use attorn_server::run;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::http::Reach;
+use crate::people::Staff;
+
+/// A fresh directory, and what its `init` gave.
+pub struct Fresh {
+    /// The directory, removed at the end.
+    pub dir: TempDir,
+    /// The configuration file.
+    pub config: std::path::PathBuf,
+    /// The token that makes the first admin.
+    pub bootstrap_token: String,
+    /// Where the server will be.
+    pub reach: Reach,
+}
+
+impl Fresh {
+    /// Make one where temporary files go.
+    pub async fn make() -> Self {
+        Self::make_in(&std::env::temp_dir()).await
+    }
+
+    /// Make one in this directory.
+    pub async fn make_in(parent: &Path) -> Self {
+        let dir = TempDir::new_in(parent).unwrap();
+        let listen = free_address();
+        let options = InitOptions { dir: dir.path().join("attorn"), listen, public_url: None };
+        let report = init(&options).await.unwrap_or_else(|error| panic!("init failed: {error}"));
+        Self {
+            config: report.config_path.clone(),
+            bootstrap_token: report.bootstrap_token.expose().to_owned(),
+            reach: Reach::new(format!("http://{listen}")),
+            dir,
+        }
+    }
+
+    /// The directory of the store.
+    pub fn data_dir(&self) -> std::path::PathBuf {
+        self.config.parent().unwrap_or(Path::new("/")).join("data")
+    }
+}
+
+/// A server in this process.
+pub struct Server {
+    /// How to reach it.
+    pub reach: Reach,
+    /// Who administers it.
+    pub staff: Staff,
+    stop: Option<oneshot::Sender<()>>,
+    running: JoinHandle<Result<(), run::ServeError>>,
+    // Removed last.
+    _fresh: Fresh,
+}
+
+impl Server {
+    /// Start one with nothing registered but its staff.
+    pub async fn start() -> Self {
+        let fresh = Fresh::make().await;
+        let config = Config::load(&fresh.config).unwrap();
+        let server = run::Server::bind(config, false).await.unwrap_or_else(|error| panic!("no start: {error}"));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let stopped = async {
+            let _ = stopped.await;
+        };
+        let running = tokio::spawn(server.run(stopped));
+        let staff = Staff::hire(&fresh.reach, &fresh.bootstrap_token).await;
+        Self { reach: fresh.reach.clone(), staff, stop: Some(stop), running, _fresh: fresh }
+    }
+
+    /// Stop it, and wait until it has.
+    pub async fn stop(mut self) {
+        drop(self.stop.take());
+        (&mut self.running).await.unwrap().unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.running.abort();
+    }
+}
+
+/// An address on loopback that nobody listens on: below the ports that the system gives to outgoing
+/// connections, so that none of those takes it meanwhile.
+pub fn free_address() -> SocketAddr {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Other test processes begin elsewhere.
+    let first = u16::try_from(std::process::id() % 500).unwrap() * 20;
+    for _ in 0..1_000 {
+        let port = 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+    panic!("no port is free on loopback");
+}

@@ -1,0 +1,274 @@
+//! Every route of the API is called without the right that it needs: with nothing, with foreign and dead
+//! tokens, with every duty but the one, with the other kind of machine's proof. Nothing may change.
+//!
+//! The rows come from the server's own OpenAPI document, so that a new route without a row fails here.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
+
+use attorn_core::Duty;
+use attorn_identity::{OperatorToken, OperatorTokenKind};
+use attorn_tests::world::{ask, blake3_hex, read_only_settings, server_registration};
+use attorn_tests::{Answer, Call, Machine, Operator, World};
+use serde_json::{Value, json};
+
+/// The routes that anybody may call. Whoever adds one thinks twice.
+const PUBLIC: [&str; 5] = ["/.well-known/jwks.json", "/healthz", "/readyz", "/v1/audit/key", "/v1/openapi.json"];
+
+struct Route {
+    operation: String,
+    access: String,
+    method: String,
+    path: String,
+}
+
+fn routes() -> Vec<Route> {
+    let document = attorn_server::openapi_document();
+    let mut routes = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let text = |name: &str| operation[name].as_str().unwrap().to_owned();
+            let (operation, access) = (text("operationId"), text("x-attorn-access"));
+            routes.push(Route { operation, access, method: method.to_uppercase(), path: path.clone() });
+        }
+    }
+    routes
+}
+
+/// What there is to be harmed, so that a call that gets through does harm.
+struct Victims {
+    thumbprint: String,
+    component: Vec<u8>,
+    grant: attorn_api::decisions::Grant,
+    decision_id: String,
+    newcomer: Machine,
+}
+
+impl Victims {
+    async fn of(world: &World) -> Self {
+        let decided = world.bot.decide(&ask()).await;
+        world.staff.admin.hire("victim", &[Duty::Auditor]).await;
+        world
+            .push("idle", attorn_tests::components::bytes("read-only"), read_only_settings(), json!({}))
+            .await
+            .expect(201);
+        Self {
+            thumbprint: world.bot.key.thumbprint().to_owned(),
+            component: b"not put before".to_vec(),
+            grant: decided.grant.unwrap(),
+            decision_id: decided.decision_id,
+            newcomer: Machine::new(&world.reach, "newcomer"),
+        }
+    }
+
+    /// A call of this route that would be right if the caller were.
+    fn call(&self, route: &Route) -> Call {
+        let id = match route.path.split('/').nth(2).unwrap_or_default() {
+            "operators" => "victim",
+            "agents" => "support-bot",
+            "resource-servers" => "faq",
+            "policies" if route.operation == "activatePolicy" => "idle",
+            "policies" => "read-only",
+            "grants" => &self.grant.id,
+            _ => "",
+        };
+        let path = (route.path.replace("{id}", id))
+            .replace("{thumbprint}", &self.thumbprint)
+            .replace("{digest}", &blake3_hex(&self.component))
+            .replace("{index}", "0")
+            .replace("{decision_id}", &self.decision_id);
+        let call = Call::new(&route.method, path);
+        match self.body(&route.operation) {
+            Body::None => call,
+            Body::Json(body) => call.json(body.to_string()),
+            Body::Component => call.body("application/wasm", self.component.clone()),
+        }
+    }
+
+    fn body(&self, operation: &str) -> Body {
+        match operation {
+            "registerOperator" => Body::Json(json!({ "id": "intruder", "duties": ["admin"] })),
+            "registerAgent" => Body::Json(attorn_tests::world::agent_registration(&self.newcomer)),
+            "registerResourceServer" => {
+                let mut server = self.another_newcomer();
+                server.id = "intruder".into();
+                Body::Json(server_registration(&server, "https://intruder.example", &["intrusion"]))
+            }
+            "suspendAgent" | "resumeAgent" | "retireAgent" => Body::Json(json!({ "reason": "a test" })),
+            "addAgentKey" => Body::Json(self.another_newcomer().key_registration("pod-2")),
+            "putComponent" => Body::Component,
+            "pushVersion" => {
+                let component = blake3_hex(&attorn_tests::components::bytes("read-only"));
+                Body::Json(json!({ "component": component, "settings": read_only_settings() }))
+            }
+            "activatePolicy" => Body::Json(json!({ "version": 1 })),
+            "createDecision" => Body::Json(ask()),
+            "useGrant" => Body::Json(attorn_tests::world::use_of(&self.grant)),
+            "reportEffect" => Body::Json(json!({ "use_number": 1, "effect": "done" })),
+            "revokeOperator" | "revokeAgentKey" | "revokeResourceServer" | "deactivatePolicy" | "revokeGrant" => {
+                Body::None
+            }
+            "listOperators"
+            | "listAgents"
+            | "showAgent"
+            | "listResourceServers"
+            | "showResourceServer"
+            | "listPolicies"
+            | "showPolicy"
+            | "listGrants"
+            | "showGrant"
+            | "listEntries"
+            | "showEntry"
+            | "showReceipt"
+            | "showDecision"
+            | "showCheckpoint"
+            | "exportLog" => Body::None,
+            "showLogKey" | "showJwks" | "showOpenApi" | "showHealth" | "showReadiness" => Body::None,
+            other => panic!("the operation `{other}` has no row here: say what a call of it looks like"),
+        }
+    }
+
+    fn another_newcomer(&self) -> Machine {
+        Machine::new(&attorn_tests::Reach::new("http://127.0.0.1:1"), &self.newcomer.id)
+    }
+}
+
+enum Body {
+    None,
+    Json(Value),
+    Component,
+}
+
+#[track_caller]
+fn refused(answer: &Answer, status: u16, code: &str, route: &Route, who: &str) {
+    let problem = answer.problem();
+    let got = (answer.status, problem.code.as_str());
+    assert_eq!(got, (status, code), "{} {} as {who}: {problem}", route.method, route.path);
+}
+
+#[test]
+fn only_the_known_routes_are_public() {
+    let mut public: Vec<String> = routes().into_iter().filter(|r| r.access == "public").map(|r| r.path).collect();
+    public.sort();
+    assert_eq!(public, PUBLIC);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_without_credentials_or_with_dead_ones_gets_in() {
+    let world = World::new().await;
+    let victims = Victims::of(&world).await;
+    let revoked = world.staff.admin.hire("revoked", Duty::ALL).await;
+    world.staff.admin.act("/v1/operators/revoked/revoke").await.expect(200);
+    let size = world.log_size().await;
+    let foreign = |kind| OperatorToken::generate(kind).unwrap().expose().to_owned();
+    let tokens = [
+        ("a foreign token", foreign(OperatorTokenKind::Operator)),
+        ("a foreign bootstrap token", foreign(OperatorTokenKind::Bootstrap)),
+        ("a revoked operator", revoked.token.clone()),
+        ("half a token", world.staff.admin.token[..world.staff.admin.token.len() - 4].to_owned()),
+        ("no token at all", String::new()),
+    ];
+    for route in routes().iter().filter(|route| route.access != "public") {
+        let code = if route.access.starts_with("operator:") { "unauthenticated" } else { "proof_missing" };
+        refused(&world.reach.send(victims.call(route)).await, 401, code, route, "nobody");
+        for (who, token) in &tokens {
+            refused(&world.reach.send(victims.call(route).bearer(token)).await, 401, code, route, who);
+        }
+    }
+    assert_eq!(world.log_size().await, size, "something was recorded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_duty_implies_another() {
+    let world = World::new().await;
+    let victims = Victims::of(&world).await;
+    let mut others: Vec<(Duty, Operator)> = Vec::new();
+    for duty in Duty::ALL {
+        let rest: Vec<Duty> = Duty::ALL.iter().copied().filter(|other| other != duty).collect();
+        let id = format!("all-but-{}", duty.as_str());
+        others.push((*duty, world.staff.admin.hire(&id, &rest).await));
+    }
+    let size = world.log_size().await;
+    for route in &routes() {
+        let Some(needed) = route.access.strip_prefix("operator:") else { continue };
+        let (_, operator) = others.iter().find(|(duty, _)| duty.as_str() == needed).unwrap();
+        refused(&operator.send(victims.call(route)).await, 403, "missing_duty", route, &operator.id);
+    }
+    assert_eq!(world.log_size().await, size, "something was recorded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_machine_is_taken_for_another_kind() {
+    let world = World::new().await;
+    let victims = Victims::of(&world).await;
+    let stranger = Machine::new(&world.reach, "stranger");
+    let size = world.log_size().await;
+    for route in &routes() {
+        let call = || victims.call(route);
+        match route.access.as_str() {
+            "public" => {}
+            "agent" | "resource_server" => {
+                let other = if route.access == "agent" { &world.faq } else { &world.bot };
+                refused(&other.send(call()).await, 401, "unknown_key", route, "the other kind of machine");
+                refused(&stranger.send(call()).await, 401, "unknown_key", route, "a stranger");
+                refused(&world.staff.registrar.send(call()).await, 401, "proof_missing", route, "an operator");
+            }
+            _ => {
+                for machine in [&world.bot, &world.faq, &stranger] {
+                    let who = machine.id.as_str();
+                    refused(&machine.send(call()).await, 401, "unauthenticated", route, who);
+                }
+            }
+        }
+    }
+    assert_eq!(world.log_size().await, size, "something was recorded");
+}
+
+/// Without this, a row that is wrong for another reason would prove nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_needed_right_alone_is_enough() {
+    let world = World::new().await;
+    let victims = Victims::of(&world).await;
+    let mut holders: Vec<(Duty, Operator)> = Vec::new();
+    for duty in Duty::ALL {
+        let id = format!("only-{}", duty.as_str());
+        holders.push((*duty, world.staff.admin.hire(&id, &[*duty]).await));
+    }
+    // What machines do comes first: the others revoke what it needs.
+    let (machines, others): (Vec<_>, Vec<_>) =
+        routes().into_iter().partition(|route| matches!(route.access.as_str(), "agent" | "resource_server"));
+    let (effects, machines): (Vec<_>, Vec<_>) =
+        machines.into_iter().partition(|route| route.operation == "reportEffect");
+    for route in machines.iter().chain(&effects).chain(&others) {
+        let call = victims.call(route);
+        let answer = match (route.access.as_str(), route.access.strip_prefix("operator:")) {
+            ("public", _) => world.reach.send(call).await,
+            ("agent", _) => world.bot.send(call).await,
+            ("resource_server", _) => world.faq.send(call).await,
+            (_, needed) => {
+                let holder = holders.iter().find(|(duty, _)| Some(duty.as_str()) == needed);
+                holder.unwrap().1.send(call).await
+            }
+        };
+        // Some are in no state for it, because another row came before.
+        let through = (200..300).contains(&answer.status) || answer.status == 409;
+        assert!(through, "{} {}: {} {}", route.method, route.path, answer.status, answer.text());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bootstrap_token_makes_one_admin_and_dies() {
+    let fresh = attorn_tests::server::Fresh::make().await;
+    let config = attorn_server::Config::load(&fresh.config).unwrap();
+    let server = attorn_server::run::Server::bind(config, false).await.unwrap();
+    let serving = tokio::spawn(server.run(std::future::pending()));
+    let register = |id: &str, duties: Value| {
+        let call = Call::post("/v1/operators", &json!({ "id": id, "duties": duties }));
+        fresh.reach.send(call.bearer(&fresh.bootstrap_token))
+    };
+    register("first", json!(["registrar"])).await.refused(422, "invalid_field");
+    register("first", json!([])).await.refused(422, "invalid_field");
+    fresh.reach.send(Call::get("/v1/operators").bearer(&fresh.bootstrap_token)).await.refused(401, "unauthenticated");
+    register("first", json!(["admin"])).await.expect(201);
+    register("second", json!(["admin"])).await.refused(401, "unauthenticated");
+    serving.abort();
+}

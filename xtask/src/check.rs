@@ -1,0 +1,62 @@
+//! `cargo xtask test`, `ci`, `full` and `bench`.
+
+use crate::components::{self, Guests};
+use crate::steps::{Failed, Steps};
+use crate::workspace::Workspace;
+use crate::{readme, tidy};
+
+/// How long the tests go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Length {
+    /// As `cargo test` would run them.
+    Usual,
+    /// With more rounds of killing and restarting, and more generated cases.
+    Long,
+}
+
+/// Rounds of each test that kills or races something, in `full`.
+const LONG_ROUNDS: &str = "50";
+
+/// Generated cases of each property test, in `full`; proptest's own number is 256.
+const LONG_PROPTEST_CASES: &str = "4096";
+
+/// All checks, the quick ones first. The tests come last, so that their lines stand at the end.
+pub(crate) fn check(workspace: &Workspace, steps: &mut Steps, length: Length) -> Result<(), Failed> {
+    tidy::tidy(workspace, steps)?;
+    steps.command("format", &workspace.cargo(&["fmt", "--all", "--check"]))?;
+    // Before anything that compiles tests: they load these components, and fail without them.
+    components::build(workspace, steps, Guests::All)?;
+    let clippy = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    steps.command("lints", &workspace.cargo(&clippy))?;
+    let doc = workspace.cargo(&["doc", "--locked", "--workspace", "--no-deps"]);
+    steps.command("documentation", &doc.with_env("RUSTDOCFLAGS", "-D warnings"))?;
+    // The tests run the `attorn` binary, which `cargo test` alone would not build.
+    steps.command("build", &workspace.cargo(&["build", "--locked", "--workspace", "--all-targets"]))?;
+    readme::check(workspace, steps)?;
+    let tests = workspace.cargo(&["test", "--locked", "--workspace", "--no-fail-fast"]);
+    let tests = match length {
+        Length::Usual => tests,
+        Length::Long => {
+            tests.with_env("ATTORN_TEST_ROUNDS", LONG_ROUNDS).with_env("PROPTEST_CASES", LONG_PROPTEST_CASES)
+        }
+    };
+    steps.command("tests", &tests)?;
+    steps.summary();
+    Ok(())
+}
+
+/// The benchmarks, built for speed. They print their figures themselves.
+pub(crate) fn bench(workspace: &Workspace, steps: &mut Steps, area: Option<&str>, json: bool) -> Result<(), Failed> {
+    components::build(workspace, steps, Guests::All)?;
+    // The benchmarks start the server as a process of its own.
+    let server = ["build", "--locked", "--release", "--package", "attorn-cli", "--package", "attorn-bench"];
+    steps.command("build", &workspace.cargo(&server))?;
+    let mut bench = workspace.cargo(&["run", "--locked", "--quiet", "--release", "--package", "attorn-bench", "--"]);
+    if let Some(area) = area {
+        bench = bench.with(area);
+    }
+    if json {
+        bench = bench.with("--json");
+    }
+    steps.command("bench", &bench)
+}

@@ -1,0 +1,93 @@
+//! Tasks of the repository: `cargo xtask demo`, `test`, `ci`, `full`, `bench`, `components`, `tidy`.
+//!
+//! A task is a row of steps. Each says what it does before it does it and how long it took, and a
+//! step that fails names the command that repeats it alone.
+//!
+//! Nothing here decides what a policy may do, and nothing that is shipped depends on it. It has few
+//! dependencies, because it is built before anything else.
+
+mod check;
+mod components;
+mod demo;
+mod readme;
+mod run;
+mod steps;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use steps::{Failed, Steps};
+use workspace::Workspace;
+
+/// Tasks of this repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build what the demo needs, and play it: a real server on loopback and the whole story
+    Demo {
+        /// Leave the server running afterwards, and print commands to try by hand
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Check everything: repository, format, lints, documentation, all tests
+    Test,
+    /// What a change must pass; `.ci/run` calls it. The same as `test`, with the slowest steps
+    Ci,
+    /// The checks of `ci` with more rounds and more generated cases; takes long
+    Full,
+    /// Run the benchmarks, or those of one area
+    Bench {
+        /// Only the benchmarks of this area: `engine`, `http`
+        area: Option<String>,
+        /// Print one JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Build the policy components of plugins and tests into target/wasm/components
+    Components,
+    /// Check the repository itself: long files, leftovers, paths, lock files, plugins, documents
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let task = Arguments::parse().task;
+    let mut steps = Steps::start();
+    match perform(task, &mut steps) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failed) => {
+            eprintln!("\n{failed}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn perform(task: Task, steps: &mut Steps) -> Result<(), Failed> {
+    let workspace = Workspace::find().map_err(|why| Failed::before_any_step(&why))?;
+    match task {
+        Task::Demo { keep } => demo::demo(&workspace, steps, keep),
+        Task::Test | Task::Ci => check::check(&workspace, steps, check::Length::Usual),
+        Task::Full => check::check(&workspace, steps, check::Length::Long),
+        Task::Bench { area, json } => check::bench(&workspace, steps, area.as_deref(), json),
+        Task::Components => components::build(&workspace, steps, components::Guests::All).map(drop),
+        Task::Tidy => tidy::tidy(&workspace, steps),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn arguments_are_well_formed() {
+        super::Arguments::command().debug_assert();
+    }
+}
