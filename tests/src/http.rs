@@ -138,7 +138,7 @@ impl Answer {
     pub fn problem(&self) -> Problem {
         assert_eq!(self.header("content-type"), Some(PROBLEM_MEDIA_TYPE), "{} {}", self.status, self.text());
         let problem: Problem = serde_json::from_slice(&self.body).unwrap();
-        assert_eq!((problem.status, problem.status), (self.status, problem.code.status()), "{problem:?}");
+        assert_eq!((problem.status, problem.code.status()), (self.status, self.status), "{problem:?}");
         assert_eq!(problem.title, problem.code.title());
         assert_eq!(problem.request_id.as_deref(), self.header(REQUEST_ID_HEADER), "{problem:?}");
         assert_eq!(self.header("cache-control"), Some("no-store"));

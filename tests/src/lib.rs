@@ -9,7 +9,7 @@
     clippy::panic,
     clippy::missing_panics_doc,
     clippy::must_use_candidate,
-    clippy::needless_pass_by_value,
+    clippy::return_self_not_must_use,
     reason = "a test kit fails by panicking, and its values are asserted on"
 )]
 

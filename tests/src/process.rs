@@ -10,7 +10,7 @@ use tokio::process::{Child, Command};
 use crate::http::{Call, Reach};
 
 /// How long a start may take.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 
 /// The built binary. It stands beside the directory of the tests, and beside the benchmarks.
 #[track_caller]

@@ -17,6 +17,7 @@ use attorn_tests::server::Fresh;
 use attorn_tests::world::{Cast, ask, ask_with, read_only_settings};
 use attorn_tests::{Call, Process, Staff};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 const WRITERS: usize = 16;
 
@@ -30,12 +31,13 @@ async fn start() -> (Fresh, Process, Cast) {
     (fresh, process, cast)
 }
 
-/// Write from many tasks until the connections break. What was answered is what is given.
+/// Write from many tasks until the connections break, some time after the first answer. What was
+/// answered is what is given.
 async fn write_until_killed(cast: &Arc<Cast>, process: Process, after: Duration) -> Vec<DecisionAnswer> {
-    let killed = Arc::new(AtomicBool::new(false));
+    let (killed, first) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
     let writers: Vec<_> = (0..WRITERS)
         .map(|writer| {
-            let (cast, killed) = (Arc::clone(cast), Arc::clone(&killed));
+            let (cast, killed, first) = (Arc::clone(cast), Arc::clone(&killed), Arc::clone(&first));
             tokio::spawn(async move {
                 let mut answers = Vec::new();
                 for n in 0_u64.. {
@@ -43,7 +45,10 @@ async fn write_until_killed(cast: &Arc<Cast>, process: Process, after: Duration)
                     let action = if n % 5 == 4 { "faq.write" } else { "faq.read" };
                     let ask = ask_with(json!({ "action": action, "arguments": { "writer": writer, "n": n } }));
                     match cast.bot.try_send(Call::post("/v1/decisions", &ask)).await {
-                        Ok(answer) if answer.status == 200 => answers.push(answer.json::<DecisionAnswer>()),
+                        Ok(answer) if answer.status == 200 => {
+                            answers.push(answer.json::<DecisionAnswer>());
+                            first.notify_one();
+                        }
                         // Contention and full queues permit nothing, and promise nothing.
                         Ok(answer) => assert_eq!(answer.status, 503, "{}", answer.text()),
                         Err(_) => break,
@@ -54,6 +59,7 @@ async fn write_until_killed(cast: &Arc<Cast>, process: Process, after: Duration)
             })
         })
         .collect();
+    first.notified().await;
     tokio::time::sleep(after).await;
     killed.store(true, Ordering::SeqCst);
     process.kill().await;

@@ -59,7 +59,9 @@ fn place(reason: HostReason) -> Place {
         | HostReason::PurposeNeedsUser
         | HostReason::OutsideCeiling
         | HostReason::ResourceTypeUnknown => Place::Bound,
-        HostReason::NoApplicablePolicy | HostReason::RequiredPolicyAbstained => Place::Policies,
+        HostReason::NoApplicablePolicy | HostReason::RequiredPolicyAbstained | HostReason::GrantTooShort => {
+            Place::Policies
+        }
         HostReason::NotAllowed
         | HostReason::DeniedByPolicy
         | HostReason::PolicyFailed
@@ -228,7 +230,10 @@ async fn terms_that_leave_no_whole_second_deny() {
     let mut denied = 0;
     for _ in 0..5 {
         let answer = world.bot.decide(&ask()).await;
-        denied += u32::from(answer.decision == Deny);
+        if answer.decision == Deny {
+            says(&answer, Deny, &["grant_too_short"]);
+            denied += 1;
+        }
     }
     assert!(denied > 0);
 }

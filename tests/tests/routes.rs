@@ -104,10 +104,12 @@ impl Victims {
             "createDecision" => Body::Json(ask()),
             "useGrant" => Body::Json(attorn_tests::world::use_of(&self.grant)),
             "reportEffect" => Body::Json(json!({ "use_number": 1, "effect": "done" })),
-            "revokeOperator" | "revokeAgentKey" | "revokeResourceServer" | "deactivatePolicy" | "revokeGrant" => {
-                Body::None
-            }
-            "listOperators"
+            "revokeOperator"
+            | "revokeAgentKey"
+            | "revokeResourceServer"
+            | "deactivatePolicy"
+            | "revokeGrant"
+            | "listOperators"
             | "listAgents"
             | "showAgent"
             | "listResourceServers"
@@ -121,8 +123,12 @@ impl Victims {
             | "showReceipt"
             | "showDecision"
             | "showCheckpoint"
-            | "exportLog" => Body::None,
-            "showLogKey" | "showJwks" | "showOpenApi" | "showHealth" | "showReadiness" => Body::None,
+            | "exportLog"
+            | "showLogKey"
+            | "showJwks"
+            | "showOpenApi"
+            | "showHealth"
+            | "showReadiness" => Body::None,
             other => panic!("the operation `{other}` has no row here: say what a call of it looks like"),
         }
     }
@@ -259,7 +265,7 @@ async fn the_needed_right_alone_is_enough() {
 async fn the_bootstrap_token_makes_one_admin_and_dies() {
     let fresh = attorn_tests::server::Fresh::make().await;
     let config = attorn_server::Config::load(&fresh.config).unwrap();
-    let server = attorn_server::run::Server::bind(config, false).await.unwrap();
+    let server = Box::pin(attorn_server::run::Server::bind(config, false)).await.unwrap();
     let serving = tokio::spawn(server.run(std::future::pending()));
     let register = |id: &str, duties: Value| {
         let call = Call::post("/v1/operators", &json!({ "id": id, "duties": duties }));

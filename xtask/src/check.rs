@@ -49,9 +49,9 @@ pub(crate) fn check(workspace: &Workspace, steps: &mut Steps, length: Length) ->
 pub(crate) fn bench(workspace: &Workspace, steps: &mut Steps, area: Option<&str>, json: bool) -> Result<(), Failed> {
     components::build(workspace, steps, Guests::All)?;
     // The benchmarks start the server as a process of its own.
-    let server = ["build", "--locked", "--release", "--package", "attorn-cli", "--package", "attorn-bench"];
-    steps.command("build", &workspace.cargo(&server))?;
-    let mut bench = workspace.cargo(&["run", "--locked", "--quiet", "--release", "--package", "attorn-bench", "--"]);
+    let programs = ["build", "--locked", "--release", "--workspace", "--bin", "attorn", "--bin", "attorn-bench"];
+    steps.command("build", &workspace.cargo(&programs))?;
+    let mut bench = workspace.built("release", "attorn-bench").map_err(|why| Failed::before_any_step(&why))?;
     if let Some(area) = area {
         bench = bench.with(area);
     }

@@ -15,10 +15,17 @@ const LOOPS: &str = "loop_in_evaluate";
 /// Build, and play.
 pub(crate) fn demo(workspace: &Workspace, steps: &mut Steps, keep: bool) -> Result<(), Failed> {
     let directory = components::build(workspace, steps, Guests::One(LOOPS))?;
-    steps.command("server", &workspace.cargo(&["build", "--locked", "--package", "attorn-cli"]))?;
+    // Of the whole workspace, so that its dependencies are built with the same features, and only once,
+    // for this and for the tests.
+    steps.command("server", &workspace.cargo(&["build", "--locked", "--workspace", "--bin", "attorn"]))?;
     let component = |name: &str| directory.join(format!("{name}.wasm")).display().to_string();
-    let run = ["run", "--locked", "--quiet", "--package", "attorn-cli", "--", "demo", "--component"];
-    let play = workspace.cargo(&run).with(component(PLUGIN)).with("--looping-component").with(component(LOOPS));
+    let attorn = workspace.built("debug", "attorn").map_err(|why| Failed::before_any_step(&why))?;
+    let play = attorn
+        .with("demo")
+        .with("--component")
+        .with(component(PLUGIN))
+        .with("--looping-component")
+        .with(component(LOOPS));
     if keep {
         // The server runs until somebody stops it, and that is no failure of a step.
         return play.with("--keep").become_it();

@@ -25,7 +25,7 @@ pub(crate) fn check(workspace: &Workspace, steps: &mut Steps) -> Result<(), Fail
 
 fn check_one(workspace: &Workspace, command: &[String]) -> Result<(), String> {
     let shown = command.join(" ");
-    let mut ask = workspace.cargo(&["run", "--locked", "--quiet", "--package", "attorn-cli", "--"]);
+    let mut ask = workspace.built("debug", "attorn")?;
     let (options, words): (Vec<&String>, Vec<&String>) = command.iter().partition(|word| word.starts_with("--"));
     // Up to the first option: the nouns, verbs and ids, after which `--help` tells about the verb.
     let nouns = command.iter().take_while(|word| !word.starts_with("--"));

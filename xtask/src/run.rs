@@ -11,6 +11,8 @@ use crate::steps::Failed;
 /// A program with its arguments, run in the workspace's root.
 #[derive(Debug, Clone)]
 pub(crate) struct Invocation {
+    /// None is cargo.
+    program: Option<PathBuf>,
     directory: PathBuf,
     environment: Vec<(&'static str, String)>,
     arguments: Vec<String>,
@@ -20,7 +22,12 @@ impl Invocation {
     /// `cargo` with these arguments.
     pub(crate) fn cargo(directory: impl Into<PathBuf>, arguments: &[&str]) -> Self {
         let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        Self { directory: directory.into(), environment: Vec::new(), arguments }
+        Self { program: None, directory: directory.into(), environment: Vec::new(), arguments }
+    }
+
+    /// A program that was built before.
+    pub(crate) fn program(directory: impl Into<PathBuf>, program: PathBuf) -> Self {
+        Self { program: Some(program), ..Self::cargo(directory, &[]) }
     }
 
     /// One more argument.
@@ -39,7 +46,7 @@ impl Invocation {
 
     /// Run it to its end; its output goes to the terminal.
     pub(crate) fn run(&self) -> Result<(), String> {
-        let status = self.command().status().map_err(|error| format!("cannot start cargo: {error}"))?;
+        let status = self.command().status().map_err(|error| format!("cannot start `{self}`: {error}"))?;
         if status.success() { Ok(()) } else { Err(status.to_string()) }
     }
 
@@ -48,19 +55,23 @@ impl Invocation {
     pub(crate) fn become_it(&self) -> Result<(), Failed> {
         eprintln!("\n==> {self}");
         let error = self.command().exec();
-        Err(Failed::before_any_step(&format!("cannot start cargo: {error}")))
+        Err(Failed::before_any_step(&format!("cannot start `{self}`: {error}")))
     }
 
     /// Run it and take what it prints.
     pub(crate) fn output(&self) -> Result<Vec<u8>, String> {
-        let output =
-            self.command().stderr(Stdio::inherit()).output().map_err(|error| format!("cannot start cargo: {error}"))?;
+        let output = self
+            .command()
+            .stderr(Stdio::inherit())
+            .output()
+            .map_err(|error| format!("cannot start `{self}`: {error}"))?;
         if output.status.success() { Ok(output.stdout) } else { Err(output.status.to_string()) }
     }
 
     fn command(&self) -> Command {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
-        let mut command = Command::new(cargo);
+        let program = self.program.as_ref().map_or(cargo, OsString::from);
+        let mut command = Command::new(program);
         command.current_dir(&self.directory).args(&self.arguments);
         // `cargo run` describes this package in the environment. Build scripts of others watch such
         // variables, and would run again each time somebody changes between `cargo` and `cargo xtask`.
@@ -83,7 +94,10 @@ impl fmt::Display for Invocation {
         for (name, value) in &self.environment {
             write!(f, "{name}={} ", quoted(value))?;
         }
-        f.write_str("cargo")?;
+        match &self.program {
+            Some(program) => f.write_str(&quoted(&program.display().to_string()))?,
+            None => f.write_str("cargo")?,
+        }
         for argument in &self.arguments {
             write!(f, " {}", quoted(argument))?;
         }

@@ -53,6 +53,11 @@ impl Workspace {
         Invocation::cargo(&self.root, arguments)
     }
 
+    /// A program of the workspace that was built before, in the directory of this profile.
+    pub(crate) fn built(&self, profile: &str, program: &str) -> Result<Invocation, String> {
+        Ok(Invocation::program(&self.root, self.describe()?.target_directory.join(profile).join(program)))
+    }
+
     /// What cargo says of it.
     pub(crate) fn describe(&self) -> Result<Description, String> {
         let metadata = self.cargo(&["metadata", "--no-deps", "--offline", "--format-version", "1"]).output()?;

@@ -13,7 +13,7 @@ pub struct RegisterAgent {
     pub id: String,
     /// Who answers for it.
     pub owner: String,
-    /// Labels, at most 32 of at most 256 bytes.
+    /// Labels, at most 32 of at most 256 bytes, and 4,096 bytes in all.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
     /// The most that it may ever do, by purpose; at most 64.

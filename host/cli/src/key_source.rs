@@ -104,6 +104,8 @@ fn public_jwk(text: &str) -> Result<Value, String> {
 
 #[cfg(test)]
 mod tests {
+    use attorn_api::ProblemCode::{AlreadyExists, Timeout};
+
     use super::*;
 
     #[test]
@@ -124,8 +126,6 @@ mod tests {
     #[test]
     fn a_key_file_goes_when_the_server_refuses_and_stays_when_nobody_knows() {
         let directory = tempfile::tempdir().unwrap();
-        use attorn_api::ProblemCode::{AlreadyExists, Timeout};
-
         for (at, (code, stays)) in
             [(Some(AlreadyExists), false), (Some(Timeout), true), (None, true)].into_iter().enumerate()
         {

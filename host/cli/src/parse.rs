@@ -19,7 +19,7 @@ pub(crate) struct Span {
 
 impl Span {
     /// When it is over, if it begins now.
-    pub(crate) fn from_now_ms(self) -> u64 {
+    pub(crate) fn ends_at_ms(self) -> u64 {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from(now.as_millis()).unwrap_or(u64::MAX).saturating_add(self.ms)
     }
@@ -79,7 +79,7 @@ mod tests {
         for (text, ms) in [("5ms", 5), ("30s", 30_000), ("5m", 300_000), ("1h", 3_600_000), ("90d", 7_776_000_000)] {
             assert_eq!(text.parse::<Span>(), Ok(Span { ms }));
         }
-        assert_eq!(Span { ms: u64::MAX }.from_now_ms(), u64::MAX);
+        assert_eq!(Span { ms: u64::MAX }.ends_at_ms(), u64::MAX);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use crate::bounds::WithinBounds;
 use crate::id::PolicyId;
 use crate::reason::HostReason;
 use crate::terms::Terms;
+use crate::time::TimeMs;
 use crate::verdict::{ApprovalRequirement, Failure, Outcome, Reason, Verdict};
 
 /// What came of asking one enforcing policy whose selector matches. Shadow policies are never among
@@ -33,6 +34,7 @@ pub enum Decision {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Allowed {
     terms: Terms,
+    expires_at: TimeMs,
     reasons: Vec<DecisionReason>,
 }
 
@@ -41,6 +43,12 @@ impl Allowed {
     #[must_use]
     pub const fn terms(&self) -> &Terms {
         &self.terms
+    }
+
+    /// When the grant ends: whole seconds, so that a token's `exp` says the same.
+    #[must_use]
+    pub const fn expires_at(&self) -> TimeMs {
+        self.expires_at
     }
 
     /// Why.
@@ -98,9 +106,9 @@ pub enum DecisionReason {
 }
 
 /// Combine what the policies say. Any deny or failure denies. Else, if a required policy abstains,
-/// deny. Else, if the terms ask for what
-/// nobody enforces or counts, deny. Else any challenge challenges. Else, if at least one allows, allow. Else deny. The order of
-/// `evaluated` makes no difference.
+/// deny. Else, if the terms ask for what nobody enforces or counts, deny. Else any challenge
+/// challenges. Else, if at least one allows, allow. Else deny. The order of `evaluated` makes no
+/// difference.
 #[must_use]
 pub fn decide(bounds: &WithinBounds<'_>, evaluated: &[Evaluated]) -> Decision {
     if evaluated.is_empty() {
@@ -133,7 +141,12 @@ pub fn decide(bounds: &WithinBounds<'_>, evaluated: &[Evaluated]) -> Decision {
     if !said.allowed {
         return Decision::Deny(Denied::by_host(HostReason::NotAllowed));
     }
-    Decision::Allow(Allowed { terms: said.terms, reasons: sorted(said.allows) })
+    // A grant that is dead on arrival permits nothing, and is not called an allow.
+    let expires_at = TimeMs(bounds.now().plus_ms(said.terms.grant_ms_max).0 / 1000 * 1000);
+    if expires_at <= bounds.now() {
+        return Decision::Deny(Denied::by_host(HostReason::GrantTooShort));
+    }
+    Decision::Allow(Allowed { terms: said.terms, expires_at, reasons: sorted(said.allows) })
 }
 
 /// All that was said so far, whoever said it.

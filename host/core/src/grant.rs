@@ -48,16 +48,10 @@ pub struct Grant {
 
 impl Grant {
     /// The grant that an allow yields. The ids are the caller's, drawn at random.
-    ///
-    /// A grant whose terms leave it less than a second would be dead on arrival; there is none then.
     #[must_use]
-    pub fn of(allowed: &Allowed, bounds: &WithinBounds<'_>, id: GrantId, decision: DecisionId) -> Option<Self> {
-        let expires_at = TimeMs(bounds.now().plus_ms(allowed.terms().grant_ms_max).0 / 1000 * 1000);
-        if expires_at <= bounds.now() {
-            return None;
-        }
+    pub fn of(allowed: &Allowed, bounds: &WithinBounds<'_>, id: GrantId, decision: DecisionId) -> Self {
         let (request, server) = (bounds.request(), bounds.resource_server());
-        Some(Self {
+        Self {
             id,
             decision,
             agent: bounds.agent().id.clone(),
@@ -71,8 +65,8 @@ impl Grant {
             purpose: request.purpose.clone(),
             session: request.session.clone(),
             issued_at: bounds.now(),
-            expires_at,
+            expires_at: allowed.expires_at(),
             uses_max: allowed.terms().uses_max,
-        })
+        }
     }
 }

@@ -57,7 +57,7 @@ impl PolicyLimits {
     /// Enough for a policy in Rust, C or Zig.
     pub const NATIVE: Self = Self {
         cpu_us_max: 5_000,
-        wall_us_max: 20_000,
+        wall_us_max: 100_000,
         memory_bytes_max: 16 << 20,
         table_elements_max: 20_000,
         output_bytes_max: 256 << 10,

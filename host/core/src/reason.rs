@@ -60,6 +60,8 @@ host_reasons! {
     ApprovalRequired = "approval_required", "this needs an approval";
     /// An allow came with an obligation that nobody enforces.
     ObligationUnenforceable = "obligation_unenforceable", "a policy's terms ask for something that nobody here enforces";
+    /// The terms leave a grant no whole second.
+    GrantTooShort = "grant_too_short", "the terms leave a grant no whole second to live";
     /// An allow came with a debit of a counter that the host does not keep.
     DebitUnsupported = "debit_unsupported", "a policy's terms charge a counter that this server does not keep";
 }

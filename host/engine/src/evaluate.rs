@@ -25,8 +25,8 @@ pub(crate) fn evaluate(policy: &LoadedPolicy, context: &Prepared<'_>, deadline: 
 
 fn run(policy: &Loaded, context: &Prepared<'_>, deadline: Instant) -> Evaluation {
     let mut sandbox = Sandbox::new(policy.contract.runtime(), &policy.limits, deadline);
-    let verdict = ask(policy, context, &mut sandbox).and_then(|verdict| sandbox.in_time(verdict));
-    let (usage, log) = sandbox.finish();
+    let verdict = ask(policy, context, &mut sandbox);
+    let (verdict, usage, log) = sandbox.finish(verdict);
     match verdict {
         Ok(verdict) => Evaluation { outcome: Outcome::Verdict(verdict), usage, log, failure_detail: None },
         Err(Failed { failure, detail }) => {

@@ -11,7 +11,7 @@ use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
 use crate::evaluation::Usage;
 use crate::log::{LogBuffer, LogLine};
 use crate::meter::Meter;
-use crate::stopwatch::Stopwatch;
+use crate::stopwatch::{Reading, Stopwatch};
 use crate::text;
 
 /// The most bytes of what is said about a failure.
@@ -63,7 +63,7 @@ impl Sandbox {
         store.set_max_component_handles(HANDLES_MAX);
         store.epoch_deadline_callback(|mut store| {
             let held = store.data_mut();
-            if held.stopwatch.expired() {
+            if held.stopwatch.read().expired {
                 held.expired = true;
                 return Ok(UpdateDeadline::Interrupt);
             }
@@ -93,26 +93,16 @@ impl Sandbox {
         Failed::new(failure, &format!("{}: {error}", error.root_cause()))
     }
 
-    /// CPU time so far, in microseconds.
-    pub(crate) fn cpu_us(&self) -> u64 {
-        self.store.data().stopwatch.cpu_us()
-    }
-
-    /// An answer that came too late is none, also when no tick fell into the time it took.
-    pub(crate) fn in_time<T>(&self, answer: T) -> Result<T, Failed> {
-        if self.store.data().stopwatch.expired() {
-            return Err(Failed::new(Failure::Deadline, "it answered after its time was used up"));
-        }
-        Ok(answer)
-    }
-
-    /// What was used and logged.
-    pub(crate) fn finish(self) -> (Usage, Vec<LogLine>) {
-        let held = self.store.into_data();
-        let (cpu_us, wall_us) = (held.stopwatch.cpu_us(), held.stopwatch.wall_us());
+    /// What came of it, what was used, and what was logged. An answer that came too late is none, also
+    /// when no tick fell into the time that it took.
+    pub(crate) fn finish<T>(self, answer: Result<T, Failed>) -> (Result<T, Failed>, Usage, Vec<LogLine>) {
+        let held = self.store.data();
+        let Reading { cpu_us, wall_us, expired } = held.stopwatch.read();
         let memory_bytes = held.meter.memory_bytes();
-        let (lines, log_dropped) = held.log.into_parts();
-        (Usage { cpu_us, wall_us, memory_bytes, log_dropped }, lines)
+        let late = || Failed::new(Failure::Deadline, "it answered after its time was used up");
+        let answer = answer.and_then(|answer| if expired { Err(late()) } else { Ok(answer) });
+        let (lines, log_dropped) = self.store.into_data().log.into_parts();
+        (answer, Usage { cpu_us, wall_us, memory_bytes, log_dropped }, lines)
     }
 }
 

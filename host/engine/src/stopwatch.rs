@@ -15,6 +15,17 @@ pub(crate) struct Stopwatch {
     deadline: Instant,
 }
 
+/// What a stopwatch shows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reading {
+    /// CPU time of the thread since the start, in microseconds.
+    pub(crate) cpu_us: u64,
+    /// Wall time since the start, in microseconds.
+    pub(crate) wall_us: u64,
+    /// Whether either is used up.
+    pub(crate) expired: bool,
+}
+
 impl Stopwatch {
     /// Start now. The evaluation ends by its own wall limit or by `deadline`, whichever comes first.
     pub(crate) fn start(limits: &PolicyLimits, deadline: Instant) -> Self {
@@ -24,19 +35,12 @@ impl Stopwatch {
         Self { cpu_start_ns: thread_cpu_ns(), cpu_us_max, start, deadline }
     }
 
-    /// CPU time of this thread since the start, in microseconds.
-    pub(crate) fn cpu_us(&self) -> u64 {
-        thread_cpu_ns().saturating_sub(self.cpu_start_ns) / 1_000
-    }
-
-    /// Wall time since the start, in microseconds.
-    pub(crate) fn wall_us(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
-    }
-
-    /// Whether either time is used up.
-    pub(crate) fn expired(&self) -> bool {
-        Instant::now() >= self.deadline || self.cpu_us() > self.cpu_us_max
+    /// Read both clocks, once: each costs a good part of a microsecond.
+    pub(crate) fn read(&self) -> Reading {
+        let now = Instant::now();
+        let cpu_us = thread_cpu_ns().saturating_sub(self.cpu_start_ns) / 1_000;
+        let wall_us = u64::try_from(now.duration_since(self.start).as_micros()).unwrap_or(u64::MAX);
+        Reading { cpu_us, wall_us, expired: now >= self.deadline || cpu_us > self.cpu_us_max }
     }
 }
 
@@ -51,31 +55,30 @@ fn thread_cpu_ns() -> u64 {
 mod tests {
     use super::*;
 
-    const HOUR: Duration = Duration::from_secs(3_600);
+    const HOUR: Duration = Duration::from_hours(1);
 
     #[test]
     fn sleeping_uses_wall_time_and_no_cpu_time() {
         let limits = PolicyLimits { cpu_us_max: 5_000, wall_us_max: 10_000, ..PolicyLimits::NATIVE };
         let stopwatch = Stopwatch::start(&limits, Instant::now() + HOUR);
-        assert!(!stopwatch.expired());
+        assert!(!stopwatch.read().expired);
         std::thread::sleep(Duration::from_millis(11));
-        assert!(stopwatch.expired());
-        assert!(stopwatch.wall_us() >= 11_000);
-        assert!(stopwatch.cpu_us() < 5_000);
+        let reading = stopwatch.read();
+        assert!(reading.expired && reading.wall_us >= 11_000 && reading.cpu_us < 5_000, "{reading:?}");
     }
 
     #[test]
     fn work_uses_cpu_time() {
         let limits = PolicyLimits { cpu_us_max: 2_000, wall_us_max: 3_600_000_000, ..PolicyLimits::NATIVE };
         let stopwatch = Stopwatch::start(&limits, Instant::now() + HOUR);
-        while !stopwatch.expired() {}
-        assert!(stopwatch.cpu_us() >= 2_000);
+        while !stopwatch.read().expired {}
+        assert!(stopwatch.read().cpu_us >= 2_000);
     }
 
     #[test]
     fn the_deadline_of_the_request_comes_first() {
-        assert!(Stopwatch::start(&PolicyLimits::NATIVE, Instant::now()).expired());
+        assert!(Stopwatch::start(&PolicyLimits::NATIVE, Instant::now()).read().expired);
         let limits = PolicyLimits { wall_us_max: u64::MAX, ..PolicyLimits::NATIVE };
-        assert!(Stopwatch::start(&limits, Instant::now()).expired());
+        assert!(Stopwatch::start(&limits, Instant::now()).read().expired);
     }
 }

@@ -19,7 +19,7 @@ use crate::http::failure::Failure;
 use crate::policies::COMPONENT_BYTES_MAX;
 
 /// The most bytes of settings that stand in a file.
-const SETTINGS_BYTES_MAX: u64 = 1 << 20;
+pub(crate) const SETTINGS_BYTES_MAX: u64 = 1 << 20;
 /// How long a decision waits for a change that is being put in force.
 const CHANGE_WAIT: Duration = Duration::from_secs(1);
 

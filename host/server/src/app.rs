@@ -48,7 +48,7 @@ impl App {
         None
     }
 
-    /// Nothing is decided, used or changed while the server is not ready.
+    /// Nothing is decided or used while the server is not ready.
     pub(crate) fn ensure_ready(&self) -> Result<(), Failure> {
         self.not_ready().map_or(Ok(()), |why| Err(Failure::of(ProblemCode::NotReady, why)))
     }

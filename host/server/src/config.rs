@@ -92,7 +92,8 @@ impl Config {
         Self::parse(&text, path)
     }
 
-    fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+    /// Read the text of a file that would stand at `path`.
+    pub(crate) fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         let file: File = toml::from_str(text)
             .map_err(|error| ConfigError::Malformed { path: path.into(), problem: error.to_string() })?;
         let invalid = |key, problem: String| Err(ConfigError::Invalid { path: path.into(), key, problem });

@@ -4,20 +4,26 @@
 
 use attorn_core::TimeMs;
 use attorn_log::EntryBody;
+use attorn_store::{Batch, Key, Require};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::http::call::OperatorCaller;
 use crate::http::failure::Failure;
 
-/// An entry about something that an operator did.
+/// Add the entry about something that an operator does, and the requirement that the operator is still
+/// who they were when they were authenticated.
 pub(crate) fn act(
+    batch: &mut Batch,
     operator: &OperatorCaller,
-    now: TimeMs,
     kind: &'static str,
     about: impl Serialize,
-) -> Result<EntryBody, Failure> {
-    body(now, kind, json!({ "operator": operator.name(), "about": about }))
+) -> Result<(), Failure> {
+    if let Some(id) = &operator.id {
+        batch.require.push((Key::operator(id), Require::Version(operator.version)));
+    }
+    batch.entries.push(body(batch.now, kind, json!({ "operator": operator.name(), "about": about }))?);
+    Ok(())
 }
 
 /// An entry.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use attorn_api::ProblemCode;
 use attorn_api::grants as api;
 use attorn_core::{AgentState, GrantId};
-use attorn_store::records::{AgentRecord, GrantRecord};
+use attorn_store::records::{AgentRecord, GrantRecord, ResourceServerRecord};
 use attorn_store::{Add, Batch, CommitError, Key, KeyKind, Require, Versioned};
 use serde_json::json;
 
@@ -27,7 +27,7 @@ pub(crate) async fn use_grant(app: Arc<App>, call: Call) -> Result<Reply, Failur
     let id: GrantId = call.path("id")?;
     for _ in 0..ATTEMPTS_MAX {
         let grant = find_of(&app, &id, server).await?;
-        let agent = active_agent(&app, &grant.value).await?;
+        let still = active(&app, &grant.value).await?;
         check_use(&grant.value, &wire)?;
         let used = app.store.counter(&Key::grant_uses(&id)).await?;
         let uses_max = u64::from(grant.value.grant.uses_max) + app.store.counter(&Key::grant_releases(&id)).await?;
@@ -40,7 +40,7 @@ pub(crate) async fn use_grant(app: Arc<App>, call: Call) -> Result<Reply, Failur
             "decision_id": grant.value.grant.decision.to_string(), "agent": grant.value.grant.agent.as_str() });
         batch.entries.push(entry::body(batch.now, "grant_used", about)?);
         batch.require.push((Key::grant(&id), Require::Version(grant.version)));
-        batch.require.push((Key::agent(&grant.value.grant.agent), Require::Version(agent.version)));
+        batch.require.extend(still);
         // The limit is what was seen, not what is left: so the number in the entry is the use's own.
         batch.add.push(Add { key: Key::grant_uses(&id), delta: 1, at_most: used + 1 });
         match app.store.commit(batch).await {
@@ -60,9 +60,9 @@ pub(crate) async fn use_grant(app: Arc<App>, call: Call) -> Result<Reply, Failur
     Err(moved())
 }
 
-/// The agent of a grant that is active: not expired, not revoked, its holder active and its key still
-/// the holder's.
-async fn active_agent(app: &App, record: &GrantRecord) -> Result<Versioned<AgentRecord>, Failure> {
+/// What must still hold for a grant that is active now: not expired, not revoked, its holder active, its
+/// key still the holder's, and its resource server not revoked.
+pub(crate) async fn active(app: &App, record: &GrantRecord) -> Result<[(Key, Require); 2], Failure> {
     let grant = &record.grant;
     let inactive = |why: &str| Failure::of(ProblemCode::GrantInactive, format!("the grant `{}` {why}", grant.id));
     if record.revoked_at.is_some() {
@@ -71,13 +71,19 @@ async fn active_agent(app: &App, record: &GrantRecord) -> Result<Versioned<Agent
     if grant.expires_at <= app.clock.now() {
         return Err(inactive("has expired"));
     }
-    let agent = app.store.record::<AgentRecord>(&Key::agent(&grant.agent)).await?;
+    let (agent_key, server_key) = (Key::agent(&grant.agent), Key::resource_server(&grant.resource_server));
+    let server = app.store.record::<ResourceServerRecord>(&server_key).await?;
+    let server = server.filter(|server| server.value.revoked_at.is_none());
+    let server = server.ok_or_else(|| inactive("is for a resource server that was revoked"))?;
+    let agent = app.store.record::<AgentRecord>(&agent_key).await?;
     let agent = agent.ok_or_else(|| inactive("has lost its holder"))?;
     if agent.value.agent().state != AgentState::Active {
         return Err(inactive("is of an agent that is not active"));
     }
     match agent.value.agent().key(&grant.key_thumbprint) {
-        Some(key) if app.clock.now() < key.expires_at => Ok(agent),
+        Some(key) if app.clock.now() < key.expires_at => {
+            Ok([(agent_key, Require::Version(agent.version)), (server_key, Require::Version(server.version))])
+        }
         _ => Err(inactive("is bound to a key that is not the agent's any more")),
     }
 }
@@ -119,6 +125,11 @@ pub(crate) async fn report_effect(app: Arc<App>, call: Call) -> Result<Reply, Fa
     let about = json!({ "grant": id.to_string(), "resource_server": server.as_str(), "use_number": wire.use_number,
         "decision_id": grant.value.grant.decision.to_string(), "effect": effect, "note": wire.note });
     batch.entries.push(entry::body(batch.now, "grant_effect", about)?);
+    let server_key = Key::resource_server(server);
+    let registered = app.store.record::<ResourceServerRecord>(&server_key).await?;
+    let registered = registered.filter(|record| record.value.revoked_at.is_none());
+    let registered = registered.ok_or_else(|| Failure::not_found("grant", id))?;
+    batch.require.push((server_key, Require::Version(registered.version)));
     let key = Key::grant_effect(&id, wire.use_number);
     batch.require.push((key.clone(), Require::Absent));
     batch.put.push((key, effect.into()));
@@ -165,7 +176,7 @@ pub(crate) async fn revoke(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     let mut batch = Batch::new(app.clock.now());
     value.revoked_at = Some(batch.now);
     let about = json!({ "grant": id.to_string(), "decision_id": value.grant.decision.to_string() });
-    batch.entries.push(entry::act(call.operator()?, batch.now, "grant_revoked", about)?);
+    entry::act(&mut batch, call.operator()?, "grant_revoked", about)?;
     batch.require.push((Key::grant(&id), Require::Version(version)));
     batch.put_record(&value);
     commit(&app, batch, moved).await?;
@@ -205,6 +216,6 @@ async fn shown(app: &App, record: &GrantRecord) -> Result<api::GrantDetails, Fai
         revoked_at_ms: record.revoked_at.map(|at| at.0),
         uses_max: grant.uses_max,
         uses: u32::try_from(uses).unwrap_or(u32::MAX),
-        active: left && active_agent(app, record).await.is_ok(),
+        active: left && active(app, record).await.is_ok(),
     })
 }

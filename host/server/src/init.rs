@@ -75,18 +75,19 @@ pub async fn init(options: &InitOptions) -> Result<InitReport, InitError> {
         let path = path.to_owned();
         move |source| InitError::Io { path, source }
     };
+    let public_url = options.public_url.clone().unwrap_or_else(|| format!("http://{}", options.listen));
+    let (config_path, root_key_path) = (dir.join("attorn.toml"), dir.join("root.key"));
+    let log_id = log_id().map_err(|failure| InitError::Store(why(failure)))?;
+    let text = config_text(&options.listen.to_string(), &public_url, &log_id);
+    // What could never be served leaves nothing behind.
+    let config = Config::parse(&text, &config_path)?;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io(dir))?;
     if std::fs::read_dir(dir).map_err(io(dir))?.next().is_some() {
         return Err(InitError::NotEmpty(dir.clone()));
     }
-    let public_url = options.public_url.clone().unwrap_or_else(|| format!("http://{}", options.listen));
-    let (config_path, root_key_path) = (dir.join("attorn.toml"), dir.join("root.key"));
     let root = RootKey::generate().map_err(|error| InitError::Store(error.to_string()))?;
     write_private(&root_key_path, root.file_text().as_bytes()).map_err(io(&root_key_path))?;
-    let log_id = log_id().map_err(|failure| InitError::Store(why(failure)))?;
-    let text = config_text(&options.listen.to_string(), &public_url, &log_id);
     write_private(&config_path, text.as_bytes()).map_err(io(&config_path))?;
-    let config = Config::load(&config_path)?;
     let bootstrap_token = make_store(&config, &root).await.map_err(|failure| InitError::Store(why(failure)))?;
     Ok(InitReport { config_path, root_key_path, log_id: log_id.to_string(), bootstrap_token })
 }

@@ -17,7 +17,7 @@ use attorn_store::{Batch, FileError, Key, KeyKind, Require};
 use axum::http::StatusCode;
 use serde_json::json;
 
-use crate::active::{ActivePolicy, ActiveSet, load_checked};
+use crate::active::{ActivePolicy, ActiveSet, SETTINGS_BYTES_MAX, load_checked};
 use crate::app::App;
 use crate::entry;
 use crate::http::call::{Call, Reply};
@@ -26,8 +26,8 @@ use crate::registry::{commit, moved, page};
 
 /// The most bytes of a component.
 pub(crate) const COMPONENT_BYTES_MAX: usize = 32 << 20;
-/// The most policies in force.
-const ACTIVE_MAX: usize = 128;
+/// The most policies in force: a decision's record has to hold what each of them said.
+const ACTIVE_MAX: usize = 64;
 /// How many versions of a policy are shown.
 const VERSIONS_SHOWN: usize = 100;
 
@@ -69,7 +69,7 @@ pub(crate) async fn push(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
         policy: id.clone(),
         version,
         component: wire.component.parse()?,
-        settings: PolicySettings::of(settings),
+        settings: PolicySettings::of(settings.clone()),
         selector: wire::selector(&wire.selector)?,
         mode: PolicyMode::Enforce,
         required: wire.required,
@@ -78,10 +78,14 @@ pub(crate) async fn push(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
         created_at: batch.now,
         created_by: operator.id.clone().ok_or_else(|| Failure::internal("a token without operator pushed"))?,
     };
+    if let PolicySettings::File(_) = record.settings {
+        let written = app.store.files().write(settings.as_str().as_bytes().to_vec(), SETTINGS_BYTES_MAX).await;
+        written.map_err(|error| Failure::caused(&error))?;
+    }
     load_checked(&app, &record).await?;
     let about = json!({ "policy": id.as_str(), "version": version, "digest": record.digest().to_string(),
         "component": record.component.to_string(), "settings_digest": record.settings.digest().to_string() });
-    batch.entries.push(entry::act(operator, batch.now, "policy_pushed", about)?);
+    entry::act(&mut batch, operator, "policy_pushed", about)?;
     let require = stored.map_or(Require::Absent, |policy| Require::Version(policy.version));
     batch.require.push((Key::policy(&id), require));
     batch.put_record(&PolicyRecord { id, latest_version: version });
@@ -98,6 +102,8 @@ pub(crate) async fn activate(app: Arc<App>, call: Call) -> Result<Reply, Failure
     let key = Key::policy_version(&id, wire.version);
     let record = app.store.record::<PolicyVersionRecord>(&key).await?;
     let record = record.ok_or_else(|| Failure::not_found("policy version", format!("{id}/{}", wire.version)))?.value;
+    // Compiling takes its time; nobody who has to take a policy out of force waits for it.
+    let loaded = load_checked(&app, &record).await?;
     let change = app.active.change().await;
     let current = app.active.snapshot();
     let replaced = current.policy(&id).map(|policy| policy.record.version);
@@ -109,7 +115,6 @@ pub(crate) async fn activate(app: Arc<App>, call: Call) -> Result<Reply, Failure
         let detail = format!("version {} of policy `{id}` would replace another, which can widen", wire.version);
         return Err(Failure::of(ProblemCode::MissingDuty, detail).with_help("it needs the duty `policy_weakener` too"));
     }
-    let loaded = load_checked(&app, &record).await?;
     let mut policies: Vec<_> = current.policies.iter().filter(|policy| policy.record.policy != id).cloned().collect();
     policies.push(Arc::new(ActivePolicy { record, loaded: Some(loaded) }));
     policies.sort_by(|a, b| a.record.policy.cmp(&b.record.policy));
@@ -154,7 +159,7 @@ async fn replace(
     let record = ActiveSetRecord::new(current.record.revision() + 1, members.collect()).map_err(Failure::internal)?;
     about["active_set"] = json!({ "revision": record.revision(), "digest": record.digest().to_string() });
     let mut batch = Batch::new(app.clock.now());
-    batch.entries.push(entry::act(call.operator()?, batch.now, kind, about)?);
+    entry::act(&mut batch, call.operator()?, kind, about)?;
     let require = if current.store_version == 0 { Require::Absent } else { Require::Version(current.store_version) };
     batch.require.push((Key::active_set(), require));
     batch.put_record(&record);

@@ -13,8 +13,7 @@ use axum::http::Method;
 use crate::http::openapi;
 use crate::http::route::Access::{self, Operator as Op, OperatorOrBootstrap, Public};
 use crate::http::route::{Content, Route, handler, json, route};
-use crate::registry::{agents, operators, resource_servers};
-use crate::{audit, decisions, grants, policies, public};
+use crate::{audit, decisions, grants, policies, public, registry};
 
 /// The `OpenAPI` 3.1 document of this server.
 #[must_use]
@@ -24,7 +23,7 @@ pub fn openapi_document() -> serde_json::Value {
 
 /// All routes.
 pub(crate) fn all() -> Vec<Route> {
-    [registry(), policy(), deciding(), auditing(), open()].concat()
+    [operators(), agents(), resource_servers(), policy(), deciding(), auditing(), open()].concat()
 }
 
 const GET: Method = Method::GET;
@@ -32,58 +31,72 @@ const POST: Method = Method::POST;
 const TEXT: Content = Content::Other("text/plain");
 const JSON: Content = Content::Other("application/json");
 
-fn registry() -> Vec<Route> {
+fn operators() -> Vec<Route> {
     const OPERATORS: &str = "/v1/operators";
-    const AGENTS: &str = "/v1/agents";
-    const SERVERS: &str = "/v1/resource-servers";
-    let agent = |path, doc, handler| route(POST, path, Op(Registrar), doc, handler).gives(json::<Agent>());
     vec![
         route(
             POST,
             OPERATORS,
             OperatorOrBootstrap(Admin),
             ("registerOperator", "Register an operator"),
-            handler!(operators::register),
+            handler!(registry::operators::register),
         )
         .takes(json::<RegisterOperator>())
         .gives(json::<RegisteredOperator>())
         .created(),
-        route(GET, OPERATORS, Op(Admin), ("listOperators", "List operators"), handler!(operators::list))
+        route(GET, OPERATORS, Op(Admin), ("listOperators", "List operators"), handler!(registry::operators::list))
             .gives(json::<OperatorList>()),
         route(
             POST,
             "/v1/operators/{id}/revoke",
             Op(Admin),
             ("revokeOperator", "Revoke an operator's token"),
-            handler!(operators::revoke),
+            handler!(registry::operators::revoke),
         )
         .gives(json::<Operator>()),
-        agent(AGENTS, ("registerAgent", "Register an agent"), handler!(agents::register))
+    ]
+}
+
+fn agents() -> Vec<Route> {
+    const AGENTS: &str = "/v1/agents";
+    let agent = |path, doc, handler| route(POST, path, Op(Registrar), doc, handler).gives(json::<Agent>());
+    vec![
+        agent(AGENTS, ("registerAgent", "Register an agent"), handler!(registry::agents::register))
             .takes(json::<RegisterAgent>())
             .created(),
-        route(GET, AGENTS, Op(Registrar), ("listAgents", "List agents"), handler!(agents::list))
+        route(GET, AGENTS, Op(Registrar), ("listAgents", "List agents"), handler!(registry::agents::list))
             .gives(json::<AgentList>()),
-        route(GET, "/v1/agents/{id}", Op(Registrar), ("showAgent", "Show an agent"), handler!(agents::show))
+        route(GET, "/v1/agents/{id}", Op(Registrar), ("showAgent", "Show an agent"), handler!(registry::agents::show))
             .gives(json::<Agent>()),
-        agent("/v1/agents/{id}/suspend", ("suspendAgent", "Suspend an agent"), handler!(agents::suspend))
+        agent("/v1/agents/{id}/suspend", ("suspendAgent", "Suspend an agent"), handler!(registry::agents::suspend))
             .takes(json::<ChangeState>()),
-        agent("/v1/agents/{id}/resume", ("resumeAgent", "Resume an agent"), handler!(agents::resume))
+        agent("/v1/agents/{id}/resume", ("resumeAgent", "Resume an agent"), handler!(registry::agents::resume))
             .takes(json::<ChangeState>()),
-        agent("/v1/agents/{id}/retire", ("retireAgent", "Retire an agent for ever"), handler!(agents::retire))
-            .takes(json::<ChangeState>()),
-        agent("/v1/agents/{id}/keys", ("addAgentKey", "Add a key to an agent"), handler!(agents::add_key))
+        agent(
+            "/v1/agents/{id}/retire",
+            ("retireAgent", "Retire an agent for ever"),
+            handler!(registry::agents::retire),
+        )
+        .takes(json::<ChangeState>()),
+        agent("/v1/agents/{id}/keys", ("addAgentKey", "Add a key to an agent"), handler!(registry::agents::add_key))
             .takes(json::<RegisterKey>()),
         agent(
             "/v1/agents/{id}/keys/{thumbprint}/revoke",
             ("revokeAgentKey", "Revoke an agent's key"),
-            handler!(agents::revoke_key),
+            handler!(registry::agents::revoke_key),
         ),
+    ]
+}
+
+fn resource_servers() -> Vec<Route> {
+    const SERVERS: &str = "/v1/resource-servers";
+    vec![
         route(
             POST,
             SERVERS,
             Op(Registrar),
             ("registerResourceServer", "Register a resource server"),
-            handler!(resource_servers::register),
+            handler!(registry::resource_servers::register),
         )
         .takes(json::<RegisterResourceServer>())
         .gives(json::<ResourceServer>())
@@ -93,7 +106,7 @@ fn registry() -> Vec<Route> {
             SERVERS,
             Op(Registrar),
             ("listResourceServers", "List resource servers"),
-            handler!(resource_servers::list),
+            handler!(registry::resource_servers::list),
         )
         .gives(json::<ResourceServerList>()),
         route(
@@ -101,7 +114,7 @@ fn registry() -> Vec<Route> {
             "/v1/resource-servers/{id}",
             Op(Registrar),
             ("showResourceServer", "Show a resource server"),
-            handler!(resource_servers::show),
+            handler!(registry::resource_servers::show),
         )
         .gives(json::<ResourceServer>()),
         route(
@@ -109,7 +122,7 @@ fn registry() -> Vec<Route> {
             "/v1/resource-servers/{id}/revoke",
             Op(Registrar),
             ("revokeResourceServer", "Revoke a resource server"),
-            handler!(resource_servers::revoke),
+            handler!(registry::resource_servers::revoke),
         )
         .gives(json::<ResourceServer>()),
     ]

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -68,6 +69,38 @@ impl Server {
     ///
     /// When the root key, the store, the engine or the address cannot be had.
     pub async fn bind(config: Config, accept_clock: bool) -> Result<Self, ServeError> {
+        // What opening holds on to is large, and nobody's caller should carry it.
+        Box::pin(Self::open(config, accept_clock)).await
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Serve until `stop` is there, or the store fails; then let what is in flight end.
+    ///
+    /// # Errors
+    ///
+    /// When the store failed.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
+        let Self { app, listener, .. } = self;
+        let reaper = tokio::spawn(reaper::run(Arc::clone(&app)));
+        let router = dispatch::router(&app, &routes::all());
+        let failed = app.store.failed();
+        let stop = async {
+            tokio::select! {
+                () = stop => {}
+                _ = failed => {}
+            }
+        };
+        listen::serve(listener, router, app.config.tls.clone(), stop).await;
+        reaper.abort();
+        app.store.failure().map_or(Ok(()), |why| Err(ServeError::StoreFailed(causes(&*why))))
+    }
+
+    async fn open(config: Config, accept_clock: bool) -> Result<Self, ServeError> {
         let root = root_key(&config)?;
         let store = Store::open(&config.data_dir, &config.log_id).map_err(|error| ServeError::Start(causes(&error)))?;
         let engine = EngineConfig::for_host().and_then(Engine::new);
@@ -97,38 +130,15 @@ impl Server {
         app.store.commit(batch).await.map_err(Failure::from)?;
         Ok(Self { app, listener, local_addr })
     }
-
-    /// Where it listens.
-    #[must_use]
-    pub const fn local_addr(&self) -> SocketAddr {
-        self.local_addr
-    }
-
-    /// Serve until `stop` is there, or the store fails; then let what is in flight end.
-    ///
-    /// # Errors
-    ///
-    /// When the store failed.
-    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
-        let Self { app, listener, .. } = self;
-        let reaper = tokio::spawn(reaper::run(Arc::clone(&app)));
-        let router = dispatch::router(&app, &routes::all());
-        let failed = app.store.failed();
-        let stop = async {
-            tokio::select! {
-                () = stop => {}
-                _ = failed => {}
-            }
-        };
-        listen::serve(listener, router, app.config.tls.clone(), stop).await;
-        reaper.abort();
-        app.store.failure().map_or(Ok(()), |why| Err(ServeError::StoreFailed(causes(&*why))))
-    }
 }
 
 fn root_key(config: &Config) -> Result<RootKey, ServeError> {
     let path = config.root_key.clone();
     let fail = |why: String| ServeError::RootKey { path: path.clone(), why };
+    let mode = std::fs::metadata(&path).map_err(|error| fail(error.to_string()))?.permissions().mode();
+    if mode & 0o077 != 0 {
+        return Err(fail(format!("others may read it (mode {:o}); `chmod 600` it", mode & 0o777)));
+    }
     let text = zeroize::Zeroizing::new(std::fs::read_to_string(&path).map_err(|error| fail(error.to_string()))?);
     text.parse().map_err(|error: attorn_identity::WrapError| fail(error.to_string()))
 }

@@ -70,3 +70,7 @@ fn check_as<R: Record>(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
 #[cfg(test)]
 #[path = "records_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "records_refusal_tests.rs"]
+mod refusal_tests;

@@ -7,7 +7,7 @@ use attorn_core::{EvaluationContext, Outcome, PolicyLimits, Verdict};
 use attorn_engine::{Engine, EngineConfig, LoadedPolicy};
 use serde_json::json;
 
-use crate::figure::{Figures, float, median};
+use crate::figure::{Figures, float, median, rounded};
 use crate::floor::Floor;
 use crate::{Length, policy};
 
@@ -35,8 +35,8 @@ pub(crate) fn measure(length: Length, shown: bool, figures: &mut Figures) -> f64
     let (ours_us, floor_us) = (median(ours), median(bare));
     if shown {
         let raw = json!({
-            "ours_us": ours_us,
-            "floor_us": floor_us,
+            "ours_us": rounded(ours_us),
+            "floor_us": rounded(floor_us),
             "batches": length.engine_batches,
             "evaluations_per_batch": length.engine_evaluations,
         });

@@ -14,7 +14,7 @@ impl Figures {
 
     /// Print one figure; `raw` is what it was made of.
     pub(crate) fn add(&mut self, bench: &str, value: f64, unit: &str, raw: &Value) {
-        let value = (value * 1_000.0).round() / 1_000.0;
+        let value = rounded(value);
         if self.json {
             let mut line = Map::new();
             line.insert("bench".into(), bench.into());
@@ -29,6 +29,11 @@ impl Figures {
             println!("{bench:<36} {value:>12.3} {unit:<14} {}", raw.unwrap_or_default());
         }
     }
+}
+
+/// To three digits after the point.
+pub(crate) fn rounded(value: f64) -> f64 {
+    (value * 1_000.0).round() / 1_000.0
 }
 
 /// The median of some measurements.

@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::figure::{Figures, float};
+use crate::figure::{Figures, float, rounded};
 use crate::load::{Order, Outcome};
 use crate::{Length, cpu, parts, policy};
 
@@ -57,16 +57,21 @@ pub(crate) async fn measure(length: Length, floor_us: f64, figures: &mut Figures
     let echo_us = echo(&mut order, answer_bytes, length, figures).await;
     let (sign_us, verify_us) = parts::signatures(length.parts);
     let commits = parts::commits(length.parts, &directory).await;
-    figures.add("store.commits", commits.per_second, "1/s", &json!({ "callers": 16, "cpu_us": round(commits.cpu_us) }));
+    figures.add(
+        "store.commits",
+        commits.per_second,
+        "1/s",
+        &json!({ "callers": 16, "cpu_us": rounded(commits.cpu_us) }),
+    );
     let parts_us = echo_us + verify_us + sign_us + floor_us + commits.cpu_us;
     let raw = json!({
-        "cpu_us": round(whole_us),
-        "parts_us": round(parts_us),
-        "echo_us": round(echo_us),
-        "verify_us": round(verify_us),
-        "sign_us": round(sign_us),
-        "engine_floor_us": round(floor_us),
-        "commit_us": round(commits.cpu_us),
+        "cpu_us": rounded(whole_us),
+        "parts_us": rounded(parts_us),
+        "echo_us": rounded(echo_us),
+        "verify_us": rounded(verify_us),
+        "sign_us": rounded(sign_us),
+        "engine_floor_us": rounded(floor_us),
+        "commit_us": rounded(commits.cpu_us),
         "connections": CONNECTIONS_OF_PARTS,
     });
     figures.add("http.cpu_over_parts", whole_us / parts_us, "ratio", &raw);
@@ -77,10 +82,6 @@ fn directory() -> PathBuf {
     std::env::current_exe().unwrap().parent().map(Path::to_owned).unwrap()
 }
 
-fn round(value: f64) -> f64 {
-    (value * 100.0).round() / 100.0
-}
-
 fn print(bench: &str, connections: usize, (outcome, requests): &(Outcome, usize), cpu_us: f64, figures: &mut Figures) {
     let rate = rate(outcome, *requests);
     let raw = json!({
@@ -89,7 +90,7 @@ fn print(bench: &str, connections: usize, (outcome, requests): &(Outcome, usize)
         "p50_us": outcome.p50_us,
         "p99_us": outcome.p99_us,
         "unexpected": outcome.unexpected,
-        "server_cpu_us": round(cpu_us),
+        "server_cpu_us": rounded(cpu_us),
     });
     figures.add(bench, rate, "1/s", &raw);
 }
@@ -104,7 +105,9 @@ async fn measured(order: &Order, server: u32, length: Length) -> ((Outcome, usiz
     let mut order = Order { requests: probe, ..order.clone() };
     let (outcome, _) = load(&order, server).await;
     let wanted = rate(&outcome, probe) * float(length.load_ms) / 1e3;
-    order.requests = (1..).map(|k| k * probe).find(|&n| float(n as u64) >= wanted).unwrap_or(probe).min(REQUESTS_MAX);
+    while float(order.requests as u64) < wanted && order.requests < REQUESTS_MAX {
+        order.requests += probe;
+    }
     let (outcome, cpu_us) = load(&order, server).await;
     ((outcome, order.requests), cpu_us / float(order.requests as u64))
 }

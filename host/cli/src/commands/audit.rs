@@ -178,7 +178,8 @@ fn pretty(output: &Output, value: &Value) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// A line about an entry. A decision in words; anything else as it stands, shortened.
+/// A line about an entry. A decision in words, what an operator did with their name; anything else as
+/// it stands, shortened.
 fn summary(mut body: Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or("?").to_owned();
     let whole = if body["type"] == "decision" {
@@ -189,6 +190,8 @@ fn summary(mut body: Value) -> String {
             .map(|reasons| reasons.iter().map(|reason| text(&reason["code"])).collect())
             .unwrap_or_default();
         format!("{decision}: {agent} {action} {resource} ({})", codes.join(", "))
+    } else if let (Some(operator), Some(about)) = (body["operator"].as_str(), body.get("about")) {
+        format!("{operator}: {about}")
     } else {
         if let Some(members) = body.as_object_mut() {
             members.remove("type");
@@ -226,6 +229,8 @@ mod tests {
         assert_eq!(summary(decision), "deny: bot faq.write article/1 (not_listed)");
         let act = json!({ "type": "agent_retired", "time_ms": 1, "operator": "alice" });
         assert_eq!(summary(act), r#"{"operator":"alice"}"#);
+        let act = json!({ "type": "agent_retired", "time_ms": 1, "operator": "alice", "about": { "id": "bot" } });
+        assert_eq!(summary(act), r#"alice: {"id":"bot"}"#);
         let long = json!({ "type": "x", "about": "y".repeat(500) });
         assert_eq!(summary(long).chars().count(), SUMMARY_CHARS_MAX + 1);
         assert_eq!(summary(json!({ "type": "decision" })), "?: ? ? ? ()");

@@ -25,7 +25,7 @@ pub(super) async fn play(stage: &mut Stage<'_>, told: &Told) -> Result<u64, Fail
     let entries = report["entries"].as_u64().unwrap_or(0);
     let as_told = verified.status.success() && report["verified"] == true;
     let came = if as_told {
-        format!("{entries} entries verified, {}", report["origin"])
+        format!("{entries} entries of {} verified", report["origin"].as_str().unwrap_or("?"))
     } else {
         said("it failed", &verified).message
     };

@@ -90,6 +90,8 @@ impl Host {
         let mut command = self.command();
         command.arg("serve").arg("--config").arg(&self.config);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).kill_on_drop(true);
+        // Ctrl-C is for the story, which ends the server in its own way.
+        command.process_group(0);
         let child = self.child.insert(command.spawn().map_err(|error| Failure::of(&error))?);
         let (client, started) = (OperatorClient::new(self.server.clone(), None)?, Instant::now());
         loop {

@@ -1,18 +1,19 @@
 //! The server is left running, with commands to try by hand.
 
+use std::path::Path;
+
 use super::operators::{log_key_path, token_path};
 use super::registry::ANSWER_QUESTIONS;
-use super::{Stage, bot_key_path};
+use super::{Stage, bot_key_path, interrupted};
 use crate::failure::Failure;
 
 pub(super) async fn play(stage: &mut Stage<'_>) -> Result<(), Failure> {
     let executable = std::env::current_exe().map_err(|error| Failure::of(&error))?;
     let directory = &stage.directory;
-    let attorn = executable.display();
-    let token = |operator: &str| format!("{attorn} --token-file {}", token_path(directory, operator).display());
-    let (key, log_key) = (bot_key_path(directory), log_key_path(directory));
-    let decide =
-        format!("{attorn} decide --key {} --resource article/42 --purpose {ANSWER_QUESTIONS} --action", key.display());
+    let attorn = quoted(&executable);
+    let token = |operator: &str| format!("{attorn} --token-file {}", quoted(&token_path(directory, operator)));
+    let (key, log_key) = (quoted(&bot_key_path(directory)), quoted(&log_key_path(directory)));
+    let decide = format!("{attorn} decide --key {key} --resource article/42 --purpose {ANSWER_QUESTIONS} --action");
     let narrator = &mut stage.narrator;
     narrator.part("Try it by hand");
     narrator.say("   The server is still running. In another terminal:");
@@ -23,10 +24,12 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<(), Failure> {
         format!("{decide} faq.write; echo $?"),
         format!("{} agent show support-bot", token("registrar")),
         format!("{} agent suspend support-bot --reason 'trying it out'", token("registrar")),
+        format!("{decide} faq.read; echo $?"),
+        format!("{} agent resume support-bot", token("registrar")),
         format!("{} grant list --limit 5", token("registrar")),
         format!("{} policy list", token("policy-admin")),
         format!("{} audit list --limit 20", token("auditor")),
-        format!("{} audit verify --key {}", token("auditor"), log_key.display()),
+        format!("{} audit verify --key {}", token("auditor"), log_key),
         format!("{} operator list", token("alice")),
     ] {
         narrator.say(format!("   {line}"));
@@ -34,7 +37,28 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<(), Failure> {
     narrator.say("");
     narrator.say("   Ctrl-C ends it.");
     tokio::select! {
-        pressed = tokio::signal::ctrl_c() => pressed.map_err(|error| Failure::of(&error)),
+        signal = interrupted() => signal.map(drop),
         ended = stage.host.ended() => Err(Failure::new(format!("the server ended by itself: {}", ended?))),
+    }
+}
+
+/// A path as a shell reads it back.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:".contains(c);
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_quoted_where_a_shell_would_split_them() {
+        for (path, expect) in
+            [("/tmp/a-b_1.key", "/tmp/a-b_1.key"), ("/tmp/a b", "'/tmp/a b'"), ("/tmp/it's $x", r"'/tmp/it'\''s $x'")]
+        {
+            assert_eq!(quoted(Path::new(path)), expect);
+        }
     }
 }

@@ -21,10 +21,11 @@ mod resource_server;
 mod suspension;
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use attorn_agent::{AgentKey, Client};
 use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::commands::demo::Demo;
 use crate::demo::components::Components;
@@ -75,12 +76,30 @@ pub(crate) async fn run(demo: &Demo, output: &Output) -> Result<Exit, Failure> {
 }
 
 async fn play(
-    mut narrator: Narrator<'_>,
+    narrator: Narrator<'_>,
     components: &Components,
     directory: &Path,
     keep: bool,
     started: Instant,
 ) -> Result<Exit, Failure> {
+    // Whatever is dropped here takes the server with it.
+    let (mut stage, entries) = tokio::select! {
+        told = story(narrator, components, directory) => told?,
+        signal = interrupted() => return Err(Failure::new(format!("the demo was interrupted: {}", signal?))),
+    };
+    let took = started.elapsed();
+    if keep {
+        keep::play(&mut stage).await?;
+    }
+    end(stage, entries, took).await
+}
+
+/// The story. Give how many entries it left in the audit log.
+async fn story<'a>(
+    mut narrator: Narrator<'a>,
+    components: &Components,
+    directory: &Path,
+) -> Result<(Stage<'a>, u64), Failure> {
     let (host, bootstrap) = operators::first_start(&mut narrator, directory).await?;
     let operators = operators::register(&mut narrator, &host, bootstrap, directory).await?;
     let faq = FaqServer::start(host.url()).await?;
@@ -94,15 +113,21 @@ async fn play(
     suspension::play(&mut stage).await?;
     crash::play(&mut stage, &accepted).await?;
     let entries = audit::play(&mut stage, &told).await?;
+    Ok((stage, entries))
+}
 
-    if keep {
-        keep::play(&mut stage).await?;
-    }
-    end(stage, entries, started).await
+/// Wait until somebody wants this to end, and give the name of the signal.
+async fn interrupted() -> Result<&'static str, Failure> {
+    let listen = |kind| signal(kind).map_err(|error| Failure::of(&error));
+    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    Ok(tokio::select! {
+        _ = interrupt.recv() => "SIGINT",
+        _ = terminate.recv() => "SIGTERM",
+    })
 }
 
 /// Stop the server, and say what came of it all and where to look.
-async fn end(mut stage: Stage<'_>, entries: u64, started: Instant) -> Result<Exit, Failure> {
+async fn end(mut stage: Stage<'_>, entries: u64, took: Duration) -> Result<Exit, Failure> {
     stage.narrator.part("The end");
     let status = stage.host.stop().await?;
     stage.narrator.step(
@@ -110,7 +135,7 @@ async fn end(mut stage: Stage<'_>, entries: u64, started: Instant) -> Result<Exi
         format!("it finished what was in flight: {status}"),
         status.success(),
     )?;
-    let (tally, seconds) = (stage.narrator.tally, started.elapsed().as_secs_f64());
+    let (tally, seconds) = (stage.narrator.tally, took.as_secs_f64());
     let look = [
         ("configuration", stage.host.config().to_owned()),
         ("data", stage.host.config().with_file_name("data")),

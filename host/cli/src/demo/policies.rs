@@ -9,6 +9,9 @@ use super::components::Components;
 use super::registry::ANSWER_QUESTIONS;
 use crate::failure::Failure;
 
+/// More than a policy gets by default: this is played on busy machines, too.
+const READ_ONLY_LIMITS: Limits = Limits { cpu_us_max: 50_000, wall_us_max: 250_000, memory_bytes_max: 16 << 20 };
+
 /// A policy to be pushed and put in force.
 pub(super) struct NewPolicy<'a> {
     pub(super) id: &'a str,
@@ -16,7 +19,7 @@ pub(super) struct NewPolicy<'a> {
     pub(super) settings: Value,
     /// Which actions it is asked about.
     pub(super) action: &'a str,
-    pub(super) limits: Option<Limits>,
+    pub(super) limits: Limits,
 }
 
 pub(super) async fn play(stage: &mut Stage<'_>, components: &Components) -> Result<(), Failure> {
@@ -25,8 +28,13 @@ pub(super) async fn play(stage: &mut Stage<'_>, components: &Components) -> Resu
     let denied = matches!(&answer, Ok(decision @ Decision::Deny { .. }) if decision.has_reason("no_applicable_policy"));
     stage.narrator.answered("before there is any policy, support-bot asks to faq.read article/42", &answer, denied)?;
     let settings = json!({ "allow": [{ "actions": ["faq.read"], "resource_types": ["article"] }] });
-    let read_only =
-        NewPolicy { id: "read-only", component: &components.read_only, settings, action: "faq.*", limits: None };
+    let read_only = NewPolicy {
+        id: "read-only",
+        component: &components.read_only,
+        settings,
+        action: "faq.*",
+        limits: READ_ONLY_LIMITS,
+    };
     put_in_force(stage, &read_only).await
 }
 
@@ -40,7 +48,7 @@ pub(super) async fn put_in_force(stage: &mut Stage<'_>, policy: &NewPolicy<'_>) 
         settings: policy.settings.clone(),
         selector: Selector { actions: vec![policy.action.into()], ..Selector::default() },
         required: false,
-        limits: policy.limits,
+        limits: Some(policy.limits),
     };
     let id = policy.id;
     let version: PolicyVersion = client.post(&format!("/v1/policies/{id}/versions"), &body).await?;

@@ -46,7 +46,7 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<(), Failure> {
             (REPORTING.into(), without_user(&["report.run"])),
         ]),
         grant_ms_max: 60_000,
-        keys: vec![RegisterKey { instance: "demo".into(), jwk: jwk(&key)?, expires_at_ms: KEY_LIFE.from_now_ms() }],
+        keys: vec![RegisterKey { instance: "demo".into(), jwk: jwk(&key)?, expires_at_ms: KEY_LIFE.ends_at_ms() }],
     };
     let agent: agents::Agent = registrar.post("/v1/agents", &body).await?;
     let as_told = agent.ceiling == body.ceiling && agent.state == agents::AgentState::Active;

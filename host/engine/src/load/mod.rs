@@ -174,9 +174,9 @@ fn trial<T>(
     let generous = PolicyLimits { wall_us_max: u64::MAX, ..*limits };
     let tried = catch_unwind(AssertUnwindSafe(|| {
         let mut sandbox = Sandbox::new(contract.runtime(), &generous, Instant::now() + TRIAL_WALL);
-        let answer = run(&mut sandbox)?;
-        let cpu_us = sandbox.cpu_us();
-        sandbox.in_time((answer, cpu_us))
+        let answer = run(&mut sandbox);
+        let (answer, usage, _) = sandbox.finish(answer);
+        Ok((answer?, usage.cpu_us))
     }));
     tried.unwrap_or_else(|_| Err(Failed::new(Failure::NotRunnable, "the engine panicked")))
 }

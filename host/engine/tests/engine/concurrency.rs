@@ -82,7 +82,7 @@ async fn one_deadline_holds_for_all_policies_of_a_request() {
 }
 
 #[tokio::test]
-async fn a_request_that_waited_too_long_is_not_evaluated() {
+async fn the_time_in_the_queue_counts() {
     let config = EngineConfig { evaluator_threads: 1, request_wall_us_max: 50_000, ..config() };
     let engine = Engine::new(config).unwrap();
     let greedy = PolicyLimits { cpu_us_max: 50_000, ..PATIENT };
@@ -94,7 +94,8 @@ async fn a_request_that_waited_too_long_is_not_evaluated() {
     assert_eq!(first.unwrap()[0].outcome, Outcome::Failed(Failure::Deadline));
     let second = second.unwrap();
     assert_eq!(second[0].outcome, Outcome::Failed(Failure::Deadline));
-    assert_eq!(second[0].usage.cpu_us, 0);
+    // Both were queued at once, so that nearly nothing was left for the second.
+    assert!(second[0].usage.cpu_us < 25_000, "{:?}", second[0].usage);
 }
 
 #[tokio::test]
@@ -136,26 +137,4 @@ fn without_a_pool_it_works_the_same() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let evaluations = runtime.block_on(engine.evaluate(vec![policy; 3], context())).unwrap();
     assert_eq!(outcomes(&evaluations), ["allow"; 3]);
-}
-
-#[tokio::test]
-async fn tmp_perf() {
-    let engine = engine();
-    println!("{:?}", engine.info());
-    let allow = load(&engine, &Guest::allow(), PATIENT).unwrap();
-    let warm = engine.evaluate(vec![allow.clone(); 100], context()).await.unwrap();
-    drop(warm);
-    let begun = Instant::now();
-    let many = engine.evaluate(vec![allow.clone(); 20_000], context()).await.unwrap();
-    let all = begun.elapsed();
-    let mut inner: Vec<_> = many.iter().map(|e| e.usage.wall_us).collect();
-    inner.sort_unstable();
-    let mut single = Vec::new();
-    for _ in 0..5000 {
-        let b = Instant::now();
-        engine.evaluate(vec![allow.clone()], context()).await.unwrap();
-        single.push(b.elapsed().as_nanos() / 100);
-    }
-    single.sort_unstable();
-    println!("batch per eval {:?}; inner p50 {} p99 {}; round trip p50 {} x0.1us p99 {}", all / 20_000, inner[10_000], inner[19_800], single[2500], single[4950]);
 }

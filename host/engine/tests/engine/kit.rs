@@ -1,6 +1,7 @@
 //! Makes policy components out of WebAssembly text: three function bodies and static data, laid out as
 //! the component model's canonical ABI wants it.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use attorn_core::context::{AuthenticationMethod, Caller, EvaluationContext, Phase};
@@ -155,7 +156,10 @@ impl Guest {
     /// The component.
     pub(crate) fn build(&self) -> Vec<u8> {
         let Self { describe, init, evaluate, fields, pages, contract, image } = self;
-        let data: String = image.0.iter().map(|byte| format!("\\{byte:02x}")).collect();
+        let mut data = String::new();
+        for byte in &image.0 {
+            write!(data, "\\{byte:02x}").unwrap();
+        }
         let heap = DATA_AT + u32::try_from(image.0.len().next_multiple_of(16)).unwrap();
         let policy = format!("attorn:policy/policy@{contract}");
         let module = format!(

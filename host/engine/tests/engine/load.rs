@@ -103,14 +103,14 @@ fn a_whole_policy_of_another_version_is_refused_by_its_import() {
 fn features_outside_the_allow_list_do_not_compile() {
     let engine = engine();
     for field in [
-        r#"(memory $more i64 1)"#,
-        r#"(memory $shared 1 1 shared)"#,
-        r#"(tag $t)"#,
-        r#"(type $s (struct (field i32)))"#,
-        r#"(table 1 externref)"#,
-        r#"(func $f (return_call $f))"#,
-        r#"(func (param v128) (result v128) (i32x4.relaxed_trunc_f32x4_s (local.get 0)))"#,
-        r#"(memory $more 1)"#,
+        "(memory $more i64 1)",
+        "(memory $shared 1 1 shared)",
+        "(tag $t)",
+        "(type $s (struct (field i32)))",
+        "(table 1 externref)",
+        "(func $f (return_call $f))",
+        "(func (param v128) (result v128) (i32x4.relaxed_trunc_f32x4_s (local.get 0)))",
+        "(memory $more 1)",
     ] {
         let guest = Guest { fields: field.into(), ..Guest::new() };
         let error = load(&engine, &guest, PATIENT).unwrap_err();

@@ -6,10 +6,10 @@ use attorn_api::decisions::{
     ActiveSetReference, ApprovalRequirement, Credential, DecisionAnswer, DecisionKind, Grant as GrantAnswer, Reason,
 };
 use attorn_core::reason::HostReason;
-use attorn_core::{AgentState, Decision, DecisionId, DecisionReason, Grant, JsonText};
+use attorn_core::{Decision, DecisionId, DecisionReason, Grant, JsonText};
 use attorn_identity::TokenClaims;
-use attorn_store::records::{AgentRecord, IdempotencyRecord};
-use attorn_store::{GrantStanding, Key, Recorded, Versioned};
+use attorn_store::records::{GrantRecord, IdempotencyRecord};
+use attorn_store::{GrantStanding, Recorded, Versioned};
 use serde::{Deserialize, Serialize};
 
 use super::ask::Ask;
@@ -17,7 +17,12 @@ use super::gather::Ground;
 use super::record::{Made, reasons};
 use crate::app::App;
 use crate::audit::reference;
+use crate::grants;
 use crate::http::failure::Failure;
+
+/// How many reasons an answer has, and how many characters of each: an answer has to be kept.
+const REASONS_MAX: usize = 16;
+const REASON_CHARS_MAX: usize = 256;
 
 /// A decision as the agent reads it, and as it is kept for asking again: all but its place in the log,
 /// which is not known before the commit, and the credential, which is never kept.
@@ -70,13 +75,11 @@ pub(super) async fn again(
         };
         let stored = app.store.grant(id).await?.ok_or_else(inactive)?;
         let GrantStanding::Granted(grant) = stored.standing else { return Err(inactive()) };
-        let agent = app.store.record::<AgentRecord>(&Key::agent(&ask.agent)).await?.ok_or_else(inactive)?;
-        let active = agent.value.agent().state == AgentState::Active
-            && grant.get().key_thumbprint == ask.thumbprint
-            && app.clock.now() < grant.get().expires_at;
-        if !active {
+        let record = GrantRecord { grant: grant.get().clone(), revoked_at: None };
+        if record.grant.key_thumbprint != ask.thumbprint {
             return Err(inactive());
         }
+        grants::active(app, &record).await.map_err(|_| inactive())?;
         credential = Some(issue(app, &grant)?);
     }
     Ok(decided.answer(entry, credential))
@@ -157,12 +160,13 @@ fn shown_reasons(decision: &Decision) -> Vec<Reason> {
             DecisionReason::Failed { .. } => Some(host(HostReason::PolicyFailed)),
             DecisionReason::Policy { policy, reason } if reason.public => Some(Reason {
                 code: reason.code.to_string(),
-                text: reason.text.clone(),
+                text: reason.text.chars().take(REASON_CHARS_MAX).collect(),
                 policy: Some(policy.to_string()),
             }),
             DecisionReason::Policy { .. } => hidden.map(host),
         })
         .collect();
     shown.dedup();
+    shown.truncate(REASONS_MAX);
     shown
 }

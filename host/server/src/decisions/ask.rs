@@ -11,6 +11,10 @@ use serde_json::value::RawValue;
 use crate::http::call::Call;
 use crate::http::failure::Failure;
 
+/// The most bytes of arguments and claims in canonical form, which can be longer than what came: a
+/// decision's record has to hold them.
+const CANONICAL_BYTES_MAX: usize = 32 << 10;
+
 /// A request of an authenticated agent.
 #[derive(Debug)]
 pub(super) struct Ask {
@@ -37,6 +41,14 @@ impl Ask {
                 .with_help("leave `user` out, and use a purpose that is registered as without user"));
         }
         let arguments = object("arguments", wire.arguments)?;
+        let claims = object("claims", wire.claims)?;
+        let bytes = arguments.as_str().len() + claims.as_str().len();
+        if bytes > CANONICAL_BYTES_MAX {
+            let detail = format!(
+                "`arguments` and `claims` have {bytes} bytes in canonical form, and {CANONICAL_BYTES_MAX} is the most"
+            );
+            return Err(Failure::of(ProblemCode::InvalidField, detail));
+        }
         let request = Request {
             action: wire.action.parse()?,
             resource: wire.resource.parse()?,
@@ -44,7 +56,7 @@ impl Ask {
             session: wire.session.map(|session| session.parse()).transpose()?,
             arguments_digest: digest(&arguments),
             arguments,
-            claims: object("claims", wire.claims)?,
+            claims,
         };
         let idempotency = idempotency(call, &request)?;
         let (agent, thumbprint) = (caller.agent.value.agent().id.clone(), caller.thumbprint.clone());

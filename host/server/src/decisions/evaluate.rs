@@ -17,17 +17,11 @@ pub(super) async fn decide(app: &App, ground: &Ground, within: &WithinBounds<'_>
     let context = Arc::new(EvaluationContext::of_decision(within, AuthenticationMethod::Dpop));
     let policies = ground.active.applicable(within.agent(), within.request());
     let loaded: Vec<_> = policies.iter().filter_map(|policy| policy.loaded.clone()).collect();
-    // When one of them cannot run, the answer is a deny whatever the others say.
-    let evaluations = if loaded.len() == policies.len() && !loaded.is_empty() {
-        app.engine.evaluate(loaded, Arc::clone(&context)).await?
-    } else {
-        Vec::new()
-    };
-    let mut evaluations = evaluations.into_iter();
+    let mut evaluations = app.engine.evaluate(loaded, Arc::clone(&context)).await?.into_iter();
     let asked: Vec<Asked> = policies
         .into_iter()
         .map(|policy| {
-            let evaluation = evaluations.next();
+            let evaluation = if policy.loaded.is_some() { evaluations.next() } else { None };
             Asked { evaluated: evaluated(&policy, evaluation.as_ref()), policy, evaluation }
         })
         .collect();

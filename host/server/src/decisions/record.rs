@@ -22,8 +22,10 @@ use crate::random;
 
 /// How long asking again with the same idempotency key is the same.
 const IDEMPOTENCY_MS: u64 = 10 * 60 * 1000;
-/// How many bytes of policies' logs a decision record keeps.
-const LOG_BYTES_MAX: usize = 8 << 10;
+/// How many bytes of what policies wrote, log and failures, a decision record keeps over all of them.
+const WRITTEN_BYTES_MAX: usize = 4 << 10;
+/// How many reasons an entry keeps.
+const REASONS_MAX: usize = 64;
 
 /// A decision, and how it came about.
 pub(super) struct Made {
@@ -58,12 +60,7 @@ pub(super) fn batch(
     decision: DecisionId,
 ) -> Result<(Batch, Option<Grant>), Failure> {
     let grant = match (&made.decision, within) {
-        (Decision::Allow(allowed), Some(within)) => {
-            let grant = Grant::of(allowed, within, random::grant_id()?, decision);
-            Some(grant.ok_or_else(|| {
-                Failure::internal("the terms leave the grant no whole second, which bounds and policies forbid")
-            })?)
-        }
+        (Decision::Allow(allowed), Some(within)) => Some(Grant::of(allowed, within, random::grant_id()?, decision)),
         _ => None,
     };
     let full = full_record(ask, ground, made);
@@ -118,7 +115,7 @@ fn entry_body(
     let members = json!({
         "decision_id": decision.to_string(),
         "decision": kind(&made.decision),
-        "reasons": reasons(&made.decision).iter().map(reason_in_entry).collect::<Vec<_>>(),
+        "reasons": reasons(&made.decision).iter().take(REASONS_MAX).map(reason_in_entry).collect::<Vec<_>>(),
         "agent": {
             "id": agent.id.as_str(),
             "owner": agent.owner.as_str(),
@@ -194,8 +191,8 @@ fn reason_in_entry(reason: &DecisionReason) -> Value {
 /// bounded, so it always fits its place.
 fn full_record(ask: &Ask, ground: &Ground, made: &Made) -> JsonText {
     let (agent, request) = (ground.agent.value.agent(), &ask.request);
-    let mut log_bytes_left = LOG_BYTES_MAX;
-    let policies: Vec<Value> = made.asked.iter().map(|asked| policy_in_record(asked, &mut log_bytes_left)).collect();
+    let mut bytes_left = WRITTEN_BYTES_MAX;
+    let policies: Vec<Value> = made.asked.iter().map(|asked| policy_in_record(asked, &mut bytes_left)).collect();
     let labels: serde_json::Map<String, Value> =
         agent.labels.iter().map(|(name, value)| (name.to_string(), value.clone().into())).collect();
     let record = json!({
@@ -215,8 +212,8 @@ fn full_record(ask: &Ask, ground: &Ground, made: &Made) -> JsonText {
             "resource": request.resource.as_str(),
             "purpose": request.purpose.as_str(),
             "session": request.session.as_ref().map(SessionId::as_str),
-            "arguments": request.arguments.as_str(),
-            "claims": request.claims.as_str(),
+            "arguments": embedded(&request.arguments),
+            "claims": embedded(&request.claims),
         },
         "policies_asked": made.context.is_some(),
         "policies": policies,
@@ -225,20 +222,28 @@ fn full_record(ask: &Ask, ground: &Ground, made: &Made) -> JsonText {
     JsonText::from_canonical(serde_json_canonicalizer::to_string(&record).unwrap_or_else(|_| record.to_string()))
 }
 
-fn policy_in_record(asked: &Asked, log_bytes_left: &mut usize) -> Value {
+/// A canonical text as a part of another: it comes out as the same bytes.
+fn embedded(text: &JsonText) -> Value {
+    serde_json::from_str(text.as_str()).unwrap_or(Value::Null)
+}
+
+fn policy_in_record(asked: &Asked, bytes_left: &mut usize) -> Value {
     let mut record = policy_in_entry(asked);
     let Some(evaluation) = &asked.evaluation else { return record };
-    let mut log = Vec::new();
-    for line in &evaluation.log {
-        if line.message.len() > *log_bytes_left {
-            record["log_cut"] = true.into();
-            break;
-        }
-        *log_bytes_left -= line.message.len();
-        log.push(json!({ "level": line.level.as_str(), "message": line.message }));
-    }
-    record["log"] = log.into();
-    record["failure_detail"] = evaluation.failure_detail.clone().into();
+    let mut cut = evaluation.usage.log_dropped;
+    // What counts is what stands in the record, where a control character takes six bytes.
+    let mut fits = |text: &str| {
+        let bytes = Value::from(text).to_string().len();
+        let left = bytes_left.checked_sub(bytes);
+        *bytes_left = left.unwrap_or(*bytes_left);
+        cut |= left.is_none();
+        left.is_some()
+    };
+    let detail = evaluation.failure_detail.as_deref().filter(|detail| fits(detail));
+    let lines = evaluation.log.iter().filter(|line| fits(&line.message));
+    record["log"] = lines.map(|line| json!({ "level": line.level.as_str(), "message": line.message })).collect();
+    record["failure_detail"] = detail.into();
+    record["log_cut"] = cut.into();
     record["cpu_us"] = evaluation.usage.cpu_us.into();
     record["wall_us"] = evaluation.usage.wall_us.into();
     record["memory_bytes"] = evaluation.usage.memory_bytes.into();

@@ -16,6 +16,7 @@ use crate::http::failure::Failure;
 use crate::http::route::Access;
 
 /// What a proof is compared with.
+#[derive(Clone, Copy)]
 pub(crate) struct Signed<'a> {
     pub(crate) method: &'a str,
     pub(crate) path: &'a str,
@@ -60,7 +61,8 @@ async fn operator(app: &App, headers: &HeaderMap, duty: Duty) -> Result<Operator
     // The lookup is by digest, so how long it takes says nothing about any token.
     let token = app.store.record::<OperatorTokenRecord>(&Key::operator_token(&digest)).await?;
     let id = token.ok_or_else(unauthenticated)?.value.operator;
-    let operator = app.store.record::<OperatorRecord>(&Key::operator(&id)).await?.ok_or_else(unauthenticated)?.value;
+    let stored = app.store.record::<OperatorRecord>(&Key::operator(&id)).await?.ok_or_else(unauthenticated)?;
+    let (operator, version) = (stored.value, stored.version);
     if operator.revoked_at.is_some() || !digests_match(&operator.token_digest, &digest) {
         return Err(unauthenticated());
     }
@@ -68,7 +70,7 @@ async fn operator(app: &App, headers: &HeaderMap, duty: Duty) -> Result<Operator
         return Err(Failure::of(ProblemCode::MissingDuty, format!("operator `{id}` does not have the duty `{duty}`"))
             .with_help("no duty implies another; an admin can register an operator who has it"));
     }
-    Ok(OperatorCaller { id: Some(id), duties: operator.duties.iter().copied().collect() })
+    Ok(OperatorCaller { id: Some(id), version, duties: operator.duties.iter().copied().collect() })
 }
 
 /// The bootstrap token: it makes the first admin, and then it is dead.
@@ -77,7 +79,7 @@ async fn bootstrap(app: &App, headers: &HeaderMap) -> Result<Option<OperatorCall
     let Some(token) = bearer(headers).filter(bootstrap) else { return Ok(None) };
     match crate::registry::bootstrap::digest(&app.store).await? {
         Some(expected) if digests_match(&expected.value, &token.digest()) => {
-            Ok(Some(OperatorCaller { id: None, duties: vec![Duty::Admin] }))
+            Ok(Some(OperatorCaller { id: None, version: 0, duties: vec![Duty::Admin] }))
         }
         _ => Err(Failure::of(ProblemCode::Unauthenticated, "the bootstrap token is not valid, or was used already")),
     }

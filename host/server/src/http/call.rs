@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 
-use attorn_api::json::parse_body;
+use attorn_api::json::{canonical, parse_body};
 use attorn_api::{Problem, ProblemCode};
 use attorn_core::{KeyThumbprint, OperatorId, ParseError, ResourceServerId};
 use attorn_store::Versioned;
@@ -35,6 +35,9 @@ pub(crate) enum Caller {
 pub(crate) struct OperatorCaller {
     /// Who; none for the bootstrap token.
     pub(crate) id: Option<OperatorId>,
+    /// The version of their record, which every commit of theirs names: after a revocation is
+    /// acknowledged, nothing of theirs commits any more.
+    pub(crate) version: u64,
     /// All duties that they have.
     pub(crate) duties: Vec<attorn_core::Duty>,
 }
@@ -71,9 +74,13 @@ impl Call {
         Ok(self.path.get(name).map_or("", String::as_str).parse()?)
     }
 
-    /// The body, parsed. An empty body stands for `{}`.
+    /// The body, parsed strictly: no key twice, at any depth, and no number that would change. An empty
+    /// body stands for `{}`.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         let body: &[u8] = if self.body.is_empty() { b"{}" } else { &self.body };
+        let text =
+            std::str::from_utf8(body).map_err(|error| Failure::of(ProblemCode::InvalidBody, error.to_string()))?;
+        canonical(text)?;
         Ok(parse_body(body)?)
     }
 

@@ -32,7 +32,7 @@ pub(crate) fn router(app: &Arc<App>, table: &[Route]) -> Router {
             route.path,
             on(filter, {
                 let route = Arc::clone(&route);
-                move |path: RawPathParams, request: Request| serve(app, route, path, request)
+                move |path: Result<RawPathParams, _>, request: Request| serve(app, route, path.ok(), request)
             }),
         );
     }
@@ -49,10 +49,13 @@ pub(crate) fn router(app: &Arc<App>, table: &[Route]) -> Router {
         })
 }
 
-async fn serve(app: Arc<App>, route: Arc<Route>, path: RawPathParams, request: Request) -> Response {
+async fn serve(app: Arc<App>, route: Arc<Route>, path: Option<RawPathParams>, request: Request) -> Response {
     let started = Instant::now();
     let (parts, body) = request.into_parts();
     let id = request_id(&parts.headers);
+    let Some(path) = path else {
+        return respond_with(&id, Err(Failure::of(ProblemCode::InvalidField, "the path is no UTF-8")));
+    };
     let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let answer = tokio::time::timeout(REQUEST_TIMEOUT, handle(&app, &route, path, &parts, body)).await;
     let answer = answer.unwrap_or_else(|_| {
@@ -77,12 +80,21 @@ async fn handle(
     body: axum::body::Body,
 ) -> Result<Reply, Failure> {
     check_media_type(route, parts)?;
-    let body = read_body(body, route.body_bytes_max).await?;
-    let signed = Signed { method: parts.method.as_str(), path: parts.uri.path(), body: &body };
-    let caller = authenticate(app, route.access, &parts.headers, &signed).await?;
+    let nothing_yet = Signed { method: parts.method.as_str(), path: parts.uri.path(), body: &[] };
+    // An operator's token does not depend on the body, and nobody else may make the server hold a large
+    // one; a proof does depend on it, and bodies with proofs are small.
+    let (caller, body) = if route.access.needs_body() {
+        let body = read_body(body, route.body_bytes_max).await?;
+        (authenticate(app, route.access, &parts.headers, &Signed { body: &body, ..nothing_yet }).await?, body)
+    } else {
+        let caller = authenticate(app, route.access, &parts.headers, &nothing_yet).await?;
+        (caller, read_body(body, route.body_bytes_max).await?)
+    };
     let query = parse_query(parts.uri.query().unwrap_or_default())?;
     let call = Call { caller, path, query, headers: parts.headers.clone(), body };
-    (route.handler)(Arc::clone(app), call).await
+    // What began ends, whoever hangs up: a change that was recorded and not put in force would be worse
+    // than either.
+    tokio::spawn((route.handler)(Arc::clone(app), call)).await.map_err(Failure::internal)?
 }
 
 /// A body that could be read as something else than it is would be decided as one thing and executed

@@ -87,6 +87,7 @@ impl From<CommitError> for Failure {
         match error {
             CommitError::Busy => Self::of(ProblemCode::Busy, "the queue for commits is full; nothing was recorded"),
             CommitError::Conflict(_) => Self::of(ProblemCode::Contention, "it changed meanwhile; nothing was recorded"),
+            CommitError::Malformed(_) => Self::caused(&error),
             other => Self {
                 problem: Problem::new(ProblemCode::NotReady, "the store cannot record; nothing was decided or changed")
                     .into(),

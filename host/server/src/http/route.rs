@@ -29,6 +29,11 @@ pub(crate) enum Access {
 }
 
 impl Access {
+    /// Whether who calls is known only with the body.
+    pub(crate) const fn needs_body(self) -> bool {
+        matches!(self, Self::Agent | Self::ResourceServer)
+    }
+
     /// As the `OpenAPI` document says it.
     pub(crate) fn describe(self) -> String {
         match self {

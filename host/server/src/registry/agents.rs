@@ -25,7 +25,7 @@ pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure
     let (id, thumbprints) = (agent.id.clone(), agent.keys.iter().map(|key| key.thumbprint.clone()).collect::<Vec<_>>());
     let registered = StateChange { state: AgentState::Active, at: batch.now, by: by(operator)? };
     let record = AgentRecord::new(agent, jwks, vec![registered], batch.now).map_err(|error| refused(&error))?;
-    batch.entries.push(entry::act(operator, batch.now, "agent_registered", wire::in_entry(&record))?);
+    entry::act(&mut batch, operator, "agent_registered", wire::in_entry(&record))?;
     batch.require.push((Key::agent(&id), Require::Absent));
     batch.put_record(&record);
     for thumbprint in thumbprints {
@@ -116,7 +116,7 @@ pub(crate) async fn add_key(app: Arc<App>, call: Call) -> Result<Reply, Failure>
     wire::check_keys(&agent.keys)?;
     let record =
         AgentRecord::new(agent, jwks, value.history().to_vec(), value.created_at()).map_err(|error| refused(&error))?;
-    batch.entries.push(entry::act(operator, batch.now, "agent_key_added", about)?);
+    entry::act(&mut batch, operator, "agent_key_added", about)?;
     batch.require.push((Key::agent(&id), Require::Version(version)));
     batch.put_record(&record);
     commit(&app, batch, key_taken).await?;
@@ -152,7 +152,7 @@ async fn replace(
     version: u64,
 ) -> Result<(), Failure> {
     let mut batch = Batch::new(app.clock.now());
-    batch.entries.push(entry::act(operator, batch.now, kind, about)?);
+    entry::act(&mut batch, operator, kind, about)?;
     batch.require.push((Key::agent(&record.agent().id), Require::Version(version)));
     batch.put_record(record);
     commit(app, batch, moved).await.map(drop)

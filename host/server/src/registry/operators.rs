@@ -35,7 +35,7 @@ pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure
         revoked_at: None,
     };
     let about = json!({ "id": id.as_str(), "duties": duty_names(&record) });
-    batch.entries.push(entry::act(operator, batch.now, "operator_registered", about)?);
+    entry::act(&mut batch, operator, "operator_registered", about)?;
     batch.require.push((Key::operator(&id), Require::Absent));
     batch.put_record(&record);
     batch.put_record(&OperatorTokenRecord { token_digest: token.digest(), operator: id.clone() });
@@ -72,7 +72,7 @@ pub(crate) async fn revoke(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     }
     let mut batch = Batch::new(app.clock.now());
     value.revoked_at = Some(batch.now);
-    batch.entries.push(entry::act(call.operator()?, batch.now, "operator_revoked", json!({ "id": id.as_str() }))?);
+    entry::act(&mut batch, call.operator()?, "operator_revoked", json!({ "id": id.as_str() }))?;
     batch.require.push((Key::operator(&id), Require::Version(version)));
     batch.put_record(&value);
     commit(&app, batch, moved).await?;

@@ -36,8 +36,11 @@ pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure
     }
     let record = ResourceServerRecord { server, jwk, created_at: batch.now, revoked_at: None };
     let mut about = json!(shown(&record));
-    about["jwk"].take();
-    batch.entries.push(entry::act(operator, batch.now, "resource_server_registered", about)?);
+    // The thumbprint names the key.
+    if let Some(members) = about.as_object_mut() {
+        members.remove("jwk");
+    }
+    entry::act(&mut batch, operator, "resource_server_registered", about)?;
     batch.put_record(&record);
     let taken = taken(&app, &record).await?;
     commit(&app, batch, || taken.unwrap_or_else(moved)).await?;
@@ -85,7 +88,7 @@ pub(crate) async fn revoke(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     let mut batch = Batch::new(app.clock.now());
     value.revoked_at = Some(batch.now);
     let about = json!({ "id": id.as_str() });
-    batch.entries.push(entry::act(call.operator()?, batch.now, "resource_server_revoked", about)?);
+    entry::act(&mut batch, call.operator()?, "resource_server_revoked", about)?;
     batch.require.push((Key::resource_server(&id), Require::Version(version)));
     batch.put_record(&value);
     commit(&app, batch, moved).await?;

@@ -66,7 +66,7 @@ impl KeyArgs {
         let key = RegisterKey {
             instance: self.instance.to_string(),
             jwk: registered.jwk.clone(),
-            expires_at_ms: self.expires_in.from_now_ms(),
+            expires_at_ms: self.expires_in.ends_at_ms(),
         };
         Ok((key, registered))
     }

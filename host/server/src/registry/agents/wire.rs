@@ -17,6 +17,9 @@ use crate::registry::{count, keys};
 /// The farthest that a key's expiry may be ahead: two years.
 const KEY_LIFE_MS_MAX: u64 = 2 * 366 * 24 * 3600 * 1000;
 
+/// The most bytes of all labels of an agent: every decision's record has to hold them.
+const LABELS_BYTES_MAX: usize = 4 << 10;
+
 /// The agent that a registrar asks for, active, and its public keys.
 pub(super) fn agent(
     wire: &api::RegisterAgent,
@@ -73,6 +76,10 @@ pub(super) fn check_keys(all: &[AgentKey]) -> Result<(), Failure> {
 
 /// Labels, parsed.
 pub(crate) fn labels(wire: &BTreeMap<String, String>) -> Result<BTreeMap<LabelName, String>, Failure> {
+    let bytes: usize = wire.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if bytes > LABELS_BYTES_MAX {
+        return Err(invalid(format!("the labels have {bytes} bytes in all, and {LABELS_BYTES_MAX} is the most")));
+    }
     let mut labels = BTreeMap::new();
     for (name, value) in wire {
         if value.len() > 256 || value.chars().any(char::is_control) {
