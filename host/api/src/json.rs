@@ -199,12 +199,16 @@ impl<'de> Visitor<'de> for StrictSeed {
     }
 }
 
-/// Read a body into its type, with an error that says where and why.
+/// Read a body, which is one object, into its type, with an error that says where and why.
 ///
 /// # Errors
 ///
 /// When it is no JSON of that type; unknown and duplicate members count.
 pub fn parse_body<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, JsonError> {
+    // serde would take an array for an object, in the order of its members.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(JsonError::NotAnObject);
+    }
     serde_json::from_slice(body).map_err(|error| JsonError::Malformed(error.to_string()))
 }
 

@@ -53,6 +53,20 @@ impl EntryBody {
         Self::parse(&serde_json_canonicalizer::to_string(value).map_err(BodyError::Unwritable)?)
     }
 
+    /// The canonical form of a tree of values, which cannot have two equal keys, so that one pass is
+    /// enough.
+    pub fn of_value(value: &Value) -> Result<Self, BodyError> {
+        if !value.is_object() {
+            return Err(BodyError::NotObject);
+        }
+        check_numbers(value)?;
+        let text = serde_json_canonicalizer::to_string(value).map_err(BodyError::Unwritable)?;
+        if text.len() > Self::BYTES_MAX {
+            return Err(BodyError::TooLong { bytes: text.len() });
+        }
+        Ok(Self(text.into()))
+    }
+
     /// Take a text that is in canonical form already.
     pub fn parse(text: &str) -> Result<Self, BodyError> {
         if text.len() > Self::BYTES_MAX {

@@ -28,6 +28,8 @@ const CHANGE_WAIT: Duration = Duration::from_secs(1);
 pub(crate) struct ActiveSet {
     /// What the store says.
     pub(crate) record: ActiveSetRecord,
+    /// The digest of that record, as text: every entry names it.
+    pub(crate) digest: String,
     /// The version of that record; 0 while there is none.
     pub(crate) store_version: u64,
     /// What runs it, in the order of the record.
@@ -39,11 +41,23 @@ pub(crate) struct ActiveSet {
 pub(crate) struct ActivePolicy {
     /// Its version's record.
     pub(crate) record: PolicyVersionRecord,
+    /// The digest of that record, as text: every entry names it.
+    pub(crate) digest: String,
     /// What runs it; none if it could not be loaded at start, which denies whatever it is asked about.
     pub(crate) loaded: Option<LoadedPolicy>,
 }
 
+impl ActivePolicy {
+    pub(crate) fn new(record: PolicyVersionRecord, loaded: Option<LoadedPolicy>) -> Self {
+        Self { digest: record.digest().to_string(), record, loaded }
+    }
+}
+
 impl ActiveSet {
+    pub(crate) fn new(record: ActiveSetRecord, store_version: u64, policies: Vec<Arc<ActivePolicy>>) -> Self {
+        Self { digest: record.digest().to_string(), record, store_version, policies }
+    }
+
     /// The policies that are asked about this request.
     pub(crate) fn applicable(&self, agent: &Agent, request: &Request) -> Vec<Arc<ActivePolicy>> {
         self.policies.iter().filter(|policy| policy.record.selector.matches(agent, request)).cloned().collect()
@@ -77,17 +91,17 @@ impl ActivePolicies {
             let version = version.ok_or_else(|| Failure::internal(format_args!("{key} is in force and not stored")))?;
             policies.push(Arc::new(Self::at_start(store, engine, version.value).await));
         }
-        let current = watch::Sender::new(Arc::new(ActiveSet { record, store_version, policies }));
+        let current = watch::Sender::new(Arc::new(ActiveSet::new(record, store_version, policies)));
         Ok(Self { current, changing: Mutex::new(()) })
     }
 
     async fn at_start(store: &Store, engine: &Arc<Engine>, record: PolicyVersionRecord) -> ActivePolicy {
         match load(store, engine, &record).await {
-            Ok(loaded) => ActivePolicy { record, loaded: Some(loaded) },
+            Ok(loaded) => ActivePolicy::new(record, Some(loaded)),
             Err(error) => {
                 let (policy, version) = (&record.policy, record.version);
                 tracing::error!(%policy, version, %error, "a policy in force cannot be loaded; what it is asked about is denied");
-                ActivePolicy { record, loaded: None }
+                ActivePolicy::new(record, None)
             }
         }
     }

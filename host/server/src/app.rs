@@ -14,6 +14,7 @@ use crate::active::ActivePolicies;
 use crate::clock::{Clock, DRIFT_MS_MAX};
 use crate::config::Config;
 use crate::http::failure::{Failure, causes};
+use crate::parsed_keys::ParsedKeys;
 
 /// What the whole server shares.
 pub(crate) struct App {
@@ -24,6 +25,7 @@ pub(crate) struct App {
     pub(crate) active: ActivePolicies,
     pub(crate) nonces: Nonces,
     pub(crate) replay: ReplayGuard,
+    pub(crate) keys: ParsedKeys,
     pub(crate) token_signer: TokenSigner,
     pub(crate) log_signer: CheckpointSigner,
     pub(crate) limits: BoundsLimits,
@@ -36,14 +38,14 @@ impl App {
         if let Some(failure) = self.store.failure() {
             return Some(format!("the store has failed and records nothing more: {}", causes(&*failure)));
         }
-        let drift_ms = self.clock.drift_ms();
-        if drift_ms > DRIFT_MS_MAX {
-            return Some(format!("the wall clock has moved {drift_ms} ms away from the time that passed; restart"));
-        }
         if !self.clock_accepted.load(Ordering::Relaxed) {
             return Some(
                 "the wall clock stands before the last record; check it, and start with --accept-clock".into(),
             );
+        }
+        let drift_ms = self.clock.drift_ms();
+        if drift_ms > DRIFT_MS_MAX {
+            return Some(format!("the wall clock has moved {drift_ms} ms away from the time that passed; restart"));
         }
         None
     }

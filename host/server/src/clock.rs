@@ -19,9 +19,12 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// Start from what the wall clock says now.
-    pub(crate) fn start() -> Self {
-        Self { wall_at_start_ms: wall_ms(), boot_at_start: since_boot(), latest_ms: AtomicU64::new(0) }
+    /// Start from what the wall clock says now, and never before this time. Whoever has not accepted
+    /// that the wall clock stands before the last record passes the last record's time, so that nothing
+    /// is recorded that would make the next start take the wall clock's word.
+    pub(crate) fn start(not_before: TimeMs) -> Self {
+        let wall_at_start_ms = wall_ms().max(not_before.0);
+        Self { wall_at_start_ms, boot_at_start: since_boot(), latest_ms: AtomicU64::new(0) }
     }
 
     /// The time now. It never goes back.
@@ -52,8 +55,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn it_never_stands_before_what_it_was_told() {
+        let ahead = TimeMs(wall_ms() + 3_600_000);
+        assert!(Clock::start(ahead).now() >= ahead);
+    }
+
+    #[test]
     fn it_begins_with_the_wall_clock_and_never_goes_back() {
-        let clock = Clock::start();
+        let clock = Clock::start(TimeMs(0));
         let first = clock.now();
         assert!(clock.drift_ms() < DRIFT_MS_MAX);
         assert!(clock.now() >= first);

@@ -30,5 +30,5 @@ pub(crate) fn act(
 pub(crate) fn body(now: TimeMs, kind: &'static str, mut members: Value) -> Result<EntryBody, Failure> {
     members["type"] = kind.into();
     members["time_ms"] = now.0.into();
-    EntryBody::of(&members).map_err(Failure::internal)
+    EntryBody::of_value(&members).map_err(|error| Failure::caused(&error))
 }

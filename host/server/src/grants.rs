@@ -68,6 +68,9 @@ pub(crate) async fn active(app: &App, record: &GrantRecord) -> Result<[(Key, Req
     if record.revoked_at.is_some() {
         return Err(inactive("was revoked"));
     }
+    if app.clock.now() < grant.issued_at {
+        return Err(inactive("was issued later than the server's time"));
+    }
     if grant.expires_at <= app.clock.now() {
         return Err(inactive("has expired"));
     }

@@ -61,5 +61,5 @@ const fn label(purpose: KeyPurpose) -> KeyLabel<'static> {
 
 /// The time of a batch that is made before there is a clock of the server.
 pub(crate) fn wall_now() -> TimeMs {
-    crate::clock::Clock::start().now()
+    crate::clock::Clock::start(TimeMs(0)).now()
 }

@@ -14,6 +14,7 @@ mod grants;
 mod http;
 pub mod init;
 mod keys;
+mod parsed_keys;
 mod policies;
 mod public;
 mod random;

@@ -44,6 +44,10 @@ pub(crate) async fn put_component(app: Arc<App>, call: Call) -> Result<Reply, Fa
         Err(error) => return Err(Failure::internal(error)),
     };
     if !known {
+        let mut batch = Batch::new(app.clock.now());
+        let about = json!({ "digest": digest.to_string(), "bytes": call.body.len() });
+        entry::act(&mut batch, call.operator()?, "component_put", about)?;
+        commit(&app, batch, moved).await?;
         let written = app.store.files().write(call.body.to_vec(), COMPONENT_BYTES_MAX as u64).await;
         written.map_err(Failure::internal)?;
     }
@@ -116,7 +120,7 @@ pub(crate) async fn activate(app: Arc<App>, call: Call) -> Result<Reply, Failure
         return Err(Failure::of(ProblemCode::MissingDuty, detail).with_help("it needs the duty `policy_weakener` too"));
     }
     let mut policies: Vec<_> = current.policies.iter().filter(|policy| policy.record.policy != id).cloned().collect();
-    policies.push(Arc::new(ActivePolicy { record, loaded: Some(loaded) }));
+    policies.push(Arc::new(ActivePolicy::new(record, Some(loaded))));
     policies.sort_by(|a, b| a.record.policy.cmp(&b.record.policy));
     let about = json!({ "policy": id.as_str(), "version": wire.version, "replaced": replaced });
     let set = replace(&app, &call, &current, policies, ("policy_activated", about)).await?;
@@ -164,7 +168,7 @@ async fn replace(
     batch.require.push((Key::active_set(), require));
     batch.put_record(&record);
     let committed = commit(app, batch, moved).await?;
-    Ok(ActiveSet { record, store_version: committed.version, policies })
+    Ok(ActiveSet::new(record, committed.version, policies))
 }
 
 pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {

@@ -1,8 +1,9 @@
 //! What anybody may read: public keys, the API's description, and whether the server is well.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use attorn_api::ProblemCode;
+use axum::body::Bytes;
 use serde_json::json;
 
 use crate::app::App;
@@ -18,7 +19,8 @@ pub(crate) async fn log_key(app: Arc<App>, _: Call) -> Result<Reply, Failure> {
 }
 
 pub(crate) async fn openapi(_: Arc<App>, _: Call) -> Result<Reply, Failure> {
-    Reply::ok(&crate::openapi_document())
+    static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| crate::openapi_document().to_string().into());
+    Ok(Reply::json_text(DOCUMENT.clone()))
 }
 
 pub(crate) async fn healthz(_: Arc<App>, _: Call) -> Result<Reply, Failure> {

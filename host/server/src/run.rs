@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use attorn_core::BoundsLimits;
+use attorn_core::{BoundsLimits, TimeMs};
 use attorn_engine::{Engine, EngineConfig};
 use attorn_identity::{Nonces, ReplayGuard, ReplayLimits, RootKey};
 use attorn_store::{Batch, Store};
@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::http::failure::{Failure, causes};
 use crate::http::{dispatch, listen};
+use crate::parsed_keys::ParsedKeys;
 use crate::{entry, keys, reaper, routes};
 
 /// Why a server does not start, or stopped.
@@ -105,14 +106,16 @@ impl Server {
         let store = Store::open(&config.data_dir, &config.log_id).map_err(|error| ServeError::Start(causes(&error)))?;
         let engine = EngineConfig::for_host().and_then(Engine::new);
         let engine = Arc::new(engine.map_err(|error| ServeError::Start(error.to_string()))?);
-        let clock = Clock::start();
-        let clock_accepted = accept_clock || clock.now() >= latest_record(&store)?;
+        let latest = latest_record(&store)?;
+        let clock_accepted = accept_clock || Clock::start(TimeMs(0)).now() >= latest;
+        let clock = Clock::start(if accept_clock { TimeMs(0) } else { latest });
         let active = ActivePolicies::load(&store, &engine).await?;
         let app = Arc::new(App {
             clock,
             active,
             engine,
             nonces: Nonces::new().map_err(Failure::internal)?,
+            keys: ParsedKeys::new(),
             replay: ReplayGuard::new(ReplayLimits::default()).map_err(Failure::internal)?,
             token_signer: keys::token_signer(&root, &store).await?,
             log_signer: keys::log_signer(&root, &store).await?,
@@ -144,12 +147,12 @@ fn root_key(config: &Config) -> Result<RootKey, ServeError> {
 }
 
 /// The time of the newest entry.
-fn latest_record(store: &Store) -> Result<attorn_core::TimeMs, ServeError> {
+fn latest_record(store: &Store) -> Result<TimeMs, ServeError> {
     let size = store.log_head().map_err(Failure::from)?.size;
-    let Some(last) = size.checked_sub(1) else { return Ok(attorn_core::TimeMs(0)) };
+    let Some(last) = size.checked_sub(1) else { return Ok(TimeMs(0)) };
     let bytes = store.entry(last).map_err(Failure::from)?;
     let bytes = bytes.ok_or_else(|| ServeError::Start(format!("the log has no entry {last}")))?;
     let entry = attorn_log::Entry::parse(&bytes).map_err(Failure::internal)?;
     let body: serde_json::Value = serde_json::from_str(entry.body.as_str()).map_err(Failure::internal)?;
-    Ok(attorn_core::TimeMs(body["time_ms"].as_u64().unwrap_or(0)))
+    Ok(TimeMs(body["time_ms"].as_u64().unwrap_or(0)))
 }

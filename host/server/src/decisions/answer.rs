@@ -126,7 +126,7 @@ fn decided(ground: &Ground, made: &Made, decision: DecisionId, grant: Option<&Gr
         grant: grant.map(shown_grant),
         active_set: ActiveSetReference {
             revision: ground.active.record.revision(),
-            digest: ground.active.record.digest().to_string(),
+            digest: ground.active.digest.clone(),
         },
     }
 }

@@ -24,6 +24,10 @@ use crate::random;
 const IDEMPOTENCY_MS: u64 = 10 * 60 * 1000;
 /// How many bytes of what policies wrote, log and failures, a decision record keeps over all of them.
 const WRITTEN_BYTES_MAX: usize = 4 << 10;
+/// The most bytes of a record with what policies wrote; without, it is always less.
+const RECORD_BYTES_MAX: usize = 62 << 10;
+/// What a line of a log takes beside its text.
+const LINE_BYTES: usize = 32;
 /// How many reasons an entry keeps.
 const REASONS_MAX: usize = 64;
 
@@ -130,7 +134,7 @@ fn entry_body(
         "policies": policies,
         "active_set": {
             "revision": ground.active.record.revision(),
-            "digest": ground.active.record.digest().to_string(),
+            "digest": ground.active.digest,
         },
         "grant": grant,
         "record_digest": record_digest,
@@ -143,7 +147,7 @@ fn policy_in_entry(asked: &Asked) -> Value {
     json!({
         "policy": record.policy.as_str(),
         "version": record.version,
-        "digest": record.digest().to_string(),
+        "digest": asked.policy.digest,
         "outcome": outcome(&asked.evaluated.outcome),
     })
 }
@@ -190,11 +194,17 @@ fn reason_in_entry(reason: &DecisionReason) -> Value {
 /// All that the decision depended on and all that came of it, for whoever asks why. Bodies are
 /// bounded, so it always fits its place.
 fn full_record(ask: &Ask, ground: &Ground, made: &Made) -> JsonText {
+    let whole = record_of(ask, ground, made, WRITTEN_BYTES_MAX);
+    if whole.as_str().len() <= RECORD_BYTES_MAX { whole } else { record_of(ask, ground, made, 0) }
+}
+
+fn record_of(ask: &Ask, ground: &Ground, made: &Made, mut bytes_left: usize) -> JsonText {
     let (agent, request) = (ground.agent.value.agent(), &ask.request);
-    let mut bytes_left = WRITTEN_BYTES_MAX;
     let policies: Vec<Value> = made.asked.iter().map(|asked| policy_in_record(asked, &mut bytes_left)).collect();
     let labels: serde_json::Map<String, Value> =
         agent.labels.iter().map(|(name, value)| (name.to_string(), value.clone().into())).collect();
+    // What no policy saw decided nothing, and whoever is denied before them cannot fill the disk with it.
+    let shown = made.context.is_some();
     let record = json!({
         "contract": "attorn:policy@0.1.0-draft",
         "phase": "decide",
@@ -212,8 +222,9 @@ fn full_record(ask: &Ask, ground: &Ground, made: &Made) -> JsonText {
             "resource": request.resource.as_str(),
             "purpose": request.purpose.as_str(),
             "session": request.session.as_ref().map(SessionId::as_str),
-            "arguments": embedded(&request.arguments),
-            "claims": embedded(&request.claims),
+            "arguments": shown.then(|| embedded(&request.arguments)),
+            "arguments_digest": request.arguments_digest.to_string(),
+            "claims": shown.then(|| embedded(&request.claims)),
         },
         "policies_asked": made.context.is_some(),
         "policies": policies,
@@ -233,7 +244,7 @@ fn policy_in_record(asked: &Asked, bytes_left: &mut usize) -> Value {
     let mut cut = evaluation.usage.log_dropped;
     // What counts is what stands in the record, where a control character takes six bytes.
     let mut fits = |text: &str| {
-        let bytes = Value::from(text).to_string().len();
+        let bytes = Value::from(text).to_string().len() + LINE_BYTES;
         let left = bytes_left.checked_sub(bytes);
         *bytes_left = left.unwrap_or(*bytes_left);
         cut |= left.is_none();

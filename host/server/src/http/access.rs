@@ -3,7 +3,7 @@
 use attorn_api::{PROOF_HEADER, ProblemCode};
 use attorn_core::{Duty, KeyThumbprint};
 use attorn_identity::secret::digests_match;
-use attorn_identity::{JwkError, OperatorToken, OperatorTokenKind, ProofExpectation, PublicKey, UnverifiedProof};
+use attorn_identity::{OperatorToken, OperatorTokenKind, ProofExpectation, UnverifiedProof};
 use attorn_store::Key;
 use attorn_store::records::{
     AgentRecord, KeyOwner, KeyOwnerRecord, OperatorRecord, OperatorTokenRecord, ResourceServerRecord,
@@ -135,7 +135,7 @@ fn unknown_key() -> Failure {
 /// Verify the proof with the *registered* key, and accept it this once.
 fn accept(app: &App, proof: UnverifiedProof, jwk: &str, signed: &Signed<'_>) -> Result<KeyThumbprint, Failure> {
     let now = app.clock.now();
-    let key: PublicKey = jwk.parse().map_err(|error: JwkError| Failure::internal(error))?;
+    let key = app.keys.of(proof.thumbprint(), jwk)?;
     let url = format!("{}{}", app.config.public_url, signed.path);
     let expectation = ProofExpectation { method: signed.method, url: &url, body: signed.body, now, access_token: None };
     let verified = proof.verify(&key, &expectation, &app.nonces)?;

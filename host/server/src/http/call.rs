@@ -58,8 +58,7 @@ pub(crate) struct AgentCaller {
     pub(crate) thumbprint: KeyThumbprint,
 }
 
-/// A call.
-#[derive(Debug)]
+/// A call. It has no `Debug`: its headers may hold a token.
 pub(crate) struct Call {
     pub(crate) caller: Caller,
     pub(crate) path: BTreeMap<String, String>,

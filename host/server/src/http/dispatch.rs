@@ -60,7 +60,7 @@ async fn serve(app: Arc<App>, route: Arc<Route>, path: Option<RawPathParams>, re
     let answer = tokio::time::timeout(REQUEST_TIMEOUT, handle(&app, &route, path, &parts, body)).await;
     let answer = answer.unwrap_or_else(|_| {
         let detail = format!("the request took longer than {} s", REQUEST_TIMEOUT.as_secs());
-        Err(Failure::of(ProblemCode::Timeout, detail))
+        Err(Failure::of(ProblemCode::Timeout, detail).with_help("it may still take effect: look before you repeat it"))
     });
     log(&route, &id, &answer, started.elapsed());
     let mut response = respond_with(&id, answer);

@@ -19,6 +19,10 @@ use crate::config::Tls;
 const CONNECTIONS_MAX: usize = 4_096;
 /// How long a client may take for the head of a request, and how long a connection may idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long what was sent may stay unread, in milliseconds.
+const UNREAD_MS_MAX: u32 = 30_000;
+/// How long a connection may live in all: long enough to export a large log.
+const CONNECTION_LIFE: Duration = Duration::from_hours(1);
 /// How long requests in flight may take when the server stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most bytes of a request's head.
@@ -57,6 +61,8 @@ async fn accept(
     let permit = Arc::clone(connections).acquire_owned().await.map_err(std::io::Error::other)?;
     let (stream, from) = listener.accept().await?;
     stream.set_nodelay(true)?;
+    // A client that asks and does not read would hold its connection for ever.
+    rustix::net::sockopt::set_tcp_user_timeout(&stream, UNREAD_MS_MAX)?;
     Ok((stream, from.ip(), permit))
 }
 
@@ -77,7 +83,7 @@ fn connect(stream: TcpStream, permit: OwnedSemaphorePermit, router: &Router, gra
     let connection = graceful.watch(connection);
     tokio::spawn(async move {
         // How a connection ends is the client's business; what was asked on it has been logged.
-        let _ = connection.await;
+        let _ = tokio::time::timeout(CONNECTION_LIFE, connection).await;
         drop(permit);
     });
 }
