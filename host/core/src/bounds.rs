@@ -24,7 +24,7 @@ impl Default for BoundsLimits {
 }
 
 /// A request that is within the bounds of the agent that makes it. Only [`check`] makes one, and
-/// [`crate::decide`] takes nothing else.
+/// [`fn@crate::decide`] takes nothing else.
 #[derive(Debug, Clone, Copy)]
 pub struct WithinBounds<'a> {
     agent: &'a Agent,

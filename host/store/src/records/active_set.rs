@@ -21,7 +21,7 @@ pub struct ActiveMember {
     pub policy: PolicyId,
     /// Which version of it.
     pub version: u32,
-    /// That version's digest: see [`PolicyVersionRecord::digest`].
+    /// That version's digest: see [`super::PolicyVersionRecord::digest`].
     pub digest: Digest,
 }
 
