@@ -30,6 +30,7 @@ const GUESTS: &[(&str, Expect)] = &[
     ("allow_all", Decision(Allow, &["everything"], "allow")),
     ("challenge", Decision(Challenge, &["four_eyes"], "challenge")),
     ("challenge_nobody", Decision(Deny, &["policy_failed"], "failed:invalid_verdict")),
+    ("challenge_private_reason", Decision(Challenge, &["approval_required"], "challenge")),
     ("debit", Refused("component_rejected")),
     ("debit_undeclared", Decision(Deny, &["policy_failed"], "failed:invalid_verdict")),
     ("deny_private_reason", Decision(Deny, &["denied_by_policy"], "deny")),
@@ -65,13 +66,13 @@ fn place(reason: HostReason) -> Place {
         HostReason::NotAllowed
         | HostReason::DeniedByPolicy
         | HostReason::PolicyFailed
+        | HostReason::ApprovalRequired
         | HostReason::ObligationUnenforceable => Place::Guest,
         // At the API an expired key authenticates nobody: a 401 in `proofs.rs`. The bound catches a key
         // that expires between authentication and decision, in attorn-core's tests.
         // A policy that declares counters is refused before it can debit one, and a debit of another is
         // an invalid verdict: what `decide` makes of debits stands in attorn-core's tests.
-        // No guest challenges for a reason that is not public.
-        HostReason::KeyExpired | HostReason::DebitUnsupported | HostReason::ApprovalRequired => Place::NotHere,
+        HostReason::KeyExpired | HostReason::DebitUnsupported => Place::NotHere,
     }
 }
 

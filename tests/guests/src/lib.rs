@@ -10,6 +10,7 @@ pub const GUESTS: &[&str] = &[
     "allow_all",
     "challenge",
     "challenge_nobody",
+    "challenge_private_reason",
     "debit",
     "debit_undeclared",
     "deny_private_reason",

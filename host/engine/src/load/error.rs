@@ -88,7 +88,7 @@ impl LoadError {
     pub const fn help(&self) -> Option<&str> {
         match self {
             Self::Refused { help, .. } => *help,
-            Self::SettingsRejected { .. } => Some("the component's description has the schema of its settings"),
+            Self::SettingsRejected { .. } => Some("see the policy's README and its settings.schema.json"),
             Self::Unsupported { .. } => Some("build the policy without them for now"),
         }
     }

@@ -55,7 +55,7 @@ fn bearer(headers: &HeaderMap) -> Option<OperatorToken> {
 async fn operator(app: &App, headers: &HeaderMap, duty: Duty) -> Result<OperatorCaller, Failure> {
     let unauthenticated = || {
         Failure::of(ProblemCode::Unauthenticated, "no valid operator's token came with the request")
-            .with_help("send `Authorization: Bearer` with the token that `attorn operator register` printed")
+            .with_help("use the token that `attorn operator register` printed; the bootstrap token only registers the first operator")
     };
     let digest = bearer(headers).ok_or_else(unauthenticated)?.digest();
     // The lookup is by digest, so how long it takes says nothing about any token.
@@ -81,7 +81,8 @@ async fn bootstrap(app: &App, headers: &HeaderMap) -> Result<Option<OperatorCall
         Some(expected) if digests_match(&expected.value, &token.digest()) => {
             Ok(Some(OperatorCaller { id: None, version: 0, duties: vec![Duty::Admin] }))
         }
-        _ => Err(Failure::of(ProblemCode::Unauthenticated, "the bootstrap token is not valid, or was used already")),
+        _ => Err(Failure::of(ProblemCode::Unauthenticated, "the bootstrap token is not valid, or was used already")
+            .with_help("use the token that `attorn operator register` printed when it was used")),
     }
 }
 
@@ -130,6 +131,7 @@ async fn key_owner(app: &App, thumbprint: &KeyThumbprint) -> Result<KeyOwner, Fa
 
 fn unknown_key() -> Failure {
     Failure::of(ProblemCode::UnknownKey, "the key that signed the proof is not registered")
+        .with_help("sign with a key that a registrar has registered: `attorn agent register`, `attorn agent key add`")
 }
 
 /// Verify the proof with the *registered* key, and accept it this once.

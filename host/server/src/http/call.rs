@@ -167,7 +167,7 @@ impl Reply {
     }
 }
 
-/// A problem as a response.
+/// A problem as a response; what may be tried again says when.
 pub(crate) fn problem_response(problem: &Problem) -> Response {
     let body = serde_json::to_vec(problem).unwrap_or_default();
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -186,4 +186,31 @@ pub(crate) fn problem_response(problem: &Problem) -> Response {
         headers.insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static(challenge));
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use attorn_engine::Busy;
+    use attorn_store::CommitError;
+
+    use super::*;
+
+    #[test]
+    fn full_queues_are_503_and_say_when_to_try_again() {
+        for failure in [Failure::from(Busy), Failure::from(CommitError::Busy)] {
+            let response = problem_response(&failure.problem);
+            assert_eq!(failure.problem.code, ProblemCode::Busy);
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+        }
+    }
+
+    #[test]
+    fn every_401_says_what_would_be_accepted() {
+        for code in ProblemCode::ALL.iter().filter(|code| code.status() == 401) {
+            let response = problem_response(&Problem::new(*code, ""));
+            let challenge = response.headers()[header::WWW_AUTHENTICATE].to_str().unwrap();
+            assert_eq!(challenge.starts_with("Bearer"), *code == ProblemCode::Unauthenticated, "{code}");
+        }
+    }
 }

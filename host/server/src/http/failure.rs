@@ -66,7 +66,11 @@ impl From<ProofError> for Failure {
             ProofError::TooManyProofs => ProblemCode::TooManyRequests,
             _ => ProblemCode::ProofInvalid,
         };
-        Self::of(code, error.to_string())
+        let failure = Self::of(code, error.to_string());
+        match error {
+            ProofError::UrlMismatch => failure.with_help("use the server's `public_url` exactly as attorn.toml has it"),
+            _ => failure,
+        }
     }
 }
 
