@@ -15,9 +15,6 @@ use crate::http::failure::Failure;
 use crate::keys;
 use crate::registry::bootstrap;
 
-/// Where a fresh server listens, if nobody says otherwise.
-pub const LISTEN_DEFAULT: &str = "127.0.0.1:7400";
-
 /// What a fresh directory is made of.
 #[derive(Debug, Clone)]
 pub struct InitOptions {

@@ -47,6 +47,4 @@ mod fixtures;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]
-mod speed_tests;
-#[cfg(test)]
 mod store_tests;
