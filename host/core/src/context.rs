@@ -3,7 +3,10 @@
 
 use crate::agent::Agent;
 use crate::bounds::WithinBounds;
-use crate::id::{Digest, InstanceName, KeyThumbprint};
+use crate::id::{
+    AgentId, DelegationId, Digest, InstanceName, Issuer, KeyThumbprint, Purpose, ReasonCode, SessionId, UserId,
+};
+use crate::permission::Permission;
 use crate::request::{JsonText, Request};
 use crate::time::TimeMs;
 
@@ -40,6 +43,62 @@ pub struct Caller {
     pub key_thumbprint: KeyThumbprint,
 }
 
+/// The human on whose behalf the agent acts, as a trusted provider authenticated them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// The host's opaque id.
+    pub id: UserId,
+    /// Who authenticated them.
+    pub issuer: Issuer,
+    /// When they last authenticated.
+    pub authenticated_at: TimeMs,
+    /// The authentication context class, if the provider said one.
+    pub acr: Option<String>,
+    /// The groups that they are in.
+    pub groups: Vec<Group>,
+    /// The claims that the provider's configuration lets through, one object.
+    pub claims: JsonText,
+}
+
+/// A group of users, as its provider asserted it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Whose group it is.
+    pub issuer: Issuer,
+    /// Its name there.
+    pub name: String,
+    /// When it was asserted.
+    pub asserted_at: TimeMs,
+}
+
+/// One hop from the user to the agent that acts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delegation {
+    /// Its id.
+    pub id: DelegationId,
+    /// Who received it.
+    pub to_agent: AgentId,
+    /// What was delegated.
+    pub permissions: Vec<Permission>,
+    /// What for.
+    pub purpose: Purpose,
+    /// In which session.
+    pub session: SessionId,
+    /// From when on.
+    pub created_at: TimeMs,
+    /// Until when.
+    pub expires_at: TimeMs,
+}
+
+/// What the host looked up for one policy, because its requirements ask for it. No other policy sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Known {
+    /// One for each template that the policy declared, in its order.
+    pub facts: Vec<Fact>,
+    /// One for each counter that the policy declared, in its order.
+    pub counters: Vec<Counter>,
+}
+
 /// A fact that a policy asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fact {
@@ -51,8 +110,22 @@ pub struct Fact {
     pub value: Option<JsonText>,
 }
 
-/// Everything that one evaluation depends on. There are no users, delegations, approvals or counters
-/// yet; the contract has their places, and they are empty.
+/// A counter as it stands when the policy is asked. Only a debit makes it binding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counter {
+    /// Its name within the policy.
+    pub name: ReasonCode,
+    /// What has been debited in this window.
+    pub used: u64,
+    /// Where the window began.
+    pub window_start: TimeMs,
+    /// Where it ends; none for one that never does.
+    pub window_end: Option<TimeMs>,
+}
+
+/// Everything that an evaluation depends on beside what the host looks up for each policy ([`Known`]).
+/// Nobody can act for a user yet, so in decisions `user` and `delegations` are empty; so are the
+/// contract's places for approvals and the enforcement point.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EvaluationContext {
     /// What the evaluation is for.
@@ -65,10 +138,12 @@ pub struct EvaluationContext {
     pub instance: InstanceName,
     /// The agent that acts.
     pub agent: Agent,
+    /// The user it acts for; none when it acts on its own authority.
+    pub user: Option<User>,
+    /// From the user to the agent that acts; empty when there is no user.
+    pub delegations: Vec<Delegation>,
     /// What is wanted.
     pub request: Request,
-    /// One for each template that the policy declared, in its order.
-    pub facts: Vec<Fact>,
 }
 
 impl EvaluationContext {
@@ -81,8 +156,9 @@ impl EvaluationContext {
             caller: Caller { method, key_thumbprint: bounds.key().thumbprint.clone() },
             instance: bounds.key().instance.clone(),
             agent: bounds.agent().clone(),
+            user: None,
+            delegations: Vec::new(),
             request: bounds.request().clone(),
-            facts: Vec::new(),
         }
     }
 

@@ -150,6 +150,12 @@ ids! {
     Audience = "audience", alphanumeric visible*, max 256, "a URL or name of letters, digits and `-_.~:@+/`, at most 256";
     /// A session, as its provider or the agent names it.
     SessionId = "session id", alphanumeric token*, max 128, "letters, digits and `-_.~:`, at most 128";
+    /// A human on whose behalf agents act: the host's own opaque id.
+    UserId = "user id", lower name*, max 64, "lower-case letters, digits, `-` and `_`, a letter first, at most 64";
+    /// What one user or agent gave another to do.
+    DelegationId = "delegation id", lower name*, max 64, "lower-case letters, digits, `-` and `_`, a letter first, at most 64";
+    /// Who vouches for users: the URL of an `OpenID` provider.
+    Issuer = "issuer", alphanumeric visible*, max 256, "a URL of letters, digits and `-_.~:@+/`, at most 256";
 }
 
 /// An RFC 7638 SHA-256 thumbprint of a public key: 43 characters of unpadded base64url.

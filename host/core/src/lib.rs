@@ -27,13 +27,13 @@ pub mod verdict;
 
 pub use agent::{Agent, AgentKey, AgentState, Ceiling, PurposeCeiling, UserPresence};
 pub use bounds::{BoundsLimits, WithinBounds};
-pub use context::EvaluationContext;
+pub use context::{EvaluationContext, Known};
 pub use decide::{Allowed, Challenged, Decision, DecisionReason, Denied, Evaluated, decide};
 pub use duty::Duty;
 pub use grant::Grant;
 pub use id::{
-    AgentId, Audience, DecisionId, Digest, GrantId, InstanceName, KeyThumbprint, LabelName, OperatorId, Owner,
-    ParseError, PolicyId, Purpose, ReasonCode, ResourceServerId, SessionId,
+    AgentId, Audience, DecisionId, DelegationId, Digest, GrantId, InstanceName, Issuer, KeyThumbprint, LabelName,
+    OperatorId, Owner, ParseError, PolicyId, Purpose, ReasonCode, ResourceServerId, SessionId, UserId,
 };
 pub use permission::{Action, ActionPattern, Permission, Resource, ResourcePattern, ResourceType};
 pub use policy::{PolicyLimits, PolicyMode, Selector};

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use attorn_core::{EvaluationContext, Failure, PolicyId, PolicyLimits};
+use attorn_core::{EvaluationContext, Failure, Known, PolicyId, PolicyLimits};
 use tokio::sync::oneshot;
 
 use crate::config::{EngineConfig, EngineError};
@@ -36,8 +36,17 @@ pub struct Engine {
 #[error("too many evaluations are waiting")]
 pub struct Busy;
 
+/// One policy to be asked, and what was looked up for it alone.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// The policy.
+    pub policy: LoadedPolicy,
+    /// One fact for each template and one counter for each declaration of its requirements.
+    pub known: Known,
+}
+
 struct Job {
-    policies: Vec<LoadedPolicy>,
+    questions: Vec<Question>,
     context: Arc<EvaluationContext>,
     deadline: Instant,
     answer: oneshot::Sender<Vec<Evaluation>>,
@@ -96,7 +105,7 @@ impl Engine {
     }
 
     /// Ask policies about one context, in order, under one deadline. What comes back is one evaluation
-    /// for each policy, in the same order.
+    /// for each question, in the same order.
     ///
     /// The calling task only waits. If it stops waiting, what has not begun is not evaluated.
     ///
@@ -105,16 +114,16 @@ impl Engine {
     /// [`Busy`] when the queue is full. That is known at once.
     pub async fn evaluate(
         &self,
-        policies: Vec<LoadedPolicy>,
+        questions: Vec<Question>,
         context: Arc<EvaluationContext>,
     ) -> Result<Vec<Evaluation>, Busy> {
-        let count = policies.len();
+        let count = questions.len();
         if count == 0 {
             return Ok(Vec::new());
         }
         let (answer, answered) = oneshot::channel();
         let deadline = Instant::now() + Duration::from_micros(self.config.request_wall_us_max);
-        self.queue.push(Job { policies, context, deadline, answer }).map_err(|_| Busy)?;
+        self.queue.push(Job { questions, context, deadline, answer }).map_err(|_| Busy)?;
         let not_run = || Evaluation::not_run(Failure::NotRunnable, "the evaluation was lost");
         Ok(answered.await.unwrap_or_else(|_| std::iter::repeat_with(not_run).take(count).collect()))
     }
@@ -141,14 +150,14 @@ fn work(job: Job) {
 }
 
 fn work_unguarded(job: Job) {
-    let Job { policies, context, deadline, answer } = job;
+    let Job { questions, context, deadline, answer } = job;
     let context = Prepared::new(&context);
-    let mut evaluations = Vec::with_capacity(policies.len());
-    for policy in &policies {
+    let mut evaluations = Vec::with_capacity(questions.len());
+    for question in &questions {
         if answer.is_closed() {
             return;
         }
-        evaluations.push(evaluate(policy, &context, deadline));
+        evaluations.push(evaluate(question, &context, deadline));
     }
     // Whoever asked may have stopped waiting; then nobody wants these.
     let _ = answer.send(evaluations);

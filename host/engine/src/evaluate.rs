@@ -3,29 +3,31 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use attorn_core::{Failure, Outcome, Verdict};
+use attorn_core::{Failure, Known, Outcome, Verdict};
 
+use crate::engine::Question;
 use crate::evaluation::Evaluation;
-use crate::policy::{Loaded, LoadedPolicy};
+use crate::policy::Loaded;
 use crate::sandbox::{Failed, Sandbox};
 use crate::v0_1::{self, Prepared};
 
 /// What a policy says to a context. By `deadline` it has said it, or failed.
-pub(crate) fn evaluate(policy: &LoadedPolicy, context: &Prepared<'_>, deadline: Instant) -> Evaluation {
+pub(crate) fn evaluate(question: &Question, context: &Prepared<'_>, deadline: Instant) -> Evaluation {
     if Instant::now() >= deadline {
         return Evaluation::not_run(Failure::Deadline, "the request's time was used up before this policy was asked");
     }
     // Nothing that the closure touches is looked at again after a panic.
-    let evaluation = catch_unwind(AssertUnwindSafe(|| run(policy.loaded(), context, deadline)));
+    let evaluation = catch_unwind(AssertUnwindSafe(|| run(question, context, deadline)));
     evaluation.unwrap_or_else(|_| {
-        tracing::error!(policy = %policy.name(), "a panic in the engine ended an evaluation, which denies");
+        tracing::error!(policy = %question.policy.name(), "a panic in the engine ended an evaluation, which denies");
         Evaluation::not_run(Failure::NotRunnable, "the engine panicked")
     })
 }
 
-fn run(policy: &Loaded, context: &Prepared<'_>, deadline: Instant) -> Evaluation {
+fn run(question: &Question, context: &Prepared<'_>, deadline: Instant) -> Evaluation {
+    let policy = question.policy.loaded();
     let mut sandbox = Sandbox::new(policy.contract.runtime(), &policy.limits, deadline);
-    let verdict = ask(policy, context, &mut sandbox);
+    let verdict = ask(policy, context, &question.known, &mut sandbox);
     let (verdict, usage, log) = sandbox.finish(verdict);
     match verdict {
         Ok(verdict) => Evaluation { outcome: Outcome::Verdict(verdict), usage, log, failure_detail: None },
@@ -36,14 +38,14 @@ fn run(policy: &Loaded, context: &Prepared<'_>, deadline: Instant) -> Evaluation
 }
 
 /// `init`, then `evaluate`, in one instance and under one set of limits.
-fn ask(policy: &Loaded, context: &Prepared<'_>, sandbox: &mut Sandbox) -> Result<Verdict, Failed> {
+fn ask(policy: &Loaded, context: &Prepared<'_>, known: &Known, sandbox: &mut Sandbox) -> Result<Verdict, Failed> {
     let instance = policy.contract.instantiate(&mut sandbox.store);
     let instance = instance.map_err(|error| sandbox.failed(&error, Failure::NotRunnable))?;
     let init = instance.init(&mut sandbox.store, &policy.settings);
     // The requirements are the same as at load: `init` has nothing else to go by.
     init.map_err(|error| sandbox.failed(&error, Failure::InitFailed))?
         .map_err(|problem| Failed::new(Failure::InitFailed, &problem))?;
-    let verdict = instance.evaluate(&mut sandbox.store, context);
+    let verdict = instance.evaluate(&mut sandbox.store, context, known);
     let verdict = verdict
         .map_err(|error| sandbox.failed(&error, Failure::InvalidVerdict))?
         .map_err(|problem| Failed::new(Failure::PolicyError, &problem))?;

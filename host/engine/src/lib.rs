@@ -26,7 +26,7 @@ mod ticker;
 mod v0_1;
 
 pub use config::{EngineConfig, EngineError};
-pub use engine::{Busy, Engine};
+pub use engine::{Busy, Engine, Question};
 pub use evaluation::{Evaluation, Usage};
 pub use load::{COMPONENT_BYTES_MAX, LoadError, LoadStep, SETTINGS_BYTES_MAX};
 pub use log::{LogLevel, LogLine};

@@ -44,8 +44,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use attorn_core::{JsonText, ParseError, PolicyId, PolicyLimits};
-use attorn_engine::{Busy, Engine, LoadError, LoadedPolicy};
+use attorn_core::{JsonText, Known, ParseError, PolicyId, PolicyLimits};
+use attorn_engine::{Busy, Engine, LoadError, LoadedPolicy, Question};
 
 use file::{Case, Task};
 pub use report::{CaseReport, Difference, Report};
@@ -125,7 +125,8 @@ impl Run<'_> {
             Err(refusal) => return Ok(Said::init_error(refusal)),
         };
         let Task::Evaluate(context) = &case.task else { return Ok(Said::init_accepted()) };
-        let evaluations = self.engine.evaluate(vec![policy], Arc::clone(context)).await.map_err(CasesError::Busy)?;
+        let question = Question { policy, known: Known::default() };
+        let evaluations = self.engine.evaluate(vec![question], Arc::clone(context)).await.map_err(CasesError::Busy)?;
         // One policy was asked. If nothing came of it, nothing that was expected did.
         Ok(evaluations.first().map_or_else(Said::default, |evaluation| Said::outcome(&evaluation.outcome)))
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use attorn_core::{EvaluationContext, Outcome, PolicyLimits, Verdict};
-use attorn_engine::{Engine, EngineConfig, LoadedPolicy};
+use attorn_core::{EvaluationContext, Known, Outcome, PolicyLimits, Verdict};
+use attorn_engine::{Engine, EngineConfig, LoadedPolicy, Question};
 use serde_json::json;
 
 use crate::figure::{Figures, float, median, rounded};
@@ -55,7 +55,8 @@ fn timed(length: Length, mut evaluate: impl FnMut()) -> f64 {
 }
 
 async fn evaluate(engine: &Engine, loaded: &LoadedPolicy, context: &Arc<EvaluationContext>) {
-    let evaluations = engine.evaluate(vec![loaded.clone()], Arc::clone(context)).await.unwrap();
+    let question = Question { policy: loaded.clone(), known: Known::default() };
+    let evaluations = engine.evaluate(vec![question], Arc::clone(context)).await.unwrap();
     let allowed = matches!(evaluations[0].outcome, Outcome::Verdict(Verdict::Allow { .. }));
     assert!(allowed, "the policy did not allow: {:?}", evaluations[0].outcome);
 }

@@ -1,7 +1,7 @@
 //! The evaluation context, as policies of this version read it.
 
-use attorn_core::context::{AuthenticationMethod, Phase};
-use attorn_core::{EvaluationContext, SessionId};
+use attorn_core::context::{AuthenticationMethod, Counter, Delegation, Fact, Phase, User};
+use attorn_core::{EvaluationContext, JsonText, Known, Permission, SessionId};
 
 use super::raw;
 
@@ -9,6 +9,9 @@ use super::raw;
 pub(crate) struct Prepared<'a> {
     context: &'a EvaluationContext,
     labels: Vec<(&'a str, &'a str)>,
+    groups: Vec<raw::Group<'a>>,
+    /// Action and resource of each permission of each delegation.
+    permissions: Vec<Vec<(String, String)>>,
     arguments_digest: String,
 }
 
@@ -16,13 +19,35 @@ impl<'a> Prepared<'a> {
     pub(crate) fn new(context: &'a EvaluationContext) -> Self {
         // The map is sorted by name, as the contract wants it.
         let labels = context.agent.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        Self { context, labels, arguments_digest: context.arguments_digest().to_string() }
+        let groups = context.user.iter().flat_map(|user| &user.groups).map(|group| raw::Group {
+            issuer: group.issuer.as_str(),
+            name: &group.name,
+            asserted_at_ms: group.asserted_at.0,
+        });
+        let text = |permission: &Permission| (permission.action.to_string(), permission.resource.to_string());
+        let permissions = context.delegations.iter().map(|hop| hop.permissions.iter().map(text).collect());
+        Self {
+            context,
+            labels,
+            groups: groups.collect(),
+            permissions: permissions.collect(),
+            arguments_digest: context.arguments_digest().to_string(),
+        }
     }
 
-    /// The record. All of it is borrowed.
-    pub(super) fn lower(&self) -> raw::Context<'_> {
+    /// Lend the record, as the policy sees it for which `known` was looked up.
+    pub(super) fn lower<T>(&self, known: &Known, go: impl FnOnce(raw::Context<'_>) -> T) -> T {
         let context = self.context;
-        raw::Context {
+        let permissions: Vec<Vec<raw::Permission<'_>>> = self
+            .permissions
+            .iter()
+            .map(|hop| hop.iter().map(|(action, resource)| raw::Permission { action, resource }).collect())
+            .collect();
+        let hops = context.delegations.iter().zip(&permissions);
+        let delegations: Vec<_> = hops.map(|(hop, permissions)| delegation(hop, permissions)).collect();
+        let facts: Vec<_> = known.facts.iter().map(fact).collect();
+        let counters: Vec<_> = known.counters.iter().map(counter).collect();
+        go(raw::Context {
             phase: context.phase.into(),
             time: context.time.0,
             caller: raw::Caller {
@@ -35,15 +60,26 @@ impl<'a> Prepared<'a> {
                 owner: context.agent.owner.as_str(),
                 labels: &self.labels,
             },
-            user: None,
-            delegations: &[],
+            user: context.user.as_ref().map(|user| self.user(user)),
+            delegations: &delegations,
             request: self.request(),
-            // INVARIANT: no policy sees another's facts. A policy that asks for any is not loaded.
-            facts: &[],
+            // INVARIANT: what was looked up for one policy goes to no other.
+            facts: &facts,
             approvals: &[],
-            counters: &[],
+            counters: &counters,
             enforcement_point: None,
             extensions: &[],
+        })
+    }
+
+    fn user<'b>(&'b self, user: &'b User) -> raw::User<'b> {
+        raw::User {
+            id: user.id.as_str(),
+            issuer: user.issuer.as_str(),
+            authenticated_at_ms: user.authenticated_at.0,
+            acr: user.acr.as_deref(),
+            groups: &self.groups,
+            claims: user.claims.as_str(),
         }
     }
 
@@ -62,6 +98,31 @@ impl<'a> Prepared<'a> {
             arguments_digest: &self.arguments_digest,
             claimed_properties: request.claims.as_str(),
         }
+    }
+}
+
+fn delegation<'b>(hop: &'b Delegation, permissions: &'b [raw::Permission<'b>]) -> raw::Delegation<'b> {
+    raw::Delegation {
+        id: hop.id.as_str(),
+        to_agent: hop.to_agent.as_str(),
+        permissions,
+        purpose: hop.purpose.as_str(),
+        session: hop.session.as_str(),
+        created_at_ms: hop.created_at.0,
+        expires_at_ms: hop.expires_at.0,
+    }
+}
+
+fn fact(fact: &Fact) -> raw::Fact<'_> {
+    raw::Fact { template: &fact.template, name: fact.name.as_deref(), value: fact.value.as_ref().map(JsonText::as_str) }
+}
+
+fn counter(counter: &Counter) -> raw::Counter<'_> {
+    raw::Counter {
+        name: counter.name.as_str(),
+        used: counter.used,
+        window_start_ms: counter.window_start.0,
+        window_end_ms: counter.window_end.map(|end| end.0),
     }
 }
 

@@ -7,6 +7,7 @@ mod context;
 mod declared;
 mod verdict;
 
+use attorn_core::Known;
 use wasmtime::component::{Component, Linker, WasmStr};
 use wasmtime::{Store, StoreContextMut};
 
@@ -75,8 +76,9 @@ impl Instance {
         &self,
         store: &mut Store<Held>,
         context: &Prepared<'_>,
+        known: &Known,
     ) -> wasmtime::Result<Result<raw::Verdict, String>> {
-        self.0.attorn_policy_policy().call_evaluate(store, context.lower())
+        context.lower(known, |context| self.0.attorn_policy_policy().call_evaluate(store, context))
     }
 }
 

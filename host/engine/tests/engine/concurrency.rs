@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use attorn_core::{Failure, Outcome, PolicyLimits, Verdict};
 use attorn_engine::{Busy, Engine, EngineConfig, Evaluation};
 
-use crate::kit::{Guest, LOOP, PATIENT, config, context, engine, load};
+use crate::kit::{Guest, LOOP, PATIENT, asked, config, context, engine, load};
 
 fn outcomes(evaluations: &[Evaluation]) -> Vec<&'static str> {
     let name = |evaluation: &Evaluation| match &evaluation.outcome {
@@ -33,7 +33,7 @@ async fn a_looping_policy_hurts_nobody_else() {
             1 => vec![allow.clone(), looper.clone(), deny.clone()],
             _ => vec![deny.clone(), allow.clone()],
         };
-        tokio::spawn(async move { engine.evaluate(policies, context()).await.unwrap() })
+        tokio::spawn(async move { engine.evaluate(asked(policies), context()).await.unwrap() })
     };
     let asked: Vec<_> = (0..300).map(ask).collect();
     for (n, asked) in asked.into_iter().enumerate() {
@@ -57,7 +57,7 @@ async fn a_full_queue_is_busy_at_once() {
         async move {
             tokio::time::sleep(Duration::from_millis(ms)).await;
             let begun = Instant::now();
-            (engine.evaluate(vec![looper], context()).await, begun.elapsed())
+            (engine.evaluate(asked(vec![looper]), context()).await, begun.elapsed())
         }
     };
     let (running, waiting, refused) = tokio::join!(after(0), after(50), after(100));
@@ -73,7 +73,7 @@ async fn one_deadline_holds_for_all_policies_of_a_request() {
     let greedy = PolicyLimits { cpu_us_max: 40_000, ..PATIENT };
     let looper = load(&engine, &Guest::evaluating(LOOP), greedy).unwrap();
     let begun = Instant::now();
-    let evaluations = engine.evaluate(vec![looper; 3], context()).await.unwrap();
+    let evaluations = engine.evaluate(asked(vec![looper; 3]), context()).await.unwrap();
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
     assert_eq!(outcomes(&evaluations), ["deadline"; 3]);
     let detail = evaluations[2].failure_detail.as_deref().unwrap();
@@ -88,8 +88,8 @@ async fn the_time_in_the_queue_counts() {
     let greedy = PolicyLimits { cpu_us_max: 50_000, ..PATIENT };
     let looper = load(&engine, &Guest::evaluating(LOOP), greedy).unwrap();
     let (first, second) = tokio::join!(
-        engine.evaluate(vec![looper.clone()], context()),
-        engine.evaluate(vec![looper.clone()], context())
+        engine.evaluate(asked(vec![looper.clone()]), context()),
+        engine.evaluate(asked(vec![looper.clone()]), context())
     );
     assert_eq!(first.unwrap()[0].outcome, Outcome::Failed(Failure::Deadline));
     let second = second.unwrap();
@@ -105,12 +105,12 @@ async fn what_nobody_waits_for_is_not_evaluated() {
     let looper = load(&engine, &Guest::evaluating(LOOP), slow).unwrap();
     let allow = load(&engine, &Guest::allow(), PATIENT).unwrap();
     for _ in 0..50 {
-        let asked = engine.evaluate(vec![looper.clone(); 4], context());
+        let asked = engine.evaluate(asked(vec![looper.clone(); 4]), context());
         assert!(tokio::time::timeout(Duration::from_millis(1), asked).await.is_err());
     }
     // Only what had begun may still run: one policy of 200 ms, not two hundred of them.
     let begun = Instant::now();
-    assert_eq!(outcomes(&engine.evaluate(vec![allow], context()).await.unwrap()), ["allow"]);
+    assert_eq!(outcomes(&engine.evaluate(asked(vec![allow]), context()).await.unwrap()), ["allow"]);
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
 }
 
@@ -119,7 +119,7 @@ async fn a_policy_outlives_the_engine_that_loaded_it() {
     let first = engine();
     let looper = load(&first, &Guest::evaluating(LOOP), PATIENT).unwrap();
     drop(first);
-    let evaluations = engine().evaluate(vec![looper], context()).await.unwrap();
+    let evaluations = engine().evaluate(asked(vec![looper]), context()).await.unwrap();
     assert_eq!(outcomes(&evaluations), ["deadline"]);
 }
 
@@ -135,6 +135,6 @@ fn without_a_pool_it_works_the_same() {
     assert!(!engine.info().pooling());
     let policy = load(&engine, &Guest::allow(), PATIENT).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let evaluations = runtime.block_on(engine.evaluate(vec![policy; 3], context())).unwrap();
+    let evaluations = runtime.block_on(engine.evaluate(asked(vec![policy; 3]), context())).unwrap();
     assert_eq!(outcomes(&evaluations), ["allow"; 3]);
 }

@@ -4,7 +4,7 @@ use attorn_core::verdict::Reason;
 use attorn_core::{Failure, Outcome, PolicyLimits, Terms, Verdict};
 use attorn_engine::{Evaluation, LogLevel};
 
-use crate::kit::{Guest, Image, LOOP, MEMORY_BOMB, PATIENT, context, engine, evaluate, load, words};
+use crate::kit::{Guest, Image, LOOP, MEMORY_BOMB, PATIENT, asked, context, engine, evaluate, load, words};
 
 #[track_caller]
 fn failed(evaluation: &Evaluation, failure: Failure, detail: &str) {
@@ -154,7 +154,7 @@ async fn init_is_called_once_in_each_sandbox() {
     );
     let policy = load(&engine, &guest, PATIENT).unwrap();
     for _ in 0..3 {
-        let evaluations = engine.evaluate(vec![policy.clone()], context()).await.unwrap();
+        let evaluations = engine.evaluate(asked(vec![policy.clone()]), context()).await.unwrap();
         assert_eq!(evaluations[0].outcome, Outcome::Verdict(Verdict::Abstain));
     }
 }
@@ -222,7 +222,7 @@ async fn nothing_survives_an_evaluation() {
     );
     let policy = load(&engine, &guest, PATIENT).unwrap();
     for _ in 0..100 {
-        let evaluations = engine.evaluate(vec![policy.clone(); 3], context()).await.unwrap();
+        let evaluations = engine.evaluate(asked(vec![policy.clone(); 3]), context()).await.unwrap();
         for evaluation in evaluations {
             assert_eq!(verdict(evaluation), Verdict::Abstain);
         }

@@ -6,7 +6,7 @@ use attorn_core::PolicyLimits;
 use attorn_engine::Engine;
 use proptest::prelude::*;
 
-use crate::kit::{Guest, PATIENT, context, engine, load_bytes};
+use crate::kit::{Guest, PATIENT, asked, context, engine, load_bytes};
 
 static ENGINE: LazyLock<Engine> = LazyLock::new(engine);
 static COMPONENT: LazyLock<Vec<u8>> = LazyLock::new(|| Guest::deny("shown", "no").build());
@@ -15,7 +15,7 @@ static COMPONENT: LazyLock<Vec<u8>> = LazyLock::new(|| Guest::deny("shown", "no"
 fn survive(bytes: &[u8]) {
     let Ok(policy) = load_bytes(&ENGINE, bytes, PolicyLimits { cpu_us_max: 2_000, ..PATIENT }) else { return };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let evaluations = runtime.block_on(ENGINE.evaluate(vec![policy], context())).unwrap();
+    let evaluations = runtime.block_on(ENGINE.evaluate(asked(vec![policy]), context())).unwrap();
     assert_eq!(evaluations.len(), 1);
     assert_ne!(evaluations[0].failure_detail.as_deref(), Some("the engine panicked"));
 }

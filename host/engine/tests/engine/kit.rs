@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use attorn_core::context::{AuthenticationMethod, Caller, EvaluationContext, Phase};
-use attorn_core::{Agent, AgentState, Ceiling, Digest, JsonText, PolicyId, PolicyLimits, Request, TimeMs};
-use attorn_engine::{Engine, EngineConfig, Evaluation, LoadError, LoadedPolicy};
+use attorn_core::{Agent, AgentState, Ceiling, Digest, JsonText, Known, PolicyId, PolicyLimits, Request, TimeMs};
+use attorn_engine::{Engine, EngineConfig, Evaluation, LoadError, LoadedPolicy, Question};
 use wit_component::{ComponentEncoder, StringEncoding};
 
 /// Where static data begins.
@@ -226,7 +226,12 @@ pub(crate) fn load_bytes(engine: &Engine, bytes: &[u8], limits: PolicyLimits) ->
 pub(crate) async fn evaluate(guest: &Guest, limits: PolicyLimits) -> Evaluation {
     let engine = engine();
     let policy = load(&engine, guest, limits).unwrap();
-    engine.evaluate(vec![policy], context()).await.unwrap().pop().unwrap()
+    engine.evaluate(asked(vec![policy]), context()).await.unwrap().pop().unwrap()
+}
+
+/// Questions to policies for which nothing was looked up.
+pub(crate) fn asked(policies: Vec<LoadedPolicy>) -> Vec<Question> {
+    policies.into_iter().map(|policy| Question { policy, known: Known::default() }).collect()
 }
 
 /// Some context.
@@ -256,6 +261,7 @@ pub(crate) fn context() -> Arc<EvaluationContext> {
             arguments_digest: digest,
             claims: object,
         },
-        facts: Vec::new(),
+        user: None,
+        delegations: Vec::new(),
     })
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use attorn_core::context::AuthenticationMethod;
-use attorn_core::{Evaluated, EvaluationContext, Failure as PolicyFailure, Outcome, WithinBounds};
-use attorn_engine::Evaluation;
+use attorn_core::{Evaluated, EvaluationContext, Failure as PolicyFailure, Known, Outcome, WithinBounds};
+use attorn_engine::{Evaluation, Question};
 
 use super::gather::Ground;
 use super::record::{Asked, Made};
@@ -16,7 +16,11 @@ use crate::http::failure::Failure;
 pub(super) async fn decide(app: &App, ground: &Ground, within: &WithinBounds<'_>) -> Result<Made, Failure> {
     let context = Arc::new(EvaluationContext::of_decision(within, AuthenticationMethod::Dpop));
     let policies = ground.active.applicable(within.agent(), within.request());
-    let loaded: Vec<_> = policies.iter().filter_map(|policy| policy.loaded.clone()).collect();
+    let loaded: Vec<_> = policies
+        .iter()
+        .filter_map(|policy| policy.loaded.clone())
+        .map(|policy| Question { policy, known: Known::default() })
+        .collect();
     let mut evaluations = app.engine.evaluate(loaded, Arc::clone(&context)).await?.into_iter();
     let asked: Vec<Asked> = policies
         .into_iter()

@@ -59,8 +59,9 @@ impl ContextWire {
             caller: Caller { method: AuthenticationMethod::Dpop, key_thumbprint: THUMBPRINT.parse().map_err(text)? },
             instance,
             agent: agent.parse()?,
+            user: None,
+            delegations: Vec::new(),
             request: request.parse()?,
-            facts: Vec::new(),
         })
     }
 }
