@@ -69,8 +69,9 @@ impl Server {
     pub async fn start() -> Self {
         let fresh = Fresh::make().await;
         let config = Config::load(&fresh.config).unwrap();
-        let server =
-            Box::pin(run::Server::bind(config, false)).await.unwrap_or_else(|error| panic!("no start: {error}"));
+        let server = Box::pin(run::Server::bind(config, run::Start::default()))
+            .await
+            .unwrap_or_else(|error| panic!("no start: {error}"));
         let (stop, stopped) = oneshot::channel::<()>();
         let stopped = async {
             let _ = stopped.await;

@@ -265,7 +265,8 @@ async fn the_needed_right_alone_is_enough() {
 async fn the_bootstrap_token_makes_one_admin_and_dies() {
     let fresh = attorn_tests::server::Fresh::make().await;
     let config = attorn_server::Config::load(&fresh.config).unwrap();
-    let server = Box::pin(attorn_server::run::Server::bind(config, false)).await.unwrap();
+    let server =
+        Box::pin(attorn_server::run::Server::bind(config, attorn_server::run::Start::default())).await.unwrap();
     let serving = tokio::spawn(server.run(std::future::pending()));
     let register = |id: &str, duties: Value| {
         let call = Call::post("/v1/operators", &json!({ "id": id, "duties": duties }));

@@ -35,7 +35,10 @@ impl Artifact {
     }
 
     /// Load it. An engine of another version or configuration refuses it.
-    #[expect(unsafe_code, reason = "machine code cannot be checked; that it is ours stands in the invariant of the type")]
+    #[expect(
+        unsafe_code,
+        reason = "machine code cannot be checked; that it is ours stands in the invariant of the type"
+    )]
     pub fn load(&self, engine: &Engine) -> wasmtime::Result<Component> {
         // SAFETY: `deserialize` runs what it is given, so it asks for bytes that `serialize` or
         // `precompile_component` put out and that nobody has changed since. The type's invariant says the

@@ -3,8 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, Signal, nice, set_parent_process_death_signal, setrlimit};
-use rustix::thread::set_no_new_privs;
+use rustix::process::{Resource, Rlimit, nice, setrlimit};
 
 /// How much the priority of a worker is below the server's.
 const NICENESS: i32 = 10;
@@ -31,8 +30,12 @@ impl WorkerLimits {
     /// Take them upon this process.
     pub(crate) fn apply(&self) -> io::Result<()> {
         // If the server dies, nobody wants the answer.
-        set_parent_process_death_signal(Some(Signal::KILL))?;
-        set_no_new_privs(true)?;
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::process::{Signal, set_parent_process_death_signal};
+            set_parent_process_death_signal(Some(Signal::KILL))?;
+            rustix::thread::set_no_new_privs(true)?;
+        }
         let hard = |max: u64| Rlimit { current: Some(max), maximum: Some(max) };
         setrlimit(Resource::Data, hard(self.memory_bytes_max))?;
         // At the first the kernel warns with a signal that kills; at the second it kills.

@@ -203,8 +203,8 @@ impl Worker {
     }
 
     fn why(&self, status: ExitStatus, last_words: String) -> WorkerError {
-        use std::os::unix::process::ExitStatusExt as _;
         use rustix::process::Signal;
+        use std::os::unix::process::ExitStatusExt as _;
         let signal = status.signal();
         if signal == Some(Signal::XCPU.as_raw()) {
             return WorkerError::Cpu(self.limits.cpu_s_max);

@@ -36,7 +36,7 @@ pub use id::{
     OperatorId, Owner, ParseError, PolicyId, Purpose, ReasonCode, ResourceServerId, SessionId, UserId,
 };
 pub use permission::{Action, ActionPattern, Permission, Resource, ResourcePattern, ResourceType};
-pub use policy::{PolicyLimits, PolicyMode, Selector};
+pub use policy::{ComponentClass, PolicyLimits, PolicyMode, Selector};
 pub use request::{JsonText, Request};
 pub use resource_server::ResourceServer;
 pub use terms::{Debit, Obligation, Terms};

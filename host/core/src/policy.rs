@@ -36,6 +36,32 @@ impl Selector {
     }
 }
 
+/// What kind of program a component is, which says what it may use and which pool it runs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ComponentClass {
+    /// Compiled from a language without a runtime to speak of.
+    Native,
+    /// An interpreter and its script.
+    Script,
+    /// A language with a large runtime.
+    LargeRuntime,
+}
+
+impl ComponentClass {
+    /// All of them, from the smallest.
+    pub const ALL: &[Self] = &[Self::Native, Self::Script, Self::LargeRuntime];
+
+    /// Its name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Script => "script",
+            Self::LargeRuntime => "large_runtime",
+        }
+    }
+}
+
 /// What one evaluation may use. All of it is required: there is no "unlimited".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PolicyLimits {
@@ -63,4 +89,19 @@ impl PolicyLimits {
         output_bytes_max: 256 << 10,
         log_bytes_max: 16 << 10,
     };
+    /// Enough for an interpreter.
+    pub const SCRIPT: Self = Self { cpu_us_max: 25_000, memory_bytes_max: 64 << 20, ..Self::NATIVE };
+    /// Enough for a language that brings its runtime along.
+    pub const LARGE_RUNTIME: Self =
+        Self { cpu_us_max: 100_000, wall_us_max: 200_000, memory_bytes_max: 128 << 20, ..Self::NATIVE };
+
+    /// What a component of this class may use unless its policy says otherwise.
+    #[must_use]
+    pub const fn of_class(class: ComponentClass) -> Self {
+        match class {
+            ComponentClass::Native => Self::NATIVE,
+            ComponentClass::Script => Self::SCRIPT,
+            ComponentClass::LargeRuntime => Self::LARGE_RUNTIME,
+        }
+    }
 }

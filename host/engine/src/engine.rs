@@ -6,16 +6,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use attorn_artifact::{Cancel, Progress};
 use attorn_core::{EvaluationContext, Failure, Known, PolicyId, PolicyLimits};
 use tokio::sync::oneshot;
 
+use crate::classes::Runtimes;
+use crate::compile::Compiler;
 use crate::config::{EngineConfig, EngineError};
 use crate::evaluate::evaluate;
 use crate::evaluation::Evaluation;
-use crate::load::{LoadError, load};
+use crate::load::{LoadError, LoadRequest, load};
 use crate::policy::LoadedPolicy;
 use crate::queue::Queue;
-use crate::runtime::{EngineInfo, Runtime};
+use crate::runtime::EngineInfo;
 use crate::v0_1::Prepared;
 
 /// The stack of a thread that evaluates: what a policy may use, and enough for the host's own.
@@ -24,7 +27,8 @@ const STACK_BYTES: usize = 2 << 20;
 /// Loads policies and evaluates them.
 pub struct Engine {
     config: EngineConfig,
-    runtime: Runtime,
+    runtimes: Runtimes,
+    compiler: Compiler,
     queue: Arc<Queue<Job>>,
     /// One policy at a time is loaded, so that compiling never takes all cores from decisions, and no
     /// trial run takes a memory that a decision needs.
@@ -60,10 +64,23 @@ impl Engine {
     /// When a field of the configuration is out of range, the runtime does not start, or a thread
     /// cannot be started.
     pub fn new(config: EngineConfig) -> Result<Self, EngineError> {
+        Self::with_compiler(config, Compiler::default())
+    }
+
+    /// The same, with a compiler in a process of its own, or a cache, or both.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::new`].
+    pub fn with_compiler(config: EngineConfig, compiler: Compiler) -> Result<Self, EngineError> {
         config.check()?;
-        let runtime = Runtime::start(&config)?;
-        let engine =
-            Self { config, runtime, queue: Arc::new(Queue::new(config.queue_jobs_max)), loading: Mutex::new(()) };
+        let engine = Self {
+            config,
+            runtimes: Runtimes::start(&config)?,
+            compiler,
+            queue: Arc::new(Queue::new(config.queue_jobs_max)),
+            loading: Mutex::new(()),
+        };
         for n in 0..config.evaluator_threads {
             let queue = Arc::clone(&engine.queue);
             let run = move || {
@@ -81,7 +98,7 @@ impl Engine {
     /// How the engine was set up on this host.
     #[must_use]
     pub fn info(&self) -> &EngineInfo {
-        &self.runtime.info
+        self.runtimes.info()
     }
 
     /// Make a policy ready: inspect the component, compile it, and run `describe` and `init` in a
@@ -100,8 +117,23 @@ impl Engine {
         settings: &str,
         limits: PolicyLimits,
     ) -> Result<LoadedPolicy, LoadError> {
+        let request = LoadRequest { name, component, settings, limits, metered: false };
+        self.load_watched(request, &Progress::default(), &Cancel::default())
+    }
+
+    /// The same, for somebody who wants to see how far it is, or may stop waiting.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::load`], or because it was cancelled.
+    pub fn load_watched(
+        &self,
+        request: LoadRequest<'_>,
+        progress: &Progress,
+        cancel: &Cancel,
+    ) -> Result<LoadedPolicy, LoadError> {
         let _one_at_a_time = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
-        load(&self.runtime.engine, &self.config, name, component, settings, limits)
+        load(&self.runtimes, &self.compiler, &self.config, request, progress, cancel)
     }
 
     /// Ask policies about one context, in order, under one deadline. What comes back is one evaluation

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use attorn_core::{Failure, Known, Outcome, Verdict};
 
+use crate::compile::Activation;
 use crate::engine::Question;
 use crate::evaluation::Evaluation;
 use crate::policy::Loaded;
@@ -37,14 +38,19 @@ fn run(question: &Question, context: &Prepared<'_>, deadline: Instant) -> Evalua
     }
 }
 
-/// `init`, then `evaluate`, in one instance and under one set of limits.
+/// `evaluate`, in an instance that stands as `init` left it: a snapshot of it, or a fresh one in which
+/// `init` runs first, under the same limits.
 fn ask(policy: &Loaded, context: &Prepared<'_>, known: &Known, sandbox: &mut Sandbox) -> Result<Verdict, Failed> {
     let instance = policy.contract.instantiate(&mut sandbox.store);
-    let instance = instance.map_err(|error| sandbox.failed(&error, Failure::NotRunnable))?;
-    let init = instance.init(&mut sandbox.store, &policy.settings);
-    // The requirements are the same as at load: `init` has nothing else to go by.
-    init.map_err(|error| sandbox.failed(&error, Failure::InitFailed))?
-        .map_err(|problem| Failed::new(Failure::InitFailed, &problem))?;
+    let (instance, _) = instance.map_err(|error| sandbox.failed(&error, Failure::NotRunnable))?;
+    if let Activation::InitEachTime { .. } = policy.report.activation {
+        let init = instance.init(&mut sandbox.store, &policy.settings);
+        // The requirements are the same as at load: `init` has nothing else to go by.
+        init.map_err(|error| sandbox.failed(&error, Failure::InitFailed))?
+            .map_err(|problem| Failed::new(Failure::InitFailed, &problem))?;
+        // A snapshot has forgotten it, too.
+        sandbox.clear_log(&policy.limits);
+    }
     let verdict = instance.evaluate(&mut sandbox.store, context, known);
     let verdict = verdict
         .map_err(|error| sandbox.failed(&error, Failure::InvalidVerdict))?

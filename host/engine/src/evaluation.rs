@@ -27,6 +27,8 @@ pub struct Usage {
     pub wall_us: u64,
     /// Bytes over all memories.
     pub memory_bytes: u64,
+    /// Units of fuel, where they are counted: see [`LoadRequest::metered`](crate::LoadRequest).
+    pub fuel: Option<u64>,
     /// Whether messages were dropped because the log was full.
     pub log_dropped: bool,
 }

@@ -8,6 +8,8 @@
 //! This crate knows no agents, grants or storage, gives policies no clock, network, file or random
 //! source, and decides nothing: what the outcomes come to is decided in `attorn_core`.
 
+mod classes;
+mod compile;
 mod config;
 mod engine;
 mod evaluate;
@@ -25,12 +27,14 @@ mod text;
 mod ticker;
 mod v0_1;
 
+pub use compile::{Activation, Compiler, serve_compile_worker};
 pub use config::{EngineConfig, EngineError};
 pub use engine::{Busy, Engine, Question};
 pub use evaluation::{Evaluation, Usage};
-pub use load::{COMPONENT_BYTES_MAX, LoadError, LoadStep, SETTINGS_BYTES_MAX};
+pub use load::{COMPONENT_BYTES_MAX, LoadError, LoadRequest, LoadStep, SETTINGS_BYTES_MAX, class_of};
 pub use log::{LogLevel, LogLine};
 pub use policy::{
-    CounterDeclaration, CounterScope, CounterWindow, Description, LoadedPolicy, ReasonDeclaration, Requirements,
+    CounterDeclaration, CounterScope, CounterWindow, Description, LoadReport, LoadedPolicy, ReasonDeclaration,
+    Requirements,
 };
 pub use runtime::{EngineInfo, MemoryReset};

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use attorn_core::{Digest, PolicyId, PolicyLimits, ReasonCode};
+use attorn_core::{ComponentClass, Digest, PolicyId, PolicyLimits, ReasonCode};
 
+use crate::compile::Activation;
 use crate::v0_1::Contract;
 
 /// What a component says of itself, without any settings.
@@ -110,6 +111,22 @@ pub(crate) struct Loaded {
     pub(crate) description: Description,
     pub(crate) requirements: Requirements,
     pub(crate) contract: Contract,
+    pub(crate) report: LoadReport,
+}
+
+/// How a policy was made ready, for operators.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadReport {
+    /// How each evaluation starts.
+    pub activation: Activation,
+    /// Whether its machine code was there already.
+    pub from_cache: bool,
+    /// The pool that it runs in; none if it fits none and maps memories of its own each time.
+    pub pool: Option<ComponentClass>,
+    /// CPU time of `init` when it was compiled, in microseconds.
+    pub init_cpu_us: u64,
+    /// The bytes of its machine code.
+    pub machine_code_bytes: u64,
 }
 
 impl LoadedPolicy {
@@ -143,6 +160,12 @@ impl LoadedPolicy {
     #[must_use]
     pub fn requirements(&self) -> &Requirements {
         &self.0.requirements
+    }
+
+    /// How it was made ready.
+    #[must_use]
+    pub fn report(&self) -> &LoadReport {
+        &self.0.report
     }
 
     /// What one evaluation may use.

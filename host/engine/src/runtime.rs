@@ -3,13 +3,16 @@
 //! Features are an allow-list. What a compiler for a policy needs is in; everything else is out,
 //! including all that a new version of the runtime turns on by itself.
 
+use std::hash::{Hash as _, Hasher};
 use std::num::NonZeroUsize;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use wasmtime::{
     Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, WasmBacktraceDetails, WasmFeatures,
 };
 
+use crate::compile::Functions;
 use crate::config::{EngineConfig, EngineError, MEMORIES_PER_COMPONENT_MAX};
 use crate::ticker;
 
@@ -25,6 +28,8 @@ const STACK_BYTES_MAX: usize = 512 << 10;
 const MEMORY_RESIDENT_BYTES_MAX: u64 = 16 << 20;
 /// The same of one table.
 const TABLE_RESIDENT_BYTES_MAX: usize = 64 << 10;
+/// The largest image of a memory that is mapped and not copied.
+const IMAGE_BYTES_MAX: u64 = 128 << 20;
 /// How many frames of a trap's backtrace are kept.
 const BACKTRACE_FRAMES_MAX: usize = 8;
 
@@ -91,6 +96,8 @@ pub enum MemoryReset {
 pub(crate) struct Runtime {
     pub(crate) engine: wasmtime::Engine,
     pub(crate) info: EngineInfo,
+    /// How large a memory can become here.
+    pub(crate) memory_bytes_max: u64,
 }
 
 impl Runtime {
@@ -106,11 +113,61 @@ impl Runtime {
                 (engine, MemoryReset::OnDemand, reason)
             }
         };
+        Self::ticking(engine, config, memory_reset, reason)
+    }
+
+    /// One where each evaluation maps memories of its own. If it is metered, what is done is counted.
+    pub(crate) fn on_demand(config: &EngineConfig, metered: bool) -> Result<Self, EngineError> {
+        let engine =
+            wasmtime::Engine::new(&compiled_as(metered)).map_err(|error| EngineError::Runtime(format!("{error:#}")))?;
+        Self::ticking(engine, config, MemoryReset::OnDemand, "this is for what fits no pool".into())
+    }
+
+    fn ticking(
+        engine: wasmtime::Engine,
+        config: &EngineConfig,
+        memory_reset: MemoryReset,
+        reason: String,
+    ) -> Result<Self, EngineError> {
         ticker::start(&engine, Duration::from_micros(config.epoch_tick_us)).map_err(EngineError::Thread)?;
         let evaluator_threads = config.evaluator_threads;
         let info = EngineInfo { wasmtime_version: WASMTIME_VERSION, memory_reset, reason, evaluator_threads };
-        Ok(Self { engine, info })
+        Ok(Self { engine, info, memory_bytes_max: config.instance_memory_bytes_max })
     }
+}
+
+/// An engine that compiles, and runs what has to run for that. What it puts out fits all others.
+pub(crate) fn compiling(metered: bool, functions: Arc<Functions>) -> wasmtime::Result<wasmtime::Engine> {
+    let mut config = compiled_as(metered);
+    config.enable_incremental_compilation(functions)?;
+    wasmtime::Engine::new(&config)
+}
+
+/// What machine code has to have been compiled with to run here, as a digest: wasmtime with its version
+/// and configuration, and the processor's features.
+pub(crate) fn compatibility(metered: bool) -> [u8; 32] {
+    static OF: LazyLock<[[u8; 32]; 2]> = LazyLock::new(|| [false, true].map(compatibility_of));
+    OF[usize::from(metered)]
+}
+
+fn compatibility_of(metered: bool) -> [u8; 32] {
+    struct Into(blake3::Hasher);
+    impl Hasher for Into {
+        fn write(&mut self, bytes: &[u8]) {
+            self.0.update(bytes);
+        }
+        fn finish(&self) -> u64 {
+            0
+        }
+    }
+    let mut hasher = Into(blake3::Hasher::new_derive_key("attorn machine code v1"));
+    hasher.write(WASMTIME_VERSION.as_bytes());
+    match wasmtime::Engine::new(&compiled_as(metered)) {
+        Ok(engine) => engine.precompile_compatibility_hash().hash(&mut hasher),
+        // Without an engine nothing is loaded either.
+        Err(error) => hasher.write(error.to_string().as_bytes()),
+    }
+    *hasher.0.finalize().as_bytes()
 }
 
 /// A scan looks only at pages that are present. One that was written and then swapped out would stay,
@@ -139,6 +196,15 @@ fn swap_is_active(swaps: &str) -> bool {
 }
 
 fn wasmtime_config(config: &EngineConfig, reset: MemoryReset) -> Config {
+    let mut wasmtime = compiled_as(false);
+    if reset != MemoryReset::OnDemand {
+        wasmtime.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(config, reset)));
+    }
+    wasmtime
+}
+
+/// All that bears on machine code. Where memories come from does not.
+fn compiled_as(metered: bool) -> Config {
     let mut wasmtime = Config::new();
     wasmtime
         .wasm_features(WasmFeatures::all().difference(FEATURES), false)
@@ -152,13 +218,11 @@ fn wasmtime_config(config: &EngineConfig, reset: MemoryReset) -> Config {
         .max_wasm_stack(STACK_BYTES_MAX)
         .memory_init_cow(true)
         // Beyond this, data segments are copied at each instantiation, silently.
-        .memory_guaranteed_dense_image_size(config.instance_memory_bytes_max)
+        .memory_guaranteed_dense_image_size(IMAGE_BYTES_MAX)
+        .consume_fuel(metered)
         .wasm_backtrace_max_frames(NonZeroUsize::new(BACKTRACE_FRAMES_MAX))
         // Not `Environment`, which is the default: no variable changes what runs here.
         .wasm_backtrace_details(WasmBacktraceDetails::Disable);
-    if reset != MemoryReset::OnDemand {
-        wasmtime.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(config, reset)));
-    }
     wasmtime
 }
 

@@ -3,7 +3,7 @@
 //! A sandbox is made fresh and dropped whole. Nothing in it outlives it but what it wrote to its log
 //! and what it answered.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use attorn_core::{Failure, PolicyLimits};
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
@@ -16,6 +16,10 @@ use crate::text;
 
 /// The most bytes of what is said about a failure.
 const DETAIL_BYTES_MAX: usize = 1_024;
+/// How long the host may take to read a sandbox's memories.
+const READING_WALL_MAX: Duration = Duration::from_secs(30);
+/// More fuel than any evaluation uses up within its time.
+const FUEL_MAX: u64 = u64::MAX / 2;
 /// Handles of resources that a policy may hold. It has no use for any.
 const HANDLES_MAX: usize = 1_024;
 
@@ -71,7 +75,35 @@ impl Sandbox {
         });
         // INVARIANT: a store without a deadline would never be interrupted.
         store.set_epoch_deadline(1);
+        // Where nothing is metered this is refused, and there is nothing to be counted.
+        let _ = store.set_fuel(FUEL_MAX);
         Self { store }
+    }
+
+    /// What has run here is read by the host now, which may take what it takes.
+    pub(crate) fn lift_limits(&mut self) {
+        let unlimited = PolicyLimits {
+            cpu_us_max: u64::MAX,
+            wall_us_max: u64::MAX,
+            memory_bytes_max: u64::MAX,
+            table_elements_max: u64::MAX,
+            ..PolicyLimits::NATIVE
+        };
+        let far = Instant::now() + READING_WALL_MAX;
+        let held = self.store.data_mut();
+        (held.meter, held.stopwatch) = (Meter::new(&unlimited), Stopwatch::start(&unlimited, far));
+        self.store.set_hostcall_fuel(usize::MAX);
+    }
+
+    /// CPU time so far, in microseconds, and whether the time is used up.
+    pub(crate) fn cpu_us(&self) -> (u64, bool) {
+        let Reading { cpu_us, expired, .. } = self.store.data().stopwatch.read();
+        (cpu_us, expired)
+    }
+
+    /// Forget what was logged so far.
+    pub(crate) fn clear_log(&mut self, limits: &PolicyLimits) {
+        self.store.data_mut().log = LogBuffer::new(limits.log_bytes_max);
     }
 
     /// Why the runtime gave up. `otherwise` is for what is neither a limit nor a trap.
@@ -99,10 +131,11 @@ impl Sandbox {
         let held = self.store.data();
         let Reading { cpu_us, wall_us, expired } = held.stopwatch.read();
         let memory_bytes = held.meter.memory_bytes();
+        let fuel = self.store.get_fuel().ok().map(|left| FUEL_MAX.saturating_sub(left));
         let late = || Failed::new(Failure::Deadline, "it answered after its time was used up");
         let answer = answer.and_then(|answer| if expired { Err(late()) } else { Ok(answer) });
         let (lines, log_dropped) = self.store.into_data().log.into_parts();
-        (answer, Usage { cpu_us, wall_us, memory_bytes, log_dropped }, lines)
+        (answer, Usage { cpu_us, wall_us, memory_bytes, fuel, log_dropped }, lines)
     }
 }
 

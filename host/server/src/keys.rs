@@ -1,5 +1,6 @@
 //! The server's own keys: made once by `attorn init`, wrapped with the root key, kept in the store.
 
+use attorn_artifact::CacheKey;
 use attorn_core::{LabelName, TimeMs};
 use attorn_identity::{KeyLabel, RootKey, TokenSigner, generate_token_key};
 use attorn_log::{CheckpointSigner, Origin};
@@ -20,7 +21,14 @@ pub(crate) fn generate(root: &RootKey, batch: &mut Batch) -> Result<(), Failure>
     put(root, batch, KeyPurpose::TokenSigning, &token)?;
     let mut seed = Zeroizing::new([0; 32]);
     getrandom::fill(seed.as_mut()).map_err(Failure::internal)?;
-    put(root, batch, KeyPurpose::Log, seed.as_ref())
+    put(root, batch, KeyPurpose::Log, seed.as_ref())?;
+    put_cache_key(root, batch)
+}
+
+fn put_cache_key(root: &RootKey, batch: &mut Batch) -> Result<(), Failure> {
+    let mut secret = Zeroizing::new([0; 32]);
+    getrandom::fill(secret.as_mut()).map_err(Failure::internal)?;
+    put(root, batch, KeyPurpose::CacheMac, secret.as_ref())
 }
 
 fn put(root: &RootKey, batch: &mut Batch, purpose: KeyPurpose, key: &[u8]) -> Result<(), Failure> {
@@ -46,6 +54,19 @@ pub(crate) async fn log_signer(root: &RootKey, store: &Store) -> Result<Checkpoi
         Zeroizing::new(bytes.as_slice().try_into().map_err(|_| Failure::internal("the log key has another length"))?);
     let head = store.log_head()?;
     Ok(CheckpointSigner::new(Origin::of(&head.log_id, head.epoch), &seed))
+}
+
+/// The key of the cache of compiled policies. A store from before there was a cache gets one now.
+pub(crate) async fn cache_key(root: &RootKey, store: &Store) -> Result<CacheKey, Failure> {
+    let key = Key::key_material(KeyPurpose::CacheMac, &ID.parse()?, VERSION);
+    if store.record::<KeyMaterialRecord>(&key).await?.is_none() {
+        let mut batch = Batch::new(wall_now());
+        put_cache_key(root, &mut batch)?;
+        store.commit(batch).await?;
+    }
+    let bytes = read(root, store, KeyPurpose::CacheMac).await?;
+    let secret = bytes.as_slice().try_into().map_err(|_| Failure::internal("the cache key has another length"))?;
+    Ok(CacheKey::new(Zeroizing::new(secret)))
 }
 
 async fn read(root: &RootKey, store: &Store, purpose: KeyPurpose) -> Result<Zeroizing<Vec<u8>>, Failure> {

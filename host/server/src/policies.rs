@@ -9,10 +9,8 @@ use std::sync::Arc;
 
 use attorn_api::ProblemCode;
 use attorn_api::policies as api;
-use attorn_core::{Digest, Duty, PolicyId, PolicyMode};
-use attorn_store::records::{
-    ActiveMember, ActiveSetRecord, ComponentClass, PolicyRecord, PolicySettings, PolicyVersionRecord,
-};
+use attorn_core::{ComponentClass, Digest, Duty, PolicyId, PolicyMode};
+use attorn_store::records::{ActiveMember, ActiveSetRecord, PolicyRecord, PolicySettings, PolicyVersionRecord};
 use attorn_store::{Batch, FileError, Key, KeyKind, Require};
 use axum::http::StatusCode;
 use serde_json::json;
@@ -68,17 +66,19 @@ pub(crate) async fn push(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let latest = stored.as_ref().map_or(0, |policy| policy.value.latest_version);
     let version = latest.checked_add(1).ok_or_else(|| Failure::internal("versions are used up"))?;
     let settings = attorn_api::json::canonical(&wire.settings.to_string())?;
+    let component: Digest = wire.component.parse()?;
+    let class = component_class(&app, component).await?;
     let mut batch = Batch::new(app.clock.now());
     let record = PolicyVersionRecord {
         policy: id.clone(),
         version,
-        component: wire.component.parse()?,
+        component,
         settings: PolicySettings::of(settings.clone()),
         selector: wire::selector(&wire.selector)?,
         mode: PolicyMode::Enforce,
         required: wire.required,
-        limits: wire::limits(wire.limits)?,
-        class: ComponentClass::Native,
+        limits: wire::limits(wire.limits, class)?,
+        class,
         created_at: batch.now,
         created_by: operator.id.clone().ok_or_else(|| Failure::internal("a token without operator pushed"))?,
     };
@@ -96,6 +96,17 @@ pub(crate) async fn push(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     batch.put_record(&record);
     commit(&app, batch, moved).await?;
     Reply::created(&wire::shown(&record, false))
+}
+
+/// What class a component is of that was put before.
+async fn component_class(app: &App, digest: Digest) -> Result<ComponentClass, Failure> {
+    let bytes = app.store.files().read(digest, COMPONENT_BYTES_MAX as u64).await.map_err(|error| match error {
+        FileError::NotThere(digest) => {
+            Failure::not_found("component", digest).with_help("put it first: `attorn policy push` does")
+        }
+        error => Failure::internal(error),
+    })?;
+    Ok(attorn_engine::class_of(&bytes))
 }
 
 /// Put a version in force. Where another one is, that one is replaced, which can widen what agents may

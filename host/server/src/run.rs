@@ -6,8 +6,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use attorn_artifact::{Cache, Worker};
 use attorn_core::{BoundsLimits, TimeMs};
-use attorn_engine::{Engine, EngineConfig};
+use attorn_engine::{Compiler, Engine, EngineConfig};
 use attorn_identity::{Nonces, ReplayGuard, ReplayLimits, RootKey};
 use attorn_store::{Batch, Store};
 use serde_json::json;
@@ -21,6 +22,11 @@ use crate::http::failure::{Failure, causes};
 use crate::http::{dispatch, listen};
 use crate::parsed_keys::ParsedKeys;
 use crate::{entry, keys, reaper, routes};
+
+/// Where compiled policies are kept, within the data directory.
+const CACHE_DIRECTORY: &str = "cache";
+/// How many bytes of them.
+const CACHE_BYTES_MAX: u64 = 4 << 30;
 
 /// Why a server does not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +61,16 @@ impl From<Failure> for ServeError {
     }
 }
 
+/// How to start.
+#[derive(Debug, Default)]
+pub struct Start {
+    /// Accept a wall clock that stands before the last record.
+    pub accept_clock: bool,
+    /// Compiles policies in a process of its own. Without one they are compiled in this process, which a
+    /// hostile component can then end.
+    pub compile_worker: Option<Worker>,
+}
+
 /// A server that listens and does not serve yet.
 pub struct Server {
     app: Arc<App>,
@@ -63,15 +79,14 @@ pub struct Server {
 }
 
 impl Server {
-    /// Open everything and listen. `accept_clock` accepts a wall clock that stands before the last
-    /// record.
+    /// Open everything and listen.
     ///
     /// # Errors
     ///
     /// When the root key, the store, the engine or the address cannot be had.
-    pub async fn bind(config: Config, accept_clock: bool) -> Result<Self, ServeError> {
+    pub async fn bind(config: Config, start: Start) -> Result<Self, ServeError> {
         // What opening holds on to is large, and nobody's caller should carry it.
-        Box::pin(Self::open(config, accept_clock)).await
+        Box::pin(Self::open(config, start)).await
     }
 
     /// Where it listens.
@@ -101,10 +116,14 @@ impl Server {
         app.store.failure().map_or(Ok(()), |why| Err(ServeError::StoreFailed(causes(&*why))))
     }
 
-    async fn open(config: Config, accept_clock: bool) -> Result<Self, ServeError> {
+    async fn open(config: Config, Start { accept_clock, compile_worker }: Start) -> Result<Self, ServeError> {
         let root = root_key(&config)?;
         let store = Store::open(&config.data_dir, &config.log_id).map_err(|error| ServeError::Start(causes(&error)))?;
-        let engine = EngineConfig::for_host().and_then(Engine::new);
+        let directory = config.data_dir.join(CACHE_DIRECTORY);
+        let cache = Cache::open(directory, keys::cache_key(&root, &store).await?, CACHE_BYTES_MAX);
+        let cache = cache.map_err(|error| ServeError::Start(error.to_string()))?;
+        let compiler = Compiler { worker: compile_worker, cache: Some(cache) };
+        let engine = EngineConfig::for_host().and_then(|config| Engine::with_compiler(config, compiler));
         let engine = Arc::new(engine.map_err(|error| ServeError::Start(error.to_string()))?);
         let latest = latest_record(&store)?;
         let clock_accepted = accept_clock || Clock::start(TimeMs(0)).now() >= latest;

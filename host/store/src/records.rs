@@ -25,7 +25,7 @@ pub use grant::GrantRecord;
 pub use idempotency::IdempotencyRecord;
 pub use key_material::KeyMaterialRecord;
 pub use operator::{OperatorRecord, OperatorTokenRecord};
-pub use policy::{ComponentClass, PolicyRecord, PolicySettings, PolicyVersionRecord};
+pub use policy::{PolicyRecord, PolicySettings, PolicyVersionRecord};
 pub use resource_server::{ResourceServerRecord, ResourceTypeRecord};
 
 use crate::key::{Key, KeyKind};

@@ -113,7 +113,7 @@ fn what_bears_on_a_decision_changes_a_version_s_digest() {
         |version| version.mode = PolicyMode::Shadow,
         |version| version.required = false,
         |version| version.limits.cpu_us_max += 1,
-        |version| version.class = ComponentClass::Script,
+        |version| version.class = attorn_core::ComponentClass::Script,
     ];
     let mut digests: BTreeSet<_> = changes.map(digest_with).into();
     digests.insert(same);

@@ -55,7 +55,7 @@ pub(super) fn policy_version() -> PolicyVersionRecord {
         mode: PolicyMode::Enforce,
         required: true,
         limits: PolicyLimits { wall_us_max: 20_000, ..PolicyLimits::NATIVE },
-        class: ComponentClass::Native,
+        class: attorn_core::ComponentClass::Native,
         created_at: TimeMs(1_000),
         created_by: id("ada"),
     }

@@ -2,6 +2,7 @@
 
 mod agent;
 mod audit;
+mod compile_worker;
 mod completions;
 mod decide;
 pub(crate) mod demo;
@@ -49,6 +50,8 @@ pub(crate) enum Command {
     Audit(audit::Audit),
     /// Print a script that completes this command in a shell
     Completions(completions::Completions),
+    #[command(hide = true)]
+    CompileWorker(compile_worker::CompileWorker),
 }
 
 /// Run a command.
@@ -65,6 +68,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Exit, Fai
         Command::Grant(grant) => grant.run(context).await,
         Command::Audit(audit) => audit.run(context).await,
         Command::Completions(completions) => completions.run(context),
+        Command::CompileWorker(worker) => worker.run(),
     }
 }
 

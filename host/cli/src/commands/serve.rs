@@ -52,7 +52,7 @@ impl Serve {
     #[cfg(target_os = "linux")]
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
         use attorn_server::config::Config;
-        use attorn_server::run::Server;
+        use attorn_server::run::{Server, Start};
 
         start_logging(self.log_level, self.log_format);
         let config = Config::load(&self.config).map_err(|error| {
@@ -61,7 +61,9 @@ impl Serve {
         let (public_url, data) = (config.public_url.clone(), config.data_dir.display().to_string());
         // Who stops us before we listen finds nothing half done.
         let stop = stop_signal()?;
-        let server = Server::bind(config, self.accept_clock).await.map_err(|error| Failure::of(&error))?;
+        let start =
+            Start { accept_clock: self.accept_clock, compile_worker: Some(super::compile_worker::of_this_program()?) };
+        let server = Server::bind(config, start).await.map_err(|error| Failure::of(&error))?;
         tracing::info!(listen = %server.local_addr(), public_url, data, "ready to serve");
         server.run(stop).await.map_err(|error| Failure::of(&error))?;
         tracing::info!("stopped");

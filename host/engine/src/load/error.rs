@@ -3,6 +3,7 @@
 use std::fmt;
 
 use attorn_core::{Failure, PolicyLimits};
+use serde::{Deserialize, Serialize};
 
 use crate::sandbox::Failed;
 use crate::text;
@@ -11,7 +12,7 @@ use crate::text;
 const PROBLEM_BYTES_MAX: usize = 2_048;
 
 /// Why a policy cannot be loaded.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum LoadError {
     /// The component or its limits are not fit.
     #[error("the component failed the step `{step}`: {problem}")]
@@ -21,7 +22,7 @@ pub enum LoadError {
         /// What is wrong.
         problem: String,
         /// What to do about it.
-        help: Option<&'static str>,
+        help: Option<String>,
     },
     /// The component is fit, and does not take these settings.
     #[error("the policy rejects its settings: {problem}")]
@@ -33,7 +34,7 @@ pub enum LoadError {
     #[error("the policy declares {what}, which this version of Attorn does not have yet")]
     Unsupported {
         /// What.
-        what: &'static str,
+        what: String,
     },
 }
 
@@ -66,9 +67,19 @@ impl LoadError {
         Self::new(step, what)
     }
 
-    pub(crate) fn with_help(self, help: &'static str) -> Self {
+    /// `init` would take too large a part of each evaluation.
+    pub(crate) fn init_time(cpu_us: u64, limits: &PolicyLimits) -> Self {
+        let share = limits.cpu_us_max / 2;
+        Self::new(LoadStep::InitTime, format!("`init` took {cpu_us} us of CPU time, and {share} is the most"))
+            .with_help(
+                "no snapshot can be taken of this component, so `init` runs before each evaluation and may use half of \
+             its CPU time",
+            )
+    }
+
+    pub(crate) fn with_help(self, help: &str) -> Self {
         match self {
-            Self::Refused { step, problem, .. } => Self::Refused { step, problem, help: Some(help) },
+            Self::Refused { step, problem, .. } => Self::Refused { step, problem, help: Some(help.to_owned()) },
             other => other,
         }
     }
@@ -85,9 +96,9 @@ impl LoadError {
 
     /// What to do about it, in one line.
     #[must_use]
-    pub const fn help(&self) -> Option<&str> {
+    pub fn help(&self) -> Option<&str> {
         match self {
-            Self::Refused { help, .. } => *help,
+            Self::Refused { help, .. } => help.as_deref(),
             Self::SettingsRejected { .. } => Some("see the policy's README and its settings.schema.json"),
             Self::Unsupported { .. } => Some("build the policy without them for now"),
         }
@@ -103,7 +114,7 @@ impl LoadError {
 macro_rules! steps {
     ($($(#[$doc:meta])* $step:ident = $name:literal,)*) => {
         /// A step of loading, in the order in which they are taken.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         pub enum LoadStep {
             $($(#[$doc])* $step,)*
         }
@@ -141,10 +152,15 @@ steps! {
     Describe = "describe",
     /// `init` is run in a sandbox, with the settings.
     Init = "init",
+    /// The state that `init` left is made the component's own. A component where that cannot be done is
+    /// fit nevertheless.
+    Snapshot = "snapshot",
     /// What `init` asks for is checked.
     Requirements = "requirements",
     /// What `init` costs is compared with what an evaluation may cost.
     InitTime = "init time",
+    /// It is run once where decisions will run it.
+    SelfTest = "self-test",
 }
 
 impl fmt::Display for LoadStep {

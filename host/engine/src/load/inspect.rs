@@ -3,6 +3,7 @@
 
 use std::panic::catch_unwind;
 
+use attorn_core::ComponentClass;
 use wasmparser::{BinaryReaderError, Encoding, Parser, Payload};
 
 use super::error::{LoadError, LoadStep};
@@ -18,10 +19,27 @@ struct Outline {
     encoding: Option<Encoding>,
     imports: Vec<String>,
     exports: Vec<String>,
+    /// Memories over all its modules.
+    memories: u32,
+}
+
+/// A component of more bytes brings a large runtime along.
+const SCRIPT_BYTES_MAX: usize = 8 << 20;
+
+/// What class a component is of, by what can be seen from outside: large ones bring a runtime, and
+/// those of several memories are an interpreter with its adapters. What cannot be read is the smallest.
+#[must_use]
+pub fn class_of(bytes: &[u8]) -> ComponentClass {
+    let memories = catch_unwind(|| outline(bytes)).ok().and_then(Result::ok).map_or(0, |outline| outline.memories);
+    match () {
+        () if bytes.len() > SCRIPT_BYTES_MAX => ComponentClass::LargeRuntime,
+        () if memories > 1 => ComponentClass::Script,
+        () => ComponentClass::Native,
+    }
 }
 
 /// Refuse what is no policy component.
-pub(super) fn inspect(bytes: &[u8]) -> Result<(), LoadError> {
+pub(crate) fn inspect(bytes: &[u8]) -> Result<(), LoadError> {
     const BUILD_HELP: &str = "build a component: `cargo xtask components` does, and so does `wasm-tools component new`";
     let parse = |problem: String| LoadError::new(LoadStep::Parse, problem).with_help(BUILD_HELP);
     if !bytes.starts_with(b"\0asm") {
@@ -51,6 +69,9 @@ fn outline(bytes: &[u8]) -> Result<Outline, BinaryReaderError> {
                 }
             }
             Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::MemorySection(memories) => {
+                outline.memories = outline.memories.saturating_add(memories.count());
+            }
             Payload::ComponentImportSection(imports) if depth == 1 => {
                 for import in imports {
                     outline.imports.push(import?.name.name.to_owned());

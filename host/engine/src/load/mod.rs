@@ -1,22 +1,24 @@
 //! From a component's bytes and its settings to a policy that can be evaluated.
 //!
 //! Each step is named, so that an error says how far the component got. Nothing of what a component
-//! says about itself is believed before it was checked.
+//! says about itself is believed before it was checked. What is hostile to a compiler is kept away from
+//! this process: see [`crate::compile`].
 
 mod error;
 mod inspect;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, Instant};
-
-use attorn_core::{Digest, Failure, PolicyId, PolicyLimits};
+use attorn_artifact::{Artifact, Cancel, Progress};
+use attorn_core::{ComponentClass, Digest, PolicyId, PolicyLimits};
 use wasmtime::component::Component;
 
 pub use error::{LoadError, LoadStep};
+pub use inspect::class_of;
+pub(crate) use inspect::inspect;
 
+use crate::classes::Runtimes;
+use crate::compile::{Activation, Compiler, Job, describe, guarded, trial};
 use crate::config::EngineConfig;
-use crate::policy::{Description, Loaded, LoadedPolicy, Requirements};
-use crate::sandbox::{Failed, Sandbox};
+use crate::policy::{LoadReport, Loaded, LoadedPolicy};
 use crate::v0_1::{self, Contract};
 
 /// The most bytes of a component.
@@ -24,40 +26,68 @@ pub const COMPONENT_BYTES_MAX: usize = 32 << 20;
 /// The most bytes of settings.
 pub const SETTINGS_BYTES_MAX: usize = 1 << 20;
 
-/// The wall time of a trial run. It is generous: what is measured is CPU time, and nobody waits for a
-/// decision.
-const TRIAL_WALL: Duration = Duration::from_secs(2);
-/// How often `init` may try to stay within its share, since a first run pays for cold caches.
-const INIT_TRIES: usize = 3;
 const WASM_PAGE_BYTES: u64 = 65_536;
+
+/// A policy to be made ready.
+#[derive(Debug, Clone)]
+pub struct LoadRequest<'a> {
+    /// Its id.
+    pub name: PolicyId,
+    /// The component's bytes.
+    pub component: &'a [u8],
+    /// Its settings, one JSON text.
+    pub settings: &'a str,
+    /// What one evaluation may use.
+    pub limits: PolicyLimits,
+    /// Whether what it does is counted in units of fuel: the same on every machine, and slower. For
+    /// explaining, never for deciding.
+    pub metered: bool,
+}
 
 /// Load a policy.
 pub(crate) fn load(
-    runtime: &wasmtime::Engine,
+    runtimes: &Runtimes,
+    compiler: &Compiler,
     config: &EngineConfig,
-    name: PolicyId,
-    bytes: &[u8],
-    settings: &str,
-    limits: PolicyLimits,
+    request: LoadRequest<'_>,
+    progress: &Progress,
+    cancel: &Cancel,
 ) -> Result<LoadedPolicy, LoadError> {
+    let LoadRequest { name, component: bytes, settings, limits, metered } = request;
     check_limits(&limits, config)?;
     check_sizes(bytes, settings)?;
-    inspect::inspect(bytes)?;
-    let component = compile(runtime, bytes)?;
-    check_resources(&component, &limits)?;
-    let contract = guarded(LoadStep::Link, || Contract::new(&component))?
-        .map_err(|error| LoadError::new(LoadStep::Link, format!("{error:#}")))?;
-    let description = describe(&contract, &limits)?;
-    let requirements = init(&contract, settings, &limits)?;
+    inspect(bytes)?;
+    let ready = compiler.make(Job::new(bytes, settings, limits, metered), progress, cancel)?;
+    progress.set(LoadStep::SelfTest.as_str());
+    if let Activation::InitEachTime { .. } = ready.activation() {
+        let cpu_us = ready.init_cpu_us();
+        if cpu_us > limits.cpu_us_max / 2 {
+            return Err(LoadError::init_time(cpu_us, &limits));
+        }
+    }
+    let description =
+        v0_1::description(ready.description()).map_err(|problem| LoadError::new(LoadStep::Describe, problem))?;
+    let unknown = || LoadError::new(LoadStep::Requirements, "they hold what there is none of".to_owned());
+    let requirements = v0_1::requirements(ready.requirements().ok_or_else(unknown)?)
+        .map_err(|problem| LoadError::new(LoadStep::Requirements, problem))?;
     if !requirements.facts.is_empty() {
-        return Err(LoadError::Unsupported { what: "facts" });
+        return Err(LoadError::Unsupported { what: "facts".to_owned() });
     }
     if !requirements.counters.is_empty() {
-        return Err(LoadError::Unsupported { what: "counters" });
+        return Err(LoadError::Unsupported { what: "counters".to_owned() });
     }
+    let (class, contract) = place(runtimes, &ready.artifact, &limits, metered)?;
+    self_test(&contract, &limits)?;
+    let report = LoadReport {
+        activation: ready.activation().clone(),
+        from_cache: ready.from_cache,
+        pool: class,
+        init_cpu_us: ready.init_cpu_us(),
+        machine_code_bytes: ready.artifact.as_bytes().len() as u64,
+    };
     let component = Digest::from_bytes(*blake3::hash(bytes).as_bytes());
     let settings = settings.into();
-    Ok(LoadedPolicy::new(Loaded { name, component, settings, limits, description, requirements, contract }))
+    Ok(LoadedPolicy::new(Loaded { name, component, settings, limits, description, requirements, contract, report }))
 }
 
 fn check_limits(limits: &PolicyLimits, config: &EngineConfig) -> Result<(), LoadError> {
@@ -88,21 +118,8 @@ fn check_sizes(bytes: &[u8], settings: &str) -> Result<(), LoadError> {
     Ok(())
 }
 
-/// The compiler is large and what it reads is hostile. A panic in it refuses the component.
-fn compile(runtime: &wasmtime::Engine, bytes: &[u8]) -> Result<Component, LoadError> {
-    guarded(LoadStep::Compile, || Component::new(runtime, bytes))?.map_err(|error| {
-        LoadError::new(LoadStep::Compile, format!("{error:#}"))
-            .with_help("build for `wasm32-unknown-unknown`, without threads, exceptions, GC or 64-bit memories")
-    })
-}
-
-fn guarded<T>(step: LoadStep, run: impl FnOnce() -> T) -> Result<T, LoadError> {
-    // A panic drops what the closure made; nothing else is touched by it.
-    catch_unwind(AssertUnwindSafe(run)).map_err(|_| LoadError::new(step, "the runtime panicked".to_owned()))
-}
-
 /// What the component needs before it runs a single instruction.
-fn check_resources(component: &Component, limits: &PolicyLimits) -> Result<(), LoadError> {
+pub(crate) fn check_resources(component: &Component, limits: &PolicyLimits) -> Result<(), LoadError> {
     let refused = |problem: String| Err(LoadError::new(LoadStep::Resources, problem));
     let Some(needed) = component.resources_required() else {
         return refused("it imports modules, so what it needs cannot be known".into());
@@ -124,59 +141,37 @@ fn check_resources(component: &Component, limits: &PolicyLimits) -> Result<(), L
     Ok(())
 }
 
-fn describe(contract: &Contract, limits: &PolicyLimits) -> Result<Description, LoadError> {
-    let described = trial(contract, limits, |sandbox| {
-        let instance = contract.instantiate(&mut sandbox.store);
-        let instance = instance.map_err(|error| sandbox.failed(&error, Failure::NotRunnable))?;
-        let described = instance.describe(&mut sandbox.store);
-        described.map_err(|error| sandbox.failed(&error, Failure::InvalidVerdict))
-    });
-    let (described, _) = described.map_err(|failed| LoadError::failed(LoadStep::Describe, &failed, limits))?;
-    v0_1::description(described).map_err(|problem| LoadError::new(LoadStep::Describe, problem))
-}
-
-/// Run `init`. As it runs again before each evaluation, it must leave half of the time to `evaluate`.
-fn init(contract: &Contract, settings: &str, limits: &PolicyLimits) -> Result<Requirements, LoadError> {
-    let cpu_us_share = limits.cpu_us_max / 2;
-    let mut over = None;
-    for _ in 0..INIT_TRIES {
-        let tried = trial(contract, limits, |sandbox| {
-            let instance = contract.instantiate(&mut sandbox.store);
-            let instance = instance.map_err(|error| sandbox.failed(&error, Failure::NotRunnable))?;
-            let initialised = instance.init(&mut sandbox.store, settings);
-            initialised.map_err(|error| sandbox.failed(&error, Failure::InvalidVerdict))
-        });
-        match tried {
-            Ok((Err(problem), _)) => return Err(LoadError::settings_rejected(&problem)),
-            Ok((Ok(raw), cpu_us)) if cpu_us <= cpu_us_share => {
-                return v0_1::requirements(raw).map_err(|problem| LoadError::new(LoadStep::Requirements, problem));
+/// Load the machine code where it fits: into the smallest pool that has room for what its limits allow,
+/// or else where each evaluation maps memories of its own.
+fn place(
+    runtimes: &Runtimes,
+    artifact: &Artifact,
+    limits: &PolicyLimits,
+    metered: bool,
+) -> Result<(Option<ComponentClass>, Contract), LoadError> {
+    let loaded = |runtime: &wasmtime::Engine| guarded(LoadStep::Resources, || artifact.load(runtime));
+    if !metered {
+        for (class, runtime) in runtimes.with_room(limits.memory_bytes_max) {
+            // A pool says itself what does not fit: too many memories, tables or instances.
+            if let Ok(component) = loaded(runtime)? {
+                return Ok((Some(class), linked(&component, limits)?));
             }
-            Ok((Ok(_), cpu_us)) => {
-                let problem = format!("`init` took {cpu_us} us of CPU time, and {cpu_us_share} is the most");
-                let error = LoadError::new(LoadStep::InitTime, problem);
-                over = Some(error.with_help("`init` runs before each evaluation and may use half of its CPU time"));
-            }
-            Err(failed) if failed.failure == Failure::Deadline => {
-                over = Some(LoadError::failed(LoadStep::Init, &failed, limits));
-            }
-            Err(failed) => return Err(LoadError::failed(LoadStep::Init, &failed, limits)),
         }
     }
-    Err(over.unwrap_or_else(|| LoadError::new(LoadStep::Init, "it was never run".to_owned())))
+    let runtime = if metered { runtimes.metered() } else { runtimes.on_demand() };
+    let component =
+        loaded(runtime)?.map_err(|error| LoadError::new(LoadStep::Resources, format!("it fits nowhere: {error:#}")))?;
+    Ok((None, linked(&component, limits)?))
 }
 
-/// Something run in a sandbox of its own, and the CPU time it took in microseconds.
-fn trial<T>(
-    contract: &Contract,
-    limits: &PolicyLimits,
-    run: impl FnOnce(&mut Sandbox) -> Result<T, Failed>,
-) -> Result<(T, u64), Failed> {
-    let generous = PolicyLimits { wall_us_max: u64::MAX, ..*limits };
-    let tried = catch_unwind(AssertUnwindSafe(|| {
-        let mut sandbox = Sandbox::new(contract.runtime(), &generous, Instant::now() + TRIAL_WALL);
-        let answer = run(&mut sandbox);
-        let (answer, usage, _) = sandbox.finish(answer);
-        Ok((answer?, usage.cpu_us))
-    }));
-    tried.unwrap_or_else(|_| Err(Failed::new(Failure::NotRunnable, "the engine panicked")))
+fn linked(component: &Component, limits: &PolicyLimits) -> Result<Contract, LoadError> {
+    check_resources(component, limits)?;
+    guarded(LoadStep::Link, || Contract::new(component))?
+        .map_err(|error| LoadError::new(LoadStep::Link, format!("{error:#}")))
+}
+
+/// It can be instantiated where it will run, and called.
+fn self_test(contract: &Contract, limits: &PolicyLimits) -> Result<(), LoadError> {
+    let tested = trial(contract, limits, describe);
+    tested.map(drop).map_err(|failed| LoadError::failed(LoadStep::SelfTest, &failed, limits))
 }

@@ -8,11 +8,11 @@ mod declared;
 mod verdict;
 
 use attorn_core::Known;
-use wasmtime::component::{Component, Linker, WasmStr};
+use wasmtime::component::{self, Component, Linker, WasmStr};
 use wasmtime::{Store, StoreContextMut};
 
 use bindings::attorn::policy::log::Level;
-use bindings::exports::attorn::policy::policy as raw;
+pub(crate) use bindings::exports::attorn::policy::policy as raw;
 
 use crate::log::LogLevel;
 use crate::sandbox::Held;
@@ -54,8 +54,10 @@ impl Contract {
         self.0.engine()
     }
 
-    pub(crate) fn instantiate(&self, store: &mut Store<Held>) -> wasmtime::Result<Instance> {
-        self.0.instantiate(store).map(Instance)
+    /// An instance, and the runtime's own handle of it.
+    pub(crate) fn instantiate(&self, store: &mut Store<Held>) -> wasmtime::Result<(Instance, component::Instance)> {
+        let handle = self.0.instance_pre().instantiate(&mut *store)?;
+        Ok((Instance(bindings::PolicyComponent::new(store, &handle)?), handle))
     }
 }
 

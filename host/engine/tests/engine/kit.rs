@@ -201,6 +201,10 @@ pub(crate) const LOOP: &str = "(loop $again (br $again)) unreachable";
 /// A body that asks for memory until it gets none.
 pub(crate) const MEMORY_BOMB: &str = "(loop $again (drop (memory.grow (i32.const 16))) (br $again)) unreachable";
 
+/// A field whose presence keeps a snapshot from being taken.
+pub(crate) const NO_SNAPSHOT: &str =
+    "(table $written 1 funcref) (func (table.set $written (i32.const 0) (ref.null func)))";
+
 /// A configuration for tests: two threads, and time enough for slow machines.
 pub(crate) fn config() -> EngineConfig {
     EngineConfig { evaluator_threads: 2, request_wall_us_max: 60_000_000, ..EngineConfig::for_host().unwrap() }

@@ -2,7 +2,7 @@
 
 use attorn_api::ProblemCode;
 use attorn_api::policies as api;
-use attorn_core::{PolicyLimits, Selector};
+use attorn_core::{ComponentClass, PolicyLimits, Selector};
 use attorn_store::records::{ActiveSetRecord, PolicySettings, PolicyVersionRecord};
 use serde_json::Value;
 
@@ -20,8 +20,9 @@ pub(super) fn selector(wire: &api::Selector) -> Result<Selector, Failure> {
     })
 }
 
-pub(super) fn limits(wire: Option<api::Limits>) -> Result<PolicyLimits, Failure> {
-    let Some(wire) = wire else { return Ok(PolicyLimits::NATIVE) };
+pub(super) fn limits(wire: Option<api::Limits>, class: ComponentClass) -> Result<PolicyLimits, Failure> {
+    let of_class = PolicyLimits::of_class(class);
+    let Some(wire) = wire else { return Ok(of_class) };
     let within = [
         ("cpu_us_max", wire.cpu_us_max, 100, 250_000),
         ("wall_us_max", wire.wall_us_max, 100, 1_000_000),
@@ -34,7 +35,7 @@ pub(super) fn limits(wire: Option<api::Limits>) -> Result<PolicyLimits, Failure>
         }
     }
     let api::Limits { cpu_us_max, wall_us_max, memory_bytes_max } = wire;
-    Ok(PolicyLimits { cpu_us_max, wall_us_max, memory_bytes_max, ..PolicyLimits::NATIVE })
+    Ok(PolicyLimits { cpu_us_max, wall_us_max, memory_bytes_max, ..of_class })
 }
 
 pub(super) fn shown(record: &PolicyVersionRecord, active: bool) -> api::PolicyVersion {

@@ -1,8 +1,8 @@
 //! Policies and their versions. Which of them are in force is said by the active set.
 
 use attorn_core::{
-    ActionPattern, Digest, JsonText, LabelName, OperatorId, PolicyId, PolicyLimits, PolicyMode, ResourceType, Selector,
-    TimeMs,
+    ActionPattern, ComponentClass, Digest, JsonText, LabelName, OperatorId, PolicyId, PolicyLimits, PolicyMode,
+    ResourceType, Selector, TimeMs,
 };
 use serde::{Deserialize, Serialize};
 
@@ -66,17 +66,6 @@ pub enum PolicySettings {
     Inline(JsonText),
     /// In a file of this BLAKE3 digest: see [`crate::Files`].
     File(Digest),
-}
-
-/// What kind of program a component is, which says how the engine runs it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ComponentClass {
-    /// Compiled from a language without a runtime to speak of.
-    Native,
-    /// An interpreter and its script.
-    Script,
-    /// A language with a large runtime.
-    LargeRuntime,
 }
 
 impl PolicySettings {

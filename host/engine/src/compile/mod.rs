@@ -1,0 +1,158 @@
+//! From a component's bytes and its settings to machine code: compiled here or by a worker, and kept.
+//!
+//! Nothing is executed here for a decision, and what comes out is checked once more where it is loaded.
+
+mod incremental;
+mod snapshot;
+mod steps;
+mod wire;
+mod worker;
+
+use attorn_artifact::{Artifact, ArtifactName, Cache, Cached, Cancel, Progress, Worker, WorkerError};
+use attorn_core::PolicyLimits;
+
+pub(crate) use incremental::Functions;
+pub(crate) use steps::{describe, guarded, trial};
+pub use wire::Activation;
+pub use worker::serve_compile_worker;
+
+use crate::load::{LoadError, LoadStep};
+use crate::runtime::compatibility;
+use crate::v0_1::{self, raw};
+use wire::AboutWire;
+
+/// Where components are compiled, and where what comes of it is kept.
+#[derive(Debug, Default)]
+pub struct Compiler {
+    /// The worker that does it; without one it is done in this process, which a hostile component can
+    /// then end. Only for tools and tests.
+    pub worker: Option<Worker>,
+    /// What was compiled before. Without one, everything is compiled at each start.
+    pub cache: Option<Cache>,
+}
+
+/// What is to be compiled.
+#[derive(Debug, Clone)]
+pub(crate) struct Job<'a> {
+    pub(crate) component: &'a [u8],
+    pub(crate) settings: &'a str,
+    pub(crate) limits: PolicyLimits,
+    /// Whether what it does is counted, in units of fuel. That makes it slower.
+    pub(crate) metered: bool,
+    reuse: Option<Reuse>,
+}
+
+/// What compiling a component leaves for compiling it again with other settings.
+#[derive(Debug, Clone)]
+struct Reuse {
+    instrumented: Option<Artifact>,
+    functions: Vec<u8>,
+}
+
+struct Compiled {
+    about: AboutWire,
+    artifact: Artifact,
+    reuse: Reuse,
+}
+
+/// Machine code, and what the policy said of itself when it was made.
+pub(crate) struct Ready {
+    about: AboutWire,
+    pub(crate) artifact: Artifact,
+    /// Whether it was compiled before.
+    pub(crate) from_cache: bool,
+}
+
+impl Ready {
+    pub(crate) fn description(&self) -> raw::Description {
+        self.about.description()
+    }
+
+    pub(crate) fn requirements(&self) -> Option<raw::Requirements> {
+        self.about.requirements()
+    }
+
+    pub(crate) const fn activation(&self) -> &Activation {
+        &self.about.activation
+    }
+
+    pub(crate) const fn init_cpu_us(&self) -> u64 {
+        self.about.init_cpu_us
+    }
+}
+
+impl<'a> Job<'a> {
+    pub(crate) const fn new(component: &'a [u8], settings: &'a str, limits: PolicyLimits, metered: bool) -> Self {
+        Self { component, settings, limits, metered, reuse: None }
+    }
+
+    /// All that the machine code depends on, apart from the settings.
+    fn component_parts(&self) -> [Vec<u8>; 3] {
+        let digest = blake3::hash(self.component).as_bytes().to_vec();
+        [digest, compatibility(self.metered).to_vec(), v0_1::VERSION.as_bytes().to_vec()]
+    }
+
+    fn policy_name(&self) -> ArtifactName {
+        let [digest, compatibility, version] = self.component_parts();
+        ArtifactName::of("attorn policy artifact v1", &[&digest, &compatibility, &version, self.settings.as_bytes()])
+    }
+
+    fn component_name(&self) -> ArtifactName {
+        let parts = self.component_parts();
+        ArtifactName::of("attorn component artifact v1", &[&parts[0], &parts[1], &parts[2]])
+    }
+}
+
+impl Compiler {
+    /// Machine code for this job, from the cache if it is there.
+    pub(crate) fn make(&self, mut job: Job<'_>, progress: &Progress, cancel: &Cancel) -> Result<Ready, LoadError> {
+        if let Some((about, artifact)) = self.cached(&job) {
+            return Ok(Ready { about, artifact, from_cache: true });
+        }
+        job.reuse = self.reusable(&job);
+        let compiled = match &self.worker {
+            None => steps::compile(&job, &mut |step| progress.set(step.as_str()))?,
+            Some(worker) => worker::ask(worker, &job, progress, cancel)?,
+        };
+        self.keep(&job, &compiled);
+        Ok(Ready { about: compiled.about, artifact: compiled.artifact, from_cache: false })
+    }
+
+    fn cached(&self, job: &Job<'_>) -> Option<(AboutWire, Artifact)> {
+        let found = self.cache.as_ref()?.get(&job.policy_name())?;
+        let about = serde_json::from_slice(found.part(0)?).ok()?;
+        Some((about, found.artifact(1)?))
+    }
+
+    fn reusable(&self, job: &Job<'_>) -> Option<Reuse> {
+        let found: Cached = self.cache.as_ref()?.get(&job.component_name())?;
+        let functions = found.part(0)?.to_vec();
+        Some(Reuse { functions, instrumented: found.artifact(1) })
+    }
+
+    fn keep(&self, job: &Job<'_>, compiled: &Compiled) {
+        let Some(cache) = &self.cache else { return };
+        let Ok(about) = serde_json::to_vec(&compiled.about) else { return };
+        cache.put(&job.policy_name(), &[&about, compiled.artifact.as_bytes()]);
+        let known = job.reuse.as_ref().is_some_and(|reuse| reuse.functions == compiled.reuse.functions);
+        if known {
+            return;
+        }
+        let Reuse { instrumented, functions } = &compiled.reuse;
+        match instrumented {
+            Some(instrumented) => cache.put(&job.component_name(), &[functions, instrumented.as_bytes()]),
+            None => cache.put(&job.component_name(), &[functions]),
+        }
+    }
+}
+
+/// A worker that gave no answer refuses the component: nobody else can be to blame for that.
+fn refused(error: &WorkerError) -> LoadError {
+    let refused = LoadError::new(LoadStep::Compile, error.to_string());
+    match error {
+        WorkerError::Wall(_) | WorkerError::Cpu(_) | WorkerError::Memory(_) => {
+            refused.with_help("make the component smaller: fewer and shorter functions")
+        }
+        _ => refused,
+    }
+}
