@@ -42,7 +42,8 @@ impl WorkerLimits {
         let cpu = Rlimit { current: Some(self.cpu_s_max), maximum: Some(self.cpu_s_max.saturating_add(1)) };
         setrlimit(Resource::Cpu, cpu)?;
         setrlimit(Resource::Core, hard(0))?;
-        setrlimit(Resource::Fsize, hard(0))?;
+        // The images of memories are files that have no name and count as what they are: memory.
+        setrlimit(Resource::Fsize, hard(self.memory_bytes_max))?;
         nice(NICENESS)?;
         Ok(())
     }
