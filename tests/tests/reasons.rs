@@ -31,7 +31,7 @@ const GUESTS: &[(&str, Expect)] = &[
     ("challenge", Decision(Challenge, &["four_eyes"], "challenge")),
     ("challenge_nobody", Decision(Deny, &["policy_failed"], "failed:invalid_verdict")),
     ("challenge_private_reason", Decision(Challenge, &["approval_required"], "challenge")),
-    ("debit", Refused("component_rejected")),
+    ("debit", Decision(Deny, &["debit_unsupported"], "allow")),
     ("debit_undeclared", Decision(Deny, &["policy_failed"], "failed:invalid_verdict")),
     ("deny_private_reason", Decision(Deny, &["denied_by_policy"], "deny")),
     ("deny_public_reason", Decision(Deny, &["closed"], "deny")),
@@ -44,7 +44,7 @@ const GUESTS: &[(&str, Expect)] = &[
     ("loop_in_evaluate", Decision(Deny, &["policy_failed"], "failed:deadline")),
     ("loop_in_init", Refused("component_rejected")),
     ("memory_bomb", Decision(Deny, &["policy_failed"], "failed:memory")),
-    ("needs_fact", Refused("component_rejected")),
+    ("needs_fact", Decision(Deny, &["policy_failed"], "failed:policy_error")),
     ("obliges", Decision(Deny, &["obligation_unenforceable"], "allow")),
     ("remembers", Decision(Allow, &[], "allow")),
     ("stack_overflow", Decision(Deny, &["policy_failed"], "failed:trap")),
@@ -67,12 +67,11 @@ fn place(reason: HostReason) -> Place {
         | HostReason::DeniedByPolicy
         | HostReason::PolicyFailed
         | HostReason::ApprovalRequired
+        | HostReason::DebitUnsupported
         | HostReason::ObligationUnenforceable => Place::Guest,
         // At the API an expired key authenticates nobody: a 401 in `proofs.rs`. The bound catches a key
         // that expires between authentication and decision, in attorn-core's tests.
-        // A policy that declares counters is refused before it can debit one, and a debit of another is
-        // an invalid verdict: what `decide` makes of debits stands in attorn-core's tests.
-        HostReason::KeyExpired | HostReason::DebitUnsupported => Place::NotHere,
+        HostReason::KeyExpired => Place::NotHere,
     }
 }
 

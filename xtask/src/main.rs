@@ -1,4 +1,5 @@
-//! Tasks of the repository: `cargo xtask demo`, `test`, `ci`, `full`, `bench`, `components`, `tidy`.
+//! Tasks of the repository: `cargo xtask demo`, `test`, `ci`, `full`, `bench`, `components`,
+//! `polyglot`, `tidy`.
 //!
 //! A task is a row of steps. Each says what it does before it does it and how long it took, and a
 //! step that fails names the command that repeats it alone.
@@ -9,6 +10,7 @@
 mod check;
 mod components;
 mod demo;
+mod polyglot;
 mod readme;
 mod run;
 mod steps;
@@ -54,6 +56,13 @@ enum Task {
     },
     /// Build the policy components of plugins and tests into target/wasm/components
     Components,
+    /// Build the policy that is written in other languages, and run its cases in the real engine
+    ///
+    /// Needs Node, Python and Go, and takes minutes; it is no part of `ci`.
+    Polyglot {
+        /// Only these: `typescript`, `c`, `python`, `go`
+        languages: Vec<String>,
+    },
     /// Check the repository itself: long files, leftovers, paths, lock files, plugins, documents
     Tidy,
 }
@@ -78,6 +87,7 @@ fn perform(task: Task, steps: &mut Steps) -> Result<(), Failed> {
         Task::Full => check::check(&workspace, steps, check::Length::Long),
         Task::Bench { area, json } => check::bench(&workspace, steps, area.as_deref(), json),
         Task::Components => components::build(&workspace, steps, components::Guests::All).map(drop),
+        Task::Polyglot { languages } => polyglot::polyglot(&workspace, steps, &languages),
         Task::Tidy => tidy::tidy(&workspace, steps),
     }
 }

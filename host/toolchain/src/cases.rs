@@ -25,7 +25,10 @@
 //! - `settings` of a case stand in for those of the file; one of the two is needed.
 //! - `context` says what the case is about: `request` with `action` and `resource`, and if they matter
 //!   `purpose`, `session`, `arguments` and `claimed_properties`; `agent` with `id`, `instance`, `owner`
-//!   and `labels`; `time_ms`. What is left out is something plain.
+//!   and `labels`; `user` and `delegations`; `time_ms`. What is left out is something plain.
+//! - `facts` of a context are values by template, or `null` for one that is missing, and `counters` are
+//!   objects by name with what was `used`. They are looked up under the policy's requirements: what the
+//!   policy declares and the case leaves out is missing, or 0; what it does not declare is an error.
 //! - `expect` has one of `verdict` (`allow`, `challenge`, `deny`, `abstain`), `failure` (as in
 //!   [`attorn_core::Failure`]: `deadline`, `trap`, …) and `init_error` (a part of what `init` says
 //!   against the settings; such a case has no context). A verdict's `reasons` are the codes in any order,
@@ -33,27 +36,31 @@
 //!   `uses_max` are compared where they stand.
 //!
 //! Files are read strictly: an unknown or duplicate member is an error, and so is a directory without
-//! any case. There are no users, delegations, facts or counters in a context yet.
+//! any case. There are no approvals and enforcement points in a context yet. `sdk/policy/CASES.md` says
+//! the whole of it.
 
 mod context;
 mod file;
+mod known;
+mod number;
 mod report;
 mod said;
+mod user;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use attorn_core::{JsonText, Known, ParseError, PolicyId, PolicyLimits};
+use attorn_core::{JsonText, ParseError, PolicyId, PolicyLimits};
 use attorn_engine::{Busy, Engine, LoadError, LoadedPolicy, Question};
 
 use file::{Case, Task};
 pub use report::{CaseReport, Difference, Report};
 use said::Said;
 
-/// What a policy may use in a case: what it may use in a decision, but for the wall time. A case is
-/// about what the policy says, and a busy machine must not say otherwise.
-const LIMITS: PolicyLimits = PolicyLimits { wall_us_max: 5_000_000, ..PolicyLimits::NATIVE };
+/// The wall time of a case, in microseconds. It is none of the policy's limits: a case is about what the
+/// policy says, and a busy machine must not say otherwise.
+const WALL_US_MAX: u64 = 5_000_000;
 
 /// Why cases could not be run. A case that went otherwise than expected is no error; it stands in the
 /// [`Report`].
@@ -87,20 +94,38 @@ pub enum CasesError {
     /// The engine had no room for an evaluation.
     #[error("the engine is busy")]
     Busy(#[source] Busy),
+    /// A case gives what the policy does not ask for under its settings.
+    #[error("`{file}`: case `{case}`: {problem}")]
+    Unasked {
+        /// The file.
+        file: String,
+        /// The case.
+        case: String,
+        /// What it gives.
+        problem: String,
+    },
     /// The policy's name cannot be a policy's id.
     #[error("no policy can have this name")]
     Name(#[source] ParseError),
 }
 
-/// Run all cases of a directory against a component.
+/// Run all cases of a directory against a component, which may use what it may use in a decision, but for
+/// the wall time.
 ///
 /// # Errors
 ///
-/// When there are no cases, a file is invalid, or the component does not load at all.
-pub async fn run_dir(engine: &Engine, component: &[u8], directory: &Path) -> Result<Report, CasesError> {
+/// When there are no cases, a file is invalid, the component does not load at all, or a case gives a fact
+/// or a counter that the policy does not ask for.
+pub async fn run_dir(
+    engine: &Engine,
+    component: &[u8],
+    directory: &Path,
+    limits: PolicyLimits,
+) -> Result<Report, CasesError> {
     let cases = file::read_dir(directory)?;
-    let mut run =
-        Run { engine, component, policy: "under-test".parse().map_err(CasesError::Name)?, loaded: BTreeMap::new() };
+    let policy = "under-test".parse().map_err(CasesError::Name)?;
+    let limits = PolicyLimits { wall_us_max: WALL_US_MAX, ..limits };
+    let mut run = Run { engine, component, policy, limits, loaded: BTreeMap::new() };
     let mut reports = Vec::with_capacity(cases.len());
     for case in cases {
         let got = run.case(&case).await?;
@@ -114,6 +139,7 @@ struct Run<'a> {
     engine: &'a Engine,
     component: &'a [u8],
     policy: PolicyId,
+    limits: PolicyLimits,
     /// By settings: most cases share theirs, and loading compiles.
     loaded: BTreeMap<String, Result<LoadedPolicy, String>>,
 }
@@ -124,8 +150,13 @@ impl Run<'_> {
             Ok(policy) => policy.clone(),
             Err(refusal) => return Ok(Said::init_error(refusal)),
         };
-        let Task::Evaluate(context) = &case.task else { return Ok(Said::init_accepted()) };
-        let question = Question { policy, known: Known::default() };
+        let Task::Evaluate(context, given) = &case.task else { return Ok(Said::init_accepted()) };
+        let known = given.known(policy.requirements(), context).map_err(|problem| CasesError::Unasked {
+            file: case.file.clone(),
+            case: case.name.clone(),
+            problem,
+        })?;
+        let question = Question { policy, known };
         let evaluations = self.engine.evaluate(vec![question], Arc::clone(context)).await.map_err(CasesError::Busy)?;
         // One policy was asked. If nothing came of it, nothing that was expected did.
         Ok(evaluations.first().map_or_else(Said::default, |evaluation| Said::outcome(&evaluation.outcome)))
@@ -135,7 +166,7 @@ impl Run<'_> {
     fn load(&mut self, settings: &JsonText) -> Result<&Result<LoadedPolicy, String>, CasesError> {
         let key = settings.as_str().to_owned();
         if !self.loaded.contains_key(&key) {
-            let loaded = match self.engine.load(self.policy.clone(), self.component, settings.as_str(), LIMITS) {
+            let loaded = match self.engine.load(self.policy.clone(), self.component, settings.as_str(), self.limits) {
                 Ok(policy) => Ok(policy),
                 Err(LoadError::SettingsRejected { problem }) => Err(problem),
                 Err(error) => return Err(CasesError::NotLoaded(error)),

@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use attorn_core::PolicyLimits;
 use attorn_engine::{Engine, EngineConfig};
 use attorn_toolchain::cases;
 
@@ -38,7 +39,7 @@ async fn every_case_of_every_plugin_holds() {
     let engine = engine();
     for plugin in plugins() {
         let directory = root().join("plugins").join(&plugin).join("cases");
-        let report = cases::run_dir(&engine, &component(&plugin), &directory).await.unwrap();
+        let report = cases::run_dir(&engine, &component(&plugin), &directory, PolicyLimits::NATIVE).await.unwrap();
         assert!(report.all_passed(), "{plugin}\n{report}");
         assert!(!report.cases.is_empty());
     }
@@ -66,7 +67,8 @@ async fn a_case_that_does_not_hold_is_named_with_both_sides() {
         ]
     }"#;
     fs::write(directory.path().join("wrong.json"), cases).unwrap();
-    let report = cases::run_dir(&engine, &component("read-only"), directory.path()).await.unwrap();
+    let report =
+        cases::run_dir(&engine, &component("read-only"), directory.path(), PolicyLimits::NATIVE).await.unwrap();
     let text = "wrong.json: reading is denied\n    \
                 reasons: expected [\"action_not_listed\"], got [\"listed\"]\n    \
                 verdict: expected \"deny\", got \"allow\"\n\
@@ -77,11 +79,37 @@ async fn a_case_that_does_not_hold_is_named_with_both_sides() {
 }
 
 #[tokio::test]
+async fn a_case_that_gives_what_nobody_asks_for_is_an_error() {
+    let engine = engine();
+    let directory = tempfile::tempdir().unwrap();
+    let settings = r#"{ "allow": [{ "actions": ["a.b"], "resource_types": ["account"] }] }"#;
+    let template = "resource/{request.resource_type}/{request.resource_id}/owner";
+    for (given, problem) in [
+        (r#""facts": { "owner": 1 }"#.to_owned(), "it gives the fact `owner`, which the policy does not ask for"),
+        (
+            format!(r#""facts": {{ "{template}": null, "resource/42/owner": null }}"#),
+            "it gives the fact `resource/42/owner`, which the policy does not ask for",
+        ),
+        (
+            r#""counters": { "spent": { "used": 0 } }"#.to_owned(),
+            "it gives the counter `spent`, which the policy does not declare",
+        ),
+    ] {
+        let context = format!(r#"{{ "request": {{ "action": "a.b", "resource": "account/42" }}, {given} }}"#);
+        let case = format!(r#"{{ "name": "odd", "context": {context}, "expect": {{ "verdict": "abstain" }} }}"#);
+        let file = format!(r#"{{ "version": 1, "settings": {settings}, "cases": [{case}] }}"#);
+        fs::write(directory.path().join("odd.json"), file).unwrap();
+        let run = cases::run_dir(&engine, &component("own-data"), directory.path(), PolicyLimits::NATIVE).await;
+        assert_eq!(run.unwrap_err().to_string(), format!("`odd.json`: case `odd`: {problem}"));
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_component_is_an_error_and_not_a_failed_case() {
     let engine = engine();
     let directory = root().join("plugins/read-only/cases");
     for bytes in [&b""[..], b"\0asm", b"no component"] {
-        let error = cases::run_dir(&engine, bytes, &directory).await.unwrap_err();
+        let error = cases::run_dir(&engine, bytes, &directory, PolicyLimits::NATIVE).await.unwrap_err();
         assert!(matches!(error, cases::CasesError::NotLoaded(_)), "{error}");
     }
 }

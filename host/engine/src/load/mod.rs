@@ -70,12 +70,6 @@ pub(crate) fn load(
     let unknown = || LoadError::new(LoadStep::Requirements, "they hold what there is none of".to_owned());
     let requirements = v0_1::requirements(ready.requirements().ok_or_else(unknown)?)
         .map_err(|problem| LoadError::new(LoadStep::Requirements, problem))?;
-    if !requirements.facts.is_empty() {
-        return Err(LoadError::Unsupported { what: "facts".to_owned() });
-    }
-    if !requirements.counters.is_empty() {
-        return Err(LoadError::Unsupported { what: "counters".to_owned() });
-    }
     let (class, contract) = place(runtimes, &ready.artifact, &limits, metered)?;
     self_test(&contract, &limits)?;
     let report = LoadReport {

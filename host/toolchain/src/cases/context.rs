@@ -9,11 +9,17 @@ use attorn_core::{Agent, AgentState, Ceiling, EvaluationContext, JsonText, Reque
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::known::{CounterWire, FactWire, Given};
+use super::user::{self, DelegationWire, UserWire};
+
 /// Monday, 2026-01-05T09:00:00Z.
 const TIME_MS: u64 = 1_767_603_600_000;
 
 /// The thumbprint of nobody's key.
 const THUMBPRINT: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// The session of an agent that acts for a user, where the case names none.
+const SESSION: &str = "test-session";
 
 /// The longest grant of the agent, in milliseconds. Policies do not see it.
 const GRANT_MS_MAX: u64 = 60_000;
@@ -24,7 +30,13 @@ pub(super) struct ContextWire {
     time_ms: Option<u64>,
     #[serde(default)]
     agent: AgentWire,
+    user: Option<UserWire>,
+    delegations: Option<Vec<DelegationWire>>,
     request: RequestWire,
+    #[serde(default)]
+    facts: BTreeMap<String, FactWire>,
+    #[serde(default)]
+    counters: BTreeMap<String, CounterWire>,
 }
 
 #[derive(Deserialize, Default)]
@@ -49,20 +61,35 @@ struct RequestWire {
 }
 
 impl ContextWire {
-    /// The context that a policy sees; or what no request of any agent could hold.
-    pub(super) fn parse(self) -> Result<EvaluationContext, String> {
-        let Self { time_ms, agent, request } = self;
-        let instance = agent.instance.as_deref().unwrap_or("test-1").parse().map_err(text)?;
-        Ok(EvaluationContext {
+    /// The context that a policy sees, and what the host knows for it; or what no decision could have.
+    pub(super) fn parse(self) -> Result<(EvaluationContext, Given), String> {
+        let now = TimeMs(self.time_ms.unwrap_or(TIME_MS));
+        let instance = self.agent.instance.as_deref().unwrap_or("test-1").parse().map_err(text)?;
+        let (agent, mut request) = (self.agent.parse()?, self.request.parse()?);
+        let (user, delegations) = match self.user {
+            None if self.delegations.is_some() => {
+                return Err("`delegations` without a `user`: every chain begins at one".to_owned());
+            }
+            None => (None, Vec::new()),
+            Some(wire) => {
+                // What is delegated belongs to a session, and the request states the same.
+                let session = request.session.take().map_or_else(|| SESSION.parse().map_err(text), Ok)?;
+                let delegations = user::chain(self.delegations, &agent, &request, &session, now)?;
+                request.session = Some(session);
+                (Some(wire.parse(now)?), delegations)
+            }
+        };
+        let context = EvaluationContext {
             phase: Phase::Decide,
-            time: TimeMs(time_ms.unwrap_or(TIME_MS)),
+            time: now,
             caller: Caller { method: AuthenticationMethod::Dpop, key_thumbprint: THUMBPRINT.parse().map_err(text)? },
             instance,
-            agent: agent.parse()?,
-            user: None,
-            delegations: Vec::new(),
-            request: request.parse()?,
-        })
+            agent,
+            user,
+            delegations,
+            request,
+        };
+        Ok((context, Given::parse(self.facts, self.counters)?))
     }
 }
 
@@ -96,13 +123,13 @@ impl RequestWire {
     }
 }
 
-fn object(name: &str, raw: Option<&RawValue>) -> Result<JsonText, String> {
+pub(super) fn object(name: &str, raw: Option<&RawValue>) -> Result<JsonText, String> {
     match raw {
         None => Ok(JsonText::from_canonical("{}")),
         Some(raw) => canonical_raw(raw).map_err(|error| format!("`{name}`: {error}")),
     }
 }
 
-fn text(error: impl Display) -> String {
+pub(super) fn text(error: impl Display) -> String {
     error.to_string()
 }

@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 
 use super::CasesError;
 use super::context::ContextWire;
+use super::known::Given;
 use super::said::Said;
 
 /// The version of the format.
@@ -35,8 +36,8 @@ pub(super) struct Case {
 pub(super) enum Task {
     /// Whether the settings are refused.
     Init,
-    /// What comes of this.
-    Evaluate(Arc<EvaluationContext>),
+    /// What comes of this context, where the host knows what is given.
+    Evaluate(Arc<EvaluationContext>, Given),
 }
 
 #[derive(Deserialize)]
@@ -120,7 +121,10 @@ fn one(file: &str, settings: Option<&RawValue>, case: CaseWire) -> Result<Case, 
             return Err("settings that are refused are refused for every request: leave `context` out".to_owned());
         }
         None => return Err("it has no `context`".to_owned()),
-        Some(context) => Task::Evaluate(Arc::new(context.parse()?)),
+        Some(context) => {
+            let (context, given) = context.parse()?;
+            Task::Evaluate(Arc::new(context), given)
+        }
     };
     Ok(Case { file: file.to_owned(), name: case.name, settings, task, expect: case.expect })
 }
@@ -165,9 +169,67 @@ mod tests {
         refused(&about(r#"{"request":{"action":"a.*","resource":"b/1"}}"#), "`a.*` is no action");
         refused(&about(r#"{"request":{"action":"a","resource":"b"}}"#), "`b` is no resource");
         refused(&about(r#"{"request":{"action":"a","resource":"b/1","arguments":1}}"#), "it is no JSON object");
-        refused(&about(r#"{"request":{"action":"a","resource":"b/1"},"user":{}}"#), "unknown field `user`");
+        refused(&about(r#"{"request":{"action":"a","resource":"b/1"},"users":{}}"#), "unknown field `users`");
         let cases = parse("a.json", about(r#"{"request":{"action":"a","resource":"b/1"}}"#).as_bytes()).unwrap();
-        assert!(matches!(&cases[0].task, Task::Evaluate(context) if context.request.arguments.as_str() == "{}"));
+        assert!(matches!(&cases[0].task, Task::Evaluate(context, _) if context.request.arguments.as_str() == "{}"));
+    }
+
+    #[track_caller]
+    fn refused_with(more: &str, problem: &str) {
+        let context = format!(r#"{{"request":{{"action":"a","resource":"b/1"}},{more}}}"#);
+        refused(
+            &with_case(&format!(r#"{{"name":"a","context":{context},"expect":{{"verdict":"abstain"}}}}"#)),
+            problem,
+        );
+    }
+
+    #[test]
+    fn users_and_chains_that_no_decision_has_are_refused() {
+        refused_with(r#""user":{"id":"Alice"}"#, "`Alice` is no user id");
+        refused_with(r#""user":{"name":"alice"}"#, "unknown field `name`");
+        refused_with(r#""user":{"issuer":""}"#, "`` is no issuer");
+        refused_with(r#""user":{"acr":""}"#, "the acr has 0 characters");
+        refused_with(r#""user":{"claims":[]}"#, "`claims`: it is no JSON object");
+        refused_with(r#""user":{"groups":[{}]}"#, "missing field `name`");
+        refused_with(r#""user":{"groups":[{"name":""}]}"#, "the name of a group has 0 characters");
+        let groups = vec![r#"{"name":"g"}"#; 129].join(",");
+        refused_with(&format!(r#""user":{{"groups":[{groups}]}}"#), "129 groups, and 128 is the most");
+
+        refused_with(r#""delegations":[{}]"#, "`delegations` without a `user`");
+        refused_with(r#""user":{},"delegations":[]"#, "`delegations` is empty");
+        refused_with(r#""user":{},"delegations":[{"to_agent":"other"}]"#, "leads to `other`, and `test-agent` acts");
+        refused_with(r#""user":{},"delegations":[{"permissions":[]}]"#, "a delegation of 0 permissions");
+        let without = r#""user":{},"delegations":[{"permissions":[{"action":"a"}]}]"#;
+        refused_with(without, "missing field `resource`");
+        let hops = vec!["{}"; 17].join(",");
+        refused_with(&format!(r#""user":{{}},"delegations":[{hops}]"#), "17 hops, and 16 is the most");
+    }
+
+    #[test]
+    fn facts_and_counters_are_read_strictly() {
+        refused_with(r#""facts":{"f":[1e999]}"#, "number out of range");
+        refused_with(r#""facts":{"f":{"a":1,"a":2}}"#, "stands twice");
+        refused_with(r#""facts":[]"#, "expected a map");
+        refused_with(r#""counters":{"spent":5}"#, "expected struct CounterWire");
+        refused_with(r#""counters":{"spent":{}}"#, "missing field `used`");
+        refused_with(r#""counters":{"spent":{"used":-1}}"#, "expected a whole number");
+        refused_with(r#""counters":{"spent":{"used":"1.0"}}"#, "expected a whole number");
+        refused_with(r#""counters":{"spent":{"used":9007199254740992}}"#, "expected a whole number");
+        refused_with(r#""counters":{"spent":{"used":1,"window":"day"}}"#, "unknown field `window`");
+    }
+
+    #[test]
+    fn a_user_comes_with_a_session_and_what_was_delegated() {
+        let context = r#"{"user":{"groups":[{"name":"staff"}]},"request":{"action":"a","resource":"b/1"}}"#;
+        let case = with_case(&format!(r#"{{"name":"a","context":{context},"expect":{{"verdict":"abstain"}}}}"#));
+        let cases = parse("a.json", case.as_bytes()).unwrap();
+        let Task::Evaluate(context, _) = &cases[0].task else { panic!("nothing is evaluated") };
+        let (user, hop) = (context.user.as_ref().unwrap(), &context.delegations[0]);
+        assert_eq!(user.groups[0].issuer, user.issuer);
+        assert_eq!(context.time.ms_since(user.authenticated_at), 3_600_000);
+        assert_eq!((&hop.to_agent, Some(&hop.session)), (&context.agent.id, context.request.session.as_ref()));
+        assert!(hop.permissions[0].covers(&context.request.action, &context.request.resource));
+        assert!(!hop.permissions[0].covers(&context.request.action, &"b/2".parse().unwrap()));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use attorn_core::{Failure, Outcome, Terms, Verdict};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::number::Number;
 use super::report::Difference;
 
 /// One side of a comparison. What came has exactly one of `verdict`, `failure` and `init_error`, and
@@ -54,8 +55,8 @@ struct RequirementSaid {
 #[serde(deny_unknown_fields)]
 struct DebitSaid {
     counter: String,
-    amount: u64,
-    at_most: u64,
+    amount: Number,
+    at_most: Number,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
@@ -172,7 +173,11 @@ impl Said {
         self.debits = terms
             .debits
             .iter()
-            .map(|debit| DebitSaid { counter: debit.counter.to_string(), amount: debit.amount, at_most: debit.at_most })
+            .map(|debit| DebitSaid {
+                counter: debit.counter.to_string(),
+                amount: Number(debit.amount),
+                at_most: Number(debit.at_most),
+            })
             .collect();
         self.obligations = terms
             .obligations
