@@ -6,6 +6,8 @@ mod concurrency;
 #[cfg(test)]
 mod evaluate;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod hostile_bytes;
 #[cfg(test)]
 mod kit;

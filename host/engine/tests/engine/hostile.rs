@@ -1,0 +1,80 @@
+//! The hostile collection: each component comes to the one thing that it must, every time, and a good
+//! policy beside it does not notice.
+
+use attorn_core::{Outcome, PolicyLimits, Verdict};
+use attorn_engine::{Engine, Evaluation, LoadedPolicy};
+use attorn_hostile::Expect;
+
+use crate::kit::{Guest, PATIENT, asked, context, engine, load, load_bytes};
+
+/// How often each is asked: what it leaves behind would be found by the second.
+const ROUNDS: usize = 4;
+
+fn name(evaluation: &Evaluation) -> &'static str {
+    match &evaluation.outcome {
+        Outcome::Verdict(Verdict::Allow { .. }) => "allow",
+        Outcome::Verdict(Verdict::Challenge { .. }) => "challenge",
+        Outcome::Verdict(Verdict::Deny { .. }) => "deny",
+        Outcome::Verdict(Verdict::Abstain) => "abstain",
+        Outcome::Failed(failure) => failure.as_str(),
+    }
+}
+
+async fn ask(engine: &Engine, policies: Vec<LoadedPolicy>) -> Vec<Evaluation> {
+    engine.evaluate(asked(policies), context()).await.unwrap()
+}
+
+#[tokio::test]
+async fn each_comes_to_what_it_must() {
+    let engine = engine();
+    let good = load(&engine, &Guest::allow(), PATIENT).unwrap();
+    let mut problems = Vec::new();
+    for hostile in attorn_hostile::ALL {
+        for (variant, bytes) in (hostile.make)() {
+            let at = format!("{} ({variant})", hostile.name);
+            let limits = PolicyLimits { memory_bytes_max: 16 << 20, ..PATIENT };
+            match (load_bytes(&engine, &bytes, limits), hostile.expect) {
+                (Err(error), Expect::Refused(steps)) if steps.contains(&error.step().as_str()) => {}
+                (Err(error), expect) => problems.push(format!("{at}: {error}, and {expect:?} was expected")),
+                (Ok(_), Expect::Refused(steps)) => {
+                    problems.push(format!("{at}: it was loaded, not refused at {steps:?}"))
+                }
+                (Ok(policy), expect) => {
+                    for _ in 0..ROUNDS {
+                        let evaluations = ask(&engine, vec![good.clone(), policy.clone(), good.clone()]).await;
+                        let expected = match expect {
+                            Expect::Fails(failures) => {
+                                failures.iter().any(|failure| evaluations[1].outcome == Outcome::Failed(*failure))
+                            }
+                            Expect::Says(verdict) => name(&evaluations[1]) == verdict,
+                            Expect::Refused(_) => false,
+                        };
+                        if !expected {
+                            let detail = &evaluations[1].failure_detail;
+                            problems.push(format!("{at}: {} {detail:?}, not {expect:?}", name(&evaluations[1])));
+                        }
+                        assert_eq!([name(&evaluations[0]), name(&evaluations[2])], ["allow", "allow"], "beside {at}");
+                    }
+                }
+            }
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+/// Marks that one policy leaves in memory are not there when another gets the same memory.
+#[tokio::test]
+async fn what_one_leaves_no_other_finds() {
+    let engine = engine();
+    let only = |name: &str| {
+        let hostile = attorn_hostile::ALL.iter().find(|hostile| hostile.name == name).unwrap();
+        load_bytes(&engine, &(hostile.make)()[0].1, PATIENT).unwrap()
+    };
+    let (leaves, searches) = (only("leaves_marks"), only("searches"));
+    for _ in 0..50 {
+        let evaluations = ask(&engine, vec![leaves.clone(), searches.clone(), leaves.clone(), searches.clone()]).await;
+        for evaluation in &evaluations {
+            assert_eq!(name(evaluation), "abstain", "{:?}", evaluation.failure_detail);
+        }
+    }
+}
