@@ -106,9 +106,9 @@ pub enum DecisionReason {
 }
 
 /// Combine what the policies say. Any deny or failure denies. Else, if a required policy abstains,
-/// deny. Else, if the terms ask for what nobody enforces or counts, deny. Else any challenge
-/// challenges. Else, if at least one allows, allow. Else deny. The order of `evaluated` makes no
-/// difference.
+/// deny. Else, if the terms ask for what nobody enforces or counts, deny. Else, if nobody allows or
+/// challenges, deny. Else, if the terms leave a grant no whole second, deny. Else any challenge
+/// challenges. Else allow. The order of `evaluated` makes no difference.
 #[must_use]
 pub fn decide(bounds: &WithinBounds<'_>, evaluated: &[Evaluated]) -> Decision {
     if evaluated.is_empty() {
@@ -129,6 +129,15 @@ pub fn decide(bounds: &WithinBounds<'_>, evaluated: &[Evaluated]) -> Decision {
     if !said.terms.debits.is_empty() {
         return Decision::Deny(Denied::by_host(HostReason::DebitUnsupported));
     }
+    if said.requires.is_empty() && !said.allowed {
+        return Decision::Deny(Denied::by_host(HostReason::NotAllowed));
+    }
+    // A grant that is dead on arrival permits nothing, and is not called an allow. Nor does a challenge
+    // lift that: nobody is asked to approve what could not be granted.
+    let expires_at = TimeMs(bounds.now().plus_ms(said.terms.grant_ms_max).0 / 1000 * 1000);
+    if expires_at <= bounds.now() {
+        return Decision::Deny(Denied::by_host(HostReason::GrantTooShort));
+    }
     if !said.requires.is_empty() {
         said.requires.sort();
         said.requires.dedup();
@@ -137,14 +146,6 @@ pub fn decide(bounds: &WithinBounds<'_>, evaluated: &[Evaluated]) -> Decision {
             terms: said.terms,
             reasons: sorted(said.challenges),
         });
-    }
-    if !said.allowed {
-        return Decision::Deny(Denied::by_host(HostReason::NotAllowed));
-    }
-    // A grant that is dead on arrival permits nothing, and is not called an allow.
-    let expires_at = TimeMs(bounds.now().plus_ms(said.terms.grant_ms_max).0 / 1000 * 1000);
-    if expires_at <= bounds.now() {
-        return Decision::Deny(Denied::by_host(HostReason::GrantTooShort));
     }
     Decision::Allow(Allowed { terms: said.terms, expires_at, reasons: sorted(said.allows) })
 }

@@ -108,10 +108,14 @@ fn a_grant_lives_by_the_strictest_terms_in_whole_seconds() {
     assert_eq!((ten.expires_at.0, ten.uses_max), ((NOW.0 + 10_000) / 1000 * 1000, 3));
     assert_eq!(grant(u64::MAX).expires_at.0, (NOW.0 + 30_000) / 1000 * 1000);
     assert_eq!(kind(&decision(1)), "deny grant_too_short");
+    let challenged = [one("p", false, allow(Terms::new(1, 1))), one("q", false, challenge(vec![operator()]))];
+    assert_eq!(kind(&decided(&challenged)), "deny grant_too_short", "a challenge lifts it");
 }
 
 fn outcome() -> impl Strategy<Value = Outcome> {
-    let terms = (1..100_000_u64, 1..5_u32).prop_map(|(grant_ms_max, uses_max)| Terms::new(grant_ms_max, uses_max));
+    // One in five leaves a grant no whole second.
+    let grant_ms_max = prop_oneof![4 => 1_000..100_000_u64, 1 => 1..322_u64];
+    let terms = (grant_ms_max, 1..5_u32).prop_map(|(grant_ms_max, uses_max)| Terms::new(grant_ms_max, uses_max));
     let obliged = proptest::bool::weighted(0.2);
     prop_oneof![
         4 => (terms, obliged).prop_map(|(mut terms, obliged)| {
@@ -185,10 +189,11 @@ proptest! {
     fn an_allow_needs_an_allow_and_nothing_against_it(all in evaluated()) {
         let allows = matches!(decided(&all), Decision::Allow(_));
         let any_allow = all.iter().any(|one| matches!(one.outcome, Outcome::Verdict(Verdict::Allow { .. })));
+        // `NOW` is 678 ms into a second, so less than 322 ms more do not reach the next.
         let any_against = all.iter().any(|one| match &one.outcome {
             Outcome::Failed(_) | Outcome::Verdict(Verdict::Deny { .. } | Verdict::Challenge { .. }) => true,
             Outcome::Verdict(Verdict::Abstain) => one.required,
-            Outcome::Verdict(Verdict::Allow { terms, .. }) => !terms.obligations.is_empty(),
+            Outcome::Verdict(Verdict::Allow { terms, .. }) => !terms.obligations.is_empty() || terms.grant_ms_max < 322,
         });
         prop_assert_eq!(allows, any_allow && !any_against);
     }
