@@ -35,7 +35,9 @@ pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
 /// Decide: gather what the decision rests on, check the bounds, ask the policies, decide, commit
 /// decision, grant and audit entry together, and only then issue.
 async fn decide(app: &App, ask: &Ask) -> Result<DecisionAnswer, Failure> {
-    for _ in 0..ATTEMPTS_MAX {
+    for attempt in 1..=ATTEMPTS_MAX {
+        // However often the policies change, they cannot keep a decision from being made.
+        let _held = if attempt == ATTEMPTS_MAX { Some(app.active.hold().await) } else { None };
         let gathered = match gather(app, ask).await? {
             Gathered::Earlier(earlier) => return answer::again(app, ask, *earlier).await,
             Gathered::Now(gathered) => gathered,
@@ -51,7 +53,7 @@ async fn decide(app: &App, ask: &Ask) -> Result<DecisionAnswer, Failure> {
         let (batch, grant) = record::batch(ask, &gathered, bounds.ok().as_ref(), &made, decision)?;
         match app.store.commit_recorded(batch, grant).await {
             Ok(recorded) => return answer::first(app, &gathered, &made, decision, recorded),
-            Err(CommitError::Conflict(_)) => app.active.catch_up(&app.store).await?,
+            Err(CommitError::Conflict(_)) => app.active.catch_up(&app.store, &app.engine).await?,
             Err(other) => return Err(other.into()),
         }
     }

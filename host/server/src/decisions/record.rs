@@ -133,7 +133,7 @@ fn entry_body(
         "session": request.session.as_ref().map(SessionId::as_str),
         "policies": policies,
         "active_set": {
-            "revision": ground.active.record.revision(),
+            "revision": ground.active.record.revision,
             "digest": ground.active.digest,
         },
         "grant": grant,
