@@ -11,7 +11,7 @@ use std::sync::Arc;
 use attorn_api::ProblemCode;
 use attorn_api::policies as api;
 use attorn_core::{Digest, PolicyId};
-use attorn_store::records::{ComponentClass, PolicyRecord, PolicySettings, PolicyVersionRecord};
+use attorn_store::records::{ComponentClass, PolicyRecord, PolicySettings, PolicyVersionRecord, ShadowReportRecord};
 use attorn_store::{Batch, FileError, Key, KeyKind, Require};
 use axum::http::StatusCode;
 use serde_json::json;
@@ -122,7 +122,9 @@ pub(crate) async fn show(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let mut versions = Vec::new();
     for version in (1..=policy.latest_version).rev().take(VERSIONS_SHOWN) {
         let record = app.store.record::<PolicyVersionRecord>(&Key::policy_version(&id, version)).await?;
-        versions.extend(record.map(|record| wire::shown(&record.value, active_version == Some(version), None)));
+        let report = app.store.record::<ShadowReportRecord>(&Key::shadow_report(&id, version)).await?;
+        let report = report.map(|report| wire::shadow_report(&report.value));
+        versions.extend(record.map(|record| wire::shown(&record.value, active_version == Some(version), report)));
     }
     let before = policy.before.iter().rev().copied().collect();
     Reply::ok(&api::Policy { id: id.to_string(), active_version, before, versions })

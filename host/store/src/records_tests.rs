@@ -232,6 +232,20 @@ fn the_active_set() {
 }
 
 #[test]
+fn shadow_reports() {
+    let report =
+        ShadowReportRecord { evaluations: 9, stricter: 2, ..ShadowReportRecord::new(id("p"), 3, TimeMs(1_000)) };
+    golden(
+        &report,
+        "shadow_report/p/00000003",
+        concat!(
+            r#"{"policy":"p","version":3,"since_ms":1000,"evaluations":9,"would_change":0,"stricter":2,"laxer":0,"#,
+            r#""failures":0,"dropped":0}"#
+        ),
+    );
+}
+
+#[test]
 fn grants_and_answers() {
     let text = concat!(
         r#"{"id":"grt_01010101010101010101010101010101","decision":"dec_02020202020202020202020202020202","#,

@@ -43,7 +43,8 @@ pub(super) async fn decide(app: &App, ground: &Ground, within: &WithinBounds<'_>
     Ok(Made { now: within.now(), decision: attorn_core::decide(within, &all), asked, context: Some(context) })
 }
 
-fn evaluated(policy: &ActivePolicy, evaluation: Option<&Evaluation>) -> Evaluated {
+/// What came of asking one policy.
+pub(super) fn evaluated(policy: &ActivePolicy, evaluation: Option<&Evaluation>) -> Evaluated {
     let outcome =
         evaluation.map_or(Outcome::Failed(PolicyFailure::NotRunnable), |evaluation| evaluation.outcome.clone());
     Evaluated { policy: policy.record.policy.clone(), required: policy.record.required, outcome }

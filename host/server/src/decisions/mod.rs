@@ -8,6 +8,7 @@ mod ask;
 mod evaluate;
 mod gather;
 mod record;
+pub(crate) mod shadow;
 
 use std::sync::Arc;
 
@@ -52,7 +53,11 @@ async fn decide(app: &App, ask: &Ask) -> Result<DecisionAnswer, Failure> {
         let decision = random::decision_id()?;
         let (batch, grant) = record::batch(ask, &gathered, bounds.ok().as_ref(), &made, decision)?;
         match app.store.commit_recorded(batch, grant).await {
-            Ok(recorded) => return answer::first(app, &gathered, &made, decision, recorded),
+            Ok(recorded) => {
+                let answer = answer::first(app, &gathered, &made, decision, recorded);
+                app.shadows.later(app, *gathered, made, decision);
+                return answer;
+            }
             Err(CommitError::Conflict(_)) => app.active.catch_up(&app.store, &app.engine).await?,
             Err(other) => return Err(other.into()),
         }

@@ -152,7 +152,7 @@ fn policy_in_entry(asked: &Asked) -> Value {
     })
 }
 
-fn outcome(outcome: &Outcome) -> String {
+pub(super) fn outcome(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Verdict(Verdict::Allow { .. }) => "allow".into(),
         Outcome::Verdict(Verdict::Challenge { .. }) => "challenge".into(),

@@ -3,7 +3,7 @@
 use attorn_api::policies as api;
 use attorn_api::{ProblemCode, agents};
 use attorn_core::{PolicyLimits, PolicyMode, Selector, UserPresence};
-use attorn_store::records::{ActiveSetRecord, ComponentClass, PolicySettings, PolicyVersionRecord};
+use attorn_store::records::{ActiveSetRecord, ComponentClass, PolicySettings, PolicyVersionRecord, ShadowReportRecord};
 use serde_json::Value;
 
 use crate::http::failure::Failure;
@@ -112,4 +112,16 @@ pub(super) fn in_force(record: &PolicyVersionRecord) -> api::ActiveVersion {
 
 pub(super) fn active_set(record: &ActiveSetRecord) -> api::ActiveSet {
     api::ActiveSet { revision: record.revision, digest: record.digest.to_string(), policies: record.policies }
+}
+
+pub(super) const fn shadow_report(record: &ShadowReportRecord) -> api::ShadowReport {
+    api::ShadowReport {
+        since_ms: record.since.0,
+        evaluations: record.evaluations,
+        would_change: record.would_change,
+        stricter: record.stricter,
+        laxer: record.laxer,
+        failures: record.failures,
+        dropped: record.dropped,
+    }
 }
