@@ -61,7 +61,7 @@ pub struct Server {
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<Result<(), run::ServeError>>,
     // Removed last.
-    _fresh: Fresh,
+    fresh: Fresh,
 }
 
 impl Server {
@@ -78,7 +78,12 @@ impl Server {
         };
         let running = tokio::spawn(server.run(stopped));
         let staff = Staff::hire(&fresh.reach, &fresh.bootstrap_token).await;
-        Self { reach: fresh.reach.clone(), staff, stop: Some(stop), running, _fresh: fresh }
+        Self { reach: fresh.reach.clone(), staff, stop: Some(stop), running, fresh }
+    }
+
+    /// The directory of its store.
+    pub fn data_dir(&self) -> std::path::PathBuf {
+        self.fresh.data_dir()
     }
 
     /// Stop it, and wait until it has.

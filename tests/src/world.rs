@@ -4,7 +4,7 @@
 use std::ops::Deref;
 
 use attorn_api::audit::EntryList;
-use attorn_api::policies::{ActiveSet, PolicyVersion};
+use attorn_api::policies::{PolicyVersion, SetChanged};
 use serde_json::{Value, json};
 
 use crate::components;
@@ -91,12 +91,12 @@ impl Cast {
     }
 
     /// Push a version of a policy and put it in force.
-    pub async fn activate(&self, id: &str, component: Vec<u8>, settings: Value) -> ActiveSet {
+    pub async fn activate(&self, id: &str, component: Vec<u8>, settings: Value) -> SetChanged {
         self.activate_with(id, component, settings, json!({})).await
     }
 
     /// As [`Self::activate`], with selector, limits or `required`.
-    pub async fn activate_with(&self, id: &str, component: Vec<u8>, settings: Value, extra: Value) -> ActiveSet {
+    pub async fn activate_with(&self, id: &str, component: Vec<u8>, settings: Value, extra: Value) -> SetChanged {
         let version: PolicyVersion = self.push(id, component, settings, extra).await.expect(201).json();
         let body = json!({ "version": version.version });
         self.staff.policy_replacer.post(format!("/v1/policies/{id}/activate"), &body).await.expect(200).json()

@@ -60,9 +60,10 @@ fn place(reason: HostReason) -> Place {
         | HostReason::PurposeNeedsUser
         | HostReason::OutsideCeiling
         | HostReason::ResourceTypeUnknown => Place::Bound,
-        HostReason::NoApplicablePolicy | HostReason::RequiredPolicyAbstained | HostReason::GrantTooShort => {
-            Place::Policies
-        }
+        HostReason::NoApplicablePolicy
+        | HostReason::TooManyPolicies
+        | HostReason::RequiredPolicyAbstained
+        | HostReason::GrantTooShort => Place::Policies,
         HostReason::NotAllowed
         | HostReason::DeniedByPolicy
         | HostReason::PolicyFailed

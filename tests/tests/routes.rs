@@ -101,6 +101,8 @@ impl Victims {
                 Body::Json(json!({ "component": component, "settings": read_only_settings() }))
             }
             "activatePolicy" => Body::Json(json!({ "version": 1 })),
+            "rollBackPolicy" => Body::Json(json!({})),
+            "changeActiveSet" => Body::Json(json!({ "policies": { "idle": 1 } })),
             "createDecision" => Body::Json(ask()),
             "useGrant" => Body::Json(attorn_tests::world::use_of(&self.grant)),
             "reportEffect" => Body::Json(json!({ "use_number": 1, "effect": "done" })),
@@ -116,6 +118,7 @@ impl Victims {
             | "showResourceServer"
             | "listPolicies"
             | "showPolicy"
+            | "showActiveSet"
             | "listGrants"
             | "showGrant"
             | "listEntries"

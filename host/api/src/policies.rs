@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::agents::UserPresence;
+
 /// A component that the server has, after `PUT /v1/components/{digest}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -26,6 +28,9 @@ pub struct PushVersion {
     /// Which requests it is asked about; all if it is not said.
     #[serde(default)]
     pub selector: Selector,
+    /// Whether its outcome counts; it does if it is not said.
+    #[serde(default)]
+    pub mode: Mode,
     /// Whether its silence denies.
     #[serde(default)]
     pub required: bool,
@@ -47,6 +52,33 @@ pub struct Selector {
     /// Labels that the agent must have, with these values; at most 32.
     #[serde(default)]
     pub agent_labels: BTreeMap<String, String>,
+    /// Only requests of agents that act for a user (`with`), or only of those that act for none
+    /// (`without`); both if it is not said.
+    #[serde(default)]
+    pub user: Option<UserPresence>,
+}
+
+/// Whether a policy's outcome counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// It counts.
+    #[default]
+    Enforce,
+    /// It is evaluated after the answer and recorded, and never counts.
+    Shadow,
+}
+
+/// How a component is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// Compiled from a language without a runtime to speak of.
+    Native,
+    /// An interpreter and its script.
+    Script,
+    /// A language with a large runtime.
+    LargeRuntime,
 }
 
 /// What one evaluation may use.
@@ -77,8 +109,12 @@ pub struct PolicyVersion {
     pub settings: serde_json::Value,
     /// Which requests it is asked about.
     pub selector: Selector,
+    /// Whether its outcome counts.
+    pub mode: Mode,
     /// Whether its silence denies.
     pub required: bool,
+    /// How its component is run.
+    pub class: Class,
     /// What one evaluation may use.
     pub limits: Limits,
     /// When it was pushed.
@@ -87,6 +123,28 @@ pub struct PolicyVersion {
     pub created_by: String,
     /// Whether it is in force.
     pub active: bool,
+    /// What came of it as a shadow policy; none if it was never evaluated as one.
+    pub shadow: Option<ShadowReport>,
+}
+
+/// What came of a version as a shadow policy. Nothing of it ever counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ShadowReport {
+    /// When it was evaluated first.
+    pub since_ms: u64,
+    /// How often it was evaluated.
+    pub evaluations: u64,
+    /// How many decisions would have been another if it had counted beside the others.
+    pub would_change: u64,
+    /// How many decisions allowed what it denies or challenges.
+    pub stricter: u64,
+    /// How many decisions denied or challenged what it allows.
+    pub laxer: u64,
+    /// How often it failed.
+    pub failures: u64,
+    /// How often it was not evaluated because too much waited already.
+    pub dropped: u64,
 }
 
 /// A policy and all its versions, newest first.
@@ -97,6 +155,8 @@ pub struct Policy {
     pub id: String,
     /// Which version is in force.
     pub active_version: Option<u32>,
+    /// The versions that were in force before, the latest first; at most 16. A rollback leads to the first.
+    pub before: Vec<u32>,
     /// The newest versions, at most 100.
     pub versions: Vec<PolicyVersion>,
 }
@@ -121,8 +181,30 @@ pub struct PolicySummary {
     pub id: String,
     /// Its newest version.
     pub latest_version: u32,
-    /// Which version is in force.
-    pub active_version: Option<u32>,
+    /// The version in force.
+    pub active: Option<ActiveVersion>,
+    /// The version that was in force before.
+    pub before: Option<u32>,
+}
+
+/// A version in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ActiveVersion {
+    /// Which one.
+    pub version: u32,
+    /// Its digest.
+    pub digest: String,
+    /// Which requests it is asked about.
+    pub selector: Selector,
+    /// Whether its outcome counts.
+    pub mode: Mode,
+    /// Whether its silence denies.
+    pub required: bool,
+    /// How its component is run.
+    pub class: Class,
+    /// What one evaluation may use.
+    pub limits: Limits,
 }
 
 /// Put a version in force.
@@ -133,7 +215,24 @@ pub struct Activate {
     pub version: u32,
 }
 
-/// The policies in force.
+/// Go back to a version that was in force before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rollback {
+    /// Which one; the latest if it is not said.
+    #[serde(default)]
+    pub to: Option<u32>,
+}
+
+/// Change the set in force, all at once or not at all: `POST /v1/active-set/changes`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeSet {
+    /// For each policy the version that is to be in force, or null for none; 1 to 64 policies.
+    pub policies: BTreeMap<String, Option<u32>>,
+}
+
+/// The policies in force, as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ActiveSet {
@@ -141,18 +240,30 @@ pub struct ActiveSet {
     pub revision: u64,
     /// The BLAKE3 digest of what is in it.
     pub digest: String,
-    /// What is in it, by policy id.
-    pub members: Vec<ActiveMember>,
+    /// How many policies are in it.
+    pub policies: u32,
 }
 
-/// A policy in force.
+/// What a change of the set came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ActiveMember {
+pub struct SetChanged {
+    /// The set in force now.
+    pub active_set: ActiveSet,
+    /// What changed in it.
+    pub changes: Vec<PolicyChanged>,
+}
+
+/// What changed about one policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyChanged {
     /// Its id.
     pub policy: String,
-    /// Which version.
-    pub version: u32,
+    /// The version in force now.
+    pub version: Option<u32>,
     /// That version's digest.
-    pub digest: String,
+    pub digest: Option<String>,
+    /// The version that was in force until now.
+    pub replaced: Option<u32>,
 }

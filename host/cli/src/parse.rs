@@ -48,6 +48,22 @@ impl FromStr for Span {
     }
 }
 
+/// `with` or `without`: whether there is a user.
+pub(crate) fn user(text: &str) -> Result<attorn_api::agents::UserPresence, String> {
+    match text {
+        "with" => Ok(attorn_api::agents::UserPresence::With),
+        "without" => Ok(attorn_api::agents::UserPresence::Without),
+        other => Err(format!("`{other}` is neither `with` nor `without`")),
+    }
+}
+
+/// `ID=VERSION`: a version of a policy.
+pub(crate) fn policy_version(text: &str) -> Result<(attorn_core::PolicyId, u32), String> {
+    let (id, version) = text.split_once('=').ok_or("it has no `=`; `read-only=3`")?;
+    let version = version.parse().map_err(|_| format!("`{}` is no version", version.escape_default()))?;
+    Ok((self::id(id)?, version))
+}
+
 /// `NAME=VALUE`.
 pub(crate) fn label(text: &str) -> Result<(LabelName, String), String> {
     let (name, value) = text.split_once('=').ok_or("a label is `NAME=VALUE`")?;

@@ -60,6 +60,12 @@ impl<'a> WithinBounds<'a> {
         self.resource_server
     }
 
+    /// Whether the agent acts for a user. Nobody does yet: what is pursued for one is out of bounds.
+    #[must_use]
+    pub const fn user(&self) -> UserPresence {
+        UserPresence::WithoutUser
+    }
+
     /// When.
     #[must_use]
     pub const fn now(&self) -> TimeMs {

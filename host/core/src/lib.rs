@@ -16,6 +16,7 @@ pub mod decide;
 pub mod duty;
 pub mod grant;
 pub mod id;
+pub mod index;
 pub mod permission;
 pub mod policy;
 pub mod reason;
@@ -35,6 +36,7 @@ pub use id::{
     AgentId, Audience, DecisionId, DelegationId, Digest, GrantId, InstanceName, Issuer, KeyThumbprint, LabelName,
     OperatorId, Owner, ParseError, PolicyId, Purpose, ReasonCode, ResourceServerId, SessionId, UserId,
 };
+pub use index::SelectorIndex;
 pub use permission::{Action, ActionPattern, Permission, Resource, ResourcePattern, ResourceType};
 pub use policy::{ComponentClass, PolicyLimits, PolicyMode, Selector};
 pub use request::{JsonText, Request};

@@ -216,6 +216,14 @@ path_types! {
     ResourcePattern
 }
 
+impl Action {
+    /// All patterns that cover it, and no others: itself, each of its beginnings with `.*`, and `*`.
+    pub fn covering(&self) -> impl Iterator<Item = ActionPattern> {
+        let under = self.0.match_indices('.').map(|(at, dot)| Pattern::Under(self.0[..at + dot.len()].into()));
+        under.chain([Pattern::Exact(self.0.clone()), Pattern::Any]).map(ActionPattern)
+    }
+}
+
 /// The part of a resource before its first `/`. Every type belongs to one resource server.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ResourceType(Box<str>);

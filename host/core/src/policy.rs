@@ -1,6 +1,6 @@
 //! What the host knows of a policy beside its component and settings.
 
-use crate::agent::Agent;
+use crate::agent::{Agent, UserPresence};
 use crate::permission::{ActionPattern, ResourceType};
 use crate::request::Request;
 
@@ -22,17 +22,20 @@ pub struct Selector {
     pub resource_types: Vec<ResourceType>,
     /// Only agents that have all these labels with these values.
     pub agent_labels: Vec<(crate::id::LabelName, String)>,
+    /// Only requests of agents that act for a user, or only of those that act for none.
+    pub user: Option<UserPresence>,
 }
 
 impl Selector {
     /// Whether the policy is asked about this request.
     #[must_use]
-    pub fn matches(&self, agent: &Agent, request: &Request) -> bool {
+    pub fn matches(&self, agent: &Agent, request: &Request, user: UserPresence) -> bool {
         let action = self.actions.is_empty() || self.actions.iter().any(|pattern| pattern.covers(&request.action));
         let resource_type =
             self.resource_types.is_empty() || self.resource_types.contains(&request.resource.resource_type());
         let labels = self.agent_labels.iter().all(|(name, value)| agent.labels.get(name) == Some(value));
-        action && resource_type && labels
+        let presence = self.user.is_none_or(|only| only == user);
+        action && resource_type && labels && presence
     }
 }
 

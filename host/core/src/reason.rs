@@ -48,6 +48,8 @@ host_reasons! {
     ResourceTypeUnknown = "resource_type_unknown", "no resource server is registered for this type of resource";
     /// No policy in force is about this request.
     NoApplicablePolicy = "no_applicable_policy", "no policy in force is about this request";
+    /// More policies are about this request than one decision asks.
+    TooManyPolicies = "too_many_policies", "more policies are about this request than one decision asks";
     /// Every policy that was asked abstained.
     NotAllowed = "not_allowed", "no policy allows this";
     /// A policy denied, for a reason that is not public.

@@ -4,15 +4,18 @@
 //! has moved by then, the commit fails and the decision is evaluated again, so nothing older than an
 //! acknowledged change is ever committed.
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use attorn_api::ProblemCode;
-use attorn_core::{Agent, PolicyId, Request};
+use attorn_core::{PolicyId, PolicyMode, SelectorIndex, WithinBounds};
 use attorn_engine::{Engine, LoadError, LoadedPolicy};
-use attorn_store::records::{ActiveSetRecord, PolicySettings, PolicyVersionRecord};
-use attorn_store::{FileError, Key, Store};
-use tokio::sync::{Mutex, MutexGuard, watch};
+use attorn_store::records::{
+    ActiveMember, ActiveSetRecord, PolicyRecord, PolicySettings, PolicyVersionRecord, Record as _,
+};
+use attorn_store::{FileError, Key, KeyKind, KeyPrefix, Store};
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, watch};
 
 use crate::app::App;
 use crate::http::failure::Failure;
@@ -22,6 +25,10 @@ use crate::policies::COMPONENT_BYTES_MAX;
 pub(crate) const SETTINGS_BYTES_MAX: u64 = 1 << 20;
 /// How long a decision waits for a change that is being put in force.
 const CHANGE_WAIT: Duration = Duration::from_secs(1);
+/// How many versions that are not in force stay loaded, so that going back to one is instant.
+const KEPT_MAX: usize = 32;
+/// How many policies are read at a time.
+const PAGE: usize = 500;
 
 /// A snapshot of the policies in force.
 #[derive(Debug)]
@@ -32,8 +39,17 @@ pub(crate) struct ActiveSet {
     pub(crate) digest: String,
     /// The version of that record; 0 while there is none.
     pub(crate) store_version: u64,
-    /// What runs it, in the order of the record.
-    pub(crate) policies: Vec<Arc<ActivePolicy>>,
+    /// What runs it, by policy id.
+    policies: Vec<Arc<ActivePolicy>>,
+    enforcing: Indexed,
+    shadow: Indexed,
+}
+
+/// Policies that are found by their selectors.
+#[derive(Debug)]
+struct Indexed {
+    policies: Vec<Arc<ActivePolicy>>,
+    index: SelectorIndex,
 }
 
 /// A policy in force.
@@ -51,21 +67,64 @@ impl ActivePolicy {
     pub(crate) fn new(record: PolicyVersionRecord, loaded: Option<LoadedPolicy>) -> Self {
         Self { digest: record.digest().to_string(), record, loaded }
     }
+
+    fn is(&self, policy: &PolicyId, version: u32) -> bool {
+        self.record.policy == *policy && self.record.version == version
+    }
+}
+
+impl Indexed {
+    fn of(policies: &[Arc<ActivePolicy>], mode: PolicyMode) -> Self {
+        let policies: Vec<_> = policies.iter().filter(|policy| policy.record.mode == mode).cloned().collect();
+        let index = SelectorIndex::new(policies.iter().map(|policy| policy.record.selector.clone()).collect());
+        Self { policies, index }
+    }
+
+    fn about(&self, within: &WithinBounds<'_>) -> Vec<Arc<ActivePolicy>> {
+        let places = self.index.matching(within.agent(), within.request(), within.user());
+        places.into_iter().filter_map(|at| self.policies.get(at).cloned()).collect()
+    }
 }
 
 impl ActiveSet {
-    pub(crate) fn new(record: ActiveSetRecord, store_version: u64, policies: Vec<Arc<ActivePolicy>>) -> Self {
-        Self { digest: record.digest().to_string(), record, store_version, policies }
+    /// The set of these policies, which the store has not recorded yet.
+    pub(crate) fn new(revision: u64, mut policies: Vec<Arc<ActivePolicy>>) -> Result<Self, Failure> {
+        policies.sort_by(|a, b| a.record.policy.cmp(&b.record.policy));
+        let member = |policy: &Arc<ActivePolicy>| {
+            let (record, digest) = (&policy.record, policy.digest.parse().map_err(Failure::internal)?);
+            Ok(ActiveMember { policy: record.policy.clone(), version: record.version, digest })
+        };
+        let members = policies.iter().map(member).collect::<Result<_, Failure>>()?;
+        let record = ActiveSetRecord::of(revision, members).map_err(Failure::internal)?;
+        Ok(Self {
+            digest: record.digest.to_string(),
+            record,
+            store_version: 0,
+            enforcing: Indexed::of(&policies, PolicyMode::Enforce),
+            shadow: Indexed::of(&policies, PolicyMode::Shadow),
+            policies,
+        })
     }
 
-    /// The policies that are asked about this request.
-    pub(crate) fn applicable(&self, agent: &Agent, request: &Request) -> Vec<Arc<ActivePolicy>> {
-        self.policies.iter().filter(|policy| policy.record.selector.matches(agent, request)).cloned().collect()
+    /// The policies that are asked about this request, and count.
+    pub(crate) fn applicable(&self, within: &WithinBounds<'_>) -> Vec<Arc<ActivePolicy>> {
+        self.enforcing.about(within)
+    }
+
+    /// The shadow policies that are asked about this request after its answer.
+    pub(crate) fn shadows(&self, within: &WithinBounds<'_>) -> Vec<Arc<ActivePolicy>> {
+        self.shadow.about(within)
+    }
+
+    /// All policies in force, by id.
+    pub(crate) fn policies(&self) -> &[Arc<ActivePolicy>] {
+        &self.policies
     }
 
     /// The policy of this id, if it is in force.
     pub(crate) fn policy(&self, id: &PolicyId) -> Option<&Arc<ActivePolicy>> {
-        self.policies.iter().find(|policy| policy.record.policy == *id)
+        let at = self.policies.binary_search_by(|policy| policy.record.policy.cmp(id)).ok()?;
+        self.policies.get(at)
     }
 }
 
@@ -73,37 +132,19 @@ impl ActiveSet {
 #[derive(Debug)]
 pub(crate) struct ActivePolicies {
     current: watch::Sender<Arc<ActiveSet>>,
-    changing: Mutex<()>,
+    changing: RwLock<()>,
+    /// Versions that were loaded and are not in force, the oldest first.
+    kept: Mutex<VecDeque<Arc<ActivePolicy>>>,
 }
+
+/// The right to change the set: one at a time has it.
+pub(crate) struct Change<'a>(#[expect(dead_code, reason = "it is held, not read")] RwLockWriteGuard<'a, ()>);
 
 impl ActivePolicies {
     /// Load what the store says is in force.
     pub(crate) async fn load(store: &Store, engine: &Arc<Engine>) -> Result<Self, Failure> {
-        let stored = store.record::<ActiveSetRecord>(&Key::active_set()).await?;
-        let (record, store_version) = match stored {
-            Some(stored) => (stored.value, stored.version),
-            None => (ActiveSetRecord::new(0, Vec::new()).map_err(Failure::internal)?, 0),
-        };
-        let mut policies = Vec::new();
-        for member in record.members() {
-            let key = Key::policy_version(&member.policy, member.version);
-            let version = store.record::<PolicyVersionRecord>(&key).await?;
-            let version = version.ok_or_else(|| Failure::internal(format_args!("{key} is in force and not stored")))?;
-            policies.push(Arc::new(Self::at_start(store, engine, version.value).await));
-        }
-        let current = watch::Sender::new(Arc::new(ActiveSet::new(record, store_version, policies)));
-        Ok(Self { current, changing: Mutex::new(()) })
-    }
-
-    async fn at_start(store: &Store, engine: &Arc<Engine>, record: PolicyVersionRecord) -> ActivePolicy {
-        match load(store, engine, &record).await {
-            Ok(loaded) => ActivePolicy::new(record, Some(loaded)),
-            Err(error) => {
-                let (policy, version) = (&record.policy, record.version);
-                tracing::error!(%policy, version, %error, "a policy in force cannot be loaded; what it is asked about is denied");
-                ActivePolicy::new(record, None)
-            }
-        }
+        let current = watch::Sender::new(Arc::new(read(store, engine, &[]).await?));
+        Ok(Self { current, changing: RwLock::new(()), kept: Mutex::default() })
     }
 
     /// The set as it is now.
@@ -112,23 +153,112 @@ impl ActivePolicies {
     }
 
     /// Wait until the set is at least as new as what the store has.
-    pub(crate) async fn catch_up(&self, store: &Store) -> Result<(), Failure> {
+    pub(crate) async fn catch_up(&self, store: &Store, engine: &Arc<Engine>) -> Result<(), Failure> {
         let stored = store.record::<ActiveSetRecord>(&Key::active_set()).await?.map_or(0, |set| set.version);
         let mut changes = self.current.subscribe();
         let wait = changes.wait_for(|set| set.store_version >= stored);
-        // Whether it came or not, the next commit finds out.
-        let _ = tokio::time::timeout(CHANGE_WAIT, wait).await;
+        if tokio::time::timeout(CHANGE_WAIT, wait).await.is_err() {
+            self.change(store, engine).await?;
+        }
         Ok(())
     }
 
-    /// One change of the set at a time.
-    pub(crate) async fn change(&self) -> MutexGuard<'_, ()> {
-        self.changing.lock().await
+    /// The right to change the set. Whoever had it last may have recorded a set and broken off before it
+    /// was put in force; then it is put in force here.
+    pub(crate) async fn change(&self, store: &Store, engine: &Arc<Engine>) -> Result<Change<'_>, Failure> {
+        let change = Change(self.changing.write().await);
+        let stored = store.record::<ActiveSetRecord>(&Key::active_set()).await?.map_or(0, |set| set.version);
+        let current = self.snapshot();
+        if current.store_version < stored {
+            tracing::error!("a recorded set of policies was not put in force; it is now");
+            self.put(read(store, engine, current.policies()).await?, &change);
+        }
+        Ok(change)
     }
 
-    /// Put a set in force that the store has recorded.
-    pub(crate) fn put(&self, set: ActiveSet, _change: &MutexGuard<'_, ()>) {
+    /// Keep the set as it is while this is held. For whoever would otherwise never come to an end because
+    /// the set keeps moving.
+    pub(crate) async fn hold(&self) -> RwLockReadGuard<'_, ()> {
+        self.changing.read().await
+    }
+
+    /// Put a set in force that the store has recorded. What is not in force any more stays loaded for a
+    /// while.
+    pub(crate) fn put(&self, set: ActiveSet, _change: &Change<'_>) {
+        let gone: Vec<_> = self.snapshot().policies().to_vec();
+        for policy in gone.iter().filter(|policy| {
+            set.policy(&policy.record.policy).is_none_or(|now| now.record.version != policy.record.version)
+        }) {
+            self.keep(Arc::clone(policy));
+        }
         self.current.send_replace(Arc::new(set));
+    }
+
+    /// Keep a loaded version, so that putting it in force is instant.
+    pub(crate) fn keep(&self, policy: Arc<ActivePolicy>) {
+        if policy.loaded.is_none() {
+            return;
+        }
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|other| !other.is(&policy.record.policy, policy.record.version));
+        kept.push_back(policy);
+        if kept.len() > KEPT_MAX {
+            kept.pop_front();
+        }
+    }
+
+    /// A version that is loaded already, if it is kept.
+    fn kept(&self, policy: &PolicyId, version: u32) -> Option<Arc<ActivePolicy>> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter().find(|kept| kept.is(policy, version)).cloned()
+    }
+}
+
+/// Read the set in force, and load what is not among `loaded` already.
+async fn read(store: &Store, engine: &Arc<Engine>, loaded: &[Arc<ActivePolicy>]) -> Result<ActiveSet, Failure> {
+    let stored = store.record::<ActiveSetRecord>(&Key::active_set()).await?;
+    let (expect, store_version) = stored.map_or((None, 0), |stored| (Some(stored.value), stored.version));
+    let loaded: BTreeMap<_, _> =
+        loaded.iter().map(|policy| ((policy.record.policy.clone(), policy.record.version), policy)).collect();
+    let mut policies = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.scan(&KeyPrefix::kind(KeyKind::Policy), after.as_ref(), PAGE).await?;
+        for (key, stored) in &page.items {
+            let PolicyRecord { id, in_force, .. } =
+                PolicyRecord::decode(key, &stored.value).map_err(|error| Failure::caused(&error))?;
+            let Some(version) = in_force else { continue };
+            if let Some(policy) = loaded.get(&(id.clone(), version)) {
+                policies.push(Arc::clone(policy));
+                continue;
+            }
+            let key = Key::policy_version(&id, version);
+            let record = store.record::<PolicyVersionRecord>(&key).await?;
+            let record = record.ok_or_else(|| Failure::internal(format_args!("{key} is in force and not stored")))?;
+            policies.push(Arc::new(at_start(store, engine, record.value).await));
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    let mut set = ActiveSet::new(expect.map_or(0, |set| set.revision), policies)?;
+    // INVARIANT: what runs is what was recorded as a whole, or the server does not start.
+    if expect.is_some_and(|expect| expect != set.record) || (expect.is_none() && set.record.policies > 0) {
+        return Err(Failure::internal("the policies in force are not those whose digest the active set has"));
+    }
+    set.store_version = store_version;
+    Ok(set)
+}
+
+async fn at_start(store: &Store, engine: &Arc<Engine>, record: PolicyVersionRecord) -> ActivePolicy {
+    match load(store, engine, &record).await {
+        Ok(loaded) => ActivePolicy::new(record, Some(loaded)),
+        Err(error) => {
+            let (policy, version) = (&record.policy, record.version);
+            tracing::error!(%policy, version, %error, "a policy in force cannot be loaded; what it is asked about is denied");
+            ActivePolicy::new(record, None)
+        }
     }
 }
 
@@ -147,12 +277,26 @@ async fn load(store: &Store, engine: &Arc<Engine>, record: &PolicyVersionRecord)
     tokio::task::spawn_blocking(load).await.map_err(|error| NotLoaded::Server(error.to_string()))?
 }
 
-/// Load a version that an operator pushes or activates.
-pub(crate) async fn load_checked(app: &App, record: &PolicyVersionRecord) -> Result<LoadedPolicy, Failure> {
-    load(&app.store, &app.engine, record).await.map_err(|error| match error {
+/// Load a version that an operator pushes or activates, unless it is loaded. Also then its component has
+/// to be on disk, whole: what is put in force has to survive a restart.
+pub(crate) async fn load_checked(app: &App, record: PolicyVersionRecord) -> Result<Arc<ActivePolicy>, Failure> {
+    if let Some(kept) = app.active.kept(&record.policy, record.version) {
+        let read = app.store.files().read(record.component, COMPONENT_BYTES_MAX as u64).await;
+        return read.map(|_| kept).map_err(|error| not_loaded(error.into()));
+    }
+    let loaded = load(&app.store, &app.engine, &record).await.map_err(not_loaded)?;
+    Ok(Arc::new(ActivePolicy::new(record, Some(loaded))))
+}
+
+fn not_loaded(error: NotLoaded) -> Failure {
+    match error {
         NotLoaded::Server(why) => Failure::internal(why),
         NotLoaded::Read(FileError::NotThere(digest)) => {
             Failure::not_found("component", digest).with_help("put it first: `attorn policy push` does")
+        }
+        NotLoaded::Read(error @ FileError::Altered(_)) => {
+            Failure::of(ProblemCode::ComponentRejected, format!("the component failed the step `read`: {error}"))
+                .with_help("put it again: `attorn policy push` does")
         }
         NotLoaded::Read(error) => Failure::internal(error),
         NotLoaded::Refused(error) => {
@@ -163,7 +307,7 @@ pub(crate) async fn load_checked(app: &App, record: &PolicyVersionRecord) -> Res
                 None => failure,
             }
         }
-    })
+    }
 }
 
 /// Why a version was not loaded.

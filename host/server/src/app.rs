@@ -13,6 +13,7 @@ use attorn_store::Store;
 use crate::active::ActivePolicies;
 use crate::clock::{Clock, DRIFT_MS_MAX};
 use crate::config::Config;
+use crate::decisions::shadow::Shadows;
 use crate::http::failure::{Failure, causes};
 use crate::parsed_keys::ParsedKeys;
 
@@ -23,6 +24,7 @@ pub(crate) struct App {
     pub(crate) store: Store,
     pub(crate) engine: Arc<Engine>,
     pub(crate) active: ActivePolicies,
+    pub(crate) shadows: Shadows,
     pub(crate) nonces: Nonces,
     pub(crate) replay: ReplayGuard,
     pub(crate) keys: ParsedKeys,

@@ -1,21 +1,22 @@
-//! `/v1/components` and `/v1/policies`: push, activate, deactivate.
+//! `/v1/components` and `/v1/policies`: push and show. What is in force is changed in [`change`].
 //!
 //! A component is a file named by its digest; a version names a component, settings, selector and
-//! limits, and never changes; the active set names versions. Each change of the set is one commit.
+//! limits, and never changes.
 
+pub(crate) mod change;
 mod wire;
 
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
 use attorn_api::policies as api;
-use attorn_core::{ComponentClass, Digest, Duty, PolicyId, PolicyMode};
-use attorn_store::records::{ActiveMember, ActiveSetRecord, PolicyRecord, PolicySettings, PolicyVersionRecord};
+use attorn_core::{ComponentClass, Digest, PolicyId};
+use attorn_store::records::{PolicyRecord, PolicySettings, PolicyVersionRecord, ShadowReportRecord};
 use attorn_store::{Batch, FileError, Key, KeyKind, Require};
 use axum::http::StatusCode;
 use serde_json::json;
 
-use crate::active::{ActivePolicy, ActiveSet, SETTINGS_BYTES_MAX, load_checked};
+use crate::active::{SETTINGS_BYTES_MAX, load_checked};
 use crate::app::App;
 use crate::entry;
 use crate::http::call::{Call, Reply};
@@ -24,8 +25,6 @@ use crate::registry::{commit, moved, page};
 
 /// The most bytes of a component.
 pub(crate) const COMPONENT_BYTES_MAX: usize = 32 << 20;
-/// The most policies in force: a decision's record has to hold what each of them said.
-const ACTIVE_MAX: usize = 64;
 /// How many versions of a policy are shown.
 const VERSIONS_SHOWN: usize = 100;
 
@@ -38,7 +37,8 @@ pub(crate) async fn put_component(app: Arc<App>, call: Call) -> Result<Reply, Fa
     }
     let known = match app.store.files().read(digest, COMPONENT_BYTES_MAX as u64).await {
         Ok(_) => true,
-        Err(FileError::NotThere(_)) => false,
+        // One that was altered is written anew.
+        Err(FileError::NotThere(_) | FileError::Altered(_) | FileError::TooLarge { .. }) => false,
         Err(error) => return Err(Failure::internal(error)),
     };
     if !known {
@@ -75,7 +75,7 @@ pub(crate) async fn push(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
         component,
         settings: PolicySettings::of(settings.clone()),
         selector: wire::selector(&wire.selector)?,
-        mode: PolicyMode::Enforce,
+        mode: wire::mode(wire.mode),
         required: wire.required,
         limits: wire::limits(wire.limits, class)?,
         class,
@@ -86,16 +86,18 @@ pub(crate) async fn push(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
         let written = app.store.files().write(settings.as_str().as_bytes().to_vec(), SETTINGS_BYTES_MAX).await;
         written.map_err(|error| Failure::caused(&error))?;
     }
-    load_checked(&app, &record).await?;
+    let loaded = load_checked(&app, record.clone()).await?;
     let about = json!({ "policy": id.as_str(), "version": version, "digest": record.digest().to_string(),
         "component": record.component.to_string(), "settings_digest": record.settings.digest().to_string() });
     entry::act(&mut batch, operator, "policy_pushed", about)?;
-    let require = stored.map_or(Require::Absent, |policy| Require::Version(policy.version));
+    let require = stored.as_ref().map_or(Require::Absent, |policy| Require::Version(policy.version));
     batch.require.push((Key::policy(&id), require));
-    batch.put_record(&PolicyRecord { id, latest_version: version });
+    let (in_force, before) = stored.map_or((None, Vec::new()), |policy| (policy.value.in_force, policy.value.before));
+    batch.put_record(&PolicyRecord { id, latest_version: version, in_force, before });
     batch.put_record(&record);
     commit(&app, batch, moved).await?;
-    Reply::created(&wire::shown(&record, false))
+    app.active.keep(loaded);
+    Reply::created(&wire::shown(&record, false, None))
 }
 
 /// What class a component is of that was put before.
@@ -109,79 +111,6 @@ async fn component_class(app: &App, digest: Digest) -> Result<ComponentClass, Fa
     Ok(attorn_engine::class_of(&bytes))
 }
 
-/// Put a version in force. Where another one is, that one is replaced, which can widen what agents may
-/// do, and needs the duty for it.
-pub(crate) async fn activate(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
-    let (operator, wire): (_, api::Activate) = (call.operator()?, call.json()?);
-    let id: PolicyId = call.path("id")?;
-    let key = Key::policy_version(&id, wire.version);
-    let record = app.store.record::<PolicyVersionRecord>(&key).await?;
-    let record = record.ok_or_else(|| Failure::not_found("policy version", format!("{id}/{}", wire.version)))?.value;
-    // Compiling takes its time; nobody who has to take a policy out of force waits for it.
-    let loaded = load_checked(&app, &record).await?;
-    let change = app.active.change().await;
-    let current = app.active.snapshot();
-    let replaced = current.policy(&id).map(|policy| policy.record.version);
-    if replaced == Some(wire.version) {
-        let detail = format!("version {} of policy `{id}` is in force already", wire.version);
-        return Err(Failure::of(ProblemCode::InvalidState, detail));
-    }
-    if replaced.is_some() && !operator.duties.contains(&Duty::PolicyWeakener) {
-        let detail = format!("version {} of policy `{id}` would replace another, which can widen", wire.version);
-        return Err(Failure::of(ProblemCode::MissingDuty, detail).with_help("it needs the duty `policy_weakener` too"));
-    }
-    let mut policies: Vec<_> = current.policies.iter().filter(|policy| policy.record.policy != id).cloned().collect();
-    policies.push(Arc::new(ActivePolicy::new(record, Some(loaded))));
-    policies.sort_by(|a, b| a.record.policy.cmp(&b.record.policy));
-    let about = json!({ "policy": id.as_str(), "version": wire.version, "replaced": replaced });
-    let set = replace(&app, &call, &current, policies, ("policy_activated", about)).await?;
-    let answer = wire::active_set(&set.record);
-    app.active.put(set, &change);
-    Reply::ok(&answer)
-}
-
-pub(crate) async fn deactivate(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
-    let id: PolicyId = call.path("id")?;
-    let change = app.active.change().await;
-    let current = app.active.snapshot();
-    let Some(version) = current.policy(&id).map(|policy| policy.record.version) else {
-        return Err(Failure::of(ProblemCode::InvalidState, format!("no version of policy `{id}` is in force")));
-    };
-    let policies = current.policies.iter().filter(|policy| policy.record.policy != id).cloned().collect();
-    let about = json!({ "policy": id.as_str(), "version": version });
-    let set = replace(&app, &call, &current, policies, ("policy_deactivated", about)).await?;
-    let answer = wire::active_set(&set.record);
-    app.active.put(set, &change);
-    Reply::ok(&answer)
-}
-
-/// Record a new set. It is in force from its commit on: a decision that was made under the old one
-/// cannot commit any more.
-async fn replace(
-    app: &App,
-    call: &Call,
-    current: &ActiveSet,
-    policies: Vec<Arc<ActivePolicy>>,
-    (kind, mut about): (&'static str, serde_json::Value),
-) -> Result<ActiveSet, Failure> {
-    if policies.len() > ACTIVE_MAX {
-        return Err(Failure::of(ProblemCode::InvalidState, format!("{ACTIVE_MAX} policies in force are the most")));
-    }
-    let members = policies.iter().map(|policy| {
-        let record = &policy.record;
-        ActiveMember { policy: record.policy.clone(), version: record.version, digest: record.digest() }
-    });
-    let record = ActiveSetRecord::new(current.record.revision() + 1, members.collect()).map_err(Failure::internal)?;
-    about["active_set"] = json!({ "revision": record.revision(), "digest": record.digest().to_string() });
-    let mut batch = Batch::new(app.clock.now());
-    entry::act(&mut batch, call.operator()?, kind, about)?;
-    let require = if current.store_version == 0 { Require::Absent } else { Require::Version(current.store_version) };
-    batch.require.push((Key::active_set(), require));
-    batch.put_record(&record);
-    let committed = commit(app, batch, moved).await?;
-    Ok(ActiveSet::new(record, committed.version, policies))
-}
-
 pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let active = app.active.snapshot();
     let after = call.query::<PolicyId>("after")?.map(|id| Key::policy(&id));
@@ -189,7 +118,8 @@ pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let summary = |policy: &PolicyRecord| api::PolicySummary {
         id: policy.id.to_string(),
         latest_version: policy.latest_version,
-        active_version: active.policy(&policy.id).map(|policy| policy.record.version),
+        active: active.policy(&policy.id).map(|policy| wire::in_force(&policy.record)),
+        before: policy.before.last().copied(),
     };
     let policies: Vec<_> = records.iter().map(summary).collect();
     let next = more.then(|| policies.last().map(|policy| policy.id.clone())).flatten();
@@ -199,13 +129,16 @@ pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
 pub(crate) async fn show(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let id: PolicyId = call.path("id")?;
     let policy = app.store.record::<PolicyRecord>(&Key::policy(&id)).await?;
-    let latest = policy.ok_or_else(|| Failure::not_found("policy", &id))?.value.latest_version;
+    let policy = policy.ok_or_else(|| Failure::not_found("policy", &id))?.value;
     let active = app.active.snapshot();
     let active_version = active.policy(&id).map(|policy| policy.record.version);
     let mut versions = Vec::new();
-    for version in (1..=latest).rev().take(VERSIONS_SHOWN) {
+    for version in (1..=policy.latest_version).rev().take(VERSIONS_SHOWN) {
         let record = app.store.record::<PolicyVersionRecord>(&Key::policy_version(&id, version)).await?;
-        versions.extend(record.map(|record| wire::shown(&record.value, active_version == Some(version))));
+        let report = app.store.record::<ShadowReportRecord>(&Key::shadow_report(&id, version)).await?;
+        let report = report.map(|report| wire::shadow_report(&report.value));
+        versions.extend(record.map(|record| wire::shown(&record.value, active_version == Some(version), report)));
     }
-    Reply::ok(&api::Policy { id: id.to_string(), active_version, versions })
+    let before = policy.before.iter().rev().copied().collect();
+    Reply::ok(&api::Policy { id: id.to_string(), active_version, before, versions })
 }

@@ -5,7 +5,9 @@ use attorn_api::audit::{Entry, EntryList};
 use attorn_api::decisions::{DecisionAnswer, DecisionRequest};
 use attorn_api::grants::{EffectRecorded, GrantDetails, GrantList, GrantUse, ReportEffect, UseGrant};
 use attorn_api::operators::{Operator, OperatorList, RegisterOperator, RegisteredOperator};
-use attorn_api::policies::{Activate, ActiveSet, Component, Policy, PolicyList, PolicyVersion, PushVersion};
+use attorn_api::policies::{
+    Activate, ActiveSet, ChangeSet, Component, Policy, PolicyList, PolicyVersion, PushVersion, Rollback, SetChanged,
+};
 use attorn_api::resource_servers::{RegisterResourceServer, ResourceServer, ResourceServerList};
 use attorn_core::Duty::{Admin, Auditor, PolicyAdmin, PolicyWeakener, Registrar};
 use axum::http::Method;
@@ -129,6 +131,7 @@ fn resource_servers() -> Vec<Route> {
 }
 
 fn policy() -> Vec<Route> {
+    let change = |path, doc, handler| route(POST, path, Op(PolicyAdmin), doc, handler).gives(json::<SetChanged>());
     vec![
         route(
             Method::PUT,
@@ -151,21 +154,38 @@ fn policy() -> Vec<Route> {
         .takes(json::<PushVersion>())
         .gives(json::<PolicyVersion>())
         .created(),
-        route(
-            POST,
+        change(
             "/v1/policies/{id}/activate",
-            Op(PolicyAdmin),
             ("activatePolicy", "Put a version in force"),
-            handler!(policies::activate),
+            handler!(policies::change::activate),
         )
-        .takes(json::<Activate>())
-        .gives(json::<ActiveSet>()),
+        .takes(json::<Activate>()),
+        change(
+            "/v1/policies/{id}/rollback",
+            ("rollBackPolicy", "Go back to a version that was in force before"),
+            handler!(policies::change::roll_back),
+        )
+        .takes(json::<Rollback>()),
+        change(
+            "/v1/active-set/changes",
+            ("changeActiveSet", "Change several policies at once"),
+            handler!(policies::change::change_set),
+        )
+        .takes(json::<ChangeSet>()),
         route(
             POST,
             "/v1/policies/{id}/deactivate",
             Op(PolicyWeakener),
             ("deactivatePolicy", "Take a policy out of force"),
-            handler!(policies::deactivate),
+            handler!(policies::change::deactivate),
+        )
+        .gives(json::<SetChanged>()),
+        route(
+            GET,
+            "/v1/active-set",
+            Op(PolicyAdmin),
+            ("showActiveSet", "Show the set in force"),
+            handler!(policies::change::show),
         )
         .gives(json::<ActiveSet>()),
         route(GET, "/v1/policies", Op(PolicyAdmin), ("listPolicies", "List policies"), handler!(policies::list))

@@ -18,6 +18,7 @@ use crate::active::ActivePolicies;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::decisions::shadow::{self, Shadows};
 use crate::http::failure::{Failure, causes};
 use crate::http::{dispatch, listen};
 use crate::parsed_keys::ParsedKeys;
@@ -103,6 +104,7 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
         let Self { app, listener, .. } = self;
         let reaper = tokio::spawn(reaper::run(Arc::clone(&app)));
+        let shadows = tokio::spawn(shadow::run(Arc::clone(&app)));
         let router = dispatch::router(&app, &routes::all());
         let failed = app.store.failed();
         let stop = async {
@@ -113,6 +115,7 @@ impl Server {
         };
         listen::serve(listener, router, app.config.tls.clone(), stop).await;
         reaper.abort();
+        shadows.abort();
         app.store.failure().map_or(Ok(()), |why| Err(ServeError::StoreFailed(causes(&*why))))
     }
 
@@ -132,6 +135,7 @@ impl Server {
         let app = Arc::new(App {
             clock,
             active,
+            shadows: Shadows::new(),
             engine,
             nonces: Nonces::new().map_err(Failure::internal)?,
             keys: ParsedKeys::new(),

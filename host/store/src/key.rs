@@ -81,6 +81,8 @@ kinds! {
     ResourceServer = "resource_server",
     /// Whose type of resource it is.
     ResourceType = "resource_type",
+    /// What came of one version of a policy in shadow mode.
+    ShadowReport = "shadow_report",
 }
 
 impl KeyKind {
@@ -198,6 +200,12 @@ impl Key {
     #[must_use]
     pub fn policy_version(policy: &PolicyId, version: u32) -> Self {
         Self::of(KeyKind::PolicyVersion, &[policy.as_str(), &format!("{version:08x}")])
+    }
+
+    /// What came of one version of a policy in shadow mode.
+    #[must_use]
+    pub fn shadow_report(policy: &PolicyId, version: u32) -> Self {
+        Self::of(KeyKind::ShadowReport, &[policy.as_str(), &format!("{version:08x}")])
     }
 
     /// The policies in force.

@@ -57,6 +57,7 @@ fn one_of(kind: KeyKind) -> (Key, &'static str) {
         KeyKind::Policy => (Key::policy(&id("read-only")), "policy/read-only"),
         KeyKind::PolicyVersion => (Key::policy_version(&id("read-only"), 255), "policy_version/read-only/000000ff"),
         KeyKind::ResourceServer => (Key::resource_server(&id("ledger")), "resource_server/ledger"),
+        KeyKind::ShadowReport => (Key::shadow_report(&id("read-only"), 255), "shadow_report/read-only/000000ff"),
         KeyKind::ResourceType => (Key::resource_type(&id("account")), "resource_type/account"),
     }
 }

@@ -15,6 +15,7 @@ mod key_material;
 mod operator;
 mod policy;
 mod resource_server;
+mod shadow_report;
 
 pub use active_set::{ActiveMember, ActiveSetRecord, DuplicateMember};
 pub use agent::{AgentRecord, AgentRecordError, KeyOwner, KeyOwnerRecord, StateChange};
@@ -27,6 +28,7 @@ pub use key_material::KeyMaterialRecord;
 pub use operator::{OperatorRecord, OperatorTokenRecord};
 pub use policy::{PolicyRecord, PolicySettings, PolicyVersionRecord};
 pub use resource_server::{ResourceServerRecord, ResourceTypeRecord};
+pub use shadow_report::ShadowReportRecord;
 
 use crate::key::{Key, KeyKind};
 
@@ -50,6 +52,7 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
         KeyKind::PolicyVersion => check_as::<PolicyVersionRecord>(key, stored),
         KeyKind::ResourceServer => check_as::<ResourceServerRecord>(key, stored),
         KeyKind::ResourceType => check_as::<ResourceTypeRecord>(key, stored),
+        KeyKind::ShadowReport => check_as::<ShadowReportRecord>(key, stored),
         // Counters are checked where they are read; the others have no record.
         KeyKind::Counter
         | KeyKind::GrantEffect

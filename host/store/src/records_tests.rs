@@ -51,6 +51,7 @@ pub(super) fn policy_version() -> PolicyVersionRecord {
             actions: vec![id("account.*")],
             resource_types: vec![id("account")],
             agent_labels: vec![(id("tier"), "gold".to_owned())],
+            user: Some(UserPresence::WithoutUser),
         },
         mode: PolicyMode::Enforce,
         required: true,
@@ -63,7 +64,7 @@ pub(super) fn policy_version() -> PolicyVersionRecord {
 
 pub(super) fn active_set() -> ActiveSetRecord {
     let member = |policy: &str| ActiveMember { policy: id(policy), version: 1, digest: digest(2) };
-    ActiveSetRecord::new(7, vec![member("b"), member("a")]).unwrap()
+    ActiveSetRecord::of(7, vec![member("b"), member("a")]).unwrap()
 }
 
 fn grant() -> GrantRecord {
@@ -182,16 +183,16 @@ fn resource_servers_and_types() {
 #[test]
 fn policies() {
     golden(
-        &PolicyRecord { id: id("read-only"), latest_version: 2 },
+        &PolicyRecord { id: id("read-only"), latest_version: 2, in_force: Some(2), before: vec![1] },
         "policy/read-only",
-        r#"{"id":"read-only","latest_version":2}"#,
+        r#"{"id":"read-only","latest_version":2,"in_force":2,"before":[1]}"#,
     );
     let component = digest(1);
     let limits = concat!(
         r#"{"cpu_us_max":5000,"log_bytes_max":16384,"memory_bytes_max":16777216,"output_bytes_max":262144,"#,
         r#""table_elements_max":20000,"wall_us_max":20000}"#
     );
-    let selector = r#"{"actions":["account.*"],"agent_labels":[["tier","gold"]],"resource_types":["account"]}"#;
+    let selector = r#"{"actions":["account.*"],"agent_labels":[["tier","gold"]],"resource_types":["account"],"user":"without_user"}"#;
     golden(
         &policy_version(),
         "policy_version/read-only/00000002",
@@ -227,7 +228,21 @@ fn the_active_set() {
     let members =
         format!(r#"[{{"digest":"{two}","policy":"a","version":1}},{{"digest":"{two}","policy":"b","version":1}}]"#);
     let own = Digest::from_bytes(blake3::derive_key("attorn active set v1", members.as_bytes()));
-    golden(&active_set(), "active_set", &format!(r#"{{"revision":7,"members":{members},"digest":"{own}"}}"#));
+    golden(&active_set(), "active_set", &format!(r#"{{"revision":7,"policies":2,"digest":"{own}"}}"#));
+}
+
+#[test]
+fn shadow_reports() {
+    let report =
+        ShadowReportRecord { evaluations: 9, stricter: 2, ..ShadowReportRecord::new(id("p"), 3, TimeMs(1_000)) };
+    golden(
+        &report,
+        "shadow_report/p/00000003",
+        concat!(
+            r#"{"policy":"p","version":3,"since_ms":1000,"evaluations":9,"would_change":0,"stricter":2,"laxer":0,"#,
+            r#""failures":0,"dropped":0}"#
+        ),
+    );
 }
 
 #[test]

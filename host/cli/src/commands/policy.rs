@@ -1,12 +1,14 @@
 //! `attorn policy`.
 
+mod change;
+mod diff;
 mod push;
+mod show;
 
 pub(crate) use push::read_component;
 
-use attorn_api::policies::{self, Activate, ActiveSet, PolicyList};
+use attorn_api::policies::{self, Activate, Rollback, SetChanged};
 use attorn_core::PolicyId;
-use attorn_core::TimeMs;
 use clap::{Args, Subcommand};
 
 use super::Nothing;
@@ -15,7 +17,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::operator_client::OperatorClient;
 use crate::output::Output;
-use crate::page::{Page, note_next};
+use crate::page::Page;
 use crate::parse;
 
 /// What decides.
@@ -27,10 +29,16 @@ pub(crate) enum Policy {
     Activate(ActivateVersion),
     /// Put a policy out of force (duty: `policy_weakener`)
     Deactivate(Which),
+    /// Go back to a version that was in force before (duties: `policy_admin`, and `policy_weakener` where one is in force)
+    Rollback(RollBack),
+    /// Change several policies at once, all or none (duties: `policy_admin`, and `policy_weakener` where one is in force)
+    Change(change::Change),
     /// List policies and the set in force (duty: `policy_admin`)
     List(Page),
-    /// Show a policy and its versions (duty: `policy_admin`)
+    /// Show a policy, its versions, and what came of them in shadow mode (duty: `policy_admin`)
     Show(Which),
+    /// Say what differs between two versions (duty: `policy_admin`)
+    Diff(diff::Diff),
 }
 
 #[derive(Debug, Args)]
@@ -41,6 +49,16 @@ pub(crate) struct ActivateVersion {
     /// Which version; the newest if it is not said
     #[arg(long)]
     version: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RollBack {
+    /// Its id
+    #[arg(value_parser = parse::id::<PolicyId>)]
+    id: PolicyId,
+    /// To which version; to the one before if it is not said
+    #[arg(long, value_name = "VERSION")]
+    to: Option<u32>,
 }
 
 #[derive(Debug, Args)]
@@ -60,18 +78,23 @@ impl Policy {
                     Some(version) => version,
                     None => newest(&client, &id).await?,
                 };
-                print_set(output, &activate(&client, &id, version).await?)
+                print_changed(output, &activate(&client, &id, version).await?)
             }
+            Self::Rollback(RollBack { id, to }) => {
+                print_changed(output, &client.post(&format!("/v1/policies/{id}/rollback"), &Rollback { to }).await?)
+            }
+            Self::Change(change) => change.run(&client, output).await,
+            Self::Diff(diff) => diff.run(&client, output).await,
             Self::Deactivate(Which { id }) => {
-                print_set(output, &client.post(&format!("/v1/policies/{id}/deactivate"), &Nothing {}).await?)
+                print_changed(output, &client.post(&format!("/v1/policies/{id}/deactivate"), &Nothing {}).await?)
             }
-            Self::List(page) => list(output, &client.get(&page.of("/v1/policies")).await?),
-            Self::Show(Which { id }) => show(output, &client.get(&format!("/v1/policies/{id}")).await?),
+            Self::List(page) => show::list(output, &client.get(&page.of("/v1/policies")).await?),
+            Self::Show(Which { id }) => show::show(output, &client.get(&format!("/v1/policies/{id}")).await?),
         }
     }
 }
 
-async fn activate(client: &OperatorClient, id: &PolicyId, version: u32) -> Result<ActiveSet, Failure> {
+async fn activate(client: &OperatorClient, id: &PolicyId, version: u32) -> Result<SetChanged, Failure> {
     client.post(&format!("/v1/policies/{id}/activate"), &Activate { version }).await
 }
 
@@ -81,47 +104,17 @@ async fn newest(client: &OperatorClient, id: &PolicyId) -> Result<u32, Failure> 
     newest.ok_or_else(|| Failure::new(format!("the policy `{id}` has no version")))
 }
 
-fn print_set(output: &Output, set: &ActiveSet) -> Result<Exit, Failure> {
+fn print_changed(output: &Output, changed: &SetChanged) -> Result<Exit, Failure> {
     if output.json {
-        return output.json(set).map(|()| Exit::Done);
+        return output.json(changed).map(|()| Exit::Done);
     }
-    output.line(format!("in force: revision {}, digest {}", set.revision, set.digest));
-    let row = |member: &policies::ActiveMember| {
-        vec![member.policy.clone(), member.version.to_string(), member.digest.clone()]
+    let set = &changed.active_set;
+    output.line(format!("in force: revision {}, {} policies, digest {}", set.revision, set.policies, set.digest));
+    let row = |one: &policies::PolicyChanged| {
+        let digest = one.digest.clone().unwrap_or_else(|| "-".into());
+        vec![one.policy.clone(), show::number(one.version), show::number(one.replaced), digest]
     };
-    output.table(&["POLICY", "VERSION", "DIGEST"], &set.members.iter().map(row).collect::<Vec<_>>());
-    Ok(Exit::Done)
-}
-
-fn list(output: &Output, list: &PolicyList) -> Result<Exit, Failure> {
-    if output.json {
-        return output.json(list).map(|()| Exit::Done);
-    }
-    output.line(format!("in force: revision {}, digest {}", list.active_set.revision, list.active_set.digest));
-    let row = |policy: &policies::PolicySummary| {
-        let active = policy.active_version.map_or_else(|| "-".into(), |version| version.to_string());
-        vec![policy.id.clone(), active, policy.latest_version.to_string()]
-    };
-    output.table(&["POLICY", "IN FORCE", "NEWEST"], &list.policies.iter().map(row).collect::<Vec<_>>());
-    note_next(output, list.next.as_ref());
-    Ok(Exit::Done)
-}
-
-fn show(output: &Output, policy: &policies::Policy) -> Result<Exit, Failure> {
-    if output.json {
-        return output.json(policy).map(|()| Exit::Done);
-    }
-    let row = |version: &policies::PolicyVersion| {
-        vec![
-            version.version.to_string(),
-            if version.active { "in force" } else { "-" }.into(),
-            version.created_by.clone(),
-            TimeMs(version.created_at_ms).to_string(),
-            version.digest.clone(),
-        ]
-    };
-    output.line(format!("policy {}", policy.id));
-    let heads = ["VERSION", "STATE", "PUSHED BY", "AT", "DIGEST"];
-    output.table(&heads, &policy.versions.iter().map(row).collect::<Vec<_>>());
+    let rows: Vec<_> = changed.changes.iter().map(row).collect();
+    output.table(&["POLICY", "IN FORCE", "REPLACED", "DIGEST"], &rows);
     Ok(Exit::Done)
 }

@@ -1,7 +1,7 @@
 //! What decides: without a policy nothing is allowed; then `read-only` is put in force.
 
 use attorn_agent::{Decision, Request};
-use attorn_api::policies::{Activate, ActiveSet, Component, Limits, PolicyVersion, PushVersion, Selector};
+use attorn_api::policies::{Activate, Component, Limits, Mode, PolicyVersion, PushVersion, Selector, SetChanged};
 use serde_json::{Value, json};
 
 use super::Stage;
@@ -47,18 +47,19 @@ pub(super) async fn put_in_force(stage: &mut Stage<'_>, policy: &NewPolicy<'_>) 
         component: put.digest,
         settings: policy.settings.clone(),
         selector: Selector { actions: vec![policy.action.into()], ..Selector::default() },
+        mode: Mode::Enforce,
         required: false,
         limits: Some(policy.limits),
     };
     let id = policy.id;
     let version: PolicyVersion = client.post(&format!("/v1/policies/{id}/versions"), &body).await?;
     let activate = Activate { version: version.version };
-    let set: ActiveSet = client.post(&format!("/v1/policies/{id}/activate"), &activate).await?;
-    let as_told = set.members.iter().any(|member| member.policy == id && member.digest == version.digest);
+    let changed: SetChanged = client.post(&format!("/v1/policies/{id}/activate"), &activate).await?;
+    let as_told = changed.changes.iter().any(|one| one.policy == id && one.digest.as_ref() == Some(&version.digest));
     let asked = format!(
         "policy-admin pushes the component {}… as `{id}` for {} and puts it in force",
         &digest[..12],
         policy.action
     );
-    stage.narrator.step(asked, format!("in force: revision {}", set.revision), as_told)
+    stage.narrator.step(asked, format!("in force: revision {}", changed.active_set.revision), as_told)
 }

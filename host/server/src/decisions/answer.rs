@@ -125,7 +125,7 @@ fn decided(ground: &Ground, made: &Made, decision: DecisionId, grant: Option<&Gr
             .collect(),
         grant: grant.map(shown_grant),
         active_set: ActiveSetReference {
-            revision: ground.active.record.revision(),
+            revision: ground.active.record.revision,
             digest: ground.active.digest.clone(),
         },
     }

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use attorn_core::context::AuthenticationMethod;
-use attorn_core::{Evaluated, EvaluationContext, Failure as PolicyFailure, Known, Outcome, WithinBounds};
+use attorn_core::reason::HostReason;
+use attorn_core::{
+    Decision, Denied, Evaluated, EvaluationContext, Failure as PolicyFailure, Known, Outcome, WithinBounds,
+};
 use attorn_engine::{Evaluation, Question};
 
 use super::gather::Ground;
@@ -12,10 +15,17 @@ use crate::active::ActivePolicy;
 use crate::app::App;
 use crate::http::failure::Failure;
 
+/// The most policies that one decision asks: its record has to hold what each of them said.
+const APPLICABLE_MAX: usize = 64;
+
 /// Ask all policies in force whose selector matches, and decide.
 pub(super) async fn decide(app: &App, ground: &Ground, within: &WithinBounds<'_>) -> Result<Made, Failure> {
     let context = Arc::new(EvaluationContext::of_decision(within, AuthenticationMethod::Dpop));
-    let policies = ground.active.applicable(within.agent(), within.request());
+    let policies = ground.active.applicable(within);
+    if policies.len() > APPLICABLE_MAX {
+        let denied = Denied::by_host(HostReason::TooManyPolicies);
+        return Ok(Made::by_bounds(within.now(), Decision::Deny(denied)));
+    }
     let loaded: Vec<_> = policies
         .iter()
         .filter_map(|policy| policy.loaded.clone())
@@ -33,7 +43,8 @@ pub(super) async fn decide(app: &App, ground: &Ground, within: &WithinBounds<'_>
     Ok(Made { now: within.now(), decision: attorn_core::decide(within, &all), asked, context: Some(context) })
 }
 
-fn evaluated(policy: &ActivePolicy, evaluation: Option<&Evaluation>) -> Evaluated {
+/// What came of asking one policy.
+pub(super) fn evaluated(policy: &ActivePolicy, evaluation: Option<&Evaluation>) -> Evaluated {
     let outcome =
         evaluation.map_or(Outcome::Failed(PolicyFailure::NotRunnable), |evaluation| evaluation.outcome.clone());
     Evaluated { policy: policy.record.policy.clone(), required: policy.record.required, outcome }

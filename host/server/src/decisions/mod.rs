@@ -8,6 +8,7 @@ mod ask;
 mod evaluate;
 mod gather;
 mod record;
+pub(crate) mod shadow;
 
 use std::sync::Arc;
 
@@ -35,7 +36,9 @@ pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
 /// Decide: gather what the decision rests on, check the bounds, ask the policies, decide, commit
 /// decision, grant and audit entry together, and only then issue.
 async fn decide(app: &App, ask: &Ask) -> Result<DecisionAnswer, Failure> {
-    for _ in 0..ATTEMPTS_MAX {
+    for attempt in 1..=ATTEMPTS_MAX {
+        // However often the policies change, they cannot keep a decision from being made.
+        let _held = if attempt == ATTEMPTS_MAX { Some(app.active.hold().await) } else { None };
         let gathered = match gather(app, ask).await? {
             Gathered::Earlier(earlier) => return answer::again(app, ask, *earlier).await,
             Gathered::Now(gathered) => gathered,
@@ -50,8 +53,12 @@ async fn decide(app: &App, ask: &Ask) -> Result<DecisionAnswer, Failure> {
         let decision = random::decision_id()?;
         let (batch, grant) = record::batch(ask, &gathered, bounds.ok().as_ref(), &made, decision)?;
         match app.store.commit_recorded(batch, grant).await {
-            Ok(recorded) => return answer::first(app, &gathered, &made, decision, recorded),
-            Err(CommitError::Conflict(_)) => app.active.catch_up(&app.store).await?,
+            Ok(recorded) => {
+                let answer = answer::first(app, &gathered, &made, decision, recorded);
+                app.shadows.later(app, *gathered, made, decision);
+                return answer;
+            }
+            Err(CommitError::Conflict(_)) => app.active.catch_up(&app.store, &app.engine).await?,
             Err(other) => return Err(other.into()),
         }
     }

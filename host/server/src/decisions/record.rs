@@ -133,7 +133,7 @@ fn entry_body(
         "session": request.session.as_ref().map(SessionId::as_str),
         "policies": policies,
         "active_set": {
-            "revision": ground.active.record.revision(),
+            "revision": ground.active.record.revision,
             "digest": ground.active.digest,
         },
         "grant": grant,
@@ -152,7 +152,7 @@ fn policy_in_entry(asked: &Asked) -> Value {
     })
 }
 
-fn outcome(outcome: &Outcome) -> String {
+pub(super) fn outcome(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Verdict(Verdict::Allow { .. }) => "allow".into(),
         Outcome::Verdict(Verdict::Challenge { .. }) => "challenge".into(),

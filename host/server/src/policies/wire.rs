@@ -1,9 +1,9 @@
 //! Policies on the wire.
 
-use attorn_api::ProblemCode;
 use attorn_api::policies as api;
-use attorn_core::{ComponentClass, PolicyLimits, Selector};
-use attorn_store::records::{ActiveSetRecord, PolicySettings, PolicyVersionRecord};
+use attorn_api::{ProblemCode, agents};
+use attorn_core::{ComponentClass, PolicyLimits, PolicyMode, Selector, UserPresence};
+use attorn_store::records::{ActiveSetRecord, PolicySettings, PolicyVersionRecord, ShadowReportRecord};
 use serde_json::Value;
 
 use crate::http::failure::Failure;
@@ -17,6 +17,10 @@ pub(super) fn selector(wire: &api::Selector) -> Result<Selector, Failure> {
         actions: wire.actions.iter().map(|action| action.parse()).collect::<Result<_, _>>()?,
         resource_types: wire.resource_types.iter().map(|name| name.parse()).collect::<Result<_, _>>()?,
         agent_labels: crate::registry::agents::wire::labels(&wire.agent_labels)?.into_iter().collect(),
+        user: wire.user.map(|user| match user {
+            agents::UserPresence::With => UserPresence::WithUser,
+            agents::UserPresence::Without => UserPresence::WithoutUser,
+        }),
     })
 }
 
@@ -38,51 +42,87 @@ pub(super) fn limits(wire: Option<api::Limits>, class: ComponentClass) -> Result
     Ok(PolicyLimits { cpu_us_max, wall_us_max, memory_bytes_max, ..of_class })
 }
 
-pub(super) fn shown(record: &PolicyVersionRecord, active: bool) -> api::PolicyVersion {
+pub(super) const fn mode(wire: api::Mode) -> PolicyMode {
+    match wire {
+        api::Mode::Enforce => PolicyMode::Enforce,
+        api::Mode::Shadow => PolicyMode::Shadow,
+    }
+}
+
+/// A version as operators read it.
+pub(super) fn shown(
+    record: &PolicyVersionRecord,
+    active: bool,
+    shadow: Option<api::ShadowReport>,
+) -> api::PolicyVersion {
     let settings = match &record.settings {
         PolicySettings::Inline(text) => serde_json::from_str(text.as_str()).unwrap_or(Value::Null),
         PolicySettings::File(digest) => Value::String(format!("blake3:{digest}")),
     };
+    let api::ActiveVersion { version, digest, selector, mode, required, class, limits } = in_force(record);
     api::PolicyVersion {
         policy: record.policy.to_string(),
-        version: record.version,
-        digest: record.digest().to_string(),
+        version,
+        digest,
         component: record.component.to_string(),
         settings,
+        selector,
+        mode,
+        required,
+        class,
+        limits,
+        created_at_ms: record.created_at.0,
+        created_by: record.created_by.to_string(),
+        active,
+        shadow,
+    }
+}
+
+/// What a list says of a version in force.
+pub(super) fn in_force(record: &PolicyVersionRecord) -> api::ActiveVersion {
+    let Selector { actions, resource_types, agent_labels, user } = &record.selector;
+    api::ActiveVersion {
+        version: record.version,
+        digest: record.digest().to_string(),
         selector: api::Selector {
-            actions: record.selector.actions.iter().map(ToString::to_string).collect(),
-            resource_types: record.selector.resource_types.iter().map(ToString::to_string).collect(),
-            agent_labels: record
-                .selector
-                .agent_labels
-                .iter()
-                .map(|(name, value)| (name.to_string(), value.clone()))
-                .collect(),
+            actions: actions.iter().map(ToString::to_string).collect(),
+            resource_types: resource_types.iter().map(ToString::to_string).collect(),
+            agent_labels: agent_labels.iter().map(|(name, value)| (name.to_string(), value.clone())).collect(),
+            user: user.map(|user| match user {
+                UserPresence::WithUser => agents::UserPresence::With,
+                UserPresence::WithoutUser => agents::UserPresence::Without,
+            }),
+        },
+        mode: match record.mode {
+            PolicyMode::Enforce => api::Mode::Enforce,
+            PolicyMode::Shadow => api::Mode::Shadow,
         },
         required: record.required,
+        class: match record.class {
+            ComponentClass::Native => api::Class::Native,
+            ComponentClass::Script => api::Class::Script,
+            ComponentClass::LargeRuntime => api::Class::LargeRuntime,
+        },
         limits: api::Limits {
             cpu_us_max: record.limits.cpu_us_max,
             wall_us_max: record.limits.wall_us_max,
             memory_bytes_max: record.limits.memory_bytes_max,
         },
-        created_at_ms: record.created_at.0,
-        created_by: record.created_by.to_string(),
-        active,
     }
 }
 
 pub(super) fn active_set(record: &ActiveSetRecord) -> api::ActiveSet {
-    api::ActiveSet {
-        revision: record.revision(),
-        digest: record.digest().to_string(),
-        members: record
-            .members()
-            .iter()
-            .map(|member| api::ActiveMember {
-                policy: member.policy.to_string(),
-                version: member.version,
-                digest: member.digest.to_string(),
-            })
-            .collect(),
+    api::ActiveSet { revision: record.revision, digest: record.digest.to_string(), policies: record.policies }
+}
+
+pub(super) const fn shadow_report(record: &ShadowReportRecord) -> api::ShadowReport {
+    api::ShadowReport {
+        since_ms: record.since.0,
+        evaluations: record.evaluations,
+        would_change: record.would_change,
+        stricter: record.stricter,
+        laxer: record.laxer,
+        failures: record.failures,
+        dropped: record.dropped,
     }
 }

@@ -6,12 +6,17 @@ use serde::{Deserialize, Serialize};
 use super::codec::{self, Record, RecordError, Text};
 use crate::key::Key;
 
-/// The policies in force.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The policies in force, as a whole. Which version of each is in force stands in its
+/// [`super::PolicyRecord`]; the digest says whether both agree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ActiveSetRecord {
-    revision: u64,
-    members: Vec<ActiveMember>,
-    digest: Digest,
+    /// How often the set was changed.
+    pub revision: u64,
+    /// How many policies are in force.
+    pub policies: u32,
+    /// What the set is, whatever its revision: BLAKE3 with the context `attorn active set v1` over the
+    /// canonical JSON (RFC 8785) of its members.
+    pub digest: Digest,
 }
 
 /// One policy in force.
@@ -32,33 +37,14 @@ pub struct DuplicateMember(pub PolicyId);
 
 impl ActiveSetRecord {
     /// The set of these policies. Their order makes no difference.
-    pub fn new(revision: u64, mut members: Vec<ActiveMember>) -> Result<Self, DuplicateMember> {
+    pub fn of(revision: u64, mut members: Vec<ActiveMember>) -> Result<Self, DuplicateMember> {
         members.sort();
         if let Some(pair) = members.windows(2).find(|pair| pair[0].policy == pair[1].policy) {
             return Err(DuplicateMember(pair[0].policy.clone()));
         }
         let wire: Vec<_> = members.iter().map(MemberWire::from).collect();
         let digest = codec::hash("attorn active set v1", &wire);
-        Ok(Self { revision, members, digest })
-    }
-
-    /// How often the set was changed.
-    #[must_use]
-    pub const fn revision(&self) -> u64 {
-        self.revision
-    }
-
-    /// The policies in force, by id.
-    #[must_use]
-    pub fn members(&self) -> &[ActiveMember] {
-        &self.members
-    }
-
-    /// What the set is, whatever its revision: BLAKE3 with the context `attorn active set v1` over the
-    /// canonical JSON of its members.
-    #[must_use]
-    pub const fn digest(&self) -> Digest {
-        self.digest
+        Ok(Self { revision, policies: u32::try_from(members.len()).unwrap_or(u32::MAX), digest })
     }
 }
 
@@ -68,23 +54,13 @@ impl Record for ActiveSetRecord {
     }
 
     fn encode(&self) -> Vec<u8> {
-        codec::encode(&ActiveSetWire {
-            revision: self.revision,
-            members: self.members.iter().map(MemberWire::from).collect(),
-            digest: Text(self.digest),
-        })
+        let Self { revision, policies, digest } = *self;
+        codec::encode(&ActiveSetWire { revision, policies, digest: Text(digest) })
     }
 
     fn decode(key: &Key, stored: &[u8]) -> Result<Self, RecordError> {
         codec::decode(key, stored, |wire: ActiveSetWire| {
-            let member =
-                |wire: MemberWire| ActiveMember { policy: wire.policy.0, version: wire.version, digest: wire.digest.0 };
-            let members = wire.members.into_iter().map(member).collect();
-            let set = Self::new(wire.revision, members).map_err(|error| error.to_string())?;
-            if set.digest != wire.digest.0 {
-                return Err(format!("its digest is not {}, the digest of its members", set.digest));
-            }
-            Ok(set)
+            Ok(Self { revision: wire.revision, policies: wire.policies, digest: wire.digest.0 })
         })
     }
 }
@@ -93,13 +69,12 @@ impl Record for ActiveSetRecord {
 #[serde(deny_unknown_fields)]
 struct ActiveSetWire {
     revision: u64,
-    members: Vec<MemberWire>,
+    policies: u32,
     digest: Text<Digest>,
 }
 
 /// Fields in the order of their names: this is hashed.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Serialize)]
 struct MemberWire {
     digest: Text<Digest>,
     policy: Text<PolicyId>,

@@ -2,7 +2,7 @@
 
 use attorn_core::{
     ActionPattern, ComponentClass, Digest, JsonText, LabelName, OperatorId, PolicyId, PolicyLimits, PolicyMode,
-    ResourceType, Selector, TimeMs,
+    ResourceType, Selector, TimeMs, UserPresence,
 };
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,15 @@ pub struct PolicyRecord {
     pub id: PolicyId,
     /// The version that was pushed last, 1 or more.
     pub latest_version: u32,
+    /// The version in force, if one is.
+    pub in_force: Option<u32>,
+    /// The versions that were in force before, the latest last: where a rollback leads.
+    pub before: Vec<u32>,
+}
+
+impl PolicyRecord {
+    /// How many versions that were in force before are remembered.
+    pub const BEFORE_MAX: usize = 16;
 }
 
 impl Record for PolicyRecord {
@@ -24,11 +33,19 @@ impl Record for PolicyRecord {
     }
 
     fn encode(&self) -> Vec<u8> {
-        codec::encode(&PolicyWire { id: Text(self.id.clone()), latest_version: self.latest_version })
+        codec::encode(&PolicyWire {
+            id: Text(self.id.clone()),
+            latest_version: self.latest_version,
+            in_force: self.in_force,
+            before: self.before.clone(),
+        })
     }
 
     fn decode(key: &Key, stored: &[u8]) -> Result<Self, RecordError> {
-        codec::decode(key, stored, |wire: PolicyWire| Ok(Self { id: wire.id.0, latest_version: wire.latest_version }))
+        codec::decode(key, stored, |wire: PolicyWire| {
+            let PolicyWire { id, latest_version, in_force, before } = wire;
+            Ok(Self { id: id.0, latest_version, in_force, before })
+        })
     }
 }
 
@@ -168,6 +185,8 @@ impl Record for PolicyVersionRecord {
 struct PolicyWire {
     id: Text<PolicyId>,
     latest_version: u32,
+    in_force: Option<u32>,
+    before: Vec<u32>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -235,6 +254,14 @@ struct SelectorWire {
     actions: Vec<Text<ActionPattern>>,
     agent_labels: Vec<(Text<LabelName>, String)>,
     resource_types: Vec<Text<ResourceType>>,
+    user: Option<UserWire>,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum UserWire {
+    WithUser,
+    WithoutUser,
 }
 
 impl From<&Selector> for SelectorWire {
@@ -243,6 +270,10 @@ impl From<&Selector> for SelectorWire {
             actions: selector.actions.iter().cloned().map(Text).collect(),
             agent_labels: selector.agent_labels.iter().cloned().map(|(name, value)| (Text(name), value)).collect(),
             resource_types: selector.resource_types.iter().cloned().map(Text).collect(),
+            user: selector.user.map(|user| match user {
+                UserPresence::WithUser => UserWire::WithUser,
+                UserPresence::WithoutUser => UserWire::WithoutUser,
+            }),
         }
     }
 }
@@ -253,6 +284,10 @@ impl From<SelectorWire> for Selector {
             actions: wire.actions.into_iter().map(|action| action.0).collect(),
             resource_types: wire.resource_types.into_iter().map(|resource_type| resource_type.0).collect(),
             agent_labels: wire.agent_labels.into_iter().map(|(name, value)| (name.0, value)).collect(),
+            user: wire.user.map(|user| match user {
+                UserWire::WithUser => UserPresence::WithUser,
+                UserWire::WithoutUser => UserPresence::WithoutUser,
+            }),
         }
     }
 }

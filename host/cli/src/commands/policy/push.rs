@@ -5,7 +5,8 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use attorn_api::policies::{Component, Limits, PolicyVersion, PushVersion, Selector};
+use attorn_api::agents::UserPresence;
+use attorn_api::policies::{Component, Limits, Mode, PolicyVersion, PushVersion, Selector};
 use attorn_core::{ActionPattern, LabelName, PolicyId, ResourceType};
 use clap::Args;
 use serde_json::Value;
@@ -47,9 +48,15 @@ pub(crate) struct Push {
     /// Ask it only about agents with this label. Repeat it for more
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse::label)]
     agent_label: Vec<(LabelName, String)>,
+    /// Ask it only when the agent acts for a user (`with`), or only when it acts for none (`without`)
+    #[arg(long, value_name = "with|without", value_parser = parse::user)]
+    user: Option<UserPresence>,
     /// Its silence denies
     #[arg(long)]
     required: bool,
+    /// Evaluate it after the answer and record what it says, but never let it count
+    #[arg(long)]
+    shadow: bool,
     /// The CPU time of one evaluation, in microseconds; with both others
     #[arg(long, value_name = "US", requires_all = ["wall_us_max", "memory_bytes_max"])]
     cpu_us_max: Option<u64>,
@@ -71,8 +78,14 @@ impl Push {
         let selector = self.selector()?;
         let digest = blake3::hash(&component).to_hex().to_string();
         let put: Component = client.put(&format!("/v1/components/{digest}"), component).await?;
-        let body =
-            PushVersion { component: put.digest, settings, selector, required: self.required, limits: self.limits() };
+        let body = PushVersion {
+            component: put.digest,
+            settings,
+            selector,
+            mode: if self.shadow { Mode::Shadow } else { Mode::Enforce },
+            required: self.required,
+            limits: self.limits(),
+        };
         let version: PolicyVersion = client.post(&format!("/v1/policies/{}/versions", self.id), &body).await?;
         if !self.activate {
             if output.json {
@@ -83,7 +96,7 @@ impl Push {
             output.note(format!("it is not in force: `attorn policy activate {policy} --version {version}`"));
             return Ok(Exit::Done);
         }
-        super::print_set(output, &super::activate(client, &self.id, version.version).await?)
+        super::print_changed(output, &super::activate(client, &self.id, version.version).await?)
     }
 
     fn selector(&self) -> Result<Selector, Failure> {
@@ -97,6 +110,7 @@ impl Push {
             actions: self.action.iter().map(ToString::to_string).collect(),
             resource_types: self.resource_type.iter().map(ToString::to_string).collect(),
             agent_labels,
+            user: self.user,
         })
     }
 

@@ -1,0 +1,99 @@
+//! How policies, versions and what came of them in shadow mode are printed.
+
+use attorn_api::policies::{ActiveVersion, Mode, Policy, PolicyList, PolicySummary, PolicyVersion, Selector};
+use attorn_core::TimeMs;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::page::note_next;
+
+pub(super) fn list(output: &Output, list: &PolicyList) -> Result<Exit, Failure> {
+    if output.json {
+        return output.json(list).map(|()| Exit::Done);
+    }
+    let set = &list.active_set;
+    output.line(format!("in force: revision {}, {} policies, digest {}", set.revision, set.policies, set.digest));
+    let row = |policy: &PolicySummary| {
+        let active = policy.active.as_ref();
+        let text = |text: fn(&ActiveVersion) -> String| active.map_or_else(|| "-".into(), text);
+        vec![
+            policy.id.clone(),
+            number(active.map(|active| active.version)),
+            number(policy.before),
+            policy.latest_version.to_string(),
+            text(|active| mode(active.mode, active.required)),
+            text(|active| selector(&active.selector)),
+        ]
+    };
+    let heads = ["POLICY", "IN FORCE", "BEFORE", "NEWEST", "MODE", "ASKED ABOUT"];
+    output.table(&heads, &list.policies.iter().map(row).collect::<Vec<_>>());
+    note_next(output, list.next.as_ref());
+    Ok(Exit::Done)
+}
+
+pub(super) fn show(output: &Output, policy: &Policy) -> Result<Exit, Failure> {
+    if output.json {
+        return output.json(policy).map(|()| Exit::Done);
+    }
+    output.line(format!("policy {}", policy.id));
+    output.line(format!("in force: {}", policy.active_version.map_or("no version".into(), |v| format!("version {v}"))));
+    if let Some(before) = policy.before.first() {
+        output.line(format!("before: version {before}, where `attorn policy rollback {}` leads", policy.id));
+    }
+    let row = |version: &PolicyVersion| {
+        vec![
+            version.version.to_string(),
+            if version.active { "in force" } else { "-" }.into(),
+            mode(version.mode, version.required),
+            selector(&version.selector),
+            version.created_by.clone(),
+            TimeMs(version.created_at_ms).to_string(),
+            version.digest.clone(),
+        ]
+    };
+    let heads = ["VERSION", "STATE", "MODE", "ASKED ABOUT", "PUSHED BY", "AT", "DIGEST"];
+    output.table(&heads, &policy.versions.iter().map(row).collect::<Vec<_>>());
+    let row = |version: &PolicyVersion| {
+        version.shadow.map(|report| {
+            let counts = [
+                report.evaluations,
+                report.would_change,
+                report.stricter,
+                report.laxer,
+                report.failures,
+                report.dropped,
+            ];
+            let head = [version.version.to_string(), TimeMs(report.since_ms).to_string()];
+            head.into_iter().chain(counts.map(|count| count.to_string())).collect()
+        })
+    };
+    let rows: Vec<Vec<String>> = policy.versions.iter().filter_map(row).collect();
+    if !rows.is_empty() {
+        output.line("in shadow mode:");
+        let heads = ["VERSION", "SINCE", "ASKED", "WOULD CHANGE", "STRICTER", "LAXER", "FAILED", "DROPPED"];
+        output.table(&heads, &rows);
+    }
+    Ok(Exit::Done)
+}
+
+pub(super) fn number(version: Option<u32>) -> String {
+    version.map_or_else(|| "-".into(), |version| version.to_string())
+}
+
+fn mode(mode: Mode, required: bool) -> String {
+    match (mode, required) {
+        (Mode::Shadow, _) => "shadow",
+        (Mode::Enforce, true) => "enforce, required",
+        (Mode::Enforce, false) => "enforce",
+    }
+    .into()
+}
+
+fn selector(selector: &Selector) -> String {
+    let labels = selector.agent_labels.iter().map(|(name, value)| format!("{name}={value}"));
+    let user = selector.user.map(|user| format!("{user:?} user").to_lowercase());
+    let sides: Vec<String> =
+        selector.actions.iter().chain(&selector.resource_types).cloned().chain(labels).chain(user).collect();
+    if sides.is_empty() { "everything".into() } else { sides.join(" ") }
+}

@@ -1,0 +1,216 @@
+//! Shadow policies: asked when a decision is recorded and its answer is made, written down, never counted.
+//!
+//! One task does all of it, one policy at a time, and rests after each so that shadow policies never have
+//! more than a quarter of one evaluator thread. What does not fit its queue is dropped, and counted.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use attorn_core::{Decision, DecisionId, Evaluated, Known, Outcome, PolicyId, TimeMs, Verdict, bounds};
+use attorn_engine::Question;
+use attorn_store::records::ShadowReportRecord;
+use attorn_store::{Batch, Key, Require};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::evaluate::evaluated;
+use super::gather::Ground;
+use super::record::{Made, kind, outcome};
+use crate::active::ActivePolicy;
+use crate::app::App;
+use crate::entry;
+use crate::http::failure::Failure;
+
+/// How many decisions wait for their shadow policies at most. One more is dropped.
+const QUEUE_MAX: usize = 256;
+/// How many shadow policies one decision is put to.
+const SHADOWS_MAX: usize = 16;
+/// How long the task rests, as a multiple of how long an evaluation took.
+const REST_FACTOR: u32 = 3;
+/// From how long on resting is worth it.
+const REST_MIN: Duration = Duration::from_millis(2);
+/// How often what was dropped is written down, if nothing else is.
+const DROPPED_INTERVAL: Duration = Duration::from_secs(5);
+
+/// A decision that was made, for its shadow policies.
+struct Job {
+    ground: Ground,
+    made: Made,
+    decision: DecisionId,
+    thumbprint: attorn_core::KeyThumbprint,
+    shadows: Vec<Arc<ActivePolicy>>,
+}
+
+type Dropped = BTreeMap<(PolicyId, u32), u64>;
+
+/// Where decisions wait for their shadow policies.
+pub(crate) struct Shadows {
+    queue: mpsc::Sender<Job>,
+    waiting: Mutex<Option<mpsc::Receiver<Job>>>,
+    dropped: Mutex<Dropped>,
+}
+
+impl Shadows {
+    pub(crate) fn new() -> Self {
+        let (queue, waiting) = mpsc::channel(QUEUE_MAX);
+        Self { queue, waiting: Mutex::new(Some(waiting)), dropped: Mutex::default() }
+    }
+
+    /// Put a recorded decision to its shadow policies, later. This never waits.
+    pub(super) fn later(&self, app: &App, ground: Ground, made: Made, decision: DecisionId) {
+        let Some(context) = &made.context else { return };
+        let thumbprint = context.caller.key_thumbprint.clone();
+        let mut shadows = {
+            let server = ground.resource_server.as_ref().map(|record| &record.value.server);
+            let agent = ground.agent.value.agent();
+            match bounds::check(agent, &thumbprint, &context.request, server, made.now, app.limits) {
+                Ok(within) => ground.active.shadows(&within),
+                Err(_) => return,
+            }
+        };
+        let over = shadows.split_off(shadows.len().min(SHADOWS_MAX));
+        self.drop_these(&over);
+        if !shadows.is_empty()
+            && let Err(error) = self.queue.try_send(Job { ground, made, decision, thumbprint, shadows })
+        {
+            self.drop_these(&error.into_inner().shadows);
+        }
+    }
+
+    fn drop_these(&self, shadows: &[Arc<ActivePolicy>]) {
+        let mut dropped = self.dropped.lock().unwrap_or_else(PoisonError::into_inner);
+        for policy in shadows {
+            *dropped.entry((policy.record.policy.clone(), policy.record.version)).or_default() += 1;
+        }
+    }
+
+    fn take_dropped(&self) -> Dropped {
+        std::mem::take(&mut *self.dropped.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Ask shadow policies for ever.
+pub(crate) async fn run(app: Arc<App>) {
+    let waiting = app.shadows.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let Some(mut waiting) = waiting else { return };
+    loop {
+        let job = tokio::time::timeout(DROPPED_INTERVAL, waiting.recv()).await;
+        let job = match job {
+            Ok(Some(job)) => Some(job),
+            Ok(None) => return,
+            Err(_) => None,
+        };
+        if let Err(failure) = work(&app, job).await {
+            tracing::warn!(why = failure.internal, "what shadow policies say could not be written down");
+        }
+    }
+}
+
+async fn work(app: &App, job: Option<Job>) -> Result<(), Failure> {
+    let dropped = app.shadows.take_dropped();
+    if job.is_none() && dropped.is_empty() {
+        return Ok(());
+    }
+    let mut reports = Reports::default();
+    let mut batch = Batch::new(app.clock.now());
+    if !dropped.is_empty() {
+        let each = |((policy, version), count): (&(PolicyId, u32), &u64)| json!({ "policy": policy.as_str(), "version": version, "count": count });
+        let policies: Vec<Value> = dropped.iter().take(SHADOWS_MAX).map(each).collect();
+        let count: u64 = dropped.values().sum();
+        tracing::warn!(count, "shadow policies were not evaluated because too much waited");
+        batch.entries.push(entry::body(batch.now, "shadow_dropped", json!({ "count": count, "policies": policies }))?);
+        for ((policy, version), count) in dropped.into_iter().take(SHADOWS_MAX) {
+            reports.of(app, &policy, version, batch.now).await?.dropped += count;
+        }
+    }
+    if let Some(job) = job {
+        let mut said = Vec::new();
+        for policy in &job.shadows {
+            let begin = Instant::now();
+            let one = ask(app, &job, policy).await?;
+            let report = reports.of(app, &policy.record.policy, policy.record.version, batch.now).await?;
+            said.push(write_down(&job, policy, &one, app, report));
+            let rest = begin.elapsed() * REST_FACTOR;
+            if rest >= REST_MIN {
+                tokio::time::sleep(rest).await;
+            }
+        }
+        let members = json!({
+            "decision_id": job.decision.to_string(),
+            "decision": kind(&job.made.decision),
+            "policies": said,
+            "active_set": { "revision": job.ground.active.record.revision, "digest": job.ground.active.digest },
+        });
+        batch.entries.push(entry::body(batch.now, "shadow_evaluated", members)?);
+    }
+    for (report, require) in reports.0.into_values() {
+        batch.require.push((Key::shadow_report(&report.policy, report.version), require));
+        batch.put_record(&report);
+    }
+    app.store.commit(batch).await?;
+    Ok(())
+}
+
+async fn ask(app: &App, job: &Job, policy: &Arc<ActivePolicy>) -> Result<Evaluated, Failure> {
+    let (Some(loaded), Some(context)) = (&policy.loaded, &job.made.context) else { return Ok(evaluated(policy, None)) };
+    let question = Question { policy: loaded.clone(), known: Known::default() };
+    let evaluations = app.engine.evaluate(vec![question], Arc::clone(context)).await?;
+    Ok(evaluated(policy, evaluations.first()))
+}
+
+/// What one shadow policy said, for the entry, and its share in the report.
+fn write_down(job: &Job, policy: &ActivePolicy, one: &Evaluated, app: &App, report: &mut ShadowReportRecord) -> Value {
+    let with: Vec<Evaluated> =
+        job.made.asked.iter().map(|asked| asked.evaluated.clone()).chain([one.clone()]).collect();
+    let server = job.ground.resource_server.as_ref().map(|record| &record.value.server);
+    let request = job.made.context.as_ref().map(|context| &context.request);
+    let agent = job.ground.agent.value.agent();
+    let would = request.and_then(|request| {
+        let within = bounds::check(agent, &job.thumbprint, request, server, job.made.now, app.limits).ok()?;
+        Some(kind(&attorn_core::decide(&within, &with)))
+    });
+    let was = kind(&job.made.decision);
+    let would = would.unwrap_or(was);
+    let allowed = matches!(job.made.decision, Decision::Allow(_));
+    let allows = matches!(one.outcome, Outcome::Verdict(Verdict::Allow { .. }));
+    let abstains = matches!(one.outcome, Outcome::Verdict(Verdict::Abstain));
+    report.evaluations += 1;
+    report.would_change += u64::from(would != was);
+    report.stricter += u64::from(allowed && !allows && !abstains);
+    report.laxer += u64::from(!allowed && allows);
+    report.failures += u64::from(matches!(one.outcome, Outcome::Failed(_)));
+    json!({
+        "policy": policy.record.policy.as_str(),
+        "version": policy.record.version,
+        "digest": policy.digest,
+        "outcome": outcome(&one.outcome),
+        "would": would,
+    })
+}
+
+/// The reports that one batch changes, each read once.
+#[derive(Default)]
+struct Reports(BTreeMap<(PolicyId, u32), (ShadowReportRecord, Require)>);
+
+impl Reports {
+    async fn of(
+        &mut self,
+        app: &App,
+        policy: &PolicyId,
+        version: u32,
+        now: TimeMs,
+    ) -> Result<&mut ShadowReportRecord, Failure> {
+        let key = (policy.clone(), version);
+        if !self.0.contains_key(&key) {
+            let stored = app.store.record::<ShadowReportRecord>(&Key::shadow_report(policy, version)).await?;
+            let report = match stored {
+                Some(stored) => (stored.value, Require::Version(stored.version)),
+                None => (ShadowReportRecord::new(policy.clone(), version, now), Require::Absent),
+            };
+            self.0.insert(key.clone(), report);
+        }
+        let report = self.0.get_mut(&key).map(|(report, _)| report);
+        report.ok_or_else(|| Failure::internal("a report that was read is gone"))
+    }
+}
