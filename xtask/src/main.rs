@@ -1,4 +1,5 @@
-//! Tasks of the repository: `cargo xtask demo`, `test`, `ci`, `full`, `bench`, `components`, `tidy`.
+//! Tasks of the repository: `cargo xtask demo`, `test`, `ci`, `full`, `bench`, `fuzz`, `components`,
+//! `tidy`.
 //!
 //! A task is a row of steps. Each says what it does before it does it and how long it took, and a
 //! step that fails names the command that repeats it alone.
@@ -9,6 +10,7 @@
 mod check;
 mod components;
 mod demo;
+mod fuzz;
 mod readme;
 mod run;
 mod steps;
@@ -52,6 +54,14 @@ enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// Feed random input to what reads it, for a bounded time: to one target or to all of them
+    Fuzz {
+        /// Only this one: `patterns`, `settings`, `loader`, `values`
+        target: Option<String>,
+        /// How long to feed each, in seconds
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+    },
     /// Build the policy components of plugins and tests into target/wasm/components
     Components,
     /// Check the repository itself: long files, leftovers, paths, lock files, plugins, documents
@@ -77,6 +87,7 @@ fn perform(task: Task, steps: &mut Steps) -> Result<(), Failed> {
         Task::Test | Task::Ci => check::check(&workspace, steps, check::Length::Usual),
         Task::Full => check::check(&workspace, steps, check::Length::Long),
         Task::Bench { area, json } => check::bench(&workspace, steps, area.as_deref(), json),
+        Task::Fuzz { target, seconds } => fuzz::fuzz(&workspace, steps, target.as_deref(), seconds),
         Task::Components => components::build(&workspace, steps, components::Guests::All).map(drop),
         Task::Tidy => tidy::tidy(&workspace, steps),
     }
