@@ -1,4 +1,4 @@
-//! Tasks of the repository: `cargo xtask demo`, `test`, `ci`, `full`, `bench`, `components`,
+//! Tasks of the repository: `cargo xtask demo`, `test`, `ci`, `full`, `bench`, `fuzz`, `components`,
 //! `polyglot`, `tidy`.
 //!
 //! A task is a row of steps. Each says what it does before it does it and how long it took, and a
@@ -10,6 +10,7 @@
 mod check;
 mod components;
 mod demo;
+mod fuzz;
 mod polyglot;
 mod readme;
 mod run;
@@ -54,6 +55,14 @@ enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// Feed random input to what reads it, for a bounded time: to one target or to all of them
+    Fuzz {
+        /// Only this one: `patterns`, `settings`, `loader`, `values`
+        target: Option<String>,
+        /// How long to feed each, in seconds
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+    },
     /// Build the policy components of plugins and tests into target/wasm/components
     Components,
     /// Build the policy that is written in other languages, and run its cases in the real engine
@@ -86,6 +95,7 @@ fn perform(task: Task, steps: &mut Steps) -> Result<(), Failed> {
         Task::Test | Task::Ci => check::check(&workspace, steps, check::Length::Usual),
         Task::Full => check::check(&workspace, steps, check::Length::Long),
         Task::Bench { area, json } => check::bench(&workspace, steps, area.as_deref(), json),
+        Task::Fuzz { target, seconds } => fuzz::fuzz(&workspace, steps, target.as_deref(), seconds),
         Task::Components => components::build(&workspace, steps, components::Guests::All).map(drop),
         Task::Polyglot { languages } => polyglot::polyglot(&workspace, steps, &languages),
         Task::Tidy => tidy::tidy(&workspace, steps),

@@ -2,7 +2,10 @@
 //! the component model's canonical ABI wants it.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
+use attorn_core::context::{AuthenticationMethod, Caller, EvaluationContext, Phase};
+use attorn_core::{Agent, AgentState, Ceiling, Digest, JsonText, Request, TimeMs};
 use wit_component::{ComponentEncoder, StringEncoding};
 use wit_parser::{Resolve, WorldId};
 
@@ -33,6 +36,13 @@ impl Image {
     pub fn bytes(&mut self, bytes: &[u8]) -> Vec<u8> {
         let at = self.put(bytes);
         words(&[at, u32::try_from(bytes.len()).unwrap()])
+    }
+
+    /// Put these bytes, or as many as there is room for, into the last `room` bytes of it.
+    pub fn overwrite_end(&mut self, bytes: &[u8], room: usize) {
+        let from = self.0.len() - room;
+        let count = bytes.len().min(room);
+        self.0[from..from + count].copy_from_slice(&bytes[..count]);
     }
 
     /// Where the next thing will be that is put here.
@@ -249,3 +259,35 @@ pub const POST_EVALUATE: &str = "cabi_post_attorn:policy/policy@0.1.0-draft#eval
 pub const NO_UTF8: &[u8] = &[0xff, 0xfe];
 /// What one policy leaves in memory, and another looks for.
 pub const MARK: u8 = 0xa7;
+
+/// Some context.
+pub fn context() -> Arc<EvaluationContext> {
+    let digest = Digest::from_bytes([7; 32]);
+    let object = JsonText::from_canonical("{}");
+    Arc::new(EvaluationContext {
+        phase: Phase::Decide,
+        time: TimeMs(1_767_323_045_678),
+        caller: Caller { method: AuthenticationMethod::Dpop, key_thumbprint: "k".repeat(43).parse().unwrap() },
+        instance: "pod-1".parse().unwrap(),
+        agent: Agent {
+            id: "support-bot".parse().unwrap(),
+            owner: "team@example.com".parse().unwrap(),
+            labels: [("env".parse().unwrap(), "prod".to_owned())].into(),
+            state: AgentState::Active,
+            ceiling: Ceiling::default(),
+            grant_ms_max: 60_000,
+            keys: Vec::new(),
+        },
+        request: Request {
+            action: "account.read".parse().unwrap(),
+            resource: "account/42".parse().unwrap(),
+            purpose: "support".parse().unwrap(),
+            session: None,
+            arguments: object.clone(),
+            arguments_digest: digest,
+            claims: object,
+        },
+        user: None,
+        delegations: Vec::new(),
+    })
+}
