@@ -30,7 +30,5 @@ pub use engine::{Busy, Engine, Question};
 pub use evaluation::{Evaluation, Usage};
 pub use load::{COMPONENT_BYTES_MAX, LoadError, LoadStep, SETTINGS_BYTES_MAX};
 pub use log::{LogLevel, LogLine};
-pub use policy::{
-    CounterDeclaration, CounterScope, CounterWindow, Description, LoadedPolicy, ReasonDeclaration, Requirements,
-};
+pub use policy::{CounterDeclaration, Description, LoadedPolicy, ReasonDeclaration, Requirements};
 pub use runtime::{EngineInfo, MemoryReset};

@@ -29,12 +29,6 @@ pub enum LoadError {
         /// Its own words.
         problem: String,
     },
-    /// The policy asks for something that the contract has a place for, and this host does not have yet.
-    #[error("the policy declares {what}, which this version of Attorn does not have yet")]
-    Unsupported {
-        /// What.
-        what: &'static str,
-    },
 }
 
 impl LoadError {
@@ -79,7 +73,6 @@ impl LoadError {
         match self {
             Self::Refused { step, .. } => *step,
             Self::SettingsRejected { .. } => LoadStep::Init,
-            Self::Unsupported { .. } => LoadStep::Requirements,
         }
     }
 
@@ -89,7 +82,6 @@ impl LoadError {
         match self {
             Self::Refused { help, .. } => *help,
             Self::SettingsRejected { .. } => Some("see the policy's README and its settings.schema.json"),
-            Self::Unsupported { .. } => Some("build the policy without them for now"),
         }
     }
 

@@ -49,12 +49,6 @@ pub(crate) fn load(
         .map_err(|error| LoadError::new(LoadStep::Link, format!("{error:#}")))?;
     let description = describe(&contract, &limits)?;
     let requirements = init(&contract, settings, &limits)?;
-    if !requirements.facts.is_empty() {
-        return Err(LoadError::Unsupported { what: "facts" });
-    }
-    if !requirements.counters.is_empty() {
-        return Err(LoadError::Unsupported { what: "counters" });
-    }
     let component = Digest::from_bytes(*blake3::hash(bytes).as_bytes());
     let settings = settings.into();
     Ok(LoadedPolicy::new(Loaded { name, component, settings, limits, description, requirements, contract }))

@@ -263,24 +263,6 @@ fn requirements_are_checked() {
 }
 
 #[test]
-fn facts_and_counters_are_not_there_yet() {
-    let engine = engine();
-    let mut guest = Guest::new();
-    guest.init = guest.leaving(|image| {
-        let template = image.string("user/{user.id}/risk");
-        [words(&[0]), image.list(&[template]), words(&[0, 0, 0, 0])].concat()
-    });
-    let message = "the policy declares facts, which this version of Attorn does not have yet";
-    refused(load(&engine, &guest, PATIENT), LoadStep::Requirements, message);
-    guest.init = guest.leaving(|image| {
-        let counter = [image.string("spent"), image.string("cents"), words(&[0x0201])].concat();
-        [words(&[0, 0, 0, 0, 0]), image.list(&[counter])].concat()
-    });
-    let message = "the policy declares counters, which this version of Attorn does not have yet";
-    refused(load(&engine, &guest, PATIENT), LoadStep::Requirements, message);
-}
-
-#[test]
 fn rejected_settings_are_told_from_a_bad_component() {
     let mut guest = Guest::new();
     guest.init = guest.error("`max` is missing\u{1b}[2J", 4);
