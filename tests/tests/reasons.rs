@@ -31,7 +31,7 @@ const GUESTS: &[(&str, Expect)] = &[
     ("challenge", Decision(Challenge, &["four_eyes"], "challenge")),
     ("challenge_nobody", Decision(Deny, &["policy_failed"], "failed:invalid_verdict")),
     ("challenge_private_reason", Decision(Challenge, &["approval_required"], "challenge")),
-    ("debit", Decision(Deny, &["debit_unsupported"], "allow")),
+    ("debit", Decision(Allow, &[], "allow")),
     ("debit_undeclared", Decision(Deny, &["policy_failed"], "failed:invalid_verdict")),
     ("deny_private_reason", Decision(Deny, &["denied_by_policy"], "deny")),
     ("deny_public_reason", Decision(Deny, &["closed"], "deny")),
@@ -44,7 +44,7 @@ const GUESTS: &[(&str, Expect)] = &[
     ("loop_in_evaluate", Decision(Deny, &["policy_failed"], "failed:deadline")),
     ("loop_in_init", Refused("component_rejected")),
     ("memory_bomb", Decision(Deny, &["policy_failed"], "failed:memory")),
-    ("needs_fact", Decision(Deny, &["policy_failed"], "failed:policy_error")),
+    ("needs_fact", Decision(Deny, &["owner_unknown"], "deny")),
     ("obliges", Decision(Deny, &["obligation_unenforceable"], "allow")),
     ("remembers", Decision(Allow, &[], "allow")),
     ("stack_overflow", Decision(Deny, &["policy_failed"], "failed:trap")),
@@ -68,11 +68,12 @@ fn place(reason: HostReason) -> Place {
         | HostReason::DeniedByPolicy
         | HostReason::PolicyFailed
         | HostReason::ApprovalRequired
-        | HostReason::DebitUnsupported
         | HostReason::ObligationUnenforceable => Place::Guest,
         // At the API an expired key authenticates nobody: a 401 in `proofs.rs`. The bound catches a key
         // that expires between authentication and decision, in attorn-core's tests.
-        HostReason::KeyExpired => Place::NotHere,
+        // What `decide` makes of counters that count for nobody stands in attorn-core's tests.
+        HostReason::KeyExpired | HostReason::CounterWithoutSubject | HostReason::TooManyFacts => Place::NotHere,
+        HostReason::LimitExceeded => Place::Counters,
     }
 }
 
@@ -82,6 +83,7 @@ enum Place {
     Bound,
     Policies,
     Guest,
+    Counters,
     NotHere,
 }
 
@@ -237,6 +239,46 @@ async fn terms_that_leave_no_whole_second_deny() {
         }
     }
     assert!(denied > 0);
+}
+
+/// The guest allows ten times a day. Ten of many that ask at once are allowed, no more and no fewer, and the
+/// rest are denied for the limit; asking again under the same idempotency key charges nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_of_sixty_four_at_once_are_allowed_where_ten_may_be() {
+    let world = World::without_policy().await;
+    let limits = json!({ "cpu_us_max": 200_000, "wall_us_max": 240_000, "memory_bytes_max": 16 << 20 });
+    world.activate_with("limited", components::bytes("debit"), json!({}), json!({ "limits": limits })).await;
+    let first: DecisionAnswer = world.bot.ask_once("same", &ask()).await.expect(200).json();
+    let again: DecisionAnswer = world.bot.ask_once("same", &ask()).await.expect(200).json();
+    assert_eq!((first.decision, &first.decision_id), (Allow, &again.decision_id));
+    let world = std::sync::Arc::new(world);
+    let asking: Vec<_> = (0..64)
+        .map(|_| {
+            let world = std::sync::Arc::clone(&world);
+            tokio::spawn(async move {
+                loop {
+                    // A full queue is no decision.
+                    let answer = world.bot.post("/v1/decisions", &ask()).await;
+                    if answer.status != 503 {
+                        return answer.expect(200).json::<DecisionAnswer>();
+                    }
+                }
+            })
+        })
+        .collect();
+    let mut allowed = 1;
+    for asked in asking {
+        let answer = asked.await.unwrap();
+        match answer.decision {
+            Allow => allowed += 1,
+            _ => says(&answer, Deny, &["limit_exceeded"]),
+        }
+    }
+    assert_eq!(allowed, 10);
+    let answer = world.bot.decide(&ask()).await;
+    says(&answer, Deny, &["limit_exceeded"]);
+    let record = record_of(&world, &answer).await;
+    assert_eq!(record["policies"][0]["counters"][0]["used"], "10");
 }
 
 /// A policy that loops for ever denies by deadline, and nobody else waits for it.

@@ -1,6 +1,7 @@
 //! The bounds: what no policy can lift. They are checked before any policy runs.
 
 use crate::agent::{Agent, AgentKey, AgentState, UserPresence};
+use crate::counter::{CounterScope, CounterSubject};
 use crate::id::KeyThumbprint;
 use crate::reason::HostReason;
 use crate::request::Request;
@@ -70,6 +71,13 @@ impl<'a> WithinBounds<'a> {
     #[must_use]
     pub const fn now(&self) -> TimeMs {
         self.now
+    }
+
+    /// Whom a counter of this scope counts for. Nobody can act for a user yet, so there is neither a user
+    /// nor a delegation, and no session that anybody but the agent vouches for.
+    #[must_use]
+    pub fn counter_subject(&self, scope: CounterScope) -> Option<CounterSubject> {
+        scope.subject_of(self.agent, None, &[])
     }
 
     /// The widest terms that there are for this request: the host's, the agent's and the key's.

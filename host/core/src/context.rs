@@ -3,6 +3,7 @@
 
 use crate::agent::Agent;
 use crate::bounds::WithinBounds;
+use crate::fact::{FactName, FactTemplate};
 use crate::id::{
     AgentId, DelegationId, Digest, InstanceName, Issuer, KeyThumbprint, Purpose, ReasonCode, SessionId, UserId,
 };
@@ -103,9 +104,9 @@ pub struct Known {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fact {
     /// The template, as declared.
-    pub template: String,
+    pub template: FactTemplate,
     /// The name after the template was filled in.
-    pub name: Option<String>,
+    pub name: Option<FactName>,
     /// The value, if there is one.
     pub value: Option<JsonText>,
 }

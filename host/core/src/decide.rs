@@ -1,6 +1,7 @@
 //! From the outcomes of all policies to one decision. The whole rule stands in [`decide`].
 
 use crate::bounds::WithinBounds;
+use crate::counter::{Charge, Unchargeable, charges};
 use crate::id::PolicyId;
 use crate::reason::HostReason;
 use crate::terms::Terms;
@@ -34,6 +35,7 @@ pub enum Decision {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Allowed {
     terms: Terms,
+    charges: Vec<Charge>,
     expires_at: TimeMs,
     reasons: Vec<DecisionReason>,
 }
@@ -43,6 +45,12 @@ impl Allowed {
     #[must_use]
     pub const fn terms(&self) -> &Terms {
         &self.terms
+    }
+
+    /// What is charged in the same commit, or there is no allow: one for each counter.
+    #[must_use]
+    pub fn charges(&self) -> &[Charge] {
+        &self.charges
     }
 
     /// When the grant ends: whole seconds, so that a token's `exp` says the same.
@@ -106,7 +114,7 @@ pub enum DecisionReason {
 }
 
 /// Combine what the policies say. Any deny or failure denies. Else, if a required policy abstains,
-/// deny. Else, if the terms ask for what nobody enforces or counts, deny. Else, if nobody allows or
+/// deny. Else, if the terms ask for what nobody enforces or what can never be charged, deny. Else, if nobody allows or
 /// challenges, deny. Else, if the terms leave a grant no whole second, deny. Else any challenge
 /// challenges. Else allow. The order of `evaluated` makes no difference.
 #[must_use]
@@ -121,14 +129,15 @@ pub fn decide(bounds: &WithinBounds<'_>, evaluated: &[Evaluated]) -> Decision {
     if !said.denials.is_empty() {
         return Decision::Deny(Denied { reasons: sorted(said.denials) });
     }
-    // Nobody registers for obligations and no counter is kept yet; terms that ask for either
-    // cannot be kept. This comes before challenges, so that a challenge cannot lift it.
+    // Nobody registers for obligations yet, and some debits can never be charged; terms that ask for
+    // either cannot be kept. This comes before challenges, so that a challenge cannot lift it.
     if !said.terms.obligations.is_empty() {
         return Decision::Deny(Denied::by_host(HostReason::ObligationUnenforceable));
     }
-    if !said.terms.debits.is_empty() {
-        return Decision::Deny(Denied::by_host(HostReason::DebitUnsupported));
-    }
+    let charges = match charges(&said.terms.debits, |scope| bounds.counter_subject(scope)) {
+        Ok(charges) => charges,
+        Err(why) => return Decision::Deny(Denied::by_host(why.into())),
+    };
     if said.requires.is_empty() && !said.allowed {
         return Decision::Deny(Denied::by_host(HostReason::NotAllowed));
     }
@@ -147,7 +156,16 @@ pub fn decide(bounds: &WithinBounds<'_>, evaluated: &[Evaluated]) -> Decision {
             reasons: sorted(said.challenges),
         });
     }
-    Decision::Allow(Allowed { terms: said.terms, expires_at, reasons: sorted(said.allows) })
+    Decision::Allow(Allowed { terms: said.terms, charges, expires_at, reasons: sorted(said.allows) })
+}
+
+impl From<Unchargeable> for HostReason {
+    fn from(why: Unchargeable) -> Self {
+        match why {
+            Unchargeable::WithoutSubject => Self::CounterWithoutSubject,
+            Unchargeable::OverLimit => Self::LimitExceeded,
+        }
+    }
 }
 
 /// All that was said so far, whoever said it.

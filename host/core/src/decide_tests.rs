@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::bounds::tests::{NOW, agent, request, server, thumbprint};
 use crate::bounds::{BoundsLimits, check};
+use crate::counter::{CounterScope, CounterWindow};
 use crate::grant::Grant;
 use crate::id::{DecisionId, GrantId};
 use crate::request::JsonText;
@@ -26,6 +27,11 @@ fn reason(code: &str) -> Reason {
 
 fn one(policy: &str, required: bool, outcome: Outcome) -> Evaluated {
     Evaluated { policy: policy.parse().unwrap(), required, outcome }
+}
+
+fn debit(policy: &str, scope: CounterScope, amount: u64, at_most: u64) -> Debit {
+    let (policy, counter) = (policy.parse().unwrap(), "cents".parse().unwrap());
+    Debit { policy, counter, scope, window: CounterWindow::Day, amount, at_most }
 }
 
 fn allow(terms: Terms) -> Outcome {
@@ -88,9 +94,18 @@ fn what_nobody_enforces_or_counts_denies() {
         vec![Obligation { kind: "redact".parse().unwrap(), parameters: JsonText::from_canonical("{}") }];
     assert_eq!(kind(&decided(&[one("p", false, allow(terms))])), "deny obligation_unenforceable");
     let mut terms = Terms::new(u64::MAX, 1);
-    let (policy, counter) = ("p".parse().unwrap(), "cents".parse().unwrap());
-    terms.debits = vec![Debit { policy, counter, amount: 1, at_most: 2 }];
-    assert_eq!(kind(&decided(&[one("p", false, allow(terms))])), "deny debit_unsupported");
+    for (scope, at_most, expect) in [
+        (CounterScope::Session, 2, "deny counter_without_subject"),
+        (CounterScope::Agent, 0, "deny limit_exceeded"),
+        (CounterScope::Agent, 1, "allow"),
+    ] {
+        terms.debits = vec![debit("p", scope, 1, at_most)];
+        assert_eq!(kind(&decided(&[one("p", false, allow(terms.clone()))])), expect);
+        // Nobody is asked to approve what could never be charged.
+        let asking = Verdict::Challenge { requires: vec![operator()], terms: terms.clone(), reason: reason("ask") };
+        let expect = if expect == "allow" { "challenge" } else { expect };
+        assert_eq!(kind(&decided(&[one("p", false, Outcome::Verdict(asking))])), expect);
+    }
 }
 
 #[test]
@@ -117,8 +132,13 @@ fn outcome() -> impl Strategy<Value = Outcome> {
     let grant_ms_max = prop_oneof![4 => 1_000..100_000_u64, 1 => 1..322_u64];
     let terms = (grant_ms_max, 1..5_u32).prop_map(|(grant_ms_max, uses_max)| Terms::new(grant_ms_max, uses_max));
     let obliged = proptest::bool::weighted(0.2);
+    let debited = prop::option::weighted(0.4, (any::<bool>(), 1..4_u64, 1..6_u64));
     prop_oneof![
-        4 => (terms, obliged).prop_map(|(mut terms, obliged)| {
+        4 => (terms, obliged, debited).prop_map(|(mut terms, obliged, debited)| {
+            if let Some((mine, amount, at_most)) = debited {
+                let scope = if mine { CounterScope::Agent } else { CounterScope::Session };
+                terms.debits = vec![debit("p", scope, amount, at_most)];
+            }
             if obliged {
                 let parameters = JsonText::from_canonical("{}");
                 terms.obligations = vec![Obligation { kind: "redact".parse().unwrap(), parameters }];
@@ -195,6 +215,12 @@ proptest! {
             Outcome::Verdict(Verdict::Abstain) => one.required,
             Outcome::Verdict(Verdict::Allow { terms, .. }) => !terms.obligations.is_empty() || terms.grant_ms_max < 322,
         });
-        prop_assert_eq!(allows, any_allow && !any_against);
+        let debits: Vec<_> = all.iter().flat_map(|one| match &one.outcome {
+            Outcome::Verdict(Verdict::Allow { terms, .. }) => terms.debits.clone(),
+            _ => Vec::new(),
+        }).collect();
+        let amount: u64 = debits.iter().map(|debit| debit.amount).sum();
+        let chargeable = debits.iter().all(|debit| debit.scope == CounterScope::Agent && amount <= debit.at_most);
+        prop_assert_eq!(allows, any_allow && !any_against && chargeable);
     }
 }

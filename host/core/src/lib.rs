@@ -12,8 +12,10 @@
 pub mod agent;
 pub mod bounds;
 pub mod context;
+pub mod counter;
 pub mod decide;
 pub mod duty;
+pub mod fact;
 pub mod grant;
 pub mod id;
 pub mod index;
@@ -29,8 +31,10 @@ pub mod verdict;
 pub use agent::{Agent, AgentKey, AgentState, Ceiling, PurposeCeiling, UserPresence};
 pub use bounds::{BoundsLimits, WithinBounds};
 pub use context::{EvaluationContext, Known};
+pub use counter::{Charge, CounterScope, CounterSubject, CounterWindow, WindowSpan};
 pub use decide::{Allowed, Challenged, Decision, DecisionReason, Denied, Evaluated, decide};
 pub use duty::Duty;
+pub use fact::{FactName, FactPrefix, FactTemplate};
 pub use grant::Grant;
 pub use id::{
     AgentId, Audience, DecisionId, DelegationId, Digest, GrantId, InstanceName, Issuer, KeyThumbprint, LabelName,

@@ -64,8 +64,12 @@ host_reasons! {
     ObligationUnenforceable = "obligation_unenforceable", "a policy's terms ask for something that nobody here enforces";
     /// The terms leave a grant no whole second.
     GrantTooShort = "grant_too_short", "the terms leave a grant no whole second to live";
-    /// An allow came with a debit of a counter that the host does not keep.
-    DebitUnsupported = "debit_unsupported", "a policy's terms charge a counter that this server does not keep";
+    /// The terms charge a counter of a user, a delegation or a session, and there is none.
+    CounterWithoutSubject = "counter_without_subject", "a policy's terms charge a counter, and nobody is there whom it counts for";
+    /// A counter would pass its limit.
+    LimitExceeded = "limit_exceeded", "this would exceed a limit that a policy has set";
+    /// The facts and counters that the policies ask for have no room in one decision.
+    TooManyFacts = "too_many_facts", "the policies in force ask for more facts and counters than one decision holds";
 }
 
 #[cfg(test)]

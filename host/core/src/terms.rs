@@ -1,5 +1,6 @@
 //! The terms of an allow, and how the terms of many policies become one: the strictest.
 
+use crate::counter::{CounterScope, CounterWindow};
 use crate::id::{PolicyId, ReasonCode};
 use crate::request::JsonText;
 
@@ -47,6 +48,10 @@ pub struct Debit {
     pub policy: PolicyId,
     /// The counter's name within the policy.
     pub counter: ReasonCode,
+    /// Whom it counts for.
+    pub scope: CounterScope,
+    /// Over what time it counts.
+    pub window: CounterWindow,
     /// How much, 1 or more.
     pub amount: u64,
     /// The counter must not pass this.

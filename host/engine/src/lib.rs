@@ -33,8 +33,5 @@ pub use engine::{Busy, Engine, Question};
 pub use evaluation::{Evaluation, Usage};
 pub use load::{COMPONENT_BYTES_MAX, LoadError, LoadRequest, LoadStep, SETTINGS_BYTES_MAX, class_of};
 pub use log::{LogLevel, LogLine};
-pub use policy::{
-    CounterDeclaration, CounterScope, CounterWindow, Description, LoadReport, LoadedPolicy, ReasonDeclaration,
-    Requirements,
-};
+pub use policy::{CounterDeclaration, Description, LoadReport, LoadedPolicy, ReasonDeclaration, Requirements};
 pub use runtime::{EngineInfo, MemoryReset};

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use attorn_core::{ComponentClass, Digest, PolicyId, PolicyLimits, ReasonCode};
+use attorn_core::{
+    ComponentClass, CounterScope, CounterWindow, Digest, FactTemplate, PolicyId, PolicyLimits, ReasonCode,
+};
 
 use crate::compile::Activation;
 use crate::v0_1::Contract;
@@ -23,7 +25,7 @@ pub struct Description {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Requirements {
     /// Templates of the names of facts, each once, in the policy's order.
-    pub facts: Vec<String>,
+    pub facts: Vec<FactTemplate>,
     /// The reasons that it may give, each code once, sorted by code.
     pub reasons: Vec<ReasonDeclaration>,
     /// The counters that it may debit, each name once, in the policy's order.
@@ -67,36 +69,6 @@ pub struct CounterDeclaration {
     pub scope: CounterScope,
     /// Over what time it counts.
     pub window: CounterWindow,
-}
-
-/// Whom a counter counts for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CounterScope {
-    /// The agent that acts.
-    Agent,
-    /// The user on whose behalf it acts.
-    User,
-    /// This agent acting for this user.
-    UserAgent,
-    /// The delegation at the root of the chain.
-    RootDelegation,
-    /// The session.
-    Session,
-}
-
-/// A span of UTC time over which a counter counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CounterWindow {
-    /// A calendar minute.
-    Minute,
-    /// A calendar hour.
-    Hour,
-    /// A calendar day.
-    Day,
-    /// A calendar month.
-    Month,
-    /// For ever.
-    Total,
 }
 
 /// A component with its settings and limits, compiled and tried. Copies are cheap and share all of it.

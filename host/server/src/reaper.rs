@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use attorn_core::TimeMs;
-use attorn_store::records::{GrantRecord, IdempotencyRecord};
+use attorn_store::records::{FactRecord, GrantRecord, IdempotencyRecord};
 use attorn_store::{Batch, Key, KeyKind, KeyPrefix, Require};
 
 use crate::app::App;
@@ -68,6 +68,16 @@ async fn remove(app: &App, index: &Key, at: TimeMs, what: &Key) -> Result<(), Fa
                 batch.delete.push(what.clone());
             }
         }
+        Some(KeyKind::Fact) => {
+            if let Some(fact) = app.store.record::<FactRecord>(what).await?
+                && fact.value.expires_at.is_some_and(|expires_at| expires_at <= at)
+            {
+                batch.require.push((what.clone(), Require::Version(fact.version)));
+                batch.delete.push(what.clone());
+            }
+        }
+        // Its window ended long ago, and no decision charges a window that has ended.
+        Some(KeyKind::Counter) => batch.delete.push(what.clone()),
         _ => {}
     }
     app.store.commit(batch).await?;

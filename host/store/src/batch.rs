@@ -252,10 +252,10 @@ mod tests {
             &format!("`{uses_text}` is a counter, which only adds change"),
         );
         let mut long = meta("a");
-        for _ in 0..30 {
+        for _ in 0..60 {
             long = Key::expiry(TimeMs(0), &long);
         }
-        refused(|batch| batch.delete.push(long.clone()), &format!("`{long}` has more than 512 bytes"));
+        refused(|batch| batch.delete.push(long.clone()), &format!("`{long}` has more than 1024 bytes"));
     }
 
     #[test]

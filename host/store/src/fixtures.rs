@@ -2,13 +2,13 @@
 
 use std::str::FromStr;
 
-use attorn_core::TimeMs;
+use attorn_core::{CounterSubject, CounterWindow, TimeMs};
 use attorn_log::{EntryBody, LogId};
 use tempfile::TempDir;
 
 use crate::batch::{Add, Batch};
 use crate::commit::Store;
-use crate::key::{CounterScope, CounterWindow, Key};
+use crate::key::Key;
 
 pub(crate) fn id<T: FromStr<Err = attorn_core::ParseError>>(text: &str) -> T {
     text.parse().unwrap()
@@ -30,8 +30,7 @@ pub(crate) fn meta(n: u64) -> Key {
 }
 
 pub(crate) fn counter(n: u64) -> Key {
-    let window = CounterWindow { start: TimeMs(n), end: None };
-    Key::counter(&id("policy"), &id("requests"), &CounterScope::Agent(id("bot")), window)
+    Key::counter(&id("policy"), &id("requests"), &CounterSubject::Agent(id("bot")), CounterWindow::Total, TimeMs(n))
 }
 
 pub(crate) fn body(n: u64) -> EntryBody {

@@ -10,12 +10,12 @@
 use std::fmt;
 
 use attorn_core::{
-    AgentId, DecisionId, Digest, GrantId, KeyThumbprint, LabelName, OperatorId, PolicyId, ReasonCode, ResourceServerId,
-    ResourceType, SessionId, TimeMs,
+    AgentId, CounterSubject, CounterWindow, DecisionId, Digest, FactName, FactPrefix, GrantId, KeyThumbprint,
+    LabelName, OperatorId, PolicyId, ReasonCode, ResourceServerId, ResourceType, TimeMs,
 };
 
 /// The most bytes that a key has; the longest ids do not reach it.
-pub const KEY_BYTES_MAX: usize = 512;
+pub const KEY_BYTES_MAX: usize = 1_024;
 
 const SEPARATOR: u8 = 0;
 
@@ -53,6 +53,8 @@ kinds! {
     Decision = "decision",
     /// When something expires, for the reaper.
     Expiry = "expiry",
+    /// A fact that was pushed.
+    Fact = "fact",
     /// A grant.
     Grant = "grant",
     /// What came of one use of a grant.
@@ -91,24 +93,6 @@ impl KeyKind {
     pub const fn is_counter(self) -> bool {
         matches!(self, Self::Counter | Self::GrantReleases | Self::GrantUses)
     }
-}
-
-/// For whom a policy's counter counts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CounterScope {
-    /// For one agent.
-    Agent(AgentId),
-    /// For one session.
-    Session(SessionId),
-}
-
-/// The span of time over which a counter counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CounterWindow {
-    /// Where it begins.
-    pub start: TimeMs,
-    /// Where it ends; none for a counter that counts for ever.
-    pub end: Option<TimeMs>,
 }
 
 /// What a wrapped key is for. Each key has one purpose.
@@ -238,15 +222,33 @@ impl Key {
         Self::of(KeyKind::GrantEffect, &[&id.to_string(), &format!("{use_number:08x}")])
     }
 
-    /// What a policy's counter has come to in a window: a counter. Its versions share it.
+    /// What a policy's counter has come to in the window of this kind that begins at `start`: a counter. All
+    /// versions of the policy share it, as long as they count for the same scope over the same kind of window.
     #[must_use]
-    pub fn counter(policy: &PolicyId, counter: &ReasonCode, scope: &CounterScope, window: CounterWindow) -> Self {
-        let (scope, id) = match scope {
-            CounterScope::Agent(id) => ("agent", id.as_str()),
-            CounterScope::Session(id) => ("session", id.as_str()),
+    pub fn counter(
+        policy: &PolicyId,
+        counter: &ReasonCode,
+        subject: &CounterSubject,
+        window: CounterWindow,
+        start: TimeMs,
+    ) -> Self {
+        // The scope says how many segments name the subject, so no subject can be read as one of another scope.
+        let (scope, who): (_, &[&str]) = match subject {
+            CounterSubject::Agent(agent) => ("agent", &[agent.as_str()]),
+            CounterSubject::User(user) => ("user", &[user.as_str()]),
+            CounterSubject::UserAgent(user, agent) => ("user_agent", &[user.as_str(), agent.as_str()]),
+            CounterSubject::RootDelegation(user, agent) => ("root_delegation", &[user.as_str(), agent.as_str()]),
+            CounterSubject::Session(issuer, session) => ("session", &[issuer.as_str(), session.as_str()]),
         };
-        let end = window.end.map_or_else(|| "-".to_owned(), hex_time);
-        Self::of(KeyKind::Counter, &[policy.as_str(), counter.as_str(), scope, id, &hex_time(window.start), &end])
+        let start = hex_time(start);
+        let head = [policy.as_str(), counter.as_str(), scope, window.as_str()];
+        Self::of(KeyKind::Counter, &[&head, who, &[start.as_str()]].concat())
+    }
+
+    /// A fact's record.
+    #[must_use]
+    pub fn fact(name: &FactName) -> Self {
+        Self::of(KeyKind::Fact, &[name.as_str()])
     }
 
     /// A decision's full record.
@@ -351,6 +353,14 @@ impl KeyPrefix {
     #[must_use]
     pub fn policy_versions(policy: &PolicyId) -> Self {
         Self::under(&Key::of(KeyKind::PolicyVersion, &[policy.as_str()]))
+    }
+
+    /// All facts whose names begin so.
+    #[must_use]
+    pub fn facts(prefix: &FactPrefix) -> Self {
+        let mut all = Self::kind(KeyKind::Fact);
+        all.0.extend_from_slice(prefix.as_str().as_bytes());
+        all
     }
 
     /// What came of all uses of a grant.

@@ -6,10 +6,6 @@ fn id<T: std::str::FromStr<Err = attorn_core::ParseError>>(text: &str) -> T {
     text.parse().unwrap()
 }
 
-fn window(start: u64, end: Option<u64>) -> CounterWindow {
-    CounterWindow { start: TimeMs(start), end: end.map(TimeMs) }
-}
-
 /// One key of every kind. A kind without a row fails the test below.
 fn one_of(kind: KeyKind) -> (Key, &'static str) {
     let zeros = "0".repeat(64);
@@ -17,8 +13,14 @@ fn one_of(kind: KeyKind) -> (Key, &'static str) {
         KeyKind::ActiveSet => (Key::active_set(), "active_set"),
         KeyKind::Agent => (Key::agent(&id("bot")), "agent/bot"),
         KeyKind::Counter => (
-            Key::counter(&id("spend"), &id("cents"), &CounterScope::Agent(id("bot")), window(0x1000, Some(0x2000))),
-            "counter/spend/cents/agent/bot/0000000000001000/0000000000002000",
+            Key::counter(
+                &id("spend"),
+                &id("cents"),
+                &CounterSubject::Agent(id("bot")),
+                CounterWindow::Day,
+                TimeMs(0x1000),
+            ),
+            "counter/spend/cents/agent/day/bot/0000000000001000",
         ),
         KeyKind::Decision => {
             (Key::decision(&DecisionId::from_random([1; 16])), "decision/dec_01010101010101010101010101010101")
@@ -27,6 +29,7 @@ fn one_of(kind: KeyKind) -> (Key, &'static str) {
             Key::expiry(TimeMs(0xabc), &Key::grant(&GrantId::from_random([2; 16]))),
             "expiry/0000000000000abc/grant/grt_02020202020202020202020202020202",
         ),
+        KeyKind::Fact => (Key::fact(&id("resource/file/a%2Fb/owner")), "fact/resource/file/a%2Fb/owner"),
         KeyKind::Grant => (Key::grant(&GrantId::from_random([2; 16])), "grant/grt_02020202020202020202020202020202"),
         KeyKind::GrantEffect => (
             Key::grant_effect(&GrantId::from_random([2; 16]), 3),
@@ -87,14 +90,21 @@ fn a_prefix_holds_its_own_kind_only() {
 
 #[test]
 fn different_things_have_different_keys() {
-    let agent = |text: &str| CounterScope::Agent(id(text));
+    use CounterWindow::{Day, Total};
+    let agent = |text: &str| CounterSubject::Agent(id(text));
+    let counter = |name: &str, subject: CounterSubject, window, start| {
+        Key::counter(&id("a"), &id(name), &subject, window, TimeMs(start))
+    };
     let keys = [
-        Key::counter(&id("a"), &id("b"), &agent("c"), window(0, None)),
-        Key::counter(&id("a"), &id("b"), &agent("c"), window(0, Some(0))),
-        Key::counter(&id("a"), &id("b"), &agent("c"), window(0, Some(1))),
-        Key::counter(&id("a"), &id("b"), &CounterScope::Session(id("c")), window(0, None)),
-        Key::counter(&id("a"), &id("c"), &agent("b"), window(0, None)),
-        Key::counter(&id("a"), &id("b"), &agent("session"), window(0, None)),
+        counter("b", agent("c"), Total, 0),
+        counter("b", agent("c"), Day, 0),
+        counter("b", agent("c"), Day, 86_400_000),
+        counter("b", CounterSubject::User(id("c")), Total, 0),
+        counter("b", CounterSubject::UserAgent(id("c"), id("d")), Total, 0),
+        counter("b", CounterSubject::RootDelegation(id("c"), id("d")), Total, 0),
+        counter("b", CounterSubject::Session(id("c"), id("d")), Total, 0),
+        counter("c", agent("b"), Total, 0),
+        counter("b", agent("session"), Total, 0),
         Key::idempotency(&id("a"), &id(&"0".repeat(64))),
         Key::idempotency(&id("a"), &id(&"1".repeat(64))),
         Key::idempotency(&id("a0"), &id(&"0".repeat(64))),
@@ -108,11 +118,14 @@ fn the_longest_ids_make_keys_within_the_limit() {
     let counter = Key::counter(
         &id(&name),
         &id(&name),
-        &CounterScope::Session(id(&"s".repeat(128))),
-        window(u64::MAX, Some(u64::MAX)),
+        &CounterSubject::Session(id(&"i".repeat(256)), id(&"s".repeat(128))),
+        CounterWindow::Minute,
+        TimeMs(u64::MAX),
     );
-    let longest = Key::expiry(TimeMs(u64::MAX), &counter);
-    assert!(longest.as_bytes().len() <= KEY_BYTES_MAX, "{}", longest.as_bytes().len());
+    for key in [counter, Key::fact(&id(&"f".repeat(FactName::BYTES_MAX)))] {
+        let longest = Key::expiry(TimeMs(u64::MAX), &key);
+        assert!(longest.as_bytes().len() <= KEY_BYTES_MAX, "{}", longest.as_bytes().len());
+    }
 }
 
 #[test]

@@ -34,7 +34,7 @@ pub use commit::{Committed, QUEUE_BATCHES_MAX, QUEUE_BYTES_MAX, Store};
 pub use error::{CommitError, Failure, OpenError, ReadError, StorageError};
 pub use files::{FileError, Files};
 pub use integrity::{Integrity, IntegrityError};
-pub use key::{CounterScope, CounterWindow, KEY_BYTES_MAX, Key, KeyKind, KeyPrefix, KeyPurpose};
+pub use key::{KEY_BYTES_MAX, Key, KeyKind, KeyPrefix, KeyPurpose};
 pub use open::FIRST_EPOCH;
 pub use read::{LogHead, PAGE_BYTES_MAX, PAGE_ITEMS_MAX, Page, StoredEntry, Versioned};
 pub use recorded::{GrantStanding, Recorded, StoredGrant};

@@ -9,6 +9,7 @@ mod active_set;
 mod agent;
 mod codec;
 mod decision;
+mod fact;
 mod grant;
 mod idempotency;
 mod key_material;
@@ -22,6 +23,7 @@ pub use agent::{AgentRecord, AgentRecordError, KeyOwner, KeyOwnerRecord, StateCh
 pub(crate) use codec::json;
 pub use codec::{Record, RecordError, RecordProblem};
 pub use decision::DecisionRecord;
+pub use fact::{FactRecord, FactSource};
 pub use grant::GrantRecord;
 pub use idempotency::IdempotencyRecord;
 pub use key_material::KeyMaterialRecord;
@@ -42,6 +44,7 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
         KeyKind::ActiveSet => check_as::<ActiveSetRecord>(key, stored),
         KeyKind::Agent => check_as::<AgentRecord>(key, stored),
         KeyKind::Decision => check_as::<DecisionRecord>(key, stored),
+        KeyKind::Fact => check_as::<FactRecord>(key, stored),
         KeyKind::Grant => check_as::<GrantRecord>(key, stored),
         KeyKind::Idempotency => check_as::<IdempotencyRecord>(key, stored),
         KeyKind::KeyOwner => check_as::<KeyOwnerRecord>(key, stored),

@@ -281,6 +281,43 @@ fn grants_and_answers() {
 }
 
 #[test]
+fn facts() {
+    let operators = FactRecord {
+        name: id("resource/file/a%2Fb/owner"),
+        value: json("{\"user\":\"alice\"}"),
+        set_by: FactSource::Operator(id("ada")),
+        set_at: TimeMs(1_000),
+        expires_at: Some(TimeMs(2_000)),
+    };
+    golden(
+        &operators,
+        "fact/resource/file/a%2Fb/owner",
+        concat!(
+            r#"{"name":"resource/file/a%2Fb/owner","value":"{\"user\":\"alice\"}","set_by":{"operator":"ada"},"#,
+            r#""set_at_ms":1000,"expires_at_ms":2000}"#
+        ),
+    );
+    for (now, counts) in [(0, true), (1_999, true), (2_000, false), (u64::MAX, false)] {
+        assert_eq!(operators.value_at(TimeMs(now)).is_some(), counts, "{now}");
+    }
+    let servers = FactRecord {
+        name: id("global"),
+        value: json("null"),
+        set_by: FactSource::ResourceServer(id("bank")),
+        set_at: TimeMs(1_000),
+        expires_at: None,
+    };
+    golden(
+        &servers,
+        "fact/global",
+        r#"{"name":"global","value":"null","set_by":{"resource_server":"bank"},"set_at_ms":1000,"expires_at_ms":null}"#,
+    );
+    assert!(servers.value_at(TimeMs(u64::MAX)).is_some());
+    let large = FactRecord { value: json(&"x".repeat(FactRecord::VALUE_BYTES_MAX + 1)), ..servers };
+    assert!(FactRecord::decode(&large.key(), &large.encode()).is_err());
+}
+
+#[test]
 fn key_material_and_its_silence() {
     let record =
         KeyMaterialRecord { purpose: KeyPurpose::TokenSigning, id: id("main"), version: 1, wrapped: vec![0xff; 4] };

@@ -2,7 +2,7 @@
 
 use attorn_policy::{Context, Error, Policy, ReasonDeclaration, Requirements, Verdict};
 
-const OWNER: &str = "resource/{request.resource}/owner";
+const OWNER: &str = "resource/{request.resource_type}/{request.resource_id}/owner";
 const OWNER_UNKNOWN: ReasonDeclaration =
     ReasonDeclaration::public("owner_unknown", "nobody said who owns the resource");
 const NOT_THE_OWNER: ReasonDeclaration = ReasonDeclaration::public("not_the_owner", "somebody else owns the resource");

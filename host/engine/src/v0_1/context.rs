@@ -1,7 +1,7 @@
 //! The evaluation context, as policies of this version read it.
 
 use attorn_core::context::{AuthenticationMethod, Counter, Delegation, Fact, Phase, User};
-use attorn_core::{EvaluationContext, JsonText, Known, Permission, SessionId};
+use attorn_core::{EvaluationContext, FactName, JsonText, Known, Permission, SessionId};
 
 use super::raw;
 
@@ -114,7 +114,11 @@ fn delegation<'b>(hop: &'b Delegation, permissions: &'b [raw::Permission<'b>]) -
 }
 
 fn fact(fact: &Fact) -> raw::Fact<'_> {
-    raw::Fact { template: &fact.template, name: fact.name.as_deref(), value: fact.value.as_ref().map(JsonText::as_str) }
+    raw::Fact {
+        template: fact.template.as_str(),
+        name: fact.name.as_ref().map(FactName::as_str),
+        value: fact.value.as_ref().map(JsonText::as_str),
+    }
 }
 
 fn counter(counter: &Counter) -> raw::Counter<'_> {

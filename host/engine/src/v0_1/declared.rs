@@ -4,16 +4,14 @@
 
 use std::collections::BTreeSet;
 
-use attorn_core::ReasonCode;
+use attorn_core::{CounterScope, CounterWindow, FactTemplate, ReasonCode};
 
 use super::raw;
-use crate::policy::{CounterDeclaration, CounterScope, CounterWindow, Description, ReasonDeclaration, Requirements};
-use crate::text::shown;
+use crate::policy::{CounterDeclaration, Description, ReasonDeclaration, Requirements};
 
 const NAME_CHARS_MAX: usize = 64;
 const SCHEMA_BYTES_MAX: usize = 64 << 10;
 const FACTS_MAX: usize = 32;
-const TEMPLATE_CHARS_MAX: usize = 256;
 const REASONS_MAX: usize = 64;
 const REASON_CHARS_MAX: usize = 256;
 const COUNTERS_MAX: usize = 16;
@@ -40,12 +38,10 @@ pub(crate) fn requirements(raw: raw::Requirements) -> Result<Requirements, Strin
     at_most("facts", raw.facts.len(), FACTS_MAX)?;
     at_most("reasons", raw.reasons.len(), REASONS_MAX)?;
     at_most("counters", raw.counters.len(), COUNTERS_MAX)?;
+    let facts = raw.facts.iter().map(|text| template(text)).collect::<Result<Vec<_>, _>>()?;
     let mut templates = BTreeSet::new();
-    for template in &raw.facts {
-        check_template(template)?;
-        if !templates.insert(template) {
-            return Err(format!("the fact `{}` is declared twice", shown(template)));
-        }
+    if let Some(twice) = facts.iter().find(|template| !templates.insert(*template)) {
+        return Err(format!("the fact `{twice}` is declared twice"));
     }
     let mut reasons = raw.reasons.into_iter().map(reason).collect::<Result<Vec<_>, _>>()?;
     reasons.sort_by(|a, b| a.code.cmp(&b.code));
@@ -57,7 +53,7 @@ pub(crate) fn requirements(raw: raw::Requirements) -> Result<Requirements, Strin
     if let Some(twice) = counters.iter().find(|counter| !names.insert(&counter.name)) {
         return Err(format!("the counter `{}` is declared twice", twice.name));
     }
-    Ok(Requirements { facts: raw.facts, reasons, counters })
+    Ok(Requirements { facts, reasons, counters })
 }
 
 fn reason(raw: raw::ReasonDeclaration) -> Result<ReasonDeclaration, String> {
@@ -73,22 +69,8 @@ fn counter(raw: raw::CounterDeclaration) -> Result<CounterDeclaration, String> {
     Ok(CounterDeclaration { name, unit: raw.unit, scope: raw.scope.into(), window: raw.window.into() })
 }
 
-/// A template is text with fields in braces: `resource/{request.resource}/owner`.
-fn check_template(template: &str) -> Result<(), String> {
-    chars("a fact's template", template, 1, TEMPLATE_CHARS_MAX)?;
-    let field_byte = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-    let mut rest = template;
-    while let Some(at) = rest.find(['{', '}']) {
-        let field = rest[at..].strip_prefix('{').and_then(|rest| rest.split_once('}'));
-        match field {
-            Some((field, after)) if !field.is_empty() && field.bytes().all(field_byte) => rest = after,
-            _ => return Err(format!("the fact `{}` has a brace that encloses no field", shown(template))),
-        }
-    }
-    if template.bytes().any(|b| !b.is_ascii_graphic()) {
-        return Err(format!("the fact `{}` has a character that is not visible ASCII", shown(template)));
-    }
-    Ok(())
+fn template(text: &str) -> Result<FactTemplate, String> {
+    text.parse().map_err(|error: attorn_core::ParseError| format!("{error}; {}", error.help()))
 }
 
 fn at_most(what: &str, count: usize, max: usize) -> Result<(), String> {

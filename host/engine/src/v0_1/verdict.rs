@@ -83,8 +83,14 @@ impl Reader<'_> {
         if raw.amount == 0 {
             return Err(format!("a debit of the counter `{}` is 0", declared.name));
         }
-        let counter = declared.name.clone();
-        Ok(Debit { policy: self.policy.clone(), counter, amount: raw.amount, at_most: raw.at_most })
+        Ok(Debit {
+            policy: self.policy.clone(),
+            counter: declared.name.clone(),
+            scope: declared.scope,
+            window: declared.window,
+            amount: raw.amount,
+            at_most: raw.at_most,
+        })
     }
 }
 

@@ -1,5 +1,7 @@
 use super::*;
-use crate::policy::{CounterDeclaration, CounterScope, CounterWindow, ReasonDeclaration};
+use attorn_core::{CounterScope, CounterWindow};
+
+use crate::policy::{CounterDeclaration, ReasonDeclaration};
 
 fn declared() -> Requirements {
     let reason = |code: &str, public| ReasonDeclaration { code: code.parse().unwrap(), text: "t".into(), public };

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use attorn_core::context::AuthenticationMethod;
 use attorn_core::reason::HostReason;
-use attorn_core::{
-    Decision, Denied, Evaluated, EvaluationContext, Failure as PolicyFailure, Known, Outcome, WithinBounds,
-};
+use attorn_core::{Decision, Denied, Evaluated, EvaluationContext, Failure as PolicyFailure, Outcome, WithinBounds};
 use attorn_engine::{Evaluation, Question};
 
 use super::gather::Ground;
-use super::record::{Asked, Made};
+use super::known;
+use super::record::{Asked, Made, RECORD_BYTES_MAX};
 use crate::active::ActivePolicy;
 use crate::app::App;
 use crate::http::failure::Failure;
@@ -26,10 +25,17 @@ pub(super) async fn decide(app: &App, ground: &Ground, within: &WithinBounds<'_>
         let denied = Denied::by_host(HostReason::TooManyPolicies);
         return Ok(Made::by_bounds(within.now(), Decision::Deny(denied)));
     }
+    let looked_up = match known::look_up(app, &policies, &context, RECORD_BYTES_MAX).await? {
+        Ok(looked_up) => looked_up,
+        Err(known::TooMany) => {
+            let denied = Denied::by_host(HostReason::TooManyFacts);
+            return Ok(Made::by_bounds(within.now(), Decision::Deny(denied)));
+        }
+    };
     let loaded: Vec<_> = policies
         .iter()
-        .filter_map(|policy| policy.loaded.clone())
-        .map(|policy| Question { policy, known: Known::default() })
+        .zip(&looked_up.known)
+        .filter_map(|(policy, known)| Some(Question { policy: policy.loaded.clone()?, known: known.clone() }))
         .collect();
     let mut evaluations = app.engine.evaluate(loaded, Arc::clone(&context)).await?.into_iter();
     let asked: Vec<Asked> = policies
@@ -40,7 +46,8 @@ pub(super) async fn decide(app: &App, ground: &Ground, within: &WithinBounds<'_>
         })
         .collect();
     let all: Vec<Evaluated> = asked.iter().map(|one| one.evaluated.clone()).collect();
-    Ok(Made { now: within.now(), decision: attorn_core::decide(within, &all), asked, context: Some(context) })
+    let decision = attorn_core::decide(within, &all);
+    Ok(Made { now: within.now(), decision, asked, context: Some(context), looked_up })
 }
 
 /// What came of asking one policy.

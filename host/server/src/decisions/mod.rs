@@ -5,8 +5,10 @@
 
 mod answer;
 mod ask;
+mod charge;
 mod evaluate;
 mod gather;
+pub(crate) mod known;
 mod record;
 pub(crate) mod shadow;
 
@@ -36,6 +38,7 @@ pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
 /// Decide: gather what the decision rests on, check the bounds, ask the policies, decide, commit
 /// decision, grant and audit entry together, and only then issue.
 async fn decide(app: &App, ask: &Ask) -> Result<DecisionAnswer, Failure> {
+    let mut exceeded = None;
     for attempt in 1..=ATTEMPTS_MAX {
         // However often the policies change, they cannot keep a decision from being made.
         let _held = if attempt == ATTEMPTS_MAX { Some(app.active.hold().await) } else { None };
@@ -46,20 +49,32 @@ async fn decide(app: &App, ask: &Ask) -> Result<DecisionAnswer, Failure> {
         let server = gathered.resource_server.as_ref().map(|record| &record.value.server);
         let (agent, now) = (gathered.agent.value.agent(), app.clock.now());
         let bounds = bounds::check(agent, &ask.thumbprint, &ask.request, server, now, app.limits);
-        let made = match &bounds {
+        let mut made = match &bounds {
             Err(reason) => record::Made::by_bounds(now, Decision::Deny(Denied::by_host(*reason))),
             Ok(within) => evaluate::decide(app, &gathered, within).await?,
         };
-        let decision = random::decision_id()?;
-        let (batch, grant) = record::batch(ask, &gathered, bounds.ok().as_ref(), &made, decision)?;
-        match app.store.commit_recorded(batch, grant).await {
-            Ok(recorded) => {
-                let answer = answer::first(app, &gathered, &made, decision, recorded);
-                app.shadows.later(app, *gathered, made, decision);
-                return answer;
+        // Once more only when a counter has no room: the second decision is a deny, which charges nothing.
+        for _ in 0..2 {
+            let decision = random::decision_id()?;
+            let (batch, grant) = record::batch(ask, &gathered, bounds.as_ref().ok(), &made, decision)?;
+            match app.store.commit_recorded(batch, grant).await {
+                Ok(recorded) => {
+                    let answer = answer::first(app, &gathered, &made, decision, recorded);
+                    app.shadows.later(app, *gathered, made, decision);
+                    return answer;
+                }
+                Err(CommitError::Conflict(_)) => {
+                    app.active.catch_up(&app.store, &app.engine).await?;
+                    break;
+                }
+                Err(CommitError::LimitExceeded { key, found }) => {
+                    let (limit, deny) = charge::exceeded(&made, &key, found, exceeded.as_ref());
+                    exceeded = limit;
+                    let Some(deny) = deny else { break };
+                    made.decision = deny;
+                }
+                Err(other) => return Err(other.into()),
             }
-            Err(CommitError::Conflict(_)) => app.active.catch_up(&app.store, &app.engine).await?,
-            Err(other) => return Err(other.into()),
         }
     }
     let detail = format!("what the decision rests on changed {ATTEMPTS_MAX} times while it was made");

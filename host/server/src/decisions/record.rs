@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
+use attorn_core::context::Fact;
 use attorn_core::{
-    Decision, DecisionId, DecisionReason, Evaluated, EvaluationContext, Grant, JsonText, Outcome, SessionId, TimeMs,
-    Verdict, WithinBounds,
+    Charge, Decision, DecisionId, DecisionReason, Evaluated, EvaluationContext, FactName, Grant, JsonText, Known,
+    Outcome, SessionId, TimeMs, Verdict, WithinBounds,
 };
 use attorn_engine::Evaluation;
 use attorn_store::records::{DecisionRecord, GrantRecord, IdempotencyRecord};
@@ -14,7 +15,9 @@ use serde_json::{Value, json};
 
 use super::answer;
 use super::ask::Ask;
+use super::charge;
 use super::gather::Ground;
+use super::known::{FoundFact, LookedUp};
 use crate::active::ActivePolicy;
 use crate::entry;
 use crate::http::failure::Failure;
@@ -25,7 +28,7 @@ const IDEMPOTENCY_MS: u64 = 10 * 60 * 1000;
 /// How many bytes of what policies wrote, log and failures, a decision record keeps over all of them.
 const WRITTEN_BYTES_MAX: usize = 4 << 10;
 /// The most bytes of a record with what policies wrote; without, it is always less.
-const RECORD_BYTES_MAX: usize = 62 << 10;
+pub(super) const RECORD_BYTES_MAX: usize = 62 << 10;
 /// What a line of a log takes beside its text.
 const LINE_BYTES: usize = 32;
 /// How many reasons an entry keeps.
@@ -38,6 +41,8 @@ pub(super) struct Made {
     pub(super) asked: Vec<Asked>,
     /// What the policies saw; none when a bound decided.
     pub(super) context: Option<Arc<EvaluationContext>>,
+    /// What was looked up for them, in the order of `asked`.
+    pub(super) looked_up: LookedUp,
 }
 
 /// One policy that was asked.
@@ -51,7 +56,7 @@ pub(super) struct Asked {
 impl Made {
     /// A decision before any policy.
     pub(super) fn by_bounds(now: TimeMs, decision: Decision) -> Self {
-        Self { now, decision, asked: Vec::new(), context: None }
+        Self { now, decision, asked: Vec::new(), context: None, looked_up: LookedUp::default() }
     }
 }
 
@@ -71,6 +76,10 @@ pub(super) fn batch(
     let digest = blake3::hash(full.as_str().as_bytes()).to_hex().to_string();
     let mut batch = Batch::new(made.now);
     batch.require.clone_from(&ground.require);
+    batch.require.extend(made.looked_up.require.iter().cloned());
+    if let Decision::Allow(allowed) = &made.decision {
+        charge::add(&mut batch, allowed.charges());
+    }
     batch.entries.push(entry_body(ask, ground, made, decision, grant.as_ref(), &digest)?);
     batch.put_record(&DecisionRecord { id: decision, text: full });
     if let Some(grant) = &grant {
@@ -200,7 +209,18 @@ fn full_record(ask: &Ask, ground: &Ground, made: &Made) -> JsonText {
 
 fn record_of(ask: &Ask, ground: &Ground, made: &Made, mut bytes_left: usize) -> JsonText {
     let (agent, request) = (ground.agent.value.agent(), &ask.request);
-    let policies: Vec<Value> = made.asked.iter().map(|asked| policy_in_record(asked, &mut bytes_left)).collect();
+    let facts: Vec<Value> = made.looked_up.facts.iter().map(fact_in_record).collect();
+    let known = made.looked_up.known.iter().map(|known| known_in_record(known, &made.looked_up));
+    let policies = made.asked.iter().zip(known).map(|(asked, (facts, counters))| {
+        let mut policy = policy_in_record(asked, &mut bytes_left);
+        (policy["facts"], policy["counters"]) = (facts, counters);
+        policy
+    });
+    let policies: Vec<Value> = policies.collect();
+    let charges = match &made.decision {
+        Decision::Allow(allowed) => allowed.charges(),
+        _ => &[],
+    };
     let labels: serde_json::Map<String, Value> =
         agent.labels.iter().map(|(name, value)| (name.to_string(), value.clone().into())).collect();
     // What no policy saw decided nothing, and whoever is denied before them cannot fill the disk with it.
@@ -227,8 +247,10 @@ fn record_of(ask: &Ask, ground: &Ground, made: &Made, mut bytes_left: usize) -> 
             "claims": shown.then(|| embedded(&request.claims)),
         },
         "policies_asked": made.context.is_some(),
+        "facts": facts,
         "policies": policies,
         "decision": kind(&made.decision),
+        "charges": charges.iter().map(charge_in_record).collect::<Vec<_>>(),
     });
     JsonText::from_canonical(serde_json_canonicalizer::to_string(&record).unwrap_or_else(|_| record.to_string()))
 }
@@ -236,6 +258,29 @@ fn record_of(ask: &Ask, ground: &Ground, made: &Made, mut bytes_left: usize) -> 
 /// A canonical text as a part of another: it comes out as the same bytes.
 fn embedded(text: &JsonText) -> Value {
     serde_json::from_str(text.as_str()).unwrap_or(Value::Null)
+}
+
+/// A fact as the policies saw it. One that is missing has no value; one that has expired has a version.
+fn fact_in_record((name, found): (&FactName, &FoundFact)) -> Value {
+    json!({ "name": name.as_str(), "version": found.version, "value": found.value.as_ref().map(embedded),
+        "missing": found.value.is_none() })
+}
+
+/// What one policy saw: for each of its templates, in their order, which of the record's facts, or null where
+/// the template could not be filled in; and its counters. Counts are texts, for they may have 64 bits.
+fn known_in_record(known: &Known, all: &LookedUp) -> (Value, Value) {
+    let place = |fact: &Fact| fact.name.as_ref().and_then(|name| all.facts.keys().position(|other| other == name));
+    let facts = known.facts.iter().map(place).collect::<Vec<_>>();
+    let counters = known.counters.iter().map(|counter| {
+        json!({ "name": counter.name.as_str(), "used": counter.used.to_string(),
+            "window_start_ms": counter.window_start.0, "window_end_ms": counter.window_end.map(|end| end.0) })
+    });
+    (json!(facts), counters.collect())
+}
+
+fn charge_in_record(charge: &Charge) -> Value {
+    json!({ "policy": charge.policy.as_str(), "counter": charge.counter.as_str(),
+        "amount": charge.amount.to_string(), "at_most": charge.at_most.to_string() })
 }
 
 fn policy_in_record(asked: &Asked, bytes_left: &mut usize) -> Value {

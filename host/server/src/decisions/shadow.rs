@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use attorn_core::{Decision, DecisionId, Evaluated, Known, Outcome, PolicyId, TimeMs, Verdict, bounds};
+use attorn_core::{Decision, DecisionId, Evaluated, Outcome, PolicyId, TimeMs, Verdict, bounds};
 use attorn_engine::Question;
 use attorn_store::records::ShadowReportRecord;
 use attorn_store::{Batch, Key, Require};
@@ -16,7 +16,8 @@ use tokio::sync::mpsc;
 
 use super::evaluate::evaluated;
 use super::gather::Ground;
-use super::record::{Made, kind, outcome};
+use super::known;
+use super::record::{Made, RECORD_BYTES_MAX, kind, outcome};
 use crate::active::ActivePolicy;
 use crate::app::App;
 use crate::entry;
@@ -154,7 +155,12 @@ async fn work(app: &App, job: Option<Job>) -> Result<(), Failure> {
 
 async fn ask(app: &App, job: &Job, policy: &Arc<ActivePolicy>) -> Result<Evaluated, Failure> {
     let (Some(loaded), Some(context)) = (&policy.loaded, &job.made.context) else { return Ok(evaluated(policy, None)) };
-    let question = Question { policy: loaded.clone(), known: Known::default() };
+    // As it stands now: what it says counts for nothing, so no commit has to hold on to this.
+    let looked_up = known::look_up(app, std::slice::from_ref(policy), context, RECORD_BYTES_MAX).await?;
+    let Some(known) = looked_up.ok().and_then(|looked_up| looked_up.known.into_iter().next()) else {
+        return Ok(evaluated(policy, None));
+    };
+    let question = Question { policy: loaded.clone(), known };
     let evaluations = app.engine.evaluate(vec![question], Arc::clone(context)).await?;
     Ok(evaluated(policy, evaluations.first()))
 }

@@ -97,8 +97,8 @@ impl Requirements {
         Self { facts: Vec::new(), reasons: Vec::new(), counters: Vec::new() }
     }
 
-    /// And this fact: a template over the context, such as `resource/{request.resource}/owner`. At
-    /// most 32.
+    /// And this fact: a template over the context, such as
+    /// `resource/{request.resource_type}/{request.resource_id}/owner`. At most 32.
     #[must_use]
     pub fn fact(mut self, template: impl Into<String>) -> Self {
         self.facts.push(template.into());

@@ -1,0 +1,60 @@
+//! What an allow charges: adds of the commit, and what to make of a counter that has no room for one.
+
+use attorn_core::reason::HostReason;
+use attorn_core::{Charge, Decision, Denied, TimeMs};
+use attorn_store::{Add, Batch, Key};
+
+use super::record::Made;
+
+/// A charge that a counter had no room for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Exceeded {
+    key: Key,
+    charge: Charge,
+}
+
+/// Where a charge goes.
+fn key(charge: &Charge, now: TimeMs) -> Key {
+    let start = charge.window.around(now).start;
+    Key::counter(&charge.policy, &charge.counter, &charge.subject, charge.window, start)
+}
+
+/// Add all charges to the batch of their decision. The counters of a window are removed some time after it
+/// has ended.
+pub(super) fn add(batch: &mut Batch, charges: &[Charge]) {
+    for charge in charges {
+        let key = key(charge, batch.now);
+        let mut left = charge.amount;
+        while left > 0 {
+            // One add holds no more than this, and a charge may be twice as much and one more.
+            let delta = i64::try_from(left).unwrap_or(i64::MAX);
+            batch.add.push(Add { key: key.clone(), delta, at_most: charge.at_most });
+            left -= delta.unsigned_abs();
+        }
+        if let Some(end) = charge.window.around(batch.now).end {
+            batch.put.push((Key::expiry(end, &key), Vec::new()));
+        }
+    }
+}
+
+/// What stands at its limit, when the counter of this key was found at `found`, or was exceeded in the
+/// attempt before; and the deny, if evaluating again can change nothing: the policy was asked with this very
+/// value, or wants the same again although the counter only grows. So nobody is denied while there is room.
+pub(super) fn exceeded(
+    made: &Made,
+    limit: &Key,
+    found: u64,
+    before: Option<&Exceeded>,
+) -> (Option<Exceeded>, Option<Decision>) {
+    let Decision::Allow(allowed) = &made.decision else { return (None, None) };
+    let Some(charge) = allowed.charges().iter().find(|charge| key(charge, made.now) == *limit) else {
+        return (None, None);
+    };
+    let seen = made.asked.iter().zip(&made.looked_up.known).any(|(asked, known)| {
+        asked.evaluated.policy == charge.policy
+            && known.counters.iter().any(|counter| counter.name == charge.counter && counter.used == found)
+    });
+    let now = Exceeded { key: limit.clone(), charge: charge.clone() };
+    let deny = (seen || before == Some(&now)).then(|| Decision::Deny(Denied::by_host(HostReason::LimitExceeded)));
+    (Some(now), deny)
+}

@@ -1,0 +1,168 @@
+//! What policies ask the host to look up: facts by name, counters by subject and window.
+//!
+//! Nothing is decided here, and nothing is written. Facts come with the versions that a commit has to name;
+//! counters have none, because the add of a debit checks them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use attorn_core::context::{Counter, Fact};
+use attorn_core::{EvaluationContext, FactName, JsonText, Known};
+use attorn_engine::CounterDeclaration;
+use attorn_store::records::FactRecord;
+use attorn_store::{Key, Require};
+
+use crate::active::ActivePolicy;
+use crate::app::App;
+use crate::http::failure::Failure;
+
+/// The most facts and the most counters of one decision. A batch has to name every fact, to add to every
+/// counter in up to three steps, and to note when each counter's window ends; with what a decision writes
+/// besides, all of that fits [`attorn_store::BATCH_ITEMS_MAX`].
+const FACTS_MAX: usize = 256;
+const COUNTERS_MAX: usize = 128;
+/// How many bytes of a decision's record are for all but arguments, claims, policies, facts and counters.
+const REST_BYTES: usize = 12 << 10;
+/// The most bytes that a policy takes in the record, and a counter with what is charged to it.
+const POLICY_BYTES: usize = 512;
+const COUNTER_BYTES: usize = 512;
+/// What a fact takes beside its name and value, and each mention of it by a policy.
+const FACT_BYTES: usize = 64;
+const MENTION_BYTES: usize = 8;
+
+/// What was looked up for all policies of one decision.
+#[derive(Debug, Default)]
+pub(crate) struct LookedUp {
+    /// One for each policy, in their order. INVARIANT: no policy gets what another one asked for.
+    pub(crate) known: Vec<Known>,
+    /// All facts that were asked for, each once, by name.
+    pub(crate) facts: BTreeMap<FactName, FoundFact>,
+    /// What must still hold when the decision is committed.
+    pub(crate) require: Vec<(Key, Require)>,
+}
+
+/// What stands under the name of a fact.
+#[derive(Debug)]
+pub(crate) struct FoundFact {
+    /// The version of its record; none if there is no record.
+    pub(crate) version: Option<u64>,
+    /// The value; none if there is no record or it has expired.
+    pub(crate) value: Option<JsonText>,
+}
+
+/// Facts and counters have no room in one decision. Nobody decides without all that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooMany;
+
+/// Look up what these policies ask for in this context.
+pub(crate) async fn look_up(
+    app: &App,
+    policies: &[Arc<ActivePolicy>],
+    context: &EvaluationContext,
+    record_bytes_max: usize,
+) -> Result<Result<LookedUp, TooMany>, Failure> {
+    let mut room = Room::of(policies.len(), context, record_bytes_max);
+    let mut found = LookedUp::default();
+    for policy in policies {
+        let mut known = Known::default();
+        let Some(requirements) = policy.loaded.as_ref().map(attorn_engine::LoadedPolicy::requirements) else {
+            found.known.push(known);
+            continue;
+        };
+        for template in &requirements.facts {
+            let name = template.fill_in(context);
+            let value = match &name {
+                Some(name) => match fact(app, name, context, &mut found, &mut room).await? {
+                    Ok(value) => value,
+                    Err(too_many) => return Ok(Err(too_many)),
+                },
+                None => None,
+            };
+            known.facts.push(Fact { template: template.clone(), name, value });
+        }
+        for declared in &requirements.counters {
+            if !room.counter() {
+                return Ok(Err(TooMany));
+            }
+            known.counters.push(counter(app, policy, declared, context).await?);
+        }
+        if !room.bytes(known.facts.len() * MENTION_BYTES) {
+            return Ok(Err(TooMany));
+        }
+        found.known.push(known);
+    }
+    Ok(Ok(found))
+}
+
+/// The value of a fact; it is read once for a decision, whoever asks for it.
+async fn fact(
+    app: &App,
+    name: &FactName,
+    context: &EvaluationContext,
+    found: &mut LookedUp,
+    room: &mut Room,
+) -> Result<Result<Option<JsonText>, TooMany>, Failure> {
+    if let Some(earlier) = found.facts.get(name) {
+        return Ok(Ok(earlier.value.clone()));
+    }
+    if found.facts.len() >= FACTS_MAX {
+        return Ok(Err(TooMany));
+    }
+    let key = Key::fact(name);
+    let record = app.store.record::<FactRecord>(&key).await?;
+    let version = record.as_ref().map(|record| record.version);
+    let value = record.as_ref().and_then(|record| record.value.value_at(context.time)).cloned();
+    if !room.bytes(FACT_BYTES + name.as_str().len() + value.as_ref().map_or(0, |value| value.as_str().len())) {
+        return Ok(Err(TooMany));
+    }
+    found.require.push((key, version.map_or(Require::Absent, Require::Version)));
+    found.facts.insert(name.clone(), FoundFact { version, value: value.clone() });
+    Ok(Ok(value))
+}
+
+/// A counter as it stands. One that counts for nobody here stands at 0, and a debit of it denies.
+async fn counter(
+    app: &App,
+    policy: &ActivePolicy,
+    declared: &CounterDeclaration,
+    context: &EvaluationContext,
+) -> Result<Counter, Failure> {
+    let span = declared.window.around(context.time);
+    let used = match declared.scope.subject(context) {
+        Some(subject) => {
+            let key = Key::counter(&policy.record.policy, &declared.name, &subject, declared.window, span.start);
+            app.store.counter(&key).await?
+        }
+        None => 0,
+    };
+    Ok(Counter { name: declared.name.clone(), used, window_start: span.start, window_end: span.end })
+}
+
+/// How much more the record of a decision can hold.
+struct Room {
+    bytes_left: usize,
+    counters_left: usize,
+}
+
+impl Room {
+    fn of(policies: usize, context: &EvaluationContext, record_bytes_max: usize) -> Self {
+        let request = &context.request;
+        let taken = REST_BYTES
+            + request.arguments.as_str().len()
+            + request.claims.as_str().len()
+            + policies.saturating_mul(POLICY_BYTES);
+        Self { bytes_left: record_bytes_max.saturating_sub(taken), counters_left: COUNTERS_MAX }
+    }
+
+    fn bytes(&mut self, bytes: usize) -> bool {
+        let left = self.bytes_left.checked_sub(bytes);
+        self.bytes_left = left.unwrap_or(0);
+        left.is_some()
+    }
+
+    fn counter(&mut self) -> bool {
+        let left = self.counters_left.checked_sub(1);
+        self.counters_left = left.unwrap_or(0);
+        left.is_some() && self.bytes(COUNTER_BYTES)
+    }
+}

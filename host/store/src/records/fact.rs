@@ -1,0 +1,103 @@
+//! Facts: what operators and resource servers say, and policies rest on.
+
+use attorn_core::{Digest, FactName, JsonText, OperatorId, ResourceServerId, TimeMs};
+use serde::{Deserialize, Serialize};
+
+use super::codec::{self, Record, RecordError, Text};
+use crate::key::Key;
+
+/// A fact as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FactRecord {
+    /// Its name.
+    pub name: FactName,
+    /// Its value, one canonical JSON text of at most [`Self::VALUE_BYTES_MAX`] bytes.
+    pub value: JsonText,
+    /// Who says so.
+    pub set_by: FactSource,
+    /// When they said so.
+    pub set_at: TimeMs,
+    /// From when on it does not count any more; none for one that stands until it is deleted.
+    pub expires_at: Option<TimeMs>,
+}
+
+/// Who says something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FactSource {
+    /// An operator.
+    Operator(OperatorId),
+    /// A resource server, about a resource of its own.
+    ResourceServer(ResourceServerId),
+}
+
+impl FactRecord {
+    /// The most bytes of a value.
+    pub const VALUE_BYTES_MAX: usize = 4 << 10;
+
+    /// The value, if it counts at this time.
+    #[must_use]
+    pub fn value_at(&self, now: TimeMs) -> Option<&JsonText> {
+        let expired = self.expires_at.is_some_and(|at| at <= now);
+        (!expired).then_some(&self.value)
+    }
+
+    /// BLAKE3 of the value.
+    #[must_use]
+    pub fn value_digest(&self) -> Digest {
+        Digest::from_bytes(*blake3::hash(self.value.as_str().as_bytes()).as_bytes())
+    }
+}
+
+impl Record for FactRecord {
+    fn key(&self) -> Key {
+        Key::fact(&self.name)
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        codec::encode(&FactWire {
+            name: Text(self.name.clone()),
+            value: self.value.as_str().to_owned(),
+            set_by: match &self.set_by {
+                FactSource::Operator(id) => SourceWire::Operator(Text(id.clone())),
+                FactSource::ResourceServer(id) => SourceWire::ResourceServer(Text(id.clone())),
+            },
+            set_at_ms: self.set_at.0,
+            expires_at_ms: self.expires_at.map(|at| at.0),
+        })
+    }
+
+    fn decode(key: &Key, stored: &[u8]) -> Result<Self, RecordError> {
+        codec::decode(key, stored, |wire: FactWire| {
+            if wire.value.len() > Self::VALUE_BYTES_MAX {
+                return Err(format!("its value has {} bytes", wire.value.len()));
+            }
+            Ok(Self {
+                name: wire.name.0,
+                value: JsonText::from_canonical(wire.value),
+                set_by: match wire.set_by {
+                    SourceWire::Operator(id) => FactSource::Operator(id.0),
+                    SourceWire::ResourceServer(id) => FactSource::ResourceServer(id.0),
+                },
+                set_at: TimeMs(wire.set_at_ms),
+                expires_at: wire.expires_at_ms.map(TimeMs),
+            })
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FactWire {
+    name: Text<FactName>,
+    value: String,
+    set_by: SourceWire,
+    set_at_ms: u64,
+    expires_at_ms: Option<u64>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum SourceWire {
+    Operator(Text<OperatorId>),
+    ResourceServer(Text<ResourceServerId>),
+}
