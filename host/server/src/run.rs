@@ -104,7 +104,9 @@ impl Server {
     async fn open(config: Config, accept_clock: bool) -> Result<Self, ServeError> {
         let root = root_key(&config)?;
         let store = Store::open(&config.data_dir, &config.log_id).map_err(|error| ServeError::Start(causes(&error)))?;
-        let engine = EngineConfig::for_host().and_then(Engine::new);
+        let queue_jobs_max = config.evaluation_queue_max;
+        let engine = EngineConfig::for_host().map(|host| EngineConfig { queue_jobs_max, ..host });
+        let engine = engine.and_then(Engine::new);
         let engine = Arc::new(engine.map_err(|error| ServeError::Start(error.to_string()))?);
         let latest = latest_record(&store)?;
         let clock_accepted = accept_clock || Clock::start(TimeMs(0)).now() >= latest;
