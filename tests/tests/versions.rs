@@ -56,7 +56,7 @@ async fn whatever_can_weaken_needs_the_duty_and_has_an_entry_of_its_own() {
         (CHANGES, all(Some(1)), true, "policy_replaced"),
     ];
     for (path, body, weakens, kind) in rows {
-        let before = set(&world).await;
+        let (before, size) = (set(&world).await, world.log_size().await);
         world.staff.policy_weakener.post(path, &body).await.refused(403, "missing_duty");
         if weakens {
             assert!(world.staff.policy_admin.post(path, &body).await.refused(403, "missing_duty").help.is_some());
@@ -113,7 +113,7 @@ async fn several_change_at_once_or_not_at_all() {
     let post = async |policies: Value| -> Answer { who.post(CHANGES, &json!({ "policies": policies })).await };
     let changed: SetChanged = post(json!({ "p": 1, "q": 1 })).await.expect(200).json();
     assert_eq!((changed.active_set.revision, changed.active_set.policies), (1, 2));
-    let before = set(&world).await;
+    let (before, size) = (set(&world).await, world.log_size().await);
     post(json!({ "p": 2, "q": 9 })).await.refused(404, "not_found");
     post(json!({ "p": 2, "q": 1 })).await.refused(409, "invalid_state");
     post(json!({ "p": 2, "none": null })).await.refused(404, "not_found");

@@ -7,6 +7,11 @@ use std::path::{Path, PathBuf};
 use attorn_log::LogId;
 use serde::Deserialize;
 
+/// How many decisions may wait for their policies, where the file does not say.
+const EVALUATION_QUEUE_DEFAULT: i64 = 1_024;
+/// More would only wait longer than a request's time.
+const EVALUATION_QUEUE_MAX: usize = 65_536;
+
 /// What the process needs to start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -23,6 +28,9 @@ pub struct Config {
     pub log_id: LogId,
     /// Who speaks TLS.
     pub tls: Tls,
+    /// How many decisions may wait for a thread that runs their policies. One more is turned away with
+    /// a 503.
+    pub evaluation_queue_max: usize,
 }
 
 /// Who speaks TLS.
@@ -79,6 +87,8 @@ struct File {
     tls: String,
     #[serde(default)]
     trusted_proxies: Vec<std::net::IpAddr>,
+    #[serde(default = "evaluation_queue_default")]
+    evaluation_queue_max: i64,
 }
 
 impl Config {
@@ -123,6 +133,11 @@ impl Config {
             Ok(log_id) => log_id,
             Err(problem) => return invalid("log_id", problem.to_string()),
         };
+        let within = |waiting: &usize| (1..=EVALUATION_QUEUE_MAX).contains(waiting);
+        let Some(evaluation_queue_max) = usize::try_from(file.evaluation_queue_max).ok().filter(within) else {
+            let problem = format!("`{}` is not between 1 and {EVALUATION_QUEUE_MAX}", file.evaluation_queue_max);
+            return invalid("evaluation_queue_max", problem);
+        };
         let folder = path.parent().unwrap_or_else(|| Path::new("."));
         Ok(Self {
             listen: file.listen,
@@ -131,8 +146,13 @@ impl Config {
             root_key: folder.join(file.root_key),
             log_id,
             tls,
+            evaluation_queue_max,
         })
     }
+}
+
+const fn evaluation_queue_default() -> i64 {
+    EVALUATION_QUEUE_DEFAULT
 }
 
 fn check_public_url(url: &str) -> Result<(), String> {
@@ -174,6 +194,12 @@ mod tests {
         refused("tls = \"none\"", "tls = \"proxy\"", "needs the proxies' addresses");
         refused("tls = \"none\"", "tls = \"none\"\ntrusted_proxies = [\"10.0.0.1\"]", "mean something only");
         refused("listen = \"127.0.0.1", "listen = \"0.0.0.0", "is beyond loopback");
+        for length in ["0", "-1", "65537", "9223372036854775807"] {
+            let message =
+                format!("`evaluation_queue_max` in `/etc/attorn.toml`: `{length}` is not between 1 and 65536");
+            refused("tls = \"none\"", &format!("tls = \"none\"\nevaluation_queue_max = {length}"), &message);
+        }
+        refused("tls = \"none\"", "tls = \"none\"\nevaluation_queue_max = \"8\"", "invalid type: string");
         refused("http://127.0.0.1:7400", "127.0.0.1:7400", "begins with neither");
         refused("http://127.0.0.1:7400", "http://127.0.0.1:7400/", "without path or slash");
         refused("http://127.0.0.1:7400", "http://Example.org", "a lower-case host");
@@ -184,5 +210,13 @@ mod tests {
         let config = Config::parse(GOOD, Path::new("/etc/attorn/attorn.toml")).unwrap();
         assert_eq!(config.data_dir, Path::new("/etc/attorn/data"));
         assert_eq!(config.tls, Tls::None);
+    }
+
+    #[test]
+    fn the_queue_is_as_long_as_the_file_says() {
+        let length = |text: &str| Config::parse(text, Path::new("attorn.toml")).unwrap().evaluation_queue_max;
+        assert_eq!(length(GOOD), 1_024);
+        assert_eq!(length(&format!("{GOOD}\nevaluation_queue_max = 1")), 1);
+        assert_eq!(length(&format!("{GOOD}\nevaluation_queue_max = 65536")), 65_536);
     }
 }

@@ -110,7 +110,9 @@ fn config_text(listen: &str, public_url: &str, log_id: &LogId) -> String {
          log_id = \"{log_id}\"\n\
          # \"none\" for loopback, \"proxy\" when a reverse proxy speaks TLS; then name it:\n\
          # trusted_proxies = [\"192.0.2.1\"]\n\
-         tls = \"none\"\n"
+         tls = \"none\"\n\
+         # How many decisions may wait for their policies; one more is turned away with a 503.\n\
+         evaluation_queue_max = 1024\n"
     )
 }
 

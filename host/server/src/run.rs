@@ -126,7 +126,9 @@ impl Server {
         let cache = Cache::open(directory, keys::cache_key(&root, &store).await?, CACHE_BYTES_MAX);
         let cache = cache.map_err(|error| ServeError::Start(error.to_string()))?;
         let compiler = Compiler { worker: compile_worker, cache: Some(cache) };
-        let engine = EngineConfig::for_host().and_then(|config| Engine::with_compiler(config, compiler));
+        let queue_jobs_max = config.evaluation_queue_max;
+        let engine = EngineConfig::for_host().map(|host| EngineConfig { queue_jobs_max, ..host });
+        let engine = engine.and_then(|config| Engine::with_compiler(config, compiler));
         let engine = Arc::new(engine.map_err(|error| ServeError::Start(error.to_string()))?);
         let latest = latest_record(&store)?;
         let clock_accepted = accept_clock || Clock::start(TimeMs(0)).now() >= latest;
