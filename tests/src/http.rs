@@ -7,6 +7,11 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+/// From how many bytes on a body is large.
+const LARGE_BYTES: usize = 32 << 10;
+/// How often a large body is sent.
+const LARGE_TRIES: usize = 20;
+
 /// How to reach a server.
 #[derive(Debug, Clone)]
 pub struct Reach {
@@ -22,8 +27,17 @@ impl Reach {
         Self { url: url.into(), http }
     }
 
-    /// Send a request.
+    /// Send a request. Who sends more than is read may find the connection closed before the answer came
+    /// through; then it is sent again.
     pub async fn send(&self, call: Call) -> Answer {
+        for _ in 0..LARGE_TRIES {
+            if call.body.len() < LARGE_BYTES {
+                break;
+            }
+            if let Ok(answer) = self.try_send(call.clone()).await {
+                return answer;
+            }
+        }
         self.try_send(call).await.unwrap_or_else(|error| panic!("the server gave no answer: {error:?}"))
     }
 

@@ -22,11 +22,15 @@ fn invalid_bytes_are_named_and_never_a_panic() {
     refused(&policy, b"", "it is empty");
     refused(&policy, b"\x02{}", "its format 2 is unknown");
     refused(&policy, b"\x01", "it cannot be read: EOF while parsing a value");
-    refused(&policy, b"\x01{\"id\":\"b\",\"latest_version\":1}", "it belongs under `policy/b`");
+    refused(
+        &policy,
+        b"\x01{\"id\":\"b\",\"latest_version\":1,\"in_force\":null,\"before\":[]}",
+        "it belongs under `policy/b`",
+    );
     refused(
         &policy,
         b"\x01{\"id\":\"a\",\"latest_version\":1,\"x\":1}",
-        "it cannot be read: unknown field `x`, expected `id` or `latest_version`",
+        "it cannot be read: unknown field `x`, expected one of `id`, `latest_version`, `in_force`, `before`",
     );
     refused(
         &policy,

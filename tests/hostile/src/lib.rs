@@ -81,7 +81,7 @@ pub const ALL: &[Hostile] = &[
     row("loop_in_post_return", of::loop_in_post_return::make, Fails(&[Failure::Deadline])),
     row("loop_in_realloc", of::loop_in_realloc::make, Fails(&[Failure::Deadline])),
     row("loop_in_start", of::loop_in_start::make, Refused(&["describe"])),
-    row("many_memories", of::many_memories::make, Refused(&["compile", "resources"])),
+    row("many_memories", of::many_memories::make, Refused(&["compile", "resources", "link"])),
     row("memory_bomb", of::memory_bomb::make, Fails(&[Failure::Memory])),
     row("memory_bomb_at_load", of::memory_bomb_at_load::make, Refused(&["describe", "init"])),
     row("nested", of::nested::make, INVALID),

@@ -17,8 +17,9 @@ pub(crate) use inspect::inspect;
 
 use crate::classes::Runtimes;
 use crate::compile::{Activation, Compiler, Job, describe, guarded, trial};
-use crate::config::EngineConfig;
+use crate::config::{EngineConfig, MEMORIES_PER_COMPONENT_MAX};
 use crate::policy::{LoadReport, Loaded, LoadedPolicy};
+use crate::runtime::TABLES_PER_COMPONENT_MAX;
 use crate::v0_1::{self, Contract};
 
 /// The most bytes of a component.
@@ -118,6 +119,14 @@ pub(crate) fn check_resources(component: &Component, limits: &PolicyLimits) -> R
     let Some(needed) = component.resources_required() else {
         return refused("it imports modules, so what it needs cannot be known".into());
     };
+    for (what, count, max) in [
+        ("memories", needed.num_memories, MEMORIES_PER_COMPONENT_MAX),
+        ("tables", needed.num_tables, TABLES_PER_COMPONENT_MAX),
+    ] {
+        if count > max {
+            return refused(format!("it has {count} {what}, and {max} is the most"));
+        }
+    }
     let memory_bytes = needed.max_initial_memory_size.unwrap_or(0).saturating_mul(WASM_PAGE_BYTES);
     if memory_bytes > limits.memory_bytes_max {
         let max = limits.memory_bytes_max;

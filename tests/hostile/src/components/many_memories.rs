@@ -15,8 +15,8 @@ pub(crate) fn make() -> Variants {
         component(&text)
     };
     vec![
-        ("two memories", module("(memory 1)", 1)),
-        ("1,000 tables", module("(table 1 funcref)", 90)),
+        ("5 memories", module("(memory 1)", 4)),
+        ("90 tables", module("(table 1 funcref)", 90)),
         ("5 modules with a memory", instances("(memory 1)", 5)),
         ("500 modules with a memory", instances("(memory 0)", 500)),
         ("20 modules with a table", instances("(table 1 funcref)", 20)),
