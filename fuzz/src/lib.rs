@@ -6,7 +6,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::panic,
     clippy::missing_panics_doc,
     reason = "what must hold for every input is asserted"
 )]
@@ -49,7 +48,8 @@ mod tests {
     use super::*;
 
     /// The names of all targets, and what they feed.
-    const TARGETS: &[(&str, fn(&[u8]))] =
+    type Feed = fn(&[u8]);
+    const TARGETS: &[(&str, Feed)] =
         &[("loader", loader), ("patterns", patterns), ("settings", settings), ("values", values)];
 
     #[test]

@@ -1,8 +1,6 @@
 //! A full queue of evaluations: whoever finds it full is told so and holds nothing, everybody is
 //! answered, and afterwards the server decides again.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
-
 use std::io::Write as _;
 
 use attorn_api::decisions::{DecisionAnswer, DecisionKind};

@@ -1,6 +1,6 @@
 //! Shadow policies: asked, written down, never counted.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+#![expect(clippy::panic, reason = "helpers of tests fail by panicking")]
 
 use std::time::Duration;
 

@@ -11,7 +11,7 @@ pub(crate) fn polyglot(workspace: &Workspace, steps: &mut Steps, languages: &[St
     let build = ["build", "--locked", "--workspace", "--bin", "attorn-polyglot"];
     steps.command("build", &workspace.cargo(&build))?;
     let polyglot = workspace.built("debug", "attorn-polyglot").map_err(|why| Failed::before_any_step(&why))?;
-    let polyglot = languages.iter().fold(polyglot, |polyglot, language| polyglot.with(language));
+    let polyglot = languages.iter().fold(polyglot, super::run::Invocation::with);
     steps.command("polyglot", &polyglot)?;
     steps.summary();
     Ok(())

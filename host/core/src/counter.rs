@@ -195,9 +195,10 @@ pub fn charges(
             charges.push(Charge { policy, counter, subject, window, amount, at_most });
         }
     }
-    match charges.iter().all(|charge| charge.amount <= charge.at_most) {
-        true => Ok(charges),
-        false => Err(Unchargeable::OverLimit),
+    if charges.iter().all(|charge| charge.amount <= charge.at_most) {
+        Ok(charges)
+    } else {
+        Err(Unchargeable::OverLimit)
     }
 }
 

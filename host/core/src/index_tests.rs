@@ -7,6 +7,9 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
+
+/// Makes one of many selectors.
+type Make<'a> = &'a dyn Fn(usize) -> Selector;
 use crate::bounds::tests::{agent as bot, request as asking};
 
 const ACTIONS: [&str; 8] = ["a", "a.b", "a.b.c", "a.c", "ab", "ab.c", "b", "a.b.c.d.e.f.g.h"];
@@ -81,7 +84,7 @@ fn few_of_a_thousand_are_looked_at() {
     let by_type = |n: usize| one(text("a7.*"), vec![format!("t{n}")], text("support"));
     let by_label = |n: usize| one(text("a7.*"), text("t7"), vec![format!("v{n}")]);
     let grid = |n: usize| one(vec![format!("a{}.*", n % 32)], vec![format!("t{}", n / 32)], Vec::new());
-    let cases: [(&dyn Fn(usize) -> Selector, &str, &str, usize); 4] = [
+    let cases: [(Make<'_>, &str, &str, usize); 4] = [
         (&by_action, "article", "support", 1),
         (&by_type, "t7", "support", 1),
         (&by_label, "t7", "v7", 1),

@@ -9,6 +9,9 @@
     clippy::panic,
     clippy::missing_panics_doc,
     clippy::must_use_candidate,
+    clippy::return_self_not_must_use,
+    clippy::new_without_default,
+    clippy::format_collect,
     reason = "a test kit fails by panicking, and its values are asserted on"
 )]
 

@@ -37,5 +37,6 @@ pub(crate) fn build(ground: &Ground) -> Result<PathBuf, String> {
 /// A string of C, in pieces that every compiler takes.
 fn literal(text: &str) -> String {
     let lines = text.lines().map(|line| line.trim_start().replace('\\', "\\\\").replace('"', "\\\""));
-    lines.map(|line| format!("\n    \"{line}\"")).collect()
+    let pieces: Vec<_> = lines.map(|line| format!("\"{line}\"")).collect();
+    format!("\n    {}", pieces.join("\n    "))
 }

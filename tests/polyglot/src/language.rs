@@ -18,7 +18,7 @@ pub(crate) enum Language {
     Go,
 }
 
-/// Enough for an interpreter that is small, such as QuickJS.
+/// Enough for an interpreter that is small, such as `QuickJS`.
 const SCRIPT: PolicyLimits = PolicyLimits { cpu_us_max: 25_000, memory_bytes_max: 64 << 20, ..PolicyLimits::NATIVE };
 
 /// Enough for a language that brings a large runtime.

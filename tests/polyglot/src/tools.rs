@@ -40,7 +40,7 @@ impl Ground {
     pub(crate) fn fresh_directory(&self, name: &str) -> Result<PathBuf, String> {
         let path = self.build.join(name);
         match fs::remove_dir_all(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_at(&path)(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_at(&path)(error)),
             _ => self.directory(name),
         }
     }

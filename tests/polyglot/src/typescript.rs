@@ -1,4 +1,4 @@
-//! TypeScript, in QuickJS.
+//! TypeScript, in `QuickJS`.
 
 use std::path::PathBuf;
 use std::process::Command;

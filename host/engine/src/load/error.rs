@@ -74,7 +74,7 @@ impl LoadError {
     pub(crate) fn with_help(self, help: &str) -> Self {
         match self {
             Self::Refused { step, problem, .. } => Self::Refused { step, problem, help: Some(help.to_owned()) },
-            other => other,
+            rejected @ Self::SettingsRejected { .. } => rejected,
         }
     }
 

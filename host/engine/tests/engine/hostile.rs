@@ -37,7 +37,7 @@ async fn each_comes_to_what_it_must() {
                 (Err(error), Expect::Refused(steps)) if steps.contains(&error.step().as_str()) => {}
                 (Err(error), expect) => problems.push(format!("{at}: {error}, and {expect:?} was expected")),
                 (Ok(_), Expect::Refused(steps)) => {
-                    problems.push(format!("{at}: it was loaded, not refused at {steps:?}"))
+                    problems.push(format!("{at}: it was loaded, not refused at {steps:?}"));
                 }
                 (Ok(policy), expect) => {
                     for _ in 0..ROUNDS {

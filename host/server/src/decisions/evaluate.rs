@@ -25,12 +25,9 @@ pub(super) async fn decide(app: &App, ground: &Ground, within: &WithinBounds<'_>
         let denied = Denied::by_host(HostReason::TooManyPolicies);
         return Ok(Made::by_bounds(within.now(), Decision::Deny(denied)));
     }
-    let looked_up = match known::look_up(app, &policies, &context, RECORD_BYTES_MAX).await? {
-        Ok(looked_up) => looked_up,
-        Err(known::TooMany) => {
-            let denied = Denied::by_host(HostReason::TooManyFacts);
-            return Ok(Made::by_bounds(within.now(), Decision::Deny(denied)));
-        }
+    let Ok(looked_up) = known::look_up(app, &policies, &context, RECORD_BYTES_MAX).await? else {
+        let denied = Denied::by_host(HostReason::TooManyFacts);
+        return Ok(Made::by_bounds(within.now(), Decision::Deny(denied)));
     };
     let loaded: Vec<_> = policies
         .iter()

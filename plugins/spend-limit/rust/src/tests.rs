@@ -53,7 +53,7 @@ fn no_way_of_spending_passes_a_limit() {
             let total = u128::from(used) + u128::from(amount);
             let expected = match total {
                 ..=5_000 => Some((true, amount, 5_000)),
-                ..=20_000 => Some((false, amount, 20_000)),
+                5_001..=20_000 => Some((false, amount, 20_000)),
                 _ => None,
             };
             assert_eq!(debit(&verdict), expected, "{amount} after {used}");
