@@ -123,8 +123,38 @@ pub struct PolicyVersion {
     pub created_by: String,
     /// Whether it is in force.
     pub active: bool,
+    /// How it was made ready; none if it is not loaded now.
+    pub load: Option<LoadReport>,
     /// What came of it as a shadow policy; none if it was never evaluated as one.
     pub shadow: Option<ShadowReport>,
+}
+
+/// How a version was made ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LoadReport {
+    /// How each evaluation starts.
+    pub activation: Activation,
+    /// Why no snapshot could be taken; none if there is one.
+    pub no_snapshot: Option<String>,
+    /// Which class's pool it runs in; none if it fits none, and each evaluation maps memories of its own.
+    pub pool: Option<Class>,
+    /// Whether its machine code was there already.
+    pub from_cache: bool,
+    /// CPU time of `init` when it was compiled, in microseconds.
+    pub init_cpu_us: u64,
+    /// The bytes of its machine code.
+    pub machine_code_bytes: u64,
+}
+
+/// How each evaluation of a policy starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// From a snapshot that was taken after `init`.
+    Snapshot,
+    /// From the component as it came: `init` runs before each `evaluate`.
+    InitEachTime,
 }
 
 /// What came of a version as a shadow policy. Nothing of it ever counted.

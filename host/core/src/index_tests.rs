@@ -7,10 +7,10 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
+use crate::bounds::tests::{agent as bot, request as asking};
 
 /// Makes one of many selectors.
 type Make<'a> = &'a dyn Fn(usize) -> Selector;
-use crate::bounds::tests::{agent as bot, request as asking};
 
 const ACTIONS: [&str; 8] = ["a", "a.b", "a.b.c", "a.c", "ab", "ab.c", "b", "a.b.c.d.e.f.g.h"];
 const PATTERNS: [&str; 11] = ["*", "a", "a.*", "a.b", "a.b.*", "a.b.c", "a.b.c.d.*", "ab.*", "b", "b.*", "a.c"];

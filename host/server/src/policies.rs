@@ -96,8 +96,9 @@ pub(crate) async fn push(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     batch.put_record(&PolicyRecord { id, latest_version: version, in_force, before });
     batch.put_record(&record);
     commit(&app, batch, moved).await?;
+    let shown = wire::shown(&record, false, loaded.loaded.as_ref(), None);
     app.active.keep(loaded);
-    Reply::created(&wire::shown(&record, false, None))
+    Reply::created(&shown)
 }
 
 /// What class a component is of that was put before.
@@ -137,7 +138,9 @@ pub(crate) async fn show(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
         let record = app.store.record::<PolicyVersionRecord>(&Key::policy_version(&id, version)).await?;
         let report = app.store.record::<ShadowReportRecord>(&Key::shadow_report(&id, version)).await?;
         let report = report.map(|report| wire::shadow_report(&report.value));
-        versions.extend(record.map(|record| wire::shown(&record.value, active_version == Some(version), report)));
+        let in_force = active.policy(&id).filter(|policy| policy.record.version == version);
+        let loaded = in_force.and_then(|policy| policy.loaded.as_ref());
+        versions.extend(record.map(|record| wire::shown(&record.value, in_force.is_some(), loaded, report)));
     }
     let before = policy.before.iter().rev().copied().collect();
     Reply::ok(&api::Policy { id: id.to_string(), active_version, before, versions })

@@ -3,6 +3,7 @@
 use attorn_api::policies as api;
 use attorn_api::{ProblemCode, agents};
 use attorn_core::{ComponentClass, PolicyLimits, PolicyMode, Selector, UserPresence};
+use attorn_engine::{Activation, LoadedPolicy};
 use attorn_store::records::{ActiveSetRecord, PolicySettings, PolicyVersionRecord, ShadowReportRecord};
 use serde_json::Value;
 
@@ -53,6 +54,7 @@ pub(super) const fn mode(wire: api::Mode) -> PolicyMode {
 pub(super) fn shown(
     record: &PolicyVersionRecord,
     active: bool,
+    loaded: Option<&LoadedPolicy>,
     shadow: Option<api::ShadowReport>,
 ) -> api::PolicyVersion {
     let settings = match &record.settings {
@@ -74,7 +76,32 @@ pub(super) fn shown(
         created_at_ms: record.created_at.0,
         created_by: record.created_by.to_string(),
         active,
+        load: loaded.map(load_report),
         shadow,
+    }
+}
+
+fn load_report(loaded: &LoadedPolicy) -> api::LoadReport {
+    let report = loaded.report();
+    let (activation, no_snapshot) = match &report.activation {
+        Activation::Snapshot => (api::Activation::Snapshot, None),
+        Activation::InitEachTime { reason } => (api::Activation::InitEachTime, Some(reason.clone())),
+    };
+    api::LoadReport {
+        activation,
+        no_snapshot,
+        pool: report.pool.map(class),
+        from_cache: report.from_cache,
+        init_cpu_us: report.init_cpu_us,
+        machine_code_bytes: report.machine_code_bytes,
+    }
+}
+
+const fn class(class: ComponentClass) -> api::Class {
+    match class {
+        ComponentClass::Native => api::Class::Native,
+        ComponentClass::Script => api::Class::Script,
+        ComponentClass::LargeRuntime => api::Class::LargeRuntime,
     }
 }
 
@@ -98,11 +125,7 @@ pub(super) fn in_force(record: &PolicyVersionRecord) -> api::ActiveVersion {
             PolicyMode::Shadow => api::Mode::Shadow,
         },
         required: record.required,
-        class: match record.class {
-            ComponentClass::Native => api::Class::Native,
-            ComponentClass::Script => api::Class::Script,
-            ComponentClass::LargeRuntime => api::Class::LargeRuntime,
-        },
+        class: class(record.class),
         limits: api::Limits {
             cpu_us_max: record.limits.cpu_us_max,
             wall_us_max: record.limits.wall_us_max,

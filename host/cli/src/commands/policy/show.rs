@@ -1,6 +1,8 @@
 //! How policies, versions and what came of them in shadow mode are printed.
 
-use attorn_api::policies::{ActiveVersion, Mode, Policy, PolicyList, PolicySummary, PolicyVersion, Selector};
+use attorn_api::policies::{
+    ActiveVersion, LoadReport, Mode, Policy, PolicyList, PolicySummary, PolicyVersion, Selector,
+};
 use attorn_core::TimeMs;
 
 use crate::exit::Exit;
@@ -54,6 +56,11 @@ pub(super) fn show(output: &Output, policy: &Policy) -> Result<Exit, Failure> {
     };
     let heads = ["VERSION", "STATE", "MODE", "ASKED ABOUT", "PUSHED BY", "AT", "DIGEST"];
     output.table(&heads, &policy.versions.iter().map(row).collect::<Vec<_>>());
+    for version in &policy.versions {
+        if let Some(load) = &version.load {
+            output.line(format!("version {}: {}", version.version, load_line(load)));
+        }
+    }
     let row = |version: &PolicyVersion| {
         version.shadow.map(|report| {
             let counts = [
@@ -75,6 +82,16 @@ pub(super) fn show(output: &Output, policy: &Policy) -> Result<Exit, Failure> {
         output.table(&heads, &rows);
     }
     Ok(Exit::Done)
+}
+
+/// How a version was made ready, in a line.
+fn load_line(load: &LoadReport) -> String {
+    let start = match &load.no_snapshot {
+        None => "each evaluation starts from a snapshot taken after `init`".to_owned(),
+        Some(why) => format!("`init` runs before each evaluation, because no snapshot could be taken: {why}"),
+    };
+    let pool = if load.pool.is_none() { "; it fits no pool and maps memories of its own each time" } else { "" };
+    format!("{start}{pool}; {} bytes of machine code", load.machine_code_bytes)
 }
 
 pub(super) fn number(version: Option<u32>) -> String {
