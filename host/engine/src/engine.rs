@@ -117,7 +117,7 @@ impl Engine {
         settings: &str,
         limits: PolicyLimits,
     ) -> Result<LoadedPolicy, LoadError> {
-        let request = LoadRequest { name, component, settings, limits, metered: false };
+        let request = LoadRequest { name, component, settings, limits, metered: false, without_snapshot: false };
         self.load_watched(request, &Progress::default(), &Cancel::default())
     }
 

@@ -6,8 +6,10 @@
 
 use attorn_core::EvaluationContext;
 use attorn_engine::{EngineConfig, EngineInfo, MemoryReset};
-use wasmtime::component::{Component, HasSelf, Linker};
+use futures_util::FutureExt as _;
+use wasmtime::component::{Component, HasSelf, Instance, Lift, Linker, WasmList};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Store};
+use wasmtime_wizer::{ComponentInstanceState, Wizer};
 
 mod bindings {
     wasmtime::component::bindgen!({
@@ -33,17 +35,23 @@ pub(crate) struct Floor {
     engine: Engine,
     prepared: bindings::PolicyComponentPre<Data>,
     settings: String,
+    snapshot: bool,
 }
 
 impl Floor {
-    /// Compile it under the configuration of an engine.
-    pub(crate) fn new(config: &EngineConfig, info: &EngineInfo, component: &[u8], settings: &str) -> Self {
+    /// Compile it under the configuration of an engine: as it came, or a snapshot taken after `init`.
+    pub(crate) fn new(
+        config: &EngineConfig,
+        info: &EngineInfo,
+        component: &[u8],
+        settings: &str,
+        snapshot: bool,
+    ) -> Self {
         let engine = Engine::new(&wasmtime_config(config, info)).unwrap();
-        let component = Component::new(&engine, component).unwrap();
-        let mut linker = Linker::<Data>::new(&engine);
-        log::add_to_linker::<_, HasSelf<Data>>(&mut linker, |data| data).unwrap();
-        let prepared = bindings::PolicyComponentPre::new(linker.instantiate_pre(&component).unwrap()).unwrap();
-        Self { engine, prepared, settings: settings.to_owned() }
+        let taken = if snapshot { snapshot_after_init(&engine, component, settings) } else { component.to_vec() };
+        let component = Component::new(&engine, taken).unwrap();
+        let prepared = prepared(&engine, &component);
+        Self { engine, prepared, settings: settings.to_owned(), snapshot }
     }
 
     /// One evaluation, which has to allow.
@@ -52,9 +60,70 @@ impl Floor {
         store.set_epoch_deadline(u64::MAX / 2);
         let instance = self.prepared.instantiate(&mut store).unwrap();
         let policy = instance.attorn_policy_policy();
-        policy.call_init(&mut store, &self.settings).unwrap().unwrap();
+        if !self.snapshot {
+            policy.call_init(&mut store, &self.settings).unwrap().unwrap();
+        }
         let verdict = with_context(context, |context| policy.call_evaluate(&mut store, context).unwrap().unwrap());
         assert!(matches!(verdict, wit::Verdict::Allow(_)), "the policy did not allow");
+    }
+}
+
+fn prepared(engine: &Engine, component: &Component) -> bindings::PolicyComponentPre<Data> {
+    let mut linker = Linker::<Data>::new(engine);
+    log::add_to_linker::<_, HasSelf<Data>>(&mut linker, |data| data).unwrap();
+    bindings::PolicyComponentPre::new(linker.instantiate_pre(component).unwrap()).unwrap()
+}
+
+/// The component as `init` leaves it.
+fn snapshot_after_init(engine: &Engine, component: &[u8], settings: &str) -> Vec<u8> {
+    let wizer = Wizer::new();
+    let (context, instrumented) = wizer.instrument_component(component).unwrap();
+    let prepared = prepared(engine, &Component::new(engine, instrumented).unwrap());
+    let mut store = Store::new(engine, Data);
+    store.set_epoch_deadline(u64::MAX / 2);
+    let instance = prepared.instance_pre().instantiate(&mut store).unwrap();
+    let policy = bindings::PolicyComponent::new(&mut store, &instance).unwrap();
+    policy.attorn_policy_policy().call_init(&mut store, settings).unwrap().unwrap();
+    store.set_hostcall_fuel(usize::MAX);
+    let mut state = State { store, instance };
+    wizer.snapshot_component(&context, &mut state).now_or_never().unwrap().unwrap()
+}
+
+/// An instance whose state wizer reads.
+struct State {
+    store: Store<Data>,
+    instance: Instance,
+}
+
+impl State {
+    fn call<R: Lift + 'static, T>(&mut self, within: &str, func: &str, read: impl FnOnce(&Store<Data>, R) -> T) -> T {
+        let (_, within) = self.instance.get_export(&mut self.store, None, within).unwrap();
+        let (_, func) = self.instance.get_export(&mut self.store, Some(&within), func).unwrap();
+        let func = self.instance.get_typed_func::<(), (R,)>(&mut self.store, func).unwrap();
+        let (value,) = func.call(&mut self.store, ()).unwrap();
+        read(&self.store, value)
+    }
+}
+
+impl ComponentInstanceState for State {
+    async fn call_func_ret_list_u8(&mut self, within: &str, func: &str, contents: impl FnOnce(&[u8]) + Send) {
+        self.call(within, func, |store, list: WasmList<u8>| contents(list.as_le_slice(store)));
+    }
+
+    async fn call_func_ret_s32(&mut self, within: &str, func: &str) -> i32 {
+        self.call(within, func, |_, value| value)
+    }
+
+    async fn call_func_ret_s64(&mut self, within: &str, func: &str) -> i64 {
+        self.call(within, func, |_, value| value)
+    }
+
+    async fn call_func_ret_f32(&mut self, within: &str, func: &str) -> u32 {
+        self.call(within, func, |_, value: f32| value.to_bits())
+    }
+
+    async fn call_func_ret_f64(&mut self, within: &str, func: &str) -> u64 {
+        self.call(within, func, |_, value: f64| value.to_bits())
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) use steps::{describe, guarded, trial};
 pub use wire::Activation;
 pub use worker::serve_compile_worker;
 
-use crate::load::{LoadError, LoadStep};
+use crate::load::{LoadError, LoadRequest, LoadStep};
 use crate::runtime::compatibility;
 use crate::v0_1::{self, raw};
 use wire::AboutWire;
@@ -39,6 +39,8 @@ pub(crate) struct Job<'a> {
     pub(crate) limits: PolicyLimits,
     /// Whether what it does is counted, in units of fuel. That makes it slower.
     pub(crate) metered: bool,
+    /// Whether `init` runs before each evaluation even where a snapshot could be taken.
+    pub(crate) without_snapshot: bool,
     reuse: Option<Reuse>,
 }
 
@@ -82,8 +84,9 @@ impl Ready {
 }
 
 impl<'a> Job<'a> {
-    pub(crate) const fn new(component: &'a [u8], settings: &'a str, limits: PolicyLimits, metered: bool) -> Self {
-        Self { component, settings, limits, metered, reuse: None }
+    pub(crate) const fn new(request: &LoadRequest<'a>) -> Self {
+        let LoadRequest { component, settings, limits, metered, without_snapshot, .. } = *request;
+        Self { component, settings, limits, metered, without_snapshot, reuse: None }
     }
 
     /// All that the machine code depends on, apart from the settings.
@@ -94,7 +97,8 @@ impl<'a> Job<'a> {
 
     fn policy_name(&self) -> ArtifactName {
         let [digest, compatibility, version] = self.component_parts();
-        ArtifactName::of("attorn policy artifact v1", &[&digest, &compatibility, &version, self.settings.as_bytes()])
+        let parts = [&digest, &compatibility, &version, self.settings.as_bytes(), &[u8::from(self.without_snapshot)]];
+        ArtifactName::of("attorn policy artifact v1", &parts)
     }
 
     fn component_name(&self) -> ArtifactName {

@@ -61,6 +61,9 @@ impl Bench<'_> {
     /// Run `init` once and keep what comes of it. The inner error says why that cannot be done with a
     /// component that may be fit nevertheless.
     fn with_snapshot(&self, say: &mut dyn FnMut(LoadStep)) -> Result<Result<WithSnapshot, String>, LoadError> {
+        if self.job.without_snapshot {
+            return Ok(Err("none was wanted".to_owned()));
+        }
         let instrumented = match Instrumented::new(self.job.component) {
             Ok(instrumented) => instrumented,
             Err(reason) => return Ok(Err(reason)),

@@ -13,6 +13,7 @@ pub(super) struct JobWire {
     #[serde(with = "LimitsWire")]
     pub(super) limits: PolicyLimits,
     pub(super) metered: bool,
+    pub(super) without_snapshot: bool,
     pub(super) instrumented: bool,
 }
 

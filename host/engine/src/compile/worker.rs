@@ -9,7 +9,12 @@ use crate::load::{LoadError, LoadStep};
 /// Let a worker compile.
 pub(super) fn ask(worker: &Worker, job: &Job<'_>, progress: &Progress, cancel: &Cancel) -> Result<Compiled, LoadError> {
     let instrumented = job.reuse.as_ref().and_then(|reuse| reuse.instrumented.as_ref());
-    let about = JobWire { limits: job.limits, metered: job.metered, instrumented: instrumented.is_some() };
+    let about = JobWire {
+        limits: job.limits,
+        metered: job.metered,
+        without_snapshot: job.without_snapshot,
+        instrumented: instrumented.is_some(),
+    };
     let about = serde_json::to_vec(&about).map_err(|error| damaged(&error))?;
     let functions = job.reuse.as_ref().map_or(&[][..], |reuse| &reuse.functions);
     let mut parts = vec![&about[..], job.component, job.settings.as_bytes(), functions];
@@ -55,6 +60,7 @@ fn work(request: &Request, say: &mut dyn FnMut(&str)) -> Result<Compiled, LoadEr
     let settings = std::str::from_utf8(part(2)?).map_err(|error| damaged(&error))?;
     let instrumented = if about.instrumented { request.artifact(4) } else { None };
     let reuse = Some(Reuse { functions: part(3)?.to_vec(), instrumented });
-    let job = Job { component: part(1)?, settings, limits: about.limits, metered: about.metered, reuse };
+    let JobWire { limits, metered, without_snapshot, .. } = about;
+    let job = Job { component: part(1)?, settings, limits, metered, without_snapshot, reuse };
     steps::compile(&job, &mut |step| say(step.as_str()))
 }

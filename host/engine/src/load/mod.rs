@@ -43,6 +43,9 @@ pub struct LoadRequest<'a> {
     /// Whether what it does is counted in units of fuel: the same on every machine, and slower. For
     /// explaining, never for deciding.
     pub metered: bool,
+    /// Whether `init` runs before each evaluation even where a snapshot could be taken. Outcomes are the
+    /// same, and slower: for comparing the two.
+    pub without_snapshot: bool,
 }
 
 /// Load a policy.
@@ -54,11 +57,12 @@ pub(crate) fn load(
     progress: &Progress,
     cancel: &Cancel,
 ) -> Result<LoadedPolicy, LoadError> {
-    let LoadRequest { name, component: bytes, settings, limits, metered } = request;
+    let job = Job::new(&request);
+    let LoadRequest { name, component: bytes, settings, limits, metered, .. } = request;
     check_limits(&limits, config)?;
     check_sizes(bytes, settings)?;
     inspect(bytes)?;
-    let ready = compiler.make(Job::new(bytes, settings, limits, metered), progress, cancel)?;
+    let ready = compiler.make(job, progress, cancel)?;
     progress.set(LoadStep::SelfTest.as_str());
     if let Activation::InitEachTime { .. } = ready.activation() {
         let cpu_us = ready.init_cpu_us();
