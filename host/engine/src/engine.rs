@@ -19,6 +19,7 @@ use crate::load::{LoadError, LoadRequest, load};
 use crate::policy::LoadedPolicy;
 use crate::queue::Queue;
 use crate::runtime::EngineInfo;
+use crate::swap::SwapWatch;
 use crate::v0_1::Prepared;
 
 /// The stack of a thread that evaluates: what a policy may use, and enough for the host's own.
@@ -81,11 +82,15 @@ impl Engine {
             queue: Arc::new(Queue::new(config.queue_jobs_max)),
             loading: Mutex::new(()),
         };
+        // Where nothing is scanned, swap leaves nothing unclean.
+        let scans = engine.info().pagemap_scan();
+        let watch = scans.then(SwapWatch::start).transpose().map_err(EngineError::Thread)?;
         for n in 0..config.evaluator_threads {
-            let queue = Arc::clone(&engine.queue);
+            let (queue, watch) = (Arc::clone(&engine.queue), watch.clone());
             let run = move || {
                 while let Some(job) = queue.pop() {
-                    work(job);
+                    let unclean = watch.as_ref().is_some_and(|watch| watch.seen());
+                    work(job, unclean);
                 }
             };
             let thread = thread::Builder::new().name(format!("attorn-eval-{n}")).stack_size(STACK_BYTES).spawn(run);
@@ -175,13 +180,13 @@ impl fmt::Debug for Engine {
 
 /// Evaluate all policies of a job. A panic loses the job and never the thread: the asker is told when
 /// the sender is dropped.
-fn work(job: Job) {
-    if catch_unwind(AssertUnwindSafe(|| work_unguarded(job))).is_err() {
+fn work(job: Job, unclean: bool) {
+    if catch_unwind(AssertUnwindSafe(|| work_unguarded(job, unclean))).is_err() {
         tracing::error!("a panic in the engine ended a request's evaluations, which denies");
     }
 }
 
-fn work_unguarded(job: Job) {
+fn work_unguarded(job: Job, unclean: bool) {
     let Job { questions, context, deadline, answer } = job;
     let context = Prepared::new(&context);
     let mut evaluations = Vec::with_capacity(questions.len());
@@ -189,7 +194,11 @@ fn work_unguarded(job: Job) {
         if answer.is_closed() {
             return;
         }
-        evaluations.push(evaluate(question, &context, deadline));
+        evaluations.push(if unclean {
+            Evaluation::not_run(Failure::NotRunnable, "swap was turned on, and memories cannot be cleaned any more")
+        } else {
+            evaluate(question, &context, deadline)
+        });
     }
     // Whoever asked may have stopped waiting; then nobody wants these.
     let _ = answer.send(evaluations);

@@ -23,6 +23,7 @@ mod queue;
 mod runtime;
 mod sandbox;
 mod stopwatch;
+mod swap;
 mod text;
 mod ticker;
 mod v0_1;

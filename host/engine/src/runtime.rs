@@ -14,7 +14,7 @@ use wasmtime::{
 
 use crate::compile::Functions;
 use crate::config::{EngineConfig, EngineError, MEMORIES_PER_COMPONENT_MAX};
-use crate::ticker;
+use crate::{swap, ticker};
 
 /// The version of wasmtime that this is built with.
 const WASMTIME_VERSION: &str = "48.0.8";
@@ -172,27 +172,20 @@ fn compatibility_of(metered: bool) -> [u8; 32] {
 
 /// A scan looks only at pages that are present. One that was written and then swapped out would stay,
 /// and the next evaluation would read what the one before wrote (wasmtime#14357). So there is none
-/// where anything can be swapped out. This is looked up once, at start.
+/// where anything can be swapped out. [`swap::SwapWatch`] looks again while the engine runs.
 fn reset_for_host(config: &EngineConfig) -> (MemoryReset, String) {
     if !PoolingAllocationConfig::is_pagemap_scan_available() {
         return (MemoryReset::Discard, "the kernel has no PAGEMAP_SCAN, which came with Linux 6.7".into());
     }
-    match std::fs::read_to_string("/proc/swaps") {
+    match swap::is_active_now() {
         Err(error) => (MemoryReset::Discard, format!("whether there is swap is unknown: {error}")),
-        Ok(swaps) if swap_is_active(&swaps) => {
-            (MemoryReset::Discard, "swap is active, where PAGEMAP_SCAN misses pages".into())
-        }
-        Ok(_) => {
+        Ok(true) => (MemoryReset::Discard, "swap is active, where PAGEMAP_SCAN misses pages".into()),
+        Ok(false) => {
             let share = config.pool_resident_bytes_max / u64::from(config.pool_instances.max(1));
             let resident_bytes_max = share.min(MEMORY_RESIDENT_BYTES_MAX) / 4096 * 4096;
             (MemoryReset::PagemapScan { resident_bytes_max }, "there is PAGEMAP_SCAN, and no swap".into())
         }
     }
-}
-
-/// `/proc/swaps` is one line of headings, and one line for each place to swap to.
-fn swap_is_active(swaps: &str) -> bool {
-    swaps.lines().skip(1).any(|line| !line.trim().is_empty())
 }
 
 fn wasmtime_config(config: &EngineConfig, reset: MemoryReset) -> Config {
@@ -260,14 +253,6 @@ mod tests {
     fn the_reported_version_is_the_one_in_use() {
         let lock = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.lock")).unwrap();
         assert!(lock.contains(&format!("name = \"wasmtime\"\nversion = \"{WASMTIME_VERSION}\"")));
-    }
-
-    #[test]
-    fn swap_is_seen() {
-        let headings = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n";
-        assert!(!swap_is_active(headings));
-        assert!(!swap_is_active(""));
-        assert!(swap_is_active(&format!("{headings}/dev/sda2  partition\t8388604\t\t0\t\t-2\n")));
     }
 
     #[test]

@@ -43,6 +43,7 @@ pub(crate) fn measure(length: Length, shown: bool, figures: &mut Figures) -> f64
 }
 
 /// What one evaluation takes, in microseconds.
+#[expect(clippy::struct_field_names, reason = "units stand last in names, and these have the same")]
 struct Compared {
     /// Ours, one policy a request: with the hop to an evaluator thread and back.
     alone_us: f64,
