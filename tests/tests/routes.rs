@@ -103,10 +103,15 @@ impl Victims {
             "activatePolicy" => Body::Json(json!({ "version": 1 })),
             "rollBackPolicy" => Body::Json(json!({})),
             "changeActiveSet" => Body::Json(json!({ "policies": { "idle": 1 } })),
+            "setFacts" | "setOwnFacts" => {
+                Body::Json(json!({ "facts": [{ "name": "resource/article/42/owner", "value": "intruder" }] }))
+            }
+            "deleteFacts" | "deleteOwnFacts" => Body::Json(json!({ "names": ["resource/article/42/owner"] })),
             "createDecision" => Body::Json(ask()),
             "useGrant" => Body::Json(attorn_tests::world::use_of(&self.grant)),
             "reportEffect" => Body::Json(json!({ "use_number": 1, "effect": "done" })),
-            "revokeOperator"
+            "listFacts"
+            | "revokeOperator"
             | "revokeAgentKey"
             | "revokeResourceServer"
             | "deactivatePolicy"

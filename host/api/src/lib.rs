@@ -9,6 +9,7 @@
 pub mod agents;
 pub mod audit;
 pub mod decisions;
+pub mod facts;
 pub mod grants;
 pub mod json;
 pub mod operators;

@@ -10,6 +10,7 @@ mod clock;
 pub mod config;
 mod decisions;
 mod entry;
+mod facts;
 mod grants;
 mod http;
 pub mod init;

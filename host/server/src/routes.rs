@@ -3,6 +3,7 @@
 use attorn_api::agents::{Agent, AgentList, ChangeState, RegisterAgent, RegisterKey};
 use attorn_api::audit::{Entry, EntryList};
 use attorn_api::decisions::{DecisionAnswer, DecisionRequest};
+use attorn_api::facts::{DeleteFacts, FactList, FactsDeleted, FactsSet, SetFacts};
 use attorn_api::grants::{EffectRecorded, GrantDetails, GrantList, GrantUse, ReportEffect, UseGrant};
 use attorn_api::operators::{Operator, OperatorList, RegisterOperator, RegisteredOperator};
 use attorn_api::policies::{
@@ -15,7 +16,7 @@ use axum::http::Method;
 use crate::http::openapi;
 use crate::http::route::Access::{self, Operator as Op, OperatorOrBootstrap, Public};
 use crate::http::route::{Content, Route, handler, json, route};
-use crate::{audit, decisions, grants, policies, public, registry};
+use crate::{audit, decisions, facts, grants, policies, public, registry};
 
 /// The `OpenAPI` 3.1 document of this server.
 #[must_use]
@@ -25,7 +26,7 @@ pub fn openapi_document() -> serde_json::Value {
 
 /// All routes.
 pub(crate) fn all() -> Vec<Route> {
-    [operators(), agents(), resource_servers(), policy(), deciding(), auditing(), open()].concat()
+    [operators(), agents(), resource_servers(), fact(), policy(), deciding(), auditing(), open()].concat()
 }
 
 const GET: Method = Method::GET;
@@ -127,6 +128,40 @@ fn resource_servers() -> Vec<Route> {
             handler!(registry::resource_servers::revoke),
         )
         .gives(json::<ResourceServer>()),
+    ]
+}
+
+fn fact() -> Vec<Route> {
+    let server = Access::ResourceServer;
+    vec![
+        route(POST, "/v1/facts", Op(Registrar), ("setFacts", "Say what is so"), handler!(facts::set))
+            .takes(json::<SetFacts>())
+            .gives(json::<FactsSet>())
+            .body_bytes_max(facts::BODY_BYTES_MAX),
+        route(GET, "/v1/facts", Op(Registrar), ("listFacts", "List facts"), handler!(facts::list))
+            .gives(json::<FactList>()),
+        route(POST, "/v1/facts/delete", Op(Registrar), ("deleteFacts", "Forget facts"), handler!(facts::delete))
+            .takes(json::<DeleteFacts>())
+            .gives(json::<FactsDeleted>()),
+        route(
+            POST,
+            "/v1/resource-facts",
+            server,
+            ("setOwnFacts", "Say what is so of one's own resources"),
+            handler!(facts::set_own),
+        )
+        .takes(json::<SetFacts>())
+        .gives(json::<FactsSet>())
+        .body_bytes_max(facts::BODY_BYTES_MAX),
+        route(
+            POST,
+            "/v1/resource-facts/delete",
+            server,
+            ("deleteOwnFacts", "Forget facts of one's own resources"),
+            handler!(facts::delete_own),
+        )
+        .takes(json::<DeleteFacts>())
+        .gives(json::<FactsDeleted>()),
     ]
 }
 

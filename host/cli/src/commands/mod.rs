@@ -6,6 +6,7 @@ mod compile_worker;
 mod completions;
 mod decide;
 pub(crate) mod demo;
+mod fact;
 mod grant;
 mod init;
 mod operator;
@@ -42,6 +43,9 @@ pub(crate) enum Command {
     Policy(policy::Policy),
     /// Ask for a decision, as an agent
     Decide(decide::Decide),
+    /// What the server knows, and policies may rest on
+    #[command(subcommand)]
+    Fact(fact::Fact),
     /// The rights that allows yielded
     #[command(subcommand)]
     Grant(grant::Grant),
@@ -65,6 +69,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Exit, Fai
         Command::ResourceServer(resource_server) => resource_server.run(context).await,
         Command::Policy(policy) => policy.run(context).await,
         Command::Decide(decide) => decide.run(context).await,
+        Command::Fact(fact) => fact.run(context).await,
         Command::Grant(grant) => grant.run(context).await,
         Command::Audit(audit) => audit.run(context).await,
         Command::Completions(completions) => completions.run(context),

@@ -1,0 +1,78 @@
+//! `/v1/facts` and `/v1/resource-facts`: what the server knows and policies may rest on.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Say that these are so: `POST /v1/facts`, or `POST /v1/resource-facts` for a resource server. All of
+/// them, or none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetFacts {
+    /// 1 to 128 facts, whose names have 24,576 bytes at most together.
+    pub facts: Vec<SetFact>,
+}
+
+/// One fact that is so from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetFact {
+    /// Its name: `resource/account/42/owner`. What stood under it before is replaced.
+    pub name: String,
+    /// Its value: any JSON, at most 4,096 bytes in canonical form.
+    pub value: serde_json::Value,
+    /// From when on it does not count any more; it stands until it is deleted if that is not said.
+    #[serde(default)]
+    pub expires_at_ms: Option<u64>,
+}
+
+/// How many facts were set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FactsSet {
+    /// All that were named.
+    pub set: u64,
+}
+
+/// Forget these. A name under which nothing stands is no error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeleteFacts {
+    /// 1 to 128 names, with 24,576 bytes at most together.
+    pub names: Vec<String>,
+}
+
+/// How many facts were named to be forgotten.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FactsDeleted {
+    /// All that were named.
+    pub deleted: u64,
+}
+
+/// A fact as it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Fact {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: serde_json::Value,
+    /// Who says so: `operator/…` or `resource-server/…`.
+    pub set_by: String,
+    /// When they said so.
+    pub set_at_ms: u64,
+    /// From when on it does not count any more.
+    pub expires_at_ms: Option<u64>,
+    /// Whether it counts now.
+    pub counts: bool,
+}
+
+/// A page of facts, by name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FactList {
+    /// The facts.
+    pub facts: Vec<Fact>,
+    /// Where the next page begins (`after`); none after the last.
+    pub next: Option<String>,
+}

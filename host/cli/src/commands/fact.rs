@@ -1,0 +1,172 @@
+//! `attorn fact`.
+
+use std::path::PathBuf;
+
+use attorn_api::facts::{DeleteFacts, Fact as Shown, FactList, FactsDeleted, FactsSet, SetFact, SetFacts};
+use attorn_core::{FactName, FactPrefix, TimeMs};
+use clap::{Args, Subcommand};
+use serde_json::Value;
+
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::key_source::read_text;
+use crate::operator_client::OperatorClient;
+use crate::output::Output;
+use crate::parse;
+
+/// How many facts of a file go into one request.
+const AT_A_TIME: usize = 25;
+/// The longest file that is imported, in bytes.
+const FILE_BYTES_MAX: u64 = 64 << 20;
+
+/// What the server knows, and policies may rest on.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Fact {
+    /// Say that something is so (duty: registrar, as for all of these)
+    Set(Set),
+    /// List facts by name
+    List(List),
+    /// Forget facts
+    Delete(Delete),
+    /// Say all that stands in a file: one `{"name": …, "value": …}` a line
+    Import(Import),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  attorn fact set resource/account/42/owner '\"alice\"'
+  attorn fact set user/alice/risk 7 --expires-at-ms 1893456000000")]
+pub(crate) struct Set {
+    /// Its name; what is no letter, digit or `-._~` within a segment is written as `%` and two hex digits
+    #[arg(value_parser = parse::id::<FactName>)]
+    name: FactName,
+    /// Its value: JSON
+    #[arg(value_name = "JSON")]
+    value: String,
+    /// From when on it does not count any more, in milliseconds since 1970
+    #[arg(long, value_name = "MS")]
+    expires_at_ms: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Only those whose names begin so
+    #[arg(long, value_parser = parse::id::<FactPrefix>)]
+    prefix: Option<FactPrefix>,
+    /// Only those after this one
+    #[arg(long, value_name = "NAME", value_parser = parse::id::<FactName>)]
+    after: Option<FactName>,
+    /// How many at most, 1 to 200
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u8).range(1..=200))]
+    limit: u8,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Delete {
+    /// Their names
+    #[arg(required = true, num_args = 1..=128, value_name = "NAME", value_parser = parse::id::<FactName>)]
+    names: Vec<FactName>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// The file; empty lines are passed over
+    file: PathBuf,
+}
+
+impl Fact {
+    pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let (client, output) = (context.operator()?, &context.output);
+        match self {
+            Self::Set(Set { name, value, expires_at_ms }) => {
+                let value: Value = parse::strict_json(&value)
+                    .map_err(|problem| Failure::usage(format!("the value is no JSON: {problem}")))?;
+                let fact = SetFact { name: name.to_string(), value, expires_at_ms };
+                done(output, &set(&client, vec![fact]).await?)
+            }
+            Self::List(list) => print(output, &client.get(&list.path()).await?),
+            Self::Delete(Delete { names }) => {
+                let body = DeleteFacts { names: names.iter().map(ToString::to_string).collect() };
+                let deleted: FactsDeleted = client.post("/v1/facts/delete", &body).await?;
+                if output.json {
+                    return output.json(&deleted).map(|()| Exit::Done);
+                }
+                output.line(format!("forgotten: {}", deleted.deleted));
+                Ok(Exit::Done)
+            }
+            Self::Import(Import { file }) => import(&client, output, &file).await,
+        }
+    }
+}
+
+impl List {
+    fn path(&self) -> String {
+        let mut path = format!("/v1/facts?limit={}", self.limit);
+        // Their alphabet has nothing that means something in a query but `%`, which is not decoded there.
+        for (name, value) in [
+            ("prefix", self.prefix.as_ref().map(FactPrefix::as_str)),
+            ("after", self.after.as_ref().map(FactName::as_str)),
+        ] {
+            if let Some(value) = value {
+                path.extend(["&", name, "=", value]);
+            }
+        }
+        path
+    }
+}
+
+async fn set(client: &OperatorClient, facts: Vec<SetFact>) -> Result<FactsSet, Failure> {
+    client.post("/v1/facts", &SetFacts { facts }).await
+}
+
+/// Each request is taken whole or not at all. What is wrong with a line is found before the first is sent.
+async fn import(client: &OperatorClient, output: &Output, file: &std::path::Path) -> Result<Exit, Failure> {
+    let text = read_text(file, FILE_BYTES_MAX)?;
+    let mut facts = Vec::new();
+    for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let wrong = |problem: String| Failure::usage(format!("line {} of `{}`: {problem}", at + 1, file.display()));
+        let fact: SetFact = parse::strict_json(line).map_err(wrong)?;
+        fact.name.parse::<FactName>().map_err(|error| wrong(error.to_string()))?;
+        facts.push(fact);
+    }
+    let (all, mut set_so_far) = (facts.len(), 0);
+    for some in facts.chunks(AT_A_TIME) {
+        let taken = set(client, some.to_vec()).await.inspect_err(|_| {
+            output.note(format!("{set_so_far} of {all} facts are set; none after them"));
+        })?;
+        set_so_far += taken.set;
+        output.note(format!("{set_so_far} of {all}"));
+    }
+    done(output, &FactsSet { set: set_so_far })
+}
+
+fn done(output: &Output, set: &FactsSet) -> Result<Exit, Failure> {
+    if output.json {
+        return output.json(set).map(|()| Exit::Done);
+    }
+    output.line(format!("set: {}", set.set));
+    Ok(Exit::Done)
+}
+
+fn print(output: &Output, list: &FactList) -> Result<Exit, Failure> {
+    if output.json {
+        return output.json(list).map(|()| Exit::Done);
+    }
+    let row = |fact: &Shown| {
+        vec![
+            fact.name.clone(),
+            fact.value.to_string(),
+            if fact.counts { "counts" } else { "expired" }.into(),
+            fact.set_by.clone(),
+            TimeMs(fact.set_at_ms).to_string(),
+            fact.expires_at_ms.map_or_else(|| "-".into(), |at| TimeMs(at).to_string()),
+        ]
+    };
+    let heads = ["NAME", "VALUE", "STATE", "SET BY", "AT", "EXPIRES"];
+    output.table(&heads, &list.facts.iter().map(row).collect::<Vec<_>>());
+    if let Some(next) = &list.next {
+        output.note(format!("there is more: `--after {next}`"));
+    }
+    Ok(Exit::Done)
+}

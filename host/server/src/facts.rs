@@ -1,0 +1,188 @@
+//! `/v1/facts` and `/v1/resource-facts`: operators say what is so, and resource servers what is so of
+//! their own resources.
+//!
+//! What a decision reads of them is looked up in `decisions::known`; a fact that changes before the
+//! decision is committed makes it anew. Entries name facts and the digests of their values, which may be
+//! personal, and never the values.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use attorn_api::ProblemCode;
+use attorn_api::facts as api;
+use attorn_api::json::canonical;
+use attorn_core::{FactName, FactPrefix, ResourceServerId, TimeMs};
+use attorn_store::records::{FactRecord, FactSource, Record as _, ResourceServerRecord};
+use attorn_store::{Batch, Key, KeyPrefix, Require};
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::entry;
+use crate::http::call::{Call, Reply};
+use crate::http::failure::Failure;
+use crate::registry::{commit, count, moved};
+
+/// The most bytes of a request: 128 values and their names.
+pub(crate) const BODY_BYTES_MAX: usize = 640 << 10;
+/// How many facts one request has.
+const FACTS_MAX: usize = 128;
+/// How many bytes their names have together, so that one entry can hold them.
+const NAMES_BYTES_MAX: usize = 24 << 10;
+
+pub(crate) async fn set(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    let (operator, wire): (_, api::SetFacts) = (call.operator()?, call.json()?);
+    let id = operator.id.clone().ok_or_else(|| Failure::internal("a token without operator set facts"))?;
+    let mut batch = Batch::new(app.clock.now());
+    let facts = records(&wire, &FactSource::Operator(id), batch.now)?;
+    entry::act(&mut batch, operator, "facts_set", json!({ "facts": in_entry(&facts) }))?;
+    put(&app, batch, &facts).await
+}
+
+pub(crate) async fn set_own(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    let (server, wire): (_, api::SetFacts) = (call.resource_server()?, call.json()?);
+    let mut batch = Batch::new(app.clock.now());
+    let facts = records(&wire, &FactSource::ResourceServer(server.clone()), batch.now)?;
+    owned(&app, &mut batch, server, facts.iter().map(|fact| &fact.name)).await?;
+    let members = json!({ "resource_server": server.as_str(), "facts": in_entry(&facts) });
+    batch.entries.push(entry::body(batch.now, "facts_set", members)?);
+    put(&app, batch, &facts).await
+}
+
+pub(crate) async fn delete(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    let (operator, wire): (_, api::DeleteFacts) = (call.operator()?, call.json()?);
+    let names = names(wire.names.iter().map(String::as_str))?;
+    let mut batch = Batch::new(app.clock.now());
+    entry::act(&mut batch, operator, "facts_deleted", json!({ "names": texts(&names) }))?;
+    remove(&app, batch, &names).await
+}
+
+pub(crate) async fn delete_own(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    let (server, wire): (_, api::DeleteFacts) = (call.resource_server()?, call.json()?);
+    let names = names(wire.names.iter().map(String::as_str))?;
+    let mut batch = Batch::new(app.clock.now());
+    owned(&app, &mut batch, server, names.iter()).await?;
+    let members = json!({ "resource_server": server.as_str(), "names": texts(&names) });
+    batch.entries.push(entry::body(batch.now, "facts_deleted", members)?);
+    remove(&app, batch, &names).await
+}
+
+pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    let prefix = call.query::<FactPrefix>("prefix")?;
+    let prefix = prefix.map_or_else(|| "".parse::<FactPrefix>(), Ok)?;
+    let after = call.query::<FactName>("after")?.map(|name| Key::fact(&name));
+    let page = app.store.scan(&KeyPrefix::facts(&prefix), after.as_ref(), call.limit()?).await?;
+    let records = page.items.iter().map(|(key, stored)| FactRecord::decode(key, &stored.value));
+    let records: Vec<FactRecord> = records.collect::<Result<_, _>>().map_err(Failure::internal)?;
+    let now = app.clock.now();
+    let facts: Vec<_> = records.iter().map(|record| shown(record, now)).collect();
+    let next = page.next.is_some().then(|| facts.last().map(|fact| fact.name.clone())).flatten();
+    Reply::ok(&api::FactList { facts, next })
+}
+
+/// The names, each once.
+fn names<'a>(texts: impl Iterator<Item = &'a str>) -> Result<BTreeSet<FactName>, Failure> {
+    let (mut names, mut bytes, mut how_many) = (BTreeSet::new(), 0, 0);
+    for text in texts {
+        let name: FactName = text.parse()?;
+        (bytes, how_many) = (bytes + name.as_str().len(), how_many + 1);
+        count("facts", how_many, 0, FACTS_MAX)?;
+        if bytes > NAMES_BYTES_MAX {
+            let detail = format!("the names have more than {NAMES_BYTES_MAX} bytes together");
+            return Err(Failure::of(ProblemCode::InvalidField, detail).with_help("send fewer facts at a time"));
+        }
+        if !names.insert(name) {
+            return Err(Failure::of(ProblemCode::InvalidField, format!("the fact `{text}` is named twice")));
+        }
+    }
+    count("facts", how_many, 1, FACTS_MAX)?;
+    Ok(names)
+}
+
+fn records(wire: &api::SetFacts, set_by: &FactSource, now: TimeMs) -> Result<Vec<FactRecord>, Failure> {
+    names(wire.facts.iter().map(|fact| fact.name.as_str()))?;
+    let record = |fact: &api::SetFact| {
+        let (name, value) = (fact.name.parse::<FactName>()?, canonical(&fact.value.to_string())?);
+        let bytes = value.as_str().len();
+        if bytes > FactRecord::VALUE_BYTES_MAX {
+            let max = FactRecord::VALUE_BYTES_MAX;
+            let detail = format!("the value of the fact `{name}` has {bytes} bytes, and {max} is the most");
+            return Err(Failure::of(ProblemCode::InvalidField, detail));
+        }
+        let expires_at = fact.expires_at_ms.map(TimeMs);
+        if expires_at.is_some_and(|at| at <= now) {
+            let detail = format!("the fact `{name}` would have expired already: `expires_at_ms` is not after now");
+            return Err(Failure::of(ProblemCode::InvalidField, detail));
+        }
+        Ok(FactRecord { name, value, set_by: set_by.clone(), set_at: now, expires_at })
+    };
+    wire.facts.iter().map(record).collect()
+}
+
+/// A resource server speaks of its own types only. The commit names what says that they are its own.
+async fn owned<'a>(
+    app: &App,
+    batch: &mut Batch,
+    server: &ResourceServerId,
+    names: impl Iterator<Item = &'a FactName>,
+) -> Result<(), Failure> {
+    let key = Key::resource_server(server);
+    let record = app.store.record::<ResourceServerRecord>(&key).await?;
+    let record = record.filter(|record| record.value.revoked_at.is_none());
+    let record = record.ok_or_else(|| Failure::not_found("resource server", server))?;
+    for name in names {
+        let own = name.resource_type().is_some_and(|of| record.value.server.resource_types.contains(&of));
+        if !own {
+            let detail = format!("the fact `{name}` is about no type of resource of `{server}`");
+            return Err(Failure::of(ProblemCode::InvalidField, detail)
+                .with_help("names of facts about a resource begin with `resource/`, its type and `/`"));
+        }
+    }
+    batch.require.push((key, Require::Version(record.version)));
+    Ok(())
+}
+
+async fn put(app: &App, mut batch: Batch, facts: &[FactRecord]) -> Result<Reply, Failure> {
+    for fact in facts {
+        if let Some(at) = fact.expires_at {
+            batch.put.push((Key::expiry(at, &fact.key()), Vec::new()));
+        }
+        batch.put_record(fact);
+    }
+    commit(app, batch, moved).await?;
+    Reply::ok(&api::FactsSet { set: facts.len() as u64 })
+}
+
+async fn remove(app: &App, mut batch: Batch, names: &BTreeSet<FactName>) -> Result<Reply, Failure> {
+    batch.delete.extend(names.iter().map(Key::fact));
+    commit(app, batch, moved).await?;
+    Reply::ok(&api::FactsDeleted { deleted: names.len() as u64 })
+}
+
+fn in_entry(facts: &[FactRecord]) -> Vec<Value> {
+    let fact = |fact: &FactRecord| {
+        json!({
+            "name": fact.name.as_str(),
+            "value_digest": fact.value_digest().to_string(),
+            "expires_at_ms": fact.expires_at.map(|at| at.0),
+        })
+    };
+    facts.iter().map(fact).collect()
+}
+
+fn texts(names: &BTreeSet<FactName>) -> Vec<&str> {
+    names.iter().map(FactName::as_str).collect()
+}
+
+fn shown(record: &FactRecord, now: TimeMs) -> api::Fact {
+    api::Fact {
+        name: record.name.to_string(),
+        value: serde_json::from_str(record.value.as_str()).unwrap_or(Value::Null),
+        set_by: match &record.set_by {
+            FactSource::Operator(id) => format!("operator/{id}"),
+            FactSource::ResourceServer(id) => format!("resource-server/{id}"),
+        },
+        set_at_ms: record.set_at.0,
+        expires_at_ms: record.expires_at.map(|at| at.0),
+        counts: record.value_at(now).is_some(),
+    }
+}

@@ -1,0 +1,144 @@
+//! Facts: who may say what is so, and what a decision makes of it.
+
+use std::time::Duration;
+
+use attorn_api::facts::{FactList, FactsDeleted, FactsSet};
+use attorn_tests::machines::now_ms;
+use attorn_tests::world::ask;
+use attorn_tests::{World, components};
+use serde_json::{Value, json};
+
+const OWNER: &str = "resource/article/42/owner";
+
+fn one(name: &str, value: &Value) -> Value {
+    json!({ "facts": [{ "name": name, "value": value }] })
+}
+
+async fn codes(world: &World) -> Vec<String> {
+    world.bot.decide(&ask()).await.reasons.into_iter().map(|reason| reason.code).collect()
+}
+
+/// Only the policy decides that allows whom the fact names.
+async fn world() -> World {
+    let world = World::without_policy().await;
+    world.activate("owners", components::bytes("needs_fact"), json!({})).await;
+    world
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_fact_is_refused_and_nothing_is_set() {
+    let world = World::without_policy().await;
+    let size = world.log_size().await;
+    let expired = json!({ "facts": [{ "name": OWNER, "value": 1, "expires_at_ms": now_ms() - 1 }] });
+    let twice = json!({ "facts": [{ "name": OWNER, "value": 1 }, { "name": OWNER, "value": 2 }] });
+    let half = json!({ "facts": [{ "name": OWNER, "value": 1 }, { "name": "a//b", "value": 2 }] });
+    let many: Vec<_> = (0..129).map(|n| json!({ "name": format!("a/{n}"), "value": 1 })).collect();
+    let long: Vec<_> = (0..40).map(|n| json!({ "name": format!("a{n}/{}", "x".repeat(880)), "value": 1 })).collect();
+    for body in [
+        one("", &json!(1)),
+        one("/a", &json!(1)),
+        one("a/../b", &json!(1)),
+        one("a/*", &json!(1)),
+        // Each name has one spelling: an escape that nobody needs, and one in lower case.
+        one("resource/article/%34%32/owner", &json!(1)),
+        one("resource/article/a%2fb/owner", &json!(1)),
+        one("a b", &json!(1)),
+        one("\u{430}", &json!(1)),
+        one(&"x".repeat(901), &json!(1)),
+        one(OWNER, &json!("x".repeat(4_096))),
+        json!({ "facts": [] }),
+        json!({ "facts": many }),
+        json!({ "facts": long }),
+        expired,
+        twice,
+        half,
+    ] {
+        world.staff.registrar.post("/v1/facts", &body).await.refused(422, "invalid_field");
+    }
+    for body in [r#"{"facts":[{"name":"a","name":"b","value":1}]}"#, r#"{"facts":[{"name":"a","value":1,"ttl":1}]}"#] {
+        let call = attorn_tests::Call::new("POST", "/v1/facts").json(body);
+        world.staff.registrar.send(call).await.refused(400, "invalid_body");
+    }
+    let none = json!({ "names": [] });
+    world.staff.registrar.post("/v1/facts/delete", &none).await.refused(422, "invalid_field");
+    assert_eq!(world.log_size().await, size);
+    let list: FactList = world.staff.registrar.get("/v1/facts").await.json();
+    assert_eq!(list.facts, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resource_server_speaks_of_its_own_resources_only() {
+    let world = World::without_policy().await;
+    let size = world.log_size().await;
+    // The last is one segment of the type, escaped: the type is another.
+    for name in ["resource/account/7/owner", "user/alice/risk", "resource/article", "resource/article%2F1/owner"] {
+        world.faq.post("/v1/resource-facts", &one(name, &json!(1))).await.refused(422, "invalid_field");
+        let names = json!({ "names": [name] });
+        world.faq.post("/v1/resource-facts/delete", &names).await.refused(422, "invalid_field");
+    }
+    assert_eq!(world.log_size().await, size);
+    let set: FactsSet = world.faq.post("/v1/resource-facts", &one(OWNER, &json!("alice"))).await.json();
+    assert_eq!(set.set, 1);
+    let list: FactList = world.staff.registrar.get("/v1/facts?prefix=resource/article/").await.json();
+    let [fact] = &list.facts[..] else { panic!("{list:?}") };
+    assert_eq!((fact.set_by.as_str(), &fact.value, fact.counts), ("resource-server/faq", &json!("alice"), true));
+    let deleted: FactsDeleted = world.faq.post("/v1/resource-facts/delete", &json!({ "names": [OWNER] })).await.json();
+    assert_eq!(deleted.deleted, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_so_decides_the_very_next_request() {
+    let world = world().await;
+    assert_eq!(codes(&world).await, ["owner_unknown"]);
+    let say = |owner: &str| one(OWNER, &json!(owner));
+    world.staff.registrar.post("/v1/facts", &say("support@example.org")).await.expect(200);
+    assert_eq!(codes(&world).await, [""; 0]);
+    world.faq.post("/v1/resource-facts", &say("somebody@example.org")).await.expect(200);
+    assert_eq!(codes(&world).await, ["not_the_owner"]);
+    // A value of another type is a failure of the policy, which denies.
+    world.staff.registrar.post("/v1/facts", &one(OWNER, &json!(["support@example.org"]))).await.expect(200);
+    assert_eq!(codes(&world).await, ["policy_failed"]);
+    world.staff.registrar.post("/v1/facts/delete", &json!({ "names": [OWNER] })).await.expect(200);
+    assert_eq!(codes(&world).await, ["owner_unknown"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_expired_counts_as_missing() {
+    let world = world().await;
+    let soon = json!({ "facts": [
+        { "name": OWNER, "value": "support@example.org", "expires_at_ms": now_ms() + 1_500 },
+    ] });
+    world.staff.registrar.post("/v1/facts", &soon).await.expect(200);
+    assert_eq!(codes(&world).await, [""; 0]);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(codes(&world).await, ["owner_unknown"]);
+    let list: FactList = world.staff.registrar.get("/v1/facts").await.json();
+    assert!(!list.facts[0].counts);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_names_facts_and_never_their_values() {
+    let world = World::without_policy().await;
+    world.staff.registrar.post("/v1/facts", &one("user/alice/risk", &json!("marked-value"))).await.expect(200);
+    let entries = world.entries().await;
+    let last = entries.last().map(ToString::to_string).unwrap_or_default();
+    assert!(last.contains("facts_set") && last.contains("user/alice/risk") && last.contains("value_digest"), "{last}");
+    assert!(entries.iter().all(|entry| !entry.to_string().contains("marked-value")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn facts_are_listed_in_pages() {
+    let world = World::without_policy().await;
+    let facts: Vec<_> = (0..5).map(|n| json!({ "name": format!("user/u{n}/risk"), "value": n })).collect();
+    world.staff.registrar.post("/v1/facts", &json!({ "facts": facts })).await.expect(200);
+    let (mut names, mut after) = (Vec::new(), String::new());
+    loop {
+        let list: FactList = world.staff.registrar.get(format!("/v1/facts?limit=2&prefix=user/{after}")).await.json();
+        names.extend(list.facts.into_iter().map(|fact| fact.name));
+        match list.next {
+            Some(next) => after = format!("&after={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(names, (0..5).map(|n| format!("user/u{n}/risk")).collect::<Vec<_>>());
+}
