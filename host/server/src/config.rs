@@ -2,8 +2,10 @@
 //! API. Unknown keys are refused; paths are relative to the file.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+use attorn_artifact::WorkerLimits;
 use attorn_log::LogId;
 use serde::Deserialize;
 
@@ -11,6 +13,11 @@ use serde::Deserialize;
 const EVALUATION_QUEUE_DEFAULT: i64 = 1_024;
 /// More would only wait longer than a request's time.
 const EVALUATION_QUEUE_MAX: usize = 65_536;
+
+/// Seconds of CPU time that compiling one policy may be given.
+const COMPILE_CPU_S: RangeInclusive<u64> = 1..=3_600;
+/// Bytes of memory that it may be given.
+const COMPILE_MEMORY_BYTES: RangeInclusive<u64> = (256 << 20)..=(64 << 30);
 
 /// What the process needs to start.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +38,8 @@ pub struct Config {
     /// How many decisions may wait for a thread that runs their policies. One more is turned away with
     /// a 503.
     pub evaluation_queue_max: usize,
+    /// What compiling one policy may use, in a process of its own.
+    pub compile: WorkerLimits,
 }
 
 /// Who speaks TLS.
@@ -89,6 +98,10 @@ struct File {
     trusted_proxies: Vec<std::net::IpAddr>,
     #[serde(default = "evaluation_queue_default")]
     evaluation_queue_max: i64,
+    #[serde(default = "compile_cpu_default")]
+    compile_cpu_s_max: u64,
+    #[serde(default = "compile_memory_default")]
+    compile_memory_bytes_max: u64,
 }
 
 impl Config {
@@ -138,6 +151,21 @@ impl Config {
             let problem = format!("`{}` is not between 1 and {EVALUATION_QUEUE_MAX}", file.evaluation_queue_max);
             return invalid("evaluation_queue_max", problem);
         };
+        for (field, value, range) in [
+            ("compile_cpu_s_max", file.compile_cpu_s_max, COMPILE_CPU_S),
+            ("compile_memory_bytes_max", file.compile_memory_bytes_max, COMPILE_MEMORY_BYTES),
+        ] {
+            if !range.contains(&value) {
+                let (min, max) = (range.start(), range.end());
+                return invalid(field, format!("`{value}` is not between {min} and {max}"));
+            }
+        }
+        let compile = WorkerLimits {
+            memory_bytes_max: file.compile_memory_bytes_max,
+            cpu_s_max: file.compile_cpu_s_max,
+            // A busy machine is not the policy's fault.
+            wall_s_max: file.compile_cpu_s_max.saturating_mul(2).max(WorkerLimits::USUAL.wall_s_max),
+        };
         let folder = path.parent().unwrap_or_else(|| Path::new("."));
         Ok(Self {
             listen: file.listen,
@@ -147,12 +175,21 @@ impl Config {
             log_id,
             tls,
             evaluation_queue_max,
+            compile,
         })
     }
 }
 
 const fn evaluation_queue_default() -> i64 {
     EVALUATION_QUEUE_DEFAULT
+}
+
+const fn compile_cpu_default() -> u64 {
+    WorkerLimits::USUAL.cpu_s_max
+}
+
+const fn compile_memory_default() -> u64 {
+    WorkerLimits::USUAL.memory_bytes_max
 }
 
 fn check_public_url(url: &str) -> Result<(), String> {
@@ -200,6 +237,12 @@ mod tests {
             refused("tls = \"none\"", &format!("tls = \"none\"\nevaluation_queue_max = {length}"), &message);
         }
         refused("tls = \"none\"", "tls = \"none\"\nevaluation_queue_max = \"8\"", "invalid type: string");
+        for (field, range) in [
+            ("compile_cpu_s_max = 0", "between 1 and 3600"),
+            ("compile_memory_bytes_max = 268435455", "between 268435456 and 68719476736"),
+        ] {
+            refused("tls = \"none\"", &format!("tls = \"none\"\n{field}"), range);
+        }
         refused("http://127.0.0.1:7400", "127.0.0.1:7400", "begins with neither");
         refused("http://127.0.0.1:7400", "http://127.0.0.1:7400/", "without path or slash");
         refused("http://127.0.0.1:7400", "http://Example.org", "a lower-case host");

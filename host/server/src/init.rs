@@ -112,7 +112,10 @@ fn config_text(listen: &str, public_url: &str, log_id: &LogId) -> String {
          # trusted_proxies = [\"192.0.2.1\"]\n\
          tls = \"none\"\n\
          # How many decisions may wait for their policies; one more is turned away with a 503.\n\
-         evaluation_queue_max = 1024\n"
+         evaluation_queue_max = 1024\n\
+         # What compiling one policy may use, in a process of its own.\n\
+         compile_cpu_s_max = 120\n\
+         compile_memory_bytes_max = 3221225472\n"
     )
 }
 

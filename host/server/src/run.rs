@@ -125,7 +125,8 @@ impl Server {
         let directory = config.data_dir.join(CACHE_DIRECTORY);
         let cache = Cache::open(directory, keys::cache_key(&root, &store).await?, CACHE_BYTES_MAX);
         let cache = cache.map_err(|error| ServeError::Start(error.to_string()))?;
-        let compiler = Compiler { worker: compile_worker, cache: Some(cache) };
+        let worker = compile_worker.map(|worker| Worker { limits: config.compile, ..worker });
+        let compiler = Compiler { worker, cache: Some(cache) };
         let queue_jobs_max = config.evaluation_queue_max;
         let engine = EngineConfig::for_host().map(|host| EngineConfig { queue_jobs_max, ..host });
         let engine = engine.and_then(|config| Engine::with_compiler(config, compiler));

@@ -1,0 +1,60 @@
+//! A component that takes a compiler very long: it costs a process of its own and nothing else.
+
+use attorn_api::decisions::DecisionKind;
+use attorn_hostile::kit::Guest;
+use attorn_tests::server::Fresh;
+use attorn_tests::world::{Cast, ask, read_only_settings};
+use attorn_tests::{Process, Staff, components};
+use serde_json::json;
+
+/// Functions of straight-line code, enough to keep a compiler busy for many seconds.
+const FUNCTIONS: usize = 3_000;
+const STEPS: usize = 250;
+
+fn bomb() -> Vec<u8> {
+    let step = |constant: usize| {
+        let shift = constant % 64;
+        format!(
+            "(local.set $x (i64.add (i64.mul (local.get $x) (i64.const {constant}))
+               (i64.rotl (local.get $x) (i64.const {shift}))))"
+        )
+    };
+    let function = |n: usize| {
+        let steps: Vec<_> = (0..STEPS).map(|at| step(n * STEPS + at)).collect();
+        format!("(func (param $x i64) (result i64) {} (local.get $x))", steps.concat())
+    };
+    let fields = (0..FUNCTIONS).map(function).collect::<Vec<_>>().concat();
+    Guest { fields, ..Guest::new() }.build()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_that_takes_too_long_to_compile_is_refused_and_decisions_go_on() {
+    let fresh = Fresh::make().await;
+    let text = std::fs::read_to_string(&fresh.config).unwrap();
+    assert!(text.contains("compile_cpu_s_max = 120\n"), "{text}");
+    std::fs::write(&fresh.config, text.replace("compile_cpu_s_max = 120\n", "compile_cpu_s_max = 1\n")).unwrap();
+    let process = Process::start(&fresh.config, &fresh.reach).await;
+    let staff = Staff::hire(&fresh.reach, &fresh.bootstrap_token).await;
+    let cast = Cast::register(&fresh.reach, &staff).await;
+    let before = cast.activate("read-only", components::bytes("read-only"), read_only_settings()).await;
+    let bomb = bomb();
+
+    let pushing = cast.push("bomb", bomb, json!({}), json!({}));
+    let deciding = async {
+        for _ in 0..20 {
+            assert_eq!(cast.bot.decide(&ask()).await.decision, DecisionKind::Allow);
+        }
+    };
+    let (pushed, ()) = tokio::join!(pushing, deciding);
+    let problem = pushed.refused(422, "component_rejected");
+    let said = "the component failed the step `compile`: compiling took more than 1 s of CPU time";
+    assert_eq!(problem.detail, said);
+    assert!(problem.help.is_some());
+
+    // Nothing of it is there, and what was in force still is.
+    cast.staff.policy_admin.get("/v1/policies/bomb").await.refused(404, "not_found");
+    let list: attorn_api::policies::PolicyList = cast.staff.policy_admin.get("/v1/policies").await.json();
+    assert_eq!(list.active_set.revision, before.active_set.revision);
+    assert_eq!(cast.bot.decide(&ask()).await.decision, DecisionKind::Allow);
+    process.kill().await;
+}
