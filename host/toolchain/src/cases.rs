@@ -51,8 +51,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use attorn_artifact::{Cancel, Progress};
 use attorn_core::{JsonText, ParseError, PolicyId, PolicyLimits};
-use attorn_engine::{Busy, Engine, LoadError, LoadedPolicy, Question};
+use attorn_engine::{Busy, Engine, LoadError, LoadRequest, LoadStep, LoadedPolicy, Question};
 
 use file::{Case, Task};
 pub use report::{CaseReport, Difference, Report};
@@ -128,8 +129,16 @@ pub async fn run_dir(
     let mut run = Run { engine, component, policy, limits, loaded: BTreeMap::new() };
     let mut reports = Vec::with_capacity(cases.len());
     for case in cases {
-        let got = run.case(&case).await?;
-        let differences = case.expect.differences(&got);
+        let got = run.case(&case, Start::AsInForce).await?;
+        let mut differences = case.expect.differences(&got.unwrap_or_default());
+        // How an evaluation starts must make no difference to what the policy says.
+        if let Some(got) = run.case(&case, Start::InitEachTime).await? {
+            let otherwise = case.expect.differences(&got);
+            if otherwise != differences {
+                let named = |one: Difference| Difference { member: format!("{} without snapshot", one.member), ..one };
+                differences.extend(otherwise.into_iter().map(named));
+            }
+        }
         reports.push(CaseReport { file: case.file, name: case.name, differences });
     }
     Ok(Report { cases: reports })
@@ -141,16 +150,27 @@ struct Run<'a> {
     policy: PolicyId,
     limits: PolicyLimits,
     /// By settings: most cases share theirs, and loading compiles.
-    loaded: BTreeMap<String, Result<LoadedPolicy, String>>,
+    loaded: BTreeMap<(Start, String), Result<LoadedPolicy, String>>,
+}
+
+/// How evaluations start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Start {
+    /// As they do in a decision: from a snapshot, where one can be taken.
+    AsInForce,
+    /// From the component as it came, with `init` before each.
+    InitEachTime,
 }
 
 impl Run<'_> {
-    async fn case(&mut self, case: &Case) -> Result<Said, CasesError> {
-        let policy = match self.load(&case.settings)? {
-            Ok(policy) => policy.clone(),
-            Err(refusal) => return Ok(Said::init_error(refusal)),
+    /// What came of a case. None if the policy cannot start so: its `init` takes too long to run each time.
+    async fn case(&mut self, case: &Case, start: Start) -> Result<Option<Said>, CasesError> {
+        let policy = match self.load(&case.settings, start)? {
+            Some(Ok(policy)) => policy.clone(),
+            Some(Err(refusal)) => return Ok(Some(Said::init_error(refusal))),
+            None => return Ok(None),
         };
-        let Task::Evaluate(context, given) = &case.task else { return Ok(Said::init_accepted()) };
+        let Task::Evaluate(context, given) = &case.task else { return Ok(Some(Said::init_accepted())) };
         let known = given.known(policy.requirements(), context).map_err(|problem| CasesError::Unasked {
             file: case.file.clone(),
             case: case.name.clone(),
@@ -159,20 +179,33 @@ impl Run<'_> {
         let question = Question { policy, known };
         let evaluations = self.engine.evaluate(vec![question], Arc::clone(context)).await.map_err(CasesError::Busy)?;
         // One policy was asked. If nothing came of it, nothing that was expected did.
-        Ok(evaluations.first().map_or_else(Said::default, |evaluation| Said::outcome(&evaluation.outcome)))
+        Ok(Some(evaluations.first().map_or_else(Said::default, |evaluation| Said::outcome(&evaluation.outcome))))
     }
 
     /// The policy under these settings, or what its `init` says against them.
-    fn load(&mut self, settings: &JsonText) -> Result<&Result<LoadedPolicy, String>, CasesError> {
-        let key = settings.as_str().to_owned();
+    fn load(&mut self, settings: &JsonText, start: Start) -> Result<Option<&Result<LoadedPolicy, String>>, CasesError> {
+        let key = (start, settings.as_str().to_owned());
         if !self.loaded.contains_key(&key) {
-            let loaded = match self.engine.load(self.policy.clone(), self.component, settings.as_str(), self.limits) {
+            let request = LoadRequest {
+                name: self.policy.clone(),
+                component: self.component,
+                settings: settings.as_str(),
+                limits: self.limits,
+                metered: false,
+                without_snapshot: start == Start::InitEachTime,
+            };
+            let loaded = match self.engine.load_watched(request, &Progress::default(), &Cancel::default()) {
                 Ok(policy) => Ok(policy),
                 Err(LoadError::SettingsRejected { problem }) => Err(problem),
+                Err(error) if start == Start::InitEachTime && takes_too_long(&error) => return Ok(None),
                 Err(error) => return Err(CasesError::NotLoaded(error)),
             };
             self.loaded.insert(key.clone(), loaded);
         }
-        Ok(&self.loaded[&key])
+        Ok(self.loaded.get(&key))
     }
+}
+
+fn takes_too_long(error: &LoadError) -> bool {
+    matches!(error.step(), LoadStep::Init | LoadStep::InitTime)
 }

@@ -1,8 +1,9 @@
 //! The hostile collection: each component comes to the one thing that it must, every time, and a good
 //! policy beside it does not notice.
 
+use attorn_artifact::{Cancel, Progress};
 use attorn_core::{Outcome, PolicyLimits, Verdict};
-use attorn_engine::{Engine, Evaluation, LoadedPolicy};
+use attorn_engine::{Engine, Evaluation, LoadRequest, LoadedPolicy};
 use attorn_hostile::Expect;
 
 use crate::kit::{Guest, PATIENT, asked, context, engine, load, load_bytes};
@@ -18,6 +19,19 @@ fn name(evaluation: &Evaluation) -> &'static str {
         Outcome::Verdict(Verdict::Abstain) => "abstain",
         Outcome::Failed(failure) => failure.as_str(),
     }
+}
+
+/// Without a snapshot, if it can be loaded so.
+fn load_each_time(engine: &Engine, bytes: &[u8], limits: PolicyLimits) -> Option<LoadedPolicy> {
+    let request = LoadRequest {
+        name: "kit".parse().unwrap(),
+        component: bytes,
+        settings: "{}",
+        limits,
+        metered: false,
+        without_snapshot: true,
+    };
+    engine.load_watched(request, &Progress::default(), &Cancel::default()).ok()
 }
 
 async fn ask(engine: &Engine, policies: Vec<LoadedPolicy>) -> Vec<Evaluation> {
@@ -40,7 +54,10 @@ async fn each_comes_to_what_it_must() {
                     problems.push(format!("{at}: it was loaded, not refused at {steps:?}"));
                 }
                 (Ok(policy), expect) => {
-                    for _ in 0..ROUNDS {
+                    // It comes to the same from a snapshot and with `init` each time.
+                    let each_time = load_each_time(&engine, &bytes, limits);
+                    for round in 0..ROUNDS {
+                        let policy = each_time.as_ref().filter(|_| round % 2 == 1).unwrap_or(&policy);
                         let evaluations = ask(&engine, vec![good.clone(), policy.clone(), good.clone()]).await;
                         let expected = match expect {
                             Expect::Fails(failures) => {
