@@ -17,8 +17,8 @@ use std::time::SystemTime;
 use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
-use crate::artifact::Artifact;
 use crate::frame::{self, PARTS_BYTES_MAX};
+use crate::parts::Parts;
 
 const MAC_BYTES: usize = 32;
 const EXTENSION: &str = "artifact";
@@ -57,24 +57,6 @@ impl ArtifactName {
     }
 }
 
-/// What was found under a name, verified.
-#[derive(Debug)]
-pub struct Cached(Vec<Vec<u8>>);
-
-impl Cached {
-    /// One of its parts.
-    #[must_use]
-    pub fn part(&self, at: usize) -> Option<&[u8]> {
-        self.0.get(at).map(Vec::as_slice)
-    }
-
-    /// A part that is machine code.
-    #[must_use]
-    pub fn artifact(&self, at: usize) -> Option<Artifact> {
-        self.0.get(at).cloned().map(Artifact::trusted)
-    }
-}
-
 /// Why there is no cache.
 #[derive(Debug, thiserror::Error)]
 #[error("the cache `{}` cannot be used: {source}", path.display())]
@@ -102,7 +84,7 @@ impl Cache {
 
     /// What is kept under this name, if it is there and whole.
     #[must_use]
-    pub fn get(&self, name: &ArtifactName) -> Option<Cached> {
+    pub fn get(&self, name: &ArtifactName) -> Option<Parts> {
         let path = self.path(name);
         let bytes = match read(&path) {
             Ok(bytes) => bytes,
@@ -120,7 +102,7 @@ impl Cache {
         };
         // The time says when it was last wanted. If that cannot be written, it goes a little earlier.
         let _ = File::options().append(true).open(&path).and_then(|file| file.set_modified(SystemTime::now()));
-        Some(Cached(parts))
+        Some(Parts::trusted(parts))
     }
 
     /// Keep parts under a name. A cache that cannot be written is no reason to fail.

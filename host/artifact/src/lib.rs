@@ -13,10 +13,12 @@ mod artifact;
 mod cache;
 mod frame;
 mod limits;
+mod parts;
 mod worker;
 
 pub use artifact::Artifact;
-pub use cache::{ArtifactName, Cache, CacheError, CacheKey, Cached};
+pub use cache::{ArtifactName, Cache, CacheError, CacheKey};
 pub use frame::{FrameError, PARTS_BYTES_MAX, PARTS_MAX};
 pub use limits::WorkerLimits;
-pub use worker::{Answer, Cancel, Progress, Request, Worker, WorkerError, serve};
+pub use parts::Parts;
+pub use worker::{Cancel, Progress, Worker, WorkerError, serve};

@@ -13,9 +13,9 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::artifact::Artifact;
 use crate::frame::{self, FrameError};
 use crate::limits::WorkerLimits;
+use crate::parts::Parts;
 
 /// How often the parent looks whether it should stop waiting.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -67,42 +67,6 @@ impl Progress {
     }
 }
 
-/// What the worker is asked: parts of bytes.
-#[derive(Debug)]
-pub struct Request(Vec<Vec<u8>>);
-
-impl Request {
-    /// One of its parts.
-    #[must_use]
-    pub fn part(&self, at: usize) -> Option<&[u8]> {
-        self.0.get(at).map(Vec::as_slice)
-    }
-
-    /// A part that is machine code which the parent vouches for.
-    #[must_use]
-    pub fn artifact(&self, at: usize) -> Option<Artifact> {
-        self.0.get(at).cloned().map(Artifact::trusted)
-    }
-}
-
-/// What the worker answered: parts of bytes.
-#[derive(Debug)]
-pub struct Answer(Vec<Vec<u8>>);
-
-impl Answer {
-    /// One of its parts.
-    #[must_use]
-    pub fn part(&self, at: usize) -> Option<&[u8]> {
-        self.0.get(at).map(Vec::as_slice)
-    }
-
-    /// A part that is machine code.
-    #[must_use]
-    pub fn artifact(&self, at: usize) -> Option<Artifact> {
-        self.0.get(at).cloned().map(Artifact::trusted)
-    }
-}
-
 /// Why a worker gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
@@ -136,7 +100,7 @@ pub enum WorkerError {
 
 impl Worker {
     /// Let a worker do this. It blocks until there is an answer, or there will be none.
-    pub fn ask(&self, parts: &[&[u8]], progress: &Progress, cancel: &Cancel) -> Result<Answer, WorkerError> {
+    pub fn ask(&self, parts: &[&[u8]], progress: &Progress, cancel: &Cancel) -> Result<Parts, WorkerError> {
         let WorkerLimits { memory_bytes_max, cpu_s_max, .. } = self.limits;
         let mut child = Command::new(&self.program)
             .args(&self.arguments)
@@ -154,7 +118,7 @@ impl Worker {
         }
         let status = child.wait()?;
         let (frame, last_words) = waited?;
-        if status.success() { Ok(Answer(frame?)) } else { Err(self.why(status, last_words)) }
+        if status.success() { Ok(Parts::trusted(frame?)) } else { Err(self.why(status, last_words)) }
     }
 
     /// What came out of it, once its output has ended.
@@ -240,10 +204,10 @@ fn listen(errors: impl Read, progress: &Progress) -> String {
 /// for `work` to say how far it is.
 pub fn serve(
     limits: WorkerLimits,
-    work: impl FnOnce(&Request, &mut dyn FnMut(&str)) -> Vec<Vec<u8>>,
+    work: impl FnOnce(&Parts, &mut dyn FnMut(&str)) -> Vec<Vec<u8>>,
 ) -> Result<(), WorkerError> {
     limits.apply()?;
-    let request = Request(frame::read(&mut io::stdin().lock())?);
+    let request = Parts::trusted(frame::read(&mut io::stdin().lock())?);
     let answer = work(&request, &mut |step| eprintln!("{STEP_MARK}{step}"));
     let parts: Vec<&[u8]> = answer.iter().map(Vec::as_slice).collect();
     frame::write(&mut io::stdout().lock(), &parts)?;

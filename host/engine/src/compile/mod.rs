@@ -8,7 +8,7 @@ mod steps;
 mod wire;
 mod worker;
 
-use attorn_artifact::{Artifact, ArtifactName, Cache, Cached, Cancel, Progress, Worker, WorkerError};
+use attorn_artifact::{Artifact, ArtifactName, Cache, Cancel, Progress, Worker, WorkerError};
 use attorn_core::PolicyLimits;
 
 pub(crate) use incremental::Functions;
@@ -129,7 +129,7 @@ impl Compiler {
     }
 
     fn reusable(&self, job: &Job<'_>) -> Option<Reuse> {
-        let found: Cached = self.cache.as_ref()?.get(&job.component_name())?;
+        let found = self.cache.as_ref()?.get(&job.component_name())?;
         let functions = found.part(0)?.to_vec();
         Some(Reuse { functions, instrumented: found.artifact(1) })
     }

@@ -1,6 +1,6 @@
 //! Both ends of the pipe to a compile worker.
 
-use attorn_artifact::{Cancel, Progress, Request, Worker, WorkerError, WorkerLimits, serve};
+use attorn_artifact::{Cancel, Parts, Progress, Worker, WorkerError, WorkerLimits, serve};
 
 use super::wire::{AnswerWire, JobWire};
 use super::{Compiled, Job, Reuse, refused, steps};
@@ -54,7 +54,7 @@ fn answer(answer: &AnswerWire) -> Vec<u8> {
     serde_json::to_vec(answer).unwrap_or_default()
 }
 
-fn work(request: &Request, say: &mut dyn FnMut(&str)) -> Result<Compiled, LoadError> {
+fn work(request: &Parts, say: &mut dyn FnMut(&str)) -> Result<Compiled, LoadError> {
     let part = |at: usize| request.part(at).ok_or_else(|| damaged(&"a part is missing"));
     let about: JobWire = serde_json::from_slice(part(0)?).map_err(|error| damaged(&error))?;
     let settings = std::str::from_utf8(part(2)?).map_err(|error| damaged(&error))?;
