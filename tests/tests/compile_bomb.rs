@@ -36,7 +36,9 @@ async fn a_component_that_takes_too_long_to_compile_is_refused_and_decisions_go_
     let process = Process::start(&fresh.config, &fresh.reach).await;
     let staff = Staff::hire(&fresh.reach, &fresh.bootstrap_token).await;
     let cast = Cast::register(&fresh.reach, &staff).await;
-    let before = cast.activate("read-only", components::bytes("read-only"), read_only_settings()).await;
+    // Enough for a good policy on whatever machine compiles beside it.
+    let limits = json!({ "limits": { "cpu_us_max": 200_000, "wall_us_max": 240_000, "memory_bytes_max": 16 << 20 } });
+    let before = cast.activate_with("read-only", components::bytes("read-only"), read_only_settings(), limits).await;
     let bomb = bomb();
 
     let pushing = cast.push("bomb", bomb, json!({}), json!({}));
