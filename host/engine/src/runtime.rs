@@ -19,7 +19,7 @@ use crate::{swap, ticker};
 /// The version of wasmtime that this is built with.
 const WASMTIME_VERSION: &str = "48.0.8";
 /// How many core instances a component may consist of.
-pub(crate) const CORE_INSTANCES_PER_COMPONENT_MAX: u32 = 32;
+pub(crate) const CORE_INSTANCES_PER_COMPONENT_MAX: u32 = 64;
 /// How many tables a component may have.
 pub(crate) const TABLES_PER_COMPONENT_MAX: u32 = 8;
 /// The stack that a policy may use.
