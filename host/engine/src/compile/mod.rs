@@ -150,13 +150,15 @@ impl Compiler {
     }
 }
 
-/// A worker that gave no answer refuses the component: nobody else can be to blame for that.
+/// Why a worker gave no answer: the component was too much for it, or nobody looked at the component.
 fn refused(error: &WorkerError) -> LoadError {
-    let refused = LoadError::new(LoadStep::Compile, error.to_string());
     match error {
         WorkerError::Wall(_) | WorkerError::Cpu(_) | WorkerError::Memory(_) => {
-            refused.with_help("make the component smaller: fewer and shorter functions")
+            LoadError::new(LoadStep::Compile, error.to_string())
+                .with_help("make the component smaller: fewer and shorter functions")
         }
-        _ => refused,
+        WorkerError::Died { .. } | WorkerError::Answer(_) => LoadError::new(LoadStep::Compile, error.to_string())
+            .with_help("if something else ended it, such as a lack of memory, try again"),
+        WorkerError::Io(_) | WorkerError::Cancelled => LoadError::not_compiled(error),
     }
 }

@@ -24,10 +24,24 @@ pub enum LoadError {
         /// What to do about it.
         help: Option<String>,
     },
+    /// The component takes more time than it may.
+    #[error("the component failed the step `{step}`: {problem}")]
+    TooSlow {
+        /// How far it got.
+        step: LoadStep,
+        /// How long it took, and how long it may.
+        problem: String,
+    },
     /// The component is fit, and does not take these settings.
     #[error("the policy rejects its settings: {problem}")]
     SettingsRejected {
         /// Its own words.
+        problem: String,
+    },
+    /// Nothing is known of the component: nobody got to compile it.
+    #[error("the component was not compiled: {problem}")]
+    NotCompiled {
+        /// Why.
         problem: String,
     },
 }
@@ -35,6 +49,14 @@ pub enum LoadError {
 impl LoadError {
     pub(crate) fn new(step: LoadStep, problem: impl Into<String>) -> Self {
         Self::Refused { step, problem: text::bounded(&problem.into(), PROBLEM_BYTES_MAX), help: None }
+    }
+
+    pub(crate) fn too_slow(step: LoadStep, problem: String) -> Self {
+        Self::TooSlow { step, problem }
+    }
+
+    pub(crate) fn not_compiled(problem: &dyn fmt::Display) -> Self {
+        Self::NotCompiled { problem: text::bounded(&problem.to_string(), PROBLEM_BYTES_MAX) }
     }
 
     pub(crate) fn settings_rejected(problem: &str) -> Self {
@@ -45,7 +67,9 @@ impl LoadError {
     pub(crate) fn failed(step: LoadStep, failed: &Failed, limits: &PolicyLimits) -> Self {
         let PolicyLimits { cpu_us_max, memory_bytes_max, table_elements_max, output_bytes_max, .. } = limits;
         let what = match failed.failure {
-            Failure::Deadline => format!("it used more than {cpu_us_max} us of CPU time"),
+            Failure::Deadline => {
+                return Self::too_slow(step, format!("it used more than {cpu_us_max} us of CPU time"));
+            }
             Failure::Memory => {
                 format!(
                     "it asked for more than {memory_bytes_max} bytes of memory or {table_elements_max} table elements"
@@ -64,17 +88,13 @@ impl LoadError {
     /// `init` would take too large a part of each evaluation.
     pub(crate) fn init_time(cpu_us: u64, limits: &PolicyLimits) -> Self {
         let share = limits.cpu_us_max / 2;
-        Self::new(LoadStep::InitTime, format!("`init` took {cpu_us} us of CPU time, and {share} is the most"))
-            .with_help(
-                "no snapshot can be taken of this component, so `init` runs before each evaluation and may use half of \
-             its CPU time",
-            )
+        Self::too_slow(LoadStep::InitTime, format!("`init` took {cpu_us} us of CPU time, and {share} is the most"))
     }
 
     pub(crate) fn with_help(self, help: &str) -> Self {
         match self {
             Self::Refused { step, problem, .. } => Self::Refused { step, problem, help: Some(help.to_owned()) },
-            rejected @ Self::SettingsRejected { .. } => rejected,
+            other => other,
         }
     }
 
@@ -82,8 +102,9 @@ impl LoadError {
     #[must_use]
     pub const fn step(&self) -> LoadStep {
         match self {
-            Self::Refused { step, .. } => *step,
+            Self::Refused { step, .. } | Self::TooSlow { step, .. } => *step,
             Self::SettingsRejected { .. } => LoadStep::Init,
+            Self::NotCompiled { .. } => LoadStep::Compile,
         }
     }
 
@@ -92,6 +113,12 @@ impl LoadError {
     pub fn help(&self) -> Option<&str> {
         match self {
             Self::Refused { help, .. } => help.as_deref(),
+            Self::TooSlow { step: LoadStep::InitTime, .. } => Some(
+                "no snapshot can be taken of this component, so `init` runs before each evaluation and may use half of \
+                 its CPU time",
+            ),
+            Self::TooSlow { .. } => Some("let it do less, or raise the policy's limit of CPU time"),
+            Self::NotCompiled { .. } => Some("try again; if that does not help, see the server's log"),
             Self::SettingsRejected { .. } => Some("see the policy's README and its settings.schema.json"),
         }
     }

@@ -150,6 +150,11 @@ impl Said {
         {
             return Vec::new();
         }
+        self.differences_exactly(&got)
+    }
+
+    /// Where `got` is not this, member by member.
+    pub(super) fn differences_exactly(&self, got: &Self) -> Vec<Difference> {
         let (expected, got) = (self.members(), got.members());
         let names: BTreeSet<&String> = expected.keys().chain(got.keys()).collect();
         let differing = names.into_iter().filter(|name| expected.get(*name) != got.get(*name));
@@ -241,6 +246,21 @@ mod tests {
             &Said::outcome(&Outcome::Failed(Failure::Trap)),
             &[r#"failure: expected nothing, got "trap""#, r#"verdict: expected "abstain", got nothing"#],
         );
+    }
+
+    #[test]
+    fn what_no_case_names_differs_all_the_same() {
+        let said = |uses_max| {
+            Said::outcome(&Outcome::Verdict(Verdict::Allow {
+                terms: Terms::new(30_000, uses_max),
+                reasons: Vec::new(),
+            }))
+        };
+        assert!(expect(r#"{"verdict":"allow"}"#).differences(&said(2)).is_empty());
+        let found: Vec<String> = said(1).differences_exactly(&said(2)).iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["uses_max: expected 1, got 2"]);
+        let refused = [Said::init_error("it is empty"), Said::init_error("it is empty: again")];
+        assert_eq!(refused[0].differences_exactly(&refused[1]).len(), 1);
     }
 
     #[test]
