@@ -60,6 +60,8 @@ pub struct Staff {
     pub policy_replacer: Operator,
     /// Reads the audit log.
     pub auditor: Operator,
+    /// Pushes policies and reads the audit log, for trying what would be decided.
+    pub explainer: Operator,
 }
 
 impl Staff {
@@ -73,6 +75,7 @@ impl Staff {
             policy_weakener: admin.hire("policy-weakener", &[Duty::PolicyWeakener]).await,
             policy_replacer: admin.hire("policy-replacer", &[Duty::PolicyAdmin, Duty::PolicyWeakener]).await,
             auditor: admin.hire("auditor", &[Duty::Auditor]).await,
+            explainer: admin.hire("explainer", &[Duty::PolicyAdmin, Duty::Auditor]).await,
             admin,
         }
     }

@@ -108,6 +108,7 @@ impl Victims {
             }
             "deleteFacts" | "deleteOwnFacts" => Body::Json(json!({ "names": ["resource/article/42/owner"] })),
             "createDecision" => Body::Json(ask()),
+            "simulate" => Body::Json(json!({ "agent": "support-bot", "request": ask() })),
             "useGrant" => Body::Json(attorn_tests::world::use_of(&self.grant)),
             "reportEffect" => Body::Json(json!({ "use_number": 1, "effect": "done" })),
             "listFacts"

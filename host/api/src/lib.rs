@@ -16,6 +16,7 @@ pub mod operators;
 pub mod policies;
 pub mod problem;
 pub mod resource_servers;
+pub mod simulations;
 
 pub use problem::{Problem, ProblemCode};
 

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use attorn_core::{LabelName, ParseError};
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
 /// An id, or what is wrong with it and what would be right.
 pub(crate) fn id<T: FromStr<Err = ParseError>>(text: &str) -> Result<T, String> {
@@ -76,6 +77,15 @@ pub(crate) fn strict_json<T: DeserializeOwned>(text: &str) -> Result<T, String> 
     serde_json::from_str(canonical.as_str()).map_err(|error| error.to_string())
 }
 
+/// A JSON object as it was written, in which no key stands twice.
+pub(crate) fn raw_json(text: &str) -> Result<Box<RawValue>, String> {
+    let canonical = attorn_api::json::canonical(text).map_err(|error| error.to_string())?;
+    if !canonical.as_str().starts_with('{') {
+        return Err("it is no JSON object".into());
+    }
+    RawValue::from_string(text.trim().to_owned()).map_err(|error| error.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use attorn_core::{AgentId, Resource};
@@ -114,6 +124,14 @@ mod tests {
         assert!(label("=x").unwrap_err().contains("it is empty"));
         let (name, value) = label("team=a=b").unwrap();
         assert_eq!((name.as_str(), value.as_str()), ("team", "a=b"));
+    }
+
+    #[test]
+    fn arguments_are_one_object() {
+        for text in ["", "[]", "1", "null", "{} {}", r#"{"a":1,"a":2}"#] {
+            assert!(raw_json(text).is_err(), "{text}");
+        }
+        assert_eq!(raw_json(r#" {"b":1.50} "#).unwrap().get(), r#"{"b":1.50}"#);
     }
 
     #[test]

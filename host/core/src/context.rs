@@ -148,11 +148,11 @@ pub struct EvaluationContext {
 }
 
 impl EvaluationContext {
-    /// The context of a decision about a request that is within its bounds.
+    /// The context of a request that is within its bounds.
     #[must_use]
-    pub fn of_decision(bounds: &WithinBounds<'_>, method: AuthenticationMethod) -> Self {
+    pub fn of_request(bounds: &WithinBounds<'_>, method: AuthenticationMethod, phase: Phase) -> Self {
         Self {
-            phase: Phase::Decide,
+            phase,
             time: bounds.now(),
             caller: Caller { method, key_thumbprint: bounds.key().thumbprint.clone() },
             instance: bounds.key().instance.clone(),

@@ -112,3 +112,29 @@ fn an_empty_selector_is_about_everything_and_an_empty_index_about_nothing() {
         assert_eq!(matching.len(), usize::from(user == UserPresence::WithUser));
     }
 }
+
+#[test]
+fn a_selector_names_the_sides_that_do_not_match() {
+    use crate::policy::SelectorSide::{self, Actions, AgentLabels, ResourceTypes, User};
+    let selector = |action: &str, resource_type: &str, team: &str, user| Selector {
+        actions: vec![action.parse().unwrap()],
+        resource_types: vec![resource_type.parse().unwrap()],
+        agent_labels: vec![("team".parse().unwrap(), team.to_owned())],
+        user: Some(user),
+    };
+    let (agent, request) = (with_labels([("team", "support")]), request("a.b", "article"));
+    let (with, without) = (UserPresence::WithUser, UserPresence::WithoutUser);
+    let rows: [(Selector, &[SelectorSide]); 6] = [
+        (selector("a.*", "article", "support", without), &[]),
+        (selector("b", "article", "support", without), &[Actions]),
+        (selector("a.*", "invoice", "support", without), &[ResourceTypes]),
+        (selector("a.*", "article", "billing", without), &[AgentLabels]),
+        (selector("a.*", "article", "support", with), &[User]),
+        (selector("b", "invoice", "billing", with), SelectorSide::ALL),
+    ];
+    for (selector, expect) in rows {
+        let found: Vec<_> = selector.mismatches(&agent, &request, without).collect();
+        assert_eq!(found, expect);
+        assert_eq!(selector.matches(&agent, &request, without), expect.is_empty());
+    }
+}

@@ -42,7 +42,7 @@ pub use id::{
 };
 pub use index::SelectorIndex;
 pub use permission::{Action, ActionPattern, Permission, Resource, ResourcePattern, ResourceType};
-pub use policy::{ComponentClass, PolicyLimits, PolicyMode, Selector};
+pub use policy::{ComponentClass, PolicyLimits, PolicyMode, Selector, SelectorSide};
 pub use request::{JsonText, Request};
 pub use resource_server::ResourceServer;
 pub use terms::{Debit, Obligation, Terms};

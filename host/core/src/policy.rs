@@ -30,12 +30,61 @@ impl Selector {
     /// Whether the policy is asked about this request.
     #[must_use]
     pub fn matches(&self, agent: &Agent, request: &Request, user: UserPresence) -> bool {
-        let action = self.actions.is_empty() || self.actions.iter().any(|pattern| pattern.covers(&request.action));
-        let resource_type =
-            self.resource_types.is_empty() || self.resource_types.contains(&request.resource.resource_type());
-        let labels = self.agent_labels.iter().all(|(name, value)| agent.labels.get(name) == Some(value));
-        let presence = self.user.is_none_or(|only| only == user);
-        action && resource_type && labels && presence
+        SelectorSide::ALL.iter().all(|side| self.side_matches(*side, agent, request, user))
+    }
+
+    /// The sides that keep the policy from being asked about this request; none if it is asked.
+    pub fn mismatches(
+        &self,
+        agent: &Agent,
+        request: &Request,
+        user: UserPresence,
+    ) -> impl Iterator<Item = SelectorSide> {
+        SelectorSide::ALL.iter().copied().filter(move |side| !self.side_matches(*side, agent, request, user))
+    }
+
+    fn side_matches(&self, side: SelectorSide, agent: &Agent, request: &Request, user: UserPresence) -> bool {
+        match side {
+            SelectorSide::Actions => {
+                self.actions.is_empty() || self.actions.iter().any(|pattern| pattern.covers(&request.action))
+            }
+            SelectorSide::ResourceTypes => {
+                self.resource_types.is_empty() || self.resource_types.contains(&request.resource.resource_type())
+            }
+            SelectorSide::AgentLabels => {
+                self.agent_labels.iter().all(|(name, value)| agent.labels.get(name) == Some(value))
+            }
+            SelectorSide::User => self.user.is_none_or(|only| only == user),
+        }
+    }
+}
+
+/// One of the things that a selector looks at. All of them have to match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SelectorSide {
+    /// The request's action.
+    Actions,
+    /// The type of its resource.
+    ResourceTypes,
+    /// The agent's labels.
+    AgentLabels,
+    /// Whether it acts for a user.
+    User,
+}
+
+impl SelectorSide {
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::Actions, Self::ResourceTypes, Self::AgentLabels, Self::User];
+
+    /// Its name on the wire, which is the selector's member.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Actions => "actions",
+            Self::ResourceTypes => "resource_types",
+            Self::AgentLabels => "agent_labels",
+            Self::User => "user",
+        }
     }
 }
 

@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use attorn_api::ProblemCode;
-use attorn_core::{PolicyId, PolicyMode, SelectorIndex, WithinBounds};
-use attorn_engine::{Engine, LoadError, LoadedPolicy};
+use attorn_artifact::{Cancel, Progress};
+use attorn_core::{PolicyId, PolicyLimits, PolicyMode, SelectorIndex, WithinBounds};
+use attorn_engine::{Engine, LoadError, LoadRequest, LoadedPolicy};
 use attorn_store::records::{
     ActiveMember, ActiveSetRecord, PolicyRecord, PolicySettings, PolicyVersionRecord, Record as _,
 };
@@ -29,6 +30,9 @@ const CHANGE_WAIT: Duration = Duration::from_secs(1);
 const KEPT_MAX: usize = 32;
 /// How many policies are read at a time.
 const PAGE: usize = 500;
+/// How much slower a policy may be where fuel is counted, and the most CPU time that it then has.
+const METERED_FACTOR: u64 = 4;
+const METERED_CPU_US_MAX: u64 = 250_000;
 
 /// A snapshot of the policies in force.
 #[derive(Debug)]
@@ -251,8 +255,17 @@ async fn read(store: &Store, engine: &Arc<Engine>, loaded: &[Arc<ActivePolicy>])
     Ok(set)
 }
 
+/// What explains a policy: its load where fuel is counted, with time enough for that. It decides nothing.
+pub(crate) async fn load_metered(app: &App, record: &PolicyVersionRecord) -> Result<LoadedPolicy, Failure> {
+    let limits = record.limits;
+    let cpu_us_max = limits.cpu_us_max.saturating_mul(METERED_FACTOR).min(METERED_CPU_US_MAX);
+    let wall_us_max = limits.wall_us_max.saturating_mul(METERED_FACTOR).max(cpu_us_max);
+    let limits = PolicyLimits { cpu_us_max, wall_us_max, ..limits };
+    load(&app.store, &app.engine, record, limits, true).await.map_err(not_loaded)
+}
+
 async fn at_start(store: &Store, engine: &Arc<Engine>, record: PolicyVersionRecord) -> ActivePolicy {
-    match load(store, engine, &record).await {
+    match load(store, engine, &record, record.limits, false).await {
         Ok(loaded) => ActivePolicy::new(record, Some(loaded)),
         Err(error) => {
             let (policy, version) = (&record.policy, record.version);
@@ -263,7 +276,13 @@ async fn at_start(store: &Store, engine: &Arc<Engine>, record: PolicyVersionReco
 }
 
 /// Load a version, off the async threads: compiling takes its time.
-async fn load(store: &Store, engine: &Arc<Engine>, record: &PolicyVersionRecord) -> Result<LoadedPolicy, NotLoaded> {
+async fn load(
+    store: &Store,
+    engine: &Arc<Engine>,
+    record: &PolicyVersionRecord,
+    limits: PolicyLimits,
+    metered: bool,
+) -> Result<LoadedPolicy, NotLoaded> {
     let component = store.files().read(record.component, COMPONENT_BYTES_MAX as u64).await?;
     let settings = match &record.settings {
         PolicySettings::Inline(text) => text.as_str().to_owned(),
@@ -272,8 +291,12 @@ async fn load(store: &Store, engine: &Arc<Engine>, record: &PolicyVersionRecord)
             String::from_utf8(bytes).map_err(|error| NotLoaded::Server(error.to_string()))?
         }
     };
-    let (engine, policy, limits) = (Arc::clone(engine), record.policy.clone(), record.limits);
-    let load = move || engine.load(policy, &component, &settings, limits).map_err(NotLoaded::Refused);
+    let (engine, name) = (Arc::clone(engine), record.policy.clone());
+    let load = move || {
+        let (component, settings) = (&component[..], &settings[..]);
+        let request = LoadRequest { name, component, settings, limits, metered, without_snapshot: false };
+        engine.load_watched(request, &Progress::default(), &Cancel::default()).map_err(NotLoaded::Refused)
+    };
     tokio::task::spawn_blocking(load).await.map_err(|error| NotLoaded::Server(error.to_string()))?
 }
 
@@ -284,7 +307,7 @@ pub(crate) async fn load_checked(app: &App, record: PolicyVersionRecord) -> Resu
         let read = app.store.files().read(record.component, COMPONENT_BYTES_MAX as u64).await;
         return read.map(|_| kept).map_err(|error| not_loaded(error.into()));
     }
-    let loaded = load(&app.store, &app.engine, &record).await.map_err(not_loaded)?;
+    let loaded = load(&app.store, &app.engine, &record, record.limits, false).await.map_err(not_loaded)?;
     Ok(Arc::new(ActivePolicy::new(record, Some(loaded))))
 }
 
@@ -299,6 +322,7 @@ fn not_loaded(error: NotLoaded) -> Failure {
                 .with_help("put it again: `attorn policy push` does")
         }
         NotLoaded::Read(error) => Failure::internal(error),
+        NotLoaded::Refused(error @ LoadError::NotCompiled { .. }) => Failure::internal(error),
         NotLoaded::Refused(error) => {
             let code = if error.is_settings() { ProblemCode::SettingsRejected } else { ProblemCode::ComponentRejected };
             let failure = Failure::of(code, error.to_string());

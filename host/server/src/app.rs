@@ -25,6 +25,8 @@ pub(crate) struct App {
     pub(crate) engine: Arc<Engine>,
     pub(crate) active: ActivePolicies,
     pub(crate) shadows: Shadows,
+    /// Held by whoever simulates: one at a time, for it may compile.
+    pub(crate) simulating: tokio::sync::Mutex<()>,
     pub(crate) nonces: Nonces,
     pub(crate) replay: ReplayGuard,
     pub(crate) keys: ParsedKeys,

@@ -23,6 +23,7 @@ mod reaper;
 mod registry;
 mod routes;
 pub mod run;
+mod simulations;
 
 pub use config::{Config, ConfigError, Tls};
 pub use routes::openapi_document;

@@ -10,13 +10,14 @@ use attorn_api::policies::{
     Activate, ActiveSet, ChangeSet, Component, Policy, PolicyList, PolicyVersion, PushVersion, Rollback, SetChanged,
 };
 use attorn_api::resource_servers::{RegisterResourceServer, ResourceServer, ResourceServerList};
+use attorn_api::simulations::{Simulation, SimulationRequest};
 use attorn_core::Duty::{Admin, Auditor, PolicyAdmin, PolicyWeakener, Registrar};
 use axum::http::Method;
 
 use crate::http::openapi;
 use crate::http::route::Access::{self, Operator as Op, OperatorOrBootstrap, Public};
 use crate::http::route::{Content, Route, handler, json, route};
-use crate::{audit, decisions, facts, grants, policies, public, registry};
+use crate::{audit, decisions, facts, grants, policies, public, registry, simulations};
 
 /// The `OpenAPI` 3.1 document of this server.
 #[must_use]
@@ -233,6 +234,15 @@ fn policy() -> Vec<Route> {
 fn deciding() -> Vec<Route> {
     let (agent, server) = (Access::Agent, Access::ResourceServer);
     vec![
+        route(
+            POST,
+            "/v1/simulations",
+            Op(Auditor),
+            ("simulate", "Try what would be decided, and why"),
+            handler!(simulations::create),
+        )
+        .takes(json::<SimulationRequest<'_>>())
+        .gives(json::<Simulation>()),
         route(POST, "/v1/decisions", agent, ("createDecision", "Ask for a decision"), handler!(decisions::create))
             .takes(json::<DecisionRequest<'_>>())
             .gives(json::<DecisionAnswer>()),

@@ -139,6 +139,7 @@ impl Server {
             clock,
             active,
             shadows: Shadows::new(),
+            simulating: tokio::sync::Mutex::default(),
             engine,
             nonces: Nonces::new().map_err(Failure::internal)?,
             keys: ParsedKeys::new(),

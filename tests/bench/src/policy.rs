@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use attorn_core::context::AuthenticationMethod;
+use attorn_core::context::{AuthenticationMethod, Phase};
 use attorn_core::{
     Agent, AgentKey, AgentState, BoundsLimits, Ceiling, Digest, EvaluationContext, JsonText, Permission,
     PurposeCeiling, Request, ResourceServer, TimeMs, UserPresence, bounds,
@@ -55,5 +55,5 @@ pub(crate) fn context() -> EvaluationContext {
     };
     let key = key.parse().unwrap();
     let within = bounds::check(&agent, &key, &request, Some(&server), now, BoundsLimits::default());
-    EvaluationContext::of_decision(&within.unwrap(), AuthenticationMethod::Dpop)
+    EvaluationContext::of_request(&within.unwrap(), AuthenticationMethod::Dpop, Phase::Decide)
 }

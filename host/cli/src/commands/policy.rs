@@ -2,6 +2,7 @@
 
 mod change;
 mod diff;
+mod explain;
 mod push;
 mod show;
 
@@ -39,6 +40,8 @@ pub(crate) enum Policy {
     Show(Which),
     /// Say what differs between two versions (duty: `policy_admin`)
     Diff(diff::Diff),
+    /// Try what would be decided, and see why (duty: `auditor`; also `policy_admin` for versions that are not in force)
+    Explain(Box<explain::Explain>),
 }
 
 #[derive(Debug, Args)]
@@ -85,6 +88,7 @@ impl Policy {
             }
             Self::Change(change) => change.run(&client, output).await,
             Self::Diff(diff) => diff.run(&client, output).await,
+            Self::Explain(explain) => explain.run(&client, output).await,
             Self::Deactivate(Which { id }) => {
                 print_changed(output, &client.post(&format!("/v1/policies/{id}/deactivate"), &Nothing {}).await?)
             }

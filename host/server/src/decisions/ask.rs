@@ -34,34 +34,38 @@ pub(super) struct Idempotency {
 impl Ask {
     pub(super) fn parse(call: &Call) -> Result<Self, Failure> {
         let caller = call.agent()?;
-        let wire: DecisionRequest<'_> = parse_body(&call.body)?;
-        if wire.user.is_some() {
-            let detail = "this server keeps no delegations yet, so nobody can act for a user";
-            return Err(Failure::of(ProblemCode::UserUnsupported, detail)
-                .with_help("leave `user` out, and use a purpose that is registered as without user"));
-        }
-        let arguments = object("arguments", wire.arguments)?;
-        let claims = object("claims", wire.claims)?;
-        let bytes = arguments.as_str().len() + claims.as_str().len();
-        if bytes > CANONICAL_BYTES_MAX {
-            let detail = format!(
-                "`arguments` and `claims` have {bytes} bytes in canonical form, and {CANONICAL_BYTES_MAX} is the most"
-            );
-            return Err(Failure::of(ProblemCode::InvalidField, detail));
-        }
-        let request = Request {
-            action: wire.action.parse()?,
-            resource: wire.resource.parse()?,
-            purpose: wire.purpose.parse()?,
-            session: wire.session.map(|session| session.parse()).transpose()?,
-            arguments_digest: digest(&arguments),
-            arguments,
-            claims,
-        };
+        let request = request(parse_body(&call.body)?)?;
         let idempotency = idempotency(call, &request)?;
         let (agent, thumbprint) = (caller.agent.value.agent().id.clone(), caller.thumbprint.clone());
         Ok(Self { agent, thumbprint, request, idempotency })
     }
+}
+
+/// A request, checked.
+pub(crate) fn request(wire: DecisionRequest<'_>) -> Result<Request, Failure> {
+    if wire.user.is_some() {
+        let detail = "this server keeps no delegations yet, so nobody can act for a user";
+        return Err(Failure::of(ProblemCode::UserUnsupported, detail)
+            .with_help("leave `user` out, and use a purpose that is registered as without user"));
+    }
+    let arguments = object("arguments", wire.arguments)?;
+    let claims = object("claims", wire.claims)?;
+    let bytes = arguments.as_str().len() + claims.as_str().len();
+    if bytes > CANONICAL_BYTES_MAX {
+        let detail = format!(
+            "`arguments` and `claims` have {bytes} bytes in canonical form, and {CANONICAL_BYTES_MAX} is the most"
+        );
+        return Err(Failure::of(ProblemCode::InvalidField, detail));
+    }
+    Ok(Request {
+        action: wire.action.parse()?,
+        resource: wire.resource.parse()?,
+        purpose: wire.purpose.parse()?,
+        session: wire.session.map(|session| session.parse()).transpose()?,
+        arguments_digest: digest(&arguments),
+        arguments,
+        claims,
+    })
 }
 
 fn object(name: &str, raw: Option<&RawValue>) -> Result<JsonText, Failure> {

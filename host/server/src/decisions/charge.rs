@@ -37,6 +37,19 @@ pub(super) fn add(batch: &mut Batch, charges: &[Charge]) {
     }
 }
 
+/// Whether there is room for all that this decision charges, as the counters were found. Only the commit
+/// says it for certain.
+pub(crate) fn has_room(made: &Made) -> bool {
+    let Decision::Allow(allowed) = &made.decision else { return true };
+    allowed.charges().iter().all(|charge| {
+        let asked = made.asked.iter().zip(&made.looked_up.known);
+        let mut of_policy = asked.filter(|(asked, _)| asked.evaluated.policy == charge.policy);
+        let counters = of_policy.next().map_or(&[][..], |(_, known)| &known.counters);
+        let used = counters.iter().find(|counter| counter.name == charge.counter).map_or(0, |counter| counter.used);
+        used.checked_add(charge.amount).is_some_and(|sum| sum <= charge.at_most)
+    })
+}
+
 /// What stands at its limit, when the counter of this key was found at `found`, or was exceeded in the
 /// attempt before; and the deny, if evaluating again can change nothing: the policy was asked with this very
 /// value, or wants the same again although the counter only grows. So nobody is denied while there is room.

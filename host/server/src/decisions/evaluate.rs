@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use attorn_core::context::AuthenticationMethod;
+use attorn_core::context::{AuthenticationMethod, Phase};
 use attorn_core::reason::HostReason;
 use attorn_core::{Decision, Denied, Evaluated, EvaluationContext, Failure as PolicyFailure, Outcome, WithinBounds};
 use attorn_engine::{Evaluation, Question};
@@ -19,8 +19,17 @@ const APPLICABLE_MAX: usize = 64;
 
 /// Ask all policies in force whose selector matches, and decide.
 pub(super) async fn decide(app: &App, ground: &Ground, within: &WithinBounds<'_>) -> Result<Made, Failure> {
-    let context = Arc::new(EvaluationContext::of_decision(within, AuthenticationMethod::Dpop));
-    let policies = ground.active.applicable(within);
+    let context = EvaluationContext::of_request(within, AuthenticationMethod::Dpop, Phase::Decide);
+    among(app, ground.active.applicable(within), within, Arc::new(context)).await
+}
+
+/// Ask these policies, and decide.
+pub(crate) async fn among(
+    app: &App,
+    policies: Vec<Arc<ActivePolicy>>,
+    within: &WithinBounds<'_>,
+    context: Arc<EvaluationContext>,
+) -> Result<Made, Failure> {
     if policies.len() > APPLICABLE_MAX {
         let denied = Denied::by_host(HostReason::TooManyPolicies);
         return Ok(Made::by_bounds(within.now(), Decision::Deny(denied)));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
+use attorn_core::Resource;
 use attorn_store::records::{AgentRecord, IdempotencyRecord, ResourceServerRecord, ResourceTypeRecord};
 use attorn_store::{Key, Require, Versioned};
 
@@ -52,16 +53,17 @@ pub(super) async fn gather(app: &App, ask: &Ask) -> Result<Gathered, Failure> {
     let active = app.active.snapshot();
     let version = active.store_version;
     require.push((Key::active_set(), if version == 0 { Require::Absent } else { Require::Version(version) }));
-    let resource_server = resource_server(app, ask, &mut require).await?;
+    let resource_server = resource_server(app, &ask.request.resource, &mut require).await?;
     Ok(Gathered::Now(Box::new(Ground { agent, resource_server, active, require })))
 }
 
-async fn resource_server(
+/// Who accepts credentials for this resource, if anybody does.
+pub(crate) async fn resource_server(
     app: &App,
-    ask: &Ask,
+    resource: &Resource,
     require: &mut Vec<(Key, Require)>,
 ) -> Result<Option<Versioned<ResourceServerRecord>>, Failure> {
-    let type_key = Key::resource_type(&ask.request.resource.resource_type());
+    let type_key = Key::resource_type(&resource.resource_type());
     let Some(owner) = app.store.record::<ResourceTypeRecord>(&type_key).await? else {
         require.push((type_key, Require::Absent));
         return Ok(None);

@@ -4,12 +4,12 @@
 //! a grant that the store has recorded (`answer`).
 
 mod answer;
-mod ask;
-mod charge;
-mod evaluate;
-mod gather;
+pub(crate) mod ask;
+pub(crate) mod charge;
+pub(crate) mod evaluate;
+pub(crate) mod gather;
 pub(crate) mod known;
-mod record;
+pub(crate) mod record;
 pub(crate) mod shadow;
 
 use std::sync::Arc;

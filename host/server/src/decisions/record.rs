@@ -28,34 +28,34 @@ const IDEMPOTENCY_MS: u64 = 10 * 60 * 1000;
 /// How many bytes of what policies wrote, log and failures, a decision record keeps over all of them.
 const WRITTEN_BYTES_MAX: usize = 4 << 10;
 /// The most bytes of a record with what policies wrote; without, it is always less.
-pub(super) const RECORD_BYTES_MAX: usize = 62 << 10;
+pub(crate) const RECORD_BYTES_MAX: usize = 62 << 10;
 /// What a line of a log takes beside its text.
 const LINE_BYTES: usize = 32;
 /// How many reasons an entry keeps.
-const REASONS_MAX: usize = 64;
+pub(crate) const REASONS_MAX: usize = 64;
 
 /// A decision, and how it came about.
-pub(super) struct Made {
-    pub(super) now: TimeMs,
-    pub(super) decision: Decision,
-    pub(super) asked: Vec<Asked>,
+pub(crate) struct Made {
+    pub(crate) now: TimeMs,
+    pub(crate) decision: Decision,
+    pub(crate) asked: Vec<Asked>,
     /// What the policies saw; none when a bound decided.
-    pub(super) context: Option<Arc<EvaluationContext>>,
+    pub(crate) context: Option<Arc<EvaluationContext>>,
     /// What was looked up for them, in the order of `asked`.
-    pub(super) looked_up: LookedUp,
+    pub(crate) looked_up: LookedUp,
 }
 
 /// One policy that was asked.
-pub(super) struct Asked {
-    pub(super) policy: Arc<ActivePolicy>,
-    pub(super) evaluated: Evaluated,
+pub(crate) struct Asked {
+    pub(crate) policy: Arc<ActivePolicy>,
+    pub(crate) evaluated: Evaluated,
     /// None when it could not be run at all.
-    pub(super) evaluation: Option<Evaluation>,
+    pub(crate) evaluation: Option<Evaluation>,
 }
 
 impl Made {
     /// A decision before any policy.
-    pub(super) fn by_bounds(now: TimeMs, decision: Decision) -> Self {
+    pub(crate) fn by_bounds(now: TimeMs, decision: Decision) -> Self {
         Self { now, decision, asked: Vec::new(), context: None, looked_up: LookedUp::default() }
     }
 }
@@ -151,7 +151,7 @@ fn entry_body(
     entry::body(made.now, "decision", members)
 }
 
-fn policy_in_entry(asked: &Asked) -> Value {
+pub(crate) fn policy_in_entry(asked: &Asked) -> Value {
     let record = &asked.policy.record;
     json!({
         "policy": record.policy.as_str(),
@@ -161,7 +161,7 @@ fn policy_in_entry(asked: &Asked) -> Value {
     })
 }
 
-pub(super) fn outcome(outcome: &Outcome) -> String {
+pub(crate) fn outcome(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Verdict(Verdict::Allow { .. }) => "allow".into(),
         Outcome::Verdict(Verdict::Challenge { .. }) => "challenge".into(),
@@ -171,7 +171,7 @@ pub(super) fn outcome(outcome: &Outcome) -> String {
     }
 }
 
-pub(super) const fn kind(decision: &Decision) -> &'static str {
+pub(crate) const fn kind(decision: &Decision) -> &'static str {
     match decision {
         Decision::Allow(_) => "allow",
         Decision::Challenge(_) => "challenge",
@@ -179,7 +179,7 @@ pub(super) const fn kind(decision: &Decision) -> &'static str {
     }
 }
 
-pub(super) fn reasons(decision: &Decision) -> &[DecisionReason] {
+pub(crate) fn reasons(decision: &Decision) -> &[DecisionReason] {
     match decision {
         Decision::Allow(allowed) => allowed.reasons(),
         Decision::Challenge(challenged) => &challenged.reasons,
@@ -188,7 +188,7 @@ pub(super) fn reasons(decision: &Decision) -> &[DecisionReason] {
 }
 
 /// The reason as the log keeps it: its code, also where the agent is not shown it.
-fn reason_in_entry(reason: &DecisionReason) -> Value {
+pub(crate) fn reason_in_entry(reason: &DecisionReason) -> Value {
     match reason {
         DecisionReason::Host(host) => json!({ "code": host.code() }),
         DecisionReason::Policy { policy, reason } => {

@@ -1,0 +1,216 @@
+//! `POST /v1/simulations`: what would be decided now, and why.
+//!
+//! The way is that of a decision: the same bounds, selectors, policies, facts and counters, in the phase
+//! `simulate`. Shadow policies are asked too. Nothing is granted, charged or approved, and an entry says
+//! who tried what. What it shows, facts and what policies write, is what auditors may read; to run
+//! versions that are not in force is for policy admins.
+
+mod wire;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use attorn_api::ProblemCode;
+use attorn_api::json::{canonical, parse_body};
+use attorn_api::simulations::{Simulation, SimulationRequest};
+use attorn_core::context::{AuthenticationMethod, Phase};
+use attorn_core::reason::HostReason;
+use attorn_core::{
+    Agent, AgentId, Decision, Denied, Duty, EvaluationContext, InstanceName, KeyThumbprint, Known, PolicyId, Request,
+    WithinBounds, bounds,
+};
+use attorn_engine::Question;
+use attorn_store::records::{AgentRecord, PolicyVersionRecord};
+use attorn_store::{Batch, Key};
+use serde_json::json;
+
+use crate::active::{ActivePolicy, ActiveSet, load_checked, load_metered};
+use crate::app::App;
+use crate::decisions::evaluate::among;
+use crate::decisions::record::{Made, REASONS_MAX, kind, policy_in_entry, reason_in_entry, reasons};
+use crate::decisions::{ask, charge, gather};
+use crate::entry;
+use crate::http::call::{Call, OperatorCaller, Reply};
+use crate::http::failure::Failure;
+use crate::registry::{commit, count, moved};
+
+/// How many policies can be tried in other versions than those in force.
+const WITH_MAX: usize = 16;
+/// How many shadow policies are asked.
+const SHADOWS_MAX: usize = 16;
+/// How long one simulation waits for another.
+const TURN_WAIT: Duration = Duration::from_secs(5);
+
+/// What is tried.
+struct Trial {
+    agent: Agent,
+    thumbprint: KeyThumbprint,
+    request: Request,
+    with: BTreeMap<PolicyId, Option<u32>>,
+    set: Arc<ActiveSet>,
+}
+
+/// What came of it.
+struct Tried {
+    made: Made,
+    /// Fuel, for each policy that was asked.
+    fuel: Vec<Option<u64>>,
+    shadows: Vec<Shadow>,
+    not_asked: Vec<attorn_api::simulations::NotAsked>,
+}
+
+/// A shadow policy, asked by itself.
+struct Shadow {
+    alone: Made,
+    fuel: Option<u64>,
+    would: Decision,
+}
+
+pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    app.ensure_ready()?;
+    let operator = call.operator()?;
+    let turn = tokio::time::timeout(TURN_WAIT, app.simulating.lock()).await;
+    let _turn = turn.map_err(|_| {
+        Failure::of(ProblemCode::Busy, "another simulation is running").with_help("try again in a moment")
+    })?;
+    let trial = parse(&app, &call, operator).await?;
+    Reply::ok(&run(&app, operator, trial).await?)
+}
+
+async fn parse(app: &App, call: &Call, operator: &OperatorCaller) -> Result<Trial, Failure> {
+    let text =
+        std::str::from_utf8(&call.body).map_err(|error| Failure::of(ProblemCode::InvalidBody, error.to_string()))?;
+    canonical(text)?;
+    let wire: SimulationRequest<'_> = parse_body(&call.body)?;
+    count("policies in `with`", wire.with.len(), 0, WITH_MAX)?;
+    if !wire.with.is_empty() && !operator.duties.contains(&Duty::PolicyAdmin) {
+        let detail = "`with` runs versions that are not in force";
+        return Err(Failure::of(ProblemCode::MissingDuty, detail).with_help("it needs the duty `policy_admin` too"));
+    }
+    let request = ask::request(wire.request)?;
+    let id: AgentId = wire.agent.parse()?;
+    let instance = wire.instance.map(|name| name.parse::<InstanceName>()).transpose()?;
+    let agent = app.store.record::<AgentRecord>(&Key::agent(&id)).await?;
+    let agent = agent.ok_or_else(|| Failure::not_found("agent", &id))?.value.agent().clone();
+    let thumbprint = key(&agent, instance.as_ref(), app.clock.now())?;
+    let with = wire.with.into_iter().map(|(id, version)| Ok((id.parse::<PolicyId>()?, version)));
+    let with = with.collect::<Result<BTreeMap<_, _>, Failure>>()?;
+    let set = as_if(app, &with).await?;
+    Ok(Trial { agent, thumbprint, request, with, set })
+}
+
+/// The key that the agent would ask with. One that has expired is taken too: the bounds say so.
+fn key(agent: &Agent, instance: Option<&InstanceName>, now: attorn_core::TimeMs) -> Result<KeyThumbprint, Failure> {
+    let mut keys = agent.keys.iter().filter(|key| instance.is_none_or(|name| key.instance == *name));
+    let valid = keys.clone().find(|key| now < key.expires_at);
+    let key = valid.or_else(|| keys.next()).ok_or_else(|| match instance {
+        Some(name) => Failure::not_found("instance", name),
+        None => Failure::of(ProblemCode::InvalidState, format!("agent `{}` has no key", agent.id)),
+    })?;
+    Ok(key.thumbprint.clone())
+}
+
+/// The policies in force, as if these versions stood among them.
+async fn as_if(app: &App, with: &BTreeMap<PolicyId, Option<u32>>) -> Result<Arc<ActiveSet>, Failure> {
+    let current = app.active.snapshot();
+    if with.is_empty() {
+        return Ok(current);
+    }
+    let mut policies: Vec<_> =
+        current.policies().iter().filter(|policy| !with.contains_key(&policy.record.policy)).cloned().collect();
+    for (id, version) in with {
+        let Some(version) = version else { continue };
+        let record = app.store.record::<PolicyVersionRecord>(&Key::policy_version(id, *version)).await?;
+        let record = record.ok_or_else(|| Failure::not_found("policy version", format!("{id}/{version}")))?;
+        policies.push(load_checked(app, record.value).await?);
+    }
+    Ok(Arc::new(ActiveSet::new(current.record.revision, policies)?))
+}
+
+async fn run(app: &App, operator: &OperatorCaller, trial: Trial) -> Result<Simulation, Failure> {
+    let server = gather::resource_server(app, &trial.request.resource, &mut Vec::new()).await?;
+    let server = server.as_ref().map(|record| &record.value.server);
+    let now = app.clock.now();
+    let bounds = bounds::check(&trial.agent, &trial.thumbprint, &trial.request, server, now, app.limits);
+    let tried = match &bounds {
+        Err(reason) => Tried {
+            made: Made::by_bounds(now, Decision::Deny(Denied::by_host(*reason))),
+            fuel: Vec::new(),
+            shadows: Vec::new(),
+            not_asked: Vec::new(),
+        },
+        Ok(within) => ask_all(app, &trial, within).await?,
+    };
+    let mut batch = Batch::new(app.clock.now());
+    entry::act(&mut batch, operator, "simulation", about(&trial, &tried.made))?;
+    let committed = commit(app, batch, moved).await?;
+    let at = committed.entries.first().ok_or_else(|| Failure::internal("a simulation was recorded without entry"))?;
+    Ok(wire::simulation(&trial.set, tried, crate::audit::reference(at)))
+}
+
+/// Ask the policies as a decision does; then the shadow policies, each by itself; then all of them once
+/// more where fuel is counted.
+async fn ask_all(app: &App, trial: &Trial, within: &WithinBounds<'_>) -> Result<Tried, Failure> {
+    let context = EvaluationContext::of_request(within, AuthenticationMethod::Dpop, Phase::Simulate);
+    let context = Arc::new(context);
+    let mut made = among(app, trial.set.applicable(within), within, Arc::clone(&context)).await?;
+    if !charge::has_room(&made) {
+        made.decision = Decision::Deny(Denied::by_host(HostReason::LimitExceeded));
+    }
+    let fuel = fuel(app, &made, &context).await?;
+    let mut shadows = Vec::new();
+    for policy in trial.set.shadows(within).into_iter().take(SHADOWS_MAX) {
+        let alone = among(app, vec![policy], within, Arc::clone(&context)).await?;
+        let counted: Vec<_> = made.asked.iter().chain(&alone.asked).map(|asked| asked.evaluated.clone()).collect();
+        let would = attorn_core::decide(within, &counted);
+        let fuel = self::fuel(app, &alone, &context).await?.into_iter().next().flatten();
+        shadows.push(Shadow { alone, fuel, would });
+    }
+    let not_asked = trial.set.policies().iter().filter_map(|policy| wire::not_asked(policy, within)).collect();
+    Ok(Tried { made, fuel, shadows, not_asked })
+}
+
+/// What each of the asked policies takes, in units of fuel.
+async fn fuel(app: &App, made: &Made, context: &Arc<EvaluationContext>) -> Result<Vec<Option<u64>>, Failure> {
+    let mut fuel = Vec::with_capacity(made.asked.len());
+    for (asked, known) in made.asked.iter().zip(&made.looked_up.known) {
+        fuel.push(fuel_of(app, &asked.policy, known, context).await?);
+    }
+    Ok(fuel)
+}
+
+async fn fuel_of(
+    app: &App,
+    policy: &ActivePolicy,
+    known: &Known,
+    context: &Arc<EvaluationContext>,
+) -> Result<Option<u64>, Failure> {
+    let Ok(metered) = load_metered(app, &policy.record).await else { return Ok(None) };
+    let question = Question { policy: metered, known: known.clone() };
+    let evaluations = app.engine.evaluate(vec![question], Arc::clone(context)).await?;
+    // How far it got until its time was over is not the same twice.
+    let whole = |evaluation: &&attorn_engine::Evaluation| {
+        evaluation.outcome != attorn_core::Outcome::Failed(attorn_core::Failure::Deadline)
+    };
+    Ok(evaluations.first().filter(whole).and_then(|evaluation| evaluation.usage.fuel))
+}
+
+/// What the entry says: who tried it stands beside this.
+fn about(trial: &Trial, made: &Made) -> serde_json::Value {
+    let Trial { agent, thumbprint, request, with, set } = trial;
+    let with: serde_json::Map<_, _> = with.iter().map(|(id, version)| (id.to_string(), json!(version))).collect();
+    json!({
+        "agent": agent.id.as_str(),
+        "key_thumbprint": thumbprint.as_str(),
+        "action": request.action.as_str(),
+        "resource": request.resource.as_str(),
+        "arguments_digest": request.arguments_digest.to_string(),
+        "purpose": request.purpose.as_str(),
+        "with": with,
+        "decision": kind(&made.decision),
+        "reasons": reasons(&made.decision).iter().take(REASONS_MAX).map(reason_in_entry).collect::<Vec<_>>(),
+        "policies": made.asked.iter().map(policy_in_entry).collect::<Vec<_>>(),
+        "active_set": { "revision": set.record.revision, "digest": set.digest },
+    })
+}
