@@ -17,7 +17,7 @@ async fn simulate(world: &World, body: Value) -> Simulation {
     try_it(world, body).await.expect(200).json()
 }
 
-fn of_bot(request: Value) -> Value {
+fn of_bot(request: &Value) -> Value {
     json!({ "agent": "support-bot", "request": request })
 }
 
@@ -42,16 +42,16 @@ async fn what_cannot_be_tried_is_refused_and_leaves_no_entry() {
         (json!({ "agent": "nobody", "request": ask() }), 404, "not_found"),
         (json!({ "agent": "../bot", "request": ask() }), 422, "invalid_field"),
         (json!({ "agent": "support-bot", "instance": "pod-9", "request": ask() }), 404, "not_found"),
-        (of_bot(ask_with(json!({ "action": "faq.*" }))), 422, "invalid_field"),
-        (of_bot(ask_with(json!({ "arguments": [] }))), 400, "invalid_body"),
-        (of_bot(ask_with(json!({ "user": "usr_1" }))), 422, "user_unsupported"),
+        (of_bot(&ask_with(json!({ "action": "faq.*" }))), 422, "invalid_field"),
+        (of_bot(&ask_with(json!({ "arguments": [] }))), 400, "invalid_body"),
+        (of_bot(&ask_with(json!({ "user": "usr_1" }))), 422, "user_unsupported"),
         (with(json!({ "read-only": 9 })), 404, "not_found"),
         (with(json!({ "nothing": 1 })), 404, "not_found"),
         (with(Value::Object(many)), 422, "invalid_field"),
     ] {
         try_it(&world, body).await.refused(status, code);
     }
-    world.staff.policy_admin.post("/v1/simulations", &of_bot(ask())).await.refused(403, "missing_duty");
+    world.staff.policy_admin.post("/v1/simulations", &of_bot(&ask())).await.refused(403, "missing_duty");
     let body = with(json!({ "read-only": 1 }));
     let denied = world.staff.auditor.post("/v1/simulations", &body).await.refused(403, "missing_duty");
     assert!(denied.help.unwrap().contains("policy_admin"));
@@ -67,7 +67,7 @@ async fn it_says_what_the_decision_would_and_has_no_effect() {
         (ask_with(json!({ "purpose": "unknown" })), Deny),
         (ask_with(json!({ "resource": "account/7" })), Deny),
     ] {
-        let simulation = simulate(&world, of_bot(request.clone())).await;
+        let simulation = simulate(&world, of_bot(&request)).await;
         let grants: GrantList = world.staff.registrar.get("/v1/grants").await.json();
         let entry = world.entries().await.pop().unwrap();
         let decided = world.bot.decide(&request).await;
@@ -94,7 +94,7 @@ async fn each_policy_is_shown_with_what_it_takes() {
     world
         .activate_with("quiet", components::bytes("deny_private_reason"), json!({}), json!({ "mode": "shadow" }))
         .await;
-    let simulation = simulate(&world, of_bot(ask())).await;
+    let simulation = simulate(&world, of_bot(&ask())).await;
     assert_eq!(simulation.decision, Allow);
     let read_only = policy(&simulation, "read-only");
     assert_eq!((read_only.outcome.as_str(), read_only.reasons[0].code.as_str()), ("allow", "listed"));
@@ -110,9 +110,9 @@ async fn each_policy_is_shown_with_what_it_takes() {
     assert_eq!(not_asked, [("looping", &actions[..]), ("other", &actions[..])]);
     assert_eq!(simulation.not_asked_count, 2);
     // Fuel is the same each time; time is not.
-    let again = simulate(&world, of_bot(ask())).await;
+    let again = simulate(&world, of_bot(&ask())).await;
     assert_eq!(policy(&again, "read-only").fuel, read_only.fuel);
-    let looping = simulate(&world, of_bot(ask_with(json!({ "action": "faq.list" })))).await;
+    let looping = simulate(&world, of_bot(&ask_with(json!({ "action": "faq.list" })))).await;
     assert_eq!((looping.decision, codes(&looping)), (Deny, vec!["policy_failed"]));
     let one = policy(&looping, "looping");
     assert_eq!((one.outcome.as_str(), one.fuel), ("failed:deadline", None));
@@ -148,7 +148,7 @@ async fn facts_and_counters_are_shown_and_nothing_is_charged() {
     world.activate("echo", components::bytes("echo_context"), json!({})).await;
     let mut used = Vec::new();
     for _ in 0..3 {
-        let simulation = simulate(&world, of_bot(ask())).await;
+        let simulation = simulate(&world, of_bot(&ask())).await;
         used.push(policy(&simulation, "spends").counters[0].used.clone());
         let knows = policy(&simulation, "knows");
         assert_eq!(knows.facts[0].value, None, "missing is visible: {:?}", knows.facts);
@@ -165,7 +165,7 @@ async fn a_full_counter_is_seen() {
     let world = World::without_policy().await;
     world.activate("spends", components::bytes("debit"), json!({})).await;
     for at in 0..100 {
-        let (simulated, decided) = (simulate(&world, of_bot(ask())).await, world.bot.decide(&ask()).await);
+        let (simulated, decided) = (simulate(&world, of_bot(&ask())).await, world.bot.decide(&ask()).await);
         assert_eq!(simulated.decision, decided.decision, "at {at}");
         if decided.decision == Deny {
             assert_eq!(codes(&simulated), ["limit_exceeded"]);
