@@ -8,10 +8,12 @@
 //!
 //! What settings come to stands in here, so files are for their owner only.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use tempfile::NamedTempFile;
@@ -41,7 +43,7 @@ impl std::fmt::Debug for CacheKey {
 }
 
 /// What a file holds: a digest of everything that its content depends on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ArtifactName([u8; 32]);
 
 impl ArtifactName {
@@ -71,15 +73,45 @@ pub struct Cache {
     directory: PathBuf,
     key: CacheKey,
     bytes_max: u64,
+    pins: Pins,
+}
+
+/// How often each name is in use.
+type Pins = Arc<Mutex<BTreeMap<ArtifactName, usize>>>;
+
+/// While this is held, an artifact is in use, and its file is not removed to make room.
+#[derive(Debug)]
+pub struct Pin {
+    name: ArtifactName,
+    pins: Pins,
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        let mut pins = self.pins.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = pins.get_mut(&self.name) {
+            *count -= 1;
+            if *count == 0 {
+                pins.remove(&self.name);
+            }
+        }
+    }
 }
 
 impl Cache {
     /// Use this directory, which is made if it is not there. It is kept below `bytes_max` by removing
-    /// what was used longest ago.
+    /// what was used longest ago and is not in use now.
     pub fn open(directory: PathBuf, key: CacheKey, bytes_max: u64) -> Result<Self, CacheError> {
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory);
         made.map_err(|source| CacheError { path: directory.clone(), source })?;
-        Ok(Self { directory, key, bytes_max })
+        Ok(Self { directory, key, bytes_max, pins: Pins::default() })
+    }
+
+    /// Say that this artifact is in use.
+    #[must_use]
+    pub fn pin(&self, name: ArtifactName) -> Pin {
+        *self.pins.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default() += 1;
+        Pin { name, pins: Arc::clone(&self.pins) }
     }
 
     /// What is kept under this name, if it is there and whole.
@@ -148,7 +180,7 @@ impl Cache {
         Ok(())
     }
 
-    /// Remove what was used longest ago, but never what was just written.
+    /// Remove what was used longest ago, but never what was just written or is in use.
     fn shrink(&self, just_written: &Path) -> io::Result<()> {
         let mut files = Vec::new();
         for entry in fs::read_dir(&self.directory)? {
@@ -159,12 +191,16 @@ impl Cache {
             }
         }
         files.sort();
+        let in_use: Vec<PathBuf> = {
+            let pins = self.pins.lock().unwrap_or_else(PoisonError::into_inner);
+            pins.keys().map(|name| self.path(name)).collect()
+        };
         let mut bytes: u64 = files.iter().map(|(_, bytes, _)| bytes).sum();
         for (_, size, path) in files {
             if bytes <= self.bytes_max {
                 break;
             }
-            if path != just_written {
+            if path != just_written && !in_use.contains(&path) {
                 fs::remove_file(&path)?;
                 bytes -= size;
             }

@@ -87,6 +87,21 @@ fn it_stays_within_its_size_and_keeps_what_was_used_last() {
 }
 
 #[test]
+fn what_is_in_use_is_not_removed_however_old_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let cache = cache_in(directory.path(), 1_500);
+    cache.put(&name("used"), &[&[7; 1_000]]);
+    let (one, other) = (cache.pin(name("used")), cache.pin(name("used")));
+    drop(one);
+    cache.put(&name("second"), &[&[7; 1_000]]);
+    cache.put(&name("third"), &[&[7; 1_000]]);
+    assert!(cache.get(&name("used")).is_some() && cache.get(&name("second")).is_none());
+    drop(other);
+    cache.put(&name("fourth"), &[&[7; 1_000]]);
+    assert!(cache.get(&name("used")).is_none() && cache.get(&name("fourth")).is_some());
+}
+
+#[test]
 fn a_cache_that_cannot_be_written_loses_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let cache = cache_in(directory.path(), 1 << 20);

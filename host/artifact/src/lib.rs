@@ -17,7 +17,7 @@ mod parts;
 mod worker;
 
 pub use artifact::Artifact;
-pub use cache::{ArtifactName, Cache, CacheError, CacheKey};
+pub use cache::{ArtifactName, Cache, CacheError, CacheKey, Pin};
 pub use frame::{FrameError, PARTS_BYTES_MAX, PARTS_MAX};
 pub use limits::WorkerLimits;
 pub use parts::Parts;

@@ -6,6 +6,7 @@
 //! names of the steps that it takes, and its last words.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +18,8 @@ use crate::frame::{self, FrameError};
 use crate::limits::WorkerLimits;
 use crate::parts::Parts;
 
+/// How long a worker may take to end once it has answered.
+const GRACE: Duration = Duration::from_secs(5);
 /// How often the parent looks whether it should stop waiting.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Lines of the child's standard error that name a step begin with this.
@@ -31,6 +34,8 @@ pub struct Worker {
     pub program: PathBuf,
     /// What makes it a compile worker; its limits follow as further arguments.
     pub arguments: Vec<String>,
+    /// The whole of its environment.
+    pub environment: &'static [(&'static str, &'static str)],
     /// What it may use.
     pub limits: WorkerLimits,
 }
@@ -45,7 +50,9 @@ impl Cancel {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    fn is_cancelled(&self) -> bool {
+    /// Whether nobody wants it any more.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -107,15 +114,14 @@ impl Worker {
             .args(["--memory-bytes-max", &memory_bytes_max.to_string(), "--cpu-s-max", &cpu_s_max.to_string()])
             // No secret of the server's environment, and no variable that changes what a compiler does.
             .env_clear()
+            .envs(self.environment.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
+            // Whatever it may start dies with it, and no key pressed at a terminal reaches it.
+            .process_group(0)
             .spawn()?;
         let waited = self.wait(&mut child, parts, progress, cancel);
-        if waited.is_err() {
-            // It may have ended by itself; then there is nobody to kill.
-            let _ = child.kill();
-        }
         let status = child.wait()?;
         let (frame, last_words) = waited?;
         if status.success() { Ok(Parts::trusted(frame?)) } else { Err(self.why(status, last_words)) }
@@ -131,6 +137,7 @@ impl Worker {
         cancel: &Cancel,
     ) -> Result<(Result<Vec<Vec<u8>>, FrameError>, String), WorkerError> {
         let until = Instant::now() + self.limits.wall();
+        let group = Group::of(child);
         let (Some(mut input), Some(mut output), Some(errors)) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
@@ -157,10 +164,13 @@ impl Worker {
                     Err(mpsc::RecvTimeoutError::Timeout) => {}
                 }
             };
-            if frame.is_err() {
-                // Its pipes end with it, and with them the threads that this scope waits for.
-                let _ = child.kill();
+            // Its pipes end with it and all that it started, and with them the threads that this scope waits
+            // for. One that has answered has a moment to end by itself, so that its status says how.
+            let ends_by = Instant::now() + GRACE;
+            while frame.is_ok() && Instant::now() < ends_by && group.runs() {
+                thread::sleep(LOOK_EVERY / 10);
             }
+            group.kill();
             let last_words = words.join().unwrap_or_default();
             Ok((frame?, last_words))
         })
@@ -173,11 +183,36 @@ impl Worker {
         if signal == Some(Signal::XCPU.as_raw()) {
             return WorkerError::Cpu(self.limits.cpu_s_max);
         }
-        // The words of Rust's standard library when an allocation fails, before it aborts.
-        if signal == Some(Signal::ABORT.as_raw()) && last_words.contains("memory allocation of") {
+        // The words of Rust's standard library and of the system when there is no memory, before it aborts.
+        let no_memory = ["memory allocation of", "Cannot allocate memory"].iter().any(|said| last_words.contains(said));
+        if signal == Some(Signal::ABORT.as_raw()) && no_memory {
             return WorkerError::Memory(self.limits.memory_bytes_max);
         }
         WorkerError::Died { status, last_words }
+    }
+}
+
+/// A worker, and all processes that it may have started.
+struct Group(Option<rustix::process::Pid>);
+
+impl Group {
+    fn of(child: &Child) -> Self {
+        Self(i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw))
+    }
+
+    /// Whether the worker itself has not ended. It is not waited for: until it is, its number is nobody
+    /// else's, and [`Self::kill`] hits nobody else.
+    fn runs(&self) -> bool {
+        use rustix::process::{WaitId, WaitIdOptions, waitid};
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        self.0.is_some_and(|worker| matches!(waitid(WaitId::Pid(worker), look), Ok(None)))
+    }
+
+    /// End them all. Whoever has ended already is not there to be found.
+    fn kill(&self) {
+        if let Some(group) = self.0 {
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
     }
 }
 

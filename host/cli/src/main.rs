@@ -22,6 +22,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::args::Cli;
+use crate::commands::Command;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
@@ -33,9 +34,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let context = cli.global.into_context();
-    let done = tokio::runtime::Runtime::new()
-        .map_err(|error| Failure::of(&error))
-        .and_then(|runtime| runtime.block_on(commands::run(cli.command, &context)));
+    let done = match cli.command {
+        // It has little memory, and a runtime's threads would take of it.
+        Command::CompileWorker(worker) => worker.run(),
+        command => tokio::runtime::Runtime::new()
+            .map_err(|error| Failure::of(&error))
+            .and_then(|runtime| runtime.block_on(commands::run(command, &context))),
+    };
     let exit = match done {
         Ok(exit) => exit,
         Err(failure) => {

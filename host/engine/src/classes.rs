@@ -18,12 +18,7 @@ impl Runtimes {
     pub(crate) fn start(config: &EngineConfig) -> Result<Self, EngineError> {
         let mut pools = Vec::with_capacity(ComponentClass::ALL.len());
         for class in ComponentClass::ALL {
-            let memory_bytes_max = PolicyLimits::of_class(*class).memory_bytes_max;
-            let pool = EngineConfig {
-                instance_memory_bytes_max: memory_bytes_max.min(config.instance_memory_bytes_max),
-                ..*config
-            };
-            pools.push((*class, Runtime::start(&pool)?));
+            pools.push((*class, Runtime::start(&share(config, *class))?));
         }
         Ok(Self { pools, on_demand: Runtime::on_demand(config, false)?, metered: Runtime::on_demand(config, true)? })
     }
@@ -52,5 +47,36 @@ impl Runtimes {
     /// Where what policies do is counted.
     pub(crate) const fn metered(&self) -> &wasmtime::Engine {
         &self.metered.engine
+    }
+}
+
+/// What one of the pools may use: memories of its class's size, and its share of what stays resident.
+fn share(config: &EngineConfig, class: ComponentClass) -> EngineConfig {
+    let memory_bytes_max = PolicyLimits::of_class(class).memory_bytes_max;
+    EngineConfig {
+        instance_memory_bytes_max: memory_bytes_max.min(config.instance_memory_bytes_max),
+        pool_resident_bytes_max: config.pool_resident_bytes_max / ComponentClass::ALL.len() as u64,
+        ..*config
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::resident_bytes_per_memory;
+
+    #[test]
+    fn all_pools_together_stay_within_the_budget() {
+        for pool_resident_bytes_max in [0, 1 << 20, 100_000_000, 1 << 40] {
+            let config = EngineConfig { pool_resident_bytes_max, ..EngineConfig::for_host().unwrap() };
+            let of_pool = |class: &ComponentClass| {
+                let share = share(&config, *class);
+                resident_bytes_per_memory(&share) * u64::from(share.pool_instances)
+            };
+            let resident: u64 = ComponentClass::ALL.iter().map(of_pool).sum();
+            assert!(resident <= pool_resident_bytes_max, "{resident} of {pool_resident_bytes_max}");
+        }
+        let usual = EngineConfig::for_host().unwrap();
+        assert!(resident_bytes_per_memory(&share(&usual, ComponentClass::Native)) >= 4 << 20);
     }
 }

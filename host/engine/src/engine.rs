@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use crate::compile::Compiler;
 use crate::config::{EngineConfig, EngineError};
 use crate::evaluate::evaluate;
 use crate::evaluation::Evaluation;
-use crate::load::{LoadError, LoadRequest, load};
+use crate::load::{LoadError, LoadRequest, Loader, load};
 use crate::policy::LoadedPolicy;
 use crate::queue::Queue;
 use crate::runtime::EngineInfo;
@@ -31,9 +31,9 @@ pub struct Engine {
     runtimes: Runtimes,
     compiler: Compiler,
     queue: Arc<Queue<Job>>,
-    /// One policy at a time is loaded, so that compiling never takes all cores from decisions, and no
-    /// trial run takes a memory that a decision needs.
-    loading: Mutex<()>,
+    /// See [`Loader`].
+    compiling: Mutex<()>,
+    trying: Mutex<()>,
 }
 
 /// Too many requests are waiting already. Nothing was evaluated.
@@ -80,7 +80,8 @@ impl Engine {
             runtimes: Runtimes::start(&config)?,
             compiler,
             queue: Arc::new(Queue::new(config.queue_jobs_max)),
-            loading: Mutex::new(()),
+            compiling: Mutex::new(()),
+            trying: Mutex::new(()),
         };
         // Where nothing is scanned, swap leaves nothing unclean.
         let scans = engine.info().pagemap_scan();
@@ -137,8 +138,8 @@ impl Engine {
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<LoadedPolicy, LoadError> {
-        let _one_at_a_time = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
-        load(&self.runtimes, &self.compiler, &self.config, request, progress, cancel)
+        let Self { runtimes, compiler, config, compiling, trying, .. } = self;
+        load(&Loader { runtimes, compiler, config, compiling, trying }, request, progress, cancel)
     }
 
     /// Ask policies about one context, in order, under one deadline. What comes back is one evaluation

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use attorn_artifact::Pin;
 use attorn_core::{
     ComponentClass, CounterScope, CounterWindow, Digest, FactTemplate, PolicyId, PolicyLimits, ReasonCode,
 };
@@ -84,6 +85,8 @@ pub(crate) struct Loaded {
     pub(crate) requirements: Requirements,
     pub(crate) contract: Contract,
     pub(crate) report: LoadReport,
+    #[expect(dead_code, reason = "it is held, not read")]
+    pub(crate) pin: Option<Pin>,
 }
 
 /// How a policy was made ready, for operators.

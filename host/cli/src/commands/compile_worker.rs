@@ -31,6 +31,10 @@ impl CompileWorker {
     }
 }
 
+/// The allocator takes a gigabyte of addresses at once, and to the kernel that is memory that may be
+/// written. So it takes them without the right to write, and that only when it needs it.
+const ENVIRONMENT: &[(&str, &str)] = &[("MIMALLOC_ARENA_EAGER_COMMIT", "0")];
+
 /// This program as a compile worker.
 #[cfg(target_os = "linux")]
 pub(crate) fn of_this_program() -> Result<Worker, Failure> {
@@ -41,5 +45,5 @@ pub(crate) fn of_this_program() -> Result<Worker, Failure> {
     } else {
         std::env::current_exe().map_err(|error| Failure::of(&error))?
     };
-    Ok(Worker { program, arguments: vec![NAME.to_owned()], limits: WorkerLimits::USUAL })
+    Ok(Worker { program, arguments: vec![NAME.to_owned()], environment: ENVIRONMENT, limits: WorkerLimits::USUAL })
 }

@@ -8,7 +8,9 @@ mod steps;
 mod wire;
 mod worker;
 
-use attorn_artifact::{Artifact, ArtifactName, Cache, Cancel, Progress, Worker, WorkerError};
+use std::sync::{Mutex, PoisonError};
+
+use attorn_artifact::{Artifact, ArtifactName, Cache, Cancel, Pin, Progress, Worker, WorkerError};
 use attorn_core::PolicyLimits;
 
 pub(crate) use incremental::Functions;
@@ -29,6 +31,17 @@ pub struct Compiler {
     pub worker: Option<Worker>,
     /// What was compiled before. Without one, everything is compiled at each start.
     pub cache: Option<Cache>,
+}
+
+/// How many bytes of machine code and memories any component may come to, and how many more for each of its
+/// own bytes and those of its settings. What is loaded takes that much twice, and a few bytes that stand far
+/// apart in a memory come to all that is between.
+const ARTIFACT_BYTES_MIN: u64 = 32 << 20;
+const ARTIFACT_BYTES_FACTOR: u64 = 6;
+
+fn artifact_bytes_max(job: &Job<'_>) -> u64 {
+    let bytes = (job.component.len() + job.settings.len()) as u64;
+    ARTIFACT_BYTES_MIN.saturating_add(bytes.saturating_mul(ARTIFACT_BYTES_FACTOR))
 }
 
 /// What is to be compiled.
@@ -63,6 +76,8 @@ pub(crate) struct Ready {
     pub(crate) artifact: Artifact,
     /// Whether it was compiled before.
     pub(crate) from_cache: bool,
+    /// Keeps it in the cache for as long as it is loaded.
+    pub(crate) pin: Option<Pin>,
 }
 
 impl Ready {
@@ -108,24 +123,54 @@ impl<'a> Job<'a> {
 }
 
 impl Compiler {
-    /// Machine code for this job, from the cache if it is there.
-    pub(crate) fn make(&self, mut job: Job<'_>, progress: &Progress, cancel: &Cancel) -> Result<Ready, LoadError> {
-        if let Some((about, artifact)) = self.cached(&job) {
-            return Ok(Ready { about, artifact, from_cache: true });
+    /// Machine code for this job, from the cache if it is there. One at a time compiles, which `turn` sees
+    /// to, so that compiling never takes all cores from decisions; what is in the cache waits for nobody.
+    pub(crate) fn make(
+        &self,
+        mut job: Job<'_>,
+        turn: &Mutex<()>,
+        progress: &Progress,
+        cancel: &Cancel,
+    ) -> Result<Ready, LoadError> {
+        if let Some(ready) = self.cached(&job) {
+            return Ok(ready);
+        }
+        progress.set(LoadStep::Turn.as_str());
+        let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if cancel.is_cancelled() {
+            return Err(LoadError::Cancelled);
+        }
+        if let Some(ready) = self.cached(&job) {
+            return Ok(ready);
         }
         job.reuse = self.reusable(&job);
         let compiled = match &self.worker {
             None => steps::compile(&job, &mut |step| progress.set(step.as_str()))?,
             Some(worker) => worker::ask(worker, &job, progress, cancel)?,
         };
+        let bytes_max = artifact_bytes_max(&job);
+        let bytes = compiled.artifact.as_bytes().len() as u64;
+        if bytes > bytes_max {
+            return Err(LoadError::new(
+                LoadStep::Compile,
+                format!("machine code and memories have {bytes} bytes, and {bytes_max} is the most for a component of this size"),
+            )
+            .with_help("let `init` fill less memory, and place data close together"));
+        }
+        let pin = self.pin(&job);
         self.keep(&job, &compiled);
-        Ok(Ready { about: compiled.about, artifact: compiled.artifact, from_cache: false })
+        Ok(Ready { about: compiled.about, artifact: compiled.artifact, from_cache: false, pin })
     }
 
-    fn cached(&self, job: &Job<'_>) -> Option<(AboutWire, Artifact)> {
+    fn pin(&self, job: &Job<'_>) -> Option<Pin> {
+        self.cache.as_ref().map(|cache| cache.pin(job.policy_name()))
+    }
+
+    fn cached(&self, job: &Job<'_>) -> Option<Ready> {
+        let pin = self.pin(job);
         let found = self.cache.as_ref()?.get(&job.policy_name())?;
         let about = serde_json::from_slice(found.part(0)?).ok()?;
-        Some((about, found.artifact(1)?))
+        Some(Ready { about, artifact: found.artifact(1)?, from_cache: true, pin })
     }
 
     fn reusable(&self, job: &Job<'_>) -> Option<Reuse> {
@@ -159,6 +204,7 @@ fn refused(error: &WorkerError) -> LoadError {
         }
         WorkerError::Died { .. } | WorkerError::Answer(_) => LoadError::new(LoadStep::Compile, error.to_string())
             .with_help("if something else ended it, such as a lack of memory, try again"),
-        WorkerError::Io(_) | WorkerError::Cancelled => LoadError::not_compiled(error),
+        WorkerError::Io(_) => LoadError::not_compiled(error),
+        WorkerError::Cancelled => LoadError::Cancelled,
     }
 }

@@ -44,6 +44,9 @@ pub enum LoadError {
         /// Why.
         problem: String,
     },
+    /// Somebody cancelled it.
+    #[error("loading was cancelled")]
+    Cancelled,
 }
 
 impl LoadError {
@@ -104,7 +107,7 @@ impl LoadError {
         match self {
             Self::Refused { step, .. } | Self::TooSlow { step, .. } => *step,
             Self::SettingsRejected { .. } => LoadStep::Init,
-            Self::NotCompiled { .. } => LoadStep::Compile,
+            Self::NotCompiled { .. } | Self::Cancelled => LoadStep::Compile,
         }
     }
 
@@ -119,6 +122,7 @@ impl LoadError {
             ),
             Self::TooSlow { .. } => Some("let it do less, or raise the policy's limit of CPU time"),
             Self::NotCompiled { .. } => Some("try again; if that does not help, see the server's log"),
+            Self::Cancelled => None,
             Self::SettingsRejected { .. } => Some("see the policy's README and its settings.schema.json"),
         }
     }
@@ -161,6 +165,8 @@ steps! {
     Imports = "imports",
     /// What it exports is compared with the contract.
     Exports = "exports",
+    /// It waits until nothing else is compiled.
+    Turn = "turn",
     /// It is validated and compiled.
     Compile = "compile",
     /// What it needs from the start is compared with its limits.

@@ -7,6 +7,8 @@
 mod error;
 mod inspect;
 
+use std::sync::{Mutex, PoisonError};
+
 use attorn_artifact::{Artifact, Cancel, Progress};
 use attorn_core::{ComponentClass, Digest, PolicyId, PolicyLimits};
 use wasmtime::component::Component;
@@ -48,21 +50,32 @@ pub struct LoadRequest<'a> {
     pub without_snapshot: bool,
 }
 
+/// Where policies are loaded.
+pub(crate) struct Loader<'a> {
+    pub(crate) runtimes: &'a Runtimes,
+    pub(crate) compiler: &'a Compiler,
+    pub(crate) config: &'a EngineConfig,
+    /// Held by whoever compiles: one at a time, so that compiling never takes all cores from decisions.
+    pub(crate) compiling: &'a Mutex<()>,
+    /// Held by whoever tries a policy where decisions run: one at a time, so that no trial takes a memory
+    /// that a decision needs.
+    pub(crate) trying: &'a Mutex<()>,
+}
+
 /// Load a policy.
 pub(crate) fn load(
-    runtimes: &Runtimes,
-    compiler: &Compiler,
-    config: &EngineConfig,
+    loader: &Loader<'_>,
     request: LoadRequest<'_>,
     progress: &Progress,
     cancel: &Cancel,
 ) -> Result<LoadedPolicy, LoadError> {
+    let Loader { runtimes, compiler, config, compiling, trying } = *loader;
     let job = Job::new(&request);
     let LoadRequest { name, component: bytes, settings, limits, metered, .. } = request;
     check_limits(&limits, config)?;
     check_sizes(bytes, settings)?;
     inspect(bytes)?;
-    let ready = compiler.make(job, progress, cancel)?;
+    let ready = compiler.make(job, compiling, progress, cancel)?;
     progress.set(LoadStep::SelfTest.as_str());
     if let Activation::InitEachTime { .. } = ready.activation() {
         let cpu_us = ready.init_cpu_us();
@@ -76,7 +89,10 @@ pub(crate) fn load(
     let requirements = v0_1::requirements(ready.requirements().ok_or_else(unknown)?)
         .map_err(|problem| LoadError::new(LoadStep::Requirements, problem))?;
     let (class, contract) = place(runtimes, &ready.artifact, &limits, metered)?;
-    self_test(&contract, &limits)?;
+    {
+        let _trying = trying.lock().unwrap_or_else(PoisonError::into_inner);
+        self_test(&contract, &limits)?;
+    }
     let report = LoadReport {
         activation: ready.activation().clone(),
         from_cache: ready.from_cache,
@@ -86,7 +102,18 @@ pub(crate) fn load(
     };
     let component = Digest::from_bytes(*blake3::hash(bytes).as_bytes());
     let settings = settings.into();
-    Ok(LoadedPolicy::new(Loaded { name, component, settings, limits, description, requirements, contract, report }))
+    let pin = ready.pin;
+    Ok(LoadedPolicy::new(Loaded {
+        name,
+        component,
+        settings,
+        limits,
+        description,
+        requirements,
+        contract,
+        report,
+        pin,
+    }))
 }
 
 fn check_limits(limits: &PolicyLimits, config: &EngineConfig) -> Result<(), LoadError> {

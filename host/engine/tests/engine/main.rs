@@ -2,6 +2,8 @@
 //! exactly one thing.
 
 #[cfg(test)]
+mod cache;
+#[cfg(test)]
 mod concurrency;
 #[cfg(test)]
 mod evaluate;
