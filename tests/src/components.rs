@@ -2,6 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use attorn_hostile::kit::Guest;
+
+/// Functions of straight-line code, and the steps of each.
+const FUNCTIONS: usize = 3_000;
+const STEPS: usize = 250;
+
 /// Where they stand.
 pub fn directory() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
@@ -32,4 +38,21 @@ pub fn names() -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// A component that keeps a compiler busy for many seconds.
+pub fn slow_to_compile() -> Vec<u8> {
+    let step = |constant: usize| {
+        let shift = constant % 64;
+        format!(
+            "(local.set $x (i64.add (i64.mul (local.get $x) (i64.const {constant}))
+               (i64.rotl (local.get $x) (i64.const {shift}))))"
+        )
+    };
+    let function = |n: usize| {
+        let steps: Vec<_> = (0..STEPS).map(|at| step(n * STEPS + at)).collect();
+        format!("(func (param $x i64) (result i64) {} (local.get $x))", steps.concat())
+    };
+    let fields = (0..FUNCTIONS).map(function).collect::<Vec<_>>().concat();
+    Guest { fields, ..Guest::new() }.build()
 }

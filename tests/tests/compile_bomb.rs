@@ -1,31 +1,10 @@
 //! A component that takes a compiler very long: it costs a process of its own and nothing else.
 
 use attorn_api::decisions::DecisionKind;
-use attorn_hostile::kit::Guest;
 use attorn_tests::server::Fresh;
 use attorn_tests::world::{Cast, ask, read_only_settings};
 use attorn_tests::{Process, Staff, components};
 use serde_json::json;
-
-/// Functions of straight-line code, enough to keep a compiler busy for many seconds.
-const FUNCTIONS: usize = 3_000;
-const STEPS: usize = 250;
-
-fn bomb() -> Vec<u8> {
-    let step = |constant: usize| {
-        let shift = constant % 64;
-        format!(
-            "(local.set $x (i64.add (i64.mul (local.get $x) (i64.const {constant}))
-               (i64.rotl (local.get $x) (i64.const {shift}))))"
-        )
-    };
-    let function = |n: usize| {
-        let steps: Vec<_> = (0..STEPS).map(|at| step(n * STEPS + at)).collect();
-        format!("(func (param $x i64) (result i64) {} (local.get $x))", steps.concat())
-    };
-    let fields = (0..FUNCTIONS).map(function).collect::<Vec<_>>().concat();
-    Guest { fields, ..Guest::new() }.build()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_component_that_takes_too_long_to_compile_is_refused_and_decisions_go_on() {
@@ -39,7 +18,7 @@ async fn a_component_that_takes_too_long_to_compile_is_refused_and_decisions_go_
     // Enough for a good policy on whatever machine compiles beside it.
     let limits = json!({ "limits": { "cpu_us_max": 200_000, "wall_us_max": 240_000, "memory_bytes_max": 16 << 20 } });
     let before = cast.activate_with("read-only", components::bytes("read-only"), read_only_settings(), limits).await;
-    let bomb = bomb();
+    let bomb = components::slow_to_compile();
 
     let pushing = cast.push("bomb", bomb, json!({}), json!({}));
     let deciding = async {

@@ -119,6 +119,8 @@ impl Victims {
             | "revokeGrant"
             | "listOperators"
             | "listAgents"
+            | "listLoads"
+            | "cancelLoad"
             | "showAgent"
             | "listResourceServers"
             | "showResourceServer"

@@ -12,6 +12,7 @@ pub mod decisions;
 pub mod facts;
 pub mod grants;
 pub mod json;
+pub mod loads;
 pub mod operators;
 pub mod policies;
 pub mod problem;

@@ -119,6 +119,8 @@ problem_codes! {
     GrantMismatch = "grant_mismatch", 409, "The use is not what the grant is for";
     /// The component cannot be a policy.
     ComponentRejected = "component_rejected", 422, "The component cannot be used as a policy";
+    /// Somebody cancelled making the policy ready.
+    LoadCancelled = "load_cancelled", 409, "Making the policy ready was cancelled";
     /// The policy's `init` refused the settings.
     SettingsRejected = "settings_rejected", 422, "The policy refuses its settings";
     /// Too many proofs or requests of one caller.

@@ -6,8 +6,8 @@ use std::io::Write;
 use std::time::Duration;
 
 use attorn_agent::ServerUrl;
-use attorn_api::Problem;
 use attorn_api::problem::PROBLEM_MEDIA_TYPE;
+use attorn_api::{Problem, REQUEST_ID_HEADER};
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Method, RequestBuilder, Response};
 use serde::Serialize;
@@ -54,6 +54,18 @@ impl OperatorClient {
     pub(crate) async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
         let body = serde_json::to_vec(body).map_err(|error| Failure::of(&error))?;
         self.json(self.request(Method::POST, path).header(CONTENT_TYPE, "application/json").body(body)).await
+    }
+
+    /// The same, under this request id.
+    pub(crate) async fn post_as<T: DeserializeOwned>(
+        &self,
+        id: &str,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        let body = serde_json::to_vec(body).map_err(|error| Failure::of(&error))?;
+        let request = self.request(Method::POST, path).header(REQUEST_ID_HEADER, id);
+        self.json(request.header(CONTENT_TYPE, "application/json").body(body)).await
     }
 
     /// Put a component.

@@ -65,6 +65,15 @@ pub(crate) fn policy_version(text: &str) -> Result<(attorn_core::PolicyId, u32),
     Ok((self::id(id)?, version))
 }
 
+/// The id of a request, as the server takes it.
+pub(crate) fn request_id(text: &str) -> Result<String, String> {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    if (1..=64).contains(&text.len()) && text.bytes().all(fits) && !text.starts_with('.') {
+        return Ok(text.to_owned());
+    }
+    Err("it is no id of a load: up to 64 letters, digits, `-`, `_` and `.`".into())
+}
+
 /// `NAME=VALUE`.
 pub(crate) fn label(text: &str) -> Result<(LabelName, String), String> {
     let (name, value) = text.split_once('=').ok_or("a label is `NAME=VALUE`")?;

@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use attorn_api::ProblemCode;
-use attorn_artifact::{Cancel, Progress};
 use attorn_core::{PolicyId, PolicyLimits, PolicyMode, SelectorIndex, WithinBounds};
 use attorn_engine::{Engine, LoadError, LoadRequest, LoadedPolicy};
 use attorn_store::records::{
@@ -20,14 +19,17 @@ use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, watch};
 
 use crate::app::App;
 use crate::http::failure::Failure;
+use crate::loads::{LoadAsk, Place};
 use crate::policies::COMPONENT_BYTES_MAX;
 
 /// The most bytes of settings that stand in a file.
 pub(crate) const SETTINGS_BYTES_MAX: u64 = 1 << 20;
 /// How long a decision waits for a change that is being put in force.
 const CHANGE_WAIT: Duration = Duration::from_secs(1);
-/// How many versions that are not in force stay loaded, so that going back to one is instant.
+/// How many versions that are not in force stay loaded, so that going back to one is instant, and how many
+/// bytes of machine code and memories. What is loaded takes about twice that.
 const KEPT_MAX: usize = 32;
+const KEPT_BYTES_MAX: u64 = 256 << 20;
 /// How many policies are read at a time.
 const PAGE: usize = 500;
 /// How much slower a policy may be where fuel is counted, and the most CPU time that it then has.
@@ -70,6 +72,11 @@ pub(crate) struct ActivePolicy {
 impl ActivePolicy {
     pub(crate) fn new(record: PolicyVersionRecord, loaded: Option<LoadedPolicy>) -> Self {
         Self { digest: record.digest().to_string(), record, loaded }
+    }
+
+    /// The bytes of its machine code and memories; none if it is not loaded.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.loaded.as_ref().map_or(0, |loaded| loaded.report().machine_code_bytes)
     }
 
     fn is(&self, policy: &PolicyId, version: u32) -> bool {
@@ -206,7 +213,7 @@ impl ActivePolicies {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|other| !other.is(&policy.record.policy, policy.record.version));
         kept.push_back(policy);
-        if kept.len() > KEPT_MAX {
+        while kept.len() > KEPT_MAX || kept.iter().map(|kept| kept.bytes()).sum::<u64>() > KEPT_BYTES_MAX {
             kept.pop_front();
         }
     }
@@ -256,16 +263,21 @@ async fn read(store: &Store, engine: &Arc<Engine>, loaded: &[Arc<ActivePolicy>])
 }
 
 /// What explains a policy: its load where fuel is counted, with time enough for that. It decides nothing.
-pub(crate) async fn load_metered(app: &App, record: &PolicyVersionRecord) -> Result<LoadedPolicy, Failure> {
+pub(crate) async fn load_metered(
+    app: &App,
+    record: &PolicyVersionRecord,
+    ask: &LoadAsk,
+) -> Result<LoadedPolicy, Failure> {
+    let place = app.loads.begin(ask, &record.policy, record.version, app.clock.now())?;
     let limits = record.limits;
     let cpu_us_max = limits.cpu_us_max.saturating_mul(METERED_FACTOR).min(METERED_CPU_US_MAX);
     let wall_us_max = limits.wall_us_max.saturating_mul(METERED_FACTOR).max(cpu_us_max);
     let limits = PolicyLimits { cpu_us_max, wall_us_max, ..limits };
-    load(&app.store, &app.engine, record, limits, true).await.map_err(not_loaded)
+    load(&app.store, &app.engine, record, (limits, true), Some(place)).await.map_err(not_loaded)
 }
 
 async fn at_start(store: &Store, engine: &Arc<Engine>, record: PolicyVersionRecord) -> ActivePolicy {
-    match load(store, engine, &record, record.limits, false).await {
+    match load(store, engine, &record, (record.limits, false), None).await {
         Ok(loaded) => ActivePolicy::new(record, Some(loaded)),
         Err(error) => {
             let (policy, version) = (&record.policy, record.version);
@@ -280,8 +292,8 @@ async fn load(
     store: &Store,
     engine: &Arc<Engine>,
     record: &PolicyVersionRecord,
-    limits: PolicyLimits,
-    metered: bool,
+    (limits, metered): (PolicyLimits, bool),
+    place: Option<Place>,
 ) -> Result<LoadedPolicy, NotLoaded> {
     let component = store.files().read(record.component, COMPONENT_BYTES_MAX as u64).await?;
     let settings = match &record.settings {
@@ -295,19 +307,28 @@ async fn load(
     let load = move || {
         let (component, settings) = (&component[..], &settings[..]);
         let request = LoadRequest { name, component, settings, limits, metered, without_snapshot: false };
-        engine.load_watched(request, &Progress::default(), &Cancel::default()).map_err(NotLoaded::Refused)
+        // The place is taken for as long as this runs, whoever still waits for it.
+        let watched = place.as_ref().map(|place| (place.progress.clone(), place.cancel.clone()));
+        let (progress, cancel) = watched.unwrap_or_default();
+        engine.load_watched(request, &progress, &cancel).map_err(NotLoaded::Refused)
     };
     tokio::task::spawn_blocking(load).await.map_err(|error| NotLoaded::Server(error.to_string()))?
 }
 
 /// Load a version that an operator pushes or activates, unless it is loaded. Also then its component has
 /// to be on disk, whole: what is put in force has to survive a restart.
-pub(crate) async fn load_checked(app: &App, record: PolicyVersionRecord) -> Result<Arc<ActivePolicy>, Failure> {
+pub(crate) async fn load_checked(
+    app: &App,
+    record: PolicyVersionRecord,
+    ask: &LoadAsk,
+) -> Result<Arc<ActivePolicy>, Failure> {
     if let Some(kept) = app.active.kept(&record.policy, record.version) {
         let read = app.store.files().read(record.component, COMPONENT_BYTES_MAX as u64).await;
         return read.map(|_| kept).map_err(|error| not_loaded(error.into()));
     }
-    let loaded = load(&app.store, &app.engine, &record, record.limits, false).await.map_err(not_loaded)?;
+    let place = app.loads.begin(ask, &record.policy, record.version, app.clock.now())?;
+    let loaded = load(&app.store, &app.engine, &record, (record.limits, false), Some(place)).await;
+    let loaded = loaded.map_err(not_loaded)?;
     Ok(Arc::new(ActivePolicy::new(record, Some(loaded))))
 }
 
@@ -323,6 +344,7 @@ fn not_loaded(error: NotLoaded) -> Failure {
         }
         NotLoaded::Read(error) => Failure::internal(error),
         NotLoaded::Refused(error @ LoadError::NotCompiled { .. }) => Failure::internal(error),
+        NotLoaded::Refused(error @ LoadError::Cancelled) => Failure::of(ProblemCode::LoadCancelled, error.to_string()),
         NotLoaded::Refused(error) => {
             let code = if error.is_settings() { ProblemCode::SettingsRejected } else { ProblemCode::ComponentRejected };
             let failure = Failure::of(code, error.to_string());

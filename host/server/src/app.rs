@@ -15,6 +15,7 @@ use crate::clock::{Clock, DRIFT_MS_MAX};
 use crate::config::Config;
 use crate::decisions::shadow::Shadows;
 use crate::http::failure::{Failure, causes};
+use crate::loads::Loads;
 use crate::parsed_keys::ParsedKeys;
 
 /// What the whole server shares.
@@ -24,6 +25,7 @@ pub(crate) struct App {
     pub(crate) store: Store,
     pub(crate) engine: Arc<Engine>,
     pub(crate) active: ActivePolicies,
+    pub(crate) loads: Loads,
     pub(crate) shadows: Shadows,
     /// Held by whoever simulates: one at a time, for it may compile.
     pub(crate) simulating: tokio::sync::Mutex<()>,

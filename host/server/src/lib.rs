@@ -15,6 +15,7 @@ mod grants;
 mod http;
 pub mod init;
 mod keys;
+mod loads;
 mod parsed_keys;
 mod policies;
 mod public;

@@ -21,6 +21,7 @@ use crate::app::App;
 use crate::entry;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
+use crate::loads::LoadAsk;
 use crate::registry::{commit, moved, page};
 
 /// The most bytes of a component.
@@ -86,7 +87,7 @@ pub(crate) async fn push(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
         let written = app.store.files().write(settings.as_str().as_bytes().to_vec(), SETTINGS_BYTES_MAX).await;
         written.map_err(|error| Failure::caused(&error))?;
     }
-    let loaded = load_checked(&app, record.clone()).await?;
+    let loaded = load_checked(&app, record.clone(), &LoadAsk::of(&call)?).await?;
     let about = json!({ "policy": id.as_str(), "version": version, "digest": record.digest().to_string(),
         "component": record.component.to_string(), "settings_digest": record.settings.digest().to_string() });
     entry::act(&mut batch, operator, "policy_pushed", about)?;

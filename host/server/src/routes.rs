@@ -5,6 +5,7 @@ use attorn_api::audit::{Entry, EntryList};
 use attorn_api::decisions::{DecisionAnswer, DecisionRequest};
 use attorn_api::facts::{DeleteFacts, FactList, FactsDeleted, FactsSet, SetFacts};
 use attorn_api::grants::{EffectRecorded, GrantDetails, GrantList, GrantUse, ReportEffect, UseGrant};
+use attorn_api::loads::{LoadCancelled, LoadList};
 use attorn_api::operators::{Operator, OperatorList, RegisterOperator, RegisteredOperator};
 use attorn_api::policies::{
     Activate, ActiveSet, ChangeSet, Component, Policy, PolicyList, PolicyVersion, PushVersion, Rollback, SetChanged,
@@ -17,7 +18,7 @@ use axum::http::Method;
 use crate::http::openapi;
 use crate::http::route::Access::{self, Operator as Op, OperatorOrBootstrap, Public};
 use crate::http::route::{Content, Route, handler, json, route};
-use crate::{audit, decisions, facts, grants, policies, public, registry, simulations};
+use crate::{audit, decisions, facts, grants, loads, policies, public, registry, simulations};
 
 /// The `OpenAPI` 3.1 document of this server.
 #[must_use]
@@ -224,6 +225,22 @@ fn policy() -> Vec<Route> {
             handler!(policies::change::show),
         )
         .gives(json::<ActiveSet>()),
+        route(
+            GET,
+            "/v1/loads",
+            Op(PolicyAdmin),
+            ("listLoads", "List policies being made ready"),
+            handler!(loads::list),
+        )
+        .gives(json::<LoadList>()),
+        route(
+            POST,
+            "/v1/loads/{id}/cancel",
+            Op(PolicyAdmin),
+            ("cancelLoad", "Cancel making a policy ready"),
+            handler!(loads::cancel),
+        )
+        .gives(json::<LoadCancelled>()),
         route(GET, "/v1/policies", Op(PolicyAdmin), ("listPolicies", "List policies"), handler!(policies::list))
             .gives(json::<PolicyList>()),
         route(GET, "/v1/policies/{id}", Op(PolicyAdmin), ("showPolicy", "Show a policy"), handler!(policies::show))

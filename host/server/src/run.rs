@@ -21,6 +21,7 @@ use crate::config::Config;
 use crate::decisions::shadow::{self, Shadows};
 use crate::http::failure::{Failure, causes};
 use crate::http::{dispatch, listen};
+use crate::loads::Loads;
 use crate::parsed_keys::ParsedKeys;
 use crate::{entry, keys, reaper, routes};
 
@@ -138,6 +139,7 @@ impl Server {
         let app = Arc::new(App {
             clock,
             active,
+            loads: Loads::default(),
             shadows: Shadows::new(),
             simulating: tokio::sync::Mutex::default(),
             engine,

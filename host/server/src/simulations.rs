@@ -33,6 +33,7 @@ use crate::decisions::{ask, charge, gather};
 use crate::entry;
 use crate::http::call::{Call, OperatorCaller, Reply};
 use crate::http::failure::Failure;
+use crate::loads::LoadAsk;
 use crate::registry::{commit, count, moved};
 
 /// How many policies can be tried in other versions than those in force.
@@ -49,6 +50,7 @@ struct Trial {
     request: Request,
     with: BTreeMap<PolicyId, Option<u32>>,
     set: Arc<ActiveSet>,
+    ask: LoadAsk,
 }
 
 /// What came of it.
@@ -96,8 +98,9 @@ async fn parse(app: &App, call: &Call, operator: &OperatorCaller) -> Result<Tria
     let thumbprint = key(&agent, instance.as_ref(), app.clock.now())?;
     let with = wire.with.into_iter().map(|(id, version)| Ok((id.parse::<PolicyId>()?, version)));
     let with = with.collect::<Result<BTreeMap<_, _>, Failure>>()?;
-    let set = as_if(app, &with).await?;
-    Ok(Trial { agent, thumbprint, request, with, set })
+    let ask = LoadAsk::of(call)?;
+    let set = as_if(app, &with, &ask).await?;
+    Ok(Trial { agent, thumbprint, request, with, set, ask })
 }
 
 /// The key that the agent would ask with. One that has expired is taken too: the bounds say so.
@@ -112,7 +115,7 @@ fn key(agent: &Agent, instance: Option<&InstanceName>, now: attorn_core::TimeMs)
 }
 
 /// The policies in force, as if these versions stood among them.
-async fn as_if(app: &App, with: &BTreeMap<PolicyId, Option<u32>>) -> Result<Arc<ActiveSet>, Failure> {
+async fn as_if(app: &App, with: &BTreeMap<PolicyId, Option<u32>>, ask: &LoadAsk) -> Result<Arc<ActiveSet>, Failure> {
     let current = app.active.snapshot();
     if with.is_empty() {
         return Ok(current);
@@ -123,7 +126,7 @@ async fn as_if(app: &App, with: &BTreeMap<PolicyId, Option<u32>>) -> Result<Arc<
         let Some(version) = version else { continue };
         let record = app.store.record::<PolicyVersionRecord>(&Key::policy_version(id, *version)).await?;
         let record = record.ok_or_else(|| Failure::not_found("policy version", format!("{id}/{version}")))?;
-        policies.push(load_checked(app, record.value).await?);
+        policies.push(load_checked(app, record.value, ask).await?);
     }
     Ok(Arc::new(ActiveSet::new(current.record.revision, policies)?))
 }
@@ -158,13 +161,13 @@ async fn ask_all(app: &App, trial: &Trial, within: &WithinBounds<'_>) -> Result<
     if !charge::has_room(&made) {
         made.decision = Decision::Deny(Denied::by_host(HostReason::LimitExceeded));
     }
-    let fuel = fuel(app, &made, &context).await?;
+    let fuel = fuel(app, trial, &made, &context).await?;
     let mut shadows = Vec::new();
     for policy in trial.set.shadows(within).into_iter().take(SHADOWS_MAX) {
         let alone = among(app, vec![policy], within, Arc::clone(&context)).await?;
         let counted: Vec<_> = made.asked.iter().chain(&alone.asked).map(|asked| asked.evaluated.clone()).collect();
         let would = attorn_core::decide(within, &counted);
-        let fuel = self::fuel(app, &alone, &context).await?.into_iter().next().flatten();
+        let fuel = self::fuel(app, trial, &alone, &context).await?.into_iter().next().flatten();
         shadows.push(Shadow { alone, fuel, would });
     }
     let not_asked = trial.set.policies().iter().filter_map(|policy| wire::not_asked(policy, within)).collect();
@@ -172,21 +175,33 @@ async fn ask_all(app: &App, trial: &Trial, within: &WithinBounds<'_>) -> Result<
 }
 
 /// What each of the asked policies takes, in units of fuel.
-async fn fuel(app: &App, made: &Made, context: &Arc<EvaluationContext>) -> Result<Vec<Option<u64>>, Failure> {
+async fn fuel(
+    app: &App,
+    trial: &Trial,
+    made: &Made,
+    context: &Arc<EvaluationContext>,
+) -> Result<Vec<Option<u64>>, Failure> {
     let mut fuel = Vec::with_capacity(made.asked.len());
     for (asked, known) in made.asked.iter().zip(&made.looked_up.known) {
-        fuel.push(fuel_of(app, &asked.policy, known, context).await?);
+        fuel.push(fuel_of(app, (&asked.policy, &trial.ask), known, context).await?);
     }
     Ok(fuel)
 }
 
 async fn fuel_of(
     app: &App,
-    policy: &ActivePolicy,
+    (policy, ask): (&ActivePolicy, &LoadAsk),
     known: &Known,
     context: &Arc<EvaluationContext>,
 ) -> Result<Option<u64>, Failure> {
-    let Ok(metered) = load_metered(app, &policy.record).await else { return Ok(None) };
+    if policy.loaded.is_none() {
+        return Ok(None);
+    }
+    let metered = match load_metered(app, &policy.record, ask).await {
+        Ok(metered) => metered,
+        Err(failure) if failure.problem.code == ProblemCode::ComponentRejected => return Ok(None),
+        Err(failure) => return Err(failure),
+    };
     let question = Question { policy: metered, known: known.clone() };
     let evaluations = app.engine.evaluate(vec![question], Arc::clone(context)).await?;
     // How far it got until its time was over is not the same twice.
@@ -198,7 +213,7 @@ async fn fuel_of(
 
 /// What the entry says: who tried it stands beside this.
 fn about(trial: &Trial, made: &Made) -> serde_json::Value {
-    let Trial { agent, thumbprint, request, with, set } = trial;
+    let Trial { agent, thumbprint, request, with, set, .. } = trial;
     let with: serde_json::Map<_, _> = with.iter().map(|(id, version)| (id.to_string(), json!(version))).collect();
     json!({
         "agent": agent.id.as_str(),

@@ -9,6 +9,7 @@ pub(crate) mod demo;
 mod fact;
 mod grant;
 mod init;
+mod load;
 mod operator;
 pub(crate) mod policy;
 mod resource_server;
@@ -41,6 +42,9 @@ pub(crate) enum Command {
     /// What decides
     #[command(subcommand)]
     Policy(policy::Policy),
+    /// Policies that are being made ready
+    #[command(subcommand)]
+    Load(load::Load),
     /// Ask for a decision, as an agent
     Decide(decide::Decide),
     /// What the server knows, and policies may rest on
@@ -68,6 +72,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Exit, Fai
         Command::Agent(agent) => agent.run(context).await,
         Command::ResourceServer(resource_server) => resource_server.run(context).await,
         Command::Policy(policy) => policy.run(context).await,
+        Command::Load(load) => load.run(context).await,
         Command::Decide(decide) => decide.run(context).await,
         Command::Fact(fact) => fact.run(context).await,
         Command::Grant(grant) => grant.run(context).await,

@@ -12,7 +12,7 @@ use attorn_api::policies::{self, Activate, Rollback, SetChanged};
 use attorn_core::PolicyId;
 use clap::{Args, Subcommand};
 
-use super::Nothing;
+use super::{Nothing, load};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -81,10 +81,11 @@ impl Policy {
                     Some(version) => version,
                     None => newest(&client, &id).await?,
                 };
-                print_changed(output, &activate(&client, &id, version).await?)
+                print_changed(output, &activate(&client, output, &id, version).await?)
             }
             Self::Rollback(RollBack { id, to }) => {
-                print_changed(output, &client.post(&format!("/v1/policies/{id}/rollback"), &Rollback { to }).await?)
+                let path = format!("/v1/policies/{id}/rollback");
+                print_changed(output, &load::post(&client, output, &path, &Rollback { to }).await?)
             }
             Self::Change(change) => change.run(&client, output).await,
             Self::Diff(diff) => diff.run(&client, output).await,
@@ -98,8 +99,13 @@ impl Policy {
     }
 }
 
-async fn activate(client: &OperatorClient, id: &PolicyId, version: u32) -> Result<SetChanged, Failure> {
-    client.post(&format!("/v1/policies/{id}/activate"), &Activate { version }).await
+async fn activate(
+    client: &OperatorClient,
+    output: &Output,
+    id: &PolicyId,
+    version: u32,
+) -> Result<SetChanged, Failure> {
+    load::post(client, output, &format!("/v1/policies/{id}/activate"), &Activate { version }).await
 }
 
 async fn newest(client: &OperatorClient, id: &PolicyId) -> Result<u32, Failure> {

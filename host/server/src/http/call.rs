@@ -60,6 +60,8 @@ pub(crate) struct AgentCaller {
 
 /// A call. It has no `Debug`: its headers may hold a token.
 pub(crate) struct Call {
+    /// Names the request in the server's log.
+    pub(crate) id: String,
     pub(crate) caller: Caller,
     pub(crate) path: BTreeMap<String, String>,
     pub(crate) query: BTreeMap<String, String>,
@@ -70,7 +72,12 @@ pub(crate) struct Call {
 impl Call {
     /// A segment of the path, parsed.
     pub(crate) fn path<T: FromStr<Err = ParseError>>(&self, name: &str) -> Result<T, Failure> {
-        Ok(self.path.get(name).map_or("", String::as_str).parse()?)
+        Ok(self.path_text(name).parse()?)
+    }
+
+    /// A segment of the path as it came.
+    pub(crate) fn path_text(&self, name: &str) -> &str {
+        self.path.get(name).map_or("", String::as_str)
     }
 
     /// The body, parsed strictly: no key twice, at any depth, and no number that would change. An empty

@@ -57,7 +57,7 @@ async fn serve(app: Arc<App>, route: Arc<Route>, path: Option<RawPathParams>, re
         return respond_with(&id, Err(Failure::of(ProblemCode::InvalidField, "the path is no UTF-8")));
     };
     let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    let answer = tokio::time::timeout(REQUEST_TIMEOUT, handle(&app, &route, path, &parts, body)).await;
+    let answer = tokio::time::timeout(REQUEST_TIMEOUT, handle(&app, &route, (&id, path), &parts, body)).await;
     let answer = answer.unwrap_or_else(|_| {
         let detail = format!("the request took longer than {} s", REQUEST_TIMEOUT.as_secs());
         Err(Failure::of(ProblemCode::Timeout, detail).with_help("it may still take effect: look before you repeat it"))
@@ -75,7 +75,7 @@ async fn serve(app: Arc<App>, route: Arc<Route>, path: Option<RawPathParams>, re
 async fn handle(
     app: &Arc<App>,
     route: &Route,
-    path: BTreeMap<String, String>,
+    (id, path): (&str, BTreeMap<String, String>),
     parts: &Parts,
     body: axum::body::Body,
 ) -> Result<Reply, Failure> {
@@ -91,7 +91,7 @@ async fn handle(
         (caller, read_body(body, route.body_bytes_max).await?)
     };
     let query = parse_query(parts.uri.query().unwrap_or_default())?;
-    let call = Call { caller, path, query, headers: parts.headers.clone(), body };
+    let call = Call { id: id.to_owned(), caller, path, query, headers: parts.headers.clone(), body };
     // What began ends, whoever hangs up: a change that was recorded and not put in force would be worse
     // than either.
     tokio::spawn((route.handler)(Arc::clone(app), call)).await.map_err(Failure::internal)?

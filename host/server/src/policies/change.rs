@@ -20,10 +20,13 @@ use crate::app::App;
 use crate::entry;
 use crate::http::call::{Call, OperatorCaller, Reply};
 use crate::http::failure::Failure;
+use crate::loads::LoadAsk;
 use crate::registry::{commit, count, moved};
 
 /// The most policies in force.
 const ACTIVE_MAX: usize = 4_096;
+/// The most bytes of their machine code and memories. What is loaded takes about twice that.
+const ACTIVE_BYTES_MAX: u64 = 1 << 30;
 /// The most policies that one change is about.
 const CHANGES_MAX: usize = 64;
 
@@ -38,7 +41,7 @@ enum Wanted {
 /// Put a version in force.
 pub(crate) async fn activate(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let (id, wire): (PolicyId, api::Activate) = (call.path("id")?, call.json()?);
-    let wanted = Wanted::Version(version(&app, &id, wire.version).await?);
+    let wanted = Wanted::Version(version(&app, &call, &id, wire.version).await?);
     change(&app, call.operator()?, BTreeMap::from([(id, wanted)]), false).await
 }
 
@@ -61,7 +64,7 @@ pub(crate) async fn roll_back(app: Arc<App>, call: Call) -> Result<Reply, Failur
         let detail = format!("{which} of policy `{id}` is known to have been in force before");
         Failure::of(ProblemCode::InvalidState, detail).with_help("put any version in force: `attorn policy activate`")
     })?;
-    let wanted = Wanted::Version(version(&app, &id, to).await?);
+    let wanted = Wanted::Version(version(&app, &call, &id, to).await?);
     change(&app, call.operator()?, BTreeMap::from([(id, wanted)]), true).await
 }
 
@@ -73,7 +76,7 @@ pub(crate) async fn change_set(app: Arc<App>, call: Call) -> Result<Reply, Failu
     for (id, number) in &wire.policies {
         let id: PolicyId = id.parse()?;
         let one = match number {
-            Some(number) => Wanted::Version(version(&app, &id, *number).await?),
+            Some(number) => Wanted::Version(version(&app, &call, &id, *number).await?),
             None => Wanted::Nothing,
         };
         wanted.insert(id, one);
@@ -86,10 +89,10 @@ pub(crate) async fn show(app: Arc<App>, _: Call) -> Result<Reply, Failure> {
 }
 
 /// A version, loaded. Compiling takes its time; nobody who has to take a policy out of force waits for it.
-async fn version(app: &App, id: &PolicyId, version: u32) -> Result<Arc<ActivePolicy>, Failure> {
+async fn version(app: &App, call: &Call, id: &PolicyId, version: u32) -> Result<Arc<ActivePolicy>, Failure> {
     let record = app.store.record::<PolicyVersionRecord>(&Key::policy_version(id, version)).await?;
     let record = record.ok_or_else(|| Failure::not_found("policy version", format!("{id}/{version}")))?.value;
-    load_checked(app, record).await
+    load_checked(app, record, &LoadAsk::of(call)?).await
 }
 
 async fn change(
@@ -108,6 +111,15 @@ async fn change(
     }));
     if policies.len() > ACTIVE_MAX {
         return Err(Failure::of(ProblemCode::InvalidState, format!("{ACTIVE_MAX} policies in force are the most")));
+    }
+    let bytes: u64 = policies.iter().map(|policy| policy.bytes()).sum();
+    if bytes > ACTIVE_BYTES_MAX {
+        let detail = format!(
+            "the policies in force would have {bytes} bytes of machine code and memories, and {ACTIVE_BYTES_MAX} are the most"
+        );
+        return Err(Failure::of(ProblemCode::InvalidState, detail).with_help(
+            "`attorn policy show` says how many a version has; take one out of force, or make one smaller",
+        ));
     }
     let mut set = ActiveSet::new(current.record.revision + 1, policies)?;
     let mut batch = Batch::new(app.clock.now());

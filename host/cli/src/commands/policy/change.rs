@@ -6,6 +6,7 @@ use attorn_api::policies::ChangeSet;
 use attorn_core::PolicyId;
 use clap::Args;
 
+use crate::commands::load;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::operator_client::OperatorClient;
@@ -33,6 +34,9 @@ impl Change {
                 return Err(Failure::usage(format!("the policy `{id}` is named twice")));
             }
         }
-        super::print_changed(output, &client.post("/v1/active-set/changes", &ChangeSet { policies }).await?)
+        super::print_changed(
+            output,
+            &load::post(client, output, "/v1/active-set/changes", &ChangeSet { policies }).await?,
+        )
     }
 }

@@ -9,6 +9,7 @@ use attorn_core::{Action, AgentId, InstanceName, PolicyId, Purpose, Resource, Se
 use clap::Args;
 use serde_json::value::RawValue;
 
+use crate::commands::load;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::operator_client::OperatorClient;
@@ -78,7 +79,7 @@ impl Explain {
             },
             with,
         };
-        let simulation: Simulation = client.post("/v1/simulations", &request).await?;
+        let simulation: Simulation = load::post(client, output, "/v1/simulations", &request).await?;
         if output.json {
             output.json(&simulation)?;
         } else {

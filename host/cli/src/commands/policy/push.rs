@@ -11,6 +11,7 @@ use attorn_core::{ActionPattern, LabelName, PolicyId, ResourceType};
 use clap::Args;
 use serde_json::Value;
 
+use crate::commands::load;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::key_source::read_text;
@@ -86,7 +87,8 @@ impl Push {
             required: self.required,
             limits: self.limits(),
         };
-        let version: PolicyVersion = client.post(&format!("/v1/policies/{}/versions", self.id), &body).await?;
+        let path = format!("/v1/policies/{}/versions", self.id);
+        let version: PolicyVersion = load::post(client, output, &path, &body).await?;
         if !self.activate {
             if output.json {
                 return output.json(&version).map(|()| Exit::Done);
@@ -96,7 +98,7 @@ impl Push {
             output.note(format!("it is not in force: `attorn policy activate {policy} --version {version}`"));
             return Ok(Exit::Done);
         }
-        super::print_changed(output, &super::activate(client, &self.id, version.version).await?)
+        super::print_changed(output, &super::activate(client, output, &self.id, version.version).await?)
     }
 
     fn selector(&self) -> Result<Selector, Failure> {
