@@ -97,7 +97,7 @@ fn says(answer: &DecisionAnswer, kind: DecisionKind, expect: &[&str]) {
     let allowed = kind == Allow;
     assert_eq!((answer.grant.is_some(), answer.credential.is_some()), (allowed, allowed), "{answer:?}");
     assert!(allowed || !answer.reasons.is_empty());
-    assert_eq!(answer.requires.is_empty(), kind != Challenge);
+    assert_eq!(answer.approvers.is_empty(), kind != Challenge);
 }
 
 async fn entry_of(world: &World, answer: &DecisionAnswer) -> Value {
@@ -215,7 +215,7 @@ async fn what_several_policies_say_comes_to_the_strictest() {
     world.activate("careful", components::bytes("challenge"), json!({})).await;
     let answer = world.bot.decide(&ask()).await;
     says(&answer, Challenge, &["four_eyes"]);
-    assert_eq!((answer.requires[0].role.as_str(), answer.requires[0].count), ("operator", 2));
+    assert_eq!((answer.approvers[0].role.as_str(), answer.approvers[0].count), ("operator", 2));
     world.activate("hostile", components::bytes("loop_in_evaluate"), json!({})).await;
     says(&world.bot.decide(&ask()).await, Deny, &["policy_failed"]);
     world.activate("against", components::bytes("deny_public_reason"), json!({})).await;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 /// What the agent sees of a decision, without what is new each time.
 fn seen(answer: &DecisionAnswer) -> Value {
     let reasons: Vec<_> = answer.reasons.iter().map(|reason| reason.code.clone()).collect();
-    json!([answer.decision, reasons, answer.grant.as_ref().map(|grant| grant.uses_max), answer.requires.len()])
+    json!([answer.decision, reasons, answer.grant.as_ref().map(|grant| grant.uses_max), answer.approvers.len()])
 }
 
 async fn report(world: &World, id: &str, evaluations: u64) -> ShadowReport {

@@ -42,9 +42,9 @@ pub struct DecisionAnswer {
     pub decision_id: String,
     /// Why; at least one when it is no allow.
     pub reasons: Vec<Reason>,
-    /// What has to be approved, when it is a challenge.
+    /// Who has to approve, when it is a challenge.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub requires: Vec<ApprovalRequirement>,
+    pub approvers: Vec<ApprovalRequirement>,
     /// The right that an allow yields.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant: Option<Grant>,

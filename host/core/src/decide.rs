@@ -70,7 +70,7 @@ impl Allowed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Challenged {
     /// The union of what all policies ask for.
-    pub requires: Vec<ApprovalRequirement>,
+    pub approvers: Vec<ApprovalRequirement>,
     /// The strictest of all terms.
     pub terms: Terms,
     /// Why.
@@ -138,7 +138,7 @@ pub fn decide(bounds: &WithinBounds<'_>, evaluated: &[Evaluated]) -> Decision {
         Ok(charges) => charges,
         Err(why) => return Decision::Deny(Denied::by_host(why.into())),
     };
-    if said.requires.is_empty() && !said.allowed {
+    if said.approvers.is_empty() && !said.allowed {
         return Decision::Deny(Denied::by_host(HostReason::NotAllowed));
     }
     // A grant that is dead on arrival permits nothing, and is not called an allow. Nor does a challenge
@@ -147,11 +147,11 @@ pub fn decide(bounds: &WithinBounds<'_>, evaluated: &[Evaluated]) -> Decision {
     if expires_at <= bounds.now() {
         return Decision::Deny(Denied::by_host(HostReason::GrantTooShort));
     }
-    if !said.requires.is_empty() {
-        said.requires.sort();
-        said.requires.dedup();
+    if !said.approvers.is_empty() {
+        said.approvers.sort();
+        said.approvers.dedup();
         return Decision::Challenge(Challenged {
-            requires: said.requires,
+            approvers: said.approvers,
             terms: said.terms,
             reasons: sorted(said.challenges),
         });
@@ -174,7 +174,7 @@ struct Said {
     allowed: bool,
     allows: Vec<DecisionReason>,
     challenges: Vec<DecisionReason>,
-    requires: Vec<ApprovalRequirement>,
+    approvers: Vec<ApprovalRequirement>,
     denials: Vec<DecisionReason>,
 }
 
@@ -185,7 +185,7 @@ impl Said {
             allowed: false,
             allows: Vec::new(),
             challenges: Vec::new(),
-            requires: Vec::new(),
+            approvers: Vec::new(),
             denials: Vec::new(),
         }
     }
@@ -207,14 +207,14 @@ impl Said {
                 self.denials.push(DecisionReason::Host(HostReason::RequiredPolicyAbstained));
             }
             Outcome::Verdict(Verdict::Abstain) => {}
-            Outcome::Verdict(Verdict::Challenge { requires, terms, reason }) => {
+            Outcome::Verdict(Verdict::Challenge { approvers, terms, reason }) => {
                 self.terms = self.terms.strictest(terms);
                 // A challenge that asks for nobody could never be told from an allow.
-                if requires.is_empty() {
+                if approvers.is_empty() {
                     self.denials
                         .push(DecisionReason::Failed { policy: one.policy.clone(), failure: Failure::InvalidVerdict });
                 }
-                self.requires.extend(requires.iter().cloned());
+                self.approvers.extend(approvers.iter().cloned());
                 self.challenges.push(by_policy(reason));
             }
             Outcome::Verdict(Verdict::Allow { terms, reasons }) => {

@@ -42,8 +42,8 @@ fn deny() -> Outcome {
     Outcome::Verdict(Verdict::Deny { reasons: vec![reason("no")] })
 }
 
-fn challenge(requires: Vec<ApprovalRequirement>) -> Outcome {
-    Outcome::Verdict(Verdict::Challenge { requires, terms: Terms::new(u64::MAX, 1), reason: reason("ask") })
+fn challenge(approvers: Vec<ApprovalRequirement>) -> Outcome {
+    Outcome::Verdict(Verdict::Challenge { approvers, terms: Terms::new(u64::MAX, 1), reason: reason("ask") })
 }
 
 fn operator() -> ApprovalRequirement {
@@ -102,7 +102,7 @@ fn what_nobody_enforces_or_counts_denies() {
         terms.debits = vec![debit("p", scope, 1, at_most)];
         assert_eq!(kind(&decided(&[one("p", false, allow(terms.clone()))])), expect);
         // Nobody is asked to approve what could never be charged.
-        let asking = Verdict::Challenge { requires: vec![operator()], terms: terms.clone(), reason: reason("ask") };
+        let asking = Verdict::Challenge { approvers: vec![operator()], terms: terms.clone(), reason: reason("ask") };
         let expect = if expect == "allow" { "challenge" } else { expect };
         assert_eq!(kind(&decided(&[one("p", false, Outcome::Verdict(asking))])), expect);
     }
@@ -184,7 +184,7 @@ proptest! {
             }
             (Decision::Challenge(_), Decision::Allow(_)) => prop_assert!(false, "a challenge became an allow"),
             (Decision::Challenge(first), Decision::Challenge(second)) => {
-                prop_assert!(first.requires.iter().all(|requirement| second.requires.contains(requirement)));
+                prop_assert!(first.approvers.iter().all(|requirement| second.approvers.contains(requirement)));
             }
             (Decision::Allow(first), Decision::Allow(second)) => {
                 prop_assert!(second.terms().grant_ms_max <= first.terms().grant_ms_max);

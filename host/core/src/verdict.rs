@@ -24,8 +24,8 @@ pub enum Verdict {
     },
     /// Only with an approval.
     Challenge {
-        /// All of these are needed.
-        requires: Vec<ApprovalRequirement>,
+        /// Who has to approve: all of these.
+        approvers: Vec<ApprovalRequirement>,
         /// Under what conditions, once they are met.
         terms: Terms,
         /// Why.

@@ -32,7 +32,7 @@
 //! - `expect` has one of `verdict` (`allow`, `challenge`, `deny`, `abstain`), `failure` (as in
 //!   [`attorn_core::Failure`]: `deadline`, `trap`, …) and `init_error` (a part of what `init` says
 //!   against the settings; such a case has no context). A verdict's `reasons` are the codes in any order,
-//!   and none if they are left out; so are `requires`, `debits` and `obligations`. `grant_ms_max` and
+//!   and none if they are left out; so are `approvers`, `debits` and `obligations`. `grant_ms_max` and
 //!   `uses_max` are compared where they stand.
 //!
 //! Files are read strictly: an unknown or duplicate member is an error, and so is a directory without

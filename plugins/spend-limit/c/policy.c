@@ -155,8 +155,8 @@ static bool limit(uint64_t used, uint64_t amount, verdict_t *ret) {
     approval_requirement_t *approval = new(sizeof *approval);
     *approval = (approval_requirement_t){copy(settings.challenge_role), (uint32_t)settings.challenge_count};
     ret->tag = EXPORTS_ATTORN_POLICY_POLICY_VERDICT_CHALLENGE;
-    ret->val.challenge.requires_.ptr = approval;
-    ret->val.challenge.requires_.len = 1;
+    ret->val.challenge.approvers.ptr = approval;
+    ret->val.challenge.approvers.len = 1;
     debit(&ret->val.challenge.terms, amount, settings.challenge_max);
     ret->val.challenge.reason = *reason(ABOVE_LIMIT);
     return true;

@@ -115,9 +115,9 @@ func limit(used, amount uint64) types.Result[contract.Verdict, string] {
 		return deny(overLimit)
 	}
 	return said(contract.MakeVerdictChallenge(contract.Challenge{
-		Requires: []contract.ApprovalRequirement{{Role: challenge.role, Count: challenge.count}},
-		Terms:    debit(amount, challenge.max),
-		Reason:   reason(aboveLimit),
+		Approvers: []contract.ApprovalRequirement{{Role: challenge.role, Count: challenge.count}},
+		Terms:     debit(amount, challenge.max),
+		Reason:    reason(aboveLimit),
 	}))
 }
 

@@ -100,7 +100,7 @@ def limit(settings: own.Settings, used: int, amount: int) -> contract.Verdict:
         return deny("over_limit")
     return Verdict_Challenge(
         Challenge(
-            requires=[ApprovalRequirement(role=challenge.role, count=challenge.count)],
+            approvers=[ApprovalRequirement(role=challenge.role, count=challenge.count)],
             terms=debit(amount, challenge.max),
             reason=reason("above_limit"),
         )

@@ -50,6 +50,6 @@ export interface Terms {
 
 export type Verdict =
   | { tag: "allow"; val: { terms: Terms; reasons: Reason[] } }
-  | { tag: "challenge"; val: { requires: { role: string; count: number }[]; terms: Terms; reason: Reason } }
+  | { tag: "challenge"; val: { approvers: { role: string; count: number }[]; terms: Terms; reason: Reason } }
   | { tag: "deny"; val: Reason[] }
   | { tag: "abstain" };

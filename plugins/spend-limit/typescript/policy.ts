@@ -96,8 +96,8 @@ function limit(settings: Settings, used: number, amount: bigint): Verdict {
   if (challenge === null || total > BigInt(challenge.max)) {
     return deny("over_limit");
   }
-  const requires = [{ role: challenge.role, count: challenge.count }];
-  return { tag: "challenge", val: { requires, terms: debit(amount, challenge.max), reason: reason("above_limit") } };
+  const approvers = [{ role: challenge.role, count: challenge.count }];
+  return { tag: "challenge", val: { approvers, terms: debit(amount, challenge.max), reason: reason("above_limit") } };
 }
 
 function debit(amount: bigint, atMost: number): Terms {

@@ -82,8 +82,8 @@ fn print(output: &Output, answer: &DecisionAnswer) {
         let policy = reason.policy.as_deref().map_or(String::new(), |policy| format!("  (policy {policy})"));
         output.line(format!("reason      {}: {}{policy}", reason.code, reason.text));
     }
-    for requirement in &answer.requires {
-        output.line(format!("requires    {} of role {}", requirement.count, requirement.role));
+    for requirement in &answer.approvers {
+        output.line(format!("approvers   {} of role {}", requirement.count, requirement.role));
     }
     if let Some(grant) = &answer.grant {
         output.line(format!("grant       {}", grant.id));

@@ -25,7 +25,7 @@ pub(crate) fn verdict(raw: raw::Verdict, policy: &PolicyId, declared: &Requireme
             Ok(Verdict::Allow { terms: reader.terms(allow.terms)?, reasons: reader.reasons(allow.reasons)? })
         }
         raw::Verdict::Challenge(challenge) => Ok(Verdict::Challenge {
-            requires: approvals(challenge.requires)?,
+            approvers: approvals(challenge.approvers)?,
             terms: reader.terms(challenge.terms)?,
             reason: reader.reason(challenge.reason)?,
         }),

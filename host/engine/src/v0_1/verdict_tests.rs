@@ -29,8 +29,8 @@ fn allow(terms: raw::Terms) -> raw::Verdict {
     raw::Verdict::Allow(raw::Allow { terms, reasons: Vec::new() })
 }
 
-fn challenge(requires: Vec<raw::ApprovalRequirement>) -> raw::Verdict {
-    raw::Verdict::Challenge(raw::Challenge { requires, terms: no_terms(), reason: reason("shown", "") })
+fn challenge(approvers: Vec<raw::ApprovalRequirement>) -> raw::Verdict {
+    raw::Verdict::Challenge(raw::Challenge { approvers, terms: no_terms(), reason: reason("shown", "") })
 }
 
 fn approval(role: &str, count: u32) -> raw::ApprovalRequirement {
@@ -109,11 +109,11 @@ fn what_is_said_is_kept() {
         debits: vec![debit("cents", 7)],
         obligations: vec![obligation("mask", r#"{"b":1,"a":2}"#)],
     };
-    let raw = raw::Challenge { requires: vec![approval("user", 2)], terms: raw_terms, reason: reason("hidden", "why") };
-    let Verdict::Challenge { requires, terms, reason } = read(raw::Verdict::Challenge(raw)).unwrap() else {
+    let raw = raw::Challenge { approvers: vec![approval("user", 2)], terms: raw_terms, reason: reason("hidden", "why") };
+    let Verdict::Challenge { approvers, terms, reason } = read(raw::Verdict::Challenge(raw)).unwrap() else {
         panic!("it challenges")
     };
-    assert_eq!((requires[0].role.as_str(), requires[0].count), ("user", 2));
+    assert_eq!((approvers[0].role.as_str(), approvers[0].count), ("user", 2));
     assert_eq!((terms.grant_ms_max, terms.uses_max), (5_000, 3));
     assert_eq!((terms.debits[0].policy.as_str(), terms.debits[0].amount, terms.debits[0].at_most), ("spend", 7, 9));
     assert_eq!(terms.obligations[0].parameters.as_str(), r#"{"a":2,"b":1}"#);

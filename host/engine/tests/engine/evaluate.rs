@@ -46,13 +46,13 @@ async fn abstain() {
 async fn challenge() {
     let guest = Guest::new().saying(1, |image| {
         let requirement = [image.string("user"), words(&[2])].concat();
-        let requires = image.list(&[requirement]);
-        [requires, Image::no_terms(), image.reason("hidden", "too much")].concat()
+        let approvers = image.list(&[requirement]);
+        [approvers, Image::no_terms(), image.reason("hidden", "too much")].concat()
     });
-    let Verdict::Challenge { requires, terms, reason } = verdict(evaluate(&guest, PATIENT).await) else {
+    let Verdict::Challenge { approvers, terms, reason } = verdict(evaluate(&guest, PATIENT).await) else {
         panic!("it challenges")
     };
-    assert_eq!((requires[0].role.as_str(), requires[0].count), ("user", 2));
+    assert_eq!((approvers[0].role.as_str(), approvers[0].count), ("user", 2));
     assert_eq!(terms, Terms::new(u64::MAX, 1));
     assert_eq!((reason.code.as_str(), reason.public), ("hidden", false));
 }

@@ -32,15 +32,15 @@ struct Decided {
     decision: DecisionKind,
     decision_id: String,
     reasons: Vec<Reason>,
-    requires: Vec<ApprovalRequirement>,
+    approvers: Vec<ApprovalRequirement>,
     grant: Option<GrantAnswer>,
     active_set: ActiveSetReference,
 }
 
 impl Decided {
     fn answer(self, entry: EntryReference, credential: Option<Credential>) -> DecisionAnswer {
-        let Self { decision, decision_id, reasons, requires, grant, active_set } = self;
-        DecisionAnswer { decision, decision_id, reasons, requires, grant, credential, entry, active_set }
+        let Self { decision, decision_id, reasons, approvers, grant, active_set } = self;
+        DecisionAnswer { decision, decision_id, reasons, approvers, grant, credential, entry, active_set }
     }
 }
 
@@ -111,15 +111,15 @@ fn decided(ground: &Ground, made: &Made, decision: DecisionId, grant: Option<&Gr
         Decision::Challenge(_) => DecisionKind::Challenge,
         Decision::Deny(_) => DecisionKind::Deny,
     };
-    let requires = match &made.decision {
-        Decision::Challenge(challenged) => challenged.requires.as_slice(),
+    let approvers = match &made.decision {
+        Decision::Challenge(challenged) => challenged.approvers.as_slice(),
         _ => &[],
     };
     Decided {
         decision: kind,
         decision_id: decision.to_string(),
         reasons: shown_reasons(&made.decision),
-        requires: requires
+        approvers: approvers
             .iter()
             .map(|one| ApprovalRequirement { role: one.role.to_string(), count: one.count })
             .collect(),

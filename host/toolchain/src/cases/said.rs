@@ -24,7 +24,7 @@ pub(super) struct Said {
     #[serde(default)]
     reasons: BTreeSet<String>,
     #[serde(default)]
-    requires: BTreeSet<RequirementSaid>,
+    approvers: BTreeSet<RequirementSaid>,
     #[serde(skip_serializing_if = "Option::is_none")]
     grant_ms_max: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,13 +74,13 @@ impl Said {
             Outcome::Verdict(Verdict::Abstain) => Self::verdict(VerdictKind::Abstain, &[]),
             Outcome::Verdict(Verdict::Deny { reasons }) => Self::verdict(VerdictKind::Deny, reasons),
             Outcome::Verdict(Verdict::Allow { terms, reasons }) => Self::verdict(VerdictKind::Allow, reasons).on(terms),
-            Outcome::Verdict(Verdict::Challenge { requires, terms, reason }) => {
+            Outcome::Verdict(Verdict::Challenge { approvers, terms, reason }) => {
                 let said = |one: &attorn_core::verdict::ApprovalRequirement| RequirementSaid {
                     role: one.role.to_string(),
                     count: one.count,
                 };
                 let verdict = Self::verdict(VerdictKind::Challenge, std::slice::from_ref(reason)).on(terms);
-                Self { requires: requires.iter().map(said).collect(), ..verdict }
+                Self { approvers: approvers.iter().map(said).collect(), ..verdict }
             }
         }
     }
@@ -120,7 +120,7 @@ impl Said {
             || self.uses_max.is_some()
             || !self.debits.is_empty()
             || !self.obligations.is_empty();
-        let (kind, terms_fit, reasons_fit, requires_fit) = match self.verdict {
+        let (kind, terms_fit, reasons_fit, approvers_fit) = match self.verdict {
             Some(VerdictKind::Allow) => ("allow", true, true, false),
             Some(VerdictKind::Challenge) => ("challenge", true, true, true),
             Some(VerdictKind::Deny) => ("deny", false, true, false),
@@ -130,7 +130,7 @@ impl Said {
         for (there, fits, what) in [
             (terms, terms_fit, "terms"),
             (!self.reasons.is_empty(), reasons_fit, "reasons"),
-            (!self.requires.is_empty(), requires_fit, "requires"),
+            (!self.approvers.is_empty(), approvers_fit, "approvers"),
         ] {
             if there && !fits {
                 return Err(format!("`{kind}` has no {what}"));

@@ -22,7 +22,7 @@ pub enum Decision {
     /// Only with an approval.
     Challenge {
         /// Who has to approve.
-        requires: Vec<ApprovalRequirement>,
+        approvers: Vec<ApprovalRequirement>,
         /// What every decision has.
         decided: Decided,
     },
@@ -78,7 +78,7 @@ impl TryFrom<DecisionAnswer> for Decision {
             (DecisionKind::Allow, Some(grant), Some(credential)) => Ok(Self::Allow { grant, credential, decided }),
             (DecisionKind::Allow, ..) => contradiction("it allows, and carries no grant or no credential"),
             (_, None, None) if decided.reasons.is_empty() => contradiction("it does not allow, and says not why"),
-            (DecisionKind::Challenge, None, None) => Ok(Self::Challenge { requires: answer.requires, decided }),
+            (DecisionKind::Challenge, None, None) => Ok(Self::Challenge { approvers: answer.approvers, decided }),
             (DecisionKind::Deny, None, None) => Ok(Self::Deny { decided }),
             _ => contradiction("it does not allow, and carries a grant or a credential"),
         }

@@ -92,7 +92,7 @@ pub(crate) fn answer(decision: DecisionKind) -> DecisionAnswer {
         } else {
             vec![Reason { code: "outside_ceiling".into(), text: "it is so".into(), policy: None }]
         },
-        requires: match decision {
+        approvers: match decision {
             DecisionKind::Challenge => vec![ApprovalRequirement { role: "lead".into(), count: 1 }],
             _ => vec![],
         },

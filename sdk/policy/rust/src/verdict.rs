@@ -28,7 +28,7 @@ impl Verdict {
     /// ```
     #[must_use]
     pub fn challenge(reason: impl Into<Reason>) -> Challenge {
-        Challenge { requires: Vec::new(), terms: Terms::none(), reason: reason.into() }
+        Challenge { approvers: Vec::new(), terms: Terms::none(), reason: reason.into() }
     }
 
     /// No, for this reason. One deny is enough, whatever other policies say.
@@ -64,7 +64,7 @@ impl Challenge {
     /// name. At most 8 roles.
     #[must_use]
     pub fn approved_by(mut self, role: impl Into<String>, count: u32) -> Self {
-        self.requires.push(ApprovalRequirement { role: role.into(), count });
+        self.approvers.push(ApprovalRequirement { role: role.into(), count });
         self
     }
 }
@@ -140,7 +140,7 @@ mod tests {
             .uses(3)
             .debit("spent", 5, 100)
             .oblige("redact", &json!({ "fields": ["iban"] }));
-        assert_eq!(challenge.requires, [ApprovalRequirement { role: "operator".into(), count: 2 }]);
+        assert_eq!(challenge.approvers, [ApprovalRequirement { role: "operator".into(), count: 2 }]);
         assert_eq!(challenge.reason, Reason { code: "reason".into(), text: "here".into() });
         assert_eq!((challenge.terms.grant_ms_max, challenge.terms.uses_max), (Some(30_000), Some(3)));
         assert_eq!(challenge.terms.debits, [Debit { counter: "spent".into(), amount: 5, at_most: 100 }]);

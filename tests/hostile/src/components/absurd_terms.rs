@@ -8,8 +8,8 @@ pub(crate) fn make() -> Variants {
     let asking = |count: u32| {
         Guest::new().saying(1, |image| {
             let requirement = [image.string("user"), words(&[count])].concat();
-            let requires = image.list(&[requirement]);
-            [requires, Image::no_terms(), image.reason("shown", "x")].concat()
+            let approvers = image.list(&[requirement]);
+            [approvers, Image::no_terms(), image.reason("shown", "x")].concat()
         })
     };
     vec![

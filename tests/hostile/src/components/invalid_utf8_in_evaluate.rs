@@ -48,8 +48,8 @@ pub(crate) fn make() -> Variants {
             "role",
             saying(1, |image| {
                 let requirement = [image.bytes(NO_UTF8), words(&[1])].concat();
-                let requires = image.list(&[requirement]);
-                [requires, Image::no_terms(), image.reason("shown", "x")].concat()
+                let approvers = image.list(&[requirement]);
+                [approvers, Image::no_terms(), image.reason("shown", "x")].concat()
             }),
         ),
     ]
