@@ -8,6 +8,10 @@ use crate::id::{AgentId, Issuer, PolicyId, ReasonCode, SessionId, UserId};
 use crate::terms::Debit;
 use crate::time::TimeMs;
 
+/// The most that a counter ever comes to, and the most that a debit charges or is held against: 2^53 - 1.
+/// Up to here a language whose only numbers are doubles counts exactly, and so do all readers of JSON.
+pub const COUNT_MAX: u64 = (1 << 53) - 1;
+
 /// Whom a counter counts for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum CounterScope {
@@ -76,7 +80,7 @@ pub struct Charge {
     pub window: CounterWindow,
     /// How much, 1 or more.
     pub amount: u64,
-    /// The counter must not pass this: the least that any of the debits says.
+    /// The counter must not pass this: the least that any of the debits says, and [`COUNT_MAX`] at most.
     pub at_most: u64,
 }
 
@@ -192,7 +196,7 @@ pub fn charges(
             charge.amount = charge.amount.checked_add(amount).ok_or(Unchargeable::OverLimit)?;
             charge.at_most = charge.at_most.min(at_most);
         } else {
-            charges.push(Charge { policy, counter, subject, window, amount, at_most });
+            charges.push(Charge { policy, counter, subject, window, amount, at_most: at_most.min(COUNT_MAX) });
         }
     }
     if charges.iter().all(|charge| charge.amount <= charge.at_most) {

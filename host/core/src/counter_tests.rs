@@ -53,6 +53,8 @@ fn what_can_never_be_charged_is_refused() {
         (vec![debit("a", 1, 0)], OverLimit),
         (vec![debit("a", u64::MAX, u64::MAX - 1)], OverLimit),
         (vec![debit("a", u64::MAX, u64::MAX), debit("a", 1, u64::MAX)], OverLimit),
+        (vec![debit("a", COUNT_MAX + 1, u64::MAX)], OverLimit),
+        (vec![debit("a", COUNT_MAX, u64::MAX), debit("a", 1, u64::MAX)], OverLimit),
         (vec![debit("a", 6, 10), debit("a", 5, 10)], OverLimit),
         (vec![debit("a", 6, 100), debit("a", 5, 10)], OverLimit),
         (vec![debit("a", 1, 1), Debit { scope: CounterScope::User, ..debit("b", 1, 1) }], WithoutSubject),
@@ -66,8 +68,8 @@ fn debits_of_one_counter_add_up_under_the_least_limit() {
     assert_eq!(charged(&[]), Ok(vec![]));
     let found = charged(&[debit("a", 2, 10), debit("b", 1, u64::MAX), debit("a", 3, 5), debit("a", 1, 90)]);
     assert_eq!(found, Err(Unchargeable::OverLimit));
-    let found = charged(&[debit("a", 2, 10), debit("b", u64::MAX, u64::MAX), debit("a", 3, 5)]).unwrap();
-    assert_eq!(found, [("a".into(), 5, 5), ("b".into(), u64::MAX, u64::MAX)]);
+    let found = charged(&[debit("a", 2, 10), debit("b", COUNT_MAX, u64::MAX), debit("a", 3, 5)]).unwrap();
+    assert_eq!(found, [("a".into(), 5, 5), ("b".into(), COUNT_MAX, COUNT_MAX)]);
     let apart = [debit("a", 1, 1), Debit { window: CounterWindow::Hour, ..debit("a", 1, 1) }];
     assert_eq!(charged(&apart).unwrap().len(), 2);
     let apart = [debit("a", 1, 1), Debit { policy: "q".parse().unwrap(), ..debit("a", 1, 1) }];

@@ -1,6 +1,6 @@
 // The part of `attorn:policy@0.1.0-draft` that this policy uses, as componentize-qjs hands it over: records
 // are objects, an `option` is a value or `null`, a variant is `{ tag, val }`, an enum is the name of its case,
-// and a 64-bit number is a `number`, exact only as long as it is safe.
+// and a 64-bit number is a `number`, which holds it exactly: the contract's numbers are all safe ones.
 
 export type Scope = "agent" | "user" | "user-agent" | "root-delegation" | "session";
 export type Window = "minute" | "hour" | "day" | "month" | "total";

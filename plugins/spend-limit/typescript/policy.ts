@@ -84,10 +84,6 @@ function parseAmount(value: unknown): bigint | null {
 }
 
 function limit(settings: Settings, used: number, amount: bigint): Verdict {
-  // What is not safe came rounded. Every limit is safe, so it is over any.
-  if (!Number.isSafeInteger(used)) {
-    return deny("over_limit");
-  }
   const total = BigInt(used) + amount;
   if (total <= BigInt(settings.allowMax)) {
     return { tag: "allow", val: { terms: debit(amount, settings.allowMax), reasons: [reason("within_limit")] } };

@@ -1,9 +1,9 @@
 //! The evaluation context, as policies of this version read it.
 
 use attorn_core::context::{AuthenticationMethod, Counter, Delegation, Fact, Phase, User};
-use attorn_core::{EvaluationContext, FactName, JsonText, Known, Permission, SessionId};
+use attorn_core::{EvaluationContext, FactName, JsonText, Known, Permission, SessionId, TimeMs};
 
-use super::raw;
+use super::{NUMBER_MAX, raw};
 
 /// A context, and what of it has to be made for the bindings. Made once for all policies of a request.
 pub(crate) struct Prepared<'a> {
@@ -22,7 +22,7 @@ impl<'a> Prepared<'a> {
         let groups = context.user.iter().flat_map(|user| &user.groups).map(|group| raw::Group {
             issuer: group.issuer.as_str(),
             name: &group.name,
-            asserted_at_ms: group.asserted_at.0,
+            asserted_at_ms: time(group.asserted_at),
         });
         let text = |permission: &Permission| (permission.action.to_string(), permission.resource.to_string());
         let permissions = context.delegations.iter().map(|hop| hop.permissions.iter().map(text).collect());
@@ -49,7 +49,7 @@ impl<'a> Prepared<'a> {
         let counters: Vec<_> = known.counters.iter().map(counter).collect();
         go(raw::Context {
             phase: context.phase.into(),
-            time: context.time.0,
+            time: time(context.time),
             caller: raw::Caller {
                 method: context.caller.method.into(),
                 key_thumbprint: context.caller.key_thumbprint.as_str(),
@@ -76,7 +76,7 @@ impl<'a> Prepared<'a> {
         raw::User {
             id: user.id.as_str(),
             issuer: user.issuer.as_str(),
-            authenticated_at_ms: user.authenticated_at.0,
+            authenticated_at_ms: time(user.authenticated_at),
             acr: user.acr.as_deref(),
             groups: &self.groups,
             claims: user.claims.as_str(),
@@ -108,8 +108,8 @@ fn delegation<'b>(hop: &'b Delegation, permissions: &'b [raw::Permission<'b>]) -
         permissions,
         purpose: hop.purpose.as_str(),
         session: hop.session.as_str(),
-        created_at_ms: hop.created_at.0,
-        expires_at_ms: hop.expires_at.0,
+        created_at_ms: time(hop.created_at),
+        expires_at_ms: time(hop.expires_at),
     }
 }
 
@@ -124,10 +124,16 @@ fn fact(fact: &Fact) -> raw::Fact<'_> {
 fn counter(counter: &Counter) -> raw::Counter<'_> {
     raw::Counter {
         name: counter.name.as_str(),
-        used: counter.used,
-        window_start_ms: counter.window_start.0,
-        window_end_ms: counter.window_end.map(|end| end.0),
+        // At the most nothing more can be debited, so that to see less of what is beyond permits nothing.
+        used: counter.used.min(NUMBER_MAX),
+        window_start_ms: time(counter.window_start),
+        window_end_ms: counter.window_end.map(time),
     }
+}
+
+/// A time, or the last that the contract has: some 285,000 years from now.
+fn time(time: TimeMs) -> u64 {
+    time.0.min(NUMBER_MAX)
 }
 
 impl From<Phase> for raw::Phase {
@@ -147,6 +153,28 @@ impl From<AuthenticationMethod> for raw::AuthenticationMethod {
             AuthenticationMethod::Mtls => Self::Mtls,
             AuthenticationMethod::PrivateKeyJwt => Self::PrivateKeyJwt,
             AuthenticationMethod::EnforcementPoint => Self::EnforcementPoint,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_such_that_doubles_hold_them() {
+        for (known, told) in [
+            (0, 0),
+            (NUMBER_MAX - 1, NUMBER_MAX - 1),
+            (NUMBER_MAX, NUMBER_MAX),
+            (NUMBER_MAX + 1, NUMBER_MAX),
+            (u64::MAX, NUMBER_MAX),
+        ] {
+            let known = TimeMs(known);
+            let counts =
+                Counter { name: "spent".parse().unwrap(), used: known.0, window_start: known, window_end: Some(known) };
+            let counts = counter(&counts);
+            assert_eq!((counts.used, counts.window_start_ms, counts.window_end_ms), (told, told, Some(told)));
         }
     }
 }

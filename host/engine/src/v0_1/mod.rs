@@ -8,6 +8,7 @@ mod declared;
 mod verdict;
 
 use attorn_core::Known;
+use attorn_core::counter::COUNT_MAX;
 use wasmtime::component::{self, Component, Linker, WasmStr};
 use wasmtime::{Store, StoreContextMut};
 
@@ -27,6 +28,10 @@ pub(crate) const VERSION: &str = "0.1.0-draft";
 pub(crate) const IMPORT: &str = "attorn:policy/log@0.1.0-draft";
 /// The one interface that it must export.
 pub(crate) const EXPORT: &str = "attorn:policy/policy@0.1.0-draft";
+
+/// The largest number that goes either way: up to here a language whose only numbers are doubles reads and
+/// writes every whole one.
+const NUMBER_MAX: u64 = COUNT_MAX;
 
 mod bindings {
     wasmtime::component::bindgen!({

@@ -6,7 +6,7 @@
 use attorn_core::verdict::{ApprovalRequirement, Reason};
 use attorn_core::{Debit, Obligation, PolicyId, Terms, Verdict};
 
-use super::raw;
+use super::{NUMBER_MAX, raw};
 use crate::json;
 use crate::policy::Requirements;
 use crate::text::shown;
@@ -65,6 +65,7 @@ impl Reader<'_> {
         if raw.grant_ms_max == Some(0) {
             return Err("`grant-ms-max` is 0".into());
         }
+        number("`grant-ms-max`", raw.grant_ms_max.unwrap_or(0))?;
         if raw.uses_max == Some(0) {
             return Err("`uses-max` is 0".into());
         }
@@ -83,6 +84,8 @@ impl Reader<'_> {
         if raw.amount == 0 {
             return Err(format!("a debit of the counter `{}` is 0", declared.name));
         }
+        number(&format!("a debit of the counter `{}`", declared.name), raw.amount)?;
+        number(&format!("the limit of the counter `{}`", declared.name), raw.at_most)?;
         Ok(Debit {
             policy: self.policy.clone(),
             counter: declared.name.clone(),
@@ -114,6 +117,13 @@ fn approvals(raw: Vec<raw::ApprovalRequirement>) -> Result<Vec<ApprovalRequireme
         Ok(ApprovalRequirement { role, count: raw.count })
     };
     raw.into_iter().map(approval).collect()
+}
+
+fn number(what: &str, number: u64) -> Result<(), String> {
+    if number > NUMBER_MAX {
+        return Err(format!("{what} is {number}, and {NUMBER_MAX} is the most"));
+    }
+    Ok(())
 }
 
 fn at_most(what: &str, count: usize, max: usize) -> Result<(), String> {

@@ -73,6 +73,32 @@ fn terms_must_permit_something() {
 }
 
 #[test]
+fn numbers_are_such_that_doubles_hold_them() {
+    let beyond = NUMBER_MAX + 1;
+    let terms = |grant_ms_max, amount, at_most| raw::Terms {
+        grant_ms_max: Some(grant_ms_max),
+        debits: vec![raw::Debit { at_most, ..debit("cents", amount) }],
+        ..no_terms()
+    };
+    refused(allow(terms(beyond, 1, 1)), "`grant-ms-max` is 9007199254740992, and 9007199254740991 is the most");
+    refused(
+        allow(terms(1, beyond, 1)),
+        "a debit of the counter `cents` is 9007199254740992, and 9007199254740991 is the most",
+    );
+    refused(
+        allow(terms(1, 1, u64::MAX)),
+        "the limit of the counter `cents` is 18446744073709551615, and 9007199254740991 is the most",
+    );
+    let Verdict::Allow { terms, .. } = read(allow(terms(NUMBER_MAX, NUMBER_MAX, NUMBER_MAX))).unwrap() else {
+        panic!("it allows")
+    };
+    assert_eq!(
+        (terms.grant_ms_max, terms.debits[0].amount, terms.debits[0].at_most),
+        (NUMBER_MAX, NUMBER_MAX, NUMBER_MAX)
+    );
+}
+
+#[test]
 fn obligations_must_be_objects_of_a_named_kind() {
     let obligations = |obligations: Vec<raw::Obligation>| allow(raw::Terms { obligations, ..no_terms() });
     refused(obligations(vec![obligation("a", "{}"); 17]), "it has 17 obligations, and 16 is the most");
@@ -109,7 +135,8 @@ fn what_is_said_is_kept() {
         debits: vec![debit("cents", 7)],
         obligations: vec![obligation("mask", r#"{"b":1,"a":2}"#)],
     };
-    let raw = raw::Challenge { approvers: vec![approval("user", 2)], terms: raw_terms, reason: reason("hidden", "why") };
+    let raw =
+        raw::Challenge { approvers: vec![approval("user", 2)], terms: raw_terms, reason: reason("hidden", "why") };
     let Verdict::Challenge { approvers, terms, reason } = read(raw::Verdict::Challenge(raw)).unwrap() else {
         panic!("it challenges")
     };

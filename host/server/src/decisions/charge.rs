@@ -24,13 +24,9 @@ fn key(charge: &Charge, now: TimeMs) -> Key {
 pub(super) fn add(batch: &mut Batch, charges: &[Charge]) {
     for charge in charges {
         let key = key(charge, batch.now);
-        let mut left = charge.amount;
-        while left > 0 {
-            // One add holds no more than this, and a charge may be twice as much and one more.
-            let delta = i64::try_from(left).unwrap_or(i64::MAX);
-            batch.add.push(Add { key: key.clone(), delta, at_most: charge.at_most });
-            left -= delta.unsigned_abs();
-        }
+        // No charge is beyond `COUNT_MAX`. One that were would be beyond its limit, too, and be refused.
+        let delta = i64::try_from(charge.amount).unwrap_or(i64::MAX);
+        batch.add.push(Add { key: key.clone(), delta, at_most: charge.at_most });
         if let Some(end) = charge.window.around(batch.now).end {
             batch.put.push((Key::expiry(end, &key), Vec::new()));
         }

@@ -212,9 +212,9 @@ mod tests {
         refused_with(r#""facts":[]"#, "expected a map");
         refused_with(r#""counters":{"spent":5}"#, "expected struct CounterWire");
         refused_with(r#""counters":{"spent":{}}"#, "missing field `used`");
-        refused_with(r#""counters":{"spent":{"used":-1}}"#, "expected a whole number");
-        refused_with(r#""counters":{"spent":{"used":"1.0"}}"#, "expected a whole number");
-        refused_with(r#""counters":{"spent":{"used":9007199254740992}}"#, "expected a whole number");
+        refused_with(r#""counters":{"spent":{"used":-1}}"#, "expected u64");
+        refused_with(r#""counters":{"spent":{"used":"1"}}"#, "expected u64");
+        refused_with(r#""counters":{"spent":{"used":9007199254740992}}"#, "9007199254740992 is no count");
         refused_with(r#""counters":{"spent":{"used":1,"window":"day"}}"#, "unknown field `window`");
     }
 

@@ -22,6 +22,9 @@ pub use component::Component;
 pub use error::Error;
 pub use policy::{Policy, ReasonDeclaration};
 
+/// The largest number that goes either way between host and policy. A verdict with a larger one is a failure.
+pub const NUMBER_MAX: u64 = (1 << 53) - 1;
+
 /// Make a type that implements [`Policy`] the policy of this component. Once for each crate, whose
 /// crate type is `cdylib`.
 ///

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Allow, ApprovalRequirement, Challenge, Debit, Obligation, Reason, Terms, Verdict};
+use crate::{Allow, ApprovalRequirement, Challenge, Debit, NUMBER_MAX, Obligation, Reason, Terms, Verdict};
 
 impl Verdict {
     /// Yes, on no terms but the host's own. Add terms and reasons, then `.into()`:
@@ -82,10 +82,11 @@ macro_rules! with_terms {
     ($($on:ty)*) => {$(
         impl $on {
             /// The grant may live no longer than this, in whole milliseconds, at least one.
+            /// [`NUMBER_MAX`](crate::NUMBER_MAX) are written for more.
             #[must_use]
             pub fn for_at_most(mut self, time: Duration) -> Self {
                 let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-                self.terms.grant_ms_max = Some(ms);
+                self.terms.grant_ms_max = Some(ms.min(NUMBER_MAX));
                 self
             }
 
@@ -97,7 +98,7 @@ macro_rules! with_terms {
             }
 
             /// And charge a declared counter: `amount` is 1 or more of its unit, and the counter must not
-            /// pass `at_most` in its window. At most 16.
+            /// pass `at_most` in its window; neither is more than [`NUMBER_MAX`](crate::NUMBER_MAX). At most 16.
             #[must_use]
             pub fn debit(mut self, counter: impl Into<String>, amount: u64, at_most: u64) -> Self {
                 self.terms.debits.push(Debit { counter: counter.into(), amount, at_most });
@@ -148,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_beyond_all_bounds_does_not_wrap() {
-        assert_eq!(Verdict::allow().for_at_most(Duration::MAX).terms.grant_ms_max, Some(u64::MAX));
+    fn a_time_beyond_all_bounds_is_the_longest() {
+        assert_eq!(Verdict::allow().for_at_most(Duration::MAX).terms.grant_ms_max, Some(NUMBER_MAX));
     }
 }

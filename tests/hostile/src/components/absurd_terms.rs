@@ -1,4 +1,4 @@
-//! Allows on terms that permit nothing, charge nothing, or ask for nobody.
+//! Allows on terms that permit nothing or too much, or ask for nobody.
 
 use crate::Variants;
 use crate::kit::{Guest, Image, words};
@@ -14,6 +14,7 @@ pub(crate) fn make() -> Variants {
     };
     vec![
         ("for 0 ms", allowing(words(&[1, 0, 0, 0, 0, 0, 0, 0, 0, 0]))),
+        ("for longer than a number of the contract says", allowing(words(&[1, 0, 0, 1 << 21, 0, 0, 0, 0, 0, 0]))),
         ("0 uses", allowing(words(&[0, 0, 0, 0, 1, 0, 0, 0, 0, 0]))),
         ("0 approvals", asking(0).build()),
         (
