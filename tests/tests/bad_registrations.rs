@@ -173,6 +173,17 @@ async fn components_that_are_no_policy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn settings_reach_a_policy_in_canonical_form() {
+    let world = World::without_policy().await;
+    let component = world.put(components::bytes("error_in_init")).await;
+    let settings = r#"{ "b" : 1.50e1, "a": [ "\u0041", null ] }"#;
+    let body = format!(r#"{{"component":"{component}","settings":{settings}}}"#);
+    let call = Call::new("POST", "/v1/policies/odd/versions").json(body);
+    let problem = refused(&world, Who::PolicyAdmin, call, 422, "settings_rejected").await;
+    assert!(problem.detail.contains(r#"{"a":["A",null],"b":15}"#), "{problem}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn settings_and_selectors_that_cannot_be() {
     let world = World::new().await;
     let component = world.put(components::bytes("read-only")).await;

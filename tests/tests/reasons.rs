@@ -310,7 +310,7 @@ async fn a_looping_policy_hurts_only_those_whom_it_is_asked_about() {
 async fn claims_are_apart_from_what_is_known_and_private_reasons_stay_in_the_log() {
     let world = World::without_policy().await;
     world.activate("echo", components::bytes("echo_context"), json!({})).await;
-    let lie = json!({ "owner": "root@example.org", "labels": { "team": "admins" }, "id": "admin" });
+    let lie = json!({ "owner": "root@example.org", "labels": { "team": "admins" }, "id": "admin", "trust": 1.0 });
     let answer = world.bot.decide(&ask_with(json!({ "claims": lie, "session": "s-1" }))).await;
     let record = record_of(&world, &answer).await;
     let detail = record["policies"][0]["failure_detail"].as_str().unwrap();
@@ -319,8 +319,8 @@ async fn claims_are_apart_from_what_is_known_and_private_reasons_stay_in_the_log
     assert_eq!(seen["agent"]["labels"], json!({ "team": "support" }));
     assert_eq!((&seen["agent"]["id"], &seen["agent"]["instance"]), (&json!("support-bot"), &json!("pod-1")));
     assert_eq!(seen["caller"]["key_thumbprint"], world.bot.key.thumbprint());
-    let claimed: Value = serde_json::from_str(seen["request"]["claimed_properties"].as_str().unwrap()).unwrap();
-    assert_eq!(claimed, lie);
+    let canonical = r#"{"id":"admin","labels":{"team":"admins"},"owner":"root@example.org","trust":1}"#;
+    assert_eq!(seen["request"]["claimed_properties"], canonical);
     assert_eq!(seen["request"]["arguments"], r#"{"section":"billing"}"#);
     assert_eq!((&seen["user"], &seen["delegations"], &seen["session"]), (&Value::Null, &json!(0), &Value::Null));
     assert!(!serde_json::to_string(&answer).unwrap().contains("support@example.org"), "the error's text leaked");

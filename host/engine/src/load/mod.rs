@@ -38,7 +38,7 @@ pub struct LoadRequest<'a> {
     pub name: PolicyId,
     /// The component's bytes.
     pub component: &'a [u8],
-    /// Its settings, one JSON text.
+    /// Its settings, one JSON text, which the caller has put into canonical form (RFC 8785).
     pub settings: &'a str,
     /// What one evaluation may use.
     pub limits: PolicyLimits,
