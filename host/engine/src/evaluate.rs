@@ -10,7 +10,7 @@ use crate::engine::Question;
 use crate::evaluation::Evaluation;
 use crate::policy::Loaded;
 use crate::sandbox::{Failed, Sandbox};
-use crate::v0_1::{self, Prepared};
+use crate::v0_1::{self, Instance, Prepared};
 
 /// What a policy says to a context. By `deadline` it has said it, or failed.
 pub(crate) fn evaluate(question: &Question, context: &Prepared<'_>, deadline: Instant) -> Evaluation {
@@ -41,20 +41,33 @@ fn run(question: &Question, context: &Prepared<'_>, deadline: Instant) -> Evalua
 /// `evaluate`, in an instance that stands as `init` left it: a snapshot of it, or a fresh one in which
 /// `init` runs first, under the same limits.
 fn ask(policy: &Loaded, context: &Prepared<'_>, known: &Known, sandbox: &mut Sandbox) -> Result<Verdict, Failed> {
-    let instance = policy.contract.instantiate(&mut sandbox.store);
-    let (instance, _) = instance.map_err(|error| sandbox.failed(&error, Failure::NotRunnable))?;
-    if let Activation::InitEachTime { .. } = policy.report.activation {
-        let init = instance.init(&mut sandbox.store, &policy.settings);
-        // The requirements are the same as at load: `init` has nothing else to go by.
-        init.map_err(|error| sandbox.failed(&error, Failure::InitFailed))?
-            .map_err(|problem| Failed::new(Failure::InitFailed, &problem))?;
-        // A snapshot has forgotten it, too.
-        sandbox.clear_log(&policy.limits);
-    }
-    let verdict = instance.evaluate(&mut sandbox.store, context, known);
+    let verdict = match policy.report.activation {
+        Activation::Snapshot => {
+            let instance = policy.contract.instantiate_initialised(&mut sandbox.store);
+            let instance = instance.map_err(|error| sandbox.failed(&error, Failure::NotRunnable))?;
+            instance.evaluate(&policy.contract, &mut sandbox.store, context, known)
+        }
+        Activation::InitEachTime { .. } => {
+            let instance = initialised(policy, sandbox)?;
+            instance.evaluate(&mut sandbox.store, context, known)
+        }
+    };
     let verdict = verdict
         .map_err(|error| sandbox.failed(&error, Failure::InvalidVerdict))?
         .map_err(|problem| Failed::new(Failure::PolicyError, &problem))?;
     v0_1::verdict(verdict, &policy.name, &policy.requirements)
         .map_err(|problem| Failed::new(Failure::InvalidVerdict, &problem))
+}
+
+/// An instance in which `init` has run.
+fn initialised(policy: &Loaded, sandbox: &mut Sandbox) -> Result<Instance, Failed> {
+    let instance = policy.contract.instantiate(&mut sandbox.store);
+    let (instance, _) = instance.map_err(|error| sandbox.failed(&error, Failure::NotRunnable))?;
+    let init = instance.init(&mut sandbox.store, &policy.settings);
+    // The requirements are the same as at load: `init` has nothing else to go by.
+    init.map_err(|error| sandbox.failed(&error, Failure::InitFailed))?
+        .map_err(|problem| Failed::new(Failure::InitFailed, &problem))?;
+    // A snapshot has forgotten it, too.
+    sandbox.clear_log(&policy.limits);
+    Ok(instance)
 }

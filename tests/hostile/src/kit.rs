@@ -211,19 +211,35 @@ impl Guest {
 
     /// The component that this module is the inside of.
     pub fn encode(&self, module: &[u8]) -> Vec<u8> {
-        let (resolve, world) = contract(self.contract);
-        let mut module = module.to_vec();
-        wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
-        ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
+        encode(module, &contract(self.contract))
     }
+
+    /// The component, as if these words stood in the contract where others do.
+    pub fn build_for(&self, words: &str, instead_of: &str) -> Vec<u8> {
+        let wit = contract_text();
+        assert!(wit.contains(instead_of), "the contract does not say `{instead_of}`");
+        encode(&self.module(), &parsed(&wit.replace(instead_of, words)))
+    }
+}
+
+fn encode(module: &[u8], (resolve, world): &(Resolve, WorldId)) -> Vec<u8> {
+    let mut module = module.to_vec();
+    wit_component::embed_component_metadata(&mut module, resolve, *world, StringEncoding::UTF8).unwrap();
+    ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
 }
 
 /// The contract, as if it were of this version.
 pub fn contract(version: &str) -> (Resolve, WorldId) {
-    let wit = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit/policy.wit")).unwrap();
-    let wit = wit.replace("@0.1.0-draft", &format!("@{version}"));
+    parsed(&contract_text().replace("@0.1.0-draft", &format!("@{version}")))
+}
+
+fn contract_text() -> String {
+    std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit/policy.wit")).unwrap()
+}
+
+fn parsed(wit: &str) -> (Resolve, WorldId) {
     let mut resolve = Resolve::default();
-    let package = resolve.push_str("policy.wit", &wit).unwrap();
+    let package = resolve.push_str("policy.wit", wit).unwrap();
     let world = resolve.select_world(&[package], Some("policy-component")).unwrap();
     (resolve, world)
 }

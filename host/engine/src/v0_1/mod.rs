@@ -9,8 +9,8 @@ mod verdict;
 
 use attorn_core::Known;
 use attorn_core::counter::COUNT_MAX;
-use wasmtime::component::{self, Component, Linker, WasmStr};
-use wasmtime::{Store, StoreContextMut};
+use wasmtime::component::{self, Component, ComponentExportIndex, InstancePre, Linker, WasmStr};
+use wasmtime::{Store, StoreContextMut, format_err};
 
 use bindings::attorn::policy::log::Level;
 pub(crate) use bindings::exports::attorn::policy::policy as raw;
@@ -28,6 +28,8 @@ pub(crate) const VERSION: &str = "0.1.0-draft";
 pub(crate) const IMPORT: &str = "attorn:policy/log@0.1.0-draft";
 /// The one interface that it must export.
 pub(crate) const EXPORT: &str = "attorn:policy/policy@0.1.0-draft";
+/// The function of it that every decision calls.
+const EVALUATE: &str = "evaluate";
 
 /// The largest number that goes either way: up to here a language whose only numbers are doubles reads and
 /// writes every whole one.
@@ -43,26 +45,60 @@ mod bindings {
 
 /// A compiled component whose imports and exports are those of this version. What an instance needs is
 /// resolved here, once.
-pub(crate) struct Contract(bindings::PolicyComponentPre<Held>);
+pub(crate) struct Contract {
+    prepared: InstancePre<Held>,
+    indices: bindings::PolicyComponentIndices,
+    evaluate: ComponentExportIndex,
+}
 
-/// A component in one sandbox.
+/// A component in one sandbox, all of whose functions can be called.
 pub(crate) struct Instance(bindings::PolicyComponent);
+
+/// A component in one sandbox that stands as `init` left it, and is asked to evaluate and nothing else.
+pub(crate) struct Initialised(component::Instance);
 
 impl Contract {
     pub(crate) fn new(component: &Component) -> wasmtime::Result<Self> {
         let mut linker = Linker::new(component.engine());
         linker.instance(IMPORT)?.func_wrap("write", write_log)?;
-        bindings::PolicyComponentPre::new(linker.instantiate_pre(component)?).map(Self)
+        let prepared = linker.instantiate_pre(component)?;
+        let indices = bindings::PolicyComponentIndices::new(&prepared)?;
+        let interface = component.get_export_index(None, EXPORT);
+        let evaluate = interface.and_then(|interface| component.get_export_index(Some(&interface), EVALUATE));
+        let evaluate = evaluate.ok_or_else(|| format_err!("`{EXPORT}` has no `{EVALUATE}`"))?;
+        Ok(Self { prepared, indices, evaluate })
     }
 
     pub(crate) fn runtime(&self) -> &wasmtime::Engine {
-        self.0.engine()
+        self.prepared.engine()
     }
 
-    /// An instance, and the runtime's own handle of it.
+    /// An instance, and the runtime's own handle of it. The types of all its functions are checked.
     pub(crate) fn instantiate(&self, store: &mut Store<Held>) -> wasmtime::Result<(Instance, component::Instance)> {
-        let handle = self.0.instance_pre().instantiate(&mut *store)?;
-        Ok((Instance(bindings::PolicyComponent::new(store, &handle)?), handle))
+        let handle = self.prepared.instantiate(&mut *store)?;
+        Ok((Instance(self.indices.load(store, &handle)?), handle))
+    }
+
+    /// An instance of a snapshot. Only the type of `evaluate` is checked: that takes microseconds, and
+    /// nothing else is called.
+    pub(crate) fn instantiate_initialised(&self, store: &mut Store<Held>) -> wasmtime::Result<Initialised> {
+        self.prepared.instantiate(store).map(Initialised)
+    }
+}
+
+impl Initialised {
+    pub(crate) fn evaluate(
+        &self,
+        contract: &Contract,
+        store: &mut Store<Held>,
+        context: &Prepared<'_>,
+        known: &Known,
+    ) -> wasmtime::Result<Result<raw::Verdict, String>> {
+        context.lower(known, |context| {
+            // INVARIANT: looked up for this very instance, so its type is checked by whoever calls it.
+            let evaluate = self.0.get_typed_func::<(raw::Context<'_>,), (_,)>(&mut *store, contract.evaluate)?;
+            evaluate.call(store, (context,)).map(|(answer,)| answer)
+        })
     }
 }
 

@@ -93,6 +93,24 @@ fn exports_are_compared_with_the_contract() {
     assert_eq!(error.step(), LoadStep::Link, "{error}");
 }
 
+/// Each decision looks at the type of `evaluate` alone, so it is here that all three are compared.
+#[test]
+fn functions_of_the_right_name_and_the_wrong_type_are_refused() {
+    let engine = engine();
+    for (words, instead_of) in [
+        ("describe: func() -> string", "describe: func() -> description"),
+        ("-> result<string, string>", "-> result<requirements, string>"),
+        ("-> result<string, string>", "-> result<verdict, string>"),
+    ] {
+        let bytes = Guest::new().build_for(words, instead_of);
+        let Err(LoadError::Refused { step, problem, .. }) = load_bytes(&engine, &bytes, PATIENT) else {
+            panic!("`{words}` is taken for `{instead_of}`")
+        };
+        assert_eq!(step, LoadStep::Describe, "{problem}");
+        assert!(problem.contains("failed to convert function to given type"), "{problem}");
+    }
+}
+
 #[test]
 fn a_whole_policy_of_another_version_is_refused_by_its_import() {
     let guest = Guest { contract: "0.2.0", ..Guest::new() };
