@@ -1,10 +1,13 @@
 //! Pools by class of component: one for small programs, one for interpreters, one for large runtimes.
 //! What fits none of them runs where each evaluation maps memories of its own, which is slower.
 
+use std::time::Duration;
+
 use attorn_core::{ComponentClass, PolicyLimits};
 
 use crate::config::{EngineConfig, EngineError};
 use crate::runtime::{EngineInfo, Runtime};
+use crate::ticker;
 
 /// All the places where policies run.
 #[derive(Debug)]
@@ -20,7 +23,16 @@ impl Runtimes {
         for class in ComponentClass::ALL {
             pools.push((*class, Runtime::start(&share(config, *class))?));
         }
-        Ok(Self { pools, on_demand: Runtime::on_demand(config, false)?, metered: Runtime::on_demand(config, true)? })
+        let (on_demand, metered) = (Runtime::on_demand(config, false)?, Runtime::on_demand(config, true)?);
+        let runtimes = Self { pools, on_demand, metered };
+        // INVARIANT: nothing runs where no epoch ticks, for it would never be interrupted.
+        ticker::start(runtimes.all(), Duration::from_micros(config.epoch_tick_us)).map_err(EngineError::Thread)?;
+        Ok(runtimes)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &wasmtime::Engine> + '_ {
+        let pools = self.pools.iter().map(|(_, runtime)| runtime);
+        pools.chain([&self.on_demand, &self.metered]).map(|runtime| &runtime.engine)
     }
 
     /// How memories are made clean; the same in all pools.

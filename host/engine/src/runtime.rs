@@ -6,7 +6,6 @@
 use std::hash::{Hash as _, Hasher};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
 
 use wasmtime::{
     Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, WasmBacktraceDetails, WasmFeatures,
@@ -14,7 +13,7 @@ use wasmtime::{
 
 use crate::compile::Functions;
 use crate::config::{EngineConfig, EngineError, MEMORIES_PER_COMPONENT_MAX};
-use crate::{swap, ticker};
+use crate::swap;
 
 /// The version of wasmtime that this is built with.
 const WASMTIME_VERSION: &str = "48.0.8";
@@ -91,7 +90,7 @@ pub enum MemoryReset {
     OnDemand,
 }
 
-/// The runtime, and how it came to be as it is.
+/// The runtime, and how it came to be as it is. Whoever runs something in it has to see that it ticks.
 #[derive(Debug)]
 pub(crate) struct Runtime {
     pub(crate) engine: wasmtime::Engine,
@@ -113,26 +112,20 @@ impl Runtime {
                 (engine, MemoryReset::OnDemand, reason)
             }
         };
-        Self::ticking(engine, config, memory_reset, reason)
+        Ok(Self::of(engine, config, memory_reset, reason))
     }
 
     /// One where each evaluation maps memories of its own. If it is metered, what is done is counted.
     pub(crate) fn on_demand(config: &EngineConfig, metered: bool) -> Result<Self, EngineError> {
         let engine =
             wasmtime::Engine::new(&compiled_as(metered)).map_err(|error| EngineError::Runtime(format!("{error:#}")))?;
-        Self::ticking(engine, config, MemoryReset::OnDemand, "this is for what fits no pool".into())
+        Ok(Self::of(engine, config, MemoryReset::OnDemand, "this is for what fits no pool".into()))
     }
 
-    fn ticking(
-        engine: wasmtime::Engine,
-        config: &EngineConfig,
-        memory_reset: MemoryReset,
-        reason: String,
-    ) -> Result<Self, EngineError> {
-        ticker::start(&engine, Duration::from_micros(config.epoch_tick_us)).map_err(EngineError::Thread)?;
+    const fn of(engine: wasmtime::Engine, config: &EngineConfig, memory_reset: MemoryReset, reason: String) -> Self {
         let evaluator_threads = config.evaluator_threads;
         let info = EngineInfo { wasmtime_version: WASMTIME_VERSION, memory_reset, reason, evaluator_threads };
-        Ok(Self { engine, info, memory_bytes_max: config.instance_memory_bytes_max })
+        Self { engine, info, memory_bytes_max: config.instance_memory_bytes_max }
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) fn compile(job: &Job<'_>, say: &mut dyn FnMut(LoadStep)) -> Result<Co
         Arc::new(job.reuse.as_ref().map_or_else(Functions::default, |reuse| Functions::from_bytes(&reuse.functions)));
     let failed = |error: &wasmtime::Error| LoadError::new(LoadStep::Compile, format!("{error:#}"));
     let engine = runtime::compiling(job.metered, Arc::clone(&functions)).map_err(|error| failed(&error))?;
-    ticker::start(&engine, TICK).map_err(|error| LoadError::new(LoadStep::Compile, error.to_string()))?;
+    ticker::start([&engine], TICK).map_err(|error| LoadError::new(LoadStep::Compile, error.to_string()))?;
     let bench = Bench { engine, job };
     let (about, artifact, instrumented) = match bench.with_snapshot(say)? {
         Ok((about, artifact, instrumented)) => (about, artifact, Some(instrumented)),
