@@ -19,6 +19,9 @@ pub struct EngineConfig {
     pub pool_instances: u32,
     /// Bytes of those memories that may stay resident between evaluations, over all of them.
     pub pool_resident_bytes_max: u64,
+    /// Whether memories may be cleaned by scanning for the pages that were written, on hosts where that
+    /// is safe. Without, all pages are given back to the host each time, which is slower: for comparing.
+    pub pagemap_scan: bool,
     /// The largest memory limit that a policy may be given, in bytes.
     pub instance_memory_bytes_max: u64,
     /// The largest table limit that a policy may be given, in elements.
@@ -43,6 +46,7 @@ impl EngineConfig {
             queue_jobs_max: 1_024,
             pool_instances,
             pool_resident_bytes_max: u64::from(pool_instances) * (16 << 20),
+            pagemap_scan: true,
             instance_memory_bytes_max: 128 << 20,
             instance_table_elements_max: 20_000,
             epoch_tick_us: 1_000,

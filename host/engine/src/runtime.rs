@@ -167,6 +167,9 @@ fn compatibility_of(metered: bool) -> [u8; 32] {
 /// and the next evaluation would read what the one before wrote (wasmtime#14357). So there is none
 /// where anything can be swapped out. [`swap::SwapWatch`] looks again while the engine runs.
 fn reset_for_host(config: &EngineConfig) -> (MemoryReset, String) {
+    if !config.pagemap_scan {
+        return (MemoryReset::Discard, "the configuration wants no PAGEMAP_SCAN".into());
+    }
     if !PoolingAllocationConfig::is_pagemap_scan_available() {
         return (MemoryReset::Discard, "the kernel has no PAGEMAP_SCAN, which came with Linux 6.7".into());
     }
@@ -251,6 +254,13 @@ mod tests {
     fn the_reported_version_is_the_one_in_use() {
         let lock = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.lock")).unwrap();
         assert!(lock.contains(&format!("name = \"wasmtime\"\nversion = \"{WASMTIME_VERSION}\"")));
+    }
+
+    #[test]
+    fn nothing_is_scanned_where_that_is_not_wanted() {
+        let config = EngineConfig { pagemap_scan: false, ..EngineConfig::for_host().unwrap() };
+        let (reset, reason) = reset_for_host(&config);
+        assert_eq!((reset, reason.as_str()), (MemoryReset::Discard, "the configuration wants no PAGEMAP_SCAN"));
     }
 
     #[test]
