@@ -14,6 +14,7 @@
 )]
 
 pub mod components;
+pub mod hostile;
 pub mod http;
 pub mod machines;
 pub mod people;

@@ -7,59 +7,22 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use attorn_api::decisions::DecisionKind;
-use attorn_hostile::Expect;
-use attorn_tests::world::{agent_registration, ask, ask_with, blake3_hex, read_only_settings};
-use attorn_tests::{Call, Machine, World, components};
-use serde_json::{Value, json};
+use attorn_tests::world::{agent_registration, ask, blake3_hex, read_only_settings};
+use attorn_tests::{Call, Machine, World, components, hostile};
+use serde_json::json;
 
 /// Decisions of the good policy. With `ATTORN_TEST_ROUNDS`, there are [`DECISIONS_LONG`].
 const DECISIONS: usize = 1_000;
 const DECISIONS_LONG: usize = 10_000;
 
-/// Everything that might be loaded, by a name that is a segment of an action.
-fn guests() -> Vec<(String, Vec<u8>)> {
-    let in_rust = attorn_guests::GUESTS.iter().map(|name| (format!("rust-{name}"), components::bytes(name)));
-    let loadable = attorn_hostile::ALL.iter().filter(|hostile| !matches!(hostile.expect, Expect::Refused(_)));
-    let by_hand = loadable.map(|hostile| {
-        // One of each file: no more than 64 policies are in force.
-        let (_, bytes) = (hostile.make)().swap_remove(0);
-        (format!("wat-{}", hostile.name), bytes)
-    });
-    in_rust.chain(by_hand).collect()
-}
-
-/// Put them in force, each for an action of its own. What is refused at its push is left out.
-async fn put_in_force(world: &World) -> Vec<Value> {
-    let mut asks = Vec::new();
-    for (name, bytes) in guests() {
-        let (id, action) = (name.replace('_', "-"), format!("faq.{name}"));
-        let extra = json!({ "selector": { "actions": [action] } });
-        let pushed = world.push(&id, bytes, json!({}), extra).await;
-        if pushed.status != 201 {
-            let code = pushed.problem().code;
-            assert!(matches!(code.as_str(), "component_rejected" | "settings_rejected"), "{name}: {code:?}");
-            continue;
-        }
-        let activate = json!({ "version": pushed.json::<Value>()["version"] });
-        world.staff.policy_admin.post(format!("/v1/policies/{id}/activate"), &activate).await.expect(200);
-        asks.push(ask_with(json!({ "action": action })));
-    }
-    asks
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn good_decisions_come_out_right_beside_all_hostile_policies() {
     let decisions = if std::env::var_os("ATTORN_TEST_ROUNDS").is_some() { DECISIONS_LONG } else { DECISIONS };
     let world = World::without_policy().await;
-    // More time than by default: that the machine is busy with the others is no fault of this policy.
-    let good = json!({
-        "selector": { "actions": ["faq.read"] },
-        "limits": { "cpu_us_max": 100_000, "wall_us_max": 240_000, "memory_bytes_max": 16 << 20 },
-    });
-    world.activate_with("good", components::bytes("read-only"), read_only_settings(), good).await;
+    world.activate_with("good", components::bytes("read-only"), read_only_settings(), hostile::good_policy()).await;
     let stranger = Machine::new(&world.reach, "stranger");
     world.staff.registrar.post("/v1/agents", &agent_registration(&stranger)).await.expect(201);
-    let asks = put_in_force(&world).await;
+    let asks = hostile::put_in_force(&world).await;
     assert!(asks.len() > 30, "only {} hostile policies are in force", asks.len());
 
     // What each comes to while nobody else asks.
