@@ -1,5 +1,7 @@
 //! What was measured, as a line of JSON or of a table.
 
+use std::time::Instant;
+
 use serde_json::{Map, Value};
 
 /// Prints figures as they come.
@@ -29,6 +31,15 @@ impl Figures {
             println!("{bench:<36} {value:>12.3} {unit:<14} {}", raw.unwrap_or_default());
         }
     }
+}
+
+/// Microseconds of one call, over a batch of them.
+pub(crate) fn timed(calls: usize, mut call: impl FnMut()) -> f64 {
+    let (started, calls) = (Instant::now(), calls.max(1));
+    for _ in 0..calls {
+        call();
+    }
+    started.elapsed().as_secs_f64() * 1e6 / float(calls as u64)
 }
 
 /// To three digits after the point.

@@ -78,7 +78,7 @@ pub(crate) async fn measure(length: Length, floor_us: f64, figures: &mut Figures
 }
 
 /// A directory on the disk that the build is on.
-fn directory() -> PathBuf {
+pub(crate) fn directory() -> PathBuf {
     std::env::current_exe().unwrap().parent().map(Path::to_owned).unwrap()
 }
 
@@ -87,8 +87,8 @@ fn print(bench: &str, connections: usize, (outcome, requests): &(Outcome, usize)
     let raw = json!({
         "connections": connections,
         "requests": requests,
-        "p50_us": outcome.p50_us,
-        "p99_us": outcome.p99_us,
+        "p50_us": outcome.quantile_us(0.5),
+        "p99_us": outcome.quantile_us(0.99),
         "unexpected": outcome.unexpected,
         "server_cpu_us": rounded(cpu_us),
     });
@@ -113,7 +113,7 @@ async fn measured(order: &Order, server: u32, length: Length) -> ((Outcome, usiz
 }
 
 /// Let a load generator of its own prepare, and measure from its first request to its last answer.
-async fn load(order: &Order, server: u32) -> (Outcome, f64) {
+pub(crate) async fn load(order: &Order, server: u32) -> (Outcome, f64) {
     let mut child = this_program(&["load"]).stdin(Stdio::piped()).spawn().unwrap();
     let (mut input, mut output) = (child.stdin.take().unwrap(), lines(&mut child));
     input.write_all(format!("{}\n", serde_json::to_string(order).unwrap()).as_bytes()).await.unwrap();

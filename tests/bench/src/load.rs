@@ -40,14 +40,42 @@ pub(crate) struct Order {
 pub(crate) struct Outcome {
     /// From the first request to the last answer, in microseconds.
     pub(crate) elapsed_us: u64,
-    /// Half of the answers took no longer, in microseconds.
-    pub(crate) p50_us: u64,
-    /// 99 of 100 took no longer.
-    pub(crate) p99_us: u64,
+    /// How many answers took how many microseconds, from the fastest.
+    pub(crate) took_us: Vec<(u64, u64)>,
     /// The bytes of one answer's body.
     pub(crate) answer_bytes: usize,
     /// Answers that did not contain what they should: where evaluations take too long, they deny.
     pub(crate) unexpected: usize,
+}
+
+impl Outcome {
+    /// This part of the answers took no longer, in microseconds.
+    pub(crate) fn quantile_us(&self, quantile: f64) -> u64 {
+        self.histogram().value_at_quantile(quantile)
+    }
+
+    /// Another load of the same kind, as if both were one.
+    pub(crate) fn add(&mut self, other: &Self) {
+        let mut both = self.histogram();
+        both.add(other.histogram()).unwrap();
+        self.took_us = recorded(&both);
+        self.elapsed_us += other.elapsed_us;
+        self.unexpected += other.unexpected;
+        self.answer_bytes = self.answer_bytes.max(other.answer_bytes);
+    }
+
+    fn histogram(&self) -> Histogram<u64> {
+        let mut histogram = Histogram::new(3).unwrap();
+        for (us, count) in &self.took_us {
+            histogram.record_n(*us, *count).unwrap();
+        }
+        histogram
+    }
+}
+
+fn recorded(histogram: &Histogram<u64>) -> Vec<(u64, u64)> {
+    let recorded = histogram.iter_recorded();
+    recorded.map(|value| (value.value_iterated_to(), value.count_since_last_iteration())).collect()
 }
 
 /// Be the load generator.
@@ -77,8 +105,7 @@ pub(crate) async fn run() {
     }
     let outcome = Outcome {
         elapsed_us: microseconds(started.elapsed()),
-        p50_us: latencies.value_at_quantile(0.5),
-        p99_us: latencies.value_at_quantile(0.99),
+        took_us: recorded(&latencies),
         answer_bytes,
         unexpected,
     };

@@ -1,23 +1,31 @@
-//! Benchmarks: `cargo xtask bench [engine|http] [--json]`.
+//! Benchmarks: `cargo xtask bench [engine|http|hostile|compile] [--json]`.
 //!
 //! What is compared is measured in the same run on the same machine, and a ratio is printed with its
 //! numerator and denominator. These are measurements and no tests: nothing here passes or fails.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a benchmark that cannot run ends with what went wrong")]
 
+mod child;
+mod compile;
 mod cpu;
 mod echo;
 mod engine;
 mod figure;
 mod floor;
+mod hostile;
 mod http;
 mod load;
+mod memory;
 mod parts;
 mod policy;
 
 use std::time::Instant;
 
 use crate::figure::Figures;
+
+/// The same as in the binary that serves.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// How long each measurement lasts and how often it is repeated. Fewer with `ATTORN_BENCH_QUICK`, to
 /// see whether the benchmarks run at all.
@@ -27,14 +35,45 @@ pub(crate) struct Length {
     pub(crate) engine_batches: usize,
     /// Evaluations in each.
     pub(crate) engine_evaluations: usize,
+    /// How many policies are loaded, from few to many.
+    pub(crate) policies: [usize; 3],
+    /// Requests that are spread over them.
+    pub(crate) requests: usize,
+    /// How often something is loaded for one figure.
+    pub(crate) loads: u64,
     /// Milliseconds of load on the server.
     pub(crate) load_ms: u64,
     /// Signatures and commits of the parts.
     pub(crate) parts: usize,
+    /// Decisions beside hostile policies.
+    pub(crate) decisions: usize,
+    /// What the components are divided by that are made to be compiled slowly.
+    pub(crate) smaller: usize,
 }
 
-const USUAL: Length = Length { engine_batches: 60, engine_evaluations: 1_000, load_ms: 4_000, parts: 20_000 };
-const QUICK: Length = Length { engine_batches: 4, engine_evaluations: 50, load_ms: 300, parts: 200 };
+const USUAL: Length = Length {
+    engine_batches: 60,
+    engine_evaluations: 1_000,
+    policies: [1, 100, 1_000],
+    requests: 20_000,
+    loads: 7,
+    load_ms: 4_000,
+    parts: 20_000,
+    decisions: 10_000,
+    smaller: 1,
+};
+const QUICK: Length = Length {
+    engine_batches: 4,
+    engine_evaluations: 50,
+    policies: [1, 5, 20],
+    requests: 100,
+    loads: 1,
+    load_ms: 300,
+    parts: 200,
+    decisions: 500,
+    smaller: 100,
+};
+const AREAS: [&str; 4] = ["engine", "http", "hostile", "compile"];
 
 fn main() {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -42,24 +81,31 @@ fn main() {
     match arguments.first().map(String::as_str) {
         Some("load") => return runtime.block_on(load::run()),
         Some("echo") => return runtime.block_on(echo::run()),
+        Some("evaluator") => return engine::run_evaluator(),
+        Some("loaded") => return engine::run_loaded(),
         _ => {}
     }
     let json = arguments.iter().any(|argument| argument == "--json");
     arguments.retain(|argument| argument != "--json");
-    let area = match arguments.as_slice() {
-        [] => None,
-        [area] if matches!(area.as_str(), "engine" | "http") => Some(area.as_str()),
+    let wanted: Vec<&str> = match arguments.as_slice() {
+        [] => AREAS.to_vec(),
+        [area] if AREAS.contains(&area.as_str()) => vec![area],
         _ => {
-            eprintln!("usage: attorn-bench [engine|http] [--json]");
+            eprintln!("usage: attorn-bench [{}] [--json]", AREAS.join("|"));
             std::process::exit(2);
         }
     };
     let length = if std::env::var_os("ATTORN_BENCH_QUICK").is_some() { QUICK } else { USUAL };
     let (started, mut figures) = (Instant::now(), Figures::new(json));
-    // The HTTP area sets the engine's floor against the rest, so it is measured for both.
-    let floor_us = engine::measure(length, area != Some("http"), &mut figures);
-    if area != Some("engine") {
-        runtime.block_on(http::measure(length, floor_us, &mut figures));
+    for area in wanted {
+        eprintln!("{area}, at a load of {}", std::fs::read_to_string("/proc/loadavg").unwrap().trim());
+        match area {
+            "engine" => engine::measure(length, &mut figures),
+            // It sets the engine's floor against the rest.
+            "http" => runtime.block_on(http::measure(length, engine::floor_us(length), &mut figures)),
+            "hostile" => runtime.block_on(hostile::measure(length, &mut figures)),
+            _ => compile::measure(length, &mut figures),
+        }
     }
     eprintln!("took {:.0?}", started.elapsed());
 }

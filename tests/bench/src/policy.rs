@@ -9,10 +9,24 @@ use attorn_core::{
     PurposeCeiling, Request, ResourceServer, TimeMs, UserPresence, bounds,
 };
 use attorn_tests::world;
+use serde_json::json;
+
+/// How many elements one of its lists may have.
+const LIST_MAX: usize = 64;
 
 /// Its settings, as the host gives them to `init`.
 pub(crate) fn settings() -> String {
     world::read_only_settings().to_string()
+}
+
+/// Settings of so many rules, one for each action, at the end of which stands the one that allows what
+/// is asked here. It takes lists of 64 at most.
+pub(crate) fn settings_of(rules: usize) -> String {
+    let mut actions: Vec<_> = (1..rules).map(|n| format!("accounts.a{n}.read")).collect();
+    actions.push("faq.read".to_owned());
+    let rule = |actions: &[String]| json!({ "actions": actions, "resource_types": ["article"] });
+    let rules: Vec<_> = actions.chunks(LIST_MAX).map(rule).collect();
+    json!({ "allow": rules }).to_string()
 }
 
 /// Its component.
