@@ -17,6 +17,7 @@ pub mod components;
 pub mod hostile;
 pub mod http;
 pub mod machines;
+pub mod metrics;
 pub mod people;
 pub mod process;
 pub mod refusal;
@@ -25,6 +26,7 @@ pub mod world;
 
 pub use http::{Answer, Call, Reach};
 pub use machines::Machine;
+pub use metrics::Metrics;
 pub use people::{Operator, Staff};
 pub use process::Process;
 pub use server::Server;

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use attorn_api::decisions::{DecisionAnswer, DecisionKind};
 use attorn_tests::server::Fresh;
 use attorn_tests::world::{Cast, ask, read_only_settings};
-use attorn_tests::{Answer, Call, Process, Staff, components};
+use attorn_tests::{Answer, Call, Metrics, Process, Staff, components};
 use serde_json::{Value, json};
 
 /// How many ask at the same time: far more than wait or are evaluated.
@@ -52,6 +52,11 @@ async fn who_finds_the_queue_full_holds_nothing_and_all_are_answered() {
     let recorded: Vec<&Value> = entries.iter().filter(|entry| entry["type"] == "decision").collect();
     assert_eq!((recorded.len(), entries.len()), (decided.len(), decided.len()));
     assert!(recorded.iter().all(|entry| entry["decision"] == "deny" && entry["grant"].is_null()));
+    let metrics = Metrics::of(&cast.staff.auditor).await;
+    let turned_away = turned_away.len();
+    assert_eq!(metrics.count("attorn_evaluation_queue_refusals_total", &[]), Some(turned_away));
+    assert_eq!(metrics.count("attorn_problems_total", &[("code", "busy")]), Some(turned_away));
+    assert_eq!(metrics.count("attorn_evaluation_queue_depth", &[]), Some(0));
 
     cast.deactivate("loops").await.expect(200);
     assert_eq!(cast.bot.decide(&ask()).await.decision, DecisionKind::Allow);

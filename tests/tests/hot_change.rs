@@ -8,7 +8,7 @@ use attorn_api::decisions::{DecisionAnswer, DecisionKind};
 use attorn_api::policies::{ActiveSet, Policy, SetChanged};
 use attorn_tests::server::Fresh;
 use attorn_tests::world::{Cast, ask};
-use attorn_tests::{Call, Process, Staff, World, components};
+use attorn_tests::{Call, Metrics, Process, Staff, World, components};
 use serde_json::{Value, json};
 
 const CONNECTIONS: usize = 64;
@@ -72,7 +72,8 @@ async fn no_pace_of_changes_lets_an_old_set_decide_or_a_request_fail() {
     for asker in askers {
         asked += asker.await.unwrap();
     }
-    let (mut revision, mut changes, mut allowed) = (0, 0, 0);
+    let metrics = Metrics::of(&world.staff.auditor).await;
+    let (mut revision, mut changes, mut decisions, mut allowed) = (0, 0, 0, 0);
     for entry in world.entries().await {
         if let Some(changed) = entry["about"]["active_set"]["revision"].as_u64() {
             assert!(changed > revision);
@@ -81,10 +82,13 @@ async fn no_pace_of_changes_lets_an_old_set_decide_or_a_request_fail() {
             assert_eq!(entry["active_set"]["revision"], revision, "a decision was recorded under another set");
             let in_force = revision % 4 != 0;
             assert_eq!(entry["decision"], if in_force { "allow" } else { "deny" }, "{entry}");
-            allowed += u64::from(in_force);
+            (decisions, allowed) = (decisions + 1, allowed + u64::from(in_force));
         }
     }
     assert_eq!(changes, rounds() * CHANGES);
+    assert_eq!(metrics.sum("attorn_decisions_total"), decisions);
+    let met = metrics.count("attorn_decision_conflicts_total", &[("cause", "changed")]);
+    assert!(met > Some(0), "no decision met a change");
     assert!(allowed > 0 && asked >= changes, "{asked} were asked, {allowed} allowed, during {changes} changes");
 }
 

@@ -41,6 +41,7 @@ const GUESTS: &[(&str, Expect)] = &[
     ("error_in_init", Refused("settings_rejected")),
     ("huge_output", Decision(Deny, &["policy_failed"], "failed:output_too_large")),
     ("log_flood", Decision(Allow, &[], "allow")),
+    ("logs", Decision(Allow, &[], "allow")),
     ("loop_in_evaluate", Decision(Deny, &["policy_failed"], "failed:deadline")),
     ("loop_in_init", Refused("component_rejected")),
     ("memory_bomb", Decision(Deny, &["policy_failed"], "failed:memory")),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use attorn_api::decisions::DecisionAnswer;
 use attorn_api::policies::{Policy, ShadowReport};
 use attorn_tests::world::{ask, ask_with};
-use attorn_tests::{World, components};
+use attorn_tests::{Metrics, World, components};
 use serde_json::{Value, json};
 
 /// What the agent sees of a decision, without what is new each time.
@@ -98,5 +98,8 @@ async fn a_flood_of_shadow_work_is_dropped_and_counted() {
     let report = report(&world, "slow", 1).await;
     assert!(report.evaluations + report.dropped <= 640 && report.stricter == report.evaluations, "{report:?}");
     assert!(report.dropped > 0, "{report:?}");
+    // It is counted as it happens, and written down later.
+    let dropped = Metrics::of(&world.staff.auditor).await.count("attorn_shadow_evaluations_dropped_total", &[]);
+    assert!(dropped.is_some_and(|dropped| (usize::try_from(report.dropped).unwrap()..640).contains(&dropped)));
     assert!(world.entries().await.iter().any(|entry| entry["type"] == "shadow_dropped"));
 }

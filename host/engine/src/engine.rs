@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,7 +18,7 @@ use crate::evaluate::evaluate;
 use crate::evaluation::Evaluation;
 use crate::load::{LoadError, LoadRequest, Loader, load};
 use crate::policy::LoadedPolicy;
-use crate::queue::Queue;
+use crate::queue::{Queue, QueueCounts};
 use crate::runtime::EngineInfo;
 use crate::swap::SwapWatch;
 use crate::v0_1::Prepared;
@@ -34,6 +35,33 @@ pub struct Engine {
     /// See [`Loader`].
     compiling: Mutex<()>,
     trying: Mutex<()>,
+    loads: Loads,
+}
+
+/// How many loads came to what.
+#[derive(Default)]
+struct Loads {
+    from_cache: AtomicU64,
+    compiled: AtomicU64,
+    refused: AtomicU64,
+    failed: AtomicU64,
+}
+
+/// What the engine has counted since it was started, and how many wait now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EngineCounts {
+    /// Requests that wait for their evaluations.
+    pub waiting: usize,
+    /// Requests that were turned away because too many waited.
+    pub turned_away: u64,
+    /// Policies that were loaded from the cache of machine code.
+    pub loads_from_cache: u64,
+    /// Policies that were compiled.
+    pub loads_compiled: u64,
+    /// Policies that were refused.
+    pub loads_refused: u64,
+    /// Loads that came to nothing through no fault of the policy.
+    pub loads_failed: u64,
 }
 
 /// Too many requests are waiting already. Nothing was evaluated.
@@ -82,6 +110,7 @@ impl Engine {
             queue: Arc::new(Queue::new(config.queue_jobs_max)),
             compiling: Mutex::new(()),
             trying: Mutex::new(()),
+            loads: Loads::default(),
         };
         // Where nothing is scanned, swap leaves nothing unclean.
         let scans = engine.info().pagemap_scan();
@@ -105,6 +134,16 @@ impl Engine {
     #[must_use]
     pub fn info(&self) -> &EngineInfo {
         self.runtimes.info()
+    }
+
+    /// What was counted since the start.
+    #[must_use]
+    pub fn counts(&self) -> EngineCounts {
+        let QueueCounts { waiting, turned_away } = self.queue.counts();
+        let Loads { from_cache, compiled, refused, failed } = &self.loads;
+        let [loads_from_cache, loads_compiled, loads_refused, loads_failed] =
+            [from_cache, compiled, refused, failed].map(|count| count.load(Ordering::Relaxed));
+        EngineCounts { waiting, turned_away, loads_from_cache, loads_compiled, loads_refused, loads_failed }
     }
 
     /// Make a policy ready: inspect the component, compile it, and run `describe` and `init` in a
@@ -139,7 +178,15 @@ impl Engine {
         cancel: &Cancel,
     ) -> Result<LoadedPolicy, LoadError> {
         let Self { runtimes, compiler, config, compiling, trying, .. } = self;
-        load(&Loader { runtimes, compiler, config, compiling, trying }, request, progress, cancel)
+        let loaded = load(&Loader { runtimes, compiler, config, compiling, trying }, request, progress, cancel);
+        let count = match &loaded {
+            Ok(policy) if policy.report().from_cache => &self.loads.from_cache,
+            Ok(_) => &self.loads.compiled,
+            Err(LoadError::NotCompiled { .. } | LoadError::Cancelled) => &self.loads.failed,
+            Err(_) => &self.loads.refused,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        loaded
     }
 
     /// Ask policies about one context, in order, under one deadline. What comes back is one evaluation

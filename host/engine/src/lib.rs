@@ -30,7 +30,7 @@ mod v0_1;
 
 pub use compile::{Activation, Compiler, serve_compile_worker};
 pub use config::{EngineConfig, EngineError};
-pub use engine::{Busy, Engine, Question};
+pub use engine::{Busy, Engine, EngineCounts, Question};
 pub use evaluation::{Evaluation, Usage};
 pub use load::{COMPONENT_BYTES_MAX, LoadError, LoadRequest, LoadStep, SETTINGS_BYTES_MAX, class_of};
 pub use log::{LogLevel, LogLine};

@@ -11,15 +11,23 @@ pub(crate) struct Queue<T> {
     jobs_max: usize,
 }
 
+/// How many jobs wait, and how many were turned away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct QueueCounts {
+    pub(crate) waiting: usize,
+    pub(crate) turned_away: u64,
+}
+
 #[derive(Debug)]
 struct State<T> {
     jobs: VecDeque<T>,
+    turned_away: u64,
     closed: bool,
 }
 
 impl<T> Queue<T> {
     pub(crate) fn new(jobs_max: usize) -> Self {
-        let state = State { jobs: VecDeque::with_capacity(jobs_max.min(1_024)), closed: false };
+        let state = State { jobs: VecDeque::with_capacity(jobs_max.min(1_024)), turned_away: 0, closed: false };
         Self { state: Mutex::new(state), changed: Condvar::new(), jobs_max }
     }
 
@@ -27,12 +35,18 @@ impl<T> Queue<T> {
     pub(crate) fn push(&self, job: T) -> Result<(), T> {
         let mut state = self.lock();
         if state.closed || state.jobs.len() >= self.jobs_max {
+            state.turned_away += 1;
             return Err(job);
         }
         state.jobs.push_back(job);
         drop(state);
         self.changed.notify_one();
         Ok(())
+    }
+
+    pub(crate) fn counts(&self) -> QueueCounts {
+        let state = self.lock();
+        QueueCounts { waiting: state.jobs.len(), turned_away: state.turned_away }
     }
 
     /// Wait for a job. None when the queue is closed.
@@ -76,6 +90,7 @@ mod tests {
     fn a_full_queue_turns_away() {
         let queue = Queue::new(2);
         assert_eq!([queue.push(1), queue.push(2), queue.push(3)], [Ok(()), Ok(()), Err(3)]);
+        assert_eq!(queue.counts(), QueueCounts { waiting: 2, turned_away: 1 });
         assert_eq!(queue.pop(), Some(1));
         assert_eq!(queue.push(3), Ok(()));
     }

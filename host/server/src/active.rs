@@ -20,6 +20,7 @@ use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, watch};
 use crate::app::App;
 use crate::http::failure::Failure;
 use crate::loads::{LoadAsk, Place};
+use crate::metrics::PolicyMetrics;
 use crate::policies::COMPONENT_BYTES_MAX;
 
 /// The most bytes of settings that stand in a file.
@@ -67,11 +68,13 @@ pub(crate) struct ActivePolicy {
     pub(crate) digest: String,
     /// What runs it; none if it could not be loaded at start, which denies whatever it is asked about.
     pub(crate) loaded: Option<LoadedPolicy>,
+    /// What was counted of it since it was loaded.
+    pub(crate) metrics: PolicyMetrics,
 }
 
 impl ActivePolicy {
     pub(crate) fn new(record: PolicyVersionRecord, loaded: Option<LoadedPolicy>) -> Self {
-        Self { digest: record.digest().to_string(), record, loaded }
+        Self { digest: record.digest().to_string(), record, loaded, metrics: PolicyMetrics::default() }
     }
 
     /// The bytes of its machine code and memories; none if it is not loaded.

@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::decisions::shadow::Shadows;
 use crate::http::failure::{Failure, causes};
 use crate::loads::Loads;
+use crate::metrics::Metrics;
 use crate::parsed_keys::ParsedKeys;
 
 /// What the whole server shares.
@@ -29,6 +30,7 @@ pub(crate) struct App {
     pub(crate) shadows: Shadows,
     /// Held by whoever simulates: one at a time, for it may compile.
     pub(crate) simulating: tokio::sync::Mutex<()>,
+    pub(crate) metrics: Metrics,
     pub(crate) nonces: Nonces,
     pub(crate) replay: ReplayGuard,
     pub(crate) keys: ParsedKeys,

@@ -149,6 +149,7 @@ async fn put(app: &App, mut batch: Batch, facts: &[FactRecord]) -> Result<Reply,
         batch.put_record(fact);
     }
     commit(app, batch, moved).await?;
+    app.metrics.facts_set(facts.len());
     Reply::ok(&api::FactsSet { set: facts.len() as u64 })
 }
 

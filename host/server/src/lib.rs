@@ -16,6 +16,7 @@ mod http;
 pub mod init;
 mod keys;
 mod loads;
+mod metrics;
 mod parsed_keys;
 mod policies;
 mod public;

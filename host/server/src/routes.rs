@@ -18,7 +18,7 @@ use axum::http::Method;
 use crate::http::openapi;
 use crate::http::route::Access::{self, Operator as Op, OperatorOrBootstrap, Public};
 use crate::http::route::{Content, Route, handler, json, route};
-use crate::{audit, decisions, facts, grants, loads, policies, public, registry, simulations};
+use crate::{audit, decisions, facts, grants, loads, metrics, policies, public, registry, simulations};
 
 /// The `OpenAPI` 3.1 document of this server.
 #[must_use]
@@ -34,6 +34,7 @@ pub(crate) fn all() -> Vec<Route> {
 const GET: Method = Method::GET;
 const POST: Method = Method::POST;
 const TEXT: Content = Content::Other("text/plain");
+const METRICS: Content = Content::Other("application/openmetrics-text");
 const JSON: Content = Content::Other("application/json");
 
 fn operators() -> Vec<Route> {
@@ -318,6 +319,7 @@ fn auditing() -> Vec<Route> {
             .gives(TEXT),
         get("/v1/audit/export", ("exportLog", "The whole log, verifiable offline"), handler!(audit::export))
             .gives(TEXT),
+        get("/metrics", ("showMetrics", "Counts and sizes for monitoring"), handler!(metrics::show)).gives(METRICS),
     ]
 }
 

@@ -22,6 +22,7 @@ use crate::decisions::shadow::{self, Shadows};
 use crate::http::failure::{Failure, causes};
 use crate::http::{dispatch, listen};
 use crate::loads::Loads;
+use crate::metrics::Metrics;
 use crate::parsed_keys::ParsedKeys;
 use crate::{entry, keys, reaper, routes};
 
@@ -137,6 +138,7 @@ impl Server {
         let clock = Clock::start(if accept_clock { TimeMs(0) } else { latest });
         let active = ActivePolicies::load(&store, &engine).await?;
         let app = Arc::new(App {
+            metrics: Metrics::new(clock.now(), engine.info().wasmtime_version),
             clock,
             active,
             loads: Loads::default(),

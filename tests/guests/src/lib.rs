@@ -21,6 +21,7 @@ pub const GUESTS: &[&str] = &[
     "error_in_init",
     "huge_output",
     "log_flood",
+    "logs",
     "loop_in_evaluate",
     "loop_in_init",
     "memory_bomb",

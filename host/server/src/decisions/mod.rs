@@ -9,10 +9,12 @@ pub(crate) mod charge;
 pub(crate) mod evaluate;
 pub(crate) mod gather;
 pub(crate) mod known;
+mod observe;
 pub(crate) mod record;
 pub(crate) mod shadow;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use attorn_api::ProblemCode;
 use attorn_api::decisions::DecisionAnswer;
@@ -22,6 +24,7 @@ use attorn_store::CommitError;
 use crate::app::App;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
+use crate::metrics::Conflict;
 use crate::random;
 use ask::Ask;
 use gather::{Gathered, gather};
@@ -38,6 +41,7 @@ pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
 /// Decide: gather what the decision rests on, check the bounds, ask the policies, decide, commit
 /// decision, grant and audit entry together, and only then issue.
 async fn decide(app: &App, ask: &Ask) -> Result<DecisionAnswer, Failure> {
+    let began = Instant::now();
     let mut exceeded = None;
     for attempt in 1..=ATTEMPTS_MAX {
         // However often the policies change, they cannot keep a decision from being made.
@@ -53,21 +57,25 @@ async fn decide(app: &App, ask: &Ask) -> Result<DecisionAnswer, Failure> {
             Err(reason) => record::Made::by_bounds(now, Decision::Deny(Denied::by_host(*reason))),
             Ok(within) => evaluate::decide(app, &gathered, within).await?,
         };
+        observe::evaluated(&made);
         // Once more only when a counter has no room: the second decision is a deny, which charges nothing.
         for _ in 0..2 {
             let decision = random::decision_id()?;
             let (batch, grant) = record::batch(ask, &gathered, bounds.as_ref().ok(), &made, decision)?;
             match app.store.commit_recorded(batch, grant).await {
                 Ok(recorded) => {
+                    observe::decided(app, &made, began);
                     let answer = answer::first(app, &gathered, &made, decision, recorded);
                     app.shadows.later(app, *gathered, made, decision);
                     return answer;
                 }
                 Err(CommitError::Conflict(_)) => {
+                    app.metrics.conflict(Conflict::Changed);
                     app.active.catch_up(&app.store, &app.engine).await?;
                     break;
                 }
                 Err(CommitError::LimitExceeded { key, found }) => {
+                    app.metrics.conflict(Conflict::Limit);
                     let (limit, deny) = charge::exceeded(&made, &key, found, exceeded.as_ref());
                     exceeded = limit;
                     let Some(deny) = deny else { break };

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use attorn_core::{Decision, DecisionId, Evaluated, Outcome, PolicyId, TimeMs, Verdict, bounds};
-use attorn_engine::Question;
+use attorn_engine::{Evaluation, Question};
 use attorn_store::records::ShadowReportRecord;
 use attorn_store::{Batch, Key, Require};
 use serde_json::{Value, json};
@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use super::evaluate::evaluated;
 use super::gather::Ground;
 use super::known;
+use super::observe;
 use super::record::{Made, RECORD_BYTES_MAX, kind, outcome};
 use crate::active::ActivePolicy;
 use crate::app::App;
@@ -71,15 +72,16 @@ impl Shadows {
             }
         };
         let over = shadows.split_off(shadows.len().min(SHADOWS_MAX));
-        self.drop_these(&over);
+        self.drop_these(app, &over);
         if !shadows.is_empty()
             && let Err(error) = self.queue.try_send(Job { ground, made, decision, thumbprint, shadows })
         {
-            self.drop_these(&error.into_inner().shadows);
+            self.drop_these(app, &error.into_inner().shadows);
         }
     }
 
-    fn drop_these(&self, shadows: &[Arc<ActivePolicy>]) {
+    fn drop_these(&self, app: &App, shadows: &[Arc<ActivePolicy>]) {
+        app.metrics.shadow_dropped(shadows.len());
         let mut dropped = self.dropped.lock().unwrap_or_else(PoisonError::into_inner);
         for policy in shadows {
             *dropped.entry((policy.record.policy.clone(), policy.record.version)).or_default() += 1;
@@ -154,15 +156,22 @@ async fn work(app: &App, job: Option<Job>) -> Result<(), Failure> {
 }
 
 async fn ask(app: &App, job: &Job, policy: &Arc<ActivePolicy>) -> Result<Evaluated, Failure> {
-    let (Some(loaded), Some(context)) = (&policy.loaded, &job.made.context) else { return Ok(evaluated(policy, None)) };
+    let evaluation = evaluate(app, job, policy).await?;
+    let one = evaluated(policy, evaluation.as_ref());
+    observe::shadow_evaluated(policy, &one, evaluation.as_ref());
+    Ok(one)
+}
+
+/// None if it could not be run at all.
+async fn evaluate(app: &App, job: &Job, policy: &Arc<ActivePolicy>) -> Result<Option<Evaluation>, Failure> {
+    let (Some(loaded), Some(context)) = (&policy.loaded, &job.made.context) else { return Ok(None) };
     // As it stands now: what it says counts for nothing, so no commit has to hold on to this.
     let looked_up = known::look_up(app, std::slice::from_ref(policy), context, RECORD_BYTES_MAX).await?;
     let Some(known) = looked_up.ok().and_then(|looked_up| looked_up.known.into_iter().next()) else {
-        return Ok(evaluated(policy, None));
+        return Ok(None);
     };
     let question = Question { policy: loaded.clone(), known };
-    let evaluations = app.engine.evaluate(vec![question], Arc::clone(context)).await?;
-    Ok(evaluated(policy, evaluations.first()))
+    Ok(app.engine.evaluate(vec![question], Arc::clone(context)).await?.pop())
 }
 
 /// What one shadow policy said, for the entry, and its share in the report.
@@ -181,6 +190,9 @@ fn write_down(job: &Job, policy: &ActivePolicy, one: &Evaluated, app: &App, repo
     let allowed = matches!(job.made.decision, Decision::Allow(_));
     let allows = matches!(one.outcome, Outcome::Verdict(Verdict::Allow { .. }));
     let abstains = matches!(one.outcome, Outcome::Verdict(Verdict::Abstain));
+    if would != was {
+        policy.metrics.would_change();
+    }
     report.evaluations += 1;
     report.would_change += u64::from(would != was);
     report.stricter += u64::from(allowed && !allows && !abstains);

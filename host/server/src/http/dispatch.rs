@@ -36,16 +36,17 @@ pub(crate) fn router(app: &Arc<App>, table: &[Route]) -> Router {
             }),
         );
     }
+    let (no_method, no_route) = (Arc::clone(app), Arc::clone(app));
     router
-        .method_not_allowed_fallback(|request: Request| async move {
+        .method_not_allowed_fallback(move |request: Request| async move {
             let detail = format!("`{}` has no method `{}`", request.uri().path(), request.method());
             let (id, failure) = (request_id(request.headers()), Failure::of(ProblemCode::MethodNotAllowed, detail));
-            respond_with(&id, Err(failure))
+            respond_with(&no_method, &id, Err(failure))
         })
-        .fallback(|request: Request| async move {
+        .fallback(move |request: Request| async move {
             let failure = Failure::of(ProblemCode::NoSuchRoute, format!("there is no `{}`", request.uri().path()))
                 .with_help("`GET /v1/openapi.json` lists all routes");
-            respond_with(&request_id(request.headers()), Err(failure))
+            respond_with(&no_route, &request_id(request.headers()), Err(failure))
         })
 }
 
@@ -54,7 +55,7 @@ async fn serve(app: Arc<App>, route: Arc<Route>, path: Option<RawPathParams>, re
     let (parts, body) = request.into_parts();
     let id = request_id(&parts.headers);
     let Some(path) = path else {
-        return respond_with(&id, Err(Failure::of(ProblemCode::InvalidField, "the path is no UTF-8")));
+        return respond_with(&app, &id, Err(Failure::of(ProblemCode::InvalidField, "the path is no UTF-8")));
     };
     let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let answer = tokio::time::timeout(REQUEST_TIMEOUT, handle(&app, &route, (&id, path), &parts, body)).await;
@@ -63,7 +64,7 @@ async fn serve(app: Arc<App>, route: Arc<Route>, path: Option<RawPathParams>, re
         Err(Failure::of(ProblemCode::Timeout, detail).with_help("it may still take effect: look before you repeat it"))
     });
     log(&route, &id, &answer, started.elapsed());
-    let mut response = respond_with(&id, answer);
+    let mut response = respond_with(&app, &id, answer);
     if matches!(route.access, Access::Agent | Access::ResourceServer)
         && let Ok(nonce) = HeaderValue::from_str(&app.nonces.current(app.clock.now()))
     {
@@ -139,10 +140,11 @@ fn parse_query(query: &str) -> Result<BTreeMap<String, String>, Failure> {
     Ok(parameters)
 }
 
-fn respond_with(id: &str, answer: Result<Reply, Failure>) -> Response {
+fn respond_with(app: &App, id: &str, answer: Result<Reply, Failure>) -> Response {
     let mut response = match answer {
         Ok(reply) => reply.into_response(),
         Err(mut failure) => {
+            app.metrics.problem(failure.problem.code);
             failure.problem.request_id = Some(id.to_owned());
             problem_response(&failure.problem)
         }

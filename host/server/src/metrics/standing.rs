@@ -1,0 +1,89 @@
+//! What is read when somebody asks for the metrics, and counted by nobody here.
+
+use std::fmt;
+use std::sync::Arc;
+
+use attorn_core::PolicyMode;
+use attorn_engine::EngineCounts;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+use super::policies;
+use crate::active::ActiveSet;
+use crate::app::App;
+
+/// How things stand.
+#[derive(Debug)]
+pub(super) struct Standing {
+    set: Arc<ActiveSet>,
+    engine: EngineCounts,
+    /// None while the store cannot say.
+    log_entries: Option<u64>,
+    ready: bool,
+}
+
+impl Standing {
+    pub(super) fn of(app: &App) -> Self {
+        Self {
+            set: app.active.snapshot(),
+            engine: app.engine.counts(),
+            log_entries: app.store.log_head().ok().map(|head| head.size),
+            ready: app.not_ready().is_none(),
+        }
+    }
+
+    fn in_force(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let policies = self.set.policies();
+        let of = |mode| policies.iter().filter(|policy| policy.record.mode == mode).count();
+        let help = "Policies in force.";
+        let mut metric = encoder.encode_descriptor("policies_in_force", help, None, MetricType::Gauge)?;
+        for (mode, count) in [("enforce", of(PolicyMode::Enforce)), ("shadow", of(PolicyMode::Shadow))] {
+            ConstGauge::new(count).encode(metric.encode_family(&[("mode", mode)])?)?;
+        }
+        let not_loaded = policies.iter().filter(|policy| policy.loaded.is_none()).count();
+        let help = "Policies in force that could not be loaded at start: what they are asked about is denied.";
+        gauge(encoder, "policies_not_loaded", help, not_loaded as u64)?;
+        let help = "The revision of the set in force.";
+        gauge(encoder, "active_set_revision", help, self.set.record.revision)
+    }
+
+    fn engine(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let EngineCounts { waiting, turned_away, loads_from_cache, loads_compiled, loads_refused, loads_failed } =
+            self.engine;
+        gauge(encoder, "evaluation_queue_depth", "Requests that wait for their evaluations.", waiting as u64)?;
+        let help = "Requests that were turned away because the queue for evaluations was full.";
+        let metric = encoder.encode_descriptor("evaluation_queue_refusals", help, None, MetricType::Counter)?;
+        ConstCounter::new(turned_away).encode(metric)?;
+        let help = "Loads of policies, by what came of them.";
+        let mut metric = encoder.encode_descriptor("policy_loads", help, None, MetricType::Counter)?;
+        for (result, count) in [
+            ("cache", loads_from_cache),
+            ("compiled", loads_compiled),
+            ("refused", loads_refused),
+            ("failed", loads_failed),
+        ] {
+            ConstCounter::new(count).encode(metric.encode_family(&[("result", result)])?)?;
+        }
+        Ok(())
+    }
+}
+
+impl Collector for Standing {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "1 while the server decides, 0 while it does not and `/readyz` says why.";
+        gauge(&mut encoder, "ready", help, u64::from(self.ready))?;
+        self.in_force(&mut encoder)?;
+        self.engine(&mut encoder)?;
+        if let Some(entries) = self.log_entries {
+            gauge(&mut encoder, "audit_log_entries", "Entries of the audit log.", entries)?;
+        }
+        policies::encode(&self.set, &mut encoder)
+    }
+}
+
+fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
+    ConstGauge::new(value).encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)
+}
