@@ -112,6 +112,7 @@ impl Victims {
             "useGrant" => Body::Json(attorn_tests::world::use_of(&self.grant)),
             "reportEffect" => Body::Json(json!({ "use_number": 1, "effect": "done" })),
             "listFacts"
+            | "listPolicyLogs"
             | "showMetrics"
             | "revokeOperator"
             | "revokeAgentKey"

@@ -15,6 +15,7 @@ pub mod json;
 pub mod loads;
 pub mod operators;
 pub mod policies;
+pub mod policy_logs;
 pub mod problem;
 pub mod resource_servers;
 pub mod simulations;

@@ -30,6 +30,14 @@ impl Output {
         Ok(())
     }
 
+    /// Print a value as one line of JSON.
+    pub(crate) fn json_line(&self, value: &impl Serialize) -> Result<(), Failure> {
+        let mut text = serde_json::to_string(value).map_err(|error| Failure::of(&error))?;
+        text.push('\n');
+        self.bytes(text.as_bytes());
+        Ok(())
+    }
+
     /// Print a line.
     pub(crate) fn line(&self, text: impl AsRef<str>) {
         self.bytes(format!("{}\n", harmless(text.as_ref())).as_bytes());
@@ -61,6 +69,11 @@ impl Output {
         if !self.json {
             let _ = writeln!(io::stderr(), "{}", harmless(text.as_ref()));
         }
+    }
+
+    /// Whether nobody reads any more.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     /// Whether all could be written that somebody wanted to read.

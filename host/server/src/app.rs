@@ -18,6 +18,7 @@ use crate::http::failure::{Failure, causes};
 use crate::loads::Loads;
 use crate::metrics::Metrics;
 use crate::parsed_keys::ParsedKeys;
+use crate::policy_logs::PolicyLogs;
 
 /// What the whole server shares.
 pub(crate) struct App {
@@ -31,6 +32,7 @@ pub(crate) struct App {
     /// Held by whoever simulates: one at a time, for it may compile.
     pub(crate) simulating: tokio::sync::Mutex<()>,
     pub(crate) metrics: Metrics,
+    pub(crate) policy_logs: PolicyLogs,
     pub(crate) nonces: Nonces,
     pub(crate) replay: ReplayGuard,
     pub(crate) keys: ParsedKeys,

@@ -19,6 +19,7 @@ mod loads;
 mod metrics;
 mod parsed_keys;
 mod policies;
+mod policy_logs;
 mod public;
 mod random;
 mod reaper;

@@ -10,6 +10,7 @@ use attorn_api::operators::{Operator, OperatorList, RegisterOperator, Registered
 use attorn_api::policies::{
     Activate, ActiveSet, ChangeSet, Component, Policy, PolicyList, PolicyVersion, PushVersion, Rollback, SetChanged,
 };
+use attorn_api::policy_logs::PolicyLogList;
 use attorn_api::resource_servers::{RegisterResourceServer, ResourceServer, ResourceServerList};
 use attorn_api::simulations::{Simulation, SimulationRequest};
 use attorn_core::Duty::{Admin, Auditor, PolicyAdmin, PolicyWeakener, Registrar};
@@ -18,7 +19,7 @@ use axum::http::Method;
 use crate::http::openapi;
 use crate::http::route::Access::{self, Operator as Op, OperatorOrBootstrap, Public};
 use crate::http::route::{Content, Route, handler, json, route};
-use crate::{audit, decisions, facts, grants, loads, metrics, policies, public, registry, simulations};
+use crate::{audit, decisions, facts, grants, loads, metrics, policies, policy_logs, public, registry, simulations};
 
 /// The `OpenAPI` 3.1 document of this server.
 #[must_use]
@@ -319,6 +320,12 @@ fn auditing() -> Vec<Route> {
             .gives(TEXT),
         get("/v1/audit/export", ("exportLog", "The whole log, verifiable offline"), handler!(audit::export))
             .gives(TEXT),
+        get(
+            "/v1/policy-logs",
+            ("listPolicyLogs", "List what policies wrote to their logs lately"),
+            handler!(policy_logs::list),
+        )
+        .gives(json::<PolicyLogList>()),
         get("/metrics", ("showMetrics", "Counts and sizes for monitoring"), handler!(metrics::show)).gives(METRICS),
     ]
 }

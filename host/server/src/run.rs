@@ -24,6 +24,7 @@ use crate::http::{dispatch, listen};
 use crate::loads::Loads;
 use crate::metrics::Metrics;
 use crate::parsed_keys::ParsedKeys;
+use crate::policy_logs::PolicyLogs;
 use crate::{entry, keys, reaper, routes};
 
 /// Where compiled policies are kept, within the data directory.
@@ -139,6 +140,7 @@ impl Server {
         let active = ActivePolicies::load(&store, &engine).await?;
         let app = Arc::new(App {
             metrics: Metrics::new(clock.now(), engine.info().wasmtime_version),
+            policy_logs: PolicyLogs::new(clock.now()),
             clock,
             active,
             loads: Loads::default(),

@@ -3,6 +3,7 @@
 mod change;
 mod diff;
 mod explain;
+mod logs;
 mod push;
 mod show;
 
@@ -42,6 +43,8 @@ pub(crate) enum Policy {
     Diff(diff::Diff),
     /// Try what would be decided, and see why (duty: `auditor`; also `policy_admin` for versions that are not in force)
     Explain(Box<explain::Explain>),
+    /// Print what policies wrote to their logs lately (duty: `auditor`)
+    Logs(logs::Logs),
 }
 
 #[derive(Debug, Args)]
@@ -88,6 +91,7 @@ impl Policy {
                 print_changed(output, &load::post(&client, output, &path, &Rollback { to }).await?)
             }
             Self::Change(change) => change.run(&client, output).await,
+            Self::Logs(logs) => logs.run(&client, output).await,
             Self::Diff(diff) => diff.run(&client, output).await,
             Self::Explain(explain) => explain.run(&client, output).await,
             Self::Deactivate(Which { id }) => {

@@ -64,7 +64,7 @@ async fn decide(app: &App, ask: &Ask) -> Result<DecisionAnswer, Failure> {
             let (batch, grant) = record::batch(ask, &gathered, bounds.as_ref().ok(), &made, decision)?;
             match app.store.commit_recorded(batch, grant).await {
                 Ok(recorded) => {
-                    observe::decided(app, &made, began);
+                    observe::decided(app, &made, decision, began);
                     let answer = answer::first(app, &gathered, &made, decision, recorded);
                     app.shadows.later(app, *gathered, made, decision);
                     return answer;

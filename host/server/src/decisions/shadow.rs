@@ -158,7 +158,7 @@ async fn work(app: &App, job: Option<Job>) -> Result<(), Failure> {
 async fn ask(app: &App, job: &Job, policy: &Arc<ActivePolicy>) -> Result<Evaluated, Failure> {
     let evaluation = evaluate(app, job, policy).await?;
     let one = evaluated(policy, evaluation.as_ref());
-    observe::shadow_evaluated(policy, &one, evaluation.as_ref());
+    observe::shadow_evaluated(app, (&job.made, job.decision), policy, (&one, evaluation.as_ref()));
     Ok(one)
 }
 

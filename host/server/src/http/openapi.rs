@@ -88,7 +88,12 @@ fn parameters(route: &Route) -> Vec<Value> {
         .collect();
     if route.method == Method::GET && route.operation.starts_with("list") {
         let from = if route.operation == "listEntries" { "from" } else { "after" };
-        for name in ["limit", from] {
+        let filter = match route.operation {
+            "listFacts" => Some("prefix"),
+            "listPolicyLogs" => Some("policy"),
+            _ => None,
+        };
+        for name in ["limit", from].into_iter().chain(filter) {
             parameters.push(json!({ "name": name, "in": "query", "schema": { "type": "string" } }));
         }
     }
