@@ -20,6 +20,7 @@ use attorn_api::ProblemCode;
 use attorn_api::decisions::DecisionAnswer;
 use attorn_core::{Decision, Denied, bounds};
 use attorn_store::CommitError;
+use tracing::{Instrument as _, Span};
 
 use crate::app::App;
 use crate::http::call::{Call, Reply};
@@ -35,13 +36,14 @@ const ATTEMPTS_MAX: usize = 4;
 pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     app.ensure_ready()?;
     let ask = Ask::parse(&call)?;
-    Reply::ok(&decide(&app, &ask).await?)
+    let span = tracing::debug_span!("decision", decision_id = tracing::field::Empty, agent = %ask.agent);
+    Reply::ok(&decide(&app, &ask).instrument(span).await?)
 }
 
 /// Decide: gather what the decision rests on, check the bounds, ask the policies, decide, commit
 /// decision, grant and audit entry together, and only then issue.
 async fn decide(app: &App, ask: &Ask) -> Result<DecisionAnswer, Failure> {
-    let began = Instant::now();
+    let (began, decision) = (Instant::now(), random::decision_id()?);
     let mut exceeded = None;
     for attempt in 1..=ATTEMPTS_MAX {
         // However often the policies change, they cannot keep a decision from being made.
@@ -50,6 +52,9 @@ async fn decide(app: &App, ask: &Ask) -> Result<DecisionAnswer, Failure> {
             Gathered::Earlier(earlier) => return answer::again(app, ask, *earlier).await,
             Gathered::Now(gathered) => gathered,
         };
+        if attempt == 1 {
+            Span::current().record("decision_id", tracing::field::display(&decision));
+        }
         let server = gathered.resource_server.as_ref().map(|record| &record.value.server);
         let (agent, now) = (gathered.agent.value.agent(), app.clock.now());
         let bounds = bounds::check(agent, &ask.thumbprint, &ask.request, server, now, app.limits);
@@ -60,7 +65,6 @@ async fn decide(app: &App, ask: &Ask) -> Result<DecisionAnswer, Failure> {
         observe::evaluated(&made);
         // Once more only when a counter has no room: the second decision is a deny, which charges nothing.
         for _ in 0..2 {
-            let decision = random::decision_id()?;
             let (batch, grant) = record::batch(ask, &gathered, bounds.as_ref().ok(), &made, decision)?;
             match app.store.commit_recorded(batch, grant).await {
                 Ok(recorded) => {

@@ -1,13 +1,14 @@
-//! What operators see of decisions as they are made: metrics, and what policies wrote to their logs.
+//! What operators see of decisions as they are made: metrics, traces, and what policies wrote to their logs.
 //!
-//! Nothing here bears on a decision, waits, or can fail.
+//! Nothing here bears on a decision, waits, or can fail. Traces name policies, versions and outcomes; never
+//! what agents sent, nor what policies wrote.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use attorn_core::{DecisionId, Evaluated, TimeMs};
 use attorn_engine::Evaluation;
 
-use super::record::{Asked, Made};
+use super::record::{Asked, Made, kind, outcome};
 use crate::active::ActivePolicy;
 use crate::app::App;
 
@@ -20,7 +21,9 @@ pub(super) fn evaluated(made: &Made) {
 
 /// A decision was recorded.
 pub(super) fn decided(app: &App, made: &Made, decision: DecisionId, began: Instant) {
-    app.metrics.decided(&made.decision, made.context.is_some(), began.elapsed());
+    let took = began.elapsed();
+    app.metrics.decided(&made.decision, made.context.is_some(), took);
+    tracing::debug!(decision = kind(&made.decision), took_us = micros(took), "decided");
     for Asked { policy, evaluation, .. } in &made.asked {
         keep_log(app, made.now, policy, evaluation.as_ref(), decision);
     }
@@ -33,12 +36,25 @@ pub(super) fn shadow_evaluated(
     policy: &ActivePolicy,
     (evaluated, evaluation): (&Evaluated, Option<&Evaluation>),
 ) {
-    one(policy, evaluated, evaluation);
+    tracing::debug_span!("shadow", decision_id = %decision).in_scope(|| one(policy, evaluated, evaluation));
     keep_log(app, made.now, policy, evaluation, decision);
 }
 
 fn one(policy: &ActivePolicy, evaluated: &Evaluated, evaluation: Option<&Evaluation>) {
-    policy.metrics.evaluated(&evaluated.outcome, evaluation.map(|evaluation| &evaluation.usage));
+    let usage = evaluation.map(|evaluation| &evaluation.usage);
+    policy.metrics.evaluated(&evaluated.outcome, usage);
+    // What stands in here is made only where somebody listens.
+    tracing::debug!(
+        policy = policy.record.policy.as_str(),
+        version = policy.record.version,
+        outcome = outcome(&evaluated.outcome),
+        cpu_us = usage.map(|usage| usage.cpu_us),
+        "evaluated"
+    );
+}
+
+fn micros(took: Duration) -> u64 {
+    u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn keep_log(app: &App, now: TimeMs, policy: &ActivePolicy, evaluation: Option<&Evaluation>, decision: DecisionId) {
