@@ -133,7 +133,7 @@ async fn versions_can_be_tried_that_are_not_in_force() {
     ] {
         let simulation = simulate(&world, json!({ "agent": "support-bot", "request": ask(), "with": with })).await;
         assert_eq!(simulation.decision, expect, "{with}");
-        assert_eq!(simulation.requires.is_empty(), expect != Challenge);
+        assert_eq!(simulation.approvers.is_empty(), expect != Challenge);
         assert_eq!(world.entries().await.pop().unwrap()["about"]["with"], with);
     }
     assert_eq!(world.bot.decide(&ask()).await.decision, Allow, "nothing was put in force");

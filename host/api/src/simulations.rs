@@ -37,7 +37,7 @@ pub struct Simulation {
     /// Why, also what the agent would not be shown.
     pub reasons: Vec<Reason>,
     /// What would have to be approved.
-    pub requires: Vec<ApprovalRequirement>,
+    pub approvers: Vec<ApprovalRequirement>,
     /// Under what terms a grant would be made; none if there would be none.
     pub terms: Option<Terms>,
     /// The policies that would be asked, each with what it says. Empty when a bound decides before them.
@@ -71,7 +71,7 @@ pub struct SimulatedPolicy {
     /// Its reasons, also those that no agent is shown.
     pub reasons: Vec<Reason>,
     /// Who would have to approve, for a challenge.
-    pub requires: Vec<ApprovalRequirement>,
+    pub approvers: Vec<ApprovalRequirement>,
     /// Its terms, for an allow or a challenge.
     pub terms: Option<Terms>,
     /// More about a failure.

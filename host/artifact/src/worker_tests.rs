@@ -6,7 +6,12 @@ use super::*;
 fn script(text: &str, wall_s_max: u64) -> Worker {
     let arguments = ["-c", text, "worker"].map(str::to_owned).to_vec();
     let environment = &[("PATH", "/usr/bin:/bin")];
-    Worker { program: "/bin/sh".into(), arguments, environment, limits: WorkerLimits { wall_s_max, ..WorkerLimits::USUAL } }
+    Worker {
+        program: "/bin/sh".into(),
+        arguments,
+        environment,
+        limits: WorkerLimits { wall_s_max, ..WorkerLimits::USUAL },
+    }
 }
 
 #[track_caller]

@@ -158,7 +158,8 @@ async fn ask_all(app: &App, trial: &Trial, within: &WithinBounds<'_>) -> Result<
     let context = EvaluationContext::of_request(within, AuthenticationMethod::Dpop, Phase::Simulate);
     let context = Arc::new(context);
     let mut made = among(app, trial.set.applicable(within), within, Arc::clone(&context)).await?;
-    if !charge::has_room(&made) {
+    let limited = !charge::has_room(&made);
+    if limited {
         made.decision = Decision::Deny(Denied::by_host(HostReason::LimitExceeded));
     }
     let fuel = fuel(app, trial, &made, &context).await?;
@@ -166,7 +167,11 @@ async fn ask_all(app: &App, trial: &Trial, within: &WithinBounds<'_>) -> Result<
     for policy in trial.set.shadows(within).into_iter().take(SHADOWS_MAX) {
         let alone = among(app, vec![policy], within, Arc::clone(&context)).await?;
         let counted: Vec<_> = made.asked.iter().chain(&alone.asked).map(|asked| asked.evaluated.clone()).collect();
-        let would = attorn_core::decide(within, &counted);
+        let would = match attorn_core::decide(within, &counted) {
+            // Where a counter has no room for an allow, it has none for another.
+            Decision::Allow(_) if limited => made.decision.clone(),
+            would => would,
+        };
         let fuel = self::fuel(app, trial, &alone, &context).await?.into_iter().next().flatten();
         shadows.push(Shadow { alone, fuel, would });
     }

@@ -1,7 +1,8 @@
 //! Shadow policies: asked when a decision is recorded and its answer is made, written down, never counted.
 //!
-//! One task does all of it, one policy at a time, and rests after each so that shadow policies never have
-//! more than a quarter of one evaluator thread. What does not fit its queue is dropped, and counted.
+//! One task does all of it, one policy at a time, and rests three times as long as it worked, so that
+//! shadow policies have no more than a quarter of one evaluator thread. What does not fit its queue, or
+//! could not be asked or written down, is dropped, and counted.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,11 +27,12 @@ use crate::http::failure::Failure;
 
 /// How many decisions wait for their shadow policies at most. One more is dropped.
 const QUEUE_MAX: usize = 256;
-/// How many shadow policies one decision is put to.
+/// How many shadow policies one decision is put to, and how many reports of what was dropped are written
+/// at a time.
 const SHADOWS_MAX: usize = 16;
 /// How long the task rests, as a multiple of how long an evaluation took.
 const REST_FACTOR: u32 = 3;
-/// From how long on resting is worth it.
+/// How much rest is owed before it is taken: sleeping for less takes longer than was meant.
 const REST_MIN: Duration = Duration::from_millis(2);
 /// How often what was dropped is written down, if nothing else is.
 const DROPPED_INTERVAL: Duration = Duration::from_secs(5);
@@ -82,14 +84,21 @@ impl Shadows {
 
     fn drop_these(&self, app: &App, shadows: &[Arc<ActivePolicy>]) {
         app.metrics.shadow_dropped(shadows.len());
-        let mut dropped = self.dropped.lock().unwrap_or_else(PoisonError::into_inner);
-        for policy in shadows {
-            *dropped.entry((policy.record.policy.clone(), policy.record.version)).or_default() += 1;
-        }
+        self.put_back(shadows.iter().map(|policy| ((policy.record.policy.clone(), policy.record.version), 1)));
     }
 
+    /// Some of what was dropped; the others stay for the next time.
     fn take_dropped(&self) -> Dropped {
-        std::mem::take(&mut *self.dropped.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut dropped = self.dropped.lock().unwrap_or_else(PoisonError::into_inner);
+        let rest = dropped.keys().nth(SHADOWS_MAX).cloned().map(|key| dropped.split_off(&key));
+        std::mem::replace(&mut *dropped, rest.unwrap_or_default())
+    }
+
+    fn put_back(&self, counts: impl IntoIterator<Item = ((PolicyId, u32), u64)>) {
+        let mut dropped = self.dropped.lock().unwrap_or_else(PoisonError::into_inner);
+        for (policy, count) in counts {
+            *dropped.entry(policy).or_default() += count;
+        }
     }
 }
 
@@ -97,6 +106,7 @@ impl Shadows {
 pub(crate) async fn run(app: Arc<App>) {
     let waiting = app.shadows.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
     let Some(mut waiting) = waiting else { return };
+    let mut rest = Rest::default();
     loop {
         let job = tokio::time::timeout(DROPPED_INTERVAL, waiting.recv()).await;
         let job = match job {
@@ -104,40 +114,54 @@ pub(crate) async fn run(app: Arc<App>) {
             Ok(None) => return,
             Err(_) => None,
         };
-        if let Err(failure) = work(&app, job).await {
+        let dropped = app.shadows.take_dropped();
+        if job.is_none() && dropped.is_empty() {
+            continue;
+        }
+        if let Err(failure) = work(&app, job.as_ref(), &dropped, &mut rest).await {
             tracing::warn!(why = failure.internal, "what shadow policies say could not be written down");
+            app.shadows.put_back(dropped);
+            app.shadows.drop_these(&app, job.as_ref().map_or(&[], |job| &job.shadows));
         }
     }
 }
 
-async fn work(app: &App, job: Option<Job>) -> Result<(), Failure> {
-    let dropped = app.shadows.take_dropped();
-    if job.is_none() && dropped.is_empty() {
-        return Ok(());
+/// What is owed for the work that was done.
+#[derive(Default)]
+struct Rest {
+    owed: Duration,
+}
+
+impl Rest {
+    async fn after(&mut self, worked: Duration) {
+        self.owed += worked * REST_FACTOR;
+        if self.owed >= REST_MIN {
+            tokio::time::sleep(std::mem::take(&mut self.owed)).await;
+        }
     }
+}
+
+async fn work(app: &App, job: Option<&Job>, dropped: &Dropped, rest: &mut Rest) -> Result<(), Failure> {
     let mut reports = Reports::default();
     let mut batch = Batch::new(app.clock.now());
     if !dropped.is_empty() {
         let each = |((policy, version), count): (&(PolicyId, u32), &u64)| json!({ "policy": policy.as_str(), "version": version, "count": count });
-        let policies: Vec<Value> = dropped.iter().take(SHADOWS_MAX).map(each).collect();
+        let policies: Vec<Value> = dropped.iter().map(each).collect();
         let count: u64 = dropped.values().sum();
         tracing::warn!(count, "shadow policies were not evaluated because too much waited");
         batch.entries.push(entry::body(batch.now, "shadow_dropped", json!({ "count": count, "policies": policies }))?);
-        for ((policy, version), count) in dropped.into_iter().take(SHADOWS_MAX) {
-            reports.of(app, &policy, version, batch.now).await?.dropped += count;
+        for ((policy, version), count) in dropped {
+            reports.of(app, policy, *version, batch.now).await?.dropped += count;
         }
     }
     if let Some(job) = job {
         let mut said = Vec::new();
         for policy in &job.shadows {
             let begin = Instant::now();
-            let one = ask(app, &job, policy).await?;
+            let one = ask(app, job, policy).await?;
             let report = reports.of(app, &policy.record.policy, policy.record.version, batch.now).await?;
-            said.push(write_down(&job, policy, &one, app, report));
-            let rest = begin.elapsed() * REST_FACTOR;
-            if rest >= REST_MIN {
-                tokio::time::sleep(rest).await;
-            }
+            said.push(write_down(job, policy, &one, app, report));
+            rest.after(begin.elapsed()).await;
         }
         let members = json!({
             "decision_id": job.decision.to_string(),
@@ -176,14 +200,18 @@ async fn evaluate(app: &App, job: &Job, policy: &Arc<ActivePolicy>) -> Result<Op
 
 /// What one shadow policy said, for the entry, and its share in the report.
 fn write_down(job: &Job, policy: &ActivePolicy, one: &Evaluated, app: &App, report: &mut ShadowReportRecord) -> Value {
-    let with: Vec<Evaluated> =
-        job.made.asked.iter().map(|asked| asked.evaluated.clone()).chain([one.clone()]).collect();
+    let without: Vec<Evaluated> = job.made.asked.iter().map(|asked| asked.evaluated.clone()).collect();
+    let with: Vec<Evaluated> = without.iter().cloned().chain([one.clone()]).collect();
     let server = job.ground.resource_server.as_ref().map(|record| &record.value.server);
     let request = job.made.context.as_ref().map(|context| &context.request);
     let agent = job.ground.agent.value.agent();
     let would = request.and_then(|request| {
         let within = bounds::check(agent, &job.thumbprint, request, server, job.made.now, app.limits).ok()?;
-        Some(kind(&attorn_core::decide(&within, &with)))
+        let with = attorn_core::decide(&within, &with);
+        // Where a counter had no room for an allow, it has none for another.
+        let limited = matches!(attorn_core::decide(&within, &without), Decision::Allow(_))
+            && matches!(job.made.decision, Decision::Deny(_));
+        (!limited || !matches!(with, Decision::Allow(_))).then(|| kind(&with))
     });
     let was = kind(&job.made.decision);
     let would = would.unwrap_or(was);

@@ -21,9 +21,9 @@ const NOT_ASKED_MAX: usize = 200;
 
 pub(super) fn simulation(set: &ActiveSet, tried: Tried, entry: EntryReference) -> api::Simulation {
     let Tried { made, fuel, shadows, mut not_asked } = tried;
-    let (requires, terms) = match &made.decision {
+    let (approvers, terms) = match &made.decision {
         Decision::Allow(allowed) => (Vec::new(), Some(self::terms(allowed.terms()))),
-        Decision::Challenge(challenged) => (required(&challenged.requires), Some(self::terms(&challenged.terms))),
+        Decision::Challenge(challenged) => (approvers_of(&challenged.approvers), Some(self::terms(&challenged.terms))),
         Decision::Deny(_) => (Vec::new(), None),
     };
     let asked = made.asked.iter().zip(&made.looked_up.known).zip(fuel);
@@ -33,7 +33,7 @@ pub(super) fn simulation(set: &ActiveSet, tried: Tried, entry: EntryReference) -
     api::Simulation {
         decision: decision_kind(&made.decision),
         reasons: reasons(&made.decision).iter().map(reason).collect(),
-        requires,
+        approvers,
         terms,
         policies: asked.chain(shadows.iter().filter_map(shadow)).collect(),
         not_asked,
@@ -59,10 +59,10 @@ fn shadow(shadow: &Shadow) -> Option<api::SimulatedPolicy> {
 fn policy(asked: &Asked, known: &Known, fuel: Option<u64>, would: Option<DecisionKind>) -> api::SimulatedPolicy {
     let (record, said) = (&asked.policy.record, &asked.evaluated.outcome);
     let usage = asked.evaluation.as_ref().map(|evaluation| evaluation.usage).unwrap_or_default();
-    let (reasons, requires, terms) = match said {
+    let (reasons, approvers, terms) = match said {
         Outcome::Verdict(Verdict::Allow { terms, reasons }) => (reasons.as_slice(), Vec::new(), Some(terms)),
-        Outcome::Verdict(Verdict::Challenge { requires, terms, reason }) => {
-            (std::slice::from_ref(reason), required(requires), Some(terms))
+        Outcome::Verdict(Verdict::Challenge { approvers, terms, reason }) => {
+            (std::slice::from_ref(reason), approvers_of(approvers), Some(terms))
         }
         Outcome::Verdict(Verdict::Deny { reasons }) => (reasons.as_slice(), Vec::new(), None),
         Outcome::Verdict(Verdict::Abstain) | Outcome::Failed(_) => (&[][..], Vec::new(), None),
@@ -79,7 +79,7 @@ fn policy(asked: &Asked, known: &Known, fuel: Option<u64>, would: Option<Decisio
         required: record.required,
         outcome: outcome(said),
         reasons: reasons.iter().map(|reason| policy_reason(reason, None)).collect(),
-        requires,
+        approvers,
         terms: terms.map(self::terms),
         failure_detail: asked.evaluation.as_ref().and_then(|evaluation| evaluation.failure_detail.clone()),
         would,
@@ -121,8 +121,8 @@ fn policy_reason(reason: &verdict::Reason, policy: Option<String>) -> Reason {
     Reason { code: reason.code.to_string(), text: reason.text.clone(), policy }
 }
 
-fn required(requires: &[verdict::ApprovalRequirement]) -> Vec<ApprovalRequirement> {
-    requires.iter().map(|one| ApprovalRequirement { role: one.role.to_string(), count: one.count }).collect()
+fn approvers_of(approvers: &[verdict::ApprovalRequirement]) -> Vec<ApprovalRequirement> {
+    approvers.iter().map(|one| ApprovalRequirement { role: one.role.to_string(), count: one.count }).collect()
 }
 
 fn terms(terms: &Terms) -> api::Terms {

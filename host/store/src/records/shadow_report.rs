@@ -19,13 +19,14 @@ pub struct ShadowReportRecord {
     pub evaluations: u64,
     /// How many decisions would have been another if it had counted beside the others.
     pub would_change: u64,
-    /// How many decisions allowed what it denies or challenges.
+    /// How many decisions allowed what it denies, challenges or fails on.
     pub stricter: u64,
     /// How many decisions denied or challenged what it allows.
     pub laxer: u64,
     /// How often it failed.
     pub failures: u64,
-    /// How often it was not evaluated because too much waited already.
+    /// How often it was not evaluated because too much waited already, or what it said could not be written
+    /// down.
     pub dropped: u64,
 }
 

@@ -26,8 +26,12 @@ const DECIDE_EVERY: Duration = Duration::from_millis(2);
 
 /// Measure, and print.
 pub(crate) fn measure(length: Length, figures: &mut Figures) {
-    let worker =
-        Worker { program: process::binary(), arguments: vec!["compile-worker".into()], limits: WorkerLimits::USUAL };
+    let worker = Worker {
+        program: process::binary(),
+        arguments: vec!["compile-worker".into()],
+        environment: &[("MIMALLOC_ARENA_EAGER_COMMIT", "0")],
+        limits: WorkerLimits::USUAL,
+    };
     let compiler = Compiler { worker: Some(worker), cache: None };
     let engine = Engine::with_compiler(EngineConfig::for_host().unwrap(), compiler).unwrap();
     let settings = policy::settings();

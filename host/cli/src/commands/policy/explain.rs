@@ -92,8 +92,8 @@ impl Explain {
 fn print(output: &Output, simulation: &Simulation) {
     output.line(format!("would {}", word(simulation.decision)));
     print_reasons(output, "", &simulation.reasons);
-    for requirement in &simulation.requires {
-        output.line(format!("requires  {} of role {}", requirement.count, requirement.role));
+    for requirement in &simulation.approvers {
+        output.line(format!("approvers {} of role {}", requirement.count, requirement.role));
     }
     if let Some(terms) = &simulation.terms {
         output.line(format!("terms     {}", line_of(terms)));
@@ -132,8 +132,8 @@ fn print_policy(output: &Output, policy: &SimulatedPolicy) {
     if let Some(detail) = &policy.failure_detail {
         output.line(format!("  failure   {detail}"));
     }
-    for requirement in &policy.requires {
-        output.line(format!("  requires  {} of role {}", requirement.count, requirement.role));
+    for requirement in &policy.approvers {
+        output.line(format!("  approvers {} of role {}", requirement.count, requirement.role));
     }
     if let Some(terms) = &policy.terms {
         output.line(format!("  terms     {}", line_of(terms)));
