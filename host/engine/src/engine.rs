@@ -80,6 +80,8 @@ pub struct Question {
 
 struct Job {
     questions: Vec<Question>,
+    /// What was answered so far.
+    evaluations: Vec<Evaluation>,
     context: Arc<EvaluationContext>,
     deadline: Instant,
     answer: oneshot::Sender<Vec<Evaluation>>,
@@ -117,10 +119,11 @@ impl Engine {
         let watch = scans.then(SwapWatch::start).transpose().map_err(EngineError::Thread)?;
         for n in 0..config.evaluator_threads {
             let (queue, watch) = (Arc::clone(&engine.queue), watch.clone());
+            let slow_max = slow_max(&config);
             let run = move || {
-                while let Some(job) = queue.pop() {
+                while let Some(job) = queue.pop(|job| job.can_go_on(slow_max)) {
                     let unclean = watch.as_ref().is_some_and(|watch| watch.seen());
-                    work(job, unclean);
+                    work(job, &queue, slow_max, unclean);
                 }
             };
             let thread = thread::Builder::new().name(format!("attorn-eval-{n}")).stack_size(STACK_BYTES).spawn(run);
@@ -208,7 +211,8 @@ impl Engine {
         }
         let (answer, answered) = oneshot::channel();
         let deadline = Instant::now() + Duration::from_micros(self.config.request_wall_us_max);
-        self.queue.push(Job { questions, context, deadline, answer }).map_err(|_| Busy)?;
+        let evaluations = Vec::with_capacity(count);
+        self.queue.push(Job { questions, evaluations, context, deadline, answer }).map_err(|_| Busy)?;
         let not_run = || Evaluation::not_run(Failure::NotRunnable, "the evaluation was lost");
         Ok(answered.await.unwrap_or_else(|_| std::iter::repeat_with(not_run).take(count).collect()))
     }
@@ -226,28 +230,70 @@ impl fmt::Debug for Engine {
     }
 }
 
-/// Evaluate all policies of a job. A panic loses the job and never the thread: the asker is told when
-/// the sender is dropped.
-fn work(job: Job, unclean: bool) {
-    if catch_unwind(AssertUnwindSafe(|| work_unguarded(job, unclean))).is_err() {
+/// How many threads a slow policy may hold at a time.
+fn slow_max(config: &EngineConfig) -> u32 {
+    u32::try_from(config.evaluator_threads).unwrap_or(u32::MAX).saturating_sub(1).max(1)
+}
+
+impl Job {
+    /// Whether the next policy may have a thread, which it then holds. What is late is answered at once.
+    fn can_go_on(&self, slow_max: u32) -> bool {
+        let Some(next) = self.questions.get(self.evaluations.len()) else { return true };
+        let threads = &next.policy.loaded().threads;
+        threads.enter(slow_max) || (self.is_late() && threads.enter(u32::MAX))
+    }
+
+    fn is_late(&self) -> bool {
+        self.answer.is_closed() || Instant::now() >= self.deadline
+    }
+}
+
+/// A thread that a policy holds. It is given back whatever happens.
+struct Held<'a> {
+    policy: &'a LoadedPolicy,
+    queue: &'a Queue<Job>,
+    wall_us: u64,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        if self.policy.loaded().threads.leave(self.wall_us) {
+            self.queue.look_again();
+        }
+    }
+}
+
+/// Go on with a job whose next policy holds this thread. A panic loses the job and never the thread: the
+/// asker is told when the sender is dropped.
+fn work(job: Job, queue: &Queue<Job>, slow_max: u32, unclean: bool) {
+    if catch_unwind(AssertUnwindSafe(|| work_unguarded(job, queue, slow_max, unclean))).is_err() {
         tracing::error!("a panic in the engine ended a request's evaluations, which denies");
     }
 }
 
-fn work_unguarded(job: Job, unclean: bool) {
-    let Job { questions, context, deadline, answer } = job;
-    let context = Prepared::new(&context);
-    let mut evaluations = Vec::with_capacity(questions.len());
-    for question in &questions {
-        if answer.is_closed() {
+fn work_unguarded(mut job: Job, queue: &Queue<Job>, slow_max: u32, unclean: bool) {
+    let shared = Arc::clone(&job.context);
+    let context = Prepared::new(&shared);
+    let mut entered = true;
+    while let Some(question) = job.questions.get(job.evaluations.len()) {
+        if !entered && !job.can_go_on(slow_max) {
+            queue.put_back(job);
             return;
         }
-        evaluations.push(if unclean {
+        entered = false;
+        let mut held = Held { policy: &question.policy, queue, wall_us: 0 };
+        if job.answer.is_closed() {
+            return;
+        }
+        let evaluation = if unclean {
             Evaluation::not_run(Failure::NotRunnable, "swap was turned on, and memories cannot be cleaned any more")
         } else {
-            evaluate(question, &context, deadline)
-        });
+            evaluate(question, &context, job.deadline)
+        };
+        held.wall_us = evaluation.usage.wall_us;
+        drop(held);
+        job.evaluations.push(evaluation);
     }
     // Whoever asked may have stopped waiting; then nobody wants these.
-    let _ = answer.send(evaluations);
+    let _ = job.answer.send(job.evaluations);
 }

@@ -25,6 +25,7 @@ mod sandbox;
 mod stopwatch;
 mod swap;
 mod text;
+mod threads;
 mod ticker;
 mod v0_1;
 

@@ -9,6 +9,7 @@ use attorn_core::{
 };
 
 use crate::compile::Activation;
+use crate::threads::Threads;
 use crate::v0_1::Contract;
 
 /// What a component says of itself, without any settings.
@@ -85,6 +86,7 @@ pub(crate) struct Loaded {
     pub(crate) requirements: Requirements,
     pub(crate) contract: Contract,
     pub(crate) report: LoadReport,
+    pub(crate) threads: Threads,
     #[expect(dead_code, reason = "it is held, not read")]
     pub(crate) pin: Option<Pin>,
 }

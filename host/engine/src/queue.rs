@@ -49,18 +49,34 @@ impl<T> Queue<T> {
         QueueCounts { waiting: state.jobs.len(), turned_away: state.turned_away }
     }
 
-    /// Wait for a job. None when the queue is closed.
-    pub(crate) fn pop(&self) -> Option<T> {
+    /// Wait for the first job that can go on, which is told that it does. None when the queue is closed.
+    pub(crate) fn pop(&self, can_go_on: impl Fn(&T) -> bool) -> Option<T> {
         let mut state = self.lock();
         loop {
             if state.closed {
                 return None;
             }
-            if let Some(job) = state.jobs.pop_front() {
+            let first = state.jobs.iter().position(&can_go_on);
+            if let Some(job) = first.and_then(|at| state.jobs.remove(at)) {
                 return Some(job);
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// Put a job back that cannot go on now, before all others. It had its place already.
+    pub(crate) fn put_back(&self, job: T) {
+        let mut state = self.lock();
+        if !state.closed {
+            state.jobs.push_front(job);
+        }
+    }
+
+    /// Some job may go on that could not.
+    pub(crate) fn look_again(&self) {
+        // Whoever has looked and does not wait yet still holds the lock.
+        drop(self.lock());
+        self.changed.notify_one();
     }
 
     /// Send everybody home. Jobs that wait are dropped.
@@ -91,7 +107,7 @@ mod tests {
         let queue = Queue::new(2);
         assert_eq!([queue.push(1), queue.push(2), queue.push(3)], [Ok(()), Ok(()), Err(3)]);
         assert_eq!(queue.counts(), QueueCounts { waiting: 2, turned_away: 1 });
-        assert_eq!(queue.pop(), Some(1));
+        assert_eq!(queue.pop(|_| true), Some(1));
         assert_eq!(queue.push(3), Ok(()));
     }
 
@@ -100,7 +116,7 @@ mod tests {
         let queue = Arc::new(Queue::<u8>::new(1));
         let waiting = {
             let queue = Arc::clone(&queue);
-            thread::spawn(move || queue.pop())
+            thread::spawn(move || queue.pop(|_| true))
         };
         queue.close();
         assert_eq!(waiting.join().unwrap(), None);
@@ -115,7 +131,7 @@ mod tests {
                 let queue = Arc::clone(&queue);
                 thread::spawn(move || {
                     let mut taken = Vec::new();
-                    while let Some(job) = queue.pop().filter(|job| *job != u32::MAX) {
+                    while let Some(job) = queue.pop(|_| true).filter(|job| *job != u32::MAX) {
                         taken.push(job);
                     }
                     taken

@@ -22,6 +22,7 @@ use crate::compile::{Activation, Compiler, Job, describe, guarded, trial};
 use crate::config::{EngineConfig, MEMORIES_PER_COMPONENT_MAX};
 use crate::policy::{LoadReport, Loaded, LoadedPolicy};
 use crate::runtime::TABLES_PER_COMPONENT_MAX;
+use crate::threads::Threads;
 use crate::v0_1::{self, Contract};
 
 /// The most bytes of a component.
@@ -112,6 +113,7 @@ pub(crate) fn load(
         requirements,
         contract,
         report,
+        threads: Threads::default(),
         pin,
     }))
 }

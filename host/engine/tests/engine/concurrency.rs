@@ -46,6 +46,35 @@ async fn a_looping_policy_hurts_nobody_else() {
     }
 }
 
+/// However many ask a slow policy, a thread is left for all others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_slow_policy_never_holds_all_threads() {
+    let engine = Arc::new(Engine::new(EngineConfig { evaluator_threads: 2, ..config() }).unwrap());
+    let slow = PolicyLimits { cpu_us_max: 200_000, ..PATIENT };
+    let looper = load(&engine, &Guest::evaluating(LOOP), slow).unwrap();
+    let allow = load(&engine, &Guest::allow(), PATIENT).unwrap();
+    // Now it is known to be slow.
+    engine.evaluate(asked(vec![looper.clone()]), context()).await.unwrap();
+    let ask = |policies: Vec<_>| {
+        let engine = Arc::clone(&engine);
+        tokio::spawn(async move { outcomes(&engine.evaluate(asked(policies), context()).await.unwrap()) })
+    };
+    // Some begin with it, some come to it later.
+    let slow: Vec<_> = (0..8)
+        .map(|n| ask(if n % 2 == 0 { vec![looper.clone()] } else { vec![allow.clone(), looper.clone()] }))
+        .collect();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    for _ in 0..5 {
+        assert_eq!(ask(vec![allow.clone()]).await.unwrap(), ["allow"]);
+    }
+    let done = slow.iter().filter(|slow| slow.is_finished()).count();
+    assert!(done < 4, "{done} of the slow ones were answered before");
+    for (n, slow) in slow.into_iter().enumerate() {
+        let expect: &[_] = if n % 2 == 0 { &["deadline"] } else { &["allow", "deadline"] };
+        assert_eq!(slow.await.unwrap(), expect);
+    }
+}
+
 #[tokio::test]
 async fn a_full_queue_is_busy_at_once() {
     let config = EngineConfig { evaluator_threads: 1, queue_jobs_max: 1, ..config() };
