@@ -127,6 +127,19 @@ pub struct PolicyVersion {
     pub load: Option<LoadReport>,
     /// What came of it as a shadow policy; none if it was never evaluated as one.
     pub shadow: Option<ShadowReport>,
+    /// For which agents it is not asked now, because it ran out of CPU time again and again for them; at
+    /// most 16. What it would be asked about is denied.
+    pub paused: Vec<Pause>,
+}
+
+/// A policy is not asked for an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pause {
+    /// For which.
+    pub agent: String,
+    /// Until when, in milliseconds since 1970.
+    pub until_ms: u64,
 }
 
 /// How a version was made ready.

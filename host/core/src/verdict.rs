@@ -79,6 +79,8 @@ pub enum Failure {
     InitFailed,
     /// The host could not run it: no sandbox was free, or the component could not be loaded.
     NotRunnable,
+    /// It was not asked: it ran out of CPU time again and again for this agent.
+    Paused,
 }
 
 impl Failure {
@@ -92,6 +94,7 @@ impl Failure {
         Self::PolicyError,
         Self::InitFailed,
         Self::NotRunnable,
+        Self::Paused,
     ];
 
     /// Its name on the wire and in the log.
@@ -106,6 +109,7 @@ impl Failure {
             Self::PolicyError => "policy_error",
             Self::InitFailed => "init_failed",
             Self::NotRunnable => "not_runnable",
+            Self::Paused => "paused",
         }
     }
 }

@@ -13,6 +13,7 @@ use attorn_store::Store;
 use crate::active::ActivePolicies;
 use crate::clock::{Clock, DRIFT_MS_MAX};
 use crate::config::Config;
+use crate::decisions::pause::Pauses;
 use crate::decisions::shadow::Shadows;
 use crate::http::failure::{Failure, causes};
 use crate::loads::Loads;
@@ -28,6 +29,7 @@ pub(crate) struct App {
     pub(crate) engine: Arc<Engine>,
     pub(crate) active: ActivePolicies,
     pub(crate) loads: Loads,
+    pub(crate) pauses: Pauses,
     pub(crate) shadows: Shadows,
     /// Held by whoever simulates: one at a time, for it may compile.
     pub(crate) simulating: tokio::sync::Mutex<()>,

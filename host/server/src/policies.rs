@@ -28,6 +28,8 @@ use crate::registry::{commit, moved, page};
 pub(crate) const COMPONENT_BYTES_MAX: usize = 32 << 20;
 /// How many versions of a policy are shown.
 const VERSIONS_SHOWN: usize = 100;
+/// How many agents are shown for which a version is not asked.
+const PAUSES_SHOWN: usize = 16;
 
 pub(crate) async fn put_component(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let digest: Digest = call.path("digest")?;
@@ -141,7 +143,12 @@ pub(crate) async fn show(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
         let report = report.map(|report| wire::shadow_report(&report.value));
         let in_force = active.policy(&id).filter(|policy| policy.record.version == version);
         let loaded = in_force.and_then(|policy| policy.loaded.as_ref());
-        versions.extend(record.map(|record| wire::shown(&record.value, in_force.is_some(), loaded, report)));
+        let paused = app.pauses.of(&id, version, app.clock.now(), PAUSES_SHOWN).into_iter();
+        let paused = paused.map(|(agent, until)| api::Pause { agent: agent.to_string(), until_ms: until.0 }).collect();
+        versions.extend(record.map(|record| api::PolicyVersion {
+            paused,
+            ..wire::shown(&record.value, in_force.is_some(), loaded, report)
+        }));
     }
     let before = policy.before.iter().rev().copied().collect();
     Reply::ok(&api::Policy { id: id.to_string(), active_version, before, versions })

@@ -18,6 +18,7 @@ use crate::active::ActivePolicies;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::decisions::pause::Pauses;
 use crate::decisions::shadow::{self, Shadows};
 use crate::http::failure::{Failure, causes};
 use crate::http::{dispatch, listen};
@@ -144,6 +145,7 @@ impl Server {
             clock,
             active,
             loads: Loads::default(),
+            pauses: Pauses::default(),
             shadows: Shadows::new(),
             simulating: tokio::sync::Mutex::default(),
             engine,

@@ -80,7 +80,7 @@ impl LoadError {
             }
             Failure::OutputTooLarge => format!("it answered more than {output_bytes_max} bytes"),
             Failure::Trap => format!("it trapped: {}", failed.detail),
-            Failure::NotRunnable => format!("it cannot be instantiated: {}", failed.detail),
+            Failure::NotRunnable | Failure::Paused => format!("it cannot be instantiated: {}", failed.detail),
             Failure::InvalidVerdict | Failure::PolicyError | Failure::InitFailed => {
                 format!("its answer breaks the contract: {}", failed.detail)
             }

@@ -4,14 +4,19 @@ use std::sync::Arc;
 
 use attorn_core::context::{AuthenticationMethod, Phase};
 use attorn_core::reason::HostReason;
-use attorn_core::{Decision, Denied, Evaluated, EvaluationContext, Failure as PolicyFailure, Outcome, WithinBounds};
+use attorn_core::{
+    AgentId, Decision, Denied, Evaluated, EvaluationContext, Failure as PolicyFailure, Outcome, WithinBounds,
+};
 use attorn_engine::{Evaluation, Question};
+use attorn_store::Batch;
+use serde_json::json;
 
 use super::gather::Ground;
 use super::known;
 use super::record::{Asked, Made, RECORD_BYTES_MAX};
 use crate::active::ActivePolicy;
 use crate::app::App;
+use crate::entry;
 use crate::http::failure::Failure;
 
 /// The most policies that one decision asks: its record has to hold what each of them said.
@@ -38,22 +43,49 @@ pub(crate) async fn among(
         let denied = Denied::by_host(HostReason::TooManyFacts);
         return Ok(Made::by_bounds(within.now(), Decision::Deny(denied)));
     };
-    let loaded: Vec<_> = policies
-        .iter()
-        .zip(&looked_up.known)
-        .filter_map(|(policy, known)| Some(Question { policy: policy.loaded.clone()?, known: known.clone() }))
-        .collect();
-    let mut evaluations = app.engine.evaluate(loaded, Arc::clone(&context)).await?.into_iter();
-    let asked: Vec<Asked> = policies
-        .into_iter()
-        .map(|policy| {
-            let evaluation = if policy.loaded.is_some() { evaluations.next() } else { None };
-            Asked { evaluated: evaluated(&policy, evaluation.as_ref()), policy, evaluation }
-        })
-        .collect();
+    // What is tried is asked whatever it costs, and counts against nobody.
+    let counts = context.phase == Phase::Decide;
+    let agent = &within.agent().id;
+    let paused = |policy: &ActivePolicy| counts && app.pauses.until(policy, agent, within.now()).is_some();
+    let asked: Vec<_> = policies.into_iter().map(|policy| (paused(&policy), policy)).collect();
+    let questions = asked.iter().zip(&looked_up.known).filter_map(|((paused, policy), known)| {
+        let loaded = policy.loaded.as_ref().filter(|_| !paused)?;
+        Some(Question { policy: loaded.clone(), known: known.clone() })
+    });
+    let mut evaluations = app.engine.evaluate(questions.collect(), Arc::clone(&context)).await?.into_iter();
+    let asked = asked.into_iter().map(|(paused, policy)| {
+        let evaluation = if paused || policy.loaded.is_none() { None } else { evaluations.next() };
+        let outcome = paused.then_some(Outcome::Failed(PolicyFailure::Paused));
+        let evaluated = match outcome {
+            Some(outcome) => Evaluated { outcome, ..evaluated(&policy, None) },
+            None => evaluated(&policy, evaluation.as_ref()),
+        };
+        Asked { policy, evaluated, evaluation }
+    });
+    let asked: Vec<Asked> = asked.collect();
+    if counts {
+        pause(app, agent, &asked).await?;
+    }
     let all: Vec<Evaluated> = asked.iter().map(|one| one.evaluated.clone()).collect();
     let decision = attorn_core::decide(within, &all);
     Ok(Made { now: within.now(), decision, asked, context: Some(context), looked_up })
+}
+
+/// Keep account of what ran out of time, and say in the log which policies are not asked for a while.
+async fn pause(app: &App, agent: &AgentId, asked: &[Asked]) -> Result<(), Failure> {
+    for Asked { policy, evaluation, .. } in asked {
+        let Some(evaluation) = evaluation else { continue };
+        let now = app.clock.now();
+        let Some(until) = app.pauses.observe(policy, agent, evaluation, now) else { continue };
+        let (id, version) = (policy.record.policy.as_str(), policy.record.version);
+        tracing::warn!(policy = id, version, %agent, %until, "a policy ran out of time again and again and is not asked");
+        let mut batch = Batch::new(now);
+        let about = json!({ "policy": id, "version": version, "digest": policy.digest, "agent": agent.as_str(),
+            "until_ms": until.0 });
+        batch.entries.push(entry::body(now, "policy_paused", about)?);
+        app.store.commit(batch).await?;
+    }
+    Ok(())
 }
 
 /// What came of asking one policy.

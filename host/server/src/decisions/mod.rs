@@ -10,6 +10,7 @@ pub(crate) mod evaluate;
 pub(crate) mod gather;
 pub(crate) mod known;
 mod observe;
+pub(crate) mod pause;
 pub(crate) mod record;
 pub(crate) mod shadow;
 

@@ -23,6 +23,7 @@ pub(super) struct Standing {
     /// None while the store cannot say.
     log_entries: Option<u64>,
     ready: bool,
+    paused: usize,
 }
 
 impl Standing {
@@ -32,6 +33,7 @@ impl Standing {
             engine: app.engine.counts(),
             log_entries: app.store.log_head().ok().map(|head| head.size),
             ready: app.not_ready().is_none(),
+            paused: app.pauses.count_now(app.clock.now()),
         }
     }
 
@@ -46,6 +48,8 @@ impl Standing {
         let not_loaded = policies.iter().filter(|policy| policy.loaded.is_none()).count();
         let help = "Policies in force that could not be loaded at start: what they are asked about is denied.";
         gauge(encoder, "policies_not_loaded", help, not_loaded as u64)?;
+        let help = "Policies that are not asked for an agent, because they ran out of CPU time again and again for it.";
+        gauge(encoder, "policies_paused", help, self.paused as u64)?;
         let help = "The revision of the set in force.";
         gauge(encoder, "active_set_revision", help, self.set.record.revision)
     }

@@ -78,6 +78,7 @@ pub(super) fn shown(
         active,
         load: loaded.map(load_report),
         shadow,
+        paused: Vec::new(),
     }
 }
 

@@ -61,6 +61,14 @@ pub(super) fn show(output: &Output, policy: &Policy) -> Result<Exit, Failure> {
             output.line(format!("version {}: {}", version.version, load_line(load)));
         }
     }
+    for version in &policy.versions {
+        for pause in &version.paused {
+            let (number, agent, until) = (version.version, &pause.agent, TimeMs(pause.until_ms));
+            output.line(format!(
+                "version {number}: not asked for agent {agent} until {until}, which denies: it ran out of CPU time again and again"
+            ));
+        }
+    }
     let row = |version: &PolicyVersion| {
         version.shadow.map(|report| {
             let counts = [
