@@ -11,7 +11,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::context::EvaluationContext;
-use crate::id::{LabelName, ParseError, SessionId};
+use crate::id::{LabelName, ParseError};
 use crate::permission::ResourceType;
 
 /// The fields that a template may have, for people.
@@ -69,7 +69,9 @@ impl Field {
             Self::RequestResourceType => return Some(request.resource.resource_type().as_str().to_owned()),
             Self::RequestResourceId => request.resource.id(),
             Self::RequestPurpose => request.purpose.as_str(),
-            Self::RequestSession => request.session.as_ref().map(SessionId::as_str)?,
+            // INVARIANT: a session is the delegation's. What the agent states without one is its claim, and
+            // an agent that could choose a session would choose which fact is looked up.
+            Self::RequestSession => context.delegations.first()?.session.as_str(),
         };
         Some(value.to_owned()).filter(|value| !value.is_empty())
     }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::bounds::tests::{agent, request};
-use crate::context::{AuthenticationMethod, Caller, Phase, User};
+use crate::context::{AuthenticationMethod, Caller, Delegation, Phase, User};
 use crate::request::JsonText;
 use crate::time::TimeMs;
 
@@ -23,6 +23,18 @@ pub(crate) fn context(resource: &str) -> EvaluationContext {
         user: None,
         delegations: Vec::new(),
         request: request("faq.read", resource, "answer-questions"),
+    }
+}
+
+fn delegation(session: &str) -> Delegation {
+    Delegation {
+        id: "d-1".parse().unwrap(),
+        to_agent: agent().id,
+        permissions: Vec::new(),
+        purpose: "answer-questions".parse().unwrap(),
+        session: session.parse().unwrap(),
+        created_at: TimeMs(0),
+        expires_at: TimeMs(2_000),
     }
 }
 
@@ -124,7 +136,7 @@ fn a_missing_field_makes_the_name_missing() {
         groups: Vec::new(),
         claims: JsonText::from_canonical("{}"),
     });
-    ctx.request.session = Some("s-1".parse().unwrap());
+    ctx.delegations = vec![delegation("s-1")];
     let (id, owner) = (ctx.agent.id.to_string(), ctx.agent.owner.to_string().replace('@', "%40"));
     for (text, name) in [
         ("user/{user.id}/risk", "user/alice/risk"),
@@ -138,6 +150,16 @@ fn a_missing_field_makes_the_name_missing() {
     ] {
         assert_eq!(name_of(text, &ctx).as_deref(), Some(name), "{text}");
     }
+}
+
+/// A session is the delegation's. An agent that could choose one by stating it would choose the fact.
+#[test]
+fn the_session_that_the_agent_states_names_no_fact() {
+    let mut ctx = context("article/42");
+    ctx.request.session = Some("s-1".parse().unwrap());
+    assert_eq!(name_of("session/{request.session}/risk", &ctx), None);
+    ctx.delegations = vec![delegation("s-2"), delegation("s-3")];
+    assert_eq!(name_of("session/{request.session}/risk", &ctx).as_deref(), Some("session/s-2/risk"));
 }
 
 #[test]
