@@ -4,8 +4,9 @@
 //! [`FactName`], under which operators and resource servers push values. Values and their storage are
 //! not known here.
 //!
-//! INVARIANT: what is filled in is percent-encoded, so that no value of a field, such as a resource id
-//! with a `/` in it, makes the name of another fact.
+//! INVARIANT: two different fillings of a template never make one name. What is filled in is
+//! percent-encoded, so that a resource id with a `/` in it stays one segment, and a segment is one field or
+//! text, so that no two fields meet in one.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,7 +18,8 @@ use crate::permission::ResourceType;
 /// The fields that a template may have, for people.
 const FIELDS: &str = "the fields are {user.id}, {user.issuer}, {agent.id}, {agent.instance}, {agent.owner}, \
                       {agent.label.NAME}, {request.action}, {request.resource_type}, {request.resource_id}, \
-                      {request.purpose}, {request.session}; between them stand letters, digits and `-._~/`";
+                      {request.purpose}, {request.session}; between two `/` stands one field or text of letters, \
+                      digits and `-._~`";
 const TEMPLATE_BYTES_MAX: usize = 256;
 const NAME_HELP: &str = "segments of letters, digits, `-._~` and `%` with two upper-case hex digits for any other \
                          byte, joined by `/`, at most 900 bytes: `resource/account/42/owner`";
@@ -77,17 +79,35 @@ impl Field {
     }
 }
 
+/// What stands between two `/` of a template.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-enum Part {
+enum Segment {
     Text(Box<str>),
     Field(Field),
+}
+
+impl Segment {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.contains(['{', '}']) {
+            let field = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+            let field = field.filter(|field| !field.contains(['{', '}']));
+            let field = field
+                .ok_or_else(|| format!("the segment `{}` is neither text nor one field", text.escape_default()))?;
+            let known = Field::parse(field).map(Self::Field);
+            return known.ok_or_else(|| format!("there is no field `{}`", field.escape_default()));
+        }
+        if let Some(bad) = text.chars().find(|&c| !c.is_ascii() || !unreserved(c as u8)) {
+            return Err(format!("`{}` is not allowed outside of fields", bad.escape_default()));
+        }
+        not_a_step(text).map(|()| Self::Text(text.into()))
+    }
 }
 
 /// The name of a fact with fields in braces: `resource/{request.resource_type}/{request.resource_id}/owner`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FactTemplate {
     text: Box<str>,
-    parts: Vec<Part>,
+    segments: Vec<Segment>,
 }
 
 impl FactTemplate {
@@ -102,10 +122,13 @@ impl FactTemplate {
     #[must_use]
     pub fn fill_in(&self, context: &EvaluationContext) -> Option<FactName> {
         let mut name = String::new();
-        for part in &self.parts {
-            match part {
-                Part::Text(text) => name.push_str(text),
-                Part::Field(field) => encode(&field.of(context)?, &mut name),
+        for (at, segment) in self.segments.iter().enumerate() {
+            if at > 0 {
+                name.push('/');
+            }
+            match segment {
+                Segment::Text(text) => name.push_str(text),
+                Segment::Field(field) => encode(&field.of(context)?, &mut name),
             }
         }
         name.parse().ok()
@@ -120,28 +143,10 @@ impl FromStr for FactTemplate {
         if text.is_empty() || text.len() > TEMPLATE_BYTES_MAX {
             return fail(format!("it has {} bytes, and 1 to {TEMPLATE_BYTES_MAX} are right", text.len()));
         }
-        let (mut parts, mut rest) = (Vec::new(), text);
-        while !rest.is_empty() {
-            let (plain, braced) = rest.split_at(rest.find(['{', '}']).unwrap_or(rest.len()));
-            if let Some(bad) = plain.chars().find(|&c| !c.is_ascii() || !(unreserved(c as u8) || c == '/')) {
-                return fail(format!("`{}` is not allowed outside of fields", bad.escape_default()));
-            }
-            if !plain.is_empty() {
-                parts.push(Part::Text(plain.into()));
-            }
-            if braced.is_empty() {
-                break;
-            }
-            let Some((field, after)) = braced.strip_prefix('{').and_then(|rest| rest.split_once('}')) else {
-                return fail("a brace encloses no field".into());
-            };
-            match Field::parse(field) {
-                Some(field) => parts.push(Part::Field(field)),
-                None => return fail(format!("there is no field `{}`", field.escape_default())),
-            }
-            rest = after;
+        match text.split('/').map(Segment::parse).collect() {
+            Ok(segments) => Ok(Self { text: text.into(), segments }),
+            Err(problem) => fail(problem),
         }
-        Ok(Self { text: text.into(), parts })
     }
 }
 
@@ -188,8 +193,8 @@ impl FromStr for FactName {
         if text.is_empty() || text.len() > Self::BYTES_MAX {
             return fail(format!("it has {} bytes, and 1 to {} are right", text.len(), Self::BYTES_MAX));
         }
-        if let Some(segment) = text.split('/').find(|segment| matches!(*segment, "" | "." | "..")) {
-            return fail(format!("a segment may not be `{segment}`"));
+        if let Err(problem) = text.split('/').try_for_each(not_a_step) {
+            return fail(problem);
         }
         match misspelt(text) {
             None => Ok(Self(text.into())),
@@ -234,6 +239,14 @@ impl FromStr for FactPrefix {
             return Err(ParseError::new("beginning of a fact's name", text, "no name begins so", NAME_HELP));
         }
         Ok(Self(text.into()))
+    }
+}
+
+/// Nothing, and what file systems and URLs take as a step, is no segment.
+fn not_a_step(segment: &str) -> Result<(), String> {
+    match segment {
+        "" | "." | ".." => Err(format!("a segment may not be `{segment}`")),
+        _ => Ok(()),
     }
 }
 

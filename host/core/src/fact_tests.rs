@@ -55,12 +55,21 @@ fn templates_that_mean_nothing_are_refused_with_the_list_of_fields() {
         ("a b", "` ` is not allowed outside of fields"),
         ("a%2Fb", "`%` is not allowed outside of fields"),
         ("\u{430}", "`\\u{430}` is not allowed outside of fields"),
-        ("{", "a brace encloses no field"),
-        ("}", "a brace encloses no field"),
-        ("a{user.id", "a brace encloses no field"),
-        ("{user.id}}", "a brace encloses no field"),
-        ("a{}", "there is no field ``"),
-        ("{{user.id}}", "there is no field `{user.id`"),
+        ("/a", "a segment may not be ``"),
+        ("a//b", "a segment may not be ``"),
+        ("a/", "a segment may not be ``"),
+        ("a/../{user.id}", "a segment may not be `..`"),
+        ("{", "the segment `{` is neither text nor one field"),
+        ("}", "the segment `}` is neither text nor one field"),
+        ("a{user.id", "the segment `a{user.id` is neither text nor one field"),
+        ("{user.id}}", "the segment `{user.id}}` is neither text nor one field"),
+        ("{{user.id}}", "the segment `{{user.id}}` is neither text nor one field"),
+        ("user.{user.id}", "the segment `user.{user.id}` is neither text nor one field"),
+        ("x/{user.id}.risk/y", "the segment `{user.id}.risk` is neither text nor one field"),
+        ("t/{agent.id}{user.id}", "the segment `{agent.id}{user.id}` is neither text nor one field"),
+        ("t/{agent.id}-{user.id}", "the segment `{agent.id}-{user.id}` is neither text nor one field"),
+        ("{agent.id/user.id}", "the segment `{agent.id` is neither text nor one field"),
+        ("a/{}", "there is no field ``"),
         ("{user id}", "there is no field `user id`"),
         ("{request.resource}", "there is no field `request.resource`"),
         ("{request.arguments}", "there is no field `request.arguments`"),
@@ -71,6 +80,7 @@ fn templates_that_mean_nothing_are_refused_with_the_list_of_fields() {
         let error = text.parse::<FactTemplate>().unwrap_err();
         assert!(error.to_string().ends_with(&format!("is no template of a fact: {problem}")), "{error}");
         assert!(error.help().contains("{request.resource_id}"), "{text}");
+        assert!(error.help().contains("between two `/` stands one field or text"), "{text}");
     }
 }
 
@@ -144,7 +154,7 @@ fn a_missing_field_makes_the_name_missing() {
         ("{agent.id}", id.as_str()),
         ("{agent.instance}", ctx.instance.as_str()),
         ("{agent.owner}", owner.as_str()),
-        ("{request.action}.{request.purpose}", "faq.read.answer-questions"),
+        ("{request.action}/{request.purpose}", "faq.read/answer-questions"),
         ("{request.session}", "s-1"),
         ("global", "global"),
     ] {
@@ -185,17 +195,41 @@ fn a_resource_s_type_is_a_whole_segment() {
     }
 }
 
+/// A template of text and of the labels `x`, `y` and `z`, with the labels that it names.
+fn any_template() -> impl Strategy<Value = (String, Vec<&'static str>)> {
+    let segment = prop_oneof![
+        "[a%.~-]{1,3}".prop_map(|text| (text, None)),
+        prop::sample::select(vec!["x", "y", "z"]).prop_map(|label| (format!("{{agent.label.{label}}}"), Some(label))),
+        // What would let two fields meet, were it taken.
+        Just(("{agent.label.x}{agent.label.y}".to_owned(), None)),
+        Just(("{agent.label.x}.{agent.label.y}".to_owned(), None)),
+        Just(("a{agent.label.z}".to_owned(), None)),
+    ];
+    prop::collection::vec(segment, 1..5).prop_map(|segments| {
+        let text: Vec<_> = segments.iter().map(|(text, _)| text.as_str()).collect();
+        (text.join("/"), segments.iter().filter_map(|(_, label)| *label).collect())
+    })
+}
+
+fn any_labels() -> impl Strategy<Value = BTreeMap<&'static str, String>> {
+    let value = || "[a/%.{}~-]{1,4}";
+    (value(), value(), value()).prop_map(|(x, y, z)| BTreeMap::from([("x", x), ("y", y), ("z", z)]))
+}
+
 proptest! {
-    /// Two contexts have the same name of a fact only if they have the same fields.
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    /// Two fillings of one template come to one name only if they are the same.
     #[test]
-    fn names_are_told_apart_by_their_fields(a in "[a/%.~-]{1,6}", b in "[a/%.~-]{1,6}", c in "[a/%.~-]{1,6}", d in "[a/%.~-]{1,6}") {
-        let with = |one: &str, two: &str| {
+    fn names_are_told_apart_by_what_is_filled_in((text, named) in any_template(), a in any_labels(), b in any_labels()) {
+        let name = |labels: &BTreeMap<&str, String>| {
             let mut ctx = context("article/42");
-            ctx.agent.labels = BTreeMap::from([("x".parse().unwrap(), one.to_owned()), ("y".parse().unwrap(), two.to_owned())]);
-            name_of("f/{agent.label.x}/{agent.label.y}", &ctx)
+            ctx.agent.labels = labels.iter().map(|(name, value)| (name.parse().unwrap(), value.clone())).collect();
+            text.parse::<FactTemplate>().ok()?.fill_in(&ctx)
         };
-        if let (Some(first), Some(second)) = (with(&a, &b), with(&c, &d)) {
-            prop_assert_eq!(first == second, (a, b) == (c, d));
+        let used = |labels: &BTreeMap<&str, String>| named.iter().map(|name| labels[name].clone()).collect::<Vec<_>>();
+        if let (Some(first), Some(second)) = (name(&a), name(&b)) {
+            prop_assert_eq!(first == second, used(&a) == used(&b), "{}", text);
         }
     }
 

@@ -60,7 +60,8 @@ fn templates_are_bounded_well_formed_and_unique() {
     refused(facts(&["a", "a"]), "the fact `a` is declared twice");
     for (bad, problem) in [
         ("", "it has 0 bytes, and 1 to 256 are right"),
-        ("a{user.id", "a brace encloses no field"),
+        ("a{user.id", "the segment `a{user.id` is neither text nor one field"),
+        ("a/{user.id}{agent.id}", "the segment `{user.id}{agent.id}` is neither text nor one field"),
         ("resource/{request.resource}/owner", "there is no field `request.resource`"),
     ] {
         let said = requirements(facts(&[bad])).unwrap_err();

@@ -98,7 +98,8 @@ impl Requirements {
     }
 
     /// And this fact: a template over the context, such as
-    /// `resource/{request.resource_type}/{request.resource_id}/owner`. At most 32.
+    /// `resource/{request.resource_type}/{request.resource_id}/owner`. Each segment is text or one field, and
+    /// `{request.session}` is the delegation's, never what the agent states. At most 32.
     #[must_use]
     pub fn fact(mut self, template: impl Into<String>) -> Self {
         self.facts.push(template.into());

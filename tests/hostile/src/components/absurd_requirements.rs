@@ -34,6 +34,7 @@ pub(crate) fn make() -> Variants {
         ("a counter twice", counters(vec!["a".into(); 2])),
         ("an open brace", facts(vec!["user/{user.id".into()])),
         ("a field within a field", facts(vec!["user/{user.{id}}".into()])),
+        ("two fields in a segment", facts(vec!["user/{user.id}{agent.id}".into()])),
         ("a line break in a fact", facts(vec!["a\nb".into()])),
         ("no name of a reason", reasons(vec![String::new()])),
         ("no name of a counter", counters(vec![String::new()])),
