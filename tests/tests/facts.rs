@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use attorn_api::decisions::DecisionAnswer;
 use attorn_api::facts::{FactList, FactsDeleted, FactsSet};
 use attorn_tests::machines::now_ms;
 use attorn_tests::world::ask;
@@ -16,6 +17,10 @@ fn one(name: &str, value: &Value) -> Value {
 
 async fn codes(world: &World) -> Vec<String> {
     world.bot.decide(&ask()).await.reasons.into_iter().map(|reason| reason.code).collect()
+}
+
+async fn record_of(world: &World, answer: &DecisionAnswer) -> Value {
+    world.staff.auditor.get(format!("/v1/audit/decisions/{}", answer.decision_id)).await.json()
 }
 
 /// Only the policy decides that allows whom the fact names.
@@ -91,9 +96,9 @@ async fn what_is_so_decides_the_very_next_request() {
     let world = world().await;
     assert_eq!(codes(&world).await, ["owner_unknown"]);
     let say = |owner: &str| one(OWNER, &json!(owner));
-    world.staff.registrar.post("/v1/facts", &say("support@example.org")).await.expect(200);
+    world.faq.post("/v1/resource-facts", &say("support@example.org")).await.expect(200);
     assert_eq!(codes(&world).await, [""; 0]);
-    world.faq.post("/v1/resource-facts", &say("somebody@example.org")).await.expect(200);
+    world.staff.registrar.post("/v1/facts", &say("somebody@example.org")).await.expect(200);
     assert_eq!(codes(&world).await, ["not_the_owner"]);
     // A value of another type is a failure of the policy, which denies.
     world.staff.registrar.post("/v1/facts", &one(OWNER, &json!(["support@example.org"]))).await.expect(200);
@@ -114,6 +119,46 @@ async fn what_has_expired_counts_as_missing() {
     assert_eq!(codes(&world).await, ["owner_unknown"]);
     let list: FactList = world.staff.registrar.get("/v1/facts").await.json();
     assert!(!list.facts[0].counts);
+    let answer = world.bot.decide(&ask()).await;
+    assert_eq!(record_of(&world, &answer).await["facts"][0]["missing"], "expired");
+    // What an operator said for a time binds the resource server no longer than that.
+    world.faq.post("/v1/resource-facts", &one(OWNER, &json!("support@example.org"))).await.expect(200);
+    assert_eq!(codes(&world).await, [""; 0]);
+}
+
+/// The operator who corrects a resource server has the last word, and the record says whose word counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_operator_said_no_resource_server_takes_back() {
+    let world = world().await;
+    let (lie, truth) = (one(OWNER, &json!("support@example.org")), one(OWNER, &json!("somebody@example.org")));
+    world.faq.post("/v1/resource-facts", &lie).await.expect(200);
+    let answer = world.bot.decide(&ask()).await;
+    assert_eq!(record_of(&world, &answer).await["facts"][0]["set_by"], "resource-server/faq");
+    world.staff.registrar.post("/v1/facts", &truth).await.expect(200);
+
+    let size = world.log_size().await;
+    let names = json!({ "names": [OWNER] });
+    let among_others = json!({ "facts": [{ "name": "resource/article/7/owner", "value": 1 }, lie["facts"][0]] });
+    for (path, body) in
+        [("/v1/resource-facts", &lie), ("/v1/resource-facts", &among_others), ("/v1/resource-facts/delete", &names)]
+    {
+        let problem = world.faq.post(path, body).await.refused(409, "invalid_state");
+        assert!(problem.help.is_some_and(|help| help.contains("operator")), "{path}");
+    }
+    assert_eq!(world.log_size().await, size);
+    let list: FactList = world.staff.registrar.get("/v1/facts").await.json();
+    assert_eq!(list.facts.len(), 1, "{list:?}");
+    let answer = world.bot.decide(&ask()).await;
+    assert_eq!(answer.reasons[0].code, "not_the_owner");
+    let fact = record_of(&world, &answer).await["facts"][0].clone();
+    assert_eq!((&fact["set_by"], &fact["missing"]), (&json!("operator/registrar"), &Value::Null));
+
+    // An operator gives it back by forgetting it.
+    world.staff.registrar.post("/v1/facts/delete", &names).await.expect(200);
+    let answer = world.bot.decide(&ask()).await;
+    let fact = record_of(&world, &answer).await["facts"][0].clone();
+    assert_eq!((&fact["set_by"], &fact["missing"]), (&Value::Null, &json!("not_set")));
+    world.faq.post("/v1/resource-facts", &lie).await.expect(200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,8 @@
 //! `/v1/facts` and `/v1/resource-facts`: operators say what is so, and resource servers what is so of
 //! their own resources.
 //!
+//! What an operator said, no resource server replaces: the operator may know that it is wrong.
+//!
 //! What a decision reads of them is looked up in `decisions::known`; a fact that changes before the
 //! decision is committed makes it anew. Entries name facts and the digests of their values, which may be
 //! personal, and never the values.
@@ -43,6 +45,7 @@ pub(crate) async fn set_own(app: Arc<App>, call: Call) -> Result<Reply, Failure>
     let mut batch = Batch::new(app.clock.now());
     let facts = records(&wire, &FactSource::ResourceServer(server.clone()), batch.now)?;
     owned(&app, &mut batch, server, facts.iter().map(|fact| &fact.name)).await?;
+    not_an_operator_s(&app, &mut batch, facts.iter().map(|fact| &fact.name)).await?;
     let members = json!({ "resource_server": server.as_str(), "facts": in_entry(&facts) });
     batch.entries.push(entry::body(batch.now, "facts_set", members)?);
     put(&app, batch, &facts).await
@@ -61,6 +64,7 @@ pub(crate) async fn delete_own(app: Arc<App>, call: Call) -> Result<Reply, Failu
     let names = names(wire.names.iter().map(String::as_str))?;
     let mut batch = Batch::new(app.clock.now());
     owned(&app, &mut batch, server, names.iter()).await?;
+    not_an_operator_s(&app, &mut batch, names.iter()).await?;
     let members = json!({ "resource_server": server.as_str(), "names": texts(&names) });
     batch.entries.push(entry::body(batch.now, "facts_deleted", members)?);
     remove(&app, batch, &names).await
@@ -141,6 +145,29 @@ async fn owned<'a>(
     Ok(())
 }
 
+/// What an operator said stands against a resource server for as long as it counts. The commit names what
+/// was found, so that nothing that an operator says meanwhile is lost.
+async fn not_an_operator_s<'a>(
+    app: &App,
+    batch: &mut Batch,
+    names: impl Iterator<Item = &'a FactName>,
+) -> Result<(), Failure> {
+    for name in names {
+        let key = Key::fact(name);
+        let found = app.store.record::<FactRecord>(&key).await?;
+        if let Some(found) = &found
+            && matches!(found.value.set_by, FactSource::Operator(_))
+            && found.value.value_at(batch.now).is_some()
+        {
+            let detail = format!("an operator set the fact `{name}`, and no resource server replaces or forgets it");
+            return Err(Failure::of(ProblemCode::InvalidState, detail)
+                .with_help("ask an operator who is a registrar: `attorn fact set`, or `attorn fact delete` to give it back"));
+        }
+        batch.require.push((key, found.map_or(Require::Absent, |found| Require::Version(found.version))));
+    }
+    Ok(())
+}
+
 async fn put(app: &App, mut batch: Batch, facts: &[FactRecord]) -> Result<Reply, Failure> {
     for fact in facts {
         if let Some(at) = fact.expires_at {
@@ -178,10 +205,7 @@ fn shown(record: &FactRecord, now: TimeMs) -> api::Fact {
     api::Fact {
         name: record.name.to_string(),
         value: serde_json::from_str(record.value.as_str()).unwrap_or(Value::Null),
-        set_by: match &record.set_by {
-            FactSource::Operator(id) => format!("operator/{id}"),
-            FactSource::ResourceServer(id) => format!("resource-server/{id}"),
-        },
+        set_by: record.set_by.to_string(),
         set_at_ms: record.set_at.0,
         expires_at_ms: record.expires_at.map(|at| at.0),
         counts: record.value_at(now).is_some(),

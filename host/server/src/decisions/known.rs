@@ -10,7 +10,7 @@ use attorn_core::context::{Counter, Fact};
 use attorn_core::{EvaluationContext, FactName, JsonText, Known};
 use attorn_engine::CounterDeclaration;
 use attorn_store::records::FactRecord;
-use attorn_store::{Key, Require};
+use attorn_store::{Key, Require, Versioned};
 
 use crate::active::ActivePolicy;
 use crate::app::App;
@@ -26,8 +26,10 @@ const REST_BYTES: usize = 12 << 10;
 /// The most bytes that a policy takes in the record, and a counter with what is charged to it.
 const POLICY_BYTES: usize = 512;
 const COUNTER_BYTES: usize = 512;
-/// What a fact takes beside its name and value, and each mention of it by a policy.
-const FACT_BYTES: usize = 64;
+/// What a fact takes beside its name and value, what it takes more if anybody set it, and each mention of it
+/// by a policy.
+const FACT_BYTES: usize = 96;
+const SET_BYTES: usize = 128;
 const MENTION_BYTES: usize = 8;
 
 /// What was looked up for all policies of one decision.
@@ -44,10 +46,42 @@ pub(crate) struct LookedUp {
 /// What stands under the name of a fact.
 #[derive(Debug)]
 pub(crate) struct FoundFact {
-    /// The version of its record; none if there is no record.
-    pub(crate) version: Option<u64>,
-    /// The value; none if there is no record or it has expired.
-    pub(crate) value: Option<JsonText>,
+    /// What was set, and the version of that; none if nobody set anything.
+    pub(crate) set: Option<Versioned<FactRecord>>,
+    /// Why the policies see no value, if they see none.
+    pub(crate) missing: Option<Missing>,
+}
+
+/// Why a fact counts as missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// Nobody set it.
+    NotSet,
+    /// It has expired.
+    Expired,
+}
+
+impl FoundFact {
+    /// The value as the policies see it.
+    pub(crate) fn value(&self) -> Option<&JsonText> {
+        self.set.as_ref().filter(|_| self.missing.is_none()).map(|set| &set.value.value)
+    }
+
+    /// The most bytes that it takes in the record.
+    fn bytes(&self, name: &FactName) -> usize {
+        let set = if self.set.is_some() { SET_BYTES } else { 0 };
+        FACT_BYTES + set + name.as_str().len() + self.value().map_or(0, |value| value.as_str().len())
+    }
+}
+
+impl Missing {
+    /// How the record says it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotSet => "not_set",
+            Self::Expired => "expired",
+        }
+    }
 }
 
 /// Facts and counters have no room in one decision. Nobody decides without all that was asked for.
@@ -103,20 +137,26 @@ async fn fact(
     room: &mut Room,
 ) -> Result<Result<Option<JsonText>, TooMany>, Failure> {
     if let Some(earlier) = found.facts.get(name) {
-        return Ok(Ok(earlier.value.clone()));
+        return Ok(Ok(earlier.value().cloned()));
     }
     if found.facts.len() >= FACTS_MAX {
         return Ok(Err(TooMany));
     }
     let key = Key::fact(name);
-    let record = app.store.record::<FactRecord>(&key).await?;
-    let version = record.as_ref().map(|record| record.version);
-    let value = record.as_ref().and_then(|record| record.value.value_at(context.time)).cloned();
-    if !room.bytes(FACT_BYTES + name.as_str().len() + value.as_ref().map_or(0, |value| value.as_str().len())) {
+    let set = app.store.record::<FactRecord>(&key).await?;
+    let missing = match &set {
+        None => Some(Missing::NotSet),
+        Some(set) if set.value.value_at(context.time).is_none() => Some(Missing::Expired),
+        Some(_) => None,
+    };
+    let fact = FoundFact { set, missing };
+    if !room.bytes(fact.bytes(name)) {
         return Ok(Err(TooMany));
     }
+    let version = fact.set.as_ref().map(|set| set.version);
     found.require.push((key, version.map_or(Require::Absent, Require::Version)));
-    found.facts.insert(name.clone(), FoundFact { version, value: value.clone() });
+    let value = fact.value().cloned();
+    found.facts.insert(name.clone(), fact);
     Ok(Ok(value))
 }
 

@@ -17,7 +17,7 @@ use super::answer;
 use super::ask::Ask;
 use super::charge;
 use super::gather::Ground;
-use super::known::{FoundFact, LookedUp};
+use super::known::{FoundFact, LookedUp, Missing};
 use crate::active::ActivePolicy;
 use crate::entry;
 use crate::http::failure::Failure;
@@ -260,10 +260,15 @@ fn embedded(text: &JsonText) -> Value {
     serde_json::from_str(text.as_str()).unwrap_or(Value::Null)
 }
 
-/// A fact as the policies saw it. One that is missing has no value; one that has expired has a version.
+/// A fact as the policies saw it, and whose word it is. One that is missing has no value; `missing` says why.
 fn fact_in_record((name, found): (&FactName, &FoundFact)) -> Value {
-    json!({ "name": name.as_str(), "version": found.version, "value": found.value.as_ref().map(embedded),
-        "missing": found.value.is_none() })
+    json!({
+        "name": name.as_str(),
+        "version": found.set.as_ref().map(|set| set.version),
+        "set_by": found.set.as_ref().map(|set| set.value.set_by.to_string()),
+        "value": found.value().map(embedded),
+        "missing": found.missing.map(Missing::as_str),
+    })
 }
 
 /// What one policy saw: for each of its templates, in their order, which of the record's facts, or null where

@@ -1,5 +1,7 @@
 //! Facts: what operators and resource servers say, and policies rest on.
 
+use std::fmt;
+
 use attorn_core::{Digest, FactName, JsonText, OperatorId, ResourceServerId, TimeMs};
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +30,16 @@ pub enum FactSource {
     Operator(OperatorId),
     /// A resource server, about a resource of its own.
     ResourceServer(ResourceServerId),
+}
+
+impl fmt::Display for FactSource {
+    /// `operator/…` or `resource-server/…`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Operator(id) => write!(f, "operator/{id}"),
+            Self::ResourceServer(id) => write!(f, "resource-server/{id}"),
+        }
+    }
 }
 
 impl FactRecord {
