@@ -40,6 +40,7 @@ const GUESTS: &[(&str, Expect)] = &[
     ("error", Decision(Deny, &["policy_failed"], "failed:policy_error")),
     ("error_in_init", Refused("settings_rejected")),
     ("huge_output", Decision(Deny, &["policy_failed"], "failed:output_too_large")),
+    ("knows", Decision(Deny, &["policy_failed"], "failed:policy_error")),
     ("log_flood", Decision(Allow, &[], "allow")),
     ("logs", Decision(Allow, &[], "allow")),
     ("loop_in_evaluate", Decision(Deny, &["policy_failed"], "failed:deadline")),

@@ -63,7 +63,7 @@ pub struct Fact {
     pub set_at_ms: u64,
     /// From when on it does not count any more.
     pub expires_at_ms: Option<u64>,
-    /// Whether it counts now.
+    /// Whether it counts now: it has not expired, and the resource server that said it is not revoked.
     pub counts: bool,
 }
 

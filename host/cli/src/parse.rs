@@ -21,9 +21,14 @@ pub(crate) struct Span {
 impl Span {
     /// When it is over, if it begins now.
     pub(crate) fn ends_at_ms(self) -> u64 {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(now.as_millis()).unwrap_or(u64::MAX).saturating_add(self.ms)
+        now_ms().saturating_add(self.ms)
     }
+}
+
+/// The time now, in milliseconds since 1970.
+pub(crate) fn now_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl FromStr for Span {

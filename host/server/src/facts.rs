@@ -77,8 +77,8 @@ pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let page = app.store.scan(&KeyPrefix::facts(&prefix), after.as_ref(), call.limit()?).await?;
     let records = page.items.iter().map(|(key, stored)| FactRecord::decode(key, &stored.value));
     let records: Vec<FactRecord> = records.collect::<Result<_, _>>().map_err(Failure::internal)?;
-    let now = app.clock.now();
-    let facts: Vec<_> = records.iter().map(|record| shown(record, now)).collect();
+    let (now, revoked) = (app.clock.now(), revoked(&app, &records).await?);
+    let facts: Vec<_> = records.iter().map(|record| shown(record, now, &revoked)).collect();
     let next = page.next.is_some().then(|| facts.last().map(|fact| fact.name.clone())).flatten();
     Reply::ok(&api::FactList { facts, next })
 }
@@ -201,13 +201,33 @@ fn texts(names: &BTreeSet<FactName>) -> Vec<&str> {
     names.iter().map(FactName::as_str).collect()
 }
 
-fn shown(record: &FactRecord, now: TimeMs) -> api::Fact {
+/// Those who set some of these and were revoked since.
+async fn revoked(app: &App, records: &[FactRecord]) -> Result<BTreeSet<ResourceServerId>, Failure> {
+    let server = |record: &FactRecord| match &record.set_by {
+        FactSource::ResourceServer(server) => Some(server.clone()),
+        FactSource::Operator(_) => None,
+    };
+    let mut servers: BTreeSet<_> = records.iter().filter_map(server).collect();
+    for server in servers.clone() {
+        let record = app.store.record::<ResourceServerRecord>(&Key::resource_server(&server)).await?;
+        if record.is_some_and(|record| record.value.revoked_at.is_none()) {
+            servers.remove(&server);
+        }
+    }
+    Ok(servers)
+}
+
+fn shown(record: &FactRecord, now: TimeMs, revoked: &BTreeSet<ResourceServerId>) -> api::Fact {
+    let source_counts = match &record.set_by {
+        FactSource::ResourceServer(server) => !revoked.contains(server),
+        FactSource::Operator(_) => true,
+    };
     api::Fact {
         name: record.name.to_string(),
         value: serde_json::from_str(record.value.as_str()).unwrap_or(Value::Null),
         set_by: record.set_by.to_string(),
         set_at_ms: record.set_at.0,
         expires_at_ms: record.expires_at.map(|at| at.0),
-        counts: record.value_at(now).is_some(),
+        counts: source_counts && record.value_at(now).is_some(),
     }
 }

@@ -20,6 +20,7 @@ pub const GUESTS: &[&str] = &[
     "error",
     "error_in_init",
     "huge_output",
+    "knows",
     "log_flood",
     "logs",
     "loop_in_evaluate",

@@ -149,6 +149,15 @@ fn done(output: &Output, set: &FactsSet) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// What does not count and has not expired was said by somebody who was revoked.
+const fn state(fact: &Shown, now_ms: u64) -> &'static str {
+    match fact.expires_at_ms {
+        _ if fact.counts => "counts",
+        Some(at) if at <= now_ms => "expired",
+        _ => "source revoked",
+    }
+}
+
 fn print(output: &Output, list: &FactList) -> Result<Exit, Failure> {
     if output.json {
         return output.json(list).map(|()| Exit::Done);
@@ -157,7 +166,7 @@ fn print(output: &Output, list: &FactList) -> Result<Exit, Failure> {
         vec![
             fact.name.clone(),
             fact.value.to_string(),
-            if fact.counts { "counts" } else { "expired" }.into(),
+            state(fact, parse::now_ms()).into(),
             fact.set_by.clone(),
             TimeMs(fact.set_at_ms).to_string(),
             fact.expires_at_ms.map_or_else(|| "-".into(), |at| TimeMs(at).to_string()),

@@ -1,26 +1,28 @@
 //! What policies ask the host to look up: facts by name, counters by subject and window.
 //!
-//! Nothing is decided here, and nothing is written. Facts come with the versions that a commit has to name;
-//! counters have none, because the add of a debit checks them.
+//! Nothing is decided here, and nothing is written. Facts come with the versions that a commit has to name,
+//! theirs and those of the resource servers that set them; counters have none, because the add of a debit
+//! checks them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use attorn_core::context::{Counter, Fact};
-use attorn_core::{EvaluationContext, FactName, JsonText, Known};
+use attorn_core::{EvaluationContext, FactName, JsonText, Known, ResourceServerId};
 use attorn_engine::CounterDeclaration;
-use attorn_store::records::FactRecord;
+use attorn_store::records::{FactRecord, FactSource, ResourceServerRecord};
 use attorn_store::{Key, Require, Versioned};
 
 use crate::active::ActivePolicy;
 use crate::app::App;
 use crate::http::failure::Failure;
 
-/// The most facts and the most counters of one decision. A batch has to name every fact, to add to every
-/// counter in up to three steps, and to note when each counter's window ends; with what a decision writes
-/// besides, all of that fits [`attorn_store::BATCH_ITEMS_MAX`].
-const FACTS_MAX: usize = 256;
-const COUNTERS_MAX: usize = 128;
+/// The most facts of one decision, the most resource servers that set them, and the most counters. A batch
+/// has to name every fact and every such server, to add to every counter, and to note when each counter's
+/// window ends; with what a decision writes besides, all of that fits [`attorn_store::BATCH_ITEMS_MAX`].
+pub(super) const FACTS_MAX: usize = 256;
+pub(super) const SERVERS_MAX: usize = 128;
+pub(super) const COUNTERS_MAX: usize = 128;
 /// How many bytes of a decision's record are for all but arguments, claims, policies, facts and counters.
 const REST_BYTES: usize = 12 << 10;
 /// The most bytes that a policy takes in the record, and a counter with what is charged to it.
@@ -39,6 +41,8 @@ pub(crate) struct LookedUp {
     pub(crate) known: Vec<Known>,
     /// All facts that were asked for, each once, by name.
     pub(crate) facts: BTreeMap<FactName, FoundFact>,
+    /// The resource servers that set some of them, each once, and whether their word counts.
+    pub(crate) servers: BTreeMap<ResourceServerId, bool>,
     /// What must still hold when the decision is committed.
     pub(crate) require: Vec<(Key, Require)>,
 }
@@ -59,6 +63,8 @@ pub(crate) enum Missing {
     NotSet,
     /// It has expired.
     Expired,
+    /// The resource server that set it has been revoked.
+    SourceRevoked,
 }
 
 impl FoundFact {
@@ -80,6 +86,7 @@ impl Missing {
         match self {
             Self::NotSet => "not_set",
             Self::Expired => "expired",
+            Self::SourceRevoked => "source_revoked",
         }
     }
 }
@@ -147,7 +154,10 @@ async fn fact(
     let missing = match &set {
         None => Some(Missing::NotSet),
         Some(set) if set.value.value_at(context.time).is_none() => Some(Missing::Expired),
-        Some(_) => None,
+        Some(set) => match word_counts(app, &set.value.set_by, found).await? {
+            Ok(counts) => (!counts).then_some(Missing::SourceRevoked),
+            Err(too_many) => return Ok(Err(too_many)),
+        },
     };
     let fact = FoundFact { set, missing };
     if !room.bytes(fact.bytes(name)) {
@@ -158,6 +168,28 @@ async fn fact(
     let value = fact.value().cloned();
     found.facts.insert(name.clone(), fact);
     Ok(Ok(value))
+}
+
+/// Whether what they say counts: a resource server's word does until it is revoked. Its record is read once
+/// for a decision, and the commit names the version.
+async fn word_counts(
+    app: &App,
+    source: &FactSource,
+    found: &mut LookedUp,
+) -> Result<Result<bool, TooMany>, Failure> {
+    let FactSource::ResourceServer(server) = source else { return Ok(Ok(true)) };
+    if let Some(counts) = found.servers.get(server) {
+        return Ok(Ok(*counts));
+    }
+    if found.servers.len() >= SERVERS_MAX {
+        return Ok(Err(TooMany));
+    }
+    let key = Key::resource_server(server);
+    let record = app.store.record::<ResourceServerRecord>(&key).await?;
+    let counts = record.as_ref().is_some_and(|record| record.value.revoked_at.is_none());
+    found.require.push((key, record.map_or(Require::Absent, |record| Require::Version(record.version))));
+    found.servers.insert(server.clone(), counts);
+    Ok(Ok(counts))
 }
 
 /// A counter as it stands. One that counts for nobody here stands at 0, and a debit of it denies.
