@@ -171,6 +171,32 @@ async fn the_log_names_facts_and_never_their_values() {
     assert!(entries.iter().all(|entry| !entry.to_string().contains("marked-value")));
 }
 
+/// Values are short and come from small sets: whoever reads the log alone must not be able to try them all.
+/// Whoever may read the record of a decision can check which value was set.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_s_digest_of_a_value_can_be_checked_and_not_guessed() {
+    let world = world().await;
+    let owner = json!("support@example.org");
+    let mut digests = Vec::new();
+    for _ in 0..2 {
+        world.faq.post("/v1/resource-facts", &one(OWNER, &owner)).await.expect(200);
+        let entry = world.entries().await.pop().unwrap();
+        digests.push(entry["facts"][0]["value_digest"].as_str().unwrap().to_owned());
+    }
+    assert_ne!(digests[0], digests[1], "the same value can be told by its digest");
+    let answer = world.bot.decide(&ask()).await;
+    let fact = record_of(&world, &answer).await["facts"][0].clone();
+    let salt = data_encoding::HEXLOWER.decode(fact["salt"].as_str().unwrap().as_bytes()).unwrap();
+    assert_eq!(salt.len(), 16);
+    let mut digest = blake3::Hasher::new_derive_key("attorn fact value v1");
+    digest.update(&salt).update(fact["value"].to_string().as_bytes());
+    assert_eq!(digests[1], digest.finalize().to_hex().as_str());
+    let list: Value = world.staff.registrar.get("/v1/facts").await.json();
+    assert_eq!(list["facts"][0]["salt"], fact["salt"]);
+    let salt = fact["salt"].as_str().unwrap();
+    assert!(world.entries().await.iter().all(|entry| !entry.to_string().contains(salt)));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn facts_are_listed_in_pages() {
     let world = World::without_policy().await;

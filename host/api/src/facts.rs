@@ -57,6 +57,9 @@ pub struct Fact {
     pub name: String,
     /// Its value.
     pub value: serde_json::Value,
+    /// 32 hex digits, drawn when it was set. The `value_digest` of the entry that says so is BLAKE3 in the mode
+    /// that derives keys, with the context `attorn fact value v1`, over these 16 bytes and the value.
+    pub salt: String,
     /// Who says so: `operator/…` or `resource-server/…`.
     pub set_by: String,
     /// When they said so.

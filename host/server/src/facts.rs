@@ -4,8 +4,8 @@
 //! What an operator said, no resource server replaces: the operator may know that it is wrong.
 //!
 //! What a decision reads of them is looked up in `decisions::known`; a fact that changes before the
-//! decision is committed makes it anew. Entries name facts and the digests of their values, which may be
-//! personal, and never the values.
+//! decision is committed makes it anew. Entries name facts and the salted digests of their values, which may
+//! be personal, and never the values.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,6 +22,7 @@ use crate::app::App;
 use crate::entry;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
+use crate::random;
 use crate::registry::{commit, count, moved};
 
 /// The most bytes of a request: 128 values and their names.
@@ -117,7 +118,8 @@ fn records(wire: &api::SetFacts, set_by: &FactSource, now: TimeMs) -> Result<Vec
             let detail = format!("the fact `{name}` would have expired already: `expires_at_ms` is not after now");
             return Err(Failure::of(ProblemCode::InvalidField, detail));
         }
-        Ok(FactRecord { name, value, set_by: set_by.clone(), set_at: now, expires_at })
+        let salt = random::fact_salt()?;
+        Ok(FactRecord { name, value, salt, set_by: set_by.clone(), set_at: now, expires_at })
     };
     wire.facts.iter().map(record).collect()
 }
@@ -225,6 +227,7 @@ fn shown(record: &FactRecord, now: TimeMs, revoked: &BTreeSet<ResourceServerId>)
     api::Fact {
         name: record.name.to_string(),
         value: serde_json::from_str(record.value.as_str()).unwrap_or(Value::Null),
+        salt: record.salt.to_string(),
         set_by: record.set_by.to_string(),
         set_at_ms: record.set_at.0,
         expires_at_ms: record.expires_at.map(|at| at.0),

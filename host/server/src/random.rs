@@ -1,6 +1,7 @@
-//! Random ids. The operating system draws them; if it cannot, nothing is decided.
+//! Random ids and salts. The operating system draws them; if it cannot, nothing is decided.
 
 use attorn_core::{DecisionId, GrantId};
+use attorn_store::records::FactSalt;
 
 use crate::http::failure::Failure;
 
@@ -18,6 +19,11 @@ pub(crate) fn decision_id() -> Result<DecisionId, Failure> {
 /// The id of a new grant.
 pub(crate) fn grant_id() -> Result<GrantId, Failure> {
     bytes().map(GrantId::from_random)
+}
+
+/// The salt of a fact's value.
+pub(crate) fn fact_salt() -> Result<FactSalt, Failure> {
+    bytes().map(FactSalt::from_random)
 }
 
 /// A name for a request. It guards nothing, so it may be empty where there is no randomness.

@@ -23,7 +23,7 @@ pub use agent::{AgentRecord, AgentRecordError, KeyOwner, KeyOwnerRecord, StateCh
 pub(crate) use codec::json;
 pub use codec::{Record, RecordError, RecordProblem};
 pub use decision::DecisionRecord;
-pub use fact::{FactRecord, FactSource};
+pub use fact::{FactRecord, FactSalt, FactSource};
 pub use grant::GrantRecord;
 pub use idempotency::IdempotencyRecord;
 pub use key_material::KeyMaterialRecord;

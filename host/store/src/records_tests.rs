@@ -285,6 +285,7 @@ fn facts() {
     let operators = FactRecord {
         name: id("resource/file/a%2Fb/owner"),
         value: json("{\"user\":\"alice\"}"),
+        salt: FactSalt::from_random([0xab; 16]),
         set_by: FactSource::Operator(id("ada")),
         set_at: TimeMs(1_000),
         expires_at: Some(TimeMs(2_000)),
@@ -293,7 +294,8 @@ fn facts() {
         &operators,
         "fact/resource/file/a%2Fb/owner",
         concat!(
-            r#"{"name":"resource/file/a%2Fb/owner","value":"{\"user\":\"alice\"}","set_by":{"operator":"ada"},"#,
+            r#"{"name":"resource/file/a%2Fb/owner","value":"{\"user\":\"alice\"}","#,
+            r#""salt":"abababababababababababababababab","set_by":{"operator":"ada"},"#,
             r#""set_at_ms":1000,"expires_at_ms":2000}"#
         ),
     );
@@ -303,6 +305,7 @@ fn facts() {
     let servers = FactRecord {
         name: id("global"),
         value: json("null"),
+        salt: FactSalt::from_random([0; 16]),
         set_by: FactSource::ResourceServer(id("bank")),
         set_at: TimeMs(1_000),
         expires_at: None,
@@ -310,8 +313,18 @@ fn facts() {
     golden(
         &servers,
         "fact/global",
-        r#"{"name":"global","value":"null","set_by":{"resource_server":"bank"},"set_at_ms":1000,"expires_at_ms":null}"#,
+        concat!(
+            r#"{"name":"global","value":"null","salt":"00000000000000000000000000000000","#,
+            r#""set_by":{"resource_server":"bank"},"set_at_ms":1000,"expires_at_ms":null}"#
+        ),
     );
+    assert_eq!(servers.value_digest().to_string(), "26e436d83e2f3e914d3d5a0e1b222a8b4fa59223d278480c65de156324861882");
+    let salted = FactRecord { salt: FactSalt::from_random([1; 16]), ..servers.clone() };
+    assert_ne!(salted.value_digest(), servers.value_digest());
+    assert_eq!(format!("{:?}", salted.salt), "FactSalt(…)");
+    for bad in ["", "0", &"0".repeat(30), &"0".repeat(34), &"AB".repeat(16), &"zz".repeat(16)] {
+        assert!(bad.parse::<FactSalt>().is_err(), "{bad}");
+    }
     assert!(servers.value_at(TimeMs(u64::MAX)).is_some());
     let large = FactRecord { value: json(&"x".repeat(FactRecord::VALUE_BYTES_MAX + 1)), ..servers };
     assert!(FactRecord::decode(&large.key(), &large.encode()).is_err());

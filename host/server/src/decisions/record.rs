@@ -260,12 +260,14 @@ fn embedded(text: &JsonText) -> Value {
     serde_json::from_str(text.as_str()).unwrap_or(Value::Null)
 }
 
-/// A fact as the policies saw it, and whose word it is. One that is missing has no value; `missing` says why.
+/// A fact as the policies saw it, whose word it is, and the salt with which the digest in the entry that set
+/// it can be checked. One that is missing has no value; `missing` says why.
 fn fact_in_record((name, found): (&FactName, &FoundFact)) -> Value {
     json!({
         "name": name.as_str(),
         "version": found.set.as_ref().map(|set| set.version),
         "set_by": found.set.as_ref().map(|set| set.value.set_by.to_string()),
+        "salt": found.set.as_ref().map(|set| set.value.salt.to_string()),
         "value": found.value().map(embedded),
         "missing": found.missing.map(Missing::as_str),
     })

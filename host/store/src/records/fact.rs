@@ -1,8 +1,10 @@
 //! Facts: what operators and resource servers say, and policies rest on.
 
 use std::fmt;
+use std::str::FromStr;
 
 use attorn_core::{Digest, FactName, JsonText, OperatorId, ResourceServerId, TimeMs};
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
 use super::codec::{self, Record, RecordError, Text};
@@ -15,12 +17,49 @@ pub struct FactRecord {
     pub name: FactName,
     /// Its value, one canonical JSON text of at most [`Self::VALUE_BYTES_MAX`] bytes.
     pub value: JsonText,
+    /// What keeps the digest of the value from being guessed.
+    pub salt: FactSalt,
     /// Who says so.
     pub set_by: FactSource,
     /// When they said so.
     pub set_at: TimeMs,
     /// From when on it does not count any more; none for one that stands until it is deleted.
     pub expires_at: Option<TimeMs>,
+}
+
+/// 16 random bytes, drawn anew whenever a fact is set. They stand in the record and never in an entry:
+/// values are short and come from small sets, so whoever reads only the log could try them all.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct FactSalt([u8; 16]);
+
+impl FactSalt {
+    /// Bytes that the caller drew at random.
+    #[must_use]
+    pub const fn from_random(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Display for FactSalt {
+    /// 32 lower-case hex digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&HEXLOWER.encode(&self.0))
+    }
+}
+
+impl fmt::Debug for FactSalt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FactSalt(…)")
+    }
+}
+
+impl FromStr for FactSalt {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bytes = HEXLOWER.decode(text.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
+        bytes.map(Self).ok_or("a salt is 32 lower-case hex digits")
+    }
 }
 
 /// Who says something.
@@ -53,10 +92,13 @@ impl FactRecord {
         (!expired).then_some(&self.value)
     }
 
-    /// BLAKE3 of the value.
+    /// What the log says of the value: BLAKE3 in the mode that derives keys, with the context
+    /// `attorn fact value v1`, over the 16 bytes of the salt and then the value.
     #[must_use]
     pub fn value_digest(&self) -> Digest {
-        Digest::from_bytes(*blake3::hash(self.value.as_str().as_bytes()).as_bytes())
+        let mut hasher = blake3::Hasher::new_derive_key("attorn fact value v1");
+        hasher.update(&self.salt.0).update(self.value.as_str().as_bytes());
+        Digest::from_bytes(*hasher.finalize().as_bytes())
     }
 }
 
@@ -69,6 +111,7 @@ impl Record for FactRecord {
         codec::encode(&FactWire {
             name: Text(self.name.clone()),
             value: self.value.as_str().to_owned(),
+            salt: Text(self.salt),
             set_by: match &self.set_by {
                 FactSource::Operator(id) => SourceWire::Operator(Text(id.clone())),
                 FactSource::ResourceServer(id) => SourceWire::ResourceServer(Text(id.clone())),
@@ -86,6 +129,7 @@ impl Record for FactRecord {
             Ok(Self {
                 name: wire.name.0,
                 value: JsonText::from_canonical(wire.value),
+                salt: wire.salt.0,
                 set_by: match wire.set_by {
                     SourceWire::Operator(id) => FactSource::Operator(id.0),
                     SourceWire::ResourceServer(id) => FactSource::ResourceServer(id.0),
@@ -102,6 +146,7 @@ impl Record for FactRecord {
 struct FactWire {
     name: Text<FactName>,
     value: String,
+    salt: Text<FactSalt>,
     set_by: SourceWire,
     set_at_ms: u64,
     expires_at_ms: Option<u64>,
