@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use attorn_api::decisions::DecisionAnswer;
 use attorn_api::facts::{FactList, FactsDeleted, FactsSet};
+use attorn_store::{KeyKind, KeyPrefix, Store};
 use attorn_tests::machines::now_ms;
-use attorn_tests::world::ask;
-use attorn_tests::{World, components};
+use attorn_tests::server::Fresh;
+use attorn_tests::world::{Cast, ask};
+use attorn_tests::{Call, Process, Staff, World, components};
 use serde_json::{Value, json};
 
 const OWNER: &str = "resource/article/42/owner";
+const YEAR_MS: u64 = 366 * 24 * 3_600_000;
 
 fn one(name: &str, value: &Value) -> Value {
     json!({ "facts": [{ "name": name, "value": value }] })
@@ -195,6 +198,70 @@ async fn the_log_s_digest_of_a_value_can_be_checked_and_not_guessed() {
     assert_eq!(list["facts"][0]["salt"], fact["salt"]);
     let salt = fact["salt"].as_str().unwrap();
     assert!(world.entries().await.iter().all(|entry| !entry.to_string().contains(salt)));
+}
+
+/// However often a fact is set anew, there is one place in the index of what expires, or none.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expiry_that_counts_no_more_leaves_nothing_behind() {
+    let fresh = Fresh::make().await;
+    let process = Process::start(&fresh.config, &fresh.reach).await;
+    let staff = Staff::hire(&fresh.reach, &fresh.bootstrap_token).await;
+    let cast = Cast::register(&fresh.reach, &staff).await;
+    let soon = now_ms() + 3_600_000;
+    let until = |name: &str, at: u64| json!({ "facts": [{ "name": name, "value": 1, "expires_at_ms": at }] });
+    for body in [
+        until("twice", soon),
+        until("twice", soon + 1),
+        until("twice", soon + 2),
+        until("same", soon),
+        until("same", soon),
+        until("for-ever", soon),
+        one("for-ever", &json!(1)),
+        until("gone", soon),
+    ] {
+        staff.registrar.post("/v1/facts", &body).await.expect(200);
+    }
+    staff.registrar.post("/v1/facts/delete", &json!({ "names": ["gone", "never"] })).await.expect(200);
+    let own = until(OWNER, soon);
+    cast.faq.post("/v1/resource-facts", &own).await.expect(200);
+    cast.faq.post("/v1/resource-facts/delete", &json!({ "names": [OWNER] })).await.expect(200);
+
+    process.kill().await;
+    let config = attorn_server::Config::load(&fresh.config).unwrap();
+    let store = Store::open(&fresh.data_dir(), &config.log_id).unwrap();
+    let page = store.scan(&KeyPrefix::kind(KeyKind::Expiry), None, 100).await.unwrap();
+    let left: Vec<_> = page.items.iter().filter_map(|(key, _)| key.expiring()).collect();
+    let left: Vec<_> = left.iter().map(|(at, what)| (at.0 - soon, what.to_string())).collect();
+    assert_eq!(left, [(0, "fact/same".to_owned()), (2, "fact/twice".to_owned())]);
+}
+
+/// What would expire after anybody remembers it is no expiry.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_expires_later_than_in_ten_years() {
+    let world = World::without_policy().await;
+    let until = |at: u64| json!({ "facts": [{ "name": "a", "value": 1, "expires_at_ms": at }] });
+    for at in [now_ms() + 11 * YEAR_MS, u64::MAX >> 11, u64::MAX] {
+        let problem = world.staff.registrar.post("/v1/facts", &until(at)).await.refused(422, "invalid_field");
+        assert!(problem.help.is_some_and(|help| help.contains("`expires_at_ms`")), "{at}");
+    }
+    world.staff.registrar.post("/v1/facts", &until(now_ms() + 9 * YEAR_MS)).await.expect(200);
+}
+
+/// A proof covers the body, so the body is read before anybody knows who sent it: it has to be small. An
+/// operator's token is looked at first.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_operators_make_the_server_read_a_large_body() {
+    let world = World::without_policy().await;
+    let values = |name: &str| {
+        let fact = |n: usize| json!({ "name": format!("{name}/{n}"), "value": "x".repeat(4_000) });
+        json!({ "facts": (0..10).map(fact).collect::<Vec<_>>() })
+    };
+    let own = values("resource/article");
+    world.faq.post("/v1/resource-facts", &own).await.refused(413, "body_too_large");
+    world.reach.send(Call::post("/v1/resource-facts", &own)).await.refused(413, "body_too_large");
+    let foreign = Call::post("/v1/facts", &values("a")).bearer("attorn_op_nobody");
+    world.reach.send(foreign).await.refused(401, "unauthenticated");
+    world.staff.registrar.post("/v1/facts", &values("a")).await.expect(200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,8 +3,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Say that these are so: `POST /v1/facts`, or `POST /v1/resource-facts` for a resource server. All of
-/// them, or none.
+/// The most bytes that a value has in canonical form.
+pub const VALUE_BYTES_MAX: usize = 4 << 10;
+/// How far ahead a fact may expire, in milliseconds: ten years.
+pub const EXPIRES_IN_MS_MAX: u64 = 3_653 * 24 * 3_600_000;
+
+/// Say that these are so: `POST /v1/facts`, or `POST /v1/resource-facts` for a resource server, whose body
+/// has 32 KiB at most. All of them, or none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetFacts {
@@ -20,7 +25,8 @@ pub struct SetFact {
     pub name: String,
     /// Its value: any JSON, at most 4,096 bytes in canonical form.
     pub value: serde_json::Value,
-    /// From when on it does not count any more; it stands until it is deleted if that is not said.
+    /// From when on it does not count any more, at most ten years (3,653 days) from now; it stands until it is
+    /// deleted if that is not said.
     #[serde(default)]
     pub expires_at_ms: Option<u64>,
 }

@@ -32,13 +32,22 @@ const FACTS_MAX: usize = 128;
 /// How many bytes their names have together, so that one entry can hold them.
 const NAMES_BYTES_MAX: usize = 24 << 10;
 
+const _: () = assert!(api::VALUE_BYTES_MAX == FactRecord::VALUE_BYTES_MAX);
+
+/// Whose word replaces what stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Speaker {
+    Operator,
+    ResourceServer,
+}
+
 pub(crate) async fn set(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let (operator, wire): (_, api::SetFacts) = (call.operator()?, call.json()?);
     let id = operator.id.clone().ok_or_else(|| Failure::internal("a token without operator set facts"))?;
     let mut batch = Batch::new(app.clock.now());
     let facts = records(&wire, &FactSource::Operator(id), batch.now)?;
     entry::act(&mut batch, operator, "facts_set", json!({ "facts": in_entry(&facts) }))?;
-    put(&app, batch, &facts).await
+    put(&app, batch, Speaker::Operator, &facts).await
 }
 
 pub(crate) async fn set_own(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
@@ -46,10 +55,9 @@ pub(crate) async fn set_own(app: Arc<App>, call: Call) -> Result<Reply, Failure>
     let mut batch = Batch::new(app.clock.now());
     let facts = records(&wire, &FactSource::ResourceServer(server.clone()), batch.now)?;
     owned(&app, &mut batch, server, facts.iter().map(|fact| &fact.name)).await?;
-    not_an_operator_s(&app, &mut batch, facts.iter().map(|fact| &fact.name)).await?;
     let members = json!({ "resource_server": server.as_str(), "facts": in_entry(&facts) });
     batch.entries.push(entry::body(batch.now, "facts_set", members)?);
-    put(&app, batch, &facts).await
+    put(&app, batch, Speaker::ResourceServer, &facts).await
 }
 
 pub(crate) async fn delete(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
@@ -57,7 +65,7 @@ pub(crate) async fn delete(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     let names = names(wire.names.iter().map(String::as_str))?;
     let mut batch = Batch::new(app.clock.now());
     entry::act(&mut batch, operator, "facts_deleted", json!({ "names": texts(&names) }))?;
-    remove(&app, batch, &names).await
+    remove(&app, batch, Speaker::Operator, &names).await
 }
 
 pub(crate) async fn delete_own(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
@@ -65,10 +73,9 @@ pub(crate) async fn delete_own(app: Arc<App>, call: Call) -> Result<Reply, Failu
     let names = names(wire.names.iter().map(String::as_str))?;
     let mut batch = Batch::new(app.clock.now());
     owned(&app, &mut batch, server, names.iter()).await?;
-    not_an_operator_s(&app, &mut batch, names.iter()).await?;
     let members = json!({ "resource_server": server.as_str(), "names": texts(&names) });
     batch.entries.push(entry::body(batch.now, "facts_deleted", members)?);
-    remove(&app, batch, &names).await
+    remove(&app, batch, Speaker::ResourceServer, &names).await
 }
 
 pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
@@ -114,14 +121,23 @@ fn records(wire: &api::SetFacts, set_by: &FactSource, now: TimeMs) -> Result<Vec
             return Err(Failure::of(ProblemCode::InvalidField, detail));
         }
         let expires_at = fact.expires_at_ms.map(TimeMs);
-        if expires_at.is_some_and(|at| at <= now) {
-            let detail = format!("the fact `{name}` would have expired already: `expires_at_ms` is not after now");
-            return Err(Failure::of(ProblemCode::InvalidField, detail));
+        if let Some(problem) = expires_at.and_then(|at| no_expiry(at, now)) {
+            return Err(Failure::of(ProblemCode::InvalidField, format!("the fact `{name}` {problem}"))
+                .with_help("`expires_at_ms` is milliseconds since 1970, after now and at most ten years ahead; leave it out for a fact that stands until it is deleted"));
         }
         let salt = random::fact_salt()?;
         Ok(FactRecord { name, value, salt, set_by: set_by.clone(), set_at: now, expires_at })
     };
     wire.facts.iter().map(record).collect()
+}
+
+/// What is wrong with this as an expiry.
+fn no_expiry(at: TimeMs, now: TimeMs) -> Option<&'static str> {
+    match at {
+        at if at <= now => Some("would have expired already"),
+        at if at > now.plus_ms(api::EXPIRES_IN_MS_MAX) => Some("would expire in more than ten years"),
+        _ => None,
+    }
 }
 
 /// A resource server speaks of its own types only. The commit names what says that they are its own.
@@ -147,33 +163,41 @@ async fn owned<'a>(
     Ok(())
 }
 
-/// What an operator said stands against a resource server for as long as it counts. The commit names what
-/// was found, so that nothing that an operator says meanwhile is lost.
-async fn not_an_operator_s<'a>(
+/// What stands under these names gives way, and so does its place in the index of what expires. What an
+/// operator said gives way to no resource server, for as long as it counts. The commit names what was found,
+/// so that nothing that is said meanwhile is lost.
+async fn replace<'a>(
     app: &App,
     batch: &mut Batch,
+    speaker: Speaker,
     names: impl Iterator<Item = &'a FactName>,
 ) -> Result<(), Failure> {
     for name in names {
         let key = Key::fact(name);
-        let found = app.store.record::<FactRecord>(&key).await?;
-        if let Some(found) = &found
-            && matches!(found.value.set_by, FactSource::Operator(_))
-            && found.value.value_at(batch.now).is_some()
-        {
+        let Some(found) = app.store.record::<FactRecord>(&key).await? else {
+            batch.require.push((key, Require::Absent));
+            continue;
+        };
+        let operator_s = matches!(found.value.set_by, FactSource::Operator(_));
+        if speaker == Speaker::ResourceServer && operator_s && found.value.value_at(batch.now).is_some() {
             let detail = format!("an operator set the fact `{name}`, and no resource server replaces or forgets it");
             return Err(Failure::of(ProblemCode::InvalidState, detail)
                 .with_help("ask an operator who is a registrar: `attorn fact set`, or `attorn fact delete` to give it back"));
         }
-        batch.require.push((key, found.map_or(Require::Absent, |found| Require::Version(found.version))));
+        batch.delete.extend(found.value.expires_at.map(|at| Key::expiry(at, &key)));
+        batch.require.push((key, Require::Version(found.version)));
     }
     Ok(())
 }
 
-async fn put(app: &App, mut batch: Batch, facts: &[FactRecord]) -> Result<Reply, Failure> {
+async fn put(app: &App, mut batch: Batch, speaker: Speaker, facts: &[FactRecord]) -> Result<Reply, Failure> {
+    replace(app, &mut batch, speaker, facts.iter().map(|fact| &fact.name)).await?;
     for fact in facts {
         if let Some(at) = fact.expires_at {
-            batch.put.push((Key::expiry(at, &fact.key()), Vec::new()));
+            let index = Key::expiry(at, &fact.key());
+            // It may expire when the one before it would have.
+            batch.delete.retain(|gone| *gone != index);
+            batch.put.push((index, Vec::new()));
         }
         batch.put_record(fact);
     }
@@ -182,7 +206,13 @@ async fn put(app: &App, mut batch: Batch, facts: &[FactRecord]) -> Result<Reply,
     Reply::ok(&api::FactsSet { set: facts.len() as u64 })
 }
 
-async fn remove(app: &App, mut batch: Batch, names: &BTreeSet<FactName>) -> Result<Reply, Failure> {
+async fn remove(
+    app: &App,
+    mut batch: Batch,
+    speaker: Speaker,
+    names: &BTreeSet<FactName>,
+) -> Result<Reply, Failure> {
+    replace(app, &mut batch, speaker, names.iter()).await?;
     batch.delete.extend(names.iter().map(Key::fact));
     commit(app, batch, moved).await?;
     Reply::ok(&api::FactsDeleted { deleted: names.len() as u64 })

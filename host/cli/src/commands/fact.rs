@@ -1,5 +1,7 @@
 //! `attorn fact`.
 
+mod lines;
+
 use std::path::PathBuf;
 
 use attorn_api::facts::{DeleteFacts, Fact as Shown, FactList, FactsDeleted, FactsSet, SetFact, SetFacts};
@@ -19,6 +21,9 @@ use crate::parse;
 const AT_A_TIME: usize = 25;
 /// The longest file that is imported, in bytes.
 const FILE_BYTES_MAX: u64 = 64 << 20;
+
+/// How many wrong lines of a file are shown.
+const SHOWN_MAX: usize = 20;
 
 /// What the server knows, and policies may rest on.
 #[derive(Debug, Subcommand)]
@@ -120,16 +125,16 @@ async fn set(client: &OperatorClient, facts: Vec<SetFact>) -> Result<FactsSet, F
     client.post("/v1/facts", &SetFacts { facts }).await
 }
 
-/// Each request is taken whole or not at all. What is wrong with a line is found before the first is sent.
+/// Each request is taken whole or not at all. All that is wrong with the file is found before the first is
+/// sent.
 async fn import(client: &OperatorClient, output: &Output, file: &std::path::Path) -> Result<Exit, Failure> {
     let text = read_text(file, FILE_BYTES_MAX)?;
-    let mut facts = Vec::new();
-    for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let wrong = |problem: String| Failure::usage(format!("line {} of `{}`: {problem}", at + 1, file.display()));
-        let fact: SetFact = parse::strict_json(line).map_err(wrong)?;
-        fact.name.parse::<FactName>().map_err(|error| wrong(error.to_string()))?;
-        facts.push(fact);
-    }
+    let facts = lines::facts(&text, parse::now_ms()).map_err(|wrong| {
+        let first = wrong.iter().take(SHOWN_MAX).map(String::as_str).collect::<Vec<_>>().join("; ");
+        let more = if wrong.len() > SHOWN_MAX { "; …" } else { "" };
+        Failure::usage(format!("{} lines of `{}` are wrong: {first}{more}", wrong.len(), file.display()))
+            .with_help("nothing was set; each line is `{\"name\": …, \"value\": …}`, with `expires_at_ms` if it expires")
+    })?;
     let (all, mut set_so_far) = (facts.len(), 0);
     for some in facts.chunks(AT_A_TIME) {
         let taken = set(client, some.to_vec()).await.inspect_err(|_| {

@@ -82,8 +82,9 @@ async fn handle(
 ) -> Result<Reply, Failure> {
     check_media_type(route, parts)?;
     let nothing_yet = Signed { method: parts.method.as_str(), path: parts.uri.path(), body: &[] };
-    // An operator's token does not depend on the body, and nobody else may make the server hold a large
-    // one; a proof does depend on it, and bodies with proofs are small.
+    // An operator's token does not depend on the body, so it is looked at first, and only operators make the
+    // server hold a large body. A proof covers the body, which is read before it is known who sent it: such
+    // bodies are small (`routes::tests::only_operators_send_large_bodies`).
     let (caller, body) = if route.access.needs_body() {
         let body = read_body(body, route.body_bytes_max).await?;
         (authenticate(app, route.access, &parts.headers, &Signed { body: &body, ..nothing_yet }).await?, body)
