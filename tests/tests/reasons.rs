@@ -253,6 +253,7 @@ async fn ten_of_sixty_four_at_once_are_allowed_where_ten_may_be() {
     let first: DecisionAnswer = world.bot.ask_once("same", &ask()).await.expect(200).json();
     let again: DecisionAnswer = world.bot.ask_once("same", &ask()).await.expect(200).json();
     assert_eq!((first.decision, &first.decision_id), (Allow, &again.decision_id));
+    let full = json!({ "policy": "limited", "counter": "requests", "amount": "1", "at_most": "10", "found": "10" });
     let world = std::sync::Arc::new(world);
     let asking: Vec<_> = (0..64)
         .map(|_| {
@@ -271,9 +272,13 @@ async fn ten_of_sixty_four_at_once_are_allowed_where_ten_may_be() {
     let mut allowed = 1;
     for asked in asking {
         let answer = asked.await.unwrap();
-        match answer.decision {
-            Allow => allowed += 1,
-            _ => says(&answer, Deny, &["limit_exceeded"]),
+        let limit = &record_of(&world, &answer).await["limit"];
+        if answer.decision == Allow {
+            assert_eq!(*limit, Value::Null);
+            allowed += 1;
+        } else {
+            says(&answer, Deny, &["limit_exceeded"]);
+            assert_eq!(*limit, full);
         }
     }
     assert_eq!(allowed, 10);
@@ -281,6 +286,8 @@ async fn ten_of_sixty_four_at_once_are_allowed_where_ten_may_be() {
     says(&answer, Deny, &["limit_exceeded"]);
     let record = record_of(&world, &answer).await;
     assert_eq!(record["policies"][0]["counters"][0]["used"], "10");
+    // The policy allowed; the deny follows from what the counter had no room for.
+    assert_eq!((&record["policies"][0]["outcome"], &record["limit"]), (&json!("allow"), &full));
 }
 
 /// A policy that loops for ever denies by deadline, and nobody else waits for it.

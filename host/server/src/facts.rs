@@ -181,8 +181,9 @@ async fn replace<'a>(
         let operator_s = matches!(found.value.set_by, FactSource::Operator(_));
         if speaker == Speaker::ResourceServer && operator_s && found.value.value_at(batch.now).is_some() {
             let detail = format!("an operator set the fact `{name}`, and no resource server replaces or forgets it");
-            return Err(Failure::of(ProblemCode::InvalidState, detail)
-                .with_help("ask an operator who is a registrar: `attorn fact set`, or `attorn fact delete` to give it back"));
+            return Err(Failure::of(ProblemCode::InvalidState, detail).with_help(
+                "ask an operator who is a registrar: `attorn fact set`, or `attorn fact delete` to give it back",
+            ));
         }
         batch.delete.extend(found.value.expires_at.map(|at| Key::expiry(at, &key)));
         batch.require.push((key, Require::Version(found.version)));
@@ -206,12 +207,7 @@ async fn put(app: &App, mut batch: Batch, speaker: Speaker, facts: &[FactRecord]
     Reply::ok(&api::FactsSet { set: facts.len() as u64 })
 }
 
-async fn remove(
-    app: &App,
-    mut batch: Batch,
-    speaker: Speaker,
-    names: &BTreeSet<FactName>,
-) -> Result<Reply, Failure> {
+async fn remove(app: &App, mut batch: Batch, speaker: Speaker, names: &BTreeSet<FactName>) -> Result<Reply, Failure> {
     replace(app, &mut batch, speaker, names.iter()).await?;
     batch.delete.extend(names.iter().map(Key::fact));
     commit(app, batch, moved).await?;

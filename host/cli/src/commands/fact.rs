@@ -132,8 +132,9 @@ async fn import(client: &OperatorClient, output: &Output, file: &std::path::Path
     let facts = lines::facts(&text, parse::now_ms()).map_err(|wrong| {
         let first = wrong.iter().take(SHOWN_MAX).map(String::as_str).collect::<Vec<_>>().join("; ");
         let more = if wrong.len() > SHOWN_MAX { "; …" } else { "" };
-        Failure::usage(format!("{} lines of `{}` are wrong: {first}{more}", wrong.len(), file.display()))
-            .with_help("nothing was set; each line is `{\"name\": …, \"value\": …}`, with `expires_at_ms` if it expires")
+        Failure::usage(format!("{} lines of `{}` are wrong: {first}{more}", wrong.len(), file.display())).with_help(
+            "nothing was set; each line is `{\"name\": …, \"value\": …}`, with `expires_at_ms` if it expires",
+        )
     })?;
     let (all, mut set_so_far) = (facts.len(), 0);
     for some in facts.chunks(AT_A_TIME) {

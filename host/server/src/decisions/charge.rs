@@ -1,16 +1,17 @@
 //! What an allow charges: adds of the commit, and what to make of a counter that has no room for one.
 
-use attorn_core::reason::HostReason;
-use attorn_core::{Charge, Decision, Denied, TimeMs};
+use attorn_core::{Charge, Decision, TimeMs};
 use attorn_store::{Add, Batch, Key};
 
 use super::record::Made;
 
 /// A charge that a counter had no room for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Exceeded {
+#[derive(Debug, Clone)]
+pub(crate) struct Exceeded {
     key: Key,
-    charge: Charge,
+    pub(super) charge: Charge,
+    /// What the counter was found at.
+    pub(super) found: u64,
 }
 
 /// Where a charge goes.
@@ -46,24 +47,23 @@ pub(crate) fn has_room(made: &Made) -> bool {
     })
 }
 
-/// What stands at its limit, when the counter of this key was found at `found`, or was exceeded in the
-/// attempt before; and the deny, if evaluating again can change nothing: the policy was asked with this very
-/// value, or wants the same again although the counter only grows. So nobody is denied while there is room.
-pub(super) fn exceeded(
-    made: &Made,
-    limit: &Key,
-    found: u64,
-    before: Option<&Exceeded>,
-) -> (Option<Exceeded>, Option<Decision>) {
-    let Decision::Allow(allowed) = &made.decision else { return (None, None) };
-    let Some(charge) = allowed.charges().iter().find(|charge| key(charge, made.now) == *limit) else {
-        return (None, None);
-    };
-    let seen = made.asked.iter().zip(&made.looked_up.known).any(|(asked, known)| {
-        asked.evaluated.policy == charge.policy
-            && known.counters.iter().any(|counter| counter.name == charge.counter && counter.used == found)
-    });
-    let now = Exceeded { key: limit.clone(), charge: charge.clone() };
-    let deny = (seen || before == Some(&now)).then(|| Decision::Deny(Denied::by_host(HostReason::LimitExceeded)));
-    (Some(now), deny)
+/// What this decision charges to the counter of this key, which was found at `found`.
+pub(super) fn exceeded(made: &Made, limit: Key, found: u64) -> Option<Exceeded> {
+    let Decision::Allow(allowed) = &made.decision else { return None };
+    let charge = allowed.charges().iter().find(|charge| key(charge, made.now) == limit)?;
+    Some(Exceeded { key: limit, charge: charge.clone(), found })
+}
+
+impl Exceeded {
+    /// Whether evaluating again can change nothing: the policy was asked with this very value, or wants the
+    /// same again, as it did `before`, although the counter only grows. So nobody is denied while there is
+    /// room.
+    pub(super) fn is_final(&self, made: &Made, before: Option<&Self>) -> bool {
+        let Self { key, charge, found } = self;
+        let seen = made.asked.iter().zip(&made.looked_up.known).any(|(asked, known)| {
+            asked.evaluated.policy == charge.policy
+                && known.counters.iter().any(|counter| counter.name == charge.counter && counter.used == *found)
+        });
+        seen || before.is_some_and(|before| before.key == *key && before.charge == *charge)
+    }
 }

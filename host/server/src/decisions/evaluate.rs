@@ -68,7 +68,7 @@ pub(crate) async fn among(
     }
     let all: Vec<Evaluated> = asked.iter().map(|one| one.evaluated.clone()).collect();
     let decision = attorn_core::decide(within, &all);
-    Ok(Made { now: within.now(), decision, asked, context: Some(context), looked_up })
+    Ok(Made { now: within.now(), decision, limit: None, asked, context: Some(context), looked_up })
 }
 
 /// Keep account of what ran out of time, and say in the log which policies are not asked for a while.

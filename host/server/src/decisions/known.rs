@@ -172,11 +172,7 @@ async fn fact(
 
 /// Whether what they say counts: a resource server's word does until it is revoked. Its record is read once
 /// for a decision, and the commit names the version.
-async fn word_counts(
-    app: &App,
-    source: &FactSource,
-    found: &mut LookedUp,
-) -> Result<Result<bool, TooMany>, Failure> {
+async fn word_counts(app: &App, source: &FactSource, found: &mut LookedUp) -> Result<Result<bool, TooMany>, Failure> {
     let FactSource::ResourceServer(server) = source else { return Ok(Ok(true)) };
     if let Some(counts) = found.servers.get(server) {
         return Ok(Ok(*counts));

@@ -81,10 +81,12 @@ async fn decide(app: &App, ask: &Ask) -> Result<DecisionAnswer, Failure> {
                 }
                 Err(CommitError::LimitExceeded { key, found }) => {
                     app.metrics.conflict(Conflict::Limit);
-                    let (limit, deny) = charge::exceeded(&made, &key, found, exceeded.as_ref());
-                    exceeded = limit;
-                    let Some(deny) = deny else { break };
-                    made.decision = deny;
+                    let before = exceeded.take();
+                    exceeded = charge::exceeded(&made, key, found);
+                    match exceeded.as_ref().filter(|limit| limit.is_final(&made, before.as_ref())) {
+                        Some(limit) => made.deny_at(limit.clone()),
+                        None => break,
+                    }
                 }
                 Err(other) => return Err(other.into()),
             }

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use attorn_core::context::Fact;
+use attorn_core::reason::HostReason;
 use attorn_core::{
-    Charge, Decision, DecisionId, DecisionReason, Evaluated, EvaluationContext, FactName, Grant, JsonText, Known,
-    Outcome, SessionId, TimeMs, Verdict, WithinBounds,
+    Charge, Decision, DecisionId, DecisionReason, Denied, Evaluated, EvaluationContext, FactName, Grant, JsonText,
+    Known, Outcome, SessionId, TimeMs, Verdict, WithinBounds,
 };
 use attorn_engine::Evaluation;
 use attorn_store::records::{DecisionRecord, GrantRecord, IdempotencyRecord};
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::answer;
 use super::ask::Ask;
-use super::charge;
+use super::charge::{self, Exceeded};
 use super::gather::Ground;
 use super::known::{FoundFact, LookedUp, Missing};
 use crate::active::ActivePolicy;
@@ -38,6 +39,8 @@ pub(crate) const REASONS_MAX: usize = 64;
 pub(crate) struct Made {
     pub(crate) now: TimeMs,
     pub(crate) decision: Decision,
+    /// The counter that had no room for what the policies allowed, if that is why it is a deny.
+    pub(crate) limit: Option<Exceeded>,
     pub(crate) asked: Vec<Asked>,
     /// What the policies saw; none when a bound decided.
     pub(crate) context: Option<Arc<EvaluationContext>>,
@@ -56,7 +59,13 @@ pub(crate) struct Asked {
 impl Made {
     /// A decision before any policy.
     pub(crate) fn by_bounds(now: TimeMs, decision: Decision) -> Self {
-        Self { now, decision, asked: Vec::new(), context: None, looked_up: LookedUp::default() }
+        Self { now, decision, limit: None, asked: Vec::new(), context: None, looked_up: LookedUp::default() }
+    }
+
+    /// Deny, because this counter has no room for what the policies allowed.
+    pub(super) fn deny_at(&mut self, limit: Exceeded) {
+        self.decision = Decision::Deny(Denied::by_host(HostReason::LimitExceeded));
+        self.limit = Some(limit);
     }
 }
 
@@ -251,6 +260,7 @@ fn record_of(ask: &Ask, ground: &Ground, made: &Made, mut bytes_left: usize) -> 
         "policies": policies,
         "decision": kind(&made.decision),
         "charges": charges.iter().map(charge_in_record).collect::<Vec<_>>(),
+        "limit": made.limit.as_ref().map(limit_in_record),
     });
     JsonText::from_canonical(serde_json_canonicalizer::to_string(&record).unwrap_or_else(|_| record.to_string()))
 }
@@ -288,6 +298,14 @@ fn known_in_record(known: &Known, all: &LookedUp) -> (Value, Value) {
 fn charge_in_record(charge: &Charge) -> Value {
     json!({ "policy": charge.policy.as_str(), "counter": charge.counter.as_str(),
         "amount": charge.amount.to_string(), "at_most": charge.at_most.to_string() })
+}
+
+/// The charge that a counter had no room for, and what the counter was found at. No policy says so; the deny
+/// follows from this.
+fn limit_in_record(limit: &Exceeded) -> Value {
+    let mut record = charge_in_record(&limit.charge);
+    record["found"] = limit.found.to_string().into();
+    record
 }
 
 fn policy_in_record(asked: &Asked, bytes_left: &mut usize) -> Value {
