@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 
 use DecisionKind::Allow;
 
+const OWNER: &str = "resource/article/42/owner";
 /// How many tasks ask at once.
 const ASKERS: usize = 16;
 
@@ -64,6 +65,42 @@ async fn what_a_revoked_resource_server_said_is_missing_in_the_very_next_decisio
     assert_eq!(world.bot.decide(&ask()).await.decision, Allow);
 }
 
+/// Two policies are asked about one request. Each sees the facts and counters that it asked for, also where
+/// both give a counter the same name.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_policy_sees_what_it_asked_for_and_nothing_else() {
+    let world = World::without_policy().await;
+    for (name, value) in [(OWNER, json!("alice")), ("agent/support-bot/trust", json!(7)), ("global", json!("all"))] {
+        world.staff.registrar.post("/v1/facts", &one(name, &value)).await.expect(200);
+    }
+    let owner = "resource/{request.resource_type}/{request.resource_id}/owner";
+    let first = json!({ "facts": [owner, "global"], "counters": ["shared", "ones"] });
+    let second = json!({ "facts": ["agent/{agent.id}/trust", "agent/{agent.id}/nothing"], "counters": ["shared"] });
+    for (id, settings, amount) in [("one", &first, 3), ("other", &second, 5)] {
+        let mut charging = settings.clone();
+        charging["say"] = json!({ "charge": amount });
+        world.activate(id, components::bytes("knows"), charging).await;
+    }
+    assert_eq!(world.bot.decide(&ask()).await.decision, Allow);
+    for (id, settings) in [("one", &first), ("other", &second)] {
+        world.activate(id, components::bytes("knows"), settings.clone()).await;
+    }
+    let record = record_of(&world, &world.bot.decide(&ask()).await).await;
+    let seen = |at: usize| -> Value {
+        let detail = record["policies"][at]["failure_detail"].as_str().unwrap();
+        serde_json::from_str(&detail[detail.find('{').unwrap()..]).unwrap()
+    };
+    let expect =
+        json!({ "facts": { owner: "\"alice\"", "global": "\"all\"" }, "counters": { "shared": 3, "ones": 3 } });
+    assert_eq!(seen(0), expect);
+    let facts = json!({ "agent/{agent.id}/trust": "7", "agent/{agent.id}/nothing": null });
+    assert_eq!(seen(1), json!({ "facts": facts, "counters": { "shared": 5 } }));
+    // The record says the same: the facts once, by name, and for each policy which of them.
+    let names: Vec<_> = record["facts"].as_array().unwrap().iter().map(|fact| fact["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["agent/support-bot/nothing", "agent/support-bot/trust", "global", OWNER]);
+    assert_eq!((&record["policies"][0]["facts"], &record["policies"][1]["facts"]), (&json!([3, 2]), &json!([1, 0])));
+}
+
 /// Tasks that ask all the time, until they are told to stop.
 struct Asking {
     stop: Arc<AtomicBool>,
@@ -105,6 +142,33 @@ impl Asking {
             task.await.unwrap();
         }
     }
+}
+
+/// The owner changes again and again while others ask. In the order of the log, each decision rests on the
+/// owner as it was when the decision was recorded.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_decision_is_recorded_on_a_fact_that_has_changed() {
+    let world = Arc::new(World::without_policy().await);
+    world.activate_with("owners", components::bytes("needs_fact"), json!({}), patient()).await;
+    let asking = Asking::begin(&world);
+    for n in 0..20 {
+        asking.go_on().await;
+        let owner = if n % 2 == 0 { "support@example.org" } else { "somebody@example.org" };
+        world.staff.registrar.post("/v1/facts", &one(OWNER, &json!(owner))).await.expect(200);
+    }
+    asking.go_on().await;
+    asking.end().await;
+    let (mut changes, mut decided) = (0, [0, 0]);
+    for entry in world.entries().await {
+        if entry["type"] == "facts_set" {
+            changes += 1;
+        } else if entry["type"] == "decision" {
+            let may = changes % 2 == 1;
+            assert_eq!(entry["decision"], if may { "allow" } else { "deny" }, "after {changes} changes: {entry}");
+            decided[usize::from(may)] += 1;
+        }
+    }
+    assert!(changes == 20 && decided[0] > 0 && decided[1] > 0, "{changes} changes, {decided:?}");
 }
 
 /// A resource server is revoked while others ask for what its word decides. In the order of the log, nothing

@@ -64,6 +64,7 @@ fn place(reason: HostReason) -> Place {
         | HostReason::ResourceTypeUnknown => Place::Bound,
         HostReason::NoApplicablePolicy
         | HostReason::TooManyPolicies
+        | HostReason::TooManyFacts
         | HostReason::RequiredPolicyAbstained
         | HostReason::GrantTooShort => Place::Policies,
         HostReason::NotAllowed
@@ -74,7 +75,7 @@ fn place(reason: HostReason) -> Place {
         // At the API an expired key authenticates nobody: a 401 in `proofs.rs`. The bound catches a key
         // that expires between authentication and decision, in attorn-core's tests.
         // What `decide` makes of counters that count for nobody stands in attorn-core's tests.
-        HostReason::KeyExpired | HostReason::CounterWithoutSubject | HostReason::TooManyFacts => Place::NotHere,
+        HostReason::KeyExpired | HostReason::CounterWithoutSubject => Place::NotHere,
         HostReason::LimitExceeded => Place::Counters,
     }
 }
@@ -288,6 +289,26 @@ async fn ten_of_sixty_four_at_once_are_allowed_where_ten_may_be() {
     assert_eq!(record["policies"][0]["counters"][0]["used"], "10");
     // The policy allowed; the deny follows from what the counter had no room for.
     assert_eq!((&record["policies"][0]["outcome"], &record["limit"]), (&json!("allow"), &full));
+}
+
+/// What all policies ask for together has no room in one decision: nobody is asked, and nobody allowed.
+#[tokio::test(flavor = "multi_thread")]
+async fn more_counters_than_one_decision_has_room_for_deny() {
+    let world = World::without_policy().await;
+    let names: Vec<String> = (0..16).map(|n| format!("c{n}")).collect();
+    let settings = json!({ "counters": names, "say": { "charge": 1 } });
+    for n in 0..4 {
+        world.activate(&format!("p{n}"), components::bytes("knows"), settings.clone()).await;
+    }
+    let answer = world.bot.decide(&ask()).await;
+    says(&answer, Allow, &[]);
+    assert_eq!(record_of(&world, &answer).await["charges"].as_array().unwrap().len(), 64);
+    for n in 4..9 {
+        world.activate(&format!("p{n}"), components::bytes("knows"), settings.clone()).await;
+    }
+    let answer = world.bot.decide(&ask()).await;
+    says(&answer, Deny, &["too_many_facts"]);
+    assert_eq!(record_of(&world, &answer).await["policies_asked"], false);
 }
 
 /// A policy that loops for ever denies by deadline, and nobody else waits for it.

@@ -27,7 +27,7 @@ pub(super) const COUNTERS_MAX: usize = 128;
 const REST_BYTES: usize = 12 << 10;
 /// The most bytes that a policy takes in the record, and a counter with what is charged to it.
 const POLICY_BYTES: usize = 512;
-const COUNTER_BYTES: usize = 512;
+pub(super) const COUNTER_BYTES: usize = 512;
 /// What a fact takes beside its name and value, what it takes more if anybody set it, and each mention of it
 /// by a policy.
 const FACT_BYTES: usize = 96;
@@ -74,7 +74,7 @@ impl FoundFact {
     }
 
     /// The most bytes that it takes in the record.
-    fn bytes(&self, name: &FactName) -> usize {
+    pub(super) fn bytes(&self, name: &FactName) -> usize {
         let set = if self.set.is_some() { SET_BYTES } else { 0 };
         FACT_BYTES + set + name.as_str().len() + self.value().map_or(0, |value| value.as_str().len())
     }
@@ -234,3 +234,7 @@ impl Room {
         left.is_some() && self.bytes(COUNTER_BYTES)
     }
 }
+
+#[cfg(test)]
+#[path = "known_tests.rs"]
+mod tests;

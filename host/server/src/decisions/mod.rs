@@ -7,6 +7,8 @@ mod answer;
 pub(crate) mod ask;
 pub(crate) mod charge;
 pub(crate) mod evaluate;
+#[cfg(test)]
+mod fixtures;
 pub(crate) mod gather;
 pub(crate) mod known;
 mod observe;

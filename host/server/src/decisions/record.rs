@@ -330,3 +330,7 @@ fn policy_in_record(asked: &Asked, bytes_left: &mut usize) -> Value {
     record["memory_bytes"] = evaluation.usage.memory_bytes.into();
     record
 }
+
+#[cfg(test)]
+#[path = "record_tests.rs"]
+mod tests;

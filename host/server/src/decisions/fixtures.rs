@@ -1,0 +1,63 @@
+//! What tests of decisions begin with: an agent that asks about an article, and where that is kept.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use attorn_core::context::{AuthenticationMethod, Phase};
+use attorn_core::{
+    Agent, AgentKey, AgentState, BoundsLimits, Ceiling, Digest, EvaluationContext, JsonText, KeyThumbprint, Permission,
+    PurposeCeiling, Request, ResourceServer, TimeMs, UserPresence, WithinBounds, bounds,
+};
+
+pub(super) const NOW: TimeMs = TimeMs(1_767_323_045_678);
+
+pub(super) fn thumbprint() -> KeyThumbprint {
+    "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k".parse().unwrap()
+}
+
+pub(super) fn agent() -> Agent {
+    let everything = Permission { action: "*".parse().unwrap(), resource: "*".parse().unwrap() };
+    let ceiling = PurposeCeiling { user: UserPresence::WithoutUser, permissions: vec![everything] };
+    Agent {
+        id: "bot".parse().unwrap(),
+        owner: "alice".parse().unwrap(),
+        labels: BTreeMap::new(),
+        state: AgentState::Active,
+        ceiling: Ceiling::new(BTreeMap::from([("tests".parse().unwrap(), ceiling)])),
+        grant_ms_max: 30_000,
+        keys: vec![AgentKey {
+            thumbprint: thumbprint(),
+            instance: "pod-1".parse().unwrap(),
+            expires_at: NOW.plus_ms(3_600_000),
+        }],
+    }
+}
+
+pub(super) fn server() -> ResourceServer {
+    ResourceServer {
+        id: "faq".parse().unwrap(),
+        audience: "https://faq.example".parse().unwrap(),
+        resource_types: BTreeSet::from(["article".parse().unwrap()]),
+        key_thumbprint: thumbprint(),
+    }
+}
+
+pub(super) fn request(arguments: &str) -> Request {
+    Request {
+        action: "faq.read".parse().unwrap(),
+        resource: "article/42".parse().unwrap(),
+        purpose: "tests".parse().unwrap(),
+        session: None,
+        arguments: JsonText::from_canonical(arguments),
+        arguments_digest: Digest::from_bytes([0; 32]),
+        claims: JsonText::from_canonical("{}"),
+    }
+}
+
+pub(super) fn within<'a>(agent: &'a Agent, request: &'a Request, server: &'a ResourceServer) -> WithinBounds<'a> {
+    bounds::check(agent, &thumbprint(), request, Some(server), NOW, BoundsLimits::default()).unwrap()
+}
+
+pub(super) fn context(arguments: &str) -> EvaluationContext {
+    let (agent, request, server) = (agent(), request(arguments), server());
+    EvaluationContext::of_request(&within(&agent, &request, &server), AuthenticationMethod::Dpop, Phase::Decide)
+}

@@ -1,0 +1,44 @@
+//! What has no room is refused, and no sooner.
+
+use super::*;
+use crate::decisions::fixtures::context;
+
+#[test]
+fn bytes_are_counted_and_what_was_refused_once_is_refused_from_then_on() {
+    let context = context("{}");
+    let taken = REST_BYTES + POLICY_BYTES + 4;
+    let mut room = Room::of(1, &context, taken + 10);
+    assert!(room.bytes(10) && room.bytes(0));
+    assert!(!room.bytes(1));
+    let mut room = Room::of(1, &context, taken + 10);
+    assert!(!room.bytes(11));
+    assert!(!room.bytes(1), "what is asked for next fits only because something was left out");
+    for too_little in [0, taken - 1] {
+        assert!(!Room::of(1, &context, too_little).bytes(1));
+    }
+}
+
+#[test]
+fn arguments_claims_and_policies_take_room() {
+    let record_bytes_max = REST_BYTES + 2 * POLICY_BYTES + 100;
+    let fits = |policies: usize, arguments: &str| {
+        let mut context = context(arguments);
+        context.request.claims = JsonText::from_canonical("{\"a\":1}");
+        Room::of(policies, &context, record_bytes_max).bytes(91)
+    };
+    assert!(fits(2, "{}"));
+    assert!(!fits(2, "{1}"));
+    assert!(!fits(3, "{}"));
+    assert!(fits(1, "{\"some\":\"more\"}"));
+}
+
+#[test]
+fn counters_are_counted_and_take_bytes() {
+    let context = context("{}");
+    let mut room = Room::of(1, &context, 1 << 20);
+    assert!((0..COUNTERS_MAX).all(|_| room.counter()));
+    assert!(!room.counter());
+    assert!(room.bytes(1), "there are bytes left for what is no counter");
+    let mut room = Room::of(1, &context, REST_BYTES + POLICY_BYTES + 4 + 2 * COUNTER_BYTES);
+    assert!(room.counter() && room.counter() && !room.counter());
+}

@@ -1,0 +1,116 @@
+//! The largest that there can be fits its place.
+
+use std::collections::BTreeMap;
+
+use attorn_core::context::Counter;
+use attorn_core::counter::COUNT_MAX;
+use attorn_core::{CounterScope, CounterSubject, CounterWindow, Debit, Digest, Terms};
+use attorn_store::records::{AgentRecord, FactRecord, FactSalt, FactSource, ResourceServerRecord};
+use attorn_store::{BATCH_ITEMS_MAX, Require, Versioned};
+
+use super::*;
+use crate::active::ActiveSet;
+use crate::decisions::ask::Idempotency;
+use crate::decisions::fixtures::{NOW, agent, request, server, thumbprint, within};
+use crate::decisions::known::{COUNTER_BYTES, COUNTERS_MAX, FACTS_MAX, SERVERS_MAX};
+
+const NONE: Digest = Digest::from_bytes([0; 32]);
+
+fn stored<V>(value: V) -> Versioned<V> {
+    Versioned { value, version: u64::MAX, entries: 0..1 }
+}
+
+/// All that a decision rests on beside facts, as `gather` finds it.
+fn ground() -> Ground {
+    let (agent, server) = (agent(), server());
+    let require = [
+        Key::idempotency(&agent.id, &NONE),
+        Key::agent(&agent.id),
+        Key::active_set(),
+        Key::resource_type(&"article".parse().unwrap()),
+        Key::resource_server(&server.id),
+    ];
+    let jwks = BTreeMap::from([(thumbprint(), JsonText::from_canonical("{}"))]);
+    let jwk = JsonText::from_canonical("{}");
+    Ground {
+        agent: stored(AgentRecord::new(agent, jwks, Vec::new(), NOW).unwrap()),
+        resource_server: Some(stored(ResourceServerRecord { server, jwk, created_at: NOW, revoked_at: None })),
+        active: Arc::new(ActiveSet::new(0, Vec::new()).unwrap()),
+        require: require.into_iter().map(|key| (key, Require::Version(1))).collect(),
+    }
+}
+
+/// An allow that debits as many counters as there can be, each by as much as there can be.
+fn debiting(within: &WithinBounds<'_>) -> Decision {
+    let debit = |n: usize| Debit {
+        policy: "p".parse().unwrap(),
+        counter: format!("c{n}").parse().unwrap(),
+        scope: CounterScope::Agent,
+        window: CounterWindow::Day,
+        amount: COUNT_MAX,
+        at_most: COUNT_MAX,
+    };
+    let terms = Terms { debits: (0..COUNTERS_MAX).map(debit).collect(), ..Terms::new(30_000, 1) };
+    let outcome = Outcome::Verdict(Verdict::Allow { terms, reasons: Vec::new() });
+    attorn_core::decide(within, &[Evaluated { policy: "p".parse().unwrap(), required: false, outcome }])
+}
+
+#[test]
+fn the_largest_batch_of_a_decision_has_no_more_items_than_a_batch_may_have() {
+    let (agent, request, server) = (agent(), request("{}"), server());
+    let within = within(&agent, &request, &server);
+    let idempotency = Some(Idempotency { key_digest: NONE, request_digest: NONE });
+    let ask = Ask { agent: agent.id.clone(), thumbprint: thumbprint(), request: request.clone(), idempotency };
+    let fact = |n: usize| (Key::fact(&format!("f/{n}").parse().unwrap()), Require::Version(1));
+    let said_by = |n: usize| (Key::resource_server(&format!("s{n}").parse().unwrap()), Require::Version(1));
+    let mut made = Made::by_bounds(NOW, debiting(&within));
+    made.looked_up.require = (0..FACTS_MAX).map(fact).chain((0..SERVERS_MAX).map(said_by)).collect();
+    let (batch, grant) = batch(&ask, &ground(), Some(&within), &made, DecisionId::from_random([1; 16])).unwrap();
+    assert!(grant.is_some());
+    assert_eq!(batch.require.len(), 5 + FACTS_MAX + SERVERS_MAX);
+    assert_eq!(batch.add.len(), COUNTERS_MAX);
+    let items = [batch.require.len(), batch.add.len(), batch.put.len(), batch.delete.len(), batch.entries.len()];
+    assert!(items.iter().sum::<usize>() <= BATCH_ITEMS_MAX, "{items:?}");
+}
+
+#[test]
+fn no_fact_takes_more_of_the_record_than_was_reckoned() {
+    let long = |text: &str| format!("{text}{}", "x".repeat(64 - text.len()));
+    for (set_by, missing) in [
+        (Some(FactSource::Operator(long("o").parse().unwrap())), None),
+        (Some(FactSource::ResourceServer(long("s").parse().unwrap())), None),
+        (Some(FactSource::ResourceServer(long("s").parse().unwrap())), Some(Missing::SourceRevoked)),
+        (Some(FactSource::ResourceServer(long("s").parse().unwrap())), Some(Missing::Expired)),
+        (None, Some(Missing::NotSet)),
+    ] {
+        let name: FactName = "resource/a/b".parse().unwrap();
+        let set = set_by.map(|set_by| {
+            let (value, salt) = (JsonText::from_canonical("\"v\""), FactSalt::from_random([255; 16]));
+            let at = TimeMs(u64::MAX);
+            stored(FactRecord { name: name.clone(), value, salt, set_by, set_at: at, expires_at: Some(at) })
+        });
+        let found = FoundFact { set, missing };
+        // And a comma behind it.
+        let bytes = fact_in_record((&name, &found)).to_string().len() + 1;
+        assert!(bytes <= found.bytes(&name), "{bytes}: {found:?}");
+    }
+}
+
+#[test]
+fn no_counter_with_its_charge_takes_more_of_the_record_than_was_reckoned() {
+    let (name, max) = ("c".repeat(64), u64::MAX);
+    let charge = Charge {
+        policy: "p".repeat(64).parse().unwrap(),
+        counter: name.parse().unwrap(),
+        subject: CounterSubject::Agent("a".parse().unwrap()),
+        window: CounterWindow::Total,
+        amount: max,
+        at_most: max,
+    };
+    let counter =
+        Counter { name: name.parse().unwrap(), used: max, window_start: TimeMs(max), window_end: Some(TimeMs(max)) };
+    let known = Known { facts: Vec::new(), counters: vec![counter] };
+    let (_, counters) = known_in_record(&known, &LookedUp::default());
+    let bytes = counters.to_string().len() + charge_in_record(&charge).to_string().len() + 2;
+    assert!(bytes <= COUNTER_BYTES, "{bytes}");
+}
