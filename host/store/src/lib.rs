@@ -41,6 +41,8 @@ pub use recorded::{GrantStanding, Recorded, StoredGrant};
 pub use steps::Step;
 
 #[cfg(test)]
+mod contention_tests;
+#[cfg(test)]
 mod fault_tests;
 #[cfg(test)]
 mod fixtures;
