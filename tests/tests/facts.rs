@@ -1,11 +1,14 @@
 //! Facts: who may say what is so, and what a decision makes of it.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
 use std::time::Duration;
 
 use attorn_api::decisions::DecisionAnswer;
 use attorn_api::facts::{FactList, FactsDeleted, FactsSet};
 use attorn_store::{KeyKind, KeyPrefix, Store};
 use attorn_tests::machines::now_ms;
+use attorn_tests::process::binary;
 use attorn_tests::server::Fresh;
 use attorn_tests::world::{Cast, ask};
 use attorn_tests::{Call, Process, Staff, World, components};
@@ -279,4 +282,44 @@ async fn facts_are_listed_in_pages() {
         }
     }
     assert_eq!(names, (0..5).map(|n| format!("user/u{n}/risk")).collect::<Vec<_>>());
+}
+
+/// What the command prints and how it ends.
+async fn attorn(world: &World, args: &[&str]) -> (Option<i32>, String) {
+    let mut command = tokio::process::Command::new(binary());
+    command.args(args).env("ATTORN_URL", &world.reach.url).env("ATTORN_TOKEN", &world.staff.registrar.token);
+    let output = command.output().await.unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_shows_one_fact_and_sends_nothing_of_a_file_with_mistakes() {
+    let world = World::without_policy().await;
+    for (name, value) in [("a/b", 1), ("a/b/c", 2), ("a/bc", 3)] {
+        world.staff.registrar.post("/v1/facts", &one(name, &json!(value))).await.expect(200);
+    }
+    let (code, said) = attorn(&world, &["--json", "fact", "show", "a/b"]).await;
+    let shown: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((code, &shown["name"], &shown["value"]), (Some(0), &json!("a/b"), &json!(1)));
+    for name in ["a", "a/b/", "nothing"] {
+        let (code, said) = attorn(&world, &["fact", "show", name]).await;
+        let expect = if name == "a/b/" { (Some(2), "is no name of a fact") } else { (Some(1), "there is no fact `") };
+        assert!(code == expect.0 && said.contains(expect.1), "{name}: {code:?} {said}");
+    }
+
+    let size = world.log_size().await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    // More than one request's worth of right lines come first.
+    let right: Vec<_> = (0..60).map(|n| format!(r#"{{"name":"right/{n}","value":{n}}}"#)).collect();
+    let wrong = [r#"{"name":"right/7","value":1}"#, r#"{"name":"late","value":1,"expires_at_ms":1}"#];
+    std::fs::write(path, format!("{}\n{}\n", right.join("\n"), wrong.join("\n"))).unwrap();
+    let (code, said) = attorn(&world, &["fact", "import", path]).await;
+    assert!(code == Some(2) && said.contains("line 61: ") && said.contains("line 62: "), "{code:?} {said}");
+    assert_eq!(world.log_size().await, size);
+    std::fs::write(path, right.join("\n")).unwrap();
+    assert_eq!(attorn(&world, &["fact", "import", path]).await.0, Some(0));
+    let list: FactList = world.staff.registrar.get("/v1/facts?prefix=right/&limit=100").await.json();
+    assert_eq!(list.facts.len(), 60);
 }

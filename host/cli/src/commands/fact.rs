@@ -30,6 +30,8 @@ const SHOWN_MAX: usize = 20;
 pub(crate) enum Fact {
     /// Say that something is so (duty: registrar, as for all of these)
     Set(Set),
+    /// Show one fact
+    Show(Which),
     /// List facts by name
     List(List),
     /// Forget facts
@@ -52,6 +54,13 @@ pub(crate) struct Set {
     /// From when on it does not count any more, in milliseconds since 1970
     #[arg(long, value_name = "MS")]
     expires_at_ms: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Which {
+    /// Its name
+    #[arg(value_parser = parse::id::<FactName>)]
+    name: FactName,
 }
 
 #[derive(Debug, Args)]
@@ -90,6 +99,7 @@ impl Fact {
                 let fact = SetFact { name: name.to_string(), value, expires_at_ms };
                 done(output, &set(&client, vec![fact]).await?)
             }
+            Self::Show(Which { name }) => show(&client, output, &name).await,
             Self::List(list) => print(output, &client.get(&list.path()).await?),
             Self::Delete(Delete { names }) => {
                 let body = DeleteFacts { names: names.iter().map(ToString::to_string).collect() };
@@ -119,6 +129,20 @@ impl List {
         }
         path
     }
+}
+
+/// The first of the names that begin so is the name itself, if it is there at all.
+async fn show(client: &OperatorClient, output: &Output, name: &FactName) -> Result<Exit, Failure> {
+    let list: FactList = client.get(&format!("/v1/facts?limit=1&prefix={name}")).await?;
+    let fact = list.facts.into_iter().find(|fact| fact.name == name.as_str());
+    let fact = fact.ok_or_else(|| {
+        Failure::new(format!("there is no fact `{name}`"))
+            .with_help("`attorn fact list --prefix …` shows what there is")
+    })?;
+    if output.json {
+        return output.json(&fact).map(|()| Exit::Done);
+    }
+    print(output, &FactList { facts: vec![fact], next: None })
 }
 
 async fn set(client: &OperatorClient, facts: Vec<SetFact>) -> Result<FactsSet, Failure> {

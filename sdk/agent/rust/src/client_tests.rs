@@ -1,5 +1,6 @@
 use attorn_api::ProblemCode;
 use attorn_api::decisions::{DecisionKind, Grant};
+use attorn_api::facts::{DeleteFacts, FactsDeleted, FactsSet, SetFact, SetFacts};
 use attorn_api::grants::{GrantUse, UseGrant};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
@@ -130,4 +131,29 @@ async fn a_resource_server_reports_by_the_grant_s_id_and_nothing_else() {
     }
     assert_eq!(client.use_grant("grt_1", &intended).await.unwrap(), counted);
     assert_eq!(server.seen()[1].path, "/v1/grants/grt_1/uses");
+}
+
+#[tokio::test]
+async fn a_resource_server_says_what_is_so_and_reads_why_it_may_not() {
+    let owner = SetFact { name: "resource/article/42/owner".into(), value: "alice".into(), expires_at_ms: None };
+    let answers = [
+        problem(ProblemCode::UseDpopNonce, Some("n")),
+        ok(&FactsSet { set: 1 }, None),
+        problem(ProblemCode::InvalidState, None),
+        ok(&FactsDeleted { deleted: 1 }, None),
+    ];
+    let server = FakeServer::with(answers).await;
+    let client = ResourceServerClient::new(&server.url, key()).unwrap();
+    let facts = SetFacts { facts: vec![owner] };
+    assert_eq!(client.set_facts(&facts).await.unwrap(), FactsSet { set: 1 });
+    let names = DeleteFacts { names: vec!["resource/article/42/owner".into()] };
+    let refused = client.delete_facts(&names).await.unwrap_err();
+    assert_eq!(refused.problem().unwrap().code, ProblemCode::InvalidState);
+    assert_eq!(client.delete_facts(&names).await.unwrap(), FactsDeleted { deleted: 1 });
+    let seen = server.seen();
+    let paths: Vec<_> = seen.iter().map(|seen| seen.path.as_str()).collect();
+    let (set, delete) = ("/v1/resource-facts", "/v1/resource-facts/delete");
+    assert_eq!(paths, [set, set, delete, delete]);
+    assert_eq!(serde_json::from_slice::<SetFacts>(&seen[1].body).unwrap(), facts);
+    assert_eq!(serde_json::from_slice::<DeleteFacts>(&seen[3].body).unwrap(), names);
 }

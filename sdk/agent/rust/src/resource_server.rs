@@ -1,10 +1,12 @@
-//! For services that accept credentials: reporting uses and effects of grants.
+//! For services that accept credentials: reporting uses and effects of grants, and saying what is so of their
+//! own resources.
 //!
 //! Checking a credential needs the server's public keys and nothing of this. Reporting is for services
 //! that want every use counted by the server, and its effect in the audit log.
 
 use std::fmt;
 
+use attorn_api::facts::{DeleteFacts, FactsDeleted, FactsSet, SetFacts};
 use attorn_api::grants::{EffectRecorded, GrantUse, ReportEffect, UseGrant};
 use serde::Serialize;
 
@@ -44,6 +46,28 @@ impl ResourceServerClient {
     /// [`Error::Problem`] if there was no such use, or its effect was reported already.
     pub async fn report_effect(&self, grant_id: &str, report: &ReportEffect) -> Result<EffectRecorded, Error> {
         self.post(grant_id, "effect", report).await
+    }
+
+    /// Say that these are so, all of them or none. Their names begin with `resource/` and one of this service's
+    /// types. A body has 32 KiB at most, which is about 7 of the longest values.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Problem`] if one of them is about something else, has no right form, or was set by an operator,
+    /// whose word stands.
+    pub async fn set_facts(&self, facts: &SetFacts) -> Result<FactsSet, Error> {
+        let body = to_text("facts", facts)?.into_bytes();
+        self.transport.post("/v1/resource-facts", body, None).await
+    }
+
+    /// Forget these facts about this service's own resources. A name under which nothing stands is no error.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::set_facts`].
+    pub async fn delete_facts(&self, names: &DeleteFacts) -> Result<FactsDeleted, Error> {
+        let body = to_text("names", names)?.into_bytes();
+        self.transport.post("/v1/resource-facts/delete", body, None).await
     }
 
     async fn post<T: serde::de::DeserializeOwned>(
