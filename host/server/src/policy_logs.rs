@@ -221,18 +221,24 @@ mod tests {
         check(&logs, (Some(last - 1), None, 1), &[last], (0, false, last, false));
     }
 
+    /// How many bytes and lines are kept.
+    fn held(logs: &PolicyLogs) -> (usize, usize) {
+        let kept = logs.lock();
+        (kept.bytes, kept.lines.len())
+    }
+
     #[test]
     fn bytes_are_bounded_and_counted_back() {
         let logs = logs();
         let quarter = "x".repeat(BYTES_MAX / 4 - LINE_BYTES - 1);
         write(&logs, "a", &[quarter.as_str(); 4]);
-        assert_eq!((logs.lock().bytes, logs.lock().lines.len()), (BYTES_MAX, 4));
+        assert_eq!(held(&logs), (BYTES_MAX, 4));
         write(&logs, "a", &[""]);
         assert_eq!(logs.lock().lines.len(), 4);
         check(&logs, (Some(0), None, 1), &[1], (0, false, 1, true));
         // One that has no room at all leaves nothing, and is missed like the others.
         write(&logs, "a", &["x".repeat(BYTES_MAX).as_str()]);
-        assert_eq!((logs.lock().bytes, logs.lock().lines.len()), (0, 0));
+        assert_eq!(held(&logs), (0, 0));
         check(&logs, (Some(0), None, 1), &[], (5, false, 5, false));
         write(&logs, "b", &["y"]);
         check(&logs, (Some(0), None, 1), &[6], (5, false, 6, false));

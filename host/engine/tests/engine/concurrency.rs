@@ -79,7 +79,7 @@ async fn a_slow_policy_never_holds_all_threads() {
 async fn a_full_queue_is_busy_at_once() {
     let config = EngineConfig { evaluator_threads: 1, queue_jobs_max: 1, ..config() };
     let engine = Engine::new(config).unwrap();
-    let slow = PolicyLimits { cpu_us_max: 300_000, ..PATIENT };
+    let slow = PolicyLimits { cpu_us_max: 1_000_000, ..PATIENT };
     let looper = load(&engine, &Guest::evaluating(LOOP), slow).unwrap();
     let after = |ms| {
         let (engine, looper) = (&engine, looper.clone());
@@ -89,7 +89,7 @@ async fn a_full_queue_is_busy_at_once() {
             (engine.evaluate(asked(vec![looper]), context()).await, begun.elapsed())
         }
     };
-    let (running, waiting, refused) = tokio::join!(after(0), after(50), after(100));
+    let (running, waiting, refused) = tokio::join!(after(0), after(250), after(500));
     assert_eq!(outcomes(&running.0.unwrap()), ["deadline"]);
     assert_eq!(outcomes(&waiting.0.unwrap()), ["deadline"]);
     assert_eq!(refused.0, Err(Busy));

@@ -93,7 +93,7 @@ mod tests {
             "policy": "p", "version": 1, "digest": "d", "component": "c", "settings": { "a": { "b": 1 }, "c": [1] },
             "selector": {}, "mode": "enforce", "required": true, "class": "native",
             "limits": { "cpu_us_max": 1, "wall_us_max": 2, "memory_bytes_max": 3 },
-            "created_at_ms": 0, "created_by": "alice", "active": false, "shadow": null,
+            "created_at_ms": 0, "created_by": "alice", "active": false, "shadow": null, "paused": [],
         });
         if let (Some(version), Value::Object(changes)) = (version.as_object_mut(), changes) {
             version.extend(changes);
