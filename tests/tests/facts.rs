@@ -243,7 +243,7 @@ async fn an_expiry_that_counts_no_more_leaves_nothing_behind() {
 async fn nothing_expires_later_than_in_ten_years() {
     let world = World::without_policy().await;
     let until = |at: u64| json!({ "facts": [{ "name": "a", "value": 1, "expires_at_ms": at }] });
-    for at in [now_ms() + 11 * YEAR_MS, u64::MAX >> 11, u64::MAX] {
+    for at in [now_ms() + 11 * YEAR_MS, (1 << 53) - 1] {
         let problem = world.staff.registrar.post("/v1/facts", &until(at)).await.refused(422, "invalid_field");
         assert!(problem.help.is_some_and(|help| help.contains("`expires_at_ms`")), "{at}");
     }
