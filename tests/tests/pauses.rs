@@ -1,6 +1,8 @@
 //! A policy that runs out of time again and again is not asked for a while: for the agent whose requests
 //! take it too long, and for no other.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
 use attorn_api::decisions::DecisionKind::{Allow, Deny};
 use attorn_api::policies::Policy;
 use attorn_tests::world::{agent_registration, ask, ask_with};
@@ -34,9 +36,9 @@ async fn it_is_not_asked_for_that_agent_and_the_log_says_so() {
         .map(|n| if n < IN_A_ROW { json!("failed:deadline") } else { json!("failed:paused") })
         .collect();
     assert_eq!(decisions, expect);
-    let pauses: Vec<&Value> = entries.iter().filter(|entry| entry["type"] == "policy_paused").collect();
-    assert_eq!(pauses.len(), 1);
-    assert_eq!((&pauses[0]["policy"], &pauses[0]["agent"]), (&json!("looping"), &json!("support-bot")));
+    let begun: Vec<&Value> = entries.iter().filter(|entry| entry["type"] == "policy_paused").collect();
+    assert_eq!(begun.len(), 1);
+    assert_eq!((&begun[0]["policy"], &begun[0]["agent"]), (&json!("looping"), &json!("support-bot")));
 
     // What else the agent asks is decided; what the other asks is put to the policy.
     assert_eq!(world.bot.decide(&ask()).await.decision, Allow);
