@@ -158,8 +158,8 @@ mod tests {
             assert_eq!(pauses.count(key("a"), false, now(0)), None);
         }
         time_out(&pauses, "a", IN_A_ROW_MAX, 0);
-        let paused = pauses.of(&"p".parse().unwrap(), 1, now(0), 16);
-        assert_eq!(paused, [("a".parse().unwrap(), now(PAUSE_MS))]);
+        let of_first = pauses.of(&"p".parse().unwrap(), 1, now(0), 16);
+        assert_eq!(of_first, [("a".parse().unwrap(), now(PAUSE_MS))]);
         assert!(pauses.of(&"p".parse().unwrap(), 2, now(0), 16).is_empty());
         assert_eq!(time_out(&pauses, "b", 1, 0), [None]);
     }
