@@ -4,14 +4,15 @@
 mod module;
 mod slow;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use attorn_artifact::{Cancel, Progress, Worker, WorkerLimits};
-use attorn_core::{EvaluationContext, Known, Outcome, PolicyLimits, Verdict};
-use attorn_engine::{Compiler, Engine, EngineConfig, LoadError, LoadRequest, LoadedPolicy, Question};
+use attorn_core::{Known, Outcome, PolicyLimits, Verdict};
+use attorn_engine::{Compiler, Engine, EngineConfig, Evaluation, LoadError, LoadRequest, LoadedPolicy, Question};
 use attorn_tests::process;
 use hdrhistogram::Histogram;
 use serde_json::json;
@@ -48,9 +49,10 @@ pub(crate) fn measure(length: Length, figures: &mut Figures) {
             "cpu_s_max": WorkerLimits::USUAL.cpu_s_max,
             "memory_bytes_max": WorkerLimits::USUAL.memory_bytes_max,
             "decisions_meanwhile": beside.decisions.len(),
-            "denied_meanwhile": beside.denied,
+            "failed_meanwhile": beside.failed,
             "decision_p50_us": beside.decisions.value_at_quantile(0.5),
             "decision_p99_us": beside.decisions.value_at_quantile(0.99),
+            "decision_max_us": beside.decisions.max(),
             "outcome": beside.loaded.map_or_else(|error| error.to_string(), |()| "loaded".to_owned()),
         });
         figures.add(&format!("compile.{}", slow.name), beside.cpu_us / 1e6, "s of CPU time", &raw);
@@ -67,8 +69,8 @@ struct Beside {
     peak_bytes: u64,
     /// Microseconds of each decision of a good policy meanwhile.
     decisions: Histogram<u64>,
-    /// Those that did not come to an allow.
-    denied: u64,
+    /// Those that did not come to an allow, by how they failed.
+    failed: BTreeMap<String, u64>,
 }
 
 impl Beside {
@@ -81,10 +83,10 @@ impl Beside {
                 (loaded, started.elapsed())
             });
             let watching = scope.spawn(|| peak_bytes(&ended));
-            let (decisions, denied) = decide(engine, good, &ended);
+            let (decisions, failed) = decide(engine, good, &ended);
             let (loaded, took) = loading.join().unwrap();
             let peak_bytes = watching.join().unwrap();
-            Self { loaded, took, cpu_us: cpu::of_children_us() - cpu_before, peak_bytes, decisions, denied }
+            Self { loaded, took, cpu_us: cpu::of_children_us() - cpu_before, peak_bytes, decisions, failed }
         })
     }
 }
@@ -115,21 +117,21 @@ fn peak_bytes(ended: &AtomicBool) -> u64 {
 }
 
 /// Decisions until it has ended.
-fn decide(engine: &Engine, good: &LoadedPolicy, ended: &AtomicBool) -> (Histogram<u64>, u64) {
+fn decide(engine: &Engine, good: &LoadedPolicy, ended: &AtomicBool) -> (Histogram<u64>, BTreeMap<String, u64>) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let context = Arc::new(policy::context());
-    let (mut took, mut denied) = (Histogram::new(3).unwrap(), 0);
+    let (mut took, mut failed) = (Histogram::new(3).unwrap(), BTreeMap::new());
     while !ended.load(Ordering::Relaxed) {
+        let question = Question { policy: good.clone(), known: Known::default() };
         let started = Instant::now();
-        denied += u64::from(!runtime.block_on(allows(engine, good, &context)));
+        let evaluations = runtime.block_on(engine.evaluate(vec![question], Arc::clone(&context))).unwrap();
         took.record(u64::try_from(started.elapsed().as_micros()).unwrap().max(1)).unwrap();
+        if !matches!(evaluations[0].outcome, Outcome::Verdict(Verdict::Allow { .. })) {
+            let Evaluation { outcome, usage, .. } = &evaluations[0];
+            eprintln!("a decision failed after {:?} with {outcome:?} {usage:?}", started.elapsed());
+            *failed.entry(format!("{outcome:?}")).or_default() += 1;
+        }
         thread::sleep(DECIDE_EVERY);
     }
-    (took, denied)
-}
-
-async fn allows(engine: &Engine, policy: &LoadedPolicy, context: &Arc<EvaluationContext>) -> bool {
-    let question = Question { policy: policy.clone(), known: Known::default() };
-    let evaluations = engine.evaluate(vec![question], Arc::clone(context)).await.unwrap();
-    matches!(evaluations.as_slice(), [one] if matches!(one.outcome, Outcome::Verdict(Verdict::Allow { .. })))
+    (took, failed)
 }

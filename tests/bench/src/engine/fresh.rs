@@ -28,7 +28,7 @@ pub(super) fn measure(engine: &Engine, here: &mut Here<'_>) {
 
 /// What bare wasmtime takes from a snapshot, in microseconds.
 pub(super) fn floor_us(engine: &Engine, length: Length) -> f64 {
-    Compared::of(engine, length, &EngineConfig::for_host().unwrap(), &Activation::Snapshot).floor_us
+    Compared::of(engine, length, &super::config(), &Activation::Snapshot).floor_us
 }
 
 /// What one evaluation takes, in microseconds.

@@ -111,7 +111,7 @@ fn bytes_per_policy(first: &Stage, last: &Stage, here: &mut Here<'_>) {
 pub(crate) fn run() {
     let Order { library, pagemap_scan, policies, requests } = child::order();
     child::ready();
-    let config = EngineConfig { pagemap_scan, ..EngineConfig::for_host().unwrap() };
+    let config = EngineConfig { pagemap_scan, ..super::config() };
     let mut begun = Instant::now();
     let engine = policies::engine(config, &library);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -23,7 +23,7 @@ impl Library {
     /// Compile as many as the largest measurement wants.
     pub(super) fn make(length: Length) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let engine = engine(EngineConfig::for_host().unwrap(), directory.path());
+        let engine = engine(super::config(), directory.path());
         let (count, started) = (length.policies[length.policies.len() - 1], Instant::now());
         for n in 0..count {
             drop(load(&engine, &settings(n), &Activation::Snapshot));

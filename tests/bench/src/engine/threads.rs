@@ -74,8 +74,7 @@ fn together(processes: usize, order: &Order) -> f64 {
 /// Be one of the processes.
 pub(crate) fn run() {
     let Order { threads, pagemap_scan, for_ms } = child::order();
-    let host = EngineConfig::for_host().unwrap();
-    let config = EngineConfig { evaluator_threads: threads, pagemap_scan, request_wall_us_max: 10_000_000, ..host };
+    let config = EngineConfig { evaluator_threads: threads, pagemap_scan, ..super::config() };
     let engine = Engine::new(config).unwrap();
     let (loaded, context) = (load(&engine, &policy::settings(), &Activation::Snapshot), Arc::new(policy::context()));
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
