@@ -48,6 +48,7 @@ const GUESTS: &[(&str, Expect)] = &[
     ("memory_bomb", Decision(Deny, &["policy_failed"], "failed:memory")),
     ("needs_fact", Decision(Deny, &["owner_unknown"], "deny")),
     ("obliges", Decision(Deny, &["obligation_unenforceable"], "allow")),
+    ("reads_context", Decision(Deny, &["read"], "deny")),
     ("remembers", Decision(Allow, &[], "allow")),
     ("stack_overflow", Decision(Deny, &["policy_failed"], "failed:trap")),
     ("trap", Decision(Deny, &["policy_failed"], "failed:trap")),

@@ -69,6 +69,9 @@ enum Task {
     ///
     /// Needs Node, Python and Go, and takes minutes; it is no part of `ci`.
     Polyglot {
+        /// In place of running the cases, measure what it costs to pass a large context; also in Rust
+        #[arg(long)]
+        measure: bool,
         /// Only these: `typescript`, `c`, `python`, `go`
         languages: Vec<String>,
     },
@@ -97,7 +100,8 @@ fn perform(task: Task, steps: &mut Steps) -> Result<(), Failed> {
         Task::Bench { area, json } => check::bench(&workspace, steps, area.as_deref(), json),
         Task::Fuzz { target, seconds } => fuzz::fuzz(&workspace, steps, target.as_deref(), seconds),
         Task::Components => components::build(&workspace, steps, components::Guests::All).map(drop),
-        Task::Polyglot { languages } => polyglot::polyglot(&workspace, steps, &languages),
+        Task::Polyglot { measure: false, languages } => polyglot::polyglot(&workspace, steps, &languages),
+        Task::Polyglot { measure: true, languages } => polyglot::measure(&workspace, steps, &languages),
         Task::Tidy => tidy::tidy(&workspace, steps),
     }
 }

@@ -28,6 +28,7 @@ pub const GUESTS: &[&str] = &[
     "memory_bomb",
     "needs_fact",
     "obliges",
+    "reads_context",
     "remembers",
     "stack_overflow",
     "trap",

@@ -3,20 +3,21 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::bindings;
 use crate::language::Language;
+use crate::policy::{Policy, pinned};
 use crate::tools::{Ground, files, python_environment, read, run, write};
-use crate::{bindings, sources};
 
 /// A sandbox is made anew for each decision, and its memory with it.
 const STACK: &str = "-Wl,-z,stack-size=65536";
 
-pub(crate) fn build(ground: &Ground) -> Result<PathBuf, String> {
-    let sources = sources(ground, Language::C)?;
-    let tools = python_environment(ground, "c", &sources.join("requirements.txt"))?;
-    let home = ground.fresh_directory("c")?;
+pub(crate) fn build(ground: &Ground, policy: &Policy) -> Result<PathBuf, String> {
+    let sources = policy.sources(ground, Language::C)?;
+    let tools = python_environment(ground, "c", &pinned(ground, Language::C)?.join("requirements.txt"))?;
+    let home = ground.fresh_directory(&policy.home(Language::C))?;
     let generated = home.join("bindings");
     bindings::generate(&ground.wit(), wit_bindgen_c::Opts::default().build(), &generated)?;
-    let schema = String::from_utf8_lossy(&read(&sources.join("../settings.schema.json"))?).into_owned();
+    let schema = String::from_utf8_lossy(&read(&policy.schema(ground))?).into_owned();
     let schema = format!("static const char SCHEMA[] = {};\n", literal(&schema));
     write(&generated.join("schema.h"), schema.as_bytes())?;
 
@@ -29,7 +30,7 @@ pub(crate) fn build(ground: &Ground) -> Result<PathBuf, String> {
         .env("ZIG_LOCAL_CACHE_DIR", home.join("cache"));
     zig.args(files(&sources, "c")?).args(files(&generated, "c")?).args(files(&generated, "o")?);
     run(&mut zig, "the tool has been installed; see its message")?;
-    let component = home.join("spend-limit.wasm");
+    let component = home.join(policy.file());
     bindings::component(&read(&module)?, &component)?;
     Ok(component)
 }

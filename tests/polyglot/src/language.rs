@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use attorn_core::PolicyLimits;
 
+use crate::policy::Policy;
 use crate::tools::Ground;
 use crate::{c, go, python, typescript};
 
@@ -47,13 +48,13 @@ impl Language {
         }
     }
 
-    /// Build the policy, and give the component's file.
-    pub(crate) fn build(self, ground: &Ground) -> Result<PathBuf, String> {
+    /// Build a policy, and give the component's file.
+    pub(crate) fn build(self, ground: &Ground, policy: &Policy) -> Result<PathBuf, String> {
         match self {
-            Self::TypeScript => typescript::build(ground),
-            Self::C => c::build(ground),
-            Self::Python => python::build(ground),
-            Self::Go => go::build(ground),
+            Self::TypeScript => typescript::build(ground, policy),
+            Self::C => c::build(ground, policy),
+            Self::Python => python::build(ground, policy),
+            Self::Go => go::build(ground, policy),
         }
     }
 }

@@ -4,32 +4,39 @@
 //! its cases are run in the real engine, under the limits that its kind of component gets. What is
 //! missing on this machine is said, with how to get it, and is a failure: nothing is skipped.
 //!
+//! With `--measure`, another policy is built in each of them, and what it costs to pass it a large context
+//! is measured; in Rust, too.
+//!
 //! The tools are installed below the target directory, by `npm` and `pip`, and used from there.
 
 mod bindings;
 mod c;
+mod contexts;
 mod go;
 mod language;
+mod measure;
+mod policy;
 mod python;
 mod tools;
 mod typescript;
 
-use std::path::Path;
+use std::env;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
-use std::{env, fs};
 
-use attorn_engine::{Engine, EngineConfig};
+use attorn_artifact::{Cache, CacheKey};
+use attorn_core::PolicyLimits;
+use attorn_engine::{Compiler, Engine, EngineConfig};
 use attorn_toolchain::cases;
+use zeroize::Zeroizing;
 
 use language::Language;
 use tools::Ground;
 
-/// The policy that is tried.
-const PLUGIN: &str = "plugins/spend-limit";
-
 fn main() -> ExitCode {
-    let asked: Vec<String> = env::args().skip(1).collect();
+    let mut asked: Vec<String> = env::args().skip(1).collect();
+    let measure = asked.first().is_some_and(|first| first == "--measure");
+    asked.drain(..usize::from(measure));
     let named: Result<Vec<Language>, String> = asked.iter().map(|name| name.parse()).collect();
     let languages = match named {
         Ok(named) if named.is_empty() => Language::ALL.to_vec(),
@@ -39,7 +46,8 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match Trial::start().and_then(|trial| trial.run(&languages)) {
+    let run = |trial: Trial| if measure { trial.measure(&languages) } else { trial.run(&languages) };
+    match Trial::start().and_then(run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             eprintln!("failed: {problem}");
@@ -47,6 +55,8 @@ fn main() -> ExitCode {
         }
     }
 }
+
+const CACHE_BYTES_MAX: u64 = 4 << 30;
 
 struct Trial {
     ground: Ground,
@@ -66,10 +76,16 @@ impl Trial {
     fn start() -> Result<Self, String> {
         let config = EngineConfig::for_host().map_err(|error| error.to_string())?;
         // Cases are about what a policy says, on however busy a machine.
-        let engine = Engine::new(EngineConfig { request_wall_us_max: 10_000_000, ..config });
+        let config = EngineConfig { request_wall_us_max: 10_000_000, ..config };
+        let ground = Ground::find()?;
+        // Most of a large component is compiled once then, and not with each of the many settings again.
+        let cache = ground.fresh_directory("cache")?;
+        let cache = Cache::open(cache, CacheKey::new(Zeroizing::new([0; 32])), CACHE_BYTES_MAX);
+        let cache = Some(cache.map_err(|error| chain(&error))?);
+        let engine = Engine::with_compiler(config, Compiler { worker: None, cache });
         Ok(Self {
-            ground: Ground::find()?,
             engine: engine.map_err(|error| error.to_string())?,
+            ground,
             runtime: tokio::runtime::Runtime::new().map_err(|error| error.to_string())?,
         })
     }
@@ -97,19 +113,35 @@ impl Trial {
 
     fn one(&self, language: Language) -> Result<Passed, String> {
         let started = Instant::now();
-        let path = language.build(&self.ground)?;
+        let component = tools::read(&language.build(&self.ground, &policy::TRIED)?)?;
         let built_in = started.elapsed();
-        let component = fs::read(&path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
         let started = Instant::now();
         let cases = self.cases(&component, language)?;
         Ok(Passed { component_bytes: component.len() as u64, cases, built_in, ran_in: started.elapsed() })
     }
 
     fn cases(&self, component: &[u8], language: Language) -> Result<usize, String> {
-        let directory = self.ground.root.join(PLUGIN).join("cases");
+        let directory = policy::TRIED.directory(&self.ground).join("cases");
         let run = cases::run_dir(&self.engine, component, &directory, language.limits());
         let report = self.runtime.block_on(run).map_err(|error| chain(&error))?;
         if report.all_passed() { Ok(report.cases.len()) } else { Err(report.to_string()) }
+    }
+
+    fn measure(&self, languages: &[Language]) -> Result<(), String> {
+        let rust = tools::read(&self.ground.components().join("reads_context.wasm"))?;
+        self.measure_one("rust", &rust, PolicyLimits::NATIVE)?;
+        for &language in languages {
+            let component = tools::read(&language.build(&self.ground, &policy::MEASURED)?)?;
+            self.measure_one(language.as_str(), &component, language.limits())?;
+        }
+        Ok(())
+    }
+
+    fn measure_one(&self, language: &str, component: &[u8], limits: PolicyLimits) -> Result<(), String> {
+        // Nothing here is about deadlines, on however busy a machine.
+        let limits = PolicyLimits { cpu_us_max: 1_000_000, wall_us_max: 10_000_000, ..limits };
+        let measured = measure::measure(&self.engine, &self.runtime, language, component, limits);
+        measured.map_err(|problem| format!("{language}: {problem}"))
     }
 }
 
@@ -117,10 +149,4 @@ impl Trial {
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     [error.to_string()].into_iter().chain(causes.map(ToString::to_string)).collect::<Vec<_>>().join(": ")
-}
-
-/// The sources of a language.
-fn sources(ground: &Ground, language: Language) -> Result<std::path::PathBuf, String> {
-    let path = ground.root.join(PLUGIN).join(language.as_str());
-    if Path::new(&path).is_dir() { Ok(path) } else { Err(format!("there is no `{}`", path.display())) }
 }

@@ -24,6 +24,11 @@ impl Ground {
         Ok(Self { root: root.to_owned(), build: target.join("wasm/polyglot") })
     }
 
+    /// Where `cargo xtask components` puts what is written in Rust.
+    pub(crate) fn components(&self) -> PathBuf {
+        self.build.join("../components")
+    }
+
     /// The contract.
     pub(crate) fn wit(&self) -> PathBuf {
         self.root.join("wit")
