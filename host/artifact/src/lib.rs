@@ -3,7 +3,7 @@
 //! An [`Artifact`] is made in three ways only: by compiling in this process, by a [`Worker`] (this very
 //! program as a child with limits of its own, because compilers can panic or take all memory on hostile
 //! input), or by a [`Cache`] whose files carry a MAC under a key that nobody else has. Nothing else can
-//! be loaded, and there is no way to make one out of bytes.
+//! be loaded. Whoever names the program of a [`Worker`] vouches for it: what it answers is run.
 //!
 //! This is the only crate of the host with `unsafe` code: one call, in [`Artifact::load`]. It knows no
 //! policy, no setting and no step of loading; requests and answers of the worker are parts of bytes
