@@ -34,7 +34,7 @@ pub struct PushVersion {
     /// Whether its silence denies.
     #[serde(default)]
     pub required: bool,
-    /// Limits other than those of its class.
+    /// Limits other than those of its component's class.
     #[serde(default)]
     pub limits: Option<Limits>,
 }
@@ -69,7 +69,7 @@ pub enum Mode {
     Shadow,
 }
 
-/// How a component is run.
+/// What kind of program a component is. It says which limits a policy has that names none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
@@ -113,7 +113,7 @@ pub struct PolicyVersion {
     pub mode: Mode,
     /// Whether its silence denies.
     pub required: bool,
-    /// How its component is run.
+    /// What kind of program its component is.
     pub class: Class,
     /// What one evaluation may use.
     pub limits: Limits,
@@ -123,7 +123,7 @@ pub struct PolicyVersion {
     pub created_by: String,
     /// Whether it is in force.
     pub active: bool,
-    /// How it was made ready; none if it is not loaded now.
+    /// How it was made ready; none if it is not loaded now. Some that are not in force stay loaded for a while.
     pub load: Option<LoadReport>,
     /// What came of it as a shadow policy; none if it was never evaluated as one.
     pub shadow: Option<ShadowReport>,
@@ -245,7 +245,7 @@ pub struct ActiveVersion {
     pub mode: Mode,
     /// Whether its silence denies.
     pub required: bool,
-    /// How its component is run.
+    /// What kind of program its component is.
     pub class: Class,
     /// What one evaluation may use.
     pub limits: Limits,

@@ -88,7 +88,7 @@ impl SelectorSide {
     }
 }
 
-/// What kind of program a component is, which says what it may use and which pool it runs in.
+/// What kind of program a component is, which says what it may use unless its policy says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ComponentClass {
     /// Compiled from a language without a runtime to speak of.

@@ -184,7 +184,7 @@ steps! {
     Requirements = "requirements",
     /// What `init` costs is compared with what an evaluation may cost.
     InitTime = "init time",
-    /// It is run once where decisions will run it.
+    /// Its `describe` is called where decisions will run it.
     SelfTest = "self-test",
 }
 

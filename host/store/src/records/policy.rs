@@ -1,4 +1,5 @@
-//! Policies and their versions. Which of them are in force is said by the active set.
+//! Policies and their versions. Which version is in force stands in the policy's record; the active set has a
+//! digest over all of them.
 
 use attorn_core::{
     ActionPattern, ComponentClass, Digest, JsonText, LabelName, OperatorId, PolicyId, PolicyLimits, PolicyMode,
@@ -68,7 +69,7 @@ pub struct PolicyVersionRecord {
     pub required: bool,
     /// What one evaluation may use.
     pub limits: PolicyLimits,
-    /// How the engine runs it.
+    /// What kind of program the component is.
     pub class: ComponentClass,
     /// When it was pushed.
     pub created_at: TimeMs,
