@@ -2,6 +2,7 @@
 //
 // Nothing is freed here: a sandbox is made anew for each decision, and all of its memory goes with it.
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,8 +11,6 @@
 #include "policy_component.h"
 #include "schema.h"
 #include "settings.h"
-
-#define SPENT "spent"
 
 typedef exports_attorn_policy_policy_context_t context_t;
 typedef exports_attorn_policy_policy_description_t description_t;
@@ -102,7 +101,7 @@ bool exports_attorn_policy_policy_init(policy_component_string_t *json, requirem
     char unit[] = "EUR minor units";
     memcpy(unit, settings.currency.at, 3);
     counter_declaration_t *counter = new(sizeof *counter);
-    *counter = (counter_declaration_t){string(SPENT), string(unit), SCOPE[settings.scope], WINDOW[settings.window]};
+    *counter = (counter_declaration_t){string(settings.counter), string(unit), SCOPE[settings.scope], WINDOW[settings.window]};
     reason_declaration_t *reasons = new(REASONS * sizeof *reasons);
     for (int at = 0; at < REASONS; at++) {
         reasons[at] = (reason_declaration_t){string(REASON[at].code), string(REASON[at].text), true};
@@ -130,7 +129,7 @@ static bool deny(verdict_t *ret, enum reason why) {
 
 static void debit(terms_t *terms, uint64_t amount, uint64_t at_most) {
     debit_t *made = new(sizeof *made);
-    *made = (debit_t){string(SPENT), amount, at_most};
+    *made = (debit_t){string(settings.counter), amount, at_most};
     memset(terms, 0, sizeof *terms);
     terms->debits.ptr = made;
     terms->debits.len = 1;
@@ -207,9 +206,11 @@ bool exports_attorn_policy_policy_evaluate(context_t *ctx, verdict_t *ret, polic
         return deny(ret, OTHER_CURRENCY);
     }
     for (size_t at = 0; at < ctx->counters.len; at++) {
-        if (text_is(text(ctx->counters.ptr[at].name), SPENT)) {
+        if (text_is(text(ctx->counters.ptr[at].name), settings.counter)) {
             return limit(ctx->counters.ptr[at].used, amount, ret);
         }
     }
-    return fail(err, "counter `spent` is not among the requirements");
+    char problem[PROBLEM_BYTES];
+    snprintf(problem, sizeof problem, "counter `%s` is not among the requirements", settings.counter);
+    return fail(err, problem);
 }

@@ -144,6 +144,9 @@ bool settings_parse(struct text json, struct settings *settings, char problem[PR
     if (!json_string(fields[CURRENCY].value, &settings->currency) || !is_currency(settings->currency)) {
         return refuse(problem, "currency", "it is no code of three capital letters");
     }
+    const char *currency = settings->currency.at;
+    snprintf(settings->counter, sizeof settings->counter, "spent_%c%c%c", currency[0] - 'A' + 'a',
+             currency[1] - 'A' + 'a', currency[2] - 'A' + 'a');
     settings->scope = (enum scope)one_of(fields[SCOPE].value, SCOPE_NAMES, SCOPES);
     if (settings->scope == SCOPES) {
         return refuse(problem, "scope", "there is no such scope");

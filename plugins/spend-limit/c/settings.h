@@ -15,6 +15,8 @@ struct settings {
     struct text amount_argument;
     struct text currency_argument;
     struct text currency;
+    // What is spent in each currency is counted apart.
+    char counter[sizeof "spent_eur"];
     enum scope scope;
     enum window window;
     uint64_t allow_max;

@@ -12,8 +12,6 @@ import (
 	types "go.bytecodealliance.org/pkg/wit/types"
 )
 
-const spent = "spent"
-
 //go:embed settings.schema.json
 var schema string
 
@@ -49,7 +47,7 @@ func Init(text string) types.Result[contract.Requirements, string] {
 	kept = parsed
 	requirements := contract.Requirements{
 		Counters: []contract.CounterDeclaration{{
-			Name:   spent,
+			Name:   kept.counter,
 			Unit:   kept.currency + " minor units",
 			Scope:  kept.scope,
 			Window: kept.window,
@@ -91,11 +89,11 @@ func Evaluate(ctx contract.Context) types.Result[contract.Verdict, string] {
 		return deny(otherCurrency)
 	}
 	for _, counter := range ctx.Counters {
-		if counter.Name == spent {
+		if counter.Name == kept.counter {
 			return limit(counter.Used, amount)
 		}
 	}
-	return failed("counter `spent` is not among the requirements")
+	return failed("counter `" + kept.counter + "` is not among the requirements")
 }
 
 func limit(used, amount uint64) types.Result[contract.Verdict, string] {
@@ -125,7 +123,7 @@ func debit(amount, atMost uint64) contract.Terms {
 	return contract.Terms{
 		GrantMsMax: types.None[uint64](),
 		UsesMax:    types.None[uint32](),
-		Debits:     []contract.Debit{{Counter: spent, Amount: amount, AtMost: atMost}},
+		Debits:     []contract.Debit{{Counter: kept.counter, Amount: amount, AtMost: atMost}},
 	}
 }
 

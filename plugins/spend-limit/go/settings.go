@@ -3,6 +3,7 @@ package export_attorn_policy_policy
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	contract "wit_component/attorn_policy_policy"
 )
@@ -31,6 +32,7 @@ type settings struct {
 	amountArgument   string
 	currencyArgument string
 	currency         string
+	counter          string // What is spent in each currency is counted apart.
 	scope            contract.Scope
 	window           contract.Window
 	allowMax         uint64
@@ -64,6 +66,7 @@ func parseSettings(text string) (*settings, error) {
 	if parsed.currency, err = written.text("currency", isCurrency); err != nil {
 		return nil, err
 	}
+	parsed.counter = "spent_" + strings.ToLower(parsed.currency)
 	if parsed.scope, err = oneOf(written, "scope", scopes); err != nil {
 		return nil, err
 	}

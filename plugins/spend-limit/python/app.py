@@ -25,8 +25,6 @@ import settings as own
 from amount import parse_amount
 from schema import SCHEMA
 
-SPENT = "spent"
-
 REASONS = {
     "within_limit": "what is spent stays within what is allowed without an approval",
     "above_limit": "what is spent passes what is allowed without an approval",
@@ -55,7 +53,7 @@ class Policy:
             raise Err(str(error)) from error
         reasons = [ReasonDeclaration(code=code, text=text, public=True) for code, text in REASONS.items()]
         counter = CounterDeclaration(
-            name=SPENT,
+            name=kept.counter,
             unit=f"{kept.currency} minor units",
             scope=contract.Scope[kept.scope.upper()],
             window=contract.Window[kept.window.upper()],
@@ -86,7 +84,7 @@ def evaluate(settings: own.Settings, ctx: contract.Context) -> contract.Verdict:
         return deny("currency_missing")
     if arguments[settings.currency_argument] != settings.currency:
         return deny("other_currency")
-    used = next(counter.used for counter in ctx.counters if counter.name == SPENT)
+    used = next(counter.used for counter in ctx.counters if counter.name == settings.counter)
     return limit(settings, used, amount)
 
 
@@ -94,21 +92,21 @@ def limit(settings: own.Settings, used: int, amount: int) -> contract.Verdict:
     # Whole numbers have no end here, so no sum wraps around.
     total = used + amount
     if total <= settings.allow_max:
-        return Verdict_Allow(Allow(terms=debit(amount, settings.allow_max), reasons=[reason("within_limit")]))
+        return Verdict_Allow(Allow(terms=debit(settings, amount, settings.allow_max), reasons=[reason("within_limit")]))
     challenge = settings.challenge
     if challenge is None or total > challenge.max:
         return deny("over_limit")
     return Verdict_Challenge(
         Challenge(
             approvers=[ApprovalRequirement(role=challenge.role, count=challenge.count)],
-            terms=debit(amount, challenge.max),
+            terms=debit(settings, amount, challenge.max),
             reason=reason("above_limit"),
         )
     )
 
 
-def debit(amount: int, at_most: int) -> Terms:
-    debits = [Debit(counter=SPENT, amount=amount, at_most=at_most)]
+def debit(settings: own.Settings, amount: int, at_most: int) -> Terms:
+    debits = [Debit(counter=settings.counter, amount=amount, at_most=at_most)]
     return Terms(grant_ms_max=None, uses_max=None, debits=debits, obligations=[])
 
 

@@ -35,6 +35,11 @@ class Settings:
     allow_max: int
     challenge: Optional[Challenge]
 
+    @property
+    def counter(self) -> str:
+        """What is spent in each currency is counted apart."""
+        return f"spent_{self.currency.lower()}"
+
 
 def parse(text: str) -> Settings:
     fields = members("settings", json.loads(text), FIELDS)

@@ -4,8 +4,6 @@ import type { Context, Description, Reason, ReasonDeclaration, Requirements, Ter
 import { parse, type Settings } from "./settings";
 import schema from "../settings.schema.json";
 
-const SPENT = "spent";
-
 /** The largest amount that a string may name: what readers with a sign bit hold, too. */
 const STRING_MAX = 9223372036854775807n;
 
@@ -33,7 +31,7 @@ export const policy = {
     settings = parse(text);
     const reasons: ReasonDeclaration[] = Object.entries(REASONS).map(([code, text]) => ({ code, text, public: true }));
     const unit = `${settings.currency} minor units`;
-    return { facts: [], reasons, counters: [{ name: SPENT, unit, scope: settings.scope, window: settings.window }] };
+    return { facts: [], reasons, counters: [{ name: settings.counter, unit, scope: settings.scope, window: settings.window }] };
   },
 
   evaluate(ctx: Context): Verdict {
@@ -62,9 +60,10 @@ export const policy = {
     if (members.get(settings.currencyArgument) !== settings.currency) {
       return deny("other_currency");
     }
-    const counter = ctx.counters.find((counter) => counter.name === SPENT);
+    const name = settings.counter;
+    const counter = ctx.counters.find((counter) => counter.name === name);
     if (counter === undefined) {
-      throw `counter \`${SPENT}\` is not among the requirements`;
+      throw `counter \`${name}\` is not among the requirements`;
     }
     return limit(settings, counter.used, amount);
   },
@@ -86,19 +85,19 @@ function parseAmount(value: unknown): bigint | null {
 function limit(settings: Settings, used: number, amount: bigint): Verdict {
   const total = BigInt(used) + amount;
   if (total <= BigInt(settings.allowMax)) {
-    return { tag: "allow", val: { terms: debit(amount, settings.allowMax), reasons: [reason("within_limit")] } };
+    return { tag: "allow", val: { terms: debit(settings, amount, settings.allowMax), reasons: [reason("within_limit")] } };
   }
   const challenge = settings.challenge;
   if (challenge === null || total > BigInt(challenge.max)) {
     return deny("over_limit");
   }
   const approvers = [{ role: challenge.role, count: challenge.count }];
-  return { tag: "challenge", val: { approvers, terms: debit(amount, challenge.max), reason: reason("above_limit") } };
+  return { tag: "challenge", val: { approvers, terms: debit(settings, amount, challenge.max), reason: reason("above_limit") } };
 }
 
-function debit(amount: bigint, atMost: number): Terms {
+function debit(settings: Settings, amount: bigint, atMost: number): Terms {
   // No more than a limit, so it is safe.
-  const debits = [{ counter: SPENT, amount: Number(amount), atMost }];
+  const debits = [{ counter: settings.counter, amount: Number(amount), atMost }];
   return { grantMsMax: null, usesMax: null, debits, obligations: [] };
 }
 

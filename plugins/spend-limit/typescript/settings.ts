@@ -12,6 +12,8 @@ export interface Settings {
   amountArgument: string;
   currencyArgument: string;
   currency: string;
+  /** What is spent in each currency is counted apart. */
+  counter: string;
   scope: Scope;
   window: Window;
   allowMax: number;
@@ -41,6 +43,7 @@ export function parse(text: string): Settings {
     refuse("currency_argument", `\`${amountArgument}\` is the amount already`);
   }
   const currency = matching(settings, "currency", /^[A-Z]{3}$/);
+  const counter = `spent_${currency.toLowerCase()}`;
   const scope = new Map(Object.entries(SCOPES)).get(matching(settings, "scope", /^[a-z_]{1,16}$/));
   if (scope === undefined) {
     return refuse("scope", "there is no such scope");
@@ -54,7 +57,7 @@ export function parse(text: string): Settings {
   if (challenge === null && allowMax === 0) {
     refuse("allow_max", "0 without a challenge would deny everything");
   }
-  return { amountArgument, currencyArgument, currency, scope, window, allowMax, challenge };
+  return { amountArgument, currencyArgument, currency, counter, scope, window, allowMax, challenge };
 }
 
 function parseChallenge(value: unknown, allowMax: number): Challenge {

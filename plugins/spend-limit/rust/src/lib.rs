@@ -11,9 +11,6 @@ use attorn_policy::{Context, Error, Policy, ReasonDeclaration, Requirements, Ver
 use serde_json::{Map, Value};
 use settings::SpendLimit;
 
-/// The counter of what was spent, in minor units of the currency.
-const SPENT: &str = "spent";
-
 const WITHIN_LIMIT: ReasonDeclaration =
     ReasonDeclaration::public("within_limit", "what is spent stays within what is allowed without an approval");
 const ABOVE_LIMIT: ReasonDeclaration =
@@ -49,7 +46,7 @@ impl Policy for SpendLimit {
 
     fn requirements(&self) -> Result<Requirements, Error> {
         let unit = format!("{} minor units", self.currency);
-        Ok(Requirements::none().counter(SPENT, unit, self.scope.into(), self.window.into()))
+        Ok(Requirements::none().counter(&self.counter, unit, self.scope.into(), self.window.into()))
     }
 
     fn evaluate(&self, ctx: &Context) -> Result<Verdict, Error> {
@@ -69,7 +66,7 @@ impl Policy for SpendLimit {
         if currency.as_str() != Some(&self.currency) {
             return Ok(Verdict::deny(OTHER_CURRENCY));
         }
-        Ok(self.limit(ctx.counter(SPENT)?.used, amount))
+        Ok(self.limit(ctx.counter(&self.counter)?.used, amount))
     }
 }
 
@@ -84,12 +81,12 @@ impl SpendLimit {
             return Verdict::deny(OVER_LIMIT);
         };
         if total <= self.allow_max {
-            return Verdict::allow().because(WITHIN_LIMIT).debit(SPENT, amount, self.allow_max).into();
+            return Verdict::allow().because(WITHIN_LIMIT).debit(&self.counter, amount, self.allow_max).into();
         }
         match &self.challenge {
             Some(challenge) if total <= challenge.max => Verdict::challenge(ABOVE_LIMIT)
                 .approved_by(&challenge.role, challenge.count)
-                .debit(SPENT, amount, challenge.max)
+                .debit(&self.counter, amount, challenge.max)
                 .into(),
             _ => Verdict::deny(OVER_LIMIT),
         }

@@ -21,6 +21,9 @@ pub(crate) struct SpendLimit {
     pub(crate) currency_argument: String,
     /// What that has to be.
     pub(crate) currency: String,
+    /// The counter of what was spent, in minor units of the currency. It has the currency's name: versions of
+    /// a policy share their counters, and cents and yen do not add up.
+    pub(crate) counter: String,
     /// Whose spending is counted.
     pub(crate) scope: Scope,
     /// Over what time.
@@ -111,7 +114,8 @@ impl TryFrom<Settings> for SpendLimit {
                 }
             }
         }
-        Ok(Self { amount_argument, currency_argument, currency, scope, window, allow_max, challenge })
+        let counter = format!("spent_{}", currency.to_ascii_lowercase());
+        Ok(Self { amount_argument, currency_argument, currency, counter, scope, window, allow_max, challenge })
     }
 }
 

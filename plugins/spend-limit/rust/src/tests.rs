@@ -8,7 +8,7 @@ use attorn_policy::testing::{self, Tested};
 use attorn_policy::{Context, Counter, Policy, Verdict};
 use serde_json::{Value, json};
 
-use crate::{SPENT, SpendLimit};
+use crate::SpendLimit;
 
 fn settings() -> Value {
     let readme = include_str!("../../README.md");
@@ -25,7 +25,7 @@ fn context(used: u64, amount: &Value) -> Context {
     ctx.user = Some(testing::user("usr-alice"));
     ctx.request.arguments = json!({ "amount": amount, "currency": "EUR" }).to_string();
     ctx.counters = vec![Counter {
-        name: SPENT.into(),
+        name: "spent_eur".into(),
         used,
         window_start_ms: 1_767_571_200_000,
         window_end_ms: Some(1_767_657_600_000),
@@ -66,7 +66,19 @@ fn a_host_that_counts_nothing_gets_an_error_and_no_verdict() {
     let mut ctx = context(0, &json!(1));
     ctx.counters.clear();
     let error = policy().evaluate(&ctx).unwrap_err().to_string();
-    assert_eq!(error, "counter `spent` is not among the requirements");
+    assert_eq!(error, "counter `spent_eur` is not among the requirements");
+}
+
+#[test]
+fn what_was_spent_in_another_currency_does_not_count() {
+    let mut settings = settings();
+    settings["currency"] = "JPY".into();
+    let policy = Tested::<SpendLimit>::new(&settings.to_string()).unwrap();
+    assert_eq!(policy.requirements().counters[0].name, "spent_jpy");
+    let mut ctx = context(0, &json!(1));
+    ctx.request.arguments = json!({ "amount": 1, "currency": "JPY" }).to_string();
+    let error = policy.evaluate(&ctx).unwrap_err().to_string();
+    assert_eq!(error, "counter `spent_jpy` is not among the requirements");
 }
 
 #[test]
