@@ -25,7 +25,7 @@ const SESSION: &str = "test-session";
 const GRANT_MS_MAX: u64 = 60_000;
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a context: an object with a `request`")]
 pub(super) struct ContextWire {
     time_ms: Option<u64>,
     #[serde(default)]
@@ -40,7 +40,7 @@ pub(super) struct ContextWire {
 }
 
 #[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object that describes an agent")]
 struct AgentWire {
     id: Option<String>,
     instance: Option<String>,
@@ -50,7 +50,7 @@ struct AgentWire {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a request: an object with `action` and `resource`")]
 struct RequestWire {
     action: String,
     resource: String,

@@ -41,7 +41,7 @@ pub(super) enum Task {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with `version` and `cases`")]
 struct FileWire {
     version: u32,
     settings: Option<Box<RawValue>>,
@@ -49,7 +49,7 @@ struct FileWire {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a case: an object with `name` and `expect`")]
 struct CaseWire {
     name: String,
     settings: Option<Box<RawValue>>,
@@ -160,6 +160,36 @@ mod tests {
         refused(&with_case(r#"{"name":"a","expect":{"verdict":"abstain"}}"#), "case `a`: it has no `context`");
     }
 
+    /// What has another shape is told which one is right, in the words of the format and not of the program.
+    #[test]
+    fn no_refusal_names_a_type_of_the_program() {
+        let all = |context: &str| {
+            with_case(&format!(r#"{{"name":"a","context":{context},"expect":{{"verdict":"abstain"}}}}"#))
+        };
+        let with = |more: &str| all(&format!(r#"{{"request":{{"action":"a","resource":"b/1"}},{more}}}"#));
+        let expecting = |expect: &str| with_case(&format!(r#"{{"name":"a","context":{{}},"expect":{expect}}}"#));
+        let saying = |more: &str| expecting(&format!(r#"{{"verdict":"allow",{more}}}"#));
+        for (text, right) in [
+            ("5".to_owned(), "an object with `version` and `cases`"),
+            (with_case("5"), "a case: an object with `name` and `expect`"),
+            (all("5"), "a context: an object with a `request`"),
+            (all(r#"{"request":5}"#), "a request: an object with `action` and `resource`"),
+            (with(r#""agent":5"#), "an object that describes an agent"),
+            (with(r#""user":5"#), "an object that describes a user"),
+            (with(r#""user":{"groups":[5]}"#), "a group, such as"),
+            (with(r#""delegations":[5]"#), "an object that describes a delegation"),
+            (with(r#""delegations":[{"permissions":[5]}]"#), "a permission: an object"),
+            (expecting("5"), "what is expected: an object"),
+            (expecting(r#"{"verdict":5}"#), "a verdict: `allow`, `challenge`, `deny` or `abstain`"),
+            (saying(r#""approvers":[5]"#), "an approver: an object"),
+            (saying(r#""debits":[5]"#), "a debit: an object"),
+            (saying(r#""obligations":[5]"#), "an obligation: an object"),
+        ] {
+            let error = parse("a.json", text.as_bytes()).unwrap_err();
+            assert!(error.contains(&format!("expected {right}")), "{error}");
+        }
+    }
+
     #[test]
     fn contexts_are_parsed_as_the_host_parses_requests() {
         let about = |context: &str| {
@@ -210,7 +240,7 @@ mod tests {
         refused_with(r#""facts":{"f":[1e999]}"#, "number out of range");
         refused_with(r#""facts":{"f":{"a":1,"a":2}}"#, "stands twice");
         refused_with(r#""facts":[]"#, "expected a map");
-        refused_with(r#""counters":{"spent":5}"#, "expected struct CounterWire");
+        refused_with(r#""counters":{"spent":5}"#, "expected a counter, such as `{ \"used\": 5 }`");
         refused_with(r#""counters":{"spent":{}}"#, "missing field `used`");
         refused_with(r#""counters":{"spent":{"used":-1}}"#, "expected u64");
         refused_with(r#""counters":{"spent":{"used":"1"}}"#, "expected u64");

@@ -16,7 +16,7 @@ use super::number::Number;
 pub(super) type FactWire = Option<Box<RawValue>>;
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a counter, such as `{ \"used\": 5 }`")]
 pub(super) struct CounterWire {
     used: Number,
 }

@@ -13,7 +13,7 @@ use super::report::Difference;
 /// One side of a comparison. What came has exactly one of `verdict`, `failure` and `init_error`, and
 /// [`Said::check`] sees to it that so has what is expected.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "what is expected: an object with `verdict`, `failure` or `init_error`")]
 pub(super) struct Said {
     #[serde(skip_serializing_if = "Option::is_none")]
     verdict: Option<VerdictKind>,
@@ -36,7 +36,7 @@ pub(super) struct Said {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", expecting = "a verdict: `allow`, `challenge`, `deny` or `abstain`")]
 enum VerdictKind {
     Allow,
     Challenge,
@@ -45,14 +45,14 @@ enum VerdictKind {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an approver: an object with `role` and `count`")]
 struct RequirementSaid {
     role: String,
     count: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a debit: an object with `counter`, `amount` and `at_most`")]
 struct DebitSaid {
     counter: String,
     amount: Number,
@@ -60,7 +60,7 @@ struct DebitSaid {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an obligation: an object with `kind` and `parameters`")]
 struct ObligationSaid {
     kind: String,
     parameters: Value,

@@ -22,7 +22,7 @@ const HOPS_MAX: usize = 16;
 const PERMISSIONS_MAX: usize = 64;
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object that describes a user")]
 pub(super) struct UserWire {
     id: Option<String>,
     issuer: Option<String>,
@@ -34,7 +34,7 @@ pub(super) struct UserWire {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a group, such as `{ \"name\": \"staff\" }`")]
 struct GroupWire {
     issuer: Option<String>,
     name: String,
@@ -42,7 +42,7 @@ struct GroupWire {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object that describes a delegation")]
 pub(super) struct DelegationWire {
     id: Option<String>,
     to_agent: Option<String>,
@@ -54,7 +54,7 @@ pub(super) struct DelegationWire {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a permission: an object with `action` and `resource`")]
 struct PermissionWire {
     action: String,
     resource: String,
