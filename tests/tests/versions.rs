@@ -91,7 +91,11 @@ async fn a_rollback_leads_back_step_by_step() {
     assert_eq!(world.bot.decide(&ask()).await.decision, DecisionKind::Deny);
     who.post(ROLLBACK, &json!({ "to": 3 })).await.refused(409, "invalid_state");
     who.post(ROLLBACK, &json!({ "to": 9 })).await.refused(409, "invalid_state");
-    assert_eq!(policy(&world).await.before, [2, 1]);
+    let shown = policy(&world).await;
+    assert_eq!(shown.before, [2, 1]);
+    // What was replaced stays loaded, and says so.
+    let loaded = shown.versions.iter().map(|version| (version.version, version.active, version.load.is_some()));
+    assert_eq!(loaded.collect::<Vec<_>>(), [(3, true, true), (2, false, true), (1, false, true)]);
     for (expect, before) in [(2, vec![1]), (1, vec![])] {
         let changed: SetChanged = who.post(ROLLBACK, &json!({})).await.expect(200).json();
         assert_eq!(changed.changes[0].version, Some(expect));
@@ -144,8 +148,12 @@ async fn a_failed_load_leaves_the_set_untouched() {
     let mut changed = good.clone();
     changed[good.len() / 2] ^= 1;
     let before = set(&world).await;
-    let rows =
-        [(ACTIVATE, json!({ "version": 2 })), (ROLLBACK, json!({})), (CHANGES, json!({ "policies": { "p": 2 } }))];
+    let rows = [
+        (ACTIVATE, json!({ "version": 2 })),
+        (ROLLBACK, json!({})),
+        (CHANGES, json!({ "policies": { "p": 2 } })),
+        ("/v1/policies/p/versions", json!({ "component": digest, "settings": {} })),
+    ];
     for damage in [None, Some(&changed), Some(&good[..9].to_vec())] {
         // The first round leaves none behind.
         let _ = std::fs::remove_file(&file);

@@ -221,8 +221,8 @@ impl ActivePolicies {
         }
     }
 
-    /// A version that is loaded already, if it is kept.
-    fn kept(&self, policy: &PolicyId, version: u32) -> Option<Arc<ActivePolicy>> {
+    /// A version that is loaded and not in force, if it is kept.
+    pub(crate) fn kept(&self, policy: &PolicyId, version: u32) -> Option<Arc<ActivePolicy>> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.iter().find(|kept| kept.is(policy, version)).cloned()
     }
@@ -299,10 +299,22 @@ async fn load(
     place: Option<Place>,
 ) -> Result<LoadedPolicy, NotLoaded> {
     let component = store.files().read(record.component, COMPONENT_BYTES_MAX as u64).await?;
+    load_read(store, engine, record, component, (limits, metered), place).await
+}
+
+/// The same for a component that was read.
+async fn load_read(
+    store: &Store,
+    engine: &Arc<Engine>,
+    record: &PolicyVersionRecord,
+    component: Vec<u8>,
+    (limits, metered): (PolicyLimits, bool),
+    place: Option<Place>,
+) -> Result<LoadedPolicy, NotLoaded> {
     let settings = match &record.settings {
         PolicySettings::Inline(text) => text.as_str().to_owned(),
         PolicySettings::File(digest) => {
-            let bytes = store.files().read(*digest, SETTINGS_BYTES_MAX).await?;
+            let bytes = store.files().read(*digest, SETTINGS_BYTES_MAX).await.map_err(NotLoaded::Settings)?;
             String::from_utf8(bytes).map_err(|error| NotLoaded::Server(error.to_string()))?
         }
     };
@@ -318,8 +330,20 @@ async fn load(
     tokio::task::spawn_blocking(load).await.map_err(|error| NotLoaded::Server(error.to_string()))?
 }
 
-/// Load a version that an operator pushes or activates, unless it is loaded. Also then its component has
-/// to be on disk, whole: what is put in force has to survive a restart.
+/// Load a version that an operator pushes, whose component was just read.
+pub(crate) async fn load_new(
+    app: &App,
+    record: PolicyVersionRecord,
+    component: Vec<u8>,
+    ask: &LoadAsk,
+) -> Result<Arc<ActivePolicy>, Failure> {
+    let place = app.loads.begin(ask, &record.policy, record.version, app.clock.now())?;
+    let loaded = load_read(&app.store, &app.engine, &record, component, (record.limits, false), Some(place)).await;
+    Ok(Arc::new(ActivePolicy::new(record, Some(loaded.map_err(not_loaded)?))))
+}
+
+/// Load a version that an operator activates, unless it is loaded. Also then its component has to be on
+/// disk, whole: what is put in force has to survive a restart.
 pub(crate) async fn load_checked(
     app: &App,
     record: PolicyVersionRecord,
@@ -327,7 +351,7 @@ pub(crate) async fn load_checked(
 ) -> Result<Arc<ActivePolicy>, Failure> {
     if let Some(kept) = app.active.kept(&record.policy, record.version) {
         let read = app.store.files().read(record.component, COMPONENT_BYTES_MAX as u64).await;
-        return read.map(|_| kept).map_err(|error| not_loaded(error.into()));
+        return read.map(|_| kept).map_err(Failure::from);
     }
     let place = app.loads.begin(ask, &record.policy, record.version, app.clock.now())?;
     let loaded = load(&app.store, &app.engine, &record, (record.limits, false), Some(place)).await;
@@ -338,14 +362,12 @@ pub(crate) async fn load_checked(
 fn not_loaded(error: NotLoaded) -> Failure {
     match error {
         NotLoaded::Server(why) => Failure::internal(why),
-        NotLoaded::Read(FileError::NotThere(digest)) => {
-            Failure::not_found("component", digest).with_help("put it first: `attorn policy push` does")
+        NotLoaded::Component(error) => error.into(),
+        NotLoaded::Settings(error @ (FileError::NotThere(_) | FileError::Altered(_))) => {
+            Failure::of(ProblemCode::SettingsRejected, format!("the settings cannot be read: {error}"))
+                .with_help("push them again: `attorn policy push` does")
         }
-        NotLoaded::Read(error @ FileError::Altered(_)) => {
-            Failure::of(ProblemCode::ComponentRejected, format!("the component failed the step `read`: {error}"))
-                .with_help("put it again: `attorn policy push` does")
-        }
-        NotLoaded::Read(error) => Failure::internal(error),
+        NotLoaded::Settings(error) => Failure::caused(&error),
         NotLoaded::Refused(error @ LoadError::NotCompiled { .. }) => Failure::internal(error),
         NotLoaded::Refused(error @ LoadError::Cancelled) => Failure::of(ProblemCode::LoadCancelled, error.to_string()),
         NotLoaded::Refused(error) => {
@@ -365,9 +387,12 @@ enum NotLoaded {
     /// The server could not run the loading.
     #[error("{0}")]
     Server(String),
-    /// The component or the settings cannot be read.
-    #[error(transparent)]
-    Read(#[from] FileError),
+    /// The component cannot be read.
+    #[error("the component cannot be read: {0}")]
+    Component(#[from] FileError),
+    /// The settings, which stand in a file, cannot be read.
+    #[error("the settings cannot be read: {0}")]
+    Settings(FileError),
     /// The engine refuses it.
     #[error(transparent)]
     Refused(LoadError),

@@ -16,7 +16,7 @@ use attorn_store::{Batch, FileError, Key, KeyKind, Require};
 use axum::http::StatusCode;
 use serde_json::json;
 
-use crate::active::{SETTINGS_BYTES_MAX, load_checked};
+use crate::active::{SETTINGS_BYTES_MAX, load_new};
 use crate::app::App;
 use crate::entry;
 use crate::http::call::{Call, Reply};
@@ -70,7 +70,7 @@ pub(crate) async fn push(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let version = latest.checked_add(1).ok_or_else(|| Failure::internal("versions are used up"))?;
     let settings = attorn_api::json::canonical(&wire.settings.to_string())?;
     let component: Digest = wire.component.parse()?;
-    let class = component_class(&app, component).await?;
+    let (bytes, class) = read_component(&app, component).await?;
     let mut batch = Batch::new(app.clock.now());
     let record = PolicyVersionRecord {
         policy: id.clone(),
@@ -89,7 +89,7 @@ pub(crate) async fn push(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
         let written = app.store.files().write(settings.as_str().as_bytes().to_vec(), SETTINGS_BYTES_MAX).await;
         written.map_err(|error| Failure::caused(&error))?;
     }
-    let loaded = load_checked(&app, record.clone(), &LoadAsk::of(&call)?).await?;
+    let loaded = load_new(&app, record.clone(), bytes, &LoadAsk::of(&call)?).await?;
     let about = json!({ "policy": id.as_str(), "version": version, "digest": record.digest().to_string(),
         "component": record.component.to_string(), "settings_digest": record.settings.digest().to_string() });
     entry::act(&mut batch, operator, "policy_pushed", about)?;
@@ -104,15 +104,14 @@ pub(crate) async fn push(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     Reply::created(&shown)
 }
 
-/// What class a component is of that was put before.
-async fn component_class(app: &App, digest: Digest) -> Result<ComponentClass, Failure> {
-    let bytes = app.store.files().read(digest, COMPONENT_BYTES_MAX as u64).await.map_err(|error| match error {
-        FileError::NotThere(digest) => {
-            Failure::not_found("component", digest).with_help("put it first: `attorn policy push` does")
-        }
-        error => Failure::internal(error),
-    })?;
-    Ok(attorn_engine::class_of(&bytes))
+/// A component that was put before, and its class, for which it is parsed: not on the async threads.
+async fn read_component(app: &App, digest: Digest) -> Result<(Vec<u8>, ComponentClass), Failure> {
+    let bytes = app.store.files().read(digest, COMPONENT_BYTES_MAX as u64).await?;
+    let classify = move || {
+        let class = attorn_engine::class_of(&bytes);
+        (bytes, class)
+    };
+    tokio::task::spawn_blocking(classify).await.map_err(Failure::internal)
 }
 
 pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
@@ -142,7 +141,8 @@ pub(crate) async fn show(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
         let report = app.store.record::<ShadowReportRecord>(&Key::shadow_report(&id, version)).await?;
         let report = report.map(|report| wire::shadow_report(&report.value));
         let in_force = active.policy(&id).filter(|policy| policy.record.version == version);
-        let loaded = in_force.and_then(|policy| policy.loaded.as_ref());
+        let loaded = in_force.cloned().or_else(|| app.active.kept(&id, version));
+        let loaded = loaded.as_ref().and_then(|policy| policy.loaded.as_ref());
         let paused = app.pauses.of(&id, version, app.clock.now(), PAUSES_SHOWN).into_iter();
         let paused = paused.map(|(agent, until)| api::Pause { agent: agent.to_string(), until_ms: until.0 }).collect();
         versions.extend(record.map(|record| api::PolicyVersion {

@@ -8,7 +8,7 @@ use attorn_api::{Problem, ProblemCode};
 use attorn_core::ParseError;
 use attorn_engine::Busy;
 use attorn_identity::ProofError;
-use attorn_store::{CommitError, ReadError};
+use attorn_store::{CommitError, FileError, ReadError};
 
 /// Why a call failed: the problem for the client and, where it differs, the text for the log.
 #[derive(Debug)]
@@ -83,6 +83,22 @@ impl From<Busy> for Failure {
 impl From<ReadError> for Failure {
     fn from(error: ReadError) -> Self {
         Self::caused(&error)
+    }
+}
+
+/// A component that cannot be read; settings in a file are read by what knows that they are settings.
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::NotThere(digest) => {
+                Self::not_found("component", digest).with_help("put it first: `attorn policy push` does")
+            }
+            FileError::Altered(_) => {
+                Self::of(ProblemCode::ComponentRejected, format!("the component failed the step `read`: {error}"))
+                    .with_help("put it again: `attorn policy push` does")
+            }
+            error => Self::caused(&error),
+        }
     }
 }
 
