@@ -4,8 +4,6 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use attorn_core::PolicyLimits;
-
 use crate::policy::Policy;
 use crate::tools::Ground;
 use crate::{c, go, python, typescript};
@@ -19,13 +17,6 @@ pub(crate) enum Language {
     Go,
 }
 
-/// Enough for an interpreter that is small, such as `QuickJS`.
-const SCRIPT: PolicyLimits = PolicyLimits { cpu_us_max: 25_000, memory_bytes_max: 64 << 20, ..PolicyLimits::NATIVE };
-
-/// Enough for a language that brings a large runtime.
-const LARGE_RUNTIME: PolicyLimits =
-    PolicyLimits { cpu_us_max: 100_000, memory_bytes_max: 128 << 20, ..PolicyLimits::NATIVE };
-
 impl Language {
     pub(crate) const ALL: [Self; 4] = [Self::TypeScript, Self::C, Self::Python, Self::Go];
 
@@ -36,15 +27,6 @@ impl Language {
             Self::C => "c",
             Self::Python => "python",
             Self::Go => "go",
-        }
-    }
-
-    /// What its policies may use.
-    pub(crate) const fn limits(self) -> PolicyLimits {
-        match self {
-            Self::C => PolicyLimits::NATIVE,
-            Self::TypeScript => SCRIPT,
-            Self::Python | Self::Go => LARGE_RUNTIME,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The policy contract tried in other languages: `cargo xtask polyglot [typescript|c|python|go]…`.
 //!
 //! The policy `spend-limit` is written by hand in each of them. Here each is built with pinned tools, and
-//! its cases are run in the real engine, under the limits that its kind of component gets. What is
+//! its cases are run in the real engine, under the limits that a server gives its class of component. What is
 //! missing on this machine is said, with how to get it, and is a failure: nothing is skipped.
 //!
 //! With `--measure`, another policy is built in each of them, and what it costs to pass it a large context
@@ -25,8 +25,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use attorn_artifact::{Cache, CacheKey};
-use attorn_core::PolicyLimits;
-use attorn_engine::{Compiler, Engine, EngineConfig};
+use attorn_core::{ComponentClass, PolicyLimits};
+use attorn_engine::{Compiler, Engine, EngineConfig, class_of};
 use attorn_toolchain::cases;
 use zeroize::Zeroizing;
 
@@ -67,6 +67,7 @@ struct Trial {
 /// How one language fared.
 struct Passed {
     component_bytes: u64,
+    class: ComponentClass,
     cases: usize,
     built_in: Duration,
     ran_in: Duration,
@@ -96,8 +97,9 @@ impl Trial {
         for &language in languages {
             println!("{language}");
             match self.one(language) {
-                Ok(Passed { component_bytes, cases, built_in, ran_in }) => println!(
-                    "{language}: {cases} cases passed; built in {:.1} s, {} KiB; run in {:.1} s",
+                Ok(Passed { component_bytes, class, cases, built_in, ran_in }) => println!(
+                    "{language}: {cases} cases passed as `{}`; built in {:.1} s, {} KiB; run in {:.1} s",
+                    class.as_str(),
                     built_in.as_secs_f64(),
                     component_bytes / 1_024,
                     ran_in.as_secs_f64()
@@ -116,29 +118,31 @@ impl Trial {
         let component = tools::read(&language.build(&self.ground, &policy::TRIED)?)?;
         let built_in = started.elapsed();
         let started = Instant::now();
-        let cases = self.cases(&component, language)?;
-        Ok(Passed { component_bytes: component.len() as u64, cases, built_in, ran_in: started.elapsed() })
+        let class = class_of(&component);
+        let cases = self.cases(&component, PolicyLimits::of_class(class))?;
+        Ok(Passed { component_bytes: component.len() as u64, class, cases, built_in, ran_in: started.elapsed() })
     }
 
-    fn cases(&self, component: &[u8], language: Language) -> Result<usize, String> {
+    fn cases(&self, component: &[u8], limits: PolicyLimits) -> Result<usize, String> {
         let directory = policy::TRIED.directory(&self.ground).join("cases");
-        let run = cases::run_dir(&self.engine, component, &directory, language.limits());
+        let run = cases::run_dir(&self.engine, component, &directory, limits);
         let report = self.runtime.block_on(run).map_err(|error| chain(&error))?;
         if report.all_passed() { Ok(report.cases.len()) } else { Err(report.to_string()) }
     }
 
     fn measure(&self, languages: &[Language]) -> Result<(), String> {
         let rust = tools::read(&self.ground.components().join("reads_context.wasm"))?;
-        self.measure_one("rust", &rust, PolicyLimits::NATIVE)?;
+        self.measure_one("rust", &rust)?;
         for &language in languages {
             let component = tools::read(&language.build(&self.ground, &policy::MEASURED)?)?;
-            self.measure_one(language.as_str(), &component, language.limits())?;
+            self.measure_one(language.as_str(), &component)?;
         }
         Ok(())
     }
 
-    fn measure_one(&self, language: &str, component: &[u8], limits: PolicyLimits) -> Result<(), String> {
+    fn measure_one(&self, language: &str, component: &[u8]) -> Result<(), String> {
         // Nothing here is about deadlines, on however busy a machine.
+        let limits = PolicyLimits::of_class(class_of(component));
         let limits = PolicyLimits { cpu_us_max: 1_000_000, wall_us_max: 10_000_000, ..limits };
         let measured = measure::measure(&self.engine, &self.runtime, language, component, limits);
         measured.map_err(|problem| format!("{language}: {problem}"))
