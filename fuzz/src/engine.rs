@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use attorn_core::{EvaluationContext, Known, PolicyLimits};
+use attorn_core::{EvaluationContext, Known, Outcome, PolicyLimits};
 use attorn_engine::{Engine, EngineConfig, LoadError, LoadedPolicy, Question};
 use attorn_hostile::kit::{Guest, context};
 use tokio::runtime::Runtime;
@@ -23,7 +23,7 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| tokio::runtime::Builder::ne
 /// that was loaded can be asked.
 pub fn loader(bytes: &[u8]) {
     match load(bytes) {
-        Ok(policy) => ask(policy),
+        Ok(policy) => drop(ask(policy)),
         Err(error) => clean(&error),
     }
 }
@@ -43,7 +43,7 @@ pub fn values(bytes: &[u8]) {
     loader(&guest.build());
 }
 
-fn load(bytes: &[u8]) -> Result<LoadedPolicy, LoadError> {
+pub(crate) fn load(bytes: &[u8]) -> Result<LoadedPolicy, LoadError> {
     ENGINE.load("fuzz".parse().unwrap(), bytes, "{}", LIMITS)
 }
 
@@ -54,10 +54,14 @@ fn clean(error: &LoadError) {
     assert!(text.chars().all(|c| !c.is_control() || c == '\n'), "{text:?}");
 }
 
-fn ask(policy: LoadedPolicy) {
+/// What a policy comes to. Whatever it does, the engine stays whole.
+pub(crate) fn ask(policy: LoadedPolicy) -> Outcome {
     let context: Arc<EvaluationContext> = context();
     let question = Question { policy, known: Known::default() };
-    let evaluations = RUNTIME.block_on(ENGINE.evaluate(vec![question], context)).unwrap();
-    let detail = evaluations[0].failure_detail.as_deref().unwrap_or_default();
+    let mut evaluations = RUNTIME.block_on(ENGINE.evaluate(vec![question], context)).unwrap();
+    assert_eq!(evaluations.len(), 1);
+    let evaluation = evaluations.remove(0);
+    let detail = evaluation.failure_detail.as_deref().unwrap_or_default();
     assert!(detail.len() <= 1_024 && !detail.contains("engine panicked"), "{detail}");
+    evaluation.outcome
 }

@@ -1,7 +1,8 @@
 //! What fuzzers feed, and what must hold for every input. Each function panics if it does not.
 //!
 //! `cargo xtask fuzz` feeds them through libFuzzer, for a bounded time. The tests feed them with the
-//! seeds in `corpus/`, among which is every input that once broke something.
+//! seeds in `corpus/`: few and small, for libFuzzer to begin with. What it finds that breaks something
+//! becomes a seed.
 
 #![expect(
     clippy::unwrap_used,
@@ -43,25 +44,86 @@ fn as_doubles(value: Value) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
+
+    use attorn_core::{Outcome, Verdict};
+    use attorn_hostile::kit::{Guest, component};
 
     use super::*;
 
-    /// The names of all targets, and what they feed.
     type Feed = fn(&[u8]);
+
+    /// The names of all targets, and what they feed.
     const TARGETS: &[(&str, Feed)] =
         &[("loader", loader), ("patterns", patterns), ("settings", settings), ("values", values)];
+
+    fn here(path: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+    }
+
+    /// The names of what is in a directory, sorted.
+    fn names_in(path: &str) -> Vec<String> {
+        let entries = std::fs::read_dir(here(path)).unwrap();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+        names.sort();
+        names
+    }
 
     #[test]
     fn every_seed_is_survived() {
         for (name, feed) in TARGETS {
-            let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
             let mut seeds = 0;
-            for seed in std::fs::read_dir(corpus).unwrap() {
+            for seed in std::fs::read_dir(here("corpus").join(name)).unwrap() {
                 feed(&std::fs::read(seed.unwrap().path()).unwrap());
                 seeds += 1;
             }
             assert!(seeds > 0, "`{name}` has no seeds");
+        }
+    }
+
+    /// A target that is missing somewhere is one that nobody feeds. `cargo xtask fuzz` reads the directory.
+    #[test]
+    fn the_targets_are_the_same_everywhere() {
+        let names: Vec<&str> = TARGETS.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names_in("fuzz_targets"), names);
+        assert_eq!(names_in("corpus"), names);
+        let manifest = std::fs::read_to_string(here("Cargo.toml")).unwrap();
+        let mut programs: Vec<String> = manifest
+            .split("[[bin]]")
+            .skip(1)
+            .map(|program| program.split('"').nth(1).expect("a program has a name").to_owned())
+            .collect();
+        programs.sort();
+        assert_eq!(programs, names);
+        for name in names {
+            assert!(manifest.contains(&format!("path = \"fuzz_targets/{name}.rs\"\nrequired-features")), "{name}");
+            let program = std::fs::read_to_string(here("fuzz_targets").join(name).with_extension("rs")).unwrap();
+            assert!(program.contains(&format!("| attorn_fuzz::{name}(bytes)")), "`{name}` feeds something else");
+        }
+    }
+
+    const GOOD: &str = "corpus/loader/allows.wasm";
+    const BROKEN: &str = "corpus/loader/exports-nothing.wasm";
+
+    /// From a good component libFuzzer gets to what is nearly one, which by chance it never would.
+    #[test]
+    fn one_seed_is_loaded_and_one_is_refused_late() {
+        let hint = "make the seeds anew: `cargo test --workspace --lib make_the_components -- --ignored`";
+        let read = |path| std::fs::read(here(path)).unwrap();
+        let good = engine::load(&read(GOOD)).map_err(|error| format!("{error}; {hint}")).unwrap();
+        let outcome = engine::ask(good);
+        assert!(matches!(outcome, Outcome::Verdict(Verdict::Allow { .. })), "{outcome:?}; {hint}");
+        let error = engine::load(&read(BROKEN)).expect_err(hint);
+        assert_eq!(error.step().as_str(), "exports", "{hint}");
+    }
+
+    #[test]
+    #[ignore = "it writes the seeds that are components, which is needed when the contract has changed"]
+    fn make_the_components() {
+        let broken = component("(core module $m (memory 1)) (core instance (instantiate $m))");
+        for (path, bytes) in [(GOOD, Guest::allow().build()), (BROKEN, broken)] {
+            std::fs::write(here(path), bytes).unwrap();
         }
     }
 }

@@ -57,7 +57,7 @@ enum Task {
     },
     /// Feed random input to what reads it, for a bounded time: to one target or to all of them
     Fuzz {
-        /// Only this one: `patterns`, `settings`, `loader`, `values`
+        /// Only this one, by the name of its file in `fuzz/fuzz_targets`
         target: Option<String>,
         /// How long to feed each, in seconds
         #[arg(long, default_value_t = 60)]
