@@ -11,7 +11,7 @@ const SLOWEST_MAX: usize = 5;
 /// The steps that a task has taken so far.
 pub(crate) struct Steps {
     started: Instant,
-    done: Vec<(&'static str, Duration)>,
+    done: Vec<(String, Duration)>,
 }
 
 impl Steps {
@@ -21,14 +21,14 @@ impl Steps {
     }
 
     /// Run a program as one step. Its output goes straight to the terminal.
-    pub(crate) fn command(&mut self, name: &'static str, invocation: &Invocation) -> Result<(), Failed> {
+    pub(crate) fn command(&mut self, name: &str, invocation: &Invocation) -> Result<(), Failed> {
         self.step(name, &invocation.to_string(), || invocation.run())
     }
 
     /// Do some work as one step. `repeat` is the command that does this step alone.
     pub(crate) fn step(
         &mut self,
-        name: &'static str,
+        name: &str,
         repeat: &str,
         work: impl FnOnce() -> Result<(), String>,
     ) -> Result<(), Failed> {
@@ -39,10 +39,10 @@ impl Steps {
         match outcome {
             Ok(()) => {
                 eprintln!("<== {name}: done in {}", Seconds(took));
-                self.done.push((name, took));
+                self.done.push((name.to_owned(), took));
                 Ok(())
             }
-            Err(why) => Err(Failed { step: Some((name, took)), repeat: Some(repeat.to_owned()), why }),
+            Err(why) => Err(Failed { step: Some((name.to_owned(), took)), repeat: Some(repeat.to_owned()), why }),
         }
     }
 
@@ -61,7 +61,7 @@ impl Steps {
 /// A step that failed, as the person who ran it reads it.
 #[derive(Debug)]
 pub(crate) struct Failed {
-    step: Option<(&'static str, Duration)>,
+    step: Option<(String, Duration)>,
     repeat: Option<String>,
     why: String,
 }
@@ -75,8 +75,8 @@ impl Failed {
 
 impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.step {
-            Some((name, took)) => write!(f, "failed: step `{name}` after {}: {}", Seconds(took), self.why)?,
+        match &self.step {
+            Some((name, took)) => write!(f, "failed: step `{name}` after {}: {}", Seconds(*took), self.why)?,
             None => write!(f, "failed: {}", self.why)?,
         }
         match &self.repeat {
