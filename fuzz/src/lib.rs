@@ -115,7 +115,7 @@ mod tests {
         let outcome = engine::ask(good);
         assert!(matches!(outcome, Outcome::Verdict(Verdict::Allow { .. })), "{outcome:?}; {hint}");
         let error = engine::load(&read(BROKEN)).expect_err(hint);
-        assert_eq!(error.step().as_str(), "exports", "{hint}");
+        assert_eq!(error.step().as_str(), "link", "{hint}");
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub(super) struct Said {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case", expecting = "a verdict: `allow`, `challenge`, `deny` or `abstain`")]
+#[serde(rename_all = "snake_case")]
 enum VerdictKind {
     Allow,
     Challenge,
