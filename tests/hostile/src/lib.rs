@@ -51,7 +51,7 @@ enum Expects {
 pub enum Expect {
     /// It is not loaded.
     Refused {
-        /// The step that refuses it.
+        /// The step that refuses it; several, with `|` between, where that depends on which byte is cut.
         step: &'static str,
         /// What the refusal says, among other things; anything if this is empty.
         saying: &'static str,
