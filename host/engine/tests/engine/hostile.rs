@@ -63,7 +63,7 @@ async fn each_comes_to_what_it_must() {
             match (load_bytes(&engine, &bytes, limits), hostile.expect(variant)) {
                 (Err(error), expect) if is_refused(expect, &error) => {}
                 (Err(error), expect) => {
-                    problems.push(format!("{at} ({} bytes): {error}, and {expect:?} was expected", bytes.len()))
+                    problems.push(format!("{at} ({} bytes): {error}, and {expect:?} was expected", bytes.len()));
                 }
                 (Ok(_), expect @ Expect::Refused { .. }) => {
                     problems.push(format!("{at}: it was loaded, and {expect:?} was expected"));
