@@ -214,6 +214,13 @@ impl Guest {
         encode(module, &contract(self.contract))
     }
 
+    /// The same of a module that may not be fit for it.
+    pub fn try_encode(&self, module: &[u8]) -> Option<Vec<u8>> {
+        let ((resolve, world), mut module) = (contract(self.contract), module.to_vec());
+        wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).ok()?;
+        ComponentEncoder::default().module(&module).ok()?.encode().ok()
+    }
+
     /// The component, as if these words stood in the contract where others do.
     pub fn build_for(&self, words: &str, instead_of: &str) -> Vec<u8> {
         let wit = contract_text();

@@ -20,6 +20,47 @@ fn survive(bytes: &[u8]) {
     assert_ne!(evaluations[0].failure_detail.as_deref(), Some("the engine panicked"));
 }
 
+/// Policies that are valid WebAssembly and do something else than was meant: a mutator works on a good one,
+/// some steps at a time.
+#[test]
+fn mutated_modules() {
+    const SEEDS: u64 = 150;
+    const STEPS: u64 = 4;
+    let guest = Guest::deny("shown", "no");
+    let mut components = 0;
+    for seed in 0..SEEDS {
+        let mut module = guest.module();
+        for step in 0..STEPS {
+            let mut mutator = wasm_mutate::WasmMutate::default();
+            mutator.seed(seed * STEPS + step).preserve_semantics(false).fuel(10_000);
+            let next = mutator.run(&module).ok().and_then(|mut all| all.next()).and_then(Result::ok);
+            module = next.unwrap_or(module);
+        }
+        if let Some(component) = guest.try_encode(&module).filter(|_| module != guest.module()) {
+            components += 1;
+            survive(&component);
+        }
+    }
+    assert!(components > SEEDS / 3, "only {components} of {SEEDS} were components");
+}
+
+/// Components that a generator made, with whatever the component model has.
+#[test]
+fn generated_components() {
+    const SEEDS: u64 = 300;
+    let mut components = 0;
+    for seed in 0..SEEDS {
+        let mut bytes = vec![0; 4_096];
+        blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
+        let mut choices = arbitrary::Unstructured::new(&bytes);
+        if let Ok(component) = wasm_smith::Component::new(wasm_smith::Config::default(), &mut choices) {
+            components += 1;
+            survive(&component.to_bytes());
+        }
+    }
+    assert!(components > SEEDS / 3, "only {components} of {SEEDS} were components");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
