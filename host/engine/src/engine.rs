@@ -252,7 +252,8 @@ impl Job {
 struct Held<'a> {
     policy: &'a LoadedPolicy,
     queue: &'a Queue<Job>,
-    wall_us: u64,
+    /// None if nothing was run.
+    wall_us: Option<u64>,
 }
 
 impl Drop for Held<'_> {
@@ -281,7 +282,7 @@ fn work_unguarded(mut job: Job, queue: &Queue<Job>, slow_max: u32, unclean: bool
             return;
         }
         entered = false;
-        let mut held = Held { policy: &question.policy, queue, wall_us: 0 };
+        let mut held = Held { policy: &question.policy, queue, wall_us: None };
         if job.answer.is_closed() {
             return;
         }
@@ -290,7 +291,7 @@ fn work_unguarded(mut job: Job, queue: &Queue<Job>, slow_max: u32, unclean: bool
         } else {
             evaluate(question, &context, job.deadline)
         };
-        held.wall_us = evaluation.usage.wall_us;
+        held.wall_us = Some(evaluation.usage.wall_us).filter(|wall_us| *wall_us > 0);
         drop(held);
         job.evaluations.push(evaluation);
     }

@@ -2,6 +2,10 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How often jobs that cannot go on are looked at again.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// First in, first out. Asking never waits; taking does.
 #[derive(Debug)]
@@ -60,7 +64,12 @@ impl<T> Queue<T> {
             if let Some(job) = first.and_then(|at| state.jobs.remove(at)) {
                 return Some(job);
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            // A job that waits for its policy becomes late without anybody saying so.
+            state = if state.jobs.is_empty() {
+                self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+            } else {
+                self.changed.wait_timeout(state, LOOK_EVERY).unwrap_or_else(PoisonError::into_inner).0
+            };
         }
     }
 

@@ -22,14 +22,17 @@ impl Threads {
         self.held.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
     }
 
-    /// Give it back after so many microseconds. Whether somebody may have waited for it.
-    pub(crate) fn leave(&self, wall_us: u64) -> bool {
+    /// Give it back after so many microseconds, or after nothing was run. Whether somebody may have waited
+    /// for it.
+    pub(crate) fn leave(&self, wall_us: Option<u64>) -> bool {
         let slow = self.is_slow();
-        // Two that leave at once may lose one of the two times; it is a mean.
-        let mean_us = self.mean_us.load(Ordering::Relaxed);
-        self.mean_us.store(mean_us - mean_us / MEAN_OF + wall_us / MEAN_OF, Ordering::Relaxed);
+        if let Some(wall_us) = wall_us {
+            // Two that leave at once may lose one of the two times; it is a mean.
+            let mean_us = self.mean_us.load(Ordering::Relaxed);
+            self.mean_us.store(mean_us - mean_us / MEAN_OF + wall_us / MEAN_OF, Ordering::Relaxed);
+        }
         self.held.fetch_sub(1, Ordering::AcqRel);
-        slow
+        slow || self.is_slow()
     }
 
     fn is_slow(&self) -> bool {
@@ -45,18 +48,22 @@ mod tests {
     fn a_quick_policy_may_have_all_threads_and_a_slow_one_not() {
         let threads = Threads::default();
         assert!((0..4).all(|_| threads.enter(1)));
-        assert!((0..4).all(|_| !threads.leave(100)));
+        assert!((0..4).all(|_| !threads.leave(Some(100))));
         for _ in 0..40 {
             assert!(threads.enter(1));
-            threads.leave(5_000);
+            threads.leave(Some(5_000));
+        }
+        for _ in 0..100 {
+            assert!(threads.enter(1));
+            threads.leave(None);
         }
         assert!(threads.enter(1) && !threads.enter(1));
-        assert!(threads.leave(5_000), "somebody may wait for a slow one");
+        assert!(threads.leave(Some(5_000)), "somebody may wait for a slow one");
         assert!(threads.enter(1));
-        threads.leave(0);
+        threads.leave(Some(0));
         for _ in 0..40 {
             assert!(threads.enter(1));
-            threads.leave(10);
+            threads.leave(Some(10));
         }
         assert!((0..4).all(|_| threads.enter(1)), "it is quick again");
     }

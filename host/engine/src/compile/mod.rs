@@ -8,7 +8,9 @@ mod steps;
 mod wire;
 mod worker;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, TryLockError};
+use std::thread;
+use std::time::Duration;
 
 use attorn_artifact::{Artifact, ArtifactName, Cache, Cancel, Pin, Progress, Worker, WorkerError};
 use attorn_core::PolicyLimits;
@@ -33,6 +35,8 @@ pub struct Compiler {
     pub cache: Option<Cache>,
 }
 
+/// How often whoever waits to compile looks whether it is their turn, or nobody wants it any more.
+const TURN_LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How many bytes of machine code and memories any component may come to, and how many more for each of its
 /// own bytes and those of its settings. What is loaded takes that much twice, and a few bytes that stand far
 /// apart in a memory come to all that is between.
@@ -136,10 +140,16 @@ impl Compiler {
             return Ok(ready);
         }
         progress.set(LoadStep::Turn.as_str());
-        let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
-        if cancel.is_cancelled() {
-            return Err(LoadError::Cancelled);
-        }
+        let _turn = loop {
+            if cancel.is_cancelled() {
+                return Err(LoadError::Cancelled);
+            }
+            match turn.try_lock() {
+                Ok(turn) => break turn,
+                Err(TryLockError::Poisoned(turn)) => break turn.into_inner(),
+                Err(TryLockError::WouldBlock) => thread::sleep(TURN_LOOK_EVERY),
+            }
+        };
         if let Some(ready) = self.cached(&job) {
             return Ok(ready);
         }

@@ -94,6 +94,9 @@ pub(crate) fn load(
         let _trying = trying.lock().unwrap_or_else(PoisonError::into_inner);
         self_test(&contract, &limits)?;
     }
+    if cancel.is_cancelled() {
+        return Err(LoadError::Cancelled);
+    }
     let report = LoadReport {
         activation: ready.activation().clone(),
         from_cache: ready.from_cache,

@@ -50,7 +50,7 @@ async fn decide(app: &App, ask: &Ask) -> Result<DecisionAnswer, Failure> {
     let mut exceeded = None;
     for attempt in 1..=ATTEMPTS_MAX {
         // However often the policies change, they cannot keep a decision from being made.
-        let _held = if attempt == ATTEMPTS_MAX { Some(app.active.hold().await) } else { None };
+        let mut held = if attempt == ATTEMPTS_MAX { Some(app.active.hold().await) } else { None };
         let gathered = match gather(app, ask).await? {
             Gathered::Earlier(earlier) => return answer::again(app, ask, *earlier).await,
             Gathered::Now(gathered) => gathered,
@@ -78,6 +78,8 @@ async fn decide(app: &App, ask: &Ask) -> Result<DecisionAnswer, Failure> {
                 }
                 Err(CommitError::Conflict(_)) => {
                     app.metrics.conflict(Conflict::Changed);
+                    // Catching up may have to change the set, which nobody can who keeps it as it is.
+                    drop(held.take());
                     app.active.catch_up(&app.store, &app.engine).await?;
                     break;
                 }

@@ -59,8 +59,17 @@ impl Pauses {
         evaluation: &Evaluation,
         now: TimeMs,
     ) -> Option<TimeMs> {
-        let out_of_time = evaluation.outcome == Outcome::Failed(PolicyFailure::Deadline)
-            && evaluation.usage.cpu_us >= policy.record.limits.cpu_us_max;
+        let out_of_time = match evaluation.outcome {
+            Outcome::Failed(PolicyFailure::Deadline) => {
+                // Who waited too long, or was not run at all, says nothing about the policy.
+                if evaluation.usage.cpu_us < policy.record.limits.cpu_us_max {
+                    return None;
+                }
+                true
+            }
+            Outcome::Failed(PolicyFailure::NotRunnable | PolicyFailure::Paused) => return None,
+            Outcome::Verdict(_) | Outcome::Failed(_) => false,
+        };
         if !out_of_time && self.kept.load(Ordering::Relaxed) == 0 {
             return None;
         }
@@ -82,7 +91,10 @@ impl Pauses {
                 account.until
             })
         } else {
-            accounts.remove(&key);
+            // What was asked before the pause began does not end it.
+            if accounts.get(&key).is_some_and(|account| account.until <= now) {
+                accounts.remove(&key);
+            }
             None
         };
         self.kept.store(accounts.len(), Ordering::Relaxed);
@@ -158,6 +170,7 @@ mod tests {
             assert_eq!(pauses.count(key("a"), false, now(0)), None);
         }
         time_out(&pauses, "a", IN_A_ROW_MAX, 0);
+        assert_eq!(pauses.count(key("a"), false, now(1)), None, "a late answer does not end the pause");
         let of_first = pauses.of(&"p".parse().unwrap(), 1, now(0), 16);
         assert_eq!(of_first, [("a".parse().unwrap(), now(PAUSE_MS))]);
         assert!(pauses.of(&"p".parse().unwrap(), 2, now(0), 16).is_empty());
