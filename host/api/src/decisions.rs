@@ -16,10 +16,15 @@ pub struct DecisionRequest<'a> {
     pub resource: String,
     /// The purpose, one that the agent is registered for.
     pub purpose: String,
-    /// The session, if there is one.
+    /// The session. With a delegation it is the delegation's, also when it is not said; without one it is the
+    /// agent's claim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
-    /// The user on whose behalf. Refused until delegations exist.
+    /// The delegation that the agent acts by, the last of its chain: `dlg_…`. None for what the agent does on
+    /// its own authority.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delegation: Option<String>,
+    /// The user on whose behalf. The delegation says so already; another user than its own denies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
     /// The action's arguments, one JSON object; `{}` if it is not said.

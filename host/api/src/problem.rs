@@ -75,8 +75,6 @@ problem_codes! {
     BodyTooLarge = "body_too_large", 413, "The body is too large";
     /// The media type is another.
     UnsupportedMediaType = "unsupported_media_type", 415, "The body has another media type";
-    /// A request names a user.
-    UserUnsupported = "user_unsupported", 422, "Acting for a user needs a delegation, which this server does not keep yet";
     /// No proof came with the request.
     ProofMissing = "proof_missing", 401, "A proof of possession is needed";
     /// The proof is not one, or not of this request.

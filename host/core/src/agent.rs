@@ -23,6 +23,9 @@ pub struct Agent {
     pub grant_ms_max: u64,
     /// Its keys, one for each instance.
     pub keys: Vec<AgentKey>,
+    /// How often it was suspended or retired. What it was granted or given before the latest of these does
+    /// not count any more, also after it was resumed.
+    pub revocations: u64,
 }
 
 impl Agent {

@@ -1,8 +1,10 @@
 //! The bounds: what no policy can lift. They are checked before any policy runs.
 
-use crate::agent::{Agent, AgentKey, AgentState, UserPresence};
+use crate::agent::{Agent, AgentState, UserPresence};
+use crate::behalf::Behalf;
 use crate::counter::{CounterScope, CounterSubject};
-use crate::id::KeyThumbprint;
+use crate::holder::Holder;
+use crate::id::UserId;
 use crate::reason::HostReason;
 use crate::request::Request;
 use crate::resource_server::ResourceServer;
@@ -16,21 +18,43 @@ pub struct BoundsLimits {
     pub grant_ms_max: u64,
     /// The most uses that any grant has.
     pub uses_max: u32,
+    /// The most delegations in a row.
+    pub hops_max: usize,
 }
 
 impl Default for BoundsLimits {
     fn default() -> Self {
-        Self { grant_ms_max: 60_000, uses_max: 1_000 }
+        Self { grant_ms_max: 60_000, uses_max: 1_000, hops_max: 4 }
     }
 }
 
-/// A request that is within the bounds of the agent that makes it. Only [`check`] makes one, and
-/// [`fn@crate::decide`] takes nothing else.
+/// A request, and all that it is checked against, as it stands now.
+#[derive(Debug, Clone, Copy)]
+pub struct Situation<'a> {
+    /// Who asks.
+    pub agent: &'a Agent,
+    /// By which key; none if the agent does not have that key any more.
+    pub holder: Option<&'a Holder>,
+    /// For what.
+    pub request: &'a Request,
+    /// The user that the request names, if it names one.
+    pub user: Option<&'a UserId>,
+    /// On whose behalf; none for what the agent does on its own authority.
+    pub behalf: Option<&'a Behalf>,
+    /// The resource server that is registered for the type of the request's resource, if there is one.
+    pub resource_server: Option<&'a ResourceServer>,
+    /// When.
+    pub now: TimeMs,
+}
+
+/// A request that is within the bounds of the agent that makes it, and of all on whose behalf it does. Only
+/// [`check`] makes one, and [`fn@crate::decide`] takes nothing else.
 #[derive(Debug, Clone, Copy)]
 pub struct WithinBounds<'a> {
     agent: &'a Agent,
-    key: &'a AgentKey,
+    holder: &'a Holder,
     request: &'a Request,
+    behalf: Option<&'a Behalf>,
     resource_server: &'a ResourceServer,
     now: TimeMs,
     limits: BoundsLimits,
@@ -45,8 +69,8 @@ impl<'a> WithinBounds<'a> {
 
     /// By which key.
     #[must_use]
-    pub const fn key(&self) -> &'a AgentKey {
-        self.key
+    pub const fn holder(&self) -> &'a Holder {
+        self.holder
     }
 
     /// For what.
@@ -55,16 +79,25 @@ impl<'a> WithinBounds<'a> {
         self.request
     }
 
+    /// On whose behalf; none for what the agent does on its own authority.
+    #[must_use]
+    pub const fn behalf(&self) -> Option<&'a Behalf> {
+        self.behalf
+    }
+
     /// Who would accept the credential.
     #[must_use]
     pub const fn resource_server(&self) -> &'a ResourceServer {
         self.resource_server
     }
 
-    /// Whether the agent acts for a user. Nobody does yet: what is pursued for one is out of bounds.
+    /// Whether the agent acts for a user.
     #[must_use]
     pub const fn user(&self) -> UserPresence {
-        UserPresence::WithoutUser
+        match self.behalf {
+            Some(_) => UserPresence::WithUser,
+            None => UserPresence::WithoutUser,
+        }
     }
 
     /// When.
@@ -73,54 +106,67 @@ impl<'a> WithinBounds<'a> {
         self.now
     }
 
-    /// Whom a counter of this scope counts for. Nobody can act for a user yet, so there is neither a user
-    /// nor a delegation, and no session that anybody but the agent vouches for.
+    /// Whom a counter of this scope counts for; none if somebody is missing. A session that nobody but the
+    /// agent vouches for is none.
     #[must_use]
     pub fn counter_subject(&self, scope: CounterScope) -> Option<CounterSubject> {
-        scope.subject_of(self.agent, None, &[])
+        let root = self.behalf.and_then(|behalf| behalf.delegations().next());
+        scope.subject_of(self.agent, self.behalf.map(|behalf| &behalf.user), root)
     }
 
-    /// The widest terms that there are for this request: the host's, the agent's and the key's.
+    /// The widest terms that there are for this request: the host's, those of every agent and delegation, and
+    /// the key's.
     #[must_use]
     pub fn widest_terms(&self) -> Terms {
-        let grant_ms_max =
-            self.limits.grant_ms_max.min(self.agent.grant_ms_max).min(self.key.expires_at.ms_since(self.now));
+        let mut grant_ms_max =
+            self.limits.grant_ms_max.min(self.agent.grant_ms_max).min(self.holder.expires_at.ms_since(self.now));
+        if let Some(behalf) = self.behalf {
+            grant_ms_max = grant_ms_max
+                .min(behalf.grant_ms_max().unwrap_or(0))
+                .min(behalf.expires_at().map_or(0, |at| at.ms_since(self.now)));
+        }
         Terms::new(grant_ms_max, self.limits.uses_max)
     }
 }
 
-/// Check a request against all that does not depend on policies. `resource_server` is the one that is
-/// registered for the type of the request's resource, if there is one.
+/// Check a request against all that does not depend on policies.
 ///
 /// # Errors
 ///
-/// The first bound that is passed, in the order of [`HostReason`].
-pub fn check<'a>(
-    agent: &'a Agent,
-    signed_by: &KeyThumbprint,
-    request: &'a Request,
-    resource_server: Option<&'a ResourceServer>,
-    now: TimeMs,
-    limits: BoundsLimits,
-) -> Result<WithinBounds<'a>, HostReason> {
+/// The first bound that is passed: the agent and its key, the chain of delegations, the purpose, the
+/// ceilings, and what else [`Behalf::check`] names.
+pub fn check(situation: Situation<'_>, limits: BoundsLimits) -> Result<WithinBounds<'_>, HostReason> {
+    let Situation { agent, holder, request, user, behalf, resource_server, now } = situation;
     match agent.state {
         AgentState::Active => {}
         AgentState::Suspended => return Err(HostReason::AgentSuspended),
         AgentState::Retired => return Err(HostReason::AgentRetired),
     }
-    let key = agent.key(signed_by).filter(|key| now < key.expires_at).ok_or(HostReason::KeyExpired)?;
-    let ceiling = agent.ceiling.purpose(&request.purpose).ok_or(HostReason::PurposeNotRegistered)?;
-    // Requests carry no user yet, so a purpose that is pursued for one cannot be pursued at all.
-    if ceiling.user == UserPresence::WithUser {
-        return Err(HostReason::PurposeNeedsUser);
-    }
-    if !ceiling.permissions.iter().any(|permission| permission.covers(&request.action, &request.resource)) {
-        return Err(HostReason::OutsideCeiling);
+    let holder = holder.filter(|holder| now < holder.expires_at).ok_or(HostReason::KeyExpired)?;
+    match behalf {
+        Some(behalf) => behalf.check(&agent.id, user, request, now, limits.hops_max)?,
+        None => check_alone(agent, user, request)?,
     }
     let resource_server = resource_server
         .filter(|server| server.resource_types.contains(&request.resource.resource_type()))
         .ok_or(HostReason::ResourceTypeUnknown)?;
-    Ok(WithinBounds { agent, key, request, resource_server, now, limits })
+    Ok(WithinBounds { agent, holder, request, behalf, resource_server, now, limits })
+}
+
+/// What an agent does on its own authority. INVARIANT: a purpose is pursued either with a user or without,
+/// so that no agent gains rights by dropping its user.
+fn check_alone(agent: &Agent, user: Option<&UserId>, request: &Request) -> Result<(), HostReason> {
+    let ceiling = agent.ceiling.purpose(&request.purpose).ok_or(HostReason::PurposeNotRegistered)?;
+    if ceiling.user == UserPresence::WithUser {
+        return Err(HostReason::PurposeNeedsUser);
+    }
+    if user.is_some() {
+        return Err(HostReason::DelegationUnknown);
+    }
+    if !ceiling.permissions.iter().any(|permission| permission.covers(&request.action, &request.resource)) {
+        return Err(HostReason::OutsideCeiling);
+    }
+    Ok(())
 }
 
 #[cfg(test)]

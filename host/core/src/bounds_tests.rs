@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::agent::{Ceiling, PurposeCeiling};
-use crate::id::Digest;
+use crate::agent::{AgentKey, Ceiling, PurposeCeiling};
+use crate::id::{Digest, KeyThumbprint};
 use crate::permission::Permission;
 use crate::request::JsonText;
 
@@ -34,6 +34,7 @@ pub(crate) fn agent() -> Agent {
             instance: "pod-1".parse().unwrap(),
             expires_at: NOW.plus_ms(3_600_000),
         }],
+        revocations: 0,
     }
 }
 
@@ -58,11 +59,22 @@ pub(crate) fn request(action: &str, resource: &str, purpose: &str) -> Request {
     }
 }
 
+/// What `agent` asks on its own authority with its key.
+pub(crate) fn alone<'a>(
+    agent: &'a Agent,
+    holder: Option<&'a Holder>,
+    request: &'a Request,
+    resource_server: Option<&'a ResourceServer>,
+) -> Situation<'a> {
+    Situation { agent, holder, request, user: None, behalf: None, resource_server, now: NOW }
+}
+
 #[track_caller]
 fn outcome(change: impl FnOnce(&mut Agent), request: &Request, server: Option<&ResourceServer>) -> Option<HostReason> {
     let mut agent = agent();
     change(&mut agent);
-    check(&agent, &thumbprint(), request, server, NOW, BoundsLimits::default()).err()
+    let holder = Holder::of_key(&agent, &thumbprint());
+    check(alone(&agent, holder.as_ref(), request, server), BoundsLimits::default()).err()
 }
 
 type Case = (fn(&mut Agent), Request, Option<HostReason>);
@@ -99,10 +111,9 @@ fn a_type_without_its_resource_server_is_denied() {
 fn the_widest_terms_are_the_narrowest_of_host_agent_and_key() {
     let (server, read) = (server(), request("faq.read", "article/42", "answer-questions"));
     let grant_ms_max = |agent: &Agent| {
-        check(agent, &thumbprint(), &read, Some(&server), NOW, BoundsLimits::default())
-            .unwrap()
-            .widest_terms()
-            .grant_ms_max
+        let holder = Holder::of_key(agent, &thumbprint());
+        let situation = alone(agent, holder.as_ref(), &read, Some(&server));
+        check(situation, BoundsLimits::default()).unwrap().widest_terms().grant_ms_max
     };
     let mut bot = agent();
     assert_eq!(grant_ms_max(&bot), 30_000);
@@ -110,4 +121,12 @@ fn the_widest_terms_are_the_narrowest_of_host_agent_and_key() {
     assert_eq!(grant_ms_max(&bot), 60_000);
     bot.keys[0].expires_at = NOW.plus_ms(5_000);
     assert_eq!(grant_ms_max(&bot), 5_000);
+}
+
+#[test]
+fn a_user_without_a_delegation_is_nobody() {
+    let (bot, server, read) = (agent(), server(), request("faq.read", "article/42", "answer-questions"));
+    let (holder, user) = (Holder::of_key(&bot, &thumbprint()), "usr_1".parse().unwrap());
+    let situation = Situation { user: Some(&user), ..alone(&bot, holder.as_ref(), &read, Some(&server)) };
+    assert_eq!(check(situation, BoundsLimits::default()).err(), Some(HostReason::DelegationUnknown));
 }

@@ -2,6 +2,7 @@
 //! (`wit/policy.wit`), where each field's unit and meaning stands.
 
 use crate::agent::Agent;
+use crate::behalf::Behalf;
 use crate::bounds::WithinBounds;
 use crate::fact::{FactName, FactTemplate};
 use crate::id::{
@@ -125,8 +126,8 @@ pub struct Counter {
 }
 
 /// Everything that an evaluation depends on beside what the host looks up for each policy ([`Known`]).
-/// Nobody can act for a user yet, so in decisions `user` and `delegations` are empty; so are the
-/// contract's places for approvals and the enforcement point.
+/// Nobody asks for approvals or speaks for a resource yet, so the contract's places for approvals and the
+/// enforcement point are empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EvaluationContext {
     /// What the evaluation is for.
@@ -154,11 +155,11 @@ impl EvaluationContext {
         Self {
             phase,
             time: bounds.now(),
-            caller: Caller { method, key_thumbprint: bounds.key().thumbprint.clone() },
-            instance: bounds.key().instance.clone(),
+            caller: Caller { method, key_thumbprint: bounds.holder().thumbprint.clone() },
+            instance: bounds.holder().instance.clone(),
             agent: bounds.agent().clone(),
-            user: None,
-            delegations: Vec::new(),
+            user: bounds.behalf().map(|behalf| behalf.user.clone()),
+            delegations: bounds.behalf().into_iter().flat_map(Behalf::delegations).cloned().collect(),
             request: bounds.request().clone(),
         }
     }

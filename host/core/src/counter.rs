@@ -97,22 +97,22 @@ impl CounterScope {
     /// Whom it counts for in this context.
     #[must_use]
     pub fn subject(self, context: &EvaluationContext) -> Option<CounterSubject> {
-        self.subject_of(&context.agent, context.user.as_ref(), &context.delegations)
+        self.subject_of(&context.agent, context.user.as_ref(), context.delegations.first())
     }
 
-    /// Whom it counts for when this agent acts for this user by these delegations; none if somebody is
-    /// missing.
+    /// Whom it counts for when this agent acts for this user, whose own delegation, the first of the chain, is
+    /// `root`; none if somebody is missing.
     #[must_use]
-    pub fn subject_of(self, agent: &Agent, user: Option<&User>, delegations: &[Delegation]) -> Option<CounterSubject> {
+    pub fn subject_of(self, agent: &Agent, user: Option<&User>, root: Option<&Delegation>) -> Option<CounterSubject> {
         let (agent, user) = (agent.id.clone(), user.map(|user| (user.id.clone(), user.issuer.clone())));
         Some(match self {
             Self::Agent => CounterSubject::Agent(agent),
             Self::User => CounterSubject::User(user?.0),
             Self::UserAgent => CounterSubject::UserAgent(user?.0, agent),
-            Self::RootDelegation => CounterSubject::RootDelegation(user?.0, delegations.first()?.to_agent.clone()),
+            Self::RootDelegation => CounterSubject::RootDelegation(user?.0, root?.to_agent.clone()),
             // INVARIANT: a session is the delegation's. What the agent states without one is its claim, and
             // an agent that could choose whom it is counted for would be counted for nobody.
-            Self::Session => CounterSubject::Session(user?.1, delegations.first()?.session.clone()),
+            Self::Session => CounterSubject::Session(user?.1, root?.session.clone()),
         })
     }
 }

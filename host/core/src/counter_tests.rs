@@ -42,7 +42,7 @@ fn debit(counter: &str, amount: u64, at_most: u64) -> Debit {
 }
 
 fn charged(debits: &[Debit]) -> Result<Vec<(String, u64, u64)>, Unchargeable> {
-    let charges = charges(debits, |scope| scope.subject_of(&agent(), None, &[]))?;
+    let charges = charges(debits, |scope| scope.subject_of(&agent(), None, None))?;
     Ok(charges.into_iter().map(|charge| (charge.counter.to_string(), charge.amount, charge.at_most)).collect())
 }
 
@@ -79,7 +79,7 @@ fn debits_of_one_counter_add_up_under_the_least_limit() {
 #[test]
 fn a_scope_without_anybody_has_no_subject() {
     let (agent, alice) = (agent(), user("alice"));
-    let of = |scope: CounterScope, user, delegations: &[Delegation]| scope.subject_of(&agent, user, delegations);
+    let of = |scope: CounterScope, user, delegations: &[Delegation]| scope.subject_of(&agent, user, delegations.first());
     for scope in [CounterScope::User, CounterScope::UserAgent, CounterScope::RootDelegation, CounterScope::Session] {
         assert_eq!(of(scope, None, &[]), None, "{scope:?}");
         assert_eq!(of(scope, None, &[delegation("d1", "bot")]), None, "{scope:?}");
@@ -93,15 +93,15 @@ fn a_scope_without_anybody_has_no_subject() {
 #[test]
 fn a_new_delegation_continues_the_count_and_children_charge_the_root() {
     let (agent, alice, bob) = (agent(), user("alice"), user("bob"));
-    let root = |user, hops: &[Delegation]| CounterScope::RootDelegation.subject_of(&agent, Some(user), hops).unwrap();
+    let root = |user, hops: &[Delegation]| CounterScope::RootDelegation.subject_of(&agent, Some(user), hops.first()).unwrap();
     let first = root(&alice, &[delegation("d1", "bot")]);
     assert_eq!(first, root(&alice, &[delegation("d2", "bot")]));
     assert_eq!(first, root(&alice, &[delegation("d1", "bot"), delegation("d3", "helper")]));
     assert_ne!(first, root(&alice, &[delegation("d1", "helper")]));
     assert_ne!(first, root(&bob, &[delegation("d1", "bot")]));
-    let acting = CounterScope::UserAgent.subject_of(&agent, Some(&alice), &[delegation("d1", "bot")]).unwrap();
+    let acting = CounterScope::UserAgent.subject_of(&agent, Some(&alice), Some(&delegation("d1", "bot"))).unwrap();
     assert_eq!(acting, CounterSubject::UserAgent(alice.id.clone(), agent.id.clone()));
-    let session = CounterScope::Session.subject_of(&agent, Some(&alice), &[delegation("d1", "bot")]).unwrap();
+    let session = CounterScope::Session.subject_of(&agent, Some(&alice), Some(&delegation("d1", "bot"))).unwrap();
     assert_eq!(session, CounterSubject::Session(alice.issuer, "s-1".parse().unwrap()));
 }
 

@@ -3,18 +3,20 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::bounds::tests::{NOW, agent, request, server, thumbprint};
+use crate::bounds::tests::{NOW, agent, alone, request, server, thumbprint};
 use crate::bounds::{BoundsLimits, check};
 use crate::counter::{CounterScope, CounterWindow};
 use crate::grant::Grant;
+use crate::holder::Holder;
 use crate::id::{DecisionId, GrantId};
 use crate::request::JsonText;
 use crate::terms::{Debit, Obligation};
 
 fn with_bounds<T>(run: impl FnOnce(&WithinBounds<'_>) -> T) -> T {
     let (agent, server, request) = (agent(), server(), request("faq.read", "article/42", "answer-questions"));
-    let limits = BoundsLimits::default();
-    run(&check(&agent, &thumbprint(), &request, Some(&server), NOW, limits).unwrap())
+    let holder = Holder::of_key(&agent, &thumbprint());
+    let situation = alone(&agent, holder.as_ref(), &request, Some(&server));
+    run(&check(situation, BoundsLimits::default()).unwrap())
 }
 
 fn decided(evaluated: &[Evaluated]) -> Decision {

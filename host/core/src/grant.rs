@@ -1,9 +1,12 @@
 //! The recorded right that an allow yields.
 
+use crate::behalf::Behalf;
 use crate::bounds::WithinBounds;
 use crate::decide::Allowed;
+use crate::holder::KeyBinding;
 use crate::id::{
-    AgentId, Audience, DecisionId, Digest, GrantId, InstanceName, KeyThumbprint, Purpose, ResourceServerId, SessionId,
+    AgentId, Audience, DecisionId, DelegationId, Digest, GrantId, InstanceName, KeyThumbprint, Purpose,
+    ResourceServerId, SessionId, UserId,
 };
 use crate::permission::{Action, Resource};
 use crate::time::TimeMs;
@@ -24,6 +27,12 @@ pub struct Grant {
     pub instance: InstanceName,
     /// The holder's key.
     pub key_thumbprint: KeyThumbprint,
+    /// How that names the key.
+    pub key_binding: KeyBinding,
+    /// How often the holder had been suspended or retired then: see [`crate::Agent::revocations`].
+    pub revocations: u64,
+    /// On whose behalf; none for what the agent does on its own authority.
+    pub behalf: Option<GrantBehalf>,
     /// Where it is accepted.
     pub resource_server: ResourceServerId,
     /// What that place answers to.
@@ -46,6 +55,22 @@ pub struct Grant {
     pub uses_max: u32,
 }
 
+/// On whose behalf a grant is held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantBehalf {
+    /// The user.
+    pub user: UserId,
+    /// From the user to the holder: each delegation, and the agent that received it.
+    pub hops: Vec<(DelegationId, AgentId)>,
+}
+
+impl GrantBehalf {
+    fn of(behalf: &Behalf) -> Self {
+        let hop = |hop: &crate::context::Delegation| (hop.id.clone(), hop.to_agent.clone());
+        Self { user: behalf.user.id.clone(), hops: behalf.delegations().map(hop).collect() }
+    }
+}
+
 impl Grant {
     /// The grant that an allow yields. The ids are the caller's, drawn at random.
     #[must_use]
@@ -55,8 +80,11 @@ impl Grant {
             id,
             decision,
             agent: bounds.agent().id.clone(),
-            instance: bounds.key().instance.clone(),
-            key_thumbprint: bounds.key().thumbprint.clone(),
+            instance: bounds.holder().instance.clone(),
+            key_thumbprint: bounds.holder().thumbprint.clone(),
+            key_binding: bounds.holder().binding,
+            revocations: bounds.agent().revocations,
+            behalf: bounds.behalf().map(GrantBehalf::of),
             resource_server: server.id.clone(),
             audience: server.audience.clone(),
             action: request.action.clone(),

@@ -136,6 +136,8 @@ ids! {
     OperatorId = "operator id", lower name*, max 64, "lower-case letters, digits, `-` and `_`, a letter first, at most 64";
     /// A service that accepts credentials.
     ResourceServerId = "resource server id", lower name*, max 64, "lower-case letters, digits, `-` and `_`, a letter first, at most 64";
+    /// A provider of identities that is trusted.
+    ProviderId = "provider id", lower name*, max 64, "lower-case letters, digits, `-` and `_`, a letter first, at most 64";
     /// A policy, over all its versions.
     PolicyId = "policy id", lower name*, max 64, "lower-case letters, digits, `-` and `_`, a letter first, at most 64";
     /// Why an agent acts.

@@ -10,13 +10,16 @@
 //! of.
 
 pub mod agent;
+pub mod behalf;
 pub mod bounds;
 pub mod context;
 pub mod counter;
 pub mod decide;
 pub mod duty;
 pub mod fact;
+pub mod entitlement;
 pub mod grant;
+pub mod holder;
 pub mod id;
 pub mod index;
 pub mod permission;
@@ -29,16 +32,19 @@ pub mod time;
 pub mod verdict;
 
 pub use agent::{Agent, AgentKey, AgentState, Ceiling, PurposeCeiling, UserPresence};
-pub use bounds::{BoundsLimits, WithinBounds};
+pub use behalf::{Behalf, Delegator, Hop, Roots};
+pub use bounds::{BoundsLimits, Situation, WithinBounds};
 pub use context::{EvaluationContext, Known};
 pub use counter::{Charge, CounterScope, CounterSubject, CounterWindow, WindowSpan};
 pub use decide::{Allowed, Challenged, Decision, DecisionReason, Denied, Evaluated, decide};
 pub use duty::Duty;
 pub use fact::{FactName, FactPrefix, FactTemplate};
-pub use grant::Grant;
+pub use entitlement::{EntitlementHolder, EntitlementPattern};
+pub use grant::{Grant, GrantBehalf};
+pub use holder::{Holder, KeyBinding};
 pub use id::{
     AgentId, Audience, DecisionId, DelegationId, Digest, GrantId, InstanceName, Issuer, KeyThumbprint, LabelName,
-    OperatorId, Owner, ParseError, PolicyId, Purpose, ReasonCode, ResourceServerId, SessionId, UserId,
+    OperatorId, Owner, ParseError, PolicyId, ProviderId, Purpose, ReasonCode, ResourceServerId, SessionId, UserId,
 };
 pub use index::SelectorIndex;
 pub use permission::{Action, ActionPattern, Permission, Resource, ResourcePattern, ResourceType};

@@ -42,8 +42,42 @@ host_reasons! {
     PurposeNotRegistered = "purpose_not_registered", "the agent is not registered for this purpose";
     /// A bound: the purpose is pursued only on behalf of a user, and there is none.
     PurposeNeedsUser = "purpose_needs_user", "this purpose is pursued only on behalf of a user";
+    /// A bound: the purpose is pursued only on the agent's own authority, and there is a user.
+    PurposeWithoutUser = "purpose_without_user", "this purpose is pursued only without a user";
+    /// A bound: an operator has stopped everything.
+    Frozen = "frozen", "an operator has frozen the server: nothing is allowed until it is thawed";
+    /// A bound: there is no such delegation, or it is not to this agent.
+    DelegationUnknown = "delegation_unknown", "there is no such delegation to this agent";
+    /// A bound: the delegations do not lead from the user to the agent.
+    ChainBroken = "chain_broken", "the delegations do not lead from the user to this agent";
+    /// A bound: an agent stands twice in the chain.
+    ChainLoop = "chain_loop", "an agent stands twice in the chain of delegations";
+    /// A bound: there are more delegations in a row than may be.
+    ChainTooDeep = "chain_too_deep", "the chain of delegations is longer than it may be";
+    /// A bound: the provider that vouched for the user is not trusted any more.
+    ProviderRevoked = "provider_revoked", "the provider that vouched for the user is not trusted any more";
+    /// A bound: the session has ended.
+    SessionEnded = "session_ended", "the session has ended";
+    /// A bound: a delegation of the chain, or what it hangs on, was revoked.
+    DelegationRevoked = "delegation_revoked", "a delegation that this rests on was revoked";
+    /// A bound: the agent that a delegation was offered to has not accepted it.
+    DelegationNotAccepted = "delegation_not_accepted", "a delegation that this rests on has not been accepted";
+    /// A bound: a delegation of the chain has expired, or is not in force yet.
+    DelegationExpired = "delegation_expired", "a delegation that this rests on has expired";
+    /// A bound: an agent of the chain is not active.
+    ChainAgentInactive = "chain_agent_inactive", "an agent that this was delegated through is not active";
+    /// A bound: the request names another user than the delegation is from.
+    UserMismatch = "user_mismatch", "the delegation is from another user";
+    /// A bound: the request states another purpose than the delegation is for.
+    PurposeMismatch = "purpose_mismatch", "the delegation is for another purpose";
+    /// A bound: the request states another session than the delegation belongs to.
+    SessionMismatch = "session_mismatch", "the delegation belongs to another session";
     /// A bound: the ceiling does not cover the action on the resource.
-    OutsideCeiling = "outside_ceiling", "the agent's ceiling does not cover this action on this resource";
+    OutsideCeiling = "outside_ceiling", "the ceiling of an agent does not cover this action on this resource";
+    /// A bound: a delegation of the chain does not cover the action on the resource.
+    OutsideDelegation = "outside_delegation", "what was delegated does not cover this action on this resource";
+    /// A bound: the user may not do this themselves.
+    NotEntitled = "not_entitled", "the user is not entitled to this action on this resource";
     /// A bound: nobody accepts credentials for this type of resource.
     ResourceTypeUnknown = "resource_type_unknown", "no resource server is registered for this type of resource";
     /// No policy in force is about this request.

@@ -19,6 +19,7 @@ pub mod proof;
 pub mod replay;
 pub mod secret;
 pub mod token;
+pub mod user_key;
 pub mod wrap;
 
 mod random;
@@ -31,7 +32,8 @@ pub use proof::{ProofError, ProofExpectation, UnverifiedProof, VerifiedProof};
 pub use random::NoRandomness;
 pub use replay::{AcceptedProof, ReplayGuard, ReplayLimits};
 pub use secret::{OperatorToken, OperatorTokenKind};
-pub use token::{TokenClaims, TokenKeyError, TokenSigner, generate_token_key, jwks};
+pub use token::{TokenClaims, TokenKeyError, TokenSigner, TokenSubject, generate_token_key, jwks};
+pub use user_key::{NamesKey, PseudonymKind, SealError, UserKey};
 pub use wrap::{KeyLabel, RootKey, WrapError};
 
 #[cfg(test)]

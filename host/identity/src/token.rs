@@ -5,7 +5,7 @@
 //! Whether the grant *was* recorded is the caller's business: it has a `Recorded<Grant>` in hand.
 //! Nothing here verifies tokens.
 
-use attorn_core::Grant;
+use attorn_core::{Grant, KeyBinding};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use data_encoding::BASE64URL_NOPAD;
@@ -30,6 +30,18 @@ pub enum TokenKeyError {
     /// The cryptographic library failed to sign.
     #[error("the token could not be signed")]
     NotSigned,
+    /// The grant is held for a user and nobody says who that is, or the other way round.
+    #[error("the token would lose its user")]
+    UserMissing,
+}
+
+/// A user as their provider names them (RFC 9493, section 3.2.3).
+#[derive(Debug, Clone, Copy)]
+pub struct TokenSubject<'a> {
+    /// The provider's issuer URL.
+    pub issuer: &'a str,
+    /// The user's name there.
+    pub subject: &'a str,
 }
 
 /// What a token says.
@@ -37,6 +49,10 @@ pub enum TokenKeyError {
 pub struct TokenClaims<'a> {
     iss: &'a str,
     sub: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sub_id: Option<SubjectId<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    act: Option<Actor<'a>>,
     client_id: &'a str,
     aud: &'a str,
     exp: u64,
@@ -49,9 +65,35 @@ pub struct TokenClaims<'a> {
     authorization_details: [AuthorizationDetail<'a>; 1],
 }
 
+/// RFC 9493, `iss_sub`.
 #[derive(Debug, Serialize)]
-struct Confirmation<'a> {
-    jkt: &'a str,
+struct SubjectId<'a> {
+    format: &'static str,
+    iss: &'a str,
+    sub: &'a str,
+}
+
+/// Who acts (RFC 8693, section 4.1): the outermost is the holder; within it stand those through whom the right
+/// came to it, the user's own delegate last.
+#[derive(Debug, Serialize)]
+struct Actor<'a> {
+    sub: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    act: Option<Box<Actor<'a>>>,
+}
+
+impl<'a> Actor<'a> {
+    fn chain(agents: impl Iterator<Item = &'a str>) -> Option<Self> {
+        agents.fold(None, |before, sub| Some(Self { sub, act: before.map(Box::new) }))
+    }
+}
+
+#[derive(Debug, Serialize)]
+enum Confirmation<'a> {
+    #[serde(rename = "jkt")]
+    Jkt(&'a str),
+    #[serde(rename = "x5t#S256")]
+    X5tS256(&'a str),
 }
 
 #[derive(Debug, Serialize)]
@@ -66,20 +108,38 @@ struct AuthorizationDetail<'a> {
 
 impl<'a> TokenClaims<'a> {
     /// The claims of this grant's token. The same grant gives the same claims each time. `issuer` is
-    /// the server's public URL.
-    #[must_use]
-    pub fn of(grant: &'a Grant, issuer: &'a str) -> Self {
+    /// the server's public URL; `user` is the one on whose behalf the grant is held.
+    ///
+    /// # Errors
+    ///
+    /// [`TokenKeyError::UserMissing`]: INVARIANT: no token loses the user or any agent of the chain. One that
+    /// acts for itself is `sub`, one that acts for a user is `act`.
+    pub fn of(grant: &'a Grant, user: Option<&TokenSubject<'a>>, issuer: &'a str) -> Result<Self, TokenKeyError> {
         let agent = grant.agent.as_str();
-        Self {
+        let (sub, act) = match &grant.behalf {
+            None => (agent, None),
+            Some(behalf) => {
+                (behalf.user.as_str(), Actor::chain(behalf.hops.iter().map(|(_, agent)| agent.as_str())))
+            }
+        };
+        let holder_acts = act.as_ref().is_none_or(|act| act.sub == agent);
+        if grant.behalf.is_some() != (user.is_some() && act.is_some()) || !holder_acts {
+            return Err(TokenKeyError::UserMissing);
+        }
+        Ok(Self {
             iss: issuer,
-            // Grants have no user yet: the agent acts for itself.
-            sub: agent,
+            sub,
+            sub_id: user.map(|user| SubjectId { format: "iss_sub", iss: user.issuer, sub: user.subject }),
+            act,
             client_id: agent,
             aud: grant.audience.as_str(),
             exp: grant.expires_at.0 / 1000,
             iat: grant.issued_at.0 / 1000,
             jti: grant.id.to_string(),
-            cnf: Confirmation { jkt: grant.key_thumbprint.as_str() },
+            cnf: match grant.key_binding {
+                KeyBinding::Jkt => Confirmation::Jkt(grant.key_thumbprint.as_str()),
+                KeyBinding::X5tS256 => Confirmation::X5tS256(grant.key_thumbprint.as_str()),
+            },
             purpose: grant.purpose.as_str(),
             sid: grant.session.as_ref().map(attorn_core::SessionId::as_str),
             authorization_details: [AuthorizationDetail {
@@ -89,7 +149,7 @@ impl<'a> TokenClaims<'a> {
                 arguments_digest: grant.arguments_digest.to_string(),
                 uses_max: grant.uses_max,
             }],
-        }
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use attorn_api::ProblemCode;
 use attorn_core::BoundsLimits;
 use attorn_engine::Engine;
-use attorn_identity::{Nonces, ReplayGuard, TokenSigner};
+use attorn_identity::{NamesKey, Nonces, ReplayGuard, TokenSigner};
 use attorn_log::CheckpointSigner;
 use attorn_store::Store;
 
@@ -20,6 +20,7 @@ use crate::loads::Loads;
 use crate::metrics::Metrics;
 use crate::parsed_keys::ParsedKeys;
 use crate::policy_logs::PolicyLogs;
+use crate::users::keys::UserKeys;
 
 /// What the whole server shares.
 pub(crate) struct App {
@@ -38,6 +39,8 @@ pub(crate) struct App {
     pub(crate) nonces: Nonces,
     pub(crate) replay: ReplayGuard,
     pub(crate) keys: ParsedKeys,
+    pub(crate) user_keys: Arc<UserKeys>,
+    pub(crate) names: NamesKey,
     pub(crate) token_signer: TokenSigner,
     pub(crate) log_signer: CheckpointSigner,
     pub(crate) limits: BoundsLimits,

@@ -31,6 +31,9 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The file that holds the root key. Keep it outside of the data directory and its backups.
     pub root_key: PathBuf,
+    /// Where the keys of users are, one file each. Keep it outside of the data directory and its backups: whoever
+    /// removes a user's key there has erased the user.
+    pub user_keys: PathBuf,
     /// The id of the audit log in that directory: another log's directory is refused.
     pub log_id: LogId,
     /// Who speaks TLS.
@@ -92,6 +95,8 @@ struct File {
     public_url: String,
     data_dir: PathBuf,
     root_key: PathBuf,
+    #[serde(default = "user_keys_default")]
+    user_keys: PathBuf,
     log_id: String,
     tls: String,
     #[serde(default)]
@@ -172,12 +177,17 @@ impl Config {
             public_url: file.public_url,
             data_dir: folder.join(file.data_dir),
             root_key: folder.join(file.root_key),
+            user_keys: folder.join(file.user_keys),
             log_id,
             tls,
             evaluation_queue_max,
             compile,
         })
     }
+}
+
+fn user_keys_default() -> PathBuf {
+    "user-keys".into()
 }
 
 const fn evaluation_queue_default() -> i64 {

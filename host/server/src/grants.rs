@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use attorn_api::ProblemCode;
 use attorn_api::grants as api;
-use attorn_core::{AgentState, GrantId};
+use attorn_core::{Grant, GrantId, Holder, JsonText, Request, Situation, bounds};
 use attorn_store::records::{AgentRecord, GrantRecord, ResourceServerRecord};
 use attorn_store::{Add, Batch, CommitError, Key, KeyKind, Require, Versioned};
 use serde_json::json;
 
 use crate::app::App;
 use crate::audit::reference;
+use crate::decisions::ask::Wanted;
+use crate::decisions::gather;
 use crate::entry;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
@@ -60,34 +62,64 @@ pub(crate) async fn use_grant(app: Arc<App>, call: Call) -> Result<Reply, Failur
     Err(moved())
 }
 
-/// What must still hold for a grant that is active now: not expired, not revoked, its holder active, its
-/// key still the holder's, and its resource server not revoked.
-pub(crate) async fn active(app: &App, record: &GrantRecord) -> Result<[(Key, Require); 2], Failure> {
+/// What must still hold for a grant that is active now: not expired, not revoked, its holder and its resource
+/// server as they were, and all bounds as they are now.
+pub(crate) async fn active(app: &App, record: &GrantRecord) -> Result<Vec<(Key, Require)>, Failure> {
     let grant = &record.grant;
     let inactive = |why: &str| Failure::of(ProblemCode::GrantInactive, format!("the grant `{}` {why}", grant.id));
+    let now = app.clock.now();
     if record.revoked_at.is_some() {
         return Err(inactive("was revoked"));
     }
-    if app.clock.now() < grant.issued_at {
+    if now < grant.issued_at {
         return Err(inactive("was issued later than the server's time"));
     }
-    if grant.expires_at <= app.clock.now() {
+    if grant.expires_at <= now {
         return Err(inactive("has expired"));
     }
+    let mut require = Vec::new();
     let (agent_key, server_key) = (Key::agent(&grant.agent), Key::resource_server(&grant.resource_server));
     let server = app.store.record::<ResourceServerRecord>(&server_key).await?;
     let server = server.filter(|server| server.value.revoked_at.is_none());
     let server = server.ok_or_else(|| inactive("is for a resource server that was revoked"))?;
+    require.push((server_key, Require::Version(server.version)));
     let agent = app.store.record::<AgentRecord>(&agent_key).await?;
     let agent = agent.ok_or_else(|| inactive("has lost its holder"))?;
-    if agent.value.agent().state != AgentState::Active {
-        return Err(inactive("is of an agent that is not active"));
+    require.push((agent_key, Require::Version(agent.version)));
+    if agent.value.agent().revocations != grant.revocations {
+        return Err(inactive("is of an agent that was suspended since"));
     }
-    match agent.value.agent().key(&grant.key_thumbprint) {
-        Some(key) if app.clock.now() < key.expires_at => {
-            Ok([(agent_key, Require::Version(agent.version)), (server_key, Require::Version(server.version))])
-        }
-        _ => Err(inactive("is bound to a key that is not the agent's any more")),
+    let wanted = Wanted {
+        request: request(grant),
+        delegation: grant.behalf.as_ref().and_then(|behalf| behalf.hops.last()).map(|(id, _)| id.clone()),
+        user: grant.behalf.as_ref().map(|behalf| behalf.user.clone()),
+    };
+    let (request, chain, refused) = gather::on_behalf(app, &wanted, &mut require).await?;
+    let holder = Holder::of_key(agent.value.agent(), &grant.key_thumbprint);
+    let situation = Situation {
+        agent: agent.value.agent(),
+        holder: holder.as_ref(),
+        request: &request,
+        user: wanted.user.as_ref(),
+        behalf: chain.as_ref().map(|chain| &chain.behalf),
+        resource_server: Some(&server.value.server),
+        now,
+    };
+    let bounds = refused.map_or_else(|| bounds::check(situation, app.limits).map(drop), Err);
+    bounds.map(|()| require).map_err(|reason| inactive(&format!("is out of bounds now: {}", reason.text())))
+}
+
+/// What the grant was asked for. Its arguments are known by their digest.
+fn request(grant: &Grant) -> Request {
+    let nothing = JsonText::from_canonical("{}");
+    Request {
+        action: grant.action.clone(),
+        resource: grant.resource.clone(),
+        purpose: grant.purpose.clone(),
+        session: grant.session.clone(),
+        arguments: nothing.clone(),
+        arguments_digest: grant.arguments_digest,
+        claims: nothing,
     }
 }
 

@@ -106,6 +106,8 @@ fn config_text(listen: &str, public_url: &str, log_id: &LogId) -> String {
          # Paths are relative to this file. Keep the root key out of backups of the data.\n\
          data_dir = \"data\"\n\
          root_key = \"root.key\"\n\
+         # The keys of users, one file each: whoever removes one has erased its user. Keep them apart, too.\n\
+         user_keys = \"user-keys\"\n\
          # The audit log in that data directory.\n\
          log_id = \"{log_id}\"\n\
          # \"none\" for loopback, \"proxy\" when a reverse proxy speaks TLS; then name it:\n\

@@ -2,7 +2,7 @@
 
 use attorn_artifact::CacheKey;
 use attorn_core::{LabelName, TimeMs};
-use attorn_identity::{KeyLabel, RootKey, TokenSigner, generate_token_key};
+use attorn_identity::{KeyLabel, NamesKey, RootKey, TokenSigner, generate_token_key};
 use attorn_log::{CheckpointSigner, Origin};
 use attorn_store::records::KeyMaterialRecord;
 use attorn_store::{Batch, Key, KeyPurpose, Require, Store};
@@ -22,13 +22,15 @@ pub(crate) fn generate(root: &RootKey, batch: &mut Batch) -> Result<(), Failure>
     let mut seed = Zeroizing::new([0; 32]);
     getrandom::fill(seed.as_mut()).map_err(Failure::internal)?;
     put(root, batch, KeyPurpose::Log, seed.as_ref())?;
-    put_cache_key(root, batch)
+    put_secret(root, batch, KeyPurpose::CacheMac)?;
+    put_secret(root, batch, KeyPurpose::Names)
 }
 
-fn put_cache_key(root: &RootKey, batch: &mut Batch) -> Result<(), Failure> {
+/// A key that is nothing but random bytes.
+fn put_secret(root: &RootKey, batch: &mut Batch, purpose: KeyPurpose) -> Result<(), Failure> {
     let mut secret = Zeroizing::new([0; 32]);
     getrandom::fill(secret.as_mut()).map_err(Failure::internal)?;
-    put(root, batch, KeyPurpose::CacheMac, secret.as_ref())
+    put(root, batch, purpose, secret.as_ref())
 }
 
 fn put(root: &RootKey, batch: &mut Batch, purpose: KeyPurpose, key: &[u8]) -> Result<(), Failure> {
@@ -56,17 +58,28 @@ pub(crate) async fn log_signer(root: &RootKey, store: &Store) -> Result<Checkpoi
     Ok(CheckpointSigner::new(Origin::of(&head.log_id, head.epoch), &seed))
 }
 
-/// The key of the cache of compiled policies. A store from before there was a cache gets one now.
+/// The key of the cache of compiled policies.
 pub(crate) async fn cache_key(root: &RootKey, store: &Store) -> Result<CacheKey, Failure> {
-    let key = Key::key_material(KeyPurpose::CacheMac, &ID.parse()?, VERSION);
+    secret(root, store, KeyPurpose::CacheMac).await.map(CacheKey::new)
+}
+
+/// The key under which users and sessions are found.
+pub(crate) async fn names_key(root: &RootKey, store: &Store) -> Result<NamesKey, Failure> {
+    secret(root, store, KeyPurpose::Names).await.map(NamesKey::of)
+}
+
+/// A key that is nothing but random bytes. A store from before there was one gets it now.
+async fn secret(root: &RootKey, store: &Store, purpose: KeyPurpose) -> Result<Zeroizing<[u8; 32]>, Failure> {
+    let key = Key::key_material(purpose, &ID.parse()?, VERSION);
     if store.record::<KeyMaterialRecord>(&key).await?.is_none() {
         let mut batch = Batch::new(wall_now());
-        put_cache_key(root, &mut batch)?;
+        put_secret(root, &mut batch, purpose)?;
         store.commit(batch).await?;
     }
-    let bytes = read(root, store, KeyPurpose::CacheMac).await?;
-    let secret = bytes.as_slice().try_into().map_err(|_| Failure::internal("the cache key has another length"))?;
-    Ok(CacheKey::new(Zeroizing::new(secret)))
+    let bytes = read(root, store, purpose).await?;
+    let secret = bytes.as_slice().try_into();
+    let wrong = |_| Failure::internal(format_args!("the {} key has another length", purpose.as_str()));
+    secret.map(Zeroizing::new).map_err(wrong)
 }
 
 async fn read(root: &RootKey, store: &Store, purpose: KeyPurpose) -> Result<Zeroizing<Vec<u8>>, Failure> {

@@ -26,6 +26,7 @@ use crate::loads::Loads;
 use crate::metrics::Metrics;
 use crate::parsed_keys::ParsedKeys;
 use crate::policy_logs::PolicyLogs;
+use crate::users::keys::UserKeys;
 use crate::{entry, keys, reaper, routes};
 
 /// Where compiled policies are kept, within the data directory.
@@ -135,6 +136,7 @@ impl Server {
         let engine = EngineConfig::for_host().map(|host| EngineConfig { queue_jobs_max, ..host });
         let engine = engine.and_then(|config| Engine::with_compiler(config, compiler));
         let engine = Arc::new(engine.map_err(|error| ServeError::Start(error.to_string()))?);
+        let names = keys::names_key(&root, &store).await?;
         let latest = latest_record(&store)?;
         let clock_accepted = accept_clock || Clock::start(TimeMs(0)).now() >= latest;
         let clock = Clock::start(if accept_clock { TimeMs(0) } else { latest });
@@ -154,6 +156,8 @@ impl Server {
             replay: ReplayGuard::new(ReplayLimits::default()).map_err(Failure::internal)?,
             token_signer: keys::token_signer(&root, &store).await?,
             log_signer: keys::log_signer(&root, &store).await?,
+            names,
+            user_keys: Arc::new(user_keys(&config, root)?),
             limits: BoundsLimits::default(),
             clock_accepted: AtomicBool::new(clock_accepted),
             store,
@@ -168,6 +172,12 @@ impl Server {
         app.store.commit(batch).await.map_err(Failure::from)?;
         Ok(Self { app, listener, local_addr })
     }
+}
+
+fn user_keys(config: &Config, root: RootKey) -> Result<UserKeys, ServeError> {
+    let directory = config.user_keys.clone();
+    UserKeys::open(directory.clone(), root)
+        .map_err(|error| ServeError::Start(format!("cannot use `{}`: {error}", directory.display())))
 }
 
 fn root_key(config: &Config) -> Result<RootKey, ServeError> {

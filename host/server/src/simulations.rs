@@ -17,8 +17,8 @@ use attorn_api::simulations::{Simulation, SimulationRequest};
 use attorn_core::context::{AuthenticationMethod, Phase};
 use attorn_core::reason::HostReason;
 use attorn_core::{
-    Agent, AgentId, Decision, Denied, Duty, EvaluationContext, InstanceName, KeyThumbprint, Known, PolicyId, Request,
-    WithinBounds, bounds,
+    Agent, AgentId, Decision, Denied, Duty, EvaluationContext, Holder, InstanceName, KeyThumbprint, Known, PolicyId,
+    Situation, WithinBounds, bounds,
 };
 use attorn_engine::Question;
 use attorn_store::records::{AgentRecord, PolicyVersionRecord};
@@ -29,7 +29,9 @@ use crate::active::{ActivePolicy, ActiveSet, load_checked, load_metered};
 use crate::app::App;
 use crate::decisions::evaluate::among;
 use crate::decisions::record::{Made, REASONS_MAX, kind, policy_in_entry, reason_in_entry, reasons};
-use crate::decisions::{ask, charge, gather};
+use crate::decisions::ask::Wanted;
+use crate::decisions::behalf::Chain;
+use crate::decisions::{ask, charge, gather, veil};
 use crate::entry;
 use crate::http::call::{Call, OperatorCaller, Reply};
 use crate::http::failure::Failure;
@@ -47,7 +49,7 @@ const TURN_WAIT: Duration = Duration::from_secs(5);
 struct Trial {
     agent: Agent,
     thumbprint: KeyThumbprint,
-    request: Request,
+    wanted: Wanted,
     with: BTreeMap<PolicyId, Option<u32>>,
     set: Arc<ActiveSet>,
     ask: LoadAsk,
@@ -90,7 +92,7 @@ async fn parse(app: &App, call: &Call, operator: &OperatorCaller) -> Result<Tria
         let detail = "`with` runs versions that are not in force";
         return Err(Failure::of(ProblemCode::MissingDuty, detail).with_help("it needs the duty `policy_admin` too"));
     }
-    let request = ask::request(wire.request)?;
+    let wanted = ask::wanted(wire.request)?;
     let id: AgentId = wire.agent.parse()?;
     let instance = wire.instance.map(|name| name.parse::<InstanceName>()).transpose()?;
     let agent = app.store.record::<AgentRecord>(&Key::agent(&id)).await?;
@@ -100,7 +102,7 @@ async fn parse(app: &App, call: &Call, operator: &OperatorCaller) -> Result<Tria
     let with = with.collect::<Result<BTreeMap<_, _>, Failure>>()?;
     let ask = LoadAsk::of(call)?;
     let set = as_if(app, &with, &ask).await?;
-    Ok(Trial { agent, thumbprint, request, with, set, ask })
+    Ok(Trial { agent, thumbprint, wanted, with, set, ask })
 }
 
 /// The key that the agent would ask with. One that has expired is taken too: the bounds say so.
@@ -132,10 +134,20 @@ async fn as_if(app: &App, with: &BTreeMap<PolicyId, Option<u32>>, ask: &LoadAsk)
 }
 
 async fn run(app: &App, operator: &OperatorCaller, trial: Trial) -> Result<Simulation, Failure> {
-    let server = gather::resource_server(app, &trial.request.resource, &mut Vec::new()).await?;
-    let server = server.as_ref().map(|record| &record.value.server);
+    let server = gather::resource_server(app, &trial.wanted.request.resource, &mut Vec::new()).await?;
+    let (request, chain, refused) = gather::on_behalf(app, &trial.wanted, &mut Vec::new()).await?;
+    let holder = Holder::of_key(&trial.agent, &trial.thumbprint);
     let now = app.clock.now();
-    let bounds = bounds::check(&trial.agent, &trial.thumbprint, &trial.request, server, now, app.limits);
+    let situation = Situation {
+        agent: &trial.agent,
+        holder: holder.as_ref(),
+        request: &request,
+        user: trial.wanted.user.as_ref(),
+        behalf: chain.as_ref().map(|chain| &chain.behalf),
+        resource_server: server.as_ref().map(|record| &record.value.server),
+        now,
+    };
+    let bounds = refused.map_or_else(|| bounds::check(situation, app.limits), Err);
     let tried = match &bounds {
         Err(reason) => Tried {
             made: Made::by_bounds(now, Decision::Deny(Denied::by_host(*reason))),
@@ -146,7 +158,7 @@ async fn run(app: &App, operator: &OperatorCaller, trial: Trial) -> Result<Simul
         Ok(within) => ask_all(app, &trial, within).await?,
     };
     let mut batch = Batch::new(app.clock.now());
-    entry::act(&mut batch, operator, "simulation", about(&trial, &tried.made))?;
+    entry::act(&mut batch, operator, "simulation", about(&trial, chain.as_ref(), &tried.made))?;
     let committed = commit(app, batch, moved).await?;
     let at = committed.entries.first().ok_or_else(|| Failure::internal("a simulation was recorded without entry"))?;
     Ok(wire::simulation(&trial.set, tried, crate::audit::reference(at)))
@@ -217,16 +229,19 @@ async fn fuel_of(
 }
 
 /// What the entry says: who tried it stands beside this.
-fn about(trial: &Trial, made: &Made) -> serde_json::Value {
-    let Trial { agent, thumbprint, request, with, set, .. } = trial;
+fn about(trial: &Trial, chain: Option<&Chain>, made: &Made) -> serde_json::Value {
+    let Trial { agent, thumbprint, wanted, with, set, .. } = trial;
+    let request = &wanted.request;
+    let key = chain.map(|chain| &*chain.key);
     let with: serde_json::Map<_, _> = with.iter().map(|(id, version)| (id.to_string(), json!(version))).collect();
     json!({
         "agent": agent.id.as_str(),
         "key_thumbprint": thumbprint.as_str(),
         "action": request.action.as_str(),
-        "resource": request.resource.as_str(),
-        "arguments_digest": request.arguments_digest.to_string(),
+        "resource": veil::resource(&request.resource, key),
+        "arguments_digest": veil::arguments_digest(request.arguments_digest, key),
         "purpose": request.purpose.as_str(),
+        "on_behalf": chain.map(|chain| veil::behalf(&chain.behalf, &chain.key)),
         "with": with,
         "decision": kind(&made.decision),
         "reasons": reasons(&made.decision).iter().take(REASONS_MAX).map(reason_in_entry).collect::<Vec<_>>(),

@@ -10,8 +10,9 @@
 use std::fmt;
 
 use attorn_core::{
-    AgentId, CounterSubject, CounterWindow, DecisionId, Digest, FactName, FactPrefix, GrantId, KeyThumbprint,
-    LabelName, OperatorId, PolicyId, ReasonCode, ResourceServerId, ResourceType, TimeMs,
+    AgentId, CounterSubject, CounterWindow, DecisionId, DelegationId, Digest, EntitlementHolder, FactName, FactPrefix,
+    GrantId, KeyThumbprint, LabelName, OperatorId, PolicyId, ReasonCode, ResourceServerId, ResourceType, SessionId,
+    TimeMs, UserId,
 };
 
 /// The most bytes that a key has; the longest ids do not reach it.
@@ -47,14 +48,24 @@ kinds! {
     ActiveSet = "active_set",
     /// An agent.
     Agent = "agent",
+    /// That a delegation is to an agent.
+    AgentDelegation = "agent_delegation",
+    /// That a delegation was given out of another.
+    ChildDelegation = "child_delegation",
     /// What a policy has debited.
     Counter = "counter",
     /// The full record of a decision.
     Decision = "decision",
+    /// What somebody delegated.
+    Delegation = "delegation",
+    /// What users may do themselves.
+    Entitlement = "entitlement",
     /// When something expires, for the reaper.
     Expiry = "expiry",
     /// A fact that was pushed.
     Fact = "fact",
+    /// That everything is denied.
+    Freeze = "freeze",
     /// A grant.
     Grant = "grant",
     /// What came of one use of a grant.
@@ -83,8 +94,18 @@ kinds! {
     ResourceServer = "resource_server",
     /// Whose type of resource it is.
     ResourceType = "resource_type",
+    /// A session of a user.
+    Session = "session",
+    /// Whose session goes by a provider's name for it.
+    SessionName = "session_name",
     /// What came of one version of a policy in shadow mode.
     ShadowReport = "shadow_report",
+    /// A user.
+    User = "user",
+    /// That a delegation is from a user, at whatever depth.
+    UserDelegation = "user_delegation",
+    /// Which user goes by a provider's name for them.
+    UserName = "user_name",
 }
 
 impl KeyKind {
@@ -104,13 +125,13 @@ pub enum KeyPurpose {
     Log,
     /// Authenticates the files of the engine's cache.
     CacheMac,
-    /// Hides one user's data.
-    User,
+    /// Hides under what names users and sessions are found.
+    Names,
 }
 
 impl KeyPurpose {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::TokenSigning, Self::Log, Self::CacheMac, Self::User];
+    pub const ALL: &[Self] = &[Self::TokenSigning, Self::Log, Self::CacheMac, Self::Names];
 
     /// Its name.
     #[must_use]
@@ -119,7 +140,7 @@ impl KeyPurpose {
             Self::TokenSigning => "token_signing",
             Self::Log => "log",
             Self::CacheMac => "cache_mac",
-            Self::User => "user",
+            Self::Names => "names",
         }
     }
 }
@@ -184,6 +205,75 @@ impl Key {
     #[must_use]
     pub fn policy_version(policy: &PolicyId, version: u32) -> Self {
         Self::of(KeyKind::PolicyVersion, &[policy.as_str(), &format!("{version:08x}")])
+    }
+
+    /// A user's record.
+    #[must_use]
+    pub fn user(id: &UserId) -> Self {
+        Self::of(KeyKind::User, &[id.as_str()])
+    }
+
+    /// Which user goes by a name, of which this is the keyed hash.
+    #[must_use]
+    pub fn user_name(name: &Digest) -> Self {
+        Self::of(KeyKind::UserName, &[&name.to_string()])
+    }
+
+    /// A session's record.
+    #[must_use]
+    pub fn session(id: &SessionId) -> Self {
+        Self::of(KeyKind::Session, &[id.as_str()])
+    }
+
+    /// Which session goes by a name, of which this is the keyed hash.
+    #[must_use]
+    pub fn session_name(name: &Digest) -> Self {
+        Self::of(KeyKind::SessionName, &[&name.to_string()])
+    }
+
+    /// A delegation's record.
+    #[must_use]
+    pub fn delegation(id: &DelegationId) -> Self {
+        Self::of(KeyKind::Delegation, &[id.as_str()])
+    }
+
+    /// That a delegation is from a user, at whatever depth. Its value is empty.
+    #[must_use]
+    pub fn user_delegation(user: &UserId, id: &DelegationId) -> Self {
+        Self::of(KeyKind::UserDelegation, &[user.as_str(), id.as_str()])
+    }
+
+    /// That a delegation is to an agent. Its value is empty.
+    #[must_use]
+    pub fn agent_delegation(agent: &AgentId, id: &DelegationId) -> Self {
+        Self::of(KeyKind::AgentDelegation, &[agent.as_str(), id.as_str()])
+    }
+
+    /// That a delegation was given out of another. Its value is empty.
+    #[must_use]
+    pub fn child_delegation(parent: &DelegationId, id: &DelegationId) -> Self {
+        Self::of(KeyKind::ChildDelegation, &[parent.as_str(), id.as_str()])
+    }
+
+    /// What a user, a group or everyone of a provider may do. A group's name may hold any character, so it
+    /// stands here as a digest, with its issuer before it.
+    #[must_use]
+    pub fn entitlement(holder: &EntitlementHolder) -> Self {
+        match holder {
+            EntitlementHolder::User(user) => Self::of(KeyKind::Entitlement, &["user", user.as_str()]),
+            EntitlementHolder::Everyone(issuer) => Self::of(KeyKind::Entitlement, &["everyone", issuer.as_str()]),
+            EntitlementHolder::Group { issuer, name } => {
+                let name = blake3::derive_key("attorn group name v1", name.as_bytes());
+                let name = Digest::from_bytes(name).to_string();
+                Self::of(KeyKind::Entitlement, &["group", issuer.as_str(), &name])
+            }
+        }
+    }
+
+    /// That everything is denied. There is one, or none.
+    #[must_use]
+    pub fn freeze() -> Self {
+        Self::of(KeyKind::Freeze, &[])
     }
 
     /// What came of one version of a policy in shadow mode.
@@ -296,6 +386,16 @@ impl Key {
         Some((TimeMs(at), Self(segments.next()?.into())))
     }
 
+    /// The delegation that a row of an index names; none if this is no such row.
+    #[must_use]
+    pub fn indexed_delegation(&self) -> Option<DelegationId> {
+        let index = matches!(
+            self.kind()?,
+            KeyKind::UserDelegation | KeyKind::AgentDelegation | KeyKind::ChildDelegation
+        );
+        index.then(|| self.last_segment()?.parse().ok()).flatten()
+    }
+
     /// What kind of thing it names; none if the bytes came from a store that knows more kinds.
     #[must_use]
     pub fn kind(&self) -> Option<KeyKind> {
@@ -353,6 +453,24 @@ impl KeyPrefix {
     #[must_use]
     pub fn policy_versions(policy: &PolicyId) -> Self {
         Self::under(&Key::of(KeyKind::PolicyVersion, &[policy.as_str()]))
+    }
+
+    /// All delegations from a user.
+    #[must_use]
+    pub fn user_delegations(user: &UserId) -> Self {
+        Self::under(&Key::of(KeyKind::UserDelegation, &[user.as_str()]))
+    }
+
+    /// All delegations to an agent.
+    #[must_use]
+    pub fn agent_delegations(agent: &AgentId) -> Self {
+        Self::under(&Key::of(KeyKind::AgentDelegation, &[agent.as_str()]))
+    }
+
+    /// All delegations that were given out of another.
+    #[must_use]
+    pub fn child_delegations(parent: &DelegationId) -> Self {
+        Self::under(&Key::of(KeyKind::ChildDelegation, &[parent.as_str()]))
     }
 
     /// All facts whose names begin so.

@@ -137,10 +137,15 @@ fn exists(path: &Path) -> Result<bool, OpenError> {
 fn lock(places: &Places) -> Result<Lock, OpenError> {
     let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&places.lock);
     let file = file.map_err(at(&places.lock))?;
-    match file.try_lock() {
-        Ok(()) => Ok(Lock { _file: file }),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { dir: places.dir.clone() }),
-        Err(TryLockError::Error(source)) => Err(OpenError::Io { path: places.lock.clone(), source }),
+    let began = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Lock { _file: file }),
+            // Not at once: see `LOCK_WAIT`.
+            Err(TryLockError::WouldBlock) if began.elapsed() < LOCK_WAIT => thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::WouldBlock) => return Err(OpenError::InUse { dir: places.dir.clone() }),
+            Err(TryLockError::Error(source)) => return Err(OpenError::Io { path: places.lock.clone(), source }),
+        }
     }
 }
 

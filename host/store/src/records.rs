@@ -9,7 +9,10 @@ mod active_set;
 mod agent;
 mod codec;
 mod decision;
+mod delegation;
+mod entitlement;
 mod fact;
+mod freeze;
 mod grant;
 mod idempotency;
 mod key_material;
@@ -17,13 +20,17 @@ mod operator;
 mod policy;
 mod resource_server;
 mod shadow_report;
+mod user;
 
 pub use active_set::{ActiveMember, ActiveSetRecord, DuplicateMember};
 pub use agent::{AgentRecord, AgentRecordError, KeyOwner, KeyOwnerRecord, StateChange};
 pub(crate) use codec::json;
-pub use codec::{Record, RecordError, RecordProblem};
+pub use codec::{Record, RecordError, RecordProblem, Sealed};
 pub use decision::DecisionRecord;
+pub use delegation::{DelegationBody, DelegationRecord, Evidence};
+pub use entitlement::{EntitlementPatterns, EntitlementRecord};
 pub use fact::{FactRecord, FactSalt, FactSource};
+pub use freeze::FreezeRecord;
 pub use grant::GrantRecord;
 pub use idempotency::IdempotencyRecord;
 pub use key_material::KeyMaterialRecord;
@@ -31,6 +38,7 @@ pub use operator::{OperatorRecord, OperatorTokenRecord};
 pub use policy::{PolicyRecord, PolicySettings, PolicyVersionRecord};
 pub use resource_server::{ResourceServerRecord, ResourceTypeRecord};
 pub use shadow_report::ShadowReportRecord;
+pub use user::{SessionNameRecord, SessionRecord, UserBody, UserNameRecord, UserRecord};
 
 use crate::key::{Key, KeyKind};
 
@@ -44,7 +52,10 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
         KeyKind::ActiveSet => check_as::<ActiveSetRecord>(key, stored),
         KeyKind::Agent => check_as::<AgentRecord>(key, stored),
         KeyKind::Decision => check_as::<DecisionRecord>(key, stored),
+        KeyKind::Delegation => check_as::<DelegationRecord>(key, stored),
+        KeyKind::Entitlement => check_as::<EntitlementRecord>(key, stored),
         KeyKind::Fact => check_as::<FactRecord>(key, stored),
+        KeyKind::Freeze => check_as::<FreezeRecord>(key, stored),
         KeyKind::Grant => check_as::<GrantRecord>(key, stored),
         KeyKind::Idempotency => check_as::<IdempotencyRecord>(key, stored),
         KeyKind::KeyOwner => check_as::<KeyOwnerRecord>(key, stored),
@@ -56,13 +67,20 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
         KeyKind::ResourceServer => check_as::<ResourceServerRecord>(key, stored),
         KeyKind::ResourceType => check_as::<ResourceTypeRecord>(key, stored),
         KeyKind::ShadowReport => check_as::<ShadowReportRecord>(key, stored),
+        KeyKind::Session => check_as::<SessionRecord>(key, stored),
+        KeyKind::SessionName => check_as::<SessionNameRecord>(key, stored),
+        KeyKind::User => check_as::<UserRecord>(key, stored),
+        KeyKind::UserName => check_as::<UserNameRecord>(key, stored),
         // Counters are checked where they are read; the others have no record.
-        KeyKind::Counter
+        KeyKind::AgentDelegation
+        | KeyKind::ChildDelegation
+        | KeyKind::Counter
         | KeyKind::GrantEffect
         | KeyKind::GrantReleases
         | KeyKind::GrantUses
         | KeyKind::Expiry
-        | KeyKind::Meta => Ok(()),
+        | KeyKind::Meta
+        | KeyKind::UserDelegation => Ok(()),
     }
 }
 

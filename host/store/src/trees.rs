@@ -13,6 +13,7 @@
 
 use std::ops::{Bound, Range};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use attorn_log::{Epoch, Hash, Link, LogId, NodeId};
 use serde::{Deserialize, Serialize};
@@ -143,10 +144,28 @@ pub(crate) struct Trees {
     head: sled::Tree,
 }
 
+/// How long to wait for the engine's own lock. Whoever opens the trees holds the directory's lock, so nobody
+/// has them open; but a process that is just being started has all files of this one until it has become
+/// another program, those that this one has closed meanwhile among them.
+pub(crate) const LOCK_WAIT: Duration = Duration::from_secs(2);
+pub(crate) const LOCK_PAUSE: Duration = Duration::from_millis(5);
+
+/// The engine gives this error a text and no kind of its own.
+fn is_locked(error: &sled::Error) -> bool {
+    error.to_string().contains("could not acquire lock")
+}
+
 impl Trees {
     pub(crate) fn open(path: &Path) -> Result<Self, StorageError> {
         // The engine's own thread would sync at times that nobody waits for, and badly.
-        let db = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None).open()?;
+        let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
+        let began = Instant::now();
+        let db = loop {
+            match config.open() {
+                Err(error) if is_locked(&error) && began.elapsed() < LOCK_WAIT => std::thread::sleep(LOCK_PAUSE),
+                opened => break opened?,
+            }
+        };
         Ok(Self { state: db.open_tree("state")?, entries: db.open_tree("entries")?, head: db.open_tree("head")?, db })
     }
 

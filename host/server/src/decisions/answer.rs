@@ -6,8 +6,8 @@ use attorn_api::decisions::{
     ActiveSetReference, ApprovalRequirement, Credential, DecisionAnswer, DecisionKind, Grant as GrantAnswer, Reason,
 };
 use attorn_core::reason::HostReason;
-use attorn_core::{Decision, DecisionId, DecisionReason, Grant, JsonText};
-use attorn_identity::TokenClaims;
+use attorn_core::{Decision, DecisionId, DecisionReason, Grant, Issuer, JsonText};
+use attorn_identity::{TokenClaims, TokenSubject};
 use attorn_store::records::{GrantRecord, IdempotencyRecord};
 use attorn_store::{GrantStanding, Recorded, Versioned};
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,7 @@ use crate::app::App;
 use crate::audit::reference;
 use crate::grants;
 use crate::http::failure::Failure;
+use crate::users;
 
 /// How many reasons an answer has, and how many characters of each: an answer has to be kept.
 const REASONS_MAX: usize = 16;
@@ -54,7 +55,8 @@ pub(super) fn first(
 ) -> Result<DecisionAnswer, Failure> {
     let entry = recorded.entries().first().ok_or_else(|| Failure::internal("a decision was recorded without entry"))?;
     let (entry, decided) = (reference(entry), decided(ground, made, decision, recorded.get().as_ref()));
-    let credential = recorded.transpose().map(|grant| issue(app, &grant)).transpose()?;
+    let subject = ground.chain.as_ref().map(|chain| subject_of(&chain.behalf.user.issuer, &chain.subject));
+    let credential = recorded.transpose().map(|grant| issue(app, &grant, subject.as_ref())).transpose()?;
     Ok(decided.answer(entry, credential))
 }
 
@@ -80,7 +82,12 @@ pub(super) async fn again(
             return Err(inactive());
         }
         grants::active(app, &record).await.map_err(|_| inactive())?;
-        credential = Some(issue(app, &grant)?);
+        let user = match &grant.get().behalf {
+            Some(behalf) => Some(users::known(app, &behalf.user).await?.ok_or_else(inactive)?),
+            None => None,
+        };
+        let subject = user.as_ref().map(|user| subject_of(&user.body.issuer, &user.body.subject));
+        credential = Some(issue(app, &grant, subject.as_ref())?);
     }
     Ok(decided.answer(entry, credential))
 }
@@ -96,10 +103,14 @@ pub(super) fn kept(
     serde_json_canonicalizer::to_string(&decided).map(JsonText::from_canonical).map_err(Failure::internal)
 }
 
-/// Issue the credential of a recorded grant.
-fn issue(app: &App, grant: &Recorded<Grant>) -> Result<Credential, Failure> {
+fn subject_of<'a>(issuer: &'a Issuer, subject: &'a str) -> TokenSubject<'a> {
+    TokenSubject { issuer: issuer.as_str(), subject }
+}
+
+/// Issue the credential of a recorded grant. One that is held for a user names that user.
+fn issue(app: &App, grant: &Recorded<Grant>, user: Option<&TokenSubject<'_>>) -> Result<Credential, Failure> {
     let grant = grant.get();
-    let claims = TokenClaims::of(grant, &app.config.public_url);
+    let claims = TokenClaims::of(grant, user, &app.config.public_url).map_err(Failure::internal)?;
     let access_token = app.token_signer.sign(&claims).map_err(Failure::internal)?;
     let expires_in = grant.expires_at.ms_since(app.clock.now()) / 1000;
     Ok(Credential { token_type: "DPoP".into(), access_token, expires_in })

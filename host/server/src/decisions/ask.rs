@@ -3,7 +3,8 @@
 use attorn_api::decisions::DecisionRequest;
 use attorn_api::json::{canonical_raw, digest, parse_body};
 use attorn_api::{IDEMPOTENCY_HEADER, ProblemCode};
-use attorn_core::{AgentId, Digest, JsonText, KeyThumbprint, Request, SessionId};
+use attorn_core::context::AuthenticationMethod;
+use attorn_core::{AgentId, DelegationId, Digest, JsonText, KeyThumbprint, Request, SessionId, UserId};
 use attorn_store::records::IdempotencyRecord;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -14,50 +15,66 @@ use crate::http::failure::Failure;
 /// The most bytes of arguments and claims in canonical form, which can be longer than what came: a
 /// decision's record has to hold them.
 const CANONICAL_BYTES_MAX: usize = 32 << 10;
+/// The same where there is a delegation: the record has to hold the chain and the user, too.
+const CANONICAL_BYTES_MAX_ON_BEHALF: usize = 16 << 10;
 
 /// A request of an authenticated agent.
 #[derive(Debug)]
-pub(super) struct Ask {
-    pub(super) agent: AgentId,
-    pub(super) thumbprint: KeyThumbprint,
-    pub(super) request: Request,
-    pub(super) idempotency: Option<Idempotency>,
+pub(crate) struct Ask {
+    pub(crate) agent: AgentId,
+    /// How it proved who it is.
+    pub(crate) method: AuthenticationMethod,
+    pub(crate) thumbprint: KeyThumbprint,
+    pub(crate) wanted: Wanted,
+    pub(crate) idempotency: Option<Idempotency>,
+}
+
+/// What an agent wants, and on whose behalf.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    pub(crate) request: Request,
+    /// The delegation that it acts by; none for what it does on its own authority.
+    pub(crate) delegation: Option<DelegationId>,
+    /// The user that it names, which the delegation has to be from.
+    pub(crate) user: Option<UserId>,
 }
 
 /// What makes asking twice the same as asking once.
 #[derive(Debug)]
-pub(super) struct Idempotency {
-    pub(super) key_digest: Digest,
-    pub(super) request_digest: Digest,
+pub(crate) struct Idempotency {
+    pub(crate) key_digest: Digest,
+    pub(crate) request_digest: Digest,
 }
 
 impl Ask {
     pub(super) fn parse(call: &Call) -> Result<Self, Failure> {
         let caller = call.agent()?;
-        let request = request(parse_body(&call.body)?)?;
-        let idempotency = idempotency(call, &request)?;
+        let wanted = wanted(parse_body(&call.body)?)?;
+        let idempotency = idempotency(call, &wanted)?;
         let (agent, thumbprint) = (caller.agent.value.agent().id.clone(), caller.thumbprint.clone());
-        Ok(Self { agent, thumbprint, request, idempotency })
+        Ok(Self { agent, method: AuthenticationMethod::Dpop, thumbprint, wanted, idempotency })
     }
 }
 
-/// A request, checked.
-pub(crate) fn request(wire: DecisionRequest<'_>) -> Result<Request, Failure> {
-    if wire.user.is_some() {
-        let detail = "this server keeps no delegations yet, so nobody can act for a user";
-        return Err(Failure::of(ProblemCode::UserUnsupported, detail)
-            .with_help("leave `user` out, and use a purpose that is registered as without user"));
+/// What is wanted, checked.
+pub(crate) fn wanted(wire: DecisionRequest<'_>) -> Result<Wanted, Failure> {
+    let delegation = wire.delegation.map(|id| id.parse()).transpose()?;
+    let user = wire.user.map(|id| id.parse()).transpose()?;
+    if user.is_some() && delegation.is_none() {
+        let detail = "a request that names a `user` names the `delegation` that it acts by";
+        return Err(Failure::of(ProblemCode::InvalidField, detail)
+            .with_help("`POST /v1/delegations` gives one; or leave `user` out, for a purpose without user"));
     }
     let arguments = object("arguments", wire.arguments)?;
     let claims = object("claims", wire.claims)?;
     let bytes = arguments.as_str().len() + claims.as_str().len();
-    if bytes > CANONICAL_BYTES_MAX {
-        let detail = format!(
-            "`arguments` and `claims` have {bytes} bytes in canonical form, and {CANONICAL_BYTES_MAX} is the most"
-        );
+    let bytes_max = if delegation.is_some() { CANONICAL_BYTES_MAX_ON_BEHALF } else { CANONICAL_BYTES_MAX };
+    if bytes > bytes_max {
+        let detail =
+            format!("`arguments` and `claims` have {bytes} bytes in canonical form, and {bytes_max} is the most");
         return Err(Failure::of(ProblemCode::InvalidField, detail));
     }
-    Ok(Request {
+    let request = Request {
         action: wire.action.parse()?,
         resource: wire.resource.parse()?,
         purpose: wire.purpose.parse()?,
@@ -65,7 +82,8 @@ pub(crate) fn request(wire: DecisionRequest<'_>) -> Result<Request, Failure> {
         arguments_digest: digest(&arguments),
         arguments,
         claims,
-    })
+    };
+    Ok(Wanted { request, delegation, user })
 }
 
 fn object(name: &str, raw: Option<&RawValue>) -> Result<JsonText, Failure> {
@@ -73,7 +91,7 @@ fn object(name: &str, raw: Option<&RawValue>) -> Result<JsonText, Failure> {
     canonical_raw(raw).map_err(|error| Failure::of(ProblemCode::InvalidBody, format!("`{name}`: {error}")))
 }
 
-fn idempotency(call: &Call, request: &Request) -> Result<Option<Idempotency>, Failure> {
+fn idempotency(call: &Call, wanted: &Wanted) -> Result<Option<Idempotency>, Failure> {
     let mut values = call.headers.get_all(IDEMPOTENCY_HEADER).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let key = value.to_str().unwrap_or_default();
@@ -82,6 +100,7 @@ fn idempotency(call: &Call, request: &Request) -> Result<Option<Idempotency>, Fa
         let detail = format!("`{IDEMPOTENCY_HEADER}` stands once, with 1 to 128 visible ASCII characters");
         return Err(Failure::of(ProblemCode::InvalidField, detail));
     }
+    let Wanted { request, delegation, user } = wanted;
     // The parts are canonical, and JSON keeps them apart.
     let whole = json!([
         request.action.as_str(),
@@ -90,6 +109,8 @@ fn idempotency(call: &Call, request: &Request) -> Result<Option<Idempotency>, Fa
         request.session.as_ref().map(SessionId::as_str),
         request.arguments.as_str(),
         request.claims.as_str(),
+        delegation.as_ref().map(DelegationId::as_str),
+        user.as_ref().map(UserId::as_str),
     ]);
     let request_digest = Digest::from_bytes(*blake3::hash(whole.to_string().as_bytes()).as_bytes());
     Ok(Some(Idempotency { key_digest: IdempotencyRecord::digest_of_key(key), request_digest }))

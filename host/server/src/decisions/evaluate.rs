@@ -23,8 +23,13 @@ use crate::http::failure::Failure;
 const APPLICABLE_MAX: usize = 64;
 
 /// Ask all policies in force whose selector matches, and decide.
-pub(super) async fn decide(app: &App, ground: &Ground, within: &WithinBounds<'_>) -> Result<Made, Failure> {
-    let context = EvaluationContext::of_request(within, AuthenticationMethod::Dpop, Phase::Decide);
+pub(super) async fn decide(
+    app: &App,
+    ground: &Ground,
+    within: &WithinBounds<'_>,
+    method: AuthenticationMethod,
+) -> Result<Made, Failure> {
+    let context = EvaluationContext::of_request(within, method, Phase::Decide);
     among(app, ground.active.applicable(within), within, Arc::new(context)).await
 }
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use attorn_core::context::{AuthenticationMethod, Phase};
 use attorn_core::{
-    Agent, AgentKey, AgentState, BoundsLimits, Ceiling, Digest, EvaluationContext, JsonText, KeyThumbprint, Permission,
-    PurposeCeiling, Request, ResourceServer, TimeMs, UserPresence, WithinBounds, bounds,
+    Agent, AgentKey, AgentState, BoundsLimits, Ceiling, Digest, EvaluationContext, Holder, JsonText, KeyThumbprint, Permission,
+    PurposeCeiling, Request, ResourceServer, Situation, TimeMs, UserPresence, WithinBounds, bounds,
 };
 
 pub(super) const NOW: TimeMs = TimeMs(1_767_323_045_678);
@@ -29,6 +29,7 @@ pub(super) fn agent() -> Agent {
             instance: "pod-1".parse().unwrap(),
             expires_at: NOW.plus_ms(3_600_000),
         }],
+        revocations: 0,
     }
 }
 
@@ -53,11 +54,22 @@ pub(super) fn request(arguments: &str) -> Request {
     }
 }
 
-pub(super) fn within<'a>(agent: &'a Agent, request: &'a Request, server: &'a ResourceServer) -> WithinBounds<'a> {
-    bounds::check(agent, &thumbprint(), request, Some(server), NOW, BoundsLimits::default()).unwrap()
+pub(super) fn holder() -> Holder {
+    Holder::of_key(&agent(), &thumbprint()).unwrap()
+}
+
+pub(super) fn within<'a>(
+    agent: &'a Agent,
+    holder: &'a Holder,
+    request: &'a Request,
+    server: &'a ResourceServer,
+) -> WithinBounds<'a> {
+    let (holder, resource_server) = (Some(holder), Some(server));
+    let situation = Situation { agent, holder, request, user: None, behalf: None, resource_server, now: NOW };
+    bounds::check(situation, BoundsLimits::default()).unwrap()
 }
 
 pub(super) fn context(arguments: &str) -> EvaluationContext {
-    let (agent, request, server) = (agent(), request(arguments), server());
-    EvaluationContext::of_request(&within(&agent, &request, &server), AuthenticationMethod::Dpop, Phase::Decide)
+    let (agent, holder, request, server) = (agent(), holder(), request(arguments), server());
+    EvaluationContext::of_request(&within(&agent, &holder, &request, &server), AuthenticationMethod::Dpop, Phase::Decide)
 }

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
-use attorn_core::Resource;
+use attorn_core::reason::HostReason;
+use attorn_core::{Agent, BoundsLimits, Holder, Request, Resource, Situation, TimeMs, UserId, WithinBounds, bounds};
+use attorn_identity::UserKey;
 use attorn_store::records::{AgentRecord, IdempotencyRecord, ResourceServerRecord, ResourceTypeRecord};
 use attorn_store::{Key, Require, Versioned};
 
-use super::ask::Ask;
+use super::ask::{Ask, Wanted};
+use super::behalf::{self, Chain};
 use crate::active::ActiveSet;
 use crate::app::App;
 use crate::http::failure::Failure;
@@ -23,10 +26,47 @@ pub(super) enum Gathered {
 /// What a decision rests on.
 pub(super) struct Ground {
     pub(super) agent: Versioned<AgentRecord>,
+    /// The key that the agent proved possession of; none if it has lost it since.
+    pub(super) holder: Option<Holder>,
+    /// What is wanted. The session is the delegation's where the agent names none.
+    pub(super) request: Request,
+    /// The user that the request names.
+    pub(super) user: Option<UserId>,
+    pub(super) chain: Option<Chain>,
+    /// Why nothing needs to be checked any more.
+    pub(super) refused: Option<HostReason>,
     pub(super) resource_server: Option<Versioned<ResourceServerRecord>>,
     pub(super) active: Arc<ActiveSet>,
     /// What must still hold when the decision is committed.
     pub(super) require: Vec<(Key, Require)>,
+}
+
+impl Ground {
+    pub(super) fn agent(&self) -> &Agent {
+        self.agent.value.agent()
+    }
+
+    /// The key of the user, if there is one: what is recorded speaks of them in pseudonyms.
+    pub(super) fn user_key(&self) -> Option<&UserKey> {
+        self.chain.as_ref().map(|chain| &*chain.key)
+    }
+
+    /// Check all that does not depend on policies.
+    pub(super) fn check(&self, now: TimeMs, limits: BoundsLimits) -> Result<WithinBounds<'_>, HostReason> {
+        if let Some(reason) = self.refused {
+            return Err(reason);
+        }
+        let situation = Situation {
+            agent: self.agent(),
+            holder: self.holder.as_ref(),
+            request: &self.request,
+            user: self.user.as_ref(),
+            behalf: self.chain.as_ref().map(|chain| &chain.behalf),
+            resource_server: self.resource_server.as_ref().map(|record| &record.value.server),
+            now,
+        };
+        bounds::check(situation, limits)
+    }
 }
 
 /// Read it. The agent is read again although authentication has read it: if it changed since, or
@@ -53,8 +93,42 @@ pub(super) async fn gather(app: &App, ask: &Ask) -> Result<Gathered, Failure> {
     let active = app.active.snapshot();
     let version = active.store_version;
     require.push((Key::active_set(), if version == 0 { Require::Absent } else { Require::Version(version) }));
-    let resource_server = resource_server(app, &ask.request.resource, &mut require).await?;
-    Ok(Gathered::Now(Box::new(Ground { agent, resource_server, active, require })))
+    let Wanted { request, user, .. } = &ask.wanted;
+    let resource_server = resource_server(app, &request.resource, &mut require).await?;
+    let holder = Holder::of_key(agent.value.agent(), &ask.thumbprint);
+    let (request, chain, refused) = on_behalf(app, &ask.wanted, &mut require).await?;
+    let user = user.clone();
+    let ground = Ground { agent, holder, request, user, chain, refused, resource_server, active, require };
+    Ok(Gathered::Now(Box::new(ground)))
+}
+
+/// The request as it is checked, the chain that it acts by, and why neither matters if that is so.
+pub(crate) async fn on_behalf(
+    app: &App,
+    wanted: &Wanted,
+    require: &mut Vec<(Key, Require)>,
+) -> Result<(Request, Option<Chain>, Option<HostReason>), Failure> {
+    let mut request = wanted.request.clone();
+    if frozen(app, require).await? {
+        return Ok((request, None, Some(HostReason::Frozen)));
+    }
+    let Some(delegation) = &wanted.delegation else { return Ok((request, None, None)) };
+    match behalf::read(app, delegation, app.clock.now(), require).await? {
+        Err(reason) => Ok((request, None, Some(reason))),
+        Ok(chain) => {
+            if request.session.is_none() {
+                request.session = chain.behalf.delegations().last().map(|last| last.session.clone());
+            }
+            Ok((request, Some(chain), None))
+        }
+    }
+}
+
+/// Whether an operator has stopped everything.
+pub(crate) async fn frozen(app: &App, require: &mut Vec<(Key, Require)>) -> Result<bool, Failure> {
+    let found = app.store.get(&Key::freeze()).await?;
+    require.push((Key::freeze(), found.as_ref().map_or(Require::Absent, |found| Require::Version(found.version))));
+    Ok(found.is_some())
 }
 
 /// Who accepts credentials for this resource, if anybody does.

@@ -5,6 +5,7 @@
 
 mod answer;
 pub(crate) mod ask;
+pub(crate) mod behalf;
 pub(crate) mod charge;
 pub(crate) mod evaluate;
 #[cfg(test)]
@@ -15,13 +16,14 @@ mod observe;
 pub(crate) mod pause;
 pub(crate) mod record;
 pub(crate) mod shadow;
+pub(crate) mod veil;
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use attorn_api::ProblemCode;
 use attorn_api::decisions::DecisionAnswer;
-use attorn_core::{Decision, Denied, bounds};
+use attorn_core::{Decision, Denied};
 use attorn_store::CommitError;
 use tracing::{Instrument as _, Span};
 
@@ -45,7 +47,7 @@ pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
 
 /// Decide: gather what the decision rests on, check the bounds, ask the policies, decide, commit
 /// decision, grant and audit entry together, and only then issue.
-async fn decide(app: &App, ask: &Ask) -> Result<DecisionAnswer, Failure> {
+pub(crate) async fn decide(app: &App, ask: &Ask) -> Result<DecisionAnswer, Failure> {
     let (began, decision) = (Instant::now(), random::decision_id()?);
     let mut exceeded = None;
     for attempt in 1..=ATTEMPTS_MAX {
@@ -58,12 +60,11 @@ async fn decide(app: &App, ask: &Ask) -> Result<DecisionAnswer, Failure> {
         if attempt == 1 {
             Span::current().record("decision_id", tracing::field::display(&decision));
         }
-        let server = gathered.resource_server.as_ref().map(|record| &record.value.server);
-        let (agent, now) = (gathered.agent.value.agent(), app.clock.now());
-        let bounds = bounds::check(agent, &ask.thumbprint, &ask.request, server, now, app.limits);
+        let now = app.clock.now();
+        let bounds = gathered.check(now, app.limits);
         let mut made = match &bounds {
             Err(reason) => record::Made::by_bounds(now, Decision::Deny(Denied::by_host(*reason))),
-            Ok(within) => evaluate::decide(app, &gathered, within).await?,
+            Ok(within) => evaluate::decide(app, &gathered, within, ask.method).await?,
         };
         observe::evaluated(&made);
         // Once more only when a counter has no room: the second decision is a deny, which charges nothing.

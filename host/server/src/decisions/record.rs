@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use attorn_core::context::Fact;
+use attorn_core::context::{AuthenticationMethod, Delegation, Fact, Group, User};
 use attorn_core::reason::HostReason;
 use attorn_core::{
-    Charge, Decision, DecisionId, DecisionReason, Denied, Evaluated, EvaluationContext, FactName, Grant, JsonText,
-    Known, Outcome, SessionId, TimeMs, Verdict, WithinBounds,
+    Charge, Decision, DecisionId, DecisionReason, DelegationId, Denied, Evaluated, EvaluationContext, FactName, Grant,
+    JsonText, Known, Outcome, Permission, SessionId, TimeMs, Verdict, WithinBounds,
 };
 use attorn_engine::Evaluation;
 use attorn_store::records::{DecisionRecord, GrantRecord, IdempotencyRecord};
@@ -19,6 +19,7 @@ use super::ask::Ask;
 use super::charge::{self, Exceeded};
 use super::gather::Ground;
 use super::known::{FoundFact, LookedUp, Missing};
+use super::veil;
 use crate::active::ActivePolicy;
 use crate::entry;
 use crate::http::failure::Failure;
@@ -82,7 +83,7 @@ pub(super) fn batch(
         _ => None,
     };
     let full = full_record(ask, ground, made);
-    let digest = blake3::hash(full.as_str().as_bytes()).to_hex().to_string();
+    let digest = veil::record_digest(full.as_str(), ground.user_key());
     let mut batch = Batch::new(made.now);
     batch.require.clone_from(&ground.require);
     batch.require.extend(made.looked_up.require.iter().cloned());
@@ -122,8 +123,8 @@ fn entry_body(
     grant: Option<&Grant>,
     record_digest: &str,
 ) -> Result<attorn_log::EntryBody, Failure> {
-    let (agent, request) = (ground.agent.value.agent(), &ask.request);
-    let instance = agent.key(&ask.thumbprint).map(|key| key.instance.as_str());
+    let (agent, request, key) = (ground.agent(), &ground.request, ground.user_key());
+    let instance = ground.holder.as_ref().map(|holder| holder.instance.as_str());
     let policies: Vec<Value> = made.asked.iter().map(policy_in_entry).collect();
     let grant = grant.map(|grant| {
         json!({
@@ -144,11 +145,13 @@ fn entry_body(
             "instance": instance,
             "key_thumbprint": ask.thumbprint.as_str(),
         },
+        "on_behalf": ground.chain.as_ref().map(|chain| veil::behalf(&chain.behalf, &chain.key)),
+        "delegation": ask.wanted.delegation.as_ref().map(DelegationId::as_str),
         "action": request.action.as_str(),
-        "resource": request.resource.as_str(),
-        "arguments_digest": request.arguments_digest.to_string(),
+        "resource": veil::resource(&request.resource, key),
+        "arguments_digest": veil::arguments_digest(request.arguments_digest, key),
         "purpose": request.purpose.as_str(),
-        "session": request.session.as_ref().map(SessionId::as_str),
+        "session": request.session.as_ref().map(|session| veil::session(session, key)),
         "policies": policies,
         "active_set": {
             "revision": ground.active.record.revision,
@@ -217,7 +220,7 @@ fn full_record(ask: &Ask, ground: &Ground, made: &Made) -> JsonText {
 }
 
 fn record_of(ask: &Ask, ground: &Ground, made: &Made, mut bytes_left: usize) -> JsonText {
-    let (agent, request) = (ground.agent.value.agent(), &ask.request);
+    let (agent, request) = (ground.agent(), &ground.request);
     let facts: Vec<Value> = made.looked_up.facts.iter().map(fact_in_record).collect();
     let known = made.looked_up.known.iter().map(|known| known_in_record(known, &made.looked_up));
     let policies = made.asked.iter().zip(known).map(|(asked, (facts, counters))| {
@@ -238,14 +241,17 @@ fn record_of(ask: &Ask, ground: &Ground, made: &Made, mut bytes_left: usize) -> 
         "contract": "attorn:policy@0.1.0-draft",
         "phase": "decide",
         "time_ms": made.now.0,
-        "caller": { "method": "dpop", "key_thumbprint": ask.thumbprint.as_str() },
+        "caller": { "method": method(ask.method), "key_thumbprint": ask.thumbprint.as_str() },
         "agent": {
             "id": agent.id.as_str(),
             "owner": agent.owner.as_str(),
-            "instance": agent.key(&ask.thumbprint).map(|key| key.instance.as_str()),
+            "instance": ground.holder.as_ref().map(|holder| holder.instance.as_str()),
             "labels": labels,
             "version": ground.agent.version,
         },
+        "user": ground.chain.as_ref().map(|chain| user_in_record(&chain.behalf.user)),
+        "delegations": ground.chain.iter().flat_map(|chain| chain.behalf.delegations()).map(delegation_in_record)
+            .collect::<Vec<_>>(),
         "request": {
             "action": request.action.as_str(),
             "resource": request.resource.as_str(),
@@ -263,6 +269,44 @@ fn record_of(ask: &Ask, ground: &Ground, made: &Made, mut bytes_left: usize) -> 
         "limit": made.limit.as_ref().map(limit_in_record),
     });
     JsonText::from_canonical(serde_json_canonicalizer::to_string(&record).unwrap_or_else(|_| record.to_string()))
+}
+
+pub(crate) const fn method(method: AuthenticationMethod) -> &'static str {
+    match method {
+        AuthenticationMethod::Dpop => "dpop",
+        AuthenticationMethod::Mtls => "mtls",
+        AuthenticationMethod::PrivateKeyJwt => "private_key_jwt",
+        AuthenticationMethod::EnforcementPoint => "enforcement_point",
+    }
+}
+
+/// The user as the policies saw them.
+fn user_in_record(user: &User) -> Value {
+    let group = |group: &Group| json!({ "name": group.name, "asserted_at_ms": group.asserted_at.0 });
+    json!({
+        "id": user.id.as_str(),
+        "issuer": user.issuer.as_str(),
+        "authenticated_at_ms": user.authenticated_at.0,
+        "acr": user.acr,
+        "groups": user.groups.iter().map(group).collect::<Vec<_>>(),
+        "claims": embedded(&user.claims),
+    })
+}
+
+/// A hop of the chain as the policies saw it.
+fn delegation_in_record(hop: &Delegation) -> Value {
+    let permission = |permission: &Permission| {
+        json!({ "action": permission.action.to_string(), "resource": permission.resource.to_string() })
+    };
+    json!({
+        "id": hop.id.as_str(),
+        "to_agent": hop.to_agent.as_str(),
+        "permissions": hop.permissions.iter().map(permission).collect::<Vec<_>>(),
+        "purpose": hop.purpose.as_str(),
+        "session": hop.session.as_str(),
+        "created_at_ms": hop.created_at.0,
+        "expires_at_ms": hop.expires_at.0,
+    })
 }
 
 /// A canonical text as a part of another: it comes out as the same bytes.

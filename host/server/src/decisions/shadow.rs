@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use attorn_core::{Decision, DecisionId, Evaluated, Outcome, PolicyId, TimeMs, Verdict, bounds};
+use attorn_core::{Decision, DecisionId, Evaluated, Outcome, PolicyId, TimeMs, Verdict};
 use attorn_engine::{Evaluation, Question};
 use attorn_store::records::ShadowReportRecord;
 use attorn_store::{Batch, Key, Require};
@@ -42,7 +42,6 @@ struct Job {
     ground: Ground,
     made: Made,
     decision: DecisionId,
-    thumbprint: attorn_core::KeyThumbprint,
     shadows: Vec<Arc<ActivePolicy>>,
 }
 
@@ -63,20 +62,17 @@ impl Shadows {
 
     /// Put a recorded decision to its shadow policies, later. This never waits.
     pub(super) fn later(&self, app: &App, ground: Ground, made: Made, decision: DecisionId) {
-        let Some(context) = &made.context else { return };
-        let thumbprint = context.caller.key_thumbprint.clone();
-        let mut shadows = {
-            let server = ground.resource_server.as_ref().map(|record| &record.value.server);
-            let agent = ground.agent.value.agent();
-            match bounds::check(agent, &thumbprint, &context.request, server, made.now, app.limits) {
-                Ok(within) => ground.active.shadows(&within),
-                Err(_) => return,
-            }
+        if made.context.is_none() {
+            return;
+        }
+        let mut shadows = match ground.check(made.now, app.limits) {
+            Ok(within) => ground.active.shadows(&within),
+            Err(_) => return,
         };
         let over = shadows.split_off(shadows.len().min(SHADOWS_MAX));
         self.drop_these(app, &over);
         if !shadows.is_empty()
-            && let Err(error) = self.queue.try_send(Job { ground, made, decision, thumbprint, shadows })
+            && let Err(error) = self.queue.try_send(Job { ground, made, decision, shadows })
         {
             self.drop_these(app, &error.into_inner().shadows);
         }
@@ -202,11 +198,7 @@ async fn evaluate(app: &App, job: &Job, policy: &Arc<ActivePolicy>) -> Result<Op
 fn write_down(job: &Job, policy: &ActivePolicy, one: &Evaluated, app: &App, report: &mut ShadowReportRecord) -> Value {
     let without: Vec<Evaluated> = job.made.asked.iter().map(|asked| asked.evaluated.clone()).collect();
     let with: Vec<Evaluated> = without.iter().cloned().chain([one.clone()]).collect();
-    let server = job.ground.resource_server.as_ref().map(|record| &record.value.server);
-    let request = job.made.context.as_ref().map(|context| &context.request);
-    let agent = job.ground.agent.value.agent();
-    let would = request.and_then(|request| {
-        let within = bounds::check(agent, &job.thumbprint, request, server, job.made.now, app.limits).ok()?;
+    let would = job.ground.check(job.made.now, app.limits).ok().and_then(|within| {
         let with = attorn_core::decide(&within, &with);
         // Where a counter had no room for an allow, it has none for another.
         let limited = matches!(attorn_core::decide(&within, &without), Decision::Allow(_))

@@ -132,6 +132,9 @@ impl AgentRecord {
             return Err(AgentRecordError::Retired);
         }
         self.agent.state = change.state;
+        if change.state != AgentState::Active {
+            self.agent.revocations += 1;
+        }
         self.history.push(change);
         self.forget_oldest();
         Ok(())
@@ -215,6 +218,7 @@ struct AgentWire {
     keys: Vec<KeyWire>,
     history: Vec<ChangeWire>,
     created_at_ms: u64,
+    revocations: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -311,6 +315,7 @@ impl From<&AgentRecord> for AgentWire {
             keys: agent.keys.iter().filter_map(key).collect(),
             history: record.history.iter().map(change).collect(),
             created_at_ms: record.created_at.0,
+            revocations: agent.revocations,
         }
     }
 }
@@ -343,6 +348,7 @@ impl TryFrom<AgentWire> for AgentRecord {
             ceiling: Ceiling::new(wire.ceiling.into_iter().map(purpose).collect()),
             grant_ms_max: wire.grant_ms_max,
             keys,
+            revocations: wire.revocations,
         };
         let change =
             |change: ChangeWire| StateChange { state: change.state, at: TimeMs(change.at_ms), by: change.by.0 };

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use attorn_core::Digest;
+use data_encoding::BASE64;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -108,6 +109,39 @@ pub(super) fn decode<W: DeserializeOwned, R: Record>(
     let record = of_wire(wire).map_err(|problem| RecordError::new(key, RecordProblem::Meaning(problem)))?;
     let own_key = record.key();
     if own_key == *key { Ok(record) } else { Err(RecordError::new(key, RecordProblem::OtherKey(own_key))) }
+}
+
+/// Read the bytes of something that was sealed for this key.
+pub(super) fn decode_body<W: DeserializeOwned, B>(
+    key: &Key,
+    bytes: &[u8],
+    of_wire: impl FnOnce(W) -> B,
+) -> Result<B, RecordError> {
+    let json = body(key, bytes)?;
+    serde_json::from_slice(json).map(of_wire).map_err(|error| RecordError::new(key, RecordProblem::Json(error)))
+}
+
+/// Bytes that only a user's key opens. What they are is not known here.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sealed(pub Vec<u8>);
+
+impl fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sealed({} bytes)", self.0.len())
+    }
+}
+
+impl Serialize for Sealed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&BASE64.encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Sealed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        BASE64.decode(text.as_bytes()).map(Self).map_err(|_| D::Error::custom("what is sealed is not base64"))
+    }
 }
 
 /// What follows the format byte.

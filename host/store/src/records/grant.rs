@@ -1,8 +1,8 @@
 //! Grants. How often one was used is a counter of its own: see [`crate::Key::grant_uses`].
 
 use attorn_core::{
-    Action, AgentId, Audience, DecisionId, Digest, Grant, GrantId, InstanceName, KeyThumbprint, Purpose, Resource,
-    ResourceServerId, SessionId, TimeMs,
+    Action, AgentId, Audience, DecisionId, DelegationId, Digest, Grant, GrantBehalf, GrantId, InstanceName, KeyBinding,
+    KeyThumbprint, Purpose, Resource, ResourceServerId, SessionId, TimeMs, UserId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +31,12 @@ impl Record for GrantRecord {
             agent: Text(grant.agent.clone()),
             instance: Text(grant.instance.clone()),
             key_thumbprint: Text(grant.key_thumbprint.clone()),
+            key_binding: grant.key_binding,
+            revocations: grant.revocations,
+            behalf: grant.behalf.as_ref().map(|behalf| BehalfWire {
+                user: Text(behalf.user.clone()),
+                hops: behalf.hops.iter().map(|(id, agent)| (Text(id.clone()), Text(agent.clone()))).collect(),
+            }),
             resource_server: Text(grant.resource_server.clone()),
             audience: Text(grant.audience.clone()),
             action: Text(grant.action.clone()),
@@ -53,6 +59,12 @@ impl Record for GrantRecord {
                 agent: wire.agent.0,
                 instance: wire.instance.0,
                 key_thumbprint: wire.key_thumbprint.0,
+                key_binding: wire.key_binding,
+                revocations: wire.revocations,
+                behalf: wire.behalf.map(|wire| GrantBehalf {
+                    user: wire.user.0,
+                    hops: wire.hops.into_iter().map(|(id, agent)| (id.0, agent.0)).collect(),
+                }),
                 resource_server: wire.resource_server.0,
                 audience: wire.audience.0,
                 action: wire.action.0,
@@ -77,6 +89,10 @@ struct GrantWire {
     agent: Text<AgentId>,
     instance: Text<InstanceName>,
     key_thumbprint: Text<KeyThumbprint>,
+    #[serde(with = "BindingWire")]
+    key_binding: KeyBinding,
+    revocations: u64,
+    behalf: Option<BehalfWire>,
     resource_server: Text<ResourceServerId>,
     audience: Text<Audience>,
     action: Text<Action>,
@@ -88,4 +104,18 @@ struct GrantWire {
     expires_at_ms: u64,
     uses_max: u32,
     revoked_at_ms: Option<u64>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "KeyBinding", rename_all = "snake_case")]
+enum BindingWire {
+    Jkt,
+    X5tS256,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BehalfWire {
+    user: Text<UserId>,
+    hops: Vec<(Text<DelegationId>, Text<AgentId>)>,
 }

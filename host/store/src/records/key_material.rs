@@ -67,5 +67,5 @@ enum PurposeWire {
     TokenSigning,
     Log,
     CacheMac,
-    User,
+    Names,
 }

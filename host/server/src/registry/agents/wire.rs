@@ -46,6 +46,7 @@ pub(super) fn agent(
         ceiling: ceiling(&wire.ceiling)?,
         grant_ms_max: wire.grant_ms_max,
         keys: parsed,
+        revocations: 0,
     };
     Ok((agent, jwks))
 }

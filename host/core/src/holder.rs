@@ -1,0 +1,40 @@
+//! Who holds a credential: the key that a caller proved possession of, and how credentials are bound to it.
+
+use crate::agent::Agent;
+use crate::id::{InstanceName, KeyThumbprint};
+use crate::time::TimeMs;
+
+/// How a credential names the key of its holder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KeyBinding {
+    /// By the RFC 7638 thumbprint of a public key (`cnf.jkt`, RFC 9449 section 6.1).
+    Jkt,
+    /// By the SHA-256 of a certificate (`cnf.x5t#S256`, RFC 8705 section 3.1).
+    X5tS256,
+}
+
+/// The key that a caller proved possession of, as it stands for its agent now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// What names the key.
+    pub thumbprint: KeyThumbprint,
+    /// What kind of name that is.
+    pub binding: KeyBinding,
+    /// Which of the agent's instances has it.
+    pub instance: InstanceName,
+    /// From when on it is not accepted any more.
+    pub expires_at: TimeMs,
+}
+
+impl Holder {
+    /// The holder of the agent's registered key with this thumbprint, if it has that key.
+    #[must_use]
+    pub fn of_key(agent: &Agent, thumbprint: &KeyThumbprint) -> Option<Self> {
+        agent.key(thumbprint).map(|key| Self {
+            thumbprint: key.thumbprint.clone(),
+            binding: KeyBinding::Jkt,
+            instance: key.instance.clone(),
+            expires_at: key.expires_at,
+        })
+    }
+}

@@ -1,0 +1,253 @@
+//! Users and their sessions. What names a person is sealed under that person's key, which is not in the store;
+//! what is readable here says how often and until when, and never who.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use attorn_core::{AgentId, Digest, Issuer, JsonText, ProviderId, SessionId, TimeMs, UserId};
+use serde::{Deserialize, Serialize};
+
+use super::codec::{self, Record, RecordError, Sealed, Text};
+use crate::key::Key;
+
+/// A user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserRecord {
+    /// Their id.
+    pub id: UserId,
+    /// When they were first seen.
+    pub created_at: TimeMs,
+    /// How often all that they had delegated was revoked at once. What was delegated before the latest of these
+    /// does not count any more.
+    pub revocations: u64,
+    /// A [`UserBody`], sealed.
+    pub sealed: Sealed,
+}
+
+/// What is known of a user.
+#[derive(Clone, PartialEq, Eq)]
+pub struct UserBody {
+    /// The provider that vouches for them.
+    pub provider: ProviderId,
+    /// Its issuer URL.
+    pub issuer: Issuer,
+    /// Their name there.
+    pub subject: String,
+    /// When they last authenticated, if the provider said it.
+    pub authenticated_at: Option<TimeMs>,
+    /// The authentication context class, if the provider said one.
+    pub acr: Option<String>,
+    /// Their groups, each with the time when the provider asserted it.
+    pub groups: BTreeMap<String, TimeMs>,
+    /// The claims that the provider's configuration lets through, one object.
+    pub claims: JsonText,
+    /// When everything that they had delegated was revoked last, or they logged out everywhere. A token of
+    /// before makes nothing new.
+    pub revoked_at: Option<TimeMs>,
+    /// When all that they had delegated to an agent was revoked last.
+    pub revoked_agents: BTreeMap<AgentId, TimeMs>,
+}
+
+impl fmt::Debug for UserBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UserBody(…)")
+    }
+}
+
+impl UserBody {
+    /// The most bytes of an encoded body.
+    pub const BYTES_MAX: usize = 40 << 10;
+
+    /// The bytes that are sealed.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        codec::encode(&BodyWire {
+            provider: Text(self.provider.clone()),
+            issuer: Text(self.issuer.clone()),
+            subject: self.subject.clone(),
+            authenticated_at_ms: self.authenticated_at.map(|at| at.0),
+            acr: self.acr.clone(),
+            groups: self.groups.iter().map(|(name, at)| (name.clone(), at.0)).collect(),
+            claims: self.claims.as_str().to_owned(),
+            revoked_at_ms: self.revoked_at.map(|at| at.0),
+            revoked_agents: self.revoked_agents.iter().map(|(agent, at)| (Text(agent.clone()), at.0)).collect(),
+        })
+    }
+
+    /// Read bytes that were sealed for this key.
+    pub fn decode(key: &Key, bytes: &[u8]) -> Result<Self, RecordError> {
+        codec::decode_body(key, bytes, |wire: BodyWire| Self {
+            provider: wire.provider.0,
+            issuer: wire.issuer.0,
+            subject: wire.subject,
+            authenticated_at: wire.authenticated_at_ms.map(TimeMs),
+            acr: wire.acr,
+            groups: wire.groups.into_iter().map(|(name, at)| (name, TimeMs(at))).collect(),
+            claims: JsonText::from_canonical(wire.claims),
+            revoked_at: wire.revoked_at_ms.map(TimeMs),
+            revoked_agents: wire.revoked_agents.into_iter().map(|(agent, at)| (agent.0, TimeMs(at))).collect(),
+        })
+    }
+}
+
+impl Record for UserRecord {
+    fn key(&self) -> Key {
+        Key::user(&self.id)
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        codec::encode(&UserWire {
+            id: Text(self.id.clone()),
+            created_at_ms: self.created_at.0,
+            revocations: self.revocations,
+            sealed: self.sealed.clone(),
+        })
+    }
+
+    fn decode(key: &Key, stored: &[u8]) -> Result<Self, RecordError> {
+        codec::decode(key, stored, |wire: UserWire| {
+            Ok(Self {
+                id: wire.id.0,
+                created_at: TimeMs(wire.created_at_ms),
+                revocations: wire.revocations,
+                sealed: wire.sealed,
+            })
+        })
+    }
+}
+
+/// Which user goes by a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserNameRecord {
+    /// The keyed hash of issuer and subject.
+    pub name: Digest,
+    /// Whose name it is.
+    pub user: UserId,
+}
+
+impl Record for UserNameRecord {
+    fn key(&self) -> Key {
+        Key::user_name(&self.name)
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        codec::encode(&UserNameWire { name: Text(self.name), user: Text(self.user.clone()) })
+    }
+
+    fn decode(key: &Key, stored: &[u8]) -> Result<Self, RecordError> {
+        codec::decode(key, stored, |wire: UserNameWire| Ok(Self { name: wire.name.0, user: wire.user.0 }))
+    }
+}
+
+/// A session of a user: the provider's, or one that the host opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionRecord {
+    /// The host's id of it, which is all that others see.
+    pub id: SessionId,
+    /// Whose it is.
+    pub user: UserId,
+    /// From when on.
+    pub opened_at: TimeMs,
+    /// When it ended, if it has.
+    pub ended_at: Option<TimeMs>,
+    /// The provider's name for it, sealed; none if the host opened it.
+    pub sealed_name: Option<Sealed>,
+}
+
+impl Record for SessionRecord {
+    fn key(&self) -> Key {
+        Key::session(&self.id)
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        codec::encode(&SessionWire {
+            id: Text(self.id.clone()),
+            user: Text(self.user.clone()),
+            opened_at_ms: self.opened_at.0,
+            ended_at_ms: self.ended_at.map(|at| at.0),
+            sealed_name: self.sealed_name.clone(),
+        })
+    }
+
+    fn decode(key: &Key, stored: &[u8]) -> Result<Self, RecordError> {
+        codec::decode(key, stored, |wire: SessionWire| {
+            Ok(Self {
+                id: wire.id.0,
+                user: wire.user.0,
+                opened_at: TimeMs(wire.opened_at_ms),
+                ended_at: wire.ended_at_ms.map(TimeMs),
+                sealed_name: wire.sealed_name,
+            })
+        })
+    }
+}
+
+/// Which session goes by a provider's name for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionNameRecord {
+    /// The keyed hash of issuer and `sid`.
+    pub name: Digest,
+    /// Which session.
+    pub session: SessionId,
+}
+
+impl Record for SessionNameRecord {
+    fn key(&self) -> Key {
+        Key::session_name(&self.name)
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        codec::encode(&SessionNameWire { name: Text(self.name), session: Text(self.session.clone()) })
+    }
+
+    fn decode(key: &Key, stored: &[u8]) -> Result<Self, RecordError> {
+        codec::decode(key, stored, |wire: SessionNameWire| Ok(Self { name: wire.name.0, session: wire.session.0 }))
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UserWire {
+    id: Text<UserId>,
+    created_at_ms: u64,
+    revocations: u64,
+    sealed: Sealed,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BodyWire {
+    provider: Text<ProviderId>,
+    issuer: Text<Issuer>,
+    subject: String,
+    authenticated_at_ms: Option<u64>,
+    acr: Option<String>,
+    groups: BTreeMap<String, u64>,
+    claims: String,
+    revoked_at_ms: Option<u64>,
+    revoked_agents: BTreeMap<Text<AgentId>, u64>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UserNameWire {
+    name: Text<Digest>,
+    user: Text<UserId>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SessionWire {
+    id: Text<SessionId>,
+    user: Text<UserId>,
+    opened_at_ms: u64,
+    ended_at_ms: Option<u64>,
+    sealed_name: Option<Sealed>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SessionNameWire {
+    name: Text<Digest>,
+    session: Text<SessionId>,
+}
