@@ -86,6 +86,10 @@ const fn visible(b: u8) -> bool {
     b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~' | b':' | b'@' | b'+' | b'/')
 }
 
+const fn foreign(b: u8) -> bool {
+    b.is_ascii_graphic() && !matches!(b, b'*' | b'"' | b'\\' | b'`')
+}
+
 const fn token(b: u8) -> bool {
     b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~' | b':')
 }
@@ -136,8 +140,6 @@ ids! {
     OperatorId = "operator id", lower name*, max 64, "lower-case letters, digits, `-` and `_`, a letter first, at most 64";
     /// A service that accepts credentials.
     ResourceServerId = "resource server id", lower name*, max 64, "lower-case letters, digits, `-` and `_`, a letter first, at most 64";
-    /// A provider of identities that is trusted.
-    ProviderId = "provider id", lower name*, max 64, "lower-case letters, digits, `-` and `_`, a letter first, at most 64";
     /// A policy, over all its versions.
     PolicyId = "policy id", lower name*, max 64, "lower-case letters, digits, `-` and `_`, a letter first, at most 64";
     /// Why an agent acts.
@@ -158,6 +160,16 @@ ids! {
     DelegationId = "delegation id", lower name*, max 64, "lower-case letters, digits, `-` and `_`, a letter first, at most 64";
     /// Who vouches for users: the URL of an `OpenID` provider.
     Issuer = "issuer", alphanumeric visible*, max 256, "a URL of letters, digits and `-_.~:@+/`, at most 256";
+    /// An `OpenID` provider that is trusted by what is recorded about it.
+    ProviderId = "provider id", lower name*, max 64, "lower-case letters, digits, `-` and `_`, a letter first, at most 64";
+    /// A client as its provider names it in `client_id`, `azp`, or the `sub` of `act` and `may_act`.
+    ClientId = "client id", foreign foreign*, max 256, "visible ASCII characters without `*`, quotes and `\\`, at most 256";
+    /// A scope as its provider names it (RFC 6749, section 3.3).
+    ScopeName = "scope", foreign foreign*, max 256, "visible ASCII characters without `*`, quotes and `\\`, at most 256";
+    /// A type of `authorization_details`, or an action of one, as its provider names it (RFC 9396).
+    DetailName = "name in authorization details", foreign foreign*, max 256, "visible ASCII characters without `*`, quotes and `\\`, at most 256";
+    /// A claim of a provider's tokens.
+    ClaimName = "claim name", foreign foreign*, max 128, "visible ASCII characters without `*`, quotes and `\\`, at most 128";
 }
 
 /// An RFC 7638 SHA-256 thumbprint of a public key: 43 characters of unpadded base64url.

@@ -24,6 +24,7 @@ pub mod id;
 pub mod index;
 pub mod permission;
 pub mod policy;
+pub mod provider;
 pub mod reason;
 pub mod request;
 pub mod resource_server;
@@ -43,12 +44,16 @@ pub use entitlement::{EntitlementHolder, EntitlementPattern};
 pub use grant::{Grant, GrantBehalf};
 pub use holder::{Holder, KeyBinding};
 pub use id::{
-    AgentId, Audience, DecisionId, DelegationId, Digest, GrantId, InstanceName, Issuer, KeyThumbprint, LabelName,
-    OperatorId, Owner, ParseError, PolicyId, ProviderId, Purpose, ReasonCode, ResourceServerId, SessionId, UserId,
+    AgentId, Audience, ClaimName, ClientId, DecisionId, DelegationId, DetailName, Digest, GrantId, InstanceName,
+    Issuer, KeyThumbprint, LabelName, OperatorId, Owner, ParseError, PolicyId, ProviderId, Purpose, ReasonCode,
+    ResourceServerId, ScopeName, SessionId, UserId,
 };
 pub use index::SelectorIndex;
 pub use permission::{Action, ActionPattern, Permission, Resource, ResourcePattern, ResourceType};
 pub use policy::{ComponentClass, PolicyLimits, PolicyMode, Selector, SelectorSide};
+pub use provider::{
+    AgentNaming, Consent, ConsentMapping, Consents, DetailMapping, ProviderAlgorithm, ProviderTokenType, ResourcePrefix,
+};
 pub use request::{JsonText, Request};
 pub use resource_server::ResourceServer;
 pub use terms::{Debit, Obligation, Terms};

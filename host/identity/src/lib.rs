@@ -7,15 +7,20 @@
 //!
 //! The way of a token: a [`TokenClaims`] is made of a grant, and a [`TokenSigner`] signs it.
 //!
+//! The way of a provider's token: [`provider_token::UnverifiedToken::parse`] checks its form and says which
+//! issuer it claims; the caller finds what is recorded about that issuer, and its keys; and
+//! [`provider_token::UnverifiedToken::verify`] checks the rest.
+//!
 //! Nothing here does I/O, is `async` or reads a clock: callers bring the time. Randomness comes from
 //! the operating system. Nothing here knows which agents are registered, or what they may do. Hot
 //! paths use `aws-lc-rs` with keys that were parsed once; a JWT library would parse them again for
-//! each signature.
+//! each signature, which is what happens to providers' tokens: they come once for each delegation.
 
 pub mod jwk;
 pub mod key;
 pub mod nonce;
 pub mod proof;
+pub mod provider_token;
 pub mod replay;
 pub mod secret;
 pub mod token;

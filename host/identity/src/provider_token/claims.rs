@@ -1,0 +1,146 @@
+//! What a provider's token claims.
+
+use attorn_core::TimeMs;
+use serde_json::{Map, Value};
+
+use super::{ProviderTokenError, TokenKind};
+
+/// How far `nbf`, `iat` and `auth_time` may be ahead of our clock, in milliseconds. `exp` gets no such grace.
+pub const CLOCK_SKEW_MS: u64 = 5_000;
+
+/// How far ahead a token may expire, in milliseconds: 24 hours.
+pub const LIFETIME_MS_MAX: u64 = 24 * 3_600_000;
+
+/// The longest text that is taken for a claim that the host reads, in bytes.
+const TEXT_BYTES_MAX: usize = 1_024;
+
+/// What a logout token is told by (`OpenID` Connect Back-Channel Logout 1.0, section 2.4).
+const LOGOUT_EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
+
+/// Claims of ID tokens (`OpenID` Connect Core 1.0, section 2) and of security events (RFC 8417).
+const FOREIGN: [&str; 4] = ["nonce", "at_hash", "c_hash", "events"];
+
+/// What Keycloak says in its claim `typ` of access tokens. It says `ID`, `Refresh`, `Offline`, `Logout` of others.
+const ACCESS_TYPES: [&str; 2] = ["Bearer", "DPoP"];
+
+/// The claims of a token: one object, in which no member stands twice.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Claims(Map<String, Value>);
+
+impl Claims {
+    pub(super) const fn new(members: Map<String, Value>) -> Self {
+        Self(members)
+    }
+
+    /// A claim as it is.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
+    /// A claim that is a text of 1 to 1024 bytes without control characters.
+    ///
+    /// # Errors
+    ///
+    /// [`ProviderTokenError::ClaimMalformed`] if it is there and something else.
+    pub fn text(&self, name: &'static str) -> Result<Option<&str>, ProviderTokenError> {
+        match self.0.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) if is_text(text, TEXT_BYTES_MAX) => Ok(Some(text)),
+            Some(_) => Err(ProviderTokenError::ClaimMalformed(name)),
+        }
+    }
+
+    /// A claim that is a time: whole seconds since 1970.
+    ///
+    /// # Errors
+    ///
+    /// [`ProviderTokenError::ClaimMalformed`] if it is there and something else.
+    pub fn time(&self, name: &'static str) -> Result<Option<TimeMs>, ProviderTokenError> {
+        let Some(value) = self.0.get(name) else { return Ok(None) };
+        let ms = value.as_u64().and_then(|seconds| seconds.checked_mul(1_000));
+        ms.map(|ms| Some(TimeMs(ms))).ok_or(ProviderTokenError::ClaimMalformed(name))
+    }
+
+    /// Whom it is for.
+    ///
+    /// # Errors
+    ///
+    /// When `aud` is not there, or neither a text nor a list of texts.
+    pub fn audiences(&self) -> Result<Vec<&str>, ProviderTokenError> {
+        let malformed = ProviderTokenError::ClaimMalformed("aud");
+        match self.0.get("aud") {
+            None => Err(ProviderTokenError::ClaimMissing("aud")),
+            Some(Value::String(one)) => Ok(vec![one]),
+            Some(Value::Array(many)) => many.iter().map(|one| one.as_str().ok_or(malformed)).collect(),
+            Some(_) => Err(malformed),
+        }
+    }
+
+    pub(super) fn check_audience(&self, ours: &[&str]) -> Result<(), ProviderTokenError> {
+        let found = self.audiences()?.into_iter().any(|one| ours.contains(&one));
+        if found { Ok(()) } else { Err(ProviderTokenError::WrongAudience) }
+    }
+
+    pub(super) fn check_times(&self, now: TimeMs) -> Result<(), ProviderTokenError> {
+        let expires_at = self.time("exp")?.ok_or(ProviderTokenError::ClaimMissing("exp"))?;
+        if expires_at <= now {
+            return Err(ProviderTokenError::Expired);
+        }
+        if expires_at.ms_since(now) > LIFETIME_MS_MAX {
+            return Err(ProviderTokenError::LifetimeTooLong);
+        }
+        self.time("iat")?.ok_or(ProviderTokenError::ClaimMissing("iat"))?;
+        for name in ["nbf", "iat", "auth_time"] {
+            if self.time(name)?.is_some_and(|at| at.ms_since(now) > CLOCK_SKEW_MS) {
+                return Err(ProviderTokenError::NotYetValid(name));
+            }
+        }
+        Ok(())
+    }
+
+    /// A provider signs several kinds of tokens with one key, and each is good for one thing only.
+    pub(super) fn check_kind(&self, kind: TokenKind) -> Result<(), ProviderTokenError> {
+        let typ = self.0.get("typ");
+        match kind {
+            TokenKind::Access(_) => {
+                if let Some(name) = FOREIGN.into_iter().find(|name| self.0.contains_key(*name)) {
+                    return Err(ProviderTokenError::NotAnAccessToken(name));
+                }
+                let other = typ.is_some_and(|typ| typ.as_str().is_none_or(|typ| !ACCESS_TYPES.contains(&typ)));
+                if other { Err(ProviderTokenError::NotAnAccessToken("typ")) } else { Ok(()) }
+            }
+            TokenKind::Logout(_) => {
+                let no = |why| Err(ProviderTokenError::NotALogoutToken(why));
+                let event = self.0.get("events").and_then(Value::as_object).and_then(|all| all.get(LOGOUT_EVENT));
+                if !event.is_some_and(Value::is_object) {
+                    return no("its `events` do not have the member of a logout");
+                }
+                if self.0.contains_key("nonce") {
+                    return no("it has a `nonce`");
+                }
+                if typ.is_some_and(|typ| typ != "Logout") {
+                    return no("its claim `typ` is of another kind");
+                }
+                if self.0.contains_key("sub") || self.0.contains_key("sid") {
+                    return Ok(());
+                }
+                no("it names neither `sub` nor `sid`")
+            }
+        }
+    }
+}
+
+/// Whether this is a text that can be compared and shown: not empty, within this many bytes, and without control
+/// characters.
+#[must_use]
+pub fn is_text(text: &str, bytes_max: usize) -> bool {
+    (1..=bytes_max).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+impl std::fmt::Debug for Claims {
+    /// Only the names: the values may be personal.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
