@@ -113,11 +113,11 @@ async fn bodies_of_the_wrong_size_or_kind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_acts_for_a_user_yet() {
+async fn a_user_without_a_delegation_is_refused() {
     let world = World::new().await;
     for user in ["alice", "", "usr_1"] {
         let call = Call::post("/v1/decisions", &ask_with(json!({ "user": user })));
-        let problem = refused(&world, Who::Bot, call, 422, "user_unsupported").await;
+        let problem = refused(&world, Who::Bot, call, 422, "invalid_field").await;
         assert!(problem.help.is_some());
     }
 }

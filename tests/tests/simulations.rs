@@ -44,7 +44,7 @@ async fn what_cannot_be_tried_is_refused_and_leaves_no_entry() {
         (json!({ "agent": "support-bot", "instance": "pod-9", "request": ask() }), 404, "not_found"),
         (of_bot(&ask_with(json!({ "action": "faq.*" }))), 422, "invalid_field"),
         (of_bot(&ask_with(json!({ "arguments": [] }))), 400, "invalid_body"),
-        (of_bot(&ask_with(json!({ "user": "usr_1" }))), 422, "user_unsupported"),
+        (of_bot(&ask_with(json!({ "user": "usr_1" }))), 422, "invalid_field"),
         (with(json!({ "read-only": 9 })), 404, "not_found"),
         (with(json!({ "nothing": 1 })), 404, "not_found"),
         (with(Value::Object(many)), 422, "invalid_field"),

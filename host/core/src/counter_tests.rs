@@ -79,7 +79,8 @@ fn debits_of_one_counter_add_up_under_the_least_limit() {
 #[test]
 fn a_scope_without_anybody_has_no_subject() {
     let (agent, alice) = (agent(), user("alice"));
-    let of = |scope: CounterScope, user, delegations: &[Delegation]| scope.subject_of(&agent, user, delegations.first());
+    let of =
+        |scope: CounterScope, user, delegations: &[Delegation]| scope.subject_of(&agent, user, delegations.first());
     for scope in [CounterScope::User, CounterScope::UserAgent, CounterScope::RootDelegation, CounterScope::Session] {
         assert_eq!(of(scope, None, &[]), None, "{scope:?}");
         assert_eq!(of(scope, None, &[delegation("d1", "bot")]), None, "{scope:?}");
@@ -93,7 +94,8 @@ fn a_scope_without_anybody_has_no_subject() {
 #[test]
 fn a_new_delegation_continues_the_count_and_children_charge_the_root() {
     let (agent, alice, bob) = (agent(), user("alice"), user("bob"));
-    let root = |user, hops: &[Delegation]| CounterScope::RootDelegation.subject_of(&agent, Some(user), hops.first()).unwrap();
+    let root =
+        |user, hops: &[Delegation]| CounterScope::RootDelegation.subject_of(&agent, Some(user), hops.first()).unwrap();
     let first = root(&alice, &[delegation("d1", "bot")]);
     assert_eq!(first, root(&alice, &[delegation("d2", "bot")]));
     assert_eq!(first, root(&alice, &[delegation("d1", "bot"), delegation("d3", "helper")]));

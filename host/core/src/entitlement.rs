@@ -132,7 +132,9 @@ fn field(segment: &str) -> Option<Result<UserField, String>> {
     let inner = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
     let field = match inner {
         Some("user.id") => Some(UserField::Id),
-        Some(inner) => inner.strip_prefix("user.claim.").and_then(|name| LabelName::from_str(name).ok()).map(UserField::Claim),
+        Some(inner) => {
+            inner.strip_prefix("user.claim.").and_then(|name| LabelName::from_str(name).ok()).map(UserField::Claim)
+        }
         None => None,
     };
     Some(field.ok_or_else(|| format!("the segment `{}` is neither text nor one field", segment.escape_default())))

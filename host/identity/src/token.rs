@@ -118,12 +118,11 @@ impl<'a> TokenClaims<'a> {
         let agent = grant.agent.as_str();
         let (sub, act) = match &grant.behalf {
             None => (agent, None),
-            Some(behalf) => {
-                (behalf.user.as_str(), Actor::chain(behalf.hops.iter().map(|(_, agent)| agent.as_str())))
-            }
+            Some(behalf) => (behalf.user.as_str(), Actor::chain(behalf.hops.iter().map(|(_, agent)| agent.as_str()))),
         };
+        let for_user = grant.behalf.is_some();
         let holder_acts = act.as_ref().is_none_or(|act| act.sub == agent);
-        if grant.behalf.is_some() != (user.is_some() && act.is_some()) || !holder_acts {
+        if for_user != user.is_some() || for_user != act.is_some() || !holder_acts {
             return Err(TokenKeyError::UserMissing);
         }
         Ok(Self {

@@ -1,6 +1,6 @@
 //! Tokens as somebody else's library sees them, who has nothing but the JWKS.
 
-use attorn_core::{DecisionId, Digest, Grant, GrantId, TimeMs};
+use attorn_core::{DecisionId, Digest, Grant, GrantBehalf, GrantId, KeyBinding, TimeMs};
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{DecodingKey, Validation, decode, decode_header};
 use serde_json::Value;
@@ -19,6 +19,9 @@ fn grant() -> Grant {
         agent: "support-bot".parse().unwrap(),
         instance: "pod-1".parse().unwrap(),
         key_thumbprint: "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k".parse().unwrap(),
+        key_binding: KeyBinding::Jkt,
+        revocations: 0,
+        behalf: None,
         resource_server: "faq".parse().unwrap(),
         audience: "https://faq.example".parse().unwrap(),
         action: "faq.read".parse().unwrap(),
@@ -60,10 +63,10 @@ fn other_keys_are_refused() {
 #[test]
 fn a_changed_token_does_not_verify() {
     let signer = signer();
-    let token = signer.sign(&TokenClaims::of(&grant(), ISSUER)).unwrap();
+    let token = signer.sign(&TokenClaims::of(&grant(), None, ISSUER).unwrap()).unwrap();
     let mut wider = grant();
     wider.resource = "article/43".parse().unwrap();
-    let wider = serde_json::to_vec(&TokenClaims::of(&wider, ISSUER)).unwrap();
+    let wider = serde_json::to_vec(&TokenClaims::of(&wider, None, ISSUER).unwrap()).unwrap();
     let parts: Vec<_> = token.split('.').collect();
     let forged = format!("{}.{}.{}", parts[0], BASE64URL_NOPAD.encode(&wider), parts[2]);
     let jwks = jwks([signer.public_key()]);
@@ -76,7 +79,7 @@ fn tokens_verify_with_only_the_jwks_also_after_a_rotation() {
     let (old, new) = (signer(), signer());
     let jwks = jwks([new.public_key(), old.public_key()]);
     for signer in [&old, &new] {
-        let claims = verify(&signer.sign(&TokenClaims::of(&grant(), ISSUER)).unwrap(), &jwks).unwrap();
+        let claims = verify(&signer.sign(&TokenClaims::of(&grant(), None, ISSUER).unwrap()).unwrap(), &jwks).unwrap();
         assert_eq!(claims["jti"], "grt_a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5");
     }
 }
@@ -103,10 +106,55 @@ fn the_claims_are_these_bytes() {
         r#""arguments_digest":"abababababababababababababababababababababababababababababababab","uses_max":1}]}"#,
     );
     let mut grant = grant();
-    assert_eq!(serde_json::to_string(&TokenClaims::of(&grant, ISSUER)).unwrap(), golden);
+    assert_eq!(serde_json::to_string(&TokenClaims::of(&grant, None, ISSUER).unwrap()).unwrap(), golden);
     grant.session = Some("s-1".parse().unwrap());
     let golden = golden.replace(r#""purpose":"answer-questions","#, r#""purpose":"answer-questions","sid":"s-1","#);
-    assert_eq!(serde_json::to_string(&TokenClaims::of(&grant, ISSUER)).unwrap(), golden);
+    assert_eq!(serde_json::to_string(&TokenClaims::of(&grant, None, ISSUER).unwrap()).unwrap(), golden);
+}
+
+const ALICE: TokenSubject<'_> = TokenSubject { issuer: "https://idp.example", subject: "alice" };
+
+/// What agents hold through whom `hops` leads, the holder last.
+fn on_behalf(hops: &[&str]) -> Grant {
+    let hop = |(at, agent): (usize, &&str)| (format!("dlg_{at}").parse().unwrap(), agent.parse().unwrap());
+    let behalf = GrantBehalf { user: "usr_1".parse().unwrap(), hops: hops.iter().enumerate().map(hop).collect() };
+    Grant { behalf: Some(behalf), ..grant() }
+}
+
+#[test]
+fn a_token_names_the_user_and_every_agent_of_the_chain() {
+    let claims = |grant: &Grant| {
+        let claims = TokenClaims::of(grant, Some(&ALICE), ISSUER).unwrap();
+        serde_json::to_value(&claims).unwrap()
+    };
+    let one = claims(&on_behalf(&["support-bot"]));
+    assert_eq!(one["sub"], "usr_1");
+    assert_eq!(one["sub_id"], serde_json::json!({ "format": "iss_sub", "iss": ALICE.issuer, "sub": "alice" }));
+    assert_eq!(one["act"], serde_json::json!({ "sub": "support-bot" }));
+    assert_eq!(one["client_id"], "support-bot");
+    let three = claims(&on_behalf(&["planner", "researcher", "support-bot"]));
+    let act = serde_json::json!({ "sub": "support-bot", "act": { "sub": "researcher", "act": { "sub": "planner" } } });
+    assert_eq!(three["act"], act);
+}
+
+#[test]
+fn no_token_loses_its_user_or_its_agent() {
+    let lost = TokenKeyError::UserMissing;
+    for (grant, user) in [
+        (on_behalf(&["support-bot"]), None),
+        (on_behalf(&[]), Some(&ALICE)),
+        (on_behalf(&["support-bot", "other"]), Some(&ALICE)),
+        (grant(), Some(&ALICE)),
+    ] {
+        assert_eq!(TokenClaims::of(&grant, user, ISSUER).err(), Some(lost), "{:?}", grant.behalf);
+    }
+}
+
+#[test]
+fn a_token_is_bound_to_a_key_or_to_a_certificate() {
+    let grant = Grant { key_binding: KeyBinding::X5tS256, ..grant() };
+    let claims = serde_json::to_value(TokenClaims::of(&grant, None, ISSUER).unwrap()).unwrap();
+    assert_eq!(claims["cnf"], serde_json::json!({ "x5t#S256": grant.key_thumbprint.as_str() }));
 }
 
 #[test]

@@ -27,6 +27,7 @@ mod registry;
 mod routes;
 pub mod run;
 mod simulations;
+mod users;
 
 pub use config::{Config, ConfigError, Tls};
 pub use routes::openapi_document;

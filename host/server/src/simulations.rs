@@ -27,10 +27,10 @@ use serde_json::json;
 
 use crate::active::{ActivePolicy, ActiveSet, load_checked, load_metered};
 use crate::app::App;
-use crate::decisions::evaluate::among;
-use crate::decisions::record::{Made, REASONS_MAX, kind, policy_in_entry, reason_in_entry, reasons};
 use crate::decisions::ask::Wanted;
 use crate::decisions::behalf::Chain;
+use crate::decisions::evaluate::among;
+use crate::decisions::record::{Made, REASONS_MAX, kind, policy_in_entry, reason_in_entry, reasons};
 use crate::decisions::{ask, charge, gather, veil};
 use crate::entry;
 use crate::http::call::{Call, OperatorCaller, Reply};

@@ -6,13 +6,14 @@
 //! digits of fixed width, so that keys sort as the numbers do.
 //!
 //! What a key's value means is not known here: see [`crate::records`].
+// Long because: keys of all kinds are made here and nowhere else, a few lines for each.
 
 use std::fmt;
 
 use attorn_core::{
     AgentId, CounterSubject, CounterWindow, DecisionId, DelegationId, Digest, EntitlementHolder, FactName, FactPrefix,
-    GrantId, KeyThumbprint, LabelName, OperatorId, PolicyId, ReasonCode, ResourceServerId, ResourceType, SessionId,
-    TimeMs, UserId,
+    GrantId, KeyThumbprint, LabelName, OperatorId, PolicyId, ProviderId, ReasonCode, ResourceServerId, ResourceType,
+    SessionId, TimeMs, UserId,
 };
 
 /// The most bytes that a key has; the longest ids do not reach it.
@@ -60,6 +61,8 @@ kinds! {
     Delegation = "delegation",
     /// What users may do themselves.
     Entitlement = "entitlement",
+    /// The delegation that a token was exchanged for.
+    Exchange = "exchange",
     /// When something expires, for the reaper.
     Expiry = "expiry",
     /// A fact that was pushed.
@@ -90,6 +93,10 @@ kinds! {
     Policy = "policy",
     /// One version of a policy.
     PolicyVersion = "policy_version",
+    /// A provider of users.
+    Provider = "provider",
+    /// Which provider an issuer is.
+    ProviderIssuer = "provider_issuer",
     /// A resource server.
     ResourceServer = "resource_server",
     /// Whose type of resource it is.
@@ -183,6 +190,19 @@ impl Key {
         Self::of(KeyKind::OperatorToken, &[&token.to_string()])
     }
 
+    /// A provider's record.
+    #[must_use]
+    pub fn provider(id: &ProviderId) -> Self {
+        Self::of(KeyKind::Provider, &[id.as_str()])
+    }
+
+    /// Which provider an issuer is, of which this is the digest:
+    /// [`crate::records::ProviderIssuerRecord::digest_of_issuer`].
+    #[must_use]
+    pub fn provider_issuer(issuer_digest: &Digest) -> Self {
+        Self::of(KeyKind::ProviderIssuer, &[&issuer_digest.to_string()])
+    }
+
     /// A resource server's record.
     #[must_use]
     pub fn resource_server(id: &ResourceServerId) -> Self {
@@ -253,6 +273,12 @@ impl Key {
     #[must_use]
     pub fn child_delegation(parent: &DelegationId, id: &DelegationId) -> Self {
         Self::of(KeyKind::ChildDelegation, &[parent.as_str(), id.as_str()])
+    }
+
+    /// The delegation that a token was exchanged for; the digest is over the token and all that was asked for.
+    #[must_use]
+    pub fn exchange(digest: &Digest) -> Self {
+        Self::of(KeyKind::Exchange, &[&digest.to_string()])
     }
 
     /// What a user, a group or everyone of a provider may do. A group's name may hold any character, so it
@@ -389,10 +415,8 @@ impl Key {
     /// The delegation that a row of an index names; none if this is no such row.
     #[must_use]
     pub fn indexed_delegation(&self) -> Option<DelegationId> {
-        let index = matches!(
-            self.kind()?,
-            KeyKind::UserDelegation | KeyKind::AgentDelegation | KeyKind::ChildDelegation
-        );
+        let index =
+            matches!(self.kind()?, KeyKind::UserDelegation | KeyKind::AgentDelegation | KeyKind::ChildDelegation);
         index.then(|| self.last_segment()?.parse().ok()).flatten()
     }
 

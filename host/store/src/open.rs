@@ -17,6 +17,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 use std::thread;
+use std::time::Instant;
 
 use attorn_log::{Entry, Epoch, Link, LogId, NodeId, TreeBuilder};
 use tokio::sync::{mpsc, watch};
@@ -27,7 +28,7 @@ use crate::files::{make_dir, remove_temporary, sync_dir};
 use crate::group::Group;
 use crate::horizon::{Horizon, Watch};
 use crate::steps::{EveryStep, Steps};
-use crate::trees::{Head, LogName, Trees};
+use crate::trees::{Head, LOCK_PAUSE, LOCK_WAIT, LogName, Trees};
 use crate::writer::Writer;
 
 /// The epoch with which every log begins.

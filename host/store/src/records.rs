@@ -18,6 +18,7 @@ mod idempotency;
 mod key_material;
 mod operator;
 mod policy;
+mod provider;
 mod resource_server;
 mod shadow_report;
 mod user;
@@ -27,7 +28,7 @@ pub use agent::{AgentRecord, AgentRecordError, KeyOwner, KeyOwnerRecord, StateCh
 pub(crate) use codec::json;
 pub use codec::{Record, RecordError, RecordProblem, Sealed};
 pub use decision::DecisionRecord;
-pub use delegation::{DelegationBody, DelegationRecord, Evidence};
+pub use delegation::{DelegationBody, DelegationRecord, Evidence, ExchangeRecord};
 pub use entitlement::{EntitlementPatterns, EntitlementRecord};
 pub use fact::{FactRecord, FactSalt, FactSource};
 pub use freeze::FreezeRecord;
@@ -36,6 +37,7 @@ pub use idempotency::IdempotencyRecord;
 pub use key_material::KeyMaterialRecord;
 pub use operator::{OperatorRecord, OperatorTokenRecord};
 pub use policy::{PolicyRecord, PolicySettings, PolicyVersionRecord};
+pub use provider::{ProviderIssuerRecord, ProviderRecord};
 pub use resource_server::{ResourceServerRecord, ResourceTypeRecord};
 pub use shadow_report::ShadowReportRecord;
 pub use user::{SessionNameRecord, SessionRecord, UserBody, UserNameRecord, UserRecord};
@@ -54,6 +56,7 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
         KeyKind::Decision => check_as::<DecisionRecord>(key, stored),
         KeyKind::Delegation => check_as::<DelegationRecord>(key, stored),
         KeyKind::Entitlement => check_as::<EntitlementRecord>(key, stored),
+        KeyKind::Exchange => check_as::<ExchangeRecord>(key, stored),
         KeyKind::Fact => check_as::<FactRecord>(key, stored),
         KeyKind::Freeze => check_as::<FreezeRecord>(key, stored),
         KeyKind::Grant => check_as::<GrantRecord>(key, stored),
@@ -64,6 +67,8 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
         KeyKind::OperatorToken => check_as::<OperatorTokenRecord>(key, stored),
         KeyKind::Policy => check_as::<PolicyRecord>(key, stored),
         KeyKind::PolicyVersion => check_as::<PolicyVersionRecord>(key, stored),
+        KeyKind::Provider => check_as::<ProviderRecord>(key, stored),
+        KeyKind::ProviderIssuer => check_as::<ProviderIssuerRecord>(key, stored),
         KeyKind::ResourceServer => check_as::<ResourceServerRecord>(key, stored),
         KeyKind::ResourceType => check_as::<ResourceTypeRecord>(key, stored),
         KeyKind::ShadowReport => check_as::<ShadowReportRecord>(key, stored),
@@ -94,6 +99,14 @@ fn check_as<R: Record>(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
 #[cfg(test)]
 #[path = "records_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "records_people_tests.rs"]
+mod people_tests;
+
+#[cfg(test)]
+#[path = "records_provider_tests.rs"]
+mod provider_tests;
 
 #[cfg(test)]
 #[path = "records_refusal_tests.rs"]

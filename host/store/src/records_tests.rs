@@ -2,8 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use attorn_core::{
-    Agent, AgentKey, AgentState, Ceiling, DecisionId, Digest, Duty, Grant, GrantId, JsonText, Permission, PolicyLimits,
-    PolicyMode, PurposeCeiling, ResourceServer, Selector, TimeMs, UserPresence,
+    Agent, AgentKey, AgentState, Ceiling, DecisionId, Digest, Duty, Grant, GrantId, JsonText, KeyBinding, Permission,
+    PolicyLimits, PolicyMode, PurposeCeiling, ResourceServer, Selector, TimeMs, UserPresence,
 };
 
 use super::*;
@@ -31,6 +31,7 @@ pub(super) fn agent() -> Agent {
         ceiling: Ceiling::new(BTreeMap::from([(id("support"), ceiling)])),
         grant_ms_max: 60_000,
         keys: vec![AgentKey { thumbprint: id(THUMBPRINT), instance: id("pod-1"), expires_at: TimeMs(9_000) }],
+        revocations: 0,
     }
 }
 
@@ -75,6 +76,9 @@ fn grant() -> GrantRecord {
             agent: id("bot"),
             instance: id("pod-1"),
             key_thumbprint: id(THUMBPRINT),
+            key_binding: KeyBinding::Jkt,
+            revocations: 0,
+            behalf: None,
             resource_server: id("bank"),
             audience: id("https://bank.example"),
             action: id("account.read"),
@@ -92,7 +96,7 @@ fn grant() -> GrantRecord {
 
 /// What is stored reads back as it was, and its bytes are those of every version of this program.
 #[track_caller]
-fn golden<R: Record + fmt::Debug + PartialEq>(record: &R, key: &str, json: &str) {
+pub(super) fn golden<R: Record + fmt::Debug + PartialEq>(record: &R, key: &str, json: &str) {
     let bytes = record.encode();
     assert_eq!(bytes[0], 1);
     assert_eq!(std::str::from_utf8(&bytes[1..]).unwrap(), json);
@@ -114,7 +118,7 @@ fn agents_and_keys() {
             r#""ceiling":{"support":{"user":"without_user","permissions":[{"action":"account.*","resource":"account/*"}]}},"#,
             r#""grant_ms_max":60000,"keys":[{"thumbprint":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","#,
             r#""instance":"pod-1","expires_at_ms":9000,"jwk":"{\"kty\":\"EC\"}"}],"#,
-            r#""history":[{"state":"suspended","at_ms":2000,"by":"ada"}],"created_at_ms":1000}"#
+            r#""history":[{"state":"suspended","at_ms":2000,"by":"ada"}],"created_at_ms":1000,"revocations":1}"#
         ),
     );
     golden(
@@ -250,6 +254,7 @@ fn grants_and_answers() {
     let text = concat!(
         r#"{"id":"grt_01010101010101010101010101010101","decision":"dec_02020202020202020202020202020202","#,
         r#""agent":"bot","instance":"pod-1","key_thumbprint":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","#,
+        r#""key_binding":"jkt","revocations":0,"behalf":null,"#,
         r#""resource_server":"bank","audience":"https://bank.example","action":"account.read","#,
         r#""resource":"account/42","arguments_digest":"0303030303030303030303030303030303030303030303030303030303030303","#,
         r#""purpose":"support","session":null,"issued_at_ms":1000,"expires_at_ms":61000,"uses_max":1,"#,

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use attorn_core::{DecisionId, Digest, Grant, GrantId, TimeMs};
+use attorn_core::{DecisionId, Digest, Grant, GrantId, KeyBinding, TimeMs};
 use attorn_log::tree;
 use tempfile::TempDir;
 
@@ -185,6 +185,9 @@ fn grant(n: u8) -> Grant {
         agent: id("bot"),
         instance: id("pod"),
         key_thumbprint: id(&"A".repeat(43)),
+        key_binding: KeyBinding::Jkt,
+        revocations: 0,
+        behalf: None,
         resource_server: id("bank"),
         audience: id("bank"),
         action: id("account.read"),

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use attorn_core::context::{AuthenticationMethod, Phase};
 use attorn_core::{
-    Agent, AgentKey, AgentState, BoundsLimits, Ceiling, Digest, EvaluationContext, JsonText, Permission,
-    PurposeCeiling, Request, ResourceServer, TimeMs, UserPresence, bounds,
+    Agent, AgentKey, AgentState, BoundsLimits, Ceiling, Digest, EvaluationContext, Holder, JsonText, Permission,
+    PurposeCeiling, Request, ResourceServer, Situation, TimeMs, UserPresence, bounds,
 };
 use attorn_tests::world;
 use serde_json::json;
@@ -51,6 +51,7 @@ pub(crate) fn context() -> EvaluationContext {
             instance: "pod-1".parse().unwrap(),
             expires_at: now.plus_ms(3_600_000),
         }],
+        revocations: 0,
     };
     let server = ResourceServer {
         id: "faq".parse().unwrap(),
@@ -67,7 +68,9 @@ pub(crate) fn context() -> EvaluationContext {
         arguments_digest: Digest::from_bytes([7; 32]),
         claims: JsonText::from_canonical("{}"),
     };
-    let key = key.parse().unwrap();
-    let within = bounds::check(&agent, &key, &request, Some(&server), now, BoundsLimits::default());
+    let holder = Holder::of_key(&agent, &key.parse().unwrap());
+    let (agent, holder, request) = (&agent, holder.as_ref(), &request);
+    let situation = Situation { agent, holder, request, user: None, behalf: None, resource_server: Some(&server), now };
+    let within = bounds::check(situation, BoundsLimits::default());
     EvaluationContext::of_request(&within.unwrap(), AuthenticationMethod::Dpop, Phase::Decide)
 }

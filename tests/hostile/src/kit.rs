@@ -300,6 +300,7 @@ pub fn context() -> Arc<EvaluationContext> {
             ceiling: Ceiling::default(),
             grant_ms_max: 60_000,
             keys: Vec::new(),
+            revocations: 0,
         },
         request: Request {
             action: "account.read".parse().unwrap(),

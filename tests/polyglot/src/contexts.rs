@@ -64,6 +64,7 @@ fn small() -> Result<EvaluationContext, ParseError> {
             ceiling: Ceiling::default(),
             grant_ms_max: 60_000,
             keys: Vec::new(),
+            revocations: 0,
         },
         request: Request {
             action: "measure.nothing".parse()?,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use attorn_agent::{AgentKey, Client, Request};
 use attorn_api::decisions::{DecisionAnswer, DecisionKind};
 use attorn_core::TimeMs;
-use attorn_core::{Action, Purpose, Resource, SessionId};
+use attorn_core::{Action, DelegationId, Purpose, Resource, SessionId};
 use clap::Args;
 
 use crate::context::Context;
@@ -40,6 +40,9 @@ pub(crate) struct Decide {
     /// The session that this belongs to
     #[arg(long, value_parser = parse::id::<SessionId>)]
     session: Option<SessionId>,
+    /// The delegation that the agent acts by, on behalf of the user whom it is from: `dlg_…`
+    #[arg(long, value_name = "ID", value_parser = parse::id::<DelegationId>)]
+    delegation: Option<DelegationId>,
     /// Decide once, however often it is asked under this key
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
@@ -53,6 +56,9 @@ impl Decide {
         }
         if let Some(session) = &self.session {
             request = request.session(session.as_str());
+        }
+        if let Some(delegation) = &self.delegation {
+            request = request.on_behalf_by(delegation.as_str());
         }
         if let Some(key) = self.idempotency_key {
             request = request.idempotency_key(key)?;

@@ -86,7 +86,7 @@ async fn delegations(
             return Ok(Err(reason));
         };
         require.push((key, Require::Version(version)));
-        next.clone_from(&value.parent);
+        next = value.parent.clone();
         records.push(value);
     }
     records.reverse();
@@ -142,7 +142,8 @@ fn hop(record: &DelegationRecord, body: DelegationBody, agent: &AgentRecord) -> 
 /// a stronger login elsewhere lends nothing to it.
 fn shown(user: &KnownUser, evidence: Option<&Evidence>) -> User {
     let body = &user.body;
-    let group = |(name, at): (&String, &TimeMs)| Group { issuer: body.issuer.clone(), name: name.clone(), asserted_at: *at };
+    let group =
+        |name: &String| Group { issuer: body.issuer.clone(), name: name.clone(), asserted_at: body.asserted_at };
     User {
         id: user.record.value.id.clone(),
         issuer: body.issuer.clone(),

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use attorn_core::context::{AuthenticationMethod, Phase};
 use attorn_core::{
-    Agent, AgentKey, AgentState, BoundsLimits, Ceiling, Digest, EvaluationContext, Holder, JsonText, KeyThumbprint, Permission,
-    PurposeCeiling, Request, ResourceServer, Situation, TimeMs, UserPresence, WithinBounds, bounds,
+    Agent, AgentKey, AgentState, BoundsLimits, Ceiling, Digest, EvaluationContext, Holder, JsonText, KeyThumbprint,
+    Permission, PurposeCeiling, Request, ResourceServer, Situation, TimeMs, UserPresence, WithinBounds, bounds,
 };
+
+use super::ask::{Ask, Wanted};
 
 pub(super) const NOW: TimeMs = TimeMs(1_767_323_045_678);
 
@@ -54,6 +56,16 @@ pub(super) fn request(arguments: &str) -> Request {
     }
 }
 
+pub(super) fn asked(arguments: &str) -> Ask {
+    Ask {
+        agent: agent().id,
+        method: AuthenticationMethod::Dpop,
+        thumbprint: thumbprint(),
+        wanted: Wanted { request: request(arguments), delegation: None, user: None },
+        idempotency: None,
+    }
+}
+
 pub(super) fn holder() -> Holder {
     Holder::of_key(&agent(), &thumbprint()).unwrap()
 }
@@ -71,5 +83,9 @@ pub(super) fn within<'a>(
 
 pub(super) fn context(arguments: &str) -> EvaluationContext {
     let (agent, holder, request, server) = (agent(), holder(), request(arguments), server());
-    EvaluationContext::of_request(&within(&agent, &holder, &request, &server), AuthenticationMethod::Dpop, Phase::Decide)
+    EvaluationContext::of_request(
+        &within(&agent, &holder, &request, &server),
+        AuthenticationMethod::Dpop,
+        Phase::Decide,
+    )
 }

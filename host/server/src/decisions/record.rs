@@ -295,9 +295,7 @@ fn user_in_record(user: &User) -> Value {
 
 /// A hop of the chain as the policies saw it.
 fn delegation_in_record(hop: &Delegation) -> Value {
-    let permission = |permission: &Permission| {
-        json!({ "action": permission.action.to_string(), "resource": permission.resource.to_string() })
-    };
+    let permission = |permission: &Permission| json!({ "action": permission.action.to_string(), "resource": permission.resource.to_string() });
     json!({
         "id": hop.id.as_str(),
         "to_agent": hop.to_agent.as_str(),

@@ -11,7 +11,7 @@ use attorn_store::{BATCH_ITEMS_MAX, Require, Versioned};
 use super::*;
 use crate::active::ActiveSet;
 use crate::decisions::ask::Idempotency;
-use crate::decisions::fixtures::{NOW, agent, request, server, thumbprint, within};
+use crate::decisions::fixtures::{NOW, agent, asked, holder, request, server, thumbprint, within};
 use crate::decisions::known::{COUNTER_BYTES, COUNTERS_MAX, FACTS_MAX, SERVERS_MAX};
 
 const NONE: Digest = Digest::from_bytes([0; 32]);
@@ -34,6 +34,11 @@ fn ground() -> Ground {
     let jwk = JsonText::from_canonical("{}");
     Ground {
         agent: stored(AgentRecord::new(agent, jwks, Vec::new(), NOW).unwrap()),
+        holder: Some(holder()),
+        request: request("{}"),
+        user: None,
+        chain: None,
+        refused: None,
         resource_server: Some(stored(ResourceServerRecord { server, jwk, created_at: NOW, revoked_at: None })),
         active: Arc::new(ActiveSet::new(0, Vec::new()).unwrap()),
         require: require.into_iter().map(|key| (key, Require::Version(1))).collect(),
@@ -57,10 +62,10 @@ fn debiting(within: &WithinBounds<'_>) -> Decision {
 
 #[test]
 fn the_largest_batch_of_a_decision_has_no_more_items_than_a_batch_may_have() {
-    let (agent, request, server) = (agent(), request("{}"), server());
-    let within = within(&agent, &request, &server);
+    let (agent, holder, request, server) = (agent(), holder(), request("{}"), server());
+    let within = within(&agent, &holder, &request, &server);
     let idempotency = Some(Idempotency { key_digest: NONE, request_digest: NONE });
-    let ask = Ask { agent: agent.id.clone(), thumbprint: thumbprint(), request: request.clone(), idempotency };
+    let ask = Ask { idempotency, ..asked("{}") };
     let fact = |n: usize| (Key::fact(&format!("f/{n}").parse().unwrap()), Require::Version(1));
     let said_by = |n: usize| (Key::resource_server(&format!("s{n}").parse().unwrap()), Require::Version(1));
     let mut made = Made::by_bounds(NOW, debiting(&within));

@@ -43,9 +43,7 @@ pub(crate) fn record_digest(record: &str, key: Option<&UserKey>) -> String {
 
 /// The user and the chain of delegations. The ids of delegations and agents name no person.
 pub(crate) fn behalf(behalf: &Behalf, key: &UserKey) -> Value {
-    let hop = |hop: &attorn_core::context::Delegation| {
-        json!({ "delegation": hop.id.as_str(), "agent": hop.to_agent.as_str() })
-    };
+    let hop = |hop: &attorn_core::context::Delegation| json!({ "delegation": hop.id.as_str(), "agent": hop.to_agent.as_str() });
     json!({
         "user": key.pseudonym(PseudonymKind::User, behalf.user.id.as_str()),
         "chain": behalf.delegations().map(hop).collect::<Vec<_>>(),

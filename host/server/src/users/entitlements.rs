@@ -34,10 +34,10 @@ pub(crate) async fn resolve(
 
 /// Who holds rights that are this user's, too.
 fn holders(user: &KnownUser, now: TimeMs) -> Vec<EntitlementHolder> {
-    let UserBody { issuer, groups, .. } = &user.body;
-    let lately = |at: TimeMs| at <= now && now.ms_since(at) < GROUP_AGE_MS_MAX;
-    let groups = groups.iter().filter(|(_, at)| lately(**at));
-    let groups = groups.map(|(name, _)| EntitlementHolder::Group { issuer: issuer.clone(), name: name.clone() });
+    let UserBody { issuer, groups, asserted_at, .. } = &user.body;
+    let lately = *asserted_at <= now && now.ms_since(*asserted_at) < GROUP_AGE_MS_MAX;
+    let groups = groups.iter().filter(|_| lately);
+    let groups = groups.map(|name| EntitlementHolder::Group { issuer: issuer.clone(), name: name.clone() });
     [EntitlementHolder::User(user.record.value.id.clone()), EntitlementHolder::Everyone(issuer.clone())]
         .into_iter()
         .chain(groups)

@@ -82,8 +82,10 @@ pub struct Evidence {
 }
 
 impl DelegationBody {
-    /// The most bytes of an encoded body.
-    pub const BYTES_MAX: usize = 40 << 10;
+    /// The most permissions.
+    pub const PERMISSIONS_MAX: usize = 32;
+    /// The most bytes of all their patterns together: every decision's record has to hold them, for each hop.
+    pub const PERMISSIONS_BYTES_MAX: usize = 2 << 10;
 
     /// The bytes that are sealed.
     #[must_use]
@@ -166,6 +168,38 @@ impl Record for DelegationRecord {
             })
         })
     }
+}
+
+/// The delegation that a token was exchanged for: exchanging it again gives the same one, or none any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExchangeRecord {
+    /// The digest over the token and all that was asked for.
+    pub digest: Digest,
+    /// Which delegation.
+    pub delegation: DelegationId,
+}
+
+impl Record for ExchangeRecord {
+    fn key(&self) -> Key {
+        Key::exchange(&self.digest)
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        codec::encode(&ExchangeWire { digest: Text(self.digest), delegation: Text(self.delegation.clone()) })
+    }
+
+    fn decode(key: &Key, stored: &[u8]) -> Result<Self, RecordError> {
+        codec::decode(key, stored, |wire: ExchangeWire| {
+            Ok(Self { digest: wire.digest.0, delegation: wire.delegation.0 })
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExchangeWire {
+    digest: Text<Digest>,
+    delegation: Text<DelegationId>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! Users and their sessions. What names a person is sealed under that person's key, which is not in the store;
 //! what is readable here says how often and until when, and never who.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use attorn_core::{AgentId, Digest, Issuer, JsonText, ProviderId, SessionId, TimeMs, UserId};
@@ -33,19 +33,19 @@ pub struct UserBody {
     pub issuer: Issuer,
     /// Their name there.
     pub subject: String,
-    /// When they last authenticated, if the provider said it.
-    pub authenticated_at: Option<TimeMs>,
-    /// The authentication context class, if the provider said one.
-    pub acr: Option<String>,
-    /// Their groups, each with the time when the provider asserted it.
-    pub groups: BTreeMap<String, TimeMs>,
+    /// When the provider asserted groups and claims: when it issued the newest token that was seen.
+    pub asserted_at: TimeMs,
+    /// Their groups.
+    pub groups: BTreeSet<String>,
     /// The claims that the provider's configuration lets through, one object.
     pub claims: JsonText,
-    /// When everything that they had delegated was revoked last, or they logged out everywhere. A token of
-    /// before makes nothing new.
-    pub revoked_at: Option<TimeMs>,
+    /// A token makes a delegation only if they authenticated after this: they revoked everything then, or logged
+    /// out everywhere.
+    pub login_after: Option<TimeMs>,
+    /// The same for delegations to one agent.
+    pub login_after_for: BTreeMap<AgentId, TimeMs>,
     /// When all that they had delegated to an agent was revoked last.
-    pub revoked_agents: BTreeMap<AgentId, TimeMs>,
+    pub revoked_for: BTreeMap<AgentId, TimeMs>,
 }
 
 impl fmt::Debug for UserBody {
@@ -55,8 +55,10 @@ impl fmt::Debug for UserBody {
 }
 
 impl UserBody {
-    /// The most bytes of an encoded body.
-    pub const BYTES_MAX: usize = 40 << 10;
+    /// The most bytes of all groups' names together: every decision's record has to hold them.
+    pub const GROUPS_BYTES_MAX: usize = 4 << 10;
+    /// The most agents in either list of times.
+    pub const AGENTS_MAX: usize = 256;
 
     /// The bytes that are sealed.
     #[must_use]
@@ -65,12 +67,12 @@ impl UserBody {
             provider: Text(self.provider.clone()),
             issuer: Text(self.issuer.clone()),
             subject: self.subject.clone(),
-            authenticated_at_ms: self.authenticated_at.map(|at| at.0),
-            acr: self.acr.clone(),
-            groups: self.groups.iter().map(|(name, at)| (name.clone(), at.0)).collect(),
+            asserted_at_ms: self.asserted_at.0,
+            groups: self.groups.clone(),
             claims: self.claims.as_str().to_owned(),
-            revoked_at_ms: self.revoked_at.map(|at| at.0),
-            revoked_agents: self.revoked_agents.iter().map(|(agent, at)| (Text(agent.clone()), at.0)).collect(),
+            login_after_ms: self.login_after.map(|at| at.0),
+            login_after_for: times(&self.login_after_for),
+            revoked_for: times(&self.revoked_for),
         })
     }
 
@@ -80,14 +82,18 @@ impl UserBody {
             provider: wire.provider.0,
             issuer: wire.issuer.0,
             subject: wire.subject,
-            authenticated_at: wire.authenticated_at_ms.map(TimeMs),
-            acr: wire.acr,
-            groups: wire.groups.into_iter().map(|(name, at)| (name, TimeMs(at))).collect(),
+            asserted_at: TimeMs(wire.asserted_at_ms),
+            groups: wire.groups,
             claims: JsonText::from_canonical(wire.claims),
-            revoked_at: wire.revoked_at_ms.map(TimeMs),
-            revoked_agents: wire.revoked_agents.into_iter().map(|(agent, at)| (agent.0, TimeMs(at))).collect(),
+            login_after: wire.login_after_ms.map(TimeMs),
+            login_after_for: wire.login_after_for.into_iter().map(|(agent, at)| (agent.0, TimeMs(at))).collect(),
+            revoked_for: wire.revoked_for.into_iter().map(|(agent, at)| (agent.0, TimeMs(at))).collect(),
         })
     }
+}
+
+fn times(agents: &BTreeMap<AgentId, TimeMs>) -> BTreeMap<Text<AgentId>, u64> {
+    agents.iter().map(|(agent, at)| (Text(agent.clone()), at.0)).collect()
 }
 
 impl Record for UserRecord {
@@ -220,12 +226,12 @@ struct BodyWire {
     provider: Text<ProviderId>,
     issuer: Text<Issuer>,
     subject: String,
-    authenticated_at_ms: Option<u64>,
-    acr: Option<String>,
-    groups: BTreeMap<String, u64>,
+    asserted_at_ms: u64,
+    groups: BTreeSet<String>,
     claims: String,
-    revoked_at_ms: Option<u64>,
-    revoked_agents: BTreeMap<Text<AgentId>, u64>,
+    login_after_ms: Option<u64>,
+    login_after_for: BTreeMap<Text<AgentId>, u64>,
+    revoked_for: BTreeMap<Text<AgentId>, u64>,
 }
 
 #[derive(Serialize, Deserialize)]

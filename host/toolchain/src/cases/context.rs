@@ -104,6 +104,7 @@ impl AgentWire {
             ceiling: Ceiling::default(),
             grant_ms_max: GRANT_MS_MAX,
             keys: Vec::new(),
+            revocations: 0,
         })
     }
 }

@@ -17,6 +17,7 @@ pub struct Request {
     resource: String,
     purpose: String,
     session: Option<String>,
+    delegation: Option<String>,
     arguments: Option<Canonical>,
     claims: Option<Canonical>,
     idempotency_key: Option<String>,
@@ -39,10 +40,19 @@ impl Request {
             resource: resource.into(),
             purpose: purpose.into(),
             session: None,
+            delegation: None,
             arguments: None,
             claims: None,
             idempotency_key: None,
         }
+    }
+
+    /// On behalf of the user whom this delegation is from: `dlg_…`. Without one the agent asks on its own
+    /// authority.
+    #[must_use]
+    pub fn on_behalf_by(mut self, delegation: impl Into<String>) -> Self {
+        self.delegation = Some(delegation.into());
+        self
     }
 
     /// The action's arguments: anything that serialises to one JSON object. A grant is for these and
@@ -127,6 +137,7 @@ impl Request {
             resource: self.resource.clone(),
             purpose: self.purpose.clone(),
             session: self.session.clone(),
+            delegation: self.delegation.clone(),
             user: None,
             arguments: self.arguments.as_ref().map(|arguments| &*arguments.text),
             claims: self.claims.as_ref().map(|claims| &*claims.text),

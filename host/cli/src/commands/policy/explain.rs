@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use attorn_api::decisions::{DecisionKind, DecisionRequest, Reason};
 use attorn_api::policies::Mode;
 use attorn_api::simulations::{SimulatedPolicy, Simulation, SimulationRequest, Terms};
-use attorn_core::{Action, AgentId, InstanceName, PolicyId, Purpose, Resource, SessionId};
+use attorn_core::{Action, AgentId, DelegationId, InstanceName, PolicyId, Purpose, Resource, SessionId};
 use clap::Args;
 use serde_json::value::RawValue;
 
@@ -48,6 +48,9 @@ pub(crate) struct Explain {
     /// The session that this belongs to
     #[arg(long, value_parser = parse::id::<SessionId>)]
     session: Option<SessionId>,
+    /// The delegation that the agent would act by: `dlg_…`
+    #[arg(long, value_name = "ID", value_parser = parse::id::<DelegationId>)]
+    delegation: Option<DelegationId>,
     /// As if this version were in force. Repeat it for more
     #[arg(long, value_name = "ID=VERSION", value_parser = parse::policy_version)]
     with: Vec<(PolicyId, u32)>,
@@ -73,6 +76,7 @@ impl Explain {
                 resource: self.resource.to_string(),
                 purpose: self.purpose.to_string(),
                 session: self.session.map(|session| session.to_string()),
+                delegation: self.delegation.map(|delegation| delegation.to_string()),
                 user: None,
                 arguments: self.arguments.as_deref(),
                 claims: self.claims.as_deref(),

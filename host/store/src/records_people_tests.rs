@@ -1,0 +1,173 @@
+//! The bytes of what is stored about people: which of it can be read, and that nothing names anybody.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use attorn_core::{EntitlementHolder, EntitlementPattern, Permission, TimeMs};
+
+use super::tests::{digest, golden, json};
+use super::*;
+use crate::fixtures::id;
+
+fn sealed() -> Sealed {
+    Sealed(vec![1, 2, 3])
+}
+
+const ZEROS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+#[test]
+fn users_and_sessions() {
+    let user = UserRecord { id: id("usr_1"), created_at: TimeMs(1_000), revocations: 2, sealed: sealed() };
+    golden(&user, "user/usr_1", r#"{"id":"usr_1","created_at_ms":1000,"revocations":2,"sealed":"AQID"}"#);
+    golden(
+        &UserNameRecord { name: digest(0), user: id("usr_1") },
+        &format!("user_name/{ZEROS}"),
+        &format!(r#"{{"name":"{ZEROS}","user":"usr_1"}}"#),
+    );
+    let session = SessionRecord {
+        id: id("ses_1"),
+        user: id("usr_1"),
+        opened_at: TimeMs(1_000),
+        ended_at: None,
+        sealed_name: Some(sealed()),
+    };
+    golden(
+        &session,
+        "session/ses_1",
+        r#"{"id":"ses_1","user":"usr_1","opened_at_ms":1000,"ended_at_ms":null,"sealed_name":"AQID"}"#,
+    );
+    golden(
+        &SessionNameRecord { name: digest(0), session: id("ses_1") },
+        &format!("session_name/{ZEROS}"),
+        &format!(r#"{{"name":"{ZEROS}","session":"ses_1"}}"#),
+    );
+}
+
+#[test]
+fn delegations() {
+    let delegation = DelegationRecord {
+        id: id("dlg_2"),
+        user: id("usr_1"),
+        from_agent: Some(id("planner")),
+        parent: Some(id("dlg_1")),
+        depth: 1,
+        to_agent: id("bot"),
+        purpose: id("support"),
+        session: id("ses_1"),
+        created_at: TimeMs(1_000),
+        expires_at: TimeMs(2_000),
+        accepted_at: Some(TimeMs(1_500)),
+        revoked_at: None,
+        revocations: 3,
+        user_revocations: 4,
+        sealed: sealed(),
+    };
+    golden(
+        &delegation,
+        "delegation/dlg_2",
+        concat!(
+            r#"{"id":"dlg_2","user":"usr_1","from_agent":"planner","parent":"dlg_1","depth":1,"to_agent":"bot","#,
+            r#""purpose":"support","session":"ses_1","created_at_ms":1000,"expires_at_ms":2000,"#,
+            r#""accepted_at_ms":1500,"revoked_at_ms":null,"revocations":3,"user_revocations":4,"sealed":"AQID"}"#
+        ),
+    );
+    golden(
+        &ExchangeRecord { digest: digest(0), delegation: id("dlg_1") },
+        &format!("exchange/{ZEROS}"),
+        &format!(r#"{{"digest":"{ZEROS}","delegation":"dlg_1"}}"#),
+    );
+}
+
+#[test]
+fn entitlements_and_the_freeze() {
+    let pattern = EntitlementPattern::parse("account.read", "account/{user.id}/*").unwrap();
+    let group = EntitlementRecord {
+        holder: EntitlementHolder::Group { issuer: id("https://idp.example"), name: "staff".into() },
+        patterns: EntitlementPatterns::Plain(vec![pattern]),
+        set_at: TimeMs(1_000),
+    };
+    golden(
+        &group,
+        "entitlement/group/https://idp.example/322e5e04f45c67ca9b481ef64c4b2c0e1b46bfd6ec1715fb34d5b2474aab3150",
+        concat!(
+            r#"{"holder":{"group":{"issuer":"https://idp.example","name":"staff"}},"#,
+            r#""patterns":{"plain":[{"action":"account.read","resource":"account/{user.id}/*"}]},"set_at_ms":1000}"#
+        ),
+    );
+    let user = EntitlementRecord {
+        holder: EntitlementHolder::User(id("usr_1")),
+        patterns: EntitlementPatterns::Sealed(sealed()),
+        set_at: TimeMs(1_000),
+    };
+    golden(
+        &user,
+        "entitlement/user/usr_1",
+        r#"{"holder":{"user":"usr_1"},"patterns":{"sealed":"AQID"},"set_at_ms":1000}"#,
+    );
+    golden(
+        &FreezeRecord { by: id("ada"), at: TimeMs(1_000), reason: Some("a leak".into()) },
+        "freeze",
+        r#"{"by":"ada","at_ms":1000,"reason":"a leak"}"#,
+    );
+}
+
+#[track_caller]
+fn sealed_body<B: PartialEq + std::fmt::Debug>(
+    body: &B,
+    bytes: &[u8],
+    decode: impl Fn(&[u8]) -> Result<B, RecordError>,
+    json: &str,
+) {
+    assert_eq!(std::str::from_utf8(&bytes[1..]).unwrap(), json);
+    assert!(decode(bytes).unwrap() == *body);
+    for cut in 0..bytes.len() {
+        assert!(decode(&bytes[..cut]).is_err(), "the first {cut} bytes pass");
+    }
+}
+
+#[test]
+fn what_is_sealed() {
+    let user = UserBody {
+        provider: id("main"),
+        issuer: id("https://idp.example"),
+        subject: "alice".into(),
+        asserted_at: TimeMs(1_000),
+        groups: BTreeSet::from(["staff".into()]),
+        claims: json("{}"),
+        login_after: Some(TimeMs(900)),
+        login_after_for: BTreeMap::from([(id("bot"), TimeMs(800))]),
+        revoked_for: BTreeMap::new(),
+    };
+    let key = Key::user(&id("usr_1"));
+    sealed_body(
+        &user,
+        &user.encode(),
+        |bytes| UserBody::decode(&key, bytes),
+        concat!(
+            r#"{"provider":"main","issuer":"https://idp.example","subject":"alice","asserted_at_ms":1000,"#,
+            r#""groups":["staff"],"claims":"{}","login_after_ms":900,"login_after_for":{"bot":800},"revoked_for":{}}"#
+        ),
+    );
+    let read = Permission { action: id("account.read"), resource: id("account/*") };
+    let delegation = DelegationBody {
+        permissions: vec![read.clone()],
+        evidence: Some(Evidence {
+            provider: id("main"),
+            token_id: Some("t-1".into()),
+            token_digest: digest(0),
+            issued_at: TimeMs(1_000),
+            auth_time: Some(TimeMs(900)),
+            acr: None,
+            consented: vec![read],
+        }),
+    };
+    let key = Key::delegation(&id("dlg_1"));
+    let read = r#"{"action":"account.read","resource":"account/*"}"#;
+    sealed_body(
+        &delegation,
+        &delegation.encode(),
+        |bytes| DelegationBody::decode(&key, bytes),
+        &format!(
+            r#"{{"permissions":[{read}],"evidence":{{"provider":"main","token_id":"t-1","token_digest":"{ZEROS}","issued_at_ms":1000,"auth_time_ms":900,"acr":null,"consented":[{read}]}}}}"#
+        ),
+    );
+}

@@ -1,0 +1,85 @@
+//! The bytes of providers' records.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use attorn_core::{
+    AgentNaming, ConsentMapping, DetailMapping, Permission, ProviderAlgorithm, ProviderTokenType, TimeMs,
+};
+
+use super::tests::golden;
+use super::*;
+use crate::fixtures::id;
+
+fn provider() -> ProviderRecord {
+    let permissions = vec![Permission { action: id("invoice.read"), resource: id("invoice/*") }];
+    let detail = DetailMapping {
+        purposes: BTreeSet::from([id("support")]),
+        actions: BTreeMap::from([(id("read"), id("invoice.read"))]),
+        resource_prefix: id("invoice/"),
+    };
+    ProviderRecord {
+        id: id("main"),
+        issuer: id("https://sso.example/realms/main"),
+        audience: id("https://attorn.example"),
+        algorithms: BTreeSet::from([ProviderAlgorithm::Es256, ProviderAlgorithm::Rs256]),
+        token_type: ProviderTokenType::AtJwt,
+        names_agent_by: AgentNaming::MayAct,
+        clients: BTreeMap::from([(id("bot-client"), id("bot"))]),
+        scopes: BTreeMap::from([(
+            id("invoices"),
+            ConsentMapping { purposes: BTreeSet::from([id("support"), id("billing")]), permissions },
+        )]),
+        authorization_details: BTreeMap::from([(id("invoice"), detail)]),
+        groups_claim: Some(id("groups")),
+        session_claim: id("sid"),
+        claims: BTreeSet::from([id("tier")]),
+        delegation_ms_max: 3_600_000,
+        user_audience: Some(id("https://attorn.example/users")),
+        user_clients: BTreeSet::from([id("portal")]),
+        created_at: TimeMs(1_000),
+        revoked_at: None,
+    }
+}
+
+#[test]
+fn providers_and_issuers() {
+    golden(
+        &provider(),
+        "provider/main",
+        concat!(
+            r#"{"id":"main","issuer":"https://sso.example/realms/main","audience":"https://attorn.example","#,
+            r#""algorithms":["RS256","ES256"],"token_type":"at+jwt","names_agent_by":"may_act","#,
+            r#""clients":{"bot-client":"bot"},"scopes":{"invoices":{"purposes":["billing","support"],"#,
+            r#""permissions":[{"action":"invoice.read","resource":"invoice/*"}]}},"#,
+            r#""authorization_details":{"invoice":{"purposes":["support"],"actions":{"read":"invoice.read"},"#,
+            r#""resource_prefix":"invoice/"}},"groups_claim":"groups","session_claim":"sid","claims":["tier"],"#,
+            r#""delegation_ms_max":3600000,"user_audience":"https://attorn.example/users","#,
+            r#""user_clients":["portal"],"created_at_ms":1000,"revoked_at_ms":null}"#
+        ),
+    );
+    let issuer = ProviderIssuerRecord { issuer: id("https://sso.example/realms/main"), provider: id("main") };
+    let digest = blake3::derive_key("attorn provider issuer v1", b"https://sso.example/realms/main");
+    golden(
+        &issuer,
+        &format!("provider_issuer/{}", attorn_core::Digest::from_bytes(digest)),
+        r#"{"issuer":"https://sso.example/realms/main","provider":"main"}"#,
+    );
+    assert_ne!(
+        ProviderIssuerRecord::digest_of_issuer("https://sso.example"),
+        ProviderIssuerRecord::digest_of_issuer("https://sso.example/")
+    );
+}
+
+#[test]
+fn a_record_of_another_kind_of_token_or_naming_is_refused() {
+    let text = String::from_utf8(provider().encode()).unwrap();
+    for (from, to, problem) in
+        [("at+jwt", "jwe", "its type of token is unknown"), ("may_act", "sub", "its way of naming agents is unknown")]
+    {
+        let error = check(&provider().key(), text.replace(from, to).as_bytes()).unwrap_err();
+        assert_eq!(error.problem.to_string(), problem);
+    }
+    for (from, to) in [("\"ES256\"", "\"HS256\""), ("invoice/\"", "invoice\"")] {
+        assert!(check(&provider().key(), text.replace(from, to).as_bytes()).is_err(), "{to}");
+    }
+}
