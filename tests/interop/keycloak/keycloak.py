@@ -28,10 +28,12 @@ LINE_BYTES_MAX = 16 * 1024
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cache", required=True, type=pathlib.Path, help="where Keycloak is kept, 400 MB")
+    parser.add_argument("--cache", required=True, type=pathlib.Path,
+                        help="where Keycloak is kept: 200 MB, and twice that at first")
     parser.add_argument("--port", type=int, default=0, help="0, which is the default, takes a free one")
     parser.add_argument("--audience", default="https://attorn.example", help="what Attorn is called in `aud`")
-    parser.add_argument("--users-audience", default="https://attorn.example/users", help="what its users' face is called")
+    parser.add_argument("--users-audience", default="https://attorn.example/users",
+                        help="what its users' face is called")
     parser.add_argument("--logout-url", default="", help="where Attorn takes logout tokens")
     parser.add_argument("--start-seconds-max", type=int, default=240)
     return parser.parse_args()

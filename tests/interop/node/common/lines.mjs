@@ -10,29 +10,33 @@ import { describe } from './arguments.mjs';
 const LINE_BYTES_MAX = 16 * 1024;
 
 export function print(line) {
-  process.stdout.write(`${JSON.stringify(line)}\n`);
+    process.stdout.write(`${JSON.stringify(line)}\n`);
 }
 
 // Answer lines until they end. `commands` has a function for each name that may stand in `do`.
 export async function answer(commands) {
-  for await (const line of createInterface({ input: process.stdin })) {
-    if (line.trim() !== '') {
-      print(await answerOne(commands, line));
+    for await (const line of createInterface({ input: process.stdin })) {
+        if (line.trim() !== '') {
+            print(await answerOne(commands, line));
+        }
     }
-  }
 }
 
 async function answerOne(commands, line) {
-  try {
-    if (line.length > LINE_BYTES_MAX) {
-      throw new Error(`a line has more than ${LINE_BYTES_MAX} bytes`);
+    try {
+        if (line.length > LINE_BYTES_MAX) {
+            throw new Error(`a line has more than ${LINE_BYTES_MAX} bytes`);
+        }
+        const { do: name, ...rest } = JSON.parse(line);
+        if (!Object.hasOwn(commands, name)) {
+            throw new Error(
+                `\`${name}\` is none of ${Object.keys(commands)
+                    .map((one) => `\`${one}\``)
+                    .join(', ')}`,
+            );
+        }
+        return { done: name, ...(await commands[name](rest)) };
+    } catch (error) {
+        return { error: describe(error) };
     }
-    const { do: name, ...rest } = JSON.parse(line);
-    if (!Object.hasOwn(commands, name)) {
-      throw new Error(`\`${name}\` is none of ${Object.keys(commands).map((one) => `\`${one}\``).join(', ')}`);
-    }
-    return { done: name, ...(await commands[name](rest)) };
-  } catch (error) {
-    return { error: describe(error) };
-  }
 }
