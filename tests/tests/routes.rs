@@ -51,6 +51,7 @@ impl Victims {
             .push("idle", attorn_tests::components::bytes("read-only"), read_only_settings(), json!({}))
             .await
             .expect(201);
+        world.staff.registrar.post("/v1/providers", &provider("main", "http://127.0.0.1:1/main")).await.expect(201);
         Self {
             thumbprint: world.bot.key.thumbprint().to_owned(),
             component: b"not put before".to_vec(),
@@ -66,6 +67,7 @@ impl Victims {
             "operators" => "victim",
             "agents" => "support-bot",
             "resource-servers" => "faq",
+            "providers" => "main",
             "policies" if route.operation == "activatePolicy" => "idle",
             "policies" => "read-only",
             "grants" => &self.grant.id,
@@ -93,6 +95,9 @@ impl Victims {
                 server.id = "intruder".into();
                 Body::Json(server_registration(&server, "https://intruder.example", &["intrusion"]))
             }
+            "registerProvider" => Body::Json(provider("intruder", "http://127.0.0.1:1/intruder")),
+            "updateProvider" => Body::Json(provider("main", "http://127.0.0.1:1/main")),
+            "checkToken" => Body::Json(json!({ "token": "a.b.c" })),
             "suspendAgent" | "resumeAgent" | "retireAgent" => Body::Json(json!({ "reason": "a test" })),
             "addAgentKey" => Body::Json(self.another_newcomer().key_registration("pod-2")),
             "putComponent" => Body::Component,
@@ -117,6 +122,9 @@ impl Victims {
             | "revokeOperator"
             | "revokeAgentKey"
             | "revokeResourceServer"
+            | "revokeProvider"
+            | "listProviders"
+            | "showProvider"
             | "deactivatePolicy"
             | "revokeGrant"
             | "listOperators"
@@ -149,6 +157,13 @@ impl Victims {
     fn another_newcomer(&self) -> Machine {
         Machine::new(&attorn_tests::Reach::new("http://127.0.0.1:1"), &self.newcomer.id)
     }
+}
+
+fn provider(id: &str, issuer: &str) -> Value {
+    json!({
+        "id": id, "issuer": issuer, "audience": "https://attorn.example", "algorithms": ["ES256"],
+        "token_type": "at+jwt", "names_agent_by": "client_id", "clients": { "bot-client": "support-bot" },
+    })
 }
 
 enum Body {

@@ -9,8 +9,9 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use attorn_tests::provider::{KeyKind, Mood};
 use attorn_tests::world::ask_with;
-use attorn_tests::{World, components};
+use attorn_tests::{Provider, World, components};
 use serde_json::{Value, json};
 use tracing::Level;
 use tracing::subscriber::DefaultGuard;
@@ -100,6 +101,30 @@ async fn a_decision_can_be_followed_to_each_policy() {
     let text = captured.text();
     for private in ["argument-of-agent", "claim-of-agent", "billing", "forged"] {
         assert!(!text.contains(private), "`{private}` is in a trace");
+    }
+}
+
+/// Whoever finds a token in a log can use it. What fails is logged by the provider's id and a code.
+#[tokio::test]
+async fn a_provider_s_token_is_in_no_trace() {
+    let (captured, _guard) = Captured::from(Level::DEBUG);
+    let world = World::without_policy().await;
+    let provider = Provider::start(KeyKind::Es256).await;
+    world.staff.registrar.post("/v1/providers", &provider.configuration("main", json!({}))).await.expect(201);
+    let good = provider.user_token(json!({ "sub": "subject-of-token" }));
+    let mood = Mood::Jwks("{}".into());
+    for (mood, token) in [(mood, &good[1..]), (Mood::Down, &good), (Mood::Good, &good)] {
+        provider.be(mood);
+        let body = json!({ "token": token, "token_use": "user" });
+        world.staff.registrar.post("/v1/providers/main/check", &body).await.expect(200);
+    }
+    let failed = captured.events("a provider's keys were not fetched");
+    assert_eq!(failed.len(), 1, "{failed:?}");
+    assert_eq!((&failed[0]["fields"]["provider"], &failed[0]["fields"]["why"]), (&json!("main"), &json!("status")));
+    let (text, entries) = (captured.text(), json!(world.entries().await).to_string());
+    let parts = good.split('.').chain(["subject-of-token"]);
+    for part in parts {
+        assert!(!text.contains(part) && !entries.contains(part), "`{part}` is in a trace or an entry");
     }
 }
 

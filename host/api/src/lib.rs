@@ -17,6 +17,7 @@ pub mod operators;
 pub mod policies;
 pub mod policy_logs;
 pub mod problem;
+pub mod providers;
 pub mod resource_servers;
 pub mod simulations;
 

@@ -20,6 +20,7 @@ use crate::loads::Loads;
 use crate::metrics::Metrics;
 use crate::parsed_keys::ParsedKeys;
 use crate::policy_logs::PolicyLogs;
+use crate::providers::ProviderKeyring;
 use crate::users::keys::UserKeys;
 
 /// What the whole server shares.
@@ -41,6 +42,7 @@ pub(crate) struct App {
     pub(crate) keys: ParsedKeys,
     pub(crate) user_keys: Arc<UserKeys>,
     pub(crate) names: NamesKey,
+    pub(crate) providers: ProviderKeyring,
     pub(crate) token_signer: TokenSigner,
     pub(crate) log_signer: CheckpointSigner,
     pub(crate) limits: BoundsLimits,

@@ -20,6 +20,7 @@ mod metrics;
 mod parsed_keys;
 mod policies;
 mod policy_logs;
+mod providers;
 mod public;
 mod random;
 mod reaper;

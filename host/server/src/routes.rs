@@ -1,4 +1,5 @@
 //! All routes, one row each.
+// Long because: a table with a row for each route.
 
 use attorn_api::agents::{Agent, AgentList, ChangeState, RegisterAgent, RegisterKey};
 use attorn_api::audit::{Entry, EntryList};
@@ -11,6 +12,9 @@ use attorn_api::policies::{
     Activate, ActiveSet, ChangeSet, Component, Policy, PolicyList, PolicyVersion, PushVersion, Rollback, SetChanged,
 };
 use attorn_api::policy_logs::PolicyLogList;
+use attorn_api::providers::{
+    CONFIGURATION_BYTES_MAX, CheckToken, Provider, ProviderConfiguration, ProviderList, TokenCheck,
+};
 use attorn_api::resource_servers::{RegisterResourceServer, ResourceServer, ResourceServerList};
 use attorn_api::simulations::{Simulation, SimulationRequest};
 use attorn_core::Duty::{Admin, Auditor, PolicyAdmin, PolicyWeakener, Registrar};
@@ -19,7 +23,9 @@ use axum::http::Method;
 use crate::http::openapi;
 use crate::http::route::Access::{self, Operator as Op, OperatorOrBootstrap, Public};
 use crate::http::route::{Content, Route, handler, json, route};
-use crate::{audit, decisions, facts, grants, loads, metrics, policies, policy_logs, public, registry, simulations};
+use crate::{
+    audit, decisions, facts, grants, loads, metrics, policies, policy_logs, providers, public, registry, simulations,
+};
 
 /// The `OpenAPI` 3.1 document of this server.
 #[must_use]
@@ -29,7 +35,7 @@ pub fn openapi_document() -> serde_json::Value {
 
 /// All routes.
 pub(crate) fn all() -> Vec<Route> {
-    [operators(), agents(), resource_servers(), fact(), policy(), deciding(), auditing(), open()].concat()
+    [operators(), agents(), resource_servers(), provider(), fact(), policy(), deciding(), auditing(), open()].concat()
 }
 
 const GET: Method = Method::GET;
@@ -132,6 +138,48 @@ fn resource_servers() -> Vec<Route> {
             handler!(registry::resource_servers::revoke),
         )
         .gives(json::<ResourceServer>()),
+    ]
+}
+
+fn provider() -> Vec<Route> {
+    const PROVIDERS: &str = "/v1/providers";
+    let provider = |path, doc, handler| route(POST, path, Op(Registrar), doc, handler).gives(json::<Provider>());
+    vec![
+        provider(PROVIDERS, ("registerProvider", "Trust a provider"), handler!(providers::registry::register))
+            .takes(json::<ProviderConfiguration>())
+            .created()
+            .body_bytes_max(CONFIGURATION_BYTES_MAX),
+        route(GET, PROVIDERS, Op(Registrar), ("listProviders", "List providers"), handler!(providers::registry::list))
+            .gives(json::<ProviderList>()),
+        route(
+            GET,
+            "/v1/providers/{id}",
+            Op(Registrar),
+            ("showProvider", "Show a provider"),
+            handler!(providers::registry::show),
+        )
+        .gives(json::<Provider>()),
+        provider(
+            "/v1/providers/{id}/update",
+            ("updateProvider", "Replace what is recorded about a provider"),
+            handler!(providers::registry::update),
+        )
+        .takes(json::<ProviderConfiguration>())
+        .body_bytes_max(CONFIGURATION_BYTES_MAX),
+        provider(
+            "/v1/providers/{id}/revoke",
+            ("revokeProvider", "Trust a provider no more"),
+            handler!(providers::registry::revoke),
+        ),
+        route(
+            POST,
+            "/v1/providers/{id}/check",
+            Op(Registrar),
+            ("checkToken", "Explain what a provider's token would give"),
+            handler!(providers::check),
+        )
+        .takes(json::<CheckToken>())
+        .gives(json::<TokenCheck>()),
     ]
 }
 
@@ -373,7 +421,10 @@ mod tests {
     fn only_operators_send_large_bodies() {
         let large: Vec<_> = all().into_iter().filter(|route| route.body_bytes_max > BODY_BYTES_MAX).collect();
         assert!(large.iter().all(|route| matches!(route.access, Op(_))));
-        assert_eq!(large.iter().map(|route| route.operation).collect::<Vec<_>>(), ["setFacts", "putComponent"]);
+        assert_eq!(
+            large.iter().map(|route| route.operation).collect::<Vec<_>>(),
+            ["registerProvider", "updateProvider", "setFacts", "putComponent"]
+        );
     }
 
     #[test]

@@ -26,6 +26,7 @@ use crate::loads::Loads;
 use crate::metrics::Metrics;
 use crate::parsed_keys::ParsedKeys;
 use crate::policy_logs::PolicyLogs;
+use crate::providers::ProviderKeyring;
 use crate::users::keys::UserKeys;
 use crate::{entry, keys, reaper, routes};
 
@@ -153,6 +154,7 @@ impl Server {
             engine,
             nonces: Nonces::new().map_err(Failure::internal)?,
             keys: ParsedKeys::new(),
+            providers: ProviderKeyring::default(),
             replay: ReplayGuard::new(ReplayLimits::default()).map_err(Failure::internal)?,
             token_signer: keys::token_signer(&root, &store).await?,
             log_signer: keys::log_signer(&root, &store).await?,

@@ -12,6 +12,7 @@ mod init;
 mod load;
 mod operator;
 pub(crate) mod policy;
+mod provider;
 mod resource_server;
 mod serve;
 
@@ -39,6 +40,9 @@ pub(crate) enum Command {
     /// Who accepts credentials
     #[command(subcommand)]
     ResourceServer(resource_server::ResourceServer),
+    /// Who vouches for users
+    #[command(subcommand)]
+    Provider(provider::Provider),
     /// What decides
     #[command(subcommand)]
     Policy(policy::Policy),
@@ -71,6 +75,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Exit, Fai
         Command::Operator(operator) => operator.run(context).await,
         Command::Agent(agent) => agent.run(context).await,
         Command::ResourceServer(resource_server) => resource_server.run(context).await,
+        Command::Provider(provider) => provider.run(context).await,
         Command::Policy(policy) => policy.run(context).await,
         Command::Load(load) => load.run(context).await,
         Command::Decide(decide) => decide.run(context).await,

@@ -105,7 +105,7 @@ async fn roots(
     let session_key = Key::session(&root.session);
     let session = app.store.record::<SessionRecord>(&session_key).await?;
     require.push((session_key, session.as_ref().map_or(Require::Absent, |found| Require::Version(found.version))));
-    let for_agent = user.body.revoked_agents.get(&root.to_agent);
+    let for_agent = user.body.revoked_for.get(&root.to_agent);
     Ok(Roots {
         provider_trusted: provider.is_some_and(|found| found.value.revoked_at.is_none()),
         user_revoked: root.user_revocations != user.record.value.revocations

@@ -1,0 +1,184 @@
+//! A token from its text to what it means.
+
+use attorn_core::{ClientId, TimeMs};
+use attorn_identity::provider_token::{
+    Claims, ProviderTokenError, TokenExpectation, TokenKind, UnverifiedToken, is_text,
+};
+use attorn_store::records::{ProviderIssuerRecord, ProviderRecord};
+use attorn_store::{Key, Versioned};
+
+use super::{LogoutToken, Refused, SubjectToken, UserToken, agent, consent, context, token_digest};
+use crate::app::App;
+
+/// The longest `sub` (`OpenID` Connect Core 1.0, section 2), in bytes.
+const SUBJECT_BYTES_MAX: usize = 255;
+/// The longest `jti` and `acr`, in bytes.
+const NAME_BYTES_MAX: usize = 256;
+
+/// What a token is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Face {
+    Delegation,
+    User,
+    Logout,
+}
+
+pub(super) async fn subject_token(app: &App, token: &str) -> Result<SubjectToken, Refused> {
+    let (provider, claims) = verified(app, token, Face::Delegation).await?;
+    let record = &provider.value;
+    let User { subject, token_id, issued_at, expires_at, auth_time, acr } = user(&claims)?;
+    let agent = agent::named(record, &claims)?;
+    let session = context::session(&claims, record.session_claim.as_str())?;
+    let groups = context::groups(record, &claims)?;
+    let shown_claims = context::shown_claims(record, &claims)?;
+    let confirmation = context::confirmation(&claims)?;
+    let (consented, unmapped) = consent::of(record, &claims)?;
+    Ok(SubjectToken {
+        subject,
+        agent,
+        session,
+        token_id,
+        token_digest: token_digest(token),
+        issued_at,
+        expires_at,
+        auth_time,
+        acr,
+        groups,
+        claims: shown_claims,
+        confirmation,
+        consented,
+        unmapped,
+        provider,
+    })
+}
+
+pub(super) async fn user_token(app: &App, token: &str) -> Result<UserToken, Refused> {
+    let (provider, claims) = verified(app, token, Face::User).await?;
+    let record = &provider.value;
+    let User { subject, token_id, issued_at, expires_at, auth_time, acr } = user(&claims)?;
+    let client = agent::user_client(record, &claims)?;
+    let session = context::session(&claims, record.session_claim.as_str())?;
+    let confirmation = context::confirmation(&claims)?;
+    let token_digest = token_digest(token);
+    Ok(UserToken {
+        subject,
+        client,
+        session,
+        token_id,
+        token_digest,
+        issued_at,
+        expires_at,
+        auth_time,
+        acr,
+        confirmation,
+        provider,
+    })
+}
+
+pub(super) async fn logout_token(app: &App, token: &str) -> Result<LogoutToken, Refused> {
+    let (provider, claims) = verified(app, token, Face::Logout).await?;
+    let token_id = name(&claims, "jti")?.ok_or(ProviderTokenError::ClaimMissing("jti"))?;
+    let subject = claims.get("sub").map(|_| subject(&claims)).transpose()?;
+    // The standard has no other name for it.
+    let session = context::session(&claims, "sid")?;
+    let (issued_at, expires_at) = times(&claims)?;
+    Ok(LogoutToken { subject, session, token_id, token_digest: token_digest(token), issued_at, expires_at, provider })
+}
+
+/// The provider of a token that is all right as far as every token of its kind has to be, and what it claims.
+async fn verified(app: &App, token: &str, face: Face) -> Result<(Versioned<ProviderRecord>, Claims), Refused> {
+    let unverified = UnverifiedToken::parse(token)?;
+    let provider = provider_of(app, unverified.issuer()).await?;
+    let record = &provider.value;
+    let kind = match face {
+        Face::Delegation | Face::User => TokenKind::Access(record.token_type),
+        Face::Logout => TokenKind::Logout(record.token_type),
+    };
+    let audiences = audiences(record, face)?;
+    let issuer = record.issuer.as_str();
+    let expect = |now| TokenExpectation { issuer, kind, algorithms: &record.algorithms, audiences: &audiences, now };
+    let now = app.clock.now();
+    // Nothing is fetched for a token that cannot be right.
+    unverified.check_header(&expect(now))?;
+    let keys = app.providers.keys(record, unverified.key_id(), now).await;
+    let keys = keys.map_err(|error| Refused::KeysUnavailable { provider: record.id.to_string(), error })?;
+    let claims = unverified.verify(&keys, &expect(app.clock.now()))?;
+    let also = match face {
+        Face::Delegation => record.user_audience.as_ref(),
+        Face::User => Some(&record.audience),
+        Face::Logout => None,
+    };
+    if also.is_some_and(|also| claims.audiences().is_ok_and(|all| all.contains(&also.as_str()))) {
+        return Err(Refused::AudienceMixed);
+    }
+    Ok((provider, claims))
+}
+
+/// The provider that is registered with this issuer.
+async fn provider_of(app: &App, issuer: &str) -> Result<Versioned<ProviderRecord>, Refused> {
+    let unknown = || Refused::unknown_issuer(issuer);
+    let key = Key::provider_issuer(&ProviderIssuerRecord::digest_of_issuer(issuer));
+    let id = app.store.record::<ProviderIssuerRecord>(&key).await?.ok_or_else(unknown)?.value.provider;
+    let provider = app.store.record::<ProviderRecord>(&Key::provider(&id)).await?.ok_or_else(unknown)?;
+    if provider.value.issuer.as_str() != issuer {
+        return Err(unknown());
+    }
+    if provider.value.revoked_at.is_some() {
+        return Err(Refused::ProviderRevoked(id.to_string()));
+    }
+    Ok(provider)
+}
+
+/// Whom tokens are for, one of these.
+fn audiences(record: &ProviderRecord, face: Face) -> Result<Vec<&str>, Refused> {
+    let user_audience = record.user_audience.as_ref().map(attorn_core::Audience::as_str);
+    match face {
+        Face::Delegation => Ok(vec![record.audience.as_str()]),
+        Face::User => Ok(vec![user_audience.ok_or_else(|| Refused::NoUserFace(record.id.to_string()))?]),
+        // A provider tells each of its clients; ours are known under these names.
+        Face::Logout => {
+            let clients = record.clients.keys().chain(&record.user_clients).map(ClientId::as_str);
+            Ok(clients.chain([record.audience.as_str()]).chain(user_audience).collect())
+        }
+    }
+}
+
+/// Who the user is, and how that was found.
+struct User {
+    subject: String,
+    token_id: Option<String>,
+    issued_at: TimeMs,
+    expires_at: TimeMs,
+    auth_time: Option<TimeMs>,
+    acr: Option<String>,
+}
+
+fn user(claims: &Claims) -> Result<User, Refused> {
+    let (issued_at, expires_at) = times(claims)?;
+    Ok(User {
+        subject: subject(claims)?,
+        token_id: name(claims, "jti")?,
+        issued_at,
+        expires_at,
+        auth_time: claims.time("auth_time")?,
+        acr: name(claims, "acr")?,
+    })
+}
+
+fn times(claims: &Claims) -> Result<(TimeMs, TimeMs), ProviderTokenError> {
+    let time = |name| claims.time(name)?.ok_or(ProviderTokenError::ClaimMissing(name));
+    Ok((time("iat")?, time("exp")?))
+}
+
+fn subject(claims: &Claims) -> Result<String, ProviderTokenError> {
+    let subject = claims.text("sub")?.ok_or(ProviderTokenError::ClaimMissing("sub"))?;
+    let fits = is_text(subject, SUBJECT_BYTES_MAX);
+    fits.then(|| subject.to_owned()).ok_or(ProviderTokenError::ClaimMalformed("sub"))
+}
+
+fn name(claims: &Claims, claim: &'static str) -> Result<Option<String>, ProviderTokenError> {
+    match claims.text(claim)? {
+        Some(text) if !is_text(text, NAME_BYTES_MAX) => Err(ProviderTokenError::ClaimMalformed(claim)),
+        text => Ok(text.map(str::to_owned)),
+    }
+}
