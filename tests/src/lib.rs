@@ -13,6 +13,7 @@
     reason = "a test kit fails by panicking, and its values are asserted on"
 )]
 
+pub mod behalf;
 pub mod components;
 pub mod hostile;
 pub mod http;
@@ -25,6 +26,7 @@ pub mod refusal;
 pub mod server;
 pub mod world;
 
+pub use behalf::Behalf;
 pub use http::{Answer, Call, Reach};
 pub use machines::Machine;
 pub use metrics::Metrics;

@@ -78,6 +78,24 @@ fn place(reason: HostReason) -> Place {
         // What `decide` makes of counters that count for nobody stands in attorn-core's tests.
         HostReason::KeyExpired | HostReason::CounterWithoutSubject => Place::NotHere,
         HostReason::LimitExceeded => Place::Counters,
+        // On behalf of a user: `delegations.rs` and `revocation_cascade.rs`.
+        HostReason::PurposeWithoutUser
+        | HostReason::Frozen
+        | HostReason::DelegationUnknown
+        | HostReason::ChainBroken
+        | HostReason::ChainLoop
+        | HostReason::ChainTooDeep
+        | HostReason::ProviderRevoked
+        | HostReason::SessionEnded
+        | HostReason::DelegationRevoked
+        | HostReason::DelegationNotAccepted
+        | HostReason::DelegationExpired
+        | HostReason::ChainAgentInactive
+        | HostReason::UserMismatch
+        | HostReason::PurposeMismatch
+        | HostReason::SessionMismatch
+        | HostReason::OutsideDelegation
+        | HostReason::NotEntitled => Place::Behalf,
     }
 }
 
@@ -88,6 +106,7 @@ enum Place {
     Policies,
     Guest,
     Counters,
+    Behalf,
     NotHere,
 }
 

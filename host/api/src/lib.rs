@@ -9,6 +9,7 @@
 pub mod agents;
 pub mod audit;
 pub mod decisions;
+pub mod delegations;
 pub mod facts;
 pub mod grants;
 pub mod json;
@@ -20,6 +21,7 @@ pub mod problem;
 pub mod providers;
 pub mod resource_servers;
 pub mod simulations;
+pub mod users;
 
 pub use problem::{Problem, ProblemCode};
 

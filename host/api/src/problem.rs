@@ -89,6 +89,8 @@ problem_codes! {
     KeyExpired = "key_expired", 401, "The key has expired";
     /// No operator's token, or one that is none.
     Unauthenticated = "unauthenticated", 401, "An operator's token is needed";
+    /// No user's token, or one that is none for this.
+    UserUnauthenticated = "user_unauthenticated", 401, "A user's token is needed";
     /// The operator does not have the duty.
     MissingDuty = "missing_duty", 403, "The operator lacks the duty for this";
     /// There is no such thing, or it is not yours.
@@ -115,6 +117,16 @@ problem_codes! {
     GrantInactive = "grant_inactive", 409, "The grant is not active any more";
     /// The use does not agree with the grant.
     GrantMismatch = "grant_mismatch", 409, "The use is not what the grant is for";
+    /// An operator has stopped everything.
+    Frozen = "frozen", 403, "The server is frozen";
+    /// A user's token cannot be exchanged by this agent.
+    SubjectTokenRefused = "subject_token_refused", 403, "The token cannot be exchanged";
+    /// The user did not consent to this.
+    ConsentMissing = "consent_missing", 403, "The user did not consent to this";
+    /// What the user did since they signed in makes it count no more.
+    LoginNeeded = "login_needed", 403, "The user has to sign in again";
+    /// The delegation, or what it hangs on, has ended.
+    DelegationInactive = "delegation_inactive", 409, "The delegation is not active any more";
     /// The component cannot be a policy.
     ComponentRejected = "component_rejected", 422, "The component cannot be used as a policy";
     /// Somebody cancelled making the policy ready.

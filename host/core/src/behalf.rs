@@ -80,9 +80,7 @@ impl Behalf {
         now: TimeMs,
         hops_max: usize,
     ) -> Result<(), HostReason> {
-        self.check_form(agent, hops_max)?;
-        self.check_roots()?;
-        self.hops.iter().try_for_each(|hop| hop.check_standing(now))?;
+        self.standing(agent, now, hops_max)?;
         if user.is_some_and(|user| *user != self.user.id) {
             return Err(HostReason::UserMismatch);
         }
@@ -111,6 +109,17 @@ impl Behalf {
             return Err(HostReason::NotEntitled);
         }
         Ok(())
+    }
+
+    /// Check that the chain leads to this agent and stands, whatever is asked by it.
+    ///
+    /// # Errors
+    ///
+    /// The first of these that does not hold: the form of the chain; what it hangs on; each hop, from the user on.
+    pub fn standing(&self, agent: &AgentId, now: TimeMs, hops_max: usize) -> Result<(), HostReason> {
+        self.check_form(agent, hops_max)?;
+        self.check_roots()?;
+        self.hops.iter().try_for_each(|hop| hop.check_standing(now))
     }
 
     /// Each hop is from whom the one before it is to, the first from the user, the last to the agent; nobody

@@ -1,7 +1,8 @@
 //! Random ids and salts. The operating system draws them; if it cannot, nothing is decided.
 
-use attorn_core::{DecisionId, GrantId};
+use attorn_core::{DecisionId, DelegationId, GrantId, ParseError, SessionId, UserId};
 use attorn_store::records::FactSalt;
+use data_encoding::HEXLOWER;
 
 use crate::http::failure::Failure;
 
@@ -19,6 +20,27 @@ pub(crate) fn decision_id() -> Result<DecisionId, Failure> {
 /// The id of a new grant.
 pub(crate) fn grant_id() -> Result<GrantId, Failure> {
     bytes().map(GrantId::from_random)
+}
+
+/// The id of a new user.
+pub(crate) fn user_id() -> Result<UserId, Failure> {
+    named("usr_")
+}
+
+/// The id of a new session.
+pub(crate) fn session_id() -> Result<SessionId, Failure> {
+    named("ses_")
+}
+
+/// The id of a new delegation.
+pub(crate) fn delegation_id() -> Result<DelegationId, Failure> {
+    named("dlg_")
+}
+
+/// A prefix and 32 hex digits.
+fn named<T: std::str::FromStr<Err = ParseError>>(prefix: &str) -> Result<T, Failure> {
+    let random = HEXLOWER.encode(&bytes::<16>()?);
+    format!("{prefix}{random}").parse().map_err(Failure::internal)
 }
 
 /// The salt of a fact's value.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use attorn_core::TimeMs;
-use attorn_store::records::{FactRecord, GrantRecord, IdempotencyRecord};
+use attorn_store::records::{DelegationRecord, FactRecord, GrantRecord, IdempotencyRecord};
 use attorn_store::{Batch, Key, KeyKind, KeyPrefix, Require};
 
 use crate::app::App;
@@ -76,6 +76,22 @@ async fn remove(app: &App, index: &Key, at: TimeMs, what: &Key) -> Result<(), Fa
                 batch.delete.push(what.clone());
             }
         }
+        Some(KeyKind::Delegation) => {
+            if let Some(found) = app.store.record::<DelegationRecord>(what).await?
+                && found.value.expires_at <= at
+            {
+                let DelegationRecord { id, user, to_agent, parent, .. } = &found.value;
+                batch.require.push((what.clone(), Require::Version(found.version)));
+                batch.delete.extend([
+                    what.clone(),
+                    Key::user_delegation(user, id),
+                    Key::agent_delegation(to_agent, id),
+                ]);
+                batch.delete.extend(parent.as_ref().map(|parent| Key::child_delegation(parent, id)));
+            }
+        }
+        // The token and the delegation that it was exchanged for have expired long ago.
+        Some(KeyKind::Exchange) => batch.delete.push(what.clone()),
         // Its window ended long ago, and no decision charges a window that has ended.
         Some(KeyKind::Counter) => batch.delete.push(what.clone()),
         _ => {}

@@ -1,4 +1,6 @@
 //! All routes, one row each.
+
+mod people;
 // Long because: a table with a row for each route.
 
 use attorn_api::agents::{Agent, AgentList, ChangeState, RegisterAgent, RegisterKey};
@@ -35,7 +37,19 @@ pub fn openapi_document() -> serde_json::Value {
 
 /// All routes.
 pub(crate) fn all() -> Vec<Route> {
-    [operators(), agents(), resource_servers(), provider(), fact(), policy(), deciding(), auditing(), open()].concat()
+    [
+        operators(),
+        agents(),
+        resource_servers(),
+        provider(),
+        fact(),
+        policy(),
+        deciding(),
+        people::all(),
+        auditing(),
+        open(),
+    ]
+    .concat()
 }
 
 const GET: Method = Method::GET;

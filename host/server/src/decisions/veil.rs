@@ -2,7 +2,7 @@
 //! entries as pseudonyms under that user's key, and digests of what could be guessed as commitments. Without a
 //! user there is nobody to hide, and all stands as it is.
 
-use attorn_core::{Behalf, Digest, Resource, SessionId};
+use attorn_core::{Behalf, Digest, Resource, SessionId, UserId};
 use attorn_identity::{PseudonymKind, UserKey};
 use serde_json::{Value, json};
 
@@ -15,6 +15,11 @@ pub(crate) fn resource(resource: &Resource, key: Option<&UserKey>) -> String {
             format!("{}/{pseudonym}", resource.resource_type())
         }
     }
+}
+
+/// What stands for a user.
+pub(crate) fn user(user: &UserId, key: &UserKey) -> String {
+    key.pseudonym(PseudonymKind::User, user.as_str())
 }
 
 /// A session, or what stands for it.
@@ -45,7 +50,7 @@ pub(crate) fn record_digest(record: &str, key: Option<&UserKey>) -> String {
 pub(crate) fn behalf(behalf: &Behalf, key: &UserKey) -> Value {
     let hop = |hop: &attorn_core::context::Delegation| json!({ "delegation": hop.id.as_str(), "agent": hop.to_agent.as_str() });
     json!({
-        "user": key.pseudonym(PseudonymKind::User, behalf.user.id.as_str()),
+        "user": user(&behalf.user.id, key),
         "chain": behalf.delegations().map(hop).collect::<Vec<_>>(),
     })
 }

@@ -14,6 +14,8 @@ use crate::app::App;
 use crate::http::call::{AgentCaller, Caller, OperatorCaller};
 use crate::http::failure::Failure;
 use crate::http::route::Access;
+use crate::providers::{self, Refused};
+use crate::users::names;
 
 /// What a proof is compared with.
 #[derive(Clone, Copy)]
@@ -37,6 +39,7 @@ pub(crate) async fn authenticate(
             Some(operator) => Ok(Caller::Operator(operator)),
             None => operator(app, headers, duty).await.map(Caller::Operator),
         },
+        Access::User => user(app, headers).await,
         Access::Agent => agent(app, headers, signed).await,
         Access::ResourceServer => resource_server(app, headers, signed).await,
     }
@@ -71,6 +74,32 @@ async fn operator(app: &App, headers: &HeaderMap, duty: Duty) -> Result<Operator
             .with_help("no duty implies another; an admin can register an operator who has it"));
     }
     Ok(OperatorCaller { id: Some(id), version, duties: operator.duties.iter().copied().collect() })
+}
+
+/// A user with an access token of their provider. One whom nobody has delegated for is nobody here.
+async fn user(app: &App, headers: &HeaderMap) -> Result<Caller, Failure> {
+    let refused = |why: String| {
+        Failure::of(ProblemCode::UserUnauthenticated, why)
+            .with_help("sign in at a client that the provider's `user_clients` lists")
+    };
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let (value, another) = (values.next(), values.next());
+    let bearer = value.filter(|_| another.is_none()).and_then(|value| value.to_str().ok()?.split_once(' '));
+    let token = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token);
+    let token = token.ok_or_else(|| refused("exactly one `Authorization: Bearer` header is needed".into()))?;
+    let token = match providers::user_token(app, token).await {
+        Ok(token) => token,
+        Err(Refused::Failed(failure)) => return Err(*failure),
+        Err(why) => return Err(refused(format!("{why} ({})", why.code()))),
+    };
+    // What is bound to a key is no bearer's.
+    if token.confirmation.is_some() {
+        return Err(refused("the token is bound to a key, which this route does not check".into()));
+    }
+    let found = names::find_user(app, &token.provider.value.issuer, &token.subject).await?;
+    found
+        .map(|found| Caller::User(found.value))
+        .ok_or_else(|| refused("nothing was ever delegated by this user".into()))
 }
 
 /// The bootstrap token: it makes the first admin, and then it is dead.

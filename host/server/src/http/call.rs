@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use attorn_api::json::{canonical, parse_body};
 use attorn_api::{Problem, ProblemCode};
-use attorn_core::{KeyThumbprint, OperatorId, ParseError, ResourceServerId};
+use attorn_core::{KeyThumbprint, OperatorId, ParseError, ResourceServerId, UserId};
 use attorn_store::Versioned;
 use attorn_store::records::AgentRecord;
 use axum::body::{Body, Bytes};
@@ -28,6 +28,8 @@ pub(crate) enum Caller {
     Agent(Box<AgentCaller>),
     /// A resource server that proved possession of its key.
     ResourceServer(ResourceServerId),
+    /// A user whom their provider authenticated for a client that is no agent's.
+    User(UserId),
 }
 
 /// An operator who calls.
@@ -123,6 +125,14 @@ impl Call {
         }
     }
 
+    /// The user who calls.
+    pub(crate) fn user(&self) -> Result<&UserId, Failure> {
+        match &self.caller {
+            Caller::User(user) => Ok(user),
+            other => Err(Failure::internal(format_args!("a route of users was called by {other:?}"))),
+        }
+    }
+
     /// The resource server that calls.
     pub(crate) fn resource_server(&self) -> Result<&ResourceServerId, Failure> {
         match &self.caller {
@@ -186,7 +196,7 @@ pub(crate) fn problem_response(problem: &Problem) -> Response {
     }
     if status == StatusCode::UNAUTHORIZED {
         let challenge = match problem.code {
-            ProblemCode::Unauthenticated => "Bearer realm=\"default\"",
+            ProblemCode::Unauthenticated | ProblemCode::UserUnauthenticated => "Bearer realm=\"default\"",
             ProblemCode::UseDpopNonce => "DPoP error=\"use_dpop_nonce\", algs=\"ES256 EdDSA\"",
             _ => "DPoP error=\"invalid_dpop_proof\", algs=\"ES256 EdDSA\"",
         };
@@ -217,7 +227,8 @@ mod tests {
         for code in ProblemCode::ALL.iter().filter(|code| code.status() == 401) {
             let response = problem_response(&Problem::new(*code, ""));
             let challenge = response.headers()[header::WWW_AUTHENTICATE].to_str().unwrap();
-            assert_eq!(challenge.starts_with("Bearer"), *code == ProblemCode::Unauthenticated, "{code}");
+            let bearer = matches!(code, ProblemCode::Unauthenticated | ProblemCode::UserUnauthenticated);
+            assert_eq!(challenge.starts_with("Bearer"), bearer, "{code}");
         }
     }
 }

@@ -34,6 +34,10 @@ pub(crate) fn document(routes: &[Route]) -> Value {
             "schemas": generator.take_definitions(true),
             "securitySchemes": {
                 "operator": { "type": "http", "scheme": "bearer", "description": "An operator's token." },
+                "user": {
+                    "type": "http", "scheme": "bearer",
+                    "description": "An access token of a provider, for its `user_audience` and one of its `user_clients`."
+                },
                 "proof": {
                     "type": "apiKey", "in": "header", "name": attorn_api::PROOF_HEADER,
                     "description": "A proof of possession (RFC 9449) with `content_digest` and the server's nonce."
@@ -61,6 +65,7 @@ fn operation(route: &Route, problem: &Value, generator: &mut SchemaGenerator) ->
     let security = match route.access {
         Access::Public => json!([]),
         Access::Agent | Access::ResourceServer => json!([{ "proof": [] }]),
+        Access::User => json!([{ "user": [] }]),
         Access::Operator(_) | Access::OperatorOrBootstrap(_) => json!([{ "operator": [] }]),
     };
     operation["security"] = security;
@@ -93,7 +98,8 @@ fn parameters(route: &Route) -> Vec<Value> {
             "listPolicyLogs" => Some("policy"),
             _ => None,
         };
-        for name in ["limit", from].into_iter().chain(filter) {
+        let whose = if route.operation == "listDelegations" { &["user", "agent"][..] } else { &[] };
+        for name in ["limit", from].into_iter().chain(filter).chain(whose.iter().copied()) {
             parameters.push(json!({ "name": name, "in": "query", "schema": { "type": "string" } }));
         }
     }

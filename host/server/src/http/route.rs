@@ -22,6 +22,8 @@ pub(crate) enum Access {
     Agent,
     /// A registered resource server, with a proof of possession.
     ResourceServer,
+    /// A user, with an access token of a client that is listed for this.
+    User,
     /// An operator with this duty.
     Operator(Duty),
     /// An operator with this duty, or whoever holds the bootstrap token while it lives.
@@ -40,6 +42,7 @@ impl Access {
             Self::Public => "public".into(),
             Self::Agent => "agent".into(),
             Self::ResourceServer => "resource_server".into(),
+            Self::User => "user".into(),
             Self::Operator(duty) | Self::OperatorOrBootstrap(duty) => format!("operator:{duty}"),
         }
     }

@@ -3,8 +3,10 @@
 //! What is stored about a user can be read with that user's key alone. A user whose key was destroyed is nobody.
 
 pub(crate) mod entitlements;
+pub(crate) mod handlers;
 pub(crate) mod keys;
 pub(crate) mod names;
+pub(crate) mod person;
 
 use std::sync::Arc;
 

@@ -1,0 +1,363 @@
+//! A user's consent becomes a delegation: from what a provider's token says to one recorded batch.
+//!
+//! The token was verified before, by `providers`. It is kept nowhere; what is kept is sealed under the user's key.
+
+use attorn_api::ProblemCode;
+use attorn_core::reason::HostReason;
+use attorn_core::{
+    Agent, AgentState, DelegationId, Digest, KeyThumbprint, Permission, Purpose, SessionId, TimeMs, UserPresence,
+};
+use attorn_log::EntryRef;
+use attorn_store::records::{
+    AgentRecord, DelegationBody, DelegationRecord, Evidence, ExchangeRecord, SessionNameRecord, SessionRecord,
+};
+use attorn_store::{Batch, CommitError, Key, Require, Versioned};
+use serde_json::json;
+
+use super::{limits, narrower, permissions_text};
+use crate::app::App;
+use crate::decisions::gather::frozen;
+use crate::decisions::{behalf, veil};
+use crate::entry;
+use crate::http::failure::Failure;
+use crate::providers::{Confirmation, SubjectToken};
+use crate::random;
+use crate::registry::moved;
+use crate::users::{self, KnownUser, names, person};
+
+/// How often it is tried anew because something changed meanwhile.
+const ATTEMPTS_MAX: usize = 4;
+
+/// What an agent asks for with a user's token.
+pub(crate) struct Ask<'a> {
+    pub(crate) agent: &'a Versioned<AgentRecord>,
+    /// The key that the agent proved possession of.
+    pub(crate) thumbprint: &'a KeyThumbprint,
+    pub(crate) token: &'a SubjectToken,
+    pub(crate) purpose: Purpose,
+    /// What of the consent; all of it if it is not said.
+    pub(crate) permissions: Option<Vec<Permission>>,
+    pub(crate) expires_in_ms: Option<u64>,
+}
+
+/// A delegation that is recorded.
+pub(crate) struct Made {
+    pub(crate) id: DelegationId,
+    pub(crate) entry: EntryRef,
+}
+
+/// Make the delegation, or find the one that was made of the same token for the same.
+pub(crate) async fn delegation(app: &App, ask: &Ask<'_>) -> Result<Made, Failure> {
+    let agent = ask.agent.value.agent();
+    may_exchange(agent, ask)?;
+    let permissions = permissions(ask)?;
+    let exchange = exchange_digest(agent, ask, &permissions);
+    for _ in 0..ATTEMPTS_MAX {
+        if let Some(found) = app.store.record::<ExchangeRecord>(&Key::exchange(&exchange)).await? {
+            return again(app, found).await;
+        }
+        let mut batch = Batch::new(app.clock.now());
+        batch.require.push((Key::exchange(&exchange), Require::Absent));
+        if frozen(app, &mut batch.require).await? {
+            return Err(Failure::of(ProblemCode::Frozen, HostReason::Frozen.text()));
+        }
+        let provider = &ask.token.provider;
+        batch.require.push((Key::agent(&agent.id), Require::Version(ask.agent.version)));
+        batch.require.push((Key::provider(&provider.value.id), Require::Version(provider.version)));
+        let user = person::of_token(app, ask.token, &mut batch).await?;
+        signed_in_since(&user, agent, ask.token)?;
+        let session = session(app, &user, ask.token, &mut batch).await?;
+        let id = random::delegation_id()?;
+        add(&mut batch, ask, &user, (&id, &session), &permissions)?;
+        batch.put_record(&ExchangeRecord { digest: exchange, delegation: id.clone() });
+        let until = batch.now.plus_ms(provider.value.delegation_ms_max).max(ask.token.expires_at);
+        batch.put.push((Key::expiry(until, &Key::exchange(&exchange)), Vec::new()));
+        match app.store.commit(batch).await {
+            Ok(committed) => {
+                let entry = committed.entries.into_iter().next();
+                let entry = entry.ok_or_else(|| Failure::internal("a delegation was recorded without entry"))?;
+                return Ok(Made { id, entry });
+            }
+            Err(CommitError::Conflict(_)) => user.forget_if_new(app),
+            Err(other) => return Err(other.into()),
+        }
+    }
+    Err(moved())
+}
+
+/// The token names this agent, is bound to its key if to any, and was issued after the agent was suspended last.
+fn may_exchange(agent: &Agent, ask: &Ask<'_>) -> Result<(), Failure> {
+    let refused = |why: &str| Failure::of(ProblemCode::SubjectTokenRefused, why);
+    if ask.token.agent != agent.id {
+        return Err(refused("the token names another agent").with_help("every agent exchanges tokens of its own"));
+    }
+    match &ask.token.confirmation {
+        None => {}
+        Some(Confirmation::Key(thumbprint)) if thumbprint == ask.thumbprint => {}
+        Some(Confirmation::Key(_)) => return Err(refused("the token is bound to another key than the proof's")),
+        Some(Confirmation::Certificate(_)) => return Err(refused("the token is bound to a certificate, not to a key")),
+    }
+    if agent.state != AgentState::Active {
+        return Err(Failure::of(ProblemCode::InvalidState, "the agent is not active"));
+    }
+    let ended =
+        ask.agent.value.history().iter().filter(|change| change.state != AgentState::Active).map(|change| change.at);
+    if ended.max().is_some_and(|at| ask.token.issued_at <= at) {
+        return Err(Failure::of(ProblemCode::LoginNeeded, "the token is from before the agent was suspended")
+            .with_help("get a new token: the user signs in again"));
+    }
+    let ceiling = agent.ceiling.purpose(&ask.purpose).filter(|ceiling| ceiling.user == UserPresence::WithUser);
+    if ceiling.is_none() {
+        let detail = format!("the agent is not registered for the purpose `{}` with a user", ask.purpose);
+        return Err(Failure::of(ProblemCode::ConsentMissing, detail)
+            .with_help("a registrar says what an agent may do, for which purposes"));
+    }
+    Ok(())
+}
+
+/// What is delegated: what the user consented to for this purpose, or a part of it.
+fn permissions(ask: &Ask<'_>) -> Result<Vec<Permission>, Failure> {
+    let missing = |detail: String| {
+        Failure::of(ProblemCode::ConsentMissing, detail)
+            .with_help("what a token's scopes come to: `attorn provider check`; what maps to nothing delegates nothing")
+    };
+    let consented = ask.token.consented.iter().find(|consent| consent.purpose == ask.purpose);
+    let consented = consented.map_or(&[][..], |consent| &consent.permissions);
+    if consented.is_empty() {
+        return Err(missing(format!("the user consented to nothing for the purpose `{}`", ask.purpose)));
+    }
+    let permissions = match &ask.permissions {
+        None => consented.to_vec(),
+        Some(asked) => {
+            if let Some(wider) = asked.iter().find(|one| !consented.iter().any(|consent| one.within(consent))) {
+                return Err(missing(format!("the user did not consent to `{} {}`", wider.action, wider.resource)));
+            }
+            asked.clone()
+        }
+    };
+    limits(&permissions)?;
+    Ok(permissions)
+}
+
+/// Whatever a token could be exchanged for twice is exchanged once: this names it.
+fn exchange_digest(agent: &Agent, ask: &Ask<'_>, permissions: &[Permission]) -> Digest {
+    let whole = json!([
+        ask.token.token_digest.to_string(),
+        agent.id.as_str(),
+        ask.purpose.as_str(),
+        permissions_text(permissions),
+        ask.expires_in_ms,
+    ]);
+    Digest::from_bytes(blake3::derive_key("attorn exchange v1", whole.to_string().as_bytes()))
+}
+
+/// The same token for the same: the delegation of the first time, if it stands. Nothing that was revoked comes
+/// back so.
+async fn again(app: &App, found: Versioned<ExchangeRecord>) -> Result<Made, Failure> {
+    let id = found.value.delegation;
+    let standing = super::standing(app, &id).await?;
+    if let Some(reason) = standing {
+        let detail = format!("the token was exchanged before, and that delegation has ended: {}", reason.text());
+        return Err(Failure::of(ProblemCode::DelegationInactive, detail).with_help("the user has to sign in again"));
+    }
+    let first = app.store.record::<DelegationRecord>(&Key::delegation(&id)).await?;
+    let first = first.ok_or_else(|| Failure::not_found("delegation", &id))?;
+    Ok(Made { id, entry: app.store.entry_ref(first.entries.start) })
+}
+
+/// After a user has revoked or logged out, only a later login makes anything new.
+fn signed_in_since(user: &KnownUser, agent: &Agent, token: &SubjectToken) -> Result<(), Failure> {
+    let body = &user.body;
+    let after = body.login_after.into_iter().chain(body.login_after_for.get(&agent.id).copied()).max();
+    match after {
+        Some(after) if token.auth_time.is_none_or(|at| at <= after) => {
+            let detail = "the user revoked what they had delegated, or logged out, and has not signed in since";
+            Err(Failure::of(ProblemCode::LoginNeeded, detail)
+                .with_help("get a token whose `auth_time` is later: the user signs in again"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The session: the provider's, found or opened, or one of our own.
+async fn session(app: &App, user: &KnownUser, token: &SubjectToken, batch: &mut Batch) -> Result<SessionId, Failure> {
+    let user_id = &user.record.value.id;
+    let new = SessionRecord {
+        id: random::session_id()?,
+        user: user_id.clone(),
+        opened_at: batch.now,
+        ended_at: None,
+        sealed_name: None,
+    };
+    let Some(sid) = &token.session else {
+        batch.put_record(&new);
+        return Ok(new.id);
+    };
+    if let Some(id) = names::find_session(app, &user.body.issuer, sid).await? {
+        let key = Key::session(&id);
+        let found = app.store.record::<SessionRecord>(&key).await?.ok_or_else(moved)?;
+        if found.value.ended_at.is_some() || found.value.user != *user_id {
+            let detail = "the session that the token belongs to has ended, or is another user's";
+            return Err(Failure::of(ProblemCode::LoginNeeded, detail).with_help("the user has to sign in again"));
+        }
+        batch.require.push((key, Require::Version(found.version)));
+        return Ok(id);
+    }
+    let name = names::session_name(app, &user.body.issuer, sid);
+    batch.require.push((Key::session_name(&name), Require::Absent));
+    batch.put_record(&SessionNameRecord { name, session: new.id.clone() });
+    let sealed = users::seal(&user.key, &Key::session(&new.id), sid.as_bytes())?;
+    let new = SessionRecord { sealed_name: Some(sealed), ..new };
+    batch.put_record(&new);
+    Ok(new.id)
+}
+
+fn add(
+    batch: &mut Batch,
+    ask: &Ask<'_>,
+    user: &KnownUser,
+    (id, session): (&DelegationId, &SessionId),
+    permissions: &[Permission],
+) -> Result<(), Failure> {
+    let (agent, token, now) = (ask.agent.value.agent(), ask.token, batch.now);
+    let most = token.provider.value.delegation_ms_max;
+    let consented = token.consented.iter().find(|consent| consent.purpose == ask.purpose);
+    let body = DelegationBody {
+        permissions: permissions.to_vec(),
+        evidence: Some(Evidence {
+            provider: token.provider.value.id.clone(),
+            token_id: token.token_id.clone(),
+            token_digest: token.token_digest,
+            issued_at: token.issued_at,
+            auth_time: token.auth_time,
+            acr: token.acr.clone(),
+            consented: consented.map(|consent| consent.permissions.clone()).unwrap_or_default(),
+        }),
+    };
+    let record = DelegationRecord {
+        id: id.clone(),
+        user: user.record.value.id.clone(),
+        from_agent: None,
+        parent: None,
+        depth: 0,
+        to_agent: agent.id.clone(),
+        purpose: ask.purpose.clone(),
+        session: session.clone(),
+        created_at: now,
+        expires_at: now.plus_ms(ask.expires_in_ms.unwrap_or(most).min(most)),
+        // The agent asked for it itself.
+        accepted_at: Some(now),
+        revoked_at: None,
+        revocations: agent.revocations,
+        user_revocations: user.record.value.revocations,
+        sealed: users::seal(&user.key, &Key::delegation(id), &body.encode())?,
+    };
+    put(batch, user, record, &body, "delegation_made")
+}
+
+/// Write a new delegation, its places in the indexes, and its entry, which speaks of the user in pseudonyms.
+pub(super) fn put(
+    batch: &mut Batch,
+    user: &KnownUser,
+    record: DelegationRecord,
+    body: &DelegationBody,
+    kind: &'static str,
+) -> Result<(), Failure> {
+    let key = &user.key;
+    let members = json!({
+        "delegation": record.id.as_str(),
+        "user": veil::user(&record.user, key),
+        "session": veil::session(&record.session, Some(key)),
+        "from_agent": record.from_agent.as_ref().map(attorn_core::AgentId::as_str),
+        "parent": record.parent.as_ref().map(DelegationId::as_str),
+        "depth": record.depth,
+        "to_agent": record.to_agent.as_str(),
+        "purpose": record.purpose.as_str(),
+        "expires_at_ms": record.expires_at.0,
+        // Permissions name the user's resources and evidence their logins: shown to be these, and not guessed.
+        "commitment": key.commitment("delegation", &body.encode()).to_string(),
+        "provider": body.evidence.as_ref().map(|evidence| evidence.provider.as_str()),
+    });
+    batch.entries.push(entry::body(batch.now, kind, members)?);
+    batch.require.push((Key::delegation(&record.id), Require::Absent));
+    batch.put.push((Key::user_delegation(&record.user, &record.id), Vec::new()));
+    batch.put.push((Key::agent_delegation(&record.to_agent, &record.id), Vec::new()));
+    if let Some(parent) = &record.parent {
+        batch.put.push((Key::child_delegation(parent, &record.id), Vec::new()));
+    }
+    batch.put.push((Key::expiry(record.expires_at, &Key::delegation(&record.id)), Vec::new()));
+    batch.put_record(&record);
+    Ok(())
+}
+
+/// Give a part of a delegation to another agent. It counts when that agent has accepted it.
+pub(crate) async fn further(
+    app: &App,
+    from: &Versioned<AgentRecord>,
+    parent: &DelegationId,
+    (to, permissions, expires_in_ms): (attorn_core::AgentId, Vec<Permission>, Option<u64>),
+) -> Result<Made, Failure> {
+    let mut batch = Batch::new(app.clock.now());
+    let now: TimeMs = batch.now;
+    if frozen(app, &mut batch.require).await? {
+        return Err(Failure::of(ProblemCode::Frozen, HostReason::Frozen.text()));
+    }
+    let chain = behalf::read(app, parent, now, &mut batch.require).await?;
+    let inactive = |reason: HostReason| Failure::of(ProblemCode::DelegationInactive, reason.text());
+    let chain = match chain {
+        Ok(chain) => chain,
+        Err(HostReason::DelegationUnknown) => return Err(Failure::not_found("delegation", parent)),
+        Err(reason) => return Err(inactive(reason)),
+    };
+    let hops = &chain.behalf.hops;
+    match chain.behalf.standing(&from.value.agent().id, now, app.limits.hops_max) {
+        // Another agent's delegation looks like none.
+        Err(HostReason::DelegationUnknown) => return Err(Failure::not_found("delegation", parent)),
+        Err(reason) => return Err(inactive(reason)),
+        Ok(()) => {}
+    }
+    let Some(last) = hops.last().map(|hop| &hop.delegation) else {
+        return Err(Failure::not_found("delegation", parent));
+    };
+    if hops.len() >= app.limits.hops_max {
+        return Err(Failure::of(ProblemCode::InvalidState, HostReason::ChainTooDeep.text()));
+    }
+    if hops.iter().any(|hop| hop.agent.id == to) {
+        return Err(Failure::of(ProblemCode::InvalidField, HostReason::ChainLoop.text()));
+    }
+    limits(&permissions)?;
+    narrower(&permissions, &last.permissions)?;
+    let receiver = app.store.record::<AgentRecord>(&Key::agent(&to)).await?;
+    let receiver = receiver.ok_or_else(|| Failure::not_found("agent", &to))?;
+    let ceiling = receiver.value.agent().ceiling.purpose(&last.purpose);
+    if ceiling.is_none_or(|ceiling| ceiling.user != UserPresence::WithUser) {
+        let detail = format!("agent `{to}` is not registered for the purpose `{}` with a user", last.purpose);
+        return Err(Failure::of(ProblemCode::InvalidField, detail));
+    }
+    batch.require.push((Key::agent(&to), Require::Version(receiver.version)));
+    let left = last.expires_at.ms_since(now);
+    let user = users::known(app, &chain.behalf.user.id).await?.ok_or_else(moved)?;
+    let id = random::delegation_id()?;
+    let body = DelegationBody { permissions, evidence: None };
+    let record = DelegationRecord {
+        id: id.clone(),
+        user: chain.behalf.user.id.clone(),
+        from_agent: Some(from.value.agent().id.clone()),
+        parent: Some(parent.clone()),
+        depth: u32::try_from(hops.len()).unwrap_or(u32::MAX),
+        to_agent: to,
+        purpose: last.purpose.clone(),
+        session: last.session.clone(),
+        created_at: now,
+        expires_at: now.plus_ms(expires_in_ms.unwrap_or(left).min(left)),
+        accepted_at: None,
+        revoked_at: None,
+        revocations: receiver.value.agent().revocations,
+        user_revocations: user.record.value.revocations,
+        sealed: users::seal(&user.key, &Key::delegation(&id), &body.encode())?,
+    };
+    put(&mut batch, &user, record, &body, "delegation_offered")?;
+    let committed = crate::registry::commit(app, batch, moved).await?;
+    let entry = committed.entries.into_iter().next();
+    Ok(Made { id, entry: entry.ok_or_else(|| Failure::internal("a delegation was recorded without entry"))? })
+}

@@ -1,0 +1,39 @@
+//! `/v1/me`: users see what they have delegated, and revoke it. They come with an access token of a client that is
+//! listed for this and is no agent's, for another audience than the exchange's: `http::access` saw to that.
+
+use std::sync::Arc;
+
+use attorn_api::delegations::Revoke;
+use attorn_api::users::RevokeOfUser;
+use attorn_core::DelegationId;
+use attorn_store::{Key, KeyPrefix};
+
+use crate::app::App;
+use crate::delegations::revoke::{self, By};
+use crate::delegations::{self, known_by};
+use crate::http::call::{Call, Reply};
+use crate::http::failure::Failure;
+use crate::registry::note;
+
+pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    let user = call.user()?;
+    let after = call.query::<DelegationId>("after")?.map(|id| Key::user_delegation(user, &id));
+    delegations::page(&app, &KeyPrefix::user_delegations(user), after, call.limit()?).await
+}
+
+pub(crate) async fn revoke(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    let (user, why): (_, Revoke) = (call.user()?, call.json()?);
+    note("reason", why.reason.as_deref())?;
+    let id: DelegationId = call.path("id")?;
+    // Another user's delegation looks like none.
+    let known = known_by(&app, &id).await?.filter(|known| known.record.value.user == *user);
+    let known = known.ok_or_else(|| Failure::not_found("delegation", &id))?;
+    revoke::delegation(&app, &known, &By::User, why.reason).await?;
+    Reply::ok(&delegations::shown_by(&app, &id).await?)
+}
+
+pub(crate) async fn revoke_all(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    let (user, wire): (_, RevokeOfUser) = (call.user()?, call.json()?);
+    revoke::of_user(&app, user, wire, &By::User).await?;
+    delegations::page(&app, &KeyPrefix::user_delegations(user), None, call.limit()?).await
+}
