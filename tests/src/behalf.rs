@@ -27,6 +27,8 @@ pub struct Behalf {
     pub helper: Machine,
     /// Another, named by `second-client`.
     pub second: Machine,
+    /// The service that keeps accounts.
+    pub bank: Machine,
 }
 
 impl Deref for Behalf {
@@ -59,13 +61,13 @@ impl Behalf {
         let world = World::without_policy().await;
         let (helper, second) = (Machine::new(&world.reach, "helper"), Machine::new(&world.reach, "second"));
         let provider = Provider::start(KeyKind::Es256).await;
-        let scene = Self { world, provider, helper, second };
+        let bank = Machine::new(&world.reach, "bank");
+        let scene = Self { world, provider, helper, second, bank };
         let registrar = &scene.staff.registrar;
         for agent in [&scene.helper, &scene.second] {
             registrar.post("/v1/agents", &registration(agent, "account.*", "account/*")).await.expect(201);
         }
-        let bank = Machine::new(&scene.reach, "bank");
-        let body = crate::world::server_registration(&bank, "https://bank.example", &["account"]);
+        let body = crate::world::server_registration(&scene.bank, "https://bank.example", &["account"]);
         registrar.post("/v1/resource-servers", &body).await.expect(201);
         let body = scene.provider.configuration("main", with(recorded(), changes));
         registrar.post("/v1/providers", &body).await.expect(201);

@@ -5,10 +5,12 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
+use attorn_api::delegations::Delegation;
 use attorn_core::Duty;
 use attorn_identity::{OperatorToken, OperatorTokenKind};
+use attorn_tests::behalf::pairs;
 use attorn_tests::world::{ask, blake3_hex, read_only_settings, server_registration};
-use attorn_tests::{Answer, Call, Machine, Operator, World};
+use attorn_tests::{Answer, Behalf, Call, Machine, Operator};
 use serde_json::{Value, json};
 
 /// The routes that anybody may call. Whoever adds one thinks twice.
@@ -40,23 +42,32 @@ struct Victims {
     component: Vec<u8>,
     grant: attorn_api::decisions::Grant,
     decision_id: String,
+    issuer: String,
+    delegation: Delegation,
+    /// A token of Alice's that nobody has exchanged yet, and one with which she sees what she delegated.
+    subject_token: String,
+    user_token: String,
     newcomer: Machine,
 }
 
 impl Victims {
-    async fn of(world: &World) -> Self {
+    async fn of(world: &Behalf) -> Self {
         let decided = world.bot.decide(&ask()).await;
+        world.activate("read-only", attorn_tests::components::bytes("read-only"), read_only_settings()).await;
         world.staff.admin.hire("victim", &[Duty::Auditor]).await;
         world
             .push("idle", attorn_tests::components::bytes("read-only"), read_only_settings(), json!({}))
             .await
             .expect(201);
-        world.staff.registrar.post("/v1/providers", &provider("main", "http://127.0.0.1:1/main")).await.expect(201);
         Self {
             thumbprint: world.bot.key.thumbprint().to_owned(),
             component: b"not put before".to_vec(),
             grant: decided.grant.unwrap(),
             decision_id: decided.decision_id,
+            issuer: world.provider.issuer.clone(),
+            delegation: world.delegated().await,
+            subject_token: world.token(json!({ "jti": "another" })),
+            user_token: world.provider.user_token(json!({})),
             newcomer: Machine::new(&world.reach, "newcomer"),
         }
     }
@@ -71,6 +82,9 @@ impl Victims {
             "policies" if route.operation == "activatePolicy" => "idle",
             "policies" => "read-only",
             "grants" => &self.grant.id,
+            "delegations" | "own-delegations" | "me" => &self.delegation.id,
+            "users" => &self.delegation.user,
+            "sessions" => &self.delegation.session,
             _ => "",
         };
         let path = (route.path.replace("{id}", id))
@@ -96,7 +110,27 @@ impl Victims {
                 Body::Json(server_registration(&server, "https://intruder.example", &["intrusion"]))
             }
             "registerProvider" => Body::Json(provider("intruder", "http://127.0.0.1:1/intruder")),
-            "updateProvider" => Body::Json(provider("main", "http://127.0.0.1:1/main")),
+            "updateProvider" => Body::Json(provider("main", &self.issuer)),
+            "createDelegation" => Body::Json(
+                json!({ "subject_token": self.subject_token, "purpose": attorn_tests::world::PURPOSE_WITH_USER }),
+            ),
+            "delegateFurther" => {
+                Body::Json(json!({ "to_agent": "helper", "permissions": pairs(&[("account.read", "account/*")]) }))
+            }
+            "revokeOwnDelegation"
+            | "revokeDelegation"
+            | "revokeMyDelegation"
+            | "revokeAllMine"
+            | "revokeOfUser"
+            | "revokeSession"
+            | "freeze"
+            | "thaw" => Body::Json(json!({ "reason": "a test" })),
+            "registerUser" => Body::Json(json!({ "provider": "main", "subject": "carol" })),
+            "findUser" => Body::Json(json!({ "provider": "main", "subject": "alice" })),
+            "setEntitlement" => {
+                Body::Json(json!({ "holder": { "everyone": self.issuer }, "permissions": pairs(&[("*", "*")]) }))
+            }
+            "deleteEntitlement" => Body::Json(json!({ "holder": { "everyone": self.issuer } })),
             "checkToken" => Body::Json(json!({ "token": "a.b.c" })),
             "suspendAgent" | "resumeAgent" | "retireAgent" => Body::Json(json!({ "reason": "a test" })),
             "addAgentKey" => Body::Json(self.another_newcomer().key_registration("pod-2")),
@@ -117,6 +151,15 @@ impl Victims {
             "useGrant" => Body::Json(attorn_tests::world::use_of(&self.grant)),
             "reportEffect" => Body::Json(json!({ "use_number": 1, "effect": "done" })),
             "listFacts"
+            | "acceptDelegation"
+            | "listOwnDelegations"
+            | "listDelegations"
+            | "showDelegation"
+            | "showDelegationTree"
+            | "listMyDelegations"
+            | "showUser"
+            | "listEntitlements"
+            | "showFreeze"
             | "listPolicyLogs"
             | "showMetrics"
             | "revokeOperator"
@@ -188,7 +231,7 @@ fn only_the_known_routes_are_public() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_without_credentials_or_with_dead_ones_gets_in() {
-    let world = World::new().await;
+    let world = Behalf::new().await;
     let victims = Victims::of(&world).await;
     let revoked = world.staff.admin.hire("revoked", Duty::ALL).await;
     world.staff.admin.act("/v1/operators/revoked/revoke").await.expect(200);
@@ -202,7 +245,11 @@ async fn nobody_without_credentials_or_with_dead_ones_gets_in() {
         ("no token at all", String::new()),
     ];
     for route in routes().iter().filter(|route| route.access != "public") {
-        let code = if route.access.starts_with("operator:") { "unauthenticated" } else { "proof_missing" };
+        let code = match route.access.as_str() {
+            "user" => "user_unauthenticated",
+            "agent" | "resource_server" => "proof_missing",
+            _ => "unauthenticated",
+        };
         refused(&world.reach.send(victims.call(route)).await, 401, code, route, "nobody");
         for (who, token) in &tokens {
             refused(&world.reach.send(victims.call(route).bearer(token)).await, 401, code, route, who);
@@ -213,7 +260,7 @@ async fn nobody_without_credentials_or_with_dead_ones_gets_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_duty_implies_another() {
-    let world = World::new().await;
+    let world = Behalf::new().await;
     let victims = Victims::of(&world).await;
     let mut others: Vec<(Duty, Operator)> = Vec::new();
     for duty in Duty::ALL {
@@ -232,7 +279,7 @@ async fn no_duty_implies_another() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_machine_is_taken_for_another_kind() {
-    let world = World::new().await;
+    let world = Behalf::new().await;
     let victims = Victims::of(&world).await;
     let stranger = Machine::new(&world.reach, "stranger");
     let size = world.log_size().await;
@@ -246,11 +293,15 @@ async fn no_machine_is_taken_for_another_kind() {
                 refused(&stranger.send(call()).await, 401, "unknown_key", route, "a stranger");
                 refused(&world.staff.registrar.send(call()).await, 401, "proof_missing", route, "an operator");
             }
-            _ => {
+            access => {
+                let code = if access == "user" { "user_unauthenticated" } else { "unauthenticated" };
                 for machine in [&world.bot, &world.faq, &stranger] {
                     let who = machine.id.as_str();
-                    refused(&machine.send(call()).await, 401, "unauthenticated", route, who);
+                    refused(&machine.send(call()).await, 401, code, route, who);
                 }
+                // Neither a user nor the bot's token of that user's is an operator, nor the other way round.
+                let token = if access == "user" { &victims.subject_token } else { &victims.user_token };
+                refused(&world.reach.send(call().bearer(token)).await, 401, code, route, "another's token");
             }
         }
     }
@@ -260,7 +311,7 @@ async fn no_machine_is_taken_for_another_kind() {
 /// Without this, a row that is wrong for another reason would prove nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_needed_right_alone_is_enough() {
-    let world = World::new().await;
+    let world = Behalf::new().await;
     let victims = Victims::of(&world).await;
     let mut holders: Vec<(Duty, Operator)> = Vec::new();
     for duty in Duty::ALL {
@@ -278,6 +329,7 @@ async fn the_needed_right_alone_is_enough() {
             ("public", _) => world.reach.send(call).await,
             ("agent", _) => world.bot.send(call).await,
             ("resource_server", _) => world.faq.send(call).await,
+            ("user", _) => world.reach.send(call.bearer(&victims.user_token)).await,
             (_, needed) => {
                 let holder = holders.iter().find(|(duty, _)| Some(duty.as_str()) == needed);
                 holder.unwrap().1.send(call).await

@@ -412,12 +412,14 @@ impl Key {
         Some((TimeMs(at), Self(segments.next()?.into())))
     }
 
-    /// The delegation that a row of an index names; none if this is no such row.
+    /// The delegation that this key names: its own, or a row's in one of the indexes.
     #[must_use]
-    pub fn indexed_delegation(&self) -> Option<DelegationId> {
-        let index =
-            matches!(self.kind()?, KeyKind::UserDelegation | KeyKind::AgentDelegation | KeyKind::ChildDelegation);
-        index.then(|| self.last_segment()?.parse().ok()).flatten()
+    pub fn named_delegation(&self) -> Option<DelegationId> {
+        let names = matches!(
+            self.kind()?,
+            KeyKind::Delegation | KeyKind::UserDelegation | KeyKind::AgentDelegation | KeyKind::ChildDelegation
+        );
+        names.then(|| self.last_segment()?.parse().ok()).flatten()
     }
 
     /// What kind of thing it names; none if the bytes came from a store that knows more kinds.

@@ -130,7 +130,7 @@ async fn subtree(app: &App, known: Known, left: &mut usize) -> Result<api::Deleg
     let below = KeyPrefix::child_delegations(&known.record.value.id);
     let children = app.store.scan(&below, None, *left + 1).await?;
     tree.more = children.next.is_some();
-    for id in children.items.iter().filter_map(|(key, _)| key.indexed_delegation()) {
+    for id in children.items.iter().filter_map(|(key, _)| key.named_delegation()) {
         if *left == 0 {
             tree.more = true;
             break;
@@ -147,13 +147,12 @@ pub(crate) async fn page(app: &App, prefix: &KeyPrefix, after: Option<Key>, limi
     let page = app.store.scan(prefix, after.as_ref(), limit).await?;
     let mut delegations = Vec::new();
     for (key, _) in &page.items {
-        let id =
-            key.indexed_delegation().ok_or_else(|| Failure::internal(format_args!("{key} names no delegation")))?;
+        let id = key.named_delegation().ok_or_else(|| Failure::internal(format_args!("{key} names no delegation")))?;
         if let Some(known) = known_by(app, &id).await? {
             delegations.push(shown(app, &known).await?);
         }
     }
-    let last = page.items.last().and_then(|(key, _)| key.indexed_delegation());
+    let last = page.items.last().and_then(|(key, _)| key.named_delegation());
     let next = page.next.is_some().then(|| last.map(|id| id.to_string())).flatten();
     Reply::ok(&api::DelegationList { delegations, next })
 }

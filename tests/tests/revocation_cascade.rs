@@ -1,0 +1,207 @@
+//! Revocation acts now, on all that hangs below, whoever revokes what; and what was revoked does not come back.
+
+use attorn_api::decisions::{DecisionAnswer, DecisionKind};
+use attorn_api::delegations::{Delegation, DelegationMade};
+use attorn_tests::world::use_of;
+use attorn_tests::{Answer, Behalf, Call};
+use serde_json::{Value, json};
+
+#[track_caller]
+fn denied(answer: &DecisionAnswer, code: &str) {
+    let codes: Vec<_> = answer.reasons.iter().map(|reason| reason.code.as_str()).collect();
+    assert_eq!((answer.decision, codes), (DecisionKind::Deny, vec![code]), "{answer:?}");
+}
+
+/// A chain from Alice to the bot, the helper and the second, of which all can read.
+struct Chain {
+    scene: Behalf,
+    root: Delegation,
+    child: Delegation,
+    grandchild: Delegation,
+}
+
+impl Chain {
+    async fn new() -> Self {
+        let scene = Behalf::new().await;
+        let root = scene.delegated().await;
+        let child = scene.further(&scene.bot, &root, &scene.helper).await;
+        let grandchild = scene.further(&scene.helper, &child, &scene.second).await;
+        let chain = Self { scene, root, child, grandchild };
+        chain.expect([None, None, None]).await;
+        chain
+    }
+
+    /// What reading comes to for the bot, the helper and the second: none for allow.
+    async fn expect(&self, codes: [Option<&str>; 3]) {
+        let Self { scene, root, child, grandchild } = self;
+        let each = [(&scene.bot, root), (&scene.helper, child), (&scene.second, grandchild)];
+        for ((agent, delegation), code) in each.into_iter().zip(codes) {
+            let answer = scene.read(agent, delegation).await;
+            match code {
+                None => assert_eq!(answer.decision, DecisionKind::Allow, "{} {answer:?}", agent.id),
+                Some(code) => denied(&answer, code),
+            }
+        }
+    }
+
+    async fn by_operator(&self, path: &str) -> Answer {
+        self.scene.staff.registrar.post(path, &json!({ "reason": "a test" })).await
+    }
+
+    async fn by_alice(&self, path: &str, body: &Value) -> Answer {
+        let token = self.scene.provider.user_token(json!({}));
+        self.scene.reach.send(Call::post(path, body).bearer(&token)).await
+    }
+}
+
+const REVOKED: Option<&str> = Some("delegation_revoked");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn revoking_a_delegation_ends_exactly_what_is_below() {
+    let chain = Chain::new().await;
+    chain.by_operator(&format!("/v1/delegations/{}/revoke", chain.grandchild.id)).await.expect(200);
+    chain.expect([None, None, REVOKED]).await;
+    chain.by_operator(&format!("/v1/delegations/{}/revoke", chain.child.id)).await.expect(200);
+    chain.expect([None, REVOKED, REVOKED]).await;
+    chain.by_operator(&format!("/v1/delegations/{}/revoke", chain.root.id)).await.expect(200);
+    chain.expect([REVOKED, REVOKED, REVOKED]).await;
+    chain.by_operator(&format!("/v1/delegations/{}/revoke", chain.root.id)).await.refused(409, "invalid_state");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn agents_take_back_and_give_back_what_concerns_them() {
+    let chain = Chain::new().await;
+    let own = |id: &str| format!("/v1/own-delegations/{id}/revoke");
+    let Chain { scene, root, child, .. } = &chain;
+    scene.second.post(own(&child.id), &json!({})).await.refused(404, "not_found");
+    scene.helper.post(own(&root.id), &json!({})).await.refused(404, "not_found");
+    scene.bot.post(own(&child.id), &json!({})).await.expect(200);
+    chain.expect([None, REVOKED, REVOKED]).await;
+    scene.bot.post(own(&root.id), &json!({})).await.expect(200);
+    chain.expect([REVOKED, REVOKED, REVOKED]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_sees_and_revokes_what_is_their_own_and_nobody_else_s() {
+    let chain = Chain::new().await;
+    let Chain { scene, root, .. } = &chain;
+    let get = |token: String| scene.reach.send(Call::get("/v1/me/delegations").bearer(&token));
+    let mine: Value = get(scene.provider.user_token(json!({}))).await.expect(200).json();
+    assert_eq!(mine["delegations"].as_array().map(Vec::len), Some(3), "{mine}");
+    get(scene.provider.user_token(json!({ "sub": "nobody" }))).await.refused(401, "user_unauthenticated");
+    for claims in [
+        json!({ "client_id": "bot-client" }),
+        json!({ "aud": attorn_tests::provider::AUDIENCE }),
+        json!({ "act": { "sub": "bot-client" } }),
+        json!({ "may_act": { "sub": "bot-client" } }),
+        json!({ "cnf": { "jkt": "A".repeat(43) } }),
+        json!({ "nonce": "of an ID token" }),
+    ] {
+        get(scene.provider.user_token(claims)).await.refused(401, "user_unauthenticated");
+    }
+    // Bob has delegated something, too, and cannot touch what is Alice's.
+    let bob = scene.token(json!({ "sub": "bob", "sid": "session-of-bob" }));
+    scene.exchange(&bob).await.expect(201);
+    let bob = scene.provider.user_token(json!({ "sub": "bob" }));
+    let path = format!("/v1/me/delegations/{}/revoke", root.id);
+    scene.reach.send(Call::post(&path, &json!({})).bearer(&bob)).await.refused(404, "not_found");
+    chain.expect([None, None, None]).await;
+    chain.by_alice(&path, &json!({})).await.expect(200);
+    chain.expect([REVOKED, REVOKED, REVOKED]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_user_s_revocation_only_a_later_login_delegates_anew() {
+    let chain = Chain::new().await;
+    let Chain { scene, .. } = &chain;
+    chain.by_alice("/v1/me/revoke", &json!({ "agent": "support-bot" })).await.expect(200);
+    chain.expect([REVOKED, REVOKED, REVOKED]).await;
+    // The token of before, another of the same login, and one that says nothing of the login.
+    scene.exchange(&scene.token(json!({}))).await.refused(403, "login_needed");
+    scene.exchange(&scene.token(json!({ "auth_time": null, "sid": "another" }))).await.refused(403, "login_needed");
+    // Another agent is not concerned.
+    let token = scene.token(json!({ "client_id": "helper-client" }));
+    attorn_tests::behalf::exchange(&scene.helper, &token).await.expect(201);
+    let later = attorn_tests::machines::now_ms() / 1_000 + 2;
+    let token = scene.token(json!({ "auth_time": later, "iat": later }));
+    let made: DelegationMade = scene.exchange(&token).await.expect(201).json();
+    assert_eq!(scene.read(&scene.bot, &made.delegation).await.decision, DecisionKind::Allow);
+    chain.expect([REVOKED, REVOKED, REVOKED]).await;
+    chain.by_alice("/v1/me/revoke", &json!({})).await.expect(200);
+    denied(&scene.read(&scene.bot, &made.delegation).await, "delegation_revoked");
+    let token = scene.token(json!({ "client_id": "helper-client", "jti": "another" }));
+    attorn_tests::behalf::exchange(&scene.helper, &token).await.refused(403, "login_needed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn suspending_any_agent_of_the_chain_ends_what_is_below_for_ever() {
+    let chain = Chain::new().await;
+    chain.by_operator("/v1/agents/helper/suspend").await.expect(200);
+    chain.expect([None, Some("agent_suspended"), Some("chain_agent_inactive")]).await;
+    chain.by_operator("/v1/agents/helper/resume").await.expect(200);
+    chain.expect([None, REVOKED, REVOKED]).await;
+    // Given anew, it counts.
+    let Chain { scene, root, .. } = &chain;
+    let child = scene.further(&scene.bot, root, &scene.helper).await;
+    assert_eq!(scene.read(&scene.helper, &child).await.decision, DecisionKind::Allow);
+    // A token of before the suspension brings nothing back.
+    let token = scene.token(json!({}));
+    chain.by_operator("/v1/agents/support-bot/suspend").await.expect(200);
+    scene.exchange(&token).await.refused(409, "invalid_state");
+    chain.by_operator("/v1/agents/support-bot/resume").await.expect(200);
+    scene.exchange(&token).await.refused(403, "login_needed");
+    chain.expect([REVOKED, REVOKED, REVOKED]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ending_the_session_or_trusting_the_provider_no_more_ends_all() {
+    let chain = Chain::new().await;
+    let ended = Some("session_ended");
+    chain.by_operator(&format!("/v1/sessions/{}/revoke", chain.root.session)).await.expect(200);
+    chain.expect([ended, ended, ended]).await;
+    chain.scene.exchange(&chain.scene.token(json!({ "jti": "another" }))).await.refused(403, "login_needed");
+    let chain = Chain::new().await;
+    let revoked = Some("provider_revoked");
+    chain.scene.staff.registrar.act("/v1/providers/main/revoke").await.expect(200);
+    chain.expect([revoked, revoked, revoked]).await;
+    chain.scene.exchange(&chain.scene.token(json!({}))).await.refused(403, "subject_token_refused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn taking_the_user_s_own_right_away_takes_it_from_all() {
+    let chain = Chain::new().await;
+    let body = json!({ "holder": { "everyone": chain.scene.provider.issuer } });
+    chain.scene.staff.registrar.post("/v1/entitlements/delete", &body).await.expect(200);
+    let none = Some("not_entitled");
+    chain.expect([none, none, none]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_is_worth_nothing_once_what_it_hangs_on_is_revoked() {
+    let scene = Behalf::new().await;
+    let root = scene.delegated().await;
+    let child = scene.further(&scene.bot, &root, &scene.helper).await;
+    let grant = scene.read(&scene.helper, &child).await.grant.unwrap_or_else(|| unreachable!("it was allowed"));
+    let path = format!("/v1/delegations/{}/revoke", root.id);
+    scene.staff.registrar.post(path, &json!({})).await.expect(200);
+    let path = format!("/v1/grants/{}/uses", grant.id);
+    scene.bank.post(path, &use_of(&grant)).await.refused(409, "grant_inactive");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_freeze_denies_everything_until_it_is_thawed() {
+    let chain = Chain::new().await;
+    let Chain { scene, root, .. } = &chain;
+    let grant = scene.read(&scene.bot, root).await.grant.unwrap_or_else(|| unreachable!("it was allowed"));
+    chain.by_operator("/v1/freeze").await.expect(200);
+    chain.by_operator("/v1/freeze").await.refused(409, "invalid_state");
+    let frozen = Some("frozen");
+    chain.expect([frozen, frozen, frozen]).await;
+    denied(&scene.bot.decide(&attorn_tests::world::ask()).await, "frozen");
+    scene.exchange(&scene.token(json!({ "jti": "another" }))).await.refused(403, "frozen");
+    scene.bank.post(format!("/v1/grants/{}/uses", grant.id), &use_of(&grant)).await.refused(409, "grant_inactive");
+    chain.by_operator("/v1/thaw").await.refused(403, "missing_duty");
+    let thawer = scene.staff.admin.hire("thawer", &[attorn_core::Duty::Thawer]).await;
+    thawer.post("/v1/thaw", &json!({})).await.expect(200);
+    chain.expect([None, None, None]).await;
+}
