@@ -27,7 +27,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use data_encoding::BASE64URL_NOPAD;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use crate::machines::now_ms;
@@ -95,13 +95,13 @@ static RSA: LazyLock<RsaKeyPair> = LazyLock::new(|| RsaKeyPair::generate(KeySize
 
 impl ProviderKey {
     /// A new key.
-    pub fn generate(kind: KeyKind, kid: &str) -> Self {
+    pub fn generate(kind: KeyKind, name: &str) -> Self {
         let pair = match kind {
             KeyKind::Rs256 => Pair::Rsa(&RSA),
             KeyKind::Es256 => Pair::P256(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap()),
             KeyKind::EdDsa => Pair::Ed25519(Ed25519KeyPair::generate().unwrap()),
         };
-        Self { kid: kid.into(), pair }
+        Self { kid: name.into(), pair }
     }
 
     /// The name of its algorithm.
@@ -223,8 +223,8 @@ impl Provider {
     }
 
     /// Sign with a new key of this name, and publish only that.
-    pub fn rotate(&self, kind: KeyKind, kid: &str) {
-        let key = Arc::new(ProviderKey::generate(kind, kid));
+    pub fn rotate(&self, kind: KeyKind, name: &str) {
+        let key = Arc::new(ProviderKey::generate(kind, name));
         self.publish(vec![key.jwk()]);
         *self.shared.key.lock().unwrap_or_else(PoisonError::into_inner) = key;
     }
@@ -304,8 +304,7 @@ impl Provider {
 /// An object with members added or replaced; `null` removes one.
 pub fn with(object: Value, changes: Value) -> Value {
     let (Value::Object(mut object), Value::Object(changes)) = (object, changes) else { panic!("both are objects") };
-    let changed: Map<String, Value> = changes;
-    for (name, value) in changed {
+    for (name, value) in changes {
         if value.is_null() {
             object.remove(&name);
         } else {

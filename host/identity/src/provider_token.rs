@@ -83,7 +83,7 @@ impl<'a> UnverifiedToken<'a> {
         let (Ok(header), Ok(claims), Ok(_)) = (decode(header), decode(claims), decode(signature)) else {
             return Err(Malformed("a part of it is no unpadded base64url"));
         };
-        let header = Header::of(json::object(&header)?)?;
+        let header = Header::of(&json::object(&header)?)?;
         let claims = Claims::new(json::object(&claims)?);
         let issuer = claims.text("iss")?.ok_or(ProviderTokenError::ClaimMissing("iss"))?.to_owned();
         Ok(Self { signed, signature, header, claims, issuer })

@@ -23,7 +23,7 @@ pub(super) struct Header {
 }
 
 impl Header {
-    pub(super) fn of(members: Map<String, Value>) -> Result<Self, ProviderTokenError> {
+    pub(super) fn of(members: &Map<String, Value>) -> Result<Self, ProviderTokenError> {
         if let Some(name) = FORBIDDEN.into_iter().find(|name| members.contains_key(*name)) {
             return Err(ProviderTokenError::HeaderMember(name));
         }

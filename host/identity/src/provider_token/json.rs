@@ -14,9 +14,8 @@ const TWICE: &str = "a member stands twice";
 pub(super) fn object(bytes: &[u8]) -> Result<Map<String, Value>, ProviderTokenError> {
     match serde_json::from_slice::<Strict>(bytes) {
         Ok(Strict(Value::Object(members))) => Ok(members),
-        Ok(_) => Err(ProviderTokenError::Malformed("its header or claims are no JSON object")),
         Err(error) if error.to_string().starts_with(TWICE) => Err(ProviderTokenError::DuplicateMember),
-        Err(_) => Err(ProviderTokenError::Malformed("its header or claims are no JSON object")),
+        Ok(_) | Err(_) => Err(ProviderTokenError::Malformed("its header or claims are no JSON object")),
     }
 }
 

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::refused::Check;
 use super::{
     Confirmation, LogoutToken, Refused, SubjectToken, UserToken, logout_token, registry, subject_token, user_token,
-    wire,
+    verify, wire,
 };
 use crate::app::App;
 use crate::http::call::{Call, Reply};
@@ -37,7 +37,8 @@ async fn gives(app: &App, provider: &ProviderRecord, asked: &api::CheckToken) ->
     let token = asked.token.as_str();
     let issuer = UnverifiedToken::parse(token)?.issuer().to_owned();
     if issuer != provider.issuer.as_str() {
-        return Err(Refused::AnotherProvider(attorn_core::provider::shown(&issuer)));
+        let other = verify::provider_of(app, &issuer).await?;
+        return Err(Refused::AnotherProvider(other.value.id.to_string()));
     }
     Ok(match asked.token_use {
         api::TokenUse::Delegation => subject_token(app, token).await?.into(),

@@ -109,8 +109,8 @@ async fn client() -> Result<Client, FetchError> {
             .timeout(TIMEOUT)
             .build()
     };
-    let built = tokio::task::spawn_blocking(build).await;
-    built.ok().and_then(Result::ok).ok_or(FetchError::Unreachable)
+    let client = tokio::task::spawn_blocking(build).await;
+    client.ok().and_then(Result::ok).ok_or(FetchError::Unreachable)
 }
 
 async fn document(client: &Client, url: Url) -> Result<Vec<u8>, FetchError> {

@@ -18,7 +18,7 @@ pub(crate) enum Refused {
     #[error("no provider is registered with the issuer `{0}`")]
     UnknownIssuer(String),
     /// The token is of another provider than the one that was asked about.
-    #[error("the token is of the issuer `{0}`, which is another provider's or nobody's")]
+    #[error("the token is of the provider `{0}`")]
     AnotherProvider(String),
     /// The provider was revoked.
     #[error("the provider `{0}` is revoked")]

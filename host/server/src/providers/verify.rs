@@ -34,6 +34,7 @@ pub(super) async fn subject_token(app: &App, token: &str) -> Result<SubjectToken
     let confirmation = context::confirmation(&claims)?;
     let (consented, unmapped) = consent::of(record, &claims)?;
     Ok(SubjectToken {
+        provider,
         subject,
         agent,
         session,
@@ -48,7 +49,6 @@ pub(super) async fn subject_token(app: &App, token: &str) -> Result<SubjectToken
         confirmation,
         consented,
         unmapped,
-        provider,
     })
 }
 
@@ -61,6 +61,7 @@ pub(super) async fn user_token(app: &App, token: &str) -> Result<UserToken, Refu
     let confirmation = context::confirmation(&claims)?;
     let token_digest = token_digest(token);
     Ok(UserToken {
+        provider,
         subject,
         client,
         session,
@@ -71,7 +72,6 @@ pub(super) async fn user_token(app: &App, token: &str) -> Result<UserToken, Refu
         auth_time,
         acr,
         confirmation,
-        provider,
     })
 }
 
@@ -82,7 +82,8 @@ pub(super) async fn logout_token(app: &App, token: &str) -> Result<LogoutToken, 
     // The standard has no other name for it.
     let session = context::session(&claims, "sid")?;
     let (issued_at, expires_at) = times(&claims)?;
-    Ok(LogoutToken { subject, session, token_id, token_digest: token_digest(token), issued_at, expires_at, provider })
+    let token_digest = token_digest(token);
+    Ok(LogoutToken { provider, subject, session, token_id, token_digest, issued_at, expires_at })
 }
 
 /// The provider of a token that is all right as far as every token of its kind has to be, and what it claims.
@@ -115,7 +116,7 @@ async fn verified(app: &App, token: &str, face: Face) -> Result<(Versioned<Provi
 }
 
 /// The provider that is registered with this issuer.
-async fn provider_of(app: &App, issuer: &str) -> Result<Versioned<ProviderRecord>, Refused> {
+pub(super) async fn provider_of(app: &App, issuer: &str) -> Result<Versioned<ProviderRecord>, Refused> {
     let unknown = || Refused::unknown_issuer(issuer);
     let key = Key::provider_issuer(&ProviderIssuerRecord::digest_of_issuer(issuer));
     let id = app.store.record::<ProviderIssuerRecord>(&key).await?.ok_or_else(unknown)?.value.provider;
