@@ -141,7 +141,11 @@ async fn claims_that_are_refused_each_with_its_code() {
         (token(json!({ "cnf": {} })), "confirmation_unknown", "confirmation"),
         (token(json!({ "cnf": { "kid": "k" } })), "confirmation_unknown", "confirmation"),
         (token(json!({ "cnf": { "jkt": "short" } })), "confirmation_unknown", "confirmation"),
-        (token(json!({ "cnf": { "jkt": "A".repeat(43), "jwk": {} } })), "confirmation_unknown", "confirmation"),
+        (
+            token(json!({ "cnf": { "jkt": "A".repeat(43), "x5t#S256": "A".repeat(43) } })),
+            "confirmation_unknown",
+            "confirmation",
+        ),
         (token(json!({ "cnf": { "x5t#S256": "AAAA" } })), "confirmation_unknown", "confirmation"),
         (token(json!({ "scope": ["invoices"] })), "claim_malformed", "consent"),
         (token(json!({ "scope": null, "scp": [1] })), "claim_malformed", "consent"),

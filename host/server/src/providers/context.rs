@@ -55,10 +55,12 @@ pub(super) fn shown_claims(record: &ProviderRecord, claims: &Claims) -> Result<J
     Ok(text)
 }
 
-/// What key the token is bound to. What is not understood cannot be checked, so it is refused.
+/// What key the token is bound to. Where no member says it in a way that is understood, nothing can be checked, and
+/// the token is refused; beside one that does, others are passed over (RFC 7800, section 3.1; Keycloak adds one).
+/// Two keys at once are refused.
 pub(super) fn confirmation(claims: &Claims) -> Result<Option<Confirmation>, Refused> {
     let Some(value) = claims.get("cnf") else { return Ok(None) };
-    let members = value.as_object().filter(|members| members.len() == 1).ok_or(Refused::ConfirmationUnknown)?;
+    let members = value.as_object().ok_or(Refused::ConfirmationUnknown)?;
     let text = |name: &str| members.get(name).and_then(Value::as_str);
     let confirmation = match (text("jkt"), text("x5t#S256")) {
         (Some(thumbprint), None) => thumbprint.parse().ok().map(Confirmation::Key),

@@ -76,7 +76,7 @@ pub(crate) enum Refused {
     ClaimsUnusable(String),
     /// `cnf` binds the token in a way that is not understood, and so cannot be checked.
     #[error(
-        "`cnf` is no object with exactly `jkt` or `x5t#S256`: whether the token is bound to a key cannot be checked"
+        "`cnf` is no object with one of `jkt` and `x5t#S256`: whether the token is bound to a key cannot be checked"
     )]
     ConfirmationUnknown,
     /// More was consented to than a delegation could hold.

@@ -1,0 +1,200 @@
+//! Everything that ends a right, against 32 requests at once that use it: in the log, which has one order, nothing
+//! is allowed or delegated after the entry that ended it; and whoever was told that it ended never sees it used.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use attorn_api::decisions::{DecisionAnswer, DecisionKind};
+use attorn_api::delegations::Delegation;
+use attorn_tests::components;
+use attorn_tests::{Answer, Behalf, Call};
+use serde_json::{Value, json};
+
+/// How many requests run at once.
+const AT_ONCE: usize = 32;
+/// How many decisions are made before the right is ended.
+const BEFORE: usize = 64;
+
+/// What ends the right of the bot and of whoever has it from the bot.
+#[derive(Debug, Clone, Copy)]
+enum Ending {
+    Delegation,
+    User,
+    OwnFace,
+    Session,
+    Provider,
+    Suspension,
+    Key,
+    Entitlement,
+    Policy,
+    Freeze,
+}
+
+impl Ending {
+    /// Make it happen.
+    async fn act(self, scene: &Behalf, root: &Delegation) -> Answer {
+        let (registrar, nothing) = (&scene.staff.registrar, json!({}));
+        match self {
+            Self::Delegation => registrar.post(format!("/v1/delegations/{}/revoke", root.id), &nothing).await,
+            Self::User => registrar.post(format!("/v1/users/{}/revoke", root.user), &nothing).await,
+            Self::OwnFace => {
+                let token = scene.provider.user_token(json!({}));
+                scene.reach.send(Call::post("/v1/me/revoke", &json!({ "agent": "support-bot" })).bearer(&token)).await
+            }
+            Self::Session => registrar.post(format!("/v1/sessions/{}/revoke", root.session), &nothing).await,
+            Self::Provider => registrar.act("/v1/providers/main/revoke").await,
+            Self::Suspension => registrar.post("/v1/agents/support-bot/suspend", &nothing).await,
+            Self::Key => {
+                let path = format!("/v1/agents/support-bot/keys/{}/revoke", scene.bot.key.thumbprint());
+                registrar.act(path).await
+            }
+            Self::Entitlement => {
+                let body = json!({ "holder": { "everyone": scene.provider.issuer } });
+                registrar.post("/v1/entitlements/delete", &body).await
+            }
+            Self::Policy => {
+                scene.staff.policy_replacer.post("/v1/policies/no/activate", &json!({ "version": 1 })).await
+            }
+            Self::Freeze => registrar.post("/v1/freeze", &nothing).await,
+        }
+    }
+
+    /// The type of the entry that says so.
+    const fn entry(self) -> &'static str {
+        match self {
+            Self::Delegation => "delegation_revoked",
+            Self::User | Self::OwnFace => "user_delegations_revoked",
+            Self::Session => "session_ended",
+            Self::Provider => "provider_revoked",
+            Self::Suspension => "agent_suspended",
+            Self::Key => "agent_key_revoked",
+            Self::Entitlement => "entitlement_deleted",
+            Self::Policy => "policy_activated",
+            Self::Freeze => "frozen",
+        }
+    }
+
+    /// Whether what the bot gave on ends, too.
+    const fn reaches_below(self) -> bool {
+        !matches!(self, Self::Key)
+    }
+
+    /// Whether the same login may still bring a delegation.
+    const fn exchanges(self) -> bool {
+        matches!(self, Self::Entitlement | Self::Policy)
+    }
+}
+
+/// What was seen while it went on.
+#[derive(Default)]
+struct Seen {
+    ended: AtomicBool,
+    allowed: AtomicUsize,
+}
+
+/// Ask again and again, until some time after the right has ended.
+async fn ask(scene: Arc<Behalf>, seen: Arc<Seen>, delegation: Delegation, child: bool) {
+    let agent = if child { &scene.helper } else { &scene.bot };
+    for _ in 0..10_000 {
+        let ended = seen.ended.load(Ordering::SeqCst);
+        let answer = agent.post("/v1/decisions", &scene.ask(&delegation)).await;
+        // A key that is revoked authenticates nobody; what keeps changing is a 503, which allows nothing.
+        let allowed = answer.status == 200 && answer.json::<DecisionAnswer>().decision == DecisionKind::Allow;
+        assert!(!(ended && allowed), "allowed after the end was acknowledged");
+        seen.allowed.fetch_add(usize::from(allowed), Ordering::SeqCst);
+        if ended {
+            return;
+        }
+    }
+    panic!("the right never ended");
+}
+
+/// Exchange again and again tokens of the same login.
+async fn exchange(scene: Arc<Behalf>, seen: Arc<Seen>, number: usize, may_go_on: bool) {
+    for turn in 0..10_000 {
+        let ended = seen.ended.load(Ordering::SeqCst);
+        let answer = scene.exchange(&scene.token(json!({ "jti": format!("{number}-{turn}") }))).await;
+        assert!(may_go_on || !(ended && answer.status == 201), "delegated after the end was acknowledged");
+        if ended {
+            return;
+        }
+    }
+    panic!("the right never ended");
+}
+
+async fn race(ending: Ending) {
+    let scene = Arc::new(Behalf::new().await);
+    if matches!(ending, Ending::Policy) {
+        scene.push("no", components::bytes("deny_public_reason"), json!({}), json!({})).await.expect(201);
+    }
+    let root = scene.delegated().await;
+    let child = scene.further(&scene.bot, &root, &scene.helper).await;
+    let seen = Arc::new(Seen::default());
+    let mut tasks = Vec::new();
+    for number in 0..AT_ONCE {
+        let (scene, seen) = (Arc::clone(&scene), Arc::clone(&seen));
+        let below = number % 4 == 1 && ending.reaches_below();
+        tasks.push(match number % 4 {
+            3 => tokio::spawn(exchange(scene, seen, number, ending.exchanges())),
+            _ if below => tokio::spawn(ask(scene, seen, child.clone(), true)),
+            _ => tokio::spawn(ask(scene, seen, root.clone(), false)),
+        });
+    }
+    while seen.allowed.load(Ordering::SeqCst) < BEFORE {
+        assert!(!tasks.iter().all(tokio::task::JoinHandle::is_finished), "nobody asks any more");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    let mut answer = ending.act(&scene, &root).await;
+    // What it depends on moves all the time, so it may have to be said again.
+    while answer.status == 503 {
+        answer = ending.act(&scene, &root).await;
+    }
+    answer.expect(200);
+    seen.ended.store(true, Ordering::SeqCst);
+    for task in tasks {
+        task.await.unwrap();
+    }
+    check_log(ending, &scene.entries().await);
+}
+
+/// The log has one order: after the entry that ended the right, nothing of it is allowed or delegated.
+fn check_log(ending: Ending, entries: &[Value]) {
+    let at = entries.iter().rposition(|entry| entry["type"] == ending.entry());
+    let at = at.unwrap_or_else(|| panic!("no entry `{}` for {ending:?}", ending.entry()));
+    let (before, after) = entries.split_at(at);
+    let concerns = |entry: &&Value| {
+        let chain = entry["on_behalf"]["chain"].as_array();
+        chain.is_some_and(|chain| chain.iter().any(|hop| hop["agent"] == "support-bot"))
+            && (ending.reaches_below() || entry["agent"]["id"] == "support-bot")
+    };
+    let allows =
+        |entries: &[Value]| entries.iter().filter(concerns).filter(|entry| entry["decision"] == "allow").count();
+    assert!(allows(before) > 0, "{ending:?}");
+    assert_eq!(allows(after), 0, "{ending:?}: allowed after the entry that ended it");
+    let made = after.iter().filter(|entry| entry["type"] == "delegation_made").count();
+    assert!(ending.exchanges() || made == 0, "{ending:?}: {made} delegated after the entry that ended it");
+}
+
+macro_rules! races {
+    ($($name:ident: $ending:ident;)*) => {$(
+        #[tokio::test(flavor = "multi_thread")]
+        async fn $name() {
+            race(Ending::$ending).await;
+        }
+    )*};
+}
+
+races! {
+    revoking_a_delegation: Delegation;
+    revoking_all_of_a_user: User;
+    a_user_who_revokes: OwnFace;
+    ending_a_session: Session;
+    trusting_a_provider_no_more: Provider;
+    suspending_an_agent: Suspension;
+    revoking_a_key: Key;
+    taking_an_entitlement_away: Entitlement;
+    tightening_a_policy: Policy;
+    freezing: Freeze;
+}
