@@ -19,6 +19,7 @@ pub mod hostile;
 pub mod http;
 pub mod machines;
 pub mod metrics;
+pub mod oauth;
 pub mod people;
 pub mod process;
 pub mod provider;

@@ -9,12 +9,21 @@ use attorn_api::delegations::Delegation;
 use attorn_core::Duty;
 use attorn_identity::{OperatorToken, OperatorTokenKind};
 use attorn_tests::behalf::pairs;
+use attorn_tests::oauth::{Client, Parameters, form, token_request};
 use attorn_tests::world::{ask, blake3_hex, read_only_settings, server_registration};
 use attorn_tests::{Answer, Behalf, Call, Machine, Operator};
 use serde_json::{Value, json};
 
 /// The routes that anybody may call. Whoever adds one thinks twice.
-const PUBLIC: [&str; 5] = ["/.well-known/jwks.json", "/healthz", "/readyz", "/v1/audit/key", "/v1/openapi.json"];
+const PUBLIC: [&str; 7] = [
+    "/.well-known/jwks.json",
+    "/.well-known/oauth-authorization-server",
+    "/.well-known/oauth-protected-resource",
+    "/healthz",
+    "/readyz",
+    "/v1/audit/key",
+    "/v1/openapi.json",
+];
 
 struct Route {
     operation: String,
@@ -48,12 +57,27 @@ struct Victims {
     subject_token: String,
     user_token: String,
     newcomer: Machine,
+    /// The key that signs tokens.
+    kid: String,
+    /// A token of that grant.
+    token: String,
+    /// The bot and the service as OAuth clients.
+    clients: [Client; 2],
 }
 
 impl Victims {
     async fn of(world: &Behalf) -> Self {
         let decided = world.bot.decide(&ask()).await;
         world.activate("read-only", attorn_tests::components::bytes("read-only"), read_only_settings()).await;
+        let clients = [Client::new(&world.reach, "support-client"), Client::new(&world.reach, "client-faq")];
+        let registrar = &world.staff.registrar;
+        let mut agent = attorn_tests::world::agent_registration(&world.bot);
+        (agent["id"], agent["keys"]) = ("support-client".into(), json!([clients[0].key.registration("pod-1")]));
+        registrar.post("/v1/agents", &agent).await.expect(201);
+        let server = json!({ "id": "client-faq", "audience": "https://client-faq.example",
+            "resource_types": ["client-article"], "jwk": clients[1].key.jwk });
+        registrar.post("/v1/resource-servers", &server).await.expect(201);
+        let jwks: Value = world.reach.send(Call::get("/.well-known/jwks.json")).await.json();
         world.staff.admin.hire("victim", &[Duty::Auditor]).await;
         world
             .push("idle", attorn_tests::components::bytes("read-only"), read_only_settings(), json!({}))
@@ -68,6 +92,9 @@ impl Victims {
             delegation: world.delegated().await,
             subject_token: world.token(json!({ "jti": "another" })),
             user_token: world.provider.user_token(json!({})),
+            kid: jwks["keys"][0]["kid"].as_str().unwrap().into(),
+            token: decided.credential.unwrap().access_token,
+            clients,
             newcomer: Machine::new(&world.reach, "newcomer"),
         }
     }
@@ -88,7 +115,7 @@ impl Victims {
             _ => "",
         };
         let path = (route.path.replace("{id}", id))
-            .replace("{thumbprint}", &self.thumbprint)
+            .replace("{thumbprint}", if route.path.contains("token-keys") { &self.kid } else { &self.thumbprint })
             .replace("{digest}", &blake3_hex(&self.component))
             .replace("{index}", "0")
             .replace("{decision_id}", &self.decision_id);
@@ -97,7 +124,15 @@ impl Victims {
             Body::None => call,
             Body::Json(body) => call.json(body.to_string()),
             Body::Component => call.body("application/wasm", self.component.clone()),
+            Body::Form(parameters) => Call { path: call.path, ..form(&route.path, &parameters) },
         }
+    }
+
+    /// The same call by an OAuth client that authenticates: another kind's than the route's, or the right one.
+    async fn client_call(&self, route: &Route, client: &Client) -> Call {
+        let Body::Form(parameters) = self.body(&route.operation) else { panic!("{} takes no form", route.path) };
+        let all: Vec<_> = [client.authentication(), parameters].concat();
+        form(&route.path, &all).header("DPoP", client.proof(&route.path, &client.nonce().await))
     }
 
     fn body(&self, operation: &str) -> Body {
@@ -132,7 +167,9 @@ impl Victims {
             }
             "deleteEntitlement" => Body::Json(json!({ "holder": { "everyone": self.issuer } })),
             "checkToken" => Body::Json(json!({ "token": "a.b.c" })),
-            "suspendAgent" | "resumeAgent" | "retireAgent" => Body::Json(json!({ "reason": "a test" })),
+            "suspendAgent" | "resumeAgent" | "retireAgent" | "rotateTokenKey" => {
+                Body::Json(json!({ "reason": "a test" }))
+            }
             "addAgentKey" => Body::Json(self.another_newcomer().key_registration("pod-2")),
             "putComponent" => Body::Component,
             "pushVersion" => {
@@ -147,6 +184,9 @@ impl Victims {
             }
             "deleteFacts" | "deleteOwnFacts" => Body::Json(json!({ "names": ["resource/article/42/owner"] })),
             "createDecision" => Body::Json(ask()),
+            "retireTokenKey" => Body::Json(json!({ "compromised": true })),
+            "createToken" => Body::Form(token_request(&detail())),
+            "introspectToken" | "revokeToken" => Body::Form(vec![("token", self.token.clone())]),
             "simulate" => Body::Json(json!({ "agent": "support-bot", "request": ask() })),
             "useGrant" => Body::Json(attorn_tests::world::use_of(&self.grant)),
             "reportEffect" => Body::Json(json!({ "use_number": 1, "effect": "done" })),
@@ -188,6 +228,9 @@ impl Victims {
             | "showDecision"
             | "showCheckpoint"
             | "exportLog"
+            | "listTokenKeys"
+            | "showServerMetadata"
+            | "showResourceMetadata"
             | "showLogKey"
             | "showJwks"
             | "showOpenApi"
@@ -213,6 +256,14 @@ enum Body {
     None,
     Json(Value),
     Component,
+    Form(Parameters),
+}
+
+/// What the bot asks for at the OAuth endpoint.
+fn detail() -> Value {
+    let ask = ask();
+    json!({ "type": "attorn_action", "actions": [ask["action"]], "identifier": ask["resource"],
+        "purpose": ask["purpose"], "arguments": ask["arguments"] })
 }
 
 #[track_caller]
@@ -245,6 +296,14 @@ async fn nobody_without_credentials_or_with_dead_ones_gets_in() {
         ("no token at all", String::new()),
     ];
     for route in routes().iter().filter(|route| route.access != "public") {
+        if route.access.starts_with("client:") {
+            // An operator's token says nothing here, dead or alive.
+            let tokens = tokens.iter().map(|(_, token)| victims.call(route).bearer(token));
+            for call in tokens.chain([victims.call(route)]) {
+                attorn_tests::oauth::refused(&world.reach.send(call).await, 401, "invalid_client");
+            }
+            continue;
+        }
         let code = match route.access.as_str() {
             "user" => "user_unauthenticated",
             "agent" | "resource_server" => "proof_missing",
@@ -287,6 +346,14 @@ async fn no_machine_is_taken_for_another_kind() {
         let call = || victims.call(route);
         match route.access.as_str() {
             "public" => {}
+            "client:agent" | "client:resource_server" => {
+                let other = &victims.clients[usize::from(route.access == "client:agent")];
+                let stranger = Client::new(&world.reach, &victims.clients[0].id);
+                for client in [other, &stranger] {
+                    let answer = world.reach.send(victims.client_call(route, client).await).await;
+                    attorn_tests::oauth::refused(&answer, 401, "invalid_client");
+                }
+            }
             "agent" | "resource_server" => {
                 let other = if route.access == "agent" { &world.faq } else { &world.bot };
                 refused(&other.send(call()).await, 401, "unknown_key", route, "the other kind of machine");
@@ -319,11 +386,22 @@ async fn the_needed_right_alone_is_enough() {
         holders.push((*duty, world.staff.admin.hire(&id, &[*duty]).await));
     }
     // What machines do comes first: the others revoke what it needs.
-    let (machines, others): (Vec<_>, Vec<_>) =
-        routes().into_iter().partition(|route| matches!(route.access.as_str(), "agent" | "resource_server"));
+    let is_machine = |access: &str| matches!(access, "agent" | "resource_server") || access.starts_with("client:");
+    let (machines, others): (Vec<_>, Vec<_>) = routes().into_iter().partition(|route| is_machine(&route.access));
     let (effects, machines): (Vec<_>, Vec<_>) =
         machines.into_iter().partition(|route| route.operation == "reportEffect");
     for route in machines.iter().chain(&effects).chain(&others) {
+        if let Some(kind) = route.access.strip_prefix("client:") {
+            let client = &victims.clients[usize::from(kind == "resource_server")];
+            let answer = world.reach.send(victims.client_call(route, client).await).await;
+            // The token is the bot's own, which is another client.
+            let through = answer.status == 200 || route.operation == "revokeToken";
+            assert!(through, "{}: {} {}", route.path, answer.status, answer.text());
+            if route.operation == "revokeToken" {
+                attorn_tests::oauth::refused(&answer, 400, "unauthorized_client");
+            }
+            continue;
+        }
         let call = victims.call(route);
         let answer = match (route.access.as_str(), route.access.strip_prefix("operator:")) {
             ("public", _) => world.reach.send(call).await,

@@ -14,6 +14,7 @@ pub mod facts;
 pub mod grants;
 pub mod json;
 pub mod loads;
+pub mod oauth;
 pub mod operators;
 pub mod policies;
 pub mod policy_logs;
@@ -21,6 +22,7 @@ pub mod problem;
 pub mod providers;
 pub mod resource_servers;
 pub mod simulations;
+pub mod token_keys;
 pub mod users;
 
 pub use problem::{Problem, ProblemCode};

@@ -52,6 +52,8 @@ fn arguments_that_mean_nothing_are_refused() {
         ("provider show Main", "`Main` is no provider id"),
         ("provider check", "<TOKEN>"),
         ("provider check - --use other", "possible values: delegation, user, logout"),
+        ("key retire short", "is no key thumbprint"),
+        ("key rotate --compromised", "unexpected argument"),
         ("policy push p --component c --cpu-us-max 5", "--wall-us-max"),
         ("policy push p --component c --action faq.r*", "is no action pattern"),
         ("policy activate p --version -1", "unexpected argument"),

@@ -116,7 +116,8 @@ fn a_grant_lives_by_the_strictest_terms_in_whole_seconds() {
     let grant = |grant_ms_max| {
         with_bounds(|bounds| match decision(grant_ms_max) {
             Decision::Allow(allowed) => {
-                Grant::of(&allowed, bounds, GrantId::from_random([1; 16]), DecisionId::from_random([2; 16]))
+                let ids = (GrantId::from_random([1; 16]), DecisionId::from_random([2; 16]));
+                Grant::of(&allowed, bounds, ids, bounds.holder().thumbprint.clone())
             }
             other => panic!("{other:?}"),
         })

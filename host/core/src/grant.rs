@@ -53,6 +53,8 @@ pub struct Grant {
     pub expires_at: TimeMs,
     /// How often it may be used.
     pub uses_max: u32,
+    /// Which of the server's keys signs its token: when that is lost, all that it signed ends.
+    pub signed_by: KeyThumbprint,
 }
 
 /// On whose behalf a grant is held.
@@ -72,9 +74,15 @@ impl GrantBehalf {
 }
 
 impl Grant {
-    /// The grant that an allow yields. The ids are the caller's, drawn at random.
+    /// The grant that an allow yields. The ids are the caller's, drawn at random; so is the key that signs
+    /// tokens now.
     #[must_use]
-    pub fn of(allowed: &Allowed, bounds: &WithinBounds<'_>, id: GrantId, decision: DecisionId) -> Self {
+    pub fn of(
+        allowed: &Allowed,
+        bounds: &WithinBounds<'_>,
+        (id, decision): (GrantId, DecisionId),
+        signed_by: KeyThumbprint,
+    ) -> Self {
         let (request, server) = (bounds.request(), bounds.resource_server());
         Self {
             id,
@@ -95,6 +103,7 @@ impl Grant {
             issued_at: bounds.now(),
             expires_at: allowed.expires_at(),
             uses_max: allowed.terms().uses_max,
+            signed_by,
         }
     }
 }

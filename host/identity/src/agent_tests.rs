@@ -3,15 +3,22 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::{
-    Jwk, Nonces, ProofError, ProofExpectation, PublicKey, ReplayGuard, ReplayLimits, UnverifiedProof, VerifiedProof,
+    BodyDigest, Jwk, Nonces, ProofError, ProofExpectation, PublicKey, ReplayGuard, ReplayLimits, UnverifiedProof,
+    VerifiedProof,
 };
 use attorn_agent::key::{AgentKey, Algorithm};
 use attorn_core::TimeMs;
 
 const NOW: TimeMs = TimeMs(1_767_323_045_678);
 const URL: &str = "https://attorn.example/v1/decisions";
-const EXPECTATION: ProofExpectation<'_> =
-    ProofExpectation { method: "POST", url: URL, body: b"{}", now: NOW, access_token: None };
+const EXPECTATION: ProofExpectation<'_> = ProofExpectation {
+    method: "POST",
+    url: URL,
+    body: b"{}",
+    body_digest: BodyDigest::Needed,
+    now: NOW,
+    access_token: None,
+};
 
 fn now() -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(NOW.0)

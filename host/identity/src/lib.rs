@@ -5,7 +5,11 @@
 //! signature with the *registered* key; [`ReplayGuard::accept`] takes each proof once. What comes out,
 //! an [`AcceptedProof`], cannot be made in any other way.
 //!
-//! The way of a token: a [`TokenClaims`] is made of a grant, and a [`TokenSigner`] signs it.
+//! At the OAuth endpoints an assertion goes the same way beside it: [`UnverifiedAssertion::parse`],
+//! [`UnverifiedAssertion::verify`], [`AssertionGuard::accept`].
+//!
+//! The way of a token: a [`TokenClaims`] is made of a grant, and a [`TokenSigner`] signs it;
+//! [`UnverifiedToken`] reads it again and gives the grant's id.
 //!
 //! The way of a provider's token: [`provider_token::UnverifiedToken::parse`] checks its form and says which
 //! issuer it claims; the caller finds what is recorded about that issuer, and its keys; and
@@ -16,6 +20,7 @@
 //! paths use `aws-lc-rs` with keys that were parsed once; a JWT library would parse them again for
 //! each signature, which is what happens to providers' tokens: they come once for each delegation.
 
+pub mod client_assertion;
 pub mod jwk;
 pub mod key;
 pub mod nonce;
@@ -24,20 +29,24 @@ pub mod provider_token;
 pub mod replay;
 pub mod secret;
 pub mod token;
+pub mod token_check;
 pub mod user_key;
 pub mod wrap;
 
+mod compact;
 mod random;
 mod target;
 
+pub use client_assertion::{AssertionError, AssertionExpectation, AssertionGuard, UnverifiedAssertion};
 pub use jwk::{Algorithm, Jwk, JwkError};
 pub use key::PublicKey;
 pub use nonce::Nonces;
-pub use proof::{ProofError, ProofExpectation, UnverifiedProof, VerifiedProof};
+pub use proof::{BodyDigest, ProofError, ProofExpectation, UnverifiedProof, VerifiedProof};
 pub use random::NoRandomness;
 pub use replay::{AcceptedProof, ReplayGuard, ReplayLimits};
 pub use secret::{OperatorToken, OperatorTokenKind};
 pub use token::{TokenClaims, TokenKeyError, TokenSigner, TokenSubject, generate_token_key, jwks};
+pub use token_check::{NotOurToken, UnverifiedToken};
 pub use user_key::{NamesKey, PseudonymKind, SealError, UserKey};
 pub use wrap::{KeyLabel, RootKey, WrapError};
 

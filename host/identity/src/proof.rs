@@ -1,5 +1,6 @@
 //! Proofs of possession: the profile of RFC 9449 (DPoP) in which a proof also signs the digest of the
 //! request's body (`content_digest`, in the form of RFC 9530) and a nonce of this run of the server.
+//! Whether the digest has to be there is the endpoint's to say, never the client's: see [`BodyDigest`].
 //!
 //! [`UnverifiedProof::parse`] needs no key and costs little, so that strangers are sent away before
 //! any signature is verified. [`UnverifiedProof::verify`] takes the key from the registry, never from
@@ -18,7 +19,7 @@ use crate::target::same_target;
 
 mod error;
 #[cfg(test)]
-mod forge;
+pub(crate) mod forge;
 mod wire;
 
 pub use error::ProofError;
@@ -44,10 +45,22 @@ pub struct ProofExpectation<'a> {
     pub url: &'a str,
     /// The body, exactly as it came; empty if there is none.
     pub body: &'a [u8],
+    /// Whether the proof has to sign the body's digest.
+    pub body_digest: BodyDigest,
     /// When.
     pub now: TimeMs,
     /// The access token that comes with the request, if one does. The proof must be of it, too.
     pub access_token: Option<&'a str>,
+}
+
+/// Whether a proof has to sign the digest of the request's body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyDigest {
+    /// It has to.
+    Needed,
+    /// It is a proof as RFC 9449 has it, which knows no such digest; one that is there has to be right.
+    /// Only for endpoints where the client authenticates beside the proof.
+    IfPresent,
 }
 
 /// A proof of the right form. Nothing in it can be believed yet.
@@ -124,8 +137,11 @@ impl UnverifiedProof {
         if claims.access_token_hash != access_token_hash {
             return Err(ProofError::AccessTokenMismatch);
         }
-        if claims.body_sha256[..] != Sha256::digest(expectation.body)[..] {
-            return Err(ProofError::BodyMismatch);
+        match (&claims.body_sha256, expectation.body_digest) {
+            (Some(sha256), _) if sha256[..] == Sha256::digest(expectation.body)[..] => {}
+            (Some(_), _) => return Err(ProofError::BodyMismatch),
+            (None, BodyDigest::Needed) => return Err(ProofError::Malformed("it has no `content_digest`")),
+            (None, BodyDigest::IfPresent) => {}
         }
         // A caller that looked up another key finds out here, and so does whoever sends one key's
         // proof with another's header.

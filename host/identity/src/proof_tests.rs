@@ -196,6 +196,31 @@ fn content_digests_have_one_form() {
     assert!(scene.verify(&proof, &ProofExpectation { body: b"", ..expectation() }).is_ok());
 }
 
+/// Whether the digest may be left out is the endpoint's to say, never the client's.
+#[test]
+fn only_endpoints_that_say_so_take_proofs_without_body_digest() {
+    for scene in scenes() {
+        let digest = format!(r#","content_digest":"{}""#, digest_of(BODY));
+        let (with, without) = (scene.claims(), scene.claims().replace(&digest, ""));
+        assert!(!without.contains("content_digest"));
+        let null = with.replace(&digest, r#","content_digest":null"#);
+        let wrong = with.replace(&digest, &digest.replace(&digest_of(BODY), &digest_of(b"other")));
+        let lax = ProofExpectation { body_digest: BodyDigest::IfPresent, ..expectation() };
+        for (claims, needed, if_present) in [
+            (&with, "verified", "verified"),
+            (&without, "malformed", "verified"),
+            (&null, "malformed", "verified"),
+            (&wrong, "body_mismatch", "body_mismatch"),
+        ] {
+            let proof = scene.signer.sign(&scene.signer.header(), claims);
+            for (expectation, expect) in [(&expectation(), needed), (&lax, if_present)] {
+                let code = scene.verify(&proof, expectation).map_or_else(ProofError::code, |_| "verified");
+                assert_eq!(code, expect, "{claims} {expectation:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_proof_of_an_access_token_is_of_that_token() {
     let scene = Scene::new(Signer::es256());

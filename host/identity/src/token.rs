@@ -3,7 +3,7 @@
 //!
 //! A token is made of a grant and of nothing else, so it cannot say more than what was recorded.
 //! Whether the grant *was* recorded is the caller's business: it has a `Recorded<Grant>` in hand.
-//! Nothing here verifies tokens.
+//! What reads tokens again is in [`crate::token_check`].
 
 use attorn_core::{Grant, KeyBinding};
 use aws_lc_rs::rand::SystemRandom;

@@ -32,6 +32,7 @@ fn grant() -> Grant {
         issued_at: ISSUED_AT,
         expires_at: TimeMs(4_102_444_830_000),
         uses_max: 1,
+        signed_by: "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k".parse().unwrap(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use attorn_api::ProblemCode;
 use attorn_core::BoundsLimits;
 use attorn_engine::Engine;
-use attorn_identity::{NamesKey, Nonces, ReplayGuard, TokenSigner};
+use attorn_identity::{AssertionGuard, NamesKey, Nonces, ReplayGuard};
 use attorn_log::CheckpointSigner;
 use attorn_store::Store;
 
@@ -21,6 +21,7 @@ use crate::metrics::Metrics;
 use crate::parsed_keys::ParsedKeys;
 use crate::policy_logs::PolicyLogs;
 use crate::providers::ProviderKeyring;
+use crate::token_keys::TokenKeys;
 use crate::users::keys::UserKeys;
 
 /// What the whole server shares.
@@ -39,11 +40,12 @@ pub(crate) struct App {
     pub(crate) policy_logs: PolicyLogs,
     pub(crate) nonces: Nonces,
     pub(crate) replay: ReplayGuard,
+    pub(crate) assertions: AssertionGuard,
     pub(crate) keys: ParsedKeys,
     pub(crate) user_keys: Arc<UserKeys>,
     pub(crate) names: NamesKey,
     pub(crate) providers: ProviderKeyring,
-    pub(crate) token_signer: TokenSigner,
+    pub(crate) token_keys: TokenKeys,
     pub(crate) log_signer: CheckpointSigner,
     pub(crate) limits: BoundsLimits,
     pub(crate) clock_accepted: AtomicBool,

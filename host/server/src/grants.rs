@@ -5,7 +5,7 @@ use std::sync::Arc;
 use attorn_api::ProblemCode;
 use attorn_api::grants as api;
 use attorn_core::{Grant, GrantId, Holder, JsonText, Request, Situation, bounds};
-use attorn_store::records::{AgentRecord, GrantRecord, ResourceServerRecord};
+use attorn_store::records::{AgentRecord, GrantRecord, ResourceServerRecord, TokenKeyRecord, TokenKeyState};
 use attorn_store::{Add, Batch, CommitError, Key, KeyKind, Require, Versioned};
 use serde_json::json;
 
@@ -63,7 +63,7 @@ pub(crate) async fn use_grant(app: Arc<App>, call: Call) -> Result<Reply, Failur
 }
 
 /// What must still hold for a grant that is active now: not expired, not revoked, its holder and its resource
-/// server as they were, and all bounds as they are now.
+/// server as they were, the key that signed its token not lost, and all bounds as they are now.
 pub(crate) async fn active(app: &App, record: &GrantRecord) -> Result<Vec<(Key, Require)>, Failure> {
     let grant = &record.grant;
     let inactive = |why: &str| Failure::of(ProblemCode::GrantInactive, format!("the grant `{}` {why}", grant.id));
@@ -83,6 +83,7 @@ pub(crate) async fn active(app: &App, record: &GrantRecord) -> Result<Vec<(Key, 
     let server = server.filter(|server| server.value.revoked_at.is_none());
     let server = server.ok_or_else(|| inactive("is for a resource server that was revoked"))?;
     require.push((server_key, Require::Version(server.version)));
+    require.push(signer(app, grant).await?.ok_or_else(|| inactive("was signed by a key that is compromised"))?);
     let agent = app.store.record::<AgentRecord>(&agent_key).await?;
     let agent = agent.ok_or_else(|| inactive("has lost its holder"))?;
     require.push((agent_key, Require::Version(agent.version)));
@@ -107,6 +108,14 @@ pub(crate) async fn active(app: &App, record: &GrantRecord) -> Result<Vec<(Key, 
     };
     let bounds = refused.map_or_else(|| bounds::check(situation, app.limits).map(drop), Err);
     bounds.map(|()| require).map_err(|reason| inactive(&format!("is out of bounds now: {}", reason.text())))
+}
+
+/// The key that signed the grant's token; none if somebody else may have it.
+async fn signer(app: &App, grant: &Grant) -> Result<Option<(Key, Require)>, Failure> {
+    let key = Key::token_key(&grant.signed_by);
+    let stored = app.store.record::<TokenKeyRecord>(&key).await?;
+    let good = stored.filter(|stored| !matches!(stored.value.state, TokenKeyState::Compromised { .. }));
+    Ok(good.map(|stored| (key, Require::Version(stored.version))))
 }
 
 /// What the grant was asked for. Its arguments are known by their digest.

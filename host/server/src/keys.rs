@@ -1,24 +1,27 @@
-//! The server's own keys: made once by `attorn init`, wrapped with the root key, kept in the store.
+//! The server's own keys: made by `attorn init`, wrapped with the root key, kept in the store. Those that
+//! sign tokens are rotated: see [`crate::token_keys`].
 
 use attorn_artifact::CacheKey;
 use attorn_core::{LabelName, TimeMs};
-use attorn_identity::{KeyLabel, NamesKey, RootKey, TokenSigner, generate_token_key};
+use attorn_identity::{KeyLabel, NamesKey, RootKey};
 use attorn_log::{CheckpointSigner, Origin};
-use attorn_store::records::KeyMaterialRecord;
+use attorn_store::records::{KeyMaterialRecord, Record as _};
 use attorn_store::{Batch, Key, KeyPurpose, Require, Store};
 use zeroize::Zeroizing;
 
 use crate::entry;
 use crate::http::failure::Failure;
+use crate::token_keys;
 
-/// The one id of keys that there is until they are rotated.
-const ID: &str = "k1";
-const VERSION: u32 = 1;
+/// The one id of keys that there is: those of one purpose have versions.
+pub(crate) const ID: &str = "k1";
+/// The first version, and the only one of keys that are not rotated.
+pub(crate) const VERSION: u32 = 1;
 
 /// Add fresh keys to the batch that makes the store.
 pub(crate) fn generate(root: &RootKey, batch: &mut Batch) -> Result<(), Failure> {
-    let token = generate_token_key().map_err(Failure::internal)?;
-    put(root, batch, KeyPurpose::TokenSigning, &token)?;
+    token_keys::make(root, batch, VERSION)?;
+    said(batch, KeyPurpose::TokenSigning)?;
     let mut seed = Zeroizing::new([0; 32]);
     getrandom::fill(seed.as_mut()).map_err(Failure::internal)?;
     put(root, batch, KeyPurpose::Log, seed.as_ref())?;
@@ -34,19 +37,29 @@ fn put_secret(root: &RootKey, batch: &mut Batch, purpose: KeyPurpose) -> Result<
 }
 
 fn put(root: &RootKey, batch: &mut Batch, purpose: KeyPurpose, key: &[u8]) -> Result<(), Failure> {
-    let id: LabelName = ID.parse()?;
-    let wrapped = root.wrap(label(purpose), key).map_err(Failure::internal)?;
-    let record = KeyMaterialRecord { purpose, id: id.clone(), version: VERSION, wrapped };
-    batch.require.push((Key::key_material(purpose, &id, VERSION), Require::Absent));
+    put_material(root, batch, (purpose, VERSION), key)?;
+    said(batch, purpose)
+}
+
+/// Put a new version of a key, wrapped. What is said about it in the log is for the caller.
+pub(crate) fn put_material(
+    root: &RootKey,
+    batch: &mut Batch,
+    (purpose, version): (KeyPurpose, u32),
+    key: &[u8],
+) -> Result<(), Failure> {
+    let wrapped = root.wrap(label(purpose, version), key).map_err(Failure::internal)?;
+    let record = KeyMaterialRecord { purpose, id: ID.parse()?, version, wrapped };
+    batch.require.push((record.key(), Require::Absent));
     batch.put_record(&record);
-    let members = serde_json::json!({ "purpose": purpose.as_str(), "id": ID, "version": VERSION });
-    batch.entries.push(entry::body(batch.now, "key_made", members)?);
     Ok(())
 }
 
-/// The key that signs tokens.
-pub(crate) async fn token_signer(root: &RootKey, store: &Store) -> Result<TokenSigner, Failure> {
-    TokenSigner::from_pkcs8(&read(root, store, KeyPurpose::TokenSigning).await?).map_err(Failure::internal)
+/// The entry about the first version of a key.
+fn said(batch: &mut Batch, purpose: KeyPurpose) -> Result<(), Failure> {
+    let members = serde_json::json!({ "purpose": purpose.as_str(), "id": ID, "version": VERSION });
+    batch.entries.push(entry::body(batch.now, "key_made", members)?);
+    Ok(())
 }
 
 /// The key that signs checkpoints of the log.
@@ -83,14 +96,24 @@ async fn secret(root: &RootKey, store: &Store, purpose: KeyPurpose) -> Result<Ze
 }
 
 async fn read(root: &RootKey, store: &Store, purpose: KeyPurpose) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    let id: LabelName = ID.parse()?;
-    let record = store.record::<KeyMaterialRecord>(&Key::key_material(purpose, &id, VERSION)).await?;
-    let record = record.ok_or_else(|| Failure::internal(format_args!("the store has no {} key", purpose.as_str())))?;
-    root.unwrap(label(purpose), &record.value.wrapped).map_err(Failure::internal)
+    read_version(root, store, purpose, VERSION).await
 }
 
-const fn label(purpose: KeyPurpose) -> KeyLabel<'static> {
-    KeyLabel { kind: purpose.as_str(), id: ID, version: VERSION }
+/// A version of a key, unwrapped.
+pub(crate) async fn read_version(
+    root: &RootKey,
+    store: &Store,
+    purpose: KeyPurpose,
+    version: u32,
+) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let id: LabelName = ID.parse()?;
+    let record = store.record::<KeyMaterialRecord>(&Key::key_material(purpose, &id, version)).await?;
+    let missing = || Failure::internal(format_args!("the store has no {} key of version {version}", purpose.as_str()));
+    root.unwrap(label(purpose, version), &record.ok_or_else(missing)?.value.wrapped).map_err(Failure::internal)
+}
+
+const fn label(purpose: KeyPurpose, version: u32) -> KeyLabel<'static> {
+    KeyLabel { kind: purpose.as_str(), id: ID, version }
 }
 
 /// The time of a batch that is made before there is a clock of the server.

@@ -20,6 +20,7 @@ mod keys;
 mod loads;
 mod me;
 mod metrics;
+mod oauth;
 mod parsed_keys;
 mod policies;
 mod policy_logs;
@@ -31,6 +32,7 @@ mod registry;
 mod routes;
 pub mod run;
 mod simulations;
+mod token_keys;
 mod users;
 
 pub use config::{Config, ConfigError, Tls};

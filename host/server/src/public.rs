@@ -11,7 +11,7 @@ use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
 
 pub(crate) async fn jwks(app: Arc<App>, _: Call) -> Result<Reply, Failure> {
-    Ok(Reply::json_text(attorn_identity::jwks([app.token_signer.public_key()])))
+    Ok(Reply::json_text(app.token_keys.jwks(app.clock.now())))
 }
 
 pub(crate) async fn log_key(app: Arc<App>, _: Call) -> Result<Reply, Failure> {

@@ -9,6 +9,7 @@ use attorn_api::decisions::{DecisionAnswer, DecisionRequest};
 use attorn_api::facts::{DeleteFacts, FactList, FactsDeleted, FactsSet, SetFacts};
 use attorn_api::grants::{EffectRecorded, GrantDetails, GrantList, GrantUse, ReportEffect, UseGrant};
 use attorn_api::loads::{LoadCancelled, LoadList};
+use attorn_api::oauth::{AboutToken, Introspection, TokenAnswer, TokenRequest};
 use attorn_api::operators::{Operator, OperatorList, RegisterOperator, RegisteredOperator};
 use attorn_api::policies::{
     Activate, ActiveSet, ChangeSet, Component, Policy, PolicyList, PolicyVersion, PushVersion, Rollback, SetChanged,
@@ -19,12 +20,16 @@ use attorn_api::providers::{
 };
 use attorn_api::resource_servers::{RegisterResourceServer, ResourceServer, ResourceServerList};
 use attorn_api::simulations::{Simulation, SimulationRequest};
+use attorn_api::token_keys::{RetireTokenKey, RotateTokenKey, TokenKeyChanged, TokenKeyList};
 use attorn_core::Duty::{Admin, Auditor, PolicyAdmin, PolicyWeakener, Registrar};
 use axum::http::Method;
 
 use crate::http::openapi;
 use crate::http::route::Access::{self, Operator as Op, OperatorOrBootstrap, Public};
-use crate::http::route::{Content, Route, handler, json, route};
+use crate::http::route::{Content, Route, form, handler, json, route};
+use crate::oauth::form::FORM_BYTES_MAX;
+use crate::oauth::{introspect, metadata, revoke, token};
+use crate::token_keys::routes as token_keys;
 use crate::{
     audit, decisions, facts, grants, loads, metrics, policies, policy_logs, providers, public, registry, simulations,
 };
@@ -37,19 +42,8 @@ pub fn openapi_document() -> serde_json::Value {
 
 /// All routes.
 pub(crate) fn all() -> Vec<Route> {
-    [
-        operators(),
-        agents(),
-        resource_servers(),
-        provider(),
-        fact(),
-        policy(),
-        deciding(),
-        people::all(),
-        auditing(),
-        open(),
-    ]
-    .concat()
+    let registered = [operators(), agents(), resource_servers(), keys(), provider(), fact(), policy()].concat();
+    [registered, deciding(), oauth(), people::all(), auditing(), open()].concat()
 }
 
 const GET: Method = Method::GET;
@@ -194,6 +188,49 @@ fn provider() -> Vec<Route> {
         )
         .takes(json::<CheckToken>())
         .gives(json::<TokenCheck>()),
+    ]
+}
+
+fn keys() -> Vec<Route> {
+    const KEYS: &str = "/v1/token-keys";
+    let change = |path, doc, handler| route(POST, path, Op(Admin), doc, handler).gives(json::<TokenKeyChanged>());
+    vec![
+        route(GET, KEYS, Op(Admin), ("listTokenKeys", "List keys that sign tokens"), handler!(token_keys::list))
+            .gives(json::<TokenKeyList>()),
+        change("/v1/token-keys/rotate", ("rotateTokenKey", "Have a new key sign tokens"), handler!(token_keys::rotate))
+            .takes(json::<RotateTokenKey>()),
+        change(
+            "/v1/token-keys/{thumbprint}/retire",
+            ("retireTokenKey", "Have a key sign no more, or end all that it signed"),
+            handler!(token_keys::retire),
+        )
+        .takes(json::<RetireTokenKey>()),
+    ]
+}
+
+fn oauth() -> Vec<Route> {
+    let post = |path, access, doc, handler| route(POST, path, access, doc, handler).body_bytes_max(FORM_BYTES_MAX);
+    let (agent, server) = (Access::AgentClient, Access::ResourceServerClient);
+    vec![
+        post(
+            metadata::TOKEN,
+            agent,
+            ("createToken", "Ask for a token for one action on one resource"),
+            handler!(token::create),
+        )
+        .takes(form::<TokenRequest>())
+        .gives(json::<TokenAnswer>()),
+        post(
+            metadata::INTROSPECT,
+            server,
+            ("introspectToken", "Ask whether a token is good now"),
+            handler!(introspect::show),
+        )
+        .takes(form::<AboutToken>())
+        .gives(json::<Introspection>()),
+        post(metadata::REVOKE, agent, ("revokeToken", "Give up a token of one's own"), handler!(revoke::create))
+            .takes(form::<AboutToken>())
+            .gives(JSON),
     ]
 }
 
@@ -396,8 +433,19 @@ fn open() -> Vec<Route> {
     vec![
         get("/v1/audit/key", ("showLogKey", "The key that verifies checkpoints"), handler!(public::log_key))
             .gives(TEXT),
-        get("/.well-known/jwks.json", ("showJwks", "The keys that verify credentials"), handler!(public::jwks))
-            .gives(JSON),
+        get(
+            "/.well-known/oauth-authorization-server",
+            ("showServerMetadata", "What this server is to OAuth clients (RFC 8414)"),
+            handler!(metadata::authorization_server),
+        )
+        .gives(JSON),
+        get(
+            "/.well-known/oauth-protected-resource",
+            ("showResourceMetadata", "What this API is to OAuth clients (RFC 9728)"),
+            handler!(metadata::protected_resource),
+        )
+        .gives(JSON),
+        get(metadata::JWKS, ("showJwks", "The keys that verify credentials"), handler!(public::jwks)).gives(JSON),
         get("/v1/openapi.json", ("showOpenApi", "This document"), handler!(public::openapi)).gives(JSON),
         get("/healthz", ("showHealth", "Whether the process lives"), handler!(public::healthz)).gives(TEXT),
         get("/readyz", ("showReadiness", "Whether the server decides"), handler!(public::readyz)).gives(JSON),
@@ -444,6 +492,11 @@ mod tests {
     #[test]
     fn only_these_routes_are_public() {
         let public: Vec<_> = all().into_iter().filter(|route| route.access == Public).map(|route| route.path).collect();
-        assert_eq!(public, ["/v1/audit/key", "/.well-known/jwks.json", "/v1/openapi.json", "/healthz", "/readyz"]);
+        let metadata = ["/.well-known/oauth-authorization-server", "/.well-known/oauth-protected-resource"];
+        assert_eq!(public[1..3], metadata);
+        assert_eq!(
+            [&public[..1], &public[3..]].concat(),
+            ["/v1/audit/key", "/.well-known/jwks.json", "/v1/openapi.json", "/healthz", "/readyz"]
+        );
     }
 }

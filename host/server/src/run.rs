@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use attorn_artifact::{Cache, Worker};
 use attorn_core::{BoundsLimits, TimeMs};
 use attorn_engine::{Compiler, Engine, EngineConfig};
-use attorn_identity::{Nonces, ReplayGuard, ReplayLimits, RootKey};
+use attorn_identity::{AssertionGuard, Nonces, ReplayGuard, ReplayLimits, RootKey};
 use attorn_store::{Batch, Store};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -27,6 +27,7 @@ use crate::metrics::Metrics;
 use crate::parsed_keys::ParsedKeys;
 use crate::policy_logs::PolicyLogs;
 use crate::providers::ProviderKeyring;
+use crate::token_keys::TokenKeys;
 use crate::users::keys::UserKeys;
 use crate::{entry, keys, reaper, routes};
 
@@ -34,6 +35,11 @@ use crate::{entry, keys, reaper, routes};
 const CACHE_DIRECTORY: &str = "cache";
 /// How many bytes of them.
 const CACHE_BYTES_MAX: u64 = 4 << 30;
+
+/// What the first entry of each run says.
+const STARTED: &str = "server_started";
+/// More entries than this are never there before the first run.
+const ENTRIES_OF_INIT_MAX: usize = 32;
 
 /// Why a server does not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -126,7 +132,7 @@ impl Server {
     }
 
     async fn open(config: Config, Start { accept_clock, compile_worker }: Start) -> Result<Self, ServeError> {
-        let root = root_key(&config)?;
+        let root = Arc::new(root_key(&config)?);
         let store = Store::open(&config.data_dir, &config.log_id).map_err(|error| ServeError::Start(causes(&error)))?;
         let directory = config.data_dir.join(CACHE_DIRECTORY);
         let cache = Cache::open(directory, keys::cache_key(&root, &store).await?, CACHE_BYTES_MAX);
@@ -142,6 +148,8 @@ impl Server {
         let clock_accepted = accept_clock || Clock::start(TimeMs(0)).now() >= latest;
         let clock = Clock::start(if accept_clock { TimeMs(0) } else { latest });
         let active = ActivePolicies::load(&store, &engine).await?;
+        let (limits, now) = (BoundsLimits::default(), clock.now());
+        let started_at = if has_run(&store)? { Some(now) } else { None };
         let app = Arc::new(App {
             metrics: Metrics::new(clock.now(), engine.info().wasmtime_version),
             policy_logs: PolicyLogs::new(clock.now()),
@@ -156,11 +164,12 @@ impl Server {
             keys: ParsedKeys::new(),
             providers: ProviderKeyring::default(),
             replay: ReplayGuard::new(ReplayLimits::default()).map_err(Failure::internal)?,
-            token_signer: keys::token_signer(&root, &store).await?,
+            assertions: AssertionGuard::new(ReplayLimits::default(), started_at).map_err(Failure::internal)?,
             log_signer: keys::log_signer(&root, &store).await?,
             names,
+            token_keys: TokenKeys::load(Arc::clone(&root), &store, limits.grant_ms_max, now).await?,
             user_keys: Arc::new(user_keys(&config, root)?),
-            limits: BoundsLimits::default(),
+            limits,
             clock_accepted: AtomicBool::new(clock_accepted),
             store,
             config,
@@ -170,13 +179,13 @@ impl Server {
         let (local_addr, listener) = listening.map_err(|source| ServeError::Listen { address, source })?;
         let mut batch = Batch::new(app.clock.now());
         let members = json!({ "version": env!("CARGO_PKG_VERSION"), "clock_accepted_by_hand": accept_clock });
-        batch.entries.push(entry::body(batch.now, "server_started", members)?);
+        batch.entries.push(entry::body(batch.now, STARTED, members)?);
         app.store.commit(batch).await.map_err(Failure::from)?;
         Ok(Self { app, listener, local_addr })
     }
 }
 
-fn user_keys(config: &Config, root: RootKey) -> Result<UserKeys, ServeError> {
+fn user_keys(config: &Config, root: Arc<RootKey>) -> Result<UserKeys, ServeError> {
     let directory = config.user_keys.clone();
     UserKeys::open(directory.clone(), root)
         .map_err(|error| ServeError::Start(format!("cannot use `{}`: {error}", directory.display())))
@@ -191,6 +200,22 @@ fn root_key(config: &Config) -> Result<RootKey, ServeError> {
     }
     let text = zeroize::Zeroizing::new(std::fs::read_to_string(&path).map_err(|error| fail(error.to_string()))?);
     text.parse().map_err(|error: attorn_identity::WrapError| fail(error.to_string()))
+}
+
+/// Whether the server has run before: its first entry of each run stands among the first that there are.
+fn has_run(store: &Store) -> Result<bool, ServeError> {
+    let first = store.entries(0, ENTRIES_OF_INIT_MAX).map_err(Failure::from)?;
+    if first.len() == ENTRIES_OF_INIT_MAX {
+        return Ok(true);
+    }
+    for stored in first {
+        let entry = attorn_log::Entry::parse(&stored.bytes).map_err(Failure::internal)?;
+        let body: serde_json::Value = serde_json::from_str(entry.body.as_str()).map_err(Failure::internal)?;
+        if body["type"] == STARTED {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The time of the newest entry.

@@ -107,6 +107,8 @@ kinds! {
     SessionName = "session_name",
     /// What came of one version of a policy in shadow mode.
     ShadowReport = "shadow_report",
+    /// A key that signs tokens, or did.
+    TokenKey = "token_key",
     /// A user.
     User = "user",
     /// That a delegation is from a user, at whatever depth.
@@ -384,6 +386,12 @@ impl Key {
     #[must_use]
     pub fn key_material(purpose: KeyPurpose, id: &LabelName, version: u32) -> Self {
         Self::of(KeyKind::KeyMaterial, &[purpose.as_str(), id.as_str(), &format!("{version:08x}")])
+    }
+
+    /// A key that signs tokens, or did.
+    #[must_use]
+    pub fn token_key(thumbprint: &KeyThumbprint) -> Self {
+        Self::of(KeyKind::TokenKey, &[thumbprint.as_str()])
     }
 
     /// Something that there is one of.

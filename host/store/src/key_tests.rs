@@ -81,6 +81,9 @@ fn one_of(kind: KeyKind) -> (Key, &'static str) {
             Key::session_name(&id(&zeros)),
             "session_name/0000000000000000000000000000000000000000000000000000000000000000",
         ),
+        KeyKind::TokenKey => {
+            (Key::token_key(&id(&"A".repeat(43))), "token_key/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")
+        }
         KeyKind::User => (Key::user(&id("usr_1")), "user/usr_1"),
         KeyKind::UserDelegation => (Key::user_delegation(&id("usr_1"), &id("dlg_1")), "user_delegation/usr_1/dlg_1"),
         KeyKind::UserName => {

@@ -21,6 +21,7 @@ mod policy;
 mod provider;
 mod resource_server;
 mod shadow_report;
+mod token_key;
 mod user;
 
 pub use active_set::{ActiveMember, ActiveSetRecord, DuplicateMember};
@@ -40,6 +41,7 @@ pub use policy::{PolicyRecord, PolicySettings, PolicyVersionRecord};
 pub use provider::{ProviderIssuerRecord, ProviderRecord};
 pub use resource_server::{ResourceServerRecord, ResourceTypeRecord};
 pub use shadow_report::ShadowReportRecord;
+pub use token_key::{TokenKeyRecord, TokenKeyState};
 pub use user::{SessionNameRecord, SessionRecord, UserBody, UserNameRecord, UserRecord};
 
 use crate::key::{Key, KeyKind};
@@ -72,6 +74,7 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
         KeyKind::ResourceServer => check_as::<ResourceServerRecord>(key, stored),
         KeyKind::ResourceType => check_as::<ResourceTypeRecord>(key, stored),
         KeyKind::ShadowReport => check_as::<ShadowReportRecord>(key, stored),
+        KeyKind::TokenKey => check_as::<TokenKeyRecord>(key, stored),
         KeyKind::Session => check_as::<SessionRecord>(key, stored),
         KeyKind::SessionName => check_as::<SessionNameRecord>(key, stored),
         KeyKind::User => check_as::<UserRecord>(key, stored),

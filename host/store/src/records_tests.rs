@@ -89,6 +89,7 @@ fn grant() -> GrantRecord {
             issued_at: TimeMs(1_000),
             expires_at: TimeMs(61_000),
             uses_max: 1,
+            signed_by: id(THUMBPRINT),
         },
         revoked_at: None,
     }
@@ -258,7 +259,7 @@ fn grants_and_answers() {
         r#""resource_server":"bank","audience":"https://bank.example","action":"account.read","#,
         r#""resource":"account/42","arguments_digest":"0303030303030303030303030303030303030303030303030303030303030303","#,
         r#""purpose":"support","session":null,"issued_at_ms":1000,"expires_at_ms":61000,"uses_max":1,"#,
-        r#""revoked_at_ms":null}"#
+        r#""signed_by":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","revoked_at_ms":null}"#
     );
     golden(&grant(), "grant/grt_01010101010101010101010101010101", text);
     let key_digest = IdempotencyRecord::digest_of_key("retry-1");
@@ -348,6 +349,37 @@ fn key_material_and_its_silence() {
     for &purpose in KeyPurpose::ALL {
         let record = KeyMaterialRecord { purpose, ..record.clone() };
         assert!(String::from_utf8(record.encode()).unwrap().contains(&format!("\"{}\"", purpose.as_str())));
+    }
+}
+
+#[test]
+fn token_keys() {
+    let text = |ended: &str| {
+        format!(
+            concat!(
+                r#"{{"thumbprint":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","version":3,"jwk":"{{\"kty\":\"EC\"}}","#,
+                r#""made_at_ms":1000,{}}}"#
+            ),
+            ended
+        )
+    };
+    let key = |state| TokenKeyRecord {
+        thumbprint: id(THUMBPRINT),
+        version: 3,
+        jwk: json("{\"kty\":\"EC\"}"),
+        made_at: TimeMs(1_000),
+        state,
+    };
+    for (state, ended) in [
+        (TokenKeyState::Signing, r#""state":"signing","ended_at_ms":null"#),
+        (TokenKeyState::Retired { at: TimeMs(2_000) }, r#""state":"retired","ended_at_ms":2000"#),
+        (TokenKeyState::Compromised { at: TimeMs(3_000) }, r#""state":"compromised","ended_at_ms":3000"#),
+    ] {
+        golden(&key(state), &format!("token_key/{THUMBPRINT}"), &text(ended));
+    }
+    for ended in [r#""state":"signing","ended_at_ms":1"#, r#""state":"retired","ended_at_ms":null"#] {
+        let stored = [b"\x01", text(ended).as_bytes()].concat();
+        assert!(TokenKeyRecord::decode(&Key::token_key(&id(THUMBPRINT)), &stored).is_err(), "{ended}");
     }
 }
 

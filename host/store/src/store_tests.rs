@@ -198,6 +198,7 @@ fn grant(n: u8) -> Grant {
         issued_at: TimeMs(1_000),
         expires_at: TimeMs(2_000),
         uses_max: 1,
+        signed_by: id(&"A".repeat(43)),
     }
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod demo;
 mod fact;
 mod grant;
 mod init;
+mod key;
 mod load;
 mod operator;
 pub(crate) mod policy;
@@ -43,6 +44,9 @@ pub(crate) enum Command {
     /// Who vouches for users
     #[command(subcommand)]
     Provider(provider::Provider),
+    /// What signs tokens
+    #[command(subcommand)]
+    Key(key::Key),
     /// What decides
     #[command(subcommand)]
     Policy(policy::Policy),
@@ -76,6 +80,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Exit, Fai
         Command::Agent(agent) => agent.run(context).await,
         Command::ResourceServer(resource_server) => resource_server.run(context).await,
         Command::Provider(provider) => provider.run(context).await,
+        Command::Key(key) => key.run(context).await,
         Command::Policy(policy) => policy.run(context).await,
         Command::Load(load) => load.run(context).await,
         Command::Decide(decide) => decide.run(context).await,

@@ -6,29 +6,29 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed2551
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use sha2::{Digest as _, Sha256};
 
-use super::{ProofError, ProofExpectation, UnverifiedProof, VerifiedProof};
+use super::{BodyDigest, ProofError, ProofExpectation, UnverifiedProof, VerifiedProof};
 use crate::{Nonces, PublicKey};
 
-pub(super) const NOW: TimeMs = TimeMs(1_767_323_045_678);
-pub(super) const NOW_S: u64 = NOW.0 / 1000;
+pub(crate) const NOW: TimeMs = TimeMs(1_767_323_045_678);
+pub(crate) const NOW_S: u64 = NOW.0 / 1000;
 pub(super) const URL: &str = "https://attorn.example/v1/decisions";
 pub(super) const BODY: &[u8] = br#"{"action":"faq.read"}"#;
 
-pub(super) enum Signer {
+pub(crate) enum Signer {
     Es256(EcdsaKeyPair),
     EdDsa(Ed25519KeyPair),
 }
 
 impl Signer {
-    pub(super) fn es256() -> Self {
+    pub(crate) fn es256() -> Self {
         Self::Es256(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap())
     }
 
-    pub(super) fn ed_dsa() -> Self {
+    pub(crate) fn ed_dsa() -> Self {
         Self::EdDsa(Ed25519KeyPair::generate().unwrap())
     }
 
-    pub(super) fn jwk(&self) -> String {
+    pub(crate) fn jwk(&self) -> String {
         let text = |bytes| BASE64URL_NOPAD.encode(bytes);
         match self {
             Self::Es256(pair) => {
@@ -41,11 +41,11 @@ impl Signer {
         }
     }
 
-    pub(super) fn public_key(&self) -> PublicKey {
+    pub(crate) fn public_key(&self) -> PublicKey {
         self.jwk().parse().unwrap()
     }
 
-    pub(super) fn header(&self) -> String {
+    pub(crate) fn header(&self) -> String {
         let alg = match self {
             Self::Es256(_) => "ES256",
             Self::EdDsa(_) => "EdDSA",
@@ -53,7 +53,7 @@ impl Signer {
         format!(r#"{{"typ":"dpop+jwt","alg":"{alg}","jwk":{}}}"#, self.jwk())
     }
 
-    pub(super) fn sign(&self, header: &str, claims: &str) -> String {
+    pub(crate) fn sign(&self, header: &str, claims: &str) -> String {
         let message = format!("{}.{}", encode(header), encode(claims));
         let signature = match self {
             Self::Es256(pair) => pair.sign(&SystemRandom::new(), message.as_bytes()).unwrap(),
@@ -63,7 +63,7 @@ impl Signer {
     }
 }
 
-pub(super) fn encode(bytes: impl AsRef<[u8]>) -> String {
+pub(crate) fn encode(bytes: impl AsRef<[u8]>) -> String {
     BASE64URL_NOPAD.encode(bytes.as_ref())
 }
 
@@ -125,7 +125,14 @@ pub(super) fn digest_of(body: &[u8]) -> String {
 }
 
 pub(super) fn expectation() -> ProofExpectation<'static> {
-    ProofExpectation { method: "POST", url: URL, body: BODY, now: NOW, access_token: None }
+    ProofExpectation {
+        method: "POST",
+        url: URL,
+        body: BODY,
+        body_digest: BodyDigest::Needed,
+        now: NOW,
+        access_token: None,
+    }
 }
 
 pub(super) fn scenes() -> [Scene; 2] {

@@ -22,7 +22,7 @@ pub(super) struct Claims {
     pub(super) url: Box<str>,
     pub(super) issued_at: TimeMs,
     pub(super) nonce: Option<Box<str>>,
-    pub(super) body_sha256: [u8; 32],
+    pub(super) body_sha256: Option<[u8; 32]>,
     pub(super) access_token_hash: Option<String>,
 }
 
@@ -50,7 +50,7 @@ struct WireClaims<'a> {
     #[serde(borrow)]
     nonce: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    content_digest: Cow<'a, str>,
+    content_digest: Option<Cow<'a, str>>,
     ath: Option<String>,
 }
 
@@ -72,16 +72,17 @@ pub(super) fn header(json: &[u8]) -> Result<Header, ProofError> {
 pub(super) fn claims(json: &[u8]) -> Result<Claims, ProofError> {
     let wire: WireClaims<'_> = object(
         json,
-        "its claims are not an object with exactly the members `jti`, `htm`, `htu`, `iat`, `content_digest`, \
-         and `nonce` and `ath` where they belong",
+        "its claims are not an object with exactly the members `jti`, `htm`, `htu`, `iat`, and \
+         `content_digest`, `nonce` and `ath` where they belong",
     )?;
     let visible = wire.jti.bytes().all(|b| b.is_ascii_graphic());
     if !visible || wire.jti.is_empty() || wire.jti.len() > JTI_BYTES_MAX {
         return Err(ProofError::Malformed("its `jti` is not 1 to 128 visible ASCII characters"));
     }
     let issued_at_ms = wire.iat.checked_mul(1000).ok_or(ProofError::NotYetValid)?;
-    let body_sha256 = content_digest(&wire.content_digest)
-        .ok_or(ProofError::Malformed("its `content_digest` is not of the form `sha-256=:<base64>:`"))?;
+    let malformed = ProofError::Malformed("its `content_digest` is not of the form `sha-256=:<base64>:`");
+    let digest = wire.content_digest.as_deref();
+    let body_sha256 = digest.map(|text| content_digest(text).ok_or(malformed)).transpose()?;
     Ok(Claims {
         jti: wire.jti.into(),
         method: wire.htm.into(),

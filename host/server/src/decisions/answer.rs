@@ -82,6 +82,9 @@ pub(super) async fn again(
             return Err(inactive());
         }
         grants::active(app, &record).await.map_err(|_| inactive())?;
+        // The private half of a key that does not sign any more is gone after a restart.
+        let key = app.token_keys.named(&grant.get().signed_by).ok_or_else(inactive)?;
+        key.signer().ok_or_else(inactive)?;
         let user = match &grant.get().behalf {
             Some(behalf) => Some(users::known(app, &behalf.user).await?.ok_or_else(inactive)?),
             None => None,
@@ -111,7 +114,10 @@ fn subject_of<'a>(issuer: &'a Issuer, subject: &'a str) -> TokenSubject<'a> {
 fn issue(app: &App, grant: &Recorded<Grant>, user: Option<&TokenSubject<'_>>) -> Result<Credential, Failure> {
     let grant = grant.get();
     let claims = TokenClaims::of(grant, user, &app.config.public_url).map_err(Failure::internal)?;
-    let access_token = app.token_signer.sign(&claims).map_err(Failure::internal)?;
+    let key = app.token_keys.named(&grant.signed_by);
+    let signer = key.as_ref().and_then(|key| key.signer());
+    let lost = || Failure::of(ProblemCode::Contention, "the key that signs tokens was lost meanwhile");
+    let access_token = signer.ok_or_else(lost)?.sign(&claims).map_err(Failure::internal)?;
     let expires_in = grant.expires_at.ms_since(app.clock.now()) / 1000;
     Ok(Credential { token_type: "DPoP".into(), access_token, expires_in })
 }

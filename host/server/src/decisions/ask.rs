@@ -1,7 +1,7 @@
 //! What an agent asks, parsed once.
 
 use attorn_api::decisions::DecisionRequest;
-use attorn_api::json::{canonical_raw, digest, parse_body};
+use attorn_api::json::{canonical_raw, digest};
 use attorn_api::{IDEMPOTENCY_HEADER, ProblemCode};
 use attorn_core::context::AuthenticationMethod;
 use attorn_core::{AgentId, DelegationId, Digest, JsonText, KeyThumbprint, Request, SessionId, UserId};
@@ -47,12 +47,11 @@ pub(crate) struct Idempotency {
 }
 
 impl Ask {
-    pub(super) fn parse(call: &Call) -> Result<Self, Failure> {
+    pub(super) fn of(call: &Call, wanted: Wanted) -> Result<Self, Failure> {
         let caller = call.agent()?;
-        let wanted = wanted(parse_body(&call.body)?)?;
         let idempotency = idempotency(call, &wanted)?;
         let (agent, thumbprint) = (caller.agent.value.agent().id.clone(), caller.thumbprint.clone());
-        Ok(Self { agent, method: AuthenticationMethod::Dpop, thumbprint, wanted, idempotency })
+        Ok(Self { agent, method: caller.method, thumbprint, wanted, idempotency })
     }
 }
 

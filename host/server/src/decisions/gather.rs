@@ -4,9 +4,13 @@ use std::sync::Arc;
 
 use attorn_api::ProblemCode;
 use attorn_core::reason::HostReason;
-use attorn_core::{Agent, BoundsLimits, Holder, Request, Resource, Situation, TimeMs, UserId, WithinBounds, bounds};
+use attorn_core::{
+    Agent, BoundsLimits, Holder, KeyThumbprint, Request, Resource, Situation, TimeMs, UserId, WithinBounds, bounds,
+};
 use attorn_identity::UserKey;
-use attorn_store::records::{AgentRecord, IdempotencyRecord, ResourceServerRecord, ResourceTypeRecord};
+use attorn_store::records::{
+    AgentRecord, IdempotencyRecord, ResourceServerRecord, ResourceTypeRecord, TokenKeyRecord, TokenKeyState,
+};
 use attorn_store::{Key, Require, Versioned};
 
 use super::ask::{Ask, Wanted};
@@ -37,6 +41,8 @@ pub(super) struct Ground {
     pub(super) refused: Option<HostReason>,
     pub(super) resource_server: Option<Versioned<ResourceServerRecord>>,
     pub(super) active: Arc<ActiveSet>,
+    /// The key that would sign a token.
+    pub(super) signed_by: KeyThumbprint,
     /// What must still hold when the decision is committed.
     pub(super) require: Vec<(Key, Require)>,
 }
@@ -95,10 +101,11 @@ pub(super) async fn gather(app: &App, ask: &Ask) -> Result<Gathered, Failure> {
     require.push((Key::active_set(), if version == 0 { Require::Absent } else { Require::Version(version) }));
     let Wanted { request, user, .. } = &ask.wanted;
     let resource_server = resource_server(app, &request.resource, &mut require).await?;
+    let signed_by = signing_key(app, &mut require).await?;
     let holder = Holder::of_key(agent.value.agent(), &ask.thumbprint);
     let (request, chain, refused) = on_behalf(app, &ask.wanted, &mut require).await?;
     let user = user.clone();
-    let ground = Ground { agent, holder, request, user, chain, refused, resource_server, active, require };
+    let ground = Ground { agent, holder, request, user, chain, refused, resource_server, active, signed_by, require };
     Ok(Gathered::Now(Box::new(ground)))
 }
 
@@ -129,6 +136,22 @@ pub(crate) async fn frozen(app: &App, require: &mut Vec<(Key, Require)>) -> Resu
     let found = app.store.get(&Key::freeze()).await?;
     require.push((Key::freeze(), found.as_ref().map_or(Require::Absent, |found| Require::Version(found.version))));
     Ok(found.is_some())
+}
+
+/// The key that signs tokens now. A commit names its record, so that after it was retired nothing commits
+/// that it would sign.
+async fn signing_key(app: &App, require: &mut Vec<(Key, Require)>) -> Result<KeyThumbprint, Failure> {
+    for _ in 0..2 {
+        let thumbprint = app.token_keys.signing()?.record.thumbprint.clone();
+        let key = Key::token_key(&thumbprint);
+        let stored = app.store.record::<TokenKeyRecord>(&key).await?;
+        if let Some(stored) = stored.filter(|stored| stored.value.state == TokenKeyState::Signing) {
+            require.push((key, Require::Version(stored.version)));
+            return Ok(thumbprint);
+        }
+        app.token_keys.settled().await;
+    }
+    Err(Failure::of(ProblemCode::Contention, "the key that signs tokens changed meanwhile").with_help("ask again"))
 }
 
 /// Who accepts credentials for this resource, if anybody does.

@@ -1,4 +1,4 @@
-//! `POST /v1/decisions`: the way of a request, whole, in [`decide`].
+//! `POST /v1/decisions`: the way of a request, whole, in [`decide`]. Tokens are asked for on the same way.
 //!
 //! Authentication has happened before (`http::access`), and the credential is issued from nothing but
 //! a grant that the store has recorded (`answer`).
@@ -23,6 +23,7 @@ use std::time::Instant;
 
 use attorn_api::ProblemCode;
 use attorn_api::decisions::DecisionAnswer;
+use attorn_api::json::parse_body;
 use attorn_core::{Decision, Denied};
 use attorn_store::CommitError;
 use tracing::{Instrument as _, Span};
@@ -32,7 +33,7 @@ use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
 use crate::metrics::Conflict;
 use crate::random;
-use ask::Ask;
+use ask::{Ask, Wanted};
 use gather::{Gathered, gather};
 
 /// How often a decision is made anew because what it rests on changed meanwhile.
@@ -40,9 +41,15 @@ const ATTEMPTS_MAX: usize = 4;
 
 pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     app.ensure_ready()?;
-    let ask = Ask::parse(&call)?;
+    let wanted = ask::wanted(parse_body(&call.body)?)?;
+    Reply::ok(&made(&app, &call, wanted).await?)
+}
+
+/// The decision on what an agent asks that was authenticated with this call, wherever it asks.
+pub(crate) async fn made(app: &App, call: &Call, wanted: Wanted) -> Result<DecisionAnswer, Failure> {
+    let ask = Ask::of(call, wanted)?;
     let span = tracing::debug_span!("decision", decision_id = tracing::field::Empty, agent = %ask.agent);
-    Reply::ok(&decide(&app, &ask).instrument(span).await?)
+    decide(app, &ask).instrument(span).await
 }
 
 /// Decide: gather what the decision rests on, check the bounds, ask the policies, decide, commit

@@ -79,7 +79,10 @@ pub(super) fn batch(
     decision: DecisionId,
 ) -> Result<(Batch, Option<Grant>), Failure> {
     let grant = match (&made.decision, within) {
-        (Decision::Allow(allowed), Some(within)) => Some(Grant::of(allowed, within, random::grant_id()?, decision)),
+        (Decision::Allow(allowed), Some(within)) => {
+            let ids = (random::grant_id()?, decision);
+            Some(Grant::of(allowed, within, ids, ground.signed_by.clone()))
+        }
         _ => None,
     };
     let full = full_record(ask, ground, made);

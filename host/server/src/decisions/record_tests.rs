@@ -29,6 +29,7 @@ fn ground() -> Ground {
         Key::active_set(),
         Key::resource_type(&"article".parse().unwrap()),
         Key::resource_server(&server.id),
+        Key::token_key(&thumbprint()),
     ];
     let jwks = BTreeMap::from([(thumbprint(), JsonText::from_canonical("{}"))]);
     let jwk = JsonText::from_canonical("{}");
@@ -42,6 +43,7 @@ fn ground() -> Ground {
         resource_server: Some(stored(ResourceServerRecord { server, jwk, created_at: NOW, revoked_at: None })),
         active: Arc::new(ActiveSet::new(0, Vec::new()).unwrap()),
         require: require.into_iter().map(|key| (key, Require::Version(1))).collect(),
+        signed_by: thumbprint(),
     }
 }
 
@@ -72,7 +74,7 @@ fn the_largest_batch_of_a_decision_has_no_more_items_than_a_batch_may_have() {
     made.looked_up.require = (0..FACTS_MAX).map(fact).chain((0..SERVERS_MAX).map(said_by)).collect();
     let (batch, grant) = batch(&ask, &ground(), Some(&within), &made, DecisionId::from_random([1; 16])).unwrap();
     assert!(grant.is_some());
-    assert_eq!(batch.require.len(), 5 + FACTS_MAX + SERVERS_MAX);
+    assert_eq!(batch.require.len(), 6 + FACTS_MAX + SERVERS_MAX);
     assert_eq!(batch.add.len(), COUNTERS_MAX);
     let items = [batch.require.len(), batch.add.len(), batch.put.len(), batch.delete.len(), batch.entries.len()];
     assert!(items.iter().sum::<usize>() <= BATCH_ITEMS_MAX, "{items:?}");

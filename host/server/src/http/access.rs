@@ -1,9 +1,10 @@
 //! Authentication, in the one layer that no route can leave out.
 
 use attorn_api::{PROOF_HEADER, ProblemCode};
+use attorn_core::context::AuthenticationMethod;
 use attorn_core::{Duty, KeyThumbprint};
 use attorn_identity::secret::digests_match;
-use attorn_identity::{OperatorToken, OperatorTokenKind, ProofExpectation, UnverifiedProof};
+use attorn_identity::{BodyDigest, OperatorToken, OperatorTokenKind, ProofExpectation, UnverifiedProof, VerifiedProof};
 use attorn_store::Key;
 use attorn_store::records::{
     AgentRecord, KeyOwner, KeyOwnerRecord, OperatorRecord, OperatorTokenRecord, ResourceServerRecord,
@@ -14,6 +15,8 @@ use crate::app::App;
 use crate::http::call::{AgentCaller, Caller, OperatorCaller};
 use crate::http::failure::Failure;
 use crate::http::route::Access;
+use crate::oauth::client;
+use crate::oauth::form::Form;
 use crate::providers::{self, Refused};
 use crate::users::names;
 
@@ -23,6 +26,8 @@ pub(crate) struct Signed<'a> {
     pub(crate) method: &'a str,
     pub(crate) path: &'a str,
     pub(crate) body: &'a [u8],
+    /// The body as a form, where the route takes one.
+    pub(crate) form: Option<&'a Form>,
 }
 
 /// Who calls, if they may call a route of this access.
@@ -42,6 +47,8 @@ pub(crate) async fn authenticate(
         Access::User => user(app, headers).await,
         Access::Agent => agent(app, headers, signed).await,
         Access::ResourceServer => resource_server(app, headers, signed).await,
+        Access::AgentClient => client::agent(app, headers, signed).await,
+        Access::ResourceServerClient => client::resource_server(app, headers, signed).await,
     }
 }
 
@@ -127,7 +134,7 @@ async fn agent(app: &App, headers: &HeaderMap, signed: &Signed<'_>) -> Result<Ca
         return Err(Failure::of(ProblemCode::KeyExpired, format!("the key `{thumbprint}` has expired"))
             .with_help("a registrar can add another: `attorn agent key add`"));
     }
-    Ok(Caller::Agent(Box::new(AgentCaller { agent, thumbprint })))
+    Ok(Caller::Agent(Box::new(AgentCaller { agent, method: AuthenticationMethod::Dpop, thumbprint })))
 }
 
 async fn resource_server(app: &App, headers: &HeaderMap, signed: &Signed<'_>) -> Result<Caller, Failure> {
@@ -143,7 +150,8 @@ async fn resource_server(app: &App, headers: &HeaderMap, signed: &Signed<'_>) ->
     Ok(Caller::ResourceServer(id))
 }
 
-fn proof(headers: &HeaderMap) -> Result<UnverifiedProof, Failure> {
+/// The proof that came, of the right form.
+pub(crate) fn proof(headers: &HeaderMap) -> Result<UnverifiedProof, Failure> {
     let mut proofs = headers.get_all(PROOF_HEADER).iter();
     let missing = || {
         Failure::of(ProblemCode::ProofMissing, "exactly one `DPoP` header with a proof of possession is needed")
@@ -165,11 +173,22 @@ fn unknown_key() -> Failure {
 
 /// Verify the proof with the *registered* key, and accept it this once.
 fn accept(app: &App, proof: UnverifiedProof, jwk: &str, signed: &Signed<'_>) -> Result<KeyThumbprint, Failure> {
-    let now = app.clock.now();
+    let verified = verified(app, proof, jwk, signed, BodyDigest::Needed)?;
+    let accepted = app.replay.accept(verified, app.clock.now())?;
+    Ok(accepted.thumbprint().clone())
+}
+
+/// Verify the proof with the *registered* key. It may have come before.
+pub(crate) fn verified(
+    app: &App,
+    proof: UnverifiedProof,
+    jwk: &str,
+    signed: &Signed<'_>,
+    body_digest: BodyDigest,
+) -> Result<VerifiedProof, Failure> {
     let key = app.keys.of(proof.thumbprint(), jwk)?;
     let url = format!("{}{}", app.config.public_url, signed.path);
-    let expectation = ProofExpectation { method: signed.method, url: &url, body: signed.body, now, access_token: None };
-    let verified = proof.verify(&key, &expectation, &app.nonces)?;
-    let accepted = app.replay.accept(verified, now)?;
-    Ok(accepted.thumbprint().clone())
+    let (method, body, now) = (signed.method, signed.body, app.clock.now());
+    let expectation = ProofExpectation { method, url: &url, body, body_digest, now, access_token: None };
+    Ok(proof.verify(&key, &expectation, &app.nonces)?)
 }

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use attorn_api::json::{canonical, parse_body};
 use attorn_api::{Problem, ProblemCode};
+use attorn_core::context::AuthenticationMethod;
 use attorn_core::{KeyThumbprint, OperatorId, ParseError, ResourceServerId, UserId};
 use attorn_store::Versioned;
 use attorn_store::records::AgentRecord;
@@ -16,6 +17,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::http::failure::Failure;
+use crate::oauth::form::Form;
 
 /// Who calls, as the layer around all handlers authenticated them.
 #[derive(Debug)]
@@ -56,6 +58,8 @@ impl OperatorCaller {
 pub(crate) struct AgentCaller {
     /// Its record, as it stood when the proof was checked.
     pub(crate) agent: Versioned<AgentRecord>,
+    /// How it proved who it is.
+    pub(crate) method: AuthenticationMethod,
     /// The key that it proved possession of.
     pub(crate) thumbprint: KeyThumbprint,
 }
@@ -69,6 +73,8 @@ pub(crate) struct Call {
     pub(crate) query: BTreeMap<String, String>,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// The body, where the route takes a form.
+    pub(crate) form: Option<Form>,
 }
 
 impl Call {
@@ -90,6 +96,11 @@ impl Call {
             std::str::from_utf8(body).map_err(|error| Failure::of(ProblemCode::InvalidBody, error.to_string()))?;
         canonical(text)?;
         Ok(parse_body(body)?)
+    }
+
+    /// The form that came.
+    pub(crate) fn form(&self) -> Result<&Form, Failure> {
+        self.form.as_ref().ok_or_else(|| Failure::internal("a handler asks for a form where the route takes none"))
     }
 
     /// A parameter of the query, parsed; none if it is not there.

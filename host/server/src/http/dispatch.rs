@@ -17,7 +17,9 @@ use crate::app::App;
 use crate::http::access::{Signed, authenticate};
 use crate::http::call::{Call, Reply, problem_response};
 use crate::http::failure::Failure;
-use crate::http::route::{Access, Content, Route};
+use crate::http::route::{Content, Route};
+use crate::oauth;
+use crate::oauth::form::Form;
 
 /// The longest that a request may take, its body's arrival included.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -41,12 +43,12 @@ pub(crate) fn router(app: &Arc<App>, table: &[Route]) -> Router {
         .method_not_allowed_fallback(move |request: Request| async move {
             let detail = format!("`{}` has no method `{}`", request.uri().path(), request.method());
             let (id, failure) = (request_id(request.headers()), Failure::of(ProblemCode::MethodNotAllowed, detail));
-            respond_with(&no_method, &id, Err(failure))
+            respond_with(&no_method, Errors::Problems, &id, Err(failure))
         })
         .fallback(move |request: Request| async move {
             let failure = Failure::of(ProblemCode::NoSuchRoute, format!("there is no `{}`", request.uri().path()))
                 .with_help("`GET /v1/openapi.json` lists all routes");
-            respond_with(&no_route, &request_id(request.headers()), Err(failure))
+            respond_with(&no_route, Errors::Problems, &request_id(request.headers()), Err(failure))
         })
 }
 
@@ -55,7 +57,8 @@ async fn serve(app: Arc<App>, route: Arc<Route>, path: Option<RawPathParams>, re
     let (parts, body) = request.into_parts();
     let id = request_id(&parts.headers);
     let Some(path) = path else {
-        return respond_with(&app, &id, Err(Failure::of(ProblemCode::InvalidField, "the path is no UTF-8")));
+        let failure = Failure::of(ProblemCode::InvalidField, "the path is no UTF-8");
+        return respond_with(&app, Errors::Problems, &id, Err(failure));
     };
     let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let answer = tokio::time::timeout(REQUEST_TIMEOUT, handle(&app, &route, (&id, path), &parts, body)).await;
@@ -64,8 +67,9 @@ async fn serve(app: Arc<App>, route: Arc<Route>, path: Option<RawPathParams>, re
         Err(Failure::of(ProblemCode::Timeout, detail).with_help("it may still take effect: look before you repeat it"))
     });
     log(&route, &id, &answer, started.elapsed());
-    let mut response = respond_with(&app, &id, answer);
-    if matches!(route.access, Access::Agent | Access::ResourceServer)
+    let errors = if route.is_oauth() { Errors::OAuth } else { Errors::Problems };
+    let mut response = respond_with(&app, errors, &id, answer);
+    if route.access.needs_body()
         && let Ok(nonce) = HeaderValue::from_str(&app.nonces.current(app.clock.now()))
     {
         response.headers_mut().insert(NONCE_HEADER, nonce);
@@ -81,19 +85,21 @@ async fn handle(
     body: axum::body::Body,
 ) -> Result<Reply, Failure> {
     check_media_type(route, parts)?;
-    let nothing_yet = Signed { method: parts.method.as_str(), path: parts.uri.path(), body: &[] };
+    let nothing_yet = Signed { method: parts.method.as_str(), path: parts.uri.path(), body: &[], form: None };
     // An operator's token does not depend on the body, so it is looked at first, and only operators make the
     // server hold a large body. A proof covers the body, which is read before it is known who sent it: such
     // bodies are small (`routes::tests::only_operators_send_large_bodies`).
-    let (caller, body) = if route.access.needs_body() {
+    let (caller, body, form) = if route.access.needs_body() {
         let body = read_body(body, route.body_bytes_max).await?;
-        (authenticate(app, route.access, &parts.headers, &Signed { body: &body, ..nothing_yet }).await?, body)
+        let form = if route.is_oauth() { Some(Form::parse(&body)?) } else { None };
+        let signed = Signed { body: &body, form: form.as_ref(), ..nothing_yet };
+        (authenticate(app, route.access, &parts.headers, &signed).await?, body, form)
     } else {
         let caller = authenticate(app, route.access, &parts.headers, &nothing_yet).await?;
-        (caller, read_body(body, route.body_bytes_max).await?)
+        (caller, read_body(body, route.body_bytes_max).await?, None)
     };
     let query = parse_query(parts.uri.query().unwrap_or_default())?;
-    let call = Call { id: id.to_owned(), caller, path, query, headers: parts.headers.clone(), body };
+    let call = Call { id: id.to_owned(), caller, path, query, headers: parts.headers.clone(), body, form };
     // What began ends, whoever hangs up: a change that was recorded and not put in force would be worse
     // than either.
     tokio::spawn((route.handler)(Arc::clone(app), call)).await.map_err(Failure::internal)?
@@ -105,6 +111,7 @@ fn check_media_type(route: &Route, parts: &Parts) -> Result<(), Failure> {
     let expect = match route.takes {
         Content::None => return Ok(()),
         Content::Json(_) => "application/json",
+        Content::Form(_) => "application/x-www-form-urlencoded",
         Content::Other(media_type) => media_type,
     };
     let got = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -141,13 +148,27 @@ fn parse_query(query: &str) -> Result<BTreeMap<String, String>, Failure> {
     Ok(parameters)
 }
 
-fn respond_with(app: &App, id: &str, answer: Result<Reply, Failure>) -> Response {
+/// How errors look.
+#[derive(Clone, Copy)]
+enum Errors {
+    /// RFC 9457.
+    Problems,
+    /// RFC 6749, section 5.2.
+    OAuth,
+}
+
+fn respond_with(app: &App, errors: Errors, id: &str, answer: Result<Reply, Failure>) -> Response {
     let mut response = match answer {
         Ok(reply) => reply.into_response(),
         Err(mut failure) => {
             app.metrics.problem(failure.problem.code);
-            failure.problem.request_id = Some(id.to_owned());
-            problem_response(&failure.problem)
+            match errors {
+                Errors::Problems => {
+                    failure.problem.request_id = Some(id.to_owned());
+                    problem_response(&failure.problem)
+                }
+                Errors::OAuth => oauth::error::response(&failure, id),
+            }
         }
     };
     if let Ok(id) = HeaderValue::from_str(id) {

@@ -4,23 +4,33 @@
 //! log under the request id, and the client reads only that id.
 
 use attorn_api::json::JsonError;
+use attorn_api::oauth::OAuthCode;
 use attorn_api::{Problem, ProblemCode};
 use attorn_core::ParseError;
 use attorn_engine::Busy;
 use attorn_identity::ProofError;
 use attorn_store::{CommitError, FileError, ReadError};
 
+use crate::oauth::error::counted_as;
+
 /// Why a call failed: the problem for the client and, where it differs, the text for the log.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) problem: Box<Problem>,
     pub(crate) internal: Option<String>,
+    /// What it is in the words of OAuth, where those have more than the problem's code says.
+    pub(crate) oauth: Option<OAuthCode>,
 }
 
 impl Failure {
     /// A failure that the client reads as it is.
     pub(crate) fn of(code: ProblemCode, detail: impl Into<String>) -> Self {
-        Self { problem: Problem::new(code, detail).into(), internal: None }
+        Self { problem: Problem::new(code, detail).into(), internal: None, oauth: None }
+    }
+
+    /// A failure of an OAuth endpoint.
+    pub(crate) fn oauth(code: OAuthCode, detail: impl Into<String>) -> Self {
+        Self { oauth: Some(code), ..Self::of(counted_as(code), detail) }
     }
 
     /// The same, with a way out.
@@ -32,7 +42,8 @@ impl Failure {
     /// A failure of the server: the log reads why, the client does not.
     pub(crate) fn internal(why: impl std::fmt::Display) -> Self {
         let detail = "the server failed; its log says why, under the request id";
-        Self { problem: Problem::new(ProblemCode::Internal, detail).into(), internal: Some(why.to_string()) }
+        let problem = Problem::new(ProblemCode::Internal, detail).into();
+        Self { problem, internal: Some(why.to_string()), oauth: None }
     }
 
     /// The same, with the causes of an error.
@@ -112,6 +123,7 @@ impl From<CommitError> for Failure {
                 problem: Problem::new(ProblemCode::NotReady, "the store cannot record; nothing was decided or changed")
                     .into(),
                 internal: Some(causes(&other)),
+                oauth: None,
             },
         }
     }

@@ -12,10 +12,16 @@ pub(crate) fn document(routes: &[Route]) -> Value {
     let mut settings = SchemaSettings::draft2020_12();
     settings.definitions_path = "/components/schemas".into();
     let mut generator = SchemaGenerator::new(settings);
-    let problem = generator.subschema_for::<attorn_api::Problem>();
+    let problem = generator.subschema_for::<attorn_api::Problem>().to_value();
+    let oauth = generator.subschema_for::<attorn_api::oauth::OAuthError>().to_value();
     let mut paths: Map<String, Value> = Map::new();
     for route in routes {
-        let operation = operation(route, &problem.clone().to_value(), &mut generator);
+        let error = if route.is_oauth() {
+            json!({ "application/json": { "schema": oauth } })
+        } else {
+            json!({ attorn_api::problem::PROBLEM_MEDIA_TYPE: { "schema": problem } })
+        };
+        let operation = operation(route, &error, &mut generator);
         let item = paths.entry(route.path).or_insert_with(|| json!({}));
         if let Value::Object(item) = item {
             item.insert(route.method.as_str().to_ascii_lowercase(), operation);
@@ -41,20 +47,25 @@ pub(crate) fn document(routes: &[Route]) -> Value {
                 "proof": {
                     "type": "apiKey", "in": "header", "name": attorn_api::PROOF_HEADER,
                     "description": "A proof of possession (RFC 9449) with `content_digest` and the server's nonce."
+                },
+                "oauthProof": {
+                    "type": "apiKey", "in": "header", "name": attorn_api::PROOF_HEADER,
+                    "description": "A proof of possession (RFC 9449) with the server's nonce, beside a client assertion."
                 }
             }
         }
     })
 }
 
-fn operation(route: &Route, problem: &Value, generator: &mut SchemaGenerator) -> Value {
+fn operation(route: &Route, error: &Value, generator: &mut SchemaGenerator) -> Value {
     let mut responses = Map::new();
     responses.insert(route.status.to_string(), body("As asked.", route.gives, generator));
-    let problem = json!({
-        "description": "A problem (RFC 9457); nothing was decided or changed.",
-        "content": { attorn_api::problem::PROBLEM_MEDIA_TYPE: { "schema": problem } }
-    });
-    responses.insert("default".into(), problem);
+    let description = if route.is_oauth() {
+        "An error (RFC 6749, section 5.2); with `decision_id`, it was decided and is no allow."
+    } else {
+        "A problem (RFC 9457); nothing was decided or changed."
+    };
+    responses.insert("default".into(), json!({ "description": description, "content": error }));
     let mut operation = json!({
         "operationId": route.operation,
         "summary": route.summary,
@@ -66,6 +77,8 @@ fn operation(route: &Route, problem: &Value, generator: &mut SchemaGenerator) ->
         Access::Public => json!([]),
         Access::Agent | Access::ResourceServer => json!([{ "proof": [] }]),
         Access::User => json!([{ "user": [] }]),
+        // The assertion stands in the form.
+        Access::AgentClient | Access::ResourceServerClient => json!([{ "oauthProof": [] }]),
         Access::Operator(_) | Access::OperatorOrBootstrap(_) => json!([{ "operator": [] }]),
     };
     operation["security"] = security;
@@ -81,6 +94,10 @@ fn body(description: &str, content: Content, generator: &mut SchemaGenerator) ->
         Content::Json(schema) => json!({
             "description": description,
             "content": { "application/json": { "schema": schema(generator) } }
+        }),
+        Content::Form(schema) => json!({
+            "description": description,
+            "content": { "application/x-www-form-urlencoded": { "schema": schema(generator) } }
         }),
         Content::Other(media_type) => json!({ "description": description, "content": { media_type: {} } }),
     }

@@ -24,6 +24,10 @@ pub(crate) enum Access {
     ResourceServer,
     /// A user, with an access token of a client that is listed for this.
     User,
+    /// A registered agent as an OAuth client: with an assertion and a proof of possession (RFC 9449).
+    AgentClient,
+    /// A registered resource server as an OAuth client.
+    ResourceServerClient,
     /// An operator with this duty.
     Operator(Duty),
     /// An operator with this duty, or whoever holds the bootstrap token while it lives.
@@ -33,7 +37,7 @@ pub(crate) enum Access {
 impl Access {
     /// Whether who calls is known only with the body.
     pub(crate) const fn needs_body(self) -> bool {
-        matches!(self, Self::Agent | Self::ResourceServer)
+        matches!(self, Self::Agent | Self::ResourceServer | Self::AgentClient | Self::ResourceServerClient)
     }
 
     /// As the `OpenAPI` document says it.
@@ -43,6 +47,8 @@ impl Access {
             Self::Agent => "agent".into(),
             Self::ResourceServer => "resource_server".into(),
             Self::User => "user".into(),
+            Self::AgentClient => "client:agent".into(),
+            Self::ResourceServerClient => "client:resource_server".into(),
             Self::Operator(duty) | Self::OperatorOrBootstrap(duty) => format!("operator:{duty}"),
         }
     }
@@ -58,6 +64,8 @@ pub(crate) enum Content {
     None,
     /// JSON of this schema.
     Json(fn(&mut SchemaGenerator) -> Schema),
+    /// A form of this schema. The routes that take one answer errors as OAuth has them.
+    Form(fn(&mut SchemaGenerator) -> Schema),
     /// Another media type.
     Other(&'static str),
 }
@@ -85,6 +93,11 @@ pub(crate) fn json<T: schemars::JsonSchema>() -> Content {
     Content::Json(SchemaGenerator::subschema_for::<T>)
 }
 
+/// A form of a type.
+pub(crate) fn form<T: schemars::JsonSchema>() -> Content {
+    Content::Form(SchemaGenerator::subschema_for::<T>)
+}
+
 /// A row of the table, with what most rows have.
 pub(crate) fn route(
     method: Method,
@@ -109,6 +122,11 @@ pub(crate) fn route(
 }
 
 impl Route {
+    /// Whether its errors are as OAuth has them.
+    pub(crate) const fn is_oauth(&self) -> bool {
+        matches!(self.takes, Content::Form(_))
+    }
+
     pub(crate) fn takes(mut self, takes: Content) -> Self {
         self.takes = takes;
         self

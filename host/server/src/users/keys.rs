@@ -26,13 +26,13 @@ const FILE_BYTES_MAX: u64 = 1 << 10;
 /// Where the keys of users are.
 pub(crate) struct UserKeys {
     directory: PathBuf,
-    root: RootKey,
+    root: Arc<RootKey>,
     ready: RwLock<HashMap<UserId, Arc<UserKey>>>,
 }
 
 impl UserKeys {
     /// The keys in this directory, which is made if it is not there.
-    pub(crate) fn open(directory: PathBuf, root: RootKey) -> std::io::Result<Self> {
+    pub(crate) fn open(directory: PathBuf, root: Arc<RootKey>) -> std::io::Result<Self> {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
         Ok(Self { directory, root, ready: RwLock::new(HashMap::new()) })
     }
@@ -119,7 +119,7 @@ mod tests {
     async fn a_key_is_there_after_a_restart_and_for_its_user_alone() {
         let dir = tempfile::TempDir::new().unwrap();
         let root = || "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".parse::<RootKey>().unwrap();
-        let open = || Arc::new(UserKeys::open(dir.path().to_owned(), root()).unwrap());
+        let open = || Arc::new(UserKeys::open(dir.path().to_owned(), Arc::new(root())).unwrap());
         let (alice, bob): (UserId, UserId) = ("usr_01".parse().unwrap(), "usr_02".parse().unwrap());
         let sealed = open().make(&alice).await.unwrap().seal("x", b"secret").unwrap();
         let again = open();

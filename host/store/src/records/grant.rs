@@ -47,6 +47,7 @@ impl Record for GrantRecord {
             issued_at_ms: grant.issued_at.0,
             expires_at_ms: grant.expires_at.0,
             uses_max: grant.uses_max,
+            signed_by: Text(grant.signed_by.clone()),
             revoked_at_ms: self.revoked_at.map(|at| at.0),
         })
     }
@@ -75,6 +76,7 @@ impl Record for GrantRecord {
                 issued_at: TimeMs(wire.issued_at_ms),
                 expires_at: TimeMs(wire.expires_at_ms),
                 uses_max: wire.uses_max,
+                signed_by: wire.signed_by.0,
             };
             Ok(Self { grant, revoked_at: wire.revoked_at_ms.map(TimeMs) })
         })
@@ -103,6 +105,7 @@ struct GrantWire {
     issued_at_ms: u64,
     expires_at_ms: u64,
     uses_max: u32,
+    signed_by: Text<KeyThumbprint>,
     revoked_at_ms: Option<u64>,
 }
 

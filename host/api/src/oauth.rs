@@ -1,0 +1,293 @@
+//! `/oauth/…`: the forms and answers of the OAuth endpoints (RFC 6749, 7009, 7662, 8414, 8693, 9396, 9728).
+//!
+//! Requests are forms, in which each parameter stands once. Errors are as RFC 6749, section 5.2, has them.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::decisions::DecisionKind;
+
+/// The `grant_type` of a client that acts on its own authority (RFC 6749, section 4.4).
+pub const CLIENT_CREDENTIALS: &str = "client_credentials";
+
+/// The `grant_type` of token exchange (RFC 8693).
+pub const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+
+/// The one type of token that is exchanged and issued (RFC 8693, section 3).
+pub const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+
+/// The `type` of our `authorization_details`.
+pub const ATTORN_ACTION: &str = "attorn_action";
+
+macro_rules! oauth_codes {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal, $status:literal;)*) => {
+        /// Why an OAuth endpoint refuses. Each code is registered for OAuth.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum OAuthCode {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl OAuthCode {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The code as text.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $code,)* }
+            }
+
+            /// The HTTP status that goes with it.
+            #[must_use]
+            pub const fn status(self) -> u16 {
+                match self { $(Self::$variant => $status,)* }
+            }
+        }
+    };
+}
+
+oauth_codes! {
+    /// A parameter is missing, there twice, or malformed (RFC 6749).
+    InvalidRequest = "invalid_request", 400;
+    /// The client did not authenticate (RFC 6749).
+    InvalidClient = "invalid_client", 401;
+    /// The token that is to be exchanged is not accepted (RFC 6749).
+    InvalidGrant = "invalid_grant", 400;
+    /// The client authenticated, and this is not its to do (RFC 6749).
+    UnauthorizedClient = "unauthorized_client", 400;
+    /// There is no such `grant_type` here (RFC 6749).
+    UnsupportedGrantType = "unsupported_grant_type", 400;
+    /// Scopes are not asked for here (RFC 6749).
+    InvalidScope = "invalid_scope", 400;
+    /// A token for this place is not issued for what is asked (RFC 8693, RFC 8707).
+    InvalidTarget = "invalid_target", 400;
+    /// The element of `authorization_details` is not of our type, or malformed (RFC 9396).
+    InvalidAuthorizationDetails = "invalid_authorization_details", 400;
+    /// There is no good proof of possession (RFC 9449).
+    InvalidDpopProof = "invalid_dpop_proof", 400;
+    /// The proof carries no nonce of this run of the server; try again with the one in `DPoP-Nonce` (RFC 9449).
+    UseDpopNonce = "use_dpop_nonce", 400;
+    /// It was decided, and the decision is no allow (RFC 8628, for token endpoints).
+    AccessDenied = "access_denied", 400;
+    /// The server failed (RFC 6749).
+    ServerError = "server_error", 500;
+    /// The server does not serve this now; try again (RFC 6749).
+    TemporarilyUnavailable = "temporarily_unavailable", 503;
+}
+
+impl fmt::Display for OAuthCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for OAuthCode {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for OAuthCode {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let code = Self::ALL.iter().copied().find(|code| code.as_str() == text);
+        code.ok_or_else(|| serde::de::Error::custom(format_args!("`{text}` is no OAuth error code")))
+    }
+}
+
+impl JsonSchema for OAuthCode {
+    fn schema_name() -> Cow<'static, str> {
+        "OAuthCode".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let codes: Vec<&str> = Self::ALL.iter().map(|code| code.as_str()).collect();
+        json_schema!({ "type": "string", "enum": codes })
+    }
+}
+
+/// An error of an OAuth endpoint (RFC 6749, section 5.2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OAuthError {
+    /// The stable code: clients match on it.
+    pub error: OAuthCode,
+    /// What is wrong here, for people. It has only the characters that RFC 6749 allows.
+    pub error_description: String,
+    /// What was decided, where it was: `deny` or `challenge`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<DecisionKind>,
+    /// Names the recorded decision, where there is one: `dec_…`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision_id: Option<String>,
+    /// Names the request in the server's log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+impl OAuthError {
+    /// An error of this code. Characters that RFC 6749 does not allow in descriptions are replaced.
+    #[must_use]
+    pub fn new(error: OAuthCode, description: &str) -> Self {
+        let allowed = |c: char| match c {
+            '"' => '\'',
+            '\\' => '/',
+            ' '..='~' => c,
+            _ => '?',
+        };
+        let error_description = description.chars().map(allowed).collect();
+        Self { error, error_description, decision: None, decision_id: None, request_id: None }
+    }
+}
+
+/// What a client sends with every request, to say who it is.
+///
+/// A client is an agent, or a resource server where one introspects. A proof of possession (RFC 9449) by a
+/// registered key of its comes beside, in the header `DPoP`.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct ClientAuthentication {
+    /// `urn:ietf:params:oauth:client-assertion-type:jwt-bearer`.
+    pub client_assertion_type: String,
+    /// A JWT (RFC 7523) by a registered key of the client: `iss` and `sub` its id, `aud` our issuer, `exp`
+    /// at most five minutes ahead, `iat`, and a `jti` that is accepted once.
+    pub client_assertion: String,
+    /// The client's id, if it is sent at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+}
+
+/// `POST /oauth/token`.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct TokenRequest {
+    /// `client_credentials`.
+    pub grant_type: String,
+    /// A JSON array with exactly one element, of type `attorn_action`.
+    pub authorization_details: String,
+    /// The audience that is registered for the resource's type, if it is sent at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
+    /// Who asks.
+    #[serde(flatten)]
+    pub client: ClientAuthentication,
+}
+
+/// What is asked for: the one element of `authorization_details` (RFC 9396).
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuthorizationDetail<'a> {
+    /// `attorn_action`.
+    #[serde(rename = "type")]
+    pub detail_type: String,
+    /// The action, one: `["faq.read"]`.
+    pub actions: Vec<String>,
+    /// The resource: `article/42`.
+    pub identifier: String,
+    /// The purpose, one that the agent is registered for.
+    pub purpose: String,
+    /// The session, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// The action's arguments, one JSON object; `{}` if it is not said.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub arguments: Option<&'a RawValue>,
+    /// Whatever else the agent claims, one JSON object. Nobody checks it.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub claims: Option<&'a RawValue>,
+}
+
+/// A token, issued from exactly one grant (RFC 6749, section 5.1).
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TokenAnswer {
+    /// A signed token (RFC 9068, `typ: at+jwt`).
+    pub access_token: String,
+    /// Always `DPoP` (RFC 9449).
+    pub token_type: String,
+    /// In how many seconds it ends.
+    pub expires_in: u64,
+    /// What it permits (RFC 9396, section 7).
+    pub authorization_details: Vec<GrantedDetail>,
+    /// The grant that it was issued from: `grt_…`.
+    pub grant_id: String,
+    /// The decision that the grant came of: `dec_…`.
+    pub decision_id: String,
+}
+
+impl fmt::Debug for TokenAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenAnswer").field("grant_id", &self.grant_id).finish_non_exhaustive()
+    }
+}
+
+/// What a token permits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GrantedDetail {
+    /// `attorn_action`.
+    #[serde(rename = "type")]
+    pub detail_type: String,
+    /// The action, one.
+    pub actions: Vec<String>,
+    /// The resource.
+    pub identifier: String,
+    /// Where it is accepted.
+    pub locations: Vec<String>,
+    /// SHA-256 of the canonical arguments (RFC 8785).
+    pub arguments_digest: String,
+    /// How often it may be used.
+    pub uses_max: u32,
+}
+
+/// `POST /oauth/introspect` (RFC 7662) and `POST /oauth/revoke` (RFC 7009).
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct AboutToken {
+    /// The token.
+    pub token: String,
+    /// What kind of token it is thought to be. It changes nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_type_hint: Option<String>,
+    /// Who asks.
+    #[serde(flatten)]
+    pub client: ClientAuthentication,
+}
+
+/// Whether a token is good for something now, and for what (RFC 7662, section 2.2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Introspection {
+    /// Whether it is, as all that it hangs on stands now.
+    pub active: bool,
+    /// If it is: what the token says, and `token_type`, `uses_left`, `decision_id`.
+    #[serde(flatten)]
+    pub claims: Map<String, Value>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_unique_and_comes_back_from_its_text() {
+        for code in OAuthCode::ALL {
+            let text = serde_json::to_string(code).unwrap();
+            assert_eq!(serde_json::from_str::<OAuthCode>(&text).unwrap(), *code);
+            assert_eq!(OAuthCode::ALL.iter().filter(|other| other.as_str() == code.as_str()).count(), 1);
+            assert!((400..600).contains(&code.status()));
+        }
+        assert!(serde_json::from_str::<OAuthCode>("\"invalid\"").is_err());
+    }
+
+    /// RFC 6749, section 5.2: %x20-21 / %x23-5B / %x5D-7E.
+    #[test]
+    fn descriptions_have_only_the_characters_that_are_allowed() {
+        let every: String = (0..0x180).filter_map(char::from_u32).collect();
+        let error = OAuthError::new(OAuthCode::InvalidRequest, &every);
+        assert!(error.error_description.bytes().all(|b| matches!(b, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e)));
+        let expect = r#"{"error":"invalid_request","error_description":"`a` is 'b'"}"#;
+        assert_eq!(serde_json::to_string(&OAuthError::new(OAuthCode::InvalidRequest, "`a` is \"b\"")).unwrap(), expect);
+    }
+}

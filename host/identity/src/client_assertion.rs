@@ -1,0 +1,209 @@
+//! Client assertions: `private_key_jwt` (RFC 7523, section 3; RFC 7521, section 4.2).
+//!
+//! [`UnverifiedAssertion::parse`] needs no key and says which client and key are named;
+//! [`UnverifiedAssertion::verify`] checks every claim and the signature with the *registered* key;
+//! [`AssertionGuard::accept`] takes each assertion once. Nothing in an assertion proves that whoever
+//! sends it holds a key now: a proof of possession comes beside it, whoever that is.
+//!
+//! **Once, also after a restart.** The guard is in memory only. It remembers each assertion for longer
+//! than one can live. What an earlier run accepted it cannot know; but whatever that accepted at a time
+//! `t` has an `iat` of `t` and one skew at most, and `t` lies before this run. So everything whose `iat`
+//! is not later than this run's start and one skew is refused: for that long nobody is accepted after a
+//! restart. There is no such time in the first run of all.
+
+use attorn_core::{KeyThumbprint, TimeMs};
+
+use crate::compact::Compact;
+use crate::jwk::Algorithm;
+use crate::key::PublicKey;
+use crate::proof::CLOCK_SKEW_MS_MAX;
+use crate::random::NoRandomness;
+use crate::replay::{Memory, Refused, ReplayLimits};
+
+mod error;
+mod wire;
+
+pub use error::AssertionError;
+
+/// The `client_assertion_type` of these assertions.
+pub const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// The longest assertion that is read, in bytes.
+pub const ASSERTION_BYTES_MAX: usize = 4096;
+
+/// How far ahead an assertion's `exp` may be, in milliseconds.
+pub const ASSERTION_MS_MAX: u64 = 300_000;
+
+/// How long each accepted assertion is remembered at least, in milliseconds. At the moment when it is
+/// accepted its `exp` is no further ahead than [`ASSERTION_MS_MAX`] and one skew, and it lives until its
+/// `exp` and another skew; this is a second more.
+const REMEMBERED_MS_MIN: u64 = ASSERTION_MS_MAX + 2 * CLOCK_SKEW_MS_MAX + 1000;
+
+/// How old an assertion is at most that a client sends as soon as it has made it, in milliseconds; times in
+/// assertions are whole seconds.
+const MOMENT_MS: u64 = 2_000;
+
+/// What an assertion has to say.
+#[derive(Debug, Clone, Copy)]
+pub struct AssertionExpectation<'a> {
+    /// What we answer to: our issuer, and the URL of the endpoint that is called.
+    pub audiences: [&'a str; 2],
+    /// When.
+    pub now: TimeMs,
+}
+
+/// An assertion of the right form. Nothing in it can be believed yet.
+pub struct UnverifiedAssertion {
+    compact: Compact,
+    algorithm: Algorithm,
+    kid: Option<Box<str>>,
+    claims: wire::Claims,
+}
+
+impl UnverifiedAssertion {
+    /// Read a compact JWS.
+    ///
+    /// # Errors
+    ///
+    /// [`AssertionError::Malformed`], [`AssertionError::WrongType`],
+    /// [`AssertionError::UnsupportedAlgorithm`] or [`AssertionError::SubjectMismatch`].
+    pub fn parse(compact: &str) -> Result<Self, AssertionError> {
+        let compact = Compact::parse(compact, ASSERTION_BYTES_MAX).map_err(AssertionError::Malformed)?;
+        let header = wire::header(&compact.header)?;
+        let claims = wire::claims(&compact.claims)?;
+        Ok(Self { compact, algorithm: header.algorithm, kid: header.kid, claims })
+    }
+
+    /// Who is said to have made it: `iss` and `sub`.
+    #[must_use]
+    pub fn client(&self) -> &str {
+        &self.claims.client
+    }
+
+    /// Which key is said to have signed it.
+    #[must_use]
+    pub fn kid(&self) -> Option<&str> {
+        self.kid.as_deref()
+    }
+
+    /// Check the assertion, and its signature with the key that is registered for [`Self::client`]. The
+    /// signature comes last, because it costs most.
+    ///
+    /// # Errors
+    ///
+    /// What does not hold, the first of: audience, times, signature.
+    pub fn verify(
+        self,
+        registered: &PublicKey,
+        expectation: &AssertionExpectation<'_>,
+    ) -> Result<VerifiedAssertion, AssertionError> {
+        if !expectation.audiences.contains(&&*self.claims.audience) {
+            return Err(AssertionError::WrongAudience);
+        }
+        self.claims.times.check(expectation.now)?;
+        let same_algorithm = self.algorithm == registered.algorithm();
+        if !same_algorithm || !registered.verifies(self.compact.signed(), &self.compact.signature) {
+            return Err(AssertionError::BadSignature);
+        }
+        let wire::Claims { client, jti, times, .. } = self.claims;
+        Ok(VerifiedAssertion { key: registered.thumbprint().clone(), client, jti, times })
+    }
+}
+
+/// From when until when an assertion may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Times {
+    issued_at: TimeMs,
+    not_before: Option<TimeMs>,
+    expires_at: TimeMs,
+}
+
+impl Times {
+    fn check(self, now: TimeMs) -> Result<(), AssertionError> {
+        let latest = now.plus_ms(CLOCK_SKEW_MS_MAX);
+        if self.issued_at > latest || self.not_before.is_some_and(|not_before| not_before > latest) {
+            return Err(AssertionError::NotYetValid);
+        }
+        if now >= self.expires_at.plus_ms(CLOCK_SKEW_MS_MAX) {
+            return Err(AssertionError::Expired);
+        }
+        if self.expires_at > now.plus_ms(ASSERTION_MS_MAX + CLOCK_SKEW_MS_MAX) {
+            return Err(AssertionError::LivesTooLong);
+        }
+        Ok(())
+    }
+}
+
+/// An assertion that a registered key signed for us. It may have come before: it is worth nothing until
+/// [`AssertionGuard::accept`] took it. Only [`UnverifiedAssertion::verify`] makes one.
+#[derive(Debug)]
+pub struct VerifiedAssertion {
+    key: KeyThumbprint,
+    client: Box<str>,
+    jti: Box<str>,
+    times: Times,
+}
+
+/// An assertion that nobody brought before. Only [`AssertionGuard::accept`] makes one.
+#[derive(Debug)]
+pub struct AcceptedAssertion(VerifiedAssertion);
+
+impl AcceptedAssertion {
+    /// Who made it.
+    #[must_use]
+    pub fn client(&self) -> &str {
+        &self.0.client
+    }
+
+    /// The key that signed it.
+    #[must_use]
+    pub const fn key(&self) -> &KeyThumbprint {
+        &self.0.key
+    }
+}
+
+/// Remembers the assertions that were accepted.
+pub struct AssertionGuard {
+    memory: Memory,
+    /// What was issued until then may have been accepted by an earlier run.
+    earlier_until: Option<TimeMs>,
+}
+
+impl AssertionGuard {
+    /// A guard that remembers nothing yet. `started_at` is when this run of the server started; none if
+    /// there was no run before it.
+    pub fn new(limits: ReplayLimits, started_at: Option<TimeMs>) -> Result<Self, NoRandomness> {
+        let earlier_until = started_at.map(|start| start.plus_ms(CLOCK_SKEW_MS_MAX));
+        Ok(Self { memory: Memory::new(limits, REMEMBERED_MS_MIN)?, earlier_until })
+    }
+
+    /// Whether an assertion that was made a moment ago is accepted. For some seconds after a restart none
+    /// is, and nothing is wrong with the client that sends one.
+    #[must_use]
+    pub fn is_open(&self, now: TimeMs) -> bool {
+        self.earlier_until.is_none_or(|until| now > until.plus_ms(MOMENT_MS))
+    }
+
+    /// Accept an assertion, unless it was accepted before or may have been.
+    ///
+    /// # Errors
+    ///
+    /// [`AssertionError::EarlierRun`]; [`AssertionError::Replayed`]; [`AssertionError::Expired`] if it got
+    /// too old since it was verified; [`AssertionError::TooManyAssertions`] if it cannot be remembered.
+    pub fn accept(&self, assertion: VerifiedAssertion, now: TimeMs) -> Result<AcceptedAssertion, AssertionError> {
+        if self.earlier_until.is_some_and(|until| assertion.times.issued_at <= until) {
+            return Err(AssertionError::EarlierRun);
+        }
+        let fresh = |now| assertion.times.check(now);
+        match self.memory.accept(&assertion.key, &assertion.jti, now, fresh) {
+            Ok(()) => Ok(AcceptedAssertion(assertion)),
+            Err(Refused::NotFresh(error)) => Err(error),
+            Err(Refused::Seen) => Err(AssertionError::Replayed),
+            Err(Refused::Full) => Err(AssertionError::TooManyAssertions),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "client_assertion_tests.rs"]
+mod tests;

@@ -1,0 +1,112 @@
+//! Who calls an OAuth endpoint: a client that authenticates with an assertion (RFC 7523) *and* proves
+//! possession of a key (RFC 9449), both by keys that are registered for it, and each accepted once.
+//!
+//! Clients are agents, and resource servers where they introspect. What they may do is not decided here.
+
+use std::collections::BTreeMap;
+
+use attorn_api::oauth::OAuthCode;
+use attorn_core::context::AuthenticationMethod;
+use attorn_core::{AgentId, JsonText, KeyThumbprint, ResourceServerId};
+use attorn_identity::client_assertion::JWT_BEARER;
+use attorn_identity::{AssertionExpectation, BodyDigest, UnverifiedAssertion};
+use attorn_store::Key;
+use attorn_store::records::{AgentRecord, ResourceServerRecord};
+use axum::http::HeaderMap;
+
+use super::error::{of_assertion, unknown_client};
+use super::form::Form;
+use crate::app::App;
+use crate::http::access::{Signed, proof, verified};
+use crate::http::call::{AgentCaller, Caller};
+use crate::http::failure::Failure;
+
+/// The keys that are registered for a client and have not expired.
+type Keys<'a> = BTreeMap<&'a KeyThumbprint, &'a JsonText>;
+
+/// The agent that calls.
+pub(crate) async fn agent(app: &App, headers: &HeaderMap, signed: &Signed<'_>) -> Result<Caller, Failure> {
+    let assertion = assertion(signed.form)?;
+    let id: AgentId = assertion.client().parse().map_err(|_| unknown_client())?;
+    let agent = app.store.record::<AgentRecord>(&Key::agent(&id)).await?.ok_or_else(unknown_client)?;
+    let now = app.clock.now();
+    let registered = agent.value.agent();
+    let lives = |thumbprint: &KeyThumbprint| registered.key(thumbprint).is_some_and(|key| now < key.expires_at);
+    let keys: Keys<'_> = agent.value.jwks().iter().filter(|(thumbprint, _)| lives(thumbprint)).collect();
+    let thumbprint = accept(app, headers, signed, assertion, &keys)?;
+    Ok(Caller::Agent(Box::new(AgentCaller { agent, method: AuthenticationMethod::PrivateKeyJwt, thumbprint })))
+}
+
+/// The resource server that calls.
+pub(crate) async fn resource_server(app: &App, headers: &HeaderMap, signed: &Signed<'_>) -> Result<Caller, Failure> {
+    let assertion = assertion(signed.form)?;
+    let id: ResourceServerId = assertion.client().parse().map_err(|_| unknown_client())?;
+    let stored = app.store.record::<ResourceServerRecord>(&Key::resource_server(&id)).await?;
+    let stored = stored.filter(|stored| stored.value.revoked_at.is_none()).ok_or_else(unknown_client)?;
+    let keys = Keys::from([(&stored.value.server.key_thumbprint, &stored.value.jwk)]);
+    accept(app, headers, signed, assertion, &keys)?;
+    Ok(Caller::ResourceServer(id))
+}
+
+/// The assertion that came, of the right form.
+fn assertion(form: Option<&Form>) -> Result<UnverifiedAssertion, Failure> {
+    let invalid = |detail: &str| Failure::oauth(OAuthCode::InvalidClient, detail);
+    let form = form.ok_or_else(|| Failure::internal("a client is to authenticate where there is no form"))?;
+    let (assertion_type, assertion) = (form.get("client_assertion_type"), form.get("client_assertion"));
+    let (Some(assertion_type), Some(assertion)) = (assertion_type, assertion) else {
+        return Err(invalid("`client_assertion_type` and `client_assertion` are needed (private_key_jwt)"));
+    };
+    if assertion_type != JWT_BEARER {
+        return Err(invalid("`client_assertion_type` is not one that this server takes"));
+    }
+    let parsed = UnverifiedAssertion::parse(assertion).map_err(|error| invalid(&error.to_string()))?;
+    match form.get("client_id") {
+        Some(client) if client != parsed.client() => Err(invalid("`client_id` is another client than the assertion's")),
+        _ => Ok(parsed),
+    }
+}
+
+/// Verify assertion and proof, and accept both, this once. An assertion is not spent on a proof that is no
+/// good: the client may have to send it again with the nonce that it is told.
+fn accept(
+    app: &App,
+    headers: &HeaderMap,
+    signed: &Signed<'_>,
+    assertion: UnverifiedAssertion,
+    keys: &Keys<'_>,
+) -> Result<KeyThumbprint, Failure> {
+    let (thumbprint, jwk) = signing_key(&assertion, keys)?;
+    let (issuer, now) = (app.config.public_url.as_str(), app.clock.now());
+    let endpoint = format!("{issuer}{}", signed.path);
+    let expectation = AssertionExpectation { audiences: [issuer, &endpoint], now };
+    let key = app.keys.of(thumbprint, jwk.as_str())?;
+    let assertion = assertion.verify(&key, &expectation).map_err(|error| of_assertion(app, error))?;
+
+    let proof = proof(headers)?;
+    let jwk = keys.get(proof.thumbprint()).ok_or_else(|| {
+        let detail = "the key that signed the proof is not registered for this client, or has expired";
+        Failure::oauth(OAuthCode::InvalidDpopProof, detail)
+    })?;
+    let proof = verified(app, proof, jwk.as_str(), signed, BodyDigest::IfPresent)?;
+    let proof = app.replay.accept(proof, now)?;
+    app.assertions.accept(assertion, now).map_err(|error| of_assertion(app, error))?;
+    Ok(proof.thumbprint().clone())
+}
+
+/// The key that the assertion names, or the only one that there is.
+fn signing_key<'a>(
+    assertion: &UnverifiedAssertion,
+    keys: &Keys<'a>,
+) -> Result<(&'a KeyThumbprint, &'a JsonText), Failure> {
+    match assertion.kid() {
+        Some(kid) => {
+            let thumbprint: KeyThumbprint = kid.parse().map_err(|_| unknown_client())?;
+            keys.get_key_value(&thumbprint).map(|(thumbprint, jwk)| (*thumbprint, *jwk)).ok_or_else(unknown_client)
+        }
+        // One of several is not guessed. Whether there are several is told to nobody.
+        None => match keys.iter().next() {
+            Some((thumbprint, jwk)) if keys.len() == 1 => Ok((thumbprint, jwk)),
+            _ => Err(unknown_client()),
+        },
+    }
+}

@@ -1,0 +1,60 @@
+//! By what clients find the endpoints: authorization server metadata (RFC 8414) and protected resource
+//! metadata (RFC 9728). The issuer is the configured public URL, byte by byte.
+
+use std::sync::Arc;
+
+use attorn_api::oauth::{ATTORN_ACTION, CLIENT_CREDENTIALS};
+use serde_json::json;
+
+use crate::app::App;
+use crate::http::call::{Call, Reply};
+use crate::http::failure::Failure;
+
+pub(crate) const TOKEN: &str = "/oauth/token";
+pub(crate) const INTROSPECT: &str = "/oauth/introspect";
+pub(crate) const REVOKE: &str = "/oauth/revoke";
+pub(crate) const JWKS: &str = "/.well-known/jwks.json";
+
+const ALGORITHMS: [&str; 2] = ["ES256", "EdDSA"];
+const METHODS: [&str; 1] = ["private_key_jwt"];
+
+/// What this server is to those who get tokens from it.
+pub(crate) async fn authorization_server(app: Arc<App>, _: Call) -> Result<Reply, Failure> {
+    let issuer = &app.config.public_url;
+    let at = |path: &str| format!("{issuer}{path}");
+    Reply::ok(&json!({
+        "issuer": issuer,
+        "token_endpoint": at(TOKEN),
+        "introspection_endpoint": at(INTROSPECT),
+        "revocation_endpoint": at(REVOKE),
+        "jwks_uri": at(JWKS),
+        // Nobody signs in here, so there is no authorization endpoint and nothing that it would answer.
+        "response_types_supported": [],
+        "grant_types_supported": [CLIENT_CREDENTIALS],
+        "token_endpoint_auth_methods_supported": METHODS,
+        "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
+        "introspection_endpoint_auth_methods_supported": METHODS,
+        "introspection_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
+        "revocation_endpoint_auth_methods_supported": METHODS,
+        "revocation_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
+        "dpop_signing_alg_values_supported": ALGORITHMS,
+        "authorization_details_types_supported": [ATTORN_ACTION],
+        "protected_resources": [issuer],
+    }))
+}
+
+/// What this server is to those who call its own API.
+pub(crate) async fn protected_resource(app: Arc<App>, _: Call) -> Result<Reply, Failure> {
+    let issuer = &app.config.public_url;
+    Reply::ok(&json!({
+        "resource": issuer,
+        "authorization_servers": [issuer],
+        "jwks_uri": format!("{issuer}{JWKS}"),
+        "resource_name": "Attorn",
+        // No token is taken in the ways of RFC 6750.
+        "bearer_methods_supported": [],
+        "authorization_details_types_supported": [ATTORN_ACTION],
+        "dpop_signing_alg_values_supported": ALGORITHMS,
+        "dpop_bound_access_tokens_required": true,
+    }))
+}
