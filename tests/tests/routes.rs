@@ -15,13 +15,14 @@ use attorn_tests::{Answer, Behalf, Call, Machine, Operator};
 use serde_json::{Value, json};
 
 /// The routes that anybody may call. Whoever adds one thinks twice.
-const PUBLIC: [&str; 7] = [
+const PUBLIC: [&str; 8] = [
     "/.well-known/jwks.json",
     "/.well-known/oauth-authorization-server",
     "/.well-known/oauth-protected-resource",
     "/healthz",
     "/readyz",
     "/v1/audit/key",
+    "/v1/backchannel-logout",
     "/v1/openapi.json",
 ];
 
@@ -55,6 +56,7 @@ struct Victims {
     delegation: Delegation,
     /// A token of Alice's that nobody has exchanged yet, and one with which she sees what she delegated.
     subject_token: String,
+    logout_token: String,
     user_token: String,
     newcomer: Machine,
     /// The key that signs tokens.
@@ -91,6 +93,7 @@ impl Victims {
             issuer: world.provider.issuer.clone(),
             delegation: world.delegated().await,
             subject_token: world.token(json!({ "jti": "another" })),
+            logout_token: world.provider.logout_token(json!({ "sid": "another" })),
             user_token: world.provider.user_token(json!({})),
             kid: jwks["keys"][0]["kid"].as_str().unwrap().into(),
             token: decided.credential.unwrap().access_token,
@@ -185,6 +188,7 @@ impl Victims {
             "deleteFacts" | "deleteOwnFacts" => Body::Json(json!({ "names": ["resource/article/42/owner"] })),
             "createDecision" => Body::Json(ask()),
             "retireTokenKey" => Body::Json(json!({ "compromised": true })),
+            "backchannelLogout" => Body::Form(vec![("logout_token", self.logout_token.clone())]),
             "createToken" => Body::Form(token_request(&detail())),
             "introspectToken" | "revokeToken" => Body::Form(vec![("token", self.token.clone())]),
             "simulate" => Body::Json(json!({ "agent": "support-bot", "request": ask() })),

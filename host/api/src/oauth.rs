@@ -162,18 +162,37 @@ pub struct ClientAuthentication {
 }
 
 /// `POST /oauth/token`.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 pub struct TokenRequest {
-    /// `client_credentials`.
+    /// `client_credentials`, or `urn:ietf:params:oauth:grant-type:token-exchange` (RFC 8693).
     pub grant_type: String,
     /// A JSON array with exactly one element, of type `attorn_action`.
     pub authorization_details: String,
+    /// In an exchange: an access token of the user whom the agent is to act for. It names the agent, and is for the
+    /// audience that is recorded of its provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject_token: Option<String>,
+    /// In an exchange: `urn:ietf:params:oauth:token-type:access_token`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject_token_type: Option<String>,
+    /// In an exchange, if it is sent at all: an access token that this server issued to the very agent that asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor_token: Option<String>,
+    /// Comes with an `actor_token`: `urn:ietf:params:oauth:token-type:access_token`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor_token_type: Option<String>,
     /// The audience that is registered for the resource's type, if it is sent at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<String>,
     /// Who asks.
     #[serde(flatten)]
     pub client: ClientAuthentication,
+}
+
+impl fmt::Debug for TokenRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenRequest").field("grant_type", &self.grant_type).finish_non_exhaustive()
+    }
 }
 
 /// What is asked for: the one element of `authorization_details` (RFC 9396).
@@ -192,6 +211,10 @@ pub struct AuthorizationDetail<'a> {
     /// The session, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
+    /// With `client_credentials`, the delegation that the agent acts by: `dlg_…`. In a token exchange the subject
+    /// token brings it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delegation: Option<String>,
     /// The action's arguments, one JSON object; `{}` if it is not said.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub arguments: Option<&'a RawValue>,
@@ -206,6 +229,9 @@ pub struct AuthorizationDetail<'a> {
 pub struct TokenAnswer {
     /// A signed token (RFC 9068, `typ: at+jwt`).
     pub access_token: String,
+    /// In an exchange: `urn:ietf:params:oauth:token-type:access_token` (RFC 8693, section 2.2.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issued_token_type: Option<String>,
     /// Always `DPoP` (RFC 9449).
     pub token_type: String,
     /// In how many seconds it ends.
@@ -241,6 +267,13 @@ pub struct GrantedDetail {
     pub arguments_digest: String,
     /// How often it may be used.
     pub uses_max: u32,
+}
+
+/// `POST /v1/backchannel-logout`: a provider says that a user logged out.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct Logout {
+    /// A logout token (OpenID Connect Back-Channel Logout 1.0) of a registered provider.
+    pub logout_token: String,
 }
 
 /// `POST /oauth/introspect` (RFC 7662) and `POST /oauth/revoke` (RFC 7009).

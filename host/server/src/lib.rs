@@ -18,6 +18,7 @@ mod http;
 pub mod init;
 mod keys;
 mod loads;
+mod logout;
 mod me;
 mod metrics;
 mod oauth;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use attorn_core::TimeMs;
-use attorn_store::records::{DelegationRecord, FactRecord, GrantRecord, IdempotencyRecord};
+use attorn_store::records::{DelegationRecord, FactRecord, GrantRecord, IdempotencyRecord, SessionNameRecord};
 use attorn_store::{Batch, Key, KeyKind, KeyPrefix, Require};
 
 use crate::app::App;
@@ -88,6 +88,16 @@ async fn remove(app: &App, index: &Key, at: TimeMs, what: &Key) -> Result<(), Fa
                     Key::agent_delegation(to_agent, id),
                 ]);
                 batch.delete.extend(parent.as_ref().map(|parent| Key::child_delegation(parent, id)));
+            }
+        }
+        Some(KeyKind::SessionName) => {
+            // Only what was remembered as ended: a session's own name stays as long as it.
+            if let Some(found) = app.store.record::<SessionNameRecord>(what).await? {
+                let key = Key::session(&found.value.session);
+                if app.store.get(&key).await?.is_none() {
+                    batch.require.extend([(what.clone(), Require::Version(found.version)), (key, Require::Absent)]);
+                    batch.delete.push(what.clone());
+                }
             }
         }
         // The token and the delegation that it was exchanged for have expired long ago.

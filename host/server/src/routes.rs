@@ -9,7 +9,7 @@ use attorn_api::decisions::{DecisionAnswer, DecisionRequest};
 use attorn_api::facts::{DeleteFacts, FactList, FactsDeleted, FactsSet, SetFacts};
 use attorn_api::grants::{EffectRecorded, GrantDetails, GrantList, GrantUse, ReportEffect, UseGrant};
 use attorn_api::loads::{LoadCancelled, LoadList};
-use attorn_api::oauth::{AboutToken, Introspection, TokenAnswer, TokenRequest};
+use attorn_api::oauth::{AboutToken, Introspection, Logout, TokenAnswer, TokenRequest};
 use attorn_api::operators::{Operator, OperatorList, RegisterOperator, RegisteredOperator};
 use attorn_api::policies::{
     Activate, ActiveSet, ChangeSet, Component, Policy, PolicyList, PolicyVersion, PushVersion, Rollback, SetChanged,
@@ -31,7 +31,8 @@ use crate::oauth::form::FORM_BYTES_MAX;
 use crate::oauth::{introspect, metadata, revoke, token};
 use crate::token_keys::routes as token_keys;
 use crate::{
-    audit, decisions, facts, grants, loads, metrics, policies, policy_logs, providers, public, registry, simulations,
+    audit, decisions, facts, grants, loads, logout, metrics, policies, policy_logs, providers, public, registry,
+    simulations,
 };
 
 /// The `OpenAPI` 3.1 document of this server.
@@ -446,6 +447,17 @@ fn open() -> Vec<Route> {
         )
         .gives(JSON),
         get(metadata::JWKS, ("showJwks", "The keys that verify credentials"), handler!(public::jwks)).gives(JSON),
+        // The token that it brings says who calls: the provider that signed it.
+        route(
+            POST,
+            "/v1/backchannel-logout",
+            Public,
+            ("backchannelLogout", "Be told that a user logged out (OpenID Connect Back-Channel Logout 1.0)"),
+            handler!(logout::create),
+        )
+        .takes(form::<Logout>())
+        .gives(JSON)
+        .body_bytes_max(FORM_BYTES_MAX),
         get("/v1/openapi.json", ("showOpenApi", "This document"), handler!(public::openapi)).gives(JSON),
         get("/healthz", ("showHealth", "Whether the process lives"), handler!(public::healthz)).gives(TEXT),
         get("/readyz", ("showReadiness", "Whether the server decides"), handler!(public::readyz)).gives(JSON),
@@ -496,7 +508,14 @@ mod tests {
         assert_eq!(public[1..3], metadata);
         assert_eq!(
             [&public[..1], &public[3..]].concat(),
-            ["/v1/audit/key", "/.well-known/jwks.json", "/v1/openapi.json", "/healthz", "/readyz"]
+            [
+                "/v1/audit/key",
+                "/.well-known/jwks.json",
+                "/v1/backchannel-logout",
+                "/v1/openapi.json",
+                "/healthz",
+                "/readyz"
+            ]
         );
     }
 }

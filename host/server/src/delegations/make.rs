@@ -195,11 +195,13 @@ async fn session(app: &App, user: &KnownUser, token: &SubjectToken, batch: &mut 
     };
     if let Some(id) = names::find_session(app, &user.body.issuer, sid).await? {
         let key = Key::session(&id);
-        let found = app.store.record::<SessionRecord>(&key).await?.ok_or_else(moved)?;
-        if found.value.ended_at.is_some() || found.value.user != *user_id {
+        // A name without a session is one that ended before anything was delegated in it.
+        let found = app.store.record::<SessionRecord>(&key).await?;
+        let open = found.filter(|found| found.value.ended_at.is_none() && found.value.user == *user_id);
+        let found = open.ok_or_else(|| {
             let detail = "the session that the token belongs to has ended, or is another user's";
-            return Err(Failure::of(ProblemCode::LoginNeeded, detail).with_help("the user has to sign in again"));
-        }
+            Failure::of(ProblemCode::LoginNeeded, detail).with_help("the user has to sign in again")
+        })?;
         batch.require.push((key, Require::Version(found.version)));
         return Ok(id);
     }

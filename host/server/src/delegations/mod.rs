@@ -9,7 +9,7 @@ pub(crate) mod make;
 pub(crate) mod revoke;
 mod wire;
 
-pub(crate) use wire::shown_permission;
+pub(crate) use wire::{refused, shown_permission};
 
 use std::sync::Arc;
 

@@ -30,7 +30,7 @@ pub(super) fn expires_in(ms: Option<u64>) -> Result<Option<u64>, Failure> {
 }
 
 /// Why a token was refused, for whoever brought it.
-pub(super) fn refused(refused: Refused) -> Failure {
+pub(crate) fn refused(refused: Refused) -> Failure {
     match refused {
         Refused::Failed(failure) => *failure,
         Refused::KeysUnavailable { .. } => Failure::of(ProblemCode::Busy, refused.to_string()),

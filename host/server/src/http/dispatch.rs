@@ -89,14 +89,17 @@ async fn handle(
     // An operator's token does not depend on the body, so it is looked at first, and only operators make the
     // server hold a large body. A proof covers the body, which is read before it is known who sent it: such
     // bodies are small (`routes::tests::only_operators_send_large_bodies`).
+    let form_of = |body: &Bytes| route.is_oauth().then(|| Form::parse(body)).transpose();
     let (caller, body, form) = if route.access.needs_body() {
         let body = read_body(body, route.body_bytes_max).await?;
-        let form = if route.is_oauth() { Some(Form::parse(&body)?) } else { None };
+        let form = form_of(&body)?;
         let signed = Signed { body: &body, form: form.as_ref(), ..nothing_yet };
         (authenticate(app, route.access, &parts.headers, &signed).await?, body, form)
     } else {
         let caller = authenticate(app, route.access, &parts.headers, &nothing_yet).await?;
-        (caller, read_body(body, route.body_bytes_max).await?, None)
+        let body = read_body(body, route.body_bytes_max).await?;
+        let form = form_of(&body)?;
+        (caller, body, form)
     };
     let query = parse_query(parts.uri.query().unwrap_or_default())?;
     let call = Call { id: id.to_owned(), caller, path, query, headers: parts.headers.clone(), body, form };

@@ -1,10 +1,13 @@
-//! Who calls an OAuth endpoint: a client that authenticates with an assertion (RFC 7523) *and* proves
-//! possession of a key (RFC 9449), both by keys that are registered for it, and each accepted once.
+//! Who calls an OAuth endpoint: a client that authenticates with an assertion (RFC 7523) and, where tokens are
+//! issued, *also* proves possession of a key (RFC 9449), both by keys that are registered for it, and each accepted
+//! once. Introspection and revocation give nothing out that a key is bound to, and clients send no proof there; one
+//! that comes has to be good.
 //!
 //! Clients are agents, and resource servers where they introspect. What they may do is not decided here.
 
 use std::collections::BTreeMap;
 
+use attorn_api::PROOF_HEADER;
 use attorn_api::oauth::OAuthCode;
 use attorn_core::context::AuthenticationMethod;
 use attorn_core::{AgentId, JsonText, KeyThumbprint, ResourceServerId};
@@ -16,6 +19,7 @@ use axum::http::HeaderMap;
 
 use super::error::{of_assertion, unknown_client};
 use super::form::Form;
+use super::metadata;
 use crate::app::App;
 use crate::http::access::{Signed, proof, verified};
 use crate::http::call::{AgentCaller, Caller};
@@ -66,6 +70,11 @@ fn assertion(form: Option<&Form>) -> Result<UnverifiedAssertion, Failure> {
     }
 }
 
+/// Whether a proof has to come: where tokens are issued. What is issued is bound to its key.
+fn needs_proof(path: &str) -> bool {
+    path == metadata::TOKEN
+}
+
 /// Verify assertion and proof, and accept both, this once. An assertion is not spent on a proof that is no
 /// good: the client may have to send it again with the nonce that it is told.
 fn accept(
@@ -82,15 +91,19 @@ fn accept(
     let key = app.keys.of(thumbprint, jwk.as_str())?;
     let assertion = assertion.verify(&key, &expectation).map_err(|error| of_assertion(app, error))?;
 
-    let proof = proof(headers)?;
-    let jwk = keys.get(proof.thumbprint()).ok_or_else(|| {
-        let detail = "the key that signed the proof is not registered for this client, or has expired";
-        Failure::oauth(OAuthCode::InvalidDpopProof, detail)
-    })?;
-    let proof = verified(app, proof, jwk.as_str(), signed, BodyDigest::IfPresent)?;
-    let proof = app.replay.accept(proof, now)?;
+    let thumbprint = if needs_proof(signed.path) || headers.contains_key(PROOF_HEADER) {
+        let proof = proof(headers)?;
+        let jwk = keys.get(proof.thumbprint()).ok_or_else(|| {
+            let detail = "the key that signed the proof is not registered for this client, or has expired";
+            Failure::oauth(OAuthCode::InvalidDpopProof, detail)
+        })?;
+        let proof = verified(app, proof, jwk.as_str(), signed, BodyDigest::IfPresent)?;
+        app.replay.accept(proof, now)?.thumbprint().clone()
+    } else {
+        thumbprint.clone()
+    };
     app.assertions.accept(assertion, now).map_err(|error| of_assertion(app, error))?;
-    Ok(proof.thumbprint().clone())
+    Ok(thumbprint)
 }
 
 /// The key that the assertion names, or the only one that there is.

@@ -40,7 +40,7 @@ fn of_element(text: &str) -> Result<Wanted, Failure> {
         purpose: detail.purpose,
         session: detail.session,
         user: None,
-        delegation: None,
+        delegation: detail.delegation,
         arguments: detail.arguments,
         claims: detail.claims,
     };

@@ -1,17 +1,21 @@
 //! Token exchange (RFC 8693): what its form says. The subject token is a user's at a provider, the actor is
 //! the authenticated client.
 //!
-//! Whether the tokens are good, and what they delegate, is not known here.
+//! Whether the subject token is good, and what it delegates, is the business of `providers` and `delegations`.
 
+use attorn_api::ProblemCode;
 use attorn_api::decisions::DecisionAnswer;
 use attorn_api::oauth::{ACCESS_TOKEN, OAuthCode};
+use attorn_core::AgentId;
 
 use super::form::Form;
-use super::{details, token};
+use super::{details, granted, token};
 use crate::app::App;
 use crate::decisions::ask::Wanted;
+use crate::delegations::make;
 use crate::http::call::Call;
 use crate::http::failure::Failure;
+use crate::{decisions, delegations, grants, providers};
 
 /// What is to be exchanged, for what. It has no `Debug`: it holds tokens.
 pub(super) struct Exchange {
@@ -48,13 +52,46 @@ pub(super) fn parse(form: &Form) -> Result<Exchange, Failure> {
     Ok(Exchange { subject_token, actor_token, wanted: details::wanted(form)? })
 }
 
-/// Exchange a token.
-pub(super) fn exchange(_app: &App, _call: &Call, form: &Form) -> Result<DecisionAnswer, Failure> {
-    // INVARIANT: nothing is exchanged before the subject token has become a recorded delegation. Until
-    // delegations are kept, a form that could be exchanged is told that exchanges are not made.
-    let Exchange { subject_token, actor_token, wanted } = parse(form)?;
-    drop((subject_token, actor_token, wanted));
-    Err(token::unsupported())
+/// Exchange a token: the user's consent becomes a recorded delegation, and the one action that is asked for is
+/// decided by it like anything else. The same token for the same purpose gives the same delegation each time.
+pub(super) async fn exchange(app: &App, call: &Call, form: &Form) -> Result<DecisionAnswer, Failure> {
+    let Exchange { subject_token, actor_token, mut wanted } = parse(form)?;
+    token::check_target(app, form, &wanted.request.resource).await?;
+    let caller = call.agent()?;
+    if wanted.delegation.is_some() {
+        let detail = "the element of `authorization_details` names a `delegation`, which the subject token brings";
+        return Err(Failure::oauth(OAuthCode::InvalidAuthorizationDetails, detail));
+    }
+    if let Some(actor) = &actor_token {
+        check_actor(app, &caller.agent.value.agent().id, actor).await?;
+    }
+    let token = providers::subject_token(app, &subject_token).await.map_err(delegations::refused)?;
+    let ask = make::Ask {
+        agent: &caller.agent,
+        thumbprint: &caller.thumbprint,
+        token: &token,
+        purpose: wanted.request.purpose.clone(),
+        permissions: None,
+        expires_in_ms: None,
+    };
+    wanted.delegation = Some(make::delegation(app, &ask).await?.id);
+    decisions::made(app, call, wanted).await
+}
+
+/// The actor is the client that authenticated. A token that it sends besides has to be one that we issued to it
+/// (RFC 8693, section 2.1), and good.
+async fn check_actor(app: &App, agent: &AgentId, token: &str) -> Result<(), Failure> {
+    let invalid = || {
+        let detail = "`actor_token` is no good access token of this server's for the client that asks; leave it out";
+        Failure::oauth(OAuthCode::InvalidRequest, detail)
+    };
+    let stored = granted::grant(app, token).await?.filter(|stored| stored.value.grant.agent == *agent);
+    let stored = stored.ok_or_else(invalid)?;
+    match grants::active(app, &stored.value).await {
+        Ok(_) => Ok(()),
+        Err(failure) if failure.problem.code == ProblemCode::GrantInactive => Err(invalid()),
+        Err(failure) => Err(failure),
+    }
 }
 
 #[cfg(test)]

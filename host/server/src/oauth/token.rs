@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use attorn_api::decisions::{DecisionAnswer, DecisionKind};
-use attorn_api::oauth::{ATTORN_ACTION, CLIENT_CREDENTIALS, GrantedDetail, OAuthCode, TOKEN_EXCHANGE, TokenAnswer};
+use attorn_api::oauth::{
+    ACCESS_TOKEN, ATTORN_ACTION, CLIENT_CREDENTIALS, GrantedDetail, OAuthCode, TOKEN_EXCHANGE, TokenAnswer,
+};
 use attorn_core::Resource;
 
 use super::form::Form;
@@ -16,20 +18,21 @@ use crate::http::failure::Failure;
 pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     app.ensure_ready()?;
     let form = call.form()?;
-    let answer = match form.needed("grant_type")? {
-        CLIENT_CREDENTIALS => client_credentials(&app, &call, form).await?,
-        TOKEN_EXCHANGE => exchange::exchange(&app, &call, form)?,
+    let (answer, issued_token_type) = match form.needed("grant_type")? {
+        CLIENT_CREDENTIALS => (client_credentials(&app, &call, form).await?, None),
+        TOKEN_EXCHANGE => (exchange::exchange(&app, &call, form).await?, Some(ACCESS_TOKEN.to_owned())),
         _ => return Err(unsupported()),
     };
     match answer.decision {
-        DecisionKind::Allow => Reply::ok(&token(answer)?),
+        DecisionKind::Allow => Reply::ok(&TokenAnswer { issued_token_type, ..token(answer)? }),
         DecisionKind::Challenge | DecisionKind::Deny => error::denied(&answer, &call.id),
     }
 }
 
 /// There is no such `grant_type` here. What was sent is not repeated.
-pub(super) fn unsupported() -> Failure {
-    let detail = format!("`grant_type` is none that this server takes; `{CLIENT_CREDENTIALS}` is");
+fn unsupported() -> Failure {
+    let detail =
+        format!("`grant_type` is none that this server takes; `{CLIENT_CREDENTIALS}` and `{TOKEN_EXCHANGE}` are");
     Failure::oauth(OAuthCode::UnsupportedGrantType, detail)
 }
 
@@ -66,6 +69,7 @@ fn token(answer: DecisionAnswer) -> Result<TokenAnswer, Failure> {
     let (grant, credential) = (answer.grant.ok_or_else(missing)?, answer.credential.ok_or_else(missing)?);
     Ok(TokenAnswer {
         access_token: credential.access_token,
+        issued_token_type: None,
         token_type: credential.token_type,
         expires_in: credential.expires_in,
         authorization_details: vec![GrantedDetail {
