@@ -9,6 +9,7 @@ mod keys;
 mod kinds;
 mod refusals;
 mod registry;
+mod samples;
 
 use attorn_api::providers::{CheckResult, TokenCheck, TokenGives};
 use attorn_tests::provider::{KeyKind, with};

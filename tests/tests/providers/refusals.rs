@@ -147,6 +147,17 @@ async fn claims_that_are_refused_each_with_its_code() {
             "confirmation",
         ),
         (token(json!({ "cnf": { "x5t#S256": "AAAA" } })), "confirmation_unknown", "confirmation"),
+        (
+            token(json!({ "cnf": { "jkt": "A".repeat(43), "x5t#S256": "A".repeat(43) } })),
+            "confirmation_unknown",
+            "confirmation",
+        ),
+        (token(json!({ "cnf": { "kc-jkt-type": "DPoP" } })), "confirmation_unknown", "confirmation"),
+        (
+            token(json!({ "cnf": { "jkt": "A".repeat(43), "kc-jkt-type": "other" } })),
+            "confirmation_unknown",
+            "confirmation",
+        ),
         (token(json!({ "scope": ["invoices"] })), "claim_malformed", "consent"),
         (token(json!({ "scope": null, "scp": [1] })), "claim_malformed", "consent"),
         (token(json!({ "authorization_details": {} })), "claim_malformed", "consent"),

@@ -19,6 +19,9 @@ const GROUP_BYTES_MAX: usize = 256;
 /// The longest name of a session, in bytes.
 const SESSION_BYTES_MAX: usize = 256;
 
+/// What Keycloak puts beside `jkt`.
+const KEYCLOAK_KIND: &str = "kc-jkt-type";
+
 /// The session, under the name of its claim.
 pub(super) fn session(claims: &Claims, claim: &str) -> Result<Option<String>, Refused> {
     match claims.get(claim) {
@@ -62,6 +65,12 @@ pub(super) fn confirmation(claims: &Claims) -> Result<Option<Confirmation>, Refu
     let Some(value) = claims.get("cnf") else { return Ok(None) };
     let members = value.as_object().ok_or(Refused::ConfirmationUnknown)?;
     let text = |name: &str| members.get(name).and_then(Value::as_str);
+    // Keycloak says in words what a `jkt` beside it is.
+    let known =
+        |name: &str| ["jkt", "x5t#S256"].contains(&name) || (name == KEYCLOAK_KIND && text(name) == Some("DPoP"));
+    if !members.keys().all(|name| known(name)) {
+        return Err(Refused::ConfirmationUnknown);
+    }
     let confirmation = match (text("jkt"), text("x5t#S256")) {
         (Some(thumbprint), None) => thumbprint.parse().ok().map(Confirmation::Key),
         (None, Some(digest)) => {
