@@ -356,10 +356,7 @@ async fn requests_that_are_none_are_refused() {
         (vec![(details, &*without("type"))], bad_details),
         (vec![("grant_type", exchange)], "invalid_request"),
         (vec![("grant_type", exchange), ("subject_token", "x"), ("subject_token_type", id)], "invalid_request"),
-        (
-            vec![("grant_type", exchange), ("subject_token", "x"), ("subject_token_type", access)],
-            "unsupported_grant_type",
-        ),
+        (vec![("grant_type", exchange), ("subject_token", "x"), ("subject_token_type", access)], "invalid_grant"),
     ] {
         let answer = scene.with(&changes).await;
         assert_eq!(answer.status, 400, "{changes:?}: {}", answer.text());
