@@ -25,6 +25,7 @@ mod oauth;
 mod parsed_keys;
 mod policies;
 mod policy_logs;
+mod private_file;
 mod providers;
 mod public;
 mod random;

@@ -134,6 +134,8 @@ async fn agent(app: &App, headers: &HeaderMap, signed: &Signed<'_>) -> Result<Ca
         return Err(Failure::of(ProblemCode::KeyExpired, format!("the key `{thumbprint}` has expired"))
             .with_help("a registrar can add another: `attorn agent key add`"));
     }
+    // Only now: a stranger who names an agent takes nothing from it.
+    app.rates.take(id)?;
     Ok(Caller::Agent(Box::new(AgentCaller { agent, method: AuthenticationMethod::Dpop, thumbprint })))
 }
 

@@ -8,4 +8,6 @@ pub(crate) mod dispatch;
 pub(crate) mod failure;
 pub(crate) mod listen;
 pub(crate) mod openapi;
+pub(crate) mod rates;
 pub(crate) mod route;
+pub(crate) mod tls;
