@@ -14,6 +14,18 @@ pub enum KeyBinding {
     X5tS256,
 }
 
+impl KeyBinding {
+    /// The `token_type` of a credential that is bound so. One that is bound to a certificate is shown as a bearer's
+    /// (RFC 8705, section 3): the connection is the proof, and no header names it.
+    #[must_use]
+    pub const fn token_type(self) -> &'static str {
+        match self {
+            Self::Jkt => "DPoP",
+            Self::X5tS256 => "Bearer",
+        }
+    }
+}
+
 /// The key that a caller proved possession of, as it stands for its agent now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {

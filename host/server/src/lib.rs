@@ -14,6 +14,7 @@ mod entry;
 mod facts;
 mod freeze;
 mod grants;
+mod holders;
 mod http;
 pub mod init;
 mod keys;
