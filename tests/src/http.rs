@@ -7,6 +7,8 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::svids::Certified;
+
 /// From how many bytes on a body is large.
 const LARGE_BYTES: usize = 32 << 10;
 /// How often a large body is sent.
@@ -18,13 +20,46 @@ pub struct Reach {
     /// Its public URL, without a final slash.
     pub url: String,
     http: reqwest::Client,
+    root_pem: Option<String>,
 }
 
 impl Reach {
     /// The server at this URL.
     pub fn new(url: impl Into<String>) -> Self {
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { url: url.into(), http }
+        Self { url: url.into(), http, root_pem: None }
+    }
+
+    /// The server at this URL, whose certificate this authority signed.
+    pub fn trusting(url: impl Into<String>, root_pem: &str) -> Self {
+        Self::over_tls(url.into(), root_pem.to_owned(), |http| http)
+    }
+
+    /// The same server, with a client certificate.
+    pub fn showing(&self, certified: &Certified) -> Self {
+        let identity = format!("{}{}", certified.pem, certified.key_pem);
+        let identity = reqwest::Identity::from_pem(identity.as_bytes()).unwrap();
+        self.tuned(|http| http.identity(identity))
+    }
+
+    /// The same server, over TLS of this version and no other.
+    pub fn speaking(&self, version: reqwest::tls::Version) -> Self {
+        self.tuned(|http| http.tls_version_min(version).tls_version_max(version))
+    }
+
+    fn tuned(&self, tune: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder) -> Self {
+        let root_pem = self.root_pem.clone().unwrap_or_else(|| panic!("`{}` is not reached over TLS", self.url));
+        Self::over_tls(self.url.clone(), root_pem, tune)
+    }
+
+    fn over_tls(
+        url: String,
+        root_pem: String,
+        tune: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
+    ) -> Self {
+        let root = reqwest::Certificate::from_pem(root_pem.as_bytes()).unwrap();
+        let http = reqwest::Client::builder().no_proxy().tls_certs_only([root]);
+        Self { url, http: tune(http).build().unwrap(), root_pem: Some(root_pem) }
     }
 
     /// Send a request. Who sends more than is read may find the connection closed before the answer came

@@ -25,6 +25,7 @@ pub mod process;
 pub mod provider;
 pub mod refusal;
 pub mod server;
+pub mod svids;
 pub mod world;
 
 pub use behalf::Behalf;

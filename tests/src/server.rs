@@ -1,6 +1,8 @@
 //! A server in this process, on a port and in a directory of its own.
 
+use std::fs::Permissions;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -13,6 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::http::Reach;
 use crate::people::Staff;
+use crate::svids::Authority;
 
 /// A fresh directory, and what its `init` gave.
 pub struct Fresh {
@@ -38,12 +41,39 @@ impl Fresh {
         let listen = free_address();
         let options = InitOptions { dir: dir.path().join("attorn"), listen, public_url: None };
         let report = init(&options).await.unwrap_or_else(|error| panic!("init failed: {error}"));
-        Self {
+        let fresh = Self {
             config: report.config_path.clone(),
             bootstrap_token: report.bootstrap_token.expose().to_owned(),
             reach: Reach::new(format!("http://{listen}")),
             dir,
-        }
+        };
+        // A test may be as quick as it can; what happens to floods has its own.
+        fresh.configure("agent_requests_per_s_max = 200", "agent_requests_per_s_max = 1000000")
+    }
+
+    /// One whose server speaks TLS, with a certificate that this authority signed.
+    pub async fn make_with_tls(authority: &Authority) -> Self {
+        let mut fresh = Self::make().await;
+        let folder = fresh.config.parent().unwrap().to_owned();
+        let server = authority.server();
+        std::fs::write(folder.join("tls.crt"), server.pem).unwrap();
+        std::fs::write(folder.join("tls.key"), server.key_pem).unwrap();
+        std::fs::set_permissions(folder.join("tls.key"), Permissions::from_mode(0o600)).unwrap();
+        let url = fresh.reach.url.replace("http://", "https://");
+        let plain = format!("\"{}\"", fresh.reach.url);
+        fresh = fresh.configure(&plain, &format!("\"{url}\""));
+        let tls = "tls = \"server\"\ntls_certificate = \"tls.crt\"\ntls_key = \"tls.key\"";
+        fresh = fresh.configure("tls = \"none\"", tls);
+        fresh.reach = Reach::trusting(url, &authority.pem);
+        fresh
+    }
+
+    /// The same with another text in its configuration.
+    pub fn configure(self, from: &str, to: &str) -> Self {
+        let text = std::fs::read_to_string(&self.config).unwrap();
+        assert!(text.contains(from), "`{from}` is not in {text}");
+        std::fs::write(&self.config, text.replace(from, to)).unwrap();
+        self
     }
 
     /// The directory of the store.
@@ -67,7 +97,11 @@ pub struct Server {
 impl Server {
     /// Start one with nothing registered but its staff.
     pub async fn start() -> Self {
-        let fresh = Fresh::make().await;
+        Self::start_in(Fresh::make().await).await
+    }
+
+    /// The same in this directory.
+    pub async fn start_in(fresh: Fresh) -> Self {
         let config = Config::load(&fresh.config).unwrap();
         let server = Box::pin(run::Server::bind(config, run::Start::default()))
             .await

@@ -40,14 +40,23 @@ pub struct World {
 impl World {
     /// Bot and service are registered; no policy is in force.
     pub async fn without_policy() -> Self {
-        let server = Server::start().await;
+        Self::in_server(Server::start().await).await
+    }
+
+    /// The same in this server.
+    pub async fn in_server(server: Server) -> Self {
         let cast = Cast::register(&server.reach, &server.staff).await;
         Self { server, cast }
     }
 
     /// The bot may read articles.
     pub async fn new() -> Self {
-        let world = Self::without_policy().await;
+        Self::new_in(Server::start().await).await
+    }
+
+    /// The same in this server.
+    pub async fn new_in(server: Server) -> Self {
+        let world = Self::in_server(server).await;
         world.activate("read-only", components::bytes("read-only"), read_only_settings()).await;
         world
     }

@@ -10,6 +10,7 @@ use attorn_core::Duty;
 use attorn_identity::{OperatorToken, OperatorTokenKind};
 use attorn_tests::behalf::pairs;
 use attorn_tests::oauth::{Client, Parameters, form, token_request};
+use attorn_tests::svids::Authority;
 use attorn_tests::world::{ask, blake3_hex, read_only_settings, server_registration};
 use attorn_tests::{Answer, Behalf, Call, Machine, Operator};
 use serde_json::{Value, json};
@@ -85,6 +86,8 @@ impl Victims {
             .push("idle", attorn_tests::components::bytes("read-only"), read_only_settings(), json!({}))
             .await
             .expect(201);
+        let domain = json!({ "id": "example.org", "bundle": { "pem": Authority::new("root").pem } });
+        registrar.post("/v1/trust-domains", &domain).await.expect(201);
         Self {
             thumbprint: world.bot.key.thumbprint().to_owned(),
             component: b"not put before".to_vec(),
@@ -115,6 +118,7 @@ impl Victims {
             "delegations" | "own-delegations" | "me" => &self.delegation.id,
             "users" => &self.delegation.user,
             "sessions" => &self.delegation.session,
+            "trust-domains" => "example.org",
             _ => "",
         };
         let path = (route.path.replace("{id}", id))
@@ -174,6 +178,14 @@ impl Victims {
                 Body::Json(json!({ "reason": "a test" }))
             }
             "addAgentKey" => Body::Json(self.another_newcomer().key_registration("pod-2")),
+            "addAgentIdentity" => Body::Json(json!({
+                "subject": { "spiffe": "spiffe://example.org/bot" }, "instance": "pod-2", "methods": ["x509"],
+            })),
+            "revokeAgentIdentity" => Body::Json(json!({ "subject": { "spiffe": "spiffe://example.org/bot" } })),
+            "registerTrustDomain" => {
+                Body::Json(json!({ "id": "example.net", "bundle": { "pem": Authority::new("intruder").pem } }))
+            }
+            "updateTrustDomain" => Body::Json(json!({ "bundle": { "pem": Authority::new("intruder").pem } })),
             "putComponent" => Body::Component,
             "pushVersion" => {
                 let component = blake3_hex(&attorn_tests::components::bytes("read-only"));
@@ -212,6 +224,7 @@ impl Victims {
             | "revokeProvider"
             | "listProviders"
             | "showProvider"
+            | "revokeTrustDomain"
             | "deactivatePolicy"
             | "revokeGrant"
             | "listOperators"
@@ -221,6 +234,8 @@ impl Victims {
             | "showAgent"
             | "listResourceServers"
             | "showResourceServer"
+            | "listTrustDomains"
+            | "showTrustDomain"
             | "listPolicies"
             | "showPolicy"
             | "showActiveSet"

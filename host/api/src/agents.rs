@@ -21,8 +21,12 @@ pub struct RegisterAgent {
     /// The longest that a grant of its may live, in milliseconds; 60,000 if it is not said.
     #[serde(default = "grant_ms_max_default")]
     pub grant_ms_max: u64,
-    /// Its keys; at least one, at most 64.
+    /// Its keys, at most 64. It has at least one key or identity.
+    #[serde(default)]
     pub keys: Vec<RegisterKey>,
+    /// Identities that others vouch for, at most 16.
+    #[serde(default)]
+    pub identities: Vec<Identity>,
 }
 
 const fn grant_ms_max_default() -> u64 {
@@ -85,6 +89,44 @@ pub struct AgentKey {
     pub expires_at_ms: u64,
 }
 
+/// An identity of an agent that somebody else vouches for, beside its keys. No two agents share one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Identity {
+    /// Who it is.
+    pub subject: IdentitySubject,
+    /// Which of the agent's instances shows it.
+    pub instance: String,
+    /// How it may be shown; at least one.
+    pub methods: Vec<IdentityMethod>,
+}
+
+/// Who an identity says that somebody is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IdentitySubject {
+    /// A SPIFFE ID of a registered trust domain.
+    Spiffe(String),
+}
+
+/// How an identity may be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IdentityMethod {
+    /// By an X.509-SVID, as the client certificate of a connection.
+    X509,
+    /// By a JWT-SVID, beside a key of the agent's.
+    Jwt,
+}
+
+/// Revoke an identity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RevokeIdentity {
+    /// Which of the agent's.
+    pub subject: IdentitySubject,
+}
+
 /// Whether an agent may act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -127,6 +169,8 @@ pub struct Agent {
     pub grant_ms_max: u64,
     /// Its keys.
     pub keys: Vec<AgentKey>,
+    /// Identities that others vouch for.
+    pub identities: Vec<Identity>,
     /// How it came to its state: the newest changes, at most 32, oldest first.
     pub history: Vec<StateChange>,
 }

@@ -123,7 +123,8 @@ pub struct Grant {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Credential {
-    /// Always `DPoP`: whoever shows it proves possession of the key it is bound to (RFC 9449).
+    /// `DPoP`: whoever shows it proves possession of the key it is bound to (RFC 9449). Or `Bearer`, for one that
+    /// is bound to a client certificate, which whoever shows it shows, too (RFC 8705).
     pub token_type: String,
     /// A signed token (RFC 9068, `typ: at+jwt`).
     pub access_token: String,

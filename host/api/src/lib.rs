@@ -23,6 +23,7 @@ pub mod providers;
 pub mod resource_servers;
 pub mod simulations;
 pub mod token_keys;
+pub mod trust_domains;
 pub mod users;
 
 pub use problem::{Problem, ProblemCode};

@@ -87,6 +87,10 @@ problem_codes! {
     UnknownKey = "unknown_key", 401, "The key is not registered";
     /// The key is registered, and has expired.
     KeyExpired = "key_expired", 401, "The key has expired";
+    /// The client certificate is no X.509-SVID that its trust domain vouches for.
+    CertificateInvalid = "certificate_invalid", 401, "The client certificate is refused";
+    /// The identity that the client certificate shows is not registered, or not to be shown so.
+    UnknownIdentity = "unknown_identity", 401, "The identity is not registered";
     /// No operator's token, or one that is none.
     Unauthenticated = "unauthenticated", 401, "An operator's token is needed";
     /// No user's token, or one that is none for this.
@@ -105,6 +109,8 @@ problem_codes! {
     InvalidState = "invalid_state", 409, "It is in another state";
     /// The key is registered, for this or another holder.
     KeyTaken = "key_taken", 409, "The key is registered already";
+    /// The identity is registered, for this or another agent.
+    IdentityTaken = "identity_taken", 409, "The identity is registered already";
     /// The resource type belongs to another resource server.
     ResourceTypeTaken = "resource_type_taken", 409, "The resource type belongs to another resource server";
     /// The same idempotency key came with another request.

@@ -34,7 +34,7 @@ pub(crate) fn note_next(output: &Output, next: Option<&String>) {
 
 /// It goes into a URL, and only ids belong there.
 fn after(text: &str) -> Result<String, String> {
-    let id = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    let id = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
     if id { Ok(text.to_owned()) } else { Err("it is no id".into()) }
 }
 

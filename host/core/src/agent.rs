@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::id::{AgentId, InstanceName, KeyThumbprint, LabelName, Owner, Purpose};
+use crate::identity::{Identity, IdentityMethod, IdentitySubject};
 use crate::permission::Permission;
 use crate::time::TimeMs;
 
@@ -26,6 +27,8 @@ pub struct Agent {
     /// How often it was suspended or retired. What it was granted or given before the latest of these does
     /// not count any more, also after it was resumed.
     pub revocations: u64,
+    /// Identities that others vouch for, beside its keys.
+    pub identities: Vec<Identity>,
 }
 
 impl Agent {
@@ -33,6 +36,12 @@ impl Agent {
     #[must_use]
     pub fn key(&self, thumbprint: &KeyThumbprint) -> Option<&AgentKey> {
         self.keys.iter().find(|key| key.thumbprint == *thumbprint)
+    }
+
+    /// The identity of this subject, if the agent has it and it may be shown so.
+    #[must_use]
+    pub fn identity(&self, subject: &IdentitySubject, method: IdentityMethod) -> Option<&Identity> {
+        self.identities.iter().find(|identity| identity.subject == *subject && identity.methods.contains(&method))
     }
 }
 

@@ -26,6 +26,7 @@ fn agent(id: &str, user: UserPresence, permissions: Vec<Permission>) -> Agent {
         grant_ms_max: 30_000,
         keys: Vec::new(),
         revocations: 3,
+        identities: Vec::new(),
     }
 }
 

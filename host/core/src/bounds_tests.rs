@@ -35,6 +35,7 @@ pub(crate) fn agent() -> Agent {
             expires_at: NOW.plus_ms(3_600_000),
         }],
         revocations: 0,
+        identities: Vec::new(),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::id::{
     AgentId, Audience, DecisionId, DelegationId, Digest, GrantId, InstanceName, KeyThumbprint, Purpose,
     ResourceServerId, SessionId, UserId,
 };
+use crate::identity::IdentitySubject;
 use crate::permission::{Action, Resource};
 use crate::time::TimeMs;
 
@@ -29,6 +30,8 @@ pub struct Grant {
     pub key_thumbprint: KeyThumbprint,
     /// How that names the key.
     pub key_binding: KeyBinding,
+    /// The identity that a certificate shows; none where the key is registered itself.
+    pub identity: Option<IdentitySubject>,
     /// How often the holder had been suspended or retired then: see [`crate::Agent::revocations`].
     pub revocations: u64,
     /// On whose behalf; none for what the agent does on its own authority.
@@ -91,6 +94,7 @@ impl Grant {
             instance: bounds.holder().instance.clone(),
             key_thumbprint: bounds.holder().thumbprint.clone(),
             key_binding: bounds.holder().binding,
+            identity: bounds.holder().identity.clone(),
             revocations: bounds.agent().revocations,
             behalf: bounds.behalf().map(GrantBehalf::of),
             resource_server: server.id.clone(),

@@ -2,6 +2,7 @@
 
 use crate::agent::Agent;
 use crate::id::{InstanceName, KeyThumbprint};
+use crate::identity::{IdentityMethod, IdentitySubject};
 use crate::time::TimeMs;
 
 /// How a credential names the key of its holder.
@@ -13,6 +14,18 @@ pub enum KeyBinding {
     X5tS256,
 }
 
+impl KeyBinding {
+    /// The `token_type` of a credential that is bound so. One that is bound to a certificate is shown as a bearer's
+    /// (RFC 8705, section 3): the connection is the proof, and no header names it.
+    #[must_use]
+    pub const fn token_type(self) -> &'static str {
+        match self {
+            Self::Jkt => "DPoP",
+            Self::X5tS256 => "Bearer",
+        }
+    }
+}
+
 /// The key that a caller proved possession of, as it stands for its agent now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
@@ -20,6 +33,8 @@ pub struct Holder {
     pub thumbprint: KeyThumbprint,
     /// What kind of name that is.
     pub binding: KeyBinding,
+    /// The identity that a certificate shows; none for a key that is registered itself.
+    pub identity: Option<IdentitySubject>,
     /// Which of the agent's instances has it.
     pub instance: InstanceName,
     /// From when on it is not accepted any more.
@@ -33,8 +48,26 @@ impl Holder {
         agent.key(thumbprint).map(|key| Self {
             thumbprint: key.thumbprint.clone(),
             binding: KeyBinding::Jkt,
+            identity: None,
             instance: key.instance.clone(),
             expires_at: key.expires_at,
+        })
+    }
+    /// The holder of a certificate that shows an identity of the agent's, if it has that identity and may show
+    /// it so.
+    #[must_use]
+    pub fn of_certificate(
+        agent: &Agent,
+        subject: &IdentitySubject,
+        thumbprint: &KeyThumbprint,
+        expires_at: TimeMs,
+    ) -> Option<Self> {
+        agent.identity(subject, IdentityMethod::X509).map(|identity| Self {
+            thumbprint: thumbprint.clone(),
+            binding: KeyBinding::X5tS256,
+            identity: Some(subject.clone()),
+            instance: identity.instance.clone(),
+            expires_at,
         })
     }
 }

@@ -21,6 +21,7 @@ pub mod fact;
 pub mod grant;
 pub mod holder;
 pub mod id;
+pub mod identity;
 pub mod index;
 pub mod permission;
 pub mod policy;
@@ -28,6 +29,7 @@ pub mod provider;
 pub mod reason;
 pub mod request;
 pub mod resource_server;
+pub mod spiffe;
 pub mod terms;
 pub mod time;
 pub mod verdict;
@@ -48,6 +50,7 @@ pub use id::{
     Issuer, KeyThumbprint, LabelName, OperatorId, Owner, ParseError, PolicyId, ProviderId, Purpose, ReasonCode,
     ResourceServerId, ScopeName, SessionId, UserId,
 };
+pub use identity::{Identity, IdentityMethod, IdentitySubject};
 pub use index::SelectorIndex;
 pub use permission::{Action, ActionPattern, Permission, Resource, ResourcePattern, ResourceType};
 pub use policy::{ComponentClass, PolicyLimits, PolicyMode, Selector, SelectorSide};
@@ -56,6 +59,7 @@ pub use provider::{
 };
 pub use request::{JsonText, Request};
 pub use resource_server::ResourceServer;
+pub use spiffe::{SpiffeId, TrustDomain};
 pub use terms::{Debit, Obligation, Terms};
 pub use time::TimeMs;
 pub use verdict::{Failure, Outcome, Verdict};

@@ -8,6 +8,8 @@
 //! At the OAuth endpoints an assertion goes the same way beside it: [`UnverifiedAssertion::parse`],
 //! [`UnverifiedAssertion::verify`], [`AssertionGuard::accept`].
 //!
+//! The way of an identity that a trust domain vouches for: [`svid`].
+//!
 //! The way of a token: a [`TokenClaims`] is made of a grant, and a [`TokenSigner`] signs it;
 //! [`UnverifiedToken`] reads it again and gives the grant's id.
 //!
@@ -28,6 +30,7 @@ pub mod proof;
 pub mod provider_token;
 pub mod replay;
 pub mod secret;
+pub mod svid;
 pub mod token;
 pub mod token_check;
 pub mod user_key;

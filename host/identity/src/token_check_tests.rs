@@ -14,6 +14,7 @@ fn grant(signer: &TokenSigner) -> Grant {
         instance: "pod-1".parse().unwrap(),
         key_thumbprint: "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k".parse().unwrap(),
         key_binding: KeyBinding::Jkt,
+        identity: None,
         revocations: 0,
         behalf: None,
         resource_server: "faq".parse().unwrap(),

@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::decisions::pause::Pauses;
 use crate::decisions::shadow::Shadows;
 use crate::http::failure::{Failure, causes};
+use crate::http::rates::AgentRates;
 use crate::loads::Loads;
 use crate::metrics::Metrics;
 use crate::parsed_keys::ParsedKeys;
@@ -41,6 +42,7 @@ pub(crate) struct App {
     pub(crate) nonces: Nonces,
     pub(crate) replay: ReplayGuard,
     pub(crate) assertions: AssertionGuard,
+    pub(crate) rates: AgentRates,
     pub(crate) keys: ParsedKeys,
     pub(crate) user_keys: Arc<UserKeys>,
     pub(crate) names: NamesKey,

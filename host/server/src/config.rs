@@ -2,6 +2,7 @@
 //! API. Unknown keys are refused; paths are relative to the file.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +14,11 @@ use serde::Deserialize;
 const EVALUATION_QUEUE_DEFAULT: i64 = 1_024;
 /// More would only wait longer than a request's time.
 const EVALUATION_QUEUE_MAX: usize = 65_536;
+
+/// How often each agent may call in a second, where the file does not say.
+const AGENT_REQUESTS_PER_S_DEFAULT: i64 = 200;
+/// More is no limit at all.
+const AGENT_REQUESTS_PER_S_MAX: u32 = 1_000_000;
 
 /// Seconds of CPU time that compiling one policy may be given.
 const COMPILE_CPU_S: RangeInclusive<u64> = 1..=3_600;
@@ -43,6 +49,8 @@ pub struct Config {
     pub evaluation_queue_max: usize,
     /// What compiling one policy may use, in a process of its own.
     pub compile: WorkerLimits,
+    /// How often each agent may call in a second; twice as often at once.
+    pub agent_requests_per_s_max: NonZeroU32,
 }
 
 /// Who speaks TLS.
@@ -50,6 +58,13 @@ pub struct Config {
 pub enum Tls {
     /// Nobody: only for loopback.
     None,
+    /// This server.
+    Server {
+        /// The file with its certificate and those that lead to its root, in PEM.
+        certificate: PathBuf,
+        /// The file with the certificate's private key, in PEM; nobody else may read it.
+        key: PathBuf,
+    },
     /// A reverse proxy at one of these addresses.
     Proxy {
         /// Connections from anywhere else are closed.
@@ -101,6 +116,10 @@ struct File {
     tls: String,
     #[serde(default)]
     trusted_proxies: Vec<std::net::IpAddr>,
+    tls_certificate: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
+    #[serde(default = "agent_requests_default")]
+    agent_requests_per_s_max: i64,
     #[serde(default = "evaluation_queue_default")]
     evaluation_queue_max: i64,
     #[serde(default = "compile_cpu_default")]
@@ -128,24 +147,10 @@ impl Config {
         if let Err(problem) = check_public_url(&file.public_url) {
             return invalid("public_url", problem);
         }
-        let tls = match file.tls.as_str() {
-            "none" if !file.trusted_proxies.is_empty() => {
-                return invalid("trusted_proxies", "they mean something only with tls = \"proxy\"".into());
-            }
-            "none" if !file.listen.ip().is_loopback() => {
-                let problem = format!(
-                    "`{}` is beyond loopback, and nobody would speak TLS; put a proxy in front and say \
-                     tls = \"proxy\" and trusted_proxies = [\"its address\"]",
-                    file.listen
-                );
-                return invalid("listen", problem);
-            }
-            "none" => Tls::None,
-            "proxy" if file.trusted_proxies.is_empty() => {
-                return invalid("trusted_proxies", "tls = \"proxy\" needs the proxies' addresses".into());
-            }
-            "proxy" => Tls::Proxy { trusted_proxies: file.trusted_proxies },
-            other => return invalid("tls", format!("`{other}` is neither \"none\" nor \"proxy\"")),
+        let folder = path.parent().unwrap_or_else(|| Path::new("."));
+        let tls = match tls(&file, folder) {
+            Ok(tls) => tls,
+            Err((key, problem)) => return invalid(key, problem),
         };
         let log_id = match file.log_id.parse::<LogId>() {
             Ok(log_id) => log_id,
@@ -155,6 +160,12 @@ impl Config {
         let Some(evaluation_queue_max) = usize::try_from(file.evaluation_queue_max).ok().filter(within) else {
             let problem = format!("`{}` is not between 1 and {EVALUATION_QUEUE_MAX}", file.evaluation_queue_max);
             return invalid("evaluation_queue_max", problem);
+        };
+        let rate = u32::try_from(file.agent_requests_per_s_max).ok().filter(|rate| *rate <= AGENT_REQUESTS_PER_S_MAX);
+        let Some(agent_requests_per_s_max) = rate.and_then(NonZeroU32::new) else {
+            let problem =
+                format!("`{}` is not between 1 and {AGENT_REQUESTS_PER_S_MAX}", file.agent_requests_per_s_max);
+            return invalid("agent_requests_per_s_max", problem);
         };
         for (field, value, range) in [
             ("compile_cpu_s_max", file.compile_cpu_s_max, COMPILE_CPU_S),
@@ -171,7 +182,6 @@ impl Config {
             // A busy machine is not the policy's fault.
             wall_s_max: file.compile_cpu_s_max.saturating_mul(2).max(WorkerLimits::USUAL.wall_s_max),
         };
-        let folder = path.parent().unwrap_or_else(|| Path::new("."));
         Ok(Self {
             listen: file.listen,
             public_url: file.public_url,
@@ -182,12 +192,53 @@ impl Config {
             tls,
             evaluation_queue_max,
             compile,
+            agent_requests_per_s_max,
         })
     }
 }
 
 fn user_keys_default() -> PathBuf {
     "user-keys".into()
+}
+
+/// Who speaks TLS; or which key of the file is wrong, and how.
+fn tls(file: &File, folder: &Path) -> Result<Tls, (&'static str, String)> {
+    if file.tls != "proxy" && !file.trusted_proxies.is_empty() {
+        return Err(("trusted_proxies", "they mean something only with tls = \"proxy\"".into()));
+    }
+    for (key, path) in [("tls_certificate", &file.tls_certificate), ("tls_key", &file.tls_key)] {
+        match (file.tls.as_str(), path) {
+            ("server", None) => return Err((key, "tls = \"server\" needs this file".into())),
+            ("server", Some(_)) | (_, None) => {}
+            (_, Some(_)) => return Err((key, "it means something only with tls = \"server\"".into())),
+        }
+    }
+    match (file.tls.as_str(), &file.tls_certificate, &file.tls_key) {
+        ("none", ..) if !file.listen.ip().is_loopback() => {
+            let problem = format!(
+                "`{}` is beyond loopback, and nobody would speak TLS; say tls = \"server\", or put a proxy in front \
+                 and say tls = \"proxy\" and trusted_proxies = [\"its address\"]",
+                file.listen
+            );
+            Err(("listen", problem))
+        }
+        ("none", ..) => Ok(Tls::None),
+        ("server", Some(certificate), Some(key)) if file.public_url.starts_with("https://") => {
+            Ok(Tls::Server { certificate: folder.join(certificate), key: folder.join(key) })
+        }
+        ("server", ..) => {
+            Err(("public_url", format!("`{}` is not https, and tls = \"server\" speaks nothing else", file.public_url)))
+        }
+        ("proxy", ..) if file.trusted_proxies.is_empty() => {
+            Err(("trusted_proxies", "tls = \"proxy\" needs the proxies' addresses".into()))
+        }
+        ("proxy", ..) => Ok(Tls::Proxy { trusted_proxies: file.trusted_proxies.clone() }),
+        (other, ..) => Err(("tls", format!("`{other}` is neither \"none\" nor \"server\" nor \"proxy\""))),
+    }
+}
+
+const fn agent_requests_default() -> i64 {
+    AGENT_REQUESTS_PER_S_DEFAULT
 }
 
 const fn evaluation_queue_default() -> i64 {
@@ -238,6 +289,19 @@ mod tests {
         refused("tls = \"none\"", "tls = \"none\"\nport = 1", "unknown field `port`");
         refused("tls = \"none\"", "", "missing field `tls`");
         refused("tls = \"none\"", "tls = \"off\"", "`off` is neither");
+        refused(
+            "tls = \"none\"",
+            "tls = \"server\"",
+            "`tls_certificate` in `/etc/attorn.toml`: tls = \"server\" needs",
+        );
+        refused("tls = \"none\"", "tls = \"server\"\ntls_certificate = \"c\"", "`tls_key` in");
+        let files = "tls_certificate = \"c\"\ntls_key = \"k\"";
+        refused("tls = \"none\"", &format!("tls = \"server\"\n{files}"), "is not https");
+        refused("tls = \"none\"", &format!("tls = \"none\"\n{files}"), "means something only with tls = \"server\"");
+        for rate in ["0", "-1", "1000001", "4294967297"] {
+            let message = format!("`{rate}` is not between 1 and 1000000");
+            refused("tls = \"none\"", &format!("tls = \"none\"\nagent_requests_per_s_max = {rate}"), &message);
+        }
         refused("tls = \"none\"", "tls = \"proxy\"", "needs the proxies' addresses");
         refused("tls = \"none\"", "tls = \"none\"\ntrusted_proxies = [\"10.0.0.1\"]", "mean something only");
         refused("listen = \"127.0.0.1", "listen = \"0.0.0.0", "is beyond loopback");
@@ -263,6 +327,15 @@ mod tests {
         let config = Config::parse(GOOD, Path::new("/etc/attorn/attorn.toml")).unwrap();
         assert_eq!(config.data_dir, Path::new("/etc/attorn/data"));
         assert_eq!(config.tls, Tls::None);
+    }
+
+    #[test]
+    fn who_speaks_tls_itself_may_listen_anywhere() {
+        let text = GOOD.replace("tls = \"none\"", "tls = \"server\"\ntls_certificate = \"c\"\ntls_key = \"/k\"");
+        let text = text.replace("listen = \"127.0.0.1", "listen = \"0.0.0.0").replace("http://", "https://");
+        let config = Config::parse(&text, Path::new("/etc/attorn/attorn.toml")).unwrap();
+        assert_eq!(config.tls, Tls::Server { certificate: "/etc/attorn/c".into(), key: "/k".into() });
+        assert_eq!(config.agent_requests_per_s_max.get(), 200);
     }
 
     #[test]

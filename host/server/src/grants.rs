@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use attorn_api::ProblemCode;
 use attorn_api::grants as api;
-use attorn_core::{Grant, GrantId, Holder, JsonText, Request, Situation, bounds};
+use attorn_core::{Grant, GrantId, JsonText, Request, Situation, bounds};
 use attorn_store::records::{AgentRecord, GrantRecord, ResourceServerRecord, TokenKeyRecord, TokenKeyState};
 use attorn_store::{Add, Batch, CommitError, Key, KeyKind, Require, Versioned};
 use serde_json::json;
@@ -14,6 +14,7 @@ use crate::audit::reference;
 use crate::decisions::ask::Wanted;
 use crate::decisions::gather;
 use crate::entry;
+use crate::holders;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
 use crate::registry::{commit, moved, note, page};
@@ -96,7 +97,7 @@ pub(crate) async fn active(app: &App, record: &GrantRecord) -> Result<Vec<(Key, 
         user: grant.behalf.as_ref().map(|behalf| behalf.user.clone()),
     };
     let (request, chain, refused) = gather::on_behalf(app, &wanted, &mut require).await?;
-    let holder = Holder::of_key(agent.value.agent(), &grant.key_thumbprint);
+    let holder = holders::of_grant(app, agent.value.agent(), grant, &mut require).await?;
     let situation = Situation {
         agent: agent.value.agent(),
         holder: holder.as_ref(),

@@ -99,7 +99,7 @@ fn config_text(listen: &str, public_url: &str, log_id: &LogId) -> String {
     format!(
         "# What the server needs to start. All else is set through its API.\n\
          \n\
-         # Where to listen. Beyond loopback only with tls = \"proxy\".\n\
+         # Where to listen. Beyond loopback only with tls = \"server\" or \"proxy\".\n\
          listen = \"{listen}\"\n\
          # The URL under which agents reach the server: proofs are compared with it.\n\
          public_url = \"{public_url}\"\n\
@@ -110,11 +110,16 @@ fn config_text(listen: &str, public_url: &str, log_id: &LogId) -> String {
          user_keys = \"user-keys\"\n\
          # The audit log in that data directory.\n\
          log_id = \"{log_id}\"\n\
-         # \"none\" for loopback, \"proxy\" when a reverse proxy speaks TLS; then name it:\n\
+         # \"none\" for loopback; \"server\" when this server speaks TLS, with the certificate and key in PEM:\n\
+         # tls_certificate = \"tls.crt\"\n\
+         # tls_key = \"tls.key\"\n\
+         # \"proxy\" when a reverse proxy speaks TLS; then name it:\n\
          # trusted_proxies = [\"192.0.2.1\"]\n\
          tls = \"none\"\n\
          # How many decisions may wait for their policies; one more is turned away with a 503.\n\
          evaluation_queue_max = 1024\n\
+         # How often each agent may call in a second, and twice as often at once; else it reads a 429.\n\
+         agent_requests_per_s_max = 200\n\
          # What compiling one policy may use, in a process of its own.\n\
          compile_cpu_s_max = 120\n\
          compile_memory_bytes_max = 3221225472\n"

@@ -22,6 +22,7 @@ const REMOVED_MAX: usize = 100;
 pub(crate) async fn run(app: Arc<App>) {
     loop {
         tokio::time::sleep(INTERVAL).await;
+        app.rates.forget_idle();
         match round(&app).await {
             Ok(0) => {}
             Ok(removed) => tracing::debug!(removed, "removed what had expired"),

@@ -3,7 +3,7 @@
 mod people;
 // Long because: a table with a row for each route.
 
-use attorn_api::agents::{Agent, AgentList, ChangeState, RegisterAgent, RegisterKey};
+use attorn_api::agents::{Agent, AgentList, ChangeState, Identity, RegisterAgent, RegisterKey, RevokeIdentity};
 use attorn_api::audit::{Entry, EntryList};
 use attorn_api::decisions::{DecisionAnswer, DecisionRequest};
 use attorn_api::facts::{DeleteFacts, FactList, FactsDeleted, FactsSet, SetFacts};
@@ -21,6 +21,7 @@ use attorn_api::providers::{
 use attorn_api::resource_servers::{RegisterResourceServer, ResourceServer, ResourceServerList};
 use attorn_api::simulations::{Simulation, SimulationRequest};
 use attorn_api::token_keys::{RetireTokenKey, RotateTokenKey, TokenKeyChanged, TokenKeyList};
+use attorn_api::trust_domains::{RegisterTrustDomain, TrustDomain, TrustDomainList, UpdateTrustDomain};
 use attorn_core::Duty::{Admin, Auditor, PolicyAdmin, PolicyWeakener, Registrar};
 use axum::http::Method;
 
@@ -43,8 +44,8 @@ pub fn openapi_document() -> serde_json::Value {
 
 /// All routes.
 pub(crate) fn all() -> Vec<Route> {
-    let registered = [operators(), agents(), resource_servers(), keys(), provider(), fact(), policy()].concat();
-    [registered, deciding(), oauth(), people::all(), auditing(), open()].concat()
+    let registered = [operators(), agents(), resource_servers(), trust_domains(), keys(), provider()].concat();
+    [registered, fact(), policy(), deciding(), oauth(), people::all(), auditing(), open()].concat()
 }
 
 const GET: Method = Method::GET;
@@ -106,6 +107,63 @@ fn agents() -> Vec<Route> {
             "/v1/agents/{id}/keys/{thumbprint}/revoke",
             ("revokeAgentKey", "Revoke an agent's key"),
             handler!(registry::agents::revoke_key),
+        ),
+        agent(
+            "/v1/agents/{id}/identities",
+            ("addAgentIdentity", "Add an identity to an agent"),
+            handler!(registry::agents::identities::add),
+        )
+        .takes(json::<Identity>()),
+        agent(
+            "/v1/agents/{id}/identities/revoke",
+            ("revokeAgentIdentity", "Revoke an agent's identity"),
+            handler!(registry::agents::identities::revoke),
+        )
+        .takes(json::<RevokeIdentity>()),
+    ]
+}
+
+fn trust_domains() -> Vec<Route> {
+    const DOMAINS: &str = "/v1/trust-domains";
+    let one =
+        |method, path, doc, handler| route(method, path, Op(Registrar), doc, handler).gives(json::<TrustDomain>());
+    vec![
+        one(
+            POST,
+            DOMAINS,
+            ("registerTrustDomain", "Register a SPIFFE trust domain"),
+            handler!(registry::trust_domains::register),
+        )
+        .takes(json::<RegisterTrustDomain>())
+        .created()
+        .body_bytes_max(registry::trust_domains::BODY_BYTES_MAX),
+        route(
+            GET,
+            DOMAINS,
+            Op(Registrar),
+            ("listTrustDomains", "List trust domains"),
+            handler!(registry::trust_domains::list),
+        )
+        .gives(json::<TrustDomainList>()),
+        one(
+            GET,
+            "/v1/trust-domains/{id}",
+            ("showTrustDomain", "Show a trust domain"),
+            handler!(registry::trust_domains::show),
+        ),
+        one(
+            POST,
+            "/v1/trust-domains/{id}/update",
+            ("updateTrustDomain", "Give a trust domain other roots and keys"),
+            handler!(registry::trust_domains::update),
+        )
+        .takes(json::<UpdateTrustDomain>())
+        .body_bytes_max(registry::trust_domains::BODY_BYTES_MAX),
+        one(
+            POST,
+            "/v1/trust-domains/{id}/revoke",
+            ("revokeTrustDomain", "Revoke a trust domain"),
+            handler!(registry::trust_domains::revoke),
         ),
     ]
 }
@@ -495,10 +553,16 @@ mod tests {
     fn only_operators_send_large_bodies() {
         let large: Vec<_> = all().into_iter().filter(|route| route.body_bytes_max > BODY_BYTES_MAX).collect();
         assert!(large.iter().all(|route| matches!(route.access, Op(_))));
-        assert_eq!(
-            large.iter().map(|route| route.operation).collect::<Vec<_>>(),
-            ["registerProvider", "updateProvider", "setFacts", "putComponent"]
-        );
+        let large: Vec<_> = large.iter().map(|route| route.operation).collect();
+        let expect = [
+            "registerTrustDomain",
+            "updateTrustDomain",
+            "registerProvider",
+            "updateProvider",
+            "setFacts",
+            "putComponent",
+        ];
+        assert_eq!(large, expect);
     }
 
     #[test]

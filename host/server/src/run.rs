@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -11,16 +10,19 @@ use attorn_core::{BoundsLimits, TimeMs};
 use attorn_engine::{Compiler, Engine, EngineConfig};
 use attorn_identity::{AssertionGuard, Nonces, ReplayGuard, ReplayLimits, RootKey};
 use attorn_store::{Batch, Store};
+use governor::clock::MonotonicClock;
 use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::active::ActivePolicies;
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Tls};
 use crate::decisions::pause::Pauses;
 use crate::decisions::shadow::{self, Shadows};
 use crate::http::failure::{Failure, causes};
+use crate::http::rates::AgentRates;
+use crate::http::tls::ServerCertificate;
 use crate::http::{dispatch, listen};
 use crate::loads::Loads;
 use crate::metrics::Metrics;
@@ -29,7 +31,7 @@ use crate::policy_logs::PolicyLogs;
 use crate::providers::ProviderKeyring;
 use crate::token_keys::TokenKeys;
 use crate::users::keys::UserKeys;
-use crate::{entry, keys, reaper, routes};
+use crate::{entry, keys, private_file, reaper, routes};
 
 /// Where compiled policies are kept, within the data directory.
 const CACHE_DIRECTORY: &str = "cache";
@@ -40,6 +42,8 @@ const CACHE_BYTES_MAX: u64 = 4 << 30;
 const STARTED: &str = "server_started";
 /// More entries than this are never there before the first run.
 const ENTRIES_OF_INIT_MAX: usize = 32;
+/// The longest file that a root key is read from.
+const ROOT_KEY_BYTES_MAX: u64 = 4 << 10;
 
 /// Why a server does not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +92,8 @@ pub struct Start {
 pub struct Server {
     app: Arc<App>,
     listener: TcpListener,
+    /// Only if it speaks TLS itself.
+    certificate: Option<Arc<ServerCertificate>>,
     local_addr: SocketAddr,
 }
 
@@ -114,10 +120,13 @@ impl Server {
     ///
     /// When the store failed.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
-        let Self { app, listener, .. } = self;
+        let Self { app, listener, certificate, .. } = self;
         let reaper = tokio::spawn(reaper::run(Arc::clone(&app)));
         let shadows = tokio::spawn(shadow::run(Arc::clone(&app)));
         let router = dispatch::router(&app, &routes::all());
+        let acceptor = certificate.as_ref().map(ServerCertificate::acceptor).transpose();
+        let acceptor = acceptor.map_err(|error| ServeError::Start(error.to_string()))?;
+        let fresh = certificate.map(|certificate| tokio::spawn(certificate.keep_fresh()));
         let failed = app.store.failed();
         let stop = async {
             tokio::select! {
@@ -125,7 +134,10 @@ impl Server {
                 _ = failed => {}
             }
         };
-        listen::serve(listener, router, app.config.tls.clone(), stop).await;
+        listen::serve(listener, router, listen::Admission { tls: app.config.tls.clone(), acceptor }, stop).await;
+        if let Some(fresh) = fresh {
+            fresh.abort();
+        }
         reaper.abort();
         shadows.abort();
         app.store.failure().map_or(Ok(()), |why| Err(ServeError::StoreFailed(causes(&*why))))
@@ -133,6 +145,7 @@ impl Server {
 
     async fn open(config: Config, Start { accept_clock, compile_worker }: Start) -> Result<Self, ServeError> {
         let root = Arc::new(root_key(&config)?);
+        let certificate = certificate(&config.tls)?;
         let store = Store::open(&config.data_dir, &config.log_id).map_err(|error| ServeError::Start(causes(&error)))?;
         let directory = config.data_dir.join(CACHE_DIRECTORY);
         let cache = Cache::open(directory, keys::cache_key(&root, &store).await?, CACHE_BYTES_MAX);
@@ -153,6 +166,7 @@ impl Server {
         let app = Arc::new(App {
             metrics: Metrics::new(clock.now(), engine.info().wasmtime_version),
             policy_logs: PolicyLogs::new(clock.now()),
+            rates: AgentRates::new(config.agent_requests_per_s_max, MonotonicClock),
             clock,
             active,
             loads: Loads::default(),
@@ -181,7 +195,7 @@ impl Server {
         let members = json!({ "version": env!("CARGO_PKG_VERSION"), "clock_accepted_by_hand": accept_clock });
         batch.entries.push(entry::body(batch.now, STARTED, members)?);
         app.store.commit(batch).await.map_err(Failure::from)?;
-        Ok(Self { app, listener, local_addr })
+        Ok(Self { app, listener, certificate, local_addr })
     }
 }
 
@@ -194,11 +208,8 @@ fn user_keys(config: &Config, root: Arc<RootKey>) -> Result<UserKeys, ServeError
 fn root_key(config: &Config) -> Result<RootKey, ServeError> {
     let path = config.root_key.clone();
     let fail = |why: String| ServeError::RootKey { path: path.clone(), why };
-    let mode = std::fs::metadata(&path).map_err(|error| fail(error.to_string()))?.permissions().mode();
-    if mode & 0o077 != 0 {
-        return Err(fail(format!("others may read it (mode {:o}); `chmod 600` it", mode & 0o777)));
-    }
-    let text = zeroize::Zeroizing::new(std::fs::read_to_string(&path).map_err(|error| fail(error.to_string()))?);
+    let text = private_file::read(&path, ROOT_KEY_BYTES_MAX).map_err(&fail)?;
+    let text = std::str::from_utf8(&text).map_err(|error| fail(error.to_string()))?;
     text.parse().map_err(|error: attorn_identity::WrapError| fail(error.to_string()))
 }
 
@@ -216,6 +227,12 @@ fn has_run(store: &Store) -> Result<bool, ServeError> {
         }
     }
     Ok(false)
+}
+
+fn certificate(tls: &Tls) -> Result<Option<Arc<ServerCertificate>>, ServeError> {
+    let Tls::Server { certificate, key } = tls else { return Ok(None) };
+    let loaded = ServerCertificate::load(certificate, key).map_err(|error| ServeError::Start(error.to_string()))?;
+    Ok(Some(Arc::new(loaded)))
 }
 
 /// The time of the newest entry.

@@ -13,7 +13,7 @@ use std::fmt;
 use attorn_core::{
     AgentId, CounterSubject, CounterWindow, DecisionId, DelegationId, Digest, EntitlementHolder, FactName, FactPrefix,
     GrantId, KeyThumbprint, LabelName, OperatorId, PolicyId, ProviderId, ReasonCode, ResourceServerId, ResourceType,
-    SessionId, TimeMs, UserId,
+    SessionId, TimeMs, TrustDomain, UserId,
 };
 
 /// The most bytes that a key has; the longest ids do not reach it.
@@ -79,6 +79,8 @@ kinds! {
     GrantUses = "grant_uses",
     /// The answer that was given for an idempotency key.
     Idempotency = "idempotency",
+    /// Whose identity it is.
+    IdentityOwner = "identity_owner",
     /// Whose public key it is.
     KeyOwner = "key_owner",
     /// A wrapped secret.
@@ -109,6 +111,8 @@ kinds! {
     ShadowReport = "shadow_report",
     /// A key that signs tokens, or did.
     TokenKey = "token_key",
+    /// A SPIFFE trust domain.
+    TrustDomain = "trust_domain",
     /// A user.
     User = "user",
     /// That a delegation is from a user, at whatever depth.
@@ -178,6 +182,18 @@ impl Key {
     #[must_use]
     pub fn key_owner(thumbprint: &KeyThumbprint) -> Self {
         Self::of(KeyKind::KeyOwner, &[thumbprint.as_str()])
+    }
+
+    /// Whose an identity is, of which this is the digest: [`crate::records::IdentityOwnerRecord::digest_of`].
+    #[must_use]
+    pub fn identity_owner(subject_digest: &Digest) -> Self {
+        Self::of(KeyKind::IdentityOwner, &[&subject_digest.to_string()])
+    }
+
+    /// A trust domain's record.
+    #[must_use]
+    pub fn trust_domain(id: &TrustDomain) -> Self {
+        Self::of(KeyKind::TrustDomain, &[id.as_str()])
     }
 
     /// An operator's record.

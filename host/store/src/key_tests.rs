@@ -56,6 +56,10 @@ fn one_of(kind: KeyKind) -> (Key, &'static str) {
             Key::idempotency(&id("bot"), &id(&zeros)),
             "idempotency/bot/0000000000000000000000000000000000000000000000000000000000000000",
         ),
+        KeyKind::IdentityOwner => (
+            Key::identity_owner(&id(&zeros)),
+            "identity_owner/0000000000000000000000000000000000000000000000000000000000000000",
+        ),
         KeyKind::KeyOwner => {
             (Key::key_owner(&id(&zeros[..43])), "key_owner/0000000000000000000000000000000000000000000")
         }
@@ -90,6 +94,7 @@ fn one_of(kind: KeyKind) -> (Key, &'static str) {
             (Key::user_name(&id(&zeros)), "user_name/0000000000000000000000000000000000000000000000000000000000000000")
         }
         KeyKind::ShadowReport => (Key::shadow_report(&id("read-only"), 255), "shadow_report/read-only/000000ff"),
+        KeyKind::TrustDomain => (Key::trust_domain(&id("example.org")), "trust_domain/example.org"),
         KeyKind::ResourceType => (Key::resource_type(&id("account")), "resource_type/account"),
     }
 }

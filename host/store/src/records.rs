@@ -15,6 +15,7 @@ mod fact;
 mod freeze;
 mod grant;
 mod idempotency;
+mod identity_owner;
 mod key_material;
 mod operator;
 mod policy;
@@ -22,6 +23,7 @@ mod provider;
 mod resource_server;
 mod shadow_report;
 mod token_key;
+mod trust_domain;
 mod user;
 
 pub use active_set::{ActiveMember, ActiveSetRecord, DuplicateMember};
@@ -35,6 +37,7 @@ pub use fact::{FactRecord, FactSalt, FactSource};
 pub use freeze::FreezeRecord;
 pub use grant::GrantRecord;
 pub use idempotency::IdempotencyRecord;
+pub use identity_owner::IdentityOwnerRecord;
 pub use key_material::KeyMaterialRecord;
 pub use operator::{OperatorRecord, OperatorTokenRecord};
 pub use policy::{PolicyRecord, PolicySettings, PolicyVersionRecord};
@@ -42,6 +45,7 @@ pub use provider::{ProviderIssuerRecord, ProviderRecord};
 pub use resource_server::{ResourceServerRecord, ResourceTypeRecord};
 pub use shadow_report::ShadowReportRecord;
 pub use token_key::{TokenKeyRecord, TokenKeyState};
+pub use trust_domain::{TrustDomainRecord, TrustDomainRecordError, TrustedJwtKey};
 pub use user::{SessionNameRecord, SessionRecord, UserBody, UserNameRecord, UserRecord};
 
 use crate::key::{Key, KeyKind};
@@ -63,6 +67,7 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
         KeyKind::Freeze => check_as::<FreezeRecord>(key, stored),
         KeyKind::Grant => check_as::<GrantRecord>(key, stored),
         KeyKind::Idempotency => check_as::<IdempotencyRecord>(key, stored),
+        KeyKind::IdentityOwner => check_as::<IdentityOwnerRecord>(key, stored),
         KeyKind::KeyOwner => check_as::<KeyOwnerRecord>(key, stored),
         KeyKind::KeyMaterial => check_as::<KeyMaterialRecord>(key, stored),
         KeyKind::Operator => check_as::<OperatorRecord>(key, stored),
@@ -77,6 +82,7 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
         KeyKind::TokenKey => check_as::<TokenKeyRecord>(key, stored),
         KeyKind::Session => check_as::<SessionRecord>(key, stored),
         KeyKind::SessionName => check_as::<SessionNameRecord>(key, stored),
+        KeyKind::TrustDomain => check_as::<TrustDomainRecord>(key, stored),
         KeyKind::User => check_as::<UserRecord>(key, stored),
         KeyKind::UserName => check_as::<UserNameRecord>(key, stored),
         // Counters are checked where they are read; the others have no record.

@@ -58,8 +58,38 @@ fn impossible_records_cannot_be_made() {
     let mut large = agent();
     large.labels.insert(id("big"), "x".repeat(AgentRecord::BYTES_MAX));
     assert!(matches!(new(large, BTreeMap::from([jwk()])), AgentRecordError::TooLarge { .. }));
+    let mut twice = agent();
+    twice.identities.push(twice.identities[0].clone());
+    let subject = twice.identities[0].subject.clone();
+    assert_eq!(new(twice, BTreeMap::from([jwk()])), AgentRecordError::IdentityTwice(subject.clone()));
+    let mut mute = agent();
+    mute.identities[0].methods.clear();
+    assert_eq!(new(mute, BTreeMap::from([jwk()])), AgentRecordError::NoMethod(subject));
     let member = |version| ActiveMember { policy: id("a"), version, digest: digest(1) };
     assert_eq!(ActiveSetRecord::of(1, vec![member(1), member(2)]), Err(DuplicateMember(id("a"))));
+}
+
+#[test]
+fn a_trust_domain_has_something_and_not_too_much() {
+    let refused = |roots: Vec<Vec<u8>>, keys: Vec<(&str, usize)>| {
+        let key = |(kid, bytes): (&str, usize)| TrustedJwtKey { kid: kid.into(), jwk: json(&"x".repeat(bytes)) };
+        let keys = keys.into_iter().map(key).collect();
+        TrustDomainRecord::new(id("example.org"), roots, keys, TimeMs(0)).unwrap_err().to_string()
+    };
+    let names: Vec<String> = (0..17).map(|number| number.to_string()).collect();
+    assert_eq!(refused(vec![], vec![]), "a trust domain has at least one root or key");
+    assert_eq!(refused(vec![vec![0]; 17], vec![]), "17 roots, and there may be 16");
+    assert_eq!(refused(vec![], names.iter().map(|name| (&**name, 1)).collect()), "17 keys, and there may be 16");
+    assert_eq!(refused(vec![vec![0; 16_385]; 2], vec![]), "the roots have 32770 bytes, and 32768 is the most");
+    assert_eq!(refused(vec![], vec![("k", 14_336)]), "the keys have 14337 bytes, and 14336 is the most");
+    assert_eq!(refused(vec![], vec![("k", 1), ("k", 2)]), "two keys are named `k`");
+    let full = |text: &str| {
+        let key = |name: &String| TrustedJwtKey { kid: name.clone(), jwk: json(&text.repeat(850)) };
+        let roots = vec![vec![0xff; TrustDomainRecord::ROOTS_BYTES_MAX / 16]; 16];
+        TrustDomainRecord::new(id("example.org"), roots, names[..16].iter().map(key).collect(), TimeMs(u64::MAX))
+    };
+    assert!(full("x").unwrap().encode().len() < crate::batch::VALUE_BYTES_MAX);
+    assert!(matches!(full("\""), Err(TrustDomainRecordError::TooLarge { .. })));
 }
 
 #[test]

@@ -2,8 +2,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use attorn_core::{
-    Agent, AgentKey, AgentState, Ceiling, DecisionId, Digest, Duty, Grant, GrantId, JsonText, KeyBinding, Permission,
-    PolicyLimits, PolicyMode, PurposeCeiling, ResourceServer, Selector, TimeMs, UserPresence,
+    Agent, AgentKey, AgentState, Ceiling, DecisionId, Digest, Duty, Grant, GrantId, Identity, IdentityMethod,
+    IdentitySubject, JsonText, KeyBinding, Permission, PolicyLimits, PolicyMode, PurposeCeiling, ResourceServer,
+    Selector, TimeMs, UserPresence,
 };
 
 use super::*;
@@ -20,6 +21,10 @@ pub(super) fn digest(byte: u8) -> Digest {
     Digest::from_bytes([byte; 32])
 }
 
+fn spiffe() -> IdentitySubject {
+    IdentitySubject::Spiffe(id("spiffe://example.org/bot"))
+}
+
 pub(super) fn agent() -> Agent {
     let permission = Permission { action: id("account.*"), resource: id("account/*") };
     let ceiling = PurposeCeiling { user: UserPresence::WithoutUser, permissions: vec![permission] };
@@ -32,6 +37,11 @@ pub(super) fn agent() -> Agent {
         grant_ms_max: 60_000,
         keys: vec![AgentKey { thumbprint: id(THUMBPRINT), instance: id("pod-1"), expires_at: TimeMs(9_000) }],
         revocations: 0,
+        identities: vec![Identity {
+            subject: spiffe(),
+            instance: id("pod-2"),
+            methods: BTreeSet::from(IdentityMethod::ALL),
+        }],
     }
 }
 
@@ -77,6 +87,7 @@ fn grant() -> GrantRecord {
             instance: id("pod-1"),
             key_thumbprint: id(THUMBPRINT),
             key_binding: KeyBinding::Jkt,
+            identity: None,
             revocations: 0,
             behalf: None,
             resource_server: id("bank"),
@@ -119,6 +130,7 @@ fn agents_and_keys() {
             r#""ceiling":{"support":{"user":"without_user","permissions":[{"action":"account.*","resource":"account/*"}]}},"#,
             r#""grant_ms_max":60000,"keys":[{"thumbprint":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","#,
             r#""instance":"pod-1","expires_at_ms":9000,"jwk":"{\"kty\":\"EC\"}"}],"#,
+            r#""identities":[{"subject":{"spiffe":"spiffe://example.org/bot"},"instance":"pod-2","methods":["x509","jwt"]}],"#,
             r#""history":[{"state":"suspended","at_ms":2000,"by":"ada"}],"created_at_ms":1000,"revocations":1}"#
         ),
     );
@@ -131,6 +143,32 @@ fn agents_and_keys() {
         &KeyOwnerRecord { thumbprint: id(THUMBPRINT), owner: KeyOwner::ResourceServer(id("bank")) },
         "key_owner/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
         r#"{"thumbprint":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","owner":{"resource_server":"bank"}}"#,
+    );
+}
+
+#[test]
+fn identities_and_who_vouches_for_them() {
+    let owner = IdentityOwnerRecord { subject: spiffe(), agent: id("bot") };
+    let digest = Digest::from_bytes(blake3::derive_key(
+        "attorn identity subject v1",
+        br#"{"spiffe":"spiffe://example.org/bot"}"#,
+    ));
+    golden(
+        &owner,
+        &format!("identity_owner/{digest}"),
+        r#"{"subject":{"spiffe":"spiffe://example.org/bot"},"agent":"bot"}"#,
+    );
+    let key = TrustedJwtKey { kid: "k1".into(), jwk: json("{}") };
+    let record = TrustDomainRecord::new(id("example.org"), vec![vec![0xff; 4]], vec![key], TimeMs(1_000)).unwrap();
+    let mut record = record.changed(record.x509_roots().to_vec(), record.jwt_keys().to_vec(), TimeMs(2_000)).unwrap();
+    record.revoked_at = Some(TimeMs(3_000));
+    golden(
+        &record,
+        "trust_domain/example.org",
+        concat!(
+            r#"{"id":"example.org","x509_roots":["/////w=="],"jwt_keys":[{"kid":"k1","jwk":"{}"}],"#,
+            r#""created_at_ms":1000,"changed_at_ms":2000,"revoked_at_ms":3000}"#
+        ),
     );
 }
 
@@ -255,7 +293,7 @@ fn grants_and_answers() {
     let text = concat!(
         r#"{"id":"grt_01010101010101010101010101010101","decision":"dec_02020202020202020202020202020202","#,
         r#""agent":"bot","instance":"pod-1","key_thumbprint":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","#,
-        r#""key_binding":"jkt","revocations":0,"behalf":null,"#,
+        r#""key_binding":"jkt","identity":null,"revocations":0,"behalf":null,"#,
         r#""resource_server":"bank","audience":"https://bank.example","action":"account.read","#,
         r#""resource":"account/42","arguments_digest":"0303030303030303030303030303030303030303030303030303030303030303","#,
         r#""purpose":"support","session":null,"issued_at_ms":1000,"expires_at_ms":61000,"uses_max":1,"#,

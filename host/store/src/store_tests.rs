@@ -186,6 +186,7 @@ fn grant(n: u8) -> Grant {
         instance: id("pod"),
         key_thumbprint: id(&"A".repeat(43)),
         key_binding: KeyBinding::Jkt,
+        identity: None,
         revocations: 0,
         behalf: None,
         resource_server: id("bank"),

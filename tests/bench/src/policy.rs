@@ -52,6 +52,7 @@ pub(crate) fn context() -> EvaluationContext {
             expires_at: now.plus_ms(3_600_000),
         }],
         revocations: 0,
+        identities: Vec::new(),
     };
     let server = ResourceServer {
         id: "faq".parse().unwrap(),

@@ -301,6 +301,7 @@ pub fn context() -> Arc<EvaluationContext> {
             grant_ms_max: 60_000,
             keys: Vec::new(),
             revocations: 0,
+            identities: Vec::new(),
         },
         request: Request {
             action: "account.read".parse().unwrap(),

@@ -65,6 +65,7 @@ fn small() -> Result<EvaluationContext, ParseError> {
             grant_ms_max: 60_000,
             keys: Vec::new(),
             revocations: 0,
+            identities: Vec::new(),
         },
         request: Request {
             action: "measure.nothing".parse()?,

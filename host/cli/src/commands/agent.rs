@@ -1,5 +1,6 @@
 //! `attorn agent`.
 
+mod identity;
 mod key;
 mod show;
 
@@ -34,6 +35,9 @@ pub(crate) enum Agent {
     /// An agent's keys
     #[command(subcommand)]
     Key(key::Key),
+    /// Identities that others vouch for
+    #[command(subcommand)]
+    Identity(identity::Identity),
 }
 
 #[derive(Debug, Args)]
@@ -90,6 +94,7 @@ impl Agent {
             Self::Resume(change) => change.run(context, "resume").await,
             Self::Retire(change) => change.run(context, "retire").await,
             Self::Key(key) => key.run(context).await,
+            Self::Identity(identity) => identity.run(context).await,
         }
     }
 }
@@ -112,6 +117,7 @@ impl Register {
             ceiling,
             grant_ms_max: self.grant_max.ms,
             keys: vec![key],
+            identities: Vec::new(),
         };
         let made = registered.made().map(|path| path.display().to_string());
         let agent: agents::Agent = registered.settle(client.post("/v1/agents", &body).await)?;

@@ -16,6 +16,7 @@ pub(crate) mod policy;
 mod provider;
 mod resource_server;
 mod serve;
+mod trust_domain;
 
 use clap::Subcommand;
 
@@ -47,6 +48,9 @@ pub(crate) enum Command {
     /// What signs tokens
     #[command(subcommand)]
     Key(key::Key),
+    /// Who vouches for workloads
+    #[command(subcommand)]
+    TrustDomain(trust_domain::TrustDomain),
     /// What decides
     #[command(subcommand)]
     Policy(policy::Policy),
@@ -81,6 +85,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Exit, Fai
         Command::ResourceServer(resource_server) => resource_server.run(context).await,
         Command::Provider(provider) => provider.run(context).await,
         Command::Key(key) => key.run(context).await,
+        Command::TrustDomain(trust_domain) => trust_domain.run(context).await,
         Command::Policy(policy) => policy.run(context).await,
         Command::Load(load) => load.run(context).await,
         Command::Decide(decide) => decide.run(context).await,

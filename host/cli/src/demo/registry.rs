@@ -47,6 +47,7 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<(), Failure> {
         ]),
         grant_ms_max: 60_000,
         keys: vec![RegisterKey { instance: "demo".into(), jwk: jwk(&key)?, expires_at_ms: KEY_LIFE.ends_at_ms() }],
+        identities: Vec::new(),
     };
     let agent: agents::Agent = registrar.post("/v1/agents", &body).await?;
     let as_told = agent.ceiling == body.ceiling && agent.state == agents::AgentState::Active;

@@ -119,7 +119,7 @@ fn issue(app: &App, grant: &Recorded<Grant>, user: Option<&TokenSubject<'_>>) ->
     let lost = || Failure::of(ProblemCode::Contention, "the key that signs tokens was lost meanwhile");
     let access_token = signer.ok_or_else(lost)?.sign(&claims).map_err(Failure::internal)?;
     let expires_in = grant.expires_at.ms_since(app.clock.now()) / 1000;
-    Ok(Credential { token_type: "DPoP".into(), access_token, expires_in })
+    Ok(Credential { token_type: grant.key_binding.token_type().into(), access_token, expires_in })
 }
 
 fn decided(ground: &Ground, made: &Made, decision: DecisionId, grant: Option<&Grant>) -> Decided {

@@ -9,6 +9,7 @@ use attorn_store::records::IdempotencyRecord;
 use serde_json::json;
 use serde_json::value::RawValue;
 
+use crate::holders::ShownCertificate;
 use crate::http::call::Call;
 use crate::http::failure::Failure;
 
@@ -25,6 +26,8 @@ pub(crate) struct Ask {
     /// How it proved who it is.
     pub(crate) method: AuthenticationMethod,
     pub(crate) thumbprint: KeyThumbprint,
+    /// What more is to be known of a certificate, if one is what the agent showed.
+    pub(crate) certificate: Option<ShownCertificate>,
     pub(crate) wanted: Wanted,
     pub(crate) idempotency: Option<Idempotency>,
 }
@@ -51,7 +54,8 @@ impl Ask {
         let caller = call.agent()?;
         let idempotency = idempotency(call, &wanted)?;
         let (agent, thumbprint) = (caller.agent.value.agent().id.clone(), caller.thumbprint.clone());
-        Ok(Self { agent, method: caller.method, thumbprint, wanted, idempotency })
+        let certificate = caller.certificate.clone();
+        Ok(Self { agent, method: caller.method, thumbprint, certificate, wanted, idempotency })
     }
 }
 

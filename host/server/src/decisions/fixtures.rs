@@ -32,6 +32,7 @@ pub(super) fn agent() -> Agent {
             expires_at: NOW.plus_ms(3_600_000),
         }],
         revocations: 0,
+        identities: Vec::new(),
     }
 }
 
@@ -60,6 +61,7 @@ pub(super) fn asked(arguments: &str) -> Ask {
     Ask {
         agent: agent().id,
         method: AuthenticationMethod::Dpop,
+        certificate: None,
         thumbprint: thumbprint(),
         wanted: Wanted { request: request(arguments), delegation: None, user: None },
         idempotency: None,

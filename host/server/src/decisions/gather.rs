@@ -17,6 +17,7 @@ use super::ask::{Ask, Wanted};
 use super::behalf::{self, Chain};
 use crate::active::ActiveSet;
 use crate::app::App;
+use crate::holders;
 use crate::http::failure::Failure;
 
 /// What was found.
@@ -102,7 +103,8 @@ pub(super) async fn gather(app: &App, ask: &Ask) -> Result<Gathered, Failure> {
     let Wanted { request, user, .. } = &ask.wanted;
     let resource_server = resource_server(app, &request.resource, &mut require).await?;
     let signed_by = signing_key(app, &mut require).await?;
-    let holder = Holder::of_key(agent.value.agent(), &ask.thumbprint);
+    let shown = (&ask.thumbprint, ask.certificate.as_ref());
+    let holder = holders::now(app, agent.value.agent(), shown, &mut require).await?;
     let (request, chain, refused) = on_behalf(app, &ask.wanted, &mut require).await?;
     let user = user.clone();
     let ground = Ground { agent, holder, request, user, chain, refused, resource_server, active, signed_by, require };

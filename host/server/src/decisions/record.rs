@@ -244,7 +244,11 @@ fn record_of(ask: &Ask, ground: &Ground, made: &Made, mut bytes_left: usize) -> 
         "contract": "attorn:policy@0.1.0-draft",
         "phase": "decide",
         "time_ms": made.now.0,
-        "caller": { "method": method(ask.method), "key_thumbprint": ask.thumbprint.as_str() },
+        "caller": {
+            "method": method(ask.method),
+            "key_thumbprint": ask.thumbprint.as_str(),
+            "identity": ask.certificate.as_ref().map(|certificate| certificate.subject.to_string()),
+        },
         "agent": {
             "id": agent.id.as_str(),
             "owner": agent.owner.as_str(),

@@ -83,7 +83,7 @@ pub(crate) async fn accept(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     value.revocations = agent.revocations;
     let members = json!({ "delegation": id.as_str(), "agent": agent.id.as_str() });
     batch.entries.push(entry::body(batch.now, "delegation_accepted", members)?);
-    batch.require.push((Key::agent(&agent.id), Require::Version(caller.agent.version)));
+    batch.require.extend(caller.require());
     batch.require.push((Key::delegation(&id), Require::Version(version)));
     batch.put_record(&value);
     let committed = commit(&app, batch, moved).await?;

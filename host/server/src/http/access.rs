@@ -13,8 +13,10 @@ use axum::http::{HeaderMap, header};
 
 use crate::app::App;
 use crate::http::call::{AgentCaller, Caller, OperatorCaller};
+use crate::http::certificate;
 use crate::http::failure::Failure;
 use crate::http::route::Access;
+use crate::http::tls::ClientCertificates;
 use crate::oauth::client;
 use crate::oauth::form::Form;
 use crate::providers::{self, Refused};
@@ -30,11 +32,34 @@ pub(crate) struct Signed<'a> {
     pub(crate) form: Option<&'a Form>,
 }
 
-/// Who calls, if they may call a route of this access.
+/// By what a caller says who it is.
+#[derive(Clone, Copy)]
+pub(crate) struct Shown<'a> {
+    pub(crate) headers: &'a HeaderMap,
+    /// What came with the connection, if this server speaks TLS itself. No header brings one: whoever is not
+    /// a proxy could write it.
+    pub(crate) certificates: Option<&'a ClientCertificates>,
+}
+
+/// Who calls, if they may call a route of this access, and may call now.
 pub(crate) async fn authenticate(
     app: &App,
     access: Access,
-    headers: &HeaderMap,
+    shown: Shown<'_>,
+    signed: &Signed<'_>,
+) -> Result<Caller, Failure> {
+    let caller = identify(app, access, shown, signed).await?;
+    // Only now: a stranger who names an agent takes nothing from it.
+    if let Caller::Agent(caller) = &caller {
+        app.rates.take(&caller.agent.value.agent().id)?;
+    }
+    Ok(caller)
+}
+
+async fn identify(
+    app: &App,
+    access: Access,
+    Shown { headers, certificates }: Shown<'_>,
     signed: &Signed<'_>,
 ) -> Result<Caller, Failure> {
     match access {
@@ -45,7 +70,7 @@ pub(crate) async fn authenticate(
             None => operator(app, headers, duty).await.map(Caller::Operator),
         },
         Access::User => user(app, headers).await,
-        Access::Agent => agent(app, headers, signed).await,
+        Access::Agent => agent(app, headers, certificates, signed).await,
         Access::ResourceServer => resource_server(app, headers, signed).await,
         Access::AgentClient => client::agent(app, headers, signed).await,
         Access::ResourceServerClient => client::resource_server(app, headers, signed).await,
@@ -122,7 +147,32 @@ async fn bootstrap(app: &App, headers: &HeaderMap) -> Result<Option<OperatorCall
     }
 }
 
-async fn agent(app: &App, headers: &HeaderMap, signed: &Signed<'_>) -> Result<Caller, Failure> {
+/// An agent, by a certificate of its connection where it shows one, and by a proof otherwise. Where both come,
+/// both have to be good and of the same agent.
+async fn agent(
+    app: &App,
+    headers: &HeaderMap,
+    certificates: Option<&ClientCertificates>,
+    signed: &Signed<'_>,
+) -> Result<Caller, Failure> {
+    let caller = match certificates {
+        None => by_proof(app, headers, signed).await?,
+        Some(certificates) => {
+            let caller = certificate::agent(app, certificates).await?;
+            if headers.contains_key(PROOF_HEADER) {
+                let prover = by_proof(app, headers, signed).await?;
+                if prover.agent.value.agent().id != caller.agent.value.agent().id {
+                    let detail = "the proof is by a key of another agent than the client certificate's";
+                    return Err(Failure::of(ProblemCode::ProofInvalid, detail));
+                }
+            }
+            caller
+        }
+    };
+    Ok(Caller::Agent(Box::new(caller)))
+}
+
+async fn by_proof(app: &App, headers: &HeaderMap, signed: &Signed<'_>) -> Result<AgentCaller, Failure> {
     let proof = proof(headers)?;
     let owner = key_owner(app, proof.thumbprint()).await?;
     let KeyOwner::Agent(id) = &owner else { return Err(unknown_key()) };
@@ -134,7 +184,7 @@ async fn agent(app: &App, headers: &HeaderMap, signed: &Signed<'_>) -> Result<Ca
         return Err(Failure::of(ProblemCode::KeyExpired, format!("the key `{thumbprint}` has expired"))
             .with_help("a registrar can add another: `attorn agent key add`"));
     }
-    Ok(Caller::Agent(Box::new(AgentCaller { agent, method: AuthenticationMethod::Dpop, thumbprint })))
+    Ok(AgentCaller { agent, method: AuthenticationMethod::Dpop, thumbprint, certificate: None })
 }
 
 async fn resource_server(app: &App, headers: &HeaderMap, signed: &Signed<'_>) -> Result<Caller, Failure> {

@@ -7,15 +7,16 @@ use std::str::FromStr;
 use attorn_api::json::{canonical, parse_body};
 use attorn_api::{Problem, ProblemCode};
 use attorn_core::context::AuthenticationMethod;
-use attorn_core::{KeyThumbprint, OperatorId, ParseError, ResourceServerId, UserId};
-use attorn_store::Versioned;
+use attorn_core::{IdentitySubject, KeyThumbprint, OperatorId, ParseError, ResourceServerId, UserId};
 use attorn_store::records::AgentRecord;
+use attorn_store::{Key, Require, Versioned};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::holders::ShownCertificate;
 use crate::http::failure::Failure;
 use crate::oauth::form::Form;
 
@@ -60,8 +61,23 @@ pub(crate) struct AgentCaller {
     pub(crate) agent: Versioned<AgentRecord>,
     /// How it proved who it is.
     pub(crate) method: AuthenticationMethod,
-    /// The key that it proved possession of.
+    /// The key that it proved possession of, or the certificate that it showed.
     pub(crate) thumbprint: KeyThumbprint,
+    /// What more is to be known of a certificate; none where a key of the agent's signed a proof.
+    pub(crate) certificate: Option<ShownCertificate>,
+}
+
+impl AgentCaller {
+    /// What must still hold when something of the agent's is committed: its record, and whoever vouches for the
+    /// certificate that it showed.
+    pub(crate) fn require(&self) -> Vec<(Key, Require)> {
+        let mut require = vec![(Key::agent(&self.agent.value.agent().id), Require::Version(self.agent.version))];
+        if let Some(ShownCertificate { subject, trust_domain_version, .. }) = &self.certificate {
+            let IdentitySubject::Spiffe(id) = subject;
+            require.push((Key::trust_domain(id.trust_domain()), Require::Version(*trust_domain_version)));
+        }
+        require
+    }
 }
 
 /// A call. It has no `Debug`: its headers may hold a token.
@@ -208,6 +224,7 @@ pub(crate) fn problem_response(problem: &Problem) -> Response {
     if status == StatusCode::UNAUTHORIZED {
         let challenge = match problem.code {
             ProblemCode::Unauthenticated | ProblemCode::UserUnauthenticated => "Bearer realm=\"default\"",
+            ProblemCode::CertificateInvalid | ProblemCode::UnknownIdentity => "DPoP algs=\"ES256 EdDSA\"",
             ProblemCode::UseDpopNonce => "DPoP error=\"use_dpop_nonce\", algs=\"ES256 EdDSA\"",
             _ => "DPoP error=\"invalid_dpop_proof\", algs=\"ES256 EdDSA\"",
         };

@@ -14,10 +14,11 @@ use axum::response::Response;
 use axum::routing::{MethodFilter, on};
 
 use crate::app::App;
-use crate::http::access::{Signed, authenticate};
+use crate::http::access::{Shown, Signed, authenticate};
 use crate::http::call::{Call, Reply, problem_response};
 use crate::http::failure::Failure;
 use crate::http::route::{Content, Route};
+use crate::http::tls::ClientCertificates;
 use crate::oauth;
 use crate::oauth::form::Form;
 
@@ -89,14 +90,15 @@ async fn handle(
     // An operator's token does not depend on the body, so it is looked at first, and only operators make the
     // server hold a large body. A proof covers the body, which is read before it is known who sent it: such
     // bodies are small (`routes::tests::only_operators_send_large_bodies`).
+    let shown = Shown { headers: &parts.headers, certificates: parts.extensions.get::<ClientCertificates>() };
     let form_of = |body: &Bytes| route.is_oauth().then(|| Form::parse(body)).transpose();
     let (caller, body, form) = if route.access.needs_body() {
         let body = read_body(body, route.body_bytes_max).await?;
         let form = form_of(&body)?;
         let signed = Signed { body: &body, form: form.as_ref(), ..nothing_yet };
-        (authenticate(app, route.access, &parts.headers, &signed).await?, body, form)
+        (authenticate(app, route.access, shown, &signed).await?, body, form)
     } else {
-        let caller = authenticate(app, route.access, &parts.headers, &nothing_yet).await?;
+        let caller = authenticate(app, route.access, shown, &nothing_yet).await?;
         let body = read_body(body, route.body_bytes_max).await?;
         let form = form_of(&body)?;
         (caller, body, form)

@@ -6,17 +6,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::config::Tls;
+use crate::http::tls::ClientCertificates;
 
 /// The most connections at a time; more wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 4_096;
+/// How long a client may take for the TLS handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client may take for the head of a request, and how long a connection may idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long what was sent may stay unread, in milliseconds.
@@ -28,8 +36,16 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 16 << 10;
 
+/// Which connections are let in, and how they are spoken.
+pub(crate) struct Admission {
+    pub(crate) tls: Tls,
+    /// What speaks TLS; there is one if this server does.
+    pub(crate) acceptor: Option<TlsAcceptor>,
+}
+
 /// Serve until `stop` is there; then take no more, and let what is in flight end.
-pub(crate) async fn serve(listener: TcpListener, router: Router, tls: Tls, stop: impl Future<Output = ()>) {
+pub(crate) async fn serve(listener: TcpListener, router: Router, admission: Admission, stop: impl Future<Output = ()>) {
+    let Admission { tls, acceptor } = admission;
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let graceful = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop);
@@ -39,7 +55,9 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, tls: Tls, stop:
             accepted = accept(&listener, &connections) => accepted,
         };
         match accepted {
-            Ok((stream, from, permit)) if is_trusted(&tls, from) => connect(stream, permit, &router, &graceful),
+            Ok((stream, from, permit)) if is_trusted(&tls, from) => {
+                tokio::spawn(connection(stream, permit, acceptor.clone(), router.clone(), graceful.watcher()));
+            }
             Ok((_, from, _)) => tracing::warn!(%from, "closed a connection that came past the trusted proxies"),
             Err(error) => {
                 // Out of file descriptors, most likely: give some time to close.
@@ -68,22 +86,55 @@ async fn accept(
 
 fn is_trusted(tls: &Tls, from: IpAddr) -> bool {
     match tls {
-        Tls::None => true,
+        Tls::None | Tls::Server { .. } => true,
         Tls::Proxy { trusted_proxies } => trusted_proxies.contains(&from.to_canonical()),
     }
 }
 
-fn connect(stream: TcpStream, permit: OwnedSemaphorePermit, router: &Router, graceful: &GracefulShutdown) {
-    let service = TowerToHyperService::new(router.clone());
+async fn connection(
+    stream: TcpStream,
+    permit: OwnedSemaphorePermit,
+    acceptor: Option<TlsAcceptor>,
+    router: Router,
+    watcher: Watcher,
+) {
+    match acceptor {
+        None => speak_http(stream, None, router, watcher).await,
+        Some(acceptor) => {
+            // Whoever does not finish is a stranger, of whom nothing is worth a line.
+            if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
+                let certificates = client_certificates(&stream);
+                speak_http(stream, certificates, router, watcher).await;
+            }
+        }
+    }
+    drop(permit);
+}
+
+/// What the client showed, if it did.
+fn client_certificates(stream: &TlsStream<TcpStream>) -> Option<ClientCertificates> {
+    let certificates = stream.get_ref().1.peer_certificates()?;
+    Some(ClientCertificates(certificates.iter().map(|certificate| certificate.to_vec()).collect()))
+}
+
+async fn speak_http(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    certificates: Option<ClientCertificates>,
+    router: Router,
+    watcher: Watcher,
+) {
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        if let Some(certificates) = &certificates {
+            request.extensions_mut().insert(certificates.clone());
+        }
+        router.call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service);
-    let connection = graceful.watch(connection);
-    tokio::spawn(async move {
-        // How a connection ends is the client's business; what was asked on it has been logged.
-        let _ = tokio::time::timeout(CONNECTION_LIFE, connection).await;
-        drop(permit);
-    });
+    // How a connection ends is the client's business; what was asked on it has been logged.
+    let _ = tokio::time::timeout(CONNECTION_LIFE, watcher.watch(connection)).await;
 }

@@ -4,8 +4,11 @@
 
 pub(crate) mod access;
 pub(crate) mod call;
+pub(crate) mod certificate;
 pub(crate) mod dispatch;
 pub(crate) mod failure;
 pub(crate) mod listen;
 pub(crate) mod openapi;
+pub(crate) mod rates;
 pub(crate) mod route;
+pub(crate) mod tls;

@@ -38,7 +38,8 @@ pub(crate) async fn agent(app: &App, headers: &HeaderMap, signed: &Signed<'_>) -
     let lives = |thumbprint: &KeyThumbprint| registered.key(thumbprint).is_some_and(|key| now < key.expires_at);
     let keys: Keys<'_> = agent.value.jwks().iter().filter(|(thumbprint, _)| lives(thumbprint)).collect();
     let thumbprint = accept(app, headers, signed, assertion, &keys)?;
-    Ok(Caller::Agent(Box::new(AgentCaller { agent, method: AuthenticationMethod::PrivateKeyJwt, thumbprint })))
+    let method = AuthenticationMethod::PrivateKeyJwt;
+    Ok(Caller::Agent(Box::new(AgentCaller { agent, method, thumbprint, certificate: None })))
 }
 
 /// The resource server that calls.

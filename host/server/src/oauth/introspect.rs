@@ -57,7 +57,7 @@ async fn claims(app: &App, record: &GrantRecord) -> Result<Option<Map<String, Va
     let claims = TokenClaims::of(grant, subject.as_ref(), &app.config.public_url).map_err(Failure::internal)?;
     let claims = serde_json::to_value(claims).map_err(Failure::internal)?;
     let Value::Object(mut claims) = claims else { return Err(Failure::internal("a token's claims are no object")) };
-    claims.insert("token_type".into(), "DPoP".into());
+    claims.insert("token_type".into(), grant.key_binding.token_type().into());
     claims.insert("uses_left".into(), uses_left.into());
     claims.insert("decision_id".into(), grant.decision.to_string().into());
     Ok(Some(claims))

@@ -1,5 +1,6 @@
 //! `/v1/agents`: registration, states, keys.
 
+pub(crate) mod identities;
 pub(crate) mod wire;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure
     let wire: RegisterAgent = call.json()?;
     let mut batch = Batch::new(app.clock.now());
     let (agent, jwks) = wire::agent(&wire, batch.now)?;
+    let identities = agent.identities.clone();
     let (id, thumbprints) = (agent.id.clone(), agent.keys.iter().map(|key| key.thumbprint.clone()).collect::<Vec<_>>());
     let registered = StateChange { state: AgentState::Active, at: batch.now, by: by(operator)? };
     let record = AgentRecord::new(agent, jwks, vec![registered], batch.now).map_err(|error| refused(&error))?;
@@ -31,6 +33,7 @@ pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure
     for thumbprint in thumbprints {
         own_key(&mut batch, thumbprint, &id);
     }
+    identities::own(&app, &mut batch, &identities, &id).await?;
     commit_new(&app, batch, &id).await?;
     Reply::created(&wire::shown(&record))
 }
@@ -113,7 +116,7 @@ pub(crate) async fn add_key(app: Arc<App>, call: Call) -> Result<Reply, Failure>
     own_key(&mut batch, key.thumbprint.clone(), &id);
     jwks.insert(key.thumbprint.clone(), jwk);
     agent.keys.push(key);
-    wire::check_keys(&agent.keys)?;
+    wire::check_keys(&agent.keys, 1)?;
     let record =
         AgentRecord::new(agent, jwks, value.history().to_vec(), value.created_at()).map_err(|error| refused(&error))?;
     entry::act(&mut batch, operator, "agent_key_added", about)?;

@@ -1,4 +1,4 @@
-//! Who there is: operators, agents, resource servers. Every change is one batch with its entry, and is
+//! Who there is: operators, agents, resource servers, trust domains. Every change is one batch with its entry, and is
 //! acknowledged when it is durable.
 
 pub(crate) mod agents;
@@ -6,6 +6,7 @@ pub(crate) mod bootstrap;
 pub(crate) mod keys;
 pub(crate) mod operators;
 pub(crate) mod resource_servers;
+pub(crate) mod trust_domains;
 
 use attorn_api::ProblemCode;
 use attorn_store::records::Record;

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use attorn_core::{
-    Agent, AgentId, AgentKey, AgentState, Ceiling, InstanceName, JsonText, KeyThumbprint, LabelName, OperatorId, Owner,
-    Permission, Purpose, PurposeCeiling, ResourceServerId, TimeMs, UserPresence,
+    Agent, AgentId, AgentKey, AgentState, Ceiling, Identity, IdentitySubject, InstanceName, JsonText, KeyThumbprint,
+    LabelName, OperatorId, Owner, Permission, Purpose, PurposeCeiling, ResourceServerId, TimeMs, UserPresence,
 };
 use serde::{Deserialize, Serialize};
 
 use super::codec::{self, Record, RecordError, Text};
+use super::identity_owner::IdentityWire;
 use crate::key::Key;
 
 /// An agent as it is registered.
@@ -37,6 +38,12 @@ pub enum AgentRecordError {
     /// Two of its keys are the same.
     #[error("the key `{0}` stands twice")]
     KeyTwice(KeyThumbprint),
+    /// Two of its identities are the same.
+    #[error("the identity `{0}` stands twice")]
+    IdentityTwice(IdentitySubject),
+    /// An identity can be shown in no way.
+    #[error("the identity `{0}` has no method")]
+    NoMethod(IdentitySubject),
     /// Keys and public keys do not pair up.
     #[error("the key `{0}` stands without its other half")]
     Unpaired(KeyThumbprint),
@@ -92,6 +99,14 @@ impl AgentRecord {
         }
         if let Some(lone) = jwks.keys().find(|thumbprint| !seen.contains(thumbprint)) {
             return Err(AgentRecordError::Unpaired(lone.clone()));
+        }
+        for (at, Identity { subject, methods, .. }) in agent.identities.iter().enumerate() {
+            if agent.identities[..at].iter().any(|other| other.subject == *subject) {
+                return Err(AgentRecordError::IdentityTwice(subject.clone()));
+            }
+            if methods.is_empty() {
+                return Err(AgentRecordError::NoMethod(subject.clone()));
+            }
         }
         Ok(Self { agent, jwks, history, created_at })
     }
@@ -216,6 +231,7 @@ struct AgentWire {
     ceiling: BTreeMap<Text<Purpose>, PurposeWire>,
     grant_ms_max: u64,
     keys: Vec<KeyWire>,
+    identities: Vec<IdentityWire>,
     history: Vec<ChangeWire>,
     created_at_ms: u64,
     revocations: u64,
@@ -313,6 +329,7 @@ impl From<&AgentRecord> for AgentWire {
             ceiling: agent.ceiling.purposes().map(purpose).collect(),
             grant_ms_max: agent.grant_ms_max,
             keys: agent.keys.iter().filter_map(key).collect(),
+            identities: agent.identities.iter().map(IdentityWire::from).collect(),
             history: record.history.iter().map(change).collect(),
             created_at_ms: record.created_at.0,
             revocations: agent.revocations,
@@ -349,6 +366,7 @@ impl TryFrom<AgentWire> for AgentRecord {
             grant_ms_max: wire.grant_ms_max,
             keys,
             revocations: wire.revocations,
+            identities: wire.identities.into_iter().map(Into::into).collect(),
         };
         let change =
             |change: ChangeWire| StateChange { state: change.state, at: TimeMs(change.at_ms), by: change.by.0 };

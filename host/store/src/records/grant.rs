@@ -7,6 +7,7 @@ use attorn_core::{
 use serde::{Deserialize, Serialize};
 
 use super::codec::{self, Record, RecordError, Text};
+use super::identity_owner::SubjectWire;
 use crate::key::Key;
 
 /// A grant as it stands. The audit entry that it came with is kept by the store, beside the value.
@@ -32,6 +33,7 @@ impl Record for GrantRecord {
             instance: Text(grant.instance.clone()),
             key_thumbprint: Text(grant.key_thumbprint.clone()),
             key_binding: grant.key_binding,
+            identity: grant.identity.as_ref().map(SubjectWire::from),
             revocations: grant.revocations,
             behalf: grant.behalf.as_ref().map(|behalf| BehalfWire {
                 user: Text(behalf.user.clone()),
@@ -61,6 +63,7 @@ impl Record for GrantRecord {
                 instance: wire.instance.0,
                 key_thumbprint: wire.key_thumbprint.0,
                 key_binding: wire.key_binding,
+                identity: wire.identity.map(Into::into),
                 revocations: wire.revocations,
                 behalf: wire.behalf.map(|wire| GrantBehalf {
                     user: wire.user.0,
@@ -93,6 +96,7 @@ struct GrantWire {
     key_thumbprint: Text<KeyThumbprint>,
     #[serde(with = "BindingWire")]
     key_binding: KeyBinding,
+    identity: Option<SubjectWire>,
     revocations: u64,
     behalf: Option<BehalfWire>,
     resource_server: Text<ResourceServerId>,

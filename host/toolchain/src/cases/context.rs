@@ -105,6 +105,7 @@ impl AgentWire {
             grant_ms_max: GRANT_MS_MAX,
             keys: Vec::new(),
             revocations: 0,
+            identities: Vec::new(),
         })
     }
 }

@@ -1,6 +1,6 @@
 //! How an agent is printed.
 
-use attorn_api::agents::{Agent, AgentState, UserPresence};
+use attorn_api::agents::{Agent, AgentState, Identity, IdentityMethod, IdentitySubject, UserPresence};
 use attorn_core::TimeMs;
 
 use crate::exit::Exit;
@@ -47,6 +47,7 @@ pub(super) fn print(output: &Output, agent: &Agent) -> Result<Exit, Failure> {
         .collect();
     output.line("");
     output.table(&["KEY", "INSTANCE", "EXPIRES"], &rows);
+    print_identities(output, agent);
     let rows: Vec<Vec<String>> = agent
         .history
         .iter()
@@ -55,4 +56,22 @@ pub(super) fn print(output: &Output, agent: &Agent) -> Result<Exit, Failure> {
     output.line("");
     output.table(&["SINCE", "STATE", "BY"], &rows);
     Ok(Exit::Done)
+}
+
+fn print_identities(output: &Output, agent: &Agent) {
+    if agent.identities.is_empty() {
+        return;
+    }
+    let row = |identity: &Identity| {
+        let IdentitySubject::Spiffe(id) = &identity.subject;
+        let method = |method: &IdentityMethod| match method {
+            IdentityMethod::X509 => "x509",
+            IdentityMethod::Jwt => "jwt",
+        };
+        let methods: Vec<&str> = identity.methods.iter().map(method).collect();
+        vec![id.clone(), identity.instance.clone(), methods.join(",")]
+    };
+    let rows: Vec<Vec<String>> = agent.identities.iter().map(row).collect();
+    output.line("");
+    output.table(&["IDENTITY", "INSTANCE", "METHODS"], &rows);
 }

@@ -12,6 +12,7 @@ use attorn_store::records::AgentRecord;
 use serde_json::{Value, json};
 
 use crate::http::failure::Failure;
+use crate::registry::agents::identities;
 use crate::registry::{count, keys};
 
 /// The farthest that a key's expiry may be ahead: two years.
@@ -27,7 +28,10 @@ pub(super) fn agent(
 ) -> Result<(Agent, BTreeMap<KeyThumbprint, JsonText>), Failure> {
     count("labels", wire.labels.len(), 0, 32)?;
     count("purposes", wire.ceiling.len(), 1, 64)?;
-    count("keys", wire.keys.len(), 1, 64)?;
+    let identities = identities::parse(&wire.identities)?;
+    // Whoever has neither could never say who it is.
+    let keys_min = usize::from(identities.is_empty());
+    count("keys", wire.keys.len(), keys_min, 64)?;
     if !(1_000..=60_000).contains(&wire.grant_ms_max) {
         return Err(invalid(format!("`grant_ms_max` is {}, and may be 1000 to 60000", wire.grant_ms_max)));
     }
@@ -37,7 +41,7 @@ pub(super) fn agent(
         jwks.insert(key.thumbprint.clone(), jwk);
         parsed.push(key);
     }
-    check_keys(&parsed)?;
+    check_keys(&parsed, keys_min)?;
     let agent = Agent {
         id: wire.id.parse()?,
         owner: wire.owner.parse()?,
@@ -47,6 +51,7 @@ pub(super) fn agent(
         grant_ms_max: wire.grant_ms_max,
         keys: parsed,
         revocations: 0,
+        identities,
     };
     Ok((agent, jwks))
 }
@@ -64,8 +69,8 @@ pub(super) fn key(wire: &api::RegisterKey, now: TimeMs) -> Result<(AgentKey, Jso
 }
 
 /// No key and no instance stands twice, and there are not too many.
-pub(super) fn check_keys(all: &[AgentKey]) -> Result<(), Failure> {
-    count("keys", all.len(), 1, 64)?;
+pub(super) fn check_keys(all: &[AgentKey], min: usize) -> Result<(), Failure> {
+    count("keys", all.len(), min, 64)?;
     for (at, key) in all.iter().enumerate() {
         let before = &all[..at];
         if before.iter().any(|other| other.thumbprint == key.thumbprint) {
@@ -124,6 +129,7 @@ pub(super) fn shown(record: &AgentRecord) -> api::Agent {
         ceiling: shown_ceiling(&agent.ceiling),
         grant_ms_max: agent.grant_ms_max,
         keys: agent.keys.iter().map(|key| shown_key(record, key)).collect(),
+        identities: agent.identities.iter().map(identities::shown).collect(),
         history: record
             .history()
             .iter()
@@ -194,5 +200,6 @@ pub(super) fn in_entry(record: &AgentRecord) -> Value {
         "ceiling": shown.ceiling,
         "grant_ms_max": shown.grant_ms_max,
         "keys": keys,
+        "identities": record.agent().identities.iter().map(identities::in_entry).collect::<Vec<_>>(),
     })
 }

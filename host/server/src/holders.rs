@@ -1,0 +1,67 @@
+//! Who holds what is granted: the key or the certificate that an agent showed, as it stands now.
+//!
+//! That it was shown, and is whose it says, was checked when the agent was authenticated (`http::access`).
+//! What is asked here is whether it still counts, and what a commit has to name so that it does then.
+
+use attorn_api::ProblemCode;
+use attorn_core::{Agent, Grant, Holder, IdentitySubject, KeyThumbprint, TimeMs};
+use attorn_store::records::TrustDomainRecord;
+use attorn_store::{Key, Require};
+
+use crate::app::App;
+use crate::http::failure::Failure;
+
+/// A certificate that an agent showed, beside its thumbprint.
+#[derive(Debug, Clone)]
+pub(crate) struct ShownCertificate {
+    /// Who it says the agent is.
+    pub(crate) subject: IdentitySubject,
+    /// From when on it does not count any more.
+    pub(crate) expires_at: TimeMs,
+    /// The version of the trust domain that vouched for it.
+    pub(crate) trust_domain_version: u64,
+}
+
+/// The holder of what an agent is granted now; none if the agent has lost what it showed.
+pub(crate) async fn now(
+    app: &App,
+    agent: &Agent,
+    (thumbprint, certificate): (&KeyThumbprint, Option<&ShownCertificate>),
+    require: &mut Vec<(Key, Require)>,
+) -> Result<Option<Holder>, Failure> {
+    let Some(certificate) = certificate else { return Ok(Holder::of_key(agent, thumbprint)) };
+    let Some(version) = vouching(app, &certificate.subject, require).await? else { return Ok(None) };
+    if version != certificate.trust_domain_version {
+        // Its roots may be others now; the next request is checked against them.
+        let detail = "the trust domain of the client certificate changed meanwhile; nothing was decided";
+        return Err(Failure::of(ProblemCode::Contention, detail).with_help("try again"));
+    }
+    Ok(Holder::of_certificate(agent, &certificate.subject, thumbprint, certificate.expires_at))
+}
+
+/// The holder of a grant; none if the agent has lost the key or the identity that the grant is bound to.
+pub(crate) async fn of_grant(
+    app: &App,
+    agent: &Agent,
+    grant: &Grant,
+    require: &mut Vec<(Key, Require)>,
+) -> Result<Option<Holder>, Failure> {
+    let Some(subject) = &grant.identity else { return Ok(Holder::of_key(agent, &grant.key_thumbprint)) };
+    if vouching(app, subject, require).await?.is_none() {
+        return Ok(None);
+    }
+    // No grant outlives the certificate that it is bound to.
+    Ok(Holder::of_certificate(agent, subject, &grant.key_thumbprint, grant.expires_at))
+}
+
+/// The version of the trust domain that vouches for an identity; none if nobody does any more.
+async fn vouching(
+    app: &App,
+    IdentitySubject::Spiffe(id): &IdentitySubject,
+    require: &mut Vec<(Key, Require)>,
+) -> Result<Option<u64>, Failure> {
+    let key = Key::trust_domain(id.trust_domain());
+    let found = app.store.record::<TrustDomainRecord>(&key).await?;
+    require.push((key, found.as_ref().map_or(Require::Absent, |found| Require::Version(found.version))));
+    Ok(found.filter(|found| found.value.revoked_at.is_none()).map(|found| found.version))
+}

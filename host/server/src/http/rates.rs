@@ -1,0 +1,76 @@
+//! How often each agent may call.
+//!
+//! A bucket for each agent, filled at a steady rate, so that a flood of one costs the others nothing but the
+//! check of its proofs. Only whoever proved who they are takes from a bucket: a stranger who names an agent's
+//! key spends nothing of the agent's. Buckets live in memory and end with the process.
+
+use std::num::NonZeroU32;
+
+use attorn_api::ProblemCode;
+use attorn_core::AgentId;
+use governor::clock::{Clock, MonotonicClock};
+use governor::middleware::NoOpMiddleware;
+use governor::state::keyed::HashMapStateStore;
+use governor::{Quota, RateLimiter};
+
+use crate::http::failure::Failure;
+
+/// How many seconds' worth of calls may come at once.
+const BURST_S: u32 = 2;
+
+/// How often each agent may call.
+pub(crate) struct AgentRates<C: Clock = MonotonicClock> {
+    /// There is one bucket for each agent that called lately, and agents are registered by people.
+    buckets: RateLimiter<AgentId, HashMapStateStore<AgentId>, C, NoOpMiddleware<C::Instant>>,
+}
+
+impl<C: Clock> AgentRates<C> {
+    /// Each agent may call so often in a second, and twice as often at once.
+    pub(crate) fn new(requests_per_s_max: NonZeroU32, clock: C) -> Self {
+        let burst = requests_per_s_max.saturating_mul(NonZeroU32::MIN.saturating_add(BURST_S - 1));
+        let quota = Quota::per_second(requests_per_s_max).allow_burst(burst);
+        Self { buckets: RateLimiter::hashmap_with_clock(quota, clock) }
+    }
+
+    /// Count a call of an agent that proved who it is.
+    pub(crate) fn take(&self, agent: &AgentId) -> Result<(), Failure> {
+        self.buckets.check_key(agent).map_err(|_| {
+            Failure::of(ProblemCode::TooManyRequests, format!("agent `{agent}` calls too often"))
+                .with_help("slow down, and try again after the seconds in `Retry-After`")
+        })
+    }
+
+    /// Forget the buckets that are full again.
+    pub(crate) fn forget_idle(&self) {
+        self.buckets.retain_recent();
+        self.buckets.shrink_to_fit();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use governor::clock::FakeRelativeClock;
+
+    use super::*;
+
+    #[test]
+    fn a_flood_of_one_agent_leaves_the_others_alone() {
+        let clock = FakeRelativeClock::default();
+        let rates = AgentRates::new(NonZeroU32::new(200).unwrap(), clock.clone());
+        let (flood, quiet): (AgentId, AgentId) = ("flood".parse().unwrap(), "quiet".parse().unwrap());
+        let passed = |agent: &AgentId| (0..1_000).filter(|_| rates.take(agent).is_ok()).count();
+        assert_eq!(passed(&flood), 400);
+        assert_eq!(rates.take(&flood).unwrap_err().problem.code, ProblemCode::TooManyRequests);
+        rates.take(&quiet).unwrap();
+        rates.forget_idle();
+        assert_eq!(passed(&flood), 0, "what is spent was forgotten");
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(passed(&flood), 200);
+        clock.advance(Duration::from_mins(1));
+        rates.forget_idle();
+        assert!(rates.buckets.is_empty());
+        assert_eq!(passed(&flood), 400);
+    }
+}
