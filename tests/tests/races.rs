@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use attorn_api::decisions::{DecisionAnswer, DecisionKind};
 use attorn_api::delegations::Delegation;
 use attorn_tests::components;
+use attorn_tests::world::PURPOSE_WITH_USER;
 use attorn_tests::{Answer, Behalf, Call};
 use serde_json::{Value, json};
 
@@ -27,6 +28,7 @@ enum Ending {
     Provider,
     Suspension,
     Key,
+    Ceiling,
     Entitlement,
     Policy,
     Freeze,
@@ -50,6 +52,11 @@ impl Ending {
                 let path = format!("/v1/agents/support-bot/keys/{}/revoke", scene.bot.key.thumbprint());
                 registrar.act(path).await
             }
+            Self::Ceiling => {
+                let nothing = json!([{ "action": "account.close", "resource": "account/*" }]);
+                let ceiling = json!({ PURPOSE_WITH_USER: { "user": "with", "permissions": nothing } });
+                registrar.post("/v1/agents/support-bot/ceiling", &json!({ "ceiling": ceiling })).await
+            }
             Self::Entitlement => {
                 let body = json!({ "holder": { "everyone": scene.provider.issuer } });
                 registrar.post("/v1/entitlements/delete", &body).await
@@ -70,6 +77,7 @@ impl Ending {
             Self::Provider => "provider_revoked",
             Self::Suspension => "agent_suspended",
             Self::Key => "agent_key_revoked",
+            Self::Ceiling => "agent_ceiling_changed",
             Self::Entitlement => "entitlement_deleted",
             Self::Policy => "policy_activated",
             Self::Freeze => "frozen",
@@ -83,7 +91,7 @@ impl Ending {
 
     /// Whether the same login may still bring a delegation.
     const fn exchanges(self) -> bool {
-        matches!(self, Self::Entitlement | Self::Policy)
+        matches!(self, Self::Ceiling | Self::Entitlement | Self::Policy)
     }
 }
 
@@ -194,6 +202,7 @@ races! {
     trusting_a_provider_no_more: Provider;
     suspending_an_agent: Suspension;
     revoking_a_key: Key;
+    narrowing_a_ceiling: Ceiling;
     taking_an_entitlement_away: Entitlement;
     tightening_a_policy: Policy;
     freezing: Freeze;

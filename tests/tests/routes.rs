@@ -177,6 +177,9 @@ impl Victims {
             "suspendAgent" | "resumeAgent" | "retireAgent" | "rotateTokenKey" => {
                 Body::Json(json!({ "reason": "a test" }))
             }
+            "changeAgentCeiling" => {
+                Body::Json(json!({ "ceiling": attorn_tests::world::agent_registration(&self.newcomer)["ceiling"] }))
+            }
             "addAgentKey" => Body::Json(self.another_newcomer().key_registration("pod-2")),
             "addAgentIdentity" => Body::Json(json!({
                 "subject": { "spiffe": "spiffe://example.org/bot" }, "instance": "pod-2", "methods": ["x509"],

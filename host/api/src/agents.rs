@@ -184,6 +184,18 @@ pub struct ChangeState {
     pub reason: Option<String>,
 }
 
+/// Say anew what an agent may do at the very most: `POST /v1/agents/{id}/ceiling`. It holds for the next decision,
+/// and for grants and delegations that are there already.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeCeiling {
+    /// The most that it may ever do, by purpose; 1 to 64. It replaces what stood before.
+    pub ceiling: BTreeMap<String, PurposeCeiling>,
+    /// Why, at most 256 characters; kept in the audit log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
 /// Agents by id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -3,7 +3,9 @@
 mod people;
 // Long because: a table with a row for each route.
 
-use attorn_api::agents::{Agent, AgentList, ChangeState, Identity, RegisterAgent, RegisterKey, RevokeIdentity};
+use attorn_api::agents::{
+    Agent, AgentList, ChangeCeiling, ChangeState, Identity, RegisterAgent, RegisterKey, RevokeIdentity,
+};
 use attorn_api::audit::{Entry, EntryList};
 use attorn_api::decisions::{DecisionAnswer, DecisionRequest};
 use attorn_api::facts::{DeleteFacts, FactList, FactsDeleted, FactsSet, SetFacts};
@@ -101,6 +103,12 @@ fn agents() -> Vec<Route> {
             handler!(registry::agents::retire),
         )
         .takes(json::<ChangeState>()),
+        agent(
+            "/v1/agents/{id}/ceiling",
+            ("changeAgentCeiling", "Say anew what an agent may do at the very most"),
+            handler!(registry::agents::change_ceiling),
+        )
+        .takes(json::<ChangeCeiling>()),
         agent("/v1/agents/{id}/keys", ("addAgentKey", "Add a key to an agent"), handler!(registry::agents::add_key))
             .takes(json::<RegisterKey>()),
         agent(

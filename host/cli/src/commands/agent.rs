@@ -6,7 +6,7 @@ mod show;
 
 use std::collections::BTreeMap;
 
-use attorn_api::agents::{self, AgentList, ChangeState, RegisterAgent};
+use attorn_api::agents::{self, AgentList, ChangeCeiling, ChangeState, RegisterAgent};
 use attorn_core::{AgentId, LabelName, Owner};
 use clap::{Args, Subcommand};
 
@@ -32,6 +32,8 @@ pub(crate) enum Agent {
     Resume(Change),
     /// Retire an agent for ever; its id stays taken
     Retire(Change),
+    /// Say anew what an agent may do at the very most: it holds for its very next request
+    Ceiling(Box<Ceiling>),
     /// An agent's keys
     #[command(subcommand)]
     Key(key::Key),
@@ -81,6 +83,30 @@ pub(crate) struct Change {
     reason: Option<String>,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  attorn agent ceiling support-bot --allow 'answer-questions:without-user:faq.read:article/42'
+  attorn agent ceiling report-bot --ceiling ceiling.json --reason 'a new quarter'")]
+pub(crate) struct Ceiling {
+    /// Its id
+    #[arg(value_parser = parse::id::<AgentId>)]
+    id: AgentId,
+    #[command(flatten)]
+    ceiling: CeilingArgs,
+    /// Why; kept in the audit log
+    #[arg(long)]
+    reason: Option<String>,
+}
+
+impl Ceiling {
+    async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let body = ChangeCeiling { ceiling: self.ceiling.read()?, reason: self.reason };
+        let path = format!("/v1/agents/{}/ceiling", self.id);
+        let agent: agents::Agent = context.operator()?.post(&path, &body).await?;
+        show::print(&context.output, &agent)
+    }
+}
+
 impl Agent {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         match self {
@@ -93,6 +119,7 @@ impl Agent {
             Self::Suspend(change) => change.run(context, "suspend").await,
             Self::Resume(change) => change.run(context, "resume").await,
             Self::Retire(change) => change.run(context, "retire").await,
+            Self::Ceiling(ceiling) => ceiling.run(context).await,
             Self::Key(key) => key.run(context).await,
             Self::Identity(identity) => identity.run(context).await,
         }

@@ -5,7 +5,8 @@
 use attorn_api::ProblemCode;
 use attorn_core::reason::HostReason;
 use attorn_core::{
-    Agent, AgentState, DelegationId, Digest, KeyThumbprint, Permission, Purpose, SessionId, TimeMs, UserPresence,
+    Agent, AgentState, DelegationId, Digest, KeyBinding, KeyThumbprint, Permission, Purpose, SessionId, TimeMs,
+    UserPresence,
 };
 use attorn_log::EntryRef;
 use attorn_store::records::{
@@ -31,8 +32,10 @@ const ATTEMPTS_MAX: usize = 4;
 /// What an agent asks for with a user's token.
 pub(crate) struct Ask<'a> {
     pub(crate) agent: &'a Versioned<AgentRecord>,
-    /// The key that the agent proved possession of.
+    /// The key that the agent proved possession of, or the certificate that it showed.
     pub(crate) thumbprint: &'a KeyThumbprint,
+    /// Which of the two that is.
+    pub(crate) binding: KeyBinding,
     pub(crate) token: &'a SubjectToken,
     pub(crate) purpose: Purpose,
     /// What of the consent; all of it if it is not said.
@@ -91,11 +94,16 @@ fn may_exchange(agent: &Agent, ask: &Ask<'_>) -> Result<(), Failure> {
     if ask.token.agent != agent.id {
         return Err(refused("the token names another agent").with_help("every agent exchanges tokens of its own"));
     }
-    match &ask.token.confirmation {
-        None => {}
-        Some(Confirmation::Key(thumbprint)) if thumbprint == ask.thumbprint => {}
-        Some(Confirmation::Key(_)) => return Err(refused("the token is bound to another key than the proof's")),
-        Some(Confirmation::Certificate(_)) => return Err(refused("the token is bound to a certificate, not to a key")),
+    let bound = match &ask.token.confirmation {
+        None => true,
+        Some(Confirmation::Key(key)) => ask.binding == KeyBinding::Jkt && key == ask.thumbprint,
+        Some(Confirmation::Certificate(digest)) => {
+            let digest = data_encoding::BASE64URL_NOPAD.encode(digest.as_bytes());
+            ask.binding == KeyBinding::X5tS256 && digest == ask.thumbprint.as_str()
+        }
+    };
+    if !bound {
+        return Err(refused("the token is bound to another key or certificate than the one that was shown"));
     }
     if agent.state != AgentState::Active {
         return Err(Failure::of(ProblemCode::InvalidState, "the agent is not active"));

@@ -46,6 +46,7 @@ pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     let ask = make::Ask {
         agent: &caller.agent,
         thumbprint: &caller.thumbprint,
+        binding: caller.binding(),
         token: &token,
         purpose: wire.purpose.parse()?,
         permissions: wire.permissions.as_deref().map(wire::permissions).transpose()?,

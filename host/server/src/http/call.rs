@@ -80,6 +80,16 @@ impl AgentCaller {
     }
 }
 
+impl AgentCaller {
+    /// How what the caller holds is bound: to a key, or to the certificate that it showed.
+    pub(crate) const fn binding(&self) -> attorn_core::KeyBinding {
+        match self.certificate {
+            Some(_) => attorn_core::KeyBinding::X5tS256,
+            None => attorn_core::KeyBinding::Jkt,
+        }
+    }
+}
+
 /// A call. It has no `Debug`: its headers may hold a token.
 pub(crate) struct Call {
     /// Names the request in the server's log.

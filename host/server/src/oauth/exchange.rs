@@ -69,6 +69,7 @@ pub(super) async fn exchange(app: &App, call: &Call, form: &Form) -> Result<Deci
     let ask = make::Ask {
         agent: &caller.agent,
         thumbprint: &caller.thumbprint,
+        binding: caller.binding(),
         token: &token,
         purpose: wanted.request.purpose.clone(),
         permissions: None,

@@ -6,7 +6,7 @@ pub(crate) mod wire;
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
-use attorn_api::agents::{AgentList, ChangeState, RegisterAgent, RegisterKey};
+use attorn_api::agents::{AgentList, ChangeCeiling, ChangeState, RegisterAgent, RegisterKey};
 use attorn_core::{AgentId, AgentState, KeyThumbprint};
 use attorn_store::records::{AgentRecord, AgentRecordError, KeyOwner, KeyOwnerRecord, StateChange};
 use attorn_store::{Batch, Key, KeyKind, Require, Versioned};
@@ -100,6 +100,24 @@ async fn change_state(app: &App, call: &Call, state: AgentState, kind: &'static 
     let about = json!({ "id": id.as_str(), "reason": why.reason });
     replace(app, operator, (kind, about), &value, version).await?;
     Reply::ok(&wire::shown(&value))
+}
+
+/// Say anew what the agent may do at the very most. One durable write, as with its state: what is beyond the new
+/// ceiling is denied from then on, also by grants and delegations of before.
+pub(crate) async fn change_ceiling(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    let (operator, wire, id): (_, ChangeCeiling, AgentId) = (call.operator()?, call.json()?, call.path("id")?);
+    note("reason", wire.reason.as_deref())?;
+    let Versioned { value, version, .. } = find(&app, &id).await?;
+    let mut agent = value.agent().clone();
+    if agent.state == AgentState::Retired {
+        return Err(refused(&AgentRecordError::Retired));
+    }
+    agent.ceiling = wire::ceiling(&wire.ceiling)?;
+    let record = AgentRecord::new(agent, value.jwks().clone(), value.history().to_vec(), value.created_at())
+        .map_err(|error| refused(&error))?;
+    let about = json!({ "id": id.as_str(), "ceiling": wire.ceiling, "reason": wire.reason });
+    replace(&app, operator, ("agent_ceiling_changed", about), &record, version).await?;
+    Reply::ok(&wire::shown(&record))
 }
 
 pub(crate) async fn add_key(app: Arc<App>, call: Call) -> Result<Reply, Failure> {

@@ -27,7 +27,6 @@ pub(super) fn agent(
     now: TimeMs,
 ) -> Result<(Agent, BTreeMap<KeyThumbprint, JsonText>), Failure> {
     count("labels", wire.labels.len(), 0, 32)?;
-    count("purposes", wire.ceiling.len(), 1, 64)?;
     let identities = identities::parse(&wire.identities)?;
     // Whoever has neither could never say who it is.
     let keys_min = usize::from(identities.is_empty());
@@ -96,7 +95,9 @@ pub(crate) fn labels(wire: &BTreeMap<String, String>) -> Result<BTreeMap<LabelNa
     Ok(labels)
 }
 
-fn ceiling(wire: &BTreeMap<String, api::PurposeCeiling>) -> Result<Ceiling, Failure> {
+/// A ceiling that a registrar sends.
+pub(super) fn ceiling(wire: &BTreeMap<String, api::PurposeCeiling>) -> Result<Ceiling, Failure> {
+    count("purposes", wire.len(), 1, 64)?;
     let mut purposes = BTreeMap::new();
     for (purpose, ceiling) in wire {
         count("permissions for one purpose", ceiling.permissions.len(), 1, 64)?;
