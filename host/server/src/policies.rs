@@ -110,6 +110,12 @@ pub(crate) async fn push(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     Reply::created(&shown)
 }
 
+/// There is no such version of a policy, or no such policy.
+pub(crate) fn no_version(id: &PolicyId, version: u32) -> Failure {
+    Failure::not_found("policy version", format!("{id}/{version}"))
+        .with_help(format!("`attorn policy show {id}` lists those that there are"))
+}
+
 /// A component that was put before, and its class, for which it is parsed: not on the async threads.
 async fn read_component(app: &App, digest: Digest) -> Result<(Vec<u8>, ComponentClass), Failure> {
     let bytes = app.store.files().read(digest, COMPONENT_BYTES_MAX as u64).await?;
