@@ -108,6 +108,9 @@ impl Fact {
                     return output.json(&deleted).map(|()| Exit::Done);
                 }
                 output.line(format!("forgotten: {}", deleted.deleted));
+                if !deleted.not_there.is_empty() {
+                    output.line(format!("not there: {}", deleted.not_there.join(", ")));
+                }
                 Ok(Exit::Done)
             }
             Self::Import(Import { file }) => import(&client, output, &file).await,
