@@ -97,7 +97,7 @@ impl Push {
             }
             let PolicyVersion { policy, version, digest, .. } = version;
             output.line(format!("pushed {policy} version {version}, digest {digest}"));
-            output.note(format!("it is not in force: `attorn policy activate {policy} --version {version}`"));
+            output.note(format!("it is not in force: `attorn policy activate {policy} {version}`"));
             return Ok(Exit::Done);
         }
         super::print_changed(output, &super::activate(client, output, &self.id, version.version).await?)
