@@ -99,6 +99,7 @@ fn what_the_help_shows_parses() {
     let allow = "--allow answer-questions:without-user:faq.read:article/*";
     for line in [
         "init --dir ./attorn",
+        "serve",
         "serve --config ./attorn/attorn.toml",
         "demo --keep --component a.wasm --looping-component b.wasm",
         "operator register carol --duty policy_admin,policy_weakener",
