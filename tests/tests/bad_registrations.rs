@@ -142,11 +142,23 @@ async fn components_that_are_no_policy() {
     refused(&world, Who::PolicyAdmin, put, 422, "invalid_field").await;
     let wat = |text: &str| wat::parse_str(text).unwrap();
     let half = component[..component.len() / 2].to_vec();
+    // What is plainly something else is not even kept.
     for (what, bytes) in [
         ("nothing", Vec::new()),
         ("garbage", b"\x7fELF and so on".to_vec()),
-        ("the head of a component alone", b"\0asm\x0d\0\x01\0".to_vec()),
+        ("a list of users", b"root:x:0:0:root:/root:/bin/bash\n".to_vec()),
+        ("half a head", b"\0asm\x0d\0".to_vec()),
         ("a core module", wat("(module)")),
+    ] {
+        let digest = blake3_hex(&bytes);
+        let call = Call::new("PUT", format!("/v1/components/{digest}")).body("application/wasm", bytes);
+        let problem = refused(&world, Who::PolicyAdmin, call, 422, "component_rejected").await;
+        assert!(problem.detail.starts_with("the component failed the step `parse`: "), "{what}: {problem}");
+        assert!(problem.help.is_some(), "{what}");
+        assert!(!world.server.data_dir().join("blobs").join(digest).exists(), "{what} was kept");
+    }
+    for (what, bytes) in [
+        ("the head of a component alone", b"\0asm\x0d\0\x01\0".to_vec()),
         ("half a component", half),
         ("an empty component", wat("(component)")),
         ("another world", wat(r#"(component (component $c) (export "other:thing/policy@1.0.0" (component $c)))"#)),

@@ -98,6 +98,27 @@ async fn a_resource_server_speaks_of_its_own_resources_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_there_is_named_and_not_recorded_as_forgotten() {
+    let world = World::without_policy().await;
+    let delete = async |names: Value| -> FactsDeleted {
+        world.staff.registrar.post("/v1/facts/delete", &json!({ "names": names })).await.json()
+    };
+    world.staff.registrar.post("/v1/facts", &one("user/alice/risk", &json!(7))).await.expect(200);
+    let deleted = delete(json!(["user/bob/risk", "user/alice/risk", "user/alice/rsik"])).await;
+    let not_there = ["user/alice/rsik", "user/bob/risk"].map(str::to_owned).to_vec();
+    assert_eq!(deleted, FactsDeleted { deleted: 1, not_there });
+    let entry = world.entries().await.pop().unwrap();
+    assert_eq!(entry["type"], "facts_deleted");
+    assert_eq!(entry["about"], json!({ "names": ["user/alice/risk"] }));
+    let size = world.log_size().await;
+    let deleted = delete(json!(["user/alice/risk"])).await;
+    assert_eq!(deleted, FactsDeleted { deleted: 0, not_there: vec!["user/alice/risk".into()] });
+    let deleted: FactsDeleted = world.faq.post("/v1/resource-facts/delete", &json!({ "names": [OWNER] })).await.json();
+    assert_eq!(deleted, FactsDeleted { deleted: 0, not_there: vec![OWNER.into()] });
+    assert_eq!(world.log_size().await, size, "nothing changed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_so_decides_the_very_next_request() {
     let world = world().await;
     assert_eq!(codes(&world).await, ["owner_unknown"]);

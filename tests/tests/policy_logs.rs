@@ -46,6 +46,8 @@ async fn nobody_without_the_duty_reads_them_and_odd_queries_are_refused() {
     for query in ["after=-1", "after=x", "after=18446744073709551616", "policy=A", "policy=", "limit=0", "limit=201"] {
         world.staff.auditor.get(format!("/v1/policy-logs?{query}")).await.refused(400, "invalid_query");
     }
+    let unknown = world.staff.auditor.get("/v1/policy-logs?policy=nobody").await.refused(404, "not_found");
+    assert_eq!(unknown.detail, "there is no policy `nobody`");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,7 +131,10 @@ async fn the_command_prints_lines_that_drive_no_terminal() {
     assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
 
     assert_eq!(output(&world, &["talks", "--level", "warn"]).await.lines().count(), 2);
-    assert_eq!(output(&world, &["read-only"]).await, "");
+    let nothing = command(&world, &["read-only"]).output().await.unwrap();
+    assert!(nothing.status.success() && nothing.stdout.is_empty());
+    let said = String::from_utf8(nothing.stderr).unwrap();
+    assert_eq!(said, "`read-only` has not written anything lately\n");
     let json = output(&world, &["--json", "--level", "info"]).await;
     let lines: Vec<PolicyLogLine> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.iter().map(|line| line.message.as_str()).collect::<Vec<_>>(), [FORGED, "odd", "wrong"]);

@@ -174,6 +174,42 @@ async fn a_revoked_operator_is_nobody() {
     world.staff.admin.post("/v1/operators", &again).await.refused(409, "already_exists");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_admin_stays() {
+    let world = World::without_policy().await;
+    let admin = &world.staff.admin;
+    // Neither one who was revoked nor one with other duties stands in for it.
+    admin.hire("gone", &[Duty::Admin]).await;
+    admin.act("/v1/operators/gone/revoke").await.expect(200);
+    let size = world.log_size().await;
+    let problem = admin.act("/v1/operators/admin/revoke").await.refused(409, "invalid_state");
+    assert_eq!(problem.help.as_deref(), Some("it is the last admin: register another first"));
+    assert_eq!(world.log_size().await, size);
+    let second = admin.hire("second", &[Duty::Admin, Duty::Auditor]).await;
+    admin.act("/v1/operators/admin/revoke").await.expect(200);
+    admin.get("/v1/operators").await.refused(401, "unauthenticated");
+    second.act("/v1/operators/second/revoke").await.refused(409, "invalid_state");
+    // Whoever is no admin may go.
+    second.act("/v1/operators/registrar/revoke").await.expect(200);
+}
+
+/// However two admins revoke at once, themselves or each other, one of them is left.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_admins_cannot_both_go_at_once() {
+    let world = World::without_policy().await;
+    let mut admin = world.staff.admin.clone();
+    for round in 0..16 {
+        let other = admin.hire(&format!("admin-{round}"), &[Duty::Admin]).await;
+        let revoke = |id: &str| format!("/v1/operators/{id}/revoke");
+        let (first, second) = if round % 2 == 0 { (&admin, &other) } else { (&other, &admin) };
+        let (one, two) = tokio::join!(admin.act(revoke(&first.id)), other.act(revoke(&second.id)));
+        let done = [&one, &two].iter().filter(|answer| answer.status == 200).count();
+        assert_eq!(done, 1, "round {round}: {} {}", one.text(), two.text());
+        admin = if admin.get("/v1/operators").await.status == 200 { admin } else { other };
+        admin.get("/v1/operators").await.expect(200);
+    }
+}
+
 /// Sixteen tasks ask and use while an operator suspends: in the log, nothing is allowed or used after
 /// the suspension.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -4,6 +4,7 @@
 
 use attorn_api::decisions::DecisionKind::{Allow, Challenge, Deny};
 use attorn_api::grants::GrantList;
+use attorn_api::policies::ActiveSet;
 use attorn_api::simulations::{SimulatedPolicy, Simulation};
 use attorn_tests::world::{ask, ask_with, blake3_hex};
 use attorn_tests::{Answer, World, components};
@@ -124,19 +125,58 @@ async fn versions_can_be_tried_that_are_not_in_force() {
     let world = World::new().await;
     world.push("read-only", components::bytes("deny_public_reason"), json!({}), json!({})).await.expect(201);
     world.push("ask-first", components::bytes("challenge"), json!({}), json!({})).await.expect(201);
-    for (with, expect) in [
-        (json!({}), Allow),
-        (json!({ "read-only": 2 }), Deny),
-        (json!({ "ask-first": 1 }), Challenge),
-        (json!({ "read-only": null, "ask-first": 1 }), Challenge),
-        (json!({ "read-only": null }), Deny),
+    let in_force: ActiveSet = world.staff.policy_admin.get("/v1/active-set").await.json();
+    for (with, expect, other) in [
+        (json!({}), Allow, false),
+        (json!({ "read-only": 1 }), Allow, false),
+        (json!({ "ask-first": null }), Allow, false),
+        (json!({ "read-only": 2 }), Deny, true),
+        (json!({ "ask-first": 1 }), Challenge, true),
+        (json!({ "read-only": null, "ask-first": 1 }), Challenge, true),
+        (json!({ "read-only": null }), Deny, true),
     ] {
         let simulation = simulate(&world, json!({ "agent": "support-bot", "request": ask(), "with": with })).await;
         assert_eq!(simulation.decision, expect, "{with}");
         assert_eq!(simulation.approvers.is_empty(), expect != Challenge);
-        assert_eq!(world.entries().await.pop().unwrap()["about"]["with"], with);
+        // What is in force is told apart from what was tried, here and in the log.
+        let set = &simulation.active_set;
+        assert_eq!((set.revision, &set.digest), (in_force.revision, &in_force.digest), "{with}");
+        let tried = &simulation.tried_set_digest;
+        assert_eq!(tried.as_ref().is_some_and(|tried| *tried != in_force.digest), other, "{with}");
+        assert_eq!(tried.is_some(), other, "{with}");
+        let about = world.entries().await.pop().unwrap()["about"].clone();
+        assert_eq!(about["with"], with);
+        assert_eq!(about["active_set"], json!({ "revision": in_force.revision, "digest": in_force.digest }));
+        assert_eq!(about["tried_set_digest"], json!(tried));
     }
     assert_eq!(world.bot.decide(&ask()).await.decision, Allow, "nothing was put in force");
+}
+
+/// Every reader of JSON reads these numbers as they are.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_number_is_beyond_what_all_readers_of_json_hold() {
+    fn numbers(value: &Value) -> Vec<&serde_json::Number> {
+        match value {
+            Value::Number(number) => vec![number],
+            Value::Array(all) => all.iter().flat_map(numbers).collect(),
+            Value::Object(members) => members.values().flat_map(numbers).collect(),
+            _ => Vec::new(),
+        }
+    }
+    let world = World::new().await;
+    world.activate("yes", components::bytes("allow_all"), json!({})).await;
+    world.activate("spends", components::bytes("debit"), json!({})).await;
+    world.activate("ask-first", components::bytes("challenge"), json!({})).await;
+    let answer: Value = try_it(&world, of_bot(&ask())).await.expect(200).json();
+    let numbers = numbers(&answer);
+    assert!(numbers.len() > 10, "{answer}");
+    for number in numbers {
+        assert!(number.as_u64().is_some_and(|number| number < 1 << 53), "{number} in {answer}");
+    }
+    let simulation: Simulation = serde_json::from_value(answer).unwrap();
+    let terms = policy(&simulation, "yes").terms.as_ref().unwrap();
+    assert_eq!(terms.grant_ms_max, None, "the policy sets no limit");
+    assert!(simulation.terms.unwrap().grant_ms_max.is_some(), "and the server has one");
 }
 
 /// What a policy declares is looked up as in a decision, in a phase that it can tell from one.

@@ -39,7 +39,7 @@ pub struct FactsSet {
     pub set: u64,
 }
 
-/// Forget these. A name under which nothing stands is no error.
+/// Forget these. A name under which nothing stands is no error; the answer names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeleteFacts {
@@ -47,12 +47,14 @@ pub struct DeleteFacts {
     pub names: Vec<String>,
 }
 
-/// How many facts were named to be forgotten.
+/// What was forgotten.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FactsDeleted {
-    /// All that were named.
+    /// How many facts there were of those that were named.
     pub deleted: u64,
+    /// The names under which nothing stood, sorted.
+    pub not_there: Vec<String>,
 }
 
 /// A fact as it stands.

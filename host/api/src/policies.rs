@@ -17,6 +17,23 @@ pub struct Component {
     pub bytes: u64,
 }
 
+/// How every component begins: WebAssembly's magic, then the version and the layer of the component model.
+pub const COMPONENT_HEAD: &[u8; 8] = b"\0asm\x0d\0\x01\0";
+/// What to do about what is no component.
+pub const COMPONENT_HELP: &str =
+    "build a component: `cargo xtask components` does, and so does `wasm-tools component new`";
+
+/// Why these bytes cannot be a component, by how they begin; none if they may be one.
+#[must_use]
+pub fn no_component(bytes: &[u8]) -> Option<&'static str> {
+    match bytes.first_chunk::<8>() {
+        Some(head) if head == COMPONENT_HEAD => None,
+        Some(b"\0asm\x01\0\0\0") => Some("this is a core WebAssembly module, not a component"),
+        _ if bytes.starts_with(b"\0asm") => Some("it does not begin as a component of a known version"),
+        _ => Some("it does not begin as WebAssembly does"),
+    }
+}
+
 /// Push a version of a policy: `POST /v1/policies/{id}/versions`. The first push makes the policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -310,4 +327,29 @@ pub struct PolicyChanged {
     pub digest: Option<String>,
     /// The version that was in force until now.
     pub replaced: Option<u32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_a_component_is_told_by_how_it_begins() {
+        let wasm = Some("it does not begin as WebAssembly does");
+        let version = Some("it does not begin as a component of a known version");
+        for (bytes, expect) in [
+            (&b""[..], wasm),
+            (b"root:x:0:0:root:/root:/bin/bash", wasm),
+            (b"\0as", wasm),
+            (b"\0asm", version),
+            (b"\0asm\x0d\0\x01", version),
+            (b"\0asm\x0e\0\x01\0", version),
+            (b"\0asm\x0d\0\0\0", version),
+            (b"\0asm\x01\0\0\0", Some("this is a core WebAssembly module, not a component")),
+            (COMPONENT_HEAD, None),
+            (b"\0asm\x0d\0\x01\0rest", None),
+        ] {
+            assert_eq!(no_component(bytes), expect, "{bytes:?}");
+        }
+    }
 }

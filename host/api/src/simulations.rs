@@ -48,6 +48,8 @@ pub struct Simulation {
     pub not_asked_count: u64,
     /// Which policies are in force.
     pub active_set: ActiveSetReference,
+    /// The digest of the set that was tried, which is not in force; none if it was the one in force.
+    pub tried_set_digest: Option<String>,
     /// The entry that records that this was tried.
     pub entry: EntryReference,
 }
@@ -101,8 +103,8 @@ pub struct SimulatedPolicy {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Terms {
-    /// How long the grant may live, in milliseconds.
-    pub grant_ms_max: u64,
+    /// How long the grant may live, in milliseconds; none where a policy leaves that to the server.
+    pub grant_ms_max: Option<u64>,
     /// How often it may be used.
     pub uses_max: u32,
     /// What would be charged.

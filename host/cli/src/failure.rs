@@ -2,7 +2,8 @@
 
 use std::error::Error;
 use std::fmt::{self, Write as _};
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
+use std::path::Path;
 
 use attorn_api::{Problem, ProblemCode};
 use attorn_core::ParseError;
@@ -54,8 +55,32 @@ impl Failure {
         Self::new(message)
     }
 
+    /// A key file cannot be read or made.
+    pub(crate) fn key_file(what: &str, path: &Path, error: &attorn_agent::KeyError) -> Self {
+        use attorn_agent::KeyError::{Exposed, Read, Write};
+
+        let failure = Self::file(what, path, error);
+        match error {
+            Read(source) if source.kind() == ErrorKind::NotFound => {
+                failure.with_help("`attorn agent register … --new-key FILE` makes one")
+            }
+            Write(source) if source.kind() == ErrorKind::AlreadyExists => failure.with_help(NOT_OVERWRITTEN_HELP),
+            Exposed(_) => failure.with_help(format!("`chmod 600 {}`", path.display())),
+            _ => failure,
+        }
+    }
+
+    /// A new file cannot be made.
+    pub(crate) fn new_file(path: &Path, error: &std::io::Error) -> Self {
+        let failure = Self::file("write", path, error);
+        match error.kind() {
+            ErrorKind::AlreadyExists => failure.with_help(NOT_OVERWRITTEN_HELP),
+            _ => failure,
+        }
+    }
+
     /// Something about a file went wrong.
-    pub(crate) fn file(what: &str, path: &std::path::Path, error: &dyn Error) -> Self {
+    pub(crate) fn file(what: &str, path: &Path, error: &dyn Error) -> Self {
         let Self { message, .. } = Self::of(error);
         Self::new(format!("cannot {what} `{}`: {message}", path.display()))
     }
@@ -97,7 +122,7 @@ impl From<attorn_agent::Error> for Failure {
     fn from(error: attorn_agent::Error) -> Self {
         match error {
             attorn_agent::Error::Problem(problem) => (*problem).into(),
-            attorn_agent::Error::Connection { .. } => Self::of(&error).with_help(UNREACHABLE_HELP),
+            attorn_agent::Error::Connection { ref server, .. } => Self::of(&error).with_help(unreachable_help(server)),
             attorn_agent::Error::Json { .. } | attorn_agent::Error::Unsendable { .. } => {
                 Self { exit: Exit::Usage, ..Self::of(&error) }
             }
@@ -118,8 +143,19 @@ impl From<ParseError> for Failure {
     }
 }
 
+/// What to do when a file is in the way.
+const NOT_OVERWRITTEN_HELP: &str = "what is there is never overwritten: name another file, or move that one away";
+
+/// What to do when nobody answers at this URL.
+pub(crate) fn unreachable_help(server: &str) -> String {
+    if server.starts_with("https://") {
+        return format!("{UNREACHABLE_HELP}; a server without TLS, on this machine, has a URL with `http://`");
+    }
+    UNREACHABLE_HELP.to_owned()
+}
+
 /// What to do when nobody is there.
-pub(crate) const UNREACHABLE_HELP: &str =
+const UNREACHABLE_HELP: &str =
     "is it running (`attorn serve`)? its URL is given by `--server` or ATTORN_URL, else it is http://127.0.0.1:7400";
 
 #[cfg(test)]
@@ -153,6 +189,37 @@ mod tests {
         );
         let refused = Problem { request_id: Some("r1".into()), ..Problem::new(ProblemCode::KeyTaken, "it is taken") };
         check(refused, Exit::Error, "error: it is taken (key_taken)");
+    }
+
+    #[test]
+    fn files_that_cannot_be_used_come_with_a_way_out() {
+        use attorn_agent::KeyError;
+
+        let (path, io) = (Path::new("bot.key"), |kind| std::io::Error::from(kind));
+        for (failure, help) in [
+            (
+                Failure::key_file("use", path, &KeyError::Read(io(ErrorKind::NotFound))),
+                Some("`attorn agent register … --new-key FILE` makes one"),
+            ),
+            (Failure::key_file("use", path, &KeyError::Read(io(ErrorKind::PermissionDenied))), None),
+            (Failure::key_file("use", path, &KeyError::Exposed(0o644)), Some("`chmod 600 bot.key`")),
+            (
+                Failure::key_file("make", path, &KeyError::Write(io(ErrorKind::AlreadyExists))),
+                Some(NOT_OVERWRITTEN_HELP),
+            ),
+            (Failure::key_file("make", path, &KeyError::Write(io(ErrorKind::StorageFull))), None),
+            (Failure::new_file(path, &io(ErrorKind::AlreadyExists)), Some(NOT_OVERWRITTEN_HELP)),
+            (Failure::new_file(path, &io(ErrorKind::NotFound)), None),
+        ] {
+            assert_eq!(failure.help.as_deref(), help, "{failure}");
+            assert!(failure.message.contains("`bot.key`"), "{failure}");
+        }
+    }
+
+    #[test]
+    fn who_speaks_tls_to_a_server_without_it_is_told() {
+        assert!(!unreachable_help("http://127.0.0.1:7400").contains("without TLS"));
+        assert!(unreachable_help("https://127.0.0.1:7400").ends_with("has a URL with `http://`"));
     }
 
     #[test]

@@ -50,7 +50,7 @@ impl KeySource {
                 KeyAlgorithm::Es256 => Algorithm::Es256,
                 KeyAlgorithm::Eddsa => Algorithm::EdDsa,
             })?;
-            key.save(path).map_err(|error| Failure::file("make", path, &error))?;
+            key.save(path).map_err(|error| Failure::key_file("make", path, &error))?;
             let jwk = serde_json::from_str(key.public_jwk()).map_err(|error| Failure::of(&error))?;
             return Ok(RegisteredKey { jwk, made: Some(path.clone()) });
         }

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::context::Token;
-use crate::failure::{Failure, UNREACHABLE_HELP};
+use crate::failure::{Failure, unreachable_help};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -115,7 +115,7 @@ impl OperatorClient {
                 "the server `{}` could not be reached, or the connection broke: {message}",
                 self.server
             ))
-            .with_help(UNREACHABLE_HELP)
+            .with_help(unreachable_help(&self.server.to_string()))
         };
         let mut response = request.send().await.map_err(broken)?;
         if !response.status().is_success() {

@@ -25,7 +25,7 @@ pub use checkpoint::{Checkpoint, CheckpointError, CheckpointSigner, SignedCheckp
 pub use entry::{Entry, EntryError, Link};
 pub use export::export_header;
 pub use key::{CheckpointVerifier, KeyError};
-pub use receipt::{LoggedEntry, Receipt, ReceiptError};
+pub use receipt::{LoggedEntry, RECEIPT_MAGIC, Receipt, ReceiptError};
 pub use reference::{EntryRef, Epoch, LogId, Origin};
 pub use tree::{Hash, NodeId, TreeBuilder, TreeError};
 pub use verify::{Progress, Trust, Verified, Verifier, VerifyError, verify_export, verify_export_with};

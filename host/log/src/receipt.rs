@@ -23,7 +23,8 @@ use crate::key::CheckpointVerifier;
 use crate::reference::{Origin, decimal};
 use crate::tree::{Hash, ProofError, verify_inclusion};
 
-const MAGIC: &str = "c2sp.org/tlog-proof@v1";
+/// How every receipt begins.
+pub const RECEIPT_MAGIC: &str = "c2sp.org/tlog-proof@v1";
 
 /// A receipt as it was issued or read. Nothing in it is to be relied on before [`Receipt::verify`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +54,7 @@ pub enum ReceiptError {
         bytes: usize,
     },
     /// It does not begin as one.
-    #[error("this is no receipt: it does not begin with `{MAGIC}`")]
+    #[error("this is no receipt: it does not begin with `{RECEIPT_MAGIC}`")]
     NotAReceipt,
     /// Its second line does not carry the entry.
     #[error("the receipt does not carry its entry: its second line is not `extra <base64>`")]
@@ -116,8 +117,10 @@ impl Receipt {
         if text.len() > Self::BYTES_MAX {
             return Err(ReceiptError::TooLong { bytes: text.len() });
         }
-        let rest =
-            text.strip_prefix(MAGIC).and_then(|rest| rest.strip_prefix('\n')).ok_or(ReceiptError::NotAReceipt)?;
+        let rest = text
+            .strip_prefix(RECEIPT_MAGIC)
+            .and_then(|rest| rest.strip_prefix('\n'))
+            .ok_or(ReceiptError::NotAReceipt)?;
         let (extra, rest) = field(rest, "extra ").ok_or(ReceiptError::Extra)?;
         let entry = BASE64.decode(extra.as_bytes()).map_err(|_| ReceiptError::Extra)?;
         let (index, mut rest) = field(rest, "index ").ok_or(ReceiptError::Index)?;
@@ -160,7 +163,7 @@ impl Receipt {
 impl fmt::Display for Receipt {
     /// The text that [`Receipt::parse`] takes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{MAGIC}\nextra {}\nindex {}", BASE64.encode_display(&self.entry), self.index)?;
+        writeln!(f, "{RECEIPT_MAGIC}\nextra {}\nindex {}", BASE64.encode_display(&self.entry), self.index)?;
         self.proof.iter().try_for_each(|hash| writeln!(f, "{hash}"))?;
         write!(f, "\n{}", self.note)
     }

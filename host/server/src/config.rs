@@ -1,7 +1,7 @@
 //! `attorn.toml`: only what the process needs to start. All else is recorded state, set through the
 //! API. Unknown keys are refused; paths are relative to the file.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -68,7 +68,7 @@ pub enum Tls {
     /// A reverse proxy at one of these addresses.
     Proxy {
         /// Connections from anywhere else are closed.
-        trusted_proxies: Vec<std::net::IpAddr>,
+        trusted_proxies: Vec<IpAddr>,
     },
 }
 
@@ -115,7 +115,7 @@ struct File {
     log_id: String,
     tls: String,
     #[serde(default)]
-    trusted_proxies: Vec<std::net::IpAddr>,
+    trusted_proxies: Vec<IpAddr>,
     tls_certificate: Option<PathBuf>,
     tls_key: Option<PathBuf>,
     #[serde(default = "agent_requests_default")]
@@ -142,7 +142,7 @@ impl Config {
     /// Read the text of a file that would stand at `path`.
     pub(crate) fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         let file: File = toml::from_str(text)
-            .map_err(|error| ConfigError::Malformed { path: path.into(), problem: error.to_string() })?;
+            .map_err(|error| ConfigError::Malformed { path: path.into(), problem: line_of(&error, text) })?;
         let invalid = |key, problem: String| Err(ConfigError::Invalid { path: path.into(), key, problem });
         if let Err(problem) = check_public_url(&file.public_url) {
             return invalid("public_url", problem);
@@ -253,6 +253,17 @@ const fn compile_memory_default() -> u64 {
     WorkerLimits::USUAL.memory_bytes_max
 }
 
+/// Where in the text it is malformed, and why, in one line.
+fn line_of(error: &toml::de::Error, text: &str) -> String {
+    let message = error.message().lines().collect::<Vec<_>>().join(", ");
+    // What is missing is missing from the whole.
+    let span = error.span().filter(|span| *span != (0..text.len()));
+    match span.and_then(|span| text.get(..span.start)) {
+        Some(before) => format!("line {}: {message}", before.matches('\n').count() + 1),
+        None => message,
+    }
+}
+
 fn check_public_url(url: &str) -> Result<(), String> {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     let Some(authority) = rest else {
@@ -262,7 +273,21 @@ fn check_public_url(url: &str) -> Result<(), String> {
     if authority.is_empty() || authority.len() > 255 || !authority.chars().all(allowed) {
         return Err(format!("`{url}` is not a scheme, a lower-case host and perhaps a port, without path or slash"));
     }
+    // Clients refuse it, too.
+    if url.starts_with("http://") && !is_loopback(authority) {
+        return Err(format!("`{url}` cannot be the server's URL: plain http is used only on loopback; use https"));
+    }
     Ok(())
+}
+
+/// Whether a host, with or without a port, is this machine.
+fn is_loopback(authority: &str) -> bool {
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+        _ => authority,
+    };
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -320,6 +345,41 @@ mod tests {
         refused("http://127.0.0.1:7400", "127.0.0.1:7400", "begins with neither");
         refused("http://127.0.0.1:7400", "http://127.0.0.1:7400/", "without path or slash");
         refused("http://127.0.0.1:7400", "http://Example.org", "a lower-case host");
+        for url in ["http://attorn.example", "http://10.0.0.1:7400", "http://127.0.0.1.example", "http://[fe80::1]:80"]
+        {
+            let message = format!("`{url}` cannot be the server's URL: plain http is used only on loopback; use https");
+            refused("http://127.0.0.1:7400", url, &message);
+        }
+    }
+
+    #[test]
+    fn plain_http_is_taken_on_loopback_and_https_anywhere() {
+        for url in [
+            "http://localhost",
+            "http://localhost:7400",
+            "http://[::1]:7400",
+            "http://[::1]",
+            "http://127.0.0.2",
+            "https://attorn.example",
+        ] {
+            let text = GOOD.replace("http://127.0.0.1:7400", url);
+            assert_eq!(Config::parse(&text, Path::new("attorn.toml")).unwrap().public_url, url);
+        }
+    }
+
+    #[test]
+    fn what_is_malformed_is_said_in_one_line_that_names_the_line() {
+        for (from, to, expect) in [
+            ("tls = \"none\"", "tls = \"none\"\nport = 1", "line 8: unknown field `port`, expected one of `listen`"),
+            ("log_id = \"log-1\"", "log_id = 7", "line 6: invalid type: integer `7`, expected a string"),
+            ("tls = \"none\"", "tls = none", "line 7: "),
+            ("tls = \"none\"", "tls = \"none\"\ntls = \"none\"", "line 8: "),
+            ("tls = \"none\"", "", "missing field `tls`"),
+        ] {
+            let error = Config::parse(&GOOD.replace(from, to), Path::new("attorn.toml")).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("`attorn.toml` is no configuration: {expect}")), "{error}");
+            assert!(!error.contains('\n'), "{error}");
+        }
     }
 
     #[test]

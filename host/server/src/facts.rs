@@ -63,9 +63,11 @@ pub(crate) async fn set_own(app: Arc<App>, call: Call) -> Result<Reply, Failure>
 pub(crate) async fn delete(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let (operator, wire): (_, api::DeleteFacts) = (call.operator()?, call.json()?);
     let names = names(wire.names.iter().map(String::as_str))?;
-    let mut batch = Batch::new(app.clock.now());
-    entry::act(&mut batch, operator, "facts_deleted", json!({ "names": texts(&names) }))?;
-    remove(&app, batch, Speaker::Operator, &names).await
+    let batch = Batch::new(app.clock.now());
+    remove(&app, batch, Speaker::Operator, names, |batch, names| {
+        entry::act(batch, operator, "facts_deleted", json!({ "names": names }))
+    })
+    .await
 }
 
 pub(crate) async fn delete_own(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
@@ -73,9 +75,12 @@ pub(crate) async fn delete_own(app: Arc<App>, call: Call) -> Result<Reply, Failu
     let names = names(wire.names.iter().map(String::as_str))?;
     let mut batch = Batch::new(app.clock.now());
     owned(&app, &mut batch, server, names.iter()).await?;
-    let members = json!({ "resource_server": server.as_str(), "names": texts(&names) });
-    batch.entries.push(entry::body(batch.now, "facts_deleted", members)?);
-    remove(&app, batch, Speaker::ResourceServer, &names).await
+    remove(&app, batch, Speaker::ResourceServer, names, |batch, names| {
+        let members = json!({ "resource_server": server.as_str(), "names": names });
+        batch.entries.push(entry::body(batch.now, "facts_deleted", members)?);
+        Ok(())
+    })
+    .await
 }
 
 pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
@@ -165,17 +170,19 @@ async fn owned<'a>(
 
 /// What stands under these names gives way, and so does its place in the index of what expires. What an
 /// operator said gives way to no resource server, for as long as it counts. The commit names what was found,
-/// so that nothing that is said meanwhile is lost.
+/// so that nothing that is said meanwhile is lost. What comes back are the names under which nothing stands.
 async fn replace<'a>(
     app: &App,
     batch: &mut Batch,
     speaker: Speaker,
     names: impl Iterator<Item = &'a FactName>,
-) -> Result<(), Failure> {
+) -> Result<BTreeSet<FactName>, Failure> {
+    let mut not_there = BTreeSet::new();
     for name in names {
         let key = Key::fact(name);
         let Some(found) = app.store.record::<FactRecord>(&key).await? else {
             batch.require.push((key, Require::Absent));
+            not_there.insert(name.clone());
             continue;
         };
         let operator_s = matches!(found.value.set_by, FactSource::Operator(_));
@@ -188,7 +195,7 @@ async fn replace<'a>(
         batch.delete.extend(found.value.expires_at.map(|at| Key::expiry(at, &key)));
         batch.require.push((key, Require::Version(found.version)));
     }
-    Ok(())
+    Ok(not_there)
 }
 
 async fn put(app: &App, mut batch: Batch, speaker: Speaker, facts: &[FactRecord]) -> Result<Reply, Failure> {
@@ -207,11 +214,24 @@ async fn put(app: &App, mut batch: Batch, speaker: Speaker, facts: &[FactRecord]
     Reply::ok(&api::FactsSet { set: facts.len() as u64 })
 }
 
-async fn remove(app: &App, mut batch: Batch, speaker: Speaker, names: &BTreeSet<FactName>) -> Result<Reply, Failure> {
-    replace(app, &mut batch, speaker, names.iter()).await?;
-    batch.delete.extend(names.iter().map(Key::fact));
-    commit(app, batch, moved).await?;
-    Reply::ok(&api::FactsDeleted { deleted: names.len() as u64 })
+/// Forget those of these that there are, under an entry that names them. Where there are none, nothing changes
+/// and nothing is recorded.
+async fn remove(
+    app: &App,
+    mut batch: Batch,
+    speaker: Speaker,
+    mut names: BTreeSet<FactName>,
+    say: impl FnOnce(&mut Batch, Vec<&str>) -> Result<(), Failure>,
+) -> Result<Reply, Failure> {
+    let not_there = replace(app, &mut batch, speaker, names.iter()).await?;
+    names.retain(|name| !not_there.contains(name));
+    if !names.is_empty() {
+        say(&mut batch, names.iter().map(FactName::as_str).collect())?;
+        batch.delete.extend(names.iter().map(Key::fact));
+        commit(app, batch, moved).await?;
+    }
+    let not_there = not_there.iter().map(ToString::to_string).collect();
+    Reply::ok(&api::FactsDeleted { deleted: names.len() as u64, not_there })
 }
 
 fn in_entry(facts: &[FactRecord]) -> Vec<Value> {
@@ -223,10 +243,6 @@ fn in_entry(facts: &[FactRecord]) -> Vec<Value> {
         })
     };
     facts.iter().map(fact).collect()
-}
-
-fn texts(names: &BTreeSet<FactName>) -> Vec<&str> {
-    names.iter().map(FactName::as_str).collect()
 }
 
 /// Those who set some of these and were revoked since.

@@ -62,6 +62,15 @@ fn said(batch: &mut Batch, purpose: KeyPurpose) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Whether this is the root key with which the store's keys are wrapped.
+pub(crate) async fn opened_by(root: &RootKey, store: &Store) -> Result<bool, Failure> {
+    let key = Key::key_material(KeyPurpose::Log, &ID.parse()?, VERSION);
+    let Some(record) = store.record::<KeyMaterialRecord>(&key).await? else {
+        return Err(Failure::internal("the store has no key that signs the log"));
+    };
+    Ok(root.unwrap(label(KeyPurpose::Log, VERSION), &record.value.wrapped).is_ok())
+}
+
 /// The key that signs checkpoints of the log.
 pub(crate) async fn log_signer(root: &RootKey, store: &Store) -> Result<CheckpointSigner, Failure> {
     let bytes = read(root, store, KeyPurpose::Log).await?;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use attorn_api::ProblemCode;
 use attorn_api::policies as api;
 use attorn_core::{ComponentClass, Digest, PolicyId};
+use attorn_engine::LoadStep;
 use attorn_store::records::{PolicyRecord, PolicySettings, PolicyVersionRecord, ShadowReportRecord};
 use attorn_store::{Batch, FileError, Key, KeyKind, Require};
 use axum::http::StatusCode;
@@ -37,6 +38,11 @@ pub(crate) async fn put_component(app: Arc<App>, call: Call) -> Result<Reply, Fa
     if found != digest {
         let detail = format!("the body's BLAKE3 digest is `{found}`, not the one in the path");
         return Err(Failure::of(ProblemCode::InvalidField, detail));
+    }
+    // What is plainly something else, such as a file that was named by mistake, is not kept.
+    if let Some(problem) = api::no_component(&call.body) {
+        let detail = format!("the component failed the step `{}`: {problem}", LoadStep::Parse);
+        return Err(Failure::of(ProblemCode::ComponentRejected, detail).with_help(api::COMPONENT_HELP));
     }
     let known = match app.store.files().read(digest, COMPONENT_BYTES_MAX as u64).await {
         Ok(_) => true,
@@ -102,6 +108,12 @@ pub(crate) async fn push(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let shown = wire::shown(&record, false, loaded.loaded.as_ref(), None);
     app.active.keep(loaded);
     Reply::created(&shown)
+}
+
+/// There is no such version of a policy, or no such policy.
+pub(crate) fn no_version(id: &PolicyId, version: u32) -> Failure {
+    Failure::not_found("policy version", format!("{id}/{version}"))
+        .with_help(format!("`attorn policy show {id}` lists those that there are"))
 }
 
 /// A component that was put before, and its class, for which it is parsed: not on the async threads.

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use attorn_api::policy_logs as api;
 use attorn_core::{DecisionId, PolicyId, TimeMs};
 use attorn_engine::{LogLevel, LogLine};
+use attorn_store::Key;
 
 use crate::app::App;
 use crate::http::call::{Call, Reply};
@@ -146,6 +147,11 @@ impl Kept {
 
 pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let (policy, after) = (call.query::<PolicyId>("policy")?, call.query::<u64>("after")?);
+    if let Some(policy) = &policy
+        && app.store.get(&Key::policy(policy)).await?.is_none()
+    {
+        return Err(Failure::not_found("policy", policy));
+    }
     Reply::ok(&app.policy_logs.page(after, policy.as_ref(), call.limit()?))
 }
 

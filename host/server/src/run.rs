@@ -1,7 +1,9 @@
 //! A running server: open the store, load keys and policies, listen.
 
 use std::future::Future;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -9,7 +11,7 @@ use attorn_artifact::{Cache, Worker};
 use attorn_core::{BoundsLimits, TimeMs};
 use attorn_engine::{Compiler, Engine, EngineConfig};
 use attorn_identity::{AssertionGuard, Nonces, ReplayGuard, ReplayLimits, RootKey};
-use attorn_store::{Batch, Store};
+use attorn_store::{Batch, OpenError, Store};
 use governor::clock::MonotonicClock;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -45,6 +47,9 @@ const ENTRIES_OF_INIT_MAX: usize = 32;
 /// The longest file that a root key is read from.
 const ROOT_KEY_BYTES_MAX: u64 = 4 << 10;
 
+/// What to do when the root key is not there, or another.
+const ROOT_KEY_HELP: &str = "`root_key` in attorn.toml names the file that `attorn init` made together with the store";
+
 /// Why a server does not start, or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -60,9 +65,24 @@ pub enum ServeError {
     #[error("cannot read the root key `{path}`: {why}")]
     RootKey {
         /// Which file.
-        path: std::path::PathBuf,
+        path: PathBuf,
         /// Why.
         why: String,
+    },
+    /// The root key belongs to another store.
+    #[error("the root key `{}` opens no key of the store in `{}`: it belongs to another, or the store is damaged",
+        path.display(), dir.display())]
+    WrongRootKey {
+        /// Which file.
+        path: PathBuf,
+        /// The store's directory.
+        dir: PathBuf,
+    },
+    /// Another process has the store open.
+    #[error("cannot start: the store in `{}` is in use", dir.display())]
+    InUse {
+        /// The store's directory.
+        dir: PathBuf,
     },
     /// It cannot start.
     #[error("cannot start: {0}")]
@@ -70,6 +90,33 @@ pub enum ServeError {
     /// The store failed while it ran. Nothing was acknowledged since.
     #[error("the store has failed, and nothing can be recorded any more: {0}")]
     StoreFailed(String),
+}
+
+impl ServeError {
+    /// What to do about it, in one line.
+    #[must_use]
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::Listen { source, .. } if source.kind() == ErrorKind::AddrInUse => {
+                Some("something listens there already: end it, or change `listen` and `public_url` in attorn.toml")
+            }
+            Self::WrongRootKey { .. } => Some(ROOT_KEY_HELP),
+            Self::RootKey { path, .. } if !path.exists() => Some(ROOT_KEY_HELP),
+            Self::InUse { .. } => {
+                Some("another `attorn serve` runs on it: end that one, or name another configuration (`--config`)")
+            }
+            Self::Listen { .. } | Self::RootKey { .. } | Self::Start(_) | Self::StoreFailed(_) => None,
+        }
+    }
+}
+
+impl From<OpenError> for ServeError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::InUse { dir } => Self::InUse { dir },
+            error => Self::Start(causes(&error)),
+        }
+    }
 }
 
 impl From<Failure> for ServeError {
@@ -146,7 +193,10 @@ impl Server {
     async fn open(config: Config, Start { accept_clock, compile_worker }: Start) -> Result<Self, ServeError> {
         let root = Arc::new(root_key(&config)?);
         let certificate = certificate(&config.tls)?;
-        let store = Store::open(&config.data_dir, &config.log_id).map_err(|error| ServeError::Start(causes(&error)))?;
+        let store = Store::open(&config.data_dir, &config.log_id)?;
+        if !keys::opened_by(&root, &store).await? {
+            return Err(ServeError::WrongRootKey { path: config.root_key, dir: config.data_dir });
+        }
         let directory = config.data_dir.join(CACHE_DIRECTORY);
         let cache = Cache::open(directory, keys::cache_key(&root, &store).await?, CACHE_BYTES_MAX);
         let cache = cache.map_err(|error| ServeError::Start(error.to_string()))?;

@@ -36,6 +36,7 @@ use crate::entry;
 use crate::http::call::{Call, OperatorCaller, Reply};
 use crate::http::failure::Failure;
 use crate::loads::LoadAsk;
+use crate::policies;
 use crate::registry::{commit, count, moved};
 
 /// How many policies can be tried in other versions than those in force.
@@ -51,8 +52,17 @@ struct Trial {
     thumbprint: KeyThumbprint,
     wanted: Wanted,
     with: BTreeMap<PolicyId, Option<u32>>,
+    in_force: Arc<ActiveSet>,
+    /// The same, with what is tried in its place.
     set: Arc<ActiveSet>,
     ask: LoadAsk,
+}
+
+impl Trial {
+    /// The digest of the set that is tried, if it is another than the one in force.
+    fn tried_set_digest(&self) -> Option<&str> {
+        Some(self.set.digest.as_str()).filter(|digest| *digest != self.in_force.digest)
+    }
 }
 
 /// What came of it.
@@ -101,8 +111,9 @@ async fn parse(app: &App, call: &Call, operator: &OperatorCaller) -> Result<Tria
     let with = wire.with.into_iter().map(|(id, version)| Ok((id.parse::<PolicyId>()?, version)));
     let with = with.collect::<Result<BTreeMap<_, _>, Failure>>()?;
     let ask = LoadAsk::of(call)?;
-    let set = as_if(app, &with, &ask).await?;
-    Ok(Trial { agent, thumbprint, wanted, with, set, ask })
+    let in_force = app.active.snapshot();
+    let set = as_if(app, &in_force, &with, &ask).await?;
+    Ok(Trial { agent, thumbprint, wanted, with, in_force, set, ask })
 }
 
 /// The key that the agent would ask with. One that has expired is taken too: the bounds say so.
@@ -117,17 +128,21 @@ fn key(agent: &Agent, instance: Option<&InstanceName>, now: attorn_core::TimeMs)
 }
 
 /// The policies in force, as if these versions stood among them.
-async fn as_if(app: &App, with: &BTreeMap<PolicyId, Option<u32>>, ask: &LoadAsk) -> Result<Arc<ActiveSet>, Failure> {
-    let current = app.active.snapshot();
+async fn as_if(
+    app: &App,
+    current: &Arc<ActiveSet>,
+    with: &BTreeMap<PolicyId, Option<u32>>,
+    ask: &LoadAsk,
+) -> Result<Arc<ActiveSet>, Failure> {
     if with.is_empty() {
-        return Ok(current);
+        return Ok(Arc::clone(current));
     }
     let mut policies: Vec<_> =
         current.policies().iter().filter(|policy| !with.contains_key(&policy.record.policy)).cloned().collect();
     for (id, version) in with {
         let Some(version) = version else { continue };
         let record = app.store.record::<PolicyVersionRecord>(&Key::policy_version(id, *version)).await?;
-        let record = record.ok_or_else(|| Failure::not_found("policy version", format!("{id}/{version}")))?;
+        let record = record.ok_or_else(|| policies::no_version(id, *version))?;
         policies.push(load_checked(app, record.value, ask).await?);
     }
     Ok(Arc::new(ActiveSet::new(current.record.revision, policies)?))
@@ -161,7 +176,7 @@ async fn run(app: &App, operator: &OperatorCaller, trial: Trial) -> Result<Simul
     entry::act(&mut batch, operator, "simulation", about(&trial, chain.as_ref(), &tried.made))?;
     let committed = commit(app, batch, moved).await?;
     let at = committed.entries.first().ok_or_else(|| Failure::internal("a simulation was recorded without entry"))?;
-    Ok(wire::simulation(&trial.set, tried, crate::audit::reference(at)))
+    Ok(wire::simulation(&trial, tried, crate::audit::reference(at)))
 }
 
 /// Ask the policies as a decision does; then the shadow policies, each by itself; then all of them once
@@ -230,7 +245,7 @@ async fn fuel_of(
 
 /// What the entry says: who tried it stands beside this.
 fn about(trial: &Trial, chain: Option<&Chain>, made: &Made) -> serde_json::Value {
-    let Trial { agent, thumbprint, wanted, with, set, .. } = trial;
+    let Trial { agent, thumbprint, wanted, with, in_force, .. } = trial;
     let request = &wanted.request;
     let key = chain.map(|chain| &*chain.key);
     let with: serde_json::Map<_, _> = with.iter().map(|(id, version)| (id.to_string(), json!(version))).collect();
@@ -246,6 +261,7 @@ fn about(trial: &Trial, chain: Option<&Chain>, made: &Made) -> serde_json::Value
         "decision": kind(&made.decision),
         "reasons": reasons(&made.decision).iter().take(REASONS_MAX).map(reason_in_entry).collect::<Vec<_>>(),
         "policies": made.asked.iter().map(policy_in_entry).collect::<Vec<_>>(),
-        "active_set": { "revision": set.record.revision, "digest": set.digest },
+        "active_set": { "revision": in_force.record.revision, "digest": in_force.digest },
+        "tried_set_digest": trial.tried_set_digest(),
     })
 }

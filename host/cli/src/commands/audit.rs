@@ -126,7 +126,8 @@ impl Export {
             return Ok(Exit::Done);
         };
         let fail = |error: std::io::Error| Failure::file("write", &path, &error);
-        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(&path).map_err(fail)?;
+        let file = std::fs::OpenOptions::new().write(true).create_new(true).open(&path);
+        let mut file = file.map_err(|error| Failure::new_file(&path, &error))?;
         client.download("/v1/audit/export", &mut file).await?;
         file.flush().and_then(|()| file.sync_all()).map_err(fail)?;
         context.output.note(format!("the log is in `{}`: `attorn audit verify --file` checks it", path.display()));

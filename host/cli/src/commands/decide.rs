@@ -63,7 +63,7 @@ impl Decide {
         if let Some(key) = self.idempotency_key {
             request = request.idempotency_key(key)?;
         }
-        let key = AgentKey::load(&self.key).map_err(|error| Failure::file("use", &self.key, &error))?;
+        let key = AgentKey::load(&self.key).map_err(|error| Failure::key_file("use", &self.key, &error))?;
         let client = Client::new(&context.server.to_string(), key)?;
         let answer = client.answer(&request).await?;
         // Whoever reads the exit code gets an allow only for an answer that is one.

@@ -25,6 +25,9 @@ const FILE_BYTES_MAX: u64 = 64 << 20;
 /// How many wrong lines of a file are shown.
 const SHOWN_MAX: usize = 20;
 
+/// How long a word is at most that may be a text without its quotes.
+const WORD_BYTES_MAX: usize = 64;
+
 /// What the server knows, and policies may rest on.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Fact {
@@ -94,8 +97,7 @@ impl Fact {
         let (client, output) = (context.operator()?, &context.output);
         match self {
             Self::Set(Set { name, value, expires_at_ms }) => {
-                let value: Value = parse::strict_json(&value)
-                    .map_err(|problem| Failure::usage(format!("the value is no JSON: {problem}")))?;
+                let value: Value = parse::strict_json(&value).map_err(|problem| no_value(&value, &problem))?;
                 let fact = SetFact { name: name.to_string(), value, expires_at_ms };
                 done(output, &set(&client, vec![fact]).await?)
             }
@@ -108,6 +110,9 @@ impl Fact {
                     return output.json(&deleted).map(|()| Exit::Done);
                 }
                 output.line(format!("forgotten: {}", deleted.deleted));
+                if !deleted.not_there.is_empty() {
+                    output.line(format!("not there: {}", deleted.not_there.join(", ")));
+                }
                 Ok(Exit::Done)
             }
             Self::Import(Import { file }) => import(&client, output, &file).await,
@@ -129,6 +134,15 @@ impl List {
         }
         path
     }
+}
+
+/// Why this is no value. Most who read it meant a text.
+fn no_value(value: &str, problem: &str) -> Failure {
+    let failure = Failure::usage(format!("the value is no JSON: {problem}"));
+    if value.is_empty() || value.len() > WORD_BYTES_MAX || value.contains(['"', '\'', '{', '[']) {
+        return failure;
+    }
+    failure.with_help(format!("a text needs its quotes: `'\"{value}\"'`"))
 }
 
 /// The first of the names that begin so is the name itself, if it is there at all.
@@ -208,4 +222,18 @@ fn print(output: &Output, list: &FactList) -> Result<Exit, Failure> {
         output.note(format!("there is more: `--after {next}`"));
     }
     Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_left_out_the_quotes_is_told() {
+        let help = |value: &str| no_value(value, &parse::strict_json::<Value>(value).unwrap_err()).help;
+        assert_eq!(help("alice").as_deref(), Some(r#"a text needs its quotes: `'"alice"'`"#));
+        for value in ["", "[1", r#"{"a":1"#, "\"a", "'a'", &"a".repeat(WORD_BYTES_MAX + 1)] {
+            assert_eq!(help(value), None, "{value}");
+        }
+    }
 }

@@ -34,10 +34,18 @@ impl Init {
 
     #[cfg(target_os = "linux")]
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
-        use attorn_server::init::{InitOptions, init};
+        use attorn_server::init::{InitError, InitOptions, init};
 
         let options = InitOptions { dir: self.dir, listen: self.listen, public_url: self.public_url };
-        let made = init(&options).await.map_err(|error| Failure::of(&error))?;
+        let made = init(&options).await.map_err(|error| match &error {
+            InitError::NotEmpty(dir) => {
+                let config = dir.join("attorn.toml");
+                let serve = format!("`attorn serve --config {}` runs what is there; ", config.display());
+                let serve = if config.exists() { serve } else { String::new() };
+                Failure::of(&error).with_help(format!("{serve}`--dir` names another directory"))
+            }
+            _ => Failure::of(&error),
+        })?;
         let (config, token) = (made.config_path.display(), made.bootstrap_token.expose());
         let output = &context.output;
         if output.json {

@@ -48,21 +48,35 @@ pub(crate) enum Policy {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  attorn policy activate read-only            the newest version
+  attorn policy activate read-only 3
+  attorn policy activate read-only --version 3")]
 pub(crate) struct ActivateVersion {
     /// Its id
     #[arg(value_parser = parse::id::<PolicyId>)]
     id: PolicyId,
     /// Which version; the newest if it is not said
+    #[arg(value_name = "VERSION", conflicts_with = "version")]
+    number: Option<u32>,
+    /// The same, by name
     #[arg(long)]
     version: Option<u32>,
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  attorn policy rollback read-only            the version before
+  attorn policy rollback read-only 2
+  attorn policy rollback read-only --to 2")]
 pub(crate) struct RollBack {
     /// Its id
     #[arg(value_parser = parse::id::<PolicyId>)]
     id: PolicyId,
     /// To which version; to the one before if it is not said
+    #[arg(value_name = "VERSION", conflicts_with = "to")]
+    number: Option<u32>,
+    /// The same, by name
     #[arg(long, value_name = "VERSION")]
     to: Option<u32>,
 }
@@ -79,14 +93,15 @@ impl Policy {
         let (client, output) = (context.operator()?, &context.output);
         match self {
             Self::Push(push) => push.run(&client, output).await,
-            Self::Activate(ActivateVersion { id, version }) => {
-                let version = match version {
+            Self::Activate(ActivateVersion { id, number, version }) => {
+                let version = match number.or(version) {
                     Some(version) => version,
                     None => newest(&client, &id).await?,
                 };
                 print_changed(output, &activate(&client, output, &id, version).await?)
             }
-            Self::Rollback(RollBack { id, to }) => {
+            Self::Rollback(RollBack { id, number, to }) => {
+                let to = number.or(to);
                 let path = format!("/v1/policies/{id}/rollback");
                 print_changed(output, &load::post(&client, output, &path, &Rollback { to }).await?)
             }

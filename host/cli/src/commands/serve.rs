@@ -1,22 +1,29 @@
 //! `attorn serve`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
 
+/// Where a configuration is looked for when none is named: in the directory that `attorn init` made, or where
+/// that one is.
+#[cfg(any(target_os = "linux", test))]
+const CONFIGURATIONS: [&str; 2] = ["attorn.toml", "attorn/attorn.toml"];
+#[cfg(any(target_os = "linux", test))]
+const CONFIGURATION_HELP: &str = "`attorn init` makes a configuration; `--config` names it";
+
 /// Run the server until SIGINT or SIGTERM; what is in flight is finished first. Logs go to standard
 /// error.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  attorn serve --config ./attorn/attorn.toml\n  attorn serve --log-level debug --log-format json"
+    after_help = "Examples:\n  attorn serve\n  attorn serve --config ./attorn/attorn.toml\n  attorn serve --log-level debug --log-format json"
 )]
 pub(crate) struct Serve {
-    /// The configuration that `attorn init` made
-    #[arg(long, value_name = "PATH", default_value = "attorn.toml")]
-    config: PathBuf,
+    /// The configuration that `attorn init` made; `attorn.toml`, else `attorn/attorn.toml`, if it is not said
+    #[arg(long, value_name = "PATH")]
+    config: Option<PathBuf>,
     /// How much to log
     #[arg(long, value_enum, default_value_t = LogLevel::Info)]
     log_level: LogLevel,
@@ -51,24 +58,43 @@ impl Serve {
 
     #[cfg(target_os = "linux")]
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
-        use attorn_server::config::Config;
+        use attorn_server::config::{Config, ConfigError};
         use attorn_server::run::{Server, Start};
 
         start_logging(self.log_level, self.log_format);
-        let config = Config::load(&self.config).map_err(|error| {
-            Failure::of(&error).with_help("`attorn init` makes a configuration; `--config` names it")
+        let path = match self.config {
+            Some(path) => path,
+            None => found_in(Path::new(""))?,
+        };
+        tracing::info!(path = %path.display(), "the configuration");
+        let config = Config::load(&path).map_err(|error| match error {
+            ConfigError::Read { .. } => Failure::of(&error).with_help(CONFIGURATION_HELP),
+            _ => Failure::of(&error),
         })?;
         let (public_url, data) = (config.public_url.clone(), config.data_dir.display().to_string());
         // Who stops us before we listen finds nothing half done.
         let stop = stop_signal()?;
         let start =
             Start { accept_clock: self.accept_clock, compile_worker: Some(super::compile_worker::of_this_program()?) };
-        let server = Server::bind(config, start).await.map_err(|error| Failure::of(&error))?;
+        let server = Server::bind(config, start).await.map_err(|error| {
+            let failure = Failure::of(&error);
+            Failure { help: error.help().map(str::to_owned), ..failure }
+        })?;
         tracing::info!(listen = %server.local_addr(), public_url, data, "ready to serve");
         server.run(stop).await.map_err(|error| Failure::of(&error))?;
         tracing::info!("stopped");
         Ok(Exit::Done)
     }
+}
+
+/// The configuration in or below this directory.
+#[cfg(any(target_os = "linux", test))]
+fn found_in(directory: &Path) -> Result<PathBuf, Failure> {
+    let there = CONFIGURATIONS.iter().map(|name| directory.join(name)).find(|path| path.exists());
+    there.ok_or_else(|| {
+        let [here, below] = CONFIGURATIONS;
+        Failure::new(format!("there is no configuration: neither `{here}` nor `{below}`")).with_help(CONFIGURATION_HELP)
+    })
 }
 
 #[cfg(target_os = "linux")]
@@ -99,4 +125,23 @@ fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
             _ = terminate.recv() => tracing::info!("stopping: SIGTERM"),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_is_looked_for_here_and_in_the_directory_that_init_makes() {
+        let directory = tempfile::tempdir().unwrap();
+        let failure = found_in(directory.path()).unwrap_err();
+        assert_eq!(failure.message, "there is no configuration: neither `attorn.toml` nor `attorn/attorn.toml`");
+        assert_eq!(failure.help.as_deref(), Some(CONFIGURATION_HELP));
+        for name in ["attorn/attorn.toml", "attorn.toml"] {
+            let path = directory.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, "").unwrap();
+            assert_eq!(found_in(directory.path()).unwrap(), path);
+        }
+    }
 }

@@ -91,7 +91,7 @@ pub(crate) async fn show(app: Arc<App>, _: Call) -> Result<Reply, Failure> {
 /// A version, loaded. Compiling takes its time; nobody who has to take a policy out of force waits for it.
 async fn version(app: &App, call: &Call, id: &PolicyId, version: u32) -> Result<Arc<ActivePolicy>, Failure> {
     let record = app.store.record::<PolicyVersionRecord>(&Key::policy_version(id, version)).await?;
-    let record = record.ok_or_else(|| Failure::not_found("policy version", format!("{id}/{version}")))?.value;
+    let record = record.ok_or_else(|| super::no_version(id, version))?.value;
     load_checked(app, record, &LoadAsk::of(call)?).await
 }
 

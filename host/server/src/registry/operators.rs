@@ -7,8 +7,8 @@ use attorn_api::ProblemCode;
 use attorn_api::operators::{Operator, OperatorList, RegisterOperator, RegisteredOperator};
 use attorn_core::{Duty, OperatorId};
 use attorn_identity::{OperatorToken, OperatorTokenKind};
-use attorn_store::records::{OperatorRecord, OperatorTokenRecord};
-use attorn_store::{Batch, Key, KeyKind, Require, Versioned};
+use attorn_store::records::{OperatorRecord, OperatorTokenRecord, Record as _};
+use attorn_store::{Batch, Key, KeyKind, KeyPrefix, Require, Versioned};
 use serde_json::json;
 
 use super::{bootstrap, commit, count, moved, page};
@@ -16,6 +16,9 @@ use crate::app::App;
 use crate::entry;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
+
+/// How many operators are read at a time.
+const PAGE: usize = 200;
 
 pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let (operator, wire): (_, RegisterOperator) = (call.operator()?, call.json()?);
@@ -74,9 +77,33 @@ pub(crate) async fn revoke(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     value.revoked_at = Some(batch.now);
     entry::act(&mut batch, call.operator()?, "operator_revoked", json!({ "id": id.as_str() }))?;
     batch.require.push((Key::operator(&id), Require::Version(version)));
+    if value.duties.contains(&Duty::Admin) {
+        batch.require.push(another_admin(&app, &id).await?);
+    }
     batch.put_record(&value);
     commit(&app, batch, moved).await?;
     Reply::ok(&shown(&value))
+}
+
+/// That some other admin stays as they are. Of admins who go at the same moment, each names one who stays, so
+/// the last of them finds that theirs has changed.
+async fn another_admin(app: &App, id: &OperatorId) -> Result<(Key, Require), Failure> {
+    let mut after = None;
+    loop {
+        let page = app.store.scan(&KeyPrefix::kind(KeyKind::Operator), after.as_ref(), PAGE).await?;
+        for (key, stored) in &page.items {
+            let other = OperatorRecord::decode(key, &stored.value).map_err(Failure::internal)?;
+            if other.id != *id && other.revoked_at.is_none() && other.duties.contains(&Duty::Admin) {
+                return Ok((key.clone(), Require::Version(stored.version)));
+            }
+        }
+        after = page.next;
+        if after.is_none() {
+            let detail = format!("operator `{id}` cannot be revoked: nobody could register operators any more");
+            return Err(Failure::of(ProblemCode::InvalidState, detail)
+                .with_help("it is the last admin: register another first"));
+        }
+    }
 }
 
 fn duty_names(record: &OperatorRecord) -> Vec<String> {

@@ -5,6 +5,7 @@ use attorn_api::decisions::{ActiveSetReference, ApprovalRequirement, DecisionKin
 use attorn_api::policies::Mode;
 use attorn_api::simulations as api;
 use attorn_core::context::{Counter, Fact};
+use attorn_core::counter::COUNT_MAX;
 use attorn_core::reason::HostReason;
 use attorn_core::{
     Debit, Decision, DecisionReason, FactName, JsonText, Known, Obligation, Outcome, PolicyMode, Terms, Verdict,
@@ -12,14 +13,14 @@ use attorn_core::{
 };
 use attorn_engine::{Evaluation, LogLine};
 
-use super::{Shadow, Tried};
-use crate::active::{ActivePolicy, ActiveSet};
+use super::{Shadow, Trial, Tried};
+use crate::active::ActivePolicy;
 use crate::decisions::record::{Asked, outcome, reasons};
 
 /// How many policies that are not asked are named.
 const NOT_ASKED_MAX: usize = 200;
 
-pub(super) fn simulation(set: &ActiveSet, tried: Tried, entry: EntryReference) -> api::Simulation {
+pub(super) fn simulation(trial: &Trial, tried: Tried, entry: EntryReference) -> api::Simulation {
     let Tried { made, fuel, shadows, mut not_asked } = tried;
     let (approvers, terms) = match &made.decision {
         Decision::Allow(allowed) => (Vec::new(), Some(self::terms(allowed.terms()))),
@@ -28,6 +29,7 @@ pub(super) fn simulation(set: &ActiveSet, tried: Tried, entry: EntryReference) -
     };
     let asked = made.asked.iter().zip(&made.looked_up.known).zip(fuel);
     let asked = asked.map(|((asked, known), fuel)| policy(asked, known, fuel, None));
+    let in_force = &trial.in_force;
     let not_asked_count = not_asked.len() as u64;
     not_asked.truncate(NOT_ASKED_MAX);
     api::Simulation {
@@ -38,7 +40,8 @@ pub(super) fn simulation(set: &ActiveSet, tried: Tried, entry: EntryReference) -
         policies: asked.chain(shadows.iter().filter_map(shadow)).collect(),
         not_asked,
         not_asked_count,
-        active_set: ActiveSetReference { revision: set.record.revision, digest: set.digest.clone() },
+        active_set: ActiveSetReference { revision: in_force.record.revision, digest: in_force.digest.clone() },
+        tried_set_digest: trial.tried_set_digest().map(str::to_owned),
         entry,
     }
 }
@@ -135,7 +138,8 @@ fn terms(terms: &Terms) -> api::Terms {
     let obligation =
         |one: &Obligation| api::Obligation { kind: one.kind.to_string(), parameters: value(&one.parameters) };
     api::Terms {
-        grant_ms_max: terms.grant_ms_max,
+        // A policy that sets no limit has the largest number, which many readers of JSON would change.
+        grant_ms_max: Some(terms.grant_ms_max).filter(|ms| *ms <= COUNT_MAX),
         uses_max: terms.uses_max,
         debits: terms.debits.iter().map(debit).collect(),
         obligations: terms.obligations.iter().map(obligation).collect(),

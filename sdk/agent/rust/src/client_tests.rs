@@ -140,7 +140,7 @@ async fn a_resource_server_says_what_is_so_and_reads_why_it_may_not() {
         problem(ProblemCode::UseDpopNonce, Some("n")),
         ok(&FactsSet { set: 1 }, None),
         problem(ProblemCode::InvalidState, None),
-        ok(&FactsDeleted { deleted: 1 }, None),
+        ok(&FactsDeleted { deleted: 1, not_there: Vec::new() }, None),
     ];
     let server = FakeServer::with(answers).await;
     let client = ResourceServerClient::new(&server.url, key()).unwrap();
@@ -149,7 +149,7 @@ async fn a_resource_server_says_what_is_so_and_reads_why_it_may_not() {
     let names = DeleteFacts { names: vec!["resource/article/42/owner".into()] };
     let refused = client.delete_facts(&names).await.unwrap_err();
     assert_eq!(refused.problem().unwrap().code, ProblemCode::InvalidState);
-    assert_eq!(client.delete_facts(&names).await.unwrap(), FactsDeleted { deleted: 1 });
+    assert_eq!(client.delete_facts(&names).await.unwrap(), FactsDeleted { deleted: 1, not_there: Vec::new() });
     let seen = server.seen();
     let paths: Vec<_> = seen.iter().map(|seen| seen.path.as_str()).collect();
     let (set, delete) = ("/v1/resource-facts", "/v1/resource-facts/delete");

@@ -60,7 +60,8 @@ impl ResourceServerClient {
         self.transport.post("/v1/resource-facts", body, None).await
     }
 
-    /// Forget these facts about this service's own resources. A name under which nothing stands is no error.
+    /// Forget these facts about this service's own resources. A name under which nothing stands is no error,
+    /// and the answer names it.
     ///
     /// # Errors
     ///

@@ -3,10 +3,10 @@
 //! Whose log it is follows from the key alone, so it says where the key came from.
 
 use std::fs::File;
-use std::io::{BufReader, Seek as _, Write as _};
+use std::io::{BufRead as _, BufReader, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use attorn_log::{CheckpointVerifier, Receipt, Trust, Verified, VerifyError, verify_export};
+use attorn_log::{CheckpointVerifier, RECEIPT_MAGIC, Receipt, Trust, Verified, VerifyError, verify_export};
 use clap::Args;
 use serde_json::json;
 
@@ -72,8 +72,13 @@ impl Verify {
             return receipt(&context.output, path, trusted);
         }
         if let Some(path) = &self.file {
-            let file = File::open(path).map_err(|error| Failure::file("read", path, &error))?;
-            let done = verify_export(BufReader::new(file), trusted.as_ref());
+            let fail = |error: std::io::Error| Failure::file("read", path, &error);
+            let mut file = BufReader::new(File::open(path).map_err(fail)?);
+            if file.fill_buf().map_err(fail)?.starts_with(RECEIPT_MAGIC.as_bytes()) {
+                return Err(Failure::usage(format!("`{}` is a receipt, not an export", path.display()))
+                    .with_help("`--receipt` verifies it, and takes `--key`"));
+            }
+            let done = verify_export(file, trusted.as_ref());
             return report(&context.output, done, if trusted.is_some() { Believed::Given } else { Believed::FromFile });
         }
         let (trusted, believed) = match trusted {
@@ -171,6 +176,18 @@ mod tests {
             assert!(failure.exit == Exit::Usage && failure.message.starts_with("the key is none: "), "{failure}");
         }
         assert_eq!(key("no such file").unwrap_err().exit, Exit::Error);
+    }
+
+    #[tokio::test]
+    async fn a_receipt_is_not_taken_for_an_export() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("receipt.txt");
+        std::fs::write(&path, format!("{RECEIPT_MAGIC}\nextra AA==\n")).unwrap();
+        let server = "http://127.0.0.1:7400".parse().unwrap();
+        let context = Context { server, token_file: None, output: Output::new(false) };
+        let failure = Verify { file: Some(path), receipt: None, key: None }.run(&context).await.unwrap_err();
+        assert_eq!(failure.exit, Exit::Usage);
+        assert_eq!(failure.help.as_deref(), Some("`--receipt` verifies it, and takes `--key`"));
     }
 
     #[test]

@@ -118,6 +118,9 @@ fn print(output: &Output, simulation: &Simulation) {
     output.line("");
     let (set, entry) = (&simulation.active_set, &simulation.entry);
     output.line(format!("in force: revision {}, digest {}", set.revision, set.digest));
+    if let Some(digest) = &simulation.tried_set_digest {
+        output.line(format!("tried: a set with digest {digest} (not in force)"));
+    }
     output.line(format!("recorded: entry {}/{}/{}", entry.log_id, entry.epoch, entry.index));
 }
 
@@ -158,7 +161,7 @@ fn print_policy(output: &Output, policy: &SimulatedPolicy) {
     }
     let fuel = policy.fuel.map_or_else(|| "fuel unknown".into(), |fuel| format!("fuel {fuel}"));
     let SimulatedPolicy { cpu_us, wall_us, memory_bytes, .. } = policy;
-    output.line(format!("  used      {fuel}, {cpu_us} us of CPU, {wall_us} us, {memory_bytes} bytes of memory"));
+    output.line(format!("  used      {fuel}, {cpu_us} us of CPU, {wall_us} us in all, {memory_bytes} bytes of memory"));
 }
 
 fn print_reasons(output: &Output, indent: &str, reasons: &[Reason]) {
@@ -181,6 +184,20 @@ fn line_of(terms: &Terms) -> String {
         format!("charges {} to {}/{}, at most {}", debit.amount, debit.policy, debit.counter, debit.at_most)
     });
     let obligations = terms.obligations.iter().map(|one| format!("obliges to {} {}", one.kind, one.parameters));
-    let parts = [format!("{} ms, {} uses", terms.grant_ms_max, terms.uses_max)];
+    let lives = terms.grant_ms_max.map_or_else(|| "no limit of time".into(), |ms| format!("{ms} ms"));
+    let parts = [format!("{lives}, {} uses", terms.uses_max)];
     parts.into_iter().chain(debits).chain(obligations).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terms_say_so_where_a_policy_sets_no_limit() {
+        let terms = |grant_ms_max| Terms { grant_ms_max, uses_max: 2, debits: Vec::new(), obligations: Vec::new() };
+        for (grant_ms_max, expect) in [(None, "no limit of time, 2 uses"), (Some(5_000), "5000 ms, 2 uses")] {
+            assert_eq!(line_of(&terms(grant_ms_max)), expect);
+        }
+    }
 }

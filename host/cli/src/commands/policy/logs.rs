@@ -45,12 +45,16 @@ enum Level {
 
 impl Logs {
     pub(super) async fn run(self, client: &OperatorClient, output: &Output) -> Result<Exit, Failure> {
-        let mut after = None;
+        let (mut after, mut printed, mut noted) = (None, 0, false);
         loop {
             let page: PolicyLogList = client.get(&self.path(after)).await?;
-            self.print(output, &page)?;
+            printed += self.print(output, &page)?;
             after = Some(page.next);
             if !page.more {
+                if printed == 0 && !noted {
+                    output.note(self.nothing());
+                    noted = true;
+                }
                 if !self.follow || output.is_broken() {
                     return Ok(Exit::Done);
                 }
@@ -65,21 +69,35 @@ impl Logs {
         format!("/v1/policy-logs?limit=200{policy}{after}")
     }
 
-    fn print(&self, output: &Output, page: &PolicyLogList) -> Result<(), Failure> {
+    /// What to say when there is nothing to print.
+    fn nothing(&self) -> String {
+        let who = match &self.policy {
+            None => "no policy has written".into(),
+            Some(policy) => format!("`{policy}` has not written"),
+        };
+        let level = if matches!(self.level, Level::Debug) { "" } else { " that matters so much" };
+        let rest = if self.follow { "; waiting, Ctrl-C ends it" } else { "" };
+        format!("{who} anything{level} lately{rest}")
+    }
+
+    /// Print the lines that matter, and say how many.
+    fn print(&self, output: &Output, page: &PolicyLogList) -> Result<usize, Failure> {
         if page.restarted || page.lost > 0 {
             if output.json {
                 output.json_line(&json!({ "lost": page.lost, "restarted": page.restarted }))?;
             }
             output.note(missing(page));
         }
+        let mut printed = 0;
         for line in page.lines.iter().filter(|line| line.level >= self.level.into()) {
             if output.json {
                 output.json_line(line)?;
             } else {
                 output.line(text(line));
             }
+            printed += 1;
         }
-        Ok(())
+        Ok(printed)
     }
 }
 
@@ -126,6 +144,21 @@ mod tests {
             (3, true, "the server was started anew: what was written before is lost, and 3 lines since"),
         ] {
             assert_eq!(missing(&page(lost, restarted)), expect);
+        }
+    }
+
+    #[test]
+    fn that_there_is_nothing_is_said() {
+        let nothing = |policy: Option<&str>, level, follow| {
+            Logs { policy: policy.map(|policy| policy.parse().unwrap()), follow, level }.nothing()
+        };
+        for (said, expect) in [
+            (nothing(None, Level::Debug, false), "no policy has written anything lately"),
+            (nothing(Some("p"), Level::Debug, false), "`p` has not written anything lately"),
+            (nothing(Some("p"), Level::Warn, false), "`p` has not written anything that matters so much lately"),
+            (nothing(None, Level::Debug, true), "no policy has written anything lately; waiting, Ctrl-C ends it"),
+        ] {
+            assert_eq!(said, expect);
         }
     }
 

@@ -6,7 +6,9 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use attorn_api::agents::UserPresence;
-use attorn_api::policies::{Component, Limits, Mode, PolicyVersion, PushVersion, Selector};
+use attorn_api::policies::{
+    COMPONENT_HELP, Component, Limits, Mode, PolicyVersion, PushVersion, Selector, no_component,
+};
 use attorn_core::{ActionPattern, LabelName, PolicyId, ResourceType};
 use clap::Args;
 use serde_json::Value;
@@ -95,7 +97,7 @@ impl Push {
             }
             let PolicyVersion { policy, version, digest, .. } = version;
             output.line(format!("pushed {policy} version {version}, digest {digest}"));
-            output.note(format!("it is not in force: `attorn policy activate {policy} --version {version}`"));
+            output.note(format!("it is not in force: `attorn policy activate {policy} {version}`"));
             return Ok(Exit::Done);
         }
         super::print_changed(output, &super::activate(client, output, &self.id, version.version).await?)
@@ -126,7 +128,7 @@ impl Push {
     }
 }
 
-/// A component's bytes.
+/// A component's bytes. A file that is plainly something else is not sent.
 pub(crate) fn read_component(path: &Path) -> Result<Vec<u8>, Failure> {
     let fail = |error: std::io::Error| Failure::file("read", path, &error);
     let mut bytes = Vec::new();
@@ -134,7 +136,12 @@ pub(crate) fn read_component(path: &Path) -> Result<Vec<u8>, Failure> {
     if bytes.len() as u64 > COMPONENT_BYTES_MAX {
         return Err(Failure::new(format!("`{}` has more than {COMPONENT_BYTES_MAX} bytes", path.display())));
     }
-    Ok(bytes)
+    match no_component(&bytes) {
+        Some(problem) => {
+            Err(Failure::new(format!("`{}` is no component: {problem}", path.display())).with_help(COMPONENT_HELP))
+        }
+        None => Ok(bytes),
+    }
 }
 
 /// Settings are JSON if they look like an object or list, and else the name of a file.
@@ -151,6 +158,24 @@ fn settings(text: &str) -> Result<Value, Failure> {
 mod tests {
     use super::*;
     use crate::exit::Exit;
+
+    #[test]
+    fn a_file_that_is_no_component_is_not_sent() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("passwd");
+        for (bytes, problem) in [
+            (&b"root:x:0:0\n"[..], "it does not begin as WebAssembly does"),
+            (b"", "it does not begin as WebAssembly does"),
+            (b"\0asm\x01\0\0\0", "this is a core WebAssembly module, not a component"),
+        ] {
+            std::fs::write(&path, bytes).unwrap();
+            let failure = read_component(&path).unwrap_err();
+            assert_eq!(failure.message, format!("`{}` is no component: {problem}", path.display()));
+            assert!(failure.help.is_some());
+        }
+        std::fs::write(&path, b"\0asm\x0d\0\x01\0").unwrap();
+        assert!(read_component(&path).is_ok());
+    }
 
     #[test]
     fn settings_are_json_or_a_file_and_nothing_else() {

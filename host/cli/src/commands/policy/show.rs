@@ -10,6 +10,9 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::page::note_next;
 
+/// How much is shown of a version's settings.
+const SETTINGS_CHARS_MAX: usize = 1_000;
+
 pub(super) fn list(output: &Output, list: &PolicyList) -> Result<Exit, Failure> {
     if output.json {
         return output.json(list).map(|()| Exit::Done);
@@ -61,6 +64,10 @@ pub(super) fn show(output: &Output, policy: &Policy) -> Result<Exit, Failure> {
             output.line(format!("version {}: {}", version.version, load_line(load)));
         }
     }
+    let newest = policy.versions.first().map(|version| version.version);
+    for version in policy.versions.iter().filter(|version| version.active || Some(version.version) == newest) {
+        made_of(version).into_iter().for_each(|line| output.line(line));
+    }
     for version in &policy.versions {
         for pause in &version.paused {
             let (number, agent, until) = (version.version, &pause.agent, TimeMs(pause.until_ms));
@@ -92,6 +99,14 @@ pub(super) fn show(output: &Output, policy: &Policy) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// What a version is made of: component and settings.
+fn made_of(version: &PolicyVersion) -> [String; 2] {
+    let (number, settings) = (version.version, version.settings.to_string());
+    let shown: String = settings.chars().take(SETTINGS_CHARS_MAX).collect();
+    let rest = if shown.len() < settings.len() { " … (`--json` shows all)" } else { "" };
+    [format!("version {number}: component {}", version.component), format!("version {number}: settings {shown}{rest}")]
+}
+
 /// How a version was made ready, in a line.
 fn load_line(load: &LoadReport) -> String {
     let start = match &load.no_snapshot {
@@ -121,4 +136,30 @@ fn selector(selector: &Selector) -> String {
     let sides: Vec<String> =
         selector.actions.iter().chain(&selector.resource_types).cloned().chain(labels).chain(user).collect();
     if sides.is_empty() { "everything".into() } else { sides.join(" ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_a_version_is_made_of_is_shown_up_to_a_length() {
+        let version = |settings| -> PolicyVersion {
+            serde_json::from_value(json!({
+                "policy": "p", "version": 3, "digest": "d", "component": "c0ffee", "settings": settings, "selector": {},
+                "mode": "enforce", "required": true, "class": "native",
+                "limits": { "cpu_us_max": 1, "wall_us_max": 2, "memory_bytes_max": 3 },
+                "created_at_ms": 0, "created_by": "alice", "active": true, "shadow": null, "paused": [],
+            }))
+            .unwrap()
+        };
+        let expect = ["version 3: component c0ffee", r#"version 3: settings {"from":8}"#];
+        assert_eq!(made_of(&version(json!({ "from": 8 }))), expect);
+        let [_, long] = made_of(&version(json!("\u{e9}".repeat(SETTINGS_CHARS_MAX))));
+        assert!(long.ends_with("\u{e9} … (`--json` shows all)"), "{long}");
+        let exact = "x".repeat(SETTINGS_CHARS_MAX - 2);
+        assert_eq!(made_of(&version(json!(exact)))[1], format!("version 3: settings \"{exact}\""));
+    }
 }
