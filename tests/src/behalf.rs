@@ -126,6 +126,14 @@ impl Behalf {
     }
 }
 
+/// The claims of a login that is clearly later than what happened before this was called: by more than clocks may
+/// differ.
+pub async fn later_login() -> Value {
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    let at_s = crate::machines::now_ms() / 1_000 + 5;
+    json!({ "auth_time": at_s, "iat": at_s, "sid": format!("session-{at_s}") })
+}
+
 /// An agent exchanges a token of a user's.
 pub async fn exchange(agent: &Machine, token: &str) -> Answer {
     let body = json!({ "subject_token": token, "purpose": PURPOSE_WITH_USER });

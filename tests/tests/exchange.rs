@@ -225,7 +225,34 @@ async fn a_logout_ends_the_session_or_all_and_outlasts_the_tokens() {
     log_out(&scene, &scene.provider.logout_token(json!({ "sub": "bob", "sid": "session-2" }))).await.expect(200);
     assert_eq!(scene.read(&scene.bot, &second).await.decision, DecisionKind::Allow);
     // Without a session all ends.
-    log_out(&scene, &scene.provider.logout_token(json!({ "sid": null }))).await.expect(200);
+    let all = scene.provider.logout_token(json!({ "sid": null }));
+    log_out(&scene, &all).await.expect(200);
     assert_eq!(scene.read(&scene.bot, &second).await.reasons[0].code, "delegation_revoked");
     scene.exchange(&scene.token(json!({ "sid": "session-4" }))).await.refused(403, "login_needed");
+    // Whoever sends the same logout again ends nothing that began since.
+    let token = scene.token(attorn_tests::behalf::later_login().await);
+    let made: DelegationMade = scene.exchange(&token).await.expect(201).json();
+    log_out(&scene, &all).await.expect(200);
+    assert_eq!(scene.read(&scene.bot, &made.delegation).await.decision, DecisionKind::Allow);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_logout_reaches_sessions_that_no_token_named() {
+    let scene = Behalf::new().await;
+    let made: DelegationMade = scene.exchange(&scene.token(json!({ "sid": null }))).await.expect(201).json();
+    let named = scene.delegated().await;
+    log_out(&scene, &scene.provider.logout_token(json!({ "sid": "of-another-client" }))).await.expect(200);
+    assert_eq!(scene.read(&scene.bot, &made.delegation).await.reasons[0].code, "session_ended");
+    scene.exchange(&scene.token(json!({ "sid": null, "jti": "again" }))).await.refused(403, "login_needed");
+    // The session that has a name is another.
+    assert_eq!(scene.read(&scene.bot, &named).await.decision, DecisionKind::Allow);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_logout_of_somebody_whom_nobody_knows_yet_is_remembered() {
+    let scene = Behalf::new().await;
+    log_out(&scene, &scene.provider.logout_token(json!({ "sid": null }))).await.expect(200);
+    scene.exchange(&scene.token(json!({}))).await.refused(403, "login_needed");
+    let token = scene.token(attorn_tests::behalf::later_login().await);
+    scene.exchange(&token).await.expect(201);
 }

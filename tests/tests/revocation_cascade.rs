@@ -2,6 +2,7 @@
 
 use attorn_api::decisions::{DecisionAnswer, DecisionKind};
 use attorn_api::delegations::{Delegation, DelegationMade};
+use attorn_tests::behalf::later_login;
 use attorn_tests::world::use_of;
 use attorn_tests::{Answer, Behalf, Call};
 use serde_json::{Value, json};
@@ -122,8 +123,10 @@ async fn after_a_user_s_revocation_only_a_later_login_delegates_anew() {
     // Another agent is not concerned.
     let token = scene.token(json!({ "client_id": "helper-client" }));
     attorn_tests::behalf::exchange(&scene.helper, &token).await.expect(201);
-    let later = attorn_tests::machines::now_ms() / 1_000 + 2;
-    let token = scene.token(json!({ "auth_time": later, "iat": later }));
+    // A login that the provider's clock puts some seconds ahead is not taken for a later one.
+    let soon = attorn_tests::machines::now_ms() / 1_000 + 3;
+    scene.exchange(&scene.token(json!({ "auth_time": soon, "iat": soon }))).await.refused(403, "login_needed");
+    let token = scene.token(later_login().await);
     let made: DelegationMade = scene.exchange(&token).await.expect(201).json();
     assert_eq!(scene.read(&scene.bot, &made.delegation).await.decision, DecisionKind::Allow);
     chain.expect([REVOKED, REVOKED, REVOKED]).await;
@@ -204,4 +207,72 @@ async fn a_freeze_denies_everything_until_it_is_thawed() {
     let thawer = scene.staff.admin.hire("thawer", &[attorn_core::Duty::Thawer]).await;
     thawer.post("/v1/thaw", &json!({})).await.expect(200);
     chain.expect([None, None, None]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn revoking_an_agent_reaches_it_at_every_depth() {
+    let chain = Chain::new().await;
+    chain.by_alice("/v1/me/revoke", &json!({ "agent": "nobody" })).await.refused(404, "not_found");
+    chain.by_alice("/v1/me/revoke", &json!({ "agent": "helper" })).await.expect(200);
+    chain.expect([None, REVOKED, REVOKED]).await;
+    // Given anew, it counts: the bot still has its right.
+    let Chain { scene, root, .. } = &chain;
+    let child = scene.further(&scene.bot, root, &scene.helper).await;
+    assert_eq!(scene.read(&scene.helper, &child).await.decision, DecisionKind::Allow);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_offered_before_a_suspension_is_not_accepted_after_it() {
+    let scene = Behalf::new().await;
+    let root = scene.delegated().await;
+    let permissions = attorn_tests::behalf::pairs(&[("account.read", "account/*")]);
+    let give = json!({ "to_agent": "helper", "permissions": permissions });
+    let path = format!("/v1/delegations/{}/delegations", root.id);
+    let offered: DelegationMade = scene.bot.post(&path, &give).await.expect(201).json();
+    let accept = || scene.helper.send(Call::new("POST", format!("/v1/delegations/{}/accept", offered.delegation.id)));
+    let registrar = &scene.staff.registrar;
+    registrar.act("/v1/agents/helper/suspend").await.expect(200);
+    accept().await.refused(409, "delegation_inactive");
+    registrar.act("/v1/agents/helper/resume").await.expect(200);
+    accept().await.refused(409, "delegation_inactive");
+    registrar.post("/v1/freeze", &json!({})).await.expect(200);
+    accept().await.refused(403, "frozen");
+    scene.bot.post(&path, &give).await.refused(403, "frozen");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_without_a_session_opens_no_other_once_its_own_has_ended() {
+    let scene = Behalf::new().await;
+    let token = scene.token(json!({ "sid": null }));
+    let made: DelegationMade = scene.exchange(&token).await.expect(201).json();
+    let path = format!("/v1/sessions/{}/revoke", made.delegation.session);
+    scene.staff.registrar.post(path, &json!({})).await.expect(200);
+    denied(&scene.read(&scene.bot, &made.delegation).await, "session_ended");
+    let body =
+        json!({ "subject_token": token, "purpose": attorn_tests::world::PURPOSE_WITH_USER, "expires_in_ms": 5_000 });
+    scene.bot.post("/v1/delegations", &body).await.refused(403, "login_needed");
+    // A session that the provider names is another matter.
+    scene.exchange(&scene.token(json!({}))).await.expect(201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_that_cannot_read_its_chain_says_nothing_in_the_clear() {
+    let scene = Behalf::new().await;
+    let delegation = scene.delegated().await;
+    scene.staff.registrar.post("/v1/freeze", &json!({})).await.expect(200);
+    let secret = json!({ "action": "account.read", "resource": "account/of-alice/giro", "session": "alices-session",
+        "purpose": attorn_tests::world::PURPOSE_WITH_USER, "arguments": { "note": "hello" } });
+    let by = |id: &str| attorn_tests::provider::with(secret.clone(), json!({ "delegation": id }));
+    denied(&scene.bot.decide(&by(&delegation.id)).await, "frozen");
+    let frozen = scene.entries().await.pop().unwrap_or_default();
+    assert_eq!(frozen["on_behalf"]["chain"][0]["agent"], "support-bot", "{frozen}");
+    let thawer = scene.staff.admin.hire("thawer", &[attorn_core::Duty::Thawer]).await;
+    thawer.post("/v1/thaw", &json!({})).await.expect(200);
+    denied(&scene.bot.decide(&by("dlg_unknown")).await, "delegation_unknown");
+    let log = serde_json::to_string(&scene.entries().await).unwrap_or_default();
+    // How the SHA-256 of the arguments begins.
+    let plain = "49820760";
+    for shown in ["of-alice", "alices-session", plain] {
+        assert!(!log.contains(shown), "the log has `{shown}`");
+    }
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use attorn_store::records::{SessionNameRecord, SessionRecord};
+use attorn_store::records::{LogoutRecord, SessionNameRecord, SessionRecord, UserBody};
 use attorn_store::{Batch, Key, Require};
 use serde_json::json;
 
@@ -17,58 +17,120 @@ use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
 use crate::providers::{self, LogoutToken};
 use crate::random;
-use crate::registry::{commit, moved};
+use crate::registry::moved;
 use crate::users::{self, names};
 
 /// How long a session that nobody knows is remembered as ended: no token lives longer.
-const REMEMBERED_MS: u64 = 24 * 3_600_000;
+pub(crate) const REMEMBERED_MS: u64 = 24 * 3_600_000;
 
 pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
-    app.ensure_ready()?;
     let token = providers::logout_token(&app, call.form()?.needed("logout_token")?).await.map_err(refused)?;
-    match &token.session {
-        Some(sid) => end_session(&app, &token, sid).await?,
-        None => end_all(&app, &token).await?,
-    }
-    Reply::ok(&json!({}))
-}
-
-/// End a session. One that nobody has delegated in yet is remembered as ended, by its keyed hash alone and for as
-/// long as a token of it can live: what would be delegated in it later must not stand.
-async fn end_session(app: &App, token: &LogoutToken, sid: &str) -> Result<(), Failure> {
-    let provider = &token.provider.value;
-    let issuer = &provider.issuer;
-    let Some(id) = names::find_session(app, issuer, sid).await? else {
-        let name = names::session_name(app, issuer, sid);
-        let mut batch = Batch::new(app.clock.now());
-        let about = json!({ "session": null, "user": null, "reason": "logged out before anything was delegated" });
-        By::Provider(provider.id.as_str()).act(&mut batch, "session_ended", about)?;
-        batch.require.push((Key::session_name(&name), Require::Absent));
-        let until = batch.now.plus_ms(REMEMBERED_MS);
-        batch.put.push((Key::expiry(until, &Key::session_name(&name)), Vec::new()));
-        batch.put_record(&SessionNameRecord { name, session: random::session_id()? });
-        return commit(app, batch, moved).await.map(drop);
-    };
-    let found = app.store.record::<SessionRecord>(&Key::session(&id)).await?;
-    let Some(found) = found.filter(|found| found.value.ended_at.is_none()) else { return Ok(()) };
-    if let Some(subject) = &token.subject {
-        // A session of somebody else's is not theirs to end.
-        let user = names::find_user(app, issuer, subject).await?;
-        if user.is_none_or(|user| user.value != found.value.user) {
-            return Ok(());
+    // A provider tells it once, so whoever is busy with what it ends does not make it be lost.
+    for _ in 0..revoke::ATTEMPTS_MAX {
+        if told(&app, &token).await? {
+            return Reply::ok(&json!({}));
         }
     }
-    revoke::session(app, found, &By::Provider(token.provider.value.id.as_str()), None).await.map(drop)
+    Err(moved())
 }
 
-async fn end_all(app: &App, token: &LogoutToken) -> Result<(), Failure> {
+/// What is not done yet of what a token tells; false if something moved meanwhile.
+async fn told(app: &App, token: &LogoutToken) -> Result<bool, Failure> {
+    let Some(sid) = &token.session else { return of_user(app, token, Extent::All).await };
+    let issuer = &token.provider.value.issuer;
+    let Some(id) = names::find_session(app, issuer, sid).await? else {
+        // Nobody has delegated in it, or whoever did had tokens that do not name it: those sessions are ours.
+        return Ok(of_user(app, token, Extent::Unnamed).await? && remember_session(app, token, sid).await?);
+    };
+    if let Some(subject) = &token.subject {
+        let found = app.store.record::<SessionRecord>(&Key::session(&id)).await?;
+        let user = names::find_user(app, issuer, subject).await?;
+        // A session of somebody else's is not theirs to end.
+        if found.is_some_and(|found| user.is_none_or(|user| user.value != found.value.user)) {
+            return Ok(true);
+        }
+    }
+    revoke::session(app, &id, &By::Provider(token.provider.value.id.as_str()), None).await?;
+    Ok(true)
+}
+
+/// Remember a session as ended, by its keyed hash alone and for as long as a token of it can live: what would be
+/// delegated in it later must not stand.
+async fn remember_session(app: &App, token: &LogoutToken, sid: &str) -> Result<bool, Failure> {
     let provider = &token.provider.value;
-    let Some(subject) = &token.subject else { return Ok(()) };
-    let Some(found) = names::find_user(app, &provider.issuer, subject).await? else { return Ok(()) };
-    let Some(user) = users::known(app, &found.value).await? else { return Ok(()) };
+    let name = names::session_name(app, &provider.issuer, sid);
     let mut batch = Batch::new(app.clock.now());
-    revoke::revoke_all(&mut batch, &user, None)?;
-    let about = json!({ "user": veil::user(&found.value, &user.key), "agent": null, "reason": "logged out" });
+    let about = json!({ "session": null, "user": null, "reason": "logged out before anything was delegated in it" });
+    By::Provider(provider.id.as_str()).act(&mut batch, "session_ended", about)?;
+    batch.require.push((Key::session_name(&name), Require::Absent));
+    let until = batch.now.plus_ms(REMEMBERED_MS);
+    batch.put.push((Key::expiry(until, &Key::session_name(&name)), Vec::new()));
+    batch.put_record(&SessionNameRecord { name, session: random::session_id()? });
+    revoke::happened(app, batch).await
+}
+
+/// How much of a user's ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// All that they delegated.
+    All,
+    /// What was delegated in sessions that the host opened, because the tokens named none.
+    Unnamed,
+}
+
+/// End what is a user's, unless a logout as late as this one did already: a token that somebody sends again ends
+/// nothing that began since.
+async fn of_user(app: &App, token: &LogoutToken, extent: Extent) -> Result<bool, Failure> {
+    let provider = &token.provider.value;
+    let Some(subject) = &token.subject else { return Ok(true) };
+    let Some(found) = names::find_user(app, &provider.issuer, subject).await? else {
+        return remember_user(app, token, subject).await;
+    };
+    let Some(user) = users::known(app, &found.value).await? else { return Ok(true) };
+    let since = match extent {
+        Extent::All => user.body.login_after,
+        Extent::Unnamed => user.body.unnamed_login_after.max(user.body.login_after),
+    };
+    if since.is_some_and(|since| token.issued_at <= since) {
+        return Ok(true);
+    }
+    let mut batch = Batch::new(app.clock.now());
+    let mut about = json!({ "user": veil::user(&found.value, &user.key), "agent": null, "reason": "logged out" });
+    let by = By::Provider(provider.id.as_str());
+    match extent {
+        Extent::All => {
+            revoke::revoke_all(&mut batch, &user, None)?;
+            by.act(&mut batch, "user_delegations_revoked", about)?;
+        }
+        Extent::Unnamed => {
+            let body = UserBody {
+                unnamed_login_after: Some(batch.now),
+                unnamed_revocations: user.body.unnamed_revocations + 1,
+                ..user.body.clone()
+            };
+            revoke::put_user(&mut batch, &user, &body, user.record.value.revocations)?;
+            about["session"] = "those that the server opened".into();
+            by.act(&mut batch, "session_ended", about)?;
+        }
+    }
+    revoke::happened(app, batch).await
+}
+
+/// Somebody logged out who is nobody here yet: their first token has to be of a later login.
+async fn remember_user(app: &App, token: &LogoutToken, subject: &str) -> Result<bool, Failure> {
+    let provider = &token.provider.value;
+    let name = names::user_name(app, &provider.issuer, subject);
+    let key = Key::logout(&name);
+    let found = app.store.record::<LogoutRecord>(&key).await?;
+    if found.as_ref().is_some_and(|found| token.issued_at <= found.value.at) {
+        return Ok(true);
+    }
+    let mut batch = Batch::new(app.clock.now());
+    let about = json!({ "user": null, "agent": null, "reason": "logged out before anything was delegated" });
     By::Provider(provider.id.as_str()).act(&mut batch, "user_delegations_revoked", about)?;
-    commit(app, batch, moved).await.map(drop)
+    batch.require.push((Key::user_name(&name), Require::Absent));
+    batch.require.push((key.clone(), found.map_or(Require::Absent, |found| Require::Version(found.version))));
+    batch.put.push((Key::expiry(batch.now.plus_ms(REMEMBERED_MS), &key), Vec::new()));
+    batch.put_record(&LogoutRecord { name, at: batch.now });
+    revoke::happened(app, batch).await
 }

@@ -27,8 +27,10 @@ pub(crate) async fn revoke(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     let id: DelegationId = call.path("id")?;
     // Another user's delegation looks like none.
     let known = known_by(&app, &id).await?.filter(|known| known.record.value.user == *user);
-    let known = known.ok_or_else(|| Failure::not_found("delegation", &id))?;
-    revoke::delegation(&app, &known, &By::User, why.reason).await?;
+    if known.is_none() {
+        return Err(Failure::not_found("delegation", &id));
+    }
+    revoke::delegation(&app, &id, &By::User, why.reason).await?;
     Reply::ok(&delegations::shown_by(&app, &id).await?)
 }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use attorn_core::TimeMs;
-use attorn_store::records::{DelegationRecord, FactRecord, GrantRecord, IdempotencyRecord, SessionNameRecord};
+use attorn_store::records::{
+    DelegationRecord, FactRecord, GrantRecord, IdempotencyRecord, LogoutRecord, SessionNameRecord,
+};
 use attorn_store::{Batch, Key, KeyKind, KeyPrefix, Require};
 
 use crate::app::App;
@@ -99,6 +101,14 @@ async fn remove(app: &App, index: &Key, at: TimeMs, what: &Key) -> Result<(), Fa
                     batch.require.extend([(what.clone(), Require::Version(found.version)), (key, Require::Absent)]);
                     batch.delete.push(what.clone());
                 }
+            }
+        }
+        Some(KeyKind::Logout) => {
+            if let Some(found) = app.store.record::<LogoutRecord>(what).await?
+                && found.value.at.plus_ms(crate::logout::REMEMBERED_MS) <= at
+            {
+                batch.require.push((what.clone(), Require::Version(found.version)));
+                batch.delete.push(what.clone());
             }
         }
         // The token and the delegation that it was exchanged for have expired long ago.

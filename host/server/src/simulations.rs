@@ -31,7 +31,8 @@ use crate::decisions::ask::Wanted;
 use crate::decisions::behalf::Chain;
 use crate::decisions::evaluate::among;
 use crate::decisions::record::{Made, REASONS_MAX, kind, policy_in_entry, reason_in_entry, reasons};
-use crate::decisions::{ask, charge, gather, veil};
+use crate::decisions::veil::{self, Veil};
+use crate::decisions::{ask, charge, gather};
 use crate::entry;
 use crate::http::call::{Call, OperatorCaller, Reply};
 use crate::http::failure::Failure;
@@ -173,7 +174,7 @@ async fn run(app: &App, operator: &OperatorCaller, trial: Trial) -> Result<Simul
         Ok(within) => ask_all(app, &trial, within).await?,
     };
     let mut batch = Batch::new(app.clock.now());
-    entry::act(&mut batch, operator, "simulation", about(&trial, chain.as_ref(), &tried.made))?;
+    entry::act(&mut batch, operator, "simulation", about(app, &trial, chain.as_ref(), &tried.made))?;
     let committed = commit(app, batch, moved).await?;
     let at = committed.entries.first().ok_or_else(|| Failure::internal("a simulation was recorded without entry"))?;
     Ok(wire::simulation(&trial, tried, crate::audit::reference(at)))
@@ -244,17 +245,17 @@ async fn fuel_of(
 }
 
 /// What the entry says: who tried it stands beside this.
-fn about(trial: &Trial, chain: Option<&Chain>, made: &Made) -> serde_json::Value {
+fn about(app: &App, trial: &Trial, chain: Option<&Chain>, made: &Made) -> serde_json::Value {
     let Trial { agent, thumbprint, wanted, with, in_force, .. } = trial;
     let request = &wanted.request;
-    let key = chain.map(|chain| &*chain.key);
+    let veil = Veil::of(app, wanted.delegation.is_some(), chain);
     let with: serde_json::Map<_, _> = with.iter().map(|(id, version)| (id.to_string(), json!(version))).collect();
     json!({
         "agent": agent.id.as_str(),
         "key_thumbprint": thumbprint.as_str(),
         "action": request.action.as_str(),
-        "resource": veil::resource(&request.resource, key),
-        "arguments_digest": veil::arguments_digest(request.arguments_digest, key),
+        "resource": veil.resource(&request.resource),
+        "arguments_digest": veil.arguments_digest(request.arguments_digest),
         "purpose": request.purpose.as_str(),
         "on_behalf": chain.map(|chain| veil::behalf(&chain.behalf, &chain.key)),
         "with": with,

@@ -85,6 +85,8 @@ kinds! {
     KeyOwner = "key_owner",
     /// A wrapped secret.
     KeyMaterial = "key_material",
+    /// That somebody logged out who is nobody here yet.
+    Logout = "logout",
     /// Something that there is one of.
     Meta = "meta",
     /// An operator.
@@ -267,6 +269,12 @@ impl Key {
     #[must_use]
     pub fn session_name(name: &Digest) -> Self {
         Self::of(KeyKind::SessionName, &[&name.to_string()])
+    }
+
+    /// That somebody logged out who is nobody here yet; the digest is the keyed hash of their name.
+    #[must_use]
+    pub fn logout(name: &Digest) -> Self {
+        Self::of(KeyKind::Logout, &[&name.to_string()])
     }
 
     /// A delegation's record.

@@ -66,6 +66,9 @@ fn one_of(kind: KeyKind) -> (Key, &'static str) {
         KeyKind::KeyMaterial => {
             (Key::key_material(KeyPurpose::TokenSigning, &id("main"), 10), "key_material/token_signing/main/0000000a")
         }
+        KeyKind::Logout => {
+            (Key::logout(&id(&zeros)), "logout/0000000000000000000000000000000000000000000000000000000000000000")
+        }
         KeyKind::Meta => (Key::meta(&id("setup")), "meta/setup"),
         KeyKind::Operator => (Key::operator(&id("ada")), "operator/ada"),
         KeyKind::OperatorToken => (

@@ -46,7 +46,7 @@ pub use resource_server::{ResourceServerRecord, ResourceTypeRecord};
 pub use shadow_report::ShadowReportRecord;
 pub use token_key::{TokenKeyRecord, TokenKeyState};
 pub use trust_domain::{TrustDomainRecord, TrustDomainRecordError, TrustedJwtKey};
-pub use user::{SessionNameRecord, SessionRecord, UserBody, UserNameRecord, UserRecord};
+pub use user::{LogoutRecord, SessionNameRecord, SessionRecord, UserBody, UserNameRecord, UserRecord};
 
 use crate::key::{Key, KeyKind};
 
@@ -80,6 +80,7 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
         KeyKind::ResourceType => check_as::<ResourceTypeRecord>(key, stored),
         KeyKind::ShadowReport => check_as::<ShadowReportRecord>(key, stored),
         KeyKind::TokenKey => check_as::<TokenKeyRecord>(key, stored),
+        KeyKind::Logout => check_as::<LogoutRecord>(key, stored),
         KeyKind::Session => check_as::<SessionRecord>(key, stored),
         KeyKind::SessionName => check_as::<SessionNameRecord>(key, stored),
         KeyKind::TrustDomain => check_as::<TrustDomainRecord>(key, stored),

@@ -29,16 +29,26 @@ fn users_and_sessions() {
         opened_at: TimeMs(1_000),
         ended_at: None,
         sealed_name: Some(sealed()),
+        unnamed_revocations: 5,
     };
     golden(
         &session,
         "session/ses_1",
-        r#"{"id":"ses_1","user":"usr_1","opened_at_ms":1000,"ended_at_ms":null,"sealed_name":"AQID"}"#,
+        r#"{"id":"ses_1","user":"usr_1","opened_at_ms":1000,"ended_at_ms":null,"sealed_name":"AQID","unnamed_revocations":5}"#,
     );
     golden(
         &SessionNameRecord { name: digest(0), session: id("ses_1") },
         &format!("session_name/{ZEROS}"),
         &format!(r#"{{"name":"{ZEROS}","session":"ses_1"}}"#),
+    );
+}
+
+#[test]
+fn logouts_of_nobody() {
+    golden(
+        &LogoutRecord { name: digest(0), at: TimeMs(1_000) },
+        &format!("logout/{ZEROS}"),
+        &format!(r#"{{"name":"{ZEROS}","at_ms":1000}}"#),
     );
 }
 
@@ -59,6 +69,7 @@ fn delegations() {
         revoked_at: None,
         revocations: 3,
         user_revocations: 4,
+        agent_revocations: 6,
         sealed: sealed(),
     };
     golden(
@@ -67,7 +78,7 @@ fn delegations() {
         concat!(
             r#"{"id":"dlg_2","user":"usr_1","from_agent":"planner","parent":"dlg_1","depth":1,"to_agent":"bot","#,
             r#""purpose":"support","session":"ses_1","created_at_ms":1000,"expires_at_ms":2000,"#,
-            r#""accepted_at_ms":1500,"revoked_at_ms":null,"revocations":3,"user_revocations":4,"sealed":"AQID"}"#
+            r#""accepted_at_ms":1500,"revoked_at_ms":null,"revocations":3,"user_revocations":4,"agent_revocations":6,"sealed":"AQID"}"#
         ),
     );
     golden(
@@ -135,7 +146,9 @@ fn what_is_sealed() {
         claims: json("{}"),
         login_after: Some(TimeMs(900)),
         login_after_for: BTreeMap::from([(id("bot"), TimeMs(800))]),
-        revoked_for: BTreeMap::new(),
+        unnamed_login_after: None,
+        agent_revocations: BTreeMap::from([(id("bot"), 2)]),
+        unnamed_revocations: 3,
     };
     let key = Key::user(&id("usr_1"));
     sealed_body(
@@ -144,7 +157,8 @@ fn what_is_sealed() {
         |bytes| UserBody::decode(&key, bytes),
         concat!(
             r#"{"provider":"main","issuer":"https://idp.example","subject":"alice","asserted_at_ms":1000,"#,
-            r#""groups":["staff"],"claims":"{}","login_after_ms":900,"login_after_for":{"bot":800},"revoked_for":{}}"#
+            r#""groups":["staff"],"claims":"{}","login_after_ms":900,"login_after_for":{"bot":800},"#,
+            r#""unnamed_login_after_ms":null,"agent_revocations":{"bot":2},"unnamed_revocations":3}"#
         ),
     );
     let read = Permission { action: id("account.read"), resource: id("account/*") };

@@ -40,15 +40,16 @@ pub(crate) async fn read(
     let Some(root) = records.first() else { return Ok(Err(HostReason::DelegationUnknown)) };
     let id = root.user.clone();
     let Some(user) = users::known(app, &id).await? else {
-        // Whoever was erased is nobody's user any more.
-        require.push((Key::user(&id), Require::Absent));
+        // Whoever was erased is nobody's user any more, also where their record is still there.
+        let left = app.store.get(&Key::user(&id)).await?;
+        require.push((Key::user(&id), left.map_or(Require::Absent, |left| Require::Version(left.version))));
         return Ok(Err(HostReason::ChainBroken));
     };
     require.push((Key::user(&id), Require::Version(user.record.version)));
     if records.iter().any(|record| record.user != id) {
         return Ok(Err(HostReason::ChainBroken));
     }
-    let roots = roots(app, root, &user, require).await?;
+    let roots = roots(app, (root, &records), &user, require).await?;
     let (mut hops, mut evidence) = (Vec::with_capacity(records.len()), None);
     for record in &records {
         let place = record.key();
@@ -95,7 +96,7 @@ async fn delegations(
 
 async fn roots(
     app: &App,
-    root: &DelegationRecord,
+    (root, records): (&DelegationRecord, &[DelegationRecord]),
     user: &KnownUser,
     require: &mut Vec<(Key, Require)>,
 ) -> Result<Roots, Failure> {
@@ -105,13 +106,19 @@ async fn roots(
     let session_key = Key::session(&root.session);
     let session = app.store.record::<SessionRecord>(&session_key).await?;
     require.push((session_key, session.as_ref().map_or(Require::Absent, |found| Require::Version(found.version))));
-    let for_agent = user.body.revoked_for.get(&root.to_agent);
+    let revoked = |record: &DelegationRecord| {
+        let now = user.body.agent_revocations.get(&record.to_agent).copied().unwrap_or(0);
+        record.user_revocations != user.record.value.revocations || record.agent_revocations != now
+    };
+    let ended = |session: &SessionRecord| {
+        session.ended_at.is_some()
+            || session.user != user.record.value.id
+            || (session.sealed_name.is_none() && session.unnamed_revocations != user.body.unnamed_revocations)
+    };
     Ok(Roots {
         provider_trusted: provider.is_some_and(|found| found.value.revoked_at.is_none()),
-        user_revoked: root.user_revocations != user.record.value.revocations
-            || for_agent.is_some_and(|at| root.created_at <= *at),
-        session_ended: session
-            .is_none_or(|found| found.value.ended_at.is_some() || found.value.user != user.record.value.id),
+        user_revoked: records.iter().any(revoked),
+        session_ended: session.is_none_or(|found| ended(&found.value)),
     })
 }
 

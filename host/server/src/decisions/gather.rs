@@ -7,7 +7,6 @@ use attorn_core::reason::HostReason;
 use attorn_core::{
     Agent, BoundsLimits, Holder, KeyThumbprint, Request, Resource, Situation, TimeMs, UserId, WithinBounds, bounds,
 };
-use attorn_identity::UserKey;
 use attorn_store::records::{
     AgentRecord, IdempotencyRecord, ResourceServerRecord, ResourceTypeRecord, TokenKeyRecord, TokenKeyState,
 };
@@ -15,6 +14,7 @@ use attorn_store::{Key, Require, Versioned};
 
 use super::ask::{Ask, Wanted};
 use super::behalf::{self, Chain};
+use super::veil::Veil;
 use crate::active::ActiveSet;
 use crate::app::App;
 use crate::holders;
@@ -38,6 +38,8 @@ pub(super) struct Ground {
     /// The user that the request names.
     pub(super) user: Option<UserId>,
     pub(super) chain: Option<Chain>,
+    /// Whether the request names a delegation, also one that could not be read.
+    pub(super) delegated: bool,
     /// Why nothing needs to be checked any more.
     pub(super) refused: Option<HostReason>,
     pub(super) resource_server: Option<Versioned<ResourceServerRecord>>,
@@ -53,9 +55,9 @@ impl Ground {
         self.agent.value.agent()
     }
 
-    /// The key of the user, if there is one: what is recorded speaks of them in pseudonyms.
-    pub(super) fn user_key(&self) -> Option<&UserKey> {
-        self.chain.as_ref().map(|chain| &*chain.key)
+    /// How the log speaks of whom and what this is about.
+    pub(super) fn veil<'a>(&'a self, app: &'a App) -> Veil<'a> {
+        Veil::of(app, self.delegated, self.chain.as_ref())
     }
 
     /// Check all that does not depend on policies.
@@ -107,7 +109,9 @@ pub(super) async fn gather(app: &App, ask: &Ask) -> Result<Gathered, Failure> {
     let holder = holders::now(app, agent.value.agent(), shown, &mut require).await?;
     let (request, chain, refused) = on_behalf(app, &ask.wanted, &mut require).await?;
     let user = user.clone();
-    let ground = Ground { agent, holder, request, user, chain, refused, resource_server, active, signed_by, require };
+    let delegated = ask.wanted.delegation.is_some();
+    let ground =
+        Ground { agent, holder, request, user, chain, delegated, refused, resource_server, active, signed_by, require };
     Ok(Gathered::Now(Box::new(ground)))
 }
 
@@ -118,17 +122,16 @@ pub(crate) async fn on_behalf(
     require: &mut Vec<(Key, Require)>,
 ) -> Result<(Request, Option<Chain>, Option<HostReason>), Failure> {
     let mut request = wanted.request.clone();
-    if frozen(app, require).await? {
-        return Ok((request, None, Some(HostReason::Frozen)));
-    }
-    let Some(delegation) = &wanted.delegation else { return Ok((request, None, None)) };
+    let frozen = frozen(app, require).await?.then_some(HostReason::Frozen);
+    let Some(delegation) = &wanted.delegation else { return Ok((request, None, frozen)) };
+    // Also where everything is denied: what is recorded of it names the user, and in pseudonyms.
     match behalf::read(app, delegation, app.clock.now(), require).await? {
-        Err(reason) => Ok((request, None, Some(reason))),
+        Err(reason) => Ok((request, None, frozen.or(Some(reason)))),
         Ok(chain) => {
             if request.session.is_none() {
                 request.session = chain.behalf.delegations().last().map(|last| last.session.clone());
             }
-            Ok((request, Some(chain), None))
+            Ok((request, Some(chain), frozen))
         }
     }
 }

@@ -76,7 +76,8 @@ pub(crate) async fn decide(app: &App, ask: &Ask) -> Result<DecisionAnswer, Failu
         observe::evaluated(&made);
         // Once more only when a counter has no room: the second decision is a deny, which charges nothing.
         for _ in 0..2 {
-            let (batch, grant) = record::batch(ask, &gathered, bounds.as_ref().ok(), &made, decision)?;
+            let (batch, grant) =
+                record::batch(ask, (&gathered, gathered.veil(app)), bounds.as_ref().ok(), &made, decision)?;
             match app.store.commit_recorded(batch, grant).await {
                 Ok(recorded) => {
                     observe::decided(app, &made, decision, began);

@@ -19,7 +19,7 @@ use super::ask::Ask;
 use super::charge::{self, Exceeded};
 use super::gather::Ground;
 use super::known::{FoundFact, LookedUp, Missing};
-use super::veil;
+use super::veil::{self, Veil};
 use crate::active::ActivePolicy;
 use crate::entry;
 use crate::http::failure::Failure;
@@ -73,7 +73,7 @@ impl Made {
 /// One batch of all that is recorded, and the grant that it records.
 pub(super) fn batch(
     ask: &Ask,
-    ground: &Ground,
+    (ground, veil): (&Ground, Veil<'_>),
     within: Option<&WithinBounds<'_>>,
     made: &Made,
     decision: DecisionId,
@@ -86,14 +86,14 @@ pub(super) fn batch(
         _ => None,
     };
     let full = full_record(ask, ground, made);
-    let digest = veil::record_digest(full.as_str(), ground.user_key());
+    let digest = veil.record_digest(full.as_str());
     let mut batch = Batch::new(made.now);
     batch.require.clone_from(&ground.require);
     batch.require.extend(made.looked_up.require.iter().cloned());
     if let Decision::Allow(allowed) = &made.decision {
         charge::add(&mut batch, allowed.charges());
     }
-    batch.entries.push(entry_body(ask, ground, made, decision, grant.as_ref(), &digest)?);
+    batch.entries.push(entry_body(ask, (ground, veil), made, decision, grant.as_ref(), &digest)?);
     batch.put_record(&DecisionRecord { id: decision, text: full });
     if let Some(grant) = &grant {
         let record = GrantRecord { grant: grant.clone(), revoked_at: None };
@@ -120,13 +120,13 @@ pub(super) fn batch(
 
 fn entry_body(
     ask: &Ask,
-    ground: &Ground,
+    (ground, veil): (&Ground, Veil<'_>),
     made: &Made,
     decision: DecisionId,
     grant: Option<&Grant>,
     record_digest: &str,
 ) -> Result<attorn_log::EntryBody, Failure> {
-    let (agent, request, key) = (ground.agent(), &ground.request, ground.user_key());
+    let (agent, request) = (ground.agent(), &ground.request);
     let instance = ground.holder.as_ref().map(|holder| holder.instance.as_str());
     let policies: Vec<Value> = made.asked.iter().map(policy_in_entry).collect();
     let grant = grant.map(|grant| {
@@ -151,10 +151,10 @@ fn entry_body(
         "on_behalf": ground.chain.as_ref().map(|chain| veil::behalf(&chain.behalf, &chain.key)),
         "delegation": ask.wanted.delegation.as_ref().map(DelegationId::as_str),
         "action": request.action.as_str(),
-        "resource": veil::resource(&request.resource, key),
-        "arguments_digest": veil::arguments_digest(request.arguments_digest, key),
+        "resource": veil.resource(&request.resource),
+        "arguments_digest": veil.arguments_digest(request.arguments_digest),
         "purpose": request.purpose.as_str(),
-        "session": request.session.as_ref().map(|session| veil::session(session, key)),
+        "session": request.session.as_ref().map(|session| veil.session(session)),
         "policies": policies,
         "active_set": {
             "revision": ground.active.record.revision,

@@ -3,16 +3,68 @@
 //! user there is nobody to hide, and all stands as it is.
 
 use attorn_core::{Behalf, Digest, Resource, SessionId, UserId};
-use attorn_identity::{PseudonymKind, UserKey};
+use attorn_identity::{NamesKey, PseudonymKind, UserKey};
 use serde_json::{Value, json};
 
-/// A resource: its type, and its id or what stands for it.
-pub(crate) fn resource(resource: &Resource, key: Option<&UserKey>) -> String {
-    match key {
-        None => resource.to_string(),
-        Some(key) => {
-            let pseudonym = key.pseudonym(PseudonymKind::Resource, resource.as_str());
-            format!("{}/{pseudonym}", resource.resource_type())
+use super::behalf::Chain;
+use crate::app::App;
+
+/// What the log may say of a request.
+#[derive(Clone, Copy)]
+pub(crate) enum Veil<'a> {
+    /// All: there is no user.
+    Nobody,
+    /// Pseudonyms and commitments under the user's key.
+    User(&'a UserKey),
+    /// A delegation is named that could not be read, so that nobody knows whose the resources are: keyed hashes
+    /// under a key of the server's, which nobody links to anybody.
+    Unread(&'a NamesKey),
+}
+
+impl<'a> Veil<'a> {
+    /// How the log speaks of a request with or without a delegation.
+    pub(crate) fn of(app: &'a App, delegated: bool, chain: Option<&'a Chain>) -> Self {
+        match chain {
+            Some(chain) => Self::User(&chain.key),
+            None if delegated => Self::Unread(&app.names),
+            None => Self::Nobody,
+        }
+    }
+
+    /// A resource: its type, and its id or what stands for it.
+    pub(crate) fn resource(self, resource: &Resource) -> String {
+        let of_type = |hidden: &str| format!("{}/{hidden}", resource.resource_type());
+        match self {
+            Self::Nobody => resource.to_string(),
+            Self::User(key) => of_type(&key.pseudonym(PseudonymKind::Resource, resource.as_str())),
+            Self::Unread(names) => of_type(&format!("unread_{}", names.hash("resource", "", resource.as_str()))),
+        }
+    }
+
+    /// A session, or what stands for it.
+    pub(crate) fn session(self, session: &SessionId) -> String {
+        match self {
+            Self::Nobody => session.to_string(),
+            Self::User(key) => self::session(session, key),
+            Self::Unread(names) => format!("unread_{}", names.hash("stated session", "", session.as_str())),
+        }
+    }
+
+    /// The digest of arguments, or a commitment to it.
+    pub(crate) fn arguments_digest(self, digest: Digest) -> String {
+        match self {
+            Self::Nobody => digest.to_string(),
+            Self::User(key) => key.commitment("arguments", digest.as_bytes()).to_string(),
+            Self::Unread(names) => names.hash("arguments", "", &digest.to_string()).to_string(),
+        }
+    }
+
+    /// BLAKE3 of a decision's record, or a commitment to it.
+    pub(crate) fn record_digest(self, record: &str) -> String {
+        match self {
+            Self::Nobody => blake3::hash(record.as_bytes()).to_hex().to_string(),
+            Self::User(key) => key.commitment("decision record", record.as_bytes()).to_string(),
+            Self::Unread(names) => names.hash("decision record", "", record).to_string(),
         }
     }
 }
@@ -22,28 +74,9 @@ pub(crate) fn user(user: &UserId, key: &UserKey) -> String {
     key.pseudonym(PseudonymKind::User, user.as_str())
 }
 
-/// A session, or what stands for it.
-pub(crate) fn session(session: &SessionId, key: Option<&UserKey>) -> String {
-    match key {
-        None => session.to_string(),
-        Some(key) => key.pseudonym(PseudonymKind::Session, session.as_str()),
-    }
-}
-
-/// The digest of arguments; a commitment to it where there is a user.
-pub(crate) fn arguments_digest(digest: Digest, key: Option<&UserKey>) -> String {
-    match key {
-        None => digest.to_string(),
-        Some(key) => key.commitment("arguments", digest.as_bytes()).to_string(),
-    }
-}
-
-/// BLAKE3 of a decision's record; a commitment to it where there is a user.
-pub(crate) fn record_digest(record: &str, key: Option<&UserKey>) -> String {
-    match key {
-        None => blake3::hash(record.as_bytes()).to_hex().to_string(),
-        Some(key) => key.commitment("decision record", record.as_bytes()).to_string(),
-    }
+/// What stands for a session of a user.
+pub(crate) fn session(session: &SessionId, key: &UserKey) -> String {
+    key.pseudonym(PseudonymKind::Session, session.as_str())
 }
 
 /// The user and the chain of delegations. The ids of delegations and agents name no person.

@@ -5,9 +5,9 @@
 use attorn_api::ProblemCode;
 use attorn_core::reason::HostReason;
 use attorn_core::{
-    Agent, AgentState, DelegationId, Digest, KeyBinding, KeyThumbprint, Permission, Purpose, SessionId, TimeMs,
-    UserPresence,
+    Agent, AgentState, DelegationId, Digest, KeyBinding, Permission, Purpose, SessionId, TimeMs, UserPresence,
 };
+use attorn_identity::proof::CLOCK_SKEW_MS_MAX;
 use attorn_log::EntryRef;
 use attorn_store::records::{
     AgentRecord, DelegationBody, DelegationRecord, Evidence, ExchangeRecord, SessionNameRecord, SessionRecord,
@@ -20,6 +20,7 @@ use crate::app::App;
 use crate::decisions::gather::frozen;
 use crate::decisions::{behalf, veil};
 use crate::entry;
+use crate::http::call::AgentCaller;
 use crate::http::failure::Failure;
 use crate::providers::{Confirmation, SubjectToken};
 use crate::random;
@@ -31,11 +32,7 @@ const ATTEMPTS_MAX: usize = 4;
 
 /// What an agent asks for with a user's token.
 pub(crate) struct Ask<'a> {
-    pub(crate) agent: &'a Versioned<AgentRecord>,
-    /// The key that the agent proved possession of, or the certificate that it showed.
-    pub(crate) thumbprint: &'a KeyThumbprint,
-    /// Which of the two that is.
-    pub(crate) binding: KeyBinding,
+    pub(crate) caller: &'a AgentCaller,
     pub(crate) token: &'a SubjectToken,
     pub(crate) purpose: Purpose,
     /// What of the consent; all of it if it is not said.
@@ -51,7 +48,7 @@ pub(crate) struct Made {
 
 /// Make the delegation, or find the one that was made of the same token for the same.
 pub(crate) async fn delegation(app: &App, ask: &Ask<'_>) -> Result<Made, Failure> {
-    let agent = ask.agent.value.agent();
+    let agent = ask.caller.agent.value.agent();
     may_exchange(agent, ask)?;
     let permissions = permissions(ask)?;
     let exchange = exchange_digest(agent, ask, &permissions);
@@ -61,11 +58,9 @@ pub(crate) async fn delegation(app: &App, ask: &Ask<'_>) -> Result<Made, Failure
         }
         let mut batch = Batch::new(app.clock.now());
         batch.require.push((Key::exchange(&exchange), Require::Absent));
-        if frozen(app, &mut batch.require).await? {
-            return Err(Failure::of(ProblemCode::Frozen, HostReason::Frozen.text()));
-        }
+        not_frozen(app, &mut batch).await?;
         let provider = &ask.token.provider;
-        batch.require.push((Key::agent(&agent.id), Require::Version(ask.agent.version)));
+        batch.require.extend(ask.caller.require());
         batch.require.push((Key::provider(&provider.value.id), Require::Version(provider.version)));
         let user = person::of_token(app, ask.token, &mut batch).await?;
         signed_in_since(&user, agent, ask.token)?;
@@ -88,6 +83,14 @@ pub(crate) async fn delegation(app: &App, ask: &Ask<'_>) -> Result<Made, Failure
     Err(moved())
 }
 
+/// Nothing is delegated while everything is denied; the batch names that it was not.
+pub(super) async fn not_frozen(app: &App, batch: &mut Batch) -> Result<(), Failure> {
+    if frozen(app, &mut batch.require).await? {
+        return Err(Failure::of(ProblemCode::Frozen, HostReason::Frozen.text()));
+    }
+    Ok(())
+}
+
 /// The token names this agent, is bound to its key if to any, and was issued after the agent was suspended last.
 fn may_exchange(agent: &Agent, ask: &Ask<'_>) -> Result<(), Failure> {
     let refused = |why: &str| Failure::of(ProblemCode::SubjectTokenRefused, why);
@@ -96,10 +99,10 @@ fn may_exchange(agent: &Agent, ask: &Ask<'_>) -> Result<(), Failure> {
     }
     let bound = match &ask.token.confirmation {
         None => true,
-        Some(Confirmation::Key(key)) => ask.binding == KeyBinding::Jkt && key == ask.thumbprint,
+        Some(Confirmation::Key(key)) => ask.caller.binding() == KeyBinding::Jkt && *key == ask.caller.thumbprint,
         Some(Confirmation::Certificate(digest)) => {
             let digest = data_encoding::BASE64URL_NOPAD.encode(digest.as_bytes());
-            ask.binding == KeyBinding::X5tS256 && digest == ask.thumbprint.as_str()
+            ask.caller.binding() == KeyBinding::X5tS256 && digest == ask.caller.thumbprint.as_str()
         }
     };
     if !bound {
@@ -108,9 +111,15 @@ fn may_exchange(agent: &Agent, ask: &Ask<'_>) -> Result<(), Failure> {
     if agent.state != AgentState::Active {
         return Err(Failure::of(ProblemCode::InvalidState, "the agent is not active"));
     }
-    let ended =
-        ask.agent.value.history().iter().filter(|change| change.state != AgentState::Active).map(|change| change.at);
-    if ended.max().is_some_and(|at| ask.token.issued_at <= at) {
+    let ended = ask
+        .caller
+        .agent
+        .value
+        .history()
+        .iter()
+        .filter(|change| change.state != AgentState::Active)
+        .map(|change| change.at);
+    if ended.max().is_some_and(|at| ask.token.issued_at <= clearly_after(at)) {
         return Err(Failure::of(ProblemCode::LoginNeeded, "the token is from before the agent was suspended")
             .with_help("get a new token: the user signs in again"));
     }
@@ -173,15 +182,23 @@ async fn again(app: &App, found: Versioned<ExchangeRecord>) -> Result<Made, Fail
     Ok(Made { id, entry: app.store.entry_ref(first.entries.start) })
 }
 
+/// A time of the provider's that is later than this one of ours, whatever their clocks differ by.
+fn clearly_after(at: TimeMs) -> TimeMs {
+    at.plus_ms(CLOCK_SKEW_MS_MAX)
+}
+
 /// After a user has revoked or logged out, only a later login makes anything new.
 fn signed_in_since(user: &KnownUser, agent: &Agent, token: &SubjectToken) -> Result<(), Failure> {
     let body = &user.body;
-    let after = body.login_after.into_iter().chain(body.login_after_for.get(&agent.id).copied()).max();
+    let unnamed = body.unnamed_login_after.filter(|_| token.session.is_none());
+    let after = [body.login_after, body.login_after_for.get(&agent.id).copied(), unnamed].into_iter().flatten().max();
     match after {
-        Some(after) if token.auth_time.is_none_or(|at| at <= after) => {
+        Some(after) if token.auth_time.is_none_or(|at| at <= clearly_after(after)) => {
             let detail = "the user revoked what they had delegated, or logged out, and has not signed in since";
-            Err(Failure::of(ProblemCode::LoginNeeded, detail)
-                .with_help("get a token whose `auth_time` is later: the user signs in again"))
+            Err(Failure::of(ProblemCode::LoginNeeded, detail).with_help(format!(
+                "get a token whose `auth_time` is later, by more than {} s: the user signs in again",
+                CLOCK_SKEW_MS_MAX / 1000
+            )))
         }
         _ => Ok(()),
     }
@@ -196,6 +213,7 @@ async fn session(app: &App, user: &KnownUser, token: &SubjectToken, batch: &mut 
         opened_at: batch.now,
         ended_at: None,
         sealed_name: None,
+        unnamed_revocations: user.body.unnamed_revocations,
     };
     let Some(sid) = &token.session else {
         batch.put_record(&new);
@@ -229,7 +247,7 @@ fn add(
     (id, session): (&DelegationId, &SessionId),
     permissions: &[Permission],
 ) -> Result<(), Failure> {
-    let (agent, token, now) = (ask.agent.value.agent(), ask.token, batch.now);
+    let (agent, token, now) = (ask.caller.agent.value.agent(), ask.token, batch.now);
     let most = token.provider.value.delegation_ms_max;
     let consented = token.consented.iter().find(|consent| consent.purpose == ask.purpose);
     let body = DelegationBody {
@@ -260,6 +278,7 @@ fn add(
         revoked_at: None,
         revocations: agent.revocations,
         user_revocations: user.record.value.revocations,
+        agent_revocations: user.body.agent_revocations.get(&agent.id).copied().unwrap_or(0),
         sealed: users::seal(&user.key, &Key::delegation(id), &body.encode())?,
     };
     put(batch, user, record, &body, "delegation_made")
@@ -277,7 +296,7 @@ pub(super) fn put(
     let members = json!({
         "delegation": record.id.as_str(),
         "user": veil::user(&record.user, key),
-        "session": veil::session(&record.session, Some(key)),
+        "session": veil::session(&record.session, key),
         "from_agent": record.from_agent.as_ref().map(attorn_core::AgentId::as_str),
         "parent": record.parent.as_ref().map(DelegationId::as_str),
         "depth": record.depth,
@@ -303,15 +322,15 @@ pub(super) fn put(
 /// Give a part of a delegation to another agent. It counts when that agent has accepted it.
 pub(crate) async fn further(
     app: &App,
-    from: &Versioned<AgentRecord>,
+    caller: &AgentCaller,
     parent: &DelegationId,
     (to, permissions, expires_in_ms): (attorn_core::AgentId, Vec<Permission>, Option<u64>),
 ) -> Result<Made, Failure> {
     let mut batch = Batch::new(app.clock.now());
     let now: TimeMs = batch.now;
-    if frozen(app, &mut batch.require).await? {
-        return Err(Failure::of(ProblemCode::Frozen, HostReason::Frozen.text()));
-    }
+    not_frozen(app, &mut batch).await?;
+    batch.require.extend(caller.require());
+    let from = &caller.agent;
     let chain = behalf::read(app, parent, now, &mut batch.require).await?;
     let inactive = |reason: HostReason| Failure::of(ProblemCode::DelegationInactive, reason.text());
     let chain = match chain {
@@ -347,6 +366,8 @@ pub(crate) async fn further(
     batch.require.push((Key::agent(&to), Require::Version(receiver.version)));
     let left = last.expires_at.ms_since(now);
     let user = users::known(app, &chain.behalf.user.id).await?.ok_or_else(moved)?;
+    // What the chain was read with is what the commit names, so this is the same user.
+    let agent_revocations = user.body.agent_revocations.get(&to).copied().unwrap_or(0);
     let id = random::delegation_id()?;
     let body = DelegationBody { permissions, evidence: None };
     let record = DelegationRecord {
@@ -364,6 +385,7 @@ pub(crate) async fn further(
         revoked_at: None,
         revocations: receiver.value.agent().revocations,
         user_revocations: user.record.value.revocations,
+        agent_revocations,
         sealed: users::seal(&user.key, &Key::delegation(&id), &body.encode())?,
     };
     put(&mut batch, &user, record, &body, "delegation_offered")?;

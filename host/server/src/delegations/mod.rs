@@ -44,9 +44,7 @@ pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     let (caller, wire): (_, api::CreateDelegation) = (call.agent()?, call.json()?);
     let token = providers::subject_token(&app, &wire.subject_token).await.map_err(wire::refused)?;
     let ask = make::Ask {
-        agent: &caller.agent,
-        thumbprint: &caller.thumbprint,
-        binding: caller.binding(),
+        caller,
         token: &token,
         purpose: wire.purpose.parse()?,
         permissions: wire.permissions.as_deref().map(wire::permissions).transpose()?,
@@ -61,7 +59,7 @@ pub(crate) async fn delegate(app: Arc<App>, call: Call) -> Result<Reply, Failure
     let (caller, wire): (_, api::DelegateFurther) = (call.agent()?, call.json()?);
     let parent: DelegationId = call.path("id")?;
     let to = (wire.to_agent.parse()?, wire::permissions(&wire.permissions)?, wire::expires_in(wire.expires_in_ms)?);
-    let made = make::further(&app, &caller.agent, &parent, to).await?;
+    let made = make::further(&app, caller, &parent, to).await?;
     Reply::created(&shown_made(&app, &made).await?)
 }
 
@@ -75,13 +73,15 @@ pub(crate) async fn accept(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
         return Err(Failure::of(ProblemCode::InvalidState, format!("delegation `{id}` is accepted already")));
     }
     let mut batch = Batch::new(app.clock.now());
-    // What is revoked or has expired cannot be accepted; that it was not accepted is why it does not stand yet.
-    match standing(&app, &id).await? {
-        None | Some(HostReason::DelegationNotAccepted) => {}
-        Some(reason) => return Err(Failure::of(ProblemCode::DelegationInactive, reason.text())),
+    make::not_frozen(&app, &mut batch).await?;
+    let inactive = |reason: HostReason| Failure::of(ProblemCode::DelegationInactive, reason.text());
+    let mut chain = behalf::read(&app, &id, batch.now, &mut batch.require).await?.map_err(inactive)?;
+    // All has to stand but for this yes: who was suspended since it was offered accepts nothing of before.
+    if let Some(last) = chain.behalf.hops.last_mut() {
+        last.accepted = true;
     }
+    chain.behalf.standing(&agent.id, batch.now, app.limits.hops_max).map_err(inactive)?;
     value.accepted_at = Some(batch.now);
-    value.revocations = agent.revocations;
     let members = json!({ "delegation": id.as_str(), "agent": agent.id.as_str() });
     batch.entries.push(entry::body(batch.now, "delegation_accepted", members)?);
     batch.require.extend(caller.require());

@@ -9,7 +9,7 @@ use attorn_api::delegations as api;
 use attorn_api::users::RevokeOfUser;
 use attorn_core::{AgentId, DelegationId, SessionId, TimeMs, UserId};
 use attorn_store::records::{SessionRecord, UserBody};
-use attorn_store::{Batch, Key, Require, Versioned};
+use attorn_store::{Batch, CommitError, Key, Require, Versioned};
 use serde_json::{Value, json};
 
 use super::{Known, concerns, find, shown};
@@ -18,8 +18,12 @@ use crate::decisions::veil;
 use crate::entry;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
-use crate::registry::{commit, moved, note};
+use crate::registry::{moved, note};
 use crate::users::{self, KnownUser};
+
+/// How often something is tried anew because what it rests on moved meanwhile. Revocations are not to be lost to
+/// whoever is busy with what they end.
+pub(crate) const ATTEMPTS_MAX: usize = 64;
 
 /// Who revokes: what the entry says, and what it is that they revoke by.
 pub(crate) enum By<'a> {
@@ -47,9 +51,9 @@ impl By<'_> {
 pub(crate) async fn by_operator(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let (operator, why): (_, api::Revoke) = (call.operator()?, call.json()?);
     note("reason", why.reason.as_deref())?;
-    let known = find(&app, &call.path("id")?).await?;
-    delegation(&app, &known, &By::Operator(operator), why.reason).await?;
-    Reply::ok(&shown(&app, &find(&app, &known.record.value.id).await?).await?)
+    let id: DelegationId = call.path("id")?;
+    delegation(&app, &id, &By::Operator(operator), why.reason).await?;
+    Reply::ok(&shown(&app, &find(&app, &id).await?).await?)
 }
 
 /// The agent that gave it takes it back, or the one that received it gives it back.
@@ -61,29 +65,38 @@ pub(crate) async fn by_agent(app: Arc<App>, call: Call) -> Result<Reply, Failure
     if !concerns(&known, caller) {
         return Err(Failure::not_found("delegation", &id));
     }
-    delegation(&app, &known, &By::Agent(&caller.agent.value.agent().id), why.reason).await?;
+    delegation(&app, &id, &By::Agent(&caller.agent.value.agent().id), why.reason).await?;
     Reply::ok(&shown(&app, &find(&app, &id).await?).await?)
 }
 
 /// Revoke a delegation. Where it is the user's own, a token from before makes no new one for that agent.
-pub(crate) async fn delegation(app: &App, known: &Known, by: &By<'_>, reason: Option<String>) -> Result<(), Failure> {
-    let Versioned { mut value, version, .. } = known.record.clone();
-    if value.revoked_at.is_some() {
-        return Err(Failure::of(ProblemCode::InvalidState, format!("delegation `{}` is revoked already", value.id)));
+pub(crate) async fn delegation(
+    app: &App,
+    id: &DelegationId,
+    by: &By<'_>,
+    reason: Option<String>,
+) -> Result<(), Failure> {
+    for _ in 0..ATTEMPTS_MAX {
+        let Known { record: Versioned { mut value, version, .. }, .. } = find(app, id).await?;
+        if value.revoked_at.is_some() {
+            return Err(Failure::of(ProblemCode::InvalidState, format!("delegation `{id}` is revoked already")));
+        }
+        let mut batch = Batch::new(app.clock.now());
+        value.revoked_at = Some(batch.now);
+        by.act(&mut batch, "delegation_revoked", json!({ "delegation": id.as_str(), "reason": reason }))?;
+        if value.from_agent.is_none() {
+            let user = users::known(app, &value.user).await?.ok_or_else(moved)?;
+            let mut body = user.body.clone();
+            login_after(&mut body, Some(&value.to_agent), batch.now);
+            put_user(&mut batch, &user, &body, user.record.value.revocations)?;
+        }
+        batch.require.push((Key::delegation(id), Require::Version(version)));
+        batch.put_record(&value);
+        if happened(app, batch).await? {
+            return Ok(());
+        }
     }
-    let mut batch = Batch::new(app.clock.now());
-    value.revoked_at = Some(batch.now);
-    let about = json!({ "delegation": value.id.as_str(), "reason": reason });
-    by.act(&mut batch, "delegation_revoked", about)?;
-    if value.from_agent.is_none() {
-        let user = users::known(app, &value.user).await?.ok_or_else(moved)?;
-        let mut body = user.body.clone();
-        login_after(&mut body, Some(&value.to_agent), batch.now);
-        put_user(&mut batch, &user, &body, user.record.value.revocations)?;
-    }
-    batch.require.push((Key::delegation(&value.id), Require::Version(version)));
-    batch.put_record(&value);
-    commit(app, batch, moved).await.map(drop)
+    Err(moved())
 }
 
 pub(crate) async fn user_by_operator(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
@@ -94,20 +107,39 @@ pub(crate) async fn user_by_operator(app: Arc<App>, call: Call) -> Result<Reply,
     Reply::ok(&users::handlers::shown(&app, &user).await?)
 }
 
-/// Revoke all that a user delegated, or all that they delegated to one agent.
+/// Revoke all that a user delegated, or all that they delegated to one agent, at whatever depth.
 pub(crate) async fn of_user(app: &App, id: &UserId, wire: RevokeOfUser, by: &By<'_>) -> Result<(), Failure> {
     note("reason", wire.reason.as_deref())?;
     let agent = wire.agent.map(|agent| agent.parse::<AgentId>()).transpose()?;
-    let user = users::known(app, id).await?.ok_or_else(|| Failure::not_found("user", id))?;
-    let mut batch = Batch::new(app.clock.now());
-    revoke_all(&mut batch, &user, agent.as_ref())?;
-    let about = json!({
-        "user": veil::user(id, &user.key),
-        "agent": agent.as_ref().map(AgentId::as_str),
-        "reason": wire.reason,
-    });
-    by.act(&mut batch, "user_delegations_revoked", about)?;
-    commit(app, batch, moved).await.map(drop)
+    if let Some(agent) = &agent
+        && app.store.get(&Key::agent(agent)).await?.is_none()
+    {
+        return Err(Failure::not_found("agent", agent));
+    }
+    for _ in 0..ATTEMPTS_MAX {
+        let user = users::known(app, id).await?.ok_or_else(|| Failure::not_found("user", id))?;
+        let mut batch = Batch::new(app.clock.now());
+        revoke_all(&mut batch, &user, agent.as_ref())?;
+        let about = json!({
+            "user": veil::user(id, &user.key),
+            "agent": agent.as_ref().map(AgentId::as_str),
+            "reason": wire.reason,
+        });
+        by.act(&mut batch, "user_delegations_revoked", about)?;
+        if happened(app, batch).await? {
+            return Ok(());
+        }
+    }
+    Err(moved())
+}
+
+/// Commit; false if something moved meanwhile, and it has to be done anew.
+pub(crate) async fn happened(app: &App, batch: Batch) -> Result<bool, Failure> {
+    match app.store.commit(batch).await {
+        Ok(_) => Ok(true),
+        Err(CommitError::Conflict(_)) => Ok(false),
+        Err(other) => Err(other.into()),
+    }
 }
 
 /// Put into the batch that all that the user delegated, or all that they delegated to one agent, has ended, and
@@ -115,14 +147,15 @@ pub(crate) async fn of_user(app: &App, id: &UserId, wire: RevokeOfUser, by: &By<
 pub(crate) fn revoke_all(batch: &mut Batch, user: &KnownUser, agent: Option<&AgentId>) -> Result<(), Failure> {
     let (mut body, mut revocations) = (user.body.clone(), user.record.value.revocations);
     login_after(&mut body, agent, batch.now);
-    match agent {
-        Some(agent) if body.revoked_for.len() < UserBody::AGENTS_MAX || body.revoked_for.contains_key(agent) => {
-            body.revoked_for.insert(agent.clone(), batch.now);
-        }
+    let known = |agent: &&AgentId| {
+        body.agent_revocations.len() < UserBody::AGENTS_MAX || body.agent_revocations.contains_key(*agent)
+    };
+    match agent.filter(known) {
+        Some(agent) => *body.agent_revocations.entry(agent.clone()).or_default() += 1,
         // Nobody keeps a list without end; then all ends rather than too little.
-        _ => {
+        None => {
             revocations += 1;
-            body.revoked_for.clear();
+            body.agent_revocations.clear();
         }
     }
     put_user(batch, user, &body, revocations)
@@ -140,7 +173,7 @@ fn login_after(body: &mut UserBody, agent: Option<&AgentId>, now: TimeMs) {
     }
 }
 
-fn put_user(batch: &mut Batch, user: &KnownUser, body: &UserBody, revocations: u64) -> Result<(), Failure> {
+pub(crate) fn put_user(batch: &mut Batch, user: &KnownUser, body: &UserBody, revocations: u64) -> Result<(), Failure> {
     let id = &user.record.value.id;
     batch.require.push((Key::user(id), Require::Version(user.record.version)));
     batch.put_record(&user.with_body(body, revocations)?);
@@ -151,33 +184,50 @@ pub(crate) async fn session_by_operator(app: Arc<App>, call: Call) -> Result<Rep
     let (operator, why): (_, api::Revoke) = (call.operator()?, call.json()?);
     note("reason", why.reason.as_deref())?;
     let id: SessionId = call.path("id")?;
-    let found = app.store.record::<SessionRecord>(&Key::session(&id)).await?;
-    let found = found.ok_or_else(|| Failure::not_found("session", &id))?;
-    if found.value.ended_at.is_some() {
-        return Err(Failure::of(ProblemCode::InvalidState, format!("session `{id}` has ended already")));
-    }
-    let ended = session(&app, found, &By::Operator(operator), why.reason).await?;
+    let ended = match session(&app, &id, &By::Operator(operator), why.reason).await? {
+        Ended::Now(ended) => ended,
+        Ended::Before => {
+            return Err(Failure::of(ProblemCode::InvalidState, format!("session `{id}` has ended already")));
+        }
+        Ended::NotThere => return Err(Failure::not_found("session", &id)),
+    };
     Reply::ok(&users::handlers::shown_session(&ended))
 }
 
-/// End a session: all that was delegated in it ends with it.
-pub(crate) async fn session(
-    app: &App,
-    found: Versioned<SessionRecord>,
-    by: &By<'_>,
-    reason: Option<String>,
-) -> Result<SessionRecord, Failure> {
-    let key = app.user_keys.of(&found.value.user).await?.ok_or_else(moved)?;
-    let mut batch = Batch::new(app.clock.now());
-    let ended = SessionRecord { ended_at: Some(batch.now), ..found.value };
-    let about = json!({
-        "session": veil::session(&ended.id, Some(&key)),
-        "user": veil::user(&ended.user, &key),
-        "reason": reason,
-    });
-    by.act(&mut batch, "session_ended", about)?;
-    batch.require.push((Key::session(&ended.id), Require::Version(found.version)));
-    batch.put_record(&ended);
-    commit(app, batch, moved).await?;
-    Ok(ended)
+/// End a session: all that was delegated in it ends with it. Where the host had opened it, the token that did so
+/// opens no other.
+pub(crate) async fn session(app: &App, id: &SessionId, by: &By<'_>, reason: Option<String>) -> Result<Ended, Failure> {
+    for _ in 0..ATTEMPTS_MAX {
+        let key = Key::session(id);
+        let Some(found) = app.store.record::<SessionRecord>(&key).await? else { return Ok(Ended::NotThere) };
+        if found.value.ended_at.is_some() {
+            return Ok(Ended::Before);
+        }
+        let user = users::known(app, &found.value.user).await?.ok_or_else(moved)?;
+        let mut batch = Batch::new(app.clock.now());
+        let ended = SessionRecord { ended_at: Some(batch.now), ..found.value };
+        if ended.sealed_name.is_none() {
+            let body = UserBody { unnamed_login_after: Some(batch.now), ..user.body.clone() };
+            put_user(&mut batch, &user, &body, user.record.value.revocations)?;
+        }
+        let about = json!({
+            "session": veil::session(&ended.id, &user.key),
+            "user": veil::user(&ended.user, &user.key),
+            "reason": reason,
+        });
+        by.act(&mut batch, "session_ended", about)?;
+        batch.require.push((key, Require::Version(found.version)));
+        batch.put_record(&ended);
+        if happened(app, batch).await? {
+            return Ok(Ended::Now(ended));
+        }
+    }
+    Err(moved())
+}
+
+/// What came of ending a session.
+pub(crate) enum Ended {
+    Now(SessionRecord),
+    Before,
+    NotThere,
 }

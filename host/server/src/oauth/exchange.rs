@@ -67,9 +67,7 @@ pub(super) async fn exchange(app: &App, call: &Call, form: &Form) -> Result<Deci
     }
     let token = providers::subject_token(app, &subject_token).await.map_err(delegations::refused)?;
     let ask = make::Ask {
-        agent: &caller.agent,
-        thumbprint: &caller.thumbprint,
-        binding: caller.binding(),
+        caller,
         token: &token,
         purpose: wanted.request.purpose.clone(),
         permissions: None,

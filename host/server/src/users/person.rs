@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use attorn_api::ProblemCode;
 use attorn_core::{Issuer, JsonText, ProviderId, TimeMs, UserId};
-use attorn_store::records::{UserBody, UserNameRecord, UserRecord};
+use attorn_store::records::{LogoutRecord, UserBody, UserNameRecord, UserRecord};
 use attorn_store::{Batch, Key, Require, Versioned};
 
 use super::{KnownUser, known, names, record};
@@ -60,6 +60,11 @@ pub(crate) async fn make(
     asserted: Asserted,
     batch: &mut Batch,
 ) -> Result<KnownUser, Failure> {
+    let name = names::user_name(app, issuer, subject);
+    let logout = app.store.record::<LogoutRecord>(&Key::logout(&name)).await?;
+    let logged_out = logout.as_ref().map(|logout| logout.value.at);
+    let require = logout.map_or(Require::Absent, |logout| Require::Version(logout.version));
+    batch.require.push((Key::logout(&name), require));
     let id: UserId = random::user_id()?;
     let key = app.user_keys.make(&id).await?;
     let body = UserBody {
@@ -69,12 +74,13 @@ pub(crate) async fn make(
         asserted_at: asserted.at,
         groups: asserted.groups,
         claims: asserted.claims,
-        login_after: None,
+        login_after: logged_out,
         login_after_for: BTreeMap::new(),
-        revoked_for: BTreeMap::new(),
+        unnamed_login_after: None,
+        agent_revocations: BTreeMap::new(),
+        unnamed_revocations: 0,
     };
     let value: UserRecord = record(&key, id.clone(), batch.now, 0, &body)?;
-    let name = names::user_name(app, issuer, subject);
     batch.require.extend([(Key::user_name(&name), Require::Absent), (Key::user(&id), Require::Absent)]);
     batch.put_record(&value);
     batch.put_record(&UserNameRecord { name, user: id });

@@ -43,6 +43,8 @@ pub struct DelegationRecord {
     pub revocations: u64,
     /// How often everything that the user delegated had been revoked when it was made.
     pub user_revocations: u64,
+    /// How often everything that the user delegated to that agent had been revoked when it was made.
+    pub agent_revocations: u64,
     /// A [`DelegationBody`], sealed.
     pub sealed: Sealed,
 }
@@ -143,6 +145,7 @@ impl Record for DelegationRecord {
             revoked_at_ms: self.revoked_at.map(|at| at.0),
             revocations: self.revocations,
             user_revocations: self.user_revocations,
+            agent_revocations: self.agent_revocations,
             sealed: self.sealed.clone(),
         })
     }
@@ -164,6 +167,7 @@ impl Record for DelegationRecord {
                 revoked_at: wire.revoked_at_ms.map(TimeMs),
                 revocations: wire.revocations,
                 user_revocations: wire.user_revocations,
+                agent_revocations: wire.agent_revocations,
                 sealed: wire.sealed,
             })
         })
@@ -219,6 +223,7 @@ struct DelegationWire {
     revoked_at_ms: Option<u64>,
     revocations: u64,
     user_revocations: u64,
+    agent_revocations: u64,
     sealed: Sealed,
 }
 

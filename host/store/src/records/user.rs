@@ -44,8 +44,13 @@ pub struct UserBody {
     pub login_after: Option<TimeMs>,
     /// The same for delegations to one agent.
     pub login_after_for: BTreeMap<AgentId, TimeMs>,
-    /// When all that they had delegated to an agent was revoked last.
-    pub revoked_for: BTreeMap<AgentId, TimeMs>,
+    /// A token that names no session makes a delegation only if they authenticated after this.
+    pub unnamed_login_after: Option<TimeMs>,
+    /// How often all that they had delegated to an agent was revoked, at whatever depth. It is counted, not timed: a
+    /// delegation that is committed at the same moment is told apart by it.
+    pub agent_revocations: BTreeMap<AgentId, u64>,
+    /// How often all sessions that the host had opened were ended at once.
+    pub unnamed_revocations: u64,
 }
 
 impl fmt::Debug for UserBody {
@@ -72,7 +77,9 @@ impl UserBody {
             claims: self.claims.as_str().to_owned(),
             login_after_ms: self.login_after.map(|at| at.0),
             login_after_for: times(&self.login_after_for),
-            revoked_for: times(&self.revoked_for),
+            unnamed_login_after_ms: self.unnamed_login_after.map(|at| at.0),
+            agent_revocations: self.agent_revocations.iter().map(|(agent, n)| (Text(agent.clone()), *n)).collect(),
+            unnamed_revocations: self.unnamed_revocations,
         })
     }
 
@@ -87,7 +94,9 @@ impl UserBody {
             claims: JsonText::from_canonical(wire.claims),
             login_after: wire.login_after_ms.map(TimeMs),
             login_after_for: wire.login_after_for.into_iter().map(|(agent, at)| (agent.0, TimeMs(at))).collect(),
-            revoked_for: wire.revoked_for.into_iter().map(|(agent, at)| (agent.0, TimeMs(at))).collect(),
+            unnamed_login_after: wire.unnamed_login_after_ms.map(TimeMs),
+            agent_revocations: wire.agent_revocations.into_iter().map(|(agent, n)| (agent.0, n)).collect(),
+            unnamed_revocations: wire.unnamed_revocations,
         })
     }
 }
@@ -158,6 +167,9 @@ pub struct SessionRecord {
     pub ended_at: Option<TimeMs>,
     /// The provider's name for it, sealed; none if the host opened it.
     pub sealed_name: Option<Sealed>,
+    /// How often all sessions that the host had opened for this user had been ended at once:
+    /// [`UserBody::unnamed_revocations`].
+    pub unnamed_revocations: u64,
 }
 
 impl Record for SessionRecord {
@@ -172,6 +184,7 @@ impl Record for SessionRecord {
             opened_at_ms: self.opened_at.0,
             ended_at_ms: self.ended_at.map(|at| at.0),
             sealed_name: self.sealed_name.clone(),
+            unnamed_revocations: self.unnamed_revocations,
         })
     }
 
@@ -183,6 +196,7 @@ impl Record for SessionRecord {
                 opened_at: TimeMs(wire.opened_at_ms),
                 ended_at: wire.ended_at_ms.map(TimeMs),
                 sealed_name: wire.sealed_name,
+                unnamed_revocations: wire.unnamed_revocations,
             })
         })
     }
@@ -211,6 +225,36 @@ impl Record for SessionNameRecord {
     }
 }
 
+/// A provider said that somebody logged out who is nobody here yet. Their first token has to be of a later login.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogoutRecord {
+    /// The keyed hash of issuer and subject.
+    pub name: Digest,
+    /// When.
+    pub at: TimeMs,
+}
+
+impl Record for LogoutRecord {
+    fn key(&self) -> Key {
+        Key::logout(&self.name)
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        codec::encode(&LogoutWire { name: Text(self.name), at_ms: self.at.0 })
+    }
+
+    fn decode(key: &Key, stored: &[u8]) -> Result<Self, RecordError> {
+        codec::decode(key, stored, |wire: LogoutWire| Ok(Self { name: wire.name.0, at: TimeMs(wire.at_ms) }))
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogoutWire {
+    name: Text<Digest>,
+    at_ms: u64,
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct UserWire {
@@ -231,7 +275,9 @@ struct BodyWire {
     claims: String,
     login_after_ms: Option<u64>,
     login_after_for: BTreeMap<Text<AgentId>, u64>,
-    revoked_for: BTreeMap<Text<AgentId>, u64>,
+    unnamed_login_after_ms: Option<u64>,
+    agent_revocations: BTreeMap<Text<AgentId>, u64>,
+    unnamed_revocations: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -249,6 +295,7 @@ struct SessionWire {
     opened_at_ms: u64,
     ended_at_ms: Option<u64>,
     sealed_name: Option<Sealed>,
+    unnamed_revocations: u64,
 }
 
 #[derive(Serialize, Deserialize)]
