@@ -12,7 +12,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use attorn_core::{ProviderId, TimeMs};
 use attorn_identity::provider_token::ProviderKeys;
 use attorn_store::records::ProviderRecord;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::fetch::{self, FetchError};
 
@@ -35,15 +35,11 @@ impl ProviderKeyring {
         key_id: Option<&str>,
         now: TimeMs,
     ) -> Result<Arc<ProviderKeys>, FetchError> {
-        let issuer = provider.issuer.clone();
-        let fetch = || async {
+        let (id, issuer) = (provider.id.clone(), provider.issuer.clone());
+        let fetch = || async move {
             let fetched = fetch::keys(issuer).await;
             if let Err(error) = &fetched {
-                tracing::warn!(
-                    provider = provider.id.as_str(),
-                    why = error.code(),
-                    "a provider's keys were not fetched"
-                );
+                tracing::warn!(provider = id.as_str(), why = error.code(), "a provider's keys were not fetched");
             }
             fetched
         };
@@ -65,7 +61,7 @@ impl ProviderKeyring {
 struct Slot {
     held: RwLock<Option<Held>>,
     /// Held by whoever fetches.
-    fetching: Mutex<Fetches>,
+    fetching: Arc<Mutex<Fetches>>,
 }
 
 #[derive(Clone)]
@@ -93,8 +89,8 @@ impl Slot {
         self.held.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    async fn keys<F: Future<Output = Result<ProviderKeys, FetchError>>>(
-        &self,
+    async fn keys<F: Future<Output = Result<ProviderKeys, FetchError>> + Send + 'static>(
+        self: &Arc<Self>,
         key_id: Option<&str>,
         now: TimeMs,
         fetch: impl FnOnce() -> F,
@@ -102,7 +98,7 @@ impl Slot {
         if let Some(held) = self.held().filter(|held| held.serves(key_id, now)) {
             return Ok(held.keys);
         }
-        let mut fetches = self.fetching.lock().await;
+        let mut fetches = Arc::clone(&self.fetching).lock_owned().await;
         // Whoever was here before may have fetched what is wanted; `now` is then before it.
         let held = self.held();
         if let Some(held) = held.as_ref().filter(|held| held.serves(key_id, now)) {
@@ -110,17 +106,31 @@ impl Slot {
         }
         let fresh = held.as_ref().is_some_and(|held| now.ms_since(held.fetched_at) < FRESH_MS);
         let pausing = |since: TimeMs| now.ms_since(since) < PAUSE_MS;
-        let failed = fetches.failed.filter(|(at, _)| pausing(*at));
-        if fresh && (failed.is_some() || fetches.for_unknown_key_at.is_some_and(pausing)) {
-            return usable(held, now, FetchError::Unreachable);
-        }
-        if let Some((_, error)) = failed {
+        if let Some((_, error)) = fetches.failed.filter(|(at, _)| pausing(*at)) {
             return usable(held, now, error);
+        }
+        if fresh && fetches.for_unknown_key_at.is_some_and(pausing) {
+            return usable(held, now, FetchError::Unreachable);
         }
         if fresh {
             fetches.for_unknown_key_at = Some(now);
         }
-        match fetch().await {
+        // What began ends, whoever hangs up: else somebody who does would have us begin again and again.
+        let new = tokio::spawn(Arc::clone(self).take(fetches, now, fetch()));
+        match new.await.unwrap_or(Err(FetchError::Unreachable)) {
+            Ok(keys) => Ok(keys),
+            Err(error) => usable(held, now, error),
+        }
+    }
+
+    /// Wait for what was fetched, and keep it.
+    async fn take(
+        self: Arc<Self>,
+        mut fetches: OwnedMutexGuard<Fetches>,
+        now: TimeMs,
+        fetch: impl Future<Output = Result<ProviderKeys, FetchError>>,
+    ) -> Result<Arc<ProviderKeys>, FetchError> {
+        match fetch.await {
             Ok(keys) => {
                 fetches.failed = None;
                 let keys = Arc::new(keys);
@@ -130,7 +140,7 @@ impl Slot {
             }
             Err(error) => {
                 fetches.failed = Some((now, error));
-                usable(held, now, error)
+                Err(error)
             }
         }
     }
