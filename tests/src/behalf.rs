@@ -85,7 +85,7 @@ impl Behalf {
     /// An access token of Alice's for the bot, with changes to its claims.
     pub fn token(&self, claims: Value) -> String {
         let usual = json!({ "client_id": "bot-client", "scope": "accounts payments" });
-        self.provider.access_token(with(usual, claims))
+        self.provider.mint(&self.provider.header(), &with(with(self.provider.claims(), usual), claims))
     }
 
     /// The bot exchanges a token.

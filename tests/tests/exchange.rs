@@ -7,6 +7,7 @@ use attorn_api::delegations::DelegationMade;
 use attorn_api::oauth::{ACCESS_TOKEN, TOKEN_EXCHANGE, TokenAnswer};
 use attorn_tests::behalf::{pairs, registration};
 use attorn_tests::oauth::{Client, Parameters, form, refused, token_request};
+use attorn_tests::provider::with;
 use attorn_tests::world::PURPOSE_WITH_USER;
 use attorn_tests::{Answer, Behalf};
 use serde_json::{Value, json};
@@ -48,7 +49,8 @@ impl Scene {
 
     fn subject(&self, changes: Value) -> String {
         let usual = json!({ "client_id": "oauth-client", "scope": "ledgers" });
-        self.behalf.provider.access_token(attorn_tests::provider::with(usual, changes))
+        let provider = &self.behalf.provider;
+        provider.mint(&provider.header(), &with(with(provider.claims(), usual), changes))
     }
 
     async fn exchange(&self, subject: &str, detail: &Value, more: &[(&'static str, &str)]) -> Answer {

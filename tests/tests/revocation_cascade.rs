@@ -231,9 +231,9 @@ async fn what_was_offered_before_a_suspension_is_not_accepted_after_it() {
     let offered: DelegationMade = scene.bot.post(&path, &give).await.expect(201).json();
     let accept = || scene.helper.send(Call::new("POST", format!("/v1/delegations/{}/accept", offered.delegation.id)));
     let registrar = &scene.staff.registrar;
-    registrar.act("/v1/agents/helper/suspend").await.expect(200);
+    registrar.post("/v1/agents/helper/suspend", &json!({})).await.expect(200);
     accept().await.refused(409, "delegation_inactive");
-    registrar.act("/v1/agents/helper/resume").await.expect(200);
+    registrar.post("/v1/agents/helper/resume", &json!({})).await.expect(200);
     accept().await.refused(409, "delegation_inactive");
     registrar.post("/v1/freeze", &json!({})).await.expect(200);
     accept().await.refused(403, "frozen");
@@ -275,4 +275,25 @@ async fn a_decision_that_cannot_read_its_chain_says_nothing_in_the_clear() {
     for shown in ["of-alice", "alices-session", plain] {
         assert!(!log.contains(shown), "the log has `{shown}`");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_revoked_version_of_a_policy_allowed_has_ended() {
+    let scene = Behalf::new().await;
+    let root = scene.delegated().await;
+    let grant = scene.read(&scene.bot, &root).await.grant.unwrap_or_else(|| unreachable!("it was allowed"));
+    let (nothing, usage) = (json!({}), use_of(&grant));
+    let revoke = || scene.staff.policy_admin.post("/v1/policies/allow/versions/1/revoke", &nothing);
+    revoke().await.refused(409, "invalid_state");
+    let missing = scene.staff.policy_admin.post("/v1/policies/allow/versions/9/revoke", &json!({})).await;
+    missing.refused(404, "not_found");
+    scene.activate("allow", attorn_tests::components::bytes("allow_all"), json!({})).await;
+    let use_it = || scene.bank.post(format!("/v1/grants/{}/uses", grant.id), &usage);
+    revoke().await.expect(200);
+    use_it().await.refused(409, "grant_inactive");
+    revoke().await.refused(409, "invalid_state");
+    let back = json!({ "version": 1 });
+    scene.staff.policy_replacer.post("/v1/policies/allow/activate", &back).await.refused(409, "invalid_state");
+    scene.staff.policy_replacer.post("/v1/policies/allow/rollback", &json!({})).await.refused(409, "invalid_state");
+    assert_eq!(scene.read(&scene.bot, &root).await.decision, DecisionKind::Allow);
 }

@@ -90,7 +90,7 @@ impl Victims {
         registrar.post("/v1/trust-domains", &domain).await.expect(201);
         Self {
             thumbprint: world.bot.key.thumbprint().to_owned(),
-            component: b"not put before".to_vec(),
+            component: b"\0asm\x0d\0\x01\0not put before".to_vec(),
             grant: decided.grant.unwrap(),
             decision_id: decided.decision_id,
             issuer: world.provider.issuer.clone(),
@@ -112,7 +112,7 @@ impl Victims {
             "agents" => "support-bot",
             "resource-servers" => "faq",
             "providers" => "main",
-            "policies" if route.operation == "activatePolicy" => "idle",
+            "policies" if matches!(route.operation.as_str(), "activatePolicy" | "revokePolicyVersion") => "idle",
             "policies" => "read-only",
             "grants" => &self.grant.id,
             "delegations" | "own-delegations" | "me" => &self.delegation.id,
@@ -125,6 +125,7 @@ impl Victims {
             .replace("{thumbprint}", if route.path.contains("token-keys") { &self.kid } else { &self.thumbprint })
             .replace("{digest}", &blake3_hex(&self.component))
             .replace("{index}", "0")
+            .replace("{version}", "1")
             .replace("{decision_id}", &self.decision_id);
         let call = Call::new(&route.method, path);
         match self.body(&route.operation) {
@@ -165,6 +166,7 @@ impl Victims {
             | "revokeAllMine"
             | "revokeOfUser"
             | "revokeSession"
+            | "revokePolicyVersion"
             | "freeze"
             | "thaw" => Body::Json(json!({ "reason": "a test" })),
             "registerUser" => Body::Json(json!({ "provider": "main", "subject": "carol" })),

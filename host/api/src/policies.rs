@@ -293,6 +293,16 @@ pub struct ChangeSet {
     pub policies: BTreeMap<String, Option<u32>>,
 }
 
+/// A version that was revoked: it is never in force again, and what it allowed has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VersionRevoked {
+    /// The policy's id.
+    pub policy: String,
+    /// Which version of it.
+    pub version: u32,
+}
+
 /// The policies in force, as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

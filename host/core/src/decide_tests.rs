@@ -117,7 +117,7 @@ fn a_grant_lives_by_the_strictest_terms_in_whole_seconds() {
         with_bounds(|bounds| match decision(grant_ms_max) {
             Decision::Allow(allowed) => {
                 let ids = (GrantId::from_random([1; 16]), DecisionId::from_random([2; 16]));
-                Grant::of(&allowed, bounds, ids, bounds.holder().thumbprint.clone())
+                Grant::of(&allowed, bounds, ids, Vec::new(), bounds.holder().thumbprint.clone())
             }
             other => panic!("{other:?}"),
         })

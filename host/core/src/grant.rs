@@ -5,7 +5,7 @@ use crate::bounds::WithinBounds;
 use crate::decide::Allowed;
 use crate::holder::KeyBinding;
 use crate::id::{
-    AgentId, Audience, DecisionId, DelegationId, Digest, GrantId, InstanceName, KeyThumbprint, Purpose,
+    AgentId, Audience, DecisionId, DelegationId, Digest, GrantId, InstanceName, KeyThumbprint, PolicyId, Purpose,
     ResourceServerId, SessionId, UserId,
 };
 use crate::identity::IdentitySubject;
@@ -36,6 +36,8 @@ pub struct Grant {
     pub revocations: u64,
     /// On whose behalf; none for what the agent does on its own authority.
     pub behalf: Option<GrantBehalf>,
+    /// The versions of policies that allowed it. Who revokes one of them ends it.
+    pub policies: Vec<(PolicyId, u32)>,
     /// Where it is accepted.
     pub resource_server: ResourceServerId,
     /// What that place answers to.
@@ -84,6 +86,7 @@ impl Grant {
         allowed: &Allowed,
         bounds: &WithinBounds<'_>,
         (id, decision): (GrantId, DecisionId),
+        policies: Vec<(PolicyId, u32)>,
         signed_by: KeyThumbprint,
     ) -> Self {
         let (request, server) = (bounds.request(), bounds.resource_server());
@@ -97,6 +100,7 @@ impl Grant {
             identity: bounds.holder().identity.clone(),
             revocations: bounds.agent().revocations,
             behalf: bounds.behalf().map(GrantBehalf::of),
+            policies,
             resource_server: server.id.clone(),
             audience: server.audience.clone(),
             action: request.action.clone(),

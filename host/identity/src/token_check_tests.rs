@@ -17,6 +17,7 @@ fn grant(signer: &TokenSigner) -> Grant {
         identity: None,
         revocations: 0,
         behalf: None,
+        policies: Vec::new(),
         resource_server: "faq".parse().unwrap(),
         audience: "https://faq.example".parse().unwrap(),
         action: "faq.read".parse().unwrap(),

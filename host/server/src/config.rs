@@ -257,7 +257,8 @@ const fn compile_memory_default() -> u64 {
 fn line_of(error: &toml::de::Error, text: &str) -> String {
     let message = error.message().lines().collect::<Vec<_>>().join(", ");
     // What is missing is missing from the whole.
-    let span = error.span().filter(|span| *span != (0..text.len()));
+    // What is missing stands on no line.
+    let span = error.span().filter(|_| !message.starts_with("missing field"));
     match span.and_then(|span| text.get(..span.start)) {
         Some(before) => format!("line {}: {message}", before.matches('\n').count() + 1),
         None => message,

@@ -91,6 +91,13 @@ pub(crate) async fn active(app: &App, record: &GrantRecord) -> Result<Vec<(Key, 
     if agent.value.agent().revocations != grant.revocations {
         return Err(inactive("is of an agent that was suspended since"));
     }
+    for (policy, version) in &grant.policies {
+        let key = Key::policy_revocation(policy, *version);
+        if app.store.get(&key).await?.is_some() {
+            return Err(inactive(&format!("was allowed by version {version} of policy `{policy}`, which was revoked")));
+        }
+        require.push((key, Require::Absent));
+    }
     let wanted = Wanted {
         request: request(grant),
         delegation: grant.behalf.as_ref().and_then(|behalf| behalf.hops.last()).map(|(id, _)| id.clone()),

@@ -8,6 +8,7 @@ use attorn_api::agents::{
 };
 use attorn_api::audit::{Entry, EntryList};
 use attorn_api::decisions::{DecisionAnswer, DecisionRequest};
+use attorn_api::delegations::Revoke;
 use attorn_api::facts::{DeleteFacts, FactList, FactsDeleted, FactsSet, SetFacts};
 use attorn_api::grants::{EffectRecorded, GrantDetails, GrantList, GrantUse, ReportEffect, UseGrant};
 use attorn_api::loads::{LoadCancelled, LoadList};
@@ -15,6 +16,7 @@ use attorn_api::oauth::{AboutToken, Introspection, Logout, TokenAnswer, TokenReq
 use attorn_api::operators::{Operator, OperatorList, RegisterOperator, RegisteredOperator};
 use attorn_api::policies::{
     Activate, ActiveSet, ChangeSet, Component, Policy, PolicyList, PolicyVersion, PushVersion, Rollback, SetChanged,
+    VersionRevoked,
 };
 use attorn_api::policy_logs::PolicyLogList;
 use attorn_api::providers::{
@@ -370,6 +372,15 @@ fn policy() -> Vec<Route> {
             handler!(policies::change::roll_back),
         )
         .takes(json::<Rollback>()),
+        route(
+            POST,
+            "/v1/policies/{id}/versions/{version}/revoke",
+            Op(PolicyAdmin),
+            ("revokePolicyVersion", "End what a version allowed, and never put it in force again"),
+            handler!(policies::change::revoke),
+        )
+        .takes(json::<Revoke>())
+        .gives(json::<VersionRevoked>()),
         change(
             "/v1/active-set/changes",
             ("changeActiveSet", "Change several policies at once"),

@@ -95,6 +95,8 @@ kinds! {
     OperatorToken = "operator_token",
     /// A policy, over all its versions.
     Policy = "policy",
+    /// That a version of a policy was revoked.
+    PolicyRevocation = "policy_revocation",
     /// One version of a policy.
     PolicyVersion = "policy_version",
     /// A provider of users.
@@ -326,6 +328,12 @@ impl Key {
     #[must_use]
     pub fn freeze() -> Self {
         Self::of(KeyKind::Freeze, &[])
+    }
+
+    /// That a version of a policy was revoked.
+    #[must_use]
+    pub fn policy_revocation(policy: &PolicyId, version: u32) -> Self {
+        Self::of(KeyKind::PolicyRevocation, &[policy.as_str(), &format!("{version:08x}")])
     }
 
     /// What came of one version of a policy in shadow mode.

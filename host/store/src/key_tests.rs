@@ -76,6 +76,9 @@ fn one_of(kind: KeyKind) -> (Key, &'static str) {
             "operator_token/0000000000000000000000000000000000000000000000000000000000000000",
         ),
         KeyKind::Policy => (Key::policy(&id("read-only")), "policy/read-only"),
+        KeyKind::PolicyRevocation => {
+            (Key::policy_revocation(&id("read-only"), 255), "policy_revocation/read-only/000000ff")
+        }
         KeyKind::PolicyVersion => (Key::policy_version(&id("read-only"), 255), "policy_version/read-only/000000ff"),
         KeyKind::Provider => (Key::provider(&id("main")), "provider/main"),
         KeyKind::ProviderIssuer => (

@@ -40,7 +40,7 @@ pub use idempotency::IdempotencyRecord;
 pub use identity_owner::IdentityOwnerRecord;
 pub use key_material::KeyMaterialRecord;
 pub use operator::{OperatorRecord, OperatorTokenRecord};
-pub use policy::{PolicyRecord, PolicySettings, PolicyVersionRecord};
+pub use policy::{PolicyRecord, PolicyRevocationRecord, PolicySettings, PolicyVersionRecord};
 pub use provider::{ProviderIssuerRecord, ProviderRecord};
 pub use resource_server::{ResourceServerRecord, ResourceTypeRecord};
 pub use shadow_report::ShadowReportRecord;
@@ -73,6 +73,7 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
         KeyKind::Operator => check_as::<OperatorRecord>(key, stored),
         KeyKind::OperatorToken => check_as::<OperatorTokenRecord>(key, stored),
         KeyKind::Policy => check_as::<PolicyRecord>(key, stored),
+        KeyKind::PolicyRevocation => check_as::<PolicyRevocationRecord>(key, stored),
         KeyKind::PolicyVersion => check_as::<PolicyVersionRecord>(key, stored),
         KeyKind::Provider => check_as::<ProviderRecord>(key, stored),
         KeyKind::ProviderIssuer => check_as::<ProviderIssuerRecord>(key, stored),

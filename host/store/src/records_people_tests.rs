@@ -44,6 +44,15 @@ fn users_and_sessions() {
 }
 
 #[test]
+fn revoked_versions() {
+    golden(
+        &PolicyRevocationRecord { policy: id("read-only"), version: 2, at: TimeMs(1_000) },
+        "policy_revocation/read-only/00000002",
+        r#"{"policy":"read-only","version":2,"at_ms":1000}"#,
+    );
+}
+
+#[test]
 fn logouts_of_nobody() {
     golden(
         &LogoutRecord { name: digest(0), at: TimeMs(1_000) },

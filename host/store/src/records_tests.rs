@@ -90,6 +90,7 @@ fn grant() -> GrantRecord {
             identity: None,
             revocations: 0,
             behalf: None,
+            policies: vec![(id("read-only"), 2)],
             resource_server: id("bank"),
             audience: id("https://bank.example"),
             action: id("account.read"),
@@ -293,7 +294,7 @@ fn grants_and_answers() {
     let text = concat!(
         r#"{"id":"grt_01010101010101010101010101010101","decision":"dec_02020202020202020202020202020202","#,
         r#""agent":"bot","instance":"pod-1","key_thumbprint":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","#,
-        r#""key_binding":"jkt","identity":null,"revocations":0,"behalf":null,"#,
+        r#""key_binding":"jkt","identity":null,"revocations":0,"behalf":null,"policies":[["read-only",2]],"#,
         r#""resource_server":"bank","audience":"https://bank.example","action":"account.read","#,
         r#""resource":"account/42","arguments_digest":"0303030303030303030303030303030303030303030303030303030303030303","#,
         r#""purpose":"support","session":null,"issued_at_ms":1000,"expires_at_ms":61000,"uses_max":1,"#,

@@ -189,6 +189,7 @@ fn grant(n: u8) -> Grant {
         identity: None,
         revocations: 0,
         behalf: None,
+        policies: Vec::new(),
         resource_server: id("bank"),
         audience: id("bank"),
         action: id("account.read"),

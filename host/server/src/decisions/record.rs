@@ -7,7 +7,7 @@ use attorn_core::context::{AuthenticationMethod, Delegation, Fact, Group, User};
 use attorn_core::reason::HostReason;
 use attorn_core::{
     Charge, Decision, DecisionId, DecisionReason, DelegationId, Denied, Evaluated, EvaluationContext, FactName, Grant,
-    JsonText, Known, Outcome, Permission, SessionId, TimeMs, Verdict, WithinBounds,
+    JsonText, Known, Outcome, Permission, PolicyId, SessionId, TimeMs, Verdict, WithinBounds,
 };
 use attorn_engine::Evaluation;
 use attorn_store::records::{DecisionRecord, GrantRecord, IdempotencyRecord};
@@ -81,7 +81,7 @@ pub(super) fn batch(
     let grant = match (&made.decision, within) {
         (Decision::Allow(allowed), Some(within)) => {
             let ids = (random::grant_id()?, decision);
-            Some(Grant::of(allowed, within, ids, ground.signed_by.clone()))
+            Some(Grant::of(allowed, within, ids, allowed_by(made), ground.signed_by.clone()))
         }
         _ => None,
     };
@@ -116,6 +116,13 @@ pub(super) fn batch(
         batch.put_record(&record);
     }
     Ok((batch, grant))
+}
+
+/// The versions of policies that allowed.
+fn allowed_by(made: &Made) -> Vec<(PolicyId, u32)> {
+    let allows = |asked: &&Asked| matches!(asked.evaluated.outcome, Outcome::Verdict(Verdict::Allow { .. }));
+    let version = |asked: &Asked| (asked.policy.record.policy.clone(), asked.policy.record.version);
+    made.asked.iter().filter(allows).map(version).collect()
 }
 
 fn entry_body(

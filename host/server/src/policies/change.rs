@@ -10,7 +10,7 @@ use std::sync::Arc;
 use attorn_api::ProblemCode;
 use attorn_api::policies as api;
 use attorn_core::{Duty, PolicyId};
-use attorn_store::records::{PolicyRecord, PolicyVersionRecord};
+use attorn_store::records::{PolicyRecord, PolicyRevocationRecord, PolicyVersionRecord, Record as _};
 use attorn_store::{Batch, Key, Require};
 use serde_json::json;
 
@@ -21,7 +21,7 @@ use crate::entry;
 use crate::http::call::{Call, OperatorCaller, Reply};
 use crate::http::failure::Failure;
 use crate::loads::LoadAsk;
-use crate::registry::{commit, count, moved};
+use crate::registry::{commit, count, moved, note};
 
 /// The most policies in force.
 const ACTIVE_MAX: usize = 4_096;
@@ -157,6 +157,14 @@ async fn one(
         Wanted::Nothing => None,
     };
     let version = becomes.map(|policy| policy.record.version);
+    if let Some(version) = version {
+        let key = Key::policy_revocation(id, version);
+        if app.store.get(&key).await?.is_some() {
+            let detail = format!("version {version} of policy `{id}` is revoked, and is never in force again");
+            return Err(Failure::of(ProblemCode::InvalidState, detail).with_help("push a new version"));
+        }
+        batch.require.push((key, Require::Absent));
+    }
     // One that could not be loaded at start may be put in force again.
     if was == version && replaced.is_none_or(|policy| policy.loaded.is_some()) {
         let detail = match version {
@@ -254,4 +262,37 @@ mod tests {
         }
         assert_eq!((stack.len(), stack.last()), (PolicyRecord::BEFORE_MAX, Some(&39)));
     }
+}
+
+/// Revoke a version that is not in force: it never is again, and what it allowed ends now.
+pub(crate) async fn revoke(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    let (operator, wire): (_, attorn_api::delegations::Revoke) = (call.operator()?, call.json()?);
+    note("reason", wire.reason.as_deref())?;
+    let id: PolicyId = call.path("id")?;
+    let text = call.path_text("version");
+    let version: u32 = text.parse().map_err(|_| {
+        Failure::of(ProblemCode::InvalidField, format!("`{}` is no version of a policy", text.escape_default()))
+    })?;
+    let found = app.store.get(&Key::policy_version(&id, version)).await?;
+    found.ok_or_else(|| Failure::not_found("policy version", format!("{id}/{version}")))?;
+    let current = app.active.snapshot();
+    if current.policy(&id).is_some_and(|policy| policy.record.version == version) {
+        let detail = format!("version {version} of policy `{id}` is in force");
+        return Err(Failure::of(ProblemCode::InvalidState, detail)
+            .with_help("put another in force, or none; then revoke this one"));
+    }
+    let mut batch = Batch::new(app.clock.now());
+    let about = json!({ "policy": id.as_str(), "version": version, "reason": wire.reason });
+    entry::act(&mut batch, operator, "policy_version_revoked", about)?;
+    let require = if current.store_version == 0 { Require::Absent } else { Require::Version(current.store_version) };
+    batch.require.push((Key::active_set(), require));
+    let record = PolicyRevocationRecord { policy: id.clone(), version, at: batch.now };
+    batch.require.push((record.key(), Require::Absent));
+    batch.put_record(&record);
+    let revoked = || {
+        let detail = format!("version {version} of policy `{id}` is revoked already, or the set in force changed");
+        Failure::of(ProblemCode::InvalidState, detail)
+    };
+    commit(&app, batch, revoked).await?;
+    Reply::ok(&api::VersionRevoked { policy: id.to_string(), version })
 }

@@ -2,7 +2,7 @@
 
 use attorn_core::{
     Action, AgentId, Audience, DecisionId, DelegationId, Digest, Grant, GrantBehalf, GrantId, InstanceName, KeyBinding,
-    KeyThumbprint, Purpose, Resource, ResourceServerId, SessionId, TimeMs, UserId,
+    KeyThumbprint, PolicyId, Purpose, Resource, ResourceServerId, SessionId, TimeMs, UserId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +39,7 @@ impl Record for GrantRecord {
                 user: Text(behalf.user.clone()),
                 hops: behalf.hops.iter().map(|(id, agent)| (Text(id.clone()), Text(agent.clone()))).collect(),
             }),
+            policies: grant.policies.iter().map(|(id, version)| (Text(id.clone()), *version)).collect(),
             resource_server: Text(grant.resource_server.clone()),
             audience: Text(grant.audience.clone()),
             action: Text(grant.action.clone()),
@@ -69,6 +70,7 @@ impl Record for GrantRecord {
                     user: wire.user.0,
                     hops: wire.hops.into_iter().map(|(id, agent)| (id.0, agent.0)).collect(),
                 }),
+                policies: wire.policies.into_iter().map(|(id, version)| (id.0, version)).collect(),
                 resource_server: wire.resource_server.0,
                 audience: wire.audience.0,
                 action: wire.action.0,
@@ -99,6 +101,7 @@ struct GrantWire {
     identity: Option<SubjectWire>,
     revocations: u64,
     behalf: Option<BehalfWire>,
+    policies: Vec<(Text<PolicyId>, u32)>,
     resource_server: Text<ResourceServerId>,
     audience: Text<Audience>,
     action: Text<Action>,

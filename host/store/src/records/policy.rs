@@ -135,6 +135,41 @@ impl PolicyVersionRecord {
     }
 }
 
+/// That a version of a policy was revoked: it is never in force again, and what it allowed has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyRevocationRecord {
+    /// Which policy.
+    pub policy: PolicyId,
+    /// Which version of it.
+    pub version: u32,
+    /// When.
+    pub at: TimeMs,
+}
+
+impl Record for PolicyRevocationRecord {
+    fn key(&self) -> Key {
+        Key::policy_revocation(&self.policy, self.version)
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        codec::encode(&RevocationWire { policy: Text(self.policy.clone()), version: self.version, at_ms: self.at.0 })
+    }
+
+    fn decode(key: &Key, stored: &[u8]) -> Result<Self, RecordError> {
+        codec::decode(key, stored, |wire: RevocationWire| {
+            Ok(Self { policy: wire.policy.0, version: wire.version, at: TimeMs(wire.at_ms) })
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RevocationWire {
+    policy: Text<PolicyId>,
+    version: u32,
+    at_ms: u64,
+}
+
 impl Record for PolicyVersionRecord {
     fn key(&self) -> Key {
         Key::policy_version(&self.policy, self.version)
