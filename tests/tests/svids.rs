@@ -116,7 +116,7 @@ async fn introspection_says_what_a_token_is_bound_to_until_it_ends() {
         json!({ "id": "docs", "audience": "https://docs.example", "resource_types": ["orphan"], "jwk": docs.key.jwk });
     registrar.post("/v1/resource-servers", &body).await.expect(201);
     let settings = json!({ "allow": [{ "actions": ["faq.read"], "resource_types": ["orphan"] }] });
-    scene.world.activate("orphans", attorn_tests::components::bytes("read-only"), settings).await;
+    scene.world.activate("read-only", attorn_tests::components::bytes("read-only"), settings).await;
     let call = Call::post("/v1/decisions", &ask_with(json!({ "resource": "orphan/1" })));
     let answer: DecisionAnswer = scene.showing(&svid).send(call).await.expect(200).json();
     let token = answer.credential.unwrap().access_token;

@@ -48,6 +48,10 @@ pub(crate) fn document(routes: &[Route]) -> Value {
                     "type": "apiKey", "in": "header", "name": attorn_api::PROOF_HEADER,
                     "description": "A proof of possession (RFC 9449) with `content_digest` and the server's nonce."
                 },
+                "certificate": {
+                    "type": "mutualTLS",
+                    "description": "An X.509-SVID of a registered identity, where the server speaks TLS itself."
+                },
                 "oauthProof": {
                     "type": "apiKey", "in": "header", "name": attorn_api::PROOF_HEADER,
                     "description": "A proof of possession (RFC 9449) with the server's nonce, beside a client assertion."
@@ -75,7 +79,8 @@ fn operation(route: &Route, error: &Value, generator: &mut SchemaGenerator) -> V
     });
     let security = match route.access {
         Access::Public => json!([]),
-        Access::Agent | Access::ResourceServer => json!([{ "proof": [] }]),
+        Access::Agent => json!([{ "proof": [] }, { "certificate": [] }]),
+        Access::ResourceServer => json!([{ "proof": [] }]),
         Access::User => json!([{ "user": [] }]),
         // The assertion stands in the form.
         Access::AgentClient | Access::ResourceServerClient => json!([{ "oauthProof": [] }]),
