@@ -128,7 +128,7 @@ fn what_the_help_shows_parses() {
         "init --dir ./attorn",
         "serve",
         "serve --config ./attorn/attorn.toml",
-        "demo --keep --component a.wasm --looping-component b.wasm",
+        "demo --keep --component a.wasm --looping-component b.wasm --own-data-component c.wasm --interop d",
         "operator register carol --duty policy_admin,policy_weakener",
         "operator register carol --duty policy_admin --duty auditor",
         "operator revoke carol",

@@ -102,7 +102,7 @@ async fn consent_is_brought_narrowed_given_on_accepted_and_given_back() {
     let root = client.delegate("token", "serve-customers").await.unwrap();
     assert_eq!((root.id(), root.user(), root.purpose(), root.is_active()), ("dlg_1", "usr_1", "serve-customers", true));
     assert!(root.entry().is_some());
-    let less = Consent::new("token", "serve-customers").narrowed_to(READ).for_at_most(Duration::from_secs(60));
+    let less = Consent::new("token", "serve-customers").narrowed_to(READ).for_at_most(Duration::from_mins(1));
     client.exchange(&less).await.unwrap();
     let part = root.narrowed_to(READ).for_at_most(Duration::from_secs(5));
     let child = client.offer_part(&part, "reader").await.unwrap();
