@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use attorn_agent::{Consent, Delegation, Part};
+use attorn_api::ProblemCode;
 use attorn_api::agents::Permission;
 use attorn_api::delegations::{DelegationList, DelegationMade};
 use attorn_api::providers::TOKEN_BYTES_MAX;
@@ -113,7 +114,19 @@ impl Create {
         if let Some(Span { ms }) = self.span {
             consent = consent.for_at_most(Duration::from_millis(ms));
         }
-        made(&context.output, &client.exchange(&consent).await?)
+        let delegation = client.exchange(&consent).await.map_err(|error| with_way_out(error.into()))?;
+        made(&context.output, &delegation)
+    }
+}
+
+/// Not every refusal of a token says what to do about it.
+fn with_way_out(failure: Failure) -> Failure {
+    match failure.code {
+        Some(ProblemCode::SubjectTokenRefused) if failure.help.is_none() => failure.with_help(
+            "a token for Attorn is an access token that names this agent; `attorn provider check` shows operators each \
+             check of it",
+        ),
+        _ => failure,
     }
 }
 
