@@ -1,5 +1,8 @@
 //! The whole story, as the built binary plays it: `attorn demo`.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
+use std::path::Path;
 use std::process::Command;
 
 use attorn_tests::components;
@@ -20,15 +23,52 @@ fn a_demo_without_components_fails_and_says_what_to_do() {
     assert!(said.contains("/nowhere.wasm"), "{said}");
 }
 
-#[test]
-fn the_story_comes_as_told() {
-    let (component, looping) = (components::path("read-only"), components::path("loop_in_evaluate"));
-    let output = demo().arg("--component").arg(component).arg("--looping-component").arg(looping).output().unwrap();
+/// Run the story with these arguments, and give what it said.
+fn story(more: &[&str]) -> String {
+    let mut demo = demo();
+    for (option, name) in [
+        ("--component", "read-only"),
+        ("--looping-component", "loop_in_evaluate"),
+        ("--own-data-component", "own-data"),
+    ] {
+        demo.arg(option).arg(components::path(name));
+    }
+    let output = demo.args(more).output().unwrap();
     let (said, failed) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(0), "{said}\n{failed}");
     // No secret is ever printed.
-    assert!(!said.contains("attorn_op_") && !said.contains("\"d\":"), "{said}");
-    for step in ["allow", "deny", "verif"] {
-        assert!(said.contains(step), "the summary does not say `{step}`:\n{said}");
+    assert!(!said.contains("attorn_op_") && !said.contains("\"d\":") && !said.contains("eyJ"), "{said}");
+    said.into_owned()
+}
+
+#[track_caller]
+fn says(said: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(said.contains(part), "the story does not say `{part}`:\n{said}");
     }
+}
+
+/// Whether Node and the packages are there with which the second act is played.
+fn node() -> Option<String> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/node");
+    let runs = Command::new("node").arg("--version").output().is_ok_and(|output| output.status.success());
+    let installed = directory.join("node_modules/oidc-provider/package.json").is_file();
+    (runs && installed).then(|| directory.display().to_string())
+}
+
+#[test]
+fn the_story_comes_as_told() {
+    let Some(directory) = node() else {
+        eprintln!("no Node, or no `npm ci` in tests/interop/node: what is done on behalf of a user is not tried");
+        return;
+    };
+    let said = story(&["--interop", &directory]);
+    says(&said, &["allow", "deny", "verif", "Alice takes it back", "delegation_revoked", "found 0 times"]);
+    assert!(!said.contains("skipped"), "{said}");
+}
+
+#[test]
+fn without_node_it_says_what_it_leaves_out_and_tells_the_rest() {
+    let said = story(&["--interop", "/nowhere"]);
+    says(&said, &["allow", "deny", "verif", "On Alice's behalf: skipped", "npm ci", "https://nodejs.org"]);
 }

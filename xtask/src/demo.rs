@@ -1,13 +1,23 @@
 //! `cargo xtask demo`: build what the demo needs, and play it.
 //!
-//! The story itself is `attorn demo`'s; here is only what has to be built before.
+//! The story itself is `attorn demo`'s; here is only what has to be there before. Without Node, or where its packages
+//! cannot be had, the demo says what it leaves out.
+
+use std::path::{Path, PathBuf};
 
 use crate::components::{self, Guests};
+use crate::run::Invocation;
 use crate::steps::{Failed, Steps};
 use crate::workspace::Workspace;
 
 /// The plugin that decides in the story.
 const PLUGIN: &str = "read-only";
+
+/// The plugin that decides what is done on behalf of a user.
+const OWN_DATA: &str = "own-data";
+
+/// The scripts that run a provider.
+const INTEROP: &str = "tests/interop/node";
 
 /// The guest that never answers.
 const LOOPS: &str = "loop_in_evaluate";
@@ -18,6 +28,7 @@ pub(crate) fn demo(workspace: &Workspace, steps: &mut Steps, keep: bool) -> Resu
     // Of the whole workspace, so that its dependencies are built with the same features, and only once,
     // for this and for the tests.
     steps.command("server", &workspace.cargo(&["build", "--locked", "--workspace", "--bin", "attorn"]))?;
+    packages(workspace, steps);
     let component = |name: &str| directory.join(format!("{name}.wasm")).display().to_string();
     let attorn = workspace.built("debug", "attorn").map_err(|why| Failed::before_any_step(&why))?;
     let play = attorn
@@ -25,7 +36,11 @@ pub(crate) fn demo(workspace: &Workspace, steps: &mut Steps, keep: bool) -> Resu
         .with("--component")
         .with(component(PLUGIN))
         .with("--looping-component")
-        .with(component(LOOPS));
+        .with(component(LOOPS))
+        .with("--own-data-component")
+        .with(component(OWN_DATA))
+        .with("--interop")
+        .with(workspace.root().join(INTEROP).display().to_string());
     if keep {
         // The server runs until somebody stops it, and that is no failure of a step.
         return play.with("--keep").become_it();
@@ -33,4 +48,25 @@ pub(crate) fn demo(workspace: &Workspace, steps: &mut Steps, keep: bool) -> Resu
     steps.command("story", &play)?;
     steps.summary();
     Ok(())
+}
+
+/// Have Node's packages in place, if there is Node. That they cannot be had is no failure of the demo.
+fn packages(workspace: &Workspace, steps: &mut Steps) {
+    let directory = workspace.root().join(INTEROP);
+    if Invocation::program(&directory, PathBuf::from("node")).with("--version").output().is_err()
+        || is_current(&directory)
+    {
+        return;
+    }
+    let install = Invocation::program(&directory, PathBuf::from("npm")).with("ci");
+    if let Err(failed) = steps.command("packages of Node", &install) {
+        eprintln!("{failed}\nthe demo goes on without");
+    }
+}
+
+/// What npm installed last is not older than what it is to install.
+fn is_current(directory: &Path) -> bool {
+    let changed = |name: &str| directory.join(name).metadata().and_then(|metadata| metadata.modified()).ok();
+    let (installed, wanted) = (changed("node_modules/.package-lock.json"), changed("package-lock.json"));
+    installed.is_some() && installed >= wanted
 }

@@ -27,8 +27,9 @@ fn check_one(workspace: &Workspace, command: &[String]) -> Result<(), String> {
     let shown = command.join(" ");
     let mut ask = workspace.built("debug", "attorn")?;
     let (options, words): (Vec<&String>, Vec<&String>) = command.iter().partition(|word| word.starts_with("--"));
-    // Up to the first option: the nouns, verbs and ids, after which `--help` tells about the verb.
-    let nouns = command.iter().take_while(|word| !word.starts_with("--"));
+    // Up to the first option: the nouns, verbs and ids, after which `--help` tells about the verb. What a shell would
+    // fill in is no id yet.
+    let nouns = command.iter().take_while(|word| !word.starts_with("--") && !word.contains('$'));
     for word in nouns {
         ask = ask.with(word);
     }

@@ -17,8 +17,9 @@ Examples:
   attorn decide --key bot.key --action faq.read --resource article/42 --purpose answer-questions
 
 Environment:
-  ATTORN_URL    the server's URL, as --server
-  ATTORN_TOKEN  an operator's token; there is no argument for it
+  ATTORN_URL         the server's URL, as --server
+  ATTORN_TOKEN       an operator's token; there is no argument for it
+  ATTORN_USER_TOKEN  a user's access token, for `attorn my`; there is no argument for it
 
 Exit codes:
   0 allow, or done   1 error   2 usage   3 deny   4 challenge   5 verification failed";

@@ -16,6 +16,7 @@ fn refused(line: &str, message: &str) {
     assert!(error.to_string().contains(message), "{line}: {error}");
 }
 
+const DELEGATION: &str = "dlg_0123456789abcdef0123456789abcdef";
 const REGISTER: &str = "agent register bot --owner me --new-key k";
 
 #[test]
@@ -76,6 +77,32 @@ fn arguments_that_mean_nothing_are_refused() {
         ("policy logs --level loud", "possible values: debug, info, warn, error"),
         ("decide --key k --action faq.* --resource a/1 --purpose p", "is no action"),
         ("decide --key k --action faq.read --resource a --purpose p", "is no resource"),
+        ("user register --provider main", "--subject"),
+        ("user find --provider Main --subject s", "`Main` is no provider id"),
+        ("user show alice!", "is no user id"),
+        ("user revoke usr_1 --agent Bot", "`Bot` is no agent id"),
+        ("session revoke a/b", "is no session id"),
+        ("entitlement set --user usr_1", "--permission"),
+        ("entitlement set --group g --permission p", "it is an action and a resource in one argument"),
+        ("entitlement delete", "--user"),
+        ("entitlement delete --group g", "--issuer"),
+        ("entitlement delete --everyone", "--issuer"),
+        ("entitlement delete --issuer https://a.example", "--user"),
+        ("entitlement delete --user usr_1 --everyone --issuer https://a.example", "cannot be used with"),
+        ("entitlement delete --group g --everyone --issuer https://a.example", "cannot be used with"),
+        ("delegation show dlg_1/..", "is no delegation id"),
+        ("delegation list --user usr_1 --agent bot", "cannot be used with"),
+        ("delegation create --key k --purpose p", "--token"),
+        ("delegation create --token - --purpose p", "--key"),
+        ("delegation create --key k --token - --purpose p --for 5", "it is no span of time"),
+        ("delegation offer dlg_1 --key k --to reader", "--permission"),
+        ("delegation offer dlg_1 --key k --permission p", "it is an action and a resource in one argument"),
+        ("delegation accept dlg_1", "--key"),
+        ("delegation own", "--key"),
+        ("delegation give-back --key k", "<ID>"),
+        ("my revoke", "<ID>"),
+        ("my revoke-all --agent Bot", "`Bot` is no agent id"),
+        ("freeze now", "unexpected argument"),
         ("grant revoke grt_1", "is no grant id"),
         ("audit verify --receipt r", "--key"),
         ("audit verify --receipt r --file f --key k", "cannot be used with"),
@@ -101,7 +128,7 @@ fn what_the_help_shows_parses() {
         "init --dir ./attorn",
         "serve",
         "serve --config ./attorn/attorn.toml",
-        "demo --keep --component a.wasm --looping-component b.wasm",
+        "demo --keep --component a.wasm --looping-component b.wasm --own-data-component c.wasm --interop d",
         "operator register carol --duty policy_admin,policy_weakener",
         "operator register carol --duty policy_admin --duty auditor",
         "operator revoke carol",
@@ -137,6 +164,30 @@ fn what_the_help_shows_parses() {
         "decide --key k --action faq.read --resource article/42 --purpose p --arguments {} --idempotency-key x",
         "load list",
         "load cancel cli-0123456789abcdef",
+        "user register --provider main --subject 5f1c7a0e",
+        "user find --provider main --subject 5f1c7a0e",
+        "user show usr_1",
+        "user revoke usr_1 --agent bot --reason odd",
+        "session revoke ses_1 --reason gone",
+        "entitlement list",
+        "entitlement delete --group staff --issuer https://sso.example.org/realms/main",
+        "entitlement delete --user usr_1",
+        "delegation list --limit 5 --after dlg_1",
+        "delegation list --user usr_1",
+        "delegation list --agent bot",
+        &format!("delegation show {DELEGATION}"),
+        &format!("delegation tree {DELEGATION}"),
+        &format!("delegation revoke {DELEGATION} --reason odd"),
+        "delegation create --key k --token - --purpose p --for 10m",
+        &format!("delegation accept {DELEGATION} --key k"),
+        "delegation own --key k",
+        &format!("delegation give-back {DELEGATION} --key k --reason done"),
+        "my delegations --limit 5",
+        &format!("my revoke {DELEGATION}"),
+        "my revoke-all --agent bot --reason odd",
+        "freeze --reason odd",
+        "thaw",
+        "frozen",
         "grant list --limit 200 --after grt_0123456789abcdef0123456789abcdef",
         "audit list --from 7 --json",
         "audit verify --file log.txt --key a+b+c",
@@ -149,6 +200,26 @@ fn what_the_help_shows_parses() {
             panic!("{line}: {error}");
         }
     }
+}
+
+#[test]
+fn a_permission_is_one_argument() {
+    let (server, issuer) = ("http://127.0.0.1:7400", "https://sso.example.org");
+    let (read, own) = ("invoice.read invoice/*", "account.* account/{user.id}/*");
+    for arguments in [
+        vec!["entitlement", "set", "--everyone", "--issuer", issuer, "--permission", own],
+        vec!["entitlement", "set", "--group", "a b", "--issuer", issuer, "--permission", read, "--permission", own],
+        vec!["entitlement", "set", "--user", "usr_1", "--permission", own],
+        vec!["delegation", "create", "--key", "k", "--token", "t", "--purpose", "p", "--permission", read],
+        vec!["delegation", "offer", DELEGATION, "--key", "k", "--to", "reader", "--permission", read, "--for", "1h"],
+    ] {
+        if let Err(error) = Cli::try_parse_from([&["attorn", "--server", server][..], &arguments].concat()) {
+            panic!("{arguments:?}: {error}");
+        }
+    }
+    let fields = ["attorn", "delegation", "offer", DELEGATION, "--key", "k", "--to", "b", "--permission", own];
+    let error = Cli::try_parse_from(fields).unwrap_err().to_string();
+    assert!(error.contains("is no resource pattern"), "{error}");
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! What every command has: the server, who asks, and where to write.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use attorn_agent::ServerUrl;
+use attorn_agent::{AgentKey, Client, ServerUrl};
 
 use crate::failure::Failure;
 use crate::key_source::read_text;
@@ -14,6 +14,9 @@ use crate::output::Output;
 /// arguments are seen by everybody on the machine.
 const TOKEN_VARIABLE: &str = "ATTORN_TOKEN";
 
+/// The environment variable that holds a user's access token, for the same reason.
+const USER_TOKEN_VARIABLE: &str = "ATTORN_USER_TOKEN";
+
 const TOKEN_FILE_BYTES_MAX: u64 = 1024;
 
 /// What every command has.
@@ -23,7 +26,7 @@ pub(crate) struct Context {
     pub(crate) output: Output,
 }
 
-/// An operator's token.
+/// An operator's token, or a user's.
 #[derive(Clone)]
 pub(crate) struct Token(String);
 
@@ -42,6 +45,23 @@ impl Context {
         OperatorClient::new(self.server.clone(), Some(text.parse()?))
     }
 
+    /// A client with the token of a user, who sees what is theirs.
+    pub(crate) fn user(&self) -> Result<OperatorClient, Failure> {
+        let Ok(text) = std::env::var(USER_TOKEN_VARIABLE) else {
+            return Err(Failure::new("this needs a user's own token").with_help(
+                "sign in at a client that the provider's `user_clients` lists, and put the access token into \
+                 ATTORN_USER_TOKEN",
+            ));
+        };
+        OperatorClient::new(self.server.clone(), Some(Token::of_user(&text)?))
+    }
+
+    /// A client that signs with an agent's key.
+    pub(crate) fn agent(&self, key: &Path) -> Result<Client, Failure> {
+        let key = AgentKey::load(key).map_err(|error| Failure::key_file("use", key, &error))?;
+        Ok(Client::new(&self.server.to_string(), key)?)
+    }
+
     /// A client without a token, for what is public.
     pub(crate) fn anybody(&self) -> Result<OperatorClient, Failure> {
         OperatorClient::new(self.server.clone(), None)
@@ -52,6 +72,17 @@ impl Token {
     /// The text, to be sent to the server and nowhere else.
     pub(crate) fn expose(&self) -> &str {
         &self.0
+    }
+
+    /// A user's access token: a JWT.
+    pub(crate) fn of_user(text: &str) -> Result<Self, Failure> {
+        let text = text.trim_ascii();
+        let sendable = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+        if sendable && text.split('.').count() == 3 {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(Failure::new("the user's token is not one")
+            .with_help("an access token for the provider's `user_audience`: three parts with `.` between them"))
     }
 }
 
@@ -87,6 +118,10 @@ mod tests {
                 "error: the operator's token is not one\nhelp: it begins with `attorn_op_`"
             );
         }
+        for text in ["", "a.b", "a.b.c.d", "a.b.c d", "a.b.c\r\nX: y"] {
+            assert!(Token::of_user(text).unwrap_err().message.ends_with("the user's token is not one"), "{text}");
+        }
+        assert_eq!(Token::of_user("e30.e30.x-_\n").unwrap().expose(), "e30.e30.x-_");
         let token: Token = "attorn_op_x-Y_9\n".parse().unwrap();
         assert_eq!((token.expose(), format!("{token:?}").as_str()), ("attorn_op_x-Y_9", "Token"));
     }

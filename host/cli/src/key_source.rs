@@ -91,6 +91,14 @@ pub(crate) fn read_text(path: &Path, bytes_max: u64) -> Result<String, Failure> 
     Ok(text)
 }
 
+/// What comes on standard input, cut off where it is longer than this.
+pub(crate) fn stdin_text(bytes_max: u64) -> Result<String, Failure> {
+    let mut text = String::new();
+    let mut input = std::io::stdin().lock().take(bytes_max);
+    input.read_to_string(&mut text).map_err(|error| Failure::of(&error))?;
+    Ok(text)
+}
+
 fn public_jwk(text: &str) -> Result<Value, String> {
     let jwk: Value = parse::strict_json(text)?;
     match jwk.as_object() {

@@ -18,9 +18,11 @@ pub(crate) struct Page {
 impl Page {
     /// The path with its query.
     pub(crate) fn of(&self, path: &str) -> String {
+        // A path that has a query of its own goes on with it.
+        let sign = if path.contains('?') { '&' } else { '?' };
         match &self.after {
-            Some(after) => format!("{path}?limit={}&after={after}", self.limit),
-            None => format!("{path}?limit={}", self.limit),
+            Some(after) => format!("{path}{sign}limit={}&after={after}", self.limit),
+            None => format!("{path}{sign}limit={}", self.limit),
         }
     }
 }
@@ -50,5 +52,6 @@ mod tests {
         let page = Page { limit: 7, after: Some(after("support-bot").unwrap()) };
         assert_eq!(page.of("/v1/agents"), "/v1/agents?limit=7&after=support-bot");
         assert_eq!(Page { limit: 50, after: None }.of("/v1/agents"), "/v1/agents?limit=50");
+        assert_eq!(page.of("/v1/x?agent=bot"), "/v1/x?agent=bot&limit=7&after=support-bot");
     }
 }

@@ -3,7 +3,8 @@
 use std::str::FromStr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use attorn_core::{LabelName, ParseError};
+use attorn_api::agents::Permission;
+use attorn_core::{ActionPattern, EntitlementPattern, LabelName, ParseError, ResourcePattern};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
@@ -79,6 +80,25 @@ pub(crate) fn request_id(text: &str) -> Result<String, String> {
     Err("it is no id of a load: up to 64 letters, digits, `-`, `_` and `.`".into())
 }
 
+/// `ACTION RESOURCE`: what may be done to what.
+pub(crate) fn permission(text: &str) -> Result<Permission, String> {
+    let (action, resource) = action_and_resource(text)?;
+    let (action, resource) = (id::<ActionPattern>(action)?, id::<ResourcePattern>(resource)?);
+    Ok(Permission { action: action.to_string(), resource: resource.to_string() })
+}
+
+/// The same, where segments of the resource may be fields of the user.
+pub(crate) fn entitlement(text: &str) -> Result<Permission, String> {
+    let (action, resource) = action_and_resource(text)?;
+    let pattern = EntitlementPattern::parse(action, resource).map_err(|error| format!("{error}; {}", error.help()))?;
+    Ok(Permission { action: pattern.action.to_string(), resource: pattern.resource().to_owned() })
+}
+
+fn action_and_resource(text: &str) -> Result<(&str, &str), String> {
+    text.split_once(' ')
+        .ok_or_else(|| "it is an action and a resource in one argument: 'invoice.read invoice/*'".into())
+}
+
 /// `NAME=VALUE`.
 pub(crate) fn label(text: &str) -> Result<(LabelName, String), String> {
     let (name, value) = text.split_once('=').ok_or("a label is `NAME=VALUE`")?;
@@ -138,6 +158,20 @@ mod tests {
         assert!(label("=x").unwrap_err().contains("it is empty"));
         let (name, value) = label("team=a=b").unwrap();
         assert_eq!((name.as_str(), value.as_str()), ("team", "a=b"));
+    }
+
+    #[test]
+    fn permissions_are_an_action_and_a_resource() {
+        for text in ["", "invoice.read", "invoice.read:invoice/*", "invoice.r* invoice/*", "a b c", "a  b/c", "a b"] {
+            assert!(permission(text).is_err(), "{text}");
+        }
+        assert!(permission("a account/{user.id}").unwrap_err().contains("is no resource pattern"));
+        for text in ["a account/{user.name}", "a {user.id}/*", "a account/x{user.id}"] {
+            assert!(entitlement(text).unwrap_err().contains("`invoice/{user.id}/*`"), "{text}");
+        }
+        let expect = |resource: &str| Ok(Permission { action: "account.*".into(), resource: resource.into() });
+        assert_eq!(permission("account.* account/*"), expect("account/*"));
+        assert_eq!(entitlement("account.* account/{user.id}/*"), expect("account/{user.id}/*"));
     }
 
     #[test]

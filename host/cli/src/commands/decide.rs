@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use attorn_agent::{AgentKey, Client, Request};
+use attorn_agent::Request;
 use attorn_api::decisions::{DecisionAnswer, DecisionKind};
 use attorn_core::TimeMs;
 use attorn_core::{Action, DelegationId, Purpose, Resource, SessionId};
@@ -20,7 +20,9 @@ use crate::parse;
 #[command(after_help = "Examples:
   attorn decide --key bot.key --action faq.read --resource article/42 --purpose answer-questions
   attorn decide --key bot.key --action faq.read --resource article/42 --purpose answer-questions \\
-    --arguments '{\"section\":\"billing\"}' --json")]
+    --arguments '{\"section\":\"billing\"}' --json
+  attorn decide --key bot.key --action invoice.read --resource invoice/17 --purpose serve-customers \\
+    --delegation dlg_…")]
 pub(crate) struct Decide {
     /// The agent's key file
     #[arg(long, value_name = "FILE")]
@@ -63,9 +65,7 @@ impl Decide {
         if let Some(key) = self.idempotency_key {
             request = request.idempotency_key(key)?;
         }
-        let key = AgentKey::load(&self.key).map_err(|error| Failure::key_file("use", &self.key, &error))?;
-        let client = Client::new(&context.server.to_string(), key)?;
-        let answer = client.answer(&request).await?;
+        let answer = context.agent(&self.key)?.answer(&request).await?;
         // Whoever reads the exit code gets an allow only for an answer that is one.
         attorn_agent::Decision::try_from(answer.clone())?;
         if context.output.json {

@@ -5,18 +5,24 @@ mod audit;
 mod compile_worker;
 mod completions;
 mod decide;
+mod delegation;
 pub(crate) mod demo;
+mod entitlement;
 mod fact;
+mod freeze;
 mod grant;
 mod init;
 mod key;
 mod load;
+mod my;
 mod operator;
 pub(crate) mod policy;
 mod provider;
 mod resource_server;
 mod serve;
+mod session;
 mod trust_domain;
+mod user;
 
 use clap::Subcommand;
 
@@ -51,6 +57,21 @@ pub(crate) enum Command {
     /// Who vouches for workloads
     #[command(subcommand)]
     TrustDomain(trust_domain::TrustDomain),
+    /// On whose behalf agents act
+    #[command(subcommand)]
+    User(user::User),
+    /// What users may do themselves
+    #[command(subcommand)]
+    Entitlement(entitlement::Entitlement),
+    /// What users let agents do, and agents each other
+    #[command(subcommand)]
+    Delegation(delegation::Delegation),
+    /// Users' sessions
+    #[command(subcommand)]
+    Session(session::Session),
+    /// What you delegated yourself, as a user
+    #[command(subcommand)]
+    My(my::My),
     /// What decides
     #[command(subcommand)]
     Policy(policy::Policy),
@@ -65,6 +86,12 @@ pub(crate) enum Command {
     /// The rights that allows yielded
     #[command(subcommand)]
     Grant(grant::Grant),
+    /// Deny everything, until somebody thaws the server
+    Freeze(freeze::Freeze),
+    /// Deny no longer everything
+    Thaw(freeze::Thaw),
+    /// Show whether everything is denied
+    Frozen(freeze::Frozen),
     /// The audit log
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -86,15 +113,31 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Exit, Fai
         Command::Provider(provider) => provider.run(context).await,
         Command::Key(key) => key.run(context).await,
         Command::TrustDomain(trust_domain) => trust_domain.run(context).await,
+        Command::User(user) => user.run(context).await,
+        Command::Entitlement(entitlement) => entitlement.run(context).await,
+        Command::Delegation(delegation) => delegation.run(context).await,
+        Command::Session(session) => session.run(context).await,
+        Command::My(my) => my.run(context).await,
         Command::Policy(policy) => policy.run(context).await,
         Command::Load(load) => load.run(context).await,
         Command::Decide(decide) => decide.run(context).await,
         Command::Fact(fact) => fact.run(context).await,
         Command::Grant(grant) => grant.run(context).await,
+        Command::Freeze(freeze) => freeze.run(context).await,
+        Command::Thaw(thaw) => thaw.run(context).await,
+        Command::Frozen(frozen) => frozen.run(context).await,
         Command::Audit(audit) => audit.run(context).await,
         Command::Completions(completions) => completions.run(context),
         Command::CompileWorker(worker) => worker.run(),
     }
+}
+
+/// Why something is done.
+#[derive(Debug, clap::Args)]
+struct Why {
+    /// Why, at most 256 characters; kept in the audit log, so name nobody
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
 }
 
 /// The body of a request that says nothing.

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Stage;
 use super::registry::ANSWER_QUESTIONS;
-use super::resource_server::FaqAnswer;
+use super::resource_server::Answered;
 use crate::failure::Failure;
 
 /// What the part about the audit log comes back to.
@@ -61,7 +61,7 @@ async fn reads(stage: &mut Stage<'_>) -> Result<u64, Failure> {
         ("the bot shows it for what it was granted", &bot, billing, (200, "article 42, for support-bot")),
         ("the bot shows it a second time", &bot, billing, (403, "used_already")),
     ] {
-        let FaqAnswer { status, says } = stage.faq.read(who, path, token).await?;
+        let Answered { status, says } = stage.faq.read(who, path, token).await?;
         let came = format!("the FAQ service: {status} {says}");
         stage.narrator.step(asked, came, (status, says.as_str()) == expect)?;
     }

@@ -46,6 +46,7 @@ pub(super) async fn play(stage: &mut Stage<'_>, told: &Told) -> Result<u64, Fail
     stage.narrator.step("attorn audit export", &path, exported.status.success())?;
 
     let mut bytes = std::fs::read(&export).map_err(|error| Failure::file("read", &export, &error))?;
+    nobody_is_named(stage, &bytes)?;
     change_one_byte(&mut bytes, told.denied_entry).ok_or_else(|| Failure::new("the export has no such entry"))?;
     let changed = stage.directory.join("audit-log-changed.txt");
     write(&changed, &bytes)?;
@@ -58,6 +59,20 @@ pub(super) async fn play(stage: &mut Stage<'_>, told: &Told) -> Result<u64, Fail
     let asked = format!("one byte of entry {index} is changed: its article/42 becomes article/43; attorn audit verify");
     stage.narrator.step(asked, format!("{named} ({})", verified.status), as_told)?;
     Ok(entries)
+}
+
+/// Whoever reads the log learns that somebody was acted for, and not who.
+fn nobody_is_named(stage: &Stage<'_>, export: &[u8]) -> Result<(), Failure> {
+    let Some(act) = &stage.act else { return Ok(()) };
+    let text = String::from_utf8_lossy(export);
+    let names = act.names()?;
+    // By whole words, so that five letters in the middle of a digest are no name.
+    let words = text.split(|c: char| !c.is_alphanumeric() && c != '-' && c != '_');
+    let found = words.filter(|word| names.iter().any(|name| word.eq_ignore_ascii_case(name))).count();
+    let acted = text.matches("\"on_behalf\":{").count();
+    let asked = "somebody searches it for Alice: by name, by what the provider calls her, by her id";
+    let came = format!("found {found} times; {acted} entries are about what was done on somebody's behalf");
+    stage.narrator.step(asked, came, found == 0 && acted > 0)
 }
 
 /// Make `article/42` in this entry `article/43`. After the line `entries`, each entry has two lines.

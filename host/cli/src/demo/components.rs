@@ -1,4 +1,4 @@
-//! The two components that the story needs.
+//! The components that the story needs.
 
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,7 @@ use crate::failure::Failure;
 pub(super) struct Components {
     pub(super) read_only: Vec<u8>,
     pub(super) looping: Vec<u8>,
+    pub(super) own_data: Vec<u8>,
 }
 
 impl Components {
@@ -22,6 +23,7 @@ impl Components {
         Ok(Self {
             read_only: read(&demo.component, "read-only.wasm")?,
             looping: read(&demo.looping_component, "loop_in_evaluate.wasm")?,
+            own_data: read(&demo.own_data_component, "own-data.wasm")?,
         })
     }
 }
@@ -35,5 +37,5 @@ fn beside_executable(name: &str) -> Result<PathBuf, Failure> {
         return Ok(path);
     }
     Err(Failure::new(format!("the demo needs the component `{}`, which is not there", path.display()))
-        .with_help("`cargo xtask demo` builds it; or name one with `--component` and `--looping-component`"))
+        .with_help("`cargo xtask demo` builds it; or name them with `--component`, `--looping-component` and `--own-data-component`"))
 }

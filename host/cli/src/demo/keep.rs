@@ -13,12 +13,20 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<(), Failure> {
     let attorn = quoted(&executable);
     let token = |operator: &str| format!("{attorn} --token-file {}", quoted(&token_path(directory, operator)));
     let (key, log_key) = (quoted(&bot_key_path(directory)), quoted(&log_key_path(directory)));
+    let reader = quoted(&directory.join("keys").join("reader.key"));
+    let mut more = Vec::new();
+    if let Some(act) = &stage.act {
+        let registrar = token("registrar");
+        more.push(format!("{registrar} user find --provider sign-in --subject {}", act.subject()?));
+        more.push(format!("{registrar} delegation list"));
+        more.push(format!("{attorn} delegation own --key {reader}"));
+    }
     let decide = format!("{attorn} decide --key {key} --resource article/42 --purpose {ANSWER_QUESTIONS} --action");
     let narrator = &mut stage.narrator;
     narrator.part("Try it by hand");
     narrator.say("   The server is still running. In another terminal:");
     narrator.say("");
-    for line in [
+    let lines = [
         format!("export ATTORN_URL={}", stage.host.url()),
         format!("{decide} faq.read"),
         format!("{decide} faq.write; echo $?"),
@@ -30,8 +38,9 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<(), Failure> {
         format!("{} policy list", token("policy-admin")),
         format!("{} audit list --limit 20", token("auditor")),
         format!("{} audit verify --key {}", token("auditor"), log_key),
-        format!("{} operator list", token("alice")),
-    ] {
+        format!("{} operator list", token("carol")),
+    ];
+    for line in lines.into_iter().chain(more) {
         narrator.say(format!("   {line}"));
     }
     narrator.say("");

@@ -1,4 +1,5 @@
-//! The story: a support bot, what it may do, and everything that it must not do.
+//! The story: a support bot, what it may do, and everything that it must not do; then the same on behalf of
+//! somebody.
 //!
 //! It is played against a real server, a child process of this very executable with an empty store,
 //! through the public API only. Every step says what was asked and what came back, and the first
@@ -6,6 +7,7 @@
 
 mod asking;
 mod audit;
+mod behalf;
 mod components;
 mod crash;
 mod host;
@@ -28,11 +30,12 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::commands::demo::Demo;
+use crate::demo::behalf::Act;
 use crate::demo::components::Components;
 use crate::demo::host::Host;
 use crate::demo::narrator::Narrator;
 use crate::demo::operators::Operators;
-use crate::demo::resource_server::FaqServer;
+use crate::demo::resource_server::Service;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -43,7 +46,9 @@ struct Stage<'a> {
     directory: PathBuf,
     host: Host,
     operators: Operators,
-    faq: FaqServer,
+    faq: Service,
+    /// The second act, once it was played.
+    act: Option<Act>,
 }
 
 impl Stage<'_> {
@@ -68,7 +73,7 @@ pub(crate) async fn run(demo: &Demo, output: &Output) -> Result<Exit, Failure> {
     let directory = fresh_directory()?;
     let narrator = Narrator::new(output);
     narrator.say(format!("Everything of this demo is in {}", directory.display()));
-    let done = play(narrator, &components, &directory, demo.keep, started).await;
+    let done = play(narrator, demo, &components, &directory, started).await;
     done.map_err(|failure| {
         let help = format!("the server's log is `{}`", Host::log_path(&directory).display());
         if failure.help.is_none() { failure.with_help(help) } else { failure }
@@ -77,18 +82,18 @@ pub(crate) async fn run(demo: &Demo, output: &Output) -> Result<Exit, Failure> {
 
 async fn play(
     narrator: Narrator<'_>,
+    demo: &Demo,
     components: &Components,
     directory: &Path,
-    keep: bool,
     started: Instant,
 ) -> Result<Exit, Failure> {
     // Whatever is dropped here takes the server with it.
     let (mut stage, entries) = tokio::select! {
-        told = story(narrator, components, directory) => told?,
+        told = story(narrator, demo, components, directory) => told?,
         signal = interrupted() => return Err(Failure::new(format!("the demo was interrupted: {}", signal?))),
     };
     let took = started.elapsed();
-    if keep {
+    if demo.keep {
         keep::play(&mut stage).await?;
     }
     end(stage, entries, took).await
@@ -97,13 +102,14 @@ async fn play(
 /// The story. Give how many entries it left in the audit log.
 async fn story<'a>(
     mut narrator: Narrator<'a>,
+    demo: &Demo,
     components: &Components,
     directory: &Path,
 ) -> Result<(Stage<'a>, u64), Failure> {
     let (host, bootstrap) = operators::first_start(&mut narrator, directory).await?;
     let operators = operators::register(&mut narrator, &host, bootstrap, directory).await?;
-    let faq = FaqServer::start(host.url()).await?;
-    let mut stage = Stage { narrator, directory: directory.to_owned(), host, operators, faq };
+    let faq = Service::start(host.url(), "article", "faq.read").await?;
+    let mut stage = Stage { narrator, directory: directory.to_owned(), host, operators, faq, act: None };
 
     registry::play(&mut stage).await?;
     policies::play(&mut stage, components).await?;
@@ -112,6 +118,7 @@ async fn story<'a>(
     looping::play(&mut stage, components).await?;
     suspension::play(&mut stage).await?;
     crash::play(&mut stage, &accepted).await?;
+    behalf::play(&mut stage, demo, components).await?;
     let entries = audit::play(&mut stage, &told).await?;
     Ok((stage, entries))
 }
@@ -149,6 +156,7 @@ async fn end(mut stage: Stage<'_>, entries: u64, took: Duration) -> Result<Exit,
             "denied": tally.denied,
             "refused": tally.refused,
             "entries": entries,
+            "on_behalf": if stage.act.is_some() { "played" } else { "skipped" },
             "directory": stage.directory.display().to_string(),
         }))?;
         return Ok(Exit::Done);
@@ -160,6 +168,9 @@ async fn end(mut stage: Stage<'_>, entries: u64, took: Duration) -> Result<Exit,
         tally.allowed, tally.denied, tally.refused
     ));
     output.line(format!("  entries        {entries} in the audit log, verified"));
+    if stage.act.is_none() {
+        output.line("  on behalf      skipped, for want of Node: see above");
+    }
     for (what, path) in look {
         output.line(format!("  {what:13}  {}", path.display()));
     }

@@ -47,16 +47,16 @@ pub(super) async fn register(
     directory: &Path,
 ) -> Result<Operators, Failure> {
     let first = host.client(Some(&bootstrap))?;
-    let admin = one(narrator, &first, directory, "alice", &["admin"]).await?;
+    let admin = one(narrator, &first, directory, "carol", &["admin"]).await?;
     let again = first.post::<RegisteredOperator>("/v1/operators", &operator("mallory", &["admin"])).await;
     refused(narrator, "the bootstrap token registers another admin", again, ProblemCode::Unauthenticated)?;
 
-    let alice = host.client(Some(&admin))?;
-    let registrar = one(narrator, &alice, directory, "registrar", &["registrar"]).await?;
-    let policy_admin = one(narrator, &alice, directory, "policy-admin", &["policy_admin", "policy_weakener"]).await?;
-    let auditor = one(narrator, &alice, directory, "auditor", &["auditor"]).await?;
-    let policies = alice.get::<PolicyList>("/v1/policies").await;
-    refused(narrator, "alice, the admin, reads the policies", policies, ProblemCode::MissingDuty)?;
+    let carol = host.client(Some(&admin))?;
+    let registrar = one(narrator, &carol, directory, "registrar", &["registrar"]).await?;
+    let policy_admin = one(narrator, &carol, directory, "policy-admin", &["policy_admin", "policy_weakener"]).await?;
+    let auditor = one(narrator, &carol, directory, "auditor", &["auditor"]).await?;
+    let policies = carol.get::<PolicyList>("/v1/policies").await;
+    refused(narrator, "carol, the admin, reads the policies", policies, ProblemCode::MissingDuty)?;
 
     let log_key = host.client(None)?.text("/v1/audit/key").await?.trim_end().to_owned();
     private_file(&log_key_path(directory), &log_key)?;

@@ -10,7 +10,8 @@ use super::registry::ANSWER_QUESTIONS;
 use crate::failure::Failure;
 
 /// More than a policy gets by default: this is played on busy machines, too.
-const READ_ONLY_LIMITS: Limits = Limits { cpu_us_max: 50_000, wall_us_max: 250_000, memory_bytes_max: 16 << 20 };
+pub(super) const PATIENT_LIMITS: Limits =
+    Limits { cpu_us_max: 50_000, wall_us_max: 250_000, memory_bytes_max: 16 << 20 };
 
 /// A policy to be pushed and put in force.
 pub(super) struct NewPolicy<'a> {
@@ -33,7 +34,7 @@ pub(super) async fn play(stage: &mut Stage<'_>, components: &Components) -> Resu
         component: &components.read_only,
         settings,
         action: "faq.*",
-        limits: READ_ONLY_LIMITS,
+        limits: PATIENT_LIMITS,
     };
     put_in_force(stage, &read_only).await
 }

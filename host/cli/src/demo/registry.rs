@@ -16,7 +16,11 @@ pub(super) const ANSWER_QUESTIONS: &str = "answer-questions";
 /// The purpose for which it will meet the policy that loops.
 pub(super) const REPORTING: &str = "reporting";
 
-const KEY_LIFE: Span = Span { ms: 24 * 3_600_000 };
+/// The purpose that it pursues only for users.
+pub(super) const SERVE_CUSTOMERS: &str = "serve-customers";
+
+/// How long keys are registered for.
+pub(super) const KEY_LIFE: Span = Span { ms: 24 * 3_600_000 };
 
 pub(super) async fn play(stage: &mut Stage<'_>) -> Result<(), Failure> {
     stage.narrator.part("Who accepts, and who asks");
@@ -44,6 +48,7 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<(), Failure> {
         ceiling: BTreeMap::from([
             (ANSWER_QUESTIONS.into(), without_user(&["faq.read", "faq.write"])),
             (REPORTING.into(), without_user(&["report.run"])),
+            (SERVE_CUSTOMERS.into(), for_users()),
         ]),
         grant_ms_max: 60_000,
         keys: vec![RegisterKey { instance: "demo".into(), jwk: jwk(&key)?, expires_at_ms: KEY_LIFE.ends_at_ms() }],
@@ -51,7 +56,8 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<(), Failure> {
     };
     let agent: agents::Agent = registrar.post("/v1/agents", &body).await?;
     let as_told = agent.ceiling == body.ceiling && agent.state == agents::AgentState::Active;
-    let asked = "the registrar registers support-bot, which may at most faq.read and faq.write article/*";
+    let asked = "the registrar registers support-bot, which may at most faq.read and faq.write article/*, \
+                 and read and pay invoices for users";
     stage.narrator.step(asked, "registered; the bot alone has its private key", as_told)
 }
 
@@ -60,6 +66,13 @@ fn without_user(actions: &[&str]) -> PurposeCeiling {
     PurposeCeiling { user: UserPresence::Without, permissions: actions.iter().map(permission).collect() }
 }
 
-fn jwk(key: &AgentKey) -> Result<serde_json::Value, Failure> {
+/// What an agent may do for users: read and pay invoices.
+pub(super) fn for_users() -> PurposeCeiling {
+    let permission = |action: &str| Permission { action: action.into(), resource: "invoice/*".into() };
+    let permissions = ["invoice.read", "invoice.pay"].map(permission).into();
+    PurposeCeiling { user: UserPresence::With, permissions }
+}
+
+pub(super) fn jwk(key: &AgentKey) -> Result<serde_json::Value, Failure> {
     serde_json::from_str(key.public_jwk()).map_err(|error| Failure::of(&error))
 }

@@ -1,4 +1,4 @@
-//! A sample resource server: articles of an FAQ, for whoever shows a credential for them.
+//! A sample resource server: articles of an FAQ, or invoices, for whoever shows a credential for them.
 //!
 //! It knows Attorn's public keys and nothing else of it: see `check.rs` for all that it does with a
 //! credential.
@@ -20,26 +20,37 @@ use self::check::{Check, Shown};
 use crate::failure::Failure;
 
 /// The service, while it runs.
-pub(super) struct FaqServer {
+pub(super) struct Service {
     url: String,
     task: tokio::task::JoinHandle<()>,
 }
 
+/// What it keeps, and how reading it is called.
+struct Kept {
+    check: Check,
+    resource_type: &'static str,
+    action: &'static str,
+}
+
 /// What it answered.
-pub(super) struct FaqAnswer {
+pub(super) struct Answered {
     pub(super) status: u16,
-    /// The article's text, or why there is none.
+    /// What it keeps under this name, or why that is not said.
     pub(super) says: String,
 }
 
-impl FaqServer {
-    /// Listen on a free port of loopback, and accept credentials of this issuer.
-    pub(super) async fn start(issuer: &str) -> Result<Self, Failure> {
+impl Service {
+    /// Listen on a free port of loopback, keep things of one type, and accept this issuer's credentials to read them.
+    pub(super) async fn start(
+        issuer: &str,
+        resource_type: &'static str,
+        action: &'static str,
+    ) -> Result<Self, Failure> {
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
         let listener = listener.map_err(|error| Failure::of(&error))?;
         let url = format!("http://{}", listener.local_addr().map_err(|error| Failure::of(&error))?);
-        let check = Arc::new(Check::with_keys_of(issuer, &url).await?);
-        let router = Router::new().route("/article/{id}", get(article)).with_state(check);
+        let kept = Kept { check: Check::with_keys_of(issuer, &url).await?, resource_type, action };
+        let router = Router::new().route(&format!("/{resource_type}/{{id}}"), get(read)).with_state(Arc::new(kept));
         let task = tokio::spawn(async move {
             // It ends when the demo does.
             let _ = axum::serve(listener, router).await;
@@ -51,8 +62,8 @@ impl FaqServer {
         &self.url
     }
 
-    /// Read an article as an agent does, showing this credential with a new proof.
-    pub(super) async fn read(&self, agent: &Client, path: &str, access_token: &str) -> Result<FaqAnswer, Failure> {
+    /// Read something as an agent does, showing this credential with a new proof.
+    pub(super) async fn read(&self, agent: &Client, path: &str, access_token: &str) -> Result<Answered, Failure> {
         let url = format!("{}{path}", self.url);
         let proof = agent.proof_for("GET", &url, b"", access_token)?;
         let http = reqwest::Client::builder().no_proxy().build().map_err(|error| Failure::of(&error))?;
@@ -61,35 +72,36 @@ impl FaqServer {
         let status = response.status().as_u16();
         let body: Value = response.json().await.map_err(|error| Failure::of(&error))?;
         let says = body["text"].as_str().or(body["error"].as_str()).unwrap_or_default().to_owned();
-        Ok(FaqAnswer { status, says })
+        Ok(Answered { status, says })
     }
 }
 
-impl Drop for FaqServer {
+impl Drop for Service {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-async fn article(
-    State(check): State<Arc<Check>>,
+async fn read(
+    State(kept): State<Arc<Kept>>,
     Path(id): Path<String>,
     Query(arguments): Query<BTreeMap<String, String>>,
     headers: HeaderMap,
 ) -> (StatusCode, Json<Value>) {
+    let resource_type = kept.resource_type;
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let shown = Shown {
         method: "GET",
-        path: &format!("/article/{id}"),
+        path: &format!("/{resource_type}/{id}"),
         authorization: header("authorization"),
         proof: header("dpop"),
         body: b"",
-        action: "faq.read",
-        resource: &format!("article/{id}"),
+        action: kept.action,
+        resource: &format!("{resource_type}/{id}"),
         arguments: &json!(arguments),
     };
-    match check.accept(&shown) {
-        Ok(agent) => (StatusCode::OK, Json(json!({ "text": format!("article {id}, for {agent}") }))),
+    match kept.check.accept(&shown) {
+        Ok(who) => (StatusCode::OK, Json(json!({ "text": format!("{resource_type} {id}, for {who}") }))),
         Err(refusal) => (
             StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::FORBIDDEN),
             Json(json!({ "error": refusal.why })),

@@ -70,6 +70,10 @@ impl Client {
         let key = self.transport.key();
         Ok(key.prove_with_token(method, url, body, None, access_token, SystemTime::now())?)
     }
+
+    pub(crate) const fn transport(&self) -> &Transport {
+        &self.transport
+    }
 }
 
 impl fmt::Debug for Client {

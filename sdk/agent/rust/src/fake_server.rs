@@ -19,6 +19,7 @@ use serde_json::Value;
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
     pub(crate) path: String,
+    pub(crate) query: Option<String>,
     pub(crate) claims: Value,
     pub(crate) idempotency_key: Option<String>,
     pub(crate) body: Bytes,
@@ -49,10 +50,11 @@ impl FakeServer {
 
 async fn play(State(script): State<Script>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
-    let (path, idempotency_key) = (uri.path().to_owned(), text("idempotency-key"));
+    let (path, query) = (uri.path().to_owned(), uri.query().map(str::to_owned));
+    let idempotency_key = text("idempotency-key");
     let claims = claims_of(&text("dpop").unwrap());
     let mut script = script.lock().unwrap();
-    script.1.push(Seen { path, claims, idempotency_key, body });
+    script.1.push(Seen { path, query, claims, idempotency_key, body });
     script.0.pop_front().unwrap_or_else(|| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }
 

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod behalf;
 mod client;
 mod decision;
 mod error;
@@ -10,6 +11,7 @@ pub mod resource_server;
 mod transport;
 mod url;
 
+pub use behalf::{Consent, Delegation, Part};
 pub use client::Client;
 pub use decision::{Decided, Decision};
 pub use error::Error;

@@ -47,8 +47,8 @@ impl Request {
         }
     }
 
-    /// On behalf of the user whom this delegation is from: `dlg_…`. Without one the agent asks on its own
-    /// authority.
+    /// On behalf of the user whom this delegation is from: a [`crate::Delegation`], or its id. Without one the agent
+    /// asks on its own authority.
     #[must_use]
     pub fn on_behalf_by(mut self, delegation: impl Into<String>) -> Self {
         self.delegation = Some(delegation.into());

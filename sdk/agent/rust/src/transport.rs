@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use attorn_api::problem::PROBLEM_MEDIA_TYPE;
 use attorn_api::{IDEMPOTENCY_HEADER, NONCE_HEADER, PROOF_HEADER, Problem, ProblemCode};
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::{Method, RequestBuilder};
 use serde::de::DeserializeOwned;
 
 use crate::error::Error;
@@ -33,6 +34,14 @@ pub(crate) struct Transport {
     nonce: Mutex<Option<String>>,
 }
 
+/// What one request carries, beside its proof.
+struct Sent<'a> {
+    method: Method,
+    path: &'a str,
+    body: Vec<u8>,
+    idempotency_key: Option<&'a str>,
+}
+
 impl Transport {
     pub(crate) fn new(server: ServerUrl, key: AgentKey, timeout: Duration) -> Result<Self, Error> {
         let mut http = reqwest::Client::builder()
@@ -51,44 +60,37 @@ impl Transport {
         &self.key
     }
 
-    /// Post a JSON body with a proof. If the server wants its nonce in the proof, try once more.
+    /// Post a JSON body, or none, with a proof. If the server wants its nonce in the proof, try once more.
     pub(crate) async fn post<T: DeserializeOwned>(
         &self,
         path: &str,
         body: Vec<u8>,
         idempotency_key: Option<&str>,
     ) -> Result<T, Error> {
-        match self.post_once(path, body.clone(), idempotency_key).await {
+        self.send(&Sent { method: Method::POST, path, body, idempotency_key }).await
+    }
+
+    /// Get JSON with a proof, likewise.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        self.send(&Sent { method: Method::GET, path, body: Vec::new(), idempotency_key: None }).await
+    }
+
+    async fn send<T: DeserializeOwned>(&self, sent: &Sent<'_>) -> Result<T, Error> {
+        match self.send_once(sent).await {
             Err(Error::Problem(problem)) if problem.code == ProblemCode::UseDpopNonce && self.nonce().is_some() => {
-                self.post_once(path, body, idempotency_key).await
+                self.send_once(sent).await
             }
             other => other,
         }
     }
 
-    async fn post_once<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        body: Vec<u8>,
-        idempotency_key: Option<&str>,
-    ) -> Result<T, Error> {
-        let url = self.server.join(path);
-        let proof = self.key.prove("POST", &url, &body, self.nonce().as_deref(), SystemTime::now())?;
-        let mut request = self
-            .http
-            .post(url)
-            .header(PROOF_HEADER, proof)
-            .header(CONTENT_TYPE, "application/json")
-            .header(ACCEPT, format!("application/json, {PROBLEM_MEDIA_TYPE}"));
-        if let Some(key) = idempotency_key {
-            request = request.header(IDEMPOTENCY_HEADER, key);
-        }
+    async fn send_once<T: DeserializeOwned>(&self, sent: &Sent<'_>) -> Result<T, Error> {
         let broken = |source: reqwest::Error| Error::Connection {
             server: self.server.to_string(),
             // The URL is known already.
             source: source.without_url(),
         };
-        let mut response = request.body(body).send().await.map_err(broken)?;
+        let mut response = self.request(sent)?.send().await.map_err(broken)?;
         self.remember_nonce(&response);
         let status = response.status();
         let mut answer = Vec::new();
@@ -104,6 +106,25 @@ impl Transport {
         }
         serde_json::from_slice(&answer)
             .map_err(|error| Error::Answer { status: status.as_u16(), problem: error.to_string() })
+    }
+
+    /// The request with a new proof of it.
+    fn request(&self, sent: &Sent<'_>) -> Result<RequestBuilder, Error> {
+        let url = self.server.join(sent.path);
+        let (method, nonce) = (sent.method.as_str(), self.nonce());
+        let proof = self.key.prove(method, &url, &sent.body, nonce.as_deref(), SystemTime::now())?;
+        let mut request = self
+            .http
+            .request(sent.method.clone(), url)
+            .header(PROOF_HEADER, proof)
+            .header(ACCEPT, format!("application/json, {PROBLEM_MEDIA_TYPE}"));
+        if sent.method != Method::GET {
+            request = request.header(CONTENT_TYPE, "application/json").body(sent.body.clone());
+        }
+        if let Some(key) = sent.idempotency_key {
+            request = request.header(IDEMPOTENCY_HEADER, key);
+        }
+        Ok(request)
     }
 
     fn nonce(&self) -> Option<String> {

@@ -1,7 +1,5 @@
 //! `attorn provider check`.
 
-use std::io::Read as _;
-
 use attorn_api::providers::{
     CheckResult, CheckToken, Confirmation, Provider, ProviderList, TOKEN_BYTES_MAX, TokenCheck, TokenGives, TokenUse,
 };
@@ -12,6 +10,7 @@ use serde_json::Value;
 use super::PATH;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::key_source::stdin_text;
 use crate::operator_client::OperatorClient;
 use crate::output::Output;
 use crate::parse;
@@ -45,7 +44,9 @@ enum Use {
 
 impl Check {
     pub(super) async fn run(self, client: &OperatorClient, output: &Output) -> Result<Exit, Failure> {
-        let token = if self.token == "-" { from_stdin()? } else { self.token };
+        // More than the server reads, so that it is the server that says so.
+        let token =
+            if self.token == "-" { stdin_text(2 * TOKEN_BYTES_MAX as u64)?.trim().to_owned() } else { self.token };
         let id = match self.provider {
             Some(id) => id.to_string(),
             None => provider_of(client, &token).await?,
@@ -63,14 +64,6 @@ impl Check {
         print(output, &checked);
         Ok(exit)
     }
-}
-
-fn from_stdin() -> Result<String, Failure> {
-    let mut token = String::new();
-    // More than the server reads, so that it is the server that says so.
-    let mut input = std::io::stdin().lock().take(2 * TOKEN_BYTES_MAX as u64);
-    input.read_to_string(&mut token).map_err(|error| Failure::of(&error))?;
-    Ok(token.trim().to_owned())
 }
 
 /// The provider with the issuer that the token claims.

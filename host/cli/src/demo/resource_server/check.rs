@@ -66,10 +66,18 @@ pub(super) struct Refusal {
 #[derive(Deserialize)]
 struct Token {
     sub: String,
+    act: Option<Actor>,
     exp: u64,
     jti: String,
     cnf: Confirmation,
     authorization_details: Vec<AuthorizationDetail>,
+}
+
+/// Who acts for `sub`, and through whom it came to them (RFC 8693, section 4.1).
+#[derive(Deserialize)]
+struct Actor {
+    sub: String,
+    act: Option<Box<Actor>>,
 }
 
 #[derive(Deserialize)]
@@ -104,7 +112,7 @@ impl Check {
         Ok(Self { issuer: issuer.into(), audience: audience.into(), keys, remembered: Mutex::default() })
     }
 
-    /// The agent that may do this now. The use is counted.
+    /// Who may do this now: an agent, or a user and the agents that act for them. The use is counted.
     pub(super) fn accept(&self, shown: &Shown<'_>) -> Result<String, Refusal> {
         let access_token = shown.authorization.and_then(|value| value.strip_prefix("DPoP "));
         let (Some(access_token), Some(proof)) = (access_token, shown.proof) else {
@@ -129,7 +137,7 @@ impl Check {
         let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         remembered.proof(&proof, now)?;
         remembered.count(&token, detail.uses_max, now)?;
-        Ok(token.sub)
+        Ok(token.who())
     }
 
     fn token(&self, text: &str) -> Option<Token> {
@@ -144,6 +152,20 @@ impl Check {
         validation.set_issuer(&[&self.issuer]);
         validation.set_audience(&[&self.audience]);
         decode(text, &DecodingKey::from_jwk(key).ok()?, &validation).ok().map(|token| token.claims)
+    }
+}
+
+impl Token {
+    /// Nobody drops out.
+    fn who(&self) -> String {
+        let Some(act) = &self.act else { return self.sub.clone() };
+        let mut who = format!("{} by {}", self.sub, act.sub);
+        let mut through = act.act.as_deref();
+        while let Some(actor) = through {
+            who.extend([" through ", &actor.sub]);
+            through = actor.act.as_deref();
+        }
+        who
     }
 }
 

@@ -1,0 +1,181 @@
+//! A provider that is not ours, npm `oidc-provider`, and Alice at her browser: scripts of `tests/interop/node`, run
+//! by Node.
+//!
+//! What the scripts say of tokens is believed here, and by nobody else: Attorn gets the tokens and keys from the
+//! provider as from any.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+
+use crate::failure::Failure;
+
+/// How long one of the scripts may take until it has said something.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// The longest line that is read from one of them, in bytes.
+const LINE_BYTES_MAX: u64 = 64 << 10;
+
+/// The first version of Node that the packages are for.
+const NODE_MAJOR_MIN: u32 = 20;
+
+/// The scripts, and a Node that can run them.
+pub(in crate::demo) struct Scripts {
+    directory: PathBuf,
+}
+
+/// A provider, while it runs.
+pub(in crate::demo) struct SignInProvider {
+    scripts: Scripts,
+    ready: Ready,
+    // It ends when its input does, which is with this.
+    _running: (Child, BufReader<ChildStdout>),
+}
+
+/// What it says when it is ready.
+#[derive(Deserialize)]
+struct Ready {
+    issuer: String,
+    accounts: Vec<Account>,
+}
+
+#[derive(Deserialize)]
+struct Account {
+    name: String,
+    subject: String,
+}
+
+/// What a client gets when a user has signed in and consented.
+#[derive(Deserialize)]
+pub(in crate::demo) struct Tokens {
+    pub(in crate::demo) access_token: String,
+    pub(in crate::demo) id_token: String,
+}
+
+impl Scripts {
+    /// Find them, or say what is missing.
+    pub(in crate::demo) async fn find(named: Option<&Path>) -> Result<Self, String> {
+        let directory = named.map_or_else(beside_executable, Path::to_owned);
+        if !directory.join("provider.mjs").is_file() {
+            return Err(format!("the scripts of `{}` are not there", directory.display()));
+        }
+        let version = Command::new("node").arg("--version").stdin(Stdio::null()).output().await;
+        let version = version.map_err(|error| format!("Node cannot be run (`node --version`: {error})"))?;
+        let version = String::from_utf8_lossy(&version.stdout).trim().to_owned();
+        if major(&version).is_none_or(|major| major < NODE_MAJOR_MIN) {
+            return Err(format!("this Node is too old: {version}"));
+        }
+        if !directory.join("node_modules/oidc-provider/package.json").is_file() {
+            return Err("the packages of Node are not installed".into());
+        }
+        // The scripts are named by their whole path, so that they find their packages from anywhere.
+        let directory = std::path::absolute(directory).map_err(|error| error.to_string())?;
+        Ok(Self { directory })
+    }
+
+    fn node(&self, script: &str) -> Command {
+        let mut node = Command::new("node");
+        // Ctrl-C is for the story, which ends them in its own way.
+        node.arg(self.directory.join(script)).kill_on_drop(true).process_group(0);
+        // What somebody set for programs of their own is not to change this one.
+        node.env_remove("NODE_OPTIONS");
+        node
+    }
+}
+
+impl SignInProvider {
+    /// Start it on a free port; its error output goes to this file.
+    pub(in crate::demo) async fn start(scripts: Scripts, log: &Path) -> Result<Self, Failure> {
+        let file = File::create_new(log).map_err(|error| Failure::file("make", log, &error))?;
+        let mut node = scripts.node("provider.mjs");
+        let mut child = node
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(file)
+            .spawn()
+            .map_err(|error| Failure::of(&error))?;
+        let output = child.stdout.take().ok_or_else(|| Failure::new("the provider has no output"))?;
+        let mut output = BufReader::new(output);
+        let mut line = String::new();
+        let mut first = (&mut output).take(LINE_BYTES_MAX);
+        let read = tokio::time::timeout(PATIENCE, first.read_line(&mut line)).await;
+        read.map_err(|_| Failure::new("the provider was not ready in time"))?.map_err(|error| Failure::of(&error))?;
+        let ready = json("provider.mjs", line.as_bytes())
+            .map_err(|failure| failure.with_help(format!("what it says of it is in `{}`", log.display())))?;
+        Ok(Self { scripts, ready, _running: (child, output) })
+    }
+
+    pub(in crate::demo) fn issuer(&self) -> &str {
+        &self.ready.issuer
+    }
+
+    /// What it calls the user of this name in `sub`.
+    pub(in crate::demo) fn subject(&self, name: &str) -> Result<&str, Failure> {
+        let account = self.ready.accounts.iter().find(|account| account.name == name);
+        account.map(|account| &*account.subject).ok_or_else(|| Failure::new(format!("the provider knows no {name}")))
+    }
+
+    /// Alice signs in on the provider's pages and consents to whatever this client asks of her for this audience.
+    pub(in crate::demo) async fn alice_signs_in(&self, client: &str, audience: &str) -> Result<Tokens, Failure> {
+        let mut node = self.scripts.node("login.mjs");
+        for (name, value) in [
+            ("--issuer", self.issuer()),
+            ("--client", client),
+            ("--user", "alice"),
+            ("--scope", "invoices payments"),
+            ("--audience", audience),
+            ("--consent", "yes"),
+        ] {
+            node.arg(name).arg(value);
+        }
+        let finished = tokio::time::timeout(PATIENCE, node.stdin(Stdio::null()).output()).await;
+        let finished = finished.map_err(|_| Failure::new("signing in takes too long"))?;
+        let finished = finished.map_err(|error| Failure::of(&error))?;
+        if !finished.status.success() {
+            return Err(super::super::host::said("Alice could not sign in", &finished));
+        }
+        json("login.mjs", &finished.stdout)
+    }
+}
+
+/// What a script prints. It holds tokens, so that nothing of it gets into an error.
+fn json<T: DeserializeOwned>(script: &str, text: &[u8]) -> Result<T, Failure> {
+    serde_json::from_slice(text).map_err(|_| Failure::new(format!("`{script}` did not say what it says otherwise")))
+}
+
+/// `tests/interop/node`, seen from `target/<profile>/attorn`.
+fn beside_executable() -> PathBuf {
+    let executable = std::env::current_exe().unwrap_or_default();
+    let root = executable.ancestors().nth(3).unwrap_or_else(|| Path::new("."));
+    root.join("tests").join("interop").join("node")
+}
+
+/// The 20 of `v20.20.2`.
+fn major(version: &str) -> Option<u32> {
+    version.strip_prefix('v')?.split('.').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_node_are_read() {
+        for (version, expect) in [("v20.20.2", Some(20)), ("v9", Some(9)), ("20.1", None), ("vx.1", None), ("", None)] {
+            assert_eq!(major(version), expect, "{version}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_missing_is_said() {
+        let directory = tempfile::tempdir().unwrap();
+        let missing = Scripts::find(Some(directory.path())).await.err().unwrap();
+        assert!(missing.starts_with("the scripts of `") && missing.ends_with("are not there"), "{missing}");
+    }
+}
