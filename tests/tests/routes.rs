@@ -2,6 +2,7 @@
 //! tokens, with every duty but the one, with the other kind of machine's proof. Nothing may change.
 //!
 //! The rows come from the server's own OpenAPI document, so that a new route without a row fails here.
+// Long because: what a right call of each route looks like stands in one place.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
