@@ -51,7 +51,7 @@ impl Scene {
             [(&scene.docs, AUDIENCE, "document"), (&scene.elsewhere, "https://elsewhere.example", "thing")]
         {
             let body = json!({ "id": server.id, "audience": audience, "resource_types": [resource_type],
-                "jwk": server.key.jwk });
+                "jwk": server.key.jwk, "counts_uses": "reports" });
             registrar.post("/v1/resource-servers", &body).await.expect(201);
         }
         scene
