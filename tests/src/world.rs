@@ -187,7 +187,8 @@ pub fn agent_registration(agent: &Machine) -> Value {
 
 /// The registration of a resource server.
 pub fn server_registration(server: &Machine, audience: &str, resource_types: &[&str]) -> Value {
-    json!({ "id": server.id, "audience": audience, "resource_types": resource_types, "jwk": server.jwk() })
+    json!({ "id": server.id, "audience": audience, "resource_types": resource_types, "jwk": server.jwk(),
+        "counts_uses": "reports" })
 }
 
 /// The BLAKE3 digest of bytes, as the API writes it.

@@ -146,6 +146,26 @@ async fn concurrent_uses_never_pass_the_limit() {
     assert_eq!(used, 3);
 }
 
+/// A service that only remembers what was used can count to one.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_only_remembers_uses_gets_grants_of_one() {
+    let world = World::without_policy().await;
+    world.activate("uses", components::bytes("allow_all"), json!({ "uses_max": 3 })).await;
+    let remembers = Machine::new(&world.reach, "remembers");
+    let mut body = server_registration(&remembers, "https://remembers.example", &["orphan"]);
+    for counts_uses in [json!(null), json!("sometimes"), json!(true)] {
+        body["counts_uses"] = counts_uses;
+        world.staff.registrar.post("/v1/resource-servers", &body).await.refused(400, "invalid_body");
+    }
+    body.as_object_mut().unwrap().remove("counts_uses");
+    world.staff.registrar.post("/v1/resource-servers", &body).await.refused(400, "invalid_body");
+    body["counts_uses"] = "remembers".into();
+    let registered: Value = world.staff.registrar.post("/v1/resource-servers", &body).await.expect(201).json();
+    assert_eq!(registered["counts_uses"], "remembers");
+    assert_eq!(allowed(&world, &ask_with(json!({ "resource": "orphan/1" }))).await.0.uses_max, 1);
+    assert_eq!(allowed(&world, &ask()).await.0.uses_max, 3);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_credential_verifies_with_public_keys_alone() {
     let world = World::new().await;

@@ -9,7 +9,7 @@ use attorn_api::audit::Entry;
 use attorn_api::decisions::{DecisionAnswer, DecisionKind};
 use attorn_core::reason::HostReason;
 use attorn_tests::components;
-use attorn_tests::world::{PURPOSE_WITH_USER, ask, ask_with, read_only_settings};
+use attorn_tests::world::{PURPOSE_WITH_USER, ask, ask_with, read_only_settings, server_registration};
 use attorn_tests::{Machine, World};
 use serde_json::{Value, json};
 
@@ -62,7 +62,8 @@ fn place(reason: HostReason) -> Place {
         HostReason::PurposeNotRegistered
         | HostReason::PurposeNeedsUser
         | HostReason::OutsideCeiling
-        | HostReason::ResourceTypeUnknown => Place::Bound,
+        | HostReason::ResourceTypeUnknown
+        | HostReason::UsesNotCounted => Place::Bound,
         HostReason::NoApplicablePolicy
         | HostReason::TooManyPolicies
         | HostReason::TooManyFacts
@@ -203,6 +204,12 @@ async fn every_bound_denies_before_any_policy() {
         let (entry, record) = (entry_of(&world, &answer).await, record_of(&world, &answer).await);
         assert_eq!((&entry["policies"], &record["policies_asked"]), (&json!([]), &json!(false)), "{code}");
     }
+    // Who accepts it and does not count is granted nothing.
+    let lax = Machine::new(&world.reach, "lax");
+    let mut body = server_registration(&lax, "https://lax.example", &["orphan"]);
+    body["counts_uses"] = "no".into();
+    world.staff.registrar.post("/v1/resource-servers", &body).await.expect(201);
+    says(&world.bot.decide(&ask_with(json!({ "resource": "orphan/1" }))).await, Deny, &["uses_not_counted"]);
     says(&world.bot.decide(&ask()).await, Allow, &["everything"]);
     for (verb, code) in [("suspend", "agent_suspended"), ("retire", "agent_retired")] {
         let path = format!("/v1/agents/support-bot/{verb}");

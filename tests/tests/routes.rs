@@ -2,6 +2,7 @@
 //! tokens, with every duty but the one, with the other kind of machine's proof. Nothing may change.
 //!
 //! The rows come from the server's own OpenAPI document, so that a new route without a row fails here.
+// Long because: what a right call of each route looks like stands in one place.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
@@ -78,7 +79,7 @@ impl Victims {
         (agent["id"], agent["keys"]) = ("support-client".into(), json!([clients[0].key.registration("pod-1")]));
         registrar.post("/v1/agents", &agent).await.expect(201);
         let server = json!({ "id": "client-faq", "audience": "https://client-faq.example",
-            "resource_types": ["client-article"], "jwk": clients[1].key.jwk });
+            "resource_types": ["client-article"], "jwk": clients[1].key.jwk, "counts_uses": "reports" });
         registrar.post("/v1/resource-servers", &server).await.expect(201);
         let jwks: Value = world.reach.send(Call::get("/.well-known/jwks.json")).await.json();
         world.staff.admin.hire("victim", &[Duty::Auditor]).await;

@@ -47,6 +47,10 @@ fn arguments_that_mean_nothing_are_refused() {
         ("agent register bot --owner me --new-key a --allow p:without-user:a:b/c --expires-in 0d", "that can be used"),
         ("resource-server register faq --audience x --new-key k", "--resource-type"),
         ("resource-server register faq --audience x --resource-type a/b --new-key k", "is no resource type"),
+        (
+            "resource-server register faq --audience x --resource-type a --counts-uses maybe --new-key k",
+            "`maybe` is neither `reports`, `remembers` nor `no`",
+        ),
         ("provider register", "--file"),
         ("provider register --file f --example", "cannot be used with"),
         ("provider update", "--file"),

@@ -64,6 +64,16 @@ pub(crate) fn user(text: &str) -> Result<attorn_api::agents::UserPresence, Strin
     }
 }
 
+/// How a resource server counts uses.
+pub(crate) fn use_counting(text: &str) -> Result<attorn_api::resource_servers::UseCounting, String> {
+    match text {
+        "reports" => Ok(attorn_api::resource_servers::UseCounting::Reports),
+        "remembers" => Ok(attorn_api::resource_servers::UseCounting::Remembers),
+        "no" => Ok(attorn_api::resource_servers::UseCounting::No),
+        other => Err(format!("`{other}` is neither `reports`, `remembers` nor `no`")),
+    }
+}
+
 /// `ID=VERSION`: a version of a policy.
 pub(crate) fn policy_version(text: &str) -> Result<(attorn_core::PolicyId, u32), String> {
     let (id, version) = text.split_once('=').ok_or("it has no `=`; `read-only=3`")?;

@@ -7,7 +7,7 @@ use crate::holder::Holder;
 use crate::id::UserId;
 use crate::reason::HostReason;
 use crate::request::Request;
-use crate::resource_server::ResourceServer;
+use crate::resource_server::{ResourceServer, UseCounting};
 use crate::terms::Terms;
 use crate::time::TimeMs;
 
@@ -114,8 +114,8 @@ impl<'a> WithinBounds<'a> {
         scope.subject_of(self.agent, self.behalf.map(|behalf| &behalf.user), root)
     }
 
-    /// The widest terms that there are for this request: the host's, those of every agent and delegation, and
-    /// the key's.
+    /// The widest terms that there are for this request: the host's, those of every agent and delegation, the
+    /// key's, and what the resource server can count.
     #[must_use]
     pub fn widest_terms(&self) -> Terms {
         let mut grant_ms_max =
@@ -125,7 +125,12 @@ impl<'a> WithinBounds<'a> {
                 .min(behalf.grant_ms_max().unwrap_or(0))
                 .min(behalf.expires_at().map_or(0, |at| at.ms_since(self.now)));
         }
-        Terms::new(grant_ms_max, self.limits.uses_max)
+        let uses_max = match self.resource_server.counts_uses {
+            UseCounting::Reports => self.limits.uses_max,
+            // Whoever only remembers what was used cannot count further than to one.
+            UseCounting::Remembers | UseCounting::No => self.limits.uses_max.min(1),
+        };
+        Terms::new(grant_ms_max, uses_max)
     }
 }
 
@@ -150,6 +155,10 @@ pub fn check(situation: Situation<'_>, limits: BoundsLimits) -> Result<WithinBou
     let resource_server = resource_server
         .filter(|server| server.resource_types.contains(&request.resource.resource_type()))
         .ok_or(HostReason::ResourceTypeUnknown)?;
+    // A grant has so many uses and no more. Where nobody counts them, there is none.
+    if resource_server.counts_uses == UseCounting::No {
+        return Err(HostReason::UsesNotCounted);
+    }
     Ok(WithinBounds { agent, holder, request, behalf, resource_server, now, limits })
 }
 

@@ -45,6 +45,7 @@ pub(crate) fn server() -> ResourceServer {
         audience: "https://faq.example".parse().unwrap(),
         resource_types: BTreeSet::from(["article".parse().unwrap(), "account".parse().unwrap()]),
         key_thumbprint: thumbprint(),
+        counts_uses: UseCounting::Reports,
     }
 }
 
@@ -106,6 +107,8 @@ fn a_type_without_its_resource_server_is_denied() {
     let mut other = server();
     other.resource_types = BTreeSet::from(["invoice".parse().unwrap()]);
     assert_eq!(outcome(|_| {}, &read, Some(&other)), Some(HostReason::ResourceTypeUnknown));
+    let lax = ResourceServer { counts_uses: UseCounting::No, ..server() };
+    assert_eq!(outcome(|_| {}, &read, Some(&lax)), Some(HostReason::UsesNotCounted));
 }
 
 #[test]

@@ -58,7 +58,7 @@ pub use provider::{
     AgentNaming, Consent, ConsentMapping, Consents, DetailMapping, ProviderAlgorithm, ProviderTokenType, ResourcePrefix,
 };
 pub use request::{JsonText, Request};
-pub use resource_server::ResourceServer;
+pub use resource_server::{ResourceServer, UseCounting};
 pub use spiffe::{SpiffeId, TrustDomain};
 pub use terms::{Debit, Obligation, Terms};
 pub use time::TimeMs;

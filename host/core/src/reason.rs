@@ -80,6 +80,8 @@ host_reasons! {
     NotEntitled = "not_entitled", "the user is not entitled to this action on this resource";
     /// A bound: nobody accepts credentials for this type of resource.
     ResourceTypeUnknown = "resource_type_unknown", "no resource server is registered for this type of resource";
+    /// A bound: whoever accepts credentials for this type of resource does not count their uses.
+    UsesNotCounted = "uses_not_counted", "the resource server for this type of resource does not count uses of grants";
     /// No policy in force is about this request.
     NoApplicablePolicy = "no_applicable_policy", "no policy in force is about this request";
     /// More policies are about this request than one decision asks.

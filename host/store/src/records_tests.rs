@@ -4,7 +4,7 @@ use std::fmt;
 use attorn_core::{
     Agent, AgentKey, AgentState, Ceiling, DecisionId, Digest, Duty, Grant, GrantId, Identity, IdentityMethod,
     IdentitySubject, JsonText, KeyBinding, Permission, PolicyLimits, PolicyMode, PurposeCeiling, ResourceServer,
-    Selector, TimeMs, UserPresence,
+    Selector, TimeMs, UseCounting, UserPresence,
 };
 
 use super::*;
@@ -198,25 +198,33 @@ fn operators_and_tokens() {
 
 #[test]
 fn resource_servers_and_types() {
-    golden(
-        &ResourceServerRecord {
-            server: ResourceServer {
-                id: id("bank"),
-                audience: id("https://bank.example"),
-                resource_types: BTreeSet::from([id("account"), id("transfer")]),
-                key_thumbprint: id(THUMBPRINT),
+    for (counts_uses, name) in
+        [(UseCounting::Reports, "reports"), (UseCounting::Remembers, "remembers"), (UseCounting::No, "no")]
+    {
+        golden(
+            &ResourceServerRecord {
+                server: ResourceServer {
+                    id: id("bank"),
+                    audience: id("https://bank.example"),
+                    resource_types: BTreeSet::from([id("account"), id("transfer")]),
+                    key_thumbprint: id(THUMBPRINT),
+                    counts_uses,
+                },
+                jwk: json("{}"),
+                created_at: TimeMs(1_000),
+                revoked_at: None,
             },
-            jwk: json("{}"),
-            created_at: TimeMs(1_000),
-            revoked_at: None,
-        },
-        "resource_server/bank",
-        concat!(
-            r#"{"id":"bank","audience":"https://bank.example","resource_types":["account","transfer"],"#,
-            r#""key_thumbprint":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","jwk":"{}","created_at_ms":1000,"#,
-            r#""revoked_at_ms":null}"#
-        ),
-    );
+            "resource_server/bank",
+            &format!(
+                concat!(
+                    r#"{{"id":"bank","audience":"https://bank.example","resource_types":["account","transfer"],"#,
+                    r#""key_thumbprint":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","counts_uses":"{}","#,
+                    r#""jwk":"{{}}","created_at_ms":1000,"revoked_at_ms":null}}"#
+                ),
+                name
+            ),
+        );
+    }
     golden(
         &ResourceTypeRecord { resource_type: id("account"), resource_server: id("bank") },
         "resource_type/account",

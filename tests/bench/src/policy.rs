@@ -59,6 +59,7 @@ pub(crate) fn context() -> EvaluationContext {
         audience: "https://faq.example".parse().unwrap(),
         resource_types: BTreeSet::from(["article".parse().unwrap()]),
         key_thumbprint: key.parse().unwrap(),
+        counts_uses: attorn_core::UseCounting::Reports,
     };
     let request = Request {
         action: "faq.read".parse().unwrap(),

@@ -1,6 +1,6 @@
 //! `attorn resource-server`.
 
-use attorn_api::resource_servers::{self, RegisterResourceServer, ResourceServerList};
+use attorn_api::resource_servers::{self, RegisterResourceServer, ResourceServerList, UseCounting};
 use attorn_core::TimeMs;
 use attorn_core::{Audience, ResourceServerId, ResourceType};
 use clap::{Args, Subcommand};
@@ -40,6 +40,10 @@ pub(crate) struct Register {
     /// A type of resource that is its own; repeat it, or join with commas
     #[arg(long, required = true, value_delimiter = ',', value_parser = parse::id::<ResourceType>)]
     resource_type: Vec<ResourceType>,
+    /// How it sees to it that no grant is used more often than it may be: it reports each use before it acts
+    /// (`reports`), remembers used grants until they expire (`remembers`), or does not, and gets none (`no`)
+    #[arg(long, default_value = "reports", value_parser = parse::use_counting)]
+    counts_uses: UseCounting,
     #[command(flatten)]
     key: KeySource,
     /// How a new key signs
@@ -66,6 +70,7 @@ impl ResourceServer {
                     audience: register.audience.to_string(),
                     resource_types: register.resource_type.iter().map(ToString::to_string).collect(),
                     jwk: key.jwk.clone(),
+                    counts_uses: register.counts_uses,
                 };
                 key.settle(client.post(PATH, &body).await)?
             }
@@ -98,9 +103,18 @@ fn print(output: &Output, server: &resource_servers::ResourceServer) -> Result<E
     output.line(format!("audience         {}", server.audience));
     output.line(format!("resource types   {}", server.resource_types.join(" ")));
     output.line(format!("key              {}", server.key_thumbprint));
+    output.line(format!("counts uses      {}", counts_uses(server)));
     output.line(format!("registered       {}", TimeMs(server.created_at_ms)));
     output.line(format!("revoked          {}", revoked(server)));
     Ok(Exit::Done)
+}
+
+const fn counts_uses(server: &resource_servers::ResourceServer) -> &'static str {
+    match server.counts_uses {
+        UseCounting::Reports => "reports each",
+        UseCounting::Remembers => "remembers each",
+        UseCounting::No => "no",
+    }
 }
 
 fn revoked(server: &resource_servers::ResourceServer) -> String {

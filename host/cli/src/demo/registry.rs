@@ -33,6 +33,7 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<(), Failure> {
         audience: stage.faq.url().into(),
         resource_types: vec!["article".into()],
         jwk: jwk(&key)?,
+        counts_uses: resource_servers::UseCounting::Reports,
     };
     let server: resource_servers::ResourceServer = registrar.post("/v1/resource-servers", &body).await?;
     let came = format!("its key is {}…", &server.key_thumbprint[..8.min(server.key_thumbprint.len())]);

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use attorn_core::context::{AuthenticationMethod, Phase};
 use attorn_core::{
     Agent, AgentKey, AgentState, BoundsLimits, Ceiling, Digest, EvaluationContext, Holder, JsonText, KeyThumbprint,
-    Permission, PurposeCeiling, Request, ResourceServer, Situation, TimeMs, UserPresence, WithinBounds, bounds,
+    Permission, PurposeCeiling, Request, ResourceServer, Situation, TimeMs, UseCounting, UserPresence, WithinBounds,
+    bounds,
 };
 
 use super::ask::{Ask, Wanted};
@@ -42,6 +43,7 @@ pub(super) fn server() -> ResourceServer {
         audience: "https://faq.example".parse().unwrap(),
         resource_types: BTreeSet::from(["article".parse().unwrap()]),
         key_thumbprint: thumbprint(),
+        counts_uses: UseCounting::Reports,
     }
 }
 

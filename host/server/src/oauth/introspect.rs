@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use attorn_api::ProblemCode;
 use attorn_api::oauth::Introspection;
+use attorn_core::Grant;
 use attorn_identity::{TokenClaims, TokenSubject};
 use attorn_store::Key;
 use attorn_store::records::GrantRecord;
@@ -38,10 +39,8 @@ async fn claims(app: &App, record: &GrantRecord) -> Result<Option<Map<String, Va
         Err(failure) => return Err(failure),
     }
     let grant = &record.grant;
-    let used = app.store.counter(&Key::grant_uses(&grant.id)).await?;
-    let uses_max = u64::from(grant.uses_max) + app.store.counter(&Key::grant_releases(&grant.id)).await?;
-    let uses_left = uses_max.saturating_sub(used);
-    if uses_left == 0 {
+    let left = uses_left(app, grant).await?;
+    if left == 0 {
         return Ok(None);
     }
     // The token was made of the grant, so what it says is made of it again.
@@ -58,7 +57,13 @@ async fn claims(app: &App, record: &GrantRecord) -> Result<Option<Map<String, Va
     let claims = serde_json::to_value(claims).map_err(Failure::internal)?;
     let Value::Object(mut claims) = claims else { return Err(Failure::internal("a token's claims are no object")) };
     claims.insert("token_type".into(), grant.key_binding.token_type().into());
-    claims.insert("uses_left".into(), uses_left.into());
+    claims.insert("uses_left".into(), left.into());
     claims.insert("decision_id".into(), grant.decision.to_string().into());
     Ok(Some(claims))
+}
+
+async fn uses_left(app: &App, grant: &Grant) -> Result<u64, Failure> {
+    let used = app.store.counter(&Key::grant_uses(&grant.id)).await?;
+    let released = app.store.counter(&Key::grant_releases(&grant.id)).await?;
+    Ok((u64::from(grant.uses_max) + released).saturating_sub(used))
 }

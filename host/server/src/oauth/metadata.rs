@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use attorn_api::oauth::{ATTORN_ACTION, CLIENT_CREDENTIALS};
+use attorn_api::oauth::{ATTORN_ACTION, CLIENT_CREDENTIALS, TOKEN_EXCHANGE};
 use serde_json::json;
 
 use crate::app::App;
@@ -30,7 +30,7 @@ pub(crate) async fn authorization_server(app: Arc<App>, _: Call) -> Result<Reply
         "jwks_uri": at(JWKS),
         // Nobody signs in here, so there is no authorization endpoint and nothing that it would answer.
         "response_types_supported": [],
-        "grant_types_supported": [CLIENT_CREDENTIALS],
+        "grant_types_supported": [CLIENT_CREDENTIALS, TOKEN_EXCHANGE],
         "token_endpoint_auth_methods_supported": METHODS,
         "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
         "introspection_endpoint_auth_methods_supported": METHODS,

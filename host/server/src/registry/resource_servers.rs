@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use attorn_api::ProblemCode;
 use attorn_api::resource_servers as api;
-use attorn_core::{ResourceServer, ResourceServerId, ResourceType};
+use attorn_core::{ResourceServer, ResourceServerId, ResourceType, UseCounting};
 use attorn_store::records::{KeyOwner, KeyOwnerRecord, ResourceServerRecord, ResourceTypeRecord};
 use attorn_store::{Batch, Key, KeyKind, Require, Versioned};
 use serde_json::json;
@@ -22,8 +22,18 @@ pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure
     let (key_thumbprint, jwk) = keys::parse(&wire.jwk)?;
     let resource_types: BTreeSet<ResourceType> =
         wire.resource_types.iter().map(|name| name.parse()).collect::<Result<_, _>>()?;
-    let server =
-        ResourceServer { id: wire.id.parse()?, audience: wire.audience.parse()?, resource_types, key_thumbprint };
+    let counts_uses = match wire.counts_uses {
+        api::UseCounting::Reports => UseCounting::Reports,
+        api::UseCounting::Remembers => UseCounting::Remembers,
+        api::UseCounting::No => UseCounting::No,
+    };
+    let server = ResourceServer {
+        id: wire.id.parse()?,
+        audience: wire.audience.parse()?,
+        resource_types,
+        key_thumbprint,
+        counts_uses,
+    };
     let id = server.id.clone();
     let mut batch = Batch::new(app.clock.now());
     batch.require.push((Key::resource_server(&id), Require::Absent));
@@ -107,6 +117,11 @@ fn shown(record: &ResourceServerRecord) -> api::ResourceServer {
         resource_types: server.resource_types.iter().map(ToString::to_string).collect(),
         jwk: keys::shown(&record.jwk),
         key_thumbprint: server.key_thumbprint.to_string(),
+        counts_uses: match server.counts_uses {
+            UseCounting::Reports => api::UseCounting::Reports,
+            UseCounting::Remembers => api::UseCounting::Remembers,
+            UseCounting::No => api::UseCounting::No,
+        },
         created_at_ms: record.created_at.0,
         revoked_at_ms: record.revoked_at.map(|at| at.0),
     }

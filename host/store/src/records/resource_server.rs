@@ -1,6 +1,8 @@
 //! Resource servers, and whose a type of resource is.
 
-use attorn_core::{Audience, JsonText, KeyThumbprint, ResourceServer, ResourceServerId, ResourceType, TimeMs};
+use attorn_core::{
+    Audience, JsonText, KeyThumbprint, ResourceServer, ResourceServerId, ResourceType, TimeMs, UseCounting,
+};
 use serde::{Deserialize, Serialize};
 
 use super::codec::{self, Record, RecordError, Text};
@@ -30,6 +32,7 @@ impl Record for ResourceServerRecord {
             audience: Text(self.server.audience.clone()),
             resource_types: self.server.resource_types.iter().cloned().map(Text).collect(),
             key_thumbprint: Text(self.server.key_thumbprint.clone()),
+            counts_uses: self.server.counts_uses,
             jwk: self.jwk.as_str().to_owned(),
             created_at_ms: self.created_at.0,
             revoked_at_ms: self.revoked_at.map(|at| at.0),
@@ -44,6 +47,7 @@ impl Record for ResourceServerRecord {
                     audience: wire.audience.0,
                     resource_types: wire.resource_types.into_iter().map(|resource_type| resource_type.0).collect(),
                     key_thumbprint: wire.key_thumbprint.0,
+                    counts_uses: wire.counts_uses,
                 },
                 jwk: JsonText::from_canonical(wire.jwk),
                 created_at: TimeMs(wire.created_at_ms),
@@ -88,6 +92,8 @@ struct ResourceServerWire {
     audience: Text<Audience>,
     resource_types: Vec<Text<ResourceType>>,
     key_thumbprint: Text<KeyThumbprint>,
+    #[serde(with = "UseCountingWire")]
+    counts_uses: UseCounting,
     jwk: String,
     created_at_ms: u64,
     revoked_at_ms: Option<u64>,
@@ -98,4 +104,12 @@ struct ResourceServerWire {
 struct ResourceTypeWire {
     resource_type: Text<ResourceType>,
     resource_server: Text<ResourceServerId>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "UseCounting", rename_all = "snake_case")]
+enum UseCountingWire {
+    Reports,
+    Remembers,
+    No,
 }
