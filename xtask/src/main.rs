@@ -49,7 +49,7 @@ enum Task {
     Full,
     /// Run the benchmarks, or those of one area
     Bench {
-        /// Only the benchmarks of this area: `engine`, `http`, `hostile`, `compile`
+        /// Only the benchmarks of this area: `engine`, `http`, `hostile`, `compile`, `delegation`
         area: Option<String>,
         /// Print one JSON object a line
         #[arg(long)]

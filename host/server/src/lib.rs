@@ -39,4 +39,5 @@ mod token_keys;
 mod users;
 
 pub use config::{Config, ConfigError, Tls};
+pub use decisions::rehearse::{Rehearsals, Rehearsed};
 pub use routes::openapi_document;

@@ -21,6 +21,7 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, Tls};
 use crate::decisions::pause::Pauses;
+use crate::decisions::rehearse::Rehearsals;
 use crate::decisions::shadow::{self, Shadows};
 use crate::http::failure::{Failure, causes};
 use crate::http::rates::AgentRates;
@@ -133,6 +134,8 @@ pub struct Start {
     /// Compiles policies in a process of its own. Without one they are compiled in this process, which a
     /// hostile component can then end.
     pub compile_worker: Option<Worker>,
+    /// What no policy can lift. Operators have no say in it: the binary starts with the usual ones.
+    pub limits: BoundsLimits,
 }
 
 /// A server that listens and does not serve yet.
@@ -159,6 +162,12 @@ impl Server {
     #[must_use]
     pub const fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// Decisions that are tried without being made, to measure them.
+    #[must_use]
+    pub fn rehearsals(&self) -> Rehearsals {
+        Rehearsals::of(Arc::clone(&self.app))
     }
 
     /// Serve until `stop` is there, or the store fails; then let what is in flight end.
@@ -190,7 +199,8 @@ impl Server {
         app.store.failure().map_or(Ok(()), |why| Err(ServeError::StoreFailed(causes(&*why))))
     }
 
-    async fn open(config: Config, Start { accept_clock, compile_worker }: Start) -> Result<Self, ServeError> {
+    async fn open(config: Config, start: Start) -> Result<Self, ServeError> {
+        let Start { accept_clock, compile_worker, limits } = start;
         let root = Arc::new(root_key(&config)?);
         let certificate = certificate(&config.tls)?;
         let store = Store::open(&config.data_dir, &config.log_id)?;
@@ -211,7 +221,7 @@ impl Server {
         let clock_accepted = accept_clock || Clock::start(TimeMs(0)).now() >= latest;
         let clock = Clock::start(if accept_clock { TimeMs(0) } else { latest });
         let active = ActivePolicies::load(&store, &engine).await?;
-        let (limits, now) = (BoundsLimits::default(), clock.now());
+        let now = clock.now();
         let started_at = if has_run(&store)? { Some(now) } else { None };
         let app = Arc::new(App {
             metrics: Metrics::new(clock.now(), engine.info().wasmtime_version),

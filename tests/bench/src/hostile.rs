@@ -43,6 +43,7 @@ pub(crate) async fn measure(length: Length, figures: &mut Figures) {
         connections: CONNECTIONS,
         requests: DECISIONS_PER_ROUND,
         expect: r#""decision":"allow""#.into(),
+        written: None,
     };
     let decisions = length.decisions;
     // What is asked first finds everything cold.

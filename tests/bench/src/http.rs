@@ -19,7 +19,7 @@ const PROBE_REQUESTS: usize = 300;
 /// A proof lives for 60 s: so many are made and used up well within that.
 const REQUESTS_MAX: usize = 100_000;
 /// At how many connections the parts are set against the whole.
-const CONNECTIONS_OF_PARTS: usize = 16;
+pub(crate) const CONNECTIONS_OF_PARTS: usize = 16;
 
 /// Measure everything about HTTP. `floor_us` is what bare wasmtime takes for the policy.
 pub(crate) async fn measure(length: Length, floor_us: f64, figures: &mut Figures) {
@@ -41,6 +41,7 @@ pub(crate) async fn measure(length: Length, floor_us: f64, figures: &mut Figures
         connections: 1,
         requests: 0,
         expect: r#""decision":"allow""#.into(),
+        written: None,
     };
     let (mut cpu_us_of_parts, mut answer_bytes) = (0.0, 0);
     for connections in [1, CONNECTIONS_OF_PARTS, 64] {
@@ -82,7 +83,14 @@ pub(crate) fn directory() -> PathBuf {
     std::env::current_exe().unwrap().parent().map(Path::to_owned).unwrap()
 }
 
-fn print(bench: &str, connections: usize, (outcome, requests): &(Outcome, usize), cpu_us: f64, figures: &mut Figures) {
+/// Print what a load came to.
+pub(crate) fn print(
+    bench: &str,
+    connections: usize,
+    (outcome, requests): &(Outcome, usize),
+    cpu_us: f64,
+    figures: &mut Figures,
+) {
     let rate = rate(outcome, *requests);
     let raw = json!({
         "connections": connections,
@@ -100,7 +108,7 @@ fn rate(outcome: &Outcome, requests: usize) -> f64 {
 }
 
 /// What a load comes to, and the CPU microseconds that the server took for each request.
-async fn measured(order: &Order, server: u32, length: Length) -> ((Outcome, usize), f64) {
+pub(crate) async fn measured(order: &Order, server: u32, length: Length) -> ((Outcome, usize), f64) {
     let probe = PROBE_REQUESTS.max(order.connections);
     let mut order = Order { requests: probe, ..order.clone() };
     let (outcome, _) = load(&order, server).await;

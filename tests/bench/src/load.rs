@@ -33,6 +33,8 @@ pub(crate) struct Order {
     pub(crate) requests: usize,
     /// What each answer should contain; those that do not are counted.
     pub(crate) expect: String,
+    /// Where all requests stand as they go over the wire, as a JSON list of texts, if they were made before.
+    pub(crate) written: Option<std::path::PathBuf>,
 }
 
 /// What came of it.
@@ -118,6 +120,10 @@ async fn line(input: &mut Lines<BufReader<Stdin>>) -> String {
 
 /// All requests, as they go over the wire. Each proof has a `jti` of its own.
 fn prepare(order: &Order) -> Vec<Vec<u8>> {
+    if let Some(file) = &order.written {
+        let requests: Vec<String> = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+        return requests.into_iter().map(String::into_bytes).collect();
+    }
     let key = AgentKey::load(&order.key).unwrap();
     let host = order.url.trim_start_matches("http://").trim_end_matches("/v1/decisions");
     let prove = |_| {

@@ -1,4 +1,4 @@
-//! Benchmarks: `cargo xtask bench [engine|http|hostile|compile] [--json]`.
+//! Benchmarks: `cargo xtask bench [engine|http|hostile|compile|delegation] [--json]`.
 //!
 //! What is compared is measured in the same run on the same machine, and a ratio is printed with its
 //! numerator and denominator. These are measurements and no tests: nothing here passes or fails.
@@ -8,6 +8,7 @@
 mod child;
 mod compile;
 mod cpu;
+mod delegation;
 mod echo;
 mod engine;
 mod figure;
@@ -47,6 +48,10 @@ pub(crate) struct Length {
     pub(crate) parts: usize,
     /// Decisions beside hostile policies.
     pub(crate) decisions: usize,
+    /// Delegations below one that is revoked, from few to many.
+    pub(crate) descendants: [usize; 3],
+    /// How many trees of each there are.
+    pub(crate) trees: usize,
     /// What the components are divided by that are made to be compiled slowly.
     pub(crate) smaller: usize,
 }
@@ -60,6 +65,8 @@ const USUAL: Length = Length {
     load_ms: 4_000,
     parts: 20_000,
     decisions: 10_000,
+    descendants: [1, 10_000, 100_000],
+    trees: 3,
     smaller: 1,
 };
 const QUICK: Length = Length {
@@ -71,9 +78,11 @@ const QUICK: Length = Length {
     load_ms: 300,
     parts: 200,
     decisions: 500,
+    descendants: [1, 10, 100],
+    trees: 1,
     smaller: 100,
 };
-const AREAS: [&str; 4] = ["engine", "http", "hostile", "compile"];
+const AREAS: [&str; 5] = ["engine", "http", "hostile", "compile", "delegation"];
 
 fn main() {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -104,6 +113,7 @@ fn main() {
             // It sets the engine's floor against the rest.
             "http" => runtime.block_on(http::measure(length, engine::floor_us(length), &mut figures)),
             "hostile" => runtime.block_on(hostile::measure(length, &mut figures)),
+            "delegation" => runtime.block_on(delegation::measure(length, &mut figures)),
             _ => compile::measure(length, &mut figures),
         }
     }

@@ -74,8 +74,8 @@ impl Serve {
         let (public_url, data) = (config.public_url.clone(), config.data_dir.display().to_string());
         // Who stops us before we listen finds nothing half done.
         let stop = stop_signal()?;
-        let start =
-            Start { accept_clock: self.accept_clock, compile_worker: Some(super::compile_worker::of_this_program()?) };
+        let compile_worker = Some(super::compile_worker::of_this_program()?);
+        let start = Start { accept_clock: self.accept_clock, compile_worker, ..Start::default() };
         let server = Server::bind(config, start).await.map_err(|error| {
             let failure = Failure::of(&error);
             Failure { help: error.help().map(str::to_owned), ..failure }

@@ -15,6 +15,7 @@ pub(crate) mod known;
 mod observe;
 pub(crate) mod pause;
 pub(crate) mod record;
+pub(crate) mod rehearse;
 pub(crate) mod shadow;
 pub(crate) mod veil;
 
