@@ -3,7 +3,8 @@
 
 use std::ops::Deref;
 
-use attorn_api::audit::EntryList;
+use attorn_api::audit::{Entry, EntryList};
+use attorn_api::decisions::DecisionAnswer;
 use attorn_api::policies::{PolicyVersion, SetChanged};
 use serde_json::{Value, json};
 
@@ -131,6 +132,20 @@ impl Cast {
             from = list.next;
         }
         bodies
+    }
+
+    /// The entry of a decision: what it says.
+    pub async fn entry_of(&self, answer: &DecisionAnswer) -> Value {
+        let path = format!("/v1/audit/entries/{}", answer.entry.index);
+        let entry: Entry = self.staff.auditor.get(path).await.json();
+        let body: Value = serde_json::from_str(entry.body.get()).unwrap();
+        assert_eq!(body["decision_id"], answer.decision_id);
+        body
+    }
+
+    /// The whole record of a decision.
+    pub async fn record_of(&self, answer: &DecisionAnswer) -> Value {
+        self.staff.auditor.get(format!("/v1/audit/decisions/{}", answer.decision_id)).await.json()
     }
 
     /// Use a grant of the standard request, as the service that it is for.

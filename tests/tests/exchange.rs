@@ -1,7 +1,5 @@
 //! Token exchange (RFC 8693) at the token endpoint, and logout that a provider tells of.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
-
 use attorn_api::decisions::DecisionKind;
 use attorn_api::delegations::DelegationMade;
 use attorn_api::oauth::{ACCESS_TOKEN, TOKEN_EXCHANGE, TokenAnswer};

@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-use attorn_api::decisions::DecisionAnswer;
 use attorn_api::facts::{FactList, FactsDeleted, FactsSet};
 use attorn_store::{KeyKind, KeyPrefix, Store};
 use attorn_tests::machines::now_ms;
@@ -23,10 +22,6 @@ fn one(name: &str, value: &Value) -> Value {
 
 async fn codes(world: &World) -> Vec<String> {
     world.bot.decide(&ask()).await.reasons.into_iter().map(|reason| reason.code).collect()
-}
-
-async fn record_of(world: &World, answer: &DecisionAnswer) -> Value {
-    world.staff.auditor.get(format!("/v1/audit/decisions/{}", answer.decision_id)).await.json()
 }
 
 /// Only the policy decides that allows whom the fact names.
@@ -147,7 +142,7 @@ async fn what_has_expired_counts_as_missing() {
     let list: FactList = world.staff.registrar.get("/v1/facts").await.json();
     assert!(!list.facts[0].counts);
     let answer = world.bot.decide(&ask()).await;
-    assert_eq!(record_of(&world, &answer).await["facts"][0]["missing"], "expired");
+    assert_eq!(world.record_of(&answer).await["facts"][0]["missing"], "expired");
     // What an operator said for a time binds the resource server no longer than that.
     world.faq.post("/v1/resource-facts", &one(OWNER, &json!("support@example.org"))).await.expect(200);
     assert_eq!(codes(&world).await, [""; 0]);
@@ -160,7 +155,7 @@ async fn what_an_operator_said_no_resource_server_takes_back() {
     let (lie, truth) = (one(OWNER, &json!("support@example.org")), one(OWNER, &json!("somebody@example.org")));
     world.faq.post("/v1/resource-facts", &lie).await.expect(200);
     let answer = world.bot.decide(&ask()).await;
-    assert_eq!(record_of(&world, &answer).await["facts"][0]["set_by"], "resource-server/faq");
+    assert_eq!(world.record_of(&answer).await["facts"][0]["set_by"], "resource-server/faq");
     world.staff.registrar.post("/v1/facts", &truth).await.expect(200);
 
     let size = world.log_size().await;
@@ -177,13 +172,13 @@ async fn what_an_operator_said_no_resource_server_takes_back() {
     assert_eq!(list.facts.len(), 1, "{list:?}");
     let answer = world.bot.decide(&ask()).await;
     assert_eq!(answer.reasons[0].code, "not_the_owner");
-    let fact = record_of(&world, &answer).await["facts"][0].clone();
+    let fact = world.record_of(&answer).await["facts"][0].clone();
     assert_eq!((&fact["set_by"], &fact["missing"]), (&json!("operator/registrar"), &Value::Null));
 
     // An operator gives it back by forgetting it.
     world.staff.registrar.post("/v1/facts/delete", &names).await.expect(200);
     let answer = world.bot.decide(&ask()).await;
-    let fact = record_of(&world, &answer).await["facts"][0].clone();
+    let fact = world.record_of(&answer).await["facts"][0].clone();
     assert_eq!((&fact["set_by"], &fact["missing"]), (&Value::Null, &json!("not_set")));
     world.faq.post("/v1/resource-facts", &lie).await.expect(200);
 }
@@ -212,7 +207,7 @@ async fn the_log_s_digest_of_a_value_can_be_checked_and_not_guessed() {
     }
     assert_ne!(digests[0], digests[1], "the same value can be told by its digest");
     let answer = world.bot.decide(&ask()).await;
-    let fact = record_of(&world, &answer).await["facts"][0].clone();
+    let fact = world.record_of(&answer).await["facts"][0].clone();
     let salt = data_encoding::HEXLOWER.decode(fact["salt"].as_str().unwrap().as_bytes()).unwrap();
     assert_eq!(salt.len(), 16);
     let mut digest = blake3::Hasher::new_derive_key("attorn fact value v1");

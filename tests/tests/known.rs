@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use attorn_api::decisions::{DecisionAnswer, DecisionKind};
+use attorn_api::decisions::DecisionKind;
 use attorn_api::facts::FactList;
-use attorn_tests::world::{ask, server_registration};
+use attorn_tests::world::{ask, ask_with, server_registration};
 use attorn_tests::{Call, Machine, World, components};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -27,10 +27,6 @@ fn one(name: &str, value: &Value) -> Value {
 /// More time than by default: what is tried here is not to depend on the machine.
 fn patient() -> Value {
     json!({ "limits": { "cpu_us_max": 200_000, "wall_us_max": 240_000, "memory_bytes_max": 16 << 20 } })
-}
-
-async fn record_of(world: &World, answer: &DecisionAnswer) -> Value {
-    world.staff.auditor.get(format!("/v1/audit/decisions/{}", answer.decision_id)).await.json()
 }
 
 /// Register a resource server that says something, and a policy that allows if it is so; the name of what it
@@ -55,7 +51,7 @@ async fn what_a_revoked_resource_server_said_is_missing_in_the_very_next_decisio
     world.staff.registrar.act("/v1/resource-servers/crm/revoke").await.expect(200);
     let answer = world.bot.decide(&ask()).await;
     assert_eq!(answer.reasons[0].code, "unknown");
-    let fact = record_of(&world, &answer).await["facts"][0].clone();
+    let fact = world.record_of(&answer).await["facts"][0].clone();
     assert_eq!((&fact["missing"], &fact["value"]), (&json!("source_revoked"), &Value::Null));
     assert_eq!(fact["set_by"], "resource-server/crm");
     let list: FactList = world.staff.registrar.get("/v1/facts").await.json();
@@ -85,7 +81,7 @@ async fn each_policy_sees_what_it_asked_for_and_nothing_else() {
     for (id, settings) in [("one", &first), ("other", &second)] {
         world.activate(id, components::bytes("knows"), settings.clone()).await;
     }
-    let record = record_of(&world, &world.bot.decide(&ask()).await).await;
+    let record = world.record_of(&world.bot.decide(&ask()).await).await;
     let seen = |at: usize| -> Value {
         let detail = record["policies"][at]["failure_detail"].as_str().unwrap();
         serde_json::from_str(&detail[detail.find('{').unwrap()..]).unwrap()
@@ -190,4 +186,30 @@ async fn nothing_is_allowed_on_the_word_of_a_server_that_is_revoked() {
         assert!(entries[..at].iter().any(|entry| is_allow(&entry)), "nothing was allowed before");
         assert_eq!(entries[at..].iter().find(is_allow), None, "something was allowed after the revocation");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn claims_are_apart_from_what_is_known_and_private_reasons_stay_in_the_log() {
+    let world = World::without_policy().await;
+    world.activate("echo", components::bytes("echo_context"), json!({})).await;
+    let lie = json!({ "owner": "root@example.org", "labels": { "team": "admins" }, "id": "admin", "trust": 1.0 });
+    let answer = world.bot.decide(&ask_with(json!({ "claims": lie, "session": "s-1" }))).await;
+    let record = world.record_of(&answer).await;
+    let detail = record["policies"][0]["failure_detail"].as_str().unwrap();
+    let seen: Value = serde_json::from_str(&detail[detail.find('{').unwrap()..]).unwrap();
+    assert_eq!(seen["agent"]["owner"], "support@example.org");
+    assert_eq!(seen["agent"]["labels"], json!({ "team": "support" }));
+    assert_eq!((&seen["agent"]["id"], &seen["agent"]["instance"]), (&json!("support-bot"), &json!("pod-1")));
+    assert_eq!(seen["caller"]["key_thumbprint"], world.bot.key.thumbprint());
+    let canonical = r#"{"id":"admin","labels":{"team":"admins"},"owner":"root@example.org","trust":1}"#;
+    assert_eq!(seen["request"]["claimed_properties"], canonical);
+    assert_eq!(seen["request"]["arguments"], r#"{"section":"billing"}"#);
+    assert_eq!((&seen["user"], &seen["delegations"], &seen["session"]), (&Value::Null, &json!(0), &Value::Null));
+    assert!(!serde_json::to_string(&answer).unwrap().contains("support@example.org"), "the error's text leaked");
+    world.deactivate("echo").await.expect(200);
+
+    world.activate("watching", components::bytes("deny_private_reason"), json!({})).await;
+    let answer = world.bot.decide(&ask()).await;
+    assert!(!serde_json::to_string(&answer).unwrap().contains("watch"), "{answer:?}");
+    assert_eq!(world.entry_of(&answer).await["reasons"][0]["code"], "watched");
 }

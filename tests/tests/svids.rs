@@ -120,9 +120,9 @@ async fn introspection_says_what_a_token_is_bound_to_until_it_ends() {
     let call = Call::post("/v1/decisions", &ask_with(json!({ "resource": "orphan/1" })));
     let answer: DecisionAnswer = scene.showing(&svid).send(call).await.expect(200).json();
     let token = answer.credential.unwrap().access_token;
-    let said = docs.introspect(&token).await;
-    assert_eq!((said["active"].clone(), said["token_type"].clone()), (json!(true), json!("Bearer")));
-    assert_eq!(said["cnf"], json!({ "x5t#S256": thumbprint(&svid) }));
+    let told = docs.introspect(&token).await;
+    assert_eq!((told["active"].clone(), told["token_type"].clone()), (json!(true), json!("Bearer")));
+    assert_eq!(told["cnf"], json!({ "x5t#S256": thumbprint(&svid) }));
     registrar.act("/v1/trust-domains/example.org/revoke").await.expect(200);
     assert_eq!(docs.introspect(&token).await, json!({ "active": false }));
 }

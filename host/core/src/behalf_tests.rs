@@ -135,7 +135,7 @@ fn a_hop_that_is_narrower_in_any_one_way_denies() {
         denied(|behalf| behalf.hops[at].delegation.session = "ses_2".parse().unwrap(), HostReason::SessionMismatch);
         denied(|behalf| behalf.hops[at].agent.ceiling = Ceiling::default(), HostReason::PurposeNotRegistered);
         denied(
-            |behalf| behalf.hops[at].agent = agent(&["a", "b", "c"][at], UserPresence::WithoutUser, Vec::new()),
+            |behalf| behalf.hops[at].agent = agent(["a", "b", "c"][at], UserPresence::WithoutUser, Vec::new()),
             HostReason::PurposeWithoutUser,
         );
         for narrow in [permission("account.write", "account/*"), permission("account.*", "account/8")] {

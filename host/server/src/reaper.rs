@@ -111,10 +111,9 @@ async fn remove(app: &App, index: &Key, at: TimeMs, what: &Key) -> Result<(), Fa
                 batch.delete.push(what.clone());
             }
         }
-        // The token and the delegation that it was exchanged for have expired long ago.
-        Some(KeyKind::Exchange) => batch.delete.push(what.clone()),
-        // Its window ended long ago, and no decision charges a window that has ended.
-        Some(KeyKind::Counter) => batch.delete.push(what.clone()),
+        // An exchange's token and delegation have expired long ago; a counter's window ended long ago, and no
+        // decision charges a window that has ended.
+        Some(KeyKind::Exchange | KeyKind::Counter) => batch.delete.push(what.clone()),
         _ => {}
     }
     app.store.commit(batch).await?;

@@ -112,6 +112,10 @@ fn check_as<R: Record>(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
 mod tests;
 
 #[cfg(test)]
+#[path = "records_policy_tests.rs"]
+mod policy_tests;
+
+#[cfg(test)]
 #[path = "records_people_tests.rs"]
 mod people_tests;
 

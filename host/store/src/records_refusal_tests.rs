@@ -3,7 +3,8 @@ use std::error::Error as _;
 
 use attorn_core::{Agent, AgentState, PolicyMode, TimeMs};
 
-use super::tests::{THUMBPRINT, agent, digest, json, policy_version};
+use super::policy_tests::policy_version;
+use super::tests::{THUMBPRINT, agent, digest, json};
 use super::*;
 use crate::fixtures::id;
 

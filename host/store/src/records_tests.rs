@@ -3,8 +3,8 @@ use std::fmt;
 
 use attorn_core::{
     Agent, AgentKey, AgentState, Ceiling, DecisionId, Digest, Duty, Grant, GrantId, Identity, IdentityMethod,
-    IdentitySubject, JsonText, KeyBinding, Permission, PolicyLimits, PolicyMode, PurposeCeiling, ResourceServer,
-    Selector, TimeMs, UseCounting, UserPresence,
+    IdentitySubject, JsonText, KeyBinding, Permission, PurposeCeiling, ResourceServer, TimeMs, UseCounting,
+    UserPresence,
 };
 
 use super::*;
@@ -50,32 +50,6 @@ fn agent_record() -> AgentRecord {
     let mut record = AgentRecord::new(agent(), jwks, Vec::new(), TimeMs(1_000)).unwrap();
     record.change_state(StateChange { state: AgentState::Suspended, at: TimeMs(2_000), by: id("ada") }).unwrap();
     record
-}
-
-pub(super) fn policy_version() -> PolicyVersionRecord {
-    PolicyVersionRecord {
-        policy: id("read-only"),
-        version: 2,
-        component: digest(1),
-        settings: PolicySettings::of(json("{\"max\":1}")),
-        selector: Selector {
-            actions: vec![id("account.*")],
-            resource_types: vec![id("account")],
-            agent_labels: vec![(id("tier"), "gold".to_owned())],
-            user: Some(UserPresence::WithoutUser),
-        },
-        mode: PolicyMode::Enforce,
-        required: true,
-        limits: PolicyLimits { wall_us_max: 20_000, ..PolicyLimits::NATIVE },
-        class: attorn_core::ComponentClass::Native,
-        created_at: TimeMs(1_000),
-        created_by: id("ada"),
-    }
-}
-
-pub(super) fn active_set() -> ActiveSetRecord {
-    let member = |policy: &str| ActiveMember { policy: id(policy), version: 1, digest: digest(2) };
-    ActiveSetRecord::of(7, vec![member("b"), member("a")]).unwrap()
 }
 
 fn grant() -> GrantRecord {
@@ -229,71 +203,6 @@ fn resource_servers_and_types() {
         &ResourceTypeRecord { resource_type: id("account"), resource_server: id("bank") },
         "resource_type/account",
         r#"{"resource_type":"account","resource_server":"bank"}"#,
-    );
-}
-
-#[test]
-fn policies() {
-    golden(
-        &PolicyRecord { id: id("read-only"), latest_version: 2, in_force: Some(2), before: vec![1] },
-        "policy/read-only",
-        r#"{"id":"read-only","latest_version":2,"in_force":2,"before":[1]}"#,
-    );
-    let component = digest(1);
-    let limits = concat!(
-        r#"{"cpu_us_max":5000,"log_bytes_max":16384,"memory_bytes_max":16777216,"output_bytes_max":262144,"#,
-        r#""table_elements_max":20000,"wall_us_max":20000}"#
-    );
-    let selector = r#"{"actions":["account.*"],"agent_labels":[["tier","gold"]],"resource_types":["account"],"user":"without_user"}"#;
-    golden(
-        &policy_version(),
-        "policy_version/read-only/00000002",
-        &format!(
-            concat!(
-                r#"{{"policy":"read-only","version":2,"component":"{component}","settings":{{"inline":"{{\"max\":1}}"}},"#,
-                r#""selector":{selector},"mode":"enforce","required":true,"limits":{limits},"class":"native","#,
-                r#""created_at_ms":1000,"created_by":"ada"}}"#
-            ),
-            component = component,
-            selector = selector,
-            limits = limits,
-        ),
-    );
-    let settings = policy_version().settings.digest();
-    let identity = format!(
-        concat!(
-            r#"{{"class":"native","component":"{component}","limits":{limits},"mode":"enforce","policy":"read-only","#,
-            r#""required":true,"selector":{selector},"settings":"{settings}","version":2}}"#
-        ),
-        component = component,
-        selector = selector,
-        limits = limits,
-        settings = settings,
-    );
-    let expected = blake3::derive_key("attorn policy version v1", identity.as_bytes());
-    assert_eq!(policy_version().digest(), Digest::from_bytes(expected));
-}
-
-#[test]
-fn the_active_set() {
-    let two = digest(2);
-    let members =
-        format!(r#"[{{"digest":"{two}","policy":"a","version":1}},{{"digest":"{two}","policy":"b","version":1}}]"#);
-    let own = Digest::from_bytes(blake3::derive_key("attorn active set v1", members.as_bytes()));
-    golden(&active_set(), "active_set", &format!(r#"{{"revision":7,"policies":2,"digest":"{own}"}}"#));
-}
-
-#[test]
-fn shadow_reports() {
-    let report =
-        ShadowReportRecord { evaluations: 9, stricter: 2, ..ShadowReportRecord::new(id("p"), 3, TimeMs(1_000)) };
-    golden(
-        &report,
-        "shadow_report/p/00000003",
-        concat!(
-            r#"{"policy":"p","version":3,"since_ms":1000,"evaluations":9,"would_change":0,"stricter":2,"laxer":0,"#,
-            r#""failures":0,"dropped":0}"#
-        ),
     );
 }
 

@@ -92,7 +92,7 @@ pub(crate) struct Ceiling {
     #[arg(value_parser = parse::id::<AgentId>)]
     id: AgentId,
     #[command(flatten)]
-    ceiling: CeilingArgs,
+    new: CeilingArgs,
     /// Why; kept in the audit log
     #[arg(long)]
     reason: Option<String>,
@@ -100,7 +100,7 @@ pub(crate) struct Ceiling {
 
 impl Ceiling {
     async fn run(self, context: &Context) -> Result<Exit, Failure> {
-        let body = ChangeCeiling { ceiling: self.ceiling.read()?, reason: self.reason };
+        let body = ChangeCeiling { ceiling: self.new.read()?, reason: self.reason };
         let path = format!("/v1/agents/{}/ceiling", self.id);
         let agent: agents::Agent = context.operator()?.post(&path, &body).await?;
         show::print(&context.output, &agent)

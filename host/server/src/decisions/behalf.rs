@@ -87,8 +87,9 @@ async fn delegations(
             return Ok(Err(reason));
         };
         require.push((key, Require::Version(version)));
-        next = value.parent.clone();
+        let parent = value.parent.clone();
         records.push(value);
+        next = parent;
     }
     records.reverse();
     Ok(Ok(records))

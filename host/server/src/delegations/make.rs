@@ -281,14 +281,14 @@ fn add(
         agent_revocations: user.body.agent_revocations.get(&agent.id).copied().unwrap_or(0),
         sealed: users::seal(&user.key, &Key::delegation(id), &body.encode())?,
     };
-    put(batch, user, record, &body, "delegation_made")
+    put(batch, user, &record, &body, "delegation_made")
 }
 
 /// Write a new delegation, its places in the indexes, and its entry, which speaks of the user in pseudonyms.
 pub(super) fn put(
     batch: &mut Batch,
     user: &KnownUser,
-    record: DelegationRecord,
+    record: &DelegationRecord,
     body: &DelegationBody,
     kind: &'static str,
 ) -> Result<(), Failure> {
@@ -315,7 +315,7 @@ pub(super) fn put(
         batch.put.push((Key::child_delegation(parent, &record.id), Vec::new()));
     }
     batch.put.push((Key::expiry(record.expires_at, &Key::delegation(&record.id)), Vec::new()));
-    batch.put_record(&record);
+    batch.put_record(record);
     Ok(())
 }
 
@@ -388,7 +388,7 @@ pub(crate) async fn further(
         agent_revocations,
         sealed: users::seal(&user.key, &Key::delegation(&id), &body.encode())?,
     };
-    put(&mut batch, &user, record, &body, "delegation_offered")?;
+    put(&mut batch, &user, &record, &body, "delegation_offered")?;
     let committed = crate::registry::commit(app, batch, moved).await?;
     let entry = committed.entries.into_iter().next();
     Ok(Made { id, entry: entry.ok_or_else(|| Failure::internal("a delegation was recorded without entry"))? })

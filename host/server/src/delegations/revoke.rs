@@ -150,13 +150,12 @@ pub(crate) fn revoke_all(batch: &mut Batch, user: &KnownUser, agent: Option<&Age
     let known = |agent: &&AgentId| {
         body.agent_revocations.len() < UserBody::AGENTS_MAX || body.agent_revocations.contains_key(*agent)
     };
-    match agent.filter(known) {
-        Some(agent) => *body.agent_revocations.entry(agent.clone()).or_default() += 1,
+    if let Some(agent) = agent.filter(known) {
+        *body.agent_revocations.entry(agent.clone()).or_default() += 1;
+    } else {
         // Nobody keeps a list without end; then all ends rather than too little.
-        None => {
-            revocations += 1;
-            body.agent_revocations.clear();
-        }
+        revocations += 1;
+        body.agent_revocations.clear();
     }
     put_user(batch, user, &body, revocations)
 }
@@ -164,12 +163,11 @@ pub(crate) fn revoke_all(batch: &mut Batch, user: &KnownUser, agent: Option<&Age
 /// From now on a token counts only if the user authenticated later: for one agent, or for all.
 fn login_after(body: &mut UserBody, agent: Option<&AgentId>, now: TimeMs) {
     let room = body.login_after_for.len() < UserBody::AGENTS_MAX;
-    match agent.filter(|agent| room || body.login_after_for.contains_key(*agent)) {
-        Some(agent) => drop(body.login_after_for.insert(agent.clone(), now)),
-        None => {
-            body.login_after = Some(now);
-            body.login_after_for.clear();
-        }
+    if let Some(agent) = agent.filter(|agent| room || body.login_after_for.contains_key(*agent)) {
+        body.login_after_for.insert(agent.clone(), now);
+    } else {
+        body.login_after = Some(now);
+        body.login_after_for.clear();
     }
 }
 

@@ -234,36 +234,6 @@ fn differences(from: &PolicyVersionRecord, to: &PolicyVersionRecord) -> Vec<&'st
     differ.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_rollback_leads_back_and_never_to_what_was_rolled_back_from() {
-        let mut now = None;
-        let mut stack = Vec::new();
-        let mut go = |version: Option<u32>, rollback: bool, expect: &[u32]| {
-            stack = before(std::mem::take(&mut stack), now, version, rollback);
-            now = version;
-            assert_eq!(stack, expect, "{version:?} {rollback}");
-        };
-        go(Some(1), false, &[]);
-        go(Some(2), false, &[1]);
-        go(Some(3), false, &[1, 2]);
-        go(Some(2), true, &[1]);
-        go(Some(1), true, &[]);
-        go(None, false, &[1]);
-        go(Some(1), true, &[]);
-        go(Some(4), false, &[1]);
-        go(None, false, &[1, 4]);
-        go(Some(5), false, &[1, 4]);
-        for version in 6..40 {
-            stack = before(std::mem::take(&mut stack), Some(version), Some(version + 1), false);
-        }
-        assert_eq!((stack.len(), stack.last()), (PolicyRecord::BEFORE_MAX, Some(&39)));
-    }
-}
-
 /// Revoke a version that is not in force: it never is again, and what it allowed ends now.
 pub(crate) async fn revoke(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let (operator, wire): (_, attorn_api::delegations::Revoke) = (call.operator()?, call.json()?);
@@ -295,4 +265,34 @@ pub(crate) async fn revoke(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     };
     commit(&app, batch, revoked).await?;
     Reply::ok(&api::VersionRevoked { policy: id.to_string(), version })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rollback_leads_back_and_never_to_what_was_rolled_back_from() {
+        let mut now = None;
+        let mut stack = Vec::new();
+        let mut go = |version: Option<u32>, rollback: bool, expect: &[u32]| {
+            stack = before(std::mem::take(&mut stack), now, version, rollback);
+            now = version;
+            assert_eq!(stack, expect, "{version:?} {rollback}");
+        };
+        go(Some(1), false, &[]);
+        go(Some(2), false, &[1]);
+        go(Some(3), false, &[1, 2]);
+        go(Some(2), true, &[1]);
+        go(Some(1), true, &[]);
+        go(None, false, &[1]);
+        go(Some(1), true, &[]);
+        go(Some(4), false, &[1]);
+        go(None, false, &[1, 4]);
+        go(Some(5), false, &[1, 4]);
+        for version in 6..40 {
+            stack = before(std::mem::take(&mut stack), Some(version), Some(version + 1), false);
+        }
+        assert_eq!((stack.len(), stack.last()), (PolicyRecord::BEFORE_MAX, Some(&39)));
+    }
 }

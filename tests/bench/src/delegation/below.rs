@@ -115,7 +115,7 @@ pub(super) async fn measure(scene: &Scene, trees: Vec<Tree>, figures: &mut Figur
     }
     took.sort_by_key(|(below, _)| *below);
     for (below, took) in &took {
-        let sorted: Vec<_> = sorted(took).into_iter().map(|us| us.round()).collect();
+        let sorted: Vec<_> = sorted(took).into_iter().map(f64::round).collect();
         let raw = json!({ "below": below, "revocations": took.len(), "took_us": sorted });
         figures.add(&format!("delegation.revoke_{below}"), median(took.clone()), "us (p50)", &raw);
     }

@@ -66,7 +66,9 @@ pub(super) fn show(output: &Output, policy: &Policy) -> Result<Exit, Failure> {
     }
     let newest = policy.versions.first().map(|version| version.version);
     for version in policy.versions.iter().filter(|version| version.active || Some(version.version) == newest) {
-        made_of(version).into_iter().for_each(|line| output.line(line));
+        for line in made_of(version) {
+            output.line(line);
+        }
     }
     for version in &policy.versions {
         for pause in &version.paused {
