@@ -172,7 +172,7 @@ async fn operators_see_and_revoke() {
     said(&found, &[user, "psn_", "MAY THEMSELVES", &format!("account/{user}/*")]);
     let bob = json_of(&hands.operator("--json user register --provider main --subject bob").await);
     let bob = bob["id"].as_str().unwrap();
-    said(&hands.operator(&format!("user show {bob}")).await, &["bob", "any sign-in"]);
+    said(&hands.operator(&format!("user show {bob}")).await, &["bob", "asserted      never", "any sign-in"]);
     for (line, expect) in [
         (format!("entitlement set --user {bob} --permission account.read+account/all/*"), "account/all/*"),
         (format!("entitlement set --group staff --issuer {issuer} --permission a+account/{{user.id}}"), "group staff"),

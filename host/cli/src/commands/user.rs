@@ -89,6 +89,11 @@ fn print(output: &Output, user: &users::User) -> Result<Exit, Failure> {
     }
     let groups = if user.groups.is_empty() { "-".to_owned() } else { user.groups.join(" ") };
     let after = user.login_after_ms.map_or_else(|| "any sign-in".to_owned(), |at| TimeMs(at).to_string());
+    // One who was registered has not come from their provider yet.
+    let asserted = match user.asserted_at_ms {
+        0 => "never".to_owned(),
+        at => TimeMs(at).to_string(),
+    };
     for (name, value) in [
         ("user", user.id.clone()),
         ("in the log", user.pseudonym.clone()),
@@ -96,7 +101,7 @@ fn print(output: &Output, user: &users::User) -> Result<Exit, Failure> {
         ("subject", user.subject.clone()),
         ("groups", groups),
         ("claims", user.claims.to_string()),
-        ("asserted", TimeMs(user.asserted_at_ms).to_string()),
+        ("asserted", asserted),
         ("first seen", TimeMs(user.created_at_ms).to_string()),
         ("revoked all", format!("{} times", user.revocations)),
         ("delegates by", if user.login_after_ms.is_some() { format!("sign-ins after {after}") } else { after }),

@@ -97,7 +97,7 @@ async fn bill(stage: &mut Stage<'_>, owners: [(&str, &str); 2]) -> Result<Servic
         audience: billing.url().into(),
         resource_types: vec!["invoice".into()],
         jwk: jwk(&key)?,
-        counts_uses: resource_servers::UseCounting::Reports,
+        counts_uses: resource_servers::UseCounting::Remembers,
     };
     let registrar = stage.host.client(Some(&stage.operators.registrar))?;
     let _: resource_servers::ResourceServer = registrar.post("/v1/resource-servers", &body).await?;
