@@ -6,6 +6,7 @@ mod assertions;
 mod introspection;
 mod proofs;
 mod requests;
+mod svids;
 mod tokens;
 
 use attorn_api::PROOF_HEADER;

@@ -1,7 +1,7 @@
 //! Who calls an OAuth endpoint: a client that authenticates with an assertion (RFC 7523) and, where tokens are
 //! issued, *also* proves possession of a key (RFC 9449), both by keys that are registered for it, and each accepted
 //! once. Introspection and revocation give nothing out that a key is bound to, and clients send no proof there; one
-//! that comes has to be good.
+//! that comes has to be good. An agent may show a JWT-SVID as its assertion (`svid`), always beside a proof.
 //!
 //! Clients are agents, and resource servers where they introspect. What they may do is not decided here.
 
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use attorn_api::PROOF_HEADER;
 use attorn_api::oauth::OAuthCode;
 use attorn_core::context::AuthenticationMethod;
-use attorn_core::{AgentId, JsonText, KeyThumbprint, ResourceServerId};
+use attorn_core::{AgentId, JsonText, KeyThumbprint, ResourceServerId, TimeMs};
 use attorn_identity::client_assertion::JWT_BEARER;
 use attorn_identity::{AssertionExpectation, BodyDigest, UnverifiedAssertion};
 use attorn_store::Key;
@@ -20,26 +20,32 @@ use axum::http::HeaderMap;
 use super::error::{of_assertion, unknown_client};
 use super::form::Form;
 use super::metadata;
+use super::svid::{self, JWT_SPIFFE};
 use crate::app::App;
 use crate::http::access::{Signed, proof, verified};
 use crate::http::call::{AgentCaller, Caller};
 use crate::http::failure::Failure;
 
 /// The keys that are registered for a client and have not expired.
-type Keys<'a> = BTreeMap<&'a KeyThumbprint, &'a JsonText>;
+pub(super) type Keys<'a> = BTreeMap<&'a KeyThumbprint, &'a JsonText>;
 
 /// The agent that calls.
 pub(crate) async fn agent(app: &App, headers: &HeaderMap, signed: &Signed<'_>) -> Result<Caller, Failure> {
+    if let Some(form) = signed.form.filter(|form| form.get("client_assertion_type") == Some(JWT_SPIFFE)) {
+        return svid::agent(app, headers, signed, form).await;
+    }
     let assertion = assertion(signed.form)?;
     let id: AgentId = assertion.client().parse().map_err(|_| unknown_client())?;
     let agent = app.store.record::<AgentRecord>(&Key::agent(&id)).await?.ok_or_else(unknown_client)?;
-    let now = app.clock.now();
-    let registered = agent.value.agent();
-    let lives = |thumbprint: &KeyThumbprint| registered.key(thumbprint).is_some_and(|key| now < key.expires_at);
-    let keys: Keys<'_> = agent.value.jwks().iter().filter(|(thumbprint, _)| lives(thumbprint)).collect();
-    let thumbprint = accept(app, headers, signed, assertion, &keys)?;
+    let thumbprint = accept(app, headers, signed, assertion, &live_keys(&agent.value, app.clock.now()))?;
     let method = AuthenticationMethod::PrivateKeyJwt;
     Ok(Caller::Agent(Box::new(AgentCaller { agent, method, thumbprint, certificate: None })))
+}
+
+/// The keys of an agent that have not expired.
+pub(super) fn live_keys(agent: &AgentRecord, now: TimeMs) -> Keys<'_> {
+    let lives = |thumbprint: &KeyThumbprint| agent.agent().key(thumbprint).is_some_and(|key| now < key.expires_at);
+    agent.jwks().iter().filter(|(thumbprint, _)| lives(thumbprint)).collect()
 }
 
 /// The resource server that calls.
@@ -93,18 +99,28 @@ fn accept(
     let assertion = assertion.verify(&key, &expectation).map_err(|error| of_assertion(app, error))?;
 
     let thumbprint = if needs_proof(signed.path) || headers.contains_key(PROOF_HEADER) {
-        let proof = proof(headers)?;
-        let jwk = keys.get(proof.thumbprint()).ok_or_else(|| {
-            let detail = "the key that signed the proof is not registered for this client, or has expired";
-            Failure::oauth(OAuthCode::InvalidDpopProof, detail)
-        })?;
-        let proof = verified(app, proof, jwk.as_str(), signed, BodyDigest::IfPresent)?;
-        app.replay.accept(proof, now)?.thumbprint().clone()
+        proven(app, headers, signed, keys)?
     } else {
         thumbprint.clone()
     };
     app.assertions.accept(assertion, now).map_err(|error| of_assertion(app, error))?;
     Ok(thumbprint)
+}
+
+/// Verify the proof that came, by one of the client's keys, and accept it this once: the key that signed it.
+pub(super) fn proven(
+    app: &App,
+    headers: &HeaderMap,
+    signed: &Signed<'_>,
+    keys: &Keys<'_>,
+) -> Result<KeyThumbprint, Failure> {
+    let proof = proof(headers)?;
+    let jwk = keys.get(proof.thumbprint()).ok_or_else(|| {
+        let detail = "the key that signed the proof is not registered for this client, or has expired";
+        Failure::oauth(OAuthCode::InvalidDpopProof, detail)
+    })?;
+    let proof = verified(app, proof, jwk.as_str(), signed, BodyDigest::IfPresent)?;
+    Ok(app.replay.accept(proof, app.clock.now())?.thumbprint().clone())
 }
 
 /// The key that the assertion names, or the only one that there is.

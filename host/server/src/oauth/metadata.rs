@@ -17,6 +17,8 @@ pub(crate) const JWKS: &str = "/.well-known/jwks.json";
 
 const ALGORITHMS: [&str; 2] = ["ES256", "EdDSA"];
 const METHODS: [&str; 1] = ["private_key_jwt"];
+/// Agents may show a JWT-SVID instead; its algorithms are those of its trust domain.
+const AGENT_METHODS: [&str; 2] = ["private_key_jwt", "spiffe_jwt"];
 
 /// What this server is to those who get tokens from it.
 pub(crate) async fn authorization_server(app: Arc<App>, _: Call) -> Result<Reply, Failure> {
@@ -31,7 +33,7 @@ pub(crate) async fn authorization_server(app: Arc<App>, _: Call) -> Result<Reply
         // Nobody signs in here, so there is no authorization endpoint and nothing that it would answer.
         "response_types_supported": [],
         "grant_types_supported": [CLIENT_CREDENTIALS, TOKEN_EXCHANGE],
-        "token_endpoint_auth_methods_supported": METHODS,
+        "token_endpoint_auth_methods_supported": AGENT_METHODS,
         "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
         "introspection_endpoint_auth_methods_supported": METHODS,
         "introspection_endpoint_auth_signing_alg_values_supported": ALGORITHMS,

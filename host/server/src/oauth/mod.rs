@@ -14,4 +14,5 @@ mod granted;
 pub(crate) mod introspect;
 pub(crate) mod metadata;
 pub(crate) mod revoke;
+mod svid;
 pub(crate) mod token;
