@@ -139,6 +139,6 @@ fn sorted(values: &[f64]) -> Vec<f64> {
 /// One of those that hang below the last of the chain.
 async fn some_below(scene: &Scene, chain: &[Delegation]) -> String {
     let path = format!("/v1/delegations/{}/tree", chain[HOPS - 1].id);
-    let tree: attorn_api::delegations::DelegationTree = scene.staff.auditor.get(path).await.expect(200).json();
+    let tree: attorn_api::delegations::DelegationTree = scene.staff.registrar.get(path).await.expect(200).json();
     tree.children[0].delegation.id.clone()
 }
