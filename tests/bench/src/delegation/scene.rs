@@ -12,7 +12,6 @@ use attorn_tests::{Call, Machine, Staff};
 use serde_json::{Value, json};
 
 use super::host::{HOPS_MAX, Host};
-use crate::policy;
 
 /// What each of them may do.
 const ACTION: &str = "account.read";
@@ -69,17 +68,17 @@ impl Scene {
         self.activate().await;
     }
 
-    /// The shipped plugin `read-only`, which lets ledgers be read.
+    /// A policy that allows everything: `read-only` denies whoever acts for a user, and what policies take is
+    /// measured elsewhere.
     async fn activate(&self) {
-        let component = policy::component();
+        let component = attorn_tests::components::bytes("allow_all");
         let digest = attorn_tests::world::blake3_hex(&component);
         let call = Call::new("PUT", format!("/v1/components/{digest}")).body("application/wasm", component);
         self.staff.policy_admin.send(call).await.expect(201);
-        let settings = json!({ "allow": [{ "actions": [ACTION], "resource_types": ["ledger"] }] });
-        let body = json!({ "component": digest, "settings": settings });
-        self.staff.policy_admin.post("/v1/policies/read-only/versions", &body).await.expect(201);
+        let body = json!({ "component": digest, "settings": {} });
+        self.staff.policy_admin.post("/v1/policies/allow/versions", &body).await.expect(201);
         let body = json!({ "version": 1 });
-        self.staff.policy_replacer.post("/v1/policies/read-only/activate", &body).await.expect(200);
+        self.staff.policy_replacer.post("/v1/policies/allow/activate", &body).await.expect(200);
     }
 
     /// An access token of Alice's for a client, told apart by this name. All of them say the same of her, so that
