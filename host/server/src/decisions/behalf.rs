@@ -151,7 +151,7 @@ fn hop(record: &DelegationRecord, body: DelegationBody, agent: &AgentRecord) -> 
 fn shown(user: &KnownUser, evidence: Option<&Evidence>) -> User {
     let body = &user.body;
     let group =
-        |name: &String| Group { issuer: body.issuer.clone(), name: name.clone(), asserted_at: body.asserted_at };
+        |name: &String| Group { issuer: body.issuer.clone(), name: name.clone(), asserted_at: body.groups_asserted_at };
     User {
         id: user.record.value.id.clone(),
         issuer: body.issuer.clone(),
