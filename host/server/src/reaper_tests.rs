@@ -23,6 +23,7 @@ fn session() -> SessionRecord {
         opened_at: BEGIN,
         ended_at: None,
         sealed_name: None,
+        unnamed_revocations: 0,
     }
 }
 
@@ -78,6 +79,7 @@ fn delegate(batch: &mut Batch, id: &str, parent: Option<&str>, expires_at: TimeM
         revoked_at: None,
         revocations: 0,
         user_revocations: 0,
+        agent_revocations: 0,
         sealed: Sealed(vec![1]),
     };
     let mut keys =

@@ -275,6 +275,7 @@ fn the_largest_delegation_has_room() {
         revoked_at: Some(max),
         revocations: u64::MAX,
         user_revocations: u64::MAX,
+        agent_revocations: u64::MAX,
         sealed,
     });
 }

@@ -8,8 +8,7 @@ use attorn_core::context::{AuthenticationMethod, Delegation, Group, Phase, User}
 use attorn_core::{
     Agent, AgentKey, AgentState, BoundsLimits, Ceiling, Digest, EvaluationContext, Holder, Issuer, JsonText,
     KeyThumbprint, Permission, PurposeCeiling, Request, ResourceServer, Situation, TimeMs, UseCounting, UserPresence,
-    WithinBounds,
-    bounds,
+    WithinBounds, bounds,
 };
 use attorn_store::records::{DelegationBody, ProviderRecord, UserBody};
 

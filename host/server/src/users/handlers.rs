@@ -43,7 +43,8 @@ pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure
     batch.require.push((Key::provider(&record.id), Require::Version(provider.version)));
     // Nothing is asserted yet: the first token says it.
     let nothing = Asserted { at: TimeMs(0), groups: None, claims: JsonText::from_canonical("{}") };
-    let user = person::make(&app, (&record.id, &record.issuer, &wire.subject), nothing, name.as_ref(), &mut batch).await?;
+    let user =
+        person::make(&app, (&record.id, &record.issuer, &wire.subject), nothing, name.as_ref(), &mut batch).await?;
     let about = json!({ "user": veil::user(&user.record.value.id, &user.key), "provider": record.id.as_str() });
     entry::act(&mut batch, operator, "user_registered", about)?;
     user.commit(&app, batch).await?.ok_or_else(moved)?;
