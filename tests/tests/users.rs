@@ -62,7 +62,8 @@ async fn a_user_whose_key_is_removed_is_nobody_and_begins_anew_with_the_next_log
 #[tokio::test(flavor = "multi_thread")]
 async fn a_registrar_registers_a_user_again_only_when_the_key_is_gone() {
     let scene = Behalf::new().await;
-    let register = || scene.staff.registrar.post("/v1/users", &named("bob"));
+    let bob = named("bob");
+    let register = || scene.staff.registrar.post("/v1/users", &bob);
     let first: User = register().await.expect(201).json();
     register().await.refused(409, "already_exists");
     erase(&scene, &first.id);

@@ -40,7 +40,7 @@ impl UserKeys {
 
     /// The key of a user; none if it was destroyed.
     pub(crate) async fn of(self: &Arc<Self>, user: &UserId) -> Result<Option<Arc<UserKey>>, Failure> {
-        let ready = self.ready.read().unwrap_or_else(PoisonError::into_inner).get(user).map(Arc::clone);
+        let ready = self.ready.read().unwrap_or_else(PoisonError::into_inner).get(user).cloned();
         if let Some(key) = ready {
             // Whoever removes the file need not tell this server. To look takes a few microseconds.
             return match std::fs::metadata(self.path(user)) {
