@@ -58,7 +58,11 @@ impl Behalf {
 
     /// As [`Self::new`], with another configuration of the provider.
     pub async fn with_provider(changes: Value) -> Self {
-        let world = World::without_policy().await;
+        Self::in_world(World::without_policy().await, changes).await
+    }
+
+    /// The same in this world.
+    pub async fn in_world(world: World, changes: Value) -> Self {
         let (helper, second) = (Machine::new(&world.reach, "helper"), Machine::new(&world.reach, "second"));
         let provider = Provider::start(KeyKind::Es256).await;
         let bank = Machine::new(&world.reach, "bank");

@@ -38,11 +38,13 @@ pub struct User {
     pub subject: String,
     /// When they were first seen, or registered.
     pub created_at_ms: u64,
-    /// When the provider asserted groups and claims last.
+    /// When the provider issued the newest token that was seen; its claims are these.
     pub asserted_at_ms: u64,
+    /// When it asserted their groups last. A token without the claim says nothing of groups.
+    pub groups_asserted_at_ms: u64,
     /// Their groups. They give rights for 15 minutes after they were asserted.
     pub groups: Vec<String>,
-    /// Claims that policies are shown.
+    /// Claims that policies are shown. `{user.claim.NAME}` gives rights for 15 minutes after they were asserted.
     pub claims: serde_json::Value,
     /// How often all that they had delegated was revoked at once.
     pub revocations: u64,

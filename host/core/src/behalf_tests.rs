@@ -6,7 +6,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::agent::{Ceiling, PurposeCeiling};
-use crate::bounds::tests::{NOW, request};
+use crate::bounds::tests::{self as bounds_tests, NOW, request};
+use crate::bounds::{self, BoundsLimits, Situation};
+use crate::holder::Holder;
 use crate::id::SessionId;
 use crate::request::JsonText;
 
@@ -209,5 +211,39 @@ proptest! {
                 prop_assert_eq!(outcome(&behalf, names[hops.len() - 1], &asked).is_none(), expect, "{} {}", action, resource);
             }
         }
+    }
+}
+
+/// The longest that a grant may live that the last of this chain is given.
+fn grant_ms_max(change: impl FnOnce(&mut Behalf)) -> u64 {
+    let mut behalf = chain(&["a", "b", "c"]);
+    change(&mut behalf);
+    let (agent, request, server) = (behalf.hops[2].agent.clone(), asked(), bounds_tests::server());
+    let holder = Holder::of_key(&bounds_tests::agent(), &bounds_tests::thumbprint());
+    let situation = Situation {
+        agent: &agent,
+        holder: holder.as_ref(),
+        request: &request,
+        user: None,
+        behalf: Some(&behalf),
+        resource_server: Some(&server),
+        now: NOW,
+    };
+    bounds::check(situation, BoundsLimits::default()).unwrap().widest_terms().grant_ms_max
+}
+
+#[test]
+fn no_grant_outlives_a_delegation_nor_what_any_agent_of_the_chain_is_registered_for() {
+    assert_eq!(grant_ms_max(|_| {}), 30_000);
+    let host = grant_ms_max(|behalf| {
+        for hop in &mut behalf.hops {
+            (hop.agent.grant_ms_max, hop.delegation.expires_at) = (3_600_000, NOW.plus_ms(3_600_000));
+        }
+    });
+    assert_eq!(host, BoundsLimits::default().grant_ms_max);
+    for at in 0..3 {
+        assert_eq!(grant_ms_max(|behalf| behalf.hops[at].agent.grant_ms_max = 7_000), 7_000, "{at}");
+        let soon = NOW.plus_ms(5_000);
+        assert_eq!(grant_ms_max(|behalf| behalf.hops[at].delegation.expires_at = soon), 5_000, "{at}");
     }
 }

@@ -207,6 +207,8 @@ impl Consents {
     pub const PURPOSES_MAX: usize = 64;
     /// The most permissions for one of them.
     pub const PERMISSIONS_MAX: usize = 256;
+    /// The most bytes of their patterns: a delegation's record keeps all of them as evidence.
+    pub const BYTES_MAX: usize = 24 << 10;
     /// How many things that come to nothing are said one by one.
     pub const UNMAPPED_MAX: usize = 64;
 
@@ -229,8 +231,13 @@ impl Consents {
     /// Whether there is more than one token may hold.
     #[must_use]
     pub fn too_many(&self) -> bool {
+        let bytes =
+            |permission: &Permission| permission.action.to_string().len() + permission.resource.to_string().len();
         self.by_purpose.len() > Self::PURPOSES_MAX
-            || self.by_purpose.values().any(|permissions| permissions.len() > Self::PERMISSIONS_MAX)
+            || self.by_purpose.values().any(|permissions| {
+                permissions.len() > Self::PERMISSIONS_MAX
+                    || permissions.iter().map(bytes).sum::<usize>() > Self::BYTES_MAX
+            })
     }
 
     /// What was consented to, and what came to nothing.

@@ -70,6 +70,24 @@ fn consents_are_put_together_by_purpose_and_bounded() {
 }
 
 #[test]
+fn consent_has_so_many_bytes_for_each_purpose() {
+    let purposes = |name: &str| BTreeSet::from([name.parse().unwrap()]);
+    // 129 bytes each, and one more for the action.
+    let permission = |n: usize| Permission {
+        action: "*".parse().unwrap(),
+        resource: format!("t/{n:03}{}", "x".repeat(122)).parse().unwrap(),
+    };
+    let fit = Consents::BYTES_MAX / 128;
+    let mut consents = Consents::default();
+    for purpose in ["p", "q"] {
+        consents.add(&purposes(purpose), &(0..fit).map(permission).collect::<Vec<_>>());
+    }
+    assert!(!consents.too_many());
+    consents.add(&purposes("q"), &[Permission { action: "*".parse().unwrap(), resource: "t/1".parse().unwrap() }]);
+    assert!(consents.too_many());
+}
+
+#[test]
 fn names_come_back_from_their_texts_and_no_others_do() {
     for &algorithm in ProviderAlgorithm::ALL {
         assert_eq!(algorithm.as_str().parse::<ProviderAlgorithm>().unwrap(), algorithm);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use attorn_api::ProblemCode;
-use attorn_core::BoundsLimits;
+use attorn_core::{AgentId, BoundsLimits, UserId};
 use attorn_engine::Engine;
 use attorn_identity::{AssertionGuard, NamesKey, Nonces, ReplayGuard};
 use attorn_log::CheckpointSigner;
@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::decisions::pause::Pauses;
 use crate::decisions::shadow::Shadows;
 use crate::http::failure::{Failure, causes};
-use crate::http::rates::AgentRates;
+use crate::http::rates::Rates;
 use crate::loads::Loads;
 use crate::metrics::Metrics;
 use crate::parsed_keys::ParsedKeys;
@@ -42,7 +42,8 @@ pub(crate) struct App {
     pub(crate) nonces: Nonces,
     pub(crate) replay: ReplayGuard,
     pub(crate) assertions: AssertionGuard,
-    pub(crate) rates: AgentRates,
+    pub(crate) agent_rates: Rates<AgentId>,
+    pub(crate) user_rates: Rates<UserId>,
     pub(crate) keys: ParsedKeys,
     pub(crate) user_keys: Arc<UserKeys>,
     pub(crate) names: NamesKey,

@@ -6,7 +6,7 @@ use attorn_core::{LabelName, TimeMs};
 use attorn_identity::{KeyLabel, NamesKey, RootKey};
 use attorn_log::{CheckpointSigner, Origin};
 use attorn_store::records::{KeyMaterialRecord, Record as _};
-use attorn_store::{Batch, Key, KeyPurpose, Require, Store};
+use attorn_store::{Batch, Key, KeyKind, KeyPrefix, KeyPurpose, Require, Store};
 use zeroize::Zeroizing;
 
 use crate::entry;
@@ -85,8 +85,20 @@ pub(crate) async fn cache_key(root: &RootKey, store: &Store) -> Result<CacheKey,
     secret(root, store, KeyPurpose::CacheMac).await.map(CacheKey::new)
 }
 
-/// The key under which users and sessions are found.
+/// The key under which users and sessions are found. Where there are any, no other will do: by another nobody is
+/// found any more, and whoever was revoked or has logged out would begin anew.
 pub(crate) async fn names_key(root: &RootKey, store: &Store) -> Result<NamesKey, Failure> {
+    let key = Key::key_material(KeyPurpose::Names, &ID.parse()?, VERSION);
+    if store.get(&key).await?.is_none() {
+        for kind in [KeyKind::UserName, KeyKind::SessionName] {
+            if !store.scan(&KeyPrefix::kind(kind), None, 1).await?.items.is_empty() {
+                return Err(Failure::internal(
+                    "the store has users, and the key by which they are found is not there: it is damaged, or is an \
+                     older backup; restore a whole one",
+                ));
+            }
+        }
+    }
     secret(root, store, KeyPurpose::Names).await.map(NamesKey::of)
 }
 
@@ -128,4 +140,35 @@ const fn label(purpose: KeyPurpose, version: u32) -> KeyLabel<'static> {
 /// The time of a batch that is made before there is a clock of the server.
 pub(crate) fn wall_now() -> TimeMs {
     crate::clock::Clock::start(TimeMs(0)).now()
+}
+
+#[cfg(test)]
+mod tests {
+    use attorn_core::Digest;
+    use attorn_store::records::{SessionNameRecord, UserNameRecord};
+
+    use super::*;
+
+    async fn start(fill: impl FnOnce(&mut Batch)) -> Result<NamesKey, Failure> {
+        let dir = tempfile::TempDir::new().unwrap();
+        let store = Store::create(dir.path(), "test".parse().unwrap()).unwrap();
+        let root = RootKey::generate().unwrap();
+        let mut batch = Batch::new(TimeMs(1));
+        put_secret(&root, &mut batch, KeyPurpose::CacheMac).unwrap();
+        fill(&mut batch);
+        store.commit(batch).await.unwrap();
+        names_key(&root, &store).await
+    }
+
+    #[tokio::test]
+    async fn where_there_are_names_no_other_key_takes_the_place_of_theirs() {
+        let name = Digest::from_bytes([1; 32]);
+        start(|_| {}).await.unwrap();
+        let user = UserNameRecord { name, user: "usr_1".parse().unwrap() };
+        let session = SessionNameRecord { name, session: "ses_1".parse().unwrap() };
+        for failed in [start(|batch| batch.put_record(&user)).await, start(|batch| batch.put_record(&session)).await] {
+            let why = failed.err().and_then(|failure| failure.internal).unwrap();
+            assert!(why.contains("the key by which they are found is not there"), "{why}");
+        }
+    }
 }

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use attorn_core::TimeMs;
 use attorn_store::records::{
-    DelegationRecord, FactRecord, GrantRecord, IdempotencyRecord, LogoutRecord, SessionNameRecord,
+    DelegationRecord, FactRecord, GrantRecord, IdempotencyRecord, LogoutRecord, SessionNameRecord, SessionRecord,
 };
-use attorn_store::{Batch, Key, KeyKind, KeyPrefix, Require};
+use attorn_store::{Batch, Key, KeyKind, KeyPrefix, Require, Store};
 
 use crate::app::App;
 use crate::http::failure::Failure;
+use crate::users::sessions;
 
 /// How often it looks.
 const INTERVAL: Duration = Duration::from_mins(1);
@@ -24,8 +25,9 @@ const REMOVED_MAX: usize = 100;
 pub(crate) async fn run(app: Arc<App>) {
     loop {
         tokio::time::sleep(INTERVAL).await;
-        app.rates.forget_idle();
-        match round(&app).await {
+        app.agent_rates.forget_idle();
+        app.user_rates.forget_idle();
+        match round(&app.store, app.clock.now()).await {
             Ok(0) => {}
             Ok(removed) => tracing::debug!(removed, "removed what had expired"),
             Err(failure) => tracing::warn!(why = failure.internal, "cannot remove what has expired"),
@@ -33,14 +35,17 @@ pub(crate) async fn run(app: Arc<App>) {
     }
 }
 
-async fn round(app: &App) -> Result<usize, Failure> {
+async fn round(store: &Store, now: TimeMs) -> Result<usize, Failure> {
     let mut removed = 0;
     loop {
-        let page = app.store.scan(&KeyPrefix::kind(KeyKind::Expiry), None, REMOVED_MAX).await?;
+        let page = store.scan(&KeyPrefix::kind(KeyKind::Expiry), None, REMOVED_MAX).await?;
         let due = page.items.iter().filter_map(|(key, _)| key.expiring().map(|(at, what)| (key.clone(), at, what)));
-        let due: Vec<_> = due.filter(|(_, at, _)| at.plus_ms(KEPT_MS) <= app.clock.now()).collect();
+        let due: Vec<_> = due.filter(|(_, at, _)| at.plus_ms(KEPT_MS) <= now).collect();
         for (index, at, what) in &due {
-            remove(app, index, *at, what).await?;
+            let mut batch = Batch::new(now);
+            batch.delete.push(index.clone());
+            remove(store, *at, what, &mut batch).await?;
+            store.commit(batch).await?;
         }
         removed += due.len();
         if due.len() < REMOVED_MAX {
@@ -49,22 +54,20 @@ async fn round(app: &App) -> Result<usize, Failure> {
     }
 }
 
-/// Remove one thing and its place in the index; only the place, if the thing expires later now.
-async fn remove(app: &App, index: &Key, at: TimeMs, what: &Key) -> Result<(), Failure> {
-    let mut batch = Batch::new(app.clock.now());
-    batch.delete.push(index.clone());
+/// Remove one thing with its place in the index; only the place, if the thing expires later now.
+async fn remove(store: &Store, at: TimeMs, what: &Key, batch: &mut Batch) -> Result<(), Failure> {
     match what.kind() {
         Some(KeyKind::Grant) => {
-            if let Some(grant) = app.store.record::<GrantRecord>(what).await? {
+            if let Some(grant) = store.record::<GrantRecord>(what).await? {
                 let id = grant.value.grant.id;
                 batch.require.push((what.clone(), Require::Version(grant.version)));
                 batch.delete.extend([what.clone(), Key::grant_uses(&id), Key::grant_releases(&id)]);
-                let effects = app.store.scan(&KeyPrefix::grant_effects(&id), None, REMOVED_MAX).await?;
+                let effects = store.scan(&KeyPrefix::grant_effects(&id), None, REMOVED_MAX).await?;
                 batch.delete.extend(effects.items.into_iter().map(|(key, _)| key));
             }
         }
         Some(KeyKind::Idempotency) => {
-            if let Some(kept) = app.store.record::<IdempotencyRecord>(what).await?
+            if let Some(kept) = store.record::<IdempotencyRecord>(what).await?
                 && kept.value.expires_at <= at
             {
                 batch.require.push((what.clone(), Require::Version(kept.version)));
@@ -72,39 +75,27 @@ async fn remove(app: &App, index: &Key, at: TimeMs, what: &Key) -> Result<(), Fa
             }
         }
         Some(KeyKind::Fact) => {
-            if let Some(fact) = app.store.record::<FactRecord>(what).await?
+            if let Some(fact) = store.record::<FactRecord>(what).await?
                 && fact.value.expires_at.is_some_and(|expires_at| expires_at <= at)
             {
                 batch.require.push((what.clone(), Require::Version(fact.version)));
                 batch.delete.push(what.clone());
             }
         }
-        Some(KeyKind::Delegation) => {
-            if let Some(found) = app.store.record::<DelegationRecord>(what).await?
-                && found.value.expires_at <= at
-            {
-                let DelegationRecord { id, user, to_agent, parent, .. } = &found.value;
-                batch.require.push((what.clone(), Require::Version(found.version)));
-                batch.delete.extend([
-                    what.clone(),
-                    Key::user_delegation(user, id),
-                    Key::agent_delegation(to_agent, id),
-                ]);
-                batch.delete.extend(parent.as_ref().map(|parent| Key::child_delegation(parent, id)));
-            }
-        }
+        Some(KeyKind::Delegation) => delegation(store, at, what, batch).await?,
+        Some(KeyKind::Session) => session(store, what, what, batch).await?,
         Some(KeyKind::SessionName) => {
-            // Only what was remembered as ended: a session's own name stays as long as it.
-            if let Some(found) = app.store.record::<SessionNameRecord>(what).await? {
-                let key = Key::session(&found.value.session);
-                if app.store.get(&key).await?.is_none() {
-                    batch.require.extend([(what.clone(), Require::Version(found.version)), (key, Require::Absent)]);
+            if let Some(found) = store.record::<SessionNameRecord>(what).await? {
+                session(store, what, &Key::session(&found.value.session), batch).await?;
+                // If the session stays, so does its name.
+                if batch.put.is_empty() {
+                    batch.require.push((what.clone(), Require::Version(found.version)));
                     batch.delete.push(what.clone());
                 }
             }
         }
         Some(KeyKind::Logout) => {
-            if let Some(found) = app.store.record::<LogoutRecord>(what).await?
+            if let Some(found) = store.record::<LogoutRecord>(what).await?
                 && found.value.at.plus_ms(crate::logout::REMEMBERED_MS) <= at
             {
                 batch.require.push((what.clone(), Require::Version(found.version)));
@@ -116,6 +107,32 @@ async fn remove(app: &App, index: &Key, at: TimeMs, what: &Key) -> Result<(), Fa
         Some(KeyKind::Exchange | KeyKind::Counter) => batch.delete.push(what.clone()),
         _ => {}
     }
-    app.store.commit(batch).await?;
     Ok(())
 }
+
+async fn delegation(store: &Store, at: TimeMs, what: &Key, batch: &mut Batch) -> Result<(), Failure> {
+    let Some(found) = store.record::<DelegationRecord>(what).await? else { return Ok(()) };
+    if found.value.expires_at > at {
+        return Ok(());
+    }
+    let DelegationRecord { id, user, to_agent, parent, .. } = &found.value;
+    batch.require.push((what.clone(), Require::Version(found.version)));
+    batch.delete.extend([what.clone(), Key::user_delegation(user, id), Key::agent_delegation(to_agent, id)]);
+    batch.delete.extend(parent.as_ref().map(|parent| Key::child_delegation(parent, id)));
+    Ok(())
+}
+
+/// Forget a session, or put where to look again. `what` is what stands in the index: the session or its name. A name
+/// whose session never was is one that was remembered as ended.
+async fn session(store: &Store, what: &Key, session: &Key, batch: &mut Batch) -> Result<(), Failure> {
+    let Some(found) = store.record::<SessionRecord>(session).await? else {
+        batch.require.push((session.clone(), Require::Absent));
+        return Ok(());
+    };
+    let due = TimeMs(batch.now.0.saturating_sub(KEPT_MS));
+    sessions::forget(store, &found, what, due, batch).await
+}
+
+#[cfg(test)]
+#[path = "reaper_tests.rs"]
+mod tests;

@@ -24,7 +24,7 @@ use crate::decisions::pause::Pauses;
 use crate::decisions::rehearse::Rehearsals;
 use crate::decisions::shadow::{self, Shadows};
 use crate::http::failure::{Failure, causes};
-use crate::http::rates::AgentRates;
+use crate::http::rates::Rates;
 use crate::http::tls::ServerCertificate;
 use crate::http::{dispatch, listen};
 use crate::loads::Loads;
@@ -226,7 +226,9 @@ impl Server {
         let app = Arc::new(App {
             metrics: Metrics::new(clock.now(), engine.info().wasmtime_version),
             policy_logs: PolicyLogs::new(clock.now()),
-            rates: AgentRates::new(config.agent_requests_per_s_max, MonotonicClock),
+            agent_rates: Rates::new("agent", config.agent_requests_per_s_max, MonotonicClock),
+            // Nobody clicks faster than an agent may ask.
+            user_rates: Rates::new("user", config.agent_requests_per_s_max, MonotonicClock),
             clock,
             active,
             loads: Loads::default(),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use attorn_core::{EntitlementHolder, EntitlementPattern, Permission, TimeMs};
+use attorn_core::{AgentId, Consents, EntitlementHolder, EntitlementPattern, Permission, TimeMs};
 
 use super::tests::{digest, golden, json};
 use super::*;
@@ -151,6 +151,7 @@ fn what_is_sealed() {
         issuer: id("https://idp.example"),
         subject: "alice".into(),
         asserted_at: TimeMs(1_000),
+        groups_asserted_at: TimeMs(950),
         groups: BTreeSet::from(["staff".into()]),
         claims: json("{}"),
         login_after: Some(TimeMs(900)),
@@ -166,7 +167,8 @@ fn what_is_sealed() {
         |bytes| UserBody::decode(&key, bytes),
         concat!(
             r#"{"provider":"main","issuer":"https://idp.example","subject":"alice","asserted_at_ms":1000,"#,
-            r#""groups":["staff"],"claims":"{}","login_after_ms":900,"login_after_for":{"bot":800},"#,
+            r#""groups_asserted_at_ms":950,"groups":["staff"],"claims":"{}","login_after_ms":900,"#,
+            r#""login_after_for":{"bot":800},"#,
             r#""unnamed_login_after_ms":null,"agent_revocations":{"bot":2},"unnamed_revocations":3}"#
         ),
     );
@@ -193,4 +195,87 @@ fn what_is_sealed() {
             r#"{{"permissions":[{read}],"evidence":{{"provider":"main","token_id":"t-1","token_digest":"{ZEROS}","issued_at_ms":1000,"auth_time_ms":900,"acr":null,"consented":[{read}]}}}}"#
         ),
     );
+}
+
+/// How many bytes sealing adds: its form, a nonce, and a tag.
+const SEAL_BYTES: usize = 1 + 12 + 16;
+
+/// A name of so many bytes that begins so, as ids may be.
+fn long<T: std::str::FromStr<Err = attorn_core::ParseError>>(start: &str, bytes: usize) -> T {
+    id(&format!("{start}{}", "x".repeat(bytes - start.len())))
+}
+
+#[track_caller]
+fn fits(record: &impl Record) {
+    let bytes = record.encode().len();
+    assert!(bytes <= crate::VALUE_BYTES_MAX, "{bytes}");
+    // What has much more room than it needs is bounded too tightly, or not filled here.
+    assert!(bytes > crate::VALUE_BYTES_MAX / 2, "{bytes}");
+}
+
+#[test]
+fn the_largest_user_has_room() {
+    let max = TimeMs(u64::MAX);
+    let agent = |n: usize| long::<AgentId>(&format!("a{n}-"), 64);
+    // Quotes and backslashes take two bytes in JSON, and twice that in JSON within JSON.
+    let groups = (0..128).map(|n| format!("{n:03}{}", "\"".repeat(UserBody::GROUPS_BYTES_MAX / 128 - 3)));
+    let quotes = "\\\"".repeat((ProviderRecord::CLAIMS_BYTES_MAX - 8) / 2);
+    let body = UserBody {
+        provider: long("p", 64),
+        issuer: long("https://", 256),
+        subject: "\"".repeat(255),
+        asserted_at: max,
+        groups_asserted_at: max,
+        groups: groups.collect(),
+        claims: json(&format!("{{\"c\":\"{quotes}\"}}")),
+        login_after: Some(max),
+        login_after_for: (0..UserBody::AGENTS_MAX).map(|n| (agent(n), max)).collect(),
+        unnamed_login_after: Some(max),
+        agent_revocations: (0..UserBody::AGENTS_MAX).map(|n| (agent(n), u64::MAX)).collect(),
+        unnamed_revocations: u64::MAX,
+    };
+    assert!(body.claims.as_str().len() >= ProviderRecord::CLAIMS_BYTES_MAX - 1);
+    let sealed = Sealed(vec![0; body.encode().len() + SEAL_BYTES]);
+    fits(&UserRecord { id: long("usr_", 64), created_at: max, revocations: u64::MAX, sealed });
+}
+
+#[test]
+fn the_largest_delegation_has_room() {
+    let (max, text) = (TimeMs(u64::MAX), || "\"".repeat(256));
+    // Much of many small patterns, whose names take more than they do.
+    let permissions = |count: usize, bytes: usize| {
+        let resource = long("t/", bytes / count - 1);
+        vec![Permission { action: id("*"), resource }; count]
+    };
+    let body = DelegationBody {
+        permissions: permissions(DelegationBody::PERMISSIONS_MAX, DelegationBody::PERMISSIONS_BYTES_MAX),
+        evidence: Some(Evidence {
+            provider: long("p", 64),
+            token_id: Some(text()),
+            token_digest: digest(0),
+            issued_at: max,
+            auth_time: Some(max),
+            acr: Some(text()),
+            consented: permissions(Consents::PERMISSIONS_MAX, Consents::BYTES_MAX),
+        }),
+    };
+    let sealed = Sealed(vec![0; body.encode().len() + SEAL_BYTES]);
+    fits(&DelegationRecord {
+        id: long("dlg_", 64),
+        user: long("usr_", 64),
+        from_agent: Some(long("a", 64)),
+        parent: Some(long("dlg_", 64)),
+        depth: u32::MAX,
+        to_agent: long("b", 64),
+        purpose: long("p", 64),
+        session: long("ses_", 128),
+        created_at: max,
+        expires_at: max,
+        accepted_at: Some(max),
+        revoked_at: Some(max),
+        revocations: u64::MAX,
+        user_revocations: u64::MAX,
+        agent_revocations: u64::MAX,
+        sealed,
+    });
 }

@@ -1,6 +1,7 @@
 //! Forms that ask for nothing that can be had, and what the metadata says of those that do.
 
 use attorn_api::PROOF_HEADER;
+use attorn_api::oauth::{CLIENT_CREDENTIALS, TOKEN_EXCHANGE};
 use attorn_tests::Call;
 use attorn_tests::oauth::{Parameters, form, refused, token_request};
 use serde_json::{Value, json};
@@ -104,6 +105,7 @@ async fn metadata_names_endpoints_that_are_there() {
         let path = server[name].as_str().unwrap().strip_prefix(url.as_str()).unwrap();
         refused(&scene.send(form(path, &Parameters::new())).await, 401, "invalid_client");
     }
+    assert_eq!(server["grant_types_supported"], json!([CLIENT_CREDENTIALS, TOKEN_EXCHANGE]));
     // What it says of grants, it means; what it does not, it does not take.
     for grant_type in server["grant_types_supported"].as_array().unwrap() {
         let answer = scene.with(&[("grant_type", grant_type.as_str().unwrap())]).await;

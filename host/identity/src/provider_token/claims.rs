@@ -8,7 +8,7 @@ use super::{ProviderTokenError, TokenKind};
 /// How far `nbf`, `iat` and `auth_time` may be ahead of our clock, in milliseconds. `exp` gets no such grace.
 pub const CLOCK_SKEW_MS: u64 = 5_000;
 
-/// How far ahead a token may expire, in milliseconds: 24 hours.
+/// How far ahead a token may expire, and how long it may live at all, in milliseconds: 24 hours.
 pub const LIFETIME_MS_MAX: u64 = 24 * 3_600_000;
 
 /// The longest text that is taken for a claim that the host reads, in bytes.
@@ -90,7 +90,11 @@ impl Claims {
         if expires_at.ms_since(now) > LIFETIME_MS_MAX {
             return Err(ProviderTokenError::LifetimeTooLong);
         }
-        self.time("iat")?.ok_or(ProviderTokenError::ClaimMissing("iat"))?;
+        let issued_at = self.time("iat")?.ok_or(ProviderTokenError::ClaimMissing("iat"))?;
+        // What is remembered about a token is remembered for so long.
+        if expires_at.ms_since(issued_at) > LIFETIME_MS_MAX {
+            return Err(ProviderTokenError::LifetimeTooLong);
+        }
         for name in ["nbf", "iat", "auth_time"] {
             if self.time(name)?.is_some_and(|at| at.ms_since(now) > CLOCK_SKEW_MS) {
                 return Err(ProviderTokenError::NotYetValid(name));

@@ -58,7 +58,7 @@ pub enum ProviderTokenError {
     #[error("the token is not valid yet: `{0}` is in the future")]
     NotYetValid(&'static str),
     /// It would live too long.
-    #[error("the token expires in more than 24 hours")]
+    #[error("the token lives longer than 24 hours")]
     LifetimeTooLong,
     /// A claim that it must have is not there.
     #[error("the token lacks the claim `{0}`")]

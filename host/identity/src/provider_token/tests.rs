@@ -281,6 +281,10 @@ fn times_are_whole_seconds_and_have_their_limits() {
         ("exp", json!(-1), "claim_malformed"),
         ("exp", json!(1e10), "claim_malformed"),
         ("exp", json!("1"), "claim_malformed"),
+        // What expires soon may have been made to live for years.
+        ("iat", json!(NOW_S + 300 - 24 * 3_600), "verified"),
+        ("iat", json!(NOW_S + 299 - 24 * 3_600), "lifetime_too_long"),
+        ("iat", json!(1), "lifetime_too_long"),
         ("iat", json!(NOW_S + 5), "verified"),
         ("iat", json!(NOW_S + 6), "not_yet_valid"),
         ("nbf", json!(NOW_S + 5), "verified"),

@@ -33,6 +33,20 @@ pub(crate) async fn read(
     now: TimeMs,
     require: &mut Vec<(Key, Require)>,
 ) -> Result<Result<Chain, HostReason>, Failure> {
+    let (user, mut chain) = match standing(app, last, require).await? {
+        Ok(found) => found,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    chain.behalf.entitlements = entitlements::resolve(app, &user, now, require).await?;
+    Ok(Ok(chain))
+}
+
+/// As [`read`], without what the user may do: enough to say whether the chain stands, and covering no request.
+pub(crate) async fn standing(
+    app: &App,
+    last: &DelegationId,
+    require: &mut Vec<(Key, Require)>,
+) -> Result<Result<(KnownUser, Chain), HostReason>, Failure> {
     let records = match delegations(app, last, require).await? {
         Ok(records) => records,
         Err(reason) => return Ok(Err(reason)),
@@ -62,11 +76,9 @@ pub(crate) async fn read(
         evidence = evidence.or(body.evidence.clone());
         hops.push(hop(record, body, &agent.value));
     }
-    let entitlements = entitlements::resolve(app, &user, now, require).await?;
-    let KnownUser { key, body, .. } = &user;
-    let (key, subject) = (Arc::clone(key), body.subject.clone());
-    let behalf = Behalf { user: shown(&user, evidence.as_ref()), roots, hops, entitlements };
-    Ok(Ok(Chain { behalf, key, subject }))
+    let (key, subject) = (Arc::clone(&user.key), user.body.subject.clone());
+    let behalf = Behalf { user: shown(&user, evidence.as_ref()), roots, hops, entitlements: Vec::new() };
+    Ok(Ok((user, Chain { behalf, key, subject })))
 }
 
 /// The delegations of the chain, from the user on.
@@ -151,7 +163,7 @@ fn hop(record: &DelegationRecord, body: DelegationBody, agent: &AgentRecord) -> 
 fn shown(user: &KnownUser, evidence: Option<&Evidence>) -> User {
     let body = &user.body;
     let group =
-        |name: &String| Group { issuer: body.issuer.clone(), name: name.clone(), asserted_at: body.asserted_at };
+        |name: &String| Group { issuer: body.issuer.clone(), name: name.clone(), asserted_at: body.groups_asserted_at };
     User {
         id: user.record.value.id.clone(),
         issuer: body.issuer.clone(),

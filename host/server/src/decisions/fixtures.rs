@@ -1,13 +1,16 @@
 //! What tests of decisions begin with: an agent that asks about an article, and where that is kept.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+use std::str::FromStr;
 
-use attorn_core::context::{AuthenticationMethod, Phase};
+use attorn_core::context::{AuthenticationMethod, Delegation, Group, Phase, User};
 use attorn_core::{
-    Agent, AgentKey, AgentState, BoundsLimits, Ceiling, Digest, EvaluationContext, Holder, JsonText, KeyThumbprint,
-    Permission, PurposeCeiling, Request, ResourceServer, Situation, TimeMs, UseCounting, UserPresence, WithinBounds,
-    bounds,
+    Agent, AgentKey, AgentState, BoundsLimits, Ceiling, Digest, EvaluationContext, Holder, Issuer, JsonText,
+    KeyThumbprint, Permission, PurposeCeiling, Request, ResourceServer, Situation, TimeMs, UseCounting, UserPresence,
+    WithinBounds, bounds,
 };
+use attorn_store::records::{DelegationBody, ProviderRecord, UserBody};
 
 use super::ask::{Ask, Wanted};
 
@@ -92,4 +95,38 @@ pub(super) fn context(arguments: &str) -> EvaluationContext {
         AuthenticationMethod::Dpop,
         Phase::Decide,
     )
+}
+
+fn long<T: FromStr<Err: Debug>>(start: &str, bytes: usize) -> T {
+    format!("{start}{}", "x".repeat(bytes - start.len())).parse().unwrap()
+}
+
+/// Nobody has more groups, with names that take more in JSON than they have bytes, nor more claims.
+pub(super) fn largest_user() -> User {
+    let issuer: Issuer = long("https://", 256);
+    let name = |n: usize| format!("{n:03}{}", "\"".repeat(UserBody::GROUPS_BYTES_MAX / 128 - 3));
+    let group = |n| Group { issuer: issuer.clone(), name: name(n), asserted_at: TimeMs(u64::MAX) };
+    User {
+        id: long("usr_", 64),
+        issuer: issuer.clone(),
+        authenticated_at: TimeMs(u64::MAX),
+        acr: Some("\"".repeat(256)),
+        groups: (0..128).map(group).collect(),
+        claims: JsonText::from_canonical(format!("{{\"c\":\"{}\"}}", "x".repeat(ProviderRecord::CLAIMS_BYTES_MAX - 8))),
+    }
+}
+
+/// None has more permissions, nor more bytes of them.
+pub(super) fn largest_delegation() -> Delegation {
+    let bytes = DelegationBody::PERMISSIONS_BYTES_MAX / DelegationBody::PERMISSIONS_MAX;
+    let one = Permission { action: "*".parse().unwrap(), resource: long("t/", bytes - 1) };
+    Delegation {
+        id: long("dlg_", 64),
+        to_agent: long("a", 64),
+        permissions: vec![one; DelegationBody::PERMISSIONS_MAX],
+        purpose: long("p", 64),
+        session: long("ses_", 128),
+        created_at: TimeMs(u64::MAX),
+        expires_at: TimeMs(u64::MAX),
+    }
 }

@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use attorn_core::context::{Counter, Fact};
-use attorn_core::{EvaluationContext, FactName, JsonText, Known, ResourceServerId};
+use attorn_core::context::{Counter, Delegation, Fact, User};
+use attorn_core::{EvaluationContext, FactName, JsonText, Known, Permission, ResourceServerId};
 use attorn_engine::CounterDeclaration;
 use attorn_store::records::{FactRecord, FactSource, ResourceServerRecord};
 use attorn_store::{Key, Require, Versioned};
@@ -23,7 +23,7 @@ use crate::http::failure::Failure;
 pub(super) const FACTS_MAX: usize = 256;
 pub(super) const SERVERS_MAX: usize = 128;
 pub(super) const COUNTERS_MAX: usize = 128;
-/// How many bytes of a decision's record are for all but arguments, claims, policies, facts and counters.
+/// How many bytes of a decision's record are for all but user, chain, arguments, claims, policies, facts and counters.
 const REST_BYTES: usize = 12 << 10;
 /// The most bytes that a policy takes in the record, and a counter with what is charged to it.
 const POLICY_BYTES: usize = 512;
@@ -33,6 +33,12 @@ pub(super) const COUNTER_BYTES: usize = 512;
 const FACT_BYTES: usize = 96;
 const SET_BYTES: usize = 128;
 const MENTION_BYTES: usize = 8;
+/// What a user takes beside names, groups and claims, a group beside its name, a delegation beside its permissions, and
+/// a permission beside its patterns.
+const USER_BYTES: usize = 512;
+const GROUP_BYTES: usize = 56;
+const DELEGATION_BYTES: usize = 640;
+const PERMISSION_BYTES: usize = 32;
 
 /// What was looked up for all policies of one decision.
 #[derive(Debug, Default)]
@@ -102,7 +108,7 @@ pub(crate) async fn look_up(
     context: &EvaluationContext,
     record_bytes_max: usize,
 ) -> Result<Result<LookedUp, TooMany>, Failure> {
-    let mut room = Room::of(policies.len(), context, record_bytes_max);
+    let Some(mut room) = Room::of(policies.len(), context, record_bytes_max) else { return Ok(Err(TooMany)) };
     let mut found = LookedUp::default();
     for policy in policies {
         let mut known = Known::default();
@@ -206,6 +212,24 @@ async fn counter(
     Ok(Counter { name: declared.name.clone(), used, window_start: span.start, window_end: span.end })
 }
 
+/// The most bytes that a user takes in the record.
+pub(super) fn user_bytes(user: &User) -> usize {
+    let groups = user.groups.iter().map(|group| GROUP_BYTES + in_json(&group.name));
+    USER_BYTES + user.acr.as_deref().map_or(0, in_json) + groups.sum::<usize>() + user.claims.as_str().len()
+}
+
+/// The most bytes that a delegation takes in the record. Patterns hold nothing that JSON escapes.
+pub(super) fn delegation_bytes(hop: &Delegation) -> usize {
+    let permission =
+        |one: &Permission| PERMISSION_BYTES + one.action.to_string().len() + one.resource.to_string().len();
+    DELEGATION_BYTES + hop.permissions.iter().map(permission).sum::<usize>()
+}
+
+/// How many bytes a text has in JSON, its quotes among them.
+fn in_json(text: &str) -> usize {
+    serde_json::Value::from(text).to_string().len()
+}
+
 /// How much more the record of a decision can hold.
 struct Room {
     bytes_left: usize,
@@ -213,13 +237,16 @@ struct Room {
 }
 
 impl Room {
-    fn of(policies: usize, context: &EvaluationContext, record_bytes_max: usize) -> Self {
+    /// None if there is no room for what the decision rests on already.
+    fn of(policies: usize, context: &EvaluationContext, record_bytes_max: usize) -> Option<Self> {
         let request = &context.request;
         let taken = REST_BYTES
             + request.arguments.as_str().len()
             + request.claims.as_str().len()
-            + policies.saturating_mul(POLICY_BYTES);
-        Self { bytes_left: record_bytes_max.saturating_sub(taken), counters_left: COUNTERS_MAX }
+            + policies.saturating_mul(POLICY_BYTES)
+            + context.user.as_ref().map_or(0, user_bytes)
+            + context.delegations.iter().map(delegation_bytes).sum::<usize>();
+        record_bytes_max.checked_sub(taken).map(|bytes_left| Self { bytes_left, counters_left: COUNTERS_MAX })
     }
 
     fn bytes(&mut self, bytes: usize) -> bool {

@@ -1,21 +1,22 @@
 //! What has no room is refused, and no sooner.
 
 use super::*;
-use crate::decisions::fixtures::context;
+use crate::decisions::fixtures::{context, largest_delegation, largest_user};
 
 #[test]
 fn bytes_are_counted_and_what_was_refused_once_is_refused_from_then_on() {
     let context = context("{}");
     let taken = REST_BYTES + POLICY_BYTES + 4;
-    let mut room = Room::of(1, &context, taken + 10);
+    let mut room = Room::of(1, &context, taken + 10).unwrap();
     assert!(room.bytes(10) && room.bytes(0));
     assert!(!room.bytes(1));
-    let mut room = Room::of(1, &context, taken + 10);
+    let mut room = Room::of(1, &context, taken + 10).unwrap();
     assert!(!room.bytes(11));
     assert!(!room.bytes(1), "what is asked for next fits only because something was left out");
     for too_little in [0, taken - 1] {
-        assert!(!Room::of(1, &context, too_little).bytes(1));
+        assert!(Room::of(1, &context, too_little).is_none());
     }
+    assert!(!Room::of(1, &context, taken).unwrap().bytes(1));
 }
 
 #[test]
@@ -24,7 +25,7 @@ fn arguments_claims_and_policies_take_room() {
     let fits = |policies: usize, arguments: &str| {
         let mut context = context(arguments);
         context.request.claims = JsonText::from_canonical("{\"a\":1}");
-        Room::of(policies, &context, record_bytes_max).bytes(91)
+        Room::of(policies, &context, record_bytes_max).is_some_and(|mut room| room.bytes(91))
     };
     assert!(fits(2, "{}"));
     assert!(!fits(2, "{1}"));
@@ -35,10 +36,22 @@ fn arguments_claims_and_policies_take_room() {
 #[test]
 fn counters_are_counted_and_take_bytes() {
     let context = context("{}");
-    let mut room = Room::of(1, &context, 1 << 20);
+    let mut room = Room::of(1, &context, 1 << 20).unwrap();
     assert!((0..COUNTERS_MAX).all(|_| room.counter()));
     assert!(!room.counter());
     assert!(room.bytes(1), "there are bytes left for what is no counter");
-    let mut room = Room::of(1, &context, REST_BYTES + POLICY_BYTES + 4 + 2 * COUNTER_BYTES);
+    let mut room = Room::of(1, &context, REST_BYTES + POLICY_BYTES + 4 + 2 * COUNTER_BYTES).unwrap();
     assert!(room.counter() && room.counter() && !room.counter());
+}
+
+#[test]
+fn a_user_and_every_hop_take_room() {
+    let mut context = context("{}");
+    let fits = |context: &EvaluationContext, left: usize| Room::of(1, context, REST_BYTES + POLICY_BYTES + 4 + left);
+    assert!(fits(&context, 0).is_some());
+    context.user = Some(largest_user());
+    context.delegations = vec![largest_delegation(); 4];
+    let more = user_bytes(&largest_user()) + 4 * delegation_bytes(&largest_delegation());
+    assert!(fits(&context, more - 1).is_none());
+    assert!(!fits(&context, more).unwrap().bytes(1));
 }

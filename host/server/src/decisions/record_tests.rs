@@ -11,8 +11,10 @@ use attorn_store::{BATCH_ITEMS_MAX, Require, Versioned};
 use super::*;
 use crate::active::ActiveSet;
 use crate::decisions::ask::Idempotency;
-use crate::decisions::fixtures::{NOW, agent, asked, holder, request, server, thumbprint, within};
-use crate::decisions::known::{COUNTER_BYTES, COUNTERS_MAX, FACTS_MAX, SERVERS_MAX};
+use crate::decisions::fixtures::{
+    NOW, agent, asked, holder, largest_delegation, largest_user, request, server, thumbprint, within,
+};
+use crate::decisions::known::{COUNTER_BYTES, COUNTERS_MAX, FACTS_MAX, SERVERS_MAX, delegation_bytes, user_bytes};
 
 const NONE: Digest = Digest::from_bytes([0; 32]);
 
@@ -122,4 +124,13 @@ fn no_counter_with_its_charge_takes_more_of_the_record_than_was_reckoned() {
     let (_, counters) = known_in_record(&known, &LookedUp::default());
     let bytes = counters.to_string().len() + charge_in_record(&charge).to_string().len() + 2;
     assert!(bytes <= COUNTER_BYTES, "{bytes}");
+}
+
+#[test]
+fn no_user_and_no_hop_takes_more_of_the_record_than_was_reckoned() {
+    let (user, hop) = (largest_user(), largest_delegation());
+    let bytes = user_in_record(&user).to_string().len() + 1;
+    assert!(bytes <= user_bytes(&user), "{bytes}");
+    let bytes = delegation_in_record(&hop).to_string().len() + 1;
+    assert!(bytes <= delegation_bytes(&hop), "{bytes}");
 }

@@ -12,7 +12,7 @@ use attorn_log::EntryRef;
 use attorn_store::records::{
     AgentRecord, DelegationBody, DelegationRecord, Evidence, ExchangeRecord, SessionNameRecord, SessionRecord,
 };
-use attorn_store::{Batch, CommitError, Key, Require, Versioned};
+use attorn_store::{Batch, Key, Require, Versioned};
 use serde_json::json;
 
 use super::{limits, narrower, permissions_text};
@@ -25,7 +25,7 @@ use crate::http::failure::Failure;
 use crate::providers::{Confirmation, SubjectToken};
 use crate::random;
 use crate::registry::moved;
-use crate::users::{self, KnownUser, names, person};
+use crate::users::{self, KnownUser, names, person, sessions};
 
 /// How often it is tried anew because something changed meanwhile.
 const ATTEMPTS_MAX: usize = 4;
@@ -70,14 +70,10 @@ pub(crate) async fn delegation(app: &App, ask: &Ask<'_>) -> Result<Made, Failure
         batch.put_record(&ExchangeRecord { digest: exchange, delegation: id.clone() });
         let until = batch.now.plus_ms(provider.value.delegation_ms_max).max(ask.token.expires_at);
         batch.put.push((Key::expiry(until, &Key::exchange(&exchange)), Vec::new()));
-        match app.store.commit(batch).await {
-            Ok(committed) => {
-                let entry = committed.entries.into_iter().next();
-                let entry = entry.ok_or_else(|| Failure::internal("a delegation was recorded without entry"))?;
-                return Ok(Made { id, entry });
-            }
-            Err(CommitError::Conflict(_)) => user.forget_if_new(app),
-            Err(other) => return Err(other.into()),
+        if let Some(committed) = user.commit(app, batch).await? {
+            let entry = committed.entries.into_iter().next();
+            let entry = entry.ok_or_else(|| Failure::internal("a delegation was recorded without entry"))?;
+            return Ok(Made { id, entry });
         }
     }
     Err(moved())
@@ -216,7 +212,7 @@ async fn session(app: &App, user: &KnownUser, token: &SubjectToken, batch: &mut 
         unnamed_revocations: user.body.unnamed_revocations,
     };
     let Some(sid) = &token.session else {
-        batch.put_record(&new);
+        sessions::open(batch, &new, None);
         return Ok(new.id);
     };
     if let Some(id) = names::find_session(app, &user.body.issuer, sid).await? {
@@ -233,10 +229,9 @@ async fn session(app: &App, user: &KnownUser, token: &SubjectToken, batch: &mut 
     }
     let name = names::session_name(app, &user.body.issuer, sid);
     batch.require.push((Key::session_name(&name), Require::Absent));
-    batch.put_record(&SessionNameRecord { name, session: new.id.clone() });
     let sealed = users::seal(&user.key, &Key::session(&new.id), sid.as_bytes())?;
     let new = SessionRecord { sealed_name: Some(sealed), ..new };
-    batch.put_record(&new);
+    sessions::open(batch, &new, Some(&SessionNameRecord { name, session: new.id.clone() }));
     Ok(new.id)
 }
 

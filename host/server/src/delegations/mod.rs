@@ -181,8 +181,8 @@ async fn offered(app: &App, id: &DelegationId, agent: &AgentId) -> Result<Known,
 /// Why a decision by this delegation would be denied whatever is asked; none if it would not.
 pub(crate) async fn standing(app: &App, id: &DelegationId) -> Result<Option<HostReason>, Failure> {
     let now = app.clock.now();
-    let chain = match behalf::read(app, id, now, &mut Vec::new()).await? {
-        Ok(chain) => chain,
+    let chain = match behalf::standing(app, id, &mut Vec::new()).await? {
+        Ok((_, chain)) => chain,
         Err(reason) => return Ok(Some(reason)),
     };
     let Some(last) = chain.behalf.hops.last() else { return Ok(Some(HostReason::DelegationUnknown)) };

@@ -49,9 +49,11 @@ pub(crate) async fn authenticate(
     signed: &Signed<'_>,
 ) -> Result<Caller, Failure> {
     let caller = identify(app, access, shown, signed).await?;
-    // Only now: a stranger who names an agent takes nothing from it.
-    if let Caller::Agent(caller) = &caller {
-        app.rates.take(&caller.agent.value.agent().id)?;
+    // Only now: a stranger who names an agent or a user takes nothing from them.
+    match &caller {
+        Caller::Agent(caller) => app.agent_rates.take(&caller.agent.value.agent().id)?,
+        Caller::User(user) => app.user_rates.take(user)?,
+        Caller::Anonymous | Caller::Operator(_) | Caller::ResourceServer(_) => {}
     }
     Ok(caller)
 }
@@ -129,9 +131,11 @@ async fn user(app: &App, headers: &HeaderMap) -> Result<Caller, Failure> {
         return Err(refused("the token is bound to a key, which this route does not check".into()));
     }
     let found = names::find_user(app, &token.provider.value.issuer, &token.subject).await?;
-    found
-        .map(|found| Caller::User(found.value))
-        .ok_or_else(|| refused("nothing was ever delegated by this user".into()))
+    match found {
+        // Whose key is gone is nobody.
+        Some(found) if app.user_keys.of(&found.value).await?.is_some() => Ok(Caller::User(found.value)),
+        _ => Err(refused("nothing was ever delegated by this user".into())),
+    }
 }
 
 /// The bootstrap token: it makes the first admin, and then it is dead.

@@ -81,7 +81,7 @@ impl From<SubjectToken> for api::TokenGives {
             consented: consented.collect(),
             unmapped: token.unmapped,
             session: token.session,
-            groups: token.groups,
+            groups: token.groups.unwrap_or_default(),
             claims: serde_json::from_str(token.claims.as_str()).unwrap_or(Value::Null),
             confirmation: token.confirmation.map(shown_confirmation),
             token_id: token.token_id,

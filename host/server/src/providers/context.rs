@@ -31,18 +31,18 @@ pub(super) fn session(claims: &Claims, claim: &str) -> Result<Option<String>, Re
     }
 }
 
-/// The groups: sorted, each once.
-pub(super) fn groups(record: &ProviderRecord, claims: &Claims) -> Result<Vec<String>, Refused> {
+/// The groups: sorted, each once. None if nothing is said of them, which is not the same as that there are none.
+pub(super) fn groups(record: &ProviderRecord, claims: &Claims) -> Result<Option<Vec<String>>, Refused> {
     const PROBLEM: &str = "is no list of at most 128 texts of 1 to 256 bytes without control characters";
-    let Some(claim) = record.groups_claim.as_ref().map(attorn_core::ClaimName::as_str) else { return Ok(Vec::new()) };
-    let Some(value) = claims.get(claim) else { return Ok(Vec::new()) };
+    let Some(claim) = record.groups_claim.as_ref().map(attorn_core::ClaimName::as_str) else { return Ok(None) };
+    let Some(value) = claims.get(claim) else { return Ok(None) };
     let all = value.as_array().filter(|all| all.len() <= GROUPS_MAX).ok_or_else(|| malformed(claim, PROBLEM))?;
     let group = |value: &Value| {
         let text = value.as_str().filter(|text| is_text(text, GROUP_BYTES_MAX));
         text.map(str::to_owned).ok_or_else(|| malformed(claim, PROBLEM))
     };
     let groups: BTreeSet<String> = all.iter().map(group).collect::<Result<_, _>>()?;
-    Ok(groups.into_iter().collect())
+    Ok(Some(groups.into_iter().collect()))
 }
 
 /// The claims that policies are shown.

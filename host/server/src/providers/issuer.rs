@@ -1,4 +1,8 @@
 //! Where a provider's documents may be fetched from: https, or http on loopback.
+//!
+//! Names are not looked up here: a name that leads to this machine and does not say so is taken for another's.
+
+use std::net::IpAddr;
 
 use attorn_core::Issuer;
 use reqwest::Url;
@@ -33,7 +37,8 @@ pub(super) fn is_local(issuer: &Issuer) -> bool {
 /// Whether this is a URL that may be fetched; over http only on loopback, and only if the issuer is there, too: no
 /// provider elsewhere makes us call what listens on this machine.
 pub(super) fn may_be_fetched(url: &Url, issuer_is_local: bool) -> bool {
-    if !url.username().is_empty() || url.password().is_some() || url.host_str().is_none() {
+    let unspecified = address(url).is_some_and(|address| address.is_unspecified());
+    if !url.username().is_empty() || url.password().is_some() || url.host_str().is_none() || unspecified {
         return false;
     }
     match url.scheme() {
@@ -43,10 +48,18 @@ pub(super) fn may_be_fetched(url: &Url, issuer_is_local: bool) -> bool {
     }
 }
 
+/// Whether this leads to this machine. The unspecified address does, too, wherever it is let through.
 fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    matches!(host, "localhost" | "localhost.")
+        || address(url).is_some_and(|address| address.is_loopback() || address.is_unspecified())
+}
+
+/// The address that a URL names; one of IPv4 also where it is written as one of IPv6.
+fn address(url: &Url) -> Option<IpAddr> {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    address.ok().map(|address| address.to_canonical())
 }
 
 #[cfg(test)]
@@ -62,6 +75,8 @@ mod tests {
             "http://127.0.0.1:8080/x",
             "http://localhost:8080",
             "http://127.1.2.3",
+            "http://localhost.:8080",
+            "http://[::ffff:127.0.0.1]:8080",
         ] {
             assert_eq!(check(&issuer.parse().unwrap()), Ok(()), "{issuer}");
         }
@@ -74,6 +89,13 @@ mod tests {
             "http://127.0.0.1.example",
             "http://localhost.example",
             "http://10.0.0.1",
+            "http://[::ffff:10.0.0.1]",
+            "http://0.0.0.0:8080",
+            "http://[::]:8080",
+            "https://0.0.0.0",
+            "https://0",
+            "https://[::]",
+            "https://[::ffff:0.0.0.0]",
             "file:///etc/keys",
             "https://",
         ] {
@@ -91,6 +113,14 @@ mod tests {
             ("http://[::1]:1/jwks", false, true),
             ("https://localhost/jwks", false, true),
             ("https://127.0.0.1/jwks", false, true),
+            ("https://localhost./jwks", false, true),
+            ("https://[::ffff:127.0.0.1]/jwks", false, true),
+            ("http://[::ffff:7f00:1]/jwks", false, true),
+            ("https://0x7f.1/jwks", false, true),
+            ("https://0.0.0.0/jwks", false, false),
+            ("http://0.0.0.0/jwks", false, false),
+            ("https://[::]/jwks", false, false),
+            ("http://[::ffff:0:0]/jwks", false, false),
             ("https://a:b@keys.example/jwks", false, false),
             ("file:///etc/passwd", false, false),
             ("data:application/json,{}", false, false),

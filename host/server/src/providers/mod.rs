@@ -53,8 +53,8 @@ pub(crate) struct SubjectToken {
     pub(crate) auth_time: Option<TimeMs>,
     /// How they did.
     pub(crate) acr: Option<String>,
-    /// The user's groups: sorted, at most 128 of at most 256 bytes.
-    pub(crate) groups: Vec<String>,
+    /// The user's groups: sorted, at most 128 of at most 256 bytes; none if it says nothing of groups.
+    pub(crate) groups: Option<Vec<String>>,
     /// The claims that the record lets through: one canonical object.
     pub(crate) claims: JsonText,
     /// What key it is bound to. Whoever presents it must hold that key.

@@ -80,7 +80,9 @@ pub(crate) enum Refused {
     )]
     ConfirmationUnknown,
     /// More was consented to than a delegation could hold.
-    #[error("what the token's scopes and details come to is more than 64 purposes or 256 permissions for one")]
+    #[error(
+        "what the token's scopes and details come to is more than 64 purposes, or 256 permissions or 24 KiB for one"
+    )]
     ConsentTooLarge,
     /// The store cannot be read.
     #[error("the server failed")]

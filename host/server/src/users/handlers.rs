@@ -1,6 +1,5 @@
 //! `/v1/users` and `/v1/entitlements`, for registrars.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
@@ -31,22 +30,24 @@ pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure
     let (operator, wire): (_, api::NameUser) = (call.operator()?, call.json()?);
     let provider = provider(&app, &wire).await?;
     let record = &provider.value;
-    if names::find_user(&app, &record.issuer, &wire.subject).await?.is_some() {
+    let name = names::find_user(&app, &record.issuer, &wire.subject).await?;
+    let taken = match &name {
+        Some(name) => known(&app, &name.value).await?.is_some(),
+        None => false,
+    };
+    if taken {
         return Err(Failure::of(ProblemCode::AlreadyExists, "this user is registered already")
             .with_help("`POST /v1/users/find` finds them"));
     }
     let mut batch = Batch::new(app.clock.now());
     batch.require.push((Key::provider(&record.id), Require::Version(provider.version)));
     // Nothing is asserted yet: the first token says it.
-    let nothing = Asserted { at: TimeMs(0), groups: BTreeSet::new(), claims: JsonText::from_canonical("{}") };
-    let user = person::make(&app, (&record.id, &record.issuer, &wire.subject), nothing, &mut batch).await?;
+    let nothing = Asserted { at: TimeMs(0), groups: None, claims: JsonText::from_canonical("{}") };
+    let user =
+        person::make(&app, (&record.id, &record.issuer, &wire.subject), nothing, name.as_ref(), &mut batch).await?;
     let about = json!({ "user": veil::user(&user.record.value.id, &user.key), "provider": record.id.as_str() });
     entry::act(&mut batch, operator, "user_registered", about)?;
-    let committed = commit(&app, batch, moved).await;
-    if committed.is_err() {
-        user.forget_if_new(&app);
-    }
-    committed?;
+    user.commit(&app, batch).await?.ok_or_else(moved)?;
     Reply::created(&shown(&app, &user).await?)
 }
 
@@ -87,6 +88,7 @@ pub(crate) async fn shown(app: &App, user: &KnownUser) -> Result<api::User, Fail
         subject: body.subject.clone(),
         created_at_ms: record.created_at.0,
         asserted_at_ms: body.asserted_at.0,
+        groups_asserted_at_ms: body.groups_asserted_at.0,
         groups: body.groups.iter().cloned().collect(),
         claims: serde_json::from_str(body.claims.as_str()).unwrap_or(Value::Null),
         revocations: record.revocations,

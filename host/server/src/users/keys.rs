@@ -1,7 +1,8 @@
 //! The keys of users: one file each, wrapped with the root key, outside of the store and of its backups. Whoever
 //! removes a file has made unreadable what is stored about its user.
 //!
-//! A key is on disk before anything is sealed with it. Which users there are is not known here.
+//! A key is on disk before anything that is sealed with it is recorded ([`super::KnownUser::commit`]). Which users there
+//! are is not known here.
 
 use std::collections::HashMap;
 use std::io::{ErrorKind, Write as _};
@@ -39,22 +40,37 @@ impl UserKeys {
 
     /// The key of a user; none if it was destroyed.
     pub(crate) async fn of(self: &Arc<Self>, user: &UserId) -> Result<Option<Arc<UserKey>>, Failure> {
-        if let Some(key) = self.ready.read().unwrap_or_else(PoisonError::into_inner).get(user) {
-            return Ok(Some(Arc::clone(key)));
+        let ready = self.ready.read().unwrap_or_else(PoisonError::into_inner).get(user).cloned();
+        if let Some(key) = ready {
+            // Whoever removes the file need not tell this server. To look takes a few microseconds.
+            return match std::fs::metadata(self.path(user)) {
+                Ok(_) => Ok(Some(key)),
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    self.ready.write().unwrap_or_else(PoisonError::into_inner).remove(user);
+                    Ok(None)
+                }
+                Err(error) => Err(unusable(&error)),
+            };
         }
         let (this, id) = (Arc::clone(self), user.clone());
         let read = tokio::task::spawn_blocking(move || this.read(&id)).await.map_err(Failure::internal)??;
-        Ok(read.map(|key| self.keep(user, key)))
+        Ok(read.map(|key| self.keep(user, Arc::new(key))))
     }
 
-    /// Make the key of a new user. When this returns it is on disk.
-    pub(crate) async fn make(self: &Arc<Self>, user: &UserId) -> Result<Arc<UserKey>, Failure> {
-        let key = UserKey::generate().map_err(Failure::internal)?;
+    /// Keep the key of a new user. When this returns it is on disk.
+    pub(crate) async fn put(self: &Arc<Self>, user: &UserId, key: &Arc<UserKey>) -> Result<(), Failure> {
         let wrapped = self.root.wrap(label(user), key.expose()).map_err(Failure::internal)?;
         let path = self.path(user);
         let written = tokio::task::spawn_blocking(move || write(&path, &wrapped)).await.map_err(Failure::internal)?;
-        written.map_err(|error| Failure::internal(format_args!("cannot write a user's key: {error}")))?;
-        Ok(self.keep(user, key))
+        if let Err(error) = written {
+            // Half a key is none. One that stood there before is left to its user.
+            if error.kind() != ErrorKind::AlreadyExists {
+                self.forget(user);
+            }
+            return Err(Failure::internal(format_args!("cannot write a user's key: {error}")));
+        }
+        self.keep(user, Arc::clone(key));
+        Ok(())
     }
 
     /// Remove the key of somebody whom nobody recorded after all.
@@ -64,8 +80,7 @@ impl UserKeys {
         let _ = std::fs::remove_file(self.path(user));
     }
 
-    fn keep(&self, user: &UserId, key: UserKey) -> Arc<UserKey> {
-        let key = Arc::new(key);
+    fn keep(&self, user: &UserId, key: Arc<UserKey>) -> Arc<UserKey> {
         let mut ready = self.ready.write().unwrap_or_else(PoisonError::into_inner);
         if ready.len() >= READY_MAX {
             ready.clear();
@@ -76,15 +91,14 @@ impl UserKeys {
 
     fn read(&self, user: &UserId) -> Result<Option<UserKey>, Failure> {
         let path = self.path(user);
-        let fail = |error: &dyn std::fmt::Display| Failure::internal(format_args!("the key of a user: {error}"));
         let wrapped = match std::fs::metadata(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Ok(found) if found.len() > FILE_BYTES_MAX => return Err(fail(&"its file is too long")),
-            Err(error) => return Err(fail(&error)),
-            Ok(_) => std::fs::read(&path).map_err(|error| fail(&error))?,
+            Ok(found) if found.len() > FILE_BYTES_MAX => return Err(unusable(&"its file is too long")),
+            Err(error) => return Err(unusable(&error)),
+            Ok(_) => std::fs::read(&path).map_err(|error| unusable(&error))?,
         };
-        let bytes = self.root.unwrap(label(user), &wrapped).map_err(|error| fail(&error))?;
-        let secret = Zeroizing::new(<[u8; 32]>::try_from(bytes.as_slice()).map_err(|error| fail(&error))?);
+        let bytes = self.root.unwrap(label(user), &wrapped).map_err(|error| unusable(&error))?;
+        let secret = Zeroizing::new(<[u8; 32]>::try_from(bytes.as_slice()).map_err(|error| unusable(&error))?);
         Ok(Some(UserKey::of(secret)))
     }
 
@@ -94,6 +108,10 @@ impl UserKeys {
         let shard = id.get(id.len().saturating_sub(2)..).unwrap_or(id);
         self.directory.join(shard).join(format!("{id}.key"))
     }
+}
+
+fn unusable(error: &dyn std::fmt::Display) -> Failure {
+    Failure::internal(format_args!("the key of a user: {error}"))
 }
 
 fn label(user: &UserId) -> KeyLabel<'_> {
@@ -121,7 +139,10 @@ mod tests {
         let root = || "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".parse::<RootKey>().unwrap();
         let open = || Arc::new(UserKeys::open(dir.path().to_owned(), Arc::new(root())).unwrap());
         let (alice, bob): (UserId, UserId) = ("usr_01".parse().unwrap(), "usr_02".parse().unwrap());
-        let sealed = open().make(&alice).await.unwrap().seal("x", b"secret").unwrap();
+        let key = || Arc::new(UserKey::generate().unwrap());
+        let of_alice = key();
+        open().put(&alice, &of_alice).await.unwrap();
+        let sealed = of_alice.seal("x", b"secret").unwrap();
         let again = open();
         assert_eq!(again.of(&alice).await.unwrap().unwrap().open("x", &sealed).unwrap().as_slice(), b"secret");
         assert!(again.of(&bob).await.unwrap().is_none());
@@ -129,8 +150,22 @@ mod tests {
         std::fs::create_dir(dir.path().join("02")).unwrap();
         std::fs::copy(again.path(&alice), again.path(&bob)).unwrap();
         assert!(again.of(&bob).await.is_err());
-        assert!(again.make(&alice).await.is_err(), "a key that is there is never written over");
+        assert!(again.put(&alice, &key()).await.is_err(), "a key that is there is never written over");
+        assert_eq!(again.of(&alice).await.unwrap().unwrap().open("x", &sealed).unwrap().as_slice(), b"secret");
         again.forget(&alice);
         assert!(again.of(&alice).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_key_whose_file_is_removed_is_gone_at_once_also_where_it_was_ready() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let root = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".parse::<RootKey>().unwrap();
+        let keys = Arc::new(UserKeys::open(dir.path().to_owned(), Arc::new(root)).unwrap());
+        let alice: UserId = "usr_01".parse().unwrap();
+        keys.put(&alice, &Arc::new(UserKey::generate().unwrap())).await.unwrap();
+        assert!(keys.of(&alice).await.unwrap().is_some());
+        std::fs::remove_file(keys.path(&alice)).unwrap();
+        assert!(keys.of(&alice).await.unwrap().is_none());
+        assert!(keys.ready.read().unwrap().is_empty());
     }
 }

@@ -3,17 +3,20 @@
 //! What is stored about a user can be read with that user's key alone. A user whose key was destroyed is nobody.
 
 pub(crate) mod entitlements;
+#[cfg(test)]
+pub(crate) mod fixtures;
 pub(crate) mod handlers;
 pub(crate) mod keys;
 pub(crate) mod names;
 pub(crate) mod person;
+pub(crate) mod sessions;
 
 use std::sync::Arc;
 
 use attorn_core::UserId;
 use attorn_identity::UserKey;
 use attorn_store::records::{Record as _, Sealed, UserBody, UserRecord};
-use attorn_store::{Key, Versioned};
+use attorn_store::{Batch, CommitError, Committed, Key, Versioned};
 use zeroize::Zeroizing;
 
 use crate::app::App;
@@ -24,9 +27,31 @@ pub(crate) struct KnownUser {
     pub(crate) record: Versioned<UserRecord>,
     pub(crate) body: UserBody,
     pub(crate) key: Arc<UserKey>,
+    /// Not recorded yet, and neither is their key on disk.
+    pub(crate) is_new: bool,
 }
 
 impl KnownUser {
+    /// Commit a batch that rests on this user; none if something changed meanwhile. The key of a new user is on disk
+    /// before it, and goes again if it is known that nothing was recorded.
+    pub(crate) async fn commit(&self, app: &App, batch: Batch) -> Result<Option<Committed>, Failure> {
+        let id = &self.record.value.id;
+        if self.is_new {
+            app.user_keys.put(id, &self.key).await?;
+        }
+        let committed = app.store.commit(batch).await;
+        // Of a store that failed nobody knows what is on disk.
+        let recorded = matches!(committed, Ok(_) | Err(CommitError::Failed(_)));
+        if self.is_new && !recorded {
+            app.user_keys.forget(id);
+        }
+        match committed {
+            Ok(committed) => Ok(Some(committed)),
+            Err(CommitError::Conflict(_)) => Ok(None),
+            Err(other) => Err(other.into()),
+        }
+    }
+
     /// The record of this user with another body.
     pub(crate) fn with_body(&self, body: &UserBody, revocations: u64) -> Result<UserRecord, Failure> {
         let UserRecord { id, created_at, .. } = self.record.value.clone();
@@ -52,7 +77,7 @@ pub(crate) async fn known(app: &App, id: &UserId) -> Result<Option<KnownUser>, F
     let Some(key) = app.user_keys.of(id).await? else { return Ok(None) };
     let place = record.value.key();
     let body = UserBody::decode(&place, &open(&key, &place, &record.value.sealed)?).map_err(Failure::internal)?;
-    Ok(Some(KnownUser { record, body, key }))
+    Ok(Some(KnownUser { record, body, key, is_new: false }))
 }
 
 /// Seal bytes for the place where they will stand.

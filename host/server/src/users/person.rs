@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use attorn_api::ProblemCode;
 use attorn_core::{Issuer, JsonText, ProviderId, TimeMs, UserId};
+use attorn_identity::UserKey;
 use attorn_store::records::{LogoutRecord, UserBody, UserNameRecord, UserRecord};
 use attorn_store::{Batch, Key, Require, Versioned};
 
@@ -13,66 +14,87 @@ use crate::app::App;
 use crate::http::failure::Failure;
 use crate::providers::SubjectToken;
 use crate::random;
-use crate::registry::moved;
 
 /// The user whom a token is of. What is new is put into the batch; what was found, the batch requires.
 pub(crate) async fn of_token(app: &App, token: &SubjectToken, batch: &mut Batch) -> Result<KnownUser, Failure> {
     let provider = &token.provider.value;
-    let bytes: usize = token.groups.iter().map(String::len).sum();
+    let bytes: usize = token.groups.iter().flatten().map(String::len).sum();
     if bytes > UserBody::GROUPS_BYTES_MAX {
         let max = UserBody::GROUPS_BYTES_MAX;
         let detail = format!("the names of the user's groups have {bytes} bytes together, and {max} is the most");
         return Err(Failure::of(ProblemCode::SubjectTokenRefused, detail)
             .with_help("have the provider put only those groups into the token that mean something here"));
     }
-    let (groups, claims): (BTreeSet<String>, _) = (token.groups.iter().cloned().collect(), token.claims.clone());
-    match names::find_user(app, &provider.issuer, &token.subject).await? {
-        None => {
-            let asserted = Asserted { at: token.issued_at, groups, claims };
-            make(app, (&provider.id, &provider.issuer, &token.subject), asserted, batch).await
-        }
-        Some(found) => {
-            let mut user = known(app, &found.value).await?.ok_or_else(moved)?;
-            let id = user.record.value.id.clone();
-            batch.require.push((Key::user(&id), Require::Version(user.record.version)));
-            // An older token does not bring back what the provider has asserted no more since.
-            if token.issued_at > user.body.asserted_at {
-                user.body = UserBody { asserted_at: token.issued_at, groups, claims, ..user.body };
-                user.record.value = user.with_body(&user.body, user.record.value.revocations)?;
-                batch.put_record(&user.record.value);
-            }
-            Ok(user)
-        }
+    let asserted = Asserted {
+        at: token.issued_at,
+        groups: token.groups.as_ref().map(|groups| groups.iter().cloned().collect()),
+        claims: token.claims.clone(),
+    };
+    let name = names::find_user(app, &provider.issuer, &token.subject).await?;
+    let user = match &name {
+        Some(name) => known(app, &name.value).await?,
+        None => None,
+    };
+    let Some(mut user) = user else {
+        return make(app, (&provider.id, &provider.issuer, &token.subject), asserted, name.as_ref(), batch).await;
+    };
+    let id = user.record.value.id.clone();
+    batch.require.push((Key::user(&id), Require::Version(user.record.version)));
+    let mut body = user.body.clone();
+    asserted.bring_up_to_date(&mut body);
+    if body != user.body {
+        user.record.value = user.with_body(&body, user.record.value.revocations)?;
+        user.body = body;
+        batch.put_record(&user.record.value);
     }
+    Ok(user)
 }
 
 /// What a provider asserts of a user.
 pub(crate) struct Asserted {
     pub(crate) at: TimeMs,
-    pub(crate) groups: BTreeSet<String>,
+    /// None if nothing is said of groups, as in tokens for clients that do not ask for them.
+    pub(crate) groups: Option<BTreeSet<String>>,
     pub(crate) claims: JsonText,
 }
 
-/// A new user, whose key is on disk before anything is sealed with it.
+impl Asserted {
+    /// An older token does not bring back what the provider has asserted no more since; and one that says nothing of
+    /// groups neither takes them away nor makes them count longer.
+    fn bring_up_to_date(self, body: &mut UserBody) {
+        if self.at > body.asserted_at {
+            (body.asserted_at, body.claims) = (self.at, self.claims);
+        }
+        if let Some(groups) = self.groups.filter(|_| self.at > body.groups_asserted_at) {
+            (body.groups_asserted_at, body.groups) = (self.at, groups);
+        }
+    }
+}
+
+/// A new user. Their name is nobody's, or was that of a user whose key is gone, who is nobody any more: as it was
+/// found. Their key is on disk once this was committed ([`KnownUser::commit`]).
 pub(crate) async fn make(
     app: &App,
     (provider, issuer, subject): (&ProviderId, &Issuer, &str),
     asserted: Asserted,
+    name: Option<&Versioned<UserId>>,
     batch: &mut Batch,
 ) -> Result<KnownUser, Failure> {
+    let found = name.map_or(Require::Absent, |name| Require::Version(name.version));
     let name = names::user_name(app, issuer, subject);
     let logout = app.store.record::<LogoutRecord>(&Key::logout(&name)).await?;
     let logged_out = logout.as_ref().map(|logout| logout.value.at);
     let require = logout.map_or(Require::Absent, |logout| Require::Version(logout.version));
     batch.require.push((Key::logout(&name), require));
     let id: UserId = random::user_id()?;
-    let key = app.user_keys.make(&id).await?;
+    let key = Arc::new(UserKey::generate().map_err(Failure::internal)?);
     let body = UserBody {
         provider: provider.clone(),
         issuer: issuer.clone(),
         subject: subject.to_owned(),
         asserted_at: asserted.at,
-        groups: asserted.groups,
+        groups_asserted_at: if asserted.groups.is_some() { asserted.at } else { TimeMs(0) },
+        groups: asserted.groups.unwrap_or_default(),
         claims: asserted.claims,
         login_after: logged_out,
         login_after_for: BTreeMap::new(),
@@ -81,17 +103,39 @@ pub(crate) async fn make(
         unnamed_revocations: 0,
     };
     let value: UserRecord = record(&key, id.clone(), batch.now, 0, &body)?;
-    batch.require.extend([(Key::user_name(&name), Require::Absent), (Key::user(&id), Require::Absent)]);
+    batch.require.extend([(Key::user_name(&name), found), (Key::user(&id), Require::Absent)]);
     batch.put_record(&value);
     batch.put_record(&UserNameRecord { name, user: id });
-    Ok(KnownUser { record: Versioned { value, version: 0, entries: 0..0 }, body, key: Arc::clone(&key) })
+    Ok(KnownUser { record: Versioned { value, version: 0, entries: 0..0 }, body, key, is_new: true })
 }
 
-impl KnownUser {
-    /// The commit that would have made this user did not happen: nothing is left of them.
-    pub(crate) fn forget_if_new(&self, app: &App) {
-        if self.record.version == 0 {
-            app.user_keys.forget(&self.record.value.id);
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::users::fixtures::body;
+
+    fn asserted(at: u64, groups: Option<&[&str]>, claims: &str) -> Asserted {
+        let groups = groups.map(|groups| groups.iter().map(|&group| group.to_owned()).collect());
+        Asserted { at: TimeMs(at), groups, claims: JsonText::from_canonical(claims) }
+    }
+
+    #[test]
+    fn groups_stay_where_a_token_says_nothing_of_them_and_an_older_one_brings_nothing_back() {
+        let mut body = body();
+        let mut seen = |token: Asserted| {
+            token.bring_up_to_date(&mut body);
+            let groups: Vec<String> = body.groups.iter().cloned().collect();
+            (groups.join(" "), body.groups_asserted_at.0, body.claims.as_str().to_owned(), body.asserted_at.0)
+        };
+        assert_eq!(seen(asserted(10, Some(&["a"]), "{1}")), ("a".into(), 10, "{1}".into(), 10));
+        // Nothing is said: they stay, and are no younger for it.
+        assert_eq!(seen(asserted(20, None, "{2}")), ("a".into(), 10, "{2}".into(), 20));
+        // From between the two: news of the groups, old news of the claims.
+        assert_eq!(seen(asserted(15, Some(&["b"]), "{3}")), ("b".into(), 15, "{2}".into(), 20));
+        assert_eq!(seen(asserted(14, Some(&["a"]), "{1}")), ("b".into(), 15, "{2}".into(), 20));
+        assert_eq!(seen(asserted(15, Some(&["a"]), "{1}")), ("b".into(), 15, "{2}".into(), 20));
+        // That there are none is said, too.
+        assert_eq!(seen(asserted(30, Some(&[]), "{}")), (String::new(), 30, "{}".into(), 30));
+        assert_eq!(seen(asserted(29, Some(&["b"]), "{2}")), (String::new(), 30, "{}".into(), 30));
     }
 }

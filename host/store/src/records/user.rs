@@ -33,8 +33,10 @@ pub struct UserBody {
     pub issuer: Issuer,
     /// Their name there.
     pub subject: String,
-    /// When the provider asserted groups and claims: when it issued the newest token that was seen.
+    /// When the provider asserted the claims: when it issued the newest token that was seen.
     pub asserted_at: TimeMs,
+    /// When it asserted the groups: when it issued the newest token that said anything of groups.
+    pub groups_asserted_at: TimeMs,
     /// Their groups.
     pub groups: BTreeSet<String>,
     /// The claims that the provider's configuration lets through, one object.
@@ -62,8 +64,8 @@ impl fmt::Debug for UserBody {
 impl UserBody {
     /// The most bytes of all groups' names together: every decision's record has to hold them.
     pub const GROUPS_BYTES_MAX: usize = 4 << 10;
-    /// The most agents in either list of times.
-    pub const AGENTS_MAX: usize = 256;
+    /// The most agents in either list of times. With all else as large as it may be, a user's record fits its place.
+    pub const AGENTS_MAX: usize = 128;
 
     /// The bytes that are sealed.
     #[must_use]
@@ -73,6 +75,7 @@ impl UserBody {
             issuer: Text(self.issuer.clone()),
             subject: self.subject.clone(),
             asserted_at_ms: self.asserted_at.0,
+            groups_asserted_at_ms: self.groups_asserted_at.0,
             groups: self.groups.clone(),
             claims: self.claims.as_str().to_owned(),
             login_after_ms: self.login_after.map(|at| at.0),
@@ -90,6 +93,7 @@ impl UserBody {
             issuer: wire.issuer.0,
             subject: wire.subject,
             asserted_at: TimeMs(wire.asserted_at_ms),
+            groups_asserted_at: TimeMs(wire.groups_asserted_at_ms),
             groups: wire.groups,
             claims: JsonText::from_canonical(wire.claims),
             login_after: wire.login_after_ms.map(TimeMs),
@@ -271,6 +275,7 @@ struct BodyWire {
     issuer: Text<Issuer>,
     subject: String,
     asserted_at_ms: u64,
+    groups_asserted_at_ms: u64,
     groups: BTreeSet<String>,
     claims: String,
     login_after_ms: Option<u64>,

@@ -1,0 +1,178 @@
+//! What is removed and what stays, at times that the test sets.
+
+use attorn_core::{DelegationId, Digest};
+use attorn_store::records::{ExchangeRecord, ProviderRecord, Record as _, Sealed};
+
+use super::*;
+
+const BEGIN: TimeMs = TimeMs(1_767_323_045_678);
+/// How long a delegation may live.
+const LIFE: u64 = ProviderRecord::DELEGATION_MS_MAX;
+
+const NAME: Digest = Digest::from_bytes([7; 32]);
+
+struct Scene {
+    _dir: tempfile::TempDir,
+    store: Store,
+}
+
+fn session() -> SessionRecord {
+    SessionRecord {
+        id: "ses_1".parse().unwrap(),
+        user: "usr_1".parse().unwrap(),
+        opened_at: BEGIN,
+        ended_at: None,
+        sealed_name: None,
+        unnamed_revocations: 0,
+    }
+}
+
+fn name() -> SessionNameRecord {
+    SessionNameRecord { name: NAME, session: session().id }
+}
+
+impl Scene {
+    async fn new(fill: impl FnOnce(&mut Batch)) -> Self {
+        let dir = tempfile::TempDir::new().unwrap();
+        let store = Store::create(dir.path(), "test".parse().unwrap()).unwrap();
+        let scene = Self { _dir: dir, store };
+        scene.write(fill).await;
+        scene
+    }
+
+    async fn write(&self, fill: impl FnOnce(&mut Batch)) {
+        let mut batch = Batch::new(BEGIN);
+        fill(&mut batch);
+        self.store.commit(batch).await.unwrap();
+    }
+
+    /// How many of these are there after a round so long after the beginning.
+    async fn left(&self, after_ms: u64, keys: &[Key]) -> usize {
+        round(&self.store, BEGIN.plus_ms(after_ms)).await.unwrap();
+        let mut left = 0;
+        for key in keys {
+            left += usize::from(self.store.get(key).await.unwrap().is_some());
+        }
+        left
+    }
+
+    /// How often there is something to look at again.
+    async fn to_look_at(&self) -> usize {
+        self.store.scan(&KeyPrefix::kind(KeyKind::Expiry), None, 1_000).await.unwrap().items.len()
+    }
+}
+
+/// A delegation in the session, as it is written with its places in the indexes; and all of those.
+fn delegate(batch: &mut Batch, id: &str, parent: Option<&str>, expires_at: TimeMs) -> Vec<Key> {
+    let record = DelegationRecord {
+        id: id.parse().unwrap(),
+        user: session().user,
+        from_agent: None,
+        parent: parent.map(|id| id.parse::<DelegationId>().unwrap()),
+        depth: 0,
+        to_agent: "bot".parse().unwrap(),
+        purpose: "tests".parse().unwrap(),
+        session: session().id,
+        created_at: BEGIN,
+        expires_at,
+        accepted_at: Some(BEGIN),
+        revoked_at: None,
+        revocations: 0,
+        user_revocations: 0,
+        agent_revocations: 0,
+        sealed: Sealed(vec![1]),
+    };
+    let mut keys =
+        vec![Key::user_delegation(&record.user, &record.id), Key::agent_delegation(&record.to_agent, &record.id)];
+    keys.extend(record.parent.as_ref().map(|parent| Key::child_delegation(parent, &record.id)));
+    batch.put.extend(keys.iter().map(|key| (key.clone(), Vec::new())));
+    batch.put.push((Key::expiry(expires_at, &record.key()), Vec::new()));
+    batch.put_record(&record);
+    keys.push(record.key());
+    keys
+}
+
+#[tokio::test]
+async fn a_delegation_goes_with_its_places_a_day_after_it_expired() {
+    let mut keys = Vec::new();
+    let scene = Scene::new(|batch| keys = delegate(batch, "dlg_2", Some("dlg_1"), BEGIN.plus_ms(1_000))).await;
+    assert_eq!(scene.left(1_000 + KEPT_MS - 1, &keys).await, 4);
+    assert_eq!(scene.left(1_000 + KEPT_MS, &keys).await, 0);
+    assert_eq!(scene.to_look_at().await, 0);
+}
+
+#[tokio::test]
+async fn an_exchange_goes_when_its_token_and_its_delegation_have_expired() {
+    let record = ExchangeRecord { digest: NAME, delegation: "dlg_1".parse().unwrap() };
+    let key = [record.key()];
+    let scene = Scene::new(|batch| {
+        batch.put.push((Key::expiry(BEGIN.plus_ms(1_000), &key[0]), Vec::new()));
+        batch.put_record(&record);
+    })
+    .await;
+    assert_eq!(scene.left(1_000 + KEPT_MS - 1, &key).await, 1);
+    assert_eq!(scene.left(1_000 + KEPT_MS, &key).await, 0);
+}
+
+#[tokio::test]
+async fn a_session_goes_with_its_name_when_nothing_can_hang_on_it_any_more() {
+    let keys = [session().key(), name().key()];
+    let scene = Scene::new(|batch| sessions::open(batch, &session(), Some(&name()))).await;
+    assert_eq!(scene.left(LIFE + KEPT_MS - 1, &keys).await, 2);
+    assert_eq!(scene.left(LIFE + KEPT_MS, &keys).await, 0);
+    assert_eq!(scene.to_look_at().await, 0);
+    // One of our own has no name.
+    let keys = [session().key()];
+    let scene = Scene::new(|batch| sessions::open(batch, &session(), None)).await;
+    assert_eq!(scene.left(LIFE + KEPT_MS - 1, &keys).await, 1);
+    assert_eq!(scene.left(LIFE + KEPT_MS, &keys).await, 0);
+}
+
+#[tokio::test]
+async fn a_session_stays_while_a_delegation_in_it_stands() {
+    let keys = [session().key(), name().key()];
+    for named in [true, false] {
+        let keys = &keys[..if named { 2 } else { 1 }];
+        let scene = Scene::new(|batch| {
+            sessions::open(batch, &session(), named.then(name).as_ref());
+            // More than are read at a time, and the one that lives longest somewhere among them.
+            for n in 0..150 {
+                let life = if n == 120 { 2 * LIFE } else { LIFE + n };
+                delegate(batch, &format!("dlg_{n}"), None, BEGIN.plus_ms(life));
+            }
+        })
+        .await;
+        assert_eq!(scene.left(LIFE + KEPT_MS, keys).await, keys.len());
+        assert_eq!(scene.left(2 * LIFE + KEPT_MS - 1, keys).await, keys.len());
+        assert_eq!(scene.left(2 * LIFE + KEPT_MS, keys).await, 0);
+        assert_eq!(scene.to_look_at().await, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_ended_is_remembered_until_no_token_of_it_can_open_it_again() {
+    let keys = [session().key(), name().key()];
+    let scene = Scene::new(|batch| sessions::open(batch, &session(), Some(&name()))).await;
+    // It ends just before it would have been forgotten.
+    let ended_after = LIFE + KEPT_MS - 1;
+    scene
+        .write(|batch| batch.put_record(&SessionRecord { ended_at: Some(BEGIN.plus_ms(ended_after)), ..session() }))
+        .await;
+    for after in [LIFE + KEPT_MS, ended_after + KEPT_MS + 60_000, ended_after + LIFE + KEPT_MS - 1] {
+        assert_eq!(scene.left(after, &keys).await, 2, "{after}");
+    }
+    assert_eq!(scene.left(ended_after + LIFE + KEPT_MS, &keys).await, 0);
+}
+
+#[tokio::test]
+async fn the_name_of_a_session_that_never_was_is_remembered_for_a_while() {
+    let key = [name().key()];
+    let remembered = |batch: &mut Batch| {
+        batch.put.push((Key::expiry(BEGIN.plus_ms(KEPT_MS), &name().key()), Vec::new()));
+        batch.put_record(&name());
+    };
+    let scene = Scene::new(remembered).await;
+    assert_eq!(scene.left(2 * KEPT_MS - 1, &key).await, 1);
+    assert_eq!(scene.left(2 * KEPT_MS, &key).await, 0);
+    assert_eq!(scene.to_look_at().await, 0);
+}
