@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use attorn_api::oauth::{CLIENT_CREDENTIALS, OAuthError, TokenAnswer};
 use attorn_api::{NONCE_HEADER, PROOF_HEADER, REQUEST_ID_HEADER};
 use attorn_identity::client_assertion::JWT_BEARER;
+use aws_lc_rs::encoding::{AsBigEndian as _, EcPrivateKeyBin};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use data_encoding::BASE64URL_NOPAD;
@@ -35,6 +36,15 @@ impl ClientKey {
         let jwk = json!({ "kty": "EC", "crv": "P-256", "x": text(&point[1..33]), "y": text(&point[33..]) });
         let parsed: attorn_identity::Jwk = jwk.to_string().parse().unwrap();
         Self { pkcs8: pkcs8.as_ref().to_vec(), jwk, thumbprint: parsed.thumbprint().to_string() }
+    }
+
+    /// All of it, as key files have it: for clients that are not ours.
+    pub fn private_jwk(&self) -> Value {
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &self.pkcs8).unwrap();
+        let secret: EcPrivateKeyBin<'_> = pair.private_key().as_be_bytes().unwrap();
+        let mut jwk = self.jwk.clone();
+        jwk["d"] = BASE64URL_NOPAD.encode(secret.as_ref()).into();
+        jwk
     }
 
     /// Its registration for an hour.

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::http::Reach;
 use crate::people::Staff;
-use crate::svids::Authority;
+use crate::svids::{Authority, Certified};
 
 /// A fresh directory, and what its `init` gave.
 pub struct Fresh {
@@ -53,19 +53,23 @@ impl Fresh {
 
     /// One whose server speaks TLS, with a certificate that this authority signed.
     pub async fn make_with_tls(authority: &Authority) -> Self {
-        let mut fresh = Self::make().await;
-        let folder = fresh.config.parent().unwrap().to_owned();
-        let server = authority.server();
-        std::fs::write(folder.join("tls.crt"), server.pem).unwrap();
-        std::fs::write(folder.join("tls.key"), server.key_pem).unwrap();
+        Self::make().await.over_tls(&authority.server(), &authority.pem)
+    }
+
+    /// The same, whose server speaks TLS with this certificate, which the root in PEM stands behind.
+    #[must_use]
+    pub fn over_tls(mut self, server: &Certified, root_pem: &str) -> Self {
+        let folder = self.config.parent().unwrap().to_owned();
+        std::fs::write(folder.join("tls.crt"), &server.pem).unwrap();
+        std::fs::write(folder.join("tls.key"), &server.key_pem).unwrap();
         std::fs::set_permissions(folder.join("tls.key"), Permissions::from_mode(0o600)).unwrap();
-        let url = fresh.reach.url.replace("http://", "https://");
-        let plain = format!("\"{}\"", fresh.reach.url);
-        fresh = fresh.configure(&plain, &format!("\"{url}\""));
+        let url = self.reach.url.replace("http://", "https://");
+        let plain = format!("\"{}\"", self.reach.url);
+        self = self.configure(&plain, &format!("\"{url}\""));
         let tls = "tls = \"server\"\ntls_certificate = \"tls.crt\"\ntls_key = \"tls.key\"";
-        fresh = fresh.configure("tls = \"none\"", tls);
-        fresh.reach = Reach::trusting(url, &authority.pem);
-        fresh
+        self = self.configure("tls = \"none\"", tls);
+        self.reach = Reach::trusting(url, root_pem);
+        self
     }
 
     /// The same with another text in its configuration.

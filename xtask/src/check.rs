@@ -1,9 +1,11 @@
 //! `cargo xtask test`, `ci`, `full` and `bench`.
+//!
+//! Software that is not ours is played with in `ci` alone: it takes tools that not everybody has.
 
 use crate::components::{self, Guests};
 use crate::steps::{Failed, Steps};
 use crate::workspace::Workspace;
-use crate::{readme, tidy};
+use crate::{interop, readme, tidy};
 
 /// How long the tests go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +24,24 @@ const LONG_PROPTEST_CASES: &str = "4096";
 
 /// All checks, the quick ones first. The tests come last, so that their lines stand at the end.
 pub(crate) fn check(workspace: &Workspace, steps: &mut Steps, length: Length) -> Result<(), Failed> {
+    prepare(workspace, steps)?;
+    test(workspace, steps, length)?;
+    steps.summary();
+    Ok(())
+}
+
+/// What a change must pass: all checks, and software that is not ours.
+pub(crate) fn ci(workspace: &Workspace, steps: &mut Steps) -> Result<(), Failed> {
+    interop::check_tools(steps, &[])?;
+    prepare(workspace, steps)?;
+    interop::play(workspace, steps, &[])?;
+    test(workspace, steps, Length::Usual)?;
+    steps.summary();
+    Ok(())
+}
+
+/// What needs no server, and building all that is ours.
+fn prepare(workspace: &Workspace, steps: &mut Steps) -> Result<(), Failed> {
     tidy::tidy(workspace, steps)?;
     steps.command("format", &workspace.cargo(&["fmt", "--all", "--check"]))?;
     // Before anything that compiles tests: they load these components, and fail without them.
@@ -32,7 +52,10 @@ pub(crate) fn check(workspace: &Workspace, steps: &mut Steps, length: Length) ->
     steps.command("documentation", &doc.with_env("RUSTDOCFLAGS", "-D warnings"))?;
     // The tests run the `attorn` binary, which `cargo test` alone would not build.
     steps.command("build", &workspace.cargo(&["build", "--locked", "--workspace", "--all-targets"]))?;
-    readme::check(workspace, steps)?;
+    readme::check(workspace, steps)
+}
+
+fn test(workspace: &Workspace, steps: &mut Steps, length: Length) -> Result<(), Failed> {
     let tests = workspace.cargo(&["test", "--locked", "--workspace", "--no-fail-fast"]);
     let tests = match length {
         Length::Usual => tests,
@@ -40,9 +63,7 @@ pub(crate) fn check(workspace: &Workspace, steps: &mut Steps, length: Length) ->
             tests.with_env("ATTORN_TEST_ROUNDS", LONG_ROUNDS).with_env("PROPTEST_CASES", LONG_PROPTEST_CASES)
         }
     };
-    steps.command("tests", &tests)?;
-    steps.summary();
-    Ok(())
+    steps.command("tests", &tests)
 }
 
 /// The benchmarks, built for speed. They print their figures themselves.

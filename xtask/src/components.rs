@@ -25,6 +25,8 @@ pub(crate) enum Guests {
     All,
     /// This one.
     One(&'static str),
+    /// None of them.
+    None,
 }
 
 /// Build them, and give the directory that they are in.
@@ -40,7 +42,9 @@ pub(crate) fn build(workspace: &Workspace, steps: &mut Steps, guests: Guests) ->
         return Err(Failed::before_any_step("the step `wasm target` passed and found nothing"));
     };
     steps.step("plugins", REPEAT, || plan.build_plugins(&target))?;
-    steps.step("guests", REPEAT, || plan.build_guests(&target))?;
+    if guests != Guests::None {
+        steps.step("guests", REPEAT, || plan.build_guests(&target))?;
+    }
     if guests == Guests::All {
         steps.step("leftovers", REPEAT, || plan.remove_others())?;
     }
@@ -67,10 +71,12 @@ impl Plan {
         let plugins = description.members.iter().filter_map(plugin).collect();
         let all = description.members.iter().find(|member| member.name == GUESTS);
         let mut names = all.map(|member| member.examples.clone()).unwrap_or_default();
-        if let Guests::One(wanted) = guests {
-            names.retain(|name| name == wanted);
+        match guests {
+            Guests::All => {}
+            Guests::One(wanted) => names.retain(|name| name == wanted),
+            Guests::None => names.clear(),
         }
-        if names.is_empty() {
+        if names.is_empty() && guests != Guests::None {
             return Err(format!("`{GUESTS}` has none of the guests that are wanted"));
         }
         let wasm = description.target_directory.join("wasm");

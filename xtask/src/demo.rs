@@ -3,9 +3,10 @@
 //! The story itself is `attorn demo`'s; here is only what has to be there before. Without Node, or where its packages
 //! cannot be had, the demo says what it leaves out.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::components::{self, Guests};
+use crate::interop;
 use crate::run::Invocation;
 use crate::steps::{Failed, Steps};
 use crate::workspace::Workspace;
@@ -52,21 +53,10 @@ pub(crate) fn demo(workspace: &Workspace, steps: &mut Steps, keep: bool) -> Resu
 
 /// Have Node's packages in place, if there is Node. That they cannot be had is no failure of the demo.
 fn packages(workspace: &Workspace, steps: &mut Steps) {
-    let directory = workspace.root().join(INTEROP);
-    if Invocation::program(&directory, PathBuf::from("node")).with("--version").output().is_err()
-        || is_current(&directory)
-    {
+    if Invocation::program(workspace.root(), PathBuf::from("node")).with("--version").output().is_err() {
         return;
     }
-    let install = Invocation::program(&directory, PathBuf::from("npm")).with("ci");
-    if let Err(failed) = steps.command("packages of Node", &install) {
+    if let Err(failed) = interop::packages_of_node(workspace, steps) {
         eprintln!("{failed}\nthe demo goes on without");
     }
-}
-
-/// What npm installed last is not older than what it is to install.
-fn is_current(directory: &Path) -> bool {
-    let changed = |name: &str| directory.join(name).metadata().and_then(|metadata| metadata.modified()).ok();
-    let (installed, wanted) = (changed("node_modules/.package-lock.json"), changed("package-lock.json"));
-    installed.is_some() && installed >= wanted
 }

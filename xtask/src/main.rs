@@ -1,5 +1,5 @@
 //! Tasks of the repository: `cargo xtask demo`, `test`, `ci`, `full`, `bench`, `fuzz`, `components`,
-//! `polyglot`, `tidy`.
+//! `polyglot`, `interop`, `tidy`.
 //!
 //! A task is a row of steps. Each says what it does before it does it and how long it took, and a
 //! step that fails names the command that repeats it alone.
@@ -11,6 +11,7 @@ mod check;
 mod components;
 mod demo;
 mod fuzz;
+mod interop;
 mod polyglot;
 mod readme;
 mod run;
@@ -43,7 +44,7 @@ enum Task {
     },
     /// Check everything: repository, format, lints, documentation, all tests
     Test,
-    /// What a change must pass; `.ci/run` calls it. The same as `test`, with the slowest steps
+    /// What a change must pass; `.ci/run` calls it: `test` and `interop`
     Ci,
     /// The checks of `ci` with more rounds and more generated cases; takes long
     Full,
@@ -75,6 +76,14 @@ enum Task {
         /// Only these: `typescript`, `c`, `python`, `go`
         languages: Vec<String>,
     },
+    /// Play the server against software that is not ours: providers, OAuth clients, openssl, schemathesis
+    ///
+    /// Needs Node, Python, Java, Maven and OpenSSL, and says which of them is missing.
+    Interop {
+        /// Only these
+        #[arg(long, value_enum, value_name = "NAME")]
+        only: Vec<interop::Part>,
+    },
     /// Check the repository itself: long files, leftovers, paths, lock files, plugins, documents
     Tidy,
 }
@@ -95,13 +104,15 @@ fn perform(task: Task, steps: &mut Steps) -> Result<(), Failed> {
     let workspace = Workspace::find().map_err(|why| Failed::before_any_step(&why))?;
     match task {
         Task::Demo { keep } => demo::demo(&workspace, steps, keep),
-        Task::Test | Task::Ci => check::check(&workspace, steps, check::Length::Usual),
+        Task::Test => check::check(&workspace, steps, check::Length::Usual),
+        Task::Ci => check::ci(&workspace, steps),
         Task::Full => check::check(&workspace, steps, check::Length::Long),
         Task::Bench { area, json } => check::bench(&workspace, steps, area.as_deref(), json),
         Task::Fuzz { target, seconds } => fuzz::fuzz(&workspace, steps, target.as_deref(), seconds),
         Task::Components => components::build(&workspace, steps, components::Guests::All).map(drop),
         Task::Polyglot { measure: false, languages } => polyglot::polyglot(&workspace, steps, &languages),
         Task::Polyglot { measure: true, languages } => polyglot::measure(&workspace, steps, &languages),
+        Task::Interop { only } => interop::interop(&workspace, steps, &only),
         Task::Tidy => tidy::tidy(&workspace, steps),
     }
 }

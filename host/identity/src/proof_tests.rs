@@ -125,18 +125,21 @@ fn signatures_that_prove_nothing_are_refused() {
 }
 
 #[test]
-fn headers_have_exactly_three_members() {
+fn headers_have_exactly_three_members_and_maybe_a_name_of_the_key() {
     let scene = Scene::new(Signer::es256());
+    for kid in [r#""kid":"other","#, r#""kid":["odd"],"#] {
+        scene.check_header(r#""typ":"dpop+jwt","#, &format!(r#"{kid}"typ":"dpop+jwt","#), "verified");
+    }
     for (from, to) in [("dpop+jwt", "JWT"), ("dpop+jwt", "at+jwt"), ("dpop+jwt", "DPOP+JWT")] {
         scene.check_header(from, to, "wrong_type");
     }
     scene.check_header(r#""typ":"dpop+jwt","#, "", "wrong_type");
     for added in [
-        r#""crit":["exp"],"#,
-        r#""kid":"other","#,
-        r#""b64":false,"#,
-        r#""x5c":["AA"],"#,
-        r#""jku":"https://evil.example/","#,
+        r#""crit":["exp"],"typ":"dpop+jwt","#,
+        r#""kid":"one","kid":"other","typ":"dpop+jwt","#,
+        r#""b64":false,"typ":"dpop+jwt","#,
+        r#""x5c":["AA"],"typ":"dpop+jwt","#,
+        r#""jku":"https://evil.example/","typ":"dpop+jwt","#,
         r#""typ":"dpop+jwt","typ":"dpop+jwt","#,
         r#""typ":"dpop+jwt","\u0074yp":"dpop+jwt","#,
         r#""alg":"none","typ":"dpop+jwt","#,

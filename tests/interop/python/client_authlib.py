@@ -81,11 +81,11 @@ def main():
     endpoints = found["metadata"]
     token_endpoint = endpoints["token_endpoint"]
     agent = session(options.client_id, options.key)
-    steps.refused("no proof", ["invalid_dpop_proof", "invalid_request"], lambda: ask(agent, token_endpoint, options))
+    steps.refused("no proof", "invalid_dpop_proof", lambda: ask(agent, token_endpoint, options))
     other = {**ECKey.generate_key("P-256", private=True).as_dict(private=True), "kid": options.key["kid"]}
-    steps.refused("an assertion with another key", ["invalid_client"],
+    steps.refused("an assertion with another key", "invalid_client",
                   lambda: ask(session(options.client_id, other), token_endpoint, options))
-    steps.refused("an assertion for an hour", ["invalid_client"],
+    steps.refused("an assertion for an hour", "invalid_client",
                   lambda: ask(session(options.client_id, options.key, HourLong), token_endpoint, options))
     if options.resource_server:
         resource_server = session(options.resource_server, options.resource_server_key)

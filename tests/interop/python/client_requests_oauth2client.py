@@ -33,7 +33,7 @@ def credentials(agent, options, proof_key, *actions):
 def exchange(agent, options, proof_key, token):
     return agent.token_exchange(
         subject_token=token, subject_token_type=ACCESS_TOKEN, dpop=True, dpop_key=proof_key,
-        authorization_details=details(options, options.action),
+        authorization_details=details(options, options.action, purpose=options.login_purpose),
     )
 
 
@@ -66,21 +66,21 @@ def main():
 
     own = steps.take(
         "client_credentials", lambda: bound(credentials(agent, options, proof_key, options.action), options, False))
-    steps.refused("no authorization_details", ["invalid_request"],
+    steps.refused("no authorization_details", "invalid_request",
                   lambda: agent.client_credentials(dpop=True, dpop_key=proof_key))
-    steps.refused("two elements", ["invalid_request"],
+    steps.refused("two elements", "invalid_request",
                   lambda: credentials(agent, options, proof_key, options.action, options.action))
-    steps.refused("an assertion with another key", ["invalid_client"], lambda: credentials(
+    steps.refused("an assertion with another key", "invalid_client", lambda: credentials(
         client(options, options.client_id, stranger(options)), options, proof_key, options.action))
     if options.denied_action:
-        steps.refused("what is denied", [options.denied_error],
+        steps.refused("what is denied", options.denied_error,
                       lambda: credentials(agent, options, proof_key, options.denied_action))
 
     delegated = None
     if options.login:
         delegated = steps.take("token exchange", lambda: bound(
             exchange(agent, options, proof_key, options.login["access_token"]), options, True))
-        steps.refused("an ID token", ["invalid_request", "invalid_grant"],
+        steps.refused("an ID token", "invalid_grant",
                       lambda: exchange(agent, options, proof_key, options.login["id_token"]))
     if options.resource_server:
         resource_server = client(options, options.resource_server, options.resource_server_key)

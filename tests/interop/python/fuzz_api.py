@@ -9,6 +9,7 @@ for this, and an operator with all duties: agents, servers and operators are reg
 
 import argparse
 import collections
+import ctypes
 import json
 import os
 import pathlib
@@ -30,6 +31,7 @@ CHECKS = [
 LEFT_OUT = ["revokeOperator"]
 # What an operator can always do, one for each duty.
 NEVER_EMPTY = {"listAgents", "listEntries", "listOperators", "listPolicies"}
+PR_SET_PDEATHSIG = 1
 HERE = pathlib.Path(__file__).resolve().parent
 CONFIG = """hooks = "HOOKS"
 
@@ -75,7 +77,7 @@ def run(arguments):
         config.write_text(CONFIG.replace("HOOKS", str(HERE / "fuzz_hooks.py")), encoding="utf-8")
         environment = {**os.environ, "ATTORN_FUZZ_ANSWERS": str(answers), "PYTHONDONTWRITEBYTECODE": "1"}
         process = subprocess.Popen(command(str(program), config, arguments), cwd=directory, env=environment,
-                                   stdin=subprocess.DEVNULL, start_new_session=True)
+                                   stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=end_with_parent)
         try:
             return process.wait(arguments.seconds_max) or judge(answers)
         except subprocess.TimeoutExpired:
@@ -84,6 +86,11 @@ def run(arguments):
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+
+def end_with_parent():
+    """Have the kernel end it should this script be killed."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def judge(answers):

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use attorn_core::TimeMs;
 use data_encoding::BASE64;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::{JTI_BYTES_MAX, ProofError};
@@ -35,6 +36,10 @@ struct WireHeader<'a> {
     alg: Option<Cow<'a, str>>,
     #[serde(borrow)]
     jwk: &'a RawValue,
+    /// What some clients call their key (RFC 9449, section 4.2, lets them). It says nothing to us: the key is known
+    /// by its thumbprint.
+    #[serde(rename = "kid")]
+    _kid: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -56,7 +61,7 @@ struct WireClaims<'a> {
 
 pub(super) fn header(json: &[u8]) -> Result<Header, ProofError> {
     let wire: WireHeader<'_> =
-        object(json, "its header is not an object with exactly the members `typ`, `alg` and `jwk`")?;
+        object(json, "its header is not an object with exactly the members `typ`, `alg`, `jwk`, and `kid` if any")?;
     if wire.typ.as_deref() != Some("dpop+jwt") {
         return Err(ProofError::WrongType);
     }

@@ -63,7 +63,7 @@ class Client {
 
 await run(async () => {
     const options = await readOptions('client_oauth4webapi.mjs');
-    const steps = new Steps((error) => error.error);
+    const steps = new Steps();
     const found = await steps.take('metadata', async () => {
         const response = await oauth.discoveryRequest(options.issuer, { ...INSECURE, algorithm: 'oauth2' });
         return { server: await oauth.processDiscoveryResponse(options.issuer, response) };
@@ -81,15 +81,15 @@ async function talk(server, options, steps) {
     const own = await steps.take('client_credentials', async () =>
         checkToken(await ask(options.detail()), options, false),
     );
-    await steps.refused('no authorization_details', ['invalid_request'], () => agent.token('client_credentials', {}));
-    await steps.refused('two elements', ['invalid_request'], () => ask(options.detail(), options.detail()));
-    await steps.refused('an assertion with another key', ['invalid_client'], async () =>
+    await steps.refused('no authorization_details', 'invalid_request', () => agent.token('client_credentials', {}));
+    await steps.refused('two elements', 'invalid_request', () => ask(options.detail(), options.detail()));
+    await steps.refused('an assertion with another key', 'invalid_client', async () =>
         new Client(server, options.clientId, await strangersKey(options.key.kid), options.proofKey).token(
             'client_credentials',
             details(options.detail()),
         ),
     );
-    await steps.refused('a proof with another key', ['invalid_dpop_proof', 'invalid_client'], async () =>
+    await steps.refused('a proof with another key', 'invalid_dpop_proof', async () =>
         new Client(server, options.clientId, options.key, await strangersKey()).token(
             'client_credentials',
             details(options.detail()),
@@ -99,7 +99,7 @@ async function talk(server, options, steps) {
     const subject = (token) => ({
         subject_token: token,
         subject_token_type: ACCESS_TOKEN,
-        ...details(options.detail()),
+        ...details(options.userDetail()),
     });
     const delegated =
         options.login &&

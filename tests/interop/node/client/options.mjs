@@ -11,7 +11,7 @@ const USAGE = `--issuer URL --client-id AGENT --key FILE
   --audience URL                  of the resource server, which the token has to be for
   [--dpop-key FILE]               the agent's key for proofs, if it is another
   [--denied-action NAME]          what the policies deny, with [--denied-error CODE]
-  [--login FILE]                  what \`login.mjs\` printed: act for that user, too
+  [--login FILE --login-purpose NAME]   what \`login.mjs\` printed: act for that user, too, for this purpose
   [--resource-server ID --resource-server-key FILE]   who may introspect
 Keys are private JWKs of ES256.`;
 
@@ -31,6 +31,7 @@ export async function readOptions(program) {
         'denied-action': text,
         'denied-error': { ...text, default: 'access_denied' },
         login: text,
+        'login-purpose': text,
         'resource-server': text,
         'resource-server-key': text,
     };
@@ -39,18 +40,24 @@ export async function readOptions(program) {
     if (!given['resource-server'] !== !given['resource-server-key']) {
         throw new Refusal('a resource server needs a name and a key', `node ${program} ${USAGE}`);
     }
+    if (!given.login !== !given['login-purpose']) {
+        throw new Refusal('who acts for a user has a purpose', `node ${program} ${USAGE}`);
+    }
+    const detail = (action, purpose) => ({
+        type: 'attorn_action',
+        actions: [action],
+        identifier: given.resource,
+        purpose,
+        arguments: parseJson(given.arguments, '`--arguments`'),
+    });
     return {
         issuer: new URL(given.issuer),
         clientId: given['client-id'],
         key: await readKey(given.key),
         proofKey: await readKey(given['dpop-key'] ?? given.key),
-        detail: (action = given.action) => ({
-            type: 'attorn_action',
-            actions: [action],
-            identifier: given.resource,
-            purpose: given.purpose,
-            arguments: parseJson(given.arguments, '`--arguments`'),
-        }),
+        detail: (action = given.action) => detail(action, given.purpose),
+        // What is asked for a user.
+        userDetail: () => detail(given.action, given['login-purpose']),
         audience: given.audience,
         denied: given['denied-action'] && { action: given['denied-action'], error: given['denied-error'] },
         login: given.login && parseJson(await readFile(given.login, 'utf8'), `\`${given.login}\``),

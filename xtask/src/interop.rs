@@ -1,0 +1,93 @@
+//! `cargo xtask interop`: the server against software that is not ours.
+//!
+//! The work is `attorn-interop`'s; here is what it needs: tools, what npm and pip install from lock files, and the
+//! programs and components of this repository. What is missing is a failure that says how to get it.
+
+mod install;
+mod tools;
+
+use clap::ValueEnum;
+
+use crate::components::{self, Guests};
+use crate::steps::{Failed, Steps};
+use crate::workspace::Workspace;
+
+/// How to repeat any of these steps.
+const REPEAT: &str = "cargo xtask interop";
+
+/// The scripts, from the root.
+const SCRIPTS: &str = "tests/interop";
+
+/// What is played; the same names as `attorn-interop` has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    /// Users and an agent of npm `oidc-provider`
+    OidcProvider,
+    /// Users and an agent of Keycloak, by Maven
+    Keycloak,
+    /// OAuth clients that others wrote, at the token service
+    Clients,
+    /// TLS and X.509-SVIDs with certificates of `openssl`
+    Certificates,
+    /// Requests that `schemathesis` makes from the API's description
+    Api,
+}
+
+impl Part {
+    /// These, or all of them if there are none.
+    fn wanted(only: &[Self]) -> Vec<Self> {
+        if only.is_empty() { Self::value_variants().to_vec() } else { only.to_vec() }
+    }
+
+    fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+}
+
+/// See that the tools are there. Quick, so that whoever lacks one reads it before anything was built.
+pub(crate) fn check_tools(steps: &mut Steps, only: &[Part]) -> Result<(), Failed> {
+    steps.step("tools of others", REPEAT, || tools::check(&Part::wanted(only)))
+}
+
+/// Build what is ours, and play these parts, or all of them.
+pub(crate) fn interop(workspace: &Workspace, steps: &mut Steps, only: &[Part]) -> Result<(), Failed> {
+    check_tools(steps, only)?;
+    components::build(workspace, steps, Guests::None)?;
+    // Of the whole workspace, so that its dependencies are built with the same features, and only once.
+    let build = ["build", "--locked", "--workspace", "--bin", "attorn", "--bin", "attorn-interop"];
+    steps.command("build", &workspace.cargo(&build))?;
+    play(workspace, steps, only)?;
+    steps.summary();
+    Ok(())
+}
+
+/// Install what is not ours, and play: what is ours was built before.
+pub(crate) fn play(workspace: &Workspace, steps: &mut Steps, only: &[Part]) -> Result<(), Failed> {
+    let wanted = Part::wanted(only);
+    let described = workspace.describe().map_err(|why| Failed::before_any_step(&why))?;
+    let home = described.target_directory.join("interop");
+    if wanted.iter().any(|part| tools::NODE.contains(part)) {
+        packages_of_node(workspace, steps)?;
+    }
+    let python = home.join("python");
+    if wanted.iter().any(|part| tools::PYTHON.contains(part)) {
+        let scripts = workspace.root().join(SCRIPTS).join("python");
+        steps.step("packages of Python", REPEAT, || install::python(&python, &scripts))?;
+    }
+    let program = workspace.built("debug", "attorn-interop").map_err(|why| Failed::before_any_step(&why))?;
+    let text = |path: std::path::PathBuf| path.display().to_string();
+    let program = program
+        .with("--scripts")
+        .with(SCRIPTS)
+        .with("--python")
+        .with(text(python.join("bin/python")))
+        .with("--keycloak-cache")
+        .with(text(home.join("keycloak")));
+    let program = only.iter().fold(program, |program, part| program.with("--only").with(part.name()));
+    steps.command("interop", &program)
+}
+
+/// Have npm's packages in place, from their lock file. The demo needs them, too.
+pub(crate) fn packages_of_node(workspace: &Workspace, steps: &mut Steps) -> Result<(), Failed> {
+    steps.step("packages of Node", REPEAT, || install::node(&workspace.root().join(SCRIPTS).join("node")))
+}
