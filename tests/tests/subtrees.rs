@@ -44,7 +44,7 @@ struct Node {
     depth: usize,
 }
 
-/// Alice, her bot, and agents for each depth, so that no agent is twice in a chain.
+/// The bot, and agents for each depth, so that no agent is twice in a chain.
 struct Scene {
     behalf: Behalf,
     below: Vec<Machine>,
@@ -63,6 +63,11 @@ impl Scene {
         Self { behalf, below, trees: 0 }
     }
 
+    /// Whose the last tree is.
+    fn user(&self) -> String {
+        format!("user-{}", self.trees)
+    }
+
     /// Who acts by what is as deep as this.
     fn agent(&self, depth: usize) -> &Machine {
         depth.checked_sub(1).map_or(&self.behalf.bot, |at| &self.below[at])
@@ -70,8 +75,9 @@ impl Scene {
 
     async fn tree(&mut self, plan: &Plan) -> Vec<Node> {
         self.trees += 1;
-        // Each tree has a root of its own; all are of one user's one login.
-        let token = self.behalf.token(json!({ "jti": format!("tree-{}", self.trees) }));
+        // Each tree is a user's of its own: who revoked something would have to sign in again, later.
+        let user = self.user();
+        let token = self.behalf.token(json!({ "sub": user, "sid": user }));
         let made: DelegationMade = self.behalf.exchange(&token).await.expect(201).json();
         let mut nodes = vec![Node { delegation: made.delegation, parent: None, depth: 0 }];
         for index in &plan.parents {
@@ -90,7 +96,7 @@ impl Scene {
         let answer = match by {
             Revoker::Operator => behalf.staff.registrar.post(format!("/v1/delegations/{id}/revoke"), &json!({})).await,
             Revoker::User => {
-                let token = behalf.provider.user_token(json!({}));
+                let token = behalf.provider.user_token(json!({ "sub": self.user() }));
                 let call = Call::post(format!("/v1/me/delegations/{id}/revoke"), &json!({}));
                 behalf.reach.send(call.bearer(&token)).await
             }
