@@ -159,13 +159,17 @@ async fn a_use_that_was_answered_is_not_forgotten() {
     let grant = cast.bot.decide(&ask()).await.grant.unwrap();
     cast.use_grant(&grant).await.expect(200);
     let once: DecisionAnswer = cast.bot.ask_once("key-1", &ask()).await.json();
+    process.kill().await;
+    let process = Process::start(&fresh.config, &fresh.reach).await;
+    cast.use_grant(&grant).await.refused(409, "grant_spent");
     cast.staff.registrar.post("/v1/agents/support-bot/suspend", &json!({})).await.expect(200);
     process.kill().await;
     let process = Process::start(&fresh.config, &fresh.reach).await;
     cast.use_grant(&grant).await.refused(409, "grant_inactive");
     assert_eq!(cast.bot.decide(&ask()).await.reasons[0].code, "agent_suspended");
     cast.staff.registrar.post("/v1/agents/support-bot/resume", &json!({})).await.expect(200);
-    cast.use_grant(&grant).await.refused(409, "grant_spent");
+    // What a suspension ended stays ended.
+    cast.use_grant(&grant).await.refused(409, "grant_inactive");
     let again: DecisionAnswer = cast.bot.ask_once("key-1", &ask()).await.json();
     assert_eq!((again.decision_id, again.entry), (once.decision_id, once.entry));
     process.kill().await;

@@ -249,6 +249,23 @@ async fn a_logout_reaches_sessions_that_no_token_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_logout_is_not_taken_for_done_because_something_else_was_ended_just_before() {
+    let scene = Behalf::new().await;
+    let unnamed = |jti: &str| scene.token(json!({ "sid": null, "jti": jti }));
+    let first: DelegationMade = scene.exchange(&unnamed("first")).await.expect(201).json();
+    let second: DelegationMade = scene.exchange(&unnamed("second")).await.expect(201).json();
+    let logout = scene.provider.logout_token(json!({ "sid": "of-another-client" }));
+    // An operator ends one session after the provider wrote the token and before it arrives.
+    let path = format!("/v1/sessions/{}/revoke", first.delegation.session);
+    scene.staff.registrar.post(path, &json!({})).await.expect(200);
+    assert_eq!(scene.read(&scene.bot, &second.delegation).await.decision, DecisionKind::Allow);
+    log_out(&scene, &logout).await.expect(200);
+    assert_eq!(scene.read(&scene.bot, &second.delegation).await.reasons[0].code, "session_ended");
+    // The same once more ends nothing that began since.
+    log_out(&scene, &logout).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_logout_of_somebody_whom_nobody_knows_yet_is_remembered() {
     let scene = Behalf::new().await;
     log_out(&scene, &scene.provider.logout_token(json!({ "sid": null }))).await.expect(200);

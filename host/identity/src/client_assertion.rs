@@ -86,6 +86,18 @@ impl UnverifiedAssertion {
         self.kid.as_deref()
     }
 
+    /// Check what needs no key. Whoever looks the client up only then answers the same, whether there is one or not.
+    ///
+    /// # Errors
+    ///
+    /// What does not hold, the first of: audience, times.
+    pub fn check(&self, expectation: &AssertionExpectation<'_>) -> Result<(), AssertionError> {
+        if !expectation.audiences.contains(&&*self.claims.audience) {
+            return Err(AssertionError::WrongAudience);
+        }
+        self.claims.times.check(expectation.now)
+    }
+
     /// Check the assertion, and its signature with the key that is registered for [`Self::client`]. The
     /// signature comes last, because it costs most.
     ///
@@ -97,10 +109,7 @@ impl UnverifiedAssertion {
         registered: &PublicKey,
         expectation: &AssertionExpectation<'_>,
     ) -> Result<VerifiedAssertion, AssertionError> {
-        if !expectation.audiences.contains(&&*self.claims.audience) {
-            return Err(AssertionError::WrongAudience);
-        }
-        self.claims.times.check(expectation.now)?;
+        self.check(expectation)?;
         let same_algorithm = self.algorithm == registered.algorithm();
         if !same_algorithm || !registered.verifies(self.compact.signed(), &self.compact.signature) {
             return Err(AssertionError::BadSignature);

@@ -11,32 +11,36 @@ use attorn_store::{Key, Require};
 use crate::app::App;
 use crate::http::failure::Failure;
 
-/// A certificate that an agent showed, beside its thumbprint.
+/// An identity that an agent showed by an SVID.
 #[derive(Debug, Clone)]
-pub(crate) struct ShownCertificate {
+pub(crate) struct ShownIdentity {
     /// Who it says the agent is.
     pub(crate) subject: IdentitySubject,
-    /// From when on it does not count any more.
-    pub(crate) expires_at: TimeMs,
     /// The version of the trust domain that vouched for it.
     pub(crate) trust_domain_version: u64,
+    /// From when on the certificate does not count any more that showed it, if one did: what the agent gets is bound
+    /// to that. A JWT-SVID binds nothing; what came beside it was signed by a key of the agent's.
+    pub(crate) certificate_expires_at: Option<TimeMs>,
 }
 
 /// The holder of what an agent is granted now; none if the agent has lost what it showed.
 pub(crate) async fn now(
     app: &App,
     agent: &Agent,
-    (thumbprint, certificate): (&KeyThumbprint, Option<&ShownCertificate>),
+    (thumbprint, identity): (&KeyThumbprint, Option<&ShownIdentity>),
     require: &mut Vec<(Key, Require)>,
 ) -> Result<Option<Holder>, Failure> {
-    let Some(certificate) = certificate else { return Ok(Holder::of_key(agent, thumbprint)) };
-    let Some(version) = vouching(app, &certificate.subject, require).await? else { return Ok(None) };
-    if version != certificate.trust_domain_version {
-        // Its roots may be others now; the next request is checked against them.
-        let detail = "the trust domain of the client certificate changed meanwhile; nothing was decided";
+    let Some(identity) = identity else { return Ok(Holder::of_key(agent, thumbprint)) };
+    let Some(version) = vouching(app, &identity.subject, require).await? else { return Ok(None) };
+    if version != identity.trust_domain_version {
+        // Its roots and keys may be others now; the next request is checked against them.
+        let detail = "the trust domain of the SVID changed meanwhile; nothing was decided";
         return Err(Failure::of(ProblemCode::Contention, detail).with_help("try again"));
     }
-    Ok(Holder::of_certificate(agent, &certificate.subject, thumbprint, certificate.expires_at))
+    Ok(match identity.certificate_expires_at {
+        Some(expires_at) => Holder::of_certificate(agent, &identity.subject, thumbprint, expires_at),
+        None => Holder::of_key(agent, thumbprint),
+    })
 }
 
 /// The holder of a grant; none if the agent has lost the key or the identity that the grant is bound to.

@@ -18,7 +18,7 @@ use crate::http::failure::Failure;
 use crate::providers::{self, LogoutToken};
 use crate::random;
 use crate::registry::moved;
-use crate::users::{self, names};
+use crate::users::{self, KnownUser, names};
 
 /// How long a session that nobody knows is remembered as ended: no token lives longer.
 pub(crate) const REMEMBERED_MS: u64 = 24 * 3_600_000;
@@ -88,8 +88,8 @@ async fn of_user(app: &App, token: &LogoutToken, extent: Extent) -> Result<bool,
     };
     let Some(user) = users::known(app, &found.value).await? else { return Ok(true) };
     let since = match extent {
-        Extent::All => user.body.login_after,
-        Extent::Unnamed => user.body.unnamed_login_after.max(user.body.login_after),
+        Extent::All => user.body.logged_out_at,
+        Extent::Unnamed => user.body.unnamed_logged_out_at.max(user.body.logged_out_at),
     };
     if since.is_some_and(|since| token.issued_at <= since) {
         return Ok(true);
@@ -99,12 +99,15 @@ async fn of_user(app: &App, token: &LogoutToken, extent: Extent) -> Result<bool,
     let by = By::Provider(provider.id.as_str());
     match extent {
         Extent::All => {
-            revoke::revoke_all(&mut batch, &user, None)?;
+            let mut body = user.body.clone();
+            body.logged_out_at = Some(batch.now);
+            revoke::revoke_all(&mut batch, &KnownUser { body, ..user }, None)?;
             by.act(&mut batch, "user_delegations_revoked", about)?;
         }
         Extent::Unnamed => {
             let body = UserBody {
                 unnamed_login_after: Some(batch.now),
+                unnamed_logged_out_at: Some(batch.now),
                 unnamed_revocations: user.body.unnamed_revocations + 1,
                 ..user.body.clone()
             };

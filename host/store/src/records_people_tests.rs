@@ -157,6 +157,8 @@ fn what_is_sealed() {
         login_after: Some(TimeMs(900)),
         login_after_for: BTreeMap::from([(id("bot"), TimeMs(800))]),
         unnamed_login_after: None,
+        logged_out_at: Some(TimeMs(700)),
+        unnamed_logged_out_at: None,
         agent_revocations: BTreeMap::from([(id("bot"), 2)]),
         unnamed_revocations: 3,
     };
@@ -169,7 +171,8 @@ fn what_is_sealed() {
             r#"{"provider":"main","issuer":"https://idp.example","subject":"alice","asserted_at_ms":1000,"#,
             r#""groups_asserted_at_ms":950,"groups":["staff"],"claims":"{}","login_after_ms":900,"#,
             r#""login_after_for":{"bot":800},"#,
-            r#""unnamed_login_after_ms":null,"agent_revocations":{"bot":2},"unnamed_revocations":3}"#
+            r#""unnamed_login_after_ms":null,"logged_out_ms":700,"unnamed_logged_out_ms":null,"#,
+            r#""agent_revocations":{"bot":2},"unnamed_revocations":3}"#
         ),
     );
     let read = Permission { action: id("account.read"), resource: id("account/*") };
@@ -231,6 +234,8 @@ fn the_largest_user_has_room() {
         login_after: Some(max),
         login_after_for: (0..UserBody::AGENTS_MAX).map(|n| (agent(n), max)).collect(),
         unnamed_login_after: Some(max),
+        logged_out_at: Some(max),
+        unnamed_logged_out_at: Some(max),
         agent_revocations: (0..UserBody::AGENTS_MAX).map(|n| (agent(n), u64::MAX)).collect(),
         unnamed_revocations: u64::MAX,
     };

@@ -119,6 +119,22 @@ async fn who_does_not_tell_strangers_apart_tells_them_nothing() {
     }
     told.dedup();
     assert_eq!(told.len(), 1, "{told:?}");
+    // What needs no key is checked before it is looked up whose it is.
+    for (name, value) in
+        [("aud", json!("https://elsewhere.example")), ("exp", json!(1)), ("iat", json!(9_999_999_999_u64))]
+    {
+        let changed = |client: &Client| {
+            let mut claims = client.claims();
+            claims[name] = value.clone();
+            client.key.sign_raw(&json!({ "alg": "ES256" }), &claims)
+        };
+        let mut told = Vec::new();
+        for client in [&nobody, &stranger] {
+            let answer = scene.with_assertion(&changed(client)).await;
+            told.push(refused(&answer, 401, "invalid_client").error_description);
+        }
+        assert_eq!(told[0], told[1], "{name}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

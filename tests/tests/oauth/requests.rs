@@ -101,6 +101,8 @@ async fn metadata_names_endpoints_that_are_there() {
     assert_eq!(server["issuer"], url.as_str());
     assert_eq!(server["response_types_supported"], json!([]));
     assert_eq!(server["token_endpoint_auth_methods_supported"], json!(["private_key_jwt", "spiffe_jwt"]));
+    assert_eq!(server["revocation_endpoint_auth_methods_supported"], json!(["private_key_jwt", "spiffe_jwt"]));
+    assert_eq!(server["introspection_endpoint_auth_methods_supported"], json!(["private_key_jwt"]));
     for name in ["token_endpoint", "introspection_endpoint", "revocation_endpoint"] {
         let path = server[name].as_str().unwrap().strip_prefix(url.as_str()).unwrap();
         refused(&scene.send(form(path, &Parameters::new())).await, 401, "invalid_client");

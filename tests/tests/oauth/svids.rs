@@ -129,7 +129,7 @@ async fn what_a_jwt_svid_hangs_on_ends_it() {
     let workload = Workload::new().await;
     workload.shown(json!({})).await.expect(200);
     // Another key in the trust domain's bundle: what the old one signed does not count.
-    let second = ProviderKey::generate(KeyKind::EdDsa, "second");
+    let second = ProviderKey::generate(KeyKind::Es256, "second");
     let update = json!({ "bundle": bundle(&second) });
     let registrar = &workload.scene.world.staff.registrar;
     registrar.post("/v1/trust-domains/example.org/update", &update).await.expect(200);

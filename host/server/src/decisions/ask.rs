@@ -9,7 +9,7 @@ use attorn_store::records::IdempotencyRecord;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use crate::holders::ShownCertificate;
+use crate::holders::ShownIdentity;
 use crate::http::call::Call;
 use crate::http::failure::Failure;
 
@@ -26,8 +26,8 @@ pub(crate) struct Ask {
     /// How it proved who it is.
     pub(crate) method: AuthenticationMethod,
     pub(crate) thumbprint: KeyThumbprint,
-    /// What more is to be known of a certificate, if one is what the agent showed.
-    pub(crate) certificate: Option<ShownCertificate>,
+    /// The identity, if the agent showed one.
+    pub(crate) identity: Option<ShownIdentity>,
     pub(crate) wanted: Wanted,
     pub(crate) idempotency: Option<Idempotency>,
 }
@@ -54,8 +54,8 @@ impl Ask {
         let caller = call.agent()?;
         let idempotency = idempotency(call, &wanted)?;
         let (agent, thumbprint) = (caller.agent.value.agent().id.clone(), caller.thumbprint.clone());
-        let certificate = caller.certificate.clone();
-        Ok(Self { agent, method: caller.method, thumbprint, certificate, wanted, idempotency })
+        let identity = caller.identity.clone();
+        Ok(Self { agent, method: caller.method, thumbprint, identity, wanted, idempotency })
     }
 }
 

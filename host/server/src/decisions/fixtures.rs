@@ -66,7 +66,7 @@ pub(super) fn asked(arguments: &str) -> Ask {
     Ask {
         agent: agent().id,
         method: AuthenticationMethod::Dpop,
-        certificate: None,
+        identity: None,
         thumbprint: thumbprint(),
         wanted: Wanted { request: request(arguments), delegation: None, user: None },
         idempotency: None,

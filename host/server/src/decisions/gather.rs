@@ -105,7 +105,7 @@ pub(super) async fn gather(app: &App, ask: &Ask) -> Result<Gathered, Failure> {
     let Wanted { request, user, .. } = &ask.wanted;
     let resource_server = resource_server(app, &request.resource, &mut require).await?;
     let signed_by = signing_key(app, &mut require).await?;
-    let shown = (&ask.thumbprint, ask.certificate.as_ref());
+    let shown = (&ask.thumbprint, ask.identity.as_ref());
     let holder = holders::now(app, agent.value.agent(), shown, &mut require).await?;
     let (request, chain, refused) = on_behalf(app, &ask.wanted, &mut require).await?;
     let user = user.clone();

@@ -254,7 +254,7 @@ fn record_of(ask: &Ask, ground: &Ground, made: &Made, mut bytes_left: usize) -> 
         "caller": {
             "method": method(ask.method),
             "key_thumbprint": ask.thumbprint.as_str(),
-            "identity": ask.certificate.as_ref().map(|certificate| certificate.subject.to_string()),
+            "identity": ask.identity.as_ref().map(|identity| identity.subject.to_string()),
         },
         "agent": {
             "id": agent.id.as_str(),

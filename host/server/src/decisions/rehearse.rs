@@ -73,7 +73,7 @@ impl Rehearsals {
             agent: agent.clone(),
             method: AuthenticationMethod::Dpop,
             thumbprint: key.clone(),
-            certificate: None,
+            identity: None,
             wanted: ask::wanted(parse_body(body)?)?,
             idempotency: None,
         };

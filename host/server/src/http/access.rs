@@ -124,6 +124,8 @@ async fn user(app: &App, headers: &HeaderMap) -> Result<Caller, Failure> {
     let token = match providers::user_token(app, token).await {
         Ok(token) => token,
         Err(Refused::Failed(failure)) => return Err(*failure),
+        // Nobody was refused: the provider cannot be asked now.
+        Err(why @ Refused::KeysUnavailable { .. }) => return Err(Failure::of(ProblemCode::Busy, why.to_string())),
         Err(why) => return Err(refused(format!("{why} ({})", why.code()))),
     };
     // What is bound to a key is no bearer's.
@@ -188,7 +190,7 @@ async fn by_proof(app: &App, headers: &HeaderMap, signed: &Signed<'_>) -> Result
         return Err(Failure::of(ProblemCode::KeyExpired, format!("the key `{thumbprint}` has expired"))
             .with_help("a registrar can add another: `attorn agent key add`"));
     }
-    Ok(AgentCaller { agent, method: AuthenticationMethod::Dpop, thumbprint, certificate: None })
+    Ok(AgentCaller { agent, method: AuthenticationMethod::Dpop, thumbprint, identity: None })
 }
 
 async fn resource_server(app: &App, headers: &HeaderMap, signed: &Signed<'_>) -> Result<Caller, Failure> {

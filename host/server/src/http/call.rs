@@ -16,7 +16,7 @@ use axum::response::Response;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::holders::ShownCertificate;
+use crate::holders::ShownIdentity;
 use crate::http::failure::Failure;
 use crate::oauth::form::Form;
 
@@ -63,27 +63,25 @@ pub(crate) struct AgentCaller {
     pub(crate) method: AuthenticationMethod,
     /// The key that it proved possession of, or the certificate that it showed.
     pub(crate) thumbprint: KeyThumbprint,
-    /// What more is to be known of a certificate; none where a key of the agent's signed a proof.
-    pub(crate) certificate: Option<ShownCertificate>,
+    /// What it showed an SVID of; none where a key of the agent's is all that it showed.
+    pub(crate) identity: Option<ShownIdentity>,
 }
 
 impl AgentCaller {
     /// What must still hold when something of the agent's is committed: its record, and whoever vouches for the
-    /// certificate that it showed.
+    /// identity that it showed.
     pub(crate) fn require(&self) -> Vec<(Key, Require)> {
         let mut require = vec![(Key::agent(&self.agent.value.agent().id), Require::Version(self.agent.version))];
-        if let Some(ShownCertificate { subject, trust_domain_version, .. }) = &self.certificate {
+        if let Some(ShownIdentity { subject, trust_domain_version, .. }) = &self.identity {
             let IdentitySubject::Spiffe(id) = subject;
             require.push((Key::trust_domain(id.trust_domain()), Require::Version(*trust_domain_version)));
         }
         require
     }
-}
 
-impl AgentCaller {
     /// How what the caller holds is bound: to a key, or to the certificate that it showed.
-    pub(crate) const fn binding(&self) -> attorn_core::KeyBinding {
-        match self.certificate {
+    pub(crate) fn binding(&self) -> attorn_core::KeyBinding {
+        match self.identity.as_ref().and_then(|identity| identity.certificate_expires_at) {
             Some(_) => attorn_core::KeyBinding::X5tS256,
             None => attorn_core::KeyBinding::Jkt,
         }

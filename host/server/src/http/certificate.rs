@@ -12,7 +12,7 @@ use attorn_store::Key;
 use attorn_store::records::{AgentRecord, IdentityOwnerRecord, TrustDomainRecord};
 
 use crate::app::App;
-use crate::holders::ShownCertificate;
+use crate::holders::ShownIdentity;
 use crate::http::call::AgentCaller;
 use crate::http::failure::Failure;
 use crate::http::tls::ClientCertificates;
@@ -31,10 +31,10 @@ pub(super) async fn agent(app: &App, certificates: &ClientCertificates) -> Resul
     let owner = owner.ok_or_else(unknown)?.value.agent;
     let agent = app.store.record::<AgentRecord>(&Key::agent(&owner)).await?.ok_or_else(unknown)?;
     agent.value.agent().identity(&subject, IdentityMethod::X509).ok_or_else(unknown)?;
-    let certificate =
-        ShownCertificate { subject, expires_at: svid.expires_at(), trust_domain_version: trusted.version };
+    let certificate_expires_at = Some(svid.expires_at());
+    let identity = ShownIdentity { subject, trust_domain_version: trusted.version, certificate_expires_at };
     let (method, thumbprint) = (AuthenticationMethod::Mtls, svid.thumbprint().clone());
-    Ok(AgentCaller { agent, method, thumbprint, certificate: Some(certificate) })
+    Ok(AgentCaller { agent, method, thumbprint, identity: Some(identity) })
 }
 
 fn invalid(error: &SvidError) -> Failure {

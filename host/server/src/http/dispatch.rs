@@ -12,6 +12,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
+use http_body_util::BodyExt;
 
 use crate::app::App;
 use crate::http::access::{Shown, Signed, authenticate};
@@ -24,6 +25,9 @@ use crate::oauth::form::Form;
 
 /// The longest that a request may take, its body's arrival included.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How much is read and dropped of a body that is too long.
+const DROPPED_BYTES_MAX: usize = 2 << 20;
 
 /// A router of all rows of the table.
 pub(crate) fn router(app: &Arc<App>, table: &[Route]) -> Router {
@@ -129,16 +133,26 @@ fn check_media_type(route: &Route, parts: &Parts) -> Result<(), Failure> {
     Err(Failure::of(ProblemCode::UnsupportedMediaType, detail))
 }
 
-async fn read_body(body: axum::body::Body, bytes_max: usize) -> Result<Bytes, Failure> {
-    axum::body::to_bytes(body, bytes_max).await.map_err(|error| {
-        let too_large = std::error::Error::source(&error)
-            .is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>);
-        if too_large {
-            Failure::of(ProblemCode::BodyTooLarge, format!("the body has more than {bytes_max} bytes"))
-        } else {
-            Failure::of(ProblemCode::InvalidBody, "the body broke off")
+/// Read a body. Of one that is too long some more is read and dropped: whoever still sends reads no answer, and would
+/// only see the connection break.
+async fn read_body(mut body: axum::body::Body, bytes_max: usize) -> Result<Bytes, Failure> {
+    let (mut read, mut dropped) = (Vec::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Failure::of(ProblemCode::InvalidBody, "the body broke off"))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if dropped == 0 && data.len() <= bytes_max - read.len() {
+            read.extend_from_slice(&data);
+            continue;
         }
-    })
+        dropped += data.len();
+        if dropped > DROPPED_BYTES_MAX {
+            break;
+        }
+    }
+    match dropped {
+        0 => Ok(read.into()),
+        _ => Err(Failure::of(ProblemCode::BodyTooLarge, format!("the body has more than {bytes_max} bytes"))),
+    }
 }
 
 /// `a=1&b=2`, each name once, percent-decoded by nobody: no value that any route takes needs it.

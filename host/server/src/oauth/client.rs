@@ -18,7 +18,6 @@ use attorn_store::records::{AgentRecord, ResourceServerRecord};
 use axum::http::HeaderMap;
 
 use super::error::{of_assertion, unknown_client};
-use super::form::Form;
 use super::metadata;
 use super::svid::{self, JWT_SPIFFE};
 use crate::app::App;
@@ -34,12 +33,12 @@ pub(crate) async fn agent(app: &App, headers: &HeaderMap, signed: &Signed<'_>) -
     if let Some(form) = signed.form.filter(|form| form.get("client_assertion_type") == Some(JWT_SPIFFE)) {
         return svid::agent(app, headers, signed, form).await;
     }
-    let assertion = assertion(signed.form)?;
+    let assertion = assertion(app, signed)?;
     let id: AgentId = assertion.client().parse().map_err(|_| unknown_client())?;
     let agent = app.store.record::<AgentRecord>(&Key::agent(&id)).await?.ok_or_else(unknown_client)?;
     let thumbprint = accept(app, headers, signed, assertion, &live_keys(&agent.value, app.clock.now()))?;
     let method = AuthenticationMethod::PrivateKeyJwt;
-    Ok(Caller::Agent(Box::new(AgentCaller { agent, method, thumbprint, certificate: None })))
+    Ok(Caller::Agent(Box::new(AgentCaller { agent, method, thumbprint, identity: None })))
 }
 
 /// The keys of an agent that have not expired.
@@ -50,7 +49,7 @@ pub(super) fn live_keys(agent: &AgentRecord, now: TimeMs) -> Keys<'_> {
 
 /// The resource server that calls.
 pub(crate) async fn resource_server(app: &App, headers: &HeaderMap, signed: &Signed<'_>) -> Result<Caller, Failure> {
-    let assertion = assertion(signed.form)?;
+    let assertion = assertion(app, signed)?;
     let id: ResourceServerId = assertion.client().parse().map_err(|_| unknown_client())?;
     let stored = app.store.record::<ResourceServerRecord>(&Key::resource_server(&id)).await?;
     let stored = stored.filter(|stored| stored.value.revoked_at.is_none()).ok_or_else(unknown_client)?;
@@ -59,10 +58,11 @@ pub(crate) async fn resource_server(app: &App, headers: &HeaderMap, signed: &Sig
     Ok(Caller::ResourceServer(id))
 }
 
-/// The assertion that came, of the right form.
-fn assertion(form: Option<&Form>) -> Result<UnverifiedAssertion, Failure> {
+/// The assertion that came, of the right form, for this server and now. Whose it is was not looked up before that, so
+/// strangers are told the same of a client that there is and of one that there is not.
+fn assertion(app: &App, signed: &Signed<'_>) -> Result<UnverifiedAssertion, Failure> {
     let invalid = |detail: &str| Failure::oauth(OAuthCode::InvalidClient, detail);
-    let form = form.ok_or_else(|| Failure::internal("a client is to authenticate where there is no form"))?;
+    let form = signed.form.ok_or_else(|| Failure::internal("a client is to authenticate where there is no form"))?;
     let (assertion_type, assertion) = (form.get("client_assertion_type"), form.get("client_assertion"));
     let (Some(assertion_type), Some(assertion)) = (assertion_type, assertion) else {
         return Err(invalid("`client_assertion_type` and `client_assertion` are needed (private_key_jwt)"));
@@ -71,10 +71,18 @@ fn assertion(form: Option<&Form>) -> Result<UnverifiedAssertion, Failure> {
         return Err(invalid("`client_assertion_type` is not one that this server takes"));
     }
     let parsed = UnverifiedAssertion::parse(assertion).map_err(|error| invalid(&error.to_string()))?;
-    match form.get("client_id") {
-        Some(client) if client != parsed.client() => Err(invalid("`client_id` is another client than the assertion's")),
-        _ => Ok(parsed),
+    if form.get("client_id").is_some_and(|client| client != parsed.client()) {
+        return Err(invalid("`client_id` is another client than the assertion's"));
     }
+    expecting(app, signed, |expectation| parsed.check(expectation)).map_err(|error| of_assertion(app, error))?;
+    Ok(parsed)
+}
+
+/// Do something with what an assertion has to say.
+fn expecting<T>(app: &App, signed: &Signed<'_>, what: impl FnOnce(&AssertionExpectation<'_>) -> T) -> T {
+    let issuer = app.config.public_url.as_str();
+    let endpoint = format!("{issuer}{}", signed.path);
+    what(&AssertionExpectation { audiences: [issuer, &endpoint], now: app.clock.now() })
 }
 
 /// Whether a proof has to come: where tokens are issued. What is issued is bound to its key.
@@ -92,18 +100,16 @@ fn accept(
     keys: &Keys<'_>,
 ) -> Result<KeyThumbprint, Failure> {
     let (thumbprint, jwk) = signing_key(&assertion, keys)?;
-    let (issuer, now) = (app.config.public_url.as_str(), app.clock.now());
-    let endpoint = format!("{issuer}{}", signed.path);
-    let expectation = AssertionExpectation { audiences: [issuer, &endpoint], now };
     let key = app.keys.of(thumbprint, jwk.as_str())?;
-    let assertion = assertion.verify(&key, &expectation).map_err(|error| of_assertion(app, error))?;
+    let assertion = expecting(app, signed, |expectation| assertion.verify(&key, expectation));
+    let assertion = assertion.map_err(|error| of_assertion(app, error))?;
 
     let thumbprint = if needs_proof(signed.path) || headers.contains_key(PROOF_HEADER) {
         proven(app, headers, signed, keys)?
     } else {
         thumbprint.clone()
     };
-    app.assertions.accept(assertion, now).map_err(|error| of_assertion(app, error))?;
+    app.assertions.accept(assertion, app.clock.now()).map_err(|error| of_assertion(app, error))?;
     Ok(thumbprint)
 }
 

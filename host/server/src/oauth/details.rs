@@ -44,7 +44,10 @@ fn of_element(text: &str) -> Result<Wanted, Failure> {
         arguments: detail.arguments,
         claims: detail.claims,
     };
-    ask::wanted(wire).map_err(|failure| invalid(failure.problem.detail.clone()))
+    ask::wanted(wire).map_err(|failure| match &failure.problem.help {
+        Some(help) => invalid(format!("{}; {help}", failure.problem.detail)),
+        None => invalid(failure.problem.detail.clone()),
+    })
 }
 
 fn check_type(text: &str) -> Result<(), String> {

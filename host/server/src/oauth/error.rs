@@ -17,7 +17,10 @@ const JSON: &str = "application/json";
 pub(crate) fn response(failure: &Failure, request_id: &str) -> Response {
     let problem = &failure.problem;
     let code = failure.oauth.unwrap_or_else(|| of_problem(problem.code));
-    let error = OAuthError { request_id: Some(request_id.to_owned()), ..OAuthError::new(code, &problem.detail) };
+    // OAuth has one text for what is wrong and for the way out.
+    let text =
+        problem.help.as_ref().map_or_else(|| problem.detail.clone(), |help| format!("{}; {help}", problem.detail));
+    let error = OAuthError { request_id: Some(request_id.to_owned()), ..OAuthError::new(code, &text) };
     // Where the server is at fault or busy, how it is so matters to HTTP, too.
     let status = match code {
         OAuthCode::TemporarilyUnavailable | OAuthCode::ServerError => problem.status,

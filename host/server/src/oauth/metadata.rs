@@ -37,7 +37,7 @@ pub(crate) async fn authorization_server(app: Arc<App>, _: Call) -> Result<Reply
         "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
         "introspection_endpoint_auth_methods_supported": METHODS,
         "introspection_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
-        "revocation_endpoint_auth_methods_supported": METHODS,
+        "revocation_endpoint_auth_methods_supported": AGENT_METHODS,
         "revocation_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
         "dpop_signing_alg_values_supported": ALGORITHMS,
         "authorization_details_types_supported": [ATTORN_ACTION],

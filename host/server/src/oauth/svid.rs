@@ -2,7 +2,8 @@
 //!
 //! Whoever holds a JWT-SVID can show it, so it says who an agent is only beside a proof by a key that is registered
 //! for that agent, at every endpoint. Only after a trust domain has vouched for it is it looked up whose identity it
-//! shows: strangers learn nothing of who is registered.
+//! shows: strangers learn nothing of which agents are registered. That
+//! a trust domain is, they can tell.
 
 use attorn_api::oauth::OAuthCode;
 use attorn_core::context::AuthenticationMethod;
@@ -16,6 +17,7 @@ use super::client::{live_keys, proven};
 use super::error::unknown_client;
 use super::form::Form;
 use crate::app::App;
+use crate::holders::ShownIdentity;
 use crate::http::access::Signed;
 use crate::http::call::{AgentCaller, Caller};
 use crate::http::failure::Failure;
@@ -26,7 +28,7 @@ pub(super) const JWT_SPIFFE: &str = "urn:ietf:params:oauth:client-assertion-type
 /// The agent whose JWT-SVID came.
 pub(super) async fn agent(app: &App, headers: &HeaderMap, signed: &Signed<'_>, form: &Form) -> Result<Caller, Failure> {
     let compact = form.get("client_assertion").ok_or_else(|| invalid("`client_assertion` is needed"))?;
-    let id = vouched_for(app, compact).await?;
+    let (id, trust_domain_version) = vouched_for(app, compact).await?;
     let subject = IdentitySubject::Spiffe(id.clone());
     let owner = app.store.record::<IdentityOwnerRecord>(&IdentityOwnerRecord::key_of(&subject)).await?;
     let owner = owner.ok_or_else(unknown_client)?.value.agent;
@@ -37,11 +39,13 @@ pub(super) async fn agent(app: &App, headers: &HeaderMap, signed: &Signed<'_>, f
     }
     let thumbprint = proven(app, headers, signed, &live_keys(&agent.value, app.clock.now()))?;
     let method = AuthenticationMethod::PrivateKeyJwt;
-    Ok(Caller::Agent(Box::new(AgentCaller { agent, method, thumbprint, certificate: None })))
+    let identity = ShownIdentity { subject, trust_domain_version, certificate_expires_at: None };
+    Ok(Caller::Agent(Box::new(AgentCaller { agent, method, thumbprint, identity: Some(identity) })))
 }
 
-/// Whom a JWT-SVID names, if a trust domain that counts vouches for it now, and to this server alone.
-async fn vouched_for(app: &App, compact: &str) -> Result<SpiffeId, Failure> {
+/// Whom a JWT-SVID names, if a trust domain that counts vouches for it now, and to this server alone; and that trust
+/// domain's version.
+async fn vouched_for(app: &App, compact: &str) -> Result<(SpiffeId, u64), Failure> {
     let svid = UnverifiedJwtSvid::parse(compact).map_err(|error| refused(&error))?;
     let domain = svid.spiffe_id().trust_domain().clone();
     let trusted = app.store.record::<TrustDomainRecord>(&Key::trust_domain(&domain)).await?;
@@ -49,7 +53,7 @@ async fn vouched_for(app: &App, compact: &str) -> Result<SpiffeId, Failure> {
     let keys = trusted.value.jwt_keys().iter().map(|key| JwtSvidKey::parse(key.jwk.as_str()));
     let keys: Vec<_> = keys.collect::<Result<_, _>>().map_err(Failure::internal)?;
     let svid = svid.verify(&domain, &keys, &app.config.public_url, app.clock.now()).map_err(|error| refused(&error))?;
-    Ok(svid.spiffe_id().clone())
+    Ok((svid.spiffe_id().clone(), trusted.version))
 }
 
 fn refused(error: &SvidError) -> Failure {

@@ -58,9 +58,9 @@ pub(super) fn shown_claims(record: &ProviderRecord, claims: &Claims) -> Result<J
     Ok(text)
 }
 
-/// What key the token is bound to. Where no member says it in a way that is understood, nothing can be checked, and
-/// the token is refused; beside one that does, others are passed over (RFC 7800, section 3.1; Keycloak adds one).
-/// Two keys at once are refused.
+/// What key the token is bound to. A member that is not understood may bind it further than anybody can check, so
+/// such a token is refused; only Keycloak's, which says in words what the `jkt` beside it is, is passed over. Two
+/// keys at once are refused.
 pub(super) fn confirmation(claims: &Claims) -> Result<Option<Confirmation>, Refused> {
     let Some(value) = claims.get("cnf") else { return Ok(None) };
     let members = value.as_object().ok_or(Refused::ConfirmationUnknown)?;

@@ -76,7 +76,6 @@ mod tests {
             "http://localhost:8080",
             "http://127.1.2.3",
             "http://localhost.:8080",
-            "http://[::ffff:127.0.0.1]:8080",
         ] {
             assert_eq!(check(&issuer.parse().unwrap()), Ok(()), "{issuer}");
         }
@@ -99,7 +98,9 @@ mod tests {
             "file:///etc/keys",
             "https://",
         ] {
-            assert!(check(&issuer.parse().unwrap()).is_err(), "{issuer}");
+            // Brackets are in no issuer.
+            let refused = issuer.parse::<Issuer>().map_or(true, |issuer| check(&issuer).is_err());
+            assert!(refused, "{issuer}");
         }
     }
 

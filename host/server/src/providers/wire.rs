@@ -94,6 +94,11 @@ fn check_meaning(record: &ProviderRecord) -> Result<(), Failure> {
         return Err(invalid(format!("the claim `{name}` is read by the server itself"))
             .with_help("policies see user, agent, purpose and session anyway"));
     }
+    let kept = |name: &&ClaimName| **name == record.session_claim || Some(*name) == record.groups_claim.as_ref();
+    if let Some(name) = record.claims.iter().find(kept) {
+        return Err(invalid(format!("the claim `{name}` names sessions or groups and is shown to nobody as it is"))
+            .with_help("policies see session and groups anyway; leave it out of `claims`"));
+    }
     if own(&&record.session_claim) {
         return Err(invalid(format!("the claim `{}` names no session", record.session_claim)));
     }

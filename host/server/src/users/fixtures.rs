@@ -23,6 +23,8 @@ pub(crate) fn body() -> UserBody {
         login_after: None,
         login_after_for: BTreeMap::new(),
         unnamed_login_after: None,
+        logged_out_at: None,
+        unnamed_logged_out_at: None,
         agent_revocations: BTreeMap::new(),
         unnamed_revocations: 0,
     }

@@ -99,6 +99,8 @@ pub(crate) async fn make(
         login_after: logged_out,
         login_after_for: BTreeMap::new(),
         unnamed_login_after: None,
+        logged_out_at: logged_out,
+        unnamed_logged_out_at: None,
         agent_revocations: BTreeMap::new(),
         unnamed_revocations: 0,
     };

@@ -48,6 +48,10 @@ pub struct UserBody {
     pub login_after_for: BTreeMap<AgentId, TimeMs>,
     /// A token that names no session makes a delegation only if they authenticated after this.
     pub unnamed_login_after: Option<TimeMs>,
+    /// When the provider said last that they logged out everywhere.
+    pub logged_out_at: Option<TimeMs>,
+    /// When the provider said last that they logged out of a session that the host does not know by name.
+    pub unnamed_logged_out_at: Option<TimeMs>,
     /// How often all that they had delegated to an agent was revoked, at whatever depth. It is counted, not timed: a
     /// delegation that is committed at the same moment is told apart by it.
     pub agent_revocations: BTreeMap<AgentId, u64>,
@@ -64,7 +68,7 @@ impl fmt::Debug for UserBody {
 impl UserBody {
     /// The most bytes of all groups' names together: every decision's record has to hold them.
     pub const GROUPS_BYTES_MAX: usize = 4 << 10;
-    /// The most agents in either list of times. With all else as large as it may be, a user's record fits its place.
+    /// The most agents in either list. With all else as large as it may be, a user's record fits its place.
     pub const AGENTS_MAX: usize = 128;
 
     /// The bytes that are sealed.
@@ -81,6 +85,8 @@ impl UserBody {
             login_after_ms: self.login_after.map(|at| at.0),
             login_after_for: times(&self.login_after_for),
             unnamed_login_after_ms: self.unnamed_login_after.map(|at| at.0),
+            logged_out_ms: self.logged_out_at.map(|at| at.0),
+            unnamed_logged_out_ms: self.unnamed_logged_out_at.map(|at| at.0),
             agent_revocations: self.agent_revocations.iter().map(|(agent, n)| (Text(agent.clone()), *n)).collect(),
             unnamed_revocations: self.unnamed_revocations,
         })
@@ -99,6 +105,8 @@ impl UserBody {
             login_after: wire.login_after_ms.map(TimeMs),
             login_after_for: wire.login_after_for.into_iter().map(|(agent, at)| (agent.0, TimeMs(at))).collect(),
             unnamed_login_after: wire.unnamed_login_after_ms.map(TimeMs),
+            logged_out_at: wire.logged_out_ms.map(TimeMs),
+            unnamed_logged_out_at: wire.unnamed_logged_out_ms.map(TimeMs),
             agent_revocations: wire.agent_revocations.into_iter().map(|(agent, n)| (agent.0, n)).collect(),
             unnamed_revocations: wire.unnamed_revocations,
         })
@@ -281,6 +289,8 @@ struct BodyWire {
     login_after_ms: Option<u64>,
     login_after_for: BTreeMap<Text<AgentId>, u64>,
     unnamed_login_after_ms: Option<u64>,
+    logged_out_ms: Option<u64>,
+    unnamed_logged_out_ms: Option<u64>,
     agent_revocations: BTreeMap<Text<AgentId>, u64>,
     unnamed_revocations: u64,
 }
