@@ -162,6 +162,8 @@ async fn a_use_that_was_answered_is_not_forgotten() {
     process.kill().await;
     let process = Process::start(&fresh.config, &fresh.reach).await;
     cast.use_grant(&grant).await.refused(409, "grant_spent");
+    let again: DecisionAnswer = cast.bot.ask_once("key-1", &ask()).await.json();
+    assert_eq!((again.decision_id, again.entry), (once.decision_id, once.entry));
     cast.staff.registrar.post("/v1/agents/support-bot/suspend", &json!({})).await.expect(200);
     process.kill().await;
     let process = Process::start(&fresh.config, &fresh.reach).await;
@@ -170,8 +172,7 @@ async fn a_use_that_was_answered_is_not_forgotten() {
     cast.staff.registrar.post("/v1/agents/support-bot/resume", &json!({})).await.expect(200);
     // What a suspension ended stays ended.
     cast.use_grant(&grant).await.refused(409, "grant_inactive");
-    let again: DecisionAnswer = cast.bot.ask_once("key-1", &ask()).await.json();
-    assert_eq!((again.decision_id, again.entry), (once.decision_id, once.entry));
+    cast.bot.ask_once("key-1", &ask()).await.refused(409, "grant_inactive");
     process.kill().await;
 }
 

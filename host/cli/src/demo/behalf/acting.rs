@@ -1,7 +1,10 @@
 //! Alice consents, and the bot does what is hers.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use attorn_agent::{Delegation, Request};
 use attorn_api::ProblemCode;
+use attorn_api::agents::{Agent, AgentState};
 
 use super::{AUDIENCE, Act, OF_ALICE, OF_BOB, client, denied, reads, refused, request};
 use crate::demo::Stage;
@@ -16,12 +19,17 @@ pub(super) struct Told {
     pub(super) access_token: String,
 }
 
+/// How long after an agent's suspension a token for it is clearly of a later time: 5 s, by which clocks may differ, and
+/// one more, because tokens say whole seconds.
+const CLEARLY_LATER_MS: u64 = 6_100;
+
 pub(super) async fn play(stage: &mut Stage<'_>, act: &Act) -> Result<Told, Failure> {
     stage.narrator.part("Alice lets the bot act for her");
     let alone = Request::new("invoice.read", OF_ALICE, SERVE_CUSTOMERS);
     let asked = format!("before she does, support-bot asks to invoice.read {OF_ALICE}");
     denied(stage, &asked, "support-bot", &alone, "purpose_needs_user").await?;
 
+    let_some_time_pass(stage).await?;
     let tokens = act.provider.alice_signs_in("assistant", AUDIENCE).await?;
     let as_told = tokens.access_token != tokens.id_token;
     let asked = "Alice signs in on the provider's pages and lets `assistant` see and pay her invoices";
@@ -52,4 +60,20 @@ pub(super) fn short(id: &str) -> &str {
 pub(super) fn may(delegation: &Delegation) -> String {
     let permissions = delegation.permissions().iter().map(|one| format!("{} {}", one.action, one.resource));
     permissions.collect::<Vec<_>>().join(", ")
+}
+
+/// Wait until a token that is issued now is clearly later than the bot's suspension in the first act.
+async fn let_some_time_pass(stage: &Stage<'_>) -> Result<(), Failure> {
+    let registrar = stage.host.client(Some(&stage.operators.registrar))?;
+    let agent: Agent = registrar.get("/v1/agents/support-bot").await?;
+    let suspensions = agent.history.iter().filter(|change| change.state == AgentState::Suspended);
+    let Some(last) = suspensions.map(|change| change.at_ms).max() else { return Ok(()) };
+    let until = UNIX_EPOCH + Duration::from_millis(last + CLEARLY_LATER_MS);
+    let left = until.duration_since(SystemTime::now()).unwrap_or_default();
+    if !left.is_zero() {
+        let s = left.as_secs_f64();
+        stage.narrator.say(format!("   (the bot was suspended just before; {s:.1} s until a sign-in counts as later)"));
+        tokio::time::sleep(left).await;
+    }
+    Ok(())
 }
