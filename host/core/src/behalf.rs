@@ -45,7 +45,8 @@ pub struct Hop {
 pub struct Roots {
     /// Whether the provider that vouched for the user is trusted.
     pub provider_trusted: bool,
-    /// Whether the user has revoked everything since the first delegation was made, or had it revoked.
+    /// Whether what the user delegated, all of it or all of it to an agent of the chain, was revoked since a
+    /// delegation of the chain was made.
     pub user_revoked: bool,
     /// Whether the session has ended.
     pub session_ended: bool,

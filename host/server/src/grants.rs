@@ -22,8 +22,8 @@ use crate::registry::{commit, moved, note, page};
 /// How often a use is counted anew because another came between.
 const ATTEMPTS_MAX: usize = 8;
 
-/// Count a use. The commit names the versions of the grant and of the agent, so that no use counts
-/// after either was revoked or suspended.
+/// Count a use. The commit names the versions of the grant and of all that it hangs on, so that no use counts after
+/// any of it ended.
 pub(crate) async fn use_grant(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     app.ensure_ready()?;
     let (server, wire): (_, api::UseGrant) = (call.resource_server()?, call.json()?);

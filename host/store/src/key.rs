@@ -109,7 +109,7 @@ kinds! {
     ResourceType = "resource_type",
     /// A session of a user.
     Session = "session",
-    /// Whose session goes by a provider's name for it.
+    /// Which session goes by a provider's name for it.
     SessionName = "session_name",
     /// What came of one version of a policy in shadow mode.
     ShadowReport = "shadow_report",

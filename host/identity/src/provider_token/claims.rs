@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::{ProviderTokenError, TokenKind};
 
 /// How far `nbf`, `iat` and `auth_time` may be ahead of our clock, in milliseconds. `exp` gets no such grace.
-pub const CLOCK_SKEW_MS: u64 = 5_000;
+pub const CLOCK_SKEW_MS: u64 = crate::proof::CLOCK_SKEW_MS_MAX;
 
 /// How far ahead a token may expire, and how long it may live at all, in milliseconds: 24 hours.
 pub const LIFETIME_MS_MAX: u64 = 24 * 3_600_000;
