@@ -102,10 +102,12 @@ fn numbers(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Whether the shortest text of the nearest double is the same decimal number.
+/// Whether the text that RFC 8785 has for the nearest double is the same decimal number. Halfway between two shortest
+/// texts it takes the even one, where Rust's own formatting takes the other.
 fn survives_a_double(number: &str) -> bool {
     let Ok(double) = number.parse::<f64>() else { return false };
-    double.is_finite() && decimal(number) == decimal(&format!("{double:e}")) && number != "-0"
+    let written = serde_json_canonicalizer::to_string(&double).ok();
+    double.is_finite() && written.is_some_and(|written| decimal(number) == decimal(&written)) && number != "-0"
 }
 
 /// A decimal number as its digits, without zeros at either end, and its exponent.
