@@ -192,13 +192,12 @@ async fn logouts_that_no_provider_told_of_are_refused() {
         json!({ "jti": null }),
         json!({ "exp": 1_000 }),
     ] {
-        let token = scene.provider.logout_token(claims.clone());
-        let answer = log_out(&scene, &token).await;
-        assert_eq!(answer.status, 400, "{claims}: {}", answer.text());
+        let token = scene.provider.logout_token(claims);
+        refused(&log_out(&scene, &token).await, 400, "invalid_request");
     }
     let access = scene.token(json!({}));
     for token in ["", "a.b.c", &access] {
-        assert_eq!(log_out(&scene, token).await.status, 400, "{token}");
+        refused(&log_out(&scene, token).await, 400, "invalid_request");
     }
     assert_eq!(scene.read(&scene.bot, &delegation).await.decision, DecisionKind::Allow);
 }
