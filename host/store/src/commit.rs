@@ -80,6 +80,17 @@ pub struct Committed {
     pub entries: Vec<EntryRef>,
 }
 
+impl Committed {
+    /// Its entry: the first, where there are several.
+    ///
+    /// # Errors
+    ///
+    /// [`BatchError::NoEntry`]
+    pub fn entry(&self) -> Result<&EntryRef, BatchError> {
+        self.entries.first().ok_or(BatchError::NoEntry)
+    }
+}
+
 impl Store {
     pub(crate) fn of(
         shared: Arc<Shared>,

@@ -10,15 +10,15 @@ use attorn_core::{
 use attorn_identity::proof::CLOCK_SKEW_MS_MAX;
 use attorn_log::EntryRef;
 use attorn_store::records::{
-    AgentRecord, DelegationBody, DelegationRecord, Evidence, ExchangeRecord, SessionNameRecord, SessionRecord,
+    DelegationBody, DelegationRecord, Evidence, ExchangeRecord, SessionNameRecord, SessionRecord,
 };
 use attorn_store::{Batch, Key, Require, Versioned};
 use serde_json::json;
 
-use super::{limits, narrower, permissions_text};
+use super::{limits, permissions_text};
 use crate::app::App;
 use crate::decisions::gather::frozen;
-use crate::decisions::{behalf, veil};
+use crate::decisions::veil;
 use crate::entry;
 use crate::http::call::AgentCaller;
 use crate::http::failure::Failure;
@@ -71,8 +71,7 @@ pub(crate) async fn delegation(app: &App, ask: &Ask<'_>) -> Result<Made, Failure
         let until = batch.now.plus_ms(provider.value.delegation_ms_max).max(ask.token.expires_at);
         batch.put.push((Key::expiry(until, &Key::exchange(&exchange)), Vec::new()));
         if let Some(committed) = user.commit(app, batch).await? {
-            let entry = committed.entries.into_iter().next();
-            let entry = entry.ok_or_else(|| Failure::internal("a delegation was recorded without entry"))?;
+            let entry = committed.entry().map_err(Failure::internal)?.clone();
             return Ok(Made { id, entry });
         }
     }
@@ -312,79 +311,4 @@ pub(super) fn put(
     batch.put.push((Key::expiry(record.expires_at, &Key::delegation(&record.id)), Vec::new()));
     batch.put_record(record);
     Ok(())
-}
-
-/// Give a part of a delegation to another agent. It counts when that agent has accepted it.
-pub(crate) async fn further(
-    app: &App,
-    caller: &AgentCaller,
-    parent: &DelegationId,
-    (to, permissions, expires_in_ms): (attorn_core::AgentId, Vec<Permission>, Option<u64>),
-) -> Result<Made, Failure> {
-    let mut batch = Batch::new(app.clock.now());
-    let now: TimeMs = batch.now;
-    not_frozen(app, &mut batch).await?;
-    batch.require.extend(caller.require());
-    let from = &caller.agent;
-    let chain = behalf::read(app, parent, now, &mut batch.require).await?;
-    let inactive = |reason: HostReason| Failure::of(ProblemCode::DelegationInactive, reason.text());
-    let chain = match chain {
-        Ok(chain) => chain,
-        Err(HostReason::DelegationUnknown) => return Err(Failure::not_found("delegation", parent)),
-        Err(reason) => return Err(inactive(reason)),
-    };
-    let hops = &chain.behalf.hops;
-    match chain.behalf.standing(&from.value.agent().id, now, app.limits.hops_max) {
-        // Another agent's delegation looks like none.
-        Err(HostReason::DelegationUnknown) => return Err(Failure::not_found("delegation", parent)),
-        Err(reason) => return Err(inactive(reason)),
-        Ok(()) => {}
-    }
-    let Some(last) = hops.last().map(|hop| &hop.delegation) else {
-        return Err(Failure::not_found("delegation", parent));
-    };
-    if hops.len() >= app.limits.hops_max {
-        return Err(Failure::of(ProblemCode::InvalidState, HostReason::ChainTooDeep.text()));
-    }
-    if hops.iter().any(|hop| hop.agent.id == to) {
-        return Err(Failure::of(ProblemCode::InvalidField, HostReason::ChainLoop.text()));
-    }
-    limits(&permissions)?;
-    narrower(&permissions, &last.permissions)?;
-    let receiver = app.store.record::<AgentRecord>(&Key::agent(&to)).await?;
-    let receiver = receiver.ok_or_else(|| Failure::not_found("agent", &to))?;
-    let ceiling = receiver.value.agent().ceiling.purpose(&last.purpose);
-    if ceiling.is_none_or(|ceiling| ceiling.user != UserPresence::WithUser) {
-        let detail = format!("agent `{to}` is not registered for the purpose `{}` with a user", last.purpose);
-        return Err(Failure::of(ProblemCode::InvalidField, detail));
-    }
-    batch.require.push((Key::agent(&to), Require::Version(receiver.version)));
-    let left = last.expires_at.ms_since(now);
-    let user = users::known(app, &chain.behalf.user.id).await?.ok_or_else(moved)?;
-    // What the chain was read with is what the commit names, so this is the same user.
-    let agent_revocations = user.body.agent_revocations.get(&to).copied().unwrap_or(0);
-    let id = random::delegation_id()?;
-    let body = DelegationBody { permissions, evidence: None };
-    let record = DelegationRecord {
-        id: id.clone(),
-        user: chain.behalf.user.id.clone(),
-        from_agent: Some(from.value.agent().id.clone()),
-        parent: Some(parent.clone()),
-        depth: u32::try_from(hops.len()).unwrap_or(u32::MAX),
-        to_agent: to,
-        purpose: last.purpose.clone(),
-        session: last.session.clone(),
-        created_at: now,
-        expires_at: now.plus_ms(expires_in_ms.unwrap_or(left).min(left)),
-        accepted_at: None,
-        revoked_at: None,
-        revocations: receiver.value.agent().revocations,
-        user_revocations: user.record.value.revocations,
-        agent_revocations,
-        sealed: users::seal(&user.key, &Key::delegation(&id), &body.encode())?,
-    };
-    put(&mut batch, &user, &record, &body, "delegation_offered")?;
-    let committed = crate::registry::commit(app, batch, moved).await?;
-    let entry = committed.entries.into_iter().next();
-    Ok(Made { id, entry: entry.ok_or_else(|| Failure::internal("a delegation was recorded without entry"))? })
 }

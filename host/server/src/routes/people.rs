@@ -38,7 +38,7 @@ fn of_agents() -> Vec<Route> {
             "/v1/delegations/{id}/delegations",
             agent,
             ("delegateFurther", "Give a part of a delegation to another agent"),
-            handler!(delegations::delegate),
+            handler!(delegations::offer::create),
         )
         .takes(json::<DelegateFurther>())
         .gives(json::<DelegationMade>())
@@ -48,7 +48,7 @@ fn of_agents() -> Vec<Route> {
             "/v1/delegations/{id}/accept",
             agent,
             ("acceptDelegation", "Accept what another agent gave"),
-            handler!(delegations::accept),
+            handler!(delegations::offer::accept),
         )
         .gives(json::<DelegationMade>()),
         route(
