@@ -12,7 +12,7 @@ use attorn_log::EntryRef;
 use attorn_store::records::{
     DelegationBody, DelegationRecord, Evidence, ExchangeRecord, SessionNameRecord, SessionRecord,
 };
-use attorn_store::{Batch, Key, Require, Versioned};
+use attorn_store::{Add, Batch, Key, Require, Versioned};
 use serde_json::json;
 
 use super::{limits, permissions_text};
@@ -278,7 +278,17 @@ fn add(
     put(batch, user, &record, &body, "delegation_made")
 }
 
-/// Write a new delegation, its places in the indexes, and its entry, which speaks of the user in pseudonyms.
+/// How many delegations of one user's that one agent made are kept: those that it brought the user's consent for, and
+/// those that it offered out of any that it had. A delegation with its places takes some 2 KiB, and what looks for all
+/// of a user's reads each, so that neither an agent nor whoever tricks it fills the disk or slows others.
+///
+/// INVARIANT: the count is exact, because it is of records and not of rights. Each is counted in the batch that writes
+/// it and no more in the one that removes it, a day after it expired; what ends a subtree is one write that touches
+/// no counter. Whoever makes it pays for it: nobody uses up another agent's room by offering it much.
+pub(super) const KEPT_MAX: u64 = 1_000;
+
+/// Write a new delegation, its places in the indexes, and its entry, which speaks of the user in pseudonyms. There has
+/// to be room for it when the batch happens.
 pub(super) fn put(
     batch: &mut Batch,
     user: &KnownUser,
@@ -304,6 +314,8 @@ pub(super) fn put(
     batch.entries.push(entry::body(batch.now, kind, members)?);
     batch.require.push((Key::delegation(&record.id), Require::Absent));
     batch.put.push((Key::user_delegation(&record.user, &record.id), Vec::new()));
+    let kept = Key::kept_delegations(&record.user, record.made_by());
+    batch.add.push(Add { key: kept, delta: 1, at_most: KEPT_MAX });
     batch.put.push((Key::agent_delegation(&record.to_agent, &record.id), Vec::new()));
     if let Some(parent) = &record.parent {
         batch.put.push((Key::child_delegation(parent, &record.id), Vec::new()));
@@ -312,3 +324,7 @@ pub(super) fn put(
     batch.put_record(record);
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "make_tests.rs"]
+mod tests;

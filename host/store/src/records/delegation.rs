@@ -49,6 +49,14 @@ pub struct DelegationRecord {
     pub sealed: Sealed,
 }
 
+impl DelegationRecord {
+    /// The agent that made it: that brought the user's consent, or that offered a part of what it had.
+    #[must_use]
+    pub fn made_by(&self) -> &AgentId {
+        self.from_agent.as_ref().unwrap_or(&self.to_agent)
+    }
+}
+
 /// What was delegated, and by what evidence.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DelegationBody {
