@@ -103,7 +103,8 @@ pub enum EntitlementHolder {
     Everyone(String),
 }
 
-/// Say what a holder may do: what stood before is replaced.
+/// Say what a holder may do: what stood before is replaced. The issuer of a group or of everyone is that of a provider
+/// that is registered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetEntitlement {
@@ -134,14 +135,15 @@ pub struct Entitlement {
     pub set_at_ms: u64,
 }
 
-/// Entitlements. Those of groups are in no order that means something.
+/// Entitlements of everyone and of groups; those of single users are shown with the user. Those of groups are in no
+/// order that means something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EntitlementList {
-    /// All of everyone and of groups; those of single users are shown with the user.
+    /// A page of them.
     pub entitlements: Vec<Entitlement>,
-    /// Whether there is more than is shown: a list shows 1,000.
-    pub more: bool,
+    /// Where the next page begins (`after`); none after the last. It means nothing but that.
+    pub next: Option<String>,
 }
 
 /// Deny everything, or stop doing so.

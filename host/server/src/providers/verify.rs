@@ -4,14 +4,12 @@ use attorn_core::{ClientId, TimeMs};
 use attorn_identity::provider_token::{
     Claims, ProviderTokenError, TokenExpectation, TokenKind, UnverifiedToken, is_text,
 };
-use attorn_store::records::{ProviderIssuerRecord, ProviderRecord};
+use attorn_store::records::{ProviderIssuerRecord, ProviderRecord, UserBody};
 use attorn_store::{Key, Versioned};
 
 use super::{LogoutToken, Refused, SubjectToken, UserToken, agent, consent, context, token_digest};
 use crate::app::App;
 
-/// The longest `sub` (`OpenID` Connect Core 1.0, section 2), in bytes.
-const SUBJECT_BYTES_MAX: usize = 255;
 /// The longest `jti` and `acr`, in bytes.
 const NAME_BYTES_MAX: usize = 256;
 
@@ -173,7 +171,7 @@ fn times(claims: &Claims) -> Result<(TimeMs, TimeMs), ProviderTokenError> {
 
 fn subject(claims: &Claims) -> Result<String, ProviderTokenError> {
     let subject = claims.text("sub")?.ok_or(ProviderTokenError::ClaimMissing("sub"))?;
-    let fits = is_text(subject, SUBJECT_BYTES_MAX);
+    let fits = is_text(subject, UserBody::SUBJECT_BYTES_MAX);
     fits.then(|| subject.to_owned()).ok_or(ProviderTokenError::ClaimMalformed("sub"))
 }
 

@@ -179,7 +179,7 @@ fn users_and_entitlements() -> Vec<Route> {
             ENTITLEMENTS,
             Op(Registrar),
             ("setEntitlement", "Say what users may do themselves"),
-            handler!(users::handlers::set_entitlement),
+            handler!(users::rights::set),
         )
         .takes(json::<SetEntitlement>())
         .gives(json::<Entitlement>()),
@@ -188,7 +188,7 @@ fn users_and_entitlements() -> Vec<Route> {
             ENTITLEMENTS,
             Op(Registrar),
             ("listEntitlements", "List what groups and everyone may do"),
-            handler!(users::handlers::list_entitlements),
+            handler!(users::rights::list),
         )
         .gives(json::<EntitlementList>()),
         route(
@@ -196,7 +196,7 @@ fn users_and_entitlements() -> Vec<Route> {
             "/v1/entitlements/delete",
             Op(Registrar),
             ("deleteEntitlement", "Take rights away"),
-            handler!(users::handlers::delete_entitlement),
+            handler!(users::rights::delete),
         )
         .takes(json::<DeleteEntitlement>())
         .gives(json::<DeleteEntitlement>()),

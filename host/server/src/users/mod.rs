@@ -9,6 +9,7 @@ pub(crate) mod handlers;
 pub(crate) mod keys;
 pub(crate) mod names;
 pub(crate) mod person;
+pub(crate) mod rights;
 pub(crate) mod sessions;
 
 use std::sync::Arc;

@@ -68,6 +68,12 @@ impl fmt::Debug for UserBody {
 impl UserBody {
     /// The most bytes of all groups' names together: every decision's record has to hold them.
     pub const GROUPS_BYTES_MAX: usize = 4 << 10;
+    /// The longest name of a user at a provider (`OpenID` Connect Core 1.0, section 2), in bytes.
+    pub const SUBJECT_BYTES_MAX: usize = 255;
+    /// The longest name of a group, in bytes.
+    pub const GROUP_BYTES_MAX: usize = 256;
+    /// The most groups of one user.
+    pub const GROUPS_MAX: usize = 128;
     /// The most agents in either list. With all else as large as it may be, a user's record fits its place.
     pub const AGENTS_MAX: usize = 128;
 
