@@ -297,3 +297,34 @@ async fn what_a_revoked_version_of_a_policy_allowed_has_ended() {
     scene.staff.policy_replacer.post("/v1/policies/allow/rollback", &json!({})).await.refused(409, "invalid_state");
     assert_eq!(scene.read(&scene.bot, &root).await.decision, DecisionKind::Allow);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_users_and_agents_write_is_kept_where_it_can_be_erased_and_the_log_commits_to_it() {
+    let chain = Chain::new().await;
+    let Chain { scene, root, child, grandchild } = &chain;
+    let because = |words: &str| json!({ "reason": words });
+    let path = |of: &str, delegation: &Delegation| format!("/v1/{of}/{}/revoke", delegation.id);
+    scene.second.post(path("own-delegations", grandchild), &because("alice is ill")).await.expect(200);
+    chain.by_alice(&path("me/delegations", child), &because("my doctor said so")).await.expect(200);
+    chain.by_alice("/v1/me/revoke", &because("bob told me")).await.expect(200);
+    scene.staff.registrar.post(path("delegations", root), &because("ticket 7")).await.expect(200);
+    let entries = scene.entries().await;
+    let log = serde_json::to_string(&entries).unwrap_or_default();
+    for words in ["alice is ill", "my doctor said so", "bob told me"] {
+        assert!(!log.contains(words), "the log has `{words}`");
+    }
+    let mut commitments: Vec<_> = entries.iter().filter_map(|entry| entry["reason_commitment"].as_str()).collect();
+    assert!(commitments.iter().all(|commitment| commitment.len() == 64), "{commitments:?}");
+    commitments.sort_unstable();
+    commitments.dedup();
+    assert_eq!(commitments.len(), 3, "{log}");
+    // An operator answers for theirs.
+    assert_eq!(entries.last().map(|entry| &entry["about"]["reason"]), Some(&json!("ticket 7")));
+    let registrar = &scene.staff.registrar;
+    for (delegation, words) in [(grandchild, Some("alice is ill")), (child, Some("my doctor said so")), (root, None)] {
+        let details: attorn_api::delegations::DelegationDetails =
+            registrar.get(format!("/v1/delegations/{}", delegation.id)).await.expect(200).json();
+        assert_eq!(details.revoked_because.as_deref(), words);
+    }
+    assert_eq!(scene.alice().await.revoked_because.as_deref(), Some("bob told me"));
+}

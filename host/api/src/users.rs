@@ -50,6 +50,8 @@ pub struct User {
     pub revocations: u64,
     /// A token makes a delegation only if they authenticated after this.
     pub login_after_ms: Option<u64>,
+    /// Why they revoked all, or all to one agent, the last time that they did and said why.
+    pub revoked_because: Option<String>,
     /// What they may do themselves now.
     pub entitlements: Vec<Permission>,
 }
@@ -67,7 +69,8 @@ pub struct RevokeOfUser {
     /// Only what was delegated to this agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
-    /// Why, at most 256 characters; kept in the audit log.
+    /// Why, at most 256 characters. What an operator says stands in the audit log as it is: name no people there. What
+    /// the user says is kept with the user, sealed under their key, and the log commits to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }

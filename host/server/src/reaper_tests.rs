@@ -81,6 +81,7 @@ fn delegate(batch: &mut Batch, id: &str, parent: Option<&str>, expires_at: TimeM
         user_revocations: 0,
         agent_revocations: 0,
         sealed: Sealed(vec![1]),
+        sealed_reason: None,
     };
     let mut keys =
         vec![Key::user_delegation(&record.user, &record.id), Key::agent_delegation(&record.to_agent, &record.id)];
@@ -101,7 +102,6 @@ async fn a_delegation_goes_with_its_places_a_day_after_it_expired() {
     assert_eq!(scene.to_look_at().await, 0);
 }
 
-#[tokio::test]
 #[tokio::test]
 async fn a_delegation_that_goes_gives_its_maker_room_and_never_more_than_it_took() {
     let counter = Key::kept_delegations(&session().user, &"bot".parse().unwrap());
@@ -124,6 +124,7 @@ async fn a_delegation_that_goes_gives_its_maker_room_and_never_more_than_it_took
     assert_eq!(scene.to_look_at().await, 0);
 }
 
+#[tokio::test]
 async fn an_exchange_goes_when_its_token_and_its_delegation_have_expired() {
     let record = ExchangeRecord { digest: NAME, delegation: "dlg_1".parse().unwrap() };
     let key = [record.key()];

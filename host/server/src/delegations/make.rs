@@ -274,6 +274,7 @@ fn add(
         user_revocations: user.record.value.revocations,
         agent_revocations: user.body.agent_revocations.get(&agent.id).copied().unwrap_or(0),
         sealed: users::seal(&user.key, &Key::delegation(id), &body.encode())?,
+        sealed_reason: None,
     };
     put(batch, user, &record, &body, "delegation_made")
 }
@@ -313,9 +314,9 @@ pub(super) fn put(
     });
     batch.entries.push(entry::body(batch.now, kind, members)?);
     batch.require.push((Key::delegation(&record.id), Require::Absent));
-    batch.put.push((Key::user_delegation(&record.user, &record.id), Vec::new()));
     let kept = Key::kept_delegations(&record.user, record.made_by());
     batch.add.push(Add { key: kept, delta: 1, at_most: KEPT_MAX });
+    batch.put.push((Key::user_delegation(&record.user, &record.id), Vec::new()));
     batch.put.push((Key::agent_delegation(&record.to_agent, &record.id), Vec::new()));
     if let Some(parent) = &record.parent {
         batch.put.push((Key::child_delegation(parent, &record.id), Vec::new()));

@@ -26,6 +26,7 @@ fn record(n: u64, from: Option<&str>, to: &str) -> DelegationRecord {
         user_revocations: 0,
         agent_revocations: 0,
         sealed: attorn_store::records::Sealed(vec![1]),
+        sealed_reason: None,
     }
 }
 

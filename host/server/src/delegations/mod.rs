@@ -77,7 +77,16 @@ pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
 pub(crate) async fn show(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let known = find(&app, &call.path("id")?).await?;
     let evidence = known.body.evidence.as_ref().map(wire::evidence);
-    Reply::ok(&api::DelegationDetails { delegation: shown(&app, &known).await?, evidence })
+    let revoked_because = reason(&app, &known.record.value).await?;
+    Reply::ok(&api::DelegationDetails { delegation: shown(&app, &known).await?, evidence, revoked_because })
+}
+
+/// Why it was revoked, if a user or an agent did, and said why.
+async fn reason(app: &App, record: &DelegationRecord) -> Result<Option<String>, Failure> {
+    let (Some(sealed), Some(key)) = (&record.sealed_reason, app.user_keys.of(&record.user).await?) else {
+        return Ok(None);
+    };
+    crate::users::open_reason(&key, &Key::delegation(&record.id), sealed).map(Some)
 }
 
 pub(crate) async fn tree(app: Arc<App>, call: Call) -> Result<Reply, Failure> {

@@ -132,6 +132,7 @@ async fn add(
         agent_revocations: user.body.agent_revocations.get(&part.to).copied().unwrap_or(0),
         to_agent: part.to,
         sealed: users::seal(&user.key, &Key::delegation(id), &body.encode())?,
+        sealed_reason: None,
     };
     make::put(batch, &user, &record, &body, "delegation_offered")
 }

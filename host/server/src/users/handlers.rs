@@ -86,6 +86,7 @@ pub(crate) async fn shown(app: &App, user: &KnownUser) -> Result<api::User, Fail
         claims: serde_json::from_str(body.claims.as_str()).unwrap_or(Value::Null),
         revocations: record.revocations,
         login_after_ms: body.login_after.map(|at| at.0),
+        revoked_because: body.revoked_because.clone(),
         entitlements: entitled.iter().map(shown_permission).collect(),
     })
 }

@@ -103,6 +103,7 @@ pub(crate) async fn make(
         unnamed_logged_out_at: None,
         agent_revocations: BTreeMap::new(),
         unnamed_revocations: 0,
+        revoked_because: None,
     };
     let value: UserRecord = record(&key, id.clone(), batch.now, 0, &body)?;
     batch.require.extend([(Key::user_name(&name), found), (Key::user(&id), Require::Absent)]);

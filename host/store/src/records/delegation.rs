@@ -47,6 +47,8 @@ pub struct DelegationRecord {
     pub agent_revocations: u64,
     /// A [`DelegationBody`], sealed.
     pub sealed: Sealed,
+    /// Why it was revoked, in the words of the user or agent who did, sealed.
+    pub sealed_reason: Option<Sealed>,
 }
 
 impl DelegationRecord {
@@ -155,6 +157,7 @@ impl Record for DelegationRecord {
             user_revocations: self.user_revocations,
             agent_revocations: self.agent_revocations,
             sealed: self.sealed.clone(),
+            sealed_reason: self.sealed_reason.clone(),
         })
     }
 
@@ -177,6 +180,7 @@ impl Record for DelegationRecord {
                 user_revocations: wire.user_revocations,
                 agent_revocations: wire.agent_revocations,
                 sealed: wire.sealed,
+                sealed_reason: wire.sealed_reason,
             })
         })
     }
@@ -233,6 +237,7 @@ struct DelegationWire {
     user_revocations: u64,
     agent_revocations: u64,
     sealed: Sealed,
+    sealed_reason: Option<Sealed>,
 }
 
 #[derive(Serialize, Deserialize)]
