@@ -96,7 +96,7 @@ struct EntitlementWire {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum HolderWire {
     User(Text<UserId>),
     Group { issuer: Text<Issuer>, name: String },
@@ -110,9 +110,8 @@ enum PatternsWire {
     Sealed(Sealed),
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(try_from = "PairWire", into = "PairWire")]
-#[derive(Clone)]
 struct PatternWire(EntitlementPattern);
 
 /// Action and resource, as they were written.
