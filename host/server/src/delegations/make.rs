@@ -59,7 +59,7 @@ pub(crate) async fn delegation(app: &App, ask: &Ask<'_>) -> Result<Made, Failure
         let mut batch = Batch::new(app.clock.now());
         batch.require.push((Key::exchange(&exchange), Require::Absent));
         not_frozen(app, &mut batch).await?;
-        let provider = &ask.token.provider;
+        let provider = &ask.token.said.provider;
         batch.require.extend(ask.caller.require());
         batch.require.push((Key::provider(&provider.value.id), Require::Version(provider.version)));
         let user = person::of_token(app, ask.token, &mut batch).await?;
@@ -68,7 +68,7 @@ pub(crate) async fn delegation(app: &App, ask: &Ask<'_>) -> Result<Made, Failure
         let id = random::delegation_id()?;
         add(&mut batch, ask, &user, (&id, &session), &permissions)?;
         batch.put_record(&ExchangeRecord { digest: exchange, delegation: id.clone() });
-        let until = batch.now.plus_ms(provider.value.delegation_ms_max).max(ask.token.expires_at);
+        let until = batch.now.plus_ms(provider.value.delegation_ms_max).max(ask.token.said.expires_at);
         batch.put.push((Key::expiry(until, &Key::exchange(&exchange)), Vec::new()));
         if let Some(committed) = user.commit(app, batch).await? {
             let entry = committed.entry().map_err(Failure::internal)?.clone();
@@ -92,7 +92,7 @@ fn may_exchange(agent: &Agent, ask: &Ask<'_>) -> Result<(), Failure> {
     if ask.token.agent != agent.id {
         return Err(refused("the token names another agent").with_help("every agent exchanges tokens of its own"));
     }
-    let bound = match &ask.token.confirmation {
+    let bound = match &ask.token.said.confirmation {
         None => true,
         Some(Confirmation::Key(key)) => ask.caller.binding() == KeyBinding::Jkt && *key == ask.caller.thumbprint,
         Some(Confirmation::Certificate(digest)) => {
@@ -114,7 +114,7 @@ fn may_exchange(agent: &Agent, ask: &Ask<'_>) -> Result<(), Failure> {
         .iter()
         .filter(|change| change.state != AgentState::Active)
         .map(|change| change.at);
-    if ended.max().is_some_and(|at| ask.token.issued_at <= clearly_after(at)) {
+    if ended.max().is_some_and(|at| ask.token.said.issued_at <= clearly_after(at)) {
         return Err(Failure::of(ProblemCode::LoginNeeded, "the token is from before the agent was suspended")
             .with_help("get a new token: the user signs in again"));
     }
@@ -154,7 +154,7 @@ fn permissions(ask: &Ask<'_>) -> Result<Vec<Permission>, Failure> {
 /// Whatever a token could be exchanged for twice is exchanged once: this names it.
 fn exchange_digest(agent: &Agent, ask: &Ask<'_>, permissions: &[Permission]) -> Digest {
     let whole = json!([
-        ask.token.token_digest.to_string(),
+        ask.token.said.token_digest.to_string(),
         agent.id.as_str(),
         ask.purpose.as_str(),
         permissions_text(permissions),
@@ -185,10 +185,10 @@ fn clearly_after(at: TimeMs) -> TimeMs {
 /// After a user has revoked or logged out, only a later login makes anything new.
 fn signed_in_since(user: &KnownUser, agent: &Agent, token: &SubjectToken) -> Result<(), Failure> {
     let body = &user.body;
-    let unnamed = body.unnamed_login_after.filter(|_| token.session.is_none());
+    let unnamed = body.unnamed_login_after.filter(|_| token.said.session.is_none());
     let after = [body.login_after, body.login_after_for.get(&agent.id).copied(), unnamed].into_iter().flatten().max();
     match after {
-        Some(after) if token.auth_time.is_none_or(|at| at <= clearly_after(after)) => {
+        Some(after) if token.said.auth_time.is_none_or(|at| at <= clearly_after(after)) => {
             let detail = "the user revoked what they had delegated, or logged out, and has not signed in since";
             Err(Failure::of(ProblemCode::LoginNeeded, detail).with_help(format!(
                 "get a token whose `auth_time` is later, by more than {} s: the user signs in again",
@@ -210,7 +210,7 @@ async fn session(app: &App, user: &KnownUser, token: &SubjectToken, batch: &mut 
         sealed_name: None,
         unnamed_revocations: user.body.unnamed_revocations,
     };
-    let Some(sid) = &token.session else {
+    let Some(sid) = &token.said.session else {
         sessions::open(batch, &new, None);
         return Ok(new.id);
     };
@@ -242,17 +242,17 @@ fn add(
     permissions: &[Permission],
 ) -> Result<(), Failure> {
     let (agent, token, now) = (ask.caller.agent.value.agent(), ask.token, batch.now);
-    let most = token.provider.value.delegation_ms_max;
+    let most = token.said.provider.value.delegation_ms_max;
     let consented = token.consented.iter().find(|consent| consent.purpose == ask.purpose);
     let body = DelegationBody {
         permissions: permissions.to_vec(),
         evidence: Some(Evidence {
-            provider: token.provider.value.id.clone(),
-            token_id: token.token_id.clone(),
-            token_digest: token.token_digest,
-            issued_at: token.issued_at,
-            auth_time: token.auth_time,
-            acr: token.acr.clone(),
+            provider: token.said.provider.value.id.clone(),
+            token_id: token.said.token_id.clone(),
+            token_digest: token.said.token_digest,
+            issued_at: token.said.issued_at,
+            auth_time: token.said.auth_time,
+            acr: token.said.acr.clone(),
             consented: consented.map(|consent| consent.permissions.clone()).unwrap_or_default(),
         }),
     };
