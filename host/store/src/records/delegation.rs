@@ -117,6 +117,10 @@ impl DelegationBody {
     }
 
     /// Read bytes that were sealed for this key.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] if they are something else, or of another format.
     pub fn decode(key: &Key, bytes: &[u8]) -> Result<Self, RecordError> {
         let all = |wires: Vec<PermissionWire>| wires.into_iter().map(PermissionWire::permission).collect();
         codec::decode_body(key, bytes, |wire: BodyWire| Self {

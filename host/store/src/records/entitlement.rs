@@ -38,6 +38,10 @@ impl EntitlementPatterns {
     }
 
     /// Read bytes that were sealed for this key.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] if they are something else, or of another format.
     pub fn decode(key: &Key, bytes: &[u8]) -> Result<Vec<EntitlementPattern>, RecordError> {
         codec::decode_body(key, bytes, |wires: Vec<PatternWire>| wires.into_iter().map(|wire| wire.0).collect())
     }

@@ -102,6 +102,10 @@ impl UserBody {
     }
 
     /// Read bytes that were sealed for this key.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] if they are something else, or of another format.
     pub fn decode(key: &Key, bytes: &[u8]) -> Result<Self, RecordError> {
         codec::decode_body(key, bytes, |wire: BodyWire| Self {
             provider: wire.provider.0,
