@@ -25,8 +25,8 @@ impl Chain {
     async fn new() -> Self {
         let scene = Behalf::new().await;
         let root = scene.delegated().await;
-        let child = scene.further(&scene.bot, &root, &scene.helper).await;
-        let grandchild = scene.further(&scene.helper, &child, &scene.second).await;
+        let child = scene.offered(&scene.bot, &root, &scene.helper).await;
+        let grandchild = scene.offered(&scene.helper, &child, &scene.second).await;
         let chain = Self { scene, root, child, grandchild };
         chain.expect([None, None, None]).await;
         chain
@@ -145,7 +145,7 @@ async fn suspending_any_agent_of_the_chain_ends_what_is_below_for_ever() {
     chain.expect([None, REVOKED, REVOKED]).await;
     // Given anew, it counts.
     let Chain { scene, root, .. } = &chain;
-    let child = scene.further(&scene.bot, root, &scene.helper).await;
+    let child = scene.offered(&scene.bot, root, &scene.helper).await;
     assert_eq!(scene.read(&scene.helper, &child).await.decision, DecisionKind::Allow);
     // A token of before the suspension brings nothing back.
     let token = scene.token(json!({}));
@@ -183,7 +183,7 @@ async fn taking_the_user_s_own_right_away_takes_it_from_all() {
 async fn a_grant_is_worth_nothing_once_what_it_hangs_on_is_revoked() {
     let scene = Behalf::new().await;
     let root = scene.delegated().await;
-    let child = scene.further(&scene.bot, &root, &scene.helper).await;
+    let child = scene.offered(&scene.bot, &root, &scene.helper).await;
     let grant = scene.read(&scene.helper, &child).await.grant.unwrap_or_else(|| unreachable!("it was allowed"));
     let path = format!("/v1/delegations/{}/revoke", root.id);
     scene.staff.registrar.post(path, &json!({})).await.expect(200);
@@ -217,7 +217,7 @@ async fn revoking_an_agent_reaches_it_at_every_depth() {
     chain.expect([None, REVOKED, REVOKED]).await;
     // Given anew, it counts: the bot still has its right.
     let Chain { scene, root, .. } = &chain;
-    let child = scene.further(&scene.bot, root, &scene.helper).await;
+    let child = scene.offered(&scene.bot, root, &scene.helper).await;
     assert_eq!(scene.read(&scene.helper, &child).await.decision, DecisionKind::Allow);
 }
 
@@ -227,7 +227,7 @@ async fn what_was_offered_before_a_suspension_is_not_accepted_after_it() {
     let root = scene.delegated().await;
     let permissions = attorn_tests::behalf::pairs(&[("account.read", "account/*")]);
     let give = json!({ "to_agent": "helper", "permissions": permissions });
-    let path = format!("/v1/delegations/{}/delegations", root.id);
+    let path = format!("/v1/delegations/{}/offer", root.id);
     let offered: DelegationMade = scene.bot.post(&path, &give).await.expect(201).json();
     let accept = || scene.helper.send(Call::new("POST", format!("/v1/delegations/{}/accept", offered.delegation.id)));
     let registrar = &scene.staff.registrar;

@@ -158,7 +158,7 @@ impl Victims {
             "createDelegation" => Body::Json(
                 json!({ "subject_token": self.subject_token, "purpose": attorn_tests::world::PURPOSE_WITH_USER }),
             ),
-            "delegateFurther" => {
+            "offerDelegation" => {
                 Body::Json(json!({ "to_agent": "helper", "permissions": pairs(&[("account.read", "account/*")]) }))
             }
             "revokeOwnDelegation"

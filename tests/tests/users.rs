@@ -187,7 +187,7 @@ async fn the_largest_user_chain_and_arguments_are_decided_or_denied_and_never_fa
     let mut last = made.delegation;
     for (from, to) in [(&scene.bot, &scene.helper), (&scene.helper, &scene.second), (&scene.second, &third)] {
         let give = json!({ "to_agent": to.id, "permissions": many("account/*") });
-        let path = format!("/v1/delegations/{}/delegations", last.id);
+        let path = format!("/v1/delegations/{}/offer", last.id);
         let offered: DelegationMade = from.post(path, &give).await.expect(201).json();
         let path = format!("/v1/delegations/{}/accept", offered.delegation.id);
         last = to.send(Call::new("POST", path)).await.expect(200).json::<DelegationMade>().delegation;

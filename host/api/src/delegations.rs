@@ -1,4 +1,4 @@
-//! `/v1/delegations`: what users delegated to agents, and agents further.
+//! `/v1/delegations`: what users delegated to agents, and agents offered to others out of it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -30,11 +30,11 @@ impl std::fmt::Debug for CreateDelegation {
     }
 }
 
-/// An agent gives another a part of what it was given: `POST /v1/delegations/{id}/delegations`. It counts when the
+/// An agent offers another a part of what was delegated to it: `POST /v1/delegations/{id}/offer`. It counts when the
 /// other has accepted it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct DelegateFurther {
+pub struct OfferDelegation {
     /// The agent that it is to.
     pub to_agent: String,
     /// What it may do: 1 to 32, each within the agent's own.

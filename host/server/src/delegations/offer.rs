@@ -33,7 +33,7 @@ struct Part {
 
 pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     app.ensure_ready()?;
-    let (caller, wire): (_, api::DelegateFurther) = (call.agent()?, call.json()?);
+    let (caller, wire): (_, api::OfferDelegation) = (call.agent()?, call.json()?);
     let part = Part {
         to: wire.to_agent.parse()?,
         permissions: wire::permissions(&wire.permissions)?,

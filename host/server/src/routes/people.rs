@@ -1,7 +1,7 @@
 //! The routes about users, what they may do and what they delegated.
 
 use attorn_api::delegations::{
-    CreateDelegation, DelegateFurther, Delegation, DelegationDetails, DelegationList, DelegationMade, DelegationTree,
+    CreateDelegation, OfferDelegation, Delegation, DelegationDetails, DelegationList, DelegationMade, DelegationTree,
     Revoke,
 };
 use attorn_api::users::{
@@ -35,19 +35,19 @@ fn of_agents() -> Vec<Route> {
         .created(),
         route(
             POST,
-            "/v1/delegations/{id}/delegations",
+            "/v1/delegations/{id}/offer",
             agent,
-            ("delegateFurther", "Give a part of a delegation to another agent"),
+            ("offerDelegation", "Offer a part of a delegation to another agent"),
             handler!(delegations::offer::create),
         )
-        .takes(json::<DelegateFurther>())
+        .takes(json::<OfferDelegation>())
         .gives(json::<DelegationMade>())
         .created(),
         route(
             POST,
             "/v1/delegations/{id}/accept",
             agent,
-            ("acceptDelegation", "Accept what another agent gave"),
+            ("acceptDelegation", "Accept what another agent offered"),
             handler!(delegations::offer::accept),
         )
         .gives(json::<DelegationMade>()),

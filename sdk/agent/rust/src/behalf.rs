@@ -1,5 +1,5 @@
-//! Acting on a user's behalf: a user's consent becomes a delegation, a part of it is given to another agent, and
-//! what was given is accepted or ended.
+//! Acting on a user's behalf: a user's consent becomes a delegation, a part of it is offered to another agent, and
+//! what was offered is accepted or ended.
 //!
 //! Nothing here decides what a delegation is good for: the server looks at the whole chain at every decision, as it
 //! stands then.
@@ -10,7 +10,7 @@ use std::time::Duration;
 use attorn_api::agents::Permission;
 use attorn_api::audit::EntryReference;
 use attorn_api::delegations::{
-    CreateDelegation, DelegateFurther, Delegation as Recorded, DelegationList, DelegationMade, Revoke,
+    CreateDelegation, OfferDelegation, Delegation as Recorded, DelegationList, DelegationMade, Revoke,
 };
 
 use crate::client::Client;
@@ -211,8 +211,8 @@ impl Client {
     ///
     /// As [`Self::offer`].
     pub async fn offer_part(&self, part: &Part, agent: &str) -> Result<Delegation, Error> {
-        let path = path("/v1/delegations", &part.delegation, "delegations")?;
-        let body = DelegateFurther {
+        let path = path("/v1/delegations", &part.delegation, "offer")?;
+        let body = OfferDelegation {
             to_agent: agent.to_owned(),
             permissions: part.permissions.clone(),
             expires_in_ms: part.expires_in_ms,

@@ -120,7 +120,7 @@ async fn consent_is_brought_narrowed_given_on_accepted_and_given_back() {
         ),
         (
             3,
-            "/v1/delegations/dlg_1/delegations",
+            "/v1/delegations/dlg_1/offer",
             json!({ "to_agent": "reader", "permissions": read, "expires_in_ms": 5_000 }),
         ),
         (4, "/v1/delegations/dlg_2/accept", Value::Null),

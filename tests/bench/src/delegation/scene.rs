@@ -99,7 +99,7 @@ impl Scene {
         for (from, to) in self.agents.iter().zip(&self.agents[1..hops]) {
             let parent = &chain.last().unwrap().id;
             let body = json!({ "to_agent": to.id, "permissions": permissions() });
-            let path = format!("/v1/delegations/{parent}/delegations");
+            let path = format!("/v1/delegations/{parent}/offer");
             let offered: DelegationMade = from.post(path, &body).await.expect(201).json();
             let path = format!("/v1/delegations/{}/accept", offered.delegation.id);
             let made: DelegationMade = to.send(Call::new("POST", path)).await.expect(200).json();
