@@ -10,10 +10,13 @@ use crate::run::Invocation;
 /// The packages of Node, in place.
 pub(super) fn node(directory: &Path) -> Result<(), String> {
     let stamp = Stamp::of(&directory.join("package-lock.json"), directory.join("node_modules/.installed"))?;
-    stamp.unless_good(|| true, || {
-        let npm = Invocation::program(directory, PathBuf::from("npm"));
-        npm.with("ci").with("--no-progress").run()
-    })
+    stamp.unless_good(
+        || true,
+        || {
+            let npm = Invocation::program(directory, PathBuf::from("npm"));
+            npm.with("ci").with("--no-progress").run()
+        },
+    )
 }
 
 /// A script that pip installs: it names the interpreter that it was made for, so it tells whether that is still there.
@@ -25,25 +28,28 @@ pub(super) fn python(home: &Path, scripts: &Path) -> Result<(), String> {
     let requirements = scripts.join("requirements.txt");
     let mut stamp = Stamp::of(&requirements, home.join(".installed"))?;
     stamp.wanted.extend_from_slice(home.as_os_str().as_bytes());
-    stamp.unless_good(|| runs(&home.join(SCRIPT)), || {
-        let text = |path: &Path| path.display().to_string();
-        let venv = Invocation::program(scripts, PathBuf::from("python3"));
-        venv.with("-m").with("venv").with("--clear").with(text(home)).run()?;
-        [
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--require-hashes",
-            "--only-binary=:all:",
-            "-r",
-        ]
-        .iter()
-        .fold(Invocation::program(scripts, home.join("bin/python")), |pip, argument| pip.with(*argument))
-        .with(text(&requirements))
-        .run()
-    })
+    stamp.unless_good(
+        || runs(&home.join(SCRIPT)),
+        || {
+            let text = |path: &Path| path.display().to_string();
+            let venv = Invocation::program(scripts, PathBuf::from("python3"));
+            venv.with("-m").with("venv").with("--clear").with(text(home)).run()?;
+            [
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--require-hashes",
+                "--only-binary=:all:",
+                "-r",
+            ]
+            .iter()
+            .fold(Invocation::program(scripts, home.join("bin/python")), |pip, argument| pip.with(*argument))
+            .with(text(&requirements))
+            .run()
+        },
+    )
 }
 
 /// Whether a program can be started, and says its version.

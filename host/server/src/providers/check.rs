@@ -13,8 +13,8 @@ use serde_json::Value;
 
 use super::refused::Check;
 use super::{
-    Confirmation, LogoutToken, Refused, Said, SubjectToken, UserToken, logout_token, registry, subject_token, user_token,
-    verify, wire,
+    Confirmation, LogoutToken, Refused, Said, SubjectToken, UserToken, logout_token, registry, subject_token,
+    user_token, verify, wire,
 };
 use crate::app::App;
 use crate::http::call::{Call, Reply};

@@ -146,18 +146,7 @@ impl User {
     ) -> Said {
         let Self { subject, token_id, issued_at, expires_at, auth_time, acr } = self;
         let token_digest = token_digest(token);
-        Said {
-            provider,
-            subject,
-            session,
-            token_id,
-            token_digest,
-            issued_at,
-            expires_at,
-            auth_time,
-            acr,
-            confirmation,
-        }
+        Said { provider, subject, session, token_id, token_digest, issued_at, expires_at, auth_time, acr, confirmation }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The routes about users, what they may do and what they delegated.
 
 use attorn_api::delegations::{
-    CreateDelegation, OfferDelegation, Delegation, DelegationDetails, DelegationList, DelegationMade, DelegationTree,
+    CreateDelegation, Delegation, DelegationDetails, DelegationList, DelegationMade, DelegationTree, OfferDelegation,
     Revoke,
 };
 use attorn_api::users::{

@@ -10,7 +10,7 @@ use std::time::Duration;
 use attorn_api::agents::Permission;
 use attorn_api::audit::EntryReference;
 use attorn_api::delegations::{
-    CreateDelegation, OfferDelegation, Delegation as Recorded, DelegationList, DelegationMade, Revoke,
+    CreateDelegation, Delegation as Recorded, DelegationList, DelegationMade, OfferDelegation, Revoke,
 };
 
 use crate::client::Client;
