@@ -28,8 +28,7 @@ impl Scene {
         body["id"] = json!("oauth-bot");
         body["keys"] = json!([client.key.registration("pod-1")]);
         behalf.staff.registrar.post("/v1/agents", &body).await.expect(201);
-        let body = json!({ "id": "ledger", "audience": "https://ledger.example", "resource_types": ["ledger"],
-            "jwk": ledger.key.jwk, "counts_uses": "reports" });
+        let body = ledger.server_registration("https://ledger.example", "ledger");
         behalf.staff.registrar.post("/v1/resource-servers", &body).await.expect(201);
         behalf.entitle(json!({ "everyone": behalf.provider.issuer }), &[("account.*", "ledger/{user.id}/*")]).await;
         Self { behalf, client, ledger }

@@ -53,8 +53,7 @@ impl Scene {
         }
         let body = registration(&self.client.id, &self.client.key.registration("pod-1"));
         registrar.post("/v1/agents", &body).await.expect(201);
-        let body = json!({ "id": self.ledger.id, "audience": "https://ledger.example", "resource_types": ["ledger"],
-            "jwk": self.ledger.key.jwk, "counts_uses": "reports" });
+        let body = self.ledger.server_registration("https://ledger.example", "ledger");
         registrar.post("/v1/resource-servers", &body).await.expect(201);
         let consent = json!({ "purposes": [PURPOSE_WITH_USER], "permissions": permissions() });
         let body = self.provider.configuration(
