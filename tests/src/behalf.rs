@@ -103,10 +103,10 @@ impl Behalf {
         made.delegation
     }
 
-    /// Give a delegation on, and have it accepted.
-    pub async fn further(&self, from: &Machine, parent: &Delegation, to: &Machine) -> Delegation {
+    /// Offer a part of a delegation, and have it accepted.
+    pub async fn offered(&self, from: &Machine, parent: &Delegation, to: &Machine) -> Delegation {
         let body = json!({ "to_agent": to.id, "permissions": pairs(&[("account.read", "account/*")]) });
-        let path = format!("/v1/delegations/{}/delegations", parent.id);
+        let path = format!("/v1/delegations/{}/offer", parent.id);
         let offered: DelegationMade = from.post(path, &body).await.expect(201).json();
         let path = format!("/v1/delegations/{}/accept", offered.delegation.id);
         let made: DelegationMade = to.send(Call::new("POST", path)).await.expect(200).json();

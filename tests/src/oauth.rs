@@ -86,6 +86,12 @@ impl Client {
         Self { id: id.into(), key: ClientKey::generate(), reach: reach.clone() }
     }
 
+    /// Its registration as a resource server that keeps one type of resource.
+    pub fn server_registration(&self, audience: &str, resource_type: &str) -> Value {
+        json!({ "id": self.id, "audience": audience, "resource_types": [resource_type], "jwk": self.key.jwk,
+            "counts_uses": "reports" })
+    }
+
     /// What a good assertion says, apart from a `jti`.
     pub fn claims(&self) -> Value {
         let now = now_s();

@@ -94,7 +94,7 @@ async fn an_agent_does_for_its_user_what_all_of_them_may() {
 async fn a_right_is_given_on_and_every_hop_narrows() {
     let scene = Behalf::new().await;
     let root = scene.delegated().await;
-    let path = format!("/v1/delegations/{}/delegations", root.id);
+    let path = format!("/v1/delegations/{}/offer", root.id);
     let give = |to: &str, permission: (&str, &str)| json!({ "to_agent": to, "permissions": pairs(&[permission]) });
     let read = ("account.read", "account/*");
     scene.bot.post(&path, &give("helper", ("account.close", "account/*"))).await.refused(422, "invalid_field");
@@ -117,7 +117,7 @@ async fn a_right_is_given_on_and_every_hop_narrows() {
     // The bot cannot use what it gave away as if it were its own, nor the helper the bot's.
     denied(&scene.read(&scene.bot, &child).await, "delegation_unknown");
     denied(&scene.read(&scene.helper, &root).await, "delegation_unknown");
-    let grandchild = scene.further(&scene.helper, &child, &scene.second).await;
+    let grandchild = scene.offered(&scene.helper, &child, &scene.second).await;
     allowed(&scene.read(&scene.second, &grandchild).await);
     let tree: DelegationTree = scene.staff.registrar.get(format!("/v1/delegations/{}/tree", root.id)).await.json();
     assert_eq!(tree.children[0].children[0].delegation.id, grandchild.id);
@@ -188,6 +188,6 @@ async fn an_agent_without_the_purpose_receives_nothing() {
     body["ceiling"] = json!({ PURPOSE: { "user": "without", "permissions": pairs(&[("*", "*")]) } });
     scene.staff.registrar.post("/v1/agents", &body).await.expect(201);
     let give = json!({ "to_agent": "loner", "permissions": pairs(&[("account.read", "account/*")]) });
-    let path = format!("/v1/delegations/{}/delegations", root.id);
+    let path = format!("/v1/delegations/{}/offer", root.id);
     scene.bot.post(path, &give).await.refused(422, "invalid_field");
 }

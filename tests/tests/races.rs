@@ -140,7 +140,7 @@ async fn race(ending: Ending) {
         scene.push("no", components::bytes("deny_public_reason"), json!({}), json!({})).await.expect(201);
     }
     let root = scene.delegated().await;
-    let child = scene.further(&scene.bot, &root, &scene.helper).await;
+    let child = scene.offered(&scene.bot, &root, &scene.helper).await;
     let seen = Arc::new(Seen::default());
     let mut tasks = Vec::new();
     for number in 0..AT_ONCE {

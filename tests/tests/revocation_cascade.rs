@@ -25,8 +25,8 @@ impl Chain {
     async fn new() -> Self {
         let scene = Behalf::new().await;
         let root = scene.delegated().await;
-        let child = scene.further(&scene.bot, &root, &scene.helper).await;
-        let grandchild = scene.further(&scene.helper, &child, &scene.second).await;
+        let child = scene.offered(&scene.bot, &root, &scene.helper).await;
+        let grandchild = scene.offered(&scene.helper, &child, &scene.second).await;
         let chain = Self { scene, root, child, grandchild };
         chain.expect([None, None, None]).await;
         chain
@@ -145,7 +145,7 @@ async fn suspending_any_agent_of_the_chain_ends_what_is_below_for_ever() {
     chain.expect([None, REVOKED, REVOKED]).await;
     // Given anew, it counts.
     let Chain { scene, root, .. } = &chain;
-    let child = scene.further(&scene.bot, root, &scene.helper).await;
+    let child = scene.offered(&scene.bot, root, &scene.helper).await;
     assert_eq!(scene.read(&scene.helper, &child).await.decision, DecisionKind::Allow);
     // A token of before the suspension brings nothing back.
     let token = scene.token(json!({}));
@@ -183,7 +183,7 @@ async fn taking_the_user_s_own_right_away_takes_it_from_all() {
 async fn a_grant_is_worth_nothing_once_what_it_hangs_on_is_revoked() {
     let scene = Behalf::new().await;
     let root = scene.delegated().await;
-    let child = scene.further(&scene.bot, &root, &scene.helper).await;
+    let child = scene.offered(&scene.bot, &root, &scene.helper).await;
     let grant = scene.read(&scene.helper, &child).await.grant.unwrap_or_else(|| unreachable!("it was allowed"));
     let path = format!("/v1/delegations/{}/revoke", root.id);
     scene.staff.registrar.post(path, &json!({})).await.expect(200);
@@ -217,7 +217,7 @@ async fn revoking_an_agent_reaches_it_at_every_depth() {
     chain.expect([None, REVOKED, REVOKED]).await;
     // Given anew, it counts: the bot still has its right.
     let Chain { scene, root, .. } = &chain;
-    let child = scene.further(&scene.bot, root, &scene.helper).await;
+    let child = scene.offered(&scene.bot, root, &scene.helper).await;
     assert_eq!(scene.read(&scene.helper, &child).await.decision, DecisionKind::Allow);
 }
 
@@ -227,7 +227,7 @@ async fn what_was_offered_before_a_suspension_is_not_accepted_after_it() {
     let root = scene.delegated().await;
     let permissions = attorn_tests::behalf::pairs(&[("account.read", "account/*")]);
     let give = json!({ "to_agent": "helper", "permissions": permissions });
-    let path = format!("/v1/delegations/{}/delegations", root.id);
+    let path = format!("/v1/delegations/{}/offer", root.id);
     let offered: DelegationMade = scene.bot.post(&path, &give).await.expect(201).json();
     let accept = || scene.helper.send(Call::new("POST", format!("/v1/delegations/{}/accept", offered.delegation.id)));
     let registrar = &scene.staff.registrar;
@@ -296,4 +296,35 @@ async fn what_a_revoked_version_of_a_policy_allowed_has_ended() {
     scene.staff.policy_replacer.post("/v1/policies/allow/activate", &back).await.refused(409, "invalid_state");
     scene.staff.policy_replacer.post("/v1/policies/allow/rollback", &json!({})).await.refused(409, "invalid_state");
     assert_eq!(scene.read(&scene.bot, &root).await.decision, DecisionKind::Allow);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_users_and_agents_write_is_kept_where_it_can_be_erased_and_the_log_commits_to_it() {
+    let chain = Chain::new().await;
+    let Chain { scene, root, child, grandchild } = &chain;
+    let because = |words: &str| json!({ "reason": words });
+    let path = |of: &str, delegation: &Delegation| format!("/v1/{of}/{}/revoke", delegation.id);
+    scene.second.post(path("own-delegations", grandchild), &because("alice is ill")).await.expect(200);
+    chain.by_alice(&path("me/delegations", child), &because("my doctor said so")).await.expect(200);
+    chain.by_alice("/v1/me/revoke", &because("bob told me")).await.expect(200);
+    scene.staff.registrar.post(path("delegations", root), &because("ticket 7")).await.expect(200);
+    let entries = scene.entries().await;
+    let log = serde_json::to_string(&entries).unwrap_or_default();
+    for words in ["alice is ill", "my doctor said so", "bob told me"] {
+        assert!(!log.contains(words), "the log has `{words}`");
+    }
+    let mut commitments: Vec<_> = entries.iter().filter_map(|entry| entry["reason_commitment"].as_str()).collect();
+    assert!(commitments.iter().all(|commitment| commitment.len() == 64), "{commitments:?}");
+    commitments.sort_unstable();
+    commitments.dedup();
+    assert_eq!(commitments.len(), 3, "{log}");
+    // An operator answers for theirs.
+    assert_eq!(entries.last().map(|entry| &entry["about"]["reason"]), Some(&json!("ticket 7")));
+    let registrar = &scene.staff.registrar;
+    for (delegation, words) in [(grandchild, Some("alice is ill")), (child, Some("my doctor said so")), (root, None)] {
+        let details: attorn_api::delegations::DelegationDetails =
+            registrar.get(format!("/v1/delegations/{}", delegation.id)).await.expect(200).json();
+        assert_eq!(details.revoked_because.as_deref(), words);
+    }
+    assert_eq!(scene.alice().await.revoked_because.as_deref(), Some("bob told me"));
 }

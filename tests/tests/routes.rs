@@ -78,8 +78,7 @@ impl Victims {
         let mut agent = attorn_tests::world::agent_registration(&world.bot);
         (agent["id"], agent["keys"]) = ("support-client".into(), json!([clients[0].key.registration("pod-1")]));
         registrar.post("/v1/agents", &agent).await.expect(201);
-        let server = json!({ "id": "client-faq", "audience": "https://client-faq.example",
-            "resource_types": ["client-article"], "jwk": clients[1].key.jwk, "counts_uses": "reports" });
+        let server = clients[1].server_registration("https://client-faq.example", "client-article");
         registrar.post("/v1/resource-servers", &server).await.expect(201);
         let jwks: Value = world.reach.send(Call::get("/.well-known/jwks.json")).await.json();
         world.staff.admin.hire("victim", &[Duty::Auditor]).await;
@@ -158,7 +157,7 @@ impl Victims {
             "createDelegation" => Body::Json(
                 json!({ "subject_token": self.subject_token, "purpose": attorn_tests::world::PURPOSE_WITH_USER }),
             ),
-            "delegateFurther" => {
+            "offerDelegation" => {
                 Body::Json(json!({ "to_agent": "helper", "permissions": pairs(&[("account.read", "account/*")]) }))
             }
             "revokeOwnDelegation"

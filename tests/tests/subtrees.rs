@@ -85,7 +85,7 @@ impl Scene {
             let parent = *index.get(&may);
             let depth = nodes[parent].depth + 1;
             let (from, to) = (self.agent(depth - 1), self.agent(depth));
-            let delegation = self.behalf.further(from, &nodes[parent].delegation, to).await;
+            let delegation = self.behalf.offered(from, &nodes[parent].delegation, to).await;
             nodes.push(Node { delegation, parent: Some(parent), depth });
         }
         nodes

@@ -112,8 +112,7 @@ async fn introspection_says_what_a_token_is_bound_to_until_it_ends() {
     let scene = Scene::new().await;
     let (registrar, svid) = (&scene.world.staff.registrar, scene.svid(|_| {}));
     let docs = Client::new(&scene.world.reach, "docs");
-    let body = json!({ "id": "docs", "audience": "https://docs.example", "resource_types": ["orphan"], "jwk": docs.key.jwk,
-            "counts_uses": "reports" });
+    let body = docs.server_registration("https://docs.example", "orphan");
     registrar.post("/v1/resource-servers", &body).await.expect(201);
     let settings = json!({ "allow": [{ "actions": ["faq.read"], "resource_types": ["orphan"] }] });
     scene.world.activate("read-only", attorn_tests::components::bytes("read-only"), settings).await;

@@ -86,8 +86,7 @@ async fn a_lost_keys_tokens_are_introspected_as_dead() {
     (agent["id"], agent["keys"]) = ("bot".into(), json!([bot.key.registration("pod-1")]));
     agent["ceiling"]["answer-questions"]["permissions"] = json!([{ "action": "faq.read", "resource": "document/*" }]);
     registrar.post("/v1/agents", &agent).await.expect(201);
-    let server = json!({ "id": "docs", "audience": "https://docs.example", "resource_types": ["document"],
-        "jwk": docs.key.jwk, "counts_uses": "reports" });
+    let server = docs.server_registration("https://docs.example", "document");
     registrar.post("/v1/resource-servers", &server).await.expect(201);
     let settings = json!({ "allow": [{ "actions": ["faq.read"], "resource_types": ["document"] }] });
     world.activate("documents", components::bytes("read-only"), settings).await;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use attorn_api::decisions::DecisionKind;
 use attorn_api::delegations::DelegationMade;
-use attorn_api::users::User;
+use attorn_api::users::{EntitlementHolder, EntitlementList, User};
 use attorn_tests::behalf::{ask_by, pairs, registration};
 use attorn_tests::machines::now_ms;
 use attorn_tests::provider::with;
@@ -187,7 +187,7 @@ async fn the_largest_user_chain_and_arguments_are_decided_or_denied_and_never_fa
     let mut last = made.delegation;
     for (from, to) in [(&scene.bot, &scene.helper), (&scene.helper, &scene.second), (&scene.second, &third)] {
         let give = json!({ "to_agent": to.id, "permissions": many("account/*") });
-        let path = format!("/v1/delegations/{}/delegations", last.id);
+        let path = format!("/v1/delegations/{}/offer", last.id);
         let offered: DelegationMade = from.post(path, &give).await.expect(201).json();
         let path = format!("/v1/delegations/{}/accept", offered.delegation.id);
         last = to.send(Call::new("POST", path)).await.expect(200).json::<DelegationMade>().delegation;
@@ -204,4 +204,56 @@ async fn the_largest_user_chain_and_arguments_are_decided_or_denied_and_never_fa
     assert_eq!((denied.decision, codes), (DecisionKind::Deny, vec!["too_many_facts"]));
     // With less to say there is room.
     assert_eq!(third.decide(&scene.ask(&last)).await.decision, DecisionKind::Allow);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rights_at_a_provider_that_is_not_registered_are_refused_with_a_way_out() {
+    let scene = Behalf::new().await;
+    let registrar = &scene.staff.registrar;
+    let with_slash = format!("{}/", scene.provider.issuer);
+    for holder in [
+        json!({ "everyone": "https://elsewhere.example" }),
+        json!({ "everyone": with_slash }),
+        json!({ "group": { "issuer": with_slash, "name": "staff" } }),
+    ] {
+        let body = json!({ "holder": holder, "permissions": pairs(&[("account.read", "account/*")]) });
+        let problem = registrar.post("/v1/entitlements", &body).await.refused(422, "invalid_field");
+        assert!(problem.detail.contains("no provider is registered with the issuer"), "{problem}");
+        assert!(problem.help.unwrap().contains("attorn provider list"));
+    }
+    // One that is revoked is known, and its issuer nobody else's.
+    registrar.act("/v1/providers/main/revoke").await.expect(200);
+    scene.entitle(json!({ "everyone": scene.provider.issuer }), &[("account.read", "account/*")]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entitlements_are_listed_page_by_page_and_those_of_single_users_in_none() {
+    const GROUPS: usize = 7;
+    let scene = Behalf::new().await;
+    let (issuer, registrar) = (&scene.provider.issuer, &scene.staff.registrar);
+    let bob: User = registrar.post("/v1/users", &named("bob")).await.expect(201).json();
+    scene.entitle(json!({ "user": bob.id }), &[("account.read", "account/all/*")]).await;
+    // A name may have any character.
+    let name = |n: usize| format!("group & {n} / \u{e9}?");
+    for n in 0..GROUPS {
+        let group = json!({ "group": { "issuer": issuer, "name": name(n) } });
+        scene.entitle(group, &[("account.read", "account/all/*")]).await;
+    }
+    for limit in [1, 3, GROUPS + 1, GROUPS + 2] {
+        let (mut path, mut seen) = (format!("/v1/entitlements?limit={limit}"), Vec::new());
+        loop {
+            let list: EntitlementList = registrar.get(&path).await.expect(200).json();
+            assert!(list.entitlements.len() <= limit);
+            seen.extend(list.entitlements.into_iter().map(|one| one.holder));
+            let Some(next) = list.next else { break };
+            path = format!("/v1/entitlements?limit={limit}&after={next}");
+        }
+        assert_eq!(seen.remove(0), EntitlementHolder::Everyone(issuer.clone()), "{limit}");
+        let group = |n| EntitlementHolder::Group { issuer: issuer.clone(), name: name(n) };
+        assert!((0..GROUPS).all(|n| seen.contains(&group(n))) && seen.len() == GROUPS, "{limit}: {seen:?}");
+    }
+    for after in ["x", "e30", "eyJ1c2VyIjoidXNyXzEifQ", "%00"] {
+        registrar.get(format!("/v1/entitlements?after={after}")).await.refused(400, "invalid_query");
+    }
+    registrar.get("/v1/entitlements?limit=201").await.refused(400, "invalid_query");
 }

@@ -1,4 +1,4 @@
-//! `/v1/delegations`: what users delegated to agents, and agents further.
+//! `/v1/delegations`: what users delegated to agents, and agents offered to others out of it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -30,11 +30,11 @@ impl std::fmt::Debug for CreateDelegation {
     }
 }
 
-/// An agent gives another a part of what it was given: `POST /v1/delegations/{id}/delegations`. It counts when the
+/// An agent offers another a part of what was delegated to it: `POST /v1/delegations/{id}/offer`. It counts when the
 /// other has accepted it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct DelegateFurther {
+pub struct OfferDelegation {
     /// The agent that it is to.
     pub to_agent: String,
     /// What it may do: 1 to 32, each within the agent's own.
@@ -117,6 +117,8 @@ pub struct DelegationDetails {
     pub delegation: Delegation,
     /// By what the user consented; none for what an agent gave.
     pub evidence: Option<Evidence>,
+    /// Why it was revoked, where the user or an agent did and said why. What an operator said stands in the audit log.
+    pub revoked_because: Option<String>,
 }
 
 /// Delegations, by id.
@@ -145,7 +147,8 @@ pub struct DelegationTree {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Revoke {
-    /// Why, at most 256 characters; kept in the audit log.
+    /// Why, at most 256 characters. What an operator says stands in the audit log as it is: name no people there. What
+    /// a user or an agent says is kept with the delegation, sealed under the user's key, and the log commits to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }

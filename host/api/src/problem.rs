@@ -133,6 +133,8 @@ problem_codes! {
     LoginNeeded = "login_needed", 403, "The user has to sign in again";
     /// The delegation, or what it hangs on, has ended.
     DelegationInactive = "delegation_inactive", 409, "The delegation is not active any more";
+    /// The agent has made so many of the user's delegations that no more are kept.
+    TooManyDelegations = "too_many_delegations", 409, "The agent has made too many delegations of the user's";
     /// The component cannot be a policy.
     ComponentRejected = "component_rejected", 422, "The component cannot be used as a policy";
     /// Somebody cancelled making the policy ready.

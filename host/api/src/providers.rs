@@ -226,8 +226,9 @@ pub struct TokenGives {
     pub unmapped: Vec<String>,
     /// The provider's session; where there is none, the host opens one.
     pub session: Option<String>,
-    /// The user's groups.
-    pub groups: Vec<String>,
+    /// The user's groups; none if the token says nothing of groups, which leaves them as they were asserted last. An
+    /// empty list says that there are none.
+    pub groups: Option<Vec<String>>,
     /// The claims that policies are shown.
     pub claims: serde_json::Value,
     /// What key the token is bound to.

@@ -50,6 +50,8 @@ pub struct User {
     pub revocations: u64,
     /// A token makes a delegation only if they authenticated after this.
     pub login_after_ms: Option<u64>,
+    /// Why they revoked all, or all to one agent, the last time that they did and said why.
+    pub revoked_because: Option<String>,
     /// What they may do themselves now.
     pub entitlements: Vec<Permission>,
 }
@@ -67,7 +69,8 @@ pub struct RevokeOfUser {
     /// Only what was delegated to this agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
-    /// Why, at most 256 characters; kept in the audit log.
+    /// Why, at most 256 characters. What an operator says stands in the audit log as it is: name no people there. What
+    /// the user says is kept with the user, sealed under their key, and the log commits to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -103,7 +106,8 @@ pub enum EntitlementHolder {
     Everyone(String),
 }
 
-/// Say what a holder may do: what stood before is replaced.
+/// Say what a holder may do: what stood before is replaced. The issuer of a group or of everyone is that of a provider
+/// that is registered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetEntitlement {
@@ -134,14 +138,15 @@ pub struct Entitlement {
     pub set_at_ms: u64,
 }
 
-/// Entitlements. Those of groups are in no order that means something.
+/// Entitlements of everyone and of groups; those of single users are shown with the user. Those of groups are in no
+/// order that means something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EntitlementList {
-    /// All of everyone and of groups; those of single users are shown with the user.
+    /// A page of them.
     pub entitlements: Vec<Entitlement>,
-    /// Whether there is more than is shown: a list shows 1,000.
-    pub more: bool,
+    /// Where the next page begins (`after`); none after the last. It means nothing but that.
+    pub next: Option<String>,
 }
 
 /// Deny everything, or stop doing so.

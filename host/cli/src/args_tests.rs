@@ -174,6 +174,7 @@ fn what_the_help_shows_parses() {
         "user revoke usr_1 --agent bot --reason odd",
         "session revoke ses_1 --reason gone",
         "entitlement list",
+        "entitlement list --limit 7 --after eyJhIjoxfQ",
         "entitlement delete --group staff --issuer https://sso.example.org/realms/main",
         "entitlement delete --user usr_1",
         "delegation list --limit 5 --after dlg_1",

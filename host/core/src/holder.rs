@@ -53,6 +53,7 @@ impl Holder {
             expires_at: key.expires_at,
         })
     }
+
     /// The holder of a certificate that shows an identity of the agent's, if it has that identity and may show
     /// it so.
     #[must_use]

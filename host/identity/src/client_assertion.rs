@@ -181,6 +181,10 @@ pub struct AssertionGuard {
 impl AssertionGuard {
     /// A guard that remembers nothing yet. `started_at` is when this run of the server started; none if
     /// there was no run before it.
+    ///
+    /// # Errors
+    ///
+    /// [`NoRandomness`]
     pub fn new(limits: ReplayLimits, started_at: Option<TimeMs>) -> Result<Self, NoRandomness> {
         let earlier_until = started_at.map(|start| start.plus_ms(CLOCK_SKEW_MS_MAX));
         Ok(Self { memory: Memory::new(limits, REMEMBERED_MS_MIN)?, earlier_until })

@@ -55,3 +55,5 @@ pub use wrap::{KeyLabel, RootKey, WrapError};
 
 #[cfg(test)]
 mod agent_tests;
+#[cfg(test)]
+mod fixtures;

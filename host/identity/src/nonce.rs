@@ -28,6 +28,10 @@ pub struct Nonces {
 
 impl Nonces {
     /// The nonces of a new run. None of any other run's is accepted.
+    ///
+    /// # Errors
+    ///
+    /// [`NoRandomness`]
     pub fn new() -> Result<Self, NoRandomness> {
         Ok(Self { run_key: random()? })
     }

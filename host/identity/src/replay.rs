@@ -56,6 +56,10 @@ pub struct ReplayGuard(Memory);
 impl ReplayGuard {
     /// A guard that remembers nothing yet. There may be only one for all that share their
     /// [`crate::Nonces`].
+    ///
+    /// # Errors
+    ///
+    /// [`NoRandomness`]
     pub fn new(limits: ReplayLimits) -> Result<Self, NoRandomness> {
         Memory::new(limits, REMEMBERED_MS_MIN).map(Self)
     }

@@ -52,6 +52,10 @@ pub struct OperatorToken {
 
 impl OperatorToken {
     /// A new token.
+    ///
+    /// # Errors
+    ///
+    /// [`NoRandomness`]
     pub fn generate(kind: OperatorTokenKind) -> Result<Self, NoRandomness> {
         let bytes = random::<RANDOM_BYTES>()?;
         // Room for all of it, so that no half of the secret stays behind in a buffer that was too small.

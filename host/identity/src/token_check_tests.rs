@@ -1,35 +1,12 @@
-use attorn_core::{DecisionId, Digest, Grant, KeyBinding, TimeMs};
+use attorn_core::{Grant, TimeMs};
 
 use super::*;
+use crate::fixtures::{self, ISSUER};
 use crate::proof::forge::Signer;
 use crate::{TokenClaims, TokenSigner, generate_token_key};
 
-const ISSUER: &str = "https://attorn.example";
-
 fn grant(signer: &TokenSigner) -> Grant {
-    Grant {
-        id: GrantId::from_random([0xa5; 16]),
-        decision: DecisionId::from_random([1; 16]),
-        agent: "support-bot".parse().unwrap(),
-        instance: "pod-1".parse().unwrap(),
-        key_thumbprint: "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k".parse().unwrap(),
-        key_binding: KeyBinding::Jkt,
-        identity: None,
-        revocations: 0,
-        behalf: None,
-        policies: Vec::new(),
-        resource_server: "faq".parse().unwrap(),
-        audience: "https://faq.example".parse().unwrap(),
-        action: "faq.read".parse().unwrap(),
-        resource: "article/42".parse().unwrap(),
-        arguments_digest: Digest::from_bytes([0xab; 32]),
-        purpose: "answer-questions".parse().unwrap(),
-        session: None,
-        issued_at: TimeMs(1_000),
-        expires_at: TimeMs(2_000),
-        uses_max: 1,
-        signed_by: signer.public_key().thumbprint().clone(),
-    }
+    fixtures::grant(signer.public_key().thumbprint().clone(), TimeMs(1_000), TimeMs(2_000))
 }
 
 fn signer() -> TokenSigner {

@@ -1,41 +1,19 @@
 //! Tokens as somebody else's library sees them, who has nothing but the JWKS.
 
-use attorn_core::{DecisionId, Digest, Grant, GrantBehalf, GrantId, KeyBinding, TimeMs};
+use attorn_core::{Grant, GrantBehalf, KeyBinding, TimeMs};
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{DecodingKey, Validation, decode, decode_header};
 use serde_json::Value;
 
 use super::*;
-
-const ISSUER: &str = "https://attorn.example";
+use crate::fixtures::{self, ISSUER};
 
 /// Far in the future, since the other library goes by the real clock.
 const ISSUED_AT: TimeMs = TimeMs(4_102_444_800_123);
 
 fn grant() -> Grant {
-    Grant {
-        id: GrantId::from_random([0xa5; 16]),
-        decision: DecisionId::from_random([1; 16]),
-        agent: "support-bot".parse().unwrap(),
-        instance: "pod-1".parse().unwrap(),
-        key_thumbprint: "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k".parse().unwrap(),
-        key_binding: KeyBinding::Jkt,
-        identity: None,
-        revocations: 0,
-        behalf: None,
-        policies: Vec::new(),
-        resource_server: "faq".parse().unwrap(),
-        audience: "https://faq.example".parse().unwrap(),
-        action: "faq.read".parse().unwrap(),
-        resource: "article/42".parse().unwrap(),
-        arguments_digest: Digest::from_bytes([0xab; 32]),
-        purpose: "answer-questions".parse().unwrap(),
-        session: None,
-        issued_at: ISSUED_AT,
-        expires_at: TimeMs(4_102_444_830_000),
-        uses_max: 1,
-        signed_by: "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k".parse().unwrap(),
-    }
+    let signed_by = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k".parse().unwrap();
+    fixtures::grant(signed_by, ISSUED_AT, TimeMs(4_102_444_830_000))
 }
 
 fn signer() -> TokenSigner {

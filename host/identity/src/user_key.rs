@@ -63,6 +63,10 @@ pub struct UserKey {
 
 impl UserKey {
     /// A new key.
+    ///
+    /// # Errors
+    ///
+    /// [`NoRandomness`]
     pub fn generate() -> Result<Self, NoRandomness> {
         random().map(Self::of)
     }

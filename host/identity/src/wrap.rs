@@ -68,6 +68,10 @@ pub struct RootKey(Zeroizing<[u8; 32]>);
 
 impl RootKey {
     /// A new root key.
+    ///
+    /// # Errors
+    ///
+    /// [`NoRandomness`]
     pub fn generate() -> Result<Self, NoRandomness> {
         random().map(Self)
     }

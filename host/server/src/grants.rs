@@ -48,12 +48,12 @@ pub(crate) async fn use_grant(app: Arc<App>, call: Call) -> Result<Reply, Failur
         batch.add.push(Add { key: Key::grant_uses(&id), delta: 1, at_most: used + 1 });
         match app.store.commit(batch).await {
             Ok(committed) => {
-                let entry = committed.entries.first().map(reference);
+                let entry = reference(committed.entry().map_err(Failure::internal)?);
                 return Reply::ok(&api::GrantUse {
                     grant: id.to_string(),
                     use_number: u32::try_from(used + 1).unwrap_or(u32::MAX),
                     uses_left: u32::try_from(uses_max - used - 1).unwrap_or(u32::MAX),
-                    entry: entry.ok_or_else(|| Failure::internal("a use was recorded without entry"))?,
+                    entry,
                 });
             }
             Err(CommitError::Conflict(_) | CommitError::LimitExceeded { .. }) => {}
@@ -193,13 +193,8 @@ pub(crate) async fn report_effect(app: Arc<App>, call: Call) -> Result<Reply, Fa
         Failure::of(ProblemCode::InvalidState, detail)
     };
     let committed = commit(&app, batch, reported).await?;
-    let entry = committed.entries.first().map(reference);
-    Reply::ok(&api::EffectRecorded {
-        grant: id.to_string(),
-        use_number: wire.use_number,
-        effect: wire.effect,
-        entry: entry.ok_or_else(|| Failure::internal("an effect was recorded without entry"))?,
-    })
+    let entry = reference(committed.entry().map_err(Failure::internal)?);
+    Reply::ok(&api::EffectRecorded { grant: id.to_string(), use_number: wire.use_number, effect: wire.effect, entry })
 }
 
 pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {

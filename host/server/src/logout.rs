@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use attorn_api::ProblemCode;
+use attorn_api::oauth::OAuthCode;
 use attorn_store::records::{LogoutRecord, SessionNameRecord, SessionRecord, UserBody};
 use attorn_store::{Batch, Key, Require};
 use serde_json::json;
@@ -24,7 +26,9 @@ use crate::users::{self, KnownUser, names};
 pub(crate) const REMEMBERED_MS: u64 = attorn_identity::provider_token::LIFETIME_MS_MAX;
 
 pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
-    let token = providers::logout_token(&app, call.form()?.needed("logout_token")?).await.map_err(refused)?;
+    let token = providers::logout_token(&app, call.form()?.needed("logout_token")?)
+        .await
+        .map_err(|why| invalid(refused(why)))?;
     // A provider tells it once, so whoever is busy with what it ends does not make it be lost.
     for _ in 0..revoke::ATTEMPTS_MAX {
         if told(&app, &token).await? {
@@ -32,6 +36,14 @@ pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
         }
     }
     Err(moved())
+}
+
+/// A token that is not taken is a bad request (section 2.8): nobody brought a grant here.
+fn invalid(failure: Failure) -> Failure {
+    match failure.problem.code {
+        ProblemCode::SubjectTokenRefused => Failure { oauth: Some(OAuthCode::InvalidRequest), ..failure },
+        _ => failure,
+    }
 }
 
 /// What is not done yet of what a token tells; false if something moved meanwhile.

@@ -30,7 +30,7 @@ pub(crate) async fn revoke(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     if known.is_none() {
         return Err(Failure::not_found("delegation", &id));
     }
-    revoke::delegation(&app, &id, &By::User, why.reason).await?;
+    revoke::delegation(&app, &id, &By::User, why.reason.as_deref()).await?;
     Reply::ok(&delegations::shown_by(&app, &id).await?)
 }
 

@@ -8,11 +8,11 @@ use attorn_core::TimeMs;
 use attorn_store::records::{
     DelegationRecord, FactRecord, GrantRecord, IdempotencyRecord, LogoutRecord, SessionNameRecord, SessionRecord,
 };
-use attorn_store::{Batch, Key, KeyKind, KeyPrefix, Require, Store};
+use attorn_store::{Add, Batch, Key, KeyKind, KeyPrefix, Require, Store};
 
 use crate::app::App;
 use crate::http::failure::Failure;
-use crate::users::sessions;
+use crate::users::sessions::{self, Fate};
 
 /// How often it looks.
 const INTERVAL: Duration = Duration::from_mins(1);
@@ -83,12 +83,14 @@ async fn remove(store: &Store, at: TimeMs, what: &Key, batch: &mut Batch) -> Res
             }
         }
         Some(KeyKind::Delegation) => delegation(store, at, what, batch).await?,
-        Some(KeyKind::Session) => session(store, what, what, batch).await?,
+        Some(KeyKind::Session) => {
+            session(store, what, what, batch).await?;
+        }
         Some(KeyKind::SessionName) => {
             if let Some(found) = store.record::<SessionNameRecord>(what).await? {
-                session(store, what, &Key::session(&found.value.session), batch).await?;
+                let fate = session(store, what, &Key::session(&found.value.session), batch).await?;
                 // If the session stays, so does its name.
-                if batch.put.is_empty() {
+                if fate == Fate::Forgotten {
                     batch.require.push((what.clone(), Require::Version(found.version)));
                     batch.delete.push(what.clone());
                 }
@@ -119,15 +121,27 @@ async fn delegation(store: &Store, at: TimeMs, what: &Key, batch: &mut Batch) ->
     batch.require.push((what.clone(), Require::Version(found.version)));
     batch.delete.extend([what.clone(), Key::user_delegation(user, id), Key::agent_delegation(to_agent, id)]);
     batch.delete.extend(parent.as_ref().map(|parent| Key::child_delegation(parent, id)));
+    give_room(store, Key::kept_delegations(user, found.value.made_by()), batch).await
+}
+
+/// Count one less. The last takes the counter along, so that none stays of whoever is gone.
+async fn give_room(store: &Store, counter: Key, batch: &mut Batch) -> Result<(), Failure> {
+    let Some(found) = store.get(&counter).await? else { return Ok(()) };
+    if store.counter(&counter).await? > 1 {
+        batch.add.push(Add { key: counter, delta: -1, at_most: u64::MAX });
+    } else {
+        batch.require.push((counter.clone(), Require::Version(found.version)));
+        batch.delete.push(counter);
+    }
     Ok(())
 }
 
 /// Forget a session, or put where to look again. `what` is what stands in the index: the session or its name. A name
 /// whose session never was is one that was remembered as ended.
-async fn session(store: &Store, what: &Key, session: &Key, batch: &mut Batch) -> Result<(), Failure> {
+async fn session(store: &Store, what: &Key, session: &Key, batch: &mut Batch) -> Result<Fate, Failure> {
     let Some(found) = store.record::<SessionRecord>(session).await? else {
         batch.require.push((session.clone(), Require::Absent));
-        return Ok(());
+        return Ok(Fate::Forgotten);
     };
     let due = TimeMs(batch.now.0.saturating_sub(KEPT_MS));
     sessions::forget(store, &found, what, due, batch).await

@@ -81,6 +81,7 @@ fn delegate(batch: &mut Batch, id: &str, parent: Option<&str>, expires_at: TimeM
         user_revocations: 0,
         agent_revocations: 0,
         sealed: Sealed(vec![1]),
+        sealed_reason: None,
     };
     let mut keys =
         vec![Key::user_delegation(&record.user, &record.id), Key::agent_delegation(&record.to_agent, &record.id)];
@@ -98,6 +99,28 @@ async fn a_delegation_goes_with_its_places_a_day_after_it_expired() {
     let scene = Scene::new(|batch| keys = delegate(batch, "dlg_2", Some("dlg_1"), BEGIN.plus_ms(1_000))).await;
     assert_eq!(scene.left(1_000 + KEPT_MS - 1, &keys).await, 4);
     assert_eq!(scene.left(1_000 + KEPT_MS, &keys).await, 0);
+    assert_eq!(scene.to_look_at().await, 0);
+}
+
+#[tokio::test]
+async fn a_delegation_that_goes_gives_its_maker_room_and_never_more_than_it_took() {
+    let counter = Key::kept_delegations(&session().user, &"bot".parse().unwrap());
+    let scene = Scene::new(|batch| {
+        delegate(batch, "dlg_1", None, BEGIN.plus_ms(1_000));
+        delegate(batch, "dlg_2", None, BEGIN.plus_ms(2_000));
+        delegate(batch, "dlg_3", None, BEGIN.plus_ms(3_000));
+        batch.add.push(Add { key: counter.clone(), delta: 2, at_most: 2 });
+    })
+    .await;
+    let kept = async |after: u64| {
+        let there = scene.left(after + KEPT_MS, std::slice::from_ref(&counter)).await;
+        (there, scene.store.counter(&counter).await.unwrap())
+    };
+    assert_eq!(kept(999).await, (1, 2));
+    assert_eq!(kept(1_000).await, (1, 1));
+    // The last takes the counter along, and one more finds nothing to give back.
+    assert_eq!(kept(2_000).await, (0, 0));
+    assert_eq!(kept(3_000).await, (0, 0));
     assert_eq!(scene.to_look_at().await, 0);
 }
 

@@ -1,44 +1,32 @@
 //! All routes, one row each.
 
+mod decisions;
 mod people;
-// Long because: a table with a row for each route.
+mod policies;
 
 use attorn_api::agents::{
     Agent, AgentList, ChangeCeiling, ChangeState, Identity, RegisterAgent, RegisterKey, RevokeIdentity,
 };
 use attorn_api::audit::{Entry, EntryList};
-use attorn_api::decisions::{DecisionAnswer, DecisionRequest};
-use attorn_api::delegations::Revoke;
-use attorn_api::facts::{DeleteFacts, FactList, FactsDeleted, FactsSet, SetFacts};
-use attorn_api::grants::{EffectRecorded, GrantDetails, GrantList, GrantUse, ReportEffect, UseGrant};
-use attorn_api::loads::{LoadCancelled, LoadList};
-use attorn_api::oauth::{AboutToken, Introspection, Logout, TokenAnswer, TokenRequest};
+use attorn_api::oauth::Logout;
 use attorn_api::operators::{Operator, OperatorList, RegisterOperator, RegisteredOperator};
-use attorn_api::policies::{
-    Activate, ActiveSet, ChangeSet, Component, Policy, PolicyList, PolicyVersion, PushVersion, Rollback, SetChanged,
-    VersionRevoked,
-};
 use attorn_api::policy_logs::PolicyLogList;
 use attorn_api::providers::{
     CONFIGURATION_BYTES_MAX, CheckToken, Provider, ProviderConfiguration, ProviderList, TokenCheck,
 };
 use attorn_api::resource_servers::{RegisterResourceServer, ResourceServer, ResourceServerList};
-use attorn_api::simulations::{Simulation, SimulationRequest};
 use attorn_api::token_keys::{RetireTokenKey, RotateTokenKey, TokenKeyChanged, TokenKeyList};
 use attorn_api::trust_domains::{RegisterTrustDomain, TrustDomain, TrustDomainList, UpdateTrustDomain};
-use attorn_core::Duty::{Admin, Auditor, PolicyAdmin, PolicyWeakener, Registrar};
+use attorn_core::Duty::{Admin, Auditor, Registrar};
 use axum::http::Method;
 
 use crate::http::openapi;
-use crate::http::route::Access::{self, Operator as Op, OperatorOrBootstrap, Public};
+use crate::http::route::Access::{Operator as Op, OperatorOrBootstrap, Public};
 use crate::http::route::{Content, Route, form, handler, json, route};
 use crate::oauth::form::FORM_BYTES_MAX;
-use crate::oauth::{introspect, metadata, revoke, token};
+use crate::oauth::metadata;
 use crate::token_keys::routes as token_keys;
-use crate::{
-    audit, decisions, facts, grants, loads, logout, metrics, policies, policy_logs, providers, public, registry,
-    simulations,
-};
+use crate::{audit, logout, metrics, policy_logs, providers, public, registry};
 
 /// The `OpenAPI` 3.1 document of this server.
 #[must_use]
@@ -49,7 +37,7 @@ pub fn openapi_document() -> serde_json::Value {
 /// All routes.
 pub(crate) fn all() -> Vec<Route> {
     let registered = [operators(), agents(), resource_servers(), trust_domains(), keys(), provider()].concat();
-    [registered, fact(), policy(), deciding(), oauth(), people::all(), auditing(), open()].concat()
+    [registered, policies::all(), decisions::all(), people::all(), auditing(), open()].concat()
 }
 
 const GET: Method = Method::GET;
@@ -274,203 +262,6 @@ fn keys() -> Vec<Route> {
             handler!(token_keys::retire),
         )
         .takes(json::<RetireTokenKey>()),
-    ]
-}
-
-fn oauth() -> Vec<Route> {
-    let post = |path, access, doc, handler| route(POST, path, access, doc, handler).body_bytes_max(FORM_BYTES_MAX);
-    let (agent, server) = (Access::AgentClient, Access::ResourceServerClient);
-    vec![
-        post(
-            metadata::TOKEN,
-            agent,
-            ("createToken", "Ask for a token for one action on one resource"),
-            handler!(token::create),
-        )
-        .takes(form::<TokenRequest>())
-        .gives(json::<TokenAnswer>()),
-        post(
-            metadata::INTROSPECT,
-            server,
-            ("introspectToken", "Ask whether a token is good now"),
-            handler!(introspect::show),
-        )
-        .takes(form::<AboutToken>())
-        .gives(json::<Introspection>()),
-        post(metadata::REVOKE, agent, ("revokeToken", "Give up a token of one's own"), handler!(revoke::create))
-            .takes(form::<AboutToken>())
-            .gives(JSON),
-    ]
-}
-
-fn fact() -> Vec<Route> {
-    let server = Access::ResourceServer;
-    vec![
-        route(POST, "/v1/facts", Op(Registrar), ("setFacts", "Say what is so"), handler!(facts::set))
-            .takes(json::<SetFacts>())
-            .gives(json::<FactsSet>())
-            .body_bytes_max(facts::BODY_BYTES_MAX),
-        route(GET, "/v1/facts", Op(Registrar), ("listFacts", "List facts"), handler!(facts::list))
-            .gives(json::<FactList>()),
-        route(POST, "/v1/facts/delete", Op(Registrar), ("deleteFacts", "Forget facts"), handler!(facts::delete))
-            .takes(json::<DeleteFacts>())
-            .gives(json::<FactsDeleted>()),
-        route(
-            POST,
-            "/v1/resource-facts",
-            server,
-            ("setOwnFacts", "Say what is so of one's own resources"),
-            handler!(facts::set_own),
-        )
-        .takes(json::<SetFacts>())
-        .gives(json::<FactsSet>()),
-        route(
-            POST,
-            "/v1/resource-facts/delete",
-            server,
-            ("deleteOwnFacts", "Forget facts of one's own resources"),
-            handler!(facts::delete_own),
-        )
-        .takes(json::<DeleteFacts>())
-        .gives(json::<FactsDeleted>()),
-    ]
-}
-
-fn policy() -> Vec<Route> {
-    let change = |path, doc, handler| route(POST, path, Op(PolicyAdmin), doc, handler).gives(json::<SetChanged>());
-    vec![
-        route(
-            Method::PUT,
-            "/v1/components/{digest}",
-            Op(PolicyAdmin),
-            ("putComponent", "Put a component"),
-            handler!(policies::put_component),
-        )
-        .takes(Content::Other("application/wasm"))
-        .gives(json::<Component>())
-        .created()
-        .body_bytes_max(policies::COMPONENT_BYTES_MAX),
-        route(
-            POST,
-            "/v1/policies/{id}/versions",
-            Op(PolicyAdmin),
-            ("pushVersion", "Push a version of a policy"),
-            handler!(policies::push),
-        )
-        .takes(json::<PushVersion>())
-        .gives(json::<PolicyVersion>())
-        .created(),
-        change(
-            "/v1/policies/{id}/activate",
-            ("activatePolicy", "Put a version in force"),
-            handler!(policies::change::activate),
-        )
-        .takes(json::<Activate>()),
-        change(
-            "/v1/policies/{id}/rollback",
-            ("rollBackPolicy", "Go back to a version that was in force before"),
-            handler!(policies::change::roll_back),
-        )
-        .takes(json::<Rollback>()),
-        route(
-            POST,
-            "/v1/policies/{id}/versions/{version}/revoke",
-            Op(PolicyAdmin),
-            ("revokePolicyVersion", "End what a version allowed, and never put it in force again"),
-            handler!(policies::change::revoke),
-        )
-        .takes(json::<Revoke>())
-        .gives(json::<VersionRevoked>()),
-        change(
-            "/v1/active-set/changes",
-            ("changeActiveSet", "Change several policies at once"),
-            handler!(policies::change::change_set),
-        )
-        .takes(json::<ChangeSet>()),
-        route(
-            POST,
-            "/v1/policies/{id}/deactivate",
-            Op(PolicyWeakener),
-            ("deactivatePolicy", "Take a policy out of force"),
-            handler!(policies::change::deactivate),
-        )
-        .gives(json::<SetChanged>()),
-        route(
-            GET,
-            "/v1/active-set",
-            Op(PolicyAdmin),
-            ("showActiveSet", "Show the set in force"),
-            handler!(policies::change::show),
-        )
-        .gives(json::<ActiveSet>()),
-        route(
-            GET,
-            "/v1/loads",
-            Op(PolicyAdmin),
-            ("listLoads", "List policies being made ready"),
-            handler!(loads::list),
-        )
-        .gives(json::<LoadList>()),
-        route(
-            POST,
-            "/v1/loads/{id}/cancel",
-            Op(PolicyAdmin),
-            ("cancelLoad", "Cancel making a policy ready"),
-            handler!(loads::cancel),
-        )
-        .gives(json::<LoadCancelled>()),
-        route(GET, "/v1/policies", Op(PolicyAdmin), ("listPolicies", "List policies"), handler!(policies::list))
-            .gives(json::<PolicyList>()),
-        route(GET, "/v1/policies/{id}", Op(PolicyAdmin), ("showPolicy", "Show a policy"), handler!(policies::show))
-            .gives(json::<Policy>()),
-    ]
-}
-
-fn deciding() -> Vec<Route> {
-    let (agent, server) = (Access::Agent, Access::ResourceServer);
-    vec![
-        route(
-            POST,
-            "/v1/simulations",
-            Op(Auditor),
-            ("simulate", "Try what would be decided, and why"),
-            handler!(simulations::create),
-        )
-        .takes(json::<SimulationRequest<'_>>())
-        .gives(json::<Simulation>()),
-        route(POST, "/v1/decisions", agent, ("createDecision", "Ask for a decision"), handler!(decisions::create))
-            .takes(json::<DecisionRequest<'_>>())
-            .gives(json::<DecisionAnswer>()),
-        route(
-            POST,
-            "/v1/grants/{id}/uses",
-            server,
-            ("useGrant", "Use a grant, before acting"),
-            handler!(grants::use_grant),
-        )
-        .takes(json::<UseGrant>())
-        .gives(json::<GrantUse>()),
-        route(
-            POST,
-            "/v1/grants/{id}/effect",
-            server,
-            ("reportEffect", "Report what came of a use"),
-            handler!(grants::report_effect),
-        )
-        .takes(json::<ReportEffect>())
-        .gives(json::<EffectRecorded>()),
-        route(GET, "/v1/grants", Op(Registrar), ("listGrants", "List grants"), handler!(grants::list))
-            .gives(json::<GrantList>()),
-        route(GET, "/v1/grants/{id}", Op(Registrar), ("showGrant", "Show a grant"), handler!(grants::show))
-            .gives(json::<GrantDetails>()),
-        route(
-            POST,
-            "/v1/grants/{id}/revoke",
-            Op(Registrar),
-            ("revokeGrant", "Revoke a grant"),
-            handler!(grants::revoke),
-        )
-        .gives(json::<GrantDetails>()),
     ]
 }
 

@@ -176,7 +176,7 @@ async fn run(app: &App, operator: &OperatorCaller, trial: Trial) -> Result<Simul
     let mut batch = Batch::new(app.clock.now());
     entry::act(&mut batch, operator, "simulation", about(app, &trial, chain.as_ref(), &tried.made))?;
     let committed = commit(app, batch, moved).await?;
-    let at = committed.entries.first().ok_or_else(|| Failure::internal("a simulation was recorded without entry"))?;
+    let at = committed.entry().map_err(Failure::internal)?;
     Ok(wire::simulation(&trial, tried, crate::audit::reference(at)))
 }
 

@@ -80,6 +80,17 @@ pub struct Committed {
     pub entries: Vec<EntryRef>,
 }
 
+impl Committed {
+    /// Its entry: the first, where there are several.
+    ///
+    /// # Errors
+    ///
+    /// [`BatchError::NoEntry`]
+    pub fn entry(&self) -> Result<&EntryRef, BatchError> {
+        self.entries.first().ok_or(BatchError::NoEntry)
+    }
+}
+
 impl Store {
     pub(crate) fn of(
         shared: Arc<Shared>,
@@ -102,6 +113,10 @@ impl Store {
     /// `LimitExceeded` none of it is, and what they name is on disk.
     ///
     /// Dropping the future takes nothing back: the batch happens or not, and nobody is told.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError`] says whether it was tried, why it did not happen, or that nobody knows.
     pub async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
         batch.check().map_err(CommitError::Malformed)?;
         // Both limits keep the number far below what a permit can count.
@@ -122,6 +137,10 @@ impl Store {
     }
 
     /// Let a batch happen, and give the value out as recorded. The batch must have an entry.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::commit`]; [`CommitError::Malformed`] if it has no entry.
     pub async fn commit_recorded<T>(&self, batch: Batch, value: T) -> Result<Recorded<T>, CommitError> {
         if batch.entries.is_empty() {
             return Err(CommitError::Malformed(BatchError::NoEntry));

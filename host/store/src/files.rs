@@ -44,12 +44,21 @@ impl Files {
     }
 
     /// Write a file, if it is not there, and return its BLAKE3 digest once it is on disk.
+    ///
+    /// # Errors
+    ///
+    /// [`FileError`] when it has more than `bytes_max` bytes, or cannot be written and synced.
     pub async fn write(&self, bytes: Vec<u8>, bytes_max: u64) -> Result<Digest, FileError> {
         let dir = self.0.clone();
         blocking(move || write(&dir, &bytes, bytes_max)).await
     }
 
     /// Read a file and compare its bytes with its name.
+    ///
+    /// # Errors
+    ///
+    /// [`FileError`] when it is not there, is not what its name says, has more than `bytes_max` bytes, or cannot be
+    /// read.
     pub async fn read(&self, digest: Digest, bytes_max: u64) -> Result<Vec<u8>, FileError> {
         let dir = self.0.clone();
         blocking(move || read(&dir, digest, bytes_max)).await

@@ -93,6 +93,10 @@ impl From<ValueError> for IntegrityError {
 
 impl Store {
     /// Read everything and see whether it fits together. Commits wait meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`IntegrityError`] with the first thing that does not fit, or when the store cannot be read.
     pub async fn verify_integrity(&self) -> Result<Integrity, IntegrityError> {
         let shared = Arc::clone(&self.shared);
         match tokio::task::spawn_blocking(move || verify(&shared)).await {

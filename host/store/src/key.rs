@@ -85,6 +85,8 @@ kinds! {
     KeyOwner = "key_owner",
     /// A wrapped secret.
     KeyMaterial = "key_material",
+    /// How many delegations of a user's that an agent made are kept.
+    KeptDelegations = "kept_delegations",
     /// That somebody logged out who is nobody here yet.
     Logout = "logout",
     /// Something that there is one of.
@@ -129,7 +131,7 @@ impl KeyKind {
     /// Whether values of this kind are numbers that only [`crate::Add`] changes.
     #[must_use]
     pub const fn is_counter(self) -> bool {
-        matches!(self, Self::Counter | Self::GrantReleases | Self::GrantUses)
+        matches!(self, Self::Counter | Self::GrantReleases | Self::GrantUses | Self::KeptDelegations)
     }
 }
 
@@ -301,6 +303,12 @@ impl Key {
     #[must_use]
     pub fn child_delegation(parent: &DelegationId, id: &DelegationId) -> Self {
         Self::of(KeyKind::ChildDelegation, &[parent.as_str(), id.as_str()])
+    }
+
+    /// How many delegations are kept that this agent made of what this user delegated: a counter.
+    #[must_use]
+    pub fn kept_delegations(user: &UserId, made_by: &AgentId) -> Self {
+        Self::of(KeyKind::KeptDelegations, &[user.as_str(), made_by.as_str()])
     }
 
     /// The delegation that a token was exchanged for; the digest is over the token and all that was asked for.

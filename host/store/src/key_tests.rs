@@ -66,6 +66,7 @@ fn one_of(kind: KeyKind) -> (Key, &'static str) {
         KeyKind::KeyMaterial => {
             (Key::key_material(KeyPurpose::TokenSigning, &id("main"), 10), "key_material/token_signing/main/0000000a")
         }
+        KeyKind::KeptDelegations => (Key::kept_delegations(&id("usr_1"), &id("bot")), "kept_delegations/usr_1/bot"),
         KeyKind::Logout => {
             (Key::logout(&id(&zeros)), "logout/0000000000000000000000000000000000000000000000000000000000000000")
         }

@@ -66,6 +66,10 @@ impl Places {
 
 impl Store {
     /// Make an empty store for this log in a directory, which is made too if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] when there is a store already, the directory is in use, or a file cannot be made.
     pub fn create(dir: &Path, log: LogId) -> Result<Self, OpenError> {
         let places = Places::of(dir);
         make_dir(dir).map_err(at(dir))?;
@@ -90,6 +94,11 @@ impl Store {
     }
 
     /// Open the store of this log in a directory.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] when there is no store, it is in use, half made, of a newer format or another log, or its parts do
+    /// not fit together.
     pub fn open(dir: &Path, log: &LogId) -> Result<Self, OpenError> {
         Self::open_with(dir, log, Box::new(EveryStep))
     }

@@ -70,6 +70,10 @@ impl From<Stored> for Versioned {
 
 impl Store {
     /// The value of a key.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] when the store has failed or cannot read.
     pub async fn get(&self, key: &Key) -> Result<Option<Versioned>, ReadError> {
         let found = self.shared.trees.value(key)?;
         let version = match &found {
@@ -101,6 +105,10 @@ impl Store {
     }
 
     /// The record under a key.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::get`]; [`ReadError::Invalid`] if what stands there is no such record.
     pub async fn record<R: Record>(&self, key: &Key) -> Result<Option<Versioned<R>>, ReadError> {
         let Some(Versioned { value, version, entries }) = self.get(key).await? else {
             return Ok(None);
@@ -109,6 +117,10 @@ impl Store {
     }
 
     /// A grant, and whether credentials may still be issued from it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::record`].
     pub async fn grant(&self, id: &GrantId) -> Result<Option<StoredGrant>, ReadError> {
         let Some(found) = self.record::<GrantRecord>(&Key::grant(id)).await? else {
             return Ok(None);
@@ -123,6 +135,10 @@ impl Store {
     }
 
     /// Where a counter stands; one that was never changed stands at 0.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::get`]; [`ReadError::Invalid`] if what stands there is no counter.
     pub async fn counter(&self, key: &Key) -> Result<u64, ReadError> {
         let Some(Versioned { value, version, entries }) = self.get(key).await? else {
             return Ok(0);
@@ -132,6 +148,10 @@ impl Store {
 
     /// At most `limit` values, but at least one, whose keys begin with a prefix, in the order of their
     /// keys, after a key.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::get`].
     pub async fn scan(&self, prefix: &KeyPrefix, after: Option<&Key>, limit: usize) -> Result<Page, ReadError> {
         let (scanned, version) = {
             // While this is held, no group is applied.
@@ -146,12 +166,20 @@ impl Store {
     }
 
     /// How far the audit log is durable.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Failed`]
     pub fn log_head(&self) -> Result<LogHead, ReadError> {
         let head = self.shared.horizon.head()?;
         Ok(self.log_head_of(head.size, head.last_link))
     }
 
     /// The same, as soon as there are at least this many entries.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Failed`], also while it waits.
     pub async fn log_reaches(&self, size: u64) -> Result<LogHead, ReadError> {
         let head = self.shared.horizon.reached(|head| head.size >= size).await?;
         Ok(self.log_head_of(head.size, head.last_link))
@@ -168,6 +196,10 @@ impl Store {
     }
 
     /// The bytes of an entry, if the log is that long.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::get`].
     pub fn entry(&self, index: u64) -> Result<Option<Vec<u8>>, ReadError> {
         if index >= self.shared.horizon.head()?.size {
             return Ok(None);
@@ -176,6 +208,10 @@ impl Store {
     }
 
     /// At most `limit` entries from an index on; fewer when the log ends or they have many bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::get`].
     pub fn entries(&self, from: u64, limit: usize) -> Result<Vec<StoredEntry>, ReadError> {
         let size = self.shared.horizon.head()?.size;
         let (mut entries, mut bytes_sum) = (Vec::new(), 0);
@@ -194,16 +230,28 @@ impl Store {
     }
 
     /// The root of the tree over the first `size` entries.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::get`]; [`ReadError::BeyondEnd`] if the log is not that long.
     pub fn root(&self, size: u64) -> Result<Hash, ReadError> {
         self.of_tree(size, |node| tree::root(size, node))
     }
 
     /// The proof that an entry is in the tree over the first `size` entries.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::root`]; [`ReadError::Tree`] if the entry is not within `size`.
     pub fn inclusion_proof(&self, index: u64, size: u64) -> Result<Vec<Hash>, ReadError> {
         self.of_tree(size, |node| tree::inclusion_proof(index, size, node))
     }
 
     /// The proof that the tree over the first `new` entries begins with that over the first `old`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::root`]; [`ReadError::Tree`] if `old` is more than `new`.
     pub fn consistency_proof(&self, old: u64, new: u64) -> Result<Vec<Hash>, ReadError> {
         self.of_tree(new, |node| tree::consistency_proof(old, new, node))
     }

@@ -94,6 +94,7 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
         | KeyKind::GrantEffect
         | KeyKind::GrantReleases
         | KeyKind::GrantUses
+        | KeyKind::KeptDelegations
         | KeyKind::Expiry
         | KeyKind::Meta
         | KeyKind::UserDelegation => Ok(()),

@@ -80,6 +80,7 @@ fn delegations() {
         user_revocations: 4,
         agent_revocations: 6,
         sealed: sealed(),
+        sealed_reason: Some(sealed()),
     };
     golden(
         &delegation,
@@ -87,7 +88,8 @@ fn delegations() {
         concat!(
             r#"{"id":"dlg_2","user":"usr_1","from_agent":"planner","parent":"dlg_1","depth":1,"to_agent":"bot","#,
             r#""purpose":"support","session":"ses_1","created_at_ms":1000,"expires_at_ms":2000,"#,
-            r#""accepted_at_ms":1500,"revoked_at_ms":null,"revocations":3,"user_revocations":4,"agent_revocations":6,"sealed":"AQID"}"#
+            r#""accepted_at_ms":1500,"revoked_at_ms":null,"revocations":3,"user_revocations":4,"agent_revocations":6,"#,
+            r#""sealed":"AQID","sealed_reason":"AQID"}"#
         ),
     );
     golden(
@@ -161,6 +163,7 @@ fn what_is_sealed() {
         unnamed_logged_out_at: None,
         agent_revocations: BTreeMap::from([(id("bot"), 2)]),
         unnamed_revocations: 3,
+        revoked_because: Some("it asks too much".into()),
     };
     let key = Key::user(&id("usr_1"));
     sealed_body(
@@ -172,7 +175,7 @@ fn what_is_sealed() {
             r#""groups_asserted_at_ms":950,"groups":["staff"],"claims":"{}","login_after_ms":900,"#,
             r#""login_after_for":{"bot":800},"#,
             r#""unnamed_login_after_ms":null,"logged_out_ms":700,"unnamed_logged_out_ms":null,"#,
-            r#""agent_revocations":{"bot":2},"unnamed_revocations":3}"#
+            r#""agent_revocations":{"bot":2},"unnamed_revocations":3,"revoked_because":"it asks too much"}"#
         ),
     );
     let read = Permission { action: id("account.read"), resource: id("account/*") };
@@ -238,6 +241,7 @@ fn the_largest_user_has_room() {
         unnamed_logged_out_at: Some(max),
         agent_revocations: (0..UserBody::AGENTS_MAX).map(|n| (agent(n), u64::MAX)).collect(),
         unnamed_revocations: u64::MAX,
+        revoked_because: Some("\u{1f512}".repeat(256)),
     };
     assert!(body.claims.as_str().len() >= ProviderRecord::CLAIMS_BYTES_MAX - 1);
     let sealed = Sealed(vec![0; body.encode().len() + SEAL_BYTES]);
@@ -282,5 +286,6 @@ fn the_largest_delegation_has_room() {
         user_revocations: u64::MAX,
         agent_revocations: u64::MAX,
         sealed,
+        sealed_reason: Some(Sealed(vec![0; 256 * 4 + SEAL_BYTES])),
     });
 }

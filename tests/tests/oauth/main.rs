@@ -51,8 +51,7 @@ impl Scene {
         for (server, audience, resource_type) in
             [(&scene.docs, AUDIENCE, "document"), (&scene.elsewhere, "https://elsewhere.example", "thing")]
         {
-            let body = json!({ "id": server.id, "audience": audience, "resource_types": [resource_type],
-                "jwk": server.key.jwk, "counts_uses": "reports" });
+            let body = server.server_registration(audience, resource_type);
             registrar.post("/v1/resource-servers", &body).await.expect(201);
         }
         scene

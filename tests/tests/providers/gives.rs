@@ -44,7 +44,7 @@ async fn a_good_token_gives_what_is_mapped_and_says_what_is_not() {
     }
     assert_eq!((gives.subject.as_deref(), gives.agent.as_deref()), (Some("alice"), Some("support-bot")));
     assert_eq!((gives.session.as_deref(), gives.acr.as_deref()), (Some("session-1"), Some("silver")));
-    assert_eq!(gives.groups, ["admins", "staff"]);
+    assert_eq!(gives.groups.unwrap(), ["admins", "staff"]);
     assert_eq!(gives.claims, json!({ "tier": { "a": "x", "b": 1 } }));
     assert_eq!(gives.confirmation, Some(Confirmation::Key("A".repeat(43))));
     let digest = blake3::derive_key("attorn subject token v1", token.as_bytes());
@@ -58,7 +58,12 @@ async fn a_token_with_nothing_more_gives_nothing_more() {
     let bare = json!({ "client_id": "bot-client", "sid": null, "auth_time": null, "jti": null });
     let gives = scene.gives(&scene.provider.access_token(bare), "delegation").await;
     assert_eq!((gives.session, gives.token_id, gives.authenticated_at_ms), (None, None, None));
-    assert!(gives.consented.is_empty() && gives.unmapped.is_empty() && gives.groups.is_empty());
+    assert!(gives.consented.is_empty() && gives.unmapped.is_empty());
+    // Nothing said of groups is not the same as that there are none.
+    assert_eq!(gives.groups, None);
+    let none = json!({ "client_id": "bot-client", "groups": [] });
+    let none = scene.gives(&scene.provider.access_token(none), "delegation").await;
+    assert_eq!(none.groups, Some(Vec::new()));
     assert_eq!((gives.confirmation, gives.claims), (None, json!({})));
     for (scopes, expect) in [
         (json!({ "scope": "" }), 0),

@@ -52,7 +52,7 @@ fn is_alice_s(gives: &TokenGives) {
     assert_eq!(gives.subject.as_deref(), Some("sample-subject-alice"));
     assert_eq!(gives.agent.as_deref(), Some("support-bot"));
     assert_eq!(gives.session.as_deref(), Some("sample-session-1"));
-    assert_eq!(gives.groups, ["billing", "staff"]);
+    assert_eq!(gives.groups.as_ref().unwrap(), &["billing", "staff"]);
     assert_eq!(super::permissions(gives, "billing").len(), 2);
     assert!(gives.authenticated_at_ms.is_some() && gives.acr.is_some());
 }

@@ -1,45 +1,66 @@
 //! What npm and pip install, from lock files with digests. It is kept for as long as those do not change.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use crate::run::Invocation;
 
 /// The packages of Node, in place.
 pub(super) fn node(directory: &Path) -> Result<(), String> {
     let stamp = Stamp::of(&directory.join("package-lock.json"), directory.join("node_modules/.installed"))?;
-    stamp.unless_installed(|| {
-        let npm = Invocation::program(directory, PathBuf::from("npm"));
-        npm.with("ci").with("--no-progress").run()
-    })
+    stamp.unless_good(
+        || true,
+        || {
+            let npm = Invocation::program(directory, PathBuf::from("npm"));
+            npm.with("ci").with("--no-progress").run()
+        },
+    )
 }
 
-/// A virtual environment of Python.
+/// A script that pip installs: it names the interpreter that it was made for, so it tells whether that is still there.
+const SCRIPT: &str = "bin/schemathesis";
+
+/// A virtual environment of Python. One that was moved, or whose Python is gone, is made anew: its scripts name their
+/// interpreter by its whole path.
 pub(super) fn python(home: &Path, scripts: &Path) -> Result<(), String> {
     let requirements = scripts.join("requirements.txt");
-    let stamp = Stamp::of(&requirements, home.join(".installed"))?;
-    stamp.unless_installed(|| {
-        let text = |path: &Path| path.display().to_string();
-        let venv = Invocation::program(scripts, PathBuf::from("python3"));
-        venv.with("-m").with("venv").with("--clear").with(text(home)).run()?;
-        [
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--require-hashes",
-            "--only-binary=:all:",
-            "-r",
-        ]
-        .iter()
-        .fold(Invocation::program(scripts, home.join("bin/python")), |pip, argument| pip.with(*argument))
-        .with(text(&requirements))
-        .run()
-    })
+    let mut stamp = Stamp::of(&requirements, home.join(".installed"))?;
+    stamp.wanted.extend_from_slice(home.as_os_str().as_bytes());
+    stamp.unless_good(
+        || runs(&home.join(SCRIPT)),
+        || {
+            let text = |path: &Path| path.display().to_string();
+            let venv = Invocation::program(scripts, PathBuf::from("python3"));
+            venv.with("-m").with("venv").with("--clear").with(text(home)).run()?;
+            [
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--require-hashes",
+                "--only-binary=:all:",
+                "-r",
+            ]
+            .iter()
+            .fold(Invocation::program(scripts, home.join("bin/python")), |pip, argument| pip.with(*argument))
+            .with(text(&requirements))
+            .run()
+        },
+    )
 }
 
-/// From which lock file something was installed: a copy of it that stands beside.
+/// Whether a program can be started, and says its version.
+fn runs(program: &Path) -> bool {
+    let quiet = |command: &mut Command| {
+        command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status()
+    };
+    quiet(&mut Command::new(program)).is_ok_and(|status| status.success())
+}
+
+/// From which lock file something was installed, and for which place if that matters: a copy that stands beside.
 struct Stamp {
     wanted: Vec<u8>,
     path: PathBuf,
@@ -51,12 +72,51 @@ impl Stamp {
         Ok(Self { wanted, path })
     }
 
-    fn unless_installed(self, install: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
-        if fs::read(&self.path).is_ok_and(|installed| installed == self.wanted) {
+    fn unless_good(
+        self,
+        works: impl FnOnce() -> bool,
+        install: impl FnOnce() -> Result<(), String>,
+    ) -> Result<(), String> {
+        if fs::read(&self.path).is_ok_and(|installed| installed == self.wanted) && works() {
             return Ok(());
         }
         install()?;
         // Last, so that what was interrupted is done again.
         fs::write(&self.path, &self.wanted).map_err(|error| format!("cannot write `{}`: {error}", self.path.display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn what_is_stale_or_does_not_run_is_made_anew() {
+        let directory = std::env::temp_dir().join(format!("attorn-xtask-stamp-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let installed = Cell::new(0);
+        let ask = |wanted: &[u8], works: bool| {
+            let stamp = Stamp { wanted: wanted.to_vec(), path: directory.join(".installed") };
+            let install = || {
+                installed.set(installed.get() + 1);
+                Ok(())
+            };
+            stamp.unless_good(|| works, install).unwrap();
+            installed.get()
+        };
+        assert_eq!(ask(b"lock /a", true), 1, "the first time");
+        assert_eq!(ask(b"lock /a", true), 1, "it is there");
+        assert_eq!(ask(b"lock /b", true), 2, "it was made for another place");
+        assert_eq!(ask(b"lock /b", false), 3, "it does not run");
+        assert_eq!(ask(b"lock 2 /b", true), 4, "another is locked");
+        fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn what_runs_is_told_from_what_does_not() {
+        assert!(runs(Path::new("true")));
+        assert!(!runs(Path::new("false")) && !runs(Path::new("/attorn/has/no/such/program")));
     }
 }

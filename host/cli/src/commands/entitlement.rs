@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::page::{Page, note_next};
 use crate::parse;
 
 const PATH: &str = "/v1/entitlements";
@@ -20,7 +21,7 @@ pub(crate) enum Entitlement {
     /// for all of these)
     Set(Set),
     /// List what groups and everyone may do; what single users may stands with the user
-    List,
+    List(Page),
     /// Take the rights of a holder away: agents lose them with the next request
     Delete(Delete),
 }
@@ -32,7 +33,7 @@ pub(crate) enum Entitlement {
     --permission 'invoice.read invoice/*' --permission 'invoice.pay invoice/*'
   attorn entitlement set --user usr_… --permission 'report.read report/{user.claim.team}/*'
 
-No agent does for a user what the user may not do. Nothing set is no right.")]
+No agent does for a user what the user may not do. Nothing set is no right. The provider has to be registered.")]
 pub(crate) struct Set {
     #[command(flatten)]
     holder: HolderArgs,
@@ -95,15 +96,13 @@ impl Entitlement {
                 }
                 table(output, &[set]);
             }
-            Self::List => {
-                let list: EntitlementList = client.get(PATH).await?;
+            Self::List(page) => {
+                let list: EntitlementList = client.get(&page.of(PATH)).await?;
                 if output.json {
                     return output.json(&list).map(|()| Exit::Done);
                 }
                 table(output, &list.entitlements);
-                if list.more {
-                    output.note("there are more than are shown");
-                }
+                note_next(output, list.next.as_ref());
             }
             Self::Delete(Delete { holder }) => {
                 let body = DeleteEntitlement { holder: holder.holder()? };

@@ -104,6 +104,7 @@ fn print(output: &Output, user: &users::User) -> Result<Exit, Failure> {
         ("asserted", asserted),
         ("first seen", TimeMs(user.created_at_ms).to_string()),
         ("revoked all", format!("{} times", user.revocations)),
+        ("because", user.revoked_because.clone().unwrap_or_else(|| "-".to_owned())),
         ("delegates by", if user.login_after_ms.is_some() { format!("sign-ins after {after}") } else { after }),
     ] {
         output.line(format!("{name:12}  {value}"));

@@ -4,7 +4,7 @@
 //! It needs Node. Without it this says so, and the rest of the story is as before.
 
 mod acting;
-mod further;
+mod offer;
 mod provider;
 mod registry;
 mod taking_back;
@@ -61,7 +61,7 @@ pub(super) async fn play(stage: &mut Stage<'_>, demo: &Demo, components: &Compon
     };
     let act = registry::play(stage, scripts, components).await?;
     let told = acting::play(stage, &act).await?;
-    let child = further::play(stage, &act, &told.delegation).await?;
+    let child = offer::play(stage, &act, &told.delegation).await?;
     taking_back::play(stage, &act, &told, &child).await?;
     stage.act = Some(act);
     Ok(())

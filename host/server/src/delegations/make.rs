@@ -10,15 +10,15 @@ use attorn_core::{
 use attorn_identity::proof::CLOCK_SKEW_MS_MAX;
 use attorn_log::EntryRef;
 use attorn_store::records::{
-    AgentRecord, DelegationBody, DelegationRecord, Evidence, ExchangeRecord, SessionNameRecord, SessionRecord,
+    DelegationBody, DelegationRecord, Evidence, ExchangeRecord, SessionNameRecord, SessionRecord,
 };
-use attorn_store::{Batch, Key, Require, Versioned};
+use attorn_store::{Add, Batch, Key, Require, Versioned};
 use serde_json::json;
 
-use super::{limits, narrower, permissions_text};
+use super::{limits, permissions_text};
 use crate::app::App;
 use crate::decisions::gather::frozen;
-use crate::decisions::{behalf, veil};
+use crate::decisions::veil;
 use crate::entry;
 use crate::http::call::AgentCaller;
 use crate::http::failure::Failure;
@@ -59,7 +59,7 @@ pub(crate) async fn delegation(app: &App, ask: &Ask<'_>) -> Result<Made, Failure
         let mut batch = Batch::new(app.clock.now());
         batch.require.push((Key::exchange(&exchange), Require::Absent));
         not_frozen(app, &mut batch).await?;
-        let provider = &ask.token.provider;
+        let provider = &ask.token.said.provider;
         batch.require.extend(ask.caller.require());
         batch.require.push((Key::provider(&provider.value.id), Require::Version(provider.version)));
         let user = person::of_token(app, ask.token, &mut batch).await?;
@@ -68,11 +68,10 @@ pub(crate) async fn delegation(app: &App, ask: &Ask<'_>) -> Result<Made, Failure
         let id = random::delegation_id()?;
         add(&mut batch, ask, &user, (&id, &session), &permissions)?;
         batch.put_record(&ExchangeRecord { digest: exchange, delegation: id.clone() });
-        let until = batch.now.plus_ms(provider.value.delegation_ms_max).max(ask.token.expires_at);
+        let until = batch.now.plus_ms(provider.value.delegation_ms_max).max(ask.token.said.expires_at);
         batch.put.push((Key::expiry(until, &Key::exchange(&exchange)), Vec::new()));
         if let Some(committed) = user.commit(app, batch).await? {
-            let entry = committed.entries.into_iter().next();
-            let entry = entry.ok_or_else(|| Failure::internal("a delegation was recorded without entry"))?;
+            let entry = committed.entry().map_err(Failure::internal)?.clone();
             return Ok(Made { id, entry });
         }
     }
@@ -93,7 +92,7 @@ fn may_exchange(agent: &Agent, ask: &Ask<'_>) -> Result<(), Failure> {
     if ask.token.agent != agent.id {
         return Err(refused("the token names another agent").with_help("every agent exchanges tokens of its own"));
     }
-    let bound = match &ask.token.confirmation {
+    let bound = match &ask.token.said.confirmation {
         None => true,
         Some(Confirmation::Key(key)) => ask.caller.binding() == KeyBinding::Jkt && *key == ask.caller.thumbprint,
         Some(Confirmation::Certificate(digest)) => {
@@ -115,7 +114,7 @@ fn may_exchange(agent: &Agent, ask: &Ask<'_>) -> Result<(), Failure> {
         .iter()
         .filter(|change| change.state != AgentState::Active)
         .map(|change| change.at);
-    if ended.max().is_some_and(|at| ask.token.issued_at <= clearly_after(at)) {
+    if ended.max().is_some_and(|at| ask.token.said.issued_at <= clearly_after(at)) {
         return Err(Failure::of(ProblemCode::LoginNeeded, "the token is from before the agent was suspended")
             .with_help("get a new token: the user signs in again"));
     }
@@ -155,7 +154,7 @@ fn permissions(ask: &Ask<'_>) -> Result<Vec<Permission>, Failure> {
 /// Whatever a token could be exchanged for twice is exchanged once: this names it.
 fn exchange_digest(agent: &Agent, ask: &Ask<'_>, permissions: &[Permission]) -> Digest {
     let whole = json!([
-        ask.token.token_digest.to_string(),
+        ask.token.said.token_digest.to_string(),
         agent.id.as_str(),
         ask.purpose.as_str(),
         permissions_text(permissions),
@@ -186,10 +185,10 @@ fn clearly_after(at: TimeMs) -> TimeMs {
 /// After a user has revoked or logged out, only a later login makes anything new.
 fn signed_in_since(user: &KnownUser, agent: &Agent, token: &SubjectToken) -> Result<(), Failure> {
     let body = &user.body;
-    let unnamed = body.unnamed_login_after.filter(|_| token.session.is_none());
+    let unnamed = body.unnamed_login_after.filter(|_| token.said.session.is_none());
     let after = [body.login_after, body.login_after_for.get(&agent.id).copied(), unnamed].into_iter().flatten().max();
     match after {
-        Some(after) if token.auth_time.is_none_or(|at| at <= clearly_after(after)) => {
+        Some(after) if token.said.auth_time.is_none_or(|at| at <= clearly_after(after)) => {
             let detail = "the user revoked what they had delegated, or logged out, and has not signed in since";
             Err(Failure::of(ProblemCode::LoginNeeded, detail).with_help(format!(
                 "get a token whose `auth_time` is later, by more than {} s: the user signs in again",
@@ -211,7 +210,7 @@ async fn session(app: &App, user: &KnownUser, token: &SubjectToken, batch: &mut 
         sealed_name: None,
         unnamed_revocations: user.body.unnamed_revocations,
     };
-    let Some(sid) = &token.session else {
+    let Some(sid) = &token.said.session else {
         sessions::open(batch, &new, None);
         return Ok(new.id);
     };
@@ -243,17 +242,17 @@ fn add(
     permissions: &[Permission],
 ) -> Result<(), Failure> {
     let (agent, token, now) = (ask.caller.agent.value.agent(), ask.token, batch.now);
-    let most = token.provider.value.delegation_ms_max;
+    let most = token.said.provider.value.delegation_ms_max;
     let consented = token.consented.iter().find(|consent| consent.purpose == ask.purpose);
     let body = DelegationBody {
         permissions: permissions.to_vec(),
         evidence: Some(Evidence {
-            provider: token.provider.value.id.clone(),
-            token_id: token.token_id.clone(),
-            token_digest: token.token_digest,
-            issued_at: token.issued_at,
-            auth_time: token.auth_time,
-            acr: token.acr.clone(),
+            provider: token.said.provider.value.id.clone(),
+            token_id: token.said.token_id.clone(),
+            token_digest: token.said.token_digest,
+            issued_at: token.said.issued_at,
+            auth_time: token.said.auth_time,
+            acr: token.said.acr.clone(),
             consented: consented.map(|consent| consent.permissions.clone()).unwrap_or_default(),
         }),
     };
@@ -275,11 +274,22 @@ fn add(
         user_revocations: user.record.value.revocations,
         agent_revocations: user.body.agent_revocations.get(&agent.id).copied().unwrap_or(0),
         sealed: users::seal(&user.key, &Key::delegation(id), &body.encode())?,
+        sealed_reason: None,
     };
     put(batch, user, &record, &body, "delegation_made")
 }
 
-/// Write a new delegation, its places in the indexes, and its entry, which speaks of the user in pseudonyms.
+/// How many delegations of one user's that one agent made are kept: those that it brought the user's consent for, and
+/// those that it offered out of any that it had. A delegation with its places takes some 2 KiB, and what looks for all
+/// of a user's reads each, so that neither an agent nor whoever tricks it fills the disk or slows others.
+///
+/// INVARIANT: the count is exact, because it is of records and not of rights. Each is counted in the batch that writes
+/// it and no more in the one that removes it, a day after it expired; what ends a subtree is one write that touches
+/// no counter. Whoever makes it pays for it: nobody uses up another agent's room by offering it much.
+pub(super) const KEPT_MAX: u64 = 1_000;
+
+/// Write a new delegation, its places in the indexes, and its entry, which speaks of the user in pseudonyms. There has
+/// to be room for it when the batch happens.
 pub(super) fn put(
     batch: &mut Batch,
     user: &KnownUser,
@@ -304,6 +314,8 @@ pub(super) fn put(
     });
     batch.entries.push(entry::body(batch.now, kind, members)?);
     batch.require.push((Key::delegation(&record.id), Require::Absent));
+    let kept = Key::kept_delegations(&record.user, record.made_by());
+    batch.add.push(Add { key: kept, delta: 1, at_most: KEPT_MAX });
     batch.put.push((Key::user_delegation(&record.user, &record.id), Vec::new()));
     batch.put.push((Key::agent_delegation(&record.to_agent, &record.id), Vec::new()));
     if let Some(parent) = &record.parent {
@@ -314,77 +326,6 @@ pub(super) fn put(
     Ok(())
 }
 
-/// Give a part of a delegation to another agent. It counts when that agent has accepted it.
-pub(crate) async fn further(
-    app: &App,
-    caller: &AgentCaller,
-    parent: &DelegationId,
-    (to, permissions, expires_in_ms): (attorn_core::AgentId, Vec<Permission>, Option<u64>),
-) -> Result<Made, Failure> {
-    let mut batch = Batch::new(app.clock.now());
-    let now: TimeMs = batch.now;
-    not_frozen(app, &mut batch).await?;
-    batch.require.extend(caller.require());
-    let from = &caller.agent;
-    let chain = behalf::read(app, parent, now, &mut batch.require).await?;
-    let inactive = |reason: HostReason| Failure::of(ProblemCode::DelegationInactive, reason.text());
-    let chain = match chain {
-        Ok(chain) => chain,
-        Err(HostReason::DelegationUnknown) => return Err(Failure::not_found("delegation", parent)),
-        Err(reason) => return Err(inactive(reason)),
-    };
-    let hops = &chain.behalf.hops;
-    match chain.behalf.standing(&from.value.agent().id, now, app.limits.hops_max) {
-        // Another agent's delegation looks like none.
-        Err(HostReason::DelegationUnknown) => return Err(Failure::not_found("delegation", parent)),
-        Err(reason) => return Err(inactive(reason)),
-        Ok(()) => {}
-    }
-    let Some(last) = hops.last().map(|hop| &hop.delegation) else {
-        return Err(Failure::not_found("delegation", parent));
-    };
-    if hops.len() >= app.limits.hops_max {
-        return Err(Failure::of(ProblemCode::InvalidState, HostReason::ChainTooDeep.text()));
-    }
-    if hops.iter().any(|hop| hop.agent.id == to) {
-        return Err(Failure::of(ProblemCode::InvalidField, HostReason::ChainLoop.text()));
-    }
-    limits(&permissions)?;
-    narrower(&permissions, &last.permissions)?;
-    let receiver = app.store.record::<AgentRecord>(&Key::agent(&to)).await?;
-    let receiver = receiver.ok_or_else(|| Failure::not_found("agent", &to))?;
-    let ceiling = receiver.value.agent().ceiling.purpose(&last.purpose);
-    if ceiling.is_none_or(|ceiling| ceiling.user != UserPresence::WithUser) {
-        let detail = format!("agent `{to}` is not registered for the purpose `{}` with a user", last.purpose);
-        return Err(Failure::of(ProblemCode::InvalidField, detail));
-    }
-    batch.require.push((Key::agent(&to), Require::Version(receiver.version)));
-    let left = last.expires_at.ms_since(now);
-    let user = users::known(app, &chain.behalf.user.id).await?.ok_or_else(moved)?;
-    // What the chain was read with is what the commit names, so this is the same user.
-    let agent_revocations = user.body.agent_revocations.get(&to).copied().unwrap_or(0);
-    let id = random::delegation_id()?;
-    let body = DelegationBody { permissions, evidence: None };
-    let record = DelegationRecord {
-        id: id.clone(),
-        user: chain.behalf.user.id.clone(),
-        from_agent: Some(from.value.agent().id.clone()),
-        parent: Some(parent.clone()),
-        depth: u32::try_from(hops.len()).unwrap_or(u32::MAX),
-        to_agent: to,
-        purpose: last.purpose.clone(),
-        session: last.session.clone(),
-        created_at: now,
-        expires_at: now.plus_ms(expires_in_ms.unwrap_or(left).min(left)),
-        accepted_at: None,
-        revoked_at: None,
-        revocations: receiver.value.agent().revocations,
-        user_revocations: user.record.value.revocations,
-        agent_revocations,
-        sealed: users::seal(&user.key, &Key::delegation(&id), &body.encode())?,
-    };
-    put(&mut batch, &user, &record, &body, "delegation_offered")?;
-    let committed = crate::registry::commit(app, batch, moved).await?;
-    let entry = committed.entries.into_iter().next();
-    Ok(Made { id, entry: entry.ok_or_else(|| Failure::internal("a delegation was recorded without entry"))? })
-}
+#[cfg(test)]
+#[path = "make_tests.rs"]
+mod tests;

@@ -1,11 +1,12 @@
-//! `/v1/delegations`: users' consent becomes delegations, agents delegate further, everybody concerned sees and
-//! revokes.
+//! `/v1/delegations`: users' consent becomes delegations, agents offer parts of them to others, everybody concerned
+//! sees and revokes.
 //!
 //! Revoking is one durable write, whatever hangs below: every decision, use and introspection reads the whole chain
 //! (`decisions::behalf`), and its commit names the versions. What the permissions of a chain come to is not decided
 //! here.
 
 pub(crate) mod make;
+pub(crate) mod offer;
 pub(crate) mod revoke;
 mod wire;
 
@@ -18,17 +19,15 @@ use attorn_api::delegations as api;
 use attorn_core::reason::HostReason;
 use attorn_core::{AgentId, DelegationId, Permission, UserId};
 use attorn_store::records::{DelegationBody, DelegationRecord};
-use attorn_store::{Batch, Key, KeyKind, KeyPrefix, Require, Versioned};
-use serde_json::json;
+use attorn_store::{Key, KeyKind, KeyPrefix, Versioned};
 
 use crate::app::App;
 use crate::audit::reference;
 use crate::decisions::behalf;
-use crate::entry;
 use crate::http::call::{AgentCaller, Call, Reply};
 use crate::http::failure::Failure;
 use crate::providers;
-use crate::registry::{commit, count, moved};
+use crate::registry::count;
 
 /// How many delegations a tree shows.
 const TREE_MAX: usize = 500;
@@ -52,44 +51,6 @@ pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     };
     let made = make::delegation(&app, &ask).await?;
     Reply::created(&shown_made(&app, &made).await?)
-}
-
-pub(crate) async fn delegate(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
-    app.ensure_ready()?;
-    let (caller, wire): (_, api::DelegateFurther) = (call.agent()?, call.json()?);
-    let parent: DelegationId = call.path("id")?;
-    let to = (wire.to_agent.parse()?, wire::permissions(&wire.permissions)?, wire::expires_in(wire.expires_in_ms)?);
-    let made = make::further(&app, caller, &parent, to).await?;
-    Reply::created(&shown_made(&app, &made).await?)
-}
-
-/// The agent that a delegation was offered to says yes, with a proof of its own. No token changes hands.
-pub(crate) async fn accept(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
-    app.ensure_ready()?;
-    let (caller, id): (_, DelegationId) = (call.agent()?, call.path("id")?);
-    let agent = caller.agent.value.agent();
-    let Known { record: Versioned { mut value, version, .. }, .. } = offered(&app, &id, &agent.id).await?;
-    if value.accepted_at.is_some() {
-        return Err(Failure::of(ProblemCode::InvalidState, format!("delegation `{id}` is accepted already")));
-    }
-    let mut batch = Batch::new(app.clock.now());
-    make::not_frozen(&app, &mut batch).await?;
-    let inactive = |reason: HostReason| Failure::of(ProblemCode::DelegationInactive, reason.text());
-    let mut chain = behalf::read(&app, &id, batch.now, &mut batch.require).await?.map_err(inactive)?;
-    // All has to stand but for this yes: who was suspended since it was offered accepts nothing of before.
-    if let Some(last) = chain.behalf.hops.last_mut() {
-        last.accepted = true;
-    }
-    chain.behalf.standing(&agent.id, batch.now, app.limits.hops_max).map_err(inactive)?;
-    value.accepted_at = Some(batch.now);
-    let members = json!({ "delegation": id.as_str(), "agent": agent.id.as_str() });
-    batch.entries.push(entry::body(batch.now, "delegation_accepted", members)?);
-    batch.require.extend(caller.require());
-    batch.require.push((Key::delegation(&id), Require::Version(version)));
-    batch.put_record(&value);
-    let committed = commit(&app, batch, moved).await?;
-    let entry = committed.entries.into_iter().next().ok_or_else(|| Failure::internal("no entry"))?;
-    Reply::ok(&shown_made(&app, &make::Made { id, entry }).await?)
 }
 
 /// What was delegated to the agent that calls.
@@ -116,7 +77,16 @@ pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
 pub(crate) async fn show(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let known = find(&app, &call.path("id")?).await?;
     let evidence = known.body.evidence.as_ref().map(wire::evidence);
-    Reply::ok(&api::DelegationDetails { delegation: shown(&app, &known).await?, evidence })
+    let revoked_because = reason(&app, &known.record.value).await?;
+    Reply::ok(&api::DelegationDetails { delegation: shown(&app, &known).await?, evidence, revoked_because })
+}
+
+/// Why it was revoked, if a user or an agent did, and said why.
+async fn reason(app: &App, record: &DelegationRecord) -> Result<Option<String>, Failure> {
+    let (Some(sealed), Some(key)) = (&record.sealed_reason, app.user_keys.of(&record.user).await?) else {
+        return Ok(None);
+    };
+    crate::users::open_reason(&key, &Key::delegation(&record.id), sealed).map(Some)
 }
 
 pub(crate) async fn tree(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
@@ -170,12 +140,6 @@ pub(crate) async fn known_by(app: &App, id: &DelegationId) -> Result<Option<Know
 
 async fn find(app: &App, id: &DelegationId) -> Result<Known, Failure> {
     known_by(app, id).await?.ok_or_else(|| Failure::not_found("delegation", id))
-}
-
-/// A delegation to this agent; another's looks like none.
-async fn offered(app: &App, id: &DelegationId, agent: &AgentId) -> Result<Known, Failure> {
-    let known = find(app, id).await?;
-    if known.record.value.to_agent == *agent { Ok(known) } else { Err(Failure::not_found("delegation", id)) }
 }
 
 /// Why a decision by this delegation would be denied whatever is asked; none if it would not.

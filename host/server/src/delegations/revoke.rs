@@ -8,6 +8,7 @@ use attorn_api::ProblemCode;
 use attorn_api::delegations as api;
 use attorn_api::users::RevokeOfUser;
 use attorn_core::{AgentId, DelegationId, SessionId, TimeMs, UserId};
+use attorn_identity::UserKey;
 use attorn_store::records::{SessionRecord, UserBody};
 use attorn_store::{Batch, CommitError, Key, Require, Versioned};
 use serde_json::{Value, json};
@@ -46,13 +47,34 @@ impl By<'_> {
         batch.entries.push(entry::body(batch.now, kind, about)?);
         Ok(())
     }
+
+    /// Say why in what an entry tells. An operator answers for their words, which stand there as they are. Users and
+    /// agents may write what names people: their words are kept where they can be erased, and the entry commits to
+    /// them.
+    fn say_why(&self, about: &mut Value, key: &UserKey, reason: Option<&str>) {
+        match self {
+            Self::Operator(_) | Self::Provider(_) => about["reason"] = reason.into(),
+            Self::Agent(_) | Self::User => {
+                let commitment = reason.map(|reason| key.commitment("reason", reason.as_bytes()).to_string());
+                about["reason_commitment"] = commitment.into();
+            }
+        }
+    }
+
+    /// The words that the state keeps, because the log does not.
+    fn words<'r>(&self, reason: Option<&'r str>) -> Option<&'r str> {
+        match self {
+            Self::Operator(_) | Self::Provider(_) => None,
+            Self::Agent(_) | Self::User => reason,
+        }
+    }
 }
 
 pub(crate) async fn by_operator(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let (operator, why): (_, api::Revoke) = (call.operator()?, call.json()?);
     note("reason", why.reason.as_deref())?;
     let id: DelegationId = call.path("id")?;
-    delegation(&app, &id, &By::Operator(operator), why.reason).await?;
+    delegation(&app, &id, &By::Operator(operator), why.reason.as_deref()).await?;
     Reply::ok(&shown(&app, &find(&app, &id).await?).await?)
 }
 
@@ -65,27 +87,25 @@ pub(crate) async fn by_agent(app: Arc<App>, call: Call) -> Result<Reply, Failure
     if !concerns(&known, caller) {
         return Err(Failure::not_found("delegation", &id));
     }
-    delegation(&app, &id, &By::Agent(&caller.agent.value.agent().id), why.reason).await?;
+    delegation(&app, &id, &By::Agent(&caller.agent.value.agent().id), why.reason.as_deref()).await?;
     Reply::ok(&shown(&app, &find(&app, &id).await?).await?)
 }
 
 /// Revoke a delegation. Where it is the user's own, a token from before makes no new one for that agent.
-pub(crate) async fn delegation(
-    app: &App,
-    id: &DelegationId,
-    by: &By<'_>,
-    reason: Option<String>,
-) -> Result<(), Failure> {
+pub(crate) async fn delegation(app: &App, id: &DelegationId, by: &By<'_>, reason: Option<&str>) -> Result<(), Failure> {
     for _ in 0..ATTEMPTS_MAX {
         let Known { record: Versioned { mut value, version, .. }, .. } = find(app, id).await?;
         if value.revoked_at.is_some() {
             return Err(Failure::of(ProblemCode::InvalidState, format!("delegation `{id}` is revoked already")));
         }
         let mut batch = Batch::new(app.clock.now());
-        value.revoked_at = Some(batch.now);
-        by.act(&mut batch, "delegation_revoked", json!({ "delegation": id.as_str(), "reason": reason }))?;
+        let user = users::known(app, &value.user).await?.ok_or_else(moved)?;
+        let seal = |words| users::seal_reason(&user.key, &Key::delegation(id), words);
+        (value.revoked_at, value.sealed_reason) = (Some(batch.now), by.words(reason).map(seal).transpose()?);
+        let mut about = json!({ "delegation": id.as_str() });
+        by.say_why(&mut about, &user.key, reason);
+        by.act(&mut batch, "delegation_revoked", about)?;
         if value.from_agent.is_none() {
-            let user = users::known(app, &value.user).await?.ok_or_else(moved)?;
             let mut body = user.body.clone();
             login_after(&mut body, Some(&value.to_agent), batch.now);
             put_user(&mut batch, &user, &body, user.record.value.revocations)?;
@@ -117,14 +137,15 @@ pub(crate) async fn of_user(app: &App, id: &UserId, wire: RevokeOfUser, by: &By<
         return Err(Failure::not_found("agent", agent));
     }
     for _ in 0..ATTEMPTS_MAX {
-        let user = users::known(app, id).await?.ok_or_else(|| Failure::not_found("user", id))?;
-        let mut batch = Batch::new(app.clock.now());
+        let mut user = users::known(app, id).await?.ok_or_else(|| Failure::not_found("user", id))?;
+        let (mut batch, reason) = (Batch::new(app.clock.now()), wire.reason.as_deref());
+        if let Some(words) = by.words(reason) {
+            user.body.revoked_because = Some(words.to_owned());
+        }
         revoke_all(&mut batch, &user, agent.as_ref())?;
-        let about = json!({
-            "user": veil::user(id, &user.key),
-            "agent": agent.as_ref().map(AgentId::as_str),
-            "reason": wire.reason,
-        });
+        let agent = agent.as_ref().map(AgentId::as_str);
+        let mut about = json!({ "user": veil::user(id, &user.key), "agent": agent });
+        by.say_why(&mut about, &user.key, reason);
         by.act(&mut batch, "user_delegations_revoked", about)?;
         if happened(app, batch).await? {
             return Ok(());
@@ -182,7 +203,7 @@ pub(crate) async fn session_by_operator(app: Arc<App>, call: Call) -> Result<Rep
     let (operator, why): (_, api::Revoke) = (call.operator()?, call.json()?);
     note("reason", why.reason.as_deref())?;
     let id: SessionId = call.path("id")?;
-    let ended = match session(&app, &id, &By::Operator(operator), why.reason).await? {
+    let ended = match session(&app, &id, &By::Operator(operator), why.reason.as_deref()).await? {
         Ended::Now(ended) => ended,
         Ended::Before => {
             return Err(Failure::of(ProblemCode::InvalidState, format!("session `{id}` has ended already")));
@@ -194,7 +215,7 @@ pub(crate) async fn session_by_operator(app: Arc<App>, call: Call) -> Result<Rep
 
 /// End a session: all that was delegated in it ends with it. Where the host had opened it, the token that did so
 /// opens no other.
-pub(crate) async fn session(app: &App, id: &SessionId, by: &By<'_>, reason: Option<String>) -> Result<Ended, Failure> {
+pub(crate) async fn session(app: &App, id: &SessionId, by: &By<'_>, reason: Option<&str>) -> Result<Ended, Failure> {
     for _ in 0..ATTEMPTS_MAX {
         let key = Key::session(id);
         let Some(found) = app.store.record::<SessionRecord>(&key).await? else { return Ok(Ended::NotThere) };
@@ -208,11 +229,11 @@ pub(crate) async fn session(app: &App, id: &SessionId, by: &By<'_>, reason: Opti
             let body = UserBody { unnamed_login_after: Some(batch.now), ..user.body.clone() };
             put_user(&mut batch, &user, &body, user.record.value.revocations)?;
         }
-        let about = json!({
+        let mut about = json!({
             "session": veil::session(&ended.id, &user.key),
             "user": veil::user(&ended.user, &user.key),
-            "reason": reason,
         });
+        by.say_why(&mut about, &user.key, reason);
         by.act(&mut batch, "session_ended", about)?;
         batch.require.push((key, Require::Version(found.version)));
         batch.put_record(&ended);

@@ -129,10 +129,10 @@ async fn user(app: &App, headers: &HeaderMap) -> Result<Caller, Failure> {
         Err(why) => return Err(refused(format!("{why} ({})", why.code()))),
     };
     // What is bound to a key is no bearer's.
-    if token.confirmation.is_some() {
+    if token.said.confirmation.is_some() {
         return Err(refused("the token is bound to a key, which this route does not check".into()));
     }
-    let found = names::find_user(app, &token.provider.value.issuer, &token.subject).await?;
+    let found = names::find_user(app, &token.said.provider.value.issuer, &token.said.subject).await?;
     match found {
         // Whose key is gone is nobody.
         Some(found) if app.user_keys.of(&found.value).await?.is_some() => Ok(Caller::User(found.value)),

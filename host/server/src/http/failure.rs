@@ -9,7 +9,7 @@ use attorn_api::{Problem, ProblemCode};
 use attorn_core::ParseError;
 use attorn_engine::Busy;
 use attorn_identity::ProofError;
-use attorn_store::{CommitError, FileError, ReadError};
+use attorn_store::{CommitError, FileError, KeyKind, ReadError};
 
 use crate::oauth::error::counted_as;
 
@@ -118,6 +118,12 @@ impl From<CommitError> for Failure {
         match error {
             CommitError::Busy => Self::of(ProblemCode::Busy, "the queue for commits is full; nothing was recorded"),
             CommitError::Conflict(_) => Self::of(ProblemCode::Contention, "it changed meanwhile; nothing was recorded"),
+            CommitError::LimitExceeded { key, found } if key.kind() == Some(KeyKind::KeptDelegations) => {
+                let detail = format!("the agent has made {found} delegations of this user's that are kept: the most");
+                Self::of(ProblemCode::TooManyDelegations, detail).with_help(
+                    "one is kept until a day after it expires: act by those that there are, or make them for less time",
+                )
+            }
             CommitError::Malformed(_) => Self::caused(&error),
             other => Self {
                 problem: Problem::new(ProblemCode::NotReady, "the store cannot record; nothing was decided or changed")

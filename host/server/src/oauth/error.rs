@@ -105,8 +105,31 @@ const fn of_problem(code: ProblemCode) -> OAuthCode {
         | ProblemCode::ConsentMissing
         | ProblemCode::LoginNeeded
         | ProblemCode::DelegationInactive => OAuthCode::InvalidGrant,
-        ProblemCode::Frozen => OAuthCode::AccessDenied,
-        _ => OAuthCode::InvalidRequest,
+        ProblemCode::Frozen | ProblemCode::TooManyDelegations => OAuthCode::AccessDenied,
+        ProblemCode::InvalidBody
+        | ProblemCode::InvalidField
+        | ProblemCode::InvalidQuery
+        | ProblemCode::BodyTooLarge
+        | ProblemCode::UnsupportedMediaType
+        | ProblemCode::CertificateInvalid
+        | ProblemCode::UnknownIdentity
+        | ProblemCode::UserUnauthenticated
+        | ProblemCode::MissingDuty
+        | ProblemCode::NotFound
+        | ProblemCode::NoSuchRoute
+        | ProblemCode::MethodNotAllowed
+        | ProblemCode::AlreadyExists
+        | ProblemCode::InvalidState
+        | ProblemCode::KeyTaken
+        | ProblemCode::IdentityTaken
+        | ProblemCode::ResourceTypeTaken
+        | ProblemCode::IdempotencyConflict
+        | ProblemCode::GrantSpent
+        | ProblemCode::GrantInactive
+        | ProblemCode::GrantMismatch
+        | ProblemCode::ComponentRejected
+        | ProblemCode::LoadCancelled
+        | ProblemCode::SettingsRejected => OAuthCode::InvalidRequest,
     }
 }
 

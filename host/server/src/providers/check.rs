@@ -13,8 +13,8 @@ use serde_json::Value;
 
 use super::refused::Check;
 use super::{
-    Confirmation, LogoutToken, Refused, SubjectToken, UserToken, logout_token, registry, subject_token, user_token,
-    verify, wire,
+    Confirmation, LogoutToken, Refused, Said, SubjectToken, UserToken, logout_token, registry, subject_token,
+    user_token, verify, wire,
 };
 use crate::app::App;
 use crate::http::call::{Call, Reply};
@@ -76,33 +76,32 @@ impl From<SubjectToken> for api::TokenGives {
             permissions: consent.permissions.iter().map(wire::shown_permission).collect(),
         });
         Self {
-            subject: Some(token.subject),
             agent: Some(token.agent.to_string()),
             consented: consented.collect(),
             unmapped: token.unmapped,
-            session: token.session,
-            groups: token.groups.unwrap_or_default(),
+            groups: token.groups,
             claims: serde_json::from_str(token.claims.as_str()).unwrap_or(Value::Null),
-            confirmation: token.confirmation.map(shown_confirmation),
-            token_id: token.token_id,
-            authenticated_at_ms: token.auth_time.map(|at| at.0),
-            acr: token.acr,
-            ..nothing(&token.token_digest, token.issued_at, token.expires_at)
+            ..token.said.into()
         }
     }
 }
 
 impl From<UserToken> for api::TokenGives {
     fn from(token: UserToken) -> Self {
+        Self { client: Some(token.client.to_string()), ..token.said.into() }
+    }
+}
+
+impl From<Said> for api::TokenGives {
+    fn from(said: Said) -> Self {
         Self {
-            subject: Some(token.subject),
-            client: Some(token.client.to_string()),
-            session: token.session,
-            confirmation: token.confirmation.map(shown_confirmation),
-            token_id: token.token_id,
-            authenticated_at_ms: token.auth_time.map(|at| at.0),
-            acr: token.acr,
-            ..nothing(&token.token_digest, token.issued_at, token.expires_at)
+            subject: Some(said.subject),
+            session: said.session,
+            confirmation: said.confirmation.map(shown_confirmation),
+            token_id: said.token_id,
+            authenticated_at_ms: said.auth_time.map(|at| at.0),
+            acr: said.acr,
+            ..nothing(&said.token_digest, said.issued_at, said.expires_at)
         }
     }
 }
@@ -127,7 +126,7 @@ fn nothing(token_digest: &attorn_core::Digest, issued_at: TimeMs, expires_at: Ti
         consented: Vec::new(),
         unmapped: Vec::new(),
         session: None,
-        groups: Vec::new(),
+        groups: None,
         claims: serde_json::json!({}),
         confirmation: None,
         token_id: None,

@@ -6,16 +6,12 @@ use std::collections::BTreeSet;
 use attorn_api::json::canonical_object;
 use attorn_core::{Digest, JsonText};
 use attorn_identity::provider_token::{Claims, is_text};
-use attorn_store::records::ProviderRecord;
+use attorn_store::records::{ProviderRecord, UserBody};
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Map, Value};
 
 use super::{Confirmation, Refused};
 
-/// The most groups of one user.
-const GROUPS_MAX: usize = 128;
-/// The longest name of a group, in bytes.
-const GROUP_BYTES_MAX: usize = 256;
 /// The longest name of a session, in bytes.
 const SESSION_BYTES_MAX: usize = 256;
 
@@ -36,9 +32,10 @@ pub(super) fn groups(record: &ProviderRecord, claims: &Claims) -> Result<Option<
     const PROBLEM: &str = "is no list of at most 128 texts of 1 to 256 bytes without control characters";
     let Some(claim) = record.groups_claim.as_ref().map(attorn_core::ClaimName::as_str) else { return Ok(None) };
     let Some(value) = claims.get(claim) else { return Ok(None) };
-    let all = value.as_array().filter(|all| all.len() <= GROUPS_MAX).ok_or_else(|| malformed(claim, PROBLEM))?;
+    let all =
+        value.as_array().filter(|all| all.len() <= UserBody::GROUPS_MAX).ok_or_else(|| malformed(claim, PROBLEM))?;
     let group = |value: &Value| {
-        let text = value.as_str().filter(|text| is_text(text, GROUP_BYTES_MAX));
+        let text = value.as_str().filter(|text| is_text(text, UserBody::GROUP_BYTES_MAX));
         text.map(str::to_owned).ok_or_else(|| malformed(claim, PROBLEM))
     };
     let groups: BTreeSet<String> = all.iter().map(group).collect::<Result<_, _>>()?;

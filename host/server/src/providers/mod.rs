@@ -30,15 +30,13 @@ pub(crate) use check::check;
 pub(crate) use keys::ProviderKeyring;
 pub(crate) use refused::Refused;
 
-/// What an access token says that a user's delegation may rest on.
+/// What every access token of a user's says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct SubjectToken {
+pub(crate) struct Said {
     /// Whose token it is; a commit that rests on it names the version.
     pub(crate) provider: Versioned<ProviderRecord>,
     /// Who the user is, as the provider names them.
     pub(crate) subject: String,
-    /// The agent that it names.
-    pub(crate) agent: AgentId,
     /// The provider's session.
     pub(crate) session: Option<String>,
     /// Its `jti`.
@@ -53,12 +51,21 @@ pub(crate) struct SubjectToken {
     pub(crate) auth_time: Option<TimeMs>,
     /// How they did.
     pub(crate) acr: Option<String>,
+    /// What key it is bound to. Whoever presents it must hold that key.
+    pub(crate) confirmation: Option<Confirmation>,
+}
+
+/// What an access token says that a user's delegation may rest on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SubjectToken {
+    /// What every token says.
+    pub(crate) said: Said,
+    /// The agent that it names.
+    pub(crate) agent: AgentId,
     /// The user's groups: sorted, at most 128 of at most 256 bytes; none if it says nothing of groups.
     pub(crate) groups: Option<Vec<String>>,
     /// The claims that the record lets through: one canonical object.
     pub(crate) claims: JsonText,
-    /// What key it is bound to. Whoever presents it must hold that key.
-    pub(crate) confirmation: Option<Confirmation>,
     /// What was consented to, by purpose. Nothing else was.
     pub(crate) consented: Vec<Consent>,
     /// Scopes and details that come to nothing, and why.
@@ -68,28 +75,10 @@ pub(crate) struct SubjectToken {
 /// An access token with which a user sees and revokes what they delegated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UserToken {
-    /// Whose token it is.
-    pub(crate) provider: Versioned<ProviderRecord>,
-    /// Who the user is, as the provider names them.
-    pub(crate) subject: String,
+    /// What every token says.
+    pub(crate) said: Said,
     /// The client that it was issued to, which is no agent's.
     pub(crate) client: ClientId,
-    /// The provider's session.
-    pub(crate) session: Option<String>,
-    /// Its `jti`.
-    pub(crate) token_id: Option<String>,
-    /// What stands for it in records: [`token_digest`].
-    pub(crate) token_digest: Digest,
-    /// When it was issued.
-    pub(crate) issued_at: TimeMs,
-    /// When it expires.
-    pub(crate) expires_at: TimeMs,
-    /// When the user authenticated, if the provider said so.
-    pub(crate) auth_time: Option<TimeMs>,
-    /// How they did.
-    pub(crate) acr: Option<String>,
-    /// What key it is bound to. Whoever presents it must hold that key.
-    pub(crate) confirmation: Option<Confirmation>,
 }
 
 /// A provider says that somebody logged out (`OpenID` Connect Back-Channel Logout 1.0). It names a user, a session,

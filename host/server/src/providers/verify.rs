@@ -4,14 +4,12 @@ use attorn_core::{ClientId, TimeMs};
 use attorn_identity::provider_token::{
     Claims, ProviderTokenError, TokenExpectation, TokenKind, UnverifiedToken, is_text,
 };
-use attorn_store::records::{ProviderIssuerRecord, ProviderRecord};
+use attorn_store::records::{ProviderIssuerRecord, ProviderRecord, UserBody};
 use attorn_store::{Key, Versioned};
 
-use super::{LogoutToken, Refused, SubjectToken, UserToken, agent, consent, context, token_digest};
+use super::{Confirmation, LogoutToken, Refused, Said, SubjectToken, UserToken, agent, consent, context, token_digest};
 use crate::app::App;
 
-/// The longest `sub` (`OpenID` Connect Core 1.0, section 2), in bytes.
-const SUBJECT_BYTES_MAX: usize = 255;
 /// The longest `jti` and `acr`, in bytes.
 const NAME_BYTES_MAX: usize = 256;
 
@@ -25,54 +23,24 @@ enum Face {
 
 pub(super) async fn subject_token(app: &App, token: &str) -> Result<SubjectToken, Refused> {
     let (provider, claims) = verified(app, token, Face::Delegation).await?;
-    let record = &provider.value;
-    let User { subject, token_id, issued_at, expires_at, auth_time, acr } = user(&claims)?;
-    let agent = agent::named(record, &claims)?;
-    let session = context::session(&claims, record.session_claim.as_str())?;
-    let groups = context::groups(record, &claims)?;
-    let shown_claims = context::shown_claims(record, &claims)?;
+    let user = User::of(&claims)?;
+    let agent = agent::named(&provider.value, &claims)?;
+    let session = context::session(&claims, provider.value.session_claim.as_str())?;
+    let groups = context::groups(&provider.value, &claims)?;
+    let shown_claims = context::shown_claims(&provider.value, &claims)?;
     let confirmation = context::confirmation(&claims)?;
-    let (consented, unmapped) = consent::of(record, &claims)?;
-    Ok(SubjectToken {
-        provider,
-        subject,
-        agent,
-        session,
-        token_id,
-        token_digest: token_digest(token),
-        issued_at,
-        expires_at,
-        auth_time,
-        acr,
-        groups,
-        claims: shown_claims,
-        confirmation,
-        consented,
-        unmapped,
-    })
+    let (consented, unmapped) = consent::of(&provider.value, &claims)?;
+    let said = user.said(token, provider, session, confirmation);
+    Ok(SubjectToken { said, agent, groups, claims: shown_claims, consented, unmapped })
 }
 
 pub(super) async fn user_token(app: &App, token: &str) -> Result<UserToken, Refused> {
     let (provider, claims) = verified(app, token, Face::User).await?;
-    let record = &provider.value;
-    let User { subject, token_id, issued_at, expires_at, auth_time, acr } = user(&claims)?;
-    let client = agent::user_client(record, &claims)?;
-    let session = context::session(&claims, record.session_claim.as_str())?;
+    let user = User::of(&claims)?;
+    let client = agent::user_client(&provider.value, &claims)?;
+    let session = context::session(&claims, provider.value.session_claim.as_str())?;
     let confirmation = context::confirmation(&claims)?;
-    let token_digest = token_digest(token);
-    Ok(UserToken {
-        provider,
-        subject,
-        client,
-        session,
-        token_id,
-        token_digest,
-        issued_at,
-        expires_at,
-        auth_time,
-        acr,
-        confirmation,
-    })
+    Ok(UserToken { said: user.said(token, provider, session, confirmation), client })
 }
 
 pub(super) async fn logout_token(app: &App, token: &str) -> Result<LogoutToken, Refused> {
@@ -154,16 +122,32 @@ struct User {
     acr: Option<String>,
 }
 
-fn user(claims: &Claims) -> Result<User, Refused> {
-    let (issued_at, expires_at) = times(claims)?;
-    Ok(User {
-        subject: subject(claims)?,
-        token_id: name(claims, "jti")?,
-        issued_at,
-        expires_at,
-        auth_time: claims.time("auth_time")?,
-        acr: name(claims, "acr")?,
-    })
+impl User {
+    fn of(claims: &Claims) -> Result<Self, Refused> {
+        let (issued_at, expires_at) = times(claims)?;
+        Ok(Self {
+            subject: subject(claims)?,
+            token_id: name(claims, "jti")?,
+            issued_at,
+            expires_at,
+            auth_time: claims.time("auth_time")?,
+            acr: name(claims, "acr")?,
+        })
+    }
+
+    /// With what else every token says. Each is read in the order of [`super::refused::Check`], so that the first
+    /// thing that is wrong is what is told.
+    fn said(
+        self,
+        token: &str,
+        provider: Versioned<ProviderRecord>,
+        session: Option<String>,
+        confirmation: Option<Confirmation>,
+    ) -> Said {
+        let Self { subject, token_id, issued_at, expires_at, auth_time, acr } = self;
+        let token_digest = token_digest(token);
+        Said { provider, subject, session, token_id, token_digest, issued_at, expires_at, auth_time, acr, confirmation }
+    }
 }
 
 fn times(claims: &Claims) -> Result<(TimeMs, TimeMs), ProviderTokenError> {
@@ -173,7 +157,7 @@ fn times(claims: &Claims) -> Result<(TimeMs, TimeMs), ProviderTokenError> {
 
 fn subject(claims: &Claims) -> Result<String, ProviderTokenError> {
     let subject = claims.text("sub")?.ok_or(ProviderTokenError::ClaimMissing("sub"))?;
-    let fits = is_text(subject, SUBJECT_BYTES_MAX);
+    let fits = is_text(subject, UserBody::SUBJECT_BYTES_MAX);
     fits.then(|| subject.to_owned()).ok_or(ProviderTokenError::ClaimMalformed("sub"))
 }
 

@@ -7,7 +7,8 @@ use attorn_api::ProblemCode;
 use attorn_api::agents::Permission as WirePermission;
 use attorn_api::providers as api;
 use attorn_core::{
-    AgentNaming, ClaimName, ConsentMapping, DetailMapping, ParseError, Permission, ProviderTokenType, TimeMs,
+    AgentNaming, ClaimName, ConsentMapping, DetailMapping, ParseError, Permission, ProviderAlgorithm,
+    ProviderTokenType, TimeMs,
 };
 use attorn_store::records::{ProviderRecord, Record as _};
 
@@ -73,12 +74,12 @@ pub(super) fn record(wire: &api::ProviderConfiguration, created_at: TimeMs) -> R
 }
 
 fn check_counts(wire: &api::ProviderConfiguration) -> Result<(), Failure> {
-    count("algorithms", wire.algorithms.len(), 1, 9)?;
+    count("algorithms", wire.algorithms.len(), 1, ProviderAlgorithm::ALL.len())?;
     count("clients", wire.clients.len(), 0, ProviderRecord::CLIENTS_MAX)?;
-    count("scopes", wire.scopes.len(), 0, 256)?;
-    count("types of authorization details", wire.authorization_details.len(), 0, 64)?;
+    count("scopes", wire.scopes.len(), 0, ProviderRecord::SCOPES_MAX)?;
+    count("types of authorization details", wire.authorization_details.len(), 0, ProviderRecord::DETAILS_MAX)?;
     count("claims", wire.claims.len(), 0, ProviderRecord::CLAIMS_MAX)?;
-    count("user clients", wire.user_clients.len(), 0, 64)
+    count("user clients", wire.user_clients.len(), 0, ProviderRecord::USER_CLIENTS_MAX)
 }
 
 fn check_meaning(record: &ProviderRecord) -> Result<(), Failure> {
@@ -121,8 +122,8 @@ fn check_meaning(record: &ProviderRecord) -> Result<(), Failure> {
 }
 
 fn scope(wire: &api::ScopeMapping) -> Result<ConsentMapping, Failure> {
-    count("purposes of a scope", wire.purposes.len(), 1, 16)?;
-    count("permissions of a scope", wire.permissions.len(), 1, 64)?;
+    count("purposes of a scope", wire.purposes.len(), 1, ProviderRecord::PURPOSES_MAX)?;
+    count("permissions of a scope", wire.permissions.len(), 1, ProviderRecord::PERMISSIONS_MAX)?;
     let permission = |wire: &WirePermission| -> Result<Permission, Failure> {
         Ok(Permission { action: wire.action.parse()?, resource: wire.resource.parse()? })
     };
@@ -131,8 +132,8 @@ fn scope(wire: &api::ScopeMapping) -> Result<ConsentMapping, Failure> {
 }
 
 fn detail(wire: &api::DetailMapping) -> Result<DetailMapping, Failure> {
-    count("purposes of a type of details", wire.purposes.len(), 1, 16)?;
-    count("actions of a type of details", wire.actions.len(), 1, 64)?;
+    count("purposes of a type of details", wire.purposes.len(), 1, ProviderRecord::PURPOSES_MAX)?;
+    count("actions of a type of details", wire.actions.len(), 1, ProviderRecord::PERMISSIONS_MAX)?;
     Ok(DetailMapping {
         purposes: set(&wire.purposes)?,
         actions: map(&wire.actions, |action| Ok(action.parse()?))?,

@@ -1,7 +1,7 @@
 //! The routes about users, what they may do and what they delegated.
 
 use attorn_api::delegations::{
-    CreateDelegation, DelegateFurther, Delegation, DelegationDetails, DelegationList, DelegationMade, DelegationTree,
+    CreateDelegation, Delegation, DelegationDetails, DelegationList, DelegationMade, DelegationTree, OfferDelegation,
     Revoke,
 };
 use attorn_api::users::{
@@ -35,20 +35,20 @@ fn of_agents() -> Vec<Route> {
         .created(),
         route(
             POST,
-            "/v1/delegations/{id}/delegations",
+            "/v1/delegations/{id}/offer",
             agent,
-            ("delegateFurther", "Give a part of a delegation to another agent"),
-            handler!(delegations::delegate),
+            ("offerDelegation", "Offer a part of a delegation to another agent"),
+            handler!(delegations::offer::create),
         )
-        .takes(json::<DelegateFurther>())
+        .takes(json::<OfferDelegation>())
         .gives(json::<DelegationMade>())
         .created(),
         route(
             POST,
             "/v1/delegations/{id}/accept",
             agent,
-            ("acceptDelegation", "Accept what another agent gave"),
-            handler!(delegations::accept),
+            ("acceptDelegation", "Accept what another agent offered"),
+            handler!(delegations::offer::accept),
         )
         .gives(json::<DelegationMade>()),
         route(
@@ -179,7 +179,7 @@ fn users_and_entitlements() -> Vec<Route> {
             ENTITLEMENTS,
             Op(Registrar),
             ("setEntitlement", "Say what users may do themselves"),
-            handler!(users::handlers::set_entitlement),
+            handler!(users::rights::set),
         )
         .takes(json::<SetEntitlement>())
         .gives(json::<Entitlement>()),
@@ -188,7 +188,7 @@ fn users_and_entitlements() -> Vec<Route> {
             ENTITLEMENTS,
             Op(Registrar),
             ("listEntitlements", "List what groups and everyone may do"),
-            handler!(users::handlers::list_entitlements),
+            handler!(users::rights::list),
         )
         .gives(json::<EntitlementList>()),
         route(
@@ -196,7 +196,7 @@ fn users_and_entitlements() -> Vec<Route> {
             "/v1/entitlements/delete",
             Op(Registrar),
             ("deleteEntitlement", "Take rights away"),
-            handler!(users::handlers::delete_entitlement),
+            handler!(users::rights::delete),
         )
         .takes(json::<DeleteEntitlement>())
         .gives(json::<DeleteEntitlement>()),

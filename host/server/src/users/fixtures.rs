@@ -27,6 +27,7 @@ pub(crate) fn body() -> UserBody {
         unnamed_logged_out_at: None,
         agent_revocations: BTreeMap::new(),
         unnamed_revocations: 0,
+        revoked_because: None,
     }
 }
 

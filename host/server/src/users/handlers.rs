@@ -1,29 +1,24 @@
-//! `/v1/users` and `/v1/entitlements`, for registrars.
+//! `/v1/users`, for registrars.
 
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
 use attorn_api::users as api;
-use attorn_core::{EntitlementHolder, EntitlementPattern, JsonText, TimeMs, UserId};
-use attorn_store::records::{EntitlementPatterns, EntitlementRecord, ProviderRecord, Record as _, SessionRecord};
-use attorn_store::{Batch, Key, KeyKind, KeyPrefix, Require, Versioned};
+use attorn_core::{JsonText, TimeMs, UserId};
+use attorn_identity::provider_token::is_text;
+use attorn_store::records::{ProviderRecord, SessionRecord, UserBody};
+use attorn_store::{Batch, Key, Require, Versioned};
 use serde_json::{Value, json};
 
 use super::person::Asserted;
-use super::{KnownUser, entitlements, known, names, person, seal};
+use super::{KnownUser, entitlements, known, names, person};
 use crate::app::App;
 use crate::decisions::veil;
 use crate::delegations::shown_permission;
 use crate::entry;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
-use crate::registry::{commit, count, moved};
-
-/// The longest name of a user at a provider, in bytes, and of a group.
-const SUBJECT_BYTES_MAX: usize = 255;
-const GROUP_BYTES_MAX: usize = 256;
-/// How many entitlements a list shows.
-const LIST_MAX: usize = 1_000;
+use crate::registry::moved;
 
 /// Register a user before they were first seen, so that they can be entitled to something.
 pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
@@ -67,10 +62,8 @@ pub(crate) async fn show(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
 }
 
 async fn provider(app: &App, wire: &api::NameUser) -> Result<Versioned<ProviderRecord>, Failure> {
-    let bad =
-        wire.subject.is_empty() || wire.subject.len() > SUBJECT_BYTES_MAX || wire.subject.chars().any(char::is_control);
-    if bad {
-        let detail = format!("`subject` is 1 to {SUBJECT_BYTES_MAX} bytes without control characters");
+    if !is_text(&wire.subject, UserBody::SUBJECT_BYTES_MAX) {
+        let detail = format!("`subject` is 1 to {} bytes without control characters", UserBody::SUBJECT_BYTES_MAX);
         return Err(Failure::of(ProblemCode::InvalidField, detail));
     }
     let id = wire.provider.parse()?;
@@ -93,6 +86,7 @@ pub(crate) async fn shown(app: &App, user: &KnownUser) -> Result<api::User, Fail
         claims: serde_json::from_str(body.claims.as_str()).unwrap_or(Value::Null),
         revocations: record.revocations,
         login_after_ms: body.login_after.map(|at| at.0),
+        revoked_because: body.revoked_because.clone(),
         entitlements: entitled.iter().map(shown_permission).collect(),
     })
 }
@@ -103,101 +97,5 @@ pub(crate) fn shown_session(session: &SessionRecord) -> api::Session {
         user: session.user.to_string(),
         opened_at_ms: session.opened_at.0,
         ended_at_ms: session.ended_at.map(|at| at.0),
-    }
-}
-
-/// Say what a holder may do. What stood before is replaced.
-pub(crate) async fn set_entitlement(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
-    let (operator, wire): (_, api::SetEntitlement) = (call.operator()?, call.json()?);
-    count("permissions", wire.permissions.len(), 1, EntitlementPatterns::COUNT_MAX)?;
-    let pattern = |one: &attorn_api::agents::Permission| EntitlementPattern::parse(&one.action, &one.resource);
-    let patterns = wire.permissions.iter().map(pattern).collect::<Result<Vec<_>, _>>()?;
-    let holder = holder(&wire.holder)?;
-    let mut batch = Batch::new(app.clock.now());
-    let (in_entry, kept) = match &holder {
-        EntitlementHolder::User(id) => {
-            let user = known(&app, id).await?.ok_or_else(|| Failure::not_found("user", id))?;
-            batch.require.push((Key::user(id), Require::Version(user.record.version)));
-            let bytes = EntitlementPatterns::encode(&patterns);
-            let about = json!({ "holder": { "user": veil::user(id, &user.key) },
-                "commitment": user.key.commitment("entitlement", &bytes).to_string() });
-            (about, EntitlementPatterns::Sealed(seal(&user.key, &Key::entitlement(&holder), &bytes)?))
-        }
-        _ => (json!({ "holder": wire.holder, "permissions": wire.permissions }), EntitlementPatterns::Plain(patterns)),
-    };
-    entry::act(&mut batch, operator, "entitlement_set", in_entry)?;
-    let record = EntitlementRecord { holder, patterns: kept, set_at: batch.now };
-    batch.require.push(as_found(&app, record.key()).await?);
-    batch.put_record(&record);
-    commit(&app, batch, moved).await?;
-    let shown = api::Entitlement { holder: wire.holder, permissions: wire.permissions, set_at_ms: record.set_at.0 };
-    Reply::ok(&shown)
-}
-
-pub(crate) async fn delete_entitlement(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
-    let (operator, wire): (_, api::DeleteEntitlement) = (call.operator()?, call.json()?);
-    let holder = holder(&wire.holder)?;
-    let key = Key::entitlement(&holder);
-    let found = app.store.record::<EntitlementRecord>(&key).await?;
-    let found = found.ok_or_else(|| Failure::of(ProblemCode::NotFound, "nothing is set for this holder"))?;
-    let mut batch = Batch::new(app.clock.now());
-    let about = match &holder {
-        EntitlementHolder::User(id) => {
-            let user = app.user_keys.of(id).await?;
-            json!({ "holder": { "user": user.map(|key| veil::user(id, &key)) } })
-        }
-        _ => json!({ "holder": wire.holder }),
-    };
-    entry::act(&mut batch, operator, "entitlement_deleted", about)?;
-    batch.require.push((key.clone(), Require::Version(found.version)));
-    batch.delete.push(key);
-    commit(&app, batch, moved).await?;
-    Reply::ok(&api::DeleteEntitlement { holder: wire.holder })
-}
-
-pub(crate) async fn list_entitlements(app: Arc<App>, _: Call) -> Result<Reply, Failure> {
-    let page = app.store.scan(&KeyPrefix::kind(KeyKind::Entitlement), None, LIST_MAX).await?;
-    let mut entitlements = Vec::new();
-    for (key, stored) in &page.items {
-        let record = EntitlementRecord::decode(key, &stored.value).map_err(Failure::internal)?;
-        let EntitlementPatterns::Plain(patterns) = &record.patterns else { continue };
-        let permission = |pattern: &EntitlementPattern| attorn_api::agents::Permission {
-            action: pattern.action.to_string(),
-            resource: pattern.resource().to_owned(),
-        };
-        let permissions = patterns.iter().map(permission).collect();
-        let holder = shown_holder(&record.holder);
-        entitlements.push(api::Entitlement { holder, permissions, set_at_ms: record.set_at.0 });
-    }
-    Reply::ok(&api::EntitlementList { entitlements, more: page.next.is_some() })
-}
-
-async fn as_found(app: &App, key: Key) -> Result<(Key, Require), Failure> {
-    let found = app.store.get(&key).await?;
-    let require = found.map_or(Require::Absent, |found| Require::Version(found.version));
-    Ok((key, require))
-}
-
-fn holder(wire: &api::EntitlementHolder) -> Result<EntitlementHolder, Failure> {
-    Ok(match wire {
-        api::EntitlementHolder::User(id) => EntitlementHolder::User(id.parse()?),
-        api::EntitlementHolder::Everyone(issuer) => EntitlementHolder::Everyone(issuer.parse()?),
-        api::EntitlementHolder::Group { issuer, name } => {
-            if name.is_empty() || name.len() > GROUP_BYTES_MAX || name.chars().any(char::is_control) {
-                let detail = format!("`name` is 1 to {GROUP_BYTES_MAX} bytes without control characters");
-                return Err(Failure::of(ProblemCode::InvalidField, detail));
-            }
-            EntitlementHolder::Group { issuer: issuer.parse()?, name: name.clone() }
-        }
-    })
-}
-
-fn shown_holder(holder: &EntitlementHolder) -> api::EntitlementHolder {
-    match holder {
-        EntitlementHolder::User(id) => api::EntitlementHolder::User(id.to_string()),
-        EntitlementHolder::Everyone(issuer) => api::EntitlementHolder::Everyone(issuer.to_string()),
-        EntitlementHolder::Group { issuer, name } => {
-            api::EntitlementHolder::Group { issuer: issuer.to_string(), name: name.clone() }
-        }
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod handlers;
 pub(crate) mod keys;
 pub(crate) mod names;
 pub(crate) mod person;
+pub(crate) mod rights;
 pub(crate) mod sessions;
 
 use std::sync::Arc;
@@ -83,6 +84,21 @@ pub(crate) async fn known(app: &App, id: &UserId) -> Result<Option<KnownUser>, F
 /// Seal bytes for the place where they will stand.
 pub(crate) fn seal(key: &UserKey, place: &Key, bytes: &[u8]) -> Result<Sealed, Failure> {
     key.seal(&place.to_string(), bytes).map(Sealed).map_err(Failure::internal)
+}
+
+/// Seal why something was ended that stands in this place: in a place of its own beside it.
+pub(crate) fn seal_reason(key: &UserKey, place: &Key, reason: &str) -> Result<Sealed, Failure> {
+    key.seal(&reason_place(place), reason.as_bytes()).map(Sealed).map_err(Failure::internal)
+}
+
+/// Open what [`seal_reason`] sealed.
+pub(crate) fn open_reason(key: &UserKey, place: &Key, sealed: &Sealed) -> Result<String, Failure> {
+    let reason = key.open(&reason_place(place), &sealed.0).map_err(Failure::internal)?;
+    String::from_utf8(reason.to_vec()).map_err(Failure::internal)
+}
+
+fn reason_place(place: &Key) -> String {
+    format!("{place} reason")
 }
 
 /// Open what stands in this place.

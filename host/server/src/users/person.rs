@@ -17,7 +17,7 @@ use crate::random;
 
 /// The user whom a token is of. What is new is put into the batch; what was found, the batch requires.
 pub(crate) async fn of_token(app: &App, token: &SubjectToken, batch: &mut Batch) -> Result<KnownUser, Failure> {
-    let provider = &token.provider.value;
+    let provider = &token.said.provider.value;
     let bytes: usize = token.groups.iter().flatten().map(String::len).sum();
     if bytes > UserBody::GROUPS_BYTES_MAX {
         let max = UserBody::GROUPS_BYTES_MAX;
@@ -26,17 +26,17 @@ pub(crate) async fn of_token(app: &App, token: &SubjectToken, batch: &mut Batch)
             .with_help("have the provider put only those groups into the token that mean something here"));
     }
     let asserted = Asserted {
-        at: token.issued_at,
+        at: token.said.issued_at,
         groups: token.groups.as_ref().map(|groups| groups.iter().cloned().collect()),
         claims: token.claims.clone(),
     };
-    let name = names::find_user(app, &provider.issuer, &token.subject).await?;
+    let name = names::find_user(app, &provider.issuer, &token.said.subject).await?;
     let user = match &name {
         Some(name) => known(app, &name.value).await?,
         None => None,
     };
     let Some(mut user) = user else {
-        return make(app, (&provider.id, &provider.issuer, &token.subject), asserted, name.as_ref(), batch).await;
+        return make(app, (&provider.id, &provider.issuer, &token.said.subject), asserted, name.as_ref(), batch).await;
     };
     let id = user.record.value.id.clone();
     batch.require.push((Key::user(&id), Require::Version(user.record.version)));
@@ -103,6 +103,7 @@ pub(crate) async fn make(
         unnamed_logged_out_at: None,
         agent_revocations: BTreeMap::new(),
         unnamed_revocations: 0,
+        revoked_because: None,
     };
     let value: UserRecord = record(&key, id.clone(), batch.now, 0, &body)?;
     batch.require.extend([(Key::user_name(&name), found), (Key::user(&id), Require::Absent)]);

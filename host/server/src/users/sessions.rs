@@ -27,6 +27,15 @@ pub(crate) fn open(batch: &mut Batch, session: &SessionRecord, name: Option<&Ses
     }
 }
 
+/// What becomes of a session that was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It goes.
+    Forgotten,
+    /// It stays, and is looked at again.
+    Kept,
+}
+
 /// Put into the batch that this session is forgotten, or when to look again. `what` is what the index names: the
 /// session, or its name.
 ///
@@ -37,18 +46,18 @@ pub(crate) async fn forget(
     what: &Key,
     due: TimeMs,
     batch: &mut Batch,
-) -> Result<(), Failure> {
+) -> Result<Fate, Failure> {
     let SessionRecord { id, ended_at, .. } = &found.value;
     let after_end = ended_at.map(|at| at.plus_ms(MATTERS_MS));
     let matters = matters_until(store, &found.value, batch.now).await?.max(after_end).filter(|until| *until > due);
     if let Some(until) = matters {
         batch.put.push((Key::expiry(until, what), Vec::new()));
-        return Ok(());
+        return Ok(Fate::Kept);
     }
     let key = Key::session(id);
     batch.require.push((key.clone(), Require::Version(found.version)));
     batch.delete.push(key);
-    Ok(())
+    Ok(Fate::Forgotten)
 }
 
 /// When the last delegation in this session expires; none if all that there are have expired.

@@ -37,6 +37,10 @@ pub struct DuplicateMember(pub PolicyId);
 
 impl ActiveSetRecord {
     /// The set of these policies. Their order makes no difference.
+    ///
+    /// # Errors
+    ///
+    /// [`DuplicateMember`] if a policy stands in it twice.
     pub fn of(revision: u64, mut members: Vec<ActiveMember>) -> Result<Self, DuplicateMember> {
         members.sort();
         if let Some(pair) = members.windows(2).find(|pair| pair[0].policy == pair[1].policy) {

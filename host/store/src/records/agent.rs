@@ -66,6 +66,11 @@ impl AgentRecord {
     pub const HISTORY_MAX: usize = 32;
 
     /// A record of this agent, with the public key of each of its keys as one JSON text.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentRecordError`] when a key or an identity stands twice, a key lacks its other half or an identity its
+    /// method, or there are too many bytes.
     pub fn new(
         agent: Agent,
         jwks: BTreeMap<KeyThumbprint, JsonText>,
@@ -142,6 +147,10 @@ impl AgentRecord {
     }
 
     /// Suspend, resume or retire it. What is retired stays so.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentRecordError::Retired`]
     pub fn change_state(&mut self, change: StateChange) -> Result<(), AgentRecordError> {
         if self.agent.state == AgentState::Retired {
             return Err(AgentRecordError::Retired);

@@ -47,6 +47,16 @@ pub struct DelegationRecord {
     pub agent_revocations: u64,
     /// A [`DelegationBody`], sealed.
     pub sealed: Sealed,
+    /// Why it was revoked, in the words of the user or agent who did, sealed.
+    pub sealed_reason: Option<Sealed>,
+}
+
+impl DelegationRecord {
+    /// The agent that made it: that brought the user's consent, or that offered a part of what it had.
+    #[must_use]
+    pub fn made_by(&self) -> &AgentId {
+        self.from_agent.as_ref().unwrap_or(&self.to_agent)
+    }
 }
 
 /// What was delegated, and by what evidence.
@@ -107,6 +117,10 @@ impl DelegationBody {
     }
 
     /// Read bytes that were sealed for this key.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] if they are something else, or of another format.
     pub fn decode(key: &Key, bytes: &[u8]) -> Result<Self, RecordError> {
         let all = |wires: Vec<PermissionWire>| wires.into_iter().map(PermissionWire::permission).collect();
         codec::decode_body(key, bytes, |wire: BodyWire| Self {
@@ -147,6 +161,7 @@ impl Record for DelegationRecord {
             user_revocations: self.user_revocations,
             agent_revocations: self.agent_revocations,
             sealed: self.sealed.clone(),
+            sealed_reason: self.sealed_reason.clone(),
         })
     }
 
@@ -169,6 +184,7 @@ impl Record for DelegationRecord {
                 user_revocations: wire.user_revocations,
                 agent_revocations: wire.agent_revocations,
                 sealed: wire.sealed,
+                sealed_reason: wire.sealed_reason,
             })
         })
     }
@@ -225,6 +241,7 @@ struct DelegationWire {
     user_revocations: u64,
     agent_revocations: u64,
     sealed: Sealed,
+    sealed_reason: Option<Sealed>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -38,6 +38,10 @@ impl EntitlementPatterns {
     }
 
     /// Read bytes that were sealed for this key.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] if they are something else, or of another format.
     pub fn decode(key: &Key, bytes: &[u8]) -> Result<Vec<EntitlementPattern>, RecordError> {
         codec::decode_body(key, bytes, |wires: Vec<PatternWire>| wires.into_iter().map(|wire| wire.0).collect())
     }
@@ -96,7 +100,7 @@ struct EntitlementWire {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum HolderWire {
     User(Text<UserId>),
     Group { issuer: Text<Issuer>, name: String },
@@ -110,9 +114,8 @@ enum PatternsWire {
     Sealed(Sealed),
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(try_from = "PairWire", into = "PairWire")]
-#[derive(Clone)]
 struct PatternWire(EntitlementPattern);
 
 /// Action and resource, as they were written.

@@ -56,6 +56,16 @@ impl ProviderRecord {
     pub const BYTES_MAX: usize = 56 << 10;
     /// The most clients that name agents.
     pub const CLIENTS_MAX: usize = 256;
+    /// The most clients whose tokens users may use.
+    pub const USER_CLIENTS_MAX: usize = 64;
+    /// The most scopes that come to something.
+    pub const SCOPES_MAX: usize = 256;
+    /// The most types of `authorization_details` that do.
+    pub const DETAILS_MAX: usize = 64;
+    /// The most purposes of one scope or type of details.
+    pub const PURPOSES_MAX: usize = 16;
+    /// The most permissions of one scope, and the most actions of one type of details.
+    pub const PERMISSIONS_MAX: usize = 64;
     /// The most claims that policies are shown.
     pub const CLAIMS_MAX: usize = 16;
     /// The most bytes of their values, as one canonical JSON object.

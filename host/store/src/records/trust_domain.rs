@@ -70,6 +70,10 @@ impl TrustDomainRecord {
     pub const JWT_KEYS_BYTES_MAX: usize = 14 << 10;
 
     /// A trust domain with these roots, each the DER of a certificate.
+    ///
+    /// # Errors
+    ///
+    /// [`TrustDomainRecordError`] when roots or keys are none at all, too many or too large, or two keys have one name.
     pub fn new(
         id: TrustDomain,
         x509_roots: Vec<Vec<u8>>,
@@ -81,6 +85,10 @@ impl TrustDomainRecord {
     }
 
     /// The same trust domain with other roots and keys.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`].
     pub fn changed(
         &self,
         x509_roots: Vec<Vec<u8>>,

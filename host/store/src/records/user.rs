@@ -57,6 +57,8 @@ pub struct UserBody {
     pub agent_revocations: BTreeMap<AgentId, u64>,
     /// How often all sessions that the host had opened were ended at once.
     pub unnamed_revocations: u64,
+    /// Why they revoked all, or all to one agent, the last time that they did and said why.
+    pub revoked_because: Option<String>,
 }
 
 impl fmt::Debug for UserBody {
@@ -66,6 +68,12 @@ impl fmt::Debug for UserBody {
 }
 
 impl UserBody {
+    /// The longest name of a user at a provider (`OpenID` Connect Core 1.0, section 2), in bytes.
+    pub const SUBJECT_BYTES_MAX: usize = 255;
+    /// The longest name of a group, in bytes.
+    pub const GROUP_BYTES_MAX: usize = 256;
+    /// The most groups of one user.
+    pub const GROUPS_MAX: usize = 128;
     /// The most bytes of all groups' names together: every decision's record has to hold them.
     pub const GROUPS_BYTES_MAX: usize = 4 << 10;
     /// The most agents in either list. With all else as large as it may be, a user's record fits its place.
@@ -89,10 +97,15 @@ impl UserBody {
             unnamed_logged_out_ms: self.unnamed_logged_out_at.map(|at| at.0),
             agent_revocations: self.agent_revocations.iter().map(|(agent, n)| (Text(agent.clone()), *n)).collect(),
             unnamed_revocations: self.unnamed_revocations,
+            revoked_because: self.revoked_because.clone(),
         })
     }
 
     /// Read bytes that were sealed for this key.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] if they are something else, or of another format.
     pub fn decode(key: &Key, bytes: &[u8]) -> Result<Self, RecordError> {
         codec::decode_body(key, bytes, |wire: BodyWire| Self {
             provider: wire.provider.0,
@@ -109,6 +122,7 @@ impl UserBody {
             unnamed_logged_out_at: wire.unnamed_logged_out_ms.map(TimeMs),
             agent_revocations: wire.agent_revocations.into_iter().map(|(agent, n)| (agent.0, n)).collect(),
             unnamed_revocations: wire.unnamed_revocations,
+            revoked_because: wire.revoked_because,
         })
     }
 }
@@ -293,6 +307,7 @@ struct BodyWire {
     unnamed_logged_out_ms: Option<u64>,
     agent_revocations: BTreeMap<Text<AgentId>, u64>,
     unnamed_revocations: u64,
+    revoked_because: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]

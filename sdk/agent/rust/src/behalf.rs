@@ -1,5 +1,5 @@
-//! Acting on a user's behalf: a user's consent becomes a delegation, a part of it is given to another agent, and
-//! what was given is accepted or ended.
+//! Acting on a user's behalf: a user's consent becomes a delegation, a part of it is offered to another agent, and
+//! what was offered is accepted or ended.
 //!
 //! Nothing here decides what a delegation is good for: the server looks at the whole chain at every decision, as it
 //! stands then.
@@ -10,7 +10,7 @@ use std::time::Duration;
 use attorn_api::agents::Permission;
 use attorn_api::audit::EntryReference;
 use attorn_api::delegations::{
-    CreateDelegation, DelegateFurther, Delegation as Recorded, DelegationList, DelegationMade, Revoke,
+    CreateDelegation, Delegation as Recorded, DelegationList, DelegationMade, OfferDelegation, Revoke,
 };
 
 use crate::client::Client;
@@ -23,18 +23,19 @@ const PAGE: usize = 25;
 /// How many pages are asked for.
 const PAGES_MAX: usize = 40;
 
-/// What a user consented to: an access token of their provider, which names this agent, and a purpose.
+/// What is exchanged for a delegation: an access token of the user's provider, which names this agent and says what
+/// they consented to, and a purpose.
 ///
 /// The token is sent to the server and nowhere else, and is not shown by `Debug`.
 #[derive(Clone)]
-pub struct Consent {
+pub struct Exchange {
     subject_token: String,
     purpose: String,
     permissions: Option<Vec<Permission>>,
     expires_in_ms: Option<u64>,
 }
 
-impl Consent {
+impl Exchange {
     /// All that the user consented to for this purpose, for as long as the server lets it last.
     #[must_use]
     pub fn new(subject_token: impl Into<String>, purpose: impl Into<String>) -> Self {
@@ -60,9 +61,9 @@ impl Consent {
     }
 }
 
-impl fmt::Debug for Consent {
+impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Consent").field("purpose", &self.purpose).finish_non_exhaustive()
+        f.debug_struct("Exchange").field("purpose", &self.purpose).finish_non_exhaustive()
     }
 }
 
@@ -167,7 +168,7 @@ impl Client {
     /// `consent_missing` if the user consented to nothing for this purpose, and with `login_needed` if they have
     /// to sign in again.
     pub async fn delegate(&self, subject_token: &str, purpose: &str) -> Result<Delegation, Error> {
-        self.exchange(&Consent::new(subject_token, purpose)).await
+        self.exchange(&Exchange::new(subject_token, purpose)).await
     }
 
     /// As [`Self::delegate`], for a part of what the user consented to or a shorter time.
@@ -175,17 +176,17 @@ impl Client {
     /// # Errors
     ///
     /// As [`Self::delegate`].
-    pub async fn exchange(&self, consent: &Consent) -> Result<Delegation, Error> {
+    pub async fn exchange(&self, exchange: &Exchange) -> Result<Delegation, Error> {
         let body = CreateDelegation {
-            subject_token: consent.subject_token.clone(),
-            purpose: consent.purpose.clone(),
-            permissions: consent.permissions.clone(),
-            expires_in_ms: consent.expires_in_ms,
+            subject_token: exchange.subject_token.clone(),
+            purpose: exchange.purpose.clone(),
+            permissions: exchange.permissions.clone(),
+            expires_in_ms: exchange.expires_in_ms,
         };
-        let body = to_text("consent", &body)?.into_bytes();
+        let body = to_text("exchange", &body)?.into_bytes();
         let made: DelegationMade = self.transport().post("/v1/delegations", body, None).await?;
-        let narrow = consent.permissions.as_ref().is_none_or(|asked| *asked == made.delegation.permissions);
-        let as_asked = narrow && made.delegation.purpose == consent.purpose;
+        let narrow = exchange.permissions.as_ref().is_none_or(|asked| *asked == made.delegation.permissions);
+        let as_asked = narrow && made.delegation.purpose == exchange.purpose;
         recorded(made, as_asked)
     }
 
@@ -211,8 +212,8 @@ impl Client {
     ///
     /// As [`Self::offer`].
     pub async fn offer_part(&self, part: &Part, agent: &str) -> Result<Delegation, Error> {
-        let path = path("/v1/delegations", &part.delegation, "delegations")?;
-        let body = DelegateFurther {
+        let path = path("/v1/delegations", &part.delegation, "offer")?;
+        let body = OfferDelegation {
             to_agent: agent.to_owned(),
             permissions: part.permissions.clone(),
             expires_in_ms: part.expires_in_ms,

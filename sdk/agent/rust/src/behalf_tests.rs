@@ -38,8 +38,8 @@ async fn what_is_other_than_was_asked_for_is_not_acted_by() {
     let about_another = |error: Error| error.to_string().contains("it is about another delegation");
     for answer in [made(&[("purpose", json!("gossip"))]), made(&[("permissions", wider.clone())])] {
         let server = FakeServer::with([ok(&answer, None)]).await;
-        let consent = Consent::new("token", "serve-customers").narrowed_to(READ);
-        assert!(about_another(client(&server).exchange(&consent).await.unwrap_err()), "{answer}");
+        let exchange = Exchange::new("token", "serve-customers").narrowed_to(READ);
+        assert!(about_another(client(&server).exchange(&exchange).await.unwrap_err()), "{answer}");
     }
     for answer in [
         offered("to_agent", json!("courier")),
@@ -81,7 +81,7 @@ async fn a_refusal_keeps_its_code_and_shows_no_token() {
     let server = FakeServer::with([problem(ProblemCode::LoginNeeded, None)]).await;
     let error = client(&server).delegate("secret.token", "serve-customers").await.unwrap_err();
     assert_eq!(error.problem().unwrap().code, ProblemCode::LoginNeeded);
-    let shown = format!("{error} {error:?} {:?}", Consent::new("secret.token", "serve-customers"));
+    let shown = format!("{error} {error:?} {:?}", Exchange::new("secret.token", "serve-customers"));
     assert!(!shown.contains("secret"), "{shown}");
 }
 
@@ -102,7 +102,7 @@ async fn consent_is_brought_narrowed_given_on_accepted_and_given_back() {
     let root = client.delegate("token", "serve-customers").await.unwrap();
     assert_eq!((root.id(), root.user(), root.purpose(), root.is_active()), ("dlg_1", "usr_1", "serve-customers", true));
     assert!(root.entry().is_some());
-    let less = Consent::new("token", "serve-customers").narrowed_to(READ).for_at_most(Duration::from_mins(1));
+    let less = Exchange::new("token", "serve-customers").narrowed_to(READ).for_at_most(Duration::from_mins(1));
     client.exchange(&less).await.unwrap();
     let part = root.narrowed_to(READ).for_at_most(Duration::from_secs(5));
     let child = client.offer_part(&part, "reader").await.unwrap();
@@ -120,7 +120,7 @@ async fn consent_is_brought_narrowed_given_on_accepted_and_given_back() {
         ),
         (
             3,
-            "/v1/delegations/dlg_1/delegations",
+            "/v1/delegations/dlg_1/offer",
             json!({ "to_agent": "reader", "permissions": read, "expires_in_ms": 5_000 }),
         ),
         (4, "/v1/delegations/dlg_2/accept", Value::Null),

@@ -11,7 +11,7 @@ pub mod resource_server;
 mod transport;
 mod url;
 
-pub use behalf::{Consent, Delegation, Part};
+pub use behalf::{Delegation, Exchange, Part};
 pub use client::Client;
 pub use decision::{Decided, Decision};
 pub use error::Error;

@@ -78,6 +78,7 @@ fn child(scene: &Scene, parent: &DelegationRecord, key: &UserKey, n: u128) -> De
         depth: parent.depth + 1,
         to_agent: scene.agents[HOPS].id.parse().unwrap(),
         sealed,
+        sealed_reason: None,
         ..parent.clone()
     }
 }

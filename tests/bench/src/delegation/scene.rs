@@ -53,8 +53,7 @@ impl Scene {
         }
         let body = registration(&self.client.id, &self.client.key.registration("pod-1"));
         registrar.post("/v1/agents", &body).await.expect(201);
-        let body = json!({ "id": self.ledger.id, "audience": "https://ledger.example", "resource_types": ["ledger"],
-            "jwk": self.ledger.key.jwk, "counts_uses": "reports" });
+        let body = self.ledger.server_registration("https://ledger.example", "ledger");
         registrar.post("/v1/resource-servers", &body).await.expect(201);
         let consent = json!({ "purposes": [PURPOSE_WITH_USER], "permissions": permissions() });
         let body = self.provider.configuration(
@@ -99,7 +98,7 @@ impl Scene {
         for (from, to) in self.agents.iter().zip(&self.agents[1..hops]) {
             let parent = &chain.last().unwrap().id;
             let body = json!({ "to_agent": to.id, "permissions": permissions() });
-            let path = format!("/v1/delegations/{parent}/delegations");
+            let path = format!("/v1/delegations/{parent}/offer");
             let offered: DelegationMade = from.post(path, &body).await.expect(201).json();
             let path = format!("/v1/delegations/{}/accept", offered.delegation.id);
             let made: DelegationMade = to.send(Call::new("POST", path)).await.expect(200).json();

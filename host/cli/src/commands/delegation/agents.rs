@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use attorn_agent::{Consent, Delegation, Part};
+use attorn_agent::{Delegation, Exchange, Part};
 use attorn_api::ProblemCode;
 use attorn_api::agents::Permission;
 use attorn_api::delegations::{DelegationList, DelegationMade};
@@ -107,14 +107,14 @@ impl Create {
         } else {
             read_text(&self.token, TOKEN_FILE_BYTES_MAX)?
         };
-        let mut consent = Consent::new(token.trim(), self.purpose.as_str());
+        let mut exchange = Exchange::new(token.trim(), self.purpose.as_str());
         if !self.permission.is_empty() {
-            consent = consent.narrowed_to(pairs(&self.permission));
+            exchange = exchange.narrowed_to(pairs(&self.permission));
         }
         if let Some(Span { ms }) = self.span {
-            consent = consent.for_at_most(Duration::from_millis(ms));
+            exchange = exchange.for_at_most(Duration::from_millis(ms));
         }
-        let delegation = client.exchange(&consent).await.map_err(|error| with_way_out(error.into()))?;
+        let delegation = client.exchange(&exchange).await.map_err(|error| with_way_out(error.into()))?;
         made(&context.output, &delegation)
     }
 }

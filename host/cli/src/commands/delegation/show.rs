@@ -46,6 +46,9 @@ pub(in crate::commands) fn one(
 
 pub(super) fn details(output: &Output, details: &DelegationDetails) -> Result<Exit, Failure> {
     one(output, &details.delegation, details)?;
+    if let Some(why) = details.revoked_because.as_ref().filter(|_| !output.json) {
+        output.line(format!("{:10}  {why}", "because"));
+    }
     if let Some(evidence) = details.evidence.as_ref().filter(|_| !output.json) {
         consent(output, evidence);
     }

@@ -32,7 +32,7 @@ pub(crate) struct Check {
 }
 
 /// What a token is to be used for.
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Use {
     /// To delegate something to an agent
     Delegation,
@@ -61,7 +61,7 @@ impl Check {
         if output.json {
             return output.json(&checked).map(|()| exit);
         }
-        print(output, &checked);
+        print(output, &checked, self.token_use);
         Ok(exit)
     }
 }
@@ -92,7 +92,7 @@ fn issuer(token: &str) -> Option<String> {
     claims.get("iss")?.as_str().map(str::to_owned)
 }
 
-fn print(output: &Output, checked: &TokenCheck) {
+fn print(output: &Output, checked: &TokenCheck, token_use: Use) {
     for step in &checked.checks {
         let result = match step.result {
             CheckResult::Passed => "passed",
@@ -109,12 +109,12 @@ fn print(output: &Output, checked: &TokenCheck) {
                 output.line(format!("help          {help}"));
             }
         }
-        (None, Some(gives)) => print_gives(output, gives),
+        (None, Some(gives)) => print_gives(output, gives, token_use),
         (None, None) => {}
     }
 }
 
-fn print_gives(output: &Output, gives: &TokenGives) {
+fn print_gives(output: &Output, gives: &TokenGives, token_use: Use) {
     let line = |name: &str, value: &str| output.line(format!("{name:12}  {value}"));
     let confirmation = gives.confirmation.as_ref().map(|confirmation| match confirmation {
         Confirmation::Key(thumbprint) => format!("only with the key {thumbprint}"),
@@ -133,7 +133,10 @@ fn print_gives(output: &Output, gives: &TokenGives) {
         }
     }
     line("expires", &TimeMs(gives.expires_at_ms).to_string());
-    gives.groups.iter().for_each(|group| line("group", group));
+    // Only a token that is to delegate something says who the user is to us.
+    if token_use == Use::Delegation {
+        groups(gives.groups.as_deref()).iter().for_each(|group| line("group", group));
+    }
     for consented in &gives.consented {
         for permission in &consented.permissions {
             let text = format!("{} on {} for {}", permission.action, permission.resource, consented.purpose);
@@ -143,9 +146,24 @@ fn print_gives(output: &Output, gives: &TokenGives) {
     gives.unmapped.iter().for_each(|why| line("nothing for", why));
 }
 
+/// Each group; or that there are none, which is not the same as that nothing is said of them.
+fn groups(said: Option<&[String]>) -> Vec<&str> {
+    match said {
+        None => vec!["(the token says nothing of groups: they stay as they were asserted last)"],
+        Some([]) => vec!["(none: the token says so)"],
+        Some(groups) => groups.iter().map(String::as_str).collect(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_groups_and_no_word_of_groups_are_told_apart() {
+        assert_eq!(groups(Some(&["staff".to_owned()])), ["staff"]);
+        assert!(groups(None)[0].contains("says nothing") && groups(Some(&[]))[0].contains("none"));
+    }
 
     #[test]
     fn the_issuer_is_read_from_the_claims() {
