@@ -10,11 +10,12 @@ use std::process::Output;
 use attorn_agent::{AgentCertificate, Client, Decision, Error, Request};
 use attorn_api::ProblemCode;
 use attorn_api::decisions::Credential;
-use attorn_api::oauth::OAuthCode;
+use attorn_api::oauth::{ACCESS_TOKEN, OAuthCode, TOKEN_EXCHANGE, TokenAnswer};
+use attorn_tests::oauth::{Parameters, form, refused};
 use attorn_tests::server::Fresh;
 use attorn_tests::svids::{Authority, Certified, self_signed};
 use attorn_tests::world::{PURPOSE, PURPOSE_WITH_USER};
-use attorn_tests::{Behalf, Call, Server, World};
+use attorn_tests::{Answer, Behalf, Call, Server, World};
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -133,6 +134,34 @@ async fn the_sdk_says_why_a_certificate_gets_nothing() {
     assert!(attorn.decide(&reading()).await.unwrap().has_reason("agent_suspended"));
     let error = attorn.token("support-bot", &reading()).await.unwrap_err();
     assert!(matches!(&error, Error::OAuth(error) if error.error == OAuthCode::AccessDenied), "{error}");
+}
+
+/// Token exchange as OAuth clients do it: a subject token that is bound to a certificate is good over that connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_users_token_is_exchanged_over_a_connection_with_a_certificate() {
+    let scene = Scene::new().await;
+    let (certified, renewed) = (scene.svid(), scene.svid());
+    let bound = json!({ "x5t#S256": scene.certificate(&certified).thumbprint() });
+    let account = format!("account/{}/giro", scene.behalf.delegated().await.user);
+    let detail = json!([{ "type": "attorn_action", "actions": ["account.read"], "identifier": account,
+        "purpose": PURPOSE_WITH_USER }]);
+    let exchange = async |shown: &Certified, subject: Value| -> Answer {
+        let parameters: Parameters = vec![
+            ("grant_type", TOKEN_EXCHANGE.into()),
+            ("subject_token", scene.behalf.token(subject)),
+            ("subject_token_type", ACCESS_TOKEN.into()),
+            ("authorization_details", detail.to_string()),
+            ("client_id", "support-bot".into()),
+        ];
+        scene.behalf.reach.showing(shown).send(form("/oauth/token", &parameters)).await
+    };
+    for subject in [json!({}), json!({ "cnf": bound })] {
+        let token: TokenAnswer = exchange(&certified, subject).await.expect(200).json();
+        let claims = claims(&token.access_token);
+        assert_eq!((token.token_type.as_str(), &claims["cnf"]), ("Bearer", &bound));
+        assert_eq!(claims["act"]["sub"], "support-bot");
+    }
+    refused(&exchange(&renewed, json!({ "cnf": bound })).await, 400, "invalid_grant");
 }
 
 /// Runs commands that trust the server's authority.

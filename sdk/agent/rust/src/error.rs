@@ -6,7 +6,7 @@ use attorn_api::{Problem, ProblemCode};
 
 use crate::key::KeyError;
 
-/// No decision was made, or it is not known here which. A deny is no error.
+/// No decision was made, or it is not known here which. A deny is no error, but for [`crate::Client::token`].
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The URL cannot be used.
