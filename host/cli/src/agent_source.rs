@@ -19,7 +19,7 @@ pub(crate) struct AgentSource {
     #[arg(long, value_name = "FILE", requires = "certificate_key")]
     certificate: Option<PathBuf>,
     /// The certificate's private key, in PEM; nobody else may read it
-    #[arg(long, value_name = "FILE", requires = "certificate")]
+    #[arg(long, value_name = "FILE", requires = "certificate", conflicts_with = "key")]
     certificate_key: Option<PathBuf>,
 }
 

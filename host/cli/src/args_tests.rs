@@ -36,17 +36,6 @@ fn arguments_that_mean_nothing_are_refused() {
         ("operator list --limit 201", "201 is not in 1..=200"),
         ("operator list --after a&b", "it is no id"),
         (REGISTER, "--allow"),
-        (
-            "agent register bot --owner me --allow p:without-user:a:b/c",
-            "<--new-key <FILE>|--key-file <PUB.jwk>|--identity <SPIFFE_ID>>",
-        ),
-        ("agent register bot --owner me --allow p:without-user:a:b/c --identity bot", "is no SPIFFE ID"),
-        (
-            "agent register bot --owner me --allow p:without-user:a:b/c --identity spiffe://a.example/b --expires-in 5d",
-            "--new-key",
-        ),
-        ("agent register bot --owner me --new-key k --allow p:without-user:a:b/c --identity-method jwt", "--identity"),
-        ("agent key add bot", "<--new-key <FILE>|--key-file <PUB.jwk>>"),
         ("agent register bot --owner me --new-key a --key-file b --allow p:without-user:a:b/c", "cannot be used with"),
         ("agent register bot --owner me --new-key a --allow p:without-user:a:b/c --ceiling f", "cannot be used with"),
         ("agent register bot --owner me --new-key a --allow p:without-user:a:b", "is no resource pattern"),
@@ -89,13 +78,6 @@ fn arguments_that_mean_nothing_are_refused() {
         ("policy logs P", "`P` is no policy id"),
         ("policy logs p q", "unexpected argument"),
         ("policy logs --level loud", "possible values: debug, info, warn, error"),
-        ("decide --action a.b --resource a/1 --purpose p", "<--key <FILE>|--certificate <FILE>>"),
-        ("decide --certificate c --action a.b --resource a/1 --purpose p", "--certificate-key"),
-        ("decide --key k --certificate-key c --action a.b --resource a/1 --purpose p", "--certificate"),
-        (
-            "decide --key k --certificate c --certificate-key k --action a.b --resource a/1 --purpose p",
-            "cannot be used with",
-        ),
         ("decide --key k --action faq.* --resource a/1 --purpose p", "is no action"),
         ("decide --key k --action faq.read --resource a --purpose p", "is no resource"),
         ("user register --provider main", "--subject"),
@@ -131,6 +113,32 @@ fn arguments_that_mean_nothing_are_refused() {
         ("init --listen localhost", "invalid socket address"),
         ("completions cmd", "possible values"),
         ("--server http://attorn.example agent list", "cannot be used multiple times"),
+    ] {
+        refused(line, message);
+    }
+}
+
+#[test]
+fn who_an_agent_is_is_said_in_one_way() {
+    for (line, message) in [
+        (
+            "agent register bot --owner me --allow p:without-user:a:b/c",
+            "<--new-key <FILE>|--key-file <PUB.jwk>|--identity <SPIFFE_ID>>",
+        ),
+        ("agent register bot --owner me --allow p:without-user:a:b/c --identity bot", "is no SPIFFE ID"),
+        (
+            "agent register bot --owner me --allow p:without-user:a:b/c --identity spiffe://a.example/b --expires-in 5d",
+            "--new-key",
+        ),
+        ("agent register bot --owner me --new-key k --allow p:without-user:a:b/c --identity-method jwt", "--identity"),
+        ("agent key add bot", "<--new-key <FILE>|--key-file <PUB.jwk>>"),
+        ("decide --action a.b --resource a/1 --purpose p", "<--key <FILE>|--certificate <FILE>>"),
+        ("decide --certificate c --action a.b --resource a/1 --purpose p", "--certificate-key"),
+        ("decide --key k --certificate-key c --action a.b --resource a/1 --purpose p", "cannot be used with"),
+        (
+            "decide --key k --certificate c --certificate-key k --action a.b --resource a/1 --purpose p",
+            "cannot be used with",
+        ),
     ] {
         refused(line, message);
     }
