@@ -148,15 +148,19 @@ impl OAuthError {
 /// What a client sends with every request, to say who it is.
 ///
 /// A client is an agent, or a resource server where one introspects. A proof of possession (RFC 9449) by a
-/// registered key of its comes beside, in the header `DPoP`.
+/// registered key of its comes beside, in the header `DPoP`. An agent whose connection shows a registered client
+/// certificate (RFC 8705) needs neither assertion nor proof, and sends its `client_id`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ClientAuthentication {
     /// `urn:ietf:params:oauth:client-assertion-type:jwt-bearer`.
-    pub client_assertion_type: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_assertion_type: Option<String>,
     /// A JWT (RFC 7523) by a registered key of the client: `iss` and `sub` its id, `aud` our issuer, `exp`
     /// at most five minutes ahead, `iat`, and a `jti` that is accepted once.
-    pub client_assertion: String,
-    /// The client's id, if it is sent at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_assertion: Option<String>,
+    /// The client's id. Beside an assertion it need not be sent; an agent with a certificate may send the SPIFFE ID
+    /// that it shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
 }
@@ -232,7 +236,7 @@ pub struct TokenAnswer {
     /// In an exchange: `urn:ietf:params:oauth:token-type:access_token` (RFC 8693, section 2.2.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issued_token_type: Option<String>,
-    /// Always `DPoP` (RFC 9449).
+    /// `DPoP` where it is bound to a key (RFC 9449), `Bearer` where it is bound to a certificate (RFC 8705).
     pub token_type: String,
     /// In how many seconds it ends.
     pub expires_in: u64,

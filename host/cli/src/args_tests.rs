@@ -36,7 +36,6 @@ fn arguments_that_mean_nothing_are_refused() {
         ("operator list --limit 201", "201 is not in 1..=200"),
         ("operator list --after a&b", "it is no id"),
         (REGISTER, "--allow"),
-        ("agent register bot --owner me --allow p:without-user:a:b/c", "--new-key"),
         ("agent register bot --owner me --new-key a --key-file b --allow p:without-user:a:b/c", "cannot be used with"),
         ("agent register bot --owner me --new-key a --allow p:without-user:a:b/c --ceiling f", "cannot be used with"),
         ("agent register bot --owner me --new-key a --allow p:without-user:a:b", "is no resource pattern"),
@@ -120,6 +119,32 @@ fn arguments_that_mean_nothing_are_refused() {
 }
 
 #[test]
+fn who_an_agent_is_is_said_in_one_way() {
+    for (line, message) in [
+        (
+            "agent register bot --owner me --allow p:without-user:a:b/c",
+            "<--new-key <FILE>|--key-file <PUB.jwk>|--identity <SPIFFE_ID>>",
+        ),
+        ("agent register bot --owner me --allow p:without-user:a:b/c --identity bot", "is no SPIFFE ID"),
+        (
+            "agent register bot --owner me --allow p:without-user:a:b/c --identity spiffe://a.example/b --expires-in 5d",
+            "--new-key",
+        ),
+        ("agent register bot --owner me --new-key k --allow p:without-user:a:b/c --identity-method jwt", "--identity"),
+        ("agent key add bot", "<--new-key <FILE>|--key-file <PUB.jwk>>"),
+        ("decide --action a.b --resource a/1 --purpose p", "<--key <FILE>|--certificate <FILE>>"),
+        ("decide --certificate c --action a.b --resource a/1 --purpose p", "--certificate-key"),
+        ("decide --key k --certificate-key c --action a.b --resource a/1 --purpose p", "cannot be used with"),
+        (
+            "decide --key k --certificate c --certificate-key k --action a.b --resource a/1 --purpose p",
+            "cannot be used with",
+        ),
+    ] {
+        refused(line, message);
+    }
+}
+
+#[test]
 fn the_server_s_url_is_checked_before_anything_is_sent() {
     let error = Cli::try_parse_from(["attorn", "--server", "http://attorn.example", "agent", "list"]).unwrap_err();
     assert!(error.to_string().contains("plain http is used only on loopback"), "{error}");
@@ -138,6 +163,8 @@ fn what_the_help_shows_parses() {
         "operator revoke carol",
         &format!("{REGISTER} {allow} {allow} --label team=a --grant-max 30s --expires-in 90d --instance pod-1"),
         "agent register bot --owner support@example.org --key-file bot.jwk --ceiling ceiling.json",
+        &format!("agent register bot --owner me {allow} --identity spiffe://example.org/bot --instance pod-1"),
+        &format!("{REGISTER} {allow} --identity spiffe://example.org/bot --identity-method x509,jwt"),
         "agent suspend bot --reason odd",
         "agent key add bot --new-key k --instance pod-2 --algorithm eddsa",
         "agent key revoke bot -PrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
@@ -185,7 +212,9 @@ fn what_the_help_shows_parses() {
         &format!("delegation revoke {DELEGATION} --reason odd"),
         "delegation create --key k --token - --purpose p --for 10m",
         &format!("delegation accept {DELEGATION} --key k"),
+        "decide --certificate c --certificate-key k --action faq.read --resource article/42 --purpose p",
         "delegation own --key k",
+        "delegation own --certificate c --certificate-key k",
         &format!("delegation give-back {DELEGATION} --key k --reason done"),
         "my delegations --limit 5",
         &format!("my revoke {DELEGATION}"),

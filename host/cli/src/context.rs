@@ -1,10 +1,11 @@
 //! What every command has: the server, who asks, and where to write.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use attorn_agent::{AgentKey, Client, ServerUrl};
+use attorn_agent::{Client, ServerUrl};
 
+use crate::agent_source::AgentSource;
 use crate::failure::Failure;
 use crate::key_source::read_text;
 use crate::operator_client::OperatorClient;
@@ -56,10 +57,9 @@ impl Context {
         OperatorClient::new(self.server.clone(), Some(Token::of_user(&text)?))
     }
 
-    /// A client that signs with an agent's key.
-    pub(crate) fn agent(&self, key: &Path) -> Result<Client, Failure> {
-        let key = AgentKey::load(key).map_err(|error| Failure::key_file("use", key, &error))?;
-        Ok(Client::new(&self.server.to_string(), key)?)
+    /// A client that signs with an agent's key, or shows its certificate.
+    pub(crate) fn agent(&self, agent: &AgentSource) -> Result<Client, Failure> {
+        Ok(Client::new(&self.server.to_string(), agent.obtain()?)?)
     }
 
     /// A client without a token, for what is public.

@@ -14,9 +14,10 @@ use crate::parse;
 /// The longest public key file that is read, in bytes.
 const JWK_BYTES_MAX: u64 = 4096;
 
-/// Where the key comes from.
+/// Where the key comes from. Whether there has to be one is for the command to say: a group of its own that is
+/// required has [`KEY_SOURCES`] in it.
 #[derive(Debug, Args)]
-#[group(id = "key_source", required = true, multiple = false)]
+#[group(id = "key_source", multiple = false)]
 pub(crate) struct KeySource {
     /// Make a key, and keep its private half in this new file
     #[arg(long, value_name = "FILE")]
@@ -25,6 +26,9 @@ pub(crate) struct KeySource {
     #[arg(long, value_name = "PUB.jwk")]
     key_file: Option<PathBuf>,
 }
+
+/// The arguments of a [`KeySource`].
+pub(crate) const KEY_SOURCES: [&str; 2] = ["new_key", "key_file"];
 
 /// How a new key signs.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -42,6 +46,11 @@ pub(crate) struct RegisteredKey {
 }
 
 impl KeySource {
+    /// Whether a key was named at all.
+    pub(crate) const fn is_given(&self) -> bool {
+        self.new_key.is_some() || self.key_file.is_some()
+    }
+
     /// Read the key, or make one. The file is written before anything is registered: a key that is
     /// registered and lost would be worse than a file that is in nobody's way.
     pub(crate) fn obtain(&self, algorithm: KeyAlgorithm) -> Result<RegisteredKey, Failure> {

@@ -3,6 +3,7 @@
 //! Every verb but `init`, `serve` and `demo` is a client of the HTTP API and knows nothing that any
 //! other client could not know.
 
+mod agent_source;
 mod args;
 mod ceiling;
 mod commands;

@@ -1,10 +1,12 @@
 //! A server, and agents, with certificates that `openssl` made: TLS, and X.509-SVIDs in place of proofs.
 
 use attorn_api::decisions::DecisionAnswer;
-use attorn_tests::Call;
+use attorn_api::oauth::{CLIENT_CREDENTIALS, TokenAnswer};
+use attorn_tests::oauth::{Parameters, form, refused};
 use attorn_tests::server::Fresh;
 use attorn_tests::svids::Certified;
-use serde_json::json;
+use attorn_tests::{Answer, Call};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::attorn::{ALICES, Attorn, PURPOSE, claims};
@@ -32,6 +34,7 @@ pub(crate) async fn play(_: &Tools, steps: &mut Steps) {
     steps.take("openssl speaks TLS with it", stage.speak()).await;
     steps.take("certificates stand for proofs, and bind what comes of them", stage.good()).await;
     steps.take("certificates that are wrong in one thing are refused", stage.wrong()).await;
+    steps.take("certificates authenticate at the token endpoint (tls_client_auth)", stage.tokens()).await;
     steps.take("none counts once its trust domain is revoked", stage.revoked()).await;
 }
 
@@ -77,6 +80,30 @@ impl Stage {
         }
     }
 
+    /// As RFC 8705 has it: a certificate and a `client_id`, and no assertion.
+    async fn token(&self, certified: &Certified, client: &str) -> Answer {
+        self.attorn.cast.reach.showing(certified).send(form("/oauth/token", &token_request(client))).await
+    }
+
+    async fn tokens(&self) {
+        let metadata = Call::get("/.well-known/oauth-authorization-server");
+        let metadata: Value = self.attorn.cast.reach.send(metadata).await.json();
+        let methods = &metadata["token_endpoint_auth_methods_supported"];
+        assert!(methods.as_array().is_some_and(|methods| methods.contains(&json!("tls_client_auth"))), "{methods}");
+        let certified = self.workloads.sign("client", &Wanted { key: P256, extensions: SVID, days: "1" }).await;
+        for client in [&self.attorn.agent.id, "spiffe://example.org/assistant"] {
+            let token: TokenAnswer = self.token(&certified, client).await.expect(200).json();
+            let bound = json!({ "x5t#S256": self.workloads.thumbprint("client").await });
+            assert_eq!((token.token_type.as_str(), &claims(&token.access_token)["cnf"]), ("Bearer", &bound));
+            let told = self.attorn.billing.introspect(&token.access_token).await;
+            assert_eq!((&told["active"], &told["cnf"]), (&json!(true), &bound));
+        }
+        refused(&self.token(&certified, "courier-bot").await, 401, "invalid_client");
+        let others = Authority::root(self.attorn.directory(), "imposters").await;
+        let imposter = others.sign("imposter", &Wanted { key: P256, extensions: SVID, days: "1" }).await;
+        refused(&self.token(&imposter, &self.attorn.agent.id).await, 401, "invalid_client");
+    }
+
     async fn wrong(&self) {
         let others = Authority::root(self.attorn.directory(), "others").await;
         let two = SVID.replace("\nkeyUsage", ",URI:spiffe://example.org/other\nkeyUsage");
@@ -120,6 +147,17 @@ impl Stage {
         self.refused(&certified, "certificate_invalid", "(`trust_domain_revoked`)").await;
         assert_eq!(self.attorn.billing.introspect(&token).await, json!({ "active": false }));
     }
+}
+
+/// The same, asked of the token endpoint as this client.
+fn token_request(client: &str) -> Parameters {
+    let detail = json!([{ "type": "attorn_action", "actions": ["invoice.read"], "identifier": ALICES,
+        "purpose": PURPOSE }]);
+    vec![
+        ("grant_type", CLIENT_CREDENTIALS.into()),
+        ("client_id", client.into()),
+        ("authorization_details", detail.to_string()),
+    ]
 }
 
 /// What the agent asks on its own authority.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 mod assertions;
+mod certificates;
 mod introspection;
 mod proofs;
 mod requests;
@@ -13,7 +14,7 @@ use attorn_api::PROOF_HEADER;
 use attorn_api::oauth::TokenAnswer;
 use attorn_tests::components;
 use attorn_tests::oauth::{Client, Parameters, form, token_request};
-use attorn_tests::{Answer, Call, World};
+use attorn_tests::{Answer, Call, Server, World};
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Value, json};
@@ -33,7 +34,11 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Self {
-        let world = World::without_policy().await;
+        Self::new_in(Server::start().await).await
+    }
+
+    async fn new_in(server: Server) -> Self {
+        let world = World::in_server(server).await;
         let settings = json!({ "allow": [{ "actions": ["doc.read"], "resource_types": ["document"] }] });
         world.activate("read-only", components::bytes("read-only"), settings).await;
         let client = |id| Client::new(&world.reach, id);

@@ -103,6 +103,8 @@ async fn metadata_names_endpoints_that_are_there() {
     assert_eq!(server["token_endpoint_auth_methods_supported"], json!(["private_key_jwt", "spiffe_jwt"]));
     assert_eq!(server["revocation_endpoint_auth_methods_supported"], json!(["private_key_jwt", "spiffe_jwt"]));
     assert_eq!(server["introspection_endpoint_auth_methods_supported"], json!(["private_key_jwt"]));
+    // This server speaks no TLS, so it sees nobody's certificate.
+    assert_eq!(server["tls_client_certificate_bound_access_tokens"], false);
     for name in ["token_endpoint", "introspection_endpoint", "revocation_endpoint"] {
         let path = server[name].as_str().unwrap().strip_prefix(url.as_str()).unwrap();
         refused(&scene.send(form(path, &Parameters::new())).await, 401, "invalid_client");

@@ -7,20 +7,21 @@ mod show;
 use std::collections::BTreeMap;
 
 use attorn_api::agents::{self, AgentList, ChangeCeiling, ChangeState, RegisterAgent};
-use attorn_core::{AgentId, LabelName, Owner};
-use clap::{Args, Subcommand};
+use attorn_core::{AgentId, LabelName, Owner, SpiffeId};
+use clap::{ArgGroup, Args, Subcommand};
 
 use crate::ceiling::CeilingArgs;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::key_source::KEY_SOURCES;
 use crate::page::{Page, note_next};
 use crate::parse::{self, Span};
 
 /// Who asks.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Agent {
-    /// Register an agent with its first key (duty: registrar, as for all of these)
+    /// Register an agent with its first key or identity (duty: registrar, as for all of these)
     Register(Box<Register>),
     /// List agents
     List(Page),
@@ -46,7 +47,10 @@ pub(crate) enum Agent {
 #[command(after_help = "Examples:
   attorn agent register support-bot --owner support@example.org --new-key bot.key \\
     --allow 'answer-questions:without-user:faq.read:article/*'
-  attorn agent register report-bot --owner finance --key-file report-bot.jwk --ceiling ceiling.json")]
+  attorn agent register report-bot --owner finance --key-file report-bot.jwk --ceiling ceiling.json
+  attorn agent register mesh-bot --owner support@example.org --identity spiffe://example.org/ns/support/bot \\
+    --allow 'answer-questions:without-user:faq.read:article/*'")]
+#[command(group(ArgGroup::new("who_it_is").required(true).multiple(true).args(KEY_SOURCES).arg("identity")))]
 pub(crate) struct Register {
     /// Its id, never used again for another
     #[arg(value_parser = parse::id::<AgentId>)]
@@ -64,6 +68,13 @@ pub(crate) struct Register {
     ceiling: CeilingArgs,
     #[command(flatten)]
     key: key::KeyArgs,
+    /// A SPIFFE ID that it is known by, beside a key or instead of one; its trust domain has to be registered. Repeat
+    /// it for more
+    #[arg(long, value_name = "SPIFFE_ID", value_parser = parse::id::<SpiffeId>)]
+    identity: Vec<SpiffeId>,
+    /// How its identities may be shown; by `jwt` only beside a key
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "x509", requires = "identity")]
+    identity_method: Vec<identity::Method>,
 }
 
 #[derive(Debug, Args)]
@@ -136,18 +147,25 @@ impl Register {
                 return Err(Failure::usage(format!("the label `{name}` is given twice")));
             }
         }
-        let (key, registered) = self.key.obtain()?;
+        let instance = self.key.instance();
+        let shown = |id: &SpiffeId| identity::identity(id, instance, &self.identity_method);
+        let identities = self.identity.iter().map(shown).collect();
+        let (key, registered) = self.key.obtain_if_given()?.unzip();
         let body = RegisterAgent {
             id: self.id.to_string(),
             owner: self.owner.to_string(),
             labels,
             ceiling,
             grant_ms_max: self.grant_max.ms,
-            keys: vec![key],
-            identities: Vec::new(),
+            keys: key.into_iter().collect(),
+            identities,
         };
-        let made = registered.made().map(|path| path.display().to_string());
-        let agent: agents::Agent = registered.settle(client.post("/v1/agents", &body).await)?;
+        let made = registered.as_ref().and_then(|key| key.made()).map(|path| path.display().to_string());
+        let done = client.post("/v1/agents", &body).await;
+        let agent: agents::Agent = match registered {
+            Some(key) => key.settle(done)?,
+            None => done?,
+        };
         show::print(&context.output, &agent)?;
         if let Some(path) = made {
             context.output.note(format!("its private key is in `{path}`, and nowhere else"));

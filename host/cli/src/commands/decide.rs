@@ -1,20 +1,19 @@
 //! `attorn decide`.
 
-use std::path::PathBuf;
-
 use attorn_agent::Request;
 use attorn_api::decisions::{DecisionAnswer, DecisionKind};
 use attorn_core::TimeMs;
 use attorn_core::{Action, DelegationId, Purpose, Resource, SessionId};
 use clap::Args;
 
+use crate::agent_source::AgentSource;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::parse;
 
-/// Ask for a decision, as the agent whose key is given. Ends with 0 for allow, 3 for deny, 4 for
+/// Ask for a decision, as the agent whose key or certificate is given. Ends with 0 for allow, 3 for deny, 4 for
 /// challenge.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -22,11 +21,12 @@ use crate::parse;
   attorn decide --key bot.key --action faq.read --resource article/42 --purpose answer-questions \\
     --arguments '{\"section\":\"billing\"}' --json
   attorn decide --key bot.key --action invoice.read --resource invoice/17 --purpose serve-customers \\
-    --delegation dlg_…")]
+    --delegation dlg_…
+  attorn decide --certificate svid.pem --certificate-key svid.key --action faq.read --resource article/42 \\
+    --purpose answer-questions")]
 pub(crate) struct Decide {
-    /// The agent's key file
-    #[arg(long, value_name = "FILE")]
-    key: PathBuf,
+    #[command(flatten)]
+    agent: AgentSource,
     /// What is to be done: `faq.read`
     #[arg(long, value_parser = parse::id::<Action>)]
     action: Action,
@@ -65,7 +65,7 @@ impl Decide {
         if let Some(key) = self.idempotency_key {
             request = request.idempotency_key(key)?;
         }
-        let answer = context.agent(&self.key)?.answer(&request).await?;
+        let answer = context.agent(&self.agent)?.answer(&request).await?;
         // Whoever reads the exit code gets an allow only for an answer that is one.
         attorn_agent::Decision::try_from(answer.clone())?;
         if context.output.json {

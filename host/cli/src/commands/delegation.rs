@@ -1,6 +1,7 @@
 //! `attorn delegation`.
 //!
-//! What operators do with delegations, and what agents do: those commands take a `--key` and no token.
+//! What operators do with delegations, and what agents do: those commands take a `--key` or a `--certificate`, and no
+//! token.
 
 mod agents;
 pub(super) mod show;

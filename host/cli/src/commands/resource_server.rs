@@ -3,13 +3,13 @@
 use attorn_api::resource_servers::{self, RegisterResourceServer, ResourceServerList, UseCounting};
 use attorn_core::TimeMs;
 use attorn_core::{Audience, ResourceServerId, ResourceType};
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 
 use super::Nothing;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::key_source::{KeyAlgorithm, KeySource};
+use crate::key_source::{KEY_SOURCES, KeyAlgorithm, KeySource};
 use crate::output::Output;
 use crate::page::{Page, note_next};
 use crate::parse;
@@ -30,6 +30,7 @@ pub(crate) enum ResourceServer {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   attorn resource-server register faq --audience https://faq.example --resource-type article --new-key faq.key")]
+#[command(group(ArgGroup::new("key").required(true).args(KEY_SOURCES)))]
 pub(crate) struct Register {
     /// Its id, never used again for another
     #[arg(value_parser = parse::id::<ResourceServerId>)]

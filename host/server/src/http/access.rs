@@ -17,8 +17,8 @@ use crate::http::certificate;
 use crate::http::failure::Failure;
 use crate::http::route::Access;
 use crate::http::tls::ClientCertificates;
-use crate::oauth::client;
 use crate::oauth::form::Form;
+use crate::oauth::{certificate as client_certificate, client};
 use crate::providers::{self, Refused};
 use crate::users::names;
 
@@ -58,12 +58,8 @@ pub(crate) async fn authenticate(
     Ok(caller)
 }
 
-async fn identify(
-    app: &App,
-    access: Access,
-    Shown { headers, certificates }: Shown<'_>,
-    signed: &Signed<'_>,
-) -> Result<Caller, Failure> {
+async fn identify(app: &App, access: Access, shown: Shown<'_>, signed: &Signed<'_>) -> Result<Caller, Failure> {
+    let Shown { headers, certificates } = shown;
     match access {
         Access::Public => Ok(Caller::Anonymous),
         Access::Operator(duty) => operator(app, headers, duty).await.map(Caller::Operator),
@@ -74,7 +70,7 @@ async fn identify(
         Access::User => user(app, headers).await,
         Access::Agent => agent(app, headers, certificates, signed).await,
         Access::ResourceServer => resource_server(app, headers, signed).await,
-        Access::AgentClient => client::agent(app, headers, signed).await,
+        Access::AgentClient => client_certificate::agent(app, shown, signed).await,
         Access::ResourceServerClient => client::resource_server(app, headers, signed).await,
     }
 }

@@ -18,7 +18,7 @@ use crate::http::failure::Failure;
 use crate::http::tls::ClientCertificates;
 
 /// Whose certificate it is.
-pub(super) async fn agent(app: &App, certificates: &ClientCertificates) -> Result<AgentCaller, Failure> {
+pub(crate) async fn agent(app: &App, certificates: &ClientCertificates) -> Result<AgentCaller, Failure> {
     let svid = UnverifiedX509Svid::parse(certificates.0.iter().map(Vec::as_slice)).map_err(|error| invalid(&error))?;
     let domain = svid.spiffe_id().trust_domain().clone();
     let trusted = app.store.record::<TrustDomainRecord>(&Key::trust_domain(&domain)).await?.ok_or_else(unknown)?;

@@ -24,7 +24,8 @@ pub(crate) enum Access {
     ResourceServer,
     /// A user, with an access token of a client that is listed for this.
     User,
-    /// A registered agent as an OAuth client: with an assertion and a proof of possession (RFC 9449).
+    /// A registered agent as an OAuth client: with an assertion and a proof of possession (RFC 9449), or with a client
+    /// certificate (RFC 8705).
     AgentClient,
     /// A registered resource server as an OAuth client.
     ResourceServerClient,

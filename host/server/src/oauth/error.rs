@@ -91,7 +91,9 @@ const fn of_problem(code: ProblemCode) -> OAuthCode {
         | ProblemCode::ProofReplayed
         | ProblemCode::UnknownKey
         | ProblemCode::KeyExpired => OAuthCode::InvalidDpopProof,
-        ProblemCode::Unauthenticated => OAuthCode::InvalidClient,
+        ProblemCode::Unauthenticated | ProblemCode::CertificateInvalid | ProblemCode::UnknownIdentity => {
+            OAuthCode::InvalidClient
+        }
         ProblemCode::TooManyRequests
         | ProblemCode::Busy
         | ProblemCode::Contention

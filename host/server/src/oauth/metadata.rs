@@ -7,6 +7,7 @@ use attorn_api::oauth::{ATTORN_ACTION, CLIENT_CREDENTIALS, TOKEN_EXCHANGE};
 use serde_json::json;
 
 use crate::app::App;
+use crate::config::Tls;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
 
@@ -19,11 +20,16 @@ const ALGORITHMS: [&str; 2] = ["ES256", "EdDSA"];
 const METHODS: [&str; 1] = ["private_key_jwt"];
 /// Agents may show a JWT-SVID instead; its algorithms are those of its trust domain.
 const AGENT_METHODS: [&str; 2] = ["private_key_jwt", "spiffe_jwt"];
+/// Where connections end here, an X.509-SVID does as well (RFC 8705, section 2.1).
+const AGENT_METHODS_OVER_TLS: [&str; 3] = ["private_key_jwt", "spiffe_jwt", "tls_client_auth"];
 
 /// What this server is to those who get tokens from it.
 pub(crate) async fn authorization_server(app: Arc<App>, _: Call) -> Result<Reply, Failure> {
     let issuer = &app.config.public_url;
     let at = |path: &str| format!("{issuer}{path}");
+    // Behind a proxy no certificate of a client's is seen.
+    let sees_certificates = matches!(app.config.tls, Tls::Server { .. });
+    let agent_methods: &[&str] = if sees_certificates { &AGENT_METHODS_OVER_TLS } else { &AGENT_METHODS };
     Reply::ok(&json!({
         "issuer": issuer,
         "token_endpoint": at(TOKEN),
@@ -33,13 +39,14 @@ pub(crate) async fn authorization_server(app: Arc<App>, _: Call) -> Result<Reply
         // Nobody signs in here, so there is no authorization endpoint and nothing that it would answer.
         "response_types_supported": [],
         "grant_types_supported": [CLIENT_CREDENTIALS, TOKEN_EXCHANGE],
-        "token_endpoint_auth_methods_supported": AGENT_METHODS,
+        "token_endpoint_auth_methods_supported": agent_methods,
         "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
         "introspection_endpoint_auth_methods_supported": METHODS,
         "introspection_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
-        "revocation_endpoint_auth_methods_supported": AGENT_METHODS,
+        "revocation_endpoint_auth_methods_supported": agent_methods,
         "revocation_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
         "dpop_signing_alg_values_supported": ALGORITHMS,
+        "tls_client_certificate_bound_access_tokens": sees_certificates,
         "authorization_details_types_supported": [ATTORN_ACTION],
         "protected_resources": [issuer],
     }))

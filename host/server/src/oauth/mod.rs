@@ -5,6 +5,7 @@
 //! only forms, client authentication, and errors as OAuth has them. Keys that sign are in
 //! [`crate::token_keys`]. Nobody signs in here, and nobody consents: that happens at providers.
 
+pub(crate) mod certificate;
 pub(crate) mod client;
 mod details;
 pub(crate) mod error;

@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use attorn_api::decisions::DecisionAnswer;
 
+use crate::authentication::Authentication;
 use crate::decision::Decision;
 use crate::error::Error;
-use crate::key::AgentKey;
 use crate::request::Request;
 use crate::transport::{TIMEOUT, Transport};
 
@@ -17,13 +17,14 @@ pub struct Client {
 }
 
 impl Client {
-    /// Ask the server at this URL with this key.
+    /// Ask the server at this URL with this key, an [`crate::AgentKey`], or this certificate, an
+    /// [`crate::AgentCertificate`].
     ///
     /// # Errors
     ///
-    /// [`Error::Url`] if it is no URL, or plain HTTP beyond loopback.
-    pub fn new(url: &str, key: AgentKey) -> Result<Self, Error> {
-        Self::with_timeout(url, key, TIMEOUT)
+    /// [`Error::Url`] if it is no URL, plain HTTP beyond loopback, or plain HTTP with a certificate.
+    pub fn new(url: &str, authentication: impl Into<Authentication>) -> Result<Self, Error> {
+        Self::with_timeout(url, authentication, TIMEOUT)
     }
 
     /// As [`Self::new`], with the longest that a request may take.
@@ -31,8 +32,12 @@ impl Client {
     /// # Errors
     ///
     /// As [`Self::new`].
-    pub fn with_timeout(url: &str, key: AgentKey, timeout: Duration) -> Result<Self, Error> {
-        Ok(Self { transport: Transport::new(url.parse()?, key, timeout)? })
+    pub fn with_timeout(
+        url: &str,
+        authentication: impl Into<Authentication>,
+        timeout: Duration,
+    ) -> Result<Self, Error> {
+        Ok(Self { transport: Transport::new(url.parse()?, authentication.into(), timeout)? })
     }
 
     /// Ask for a decision.
@@ -65,10 +70,15 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Error::Key`]
+    /// [`Error::Key`]; [`Error::NoKey`] if the client has a certificate. Then the credential is shown over a connection
+    /// with that certificate, with `Authorization: Bearer <access token>` alone.
     pub fn proof_for(&self, method: &str, url: &str, body: &[u8], access_token: &str) -> Result<String, Error> {
-        let key = self.transport.key();
-        Ok(key.prove_with_token(method, url, body, None, access_token, SystemTime::now())?)
+        match self.transport.authentication() {
+            Authentication::Key(key) => {
+                Ok(key.prove_with_token(method, url, body, None, access_token, SystemTime::now())?)
+            }
+            Authentication::Certificate(_) => Err(Error::NoKey),
+        }
     }
 
     pub(crate) const fn transport(&self) -> &Transport {
@@ -78,7 +88,7 @@ impl Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("key", self.transport.key()).finish_non_exhaustive()
+        f.debug_struct("Client").field("authentication", self.transport.authentication()).finish_non_exhaustive()
     }
 }
 

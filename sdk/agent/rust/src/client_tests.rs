@@ -8,7 +8,7 @@ use axum::response::IntoResponse;
 use super::*;
 use crate::ResourceServerClient;
 use crate::fake_server::{FakeServer, answer, claims_of, ok, problem};
-use crate::key::Algorithm;
+use crate::key::{AgentKey, Algorithm};
 
 fn key() -> AgentKey {
     AgentKey::generate(Algorithm::EdDsa).unwrap()

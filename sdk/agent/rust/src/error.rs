@@ -1,11 +1,12 @@
 //! What can go wrong between an agent and a decision.
 
-use attorn_api::Problem;
 use attorn_api::json::JsonError;
+use attorn_api::oauth::{OAuthCode, OAuthError};
+use attorn_api::{Problem, ProblemCode};
 
 use crate::key::KeyError;
 
-/// No decision was made, or it is not known here which. A deny is no error.
+/// No decision was made, or it is not known here which. A deny is no error, but for [`crate::Client::token`].
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The URL cannot be used.
@@ -36,6 +37,9 @@ pub enum Error {
     /// The key failed.
     #[error("no proof could be made")]
     Key(#[from] KeyError),
+    /// The client has a certificate, and nothing to sign a proof with.
+    #[error("a client with a certificate makes no proofs: its connection is the proof")]
+    NoKey,
     /// The server could not be reached, or the connection broke. Whether a decision was made is not
     /// known; with an idempotency key it is safe to ask again.
     #[error("the server `{server}` could not be reached, or the connection broke")]
@@ -49,6 +53,9 @@ pub enum Error {
     /// The server refused. [`Problem::code`] is stable.
     #[error(transparent)]
     Problem(Box<Problem>),
+    /// The token endpoint refused, or decided, and the decision is no allow. [`OAuthError::error`] is stable.
+    #[error("{} ({})", .0.error_description, .0.error)]
+    OAuth(Box<OAuthError>),
     /// The answer is none that this version understands.
     #[error("the server's answer ({status}) cannot be understood: {problem}")]
     Answer {
@@ -66,6 +73,15 @@ impl Error {
         match self {
             Self::Problem(problem) => Some(problem),
             _ => None,
+        }
+    }
+
+    /// Whether the server wants its nonce in the proof.
+    pub(crate) fn wants_nonce(&self) -> bool {
+        match self {
+            Self::Problem(problem) => problem.code == ProblemCode::UseDpopNonce,
+            Self::OAuth(error) => error.error == OAuthCode::UseDpopNonce,
+            _ => false,
         }
     }
 }

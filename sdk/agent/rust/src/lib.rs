@@ -1,6 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+mod assertion;
+mod authentication;
 mod behalf;
+pub mod certificate;
 mod client;
 mod decision;
 mod error;
@@ -8,10 +11,13 @@ pub mod key;
 pub mod proof;
 mod request;
 pub mod resource_server;
+mod token;
 mod transport;
 mod url;
 
+pub use authentication::Authentication;
 pub use behalf::{Delegation, Exchange, Part};
+pub use certificate::{AgentCertificate, CertificateError};
 pub use client::Client;
 pub use decision::{Decided, Decision};
 pub use error::Error;

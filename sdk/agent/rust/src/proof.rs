@@ -66,15 +66,27 @@ impl AgentKey {
     fn prove_claims(&self, claims: &Claims<'_>) -> Result<String, KeyError> {
         let algorithm = self.algorithm().as_str();
         let header = format!(r#"{{"typ":"dpop+jwt","alg":"{algorithm}","jwk":{}}}"#, self.public_jwk());
-        let claims = serde_json::to_vec(claims).map_err(|_| KeyError::NotSigned)?;
-        let mut proof = BASE64URL_NOPAD.encode(header.as_bytes());
-        proof.push('.');
-        BASE64URL_NOPAD.encode_append(&claims, &mut proof);
-        let signature = self.sign(proof.as_bytes())?;
-        proof.push('.');
-        BASE64URL_NOPAD.encode_append(&signature, &mut proof);
-        Ok(proof)
+        self.sign_jwt(&header, claims)
     }
+
+    /// A signed JWT (RFC 7515, section 3.1).
+    pub(crate) fn sign_jwt(&self, header: &str, claims: &impl Serialize) -> Result<String, KeyError> {
+        let claims = serde_json::to_vec(claims).map_err(|_| KeyError::NotSigned)?;
+        let mut jwt = BASE64URL_NOPAD.encode(header.as_bytes());
+        jwt.push('.');
+        BASE64URL_NOPAD.encode_append(&claims, &mut jwt);
+        let signature = self.sign(jwt.as_bytes())?;
+        jwt.push('.');
+        BASE64URL_NOPAD.encode_append(&signature, &mut jwt);
+        Ok(jwt)
+    }
+}
+
+/// What nobody else says, and nobody can guess.
+pub(crate) fn unique() -> Result<String, KeyError> {
+    let mut jti = [0; JTI_BYTES];
+    getrandom::fill(&mut jti).map_err(|_| KeyError::NoRandomness)?;
+    Ok(BASE64URL_NOPAD.encode(&jti))
 }
 
 fn claims<'a>(
@@ -85,10 +97,8 @@ fn claims<'a>(
     access_token: Option<&str>,
     now: SystemTime,
 ) -> Result<Claims<'a>, KeyError> {
-    let mut jti = [0; JTI_BYTES];
-    getrandom::fill(&mut jti).map_err(|_| KeyError::NoRandomness)?;
     Ok(Claims {
-        jti: BASE64URL_NOPAD.encode(&jti),
+        jti: unique()?,
         htm: method,
         // RFC 9449, section 4.2: without query and fragment.
         htu: url.split(['?', '#']).next().unwrap_or(url),

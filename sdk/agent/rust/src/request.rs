@@ -2,6 +2,7 @@
 
 use attorn_api::decisions::DecisionRequest;
 use attorn_api::json::{self, JsonError};
+use attorn_api::oauth::{ATTORN_ACTION, AuthorizationDetail, GrantedDetail};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -128,6 +129,28 @@ impl Request {
         Ok(grant.action == self.action
             && grant.resource == self.resource
             && grant.arguments_digest == self.arguments_digest()?)
+    }
+
+    /// Whether what a token permits is this request and nothing else.
+    pub(crate) fn is_granted(&self, granted: &GrantedDetail) -> Result<bool, Error> {
+        Ok(granted.actions == [self.action.as_str()]
+            && granted.identifier == self.resource
+            && granted.arguments_digest == self.arguments_digest()?)
+    }
+
+    /// As `authorization_details` (RFC 9396) say it: an array of one.
+    pub(crate) fn to_details(&self) -> Result<String, Error> {
+        let detail = AuthorizationDetail {
+            detail_type: ATTORN_ACTION.to_owned(),
+            actions: vec![self.action.clone()],
+            identifier: self.resource.clone(),
+            purpose: self.purpose.clone(),
+            session: self.session.clone(),
+            delegation: self.delegation.clone(),
+            arguments: self.arguments.as_ref().map(|arguments| &*arguments.text),
+            claims: self.claims.as_ref().map(|claims| &*claims.text),
+        };
+        to_text("authorization details", &[detail])
     }
 
     /// As it goes over the wire.

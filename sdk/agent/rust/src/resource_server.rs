@@ -27,7 +27,7 @@ impl ResourceServerClient {
     ///
     /// [`Error::Url`] if it is no URL, or plain HTTP beyond loopback.
     pub fn new(url: &str, key: AgentKey) -> Result<Self, Error> {
-        Ok(Self { transport: Transport::new(url.parse()?, key, TIMEOUT)? })
+        Ok(Self { transport: Transport::new(url.parse()?, key.into(), TIMEOUT)? })
     }
 
     /// Count a use of a grant, before acting on it. Act only when this is `Ok`.
@@ -89,6 +89,7 @@ impl ResourceServerClient {
 
 impl fmt::Debug for ResourceServerClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResourceServerClient").field("key", self.transport.key()).finish_non_exhaustive()
+        let authentication = self.transport.authentication();
+        f.debug_struct("ResourceServerClient").field("authentication", authentication).finish_non_exhaustive()
     }
 }

@@ -1,18 +1,20 @@
-//! Requests that carry a proof: sent, tried once more with the server's nonce, answers bounded.
+//! Requests that carry a proof, or go over a connection that is one: sent, tried once more with the server's nonce,
+//! answers bounded.
 //!
 //! What the bodies mean is not known here.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use attorn_api::oauth::OAuthError;
 use attorn_api::problem::PROBLEM_MEDIA_TYPE;
-use attorn_api::{IDEMPOTENCY_HEADER, NONCE_HEADER, PROOF_HEADER, Problem, ProblemCode};
+use attorn_api::{IDEMPOTENCY_HEADER, NONCE_HEADER, PROOF_HEADER, Problem};
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Method, RequestBuilder};
 use serde::de::DeserializeOwned;
 
+use crate::authentication::Authentication;
 use crate::error::Error;
-use crate::key::AgentKey;
 use crate::url::ServerUrl;
 
 /// How long a request may take, if the caller does not say: longer than the server takes at most.
@@ -26,11 +28,14 @@ const ANSWER_BYTES_MAX: usize = 256 << 10;
 /// The longest nonce that is kept, in bytes.
 const NONCE_BYTES_MAX: usize = 256;
 
-/// A key, a server, and the newest nonce that it gave.
+const JSON: &str = "application/json";
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// By what one says who one is, a server, and the newest nonce that it gave.
 pub(crate) struct Transport {
     http: reqwest::Client,
     server: ServerUrl,
-    key: AgentKey,
+    authentication: Authentication,
     nonce: Mutex<Option<String>>,
 }
 
@@ -38,12 +43,13 @@ pub(crate) struct Transport {
 struct Sent<'a> {
     method: Method,
     path: &'a str,
+    media_type: &'static str,
     body: Vec<u8>,
     idempotency_key: Option<&'a str>,
 }
 
 impl Transport {
-    pub(crate) fn new(server: ServerUrl, key: AgentKey, timeout: Duration) -> Result<Self, Error> {
+    pub(crate) fn new(server: ServerUrl, authentication: Authentication, timeout: Duration) -> Result<Self, Error> {
         let mut http = reqwest::Client::builder()
             .user_agent(concat!("attorn-agent/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
@@ -52,12 +58,23 @@ impl Transport {
         if server.is_loopback() {
             http = http.no_proxy();
         }
+        if let Authentication::Certificate(certificate) = &authentication {
+            if !server.is_https() {
+                let problem = "a certificate is shown over https only".into();
+                return Err(Error::Url { url: server.to_string(), problem });
+            }
+            http = certificate.shown_by(http);
+        }
         let http = http.build().map_err(|source| Error::Connection { server: server.to_string(), source })?;
-        Ok(Self { http, server, key, nonce: Mutex::new(None) })
+        Ok(Self { http, server, authentication, nonce: Mutex::new(None) })
     }
 
-    pub(crate) const fn key(&self) -> &AgentKey {
-        &self.key
+    pub(crate) const fn authentication(&self) -> &Authentication {
+        &self.authentication
+    }
+
+    pub(crate) const fn server(&self) -> &ServerUrl {
+        &self.server
     }
 
     /// Post a JSON body, or none, with a proof. If the server wants its nonce in the proof, try once more.
@@ -67,19 +84,28 @@ impl Transport {
         body: Vec<u8>,
         idempotency_key: Option<&str>,
     ) -> Result<T, Error> {
-        self.send(&Sent { method: Method::POST, path, body, idempotency_key }).await
+        self.send(&Sent { method: Method::POST, path, media_type: JSON, body, idempotency_key }).await
+    }
+
+    /// Post a form, likewise.
+    pub(crate) async fn post_form<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: Vec<u8>,
+        idempotency_key: Option<&str>,
+    ) -> Result<T, Error> {
+        self.send(&Sent { method: Method::POST, path, media_type: FORM, body, idempotency_key }).await
     }
 
     /// Get JSON with a proof, likewise.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
-        self.send(&Sent { method: Method::GET, path, body: Vec::new(), idempotency_key: None }).await
+        let sent = Sent { method: Method::GET, path, media_type: JSON, body: Vec::new(), idempotency_key: None };
+        self.send(&sent).await
     }
 
     async fn send<T: DeserializeOwned>(&self, sent: &Sent<'_>) -> Result<T, Error> {
         match self.send_once(sent).await {
-            Err(Error::Problem(problem)) if problem.code == ProblemCode::UseDpopNonce && self.nonce().is_some() => {
-                self.send_once(sent).await
-            }
+            Err(error) if error.wants_nonce() && self.nonce().is_some() => self.send_once(sent).await,
             other => other,
         }
     }
@@ -108,18 +134,25 @@ impl Transport {
             .map_err(|error| Error::Answer { status: status.as_u16(), problem: error.to_string() })
     }
 
-    /// The request with a new proof of it.
+    /// The request, with a new proof of it where a key makes one.
     fn request(&self, sent: &Sent<'_>) -> Result<RequestBuilder, Error> {
         let url = self.server.join(sent.path);
-        let (method, nonce) = (sent.method.as_str(), self.nonce());
-        let proof = self.key.prove(method, &url, &sent.body, nonce.as_deref(), SystemTime::now())?;
+        let proof = match &self.authentication {
+            Authentication::Key(key) => {
+                let (method, nonce) = (sent.method.as_str(), self.nonce());
+                Some(key.prove(method, &url, &sent.body, nonce.as_deref(), SystemTime::now())?)
+            }
+            Authentication::Certificate(_) => None,
+        };
         let mut request = self
             .http
             .request(sent.method.clone(), url)
-            .header(PROOF_HEADER, proof)
             .header(ACCEPT, format!("application/json, {PROBLEM_MEDIA_TYPE}"));
+        if let Some(proof) = proof {
+            request = request.header(PROOF_HEADER, proof);
+        }
         if sent.method != Method::GET {
-            request = request.header(CONTENT_TYPE, "application/json").body(sent.body.clone());
+            request = request.header(CONTENT_TYPE, sent.media_type).body(sent.body.clone());
         }
         if let Some(key) = sent.idempotency_key {
             request = request.header(IDEMPOTENCY_HEADER, key);
@@ -139,10 +172,13 @@ impl Transport {
     }
 }
 
-/// The problem that the server states; a proxy in between may state none.
+/// The problem that the server states, or the error that its token endpoint does; a proxy in between may state none.
 fn refusal(status: u16, answer: &[u8]) -> Error {
-    match serde_json::from_slice::<Problem>(answer) {
-        Ok(problem) => Error::Problem(Box::new(problem)),
+    if let Ok(problem) = serde_json::from_slice::<Problem>(answer) {
+        return Error::Problem(Box::new(problem));
+    }
+    match serde_json::from_slice::<OAuthError>(answer) {
+        Ok(error) => Error::OAuth(Box::new(error)),
         Err(_) => Error::Answer { status, problem: "it is no problem that this version knows".into() },
     }
 }

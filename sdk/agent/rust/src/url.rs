@@ -22,6 +22,12 @@ impl ServerUrl {
         format!("{}{path}", self.origin)
     }
 
+    /// Whether the server is reached over TLS.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.origin.starts_with("https://")
+    }
+
     /// Whether the server is on this machine.
     #[must_use]
     pub const fn is_loopback(&self) -> bool {

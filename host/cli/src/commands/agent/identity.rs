@@ -56,29 +56,29 @@ pub(crate) struct Revoke {
     spiffe_id: SpiffeId,
 }
 
-impl Add {
-    /// The identity as it is registered.
-    fn identity(&self) -> agents::Identity {
-        let mut methods = Vec::new();
-        for method in &self.method {
-            let method = match method {
-                Method::X509 => IdentityMethod::X509,
-                Method::Jwt => IdentityMethod::Jwt,
-            };
-            if !methods.contains(&method) {
-                methods.push(method);
-            }
+/// An identity as it is registered.
+pub(super) fn identity(id: &SpiffeId, instance: &InstanceName, shown_by: &[Method]) -> agents::Identity {
+    let mut methods = Vec::new();
+    for method in shown_by {
+        let method = match method {
+            Method::X509 => IdentityMethod::X509,
+            Method::Jwt => IdentityMethod::Jwt,
+        };
+        if !methods.contains(&method) {
+            methods.push(method);
         }
-        let subject = IdentitySubject::Spiffe(self.spiffe_id.to_string());
-        agents::Identity { subject, instance: self.instance.to_string(), methods }
     }
+    agents::Identity { subject: IdentitySubject::Spiffe(id.to_string()), instance: instance.to_string(), methods }
 }
 
 impl Identity {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let client = context.operator()?;
         let agent: agents::Agent = match self {
-            Self::Add(add) => client.post(&format!("/v1/agents/{}/identities", add.id), &add.identity()).await?,
+            Self::Add(Add { id, spiffe_id, method, instance }) => {
+                let identity = identity(&spiffe_id, &instance, &method);
+                client.post(&format!("/v1/agents/{id}/identities"), &identity).await?
+            }
             Self::Revoke(Revoke { id, spiffe_id }) => {
                 let body = RevokeIdentity { subject: IdentitySubject::Spiffe(spiffe_id.to_string()) };
                 client.post(&format!("/v1/agents/{id}/identities/revoke"), &body).await?

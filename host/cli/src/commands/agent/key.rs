@@ -2,14 +2,14 @@
 
 use attorn_api::agents::{self, RegisterKey};
 use attorn_core::{AgentId, InstanceName, KeyThumbprint};
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 
 use super::show;
 use crate::commands::Nothing;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::key_source::{KeyAlgorithm, KeySource, RegisteredKey};
+use crate::key_source::{KEY_SOURCES, KeyAlgorithm, KeySource, RegisteredKey};
 use crate::parse::{self, Span};
 
 /// An agent's keys.
@@ -27,13 +27,13 @@ pub(crate) struct KeyArgs {
     #[command(flatten)]
     source: KeySource,
     /// How a new key signs
-    #[arg(long, value_enum, default_value_t = KeyAlgorithm::Es256)]
+    #[arg(long, value_enum, default_value_t = KeyAlgorithm::Es256, requires = "key_source")]
     algorithm: KeyAlgorithm,
-    /// Who holds the key, such as a pod or a host
+    /// Who holds the key or shows the identity, such as a pod or a host
     #[arg(long, default_value = "default", value_parser = parse::id::<InstanceName>)]
     instance: InstanceName,
     /// When the key expires
-    #[arg(long, value_name = "SPAN", default_value = "90d")]
+    #[arg(long, value_name = "SPAN", default_value = "90d", requires = "key_source")]
     expires_in: Span,
 }
 
@@ -41,6 +41,7 @@ pub(crate) struct KeyArgs {
 #[command(
     after_help = "Examples:\n  attorn agent key add support-bot --new-key pod-2.key --instance pod-2 --expires-in 30d"
 )]
+#[command(group(ArgGroup::new("key").required(true).args(KEY_SOURCES)))]
 pub(crate) struct Add {
     /// The agent's id
     #[arg(value_parser = parse::id::<AgentId>)]
@@ -60,6 +61,16 @@ pub(crate) struct Revoke {
 }
 
 impl KeyArgs {
+    /// Which of the agent's instances this is about.
+    pub(super) const fn instance(&self) -> &InstanceName {
+        &self.instance
+    }
+
+    /// The key as it is registered, if one was named.
+    pub(super) fn obtain_if_given(&self) -> Result<Option<(RegisterKey, RegisteredKey)>, Failure> {
+        if self.source.is_given() { self.obtain().map(Some) } else { Ok(None) }
+    }
+
     /// The key as it is registered.
     pub(super) fn obtain(&self) -> Result<(RegisterKey, RegisteredKey), Failure> {
         let registered = self.source.obtain(self.algorithm)?;

@@ -1,4 +1,4 @@
-//! What agents do with delegations: they prove possession of a key, and no operator is asked.
+//! What agents do with delegations: they prove possession of a key or show a certificate, and no operator is asked.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,6 +12,7 @@ use attorn_core::{AgentId, DelegationId, Purpose};
 use clap::Args;
 
 use super::show;
+use crate::agent_source::AgentSource;
 use crate::commands::Why;
 use crate::context::Context;
 use crate::exit::Exit;
@@ -33,7 +34,7 @@ What a token would give, and why not more: `attorn provider check`. The server k
 one for the same gives the same delegation again.")]
 pub(crate) struct Create {
     #[command(flatten)]
-    agent: KeyArg,
+    agent: AgentSource,
     /// A file with the user's access token, or `-` to read it from standard input
     #[arg(long, value_name = "FILE")]
     token: PathBuf,
@@ -75,13 +76,13 @@ pub(crate) struct OfAgent {
     #[arg(value_parser = parse::id::<DelegationId>)]
     id: DelegationId,
     #[command(flatten)]
-    agent: KeyArg,
+    agent: AgentSource,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Own {
     #[command(flatten)]
-    agent: KeyArg,
+    agent: AgentSource,
 }
 
 #[derive(Debug, Args)]
@@ -92,16 +93,9 @@ pub(crate) struct GiveBack {
     why: Why,
 }
 
-#[derive(Debug, Args)]
-struct KeyArg {
-    /// The agent's key file
-    #[arg(long, value_name = "FILE")]
-    key: PathBuf,
-}
-
 impl Create {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, Failure> {
-        let client = context.agent(&self.agent.key)?;
+        let client = context.agent(&self.agent)?;
         let token = if self.token == Path::new("-") {
             stdin_text(TOKEN_FILE_BYTES_MAX)?
         } else {
@@ -137,7 +131,7 @@ impl Offer {
         if let Some(Span { ms }) = self.span {
             part = part.for_at_most(Duration::from_millis(ms));
         }
-        let offered = context.agent(&agent.key)?.offer_part(&part, self.to.as_str()).await?;
+        let offered = context.agent(agent)?.offer_part(&part, self.to.as_str()).await?;
         let to = &self.to;
         context.output.note(format!("`{to}` has to accept it: `attorn delegation accept {} --key …`", offered.id()));
         made(&context.output, &offered)
@@ -146,14 +140,14 @@ impl Offer {
 
 impl OfAgent {
     pub(super) async fn accept(self, context: &Context) -> Result<Exit, Failure> {
-        let accepted = context.agent(&self.agent.key)?.accept(self.id.as_str()).await?;
+        let accepted = context.agent(&self.agent)?.accept(self.id.as_str()).await?;
         made(&context.output, &accepted)
     }
 }
 
 impl Own {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, Failure> {
-        let own = context.agent(&self.agent.key)?.own_delegations().await?;
+        let own = context.agent(&self.agent)?.own_delegations().await?;
         let delegations = own.iter().map(|one| one.recorded().clone()).collect();
         show::list(&context.output, &DelegationList { delegations, next: None })
     }
@@ -162,7 +156,7 @@ impl Own {
 impl GiveBack {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let OfAgent { id, agent } = &self.delegation;
-        let ended = context.agent(&agent.key)?.give_back(id.as_str(), self.why.reason.as_deref()).await?;
+        let ended = context.agent(agent)?.give_back(id.as_str(), self.why.reason.as_deref()).await?;
         show::one(&context.output, ended.recorded(), ended.recorded())
     }
 }
