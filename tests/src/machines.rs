@@ -2,6 +2,7 @@
 //!
 //! The SDK's client is not used, because it would not send what is wrong; its keys and proofs are.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -20,6 +21,8 @@ pub struct Machine {
     pub key: AgentKey,
     reach: Reach,
     nonce: Mutex<Option<String>>,
+    /// How far its clock is ahead of the machine's, in seconds.
+    shift_s: AtomicI64,
 }
 
 impl Machine {
@@ -31,7 +34,19 @@ impl Machine {
     /// As [`Self::new`], with a key of this kind.
     pub fn with_algorithm(reach: &Reach, id: &str, algorithm: Algorithm) -> Self {
         let key = AgentKey::generate(algorithm).unwrap();
-        Self { id: id.into(), key, reach: reach.clone(), nonce: Mutex::new(None) }
+        Self { id: id.into(), key, reach: reach.clone(), nonce: Mutex::new(None), shift_s: AtomicI64::new(0) }
+    }
+
+    /// From now on, its clock is so many seconds ahead of the machine's.
+    pub fn shift_clock(&self, by_s: i64) {
+        self.shift_s.store(by_s, Ordering::SeqCst);
+    }
+
+    /// What time it is by its clock.
+    pub fn now(&self) -> SystemTime {
+        let (now, shift_s) = (SystemTime::now(), self.shift_s.load(Ordering::SeqCst));
+        let by = Duration::from_secs(shift_s.unsigned_abs());
+        if shift_s < 0 { now - by } else { now + by }
     }
 
     /// Its public key.
@@ -39,9 +54,9 @@ impl Machine {
         serde_json::from_str(self.key.public_jwk()).unwrap()
     }
 
-    /// Its key, to be registered for an hour.
+    /// Its key, to be registered for a day.
     pub fn key_registration(&self, instance: &str) -> Value {
-        self.key_registration_until(instance, now_ms() + 3_600_000)
+        self.key_registration_until(instance, now_ms() + 86_400_000)
     }
 
     /// Its key, to be registered until then.
@@ -64,7 +79,7 @@ impl Machine {
     /// The same request with a proof of it, made now, with a nonce of this run of the server.
     pub async fn signed(&self, call: Call) -> Call {
         let nonce = self.fresh_nonce().await;
-        let proof = self.prove(&call, Some(&nonce), SystemTime::now());
+        let proof = self.prove(&call, Some(&nonce), self.now());
         call.header(PROOF_HEADER, proof)
     }
 
@@ -82,7 +97,7 @@ impl Machine {
 
     async fn send_once(&self, call: Call) -> Result<Answer, reqwest::Error> {
         let nonce = self.nonce.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let proof = self.prove(&call, nonce.as_deref(), SystemTime::now());
+        let proof = self.prove(&call, nonce.as_deref(), self.now());
         let answer = self.reach.try_send(call.header(PROOF_HEADER, proof)).await?;
         if let Some(nonce) = answer.header(NONCE_HEADER) {
             *self.nonce.lock().unwrap_or_else(PoisonError::into_inner) = Some(nonce.into());

@@ -47,9 +47,9 @@ impl ClientKey {
         jwk
     }
 
-    /// Its registration for an hour.
+    /// Its registration for a day.
     pub fn registration(&self, instance: &str) -> Value {
-        let expires_at_ms = crate::machines::now_ms() + 3_600_000;
+        let expires_at_ms = crate::machines::now_ms() + 86_400_000;
         json!({ "instance": instance, "jwk": self.jwk, "expires_at_ms": expires_at_ms })
     }
 

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU16, Ordering};
 
+use attorn_server::WallClock;
 use attorn_server::config::Config;
 use attorn_server::init::{InitOptions, init};
 use attorn_server::run;
@@ -93,7 +94,9 @@ pub struct Server {
     /// Who administers it.
     pub staff: Staff,
     stop: Option<oneshot::Sender<()>>,
-    running: JoinHandle<Result<(), run::ServeError>>,
+    running: Running,
+    /// The server's wall clock, which a test may shift.
+    pub wall: WallClock,
     // Removed last.
     fresh: Fresh,
 }
@@ -106,17 +109,19 @@ impl Server {
 
     /// The same in this directory.
     pub async fn start_in(fresh: Fresh) -> Self {
-        let config = Config::load(&fresh.config).unwrap();
-        let server = Box::pin(run::Server::bind(config, run::Start::default()))
-            .await
-            .unwrap_or_else(|error| panic!("no start: {error}"));
-        let (stop, stopped) = oneshot::channel::<()>();
-        let stopped = async {
-            let _ = stopped.await;
-        };
-        let running = tokio::spawn(server.run(stopped));
+        let wall = WallClock::default();
+        let (running, stop) = run(&fresh, run::Start { wall: wall.clone(), ..run::Start::default() }).await;
         let staff = Staff::hire(&fresh.reach, &fresh.bootstrap_token).await;
-        Self { reach: fresh.reach.clone(), staff, stop: Some(stop), running, fresh }
+        Self { reach: fresh.reach.clone(), staff, stop: Some(stop), running, wall, fresh }
+    }
+
+    /// Stop it, and start it again with the same wall clock, which it accepts or not.
+    pub async fn restart(&mut self, accept_clock: bool) {
+        drop(self.stop.take());
+        (&mut self.running).await.unwrap().unwrap();
+        let start = run::Start { accept_clock, wall: self.wall.clone(), ..run::Start::default() };
+        let (running, stop) = run(&self.fresh, start).await;
+        (self.running, self.stop) = (running, Some(stop));
     }
 
     /// The directory of its store.
@@ -135,6 +140,19 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.running.abort();
     }
+}
+
+type Running = JoinHandle<Result<(), run::ServeError>>;
+
+async fn run(fresh: &Fresh, start: run::Start) -> (Running, oneshot::Sender<()>) {
+    let config = Config::load(&fresh.config).unwrap();
+    let server = Box::pin(run::Server::bind(config, start)).await;
+    let server = server.unwrap_or_else(|error| panic!("no start: {error}"));
+    let (stop, stopped) = oneshot::channel::<()>();
+    let stopped = async {
+        let _ = stopped.await;
+    };
+    (tokio::spawn(server.run(stopped)), stop)
 }
 
 /// An address on loopback that nobody listens on: below the ports that the system gives to outgoing

@@ -3,20 +3,26 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use attorn_api::decisions::{DecisionAnswer, DecisionKind};
 use attorn_api::delegations::Delegation;
 use attorn_tests::components;
+use attorn_tests::server::Fresh;
+use attorn_tests::svids::Authority;
 use attorn_tests::world::PURPOSE_WITH_USER;
-use attorn_tests::{Answer, Behalf, Call};
+use attorn_tests::{Answer, Behalf, Call, Reach, Server, World};
 use serde_json::{Value, json};
 
 /// How many requests run at once.
 const AT_ONCE: usize = 32;
 /// How many decisions are made before the right is ended.
 const BEFORE: usize = 64;
+
+/// The bot's identity, where it shows a certificate.
+const BOT: &str = "spiffe://example.org/support/bot";
 
 /// What ends the right of the bot and of whoever has it from the bot.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +38,7 @@ enum Ending {
     Entitlement,
     Policy,
     Freeze,
+    TrustDomain,
 }
 
 impl Ending {
@@ -65,6 +72,7 @@ impl Ending {
                 scene.staff.policy_replacer.post("/v1/policies/no/activate", &json!({ "version": 1 })).await
             }
             Self::Freeze => registrar.post("/v1/freeze", &nothing).await,
+            Self::TrustDomain => registrar.act("/v1/trust-domains/example.org/revoke").await,
         }
     }
 
@@ -81,12 +89,13 @@ impl Ending {
             Self::Entitlement => "entitlement_deleted",
             Self::Policy => "policy_activated",
             Self::Freeze => "frozen",
+            Self::TrustDomain => "trust_domain_revoked",
         }
     }
 
     /// Whether what the bot gave on ends, too.
     const fn reaches_below(self) -> bool {
-        !matches!(self, Self::Key)
+        !matches!(self, Self::Key | Self::TrustDomain)
     }
 
     /// Whether the same login may still bring a delegation.
@@ -103,12 +112,55 @@ struct Seen {
     exchanged: AtomicUsize,
 }
 
+/// Who races.
+struct Scene {
+    behalf: Behalf,
+    /// The bot's certificate, where it shows one instead of proving that it has a key.
+    shown: Option<Reach>,
+}
+
+impl Deref for Scene {
+    type Target = Behalf;
+
+    fn deref(&self) -> &Behalf {
+        &self.behalf
+    }
+}
+
+impl Scene {
+    async fn of(ending: Ending) -> Self {
+        if !matches!(ending, Ending::TrustDomain) {
+            return Self { behalf: Behalf::new().await, shown: None };
+        }
+        let server = Server::start_in(Fresh::make_with_tls(&Authority::new("of the server")).await).await;
+        let behalf = Behalf::in_world(World::in_server(server).await, json!({})).await;
+        let (registrar, authority) = (&behalf.staff.registrar, Authority::new("of the workloads"));
+        let body = json!({ "id": "example.org", "bundle": { "pem": authority.pem } });
+        registrar.post("/v1/trust-domains", &body).await.expect(201);
+        let body = json!({ "subject": { "spiffe": BOT }, "instance": "mesh-1", "methods": ["x509"] });
+        registrar.post("/v1/agents/support-bot/identities", &body).await.expect(200);
+        let shown = Some(behalf.reach.showing(&authority.svid(BOT, |_| {})));
+        Self { behalf, shown }
+    }
+
+    /// The bot posts this, by whatever it is known.
+    async fn bot_posts(&self, path: &str, body: &Value) -> Answer {
+        match &self.shown {
+            None => self.bot.post(path, body).await,
+            Some(reach) => reach.send(Call::post(path, body)).await,
+        }
+    }
+}
+
 /// Ask again and again, until some time after the right has ended.
-async fn ask(scene: Arc<Behalf>, seen: Arc<Seen>, delegation: Delegation, child: bool) {
-    let agent = if child { &scene.helper } else { &scene.bot };
+async fn ask(scene: Arc<Scene>, seen: Arc<Seen>, delegation: Delegation, child: bool) {
     for _ in 0..10_000 {
         let ended = seen.ended.load(Ordering::SeqCst);
-        let answer = agent.post("/v1/decisions", &scene.ask(&delegation)).await;
+        let wanted = scene.ask(&delegation);
+        let answer = match child {
+            true => scene.helper.post("/v1/decisions", &wanted).await,
+            false => scene.bot_posts("/v1/decisions", &wanted).await,
+        };
         // A key that is revoked authenticates nobody; what keeps changing is a 503, which allows nothing.
         let allowed = answer.status == 200 && answer.json::<DecisionAnswer>().decision == DecisionKind::Allow;
         assert!(!(ended && allowed), "allowed after the end was acknowledged");
@@ -121,10 +173,12 @@ async fn ask(scene: Arc<Behalf>, seen: Arc<Seen>, delegation: Delegation, child:
 }
 
 /// Exchange again and again tokens of the same login.
-async fn exchange(scene: Arc<Behalf>, seen: Arc<Seen>, number: usize, may_go_on: bool) {
+async fn exchange(scene: Arc<Scene>, seen: Arc<Seen>, number: usize, may_go_on: bool) {
     for turn in 0..10_000 {
         let ended = seen.ended.load(Ordering::SeqCst);
-        let answer = scene.exchange(&scene.token(json!({ "jti": format!("{number}-{turn}") }))).await;
+        let token = scene.token(json!({ "jti": format!("{number}-{turn}") }));
+        let body = json!({ "subject_token": token, "purpose": PURPOSE_WITH_USER });
+        let answer = scene.bot_posts("/v1/delegations", &body).await;
         assert!(may_go_on || !(ended && answer.status == 201), "delegated after the end was acknowledged");
         seen.exchanged.fetch_add(usize::from(answer.status == 201), Ordering::SeqCst);
         if ended {
@@ -135,7 +189,7 @@ async fn exchange(scene: Arc<Behalf>, seen: Arc<Seen>, number: usize, may_go_on:
 }
 
 async fn race(ending: Ending) {
-    let scene = Arc::new(Behalf::new().await);
+    let scene = Arc::new(Scene::of(ending).await);
     if matches!(ending, Ending::Policy) {
         scene.push("no", components::bytes("deny_public_reason"), json!({}), json!({})).await.expect(201);
     }
@@ -213,4 +267,5 @@ races! {
     taking_an_entitlement_away: Entitlement;
     tightening_a_policy: Policy;
     freezing: Freeze;
+    revoking_a_trust_domain: TrustDomain;
 }

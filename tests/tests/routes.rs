@@ -169,6 +169,7 @@ impl Victims {
             | "revokePolicyVersion"
             | "freeze"
             | "thaw" => Body::Json(json!({ "reason": "a test" })),
+            "acceptClock" => Body::Json(json!({ "stands": "ahead" })),
             "registerUser" => Body::Json(json!({ "provider": "main", "subject": "carol" })),
             "findUser" => Body::Json(json!({ "provider": "main", "subject": "alice" })),
             "setEntitlement" => {
@@ -259,7 +260,8 @@ impl Victims {
             | "showJwks"
             | "showOpenApi"
             | "showHealth"
-            | "showReadiness" => Body::None,
+            | "showReadiness"
+            | "showClock" => Body::None,
             other => panic!("the operation `{other}` has no row here: say what a call of it looks like"),
         }
     }

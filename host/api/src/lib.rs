@@ -8,6 +8,7 @@
 
 pub mod agents;
 pub mod audit;
+pub mod clock;
 pub mod decisions;
 pub mod delegations;
 pub mod facts;

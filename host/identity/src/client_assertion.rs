@@ -10,6 +10,11 @@
 //! `t` has an `iat` of `t` and one skew at most, and `t` lies before this run. So everything whose `iat`
 //! is not later than this run's start and one skew is refused: for that long nobody is accepted after a
 //! restart. There is no such time in the first run of all.
+//!
+//! When time is set back, what was accepted and forgotten could be fresh again. All of that has an `iat` that
+//! lies before what is still remembered, and is refused in the same way: [`AssertionGuard::set_back`].
+
+use std::sync::{PoisonError, RwLock};
 
 use attorn_core::{KeyThumbprint, TimeMs};
 
@@ -174,8 +179,16 @@ impl AcceptedAssertion {
 /// Remembers the assertions that were accepted.
 pub struct AssertionGuard {
     memory: Memory,
-    /// What was issued until then may have been accepted by an earlier run.
+    past: RwLock<Past>,
+}
+
+/// What the memory does not know.
+#[derive(Clone, Copy)]
+struct Past {
+    /// What was issued until then may have been accepted by an earlier run, or was forgotten.
     earlier_until: Option<TimeMs>,
+    /// The earliest time at which this guard was asked to accept anything.
+    first_at: Option<TimeMs>,
 }
 
 impl AssertionGuard {
@@ -187,14 +200,27 @@ impl AssertionGuard {
     /// [`NoRandomness`]
     pub fn new(limits: ReplayLimits, started_at: Option<TimeMs>) -> Result<Self, NoRandomness> {
         let earlier_until = started_at.map(|start| start.plus_ms(CLOCK_SKEW_MS_MAX));
-        Ok(Self { memory: Memory::new(limits, REMEMBERED_MS_MIN)?, earlier_until })
+        let past = RwLock::new(Past { earlier_until, first_at: None });
+        Ok(Self { memory: Memory::new(limits, REMEMBERED_MS_MIN)?, past })
     }
 
     /// Whether an assertion that was made a moment ago is accepted. For some seconds after a restart none
     /// is, and nothing is wrong with the client that sends one.
     #[must_use]
     pub fn is_open(&self, now: TimeMs) -> bool {
-        self.earlier_until.is_none_or(|until| now > until.plus_ms(MOMENT_MS))
+        self.past().earlier_until.is_none_or(|until| now > until.plus_ms(MOMENT_MS))
+    }
+
+    /// Time goes on at `now`, which is before `from`. What was accepted until then stays accepted: what is remembered
+    /// is remembered on, and what may be forgotten was issued early enough to be refused for its `iat`.
+    pub fn set_back(&self, from: TimeMs, now: TimeMs) {
+        let mut past = self.past.write().unwrap_or_else(PoisonError::into_inner);
+        if past.first_at.is_some_and(|first| from.ms_since(first) >= REMEMBERED_MS_MIN) {
+            let forgotten = TimeMs(from.0.saturating_sub(REMEMBERED_MS_MIN)).plus_ms(CLOCK_SKEW_MS_MAX);
+            past.earlier_until = past.earlier_until.max(Some(forgotten));
+        }
+        past.first_at = past.first_at.map(|first| first.min(now));
+        self.memory.set_back(now);
     }
 
     /// Accept an assertion, unless it was accepted before or may have been.
@@ -204,8 +230,12 @@ impl AssertionGuard {
     /// [`AssertionError::EarlierRun`]; [`AssertionError::Replayed`]; [`AssertionError::Expired`] if it got
     /// too old since it was verified; [`AssertionError::TooManyAssertions`] if it cannot be remembered.
     pub fn accept(&self, assertion: VerifiedAssertion, now: TimeMs) -> Result<AcceptedAssertion, AssertionError> {
-        if self.earlier_until.is_some_and(|until| assertion.times.issued_at <= until) {
+        let past = self.past();
+        if past.earlier_until.is_some_and(|until| assertion.times.issued_at <= until) {
             return Err(AssertionError::EarlierRun);
+        }
+        if past.first_at.is_none() {
+            self.past.write().unwrap_or_else(PoisonError::into_inner).first_at.get_or_insert(now);
         }
         let fresh = |now| assertion.times.check(now);
         match self.memory.accept(&assertion.key, &assertion.jti, now, fresh) {
@@ -214,6 +244,10 @@ impl AssertionGuard {
             Err(Refused::Seen) => Err(AssertionError::Replayed),
             Err(Refused::Full) => Err(AssertionError::TooManyAssertions),
         }
+    }
+
+    fn past(&self) -> Past {
+        *self.past.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

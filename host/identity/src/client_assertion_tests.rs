@@ -224,7 +224,52 @@ fn for_some_seconds_after_a_restart_nothing_is_accepted() {
     assert!(AssertionGuard::new(ReplayLimits::default(), None).unwrap().is_open(NOW));
 }
 
+#[test]
+fn time_that_is_set_back_opens_nothing_and_closes_what_was_forgotten() {
+    const HOUR_MS: u64 = 3_600_000;
+    let earlier = TimeMs(NOW.0 - HOUR_MS);
+    let earlier_s = NOW_S - HOUR_MS / 1_000;
+    // A guard that has forgotten nothing yet takes new ones at once, and what it took never again.
+    let guard = AssertionGuard::new(ReplayLimits::default(), None).unwrap();
+    accept(&guard, "a", NOW_S, NOW_S + 300, NOW).unwrap();
+    guard.set_back(NOW, earlier);
+    assert_eq!(accept(&guard, "a", NOW_S, NOW_S + 300, earlier), Err(AssertionError::NotYetValid));
+    assert_eq!(accept(&guard, "a", earlier_s, earlier_s + 300, earlier), Err(AssertionError::Replayed));
+    assert_eq!(accept(&guard, "b", earlier_s, earlier_s + 300, earlier), Ok(()));
+    assert_eq!(accept(&guard, "a", NOW_S, NOW_S + 300, NOW), Err(AssertionError::Replayed));
+    // One that may have forgotten some refuses what could be among them.
+    let guard = AssertionGuard::new(ReplayLimits::default(), None).unwrap();
+    accept(&guard, "a", earlier_s, earlier_s + 300, earlier).unwrap();
+    accept(&guard, "b", NOW_S, NOW_S + 300, NOW).unwrap();
+    guard.set_back(NOW, earlier);
+    assert_eq!(accept(&guard, "a", earlier_s, earlier_s + 300, earlier), Err(AssertionError::EarlierRun));
+    assert!(!guard.is_open(earlier) && guard.is_open(NOW));
+}
+
 proptest! {
+    /// However often and however far time is set back, one assertion is accepted once at most.
+    #[test]
+    fn no_time_that_is_set_back_accepts_an_assertion_twice(
+        steps in prop::collection::vec((0_u64..400_000, prop::option::of(0_u64..1_500_000), 0_u64..4), 1..60),
+    ) {
+        let guard = AssertionGuard::new(ReplayLimits::default(), None).unwrap();
+        let (mut now, mut accepted) = (NOW.plus_ms(1_000_000), [0; 4]);
+        for (passed_ms, back_ms, which) in steps {
+            now = now.plus_ms(passed_ms);
+            if let Some(back_ms) = back_ms {
+                let from = now;
+                now = TimeMs(now.0.saturating_sub(back_ms).max(NOW.0));
+                guard.set_back(from, now);
+            }
+            let issued = NOW_S + which * 300;
+            // Those that live long enough to be fresh at many times.
+            if accept(&guard, &which.to_string(), issued, (now.0 / 1_000).max(issued) + 200, now).is_ok() {
+                accepted[usize::try_from(which).unwrap()] += 1;
+            }
+        }
+        prop_assert!(accepted.iter().all(|&times| times <= 1), "{accepted:?}");
+    }
+
     /// Whatever is accepted in one run is accepted by none that starts afterwards, however the client
     /// chooses its times.
     #[test]

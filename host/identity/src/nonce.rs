@@ -3,6 +3,10 @@
 //! A nonce says in which minute it was given out, under a key that lives as long as the process. So
 //! nothing has to be remembered, and after a restart, when the replay guard has forgotten everything,
 //! no proof from before is accepted. A nonce is no secret and may be used for many proofs.
+//!
+//! The same is done within a run when time is set back: what was given out before is known no more.
+
+use std::sync::{PoisonError, RwLock};
 
 use attorn_core::TimeMs;
 use data_encoding::BASE64URL_NOPAD;
@@ -23,7 +27,7 @@ const TAG_BYTES: usize = 16;
 
 /// Gives out nonces and knows them again.
 pub struct Nonces {
-    run_key: Zeroizing<[u8; 32]>,
+    run_key: RwLock<Zeroizing<[u8; 32]>>,
 }
 
 impl Nonces {
@@ -33,7 +37,18 @@ impl Nonces {
     ///
     /// [`NoRandomness`]
     pub fn new() -> Result<Self, NoRandomness> {
-        Ok(Self { run_key: random()? })
+        Ok(Self { run_key: RwLock::new(random()?) })
+    }
+
+    /// Begin as a new run does: no nonce that was given out until now is accepted any more.
+    ///
+    /// # Errors
+    ///
+    /// [`NoRandomness`]; then all is as it was.
+    pub fn renew(&self) -> Result<(), NoRandomness> {
+        let fresh = random()?;
+        *self.run_key.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        Ok(())
     }
 
     /// The nonce to give out now: 32 characters of base64url.
@@ -62,7 +77,8 @@ impl Nonces {
     }
 
     fn tag(&self, window: u64) -> [u8; TAG_BYTES] {
-        let hash = blake3::keyed_hash(&self.run_key, &window.to_be_bytes());
+        let run_key = self.run_key.read().unwrap_or_else(PoisonError::into_inner);
+        let hash = blake3::keyed_hash(&run_key, &window.to_be_bytes());
         let mut tag = [0; TAG_BYTES];
         tag.copy_from_slice(&hash.as_bytes()[..TAG_BYTES]);
         tag
@@ -95,6 +111,16 @@ mod tests {
     fn nonces_of_another_run_are_unknown() {
         let before = Nonces::new().unwrap().current(NOW);
         assert_eq!(Nonces::new().unwrap().check(&before, NOW), Err(ProofError::NonceUnknown));
+    }
+
+    #[test]
+    fn what_was_given_out_before_is_unknown_once_renewed() {
+        let nonces = Nonces::new().unwrap();
+        let before = nonces.current(NOW);
+        assert_eq!(nonces.check(&before, NOW), Ok(()));
+        nonces.renew().unwrap();
+        assert_eq!(nonces.check(&before, NOW), Err(ProofError::NonceUnknown));
+        assert_eq!(nonces.check(&nonces.current(NOW), NOW), Ok(()));
     }
 
     #[test]

@@ -80,6 +80,12 @@ impl ReplayGuard {
         }
     }
 
+    /// Go on at an earlier time. What was accepted stays accepted; what this has forgotten already has nonces that
+    /// nobody knows any more ([`crate::Nonces::renew`]), which the caller sees to.
+    pub fn set_back(&self, now: TimeMs) {
+        self.0.set_back(now);
+    }
+
     /// Forget all proofs that cannot come again. Calling this is never needed; doing it once in a
     /// while gives back the memory of keys that are not used any more.
     pub fn forget_expired(&self, now: TimeMs) {

@@ -49,6 +49,19 @@ fn a_proof_is_accepted_once_for_each_key() {
 }
 
 #[test]
+fn what_was_accepted_stays_so_when_time_is_set_back() {
+    let (guard, earlier) = (guard(10, 10), TimeMs(NOW.0 - 3_600_000));
+    assert_eq!(try_at(&guard, 0, "a", NOW, NOW), Ok(()));
+    assert_eq!(try_at(&guard, 0, "b", earlier, earlier), Err(ProofError::Expired));
+    guard.set_back(earlier);
+    assert_eq!(try_at(&guard, 0, "a", NOW, earlier), Err(ProofError::NotYetValid));
+    assert_eq!(try_at(&guard, 0, "a", earlier, earlier), Err(ProofError::Replayed));
+    assert_eq!(try_at(&guard, 0, "b", earlier, earlier), Ok(()));
+    // And until it could have come again by the time that there was.
+    assert_eq!(try_at(&guard, 0, "a", NOW, NOW.plus_ms(1_000)), Err(ProofError::Replayed));
+}
+
+#[test]
 fn caps_refuse_rather_than_forget() {
     let guard = guard(2, 3);
     assert_eq!(try_at(&guard, 0, "a", NOW, NOW), Ok(()));

@@ -1,7 +1,6 @@
 //! What the whole server shares.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use attorn_api::ProblemCode;
 use attorn_core::{AgentId, BoundsLimits, UserId};
@@ -11,17 +10,19 @@ use attorn_log::CheckpointSigner;
 use attorn_store::Store;
 
 use crate::active::ActivePolicies;
-use crate::clock::{Clock, DRIFT_MS_MAX};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::decisions::pause::Pauses;
 use crate::decisions::shadow::Shadows;
 use crate::http::failure::{Failure, causes};
 use crate::http::rates::Rates;
+use crate::http::strangers::Strangers;
 use crate::loads::Loads;
 use crate::metrics::Metrics;
 use crate::parsed_keys::ParsedKeys;
 use crate::policy_logs::PolicyLogs;
 use crate::providers::ProviderKeyring;
+use crate::refusals::Refusals;
 use crate::token_keys::TokenKeys;
 use crate::users::keys::UserKeys;
 
@@ -29,6 +30,9 @@ use crate::users::keys::UserKeys;
 pub(crate) struct App {
     pub(crate) config: Config,
     pub(crate) clock: Clock,
+    /// Held shared by every request of agents, users and resource servers from before it is authenticated until it is
+    /// answered, and alone by whoever changes the server's time.
+    pub(crate) era: Arc<tokio::sync::RwLock<()>>,
     pub(crate) store: Store,
     pub(crate) engine: Arc<Engine>,
     pub(crate) active: ActivePolicies,
@@ -42,6 +46,8 @@ pub(crate) struct App {
     pub(crate) nonces: Nonces,
     pub(crate) replay: ReplayGuard,
     pub(crate) assertions: AssertionGuard,
+    pub(crate) refusals: Refusals,
+    pub(crate) strangers: Strangers,
     pub(crate) agent_rates: Rates<AgentId>,
     pub(crate) user_rates: Rates<UserId>,
     pub(crate) keys: ParsedKeys,
@@ -51,7 +57,6 @@ pub(crate) struct App {
     pub(crate) token_keys: TokenKeys,
     pub(crate) log_signer: CheckpointSigner,
     pub(crate) limits: BoundsLimits,
-    pub(crate) clock_accepted: AtomicBool,
 }
 
 impl App {
@@ -60,16 +65,7 @@ impl App {
         if let Some(failure) = self.store.failure() {
             return Some(format!("the store has failed and records nothing more: {}", causes(&*failure)));
         }
-        if !self.clock_accepted.load(Ordering::Relaxed) {
-            return Some(
-                "the wall clock stands before the last record; check it, and start with --accept-clock".into(),
-            );
-        }
-        let drift_ms = self.clock.drift_ms();
-        if drift_ms > DRIFT_MS_MAX {
-            return Some(format!("the wall clock has moved {drift_ms} ms away from the time that passed; restart"));
-        }
-        None
+        self.clock.reading().stand().problem()
     }
 
     /// Nothing is decided or used while the server is not ready.

@@ -78,6 +78,13 @@ pub(crate) async fn active(app: &App, record: &GrantRecord) -> Result<Vec<(Key, 
     if grant.expires_at <= now {
         return Err(inactive("has expired"));
     }
+    // What is revised after that stays revoked, or is used: it is no younger for it.
+    if app.clock.was_set_back() {
+        let stored = app.store.get(&Key::grant(&grant.id)).await?;
+        if stored.is_none_or(|stored| app.clock.outlived(stored.version)) {
+            return Err(inactive("is from before the server's time was set back"));
+        }
+    }
     let mut require = Vec::new();
     let (agent_key, server_key) = (Key::agent(&grant.agent), Key::resource_server(&grant.resource_server));
     let server = app.store.record::<ResourceServerRecord>(&server_key).await?;

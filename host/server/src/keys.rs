@@ -139,7 +139,7 @@ const fn label(purpose: KeyPurpose, version: u32) -> KeyLabel<'static> {
 
 /// The time of a batch that is made before there is a clock of the server.
 pub(crate) fn wall_now() -> TimeMs {
-    crate::clock::Clock::start(TimeMs(0)).now()
+    crate::clock::WallClock::default().now()
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@ mod providers;
 mod public;
 mod random;
 mod reaper;
+mod refusals;
 mod registry;
 mod routes;
 pub mod run;
@@ -38,6 +39,7 @@ mod simulations;
 mod token_keys;
 mod users;
 
+pub use clock::WallClock;
 pub use config::{Config, ConfigError, Tls};
 pub use decisions::rehearse::{Rehearsals, Rehearsed};
 pub use routes::openapi_document;

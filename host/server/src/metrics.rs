@@ -27,6 +27,7 @@ pub(crate) use policies::PolicyMetrics;
 use crate::app::App;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
+use crate::refusals::Door;
 use standing::Standing;
 
 /// What all names begin with.
@@ -46,6 +47,8 @@ pub(crate) struct Metrics {
     conflicts: [Counter; 2],
     /// In the order of [`ProblemCode::ALL`].
     problems: Vec<Counter>,
+    /// In the order of [`Door::ALL`].
+    refusals: [Counter; Door::ALL.len()],
     shadow_dropped: Counter,
     facts_set: Counter,
 }
@@ -79,6 +82,8 @@ impl Metrics {
         let conflicts = family(&mut registry, "decision_conflicts", help);
         let problems =
             family(&mut registry, "problems", "Answers that were a problem (RFC 9457): no decision, no change");
+        let help = "Requests that were refused before anybody had proved who they are";
+        let refusals = family(&mut registry, "refusals", help);
         let help = "Evaluations of shadow policies that were dropped because too much waited";
         let shadow_dropped = counter(&mut registry, "shadow_evaluations_dropped", help);
         let facts_set = counter(&mut registry, "facts_set", "Facts that operators and resource servers set");
@@ -86,6 +91,7 @@ impl Metrics {
             decisions: ["bounds", "policies"].map(decided),
             conflicts: ["changed", "limit"].map(|cause| conflicts.of([("cause", cause)])),
             problems: ProblemCode::ALL.iter().map(|code| problems.of([("code", code.as_str())])).collect(),
+            refusals: Door::ALL.map(|door| refusals.of([("asked_for", door.as_str())])),
             registry,
             decision_duration,
             shadow_dropped,
@@ -114,6 +120,11 @@ impl Metrics {
         if let Some(counter) = self.problems.get(code as usize) {
             counter.inc();
         }
+    }
+
+    /// A stranger was refused.
+    pub(crate) fn refused(&self, door: Door) {
+        self.refusals[door as usize].inc();
     }
 
     /// So many evaluations of shadow policies were dropped.
@@ -199,6 +210,7 @@ mod tests {
         (0..2).for_each(|_| metrics.conflict(Conflict::Limit));
         metrics.shadow_dropped(3);
         metrics.facts_set(4);
+        metrics.refused(Door::Client);
         let deny = Decision::Deny(Denied::by_host(HostReason::NotAllowed));
         metrics.decided(&deny, false, Duration::from_millis(3));
         for line in [
@@ -206,6 +218,8 @@ mod tests {
             "attorn_decision_conflicts_total{cause=\"limit\"} 2",
             "attorn_shadow_evaluations_dropped_total 3",
             "attorn_facts_set_total 4",
+            "attorn_refusals_total{asked_for=\"client\"} 1",
+            "attorn_refusals_total{asked_for=\"agent\"} 0",
             "attorn_decisions_total{decided_by=\"bounds\",outcome=\"deny\"} 1",
             "attorn_decisions_total{decided_by=\"policies\",outcome=\"deny\"} 0",
             "attorn_decision_duration_seconds_count 1",

@@ -27,6 +27,7 @@ pub(crate) async fn run(app: Arc<App>) {
         tokio::time::sleep(INTERVAL).await;
         app.agent_rates.forget_idle();
         app.user_rates.forget_idle();
+        app.strangers.forget_idle();
         match round(&app.store, app.clock.now()).await {
             Ok(0) => {}
             Ok(removed) => tracing::debug!(removed, "removed what had expired"),

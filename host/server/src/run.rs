@@ -5,26 +5,27 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use attorn_artifact::{Cache, Worker};
 use attorn_core::{BoundsLimits, TimeMs};
 use attorn_engine::{Compiler, Engine, EngineConfig};
 use attorn_identity::{AssertionGuard, Nonces, ReplayGuard, ReplayLimits, RootKey};
-use attorn_store::{Batch, OpenError, Store};
+use attorn_store::records::{ClockRecord, Record as _};
+use attorn_store::{Batch, Key, OpenError, Require, Store, Versioned};
 use governor::clock::MonotonicClock;
 use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::active::ActivePolicies;
 use crate::app::App;
-use crate::clock::Clock;
+use crate::clock::{Clock, DRIFT_MS_MAX, WallClock};
 use crate::config::{Config, Tls};
 use crate::decisions::pause::Pauses;
 use crate::decisions::rehearse::Rehearsals;
 use crate::decisions::shadow::{self, Shadows};
 use crate::http::failure::{Failure, causes};
 use crate::http::rates::Rates;
+use crate::http::strangers::Strangers;
 use crate::http::tls::ServerCertificate;
 use crate::http::{dispatch, listen};
 use crate::loads::Loads;
@@ -32,9 +33,10 @@ use crate::metrics::Metrics;
 use crate::parsed_keys::ParsedKeys;
 use crate::policy_logs::PolicyLogs;
 use crate::providers::ProviderKeyring;
+use crate::refusals::Refusals;
 use crate::token_keys::TokenKeys;
 use crate::users::keys::UserKeys;
-use crate::{entry, keys, private_file, reaper, routes};
+use crate::{entry, keys, private_file, reaper, refusals, routes};
 
 /// Where compiled policies are kept, within the data directory.
 const CACHE_DIRECTORY: &str = "cache";
@@ -129,8 +131,11 @@ impl From<Failure> for ServeError {
 /// How to start.
 #[derive(Debug, Default)]
 pub struct Start {
-    /// Accept a wall clock that stands before the last record.
+    /// Accept a wall clock that stands before the last record: time is set back, and all grants and delegations that
+    /// there are end.
     pub accept_clock: bool,
+    /// The wall clock. The binary reads the machine's.
+    pub wall: WallClock,
     /// Compiles policies in a process of its own. Without one they are compiled in this process, which a
     /// hostile component can then end.
     pub compile_worker: Option<Worker>,
@@ -178,6 +183,7 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
         let Self { app, listener, certificate, .. } = self;
         let reaper = tokio::spawn(reaper::run(Arc::clone(&app)));
+        let summaries = tokio::spawn(refusals::run(Arc::clone(&app)));
         let shadows = tokio::spawn(shadow::run(Arc::clone(&app)));
         let router = dispatch::router(&app, &routes::all());
         let acceptor = certificate.as_ref().map(ServerCertificate::acceptor).transpose();
@@ -196,11 +202,12 @@ impl Server {
         }
         reaper.abort();
         shadows.abort();
+        refusals::end(&app, &summaries).await;
         app.store.failure().map_or(Ok(()), |why| Err(ServeError::StoreFailed(causes(&*why))))
     }
 
     async fn open(config: Config, start: Start) -> Result<Self, ServeError> {
-        let Start { accept_clock, compile_worker, limits } = start;
+        let Start { accept_clock, wall, compile_worker, limits } = start;
         let root = Arc::new(root_key(&config)?);
         let certificate = certificate(&config.tls)?;
         let store = Store::open(&config.data_dir, &config.log_id)?;
@@ -217,19 +224,21 @@ impl Server {
         let engine = engine.and_then(|config| Engine::with_compiler(config, compiler));
         let engine = Arc::new(engine.map_err(|error| ServeError::Start(error.to_string()))?);
         let names = keys::names_key(&root, &store).await?;
-        let latest = latest_record(&store)?;
-        let clock_accepted = accept_clock || Clock::start(TimeMs(0)).now() >= latest;
-        let clock = Clock::start(if accept_clock { TimeMs(0) } else { latest });
+        let began = Began::of(&store, accept_clock, &wall).await?;
+        let clock = began.clock(wall);
         let active = ActivePolicies::load(&store, &engine).await?;
         let now = clock.now();
-        let started_at = if has_run(&store)? { Some(now) } else { None };
+        let started_at = if has_run(&store)? { Some(now.max(began.latest)) } else { None };
         let app = Arc::new(App {
             metrics: Metrics::new(clock.now(), engine.info().wasmtime_version),
             policy_logs: PolicyLogs::new(clock.now()),
+            refusals: Refusals::new(now),
+            strangers: Strangers::new(),
             agent_rates: Rates::new("agent", config.agent_requests_per_s_max, MonotonicClock),
             // Nobody clicks faster than an agent may ask.
             user_rates: Rates::new("user", config.agent_requests_per_s_max, MonotonicClock),
             clock,
+            era: Arc::default(),
             active,
             loads: Loads::default(),
             pauses: Pauses::default(),
@@ -246,7 +255,6 @@ impl Server {
             token_keys: TokenKeys::load(Arc::clone(&root), &store, limits.grant_ms_max, now).await?,
             user_keys: Arc::new(user_keys(&config, root)?),
             limits,
-            clock_accepted: AtomicBool::new(clock_accepted),
             store,
             config,
         });
@@ -254,10 +262,56 @@ impl Server {
         let listening = TcpListener::bind(address).await.and_then(|listener| Ok((listener.local_addr()?, listener)));
         let (local_addr, listener) = listening.map_err(|source| ServeError::Listen { address, source })?;
         let mut batch = Batch::new(app.clock.now());
-        let members = json!({ "version": env!("CARGO_PKG_VERSION"), "clock_accepted_by_hand": accept_clock });
+        let members = json!({ "version": env!("CARGO_PKG_VERSION"), "clock_accepted_by_hand": accept_clock,
+            "set_back_from_ms": began.sets_back.then_some(began.latest.0) });
         batch.entries.push(entry::body(batch.now, STARTED, members)?);
-        app.store.commit(batch).await.map_err(Failure::from)?;
+        began.record(&mut batch);
+        let committed = app.store.commit(batch).await.map_err(Failure::from)?;
+        if began.sets_back {
+            app.clock.end_before(committed.version);
+        }
         Ok(Self { app, listener, certificate, local_addr })
+    }
+}
+
+/// What was recorded of time before this run.
+struct Began {
+    /// The latest time that there ever was.
+    latest: TimeMs,
+    /// When time was set back last.
+    earlier: Option<Versioned<ClockRecord>>,
+    /// The time of the newest entry.
+    newest: TimeMs,
+    /// Whether time is set back now.
+    sets_back: bool,
+}
+
+impl Began {
+    async fn of(store: &Store, accept_clock: bool, wall: &WallClock) -> Result<Self, ServeError> {
+        let newest = latest_record(store)?;
+        let earlier = store.record::<ClockRecord>(&Key::clock()).await.map_err(Failure::from)?;
+        let latest = earlier.as_ref().map_or(newest, |earlier| earlier.value.from.max(newest));
+        let sets_back = accept_clock && newest.ms_since(wall.now()) > DRIFT_MS_MAX;
+        Ok(Self { latest, earlier, newest, sets_back })
+    }
+
+    /// Whoever has not accepted that the wall clock stands before the last record passes the last record's time, so
+    /// that nothing is recorded that would make the next start take the wall clock's word.
+    fn clock(&self, wall: WallClock) -> Clock {
+        let clock = Clock::start(wall, if self.sets_back { TimeMs(0) } else { self.newest });
+        if let Some(earlier) = &self.earlier {
+            clock.end_before(earlier.version);
+        }
+        clock
+    }
+
+    fn record(&self, batch: &mut Batch) {
+        if self.sets_back {
+            let version = self.earlier.as_ref().map_or(Require::Absent, |earlier| Require::Version(earlier.version));
+            let record = ClockRecord { by: None, at: batch.now, from: self.latest };
+            batch.require.push((record.key(), version));
+            batch.put_record(&record);
+        }
     }
 }
 

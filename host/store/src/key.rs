@@ -53,6 +53,8 @@ kinds! {
     AgentDelegation = "agent_delegation",
     /// That a delegation was given out of another.
     ChildDelegation = "child_delegation",
+    /// That time was set back.
+    Clock = "clock",
     /// What a policy has debited.
     Counter = "counter",
     /// The full record of a decision.
@@ -336,6 +338,12 @@ impl Key {
     #[must_use]
     pub fn freeze() -> Self {
         Self::of(KeyKind::Freeze, &[])
+    }
+
+    /// That time was set back. There is one, or none.
+    #[must_use]
+    pub fn clock() -> Self {
+        Self::of(KeyKind::Clock, &[])
     }
 
     /// That a version of a policy was revoked.

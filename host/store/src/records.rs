@@ -7,6 +7,7 @@
 
 mod active_set;
 mod agent;
+mod clock;
 mod codec;
 mod decision;
 mod delegation;
@@ -28,6 +29,7 @@ mod user;
 
 pub use active_set::{ActiveMember, ActiveSetRecord, DuplicateMember};
 pub use agent::{AgentRecord, AgentRecordError, KeyOwner, KeyOwnerRecord, StateChange};
+pub use clock::ClockRecord;
 pub(crate) use codec::json;
 pub use codec::{Record, RecordError, RecordProblem, Sealed};
 pub use decision::DecisionRecord;
@@ -59,6 +61,7 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
     match kind {
         KeyKind::ActiveSet => check_as::<ActiveSetRecord>(key, stored),
         KeyKind::Agent => check_as::<AgentRecord>(key, stored),
+        KeyKind::Clock => check_as::<ClockRecord>(key, stored),
         KeyKind::Decision => check_as::<DecisionRecord>(key, stored),
         KeyKind::Delegation => check_as::<DelegationRecord>(key, stored),
         KeyKind::Entitlement => check_as::<EntitlementRecord>(key, stored),

@@ -100,7 +100,7 @@ fn delegations() {
 }
 
 #[test]
-fn entitlements_and_the_freeze() {
+fn entitlements_the_freeze_and_the_clock() {
     let pattern = EntitlementPattern::parse("account.read", "account/{user.id}/*").unwrap();
     let group = EntitlementRecord {
         holder: EntitlementHolder::Group { issuer: id("https://idp.example"), name: "staff".into() },
@@ -129,6 +129,11 @@ fn entitlements_and_the_freeze() {
         &FreezeRecord { by: id("ada"), at: TimeMs(1_000), reason: Some("a leak".into()) },
         "freeze",
         r#"{"by":"ada","at_ms":1000,"reason":"a leak"}"#,
+    );
+    golden(
+        &ClockRecord { by: Some(id("ada")), at: TimeMs(1_000), from: TimeMs(9_000) },
+        "clock",
+        r#"{"by":"ada","at_ms":1000,"from_ms":9000}"#,
     );
 }
 

@@ -2,6 +2,7 @@
 
 mod agent;
 mod audit;
+mod clock;
 mod compile_worker;
 mod completions;
 mod decide;
@@ -92,6 +93,9 @@ pub(crate) enum Command {
     Thaw(freeze::Thaw),
     /// Show whether everything is denied
     Frozen(freeze::Frozen),
+    /// The server's time and the wall clock
+    #[command(subcommand)]
+    Clock(clock::Clock),
     /// The audit log
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -126,6 +130,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Exit, Fai
         Command::Freeze(freeze) => freeze.run(context).await,
         Command::Thaw(thaw) => thaw.run(context).await,
         Command::Frozen(frozen) => frozen.run(context).await,
+        Command::Clock(clock) => clock.run(context).await,
         Command::Audit(audit) => audit.run(context).await,
         Command::Completions(completions) => completions.run(context),
         Command::CompileWorker(worker) => worker.run(),

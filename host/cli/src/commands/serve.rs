@@ -30,7 +30,8 @@ pub(crate) struct Serve {
     /// How to log
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
-    /// Accept that the clock stands before the last record, which else keeps the server from being ready
+    /// Accept that the clock stands before the last record, which else keeps the server from being ready; all grants
+    /// and delegations that there are end with that, as with `attorn clock accept behind`
     #[arg(long)]
     accept_clock: bool,
 }

@@ -76,6 +76,17 @@ impl Memory {
         }
     }
 
+    /// Go on at an earlier time, with all that is remembered. Nothing of it is forgotten before the time at which it
+    /// would have been without this.
+    pub(crate) fn set_back(&self, now: TimeMs) {
+        for shard in &self.shards {
+            // A shard whose lock is poisoned accepts nothing anyway.
+            if let Ok(mut shard) = shard.lock() {
+                shard.now = shard.now.min(now);
+            }
+        }
+    }
+
     /// How much is remembered.
     #[cfg(test)]
     pub(crate) fn count(&self) -> usize {
@@ -135,7 +146,7 @@ type Generation = HashMap<KeyThumbprint, HashSet<Seen>>;
 /// is old enough it becomes the previous one, and what was the previous one is forgotten. So each
 /// id is remembered for the memory's time at least, and for three times that while the shard is used.
 struct Shard {
-    /// The latest time that was seen here: time never goes back for a shard.
+    /// The latest time that was seen here: time never goes back for a shard, unless all go back.
     now: TimeMs,
     current_since: TimeMs,
     current: Generation,

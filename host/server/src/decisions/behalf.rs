@@ -99,6 +99,9 @@ async fn delegations(
             return Ok(Err(reason));
         };
         require.push((key, Require::Version(version)));
+        if app.clock.outlived(version) {
+            return Ok(Err(HostReason::DelegationExpired));
+        }
         let parent = value.parent.clone();
         records.push(value);
         next = parent;

@@ -114,6 +114,13 @@ impl Pauses {
         self.lock().values().filter(|account| now < account.until).count()
     }
 
+    /// Ask all again: nobody can say any more how long a pause lasts, where time is set back.
+    pub(crate) fn forget(&self) {
+        let mut accounts = self.lock();
+        accounts.clear();
+        self.kept.store(0, Ordering::Relaxed);
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Key, Account>> {
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }

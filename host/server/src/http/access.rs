@@ -41,24 +41,13 @@ pub(crate) struct Shown<'a> {
     pub(crate) certificates: Option<&'a ClientCertificates>,
 }
 
-/// Who calls, if they may call a route of this access, and may call now.
-pub(crate) async fn authenticate(
+/// Who calls, if they may call a route of this access.
+pub(crate) async fn identify(
     app: &App,
     access: Access,
     shown: Shown<'_>,
     signed: &Signed<'_>,
 ) -> Result<Caller, Failure> {
-    let caller = identify(app, access, shown, signed).await?;
-    // Only now: a stranger who names an agent or a user takes nothing from them.
-    match &caller {
-        Caller::Agent(caller) => app.agent_rates.take(&caller.agent.value.agent().id)?,
-        Caller::User(user) => app.user_rates.take(user)?,
-        Caller::Anonymous | Caller::Operator(_) | Caller::ResourceServer(_) => {}
-    }
-    Ok(caller)
-}
-
-async fn identify(app: &App, access: Access, shown: Shown<'_>, signed: &Signed<'_>) -> Result<Caller, Failure> {
     let Shown { headers, certificates } = shown;
     match access {
         Access::Public => Ok(Caller::Anonymous),
@@ -72,6 +61,15 @@ async fn identify(app: &App, access: Access, shown: Shown<'_>, signed: &Signed<'
         Access::ResourceServer => resource_server(app, headers, signed).await,
         Access::AgentClient => client_certificate::agent(app, shown, signed).await,
         Access::ResourceServerClient => client::resource_server(app, headers, signed).await,
+    }
+}
+
+/// Count a call of somebody who proved who they are; refused if they call too often.
+pub(crate) fn take_rate(app: &App, caller: &Caller) -> Result<(), Failure> {
+    match caller {
+        Caller::Agent(caller) => app.agent_rates.take(&caller.agent.value.agent().id),
+        Caller::User(user) => app.user_rates.take(user),
+        Caller::Anonymous | Caller::Operator(_) | Caller::ResourceServer(_) => Ok(()),
     }
 }
 

@@ -13,15 +13,18 @@ use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
 use http_body_util::BodyExt;
+use tokio::sync::OwnedRwLockReadGuard;
 
 use crate::app::App;
-use crate::http::access::{Shown, Signed, authenticate};
-use crate::http::call::{Call, Reply, problem_response};
+use crate::http::access::{Shown, Signed, identify, take_rate};
+use crate::http::call::{Call, Caller, Reply, problem_response};
 use crate::http::failure::Failure;
-use crate::http::route::{Content, Route};
+use crate::http::route::{Access, Content, Route};
+use crate::http::strangers::Remote;
 use crate::http::tls::ClientCertificates;
 use crate::oauth;
 use crate::oauth::form::Form;
+use crate::refusals::Door;
 
 /// The longest that a request may take, its body's arrival included.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -47,14 +50,21 @@ pub(crate) fn router(app: &Arc<App>, table: &[Route]) -> Router {
     router
         .method_not_allowed_fallback(move |request: Request| async move {
             let detail = format!("`{}` has no method `{}`", request.uri().path(), request.method());
-            let (id, failure) = (request_id(request.headers()), Failure::of(ProblemCode::MethodNotAllowed, detail));
-            respond_with(&no_method, Errors::Problems, &id, Err(failure))
+            nowhere(&no_method, &request, Failure::of(ProblemCode::MethodNotAllowed, detail))
         })
         .fallback(move |request: Request| async move {
             let failure = Failure::of(ProblemCode::NoSuchRoute, format!("there is no `{}`", request.uri().path()))
                 .with_help("`GET /v1/openapi.json` lists all routes");
-            respond_with(&no_route, Errors::Problems, &request_id(request.headers()), Err(failure))
+            nowhere(&no_route, &request, failure)
         })
+}
+
+/// What nobody serves anybody may ask for.
+fn nowhere(app: &App, request: &Request, failure: Failure) -> Response {
+    if app.refusals.count(Door::Public, &failure, false) {
+        app.metrics.refused(Door::Public);
+    }
+    respond_with(app, Errors::Problems, &request_id(request.headers()), Err(failure))
 }
 
 async fn serve(app: Arc<App>, route: Arc<Route>, path: Option<RawPathParams>, request: Request) -> Response {
@@ -89,29 +99,84 @@ async fn handle(
     parts: &Parts,
     body: axum::body::Body,
 ) -> Result<Reply, Failure> {
+    let Admitted { caller, body, form, era } =
+        admit(app, route, parts, body).await.inspect_err(|failure| note_refused(app, route, failure))?;
+    // Only now: a stranger who names an agent or a user takes nothing from them.
+    take_rate(app, &caller)?;
+    let body = match body {
+        Ok(body) => body,
+        Err(unread) => read_body(unread, route.body_bytes_max).await?,
+    };
+    let form = form.map_or_else(|| form_of(route, &body), |form| Ok(Some(form)))?;
+    let query = parse_query(parts.uri.query().unwrap_or_default())?;
+    let call = Call { id: id.to_owned(), caller, path, query, headers: parts.headers.clone(), body, form };
+    let answer = (route.handler)(Arc::clone(app), call);
+    // What began ends, whoever hangs up: a change that was recorded and not put in force would be worse
+    // than either.
+    let answer = tokio::spawn(async move {
+        let answer = answer.await;
+        drop(era);
+        answer
+    });
+    let answer = answer.await.map_err(Failure::internal)?;
+    if route.access == Access::Public {
+        return answer.inspect_err(|failure| note_refused(app, route, failure));
+    }
+    answer
+}
+
+/// Who calls, and what was read to know it.
+struct Admitted {
+    caller: Caller,
+    /// As it was read, or as it still has to be.
+    body: Result<Bytes, axum::body::Body>,
+    form: Option<Form>,
+    /// Held where time must not change meanwhile.
+    era: Option<OwnedRwLockReadGuard<()>>,
+}
+
+/// Find out who calls. All that fails here fails for a stranger.
+async fn admit(app: &App, route: &Route, parts: &Parts, body: axum::body::Body) -> Result<Admitted, Failure> {
     check_media_type(route, parts)?;
     let nothing_yet = Signed { method: parts.method.as_str(), path: parts.uri.path(), body: &[], form: None };
     // An operator's token does not depend on the body, so it is looked at first, and only operators make the
     // server hold a large body. A proof covers the body, which is read before it is known who sent it: such
     // bodies are small (`routes::tests::only_operators_send_large_bodies`).
     let shown = Shown { headers: &parts.headers, certificates: parts.extensions.get::<ClientCertificates>() };
-    let form_of = |body: &Bytes| route.is_oauth().then(|| Form::parse(body)).transpose();
-    let (caller, body, form) = if route.access.needs_body() {
-        let body = read_body(body, route.body_bytes_max).await?;
-        let form = form_of(&body)?;
-        let signed = Signed { body: &body, form: form.as_ref(), ..nothing_yet };
-        (authenticate(app, route.access, shown, &signed).await?, body, form)
-    } else {
-        let caller = authenticate(app, route.access, shown, &nothing_yet).await?;
-        let body = read_body(body, route.body_bytes_max).await?;
-        let form = form_of(&body)?;
-        (caller, body, form)
+    if matches!(route.access, Access::Public | Access::Operator(_) | Access::OperatorOrBootstrap(_)) {
+        let caller = identify(app, route.access, shown, &nothing_yet).await?;
+        return Ok(Admitted { caller, body: Err(body), form: None, era: None });
+    }
+    let body = if route.access.needs_body() { Ok(read_body(body, route.body_bytes_max).await?) } else { Err(body) };
+    let form = match &body {
+        Ok(body) => form_of(route, body)?,
+        Err(_) => None,
     };
-    let query = parse_query(parts.uri.query().unwrap_or_default())?;
-    let call = Call { id: id.to_owned(), caller, path, query, headers: parts.headers.clone(), body, form };
-    // What began ends, whoever hangs up: a change that was recorded and not put in force would be worse
-    // than either.
-    tokio::spawn((route.handler)(Arc::clone(app), call)).await.map_err(Failure::internal)?
+    let from = parts.extensions.get::<Remote>().copied();
+    let from = from.ok_or_else(|| Failure::internal("a request came from nowhere"))?;
+    let lane = app.strangers.enter(from, Door::of(route.access)).await?;
+    let era = Some(Arc::clone(&app.era).read_owned().await);
+    let read = body.as_ref().map_or(&[][..], |body| body);
+    let signed = Signed { body: read, form: form.as_ref(), ..nothing_yet };
+    let caller = identify(app, route.access, shown, &signed).await.inspect_err(|failure| {
+        if failure.problem.status < 500 && failure.problem.code != ProblemCode::UseDpopNonce {
+            app.strangers.refused(from);
+        }
+    })?;
+    drop(lane);
+    Ok(Admitted { caller, body, form, era })
+}
+
+fn form_of(route: &Route, body: &Bytes) -> Result<Option<Form>, Failure> {
+    route.is_oauth().then(|| Form::parse(body)).transpose()
+}
+
+/// Nobody was let in: it is counted, and nothing else is recorded of it.
+fn note_refused(app: &App, route: &Route, failure: &Failure) {
+    let door = Door::of(route.access);
+    if app.refusals.count(door, failure, route.is_oauth()) {
+        app.metrics.refused(door);
+    }
 }
 
 /// A body that could be read as something else than it is would be decided as one thing and executed

@@ -19,6 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::config::Tls;
+use crate::http::strangers::Remote;
 use crate::http::tls::ClientCertificates;
 
 /// The most connections at a time; more wait in the kernel's queue.
@@ -56,7 +57,8 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, admission: Admi
         };
         match accepted {
             Ok((stream, from, permit)) if is_trusted(&tls, from) => {
-                tokio::spawn(connection(stream, permit, acceptor.clone(), router.clone(), graceful.watcher()));
+                let whence = (stream, Remote(from));
+                tokio::spawn(connection(whence, permit, acceptor.clone(), router.clone(), graceful.watcher()));
             }
             Ok((_, from, _)) => tracing::warn!(%from, "closed a connection that came past the trusted proxies"),
             Err(error) => {
@@ -92,19 +94,19 @@ fn is_trusted(tls: &Tls, from: IpAddr) -> bool {
 }
 
 async fn connection(
-    stream: TcpStream,
+    (stream, from): (TcpStream, Remote),
     permit: OwnedSemaphorePermit,
     acceptor: Option<TlsAcceptor>,
     router: Router,
     watcher: Watcher,
 ) {
     match acceptor {
-        None => speak_http(stream, None, router, watcher).await,
+        None => speak_http((stream, from), None, router, watcher).await,
         Some(acceptor) => {
             // Whoever does not finish is a stranger, of whom nothing is worth a line.
             if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
                 let certificates = client_certificates(&stream);
-                speak_http(stream, certificates, router, watcher).await;
+                speak_http((stream, from), certificates, router, watcher).await;
             }
         }
     }
@@ -118,13 +120,14 @@ fn client_certificates(stream: &TlsStream<TcpStream>) -> Option<ClientCertificat
 }
 
 async fn speak_http(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    (stream, from): (impl AsyncRead + AsyncWrite + Unpin + Send + 'static, Remote),
     certificates: Option<ClientCertificates>,
     router: Router,
     watcher: Watcher,
 ) {
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(from);
         if let Some(certificates) = &certificates {
             request.extensions_mut().insert(certificates.clone());
         }

@@ -11,4 +11,5 @@ pub(crate) mod listen;
 pub(crate) mod openapi;
 pub(crate) mod rates;
 pub(crate) mod route;
+pub(crate) mod strangers;
 pub(crate) mod tls;

@@ -16,7 +16,7 @@ const JSON: &str = "application/json";
 /// A failure as a response.
 pub(crate) fn response(failure: &Failure, request_id: &str) -> Response {
     let problem = &failure.problem;
-    let code = failure.oauth.unwrap_or_else(|| of_problem(problem.code));
+    let code = code(failure);
     // OAuth has one text for what is wrong and for the way out.
     let text =
         problem.help.as_ref().map_or_else(|| problem.detail.clone(), |help| format!("{}; {help}", problem.detail));
@@ -39,6 +39,11 @@ pub(crate) fn response(failure: &Failure, request_id: &str) -> Response {
         headers.insert(header::WWW_AUTHENTICATE, challenge);
     }
     response
+}
+
+/// The code that a failure is answered with.
+pub(crate) fn code(failure: &Failure) -> OAuthCode {
+    failure.oauth.unwrap_or_else(|| of_problem(failure.problem.code))
 }
 
 /// A decision that is no allow. `access_denied` is registered for token endpoints (RFC 8628, section 7.2),

@@ -46,6 +46,11 @@ impl ProviderKeyring {
         self.slot(&provider.id).keys(key_id, now, fetch).await
     }
 
+    /// Fetch all anew: what was fetched is no younger than time says, where that is set back.
+    pub(crate) fn forget(&self) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// There are no more slots than registered providers.
     fn slot(&self, id: &ProviderId) -> Arc<Slot> {
         if let Some(slot) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(id) {

@@ -1,5 +1,6 @@
-//! The routes about users, what they may do and what they delegated.
+//! The routes about users, what they may do and what they delegated, and those that stop and go on with everything.
 
+use attorn_api::clock::{AcceptClock, ClockShown};
 use attorn_api::delegations::{
     CreateDelegation, Delegation, DelegationDetails, DelegationList, DelegationMade, DelegationTree, OfferDelegation,
     Revoke,
@@ -13,7 +14,7 @@ use attorn_core::Duty::{Registrar, Thawer};
 use super::{GET, POST};
 use crate::http::route::Access::{self, Operator as Op};
 use crate::http::route::{Route, handler, json, route};
-use crate::{delegations, freeze, me, users};
+use crate::{clock, delegations, freeze, me, users};
 
 pub(super) fn all() -> Vec<Route> {
     [of_agents(), of_operators(), of_users(), users_and_entitlements(), freezing()].concat()
@@ -214,5 +215,22 @@ fn freezing() -> Vec<Route> {
         route(POST, "/v1/thaw", Op(Thawer), ("thaw", "Deny no longer everything"), handler!(freeze::thaw))
             .takes(json::<ChangeFreeze>())
             .gives(json::<Freeze>()),
+        route(
+            GET,
+            "/v1/clock",
+            Op(Thawer),
+            ("showClock", "Show how the wall clock stands to the server's time"),
+            handler!(clock::routes::show),
+        )
+        .gives(json::<ClockShown>()),
+        route(
+            POST,
+            "/v1/clock/accept",
+            Op(Thawer),
+            ("acceptClock", "Go on with the wall clock's time"),
+            handler!(clock::routes::accept),
+        )
+        .takes(json::<AcceptClock>())
+        .gives(json::<ClockShown>()),
     ]
 }

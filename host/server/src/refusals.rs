@@ -1,0 +1,227 @@
+//! What was refused before anybody proved who they are: counted, and summarised in one entry a minute.
+//!
+//! Whoever is no one could else fill the log, or leave no trace in it. Counts are by what the route asks for and by the
+//! code that was answered, both from fixed sets: an entry holds nothing that a stranger wrote, not even the name of an
+//! agent. It is one batch, that only waits in the queue of commits like any other. What the server itself could not do
+//! (5xx) is refused to nobody, and to be told a nonce (`use_dpop_nonce`) is how every client begins: neither counts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use attorn_api::ProblemCode;
+use attorn_api::oauth::OAuthCode;
+use attorn_core::TimeMs;
+use attorn_store::Batch;
+use serde_json::json;
+use tokio::task::JoinHandle;
+
+use crate::app::App;
+use crate::entry;
+use crate::http::failure::Failure;
+use crate::http::route::Access;
+use crate::oauth;
+
+/// How often there is an entry at most.
+const INTERVAL: Duration = Duration::from_mins(1);
+
+/// What the routes ask for that strangers were refused at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// Nothing, or there is no such route.
+    Public,
+    /// An operator's token.
+    Operator,
+    /// A user's.
+    User,
+    /// A proof of an agent's.
+    Agent,
+    /// A proof of a resource server's.
+    ResourceServer,
+    /// A client's assertion.
+    Client,
+}
+
+impl Door {
+    /// All of them, in their order.
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Public, Self::Operator, Self::User, Self::Agent, Self::ResourceServer, Self::Client];
+
+    /// Of a route.
+    pub(crate) const fn of(access: Access) -> Self {
+        match access {
+            Access::Public => Self::Public,
+            Access::Operator(_) | Access::OperatorOrBootstrap(_) => Self::Operator,
+            Access::User => Self::User,
+            Access::Agent => Self::Agent,
+            Access::ResourceServer => Self::ResourceServer,
+            Access::AgentClient | Access::ResourceServerClient => Self::Client,
+        }
+    }
+
+    /// Its name in entries and metrics.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Operator => "operator",
+            Self::User => "user",
+            Self::Agent => "agent",
+            Self::ResourceServer => "resource_server",
+            Self::Client => "client",
+        }
+    }
+}
+
+/// How many codes there are, of problems and of OAuth.
+const CODES: usize = ProblemCode::ALL.len() + OAuthCode::ALL.len();
+
+/// What was refused since the last summary.
+pub(crate) struct Refusals {
+    /// By door, then by code: those of problems first.
+    counts: Vec<AtomicU64>,
+    /// When the last summary was made. Held while one is.
+    since: tokio::sync::Mutex<TimeMs>,
+}
+
+/// What a summary says: by door and code.
+type Summary = BTreeMap<&'static str, BTreeMap<&'static str, u64>>;
+
+impl Refusals {
+    pub(crate) fn new(now: TimeMs) -> Self {
+        let counts = (0..Door::ALL.len() * CODES).map(|_| AtomicU64::new(0)).collect();
+        Self { counts, since: tokio::sync::Mutex::new(now) }
+    }
+
+    /// Count what was refused, if it counts: whether it did.
+    pub(crate) fn count(&self, door: Door, failure: &Failure, as_oauth: bool) -> bool {
+        let problem = failure.problem.code;
+        if problem.status() >= 500 || problem == ProblemCode::UseDpopNonce {
+            return false;
+        }
+        let code =
+            if as_oauth { ProblemCode::ALL.len() + oauth::error::code(failure) as usize } else { problem as usize };
+        if let Some(count) = self.counts.get(door as usize * CODES + code) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        true
+    }
+
+    /// Take the counts out.
+    fn take(&self) -> Vec<u64> {
+        self.counts.iter().map(|count| count.swap(0, Ordering::Relaxed)).collect()
+    }
+
+    /// Put back what could not be recorded.
+    fn put_back(&self, taken: &[u64]) {
+        for (count, taken) in self.counts.iter().zip(taken) {
+            count.fetch_add(*taken, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The counts under their names, without what is 0.
+fn summary(taken: &[u64]) -> Summary {
+    let codes =
+        || ProblemCode::ALL.iter().map(|code| code.as_str()).chain(OAuthCode::ALL.iter().map(|code| code.as_str()));
+    let mut summary = Summary::new();
+    for (door, counts) in Door::ALL.iter().zip(taken.chunks(CODES)) {
+        for (code, count) in codes().zip(counts).filter(|(_, count)| **count > 0) {
+            // A code that problems and OAuth share is one.
+            *summary.entry(door.as_str()).or_default().entry(code).or_default() += count;
+        }
+    }
+    summary
+}
+
+/// Summarise for ever.
+pub(crate) async fn run(app: Arc<App>) {
+    loop {
+        tokio::time::sleep(INTERVAL).await;
+        record(&app).await;
+    }
+}
+
+/// Summarise a last time, where `task` did it until now.
+pub(crate) async fn end(app: &App, task: &JoinHandle<()>) {
+    // It is not half way through.
+    let since = app.refusals.since.lock().await;
+    task.abort();
+    drop(since);
+    if app.store.failure().is_none() {
+        record(app).await;
+    }
+}
+
+/// Write what was refused since the last time, if anything was. What cannot be recorded is in the next summary.
+async fn record(app: &App) {
+    let mut since = app.refusals.since.lock().await;
+    let (now, taken) = (app.clock.now(), app.refusals.take());
+    let counts = summary(&taken);
+    if counts.is_empty() {
+        *since = now;
+        return;
+    }
+    match write(app, now, *since, &counts).await {
+        Ok(()) => *since = now,
+        Err(failure) => {
+            app.refusals.put_back(&taken);
+            tracing::warn!(why = failure.internal, "cannot record what was refused");
+        }
+    }
+}
+
+async fn write(app: &App, now: TimeMs, since: TimeMs, counts: &Summary) -> Result<(), Failure> {
+    let mut batch = Batch::new(now);
+    let total: u64 = counts.values().flat_map(BTreeMap::values).sum();
+    let members = json!({ "since_ms": since.0, "total": total, "counts": counts });
+    batch.entries.push(entry::body(now, "refusals", members)?);
+    app.store.commit(batch).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_counts_under_its_own_name_until_it_is_taken() {
+        let refusals = Refusals::new(TimeMs(0));
+        let expected = |taken: &[u64]| serde_json::to_value(summary(taken)).unwrap();
+        for door in Door::ALL {
+            for code in ProblemCode::ALL {
+                let counted = refusals.count(door, &Failure::of(*code, ""), false);
+                assert_eq!(counted, code.status() < 500 && *code != ProblemCode::UseDpopNonce, "{code}");
+            }
+        }
+        let taken = refusals.take();
+        let summed = expected(&taken);
+        assert_eq!(summed.as_object().unwrap().len(), Door::ALL.len());
+        for door in Door::ALL {
+            let counts = summed[door.as_str()].as_object().unwrap();
+            assert!(counts.values().all(|count| *count == 1), "{counts:?}");
+            assert_eq!(counts["unknown_key"], 1);
+            assert!(!counts.contains_key("use_dpop_nonce") && !counts.contains_key("busy"));
+        }
+        assert_eq!(expected(&refusals.take()), json!({}));
+        refusals.put_back(&taken);
+        assert_eq!(expected(&refusals.take()), summed);
+    }
+
+    #[test]
+    fn an_endpoint_of_oauth_counts_what_it_answered() {
+        let refusals = Refusals::new(TimeMs(0));
+        refusals.count(Door::Client, &Failure::of(ProblemCode::ProofReplayed, ""), true);
+        refusals.count(Door::Client, &Failure::oauth(OAuthCode::InvalidClient, ""), true);
+        assert!(!refusals.count(Door::Client, &Failure::oauth(OAuthCode::UseDpopNonce, ""), true));
+        let expect = json!({ "client": { "invalid_client": 1, "invalid_dpop_proof": 1 } });
+        assert_eq!(serde_json::to_value(summary(&refusals.take())).unwrap(), expect);
+    }
+
+    #[test]
+    fn the_largest_summary_fits_into_an_entry() {
+        let largest = summary(&vec![(1 << 53) - 1; Door::ALL.len() * CODES]);
+        let members = json!({ "since_ms": u64::MAX >> 12, "total": 1, "counts": largest });
+        entry::body(TimeMs(0), "refusals", members).unwrap();
+    }
+}
