@@ -118,8 +118,6 @@ const fn of_problem(code: ProblemCode) -> OAuthCode {
         | ProblemCode::InvalidQuery
         | ProblemCode::BodyTooLarge
         | ProblemCode::UnsupportedMediaType
-        | ProblemCode::CertificateInvalid
-        | ProblemCode::UnknownIdentity
         | ProblemCode::UserUnauthenticated
         | ProblemCode::MissingDuty
         | ProblemCode::NotFound
