@@ -157,9 +157,10 @@ async fn ask(scene: Arc<Scene>, seen: Arc<Seen>, delegation: Delegation, child: 
     for _ in 0..10_000 {
         let ended = seen.ended.load(Ordering::SeqCst);
         let wanted = scene.ask(&delegation);
-        let answer = match child {
-            true => scene.helper.post("/v1/decisions", &wanted).await,
-            false => scene.bot_posts("/v1/decisions", &wanted).await,
+        let answer = if child {
+            scene.helper.post("/v1/decisions", &wanted).await
+        } else {
+            scene.bot_posts("/v1/decisions", &wanted).await
         };
         // A key that is revoked authenticates nobody; what keeps changing is a 503, which allows nothing.
         let allowed = answer.status == 200 && answer.json::<DecisionAnswer>().decision == DecisionKind::Allow;

@@ -209,12 +209,12 @@ mod tests {
         let all = u32::try_from(strangers.lane.available_permits()).unwrap();
         let taken = strangers.lane.acquire_many(all).await.unwrap();
         assert!(strangers.enter(quiet, Door::Agent).await.unwrap().is_none());
+        assert!(strangers.enter(noisy, Door::User).await.unwrap().is_some());
         let mut waiting: Vec<_> = (0..WAITING_MAX).map(|_| Box::pin(strangers.enter(noisy, Door::Agent))).collect();
         for entering in &mut waiting {
             let mut context = std::task::Context::from_waker(std::task::Waker::noop());
             assert!(entering.as_mut().poll(&mut context).is_pending());
         }
-        assert!(strangers.enter(quiet, Door::User).await.unwrap().is_none());
         let refused = strangers.enter(noisy, Door::Agent).await.unwrap_err();
         assert_eq!(refused.problem.code, ProblemCode::Busy);
         drop(taken);
