@@ -53,6 +53,15 @@ impl Holder {
             expires_at: key.expires_at,
         })
     }
+
+    /// The holder of a registered key that signed beside something that shows an identity, if the agent has both. What
+    /// came so counts no longer than either.
+    #[must_use]
+    pub fn of_key_beside(agent: &Agent, subject: &IdentitySubject, thumbprint: &KeyThumbprint) -> Option<Self> {
+        let has_identity = agent.identities.iter().any(|identity| identity.subject == *subject);
+        if has_identity { Self::of_key(agent, thumbprint) } else { None }
+    }
+
     /// The holder of a certificate that shows an identity of the agent's, if it has that identity and may show
     /// it so.
     #[must_use]
@@ -69,5 +78,31 @@ impl Holder {
             instance: identity.instance.clone(),
             expires_at,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::bounds::tests::{agent, thumbprint};
+    use crate::identity::Identity;
+
+    #[test]
+    fn a_key_beside_an_identity_needs_both() {
+        let id = |text: &str| IdentitySubject::Spiffe(text.parse().unwrap());
+        let (own, other) = (id("spiffe://example.org/bot"), id("spiffe://example.org/other"));
+        let mut agent = agent();
+        assert_eq!(Holder::of_key_beside(&agent, &own, &thumbprint()), None);
+        agent.identities.push(Identity {
+            subject: own.clone(),
+            instance: "mesh-1".parse().unwrap(),
+            methods: BTreeSet::from([IdentityMethod::Jwt]),
+        });
+        assert_eq!(Holder::of_key_beside(&agent, &own, &thumbprint()), Holder::of_key(&agent, &thumbprint()));
+        assert_eq!(Holder::of_key_beside(&agent, &other, &thumbprint()), None);
+        agent.keys.clear();
+        assert_eq!(Holder::of_key_beside(&agent, &own, &thumbprint()), None);
     }
 }

@@ -18,8 +18,8 @@ pub(crate) struct ShownIdentity {
     pub(crate) subject: IdentitySubject,
     /// The version of the trust domain that vouched for it.
     pub(crate) trust_domain_version: u64,
-    /// From when on the certificate does not count any more that showed it, if one did: what the agent gets is bound
-    /// to that. A JWT-SVID binds nothing; what came beside it was signed by a key of the agent's.
+    /// From when on the certificate does not count any more, if what the agent gets is bound to one. A JWT-SVID binds
+    /// nothing, nor does a certificate that came beside a proof at an OAuth endpoint: the key that signed does.
     pub(crate) certificate_expires_at: Option<TimeMs>,
 }
 
@@ -39,7 +39,8 @@ pub(crate) async fn now(
     }
     Ok(match identity.certificate_expires_at {
         Some(expires_at) => Holder::of_certificate(agent, &identity.subject, thumbprint, expires_at),
-        None => Holder::of_key(agent, thumbprint),
+        // The identity was the agent's when it was shown, and may have been revoked since.
+        None => Holder::of_key_beside(agent, &identity.subject, thumbprint),
     })
 }
 
