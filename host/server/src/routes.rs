@@ -1,6 +1,7 @@
 //! All routes, one row each.
 
 mod people;
+mod vouching;
 // Long because: a table with a row for each route.
 
 use attorn_api::agents::{
@@ -25,7 +26,6 @@ use attorn_api::providers::{
 use attorn_api::resource_servers::{RegisterResourceServer, ResourceServer, ResourceServerList};
 use attorn_api::simulations::{Simulation, SimulationRequest};
 use attorn_api::token_keys::{RetireTokenKey, RotateTokenKey, TokenKeyChanged, TokenKeyList};
-use attorn_api::trust_domains::{RegisterTrustDomain, TrustDomain, TrustDomainList, UpdateTrustDomain};
 use attorn_core::Duty::{Admin, Auditor, PolicyAdmin, PolicyWeakener, Registrar};
 use axum::http::Method;
 
@@ -48,7 +48,7 @@ pub fn openapi_document() -> serde_json::Value {
 
 /// All routes.
 pub(crate) fn all() -> Vec<Route> {
-    let registered = [operators(), agents(), resource_servers(), trust_domains(), keys(), provider()].concat();
+    let registered = [operators(), agents(), resource_servers(), vouching::all(), keys(), provider()].concat();
     [registered, fact(), policy(), deciding(), oauth(), people::all(), auditing(), open()].concat()
 }
 
@@ -130,51 +130,6 @@ fn agents() -> Vec<Route> {
             handler!(registry::agents::identities::revoke),
         )
         .takes(json::<RevokeIdentity>()),
-    ]
-}
-
-fn trust_domains() -> Vec<Route> {
-    const DOMAINS: &str = "/v1/trust-domains";
-    let one =
-        |method, path, doc, handler| route(method, path, Op(Registrar), doc, handler).gives(json::<TrustDomain>());
-    vec![
-        one(
-            POST,
-            DOMAINS,
-            ("registerTrustDomain", "Register a SPIFFE trust domain"),
-            handler!(registry::trust_domains::register),
-        )
-        .takes(json::<RegisterTrustDomain>())
-        .created()
-        .body_bytes_max(registry::trust_domains::BODY_BYTES_MAX),
-        route(
-            GET,
-            DOMAINS,
-            Op(Registrar),
-            ("listTrustDomains", "List trust domains"),
-            handler!(registry::trust_domains::list),
-        )
-        .gives(json::<TrustDomainList>()),
-        one(
-            GET,
-            "/v1/trust-domains/{id}",
-            ("showTrustDomain", "Show a trust domain"),
-            handler!(registry::trust_domains::show),
-        ),
-        one(
-            POST,
-            "/v1/trust-domains/{id}/update",
-            ("updateTrustDomain", "Give a trust domain other roots and keys"),
-            handler!(registry::trust_domains::update),
-        )
-        .takes(json::<UpdateTrustDomain>())
-        .body_bytes_max(registry::trust_domains::BODY_BYTES_MAX),
-        one(
-            POST,
-            "/v1/trust-domains/{id}/revoke",
-            ("revokeTrustDomain", "Revoke a trust domain"),
-            handler!(registry::trust_domains::revoke),
-        ),
     ]
 }
 
@@ -576,6 +531,8 @@ mod tests {
         let expect = [
             "registerTrustDomain",
             "updateTrustDomain",
+            "registerWorkloadIssuer",
+            "updateWorkloadIssuer",
             "registerProvider",
             "updateProvider",
             "setFacts",

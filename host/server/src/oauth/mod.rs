@@ -16,3 +16,5 @@ pub(crate) mod metadata;
 pub(crate) mod revoke;
 mod svid;
 pub(crate) mod token;
+mod vouched;
+mod workload;
