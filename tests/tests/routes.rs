@@ -11,6 +11,7 @@ use attorn_core::Duty;
 use attorn_identity::{OperatorToken, OperatorTokenKind};
 use attorn_tests::behalf::pairs;
 use attorn_tests::oauth::{Client, Parameters, form, token_request};
+use attorn_tests::provider::{KeyKind, ProviderKey};
 use attorn_tests::svids::Authority;
 use attorn_tests::world::{ask, blake3_hex, read_only_settings, server_registration};
 use attorn_tests::{Answer, Behalf, Call, Machine, Operator};
@@ -88,6 +89,7 @@ impl Victims {
             .expect(201);
         let domain = json!({ "id": "example.org", "bundle": { "pem": Authority::new("root").pem } });
         registrar.post("/v1/trust-domains", &domain).await.expect(201);
+        registrar.post("/v1/workload-issuers", &workload_issuer("cluster")).await.expect(201);
         Self {
             thumbprint: world.bot.key.thumbprint().to_owned(),
             component: b"\0asm\x0d\0\x01\0not put before".to_vec(),
@@ -119,6 +121,7 @@ impl Victims {
             "users" => &self.delegation.user,
             "sessions" => &self.delegation.session,
             "trust-domains" => "example.org",
+            "workload-issuers" => "cluster",
             _ => "",
         };
         let path = (route.path.replace("{id}", id))
@@ -192,6 +195,11 @@ impl Victims {
                 Body::Json(json!({ "id": "example.net", "bundle": { "pem": Authority::new("intruder").pem } }))
             }
             "updateTrustDomain" => Body::Json(json!({ "bundle": { "pem": Authority::new("intruder").pem } })),
+            "registerWorkloadIssuer" => Body::Json(workload_issuer("intruder")),
+            "updateWorkloadIssuer" => {
+                let registration = workload_issuer("intruder");
+                Body::Json(json!({ "algorithms": registration["algorithms"], "jwks": registration["jwks"] }))
+            }
             "putComponent" => Body::Component,
             "pushVersion" => {
                 let component = blake3_hex(&attorn_tests::components::bytes("read-only"));
@@ -231,6 +239,9 @@ impl Victims {
             | "listProviders"
             | "showProvider"
             | "revokeTrustDomain"
+            | "revokeWorkloadIssuer"
+            | "listWorkloadIssuers"
+            | "showWorkloadIssuer"
             | "deactivatePolicy"
             | "revokeGrant"
             | "listOperators"
@@ -276,6 +287,11 @@ fn provider(id: &str, issuer: &str) -> Value {
         "id": id, "issuer": issuer, "audience": "https://attorn.example", "algorithms": ["ES256"],
         "token_type": "at+jwt", "names_agent_by": "client_id", "clients": { "bot-client": "support-bot" },
     })
+}
+
+fn workload_issuer(id: &str) -> Value {
+    let key = ProviderKey::generate(KeyKind::Es256, "first").jwk();
+    json!({ "id": id, "issuer": format!("https://{id}.example"), "algorithms": ["ES256"], "jwks": { "keys": [key] } })
 }
 
 enum Body {

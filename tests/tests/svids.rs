@@ -98,7 +98,11 @@ async fn a_certificate_is_the_proof_and_binds_what_it_gets() {
 
     let path = format!("/v1/audit/decisions/{}", answer.decision_id);
     let record: Value = scene.world.staff.auditor.get(path).await.json();
-    let caller = json!({ "method": "mtls", "key_thumbprint": thumbprint(&svid), "identity": ID });
+    let caller = json!({
+        "method": "mtls", "key_thumbprint": thumbprint(&svid), "identity": ID,
+        "vouched_by_version": record["caller"]["vouched_by_version"],
+    });
+    assert!(caller["vouched_by_version"].is_u64(), "{record}");
     assert_eq!(record["caller"], caller);
     assert_eq!(record["agent"]["instance"], "mesh-1");
     // The same agent goes on with its key, and what it gets so is bound to the key.

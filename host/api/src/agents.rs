@@ -107,6 +107,18 @@ pub struct Identity {
 pub enum IdentitySubject {
     /// A SPIFFE ID of a registered trust domain.
     Spiffe(String),
+    /// A workload of a registered issuer; it is shown by `jwt` only.
+    Workload(Workload),
+}
+
+/// A workload as its issuer's tokens name it, byte by byte.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Workload {
+    /// What they say in `iss`.
+    pub issuer: String,
+    /// What they say in `sub`.
+    pub subject: String,
 }
 
 /// How an identity may be shown.
@@ -115,7 +127,7 @@ pub enum IdentitySubject {
 pub enum IdentityMethod {
     /// By an X.509-SVID, as the client certificate of a connection.
     X509,
-    /// By a JWT-SVID, beside a key of the agent's.
+    /// By a JWT-SVID or a workload's token, beside a key of the agent's.
     Jwt,
 }
 

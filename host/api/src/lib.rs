@@ -26,6 +26,7 @@ pub mod simulations;
 pub mod token_keys;
 pub mod trust_domains;
 pub mod users;
+pub mod workload_issuers;
 
 pub use problem::{Problem, ProblemCode};
 

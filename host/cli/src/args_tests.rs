@@ -147,6 +147,29 @@ fn who_an_agent_is_is_said_in_one_way() {
 }
 
 #[test]
+fn an_identity_is_a_spiffe_id_or_a_workload() {
+    for (line, message) in [
+        ("agent identity add bot --method jwt", "<SPIFFE_ID>"),
+        ("agent identity add bot spiffe://example.org/bot", "--method"),
+        ("agent identity add bot --workload-issuer https://k8s.example", "--subject"),
+        ("agent identity add bot --subject a --method jwt", "--workload-issuer"),
+        (
+            "agent identity add bot spiffe://example.org/bot --workload-issuer https://k --subject a",
+            "cannot be used with",
+        ),
+        ("agent identity revoke bot", "<SPIFFE_ID>"),
+        ("workload-issuer register c --issuer https://k8s.example", "--jwks"),
+        ("workload-issuer register c --jwks j", "--issuer"),
+        (
+            "workload-issuer register c --issuer https://k8s.example --jwks j --algorithm HS256",
+            "`HS256` is no algorithm",
+        ),
+    ] {
+        refused(line, message);
+    }
+}
+
+#[test]
 fn the_server_s_url_is_checked_before_anything_is_sent() {
     let error = Cli::try_parse_from(["attorn", "--server", "http://attorn.example", "agent", "list"]).unwrap_err();
     assert!(error.to_string().contains("plain http is used only on loopback"), "{error}");
@@ -172,6 +195,13 @@ fn what_the_help_shows_parses() {
         "agent key revoke bot -PrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
         "agent identity add bot spiffe://example.org/bot --method x509,jwt --instance pod-1",
         "agent identity revoke bot spiffe://example.org/bot",
+        "agent identity add bot --workload-issuer https://k8s.example --subject system:serviceaccount:a:b",
+        "agent identity revoke bot --workload-issuer https://k8s.example --subject system:serviceaccount:a:b",
+        "workload-issuer register cluster --issuer https://k8s.example --jwks jwks.json --algorithm RS256,ES256",
+        "workload-issuer update cluster --jwks jwks.json",
+        "workload-issuer list --after cluster",
+        "workload-issuer show cluster",
+        "workload-issuer revoke cluster",
         "trust-domain register example.org --bundle bundle.json",
         "trust-domain update example.org --bundle roots.pem",
         "trust-domain list --after example.net",

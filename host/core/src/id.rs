@@ -158,10 +158,14 @@ ids! {
     UserId = "user id", lower name*, max 64, "lower-case letters, digits, `-` and `_`, a letter first, at most 64";
     /// What one user or agent gave another to do.
     DelegationId = "delegation id", lower name*, max 64, "lower-case letters, digits, `-` and `_`, a letter first, at most 64";
-    /// Who vouches for users: the URL of an `OpenID` provider.
+    /// Who vouches for users or for workloads: the URL of an `OpenID` provider, or what a workload's tokens say in `iss`.
     Issuer = "issuer", alphanumeric visible*, max 256, "a URL of letters, digits and `-_.~:@+/`, at most 256";
     /// An `OpenID` provider that is trusted by what is recorded about it.
     ProviderId = "provider id", lower name*, max 64, "lower-case letters, digits, `-` and `_`, a letter first, at most 64";
+    /// Who vouches for workloads, as it is registered.
+    WorkloadIssuerId = "workload issuer id", lower name*, max 64, "lower-case letters, digits, `-` and `_`, a letter first, at most 64";
+    /// A workload as its issuer names it in `sub`.
+    WorkloadSubject = "workload subject", foreign foreign*, max 255, "visible ASCII characters without `*`, quotes and `\\`, at most 255";
     /// A client as its provider names it in `client_id`, `azp`, or the `sub` of `act` and `may_act`.
     ClientId = "client id", foreign foreign*, max 256, "visible ASCII characters without `*`, quotes and `\\`, at most 256";
     /// A scope as its provider names it (RFC 6749, section 3.3).

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::id::InstanceName;
+use crate::id::{InstanceName, Issuer, WorkloadSubject};
 use crate::spiffe::SpiffeId;
 
 /// An identity that an agent is registered under, beside its keys.
@@ -24,12 +24,32 @@ pub struct Identity {
 pub enum IdentitySubject {
     /// A SPIFFE ID, for which its trust domain vouches.
     Spiffe(SpiffeId),
+    /// A workload, for which the issuer of its tokens vouches: a Kubernetes cluster, a cloud.
+    Workload {
+        /// What its tokens say in `iss`, byte by byte.
+        issuer: Issuer,
+        /// What they say in `sub`, byte by byte. At another issuer it is somebody else.
+        subject: WorkloadSubject,
+    },
+}
+
+impl IdentitySubject {
+    /// How such an identity may be shown at all.
+    #[must_use]
+    pub const fn methods(&self) -> &'static [IdentityMethod] {
+        match self {
+            Self::Spiffe(_) => &IdentityMethod::ALL,
+            Self::Workload { .. } => &[IdentityMethod::Jwt],
+        }
+    }
 }
 
 impl fmt::Display for IdentitySubject {
+    /// In none of these texts is a blank, so no two subjects look the same.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Spiffe(id) => write!(f, "{id}"),
+            Self::Workload { issuer, subject } => write!(f, "{issuer} {subject}"),
         }
     }
 }
@@ -39,7 +59,7 @@ impl fmt::Display for IdentitySubject {
 pub enum IdentityMethod {
     /// By an X.509-SVID, as the client certificate of a connection.
     X509,
-    /// By a JWT-SVID, beside a key of the agent's.
+    /// By a JWT-SVID or a workload's token, beside a key of the agent's.
     Jwt,
 }
 

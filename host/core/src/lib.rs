@@ -48,7 +48,7 @@ pub use holder::{Holder, KeyBinding};
 pub use id::{
     AgentId, Audience, ClaimName, ClientId, DecisionId, DelegationId, DetailName, Digest, GrantId, InstanceName,
     Issuer, KeyThumbprint, LabelName, OperatorId, Owner, ParseError, PolicyId, ProviderId, Purpose, ReasonCode,
-    ResourceServerId, ScopeName, SessionId, UserId,
+    ResourceServerId, ScopeName, SessionId, UserId, WorkloadIssuerId, WorkloadSubject,
 };
 pub use identity::{Identity, IdentityMethod, IdentitySubject};
 pub use index::SelectorIndex;

@@ -3,7 +3,8 @@
 //! [`UnverifiedAssertion::parse`] needs no key and says which client and key are named;
 //! [`UnverifiedAssertion::verify`] checks every claim and the signature with the *registered* key;
 //! [`AssertionGuard::accept`] takes each assertion once. Nothing in an assertion proves that whoever
-//! sends it holds a key now: a proof of possession comes beside it, whoever that is.
+//! sends it holds a key now: a proof of possession comes beside it, whoever that is. An assertion that somebody else made
+//! about the client is another thing, a workload's token, which [`is_about_another`] tells apart.
 //!
 //! **Once, also after a restart.** The guard is in memory only. It remembers each assertion for longer
 //! than one can live. What an earlier run accepted it cannot know; but whatever that accepted at a time
@@ -17,6 +18,7 @@
 use std::sync::{PoisonError, RwLock};
 
 use attorn_core::{KeyThumbprint, TimeMs};
+use data_encoding::BASE64URL_NOPAD;
 
 use crate::compact::Compact;
 use crate::jwk::Algorithm;
@@ -47,6 +49,19 @@ const REMEMBERED_MS_MIN: u64 = ASSERTION_MS_MAX + 2 * CLOCK_SKEW_MS_MAX + 1000;
 /// How old an assertion is at most that a client sends as soon as it has made it, in milliseconds; times in
 /// assertions are whole seconds.
 const MOMENT_MS: u64 = 2_000;
+
+/// Whether what came as an assertion was made by somebody about somebody else: its `iss` and `sub` are two. A client's
+/// own has the same in both (RFC 7523, section 3). It looks at these two claims and believes neither; what it is not
+/// sure of is taken for a client's own, which is then refused as one.
+#[must_use]
+pub fn is_about_another(compact: &str) -> bool {
+    if compact.len() > crate::provider_token::TOKEN_BYTES_MAX {
+        return false;
+    }
+    let claims = compact.split('.').nth(1).unwrap_or_default();
+    let claims = BASE64URL_NOPAD.decode(claims.as_bytes()).unwrap_or_default();
+    wire::names(&claims).is_some_and(|[issuer, subject]| issuer != subject)
+}
 
 /// What an assertion has to say.
 #[derive(Debug, Clone, Copy)]

@@ -77,6 +77,30 @@ fn other_headers_are_refused() {
 }
 
 #[test]
+fn a_workload_s_token_is_told_by_two_names() {
+    let (padding, twice) = ("x".repeat(8 << 10), r#""sub":"pod","sub":"pod""#);
+    for (claims, expect) in [
+        (r#"{"iss":"https://k8s.example","sub":"pod"}"#.to_owned(), true),
+        (r#"{"iss":"bot","sub":"Bot","aud":[1],"more":{}}"#.into(), true),
+        (r#"{"iss":"bot","sub":"\u0062ot"}"#.into(), false),
+        (r#"{"iss":"bot","sub":"bot"}"#.into(), false),
+        (r#"{"iss":"https://k8s.example"}"#.into(), false),
+        (r#"{"sub":"pod"}"#.into(), false),
+        (r#"{"iss":"https://k8s.example","sub":1}"#.into(), false),
+        (r#"{"iss":"https://k8s.example","sub":null}"#.into(), false),
+        (r#"["https://k8s.example","pod"]"#.into(), false),
+        (format!(r#"{{"iss":"https://k8s.example",{twice}}}"#), false),
+        (format!(r#"{{"iss":"https://k8s.example","sub":"pod","x":"{padding}"}}"#), false),
+        ("{".into(), false),
+    ] {
+        assert_eq!(is_about_another(&format!("a.{}.b", encode(claims.as_bytes()))), expect, "{claims}");
+    }
+    for text in ["", ".", "a.b.c", "..", "a.%%.c"] {
+        assert!(!is_about_another(text), "{text}");
+    }
+}
+
+#[test]
 fn other_claims_are_refused() {
     let iat = format!(r#""iat":{NOW_S}"#);
     let exp = format!(r#""exp":{}"#, NOW_S + 60);

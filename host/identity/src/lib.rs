@@ -15,7 +15,7 @@
 //!
 //! The way of a provider's token: [`provider_token::UnverifiedToken::parse`] checks its form and says which
 //! issuer it claims; the caller finds what is recorded about that issuer, and its keys; and
-//! [`provider_token::UnverifiedToken::verify`] checks the rest.
+//! [`provider_token::UnverifiedToken::verify`] checks the rest. A workload's token goes the same way.
 //!
 //! Nothing here does I/O, is `async` or reads a clock: callers bring the time. Randomness comes from
 //! the operating system. Nothing here knows which agents are registered, or what they may do. Hot

@@ -1,14 +1,16 @@
 //! Tokens of `OpenID` providers, verified strictly: access tokens (RFC 9068, and those of providers that came
-//! before it), and logout tokens (`OpenID` Connect Back-Channel Logout 1.0). The rules are those of RFC 8725.
+//! before it), and logout tokens (`OpenID` Connect Back-Channel Logout 1.0). The rules are those of RFC 8725. Tokens
+//! that say who a workload is, as Kubernetes and clouds issue them, are read in the same way.
 //!
-//! Only what the provider's record names is taken: its issuer byte by byte, its algorithms, its type. A token's
-//! header chooses among the provider's keys and nothing else. Signatures are checked by `jsonwebtoken`.
+//! Only what the issuer's record names is taken: its issuer byte by byte, its algorithms, its type. A token's
+//! header chooses among the issuer's keys and nothing else. Signatures are checked by `jsonwebtoken`.
 //!
 //! Which providers there are, whom a claim names, and what scopes come to, is not known here. Nothing here
 //! fetches keys.
 
 mod claims;
 mod error;
+mod given;
 mod header;
 mod json;
 mod keys;
@@ -20,6 +22,7 @@ use data_encoding::BASE64URL_NOPAD;
 
 pub use claims::{CLOCK_SKEW_MS, Claims, LIFETIME_MS_MAX, is_text};
 pub use error::ProviderTokenError;
+pub use given::{GIVEN_KEYS_MAX, GivenKeys, GivenKeysError};
 use header::Header;
 pub use keys::{JwksError, KEYS_MAX, ProviderKeys};
 
@@ -48,6 +51,9 @@ pub enum TokenKind {
     Access(ProviderTokenType),
     /// A logout token of a provider whose access tokens say this.
     Logout(ProviderTokenType),
+    /// A token that says who a workload is. It is for one audience alone, so that nobody who is shown it can show it
+    /// to another.
+    Workload,
 }
 
 /// A token whose form is right, and of which nothing is known to be true.
@@ -123,7 +129,7 @@ impl<'a> UnverifiedToken<'a> {
         if self.issuer != expect.issuer {
             return Err(ProviderTokenError::WrongIssuer);
         }
-        self.claims.check_audience(expect.audiences)?;
+        self.claims.check_audience(expect)?;
         self.claims.check_times(expect.now)?;
         Ok(self.claims)
     }

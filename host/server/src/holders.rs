@@ -5,20 +5,21 @@
 
 use attorn_api::ProblemCode;
 use attorn_core::{Agent, Grant, Holder, IdentitySubject, KeyThumbprint, TimeMs};
-use attorn_store::records::TrustDomainRecord;
+use attorn_store::records::{Record as _, TrustDomainRecord, WorkloadIssuerNameRecord};
 use attorn_store::{Key, Require};
 
 use crate::app::App;
 use crate::http::failure::Failure;
+use crate::registry::workload_issuers;
 
-/// An identity that an agent showed by an SVID.
+/// An identity that an agent showed by an SVID or a workload's token.
 #[derive(Debug, Clone)]
 pub(crate) struct ShownIdentity {
     /// Who it says the agent is.
     pub(crate) subject: IdentitySubject,
-    /// The version of the trust domain that vouched for it.
-    pub(crate) trust_domain_version: u64,
-    /// From when on the certificate does not count any more, if what the agent gets is bound to one. A JWT-SVID binds
+    /// The record of who vouched for it, a trust domain or a workload issuer, and its version.
+    pub(crate) vouched_by: (Key, u64),
+    /// From when on the certificate does not count any more, if what the agent gets is bound to one. A token binds
     /// nothing, nor does a certificate that came beside a proof at an OAuth endpoint: the key that signed does.
     pub(crate) certificate_expires_at: Option<TimeMs>,
 }
@@ -32,9 +33,9 @@ pub(crate) async fn now(
 ) -> Result<Option<Holder>, Failure> {
     let Some(identity) = identity else { return Ok(Holder::of_key(agent, thumbprint)) };
     let Some(version) = vouching(app, &identity.subject, require).await? else { return Ok(None) };
-    if version != identity.trust_domain_version {
+    if version != identity.vouched_by.1 {
         // Its roots and keys may be others now; the next request is checked against them.
-        let detail = "the trust domain of the SVID changed meanwhile; nothing was decided";
+        let detail = "who vouched for the identity changed meanwhile; nothing was decided";
         return Err(Failure::of(ProblemCode::Contention, detail).with_help("try again"));
     }
     Ok(match identity.certificate_expires_at {
@@ -59,14 +60,23 @@ pub(crate) async fn of_grant(
     Ok(Holder::of_certificate(agent, subject, &grant.key_thumbprint, grant.expires_at))
 }
 
-/// The version of the trust domain that vouches for an identity; none if nobody does any more.
+/// The version of the record of who vouches for an identity; none if nobody does any more.
 async fn vouching(
     app: &App,
-    IdentitySubject::Spiffe(id): &IdentitySubject,
+    subject: &IdentitySubject,
     require: &mut Vec<(Key, Require)>,
 ) -> Result<Option<u64>, Failure> {
-    let key = Key::trust_domain(id.trust_domain());
-    let found = app.store.record::<TrustDomainRecord>(&key).await?;
-    require.push((key, found.as_ref().map_or(Require::Absent, |found| Require::Version(found.version))));
-    Ok(found.filter(|found| found.value.revoked_at.is_none()).map(|found| found.version))
+    let (key, found) = match subject {
+        IdentitySubject::Spiffe(id) => {
+            let key = Key::trust_domain(id.trust_domain());
+            let found = app.store.record::<TrustDomainRecord>(&key).await?;
+            (key, found.map(|found| (found.version, found.value.revoked_at)))
+        }
+        IdentitySubject::Workload { issuer, .. } => match workload_issuers::of_issuer(app, issuer.as_str()).await? {
+            Some(found) => (found.value.key(), Some((found.version, found.value.revoked_at))),
+            None => (Key::workload_issuer_name(&WorkloadIssuerNameRecord::digest_of(issuer.as_str())), None),
+        },
+    };
+    require.push((key, found.map_or(Require::Absent, |(version, _)| Require::Version(version))));
+    Ok(found.filter(|(_, revoked_at)| revoked_at.is_none()).map(|(version, _)| version))
 }

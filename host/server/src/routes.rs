@@ -3,6 +3,7 @@
 mod decisions;
 mod people;
 mod policies;
+mod vouching;
 
 use attorn_api::agents::{
     Agent, AgentList, ChangeCeiling, ChangeState, Identity, RegisterAgent, RegisterKey, RevokeIdentity,
@@ -16,7 +17,6 @@ use attorn_api::providers::{
 };
 use attorn_api::resource_servers::{RegisterResourceServer, ResourceServer, ResourceServerList};
 use attorn_api::token_keys::{RetireTokenKey, RotateTokenKey, TokenKeyChanged, TokenKeyList};
-use attorn_api::trust_domains::{RegisterTrustDomain, TrustDomain, TrustDomainList, UpdateTrustDomain};
 use attorn_core::Duty::{Admin, Auditor, Registrar};
 use axum::http::Method;
 
@@ -36,7 +36,7 @@ pub fn openapi_document() -> serde_json::Value {
 
 /// All routes.
 pub(crate) fn all() -> Vec<Route> {
-    let registered = [operators(), agents(), resource_servers(), trust_domains(), keys(), provider()].concat();
+    let registered = [operators(), agents(), resource_servers(), vouching::all(), keys(), provider()].concat();
     [registered, policies::all(), decisions::all(), people::all(), auditing(), open()].concat()
 }
 
@@ -118,51 +118,6 @@ fn agents() -> Vec<Route> {
             handler!(registry::agents::identities::revoke),
         )
         .takes(json::<RevokeIdentity>()),
-    ]
-}
-
-fn trust_domains() -> Vec<Route> {
-    const DOMAINS: &str = "/v1/trust-domains";
-    let one =
-        |method, path, doc, handler| route(method, path, Op(Registrar), doc, handler).gives(json::<TrustDomain>());
-    vec![
-        one(
-            POST,
-            DOMAINS,
-            ("registerTrustDomain", "Register a SPIFFE trust domain"),
-            handler!(registry::trust_domains::register),
-        )
-        .takes(json::<RegisterTrustDomain>())
-        .created()
-        .body_bytes_max(registry::trust_domains::BODY_BYTES_MAX),
-        route(
-            GET,
-            DOMAINS,
-            Op(Registrar),
-            ("listTrustDomains", "List trust domains"),
-            handler!(registry::trust_domains::list),
-        )
-        .gives(json::<TrustDomainList>()),
-        one(
-            GET,
-            "/v1/trust-domains/{id}",
-            ("showTrustDomain", "Show a trust domain"),
-            handler!(registry::trust_domains::show),
-        ),
-        one(
-            POST,
-            "/v1/trust-domains/{id}/update",
-            ("updateTrustDomain", "Give a trust domain other roots and keys"),
-            handler!(registry::trust_domains::update),
-        )
-        .takes(json::<UpdateTrustDomain>())
-        .body_bytes_max(registry::trust_domains::BODY_BYTES_MAX),
-        one(
-            POST,
-            "/v1/trust-domains/{id}/revoke",
-            ("revokeTrustDomain", "Revoke a trust domain"),
-            handler!(registry::trust_domains::revoke),
-        ),
     ]
 }
 
@@ -367,6 +322,8 @@ mod tests {
         let expect = [
             "registerTrustDomain",
             "updateTrustDomain",
+            "registerWorkloadIssuer",
+            "updateWorkloadIssuer",
             "registerProvider",
             "updateProvider",
             "setFacts",

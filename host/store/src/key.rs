@@ -13,7 +13,7 @@ use std::fmt;
 use attorn_core::{
     AgentId, CounterSubject, CounterWindow, DecisionId, DelegationId, Digest, EntitlementHolder, FactName, FactPrefix,
     GrantId, KeyThumbprint, LabelName, OperatorId, PolicyId, ProviderId, ReasonCode, ResourceServerId, ResourceType,
-    SessionId, TimeMs, TrustDomain, UserId,
+    SessionId, TimeMs, TrustDomain, UserId, WorkloadIssuerId,
 };
 
 /// The most bytes that a key has; the longest ids do not reach it.
@@ -127,6 +127,10 @@ kinds! {
     UserDelegation = "user_delegation",
     /// Which user goes by a provider's name for them.
     UserName = "user_name",
+    /// An issuer of workloads' tokens.
+    WorkloadIssuer = "workload_issuer",
+    /// Which of them goes by what tokens say in `iss`.
+    WorkloadIssuerName = "workload_issuer_name",
 }
 
 impl KeyKind {
@@ -202,6 +206,19 @@ impl Key {
     #[must_use]
     pub fn trust_domain(id: &TrustDomain) -> Self {
         Self::of(KeyKind::TrustDomain, &[id.as_str()])
+    }
+
+    /// A workload issuer's record.
+    #[must_use]
+    pub fn workload_issuer(id: &WorkloadIssuerId) -> Self {
+        Self::of(KeyKind::WorkloadIssuer, &[id.as_str()])
+    }
+
+    /// Which workload issuer tokens name in `iss`, of which this is the digest:
+    /// [`crate::records::WorkloadIssuerNameRecord::digest_of`].
+    #[must_use]
+    pub fn workload_issuer_name(issuer_digest: &Digest) -> Self {
+        Self::of(KeyKind::WorkloadIssuerName, &[&issuer_digest.to_string()])
     }
 
     /// An operator's record.

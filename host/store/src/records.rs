@@ -26,6 +26,7 @@ mod shadow_report;
 mod token_key;
 mod trust_domain;
 mod user;
+mod workload_issuer;
 
 pub use active_set::{ActiveMember, ActiveSetRecord, DuplicateMember};
 pub use agent::{AgentRecord, AgentRecordError, KeyOwner, KeyOwnerRecord, StateChange};
@@ -49,6 +50,7 @@ pub use shadow_report::ShadowReportRecord;
 pub use token_key::{TokenKeyRecord, TokenKeyState};
 pub use trust_domain::{TrustDomainRecord, TrustDomainRecordError, TrustedJwtKey};
 pub use user::{LogoutRecord, SessionNameRecord, SessionRecord, UserBody, UserNameRecord, UserRecord};
+pub use workload_issuer::{WorkloadIssuerNameRecord, WorkloadIssuerRecord, WorkloadIssuerTooLarge};
 
 use crate::key::{Key, KeyKind};
 
@@ -90,6 +92,8 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
         KeyKind::TrustDomain => check_as::<TrustDomainRecord>(key, stored),
         KeyKind::User => check_as::<UserRecord>(key, stored),
         KeyKind::UserName => check_as::<UserNameRecord>(key, stored),
+        KeyKind::WorkloadIssuer => check_as::<WorkloadIssuerRecord>(key, stored),
+        KeyKind::WorkloadIssuerName => check_as::<WorkloadIssuerNameRecord>(key, stored),
         // Counters are checked where they are read; the others have no record.
         KeyKind::AgentDelegation
         | KeyKind::ChildDelegation

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as _;
 
-use attorn_core::{Agent, AgentState, PolicyMode, TimeMs};
+use attorn_core::{Agent, AgentState, IdentityMethod, IdentitySubject, PolicyMode, TimeMs};
 
 use super::policy_tests::policy_version;
 use super::tests::{THUMBPRINT, agent, digest, json};
@@ -66,6 +66,12 @@ fn impossible_records_cannot_be_made() {
     let mut mute = agent();
     mute.identities[0].methods.clear();
     assert_eq!(new(mute, BTreeMap::from([jwk()])), AgentRecordError::NoMethod(subject));
+    let mut certified = agent();
+    let workload = IdentitySubject::Workload { issuer: id("https://k8s.example"), subject: id("pod") };
+    certified.identities[0].subject = workload.clone();
+    let wrong = AgentRecordError::WrongMethod(workload, IdentityMethod::X509);
+    assert_eq!(new(certified, BTreeMap::from([jwk()])), wrong);
+    assert_eq!(wrong.to_string(), "the identity `https://k8s.example pod` cannot be shown as `x509`");
     let member = |version| ActiveMember { policy: id("a"), version, digest: digest(1) };
     assert_eq!(ActiveSetRecord::of(1, vec![member(1), member(2)]), Err(DuplicateMember(id("a"))));
 }

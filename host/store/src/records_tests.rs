@@ -3,8 +3,8 @@ use std::fmt;
 
 use attorn_core::{
     Agent, AgentKey, AgentState, Ceiling, DecisionId, Digest, Duty, Grant, GrantId, Identity, IdentityMethod,
-    IdentitySubject, JsonText, KeyBinding, Permission, PurposeCeiling, ResourceServer, TimeMs, UseCounting,
-    UserPresence,
+    IdentitySubject, Issuer, JsonText, KeyBinding, Permission, ProviderAlgorithm, PurposeCeiling, ResourceServer,
+    TimeMs, UseCounting, UserPresence,
 };
 
 use super::*;
@@ -145,6 +145,41 @@ fn identities_and_who_vouches_for_them() {
             r#""created_at_ms":1000,"changed_at_ms":2000,"revoked_at_ms":3000}"#
         ),
     );
+}
+
+#[test]
+fn workloads_and_who_vouches_for_them() {
+    let issuer = || id::<Issuer>("https://k8s.example");
+    let subject = IdentitySubject::Workload { issuer: issuer(), subject: id("system:serviceaccount:billing:bot") };
+    let text = r#"{"workload":{"issuer":"https://k8s.example","subject":"system:serviceaccount:billing:bot"}}"#;
+    let digest = Digest::from_bytes(blake3::derive_key("attorn identity subject v1", text.as_bytes()));
+    golden(
+        &IdentityOwnerRecord { subject, agent: id("bot") },
+        &format!("identity_owner/{digest}"),
+        &format!(r#"{{"subject":{text},"agent":"bot"}}"#),
+    );
+    let keys = |jwks: &str| (BTreeSet::from([ProviderAlgorithm::Rs256, ProviderAlgorithm::Es256]), json(jwks));
+    let record = WorkloadIssuerRecord::new(id("cluster"), issuer(), keys("{}"), TimeMs(1_000)).unwrap();
+    let mut record = record.changed(keys(r#"{"keys":[]}"#), TimeMs(2_000)).unwrap();
+    record.revoked_at = Some(TimeMs(3_000));
+    golden(
+        &record,
+        "workload_issuer/cluster",
+        concat!(
+            r#"{"id":"cluster","issuer":"https://k8s.example","algorithms":["RS256","ES256"],"#,
+            r#""jwks":"{\"keys\":[]}","created_at_ms":1000,"changed_at_ms":2000,"revoked_at_ms":3000}"#
+        ),
+    );
+    let digest = Digest::from_bytes(blake3::derive_key("attorn workload issuer v1", b"https://k8s.example"));
+    golden(
+        &WorkloadIssuerNameRecord { issuer: issuer(), id: id("cluster") },
+        &format!("workload_issuer_name/{digest}"),
+        r#"{"issuer":"https://k8s.example","id":"cluster"}"#,
+    );
+    let large = "x".repeat(WorkloadIssuerRecord::BYTES_MAX);
+    assert!(record.changed(keys(&large), TimeMs(0)).is_err());
+    let full = record.changed(keys(&large[1_024..]), TimeMs(0)).unwrap();
+    assert!(full.encode().len() < crate::batch::VALUE_BYTES_MAX);
 }
 
 #[test]

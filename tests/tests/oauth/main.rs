@@ -9,6 +9,7 @@ mod proofs;
 mod requests;
 mod svids;
 mod tokens;
+mod workloads;
 
 use attorn_api::PROOF_HEADER;
 use attorn_api::oauth::TokenAnswer;

@@ -6,7 +6,7 @@ mod show;
 
 use std::collections::BTreeMap;
 
-use attorn_api::agents::{self, AgentList, ChangeCeiling, ChangeState, RegisterAgent};
+use attorn_api::agents::{self, AgentList, ChangeCeiling, ChangeState, IdentitySubject, RegisterAgent};
 use attorn_core::{AgentId, LabelName, Owner, SpiffeId};
 use clap::{ArgGroup, Args, Subcommand};
 
@@ -148,7 +148,8 @@ impl Register {
             }
         }
         let instance = self.key.instance();
-        let shown = |id: &SpiffeId| identity::identity(id, instance, &self.identity_method);
+        let spiffe = |id: &SpiffeId| IdentitySubject::Spiffe(id.to_string());
+        let shown = |id: &SpiffeId| identity::identity(spiffe(id), instance, &self.identity_method);
         let identities = self.identity.iter().map(shown).collect();
         let (key, registered) = self.key.obtain_if_given()?.unzip();
         let body = RegisterAgent {

@@ -24,6 +24,7 @@ mod serve;
 mod session;
 mod trust_domain;
 mod user;
+mod workload_issuer;
 
 use clap::Subcommand;
 
@@ -55,9 +56,12 @@ pub(crate) enum Command {
     /// What signs tokens
     #[command(subcommand)]
     Key(key::Key),
-    /// Who vouches for workloads
+    /// Who vouches for workloads by SVIDs
     #[command(subcommand)]
     TrustDomain(trust_domain::TrustDomain),
+    /// Who vouches for workloads by tokens: Kubernetes clusters, clouds
+    #[command(subcommand)]
+    WorkloadIssuer(workload_issuer::WorkloadIssuer),
     /// On whose behalf agents act
     #[command(subcommand)]
     User(user::User),
@@ -117,6 +121,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Exit, Fai
         Command::Provider(provider) => provider.run(context).await,
         Command::Key(key) => key.run(context).await,
         Command::TrustDomain(trust_domain) => trust_domain.run(context).await,
+        Command::WorkloadIssuer(issuer) => issuer.run(context).await,
         Command::User(user) => user.run(context).await,
         Command::Entitlement(entitlement) => entitlement.run(context).await,
         Command::Delegation(delegation) => delegation.run(context).await,

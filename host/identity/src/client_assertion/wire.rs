@@ -53,6 +53,14 @@ struct WireClaims<'a> {
 }
 
 #[derive(Deserialize)]
+struct WireNames<'a> {
+    #[serde(borrow)]
+    iss: Cow<'a, str>,
+    #[serde(borrow)]
+    sub: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
 #[serde(untagged)]
 enum OneOrMany {
     One(String),
@@ -69,6 +77,11 @@ pub(super) fn header(json: &[u8]) -> Result<Header, AssertionError> {
     }
     let algorithm = Algorithm::from_name(&wire.alg).ok_or(AssertionError::UnsupportedAlgorithm)?;
     Ok(Header { algorithm, kid: wire.kid.map(Into::into) })
+}
+
+/// `iss` and `sub`, if both are there and texts.
+pub(super) fn names(json: &[u8]) -> Option<[Cow<'_, str>; 2]> {
+    object(json).map(|WireNames { iss, sub }| [iss, sub])
 }
 
 pub(super) fn claims(json: &[u8]) -> Result<Claims, AssertionError> {

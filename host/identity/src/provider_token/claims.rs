@@ -3,12 +3,13 @@
 use attorn_core::TimeMs;
 use serde_json::{Map, Value};
 
-use super::{ProviderTokenError, TokenKind};
+use super::{ProviderTokenError, TokenExpectation, TokenKind};
 
 /// How far `nbf`, `iat` and `auth_time` may be ahead of our clock, in milliseconds. `exp` gets no such grace.
 pub const CLOCK_SKEW_MS: u64 = crate::proof::CLOCK_SKEW_MS_MAX;
 
-/// How far ahead a token may expire, and how long it may live at all, in milliseconds: 24 hours.
+/// How far ahead a token may expire, and how long it may live at all, in milliseconds: 24 hours. That is how long the
+/// tokens of providers and clouds live that live longest: those of EKS pods last a day.
 pub const LIFETIME_MS_MAX: u64 = 24 * 3_600_000;
 
 /// The longest text that is taken for a claim that the host reads, in bytes.
@@ -77,9 +78,14 @@ impl Claims {
         }
     }
 
-    pub(super) fn check_audience(&self, ours: &[&str]) -> Result<(), ProviderTokenError> {
-        let found = self.audiences()?.into_iter().any(|one| ours.contains(&one));
-        if found { Ok(()) } else { Err(ProviderTokenError::WrongAudience) }
+    pub(super) fn check_audience(&self, expect: &TokenExpectation<'_>) -> Result<(), ProviderTokenError> {
+        let found = self.audiences()?;
+        let ours = |one: &&str| expect.audiences.contains(one);
+        let right = match expect.kind {
+            TokenKind::Workload => matches!(found.as_slice(), [one] if ours(one)),
+            TokenKind::Access(_) | TokenKind::Logout(_) => found.iter().any(ours),
+        };
+        if right { Ok(()) } else { Err(ProviderTokenError::WrongAudience) }
     }
 
     pub(super) fn check_times(&self, now: TimeMs) -> Result<(), ProviderTokenError> {
@@ -108,11 +114,10 @@ impl Claims {
         let typ = self.0.get("typ");
         match kind {
             TokenKind::Access(_) => {
-                if let Some(name) = FOREIGN.into_iter().find(|name| self.0.contains_key(*name)) {
-                    return Err(ProviderTokenError::NotAnAccessToken(name));
-                }
-                let other = typ.is_some_and(|typ| typ.as_str().is_none_or(|typ| !ACCESS_TYPES.contains(&typ)));
-                if other { Err(ProviderTokenError::NotAnAccessToken("typ")) } else { Ok(()) }
+                self.foreign().map_or(Ok(()), |name| Err(ProviderTokenError::NotAnAccessToken(name)))
+            }
+            TokenKind::Workload => {
+                self.foreign().map_or(Ok(()), |name| Err(ProviderTokenError::NotAWorkloadToken(name)))
             }
             TokenKind::Logout(_) => {
                 let no = |why| Err(ProviderTokenError::NotALogoutToken(why));
@@ -132,6 +137,14 @@ impl Claims {
                 no("it names neither `sub` nor `sid`")
             }
         }
+    }
+
+    /// A claim that only ID tokens, refresh tokens and events have, if there is one: a person signed in for that, or
+    /// nobody did.
+    fn foreign(&self) -> Option<&'static str> {
+        let other = |typ: &Value| typ.as_str().is_none_or(|typ| !ACCESS_TYPES.contains(&typ));
+        let name = FOREIGN.into_iter().find(|name| self.0.contains_key(*name));
+        name.or_else(|| self.0.get("typ").is_some_and(other).then_some("typ"))
     }
 }
 

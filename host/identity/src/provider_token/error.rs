@@ -1,6 +1,6 @@
-//! Why a provider's token is refused.
+//! Why a provider's or a workload's token is refused.
 
-/// Why a provider's token is refused. No text repeats anything of the token.
+/// Why a provider's or a workload's token is refused. No text repeats anything of the token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ProviderTokenError {
     /// It is longer than what is read.
@@ -19,29 +19,32 @@ pub enum ProviderTokenError {
     #[error("the token is not signed: its `alg` is `none`")]
     Unsigned,
     /// It is signed with a shared secret.
-    #[error("the token is signed with a shared secret, which proves nothing about the provider")]
+    #[error("the token is signed with a shared secret, which proves nothing about its issuer")]
     Symmetric,
-    /// Its algorithm is not among those of the provider.
-    #[error("the token's `alg` is none of the algorithms that are recorded for this provider")]
+    /// Its algorithm is not among those of its issuer.
+    #[error("the token's `alg` is none of the algorithms that are recorded for its issuer")]
     Algorithm,
     /// Its `typ` is another.
-    #[error("the token's `typ` is not that of the tokens that are expected of this provider")]
+    #[error("the token's `typ` is not that of the tokens that are expected of its issuer")]
     WrongType,
-    /// The provider has no such key, or not any more.
-    #[error("the provider publishes no key with the token's `kid`")]
+    /// The issuer has no such key, or not any more.
+    #[error("the issuer has no key with the token's `kid`")]
     UnknownKey,
     /// It names no key, and there is not exactly one that fits; or several have its name.
     #[error("the token names no key, or several keys have its name, and more or less than one fits its `alg`")]
     AmbiguousKey,
     /// The key is for something else.
-    #[error("`{0}` of the provider's key does not agree with a key that verifies the token's `alg`")]
+    #[error("`{0}` of the issuer's key does not agree with a key that verifies the token's `alg`")]
     KeyDisagrees(&'static str),
     /// The signature is not by that key over these bytes.
-    #[error("the signature is not by the provider's key over this token")]
+    #[error("the signature is not by the issuer's key over this token")]
     BadSignature,
     /// It is an ID token, a refresh token, or something else that is no access token.
     #[error("this is no access token: it has the claim `{0}` of another kind of token")]
     NotAnAccessToken(&'static str),
+    /// It is one that somebody signed in for, or an event.
+    #[error("this is no workload's token: it has the claim `{0}` of another kind of token")]
+    NotAWorkloadToken(&'static str),
     /// It is no logout token.
     #[error("this is no logout token: {0}")]
     NotALogoutToken(&'static str),
@@ -49,7 +52,7 @@ pub enum ProviderTokenError {
     #[error("the token is of another issuer, compared byte by byte")]
     WrongIssuer,
     /// It is for others.
-    #[error("the token is for another audience")]
+    #[error("the token is for another audience, or for others, too, where it may be for one alone")]
     WrongAudience,
     /// It expired.
     #[error("the token has expired")]
@@ -86,6 +89,7 @@ impl ProviderTokenError {
             Self::KeyDisagrees(_) => "key_disagrees",
             Self::BadSignature => "bad_signature",
             Self::NotAnAccessToken(_) => "not_an_access_token",
+            Self::NotAWorkloadToken(_) => "not_a_workload_token",
             Self::NotALogoutToken(_) => "not_a_logout_token",
             Self::WrongIssuer => "wrong_issuer",
             Self::WrongAudience => "wrong_audience",

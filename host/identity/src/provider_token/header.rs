@@ -58,8 +58,9 @@ impl Header {
             (TokenKind::Access(_), Some("at+jwt"))
             | (TokenKind::Access(ProviderTokenType::Jwt) | TokenKind::Logout(_), None)
             | (TokenKind::Access(ProviderTokenType::Jwt) | TokenKind::Logout(ProviderTokenType::Jwt), Some("jwt"))
-            | (TokenKind::Logout(_), Some("logout+jwt")) => true,
-            (TokenKind::Access(_) | TokenKind::Logout(_), _) => false,
+            | (TokenKind::Logout(_), Some("logout+jwt"))
+            | (TokenKind::Workload, None | Some("jwt")) => true,
+            (TokenKind::Access(_) | TokenKind::Logout(_) | TokenKind::Workload, _) => false,
         };
         if right { Ok(algorithm) } else { Err(ProviderTokenError::WrongType) }
     }

@@ -111,7 +111,7 @@ impl fmt::Debug for ProviderKeys {
 
 impl ProviderKey {
     /// The key that this is; none if it is of no kind that is known.
-    fn of(jwk: &Map<String, Value>) -> Option<Self> {
+    pub(super) fn of(jwk: &Map<String, Value>) -> Option<Self> {
         let text = |name: &str| jwk.get(name).and_then(Value::as_str);
         if ["d", "k", "p", "q"].into_iter().any(|private| jwk.contains_key(private)) {
             return None;
@@ -135,6 +135,11 @@ impl ProviderKey {
             verifies,
             key,
         })
+    }
+
+    /// Whether it is there to verify signatures with.
+    pub(super) const fn is_for_signatures(&self) -> bool {
+        self.signs && self.verifies
     }
 
     fn agrees(&self, algorithm: ProviderAlgorithm) -> Result<(), ProviderTokenError> {

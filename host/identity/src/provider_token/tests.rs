@@ -325,5 +325,42 @@ fn logout_tokens_say_that_they_are_such() {
     check("iss", json!("https://other.example"), "wrong_issuer");
 }
 
+#[test]
+fn a_workload_s_token_is_for_one_alone_and_nobody_signed_in_for_it() {
+    let scene = Scene::new();
+    let bare = changed(header(), "typ", json!(null));
+    let check = |name: &str, to: Value, expect: &str| {
+        let claims = changed(
+            json!({ "iss": ISSUER, "aud": [AUDIENCE], "sub": "pod", "iat": NOW_S, "exp": NOW_S + 9 }),
+            name,
+            to,
+        );
+        scene.check_kind(&scene.signer.sign(&bare, &claims), TokenKind::Workload, expect);
+    };
+    check("kubernetes.io", json!({ "namespace": "billing" }), "verified");
+    check("aud", json!(AUDIENCE), "verified");
+    for aud in [json!([]), json!("x"), json!([AUDIENCE, AUDIENCE]), json!([AUDIENCE, "x"]), json!(["x"])] {
+        check("aud", aud, "wrong_audience");
+    }
+    check("aud", json!(null), "claim_missing");
+    check("aud", json!([AUDIENCE, 1]), "claim_malformed");
+    for name in ["nonce", "at_hash", "c_hash", "events"] {
+        check(name, json!("x"), "not_a_workload_token");
+    }
+    check("typ", json!("Refresh"), "not_a_workload_token");
+    check("iss", json!(format!("{ISSUER}/")), "wrong_issuer");
+    check("exp", json!(NOW_S + 24 * 3_600), "verified");
+    check("exp", json!(NOW_S + 24 * 3_600 + 1), "lifetime_too_long");
+    check("exp", json!(NOW_S), "expired");
+    check("exp", json!(null), "claim_missing");
+    check("nbf", json!(NOW_S + 6), "not_yet_valid");
+    check("iat", json!(NOW_S + 6), "not_yet_valid");
+    let claims = json!({ "iss": ISSUER, "aud": AUDIENCE, "sub": "pod", "iat": NOW_S, "exp": NOW_S + 9 }).to_string();
+    for (typ, expect) in [("JWT", "verified"), ("at+jwt", "wrong_type"), ("dpop+jwt", "wrong_type")] {
+        let token = scene.signer.sign(&changed(header(), "typ", json!(typ)), &claims);
+        scene.check_kind(&token, TokenKind::Workload, expect);
+    }
+}
+
 #[path = "keys_tests.rs"]
 mod keys_tests;

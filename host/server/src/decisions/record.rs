@@ -255,6 +255,7 @@ fn record_of(ask: &Ask, ground: &Ground, made: &Made, mut bytes_left: usize) -> 
             "method": method(ask.method),
             "key_thumbprint": ask.thumbprint.as_str(),
             "identity": ask.identity.as_ref().map(|identity| identity.subject.to_string()),
+            "vouched_by_version": ask.identity.as_ref().map(|identity| identity.vouched_by.1),
         },
         "agent": {
             "id": agent.id.as_str(),

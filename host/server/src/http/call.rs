@@ -7,7 +7,7 @@ use std::str::FromStr;
 use attorn_api::json::{canonical, parse_body};
 use attorn_api::{Problem, ProblemCode};
 use attorn_core::context::AuthenticationMethod;
-use attorn_core::{IdentitySubject, KeyThumbprint, OperatorId, ParseError, ResourceServerId, UserId};
+use attorn_core::{KeyThumbprint, OperatorId, ParseError, ResourceServerId, UserId};
 use attorn_store::records::AgentRecord;
 use attorn_store::{Key, Require, Versioned};
 use axum::body::{Body, Bytes};
@@ -63,7 +63,7 @@ pub(crate) struct AgentCaller {
     pub(crate) method: AuthenticationMethod,
     /// The key that it proved possession of, or the certificate that it showed.
     pub(crate) thumbprint: KeyThumbprint,
-    /// What it showed an SVID of; none where a key of the agent's is all that it showed.
+    /// What it showed an SVID or a token of; none where a key of the agent's is all that it showed.
     pub(crate) identity: Option<ShownIdentity>,
 }
 
@@ -72,9 +72,8 @@ impl AgentCaller {
     /// identity that it showed.
     pub(crate) fn require(&self) -> Vec<(Key, Require)> {
         let mut require = vec![(Key::agent(&self.agent.value.agent().id), Require::Version(self.agent.version))];
-        if let Some(ShownIdentity { subject, trust_domain_version, .. }) = &self.identity {
-            let IdentitySubject::Spiffe(id) = subject;
-            require.push((Key::trust_domain(id.trust_domain()), Require::Version(*trust_domain_version)));
+        if let Some(ShownIdentity { vouched_by: (key, version), .. }) = &self.identity {
+            require.push((key.clone(), Require::Version(*version)));
         }
         require
     }

@@ -32,7 +32,8 @@ pub(crate) async fn agent(app: &App, certificates: &ClientCertificates) -> Resul
     let agent = app.store.record::<AgentRecord>(&Key::agent(&owner)).await?.ok_or_else(unknown)?;
     agent.value.agent().identity(&subject, IdentityMethod::X509).ok_or_else(unknown)?;
     let certificate_expires_at = Some(svid.expires_at());
-    let identity = ShownIdentity { subject, trust_domain_version: trusted.version, certificate_expires_at };
+    let vouched_by = (Key::trust_domain(&domain), trusted.version);
+    let identity = ShownIdentity { subject, vouched_by, certificate_expires_at };
     let (method, thumbprint) = (AuthenticationMethod::Mtls, svid.thumbprint().clone());
     Ok(AgentCaller { agent, method, thumbprint, identity: Some(identity) })
 }

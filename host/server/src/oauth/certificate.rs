@@ -62,9 +62,10 @@ fn id(caller: &AgentCaller) -> &AgentId {
 
 /// Whether this is the SPIFFE ID that the certificate shows.
 fn is_shown(caller: &AgentCaller, client: &str) -> bool {
-    caller.identity.as_ref().is_some_and(|identity| {
-        let IdentitySubject::Spiffe(id) = &identity.subject;
-        id.as_str() == client
+    caller.identity.as_ref().is_some_and(|identity| match &identity.subject {
+        IdentitySubject::Spiffe(id) => id.as_str() == client,
+        // No certificate shows one.
+        IdentitySubject::Workload { .. } => false,
     })
 }
 

@@ -1,7 +1,8 @@
 //! Who calls an OAuth endpoint: a client that authenticates with an assertion (RFC 7523) and, where tokens are
 //! issued, *also* proves possession of a key (RFC 9449), both by keys that are registered for it, and each accepted
 //! once. Introspection and revocation give nothing out that a key is bound to, and clients send no proof there; one
-//! that comes has to be good. An agent may show a JWT-SVID as its assertion (`svid`), always beside a proof.
+//! that comes has to be good. An agent may show a JWT-SVID (`svid`) or a workload's token (`workload`) as its
+//! assertion, always beside a proof.
 //!
 //! Clients are agents, and resource servers where they introspect. What they may do is not decided here.
 
@@ -20,6 +21,7 @@ use axum::http::HeaderMap;
 use super::error::{of_assertion, unknown_client};
 use super::metadata;
 use super::svid::{self, JWT_SPIFFE};
+use super::workload;
 use crate::app::App;
 use crate::http::access::{Signed, proof, verified};
 use crate::http::call::{AgentCaller, Caller};
@@ -32,6 +34,9 @@ pub(super) type Keys<'a> = BTreeMap<&'a KeyThumbprint, &'a JsonText>;
 pub(crate) async fn agent(app: &App, headers: &HeaderMap, signed: &Signed<'_>) -> Result<Caller, Failure> {
     if let Some(form) = signed.form.filter(|form| form.get("client_assertion_type") == Some(JWT_SPIFFE)) {
         return svid::agent(app, headers, signed, form).await;
+    }
+    if let Some(form) = signed.form.filter(|form| workload::came(form)) {
+        return workload::agent(app, headers, signed, form).await;
     }
     let assertion = assertion(app, signed)?;
     let id: AgentId = assertion.client().parse().map_err(|_| unknown_client())?;

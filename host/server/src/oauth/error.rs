@@ -152,6 +152,11 @@ pub(super) fn of_assertion(app: &App, error: AssertionError) -> Failure {
     }
 }
 
+/// What a client says who it is by is no good.
+pub(super) fn invalid_client(detail: &str) -> Failure {
+    Failure::oauth(OAuthCode::InvalidClient, detail)
+}
+
 /// There is no such client, or not with such a key.
 pub(super) fn unknown_client() -> Failure {
     let detail = "no key that is registered for such a client, and has not expired, signed the client assertion";

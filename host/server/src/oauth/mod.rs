@@ -17,3 +17,5 @@ pub(crate) mod metadata;
 pub(crate) mod revoke;
 mod svid;
 pub(crate) mod token;
+mod vouched;
+mod workload;

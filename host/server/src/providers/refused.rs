@@ -249,7 +249,7 @@ fn check_of(error: ProviderTokenError) -> Check {
         E::Unsigned | E::Symmetric | E::Algorithm | E::WrongType => Check::Header,
         E::UnknownKey | E::AmbiguousKey | E::KeyDisagrees(_) => Check::Key,
         E::BadSignature => Check::Signature,
-        E::NotAnAccessToken(_) | E::NotALogoutToken(_) => Check::Kind,
+        E::NotAnAccessToken(_) | E::NotALogoutToken(_) | E::NotAWorkloadToken(_) => Check::Kind,
         E::WrongAudience | E::ClaimMissing("aud") | E::ClaimMalformed("aud") => Check::Audience,
         E::Expired
         | E::NotYetValid(_)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use attorn_api::ProblemCode;
 use attorn_api::providers as api;
 use attorn_core::ProviderId;
-use attorn_store::records::{ProviderIssuerRecord, ProviderRecord, Record as _};
+use attorn_store::records::{ProviderIssuerRecord, ProviderRecord, Record as _, WorkloadIssuerNameRecord};
 use attorn_store::{Batch, Key, KeyKind, Require, Versioned};
 use serde_json::json;
 
@@ -27,11 +27,17 @@ pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure
     entry::act(&mut batch, operator, "provider_registered", wire::shown_configuration(&record))?;
     batch.require.push((record.key(), Require::Absent));
     batch.require.push((issuer.key(), Require::Absent));
+    batch.require.push((workload_key(&issuer), Require::Absent));
     batch.put_record(&record);
     batch.put_record(&issuer);
     let taken = taken(&app, &record, &issuer).await?;
     commit(&app, batch, || taken.unwrap_or_else(moved)).await?;
     Reply::created(&wire::shown(&record))
+}
+
+/// Where a workload issuer of these bytes would stand. Who issues tokens of users issues none of workloads.
+fn workload_key(issuer: &ProviderIssuerRecord) -> Key {
+    Key::workload_issuer_name(&WorkloadIssuerNameRecord::digest_of(issuer.issuer.as_str()))
 }
 
 /// What of it is taken, if anything is: the id, or the issuer. Both stay so after a revocation.
@@ -40,9 +46,13 @@ async fn taken(app: &App, record: &ProviderRecord, issuer: &ProviderIssuerRecord
     if app.store.get(&record.key()).await?.is_some() {
         return Ok(exists(format!("provider `{}` exists already; ids are never used again", record.id)));
     }
-    let other = app.store.record::<ProviderIssuerRecord>(&issuer.key()).await?;
-    Ok(other.and_then(|other| {
-        exists(format!("the issuer `{}` is that of the provider `{}`", issuer.issuer, other.value.provider))
+    if let Some(other) = app.store.record::<ProviderIssuerRecord>(&issuer.key()).await? {
+        let detail = format!("the issuer `{}` is that of the provider `{}`", issuer.issuer, other.value.provider);
+        return Ok(exists(detail));
+    }
+    let workloads = app.store.record::<WorkloadIssuerNameRecord>(&workload_key(issuer)).await?;
+    Ok(workloads.and_then(|other| {
+        exists(format!("the issuer `{}` is that of the workload issuer `{}`", issuer.issuer, other.value.id))
     }))
 }
 

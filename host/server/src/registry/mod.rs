@@ -1,4 +1,4 @@
-//! Who there is: operators, agents, resource servers, trust domains. Every change is one batch with its entry, and is
+//! Who there is: operators, agents, resource servers, trust domains, workload issuers. Every change is one batch with its entry, and is
 //! acknowledged when it is durable.
 
 pub(crate) mod agents;
@@ -7,6 +7,7 @@ pub(crate) mod keys;
 pub(crate) mod operators;
 pub(crate) mod resource_servers;
 pub(crate) mod trust_domains;
+pub(crate) mod workload_issuers;
 
 use attorn_api::ProblemCode;
 use attorn_store::records::Record;

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use attorn_core::{
-    Agent, AgentId, AgentKey, AgentState, Ceiling, Identity, IdentitySubject, InstanceName, JsonText, KeyThumbprint,
-    LabelName, OperatorId, Owner, Permission, Purpose, PurposeCeiling, ResourceServerId, TimeMs, UserPresence,
+    Agent, AgentId, AgentKey, AgentState, Ceiling, Identity, IdentityMethod, IdentitySubject, InstanceName, JsonText,
+    KeyThumbprint, LabelName, OperatorId, Owner, Permission, Purpose, PurposeCeiling, ResourceServerId, TimeMs,
+    UserPresence,
 };
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +45,9 @@ pub enum AgentRecordError {
     /// An identity can be shown in no way.
     #[error("the identity `{0}` has no method")]
     NoMethod(IdentitySubject),
+    /// An identity cannot be shown in one of its ways.
+    #[error("the identity `{0}` cannot be shown as `{method}`", method = .1.as_str())]
+    WrongMethod(IdentitySubject, IdentityMethod),
     /// Keys and public keys do not pair up.
     #[error("the key `{0}` stands without its other half")]
     Unpaired(KeyThumbprint),
@@ -111,6 +115,9 @@ impl AgentRecord {
             }
             if methods.is_empty() {
                 return Err(AgentRecordError::NoMethod(subject.clone()));
+            }
+            if let Some(method) = methods.iter().find(|method| !subject.methods().contains(method)) {
+                return Err(AgentRecordError::WrongMethod(subject.clone(), *method));
             }
         }
         Ok(Self { agent, jwks, history, created_at })

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use attorn_core::{AgentId, Digest, Identity, IdentityMethod, IdentitySubject, InstanceName, SpiffeId};
+use attorn_core::{
+    AgentId, Digest, Identity, IdentityMethod, IdentitySubject, InstanceName, Issuer, SpiffeId, WorkloadSubject,
+};
 use serde::{Deserialize, Serialize};
 
 use super::codec::{self, Record, RecordError, Text};
@@ -68,9 +70,14 @@ pub(super) struct IdentityWire {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum SubjectWire {
     Spiffe(Text<SpiffeId>),
+    /// Its fields stand in the order of their names: it is hashed as it is written.
+    Workload {
+        issuer: Text<Issuer>,
+        subject: Text<WorkloadSubject>,
+    },
 }
 
 #[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,6 +91,9 @@ impl From<&IdentitySubject> for SubjectWire {
     fn from(subject: &IdentitySubject) -> Self {
         match subject {
             IdentitySubject::Spiffe(id) => Self::Spiffe(Text(id.clone())),
+            IdentitySubject::Workload { issuer, subject } => {
+                Self::Workload { issuer: Text(issuer.clone()), subject: Text(subject.clone()) }
+            }
         }
     }
 }
@@ -92,6 +102,7 @@ impl From<SubjectWire> for IdentitySubject {
     fn from(wire: SubjectWire) -> Self {
         match wire {
             SubjectWire::Spiffe(id) => Self::Spiffe(id.0),
+            SubjectWire::Workload { issuer, subject } => Self::Workload { issuer: issuer.0, subject: subject.0 },
         }
     }
 }

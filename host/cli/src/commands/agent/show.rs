@@ -63,13 +63,16 @@ fn print_identities(output: &Output, agent: &Agent) {
         return;
     }
     let row = |identity: &Identity| {
-        let IdentitySubject::Spiffe(id) = &identity.subject;
+        let subject = match &identity.subject {
+            IdentitySubject::Spiffe(id) => id.clone(),
+            IdentitySubject::Workload(workload) => format!("{} {}", workload.issuer, workload.subject),
+        };
         let method = |method: &IdentityMethod| match method {
             IdentityMethod::X509 => "x509",
             IdentityMethod::Jwt => "jwt",
         };
         let methods: Vec<&str> = identity.methods.iter().map(method).collect();
-        vec![id.clone(), identity.instance.clone(), methods.join(",")]
+        vec![subject, identity.instance.clone(), methods.join(",")]
     };
     let rows: Vec<Vec<String>> = agent.identities.iter().map(row).collect();
     output.line("");

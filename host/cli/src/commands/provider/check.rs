@@ -135,7 +135,9 @@ fn print_gives(output: &Output, gives: &TokenGives, token_use: Use) {
     line("expires", &TimeMs(gives.expires_at_ms).to_string());
     // Only a token that is to delegate something says who the user is to us.
     if token_use == Use::Delegation {
-        groups(gives.groups.as_deref()).iter().for_each(|group| line("group", group));
+        for group in &groups(gives.groups.as_deref()) {
+            line("group", group);
+        }
     }
     for consented in &gives.consented {
         for permission in &consented.permissions {

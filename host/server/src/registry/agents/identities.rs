@@ -6,7 +6,7 @@ use std::sync::Arc;
 use attorn_api::ProblemCode;
 use attorn_api::agents as api;
 use attorn_core::{Agent, AgentId, AgentState, Identity, IdentityMethod, IdentitySubject};
-use attorn_store::records::{AgentRecord, AgentRecordError, IdentityOwnerRecord};
+use attorn_store::records::{AgentRecord, AgentRecordError, IdentityOwnerRecord, Record as _};
 use attorn_store::{Batch, Key, Require, Versioned};
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::entry;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
-use crate::registry::{commit, count, trust_domains};
+use crate::registry::{commit, count, trust_domains, workload_issuers};
 
 /// The most identities that an agent has.
 const IDENTITIES_MAX: usize = 16;
@@ -39,17 +39,19 @@ fn identity(wire: &api::Identity) -> Result<Identity, Failure> {
 fn subject(wire: &api::IdentitySubject) -> Result<IdentitySubject, Failure> {
     match wire {
         api::IdentitySubject::Spiffe(id) => Ok(IdentitySubject::Spiffe(id.parse()?)),
+        api::IdentitySubject::Workload(api::Workload { issuer, subject }) => {
+            Ok(IdentitySubject::Workload { issuer: issuer.parse()?, subject: subject.parse()? })
+        }
     }
 }
 
 /// Make identities an agent's own. Each stays its own for ever; one that it had before it may get back.
 pub(super) async fn own(app: &App, batch: &mut Batch, identities: &[Identity], agent: &AgentId) -> Result<(), Failure> {
-    let mut domains = BTreeSet::new();
+    let mut vouching = BTreeSet::new();
     for Identity { subject, .. } in identities {
-        let IdentitySubject::Spiffe(id) = subject;
-        if domains.insert(id.trust_domain()) {
-            let domain = trust_domains::find_unrevoked(app, id.trust_domain()).await?;
-            batch.require.push((Key::trust_domain(id.trust_domain()), Require::Version(domain.version)));
+        let (key, version) = voucher(app, subject).await?;
+        if vouching.insert(key.clone()) {
+            batch.require.push((key, Require::Version(version)));
         }
         let key = IdentityOwnerRecord::key_of(subject);
         let record = IdentityOwnerRecord { subject: subject.clone(), agent: agent.clone() };
@@ -63,6 +65,20 @@ pub(super) async fn own(app: &App, batch: &mut Batch, identities: &[Identity], a
         }
     }
     Ok(())
+}
+
+/// The record of who vouches for such an identity, and its version.
+async fn voucher(app: &App, subject: &IdentitySubject) -> Result<(Key, u64), Failure> {
+    match subject {
+        IdentitySubject::Spiffe(id) => {
+            let domain = trust_domains::find_unrevoked(app, id.trust_domain()).await?;
+            Ok((domain.value.key(), domain.version))
+        }
+        IdentitySubject::Workload { issuer, .. } => {
+            let found = workload_issuers::unrevoked_of(app, issuer).await?;
+            Ok((found.value.key(), found.version))
+        }
+    }
 }
 
 fn taken(subject: &IdentitySubject) -> Failure {
@@ -124,9 +140,15 @@ pub(super) fn shown(identity: &Identity) -> api::Identity {
         IdentityMethod::X509 => api::IdentityMethod::X509,
         IdentityMethod::Jwt => api::IdentityMethod::Jwt,
     };
-    let IdentitySubject::Spiffe(id) = &identity.subject;
+    let subject = match &identity.subject {
+        IdentitySubject::Spiffe(id) => api::IdentitySubject::Spiffe(id.to_string()),
+        IdentitySubject::Workload { issuer, subject } => {
+            let (issuer, subject) = (issuer.to_string(), subject.to_string());
+            api::IdentitySubject::Workload(api::Workload { issuer, subject })
+        }
+    };
     api::Identity {
-        subject: api::IdentitySubject::Spiffe(id.to_string()),
+        subject,
         instance: identity.instance.to_string(),
         methods: identity.methods.iter().map(method).collect(),
     }
