@@ -78,6 +78,13 @@ impl Mesh {
     }
 }
 
+/// What a decision's record has to say of the caller. Which version of the trust domain vouched is taken as it is.
+fn caller(record: &Value, key_thumbprint: &str) -> Value {
+    let vouched_by_version = record["caller"]["vouched_by_version"].as_u64();
+    assert!(vouched_by_version.is_some(), "{record}");
+    json!({ "method": "mtls", "key_thumbprint": key_thumbprint, "identity": ID, "vouched_by_version": vouched_by_version })
+}
+
 fn asking_as(client: &str) -> Parameters {
     let mut parameters = token_request(&detail());
     if !client.is_empty() {
@@ -103,7 +110,7 @@ async fn a_certificate_authenticates_and_binds_what_it_gets() {
         let told = mesh.scene.docs.introspect(&token.access_token).await;
         assert_eq!((&told["active"], &told["token_type"], &told["cnf"]), (&json!(true), &json!("Bearer"), &bound));
         let record = mesh.record(&token.decision_id).await;
-        let caller = json!({ "method": "mtls", "key_thumbprint": thumbprint(&svid), "identity": ID });
+        let caller = caller(&record, &thumbprint(&svid));
         assert_eq!((&record["caller"], &record["agent"]["instance"]), (&caller, &json!("mesh-1")));
         used(&mesh.scene, &token).await.expect(200);
     }
@@ -131,8 +138,8 @@ async fn a_proof_beside_a_certificate_binds_to_its_key() {
     let claims = verified(scene, &token.access_token).await;
     let bound = json!({ "jkt": scene.bot.key.thumbprint });
     assert_eq!((token.token_type.as_str(), &claims["cnf"]), ("DPoP", &bound));
-    let caller = json!({ "method": "mtls", "key_thumbprint": scene.bot.key.thumbprint, "identity": ID });
-    assert_eq!(mesh.record(&token.decision_id).await["caller"], caller);
+    let record = mesh.record(&token.decision_id).await;
+    assert_eq!(record["caller"], caller(&record, &scene.bot.key.thumbprint));
 
     // What comes has to be good, though it need not come.
     refused(&mesh.send(&svid, call).await, 400, "invalid_dpop_proof");

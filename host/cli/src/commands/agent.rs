@@ -148,8 +148,10 @@ impl Register {
             }
         }
         let instance = self.key.instance();
-        let spiffe = |id: &SpiffeId| IdentitySubject::Spiffe(id.to_string());
-        let shown = |id: &SpiffeId| identity::identity(spiffe(id), instance, &self.identity_method);
+        let shown = |id: &SpiffeId| {
+            let subject = IdentitySubject::Spiffe(id.to_string());
+            identity::identity(subject, instance, &self.identity_method)
+        };
         let identities = self.identity.iter().map(shown).collect();
         let (key, registered) = self.key.obtain_if_given()?.unzip();
         let body = RegisterAgent {

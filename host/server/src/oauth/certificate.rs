@@ -62,11 +62,8 @@ fn id(caller: &AgentCaller) -> &AgentId {
 
 /// Whether this is the SPIFFE ID that the certificate shows.
 fn is_shown(caller: &AgentCaller, client: &str) -> bool {
-    caller.identity.as_ref().is_some_and(|identity| match &identity.subject {
-        IdentitySubject::Spiffe(id) => id.as_str() == client,
-        // No certificate shows one.
-        IdentitySubject::Workload { .. } => false,
-    })
+    let shown = caller.identity.as_ref().map(|identity| &identity.subject);
+    matches!(shown, Some(IdentitySubject::Spiffe(id)) if id.as_str() == client)
 }
 
 fn invalid(detail: &str) -> Failure {

@@ -95,9 +95,6 @@ pub(super) fn identity(subject: IdentitySubject, instance: &InstanceName, shown_
             methods.push(method);
         }
     }
-    if methods.is_empty() {
-        methods.push(IdentityMethod::Jwt);
-    }
     agents::Identity { subject, instance: instance.to_string(), methods }
 }
 
@@ -105,7 +102,11 @@ impl Identity {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let client = context.operator()?;
         let agent: agents::Agent = match self {
-            Self::Add(Add { id, who, method, instance }) => {
+            Self::Add(Add { id, who, mut method, instance }) => {
+                // There is one way to show a workload.
+                if method.is_empty() {
+                    method.push(Method::Jwt);
+                }
                 let identity = identity(who.wire()?, &instance, &method);
                 client.post(&format!("/v1/agents/{id}/identities"), &identity).await?
             }
