@@ -190,13 +190,20 @@ pub fn form(path: &str, parameters: &[(&'static str, String)]) -> Call {
 /// The error, after all that every error of OAuth has was checked.
 #[track_caller]
 pub fn refused(answer: &Answer, status: u16, code: &str) -> OAuthError {
+    let error = refused_without_nonce(answer, status, code);
+    assert!(answer.header(NONCE_HEADER).is_some_and(|nonce| !nonce.is_empty()), "{error:?}");
+    error
+}
+
+/// The same where nobody proves anything, so that no nonce is told.
+#[track_caller]
+pub fn refused_without_nonce(answer: &Answer, status: u16, code: &str) -> OAuthError {
     assert_eq!(answer.header("content-type"), Some("application/json"), "{} {}", answer.status, answer.text());
     let error: OAuthError =
         serde_json::from_slice(&answer.body).unwrap_or_else(|error| panic!("{error}: {}", answer.text()));
     assert_eq!((answer.status, error.error.as_str()), (status, code), "{error:?}");
     assert_eq!(error.request_id.as_deref(), answer.header(REQUEST_ID_HEADER), "{error:?}");
     assert_eq!(answer.header("cache-control"), Some("no-store"));
-    assert!(answer.header(NONCE_HEADER).is_some_and(|nonce| !nonce.is_empty()), "{error:?}");
     assert_eq!(answer.header("www-authenticate").is_some(), status == 401, "{error:?}");
     assert!(!error.error_description.is_empty());
     error

@@ -68,7 +68,8 @@ async fn a_full_disk_allows_nothing_and_says_why() {
         let grant = answer.grant.as_ref().unwrap();
         cast.staff.registrar.get(format!("/v1/grants/{}", grant.id)).await.expect(200);
     }
-    assert_eq!(cast.bot.decide(&ask()).await.decision, DecisionKind::Allow);
+    let again = cast.bot.decide(&ask()).await;
+    assert_eq!(again.decision, DecisionKind::Allow, "{again:?}");
     process.kill().await;
 }
 
