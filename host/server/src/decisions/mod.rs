@@ -48,7 +48,7 @@ pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
 
 /// The decision on what an agent asks that was authenticated with this call, wherever it asks.
 pub(crate) async fn made(app: &App, call: &Call, wanted: Wanted) -> Result<DecisionAnswer, Failure> {
-    let ask = Ask::of(call, wanted)?;
+    let ask = Ask::of(app, call, wanted)?;
     let span = tracing::debug_span!("decision", decision_id = tracing::field::Empty, agent = %ask.agent);
     decide(app, &ask).instrument(span).await
 }
