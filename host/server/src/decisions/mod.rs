@@ -11,6 +11,7 @@ pub(crate) mod evaluate;
 #[cfg(test)]
 mod fixtures;
 pub(crate) mod gather;
+mod in_record;
 pub(crate) mod known;
 mod observe;
 pub(crate) mod pause;

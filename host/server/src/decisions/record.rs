@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use attorn_core::context::{AuthenticationMethod, Delegation, Fact, Group, User};
+use attorn_core::context::{AuthenticationMethod, Delegation, Group, User};
 use attorn_core::reason::HostReason;
 use attorn_core::{
-    Charge, Decision, DecisionId, DecisionReason, DelegationId, Denied, Evaluated, EvaluationContext, FactName, Grant,
-    JsonText, Known, Outcome, Permission, PolicyId, TimeMs, Verdict, WithinBounds,
+    Decision, DecisionId, DecisionReason, DelegationId, Denied, Evaluated, EvaluationContext, Grant, JsonText, Outcome,
+    Permission, PolicyId, TimeMs, Verdict, WithinBounds,
 };
 use attorn_engine::Evaluation;
 use attorn_store::records::{DecisionRecord, IdempotencyRecord, Record as _};
@@ -18,7 +18,8 @@ use super::answer;
 use super::ask::Ask;
 use super::charge::{self, Exceeded};
 use super::gather::Ground;
-use super::known::{FoundFact, LookedUp, Missing};
+use super::in_record::{charge_in_record, fact_in_record, known_in_record, limit_in_record};
+use super::known::LookedUp;
 use super::veil::{self, Veil};
 use crate::active::ActivePolicy;
 use crate::entry;
@@ -336,46 +337,8 @@ fn delegation_in_record(hop: &Delegation) -> Value {
 }
 
 /// A canonical text as a part of another: it comes out as the same bytes.
-fn embedded(text: &JsonText) -> Value {
+pub(super) fn embedded(text: &JsonText) -> Value {
     serde_json::from_str(text.as_str()).unwrap_or(Value::Null)
-}
-
-/// A fact as the policies saw it, whose word it is, and the salt with which the digest in the entry that set
-/// it can be checked. One that is missing has no value; `missing` says why.
-fn fact_in_record((name, found): (&FactName, &FoundFact)) -> Value {
-    json!({
-        "name": name.as_str(),
-        "version": found.set.as_ref().map(|set| set.version),
-        "set_by": found.set.as_ref().map(|set| set.value.set_by.to_string()),
-        "salt": found.body.as_ref().map(|body| body.salt.to_string()),
-        "value": found.value().map(embedded),
-        "missing": found.missing.map(Missing::as_str),
-    })
-}
-
-/// What one policy saw: for each of its templates, in their order, which of the record's facts, or null where
-/// the template could not be filled in; and its counters. Counts are texts, for they may have 64 bits.
-fn known_in_record(known: &Known, all: &LookedUp) -> (Value, Value) {
-    let place = |fact: &Fact| fact.name.as_ref().and_then(|name| all.facts.keys().position(|other| other == name));
-    let facts = known.facts.iter().map(place).collect::<Vec<_>>();
-    let counters = known.counters.iter().map(|counter| {
-        json!({ "name": counter.name.as_str(), "used": counter.used.to_string(),
-            "window_start_ms": counter.window_start.0, "window_end_ms": counter.window_end.map(|end| end.0) })
-    });
-    (json!(facts), counters.collect())
-}
-
-fn charge_in_record(charge: &Charge) -> Value {
-    json!({ "policy": charge.policy.as_str(), "counter": charge.counter.as_str(),
-        "amount": charge.amount.to_string(), "at_most": charge.at_most.to_string() })
-}
-
-/// The charge that a counter had no room for, and what the counter was found at. No policy says so; the deny
-/// follows from this.
-fn limit_in_record(limit: &Exceeded) -> Value {
-    let mut record = charge_in_record(&limit.charge);
-    record["found"] = limit.found.to_string().into();
-    record
 }
 
 fn policy_in_record(asked: &Asked, bytes_left: &mut usize) -> Value {

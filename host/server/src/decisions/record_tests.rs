@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use attorn_core::context::Counter;
 use attorn_core::counter::COUNT_MAX;
-use attorn_core::{CounterScope, CounterSubject, CounterWindow, Debit, Digest, Terms};
+use attorn_core::{Charge, CounterScope, CounterSubject, CounterWindow, Debit, Digest, FactName, Known, Terms};
 use attorn_store::records::{AgentRecord, FactBody, FactRecord, FactSalt, FactSource, Kept, ResourceServerRecord};
 use attorn_store::{BATCH_ITEMS_MAX, Require, Versioned};
 
@@ -14,7 +14,9 @@ use crate::decisions::ask::Idempotency;
 use crate::decisions::fixtures::{
     NOW, agent, asked, holder, largest_delegation, largest_user, request, server, thumbprint, within,
 };
-use crate::decisions::known::{COUNTER_BYTES, COUNTERS_MAX, FACTS_MAX, SERVERS_MAX, delegation_bytes, user_bytes};
+use crate::decisions::known::{
+    COUNTER_BYTES, COUNTERS_MAX, FACTS_MAX, FoundFact, Missing, SERVERS_MAX, delegation_bytes, user_bytes,
+};
 
 const NONE: Digest = Digest::from_bytes([0; 32]);
 
