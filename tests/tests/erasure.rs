@@ -13,6 +13,7 @@ use attorn_identity::{KeyLabel, RootKey};
 use attorn_log::{CheckpointVerifier, verify_export};
 use attorn_tests::behalf::{ask_by, later_login};
 use attorn_tests::machines::now_ms;
+use attorn_tests::oauth::form;
 use attorn_tests::provider::with;
 use attorn_tests::world::use_of;
 use attorn_tests::{Answer, Behalf, Call};
@@ -212,6 +213,10 @@ async fn whoever_asks_for_an_erased_user_is_told_and_reads_nothing() {
     registrar.post("/v1/entitlements/delete", &json!({ "holder": { "user": user } })).await.refused(404, "not_found");
     let mine = scene.provider.user_token(claims_of_user());
     scene.reach.send(Call::get("/v1/me/delegations").bearer(&mine)).await.refused(401, "user_unauthenticated");
+    // A provider that tells of a logout late is told nothing.
+    let logout = scene.provider.logout_token(json!({ "sub": "subject-zqxj", "sid": "sid-zqxj" }));
+    let logout = form("/v1/backchannel-logout", &[("logout_token", logout)]);
+    scene.reach.send(logout).await.expect(200);
     // Agents see what they always see of what is not there.
     let path = format!("/v1/own-delegations/{}/revoke", child.id);
     scene.helper.post(path, &json!({})).await.refused(404, "not_found");

@@ -89,7 +89,7 @@ pub(crate) async fn show(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
 
 /// Why it was revoked, if a user or an agent did, and said why.
 async fn reason(app: &App, record: &DelegationRecord) -> Result<Option<String>, Failure> {
-    let (Some(sealed), Some(key)) = (&record.sealed_reason, app.user_keys.of(&record.user).await?) else {
+    let (Some(sealed), Some(key)) = (&record.sealed_reason, kept::key(app, &record.user).await?) else {
         return Ok(None);
     };
     crate::users::open_reason(&key, &Key::delegation(&record.id), sealed).map(Some)

@@ -210,6 +210,7 @@ pub(crate) async fn session_by_operator(app: Arc<App>, call: Call) -> Result<Rep
         Ended::Before => {
             return Err(Failure::of(ProblemCode::InvalidState, format!("session `{id}` has ended already")));
         }
+        Ended::WithItsUser => return Err(kept::erased(format!("the user of the session `{id}` was erased"))),
         Ended::NotThere => return Err(Failure::not_found("session", &id)),
     };
     Reply::ok(&users::handlers::shown_session(&ended))
@@ -224,8 +225,7 @@ pub(crate) async fn session(app: &App, id: &SessionId, by: &By<'_>, reason: Opti
         if found.value.ended_at.is_some() {
             return Ok(Ended::Before);
         }
-        let user = users::known(app, &found.value.user).await?;
-        let user = user.ok_or_else(|| kept::erased(format!("the user of the session `{id}` was erased")))?;
+        let Some(user) = users::known(app, &found.value.user).await? else { return Ok(Ended::WithItsUser) };
         let mut batch = Batch::new(app.clock.now());
         let ended = SessionRecord { ended_at: Some(batch.now), ..found.value };
         if ended.sealed_name.is_none() {
@@ -251,5 +251,7 @@ pub(crate) async fn session(app: &App, id: &SessionId, by: &By<'_>, reason: Opti
 pub(crate) enum Ended {
     Now(SessionRecord),
     Before,
+    /// When its user was erased.
+    WithItsUser,
     NotThere,
 }
