@@ -9,11 +9,13 @@ use std::ops::Deref;
 use attorn_api::decisions::DecisionAnswer;
 use attorn_api::delegations::{Delegation, DelegationMade};
 use attorn_api::users::User;
+use attorn_core::Duty;
 use serde_json::{Value, json};
 
 use crate::components;
 use crate::http::{Answer, Call};
 use crate::machines::Machine;
+use crate::people::Operator;
 use crate::provider::{KeyKind, Provider, with};
 use crate::world::{PURPOSE_WITH_USER, World};
 
@@ -29,6 +31,8 @@ pub struct Behalf {
     pub second: Machine,
     /// The service that keeps accounts.
     pub bank: Machine,
+    /// Who may erase users.
+    pub eraser: Operator,
 }
 
 impl Deref for Behalf {
@@ -58,7 +62,7 @@ impl Behalf {
 
     /// As [`Self::new`], with another configuration of the provider.
     pub async fn with_provider(changes: Value) -> Self {
-        Self::in_world(World::without_policy().await, changes).await
+        Box::pin(Self::in_world(World::without_policy().await, changes)).await
     }
 
     /// The same in this world.
@@ -66,7 +70,8 @@ impl Behalf {
         let (helper, second) = (Machine::new(&world.reach, "helper"), Machine::new(&world.reach, "second"));
         let provider = Provider::start(KeyKind::Es256).await;
         let bank = Machine::new(&world.reach, "bank");
-        let scene = Self { world, provider, helper, second, bank };
+        let eraser = Box::pin(world.staff.admin.hire("eraser", &[Duty::Eraser])).await;
+        let scene = Self { world, provider, helper, second, bank, eraser };
         let registrar = &scene.staff.registrar;
         for agent in [&scene.helper, &scene.second] {
             registrar.post("/v1/agents", &registration(agent, "account.*", "account/*")).await.expect(201);
@@ -78,6 +83,11 @@ impl Behalf {
         scene.entitle(json!({ "everyone": scene.provider.issuer }), &[("account.*", "account/{user.id}/*")]).await;
         scene.activate("allow", components::bytes("allow_all"), json!({})).await;
         scene
+    }
+
+    /// Erase a user.
+    pub async fn erase(&self, user: &str) -> Answer {
+        self.eraser.post(format!("/v1/users/{user}/erase"), &json!({})).await
     }
 
     /// Set what a holder may do.

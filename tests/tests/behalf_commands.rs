@@ -194,6 +194,32 @@ async fn operators_see_and_revoke() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_user_is_erased_only_when_the_id_is_typed() {
+    let hands = Hands::new().await;
+    let scene = &hands.scene;
+    let user = scene.delegated().await.user;
+    let erase = async |line: &str, typed: &str| {
+        let mut child = hands.command(line).env("ATTORN_TOKEN", &scene.eraser.token).spawn().unwrap();
+        // A command that asks nothing has closed it.
+        let _ = child.stdin.take().unwrap().write_all(typed.as_bytes()).await;
+        child.wait_with_output().await.unwrap()
+    };
+    let line = format!("user erase {user}");
+    for typed in ["", "yes\n", "usr_1\n", &format!("{user}x\n")] {
+        failed(&erase(&line, typed).await, 2, "nothing was erased");
+    }
+    failed(&hands.operator(&format!("{line} --yes")).await, 1, "(missing_duty)");
+    scene.alice().await;
+    let file = format!("{}/{user}.key", &user[user.len() - 2..]);
+    let erased = erase(&line, &format!("{user}\n")).await;
+    said(&erased, &[&format!("erased     {user}"), "not reached:", &file, "attorn fact list"]);
+    let again = json_of(&erase(&format!("--json {line} --yes --reason again"), "").await);
+    assert_eq!(again["id"], user);
+    failed(&hands.operator(&format!("user show {user}")).await, 1, "(user_erased)");
+    failed(&hands.operator(&format!("delegation list --user {user}")).await, 1, "(user_erased)");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn users_see_and_revoke_their_own() {
     let hands = Hands::new().await;
     let root = hands.created("").await;

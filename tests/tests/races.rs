@@ -29,6 +29,7 @@ const BOT: &str = "spiffe://example.org/support/bot";
 enum Ending {
     Delegation,
     User,
+    Erasure,
     OwnFace,
     Session,
     Provider,
@@ -48,6 +49,7 @@ impl Ending {
         match self {
             Self::Delegation => registrar.post(format!("/v1/delegations/{}/revoke", root.id), &nothing).await,
             Self::User => registrar.post(format!("/v1/users/{}/revoke", root.user), &nothing).await,
+            Self::Erasure => scene.erase(&root.user).await,
             Self::OwnFace => {
                 let token = scene.provider.user_token(json!({}));
                 scene.reach.send(Call::post("/v1/me/revoke", &json!({ "agent": "support-bot" })).bearer(&token)).await
@@ -81,6 +83,7 @@ impl Ending {
         match self {
             Self::Delegation => "delegation_revoked",
             Self::User | Self::OwnFace => "user_delegations_revoked",
+            Self::Erasure => "user_erased",
             Self::Session => "session_ended",
             Self::Provider => "provider_revoked",
             Self::Suspension => "agent_suspended",
@@ -259,6 +262,7 @@ macro_rules! races {
 races! {
     revoking_a_delegation: Delegation;
     revoking_all_of_a_user: User;
+    erasing_a_user: Erasure;
     a_user_who_revokes: OwnFace;
     ending_a_session: Session;
     trusting_a_provider_no_more: Provider;

@@ -76,11 +76,12 @@ fn place(reason: HostReason) -> Place {
         // What `decide` makes of counters that count for nobody stands in attorn-core's tests.
         HostReason::KeyExpired | HostReason::CounterWithoutSubject => Place::NotHere,
         HostReason::LimitExceeded => Place::Counters,
-        // On behalf of a user: `delegations.rs` and `revocation_cascade.rs`.
+        // On behalf of a user: `delegations.rs`, `revocation_cascade.rs` and `erasure.rs`.
         HostReason::PurposeWithoutUser
         | HostReason::Frozen
         | HostReason::DelegationUnknown
         | HostReason::ChainBroken
+        | HostReason::UserErased
         | HostReason::ChainLoop
         | HostReason::ChainTooDeep
         | HostReason::ProviderRevoked

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use attorn_api::decisions::DecisionKind;
 use attorn_api::delegations::DelegationMade;
 use attorn_api::users::{EntitlementHolder, EntitlementList, User};
-use attorn_tests::behalf::{ask_by, pairs, registration};
+use attorn_tests::behalf::{ask_by, later_login, pairs, registration};
 use attorn_tests::machines::now_ms;
 use attorn_tests::provider::with;
 use attorn_tests::world::{PURPOSE_WITH_USER, blake3_hex};
@@ -50,8 +50,12 @@ async fn a_user_whose_key_is_removed_is_nobody_and_begins_anew_with_the_next_log
     registrar.get(format!("/v1/users/{}", before.user)).await.refused(404, "not_found");
     registrar.post("/v1/users/find", &named("alice")).await.refused(404, "not_found");
     mine().await.refused(401, "user_unauthenticated");
-    let token = scene.token(json!({ "sid": "another", "jti": "another" }));
-    let after: DelegationMade = scene.exchange(&token).await.expect(201).json();
+    // When the key went, nobody said: what was signed in before now delegates nothing, whichever token says so.
+    for jti in ["another", "third"] {
+        let token = scene.token(json!({ "sid": "another", "jti": jti }));
+        scene.exchange(&token).await.refused(403, "login_needed");
+    }
+    let after: DelegationMade = scene.exchange(&scene.token(later_login().await)).await.expect(201).json();
     assert_ne!(after.delegation.user, before.user);
     assert_eq!(scene.alice().await.id, after.delegation.user);
     assert_eq!(scene.read(&scene.bot, &after.delegation).await.decision, DecisionKind::Allow);
@@ -151,10 +155,16 @@ async fn the_log_has_no_digest_that_could_be_guessed_of_what_is_done_for_a_user(
     let record = scene.staff.auditor.get(format!("/v1/audit/decisions/{}", answer.decision_id)).await.expect(200);
     let (record, arguments) = (record.text(), r#"{"pin":"1234"}"#);
     let grant = answer.grant.unwrap();
+    // Whoever has the record shows that it is this one. Without its salt nobody does, who knows all else.
+    assert_eq!(entry["record_digest"], blake3_hex(record.as_bytes()));
+    let mut guess: Value = serde_json::from_str(&record).unwrap();
+    let salt = guess.as_object_mut().unwrap().remove("salt").unwrap();
+    assert_eq!(salt.as_str().unwrap().len(), 32);
+    let guess = guess.to_string();
     for digest in ["arguments_digest", "record_digest"] {
         let said = entry[digest].as_str().unwrap();
         assert_eq!(said.len(), 64, "{said}");
-        for guessed in [arguments, record.as_str()] {
+        for guessed in [arguments, guess.as_str()] {
             assert_ne!(said, blake3_hex(guessed.as_bytes()), "{digest}");
             assert_ne!(said, format!("{:x}", Sha256::digest(guessed)), "{digest}");
         }

@@ -10,7 +10,7 @@ pub struct RegisterOperator {
     /// Its id, never used again for another.
     pub id: String,
     /// What it may do: at least one of `registrar`, `policy_admin`, `policy_weakener`, `approver`,
-    /// `auditor`, `thawer`, `admin`.
+    /// `auditor`, `thawer`, `eraser`, `admin`.
     pub duties: Vec<String>,
 }
 

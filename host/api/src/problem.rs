@@ -99,6 +99,8 @@ problem_codes! {
     MissingDuty = "missing_duty", 403, "The operator lacks the duty for this";
     /// There is no such thing, or it is not yours.
     NotFound = "not_found", 404, "There is no such thing";
+    /// The user was erased: what was kept of them can be read by nobody any more.
+    UserErased = "user_erased", 410, "The user was erased";
     /// There is no such route.
     NoSuchRoute = "no_such_route", 404, "There is no such route";
     /// The route has no such method.

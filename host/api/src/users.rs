@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::agents::Permission;
+use crate::audit::EntryReference;
 
 /// Name a user as their provider does: to register them before they were first seen, or to find them.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -73,6 +74,32 @@ pub struct RevokeOfUser {
     /// the user says is kept with the user, sealed under their key, and the log commits to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+/// Erase a user for ever. Nothing brings them back.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EraseUser {
+    /// Why, at most 256 characters; kept in the audit log, so name nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// A user was erased, now or before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UserErased {
+    /// The id, which is never anybody else's.
+    pub id: String,
+    /// When all of theirs ended.
+    pub erased_at_ms: u64,
+    /// The entry that says so.
+    pub entry: EntryReference,
+    /// Until when it is remembered, by a keyed hash, that somebody of their name was erased: as long as a token from
+    /// before can be good.
+    pub remembered_until_ms: u64,
+    /// Copies that the server cannot reach, and what to do about each.
+    pub not_reached: Vec<String>,
 }
 
 /// A session.

@@ -41,6 +41,8 @@ duties! {
     Auditor = "auditor",
     /// Lets a server go on that stopped itself, such as after a step of the clock.
     Thawer = "thawer",
+    /// Erases users for ever.
+    Eraser = "eraser",
     /// Registers and revokes operators.
     Admin = "admin",
 }
@@ -49,7 +51,7 @@ impl FromStr for Duty {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        const HELP: &str = "one of registrar, policy_admin, policy_weakener, approver, auditor, thawer, admin";
+        const HELP: &str = "one of registrar, policy_admin, policy_weakener, approver, auditor, thawer, eraser, admin";
         Self::ALL
             .iter()
             .copied()

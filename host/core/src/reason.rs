@@ -50,6 +50,8 @@ host_reasons! {
     DelegationUnknown = "delegation_unknown", "there is no such delegation to this agent";
     /// A bound: the delegations do not lead from the user to the agent.
     ChainBroken = "chain_broken", "the delegations do not lead from the user to this agent";
+    /// A bound: the user whom the delegations lead from was erased.
+    UserErased = "user_erased", "the user was erased, and nobody acts for them any more";
     /// A bound: an agent stands twice in the chain.
     ChainLoop = "chain_loop", "an agent stands twice in the chain of delegations";
     /// A bound: there are more delegations in a row than may be.

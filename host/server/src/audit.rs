@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use crate::app::App;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
+use crate::users::kept;
 
 /// How many entries are read at a time for an export.
 const EXPORT_ENTRIES: usize = 256;
@@ -53,7 +54,9 @@ pub(crate) async fn decision(app: Arc<App>, call: Call) -> Result<Reply, Failure
     let id: DecisionId = call.path("decision_id")?;
     let record = app.store.record::<DecisionRecord>(&Key::decision(&id)).await?;
     let record = record.ok_or_else(|| Failure::not_found("decision", id))?;
-    Ok(Reply::json_text(record.value.text.as_str().to_owned()))
+    let text = kept::read_text(&app, &Key::decision(&id), record.value.text).await?;
+    let erased = || kept::erased(format!("the user of the decision `{id}` was erased, and its record with them"));
+    Ok(Reply::json_text(text.ok_or_else(erased)?.as_str().to_owned()))
 }
 
 /// The whole log as one file that can be verified without this server. It is read bit by bit while it

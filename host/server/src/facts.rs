@@ -5,7 +5,8 @@
 //!
 //! What a decision reads of them is looked up in `decisions::known`; a fact that changes before the
 //! decision is committed makes it anew. Entries name facts and the salted digests of their values, which may
-//! be personal, and never the values.
+//! be personal, and never the values. A fact whose name has a user's id in it is about that user: its value is sealed
+//! under their key, and entries name it with their pseudonym.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,17 +14,20 @@ use std::sync::Arc;
 use attorn_api::ProblemCode;
 use attorn_api::facts as api;
 use attorn_api::json::canonical;
-use attorn_core::{FactName, FactPrefix, ResourceServerId, TimeMs};
-use attorn_store::records::{FactRecord, FactSource, Record as _, ResourceServerRecord};
+use attorn_core::{FactName, FactPrefix, ResourceServerId, TimeMs, UserId};
+use attorn_identity::UserKey;
+use attorn_store::records::{FactBody, FactRecord, FactSource, Kept, Record as _, ResourceServerRecord};
 use attorn_store::{Batch, Key, KeyPrefix, Require};
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::decisions::veil;
 use crate::entry;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
 use crate::random;
 use crate::registry::{commit, count, moved};
+use crate::users::{kept, seal};
 
 /// The most bytes of a request: 128 values and their names.
 pub(crate) const BODY_BYTES_MAX: usize = 640 << 10;
@@ -32,7 +36,9 @@ const FACTS_MAX: usize = 128;
 /// How many bytes their names have together, so that one entry can hold them.
 const NAMES_BYTES_MAX: usize = 24 << 10;
 
-const _: () = assert!(api::VALUE_BYTES_MAX == FactRecord::VALUE_BYTES_MAX);
+const _: () = assert!(api::VALUE_BYTES_MAX == FactBody::VALUE_BYTES_MAX);
+/// How the ids of users begin.
+const USER_PREFIX: &str = "usr_";
 
 /// Whose word replaces what stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,11 +47,19 @@ enum Speaker {
     ResourceServer,
 }
 
+/// A fact that is set now.
+struct Said {
+    record: FactRecord,
+    body: FactBody,
+    /// The name, as entries have it.
+    shown_name: String,
+}
+
 pub(crate) async fn set(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let (operator, wire): (_, api::SetFacts) = (call.operator()?, call.json()?);
     let id = operator.id.clone().ok_or_else(|| Failure::internal("a token without operator set facts"))?;
     let mut batch = Batch::new(app.clock.now());
-    let facts = records(&wire, &FactSource::Operator(id), batch.now)?;
+    let facts = records(&app, &wire, &FactSource::Operator(id), &mut batch).await?;
     entry::act(&mut batch, operator, "facts_set", json!({ "facts": in_entry(&facts) }))?;
     put(&app, batch, Speaker::Operator, &facts).await
 }
@@ -53,8 +67,8 @@ pub(crate) async fn set(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
 pub(crate) async fn set_own(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let (server, wire): (_, api::SetFacts) = (call.resource_server()?, call.json()?);
     let mut batch = Batch::new(app.clock.now());
-    let facts = records(&wire, &FactSource::ResourceServer(server.clone()), batch.now)?;
-    owned(&app, &mut batch, server, facts.iter().map(|fact| &fact.name)).await?;
+    let facts = records(&app, &wire, &FactSource::ResourceServer(server.clone()), &mut batch).await?;
+    owned(&app, &mut batch, server, facts.iter().map(|fact| &fact.record.name)).await?;
     let members = json!({ "resource_server": server.as_str(), "facts": in_entry(&facts) });
     batch.entries.push(entry::body(batch.now, "facts_set", members)?);
     put(&app, batch, Speaker::ResourceServer, &facts).await
@@ -91,8 +105,14 @@ pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let records = page.items.iter().map(|(key, stored)| FactRecord::decode(key, &stored.value));
     let records: Vec<FactRecord> = records.collect::<Result<_, _>>().map_err(Failure::internal)?;
     let (now, revoked) = (app.clock.now(), revoked(&app, &records).await?);
-    let facts: Vec<_> = records.iter().map(|record| shown(record, now, &revoked)).collect();
-    let next = page.next.is_some().then(|| facts.last().map(|fact| fact.name.clone())).flatten();
+    let next = page.next.is_some().then(|| records.last().map(|fact| fact.name.to_string())).flatten();
+    let mut facts = Vec::new();
+    for record in &records {
+        // What was about a user who was erased says nothing any more.
+        if let Some(body) = body(&app, record).await? {
+            facts.push(shown(record, &body, now, &revoked));
+        }
+    }
     Reply::ok(&api::FactList { facts, next })
 }
 
@@ -115,25 +135,88 @@ fn names<'a>(texts: impl Iterator<Item = &'a str>) -> Result<BTreeSet<FactName>,
     Ok(names)
 }
 
-fn records(wire: &api::SetFacts, set_by: &FactSource, now: TimeMs) -> Result<Vec<FactRecord>, Failure> {
+async fn records(
+    app: &App,
+    wire: &api::SetFacts,
+    set_by: &FactSource,
+    batch: &mut Batch,
+) -> Result<Vec<Said>, Failure> {
     names(wire.facts.iter().map(|fact| fact.name.as_str()))?;
-    let record = |fact: &api::SetFact| {
-        let (name, value) = (fact.name.parse::<FactName>()?, canonical(&fact.value.to_string())?);
-        let bytes = value.as_str().len();
-        if bytes > FactRecord::VALUE_BYTES_MAX {
-            let max = FactRecord::VALUE_BYTES_MAX;
-            let detail = format!("the value of the fact `{name}` has {bytes} bytes, and {max} is the most");
-            return Err(Failure::of(ProblemCode::InvalidField, detail));
+    let now = batch.now;
+    let parsed = wire.facts.iter().map(|fact| parsed(fact, now)).collect::<Result<Vec<_>, _>>()?;
+    let mut all = Vec::new();
+    for (name, body, expires_at) in parsed {
+        let about = about(app, &name).await?;
+        let said = match &about {
+            None => Kept::Plain(body.clone()),
+            Some((user, key)) => {
+                // Nothing is said of somebody who is erased at this moment.
+                let stands = Require::Unexpired { expires_at: TimeMs(u64::MAX) };
+                batch.require.push((Key::user(user), stands));
+                Kept::Sealed { user: user.clone(), sealed: seal(key, &Key::fact(&name), &body.encode())? }
+            }
+        };
+        let shown_name = veiled(&name, about.as_ref());
+        let record = FactRecord { name, said, set_by: set_by.clone(), set_at: now, expires_at };
+        all.push(Said { record, body, shown_name });
+    }
+    Ok(all)
+}
+
+fn parsed(fact: &api::SetFact, now: TimeMs) -> Result<(FactName, FactBody, Option<TimeMs>), Failure> {
+    let (name, value) = (fact.name.parse::<FactName>()?, canonical(&fact.value.to_string())?);
+    let bytes = value.as_str().len();
+    if bytes > FactBody::VALUE_BYTES_MAX {
+        let max = FactBody::VALUE_BYTES_MAX;
+        let detail = format!("the value of the fact `{name}` has {bytes} bytes, and {max} is the most");
+        return Err(Failure::of(ProblemCode::InvalidField, detail));
+    }
+    let expires_at = fact.expires_at_ms.map(TimeMs);
+    if let Some(problem) = expires_at.and_then(|at| no_expiry(at, now)) {
+        return Err(Failure::of(ProblemCode::InvalidField, format!("the fact `{name}` {problem}"))
+            .with_help("`expires_at_ms` is milliseconds since 1970, after now and at most ten years ahead; leave it out for a fact that stands until it is deleted"));
+    }
+    Ok((name, FactBody { value, salt: random::fact_salt()? }, expires_at))
+}
+
+/// The ids of users in a name.
+fn users_in(name: &FactName) -> impl Iterator<Item = UserId> {
+    let ids = name.as_str().split('/').filter(|segment| segment.starts_with(USER_PREFIX));
+    ids.filter_map(|segment| segment.parse().ok())
+}
+
+/// The user whom a fact is about: the first whose id stands in its name. Nothing is said about those who were erased.
+async fn about(app: &App, name: &FactName) -> Result<Option<(UserId, Arc<UserKey>)>, Failure> {
+    for user in users_in(name) {
+        if let Some(key) = kept::key(app, &user).await? {
+            return Ok(Some((user, key)));
         }
-        let expires_at = fact.expires_at_ms.map(TimeMs);
-        if let Some(problem) = expires_at.and_then(|at| no_expiry(at, now)) {
-            return Err(Failure::of(ProblemCode::InvalidField, format!("the fact `{name}` {problem}"))
-                .with_help("`expires_at_ms` is milliseconds since 1970, after now and at most ten years ahead; leave it out for a fact that stands until it is deleted"));
+        for left in [Key::erasure(&user), Key::user(&user)] {
+            if app.store.get(&left).await?.is_some() {
+                return Err(kept::erased(format!("the user `{user}`, whom the fact `{name}` is about, was erased")));
+            }
         }
-        let salt = random::fact_salt()?;
-        Ok(FactRecord { name, value, salt, set_by: set_by.clone(), set_at: now, expires_at })
+    }
+    Ok(None)
+}
+
+/// The name of a fact as entries have it: the user whom it is about stands there as a pseudonym.
+fn veiled(name: &FactName, about: Option<&(UserId, Arc<UserKey>)>) -> String {
+    let Some((user, key)) = about else { return name.to_string() };
+    let pseudonym = veil::user(user, key);
+    let segment = |segment| if segment == user.as_str() { pseudonym.as_str() } else { segment };
+    name.as_str().split('/').map(segment).collect::<Vec<_>>().join("/")
+}
+
+/// What a fact says; none if it is about a user who was erased.
+pub(crate) async fn body(app: &App, record: &FactRecord) -> Result<Option<FactBody>, Failure> {
+    let (user, sealed) = match &record.said {
+        Kept::Plain(body) => return Ok(Some(body.clone())),
+        Kept::Sealed { user, sealed } => (user, sealed),
     };
-    wire.facts.iter().map(record).collect()
+    let place = record.key();
+    let Some(bytes) = kept::read(app, &place, (user, sealed)).await? else { return Ok(None) };
+    FactBody::decode(&place, &bytes).map(Some).map_err(Failure::internal)
 }
 
 /// What is wrong with this as an expiry.
@@ -186,7 +269,7 @@ async fn replace<'a>(
             continue;
         };
         let operator_s = matches!(found.value.set_by, FactSource::Operator(_));
-        if speaker == Speaker::ResourceServer && operator_s && found.value.value_at(batch.now).is_some() {
+        if speaker == Speaker::ResourceServer && operator_s && found.value.counts_at(batch.now) {
             let detail = format!("an operator set the fact `{name}`, and no resource server replaces or forgets it");
             return Err(Failure::of(ProblemCode::InvalidState, detail).with_help(
                 "ask an operator who is a registrar: `attorn fact set`, or `attorn fact delete` to give it back",
@@ -198,9 +281,9 @@ async fn replace<'a>(
     Ok(not_there)
 }
 
-async fn put(app: &App, mut batch: Batch, speaker: Speaker, facts: &[FactRecord]) -> Result<Reply, Failure> {
-    replace(app, &mut batch, speaker, facts.iter().map(|fact| &fact.name)).await?;
-    for fact in facts {
+async fn put(app: &App, mut batch: Batch, speaker: Speaker, facts: &[Said]) -> Result<Reply, Failure> {
+    replace(app, &mut batch, speaker, facts.iter().map(|fact| &fact.record.name)).await?;
+    for fact in facts.iter().map(|fact| &fact.record) {
         if let Some(at) = fact.expires_at {
             let index = Key::expiry(at, &fact.key());
             // It may expire when the one before it would have.
@@ -221,12 +304,21 @@ async fn remove(
     mut batch: Batch,
     speaker: Speaker,
     mut names: BTreeSet<FactName>,
-    say: impl FnOnce(&mut Batch, Vec<&str>) -> Result<(), Failure>,
+    say: impl FnOnce(&mut Batch, Vec<String>) -> Result<(), Failure>,
 ) -> Result<Reply, Failure> {
     let not_there = replace(app, &mut batch, speaker, names.iter()).await?;
     names.retain(|name| !not_there.contains(name));
     if !names.is_empty() {
-        say(&mut batch, names.iter().map(FactName::as_str).collect())?;
+        let mut shown = Vec::new();
+        for name in &names {
+            shown.push(match about(app, name).await {
+                Ok(about) => veiled(name, about.as_ref()),
+                // Nobody knows any more what the log calls them.
+                Err(failure) if failure.problem.code == ProblemCode::UserErased => "user/erased".to_owned(),
+                Err(failure) => return Err(failure),
+            });
+        }
+        say(&mut batch, shown)?;
         batch.delete.extend(names.iter().map(Key::fact));
         commit(app, batch, moved).await?;
     }
@@ -234,12 +326,12 @@ async fn remove(
     Reply::ok(&api::FactsDeleted { deleted: names.len() as u64, not_there })
 }
 
-fn in_entry(facts: &[FactRecord]) -> Vec<Value> {
-    let fact = |fact: &FactRecord| {
+fn in_entry(facts: &[Said]) -> Vec<Value> {
+    let fact = |fact: &Said| {
         json!({
-            "name": fact.name.as_str(),
-            "value_digest": fact.value_digest().to_string(),
-            "expires_at_ms": fact.expires_at.map(|at| at.0),
+            "name": fact.shown_name,
+            "value_digest": fact.body.value_digest().to_string(),
+            "expires_at_ms": fact.record.expires_at.map(|at| at.0),
         })
     };
     facts.iter().map(fact).collect()
@@ -261,18 +353,18 @@ async fn revoked(app: &App, records: &[FactRecord]) -> Result<BTreeSet<ResourceS
     Ok(servers)
 }
 
-fn shown(record: &FactRecord, now: TimeMs, revoked: &BTreeSet<ResourceServerId>) -> api::Fact {
+fn shown(record: &FactRecord, body: &FactBody, now: TimeMs, revoked: &BTreeSet<ResourceServerId>) -> api::Fact {
     let source_counts = match &record.set_by {
         FactSource::ResourceServer(server) => !revoked.contains(server),
         FactSource::Operator(_) => true,
     };
     api::Fact {
         name: record.name.to_string(),
-        value: serde_json::from_str(record.value.as_str()).unwrap_or(Value::Null),
-        salt: record.salt.to_string(),
+        value: serde_json::from_str(body.value.as_str()).unwrap_or(Value::Null),
+        salt: body.salt.to_string(),
         set_by: record.set_by.to_string(),
         set_at_ms: record.set_at.0,
         expires_at_ms: record.expires_at.map(|at| at.0),
-        counts: source_counts && record.value_at(now).is_some(),
+        counts: source_counts && record.counts_at(now),
     }
 }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use attorn_api::ProblemCode;
 use attorn_api::grants as api;
-use attorn_core::{Grant, GrantId, JsonText, Request, Situation, bounds};
+use attorn_core::{Grant, GrantId, JsonText, Request, Situation, TimeMs, bounds};
 use attorn_store::records::{AgentRecord, GrantRecord, ResourceServerRecord, TokenKeyRecord, TokenKeyState};
 use attorn_store::{Add, Batch, CommitError, Key, KeyKind, Require, Versioned};
-use serde_json::json;
+use data_encoding::BASE64;
+use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::audit::reference;
@@ -18,9 +19,22 @@ use crate::holders;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
 use crate::registry::{commit, moved, note, page};
+use crate::users::{kept, seal};
 
 /// How often a use is counted anew because another came between.
 const ATTEMPTS_MAX: usize = 8;
+
+/// A grant, opened.
+pub(crate) struct Known {
+    pub(crate) record: Versioned<GrantRecord>,
+    pub(crate) grant: Grant,
+}
+
+/// Open a grant; none if its user was erased.
+pub(crate) async fn known(app: &App, record: Versioned<GrantRecord>) -> Result<Option<Known>, Failure> {
+    let grant = kept::read_grant(app, &record.value).await?;
+    Ok(grant.map(|grant| Known { record, grant }))
+}
 
 /// Count a use. The commit names the versions of the grant and of all that it hangs on, so that no use counts after
 /// any of it ended.
@@ -29,20 +43,20 @@ pub(crate) async fn use_grant(app: Arc<App>, call: Call) -> Result<Reply, Failur
     let (server, wire): (_, api::UseGrant) = (call.resource_server()?, call.json()?);
     let id: GrantId = call.path("id")?;
     for _ in 0..ATTEMPTS_MAX {
-        let grant = find_of(&app, &id, server).await?;
-        let still = active(&app, &grant.value).await?;
-        check_use(&grant.value, &wire)?;
+        let Known { record, grant } = find_of(&app, &id, server).await?;
+        let still = active(&app, &grant, record.value.revoked_at).await?;
+        check_use(&grant, &wire)?;
         let used = app.store.counter(&Key::grant_uses(&id)).await?;
-        let uses_max = u64::from(grant.value.grant.uses_max) + app.store.counter(&Key::grant_releases(&id)).await?;
+        let uses_max = u64::from(grant.uses_max) + app.store.counter(&Key::grant_releases(&id)).await?;
         if used >= uses_max {
             return Err(Failure::of(ProblemCode::GrantSpent, format!("all uses of grant `{id}` are spent"))
                 .with_help("every action needs a decision of its own: ask for another"));
         }
         let mut batch = Batch::new(app.clock.now());
         let about = json!({ "grant": id.to_string(), "resource_server": server.as_str(), "use_number": used + 1,
-            "decision_id": grant.value.grant.decision.to_string(), "agent": grant.value.grant.agent.as_str() });
+            "decision_id": grant.decision.to_string(), "agent": grant.agent.as_str() });
         batch.entries.push(entry::body(batch.now, "grant_used", about)?);
-        batch.require.push((Key::grant(&id), Require::Version(grant.version)));
+        batch.require.push((Key::grant(&id), Require::Version(record.version)));
         batch.require.extend(still);
         // The limit is what was seen, not what is left: so the number in the entry is the use's own.
         batch.add.push(Add { key: Key::grant_uses(&id), delta: 1, at_most: used + 1 });
@@ -65,11 +79,14 @@ pub(crate) async fn use_grant(app: Arc<App>, call: Call) -> Result<Reply, Failur
 
 /// What must still hold for a grant that is active now: not expired, not revoked, its holder and its resource
 /// server as they were, the key that signed its token not lost, and all bounds as they are now.
-pub(crate) async fn active(app: &App, record: &GrantRecord) -> Result<Vec<(Key, Require)>, Failure> {
-    let grant = &record.grant;
+pub(crate) async fn active(
+    app: &App,
+    grant: &Grant,
+    revoked_at: Option<TimeMs>,
+) -> Result<Vec<(Key, Require)>, Failure> {
     let inactive = |why: &str| Failure::of(ProblemCode::GrantInactive, format!("the grant `{}` {why}", grant.id));
     let now = app.clock.now();
-    if record.revoked_at.is_some() {
+    if revoked_at.is_some() {
         return Err(inactive("was revoked"));
     }
     if now < grant.issued_at {
@@ -147,8 +164,7 @@ fn request(grant: &Grant) -> Request {
     }
 }
 
-fn check_use(record: &GrantRecord, wire: &api::UseGrant) -> Result<(), Failure> {
-    let grant = &record.grant;
+fn check_use(grant: &Grant, wire: &api::UseGrant) -> Result<(), Failure> {
     let parts = [
         ("action", wire.action == grant.action.as_str()),
         ("resource", wire.resource == grant.resource.as_str()),
@@ -169,7 +185,7 @@ pub(crate) async fn report_effect(app: Arc<App>, call: Call) -> Result<Reply, Fa
     let (server, wire): (_, api::ReportEffect) = (call.resource_server()?, call.json()?);
     let id: GrantId = call.path("id")?;
     note("note", wire.note.as_deref())?;
-    let grant = find_of(&app, &id, server).await?;
+    let Known { grant, .. } = find_of(&app, &id, server).await?;
     let used = app.store.counter(&Key::grant_uses(&id)).await?;
     if wire.use_number == 0 || u64::from(wire.use_number) > used {
         let detail = format!("grant `{id}` has no use {}; it was used {used} times", wire.use_number);
@@ -182,7 +198,8 @@ pub(crate) async fn report_effect(app: Arc<App>, call: Call) -> Result<Reply, Fa
     };
     let mut batch = Batch::new(app.clock.now());
     let about = json!({ "grant": id.to_string(), "resource_server": server.as_str(), "use_number": wire.use_number,
-        "decision_id": grant.value.grant.decision.to_string(), "effect": effect, "note": wire.note });
+        "decision_id": grant.decision.to_string(), "effect": effect,
+        "note": note_in_entry(&app, &grant, wire.use_number, wire.note.as_deref()).await? });
     batch.entries.push(entry::body(batch.now, "grant_effect", about)?);
     let server_key = Key::resource_server(server);
     let registered = app.store.record::<ResourceServerRecord>(&server_key).await?;
@@ -207,52 +224,62 @@ pub(crate) async fn report_effect(app: Arc<App>, call: Call) -> Result<Reply, Fa
 pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let after = call.query::<GrantId>("after")?.map(|id| Key::grant(&id));
     let (records, more) = page::<GrantRecord>(&app, KeyKind::Grant, after, call.limit()?).await?;
+    let next = more.then(|| records.last().map(|record| record.id.to_string())).flatten();
     let mut grants = Vec::new();
-    for record in &records {
-        grants.push(shown(&app, record).await?);
+    for record in records {
+        // Those of users who were erased are nobody's to read any more.
+        if let Some(grant) = kept::read_grant(&app, &record).await? {
+            grants.push(shown(&app, &grant, record.revoked_at).await?);
+        }
     }
-    let next = more.then(|| grants.last().map(|grant| grant.id.clone())).flatten();
     Reply::ok(&api::GrantList { grants, next })
 }
 
 pub(crate) async fn show(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
-    let record = find(&app, &call.path("id")?).await?;
-    Reply::ok(&shown(&app, &record.value).await?)
+    let Known { record, grant } = find(&app, &call.path("id")?).await?;
+    Reply::ok(&shown(&app, &grant, record.value.revoked_at).await?)
 }
 
 /// One durable write: after its acknowledgement no use counts.
 pub(crate) async fn revoke(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let id: GrantId = call.path("id")?;
-    let Versioned { mut value, version, .. } = find(&app, &id).await?;
+    let Known { record: Versioned { mut value, version, .. }, grant } = find(&app, &id).await?;
     if value.revoked_at.is_some() {
         return Err(Failure::of(ProblemCode::InvalidState, format!("grant `{id}` is revoked already")));
     }
     let mut batch = Batch::new(app.clock.now());
     value.revoked_at = Some(batch.now);
-    let about = json!({ "grant": id.to_string(), "decision_id": value.grant.decision.to_string() });
+    let about = json!({ "grant": id.to_string(), "decision_id": grant.decision.to_string() });
     entry::act(&mut batch, call.operator()?, "grant_revoked", about)?;
     batch.require.push((Key::grant(&id), Require::Version(version)));
     batch.put_record(&value);
     commit(&app, batch, moved).await?;
-    Reply::ok(&shown(&app, &value).await?)
+    Reply::ok(&shown(&app, &grant, value.revoked_at).await?)
 }
 
-async fn find(app: &App, id: &GrantId) -> Result<Versioned<GrantRecord>, Failure> {
-    app.store.record(&Key::grant(id)).await?.ok_or_else(|| Failure::not_found("grant", id))
+async fn find(app: &App, id: &GrantId) -> Result<Known, Failure> {
+    let record = app.store.record(&Key::grant(id)).await?.ok_or_else(|| Failure::not_found("grant", id))?;
+    known(app, record).await?.ok_or_else(|| kept::erased(format!("the user of the grant `{id}` was erased")))
 }
 
 /// A grant that is for this resource server; another's looks like none.
-async fn find_of(
-    app: &App,
-    id: &GrantId,
-    server: &attorn_core::ResourceServerId,
-) -> Result<Versioned<GrantRecord>, Failure> {
-    let record = find(app, id).await?;
-    if record.value.grant.resource_server == *server { Ok(record) } else { Err(Failure::not_found("grant", id)) }
+async fn find_of(app: &App, id: &GrantId, server: &attorn_core::ResourceServerId) -> Result<Known, Failure> {
+    let record = app.store.record(&Key::grant(id)).await?.ok_or_else(|| Failure::not_found("grant", id))?;
+    // For whom the grant of an erased user was, nobody knows any more.
+    let inactive = || Failure::of(ProblemCode::GrantInactive, format!("the user of the grant `{id}` was erased"));
+    let known = known(app, record).await?.ok_or_else(inactive)?;
+    if known.grant.resource_server == *server { Ok(known) } else { Err(Failure::not_found("grant", id)) }
 }
 
-async fn shown(app: &App, record: &GrantRecord) -> Result<api::GrantDetails, Failure> {
-    let grant = &record.grant;
+/// What a resource server says of an effect may name the user, so it is sealed where there is one.
+async fn note_in_entry(app: &App, grant: &Grant, use_number: u32, note: Option<&str>) -> Result<Value, Failure> {
+    let (Some(behalf), Some(note)) = (&grant.behalf, note) else { return Ok(json!(note)) };
+    let Some(key) = kept::key(app, &behalf.user).await? else { return Ok(Value::Null) };
+    let sealed = seal(&key, &Key::grant_effect(&grant.id, use_number), note.as_bytes())?;
+    Ok(json!({ "sealed": BASE64.encode(&sealed.0) }))
+}
+
+async fn shown(app: &App, grant: &Grant, revoked_at: Option<TimeMs>) -> Result<api::GrantDetails, Failure> {
     let uses = app.store.counter(&Key::grant_uses(&grant.id)).await?;
     let releases = app.store.counter(&Key::grant_releases(&grant.id)).await?;
     let left = uses < u64::from(grant.uses_max) + releases;
@@ -267,9 +294,9 @@ async fn shown(app: &App, record: &GrantRecord) -> Result<api::GrantDetails, Fai
         purpose: grant.purpose.to_string(),
         issued_at_ms: grant.issued_at.0,
         expires_at_ms: grant.expires_at.0,
-        revoked_at_ms: record.revoked_at.map(|at| at.0),
+        revoked_at_ms: revoked_at.map(|at| at.0),
         uses_max: grant.uses_max,
         uses: u32::try_from(uses).unwrap_or(u32::MAX),
-        active: left && active(app, record).await.is_ok(),
+        active: left && active(app, grant, revoked_at).await.is_ok(),
     })
 }

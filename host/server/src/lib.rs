@@ -43,3 +43,4 @@ pub use clock::WallClock;
 pub use config::{Config, ConfigError, Tls};
 pub use decisions::rehearse::{Rehearsals, Rehearsed};
 pub use routes::openapi_document;
+pub use users::key_files::copy_user_keys;

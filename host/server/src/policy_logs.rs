@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use attorn_api::policy_logs as api;
-use attorn_core::{DecisionId, PolicyId, TimeMs};
+use attorn_core::{DecisionId, PolicyId, TimeMs, UserId};
 use attorn_engine::{LogLevel, LogLine};
 use attorn_store::Key;
 
@@ -46,8 +46,13 @@ struct Kept {
     policy: PolicyId,
     version: u32,
     decision: DecisionId,
+    /// On whose behalf it was asked for.
+    user: Option<UserId>,
     line: LogLine,
 }
+
+/// What stands in the place of what was written about a user who was erased.
+const ERASED: &str = "(its user was erased)";
 
 impl PolicyLogs {
     pub(crate) fn new(started: TimeMs) -> Self {
@@ -60,7 +65,7 @@ impl PolicyLogs {
         &self,
         time: TimeMs,
         (policy, version): (&PolicyId, u32),
-        decision: DecisionId,
+        (decision, user): (DecisionId, Option<&UserId>),
         log: &[LogLine],
     ) {
         if log.is_empty() {
@@ -68,7 +73,18 @@ impl PolicyLogs {
         }
         let mut ring = self.lock();
         for line in log {
-            ring.push(Kept { time, policy: policy.clone(), version, decision, line: line.clone() });
+            let (policy, user) = (policy.clone(), user.cloned());
+            ring.push(Kept { time, policy, version, decision, user, line: line.clone() });
+        }
+    }
+
+    /// Forget what was written about a user. The lines keep their numbers.
+    pub(crate) fn forget(&self, user: &UserId) {
+        let ring = &mut *self.lock();
+        for kept in ring.lines.iter_mut().filter(|kept| kept.user.as_ref() == Some(user)) {
+            ring.bytes -= kept.bytes();
+            (kept.line.message, kept.user) = (ERASED.to_owned(), None);
+            ring.bytes += kept.bytes();
         }
     }
 
@@ -168,7 +184,7 @@ mod tests {
     fn write(logs: &PolicyLogs, policy: &str, messages: &[&str]) {
         let line = |message: &&str| LogLine { level: LogLevel::Warn, message: (*message).to_owned() };
         let lines: Vec<LogLine> = messages.iter().map(line).collect();
-        logs.keep(TimeMs(9), (&policy.parse().unwrap(), 3), DecisionId::from_random([7; 16]), &lines);
+        logs.keep(TimeMs(9), (&policy.parse().unwrap(), 3), (DecisionId::from_random([7; 16]), None), &lines);
     }
 
     /// What a page has: the lines' numbers from the first of the run, `lost`, `restarted`, `next`, `more`.
@@ -248,6 +264,27 @@ mod tests {
         check(&logs, (Some(0), None, 1), &[], (5, false, 5, false));
         write(&logs, "b", &["y"]);
         check(&logs, (Some(0), None, 1), &[6], (5, false, 6, false));
+    }
+
+    #[test]
+    fn what_was_written_about_an_erased_user_is_forgotten_and_nothing_else() {
+        let logs = logs();
+        let users: [Option<UserId>; 3] = [None, Some("usr_1".parse().unwrap()), Some("usr_2".parse().unwrap())];
+        for user in &users {
+            let line = LogLine { level: LogLevel::Warn, message: "x".repeat(99) };
+            logs.keep(
+                TimeMs(9),
+                (&"a".parse().unwrap(), 3),
+                (DecisionId::from_random([7; 16]), user.as_ref()),
+                &[line],
+            );
+        }
+        logs.forget(users[1].as_ref().unwrap());
+        let lines = logs.page(None, None, 9).lines;
+        let kept: Vec<_> = lines.iter().map(|line| line.message.len() == 99).collect();
+        assert_eq!(kept, [true, false, true]);
+        assert_eq!(lines[1].message, ERASED);
+        assert_eq!(held(&logs).0, logs.lock().lines.iter().map(Kept::bytes).sum::<usize>());
     }
 
     #[test]

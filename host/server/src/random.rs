@@ -48,6 +48,11 @@ pub(crate) fn fact_salt() -> Result<FactSalt, Failure> {
     bytes().map(FactSalt::from_random)
 }
 
+/// The salt of a decision's record.
+pub(crate) fn record_salt() -> Result<String, Failure> {
+    bytes::<16>().map(|bytes| HEXLOWER.encode(&bytes))
+}
+
 /// A name for a request. It guards nothing, so it may be empty where there is no randomness.
 pub(crate) fn request_id() -> String {
     bytes::<8>().map_or_else(|_| String::new(), |bytes| data_encoding::HEXLOWER.encode(&bytes))

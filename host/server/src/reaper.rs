@@ -60,7 +60,7 @@ async fn remove(store: &Store, at: TimeMs, what: &Key, batch: &mut Batch) -> Res
     match what.kind() {
         Some(KeyKind::Grant) => {
             if let Some(grant) = store.record::<GrantRecord>(what).await? {
-                let id = grant.value.grant.id;
+                let id = grant.value.id;
                 batch.require.push((what.clone(), Require::Version(grant.version)));
                 batch.delete.extend([what.clone(), Key::grant_uses(&id), Key::grant_releases(&id)]);
                 let effects = store.scan(&KeyPrefix::grant_effects(&id), None, REMOVED_MAX).await?;

@@ -35,6 +35,7 @@ use crate::policy_logs::PolicyLogs;
 use crate::providers::ProviderKeyring;
 use crate::refusals::Refusals;
 use crate::token_keys::TokenKeys;
+use crate::users::erase;
 use crate::users::keys::UserKeys;
 use crate::{entry, keys, private_file, reaper, refusals, routes};
 
@@ -226,6 +227,8 @@ impl Server {
         let names = keys::names_key(&root, &store).await?;
         let began = Began::of(&store, accept_clock, &wall).await?;
         let clock = began.clock(wall);
+        let user_keys = Arc::new(user_keys(&config, Arc::clone(&root))?);
+        erase::finish(&store, &user_keys).await?;
         let active = ActivePolicies::load(&store, &engine).await?;
         let now = clock.now();
         let started_at = if has_run(&store)? { Some(now.max(began.latest)) } else { None };
@@ -252,8 +255,8 @@ impl Server {
             assertions: AssertionGuard::new(ReplayLimits::default(), started_at).map_err(Failure::internal)?,
             log_signer: keys::log_signer(&root, &store).await?,
             names,
-            token_keys: TokenKeys::load(Arc::clone(&root), &store, limits.grant_ms_max, now).await?,
-            user_keys: Arc::new(user_keys(&config, root)?),
+            token_keys: TokenKeys::load(root, &store, limits.grant_ms_max, now).await?,
+            user_keys,
             limits,
             store,
             config,

@@ -63,6 +63,8 @@ kinds! {
     Delegation = "delegation",
     /// What users may do themselves.
     Entitlement = "entitlement",
+    /// That a user was erased.
+    Erasure = "erasure",
     /// The delegation that a token was exchanged for.
     Exchange = "exchange",
     /// When something expires, for the reaper.
@@ -89,7 +91,7 @@ kinds! {
     KeyMaterial = "key_material",
     /// How many delegations of a user's that an agent made are kept.
     KeptDelegations = "kept_delegations",
-    /// That somebody logged out who is nobody here yet.
+    /// That somebody logged out who is nobody here yet, or was erased.
     Logout = "logout",
     /// Something that there is one of.
     Meta = "meta",
@@ -276,6 +278,12 @@ impl Key {
         Self::of(KeyKind::User, &[id.as_str()])
     }
 
+    /// That a user was erased.
+    #[must_use]
+    pub fn erasure(user: &UserId) -> Self {
+        Self::of(KeyKind::Erasure, &[user.as_str()])
+    }
+
     /// Which user goes by a name, of which this is the keyed hash.
     #[must_use]
     pub fn user_name(name: &Digest) -> Self {
@@ -440,8 +448,7 @@ impl Key {
         Self::of(KeyKind::Decision, &[&id.to_string()])
     }
 
-    /// The answer that an agent got for an idempotency key, of which this is the digest:
-    /// [`crate::records::IdempotencyRecord::digest_of_key`].
+    /// The answer that an agent got for an idempotency key, of which this is the keyed hash.
     #[must_use]
     pub fn idempotency(agent: &AgentId, key_digest: &Digest) -> Self {
         Self::of(KeyKind::Idempotency, &[agent.as_str(), &key_digest.to_string()])

@@ -34,6 +34,7 @@ fn one_of(kind: KeyKind) -> (Key, &'static str) {
             Key::entitlement(&EntitlementHolder::Group { issuer: id("https://idp.example"), name: "staff".into() }),
             "entitlement/group/https://idp.example/322e5e04f45c67ca9b481ef64c4b2c0e1b46bfd6ec1715fb34d5b2474aab3150",
         ),
+        KeyKind::Erasure => (Key::erasure(&id("usr_1")), "erasure/usr_1"),
         KeyKind::Exchange => {
             (Key::exchange(&id(&zeros)), "exchange/0000000000000000000000000000000000000000000000000000000000000000")
         }

@@ -11,7 +11,7 @@ use attorn_log::{EntryRef, Epoch, Link, LogId, TreeError};
 use crate::commit::Store;
 use crate::error::{ReadError, StorageError};
 use crate::key::{Key, KeyPrefix};
-use crate::recorded::{GrantStanding, Recorded, StoredGrant};
+use crate::recorded::StoredGrant;
 use crate::records::{GrantRecord, Record, RecordError, RecordProblem};
 use crate::trees::Stored;
 
@@ -116,7 +116,7 @@ impl Store {
         Ok(Some(Versioned { value: R::decode(key, &value)?, version, entries }))
     }
 
-    /// A grant, and whether credentials may still be issued from it.
+    /// A grant; [`StoredGrant::standing`] says whether credentials may still be issued from it.
     ///
     /// # Errors
     ///
@@ -125,13 +125,8 @@ impl Store {
         let Some(found) = self.record::<GrantRecord>(&Key::grant(id)).await? else {
             return Ok(None);
         };
-        let entries: Vec<_> = found.entries.map(|index| self.entry_ref(index)).collect();
-        let GrantRecord { grant, revoked_at } = found.value;
-        let standing = match revoked_at {
-            Some(revoked_at) => GrantStanding::Revoked { grant, revoked_at },
-            None => GrantStanding::Granted(Recorded::new(grant, found.version, entries.clone())),
-        };
-        Ok(Some(StoredGrant { version: found.version, entries, standing }))
+        let entries = found.entries.map(|index| self.entry_ref(index)).collect();
+        Ok(Some(StoredGrant::new(found.value, found.version, entries)))
     }
 
     /// Where a counter stands; one that was never changed stands at 0.

@@ -3,6 +3,8 @@
 use attorn_core::{Grant, TimeMs};
 use attorn_log::EntryRef;
 
+use crate::records::{GrantRecord, Kept, Record as _, RecordError, RecordProblem};
+
 /// A value whose batch is durable: state, entries and all. Only this crate makes one, after a commit
 /// or from what it has read of durable state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,8 +54,37 @@ pub struct StoredGrant {
     pub version: u64,
     /// The entries of the batch that made it what it is.
     pub entries: Vec<EntryRef>,
-    /// Whether it still stands.
-    pub standing: GrantStanding,
+    record: GrantRecord,
+}
+
+impl StoredGrant {
+    pub(crate) const fn new(record: GrantRecord, version: u64, entries: Vec<EntryRef>) -> Self {
+        Self { version, entries, record }
+    }
+
+    /// Its record: what is sealed in it, and whose key opens that.
+    #[must_use]
+    pub const fn record(&self) -> &GrantRecord {
+        &self.record
+    }
+
+    /// Whether it still stands. What is sealed in it has been opened to these bytes; whoever calls vouches that nothing
+    /// else made them than the user's key, which is not known here.
+    pub fn standing(self, opened: Option<&[u8]>) -> Result<GrantStanding, RecordError> {
+        let Self { version, entries, record } = self;
+        let key = record.key();
+        let grant = match (record.grant, opened) {
+            (Kept::Plain(grant), _) => *grant,
+            (Kept::Sealed { .. }, Some(opened)) => GrantRecord::decode_grant(&key, opened)?,
+            (Kept::Sealed { .. }, None) => {
+                return Err(RecordError::new(&key, RecordProblem::Meaning("it was not opened".to_owned())));
+            }
+        };
+        Ok(match record.revoked_at {
+            Some(revoked_at) => GrantStanding::Revoked { grant, revoked_at },
+            None => GrantStanding::Granted(Recorded::new(grant, version, entries)),
+        })
+    }
 }
 
 /// Whether a grant still stands. Whether it has expired depends on the time, which the caller knows.

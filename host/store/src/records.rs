@@ -12,6 +12,7 @@ mod codec;
 mod decision;
 mod delegation;
 mod entitlement;
+mod erasure;
 mod fact;
 mod freeze;
 mod grant;
@@ -32,11 +33,12 @@ pub use active_set::{ActiveMember, ActiveSetRecord, DuplicateMember};
 pub use agent::{AgentRecord, AgentRecordError, KeyOwner, KeyOwnerRecord, StateChange};
 pub use clock::ClockRecord;
 pub(crate) use codec::json;
-pub use codec::{Record, RecordError, RecordProblem, Sealed};
+pub use codec::{Kept, Record, RecordError, RecordProblem, Sealed};
 pub use decision::DecisionRecord;
 pub use delegation::{DelegationBody, DelegationRecord, Evidence, ExchangeRecord};
 pub use entitlement::{EntitlementPatterns, EntitlementRecord};
-pub use fact::{FactRecord, FactSalt, FactSource};
+pub use erasure::ErasureRecord;
+pub use fact::{FactBody, FactRecord, FactSalt, FactSource};
 pub use freeze::FreezeRecord;
 pub use grant::GrantRecord;
 pub use idempotency::IdempotencyRecord;
@@ -67,6 +69,7 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
         KeyKind::Decision => check_as::<DecisionRecord>(key, stored),
         KeyKind::Delegation => check_as::<DelegationRecord>(key, stored),
         KeyKind::Entitlement => check_as::<EntitlementRecord>(key, stored),
+        KeyKind::Erasure => check_as::<ErasureRecord>(key, stored),
         KeyKind::Exchange => check_as::<ExchangeRecord>(key, stored),
         KeyKind::Fact => check_as::<FactRecord>(key, stored),
         KeyKind::Freeze => check_as::<FreezeRecord>(key, stored),

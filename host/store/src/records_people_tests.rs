@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use attorn_core::{AgentId, Consents, EntitlementHolder, EntitlementPattern, Permission, TimeMs};
+use attorn_core::{AgentId, Consents, DecisionId, EntitlementHolder, EntitlementPattern, GrantId, Permission, TimeMs};
 
 use super::tests::{digest, golden, json};
 use super::*;
@@ -97,6 +97,79 @@ fn delegations() {
         &format!("exchange/{ZEROS}"),
         &format!(r#"{{"digest":"{ZEROS}","delegation":"dlg_1"}}"#),
     );
+}
+
+#[test]
+fn what_is_kept_for_a_user_is_sealed() {
+    let (grant, decision) = (GrantId::from_random([1; 16]), DecisionId::from_random([2; 16]));
+    let kept = || Kept::Sealed { user: id("usr_1"), sealed: sealed() };
+    golden(
+        &GrantRecord {
+            id: grant,
+            grant: Kept::Sealed { user: id("usr_1"), sealed: sealed() },
+            revoked_at: Some(TimeMs(9)),
+        },
+        &format!("grant/{grant}"),
+        &format!(r#"{{"id":"{grant}","grant":{{"sealed":{{"user":"usr_1","sealed":"AQID"}}}},"revoked_at_ms":9}}"#),
+    );
+    let answer = IdempotencyRecord {
+        agent: id("bot"),
+        key_digest: digest(0),
+        request_digest: digest(0),
+        decision,
+        grant: None,
+        expires_at: TimeMs(5_000),
+        answer: kept(),
+    };
+    golden(
+        &answer,
+        &format!("idempotency/bot/{ZEROS}"),
+        &format!(
+            concat!(
+                r#"{{"agent":"bot","key_digest":"{ZEROS}","request_digest":"{ZEROS}","decision":"{decision}","#,
+                r#""grant":null,"expires_at_ms":5000,"answer":{{"sealed":{{"user":"usr_1","sealed":"AQID"}}}}}}"#
+            ),
+            ZEROS = ZEROS,
+            decision = decision,
+        ),
+    );
+    let fact = FactRecord {
+        name: id("user/usr_1/risk"),
+        said: Kept::Sealed { user: id("usr_1"), sealed: sealed() },
+        set_by: FactSource::Operator(id("ada")),
+        set_at: TimeMs(1_000),
+        expires_at: None,
+    };
+    golden(
+        &fact,
+        "fact/user/usr_1/risk",
+        concat!(
+            r#"{"name":"user/usr_1/risk","said":{"sealed":{"user":"usr_1","sealed":"AQID"}},"#,
+            r#""set_by":{"operator":"ada"},"set_at_ms":1000,"expires_at_ms":null}"#
+        ),
+    );
+    let body = FactBody { value: json("7"), salt: FactSalt::from_random([0xab; 16]) };
+    sealed_body(
+        &body,
+        &body.encode(),
+        |bytes| FactBody::decode(&fact.key(), bytes),
+        r#"{"value":"7","salt":"abababababababababababababababab"}"#,
+    );
+    let record = DecisionRecord { id: decision, text: kept() };
+    let bytes = record.encode();
+    assert_eq!(bytes, b"\x02usr_1\0\x01\x02\x03");
+    assert_eq!(DecisionRecord::decode(&record.key(), &bytes).unwrap(), record);
+    check(&record.key(), &bytes).unwrap();
+    for bad in [&b"\x02"[..], b"\x02usr_1", b"\x02usr_1\0", b"\x02\0x", b"\x02Usr\0x", b"\x02\xff\0x", b"\x03usr_1\0x"]
+    {
+        assert!(DecisionRecord::decode(&record.key(), bad).is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn an_erasure_says_when_and_nothing_of_whom() {
+    let erased = ErasureRecord { user: id("usr_1"), at: TimeMs(1_000) };
+    golden(&erased, "erasure/usr_1", r#"{"user":"usr_1","at_ms":1000}"#);
 }
 
 #[test]

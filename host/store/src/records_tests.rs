@@ -53,32 +53,29 @@ fn agent_record() -> AgentRecord {
 }
 
 fn grant() -> GrantRecord {
-    GrantRecord {
-        grant: Grant {
-            id: GrantId::from_random([1; 16]),
-            decision: DecisionId::from_random([2; 16]),
-            agent: id("bot"),
-            instance: id("pod-1"),
-            key_thumbprint: id(THUMBPRINT),
-            key_binding: KeyBinding::Jkt,
-            identity: None,
-            revocations: 0,
-            behalf: None,
-            policies: vec![(id("read-only"), 2)],
-            resource_server: id("bank"),
-            audience: id("https://bank.example"),
-            action: id("account.read"),
-            resource: id("account/42"),
-            arguments_digest: digest(3),
-            purpose: id("support"),
-            session: None,
-            issued_at: TimeMs(1_000),
-            expires_at: TimeMs(61_000),
-            uses_max: 1,
-            signed_by: id(THUMBPRINT),
-        },
-        revoked_at: None,
-    }
+    GrantRecord::plain(Grant {
+        id: GrantId::from_random([1; 16]),
+        decision: DecisionId::from_random([2; 16]),
+        agent: id("bot"),
+        instance: id("pod-1"),
+        key_thumbprint: id(THUMBPRINT),
+        key_binding: KeyBinding::Jkt,
+        identity: None,
+        revocations: 0,
+        behalf: None,
+        policies: vec![(id("read-only"), 2)],
+        resource_server: id("bank"),
+        audience: id("https://bank.example"),
+        action: id("account.read"),
+        resource: id("account/42"),
+        arguments_digest: digest(3),
+        purpose: id("support"),
+        session: None,
+        issued_at: TimeMs(1_000),
+        expires_at: TimeMs(61_000),
+        uses_max: 1,
+        signed_by: id(THUMBPRINT),
+    })
 }
 
 /// What is stored reads back as it was, and its bytes are those of every version of this program.
@@ -244,16 +241,20 @@ fn resource_servers_and_types() {
 #[test]
 fn grants_and_answers() {
     let text = concat!(
-        r#"{"id":"grt_01010101010101010101010101010101","decision":"dec_02020202020202020202020202020202","#,
+        r#"{"id":"grt_01010101010101010101010101010101","grant":{"plain":{"#,
+        r#""id":"grt_01010101010101010101010101010101","decision":"dec_02020202020202020202020202020202","#,
         r#""agent":"bot","instance":"pod-1","key_thumbprint":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","#,
         r#""key_binding":"jkt","identity":null,"revocations":0,"behalf":null,"policies":[["read-only",2]],"#,
         r#""resource_server":"bank","audience":"https://bank.example","action":"account.read","#,
         r#""resource":"account/42","arguments_digest":"0303030303030303030303030303030303030303030303030303030303030303","#,
         r#""purpose":"support","session":null,"issued_at_ms":1000,"expires_at_ms":61000,"uses_max":1,"#,
-        r#""signed_by":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","revoked_at_ms":null}"#
+        r#""signed_by":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}},"revoked_at_ms":null}"#
     );
     golden(&grant(), "grant/grt_01010101010101010101010101010101", text);
-    let key_digest = IdempotencyRecord::digest_of_key("retry-1");
+    let elsewhere = text.replacen("grt_0101", "grt_0202", 1);
+    let stored = [b"\x01", elsewhere.as_bytes()].concat();
+    assert!(GrantRecord::decode(&Key::grant(&GrantId::from_random([2; 16])), &stored).is_err());
+    let key_digest = digest(5);
     golden(
         &IdempotencyRecord {
             agent: id("bot"),
@@ -262,14 +263,14 @@ fn grants_and_answers() {
             decision: DecisionId::from_random([2; 16]),
             grant: Some(GrantId::from_random([1; 16])),
             expires_at: TimeMs(5_000),
-            answer: json("{\"decision\":\"allow\"}"),
+            answer: Kept::Plain(json("{\"decision\":\"allow\"}")),
         },
         &format!("idempotency/bot/{key_digest}"),
         &format!(
             concat!(
                 r#"{{"agent":"bot","key_digest":"{key_digest}","request_digest":"{request}","#,
                 r#""decision":"dec_02020202020202020202020202020202","grant":"grt_01010101010101010101010101010101","#,
-                r#""expires_at_ms":5000,"answer":"{{\"decision\":\"allow\"}}"}}"#
+                r#""expires_at_ms":5000,"answer":{{"plain":"{{\"decision\":\"allow\"}}"}}}}"#
             ),
             key_digest = key_digest,
             request = digest(4),
@@ -279,10 +280,10 @@ fn grants_and_answers() {
 
 #[test]
 fn facts() {
+    let body = |value: &str, salt| FactBody { value: json(value), salt: FactSalt::from_random([salt; 16]) };
     let operators = FactRecord {
         name: id("resource/file/a%2Fb/owner"),
-        value: json("{\"user\":\"alice\"}"),
-        salt: FactSalt::from_random([0xab; 16]),
+        said: Kept::Plain(body("{\"user\":\"alice\"}", 0xab)),
         set_by: FactSource::Operator(id("ada")),
         set_at: TimeMs(1_000),
         expires_at: Some(TimeMs(2_000)),
@@ -291,18 +292,18 @@ fn facts() {
         &operators,
         "fact/resource/file/a%2Fb/owner",
         concat!(
-            r#"{"name":"resource/file/a%2Fb/owner","value":"{\"user\":\"alice\"}","#,
-            r#""salt":"abababababababababababababababab","set_by":{"operator":"ada"},"#,
+            r#"{"name":"resource/file/a%2Fb/owner","said":{"plain":{"value":"{\"user\":\"alice\"}","#,
+            r#""salt":"abababababababababababababababab"}},"set_by":{"operator":"ada"},"#,
             r#""set_at_ms":1000,"expires_at_ms":2000}"#
         ),
     );
     for (now, counts) in [(0, true), (1_999, true), (2_000, false), (u64::MAX, false)] {
-        assert_eq!(operators.value_at(TimeMs(now)).is_some(), counts, "{now}");
+        assert_eq!(operators.counts_at(TimeMs(now)), counts, "{now}");
     }
+    let said = body("null", 0);
     let servers = FactRecord {
         name: id("global"),
-        value: json("null"),
-        salt: FactSalt::from_random([0; 16]),
+        said: Kept::Plain(said.clone()),
         set_by: FactSource::ResourceServer(id("bank")),
         set_at: TimeMs(1_000),
         expires_at: None,
@@ -311,19 +312,19 @@ fn facts() {
         &servers,
         "fact/global",
         concat!(
-            r#"{"name":"global","value":"null","salt":"00000000000000000000000000000000","#,
+            r#"{"name":"global","said":{"plain":{"value":"null","salt":"00000000000000000000000000000000"}},"#,
             r#""set_by":{"resource_server":"bank"},"set_at_ms":1000,"expires_at_ms":null}"#
         ),
     );
-    assert_eq!(servers.value_digest().to_string(), "26e436d83e2f3e914d3d5a0e1b222a8b4fa59223d278480c65de156324861882");
-    let salted = FactRecord { salt: FactSalt::from_random([1; 16]), ..servers.clone() };
-    assert_ne!(salted.value_digest(), servers.value_digest());
+    assert_eq!(said.value_digest().to_string(), "26e436d83e2f3e914d3d5a0e1b222a8b4fa59223d278480c65de156324861882");
+    let salted = body("null", 1);
+    assert_ne!(salted.value_digest(), said.value_digest());
     assert_eq!(format!("{:?}", salted.salt), "FactSalt(…)");
     for bad in ["", "0", &"0".repeat(30), &"0".repeat(34), &"AB".repeat(16), &"zz".repeat(16)] {
         assert!(bad.parse::<FactSalt>().is_err(), "{bad}");
     }
-    assert!(servers.value_at(TimeMs(u64::MAX)).is_some());
-    let large = FactRecord { value: json(&"x".repeat(FactRecord::VALUE_BYTES_MAX + 1)), ..servers };
+    assert!(servers.counts_at(TimeMs(u64::MAX)));
+    let large = FactRecord { said: Kept::Plain(body(&"x".repeat(FactBody::VALUE_BYTES_MAX + 1), 0)), ..servers };
     assert!(FactRecord::decode(&large.key(), &large.encode()).is_err());
 }
 
@@ -376,7 +377,7 @@ fn token_keys() {
 
 #[test]
 fn decisions_are_their_text() {
-    let record = DecisionRecord { id: DecisionId::from_random([2; 16]), text: json("{\"any\":[1,2]}") };
+    let record = DecisionRecord { id: DecisionId::from_random([2; 16]), text: Kept::Plain(json("{\"any\":[1,2]}")) };
     let bytes = record.encode();
     assert_eq!(bytes, b"\x01{\"any\":[1,2]}");
     assert_eq!(DecisionRecord::decode(&record.key(), &bytes).unwrap(), record);

@@ -18,7 +18,7 @@ use crate::fixtures::{add, batch, body, counter, id, log, meta, new_store, put};
 use crate::integrity::IntegrityError;
 use crate::key::{Key, KeyKind, KeyPrefix};
 use crate::recorded::GrantStanding;
-use crate::records::GrantRecord;
+use crate::records::{GrantRecord, Kept, Sealed};
 
 #[track_caller]
 fn refused(outcome: Result<Store, OpenError>, message: &str) {
@@ -212,7 +212,7 @@ async fn a_grant_is_recorded_with_its_entry_and_yields_nothing_once_revoked() {
     let grant = grant(1);
     assert_eq!(store.grant(&grant.id).await.unwrap(), None);
     let mut issue = batch(|batch| batch.entries = vec![body(1), body(2)]);
-    issue.put_record(&GrantRecord { grant: grant.clone(), revoked_at: None });
+    issue.put_record(&GrantRecord::plain(grant.clone()));
     let recorded = store.commit_recorded(issue, grant.clone()).await.unwrap();
     assert_eq!(recorded.get(), &grant);
     let names: Vec<_> = recorded.entries().iter().map(ToString::to_string).collect();
@@ -220,18 +220,38 @@ async fn a_grant_is_recorded_with_its_entry_and_yields_nothing_once_revoked() {
     drop(store);
     let store = Store::open(dir.path(), &log()).unwrap();
     let stored = store.grant(&grant.id).await.unwrap().unwrap();
-    assert_eq!(stored.standing, GrantStanding::Granted(recorded));
+    let version = stored.version;
+    assert_eq!(stored.standing(None).unwrap(), GrantStanding::Granted(recorded));
     let mut revoke = batch(|batch| {
-        batch.require.push((Key::grant(&grant.id), Require::Version(stored.version)));
+        batch.require.push((Key::grant(&grant.id), Require::Version(version)));
         batch.entries.push(body(3));
     });
-    revoke.put_record(&GrantRecord { grant: grant.clone(), revoked_at: Some(TimeMs(1_500)) });
+    revoke.put_record(&GrantRecord { revoked_at: Some(TimeMs(1_500)), ..GrantRecord::plain(grant.clone()) });
     store.commit(revoke.clone()).await.unwrap();
     let stored = store.grant(&grant.id).await.unwrap().unwrap();
-    assert_eq!(stored.standing, GrantStanding::Revoked { grant: grant.clone(), revoked_at: TimeMs(1_500) });
     assert_eq!(stored.entries, [store.entry_ref(2)]);
+    let revoked = GrantStanding::Revoked { grant: grant.clone(), revoked_at: TimeMs(1_500) };
+    assert_eq!(stored.standing(None).unwrap(), revoked);
     // The version has moved on, so nobody revokes twice.
     assert!(matches!(store.commit(revoke).await, Err(CommitError::Conflict(keys)) if keys == [Key::grant(&grant.id)]));
+}
+
+#[tokio::test]
+async fn a_sealed_grant_stands_only_for_whoever_opened_it() {
+    let (_dir, store) = new_store();
+    let (grant, other) = (grant(1), grant(2));
+    let sealed = Kept::Sealed { user: id("usr_1"), sealed: Sealed(vec![1, 2, 3]) };
+    let mut issue = batch(|batch| batch.entries = vec![body(1)]);
+    issue.put_record(&GrantRecord { id: grant.id, grant: sealed.clone(), revoked_at: None });
+    let recorded = store.commit_recorded(issue, grant.clone()).await.unwrap();
+    let stored = store.grant(&grant.id).await.unwrap().unwrap();
+    assert_eq!(stored.record().grant, sealed);
+    assert!(stored.clone().standing(None).is_err());
+    for opened in [&b"\x01{}"[..], b"", &GrantRecord::encode_grant(&other)] {
+        assert!(stored.clone().standing(Some(opened)).is_err(), "{opened:?}");
+    }
+    let standing = stored.standing(Some(&GrantRecord::encode_grant(&grant))).unwrap();
+    assert_eq!(standing, GrantStanding::Granted(recorded));
 }
 
 #[tokio::test(flavor = "multi_thread")]

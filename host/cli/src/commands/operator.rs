@@ -32,7 +32,7 @@ pub(crate) struct Register {
     #[arg(value_parser = parse::id::<OperatorId>)]
     id: OperatorId,
     /// What it may do; repeat it, or join with commas. No duty implies another: registrar,
-    /// `policy_admin`, `policy_weakener`, approver, auditor, thawer, admin
+    /// `policy_admin`, `policy_weakener`, approver, auditor, thawer, eraser, admin
     #[arg(long, required = true, value_delimiter = ',', value_parser = parse::id::<Duty>)]
     duty: Vec<Duty>,
 }

@@ -1,5 +1,7 @@
 //! `attorn user`.
 
+mod erase;
+
 use attorn_api::users::{self, NameUser, RevokeOfUser};
 use attorn_core::{AgentId, ProviderId, TimeMs, UserId};
 use clap::{Args, Subcommand};
@@ -16,7 +18,7 @@ const PATH: &str = "/v1/users";
 /// On whose behalf agents act.
 #[derive(Debug, Subcommand)]
 pub(crate) enum User {
-    /// Register a user before they were first seen (duty: registrar, as for all of these)
+    /// Register a user before they were first seen (duty: registrar, as for all but `erase`)
     Register(Named),
     /// Find a user by what their provider calls them
     Find(Named),
@@ -24,6 +26,8 @@ pub(crate) enum User {
     Show(Which),
     /// Revoke all that a user delegated, or all to one agent, with all below
     Revoke(Revoke),
+    /// Erase a user for ever (duty: eraser)
+    Erase(erase::Erase),
 }
 
 #[derive(Debug, Args)]
@@ -71,6 +75,7 @@ impl User {
         let (client, output) = (context.operator()?, &context.output);
         let name = |named: Named| NameUser { provider: named.provider.to_string(), subject: named.subject };
         let user: users::User = match self {
+            Self::Erase(erase) => return erase.run(context).await,
             Self::Register(named) => client.post(PATH, &name(named)).await?,
             Self::Find(named) => client.post(&format!("{PATH}/find"), &name(named)).await?,
             Self::Show(Which { id }) => client.get(&format!("{PATH}/{id}")).await?,

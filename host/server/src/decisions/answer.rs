@@ -8,8 +8,8 @@ use attorn_api::decisions::{
 use attorn_core::reason::HostReason;
 use attorn_core::{Decision, DecisionId, DecisionReason, Grant, Issuer, JsonText};
 use attorn_identity::{TokenClaims, TokenSubject};
-use attorn_store::records::{GrantRecord, IdempotencyRecord};
-use attorn_store::{GrantStanding, Recorded, Versioned};
+use attorn_store::records::{IdempotencyRecord, Kept, Record as _};
+use attorn_store::{GrantStanding, Key, Recorded, Versioned};
 use serde::{Deserialize, Serialize};
 
 use super::ask::Ask;
@@ -19,7 +19,7 @@ use crate::app::App;
 use crate::audit::reference;
 use crate::grants;
 use crate::http::failure::Failure;
-use crate::users;
+use crate::users::{self, kept};
 
 /// How many reasons an answer has, and how many characters of each: an answer has to be kept.
 const REASONS_MAX: usize = 16;
@@ -67,7 +67,10 @@ pub(super) async fn again(
     ask: &Ask,
     earlier: Versioned<IdempotencyRecord>,
 ) -> Result<DecisionAnswer, Failure> {
-    let decided: Decided = serde_json::from_str(earlier.value.answer.as_str()).map_err(Failure::internal)?;
+    let place = earlier.value.key();
+    let answer = kept::read_text(app, &place, earlier.value.answer).await?;
+    let answer = answer.ok_or_else(|| kept::erased("the user on whose behalf this was asked before was erased"))?;
+    let decided: Decided = serde_json::from_str(answer.as_str()).map_err(Failure::internal)?;
     let mut credential = None;
     let entry = reference(&app.store.entry_ref(earlier.entries.start));
     if let Some(id) = &earlier.value.grant {
@@ -76,12 +79,18 @@ pub(super) async fn again(
             Failure::of(ProblemCode::GrantInactive, detail).with_help("ask with a new idempotency key")
         };
         let stored = app.store.grant(id).await?.ok_or_else(inactive)?;
-        let GrantStanding::Granted(grant) = stored.standing else { return Err(inactive()) };
-        let record = GrantRecord { grant: grant.get().clone(), revoked_at: None };
-        if record.grant.key_thumbprint != ask.thumbprint {
+        let opened = match &stored.record().grant {
+            Kept::Plain(_) => None,
+            Kept::Sealed { user, sealed } => {
+                Some(kept::read(app, &Key::grant(id), (user, sealed)).await?.ok_or_else(inactive)?)
+            }
+        };
+        let standing = stored.standing(opened.as_ref().map(|opened| opened.as_slice())).map_err(Failure::internal)?;
+        let GrantStanding::Granted(grant) = standing else { return Err(inactive()) };
+        if grant.get().key_thumbprint != ask.thumbprint {
             return Err(inactive());
         }
-        grants::active(app, &record).await.map_err(|_| inactive())?;
+        grants::active(app, grant.get(), None).await.map_err(|_| inactive())?;
         // The private half of a key that does not sign any more is gone after a restart.
         let key = app.token_keys.named(&grant.get().signed_by).ok_or_else(inactive)?;
         key.signer().ok_or_else(inactive)?;

@@ -5,10 +5,10 @@ use attorn_api::json::{canonical_raw, digest};
 use attorn_api::{IDEMPOTENCY_HEADER, ProblemCode};
 use attorn_core::context::AuthenticationMethod;
 use attorn_core::{AgentId, DelegationId, Digest, JsonText, KeyThumbprint, Request, SessionId, UserId};
-use attorn_store::records::IdempotencyRecord;
 use serde_json::json;
 use serde_json::value::RawValue;
 
+use crate::app::App;
 use crate::holders::ShownIdentity;
 use crate::http::call::Call;
 use crate::http::failure::Failure;
@@ -50,9 +50,9 @@ pub(crate) struct Idempotency {
 }
 
 impl Ask {
-    pub(super) fn of(call: &Call, wanted: Wanted) -> Result<Self, Failure> {
+    pub(super) fn of(app: &App, call: &Call, wanted: Wanted) -> Result<Self, Failure> {
         let caller = call.agent()?;
-        let idempotency = idempotency(call, &wanted)?;
+        let idempotency = idempotency(app, call, &wanted)?;
         let (agent, thumbprint) = (caller.agent.value.agent().id.clone(), caller.thumbprint.clone());
         let identity = caller.identity.clone();
         Ok(Self { agent, method: caller.method, thumbprint, identity, wanted, idempotency })
@@ -94,7 +94,7 @@ fn object(name: &str, raw: Option<&RawValue>) -> Result<JsonText, Failure> {
     canonical_raw(raw).map_err(|error| Failure::of(ProblemCode::InvalidBody, format!("`{name}`: {error}")))
 }
 
-fn idempotency(call: &Call, wanted: &Wanted) -> Result<Option<Idempotency>, Failure> {
+fn idempotency(app: &App, call: &Call, wanted: &Wanted) -> Result<Option<Idempotency>, Failure> {
     let mut values = call.headers.get_all(IDEMPOTENCY_HEADER).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let key = value.to_str().unwrap_or_default();
@@ -115,6 +115,7 @@ fn idempotency(call: &Call, wanted: &Wanted) -> Result<Option<Idempotency>, Fail
         delegation.as_ref().map(DelegationId::as_str),
         user.as_ref().map(UserId::as_str),
     ]);
-    let request_digest = Digest::from_bytes(*blake3::hash(whole.to_string().as_bytes()).as_bytes());
-    Ok(Some(Idempotency { key_digest: IdempotencyRecord::digest_of_key(key), request_digest }))
+    // Both may speak of a user, and nobody who reads the store can guess from a keyed hash what they say.
+    let key_digest = app.names.hash("idempotency key", "", key);
+    Ok(Some(Idempotency { key_digest, request_digest: app.names.hash("request", "", &whole.to_string()) }))
 }

@@ -54,10 +54,10 @@ pub(crate) async fn standing(
     let Some(root) = records.first() else { return Ok(Err(HostReason::DelegationUnknown)) };
     let id = root.user.clone();
     let Some(user) = users::known(app, &id).await? else {
-        // Whoever was erased is nobody's user any more, also where their record is still there.
+        // Also where their record is still there, and only their key is gone.
         let left = app.store.get(&Key::user(&id)).await?;
         require.push((Key::user(&id), left.map_or(Require::Absent, |left| Require::Version(left.version))));
-        return Ok(Err(HostReason::ChainBroken));
+        return Ok(Err(HostReason::UserErased));
     };
     require.push((Key::user(&id), Require::Version(user.record.version)));
     if records.iter().any(|record| record.user != id) {

@@ -10,11 +10,12 @@ use std::sync::Arc;
 use attorn_core::context::{Counter, Delegation, Fact, User};
 use attorn_core::{EvaluationContext, FactName, JsonText, Known, Permission, ResourceServerId};
 use attorn_engine::CounterDeclaration;
-use attorn_store::records::{FactRecord, FactSource, ResourceServerRecord};
+use attorn_store::records::{FactBody, FactRecord, FactSource, ResourceServerRecord};
 use attorn_store::{Key, Require, Versioned};
 
 use crate::active::ActivePolicy;
 use crate::app::App;
+use crate::facts;
 use crate::http::failure::Failure;
 
 /// The most facts of one decision, the most resource servers that set them, and the most counters. A batch
@@ -58,6 +59,8 @@ pub(crate) struct LookedUp {
 pub(crate) struct FoundFact {
     /// What was set, and the version of that; none if nobody set anything.
     pub(crate) set: Option<Versioned<FactRecord>>,
+    /// What it says, opened.
+    pub(crate) body: Option<FactBody>,
     /// Why the policies see no value, if they see none.
     pub(crate) missing: Option<Missing>,
 }
@@ -71,12 +74,14 @@ pub(crate) enum Missing {
     Expired,
     /// The resource server that set it has been revoked.
     SourceRevoked,
+    /// It is about a user who was erased.
+    UserErased,
 }
 
 impl FoundFact {
     /// The value as the policies see it.
     pub(crate) fn value(&self) -> Option<&JsonText> {
-        self.set.as_ref().filter(|_| self.missing.is_none()).map(|set| &set.value.value)
+        self.body.as_ref().filter(|_| self.missing.is_none()).map(|body| &body.value)
     }
 
     /// The most bytes that it takes in the record.
@@ -93,6 +98,7 @@ impl Missing {
             Self::NotSet => "not_set",
             Self::Expired => "expired",
             Self::SourceRevoked => "source_revoked",
+            Self::UserErased => "user_erased",
         }
     }
 }
@@ -157,15 +163,20 @@ async fn fact(
     }
     let key = Key::fact(name);
     let set = app.store.record::<FactRecord>(&key).await?;
+    let body = match &set {
+        Some(set) => facts::body(app, &set.value).await?,
+        None => None,
+    };
     let missing = match &set {
         None => Some(Missing::NotSet),
-        Some(set) if set.value.value_at(context.time).is_none() => Some(Missing::Expired),
+        Some(_) if body.is_none() => Some(Missing::UserErased),
+        Some(set) if !set.value.counts_at(context.time) => Some(Missing::Expired),
         Some(set) => match word_counts(app, &set.value.set_by, found).await? {
             Ok(counts) => (!counts).then_some(Missing::SourceRevoked),
             Err(too_many) => return Ok(Err(too_many)),
         },
     };
-    let fact = FoundFact { set, missing };
+    let fact = FoundFact { set, body, missing };
     if !room.bytes(fact.bytes(name)) {
         return Ok(Err(TooMany));
     }

@@ -11,6 +11,7 @@ pub(crate) mod evaluate;
 #[cfg(test)]
 mod fixtures;
 pub(crate) mod gather;
+mod in_record;
 pub(crate) mod known;
 mod observe;
 pub(crate) mod pause;
@@ -48,7 +49,7 @@ pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
 
 /// The decision on what an agent asks that was authenticated with this call, wherever it asks.
 pub(crate) async fn made(app: &App, call: &Call, wanted: Wanted) -> Result<DecisionAnswer, Failure> {
-    let ask = Ask::of(call, wanted)?;
+    let ask = Ask::of(app, call, wanted)?;
     let span = tracing::debug_span!("decision", decision_id = tracing::field::Empty, agent = %ask.agent);
     decide(app, &ask).instrument(span).await
 }

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use attorn_core::{DecisionId, Evaluated, TimeMs};
+use attorn_core::{DecisionId, Evaluated};
 use attorn_engine::Evaluation;
 
 use super::record::{Asked, Made, kind, outcome};
@@ -25,7 +25,7 @@ pub(super) fn decided(app: &App, made: &Made, decision: DecisionId, began: Insta
     app.metrics.decided(&made.decision, made.context.is_some(), took);
     tracing::debug!(decision = kind(&made.decision), took_us = micros(took), "decided");
     for Asked { policy, evaluation, .. } in &made.asked {
-        keep_log(app, made.now, policy, evaluation.as_ref(), decision);
+        keep_log(app, made, policy, evaluation.as_ref(), decision);
     }
 }
 
@@ -37,7 +37,7 @@ pub(super) fn shadow_evaluated(
     (evaluated, evaluation): (&Evaluated, Option<&Evaluation>),
 ) {
     tracing::debug_span!("shadow", decision_id = %decision).in_scope(|| one(policy, evaluated, evaluation));
-    keep_log(app, made.now, policy, evaluation, decision);
+    keep_log(app, made, policy, evaluation, decision);
 }
 
 fn one(policy: &ActivePolicy, evaluated: &Evaluated, evaluation: Option<&Evaluation>) {
@@ -57,9 +57,10 @@ fn micros(took: Duration) -> u64 {
     u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
 }
 
-fn keep_log(app: &App, now: TimeMs, policy: &ActivePolicy, evaluation: Option<&Evaluation>, decision: DecisionId) {
+fn keep_log(app: &App, made: &Made, policy: &ActivePolicy, evaluation: Option<&Evaluation>, decision: DecisionId) {
     if let Some(evaluation) = evaluation {
         let which = (&policy.record.policy, policy.record.version);
-        app.policy_logs.keep(now, which, decision, &evaluation.log);
+        let user = made.context.as_ref().and_then(|context| context.user.as_ref()).map(|user| &user.id);
+        app.policy_logs.keep(made.now, which, (decision, user), &evaluation.log);
     }
 }

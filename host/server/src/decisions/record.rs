@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use attorn_core::context::{AuthenticationMethod, Delegation, Fact, Group, User};
+use attorn_core::context::{AuthenticationMethod, Delegation, Group, User};
 use attorn_core::reason::HostReason;
 use attorn_core::{
-    Charge, Decision, DecisionId, DecisionReason, DelegationId, Denied, Evaluated, EvaluationContext, FactName, Grant,
-    JsonText, Known, Outcome, Permission, PolicyId, SessionId, TimeMs, Verdict, WithinBounds,
+    Decision, DecisionId, DecisionReason, DelegationId, Denied, Evaluated, EvaluationContext, Grant, JsonText, Outcome,
+    Permission, PolicyId, TimeMs, Verdict, WithinBounds,
 };
 use attorn_engine::Evaluation;
-use attorn_store::records::{DecisionRecord, GrantRecord, IdempotencyRecord};
+use attorn_store::records::{DecisionRecord, IdempotencyRecord, Record as _};
 use attorn_store::{Batch, Key};
 use serde_json::{Value, json};
 
@@ -18,12 +18,14 @@ use super::answer;
 use super::ask::Ask;
 use super::charge::{self, Exceeded};
 use super::gather::Ground;
-use super::known::{FoundFact, LookedUp, Missing};
+use super::in_record::{charge_in_record, fact_in_record, known_in_record, limit_in_record};
+use super::known::LookedUp;
 use super::veil::{self, Veil};
 use crate::active::ActivePolicy;
 use crate::entry;
 use crate::http::failure::Failure;
 use crate::random;
+use crate::users::kept;
 
 /// How long asking again with the same idempotency key is the same.
 const IDEMPOTENCY_MS: u64 = 10 * 60 * 1000;
@@ -85,8 +87,10 @@ pub(super) fn batch(
         }
         _ => None,
     };
-    let full = full_record(ask, ground, made);
-    let digest = veil.record_digest(full.as_str());
+    let full = full_record(ask, (ground, veil), made)?;
+    // The record holds a salt: whoever has it can show that it is this one, and nobody guesses it from here.
+    let digest = blake3::hash(full.as_str().as_bytes()).to_hex().to_string();
+    let whose = ground.chain.as_ref().map(|chain| (&chain.behalf.user.id, &*chain.key));
     let mut batch = Batch::new(made.now);
     batch.require.clone_from(&ground.require);
     batch.require.extend(made.looked_up.require.iter().cloned());
@@ -94,15 +98,17 @@ pub(super) fn batch(
         charge::add(&mut batch, allowed.charges());
     }
     batch.entries.push(entry_body(ask, (ground, veil), made, decision, grant.as_ref(), &digest)?);
-    batch.put_record(&DecisionRecord { id: decision, text: full });
+    let text = kept::text(whose, &Key::decision(&decision), full)?;
+    batch.put_record(&DecisionRecord { id: decision, text });
     if let Some(grant) = &grant {
-        let record = GrantRecord { grant: grant.clone(), revoked_at: None };
+        let record = kept::grant(whose, grant)?;
         batch.put.push((Key::expiry(grant.expires_at, &Key::grant(&grant.id)), Vec::new()));
         batch.put_record(&record);
     }
     let challenged = matches!(made.decision, Decision::Challenge(_));
     if let (Some(idempotency), false) = (&ask.idempotency, challenged) {
         let expires_at = made.now.plus_ms(IDEMPOTENCY_MS);
+        let place = Key::idempotency(&ask.agent, &idempotency.key_digest);
         let record = IdempotencyRecord {
             agent: ask.agent.clone(),
             key_digest: idempotency.key_digest,
@@ -110,9 +116,9 @@ pub(super) fn batch(
             decision,
             grant: grant.as_ref().map(|grant| grant.id),
             expires_at,
-            answer: answer::kept(ground, made, decision, grant.as_ref())?,
+            answer: kept::text(whose, &place, answer::kept(ground, made, decision, grant.as_ref())?)?,
         };
-        batch.put.push((Key::expiry(expires_at, &Key::idempotency(&ask.agent, &idempotency.key_digest)), Vec::new()));
+        batch.put.push((Key::expiry(expires_at, &record.key()), Vec::new()));
         batch.put_record(&record);
     }
     Ok((batch, grant))
@@ -224,13 +230,22 @@ pub(crate) fn reason_in_entry(reason: &DecisionReason) -> Value {
 
 /// All that the decision depended on and all that came of it, for whoever asks why. Bodies are
 /// bounded, so it always fits its place.
-fn full_record(ask: &Ask, ground: &Ground, made: &Made) -> JsonText {
-    let whole = record_of(ask, ground, made, WRITTEN_BYTES_MAX);
-    if whole.as_str().len() <= RECORD_BYTES_MAX { whole } else { record_of(ask, ground, made, 0) }
+fn full_record(ask: &Ask, (ground, veil): (&Ground, Veil<'_>), made: &Made) -> Result<JsonText, Failure> {
+    let mut record = record_of(ask, (ground, veil), made, WRITTEN_BYTES_MAX);
+    record["salt"] = random::record_salt()?.into();
+    let canonical = |record: &Value| serde_json_canonicalizer::to_string(record).map_err(Failure::internal);
+    let mut text = canonical(&record)?;
+    if text.len() > RECORD_BYTES_MAX {
+        let salt = record["salt"].take();
+        record = record_of(ask, (ground, veil), made, 0);
+        record["salt"] = salt;
+        text = canonical(&record)?;
+    }
+    Ok(JsonText::from_canonical(text))
 }
 
-fn record_of(ask: &Ask, ground: &Ground, made: &Made, mut bytes_left: usize) -> JsonText {
-    let (agent, request) = (ground.agent(), &ground.request);
+fn record_of(ask: &Ask, (ground, veil): (&Ground, Veil<'_>), made: &Made, mut bytes_left: usize) -> Value {
+    let (agent, request, veil) = (ground.agent(), &ground.request, veil.in_record());
     let facts: Vec<Value> = made.looked_up.facts.iter().map(fact_in_record).collect();
     let known = made.looked_up.known.iter().map(|known| known_in_record(known, &made.looked_up));
     let policies = made.asked.iter().zip(known).map(|(asked, (facts, counters))| {
@@ -247,7 +262,7 @@ fn record_of(ask: &Ask, ground: &Ground, made: &Made, mut bytes_left: usize) -> 
         agent.labels.iter().map(|(name, value)| (name.to_string(), value.clone().into())).collect();
     // What no policy saw decided nothing, and whoever is denied before them cannot fill the disk with it.
     let shown = made.context.is_some();
-    let record = json!({
+    json!({
         "contract": "attorn:policy@0.1.0-draft",
         "phase": "decide",
         "time_ms": made.now.0,
@@ -269,11 +284,11 @@ fn record_of(ask: &Ask, ground: &Ground, made: &Made, mut bytes_left: usize) -> 
             .collect::<Vec<_>>(),
         "request": {
             "action": request.action.as_str(),
-            "resource": request.resource.as_str(),
+            "resource": veil.resource(&request.resource),
             "purpose": request.purpose.as_str(),
-            "session": request.session.as_ref().map(SessionId::as_str),
+            "session": request.session.as_ref().map(|session| veil.session(session)),
             "arguments": shown.then(|| embedded(&request.arguments)),
-            "arguments_digest": request.arguments_digest.to_string(),
+            "arguments_digest": veil.arguments_digest(request.arguments_digest),
             "claims": shown.then(|| embedded(&request.claims)),
         },
         "policies_asked": made.context.is_some(),
@@ -282,8 +297,7 @@ fn record_of(ask: &Ask, ground: &Ground, made: &Made, mut bytes_left: usize) -> 
         "decision": kind(&made.decision),
         "charges": charges.iter().map(charge_in_record).collect::<Vec<_>>(),
         "limit": made.limit.as_ref().map(limit_in_record),
-    });
-    JsonText::from_canonical(serde_json_canonicalizer::to_string(&record).unwrap_or_else(|_| record.to_string()))
+    })
 }
 
 pub(crate) const fn method(method: AuthenticationMethod) -> &'static str {
@@ -323,46 +337,8 @@ fn delegation_in_record(hop: &Delegation) -> Value {
 }
 
 /// A canonical text as a part of another: it comes out as the same bytes.
-fn embedded(text: &JsonText) -> Value {
+pub(super) fn embedded(text: &JsonText) -> Value {
     serde_json::from_str(text.as_str()).unwrap_or(Value::Null)
-}
-
-/// A fact as the policies saw it, whose word it is, and the salt with which the digest in the entry that set
-/// it can be checked. One that is missing has no value; `missing` says why.
-fn fact_in_record((name, found): (&FactName, &FoundFact)) -> Value {
-    json!({
-        "name": name.as_str(),
-        "version": found.set.as_ref().map(|set| set.version),
-        "set_by": found.set.as_ref().map(|set| set.value.set_by.to_string()),
-        "salt": found.set.as_ref().map(|set| set.value.salt.to_string()),
-        "value": found.value().map(embedded),
-        "missing": found.missing.map(Missing::as_str),
-    })
-}
-
-/// What one policy saw: for each of its templates, in their order, which of the record's facts, or null where
-/// the template could not be filled in; and its counters. Counts are texts, for they may have 64 bits.
-fn known_in_record(known: &Known, all: &LookedUp) -> (Value, Value) {
-    let place = |fact: &Fact| fact.name.as_ref().and_then(|name| all.facts.keys().position(|other| other == name));
-    let facts = known.facts.iter().map(place).collect::<Vec<_>>();
-    let counters = known.counters.iter().map(|counter| {
-        json!({ "name": counter.name.as_str(), "used": counter.used.to_string(),
-            "window_start_ms": counter.window_start.0, "window_end_ms": counter.window_end.map(|end| end.0) })
-    });
-    (json!(facts), counters.collect())
-}
-
-fn charge_in_record(charge: &Charge) -> Value {
-    json!({ "policy": charge.policy.as_str(), "counter": charge.counter.as_str(),
-        "amount": charge.amount.to_string(), "at_most": charge.at_most.to_string() })
-}
-
-/// The charge that a counter had no room for, and what the counter was found at. No policy says so; the deny
-/// follows from this.
-fn limit_in_record(limit: &Exceeded) -> Value {
-    let mut record = charge_in_record(&limit.charge);
-    record["found"] = limit.found.to_string().into();
-    record
 }
 
 fn policy_in_record(asked: &Asked, bytes_left: &mut usize) -> Value {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use attorn_core::context::Counter;
 use attorn_core::counter::COUNT_MAX;
-use attorn_core::{CounterScope, CounterSubject, CounterWindow, Debit, Digest, Terms};
-use attorn_store::records::{AgentRecord, FactRecord, FactSalt, FactSource, ResourceServerRecord};
+use attorn_core::{Charge, CounterScope, CounterSubject, CounterWindow, Debit, Digest, FactName, Known, Terms};
+use attorn_store::records::{AgentRecord, FactBody, FactRecord, FactSalt, FactSource, Kept, ResourceServerRecord};
 use attorn_store::{BATCH_ITEMS_MAX, Require, Versioned};
 
 use super::*;
@@ -14,7 +14,9 @@ use crate::decisions::ask::Idempotency;
 use crate::decisions::fixtures::{
     NOW, agent, asked, holder, largest_delegation, largest_user, request, server, thumbprint, within,
 };
-use crate::decisions::known::{COUNTER_BYTES, COUNTERS_MAX, FACTS_MAX, SERVERS_MAX, delegation_bytes, user_bytes};
+use crate::decisions::known::{
+    COUNTER_BYTES, COUNTERS_MAX, FACTS_MAX, FoundFact, Missing, SERVERS_MAX, delegation_bytes, user_bytes,
+};
 
 const NONE: Digest = Digest::from_bytes([0; 32]);
 
@@ -87,20 +89,22 @@ fn the_largest_batch_of_a_decision_has_no_more_items_than_a_batch_may_have() {
 #[test]
 fn no_fact_takes_more_of_the_record_than_was_reckoned() {
     let long = |text: &str| format!("{text}{}", "x".repeat(64 - text.len()));
+    let body = FactBody { value: JsonText::from_canonical("\"v\""), salt: FactSalt::from_random([255; 16]) };
     for (set_by, missing) in [
         (Some(FactSource::Operator(long("o").parse().unwrap())), None),
         (Some(FactSource::ResourceServer(long("s").parse().unwrap())), None),
         (Some(FactSource::ResourceServer(long("s").parse().unwrap())), Some(Missing::SourceRevoked)),
         (Some(FactSource::ResourceServer(long("s").parse().unwrap())), Some(Missing::Expired)),
+        (Some(FactSource::Operator(long("o").parse().unwrap())), Some(Missing::UserErased)),
         (None, Some(Missing::NotSet)),
     ] {
         let name: FactName = "resource/a/b".parse().unwrap();
         let set = set_by.map(|set_by| {
-            let (value, salt) = (JsonText::from_canonical("\"v\""), FactSalt::from_random([255; 16]));
-            let at = TimeMs(u64::MAX);
-            stored(FactRecord { name: name.clone(), value, salt, set_by, set_at: at, expires_at: Some(at) })
+            let (at, said) = (TimeMs(u64::MAX), Kept::Plain(body.clone()));
+            stored(FactRecord { name: name.clone(), said, set_by, set_at: at, expires_at: Some(at) })
         });
-        let found = FoundFact { set, missing };
+        let body = set.is_some().then(|| body.clone());
+        let found = FoundFact { set, body, missing };
         // And a comma behind it.
         let bytes = fact_in_record((&name, &found)).to_string().len() + 1;
         assert!(bytes <= found.bytes(&name), "{bytes}: {found:?}");

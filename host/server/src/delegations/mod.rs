@@ -28,6 +28,7 @@ use crate::http::call::{AgentCaller, Call, Reply};
 use crate::http::failure::Failure;
 use crate::providers;
 use crate::registry::count;
+use crate::users::kept;
 
 /// How many delegations a tree shows.
 const TREE_MAX: usize = 500;
@@ -62,6 +63,11 @@ pub(crate) async fn list_own(app: Arc<App>, call: Call) -> Result<Reply, Failure
 
 pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let (user, agent) = (call.query::<UserId>("user")?, call.query::<AgentId>("agent")?);
+    if let Some(user) = &user
+        && app.store.get(&Key::erasure(user)).await?.is_some()
+    {
+        return Err(kept::gone(&app, user).await?);
+    }
     let after = call.query::<DelegationId>("after")?;
     let (prefix, after) = match (&user, &agent) {
         (Some(_), Some(_)) => {
@@ -83,7 +89,7 @@ pub(crate) async fn show(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
 
 /// Why it was revoked, if a user or an agent did, and said why.
 async fn reason(app: &App, record: &DelegationRecord) -> Result<Option<String>, Failure> {
-    let (Some(sealed), Some(key)) = (&record.sealed_reason, app.user_keys.of(&record.user).await?) else {
+    let (Some(sealed), Some(key)) = (&record.sealed_reason, kept::key(app, &record.user).await?) else {
         return Ok(None);
     };
     crate::users::open_reason(&key, &Key::delegation(&record.id), sealed).map(Some)
@@ -132,14 +138,21 @@ pub(crate) async fn page(app: &App, prefix: &KeyPrefix, after: Option<Key>, limi
 pub(crate) async fn known_by(app: &App, id: &DelegationId) -> Result<Option<Known>, Failure> {
     let key = Key::delegation(id);
     let Some(record) = app.store.record::<DelegationRecord>(&key).await? else { return Ok(None) };
-    let Some(user) = app.user_keys.of(&record.value.user).await? else { return Ok(None) };
+    let Some(user) = kept::key(app, &record.value.user).await? else { return Ok(None) };
     let body = crate::users::open(&user, &key, &record.value.sealed)?;
     let body = DelegationBody::decode(&key, &body).map_err(Failure::internal)?;
     Ok(Some(Known { record, body }))
 }
 
+/// For those who may see all: that the user was erased is said.
 async fn find(app: &App, id: &DelegationId) -> Result<Known, Failure> {
-    known_by(app, id).await?.ok_or_else(|| Failure::not_found("delegation", id))
+    if let Some(known) = known_by(app, id).await? {
+        return Ok(known);
+    }
+    Err(match app.store.get(&Key::delegation(id)).await? {
+        Some(_) => kept::erased(format!("the user of the delegation `{id}` was erased")),
+        None => Failure::not_found("delegation", id),
+    })
 }
 
 /// Why a decision by this delegation would be denied whatever is asked; none if it would not.

@@ -14,7 +14,7 @@ use attorn_store::{Batch, Key, Require, Versioned};
 use serde_json::json;
 
 use super::make::{self, Made};
-use super::{Known, find, limits, narrower, shown_made, wire};
+use super::{Known, known_by, limits, narrower, shown_made, wire};
 use crate::app::App;
 use crate::decisions::behalf::{self, Chain};
 use crate::entry;
@@ -167,6 +167,6 @@ pub(crate) async fn accept(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
 
 /// A delegation to this agent; another's looks like none.
 async fn offered(app: &App, id: &DelegationId, agent: &AgentId) -> Result<Known, Failure> {
-    let known = find(app, id).await?;
+    let known = known_by(app, id).await?.ok_or_else(|| Failure::not_found("delegation", id))?;
     if known.record.value.to_agent == *agent { Ok(known) } else { Err(Failure::not_found("delegation", id)) }
 }

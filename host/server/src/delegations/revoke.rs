@@ -13,14 +13,14 @@ use attorn_store::records::{SessionRecord, UserBody};
 use attorn_store::{Batch, CommitError, Key, Require, Versioned};
 use serde_json::{Value, json};
 
-use super::{Known, concerns, find, shown};
+use super::{Known, concerns, find, known_by, shown};
 use crate::app::App;
 use crate::decisions::veil;
 use crate::entry;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
 use crate::registry::{moved, note};
-use crate::users::{self, KnownUser};
+use crate::users::{self, KnownUser, kept};
 
 /// How often something is tried anew because what it rests on moved meanwhile. Revocations are not to be lost to
 /// whoever is busy with what they end.
@@ -83,7 +83,7 @@ pub(crate) async fn by_agent(app: Arc<App>, call: Call) -> Result<Reply, Failure
     let (caller, why): (_, api::Revoke) = (call.agent()?, call.json()?);
     note("reason", why.reason.as_deref())?;
     let id: DelegationId = call.path("id")?;
-    let known = find(&app, &id).await?;
+    let known = known_by(&app, &id).await?.ok_or_else(|| Failure::not_found("delegation", &id))?;
     if !concerns(&known, caller) {
         return Err(Failure::not_found("delegation", &id));
     }
@@ -99,7 +99,9 @@ pub(crate) async fn delegation(app: &App, id: &DelegationId, by: &By<'_>, reason
             return Err(Failure::of(ProblemCode::InvalidState, format!("delegation `{id}` is revoked already")));
         }
         let mut batch = Batch::new(app.clock.now());
-        let user = users::known(app, &value.user).await?.ok_or_else(moved)?;
+        let Some(user) = users::known(app, &value.user).await? else {
+            return Err(kept::gone(app, &value.user).await?);
+        };
         let seal = |words| users::seal_reason(&user.key, &Key::delegation(id), words);
         (value.revoked_at, value.sealed_reason) = (Some(batch.now), by.words(reason).map(seal).transpose()?);
         let mut about = json!({ "delegation": id.as_str() });
@@ -123,7 +125,7 @@ pub(crate) async fn user_by_operator(app: Arc<App>, call: Call) -> Result<Reply,
     let (operator, wire): (_, RevokeOfUser) = (call.operator()?, call.json()?);
     let id: UserId = call.path("id")?;
     of_user(&app, &id, wire, &By::Operator(operator)).await?;
-    let user = users::known(&app, &id).await?.ok_or_else(|| Failure::not_found("user", &id))?;
+    let Some(user) = users::known(&app, &id).await? else { return Err(kept::gone(&app, &id).await?) };
     Reply::ok(&users::handlers::shown(&app, &user).await?)
 }
 
@@ -137,7 +139,7 @@ pub(crate) async fn of_user(app: &App, id: &UserId, wire: RevokeOfUser, by: &By<
         return Err(Failure::not_found("agent", agent));
     }
     for _ in 0..ATTEMPTS_MAX {
-        let mut user = users::known(app, id).await?.ok_or_else(|| Failure::not_found("user", id))?;
+        let Some(mut user) = users::known(app, id).await? else { return Err(kept::gone(app, id).await?) };
         let (mut batch, reason) = (Batch::new(app.clock.now()), wire.reason.as_deref());
         if let Some(words) = by.words(reason) {
             user.body.revoked_because = Some(words.to_owned());
@@ -208,6 +210,7 @@ pub(crate) async fn session_by_operator(app: Arc<App>, call: Call) -> Result<Rep
         Ended::Before => {
             return Err(Failure::of(ProblemCode::InvalidState, format!("session `{id}` has ended already")));
         }
+        Ended::WithItsUser => return Err(kept::erased(format!("the user of the session `{id}` was erased"))),
         Ended::NotThere => return Err(Failure::not_found("session", &id)),
     };
     Reply::ok(&users::handlers::shown_session(&ended))
@@ -222,7 +225,7 @@ pub(crate) async fn session(app: &App, id: &SessionId, by: &By<'_>, reason: Opti
         if found.value.ended_at.is_some() {
             return Ok(Ended::Before);
         }
-        let user = users::known(app, &found.value.user).await?.ok_or_else(moved)?;
+        let Some(user) = users::known(app, &found.value.user).await? else { return Ok(Ended::WithItsUser) };
         let mut batch = Batch::new(app.clock.now());
         let ended = SessionRecord { ended_at: Some(batch.now), ..found.value };
         if ended.sealed_name.is_none() {
@@ -248,5 +251,7 @@ pub(crate) async fn session(app: &App, id: &SessionId, by: &By<'_>, reason: Opti
 pub(crate) enum Ended {
     Now(SessionRecord),
     Before,
+    /// When its user was erased.
+    WithItsUser,
     NotThere,
 }

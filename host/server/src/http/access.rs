@@ -20,7 +20,7 @@ use crate::http::tls::ClientCertificates;
 use crate::oauth::form::Form;
 use crate::oauth::{certificate as client_certificate, client};
 use crate::providers::{self, Refused};
-use crate::users::names;
+use crate::users::{kept, names};
 
 /// What a proof is compared with.
 #[derive(Clone, Copy)]
@@ -129,7 +129,7 @@ async fn user(app: &App, headers: &HeaderMap) -> Result<Caller, Failure> {
     let found = names::find_user(app, &token.said.provider.value.issuer, &token.said.subject).await?;
     match found {
         // Whose key is gone is nobody.
-        Some(found) if app.user_keys.of(&found.value).await?.is_some() => Ok(Caller::User(found.value)),
+        Some(found) if kept::key(app, &found.value).await?.is_some() => Ok(Caller::User(found.value)),
         _ => Err(refused("nothing was ever delegated by this user".into())),
     }
 }

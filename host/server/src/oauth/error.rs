@@ -111,7 +111,8 @@ const fn of_problem(code: ProblemCode) -> OAuthCode {
         ProblemCode::SubjectTokenRefused
         | ProblemCode::ConsentMissing
         | ProblemCode::LoginNeeded
-        | ProblemCode::DelegationInactive => OAuthCode::InvalidGrant,
+        | ProblemCode::DelegationInactive
+        | ProblemCode::UserErased => OAuthCode::InvalidGrant,
         ProblemCode::Frozen | ProblemCode::TooManyDelegations => OAuthCode::AccessDenied,
         ProblemCode::InvalidBody
         | ProblemCode::InvalidField

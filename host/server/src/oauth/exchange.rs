@@ -84,9 +84,9 @@ async fn check_actor(app: &App, agent: &AgentId, token: &str) -> Result<(), Fail
         let detail = "`actor_token` is no good access token of this server's for the client that asks; leave it out";
         Failure::oauth(OAuthCode::InvalidRequest, detail)
     };
-    let stored = granted::grant(app, token).await?.filter(|stored| stored.value.grant.agent == *agent);
-    let stored = stored.ok_or_else(invalid)?;
-    match grants::active(app, &stored.value).await {
+    let known = granted::grant(app, token).await?.filter(|known| known.grant.agent == *agent);
+    let known = known.ok_or_else(invalid)?;
+    match grants::active(app, &known.grant, known.record.value.revoked_at).await {
         Ok(_) => Ok(()),
         Err(failure) if failure.problem.code == ProblemCode::GrantInactive => Err(invalid()),
         Err(failure) => Err(failure),

@@ -10,12 +10,11 @@ use attorn_api::oauth::Introspection;
 use attorn_core::Grant;
 use attorn_identity::{TokenClaims, TokenSubject};
 use attorn_store::Key;
-use attorn_store::records::GrantRecord;
 use serde_json::{Map, Value};
 
 use super::granted;
 use crate::app::App;
-use crate::grants;
+use crate::grants::{self, Known};
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
 use crate::users;
@@ -24,21 +23,21 @@ pub(crate) async fn show(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     app.ensure_ready()?;
     let server = call.resource_server()?;
     let stored = granted::grant(&app, call.form()?.needed("token")?).await?;
-    let claims = match stored.filter(|stored| stored.value.grant.resource_server == *server) {
-        Some(stored) => claims(&app, &stored.value).await?,
+    let claims = match stored.filter(|stored| stored.grant.resource_server == *server) {
+        Some(stored) => claims(&app, &stored).await?,
         None => None,
     };
     Reply::ok(&Introspection { active: claims.is_some(), claims: claims.unwrap_or_default() })
 }
 
 /// What is said of a token whose grant is good; none if it is not.
-async fn claims(app: &App, record: &GrantRecord) -> Result<Option<Map<String, Value>>, Failure> {
-    match grants::active(app, record).await {
+async fn claims(app: &App, known: &Known) -> Result<Option<Map<String, Value>>, Failure> {
+    let grant = &known.grant;
+    match grants::active(app, grant, known.record.value.revoked_at).await {
         Ok(_) => {}
         Err(failure) if failure.problem.code == ProblemCode::GrantInactive => return Ok(None),
         Err(failure) => return Err(failure),
     }
-    let grant = &record.grant;
     let left = uses_left(app, grant).await?;
     if left == 0 {
         return Ok(None);

@@ -22,8 +22,8 @@ pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     app.ensure_ready()?;
     let (agent, token) = (&call.agent()?.agent.value.agent().id, call.form()?.needed("token")?);
     for _ in 0..ATTEMPTS_MAX {
-        let Some(mut stored) = granted::grant(&app, token).await? else { return Ok(done()) };
-        let grant = &stored.value.grant;
+        let Some(known) = granted::grant(&app, token).await? else { return Ok(done()) };
+        let (grant, mut stored) = (&known.grant, known.record);
         if grant.agent != *agent {
             let detail = "the token was issued to another client";
             return Err(Failure::oauth(OAuthCode::UnauthorizedClient, detail));

@@ -6,10 +6,10 @@ use attorn_api::delegations::{
     Revoke,
 };
 use attorn_api::users::{
-    ChangeFreeze, DeleteEntitlement, Entitlement, EntitlementList, Freeze, NameUser, RevokeOfUser, Session,
-    SetEntitlement, User,
+    ChangeFreeze, DeleteEntitlement, Entitlement, EntitlementList, EraseUser, Freeze, NameUser, RevokeOfUser, Session,
+    SetEntitlement, User, UserErased,
 };
-use attorn_core::Duty::{Registrar, Thawer};
+use attorn_core::Duty::{Eraser, Registrar, Thawer};
 
 use super::{GET, POST};
 use crate::http::route::Access::{self, Operator as Op};
@@ -166,6 +166,15 @@ fn users_and_entitlements() -> Vec<Route> {
         )
         .takes(json::<RevokeOfUser>())
         .gives(json::<User>()),
+        route(
+            POST,
+            "/v1/users/{id}/erase",
+            Op(Eraser),
+            ("eraseUser", "Erase a user for ever"),
+            handler!(users::erase::create),
+        )
+        .takes(json::<EraseUser>())
+        .gives(json::<UserErased>()),
         route(
             POST,
             "/v1/sessions/{id}/revoke",

@@ -11,7 +11,7 @@ use attorn_store::{Batch, Key, Require, Versioned};
 use serde_json::{Value, json};
 
 use super::person::Asserted;
-use super::{KnownUser, entitlements, known, names, person};
+use super::{KnownUser, entitlements, kept, known, names, person};
 use crate::app::App;
 use crate::decisions::veil;
 use crate::delegations::shown_permission;
@@ -57,7 +57,7 @@ pub(crate) async fn find(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
 
 pub(crate) async fn show(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let id: UserId = call.path("id")?;
-    let user = known(&app, &id).await?.ok_or_else(|| Failure::not_found("user", &id))?;
+    let Some(user) = known(&app, &id).await? else { return Err(kept::gone(&app, &id).await?) };
     Reply::ok(&shown(&app, &user).await?)
 }
 

@@ -1,5 +1,5 @@
 //! The keys of users: one file each, wrapped with the root key, outside of the store and of its backups. Whoever
-//! removes a file has made unreadable what is stored about its user.
+//! removes a file has made unreadable what is stored about its user; [`super::erase`] does it for ever.
 //!
 //! A key is on disk before anything that is sealed with it is recorded ([`super::KnownUser::commit`]). Which users there
 //! are is not known here.
@@ -22,7 +22,10 @@ const READY_MAX: usize = 10_000;
 const KIND: &str = "user";
 const VERSION: u32 = 1;
 /// More bytes than a wrapped key has.
-const FILE_BYTES_MAX: u64 = 1 << 10;
+pub(super) const FILE_BYTES_MAX: u64 = 1 << 10;
+/// How the name of a key's file ends, and how that of one that is being destroyed does.
+pub(super) const EXTENSION: &str = "key";
+const GONE_EXTENSION: &str = "erased";
 
 /// Where the keys of users are.
 pub(crate) struct UserKeys {
@@ -80,6 +83,22 @@ impl UserKeys {
         let _ = std::fs::remove_file(self.path(user));
     }
 
+    /// Destroy the key of a user. When this returns it is gone from the disk, also after a crash; it is no error if it
+    /// was gone before.
+    pub(crate) async fn destroy(self: &Arc<Self>, user: &UserId) -> Result<(), Failure> {
+        self.ready.write().unwrap_or_else(PoisonError::into_inner).remove(user);
+        let path = self.path(user);
+        let destroyed = tokio::task::spawn_blocking(move || destroy(&path)).await.map_err(Failure::internal)?;
+        destroyed.map_err(|error| Failure::internal(format_args!("cannot destroy a user's key: {error}")))
+    }
+
+    /// Whether anything of a user's key is there.
+    pub(crate) fn is_there(&self, user: &UserId) -> Result<bool, Failure> {
+        let path = self.path(user);
+        let there = |path: &Path| path.try_exists().map_err(|error| unusable(&error));
+        Ok(there(&path)? || there(&path.with_extension(GONE_EXTENSION))?)
+    }
+
     fn keep(&self, user: &UserId, key: Arc<UserKey>) -> Arc<UserKey> {
         let mut ready = self.ready.write().unwrap_or_else(PoisonError::into_inner);
         if ready.len() >= READY_MAX {
@@ -102,11 +121,16 @@ impl UserKeys {
         Ok(Some(UserKey::of(secret)))
     }
 
-    /// Two levels, so that no directory grows too large. The id is of a harmless alphabet.
     fn path(&self, user: &UserId) -> PathBuf {
+        self.directory.join(Self::file_of(user))
+    }
+
+    /// Where a user's key is, within the directory of all: two levels, so that none grows too large. The id is of a
+    /// harmless alphabet.
+    pub(crate) fn file_of(user: &UserId) -> PathBuf {
         let id = user.as_str();
         let shard = id.get(id.len().saturating_sub(2)..).unwrap_or(id);
-        self.directory.join(shard).join(format!("{id}.key"))
+        Path::new(shard).join(format!("{id}.{EXTENSION}"))
     }
 }
 
@@ -129,9 +153,73 @@ fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     directory.parent().map_or(Ok(()), |above| std::fs::File::open(above)?.sync_all())
 }
 
+/// First the name goes, so that nobody finds half a key; then the bytes are written over, which reaches those on the
+/// disk where the file system writes in place; then the file goes.
+fn destroy(path: &Path) -> std::io::Result<()> {
+    let absent_is_fine = |outcome: std::io::Result<()>| match outcome {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        outcome => outcome,
+    };
+    let gone = path.with_extension(GONE_EXTENSION);
+    absent_is_fine(std::fs::rename(path, &gone))?;
+    match std::fs::OpenOptions::new().write(true).open(&gone) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+        Ok(mut file) => {
+            let bytes = usize::try_from(file.metadata()?.len().min(FILE_BYTES_MAX)).unwrap_or_default();
+            file.write_all(&vec![0; bytes])?;
+            file.sync_all()?;
+            absent_is_fine(std::fs::remove_file(&gone))?;
+        }
+    }
+    // Also where nothing was there: whoever removed it may have been interrupted before this.
+    match std::fs::File::open(path.parent().unwrap_or(Path::new("."))) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        directory => directory?.sync_all(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_destroyed_key_is_gone_from_wherever_the_destruction_was_interrupted() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let root = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".parse::<RootKey>().unwrap();
+        let keys = Arc::new(UserKeys::open(dir.path().to_owned(), Arc::new(root)).unwrap());
+        let alice: UserId = "usr_01".parse().unwrap();
+        let nothing_left = || std::fs::read_dir(dir.path().join("01")).unwrap().next().is_none();
+        // There was never one: nothing to do.
+        keys.destroy(&alice).await.unwrap();
+        assert!(!keys.is_there(&alice).unwrap());
+        for (interrupted, what) in [
+            (Box::new(|_: &Path| {}) as Box<dyn Fn(&Path)>, "not at all"),
+            (Box::new(|path| std::fs::rename(path, path.with_extension("erased")).unwrap()), "after the name went"),
+            (
+                Box::new(|path| {
+                    std::fs::remove_file(path).unwrap();
+                    std::fs::write(path.with_extension("erased"), [0; 64]).unwrap();
+                }),
+                "after it was written over",
+            ),
+            (Box::new(|path| std::fs::remove_file(path).unwrap()), "after it was removed"),
+            (
+                Box::new(|path| {
+                    std::fs::copy(path, path.with_extension("erased")).unwrap();
+                }),
+                "and an old copy was brought back",
+            ),
+        ] {
+            keys.put(&alice, &Arc::new(UserKey::generate().unwrap())).await.unwrap();
+            assert!(keys.is_there(&alice).unwrap());
+            interrupted(&keys.path(&alice));
+            keys.destroy(&alice).await.unwrap();
+            assert!(keys.of(&alice).await.unwrap().is_none(), "{what}");
+            assert!(!keys.is_there(&alice).unwrap() && nothing_left(), "{what}");
+            keys.destroy(&alice).await.unwrap();
+        }
+    }
 
     #[tokio::test]
     async fn a_key_is_there_after_a_restart_and_for_its_user_alone() {

@@ -3,9 +3,12 @@
 //! What is stored about a user can be read with that user's key alone. A user whose key was destroyed is nobody.
 
 pub(crate) mod entitlements;
+pub(crate) mod erase;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub(crate) mod handlers;
+pub(crate) mod kept;
+pub(crate) mod key_files;
 pub(crate) mod keys;
 pub(crate) mod names;
 pub(crate) mod person;

@@ -9,7 +9,7 @@ use attorn_identity::UserKey;
 use attorn_store::records::{LogoutRecord, UserBody, UserNameRecord, UserRecord};
 use attorn_store::{Batch, Key, Require, Versioned};
 
-use super::{KnownUser, known, names, record};
+use super::{KnownUser, erase, known, names, record};
 use crate::app::App;
 use crate::http::failure::Failure;
 use crate::providers::SubjectToken;
@@ -81,7 +81,11 @@ pub(crate) async fn make(
     batch: &mut Batch,
 ) -> Result<KnownUser, Failure> {
     let found = name.map_or(Require::Absent, |name| Require::Version(name.version));
+    let lost = name;
     let name = names::user_name(app, issuer, subject);
+    if let Some(lost) = lost {
+        erase::remember_lost(app, name, &lost.value).await?;
+    }
     let logout = app.store.record::<LogoutRecord>(&Key::logout(&name)).await?;
     let logged_out = logout.as_ref().map(|logout| logout.value.at);
     let require = logout.map_or(Require::Absent, |logout| Require::Version(logout.version));

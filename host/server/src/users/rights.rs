@@ -14,7 +14,7 @@ use attorn_store::{Batch, Key, KeyKind, KeyPrefix, Require};
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::json;
 
-use super::{known, seal};
+use super::{kept, known, seal};
 use crate::app::App;
 use crate::decisions::veil;
 use crate::entry;
@@ -31,9 +31,9 @@ pub(crate) async fn set(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let holder = holder(&wire.holder)?;
     let mut batch = Batch::new(app.clock.now());
     of_a_provider(&app, &holder, &mut batch).await?;
-    let (in_entry, kept) = match &holder {
+    let (in_entry, stored) = match &holder {
         EntitlementHolder::User(id) => {
-            let user = known(&app, id).await?.ok_or_else(|| Failure::not_found("user", id))?;
+            let Some(user) = known(&app, id).await? else { return Err(kept::gone(&app, id).await?) };
             batch.require.push((Key::user(id), Require::Version(user.record.version)));
             let bytes = EntitlementPatterns::encode(&patterns);
             let about = json!({ "holder": { "user": veil::user(id, &user.key) },
@@ -43,7 +43,7 @@ pub(crate) async fn set(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
         _ => (json!({ "holder": wire.holder, "permissions": wire.permissions }), EntitlementPatterns::Plain(patterns)),
     };
     entry::act(&mut batch, operator, "entitlement_set", in_entry)?;
-    let record = EntitlementRecord { holder, patterns: kept, set_at: batch.now };
+    let record = EntitlementRecord { holder, patterns: stored, set_at: batch.now };
     batch.require.push(as_found(&app, record.key()).await?);
     batch.put_record(&record);
     commit(&app, batch, moved).await?;
@@ -60,7 +60,7 @@ pub(crate) async fn delete(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     let mut batch = Batch::new(app.clock.now());
     let about = match &holder {
         EntitlementHolder::User(id) => {
-            let user = app.user_keys.of(id).await?;
+            let user = kept::key(&app, id).await?;
             json!({ "holder": { "user": user.map(|key| veil::user(id, &key)) } })
         }
         _ => json!({ "holder": wire.holder }),

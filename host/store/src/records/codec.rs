@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use attorn_core::Digest;
+use attorn_core::{Digest, UserId};
 use data_encoding::BASE64;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -71,8 +71,10 @@ pub enum RecordProblem {
     NotACounter,
 }
 
-/// The one format that there is so far, of every kind.
+/// The format that there is of every kind.
 const FORMAT: u8 = 1;
+/// The format of what is sealed as a whole: the user, a zero byte, and what only their key opens.
+const SEALED_FORMAT: u8 = 2;
 
 /// The bytes of a record: its format and its JSON.
 pub(super) fn encode<W: Serialize>(wire: &W) -> Vec<u8> {
@@ -142,6 +144,62 @@ impl<'de> Deserialize<'de> for Sealed {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
         BASE64.decode(text.as_bytes()).map(Self).map_err(|_| D::Error::custom("what is sealed is not base64"))
     }
+}
+
+/// Something as it is kept: readable, or sealed where it is about a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kept<T> {
+    /// Readable: there is no user to hide.
+    Plain(T),
+    /// Only this user's key opens it, in the place where it stands.
+    Sealed {
+        /// Whose key opens it.
+        user: UserId,
+        /// The bytes.
+        sealed: Sealed,
+    },
+}
+
+/// [`Kept`] within a wire type.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum KeptWire<W> {
+    Plain(W),
+    Sealed { user: Text<UserId>, sealed: Sealed },
+}
+
+impl<W> KeptWire<W> {
+    pub(super) fn of<T>(kept: &Kept<T>, wire: impl FnOnce(&T) -> W) -> Self {
+        match kept {
+            Kept::Plain(value) => Self::Plain(wire(value)),
+            Kept::Sealed { user, sealed } => Self::Sealed { user: Text(user.clone()), sealed: sealed.clone() },
+        }
+    }
+
+    pub(super) fn kept<T>(self, value: impl FnOnce(W) -> T) -> Kept<T> {
+        match self {
+            Self::Plain(wire) => Kept::Plain(value(wire)),
+            Self::Sealed { user, sealed } => Kept::Sealed { user: user.0, sealed },
+        }
+    }
+}
+
+/// The bytes of a record that is sealed as a whole.
+pub(super) fn encode_sealed(user: &UserId, sealed: &Sealed) -> Vec<u8> {
+    [&[SEALED_FORMAT], user.as_str().as_bytes(), &[0], &sealed.0].concat()
+}
+
+/// Whose key opens a record that is sealed as a whole, and its bytes; none for one that is not.
+pub(super) fn sealed_body(key: &Key, stored: &[u8]) -> Result<Option<(UserId, Sealed)>, RecordError> {
+    let Some((&SEALED_FORMAT, body)) = stored.split_first() else { return Ok(None) };
+    let meaning = |problem: &str| RecordError::new(key, RecordProblem::Meaning(problem.to_owned()));
+    let end = body.iter().position(|&byte| byte == 0).ok_or_else(|| meaning("it names no user"))?;
+    let user = std::str::from_utf8(&body[..end]).ok().and_then(|user| user.parse().ok());
+    let sealed = &body[end + 1..];
+    if sealed.is_empty() {
+        return Err(meaning("nothing is sealed in it"));
+    }
+    Ok(Some((user.ok_or_else(|| meaning("it names no user"))?, Sealed(sealed.to_vec()))))
 }
 
 /// What follows the format byte.

@@ -1,8 +1,9 @@
-//! Decision records: the full context and outcomes of one decision. Here they are opaque.
+//! Decision records: the full context and outcomes of one decision. Here they are opaque, and sealed where the decision
+//! was made on behalf of a user.
 
 use attorn_core::{DecisionId, JsonText};
 
-use super::codec::{self, Record, RecordError, RecordProblem};
+use super::codec::{self, Kept, Record, RecordError, RecordProblem};
 use crate::key::{Key, KeyKind};
 
 /// The record of one decision.
@@ -11,7 +12,7 @@ pub struct DecisionRecord {
     /// Which decision.
     pub id: DecisionId,
     /// All about it, one JSON text.
-    pub text: JsonText,
+    pub text: Kept<JsonText>,
 }
 
 impl Record for DecisionRecord {
@@ -20,16 +21,24 @@ impl Record for DecisionRecord {
     }
 
     fn encode(&self) -> Vec<u8> {
-        codec::encode_text(self.text.as_str())
+        match &self.text {
+            Kept::Plain(text) => codec::encode_text(text.as_str()),
+            // As bytes: in base64 the largest would not fit its place.
+            Kept::Sealed { user, sealed } => codec::encode_sealed(user, sealed),
+        }
     }
 
     fn decode(key: &Key, stored: &[u8]) -> Result<Self, RecordError> {
-        let body = codec::body(key, stored)?;
         let meaning = |problem: String| RecordError::new(key, RecordProblem::Meaning(problem));
-        let text = std::str::from_utf8(body).map_err(|error| meaning(error.to_string()))?;
+        let text = if let Some((user, sealed)) = codec::sealed_body(key, stored)? {
+            Kept::Sealed { user, sealed }
+        } else {
+            let text = std::str::from_utf8(codec::body(key, stored)?);
+            Kept::Plain(JsonText::from_canonical(text.map_err(|error| meaning(error.to_string()))?))
+        };
         let (Some(KeyKind::Decision), Some(Ok(id))) = (key.kind(), key.last_segment().map(str::parse)) else {
             return Err(meaning("the key names no decision".to_owned()));
         };
-        Ok(Self { id, text: JsonText::from_canonical(text) })
+        Ok(Self { id, text })
     }
 }

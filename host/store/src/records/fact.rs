@@ -1,4 +1,4 @@
-//! Facts: what operators and resource servers say, and policies rest on.
+//! Facts: what operators and resource servers say, and policies rest on. What they say about a user is sealed.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use attorn_core::{Digest, FactName, JsonText, OperatorId, ResourceServerId, Time
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
-use super::codec::{self, Record, RecordError, Text};
+use super::codec::{self, Kept, KeptWire, Record, RecordError, Text};
 use crate::key::Key;
 
 /// A fact as it stands.
@@ -15,16 +15,23 @@ use crate::key::Key;
 pub struct FactRecord {
     /// Its name.
     pub name: FactName,
-    /// Its value, one canonical JSON text of at most [`Self::VALUE_BYTES_MAX`] bytes.
-    pub value: JsonText,
-    /// What keeps the digest of the value from being guessed.
-    pub salt: FactSalt,
+    /// What is said; sealed if the fact is about a user.
+    pub said: Kept<FactBody>,
     /// Who says so.
     pub set_by: FactSource,
     /// When they said so.
     pub set_at: TimeMs,
     /// From when on it does not count any more; none for one that stands until it is deleted.
     pub expires_at: Option<TimeMs>,
+}
+
+/// What a fact says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FactBody {
+    /// The value, one canonical JSON text of at most [`Self::VALUE_BYTES_MAX`] bytes.
+    pub value: JsonText,
+    /// What keeps the digest of the value from being guessed.
+    pub salt: FactSalt,
 }
 
 /// 16 random bytes, drawn anew whenever a fact is set. They stand in the record and never in an entry:
@@ -82,14 +89,26 @@ impl fmt::Display for FactSource {
 }
 
 impl FactRecord {
+    /// Whether it counts at this time.
+    #[must_use]
+    pub fn counts_at(&self, now: TimeMs) -> bool {
+        self.expires_at.is_none_or(|at| at > now)
+    }
+}
+
+impl FactBody {
     /// The most bytes of a value.
     pub const VALUE_BYTES_MAX: usize = 4 << 10;
 
-    /// The value, if it counts at this time.
+    /// The bytes that are sealed.
     #[must_use]
-    pub fn value_at(&self, now: TimeMs) -> Option<&JsonText> {
-        let expired = self.expires_at.is_some_and(|at| at <= now);
-        (!expired).then_some(&self.value)
+    pub fn encode(&self) -> Vec<u8> {
+        codec::encode(&BodyWire::of(self))
+    }
+
+    /// Read bytes that were sealed for this key.
+    pub fn decode(key: &Key, bytes: &[u8]) -> Result<Self, RecordError> {
+        codec::decode_body(key, bytes, BodyWire::body)
     }
 
     /// What the log says of the value: BLAKE3 in the mode that derives keys, with the context
@@ -110,8 +129,7 @@ impl Record for FactRecord {
     fn encode(&self) -> Vec<u8> {
         codec::encode(&FactWire {
             name: Text(self.name.clone()),
-            value: self.value.as_str().to_owned(),
-            salt: Text(self.salt),
+            said: KeptWire::of(&self.said, BodyWire::of),
             set_by: match &self.set_by {
                 FactSource::Operator(id) => SourceWire::Operator(Text(id.clone())),
                 FactSource::ResourceServer(id) => SourceWire::ResourceServer(Text(id.clone())),
@@ -123,13 +141,15 @@ impl Record for FactRecord {
 
     fn decode(key: &Key, stored: &[u8]) -> Result<Self, RecordError> {
         codec::decode(key, stored, |wire: FactWire| {
-            if wire.value.len() > Self::VALUE_BYTES_MAX {
-                return Err(format!("its value has {} bytes", wire.value.len()));
+            let said = wire.said.kept(BodyWire::body);
+            if let Kept::Plain(FactBody { value, .. }) = &said
+                && value.as_str().len() > FactBody::VALUE_BYTES_MAX
+            {
+                return Err(format!("its value has {} bytes", value.as_str().len()));
             }
             Ok(Self {
                 name: wire.name.0,
-                value: JsonText::from_canonical(wire.value),
-                salt: wire.salt.0,
+                said,
                 set_by: match wire.set_by {
                     SourceWire::Operator(id) => FactSource::Operator(id.0),
                     SourceWire::ResourceServer(id) => FactSource::ResourceServer(id.0),
@@ -145,11 +165,27 @@ impl Record for FactRecord {
 #[serde(deny_unknown_fields)]
 struct FactWire {
     name: Text<FactName>,
-    value: String,
-    salt: Text<FactSalt>,
+    said: KeptWire<BodyWire>,
     set_by: SourceWire,
     set_at_ms: u64,
     expires_at_ms: Option<u64>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BodyWire {
+    value: String,
+    salt: Text<FactSalt>,
+}
+
+impl BodyWire {
+    fn of(body: &FactBody) -> Self {
+        Self { value: body.value.as_str().to_owned(), salt: Text(body.salt) }
+    }
+
+    fn body(self) -> FactBody {
+        FactBody { value: JsonText::from_canonical(self.value), salt: self.salt.0 }
+    }
 }
 
 #[derive(Serialize, Deserialize)]

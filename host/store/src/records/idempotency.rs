@@ -3,7 +3,7 @@
 use attorn_core::{AgentId, DecisionId, Digest, GrantId, JsonText, TimeMs};
 use serde::{Deserialize, Serialize};
 
-use super::codec::{self, Record, RecordError, Text};
+use super::codec::{self, Kept, KeptWire, Record, RecordError, Text};
 use crate::key::Key;
 
 /// The answer that was given for an idempotency key. A token is never in it: it is signed anew from
@@ -12,9 +12,9 @@ use crate::key::Key;
 pub struct IdempotencyRecord {
     /// Who asked.
     pub agent: AgentId,
-    /// The digest of what the agent calls its key: see [`Self::digest_of_key`].
+    /// A keyed hash of what the agent calls its key.
     pub key_digest: Digest,
-    /// The digest of the request; another request under the same key is a conflict.
+    /// A keyed hash of the request, which may name what is a user's; another request under the same key is a conflict.
     pub request_digest: Digest,
     /// What was decided.
     pub decision: DecisionId,
@@ -22,17 +22,8 @@ pub struct IdempotencyRecord {
     pub grant: Option<GrantId>,
     /// From when on the key is free again.
     pub expires_at: TimeMs,
-    /// The answer without its token, one JSON text.
-    pub answer: JsonText,
-}
-
-impl IdempotencyRecord {
-    /// The digest under which an idempotency key is stored. Neither the length nor the characters of
-    /// what the agent sent matter any more.
-    #[must_use]
-    pub fn digest_of_key(idempotency_key: &str) -> Digest {
-        Digest::from_bytes(blake3::derive_key("attorn idempotency key v1", idempotency_key.as_bytes()))
-    }
+    /// The answer without its token, one JSON text; sealed if it was asked on behalf of a user.
+    pub answer: Kept<JsonText>,
 }
 
 impl Record for IdempotencyRecord {
@@ -48,7 +39,7 @@ impl Record for IdempotencyRecord {
             decision: Text(self.decision),
             grant: self.grant.map(Text),
             expires_at_ms: self.expires_at.0,
-            answer: self.answer.as_str().to_owned(),
+            answer: KeptWire::of(&self.answer, |answer| answer.as_str().to_owned()),
         })
     }
 
@@ -61,7 +52,7 @@ impl Record for IdempotencyRecord {
                 decision: wire.decision.0,
                 grant: wire.grant.map(|grant| grant.0),
                 expires_at: TimeMs(wire.expires_at_ms),
-                answer: JsonText::from_canonical(wire.answer),
+                answer: wire.answer.kept(JsonText::from_canonical),
             })
         })
     }
@@ -76,5 +67,5 @@ struct IdempotencyWire {
     decision: Text<DecisionId>,
     grant: Option<Text<GrantId>>,
     expires_at_ms: u64,
-    answer: String,
+    answer: KeptWire<String>,
 }

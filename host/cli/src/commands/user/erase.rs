@@ -1,0 +1,83 @@
+//! `attorn user erase`: for ever, so the id has to be typed once more.
+
+use std::io::{BufRead as _, Read as _, Write as _};
+
+use attorn_api::users::{EraseUser, UserErased};
+use attorn_core::{TimeMs, UserId};
+use clap::Args;
+
+use crate::commands::Why;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::parse;
+
+/// More than an id has.
+const LINE_BYTES_MAX: u64 = 256;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  attorn user erase usr_… --reason 'request 4711'
+  attorn user erase usr_… --yes
+
+All that is kept of the user is sealed under a key of their own, and that key is destroyed. Their delegations, sessions
+and grants end at once; the audit log still verifies. Whoever signs in again under the same name is a new user. Said
+again, it destroys what a crash, or somebody who restored an old copy of the keys, has left.")]
+pub(crate) struct Erase {
+    /// Their id: `usr_…`
+    #[arg(value_parser = parse::id::<UserId>)]
+    id: UserId,
+    /// Do not ask for the id to be typed
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    why: Why,
+}
+
+impl Erase {
+    pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let (client, output) = (context.operator()?, &context.output);
+        if !self.yes {
+            confirm(&self.id)?;
+        }
+        let body = EraseUser { reason: self.why.reason };
+        let erased: UserErased = client.post(&format!("/v1/users/{}/erase", self.id), &body).await?;
+        print(output, &erased)
+    }
+}
+
+/// Nobody erases somebody by a slip of the hand.
+fn confirm(id: &UserId) -> Result<(), Failure> {
+    eprint!("this erases the user for ever; type `{id}` to go on: ");
+    let mut typed = String::new();
+    let read = std::io::stderr().flush();
+    let read = read.and_then(|()| std::io::stdin().lock().take(LINE_BYTES_MAX).read_line(&mut typed));
+    read.map_err(|error| Failure::of(&error))?;
+    if typed.trim() == id.as_str() {
+        return Ok(());
+    }
+    Err(Failure::usage("nothing was erased: what was typed is another id")
+        .with_help("type the id of the user whom you named, or give `--yes`"))
+}
+
+fn print(output: &Output, erased: &UserErased) -> Result<Exit, Failure> {
+    if output.json {
+        return output.json(erased).map(|()| Exit::Done);
+    }
+    let at = &erased.entry;
+    for (name, value) in [
+        ("erased", erased.id.clone()),
+        ("at", TimeMs(erased.erased_at_ms).to_string()),
+        ("entry", format!("{}/{}/{}", at.log_id, at.epoch, at.index)),
+        ("name hash", format!("until {}", TimeMs(erased.remembered_until_ms))),
+    ] {
+        output.line(format!("{name:9}  {value}"));
+    }
+    output.line("");
+    output.line("not reached:");
+    for copy in &erased.not_reached {
+        output.line(format!("- {copy}"));
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,322 @@
+//! Erasing a person: whatever was kept of them is searched for, byte by byte, in all files of the server and in its log;
+//! the log still verifies, others are untouched, and what is asked for them fails with its code. Also where the server
+//! was interrupted on the way.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
+use std::path::{Path, PathBuf};
+
+use attorn_api::decisions::{DecisionAnswer, DecisionKind};
+use attorn_api::delegations::{Delegation, DelegationMade};
+use attorn_api::users::UserErased;
+use attorn_identity::{KeyLabel, RootKey};
+use attorn_log::{CheckpointVerifier, verify_export};
+use attorn_tests::behalf::{ask_by, later_login};
+use attorn_tests::machines::now_ms;
+use attorn_tests::oauth::form;
+use attorn_tests::provider::with;
+use attorn_tests::world::use_of;
+use attorn_tests::{Answer, Behalf, Call};
+use serde_json::{Value, json};
+
+/// What is in every word of the user's, and in nothing else.
+const MARK: &str = "zqxj";
+
+/// Words of the user's, each of which would name them.
+fn claims_of_user() -> Value {
+    json!({
+        "sub": "subject-zqxj", "sid": "sid-zqxj", "jti": "jti-zqxj", "acr": "acr-zqxj", "groups": ["group-zqxj"],
+        "customer": "customer-zqxj",
+    })
+}
+
+/// The directory of everything that the server keeps.
+fn home(scene: &Behalf) -> PathBuf {
+    scene.server.data_dir().parent().unwrap().to_owned()
+}
+
+fn key_file(scene: &Behalf, user: &str) -> PathBuf {
+    home(scene).join("user-keys").join(&user[user.len() - 2..]).join(format!("{user}.key"))
+}
+
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { all.extend(files(&path)) } else { all.push(path) }
+    }
+    all
+}
+
+/// The files in which these bytes stand, in whatever case their letters are.
+fn found_in(directory: &Path, bytes: &[u8]) -> Vec<PathBuf> {
+    let finder = |text: &[u8]| text.windows(bytes.len()).any(|window| window.eq_ignore_ascii_case(bytes));
+    files(directory).into_iter().filter(|path| finder(&std::fs::read(path).unwrap())).collect()
+}
+
+/// The user's key, unwrapped.
+fn secret(scene: &Behalf, user: &str) -> Vec<u8> {
+    let root: RootKey = std::fs::read_to_string(home(scene).join("root.key")).unwrap().parse().unwrap();
+    let wrapped = std::fs::read(key_file(scene, user)).unwrap();
+    root.unwrap(KeyLabel { kind: "user", id: user, version: 1 }, &wrapped).unwrap().to_vec()
+}
+
+#[track_caller]
+fn denied(answer: &DecisionAnswer, code: &str) {
+    let codes: Vec<_> = answer.reasons.iter().map(|reason| reason.code.as_str()).collect();
+    assert_eq!((answer.decision, codes), (DecisionKind::Deny, vec![code]), "{answer:?}");
+}
+
+/// A user of whom everything that can be kept is kept.
+struct Known {
+    delegation: Delegation,
+    child: Delegation,
+    token: String,
+    ask: Value,
+    allowed: DecisionAnswer,
+}
+
+async fn known(scene: &Behalf) -> Known {
+    let token = scene.token(claims_of_user());
+    let made: DelegationMade = scene.exchange(&token).await.expect(201).json();
+    let delegation = made.delegation;
+    let child = scene.further(&scene.bot, &delegation, &scene.helper).await;
+    let holder = json!({ "user": delegation.user });
+    scene.entitle(holder, &[("account.read", "account/right-zqxj/*")]).await;
+    let facts = json!({ "facts": [
+        { "name": format!("user/{}/risk", delegation.user), "value": "fact-zqxj" },
+        { "name": format!("limits/{}/day", delegation.user), "value": "fact-zqxj", "expires_at_ms": now_ms() + 60_000 },
+    ] });
+    scene.staff.registrar.post("/v1/facts", &facts).await.expect(200);
+    let resource = format!("account/{}/resource-zqxj", delegation.user);
+    let more = json!({ "arguments": { "pin": "argument-zqxj" }, "claims": { "why": "claim-zqxj" } });
+    let ask = with(ask_by(&delegation, "account.read", &resource), more);
+    let allowed: DecisionAnswer = scene.bot.ask_once("idempotency-zqxj", &ask).await.json();
+    assert_eq!(allowed.decision, DecisionKind::Allow, "{allowed:?}");
+    let grant = allowed.grant.as_ref().unwrap();
+    scene.bank.post(format!("/v1/grants/{}/uses", grant.id), &use_of(grant)).await.expect(200);
+    let effect = json!({ "use_number": 1, "effect": "done", "note": "note-zqxj" });
+    scene.bank.post(format!("/v1/grants/{}/effect", grant.id), &effect).await.expect(200);
+    denied(&scene.bot.decide(&ask_by(&delegation, "account.read", "account/other-zqxj/x")).await, "not_entitled");
+    Known { delegation, child, token, ask, allowed }
+}
+
+async fn export(scene: &Behalf) -> Answer {
+    scene.staff.auditor.get("/v1/audit/export").await.expect(200)
+}
+
+async fn log_verifies(scene: &Behalf) {
+    let key: CheckpointVerifier = scene.reach.send(Call::get("/v1/audit/key")).await.text().trim().parse().unwrap();
+    verify_export(export(scene).await.body.as_slice(), Some(&key)).unwrap();
+}
+
+/// Neither the files nor the log have a word of the user's.
+async fn no_word_is_found(scene: &Behalf) {
+    assert_eq!(found_in(&home(scene), MARK.as_bytes()), Vec::<PathBuf>::new());
+    assert!(!export(scene).await.text().contains(MARK));
+    for entry in scene.entries().await {
+        assert!(!entry.to_string().contains(MARK), "{entry}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_an_erased_user_is_found_anywhere_and_the_log_verifies() {
+    let mut scene = Behalf::new().await;
+    let Known { delegation, allowed, ask, .. } = known(&scene).await;
+    let user = &delegation.user;
+    let (secret, wrapped) = (secret(&scene, user), std::fs::read(key_file(&scene, user)).unwrap());
+    // The search finds what is there: an agent's owner in the store, the key in its file.
+    assert!(!found_in(&home(&scene), b"support@example.org").is_empty());
+    assert_eq!(found_in(&home(&scene), &wrapped), [key_file(&scene, user)]);
+    // Old bytes stay in the file of the store, so all has to have been sealed before.
+    no_word_is_found(&scene).await;
+    let record = scene.record_of(&allowed).await;
+    assert!(record.to_string().contains("argument-zqxj"), "{record}");
+    // The log does not even have the random id that the store has.
+    assert!(!export(&scene).await.text().contains(user.as_str()));
+
+    scene.erase(user).await.expect(200);
+    // What is recorded of a try to act for them names nothing of theirs, either.
+    let after = scene.bot.decide(&ask).await;
+    denied(&after, "user_erased");
+    let record = scene.record_of(&after).await;
+    assert!(!record.to_string().contains(MARK), "{record}");
+    assert!(record["request"]["resource"].as_str().unwrap().starts_with("account/unread_"), "{record}");
+    no_word_is_found(&scene).await;
+    for bytes in [&secret, &wrapped] {
+        assert_eq!(found_in(&home(&scene), bytes), Vec::<PathBuf>::new());
+    }
+    log_verifies(&scene).await;
+    scene.world.server.restart(false).await;
+    no_word_is_found(&scene).await;
+    log_verifies(&scene).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_asks_for_an_erased_user_is_told_and_reads_nothing() {
+    let scene = Behalf::new().await;
+    let Known { delegation, child, token, ask, allowed } = known(&scene).await;
+    let user = &delegation.user;
+    let registrar = &scene.staff.registrar;
+    scene.eraser.post("/v1/users/usr_nobody/erase", &json!({})).await.refused(404, "not_found");
+    scene.eraser.post(format!("/v1/users/{user}/erase"), &json!({ "x": 1 })).await.refused(400, "invalid_body");
+    let long = json!({ "reason": "x".repeat(257) });
+    scene.eraser.post(format!("/v1/users/{user}/erase"), &long).await.refused(422, "invalid_field");
+    registrar.post(format!("/v1/users/{user}/erase"), &json!({})).await.refused(403, "missing_duty");
+    let erased: UserErased = scene.erase(user).await.expect(200).json();
+    let size = scene.log_size().await;
+    assert_eq!((&erased.id, erased.entry.index), (user, size - 1));
+    let again: UserErased = scene.erase(user).await.expect(200).json();
+    assert_eq!((&again, scene.log_size().await), (&erased, size));
+
+    denied(&scene.bot.decide(&ask).await, "user_erased");
+    denied(&scene.read(&scene.helper, &child).await, "user_erased");
+    scene.bot.ask_once("idempotency-zqxj", &ask).await.refused(410, "user_erased");
+    let grant = allowed.grant.as_ref().unwrap();
+    scene.bank.post(format!("/v1/grants/{}/uses", grant.id), &use_of(grant)).await.refused(409, "grant_inactive");
+    let effect = json!({ "use_number": 1, "effect": "done" });
+    scene.bank.post(format!("/v1/grants/{}/effect", grant.id), &effect).await.refused(409, "grant_inactive");
+    scene.staff.auditor.get(format!("/v1/audit/decisions/{}", allowed.decision_id)).await.refused(410, "user_erased");
+    let named = json!({ "provider": "main", "subject": "subject-zqxj" });
+    registrar.post("/v1/users/find", &named).await.refused(404, "not_found");
+    for path in [
+        format!("/v1/users/{user}"),
+        format!("/v1/delegations?user={user}"),
+        format!("/v1/delegations/{}", delegation.id),
+        format!("/v1/delegations/{}/tree", delegation.id),
+        format!("/v1/grants/{}", grant.id),
+    ] {
+        registrar.get(path).await.refused(410, "user_erased");
+    }
+    for path in [
+        format!("/v1/users/{user}/revoke"),
+        format!("/v1/delegations/{}/revoke", delegation.id),
+        format!("/v1/sessions/{}/revoke", delegation.session),
+        format!("/v1/grants/{}/revoke", grant.id),
+    ] {
+        let body = if path.starts_with("/v1/grants") { None } else { Some(json!({})) };
+        let answer = match body {
+            Some(body) => registrar.post(path, &body).await,
+            None => registrar.act(path).await,
+        };
+        answer.refused(410, "user_erased");
+    }
+    let fact = json!({ "facts": [{ "name": format!("limits/{user}/day"), "value": 1 }] });
+    registrar.post("/v1/facts", &fact).await.refused(410, "user_erased");
+    let facts: Value = registrar.get("/v1/facts").await.json();
+    assert_eq!(facts["facts"], json!([]));
+    let left = json!({ "names": [format!("user/{user}/risk"), format!("limits/{user}/day")] });
+    let deleted: Value = registrar.post("/v1/facts/delete", &left).await.expect(200).json();
+    assert_eq!(deleted["deleted"], 1, "{deleted}");
+    let set = json!({ "holder": { "user": user }, "permissions": [{ "action": "*", "resource": "*" }] });
+    registrar.post("/v1/entitlements", &set).await.refused(410, "user_erased");
+    registrar.post("/v1/entitlements/delete", &json!({ "holder": { "user": user } })).await.refused(404, "not_found");
+    let mine = scene.provider.user_token(claims_of_user());
+    scene.reach.send(Call::get("/v1/me/delegations").bearer(&mine)).await.refused(401, "user_unauthenticated");
+    // A provider that tells of a logout late is told nothing.
+    let logout = scene.provider.logout_token(json!({ "sub": "subject-zqxj", "sid": "sid-zqxj" }));
+    let logout = form("/v1/backchannel-logout", &[("logout_token", logout)]);
+    scene.reach.send(logout).await.expect(200);
+    // Agents see what they always see of what is not there.
+    let path = format!("/v1/own-delegations/{}/revoke", child.id);
+    scene.helper.post(path, &json!({})).await.refused(404, "not_found");
+    let own: Value = scene.helper.send(Call::get("/v1/own-delegations")).await.json();
+    assert_eq!(own["delegations"], json!([]));
+    let grants: Value = registrar.get("/v1/grants").await.json();
+    assert_eq!(grants["grants"], json!([]));
+
+    // A token of before delegates nothing, exchanged or not; a later login is somebody new.
+    scene.exchange(&token).await.refused(409, "delegation_inactive");
+    let other = with(claims_of_user(), json!({ "jti": "other", "sid": "other" }));
+    scene.exchange(&scene.token(other)).await.refused(403, "login_needed");
+    let login = with(claims_of_user(), later_login().await);
+    let anew: DelegationMade = scene.exchange(&scene.token(login)).await.expect(201).json();
+    assert_ne!(anew.delegation.user, *user);
+    assert_eq!(scene.read(&scene.bot, &anew.delegation).await.decision, DecisionKind::Allow);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn others_are_untouched() {
+    let scene = Behalf::new().await;
+    let alice = scene.delegated().await;
+    let Known { delegation, .. } = known(&scene).await;
+    let before = scene.read(&scene.bot, &alice).await;
+    let shown = scene.alice().await;
+    scene.erase(&delegation.user).await.expect(200);
+    assert_eq!(scene.read(&scene.bot, &alice).await.decision, DecisionKind::Allow);
+    assert_eq!(scene.alice().await, shown);
+    assert_eq!(scene.record_of(&before).await["user"]["id"], alice.user);
+    let grant = before.grant.unwrap();
+    scene.bank.post(format!("/v1/grants/{}/uses", grant.id), &use_of(&grant)).await.expect(200);
+    let list: Value = scene.staff.registrar.get(format!("/v1/delegations?user={}", alice.user)).await.json();
+    assert_eq!(list["delegations"].as_array().unwrap().len(), 1);
+}
+
+/// As if the disk had failed, or the server been killed, between the write and the end of the key.
+fn obstruct(scene: &Behalf, user: &str) -> PathBuf {
+    let obstacle = key_file(scene, user).with_extension("erased");
+    std::fs::create_dir(&obstacle).unwrap();
+    obstacle
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erasure_that_was_interrupted_counts_at_once_and_is_ended_when_it_is_asked_for_again() {
+    let scene = Behalf::new().await;
+    let Known { delegation, ask, allowed, .. } = known(&scene).await;
+    let user = &delegation.user;
+    let obstacle = obstruct(&scene, user);
+    scene.erase(user).await.refused(500, "internal");
+    assert!(key_file(&scene, user).exists());
+    denied(&scene.bot.decide(&ask).await, "user_erased");
+    scene.staff.registrar.get(format!("/v1/users/{user}")).await.refused(410, "user_erased");
+    scene.staff.auditor.get(format!("/v1/audit/decisions/{}", allowed.decision_id)).await.refused(410, "user_erased");
+    std::fs::remove_dir(obstacle).unwrap();
+    scene.erase(user).await.expect(200);
+    assert!(!key_file(&scene, user).exists());
+    let entries = scene.entries().await;
+    assert_eq!(entries.iter().filter(|entry| entry["type"] == "user_erased").count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erasure_that_was_interrupted_is_ended_by_the_next_start() {
+    let mut scene = Behalf::new().await;
+    let Known { delegation, .. } = known(&scene).await;
+    let user = &delegation.user;
+    let obstacle = obstruct(&scene, user);
+    scene.erase(user).await.refused(500, "internal");
+    std::fs::remove_dir(obstacle).unwrap();
+    scene.world.server.restart(false).await;
+    assert!(!key_file(&scene, user).exists());
+    log_verifies(&scene).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_brings_back_an_old_copy_of_the_keys_brings_back_nobody() {
+    let mut scene = Behalf::new().await;
+    let Known { delegation, allowed, .. } = known(&scene).await;
+    let (user, decision) = (&delegation.user, format!("/v1/audit/decisions/{}", allowed.decision_id));
+    let copy = home(&scene).parent().unwrap().join("copy-of-keys");
+    assert_eq!(attorn_server::copy_user_keys(&home(&scene).join("user-keys"), &copy).unwrap(), 1);
+    scene.erase(user).await.expect(200);
+    let file = key_file(&scene, user);
+    std::fs::copy(copy.join(&user[user.len() - 2..]).join(file.file_name().unwrap()), &file).unwrap();
+    scene.staff.auditor.get(&decision).await.refused(410, "user_erased");
+    scene.world.server.restart(false).await;
+    assert!(!file.exists());
+    scene.staff.auditor.get(decision).await.refused(410, "user_erased");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_whose_key_was_lost_before_can_still_be_erased() {
+    let scene = Behalf::new().await;
+    let Known { delegation, token, .. } = known(&scene).await;
+    std::fs::remove_file(key_file(&scene, &delegation.user)).unwrap();
+    scene.erase(&delegation.user).await.expect(200);
+    scene.staff.registrar.get(format!("/v1/users/{}", delegation.user)).await.refused(410, "user_erased");
+    // Nobody knew the name any more, and yet a token of before is one of before.
+    scene.exchange(&token).await.refused(409, "delegation_inactive");
+    let other = with(claims_of_user(), json!({ "jti": "other", "sid": "other" }));
+    scene.exchange(&scene.token(other)).await.refused(403, "login_needed");
+    let login = with(claims_of_user(), later_login().await);
+    scene.exchange(&scene.token(login)).await.expect(201);
+}
