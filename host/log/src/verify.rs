@@ -29,7 +29,7 @@ use std::io::BufRead;
 use std::num::NonZeroU64;
 
 use crate::checkpoint::{Checkpoint, SignedCheckpoint};
-use crate::entry::{Entry, Link};
+use crate::entry::{Entry, EntryError, Link};
 use crate::export::{Header, Read, read_entry};
 use crate::key::CheckpointVerifier;
 use crate::policy::{WitnessPolicy, Witnessed};
@@ -59,6 +59,21 @@ pub struct Verifier {
     parted: Option<u64>,
     /// What the last entry made perfect in the tree.
     new_nodes: Vec<(NodeId, Hash)>,
+}
+
+/// An entry taken apart and hashed: nearly all of the work, and none of it depends on other entries.
+#[derive(Debug)]
+pub(crate) struct Hashed {
+    entry: Result<Entry, EntryError>,
+    link: Link,
+    leaf: Hash,
+}
+
+impl Hashed {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        let entry = Entry::parse(bytes);
+        Self { link: entry.as_ref().map_or(Link::NONE, Entry::link), entry, leaf: leaf_hash(bytes) }
+    }
 }
 
 /// Something is wrong, and the next entry will tell what.
@@ -126,14 +141,18 @@ impl Verifier {
 
     /// Take the bytes of the next entry.
     pub fn push(self, bytes: &[u8]) -> Result<Self, VerifyError> {
-        let parted = self.parted;
-        self.take(bytes).map_err(|error| blame(parted, error))
+        self.push_hashed(Hashed::of(bytes))
     }
 
-    fn take(mut self, bytes: &[u8]) -> Result<Self, VerifyError> {
+    /// The same, when all that needs no order has been done.
+    pub(crate) fn push_hashed(self, hashed: Hashed) -> Result<Self, VerifyError> {
+        let parted = self.parted;
+        self.take(hashed).map_err(|error| blame(parted, error))
+    }
+
+    fn take(mut self, Hashed { entry, link, leaf }: Hashed) -> Result<Self, VerifyError> {
         let index = self.index();
         self.new_nodes.clear();
-        let entry = Entry::parse(bytes);
         if let Some(doubt) = &self.doubt {
             return Err(self.settle(doubt, entry.as_ref().ok()));
         }
@@ -153,9 +172,9 @@ impl Verifier {
         let linked = entry.previous == self.head;
         match entry.at.index {
             found if found == index && linked => {
-                self.head = entry.link();
+                self.head = link;
                 // The tree cannot be full: it is smaller than the checkpoint's.
-                self.new_nodes = self.tree.push(leaf_hash(bytes)).map_err(|_| VerifyError::Surplus { index })?;
+                self.new_nodes = self.tree.push(leaf).map_err(|_| VerifyError::Surplus { index })?;
                 self.pass_earlier();
             }
             // The right link in an entry with the wrong number, or no entry before it that could have

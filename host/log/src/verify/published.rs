@@ -11,16 +11,19 @@
 //!
 //! Every byte of every file is compared with something, except for signatures under the checkpoint by witnesses
 //! whom no policy names. What is wrong with an entry is said before what is wrong with what was made from it.
+//!
+//! Bundles are taken apart on as many threads as there are, a few at a time, and compared in their order on one.
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead};
 use std::num::NonZeroU64;
+use std::thread;
 
-use super::{Begun, Checks, Progress, Verified, Verifier, VerifyError};
+use super::{Begun, Checks, Hashed, Progress, Verified, Verifier, VerifyError};
 use crate::checkpoint::SignedCheckpoint;
 use crate::history::{HISTORY_BYTES_MAX, json_line, notes};
 use crate::key::CheckpointVerifier;
-use crate::tiles::{Bundle, TILE_WIDTH, Tile, TileKind, hash_tile};
+use crate::tiles::{Bundle, BundleError, TILE_WIDTH, Tile, TileKind, hash_tile};
 use crate::tree::Hash;
 
 /// The names of the files that are no tiles.
@@ -28,6 +31,12 @@ const KEY: &str = "key";
 const CHECKPOINT: &str = "checkpoint";
 const EARLIER: &str = "checkpoints";
 const LINES: &str = "entries.jsonl";
+
+/// How many threads take bundles apart at most, and how many bundles each at a time.
+const THREADS_MAX: usize = 16;
+const BUNDLES_PER_THREAD: usize = 4;
+/// From how many bytes on no further bundle is read at a time.
+const BUNDLES_BYTES_FULL: usize = 64 << 20;
 
 /// Where the files of a log are.
 pub trait PublishedFiles {
@@ -63,12 +72,19 @@ pub fn verify_published(
             walk.later(VerifyError::FileMissing { name: LINES.to_owned() });
         }
     }
-    for tile in Tile::of_kind(TileKind::Entries, size) {
-        walk = walk.bundle(tile, |entries| {
-            if entries.is_multiple_of(every.get()) {
-                progress(Progress { entries, of: size });
-            }
-        })?;
+    let mut tiles = Tile::of_kind(TileKind::Entries, size).peekable();
+    while tiles.peek().is_some() {
+        let (bundles, failed) = some_bundles(files, &mut tiles, walk.lines.is_some())?;
+        for bundle in bundles {
+            walk = walk.bundle(bundle, |entries| {
+                if entries.is_multiple_of(every.get()) {
+                    progress(Progress { entries, of: size });
+                }
+            })?;
+        }
+        if let Some(error) = failed {
+            return Err(walk.verifier.cut(error));
+        }
     }
     walk.finish(names, size, begun, earlier.len(), checks)
 }
@@ -96,6 +112,68 @@ fn earlier(files: &dyn PublishedFiles, key: &CheckpointVerifier) -> Result<Vec<S
     Ok(earlier)
 }
 
+/// A bundle, taken apart.
+struct Taken {
+    tile: Tile,
+    entries: Vec<Hashed>,
+    /// The lines of JSON that the entries should have; none if nobody compares them.
+    lines: Vec<String>,
+    /// Whether it ended where it should.
+    ended: Result<(), BundleError>,
+}
+
+impl Taken {
+    fn of(tile: Tile, bytes: &[u8], with_lines: bool) -> Self {
+        let mut bundle = Bundle::new(bytes);
+        let mut taken = Self { tile, entries: Vec::new(), lines: Vec::new(), ended: Ok(()) };
+        for _ in 0..tile.width() {
+            match bundle.next_entry() {
+                Ok(entry) => {
+                    taken.entries.push(Hashed::of(entry));
+                    if with_lines {
+                        taken.lines.push(json_line(entry).unwrap_or_default() + "\n");
+                    }
+                }
+                Err(source) => return Self { ended: Err(source), ..taken },
+            }
+        }
+        Self { ended: bundle.end(), ..taken }
+    }
+}
+
+/// Read and take apart the next few bundles; and why there are no more of them, if there should be.
+fn some_bundles(
+    files: &dyn PublishedFiles,
+    tiles: &mut impl Iterator<Item = Tile>,
+    with_lines: bool,
+) -> Result<(Vec<Taken>, Option<VerifyError>), VerifyError> {
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
+    let (mut read, mut bytes_sum, mut failed) = (Vec::new(), 0, None);
+    while read.len() < threads * BUNDLES_PER_THREAD && bytes_sum < BUNDLES_BYTES_FULL {
+        let Some(tile) = tiles.next() else { break };
+        match needed(files, &tile.to_string(), Tile::BYTES_MAX) {
+            Ok(bytes) => {
+                bytes_sum += bytes.len();
+                read.push((tile, bytes));
+            }
+            Err(error) => {
+                failed = Some(error);
+                break;
+            }
+        }
+    }
+    if let [(tile, bytes)] = &read[..] {
+        return Ok((vec![Taken::of(*tile, bytes, with_lines)], failed));
+    }
+    let taken = thread::scope(|scope| {
+        let take = |(tile, bytes): (Tile, Vec<u8>)| scope.spawn(move || Taken::of(tile, &bytes, with_lines));
+        let running: Vec<_> = read.into_iter().map(take).collect();
+        running.into_iter().map(thread::ScopedJoinHandle::join).collect::<Result<_, _>>()
+    });
+    let panicked = |_| VerifyError::Read(io::Error::other("a thread of the verifier panicked"));
+    taken.map_err(panicked).map(|taken| (taken, failed))
+}
+
 /// A log that is read from its first entry to its last.
 struct Walk<'a> {
     files: &'a dyn PublishedFiles,
@@ -113,22 +191,22 @@ impl Walk<'_> {
     }
 
     /// Take all entries of a bundle.
-    fn bundle(mut self, tile: Tile, mut passed: impl FnMut(u64)) -> Result<Self, VerifyError> {
-        let bytes = needed(self.files, &tile.to_string(), Tile::BYTES_MAX)?;
-        let mut bundle = Bundle::new(&bytes);
-        for index in tile.begin()..tile.begin() + u64::from(tile.width()) {
-            let entry = match bundle.next_entry() {
-                Ok(entry) => entry,
-                Err(source) => return Err(self.verifier.cut(VerifyError::Bundle { tile, index, source })),
-            };
-            self.verifier = self.verifier.push(entry)?;
+    fn bundle(mut self, taken: Taken, mut passed: impl FnMut(u64)) -> Result<Self, VerifyError> {
+        let Taken { tile, entries, lines, ended } = taken;
+        let (mut index, mut lines) = (tile.begin(), lines.into_iter());
+        for entry in entries {
+            self.verifier = self.verifier.push_hashed(entry)?;
             self.hashes()?;
-            self.line(index, entry)?;
-            passed(index + 1);
+            self.line(index, &lines.next().unwrap_or_default())?;
+            index += 1;
+            passed(index);
         }
-        if let Err(source) = bundle.end() {
-            let index = tile.begin() + u64::from(tile.width());
-            self.later(VerifyError::Bundle { tile, index, source });
+        match ended {
+            Ok(()) => {}
+            Err(source @ BundleError::Cut) => {
+                return Err(self.verifier.cut(VerifyError::Bundle { tile, index, source }));
+            }
+            Err(source @ BundleError::Surplus) => self.later(VerifyError::Bundle { tile, index, source }),
         }
         Ok(self)
     }
@@ -172,16 +250,14 @@ impl Walk<'_> {
     }
 
     /// Compare the next line of JSON.
-    fn line(&mut self, index: u64, entry: &[u8]) -> Result<(), VerifyError> {
+    fn line(&mut self, index: u64, expected: &str) -> Result<(), VerifyError> {
         let Some(lines) = &mut self.lines else { return Ok(()) };
-        let mut expected = json_line(entry).unwrap_or_default().into_bytes();
-        expected.push(b'\n');
         let mut found = vec![0; expected.len()];
         let is_it = match io::Read::read_exact(lines, &mut found) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => false,
             read => {
                 read.map_err(VerifyError::Read)?;
-                found == expected
+                found == expected.as_bytes()
             }
         };
         if !is_it {
