@@ -13,9 +13,11 @@
 
 mod engine;
 mod patterns;
+mod published;
 
 pub use engine::{loader, values};
 pub use patterns::patterns;
+pub use published::published;
 
 use attorn_api::json;
 use serde_json::Value;
@@ -54,8 +56,13 @@ mod tests {
     type Feed = fn(&[u8]);
 
     /// The names of all targets, and what they feed.
-    const TARGETS: &[(&str, Feed)] =
-        &[("loader", loader), ("patterns", patterns), ("settings", settings), ("values", values)];
+    const TARGETS: &[(&str, Feed)] = &[
+        ("loader", loader),
+        ("patterns", patterns),
+        ("published", published),
+        ("settings", settings),
+        ("values", values),
+    ];
 
     fn here(path: &str) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join(path)

@@ -26,6 +26,7 @@ pub mod provider;
 pub mod refusal;
 pub mod server;
 pub mod svids;
+pub mod witness;
 pub mod world;
 
 pub use behalf::Behalf;
@@ -36,4 +37,5 @@ pub use people::{Operator, Staff};
 pub use process::Process;
 pub use provider::Provider;
 pub use server::Server;
+pub use witness::Witness;
 pub use world::World;

@@ -127,7 +127,8 @@ impl Victims {
         let path = (route.path.replace("{id}", id))
             .replace("{thumbprint}", if route.path.contains("token-keys") { &self.kid } else { &self.thumbprint })
             .replace("{digest}", &blake3_hex(&self.component))
-            .replace("{index}", "0")
+            .replace("{index}", if route.path.starts_with("/log/") { "000.p/1" } else { "0" })
+            .replace("{level}", "0")
             .replace("{version}", "1")
             .replace("{decision_id}", &self.decision_id);
         let call = Call::new(&route.method, path);
@@ -264,6 +265,11 @@ impl Victims {
             | "showReceipt"
             | "showDecision"
             | "showCheckpoint"
+            | "showDecisionReceipt"
+            | "showPublishedCheckpoint"
+            | "showEarlierCheckpoints"
+            | "showTile"
+            | "showEntryBundle"
             | "exportLog"
             | "listTokenKeys"
             | "showServerMetadata"

@@ -31,6 +31,8 @@ pub(crate) enum Part {
     Certificates,
     /// Requests that `schemathesis` makes from the API's description
     Api,
+    /// The audit log, for `fsck` of tessera and `litewitness` of torchwood
+    Log,
 }
 
 impl Part {
@@ -74,6 +76,10 @@ pub(crate) fn play(workspace: &Workspace, steps: &mut Steps, only: &[Part]) -> R
         let scripts = workspace.root().join(SCRIPTS).join("python");
         steps.step("packages of Python", REPEAT, || install::python(&python, &scripts))?;
     }
+    let go = home.join("go");
+    if wanted.iter().any(|part| tools::GO.contains(part)) {
+        steps.step("programs of Go", REPEAT, || install::go(&go))?;
+    }
     let program = workspace.built("debug", "attorn-interop").map_err(|why| Failed::before_any_step(&why))?;
     let text = |path: std::path::PathBuf| path.display().to_string();
     let program = program
@@ -82,7 +88,9 @@ pub(crate) fn play(workspace: &Workspace, steps: &mut Steps, only: &[Part]) -> R
         .with("--python")
         .with(text(python.join("bin/python")))
         .with("--keycloak-cache")
-        .with(text(home.join("keycloak")));
+        .with(text(home.join("keycloak")))
+        .with("--go")
+        .with(text(go));
     let program = only.iter().fold(program, |program, part| program.with("--only").with(part.name()));
     steps.command("interop", &program)
 }

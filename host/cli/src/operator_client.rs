@@ -75,9 +75,14 @@ impl OperatorClient {
 
     /// Get text.
     pub(crate) async fn text(&self, path: &str) -> Result<String, Failure> {
-        let mut text = Vec::new();
-        self.read(self.request(Method::GET, path), |chunk| append(&mut text, chunk)).await?;
-        String::from_utf8(text).map_err(|error| Failure::of(&error))
+        String::from_utf8(self.bytes(path).await?).map_err(|error| Failure::of(&error))
+    }
+
+    /// Get bytes.
+    pub(crate) async fn bytes(&self, path: &str) -> Result<Vec<u8>, Failure> {
+        let mut bytes = Vec::new();
+        self.read(self.request(Method::GET, path), |chunk| append(&mut bytes, chunk)).await?;
+        Ok(bytes)
     }
 
     /// Get something long, and write it bit by bit.

@@ -21,6 +21,7 @@ use crate::key::CheckpointVerifier;
 use crate::note::{self, Note};
 use crate::reference::{Origin, decimal};
 use crate::tree::Hash;
+use crate::witness::Cosignature;
 
 pub use crate::note::NoteError;
 
@@ -143,6 +144,26 @@ impl SignedCheckpoint {
     #[must_use]
     pub fn note(&self) -> &str {
         &self.note
+    }
+
+    /// What the signatures are of: origin, size and root, a line each.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.checkpoint.text()
+    }
+
+    /// The same with a witness's cosignature under it, in place of an earlier one of the same key.
+    #[must_use]
+    pub fn with_cosignature(&self, cosignature: &Cosignature) -> Self {
+        let of =
+            |line: &str| note::Signature::parse(line).map(|signature| (signature.name.to_owned(), signature.key_id));
+        let same = of(cosignature.line());
+        let kept = self.note.split_inclusive('\n').filter(|line| {
+            let of_line = of(line.trim_end_matches('\n'));
+            of_line.is_none() || of_line != same
+        });
+        let note = kept.chain([cosignature.line(), "\n"]).collect();
+        Self { checkpoint: self.checkpoint.clone(), note }
     }
 }
 

@@ -5,9 +5,11 @@ use std::convert::Infallible;
 
 use serde_json::json;
 
+use crate::history::json_line;
+use crate::tiles::{add_to_bundle, hash_tile};
 use crate::{
     CheckpointSigner, CheckpointVerifier, Entry, EntryBody, EntryRef, Hash, Link, NodeId, Origin, Receipt,
-    SignedCheckpoint, TreeBuilder, export_header, tree,
+    SignedCheckpoint, Tile, TileKind, TreeBuilder, export_header, tree,
 };
 
 pub(crate) fn origin() -> Origin {
@@ -61,6 +63,47 @@ impl Log {
         let get = |id| Ok::<_, Infallible>(self.nodes.get(&id).copied());
         let proof = tree::inclusion_proof(index, self.len(), get).unwrap();
         Receipt::new(&self.entries[usize::try_from(index).unwrap()], proof, &self.checkpoint())
+    }
+
+    /// The checkpoint that this had when it was so long.
+    pub(crate) fn checkpoint_at(&self, size: u64) -> SignedCheckpoint {
+        signer().sign(size, tree::root(size, |id| Ok::<_, Infallible>(self.nodes.get(&id).copied())).unwrap())
+    }
+
+    /// All files that this is published as, with these earlier checkpoints.
+    pub(crate) fn files(&self, checkpoint: &SignedCheckpoint, earlier: &[u64]) -> BTreeMap<String, Vec<u8>> {
+        let mut files = BTreeMap::new();
+        files.insert("key".to_owned(), format!("{}\n", verifier()).into_bytes());
+        files.insert("checkpoint".to_owned(), checkpoint.note().as_bytes().to_vec());
+        let earlier: String = earlier.iter().map(|size| self.checkpoint_at(*size).note().to_owned()).collect();
+        files.insert("checkpoints".to_owned(), earlier.into_bytes());
+        let line = |entry: &Entry| format!("{}\n", json_line(&entry.to_bytes()).unwrap());
+        files.insert("entries.jsonl".to_owned(), self.entries.iter().map(line).collect::<String>().into_bytes());
+        for tile in Tile::all(self.len()) {
+            let bytes = match tile.kind() {
+                TileKind::Hashes(_) => hash_tile(&tile.nodes().map(|id| self.nodes[&id]).collect::<Vec<_>>()),
+                TileKind::Entries => {
+                    let begin = usize::try_from(tile.begin()).unwrap();
+                    let mut bundle = Vec::new();
+                    for entry in &self.entries[begin..begin + usize::from(tile.width())] {
+                        add_to_bundle(&mut bundle, &entry.to_bytes());
+                    }
+                    bundle
+                }
+            };
+            files.insert(tile.to_string(), bytes);
+        }
+        files
+    }
+
+    /// A log of these entries, whatever they say.
+    pub(crate) fn of_entries(entries: Vec<Entry>) -> Self {
+        let mut log = Self { entries: Vec::new(), nodes: BTreeMap::new(), tree: TreeBuilder::new() };
+        for entry in entries {
+            log.nodes.extend(log.tree.push(entry.leaf_hash()).unwrap());
+            log.entries.push(entry);
+        }
+        log
     }
 
     pub(crate) fn header(&self) -> String {

@@ -36,6 +36,9 @@ pub enum KeyError {
     /// Its last part is not base64, or is of another kind or length.
     #[error("the verifier key is no ed25519 key")]
     NotEd25519,
+    /// It is a key of something else than a witness.
+    #[error("the verifier key is no key of a witness that cosigns with ed25519")]
+    NotWitness,
     /// No point, or one for which signatures prove nothing.
     #[error("the verifier key is no usable ed25519 key")]
     Weak,

@@ -3,8 +3,9 @@
 //!
 //! An [`Entry`] carries the [`Link`] of the one before it; an RFC 6962 [`tree`] stands over the bytes
 //! of all of them; a [`checkpoint`] signs the tree's root. From these come the [`receipt`], which
-//! proves one entry offline, and the [`export`], which [`verify_export`] re-hashes from first to last.
-//! The tree is what is authoritative: links are there so that a change can be placed.
+//! proves one entry offline, and the [`export`], which [`verify_export`] re-hashes from first to last. In the
+//! open a log is a directory of [`tiles`] (C2SP), which [`verify_published`] re-hashes, and [`witness`]es cosign
+//! its checkpoints. The tree is what is authoritative: links are there so that a change can be placed.
 //!
 //! Nothing here opens a file, reads a clock, draws randomness or is `async`. Whoever stores entries
 //! brings their bytes, whoever signs brings the seed, and whoever verifies brings a reader.
@@ -13,22 +14,32 @@ pub mod body;
 pub mod checkpoint;
 pub mod entry;
 pub mod export;
+pub mod history;
 pub mod key;
 mod note;
+pub mod policy;
 pub mod receipt;
 pub mod reference;
+pub mod tiles;
 pub mod tree;
 pub mod verify;
+pub mod witness;
 
 pub use body::{BodyError, EntryBody};
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointSigner, SignedCheckpoint};
 pub use entry::{Entry, EntryError, Link};
 pub use export::export_header;
 pub use key::{CheckpointVerifier, KeyError};
+pub use policy::{PolicyError, QuorumError, WitnessPolicy, Witnessed};
 pub use receipt::{LoggedEntry, RECEIPT_MAGIC, Receipt, ReceiptError};
 pub use reference::{EntryRef, Epoch, LogId, Origin};
+pub use tiles::{Tile, TileKind};
 pub use tree::{Hash, NodeId, TreeBuilder, TreeError};
-pub use verify::{Progress, Trust, Verified, Verifier, VerifyError, verify_export, verify_export_with};
+pub use verify::{
+    Checks, Progress, PublishedFiles, Trust, Verified, Verifier, VerifyError, verify_export, verify_export_with,
+    verify_published,
+};
+pub use witness::{Cosignature, CosignatureError, WitnessKey};
 
 #[cfg(test)]
 mod fixtures;

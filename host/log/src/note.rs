@@ -2,8 +2,6 @@
 //!
 //! This takes a note apart and checks its form. Whether a signature is good is not decided here.
 
-use std::fmt::Write as _;
-
 use data_encoding::BASE64;
 
 /// The longest note, in bytes. Sixteen of the longest known signatures need somewhat more than these;
@@ -87,7 +85,8 @@ impl<'a> Note<'a> {
 }
 
 impl<'a> Signature<'a> {
-    fn parse(line: &'a str) -> Option<Self> {
+    /// Read one signature line, without its newline.
+    pub(crate) fn parse(line: &'a str) -> Option<Self> {
         let (name, base64) = line.strip_prefix(SIGNATURE_MARK)?.split_once(' ')?;
         if !is_key_name(name) {
             return None;
@@ -99,16 +98,18 @@ impl<'a> Signature<'a> {
 }
 
 /// A key's name is not empty and has neither Unicode spaces nor `+`.
-fn is_key_name(name: &str) -> bool {
+pub(crate) fn is_key_name(name: &str) -> bool {
     !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c == '+')
 }
 
 /// Put one signature under a text that ends in a newline.
 pub(crate) fn render(text: &str, name: &str, key_id: [u8; 4], signature: &[u8]) -> String {
-    let mut note = format!("{text}\n{SIGNATURE_MARK}{name} ");
-    // Writing to a string cannot fail.
-    let _ = writeln!(note, "{}", BASE64.encode_display(&[&key_id, signature].concat()));
-    note
+    format!("{text}\n{}\n", signature_line(name, key_id, signature))
+}
+
+/// One signature line, without its newline.
+pub(crate) fn signature_line(name: &str, key_id: [u8; 4], signature: &[u8]) -> String {
+    format!("{SIGNATURE_MARK}{name} {}", BASE64.encode_display(&[&key_id, signature].concat()))
 }
 
 /// Whether a line can only stand below a note's text.

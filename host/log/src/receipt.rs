@@ -42,6 +42,8 @@ pub struct LoggedEntry {
     pub entry: Entry,
     /// The signed head of the log that it is in.
     pub checkpoint: Checkpoint,
+    /// The same as it was signed, with whatever witnesses cosigned it.
+    pub signed: SignedCheckpoint,
 }
 
 /// Why a receipt proves nothing.
@@ -152,7 +154,7 @@ impl Receipt {
         if entry.at.index != self.index {
             return Err(ReceiptError::OtherIndex { entry: entry.at.index, receipt: self.index });
         }
-        Ok(LoggedEntry { entry, checkpoint })
+        Ok(LoggedEntry { entry, checkpoint, signed })
     }
 
     fn leaf_hash(&self) -> Hash {

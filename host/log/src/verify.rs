@@ -17,19 +17,29 @@
 //!   linked anew. Nothing in the file could tell which ([`VerifyError::EndChanged`]).
 //!
 //! With several changes close together the entry named may be the one before the first changed.
+//!
+//! # Earlier checkpoints
+//!
+//! Each must be of the tree as it stood at its size. Where the newest is right and an earlier one is not, the log
+//! has signed two histories ([`VerifyError::Forked`]). A checkpoint that somebody kept and that counts more entries
+//! shows that the log was cut ([`VerifyError::RolledBack`]); without one, and without witnesses, nothing could.
 
+use std::collections::VecDeque;
 use std::io::BufRead;
 use std::num::NonZeroU64;
 
 use crate::checkpoint::{Checkpoint, SignedCheckpoint};
-use crate::entry::{Entry, Link};
+use crate::entry::{Entry, EntryError, Link};
 use crate::export::{Header, Read, read_entry};
 use crate::key::CheckpointVerifier;
-use crate::tree::{TreeBuilder, leaf_hash};
+use crate::policy::{WitnessPolicy, Witnessed};
+use crate::tree::{Hash, NodeId, TreeBuilder, leaf_hash};
 
 mod error;
+mod published;
 
 pub use error::VerifyError;
+pub use published::{PublishedFiles, verify_published};
 
 /// A log epoch being verified, entry by entry.
 ///
@@ -43,6 +53,27 @@ pub struct Verifier {
     /// The link of the last of them.
     head: Link,
     doubt: Option<Doubt>,
+    /// The earlier checkpoints that are still to come, the smallest first.
+    earlier: VecDeque<(u64, Hash)>,
+    /// The size of the first of them that is not of this tree.
+    parted: Option<u64>,
+    /// What the last entry made perfect in the tree.
+    new_nodes: Vec<(NodeId, Hash)>,
+}
+
+/// An entry taken apart and hashed: nearly all of the work, and none of it depends on other entries.
+#[derive(Debug)]
+pub(crate) struct Hashed {
+    entry: Result<Entry, EntryError>,
+    link: Link,
+    leaf: Hash,
+}
+
+impl Hashed {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        let entry = Entry::parse(bytes);
+        Self { link: entry.as_ref().map_or(Link::NONE, Entry::link), entry, leaf: leaf_hash(bytes) }
+    }
 }
 
 /// Something is wrong, and the next entry will tell what.
@@ -58,8 +89,48 @@ impl Verifier {
     /// Begin with the first entry of the log that this checkpoint is of.
     #[must_use]
     pub fn new(checkpoint: &SignedCheckpoint) -> Self {
-        let checkpoint = checkpoint.checkpoint().clone();
-        Self { checkpoint, tree: TreeBuilder::new(), head: Link::NONE, doubt: None }
+        Self {
+            checkpoint: checkpoint.checkpoint().clone(),
+            tree: TreeBuilder::new(),
+            head: Link::NONE,
+            doubt: None,
+            earlier: VecDeque::new(),
+            parted: None,
+            new_nodes: Vec::new(),
+        }
+    }
+
+    /// The same, when these checkpoints were signed earlier.
+    pub fn continuing<'a>(
+        checkpoint: &SignedCheckpoint,
+        earlier: impl IntoIterator<Item = &'a SignedCheckpoint>,
+    ) -> Result<Self, VerifyError> {
+        let mut verifier = Self::new(checkpoint);
+        let size = verifier.checkpoint.size;
+        let earlier = earlier.into_iter().map(|earlier| (earlier.checkpoint().size, earlier.checkpoint().root));
+        let mut earlier: Vec<_> = earlier.collect();
+        earlier.sort_unstable_by_key(|(size, _)| *size);
+        match earlier.last() {
+            Some(&(seen, _)) if seen > size => return Err(VerifyError::RolledBack { seen, size }),
+            _ => {}
+        }
+        verifier.earlier = earlier.into();
+        verifier.pass_earlier();
+        Ok(verifier)
+    }
+
+    /// Compare the earlier checkpoints that are of as many entries as there are now.
+    fn pass_earlier(&mut self) {
+        while let Some((size, root)) = self.earlier.pop_front_if(|(size, _)| *size == self.tree.size()) {
+            if root != self.tree.root() && self.parted.is_none() {
+                self.parted = Some(size);
+            }
+        }
+    }
+
+    /// What the last entry made perfect in the tree; nothing while there is doubt.
+    pub(crate) fn new_nodes(&self) -> &[(NodeId, Hash)] {
+        &self.new_nodes
     }
 
     /// Which entry should come next.
@@ -69,9 +140,19 @@ impl Verifier {
     }
 
     /// Take the bytes of the next entry.
-    pub fn push(mut self, bytes: &[u8]) -> Result<Self, VerifyError> {
+    pub fn push(self, bytes: &[u8]) -> Result<Self, VerifyError> {
+        self.push_hashed(Hashed::of(bytes))
+    }
+
+    /// The same, when all that needs no order has been done.
+    pub(crate) fn push_hashed(self, hashed: Hashed) -> Result<Self, VerifyError> {
+        let parted = self.parted;
+        self.take(hashed).map_err(|error| blame(parted, error))
+    }
+
+    fn take(mut self, Hashed { entry, link, leaf }: Hashed) -> Result<Self, VerifyError> {
         let index = self.index();
-        let entry = Entry::parse(bytes);
+        self.new_nodes.clear();
         if let Some(doubt) = &self.doubt {
             return Err(self.settle(doubt, entry.as_ref().ok()));
         }
@@ -91,9 +172,10 @@ impl Verifier {
         let linked = entry.previous == self.head;
         match entry.at.index {
             found if found == index && linked => {
-                self.head = entry.link();
+                self.head = link;
                 // The tree cannot be full: it is smaller than the checkpoint's.
-                self.tree.push(leaf_hash(bytes)).map_err(|_| VerifyError::Surplus { index })?;
+                self.new_nodes = self.tree.push(leaf).map_err(|_| VerifyError::Surplus { index })?;
+                self.pass_earlier();
             }
             // The right link in an entry with the wrong number, or no entry before it that could have
             // been changed: this entry itself was.
@@ -109,6 +191,15 @@ impl Verifier {
     /// That was the last entry. What comes back is the link that the next one, if the log is ever
     /// continued, has to carry.
     pub fn finish(self) -> Result<Link, VerifyError> {
+        let parted = self.parted;
+        match (self.end(), parted) {
+            // The newest is of this very tree, and so the earlier one is of another.
+            (Ok(_), Some(size)) => Err(VerifyError::Forked { size }),
+            (ended, parted) => ended.map_err(|error| blame(parted, error)),
+        }
+    }
+
+    fn end(self) -> Result<Link, VerifyError> {
         let (index, size) = (self.index(), self.checkpoint.size);
         if let Some(doubt) = &self.doubt {
             return Err(self.settle(doubt, None));
@@ -126,11 +217,12 @@ impl Verifier {
     /// The entries end here without being whole.
     fn cut(self, error: VerifyError) -> VerifyError {
         let index = self.index();
-        match &self.doubt {
+        let error = match &self.doubt {
             Some(doubt) => self.settle(doubt, None),
             None if index >= self.checkpoint.size => VerifyError::Surplus { index },
             None => error,
-        }
+        };
+        blame(self.parted, error)
     }
 
     fn settle(&self, doubt: &Doubt, next: Option<&Entry>) -> VerifyError {
@@ -157,6 +249,63 @@ impl Verifier {
     }
 }
 
+/// Where an earlier checkpoint was not right, something before it is the first that is wrong.
+fn blame(parted: Option<u64>, error: VerifyError) -> VerifyError {
+    match parted.and_then(|size| size.checked_sub(1)) {
+        Some(index) if error.index().is_some_and(|named| named > index) => VerifyError::ChangedBefore { index },
+        _ => error,
+    }
+}
+
+/// What a log is compared with beside itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Checks<'a> {
+    /// The key that is trusted. Without one, the key in the file is taken, and [`Verified::trust`] says so.
+    pub trusted: Option<&'a CheckpointVerifier>,
+    /// A checkpoint that was seen earlier: a signed note. The log has to continue it.
+    pub since: Option<&'a [u8]>,
+    /// Whose cosignatures the newest checkpoint has to have.
+    pub witnesses: Option<&'a WitnessPolicy>,
+}
+
+/// What came of the checks before the first entry is read.
+struct Begun {
+    key: CheckpointVerifier,
+    trust: Trust,
+    checkpoint: SignedCheckpoint,
+    since: Option<SignedCheckpoint>,
+}
+
+impl Checks<'_> {
+    fn begin(&self, key: &str, note: &[u8]) -> Result<Begun, VerifyError> {
+        let key: CheckpointVerifier = key.parse().map_err(VerifyError::Key)?;
+        if self.trusted.is_some_and(|trusted| *trusted != key) {
+            return Err(VerifyError::UnknownKey { found: Box::new(key) });
+        }
+        let trust = if self.trusted.is_some() { Trust::Given } else { Trust::FromFile };
+        let checkpoint = key.verify(note).map_err(VerifyError::Checkpoint)?;
+        let since = self.since.map(|note| key.verify(note)).transpose().map_err(VerifyError::Since)?;
+        Ok(Begun { key, trust, checkpoint, since })
+    }
+}
+
+impl Begun {
+    fn verified(self, head: Link, earlier: u64, checks: &Checks<'_>) -> Result<Verified, VerifyError> {
+        let Self { key, trust, checkpoint, since } = self;
+        let witnessed = checks.witnesses.map(|policy| policy.check(&checkpoint)).transpose();
+        Ok(Verified {
+            entries: checkpoint.checkpoint().size,
+            witnessed: witnessed.map_err(VerifyError::Witnesses)?,
+            since: since.map(|since| since.checkpoint().size),
+            checkpoint,
+            key,
+            trust,
+            head,
+            earlier,
+        })
+    }
+}
+
 /// Why the key of a verified export is believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trust {
@@ -180,6 +329,13 @@ pub struct Verified {
     pub trust: Trust,
     /// The link of the last entry.
     pub head: Link,
+    /// How many earlier checkpoints came with it, all of which it continues.
+    pub earlier: u64,
+    /// How many entries the checkpoint counted that it was compared with. Without one, and without witnesses,
+    /// nothing shows that the end was not cut.
+    pub since: Option<u64>,
+    /// Who cosigned the newest checkpoint, if that was asked.
+    pub witnessed: Option<Witnessed>,
 }
 
 /// How far a verification has come.
@@ -194,25 +350,20 @@ pub struct Progress {
 /// Verify an export. With `trusted`, only a log of that key passes; without, the key in the file is
 /// taken, and [`Verified::trust`] says so.
 pub fn verify_export(reader: impl BufRead, trusted: Option<&CheckpointVerifier>) -> Result<Verified, VerifyError> {
-    verify_export_with(reader, trusted, NonZeroU64::MAX, |_| {})
+    verify_export_with(reader, &Checks { trusted, ..Checks::default() }, NonZeroU64::MAX, |_| {})
 }
 
-/// As [`verify_export`], and tell `progress` after every so many entries.
+/// As [`verify_export`], with more to compare it with, and tell `progress` after every so many entries.
 pub fn verify_export_with(
     mut reader: impl BufRead,
-    trusted: Option<&CheckpointVerifier>,
+    checks: &Checks<'_>,
     every: NonZeroU64,
     mut progress: impl FnMut(Progress),
 ) -> Result<Verified, VerifyError> {
     let header = Header::read(&mut reader)?;
-    let key: CheckpointVerifier = header.key.parse().map_err(VerifyError::Key)?;
-    if trusted.is_some_and(|trusted| *trusted != key) {
-        return Err(VerifyError::UnknownKey { found: Box::new(key) });
-    }
-    let trust = if trusted.is_some() { Trust::Given } else { Trust::FromFile };
-    let checkpoint = key.verify(header.note.as_bytes()).map_err(VerifyError::Checkpoint)?;
-    let size = checkpoint.checkpoint().size;
-    let mut verifier = Verifier::new(&checkpoint);
+    let begun = checks.begin(&header.key, header.note.as_bytes())?;
+    let size = begun.checkpoint.checkpoint().size;
+    let mut verifier = Verifier::continuing(&begun.checkpoint, &begun.since)?;
     let mut bytes = Vec::new();
     loop {
         let index = verifier.index();
@@ -227,7 +378,7 @@ pub fn verify_export_with(
         }
     }
     let head = verifier.finish()?;
-    Ok(Verified { entries: size, checkpoint, key, trust, head })
+    begun.verified(head, 0, checks)
 }
 
 #[cfg(test)]

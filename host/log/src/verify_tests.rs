@@ -36,8 +36,16 @@ fn what_was_exported_verifies() {
         let log = Log::of(len);
         let verified = verify(&log.export()).unwrap();
         let head = log.entries.last().map_or(Link::NONE, Entry::link);
-        let expect =
-            Verified { entries: len, checkpoint: log.checkpoint(), key: verifier(), trust: Trust::Given, head };
+        let expect = Verified {
+            entries: len,
+            checkpoint: log.checkpoint(),
+            key: verifier(),
+            trust: Trust::Given,
+            head,
+            earlier: 0,
+            since: None,
+            witnessed: None,
+        };
         assert_eq!(verified, expect);
         let from_file = verify_export(&log.export()[..], None).unwrap();
         assert_eq!(from_file, Verified { trust: Trust::FromFile, ..expect });
@@ -213,7 +221,7 @@ fn a_header_that_is_not_right_is_refused() {
     refused(&with(format!("attorn-audit-export/v1\n{note}entries\n")), "the export has no key line");
     let endless = format!("attorn-audit-export/v1\nkey {}", "x".repeat(1 << 20));
     refused(&with(endless), "the export has no key line");
-    refused(&with(format!("attorn-audit-export/v1\nkey {key}x\n{note}entries\n")), "the export's key cannot be read");
+    refused(&with(format!("attorn-audit-export/v1\nkey {key}x\n{note}entries\n")), "the log's key cannot be read");
     let no_entries = "the export has no line `entries` after its checkpoint";
     refused(&with(format!("attorn-audit-export/v1\nkey {key}\n{note}")), no_entries);
     refused(&with(format!("attorn-audit-export/v1\nkey {key}\n{note}Entries\n")), no_entries);
@@ -221,7 +229,7 @@ fn a_header_that_is_not_right_is_refused() {
     refused(format!("attorn-audit-export/v1\nkey {key}\n{}", "x\n".repeat(1 << 20)).as_bytes(), no_entries);
     refused(
         &with(format!("attorn-audit-export/v1\nkey {key}\n{}entries\n", note.replace("main/1\n2", "main/1\n3"))),
-        "the export's checkpoint cannot be relied on",
+        "the log's checkpoint cannot be relied on",
     );
 }
 
@@ -232,22 +240,22 @@ fn an_export_of_another_key_needs_trust_in_that_key() {
     let root = log.checkpoint().checkpoint().root;
     let mut export = export_header(&other.verifier(), &other.sign(2, root)).into_bytes();
     log.entries.iter().for_each(|entry| export.extend(entry.to_bytes()));
-    refused(&export, &format!("the export is of the key `{}`, which is not the trusted one", other.verifier()));
+    refused(&export, &format!("the log is of the key `{}`, which is not the trusted one", other.verifier()));
     assert_eq!(verify_export(&export[..], None).unwrap().trust, Trust::FromFile);
     assert_eq!(verify_export(&export[..], Some(&other.verifier())).unwrap().trust, Trust::Given);
     // The trusted key in the header does not help a checkpoint that another one signed.
     let mixed = export_header(&verifier(), &other.sign(2, root));
-    refused(mixed.as_bytes(), "the export's checkpoint cannot be relied on");
+    refused(mixed.as_bytes(), "the log's checkpoint cannot be relied on");
     // A signed root that is of nothing.
     let rootless = export_header(&verifier(), &signer().sign(0, Hash([0; 32])));
-    refused(rootless.as_bytes(), "the export's checkpoint cannot be relied on");
+    refused(rootless.as_bytes(), "the log's checkpoint cannot be relied on");
 }
 
 #[test]
 fn progress_is_told_after_every_so_many() {
     let mut told = Vec::new();
     let every = NonZeroU64::new(15).unwrap();
-    verify_export_with(&Log::of(LEN).export()[..], None, every, |progress| told.push(progress)).unwrap();
+    verify_export_with(&Log::of(LEN).export()[..], &Checks::default(), every, |progress| told.push(progress)).unwrap();
     assert_eq!(told, [15, 30].map(|entries| Progress { entries, of: LEN }));
 }
 

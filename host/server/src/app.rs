@@ -22,6 +22,7 @@ use crate::metrics::Metrics;
 use crate::parsed_keys::ParsedKeys;
 use crate::policy_logs::PolicyLogs;
 use crate::providers::ProviderKeyring;
+use crate::published::Published;
 use crate::refusals::Refusals;
 use crate::token_keys::TokenKeys;
 use crate::users::keys::UserKeys;
@@ -56,6 +57,7 @@ pub(crate) struct App {
     pub(crate) providers: ProviderKeyring,
     pub(crate) token_keys: TokenKeys,
     pub(crate) log_signer: CheckpointSigner,
+    pub(crate) published: Published,
     pub(crate) limits: BoundsLimits,
 }
 

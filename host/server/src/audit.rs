@@ -40,14 +40,47 @@ pub(crate) async fn show(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
 }
 
 pub(crate) async fn receipt(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
-    let entry = entry(&app, &call)?;
-    let checkpoint = checkpoint_now(&app)?;
-    let proof = app.store.inclusion_proof(entry.at.index, checkpoint.checkpoint().size)?;
-    Ok(Reply::text(Receipt::new(&entry, proof, &checkpoint).to_string()))
+    receipt_of(&app, &call, &entry(&app, &call)?).await
 }
 
-pub(crate) async fn checkpoint(app: Arc<App>, _: Call) -> Result<Reply, Failure> {
-    Ok(Reply::text(checkpoint_now(&app)?.note().to_owned()))
+/// The receipt of the entry that records a decision.
+pub(crate) async fn decision_receipt(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    let id: DecisionId = call.path("decision_id")?;
+    let record = app.store.record::<DecisionRecord>(&Key::decision(&id)).await?;
+    let record = record.ok_or_else(|| Failure::not_found("decision", id))?;
+    // The batch that made the decision may have entries of other things, too.
+    for index in record.entries {
+        let Some(bytes) = app.store.entry(index)? else { continue };
+        let entry = parsed(&bytes)?;
+        let body: serde_json::Value = serde_json::from_str(entry.body.as_str()).map_err(Failure::internal)?;
+        if body["decision_id"] == id.to_string() && body["type"] == "decision" {
+            return receipt_of(&app, &call, &entry).await;
+        }
+    }
+    Err(Failure::internal(format_args!("the decision `{id}` has a record and no entry")))
+}
+
+async fn receipt_of(app: &App, call: &Call, entry: &Entry) -> Result<Reply, Failure> {
+    let needed = entry.at.index + 1;
+    let wait = app.published.check(call.query("wait")?)?;
+    let covers = |checkpoint: &Arc<SignedCheckpoint>| checkpoint.checkpoint().size >= needed;
+    let checkpoint = match (wait, app.published.shown().filter(covers)) {
+        (Some(wait), _) => app.published.reached(needed, wait).await?,
+        // With witnesses, what they cosigned shows more than what is newer.
+        (None, Some(shown)) => shown,
+        (None, None) => app.published.advance(app).await?,
+    };
+    let proof = app.store.inclusion_proof(entry.at.index, checkpoint.checkpoint().size)?;
+    Ok(Reply::text(Receipt::new(entry, proof, &checkpoint).to_string()))
+}
+
+pub(crate) async fn checkpoint(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    let wait = app.published.check(call.query("wait")?)?;
+    let mut checkpoint = app.published.advance(&app).await?;
+    if let Some(wait) = wait {
+        checkpoint = app.published.reached(checkpoint.checkpoint().size, wait).await?;
+    }
+    Ok(Reply::text(checkpoint.note().to_owned()))
 }
 
 pub(crate) async fn decision(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
@@ -62,7 +95,7 @@ pub(crate) async fn decision(app: Arc<App>, call: Call) -> Result<Reply, Failure
 /// The whole log as one file that can be verified without this server. It is read bit by bit while it
 /// is sent, and ends at the checkpoint that it begins with.
 pub(crate) async fn export(app: Arc<App>, _: Call) -> Result<Reply, Failure> {
-    let checkpoint = checkpoint_now(&app)?;
+    let checkpoint = app.published.advance(&app).await?;
     let size = checkpoint.checkpoint().size;
     let head = export_header(&app.log_signer.verifier(), &checkpoint);
     let (sender, receiver) = mpsc::channel::<Result<Bytes, std::io::Error>>(4);
@@ -88,12 +121,6 @@ pub(crate) async fn export(app: Arc<App>, _: Call) -> Result<Reply, Failure> {
         receiver.recv().await.map(|piece| (piece, receiver))
     });
     Ok(Reply::text(Body::from_stream(stream)))
-}
-
-/// A signed checkpoint of all that is durable now.
-fn checkpoint_now(app: &App) -> Result<SignedCheckpoint, Failure> {
-    let size = app.store.log_head()?.size;
-    Ok(app.log_signer.sign(size, app.store.root(size)?))
 }
 
 fn entry(app: &App, call: &Call) -> Result<Entry, Failure> {

@@ -10,6 +10,10 @@ use attorn_artifact::WorkerLimits;
 use attorn_log::LogId;
 use serde::Deserialize;
 
+mod witnesses;
+
+pub use witnesses::{Witness, Witnesses};
+
 /// How many decisions may wait for their policies, where the file does not say.
 const EVALUATION_QUEUE_DEFAULT: i64 = 1_024;
 /// More would only wait longer than a request's time.
@@ -51,6 +55,10 @@ pub struct Config {
     pub compile: WorkerLimits,
     /// How often each agent may call in a second; twice as often at once.
     pub agent_requests_per_s_max: NonZeroU32,
+    /// Whether anybody may read the checkpoints and hashes of the audit log. Its entries always need an auditor.
+    pub public_log: bool,
+    /// Who cosigns the checkpoints of the audit log.
+    pub witnesses: Witnesses,
 }
 
 /// Who speaks TLS.
@@ -126,6 +134,12 @@ struct File {
     compile_cpu_s_max: u64,
     #[serde(default = "compile_memory_default")]
     compile_memory_bytes_max: u64,
+    #[serde(default)]
+    public_log: bool,
+    #[serde(default)]
+    witness: Vec<witnesses::File>,
+    #[serde(default)]
+    witness_quorum: i64,
 }
 
 impl Config {
@@ -176,6 +190,10 @@ impl Config {
                 return invalid(field, format!("`{value}` is not between {min} and {max}"));
             }
         }
+        let witnesses = match Witnesses::of(&file.witness, file.witness_quorum) {
+            Ok(witnesses) => witnesses,
+            Err((key, problem)) => return invalid(key, problem),
+        };
         let compile = WorkerLimits {
             memory_bytes_max: file.compile_memory_bytes_max,
             cpu_s_max: file.compile_cpu_s_max,
@@ -193,6 +211,8 @@ impl Config {
             evaluation_queue_max,
             compile,
             agent_requests_per_s_max,
+            public_log: file.public_log,
+            witnesses,
         })
     }
 }

@@ -52,6 +52,47 @@ fn what_is_unsafe_or_unclear_is_refused() {
     }
 }
 
+const KEY: &str = "witness.example/w1+240e77bf+BFhmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZm";
+
+#[test]
+fn witnesses_are_named_with_how_many_are_enough() {
+    let with = |text: &str| format!("tls = \"none\"\n{text}");
+    let one = |url: &str| format!("[[witness]]\nkey = \"{KEY}\"\nurl = \"{url}\"\n");
+    let config = Config::parse(&format!("{GOOD}\npublic_log = true"), Path::new("attorn.toml")).unwrap();
+    assert!(config.public_log && config.witnesses.all.is_empty() && config.witnesses.policy().is_none());
+    let text = format!("{GOOD}\nwitness_quorum = 1\n{}", one("https://witness.example/log"));
+    let config = Config::parse(&text, Path::new("attorn.toml")).unwrap();
+    assert!(!config.public_log);
+    let witness = &config.witnesses.all[0];
+    assert_eq!((witness.key.to_string().as_str(), witness.url.as_str()), (KEY, "https://witness.example/log/"));
+    assert!(config.witnesses.policy().is_some());
+    let refused = |text: &str, message: &str| refused("tls = \"none\"", &with(text), message);
+    refused(
+        "witness_quorum = 1",
+        "`witness_quorum` in `/etc/attorn.toml`: it means something only with a `[[witness]]`",
+    );
+    let good = one("https://witness.example/");
+    refused(&good, "`0` is not between 1 and 1");
+    refused(&format!("witness_quorum = 2\n{good}"), "`2` is not between 1 and 1");
+    refused(&format!("witness_quorum = -1\n{good}"), "`-1` is not between 1 and 1");
+    refused(&format!("witness_quorum = 1\n{good}{good}"), "`witness.example/w1` stands there twice");
+    refused(&format!("witness_quorum = 1\n{}", good.repeat(16)), "there are 16, and 15 is the most");
+    refused(
+        &format!("witness_quorum = 1\n{}", good.replace("240e", "240f")),
+        "the verifier key's id is not `240e77bf`",
+    );
+    refused(&format!("witness_quorum = 1\n{good}quorum = 1"), "unknown field `quorum`");
+    for url in ["http://witness.example/", "ftp://127.0.0.1/", "https://u@witness.example/", "https://w.example/?a", ""]
+    {
+        let message = format!("`{url}` is neither an https URL nor one of http on loopback");
+        refused(&format!("witness_quorum = 1\n{}", one(url)), &message);
+    }
+    for url in ["http://127.0.0.1:7380/", "http://localhost:7380/", "http://[::1]:7380/"] {
+        let text = format!("{GOOD}\nwitness_quorum = 1\n{}", one(url));
+        assert_eq!(Config::parse(&text, Path::new("attorn.toml")).unwrap().witnesses.all[0].url.as_str(), url);
+    }
+}
+
 #[test]
 fn plain_http_is_taken_on_loopback_and_https_anywhere() {
     for url in [

@@ -122,7 +122,14 @@ fn config_text(listen: &str, public_url: &str, log_id: &LogId) -> String {
          agent_requests_per_s_max = 200\n\
          # What compiling one policy may use, in a process of its own.\n\
          compile_cpu_s_max = 120\n\
-         compile_memory_bytes_max = 3221225472\n"
+         compile_memory_bytes_max = 3221225472\n\
+         # Whether anybody may read checkpoints and hashes of the audit log (/log/); entries need an auditor.\n\
+         public_log = false\n\
+         # Witnesses cosign the log's checkpoints; say how many are enough, and then name them all:\n\
+         # witness_quorum = 1\n\
+         # [[witness]]\n\
+         # key = \"witness.example/w1+12345678+BAAA...\"\n\
+         # url = \"https://witness.example/\"\n"
     )
 }
 

@@ -52,7 +52,7 @@ impl Door {
     pub(crate) const fn of(access: Access) -> Self {
         match access {
             Access::Public => Self::Public,
-            Access::Operator(_) | Access::OperatorOrBootstrap(_) => Self::Operator,
+            Access::Operator(_) | Access::OperatorOrBootstrap(_) | Access::PublishedLog => Self::Operator,
             Access::User => Self::User,
             Access::Agent => Self::Agent,
             Access::ResourceServer => Self::ResourceServer,

@@ -3,6 +3,7 @@
 mod decisions;
 mod people;
 mod policies;
+mod published;
 mod vouching;
 
 use attorn_api::agents::{
@@ -37,7 +38,7 @@ pub fn openapi_document() -> serde_json::Value {
 /// All routes.
 pub(crate) fn all() -> Vec<Route> {
     let registered = [operators(), agents(), resource_servers(), vouching::all(), keys(), provider()].concat();
-    [registered, policies::all(), decisions::all(), people::all(), auditing(), open()].concat()
+    [registered, policies::all(), decisions::all(), people::all(), auditing(), published::all(), open()].concat()
 }
 
 const GET: Method = Method::GET;
@@ -238,6 +239,12 @@ fn auditing() -> Vec<Route> {
             handler!(audit::decision),
         )
         .gives(JSON),
+        get(
+            "/v1/audit/decisions/{decision_id}/receipt",
+            ("showDecisionReceipt", "The offline proof that a decision is in the log"),
+            handler!(audit::decision_receipt),
+        )
+        .gives(TEXT),
         get("/v1/audit/checkpoint", ("showCheckpoint", "The signed head of the log"), handler!(audit::checkpoint))
             .gives(TEXT),
         get("/v1/audit/export", ("exportLog", "The whole log, verifiable offline"), handler!(audit::export))
@@ -307,7 +314,7 @@ mod tests {
     fn the_document_has_every_route_with_its_access() {
         let document = openapi_document();
         for route in all() {
-            let operation = &document["paths"][route.path][route.method.as_str().to_ascii_lowercase()];
+            let operation = &document["paths"][route.documented_path()][route.method.as_str().to_ascii_lowercase()];
             assert_eq!(operation["operationId"], route.operation);
             assert_eq!(operation["x-attorn-access"], route.access.describe());
         }

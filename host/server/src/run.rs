@@ -33,6 +33,7 @@ use crate::metrics::Metrics;
 use crate::parsed_keys::ParsedKeys;
 use crate::policy_logs::PolicyLogs;
 use crate::providers::ProviderKeyring;
+use crate::published::{self, Published};
 use crate::refusals::Refusals;
 use crate::token_keys::TokenKeys;
 use crate::users::erase;
@@ -186,6 +187,8 @@ impl Server {
         let reaper = tokio::spawn(reaper::run(Arc::clone(&app)));
         let summaries = tokio::spawn(refusals::run(Arc::clone(&app)));
         let shadows = tokio::spawn(shadow::run(Arc::clone(&app)));
+        let publishing = tokio::spawn(published::run(Arc::clone(&app)));
+        let witnessing = tokio::spawn(published::witnesses::run(Arc::clone(&app)));
         let router = dispatch::router(&app, &routes::all());
         let acceptor = certificate.as_ref().map(ServerCertificate::acceptor).transpose();
         let acceptor = acceptor.map_err(|error| ServeError::Start(error.to_string()))?;
@@ -204,6 +207,12 @@ impl Server {
         reaper.abort();
         shadows.abort();
         refusals::end(&app, &summaries).await;
+        publishing.abort();
+        witnessing.abort();
+        // So that nothing that was acknowledged waits for the next start to be signed.
+        if let Err(failure) = app.published.advance(&app).await {
+            tracing::error!(why = failure.internal, "cannot publish a last checkpoint");
+        }
         app.store.failure().map_or(Ok(()), |why| Err(ServeError::StoreFailed(causes(&*why))))
     }
 
@@ -230,6 +239,8 @@ impl Server {
         let user_keys = Arc::new(user_keys(&config, Arc::clone(&root))?);
         erase::finish(&store, &user_keys).await?;
         let active = ActivePolicies::load(&store, &engine).await?;
+        let log_signer = keys::log_signer(&root, &store).await?;
+        let published = Published::open(&config, &log_signer.verifier(), &store).map_err(ServeError::Start)?;
         let now = clock.now();
         let started_at = if has_run(&store)? { Some(now.max(began.latest)) } else { None };
         let app = Arc::new(App {
@@ -253,7 +264,8 @@ impl Server {
             providers: ProviderKeyring::default(),
             replay: ReplayGuard::new(ReplayLimits::default()).map_err(Failure::internal)?,
             assertions: AssertionGuard::new(ReplayLimits::default(), started_at).map_err(Failure::internal)?,
-            log_signer: keys::log_signer(&root, &store).await?,
+            published,
+            log_signer,
             names,
             token_keys: TokenKeys::load(root, &store, limits.grant_ms_max, now).await?,
             user_keys,
@@ -273,6 +285,7 @@ impl Server {
         if began.sets_back {
             app.clock.end_before(committed.version);
         }
+        app.published.advance(&app).await?;
         Ok(Self { app, listener, certificate, local_addr })
     }
 }
@@ -324,7 +337,7 @@ fn user_keys(config: &Config, root: Arc<RootKey>) -> Result<UserKeys, ServeError
         .map_err(|error| ServeError::Start(format!("cannot use `{}`: {error}", directory.display())))
 }
 
-fn root_key(config: &Config) -> Result<RootKey, ServeError> {
+pub(crate) fn root_key(config: &Config) -> Result<RootKey, ServeError> {
     let path = config.root_key.clone();
     let fail = |why: String| ServeError::RootKey { path: path.clone(), why };
     let text = private_file::read(&path, ROOT_KEY_BYTES_MAX).map_err(&fail)?;

@@ -224,6 +224,17 @@ impl Store {
         Ok(entries)
     }
 
+    /// The hash of a perfect subtree; none if the log is not that long.
+    pub fn hash(&self, id: NodeId) -> Result<Option<Hash>, ReadError> {
+        let size = self.shared.horizon.head()?.size;
+        let width = 1_u64.checked_shl(id.level.into());
+        let end = width.and_then(|width| id.index.checked_add(1)?.checked_mul(width));
+        if end.is_none_or(|end| end > size) {
+            return Ok(None);
+        }
+        Ok(self.shared.trees.node(id)?)
+    }
+
     /// The root of the tree over the first `size` entries.
     ///
     /// # Errors

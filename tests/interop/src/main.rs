@@ -14,6 +14,7 @@ mod api;
 mod attorn;
 mod certificates;
 mod clients;
+mod log;
 mod on_behalf;
 mod openssl;
 mod provider;
@@ -48,6 +49,9 @@ struct Arguments {
     /// Where Keycloak is kept
     #[arg(long, value_name = "DIR")]
     keycloak_cache: PathBuf,
+    /// The directory with the programs that were built with Go
+    #[arg(long, value_name = "DIR")]
+    go: PathBuf,
     /// Only these
     #[arg(long, value_enum, value_name = "NAME")]
     only: Vec<Part>,
@@ -66,6 +70,8 @@ enum Part {
     Certificates,
     /// Requests that `schemathesis` makes from the API's description.
     Api,
+    /// The audit log: `fsck` of tessera reads it, and `litewitness` cosigns it.
+    Log,
 }
 
 impl Part {
@@ -80,16 +86,17 @@ impl Part {
             Self::Clients => Box::pin(clients::play(tools, steps)).await,
             Self::Certificates => Box::pin(certificates::play(tools, steps)).await,
             Self::Api => Box::pin(api::play(tools, steps)).await,
+            Self::Log => Box::pin(log::play(tools, steps)).await,
         }
     }
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Arguments { scripts, python, keycloak_cache, only } = Arguments::parse();
+    let Arguments { scripts, python, keycloak_cache, go, only } = Arguments::parse();
     // Where it was and why: a backtrace through all futures helps nobody.
     std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
-    let tools = Tools { scripts, python, keycloak_cache };
+    let tools = Tools { scripts, python, keycloak_cache, go };
     let parts = if only.is_empty() { Part::value_variants().to_vec() } else { only };
     tokio::select! {
         failed = play(&parts, &tools) => summary(&failed),

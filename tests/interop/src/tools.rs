@@ -16,6 +16,8 @@ pub(crate) struct Tools {
     pub(crate) python: PathBuf,
     /// Where Keycloak is kept.
     pub(crate) keycloak_cache: PathBuf,
+    /// The directory with the programs that were built with Go.
+    pub(crate) go: PathBuf,
 }
 
 impl Tools {

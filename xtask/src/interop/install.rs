@@ -1,4 +1,5 @@
-//! What npm and pip install, from lock files with digests. It is kept for as long as those do not change.
+//! What npm and pip install, from lock files with digests, and what Go builds, by version. It is kept for as long as
+//! those do not change.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
@@ -58,6 +59,27 @@ fn runs(program: &Path) -> bool {
         command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status()
     };
     quiet(&mut Command::new(program)).is_ok_and(|status| status.success())
+}
+
+/// The version of Go that all of `GO` can be built with.
+const GO_VERSION: &str = "go1.27.3";
+/// Programs, by module and version.
+const GO: [&str; 2] =
+    ["github.com/transparency-dev/tessera/cmd/fsck@v1.0.4", "filippo.io/torchwood/cmd/litewitness@v0.10.0"];
+
+/// Programs that Go builds, in this directory.
+pub(super) fn go(home: &Path) -> Result<(), String> {
+    fs::create_dir_all(home).map_err(|error| format!("cannot make `{}`: {error}", home.display()))?;
+    let stamp = Stamp { wanted: GO.join("\n").into_bytes(), path: home.join(".installed") };
+    stamp.unless_good(
+        || true,
+        || {
+            GO.iter().try_for_each(|program| {
+                let go = Invocation::program(home, PathBuf::from("go")).with("install").with(*program);
+                go.with_env("GOTOOLCHAIN", GO_VERSION).with_env("GOBIN", home.display().to_string()).run()
+            })
+        },
+    )
 }
 
 /// From which lock file something was installed, and for which place if that matters: a copy that stands beside.

@@ -8,6 +8,8 @@ use super::Part;
 pub(super) const NODE: &[Part] = &[Part::OidcProvider, Part::Keycloak, Part::Clients];
 /// What runs scripts of Python.
 pub(super) const PYTHON: &[Part] = &[Part::Keycloak, Part::Clients, Part::Api];
+/// What runs programs that are built with Go.
+pub(super) const GO: &[Part] = &[Part::Log];
 
 const TOOLS: &[Tool] = &[
     Tool {
@@ -46,6 +48,24 @@ const TOOLS: &[Tool] = &[
         at_least: Some((3, 0)),
         needed_by: &[Part::Certificates],
         help: "OpenSSL 3.0 or later (Debian: `apt-get install openssl`)",
+    },
+    Tool {
+        command: &["go", "version"],
+        at_least: Some((1, 21)),
+        needed_by: GO,
+        help: "Go 1.21 or later, which gets the version that is needed by itself, see https://go.dev/dl",
+    },
+    Tool {
+        command: &["ssh-agent", "true"],
+        at_least: None,
+        needed_by: GO,
+        help: "OpenSSH's agent (Debian: `apt-get install openssh-client`)",
+    },
+    Tool {
+        command: &["python3", "-c", "import sqlite3"],
+        at_least: None,
+        needed_by: GO,
+        help: "Python with `sqlite3` (Debian: `apt-get install python3`)",
     },
 ];
 

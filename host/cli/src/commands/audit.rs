@@ -1,19 +1,21 @@
 //! `attorn audit`.
 
+mod directory;
 mod verify;
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use attorn_api::audit::{Entry, EntryList};
 use attorn_core::{DecisionId, TimeMs};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
+use directory::{Form, Head};
 
 /// The longest summary of an entry in a list, in characters.
 const SUMMARY_CHARS_MAX: usize = 100;
@@ -27,10 +29,12 @@ pub(crate) enum Audit {
     Show(Show),
     /// Get an entry's receipt: the offline proof that it is in the log
     Receipt(Receipt),
+    /// Print the log's signed checkpoint: keep it, and `verify --since` sees whether the log continues it
+    Checkpoint(Checkpoint),
     /// Re-hash a whole log against its signed checkpoint, or check a receipt; ends with 5 if it does
     /// not verify
     Verify(verify::Verify),
-    /// Get the whole log as one file that can be verified without the server
+    /// Get the whole log, as one file or a directory, that can be verified without the server
     Export(Export),
     /// Print the key that verifies the log's checkpoints
     Key,
@@ -61,9 +65,50 @@ enum Shown {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  attorn audit receipt 12\n  attorn audit receipt dec_0123456789abcdef0123456789abcdef --wait witnessed"
+)]
 pub(crate) struct Receipt {
-    /// The entry's index
-    index: u64,
+    /// An entry's index, or a decision's id
+    #[arg(value_name = "INDEX|DECISION", value_parser = Shown::parse)]
+    what: Shown,
+    /// Wait until a checkpoint counts the entry that is on disk, or that enough witnesses cosigned
+    #[arg(long, value_enum, value_name = "HOW")]
+    wait: Option<Wait>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Checkpoint {
+    /// Wait until enough witnesses have cosigned it
+    #[arg(long, value_enum, value_name = "HOW")]
+    wait: Option<Wait>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Wait {
+    Checkpointed,
+    Witnessed,
+}
+
+impl Wait {
+    /// The path with the query that has the answer wait.
+    fn asked(path: &str, wait: Option<Self>) -> String {
+        match wait {
+            None => path.to_owned(),
+            Some(Self::Checkpointed) => format!("{path}?wait=checkpointed"),
+            Some(Self::Witnessed) => format!("{path}?wait=witnessed"),
+        }
+    }
+}
+
+impl Receipt {
+    fn path(&self) -> String {
+        let path = match self.what {
+            Shown::Entry(index) => format!("/v1/audit/entries/{index}/receipt"),
+            Shown::Decision(id) => format!("/v1/audit/decisions/{id}/receipt"),
+        };
+        Wait::asked(&path, self.wait)
+    }
 }
 
 #[derive(Debug, Args)]
@@ -71,6 +116,12 @@ pub(crate) struct Export {
     /// Write it to this new file, instead of standard output
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Write it to this new directory: tiles as C2SP has them, and each entry as a line of JSON
+    #[arg(long, value_name = "DIR", conflicts_with = "out")]
+    dir: Option<PathBuf>,
+    /// Only up to a checkpoint that enough witnesses have cosigned
+    #[arg(long, requires = "dir")]
+    witnessed: bool,
 }
 
 impl Shown {
@@ -103,8 +154,12 @@ impl Audit {
                 let record: Value = context.operator()?.get(&format!("/v1/audit/decisions/{id}")).await?;
                 if output.json { output.json(&record).map(|()| Exit::Done) } else { pretty(output, &record) }
             }
-            Self::Receipt(Receipt { index }) => {
-                output.raw(&context.operator()?.text(&format!("/v1/audit/entries/{index}/receipt")).await?);
+            Self::Receipt(receipt) => {
+                output.raw(&context.operator()?.text(&receipt.path()).await?);
+                Ok(Exit::Done)
+            }
+            Self::Checkpoint(Checkpoint { wait }) => {
+                output.raw(&context.operator()?.text(&Wait::asked("/v1/audit/checkpoint", wait)).await?);
                 Ok(Exit::Done)
             }
             Self::Verify(verify) => verify.run(context).await,
@@ -120,6 +175,14 @@ impl Audit {
 impl Export {
     async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let client = context.operator()?;
+        if let Some(path) = self.dir {
+            let head = if self.witnessed { Head::Witnessed } else { Head::Newest };
+            new_directory(&path)?;
+            let entries = directory::download(&client, &path, (head, Form::Exported), |_, _| {}).await?;
+            let path = path.display();
+            context.output.note(format!("{entries} entries are in `{path}`: `attorn audit verify --dir` checks it"));
+            return Ok(Exit::Done);
+        }
         let Some(path) = self.out else {
             let mut out = Passed(&context.output);
             client.download("/v1/audit/export", &mut out).await?;
@@ -132,6 +195,16 @@ impl Export {
         file.flush().and_then(|()| file.sync_all()).map_err(fail)?;
         context.output.note(format!("the log is in `{}`: `attorn audit verify --file` checks it", path.display()));
         Ok(Exit::Done)
+    }
+}
+
+/// Make a directory; one that is there has to be empty.
+fn new_directory(path: &Path) -> Result<(), Failure> {
+    let fail = |error: std::io::Error| Failure::file("write", path, &error);
+    std::fs::create_dir_all(path).map_err(fail)?;
+    match std::fs::read_dir(path).map_err(fail)?.next() {
+        None => Ok(()),
+        Some(_) => Err(Failure::new_file(path, &std::io::ErrorKind::AlreadyExists.into())),
     }
 }
 

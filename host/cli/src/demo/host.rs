@@ -136,6 +136,8 @@ impl Host {
     fn command(&self) -> Command {
         let mut command = Command::new(&self.executable);
         command.env("ATTORN_URL", &self.url).env_remove("ATTORN_TOKEN");
+        // What a command remembers belongs to the story, and not to whoever watches it.
+        command.env("XDG_STATE_HOME", self.config.with_file_name("state"));
         command
     }
 }

@@ -5,7 +5,9 @@ use std::io;
 use crate::checkpoint::CheckpointError;
 use crate::entry::{Entry, EntryError};
 use crate::key::{CheckpointVerifier, KeyError};
+use crate::policy::QuorumError;
 use crate::reference::{Epoch, LogId};
+use crate::tiles::{BundleError, Tile};
 
 /// Why a log or an export of one does not verify.
 #[derive(Debug, thiserror::Error)]
@@ -23,17 +25,112 @@ pub enum VerifyError {
     #[error("the export has no line `entries` after its checkpoint")]
     NoEntries,
     /// Its key cannot be read.
-    #[error("the export's key cannot be read")]
+    #[error("the log's key cannot be read")]
     Key(#[source] KeyError),
     /// Its key is not the trusted one.
-    #[error("the export is of the key `{found}`, which is not the trusted one")]
+    #[error("the log is of the key `{found}`, which is not the trusted one")]
     UnknownKey {
         /// The key that it names.
         found: Box<CheckpointVerifier>,
     },
     /// Its checkpoint cannot be relied on.
-    #[error("the export's checkpoint cannot be relied on")]
+    #[error("the log's checkpoint cannot be relied on")]
     Checkpoint(#[source] CheckpointError),
+    /// The checkpoint that was seen earlier cannot be relied on under this key.
+    #[error("the checkpoint that was kept cannot be relied on under the log's key")]
+    Since(#[source] CheckpointError),
+    /// An earlier checkpoint that came with the log cannot be relied on.
+    #[error("number {number} of the earlier checkpoints cannot be relied on")]
+    Earlier {
+        /// Which, from 1.
+        number: usize,
+        /// What is wrong.
+        #[source]
+        source: CheckpointError,
+    },
+    /// The earlier checkpoints do not grow.
+    #[error("number {number} of the earlier checkpoints does not count more entries than the one before it")]
+    EarlierOrder {
+        /// Which, from 1.
+        number: usize,
+    },
+    /// A checkpoint counts more entries than the newest.
+    #[error("the log was cut: it has {size} entries, and had {seen} when an earlier checkpoint was signed")]
+    RolledBack {
+        /// How many the earlier checkpoint counts.
+        seen: u64,
+        /// How many there are now.
+        size: u64,
+    },
+    /// The newest checkpoint is of these entries, and an earlier one is not.
+    #[error("the log was forked: an earlier checkpoint signs other {size} first entries than these")]
+    Forked {
+        /// How many entries the earlier one counts.
+        size: u64,
+    },
+    /// The newest checkpoint does not have the cosignatures that it should.
+    #[error("the newest checkpoint is not witnessed as it should be")]
+    Witnesses(#[source] QuorumError),
+    /// A file is not there.
+    #[error("`{name}` is missing")]
+    FileMissing {
+        /// Its name.
+        name: String,
+    },
+    /// A file belongs to no log of this size.
+    #[error("`{name}` is no part of a log of this size")]
+    FileSurplus {
+        /// Its name.
+        name: String,
+    },
+    /// A file is not what it should be.
+    #[error("`{name}` is not one line with the log's key")]
+    KeyFile {
+        /// Its name.
+        name: &'static str,
+    },
+    /// A tile has more or less in it than its name says.
+    #[error("`{tile}` has {bytes} bytes instead of {expected}")]
+    TileLength {
+        /// Which.
+        tile: Tile,
+        /// How many bytes it has.
+        bytes: usize,
+        /// How many it should have.
+        expected: usize,
+    },
+    /// A hash in a tile is not what the entries make it.
+    #[error("hash {at} of `{tile}` is not what the entries make it")]
+    TileHash {
+        /// Which tile.
+        tile: Tile,
+        /// Which of its hashes, from 0.
+        at: usize,
+    },
+    /// A bundle of entries cannot be taken apart.
+    #[error("entry {index} cannot be read from `{tile}`: {source}")]
+    Bundle {
+        /// Which bundle.
+        tile: Tile,
+        /// Which entry should stand there.
+        index: u64,
+        /// What is wrong.
+        source: BundleError,
+    },
+    /// A line of JSON is not that of its entry.
+    #[error("line {} of `{name}` is not entry {index}", .index + 1)]
+    Line {
+        /// The name of the file.
+        name: &'static str,
+        /// Which entry.
+        index: u64,
+    },
+    /// There is something after the last line.
+    #[error("`{name}` goes on after its last line")]
+    LineSurplus {
+        /// The name of the file.
+        name: &'static str,
+    },
     /// The bytes are no entry, or not in the one form that an entry has.
     #[error("entry {index} is malformed")]
     Malformed {
@@ -75,6 +172,14 @@ pub enum VerifyError {
     #[error("entry {index}, the last, was changed, alone or with entries before it that were linked anew")]
     EndChanged {
         /// The last entry.
+        index: u64,
+    },
+    /// All links are right, the newest checkpoint signed something else, and so did an earlier one.
+    #[error(
+        "entry {index} was changed, alone or with entries before it that were linked anew: an earlier checkpoint signs another"
+    )]
+    ChangedBefore {
+        /// The last entry that the earlier checkpoint counts.
         index: u64,
     },
     /// The entry is not there; a later one follows in its place.
@@ -128,13 +233,28 @@ impl VerifyError {
             | Self::NoEntries
             | Self::Key(_)
             | Self::UnknownKey { .. }
-            | Self::Checkpoint(_) => None,
+            | Self::Checkpoint(_)
+            | Self::Since(_)
+            | Self::Earlier { .. }
+            | Self::EarlierOrder { .. }
+            | Self::RolledBack { .. }
+            | Self::Forked { .. }
+            | Self::Witnesses(_)
+            | Self::FileMissing { .. }
+            | Self::FileSurplus { .. }
+            | Self::KeyFile { .. }
+            | Self::TileLength { .. }
+            | Self::TileHash { .. }
+            | Self::Line { .. }
+            | Self::LineSurplus { .. } => None,
             Self::Malformed { index, .. }
             | Self::TooLong { index }
             | Self::WrongLog { index, .. }
             | Self::WrongEpoch { index, .. }
             | Self::Changed { index }
             | Self::EndChanged { index }
+            | Self::ChangedBefore { index }
+            | Self::Bundle { index, .. }
             | Self::Missing { index, .. }
             | Self::OutOfOrder { index, .. }
             | Self::Duplicated { index, .. }

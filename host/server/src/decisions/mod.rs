@@ -43,8 +43,13 @@ const ATTEMPTS_MAX: usize = 4;
 
 pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     app.ensure_ready()?;
+    let wait = app.published.check(call.query("wait")?)?;
     let wanted = ask::wanted(parse_body(&call.body)?)?;
-    Reply::ok(&made(&app, &call, wanted).await?)
+    let answer = made(&app, &call, wanted).await?;
+    if let Some(wait) = wait {
+        app.published.reached(answer.entry.index + 1, wait).await?;
+    }
+    Reply::ok(&answer)
 }
 
 /// The decision on what an agent asks that was authenticated with this call, wherever it asks.

@@ -51,6 +51,8 @@ pub(crate) async fn identify(
     let Shown { headers, certificates } = shown;
     match access {
         Access::Public => Ok(Caller::Anonymous),
+        Access::PublishedLog if app.config.public_log => Ok(Caller::Anonymous),
+        Access::PublishedLog => operator(app, headers, Duty::Auditor).await.map(Caller::Operator),
         Access::Operator(duty) => operator(app, headers, duty).await.map(Caller::Operator),
         Access::OperatorOrBootstrap(duty) => match bootstrap(app, headers).await? {
             Some(operator) => Ok(Caller::Operator(operator)),

@@ -182,7 +182,12 @@ pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) media_type: &'static str,
     pub(crate) body: Body,
+    /// Who may keep it, and for how long.
+    pub(crate) cache: &'static str,
 }
+
+/// What nearly all answers are: for this moment alone.
+pub(crate) const NOT_KEPT: &str = "no-store";
 
 impl Reply {
     /// 200 with a JSON body.
@@ -197,23 +202,35 @@ impl Reply {
 
     fn json(status: StatusCode, body: &impl Serialize) -> Result<Self, Failure> {
         let body = serde_json::to_vec(body).map_err(Failure::internal)?;
-        Ok(Self { status, media_type: "application/json", body: body.into() })
+        Ok(Self { status, ..Self::json_text(body) })
     }
 
     /// 200 with a text that is JSON already.
     pub(crate) fn json_text(text: impl Into<Body>) -> Self {
-        Self { status: StatusCode::OK, media_type: "application/json", body: text.into() }
+        Self { media_type: "application/json", ..Self::text(text) }
     }
 
     /// 200 with plain text.
     pub(crate) fn text(text: impl Into<Body>) -> Self {
-        Self { status: StatusCode::OK, media_type: "text/plain; charset=utf-8", body: text.into() }
+        let media_type = "text/plain; charset=utf-8";
+        Self { status: StatusCode::OK, media_type, body: text.into(), cache: NOT_KEPT }
+    }
+
+    /// 200 with bytes.
+    pub(crate) fn bytes(bytes: Vec<u8>) -> Self {
+        Self { media_type: "application/octet-stream", ..Self::text(bytes) }
+    }
+
+    /// The same, to be kept as this header says.
+    pub(crate) fn kept(self, cache: &'static str) -> Self {
+        Self { cache, ..self }
     }
 
     pub(crate) fn into_response(self) -> Response {
         let mut response = Response::new(self.body);
         *response.status_mut() = self.status;
         response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(self.media_type));
+        response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static(self.cache));
         response
     }
 }
@@ -223,7 +240,7 @@ pub(crate) fn problem_response(problem: &Problem) -> Response {
     let body = serde_json::to_vec(problem).unwrap_or_default();
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response =
-        Reply { status, media_type: attorn_api::problem::PROBLEM_MEDIA_TYPE, body: body.into() }.into_response();
+        Reply { status, media_type: attorn_api::problem::PROBLEM_MEDIA_TYPE, ..Reply::text(body) }.into_response();
     let headers = response.headers_mut();
     if status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS {
         headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));

@@ -17,7 +17,7 @@ use tokio::sync::OwnedRwLockReadGuard;
 
 use crate::app::App;
 use crate::http::access::{Shown, Signed, identify, take_rate};
-use crate::http::call::{Call, Caller, Reply, problem_response};
+use crate::http::call::{Call, Caller, NOT_KEPT, Reply, problem_response};
 use crate::http::failure::Failure;
 use crate::http::route::{Access, Content, Route};
 use crate::http::strangers::Remote;
@@ -143,7 +143,7 @@ async fn admit(app: &App, route: &Route, parts: &Parts, body: axum::body::Body) 
     // server hold a large body. A proof covers the body, which is read before it is known who sent it: such
     // bodies are small (`routes::tests::only_operators_send_large_bodies`).
     let shown = Shown { headers: &parts.headers, certificates: parts.extensions.get::<ClientCertificates>() };
-    if matches!(route.access, Access::Public | Access::Operator(_) | Access::OperatorOrBootstrap(_)) {
+    if !route.access.strangers_wait() {
         let caller = identify(app, route.access, shown, &nothing_yet).await?;
         return Ok(Admitted { caller, body: Err(body), form: None, era: None });
     }
@@ -258,7 +258,8 @@ fn respond_with(app: &App, errors: Errors, id: &str, answer: Result<Reply, Failu
     if let Ok(id) = HeaderValue::from_str(id) {
         response.headers_mut().insert(REQUEST_ID_HEADER, id);
     }
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // What says nothing else is for this moment alone.
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static(NOT_KEPT));
     response
 }
 

@@ -22,7 +22,7 @@ pub(crate) fn document(routes: &[Route]) -> Value {
             json!({ attorn_api::problem::PROBLEM_MEDIA_TYPE: { "schema": problem } })
         };
         let operation = operation(route, &error, &mut generator);
-        let item = paths.entry(route.path).or_insert_with(|| json!({}));
+        let item = paths.entry(route.documented_path()).or_insert_with(|| json!({}));
         if let Value::Object(item) = item {
             item.insert(route.method.as_str().to_ascii_lowercase(), operation);
         }
@@ -84,6 +84,8 @@ fn operation(route: &Route, error: &Value, generator: &mut SchemaGenerator) -> V
         Access::User => json!([{ "user": [] }]),
         // The assertion stands in the form.
         Access::AgentClient | Access::ResourceServerClient => json!([{ "oauthProof": [] }]),
+        // Without, where the server is configured so.
+        Access::PublishedLog => json!([{ "operator": [] }, {}]),
         Access::Operator(_) | Access::OperatorOrBootstrap(_) => json!([{ "operator": [] }]),
     };
     operation["security"] = security;
@@ -109,10 +111,15 @@ fn body(description: &str, content: Content, generator: &mut SchemaGenerator) ->
 }
 
 fn parameters(route: &Route) -> Vec<Value> {
-    let in_path = route.path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
+    let path = route.documented_path();
+    let in_path = path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
     let mut parameters: Vec<Value> = in_path
         .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
         .collect();
+    if route.waits() {
+        let schema = json!({ "type": "string", "enum": ["checkpointed", "witnessed"] });
+        parameters.push(json!({ "name": "wait", "in": "query", "schema": schema }));
+    }
     if route.method == Method::GET && route.operation.starts_with("list") {
         let from = if route.operation == "listEntries" { "from" } else { "after" };
         let filter = match route.operation {

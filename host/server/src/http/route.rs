@@ -31,6 +31,8 @@ pub(crate) enum Access {
     ResourceServerClient,
     /// An operator with this duty.
     Operator(Duty),
+    /// An auditor, or anybody where `attorn.toml` says `public_log`.
+    PublishedLog,
     /// An operator with this duty, or whoever holds the bootstrap token while it lives.
     OperatorOrBootstrap(Duty),
 }
@@ -39,6 +41,11 @@ impl Access {
     /// Whether who calls is known only with the body.
     pub(crate) const fn needs_body(self) -> bool {
         matches!(self, Self::Agent | Self::ResourceServer | Self::AgentClient | Self::ResourceServerClient)
+    }
+
+    /// Whether finding out who calls takes work that strangers could have the server do.
+    pub(crate) const fn strangers_wait(self) -> bool {
+        !matches!(self, Self::Public | Self::PublishedLog | Self::Operator(_) | Self::OperatorOrBootstrap(_))
     }
 
     /// As the `OpenAPI` document says it.
@@ -51,6 +58,7 @@ impl Access {
             Self::AgentClient => "client:agent".into(),
             Self::ResourceServerClient => "client:resource_server".into(),
             Self::Operator(duty) | Self::OperatorOrBootstrap(duty) => format!("operator:{duty}"),
+            Self::PublishedLog => format!("operator:{}", Duty::Auditor),
         }
     }
 }
@@ -123,6 +131,16 @@ pub(crate) fn route(
 }
 
 impl Route {
+    /// Whether its answer can wait for a checkpoint: `?wait=checkpointed` or `?wait=witnessed`.
+    pub(crate) fn waits(&self) -> bool {
+        matches!(self.operation, "createDecision" | "showCheckpoint" | "showReceipt" | "showDecisionReceipt")
+    }
+
+    /// Its path as the `OpenAPI` document has it, which knows no parameters of several segments.
+    pub(crate) fn documented_path(&self) -> String {
+        self.path.replace("{*", "{")
+    }
+
     /// Whether its errors are as OAuth has them.
     pub(crate) const fn is_oauth(&self) -> bool {
         matches!(self.takes, Content::Form(_))

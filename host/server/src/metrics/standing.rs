@@ -22,6 +22,9 @@ pub(super) struct Standing {
     engine: EngineCounts,
     /// None while the store cannot say.
     log_entries: Option<u64>,
+    checkpointed: u64,
+    /// 0 if there are no witnesses.
+    witnessed: u64,
     ready: bool,
     paused: usize,
 }
@@ -32,6 +35,8 @@ impl Standing {
             set: app.active.snapshot(),
             engine: app.engine.counts(),
             log_entries: app.store.log_head().ok().map(|head| head.size),
+            checkpointed: app.published.size(),
+            witnessed: app.published.witnessed_size().unwrap_or(0),
             ready: app.not_ready().is_none(),
             paused: app.pauses.count_now(app.clock.now()),
         }
@@ -84,6 +89,10 @@ impl Collector for Standing {
         if let Some(entries) = self.log_entries {
             gauge(&mut encoder, "audit_log_entries", "Entries of the audit log.", entries)?;
         }
+        let help = "Entries of the audit log that a checkpoint on disk counts.";
+        gauge(&mut encoder, "audit_log_checkpointed_entries", help, self.checkpointed)?;
+        let help = "Entries of the audit log that a checkpoint counts which enough witnesses cosigned.";
+        gauge(&mut encoder, "audit_log_witnessed_entries", help, self.witnessed)?;
         policies::encode(&self.set, &mut encoder)
     }
 }

@@ -28,7 +28,7 @@ pub(crate) fn response(failure: &Failure, request_id: &str) -> Response {
     };
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = serde_json::to_vec(&error).unwrap_or_default();
-    let mut response = Reply { status, media_type: JSON, body: body.into() }.into_response();
+    let mut response = Reply { status, media_type: JSON, ..Reply::text(body) }.into_response();
     let headers = response.headers_mut();
     if code == OAuthCode::TemporarilyUnavailable {
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
@@ -65,7 +65,7 @@ pub(super) fn denied(answer: &DecisionAnswer, request_id: &str) -> Result<Reply,
     };
     let body = serde_json::to_vec(&error).map_err(Failure::internal)?;
     let status = StatusCode::from_u16(code.status()).map_err(Failure::internal)?;
-    Ok(Reply { status, media_type: JSON, body: body.into() })
+    Ok(Reply { status, media_type: JSON, ..Reply::text(body) })
 }
 
 /// The problem by which an error of OAuth is counted and logged.

@@ -1,95 +1,198 @@
 //! `attorn audit verify`.
 //!
-//! Whose log it is follows from the key alone, so it says where the key came from.
+//! Whose log it is follows from the key alone, so it says where the key came from. That nothing was cut from the end
+//! follows from a checkpoint that was kept, or from witnesses, so it says whether there was any.
+
+mod remembered;
+mod report;
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Seek as _, Write as _};
+use std::io::{BufRead as _, BufReader, IsTerminal as _};
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
-use attorn_log::{CheckpointVerifier, RECEIPT_MAGIC, Receipt, Trust, Verified, VerifyError, verify_export};
+use attorn_log::{
+    CheckpointVerifier, Checks, Progress, PublishedFiles, RECEIPT_MAGIC, SignedCheckpoint, Verified, VerifyError,
+    WitnessPolicy, verify_export_with, verify_published,
+};
 use clap::Args;
-use serde_json::json;
 
+use super::directory::{self, Directory, Form, Head};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::key_source::read_text;
 use crate::output::Output;
+use remembered::Memory;
+use report::Believed;
 
 const KEY_FILE_BYTES_MAX: u64 = 1024;
 
+/// After how many entries it says how far it is.
+const SAID_EVERY: NonZeroU64 = NonZeroU64::MIN.saturating_add(1_023);
+
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  attorn audit verify                                  downloads the server's log, and verifies it
+  attorn audit verify                                  the server's log, and remembers its checkpoint
+  attorn audit verify --dir audit --key log.key --since last-year.checkpoint
   attorn audit verify --file log.txt --key \"$(cat log.key)\"
-  attorn audit verify --receipt receipt.txt --key log.key")]
+  attorn audit verify --config ./attorn/attorn.toml    the data directory of a server that does not run
+  attorn audit verify --receipt receipt.txt --key log.key --policy witnesses.txt")]
 pub(crate) struct Verify {
-    /// Verify this export, without asking any server
-    #[arg(long, value_name = "EXPORT", conflicts_with = "receipt")]
+    /// Verify this export, one file, without asking any server
+    #[arg(long, value_name = "EXPORT", group = "source")]
     file: Option<PathBuf>,
+    /// Verify this export, a directory, without asking any server
+    #[arg(long, value_name = "DIR", group = "source")]
+    dir: Option<PathBuf>,
+    /// Verify the data directory of this configuration, whose server does not run
+    #[arg(long, value_name = "PATH", group = "source")]
+    config: Option<PathBuf>,
     /// Verify this receipt, without asking any server
-    #[arg(long, value_name = "FILE", requires = "key")]
+    #[arg(long, value_name = "FILE", requires = "key", group = "source")]
     receipt: Option<PathBuf>,
     /// The key that is trusted, as `attorn audit key` printed it once, or a file that holds it
     #[arg(long, value_name = "VKEY|FILE")]
     key: Option<String>,
+    /// A checkpoint that was kept: the log has to continue it
+    #[arg(long, value_name = "CHECKPOINT", conflicts_with = "receipt")]
+    since: Option<PathBuf>,
+    /// Compare with no checkpoint that was remembered of a server's log, and remember none
+    #[arg(long, conflicts_with_all = ["receipt", "file", "dir"])]
+    alone: bool,
+    /// Whose cosignatures the newest checkpoint has to have: a witness policy (c2sp.org/tlog-policy)
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
 }
 
-/// Why the key is believed.
-#[derive(Clone, Copy)]
-enum Believed {
-    Given,
-    FromFile,
-    FromServer,
-}
-
-impl Believed {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Given => "given",
-            Self::FromFile => "from_file",
-            Self::FromServer => "from_server",
-        }
-    }
-
-    const fn caution(self) -> Option<&'static str> {
-        match self {
-            Self::Given => None,
-            Self::FromFile => {
-                Some("the key is the one in the file: this shows that the file is whole, not whose log it is")
-            }
-            Self::FromServer => {
-                Some("the key is the server's own: keep it (`attorn audit key`), and give it with `--key` next time")
-            }
-        }
-    }
+/// What the log is compared with, as it was read.
+struct Given {
+    since: Option<String>,
+    policy: Option<WitnessPolicy>,
 }
 
 impl Verify {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let output = &context.output;
         let trusted = self.key.as_deref().map(key).transpose()?;
+        let given = Given { since: self.since.as_deref().map(note).transpose()?, policy: self.policy()? };
+        let of_file = if trusted.is_some() { Believed::Given } else { Believed::FromFile };
         if let (Some(path), Some(trusted)) = (&self.receipt, &trusted) {
-            return receipt(&context.output, path, trusted);
+            return report::receipt(output, path, trusted, given.policy.as_ref());
         }
         if let Some(path) = &self.file {
-            let fail = |error: std::io::Error| Failure::file("read", path, &error);
-            let mut file = BufReader::new(File::open(path).map_err(fail)?);
-            if file.fill_buf().map_err(fail)?.starts_with(RECEIPT_MAGIC.as_bytes()) {
-                return Err(Failure::usage(format!("`{}` is a receipt, not an export", path.display()))
-                    .with_help("`--receipt` verifies it, and takes `--key`"));
-            }
-            let done = verify_export(file, trusted.as_ref());
-            return report(&context.output, done, if trusted.is_some() { Believed::Given } else { Believed::FromFile });
+            let done = export(output, path, &given.checks(trusted.as_ref()))?;
+            return report::report(output, done, of_file);
+        }
+        if let Some(path) = self.dir {
+            let files = Directory::new(path, Form::Exported);
+            return report::report(output, published(output, &files, &given.checks(trusted.as_ref())), of_file);
+        }
+        let memory = if self.alone { None } else { Memory::of_user() };
+        if let Some(path) = self.config {
+            return stopped(output, &path, (given, trusted, memory)).await;
         }
         let (trusted, believed) = match trusted {
             Some(trusted) => (trusted, Believed::Given),
             None => (key(&context.anybody()?.text("/v1/audit/key").await?)?, Believed::FromServer),
         };
-        let mut file = tempfile::tempfile().map_err(|error| Failure::of(&error))?;
-        context.operator()?.download("/v1/audit/export", &mut file).await?;
-        file.flush().and_then(|()| file.rewind()).map_err(|error| Failure::of(&error))?;
-        report(&context.output, verify_export(BufReader::new(file), Some(&trusted)), believed)
+        let home = tempfile::tempdir().map_err(|error| Failure::of(&error))?;
+        let head = if given.policy.is_some() { Head::Witnessed } else { Head::Newest };
+        let said = Said::new(output, "downloaded");
+        let progress = |entries, of| said.step(Progress { entries, of });
+        directory::download(&context.operator()?, home.path(), (head, Form::Published), progress).await?;
+        said.end();
+        let files = Directory::new(home.path().to_owned(), Form::Published);
+        live(output, &files, (given, trusted, memory), believed)
     }
+
+    fn policy(&self) -> Result<Option<WitnessPolicy>, Failure> {
+        let Some(path) = &self.policy else { return Ok(None) };
+        let text = read_text(path, WitnessPolicy::BYTES_MAX as u64)?;
+        let policy = text
+            .parse()
+            .map_err(|error: attorn_log::PolicyError| Failure::usage(format!("`{}`: {error}", path.display())));
+        policy.map(Some)
+    }
+}
+
+impl Given {
+    fn checks<'a>(&'a self, trusted: Option<&'a CheckpointVerifier>) -> Checks<'a> {
+        Checks { trusted, since: self.since.as_deref().map(str::as_bytes), witnesses: self.policy.as_ref() }
+    }
+}
+
+/// Verify a log that goes on, compare it with what is remembered of it, and remember it.
+fn live(
+    output: &Output,
+    files: &dyn PublishedFiles,
+    (mut given, trusted, memory): (Given, CheckpointVerifier, Option<Memory>),
+    believed: Believed,
+) -> Result<Exit, Failure> {
+    if given.since.is_none() {
+        given.since = memory.as_ref().map(|memory| memory.recall(trusted.origin())).transpose()?.flatten();
+    }
+    let done = published(output, files, &given.checks(Some(&trusted)));
+    if let (Ok(verified), Some(memory)) = (&done, &memory)
+        && let Err(failure) = memory.remember(&verified.checkpoint, &verified.key)
+    {
+        output.note(format!("its checkpoint is not remembered: {}", failure.message));
+    }
+    report::report(output, done, believed)
+}
+
+#[cfg(target_os = "linux")]
+async fn stopped(
+    output: &Output,
+    path: &Path,
+    (given, trusted, memory): (Given, Option<CheckpointVerifier>, Option<Memory>),
+) -> Result<Exit, Failure> {
+    let config = attorn_server::Config::load(path).map_err(|error| Failure::of(&error))?;
+    let log = attorn_server::StoppedLog::open(&config).await.map_err(|error| {
+        let failure = Failure::of(&error);
+        Failure { help: error.help().map(str::to_owned), ..failure }
+    })?;
+    let (trusted, believed) = match trusted {
+        Some(trusted) => (trusted, Believed::Given),
+        None => (log.verifier().clone(), Believed::FromStore),
+    };
+    let exit = live(output, &log, (given, trusted, memory), believed)?;
+    match log.verify_store().await {
+        Ok(entries) => {
+            output.note(format!("the store is whole: {entries} entries, those after the checkpoint linked to it"));
+            Ok(exit)
+        }
+        Err(why) => Err(Failure { exit: Exit::VerificationFailed, ..Failure::new(format!("the store: {why}")) }),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+async fn stopped(
+    _: &Output,
+    _: &Path,
+    _: (Given, Option<CheckpointVerifier>, Option<Memory>),
+) -> Result<Exit, Failure> {
+    Err(crate::commands::only_on_linux("audit verify --config"))
+}
+
+fn published(output: &Output, files: &dyn PublishedFiles, checks: &Checks<'_>) -> Result<Verified, VerifyError> {
+    let said = Said::new(output, "verified");
+    let done = verify_published(files, checks, SAID_EVERY, |progress| said.step(progress));
+    said.end();
+    done
+}
+
+fn export(output: &Output, path: &Path, checks: &Checks<'_>) -> Result<Result<Verified, VerifyError>, Failure> {
+    let fail = |error: std::io::Error| Failure::file("read", path, &error);
+    let mut file = BufReader::new(File::open(path).map_err(fail)?);
+    if file.fill_buf().map_err(fail)?.starts_with(RECEIPT_MAGIC.as_bytes()) {
+        return Err(Failure::usage(format!("`{}` is a receipt, not an export", path.display()))
+            .with_help("`--receipt` verifies it, and takes `--key`"));
+    }
+    let said = Said::new(output, "verified");
+    let done = verify_export_with(file, checks, SAID_EVERY, |progress| said.step(progress));
+    said.end();
+    Ok(done)
 }
 
 /// A key, or the name of a file that holds one. Every key has a `+`.
@@ -101,65 +204,36 @@ fn key(text: &str) -> Result<CheckpointVerifier, Failure> {
     })
 }
 
-fn report(output: &Output, done: Result<Verified, VerifyError>, believed: Believed) -> Result<Exit, Failure> {
-    let verified = match done {
-        Ok(verified) => verified,
-        Err(error @ VerifyError::Read(_)) => return Err(Failure::of(&error)),
-        Err(error) => return Err(failed(output, error.index(), Failure::verification(&error))),
-    };
-    let believed = match (verified.trust, believed) {
-        (Trust::Given, believed) => believed,
-        (Trust::FromFile, _) => Believed::FromFile,
-    };
-    let checkpoint = verified.checkpoint.checkpoint();
-    if output.json {
-        output.json(&json!({
-            "verified": true,
-            "origin": checkpoint.origin.to_string(),
-            "entries": verified.entries,
-            "root": checkpoint.root.to_string(),
-            "key": verified.key.to_string(),
-            "key_source": believed.as_str(),
-        }))?;
-        return Ok(Exit::Done);
-    }
-    output.line(format!("verified  {} with {} entries", checkpoint.origin, verified.entries));
-    output.line(format!("root      {}", checkpoint.root));
-    output.line(format!("key       {}", verified.key));
-    if let Some(caution) = believed.caution() {
-        output.note(caution);
-    }
-    Ok(Exit::Done)
+/// A checkpoint that was kept.
+fn note(path: &Path) -> Result<String, Failure> {
+    read_text(path, SignedCheckpoint::NOTE_BYTES_MAX as u64)
 }
 
-fn receipt(output: &Output, path: &Path, trusted: &CheckpointVerifier) -> Result<Exit, Failure> {
-    let bytes_max = u64::try_from(Receipt::BYTES_MAX).unwrap_or(u64::MAX);
-    let text = read_text(path, bytes_max)?;
-    let logged = match Receipt::parse(&text).and_then(|receipt| receipt.verify(trusted)) {
-        Ok(logged) => logged,
-        Err(error) => return Err(failed(output, None, Failure::verification(&error))),
-    };
-    if output.json {
-        output.json(&json!({
-            "verified": true,
-            "entry": logged.entry.at.to_string(),
-            "body": serde_json::from_str::<serde_json::Value>(logged.entry.body.as_str()).ok(),
-            "size": logged.checkpoint.size,
-        }))?;
-        return Ok(Exit::Done);
-    }
-    output.line(format!("verified  entry {} is in the log of {} entries", logged.entry.at, logged.checkpoint.size));
-    output.line(format!("body      {}", logged.entry.body.as_str()));
-    Ok(Exit::Done)
+/// How far it is, on a terminal: one line that changes.
+struct Said {
+    what: &'static str,
+    shown: bool,
 }
 
-/// Programs read on standard output what people read on standard error.
-fn failed(output: &Output, entry: Option<u64>, failure: Failure) -> Failure {
-    if output.json {
-        // That it could not be written is no worse than that it does not verify.
-        let _ = output.json(&json!({ "verified": false, "entry": entry, "problem": failure.message }));
+impl Said {
+    fn new(output: &Output, what: &'static str) -> Self {
+        Self { what, shown: !output.json && std::io::stderr().is_terminal() }
     }
-    failure.with_help("keep the file: it is evidence; `attorn audit export` gets the log anew")
+
+    fn step(&self, Progress { entries, of }: Progress) {
+        const WIDTH: u64 = 30;
+        if self.shown && of > 0 {
+            let done = usize::try_from(entries.saturating_mul(WIDTH) / of).unwrap_or(0);
+            let (filled, empty) = ("#".repeat(done), ".".repeat(30_usize.saturating_sub(done)));
+            eprint!("\r\x1b[K[{filled}{empty}] {entries} of {of} entries {}", self.what);
+        }
+    }
+
+    fn end(&self) {
+        if self.shown {
+            eprint!("\r\x1b[K");
+        }
+    }
 }
 
 #[cfg(test)]
@@ -183,19 +257,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("receipt.txt");
         std::fs::write(&path, format!("{RECEIPT_MAGIC}\nextra AA==\n")).unwrap();
-        let server = "http://127.0.0.1:7400".parse().unwrap();
-        let context = Context { server, token_file: None, output: Output::new(false) };
-        let failure = Verify { file: Some(path), receipt: None, key: None }.run(&context).await.unwrap_err();
+        let failure = export(&Output::new(false), &path, &Checks::default()).unwrap_err();
         assert_eq!(failure.exit, Exit::Usage);
         assert_eq!(failure.help.as_deref(), Some("`--receipt` verifies it, and takes `--key`"));
-    }
-
-    #[test]
-    fn what_does_not_verify_ends_with_its_own_exit_code_and_names_the_entry() {
-        let output = Output::new(false);
-        let failure = report(&output, Err(VerifyError::Changed { index: 12 }), Believed::Given).unwrap_err();
-        assert_eq!((failure.exit, failure.message.as_str()), (Exit::VerificationFailed, "entry 12 was changed"));
-        let unread = VerifyError::Read(std::io::Error::other("disk on fire"));
-        assert_eq!(report(&output, Err(unread), Believed::Given).unwrap_err().exit, Exit::Error);
     }
 }

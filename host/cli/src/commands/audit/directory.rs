@@ -1,0 +1,160 @@
+//! A log as a directory of files, as it is published and exported.
+//!
+//! Names of files come from the log's size alone, never from what a server or a file says.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Read as _, Write};
+use std::path::{Path, PathBuf};
+
+use attorn_log::history::json_line;
+use attorn_log::tiles::Bundle;
+use attorn_log::{CheckpointVerifier, PublishedFiles, Tile, TileKind};
+
+use crate::failure::Failure;
+use crate::operator_client::OperatorClient;
+
+/// The lines of JSON.
+const LINES: &str = "entries.jsonl";
+
+/// Which checkpoint is downloaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Head {
+    /// One of all that is durable.
+    Newest,
+    /// The same, once enough witnesses have cosigned it.
+    Witnessed,
+}
+
+/// What is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// What the server publishes.
+    Published,
+    /// The same, and each entry as a line of JSON.
+    Exported,
+}
+
+/// A directory with a log.
+pub(super) struct Directory {
+    root: PathBuf,
+    form: Form,
+}
+
+impl Directory {
+    pub(super) fn new(root: PathBuf, form: Form) -> Self {
+        Self { root, form }
+    }
+}
+
+impl PublishedFiles for Directory {
+    fn read(&self, name: &str, bytes_max: usize) -> io::Result<Option<Vec<u8>>> {
+        let file = match File::open(self.root.join(name)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            file => file?,
+        };
+        let mut bytes = Vec::new();
+        file.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
+        if bytes.len() > bytes_max {
+            return Err(io::Error::other(format!("`{name}` has more than {bytes_max} bytes")));
+        }
+        Ok(Some(bytes))
+    }
+
+    fn lines(&self) -> io::Result<Option<Box<dyn BufRead>>> {
+        match File::open(self.root.join(LINES)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            file => Ok(Some(Box::new(BufReader::new(file?)))),
+        }
+    }
+
+    fn names(&self) -> io::Result<Option<Vec<String>>> {
+        if self.form == Form::Published {
+            return Ok(None);
+        }
+        let mut names = Vec::new();
+        let mut due = vec![(self.root.clone(), String::new())];
+        while let Some((directory, prefix)) = due.pop() {
+            for entry in fs::read_dir(directory)? {
+                let entry = entry?;
+                let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+                if entry.file_type()?.is_dir() {
+                    due.push((entry.path(), format!("{name}/")));
+                } else {
+                    names.push(name);
+                }
+            }
+        }
+        names.sort();
+        Ok(Some(names))
+    }
+}
+
+/// Download the whole log of a server into a new or empty directory; how many entries it has.
+pub(super) async fn download(
+    client: &OperatorClient,
+    root: &Path,
+    (head, form): (Head, Form),
+    mut passed: impl FnMut(u64, u64),
+) -> Result<u64, Failure> {
+    let path = match head {
+        Head::Newest => "/v1/audit/checkpoint",
+        Head::Witnessed => "/v1/audit/checkpoint?wait=witnessed",
+    };
+    let note = client.text(path).await?;
+    let key_text = client.text("/v1/audit/key").await?;
+    let key: CheckpointVerifier = key_text.trim_end().parse().map_err(|error| Failure::verification(&error))?;
+    let size = key.verify(note.as_bytes()).map_err(|error| Failure::verification(&error))?.checkpoint().size;
+    let earlier = client.text("/log/checkpoints").await?;
+    for (name, text) in
+        [("key", format!("{key}\n")), ("checkpoint", note), ("checkpoints", up_to(&earlier, &key, size))]
+    {
+        write(&root.join(name), text.as_bytes())?;
+    }
+    let mut lines = match form {
+        Form::Published => None,
+        Form::Exported => Some((root.join(LINES), BufWriter::new(new_file(&root.join(LINES))?))),
+    };
+    for tile in Tile::all(size) {
+        let bytes = client.bytes(&format!("/log/{tile}")).await?;
+        write(&root.join(tile.to_string()), &bytes)?;
+        if tile.kind() == TileKind::Entries {
+            if let Some((path, lines)) = &mut lines {
+                write_lines(lines, tile, &bytes).map_err(|error| Failure::file("write", path, &error))?;
+            }
+            passed(tile.begin() + u64::from(tile.width()), size);
+        }
+    }
+    if let Some((path, mut lines)) = lines {
+        let written = lines.flush().and_then(|()| lines.get_ref().sync_all());
+        written.map_err(|error| Failure::file("write", &path, &error))?;
+    }
+    Ok(size)
+}
+
+/// The earlier checkpoints without those that were signed while this is downloaded.
+fn up_to(earlier: &str, key: &CheckpointVerifier, size: u64) -> String {
+    let later = |note: &&&str| key.verify(note.as_bytes()).is_ok_and(|one| one.checkpoint().size > size);
+    let notes = attorn_log::history::notes(earlier);
+    notes.iter().filter(|note| !later(note)).copied().collect()
+}
+
+/// What cannot be read stays out, and the verifier says so.
+fn write_lines(lines: &mut impl Write, tile: Tile, bytes: &[u8]) -> io::Result<()> {
+    let mut bundle = Bundle::new(bytes);
+    for _ in 0..tile.width() {
+        let Some(line) = bundle.next_entry().ok().and_then(json_line) else { break };
+        writeln!(lines, "{line}")?;
+    }
+    Ok(())
+}
+
+fn new_file(path: &Path) -> Result<File, Failure> {
+    let made = path.parent().map_or(Ok(()), fs::create_dir_all);
+    let file = made.and_then(|()| OpenOptions::new().write(true).create_new(true).open(path));
+    file.map_err(|error| Failure::new_file(path, &error))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let mut file = new_file(path)?;
+    file.write_all(bytes).map_err(|error| Failure::file("write", path, &error))
+}

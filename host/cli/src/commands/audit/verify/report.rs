@@ -1,0 +1,164 @@
+//! What came of a verification, for people and for programs.
+
+use std::path::Path;
+
+use attorn_log::{CheckpointVerifier, QuorumError, Receipt, Trust, Verified, VerifyError, WitnessPolicy, Witnessed};
+use serde_json::json;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::key_source::read_text;
+use crate::output::Output;
+
+/// Why the key is believed.
+#[derive(Clone, Copy)]
+pub(super) enum Believed {
+    Given,
+    FromFile,
+    FromServer,
+    FromStore,
+}
+
+impl Believed {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Given => "given",
+            Self::FromFile => "from_file",
+            Self::FromServer => "from_server",
+            Self::FromStore => "from_store",
+        }
+    }
+
+    const fn caution(self) -> Option<&'static str> {
+        match self {
+            Self::Given => None,
+            Self::FromFile => {
+                Some("the key is the one in the file: this shows that the file is whole, not whose log it is")
+            }
+            Self::FromServer => {
+                Some("the key is the server's own: keep it (`attorn audit key`), and give it with `--key` next time")
+            }
+            Self::FromStore => {
+                Some("the key is the one in the store: this shows that the store is whole, not whose log it is")
+            }
+        }
+    }
+}
+
+/// What is said where nothing could show that the end was cut.
+const NO_ANCHOR: &str = "nothing was kept to compare with: that entries were cut from the end cannot be excluded. Keep \
+                         a checkpoint (`attorn audit checkpoint`), and give it with `--since` next time, or name \
+                         witnesses with `--policy`";
+
+pub(super) fn report(
+    output: &Output,
+    done: Result<Verified, VerifyError>,
+    believed: Believed,
+) -> Result<Exit, Failure> {
+    let verified = match done {
+        Ok(verified) => verified,
+        Err(error @ VerifyError::Read(_)) => return Err(Failure::of(&error)),
+        Err(error) => return Err(failed(output, error.index(), Failure::verification(&error))),
+    };
+    let believed = match (verified.trust, believed) {
+        (Trust::Given, believed) => believed,
+        (Trust::FromFile, _) => Believed::FromFile,
+    };
+    let checkpoint = verified.checkpoint.checkpoint();
+    let witnesses = witnesses(verified.witnessed.as_ref());
+    if output.json {
+        output.json(&json!({
+            "verified": true,
+            "origin": checkpoint.origin.to_string(),
+            "entries": verified.entries,
+            "root": checkpoint.root.to_string(),
+            "key": verified.key.to_string(),
+            "key_source": believed.as_str(),
+            "earlier_checkpoints": verified.earlier,
+            "since_entries": verified.since,
+            "witnesses": witnesses,
+            "truncation_excluded": verified.since.is_some() || !witnesses.is_empty(),
+        }))?;
+        return Ok(Exit::Done);
+    }
+    output.line(format!("verified  {} with {} entries", checkpoint.origin, verified.entries));
+    output.line(format!("root      {}", checkpoint.root));
+    output.line(format!("key       {}", verified.key));
+    if verified.earlier > 0 {
+        output.line(format!("earlier   {} checkpoints, each of which it continues", verified.earlier));
+    }
+    if let Some(since) = verified.since {
+        output.line(format!("since     it continues the checkpoint that was kept, of {since} entries"));
+    }
+    if !witnesses.is_empty() {
+        output.line(format!("witnesses {}", witnesses.join(", ")));
+    }
+    if let Some(caution) = believed.caution() {
+        output.note(caution);
+    }
+    if verified.since.is_none() && witnesses.is_empty() {
+        output.note(NO_ANCHOR);
+    }
+    Ok(Exit::Done)
+}
+
+fn witnesses(witnessed: Option<&Witnessed>) -> Vec<String> {
+    let by = witnessed.into_iter().flat_map(|witnessed| &witnessed.by);
+    by.map(|(name, _)| name.clone()).collect()
+}
+
+pub(super) fn receipt(
+    output: &Output,
+    path: &Path,
+    trusted: &CheckpointVerifier,
+    policy: Option<&WitnessPolicy>,
+) -> Result<Exit, Failure> {
+    let bytes_max = u64::try_from(Receipt::BYTES_MAX).unwrap_or(u64::MAX);
+    let text = read_text(path, bytes_max)?;
+    let logged = match Receipt::parse(&text).and_then(|receipt| receipt.verify(trusted)) {
+        Ok(logged) => logged,
+        Err(error) => return Err(failed(output, None, Failure::verification(&error))),
+    };
+    let by = policy.map(|policy| policy.check(&logged.signed)).transpose();
+    let by = by.map_err(|error: QuorumError| failed(output, None, Failure::verification(&error)))?;
+    let witnesses = witnesses(by.as_ref());
+    if output.json {
+        output.json(&json!({
+            "verified": true,
+            "entry": logged.entry.at.to_string(),
+            "body": serde_json::from_str::<serde_json::Value>(logged.entry.body.as_str()).ok(),
+            "size": logged.checkpoint.size,
+            "witnesses": witnesses,
+        }))?;
+        return Ok(Exit::Done);
+    }
+    output.line(format!("verified  entry {} is in the log of {} entries", logged.entry.at, logged.checkpoint.size));
+    if !witnesses.is_empty() {
+        output.line(format!("witnesses {}", witnesses.join(", ")));
+    }
+    output.line(format!("body      {}", logged.entry.body.as_str()));
+    Ok(Exit::Done)
+}
+
+/// Programs read on standard output what people read on standard error.
+fn failed(output: &Output, entry: Option<u64>, failure: Failure) -> Failure {
+    if output.json {
+        // That it could not be written is no worse than that it does not verify.
+        let _ = output.json(&json!({ "verified": false, "entry": entry, "problem": failure.message }));
+    }
+    failure.with_help("keep the file: it is evidence; `attorn audit export` gets the log anew")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_verify_ends_with_its_own_exit_code_and_names_the_entry() {
+        let output = Output::new(false);
+        let failure = report(&output, Err(VerifyError::Changed { index: 12 }), Believed::Given).unwrap_err();
+        assert_eq!((failure.exit, failure.message.as_str()), (Exit::VerificationFailed, "entry 12 was changed"));
+        let unread = VerifyError::Read(std::io::Error::other("disk on fire"));
+        assert_eq!(report(&output, Err(unread), Believed::Given).unwrap_err().exit, Exit::Error);
+    }
+}

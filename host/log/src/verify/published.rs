@@ -1,0 +1,303 @@
+//! Re-hashing a log that is published as files: the checkpoint, those before it, tiles of hashes, bundles of
+//! entries, and lines of JSON.
+//!
+//! ```text
+//! key            the log's verifier key
+//! checkpoint     the newest
+//! checkpoints    earlier ones
+//! tile/…         see `tiles`
+//! entries.jsonl  each entry as a line of JSON
+//! ```
+//!
+//! Every byte of every file is compared with something, except for signatures under the checkpoint by witnesses
+//! whom no policy names. What is wrong with an entry is said before what is wrong with what was made from it.
+//!
+//! Bundles are taken apart on as many threads as there are, a few at a time, and compared in their order on one.
+
+use std::collections::BTreeSet;
+use std::io::{self, BufRead};
+use std::num::NonZeroU64;
+use std::thread;
+
+use super::{Begun, Checks, Hashed, Progress, Verified, Verifier, VerifyError};
+use crate::checkpoint::SignedCheckpoint;
+use crate::history::{HISTORY_BYTES_MAX, json_line, notes};
+use crate::key::CheckpointVerifier;
+use crate::tiles::{Bundle, BundleError, TILE_WIDTH, Tile, TileKind, hash_tile};
+use crate::tree::Hash;
+
+/// The names of the files that are no tiles.
+const KEY: &str = "key";
+const CHECKPOINT: &str = "checkpoint";
+const EARLIER: &str = "checkpoints";
+const LINES: &str = "entries.jsonl";
+
+/// How many threads take bundles apart at most, and how many bundles each at a time.
+const THREADS_MAX: usize = 16;
+const BUNDLES_PER_THREAD: usize = 4;
+/// From how many bytes on no further bundle is read at a time.
+const BUNDLES_BYTES_FULL: usize = 64 << 20;
+
+/// Where the files of a log are.
+pub trait PublishedFiles {
+    /// A file's bytes; none if it is not there. One that is longer than this is an error.
+    fn read(&self, name: &str, bytes_max: usize) -> io::Result<Option<Vec<u8>>>;
+
+    /// The lines of JSON; none if they are not there.
+    fn lines(&self) -> io::Result<Option<Box<dyn BufRead>>>;
+
+    /// The names of all files that there are; none where there are no files, and no lines of JSON.
+    fn names(&self) -> io::Result<Option<Vec<String>>>;
+}
+
+/// Verify a log that is published as files, and tell `progress` after every so many entries.
+pub fn verify_published(
+    files: &dyn PublishedFiles,
+    checks: &Checks<'_>,
+    every: NonZeroU64,
+    mut progress: impl FnMut(Progress),
+) -> Result<Verified, VerifyError> {
+    let key = needed(files, KEY, CheckpointVerifier::TEXT_BYTES_MAX + 1)?;
+    let key = std::str::from_utf8(&key).ok().and_then(|text| text.strip_suffix('\n'));
+    let note = needed(files, CHECKPOINT, SignedCheckpoint::NOTE_BYTES_MAX)?;
+    let begun = checks.begin(key.ok_or(VerifyError::KeyFile { name: KEY })?, &note)?;
+    let earlier = earlier(files, &begun.key)?;
+    let size = begun.checkpoint.checkpoint().size;
+    let verifier = Verifier::continuing(&begun.checkpoint, earlier.iter().chain(&begun.since))?;
+    let names = files.names().map_err(VerifyError::Read)?;
+    let mut walk = Walk { files, verifier, levels: Vec::new(), lines: None, other: None };
+    if names.is_some() {
+        walk.lines = files.lines().map_err(VerifyError::Read)?;
+        if walk.lines.is_none() {
+            walk.later(VerifyError::FileMissing { name: LINES.to_owned() });
+        }
+    }
+    let mut tiles = Tile::of_kind(TileKind::Entries, size).peekable();
+    while tiles.peek().is_some() {
+        let (bundles, failed) = some_bundles(files, &mut tiles, walk.lines.is_some())?;
+        for bundle in bundles {
+            walk = walk.bundle(bundle, |entries| {
+                if entries.is_multiple_of(every.get()) {
+                    progress(Progress { entries, of: size });
+                }
+            })?;
+        }
+        if let Some(error) = failed {
+            return Err(walk.verifier.cut(error));
+        }
+    }
+    walk.finish(names, size, begun, earlier.len(), checks)
+}
+
+fn needed(files: &dyn PublishedFiles, name: &str, bytes_max: usize) -> Result<Vec<u8>, VerifyError> {
+    let bytes = files.read(name, bytes_max).map_err(VerifyError::Read)?;
+    bytes.ok_or_else(|| VerifyError::FileMissing { name: name.to_owned() })
+}
+
+/// The checkpoints that were signed before. Each counts more entries than the one before it.
+fn earlier(files: &dyn PublishedFiles, key: &CheckpointVerifier) -> Result<Vec<SignedCheckpoint>, VerifyError> {
+    let bytes = needed(files, EARLIER, HISTORY_BYTES_MAX)?;
+    let fail = |number| move |source| VerifyError::Earlier { number, source };
+    let no_text = |_| crate::CheckpointError::Note(crate::checkpoint::NoteError::NotText);
+    let text = std::str::from_utf8(&bytes).map_err(no_text).map_err(fail(1))?;
+    let mut earlier: Vec<SignedCheckpoint> = Vec::new();
+    for (at, note) in notes(text).into_iter().enumerate() {
+        let checkpoint = key.verify(note.as_bytes()).map_err(fail(at + 1))?;
+        let before = earlier.last().map(|before| before.checkpoint().size);
+        if before.is_some_and(|before| before >= checkpoint.checkpoint().size) {
+            return Err(VerifyError::EarlierOrder { number: at + 1 });
+        }
+        earlier.push(checkpoint);
+    }
+    Ok(earlier)
+}
+
+/// A bundle, taken apart.
+struct Taken {
+    tile: Tile,
+    entries: Vec<Hashed>,
+    /// The lines of JSON that the entries should have; none if nobody compares them.
+    lines: Vec<String>,
+    /// Whether it ended where it should.
+    ended: Result<(), BundleError>,
+}
+
+impl Taken {
+    fn of(tile: Tile, bytes: &[u8], with_lines: bool) -> Self {
+        let mut bundle = Bundle::new(bytes);
+        let mut taken = Self { tile, entries: Vec::new(), lines: Vec::new(), ended: Ok(()) };
+        for _ in 0..tile.width() {
+            match bundle.next_entry() {
+                Ok(entry) => {
+                    taken.entries.push(Hashed::of(entry));
+                    if with_lines {
+                        taken.lines.push(json_line(entry).unwrap_or_default() + "\n");
+                    }
+                }
+                Err(source) => return Self { ended: Err(source), ..taken },
+            }
+        }
+        Self { ended: bundle.end(), ..taken }
+    }
+}
+
+/// Read and take apart the next few bundles; and why there are no more of them, if there should be.
+fn some_bundles(
+    files: &dyn PublishedFiles,
+    tiles: &mut impl Iterator<Item = Tile>,
+    with_lines: bool,
+) -> Result<(Vec<Taken>, Option<VerifyError>), VerifyError> {
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
+    let (mut read, mut bytes_sum, mut failed) = (Vec::new(), 0, None);
+    while read.len() < threads * BUNDLES_PER_THREAD && bytes_sum < BUNDLES_BYTES_FULL {
+        let Some(tile) = tiles.next() else { break };
+        match needed(files, &tile.to_string(), Tile::BYTES_MAX) {
+            Ok(bytes) => {
+                bytes_sum += bytes.len();
+                read.push((tile, bytes));
+            }
+            Err(error) => {
+                failed = Some(error);
+                break;
+            }
+        }
+    }
+    if let [(tile, bytes)] = &read[..] {
+        return Ok((vec![Taken::of(*tile, bytes, with_lines)], failed));
+    }
+    let taken = thread::scope(|scope| {
+        let take = |(tile, bytes): (Tile, Vec<u8>)| scope.spawn(move || Taken::of(tile, &bytes, with_lines));
+        let running: Vec<_> = read.into_iter().map(take).collect();
+        running.into_iter().map(thread::ScopedJoinHandle::join).collect::<Result<_, _>>()
+    });
+    let panicked = |_| VerifyError::Read(io::Error::other("a thread of the verifier panicked"));
+    taken.map_err(panicked).map(|taken| (taken, failed))
+}
+
+/// A log that is read from its first entry to its last.
+struct Walk<'a> {
+    files: &'a dyn PublishedFiles,
+    verifier: Verifier,
+    /// For each level of tiles, how many are done and the hashes of the next.
+    levels: Vec<(u64, Vec<Hash>)>,
+    lines: Option<Box<dyn BufRead>>,
+    /// The first that is wrong with what was made from the entries. Entries come first.
+    other: Option<VerifyError>,
+}
+
+impl Walk<'_> {
+    fn later(&mut self, error: VerifyError) {
+        self.other.get_or_insert(error);
+    }
+
+    /// Take all entries of a bundle.
+    fn bundle(mut self, taken: Taken, mut passed: impl FnMut(u64)) -> Result<Self, VerifyError> {
+        let Taken { tile, entries, lines, ended } = taken;
+        let (mut index, mut lines) = (tile.begin(), lines.into_iter());
+        for entry in entries {
+            self.verifier = self.verifier.push_hashed(entry)?;
+            self.hashes()?;
+            self.line(index, &lines.next().unwrap_or_default())?;
+            index += 1;
+            passed(index);
+        }
+        match ended {
+            Ok(()) => {}
+            Err(source @ BundleError::Cut) => {
+                return Err(self.verifier.cut(VerifyError::Bundle { tile, index, source }));
+            }
+            Err(source @ BundleError::Surplus) => self.later(VerifyError::Bundle { tile, index, source }),
+        }
+        Ok(self)
+    }
+
+    /// Compare the tiles that the last entry filled.
+    fn hashes(&mut self) -> Result<(), VerifyError> {
+        let new: Vec<_> = self.verifier.new_nodes().iter().filter(|(id, _)| id.level % 8 == 0).copied().collect();
+        for (id, hash) in new {
+            let level = usize::from(id.level / 8);
+            if self.levels.len() <= level {
+                self.levels.resize(level + 1, (0, Vec::new()));
+            }
+            let (_, hashes) = &mut self.levels[level];
+            hashes.push(hash);
+            if hashes.len() == usize::from(TILE_WIDTH) {
+                self.tile(level)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Compare one tile of hashes.
+    fn tile(&mut self, level: usize) -> Result<(), VerifyError> {
+        let (index, hashes) = &mut self.levels[level];
+        let width = u16::try_from(hashes.len()).unwrap_or(TILE_WIDTH);
+        let tile = Tile::at(TileKind::Hashes(u8::try_from(level).unwrap_or(u8::MAX)), *index, width);
+        let expected = hash_tile(hashes);
+        *index += 1;
+        hashes.clear();
+        let Some(found) = self.files.read(&tile.to_string(), expected.len().max(1 << 16)).map_err(VerifyError::Read)?
+        else {
+            self.later(VerifyError::FileMissing { name: tile.to_string() });
+            return Ok(());
+        };
+        if found.len() != expected.len() {
+            self.later(VerifyError::TileLength { tile, bytes: found.len(), expected: expected.len() });
+        } else if let Some(at) = found.chunks(32).zip(expected.chunks(32)).position(|(found, due)| found != due) {
+            self.later(VerifyError::TileHash { tile, at });
+        }
+        Ok(())
+    }
+
+    /// Compare the next line of JSON.
+    fn line(&mut self, index: u64, expected: &str) -> Result<(), VerifyError> {
+        let Some(lines) = &mut self.lines else { return Ok(()) };
+        let mut found = vec![0; expected.len()];
+        let is_it = match io::Read::read_exact(lines, &mut found) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => false,
+            read => {
+                read.map_err(VerifyError::Read)?;
+                found == expected.as_bytes()
+            }
+        };
+        if !is_it {
+            self.lines = None;
+            self.later(VerifyError::Line { name: LINES, index });
+        }
+        Ok(())
+    }
+
+    fn finish(
+        mut self,
+        names: Option<Vec<String>>,
+        size: u64,
+        begun: Begun,
+        earlier: usize,
+        checks: &Checks<'_>,
+    ) -> Result<Verified, VerifyError> {
+        for level in 0..self.levels.len() {
+            if !self.levels[level].1.is_empty() {
+                self.tile(level)?;
+            }
+        }
+        if let Some(mut lines) = self.lines.take()
+            && !lines.fill_buf().map_err(VerifyError::Read)?.is_empty()
+        {
+            self.later(VerifyError::LineSurplus { name: LINES });
+        }
+        let head = self.verifier.finish()?;
+        if let Some(error) = self.other {
+            return Err(error);
+        }
+        let due = Tile::all(size).map(|tile| tile.to_string());
+        let due: BTreeSet<String> = due.chain([KEY, CHECKPOINT, EARLIER, LINES].map(str::to_owned)).collect();
+        if let Some(name) = names.into_iter().flatten().find(|name| !due.contains(name)) {
+            return Err(VerifyError::FileSurplus { name });
+        }
+        begun.verified(head, earlier as u64, checks)
+    }
+}
+
+#[cfg(test)]
+#[path = "published_tests.rs"]
+mod tests;

@@ -1,0 +1,221 @@
+//! The audit log as it is published (C2SP): a checkpoint that is signed and on disk each second while there is
+//! something new, its tiles, and the cosignatures of witnesses.
+//!
+//! Of two checkpoints the later counts more entries: one is signed only over what is durable, and shown only once it
+//! is on disk itself. At start the newest must still be of the log as it is, or the server does not start.
+//!
+//! An entry is *checkpointed* when a checkpoint on disk counts it, and *witnessed* when one does that enough
+//! witnesses have cosigned. Neither is waited for unless somebody asks: an answer is durable without.
+
+mod files;
+pub(crate) mod offline;
+pub(crate) mod routes;
+pub(crate) mod witnesses;
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use attorn_api::ProblemCode;
+use attorn_log::{CheckpointVerifier, SignedCheckpoint, WitnessPolicy};
+use attorn_store::Store;
+use tokio::sync::{Mutex, watch};
+use tokio::time::MissedTickBehavior;
+
+use crate::app::App;
+use crate::config::Config;
+use crate::http::failure::Failure;
+use files::Kept;
+
+/// How often a checkpoint is signed, if there is something new.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long an answer may wait to be checkpointed or witnessed.
+const WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Where the checkpoints are, within the data directory: one directory for each epoch.
+fn directory(config: &Config, verifier: &CheckpointVerifier) -> PathBuf {
+    config.data_dir.join("log").join(verifier.origin().epoch.to_string())
+}
+
+/// What is published of the log.
+pub(crate) struct Published {
+    dir: PathBuf,
+    heads: watch::Sender<Heads>,
+    /// Held while a checkpoint is signed and written.
+    writing: Mutex<()>,
+    /// None if there are no witnesses.
+    policy: Option<WitnessPolicy>,
+}
+
+/// The newest checkpoints.
+#[derive(Debug, Clone, Default)]
+struct Heads {
+    newest: Option<Arc<SignedCheckpoint>>,
+    witnessed: Option<Arc<SignedCheckpoint>>,
+}
+
+/// What an answer waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// A checkpoint on disk counts the entry.
+    Checkpointed,
+    /// One does that enough witnesses cosigned.
+    Witnessed,
+}
+
+impl FromStr for Wait {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "checkpointed" => Ok(Self::Checkpointed),
+            "witnessed" => Ok(Self::Witnessed),
+            _ => Err("it is neither `checkpointed` nor `witnessed`"),
+        }
+    }
+}
+
+impl Heads {
+    fn of(&self, wait: Wait) -> Option<&Arc<SignedCheckpoint>> {
+        match wait {
+            Wait::Checkpointed => self.newest.as_ref(),
+            Wait::Witnessed => self.witnessed.as_ref(),
+        }
+    }
+}
+
+fn size_of(checkpoint: Option<&Arc<SignedCheckpoint>>) -> Option<u64> {
+    checkpoint.map(|checkpoint| checkpoint.checkpoint().size)
+}
+
+impl Published {
+    /// Read what was published before, and compare it with the log.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or is of another log than this, or of one that was longer.
+    pub(crate) fn open(config: &Config, verifier: &CheckpointVerifier, store: &Store) -> Result<Self, String> {
+        let dir = directory(config, verifier);
+        let shown = |why: String| format!("the checkpoints in `{}`: {why}", dir.display());
+        let kept = Kept::open(&dir, verifier).map_err(shown)?;
+        for checkpoint in kept.newest.iter().chain(&kept.witnessed) {
+            continued(checkpoint, store).map_err(shown)?;
+        }
+        let heads = Heads { newest: kept.newest.map(Arc::new), witnessed: kept.witnessed.map(Arc::new) };
+        let policy = config.witnesses.policy();
+        Ok(Self { heads: watch::Sender::new(heads), writing: Mutex::default(), policy, dir })
+    }
+
+    /// The newest checkpoint; with the cosignatures of witnesses, if they have come.
+    pub(crate) fn newest(&self) -> Option<Arc<SignedCheckpoint>> {
+        let heads = self.heads.borrow();
+        let witnessed =
+            size_of(heads.witnessed.as_ref()).is_some_and(|size| Some(size) == size_of(heads.newest.as_ref()));
+        if witnessed { heads.witnessed.clone() } else { heads.newest.clone() }
+    }
+
+    /// What the world is shown: with witnesses, the newest that enough of them cosigned.
+    pub(crate) fn shown(&self) -> Option<Arc<SignedCheckpoint>> {
+        let wait = if self.policy.is_some() { Wait::Witnessed } else { Wait::Checkpointed };
+        self.heads.borrow().of(wait).cloned()
+    }
+
+    /// How many entries are checkpointed.
+    pub(crate) fn size(&self) -> u64 {
+        size_of(self.heads.borrow().newest.as_ref()).unwrap_or(0)
+    }
+
+    /// How many entries are witnessed; none if there are no witnesses.
+    pub(crate) fn witnessed_size(&self) -> Option<u64> {
+        self.policy.as_ref().map(|_| size_of(self.heads.borrow().witnessed.as_ref()).unwrap_or(0))
+    }
+
+    /// Whether this can be waited for.
+    pub(crate) fn check(&self, wait: Option<Wait>) -> Result<Option<Wait>, Failure> {
+        if wait == Some(Wait::Witnessed) && self.policy.is_none() {
+            return Err(Failure::of(ProblemCode::InvalidQuery, "`wait`: no witnesses are configured")
+                .with_help("name some in attorn.toml (`[[witness]]`), or wait for `checkpointed`"));
+        }
+        Ok(wait)
+    }
+
+    /// Wait until so many entries are checkpointed or witnessed, and give the checkpoint that says so.
+    pub(crate) async fn reached(&self, size: u64, wait: Wait) -> Result<Arc<SignedCheckpoint>, Failure> {
+        let mut heads = self.heads.subscribe();
+        let there = heads.wait_for(|heads| size_of(heads.of(wait)).is_some_and(|reached| reached >= size));
+        match tokio::time::timeout(WAIT_MAX, there).await {
+            Ok(Ok(heads)) => heads.of(wait).cloned().ok_or_else(|| Failure::internal("a head that was there is gone")),
+            // The sender lives as long as this does.
+            Ok(Err(error)) => Err(Failure::internal(error)),
+            Err(_) => {
+                let what = if wait == Wait::Checkpointed { "checkpointed" } else { "witnessed" };
+                let detail = format!("it was not {what} within {} s; what was asked is recorded", WAIT_MAX.as_secs());
+                Err(Failure::of(ProblemCode::Timeout, detail)
+                    .with_help("ask again, with the same `Idempotency-Key` if there was one"))
+            }
+        }
+    }
+
+    /// Sign and keep a checkpoint of all that is durable now, if the newest is not that already.
+    pub(crate) async fn advance(&self, app: &App) -> Result<Arc<SignedCheckpoint>, Failure> {
+        let _writing = self.writing.lock().await;
+        let size = app.store.log_head()?.size;
+        if let Some(newest) = self.newest().filter(|newest| newest.checkpoint().size >= size) {
+            return Ok(newest);
+        }
+        let checkpoint = Arc::new(app.log_signer.sign(size, app.store.root(size)?));
+        let (dir, due, before) = (self.dir.clone(), Arc::clone(&checkpoint), self.size());
+        blocking(move || files::put_newest(&dir, &due, before)).await?;
+        self.heads.send_modify(|heads| heads.newest = Some(Arc::clone(&checkpoint)));
+        Ok(checkpoint)
+    }
+
+    /// Keep and show a checkpoint that enough witnesses cosigned.
+    async fn witnessed(&self, checkpoint: SignedCheckpoint) -> Result<(), Failure> {
+        let checkpoint = Arc::new(checkpoint);
+        let (dir, due) = (self.dir.clone(), Arc::clone(&checkpoint));
+        blocking(move || files::put_witnessed(&dir, &due)).await?;
+        self.heads.send_modify(|heads| heads.witnessed = Some(checkpoint));
+        Ok(())
+    }
+
+    /// Where the files are.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+}
+
+async fn blocking(work: impl FnOnce() -> std::io::Result<()> + Send + 'static) -> Result<(), Failure> {
+    let done = tokio::task::spawn_blocking(work).await.map_err(Failure::internal)?;
+    done.map_err(|error| Failure::internal(format_args!("a checkpoint cannot be written: {error}")))
+}
+
+/// Whether the log is still the one that a checkpoint was signed over.
+fn continued(checkpoint: &SignedCheckpoint, store: &Store) -> Result<(), String> {
+    let (signed, failed) = (checkpoint.checkpoint(), |error: attorn_store::ReadError| error.to_string());
+    let size = store.log_head().map_err(failed)?.size;
+    if signed.size > size {
+        return Err(format!(
+            "one counts {} entries, and the log has {size}: entries are lost, or the store is an older copy",
+            signed.size
+        ));
+    }
+    if store.root(signed.size).map_err(failed)? != signed.root {
+        return Err(format!("one signs other {} first entries than the log has: the log was changed", signed.size));
+    }
+    Ok(())
+}
+
+/// Sign a checkpoint each second while there is something new. What cannot be written is tried again.
+pub(crate) async fn run(app: Arc<App>) {
+    let mut ticks = tokio::time::interval(INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(failure) = app.published.advance(&app).await {
+            tracing::error!(why = failure.internal, "cannot publish a checkpoint");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The log of a server that does not run, as files that can be verified.
+//!
+//! Its store is opened and nothing is added to it; while a server has it open, it is refused.
+
+use std::io::{self, BufRead};
+use std::path::PathBuf;
+
+use attorn_log::tiles::hash_tile;
+use attorn_log::{CheckpointVerifier, Hash, PublishedFiles, Tile, TileKind};
+use attorn_store::Store;
+
+use super::files::{self, Kept};
+use super::{directory, routes};
+use crate::config::Config;
+use crate::http::failure::{Failure, causes};
+use crate::keys;
+use crate::run::{self, ServeError};
+
+/// The log of a server that does not run.
+pub struct StoppedLog {
+    store: Store,
+    dir: PathBuf,
+    verifier: CheckpointVerifier,
+    checkpoint: Vec<u8>,
+}
+
+impl StoppedLog {
+    /// Open the log of this configuration.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be opened, or nothing of it was ever signed.
+    pub async fn open(config: &Config) -> Result<Self, ServeError> {
+        let root = run::root_key(config)?;
+        let store = Store::open(&config.data_dir, &config.log_id)?;
+        let verifier = keys::log_signer(&root, &store).await?.verifier();
+        let dir = directory(config, &verifier);
+        let shown = |why: String| ServeError::Start(format!("the checkpoints in `{}`: {why}", dir.display()));
+        let kept = Kept::look(&dir, &verifier).map_err(shown)?;
+        let size = |one: &Option<attorn_log::SignedCheckpoint>| one.as_ref().map(|one| one.checkpoint().size);
+        // The same with cosignatures is worth more.
+        let witnessed = size(&kept.witnessed) >= size(&kept.newest);
+        let newest = if witnessed { kept.witnessed } else { kept.newest };
+        let newest =
+            newest.ok_or_else(|| ServeError::Start(format!("there is no checkpoint in `{}`", dir.display())))?;
+        let checkpoint = newest.note().as_bytes().to_vec();
+        Ok(Self { store, dir, verifier, checkpoint })
+    }
+
+    /// The log's key, as the store has it.
+    #[must_use]
+    pub const fn verifier(&self) -> &CheckpointVerifier {
+        &self.verifier
+    }
+
+    /// Read everything in the store, beyond the newest checkpoint too, and see whether it fits together.
+    ///
+    /// # Errors
+    ///
+    /// What does not.
+    pub async fn verify_store(&self) -> Result<u64, String> {
+        self.store.verify_integrity().await.map(|found| found.entries).map_err(|error| causes(&error))
+    }
+
+    fn tile(&self, tile: Tile) -> Result<Option<Vec<u8>>, String> {
+        let size = self.store.log_head().map_err(|error| causes(&error))?.size;
+        if !tile.is_in(size) {
+            return Ok(None);
+        }
+        if tile.kind() == TileKind::Entries {
+            return routes::bundle(&self.store, tile).map(Some).map_err(why);
+        }
+        let hashes: Option<Vec<Hash>> =
+            tile.nodes().map(|id| self.store.hash(id)).collect::<Result<_, _>>().map_err(|error| causes(&error))?;
+        Ok(hashes.map(|hashes| hash_tile(&hashes)))
+    }
+}
+
+fn why(failure: Failure) -> String {
+    failure.internal.unwrap_or(failure.problem.detail)
+}
+
+impl PublishedFiles for StoppedLog {
+    fn read(&self, name: &str, bytes_max: usize) -> io::Result<Option<Vec<u8>>> {
+        match name {
+            "key" => Ok(Some(format!("{}\n", self.verifier).into_bytes())),
+            "checkpoint" => Ok(Some(self.checkpoint.clone())),
+            "checkpoints" => Ok(Some(files::bytes(&self.dir, files::EARLIER, bytes_max)?.unwrap_or_default())),
+            name => name.parse().map_or(Ok(None), |tile| self.tile(tile)).map_err(io::Error::other),
+        }
+    }
+
+    fn lines(&self) -> io::Result<Option<Box<dyn BufRead>>> {
+        Ok(None)
+    }
+
+    fn names(&self) -> io::Result<Option<Vec<String>>> {
+        Ok(None)
+    }
+}

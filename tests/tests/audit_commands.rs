@@ -1,0 +1,237 @@
+//! `attorn audit` on a running server, on its data directory, and on what was exported.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use attorn_tests::process::binary;
+use attorn_tests::server::Fresh;
+use attorn_tests::witness::Mood;
+use attorn_tests::world::{Cast, ask};
+use attorn_tests::{Process, Staff, Witness};
+use serde_json::{Value, json};
+
+/// A server in a process of its own, and an auditor beside it.
+struct Stage {
+    fresh: Fresh,
+    cast: Cast,
+}
+
+/// How a command ended, and what it said.
+struct Said {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+impl Stage {
+    async fn set(fresh: Fresh) -> (Self, Process) {
+        let process = Process::start(&fresh.config, &fresh.reach).await;
+        let staff = Staff::hire(&fresh.reach, &fresh.bootstrap_token).await;
+        let cast = Cast::register(&fresh.reach, &staff).await;
+        (Self { fresh, cast }, process)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.fresh.dir.path().join(name)
+    }
+
+    fn audit(&self, arguments: &[&str]) -> Said {
+        let mut command = Command::new(binary());
+        command.arg("audit").args(arguments);
+        command.env("ATTORN_URL", &self.fresh.reach.url).env("ATTORN_TOKEN", &self.cast.staff.auditor.token);
+        command.env("XDG_STATE_HOME", self.path("state"));
+        let output = command.output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Said { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
+    async fn restart(&self, process: Process) -> Process {
+        process.kill().await;
+        Process::start(&self.fresh.config, &self.fresh.reach).await
+    }
+
+    async fn grow(&self, entries: u64) {
+        for n in 0..entries {
+            let fact = json!({ "facts": [{ "name": "resource/article/1/n", "value": n.to_string() }] });
+            self.cast.staff.registrar.post("/v1/facts", &fact).await.expect(200);
+        }
+    }
+}
+
+impl Said {
+    #[track_caller]
+    fn good(self) -> Self {
+        assert_eq!(self.code, 0, "{}{}", self.stdout, self.stderr);
+        self
+    }
+
+    #[track_caller]
+    fn refused(self, code: i32, message: &str) {
+        assert_eq!(self.code, code, "{}{}", self.stdout, self.stderr);
+        assert!(self.stderr.contains(message), "{}", self.stderr);
+    }
+
+    #[track_caller]
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap()
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+const NO_ANCHOR: &str = "that entries were cut from the end cannot be excluded";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_s_log_is_verified_and_what_was_seen_of_it_remembered() {
+    let (stage, process) = Stage::set(Fresh::make().await).await;
+    let key = stage.audit(&["key"]).good().stdout;
+    fs::write(stage.path("log.key"), &key).unwrap();
+    let first = stage.audit(&["verify"]).good();
+    assert!(first.stdout.starts_with("verified  attorn/"), "{}", first.stdout);
+    assert!(first.stderr.contains(NO_ANCHOR) && first.stderr.contains("the server's own"), "{}", first.stderr);
+    stage.grow(300).await;
+    let second = stage.audit(&["verify", "--key", key.trim()]).good();
+    assert!(second.stdout.contains("\nsince     it continues the checkpoint that was kept, of "), "{}", second.stdout);
+    assert!(second.stdout.contains("\nearlier   1 checkpoints"), "{}", second.stdout);
+    assert_eq!(second.stderr, "");
+    // Kept by hand, or not at all.
+    let alone = stage.audit(&["verify", "--alone", "--json"]).good().json();
+    assert_eq!((&alone["truncation_excluded"], &alone["since_entries"]), (&json!(false), &Value::Null));
+    let known = alone["entries"].as_u64().unwrap();
+
+    // A data directory from before the last growth is put back, with all that belongs to it.
+    let (data, old) = (stage.fresh.data_dir(), stage.path("old"));
+    let process = stage.restart(process).await;
+    process.kill().await;
+    copy(&data, &old);
+    let process = Process::start(&stage.fresh.config, &stage.fresh.reach).await;
+    stage.grow(20).await;
+    stage.audit(&["verify"]).good();
+    process.kill().await;
+    fs::remove_dir_all(&data).unwrap();
+    copy(&old, &data);
+    let process = Process::start(&stage.fresh.config, &stage.fresh.reach).await;
+    stage.audit(&["verify"]).refused(5, "error: the log was cut: it has ");
+    // And grown on, it is another one.
+    stage.grow(60).await;
+    stage.audit(&["verify"]).refused(5, "error: the log was forked: an earlier checkpoint signs other ");
+    let json = stage.audit(&["verify", "--json"]);
+    assert_eq!((json.code, &json.json()["verified"]), (5, &json!(false)));
+    assert!(stage.audit(&["verify", "--alone", "--json"]).good().json()["entries"].as_u64().unwrap() > known);
+
+    // The directory of a server that runs is left to it; one that has stopped is read.
+    let config = stage.fresh.config.to_str().unwrap().to_owned();
+    stage.audit(&["verify", "--config", &config]).refused(1, "is in use");
+    process.kill().await;
+    stage.audit(&["verify", "--config", &config]).refused(5, "error: the log was forked");
+    let said = stage.audit(&["verify", "--config", &config, "--alone", "--key", key.trim()]).good();
+    assert!(said.stderr.contains("the store is whole: "), "{}", said.stderr);
+    let said = stage.audit(&["verify", "--config", &config, "--alone"]).good();
+    assert!(said.stderr.contains("the key is the one in the store"), "{}", said.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_is_verified_without_the_server() {
+    let (stage, process) = Stage::set(Fresh::make().await).await;
+    stage.grow(300).await;
+    let decided = stage.cast.bot.decide(&ask()).await;
+    let [dir, key, receipt] = ["export", "log.key", "receipt.txt"].map(|name| stage.path(name).display().to_string());
+    fs::write(&key, stage.audit(&["key"]).good().stdout).unwrap();
+    let early = stage.path("early");
+    fs::write(&early, stage.audit(&["checkpoint"]).good().stdout).unwrap();
+    stage.grow(5).await;
+    stage.audit(&["export", "--dir", &dir]).good();
+    stage.audit(&["export", "--dir", &dir]).refused(1, "what is there is never overwritten");
+    let late = stage.path("late");
+    stage.grow(5).await;
+    fs::write(&late, stage.audit(&["checkpoint", "--wait", "checkpointed"]).good().stdout).unwrap();
+    let by_decision = stage.audit(&["receipt", &decided.decision_id, "--wait", "checkpointed"]).good().stdout;
+    fs::write(&receipt, by_decision).unwrap();
+    process.kill().await;
+
+    let verify = |more: &[&str]| stage.audit(&[&["verify", "--dir", &dir][..], more].concat());
+    let said = verify(&[]).good();
+    assert!(
+        said.stderr.contains("the key is the one in the file") && said.stderr.contains(NO_ANCHOR),
+        "{}",
+        said.stderr
+    );
+    assert!(verify(&["--key", &key]).good().stderr.contains(NO_ANCHOR));
+    let said = verify(&["--key", &key, "--since", early.to_str().unwrap()]).good();
+    assert_eq!(said.stderr, "");
+    verify(&["--since", late.to_str().unwrap()]).refused(5, "error: the log was cut: it has ");
+
+    // Each entry is a line of JSON.
+    let lines = fs::read_to_string(stage.path("export/entries.jsonl")).unwrap();
+    for (index, line) in lines.lines().enumerate() {
+        let entry: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(entry["index"], index);
+    }
+    for (name, message) in [
+        ("tile/entries/000", "error: entry 255 "),
+        ("tile/0/000", "error: hash 255 of `tile/0/000` is not what the entries make it"),
+        ("entries.jsonl", "of `entries.jsonl` is not entry "),
+        ("checkpoint", "error: the log's checkpoint cannot be relied on"),
+        ("checkpoints", "error: number 1 of the earlier checkpoints cannot be relied on"),
+        ("key", "error: the log's key cannot be read"),
+    ] {
+        let path = stage.path("export").join(name);
+        let whole = fs::read(&path).unwrap();
+        let mut changed = whole.clone();
+        let at = changed.len() - 3;
+        changed[at] ^= 1;
+        fs::write(&path, changed).unwrap();
+        verify(&["--key", &key]).refused(5, message);
+        fs::write(&path, whole).unwrap();
+    }
+    fs::write(stage.path("export/notes.txt"), "x").unwrap();
+    verify(&[]).refused(5, "error: `notes.txt` is no part of a log of this size");
+
+    let said = stage.audit(&["verify", "--receipt", &receipt, "--key", &key]).good().stdout;
+    assert!(said.contains(&decided.decision_id), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn witnesses_are_asked_of_logs_and_receipts_by_a_policy() {
+    let witness = Witness::start("example.org/w1", 1, Mood::Good).await;
+    let other = Witness::start("example.org/w2", 2, Mood::Good).await;
+    let toml = format!("public_log = false\nwitness_quorum = 1\n{}", witness.toml());
+    let (stage, process) = Stage::set(Fresh::make().await.configure("public_log = false", &toml)).await;
+    let [dir, key, receipt, met, unmet, none] =
+        ["export", "log.key", "receipt.txt", "met", "unmet", "none"].map(|name| stage.path(name).display().to_string());
+    fs::write(&key, stage.audit(&["key"]).good().stdout).unwrap();
+    for (path, witness) in [(&met, &witness), (&unmet, &other)] {
+        fs::write(path, format!("witness w {}\nquorum w\n", witness.vkey)).unwrap();
+    }
+    fs::write(&none, "quorum w\n").unwrap();
+    let said = stage.audit(&["verify", "--alone", "--policy", &met]).good();
+    assert!(
+        said.stdout.contains("\nwitnesses example.org/w1\n") && !said.stderr.contains(NO_ANCHOR),
+        "{}",
+        said.stdout
+    );
+    stage.audit(&["export", "--dir", &dir, "--witnessed"]).good();
+    fs::write(&receipt, stage.audit(&["receipt", "0", "--wait", "witnessed"]).good().stdout).unwrap();
+    process.kill().await;
+    for what in [["--dir", &dir], ["--receipt", &receipt]] {
+        let verify =
+            |policy: &str| stage.audit(&[&["verify"], &what[..], &["--key", &key, "--policy", policy]].concat());
+        assert!(verify(&met).good().stdout.contains("witnesses example.org/w1"));
+        verify(&unmet).refused(5, "the witness policy is not met: the checkpoint is cosigned by nobody of it");
+        verify(&none).refused(2, "line 1 of the witness policy: `w` is not known");
+    }
+}
