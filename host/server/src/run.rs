@@ -15,6 +15,7 @@ use attorn_store::{Batch, Key, OpenError, Require, Store, Versioned};
 use governor::clock::MonotonicClock;
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 
 use crate::active::ActivePolicies;
 use crate::app::App;
@@ -23,6 +24,7 @@ use crate::config::{Config, Tls};
 use crate::decisions::pause::Pauses;
 use crate::decisions::rehearse::Rehearsals;
 use crate::decisions::shadow::{self, Shadows};
+use crate::high_water::{self, HighWaterError};
 use crate::http::failure::{Failure, causes};
 use crate::http::rates::Rates;
 use crate::http::strangers::Strangers;
@@ -87,6 +89,15 @@ pub enum ServeError {
         /// The store's directory.
         dir: PathBuf,
     },
+    /// What the store consists of cannot be relied on.
+    #[error("cannot start: {0}")]
+    Damaged(String),
+    /// The store's journal cannot be relied on.
+    #[error("cannot start: {0}")]
+    JournalDamaged(String),
+    /// The data directory is not the newest.
+    #[error("cannot start: {0}")]
+    HighWater(#[from] HighWaterError),
     /// It cannot start.
     #[error("cannot start: {0}")]
     Start(String),
@@ -108,6 +119,14 @@ impl ServeError {
             Self::InUse { .. } => {
                 Some("another `attorn serve` runs on it: end that one, or name another configuration (`--config`)")
             }
+            Self::Damaged(_) => Some(
+                "`attorn repair` makes the store's files anew from base copy and journal; what is there is moved aside",
+            ),
+            Self::JournalDamaged(_) => Some(
+                "there is no repair for a journal: copy the data directory, and see whether `attorn restore` has a \
+                 newer backup than you can do without",
+            ),
+            Self::HighWater(error) => Some(error.help()),
             Self::Listen { .. } | Self::RootKey { .. } | Self::Start(_) | Self::StoreFailed(_) => None,
         }
     }
@@ -117,6 +136,8 @@ impl From<OpenError> for ServeError {
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::InUse { dir } => Self::InUse { dir },
+            error @ OpenError::Journal(_) => Self::JournalDamaged(causes(&error)),
+            error if error.is_damage() => Self::Damaged(causes(&error)),
             error => Self::Start(causes(&error)),
         }
     }
@@ -185,6 +206,8 @@ impl Server {
         let reaper = tokio::spawn(reaper::run(Arc::clone(&app)));
         let summaries = tokio::spawn(refusals::run(Arc::clone(&app)));
         let shadows = tokio::spawn(shadow::run(Arc::clone(&app)));
+        let (stop_high_water, stopped) = oneshot::channel();
+        let high_water = tokio::spawn(high_water::run(Arc::clone(&app), stopped));
         let router = dispatch::router(&app, &routes::all());
         let acceptor = certificate.as_ref().map(ServerCertificate::acceptor).transpose();
         let acceptor = acceptor.map_err(|error| ServeError::Start(error.to_string()))?;
@@ -203,6 +226,9 @@ impl Server {
         reaper.abort();
         shadows.abort();
         refusals::end(&app, &summaries).await;
+        drop(stop_high_water);
+        // It says itself what it could not do.
+        let _ = high_water.await;
         app.store.failure().map_or(Ok(()), |why| Err(ServeError::StoreFailed(causes(&*why))))
     }
 
@@ -214,6 +240,9 @@ impl Server {
         if !keys::opened_by(&root, &store).await? {
             return Err(ServeError::WrongRootKey { path: config.root_key, dir: config.data_dir });
         }
+        let log_signer = keys::log_signer(&root, &store).await?;
+        // Before anything is committed.
+        high_water::check(&config.high_water, &store, &log_signer)?;
         let directory = config.data_dir.join(CACHE_DIRECTORY);
         let cache = Cache::open(directory, keys::cache_key(&root, &store).await?, CACHE_BYTES_MAX);
         let cache = cache.map_err(|error| ServeError::Start(error.to_string()))?;
@@ -250,7 +279,7 @@ impl Server {
             providers: ProviderKeyring::default(),
             replay: ReplayGuard::new(ReplayLimits::default()).map_err(Failure::internal)?,
             assertions: AssertionGuard::new(ReplayLimits::default(), started_at).map_err(Failure::internal)?,
-            log_signer: keys::log_signer(&root, &store).await?,
+            log_signer,
             names,
             token_keys: TokenKeys::load(Arc::clone(&root), &store, limits.grant_ms_max, now).await?,
             user_keys: Arc::new(user_keys(&config, root)?),
@@ -321,7 +350,7 @@ fn user_keys(config: &Config, root: Arc<RootKey>) -> Result<UserKeys, ServeError
         .map_err(|error| ServeError::Start(format!("cannot use `{}`: {error}", directory.display())))
 }
 
-fn root_key(config: &Config) -> Result<RootKey, ServeError> {
+pub(crate) fn root_key(config: &Config) -> Result<RootKey, ServeError> {
     let path = config.root_key.clone();
     let fail = |why: String| ServeError::RootKey { path: path.clone(), why };
     let text = private_file::read(&path, ROOT_KEY_BYTES_MAX).map_err(&fail)?;
@@ -331,6 +360,9 @@ fn root_key(config: &Config) -> Result<RootKey, ServeError> {
 
 /// Whether the server has run before: its first entry of each run stands among the first that there are.
 fn has_run(store: &Store) -> Result<bool, ServeError> {
+    if !store.earlier_epochs().is_empty() {
+        return Ok(true);
+    }
     let first = store.entries(0, ENTRIES_OF_INIT_MAX).map_err(Failure::from)?;
     if first.len() == ENTRIES_OF_INIT_MAX {
         return Ok(true);

@@ -69,7 +69,7 @@ pub(super) async fn again(
 ) -> Result<DecisionAnswer, Failure> {
     let decided: Decided = serde_json::from_str(earlier.value.answer.as_str()).map_err(Failure::internal)?;
     let mut credential = None;
-    let entry = reference(&app.store.entry_ref(earlier.entries.start));
+    let entry = reference(&app.store.entry_ref(earlier.version, earlier.entries.start));
     if let Some(id) = &earlier.value.grant {
         let inactive = || {
             let detail = format!("the grant `{id}` of the decision that was made before is not active any more");
