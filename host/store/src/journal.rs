@@ -28,7 +28,7 @@ use crate::redo::Redo;
 const SUFFIX: &str = ".journal";
 /// A segment that is being made. Whatever has this name when a store is opened is removed.
 const NEW: &str = "next.new";
-const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// How long segments are. The first are short, so that a small store is small.
 #[derive(Debug, Clone, Copy)]

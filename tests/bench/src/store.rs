@@ -107,7 +107,9 @@ async fn bare(callers: usize, lasts: Duration, mut write: impl FnMut(&[Record]) 
             }
             let (records, answers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
             write(&records);
-            answers.into_iter().for_each(|answer| answer.send(()).unwrap());
+            for answer in answers {
+                answer.send(()).unwrap();
+            }
         }
     });
     let measured = drive(callers, lasts, |record| {
