@@ -80,7 +80,7 @@ async fn known(scene: &Behalf) -> Known {
     let token = scene.token(claims_of_user());
     let made: DelegationMade = scene.exchange(&token).await.expect(201).json();
     let delegation = made.delegation;
-    let child = scene.further(&scene.bot, &delegation, &scene.helper).await;
+    let child = scene.offered(&scene.bot, &delegation, &scene.helper).await;
     let holder = json!({ "user": delegation.user });
     scene.entitle(holder, &[("account.read", "account/right-zqxj/*")]).await;
     let facts = json!({ "facts": [

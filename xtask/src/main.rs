@@ -50,7 +50,7 @@ enum Task {
     Full,
     /// Run the benchmarks, or those of one area
     Bench {
-        /// Only the benchmarks of this area: `engine`, `http`, `hostile`, `compile`, `delegation`
+        /// Only the benchmarks of this area: `engine`, `http`, `hostile`, `compile`, `delegation`, `store`
         area: Option<String>,
         /// Print one JSON object a line
         #[arg(long)]

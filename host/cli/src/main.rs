@@ -1,6 +1,6 @@
 //! The `attorn` command: it runs the server, and administers one through its API.
 //!
-//! Every verb but `init`, `serve` and `demo` is a client of the HTTP API and knows nothing that any
+//! Every verb but `init`, `serve`, `demo`, `backup`, `restore` and `repair` is a client of the HTTP API and knows nothing that any
 //! other client could not know.
 
 mod agent_source;

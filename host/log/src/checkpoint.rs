@@ -19,7 +19,7 @@ use ed25519_dalek::{Signer as _, SigningKey};
 
 use crate::key::CheckpointVerifier;
 use crate::note::{self, Note};
-use crate::reference::{Origin, decimal};
+use crate::reference::{Epoch, Origin, decimal};
 use crate::tree::Hash;
 use crate::witness::Cosignature;
 
@@ -191,6 +191,12 @@ impl CheckpointSigner {
         let signature = self.key.sign(text.as_bytes()).to_bytes();
         let note = note::render(&text, &self.origin.to_string(), self.verifier().key_id(), &signature);
         SignedCheckpoint { checkpoint, note }
+    }
+
+    /// What checks what the same key has signed in another epoch of the log.
+    #[must_use]
+    pub fn verifier_of(&self, epoch: Epoch) -> CheckpointVerifier {
+        CheckpointVerifier::new(Origin::of(&self.origin.log_id, epoch), self.key.verifying_key())
     }
 
     /// What checks its signatures.

@@ -44,6 +44,9 @@ pub struct Config {
     /// Where the keys of users are, one file each. Keep it outside of the data directory and its backups: whoever
     /// removes a user's key there has erased the user.
     pub user_keys: PathBuf,
+    /// Where the newest checkpoint of the audit log is kept, so that an older data directory is seen. Keep it outside
+    /// of the data directory and its backups.
+    pub high_water: PathBuf,
     /// The id of the audit log in that directory: another log's directory is refused.
     pub log_id: LogId,
     /// Who speaks TLS.
@@ -120,6 +123,8 @@ struct File {
     root_key: PathBuf,
     #[serde(default = "user_keys_default")]
     user_keys: PathBuf,
+    #[serde(default = "high_water_default")]
+    high_water: PathBuf,
     log_id: String,
     tls: String,
     #[serde(default)]
@@ -206,6 +211,7 @@ impl Config {
             data_dir: folder.join(file.data_dir),
             root_key: folder.join(file.root_key),
             user_keys: folder.join(file.user_keys),
+            high_water: folder.join(file.high_water),
             log_id,
             tls,
             evaluation_queue_max,
@@ -219,6 +225,10 @@ impl Config {
 
 fn user_keys_default() -> PathBuf {
     "user-keys".into()
+}
+
+fn high_water_default() -> PathBuf {
+    "high-water".into()
 }
 
 /// Who speaks TLS; or which key of the file is wrong, and how.

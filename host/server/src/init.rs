@@ -108,6 +108,8 @@ fn config_text(listen: &str, public_url: &str, log_id: &LogId) -> String {
          root_key = \"root.key\"\n\
          # The keys of users, one file each: whoever removes one has erased its user. Keep them apart, too.\n\
          user_keys = \"user-keys\"\n\
+         # The newest checkpoint of the audit log, by which an older data directory is seen. Apart from it, too.\n\
+         high_water = \"high-water\"\n\
          # The audit log in that data directory.\n\
          log_id = \"{log_id}\"\n\
          # \"none\" for loopback; \"server\" when this server speaks TLS, with the certificate and key in PEM:\n\

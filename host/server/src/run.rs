@@ -15,6 +15,7 @@ use attorn_store::{Batch, Key, OpenError, Require, Store, Versioned};
 use governor::clock::MonotonicClock;
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 
 use crate::active::ActivePolicies;
 use crate::app::App;
@@ -23,6 +24,7 @@ use crate::config::{Config, Tls};
 use crate::decisions::pause::Pauses;
 use crate::decisions::rehearse::Rehearsals;
 use crate::decisions::shadow::{self, Shadows};
+use crate::high_water::{self, HighWaterError};
 use crate::http::failure::{Failure, causes};
 use crate::http::rates::Rates;
 use crate::http::strangers::Strangers;
@@ -89,6 +91,15 @@ pub enum ServeError {
         /// The store's directory.
         dir: PathBuf,
     },
+    /// What the store consists of cannot be relied on.
+    #[error("cannot start: {0}")]
+    Damaged(String),
+    /// The store's journal cannot be relied on.
+    #[error("cannot start: {0}")]
+    JournalDamaged(String),
+    /// The data directory is not the newest.
+    #[error("cannot start: {0}")]
+    HighWater(#[from] HighWaterError),
     /// It cannot start.
     #[error("cannot start: {0}")]
     Start(String),
@@ -110,6 +121,14 @@ impl ServeError {
             Self::InUse { .. } => {
                 Some("another `attorn serve` runs on it: end that one, or name another configuration (`--config`)")
             }
+            Self::Damaged(_) => Some(
+                "`attorn repair` makes the store's files anew from base copy and journal; what is there is moved aside",
+            ),
+            Self::JournalDamaged(_) => Some(
+                "there is no repair for a journal: copy the data directory, and see whether `attorn restore` has a \
+                 newer backup than you can do without",
+            ),
+            Self::HighWater(error) => Some(error.help()),
             Self::Listen { .. } | Self::RootKey { .. } | Self::Start(_) | Self::StoreFailed(_) => None,
         }
     }
@@ -119,6 +138,8 @@ impl From<OpenError> for ServeError {
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::InUse { dir } => Self::InUse { dir },
+            error @ OpenError::Journal(_) => Self::JournalDamaged(causes(&error)),
+            error if error.is_damage() => Self::Damaged(causes(&error)),
             error => Self::Start(causes(&error)),
         }
     }
@@ -189,6 +210,8 @@ impl Server {
         let shadows = tokio::spawn(shadow::run(Arc::clone(&app)));
         let publishing = tokio::spawn(published::run(Arc::clone(&app)));
         let witnessing = tokio::spawn(published::witnesses::run(Arc::clone(&app)));
+        let (stop_high_water, stopped) = oneshot::channel();
+        let high_water = tokio::spawn(high_water::run(Arc::clone(&app), stopped));
         let router = dispatch::router(&app, &routes::all());
         let acceptor = certificate.as_ref().map(ServerCertificate::acceptor).transpose();
         let acceptor = acceptor.map_err(|error| ServeError::Start(error.to_string()))?;
@@ -213,6 +236,9 @@ impl Server {
         if let Err(failure) = app.published.advance(&app).await {
             tracing::error!(why = failure.internal, "cannot publish a last checkpoint");
         }
+        drop(stop_high_water);
+        // It says itself what it could not do.
+        let _ = high_water.await;
         app.store.failure().map_or(Ok(()), |why| Err(ServeError::StoreFailed(causes(&*why))))
     }
 
@@ -224,6 +250,9 @@ impl Server {
         if !keys::opened_by(&root, &store).await? {
             return Err(ServeError::WrongRootKey { path: config.root_key, dir: config.data_dir });
         }
+        let log_signer = keys::log_signer(&root, &store).await?;
+        // Before anything is committed.
+        high_water::check(&config.high_water, &store, &log_signer)?;
         let directory = config.data_dir.join(CACHE_DIRECTORY);
         let cache = Cache::open(directory, keys::cache_key(&root, &store).await?, CACHE_BYTES_MAX);
         let cache = cache.map_err(|error| ServeError::Start(error.to_string()))?;
@@ -347,6 +376,9 @@ pub(crate) fn root_key(config: &Config) -> Result<RootKey, ServeError> {
 
 /// Whether the server has run before: its first entry of each run stands among the first that there are.
 fn has_run(store: &Store) -> Result<bool, ServeError> {
+    if !store.earlier_epochs().is_empty() {
+        return Ok(true);
+    }
     let first = store.entries(0, ENTRIES_OF_INIT_MAX).map_err(Failure::from)?;
     if first.len() == ENTRIES_OF_INIT_MAX {
         return Ok(true);

@@ -12,11 +12,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use crate::batch::{Batch, BatchError};
 use crate::error::{CommitError, Failure};
 use crate::files::Files;
+use crate::head::LogName;
 use crate::horizon::Watch;
 use crate::key::Key;
-use crate::open::Lock;
+use crate::places::Lock;
 use crate::recorded::Recorded;
-use crate::trees::{LogName, Trees};
+use crate::trees::Trees;
 
 /// How many batches wait at most. One more is refused.
 pub const QUEUE_BATCHES_MAX: usize = 1_024;
@@ -25,14 +26,15 @@ pub const QUEUE_BYTES_MAX: usize = 64 << 20;
 /// What a batch costs in the queue beside its values and entries.
 const BATCH_OVERHEAD_BYTES: usize = 1_024;
 
-/// A store that is open. Whoever drops it waits until the writer has ended, after which the directory
+/// A store that is open. Whoever drops it waits until all is written and synced, after which the directory
 /// can be opened again.
 pub struct Store {
     pub(crate) shared: Arc<Shared>,
     pub(crate) files: Files,
     queue: Option<mpsc::Sender<Job>>,
     queue_bytes: Arc<Semaphore>,
-    writer: Option<JoinHandle<()>>,
+    /// Writer and follower. The second ends when the first has.
+    threads: Vec<JoinHandle<()>>,
     /// The last to go: the directory is free only when nothing of the engine is left.
     _lock: Lock,
 }
@@ -96,7 +98,7 @@ impl Store {
         shared: Arc<Shared>,
         files: PathBuf,
         queue: mpsc::Sender<Job>,
-        writer: JoinHandle<()>,
+        threads: Vec<JoinHandle<()>>,
         lock: Lock,
     ) -> Self {
         Self {
@@ -104,7 +106,7 @@ impl Store {
             files: Files::new(files),
             queue: Some(queue),
             queue_bytes: Arc::new(Semaphore::new(QUEUE_BYTES_MAX)),
-            writer: Some(writer),
+            threads,
             _lock: lock,
         }
     }
@@ -160,6 +162,14 @@ impl Store {
         self.shared.horizon.failure()
     }
 
+    /// Wait until the threads of a store that failed have ended.
+    #[cfg(test)]
+    pub(crate) async fn ended(&self) {
+        while !self.threads.iter().all(JoinHandle::is_finished) {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// The files for what is too large to be a value.
     #[must_use]
     pub const fn files(&self) -> &Files {
@@ -171,9 +181,9 @@ impl Drop for Store {
     fn drop(&mut self) {
         // The writer ends when nobody can send it anything any more.
         self.queue = None;
-        if let Some(writer) = self.writer.take() {
-            // A writer that panicked has failed the store and said so.
-            let _ = writer.join();
+        for thread in self.threads.drain(..) {
+            // One that panicked has failed the store and said so.
+            let _ = thread.join();
         }
     }
 }

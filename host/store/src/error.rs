@@ -6,6 +6,7 @@ use std::sync::Arc;
 use attorn_log::{LogId, TreeError};
 
 use crate::batch::BatchError;
+use crate::journal::JournalError;
 use crate::key::Key;
 use crate::records::RecordError;
 use crate::steps::Step;
@@ -53,6 +54,9 @@ pub enum Failure {
     /// The thread that writes is gone.
     #[error("the store's writer stopped")]
     WriterStopped,
+    /// The thread that syncs the engine is gone.
+    #[error("the store's follower stopped")]
+    FollowerStopped,
 }
 
 /// Why a batch did not happen.
@@ -187,10 +191,27 @@ pub enum OpenError {
         /// Which it holds.
         found: LogId,
     },
+    /// The engine's files are gone.
+    #[error("there is nothing in `{}`", dir.display())]
+    NoEngine {
+        /// Where they should be.
+        dir: PathBuf,
+    },
     /// The engine below could not open it.
     #[error("the store's files could not be opened")]
     Storage(#[from] StorageError),
+    /// The journal cannot be read.
+    #[error("the store's journal cannot be relied on")]
+    Journal(#[from] JournalError),
     /// Its parts do not fit together.
     #[error("the store is inconsistent: {0}")]
     Inconsistent(String),
+}
+
+impl OpenError {
+    /// Whether it may be that [`crate::Store::repair`] makes a whole store of what is there.
+    #[must_use]
+    pub const fn is_damage(&self) -> bool {
+        matches!(self, Self::NoEngine { .. } | Self::Storage(_) | Self::Inconsistent(_))
+    }
 }

@@ -4,8 +4,8 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use attorn_core::TimeMs;
 use attorn_log::Entry;
@@ -14,8 +14,9 @@ use tempfile::TempDir;
 use crate::batch::Batch;
 use crate::commit::Store;
 use crate::error::{CommitError, Failure, ReadError, StorageError};
-use crate::fixtures::{add, batch, body, counter, log, meta, put};
+use crate::fixtures::{add, batch, body, copy, counter, hurried, log, meta, put};
 use crate::key::{Key, KeyKind, KeyPrefix};
+use crate::open::Setup;
 use crate::steps::{Step, Steps};
 
 /// How a step breaks.
@@ -35,7 +36,7 @@ struct Breaker {
 }
 
 impl Steps for Breaker {
-    fn take(&mut self, step: Step, act: &mut dyn FnMut() -> Result<(), StorageError>) -> Result<(), StorageError> {
+    fn take(&self, step: Step, act: &mut dyn FnMut() -> Result<(), StorageError>) -> Result<(), StorageError> {
         if step != self.step || self.armed.compare_exchange(1, 2, Ordering::SeqCst, Ordering::SeqCst).is_err() {
             return act();
         }
@@ -58,19 +59,6 @@ fn deed(n: u64) -> Batch {
 
 fn victim(n: u64) -> Key {
     meta(1_000_000 + n)
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }
 
 /// Open a directory and check that what happened there happened whole, and that all of `acknowledged`
@@ -103,47 +91,78 @@ async fn check(dir: &Path, acknowledged: &BTreeSet<u64>, tried: u64) -> BTreeSet
 
 const BEFORE: u64 = 12;
 const DURING: u64 = 24;
+/// More than this is never needed for what comes behind to be due.
+const TRIED_MAX: u64 = 600;
+
+/// Let many deeds happen at once, and then one after the other until the step has broken.
+async fn do_until_broken(step: Step, store: &Arc<Store>, armed: &AtomicU64, acknowledged: &mut BTreeSet<u64>) -> u64 {
+    let deeds: Vec<_> = (BEFORE..BEFORE + DURING)
+        .map(|n| {
+            let store = Arc::clone(store);
+            tokio::spawn(async move { (n, store.commit(deed(n)).await) })
+        })
+        .collect();
+    let mut done = |n, outcome| match outcome {
+        Ok(_) => assert!(acknowledged.insert(n)),
+        Err(error) => assert!(matches!(error, CommitError::Failed(_)), "{error:?}"),
+    };
+    for deed in deeds {
+        let (n, outcome) = deed.await.unwrap();
+        done(n, outcome);
+    }
+    let mut tried = BEFORE + DURING;
+    while armed.load(Ordering::SeqCst) == 1 {
+        assert!(tried < TRIED_MAX, "{step} was never taken");
+        done(tried, store.commit(deed(tried)).await);
+        tried += 1;
+        // What comes behind gets its turn.
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    tried
+}
 
 async fn break_at(step: Step, way: Way) {
     let dir = TempDir::new().unwrap();
-    drop(Store::create(dir.path(), log()).unwrap());
     let armed = Arc::new(AtomicU64::new(0));
     let breaker = Breaker { step, way, armed: Arc::clone(&armed) };
-    let store = Arc::new(Store::open_with(dir.path(), &log(), Box::new(breaker)).unwrap());
-    let victims = batch(|batch| batch.put = (0..BEFORE + DURING).map(|n| (victim(n), b"alive".to_vec())).collect());
-    store.commit(victims).await.unwrap();
+    let store = Arc::new(Store::create_with(dir.path(), log(), hurried(breaker)).unwrap());
+    for some in (0..TRIED_MAX).collect::<Vec<_>>().chunks(200) {
+        let victims = batch(|batch| batch.put = some.iter().map(|&n| (victim(n), b"alive".to_vec())).collect());
+        store.commit(victims).await.unwrap();
+    }
     let mut acknowledged = BTreeSet::new();
     for n in 0..BEFORE {
         store.commit(deed(n)).await.unwrap();
         acknowledged.insert(n);
     }
     armed.store(1, Ordering::SeqCst);
-    let deeds: Vec<_> = (BEFORE..BEFORE + DURING)
-        .map(|n| {
-            let store = Arc::clone(&store);
-            tokio::spawn(async move { (n, store.commit(deed(n)).await) })
-        })
-        .collect();
-    for deed in deeds {
-        match deed.await.unwrap() {
-            (n, Ok(_)) => assert!(acknowledged.insert(n)),
-            (_, Err(error)) => assert!(matches!(error, CommitError::Failed(_)), "{error:?}"),
+    let mut tried = do_until_broken(step, &store, &armed, &mut acknowledged).await;
+    if step.is_vital() {
+        failed_for_ever(&store, step).await;
+        store.ended().await;
+        let image = TempDir::new().unwrap();
+        copy(dir.path(), image.path());
+        drop(store);
+        let on_disk = check(image.path(), &acknowledged, tried).await;
+        let closed = check(dir.path(), &acknowledged, tried).await;
+        assert_eq!(on_disk, closed, "closing changed something");
+        if (step, way) == (Step::Append, Way::NotWritten) || step == Step::Segment {
+            assert_eq!(closed, acknowledged);
         }
+        if (step, way) == (Step::Sync, Way::Written) || step == Step::Transaction {
+            assert!(on_disk.len() > acknowledged.len(), "the group was written");
+        }
+        return;
     }
-    assert_eq!(armed.load(Ordering::SeqCst), 2, "the step was never taken");
-    let image = TempDir::new().unwrap();
-    copy(dir.path(), image.path());
-    failed_for_ever(&store, step).await;
+    // Nobody waited for it: the store goes on, and does it later.
+    for _ in 0..DURING {
+        store.commit(deed(tried)).await.unwrap();
+        acknowledged.insert(tried);
+        tried += 1;
+    }
+    assert!(store.failure().is_none());
     drop(store);
-    let on_disk = check(image.path(), &acknowledged, BEFORE + DURING).await;
-    let closed = check(dir.path(), &acknowledged, BEFORE + DURING).await;
-    assert!(on_disk.is_subset(&closed), "closing lost something");
-    if (step, way) == (Step::Transaction, Way::NotWritten) {
-        assert_eq!(closed, acknowledged);
-    }
-    if (step, way) == (Step::Sync, Way::Written) {
-        assert!(on_disk.len() > acknowledged.len(), "the group was written");
-    }
+    assert_eq!(check(dir.path(), &acknowledged, tried).await, acknowledged);
 }
 
 async fn failed_for_ever(store: &Store, step: Step) {
@@ -167,12 +186,22 @@ async fn failed_for_ever(store: &Store, step: Step) {
 async fn every_step_breaks_in_both_ways_and_nothing_acknowledged_is_lost() {
     let mut rows = BTreeSet::new();
     for (step, way) in [
+        (Step::Segment, Way::NotWritten),
+        (Step::Segment, Way::Written),
+        (Step::Append, Way::NotWritten),
+        (Step::Append, Way::Written),
+        (Step::Sync, Way::NotWritten),
+        (Step::Sync, Way::Written),
         (Step::Transaction, Way::NotWritten),
         (Step::Transaction, Way::Written),
         (Step::Flush, Way::NotWritten),
         (Step::Flush, Way::Written),
-        (Step::Sync, Way::NotWritten),
-        (Step::Sync, Way::Written),
+        (Step::EngineSync, Way::NotWritten),
+        (Step::EngineSync, Way::Written),
+        (Step::Base, Way::NotWritten),
+        (Step::Base, Way::Written),
+        (Step::Trim, Way::NotWritten),
+        (Step::Trim, Way::Written),
     ] {
         rows.insert(format!("{step} {way:?}"));
         break_at(step, way).await;
@@ -184,24 +213,48 @@ async fn every_step_breaks_in_both_ways_and_nothing_acknowledged_is_lost() {
     }
 }
 
-/// Holds every sync until it is told to go on.
-struct Gate(std::sync::mpsc::Receiver<()>);
+/// Holds every step of this kind, when it is done and before anybody hears of it, until it is told to go on.
+struct Gate(Step, Mutex<std::sync::mpsc::Receiver<()>>);
 
 impl Steps for Gate {
-    fn take(&mut self, step: Step, act: &mut dyn FnMut() -> Result<(), StorageError>) -> Result<(), StorageError> {
-        if step == Step::Sync {
-            self.0.recv().map_err(|error| StorageError::new(&error))?;
+    fn take(&self, step: Step, act: &mut dyn FnMut() -> Result<(), StorageError>) -> Result<(), StorageError> {
+        act()?;
+        if step == self.0 {
+            self.1.lock().unwrap().recv().map_err(|error| StorageError::new(&error))?;
         }
-        act()
+        Ok(())
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_synced_is_neither_acknowledged_nor_read() {
-    let dir = TempDir::new().unwrap();
-    drop(Store::create(dir.path(), log()).unwrap());
+/// A store whose steps of this kind wait for what is sent here.
+fn gated(dir: &Path, step: Step) -> (std::sync::mpsc::Sender<()>, Arc<Store>) {
+    drop(Store::create(dir, log()).unwrap());
     let (open_gate, gate) = std::sync::mpsc::channel();
-    let store = Arc::new(Store::open_with(dir.path(), &log(), Box::new(Gate(gate))).unwrap());
+    let setup = Setup { steps: Arc::new(Gate(step, Mutex::new(gate))), ..Setup::usual() };
+    (open_gate, Arc::new(Store::open_with(dir, &log(), setup).unwrap()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_engine_sees_nothing_that_is_not_synced() {
+    let dir = TempDir::new().unwrap();
+    let (open_gate, store) = gated(dir.path(), Step::Sync);
+    let commit = {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { store.commit(put(1, "new")).await })
+    };
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    assert!(!commit.is_finished());
+    assert_eq!(store.get(&meta(1)).await.unwrap(), None);
+    assert_eq!(store.shared.trees.head().unwrap().unwrap().1.version, 0);
+    open_gate.send(()).unwrap();
+    commit.await.unwrap().unwrap();
+    assert_eq!(store.get(&meta(1)).await.unwrap().unwrap().value, b"new");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_engine_shows_before_it_is_said_is_neither_acknowledged_nor_read() {
+    let dir = TempDir::new().unwrap();
+    let (open_gate, store) = gated(dir.path(), Step::Transaction);
     open_gate.send(()).unwrap();
     store.commit(put(1, "old")).await.unwrap();
     let change = batch(|batch| {
@@ -215,11 +268,11 @@ async fn what_is_not_synced_is_neither_acknowledged_nor_read() {
         tokio::spawn(async move { store.commit(batch).await })
     };
     let commit = spawn(&store, change);
-    // The engine shows the change long before it is synced.
+    // The engine shows the change before anybody may hear of it.
     while store.shared.trees.version(&meta(2)).is_ok_and(|version| version.is_none()) {
         tokio::task::yield_now().await;
     }
-    // A refusal tells of what is not durable, so it waits as well.
+    // A refusal tells of it, so it waits as well.
     let refused = spawn(
         &store,
         batch(|batch| {
@@ -257,9 +310,7 @@ async fn what_is_not_synced_is_neither_acknowledged_nor_read() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_queue_refuses_and_the_rest_happens() {
     let dir = TempDir::new().unwrap();
-    drop(Store::create(dir.path(), log()).unwrap());
-    let (open_gate, gate) = std::sync::mpsc::channel();
-    let store = Arc::new(Store::open_with(dir.path(), &log(), Box::new(Gate(gate))).unwrap());
+    let (open_gate, store) = gated(dir.path(), Step::Sync);
     let mut waiting = Vec::new();
     let busy = loop {
         let task = {

@@ -104,7 +104,8 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-const TEMPORARY: &str = "tmp-";
+/// How the names of files begin that are not finished.
+pub(crate) const TEMPORARY: &str = "tmp-";
 
 fn temporary_name() -> io::Result<String> {
     let mut random = [0; 16];

@@ -1,6 +1,9 @@
 //! What several tests of this crate need.
 
+use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use attorn_core::{CounterSubject, CounterWindow, TimeMs};
 use attorn_log::{EntryBody, LogId};
@@ -8,7 +11,11 @@ use tempfile::TempDir;
 
 use crate::batch::{Add, Batch};
 use crate::commit::Store;
+use crate::follower::Pace;
+use crate::journal::SegmentBytes;
 use crate::key::Key;
+use crate::open::Setup;
+use crate::steps::{EveryStep, Steps};
 
 pub(crate) fn id<T: FromStr<Err = attorn_core::ParseError>>(text: &str) -> T {
     text.parse().unwrap()
@@ -49,4 +56,37 @@ pub(crate) fn put(n: u64, value: &str) -> Batch {
 
 pub(crate) fn add(n: u64, delta: i64, at_most: u64) -> Add {
     Add { key: counter(n), delta, at_most }
+}
+
+/// Everything that comes behind, at once and with little.
+pub(crate) const HURRIED: Pace = Pace {
+    sync_after: Duration::ZERO,
+    sync_bytes: 0,
+    base_bytes: 4 << 10,
+    segments: SegmentBytes { min: 4 << 10, max: 8 << 10 },
+};
+
+/// The same, never by itself.
+pub(crate) const LAZY: Pace = Pace { sync_after: Duration::MAX, sync_bytes: u64::MAX, base_bytes: u64::MAX, ..HURRIED };
+
+pub(crate) fn hurried(steps: impl Steps + 'static) -> Setup {
+    Setup { steps: Arc::new(steps), pace: HURRIED }
+}
+
+pub(crate) fn lazy() -> Setup {
+    Setup { steps: Arc::new(EveryStep), pace: LAZY }
+}
+
+/// Copy a directory with all that is in it.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
 }

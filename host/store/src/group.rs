@@ -13,8 +13,9 @@ use attorn_log::{Entry, EntryBody, EntryRef, TreeBuilder};
 use crate::batch::{Batch, Require};
 use crate::commit::Committed;
 use crate::error::{CommitError, StorageError};
+use crate::head::{Head, LogName};
 use crate::key::Key;
-use crate::trees::{Head, LogName, NewEntry, Stored, Trees, ValueError};
+use crate::trees::{NewEntry, Stored, Trees, ValueError};
 
 /// Why a batch does not happen.
 enum Refusal {
@@ -43,6 +44,8 @@ impl From<ValueError> for Refusal {
 pub(crate) struct Group<'a> {
     trees: &'a Trees,
     log: &'a LogName,
+    /// The version that it begins with.
+    pub(crate) from: u64,
     /// The head that this group leads to.
     pub(crate) head: Head,
     /// The right edge of the tree that this group leads to.
@@ -55,7 +58,7 @@ pub(crate) struct Group<'a> {
 
 impl<'a> Group<'a> {
     pub(crate) fn new(trees: &'a Trees, log: &'a LogName, head: Head, tree: TreeBuilder) -> Self {
-        Self { trees, log, head, tree, changes: HashMap::new(), entries: Vec::new() }
+        Self { trees, log, from: head.version, head, tree, changes: HashMap::new(), entries: Vec::new() }
     }
 
     /// Let one batch happen, or say why it does not. An outer error is a failure of the store.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::error::{Failure, ReadError};
-use crate::trees::Head;
+use crate::head::Head;
 
 #[derive(Debug, Clone)]
 pub(crate) enum Horizon {
@@ -18,7 +18,40 @@ pub(crate) enum Horizon {
     Failed(Arc<Failure>),
 }
 
-/// Where readers see the horizon. The writer holds the other end.
+/// Where the horizon is told. Once the store has failed, nothing is durable any more, whoever says so.
+#[derive(Debug, Clone)]
+pub(crate) struct Teller(Arc<watch::Sender<Horizon>>);
+
+impl Teller {
+    pub(crate) fn new(horizon: watch::Sender<Horizon>) -> Self {
+        Self(Arc::new(horizon))
+    }
+
+    pub(crate) fn durable(&self, head: Head) {
+        self.tell(Horizon::Durable(head));
+    }
+
+    pub(crate) fn fail(&self, failure: Failure) {
+        tracing::error!(error = &failure as &dyn std::error::Error, "the store has failed");
+        self.tell(Horizon::Failed(Arc::new(failure)));
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        matches!(*self.0.borrow(), Horizon::Failed(_))
+    }
+
+    fn tell(&self, news: Horizon) {
+        self.0.send_if_modified(|horizon| {
+            let goes_on = matches!(horizon, Horizon::Durable(_));
+            if goes_on {
+                *horizon = news;
+            }
+            goes_on
+        });
+    }
+}
+
+/// Where readers see the horizon. [`Teller`] is the other end.
 #[derive(Debug, Clone)]
 pub(crate) struct Watch(watch::Receiver<Horizon>);
 

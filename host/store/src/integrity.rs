@@ -6,14 +6,16 @@
 
 use std::sync::Arc;
 
+use attorn_core::Digest;
 use attorn_log::{Entry, EntryError, Link, NodeId, TreeBuilder};
 
-use crate::commit::{Shared, Store};
+use crate::commit::Store;
 use crate::error::StorageError;
+use crate::head::{Head, LogName};
 use crate::key::{Key, KeyKind, KeyPrefix};
 use crate::read::{PAGE_BYTES_MAX, PAGE_ITEMS_MAX};
 use crate::records::{self, RecordError};
-use crate::trees::{Head, Stored, ValueError};
+use crate::trees::{Stored, Trees, ValueError};
 
 /// What a store that fits together holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub struct Integrity {
     pub entries: u64,
     /// How many values there are.
     pub values: u64,
+    /// Over all that the engine holds: keys and values, in their order.
+    pub digest: Digest,
 }
 
 /// What does not fit together.
@@ -99,37 +103,41 @@ impl Store {
     /// [`IntegrityError`] with the first thing that does not fit, or when the store cannot be read.
     pub async fn verify_integrity(&self) -> Result<Integrity, IntegrityError> {
         let shared = Arc::clone(&self.shared);
-        match tokio::task::spawn_blocking(move || verify(&shared)).await {
+        let walk = move || {
+            // While this is held, no group is applied.
+            let applied = shared.applied();
+            verify(&shared.trees, &shared.log, applied.version)
+        };
+        match tokio::task::spawn_blocking(walk).await {
             Ok(outcome) => outcome,
             Err(_) => Err(IntegrityError::ShuttingDown),
         }
     }
 }
 
-fn verify(shared: &Shared) -> Result<Integrity, IntegrityError> {
-    // While this is held, no group is applied.
-    let applied = shared.applied();
-    let (name, head) = shared.trees.head()?.ok_or(IntegrityError::Head)?;
-    if name != shared.log || head.version != applied.version {
+/// The walk, over trees to which nothing is applied meanwhile.
+pub(crate) fn verify(trees: &Trees, log: &LogName, version: u64) -> Result<Integrity, IntegrityError> {
+    let (name, head) = trees.head()?.ok_or(IntegrityError::Head)?;
+    if name != *log || head.version != version {
         return Err(IntegrityError::Head);
     }
-    verify_log(shared, &head)?;
-    let values = verify_state(shared, &head)?;
-    Ok(Integrity { version: head.version, entries: head.size, values })
+    verify_log(trees, log, &head)?;
+    let values = verify_state(trees, log, &head)?;
+    Ok(Integrity { version: head.version, entries: head.size, values, digest: trees.digest()? })
 }
 
-fn verify_log(shared: &Shared, head: &Head) -> Result<(), IntegrityError> {
-    let (mut tree, mut link) = (TreeBuilder::new(), Link::NONE);
+fn verify_log(trees: &Trees, log: &LogName, head: &Head) -> Result<(), IntegrityError> {
+    let (mut builder, mut link) = (TreeBuilder::new(), Link::NONE);
     for index in 0..head.size {
-        let bytes = shared.trees.entry(index)?.ok_or(IntegrityError::EntryMissing(index))?;
+        let bytes = trees.entry(index)?.ok_or(IntegrityError::EntryMissing(index))?;
         let entry = Entry::parse(&bytes).map_err(|error| IntegrityError::EntryInvalid { index, error })?;
         let at = (&entry.at.log_id, entry.at.epoch, entry.at.index);
-        if at != (&shared.log.id, shared.log.epoch, index) || entry.previous != link {
+        if at != (&log.id, log.epoch, index) || entry.previous != link {
             return Err(IntegrityError::EntryMisplaced(index));
         }
         link = entry.link();
-        for (id, hash) in tree.push(entry.leaf_hash()).map_err(|error| StorageError::new(&error))? {
-            if shared.trees.node(id)? != Some(hash) {
+        for (id, hash) in builder.push(entry.leaf_hash()).map_err(|error| StorageError::new(&error))? {
+            if trees.node(id)? != Some(hash) {
                 return Err(IntegrityError::Node(id));
             }
         }
@@ -137,20 +145,20 @@ fn verify_log(shared: &Shared, head: &Head) -> Result<(), IntegrityError> {
     if link != head.last_link {
         return Err(IntegrityError::LastLink);
     }
-    let found = shared.trees.count_entries();
+    let found = trees.count_entries();
     if found != head.size {
         return Err(IntegrityError::Surplus { found, due: head.size });
     }
     Ok(())
 }
 
-fn verify_state(shared: &Shared, head: &Head) -> Result<u64, IntegrityError> {
+fn verify_state(trees: &Trees, log: &LogName, head: &Head) -> Result<u64, IntegrityError> {
     let (mut values, mut after) = (0, None);
     loop {
-        let page = shared.trees.scan(&KeyPrefix::everything(), after.as_ref(), PAGE_ITEMS_MAX, PAGE_BYTES_MAX)?;
+        let page = trees.scan(&KeyPrefix::everything(), after.as_ref(), PAGE_ITEMS_MAX, PAGE_BYTES_MAX)?;
         for (key, stored) in &page.items {
             values += 1;
-            verify_value(key, stored, head)?;
+            verify_value(key, stored, log, head)?;
         }
         match page.items.last() {
             Some((last, _)) if page.more => after = Some(last.clone()),
@@ -159,9 +167,10 @@ fn verify_state(shared: &Shared, head: &Head) -> Result<u64, IntegrityError> {
     }
 }
 
-fn verify_value(key: &Key, stored: &Stored, head: &Head) -> Result<(), IntegrityError> {
+fn verify_value(key: &Key, stored: &Stored, log: &LogName, head: &Head) -> Result<(), IntegrityError> {
     let (version, entries_end) = (stored.version, stored.entries.end);
-    if version > head.version || entries_end > head.size {
+    let size = log.earlier_of(version).map_or(head.size, |earlier| earlier.size);
+    if version > head.version || entries_end > size {
         return Err(IntegrityError::Ahead { key: key.clone(), version, entries_end });
     }
     if key.kind().is_some_and(KeyKind::is_counter) {

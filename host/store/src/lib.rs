@@ -6,47 +6,70 @@
 //! disk is waited for, never shown.
 //!
 //! One thread writes. It takes the batches that wait, checks each against the state and those before
-//! it, applies those that hold in one transaction, syncs once, and answers. When any of these steps
-//! fails the store has failed for ever: nothing is acknowledged or read any more until the process has
-//! started anew and looked at what is really on disk.
+//! it, appends what they come to to a journal, syncs that once, applies it in one transaction, and answers.
+//! Another comes behind, syncs the engine, and makes base copies from which, with the journal, all can be made
+//! anew ([`Store::repair`]). When a step fails on which anything depends the store has failed for ever:
+//! nothing is acknowledged or read any more until the process has started anew and looked at what is really on
+//! disk.
 //!
-//! The engine below is sled, and nothing of it shows. It is not trusted to sync its file. There is no
+//! The engine below is sled, and nothing of it shows. It is not trusted to sync its file or to read it again. There is no
 //! cache here, no clock, no expiry that acts by itself and no query beyond keys in order.
 
+mod backup;
+mod base;
 mod batch;
 mod commit;
 mod error;
 mod files;
+mod follower;
+mod frame;
 mod group;
+mod head;
 mod horizon;
 mod integrity;
+mod journal;
 mod key;
 mod open;
+mod places;
 mod read;
 mod recorded;
 pub mod records;
+mod redo;
+mod repair;
+mod restore;
 mod steps;
 mod trees;
 mod writer;
 
+pub use backup::{BackedUp, BackupError};
+pub use base::BaseError;
 pub use batch::{Add, BATCH_BYTES_MAX, BATCH_ITEMS_MAX, Batch, BatchError, Require, VALUE_BYTES_MAX};
 pub use commit::{Committed, QUEUE_BATCHES_MAX, QUEUE_BYTES_MAX, Store};
 pub use error::{CommitError, Failure, OpenError, ReadError, StorageError};
 pub use files::{FileError, Files};
+pub use head::EarlierEpoch;
 pub use integrity::{Integrity, IntegrityError};
+pub use journal::JournalError;
 pub use key::{KEY_BYTES_MAX, Key, KeyKind, KeyPrefix, KeyPurpose};
 pub use open::FIRST_EPOCH;
 pub use read::{LogHead, PAGE_BYTES_MAX, PAGE_ITEMS_MAX, Page, StoredEntry, Versioned};
 pub use recorded::{GrantStanding, Recorded, StoredGrant};
+pub use repair::{RepairError, Repaired};
 pub use steps::Step;
 
 #[cfg(test)]
 mod contention_tests;
+#[cfg(test)]
+mod disk;
+#[cfg(test)]
+mod disk_tests;
 #[cfg(test)]
 mod fault_tests;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]
 mod model_tests;
+#[cfg(test)]
+mod power_cut_tests;
 #[cfg(test)]
 mod store_tests;

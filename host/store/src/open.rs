@@ -1,67 +1,56 @@
 //! Creating and opening a store, which are two things: a store that is lost must not be mistaken for
-//! one that is new.
+//! one that is new. Where its parts stand is in [`crate::places`].
 //!
-//! ```text
-//! <dir>/store.lock      held while the store is open
-//! <dir>/store.format    the format; written last when a store is created
-//! <dir>/store/          the engine's files
-//! <dir>/blobs/          what is too large to be a value
-//! ```
-//!
-//! What is checked on opening takes the same time for a store of any size; the whole of it is checked
-//! by [`Store::verify_integrity`].
+//! When a store is opened, the engine gets what the journal has more than it. An engine whose files cannot be
+//! read is refused here, and made anew by [`Store::repair`] alone. What is checked on opening takes the same
+//! time for a store of any size; the whole of it is checked by [`Store::verify_integrity`].
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock};
+use std::any::Any;
+use std::fs::{self, OpenOptions};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::{Arc, RwLock, mpsc as news};
 use std::thread;
-use std::time::Instant;
 
 use attorn_log::{Entry, Epoch, Link, LogId, NodeId, TreeBuilder};
 use tokio::sync::{mpsc, watch};
 
+use crate::base;
 use crate::commit::{Applied, QUEUE_BATCHES_MAX, Shared, Store};
 use crate::error::{OpenError, StorageError};
-use crate::files::{make_dir, remove_temporary, sync_dir};
-use crate::group::Group;
-use crate::horizon::{Horizon, Watch};
+use crate::files::{make_dir, remove_temporary};
+use crate::follower::{Behind, Follower, Pace};
+use crate::frame::StoreId;
+use crate::head::{Head, LogName};
+use crate::horizon::{Horizon, Teller, Watch};
+use crate::journal::Journal;
+use crate::places::{Lock, Places, at, exists, sync_files};
 use crate::steps::{EveryStep, Steps};
-use crate::trees::{Head, LOCK_PAUSE, LOCK_WAIT, LogName, Trees};
+use crate::trees::{Trees, head_write, store_id_write};
 use crate::writer::Writer;
 
 /// The epoch with which every log begins.
 pub const FIRST_EPOCH: Epoch = Epoch(1);
 
-/// The newest format of a whole store that this program knows.
-const FORMAT: u32 = 1;
-const MARKER_MAGIC: &str = "attorn-store";
-
-/// The lock on the directory. It is free again when this is dropped or the process ends.
-pub(crate) struct Lock {
-    _file: File,
+/// How a store is run. Tests break steps and hurry.
+pub(crate) struct Setup {
+    pub(crate) steps: Arc<dyn Steps>,
+    pub(crate) pace: Pace,
 }
 
-/// Where everything stands.
-struct Places {
-    dir: PathBuf,
-    lock: PathBuf,
-    marker: PathBuf,
-    engine: PathBuf,
-    blobs: PathBuf,
-}
-
-impl Places {
-    fn of(dir: &Path) -> Self {
-        Self {
-            dir: dir.to_owned(),
-            lock: dir.join("store.lock"),
-            marker: dir.join("store.format"),
-            engine: dir.join("store"),
-            blobs: dir.join("blobs"),
-        }
+impl Setup {
+    pub(crate) fn usual() -> Self {
+        Self { steps: Arc::new(EveryStep), pace: Pace::USUAL }
     }
+}
+
+/// A store of which everything fits together and nothing runs yet.
+pub(crate) struct Opened {
+    pub(crate) trees: Trees,
+    pub(crate) log: LogName,
+    pub(crate) head: Head,
+    pub(crate) journal: Journal,
+    pub(crate) store: StoreId,
 }
 
 impl Store {
@@ -71,26 +60,39 @@ impl Store {
     ///
     /// [`OpenError`] when there is a store already, the directory is in use, or a file cannot be made.
     pub fn create(dir: &Path, log: LogId) -> Result<Self, OpenError> {
+        Self::create_with(dir, log, Setup::usual())
+    }
+
+    pub(crate) fn create_with(dir: &Path, log: LogId, setup: Setup) -> Result<Self, OpenError> {
+        let head = Head { version: 0, size: 0, last_link: Link::NONE };
+        let name = LogName { id: log, epoch: FIRST_EPOCH, earlier: Vec::new() };
+        Self::create_at(dir, setup, |_, _| Ok((name, head)))
+    }
+
+    /// Make a store with what `fill` puts into it. What comes back from that is where it stands.
+    pub(crate) fn create_at<E: From<OpenError>>(
+        dir: &Path,
+        setup: Setup,
+        fill: impl FnOnce(&Places, &Trees) -> Result<(LogName, Head), E>,
+    ) -> Result<Self, E> {
         let places = Places::of(dir);
         make_dir(dir).map_err(at(dir))?;
-        let lock = lock(&places)?;
+        let lock = places.lock()?;
         if exists(&places.marker)? {
-            return Err(OpenError::AlreadyThere { dir: places.dir });
+            return Err(OpenError::AlreadyThere { dir: places.dir }.into());
         }
         if exists(&places.engine)? {
-            return Err(OpenError::HalfMade { dir: places.dir });
+            return Err(OpenError::HalfMade { dir: places.dir }.into());
         }
         make_dir(&places.blobs).map_err(at(&places.blobs))?;
         make_dir(&places.engine).map_err(at(&places.engine))?;
-        let trees = Trees::open(&places.engine)?;
-        let name = LogName { id: log, epoch: FIRST_EPOCH };
-        let head = Head { version: 0, size: 0, last_link: Link::NONE };
-        trees.apply(&name, &Group::new(&trees, &name, head, TreeBuilder::new()))?;
-        trees.flush()?;
-        sync_files(&places.engine)?;
+        let trees = Trees::open(&places.engine).map_err(OpenError::Storage)?;
+        let (log, head) = fill(&places, &trees)?;
+        trees.apply(&[head_write(&log, &head)]).map_err(OpenError::Storage)?;
+        let (journal, store) = begin_journal(&places, &trees, &head, setup.pace)?;
         // From here on there is a store.
-        write_marker(&places)?;
-        start(&places, lock, trees, name, head, Box::new(EveryStep))
+        places.write_marker()?;
+        Ok(start(&places, lock, Opened { trees, log, head, journal, store }, setup)?)
     }
 
     /// Open the store of this log in a directory.
@@ -100,99 +102,92 @@ impl Store {
     /// [`OpenError`] when there is no store, it is in use, half made, of a newer format or another log, or its parts do
     /// not fit together.
     pub fn open(dir: &Path, log: &LogId) -> Result<Self, OpenError> {
-        Self::open_with(dir, log, Box::new(EveryStep))
+        Self::open_with(dir, log, Setup::usual())
     }
 
-    pub(crate) fn open_with(dir: &Path, log: &LogId, steps: Box<dyn Steps>) -> Result<Self, OpenError> {
+    pub(crate) fn open_with(dir: &Path, log: &LogId, setup: Setup) -> Result<Self, OpenError> {
         let places = Places::of(dir);
-        if !exists(&places.marker)? {
-            let made = exists(&places.engine)?;
-            return Err(if made {
-                OpenError::HalfMade { dir: places.dir }
-            } else {
-                OpenError::NotThere { dir: places.dir }
-            });
-        }
-        let lock = lock(&places)?;
-        match read_marker(&places.marker)? {
-            FORMAT => {}
-            // An older format is brought up to date here, one step for each; there is none yet.
-            0 => return Err(OpenError::NoFormat { path: places.marker }),
-            found => return Err(OpenError::NewerFormat { found, known: FORMAT }),
-        }
-        let trees = Trees::open(&places.engine)?;
-        // Opening may have cut a torn end and written files anew.
+        let format = places.format()?;
+        let lock = places.lock()?;
+        let opened = open_whole(&places, log, format, setup.pace)?;
+        start(&places, lock, opened, setup)
+    }
+}
+
+/// Open all parts of a store, bring the engine up to what the journal has, and see whether they fit together.
+pub(crate) fn open_whole(places: &Places, log: &LogId, format: u32, pace: Pace) -> Result<Opened, OpenError> {
+    if !exists(&places.engine)? {
+        return Err(OpenError::NoEngine { dir: places.engine.clone() });
+    }
+    // The engine panics where it finds its files corrupt.
+    let opened = catch_unwind(AssertUnwindSafe(|| open_parts(places, log, format, pace)));
+    opened.unwrap_or_else(|panic| Err(OpenError::Storage(StorageError::new(&said(&*panic)))))
+}
+
+/// What a panic said.
+pub(crate) fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("the engine panicked: {}", text.unwrap_or("it did not say why"))
+}
+
+fn open_parts(places: &Places, log: &LogId, format: u32, pace: Pace) -> Result<Opened, OpenError> {
+    let trees = Trees::open(&places.engine)?;
+    // Opening may have cut a torn end and written files anew.
+    sync_files(&places.engine)?;
+    remove_temporary(&places.blobs).map_err(at(&places.blobs))?;
+    let (name, mut head) = head_of(&trees)?;
+    if name.id != *log {
+        return Err(OpenError::OtherLog { expected: log.clone(), found: name.id });
+    }
+    let (journal, store) = if format == 1 {
+        // Up to this format there was no journal.
+        let begun = begin_journal(places, &trees, &head, pace)?;
+        places.write_marker()?;
+        begun
+    } else {
+        let store = trees.store_id()?.ok_or_else(|| OpenError::Inconsistent("it has no id".to_owned()))?;
+        base::remove_unfinished(&places.base).map_err(at(&places.base))?;
+        let journal = Journal::open(&places.journal, store, head.version, pace.segments, |redo| {
+            trees.apply(&redo.writes).map_err(OpenError::Storage)
+        })?;
+        (journal, store)
+    };
+    if journal.version() > head.version {
+        trees.flush()?;
         sync_files(&places.engine)?;
-        remove_temporary(&places.blobs).map_err(at(&places.blobs))?;
-        let Some((name, head)) = trees.head()? else {
-            return Err(OpenError::Inconsistent("it has no head".to_owned()));
-        };
-        if name.id != *log {
-            return Err(OpenError::OtherLog { expected: log.clone(), found: name.id });
-        }
-        check_end_of_log(&trees, &name, &head)?;
-        start(&places, lock, trees, name, head, steps)
+        head = head_of(&trees)?.1;
     }
+    if head.version != journal.version() {
+        let problem = format!("its head has version {}, and its journal {}", head.version, journal.version());
+        return Err(OpenError::Inconsistent(problem));
+    }
+    check_end_of_log(&trees, &name, &head)?;
+    Ok(Opened { trees, log: name, head, journal, store })
 }
 
-fn at(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
-    let path = path.to_owned();
-    |source| OpenError::Io { path, source }
+fn head_of(trees: &Trees) -> Result<(LogName, Head), OpenError> {
+    trees.head()?.ok_or_else(|| OpenError::Inconsistent("it has no head".to_owned()))
 }
 
-fn exists(path: &Path) -> Result<bool, OpenError> {
-    path.try_exists().map_err(at(path))
-}
-
-fn lock(places: &Places) -> Result<Lock, OpenError> {
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&places.lock);
-    let file = file.map_err(at(&places.lock))?;
-    let began = Instant::now();
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(Lock { _file: file }),
-            // Not at once: see `LOCK_WAIT`.
-            Err(TryLockError::WouldBlock) if began.elapsed() < LOCK_WAIT => thread::sleep(LOCK_PAUSE),
-            Err(TryLockError::WouldBlock) => return Err(OpenError::InUse { dir: places.dir.clone() }),
-            Err(TryLockError::Error(source)) => return Err(OpenError::Io { path: places.lock.clone(), source }),
+/// Begin the journal of a store that has none, with a base copy of what there is.
+fn begin_journal(places: &Places, trees: &Trees, head: &Head, pace: Pace) -> Result<(Journal, StoreId), OpenError> {
+    let mut id = [0; 16];
+    getrandom::fill(&mut id).map_err(|error| StorageError::new(&error))?;
+    let store = StoreId(id);
+    trees.apply(&[store_id_write(store)])?;
+    trees.flush()?;
+    sync_files(&places.engine)?;
+    for dir in [&places.journal, &places.base] {
+        make_dir(dir).map_err(at(dir))?;
+        // Left by somebody who did not come to the end of this.
+        for left in fs::read_dir(dir).map_err(at(dir))? {
+            let path = left.map_err(at(dir))?.path();
+            fs::remove_file(&path).map_err(at(&path))?;
         }
     }
-}
-
-fn read_marker(path: &Path) -> Result<u32, OpenError> {
-    let text = match fs::read_to_string(path) {
-        Err(error) if error.kind() == ErrorKind::InvalidData => String::new(),
-        text => text.map_err(at(path))?,
-    };
-    let format = text.strip_suffix('\n').and_then(|line| line.split_once(' '));
-    let format = format.filter(|(magic, _)| *magic == MARKER_MAGIC).and_then(|(_, format)| format.parse().ok());
-    format.ok_or_else(|| OpenError::NoFormat { path: path.to_owned() })
-}
-
-fn write_marker(places: &Places) -> Result<(), OpenError> {
-    let temporary = places.dir.join("store.format.tmp");
-    let write = || {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-        writeln!(file, "{MARKER_MAGIC} {FORMAT}")?;
-        file.sync_all()?;
-        fs::rename(&temporary, &places.marker)?;
-        sync_dir(&places.dir)
-    };
-    write().map_err(at(&places.marker))
-}
-
-/// Sync all files of the engine and their names.
-fn sync_files(dir: &Path) -> Result<(), OpenError> {
-    let sync = || {
-        for entry in fs::read_dir(dir)? {
-            let entry = entry?;
-            if entry.file_type()?.is_file() {
-                File::open(entry.path())?.sync_all()?;
-            }
-        }
-        sync_dir(dir)
-    };
-    sync().map_err(at(dir))
+    base::write(&places.base, store, head.version, trees)?;
+    let journal = Journal::create(&places.journal, store, head.version, pace.segments);
+    Ok((journal.map_err(at(&places.journal))?, store))
 }
 
 /// Whether the last entry is the one that the head speaks of, and the tree has its leaf.
@@ -223,24 +218,37 @@ fn check_end_of_log(trees: &Trees, log: &LogName, head: &Head) -> Result<(), Ope
     Ok(())
 }
 
-fn start(
-    places: &Places,
-    lock: Lock,
-    trees: Trees,
-    log: LogName,
-    head: Head,
-    steps: Box<dyn Steps>,
-) -> Result<Store, OpenError> {
+fn start(places: &Places, lock: Lock, opened: Opened, setup: Setup) -> Result<Store, OpenError> {
+    let Opened { trees, log, head, journal, store } = opened;
+    let Setup { steps, pace } = setup;
     let tree = TreeBuilder::load(head.size, |id| trees.node(id));
     let tree = tree.map_err(|error| OpenError::Inconsistent(error.to_string()))?;
     let engine_file = places.engine.join("db");
     let file = OpenOptions::new().read(true).write(true).open(&engine_file).map_err(at(&engine_file))?;
     let (horizon, watched) = watch::channel(Horizon::Durable(head));
+    let teller = Teller::new(horizon);
     let (queue, jobs) = mpsc::channel(QUEUE_BATCHES_MAX);
+    let (follow, news) = news::channel();
     let applied = Applied { version: head.version, ..Applied::default() };
     let shared = Arc::new(Shared { trees, log, applied: RwLock::new(applied), horizon: Watch::new(watched) });
-    let writer = Writer { shared: Arc::clone(&shared), steps, file, jobs, horizon, head, tree };
-    let thread = thread::Builder::new().name("store-writer".to_owned()).spawn(|| writer.run());
-    let thread = thread.map_err(|error| StorageError::new(&error))?;
-    Ok(Store::of(shared, places.blobs.clone(), queue, thread, lock))
+    let (since_base, last_base) = base::how_far(&places.base, &places.journal).map_err(at(&places.base))?;
+    let follower = Follower {
+        shared: Arc::clone(&shared),
+        steps: Arc::clone(&steps),
+        teller: teller.clone(),
+        news,
+        file,
+        places: places.clone(),
+        store,
+        spare: journal.spare(),
+        pace,
+        behind: Behind::at(head.version, since_base, last_base),
+    };
+    let writer = Writer { shared: Arc::clone(&shared), steps, journal, jobs, follow, teller, head, tree };
+    let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
+        thread::Builder::new().name(name.to_owned()).spawn(run).map_err(|error| StorageError::new(&error))
+    };
+    let threads =
+        vec![spawn("store-writer", Box::new(|| writer.run()))?, spawn("store-follower", Box::new(|| follower.run()))?];
+    Ok(Store::of(shared, places.blobs.clone(), queue, threads, lock))
 }

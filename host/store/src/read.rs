@@ -10,6 +10,7 @@ use attorn_log::{EntryRef, Epoch, Link, LogId, TreeError};
 
 use crate::commit::Store;
 use crate::error::{ReadError, StorageError};
+use crate::head::EarlierEpoch;
 use crate::key::{Key, KeyPrefix};
 use crate::recorded::StoredGrant;
 use crate::records::{GrantRecord, Record, RecordError, RecordProblem};
@@ -125,7 +126,7 @@ impl Store {
         let Some(found) = self.record::<GrantRecord>(&Key::grant(id)).await? else {
             return Ok(None);
         };
-        let entries = found.entries.map(|index| self.entry_ref(index)).collect();
+        let entries = found.entries.map(|index| self.entry_ref(found.version, index)).collect();
         Ok(Some(StoredGrant::new(found.value, found.version, entries)))
     }
 
@@ -184,10 +185,19 @@ impl Store {
         LogHead { log_id: self.shared.log.id.clone(), epoch: self.shared.log.epoch, size, last_link }
     }
 
-    /// The whole name of an entry of this log.
+    /// The whole name of an entry of the batch with this version. Those from before the log had to begin anew are in
+    /// an earlier epoch.
     #[must_use]
-    pub fn entry_ref(&self, index: u64) -> EntryRef {
-        EntryRef { log_id: self.shared.log.id.clone(), epoch: self.shared.log.epoch, index }
+    pub fn entry_ref(&self, version: u64, index: u64) -> EntryRef {
+        let log = &self.shared.log;
+        let epoch = log.earlier_of(version).map_or(log.epoch, |earlier| earlier.epoch);
+        EntryRef { log_id: log.id.clone(), epoch, index }
+    }
+
+    /// The epochs of the log that have ended, in their order.
+    #[must_use]
+    pub fn earlier_epochs(&self) -> &[EarlierEpoch] {
+        &self.shared.log.earlier
     }
 
     /// The bytes of an entry, if the log is that long.

@@ -1,51 +1,84 @@
-//! The steps by which a group of batches becomes durable, and the boundary at which tests break them.
+//! The steps by which a group of batches becomes durable and what follows behind, and the boundary at which
+//! tests break them.
 //!
-//! sled's own `flush` hands its bytes to the kernel and asks for the disk's attention in a way that
-//! survives no power cut: it syncs neither the file's length nor the disk's cache. So a third step
-//! syncs the file through a handle of our own. A step that fails is never tried again, since after a
-//! failed sync nobody knows what the kernel has dropped.
+//! The journal is what makes a group durable: it is synced before the engine sees anything of the group. The
+//! engine comes behind. Its own `flush` hands its bytes to the kernel and asks for the disk's attention in a
+//! way that survives no power cut: it syncs neither the file's length nor the disk's cache. So a step of its
+//! own syncs the file through a handle of ours. A step that fails is never tried again, since after a failed
+//! sync nobody knows what the kernel has dropped. Only what nobody waits for may fail and be tried again
+//! later: a base copy, and removing what is not needed any more.
 
 use std::fmt;
 
 use crate::error::StorageError;
 
-/// One step. They are taken in this order.
+/// One step. A commit takes the first four, in this order; the others come behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step {
+    /// The journal gets a new segment, where the group has no room in the last.
+    Segment,
+    /// The group is appended to the journal.
+    Append,
+    /// The journal is synced.
+    Sync,
     /// All changes are applied in one transaction over all trees.
     Transaction,
     /// The engine writes its buffers.
     Flush,
     /// The engine's file is synced.
-    Sync,
+    EngineSync,
+    /// A base copy gets its name.
+    Base,
+    /// What is not needed any more is removed from the journal.
+    Trim,
 }
 
 impl Step {
     /// All of them, in their order.
-    pub const ALL: &[Self] = &[Self::Transaction, Self::Flush, Self::Sync];
+    pub const ALL: &[Self] = &[
+        Self::Segment,
+        Self::Append,
+        Self::Sync,
+        Self::Transaction,
+        Self::Flush,
+        Self::EngineSync,
+        Self::Base,
+        Self::Trim,
+    ];
+
+    /// Whether the store has failed for ever when the step fails.
+    #[must_use]
+    pub const fn is_vital(self) -> bool {
+        !matches!(self, Self::Base | Self::Trim)
+    }
 }
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Segment => "segment",
+            Self::Append => "append",
+            Self::Sync => "sync",
             Self::Transaction => "transaction",
             Self::Flush => "flush",
-            Self::Sync => "sync",
+            Self::EngineSync => "engine sync",
+            Self::Base => "base copy",
+            Self::Trim => "trim",
         })
     }
 }
 
 /// Who takes the steps.
-pub(crate) trait Steps: Send {
+pub(crate) trait Steps: Send + Sync {
     /// Take one step, which is what `act` does.
-    fn take(&mut self, step: Step, act: &mut dyn FnMut() -> Result<(), StorageError>) -> Result<(), StorageError>;
+    fn take(&self, step: Step, act: &mut dyn FnMut() -> Result<(), StorageError>) -> Result<(), StorageError>;
 }
 
 /// Takes every step as it is.
 pub(crate) struct EveryStep;
 
 impl Steps for EveryStep {
-    fn take(&mut self, _: Step, act: &mut dyn FnMut() -> Result<(), StorageError>) -> Result<(), StorageError> {
+    fn take(&self, _: Step, act: &mut dyn FnMut() -> Result<(), StorageError>) -> Result<(), StorageError> {
         act()
     }
 }

@@ -39,9 +39,9 @@ fn only_a_whole_store_of_this_log_is_opened_and_by_one_only() {
     refused(Store::open(&dir, &id("other")), "the store belongs to the log `test`, not to `other`");
     drop(Store::open(&dir, &log()).unwrap());
     let marker = dir.join("store.format");
-    assert_eq!(fs::read(&marker).unwrap(), b"attorn-store 1\n");
-    fs::write(&marker, "attorn-store 2\n").unwrap();
-    let newer = "the store has format 2, and this program knows none above 1: use a newer one";
+    assert_eq!(fs::read(&marker).unwrap(), b"attorn-store 2\n");
+    fs::write(&marker, "attorn-store 3\n").unwrap();
+    let newer = "the store has format 3, and this program knows none above 2: use a newer one";
     refused(Store::open(&dir, &log()), newer);
     for hostile in ["", "attorn-store", "attorn-store 1", "attorn-store x\n", "other 1\n", "attorn-store 0\n"] {
         fs::write(&marker, hostile).unwrap();
@@ -58,7 +58,16 @@ fn nobody_else_can_read_the_files() {
     let (dir, store) = new_store();
     drop(store);
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    for (name, expected) in [("store", 0o700), ("blobs", 0o700), ("store.lock", 0o600), ("store.format", 0o600)] {
+    for (name, expected) in [
+        ("store", 0o700),
+        ("blobs", 0o700),
+        ("journal", 0o700),
+        ("journal/00000000000000000000.journal", 0o600),
+        ("base", 0o700),
+        ("base/00000000000000000000.base", 0o600),
+        ("store.lock", 0o600),
+        ("store.format", 0o600),
+    ] {
         assert_eq!(mode(&dir.path().join(name)), expected, "{name}");
     }
 }
@@ -229,7 +238,7 @@ async fn a_grant_is_recorded_with_its_entry_and_yields_nothing_once_revoked() {
     revoke.put_record(&GrantRecord { revoked_at: Some(TimeMs(1_500)), ..GrantRecord::plain(grant.clone()) });
     store.commit(revoke.clone()).await.unwrap();
     let stored = store.grant(&grant.id).await.unwrap().unwrap();
-    assert_eq!(stored.entries, [store.entry_ref(2)]);
+    assert_eq!(stored.entries, [store.entry_ref(u64::MAX, 2)]);
     let revoked = GrantStanding::Revoked { grant: grant.clone(), revoked_at: TimeMs(1_500) };
     assert_eq!(stored.standing(None).unwrap(), revoked);
     // The version has moved on, so nobody revokes twice.

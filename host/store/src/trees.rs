@@ -4,6 +4,7 @@
 //! state    key         → version (8) ‖ first entry (8) ‖ number of entries (2) ‖ value
 //! entries  index (8)   → number of hashes (1) ‖ hashes (32 each) ‖ the entry's bytes
 //! head     "head"      → format (1) ‖ JSON
+//!          "store"     → the store's id (16)
 //! ```
 //!
 //! Numbers are big-endian. Version and entries are those of the batch that wrote the value, so that
@@ -15,49 +16,62 @@ use std::ops::{Bound, Range};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use attorn_log::{Epoch, Hash, Link, LogId, NodeId};
-use serde::{Deserialize, Serialize};
-use sled::Transactional;
+use attorn_core::Digest;
+use attorn_log::{Hash, NodeId};
+use sled::Transactional as _;
 use sled::transaction::{ConflictableTransactionError, TransactionError};
 
 use crate::error::StorageError;
+use crate::frame::StoreId;
 use crate::group::Group;
+use crate::head::{self, Head, LogName};
 use crate::key::{Key, KeyPrefix};
-use crate::records::{RecordError, RecordProblem, json};
+use crate::records::{RecordError, RecordProblem};
+use crate::redo::{Redo, Write};
 
 const CACHE_BYTES: u64 = 256 << 20;
 const HEADER_BYTES: usize = 18;
 const HASH_BYTES: usize = 32;
 const HEAD_KEY: &[u8] = b"head";
-const HEAD_FORMAT: u8 = 1;
+const STORE_KEY: &[u8] = b"store";
+const DIGEST_CONTEXT: &str = "attorn store digest v1";
 
-/// Where the store stands.
+/// A tree. Writes name theirs by it, in the journal and in base copies, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Head {
-    /// How many batches there were.
-    pub(crate) version: u64,
-    /// How many entries there are.
-    pub(crate) size: u64,
-    /// The link that the next entry carries.
-    pub(crate) last_link: Link,
+pub(crate) enum TreeName {
+    State,
+    Entries,
+    Head,
 }
 
-/// Which log the store holds. It never changes while the store is open.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct LogName {
-    pub(crate) id: LogId,
-    pub(crate) epoch: Epoch,
+impl TreeName {
+    /// All of them, in the order of their numbers.
+    pub(crate) const ALL: [Self; 3] = [Self::State, Self::Entries, Self::Head];
+
+    /// Its number on disk. None is ever given twice.
+    pub(crate) const fn number(self) -> u8 {
+        self as u8
+    }
+
+    pub(crate) fn of_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+
+    pub(crate) fn next(self) -> Option<Self> {
+        Self::of_number(self.number() + 1)
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::State => "state",
+            Self::Entries => "entries",
+            Self::Head => "head",
+        }
+    }
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct HeadWire {
-    log_id: String,
-    epoch: u64,
-    version: u64,
-    size: u64,
-    last_link: String,
-}
+/// Keys and their values, as they stand in a tree.
+pub(crate) type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// A value as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,9 +153,8 @@ pub(crate) struct Scanned {
 
 pub(crate) struct Trees {
     db: sled::Db,
-    state: sled::Tree,
-    entries: sled::Tree,
-    head: sled::Tree,
+    /// One for each name, by number.
+    trees: Vec<sled::Tree>,
 }
 
 /// How long to wait for the engine's own lock. Whoever opens the trees holds the directory's lock, so nobody
@@ -166,12 +179,39 @@ impl Trees {
                 opened => break opened?,
             }
         };
-        Ok(Self { state: db.open_tree("state")?, entries: db.open_tree("entries")?, head: db.open_tree("head")?, db })
+        let trees = TreeName::ALL.iter().map(|name| db.open_tree(name.as_str())).collect::<Result<_, _>>()?;
+        Ok(Self { db, trees })
+    }
+
+    fn tree(&self, name: TreeName) -> &sled::Tree {
+        &self.trees[usize::from(name.number())]
+    }
+
+    /// Which store this is.
+    pub(crate) fn store_id(&self) -> Result<Option<StoreId>, StorageError> {
+        let Some(bytes) = self.tree(TreeName::Head).get(STORE_KEY)? else { return Ok(None) };
+        let id = bytes.as_ref().try_into().map_err(|_| StorageError::new(&"the store's id is no id"))?;
+        Ok(Some(StoreId(id)))
+    }
+
+    /// What stands in a tree after a key, until there is more than so much of it.
+    pub(crate) fn page(&self, tree: TreeName, after: Option<&[u8]>, bytes_max: usize) -> Result<Pairs, StorageError> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let (mut pairs, mut bytes) = (Vec::new(), 0);
+        for pair in self.tree(tree).range::<&[u8], _>((start, Bound::Unbounded)) {
+            let (key, value) = pair?;
+            bytes += key.len() + value.len();
+            pairs.push((key.to_vec(), value.to_vec()));
+            if bytes > bytes_max {
+                break;
+            }
+        }
+        Ok(pairs)
     }
 
     /// The version of a value.
     pub(crate) fn version(&self, key: &Key) -> Result<Option<u64>, ValueError> {
-        let Some(bytes) = self.state.get(key.as_bytes()).map_err(StorageError::from)? else {
+        let Some(bytes) = self.tree(TreeName::State).get(key.as_bytes()).map_err(StorageError::from)? else {
             return Ok(None);
         };
         match bytes.first_chunk() {
@@ -181,7 +221,7 @@ impl Trees {
     }
 
     pub(crate) fn value(&self, key: &Key) -> Result<Option<Stored>, ValueError> {
-        let bytes = self.state.get(key.as_bytes()).map_err(StorageError::from)?;
+        let bytes = self.tree(TreeName::State).get(key.as_bytes()).map_err(StorageError::from)?;
         bytes.map(|bytes| Stored::parse(key, &bytes)).transpose().map_err(ValueError::Invalid)
     }
 
@@ -200,7 +240,7 @@ impl Trees {
             _ => Bound::Included(prefix.as_bytes()),
         };
         let (mut items, mut bytes) = (Vec::new(), 0);
-        for pair in self.state.range::<&[u8], _>((start, Bound::Unbounded)) {
+        for pair in self.tree(TreeName::State).range::<&[u8], _>((start, Bound::Unbounded)) {
             let (key, value) = pair.map_err(StorageError::from)?;
             if !key.starts_with(prefix.as_bytes()) {
                 break;
@@ -217,7 +257,7 @@ impl Trees {
     }
 
     pub(crate) fn entry(&self, index: u64) -> Result<Option<Vec<u8>>, StorageError> {
-        let Some(stored) = self.entries.get(index.to_be_bytes())? else {
+        let Some(stored) = self.tree(TreeName::Entries).get(index.to_be_bytes())? else {
             return Ok(None);
         };
         split_entry(index, &stored).map(|(_, bytes)| Some(bytes.to_vec()))
@@ -225,7 +265,7 @@ impl Trees {
 
     /// The index of the last entry.
     pub(crate) fn last_entry(&self) -> Result<Option<u64>, StorageError> {
-        let last = self.entries.last()?;
+        let last = self.tree(TreeName::Entries).last()?;
         let index = last.map(|(key, _)| key.as_ref().try_into().map(u64::from_be_bytes));
         index.transpose().map_err(|_| StorageError::new(&"an entry stands under something that is no index"))
     }
@@ -236,7 +276,7 @@ impl Trees {
         let Some(index) = end.map(|end| end - 1) else {
             return Ok(None);
         };
-        let Some(stored) = self.entries.get(index.to_be_bytes())? else {
+        let Some(stored) = self.tree(TreeName::Entries).get(index.to_be_bytes())? else {
             return Ok(None);
         };
         let (hashes, _) = split_entry(index, &stored)?;
@@ -245,38 +285,26 @@ impl Trees {
 
     /// How many entries there are. It counts them one by one.
     pub(crate) fn count_entries(&self) -> u64 {
-        self.entries.len() as u64
+        self.tree(TreeName::Entries).len() as u64
     }
 
     pub(crate) fn head(&self) -> Result<Option<(LogName, Head)>, StorageError> {
-        let Some(bytes) = self.head.get(HEAD_KEY)? else {
+        let Some(bytes) = self.tree(TreeName::Head).get(HEAD_KEY)? else {
             return Ok(None);
         };
-        let wire: HeadWire = match bytes.split_first() {
-            Some((&HEAD_FORMAT, json)) => serde_json::from_slice(json).map_err(|error| StorageError::new(&error))?,
-            _ => return Err(StorageError::new(&"the head has an unknown format")),
-        };
-        let id = wire.log_id.parse().map_err(|error| StorageError::new(&error))?;
-        let last_link = wire.last_link.parse().map_err(|error| StorageError::new(&error))?;
-        let name = LogName { id, epoch: Epoch(wire.epoch) };
-        Ok(Some((name, Head { version: wire.version, size: wire.size, last_link })))
+        head::parse(&bytes).map(Some)
     }
 
-    /// Apply all changes of a group, or none.
-    pub(crate) fn apply(&self, log: &LogName, group: &Group<'_>) -> Result<(), StorageError> {
-        let head = head_bytes(log, &group.head);
-        let trees = (&self.state, &self.entries, &self.head);
-        let result = trees.transaction(|(state, entries, heads)| {
-            for (key, change) in &group.changes {
-                match change {
-                    Some(stored) => state.insert(key.as_bytes(), stored.to_bytes())?,
-                    None => state.remove(key.as_bytes())?,
+    /// Make all writes, or none.
+    pub(crate) fn apply(&self, writes: &[Write]) -> Result<(), StorageError> {
+        let result = self.trees.as_slice().transaction(|trees| {
+            for Write { tree, key, value } in writes {
+                let tree = &trees[usize::from(tree.number())];
+                match value {
+                    Some(value) => tree.insert(key.as_slice(), value.as_slice())?,
+                    None => tree.remove(key.as_slice())?,
                 };
             }
-            for entry in &group.entries {
-                entries.insert(&entry.index.to_be_bytes(), entry.to_bytes())?;
-            }
-            heads.insert(HEAD_KEY, head.as_slice())?;
             Ok::<(), ConflictableTransactionError<()>>(())
         });
         result.map_err(|error| match error {
@@ -285,10 +313,55 @@ impl Trees {
         })
     }
 
+    /// Over all keys and values, in their order.
+    pub(crate) fn digest(&self) -> Result<Digest, StorageError> {
+        let mut hasher = blake3::Hasher::new_derive_key(DIGEST_CONTEXT);
+        for tree in TreeName::ALL {
+            for pair in self.tree(tree) {
+                let (key, value) = pair?;
+                // Which store it is stands in there, too, and says nothing about what it holds.
+                if tree == TreeName::Head && key == STORE_KEY {
+                    continue;
+                }
+                hasher.update(&[tree.number()]);
+                for part in [&key, &value] {
+                    hasher.update(&(part.len() as u64).to_be_bytes()).update(part);
+                }
+            }
+        }
+        Ok(Digest::from_bytes(hasher.finalize().into()))
+    }
+
     pub(crate) fn flush(&self) -> Result<(), StorageError> {
         self.db.flush()?;
         Ok(())
     }
+}
+
+/// What a group comes to.
+pub(crate) fn redo_of(log: &LogName, group: &Group<'_>) -> Redo {
+    let changes = group.changes.iter().map(|(key, change)| Write {
+        tree: TreeName::State,
+        key: key.as_bytes().to_vec(),
+        value: change.as_ref().map(Stored::to_bytes),
+    });
+    let entries = group.entries.iter().map(|entry| Write {
+        tree: TreeName::Entries,
+        key: entry.index.to_be_bytes().to_vec(),
+        value: Some(entry.to_bytes()),
+    });
+    let writes = changes.chain(entries).chain([head_write(log, &group.head)]).collect();
+    Redo { from: group.from, to: group.head.version, writes }
+}
+
+/// The write that says where the store stands.
+pub(crate) fn head_write(log: &LogName, head: &Head) -> Write {
+    Write { tree: TreeName::Head, key: HEAD_KEY.to_vec(), value: Some(head::encode(log, head)) }
+}
+
+/// The write that says which store it is.
+pub(crate) fn store_id_write(id: StoreId) -> Write {
+    Write { tree: TreeName::Head, key: STORE_KEY.to_vec(), value: Some(id.0.to_vec()) }
 }
 
 /// The hashes and the bytes of a stored entry.
@@ -300,16 +373,4 @@ fn split_entry(index: u64, stored: &[u8]) -> Result<(&[[u8; HASH_BYTES]], &[u8])
         (u32::from(count) == index.trailing_ones() + 1).then_some((hashes.as_chunks().0, bytes))
     };
     split().ok_or_else(|| StorageError::new(&format_args!("entry {index} is stored in a broken form")))
-}
-
-fn head_bytes(log: &LogName, head: &Head) -> Vec<u8> {
-    let mut bytes = json(&HeadWire {
-        log_id: log.id.to_string(),
-        epoch: log.epoch.0,
-        version: head.version,
-        size: head.size,
-        last_link: head.last_link.to_string(),
-    });
-    bytes.insert(0, HEAD_FORMAT);
-    bytes
 }

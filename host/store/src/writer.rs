@@ -1,21 +1,25 @@
 //! The one thread that writes. It makes groups of the batches that wait, takes the steps that make a
-//! group durable, and only then answers.
+//! group durable, and only then answers. What comes behind is done by the follower.
 //!
 //! Also a refusal is answered only when its group is on disk: it tells of batches before it, of which
 //! nobody may hear before they are durable.
 
-use std::fs::File;
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, PoisonError};
 
 use attorn_log::TreeBuilder;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use crate::commit::{Job, Shared};
 use crate::error::{Failure, StorageError};
+use crate::follower::Applied;
 use crate::group::Group;
-use crate::horizon::Horizon;
+use crate::head::Head;
+use crate::horizon::Teller;
+use crate::journal::Journal;
+use crate::redo;
 use crate::steps::{Step, Steps};
-use crate::trees::Head;
+use crate::trees::redo_of;
 
 /// How many batches one group has at most.
 const GROUP_BATCHES_MAX: usize = 256;
@@ -24,11 +28,12 @@ const GROUP_BYTES_FULL: usize = 1 << 20;
 
 pub(crate) struct Writer {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) steps: Box<dyn Steps>,
-    /// Our own handle of the engine's file.
-    pub(crate) file: File,
+    pub(crate) steps: Arc<dyn Steps>,
+    pub(crate) journal: Journal,
     pub(crate) jobs: mpsc::Receiver<Job>,
-    pub(crate) horizon: watch::Sender<Horizon>,
+    /// Where the follower hears of what was applied.
+    pub(crate) follow: Sender<Applied>,
+    pub(crate) teller: Teller,
     pub(crate) head: Head,
     pub(crate) tree: TreeBuilder,
 }
@@ -37,6 +42,10 @@ impl Writer {
     /// Write until the last sender is gone or something fails.
     pub(crate) fn run(mut self) {
         while let Some(first) = self.jobs.blocking_recv() {
+            if self.teller.has_failed() {
+                self.close();
+                return;
+            }
             let jobs = self.gather(first);
             if let Err(failure) = self.write(jobs) {
                 self.fail(failure);
@@ -47,8 +56,11 @@ impl Writer {
 
     /// Everybody who waits, and whoever asks from now on, is told that the store has failed.
     fn fail(&mut self, failure: Failure) {
-        tracing::error!(error = &failure as &dyn std::error::Error, "the store has failed");
-        self.horizon.send_replace(Horizon::Failed(Arc::new(failure)));
+        self.teller.fail(failure);
+        self.close();
+    }
+
+    fn close(&mut self) {
         self.jobs.close();
         // A job that is dropped without an answer is answered by the horizon.
         while self.jobs.try_recv().is_ok() {}
@@ -78,7 +90,7 @@ impl Writer {
             self.make_durable(&shared, &group)?;
             self.head = group.head;
             self.tree = group.tree;
-            self.horizon.send_replace(Horizon::Durable(self.head));
+            self.teller.durable(self.head);
         }
         for (answer, outcome) in answers {
             // Who does not listen any more does not want to know.
@@ -87,19 +99,29 @@ impl Writer {
         Ok(())
     }
 
+    /// First the journal, and when that is on disk the engine, which comes to disk behind.
     fn make_durable(&mut self, shared: &Shared, group: &Group<'_>) -> Result<(), Failure> {
-        let Self { steps, file, .. } = self;
-        let mut take = |step: Step, act: &mut dyn FnMut() -> Result<(), StorageError>| {
+        let Self { steps, journal, .. } = self;
+        let take = |step: Step, act: &mut dyn FnMut() -> Result<(), StorageError>| {
             steps.take(step, act).map_err(|error| Failure::Step { step, error })
         };
+        let redo = redo_of(&shared.log, group);
+        let content = redo::encode(&redo.writes);
+        if !journal.has_room(content.len()) {
+            take(Step::Segment, &mut || Ok(journal.begin_segment(content.len())?))?;
+        }
+        take(Step::Append, &mut || Ok(journal.append(&redo, &content)?))?;
+        take(Step::Sync, &mut || Ok(journal.sync()?))?;
         take(Step::Transaction, &mut || {
             let mut applied = shared.applied.write().unwrap_or_else(PoisonError::into_inner);
             applied.version = group.head.version;
             applied.deleted = group.deleted();
-            shared.trees.apply(&shared.log, group)
+            shared.trees.apply(&redo.writes)
         })?;
-        take(Step::Flush, &mut || shared.trees.flush())?;
-        take(Step::Sync, &mut || Ok(file.sync_data()?))
+        let next_segment_bytes = journal.is_half_full().then(|| journal.next_segment_bytes());
+        // A follower that is gone has failed the store, and the next group finds that out.
+        let _ = self.follow.send(Applied { version: redo.to, bytes: content.len() as u64, next_segment_bytes });
+        Ok(())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Benchmarks: `cargo xtask bench [engine|http|hostile|compile|delegation] [--json]`.
+//! Benchmarks: `cargo xtask bench [engine|http|hostile|compile|delegation|store] [--json]`.
 //!
 //! What is compared is measured in the same run on the same machine, and a ratio is printed with its
 //! numerator and denominator. These are measurements and no tests: nothing here passes or fails.
@@ -19,6 +19,7 @@ mod load;
 mod memory;
 mod parts;
 mod policy;
+mod store;
 
 use std::time::Instant;
 
@@ -82,7 +83,7 @@ const QUICK: Length = Length {
     trees: 1,
     smaller: 100,
 };
-const AREAS: [&str; 5] = ["engine", "http", "hostile", "compile", "delegation"];
+const AREAS: [&str; 6] = ["engine", "http", "hostile", "compile", "delegation", "store"];
 
 fn main() {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -113,6 +114,7 @@ fn main() {
             // It sets the engine's floor against the rest.
             "http" => runtime.block_on(http::measure(length, engine::floor_us(length), &mut figures)),
             "hostile" => runtime.block_on(hostile::measure(length, &mut figures)),
+            "store" => runtime.block_on(store::measure(length, &mut figures)),
             "delegation" => runtime.block_on(delegation::measure(length, &mut figures)),
             _ => compile::measure(length, &mut figures),
         }

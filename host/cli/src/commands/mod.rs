@@ -5,6 +5,7 @@ mod audit;
 mod clock;
 mod compile_worker;
 mod completions;
+mod data;
 mod decide;
 mod delegation;
 pub(crate) mod demo;
@@ -39,6 +40,12 @@ pub(crate) enum Command {
     Init(init::Init),
     /// Run the server
     Serve(serve::Serve),
+    /// Copy the data directory while the server runs
+    Backup(data::Backup),
+    /// Make a data directory out of a backup
+    Restore(data::Restore),
+    /// Make a broken store anew from its base copy and its journal
+    Repair(data::Repair),
     /// Play a story against a real server in a fresh directory
     Demo(demo::Demo),
     /// Who administers
@@ -114,6 +121,9 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Exit, Fai
     match command {
         Command::Init(init) => init.run(context).await,
         Command::Serve(serve) => serve.run().await,
+        Command::Backup(backup) => backup.run(context),
+        Command::Restore(restore) => restore.run(context).await,
+        Command::Repair(repair) => repair.run(context),
         Command::Demo(demo) => demo.run(context).await,
         Command::Operator(operator) => operator.run(context).await,
         Command::Agent(agent) => agent.run(context).await,

@@ -59,19 +59,10 @@ impl Serve {
 
     #[cfg(target_os = "linux")]
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
-        use attorn_server::config::{Config, ConfigError};
         use attorn_server::run::{Server, Start};
 
         start_logging(self.log_level, self.log_format);
-        let path = match self.config {
-            Some(path) => path,
-            None => found_in(Path::new(""))?,
-        };
-        tracing::info!(path = %path.display(), "the configuration");
-        let config = Config::load(&path).map_err(|error| match error {
-            ConfigError::Read { .. } => Failure::of(&error).with_help(CONFIGURATION_HELP),
-            _ => Failure::of(&error),
-        })?;
+        let config = configuration(self.config)?;
         let (public_url, data) = (config.public_url.clone(), config.data_dir.display().to_string());
         // Who stops us before we listen finds nothing half done.
         let stop = stop_signal()?;
@@ -86,6 +77,22 @@ impl Serve {
         tracing::info!("stopped");
         Ok(Exit::Done)
     }
+}
+
+/// The configuration at this path, or where it usually is.
+#[cfg(target_os = "linux")]
+pub(super) fn configuration(path: Option<PathBuf>) -> Result<attorn_server::Config, Failure> {
+    use attorn_server::{Config, ConfigError};
+
+    let path = match path {
+        Some(path) => path,
+        None => found_in(Path::new(""))?,
+    };
+    tracing::info!(path = %path.display(), "the configuration");
+    Config::load(&path).map_err(|error| match error {
+        ConfigError::Read { .. } => Failure::of(&error).with_help(CONFIGURATION_HELP),
+        _ => Failure::of(&error),
+    })
 }
 
 /// The configuration in or below this directory.

@@ -72,7 +72,7 @@ pub(super) async fn again(
     let answer = answer.ok_or_else(|| kept::erased("the user on whose behalf this was asked before was erased"))?;
     let decided: Decided = serde_json::from_str(answer.as_str()).map_err(Failure::internal)?;
     let mut credential = None;
-    let entry = reference(&app.store.entry_ref(earlier.entries.start));
+    let entry = reference(&app.store.entry_ref(earlier.version, earlier.entries.start));
     if let Some(id) = &earlier.value.grant {
         let inactive = || {
             let detail = format!("the grant `{id}` of the decision that was made before is not active any more");

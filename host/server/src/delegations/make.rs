@@ -174,7 +174,7 @@ async fn again(app: &App, found: Versioned<ExchangeRecord>) -> Result<Made, Fail
     }
     let first = app.store.record::<DelegationRecord>(&Key::delegation(&id)).await?;
     let first = first.ok_or_else(|| Failure::not_found("delegation", &id))?;
-    Ok(Made { id, entry: app.store.entry_ref(first.entries.start) })
+    Ok(Made { id, entry: app.store.entry_ref(first.version, first.entries.start) })
 }
 
 /// A time of the provider's that is later than this one of ours, whatever their clocks differ by.

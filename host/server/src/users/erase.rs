@@ -36,7 +36,7 @@ pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     Reply::ok(&api::UserErased {
         id: id.to_string(),
         erased_at_ms: done.value.at.0,
-        entry: reference(&app.store.entry_ref(done.entries.start)),
+        entry: reference(&app.store.entry_ref(done.version, done.entries.start)),
         remembered_until_ms: done.value.at.plus_ms(REMEMBERED_MS).0,
         not_reached: not_reached(&id),
     })

@@ -1,0 +1,191 @@
+//! `attorn backup`, `restore` and `repair`: what is done with the data directory itself.
+//!
+//! They read and write files and ask no server, so they work where none runs any more. Whoever may read the files may
+//! use them.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// Copy what is needed to make the data directory anew. The server may run meanwhile, and does not notice. The root
+/// key and the keys of users are not in it: keep those apart.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  attorn backup /var/backups/attorn/monday\n  attorn backup monday --config ./attorn/attorn.toml"
+)]
+pub(crate) struct Backup {
+    /// The directory; it is made, and has to be empty if it is there
+    dir: PathBuf,
+    /// The server's configuration; `attorn.toml`, else `attorn/attorn.toml`, if it is not said
+    #[arg(long, value_name = "PATH")]
+    config: Option<PathBuf>,
+}
+
+/// Make a data directory out of a backup. The audit log goes on under a new epoch, all grants and sessions end, and
+/// everything is denied until somebody thaws the server: since the backup things happened that it does not know.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  attorn restore /var/backups/attorn/monday\n  attorn restore monday --config ./attorn/attorn.toml --data-dir ./attorn/data-2"
+)]
+pub(crate) struct Restore {
+    /// What `attorn backup` made
+    backup: PathBuf,
+    /// The server's configuration; `attorn.toml`, else `attorn/attorn.toml`, if it is not said
+    #[arg(long, value_name = "PATH")]
+    config: Option<PathBuf>,
+    /// Where the data goes, if not where the configuration says
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+/// Walk a data directory that no server uses, and if the store's files cannot be relied on, make them anew from the
+/// base copy and the journal beside them. Nothing that was acknowledged is lost by that. The files that were there
+/// are moved aside.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  attorn repair\n  attorn repair --config ./attorn/attorn.toml")]
+pub(crate) struct Repair {
+    /// The server's configuration; `attorn.toml`, else `attorn/attorn.toml`, if it is not said
+    #[arg(long, value_name = "PATH")]
+    config: Option<PathBuf>,
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Backup {
+    pub(crate) fn run(self, _: &Context) -> Result<Exit, Failure> {
+        let Self { dir: _, config: _ } = self;
+        Err(super::only_on_linux("backup"))
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Restore {
+    pub(crate) async fn run(self, _: &Context) -> Result<Exit, Failure> {
+        let Self { backup: _, config: _, data_dir: _ } = self;
+        Err(super::only_on_linux("restore"))
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Repair {
+    pub(crate) fn run(self, _: &Context) -> Result<Exit, Failure> {
+        let Self { config: _ } = self;
+        Err(super::only_on_linux("repair"))
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Backup {
+    pub(crate) fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let config = super::serve::configuration(self.config)?;
+        let made = attorn_server::data::back_up(&config, &self.dir).map_err(|error| Failure::of(&error))?;
+        let (dir, output) = (self.dir.display().to_string(), &context.output);
+        if output.json {
+            output.json(&serde_json::json!({
+                "directory": dir, "version": made.version, "files": made.files, "bytes": made.bytes,
+            }))?;
+            return Ok(Exit::Done);
+        }
+        output.line(format!("backup   {dir}"));
+        output.line(format!("version  {}", made.version));
+        output.line(format!("files    {}, {} bytes", made.files, made.bytes));
+        output.note("");
+        output.note("The root key and the keys of users are not in it; `attorn restore` needs the root key.");
+        Ok(Exit::Done)
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Restore {
+    pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let mut config = super::serve::configuration(self.config)?;
+        if let Some(dir) = self.data_dir {
+            config.data_dir = dir;
+        }
+        let restored = attorn_server::restore::restore(&config, &self.backup).await;
+        let restored = restored.map_err(|error| {
+            let failure = Failure::of(&error);
+            Failure { help: error.help().map(str::to_owned), ..failure }
+        })?;
+        let output = &context.output;
+        if output.json {
+            output.json(&serde_json::json!({
+                "data_dir": config.data_dir.display().to_string(),
+                "origin": restored.origin.to_string(),
+                "earlier_origin": restored.earlier.to_string(),
+                "earlier_entries": restored.entries,
+                "earlier_export": restored.export.display().to_string(),
+                "entries_lost_at_least": restored.lost,
+                "grants_ended": restored.grants,
+                "sessions_ended": restored.sessions,
+            }))?;
+            return Ok(Exit::Done);
+        }
+        output.line(format!("data            {}", config.data_dir.display()));
+        output.line(format!(
+            "audit log       {}, after {} with {} entries",
+            restored.origin, restored.earlier, restored.entries
+        ));
+        output.line(format!("earlier log     {}", restored.export.display()));
+        output.line(format!("entries lost    {}", lost(restored.lost)));
+        output.line(format!("grants ended    {}", restored.grants));
+        output.line(format!("sessions ended  {}", restored.sessions));
+        output.note("");
+        output.note(
+            "Everything is denied until somebody with the duty `thawer` says `attorn thaw`. Before that, look at",
+        );
+        output.note(
+            "what changed since the backup: delegations, counters, agents, policies, and operators, whose tokens",
+        );
+        output.note("may have been revoked after it.");
+        Ok(Exit::Done)
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn lost(lost: Option<u64>) -> String {
+    match lost {
+        None => "unknown: there is no high-water file of this log".to_owned(),
+        Some(0) => "none that the high-water file knows of".to_owned(),
+        Some(lost) => format!("{lost} at least"),
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Repair {
+    pub(crate) fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let config = super::serve::configuration(self.config)?;
+        let repaired = attorn_server::data::repair(&config).map_err(|error| {
+            let failure = Failure::of(&error);
+            Failure { help: attorn_server::data::repair_help(&error).map(str::to_owned), ..failure }
+        })?;
+        let output = &context.output;
+        if output.json {
+            output.json(&serde_json::json!({
+                "rebuilt": repaired.rebuilt,
+                "problem": repaired.problem,
+                "moved_to": repaired.aside.map(|path| path.display().to_string()),
+                "version": repaired.version,
+                "entries": repaired.entries,
+                "digest": repaired.digest,
+            }))?;
+            return Ok(Exit::Done);
+        }
+        if repaired.rebuilt {
+            output.line("the store was made anew from its base copy and its journal");
+            output.line(format!("problem  {}", repaired.problem.unwrap_or_default()));
+            if let Some(aside) = repaired.aside {
+                output.line(format!("before   {}", aside.display()));
+            }
+        } else {
+            output.line("everything fits together; nothing was changed");
+        }
+        output.line(format!("version  {}", repaired.version));
+        output.line(format!("entries  {}", repaired.entries));
+        output.line(format!("digest   {}", repaired.digest));
+        Ok(Exit::Done)
+    }
+}

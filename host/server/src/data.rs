@@ -1,0 +1,62 @@
+//! What is done with a data directory without a server: `attorn backup` and `attorn repair`.
+
+use std::path::{Path, PathBuf};
+
+use attorn_store::{BackedUp, BackupError, RepairError, Repaired, Store};
+
+use crate::config::Config;
+
+/// What a repair found and did.
+#[derive(Debug)]
+pub struct Repair {
+    /// Whether the store's files were made anew.
+    pub rebuilt: bool,
+    /// What was wrong with them.
+    pub problem: Option<String>,
+    /// Where they are now.
+    pub aside: Option<PathBuf>,
+    /// How many batches there were.
+    pub version: u64,
+    /// How many entries the audit log has.
+    pub entries: u64,
+    /// Over all that the store holds, in hexadecimal.
+    pub digest: String,
+}
+
+/// Copy what is needed to make the data directory anew.
+///
+/// # Errors
+///
+/// When there is no store, something is in the way, or something cannot be read or written.
+pub fn back_up(config: &Config, to: &Path) -> Result<BackedUp, BackupError> {
+    Store::back_up(&config.data_dir, to)
+}
+
+/// Walk the store and make its files anew if they cannot be relied on.
+///
+/// # Errors
+///
+/// When a server uses it, or what it could be made of cannot be relied on either.
+pub fn repair(config: &Config) -> Result<Repair, RepairError> {
+    let (integrity, made) = match Store::repair(&config.data_dir, &config.log_id)? {
+        Repaired::Whole(integrity) => (integrity, None),
+        Repaired::Rebuilt { problem, integrity, aside, .. } => (integrity, Some((problem, aside))),
+    };
+    let (version, entries, digest) = (integrity.version, integrity.entries, integrity.digest.to_string());
+    let rebuilt = made.is_some();
+    let (problem, aside) = made.map_or((None, None), |(problem, aside)| (Some(problem), aside));
+    Ok(Repair { rebuilt, problem, aside, version, entries, digest })
+}
+
+/// What to do when there is no repair.
+#[must_use]
+pub const fn repair_help(error: &RepairError) -> Option<&'static str> {
+    match error {
+        RepairError::Open(attorn_store::OpenError::InUse { .. }) => Some("end the server that uses it first"),
+        RepairError::Journal(_) | RepairError::Base(_) | RepairError::NoBase { .. } | RepairError::OtherStore => Some(
+            "nothing was changed, and there is nothing here to make it anew from: `attorn restore` takes a backup; copy \
+             this directory first, it may hold more than the backup",
+        ),
+        RepairError::Open(_) | RepairError::Storage(_) | RepairError::Integrity(_) => None,
+    }
+}

@@ -1,0 +1,248 @@
+//! Backups: base copy, journal and files, copied out of a directory while the store in it goes on, or while it
+//! cannot.
+//!
+//! ```text
+//! <backup>/backup.format   the format; written last, so that a backup without it was never finished
+//! <backup>/base/           the newest base copy
+//! <backup>/journal/        every group since then that was whole when the copy was made
+//! <backup>/blobs/ …        plain files, as they are
+//! ```
+//!
+//! Whoever may read the directory may make a backup: it needs no server, and no say of one. What may be removed
+//! meanwhile is held by a lock on `store.keep`. Keys of users and the root key are not in the directory, and so in
+//! no backup. The copy is read from end to end before it is called one.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use crate::base::{self, Base, BaseError};
+use crate::commit::Store;
+use crate::error::OpenError;
+use crate::files::{TEMPORARY, sync_dir};
+use crate::journal::{self, End, JournalError};
+use crate::places::Places;
+
+const MARKER: &str = "backup.format";
+const MARKER_TEXT: &str = "attorn-backup 1\n";
+/// Plain files beside the engine, by directory. They are copied after the journal, so that whatever it names is
+/// there.
+const PLAIN: [&str; 2] = ["blobs", "epochs"];
+/// How often a journal is read again whose end was being written meanwhile.
+const READS_MAX: u32 = 10;
+
+/// What a backup holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackedUp {
+    /// The version of the last batch in it.
+    pub version: u64,
+    /// From which version on its journal is needed.
+    pub base: u64,
+    /// How many files it has.
+    pub files: u64,
+    /// How many bytes.
+    pub bytes: u64,
+}
+
+/// Why there is no backup, or none that can be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// The directory is no store's.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The journal cannot be read.
+    #[error("the journal cannot be relied on")]
+    Journal(#[from] JournalError),
+    /// No base copy can be read.
+    #[error("the base copy cannot be relied on")]
+    Base(#[from] BaseError),
+    /// There is no base copy.
+    #[error("there is no base copy in `{}`", dir.display())]
+    NoBase {
+        /// Where one should be.
+        dir: PathBuf,
+    },
+    /// A file could not be read or made.
+    #[error("`{}` could not be used", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// There is something where the backup should be.
+    #[error("`{}` is not empty", dir.display())]
+    NotEmpty {
+        /// Where.
+        dir: PathBuf,
+    },
+    /// It was never finished, or is something else.
+    #[error("`{}` is no backup, or was never finished", dir.display())]
+    NotABackup {
+        /// What.
+        dir: PathBuf,
+    },
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> BackupError {
+    let path = path.to_owned();
+    |source| BackupError::Io { path, source }
+}
+
+impl Store {
+    /// Copy what is needed to make the store of this directory anew into another one, which is made. The store may
+    /// be open, here or in another process.
+    pub fn back_up(dir: &Path, to: &Path) -> Result<BackedUp, BackupError> {
+        let places = Places::of(dir);
+        places.format()?;
+        let _kept = keep(&places)?;
+        make_empty(to)?;
+        let target = Places::of(to);
+        let base = newest_readable(&places.base)?;
+        let mut count = Count::default();
+        make_dir(&target.base)?;
+        let copied = Base { version: base.version, path: target.base.join(name(&base.path)) };
+        count.copy(&base.path, &copied.path, u64::MAX)?;
+        let end = copy_journal(&places, &target, &base, &mut count)?;
+        for part in PLAIN {
+            count.copy_dir(&dir.join(part), &to.join(part))?;
+        }
+        // What was copied is what was read: else it is no backup.
+        let store = base::read(&copied, |_| Ok::<_, BackupError>(()))?;
+        let read = journal::replay(&target.journal, Some(store), base.version, |_| Ok::<_, BackupError>(()))?;
+        if read.version != end.version {
+            return Err(JournalError::Behind { dir: target.journal, end: read.version, version: end.version }.into());
+        }
+        let marker = to.join(MARKER);
+        fs::write(&marker, MARKER_TEXT).and_then(|()| File::open(&marker)?.sync_all()).map_err(at(&marker))?;
+        sync_dir(to).map_err(at(to))?;
+        Ok(BackedUp { version: end.version, base: base.version, files: count.files, bytes: count.bytes })
+    }
+}
+
+/// Where the parts of a finished backup are.
+pub(crate) fn parts(backup: &Path) -> Result<(Base, PathBuf), BackupError> {
+    let marker = fs::read_to_string(backup.join(MARKER)).unwrap_or_default();
+    if marker != MARKER_TEXT {
+        return Err(BackupError::NotABackup { dir: backup.to_owned() });
+    }
+    let places = Places::of(backup);
+    let base = base::all(&places.base).map_err(at(&places.base))?.pop();
+    Ok((base.ok_or(BackupError::NoBase { dir: places.base })?, places.journal))
+}
+
+/// Copy the plain files of a backup to where a store has them.
+pub(crate) fn copy_plain(backup: &Path, dir: &Path) -> Result<(), BackupError> {
+    let mut count = Count::default();
+    PLAIN.iter().try_for_each(|part| count.copy_dir(&backup.join(part), &dir.join(part)))
+}
+
+/// Keep base copies and journal as they are, for as long as this lives.
+fn keep(places: &Places) -> Result<File, BackupError> {
+    let keep = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&places.keep);
+    let keep = keep.map_err(at(&places.keep))?;
+    keep.lock_shared().map_err(at(&places.keep))?;
+    Ok(keep)
+}
+
+fn newest_readable(dir: &Path) -> Result<Base, BackupError> {
+    let mut failed = None;
+    for base in base::all(dir).map_err(at(dir))?.into_iter().rev() {
+        match base::read(&base, |_| Ok::<_, BaseError>(())) {
+            Ok(_) => return Ok(base),
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    Err(failed.map_or_else(|| BackupError::NoBase { dir: dir.to_owned() }, BackupError::Base))
+}
+
+/// Copy the segments that are needed with this base copy, the last one up to its last whole group.
+fn copy_journal(places: &Places, target: &Places, base: &Base, count: &mut Count) -> Result<End, BackupError> {
+    let end = read_journal(&places.journal, base)?;
+    make_dir(&target.journal)?;
+    let segments = journal::segments(&places.journal)?;
+    let first = segments.iter().rposition(|segment| segment.first <= base.version).unwrap_or(0);
+    for segment in &segments[first..] {
+        let bytes_max = match segment.first.cmp(&end.segment.first) {
+            std::cmp::Ordering::Less => u64::MAX,
+            std::cmp::Ordering::Equal => end.at,
+            // It was begun after we looked.
+            std::cmp::Ordering::Greater => break,
+        };
+        count.copy(&segment.path, &target.journal.join(name(&segment.path)), bytes_max)?;
+    }
+    Ok(end)
+}
+
+/// Read the journal to its end. While a group is being written it may look damaged for a moment.
+fn read_journal(dir: &Path, base: &Base) -> Result<End, BackupError> {
+    let mut reads = 1;
+    loop {
+        match journal::replay(dir, None, base.version, |_| Ok::<_, JournalError>(())) {
+            Err(JournalError::Damaged { .. }) if reads < READS_MAX => reads += 1,
+            end => return Ok(end?),
+        }
+    }
+}
+
+fn name(path: &Path) -> &std::ffi::OsStr {
+    path.file_name().unwrap_or_default()
+}
+
+fn make_dir(dir: &Path) -> Result<(), BackupError> {
+    fs::DirBuilder::new().mode(0o700).create(dir).map_err(at(dir))
+}
+
+/// Make a directory, or take an empty one.
+fn make_empty(dir: &Path) -> Result<(), BackupError> {
+    if !dir.try_exists().map_err(at(dir))? {
+        return make_dir(dir);
+    }
+    match fs::read_dir(dir).map_err(at(dir))?.next() {
+        None => Ok(()),
+        Some(_) => Err(BackupError::NotEmpty { dir: dir.to_owned() }),
+    }
+}
+
+/// Copies files, and counts them.
+#[derive(Default)]
+struct Count {
+    files: u64,
+    bytes: u64,
+}
+
+impl Count {
+    /// Copy the first bytes of a file; it is on disk afterwards, its name when its directory is synced.
+    fn copy(&mut self, from: &Path, to: &Path, bytes_max: u64) -> Result<(), BackupError> {
+        let mut source = File::open(from).map_err(at(from))?.take(bytes_max);
+        let mut target = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(at(to))?;
+        self.bytes += io::copy(&mut source, &mut target).map_err(at(to))?;
+        self.files += 1;
+        target.sync_all().map_err(at(to))?;
+        to.parent().map_or(Ok(()), sync_dir).map_err(at(to))
+    }
+
+    /// Copy a directory with all that is in it, if it is there.
+    fn copy_dir(&mut self, from: &Path, to: &Path) -> Result<(), BackupError> {
+        if !from.try_exists().map_err(at(from))? {
+            return Ok(());
+        }
+        make_dir(to)?;
+        for entry in fs::read_dir(from).map_err(at(from))? {
+            let entry = entry.map_err(at(from))?;
+            let target = to.join(entry.file_name());
+            if entry.file_type().map_err(at(from))?.is_dir() {
+                self.copy_dir(&entry.path(), &target)?;
+            } else if !entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
+                self.copy(&entry.path(), &target, u64::MAX)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "backup_tests.rs"]
+mod tests;

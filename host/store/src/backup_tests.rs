@@ -1,0 +1,154 @@
+//! A backup holds what was acknowledged before it was begun, whatever is written meanwhile.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use attorn_log::{Entry, Epoch, Link};
+use tempfile::TempDir;
+
+use super::*;
+use crate::fixtures::{batch, body, hurried, log, meta, put};
+use crate::steps::EveryStep;
+
+async fn write(store: &Store, n: u64) {
+    let deed = batch(|batch| {
+        batch.put.push((meta(n), vec![b'x'; 300]));
+        batch.entries.push(body(n));
+    });
+    store.commit(deed).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn backups_of_a_store_that_is_written_to_are_whole() {
+    let dir = TempDir::new().unwrap();
+    let store = Arc::new(Store::create_with(dir.path(), log(), hurried(EveryStep)).unwrap());
+    let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let writer = {
+        let (store, stop, done) = (Arc::clone(&store), Arc::clone(&stop), Arc::clone(&done));
+        tokio::spawn(async move {
+            for n in 0.. {
+                write(&store, n).await;
+                done.store(n + 1, Ordering::SeqCst);
+                if stop.load(Ordering::SeqCst) {
+                    return;
+                }
+            }
+        })
+    };
+    let blob = store.files().write(b"component".to_vec(), 100).await.unwrap();
+    for round in 0..8 {
+        while done.load(Ordering::SeqCst) < round * 60 {
+            tokio::task::yield_now().await;
+        }
+        let before = done.load(Ordering::SeqCst);
+        let (backup, target) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+        let made = Store::back_up(dir.path(), backup.path()).unwrap();
+        assert!(made.version >= before && made.base <= made.version && made.files >= 3, "{made:?}");
+        let unpacked = Store::unpack(backup.path(), target.path(), &log()).unwrap();
+        let integrity = unpacked.verify_integrity().await.unwrap();
+        assert_eq!((integrity.version, integrity.entries), (made.version, made.version));
+        assert_eq!(unpacked.files().read(blob, 100).await.unwrap(), b"component");
+        // It is a store like any other.
+        write(&unpacked, 1_000_000).await;
+        drop(unpacked);
+        drop(Store::open(target.path(), &log()).unwrap());
+    }
+    stop.store(true, Ordering::SeqCst);
+    writer.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_no_whole_backup_is_not_unpacked() {
+    let (dir, backup) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let store = Store::create(dir.path(), log()).unwrap();
+    for n in 0..5 {
+        write(&store, n).await;
+    }
+    drop(store);
+    let made = Store::back_up(dir.path(), backup.path()).unwrap();
+    assert_eq!(made.version, 5);
+    let unpack = |log: &str| {
+        let target = TempDir::new().unwrap();
+        Store::unpack(backup.path(), &target.path().join("new"), &log.parse().unwrap()).map(drop)
+    };
+    unpack("test").unwrap();
+    assert!(matches!(unpack("other"), Err(BackupError::Open(OpenError::OtherLog { .. }))));
+    let again = Store::back_up(dir.path(), backup.path());
+    assert!(matches!(again, Err(BackupError::NotEmpty { .. })), "{again:?}");
+    let nothing = Store::back_up(&dir.path().join("nothing"), &dir.path().join("to"));
+    assert!(matches!(nothing, Err(BackupError::Open(OpenError::NotThere { .. }))), "{nothing:?}");
+    for part in ["base/00000000000000000000.base", "journal/00000000000000000000.journal"] {
+        let path = backup.path().join(part);
+        let whole = fs::read(&path).unwrap();
+        let mut bytes = whole.clone();
+        bytes[100] ^= 1;
+        fs::write(&path, bytes).unwrap();
+        assert!(unpack("test").is_err(), "{part}");
+        fs::remove_file(&path).unwrap();
+        assert!(unpack("test").is_err(), "{part}");
+        fs::write(&path, whole).unwrap();
+    }
+    unpack("test").unwrap();
+    fs::remove_file(backup.path().join("backup.format")).unwrap();
+    assert!(matches!(unpack("test"), Err(BackupError::NotABackup { .. })));
+}
+
+#[tokio::test]
+async fn nothing_that_a_backup_needs_is_removed_while_it_is_made() {
+    let dir = TempDir::new().unwrap();
+    let store = Store::create_with(dir.path(), log(), hurried(EveryStep)).unwrap();
+    let places = Places::of(dir.path());
+    let kept = keep(&places).unwrap();
+    let bases = || base::all(&places.base).unwrap().len();
+    for n in 0.. {
+        if bases() > base::KEPT + 1 {
+            break;
+        }
+        write(&store, n).await;
+    }
+    assert_eq!(journal::segments(&places.journal).unwrap()[0].first, 0);
+    drop(kept);
+    let had = bases();
+    for n in 1_000_000.. {
+        if bases() <= base::KEPT && journal::segments(&places.journal).unwrap()[0].first > 0 {
+            break;
+        }
+        assert!(bases() <= had + 1);
+        write(&store, n).await;
+    }
+}
+
+#[tokio::test]
+async fn a_new_epoch_has_the_state_an_empty_log_and_names_for_what_was_before() {
+    let (first, second, third) = (TempDir::new().unwrap(), TempDir::new().unwrap(), TempDir::new().unwrap());
+    let old = Store::create(first.path(), log()).unwrap();
+    for n in 0..5 {
+        write(&old, n).await;
+    }
+    let new = old.begin_epoch(second.path()).unwrap();
+    let head = new.log_head().unwrap();
+    assert_eq!((head.epoch, head.size), (Epoch(2), 0));
+    let found = new.get(&meta(3)).await.unwrap().unwrap();
+    assert_eq!(found, old.get(&meta(3)).await.unwrap().unwrap());
+    // What was written before is named by where it was written.
+    let reference = new.entry_ref(found.version, found.entries.start);
+    assert_eq!(reference, old.entry_ref(found.version, found.entries.start));
+    write(&new, 9).await;
+    let found = new.get(&meta(9)).await.unwrap().unwrap();
+    assert_eq!(
+        (found.version, new.entry_ref(found.version, found.entries.start).to_string()),
+        (6, "test/2/0".to_owned())
+    );
+    let entry = Entry::parse(&new.entry(0).unwrap().unwrap()).unwrap();
+    assert_eq!((entry.at.epoch, entry.previous), (Epoch(2), Link::NONE));
+    assert_eq!(new.verify_integrity().await.unwrap().values, 6);
+    let newer = new.begin_epoch(third.path()).unwrap();
+    let names: Vec<_> = [1, 5, 6, 7].map(|version| newer.entry_ref(version, 0).epoch.0).into();
+    assert_eq!(names, [1, 1, 2, 3]);
+    drop((new, newer));
+    // It opens again, with all of that.
+    let newer = Store::open(third.path(), &log()).unwrap();
+    assert_eq!(newer.entry_ref(5, 0).epoch, Epoch(1));
+    newer.commit(put(1, "goes on")).await.unwrap();
+    newer.verify_integrity().await.unwrap();
+}

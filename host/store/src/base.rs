@@ -1,0 +1,205 @@
+//! Base copies: all that the engine holds, in one plain file, made while the store goes on.
+//!
+//! ```text
+//! <dir>/base/<version>.base   header and frames as in [`crate::frame`]; the last frame is empty
+//! ```
+//!
+//! A copy begins at a version and takes its time, so it may hold later values, too. Since the journal is read
+//! again from that version on, and a group says what its keys come to, nothing else has to be known. A copy
+//! counts when it has its name, and it gets that once it is on disk.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufReader, BufWriter, ErrorKind, Read, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::error::StorageError;
+use crate::files::sync_dir;
+use crate::frame::{FileHeader, FileKind, FrameKey, HEADER_BYTES, StoreId};
+use crate::journal;
+use crate::redo::{self, Write};
+use crate::trees::{TreeName, Trees};
+
+const SUFFIX: &str = ".base";
+const NEW: &str = "next.new";
+/// About how many bytes a frame holds.
+const PAGE_BYTES: usize = 256 << 10;
+/// How many copies are kept.
+pub(crate) const KEPT: usize = 2;
+/// What the last frame says in place of the version that it leads to.
+const END: u64 = u64::MAX;
+
+/// Why a base copy cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum BaseError {
+    /// The file cannot be read.
+    #[error("`{}` could not be used", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It is not what was written.
+    #[error("`{}` is no base copy, or is damaged at byte {at}", path.display())]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// Where.
+        at: u64,
+    },
+}
+
+/// A base copy, by its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Base {
+    /// From which version on the journal is needed with it.
+    pub(crate) version: u64,
+    pub(crate) path: PathBuf,
+}
+
+/// All base copies, the oldest first.
+pub(crate) fn all(dir: &Path) -> io::Result<Vec<Base>> {
+    let mut bases = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if let Some(version) = name.strip_suffix(SUFFIX).and_then(|version| version.parse().ok()) {
+            bases.push(Base { version, path });
+        }
+    }
+    bases.sort_by_key(|base| base.version);
+    Ok(bases)
+}
+
+/// A copy that is being made, page by page.
+pub(crate) struct BaseWriter {
+    dir: PathBuf,
+    file: BufWriter<File>,
+    key: FrameKey,
+    version: u64,
+    at: u64,
+    /// Where the next page goes on; none when all is written.
+    next: Option<(TreeName, Option<Vec<u8>>)>,
+}
+
+impl BaseWriter {
+    /// Begin a copy at the version that all readers have reached.
+    pub(crate) fn begin(dir: &Path, store: StoreId, version: u64) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create(true).truncate(true).mode(0o600).open(dir.join(NEW))?;
+        let header = FileHeader { kind: FileKind::Base, store, version };
+        let mut file = BufWriter::new(file);
+        file.write_all(&header.to_bytes())?;
+        let (key, at) = (header.frame_key(), HEADER_BYTES as u64);
+        Ok(Self { dir: dir.to_owned(), file, key, version, at, next: Some((TreeName::ALL[0], None)) })
+    }
+
+    /// Write one more page. Whether there are more is what comes back. No group may be applied meanwhile.
+    pub(crate) fn page(&mut self, trees: &Trees) -> Result<bool, StorageError> {
+        let Some((tree, after)) = self.next.take() else { return Ok(false) };
+        let page = trees.page(tree, after.as_deref(), PAGE_BYTES)?;
+        self.next = match page.last() {
+            Some((key, _)) => Some((tree, Some(key.clone()))),
+            None => tree.next().map(|tree| (tree, None)),
+        };
+        let writes: Vec<_> = page.into_iter().map(|(key, value)| Write { tree, key, value: Some(value) }).collect();
+        if !writes.is_empty() {
+            self.frame(self.version, &redo::encode(&writes))?;
+        }
+        Ok(self.next.is_some())
+    }
+
+    /// End the copy and give it its name. Its size is what comes back.
+    pub(crate) fn finish(mut self) -> io::Result<u64> {
+        self.frame(END, &[])?;
+        let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.sync_all()?;
+        fs::rename(self.dir.join(NEW), self.dir.join(format!("{:020}{SUFFIX}", self.version)))?;
+        sync_dir(&self.dir)?;
+        Ok(self.at)
+    }
+
+    fn frame(&mut self, to: u64, content: &[u8]) -> io::Result<()> {
+        let frame = self.key.frame(self.at, self.version, to, content);
+        let frame = frame.ok_or_else(|| io::Error::other("the page is too long for a frame"))?;
+        self.at += frame.len() as u64;
+        self.file.write_all(&frame)
+    }
+}
+
+/// Make a whole copy at once, while nobody writes. Its size is what comes back.
+pub(crate) fn write(dir: &Path, store: StoreId, version: u64, trees: &Trees) -> Result<u64, StorageError> {
+    let mut writer = BaseWriter::begin(dir, store, version)?;
+    while writer.page(trees)? {}
+    Ok(writer.finish()?)
+}
+
+/// How many bytes the journal has since the newest copy, and how many that copy has; about, for it counts
+/// whole segments.
+pub(crate) fn how_far(dir: &Path, journal: &Path) -> io::Result<(u64, u64)> {
+    let Some(newest) = all(dir)?.pop() else { return Ok((u64::MAX, 0)) };
+    let segments = journal::segments(journal).map_err(io::Error::other)?;
+    let mut bytes = 0;
+    for segment in segments.iter().filter(|segment| segment.first > newest.version) {
+        bytes += fs::metadata(&segment.path)?.len();
+    }
+    Ok((bytes, fs::metadata(&newest.path)?.len()))
+}
+
+/// Remove all copies but the newest few.
+pub(crate) fn trim(dir: &Path) -> io::Result<()> {
+    let bases = all(dir)?;
+    let Some(old) = bases.len().checked_sub(KEPT).filter(|&old| old > 0) else { return Ok(()) };
+    for base in &bases[..old] {
+        fs::remove_file(&base.path)?;
+    }
+    sync_dir(dir)
+}
+
+/// Remove what was never finished.
+pub(crate) fn remove_unfinished(dir: &Path) -> io::Result<()> {
+    match fs::remove_file(dir.join(NEW)) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Read a copy from its first page to its last, and check every byte. Whose it is comes back.
+pub(crate) fn read<E: From<BaseError>>(
+    base: &Base,
+    mut each: impl FnMut(Vec<Write>) -> Result<(), E>,
+) -> Result<StoreId, E> {
+    let damaged = |at: u64| BaseError::Damaged { path: base.path.clone(), at };
+    let broken = |at: u64| {
+        let path = base.path.clone();
+        move |source: io::Error| match source.kind() {
+            ErrorKind::UnexpectedEof => BaseError::Damaged { path, at },
+            _ => BaseError::Io { path, source },
+        }
+    };
+    let mut file = BufReader::new(File::open(&base.path).map_err(broken(0))?);
+    let mut head = [0; HEADER_BYTES];
+    file.read_exact(&mut head).map_err(broken(0))?;
+    let header = FileHeader::parse(FileKind::Base, &head).filter(|header| header.version == base.version);
+    let header = header.ok_or_else(|| damaged(0))?;
+    let (key, mut at) = (header.frame_key(), HEADER_BYTES as u64);
+    loop {
+        file.read_exact(&mut head).map_err(broken(at))?;
+        let frame = key.header(at, &head).filter(|frame| frame.from == base.version).ok_or_else(|| damaged(at))?;
+        let mut body = vec![0; frame.body_bytes()];
+        file.read_exact(&mut body).map_err(broken(at))?;
+        let content = key.content(at, &frame, &body).ok_or_else(|| damaged(at))?;
+        if frame.to == END {
+            break;
+        }
+        each(redo::decode(content).ok_or_else(|| damaged(at))?)?;
+        at += (HEADER_BYTES + body.len()) as u64;
+    }
+    // A last frame that is not the last is none.
+    if file.read(&mut head).map_err(broken(at))? > 0 {
+        return Err(damaged(at).into());
+    }
+    Ok(header.store)
+}

@@ -1,0 +1,170 @@
+//! Making the engine's files anew from the newest base copy and the journal.
+//!
+//! Nothing is invented and nothing is deleted: what is built is the state after the journal's last group, it is
+//! walked from end to end before it takes its place, and the files that were there are moved aside. Where the
+//! journal itself is damaged there is no repair, for what it lost nobody has: then a backup is what is left.
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use attorn_log::LogId;
+
+use crate::base::{self, Base, BaseError};
+use crate::commit::Store;
+use crate::error::{OpenError, StorageError};
+use crate::files::{make_dir, sync_dir};
+use crate::follower::Pace;
+use crate::frame::StoreId;
+use crate::integrity::{Integrity, IntegrityError, verify};
+use crate::journal::{self, JournalError};
+use crate::open::{open_whole, said};
+use crate::places::{Places, at, exists, sync_files};
+use crate::redo::Redo;
+use crate::trees::Trees;
+
+/// What a repair found and did.
+#[derive(Debug)]
+pub enum Repaired {
+    /// Everything fits together; nothing was changed.
+    Whole(Integrity),
+    /// The engine's files were made anew.
+    Rebuilt {
+        /// What was wrong with them.
+        problem: String,
+        /// From a base copy of this version on.
+        base: u64,
+        /// What they hold now.
+        integrity: Integrity,
+        /// Where those are that were there, if any were.
+        aside: Option<PathBuf>,
+    },
+}
+
+/// Why the engine's files could not be made anew.
+#[derive(Debug, thiserror::Error)]
+pub enum RepairError {
+    /// The directory is no store's, or somebody uses it.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The journal cannot be read.
+    #[error("the journal cannot be relied on")]
+    Journal(#[from] JournalError),
+    /// A base copy cannot be read.
+    #[error("the base copy cannot be relied on")]
+    Base(#[from] BaseError),
+    /// The engine could not take it.
+    #[error("the engine could not take what there is")]
+    Storage(#[from] StorageError),
+    /// There is nothing to begin with.
+    #[error("there is no base copy in `{}`", dir.display())]
+    NoBase {
+        /// Where one should be.
+        dir: PathBuf,
+    },
+    /// Base copy and journal belong to different stores.
+    #[error("the base copy and the journal belong to different stores")]
+    OtherStore,
+    /// It does not fit together even so.
+    #[error("what base copy and journal come to does not fit together")]
+    Integrity(#[from] IntegrityError),
+}
+
+impl Store {
+    /// Walk a store that nobody has open, and make the engine's files anew if they cannot be relied on.
+    pub fn repair(dir: &Path, log: &LogId) -> Result<Repaired, RepairError> {
+        let places = Places::of(dir);
+        let format = places.format()?;
+        let _lock = places.lock()?;
+        let problem = match examine(&places, log, format) {
+            Ok(integrity) => return Ok(Repaired::Whole(integrity)),
+            Err(RepairError::Open(error @ OpenError::OtherLog { .. })) => return Err(error.into()),
+            // What the engine has and the journal lost would be lost for good.
+            Err(RepairError::Open(OpenError::Journal(error))) => return Err(error.into()),
+            Err(error) => causes(&error),
+        };
+        let new = places.dir.join("store.new");
+        let (base, integrity) = rebuild(&places, log, &new)?;
+        let aside = move_aside(&places).map_err(at(&places.engine))?;
+        fs::rename(&new, &places.engine).and_then(|()| sync_dir(&places.dir)).map_err(at(&places.engine))?;
+        Ok(Repaired::Rebuilt { problem, base, integrity, aside })
+    }
+}
+
+/// What is wrong, and all that led to it.
+fn causes(error: &dyn std::error::Error) -> String {
+    let (mut text, mut source) = (error.to_string(), error.source());
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// Open it and walk it.
+fn examine(places: &Places, log: &LogId, format: u32) -> Result<Integrity, RepairError> {
+    let opened = open_whole(places, log, format, Pace::USUAL)?;
+    let walk = || verify(&opened.trees, &opened.log, opened.head.version).map_err(RepairError::from);
+    catch_unwind(AssertUnwindSafe(walk)).unwrap_or_else(|panic| Err(StorageError::new(&said(&*panic)).into()))
+}
+
+/// Build the engine's files in a directory of their own, from the newest base copy that can be read.
+fn rebuild(places: &Places, log: &LogId, new: &Path) -> Result<(u64, Integrity), RepairError> {
+    let mut failed = None;
+    for base in base::all(&places.base).map_err(at(&places.base))?.into_iter().rev() {
+        match build(&places.journal, &base, log, new) {
+            Ok(integrity) => return Ok((base.version, integrity)),
+            // An older copy needs more of the journal, and comes to the same.
+            Err(error @ (RepairError::Base(_) | RepairError::OtherStore)) => {
+                tracing::warn!(base = base.version, error = causes(&error), "a base copy cannot be used");
+                failed.get_or_insert(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(failed.unwrap_or_else(|| RepairError::NoBase { dir: places.base.clone() }))
+}
+
+/// Build the engine's files in an empty directory from a base copy and the journal after it, and walk them.
+pub(crate) fn build(journal: &Path, base: &Base, log: &LogId, new: &Path) -> Result<Integrity, RepairError> {
+    if exists(new)? {
+        fs::remove_dir_all(new).map_err(at(new))?;
+    }
+    make_dir(new).map_err(at(new))?;
+    let trees = Trees::open(new)?;
+    let store: StoreId = base::read(base, |writes| trees.apply(&writes).map_err(RepairError::from))?;
+    let replayed = journal::replay(journal, Some(store), base.version, |redo: Redo| {
+        trees.apply(&redo.writes).map_err(RepairError::from)
+    });
+    let end = replayed.map_err(|error| match error {
+        RepairError::Journal(JournalError::OtherStore { .. }) => RepairError::OtherStore,
+        error => error,
+    })?;
+    let (name, _) = trees.head()?.ok_or(IntegrityError::Head)?;
+    if name.id != *log {
+        return Err(OpenError::OtherLog { expected: log.clone(), found: name.id }.into());
+    }
+    trees.flush()?;
+    sync_files(new)?;
+    Ok(verify(&trees, &name, end.version)?)
+}
+
+/// Give the engine's files another name. None of them is ever deleted.
+fn move_aside(places: &Places) -> std::io::Result<Option<PathBuf>> {
+    if !places.engine.try_exists()? {
+        return Ok(None);
+    }
+    let mut number = 1_u32;
+    loop {
+        let aside = places.dir.join(format!("store.broken-{number}"));
+        if !aside.try_exists()? {
+            fs::rename(&places.engine, &aside)?;
+            return Ok(Some(aside));
+        }
+        number += 1;
+    }
+}
+
+#[cfg(test)]
+#[path = "repair_tests.rs"]
+mod tests;

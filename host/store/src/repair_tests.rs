@@ -1,0 +1,209 @@
+//! What is made anew is what was there, and what cannot be made anew is left alone.
+
+use std::fs;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::fixtures::{add, batch, body, copy, counter, hurried, lazy, log, meta, put};
+use crate::steps::EveryStep;
+
+/// Groups of all kinds, more than one base copy's worth.
+async fn fill(store: &Store, from: u64) {
+    for n in from..from + 150 {
+        let deed = batch(|batch| {
+            batch.put.push((meta(n), vec![b'x'; 200]));
+            batch.delete.extend(n.checked_sub(40).map(meta));
+            batch.add.push(add(0, 1, u64::MAX));
+            batch.entries.push(body(n));
+        });
+        store.commit(deed).await.unwrap();
+    }
+}
+
+/// A store with base copies and a journal, closed, and what it holds.
+async fn filled() -> (TempDir, Integrity) {
+    let dir = TempDir::new().unwrap();
+    let store = Store::create_with(dir.path(), log(), hurried(EveryStep)).unwrap();
+    fill(&store, 0).await;
+    let places = Places::of(dir.path());
+    while base::all(&places.base).unwrap().last().unwrap().version == 0 {
+        store.commit(put(1, "again")).await.unwrap();
+    }
+    drop(store);
+    // What only the journal has.
+    let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
+    store.commit(put(1, "after it")).await.unwrap();
+    let integrity = store.verify_integrity().await.unwrap();
+    drop(store);
+    assert!(base::all(&places.base).unwrap().last().unwrap().version < integrity.version);
+    (dir, integrity)
+}
+
+#[track_caller]
+fn rebuilt(dir: &Path) -> (String, Integrity, Option<PathBuf>) {
+    match Store::repair(dir, &log()).unwrap() {
+        Repaired::Rebuilt { problem, integrity, aside, .. } => (problem, integrity, aside),
+        Repaired::Whole(_) => panic!("nothing was wrong"),
+    }
+}
+
+/// It opens, holds this, and goes on.
+async fn check(dir: &Path, expect: Integrity) {
+    let store = Store::open(dir, &log()).unwrap();
+    assert_eq!(store.verify_integrity().await.unwrap(), expect);
+    assert_eq!(store.counter(&counter(0)).await.unwrap(), 150);
+    store.commit(put(7_000, "after")).await.unwrap();
+    drop(store);
+    assert!(matches!(Store::repair(dir, &log()).unwrap(), Repaired::Whole(_)));
+}
+
+#[tokio::test]
+async fn an_engine_that_was_deleted_comes_back_as_it_was() {
+    let (dir, expect) = filled().await;
+    let whole = Store::repair(dir.path(), &log()).unwrap();
+    assert!(matches!(whole, Repaired::Whole(found) if found == expect), "{whole:?}");
+    fs::remove_dir_all(dir.path().join("store")).unwrap();
+    let error = Store::open(dir.path(), &log()).map(drop).unwrap_err();
+    assert!(error.is_damage() && error.to_string().starts_with("there is nothing in "), "{error}");
+    let (problem, found, aside) = rebuilt(dir.path());
+    assert!(problem.starts_with("there is nothing in `"), "{problem}");
+    assert_eq!((found, aside), (expect, None));
+    check(dir.path(), expect).await;
+}
+
+#[tokio::test]
+async fn an_engine_that_is_broken_is_moved_aside_and_made_anew() {
+    let (dir, expect) = filled().await;
+    let engine = dir.path().join("store/db");
+    for number in 1..=2 {
+        let mut bytes = fs::read(&engine).unwrap();
+        for at in (0..bytes.len()).step_by(97) {
+            bytes[at] ^= 0x55;
+        }
+        fs::write(&engine, &bytes).unwrap();
+        let error = Store::open(dir.path(), &log()).map(drop).unwrap_err();
+        assert!(error.is_damage(), "{error:?}");
+        let (_, found, aside) = rebuilt(dir.path());
+        assert_eq!(found, expect);
+        assert_eq!(aside.unwrap(), dir.path().join(format!("store.broken-{number}")));
+    }
+    check(dir.path(), expect).await;
+}
+
+#[tokio::test]
+async fn what_opening_does_not_see_the_walk_finds_and_the_repair_mends() {
+    let (dir, expect) = filled().await;
+    let db = sled::Config::new().path(dir.path().join("store")).open().unwrap();
+    db.open_tree("entries").unwrap().remove(3_u64.to_be_bytes()).unwrap();
+    drop(db);
+    drop(Store::open(dir.path(), &log()).unwrap());
+    let (problem, found, _) = rebuilt(dir.path());
+    assert!(problem.contains("entry 3 is missing"), "{problem}");
+    assert_eq!(found, expect);
+    check(dir.path(), expect).await;
+}
+
+#[tokio::test]
+async fn a_base_copy_that_is_damaged_anywhere_is_passed_over_for_the_one_before() {
+    let (dir, expect) = filled().await;
+    fs::remove_dir_all(dir.path().join("store")).unwrap();
+    let bases = base::all(&dir.path().join("base")).unwrap();
+    let [older, newest] = &bases[..] else { panic!("{bases:?}") };
+    let whole = fs::read(&newest.path).unwrap();
+    let damages = (0..whole.len()).step_by(whole.len() / 40).map(|at| {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        bytes
+    });
+    let cuts = (0..whole.len()).step_by(whole.len() / 10).map(|end| whole[..end].to_vec());
+    let longer = [[&whole[..], &[0]].concat()];
+    for (n, bytes) in damages.chain(cuts).chain(longer).enumerate() {
+        fs::write(&newest.path, bytes).unwrap();
+        let read = base::read(newest, |_| Ok::<_, BaseError>(()));
+        assert!(matches!(read, Err(BaseError::Damaged { .. })), "{n}: {read:?}");
+    }
+    let Repaired::Rebuilt { base, integrity, .. } = Store::repair(dir.path(), &log()).unwrap() else {
+        panic!("nothing was wrong")
+    };
+    assert_eq!((base, integrity), (older.version, expect));
+    fs::remove_dir_all(dir.path().join("store")).unwrap();
+    fs::remove_file(&older.path).unwrap();
+    let error = Store::repair(dir.path(), &log()).unwrap_err();
+    assert!(matches!(error, RepairError::Base(BaseError::Damaged { .. })), "{error:?}");
+    fs::remove_file(&newest.path).unwrap();
+    let error = Store::repair(dir.path(), &log()).unwrap_err();
+    assert!(matches!(error, RepairError::NoBase { .. }), "{error:?}");
+    assert!(!dir.path().join("store").exists());
+}
+
+#[tokio::test]
+async fn where_the_journal_lost_something_nothing_is_replaced() {
+    let (dir, _) = filled().await;
+    // More than one segment after the newest base copy.
+    let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
+    fill(&store, 1_000).await;
+    drop(store);
+    let image = TempDir::new().unwrap();
+    copy(dir.path(), image.path());
+    // The journal ends before what the engine has.
+    let segments = crate::journal::segments(&dir.path().join("journal")).unwrap();
+    fs::remove_file(&segments.last().unwrap().path).unwrap();
+    let error = Store::open(dir.path(), &log()).map(drop).unwrap_err();
+    assert!(matches!(&error, OpenError::Journal(JournalError::Behind { .. })) && !error.is_damage(), "{error:?}");
+    let error = Store::repair(dir.path(), &log()).unwrap_err();
+    assert!(matches!(error, RepairError::Journal(JournalError::Behind { .. })), "{error:?}");
+    // It is damaged, and the engine is gone.
+    let segments = crate::journal::segments(&image.path().join("journal")).unwrap();
+    let path = &segments[segments.len() - 2].path;
+    let mut bytes = fs::read(path).unwrap();
+    bytes[200] ^= 1;
+    fs::write(path, bytes).unwrap();
+    fs::remove_dir_all(image.path().join("store")).unwrap();
+    let error = Store::repair(image.path(), &log()).unwrap_err();
+    assert!(matches!(error, RepairError::Journal(JournalError::Damaged { .. })), "{error:?}");
+    assert!(!image.path().join("store").exists());
+}
+
+#[tokio::test]
+async fn what_the_engine_had_not_on_disk_is_read_from_the_journal() {
+    let (dir, image) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    drop(Store::create(dir.path(), log()).unwrap());
+    let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
+    // Taken before, as if the engine had never written anything.
+    copy(&dir.path().join("store"), &image.path().join("store"));
+    fill(&store, 0).await;
+    let expect = store.verify_integrity().await.unwrap();
+    for part in ["journal", "base", "blobs"] {
+        copy(&dir.path().join(part), &image.path().join(part));
+    }
+    fs::copy(dir.path().join("store.format"), image.path().join("store.format")).unwrap();
+    check(image.path(), expect).await;
+}
+
+#[tokio::test]
+async fn a_store_from_before_there_was_a_journal_gets_one() {
+    let (dir, expect) = filled().await;
+    for part in ["journal", "base"] {
+        fs::remove_dir_all(dir.path().join(part)).unwrap();
+    }
+    fs::write(dir.path().join("store.format"), "attorn-store 1\n").unwrap();
+    check(dir.path(), expect).await;
+    assert_eq!(fs::read(dir.path().join("store.format")).unwrap(), b"attorn-store 2\n");
+    fs::remove_dir_all(dir.path().join("store")).unwrap();
+    assert_eq!(rebuilt(dir.path()).1.version, expect.version + 1);
+}
+
+#[test]
+fn a_store_that_is_open_or_of_another_log_is_left_alone() {
+    let dir = TempDir::new().unwrap();
+    let store = Store::create(dir.path(), log()).unwrap();
+    let error = Store::repair(dir.path(), &log()).unwrap_err();
+    assert!(matches!(error, RepairError::Open(OpenError::InUse { .. })), "{error:?}");
+    drop(store);
+    let error = Store::repair(dir.path(), &"other".parse().unwrap()).unwrap_err();
+    assert!(matches!(error, RepairError::Open(OpenError::OtherLog { .. })), "{error:?}");
+    fs::remove_dir_all(dir.path().join("store")).unwrap();
+    let error = Store::repair(dir.path(), &"other".parse().unwrap()).unwrap_err();
+    assert!(matches!(error, RepairError::Open(OpenError::OtherLog { .. })), "{error:?}");
+}
