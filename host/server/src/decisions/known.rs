@@ -160,6 +160,8 @@ async fn fact(
     let missing = match &set {
         None => Some(Missing::NotSet),
         Some(set) if set.value.value_at(context.time).is_none() => Some(Missing::Expired),
+        // Nobody can say any more when it ends.
+        Some(set) if set.value.expires_at.is_some() && app.clock.outlived(set.version) => Some(Missing::Expired),
         Some(set) => match word_counts(app, &set.value.set_by, found).await? {
             Ok(counts) => (!counts).then_some(Missing::SourceRevoked),
             Err(too_many) => return Ok(Err(too_many)),
