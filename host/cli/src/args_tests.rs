@@ -110,7 +110,19 @@ fn arguments_that_mean_nothing_are_refused() {
         ("freeze now", "unexpected argument"),
         ("clock accept", "<STANDS>"),
         ("clock accept fast", "possible values"),
+        ("clock accept ahead", "<APART_MS>"),
         ("grant revoke grt_1", "is no grant id"),
+        ("init --listen localhost", "invalid socket address"),
+        ("completions cmd", "possible values"),
+        ("--server http://attorn.example agent list", "cannot be used multiple times"),
+    ] {
+        refused(line, message);
+    }
+}
+
+#[test]
+fn audits_and_backups_are_told_apart_and_need_what_they_need() {
+    for (line, message) in [
         ("audit verify --receipt r", "--key"),
         ("audit verify --receipt r --file f --key k", "cannot be used with"),
         ("audit verify --dir d --file f", "cannot be used with"),
@@ -121,12 +133,9 @@ fn arguments_that_mean_nothing_are_refused() {
         ("audit receipt 1 --wait now", "possible values"),
         ("audit receipt x", "neither an index nor a decision's id"),
         ("audit show x", "neither an index nor a decision's id"),
-        ("init --listen localhost", "invalid socket address"),
         ("backup", "<DIR>"),
         ("restore", "<BACKUP>"),
         ("repair monday", "unexpected argument"),
-        ("completions cmd", "possible values"),
-        ("--server http://attorn.example agent list", "cannot be used multiple times"),
     ] {
         refused(line, message);
     }
@@ -274,7 +283,7 @@ fn what_the_help_shows_parses() {
         "thaw",
         "frozen",
         "clock show",
-        "clock accept behind --reason odd",
+        "clock accept behind 7200000 --reason odd",
         "grant list --limit 200 --after grt_0123456789abcdef0123456789abcdef",
         "audit list --from 7 --json",
         "audit verify --file log.txt --key a+b+c",

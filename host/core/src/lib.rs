@@ -61,5 +61,5 @@ pub use request::{JsonText, Request};
 pub use resource_server::{ResourceServer, UseCounting};
 pub use spiffe::{SpiffeId, TrustDomain};
 pub use terms::{Debit, Obligation, Terms};
-pub use time::TimeMs;
+pub use time::{TimeMs, TimeSpan};
 pub use verdict::{Failure, Outcome, Verdict};

@@ -20,6 +20,29 @@ impl TimeMs {
     }
 }
 
+/// From one time until another, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeSpan {
+    /// The first.
+    pub from: TimeMs,
+    /// The last.
+    pub until: TimeMs,
+}
+
+impl TimeSpan {
+    /// Whether a time is one of them.
+    #[must_use]
+    pub fn contains(self, time: TimeMs) -> bool {
+        self.from <= time && time <= self.until
+    }
+
+    /// How long it is, in milliseconds.
+    #[must_use]
+    pub const fn ms(self) -> u64 {
+        self.until.ms_since(self.from)
+    }
+}
+
 impl fmt::Display for TimeMs {
     /// RFC 3339 in UTC: `2026-01-02T03:04:05.678Z`; beyond the year 9999, the bare number and `ms`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -12,12 +12,14 @@
 //! is not later than this run's start and one skew is refused: for that long nobody is accepted after a
 //! restart. There is no such time in the first run of all.
 //!
-//! When time is set back, what was accepted and forgotten could be fresh again. All of that has an `iat` that
-//! lies before what is still remembered, and is refused in the same way: [`AssertionGuard::set_back`].
+//! When time is set back, that is like a restart, and there is an *era* besides: times that the server went through
+//! and that come again. Whatever was accepted in it has an `iat` of its end and one skew at most, and an `exp` that is
+//! no more than a skew before its beginning; all such are refused, so that clients are shut out while those times pass
+//! again, and at no other time.
 
 use std::sync::{PoisonError, RwLock};
 
-use attorn_core::{KeyThumbprint, TimeMs};
+use attorn_core::{KeyThumbprint, TimeMs, TimeSpan};
 use data_encoding::BASE64URL_NOPAD;
 
 use crate::compact::Compact;
@@ -198,24 +200,35 @@ pub struct AssertionGuard {
 }
 
 /// What the memory does not know.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Past {
-    /// What was issued until then may have been accepted by an earlier run, or was forgotten.
-    earlier_until: Option<TimeMs>,
-    /// The earliest time at which this guard was asked to accept anything.
-    first_at: Option<TimeMs>,
+    /// What was issued until then may have been accepted before.
+    restarted: Option<TimeMs>,
+    /// Times that were before, and come again.
+    eras: Vec<TimeSpan>,
+}
+
+impl Past {
+    /// Whether it may have accepted an assertion with these times.
+    fn may_have_accepted(&self, times: Times) -> bool {
+        let in_era = |era: &TimeSpan| {
+            times.issued_at <= era.until.plus_ms(CLOCK_SKEW_MS_MAX)
+                && era.from < times.expires_at.plus_ms(CLOCK_SKEW_MS_MAX)
+        };
+        self.restarted.is_some_and(|at| times.issued_at <= at.plus_ms(CLOCK_SKEW_MS_MAX))
+            || self.eras.iter().any(in_era)
+    }
 }
 
 impl AssertionGuard {
     /// A guard that remembers nothing yet. `started_at` is when this run of the server started; none if
-    /// there was no run before it.
+    /// there was no run before it. `eras` are times that were before and come again, because time was set back.
     ///
     /// # Errors
     ///
     /// [`NoRandomness`]
-    pub fn new(limits: ReplayLimits, started_at: Option<TimeMs>) -> Result<Self, NoRandomness> {
-        let earlier_until = started_at.map(|start| start.plus_ms(CLOCK_SKEW_MS_MAX));
-        let past = RwLock::new(Past { earlier_until, first_at: None });
+    pub fn new(limits: ReplayLimits, started_at: Option<TimeMs>, eras: Vec<TimeSpan>) -> Result<Self, NoRandomness> {
+        let past = RwLock::new(Past { restarted: started_at, eras });
         Ok(Self { memory: Memory::new(limits, REMEMBERED_MS_MIN)?, past })
     }
 
@@ -223,19 +236,27 @@ impl AssertionGuard {
     /// is, and nothing is wrong with the client that sends one.
     #[must_use]
     pub fn is_open(&self, now: TimeMs) -> bool {
-        self.past().earlier_until.is_none_or(|until| now > until.plus_ms(MOMENT_MS))
+        !self.closed().iter().any(|span| span.contains(now))
     }
 
-    /// Time goes on at `now`, which is before `from`. What was accepted until then stays accepted: what is remembered
-    /// is remembered on, and what may be forgotten was issued early enough to be refused for its `iat`.
-    pub fn set_back(&self, from: TimeMs, now: TimeMs) {
-        let mut past = self.past.write().unwrap_or_else(PoisonError::into_inner);
-        if past.first_at.is_some_and(|first| from.ms_since(first) >= REMEMBERED_MS_MIN) {
-            let forgotten = TimeMs(from.0.saturating_sub(REMEMBERED_MS_MIN)).plus_ms(CLOCK_SKEW_MS_MAX);
-            past.earlier_until = past.earlier_until.max(Some(forgotten));
-        }
-        past.first_at = past.first_at.map(|first| first.min(now));
-        self.memory.set_back(now);
+    /// When assertions are refused that were made a moment ago, however long they live.
+    #[must_use]
+    pub fn closed(&self) -> Vec<TimeSpan> {
+        let Past { restarted, eras } = self.past();
+        let after = |at: TimeMs| at.plus_ms(CLOCK_SKEW_MS_MAX + MOMENT_MS);
+        let restart = restarted.map(|at| TimeSpan { from: at, until: after(at) });
+        let again = |era: TimeSpan| TimeSpan {
+            from: TimeMs(era.from.0.saturating_sub(ASSERTION_MS_MAX + 2 * CLOCK_SKEW_MS_MAX)),
+            until: after(era.until),
+        };
+        restart.into_iter().chain(eras.into_iter().map(again)).collect()
+    }
+
+    /// Time goes on at `now`, which is earlier than it was: begin anew as a restart does. `eras` are the times that
+    /// come again.
+    pub fn set_back(&self, now: TimeMs, eras: Vec<TimeSpan>) {
+        *self.past.write().unwrap_or_else(PoisonError::into_inner) = Past { restarted: Some(now), eras };
+        self.memory.forget_all();
     }
 
     /// Accept an assertion, unless it was accepted before or may have been.
@@ -245,12 +266,8 @@ impl AssertionGuard {
     /// [`AssertionError::EarlierRun`]; [`AssertionError::Replayed`]; [`AssertionError::Expired`] if it got
     /// too old since it was verified; [`AssertionError::TooManyAssertions`] if it cannot be remembered.
     pub fn accept(&self, assertion: VerifiedAssertion, now: TimeMs) -> Result<AcceptedAssertion, AssertionError> {
-        let past = self.past();
-        if past.earlier_until.is_some_and(|until| assertion.times.issued_at <= until) {
+        if self.past().may_have_accepted(assertion.times) {
             return Err(AssertionError::EarlierRun);
-        }
-        if past.first_at.is_none() {
-            self.past.write().unwrap_or_else(PoisonError::into_inner).first_at.get_or_insert(now);
         }
         let fresh = |now| assertion.times.check(now);
         match self.memory.accept(&assertion.key, &assertion.jti, now, fresh) {
@@ -262,7 +279,7 @@ impl AssertionGuard {
     }
 
     fn past(&self) -> Past {
-        *self.past.read().unwrap_or_else(PoisonError::into_inner)
+        self.past.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

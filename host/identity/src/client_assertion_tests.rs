@@ -214,7 +214,7 @@ fn accept(guard: &AssertionGuard, jti: &str, issued_s: u64, expires_s: u64, now:
 
 #[test]
 fn an_assertion_is_accepted_once_for_as_long_as_it_lives() {
-    let guard = AssertionGuard::new(ReplayLimits::default(), None).unwrap();
+    let guard = AssertionGuard::new(ReplayLimits::default(), None, Vec::new()).unwrap();
     let (issued, expires) = (NOW_S, NOW_S + 305);
     assert_eq!(accept(&guard, "a", issued, expires, NOW), Ok(()));
     for later_s in [0, 1, 60, 71, 150, 299, 309] {
@@ -227,7 +227,7 @@ fn an_assertion_is_accepted_once_for_as_long_as_it_lives() {
 
 #[test]
 fn caps_refuse_rather_than_forget() {
-    let guard = AssertionGuard::new(ReplayLimits { proofs_per_key_max: 1, proofs_max: 10 }, None).unwrap();
+    let guard = AssertionGuard::new(ReplayLimits { proofs_per_key_max: 1, proofs_max: 10 }, None, Vec::new()).unwrap();
     assert_eq!(accept(&guard, "a", NOW_S, NOW_S + 60, NOW), Ok(()));
     assert_eq!(accept(&guard, "b", NOW_S, NOW_S + 60, NOW), Err(AssertionError::TooManyAssertions));
     assert_eq!(accept(&guard, "a", NOW_S, NOW_S + 60, NOW), Err(AssertionError::Replayed));
@@ -235,7 +235,7 @@ fn caps_refuse_rather_than_forget() {
 
 #[test]
 fn for_some_seconds_after_a_restart_nothing_is_accepted() {
-    let guard = AssertionGuard::new(ReplayLimits::default(), Some(NOW)).unwrap();
+    let guard = AssertionGuard::new(ReplayLimits::default(), Some(NOW), Vec::new()).unwrap();
     for (issued_s, now_ms, expect) in [
         (NOW_S - 1, NOW.0, Err(AssertionError::EarlierRun)),
         (NOW_S + 5, NOW.0, Err(AssertionError::EarlierRun)),
@@ -245,29 +245,43 @@ fn for_some_seconds_after_a_restart_nothing_is_accepted() {
         assert_eq!(accept(&guard, "a", issued_s, issued_s + 300, TimeMs(now_ms)), expect, "{issued_s}");
     }
     assert!(!guard.is_open(NOW) && !guard.is_open(NOW.plus_ms(7_000)) && guard.is_open(NOW.plus_ms(7_001)));
-    assert!(AssertionGuard::new(ReplayLimits::default(), None).unwrap().is_open(NOW));
+    assert!(AssertionGuard::new(ReplayLimits::default(), None, Vec::new()).unwrap().is_open(NOW));
+}
+
+const HOUR_MS: u64 = 3_600_000;
+
+fn era(from: TimeMs, until: TimeMs) -> TimeSpan {
+    TimeSpan { from, until }
 }
 
 #[test]
-fn time_that_is_set_back_opens_nothing_and_closes_what_was_forgotten() {
-    const HOUR_MS: u64 = 3_600_000;
-    let earlier = TimeMs(NOW.0 - HOUR_MS);
-    let earlier_s = NOW_S - HOUR_MS / 1_000;
-    // A guard that has forgotten nothing yet takes new ones at once, and what it took never again.
-    let guard = AssertionGuard::new(ReplayLimits::default(), None).unwrap();
-    accept(&guard, "a", NOW_S, NOW_S + 300, NOW).unwrap();
-    guard.set_back(NOW, earlier);
-    assert_eq!(accept(&guard, "a", NOW_S, NOW_S + 300, earlier), Err(AssertionError::NotYetValid));
-    assert_eq!(accept(&guard, "a", earlier_s, earlier_s + 300, earlier), Err(AssertionError::Replayed));
-    assert_eq!(accept(&guard, "b", earlier_s, earlier_s + 300, earlier), Ok(()));
-    assert_eq!(accept(&guard, "a", NOW_S, NOW_S + 300, NOW), Err(AssertionError::Replayed));
-    // One that may have forgotten some refuses what could be among them.
-    let guard = AssertionGuard::new(ReplayLimits::default(), None).unwrap();
-    accept(&guard, "a", earlier_s, earlier_s + 300, earlier).unwrap();
-    accept(&guard, "b", NOW_S, NOW_S + 300, NOW).unwrap();
-    guard.set_back(NOW, earlier);
-    assert_eq!(accept(&guard, "a", earlier_s, earlier_s + 300, earlier), Err(AssertionError::EarlierRun));
-    assert!(!guard.is_open(earlier) && guard.is_open(NOW));
+fn what_was_accepted_in_an_era_is_refused_when_its_times_come_again_and_nobody_at_other_times() {
+    let year_s = 365 * 24 * 3_600;
+    let wrong = era(NOW.plus_ms(year_s * 1_000), NOW.plus_ms(year_s * 1_000 + HOUR_MS));
+    let wrong_s = NOW_S + year_s;
+    let guard = AssertionGuard::new(ReplayLimits::default(), None, Vec::new()).unwrap();
+    accept(&guard, "a", wrong_s, wrong_s + 300, wrong.from).unwrap();
+    // Issued long before it was sent, as a client may say.
+    accept(&guard, "b", NOW_S + 60, wrong_s + 300, wrong.from).unwrap();
+    guard.set_back(NOW, vec![wrong]);
+    assert!(!guard.is_open(NOW) && guard.is_open(NOW.plus_ms(7_001)));
+    let restarted = AssertionGuard::new(ReplayLimits::default(), Some(NOW), vec![wrong]).unwrap();
+    for guard in [&guard, &restarted] {
+        // All goes on in some seconds, and for the year until then.
+        for (n, passed_s) in [7, 3_600, year_s - 400].into_iter().enumerate() {
+            let (now, now_s) = (NOW.plus_ms(passed_s * 1_000), NOW_S + passed_s);
+            assert!(guard.is_open(now.plus_ms(1)), "{passed_s}");
+            assert_eq!(accept(guard, &n.to_string(), now_s, now_s + 300, now), Ok(()), "{passed_s}");
+        }
+        for (jti, issued_s) in [("a", wrong_s), ("b", NOW_S + 60)] {
+            assert_eq!(accept(guard, jti, issued_s, wrong_s + 300, wrong.from), Err(AssertionError::EarlierRun));
+        }
+        assert!(!guard.is_open(wrong.from) && !guard.is_open(wrong.until));
+        let after_s = wrong_s + 3_600 + 8;
+        let after = TimeMs((after_s + 1) * 1_000);
+        assert!(guard.is_open(after));
+        assert_eq!(accept(guard, "c", after_s, after_s + 300, after), Ok(()));
+    }
 }
 
 proptest! {
@@ -276,14 +290,20 @@ proptest! {
     fn no_time_that_is_set_back_accepts_an_assertion_twice(
         steps in prop::collection::vec((0_u64..400_000, prop::option::of(0_u64..1_500_000), 0_u64..4), 1..60),
     ) {
-        let guard = AssertionGuard::new(ReplayLimits::default(), None).unwrap();
-        let (mut now, mut accepted) = (NOW.plus_ms(1_000_000), [0; 4]);
-        for (passed_ms, back_ms, which) in steps {
+        let mut guard = AssertionGuard::new(ReplayLimits::default(), None, Vec::new()).unwrap();
+        let (mut now, mut accepted, mut eras) = (NOW.plus_ms(1_000_000), [0; 4], Vec::new());
+        for (n, (passed_ms, back_ms, which)) in steps.into_iter().enumerate() {
             now = now.plus_ms(passed_ms);
             if let Some(back_ms) = back_ms {
-                let from = now;
+                let until = now;
                 now = TimeMs(now.0.saturating_sub(back_ms).max(NOW.0));
-                guard.set_back(from, now);
+                eras.push(era(now, until));
+                // In the same run, or by a start.
+                if n.is_multiple_of(2) {
+                    guard.set_back(now, eras.clone());
+                } else {
+                    guard = AssertionGuard::new(ReplayLimits::default(), Some(now), eras.clone()).unwrap();
+                }
             }
             let issued = NOW_S + which * 300;
             if accept(&guard, &which.to_string(), issued, issued + 300, now).is_ok() {
@@ -300,10 +320,10 @@ proptest! {
         iat in 0_u64..20, exp in 0_u64..320, first_ms in 0_u64..400_000, pause_ms in 0_u64..400_000, again_ms in 0_u64..400_000,
     ) {
         let (iat, exp) = (NOW_S + iat, NOW_S + exp);
-        let earlier = AssertionGuard::new(ReplayLimits::default(), None).unwrap();
+        let earlier = AssertionGuard::new(ReplayLimits::default(), None, Vec::new()).unwrap();
         let first = NOW.plus_ms(first_ms);
         let started = first.plus_ms(pause_ms);
-        let later = AssertionGuard::new(ReplayLimits::default(), Some(started)).unwrap();
+        let later = AssertionGuard::new(ReplayLimits::default(), Some(started), Vec::new()).unwrap();
         let before = accept(&earlier, "a", iat, exp, first);
         let after = accept(&later, "a", iat, exp, started.plus_ms(again_ms));
         prop_assert!(before.is_err() || after.is_err(), "{before:?} {after:?}");
@@ -314,7 +334,7 @@ proptest! {
     fn no_order_of_clock_readings_accepts_an_assertion_twice(
         steps in prop::collection::vec((0_u64..1_500_000, 0_u64..3), 1..60),
     ) {
-        let guard = AssertionGuard::new(ReplayLimits::default(), None).unwrap();
+        let guard = AssertionGuard::new(ReplayLimits::default(), None, Vec::new()).unwrap();
         let mut accepted = [0; 3];
         for (offset_ms, which) in steps {
             let (issued, now) = (NOW_S + which * 300, NOW.plus_ms(offset_ms));

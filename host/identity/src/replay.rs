@@ -80,10 +80,10 @@ impl ReplayGuard {
         }
     }
 
-    /// Go on at an earlier time. What was accepted stays accepted; what this has forgotten already has nonces that
-    /// nobody knows any more ([`crate::Nonces::renew`]), which the caller sees to.
-    pub fn set_back(&self, now: TimeMs) {
-        self.0.set_back(now);
+    /// Begin anew, because time is set back. All that was accepted has nonces that nobody knows any more
+    /// ([`crate::Nonces::renew`]), which the caller sees to.
+    pub fn forget_all(&self) {
+        self.0.forget_all();
     }
 
     /// Forget all proofs that cannot come again. Calling this is never needed; doing it once in a

@@ -1,59 +1,47 @@
-//! The server's time. Within a run it advances by `CLOCK_BOOTTIME`, which nobody can set, so that no step of the wall
-//! clock changes it. A wall clock that stands elsewhere makes the server not ready until both agree again, or an
+//! The server's time. It advances by `CLOCK_BOOTTIME`, which nobody can set, so that no step of the wall clock changes
+//! it; also over a stop and a start, as it is marked every few seconds from which moment of which boot it is reckoned
+//! ([`mark`], [`keep`]). A wall clock that stands elsewhere makes the server not ready until both agree again, or an
 //! operator accepts what the wall clock says ([`routes`]).
 //!
-//! A start begins with the wall clock, and never before the last record: a wall clock that stands before that is one
-//! that stands behind the server's time.
+//! After a boot only the wall clock can say how much time has passed: it is believed where it stands no earlier than
+//! the server's time came to, and no more than [`STOPPED_MS_MAX`] later. Until it does, the server's time goes on from
+//! where it came to, and the server is not ready.
 //!
 //! Nothing here decides what a step means for what was granted: time that goes forward ends things early, and where
 //! it is set back, all that lived by it has ended ([`Clock::outlived`]).
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
-use attorn_core::TimeMs;
-use rustix::time::{ClockId, clock_gettime};
+use attorn_core::{TimeMs, TimeSpan};
+use attorn_store::records::ClockMarkRecord;
 
+use wall::since_boot_ms;
+
+mod mark;
+mod wall;
+
+pub(crate) mod keep;
 pub(crate) mod routes;
+
+pub(crate) use mark::MARKED_EVERY_MS;
+pub use wall::WallClock;
 
 /// How far the wall clock may be from the server's time before the server is not ready any more.
 pub(crate) const DRIFT_MS_MAX: u64 = 5_000;
 
-/// The wall clock: the machine's. Tests of what happens when it steps shift what is read of it; nothing that an
-/// operator can set does.
-#[derive(Debug, Clone, Default)]
-pub struct WallClock {
-    shift_ms: Arc<AtomicI64>,
-}
-
-impl WallClock {
-    /// From now on, read so many milliseconds more than the machine's clock says.
-    pub fn shift_ms(&self, by: i64) {
-        self.shift_ms.store(by, Ordering::SeqCst);
-    }
-
-    pub(crate) fn now(&self) -> TimeMs {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let machine_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
-        TimeMs(machine_ms.saturating_add_signed(self.shift_ms.load(Ordering::SeqCst)))
-    }
-}
+/// For how long a machine may have been off without an operator being asked whether that is so: 7 days.
+pub(crate) const STOPPED_MS_MAX: u64 = 7 * 24 * 3_600 * 1_000;
 
 /// The server's time.
 #[derive(Debug)]
 pub(crate) struct Clock {
     wall: WallClock,
-    running: RwLock<Running>,
+    mark: RwLock<ClockMarkRecord>,
+    /// How far ahead the wall clock is believed, as long as it has not been since the boot.
+    ahead_ms_max: u64,
     /// What was recorded by batches before this version, and lives by time, has ended.
     ended_before: AtomicU64,
-}
-
-/// Time from some moment on.
-#[derive(Debug)]
-struct Running {
-    from: TimeMs,
-    boot_at_from: Duration,
 }
 
 /// Both clocks at one moment.
@@ -77,26 +65,85 @@ pub(crate) enum Stand {
 }
 
 impl Clock {
-    /// Begin with what the wall clock says now, and never before this time.
-    pub(crate) fn start(wall: WallClock, not_before: TimeMs) -> Self {
-        let running = Running { from: wall.now().max(not_before), boot_at_from: since_boot() };
-        Self { wall, running: RwLock::new(running), ended_before: AtomicU64::new(0) }
+    /// Go on from what was marked, and never before the time of the last record. After a boot the wall clock is believed
+    /// up to so many milliseconds ahead.
+    pub(crate) fn start(
+        wall: WallClock,
+        marked: Option<ClockMarkRecord>,
+        last_record: TimeMs,
+        ahead_ms_max: u64,
+    ) -> Self {
+        let moment = wall.moment();
+        let mark = match marked {
+            Some(marked) => mark::go_on(&marked, moment, last_record),
+            None => mark::first(moment, last_record),
+        };
+        let clock = Self { wall, mark: RwLock::new(mark), ahead_ms_max, ended_before: AtomicU64::new(0) };
+        clock.settle();
+        clock
     }
 
     /// The time now. It never goes back, unless an operator has it go back.
     pub(crate) fn now(&self) -> TimeMs {
-        self.running.read().unwrap_or_else(PoisonError::into_inner).now()
+        mark::now(&self.read(), since_boot_ms())
+    }
+
+    /// The time by which things are removed for good: the same, without what the wall clock alone said of it in the
+    /// last days.
+    pub(crate) fn counted(&self) -> TimeMs {
+        mark::counted(&self.read(), since_boot_ms())
     }
 
     /// Both clocks.
     pub(crate) fn reading(&self) -> Reading {
+        self.settle();
         Reading { server: self.now(), wall: self.wall.now() }
     }
 
-    /// Go on at this time. Only for whoever holds `App::era`, when it is recorded.
-    pub(crate) fn go_on_at(&self, time: TimeMs) {
-        let mut running = self.running.write().unwrap_or_else(PoisonError::into_inner);
-        *running = Running { from: time, boot_at_from: since_boot() };
+    /// Where the wall clock has not been believed since the boot: believe it, if it can be right.
+    fn settle(&self) {
+        if self.read().settled {
+            return;
+        }
+        let mut mark = self.mark.write().unwrap_or_else(PoisonError::into_inner);
+        let (now, wall) = (mark::later(&mark, since_boot_ms()), self.wall.now());
+        if !mark.settled && now.at.ms_since(wall) <= DRIFT_MS_MAX && wall.ms_since(now.at) <= self.ahead_ms_max {
+            let time = wall.max(now.at);
+            *mark = ClockMarkRecord { settled: true, ..mark::forward(&now, time) };
+        }
+    }
+
+    /// What to mark now.
+    pub(crate) fn mark(&self) -> ClockMarkRecord {
+        mark::later(&self.read(), since_boot_ms())
+    }
+
+    /// What to mark where the wall clock's time is accepted, which is later. No token from before is exchanged.
+    fn forward(&self, wall: TimeMs) -> ClockMarkRecord {
+        ClockMarkRecord { settled: true, tokens_after: wall, ..mark::forward(&self.mark(), wall) }
+    }
+
+    /// The same where it is earlier, and the eras that come again, with those of before.
+    pub(crate) fn back(&self, wall: TimeMs, earlier: &[TimeSpan]) -> (ClockMarkRecord, Vec<TimeSpan>) {
+        let (mark, eras) = mark::back(&self.mark(), wall, earlier);
+        (ClockMarkRecord { settled: true, ..mark }, eras)
+    }
+
+    /// Go on from this mark. Only for whoever holds `App::era`, when it is recorded.
+    pub(crate) fn go_on_from(&self, mark: ClockMarkRecord) {
+        *self.mark.write().unwrap_or_else(PoisonError::into_inner) = mark;
+    }
+
+    /// No token that was issued until then is exchanged; none if no step was ever accepted.
+    pub(crate) fn tokens_after(&self) -> Option<TimeMs> {
+        Some(self.read().tokens_after).filter(|after| *after > TimeMs(0))
+    }
+
+    /// When something was that is recorded with this time of ours. What has not come yet was recorded before time was
+    /// set back, and happened before that.
+    pub(crate) fn remembered(&self, at: TimeMs) -> TimeMs {
+        let mark = self.read();
+        if at > mark::now(&mark, since_boot_ms()) { at.min(mark.tokens_after) } else { at }
     }
 
     /// Time was set back by the batch of this version.
@@ -114,12 +161,9 @@ impl Clock {
     pub(crate) fn was_set_back(&self) -> bool {
         self.ended_before.load(Ordering::SeqCst) > 0
     }
-}
 
-impl Running {
-    fn now(&self) -> TimeMs {
-        let elapsed = since_boot().saturating_sub(self.boot_at_from);
-        self.from.plus_ms(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
+    fn read(&self) -> RwLockReadGuard<'_, ClockMarkRecord> {
+        self.mark.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -140,66 +184,18 @@ impl Reading {
 impl Stand {
     /// Why nothing is decided now, if that is so.
     pub(crate) fn problem(self) -> Option<String> {
-        let (how, word) = match self {
+        let (how, word, ms) = match self {
             Self::Agrees => return None,
-            Self::Ahead(ms) => (format!("{ms} ms ahead of"), "ahead"),
-            Self::Behind(ms) => (format!("{ms} ms behind"), "behind"),
+            Self::Ahead(ms) => ("ahead of", "ahead", ms),
+            Self::Behind(ms) => ("behind", "behind", ms),
         };
         Some(format!(
-            "the wall clock stands {how} the server's time; set it right, or accept it: `attorn clock accept {word}`"
+            "the wall clock stands {ms} ms {how} the server's time; set it right, or accept it: \
+             `attorn clock accept {word} {ms}`"
         ))
     }
 }
 
-fn since_boot() -> Duration {
-    let time = clock_gettime(ClockId::Boottime);
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const HOUR_MS: u64 = 3_600_000;
-
-    #[test]
-    fn it_never_stands_before_what_it_was_told() {
-        let ahead = WallClock::default().now().plus_ms(HOUR_MS);
-        let clock = Clock::start(WallClock::default(), ahead);
-        assert!(clock.now() >= ahead);
-        assert!(matches!(clock.reading().stand(), Stand::Behind(_)));
-    }
-
-    #[test]
-    fn no_step_of_the_wall_clock_changes_it() {
-        let wall = WallClock::default();
-        let clock = Clock::start(wall.clone(), TimeMs(0));
-        let first = clock.now();
-        assert_eq!(clock.reading().stand(), Stand::Agrees);
-        for (shift_ms, problem) in [(3_600_000, "clock accept ahead"), (-3_600_000, "clock accept behind")] {
-            wall.shift_ms(shift_ms);
-            assert!(clock.reading().stand().problem().unwrap().contains(problem));
-            assert!((first..first.plus_ms(HOUR_MS / 2)).contains(&clock.now()));
-        }
-        wall.shift_ms(0);
-        assert_eq!(clock.reading().stand(), Stand::Agrees);
-    }
-
-    #[test]
-    fn clocks_agree_up_to_a_limit() {
-        let at = |ms: u64| Reading { server: TimeMs(100_000), wall: TimeMs(ms) }.stand();
-        assert_eq!((at(95_000), at(105_000)), (Stand::Agrees, Stand::Agrees));
-        assert_eq!((at(94_999), at(105_001)), (Stand::Behind(5_001), Stand::Ahead(5_001)));
-    }
-
-    #[test]
-    fn what_lived_by_time_has_ended_where_time_was_set_back() {
-        let clock = Clock::start(WallClock::default(), TimeMs(0));
-        assert!(!clock.was_set_back() && !clock.outlived(0));
-        clock.end_before(7);
-        clock.end_before(3);
-        assert!(clock.was_set_back() && clock.outlived(6) && !clock.outlived(7));
-        clock.go_on_at(TimeMs(1_000));
-        assert!(clock.now() < TimeMs(HOUR_MS));
-    }
-}
+#[path = "clock_tests.rs"]
+mod tests;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use attorn_api::ProblemCode;
 use attorn_api::oauth::OAuthCode;
+use attorn_core::TimeMs;
 use attorn_store::records::{LogoutRecord, SessionNameRecord, SessionRecord, UserBody};
 use attorn_store::{Batch, Key, Require};
 use serde_json::json;
@@ -90,6 +91,12 @@ enum Extent {
     Unnamed,
 }
 
+/// Whether all that a logout ends was ended by one that is remembered. One that is remembered for a time that has not
+/// come yet was before the server's time was set back, and says nothing of what began since.
+fn says_nothing_new(issued_at: TimeMs, remembered: TimeMs, now: TimeMs) -> bool {
+    issued_at <= remembered && remembered <= now
+}
+
 /// End what is a user's, unless a logout as late as this one did already: a token that somebody sends again ends
 /// nothing that began since.
 async fn of_user(app: &App, token: &LogoutToken, extent: Extent) -> Result<bool, Failure> {
@@ -103,10 +110,10 @@ async fn of_user(app: &App, token: &LogoutToken, extent: Extent) -> Result<bool,
         Extent::All => user.body.logged_out_at,
         Extent::Unnamed => user.body.unnamed_logged_out_at.max(user.body.logged_out_at),
     };
-    if since.is_some_and(|since| token.issued_at <= since) {
+    let mut batch = Batch::new(app.clock.now());
+    if since.is_some_and(|since| says_nothing_new(token.issued_at, since, batch.now)) {
         return Ok(true);
     }
-    let mut batch = Batch::new(app.clock.now());
     let mut about = json!({ "user": veil::user(&found.value, &user.key), "agent": null, "reason": "logged out" });
     let by = By::Provider(provider.id.as_str());
     match extent {
@@ -137,10 +144,10 @@ async fn remember_user(app: &App, token: &LogoutToken, subject: &str) -> Result<
     let name = names::user_name(app, &provider.issuer, subject);
     let key = Key::logout(&name);
     let found = app.store.record::<LogoutRecord>(&key).await?;
-    if found.as_ref().is_some_and(|found| token.issued_at <= found.value.at) {
+    let mut batch = Batch::new(app.clock.now());
+    if found.as_ref().is_some_and(|found| says_nothing_new(token.issued_at, found.value.at, batch.now)) {
         return Ok(true);
     }
-    let mut batch = Batch::new(app.clock.now());
     let about = json!({ "user": null, "agent": null, "reason": "logged out before anything was delegated" });
     By::Provider(provider.id.as_str()).act(&mut batch, "user_delegations_revoked", about)?;
     batch.require.push((Key::user_name(&name), Require::Absent));
@@ -148,4 +155,23 @@ async fn remember_user(app: &App, token: &LogoutToken, subject: &str) -> Result<
     batch.put.push((Key::expiry(batch.now.plus_ms(REMEMBERED_MS), &key), Vec::new()));
     batch.put_record(&LogoutRecord { name, at: batch.now });
     revoke::happened(app, batch).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_logout_says_nothing_new_if_one_as_late_is_remembered_that_has_been() {
+        let (at, hour_ms) = (TimeMs(10_000_000), 3_600_000);
+        for (remembered, now, expect) in [
+            (at, at, true),
+            (TimeMs(at.0 - 1), at, false),
+            (at.plus_ms(hour_ms), at.plus_ms(hour_ms), true),
+            // The clock was wrong when that one came.
+            (at.plus_ms(hour_ms), at, false),
+        ] {
+            assert_eq!(says_nothing_new(at, remembered, now), expect, "{remembered} {now}");
+        }
+    }
 }

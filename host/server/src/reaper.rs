@@ -28,7 +28,8 @@ pub(crate) async fn run(app: Arc<App>) {
         app.agent_rates.forget_idle();
         app.user_rates.forget_idle();
         app.strangers.forget_idle();
-        match round(&app.store, app.clock.now()).await {
+        // What is gone would not come back with the right time.
+        match round(&app.store, app.clock.counted()).await {
             Ok(0) => {}
             Ok(removed) => tracing::debug!(removed, "removed what had expired"),
             Err(failure) => tracing::warn!(why = failure.internal, "cannot remove what has expired"),

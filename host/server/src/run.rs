@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use attorn_artifact::{Cache, Worker};
-use attorn_core::{BoundsLimits, TimeMs};
+use attorn_core::{BoundsLimits, TimeMs, TimeSpan};
 use attorn_engine::{Compiler, Engine, EngineConfig};
 use attorn_identity::{AssertionGuard, Nonces, ReplayGuard, ReplayLimits, RootKey};
-use attorn_store::records::{ClockRecord, Record as _};
+use attorn_store::records::{ClockMarkRecord, ClockRecord, Record as _};
 use attorn_store::{Batch, Key, OpenError, Require, Store, Versioned};
 use governor::clock::MonotonicClock;
 use serde_json::json;
@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 
 use crate::active::ActivePolicies;
 use crate::app::App;
-use crate::clock::{Clock, DRIFT_MS_MAX, WallClock};
+use crate::clock::{Clock, DRIFT_MS_MAX, MARKED_EVERY_MS, STOPPED_MS_MAX, WallClock, keep};
 use crate::config::{Config, Tls};
 use crate::decisions::pause::Pauses;
 use crate::decisions::rehearse::Rehearsals;
@@ -212,6 +212,7 @@ impl Server {
         let witnessing = tokio::spawn(published::witnesses::run(Arc::clone(&app)));
         let (stop_high_water, stopped) = oneshot::channel();
         let high_water = tokio::spawn(high_water::run(Arc::clone(&app), stopped));
+        let marks = tokio::spawn(keep::run(Arc::clone(&app)));
         let router = dispatch::router(&app, &routes::all());
         let acceptor = certificate.as_ref().map(ServerCertificate::acceptor).transpose();
         let acceptor = acceptor.map_err(|error| ServeError::Start(error.to_string()))?;
@@ -230,6 +231,7 @@ impl Server {
         reaper.abort();
         shadows.abort();
         refusals::end(&app, &summaries).await;
+        keep::end(&app, &marks).await;
         publishing.abort();
         witnessing.abort();
         // So that nothing that was acknowledged waits for the next start to be signed.
@@ -263,15 +265,13 @@ impl Server {
         let engine = engine.and_then(|config| Engine::with_compiler(config, compiler));
         let engine = Arc::new(engine.map_err(|error| ServeError::Start(error.to_string()))?);
         let names = keys::names_key(&root, &store).await?;
-        let began = Began::of(&store, accept_clock, &wall).await?;
-        let clock = began.clock(wall);
+        let Began { clock, started_at, eras, set_back } = Began::of(&store, accept_clock, wall).await?;
         let user_keys = Arc::new(user_keys(&config, Arc::clone(&root))?);
         erase::finish(&store, &user_keys).await?;
         let active = ActivePolicies::load(&store, &engine).await?;
         let log_signer = keys::log_signer(&root, &store).await?;
         let published = Published::open(&config, &log_signer.verifier(), &store).map_err(ServeError::Start)?;
         let now = clock.now();
-        let started_at = if has_run(&store)? { Some(now.max(began.latest)) } else { None };
         let app = Arc::new(App {
             metrics: Metrics::new(clock.now(), engine.info().wasmtime_version),
             policy_logs: PolicyLogs::new(clock.now()),
@@ -292,7 +292,7 @@ impl Server {
             keys: ParsedKeys::new(),
             providers: ProviderKeyring::default(),
             replay: ReplayGuard::new(ReplayLimits::default()).map_err(Failure::internal)?,
-            assertions: AssertionGuard::new(ReplayLimits::default(), started_at).map_err(Failure::internal)?,
+            assertions: AssertionGuard::new(ReplayLimits::default(), started_at, eras).map_err(Failure::internal)?,
             published,
             log_signer,
             names,
@@ -307,11 +307,16 @@ impl Server {
         let (local_addr, listener) = listening.map_err(|source| ServeError::Listen { address, source })?;
         let mut batch = Batch::new(app.clock.now());
         let members = json!({ "version": env!("CARGO_PKG_VERSION"), "clock_accepted_by_hand": accept_clock,
-            "set_back_from_ms": began.sets_back.then_some(began.latest.0) });
+            "set_back_from_ms": set_back.as_ref().map(|set_back| set_back.from.0) });
         batch.entries.push(entry::body(batch.now, STARTED, members)?);
-        began.record(&mut batch);
+        batch.put_record(&app.clock.mark());
+        let sets_back = set_back.is_some();
+        if let Some(SetBack { record, require, .. }) = set_back {
+            batch.require.push((record.key(), require));
+            batch.put_record(&record);
+        }
         let committed = app.store.commit(batch).await.map_err(Failure::from)?;
-        if began.sets_back {
+        if sets_back {
             app.clock.end_before(committed.version);
         }
         app.published.advance(&app).await?;
@@ -319,44 +324,56 @@ impl Server {
     }
 }
 
-/// What was recorded of time before this run.
+/// The server's time as this run begins.
 struct Began {
-    /// The latest time that there ever was.
-    latest: TimeMs,
-    /// When time was set back last.
-    earlier: Option<Versioned<ClockRecord>>,
-    /// The time of the newest entry.
-    newest: TimeMs,
-    /// Whether time is set back now.
-    sets_back: bool,
+    clock: Clock,
+    /// What was issued until then may have been accepted by an earlier run; none if there was none.
+    started_at: Option<TimeMs>,
+    /// The times that come again because time was set back.
+    eras: Vec<TimeSpan>,
+    /// Whether it is set back by this very start.
+    set_back: Option<SetBack>,
+}
+
+/// That a start sets time back.
+struct SetBack {
+    from: TimeMs,
+    record: ClockRecord,
+    require: Require,
 }
 
 impl Began {
-    async fn of(store: &Store, accept_clock: bool, wall: &WallClock) -> Result<Self, ServeError> {
-        let newest = latest_record(store)?;
+    async fn of(store: &Store, accept_clock: bool, wall: WallClock) -> Result<Self, ServeError> {
+        let marked = store.record::<ClockMarkRecord>(&Key::clock_mark()).await.map_err(Failure::from)?;
         let earlier = store.record::<ClockRecord>(&Key::clock()).await.map_err(Failure::from)?;
-        let latest = earlier.as_ref().map_or(newest, |earlier| earlier.value.from.max(newest));
-        let sets_back = accept_clock && newest.ms_since(wall.now()) > DRIFT_MS_MAX;
-        Ok(Self { latest, earlier, newest, sets_back })
-    }
-
-    /// Whoever has not accepted that the wall clock stands before the last record passes the last record's time, so
-    /// that nothing is recorded that would make the next start take the wall clock's word.
-    fn clock(&self, wall: WallClock) -> Clock {
-        let clock = Clock::start(wall, if self.sets_back { TimeMs(0) } else { self.newest });
-        if let Some(earlier) = &self.earlier {
-            clock.end_before(earlier.version);
+        let is_first = !has_run(store)?;
+        let (marked, mut came_to) = (marked.map(|marked| marked.value), latest_record(store)?);
+        let marked_boot = marked.as_ref().map(|marked| marked.boot.clone());
+        came_to = marked.as_ref().map_or(came_to, |marked| marked.at.max(came_to));
+        // Whoever starts for the first time has nothing to lose.
+        let ahead_ms_max = if is_first { u64::MAX } else { STOPPED_MS_MAX };
+        let clock = Clock::start(wall, marked, came_to, ahead_ms_max);
+        let (mut eras, mut require) = (Vec::new(), Require::Absent);
+        if let Some(Versioned { value, version, .. }) = earlier {
+            clock.end_before(version);
+            (eras, require) = (value.eras, Require::Version(version));
         }
-        clock
-    }
-
-    fn record(&self, batch: &mut Batch) {
-        if self.sets_back {
-            let version = self.earlier.as_ref().map_or(Require::Absent, |earlier| Require::Version(earlier.version));
-            let record = ClockRecord { by: None, at: batch.now, from: self.latest };
-            batch.require.push((record.key(), version));
-            batch.put_record(&record);
+        let reading = clock.reading();
+        let mut set_back = None;
+        if accept_clock && reading.server.ms_since(reading.wall) > DRIFT_MS_MAX {
+            let (mark, all) = clock.back(reading.wall, &eras);
+            clock.go_on_from(mark);
+            eras = all;
+            let record = ClockRecord { by: None, at: reading.wall, eras: eras.clone() };
+            set_back = Some(SetBack { from: reading.server, record, require });
         }
+        // A run that was cut off by the end of a boot may have gone on for some seconds after it marked its time. Where
+        // time is set back, those are in the era.
+        let is_known =
+            set_back.is_some() || marked_boot.is_some_and(|boot| !boot.is_empty() && boot == clock.mark().boot);
+        let cut_off = if is_known { TimeMs(0) } else { came_to.plus_ms(MARKED_EVERY_MS) };
+        let started_at = (!is_first).then(|| clock.now().max(cut_off));
+        Ok(Self { clock, started_at, eras, set_back })
     }
 }
 

@@ -55,6 +55,8 @@ kinds! {
     ChildDelegation = "child_delegation",
     /// That time was set back.
     Clock = "clock",
+    /// How far the server's time has come.
+    ClockMark = "clock_mark",
     /// What a policy has debited.
     Counter = "counter",
     /// The full record of a decision.
@@ -369,6 +371,12 @@ impl Key {
     #[must_use]
     pub fn clock() -> Self {
         Self::of(KeyKind::Clock, &[])
+    }
+
+    /// How far the server's time has come. There is one, or none.
+    #[must_use]
+    pub fn clock_mark() -> Self {
+        Self::of(KeyKind::ClockMark, &[])
     }
 
     /// That a version of a policy was revoked.

@@ -29,6 +29,7 @@ fn one_of(kind: KeyKind) -> (Key, &'static str) {
             (Key::decision(&DecisionId::from_random([1; 16])), "decision/dec_01010101010101010101010101010101")
         }
         KeyKind::Clock => (Key::clock(), "clock"),
+        KeyKind::ClockMark => (Key::clock_mark(), "clock_mark"),
         KeyKind::Delegation => (Key::delegation(&id("dlg_1")), "delegation/dlg_1"),
         KeyKind::Entitlement => (
             Key::entitlement(&EntitlementHolder::Group { issuer: id("https://idp.example"), name: "staff".into() }),
@@ -126,7 +127,7 @@ fn every_kind_has_a_stable_key() {
 
 /// Kinds of which there is one at most: nobody looks for those by a prefix.
 fn one_of_a_kind(kind: KeyKind) -> bool {
-    matches!(kind, KeyKind::ActiveSet | KeyKind::Clock | KeyKind::Freeze)
+    matches!(kind, KeyKind::ActiveSet | KeyKind::Clock | KeyKind::ClockMark | KeyKind::Freeze)
 }
 
 #[test]

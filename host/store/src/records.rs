@@ -8,6 +8,7 @@
 mod active_set;
 mod agent;
 mod clock;
+mod clock_mark;
 mod codec;
 mod decision;
 mod delegation;
@@ -32,6 +33,7 @@ mod workload_issuer;
 pub use active_set::{ActiveMember, ActiveSetRecord, DuplicateMember};
 pub use agent::{AgentRecord, AgentRecordError, KeyOwner, KeyOwnerRecord, StateChange};
 pub use clock::ClockRecord;
+pub use clock_mark::ClockMarkRecord;
 pub(crate) use codec::json;
 pub use codec::{Kept, Record, RecordError, RecordProblem, Sealed};
 pub use decision::DecisionRecord;
@@ -66,6 +68,7 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
         KeyKind::ActiveSet => check_as::<ActiveSetRecord>(key, stored),
         KeyKind::Agent => check_as::<AgentRecord>(key, stored),
         KeyKind::Clock => check_as::<ClockRecord>(key, stored),
+        KeyKind::ClockMark => check_as::<ClockMarkRecord>(key, stored),
         KeyKind::Decision => check_as::<DecisionRecord>(key, stored),
         KeyKind::Delegation => check_as::<DelegationRecord>(key, stored),
         KeyKind::Entitlement => check_as::<EntitlementRecord>(key, stored),

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use attorn_core::{AgentId, Consents, DecisionId, EntitlementHolder, EntitlementPattern, GrantId, Permission, TimeMs};
+use attorn_core::{
+    AgentId, Consents, DecisionId, EntitlementHolder, EntitlementPattern, GrantId, Permission, TimeMs, TimeSpan,
+};
 
 use super::tests::{digest, golden, json};
 use super::*;
@@ -204,10 +206,32 @@ fn entitlements_the_freeze_and_the_clock() {
         r#"{"by":"ada","at_ms":1000,"reason":"a leak"}"#,
     );
     golden(
-        &ClockRecord { by: Some(id("ada")), at: TimeMs(1_000), from: TimeMs(9_000) },
+        &ClockRecord { by: Some(id("ada")), at: TimeMs(1_000), eras: vec![span(2_000, 9_000)] },
         "clock",
-        r#"{"by":"ada","at_ms":1000,"from_ms":9000}"#,
+        r#"{"by":"ada","at_ms":1000,"eras":[{"from_ms":2000,"until_ms":9000}]}"#,
     );
+    let mark = ClockMarkRecord {
+        boot: "a boot".into(),
+        since_boot_ms: 7,
+        at: TimeMs(9_000),
+        settled: true,
+        uncounted_ms: 3,
+        believed_in_ms: 4,
+        leap: span(1_000, 2_000),
+        tokens_after: TimeMs(1_000),
+    };
+    golden(
+        &mark,
+        "clock_mark",
+        concat!(
+            r#"{"boot":"a boot","since_boot_ms":7,"at_ms":9000,"settled":true,"uncounted_ms":3,"believed_in_ms":4,"#,
+            r#""leap":{"from_ms":1000,"until_ms":2000},"tokens_after_ms":1000}"#
+        ),
+    );
+}
+
+fn span(from: u64, until: u64) -> TimeSpan {
+    TimeSpan { from: TimeMs(from), until: TimeMs(until) }
 }
 
 #[track_caller]

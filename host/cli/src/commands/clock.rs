@@ -28,14 +28,16 @@ pub(crate) struct Show {}
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   attorn clock show
-  attorn clock accept ahead --reason 'the machine was paused'
-  attorn clock accept behind --reason 'it had been set wrong'
+  attorn clock accept ahead 5400000 --reason 'the machine was paused'
+  attorn clock accept behind 7200123 --reason 'it had been set wrong'
 
 A clock that is wrong is set right instead: then the server goes on by itself.")]
 pub(crate) struct Accept {
     /// How the wall clock stands; refused if it stands otherwise
     #[arg(value_enum)]
     stands: Way,
+    /// By how many milliseconds, as `attorn clock show` says; refused if it is another step by more than 5 seconds
+    apart_ms: u64,
     #[command(flatten)]
     why: Why,
 }
@@ -51,12 +53,12 @@ impl Clock {
         let operator = context.operator()?;
         let shown: ClockShown = match self {
             Self::Show(Show {}) => operator.get("/v1/clock").await?,
-            Self::Accept(Accept { stands, why }) => {
+            Self::Accept(Accept { stands, apart_ms, why }) => {
                 let stands = match stands {
                     Way::Ahead => Stands::Ahead,
                     Way::Behind => Stands::Behind,
                 };
-                operator.post("/v1/clock/accept", &AcceptClock { stands, reason: why.reason }).await?
+                operator.post("/v1/clock/accept", &AcceptClock { stands, apart_ms, reason: why.reason }).await?
             }
         };
         print(&context.output, &shown)
@@ -75,6 +77,10 @@ fn print(output: &Output, clock: &ClockShown) -> Result<Exit, Failure> {
     });
     for (name, ms) in [("server", clock.server_ms), ("wall", clock.wall_ms)] {
         output.line(format!("{name:6}  {}", TimeMs(ms)));
+    }
+    for span in &clock.assertions_refused {
+        let (from, until) = (TimeMs(span.from_ms), TimeMs(span.until_ms));
+        output.line(format!("clients' assertions are refused from {from} until {until}"));
     }
     Ok(Exit::Done)
 }

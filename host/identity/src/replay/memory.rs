@@ -76,14 +76,12 @@ impl Memory {
         }
     }
 
-    /// Go on at an earlier time, with all that is remembered. Nothing of it is forgotten before the time at which it
-    /// would have been without this.
-    pub(crate) fn set_back(&self, now: TimeMs) {
-        for shard in &self.shards {
-            // A shard whose lock is poisoned accepts nothing anyway.
-            if let Ok(mut shard) = shard.lock() {
-                shard.now = shard.now.min(now);
-            }
+    /// Begin anew, at whatever time. For whoever sees to it that nothing that was accepted until now is fresh again.
+    pub(crate) fn forget_all(&self) {
+        // A shard whose lock is poisoned accepts nothing anyway.
+        for mut shard in self.shards.iter().filter_map(|shard| shard.lock().ok()) {
+            let Shard { current, previous, .. } = mem::replace(&mut *shard, Shard::new());
+            self.forgotten(ids_in(&current) + ids_in(&previous));
         }
     }
 
@@ -146,7 +144,7 @@ type Generation = HashMap<KeyThumbprint, HashSet<Seen>>;
 /// is old enough it becomes the previous one, and what was the previous one is forgotten. So each
 /// id is remembered for the memory's time at least, and for three times that while the shard is used.
 struct Shard {
-    /// The latest time that was seen here: time never goes back for a shard, unless all go back.
+    /// The latest time that was seen here: time never goes back for a shard.
     now: TimeMs,
     current_since: TimeMs,
     current: Generation,

@@ -171,6 +171,8 @@ async fn fact(
         None => Some(Missing::NotSet),
         Some(_) if body.is_none() => Some(Missing::UserErased),
         Some(set) if !set.value.counts_at(context.time) => Some(Missing::Expired),
+        // Nobody can say any more when it ends.
+        Some(set) if set.value.expires_at.is_some() && app.clock.outlived(set.version) => Some(Missing::Expired),
         Some(set) => match word_counts(app, &set.value.set_by, found).await? {
             Ok(counts) => (!counts).then_some(Missing::SourceRevoked),
             Err(too_many) => return Ok(Err(too_many)),

@@ -17,6 +17,7 @@ use serde_json::json;
 
 use super::{limits, permissions_text};
 use crate::app::App;
+use crate::clock::Clock;
 use crate::decisions::gather::frozen;
 use crate::decisions::veil;
 use crate::entry;
@@ -49,7 +50,7 @@ pub(crate) struct Made {
 /// Make the delegation, or find the one that was made of the same token for the same.
 pub(crate) async fn delegation(app: &App, ask: &Ask<'_>) -> Result<Made, Failure> {
     let agent = ask.caller.agent.value.agent();
-    may_exchange(agent, ask)?;
+    may_exchange(&app.clock, agent, ask)?;
     let permissions = permissions(ask)?;
     let exchange = exchange_digest(agent, ask, &permissions);
     for _ in 0..ATTEMPTS_MAX {
@@ -63,7 +64,7 @@ pub(crate) async fn delegation(app: &App, ask: &Ask<'_>) -> Result<Made, Failure
         batch.require.extend(ask.caller.require());
         batch.require.push((Key::provider(&provider.value.id), Require::Version(provider.version)));
         let user = person::of_token(app, ask.token, &mut batch).await?;
-        signed_in_since(&user, agent, ask.token)?;
+        signed_in_since(&app.clock, &user, agent, ask.token)?;
         let session = session(app, &user, ask.token, &mut batch).await?;
         let id = random::delegation_id()?;
         add(&mut batch, ask, &user, (&id, &session), &permissions)?;
@@ -86,8 +87,9 @@ pub(super) async fn not_frozen(app: &App, batch: &mut Batch) -> Result<(), Failu
     Ok(())
 }
 
-/// The token names this agent, is bound to its key if to any, and was issued after the agent was suspended last.
-fn may_exchange(agent: &Agent, ask: &Ask<'_>) -> Result<(), Failure> {
+/// The token names this agent, is bound to its key if to any, and was issued after the agent was suspended last and
+/// after a step of the clock was accepted last.
+fn may_exchange(clock: &Clock, agent: &Agent, ask: &Ask<'_>) -> Result<(), Failure> {
     let refused = |why: &str| Failure::of(ProblemCode::SubjectTokenRefused, why);
     if ask.token.agent != agent.id {
         return Err(refused("the token names another agent").with_help("every agent exchanges tokens of its own"));
@@ -106,6 +108,7 @@ fn may_exchange(agent: &Agent, ask: &Ask<'_>) -> Result<(), Failure> {
     if agent.state != AgentState::Active {
         return Err(Failure::of(ProblemCode::InvalidState, "the agent is not active"));
     }
+    not_of_another_time(clock, ask.token.said.issued_at)?;
     let ended = ask
         .caller
         .agent
@@ -113,7 +116,7 @@ fn may_exchange(agent: &Agent, ask: &Ask<'_>) -> Result<(), Failure> {
         .history()
         .iter()
         .filter(|change| change.state != AgentState::Active)
-        .map(|change| change.at);
+        .map(|change| clock.remembered(change.at));
     if ended.max().is_some_and(|at| ask.token.said.issued_at <= clearly_after(at)) {
         return Err(Failure::of(ProblemCode::LoginNeeded, "the token is from before the agent was suspended")
             .with_help("get a new token: the user signs in again"));
@@ -123,6 +126,16 @@ fn may_exchange(agent: &Agent, ask: &Ask<'_>) -> Result<(), Failure> {
         let detail = format!("the agent is not registered for the purpose `{}` with a user", ask.purpose);
         return Err(Failure::of(ProblemCode::ConsentMissing, detail)
             .with_help("a registrar says what an agent may do, for which purposes"));
+    }
+    Ok(())
+}
+
+/// Nobody can say of a token from before the server's time was changed what was exchanged for it, and what of that has
+/// ended.
+fn not_of_another_time(clock: &Clock, issued_at: TimeMs) -> Result<(), Failure> {
+    if clock.tokens_after().is_some_and(|after| issued_at <= clearly_after(after)) {
+        return Err(Failure::of(ProblemCode::LoginNeeded, "the token is from before the server's time was changed")
+            .with_help("get a new token"));
     }
     Ok(())
 }
@@ -183,10 +196,11 @@ fn clearly_after(at: TimeMs) -> TimeMs {
 }
 
 /// After a user has revoked or logged out, only a later login makes anything new.
-fn signed_in_since(user: &KnownUser, agent: &Agent, token: &SubjectToken) -> Result<(), Failure> {
+fn signed_in_since(clock: &Clock, user: &KnownUser, agent: &Agent, token: &SubjectToken) -> Result<(), Failure> {
     let body = &user.body;
     let unnamed = body.unnamed_login_after.filter(|_| token.said.session.is_none());
-    let after = [body.login_after, body.login_after_for.get(&agent.id).copied(), unnamed].into_iter().flatten().max();
+    let all = [body.login_after, body.login_after_for.get(&agent.id).copied(), unnamed];
+    let after = all.into_iter().flatten().map(|at| clock.remembered(at)).max();
     match after {
         Some(after) if token.said.auth_time.is_none_or(|at| at <= clearly_after(after)) => {
             let detail = "the user revoked what they had delegated, or logged out, and has not signed in since";

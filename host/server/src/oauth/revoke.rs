@@ -19,7 +19,6 @@ const ATTEMPTS_MAX: usize = 8;
 /// One durable write: after its acknowledgement no use counts. What is no token of ours, or was revoked
 /// before, is revoked in any sense that matters (RFC 7009, section 2.2).
 pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
-    app.ensure_ready()?;
     let (agent, token) = (&call.agent()?.agent.value.agent().id, call.form()?.needed("token")?);
     for _ in 0..ATTEMPTS_MAX {
         let Some(known) = granted::grant(&app, token).await? else { return Ok(done()) };

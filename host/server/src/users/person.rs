@@ -6,6 +6,7 @@ use std::sync::Arc;
 use attorn_api::ProblemCode;
 use attorn_core::{Issuer, JsonText, ProviderId, TimeMs, UserId};
 use attorn_identity::UserKey;
+use attorn_identity::proof::CLOCK_SKEW_MS_MAX;
 use attorn_store::records::{LogoutRecord, UserBody, UserNameRecord, UserRecord};
 use attorn_store::{Batch, Key, Require, Versioned};
 
@@ -41,7 +42,7 @@ pub(crate) async fn of_token(app: &App, token: &SubjectToken, batch: &mut Batch)
     let id = user.record.value.id.clone();
     batch.require.push((Key::user(&id), Require::Version(user.record.version)));
     let mut body = user.body.clone();
-    asserted.bring_up_to_date(&mut body);
+    asserted.bring_up_to_date(&mut body, batch.now);
     if body != user.body {
         user.record.value = user.with_body(&body, user.record.value.revocations)?;
         user.body = body;
@@ -60,12 +61,15 @@ pub(crate) struct Asserted {
 
 impl Asserted {
     /// An older token does not bring back what the provider has asserted no more since; and one that says nothing of
-    /// groups neither takes them away nor makes them count longer.
-    fn bring_up_to_date(self, body: &mut UserBody) {
-        if self.at > body.asserted_at {
+    /// groups neither takes them away nor makes them count longer. What was asserted at a time that has not come yet
+    /// is from before the server's time was set back.
+    fn bring_up_to_date(self, body: &mut UserBody, now: TimeMs) {
+        let news = |known: TimeMs| self.at > known || known > now.plus_ms(CLOCK_SKEW_MS_MAX);
+        let (of_claims, of_groups) = (news(body.asserted_at), news(body.groups_asserted_at));
+        if of_claims {
             (body.asserted_at, body.claims) = (self.at, self.claims);
         }
-        if let Some(groups) = self.groups.filter(|_| self.at > body.groups_asserted_at) {
+        if let Some(groups) = self.groups.filter(|_| of_groups) {
             (body.groups_asserted_at, body.groups) = (self.at, groups);
         }
     }
@@ -130,7 +134,7 @@ mod tests {
     fn groups_stay_where_a_token_says_nothing_of_them_and_an_older_one_brings_nothing_back() {
         let mut body = body();
         let mut seen = |token: Asserted| {
-            token.bring_up_to_date(&mut body);
+            token.bring_up_to_date(&mut body, TimeMs(100));
             let groups: Vec<String> = body.groups.iter().cloned().collect();
             (groups.join(" "), body.groups_asserted_at.0, body.claims.as_str().to_owned(), body.asserted_at.0)
         };
@@ -144,5 +148,9 @@ mod tests {
         // That there are none is said, too.
         assert_eq!(seen(asserted(30, Some(&[]), "{}")), (String::new(), 30, "{}".into(), 30));
         assert_eq!(seen(asserted(29, Some(&["b"]), "{2}")), (String::new(), 30, "{}".into(), 30));
+        // One from a time that time was set back from stands in nobody's way.
+        let wrong = 100 + CLOCK_SKEW_MS_MAX + 1;
+        assert_eq!(seen(asserted(wrong, Some(&["b"]), "{2}")), ("b".into(), wrong, "{2}".into(), wrong));
+        assert_eq!(seen(asserted(31, Some(&["a"]), "{1}")), ("a".into(), 31, "{1}".into(), 31));
     }
 }
