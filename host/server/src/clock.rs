@@ -23,8 +23,9 @@ mod wall;
 
 pub(crate) mod keep;
 pub(crate) mod routes;
+pub(crate) mod start;
 
-pub(crate) use mark::MARKED_EVERY_MS;
+use mark::MARKED_EVERY_MS;
 pub use wall::WallClock;
 
 /// How far the wall clock may be from the server's time before the server is not ready any more.

@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use attorn_artifact::{Cache, Worker};
-use attorn_core::{BoundsLimits, TimeMs, TimeSpan};
+use attorn_core::BoundsLimits;
 use attorn_engine::{Compiler, Engine, EngineConfig};
 use attorn_identity::{AssertionGuard, Nonces, ReplayGuard, ReplayLimits, RootKey};
-use attorn_store::records::{ClockMarkRecord, ClockRecord, Record as _};
-use attorn_store::{Batch, Key, OpenError, Require, Store, Versioned};
+use attorn_store::records::Record as _;
+use attorn_store::{Batch, OpenError, Store};
 use governor::clock::MonotonicClock;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -19,7 +19,8 @@ use tokio::sync::oneshot;
 
 use crate::active::ActivePolicies;
 use crate::app::App;
-use crate::clock::{Clock, DRIFT_MS_MAX, MARKED_EVERY_MS, STOPPED_MS_MAX, WallClock, keep};
+use crate::clock::start::{Began, STARTED, SetBack};
+use crate::clock::{WallClock, keep};
 use crate::config::{Config, Tls};
 use crate::decisions::pause::Pauses;
 use crate::decisions::rehearse::Rehearsals;
@@ -47,10 +48,6 @@ const CACHE_DIRECTORY: &str = "cache";
 /// How many bytes of them.
 const CACHE_BYTES_MAX: u64 = 4 << 30;
 
-/// What the first entry of each run says.
-const STARTED: &str = "server_started";
-/// More entries than this are never there before the first run.
-const ENTRIES_OF_INIT_MAX: usize = 32;
 /// The longest file that a root key is read from.
 const ROOT_KEY_BYTES_MAX: u64 = 4 << 10;
 
@@ -324,59 +321,6 @@ impl Server {
     }
 }
 
-/// The server's time as this run begins.
-struct Began {
-    clock: Clock,
-    /// What was issued until then may have been accepted by an earlier run; none if there was none.
-    started_at: Option<TimeMs>,
-    /// The times that come again because time was set back.
-    eras: Vec<TimeSpan>,
-    /// Whether it is set back by this very start.
-    set_back: Option<SetBack>,
-}
-
-/// That a start sets time back.
-struct SetBack {
-    from: TimeMs,
-    record: ClockRecord,
-    require: Require,
-}
-
-impl Began {
-    async fn of(store: &Store, accept_clock: bool, wall: WallClock) -> Result<Self, ServeError> {
-        let marked = store.record::<ClockMarkRecord>(&Key::clock_mark()).await.map_err(Failure::from)?;
-        let earlier = store.record::<ClockRecord>(&Key::clock()).await.map_err(Failure::from)?;
-        let is_first = !has_run(store)?;
-        let (marked, mut came_to) = (marked.map(|marked| marked.value), latest_record(store)?);
-        let marked_boot = marked.as_ref().map(|marked| marked.boot.clone());
-        came_to = marked.as_ref().map_or(came_to, |marked| marked.at.max(came_to));
-        // Whoever starts for the first time has nothing to lose.
-        let ahead_ms_max = if is_first { u64::MAX } else { STOPPED_MS_MAX };
-        let clock = Clock::start(wall, marked, came_to, ahead_ms_max);
-        let (mut eras, mut require) = (Vec::new(), Require::Absent);
-        if let Some(Versioned { value, version, .. }) = earlier {
-            clock.end_before(version);
-            (eras, require) = (value.eras, Require::Version(version));
-        }
-        let reading = clock.reading();
-        let mut set_back = None;
-        if accept_clock && reading.server.ms_since(reading.wall) > DRIFT_MS_MAX {
-            let (mark, all) = clock.back(reading.wall, &eras);
-            clock.go_on_from(mark);
-            eras = all;
-            let record = ClockRecord { by: None, at: reading.wall, eras: eras.clone() };
-            set_back = Some(SetBack { from: reading.server, record, require });
-        }
-        // A run that was cut off by the end of a boot may have gone on for some seconds after it marked its time. Where
-        // time is set back, those are in the era.
-        let is_known =
-            set_back.is_some() || marked_boot.is_some_and(|boot| !boot.is_empty() && boot == clock.mark().boot);
-        let cut_off = if is_known { TimeMs(0) } else { came_to.plus_ms(MARKED_EVERY_MS) };
-        let started_at = (!is_first).then(|| clock.now().max(cut_off));
-        Ok(Self { clock, started_at, eras, set_back })
-    }
-}
-
 fn user_keys(config: &Config, root: Arc<RootKey>) -> Result<UserKeys, ServeError> {
     let directory = config.user_keys.clone();
     UserKeys::open(directory.clone(), root)
@@ -391,38 +335,8 @@ pub(crate) fn root_key(config: &Config) -> Result<RootKey, ServeError> {
     text.parse().map_err(|error: attorn_identity::WrapError| fail(error.to_string()))
 }
 
-/// Whether the server has run before: its first entry of each run stands among the first that there are.
-fn has_run(store: &Store) -> Result<bool, ServeError> {
-    if !store.earlier_epochs().is_empty() {
-        return Ok(true);
-    }
-    let first = store.entries(0, ENTRIES_OF_INIT_MAX).map_err(Failure::from)?;
-    if first.len() == ENTRIES_OF_INIT_MAX {
-        return Ok(true);
-    }
-    for stored in first {
-        let entry = attorn_log::Entry::parse(&stored.bytes).map_err(Failure::internal)?;
-        let body: serde_json::Value = serde_json::from_str(entry.body.as_str()).map_err(Failure::internal)?;
-        if body["type"] == STARTED {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
 fn certificate(tls: &Tls) -> Result<Option<Arc<ServerCertificate>>, ServeError> {
     let Tls::Server { certificate, key } = tls else { return Ok(None) };
     let loaded = ServerCertificate::load(certificate, key).map_err(|error| ServeError::Start(error.to_string()))?;
     Ok(Some(Arc::new(loaded)))
-}
-
-/// The time of the newest entry.
-fn latest_record(store: &Store) -> Result<TimeMs, ServeError> {
-    let size = store.log_head().map_err(Failure::from)?.size;
-    let Some(last) = size.checked_sub(1) else { return Ok(TimeMs(0)) };
-    let bytes = store.entry(last).map_err(Failure::from)?;
-    let bytes = bytes.ok_or_else(|| ServeError::Start(format!("the log has no entry {last}")))?;
-    let entry = attorn_log::Entry::parse(&bytes).map_err(Failure::internal)?;
-    let body: serde_json::Value = serde_json::from_str(entry.body.as_str()).map_err(Failure::internal)?;
-    Ok(TimeMs(body["time_ms"].as_u64().unwrap_or(0)))
 }
