@@ -20,13 +20,13 @@ use attorn_tests::{Answer, Behalf, Call};
 use serde_json::{Value, json};
 
 /// What is in every word of the user's, and in nothing else.
-const MARK: &str = "zqxj";
+const MARK: &str = "zqxjkvbw";
 
 /// Words of the user's, each of which would name them.
 fn claims_of_user() -> Value {
     json!({
-        "sub": "subject-zqxj", "sid": "sid-zqxj", "jti": "jti-zqxj", "acr": "acr-zqxj", "groups": ["group-zqxj"],
-        "customer": "customer-zqxj",
+        "sub": "subject-zqxjkvbw", "sid": "sid-zqxjkvbw", "jti": "jti-zqxjkvbw", "acr": "acr-zqxjkvbw", "groups": ["group-zqxjkvbw"],
+        "customer": "customer-zqxjkvbw",
     })
 }
 
@@ -82,22 +82,22 @@ async fn known(scene: &Behalf) -> Known {
     let delegation = made.delegation;
     let child = scene.offered(&scene.bot, &delegation, &scene.helper).await;
     let holder = json!({ "user": delegation.user });
-    scene.entitle(holder, &[("account.read", "account/right-zqxj/*")]).await;
+    scene.entitle(holder, &[("account.read", "account/right-zqxjkvbw/*")]).await;
     let facts = json!({ "facts": [
-        { "name": format!("user/{}/risk", delegation.user), "value": "fact-zqxj" },
-        { "name": format!("limits/{}/day", delegation.user), "value": "fact-zqxj", "expires_at_ms": now_ms() + 60_000 },
+        { "name": format!("user/{}/risk", delegation.user), "value": "fact-zqxjkvbw" },
+        { "name": format!("limits/{}/day", delegation.user), "value": "fact-zqxjkvbw", "expires_at_ms": now_ms() + 60_000 },
     ] });
     scene.staff.registrar.post("/v1/facts", &facts).await.expect(200);
-    let resource = format!("account/{}/resource-zqxj", delegation.user);
-    let more = json!({ "arguments": { "pin": "argument-zqxj" }, "claims": { "why": "claim-zqxj" } });
+    let resource = format!("account/{}/resource-zqxjkvbw", delegation.user);
+    let more = json!({ "arguments": { "pin": "argument-zqxjkvbw" }, "claims": { "why": "claim-zqxjkvbw" } });
     let ask = with(ask_by(&delegation, "account.read", &resource), more);
-    let allowed: DecisionAnswer = scene.bot.ask_once("idempotency-zqxj", &ask).await.json();
+    let allowed: DecisionAnswer = scene.bot.ask_once("idempotency-zqxjkvbw", &ask).await.json();
     assert_eq!(allowed.decision, DecisionKind::Allow, "{allowed:?}");
     let grant = allowed.grant.as_ref().unwrap();
     scene.bank.post(format!("/v1/grants/{}/uses", grant.id), &use_of(grant)).await.expect(200);
-    let effect = json!({ "use_number": 1, "effect": "done", "note": "note-zqxj" });
+    let effect = json!({ "use_number": 1, "effect": "done", "note": "note-zqxjkvbw" });
     scene.bank.post(format!("/v1/grants/{}/effect", grant.id), &effect).await.expect(200);
-    denied(&scene.bot.decide(&ask_by(&delegation, "account.read", "account/other-zqxj/x")).await, "not_entitled");
+    denied(&scene.bot.decide(&ask_by(&delegation, "account.read", "account/other-zqxjkvbw/x")).await, "not_entitled");
     Known { delegation, child, token, ask, allowed }
 }
 
@@ -131,7 +131,7 @@ async fn nothing_of_an_erased_user_is_found_anywhere_and_the_log_verifies() {
     // Old bytes stay in the file of the store, so all has to have been sealed before.
     no_word_is_found(&scene).await;
     let record = scene.record_of(&allowed).await;
-    assert!(record.to_string().contains("argument-zqxj"), "{record}");
+    assert!(record.to_string().contains("argument-zqxjkvbw"), "{record}");
     // The log does not even have the random id that the store has.
     assert!(!export(&scene).await.text().contains(user.as_str()));
 
@@ -171,13 +171,13 @@ async fn whoever_asks_for_an_erased_user_is_told_and_reads_nothing() {
 
     denied(&scene.bot.decide(&ask).await, "user_erased");
     denied(&scene.read(&scene.helper, &child).await, "user_erased");
-    scene.bot.ask_once("idempotency-zqxj", &ask).await.refused(410, "user_erased");
+    scene.bot.ask_once("idempotency-zqxjkvbw", &ask).await.refused(410, "user_erased");
     let grant = allowed.grant.as_ref().unwrap();
     scene.bank.post(format!("/v1/grants/{}/uses", grant.id), &use_of(grant)).await.refused(409, "grant_inactive");
     let effect = json!({ "use_number": 1, "effect": "done" });
     scene.bank.post(format!("/v1/grants/{}/effect", grant.id), &effect).await.refused(409, "grant_inactive");
     scene.staff.auditor.get(format!("/v1/audit/decisions/{}", allowed.decision_id)).await.refused(410, "user_erased");
-    let named = json!({ "provider": "main", "subject": "subject-zqxj" });
+    let named = json!({ "provider": "main", "subject": "subject-zqxjkvbw" });
     registrar.post("/v1/users/find", &named).await.refused(404, "not_found");
     for path in [
         format!("/v1/users/{user}"),
@@ -214,7 +214,7 @@ async fn whoever_asks_for_an_erased_user_is_told_and_reads_nothing() {
     let mine = scene.provider.user_token(claims_of_user());
     scene.reach.send(Call::get("/v1/me/delegations").bearer(&mine)).await.refused(401, "user_unauthenticated");
     // A provider that tells of a logout late is told nothing.
-    let logout = scene.provider.logout_token(json!({ "sub": "subject-zqxj", "sid": "sid-zqxj" }));
+    let logout = scene.provider.logout_token(json!({ "sub": "subject-zqxjkvbw", "sid": "sid-zqxjkvbw" }));
     let logout = form("/v1/backchannel-logout", &[("logout_token", logout)]);
     scene.reach.send(logout).await.expect(200);
     // Agents see what they always see of what is not there.
