@@ -240,7 +240,7 @@ async fn the_commands_say_what_is_wrong_with_a_certificate() {
         ("svid.pem", "other.key", "the private key is not the certificate's"),
         ("svid.key", "svid.key", "the certificate is not one or several certificates in PEM"),
         ("svid.pem", "svid.pem", "the certificate's key is no private key in PEM"),
-        ("none.pem", "svid.key", "cannot read `none.pem`"),
+        ("none.pem", "svid.key", "cannot use `none.pem`: the file cannot be read"),
     ] {
         let ask = format!("--action faq.read --resource article/42 --purpose {PURPOSE}");
         let done = hands.run(&format!("decide --certificate {certificate} --certificate-key {key} {ask}")).await;

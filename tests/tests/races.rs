@@ -96,7 +96,7 @@ impl Ending {
         }
     }
 
-    /// Whether what the bot gave on ends, too.
+    /// Whether what the bot offered ends, too.
     const fn reaches_below(self) -> bool {
         !matches!(self, Self::Key | Self::TrustDomain)
     }

@@ -53,9 +53,9 @@ pub struct Delegation {
     pub id: String,
     /// The user whom its chain starts with: `usr_…`.
     pub user: String,
-    /// The agent that gave it; none if the user did.
+    /// The agent that offered it; none if the user delegated it.
     pub from_agent: Option<String>,
-    /// The delegation out of which it was given.
+    /// The delegation out of which it was offered.
     pub parent: Option<String>,
     /// How many delegations lead to it; 0 for the user's own.
     pub depth: u32,
@@ -115,7 +115,7 @@ pub struct Evidence {
 pub struct DelegationDetails {
     /// The delegation.
     pub delegation: Delegation,
-    /// By what the user consented; none for what an agent gave.
+    /// By what the user consented; none for what an agent offered.
     pub evidence: Option<Evidence>,
     /// Why it was revoked, where the user or an agent did and said why. What an operator said stands in the audit log.
     pub revoked_because: Option<String>,
@@ -131,13 +131,13 @@ pub struct DelegationList {
     pub next: Option<String>,
 }
 
-/// A delegation and all that was given out of it.
+/// A delegation and all that was offered out of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DelegationTree {
     /// The delegation.
     pub delegation: Delegation,
-    /// What was given out of it, each with what was given out of that.
+    /// What was offered out of it, each with what was offered out of that.
     pub children: Vec<DelegationTree>,
     /// Whether there is more below than is shown: a tree shows 500.
     pub more: bool,

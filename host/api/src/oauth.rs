@@ -152,15 +152,25 @@ impl OAuthError {
 /// certificate (RFC 8705) needs neither assertion nor proof, and sends its `client_id`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ClientAuthentication {
-    /// `urn:ietf:params:oauth:client-assertion-type:jwt-bearer`.
+    /// What the assertion is: `urn:ietf:params:oauth:client-assertion-type:jwt-bearer` (RFC 7523), or
+    /// `urn:ietf:params:oauth:client-assertion-type:jwt-spiffe` (draft-ietf-oauth-spiffe-client-auth).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_assertion_type: Option<String>,
-    /// A JWT (RFC 7523) by a registered key of the client: `iss` and `sub` its id, `aud` our issuer, `exp`
-    /// at most five minutes ahead, `iat`, and a `jti` that is accepted once.
+    /// A JWT that says who the client is, for `aud` our issuer. It is one of three:
+    ///
+    /// - The client's own (`jwt-bearer`; RFC 7523, section 3), by a registered key of its: `iss` and `sub` its id,
+    ///   `exp` at most five minutes ahead, `iat`, and a `jti` that is accepted once.
+    /// - A workload's token (`jwt-bearer`; RFC 7523, section 3), by a registered workload issuer: `iss` the issuer's,
+    ///   `sub` the workload's, `iat`, `exp` at most 24 hours ahead. It may come again.
+    /// - A JWT-SVID (`jwt-spiffe`; draft-ietf-oauth-spiffe-client-auth), by a registered trust domain: `sub` the
+    ///   workload's SPIFFE ID, `exp` at most an hour ahead. It may come again.
+    ///
+    /// Whoever holds one of the last two can show it: they are for agents only, and a proof by a key of the agent's
+    /// comes beside them at every endpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_assertion: Option<String>,
-    /// The client's id. Beside an assertion it need not be sent; an agent with a certificate may send the SPIFFE ID
-    /// that it shows.
+    /// The client's id, or the `sub` of the JWT-SVID or workload's token that comes as the assertion. Beside an
+    /// assertion it need not be sent; an agent with a certificate may send the SPIFFE ID that it shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
 }

@@ -1,8 +1,8 @@
 //! As which agent a command asks: with its key, or with its certificate.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use attorn_agent::{AgentCertificate, AgentKey, Authentication, CertificateError};
+use attorn_agent::{AgentCertificate, AgentKey, Authentication, CertificateError, FileError};
 use clap::{ArgGroup, Args};
 
 use crate::failure::Failure;
@@ -26,18 +26,25 @@ pub(crate) struct AgentSource {
 impl AgentSource {
     /// Read the files.
     pub(crate) fn obtain(&self) -> Result<Authentication, Failure> {
-        if let (Some(certificate), Some(key)) = (&self.certificate, &self.certificate_key) {
-            return AgentCertificate::load(certificate, key).map(Into::into).map_err(|error| refused(&error));
+        match (&self.key, &self.certificate, &self.certificate_key) {
+            (Some(key), None, None) => {
+                AgentKey::load(key).map(Into::into).map_err(|error| Failure::key_file("use", key, &error))
+            }
+            (None, Some(certificate), Some(key)) => {
+                AgentCertificate::load(certificate, key).map(Into::into).map_err(|error| refused(&error))
+            }
+            // The command line is parsed so that none of these comes.
+            _ => Err(Failure::usage("an agent's `--key`, or its `--certificate` and `--certificate-key`, are needed")),
         }
-        let key = self.key.as_deref().unwrap_or_else(|| Path::new(""));
-        AgentKey::load(key).map(Into::into).map_err(|error| Failure::key_file("use", key, &error))
     }
 }
 
 fn refused(error: &CertificateError) -> Failure {
     let failure = Failure::of(error);
     match error {
-        CertificateError::Exposed { path, .. } => failure.with_help(format!("`chmod 600 {}`", path.display())),
+        CertificateError::File { path, source: FileError::Exposed(_) } => {
+            failure.with_help(format!("`chmod 600 {}`", path.display()))
+        }
         CertificateError::Mismatch => {
             failure.with_help("the agent's own certificate comes first, before those that lead to its root")
         }
@@ -53,7 +60,7 @@ mod tests {
     fn certificates_that_cannot_be_shown_come_with_a_way_out() {
         let path = PathBuf::from("svid.key");
         for (error, help) in [
-            (CertificateError::Exposed { path, mode: 0o644 }, Some("`chmod 600 svid.key`")),
+            (CertificateError::File { path, source: FileError::Exposed(0o644) }, Some("`chmod 600 svid.key`")),
             (
                 CertificateError::Mismatch,
                 Some("the agent's own certificate comes first, before those that lead to its root"),

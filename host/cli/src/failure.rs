@@ -57,15 +57,16 @@ impl Failure {
 
     /// A key file cannot be read or made.
     pub(crate) fn key_file(what: &str, path: &Path, error: &attorn_agent::KeyError) -> Self {
-        use attorn_agent::KeyError::{Exposed, Read, Write};
+        use attorn_agent::FileError::{Exposed, Read};
+        use attorn_agent::KeyError::{File, Write};
 
         let failure = Self::file(what, path, error);
         match error {
-            Read(source) if source.kind() == ErrorKind::NotFound => {
+            File(Read(source)) if source.kind() == ErrorKind::NotFound => {
                 failure.with_help("`attorn agent register … --new-key FILE` makes one")
             }
             Write(source) if source.kind() == ErrorKind::AlreadyExists => failure.with_help(NOT_OVERWRITTEN_HELP),
-            Exposed(_) => failure.with_help(format!("`chmod 600 {}`", path.display())),
+            File(Exposed(_)) => failure.with_help(format!("`chmod 600 {}`", path.display())),
             _ => failure,
         }
     }
@@ -193,16 +194,16 @@ mod tests {
 
     #[test]
     fn files_that_cannot_be_used_come_with_a_way_out() {
-        use attorn_agent::KeyError;
+        use attorn_agent::{FileError, KeyError};
 
         let (path, io) = (Path::new("bot.key"), |kind| std::io::Error::from(kind));
         for (failure, help) in [
             (
-                Failure::key_file("use", path, &KeyError::Read(io(ErrorKind::NotFound))),
+                Failure::key_file("use", path, &KeyError::File(FileError::Read(io(ErrorKind::NotFound)))),
                 Some("`attorn agent register … --new-key FILE` makes one"),
             ),
-            (Failure::key_file("use", path, &KeyError::Read(io(ErrorKind::PermissionDenied))), None),
-            (Failure::key_file("use", path, &KeyError::Exposed(0o644)), Some("`chmod 600 bot.key`")),
+            (Failure::key_file("use", path, &FileError::Read(io(ErrorKind::PermissionDenied)).into()), None),
+            (Failure::key_file("use", path, &FileError::Exposed(0o644).into()), Some("`chmod 600 bot.key`")),
             (
                 Failure::key_file("make", path, &KeyError::Write(io(ErrorKind::AlreadyExists))),
                 Some(NOT_OVERWRITTEN_HELP),
@@ -230,7 +231,7 @@ mod tests {
 
     #[test]
     fn sources_are_joined_and_not_repeated() {
-        let key = attorn_agent::KeyError::Read(std::io::Error::other("disk on fire"));
-        check(key, Exit::Error, "error: the key file cannot be read: disk on fire");
+        let key = attorn_agent::KeyError::File(attorn_agent::FileError::Read(std::io::Error::other("disk on fire")));
+        check(key, Exit::Error, "error: the file cannot be read: disk on fire");
     }
 }

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::io::{self, ErrorKind, Write};
 use std::sync::{Mutex, PoisonError};
 
+use attorn_core::TimeMs;
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -84,6 +85,11 @@ impl Output {
             _ => Ok(()),
         }
     }
+}
+
+/// A time, or a dash where there is none.
+pub(crate) fn time_or_dash(at_ms: Option<u64>) -> String {
+    at_ms.map_or_else(|| "-".to_owned(), |at| TimeMs(at).to_string())
 }
 
 /// The text with everything escaped that would drive a terminal or turn the direction of writing:

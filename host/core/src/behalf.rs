@@ -11,12 +11,12 @@ use crate::reason::HostReason;
 use crate::request::Request;
 use crate::time::TimeMs;
 
-/// Who gave a delegation.
+/// Whom a delegation is from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Delegator {
     /// A user; chains start here.
     User(UserId),
-    /// An agent, out of what it was given itself.
+    /// An agent, which offered it out of what was delegated to it.
     Agent(AgentId),
 }
 
@@ -25,9 +25,9 @@ pub enum Delegator {
 pub struct Hop {
     /// What was delegated, as policies see it.
     pub delegation: Delegation,
-    /// Who gave it.
+    /// Whom it is from.
     pub from: Delegator,
-    /// The delegation out of which it was given; none for the first of a chain.
+    /// The delegation out of which it was offered; none for the first of a chain.
     pub parent: Option<DelegationId>,
     /// Whether the agent that received it has said yes to it.
     pub accepted: bool,

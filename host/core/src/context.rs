@@ -30,7 +30,8 @@ pub enum AuthenticationMethod {
     Dpop,
     /// The connection's client certificate.
     Mtls,
-    /// A signed client assertion together with a proof.
+    /// A signed client assertion together with a proof: its own, or one that a trust domain or workload issuer made
+    /// about it.
     PrivateKeyJwt,
     /// A registered enforcement point vouches for the agent.
     EnforcementPoint,

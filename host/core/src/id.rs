@@ -156,7 +156,7 @@ ids! {
     SessionId = "session id", alphanumeric token*, max 128, "letters, digits and `-_.~:`, at most 128";
     /// A human on whose behalf agents act: the host's own opaque id.
     UserId = "user id", lower name*, max 64, "lower-case letters, digits, `-` and `_`, a letter first, at most 64";
-    /// What one user or agent gave another to do.
+    /// What a user delegated to an agent, or an agent offered to another.
     DelegationId = "delegation id", lower name*, max 64, "lower-case letters, digits, `-` and `_`, a letter first, at most 64";
     /// Who vouches for users or for workloads: the URL of an `OpenID` provider, or what a workload's tokens say in `iss`.
     Issuer = "issuer", alphanumeric visible*, max 256, "a URL of letters, digits and `-_.~:@+/`, at most 256";

@@ -64,8 +64,10 @@ host_reasons! {
     DelegationRevoked = "delegation_revoked", "a delegation that this rests on was revoked";
     /// A bound: the agent that a delegation was offered to has not accepted it.
     DelegationNotAccepted = "delegation_not_accepted", "a delegation that this rests on has not been accepted";
-    /// A bound: a delegation of the chain has expired, or is not in force yet.
-    DelegationExpired = "delegation_expired", "a delegation that this rests on has expired";
+    /// A bound: a delegation of the chain has expired, is not in force yet, or is from before the server's time was
+    /// set back.
+    DelegationExpired = "delegation_expired",
+        "a delegation that this rests on has expired, or is from before the server's time was set back";
     /// A bound: an agent of the chain is not active.
     ChainAgentInactive = "chain_agent_inactive", "an agent that this was delegated through is not active";
     /// A bound: the request names another user than the delegation is from.

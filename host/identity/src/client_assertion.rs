@@ -3,8 +3,9 @@
 //! [`UnverifiedAssertion::parse`] needs no key and says which client and key are named;
 //! [`UnverifiedAssertion::verify`] checks every claim and the signature with the *registered* key;
 //! [`AssertionGuard::accept`] takes each assertion once. Nothing in an assertion proves that whoever
-//! sends it holds a key now: a proof of possession comes beside it, whoever that is. An assertion that somebody else made
-//! about the client is another thing, a workload's token, which [`is_about_another`] tells apart.
+//! sends it holds a key now: a proof of possession comes beside it, whoever that is. An assertion that
+//! somebody else made about the client is another thing, a workload's token, which [`is_about_another`]
+//! tells apart.
 //!
 //! **Once, also after a restart.** The guard is in memory only. It remembers each assertion for longer
 //! than one can live. What an earlier run accepted it cannot know; but whatever that accepted at a time

@@ -82,7 +82,7 @@ impl Metrics {
         let conflicts = family(&mut registry, "decision_conflicts", help);
         let problems =
             family(&mut registry, "problems", "Answers that were a problem (RFC 9457): no decision, no change");
-        let help = "Requests that were refused before anybody had proved who they are";
+        let help = "Requests that were refused before anybody was let in";
         let refusals = family(&mut registry, "refusals", help);
         let help = "Evaluations of shadow policies that were dropped because too much waited";
         let shadow_dropped = counter(&mut registry, "shadow_evaluations_dropped", help);
@@ -122,7 +122,7 @@ impl Metrics {
         }
     }
 
-    /// A stranger was refused.
+    /// A request was refused before anybody was let in; an operator without the duty is one of them.
     pub(crate) fn refused(&self, door: Door) {
         self.refusals[door as usize].inc();
     }

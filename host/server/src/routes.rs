@@ -4,30 +4,26 @@ mod decisions;
 mod people;
 mod policies;
 mod published;
+mod registry;
 mod vouching;
 
-use attorn_api::agents::{
-    Agent, AgentList, ChangeCeiling, ChangeState, Identity, RegisterAgent, RegisterKey, RevokeIdentity,
-};
 use attorn_api::audit::{Entry, EntryList};
 use attorn_api::oauth::Logout;
-use attorn_api::operators::{Operator, OperatorList, RegisterOperator, RegisteredOperator};
 use attorn_api::policy_logs::PolicyLogList;
 use attorn_api::providers::{
     CONFIGURATION_BYTES_MAX, CheckToken, Provider, ProviderConfiguration, ProviderList, TokenCheck,
 };
-use attorn_api::resource_servers::{RegisterResourceServer, ResourceServer, ResourceServerList};
 use attorn_api::token_keys::{RetireTokenKey, RotateTokenKey, TokenKeyChanged, TokenKeyList};
 use attorn_core::Duty::{Admin, Auditor, Registrar};
 use axum::http::Method;
 
 use crate::http::openapi;
-use crate::http::route::Access::{Operator as Op, OperatorOrBootstrap, Public};
+use crate::http::route::Access::{Operator as Op, Public};
 use crate::http::route::{Content, Route, form, handler, json, route};
 use crate::oauth::form::FORM_BYTES_MAX;
 use crate::oauth::metadata;
 use crate::token_keys::routes as token_keys;
-use crate::{audit, logout, metrics, policy_logs, providers, public, registry};
+use crate::{audit, logout, metrics, policy_logs, providers, public};
 
 /// The `OpenAPI` 3.1 document of this server.
 #[must_use]
@@ -37,7 +33,7 @@ pub fn openapi_document() -> serde_json::Value {
 
 /// All routes.
 pub(crate) fn all() -> Vec<Route> {
-    let registered = [operators(), agents(), resource_servers(), vouching::all(), keys(), provider()].concat();
+    let registered = [registry::all(), vouching::all(), keys(), provider()].concat();
     [registered, policies::all(), decisions::all(), people::all(), auditing(), published::all(), open()].concat()
 }
 
@@ -46,121 +42,6 @@ const POST: Method = Method::POST;
 const TEXT: Content = Content::Other("text/plain");
 const METRICS: Content = Content::Other("application/openmetrics-text");
 const JSON: Content = Content::Other("application/json");
-
-fn operators() -> Vec<Route> {
-    const OPERATORS: &str = "/v1/operators";
-    vec![
-        route(
-            POST,
-            OPERATORS,
-            OperatorOrBootstrap(Admin),
-            ("registerOperator", "Register an operator"),
-            handler!(registry::operators::register),
-        )
-        .takes(json::<RegisterOperator>())
-        .gives(json::<RegisteredOperator>())
-        .created(),
-        route(GET, OPERATORS, Op(Admin), ("listOperators", "List operators"), handler!(registry::operators::list))
-            .gives(json::<OperatorList>()),
-        route(
-            POST,
-            "/v1/operators/{id}/revoke",
-            Op(Admin),
-            ("revokeOperator", "Revoke an operator's token"),
-            handler!(registry::operators::revoke),
-        )
-        .gives(json::<Operator>()),
-    ]
-}
-
-fn agents() -> Vec<Route> {
-    const AGENTS: &str = "/v1/agents";
-    let agent = |path, doc, handler| route(POST, path, Op(Registrar), doc, handler).gives(json::<Agent>());
-    vec![
-        agent(AGENTS, ("registerAgent", "Register an agent"), handler!(registry::agents::register))
-            .takes(json::<RegisterAgent>())
-            .created(),
-        route(GET, AGENTS, Op(Registrar), ("listAgents", "List agents"), handler!(registry::agents::list))
-            .gives(json::<AgentList>()),
-        route(GET, "/v1/agents/{id}", Op(Registrar), ("showAgent", "Show an agent"), handler!(registry::agents::show))
-            .gives(json::<Agent>()),
-        agent("/v1/agents/{id}/suspend", ("suspendAgent", "Suspend an agent"), handler!(registry::agents::suspend))
-            .takes(json::<ChangeState>()),
-        agent("/v1/agents/{id}/resume", ("resumeAgent", "Resume an agent"), handler!(registry::agents::resume))
-            .takes(json::<ChangeState>()),
-        agent(
-            "/v1/agents/{id}/retire",
-            ("retireAgent", "Retire an agent for ever"),
-            handler!(registry::agents::retire),
-        )
-        .takes(json::<ChangeState>()),
-        agent(
-            "/v1/agents/{id}/ceiling",
-            ("changeAgentCeiling", "Say anew what an agent may do at the very most"),
-            handler!(registry::agents::change_ceiling),
-        )
-        .takes(json::<ChangeCeiling>()),
-        agent("/v1/agents/{id}/keys", ("addAgentKey", "Add a key to an agent"), handler!(registry::agents::add_key))
-            .takes(json::<RegisterKey>()),
-        agent(
-            "/v1/agents/{id}/keys/{thumbprint}/revoke",
-            ("revokeAgentKey", "Revoke an agent's key"),
-            handler!(registry::agents::revoke_key),
-        ),
-        agent(
-            "/v1/agents/{id}/identities",
-            ("addAgentIdentity", "Add an identity to an agent"),
-            handler!(registry::agents::identities::add),
-        )
-        .takes(json::<Identity>()),
-        agent(
-            "/v1/agents/{id}/identities/revoke",
-            ("revokeAgentIdentity", "Revoke an agent's identity"),
-            handler!(registry::agents::identities::revoke),
-        )
-        .takes(json::<RevokeIdentity>()),
-    ]
-}
-
-fn resource_servers() -> Vec<Route> {
-    const SERVERS: &str = "/v1/resource-servers";
-    vec![
-        route(
-            POST,
-            SERVERS,
-            Op(Registrar),
-            ("registerResourceServer", "Register a resource server"),
-            handler!(registry::resource_servers::register),
-        )
-        .takes(json::<RegisterResourceServer>())
-        .gives(json::<ResourceServer>())
-        .created(),
-        route(
-            GET,
-            SERVERS,
-            Op(Registrar),
-            ("listResourceServers", "List resource servers"),
-            handler!(registry::resource_servers::list),
-        )
-        .gives(json::<ResourceServerList>()),
-        route(
-            GET,
-            "/v1/resource-servers/{id}",
-            Op(Registrar),
-            ("showResourceServer", "Show a resource server"),
-            handler!(registry::resource_servers::show),
-        )
-        .gives(json::<ResourceServer>()),
-        route(
-            POST,
-            "/v1/resource-servers/{id}/revoke",
-            Op(Registrar),
-            ("revokeResourceServer", "Revoke a resource server"),
-            handler!(registry::resource_servers::revoke),
-        )
-        .gives(json::<ResourceServer>()),
-    ]
-}
 
 fn provider() -> Vec<Route> {
     const PROVIDERS: &str = "/v1/providers";

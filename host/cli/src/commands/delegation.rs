@@ -26,7 +26,7 @@ pub(crate) enum Delegation {
     List(List),
     /// Show a delegation, and by what the user consented
     Show(Which),
-    /// Show a delegation and all that was given out of it
+    /// Show a delegation and all that was offered out of it
     Tree(Which),
     /// Revoke a delegation with all below: their next request is denied
     Revoke(Revoke),

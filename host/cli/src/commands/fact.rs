@@ -14,7 +14,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::key_source::read_text;
 use crate::operator_client::OperatorClient;
-use crate::output::Output;
+use crate::output::{Output, time_or_dash};
 use crate::parse;
 
 /// How many facts of a file go into one request.
@@ -213,7 +213,7 @@ fn print(output: &Output, list: &FactList) -> Result<Exit, Failure> {
             state(fact, parse::now_ms()).into(),
             fact.set_by.clone(),
             TimeMs(fact.set_at_ms).to_string(),
-            fact.expires_at_ms.map_or_else(|| "-".into(), |at| TimeMs(at).to_string()),
+            time_or_dash(fact.expires_at_ms),
         ]
     };
     let heads = ["NAME", "VALUE", "STATE", "SET BY", "AT", "EXPIRES"];

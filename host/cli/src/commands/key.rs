@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, time_or_dash};
 use crate::page::{Page, note_next};
 use crate::parse;
 
@@ -79,7 +79,7 @@ fn row(key: &TokenKey) -> Vec<String> {
         state(key).into(),
         if key.published { "yes" } else { "no" }.into(),
         TimeMs(key.made_at_ms).to_string(),
-        key.ended_at_ms.map_or_else(|| "-".into(), |at| TimeMs(at).to_string()),
+        time_or_dash(key.ended_at_ms),
     ]
 }
 

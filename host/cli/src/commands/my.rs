@@ -27,7 +27,7 @@ const PATH: &str = "/v1/me/delegations";
 pub(crate) enum My {
     /// List what you have delegated
     Delegations(Page),
-    /// Revoke what you have delegated, with all that was given on out of it
+    /// Revoke what you have delegated, with all that agents offered out of it
     Revoke(Revoked),
     /// Revoke all that you have delegated, or all to one agent
     RevokeAll(RevokeAll),

@@ -9,6 +9,7 @@ use super::Nothing;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::output::time_or_dash;
 use crate::page::{Page, note_next};
 use crate::parse;
 
@@ -86,6 +87,6 @@ fn row(operator: &operators::Operator) -> Vec<String> {
         operator.id.clone(),
         operator.duties.join(","),
         TimeMs(operator.created_at_ms).to_string(),
-        operator.revoked_at_ms.map_or_else(|| "-".into(), |at| TimeMs(at).to_string()),
+        time_or_dash(operator.revoked_at_ms),
     ]
 }

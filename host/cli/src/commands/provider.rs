@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::key_source::read_text;
-use crate::output::Output;
+use crate::output::{Output, time_or_dash};
 use crate::page::{Page, note_next};
 use crate::parse;
 
@@ -111,7 +111,7 @@ fn list(output: &Output, list: &ProviderList) -> Result<Exit, Failure> {
     let row = |provider: &providers::Provider| {
         let configuration = &provider.configuration;
         let agents = configuration.clients.len().to_string();
-        vec![configuration.id.clone(), configuration.issuer.clone(), agents, revoked(provider)]
+        vec![configuration.id.clone(), configuration.issuer.clone(), agents, time_or_dash(provider.revoked_at_ms)]
     };
     let rows: Vec<_> = list.providers.iter().map(row).collect();
     output.table(&["PROVIDER", "ISSUER", "CLIENTS", "REVOKED"], &rows);
@@ -142,7 +142,7 @@ fn print(output: &Output, provider: &providers::Provider) -> Result<Exit, Failur
         ("user audience", or_none(configuration.user_audience.as_ref())),
         ("user clients", joined(&configuration.user_clients)),
         ("registered", TimeMs(provider.created_at_ms).to_string()),
-        ("revoked", revoked(provider)),
+        ("revoked", time_or_dash(provider.revoked_at_ms)),
     ] {
         output.line(format!("{name:14}  {value}"));
     }
@@ -187,10 +187,6 @@ const fn naming(naming: NamesAgentBy) -> &'static str {
         NamesAgentBy::ClientId => "client_id",
         NamesAgentBy::Azp => "azp",
     }
-}
-
-fn revoked(provider: &providers::Provider) -> String {
-    provider.revoked_at_ms.map_or_else(|| "-".into(), |at| TimeMs(at).to_string())
 }
 
 #[cfg(test)]

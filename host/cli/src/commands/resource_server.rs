@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::key_source::{KEY_SOURCES, KeyAlgorithm, KeySource};
-use crate::output::Output;
+use crate::output::{Output, time_or_dash};
 use crate::page::{Page, note_next};
 use crate::parse;
 
@@ -88,7 +88,12 @@ fn list(output: &Output, list: &ResourceServerList) -> Result<Exit, Failure> {
         return output.json(list).map(|()| Exit::Done);
     }
     let row = |server: &resource_servers::ResourceServer| {
-        vec![server.id.clone(), server.audience.clone(), server.resource_types.join(","), revoked(server)]
+        vec![
+            server.id.clone(),
+            server.audience.clone(),
+            server.resource_types.join(","),
+            time_or_dash(server.revoked_at_ms),
+        ]
     };
     let rows: Vec<_> = list.resource_servers.iter().map(row).collect();
     output.table(&["RESOURCE SERVER", "AUDIENCE", "RESOURCE TYPES", "REVOKED"], &rows);
@@ -106,7 +111,7 @@ fn print(output: &Output, server: &resource_servers::ResourceServer) -> Result<E
     output.line(format!("key              {}", server.key_thumbprint));
     output.line(format!("counts uses      {}", counts_uses(server)));
     output.line(format!("registered       {}", TimeMs(server.created_at_ms)));
-    output.line(format!("revoked          {}", revoked(server)));
+    output.line(format!("revoked          {}", time_or_dash(server.revoked_at_ms)));
     Ok(Exit::Done)
 }
 
@@ -116,8 +121,4 @@ const fn counts_uses(server: &resource_servers::ResourceServer) -> &'static str 
         UseCounting::Remembers => "remembers each",
         UseCounting::No => "no",
     }
-}
-
-fn revoked(server: &resource_servers::ResourceServer) -> String {
-    server.revoked_at_ms.map_or_else(|| "-".into(), |at| TimeMs(at).to_string())
 }

@@ -9,6 +9,7 @@ use super::Why;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::output::time_or_dash;
 use crate::parse;
 
 /// Users' sessions.
@@ -43,7 +44,7 @@ impl Session {
         output.line(format!("session  {}", session.id));
         output.line(format!("user     {}", session.user));
         output.line(format!("opened   {}", TimeMs(session.opened_at_ms)));
-        let ended = session.ended_at_ms.map_or_else(|| "-".to_owned(), |at| TimeMs(at).to_string());
+        let ended = time_or_dash(session.ended_at_ms);
         output.line(format!("ended    {ended}"));
         Ok(Exit::Done)
     }

@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::key_source::read_text;
-use crate::output::Output;
+use crate::output::{Output, time_or_dash};
 use crate::page::{Page, note_next};
 use crate::parse;
 
@@ -92,7 +92,13 @@ fn list(output: &Output, list: &TrustDomainList) -> Result<Exit, Failure> {
     }
     let row = |domain: &trust_domains::TrustDomain| {
         let (roots, keys) = (domain.x509_roots.len().to_string(), domain.jwt_keys.len().to_string());
-        vec![domain.id.clone(), roots, keys, TimeMs(domain.changed_at_ms).to_string(), revoked(domain)]
+        vec![
+            domain.id.clone(),
+            roots,
+            keys,
+            TimeMs(domain.changed_at_ms).to_string(),
+            time_or_dash(domain.revoked_at_ms),
+        ]
     };
     let rows: Vec<_> = list.trust_domains.iter().map(row).collect();
     output.table(&["TRUST DOMAIN", "ROOTS", "KEYS", "CHANGED", "REVOKED"], &rows);
@@ -113,10 +119,6 @@ fn print(output: &Output, domain: &trust_domains::TrustDomain) -> Result<Exit, F
     }
     output.line(format!("registered    {}", TimeMs(domain.created_at_ms)));
     output.line(format!("changed       {}", TimeMs(domain.changed_at_ms)));
-    output.line(format!("revoked       {}", revoked(domain)));
+    output.line(format!("revoked       {}", time_or_dash(domain.revoked_at_ms)));
     Ok(Exit::Done)
-}
-
-fn revoked(domain: &trust_domains::TrustDomain) -> String {
-    domain.revoked_at_ms.map_or_else(|| "-".into(), |at| TimeMs(at).to_string())
 }

@@ -13,12 +13,12 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::key_source::read_text;
-use crate::output::Output;
+use crate::output::{Output, time_or_dash};
 use crate::page::{Page, note_next};
 use crate::parse;
 
-/// The longest JWK Set that is read, in bytes.
-const JWKS_BYTES_MAX: u64 = 64 << 10;
+/// The longest JWK Set that is read, in bytes: what a body may have. The server says what it keeps of that.
+const JWKS_BYTES_MAX: u64 = workload_issuers::BODY_BYTES_MAX as u64;
 
 /// Whose tokens say who a workload is.
 #[derive(Debug, Subcommand)]
@@ -122,7 +122,7 @@ fn list(output: &Output, list: &WorkloadIssuerList) -> Result<Exit, Failure> {
     }
     let row = |issuer: &workload_issuers::WorkloadIssuer| {
         let (keys, changed) = (issuer.keys.len().to_string(), TimeMs(issuer.changed_at_ms).to_string());
-        vec![issuer.id.clone(), issuer.issuer.clone(), keys, changed, revoked(issuer)]
+        vec![issuer.id.clone(), issuer.issuer.clone(), keys, changed, time_or_dash(issuer.revoked_at_ms)]
     };
     let rows: Vec<_> = list.workload_issuers.iter().map(row).collect();
     output.table(&["WORKLOAD ISSUER", "ISS", "KEYS", "CHANGED", "REVOKED"], &rows);
@@ -143,10 +143,6 @@ fn print(output: &Output, issuer: &workload_issuers::WorkloadIssuer) -> Result<E
     }
     output.line(format!("registered       {}", TimeMs(issuer.created_at_ms)));
     output.line(format!("changed          {}", TimeMs(issuer.changed_at_ms)));
-    output.line(format!("revoked          {}", revoked(issuer)));
+    output.line(format!("revoked          {}", time_or_dash(issuer.revoked_at_ms)));
     Ok(Exit::Done)
-}
-
-fn revoked(issuer: &workload_issuers::WorkloadIssuer) -> String {
-    issuer.revoked_at_ms.map_or_else(|| "-".into(), |at| TimeMs(at).to_string())
 }

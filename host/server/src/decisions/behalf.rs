@@ -14,7 +14,7 @@ use attorn_store::{Key, Require, Versioned};
 
 use crate::app::App;
 use crate::http::failure::Failure;
-use crate::users::{self, KnownUser, entitlements};
+use crate::users::{self, KnownUser, entitled};
 
 /// A chain that was read.
 pub(crate) struct Chain {
@@ -37,7 +37,7 @@ pub(crate) async fn read(
         Ok(found) => found,
         Err(reason) => return Ok(Err(reason)),
     };
-    chain.behalf.entitlements = entitlements::resolve(app, &user, now, require).await?;
+    chain.behalf.entitlements = entitled::resolve(app, &user, now, require).await?;
     Ok(Ok(chain))
 }
 

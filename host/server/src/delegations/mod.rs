@@ -203,13 +203,13 @@ fn permissions_text(permissions: &[Permission]) -> Vec<String> {
     permissions.iter().map(|permission| format!("{} {}", permission.action, permission.resource)).collect()
 }
 
-/// What is given on is within what was given. A decision checks every hop anyway; this says so at once.
+/// What is offered is within what was delegated. A decision checks every hop anyway; this says so at once.
 fn narrower(permissions: &[Permission], within: &[Permission]) -> Result<(), Failure> {
     match permissions.iter().find(|one| !within.iter().any(|wide| one.within(wide))) {
         None => Ok(()),
         Some(wider) => {
             let detail = format!("`{} {}` is not within what was delegated", wider.action, wider.resource);
-            Err(Failure::of(ProblemCode::InvalidField, detail).with_help("nobody gives what they do not have"))
+            Err(Failure::of(ProblemCode::InvalidField, detail).with_help("nobody offers what they do not have"))
         }
     }
 }

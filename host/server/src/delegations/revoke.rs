@@ -48,24 +48,42 @@ impl By<'_> {
         Ok(())
     }
 
-    /// Say why in what an entry tells. An operator answers for their words, which stand there as they are. Users and
+    /// Why, and where that is kept. An operator answers for their words, which stand in the log as they are. Users and
     /// agents may write what names people: their words are kept where they can be erased, and the entry commits to
     /// them.
-    fn say_why(&self, about: &mut Value, key: &UserKey, reason: Option<&str>) {
+    fn reason<'r>(&self, key: &UserKey, words: Option<&'r str>) -> Reason<'r> {
         match self {
-            Self::Operator(_) | Self::Provider(_) => about["reason"] = reason.into(),
+            Self::Operator(_) | Self::Provider(_) => Reason::InLog(words),
             Self::Agent(_) | Self::User => {
-                let commitment = reason.map(|reason| key.commitment("reason", reason.as_bytes()).to_string());
-                about["reason_commitment"] = commitment.into();
+                let commitment = words.map(|words| key.commitment("reason", words.as_bytes()).to_string());
+                Reason::Sealed { commitment, words }
             }
+        }
+    }
+}
+
+/// Why something is revoked; nobody has to say so.
+enum Reason<'r> {
+    /// It stands in the entry.
+    InLog(Option<&'r str>),
+    /// The state keeps it under the user's key.
+    Sealed { commitment: Option<String>, words: Option<&'r str> },
+}
+
+impl<'r> Reason<'r> {
+    /// Say it in what an entry tells.
+    fn say(&self, about: &mut Value) {
+        match self {
+            Self::InLog(words) => about["reason"] = (*words).into(),
+            Self::Sealed { commitment, .. } => about["reason_commitment"] = commitment.as_deref().into(),
         }
     }
 
     /// The words that the state keeps, because the log does not.
-    fn words<'r>(&self, reason: Option<&'r str>) -> Option<&'r str> {
+    const fn sealed(&self) -> Option<&'r str> {
         match self {
-            Self::Operator(_) | Self::Provider(_) => None,
-            Self::Agent(_) | Self::User => reason,
+            Self::InLog(_) => None,
+            Self::Sealed { words, .. } => *words,
         }
     }
 }
@@ -78,7 +96,7 @@ pub(crate) async fn by_operator(app: Arc<App>, call: Call) -> Result<Reply, Fail
     Reply::ok(&shown(&app, &find(&app, &id).await?).await?)
 }
 
-/// The agent that gave it takes it back, or the one that received it gives it back.
+/// The agent that offered it takes it back, or the one that received it gives it back.
 pub(crate) async fn by_agent(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let (caller, why): (_, api::Revoke) = (call.agent()?, call.json()?);
     note("reason", why.reason.as_deref())?;
@@ -103,9 +121,10 @@ pub(crate) async fn delegation(app: &App, id: &DelegationId, by: &By<'_>, reason
             return Err(kept::gone(app, &value.user).await?);
         };
         let seal = |words| users::seal_reason(&user.key, &Key::delegation(id), words);
-        (value.revoked_at, value.sealed_reason) = (Some(batch.now), by.words(reason).map(seal).transpose()?);
+        let reason = by.reason(&user.key, reason);
+        (value.revoked_at, value.sealed_reason) = (Some(batch.now), reason.sealed().map(seal).transpose()?);
         let mut about = json!({ "delegation": id.as_str() });
-        by.say_why(&mut about, &user.key, reason);
+        reason.say(&mut about);
         by.act(&mut batch, "delegation_revoked", about)?;
         if value.from_agent.is_none() {
             let mut body = user.body.clone();
@@ -140,14 +159,14 @@ pub(crate) async fn of_user(app: &App, id: &UserId, wire: RevokeOfUser, by: &By<
     }
     for _ in 0..ATTEMPTS_MAX {
         let Some(mut user) = users::known(app, id).await? else { return Err(kept::gone(app, id).await?) };
-        let (mut batch, reason) = (Batch::new(app.clock.now()), wire.reason.as_deref());
-        if let Some(words) = by.words(reason) {
+        let (mut batch, reason) = (Batch::new(app.clock.now()), by.reason(&user.key, wire.reason.as_deref()));
+        if let Some(words) = reason.sealed() {
             user.body.revoked_because = Some(words.to_owned());
         }
         revoke_all(&mut batch, &user, agent.as_ref())?;
         let agent = agent.as_ref().map(AgentId::as_str);
         let mut about = json!({ "user": veil::user(id, &user.key), "agent": agent });
-        by.say_why(&mut about, &user.key, reason);
+        reason.say(&mut about);
         by.act(&mut batch, "user_delegations_revoked", about)?;
         if happened(app, batch).await? {
             return Ok(());
@@ -236,7 +255,7 @@ pub(crate) async fn session(app: &App, id: &SessionId, by: &By<'_>, reason: Opti
             "session": veil::session(&ended.id, &user.key),
             "user": veil::user(&ended.user, &user.key),
         });
-        by.say_why(&mut about, &user.key, reason);
+        by.reason(&user.key, reason).say(&mut about);
         by.act(&mut batch, "session_ended", about)?;
         batch.require.push((key, Require::Version(found.version)));
         batch.put_record(&ended);

@@ -16,9 +16,12 @@ pub(crate) const INTROSPECT: &str = "/oauth/introspect";
 pub(crate) const REVOKE: &str = "/oauth/revoke";
 pub(crate) const JWKS: &str = "/.well-known/jwks.json";
 
+/// Of what clients and this server sign themselves. What is signed about a client has the algorithms of whoever signs.
 const ALGORITHMS: [&str; 2] = ["ES256", "EdDSA"];
 const METHODS: [&str; 1] = ["private_key_jwt"];
-/// Agents may show a JWT-SVID instead; its algorithms are those of its trust domain.
+/// Agents may show a JWT-SVID instead; its algorithms are those of its trust domain. A workload's token has no name of
+/// its own: it comes as `jwt-bearer`, as what is signed with `private_key_jwt` does, and its algorithms are those that
+/// its issuer is registered with.
 const AGENT_METHODS: [&str; 2] = ["private_key_jwt", "spiffe_jwt"];
 /// Where connections end here, an X.509-SVID does as well (RFC 8705, section 2.1).
 const AGENT_METHODS_OVER_TLS: [&str; 3] = ["private_key_jwt", "spiffe_jwt", "tls_client_auth"];

@@ -1,5 +1,5 @@
-//! Who there is: operators, agents, resource servers, trust domains, workload issuers. Every change is one batch with its entry, and is
-//! acknowledged when it is durable.
+//! Who there is: operators, agents, resource servers, trust domains, workload issuers. Every change is one batch with
+//! its entry, and is acknowledged when it is durable.
 
 pub(crate) mod agents;
 pub(crate) mod bootstrap;

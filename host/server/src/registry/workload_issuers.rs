@@ -9,9 +9,7 @@ use attorn_api::ProblemCode;
 use attorn_api::workload_issuers as api;
 use attorn_core::{Issuer, JsonText, ProviderAlgorithm, WorkloadIssuerId};
 use attorn_identity::provider_token::{GivenKeys, GivenKeysError};
-use attorn_store::records::{
-    ProviderIssuerRecord, Record as _, WorkloadIssuerNameRecord, WorkloadIssuerRecord, WorkloadIssuerTooLarge,
-};
+use attorn_store::records::{ProviderIssuerRecord, Record as _, WorkloadIssuerNameRecord, WorkloadIssuerRecord};
 use attorn_store::{Batch, Key, KeyKind, Require, Versioned};
 use serde_json::{Value, json};
 
@@ -28,7 +26,7 @@ pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure
     let (id, issuer): (WorkloadIssuerId, Issuer) = (wire.id.parse()?, wire.issuer.parse()?);
     let mut batch = Batch::new(app.clock.now());
     let keys = keys(&wire.algorithms, &wire.jwks)?;
-    let record = WorkloadIssuerRecord::new(id.clone(), issuer.clone(), keys, batch.now).map_err(|e| too_large(&e))?;
+    let record = WorkloadIssuerRecord::new(id.clone(), issuer.clone(), keys, batch.now).map_err(|e| invalid(&e))?;
     let name = WorkloadIssuerNameRecord { issuer, id };
     entry::act(&mut batch, call.operator()?, "workload_issuer_registered", in_entry(&record)?)?;
     batch.require.push((record.key(), Require::Absent));
@@ -49,17 +47,17 @@ fn provider_key(record: &WorkloadIssuerRecord) -> Key {
 /// What of it is taken, if anything is. All of it stays so after a revocation: nobody else takes over what the
 /// identities meant.
 async fn taken(app: &App, record: &WorkloadIssuerRecord) -> Result<Option<Failure>, Failure> {
-    let exists = |detail: String| Some(Failure::of(ProblemCode::AlreadyExists, detail));
+    let exists = |detail: String| Failure::of(ProblemCode::AlreadyExists, detail);
     if app.store.get(&record.key()).await?.is_some() {
-        return Ok(exists(format!("workload issuer `{}` exists already; ids are never used again", record.id()))
-            .map(|taken| taken.with_help("`attorn workload-issuer update` changes its keys")));
+        let taken = exists(format!("workload issuer `{}` exists already; ids are never used again", record.id()));
+        return Ok(Some(taken.with_help("`attorn workload-issuer update` changes its keys")));
     }
     let issuer = record.issuer();
     if let Some(other) = name(app, issuer.as_str()).await? {
-        return Ok(exists(format!("the issuer `{issuer}` is that of the workload issuer `{}`", other.id)));
+        return Ok(Some(exists(format!("the issuer `{issuer}` is that of the workload issuer `{}`", other.id))));
     }
     let provider = app.store.record::<ProviderIssuerRecord>(&provider_key(record)).await?;
-    Ok(provider.and_then(|other| {
+    Ok(provider.map(|other| {
         exists(format!("the issuer `{issuer}` is that of the provider of users `{}`", other.value.provider))
     }))
 }
@@ -82,7 +80,7 @@ pub(crate) async fn update(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     let found = find_unrevoked(&app, &id).await?;
     let mut batch = Batch::new(app.clock.now());
     let keys = keys(&wire.algorithms, &wire.jwks)?;
-    let record = found.value.changed(keys, batch.now).map_err(|error| too_large(&error))?;
+    let record = found.value.changed(keys, batch.now).map_err(|error| invalid(&error))?;
     entry::act(&mut batch, call.operator()?, "workload_issuer_changed", in_entry(&record)?)?;
     replace(&app, batch, &record, found.version).await
 }
@@ -141,10 +139,6 @@ fn keys(algorithms: &BTreeSet<String>, jwks: &Value) -> Result<(BTreeSet<Provide
     let algorithms = algorithms.iter().map(|name| name.parse()).collect::<Result<_, _>>()?;
     let given = GivenKeys::parse(jwks.to_string().as_bytes()).map_err(|error: GivenKeysError| invalid(&error))?;
     Ok((algorithms, JsonText::from_canonical(given.text())))
-}
-
-fn too_large(error: &WorkloadIssuerTooLarge) -> Failure {
-    invalid(error)
 }
 
 fn invalid(error: &dyn std::fmt::Display) -> Failure {

@@ -89,7 +89,7 @@ fn of_operators() -> Vec<Route> {
             GET,
             "/v1/delegations/{id}/tree",
             Op(Registrar),
-            ("showDelegationTree", "Show a delegation and all that was given out of it"),
+            ("showDelegationTree", "Show a delegation and all that was offered out of it"),
             handler!(delegations::tree),
         )
         .gives(json::<DelegationTree>()),
@@ -189,7 +189,7 @@ fn users_and_entitlements() -> Vec<Route> {
             ENTITLEMENTS,
             Op(Registrar),
             ("setEntitlement", "Say what users may do themselves"),
-            handler!(users::rights::set),
+            handler!(users::entitlements::set),
         )
         .takes(json::<SetEntitlement>())
         .gives(json::<Entitlement>()),
@@ -198,7 +198,7 @@ fn users_and_entitlements() -> Vec<Route> {
             ENTITLEMENTS,
             Op(Registrar),
             ("listEntitlements", "List what groups and everyone may do"),
-            handler!(users::rights::list),
+            handler!(users::entitlements::list),
         )
         .gives(json::<EntitlementList>()),
         route(
@@ -206,7 +206,7 @@ fn users_and_entitlements() -> Vec<Route> {
             "/v1/entitlements/delete",
             Op(Registrar),
             ("deleteEntitlement", "Take rights away"),
-            handler!(users::rights::delete),
+            handler!(users::entitlements::delete),
         )
         .takes(json::<DeleteEntitlement>())
         .gives(json::<DeleteEntitlement>()),

@@ -11,7 +11,7 @@ use attorn_store::{Batch, Key, Require, Versioned};
 use serde_json::{Value, json};
 
 use super::person::Asserted;
-use super::{KnownUser, entitlements, kept, known, names, person};
+use super::{KnownUser, entitled, kept, known, names, person};
 use crate::app::App;
 use crate::decisions::veil;
 use crate::delegations::shown_permission;
@@ -72,7 +72,7 @@ async fn provider(app: &App, wire: &api::NameUser) -> Result<Versioned<ProviderR
 
 pub(crate) async fn shown(app: &App, user: &KnownUser) -> Result<api::User, Failure> {
     let (record, body) = (&user.record.value, &user.body);
-    let entitled = entitlements::resolve(app, user, app.clock.now(), &mut Vec::new()).await?;
+    let entitled = entitled::resolve(app, user, app.clock.now(), &mut Vec::new()).await?;
     Ok(api::User {
         id: record.id.to_string(),
         pseudonym: veil::user(&record.id, &user.key),

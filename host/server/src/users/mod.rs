@@ -2,6 +2,7 @@
 //!
 //! What is stored about a user can be read with that user's key alone. A user whose key was destroyed is nobody.
 
+pub(crate) mod entitled;
 pub(crate) mod entitlements;
 pub(crate) mod erase;
 #[cfg(test)]
@@ -12,7 +13,6 @@ pub(crate) mod key_files;
 pub(crate) mod keys;
 pub(crate) mod names;
 pub(crate) mod person;
-pub(crate) mod rights;
 pub(crate) mod sessions;
 
 use std::sync::Arc;

@@ -19,9 +19,9 @@ pub struct DelegationRecord {
     pub id: DelegationId,
     /// The user whom its chain starts with.
     pub user: UserId,
-    /// The agent that gave it; none if the user did.
+    /// The agent that offered it; none if the user delegated it.
     pub from_agent: Option<AgentId>,
-    /// The delegation out of which it was given.
+    /// The delegation out of which it was offered.
     pub parent: Option<DelegationId>,
     /// How many delegations lead to it; 0 for the user's own.
     pub depth: u32,

@@ -25,9 +25,12 @@ pub struct WorkloadIssuerRecord {
     pub revoked_at: Option<TimeMs>,
 }
 
-/// The keys have too many bytes.
+/// A workload issuer has too many bytes, with its keys.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the keys have {bytes} bytes as they are recorded, and {most} is the most", most = WorkloadIssuerRecord::BYTES_MAX)]
+#[error(
+    "the workload issuer comes to {bytes} bytes as it is recorded, and {most} is the most",
+    most = WorkloadIssuerRecord::BYTES_MAX
+)]
 pub struct WorkloadIssuerTooLarge {
     /// How many the record would have.
     pub bytes: usize,
@@ -38,6 +41,10 @@ impl WorkloadIssuerRecord {
     pub const BYTES_MAX: usize = 48 << 10;
 
     /// An issuer whose tokens are signed in these ways by these keys, a JWK Set.
+    ///
+    /// # Errors
+    ///
+    /// [`WorkloadIssuerTooLarge`]
     pub fn new(
         id: WorkloadIssuerId,
         issuer: Issuer,
@@ -48,6 +55,10 @@ impl WorkloadIssuerRecord {
     }
 
     /// The same issuer with other keys.
+    ///
+    /// # Errors
+    ///
+    /// [`WorkloadIssuerTooLarge`]
     pub fn changed(
         &self,
         (algorithms, jwks): (BTreeSet<ProviderAlgorithm>, JsonText),

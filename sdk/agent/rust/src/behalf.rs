@@ -257,12 +257,12 @@ impl Client {
         Ok(all)
     }
 
-    /// End a delegation with all that was given out of it: give back what this agent received, or take back what it
+    /// End a delegation with all that was offered out of it: give back what this agent received, or take back what it
     /// offered.
     ///
     /// # Errors
     ///
-    /// [`Error::Problem`] with `not_found` if this agent neither gave nor received it, and with `invalid_state` if
+    /// [`Error::Problem`] with `not_found` if this agent neither offered nor received it, and with `invalid_state` if
     /// it is revoked already.
     pub async fn give_back(&self, delegation: &str, reason: Option<&str>) -> Result<Delegation, Error> {
         let path = path("/v1/own-delegations", delegation, "revoke")?;

@@ -4,9 +4,6 @@
 //! seen to that a connection can show it. Nothing is fetched from a workload API, and nothing is renewed.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use data_encoding::{BASE64, BASE64URL_NOPAD};
@@ -18,36 +15,22 @@ use rustls::sign::CertifiedKey;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
+use crate::file::{self, FileError};
+
 /// The longest file that is read, in bytes.
 const FILE_BYTES_MAX: u64 = 128 << 10;
 
 /// Why a certificate cannot be shown.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
-    /// A file cannot be read.
-    #[error("cannot read `{path}`")]
-    Read {
+    /// A file is not read.
+    #[error("cannot use `{path}`")]
+    File {
         /// Which file.
         path: PathBuf,
         /// Why.
         #[source]
-        source: io::Error,
-    },
-    /// A file is longer than any certificate or key.
-    #[error("`{path}` has more than {FILE_BYTES_MAX} bytes")]
-    TooLong {
-        /// Which file.
-        path: PathBuf,
-    },
-    /// Others than the owner of the key's file may read or write it.
-    #[error(
-        "`{path}` holds a private key, and may be read or written by others: its mode is {mode:o}, and 600 is right"
-    )]
-    Exposed {
-        /// Which file.
-        path: PathBuf,
-        /// Its mode.
-        mode: u32,
+        source: FileError,
     },
     /// There is no certificate, or something that is none.
     #[error("the certificate is not one or several certificates in PEM")]
@@ -96,11 +79,15 @@ impl AgentCertificate {
     ///
     /// # Errors
     ///
-    /// [`CertificateError::Read`], [`CertificateError::TooLong`], [`CertificateError::Exposed`], and as for
-    /// [`Self::from_pem`].
+    /// [`CertificateError::File`], and as for [`Self::from_pem`].
     pub fn load(chain: &Path, key: &Path) -> Result<Self, CertificateError> {
-        let file = File::open(chain).map_err(|source| CertificateError::Read { path: chain.into(), source })?;
-        Self::from_pem(&read(chain, file)?, &read_secret(key)?)
+        let of = |path: &Path| {
+            let path = path.to_owned();
+            |source| CertificateError::File { path, source }
+        };
+        let chain_pem = file::read(chain, FILE_BYTES_MAX).map_err(of(chain))?;
+        let key_pem = file::read_secret(key, FILE_BYTES_MAX).map_err(of(key))?;
+        Self::from_pem(&chain_pem, &key_pem)
     }
 
     /// The same, for a server whose certificate one of these authorities signed, and nobody else: certificates in PEM.
@@ -176,26 +163,6 @@ fn pem(chain: &[CertificateDer<'_>], key: &PrivateKeyDer<'_>) -> Zeroizing<Strin
         }
     }
     text
-}
-
-fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, CertificateError> {
-    let fail = |source| CertificateError::Read { path: path.into(), source };
-    let file = File::open(path).map_err(fail)?;
-    let mode = file.metadata().map_err(fail)?.mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(CertificateError::Exposed { path: path.into(), mode });
-    }
-    read(path, file)
-}
-
-fn read(path: &Path, file: File) -> Result<Zeroizing<Vec<u8>>, CertificateError> {
-    let fail = |source| CertificateError::Read { path: path.into(), source };
-    let mut bytes = Zeroizing::new(Vec::with_capacity(8 << 10));
-    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(fail)?;
-    if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(CertificateError::TooLong { path: path.into() });
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -97,17 +97,20 @@ fn files_are_read_if_nobody_else_may_read_the_key() {
     for mode in [0o640, 0o604, 0o660, 0o644] {
         fs::set_permissions(&key, fs::Permissions::from_mode(mode)).unwrap();
         let error = AgentCertificate::load(&chain, &key).unwrap_err();
-        assert!(matches!(error, CertificateError::Exposed { mode: found, .. } if found == mode), "{error}");
-        assert!(error.to_string().contains("svid.key"), "{error}");
+        let CertificateError::File { path, source: FileError::Exposed(found) } = error else { panic!("{error}") };
+        assert_eq!((path, found), (key.clone(), mode));
     }
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
     AgentCertificate::load(&chain, &key).unwrap();
     for (chain, key) in [(&none, &key), (&chain, &none)] {
         let error = AgentCertificate::load(chain, key).unwrap_err();
-        assert!(matches!(&error, CertificateError::Read { path, .. } if *path == none), "{error}");
+        let CertificateError::File { path, source: FileError::Read(_) } = error else { panic!("{error}") };
+        assert_eq!(path, none);
     }
     fs::write(&key, key_pem.repeat(2_000)).unwrap();
-    assert!(matches!(AgentCertificate::load(&chain, &key), Err(CertificateError::TooLong { path }) if path == key));
+    let error = AgentCertificate::load(&chain, &key).unwrap_err();
+    assert_eq!(error.to_string(), format!("cannot use `{}`", key.display()));
+    let CertificateError::File { source: FileError::TooLong(FILE_BYTES_MAX), .. } = error else { panic!("{error}") };
 }
 
 #[test]

@@ -4,9 +4,9 @@
 //! owner only. What the key is used for stands in `proof.rs`.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use aws_lc_rs::encoding::AsBigEndian;
@@ -16,6 +16,8 @@ use data_encoding::BASE64URL_NOPAD;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
+
+use crate::file::{self, FileError};
 
 /// The longest key file that is read, in bytes.
 const KEY_FILE_BYTES_MAX: u64 = 4096;
@@ -43,15 +45,12 @@ impl Algorithm {
 /// Why a key cannot be made, kept or used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// The file cannot be read.
-    #[error("the key file cannot be read")]
-    Read(#[source] io::Error),
+    /// The file is not read.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The file cannot be written. One that exists is never overwritten.
     #[error("the key file cannot be written")]
     Write(#[source] io::Error),
-    /// Others than the file's owner may read or write it.
-    #[error("the key file may be read or written by others: its mode is {0:o}, and 600 is right")]
-    Exposed(u32),
     /// The file holds something else.
     #[error("the key file is not a private JWK of type `EC` on `P-256` or `OKP` on `Ed25519`")]
     NotAKey,
@@ -107,19 +106,9 @@ impl AgentKey {
     ///
     /// # Errors
     ///
-    /// [`KeyError::Read`], [`KeyError::Exposed`], [`KeyError::NotAKey`], [`KeyError::Inconsistent`]
+    /// [`KeyError::File`], [`KeyError::NotAKey`], [`KeyError::Inconsistent`]
     pub fn load(path: &Path) -> Result<Self, KeyError> {
-        let file = File::open(path).map_err(KeyError::Read)?;
-        let mode = file.metadata().map_err(KeyError::Read)?.mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(KeyError::Exposed(mode));
-        }
-        let mut text = Zeroizing::new(Vec::with_capacity(1024));
-        file.take(KEY_FILE_BYTES_MAX + 1).read_to_end(&mut text).map_err(KeyError::Read)?;
-        if text.len() as u64 > KEY_FILE_BYTES_MAX {
-            return Err(KeyError::NotAKey);
-        }
-        Self::parse(&text)
+        Self::parse(&file::read_secret(path, KEY_FILE_BYTES_MAX)?)
     }
 
     /// Write the key to a new file, which only its owner may read.

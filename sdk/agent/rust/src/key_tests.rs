@@ -56,7 +56,10 @@ fn a_file_that_others_may_read_is_refused() {
     AgentKey::generate(Algorithm::EdDsa).unwrap().save(&path).unwrap();
     for mode in [0o640, 0o604, 0o660, 0o601] {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-        assert!(matches!(AgentKey::load(&path), Err(KeyError::Exposed(found)) if found == mode), "{mode:o}");
+        assert!(
+            matches!(AgentKey::load(&path), Err(KeyError::File(FileError::Exposed(found))) if found == mode),
+            "{mode:o}"
+        );
     }
     fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
     assert!(AgentKey::load(&path).is_ok());
@@ -72,8 +75,8 @@ fn a_file_is_never_overwritten() {
     assert_eq!(fs::read_to_string(&path).unwrap(), "mine");
     fs::write(&path, " ".repeat(5_000)).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-    assert!(matches!(AgentKey::load(&path), Err(KeyError::NotAKey)));
-    assert!(matches!(AgentKey::load(&path.join("none")), Err(KeyError::Read(_))));
+    assert!(matches!(AgentKey::load(&path), Err(KeyError::File(FileError::TooLong(KEY_FILE_BYTES_MAX)))));
+    assert!(matches!(AgentKey::load(&path.join("none")), Err(KeyError::File(FileError::Read(_)))));
 }
 
 #[test]

@@ -133,7 +133,8 @@ impl Offer {
         }
         let offered = context.agent(agent)?.offer_part(&part, self.to.as_str()).await?;
         let to = &self.to;
-        context.output.note(format!("`{to}` has to accept it: `attorn delegation accept {} --key …`", offered.id()));
+        let accept = format!("`attorn delegation accept {}`", offered.id());
+        context.output.note(format!("`{to}` has to accept it, by its key or certificate: {accept}"));
         made(&context.output, &offered)
     }
 }

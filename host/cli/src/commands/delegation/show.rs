@@ -55,7 +55,7 @@ pub(super) fn details(output: &Output, details: &DelegationDetails) -> Result<Ex
     Ok(Exit::Done)
 }
 
-/// Each below the one that it was given out of, and further in.
+/// Each below the one that it was offered out of, and indented more.
 pub(super) fn tree(output: &Output, tree: &DelegationTree) -> Result<Exit, Failure> {
     if output.json {
         return output.json(tree).map(|()| Exit::Done);
@@ -119,7 +119,7 @@ fn consent(output: &Output, evidence: &Evidence) {
     evidence.consented.iter().for_each(|may| output.line(format!("{:10}  {}", "consented", pair(may))));
 }
 
-/// Who gave it.
+/// Whom it is from.
 fn from(delegation: &Delegation) -> &str {
     delegation.from_agent.as_deref().unwrap_or(&delegation.user)
 }
