@@ -125,8 +125,8 @@ impl ServeError {
                 "`attorn repair` makes the store's files anew from base copy and journal; what is there is moved aside",
             ),
             Self::JournalDamaged(_) => Some(
-                "there is no repair for a journal: copy the data directory, and see whether `attorn restore` has a \
-                 newer backup than you can do without",
+                "`attorn repair` begins a new journal if the store has all that the old one had; else copy the data \
+                 directory, and `attorn restore` a backup",
             ),
             Self::HighWater(error) => Some(error.help()),
             Self::Listen { .. } | Self::RootKey { .. } | Self::Start(_) | Self::StoreFailed(_) => None,
