@@ -121,10 +121,6 @@ fn arguments_that_mean_nothing_are_refused() {
         ("audit receipt 1 --wait now", "possible values"),
         ("audit receipt x", "neither an index nor a decision's id"),
         ("audit show x", "neither an index nor a decision's id"),
-        ("init --listen localhost", "invalid socket address"),
-        ("backup", "<DIR>"),
-        ("restore", "<BACKUP>"),
-        ("repair monday", "unexpected argument"),
         ("completions cmd", "possible values"),
         ("--server http://attorn.example agent list", "cannot be used multiple times"),
     ] {
@@ -176,6 +172,19 @@ fn an_identity_is_a_spiffe_id_or_a_workload() {
             "workload-issuer register c --issuer https://k8s.example --jwks j --algorithm HS256",
             "`HS256` is no algorithm",
         ),
+    ] {
+        refused(line, message);
+    }
+}
+
+#[test]
+fn what_is_done_with_the_data_directory_takes_exactly_what_it_needs() {
+    for (line, message) in [
+        ("init --listen localhost", "invalid socket address"),
+        ("backup", "<DIR>"),
+        ("backup a b", "unexpected argument"),
+        ("restore", "<BACKUP>"),
+        ("repair monday", "unexpected argument"),
     ] {
         refused(line, message);
     }

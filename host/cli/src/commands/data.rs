@@ -177,7 +177,7 @@ impl Repair {
         match repaired.rebuilt {
             None => output.line("everything fits together; nothing was changed"),
             Some("journal") => {
-                output.line("a new journal was begun with the store, which has all that the old one had")
+                output.line("a new journal was begun with the store, which has all that the old one had");
             }
             Some(_) => output.line("the store was made anew from its base copy and its journal"),
         }
