@@ -121,7 +121,7 @@ fn arguments_that_mean_nothing_are_refused() {
 }
 
 #[test]
-fn audits_and_backups_are_told_apart_and_need_what_they_need() {
+fn audits_are_told_apart_and_need_what_they_need() {
     for (line, message) in [
         ("audit verify --receipt r", "--key"),
         ("audit verify --receipt r --file f --key k", "cannot be used with"),
@@ -133,9 +133,6 @@ fn audits_and_backups_are_told_apart_and_need_what_they_need() {
         ("audit receipt 1 --wait now", "possible values"),
         ("audit receipt x", "neither an index nor a decision's id"),
         ("audit show x", "neither an index nor a decision's id"),
-        ("backup", "<DIR>"),
-        ("restore", "<BACKUP>"),
-        ("repair monday", "unexpected argument"),
     ] {
         refused(line, message);
     }
@@ -185,6 +182,19 @@ fn an_identity_is_a_spiffe_id_or_a_workload() {
             "workload-issuer register c --issuer https://k8s.example --jwks j --algorithm HS256",
             "`HS256` is no algorithm",
         ),
+    ] {
+        refused(line, message);
+    }
+}
+
+#[test]
+fn what_is_done_with_the_data_directory_takes_exactly_what_it_needs() {
+    for (line, message) in [
+        ("init --listen localhost", "invalid socket address"),
+        ("backup", "<DIR>"),
+        ("backup a b", "unexpected argument"),
+        ("restore", "<BACKUP>"),
+        ("repair monday", "unexpected argument"),
     ] {
         refused(line, message);
     }

@@ -9,11 +9,11 @@ use crate::config::Config;
 /// What a repair found and did.
 #[derive(Debug)]
 pub struct Repair {
-    /// Whether the store's files were made anew.
-    pub rebuilt: bool,
-    /// What was wrong with them.
+    /// What was made anew: `store` or `journal`, or nothing.
+    pub rebuilt: Option<&'static str>,
+    /// What was wrong with it.
     pub problem: Option<String>,
-    /// Where they are now.
+    /// Where that is now.
     pub aside: Option<PathBuf>,
     /// How many batches there were.
     pub version: u64,
@@ -38,13 +38,12 @@ pub fn back_up(config: &Config, to: &Path) -> Result<BackedUp, BackupError> {
 ///
 /// When a server uses it, or what it could be made of cannot be relied on either.
 pub fn repair(config: &Config) -> Result<Repair, RepairError> {
-    let (integrity, made) = match Store::repair(&config.data_dir, &config.log_id)? {
-        Repaired::Whole(integrity) => (integrity, None),
-        Repaired::Rebuilt { problem, integrity, aside, .. } => (integrity, Some((problem, aside))),
+    let (integrity, rebuilt, problem, aside) = match Store::repair(&config.data_dir, &config.log_id)? {
+        Repaired::Whole(integrity) => (integrity, None, None, None),
+        Repaired::Rebuilt { problem, integrity, aside, .. } => (integrity, Some("store"), Some(problem), aside),
+        Repaired::NewJournal { problem, integrity, aside } => (integrity, Some("journal"), Some(problem), Some(aside)),
     };
     let (version, entries, digest) = (integrity.version, integrity.entries, integrity.digest.to_string());
-    let rebuilt = made.is_some();
-    let (problem, aside) = made.map_or((None, None), |(problem, aside)| (Some(problem), aside));
     Ok(Repair { rebuilt, problem, aside, version, entries, digest })
 }
 

@@ -27,6 +27,8 @@ const ENDED_AT_ONCE: usize = 200;
 const EXPORTED_AT_ONCE: usize = 256;
 /// Where the logs of earlier epochs are, within the data directory.
 const EPOCHS: &str = "epochs";
+/// Where the checkpoints are that were published, by epoch. Those of earlier ones stay, with their cosignatures.
+const PUBLISHED: &str = "log";
 /// Who says in the store that everything is denied.
 const BY: &str = "restore";
 const REASON: &str = "restored from a backup: look at delegations, counters, agents and operators, then thaw";
@@ -128,8 +130,10 @@ pub async fn restore(config: &Config, backup: &Path) -> Result<Restored, Restore
     drop(old);
     // `begin_epoch` has made a directory for files, and it is empty.
     fs::remove_dir(work.join("blobs")).map_err(io(&work))?;
-    for part in ["blobs", EPOCHS] {
-        fs::rename(was.join(part), work.join(part)).map_err(io(&was.join(part)))?;
+    for part in ["blobs", EPOCHS, PUBLISHED] {
+        if was.join(part).try_exists().map_err(io(&was))? {
+            fs::rename(was.join(part), work.join(part)).map_err(io(&was.join(part)))?;
+        }
     }
     let lost = lost(config, &signer, &ended);
     let (grants, sessions) = end_all(&new, &ended, lost).await?;

@@ -1,9 +1,9 @@
 //! A running server: open the store, load keys and policies, listen.
 
+mod error;
+
 use std::future::Future;
-use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use attorn_artifact::{Cache, Worker};
@@ -11,7 +11,7 @@ use attorn_core::BoundsLimits;
 use attorn_engine::{Compiler, Engine, EngineConfig};
 use attorn_identity::{AssertionGuard, Nonces, ReplayGuard, ReplayLimits, RootKey};
 use attorn_store::records::Record as _;
-use attorn_store::{Batch, OpenError, Store};
+use attorn_store::{Batch, Store};
 use governor::clock::MonotonicClock;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -25,7 +25,6 @@ use crate::config::{Config, Tls};
 use crate::decisions::pause::Pauses;
 use crate::decisions::rehearse::Rehearsals;
 use crate::decisions::shadow::{self, Shadows};
-use crate::high_water::{self, HighWaterError};
 use crate::http::failure::{Failure, causes};
 use crate::http::rates::Rates;
 use crate::http::strangers::Strangers;
@@ -41,7 +40,9 @@ use crate::refusals::Refusals;
 use crate::token_keys::TokenKeys;
 use crate::users::erase;
 use crate::users::keys::UserKeys;
-use crate::{entry, keys, private_file, reaper, refusals, routes};
+use crate::{entry, high_water, keys, private_file, reaper, refusals, routes};
+
+pub use error::ServeError;
 
 /// Where compiled policies are kept, within the data directory.
 const CACHE_DIRECTORY: &str = "cache";
@@ -50,103 +51,6 @@ const CACHE_BYTES_MAX: u64 = 4 << 30;
 
 /// The longest file that a root key is read from.
 const ROOT_KEY_BYTES_MAX: u64 = 4 << 10;
-
-/// What to do when the root key is not there, or another.
-const ROOT_KEY_HELP: &str = "`root_key` in attorn.toml names the file that `attorn init` made together with the store";
-
-/// Why a server does not start, or stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    /// It cannot listen.
-    #[error("cannot listen on `{address}`: {source}")]
-    Listen {
-        /// Where.
-        address: SocketAddr,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The root key cannot be read.
-    #[error("cannot read the root key `{path}`: {why}")]
-    RootKey {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        why: String,
-    },
-    /// The root key belongs to another store.
-    #[error("the root key `{}` opens no key of the store in `{}`: it belongs to another, or the store is damaged",
-        path.display(), dir.display())]
-    WrongRootKey {
-        /// Which file.
-        path: PathBuf,
-        /// The store's directory.
-        dir: PathBuf,
-    },
-    /// Another process has the store open.
-    #[error("cannot start: the store in `{}` is in use", dir.display())]
-    InUse {
-        /// The store's directory.
-        dir: PathBuf,
-    },
-    /// What the store consists of cannot be relied on.
-    #[error("cannot start: {0}")]
-    Damaged(String),
-    /// The store's journal cannot be relied on.
-    #[error("cannot start: {0}")]
-    JournalDamaged(String),
-    /// The data directory is not the newest.
-    #[error("cannot start: {0}")]
-    HighWater(#[from] HighWaterError),
-    /// It cannot start.
-    #[error("cannot start: {0}")]
-    Start(String),
-    /// The store failed while it ran. Nothing was acknowledged since.
-    #[error("the store has failed, and nothing can be recorded any more: {0}")]
-    StoreFailed(String),
-}
-
-impl ServeError {
-    /// What to do about it, in one line.
-    #[must_use]
-    pub fn help(&self) -> Option<&'static str> {
-        match self {
-            Self::Listen { source, .. } if source.kind() == ErrorKind::AddrInUse => {
-                Some("something listens there already: end it, or change `listen` and `public_url` in attorn.toml")
-            }
-            Self::WrongRootKey { .. } => Some(ROOT_KEY_HELP),
-            Self::RootKey { path, .. } if !path.exists() => Some(ROOT_KEY_HELP),
-            Self::InUse { .. } => {
-                Some("another `attorn serve` runs on it: end that one, or name another configuration (`--config`)")
-            }
-            Self::Damaged(_) => Some(
-                "`attorn repair` makes the store's files anew from base copy and journal; what is there is moved aside",
-            ),
-            Self::JournalDamaged(_) => Some(
-                "there is no repair for a journal: copy the data directory, and see whether `attorn restore` has a \
-                 newer backup than you can do without",
-            ),
-            Self::HighWater(error) => Some(error.help()),
-            Self::Listen { .. } | Self::RootKey { .. } | Self::Start(_) | Self::StoreFailed(_) => None,
-        }
-    }
-}
-
-impl From<OpenError> for ServeError {
-    fn from(error: OpenError) -> Self {
-        match error {
-            OpenError::InUse { dir } => Self::InUse { dir },
-            error @ OpenError::Journal(_) => Self::JournalDamaged(causes(&error)),
-            error if error.is_damage() => Self::Damaged(causes(&error)),
-            error => Self::Start(causes(&error)),
-        }
-    }
-}
-
-impl From<Failure> for ServeError {
-    fn from(failure: Failure) -> Self {
-        Self::Start(failure.internal.unwrap_or(failure.problem.detail))
-    }
-}
 
 /// How to start.
 #[derive(Debug, Default)]

@@ -26,9 +26,9 @@ use crate::places::Places;
 
 const MARKER: &str = "backup.format";
 const MARKER_TEXT: &str = "attorn-backup 1\n";
-/// Plain files beside the engine, by directory. They are copied after the journal, so that whatever it names is
-/// there.
-const PLAIN: [&str; 2] = ["blobs", "epochs"];
+/// Plain files beside the engine, by directory: what is too large to be a value, the logs of earlier epochs, and
+/// the checkpoints that were published. They are copied after the journal, so that whatever it names is there.
+const PLAIN: [&str; 3] = ["blobs", "epochs", "log"];
 /// How often a journal is read again whose end was being written meanwhile.
 const READS_MAX: u32 = 10;
 
@@ -206,6 +206,12 @@ fn make_empty(dir: &Path) -> Result<(), BackupError> {
     }
 }
 
+/// Whether a file has its own name already.
+fn is_finished(path: &Path) -> bool {
+    let is_new = path.extension().is_some_and(|extension| extension == "tmp");
+    !is_new && !name(path).to_string_lossy().starts_with(TEMPORARY)
+}
+
 /// Copies files, and counts them.
 #[derive(Default)]
 struct Count {
@@ -235,7 +241,7 @@ impl Count {
             let target = to.join(entry.file_name());
             if entry.file_type().map_err(at(from))?.is_dir() {
                 self.copy_dir(&entry.path(), &target)?;
-            } else if !entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
+            } else if is_finished(&entry.path()) {
                 self.copy(&entry.path(), &target, u64::MAX)?;
             }
         }

@@ -65,8 +65,13 @@ async fn what_is_no_whole_backup_is_not_unpacked() {
         write(&store, n).await;
     }
     drop(store);
+    fs::create_dir_all(dir.path().join("log/1")).unwrap();
+    fs::write(dir.path().join("log/1/checkpoint"), "note").unwrap();
+    fs::write(dir.path().join("log/1/checkpoint.tmp"), "no").unwrap();
     let made = Store::back_up(dir.path(), backup.path()).unwrap();
     assert_eq!(made.version, 5);
+    assert_eq!(fs::read(backup.path().join("log/1/checkpoint")).unwrap(), b"note");
+    assert_eq!(fs::read_dir(backup.path().join("log/1")).unwrap().count(), 1);
     let unpack = |log: &str| {
         let target = TempDir::new().unwrap();
         Store::unpack(backup.path(), &target.path().join("new"), &log.parse().unwrap()).map(drop)

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use self::scan::JournalError;
-pub(crate) use self::scan::{End, replay, segments};
+pub(crate) use self::scan::{End, replay, replay_rest, segments};
 
 use self::scan::io_at;
 use crate::files::sync_dir;

@@ -24,7 +24,7 @@ use crate::frame::StoreId;
 use crate::head::{Head, LogName};
 use crate::horizon::{Horizon, Teller, Watch};
 use crate::journal::Journal;
-use crate::places::{Lock, Places, at, exists, sync_files};
+use crate::places::{FORMAT, FORMAT_WITHOUT_JOURNAL, Lock, Places, at, exists, sync_files};
 use crate::steps::{EveryStep, Steps};
 use crate::trees::{Trees, head_write, store_id_write};
 use crate::writer::Writer;
@@ -91,7 +91,7 @@ impl Store {
         trees.apply(&[head_write(&log, &head)]).map_err(OpenError::Storage)?;
         let (journal, store) = begin_journal(&places, &trees, &head, setup.pace)?;
         // From here on there is a store.
-        places.write_marker()?;
+        places.write_marker(FORMAT)?;
         Ok(start(&places, lock, Opened { trees, log, head, journal, store }, setup)?)
     }
 
@@ -139,10 +139,9 @@ fn open_parts(places: &Places, log: &LogId, format: u32, pace: Pace) -> Result<O
     if name.id != *log {
         return Err(OpenError::OtherLog { expected: log.clone(), found: name.id });
     }
-    let (journal, store) = if format == 1 {
-        // Up to this format there was no journal.
+    let (journal, store) = if format == FORMAT_WITHOUT_JOURNAL {
         let begun = begin_journal(places, &trees, &head, pace)?;
-        places.write_marker()?;
+        places.write_marker(FORMAT)?;
         begun
     } else {
         let store = trees.store_id()?.ok_or_else(|| OpenError::Inconsistent("it has no id".to_owned()))?;
@@ -165,12 +164,17 @@ fn open_parts(places: &Places, log: &LogId, format: u32, pace: Pace) -> Result<O
     Ok(Opened { trees, log: name, head, journal, store })
 }
 
-fn head_of(trees: &Trees) -> Result<(LogName, Head), OpenError> {
+pub(crate) fn head_of(trees: &Trees) -> Result<(LogName, Head), OpenError> {
     trees.head()?.ok_or_else(|| OpenError::Inconsistent("it has no head".to_owned()))
 }
 
 /// Begin the journal of a store that has none, with a base copy of what there is.
-fn begin_journal(places: &Places, trees: &Trees, head: &Head, pace: Pace) -> Result<(Journal, StoreId), OpenError> {
+pub(crate) fn begin_journal(
+    places: &Places,
+    trees: &Trees,
+    head: &Head,
+    pace: Pace,
+) -> Result<(Journal, StoreId), OpenError> {
     let mut id = [0; 16];
     getrandom::fill(&mut id).map_err(|error| StorageError::new(&error))?;
     let store = StoreId(id);

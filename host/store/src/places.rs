@@ -23,6 +23,8 @@ use crate::trees::{LOCK_PAUSE, LOCK_WAIT};
 
 /// The newest format of a whole store that this program knows.
 pub(crate) const FORMAT: u32 = 2;
+/// Up to this format a store had no journal. Opening gives it one.
+pub(crate) const FORMAT_WITHOUT_JOURNAL: u32 = 1;
 const MARKER_MAGIC: &str = "attorn-store";
 
 /// The lock on the directory. It is free again when this is dropped or the process ends.
@@ -85,12 +87,12 @@ impl Places {
         }
     }
 
-    /// Say that there is a store, of the newest format.
-    pub(crate) fn write_marker(&self) -> Result<(), OpenError> {
+    /// Say that there is a store, of this format.
+    pub(crate) fn write_marker(&self, format: u32) -> Result<(), OpenError> {
         let temporary = self.dir.join("store.format.tmp");
         let write = || {
             let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-            writeln!(file, "{MARKER_MAGIC} {FORMAT}")?;
+            writeln!(file, "{MARKER_MAGIC} {format}")?;
             file.sync_all()?;
             fs::rename(&temporary, &self.marker)?;
             sync_dir(&self.dir)

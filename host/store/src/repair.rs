@@ -2,7 +2,9 @@
 //!
 //! Nothing is invented and nothing is deleted: what is built is the state after the journal's last group, it is
 //! walked from end to end before it takes its place, and the files that were there are moved aside. Where the
-//! journal itself is damaged there is no repair, for what it lost nobody has: then a backup is what is left.
+//! journal is damaged in a place that the engine has passed, and all after that is whole, the engine is what a new
+//! journal is begun with. Where more of it is damaged there is no repair, for what it lost nobody has: then a
+//! backup is what is left.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,8 +20,8 @@ use crate::follower::Pace;
 use crate::frame::StoreId;
 use crate::integrity::{Integrity, IntegrityError, verify};
 use crate::journal::{self, JournalError};
-use crate::open::{open_whole, said};
-use crate::places::{Places, at, exists, sync_files};
+use crate::open::{begin_journal, head_of, open_whole, said};
+use crate::places::{FORMAT, FORMAT_WITHOUT_JOURNAL, Places, at, exists, sync_files};
 use crate::redo::Redo;
 use crate::trees::Trees;
 
@@ -38,6 +40,15 @@ pub enum Repaired {
         integrity: Integrity,
         /// Where those are that were there, if any were.
         aside: Option<PathBuf>,
+    },
+    /// The journal was begun anew: it was damaged where the engine had read it already.
+    NewJournal {
+        /// What was wrong with it.
+        problem: String,
+        /// What the engine holds.
+        integrity: Integrity,
+        /// Where the old one is.
+        aside: PathBuf,
     },
 }
 
@@ -79,13 +90,19 @@ impl Store {
         let problem = match examine(&places, log, format) {
             Ok(integrity) => return Ok(Repaired::Whole(integrity)),
             Err(RepairError::Open(error @ OpenError::OtherLog { .. })) => return Err(error.into()),
-            // What the engine has and the journal lost would be lost for good.
+            // What the engine has and the journal lost would be lost for good, if the engine were replaced.
+            Err(RepairError::Open(OpenError::Journal(
+                error @ (JournalError::Damaged { .. } | JournalError::Hole { .. }),
+            ))) => {
+                let replace = || replace_journal(&places, &error);
+                return catch_unwind(AssertUnwindSafe(replace)).unwrap_or_else(|_| Err(error.into()));
+            }
             Err(RepairError::Open(OpenError::Journal(error))) => return Err(error.into()),
             Err(error) => causes(&error),
         };
         let new = places.dir.join("store.new");
         let (base, integrity) = rebuild(&places, log, &new)?;
-        let aside = move_aside(&places).map_err(at(&places.engine))?;
+        let aside = move_aside(&places.engine).map_err(at(&places.engine))?;
         fs::rename(&new, &places.engine).and_then(|()| sync_dir(&places.dir)).map_err(at(&places.engine))?;
         Ok(Repaired::Rebuilt { problem, base, integrity, aside })
     }
@@ -149,16 +166,44 @@ pub(crate) fn build(journal: &Path, base: &Base, log: &LogId, new: &Path) -> Res
     Ok(verify(&trees, &name, end.version)?)
 }
 
-/// Give the engine's files another name. None of them is ever deleted.
-fn move_aside(places: &Places) -> std::io::Result<Option<PathBuf>> {
-    if !places.engine.try_exists()? {
+/// Begin the journal anew with what the engine holds, if nothing is wrong after that.
+fn replace_journal(places: &Places, error: &JournalError) -> Result<Repaired, RepairError> {
+    let trees = Trees::open(&places.engine)?;
+    let (name, head) = head_of(&trees)?;
+    let refused = || OpenError::Inconsistent("it has no id".to_owned());
+    let store = trees.store_id()?.ok_or_else(refused)?;
+    let end = journal::replay_rest(&places.journal, store, head.version, |redo: Redo| {
+        trees.apply(&redo.writes).map_err(RepairError::from)
+    })?;
+    if end.version < head.version {
+        return Err(
+            JournalError::Behind { dir: places.journal.clone(), end: end.version, version: head.version }.into()
+        );
+    }
+    trees.flush()?;
+    sync_files(&places.engine)?;
+    let integrity = verify(&trees, &name, end.version)?;
+    // From here on the engine is all that counts, and whoever opens the store begins a journal.
+    places.write_marker(FORMAT_WITHOUT_JOURNAL)?;
+    let aside = move_aside(&places.journal).map_err(at(&places.journal))?;
+    let aside = aside.ok_or_else(|| JournalError::Missing { dir: places.journal.clone(), due: head.version })?;
+    move_aside(&places.base).map_err(at(&places.base))?;
+    let head = head_of(&trees)?.1;
+    begin_journal(places, &trees, &head, Pace::USUAL)?;
+    places.write_marker(FORMAT)?;
+    Ok(Repaired::NewJournal { problem: causes(error), integrity, aside })
+}
+
+/// Give a directory another name. Nothing in it is ever deleted.
+fn move_aside(dir: &Path) -> std::io::Result<Option<PathBuf>> {
+    if !dir.try_exists()? {
         return Ok(None);
     }
     let mut number = 1_u32;
     loop {
-        let aside = places.dir.join(format!("store.broken-{number}"));
+        let aside = dir.with_extension(format!("broken-{number}"));
         if !aside.try_exists()? {
-            fs::rename(&places.engine, &aside)?;
+            fs::rename(dir, &aside)?;
             return Ok(Some(aside));
         }
         number += 1;

@@ -44,7 +44,7 @@ async fn filled() -> (TempDir, Integrity) {
 fn rebuilt(dir: &Path) -> (String, Integrity, Option<PathBuf>) {
     match Store::repair(dir, &log()).unwrap() {
         Repaired::Rebuilt { problem, integrity, aside, .. } => (problem, integrity, aside),
-        Repaired::Whole(_) => panic!("nothing was wrong"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -163,6 +163,36 @@ async fn where_the_journal_lost_something_nothing_is_replaced() {
     let error = Store::repair(image.path(), &log()).unwrap_err();
     assert!(matches!(error, RepairError::Journal(JournalError::Damaged { .. })), "{error:?}");
     assert!(!image.path().join("store").exists());
+}
+
+#[tokio::test]
+async fn damage_that_the_engine_has_passed_is_left_behind_with_the_journal() {
+    let (dir, _) = filled().await;
+    let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
+    fill(&store, 1_000).await;
+    let expect = store.verify_integrity().await.unwrap();
+    drop(store);
+    let segments = crate::journal::segments(&dir.path().join("journal")).unwrap();
+    let last = &segments.last().unwrap().path;
+    let mut bytes = fs::read(last).unwrap();
+    bytes[200] ^= 1;
+    fs::write(last, bytes).unwrap();
+    let error = Store::open(dir.path(), &log()).map(drop).unwrap_err();
+    assert!(matches!(&error, OpenError::Journal(JournalError::Damaged { at: 64, .. })), "{error:?}");
+    let Repaired::NewJournal { problem, integrity, aside } = Store::repair(dir.path(), &log()).unwrap() else {
+        panic!("the journal is whole")
+    };
+    assert!(problem.contains("is damaged at byte 64, and goes on after it"), "{problem}");
+    assert_eq!((integrity, aside), (expect, dir.path().join("journal.broken-1")));
+    assert!(dir.path().join("base.broken-1").exists());
+    let store = Store::open(dir.path(), &log()).unwrap();
+    assert_eq!(store.verify_integrity().await.unwrap(), expect);
+    store.commit(put(7_000, "after")).await.unwrap();
+    let expect = store.verify_integrity().await.unwrap();
+    drop(store);
+    // And from the new one all can be made anew.
+    fs::remove_dir_all(dir.path().join("store")).unwrap();
+    assert_eq!(rebuilt(dir.path()).1, expect);
 }
 
 #[tokio::test]

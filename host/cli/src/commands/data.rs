@@ -174,14 +174,18 @@ impl Repair {
             }))?;
             return Ok(Exit::Done);
         }
-        if repaired.rebuilt {
-            output.line("the store was made anew from its base copy and its journal");
-            output.line(format!("problem  {}", repaired.problem.unwrap_or_default()));
-            if let Some(aside) = repaired.aside {
-                output.line(format!("before   {}", aside.display()));
+        match repaired.rebuilt {
+            None => output.line("everything fits together; nothing was changed"),
+            Some("journal") => {
+                output.line("a new journal was begun with the store, which has all that the old one had");
             }
-        } else {
-            output.line("everything fits together; nothing was changed");
+            Some(_) => output.line("the store was made anew from its base copy and its journal"),
+        }
+        if let Some(problem) = repaired.problem {
+            output.line(format!("problem  {problem}"));
+        }
+        if let Some(aside) = repaired.aside {
+            output.line(format!("before   {}", aside.display()));
         }
         output.line(format!("version  {}", repaired.version));
         output.line(format!("entries  {}", repaired.entries));

@@ -122,29 +122,79 @@ pub(crate) struct End {
     pub(crate) torn: bool,
 }
 
+/// How much of the first segment that is needed has to be right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Demand {
+    /// All of it.
+    Whole,
+    /// What comes after the version that is there already.
+    Rest,
+}
+
 /// Read all groups after a version. `store` is whose journal it must be; none if that is not known.
 pub(crate) fn replay<E: From<JournalError>>(
     dir: &Path,
     store: Option<StoreId>,
     after: u64,
+    each: impl FnMut(Redo) -> Result<(), E>,
+) -> Result<End, E> {
+    read_from(dir, store, after, Demand::Whole, each)
+}
+
+/// The same, whatever is wrong with the groups before.
+pub(crate) fn replay_rest<E: From<JournalError>>(
+    dir: &Path,
+    store: StoreId,
+    after: u64,
+    each: impl FnMut(Redo) -> Result<(), E>,
+) -> Result<End, E> {
+    read_from(dir, Some(store), after, Demand::Rest, each)
+}
+
+fn read_from<E: From<JournalError>>(
+    dir: &Path,
+    store: Option<StoreId>,
+    after: u64,
+    demand: Demand,
     mut each: impl FnMut(Redo) -> Result<(), E>,
 ) -> Result<End, E> {
     let segments = segments(dir)?;
     let start = segments.iter().rposition(|segment| segment.first <= after);
-    let start = start.ok_or_else(|| JournalError::Missing { dir: dir.to_owned(), due: after })?;
+    let missing = || JournalError::Missing { dir: dir.to_owned(), due: after };
+    let start = start.ok_or_else(missing)?;
     let (mut store, mut due, mut end) = (store, segments[start].first, None);
     for (index, segment) in segments.iter().enumerate().skip(start) {
         let bytes = fs::read(&segment.path).map_err(io_at(&segment.path))?;
         let header = header(segment, &bytes, store)?;
         store = Some(header.store);
         let last = index + 1 == segments.len();
-        let reached = read_segment(segment, header, &bytes, (last, due), &mut |redo: Redo| {
+        let mut begin = Begin { at: HEADER_BYTES, due };
+        if demand == Demand::Rest && index == start && segment.first < after {
+            begin = Begin { at: place_after(&header.frame_key(), &bytes, after).ok_or_else(missing)?, due: after };
+        }
+        let reached = read_segment(segment, header, &bytes, (last, begin), &mut |redo: Redo| {
             if redo.to > after { each(redo) } else { Ok(()) }
         })?;
         due = reached.version;
         end = Some(reached);
     }
-    end.ok_or_else(|| JournalError::Missing { dir: dir.to_owned(), due: after }.into())
+    end.ok_or_else(|| missing().into())
+}
+
+/// Where reading begins in a segment, and with which version.
+#[derive(Debug, Clone, Copy)]
+struct Begin {
+    at: usize,
+    due: u64,
+}
+
+/// Where the groups after this version begin, as far as headers tell.
+fn place_after(key: &FrameKey, bytes: &[u8], after: u64) -> Option<usize> {
+    (HEADER_BYTES..bytes.len()).step_by(ALIGN).find_map(|at| {
+        let header = key.header(at as u64, &bytes[at..])?;
+        let end = at + frame_bytes(header.content_bytes());
+        if header.from == after { Some(at) } else { (header.to == after).then_some(end) }
+    })
 }
 
 fn header(segment: &Segment, bytes: &[u8], store: Option<StoreId>) -> Result<FileHeader, JournalError> {
@@ -161,15 +211,16 @@ fn read_segment<E: From<JournalError>>(
     segment: &Segment,
     header: FileHeader,
     bytes: &[u8],
-    (last, mut due): (bool, u64),
+    (last, begin): (bool, Begin),
     each: &mut impl FnMut(Redo) -> Result<(), E>,
 ) -> Result<End, E> {
     let key = header.frame_key();
     let path = || segment.path.clone();
-    if segment.first != due {
+    let Begin { mut at, mut due } = begin;
+    if at == HEADER_BYTES && segment.first != due {
         return Err(JournalError::Hole { path: path(), at: 0, due, found: segment.first }.into());
     }
-    let (mut at, mut last_frame, mut torn) = (HEADER_BYTES, None, false);
+    let (mut last_frame, mut torn) = (None, false);
     loop {
         let place = at as u64;
         let Some((redo, content_bytes)) = read_frame(&key, bytes, at) else {

@@ -1,0 +1,107 @@
+//! Why a server does not start, or stopped, and what to do about it.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use attorn_store::OpenError;
+
+use crate::high_water::HighWaterError;
+use crate::http::failure::{Failure, causes};
+
+/// What to do when the root key is not there, or another.
+const ROOT_KEY_HELP: &str = "`root_key` in attorn.toml names the file that `attorn init` made together with the store";
+
+/// Why a server does not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// It cannot listen.
+    #[error("cannot listen on `{address}`: {source}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The root key cannot be read.
+    #[error("cannot read the root key `{path}`: {why}")]
+    RootKey {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// The root key belongs to another store.
+    #[error("the root key `{}` opens no key of the store in `{}`: it belongs to another, or the store is damaged",
+        path.display(), dir.display())]
+    WrongRootKey {
+        /// Which file.
+        path: PathBuf,
+        /// The store's directory.
+        dir: PathBuf,
+    },
+    /// Another process has the store open.
+    #[error("cannot start: the store in `{}` is in use", dir.display())]
+    InUse {
+        /// The store's directory.
+        dir: PathBuf,
+    },
+    /// What the store consists of cannot be relied on.
+    #[error("cannot start: {0}")]
+    Damaged(String),
+    /// The store's journal cannot be relied on.
+    #[error("cannot start: {0}")]
+    JournalDamaged(String),
+    /// The data directory is not the newest.
+    #[error("cannot start: {0}")]
+    HighWater(#[from] HighWaterError),
+    /// It cannot start.
+    #[error("cannot start: {0}")]
+    Start(String),
+    /// The store failed while it ran. Nothing was acknowledged since.
+    #[error("the store has failed, and nothing can be recorded any more: {0}")]
+    StoreFailed(String),
+}
+
+impl ServeError {
+    /// What to do about it, in one line.
+    #[must_use]
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::Listen { source, .. } if source.kind() == ErrorKind::AddrInUse => {
+                Some("something listens there already: end it, or change `listen` and `public_url` in attorn.toml")
+            }
+            Self::WrongRootKey { .. } => Some(ROOT_KEY_HELP),
+            Self::RootKey { path, .. } if !path.exists() => Some(ROOT_KEY_HELP),
+            Self::InUse { .. } => {
+                Some("another `attorn serve` runs on it: end that one, or name another configuration (`--config`)")
+            }
+            Self::Damaged(_) => Some(
+                "`attorn repair` makes the store's files anew from base copy and journal; what is there is moved aside",
+            ),
+            Self::JournalDamaged(_) => Some(
+                "`attorn repair` begins a new journal if the store has all that the old one had; else copy the data \
+                 directory, and `attorn restore` a backup",
+            ),
+            Self::HighWater(error) => Some(error.help()),
+            Self::Listen { .. } | Self::RootKey { .. } | Self::Start(_) | Self::StoreFailed(_) => None,
+        }
+    }
+}
+
+impl From<OpenError> for ServeError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::InUse { dir } => Self::InUse { dir },
+            error @ OpenError::Journal(_) => Self::JournalDamaged(causes(&error)),
+            error if error.is_damage() => Self::Damaged(causes(&error)),
+            error => Self::Start(causes(&error)),
+        }
+    }
+}
+
+impl From<Failure> for ServeError {
+    fn from(failure: Failure) -> Self {
+        Self::Start(failure.internal.unwrap_or(failure.problem.detail))
+    }
+}
