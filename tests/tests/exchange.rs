@@ -1,5 +1,7 @@
 //! Token exchange (RFC 8693) at the token endpoint, and logout that a provider tells of.
 
+use std::sync::Arc;
+
 use attorn_api::decisions::DecisionKind;
 use attorn_api::delegations::DelegationMade;
 use attorn_api::oauth::{ACCESS_TOKEN, TOKEN_EXCHANGE, TokenAnswer};
@@ -7,7 +9,7 @@ use attorn_tests::behalf::{pairs, registration};
 use attorn_tests::oauth::{Client, Parameters, form, refused, refused_without_nonce, token_request};
 use attorn_tests::provider::with;
 use attorn_tests::world::PURPOSE_WITH_USER;
-use attorn_tests::{Answer, Behalf};
+use attorn_tests::{Answer, Behalf, Metrics};
 use serde_json::{Value, json};
 
 const TOKEN: &str = "/oauth/token";
@@ -199,6 +201,43 @@ async fn logouts_that_no_provider_told_of_are_refused() {
         refused_without_nonce(&log_out(&scene, token).await, 400, "invalid_request");
     }
     assert_eq!(scene.read(&scene.bot, &delegation).await.decision, DecisionKind::Allow);
+}
+
+/// Whoever has logout tokens verified that nobody signed waits in the lane of users, and no agent waits there or for
+/// being known at the same address.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_forged_logouts_waits_in_a_narrow_lane_and_known_agents_do_not() {
+    let scene = Arc::new(Behalf::new().await);
+    let delegation = scene.delegated().await;
+    scene.read(&scene.bot, &delegation).await;
+    let token = scene.provider.logout_token(json!({}));
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let forged = format!("{signed}.{}", data_encoding::BASE64URL_NOPAD.encode(&vec![1; signature.len() * 3 / 4]));
+    let in_lanes = async || {
+        let metrics = Metrics::of(&scene.staff.auditor).await;
+        ["agents", "users"].map(|lane| metrics.count("attorn_noisy_requests_total", &[("lane", lane)]).unwrap())
+    };
+    let mut floods = 0;
+    while in_lanes().await[1] == 0 {
+        floods += 1;
+        assert!(floods < 20, "{floods} floods are no noise");
+        let flood = (0..16).map(|_| {
+            let (scene, forged) = (Arc::clone(&scene), forged.clone());
+            tokio::spawn(async move {
+                for _ in 0..16 {
+                    refused(&log_out(&scene, &forged).await, 400, "invalid_request");
+                }
+            })
+        });
+        for one in flood.collect::<Vec<_>>() {
+            one.await.unwrap();
+        }
+    }
+    assert_eq!(scene.read(&scene.bot, &delegation).await.decision, DecisionKind::Allow);
+    assert_eq!(in_lanes().await[0], 0, "an agent that was let in before waited");
+    // A good one is heard through the noise.
+    log_out(&scene, &token).await.expect(200);
+    assert_eq!(scene.read(&scene.bot, &delegation).await.reasons[0].code, "session_ended");
 }
 
 #[tokio::test(flavor = "multi_thread")]

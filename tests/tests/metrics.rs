@@ -96,6 +96,7 @@ async fn every_decision_is_counted_once_where_it_belongs() {
         &[("cache", 0), ("compiled", 2), ("refused", 0), ("failed", 0)],
     );
     counts(&metrics, "attorn_decision_conflicts_total", "cause", &[], &[("changed", 0), ("limit", 0)]);
+    counts(&metrics, "attorn_noisy_requests_total", "lane", &[], &[("agents", 0), ("users", 0)]);
     let problems = [("invalid_body", 1), ("no_such_route", 1), ("method_not_allowed", 1), ("use_dpop_nonce", 0)];
     let nonces = metrics.count("attorn_problems_total", &[("code", "use_dpop_nonce")]).unwrap();
     let problems = problems.map(|(code, count)| (code, if code == "use_dpop_nonce" { nonces } else { count }));
@@ -106,6 +107,7 @@ async fn every_decision_is_counted_once_where_it_belongs() {
     assert!((before..=entries).contains(&exposed), "{exposed} is not between {before} and {entries}");
     for (name, expect) in [
         ("attorn_facts_set_total", 2),
+        ("attorn_expired_records_left", 0),
         ("attorn_active_set_revision", 2),
         ("attorn_policies_not_loaded", 0),
         ("attorn_shadow_evaluations_dropped_total", 0),

@@ -63,17 +63,26 @@ async fn what_strangers_are_refused_is_summed_up_and_nothing_else_is() {
     let summaries_now = summaries(&world).await;
     let [summary] = summaries_now.as_slice() else { panic!("{summaries_now:?}") };
     let expect = json!({
-        "agent": { "unknown_key": 3, "proof_missing": 3, "proof_invalid": 1, "proof_replayed": 1, "unsupported_media_type": 1 },
+        "agent": { "unknown_key": 3, "proof_missing": 3, "proof_invalid": 1, "unsupported_media_type": 1 },
         "client": { "invalid_client": 3 },
-        "operator": { "unauthenticated": 1, "missing_duty": 1 },
+        "operator": { "unauthenticated": 1 },
         "public": { "no_such_route": 1, "method_not_allowed": 1, "invalid_request": 1 },
         "resource_server": { "proof_missing": 1 },
         "user": { "user_unauthenticated": 1 },
     });
-    assert_eq!((&summary["counts"], &summary["total"]), (&expect, &json!(19)));
+    assert_eq!((&summary["counts"], &summary["total"]), (&expect, &json!(17)));
     assert!(summary["since_ms"].as_u64() < summary["time_ms"].as_u64());
     let text = summary.to_string();
     assert!(!text.contains("evil") && !text.contains("support-bot"), "{text}");
+
+    // What was refused to somebody whose proof or token was good stands under their name.
+    let entries = world.entries().await;
+    let known: Vec<_> = entries.iter().filter(|entry| entry["type"] == "known_refusals").collect();
+    let told: Vec<_> = known.iter().map(|entry| (entry["of"].clone(), entry["counts"].clone())).collect();
+    let agent = (json!({ "agent": "support-bot" }), json!({ "agent": { "proof_replayed": 1 } }));
+    let operator = (json!({ "operator": world.staff.auditor.id }), json!({ "operator": { "missing_duty": 1 } }));
+    assert_eq!(told, [agent, operator]);
+    assert!(known.iter().all(|entry| entry["total"] == 1 && entry["since_ms"] == summary["since_ms"]));
 
     // Where nothing was refused nothing is said.
     world.server.restart(false).await;

@@ -8,7 +8,7 @@ use crate::id::{
     AgentId, Audience, DecisionId, DelegationId, Digest, GrantId, InstanceName, KeyThumbprint, PolicyId, Purpose,
     ResourceServerId, SessionId, UserId,
 };
-use crate::identity::IdentitySubject;
+use crate::identity::{IdentityMethod, IdentitySubject};
 use crate::permission::{Action, Resource};
 use crate::time::TimeMs;
 
@@ -30,8 +30,9 @@ pub struct Grant {
     pub key_thumbprint: KeyThumbprint,
     /// How that names the key.
     pub key_binding: KeyBinding,
-    /// The identity that a certificate shows; none where the key is registered itself.
-    pub identity: Option<IdentitySubject>,
+    /// The identity that the holder showed, and how: the grant hangs on it, whatever it is bound to. None where a key is
+    /// all that was shown.
+    pub identity: Option<(IdentitySubject, IdentityMethod)>,
     /// How often the holder had been suspended or retired then: see [`crate::Agent::revocations`].
     pub revocations: u64,
     /// On whose behalf; none for what the agent does on its own authority.

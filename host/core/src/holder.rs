@@ -33,8 +33,9 @@ pub struct Holder {
     pub thumbprint: KeyThumbprint,
     /// What kind of name that is.
     pub binding: KeyBinding,
-    /// The identity that a certificate shows; none for a key that is registered itself.
-    pub identity: Option<IdentitySubject>,
+    /// The identity that the holder showed, by the certificate itself or beside the key, and how; none where a key is all
+    /// that was shown.
+    pub identity: Option<(IdentitySubject, IdentityMethod)>,
     /// Which of the agent's instances has it.
     pub instance: InstanceName,
     /// From when on it is not accepted any more.
@@ -54,12 +55,16 @@ impl Holder {
         })
     }
 
-    /// The holder of a registered key that signed beside something that shows an identity, if the agent has both. What
-    /// came so counts no longer than either.
+    /// The holder of a registered key that signed beside something that shows an identity, if the agent has both and may
+    /// show it so. What came so counts no longer than either.
     #[must_use]
-    pub fn of_key_beside(agent: &Agent, subject: &IdentitySubject, thumbprint: &KeyThumbprint) -> Option<Self> {
-        let has_identity = agent.identities.iter().any(|identity| identity.subject == *subject);
-        if has_identity { Self::of_key(agent, thumbprint) } else { None }
+    pub fn of_key_beside(
+        agent: &Agent,
+        (subject, method): (&IdentitySubject, IdentityMethod),
+        thumbprint: &KeyThumbprint,
+    ) -> Option<Self> {
+        agent.identity(subject, method)?;
+        Self::of_key(agent, thumbprint).map(|holder| Self { identity: Some((subject.clone(), method)), ..holder })
     }
 
     /// The holder of a certificate that shows an identity of the agent's, if it has that identity and may show
@@ -74,7 +79,7 @@ impl Holder {
         agent.identity(subject, IdentityMethod::X509).map(|identity| Self {
             thumbprint: thumbprint.clone(),
             binding: KeyBinding::X5tS256,
-            identity: Some(subject.clone()),
+            identity: Some((subject.clone(), IdentityMethod::X509)),
             instance: identity.instance.clone(),
             expires_at,
         })
@@ -90,19 +95,24 @@ mod tests {
     use crate::identity::Identity;
 
     #[test]
-    fn a_key_beside_an_identity_needs_both() {
+    fn a_key_beside_an_identity_needs_both_and_how_it_was_shown() {
         let id = |text: &str| IdentitySubject::Spiffe(text.parse().unwrap());
         let (own, other) = (id("spiffe://example.org/bot"), id("spiffe://example.org/other"));
         let mut agent = agent();
-        assert_eq!(Holder::of_key_beside(&agent, &own, &thumbprint()), None);
+        let beside = |agent: &Agent, subject, method| Holder::of_key_beside(agent, (subject, method), &thumbprint());
+        assert_eq!(beside(&agent, &own, IdentityMethod::Jwt), None);
         agent.identities.push(Identity {
             subject: own.clone(),
             instance: "mesh-1".parse().unwrap(),
             methods: BTreeSet::from([IdentityMethod::Jwt]),
         });
-        assert_eq!(Holder::of_key_beside(&agent, &own, &thumbprint()), Holder::of_key(&agent, &thumbprint()));
-        assert_eq!(Holder::of_key_beside(&agent, &other, &thumbprint()), None);
+        let holder = beside(&agent, &own, IdentityMethod::Jwt).unwrap();
+        let key = Holder::of_key(&agent, &thumbprint()).unwrap();
+        assert_eq!(holder, Holder { identity: Some((own.clone(), IdentityMethod::Jwt)), ..key });
+        assert_eq!(beside(&agent, &other, IdentityMethod::Jwt), None);
+        // It may not be shown by certificate any more.
+        assert_eq!(beside(&agent, &own, IdentityMethod::X509), None);
         agent.keys.clear();
-        assert_eq!(Holder::of_key_beside(&agent, &own, &thumbprint()), None);
+        assert_eq!(beside(&agent, &own, IdentityMethod::Jwt), None);
     }
 }

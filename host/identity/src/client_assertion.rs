@@ -18,7 +18,7 @@
 //! no more than a skew before its beginning; all such are refused, so that clients are shut out while those times pass
 //! again, and at no other time.
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::{LazyLock, PoisonError, RwLock};
 
 use attorn_core::{KeyThumbprint, TimeMs, TimeSpan};
 use data_encoding::BASE64URL_NOPAD;
@@ -122,25 +122,41 @@ impl UnverifiedAssertion {
     }
 
     /// Check the assertion, and its signature with the key that is registered for [`Self::client`]. The
-    /// signature comes last, because it costs most.
+    /// signature comes last, because it costs most. Where no key is registered, or one of another algorithm, that of
+    /// nobody stands in for it: a refusal takes as long, and tells nothing of which keys there are.
     ///
     /// # Errors
     ///
     /// What does not hold, the first of: audience, times, signature.
     pub fn verify(
         self,
-        registered: &PublicKey,
+        registered: Option<&PublicKey>,
         expectation: &AssertionExpectation<'_>,
     ) -> Result<VerifiedAssertion, AssertionError> {
         self.check(expectation)?;
-        let same_algorithm = self.algorithm == registered.algorithm();
-        if !same_algorithm || !registered.verifies(self.compact.signed(), &self.compact.signature) {
-            return Err(AssertionError::BadSignature);
-        }
+        let registered = registered.filter(|key| key.algorithm() == self.algorithm);
+        let key = registered.or_else(|| nobody(self.algorithm));
+        let verifies = key.is_some_and(|key| key.verifies(self.compact.signed(), &self.compact.signature));
+        let registered = registered.filter(|_| verifies).ok_or(AssertionError::BadSignature)?;
         let wire::Claims { client, jti, times, .. } = self.claims;
         Ok(VerifiedAssertion { key: registered.thumbprint().clone(), client, jti, times })
     }
 }
+
+/// Keys that are nobody's: those of the examples of RFC 7515 (appendix A.3) and RFC 8037 (appendix A.2), whose private
+/// halves everybody knows.
+fn nobody(algorithm: Algorithm) -> Option<&'static PublicKey> {
+    static KEYS: LazyLock<[Option<PublicKey>; 2]> =
+        LazyLock::new(|| [NOBODY_ES256, NOBODY_ED25519].map(|jwk| jwk.parse().ok()));
+    let [es256, ed25519] = &*KEYS;
+    match algorithm {
+        Algorithm::Es256 => es256.as_ref(),
+        Algorithm::EdDsa => ed25519.as_ref(),
+    }
+}
+
+const NOBODY_ES256: &str = r#"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#;
+const NOBODY_ED25519: &str = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
 
 /// From when until when an assertion may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,6 +190,14 @@ pub struct VerifiedAssertion {
     client: Box<str>,
     jti: Box<str>,
     times: Times,
+}
+
+impl VerifiedAssertion {
+    /// The key that signed it.
+    #[must_use]
+    pub const fn key(&self) -> &KeyThumbprint {
+        &self.key
+    }
 }
 
 /// An assertion that nobody brought before. Only [`AssertionGuard::accept`] makes one.

@@ -21,7 +21,7 @@ fn claims() -> String {
 }
 
 fn verify(signer: &Signer, compact: &str) -> Result<VerifiedAssertion, AssertionError> {
-    UnverifiedAssertion::parse(compact)?.verify(&signer.public_key(), &EXPECTATION)
+    UnverifiedAssertion::parse(compact)?.verify(Some(&signer.public_key()), &EXPECTATION)
 }
 
 fn code(result: Result<VerifiedAssertion, AssertionError>) -> &'static str {
@@ -49,6 +49,26 @@ fn check_header(from: &str, to: &str, expect: &str) {
     assert!(header.contains(from), "{from} is not in {header}");
     let compact = signer.sign(&header.replace(from, to), &claims());
     assert_eq!(code(verify(&signer, &compact)), expect, "{from} {to}");
+}
+
+/// Where no key is registered a signature is checked all the same, by a key that can be checked by, and what the owner
+/// of that signs is refused like anything else.
+#[test]
+fn where_there_is_no_key_nobodys_stands_in_for_it_and_accepts_nothing() {
+    // The private halves are those of RFC 7515, appendix A.3, and RFC 8037, appendix A.1.
+    let es256 = "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI";
+    let ed25519 = "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A";
+    for signer in [Signer::es256_of(NOBODY_ES256, es256), Signer::ed_dsa_of(ed25519)] {
+        let algorithm = signer.public_key().algorithm();
+        assert_eq!(nobody(algorithm), Some(&signer.public_key()), "{algorithm:?}");
+        let compact = signer.sign(&header(&signer), &claims());
+        assert_eq!(code(verify(&signer, &compact)), "verified");
+        let parsed = || UnverifiedAssertion::parse(&compact).unwrap();
+        assert_eq!(code(parsed().verify(None, &EXPECTATION)), "bad_signature");
+        for other in signers() {
+            assert_eq!(code(parsed().verify(Some(&other.public_key()), &EXPECTATION)), "bad_signature");
+        }
+    }
 }
 
 #[test]

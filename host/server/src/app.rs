@@ -5,6 +5,8 @@ use std::sync::Arc;
 use attorn_api::ProblemCode;
 use attorn_core::{AgentId, BoundsLimits, UserId};
 use attorn_engine::Engine;
+use attorn_identity::provider_token::ProviderKeys;
+use attorn_identity::svid::JwtSvidKey;
 use attorn_identity::{AssertionGuard, NamesKey, Nonces, ReplayGuard};
 use attorn_log::CheckpointSigner;
 use attorn_store::Store;
@@ -19,7 +21,7 @@ use crate::http::rates::Rates;
 use crate::http::strangers::Strangers;
 use crate::loads::Loads;
 use crate::metrics::Metrics;
-use crate::parsed_keys::ParsedKeys;
+use crate::parsed_keys::{ByVersion, ParsedKeys};
 use crate::policy_logs::PolicyLogs;
 use crate::providers::ProviderKeyring;
 use crate::published::Published;
@@ -48,10 +50,12 @@ pub(crate) struct App {
     pub(crate) replay: ReplayGuard,
     pub(crate) assertions: AssertionGuard,
     pub(crate) refusals: Refusals,
-    pub(crate) strangers: Strangers,
+    pub(crate) strangers: Arc<Strangers>,
     pub(crate) agent_rates: Rates<AgentId>,
     pub(crate) user_rates: Rates<UserId>,
     pub(crate) keys: ParsedKeys,
+    pub(crate) issuer_keys: ByVersion<ProviderKeys>,
+    pub(crate) domain_keys: ByVersion<Vec<JwtSvidKey>>,
     pub(crate) user_keys: Arc<UserKeys>,
     pub(crate) names: NamesKey,
     pub(crate) providers: ProviderKeyring,

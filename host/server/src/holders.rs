@@ -4,7 +4,7 @@
 //! What is asked here is whether it still counts, and what a commit has to name so that it does then.
 
 use attorn_api::ProblemCode;
-use attorn_core::{Agent, Grant, Holder, IdentitySubject, KeyThumbprint, TimeMs};
+use attorn_core::{Agent, Grant, Holder, IdentityMethod, IdentitySubject, KeyBinding, KeyThumbprint, TimeMs};
 use attorn_store::records::{Record as _, TrustDomainRecord, WorkloadIssuerNameRecord};
 use attorn_store::{Key, Require};
 
@@ -17,11 +17,14 @@ use crate::registry::workload_issuers;
 pub(crate) struct ShownIdentity {
     /// Who it says the agent is.
     pub(crate) subject: IdentitySubject,
+    /// How it was shown.
+    pub(crate) method: IdentityMethod,
     /// The record of who vouched for it, a trust domain or a workload issuer, and its version.
     pub(crate) vouched_by: (Key, u64),
-    /// From when on the certificate does not count any more, if what the agent gets is bound to one. A token binds
-    /// nothing, nor does a certificate that came beside a proof at an OAuth endpoint: the key that signed does.
+    /// From when on the certificate does not count any more, if it was one.
     pub(crate) certificate_expires_at: Option<TimeMs>,
+    /// What the agent gets is bound to: the certificate, or the key that signed beside what it showed.
+    pub(crate) binding: KeyBinding,
 }
 
 /// The holder of what an agent is granted now; none if the agent has lost what it showed.
@@ -38,26 +41,41 @@ pub(crate) async fn now(
         let detail = "who vouched for the identity changed meanwhile; nothing was decided";
         return Err(Failure::of(ProblemCode::Contention, detail).with_help("try again"));
     }
-    Ok(match identity.certificate_expires_at {
-        Some(expires_at) => Holder::of_certificate(agent, &identity.subject, thumbprint, expires_at),
-        // The identity was the agent's when it was shown, and may have been revoked since.
-        None => Holder::of_key_beside(agent, &identity.subject, thumbprint),
-    })
+    let shown = (&identity.subject, identity.method);
+    Ok(holder(agent, shown, (identity.binding, thumbprint), identity.certificate_expires_at))
 }
 
-/// The holder of a grant; none if the agent has lost the key or the identity that the grant is bound to.
+/// The holder of a grant; none if the agent has lost the key that the grant is bound to, or the identity that it
+/// showed for it.
 pub(crate) async fn of_grant(
     app: &App,
     agent: &Agent,
     grant: &Grant,
     require: &mut Vec<(Key, Require)>,
 ) -> Result<Option<Holder>, Failure> {
-    let Some(subject) = &grant.identity else { return Ok(Holder::of_key(agent, &grant.key_thumbprint)) };
+    let Some((subject, method)) = &grant.identity else { return Ok(Holder::of_key(agent, &grant.key_thumbprint)) };
     if vouching(app, subject, require).await?.is_none() {
         return Ok(None);
     }
-    // No grant outlives the certificate that it is bound to.
-    Ok(Holder::of_certificate(agent, subject, &grant.key_thumbprint, grant.expires_at))
+    // No grant outlives the certificate that was shown for it.
+    let bound = (grant.key_binding, &grant.key_thumbprint);
+    Ok(holder(agent, (subject, *method), bound, Some(grant.expires_at)))
+}
+
+/// The holder of what was shown, as the agent has it now: it may have been revoked since, or may be shown so no more.
+fn holder(
+    agent: &Agent,
+    (subject, method): (&IdentitySubject, IdentityMethod),
+    (binding, thumbprint): (KeyBinding, &KeyThumbprint),
+    certificate_expires_at: Option<TimeMs>,
+) -> Option<Holder> {
+    match (binding, certificate_expires_at) {
+        (KeyBinding::X5tS256, Some(expires_at)) => Holder::of_certificate(agent, subject, thumbprint, expires_at),
+        // Nothing is bound to a certificate of which nobody knows until when it counts.
+        (KeyBinding::X5tS256, None) => None,
+        (KeyBinding::Jkt, expires_at) => Holder::of_key_beside(agent, (subject, method), thumbprint)
+            .map(|key| Holder { expires_at: expires_at.map_or(key.expires_at, |at| at.min(key.expires_at)), ..key }),
+    }
 }
 
 /// The version of the record of who vouches for an identity; none if nobody does any more.

@@ -27,9 +27,8 @@ use crate::users::{self, KnownUser, names};
 pub(crate) const REMEMBERED_MS: u64 = attorn_identity::provider_token::LIFETIME_MS_MAX;
 
 pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
-    let token = providers::logout_token(&app, call.form()?.needed("logout_token")?)
-        .await
-        .map_err(|why| invalid(refused(why)))?;
+    let token = providers::logout_token(&app, call.form()?.needed("logout_token")?, Some(call.from)).await;
+    let token = token.map_err(|why| invalid(refused(why)))?;
     // A provider tells it once, so whoever is busy with what it ends does not make it be lost.
     for _ in 0..revoke::ATTEMPTS_MAX {
         if told(&app, &token).await? {

@@ -17,7 +17,7 @@ use attorn_core::{Decision, TimeMs};
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
@@ -51,6 +51,7 @@ pub(crate) struct Metrics {
     refusals: [Counter; Door::ALL.len()],
     shadow_dropped: Counter,
     facts_set: Counter,
+    expired_left: Gauge,
 }
 
 /// Why a decision could not be committed as it was made.
@@ -87,6 +88,9 @@ impl Metrics {
         let help = "Evaluations of shadow policies that were dropped because too much waited";
         let shadow_dropped = counter(&mut registry, "shadow_evaluations_dropped", help);
         let facts_set = counter(&mut registry, "facts_set", "Facts that operators and resource servers set");
+        let expired_left = Gauge::default();
+        let help = "Expired records that could not be removed when they were looked at last";
+        registry.register("expired_records_left", help, expired_left.clone());
         Self {
             decisions: ["bounds", "policies"].map(decided),
             conflicts: ["changed", "limit"].map(|cause| conflicts.of([("cause", cause)])),
@@ -96,6 +100,7 @@ impl Metrics {
             decision_duration,
             shadow_dropped,
             facts_set,
+            expired_left,
         }
     }
 
@@ -135,6 +140,11 @@ impl Metrics {
     /// So many facts were set.
     pub(crate) fn facts_set(&self, count: usize) {
         self.facts_set.inc_by(count as u64);
+    }
+
+    /// So much of what has expired could not be removed this time.
+    pub(crate) fn expired_left(&self, count: usize) {
+        self.expired_left.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// All metrics as text.
@@ -210,6 +220,8 @@ mod tests {
         (0..2).for_each(|_| metrics.conflict(Conflict::Limit));
         metrics.shadow_dropped(3);
         metrics.facts_set(4);
+        metrics.expired_left(9);
+        metrics.expired_left(5);
         metrics.refused(Door::Client);
         let deny = Decision::Deny(Denied::by_host(HostReason::NotAllowed));
         metrics.decided(&deny, false, Duration::from_millis(3));
@@ -218,6 +230,7 @@ mod tests {
             "attorn_decision_conflicts_total{cause=\"limit\"} 2",
             "attorn_shadow_evaluations_dropped_total 3",
             "attorn_facts_set_total 4",
+            "attorn_expired_records_left 5",
             "attorn_refusals_total{asked_for=\"client\"} 1",
             "attorn_refusals_total{asked_for=\"agent\"} 0",
             "attorn_decisions_total{decided_by=\"bounds\",outcome=\"deny\"} 1",

@@ -8,9 +8,10 @@ use attorn_core::TimeMs;
 use attorn_store::records::{
     DelegationRecord, FactRecord, GrantRecord, IdempotencyRecord, LogoutRecord, SessionNameRecord, SessionRecord,
 };
-use attorn_store::{Add, Batch, Key, KeyKind, KeyPrefix, Require, Store};
+use attorn_store::{Batch, Key, KeyKind, KeyPrefix, Require, Store};
 
 use crate::app::App;
+use crate::delegations::room::{give_room, open_offers};
 use crate::http::failure::Failure;
 use crate::users::sessions::{self, Fate};
 
@@ -30,30 +31,63 @@ pub(crate) async fn run(app: Arc<App>) {
         app.strangers.forget_idle();
         // What is gone would not come back with the right time.
         match round(&app.store, app.clock.counted()).await {
-            Ok(0) => {}
-            Ok(removed) => tracing::debug!(removed, "removed what had expired"),
+            Ok(Round { removed, left }) => {
+                app.metrics.expired_left(left);
+                if removed + left > 0 {
+                    tracing::debug!(removed, left, "removed what had expired");
+                }
+            }
             Err(failure) => tracing::warn!(why = failure.internal, "cannot remove what has expired"),
         }
     }
 }
 
-async fn round(store: &Store, now: TimeMs) -> Result<usize, Failure> {
-    let mut removed = 0;
+/// What came of looking once.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Round {
+    removed: usize,
+    /// How much could not be removed.
+    left: usize,
+}
+
+/// Remove all that is due. What cannot be removed stays, and keeps nothing else from going.
+async fn round(store: &Store, now: TimeMs) -> Result<Round, Failure> {
+    let (mut round, mut after) = (Round::default(), None);
     loop {
-        let page = store.scan(&KeyPrefix::kind(KeyKind::Expiry), None, REMOVED_MAX).await?;
-        let due = page.items.iter().filter_map(|(key, _)| key.expiring().map(|(at, what)| (key.clone(), at, what)));
-        let due: Vec<_> = due.filter(|(_, at, _)| at.plus_ms(KEPT_MS) <= now).collect();
-        for (index, at, what) in &due {
-            let mut batch = Batch::new(now);
-            batch.delete.push(index.clone());
-            remove(store, *at, what, &mut batch).await?;
-            store.commit(batch).await?;
+        let page = store.scan(&KeyPrefix::kind(KeyKind::Expiry), after.as_ref(), REMOVED_MAX).await?;
+        for (index, _) in &page.items {
+            let Some((at, what)) = index.expiring() else {
+                round.left += 1;
+                continue;
+            };
+            if at.plus_ms(KEPT_MS) > now {
+                // They stand in the order of their times.
+                return Ok(round);
+            }
+            match remove_at(store, now, (index, at, &what)).await {
+                Ok(()) => round.removed += 1,
+                // Then nothing can be removed any more.
+                Err(failure) if store.failure().is_some() => return Err(failure),
+                Err(failure) => {
+                    round.left += 1;
+                    let (kind, why) = (what.kind().map(KeyKind::as_str), failure.internal);
+                    tracing::warn!(kind, why, "something that has expired cannot be removed; it stays");
+                }
+            }
         }
-        removed += due.len();
-        if due.len() < REMOVED_MAX {
-            return Ok(removed);
+        after = page.next;
+        if after.is_none() {
+            return Ok(round);
         }
     }
+}
+
+async fn remove_at(store: &Store, now: TimeMs, (index, at, what): (&Key, TimeMs, &Key)) -> Result<(), Failure> {
+    let mut batch = Batch::new(now);
+    batch.delete.push(index.clone());
+    remove(store, at, what, &mut batch).await?;
+    store.commit(batch).await?;
+    Ok(())
 }
 
 /// Remove one thing with its place in the index; only the place, if the thing expires later now.
@@ -114,28 +148,23 @@ async fn remove(store: &Store, at: TimeMs, what: &Key, batch: &mut Batch) -> Res
     Ok(())
 }
 
+/// One that was revoked goes like one that expired then: whatever hangs on it finds that it is not there.
 async fn delegation(store: &Store, at: TimeMs, what: &Key, batch: &mut Batch) -> Result<(), Failure> {
     let Some(found) = store.record::<DelegationRecord>(what).await? else { return Ok(()) };
-    if found.value.expires_at > at {
+    let DelegationRecord { id, user, to_agent, parent, expires_at, revoked_at, .. } = &found.value;
+    if revoked_at.map_or(*expires_at, |revoked_at| revoked_at.min(*expires_at)) > at {
         return Ok(());
     }
-    let DelegationRecord { id, user, to_agent, parent, .. } = &found.value;
     batch.require.push((what.clone(), Require::Version(found.version)));
     batch.delete.extend([what.clone(), Key::user_delegation(user, id), Key::agent_delegation(to_agent, id)]);
     batch.delete.extend(parent.as_ref().map(|parent| Key::child_delegation(parent, id)));
-    give_room(store, Key::kept_delegations(user, found.value.made_by()), batch).await
-}
-
-/// Count one less. The last takes the counter along, so that none stays of whoever is gone.
-async fn give_room(store: &Store, counter: Key, batch: &mut Batch) -> Result<(), Failure> {
-    let Some(found) = store.get(&counter).await? else { return Ok(()) };
-    if store.counter(&counter).await? > 1 {
-        batch.add.push(Add { key: counter, delta: -1, at_most: u64::MAX });
-    } else {
-        batch.require.push((counter.clone(), Require::Version(found.version)));
-        batch.delete.push(counter);
+    if *expires_at != at {
+        batch.delete.push(Key::expiry(*expires_at, what));
     }
-    Ok(())
+    if let Some(waits) = open_offers(&found.value) {
+        give_room(store, waits, batch).await?;
+    }
+    give_room(store, Key::kept_delegations(user, found.value.made_by()), batch).await
 }
 
 /// Forget a session, or put where to look again. `what` is what stands in the index: the session or its name. A name

@@ -1,6 +1,7 @@
 //! What is removed and what stays, at times that the test sets.
 
 use attorn_core::{DelegationId, Digest};
+use attorn_store::Add;
 use attorn_store::records::{ExchangeRecord, ProviderRecord, Record as _, Sealed};
 
 use super::*;
@@ -62,9 +63,8 @@ impl Scene {
     }
 }
 
-/// A delegation in the session, as it is written with its places in the indexes; and all of those.
-fn delegate(batch: &mut Batch, id: &str, parent: Option<&str>, expires_at: TimeMs) -> Vec<Key> {
-    let record = DelegationRecord {
+fn delegation(id: &str, parent: Option<&str>, expires_at: TimeMs) -> DelegationRecord {
+    DelegationRecord {
         id: id.parse().unwrap(),
         user: session().user,
         from_agent: None,
@@ -82,13 +82,21 @@ fn delegate(batch: &mut Batch, id: &str, parent: Option<&str>, expires_at: TimeM
         agent_revocations: 0,
         sealed: Sealed(vec![1]),
         sealed_reason: None,
-    };
+    }
+}
+
+/// A delegation in the session, as it is written with its places in the indexes; and all of those.
+fn delegate(batch: &mut Batch, id: &str, parent: Option<&str>, expires_at: TimeMs) -> Vec<Key> {
+    put(batch, &delegation(id, parent, expires_at))
+}
+
+fn put(batch: &mut Batch, record: &DelegationRecord) -> Vec<Key> {
     let mut keys =
         vec![Key::user_delegation(&record.user, &record.id), Key::agent_delegation(&record.to_agent, &record.id)];
     keys.extend(record.parent.as_ref().map(|parent| Key::child_delegation(parent, &record.id)));
     batch.put.extend(keys.iter().map(|key| (key.clone(), Vec::new())));
-    batch.put.push((Key::expiry(expires_at, &record.key()), Vec::new()));
-    batch.put_record(&record);
+    batch.put.push((Key::expiry(record.expires_at, &record.key()), Vec::new()));
+    batch.put_record(record);
     keys.push(record.key());
     keys
 }
@@ -100,6 +108,74 @@ async fn a_delegation_goes_with_its_places_a_day_after_it_expired() {
     assert_eq!(scene.left(1_000 + KEPT_MS - 1, &keys).await, 4);
     assert_eq!(scene.left(1_000 + KEPT_MS, &keys).await, 0);
     assert_eq!(scene.to_look_at().await, 0);
+}
+
+#[tokio::test]
+async fn a_delegation_that_was_revoked_goes_a_day_after_that() {
+    let revoked = DelegationRecord {
+        revoked_at: Some(BEGIN.plus_ms(1_000)),
+        ..delegation("dlg_2", Some("dlg_1"), BEGIN.plus_ms(LIFE))
+    };
+    let counter = Key::kept_delegations(&session().user, revoked.made_by());
+    let mut keys = Vec::new();
+    let scene = Scene::new(|batch| {
+        keys = put(batch, &revoked);
+        batch.put.push((Key::expiry(BEGIN.plus_ms(1_000), &revoked.key()), Vec::new()));
+        batch.add.push(Add { key: counter.clone(), delta: 1, at_most: 1 });
+    })
+    .await;
+    keys.push(counter);
+    assert_eq!(scene.left(1_000 + KEPT_MS - 1, &keys).await, 5);
+    assert_eq!(scene.left(1_000 + KEPT_MS, &keys).await, 0);
+    // There is nothing to look for any more when it would have expired.
+    assert_eq!(scene.to_look_at().await, 0);
+}
+
+#[tokio::test]
+async fn an_offer_that_nobody_answered_gives_room_for_another_when_it_goes_and_an_accepted_one_does_not() {
+    let (bot, helper) = ("bot".parse().unwrap(), "helper".parse().unwrap());
+    let counter = Key::open_offers(&session().user, &helper, &bot);
+    let offer = |id, life| DelegationRecord {
+        from_agent: Some(helper.clone()),
+        accepted_at: None,
+        ..delegation(id, Some("dlg_1"), BEGIN.plus_ms(life))
+    };
+    let scene = Scene::new(|batch| {
+        put(batch, &DelegationRecord { accepted_at: Some(BEGIN), ..offer("dlg_2", 1_000) });
+        put(batch, &DelegationRecord { revoked_at: Some(BEGIN), ..offer("dlg_3", 2_000) });
+        put(batch, &offer("dlg_4", 3_000));
+        put(batch, &offer("dlg_5", 4_000));
+        batch.add.push(Add { key: counter.clone(), delta: 2, at_most: 2 });
+    })
+    .await;
+    let kept = async |after: u64| {
+        let there = scene.left(after + KEPT_MS, std::slice::from_ref(&counter)).await;
+        (there, scene.store.counter(&counter).await.unwrap())
+    };
+    assert_eq!(kept(2_000).await, (1, 2));
+    assert_eq!(kept(3_000).await, (1, 1));
+    assert_eq!(kept(4_000).await, (0, 0));
+}
+
+/// One thing that nobody can read keeps nothing else from going, however much there is behind it.
+#[tokio::test]
+async fn what_cannot_be_read_stays_and_the_rest_goes() {
+    let (mut keys, bad) = (Vec::new(), Key::delegation(&"dlg_bad".parse().unwrap()));
+    let scene = Scene::new(|batch| {
+        batch.put.push((bad.clone(), vec![0]));
+        batch.put.push((Key::expiry(BEGIN, &bad), Vec::new()));
+        for n in 0..150 {
+            keys.extend(delegate(batch, &format!("dlg_{n}"), None, BEGIN.plus_ms(1_000 + n)));
+        }
+    })
+    .await;
+    for removed in [150, 0] {
+        let round = round(&scene.store, BEGIN.plus_ms(2_000 + KEPT_MS)).await.unwrap();
+        assert_eq!(round, Round { removed, left: 1 });
+    }
+    assert_eq!(scene.left(2_000 + KEPT_MS, &keys).await, 0);
+    assert_eq!(scene.left(2_000 + KEPT_MS, &[bad]).await, 1);
+    assert_eq!(scene.to_look_at().await, 1);
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ use crate::http::tls::ServerCertificate;
 use crate::http::{dispatch, listen};
 use crate::loads::Loads;
 use crate::metrics::Metrics;
-use crate::parsed_keys::ParsedKeys;
+use crate::parsed_keys::{ByVersion, ParsedKeys};
 use crate::policy_logs::PolicyLogs;
 use crate::providers::ProviderKeyring;
 use crate::published::{self, Published};
@@ -125,7 +125,9 @@ impl Server {
                 _ = failed => {}
             }
         };
-        listen::serve(listener, router, listen::Admission { tls: app.config.tls.clone(), acceptor }, stop).await;
+        let admission =
+            listen::Admission { tls: app.config.tls.clone(), acceptor, strangers: Arc::clone(&app.strangers) };
+        listen::serve(listener, router, admission, stop).await;
         if let Some(fresh) = fresh {
             fresh.abort();
         }
@@ -177,7 +179,7 @@ impl Server {
             metrics: Metrics::new(clock.now(), engine.info().wasmtime_version),
             policy_logs: PolicyLogs::new(clock.now()),
             refusals: Refusals::new(now),
-            strangers: Strangers::new(),
+            strangers: Arc::new(Strangers::new().map_err(Failure::internal)?),
             agent_rates: Rates::new("agent", config.agent_requests_per_s_max, MonotonicClock),
             // Nobody clicks faster than an agent may ask.
             user_rates: Rates::new("user", config.agent_requests_per_s_max, MonotonicClock),
@@ -191,6 +193,8 @@ impl Server {
             engine,
             nonces: Nonces::new().map_err(Failure::internal)?,
             keys: ParsedKeys::new(),
+            issuer_keys: ByVersion::default(),
+            domain_keys: ByVersion::default(),
             providers: ProviderKeyring::default(),
             replay: ReplayGuard::new(ReplayLimits::default()).map_err(Failure::internal)?,
             assertions: AssertionGuard::new(ReplayLimits::default(), started_at, eras).map_err(Failure::internal)?,

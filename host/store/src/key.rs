@@ -97,6 +97,8 @@ kinds! {
     Logout = "logout",
     /// Something that there is one of.
     Meta = "meta",
+    /// How many offers of one agent's to another wait for that one.
+    OpenOffers = "open_offers",
     /// An operator.
     Operator = "operator",
     /// Whose token it is.
@@ -141,7 +143,7 @@ impl KeyKind {
     /// Whether values of this kind are numbers that only [`crate::Add`] changes.
     #[must_use]
     pub const fn is_counter(self) -> bool {
-        matches!(self, Self::Counter | Self::GrantReleases | Self::GrantUses | Self::KeptDelegations)
+        matches!(self, Self::Counter | Self::GrantReleases | Self::GrantUses | Self::KeptDelegations | Self::OpenOffers)
     }
 }
 
@@ -338,6 +340,12 @@ impl Key {
     #[must_use]
     pub fn kept_delegations(user: &UserId, made_by: &AgentId) -> Self {
         Self::of(KeyKind::KeptDelegations, &[user.as_str(), made_by.as_str()])
+    }
+
+    /// How many offers of what this user delegated, from one agent to another, that one has not answered: a counter.
+    #[must_use]
+    pub fn open_offers(user: &UserId, from: &AgentId, to: &AgentId) -> Self {
+        Self::of(KeyKind::OpenOffers, &[user.as_str(), from.as_str(), to.as_str()])
     }
 
     /// The delegation that a token was exchanged for; the digest is over the token and all that was asked for.

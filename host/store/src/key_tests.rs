@@ -75,6 +75,9 @@ fn one_of(kind: KeyKind) -> (Key, &'static str) {
             (Key::logout(&id(&zeros)), "logout/0000000000000000000000000000000000000000000000000000000000000000")
         }
         KeyKind::Meta => (Key::meta(&id("setup")), "meta/setup"),
+        KeyKind::OpenOffers => {
+            (Key::open_offers(&id("usr_1"), &id("bot"), &id("helper")), "open_offers/usr_1/bot/helper")
+        }
         KeyKind::Operator => (Key::operator(&id("ada")), "operator/ada"),
         KeyKind::OperatorToken => (
             Key::operator_token(&id(&zeros)),

@@ -108,6 +108,7 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
         | KeyKind::GrantReleases
         | KeyKind::GrantUses
         | KeyKind::KeptDelegations
+        | KeyKind::OpenOffers
         | KeyKind::Expiry
         | KeyKind::Meta
         | KeyKind::UserDelegation => Ok(()),

@@ -254,6 +254,11 @@ fn grants_and_answers() {
     let elsewhere = text.replacen("grt_0101", "grt_0202", 1);
     let stored = [b"\x01", elsewhere.as_bytes()].concat();
     assert!(GrantRecord::decode(&Key::grant(&GrantId::from_random([2; 16])), &stored).is_err());
+    let Kept::Plain(mut beside) = grant().grant else { panic!("it is sealed") };
+    beside.identity = Some((spiffe(), IdentityMethod::X509));
+    let shown = r#""identity":[{"spiffe":"spiffe://example.org/bot"},"x509"],"#;
+    let text = text.replace(r#""identity":null,"#, shown);
+    golden(&GrantRecord::plain(*beside), "grant/grt_01010101010101010101010101010101", &text);
     let key_digest = digest(5);
     golden(
         &IdempotencyRecord {

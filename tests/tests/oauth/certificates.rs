@@ -154,6 +154,36 @@ async fn a_proof_beside_a_certificate_binds_to_its_key() {
     }
 }
 
+/// A key binds what came of a certificate and a proof, and a policy was told of the certificate: so it hangs on both.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_certificate_beside_a_proof_got_ends_with_what_it_showed() {
+    let mesh = Mesh::new().await;
+    let (scene, svid) = (&mesh.scene, mesh.svid(|_| {}));
+    let proven = async || -> TokenAnswer {
+        let proof = scene.bot.proof(TOKEN, &scene.bot.nonce().await);
+        let call = form(TOKEN, &asking_as("bot")).header(PROOF_HEADER, proof);
+        mesh.send(&svid, call).await.expect(200).json()
+    };
+    let active = async |token: &TokenAnswer| scene.docs.introspect(&token.access_token).await["active"] == true;
+    let token = proven().await;
+    assert!(active(&token).await);
+    let subject = json!({ "subject": { "spiffe": ID } });
+    scene.operate("/v1/agents/bot/identities/revoke", &subject).await;
+    assert!(!active(&token).await);
+    used(scene, &token).await.refused(409, "grant_inactive");
+    // The same identity, which may be shown by tokens alone: nobody showed it so.
+    mesh.add("bot", ID, "jwt").await;
+    assert!(!active(&token).await);
+    scene.operate("/v1/agents/bot/identities/revoke", &subject).await;
+    mesh.add("bot", ID, "x509").await;
+    let token = proven().await;
+    assert!(active(&token).await);
+    mesh.act("/v1/trust-domains/example.org/revoke").await;
+    assert!(!active(&token).await);
+    // What its own assertion got hangs on nobody else.
+    assert!(active(&scene.bot.issued(&detail()).await).await);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn each_wrong_certificate_has_its_error() {
     let mesh = Mesh::new().await;

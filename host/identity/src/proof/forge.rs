@@ -28,6 +28,21 @@ impl Signer {
         Self::EdDsa(Ed25519KeyPair::generate().unwrap())
     }
 
+    /// With this private key, of which the JWK is the public half.
+    pub(crate) fn es256_of(jwk: &str, secret: &str) -> Self {
+        let jwk: serde_json::Value = serde_json::from_str(jwk).unwrap();
+        let bytes = |text: &str| BASE64URL_NOPAD.decode(text.as_bytes()).unwrap();
+        let point = [vec![4], bytes(jwk["x"].as_str().unwrap()), bytes(jwk["y"].as_str().unwrap())].concat();
+        let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
+        Self::Es256(EcdsaKeyPair::from_private_key_and_public_key(algorithm, &bytes(secret), &point).unwrap())
+    }
+
+    /// With this private key.
+    pub(crate) fn ed_dsa_of(secret: &str) -> Self {
+        let secret = BASE64URL_NOPAD.decode(secret.as_bytes()).unwrap();
+        Self::EdDsa(Ed25519KeyPair::from_seed_unchecked(&secret).unwrap())
+    }
+
     pub(crate) fn jwk(&self) -> String {
         let text = |bytes| BASE64URL_NOPAD.encode(bytes);
         match self {

@@ -15,6 +15,7 @@ use attorn_store::records::{
 use attorn_store::{Add, Batch, Key, Require, Versioned};
 use serde_json::json;
 
+use super::room::{OPEN_OFFERS_MAX, open_offers};
 use super::{limits, permissions_text};
 use crate::app::App;
 use crate::clock::Clock;
@@ -298,8 +299,8 @@ fn add(
 /// of a user's reads each, so that neither an agent nor whoever tricks it fills the disk or slows others.
 ///
 /// INVARIANT: the count is exact, because it is of records and not of rights. Each is counted in the batch that writes
-/// it and no more in the one that removes it, a day after it expired; what ends a subtree is one write that touches
-/// no counter. Whoever makes it pays for it: nobody uses up another agent's room by offering it much.
+/// it and no more in the one that removes it, a day after it expired or was revoked; what ends a subtree is one write
+/// that touches no counter. Whoever makes it pays for it: nobody uses up another agent's room by offering it much.
 pub(super) const KEPT_MAX: u64 = 1_000;
 
 /// Write a new delegation, its places in the indexes, and its entry, which speaks of the user in pseudonyms. There has
@@ -330,6 +331,9 @@ pub(super) fn put(
     batch.require.push((Key::delegation(&record.id), Require::Absent));
     let kept = Key::kept_delegations(&record.user, record.made_by());
     batch.add.push(Add { key: kept, delta: 1, at_most: KEPT_MAX });
+    if let Some(offers) = open_offers(record) {
+        batch.add.push(Add { key: offers, delta: 1, at_most: OPEN_OFFERS_MAX });
+    }
     batch.put.push((Key::user_delegation(&record.user, &record.id), Vec::new()));
     batch.put.push((Key::agent_delegation(&record.to_agent, &record.id), Vec::new()));
     if let Some(parent) = &record.parent {

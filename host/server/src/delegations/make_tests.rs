@@ -75,3 +75,26 @@ async fn no_agent_makes_more_of_a_user_s_than_are_kept_however_many_are_made_at_
     made(&store, self::record(100, None, "helper")).await.unwrap();
     assert_eq!(store.counter(&counter("helper")).await.unwrap(), 1);
 }
+
+#[tokio::test]
+async fn no_agent_fills_anothers_list_with_offers() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let store = Store::create(dir.path(), "test".parse().unwrap()).unwrap();
+    for n in 0..OPEN_OFFERS_MAX {
+        made(&store, record(n, Some("bot"), "helper")).await.unwrap();
+    }
+    let failure = made(&store, record(100, Some("bot"), "helper")).await.unwrap_err();
+    assert_eq!(failure.problem.code, ProblemCode::TooManyDelegations, "{failure:?}");
+    assert!(failure.problem.detail.contains("16 offers") && failure.problem.help.is_some(), "{failure:?}");
+    // That takes nothing of what others offer to it, nor of what the agent offers to others, nor of its own.
+    made(&store, record(101, Some("other"), "helper")).await.unwrap();
+    made(&store, record(102, Some("bot"), "other")).await.unwrap();
+    made(&store, record(103, None, "bot")).await.unwrap();
+    // An answer makes room.
+    let mut batch = Batch::new(TimeMs(1));
+    let waits = open_offers(&record(0, Some("bot"), "helper")).unwrap();
+    super::super::room::give_room(&store, waits.clone(), &mut batch).await.unwrap();
+    store.commit(batch).await.unwrap();
+    assert_eq!(store.counter(&waits).await.unwrap(), OPEN_OFFERS_MAX - 1);
+    made(&store, record(104, Some("bot"), "helper")).await.unwrap();
+}

@@ -8,6 +8,7 @@
 pub(crate) mod make;
 pub(crate) mod offer;
 pub(crate) mod revoke;
+pub(crate) mod room;
 mod wire;
 
 pub(crate) use wire::{refused, shown_permission};

@@ -14,6 +14,7 @@ use attorn_store::{Batch, Key, Require, Versioned};
 use serde_json::json;
 
 use super::make::{self, Made};
+use super::room::{give_room, open_offers};
 use super::{Known, known_by, limits, narrower, shown_made, wire};
 use crate::app::App;
 use crate::decisions::behalf::{self, Chain};
@@ -154,6 +155,9 @@ pub(crate) async fn accept(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
         last.accepted = true;
     }
     chain.behalf.standing(&agent.id, batch.now, app.limits.hops_max).map_err(inactive)?;
+    if let Some(waits) = open_offers(&value) {
+        give_room(&app.store, waits, &mut batch).await?;
+    }
     value.accepted_at = Some(batch.now);
     let members = json!({ "delegation": id.as_str(), "agent": agent.id.as_str() });
     batch.entries.push(entry::body(batch.now, "delegation_accepted", members)?);

@@ -13,6 +13,7 @@ use attorn_store::records::{SessionRecord, UserBody};
 use attorn_store::{Batch, CommitError, Key, Require, Versioned};
 use serde_json::{Value, json};
 
+use super::room::{give_room, open_offers};
 use super::{Known, concerns, find, known_by, shown};
 use crate::app::App;
 use crate::decisions::veil;
@@ -120,6 +121,11 @@ pub(crate) async fn delegation(app: &App, id: &DelegationId, by: &By<'_>, reason
         let Some(user) = users::known(app, &value.user).await? else {
             return Err(kept::gone(app, &value.user).await?);
         };
+        if let Some(waits) = open_offers(&value) {
+            give_room(&app.store, waits, &mut batch).await?;
+        }
+        // It is kept for questions no longer than if it had expired now.
+        batch.put.push((Key::expiry(batch.now, &Key::delegation(id)), Vec::new()));
         let seal = |words| users::seal_reason(&user.key, &Key::delegation(id), words);
         let reason = by.reason(&user.key, reason);
         (value.revoked_at, value.sealed_reason) = (Some(batch.now), reason.sealed().map(seal).transpose()?);

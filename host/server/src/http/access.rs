@@ -16,10 +16,12 @@ use crate::http::call::{AgentCaller, Caller, OperatorCaller};
 use crate::http::certificate;
 use crate::http::failure::Failure;
 use crate::http::route::Access;
+use crate::http::strangers::Remote;
 use crate::http::tls::ClientCertificates;
 use crate::oauth::form::Form;
 use crate::oauth::{certificate as client_certificate, client};
 use crate::providers::{self, Refused};
+use crate::refusals::Party;
 use crate::users::{kept, names};
 
 /// What a proof is compared with.
@@ -39,6 +41,8 @@ pub(crate) struct Shown<'a> {
     /// What came with the connection, if this server speaks TLS itself. No header brings one: whoever is not
     /// a proxy could write it.
     pub(crate) certificates: Option<&'a ClientCertificates>,
+    /// Where it came from.
+    pub(crate) from: Remote,
 }
 
 /// Who calls, if they may call a route of this access.
@@ -48,7 +52,7 @@ pub(crate) async fn identify(
     shown: Shown<'_>,
     signed: &Signed<'_>,
 ) -> Result<Caller, Failure> {
-    let Shown { headers, certificates } = shown;
+    let Shown { headers, certificates, from } = shown;
     match access {
         Access::Public => Ok(Caller::Anonymous),
         Access::PublishedLog if app.config.public_log => Ok(Caller::Anonymous),
@@ -58,7 +62,7 @@ pub(crate) async fn identify(
             Some(operator) => Ok(Caller::Operator(operator)),
             None => operator(app, headers, duty).await.map(Caller::Operator),
         },
-        Access::User => user(app, headers).await,
+        Access::User => user(app, headers, from).await,
         Access::Agent => agent(app, headers, certificates, signed).await,
         Access::ResourceServer => resource_server(app, headers, signed).await,
         Access::AgentClient => client_certificate::agent(app, shown, signed).await,
@@ -101,13 +105,14 @@ async fn operator(app: &App, headers: &HeaderMap, duty: Duty) -> Result<Operator
     }
     if !operator.duties.contains(&duty) {
         return Err(Failure::of(ProblemCode::MissingDuty, format!("operator `{id}` does not have the duty `{duty}`"))
-            .with_help("no duty implies another; an admin can register an operator who has it"));
+            .with_help("no duty implies another; an admin can register an operator who has it")
+            .of_party(Party::Operator(id)));
     }
     Ok(OperatorCaller { id: Some(id), version, duties: operator.duties.iter().copied().collect() })
 }
 
 /// A user with an access token of their provider. One whom nobody has delegated for is nobody here.
-async fn user(app: &App, headers: &HeaderMap) -> Result<Caller, Failure> {
+async fn user(app: &App, headers: &HeaderMap, from: Remote) -> Result<Caller, Failure> {
     let refused = |why: String| {
         Failure::of(ProblemCode::UserUnauthenticated, why)
             .with_help("sign in at a client that the provider's `user_clients` lists")
@@ -117,7 +122,7 @@ async fn user(app: &App, headers: &HeaderMap) -> Result<Caller, Failure> {
     let bearer = value.filter(|_| another.is_none()).and_then(|value| value.to_str().ok()?.split_once(' '));
     let token = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token);
     let token = token.ok_or_else(|| refused("exactly one `Authorization: Bearer` header is needed".into()))?;
-    let token = match providers::user_token(app, token).await {
+    let token = match providers::user_token(app, token, Some(from)).await {
         Ok(token) => token,
         Err(Refused::Failed(failure)) => return Err(*failure),
         // Nobody was refused: the provider cannot be asked now.
@@ -162,10 +167,12 @@ async fn agent(
         Some(certificates) => {
             let caller = certificate::agent(app, certificates).await?;
             if headers.contains_key(PROOF_HEADER) {
-                let prover = by_proof(app, headers, signed).await?;
-                if prover.agent.value.agent().id != caller.agent.value.agent().id {
+                let id = &caller.agent.value.agent().id;
+                let prover = by_proof(app, headers, signed).await;
+                let prover = prover.map_err(|failure| failure.of_party(Party::Agent(id.clone())))?;
+                if prover.agent.value.agent().id != *id {
                     let detail = "the proof is by a key of another agent than the client certificate's";
-                    return Err(Failure::of(ProblemCode::ProofInvalid, detail));
+                    return Err(Failure::of(ProblemCode::ProofInvalid, detail).of_party(Party::Agent(id.clone())));
                 }
             }
             caller
@@ -180,11 +187,12 @@ async fn by_proof(app: &App, headers: &HeaderMap, signed: &Signed<'_>) -> Result
     let KeyOwner::Agent(id) = &owner else { return Err(unknown_key()) };
     let agent = app.store.record::<AgentRecord>(&Key::agent(id)).await?.ok_or_else(unknown_key)?;
     let jwk = agent.value.jwk(proof.thumbprint()).ok_or_else(unknown_key)?;
-    let thumbprint = accept(app, proof, jwk.as_str(), signed)?;
+    let thumbprint = accept(app, proof, (jwk.as_str(), Party::Agent(id.clone())), signed)?;
     let expired = agent.value.agent().key(&thumbprint).is_none_or(|key| key.expires_at <= app.clock.now());
     if expired {
         return Err(Failure::of(ProblemCode::KeyExpired, format!("the key `{thumbprint}` has expired"))
-            .with_help("a registrar can add another: `attorn agent key add`"));
+            .with_help("a registrar can add another: `attorn agent key add`")
+            .of_party(Party::Agent(id.clone())));
     }
     Ok(AgentCaller { agent, method: AuthenticationMethod::Dpop, thumbprint, identity: None })
 }
@@ -198,7 +206,7 @@ async fn resource_server(app: &App, headers: &HeaderMap, signed: &Signed<'_>) ->
     if server.value.revoked_at.is_some() {
         return Err(unknown_key());
     }
-    accept(app, proof, server.value.jwk.as_str(), signed)?;
+    accept(app, proof, (server.value.jwk.as_str(), Party::ResourceServer(id.clone())), signed)?;
     Ok(Caller::ResourceServer(id))
 }
 
@@ -223,10 +231,16 @@ fn unknown_key() -> Failure {
         .with_help("sign with a key that a registrar has registered: `attorn agent register`, `attorn agent key add`")
 }
 
-/// Verify the proof with the *registered* key, and accept it this once.
-fn accept(app: &App, proof: UnverifiedProof, jwk: &str, signed: &Signed<'_>) -> Result<KeyThumbprint, Failure> {
+/// Verify the proof with the *registered* key, whose that is, and accept it this once.
+fn accept(
+    app: &App,
+    proof: UnverifiedProof,
+    (jwk, owner): (&str, Party),
+    signed: &Signed<'_>,
+) -> Result<KeyThumbprint, Failure> {
     let verified = verified(app, proof, jwk, signed, BodyDigest::Needed)?;
-    let accepted = app.replay.accept(verified, app.clock.now())?;
+    let accepted = app.replay.accept(verified, app.clock.now());
+    let accepted = accepted.map_err(|error| Failure::from(error).of_party(owner))?;
     Ok(accepted.thumbprint().clone())
 }
 

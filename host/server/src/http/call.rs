@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 
 use crate::holders::ShownIdentity;
 use crate::http::failure::Failure;
+use crate::http::strangers::Remote;
 use crate::oauth::form::Form;
 
 /// Who calls, as the layer around all handlers authenticated them.
@@ -80,10 +81,7 @@ impl AgentCaller {
 
     /// How what the caller holds is bound: to a key, or to the certificate that it showed.
     pub(crate) fn binding(&self) -> attorn_core::KeyBinding {
-        match self.identity.as_ref().and_then(|identity| identity.certificate_expires_at) {
-            Some(_) => attorn_core::KeyBinding::X5tS256,
-            None => attorn_core::KeyBinding::Jkt,
-        }
+        self.identity.as_ref().map_or(attorn_core::KeyBinding::Jkt, |identity| identity.binding)
     }
 }
 
@@ -91,6 +89,8 @@ impl AgentCaller {
 pub(crate) struct Call {
     /// Names the request in the server's log.
     pub(crate) id: String,
+    /// Where it came from.
+    pub(crate) from: Remote,
     pub(crate) caller: Caller,
     pub(crate) path: BTreeMap<String, String>,
     pub(crate) query: BTreeMap<String, String>,

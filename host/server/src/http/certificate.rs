@@ -6,7 +6,7 @@
 
 use attorn_api::ProblemCode;
 use attorn_core::context::AuthenticationMethod;
-use attorn_core::{IdentityMethod, IdentitySubject};
+use attorn_core::{IdentityMethod, IdentitySubject, KeyBinding};
 use attorn_identity::svid::{SvidError, UnverifiedX509Svid};
 use attorn_store::Key;
 use attorn_store::records::{AgentRecord, IdentityOwnerRecord, TrustDomainRecord};
@@ -33,7 +33,8 @@ pub(crate) async fn agent(app: &App, certificates: &ClientCertificates) -> Resul
     agent.value.agent().identity(&subject, IdentityMethod::X509).ok_or_else(unknown)?;
     let certificate_expires_at = Some(svid.expires_at());
     let vouched_by = (Key::trust_domain(&domain), trusted.version);
-    let identity = ShownIdentity { subject, vouched_by, certificate_expires_at };
+    let (shown, binding) = (IdentityMethod::X509, KeyBinding::X5tS256);
+    let identity = ShownIdentity { subject, method: shown, vouched_by, certificate_expires_at, binding };
     let (method, thumbprint) = (AuthenticationMethod::Mtls, svid.thumbprint().clone());
     Ok(AgentCaller { agent, method, thumbprint, identity: Some(identity) })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use attorn_api::{NONCE_HEADER, ProblemCode, REQUEST_ID_HEADER};
+use attorn_api::{NONCE_HEADER, PROOF_HEADER, ProblemCode, REQUEST_ID_HEADER};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{RawPathParams, Request};
@@ -19,12 +19,13 @@ use crate::app::App;
 use crate::http::access::{Shown, Signed, identify, take_rate};
 use crate::http::call::{Call, Caller, NOT_KEPT, Reply, problem_response};
 use crate::http::failure::Failure;
+use crate::http::listen::LetIn;
 use crate::http::route::{Access, Content, Route};
-use crate::http::strangers::Remote;
+use crate::http::strangers::{Remote, claimed};
 use crate::http::tls::ClientCertificates;
 use crate::oauth;
 use crate::oauth::form::Form;
-use crate::refusals::Door;
+use crate::refusals::{Door, Refusals};
 
 /// The longest that a request may take, its body's arrival included.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -99,8 +100,10 @@ async fn handle(
     parts: &Parts,
     body: axum::body::Body,
 ) -> Result<Reply, Failure> {
+    let from = parts.extensions.get::<Remote>().copied();
+    let from = from.ok_or_else(|| Failure::internal("a request came from nowhere"))?;
     let Admitted { caller, body, form, era } =
-        admit(app, route, parts, body).await.inspect_err(|failure| note_refused(app, route, failure))?;
+        admit(app, route, (parts, from), body).await.inspect_err(|failure| note_refused(app, route, failure))?;
     // Only now: a stranger who names an agent or a user takes nothing from them.
     take_rate(app, &caller)?;
     let body = match body {
@@ -109,7 +112,7 @@ async fn handle(
     };
     let form = form.map_or_else(|| form_of(route, &body), |form| Ok(Some(form)))?;
     let query = parse_query(parts.uri.query().unwrap_or_default())?;
-    let call = Call { id: id.to_owned(), caller, path, query, headers: parts.headers.clone(), body, form };
+    let call = Call { id: id.to_owned(), from, caller, path, query, headers: parts.headers.clone(), body, form };
     let answer = (route.handler)(Arc::clone(app), call);
     // What began ends, whoever hangs up: a change that was recorded and not put in force would be worse
     // than either.
@@ -120,7 +123,12 @@ async fn handle(
     });
     let answer = answer.await.map_err(Failure::internal)?;
     if route.access == Access::Public {
-        return answer.inspect_err(|failure| note_refused(app, route, failure));
+        return answer.inspect_err(|failure| {
+            note_refused(app, route, failure);
+            if Refusals::counts(failure) {
+                app.strangers.refused(from, None);
+            }
+        });
     }
     answer
 }
@@ -136,15 +144,24 @@ struct Admitted {
 }
 
 /// Find out who calls. All that fails here fails for a stranger.
-async fn admit(app: &App, route: &Route, parts: &Parts, body: axum::body::Body) -> Result<Admitted, Failure> {
+async fn admit(
+    app: &App,
+    route: &Route,
+    (parts, from): (&Parts, Remote),
+    body: axum::body::Body,
+) -> Result<Admitted, Failure> {
     check_media_type(route, parts)?;
     let nothing_yet = Signed { method: parts.method.as_str(), path: parts.uri.path(), body: &[], form: None };
     // An operator's token does not depend on the body, so it is looked at first, and only operators make the
     // server hold a large body. A proof covers the body, which is read before it is known who sent it: such
     // bodies are small (`routes::tests::only_operators_send_large_bodies`).
-    let shown = Shown { headers: &parts.headers, certificates: parts.extensions.get::<ClientCertificates>() };
+    // Nobody else is known by a certificate, so nobody else's is looked at.
+    let by_certificate = matches!(route.access, Access::Agent | Access::AgentClient);
+    let certificates = parts.extensions.get::<ClientCertificates>().filter(|_| by_certificate);
+    let shown = Shown { headers: &parts.headers, certificates, from };
     if !route.access.strangers_wait() {
         let caller = identify(app, route.access, shown, &nothing_yet).await?;
+        note_let_in(parts, &caller);
         return Ok(Admitted { caller, body: Err(body), form: None, era: None });
     }
     let body = if route.access.needs_body() { Ok(read_body(body, route.body_bytes_max).await?) } else { Err(body) };
@@ -152,19 +169,45 @@ async fn admit(app: &App, route: &Route, parts: &Parts, body: axum::body::Body) 
         Ok(body) => form_of(route, body)?,
         Err(_) => None,
     };
-    let from = parts.extensions.get::<Remote>().copied();
-    let from = from.ok_or_else(|| Failure::internal("a request came from nowhere"))?;
-    let lane = app.strangers.enter(from, Door::of(route.access)).await?;
-    let era = Some(Arc::clone(&app.era).read_owned().await);
     let read = body.as_ref().map_or(&[][..], |body| body);
     let signed = Signed { body: read, form: form.as_ref(), ..nothing_yet };
+    // Users wait where their token is verified, when the provider's keys are there.
+    let lane = match route.access {
+        Access::User => None,
+        _ => app.strangers.enter(from, || claimed(shown, &signed)).await?,
+    };
+    let era = Some(Arc::clone(&app.era).read_owned().await);
     let caller = identify(app, route.access, shown, &signed).await.inspect_err(|failure| {
-        if failure.problem.status < 500 && failure.problem.code != ProblemCode::UseDpopNonce {
-            app.strangers.refused(from);
+        if Refusals::counts(failure) {
+            app.strangers.refused(from, claimed(shown, &signed));
         }
     })?;
     drop(lane);
+    note_let_in(parts, &caller);
+    if let Some(name) = name_of(&caller, shown, &signed) {
+        app.strangers.let_in(from, name);
+    }
     Ok(Admitted { caller, body, form, era })
+}
+
+/// By what name the caller came: what [`claimed`] said, with nothing parsed a second time where it is at hand.
+fn name_of(caller: &Caller, shown: Shown<'_>, signed: &Signed<'_>) -> Option<String> {
+    match caller {
+        Caller::Agent(agent) if shown.certificates.is_none() && shown.headers.contains_key(PROOF_HEADER) => {
+            Some(agent.thumbprint.to_string())
+        }
+        Caller::Agent(_) | Caller::ResourceServer(_) => claimed(shown, signed),
+        // Of the others nothing was verified that has a name.
+        Caller::User(_) | Caller::Operator(_) | Caller::Anonymous => None,
+    }
+}
+
+fn note_let_in(parts: &Parts, caller: &Caller) {
+    if !matches!(caller, Caller::Anonymous)
+        && let Some(let_in) = parts.extensions.get::<LetIn>()
+    {
+        let_in.note();
+    }
 }
 
 fn form_of(route: &Route, body: &Bytes) -> Result<Option<Form>, Failure> {

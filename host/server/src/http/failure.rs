@@ -12,6 +12,7 @@ use attorn_identity::ProofError;
 use attorn_store::{CommitError, FileError, KeyKind, ReadError};
 
 use crate::oauth::error::counted_as;
+use crate::refusals::Party;
 
 /// Why a call failed: the problem for the client and, where it differs, the text for the log.
 #[derive(Debug)]
@@ -20,12 +21,14 @@ pub(crate) struct Failure {
     pub(crate) internal: Option<String>,
     /// What it is in the words of OAuth, where those have more than the problem's code says.
     pub(crate) oauth: Option<OAuthCode>,
+    /// Whose doing it was, where something of theirs was verified before it was refused.
+    pub(crate) party: Option<Party>,
 }
 
 impl Failure {
     /// A failure that the client reads as it is.
     pub(crate) fn of(code: ProblemCode, detail: impl Into<String>) -> Self {
-        Self { problem: Problem::new(code, detail).into(), internal: None, oauth: None }
+        Self { problem: Problem::new(code, detail).into(), internal: None, oauth: None, party: None }
     }
 
     /// A failure of an OAuth endpoint.
@@ -39,11 +42,17 @@ impl Failure {
         self
     }
 
+    /// The same, as this party's doing, unless it is known to be another's.
+    pub(crate) fn of_party(mut self, party: Party) -> Self {
+        self.party.get_or_insert(party);
+        self
+    }
+
     /// A failure of the server: the log reads why, the client does not.
     pub(crate) fn internal(why: impl std::fmt::Display) -> Self {
         let detail = "the server failed; its log says why, under the request id";
         let problem = Problem::new(ProblemCode::Internal, detail).into();
-        Self { problem, internal: Some(why.to_string()), oauth: None }
+        Self { problem, internal: Some(why.to_string()), oauth: None, party: None }
     }
 
     /// The same, with the causes of an error.
@@ -121,8 +130,15 @@ impl From<CommitError> for Failure {
             CommitError::LimitExceeded { key, found } if key.kind() == Some(KeyKind::KeptDelegations) => {
                 let detail = format!("the agent has made {found} delegations of this user's that are kept: the most");
                 Self::of(ProblemCode::TooManyDelegations, detail).with_help(
-                    "one is kept until a day after it expires: act by those that there are, or make them for less time",
+                    "one is kept until a day after it expires or is revoked: revoke those that nobody needs (`attorn \
+                     delegation give-back`), or make them for less time",
                 )
+            }
+            CommitError::LimitExceeded { key, found } if key.kind() == Some(KeyKind::OpenOffers) => {
+                let detail =
+                    format!("{found} offers of this user's wait for that agent already: the most of one agent");
+                Self::of(ProblemCode::TooManyDelegations, detail)
+                    .with_help("it accepts them or gives them back, or whoever offered them revokes them")
             }
             CommitError::Malformed(_) => Self::caused(&error),
             other => Self {
@@ -130,6 +146,7 @@ impl From<CommitError> for Failure {
                     .into(),
                 internal: Some(causes(&other)),
                 oauth: None,
+                party: None,
             },
         }
     }

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -19,7 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::config::Tls;
-use crate::http::strangers::Remote;
+use crate::http::strangers::{Remote, Strangers};
 use crate::http::tls::ClientCertificates;
 
 /// The most connections at a time; more wait in the kernel's queue.
@@ -42,11 +43,28 @@ pub(crate) struct Admission {
     pub(crate) tls: Tls,
     /// What speaks TLS; there is one if this server does.
     pub(crate) acceptor: Option<TlsAcceptor>,
+    /// Told whose handshakes came to nothing.
+    pub(crate) strangers: Arc<Strangers>,
+}
+
+/// Whether anybody proved on a connection who they are.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LetIn(Arc<AtomicBool>);
+
+impl LetIn {
+    /// Somebody did.
+    pub(crate) fn note(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn was_noted(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// Serve until `stop` is there; then take no more, and let what is in flight end.
 pub(crate) async fn serve(listener: TcpListener, router: Router, admission: Admission, stop: impl Future<Output = ()>) {
-    let Admission { tls, acceptor } = admission;
+    let Admission { tls, acceptor, strangers } = admission;
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let graceful = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop);
@@ -58,7 +76,8 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, admission: Admi
         match accepted {
             Ok((stream, from, permit)) if is_trusted(&tls, from) => {
                 let whence = (stream, Remote(from));
-                tokio::spawn(connection(whence, permit, acceptor.clone(), router.clone(), graceful.watcher()));
+                let speaks = acceptor.clone().map(|acceptor| (acceptor, Arc::clone(&strangers)));
+                tokio::spawn(connection(whence, permit, speaks, router.clone(), graceful.watcher()));
             }
             Ok((_, from, _)) => tracing::warn!(%from, "closed a connection that came past the trusted proxies"),
             Err(error) => {
@@ -96,21 +115,39 @@ fn is_trusted(tls: &Tls, from: IpAddr) -> bool {
 async fn connection(
     (stream, from): (TcpStream, Remote),
     permit: OwnedSemaphorePermit,
-    acceptor: Option<TlsAcceptor>,
+    speaks_tls: Option<(TlsAcceptor, Arc<Strangers>)>,
     router: Router,
     watcher: Watcher,
 ) {
-    match acceptor {
-        None => speak_http((stream, from), None, router, watcher).await,
-        Some(acceptor) => {
+    let let_in = LetIn::default();
+    match speaks_tls {
+        None => speak_http((stream, from, let_in), None, router, watcher).await,
+        Some((acceptor, strangers)) => {
+            let handshake = async move { tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await };
             // Whoever does not finish is a stranger, of whom nothing is worth a line.
-            if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
-                let certificates = client_certificates(&stream);
-                speak_http((stream, from), certificates, router, watcher).await;
+            match strangers.handshake(from, handshake).await {
+                Some(Ok(Ok(stream))) => {
+                    let certificates = client_certificates(&stream);
+                    let was_shown = certificates.is_some();
+                    speak_http((stream, from, let_in.clone()), certificates, router, watcher).await;
+                    // Its signature was checked for nothing.
+                    if was_shown && !let_in.was_noted() {
+                        strangers.refused(from, None);
+                    }
+                }
+                Some(Ok(Err(error))) if is_wrong(&error) => strangers.refused(from, None),
+                _ => {}
             }
         }
     }
     drop(permit);
+}
+
+/// Whether a handshake failed for what the client sent. One that hangs up, or does not trust this server, did nothing
+/// wrong.
+fn is_wrong(error: &std::io::Error) -> bool {
+    let error = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+    error.is_some_and(|error| !matches!(error, rustls::Error::AlertReceived(_)))
 }
 
 /// What the client showed, if it did.
@@ -120,7 +157,7 @@ fn client_certificates(stream: &TlsStream<TcpStream>) -> Option<ClientCertificat
 }
 
 async fn speak_http(
-    (stream, from): (impl AsyncRead + AsyncWrite + Unpin + Send + 'static, Remote),
+    (stream, from, let_in): (impl AsyncRead + AsyncWrite + Unpin + Send + 'static, Remote, LetIn),
     certificates: Option<ClientCertificates>,
     router: Router,
     watcher: Watcher,
@@ -128,6 +165,7 @@ async fn speak_http(
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(from);
+        request.extensions_mut().insert(let_in.clone());
         if let Some(certificates) = &certificates {
             request.extensions_mut().insert(certificates.clone());
         }
@@ -141,3 +179,7 @@ async fn speak_http(
     // How a connection ends is the client's business; what was asked on it has been logged.
     let _ = tokio::time::timeout(CONNECTION_LIFE, watcher.watch(connection)).await;
 }
+
+#[cfg(test)]
+#[path = "listen_tests.rs"]
+mod tests;

@@ -27,6 +27,8 @@ pub(super) struct Standing {
     witnessed: u64,
     ready: bool,
     paused: usize,
+    /// Requests in the lanes of agents and of users.
+    noisy: [u64; 2],
 }
 
 impl Standing {
@@ -39,6 +41,7 @@ impl Standing {
             witnessed: app.published.witnessed_size().unwrap_or(0),
             ready: app.not_ready().is_none(),
             paused: app.pauses.count_now(app.clock.now()),
+            noisy: app.strangers.entered(),
         }
     }
 
@@ -86,6 +89,11 @@ impl Collector for Standing {
         gauge(&mut encoder, "ready", help, u64::from(self.ready))?;
         self.in_force(&mut encoder)?;
         self.engine(&mut encoder)?;
+        let help = "Requests from noisy addresses that were authenticated few at a time.";
+        let mut metric = encoder.encode_descriptor("noisy_requests", help, None, MetricType::Counter)?;
+        for (lane, count) in ["agents", "users"].into_iter().zip(self.noisy) {
+            ConstCounter::new(count).encode(metric.encode_family(&[("lane", lane)])?)?;
+        }
         if let Some(entries) = self.log_entries {
             gauge(&mut encoder, "audit_log_entries", "Entries of the audit log.", entries)?;
         }

@@ -6,7 +6,7 @@
 
 use attorn_api::PROOF_HEADER;
 use attorn_api::oauth::OAuthCode;
-use attorn_core::{AgentId, IdentitySubject};
+use attorn_core::{AgentId, IdentitySubject, KeyBinding};
 
 use super::client::{self, live_keys, proven};
 use crate::app::App;
@@ -14,21 +14,25 @@ use crate::http::access::{Shown, Signed};
 use crate::http::call::{AgentCaller, Caller};
 use crate::http::certificate;
 use crate::http::failure::Failure;
+use crate::refusals::Party;
 
 /// The agent that calls: by an assertion, by the certificate of its connection, or by both where both come. Then both
 /// have to be good, and of the same agent.
 pub(crate) async fn agent(app: &App, shown: Shown<'_>, signed: &Signed<'_>) -> Result<Caller, Failure> {
-    let Shown { headers, certificates } = shown;
+    let Shown { headers, certificates, .. } = shown;
     let Some(certificates) = certificates else { return client::agent(app, headers, signed).await };
     let certified = certificate::agent(app, certificates).await?;
     let says = |name: &str| signed.form.is_some_and(|form| form.get(name).is_some());
     if !says("client_assertion") && !says("client_assertion_type") {
-        return alone(app, shown, signed, certified).map(|caller| Caller::Agent(Box::new(caller)));
+        let party = Party::Agent(id(&certified).clone());
+        let caller = alone(app, shown, signed, certified).map_err(|failure| failure.of_party(party))?;
+        return Ok(Caller::Agent(Box::new(caller)));
     }
-    let caller = client::agent(app, headers, signed).await?;
+    let party = || Party::Agent(id(&certified).clone());
+    let caller = client::agent(app, headers, signed).await.map_err(|failure| failure.of_party(party()))?;
     match &caller {
         Caller::Agent(asserted) if id(asserted) == id(&certified) => Ok(caller),
-        _ => Err(invalid("the client assertion is of another agent than the client certificate")),
+        _ => Err(invalid("the client assertion is of another agent than the client certificate").of_party(party())),
     }
 }
 
@@ -50,7 +54,7 @@ fn alone(
         // Who sends a proof wants what it gets bound to that key. The certificate still says who it is.
         certified.thumbprint = proven(app, headers, signed, &live_keys(&certified.agent.value, app.clock.now()))?;
         if let Some(identity) = &mut certified.identity {
-            identity.certificate_expires_at = None;
+            identity.binding = KeyBinding::Jkt;
         }
     }
     Ok(certified)

@@ -26,6 +26,7 @@ use crate::app::App;
 use crate::http::access::{Signed, proof, verified};
 use crate::http::call::{AgentCaller, Caller};
 use crate::http::failure::Failure;
+use crate::refusals::Party;
 
 /// The keys that are registered for a client and have not expired.
 pub(super) type Keys<'a> = BTreeMap<&'a KeyThumbprint, &'a JsonText>;
@@ -39,9 +40,16 @@ pub(crate) async fn agent(app: &App, headers: &HeaderMap, signed: &Signed<'_>) -
         return workload::agent(app, headers, signed, form).await;
     }
     let assertion = assertion(app, signed)?;
-    let id: AgentId = assertion.client().parse().map_err(|_| unknown_client())?;
-    let agent = app.store.record::<AgentRecord>(&Key::agent(&id)).await?.ok_or_else(unknown_client)?;
-    let thumbprint = accept(app, headers, signed, assertion, &live_keys(&agent.value, app.clock.now()))?;
+    let agent = match assertion.client().parse::<AgentId>() {
+        Ok(id) => app.store.record::<AgentRecord>(&Key::agent(&id)).await?,
+        Err(_) => None,
+    };
+    let keys = agent.as_ref().map(|agent| live_keys(&agent.value, app.clock.now())).unwrap_or_default();
+    let thumbprint = accept(app, headers, signed, assertion, &keys);
+    // There is none unless one of its keys signed.
+    let agent = agent.ok_or_else(unknown_client)?;
+    let party = || Party::Agent(agent.value.agent().id.clone());
+    let thumbprint = thumbprint.map_err(|refused| refused.of(party))?;
     let method = AuthenticationMethod::PrivateKeyJwt;
     Ok(Caller::Agent(Box::new(AgentCaller { agent, method, thumbprint, identity: None })))
 }
@@ -55,12 +63,16 @@ pub(super) fn live_keys(agent: &AgentRecord, now: TimeMs) -> Keys<'_> {
 /// The resource server that calls.
 pub(crate) async fn resource_server(app: &App, headers: &HeaderMap, signed: &Signed<'_>) -> Result<Caller, Failure> {
     let assertion = assertion(app, signed)?;
-    let id: ResourceServerId = assertion.client().parse().map_err(|_| unknown_client())?;
-    let stored = app.store.record::<ResourceServerRecord>(&Key::resource_server(&id)).await?;
-    let stored = stored.filter(|stored| stored.value.revoked_at.is_none()).ok_or_else(unknown_client)?;
-    let keys = Keys::from([(&stored.value.server.key_thumbprint, &stored.value.jwk)]);
-    accept(app, headers, signed, assertion, &keys)?;
-    Ok(Caller::ResourceServer(id))
+    let stored = match assertion.client().parse::<ResourceServerId>() {
+        Ok(id) => app.store.record::<ResourceServerRecord>(&Key::resource_server(&id)).await?,
+        Err(_) => None,
+    };
+    let stored = stored.filter(|stored| stored.value.revoked_at.is_none());
+    let keys = stored.iter().map(|stored| (&stored.value.server.key_thumbprint, &stored.value.jwk)).collect();
+    let accepted = accept(app, headers, signed, assertion, &keys);
+    let id = &stored.as_ref().ok_or_else(unknown_client)?.value.server.id;
+    accepted.map_err(|refused| refused.of(|| Party::ResourceServer(id.clone())))?;
+    Ok(Caller::ResourceServer(id.clone()))
 }
 
 /// The assertion that came, of the right form, for this server and now. Whose it is was not looked up before that, so
@@ -95,26 +107,48 @@ fn needs_proof(path: &str) -> bool {
     path == metadata::TOKEN
 }
 
+/// Why an assertion and what came with it are not accepted.
+enum NotAccepted {
+    /// No key of the client's signed the assertion.
+    Stranger(Failure),
+    /// One did, and something else is no good.
+    Client(Failure),
+}
+
+impl NotAccepted {
+    fn of(self, client: impl FnOnce() -> Party) -> Failure {
+        match self {
+            Self::Stranger(failure) => failure,
+            Self::Client(failure) => failure.of_party(client()),
+        }
+    }
+}
+
 /// Verify assertion and proof, and accept both, this once. An assertion is not spent on a proof that is no
 /// good: the client may have to send it again with the nonce that it is told.
+///
+/// Where there is no such client, or no such key of its, a signature is checked all the same: else the time that the
+/// answer takes would tell which clients there are.
 fn accept(
     app: &App,
     headers: &HeaderMap,
     signed: &Signed<'_>,
     assertion: UnverifiedAssertion,
     keys: &Keys<'_>,
-) -> Result<KeyThumbprint, Failure> {
-    let (thumbprint, jwk) = signing_key(&assertion, keys)?;
-    let key = app.keys.of(thumbprint, jwk.as_str())?;
-    let assertion = expecting(app, signed, |expectation| assertion.verify(&key, expectation));
-    let assertion = assertion.map_err(|error| of_assertion(app, error))?;
+) -> Result<KeyThumbprint, NotAccepted> {
+    let named = signing_key(&assertion, keys);
+    let key = named.map(|(thumbprint, jwk)| app.keys.of(thumbprint, jwk.as_str())).transpose();
+    let key = key.map_err(NotAccepted::Stranger)?;
+    let assertion = expecting(app, signed, |expectation| assertion.verify(key.as_ref(), expectation));
+    let assertion = assertion.map_err(|error| NotAccepted::Stranger(of_assertion(app, error)))?;
 
     let thumbprint = if needs_proof(signed.path) || headers.contains_key(PROOF_HEADER) {
-        proven(app, headers, signed, keys)?
+        proven(app, headers, signed, keys).map_err(NotAccepted::Client)?
     } else {
-        thumbprint.clone()
+        assertion.key().clone()
     };
-    app.assertions.accept(assertion, app.clock.now()).map_err(|error| of_assertion(app, error))?;
+    let accepted = app.assertions.accept(assertion, app.clock.now());
+    accepted.map_err(|error| NotAccepted::Client(of_assertion(app, error)))?;
     Ok(thumbprint)
 }
 
@@ -135,19 +169,11 @@ pub(super) fn proven(
 }
 
 /// The key that the assertion names, or the only one that there is.
-fn signing_key<'a>(
-    assertion: &UnverifiedAssertion,
-    keys: &Keys<'a>,
-) -> Result<(&'a KeyThumbprint, &'a JsonText), Failure> {
-    match assertion.kid() {
-        Some(kid) => {
-            let thumbprint: KeyThumbprint = kid.parse().map_err(|_| unknown_client())?;
-            keys.get_key_value(&thumbprint).map(|(thumbprint, jwk)| (*thumbprint, *jwk)).ok_or_else(unknown_client)
-        }
+fn signing_key<'a>(assertion: &UnverifiedAssertion, keys: &Keys<'a>) -> Option<(&'a KeyThumbprint, &'a JsonText)> {
+    let (thumbprint, jwk) = match assertion.kid() {
+        Some(kid) => keys.get_key_value(&kid.parse::<KeyThumbprint>().ok()?),
         // One of several is not guessed. Whether there are several is told to nobody.
-        None => match keys.iter().next() {
-            Some((thumbprint, jwk)) if keys.len() == 1 => Ok((thumbprint, jwk)),
-            _ => Err(unknown_client()),
-        },
-    }
+        None => keys.iter().next().filter(|_| keys.len() == 1),
+    }?;
+    Some((*thumbprint, *jwk))
 }

@@ -35,8 +35,9 @@ async fn vouched_for(app: &App, compact: &str) -> Result<(SpiffeId, u64), Failur
     let domain = svid.spiffe_id().trust_domain().clone();
     let trusted = app.store.record::<TrustDomainRecord>(&Key::trust_domain(&domain)).await?;
     let trusted = trusted.filter(|found| found.value.revoked_at.is_none()).ok_or_else(unknown_client)?;
-    let keys = trusted.value.jwt_keys().iter().map(|key| JwtSvidKey::parse(key.jwk.as_str()));
-    let keys: Vec<_> = keys.collect::<Result<_, _>>().map_err(Failure::internal)?;
+    let keys = || trusted.value.jwt_keys().iter().map(|key| JwtSvidKey::parse(key.jwk.as_str()));
+    let parse = || keys().collect::<Result<_, _>>().map_err(Failure::internal);
+    let keys = app.domain_keys.of(domain.as_str(), trusted.version, parse)?;
     let svid = svid.verify(&domain, &keys, &app.config.public_url, app.clock.now()).map_err(|error| refused(&error))?;
     Ok((svid.spiffe_id().clone(), trusted.version))
 }

@@ -5,7 +5,7 @@
 //! up whose identity it shows, so strangers learn nothing of which agents are registered.
 
 use attorn_core::context::AuthenticationMethod;
-use attorn_core::{IdentityMethod, IdentitySubject};
+use attorn_core::{IdentityMethod, IdentitySubject, KeyBinding};
 use attorn_store::Key;
 use attorn_store::records::{AgentRecord, IdentityOwnerRecord};
 use axum::http::HeaderMap;
@@ -18,6 +18,7 @@ use crate::holders::ShownIdentity;
 use crate::http::access::Signed;
 use crate::http::call::{AgentCaller, Caller};
 use crate::http::failure::Failure;
+use crate::refusals::Party;
 
 /// An identity that somebody vouched for, now and to this server alone.
 pub(super) struct Vouched {
@@ -42,10 +43,17 @@ pub(super) async fn agent(
         IdentitySubject::Workload { subject, .. } => subject.as_str(),
     };
     if form.get("client_id").is_some_and(|client| client != named && client != owner.as_str()) {
-        return Err(invalid_client("`client_id` is another client than the token's"));
+        return Err(invalid_client("`client_id` is another client than the token's").of_party(Party::Agent(owner)));
     }
-    let thumbprint = proven(app, headers, signed, &live_keys(&agent.value, app.clock.now()))?;
+    let thumbprint = proven(app, headers, signed, &live_keys(&agent.value, app.clock.now()));
+    let thumbprint = thumbprint.map_err(|failure| failure.of_party(Party::Agent(owner)))?;
     let method = AuthenticationMethod::PrivateKeyJwt;
-    let identity = ShownIdentity { subject, vouched_by: by, certificate_expires_at: None };
+    let identity = ShownIdentity {
+        subject,
+        method: IdentityMethod::Jwt,
+        vouched_by: by,
+        certificate_expires_at: None,
+        binding: KeyBinding::Jkt,
+    };
     Ok(Caller::Agent(Box::new(AgentCaller { agent, method, thumbprint, identity: Some(identity) })))
 }

@@ -41,7 +41,8 @@ async fn vouched_for(app: &App, compact: &str) -> Result<Vouched, Failure> {
     let found = workload_issuers::of_issuer(app, token.issuer()).await?;
     let found = found.filter(|found| found.value.revoked_at.is_none()).ok_or_else(unknown_issuer)?;
     let record = &found.value;
-    let keys = ProviderKeys::parse(record.jwks().as_str().as_bytes()).map_err(Failure::internal)?;
+    let parse = || ProviderKeys::parse(record.jwks().as_str().as_bytes()).map_err(Failure::internal);
+    let keys = app.issuer_keys.of(record.id().as_str(), found.version, parse)?;
     let expect = TokenExpectation {
         issuer: record.issuer().as_str(),
         kind: TokenKind::Workload,

@@ -42,8 +42,8 @@ async fn gives(app: &App, provider: &ProviderRecord, asked: &api::CheckToken) ->
     }
     Ok(match asked.token_use {
         api::TokenUse::Delegation => subject_token(app, token).await?.into(),
-        api::TokenUse::User => user_token(app, token).await?.into(),
-        api::TokenUse::Logout => logout_token(app, token).await?.into(),
+        api::TokenUse::User => user_token(app, token, None).await?.into(),
+        api::TokenUse::Logout => logout_token(app, token, None).await?.into(),
     })
 }
 

@@ -25,6 +25,7 @@ use attorn_store::Versioned;
 use attorn_store::records::ProviderRecord;
 
 use crate::app::App;
+use crate::http::strangers::Remote;
 
 pub(crate) use check::check;
 pub(crate) use keys::ProviderKeyring;
@@ -115,14 +116,15 @@ pub(crate) async fn subject_token(app: &App, token: &str) -> Result<SubjectToken
     verify::subject_token(app, token).await
 }
 
-/// Verify an access token with which a user sees and revokes what they delegated.
-pub(crate) async fn user_token(app: &App, token: &str) -> Result<UserToken, Refused> {
-    verify::user_token(app, token).await
+/// Verify an access token with which a user sees and revokes what they delegated; from an address if a stranger may
+/// have sent it.
+pub(crate) async fn user_token(app: &App, token: &str, from: Option<Remote>) -> Result<UserToken, Refused> {
+    verify::user_token(app, token, from).await
 }
 
-/// Verify a logout token.
-pub(crate) async fn logout_token(app: &App, token: &str) -> Result<LogoutToken, Refused> {
-    verify::logout_token(app, token).await
+/// Verify a logout token; from an address if a stranger may have sent it.
+pub(crate) async fn logout_token(app: &App, token: &str, from: Option<Remote>) -> Result<LogoutToken, Refused> {
+    verify::logout_token(app, token, from).await
 }
 
 /// What stands for a token in records and entries: BLAKE3 in the mode that derives keys, with the context

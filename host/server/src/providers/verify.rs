@@ -9,6 +9,7 @@ use attorn_store::{Key, Versioned};
 
 use super::{Confirmation, LogoutToken, Refused, Said, SubjectToken, UserToken, agent, consent, context, token_digest};
 use crate::app::App;
+use crate::http::strangers::Remote;
 
 /// The longest `jti` and `acr`, in bytes.
 const NAME_BYTES_MAX: usize = 256;
@@ -22,7 +23,7 @@ enum Face {
 }
 
 pub(super) async fn subject_token(app: &App, token: &str) -> Result<SubjectToken, Refused> {
-    let (provider, claims) = verified(app, token, Face::Delegation).await?;
+    let (provider, claims) = verified(app, token, Face::Delegation, None).await?;
     let user = User::of(&claims)?;
     let agent = agent::named(&provider.value, &claims)?;
     let session = context::session(&claims, provider.value.session_claim.as_str())?;
@@ -34,8 +35,8 @@ pub(super) async fn subject_token(app: &App, token: &str) -> Result<SubjectToken
     Ok(SubjectToken { said, agent, groups, claims: shown_claims, consented, unmapped })
 }
 
-pub(super) async fn user_token(app: &App, token: &str) -> Result<UserToken, Refused> {
-    let (provider, claims) = verified(app, token, Face::User).await?;
+pub(super) async fn user_token(app: &App, token: &str, from: Option<Remote>) -> Result<UserToken, Refused> {
+    let (provider, claims) = verified(app, token, Face::User, from).await?;
     let user = User::of(&claims)?;
     let client = agent::user_client(&provider.value, &claims)?;
     let session = context::session(&claims, provider.value.session_claim.as_str())?;
@@ -43,8 +44,8 @@ pub(super) async fn user_token(app: &App, token: &str) -> Result<UserToken, Refu
     Ok(UserToken { said: user.said(token, provider, session, confirmation), client })
 }
 
-pub(super) async fn logout_token(app: &App, token: &str) -> Result<LogoutToken, Refused> {
-    let (provider, claims) = verified(app, token, Face::Logout).await?;
+pub(super) async fn logout_token(app: &App, token: &str, from: Option<Remote>) -> Result<LogoutToken, Refused> {
+    let (provider, claims) = verified(app, token, Face::Logout, from).await?;
     let token_id = name(&claims, "jti")?.ok_or(ProviderTokenError::ClaimMissing("jti"))?;
     let subject = claims.get("sub").map(|_| subject(&claims)).transpose()?;
     // The standard has no other name for it.
@@ -55,7 +56,12 @@ pub(super) async fn logout_token(app: &App, token: &str) -> Result<LogoutToken, 
 }
 
 /// The provider of a token that is all right as far as every token of its kind has to be, and what it claims.
-async fn verified(app: &App, token: &str, face: Face) -> Result<(Versioned<ProviderRecord>, Claims), Refused> {
+async fn verified(
+    app: &App,
+    token: &str,
+    face: Face,
+    from: Option<Remote>,
+) -> Result<(Versioned<ProviderRecord>, Claims), Refused> {
     let unverified = UnverifiedToken::parse(token)?;
     let provider = provider_of(app, unverified.issuer()).await?;
     let record = &provider.value;
@@ -71,7 +77,13 @@ async fn verified(app: &App, token: &str, face: Face) -> Result<(Versioned<Provi
     unverified.check_header(&expect(now))?;
     let keys = app.providers.keys(record, unverified.key_id(), now).await;
     let keys = keys.map_err(|error| Refused::KeysUnavailable { provider: record.id.to_string(), error })?;
+    // Only now: whoever waits for keys keeps nobody waiting.
+    let lane = match from {
+        Some(from) => app.strangers.enter_as_user(from).await.map_err(|busy| Refused::Failed(Box::new(busy)))?,
+        None => None,
+    };
     let claims = unverified.verify(&keys, &expect(app.clock.now()))?;
+    drop(lane);
     let also = match face {
         Face::Delegation => record.user_audience.as_ref(),
         Face::User => Some(&record.audience),

@@ -8,7 +8,7 @@ use attorn_core::{
 use serde::{Deserialize, Serialize};
 
 use super::codec::{self, Kept, KeptWire, Record, RecordError, RecordProblem, Text};
-use super::identity_owner::SubjectWire;
+use super::identity_owner::{MethodWire, SubjectWire};
 use crate::key::Key;
 
 /// A grant as it stands. The audit entry that it came with is kept by the store, beside the value.
@@ -87,7 +87,7 @@ struct GrantWire {
     key_thumbprint: Text<KeyThumbprint>,
     #[serde(with = "BindingWire")]
     key_binding: KeyBinding,
-    identity: Option<SubjectWire>,
+    identity: Option<(SubjectWire, MethodWire)>,
     revocations: u64,
     behalf: Option<BehalfWire>,
     policies: Vec<(Text<PolicyId>, u32)>,
@@ -113,7 +113,7 @@ impl GrantWire {
             instance: Text(grant.instance.clone()),
             key_thumbprint: Text(grant.key_thumbprint.clone()),
             key_binding: grant.key_binding,
-            identity: grant.identity.as_ref().map(SubjectWire::from),
+            identity: grant.identity.as_ref().map(|(subject, method)| (subject.into(), (*method).into())),
             revocations: grant.revocations,
             behalf: grant.behalf.as_ref().map(|behalf| BehalfWire {
                 user: Text(behalf.user.clone()),
@@ -142,7 +142,7 @@ impl GrantWire {
             instance: self.instance.0,
             key_thumbprint: self.key_thumbprint.0,
             key_binding: self.key_binding,
-            identity: self.identity.map(Into::into),
+            identity: self.identity.map(|(subject, method)| (subject.into(), method.into())),
             revocations: self.revocations,
             behalf: self.behalf.map(|wire| GrantBehalf {
                 user: wire.user.0,

@@ -82,7 +82,7 @@ pub(super) enum SubjectWire {
 
 #[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(rename_all = "snake_case")]
-enum MethodWire {
+pub(super) enum MethodWire {
     X509,
     Jwt,
 }
@@ -107,30 +107,40 @@ impl From<SubjectWire> for IdentitySubject {
     }
 }
 
+impl From<IdentityMethod> for MethodWire {
+    fn from(method: IdentityMethod) -> Self {
+        match method {
+            IdentityMethod::X509 => Self::X509,
+            IdentityMethod::Jwt => Self::Jwt,
+        }
+    }
+}
+
+impl From<MethodWire> for IdentityMethod {
+    fn from(wire: MethodWire) -> Self {
+        match wire {
+            MethodWire::X509 => Self::X509,
+            MethodWire::Jwt => Self::Jwt,
+        }
+    }
+}
+
 impl From<&Identity> for IdentityWire {
     fn from(identity: &Identity) -> Self {
-        let method = |method: &IdentityMethod| match method {
-            IdentityMethod::X509 => MethodWire::X509,
-            IdentityMethod::Jwt => MethodWire::Jwt,
-        };
         Self {
             subject: (&identity.subject).into(),
             instance: Text(identity.instance.clone()),
-            methods: identity.methods.iter().map(method).collect(),
+            methods: identity.methods.iter().map(|method| (*method).into()).collect(),
         }
     }
 }
 
 impl From<IdentityWire> for Identity {
     fn from(wire: IdentityWire) -> Self {
-        let method = |method: MethodWire| match method {
-            MethodWire::X509 => IdentityMethod::X509,
-            MethodWire::Jwt => IdentityMethod::Jwt,
-        };
         Self {
             subject: wire.subject.into(),
             instance: wire.instance.0,
-            methods: wire.methods.into_iter().map(method).collect(),
+            methods: wire.methods.into_iter().map(Into::into).collect(),
         }
     }
 }

@@ -1,0 +1,122 @@
+//! Whose handshakes count as refused.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+
+use rcgen::{CertificateParams, KeyPair};
+use rustls::client::ResolvesClientCert;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, RootCertStore, SignatureScheme};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio_rustls::TlsConnector;
+
+use super::*;
+use crate::http::tls::ServerCertificate;
+
+const NAME: &str = "attorn.example";
+
+fn pair() -> (String, String) {
+    let key = KeyPair::generate().unwrap();
+    (CertificateParams::new(vec![NAME.to_owned()]).unwrap().self_signed(&key).unwrap().pem(), key.serialize_pem())
+}
+
+/// What a client shows, whatever the server says that it takes.
+#[derive(Debug)]
+struct Shows(Option<Arc<CertifiedKey>>);
+
+impl Shows {
+    fn certificate(pem: &str, key_pem: &str) -> Self {
+        let chain = vec![CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()];
+        let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).unwrap();
+        let key = aws_lc_rs::sign::any_supported_type(&key).unwrap();
+        Self(Some(Arc::new(CertifiedKey::new(chain, key))))
+    }
+}
+
+impl ResolvesClientCert for Shows {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.0.clone()
+    }
+
+    fn has_certs(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
+/// A server that speaks TLS, and serves `/` to anybody and `/in` as if somebody had proved who they are.
+struct Scene {
+    acceptor: TlsAcceptor,
+    root: String,
+    router: Router,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let (dir, (root, key)) = (tempfile::TempDir::new().unwrap(), pair());
+        let (certificate_path, key_path) = (dir.path().join("tls.crt"), dir.path().join("tls.key"));
+        std::fs::write(&certificate_path, &root).unwrap();
+        std::fs::write(&key_path, key).unwrap();
+        std::fs::set_permissions(&key_path, Permissions::from_mode(0o600)).unwrap();
+        let certificate = Arc::new(ServerCertificate::load(&certificate_path, &key_path).unwrap());
+        let let_in =
+            |request: axum::extract::Request| async move { request.extensions().get::<LetIn>().unwrap().note() };
+        let router = Router::new().route("/", axum::routing::get(|| async {})).route("/in", axum::routing::get(let_in));
+        Self { acceptor: certificate.acceptor().unwrap(), root, router }
+    }
+
+    /// Whether something was refused when all of this is over: a client that shows this, trusts that, and asks.
+    async fn was_refused(&self, shows: Shows, trusts: &str, asks: Option<&str>) -> bool {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let client =
+            tokio::spawn(client(listener.local_addr().unwrap(), shows, trusts.to_owned(), asks.map(str::to_owned)));
+        let (stream, from) = listener.accept().await.unwrap();
+        let strangers = Arc::new(Strangers::new().unwrap());
+        let permit = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
+        let speaks = Some((self.acceptor.clone(), Arc::clone(&strangers)));
+        let whence = (stream, Remote(from.ip()));
+        connection(whence, permit, speaks, self.router.clone(), GracefulShutdown::new().watcher()).await;
+        client.await.unwrap();
+        strangers.has_heard_of(Remote(from.ip()))
+    }
+}
+
+async fn client(address: std::net::SocketAddr, shows: Shows, trusts: String, asks: Option<String>) {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(trusts.as_bytes()).unwrap()).unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_client_cert_resolver(Arc::new(shows));
+    let stream = TcpStream::connect(address).await.unwrap();
+    let name = ServerName::try_from(NAME).unwrap();
+    let Ok(mut stream) = TlsConnector::from(Arc::new(config)).connect(name, stream).await else { return };
+    if let Some(path) = asks {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {NAME}\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+        return;
+    }
+    // In TLS 1.3 a client is told only now that its certificate is no good.
+    let _ = stream.shutdown().await;
+    let _ = stream.read_to_end(&mut Vec::new()).await;
+}
+
+#[tokio::test]
+async fn a_certificate_by_which_nobody_is_let_in_counts_as_refused() {
+    let (scene, (own, key), (_, other_key)) = (Scene::new(), pair(), pair());
+    let (nothing, good) = (|| Shows(None), || Shows::certificate(&own, &key));
+    let forged = Shows::certificate(&own, &other_key);
+    assert!(scene.was_refused(forged, &scene.root, None).await, "its signature is no good");
+    assert!(scene.was_refused(good(), &scene.root, None).await, "it asked for nothing");
+    assert!(scene.was_refused(good(), &scene.root, Some("/")).await, "nobody was let in");
+    assert!(!scene.was_refused(good(), &scene.root, Some("/in")).await, "somebody was let in");
+    assert!(!scene.was_refused(nothing(), &scene.root, Some("/")).await, "it showed nothing");
+    assert!(!scene.was_refused(nothing(), &scene.root, None).await, "it hung up");
+    assert!(!scene.was_refused(good(), &own, None).await, "it does not trust the server");
+}
