@@ -23,6 +23,7 @@ use crate::parsed_keys::ParsedKeys;
 use crate::policy_logs::PolicyLogs;
 use crate::providers::ProviderKeyring;
 use crate::published::Published;
+use crate::queries::Queries;
 use crate::refusals::Refusals;
 use crate::token_keys::TokenKeys;
 use crate::users::keys::UserKeys;
@@ -58,6 +59,7 @@ pub(crate) struct App {
     pub(crate) token_keys: TokenKeys,
     pub(crate) log_signer: CheckpointSigner,
     pub(crate) published: Published,
+    pub(crate) queries: Queries,
     pub(crate) limits: BoundsLimits,
 }
 
