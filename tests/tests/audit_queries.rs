@@ -200,6 +200,14 @@ async fn a_user_is_found_by_the_id_that_operators_know_until_they_are_erased() {
     .await;
     let deeper = format!("/v1/audit/entries?resource=account/{user}/*&user={user}");
     auditor.get(deeper).await.refused(400, "invalid_query");
+    let bob = &of_bob.delegation.user;
+    check(auditor, &entries, &format!("user={bob}&type=decision"), |body| body["type"] == "decision" && !hers(body))
+        .await;
+    scene.eraser.post(format!("/v1/users/{bob}/erase"), &json!({})).await.expect(200);
+    for query in [format!("user={bob}"), format!("user={bob}&resource=account/{bob}/giro")] {
+        auditor.get(format!("/v1/audit/entries?{query}")).await.refused(410, "user_erased");
+    }
+    // Of somebody whose key is lost nobody knows whether they were erased.
     let key =
         scene.server.data_dir().with_file_name("user-keys").join(&user[user.len() - 2..]).join(format!("{user}.key"));
     std::fs::remove_file(key).unwrap();
