@@ -76,6 +76,15 @@ impl Reach {
         self.try_send(call).await.unwrap_or_else(|error| panic!("the server gave no answer: {error:?}"))
     }
 
+    /// Open what does not end by itself, with an operator's token, after what was had already.
+    pub async fn open(&self, path: &str, token: &str, last_event_id: Option<String>) -> reqwest::Response {
+        let mut request = self.http.get(format!("{}{path}", self.url)).bearer_auth(token);
+        if let Some(id) = last_event_id {
+            request = request.header("last-event-id", id);
+        }
+        request.send().await.unwrap_or_else(|error| panic!("the server gave no answer: {error:?}"))
+    }
+
     /// Send a request; the connection may break.
     pub async fn try_send(&self, call: Call) -> Result<Answer, reqwest::Error> {
         let method: reqwest::Method = call.method.parse().unwrap();

@@ -15,6 +15,7 @@
 
 pub mod behalf;
 pub mod components;
+pub mod events;
 pub mod hostile;
 pub mod http;
 pub mod machines;

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::audit::EntryReference;
+
 /// Register an agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -185,6 +187,44 @@ pub struct Agent {
     pub identities: Vec<Identity>,
     /// How it came to its state: the newest changes, at most 32, oldest first.
     pub history: Vec<StateChange>,
+    /// When each permission of its ceiling was last used; only where one agent is shown, and not while the index of
+    /// the audit log is being opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uses: Option<CeilingUses>,
+}
+
+/// When the permissions of a ceiling were last used, as far as the audit log is indexed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CeilingUses {
+    /// How many entries of the log were looked at, from the first on.
+    pub indexed_through: u64,
+    /// When the first of them was written: of before nothing is known.
+    pub since_ms: Option<u64>,
+    /// The permissions: first those that were never used, then those that were used longest ago.
+    pub permissions: Vec<PermissionUse>,
+}
+
+/// When a permission of a ceiling was last used: the newest allow that the agent asked for itself and the permission
+/// covers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PermissionUse {
+    /// For which purpose.
+    pub purpose: String,
+    /// The action pattern.
+    pub action: String,
+    /// The resource pattern.
+    pub resource: String,
+    /// When; none if it was never used.
+    pub last_used_at_ms: Option<u64>,
+    /// The entry that says so.
+    pub entry: Option<EntryReference>,
+    /// Whether only the resource's type was compared, because the log has pseudonyms for the ids of users' resources.
+    /// The permission may then have been used longer ago, or never.
+    pub by_type: bool,
+    /// Whether all that is indexed was looked at. If not, that it was never used is not known.
+    pub complete: bool,
 }
 
 /// Suspend, resume or retire an agent.

@@ -29,14 +29,48 @@ pub struct Entry {
     pub bytes: String,
 }
 
-/// Entries by index.
+/// Entries by index: from one on, or those that filters take.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EntryList {
-    /// A page of them, oldest first.
+    /// A page of them, oldest first if nothing else is asked for. One that filters take may be short, or even empty,
+    /// and not be the last.
     pub entries: Vec<Entry>,
-    /// Where the next page begins (`from`); none after the last.
+    /// Where the next page begins (`from`); none after the last, and where filters or an order are asked for.
     pub next: Option<u64>,
+    /// How the next page is asked for, beside the same filters and order (`cursor`); none after the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// Where filters or an order are asked for: how many entries, from the first on, the answer is about. It is less
+    /// than `size` while the index of the log is far behind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub indexed_through: Option<u64>,
     /// How many entries the log has.
     pub size: u64,
+}
+
+/// Why a stream of entries ended: the data of its last event, `ended`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StreamEnded {
+    /// Why.
+    pub reason: StreamEnd,
+    /// The last entry that was looked at: what to give as `Last-Event-ID` to go on.
+    pub resume_after: Option<u64>,
+}
+
+/// Why a stream of entries ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StreamEnd {
+    /// What came was not read in time.
+    Slow,
+    /// The server stops.
+    Stopped,
+    /// Whoever read may not read any more.
+    Revoked,
+    /// The user whom it was about was erased.
+    UserGone,
+    /// The server failed; its log says why.
+    Failed,
 }

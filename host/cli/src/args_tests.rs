@@ -201,6 +201,24 @@ fn what_is_done_with_the_data_directory_takes_exactly_what_it_needs() {
 }
 
 #[test]
+fn questions_to_the_log_that_mean_nothing_are_refused() {
+    for (line, message) in [
+        ("audit list --agent Bot", "`Bot` is no agent id"),
+        ("audit list --decision maybe", "possible values: allow, challenge, deny"),
+        ("audit list --since yesterday", "it is no time"),
+        ("audit list --policy p=x", "`x` is no version"),
+        ("audit list --action faq.r*", "is no action pattern"),
+        ("audit list --type a/b", "it is no type of entries"),
+        ("audit list --after a/b", "it is no cursor"),
+        ("audit list --limit 0", "0 is not in 1..=200"),
+        ("audit watch --count 0", "0 is not in 1.."),
+        ("audit watch --newest", "unexpected argument"),
+    ] {
+        refused(line, message);
+    }
+}
+
+#[test]
 fn the_server_s_url_is_checked_before_anything_is_sent() {
     let error = Cli::try_parse_from(["attorn", "--server", "http://attorn.example", "agent", "list"]).unwrap_err();
     assert!(error.to_string().contains("plain http is used only on loopback"), "{error}");
@@ -296,6 +314,13 @@ fn what_the_help_shows_parses() {
         "clock accept behind 7200000 --reason odd",
         "grant list --limit 200 --after grt_0123456789abcdef0123456789abcdef",
         "audit list --from 7 --json",
+        "audit list --agent support-bot --decision deny --since 24h",
+        "audit list --newest --limit 10",
+        "audit list --user usr_0123456789abcdef0123456789abcdef --action account.* --json",
+        "audit list --policy p=3 --owner a@b.example --resource article/* --until 2026-01-02T03:04:05Z --after x_-9",
+        "audit show 12",
+        "audit watch --decision deny",
+        "audit watch --agent support-bot --from 0 --json --count 3",
         "audit verify --file log.txt --key a+b+c",
         "audit verify --receipt r --key log.key",
         "audit verify --dir d --since c --policy p",

@@ -91,6 +91,20 @@ impl OperatorClient {
         self.read(self.request(Method::GET, path), write).await
     }
 
+    /// Get something that does not end by itself, after what was had already, and take it as it comes.
+    pub(crate) async fn follow(
+        &self,
+        path: &str,
+        last_event_id: Option<u64>,
+        take: impl FnMut(&[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let mut request = self.request(Method::GET, path);
+        if let Some(id) = last_event_id {
+            request = request.header("last-event-id", id);
+        }
+        self.read(request, take).await
+    }
+
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let accept = format!("application/json, text/plain, {PROBLEM_MEDIA_TYPE}");
         let request = self.http.request(method, self.server.join(path)).header(ACCEPT, accept);

@@ -55,6 +55,26 @@ impl FromStr for Span {
     }
 }
 
+/// A time: how long ago it was, or as RFC 3339 has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Moment {
+    pub(crate) ms: u64,
+}
+
+impl FromStr for Moment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Ok(span) = text.parse::<Span>() {
+            return Ok(Self { ms: now_ms().saturating_sub(span.ms) });
+        }
+        let time: Option<jiff::Timestamp> = text.parse().ok();
+        let ms = time.and_then(|time| u64::try_from(time.as_millisecond()).ok());
+        ms.map(|ms| Self { ms })
+            .ok_or_else(|| "it is no time; how long ago, as `24h`, or a time as `2026-01-02T03:04:05Z`".into())
+    }
+}
+
 /// `with` or `without`: whether there is a user.
 pub(crate) fn user(text: &str) -> Result<attorn_api::agents::UserPresence, String> {
     match text {
@@ -150,6 +170,19 @@ mod tests {
             assert_eq!(text.parse::<Span>(), Ok(Span { ms }));
         }
         assert_eq!(Span { ms: u64::MAX }.ends_at_ms(), u64::MAX);
+    }
+
+    #[test]
+    fn moments_are_a_while_ago_or_a_time() {
+        for text in ["", "24", "-24h", "yesterday", "2026-01-02", "1969-12-31T23:59:59Z", "2026-01-02T03:04:05"] {
+            assert!(text.parse::<Moment>().unwrap_err().contains("as `24h`"), "{text}");
+        }
+        for (text, ms) in [("1970-01-01T00:00:01.5Z", 1_500), ("2026-01-02T04:04:05+01:00", 1_767_323_045_000)] {
+            assert_eq!(text.parse::<Moment>(), Ok(Moment { ms }));
+        }
+        let before = now_ms();
+        let Moment { ms } = "1h".parse().unwrap();
+        assert!((before - 3_600_000..=now_ms() - 3_600_000).contains(&ms));
     }
 
     #[test]

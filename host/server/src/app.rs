@@ -25,6 +25,7 @@ use crate::parsed_keys::{ByVersion, ParsedKeys};
 use crate::policy_logs::PolicyLogs;
 use crate::providers::ProviderKeyring;
 use crate::published::Published;
+use crate::queries::Queries;
 use crate::refusals::Refusals;
 use crate::token_keys::TokenKeys;
 use crate::users::keys::UserKeys;
@@ -62,6 +63,7 @@ pub(crate) struct App {
     pub(crate) token_keys: TokenKeys,
     pub(crate) log_signer: CheckpointSigner,
     pub(crate) published: Published,
+    pub(crate) queries: Queries,
     pub(crate) limits: BoundsLimits,
 }
 

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use crate::app::App;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
+use crate::queries;
 use crate::users::kept;
 
 /// How many entries are read at a time for an export.
@@ -27,12 +28,16 @@ pub(crate) fn reference(at: &EntryRef) -> EntryReference {
 }
 
 pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    if queries::is_asked(&call) {
+        return queries::list(app, call).await;
+    }
     let (from, limit) = (call.query::<u64>("from")?.unwrap_or(0), call.limit()?);
     let size = app.store.log_head()?.size;
     let entries = app.store.entries(from, limit)?;
     let next = from.saturating_add(entries.len() as u64);
     let entries = entries.iter().map(|stored| entry_answer(&parsed(&stored.bytes)?)).collect::<Result<_, _>>()?;
-    Reply::ok(&EntryList { entries, next: (next < size).then_some(next), size })
+    let next = (next < size).then_some(next);
+    Reply::ok(&EntryList { entries, next, cursor: None, indexed_through: None, size })
 }
 
 pub(crate) async fn show(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
@@ -130,11 +135,11 @@ fn entry(app: &App, call: &Call) -> Result<Entry, Failure> {
     parsed(&app.store.entry(index)?.ok_or_else(|| Failure::not_found("entry", index))?)
 }
 
-fn parsed(bytes: &[u8]) -> Result<Entry, Failure> {
+pub(crate) fn parsed(bytes: &[u8]) -> Result<Entry, Failure> {
     Entry::parse(bytes).map_err(Failure::internal)
 }
 
-fn entry_answer(entry: &Entry) -> Result<EntryAnswer, Failure> {
+pub(crate) fn entry_answer(entry: &Entry) -> Result<EntryAnswer, Failure> {
     Ok(EntryAnswer {
         reference: reference(&entry.at),
         body: RawValue::from_string(entry.body.as_str().to_owned()).map_err(Failure::internal)?,

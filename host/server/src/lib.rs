@@ -32,6 +32,7 @@ mod private_file;
 mod providers;
 mod public;
 mod published;
+mod queries;
 mod random;
 mod reaper;
 mod refusals;

@@ -23,7 +23,7 @@ use crate::http::route::{Content, Route, form, handler, json, route};
 use crate::oauth::form::FORM_BYTES_MAX;
 use crate::oauth::metadata;
 use crate::token_keys::routes as token_keys;
-use crate::{audit, logout, metrics, policy_logs, providers, public};
+use crate::{audit, logout, metrics, policy_logs, providers, public, queries};
 
 /// The `OpenAPI` 3.1 document of this server.
 #[must_use]
@@ -42,6 +42,7 @@ const POST: Method = Method::POST;
 const TEXT: Content = Content::Other("text/plain");
 const METRICS: Content = Content::Other("application/openmetrics-text");
 const JSON: Content = Content::Other("application/json");
+const EVENTS: Content = Content::Other("text/event-stream");
 
 fn provider() -> Vec<Route> {
     const PROVIDERS: &str = "/v1/providers";
@@ -107,6 +108,8 @@ fn auditing() -> Vec<Route> {
     vec![
         get("/v1/audit/entries", ("listEntries", "List entries of the audit log"), handler!(audit::list))
             .gives(json::<EntryList>()),
+        get("/v1/audit/stream", ("streamEntries", "Entries as they come"), handler!(queries::stream::create))
+            .gives(EVENTS),
         get("/v1/audit/entries/{index}", ("showEntry", "Show an entry"), handler!(audit::show)).gives(json::<Entry>()),
         get(
             "/v1/audit/entries/{index}/receipt",

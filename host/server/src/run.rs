@@ -36,6 +36,7 @@ use crate::parsed_keys::{ByVersion, ParsedKeys};
 use crate::policy_logs::PolicyLogs;
 use crate::providers::ProviderKeyring;
 use crate::published::{self, Published};
+use crate::queries::{self, Queries};
 use crate::refusals::Refusals;
 use crate::token_keys::TokenKeys;
 use crate::users::erase;
@@ -114,6 +115,7 @@ impl Server {
         let (stop_high_water, stopped) = oneshot::channel();
         let high_water = tokio::spawn(high_water::run(Arc::clone(&app), stopped));
         let marks = tokio::spawn(keep::run(Arc::clone(&app)));
+        let indexing = tokio::spawn(queries::follow::run(Arc::clone(&app)));
         let router = dispatch::router(&app, &routes::all());
         let acceptor = certificate.as_ref().map(ServerCertificate::acceptor).transpose();
         let acceptor = acceptor.map_err(|error| ServeError::Start(error.to_string()))?;
@@ -124,6 +126,8 @@ impl Server {
                 () = stop => {}
                 _ = failed => {}
             }
+            // Or they would be waited for.
+            app.queries.stop();
         };
         let admission =
             listen::Admission { tls: app.config.tls.clone(), acceptor, strangers: Arc::clone(&app.strangers) };
@@ -144,6 +148,7 @@ impl Server {
         drop(stop_high_water);
         // It says itself what it could not do.
         let _ = high_water.await;
+        indexing.abort();
         app.store.failure().map_or(Ok(()), |why| Err(ServeError::StoreFailed(causes(&*why))))
     }
 
@@ -196,6 +201,7 @@ impl Server {
             issuer_keys: ByVersion::default(),
             domain_keys: ByVersion::default(),
             providers: ProviderKeyring::default(),
+            queries: Queries::new(),
             replay: ReplayGuard::new(ReplayLimits::default()).map_err(Failure::internal)?,
             assertions: AssertionGuard::new(ReplayLimits::default(), started_at, eras).map_err(Failure::internal)?,
             published,

@@ -164,7 +164,7 @@ pub(crate) const LOCK_WAIT: Duration = Duration::from_secs(2);
 pub(crate) const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 /// The engine gives this error a text and no kind of its own.
-fn is_locked(error: &sled::Error) -> bool {
+pub(crate) fn is_locked(error: &sled::Error) -> bool {
     error.to_string().contains("could not acquire lock")
 }
 

@@ -1,12 +1,17 @@
 //! `attorn audit`.
 
 mod directory;
+mod filters;
+mod list;
+mod show;
+mod story;
 mod verify;
+mod watch;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use attorn_api::audit::{Entry, EntryList};
+use attorn_api::audit::Entry;
 use attorn_core::{DecisionId, TimeMs};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
@@ -23,10 +28,12 @@ const SUMMARY_CHARS_MAX: usize = 100;
 /// The audit log.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Audit {
-    /// List entries (duty: auditor, as for all that asks the server)
-    List(List),
-    /// Show an entry, or the full record of a decision
+    /// List entries: all, or those that filters take (duty: auditor, as for all that asks the server)
+    List(list::List),
+    /// Tell a decision as a story, or show another entry
     Show(Show),
+    /// Print entries as they come
+    Watch(watch::Watch),
     /// Get an entry's receipt: the offline proof that it is in the log
     Receipt(Receipt),
     /// Print the log's signed checkpoint: keep it, and `verify --since` sees whether the log continues it
@@ -41,17 +48,11 @@ pub(crate) enum Audit {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct List {
-    /// From which entry on
-    #[arg(long, default_value_t = 0)]
-    from: u64,
-    /// How many at most, 1 to 200
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u8).range(1..=200))]
-    limit: u8,
-}
+#[command(after_help = "With --json: the entry, the record of the decision, and the entries that came of it.
 
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  attorn audit show 12\n  attorn audit show dec_0123456789abcdef0123456789abcdef")]
+Examples:
+  attorn audit show 12
+  attorn audit show dec_0123456789abcdef0123456789abcdef")]
 pub(crate) struct Show {
     /// An entry's index, or a decision's id
     #[arg(value_name = "INDEX|DECISION", value_parser = Shown::parse)]
@@ -137,23 +138,9 @@ impl Audit {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let output = &context.output;
         match self {
-            Self::List(List { from, limit }) => {
-                let path = format!("/v1/audit/entries?from={from}&limit={limit}");
-                list(output, &context.operator()?.get(&path).await?)
-            }
-            Self::Show(Show { what: Shown::Entry(index) }) => {
-                let entry: Entry = context.operator()?.get(&format!("/v1/audit/entries/{index}")).await?;
-                if output.json {
-                    return output.json(&entry).map(|()| Exit::Done);
-                }
-                let at = &entry.reference;
-                output.line(format!("entry {}/{}/{}", at.log_id, at.epoch, at.index));
-                pretty(output, &body(&entry)?)
-            }
-            Self::Show(Show { what: Shown::Decision(id) }) => {
-                let record: Value = context.operator()?.get(&format!("/v1/audit/decisions/{id}")).await?;
-                if output.json { output.json(&record).map(|()| Exit::Done) } else { pretty(output, &record) }
-            }
+            Self::List(list) => list.run(context).await,
+            Self::Show(Show { what }) => show::run(what, context).await,
+            Self::Watch(watch) => watch.run(context).await,
             Self::Receipt(receipt) => {
                 output.raw(&context.operator()?.text(&receipt.path()).await?);
                 Ok(Exit::Done)
@@ -222,34 +209,19 @@ impl std::io::Write for Passed<'_> {
     }
 }
 
-fn list(output: &Output, list: &EntryList) -> Result<Exit, Failure> {
-    if output.json {
-        return output.json(list).map(|()| Exit::Done);
-    }
-    let mut rows = Vec::new();
-    for entry in &list.entries {
-        let body = body(entry)?;
-        let time = body["time_ms"].as_u64().map_or_else(|| "-".into(), |ms| TimeMs(ms).to_string());
-        let kind = body["type"].as_str().unwrap_or("-").to_owned();
-        rows.push(vec![entry.reference.index.to_string(), time, kind, summary(body)]);
-    }
-    output.table(&["ENTRY", "TIME", "TYPE", "ABOUT"], &rows);
-    if let Some(next) = list.next {
-        output.note(format!("the log has {} entries; there is more: `--from {next}`", list.size));
-    }
-    Ok(Exit::Done)
+/// The heads of [`row`].
+const HEADS: [&str; 4] = ["ENTRY", "TIME", "TYPE", "ABOUT"];
+
+/// An entry in a table.
+fn row(entry: &Entry) -> Result<Vec<String>, Failure> {
+    let body = body(entry)?;
+    let time = body["time_ms"].as_u64().map_or_else(|| "-".into(), |ms| TimeMs(ms).to_string());
+    let kind = body["type"].as_str().unwrap_or("-").to_owned();
+    Ok(vec![entry.reference.index.to_string(), time, kind, summary(body)])
 }
 
 fn body(entry: &Entry) -> Result<Value, Failure> {
     serde_json::from_str(entry.body.get()).map_err(|error| Failure::of(&error))
-}
-
-fn pretty(output: &Output, value: &Value) -> Result<Exit, Failure> {
-    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::of(&error))?;
-    for line in text.lines() {
-        output.line(line);
-    }
-    Ok(Exit::Done)
 }
 
 /// A line about an entry. A decision in words, what an operator did with their name; anything else as

@@ -6,6 +6,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use crate::http::route::{Access, Content, Route};
+use crate::queries;
 
 /// The document that describes these routes.
 pub(crate) fn document(routes: &[Route]) -> Value {
@@ -131,6 +132,17 @@ fn parameters(route: &Route) -> Vec<Value> {
         for name in ["limit", from].into_iter().chain(filter).chain(whose.iter().copied()) {
             parameters.push(json!({ "name": name, "in": "query", "schema": { "type": "string" } }));
         }
+    }
+    let queried = match route.operation {
+        "listEntries" => &["order", "cursor"][..],
+        "streamEntries" => &["from"],
+        _ => return parameters,
+    };
+    for name in queried.iter().chain(&queries::filter::NAMES) {
+        parameters.push(json!({ "name": name, "in": "query", "schema": { "type": "string" } }));
+    }
+    if route.operation == "streamEntries" {
+        parameters.push(json!({ "name": "Last-Event-ID", "in": "header", "schema": { "type": "string" } }));
     }
     parameters
 }

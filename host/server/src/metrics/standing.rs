@@ -25,6 +25,9 @@ pub(super) struct Standing {
     checkpointed: u64,
     /// 0 if there are no witnesses.
     witnessed: u64,
+    /// None while the store cannot say.
+    index_lag: Option<u64>,
+    streams: usize,
     ready: bool,
     paused: usize,
     /// Requests in the lanes of agents and of users.
@@ -33,12 +36,15 @@ pub(super) struct Standing {
 
 impl Standing {
     pub(super) fn of(app: &App) -> Self {
+        let log_entries = app.store.log_head().ok().map(|head| head.size);
         Self {
             set: app.active.snapshot(),
             engine: app.engine.counts(),
-            log_entries: app.store.log_head().ok().map(|head| head.size),
             checkpointed: app.published.size(),
             witnessed: app.published.witnessed_size().unwrap_or(0),
+            log_entries,
+            index_lag: log_entries.map(|entries| app.queries.lag(entries).unwrap_or(entries)),
+            streams: app.queries.streams(),
             ready: app.not_ready().is_none(),
             paused: app.pauses.count_now(app.clock.now()),
             noisy: app.strangers.entered(),
@@ -101,6 +107,11 @@ impl Collector for Standing {
         gauge(&mut encoder, "audit_log_checkpointed_entries", help, self.checkpointed)?;
         let help = "Entries of the audit log that a checkpoint counts which enough witnesses cosigned.";
         gauge(&mut encoder, "audit_log_witnessed_entries", help, self.witnessed)?;
+        if let Some(lag) = self.index_lag {
+            let help = "Entries of the audit log that queries do not find by the index yet.";
+            gauge(&mut encoder, "audit_index_lag_entries", help, lag)?;
+        }
+        gauge(&mut encoder, "audit_streams", "Streams of the audit log that are served.", self.streams as u64)?;
         policies::encode(&self.set, &mut encoder)
     }
 }

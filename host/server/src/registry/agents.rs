@@ -6,7 +6,7 @@ pub(crate) mod wire;
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
-use attorn_api::agents::{AgentList, ChangeCeiling, ChangeState, RegisterAgent, RegisterKey};
+use attorn_api::agents::{Agent, AgentList, ChangeCeiling, ChangeState, RegisterAgent, RegisterKey};
 use attorn_core::{AgentId, AgentState, KeyThumbprint};
 use attorn_store::records::{AgentRecord, AgentRecordError, KeyOwner, KeyOwnerRecord, StateChange};
 use attorn_store::{Batch, Key, KeyKind, Require, Versioned};
@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::entry;
 use crate::http::call::{Call, OperatorCaller, Reply};
 use crate::http::failure::Failure;
+use crate::queries::uses;
 
 pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let operator = call.operator()?;
@@ -70,7 +71,9 @@ pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
 }
 
 pub(crate) async fn show(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
-    Reply::ok(&wire::shown(&find(&app, &call.path("id")?).await?.value))
+    let record = find(&app, &call.path("id")?).await?.value;
+    let uses = uses::of(&app, record.agent()).await?;
+    Reply::ok(&Agent { uses, ..wire::shown(&record) })
 }
 
 pub(crate) async fn suspend(app: Arc<App>, call: Call) -> Result<Reply, Failure> {

@@ -1,6 +1,6 @@
 //! How an agent is printed.
 
-use attorn_api::agents::{Agent, AgentState, Identity, IdentityMethod, IdentitySubject, UserPresence};
+use attorn_api::agents::{Agent, AgentState, Identity, IdentityMethod, IdentitySubject, PermissionUse, UserPresence};
 use attorn_core::TimeMs;
 
 use crate::exit::Exit;
@@ -24,22 +24,8 @@ pub(super) fn print(output: &Output, agent: &Agent) -> Result<Exit, Failure> {
     let labels: Vec<String> = agent.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
     output.line(format!("labels   {}", if labels.is_empty() { "-".to_owned() } else { labels.join(" ") }));
     output.line(format!("grants   at most {} ms", agent.grant_ms_max));
-    let presence = |user| match user {
-        UserPresence::With => "with-user",
-        UserPresence::Without => "without-user",
-    };
-    let permission = |purpose: &str, user, action: &str, resource: &str| {
-        vec![purpose.to_owned(), presence(user).to_owned(), action.to_owned(), resource.to_owned()]
-    };
-    let rows: Vec<Vec<String>> = agent
-        .ceiling
-        .iter()
-        .flat_map(|(name, purpose)| {
-            purpose.permissions.iter().map(move |one| permission(name, purpose.user, &one.action, &one.resource))
-        })
-        .collect();
     output.line("");
-    output.table(&["PURPOSE", "USER", "ACTION", "RESOURCE"], &rows);
+    print_ceiling(output, agent);
     let rows: Vec<Vec<String>> = agent
         .keys
         .iter()
@@ -56,6 +42,46 @@ pub(super) fn print(output: &Output, agent: &Agent) -> Result<Exit, Failure> {
     output.line("");
     output.table(&["SINCE", "STATE", "BY"], &rows);
     Ok(Exit::Done)
+}
+
+fn print_ceiling(output: &Output, agent: &Agent) {
+    let permission = |purpose: &str, action: &str, resource: &str| {
+        let user = agent.ceiling.get(purpose).map_or("-", |ceiling| match ceiling.user {
+            UserPresence::With => "with-user",
+            UserPresence::Without => "without-user",
+        });
+        [purpose, user, action, resource].map(str::to_owned).to_vec()
+    };
+    let Some(uses) = &agent.uses else {
+        let all = agent.ceiling.iter().flat_map(|(purpose, ceiling)| {
+            ceiling.permissions.iter().map(|one| permission(purpose, &one.action, &one.resource))
+        });
+        return output.table(&["PURPOSE", "USER", "ACTION", "RESOURCE"], &all.collect::<Vec<_>>());
+    };
+    let rows: Vec<Vec<String>> = uses
+        .permissions
+        .iter()
+        .map(|one| {
+            let mut row = permission(&one.purpose, &one.action, &one.resource);
+            row.push(last_use(one, uses.since_ms));
+            row
+        })
+        .collect();
+    output.table(&["PURPOSE", "USER", "ACTION", "RESOURCE", "LAST USED"], &rows);
+    if uses.permissions.iter().any(|one| one.by_type) {
+        output.note("(type): for users the log shows only the resource's type, so it may have been another one");
+    }
+}
+
+/// When a permission was last used. That it was not can be said only of what the log has.
+fn last_use(one: &PermissionUse, since_ms: Option<u64>) -> String {
+    let kind = if one.by_type { " (type)" } else { "" };
+    match (one.last_used_at_ms, one.complete, since_ms) {
+        (Some(at), _, _) => format!("{}{kind}", TimeMs(at)),
+        (None, false, _) => "not known: there is too much to look at".to_owned(),
+        (None, true, Some(since)) => format!("never since {}", TimeMs(since)),
+        (None, true, None) => "never".to_owned(),
+    }
 }
 
 fn print_identities(output: &Output, agent: &Agent) {
@@ -77,4 +103,31 @@ fn print_identities(output: &Output, agent: &Agent) {
     let rows: Vec<Vec<String>> = agent.identities.iter().map(row).collect();
     output.line("");
     output.table(&["IDENTITY", "INSTANCE", "METHODS"], &rows);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_said_than_is_known() {
+        let one = |last_used_at_ms, by_type, complete| PermissionUse {
+            purpose: "p".into(),
+            action: "a".into(),
+            resource: "r/*".into(),
+            last_used_at_ms,
+            entry: None,
+            by_type,
+            complete,
+        };
+        for (one, since_ms, expect) in [
+            (one(Some(0), false, true), Some(0), "1970-01-01T00:00:00.000Z"),
+            (one(Some(0), true, true), Some(0), "1970-01-01T00:00:00.000Z (type)"),
+            (one(None, false, true), Some(0), "never since 1970-01-01T00:00:00.000Z"),
+            (one(None, true, true), None, "never"),
+            (one(None, false, false), Some(0), "not known: there is too much to look at"),
+        ] {
+            assert_eq!(last_use(&one, since_ms), expect);
+        }
+    }
 }

@@ -79,7 +79,7 @@ mod tests {
         let has = |address, name: &str, now| known.has(address, name.to_owned(), now);
         assert!(has(HERE, "bot", now) && !has(THERE, "bot", now) && !has(HERE, "other", now));
         let last = now + KNOWN_FOR;
-        assert!(has(HERE, "bot", last - Duration::from_millis(1)) && !has(HERE, "bot", last));
+        assert!(has(HERE, "bot", last.checked_sub(Duration::from_millis(1)).unwrap()) && !has(HERE, "bot", last));
         known.forget(THERE, "bot".into());
         assert!(has(HERE, "bot", now));
         known.forget(HERE, "bot".into());

@@ -140,6 +140,7 @@ pub(super) fn shown(record: &AgentRecord) -> api::Agent {
                 by: change.by.to_string(),
             })
             .collect(),
+        uses: None,
     }
 }
 

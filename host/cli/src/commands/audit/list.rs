@@ -1,0 +1,109 @@
+//! `attorn audit list`.
+
+use attorn_api::audit::{Entry, EntryList};
+use clap::Args;
+
+use super::filters::Filters;
+use super::{HEADS, row};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::operator_client::OperatorClient;
+use crate::output::Output;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  attorn audit list --agent support-bot --decision deny --since 24h
+  attorn audit list --newest --limit 10
+  attorn audit list --user usr_0123456789abcdef0123456789abcdef --action 'account.*' --json")]
+pub(crate) struct List {
+    #[command(flatten)]
+    filters: Filters,
+    /// From which entry on
+    #[arg(long, default_value_t = 0)]
+    from: u64,
+    /// How many at most, 1 to 200
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u8).range(1..=200))]
+    limit: u8,
+    /// The newest first
+    #[arg(long)]
+    newest: bool,
+    /// Go on where a list with the same filters ended
+    #[arg(long, value_name = "CURSOR", value_parser = cursor)]
+    after: Option<String>,
+}
+
+impl List {
+    pub(super) async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let found = self.found(&context.operator()?).await?;
+        print(&context.output, &found)
+    }
+
+    /// A page as full as it can be: the server ends one early when it had to look at much.
+    async fn found(&self, client: &OperatorClient) -> Result<EntryList, Failure> {
+        let (mut entries, mut cursor) = (Vec::<Entry>::new(), self.after.clone());
+        loop {
+            let left = usize::from(self.limit).saturating_sub(entries.len());
+            let page: EntryList = client.get(&self.path(left, cursor.as_deref())).await?;
+            entries.extend(page.entries);
+            let full = entries.len() >= usize::from(self.limit);
+            if full || page.cursor.is_none() {
+                return Ok(EntryList { entries, ..page });
+            }
+            cursor = page.cursor;
+        }
+    }
+
+    fn path(&self, limit: usize, cursor: Option<&str>) -> String {
+        let mut path = format!("/v1/audit/entries?from={}&limit={limit}{}", self.from, self.filters.query());
+        if self.newest {
+            path.push_str("&order=newest");
+        }
+        if let Some(cursor) = cursor {
+            path.push_str("&cursor=");
+            path.push_str(cursor);
+        }
+        path
+    }
+}
+
+fn print(output: &Output, list: &EntryList) -> Result<Exit, Failure> {
+    if output.json {
+        return output.json(list).map(|()| Exit::Done);
+    }
+    let rows = list.entries.iter().map(row).collect::<Result<Vec<_>, _>>()?;
+    output.table(&HEADS, &rows);
+    if let Some(next) = list.next {
+        output.note(format!("the log has {} entries; there is more: `--from {next}`", list.size));
+    }
+    if let Some(cursor) = &list.cursor {
+        output.note(format!("there may be more: `--after {cursor}`, with the same filters"));
+    }
+    if let Some(through) = list.indexed_through.filter(|through| *through < list.size) {
+        output.note(format!("this is about the first {through} of {} entries: the index is behind", list.size));
+    }
+    Ok(Exit::Done)
+}
+
+/// It goes into a URL.
+fn cursor(text: &str) -> Result<String, String> {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    if (1..=128).contains(&text.len()) && text.bytes().all(fits) {
+        return Ok(text.to_owned());
+    }
+    Err("it is no cursor; a list that has more names one".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_server_is_asked_for_the_page() {
+        let mut list = List { filters: Filters::default(), from: 0, limit: 50, newest: false, after: None };
+        assert_eq!(list.path(50, None), "/v1/audit/entries?from=0&limit=50");
+        list.newest = true;
+        assert_eq!(list.path(7, Some("abc")), "/v1/audit/entries?from=0&limit=7&order=newest&cursor=abc");
+        assert!(cursor("a&b").is_err() && cursor("").is_err() && cursor("aB-_9").is_ok());
+    }
+}

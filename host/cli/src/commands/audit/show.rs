@@ -1,0 +1,101 @@
+//! `attorn audit show`: reads an entry and all that belongs to it.
+
+use attorn_api::ProblemCode;
+use attorn_api::audit::{Entry, EntryList};
+use attorn_core::DecisionId;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Shown, body, story};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::operator_client::OperatorClient;
+use crate::output::Output;
+
+/// How many pages are read of what came of a decision.
+const PAGES_MAX: usize = 50;
+
+/// A decision and what came of it.
+#[derive(Serialize)]
+pub(super) struct Told {
+    /// Its entry.
+    pub(super) entry: Entry,
+    /// Its full record; none where nobody can read it any more.
+    pub(super) record: Option<Value>,
+    /// Entries that name it, later ones: uses, effects, what shadow policies said.
+    pub(super) came_of_it: Vec<Entry>,
+}
+
+pub(super) async fn run(what: Shown, context: &Context) -> Result<Exit, Failure> {
+    let (client, output) = (context.operator()?, &context.output);
+    let entry = match what {
+        Shown::Entry(index) => client.get(&format!("/v1/audit/entries/{index}")).await?,
+        Shown::Decision(id) => return told(&client, output, id, None).await,
+    };
+    let said = body(&entry)?;
+    let id: Option<DecisionId> = said["decision_id"].as_str().and_then(|id| id.parse().ok());
+    match id.filter(|_| said["type"] == "decision") {
+        Some(id) => told(&client, output, id, Some(entry)).await,
+        None if output.json => output.json(&entry).map(|()| Exit::Done),
+        None => plain(output, &entry, &said),
+    }
+}
+
+fn plain(output: &Output, entry: &Entry, said: &Value) -> Result<Exit, Failure> {
+    let at = &entry.reference;
+    output.line(format!("entry {}/{}/{}", at.log_id, at.epoch, at.index));
+    let text = serde_json::to_string_pretty(said).map_err(|error| Failure::of(&error))?;
+    text.lines().for_each(|line| output.line(line));
+    Ok(Exit::Done)
+}
+
+async fn told(client: &OperatorClient, output: &Output, id: DecisionId, known: Option<Entry>) -> Result<Exit, Failure> {
+    let (mut own, mut came_of_it) = (known, Vec::new());
+    for entry in about(client, id).await? {
+        if body(&entry)?["type"] == "decision" {
+            own = Some(entry);
+        } else {
+            came_of_it.push(entry);
+        }
+    }
+    let record = record(client, id).await?;
+    let Some(entry) = own else {
+        let failure = Failure::new(format!("the entry of the decision `{id}` is not found"));
+        return Err(match record {
+            Some(_) => failure.with_help("the index of the log is behind: try again, or look at `attorn audit list`"),
+            None => failure,
+        });
+    };
+    let told = Told { entry, record, came_of_it };
+    if output.json {
+        return output.json(&told).map(|()| Exit::Done);
+    }
+    story::tell(&told)?.iter().for_each(|line| output.line(line));
+    Ok(Exit::Done)
+}
+
+/// All entries that name a decision.
+async fn about(client: &OperatorClient, id: DecisionId) -> Result<Vec<Entry>, Failure> {
+    let (mut entries, mut cursor) = (Vec::new(), String::new());
+    for _ in 0..PAGES_MAX {
+        let path = format!("/v1/audit/entries?limit=200&decision_id={id}{cursor}");
+        let page: EntryList = client.get(&path).await?;
+        entries.extend(page.entries);
+        let Some(next) = page.cursor else { break };
+        cursor = format!("&cursor={next}");
+    }
+    Ok(entries)
+}
+
+/// The record; none if there is none that can be read.
+async fn record(client: &OperatorClient, id: DecisionId) -> Result<Option<Value>, Failure> {
+    match client.get(&format!("/v1/audit/decisions/{id}")).await {
+        Ok(record) => Ok(Some(record)),
+        // Also that of an erased user: the entry tells what it can.
+        Err(failure) if failure.code.is_some_and(|code| code != ProblemCode::MissingDuty && code.status() < 500) => {
+            Ok(None)
+        }
+        Err(failure) => Err(failure),
+    }
+}

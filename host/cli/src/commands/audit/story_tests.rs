@@ -1,0 +1,94 @@
+use attorn_api::audit::EntryReference;
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use super::*;
+
+fn entry(index: u64, body: &Value) -> Entry {
+    let reference = EntryReference { log_id: "log".into(), epoch: 1, index };
+    Entry { reference, body: RawValue::from_string(body.to_string()).unwrap(), bytes: String::new() }
+}
+
+fn decision() -> Value {
+    json!({
+        "type": "decision", "time_ms": 0, "decision_id": "dec_1", "decision": "allow",
+        "reasons": [{ "code": "listed", "policy": "read-only" }],
+        "agent": { "id": "bot", "owner": "team", "instance": "pod-1", "key_thumbprint": "thumb" },
+        "on_behalf": null, "delegation": null, "action": "faq.read", "resource": "article/42", "purpose": "answer",
+        "session": null, "policies": [{ "policy": "read-only", "version": 3, "digest": "d", "outcome": "allow" }],
+        "active_set": { "revision": 7, "digest": "e" },
+        "grant": { "id": "grt_1", "resource_server": "faq", "expires_at_ms": 60_000, "uses_max": 1 },
+    })
+}
+
+#[track_caller]
+fn check(told: &Told, expect: &str) {
+    assert_eq!(tell(told).unwrap().join("\n"), expect.trim_end());
+}
+
+#[test]
+fn an_allow_is_told_with_what_came_of_it() {
+    let record = json!({ "caller": { "method": "dpop" }, "policies_asked": true, "request": {
+        "resource": "article/42", "arguments": { "section": "a" }, "claims": {} } });
+    let used = json!({ "type": "grant_used", "time_ms": 1_000, "resource_server": "faq", "use_number": 1 });
+    let effect = json!({ "type": "grant_effect", "time_ms": 2_000, "use_number": 1, "effect": "done", "note": null });
+    let told = Told {
+        entry: entry(4, &decision()),
+        record: Some(record),
+        came_of_it: vec![entry(5, &used), entry(6, &effect)],
+    };
+    let expect = r#"
+dec_1  allow at 1970-01-01T00:00:00.000Z
+who       agent bot, for which team answers
+          key thumb of pod-1, by dpop
+for       nobody: on its own authority
+why       purpose answer
+asked     faq.read on article/42
+          arguments {"section":"a"}
+bounds    all hold
+policies  read-only/3 allow (listed)
+          in force was revision 7 (e)
+result    grant grt_1 for faq, one use, until 1970-01-01T00:01:00.000Z
+then      1970-01-01T00:00:01.000Z faq used it, use 1 (entry 5)
+then      1970-01-01T00:00:02.000Z use 1 came to done (entry 6)
+proof     entry log/1/4
+          attorn audit receipt 4 > receipt.txt
+          attorn audit verify --receipt receipt.txt --key log.key
+"#;
+    check(&told, expect.trim_start());
+}
+
+#[test]
+fn a_deny_for_a_user_whose_record_is_gone_is_told_from_its_entry() {
+    let mut body = decision();
+    body["decision"] = "deny".into();
+    body["reasons"] = json!([{ "code": "not_in_ceiling" }]);
+    (body["policies"], body["grant"]) = (json!([]), Value::Null);
+    body["on_behalf"] = json!({ "user": "psn_1", "chain": [{ "delegation": "dlg_1", "agent": "bot" }] });
+    (body["session"], body["resource"]) = ("psn_2".into(), "account/psn_3".into());
+    let told = Told { entry: entry(0, &body), record: None, came_of_it: Vec::new() };
+    let expect = "
+dec_1  deny at 1970-01-01T00:00:00.000Z
+who       agent bot, for which team answers
+          key thumb of pod-1
+for       user psn_1
+          who gave it to agent bot by dlg_1
+why       purpose answer, in the session psn_2
+asked     faq.read on account/psn_3
+bounds    not all hold: not_in_ceiling; no policy was asked
+          in force was revision 7 (e)
+result    deny, and no grant
+record    it cannot be read any more; this is what the entry tells
+proof     entry log/1/0
+          attorn audit receipt 0 > receipt.txt
+          attorn audit verify --receipt receipt.txt --key log.key
+";
+    check(&told, expect.trim_start());
+}
+
+#[test]
+fn an_entry_that_has_nothing_is_told_without_a_panic() {
+    let told = Told { entry: entry(0, &json!({})), record: Some(json!(7)), came_of_it: vec![entry(1, &json!([]))] };
+    let lines = tell(&told).unwrap();
+    assert_eq!(lines[0], "?  ? at ?");
+}

@@ -1,0 +1,184 @@
+//! `attorn audit watch`: prints entries as they come, and goes on where it was when the connection breaks.
+
+mod events;
+
+use std::time::Duration;
+
+use attorn_api::ProblemCode;
+use attorn_api::audit::{Entry, StreamEnd, StreamEnded};
+use clap::Args;
+
+use super::filters::Filters;
+use super::row;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::operator_client::OperatorClient;
+use crate::output::Output;
+use events::{Event, Events};
+
+/// How long is waited before it is tried again, at first and at most.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+#[derive(Debug, Args)]
+#[command(after_help = "With --json each entry is one line of JSON.
+
+Examples:
+  attorn audit watch --decision deny
+  attorn audit watch --agent support-bot --from 0 --json")]
+pub(crate) struct Watch {
+    #[command(flatten)]
+    filters: Filters,
+    /// Begin with this entry, instead of the next that comes
+    #[arg(long)]
+    from: Option<u64>,
+    /// End after so many entries
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+}
+
+/// How far it is.
+struct Progress {
+    /// The last entry that was looked at.
+    last: Option<u64>,
+    printed: u64,
+    /// Whether anything ever came.
+    connected: bool,
+    ended: Option<StreamEnded>,
+}
+
+impl Watch {
+    pub(super) async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let (client, output) = (context.operator()?, &context.output);
+        let mut progress = Progress { last: None, printed: 0, connected: false, ended: None };
+        let mut pause = PAUSE.0;
+        loop {
+            let before = progress.last;
+            let broke = self.follow(&client, output, &mut progress).await;
+            if self.is_done(output, &progress) {
+                return Ok(Exit::Done);
+            }
+            let why = match (progress.ended.take(), broke) {
+                (Some(ended), _) => self::ended(&ended)?.to_owned(),
+                (None, Ok(())) => "the connection ended".to_owned(),
+                (None, Err(failure)) if is_final(&failure, progress.connected) => return Err(failure),
+                (None, Err(failure)) => failure.message,
+            };
+            pause = if progress.last == before { (pause * 2).min(PAUSE.1) } else { PAUSE.0 };
+            output.note(format!("{why}; trying again"));
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Read one stream until it ends.
+    async fn follow(&self, client: &OperatorClient, output: &Output, progress: &mut Progress) -> Result<(), Failure> {
+        let (mut events, last) = (Events::default(), progress.last);
+        let each = |chunk: &[u8]| {
+            progress.connected = true;
+            events.push(chunk)?;
+            while let Some(event) = events.next()? {
+                take(output, progress, &event)?;
+                if self.is_done(output, progress) {
+                    // It is no failure, and nothing else ends the reading.
+                    return Err(Failure::new("enough was printed"));
+                }
+            }
+            Ok(())
+        };
+        client.follow(&self.path(), last, each).await
+    }
+
+    fn is_done(&self, output: &Output, progress: &Progress) -> bool {
+        output.is_broken() || self.count.is_some_and(|count| progress.printed >= count)
+    }
+
+    fn path(&self) -> String {
+        let from = self.from.map(|from| format!("&from={from}")).unwrap_or_default();
+        let query = format!("{}{from}", self.filters.query());
+        match query.strip_prefix('&') {
+            Some(query) => format!("/v1/audit/stream?{query}"),
+            None => "/v1/audit/stream".into(),
+        }
+    }
+}
+
+/// Print what came, if it is an entry, and keep how far it is.
+fn take(output: &Output, progress: &mut Progress, event: &Event) -> Result<(), Failure> {
+    let unclear = |error: serde_json::Error| Failure::new(format!("an event cannot be understood: {error}"));
+    match event.kind.as_str() {
+        "entry" => {
+            let entry: Entry = serde_json::from_str(&event.data).map_err(unclear)?;
+            if output.json {
+                output.json_line(&entry)?;
+            } else {
+                output.line(row(&entry)?.join("  "));
+            }
+            progress.printed += 1;
+        }
+        "ended" => progress.ended = Some(serde_json::from_str(&event.data).map_err(unclear)?),
+        // Of a newer server, or a sign of life.
+        _ => {}
+    }
+    if let Some(id) = event.id {
+        progress.last = Some(id);
+    }
+    Ok(())
+}
+
+/// Whether to try again would bring the same.
+fn is_final(failure: &Failure, connected: bool) -> bool {
+    match failure.code {
+        Some(ProblemCode::Busy | ProblemCode::NotReady | ProblemCode::Timeout) => false,
+        Some(_) => true,
+        None => !connected,
+    }
+}
+
+/// Why to come back; an error where that is in vain.
+fn ended(ended: &StreamEnded) -> Result<&'static str, Failure> {
+    match ended.reason {
+        StreamEnd::Slow => Ok("the server dropped a reader that was too slow"),
+        StreamEnd::Stopped => Ok("the server stops"),
+        StreamEnd::Failed => Ok("the server failed"),
+        StreamEnd::Revoked => Err(Failure::new("the operator's token was revoked")),
+        StreamEnd::UserGone => Err(Failure::new("the user was erased, and nothing finds them any more")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watch(from: Option<u64>, count: Option<u64>) -> Watch {
+        Watch { filters: Filters::default(), from, count }
+    }
+
+    #[test]
+    fn the_server_is_asked_for_what_is_wanted() {
+        assert_eq!(watch(None, None).path(), "/v1/audit/stream");
+        assert_eq!(watch(Some(7), None).path(), "/v1/audit/stream?from=7");
+    }
+
+    #[test]
+    fn what_would_fail_again_is_not_tried_again() {
+        let of = |code: Option<ProblemCode>| Failure { code, ..Failure::new("x") };
+        for (code, connected, expect) in [
+            (Some(ProblemCode::Busy), false, false),
+            (Some(ProblemCode::MissingDuty), true, true),
+            (Some(ProblemCode::Unauthenticated), true, true),
+            (None, false, true),
+            (None, true, false),
+        ] {
+            assert_eq!(is_final(&of(code), connected), expect, "{code:?}");
+        }
+        for (reason, comes_back) in [
+            (StreamEnd::Slow, true),
+            (StreamEnd::Stopped, true),
+            (StreamEnd::Failed, true),
+            (StreamEnd::Revoked, false),
+            (StreamEnd::UserGone, false),
+        ] {
+            assert_eq!(ended(&StreamEnded { reason, resume_after: None }).is_ok(), comes_back);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! A page of entries that a filter takes: from the index as far as it reaches, and beyond it entry by entry, where
+//! that is not far.
+//!
+//! What was found is read and compared before it is answered, so the index can leave work out and add nothing. A page
+//! ends when it is full, and also when enough was looked at; then it says where to go on.
+
+use std::ops::Range;
+
+use attorn_store::{EntryIndex, Next, Order, Search, Store, StoredEntry};
+
+use super::filter::Filter;
+use super::terms;
+use crate::http::failure::Failure;
+
+/// How many entries beyond the index are looked at, one by one, for an answer that is complete.
+pub(crate) const BEYOND_MAX: u64 = 1_000;
+/// How many entries are read for one page.
+pub(super) const READS_MAX: usize = 2_000;
+/// How many steps are taken in the index for one page.
+pub(super) const STEPS_MAX: u64 = 20_000;
+/// After how many bytes a page takes no further entry.
+const BYTES_MAX: usize = 4 << 20;
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Ask {
+    pub(crate) filter: Filter,
+    pub(crate) order: Order,
+    /// Among which entries; what is beyond the log is nothing.
+    pub(crate) within: Range<u64>,
+    pub(crate) limit: usize,
+    /// How many entries beyond the index may be looked at.
+    pub(crate) beyond_max: u64,
+}
+
+/// What was found.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Page {
+    pub(crate) entries: Vec<StoredEntry>,
+    /// What was not looked at yet; empty after the last page.
+    pub(crate) rest: Range<u64>,
+    /// How many entries of the log the answer is about.
+    pub(crate) through: u64,
+}
+
+/// Find a page. It reads, so it belongs off the async threads.
+pub(crate) fn page(store: &Store, index: Option<&EntryIndex>, ask: &Ask) -> Result<Page, Failure> {
+    let (size, indexed) = (store.log_head()?.size, index.map_or(0, EntryIndex::through));
+    // An index that is ahead of the log is thrown away by its follower.
+    let indexed = indexed.min(size);
+    let start = indexed.max(ask.within.start);
+    let through = if size.saturating_sub(start) <= ask.beyond_max { size } else { indexed };
+    let mut finding =
+        Finding { store, ask, page: Page { entries: Vec::new(), rest: 0..0, through }, reads: 0, bytes: 0 };
+    let clip = |range: Range<u64>| range.start.max(ask.within.start)..range.end.min(ask.within.end);
+    let (by_index, beyond) = (clip(0..indexed), clip(indexed..through));
+    let (mut left_by_index, mut left_beyond) = (by_index.clone(), beyond.clone());
+    match ask.order {
+        Order::Oldest => {
+            left_by_index = finding.by_index(index, by_index)?;
+            if left_by_index.is_empty() {
+                left_beyond = finding.beyond(beyond)?;
+            }
+        }
+        Order::Newest => {
+            left_beyond = finding.beyond(beyond)?;
+            if left_beyond.is_empty() {
+                left_by_index = finding.by_index(index, by_index)?;
+            }
+        }
+    }
+    finding.page.rest = joined(&left_by_index, &left_beyond);
+    Ok(finding.page)
+}
+
+/// Two ranges, the second after the first, as one; an empty one has no place.
+fn joined(first: &Range<u64>, second: &Range<u64>) -> Range<u64> {
+    match (first.is_empty(), second.is_empty()) {
+        (false, false) => first.start..second.end,
+        (false, true) => first.clone(),
+        (true, false) => second.clone(),
+        (true, true) => 0..0,
+    }
+}
+
+struct Finding<'a> {
+    store: &'a Store,
+    ask: &'a Ask,
+    page: Page,
+    reads: usize,
+    bytes: usize,
+}
+
+impl Finding<'_> {
+    /// Look among these where the index says; what is left of them.
+    fn by_index(&mut self, index: Option<&EntryIndex>, within: Range<u64>) -> Result<Range<u64>, Failure> {
+        let Some(index) = index else { return Ok(within) };
+        let Ask { filter, order, .. } = self.ask;
+        let search = Search { terms: filter.terms.clone(), times_ms: filter.times_ms, within, order: *order };
+        let mut walk = index.walk(search, STEPS_MAX);
+        loop {
+            if self.is_done() {
+                return Ok(walk.rest());
+            }
+            match walk.step().map_err(Failure::internal)? {
+                Next::Entry(at) => self.look_at(at)?,
+                Next::Tired => return Ok(walk.rest()),
+                Next::End => return Ok(0..0),
+            }
+        }
+    }
+
+    /// Look at each of these; what is left of them.
+    fn beyond(&mut self, mut within: Range<u64>) -> Result<Range<u64>, Failure> {
+        while !within.is_empty() && !self.is_done() {
+            let at = match self.ask.order {
+                Order::Oldest => {
+                    within.start += 1;
+                    within.start - 1
+                }
+                Order::Newest => {
+                    within.end -= 1;
+                    within.end
+                }
+            };
+            self.look_at(at)?;
+        }
+        Ok(within)
+    }
+
+    fn is_done(&self) -> bool {
+        self.page.entries.len() >= self.ask.limit || self.reads >= READS_MAX || self.bytes > BYTES_MAX
+    }
+
+    fn look_at(&mut self, index: u64) -> Result<(), Failure> {
+        self.reads += 1;
+        let bytes = self.store.entry(index)?;
+        let bytes = bytes.ok_or_else(|| Failure::internal(format_args!("the log has no entry {index}")))?;
+        if self.ask.filter.takes(&terms::of_bytes(&bytes)) {
+            self.bytes += bytes.len();
+            self.page.entries.push(StoredEntry { index, bytes });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "find_tests.rs"]
+mod tests;

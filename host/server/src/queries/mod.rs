@@ -1,0 +1,125 @@
+//! Questions to the audit log: entries that filters take, as pages or as they come; and when permissions were last
+//! used. They are answered from an index that follows the log and is no part of any commit.
+//!
+//! Queries read on threads of their own and only so many at a time: decisions wait for none of them.
+
+pub(crate) mod filter;
+pub(crate) mod find;
+pub(crate) mod follow;
+pub(crate) mod stream;
+pub(crate) mod uses;
+
+mod cursor;
+mod terms;
+
+use std::sync::Arc;
+
+use attorn_api::audit::EntryList;
+use attorn_store::{EntryIndex, Order};
+use tokio::sync::{Semaphore, watch};
+
+use crate::app::App;
+use crate::audit;
+use crate::http::call::{Call, Reply};
+use crate::http::failure::Failure;
+use cursor::Cursors;
+use filter::{Filter, invalid};
+use find::{Ask, Page};
+
+/// How many queries read at a time; more wait.
+const QUERIES_MAX: usize = 4;
+/// What a query may say beside its filters.
+pub(crate) const OF_A_LIST: [&str; 4] = ["cursor", "from", "limit", "order"];
+
+/// What queries share.
+pub(crate) struct Queries {
+    /// None until it is open, and while one that failed is made anew.
+    index: watch::Sender<Option<Arc<EntryIndex>>>,
+    at_once: Semaphore,
+    streams: stream::Streams,
+}
+
+impl Queries {
+    pub(crate) fn new() -> Self {
+        Self { index: watch::Sender::new(None), at_once: Semaphore::new(QUERIES_MAX), streams: stream::Streams::new() }
+    }
+
+    /// How many entries the index has still to be told of; none while it is not open.
+    pub(crate) fn lag(&self, log_entries: u64) -> Option<u64> {
+        self.index.borrow().as_ref().map(|index| log_entries.saturating_sub(index.through()))
+    }
+
+    /// How many streams there are.
+    pub(crate) fn streams(&self) -> usize {
+        self.streams.count()
+    }
+
+    /// End all streams, because the server stops.
+    pub(crate) fn stop(&self) {
+        self.streams.stop();
+    }
+
+    fn index(&self) -> Option<Arc<EntryIndex>> {
+        self.index.borrow().clone()
+    }
+
+    /// The index, as soon as there is one.
+    async fn index_ready(&self) -> Result<Arc<EntryIndex>, Failure> {
+        let mut index = self.index.subscribe();
+        let ready = index.wait_for(Option::is_some).await.map_err(Failure::internal)?.clone();
+        ready.ok_or_else(|| Failure::internal("the query index is gone"))
+    }
+}
+
+/// Read on a thread where that may take its time.
+async fn reading<T: Send + 'static>(
+    app: &Arc<App>,
+    read: impl FnOnce(&App) -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let _permit = app.queries.at_once.acquire().await.map_err(Failure::internal)?;
+    let app = Arc::clone(app);
+    tokio::task::spawn_blocking(move || read(&app)).await.map_err(Failure::internal)?
+}
+
+/// Whether a call asks for more than the entries from an index on.
+pub(crate) fn is_asked(call: &Call) -> bool {
+    call.query.keys().any(|name| !["from", "limit"].contains(&name.as_str()))
+}
+
+/// A page of the entries that the filters take.
+pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    let order = order(&call)?;
+    let origin = app.store.log_head().map(|head| attorn_log::Origin::of(&head.log_id, head.epoch))?;
+    let cursors = Cursors::of(&app.names, &origin, &call.query);
+    let place = call.query.get("cursor").map(|cursor| cursors.read(cursor)).transpose()?;
+    let from = call.query::<u64>("from")?.unwrap_or(0);
+    let within = match (order, place) {
+        (_, None) => from..u64::MAX,
+        (Order::Oldest, Some(place)) => place.max(from)..u64::MAX,
+        (Order::Newest, Some(place)) => from..place,
+    };
+    let filter = Filter::of(&app, &call, &OF_A_LIST).await?;
+    let ask = Ask { filter, order, within, limit: call.limit()?, beyond_max: find::BEYOND_MAX };
+    let index = app.queries.index_ready().await?;
+    let Page { entries, rest, through } = reading(&app, move |app| find::page(&app.store, Some(&index), &ask)).await?;
+    let next = match order {
+        Order::Oldest => rest.start,
+        Order::Newest => rest.end,
+    };
+    let entries = entries.iter().map(|stored| audit::entry_answer(&audit::parsed(&stored.bytes)?));
+    Reply::ok(&EntryList {
+        entries: entries.collect::<Result<_, _>>()?,
+        next: None,
+        cursor: (!rest.is_empty()).then(|| cursors.make(next)),
+        indexed_through: Some(through),
+        size: app.store.log_head()?.size,
+    })
+}
+
+fn order(call: &Call) -> Result<Order, Failure> {
+    match call.query.get("order").map(String::as_str) {
+        None | Some("oldest") => Ok(Order::Oldest),
+        Some("newest") => Ok(Order::Newest),
+        Some(_) => Err(invalid("`order` is `oldest` or `newest`")),
+    }
+}

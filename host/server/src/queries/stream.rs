@@ -1,0 +1,217 @@
+//! `GET /v1/audit/stream`: entries as they become durable, as server-sent events (HTML, section 9.2), of which each
+//! has the entry's index as its id. Whoever comes back with `Last-Event-ID` goes on after it.
+//!
+//! Each stream reads from the log at its reader's pace, so nobody is kept waiting by one. Whoever does not read what
+//! is queued for them is dropped, and told so by the last event. A stream ends when its reader may not read any more.
+
+mod queue;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use attorn_api::ProblemCode;
+use attorn_core::UserId;
+use attorn_store::{Key, Order, StoredEntry};
+use axum::body::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use super::filter::{Filter, invalid};
+use super::find::{self, Ask, Page};
+use crate::app::App;
+use crate::audit;
+use crate::http::call::{Call, OperatorCaller, Reply};
+use crate::http::failure::Failure;
+use crate::users::kept;
+use queue::{End, Queue, queue};
+
+/// The most streams at a time.
+pub(crate) const STREAMS_MAX: usize = 32;
+/// What a stream may say beside its filters.
+pub(crate) const OF_A_STREAM: [&str; 1] = ["from"];
+const LAST_EVENT_ID: &str = "last-event-id";
+const MEDIA_TYPE: &str = "text/event-stream";
+/// How many events wait for a reader.
+const QUEUED_MAX: usize = 256;
+/// How long the oldest of them may.
+const SLOW: Duration = Duration::from_secs(10);
+/// After how long a silent stream says that it lives.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+/// How long a stream rests between looking at what is new: less than a second, so that nobody learns late, and long
+/// enough that streams take a bounded share of the machine.
+const REST: Duration = Duration::from_millis(100);
+/// The same, as long as there is more than one look brings.
+const SHORT_REST: Duration = Duration::from_millis(5);
+/// How many entries one look brings.
+const LOOK_ENTRIES: usize = 200;
+
+/// All streams.
+pub(crate) struct Streams {
+    permits: Arc<Semaphore>,
+    stopped: watch::Sender<bool>,
+}
+
+impl Streams {
+    pub(super) fn new() -> Self {
+        Self { permits: Arc::new(Semaphore::new(STREAMS_MAX)), stopped: watch::Sender::new(false) }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        STREAMS_MAX - self.permits.available_permits()
+    }
+
+    pub(super) fn stop(&self) {
+        self.stopped.send_replace(true);
+    }
+}
+
+pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    let filter = Filter::of(&app, &call, &OF_A_STREAM).await?;
+    let next = begin(&call, app.store.log_head()?.size)?;
+    let permit = Arc::clone(&app.queries.streams.permits).try_acquire_owned();
+    let permit = permit.map_err(|_| {
+        Failure::of(ProblemCode::Busy, format!("there are {STREAMS_MAX} streams already, and no more are served"))
+    })?;
+    let (queue, body) = queue(QUEUED_MAX, SLOW);
+    let reader = Reader { operator: call.operator()?.clone(), user: filter.user.clone() };
+    tokio::spawn(pump(app, Pump { filter, reader, next, behind: false, queue, permit }));
+    Ok(Reply { media_type: MEDIA_TYPE, ..Reply::text(body) })
+}
+
+/// The first entry that is of interest: after the last that the reader has, or as asked, or the next that comes.
+fn begin(call: &Call, size: u64) -> Result<u64, Failure> {
+    let beyond = |name: &str, at: u64| {
+        Failure::of(ProblemCode::InvalidField, format!("`{name}` is {at}, and the log has {size} entries"))
+            .with_help("was the server restored from a backup, or is this another one? begin without it")
+    };
+    let from = call.query::<u64>("from")?;
+    if let Some(last) = call.headers.get(LAST_EVENT_ID) {
+        let last = last.to_str().ok().and_then(|text| text.parse::<u64>().ok());
+        let last = last.ok_or_else(|| invalid("`Last-Event-ID` is no index of an entry"))?;
+        return if last < size { Ok(last + 1) } else { Err(beyond("Last-Event-ID", last)) };
+    }
+    match from {
+        None => Ok(size),
+        Some(from) if from <= size => Ok(from),
+        Some(from) => Err(beyond("from", from)),
+    }
+}
+
+/// Who reads, and whose key it takes.
+struct Reader {
+    operator: OperatorCaller,
+    user: Option<UserId>,
+}
+
+impl Reader {
+    /// Why they may not read any more, if they may not.
+    async fn ended(&self, app: &App) -> Result<Option<End>, Failure> {
+        if let Some(id) = &self.operator.id
+            && app.store.get(&Key::operator(id)).await?.map(|found| found.version) != Some(self.operator.version)
+        {
+            return Ok(Some(End::Revoked));
+        }
+        match &self.user {
+            Some(user) if kept::key(app, user).await?.is_none() => Ok(Some(End::UserGone)),
+            _ => Ok(None),
+        }
+    }
+}
+
+struct Pump {
+    filter: Filter,
+    reader: Reader,
+    /// The first entry that was not looked at.
+    next: u64,
+    /// Whether there was more than the last look brought.
+    behind: bool,
+    queue: Queue,
+    /// Given back when the stream ends.
+    permit: OwnedSemaphorePermit,
+}
+
+async fn pump(app: Arc<App>, mut pump: Pump) {
+    let mut stopped = app.queries.streams.stopped.subscribe();
+    let is_stopped = async {
+        // Who would tell of it is gone only when the server is.
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    };
+    let end = tokio::select! {
+        end = pump.run(&app) => end,
+        () = is_stopped => Some(End::Stopped),
+    };
+    let Pump { queue, permit, next, .. } = pump;
+    if let Some(end) = end {
+        queue.end(end, next);
+    }
+    drop(permit);
+}
+
+impl Pump {
+    /// Bring what comes; why it ended, unless nobody reads any more.
+    async fn run(&mut self, app: &Arc<App>) -> Option<End> {
+        loop {
+            match self.round(app).await {
+                Ok(Some(end)) => return Some(end),
+                Ok(None) if self.queue.is_closed() => return None,
+                Ok(None) => tokio::time::sleep(if self.behind { SHORT_REST } else { REST }).await,
+                Err(failure) => {
+                    tracing::warn!(why = failure.internal, "a stream of the audit log failed");
+                    return Some(End::Failed);
+                }
+            }
+        }
+    }
+
+    async fn round(&mut self, app: &Arc<App>) -> Result<Option<End>, Failure> {
+        let more = tokio::select! {
+            reached = app.store.log_reaches(self.next + 1) => reached.map(|_| true)?,
+            () = tokio::time::sleep(HEARTBEAT) => false,
+            () = self.queue.closed() => return Ok(None),
+        };
+        if let Some(end) = self.reader.ended(app).await? {
+            return Ok(Some(end));
+        }
+        if !more {
+            return Ok(self.queue.send(heartbeat(self.next)).await.err());
+        }
+        let ask = Ask {
+            filter: self.filter.clone(),
+            order: Order::Oldest,
+            within: self.next..u64::MAX,
+            limit: LOOK_ENTRIES,
+            beyond_max: u64::MAX,
+        };
+        let index = app.queries.index();
+        let reader = Arc::clone(app);
+        let found = move || find::page(&reader.store, index.as_deref(), &ask);
+        let Page { entries, rest, through } = tokio::task::spawn_blocking(found).await.map_err(Failure::internal)??;
+        for entry in &entries {
+            if let Err(end) = self.queue.send(event(entry)?).await {
+                return Ok(Some(end));
+            }
+            self.next = entry.index + 1;
+        }
+        self.behind = !rest.is_empty();
+        self.next = if self.behind { rest.start } else { self.next.max(through) };
+        Ok(None)
+    }
+}
+
+fn event(entry: &StoredEntry) -> Result<Bytes, Failure> {
+    let answer = audit::entry_answer(&audit::parsed(&entry.bytes)?)?;
+    // JSON on one line: it has no line's end within.
+    let json = serde_json::to_string(&answer).map_err(Failure::internal)?;
+    Ok(format!("id: {}\nevent: entry\ndata: {json}\n\n", entry.index).into())
+}
+
+/// A comment; and without data the id alone, which says how far was looked without anything to tell.
+fn heartbeat(next: u64) -> Bytes {
+    match next.checked_sub(1) {
+        Some(last) => format!(":\nid: {last}\n\n").into(),
+        None => ":\n\n".into(),
+    }
+}
+
+#[cfg(test)]
+#[path = "stream_tests.rs"]
+mod tests;
