@@ -80,6 +80,14 @@ fn arguments_that_mean_nothing_are_refused() {
         ("policy logs --level loud", "possible values: debug, info, warn, error"),
         ("decide --key k --action faq.* --resource a/1 --purpose p", "is no action"),
         ("decide --key k --action faq.read --resource a --purpose p", "is no resource"),
+    ] {
+        refused(line, message);
+    }
+}
+
+#[test]
+fn arguments_about_people_that_mean_nothing_are_refused() {
+    for (line, message) in [
         ("user register --provider main", "--subject"),
         ("user find --provider Main --subject s", "`Main` is no provider id"),
         ("user show alice!", "is no user id"),
