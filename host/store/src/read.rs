@@ -194,13 +194,6 @@ impl Store {
         EntryRef { log_id: log.id.clone(), epoch, index }
     }
 
-    /// The whole name of an entry of the epoch that has not ended, whose entries are the ones that [`Self::entry`] has.
-    #[must_use]
-    pub fn entry_ref_now(&self, index: u64) -> EntryRef {
-        let log = &self.shared.log;
-        EntryRef { log_id: log.id.clone(), epoch: log.epoch, index }
-    }
-
     /// The epochs of the log that have ended, in their order.
     #[must_use]
     pub fn earlier_epochs(&self) -> &[EarlierEpoch] {

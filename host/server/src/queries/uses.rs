@@ -7,12 +7,12 @@
 use std::sync::Arc;
 
 use attorn_api::agents::{CeilingUses, PermissionUse};
+use attorn_api::audit::EntryReference;
 use attorn_core::{Agent, Permission, Purpose, UserPresence};
 use attorn_store::{EntryIndex, Next, Order, Search, Term};
 
 use super::terms::{self, Field};
 use crate::app::App;
-use crate::audit::reference;
 use crate::http::failure::Failure;
 
 /// How many steps are taken in the index for all permissions of an agent.
@@ -87,12 +87,13 @@ fn last_use(
         }
     }
     *steps_left = walk.steps_left();
+    let head = app.store.log_head()?;
     Ok(PermissionUse {
         purpose: purpose.to_string(),
         action: permission.action.to_string(),
         resource: permission.resource.to_string(),
         last_used_at_ms: found.as_ref().map(|(_, entry)| entry.time.0),
-        entry: found.map(|(at, _)| reference(&app.store.entry_ref_now(at))),
+        entry: found.map(|(at, _)| EntryReference { log_id: head.log_id.to_string(), epoch: head.epoch.0, index: at }),
         by_type,
         complete,
     })
