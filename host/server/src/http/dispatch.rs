@@ -172,10 +172,8 @@ async fn admit(
     let read = body.as_ref().map_or(&[][..], |body| body);
     let signed = Signed { body: read, form: form.as_ref(), ..nothing_yet };
     // Users wait where their token is verified, when the provider's keys are there.
-    let lane = match route.access {
-        Access::User => None,
-        _ => app.strangers.enter(from, || claimed(shown, &signed)).await?,
-    };
+    let lane =
+        if route.access == Access::User { None } else { app.strangers.enter(from, || claimed(shown, &signed)).await? };
     let era = Some(Arc::clone(&app.era).read_owned().await);
     let caller = identify(app, route.access, shown, &signed).await.inspect_err(|failure| {
         if Refusals::counts(failure) {
