@@ -174,7 +174,7 @@ impl Victims {
             | "revokePolicyVersion"
             | "freeze"
             | "thaw" => Body::Json(json!({ "reason": "a test" })),
-            "acceptClock" => Body::Json(json!({ "stands": "ahead" })),
+            "acceptClock" => Body::Json(json!({ "stands": "ahead", "apart_ms": 6_000 })),
             "registerUser" => Body::Json(json!({ "provider": "main", "subject": "carol" })),
             "findUser" => Body::Json(json!({ "provider": "main", "subject": "alice" })),
             "setEntitlement" => {
