@@ -1,5 +1,5 @@
-//! On behalf of a user: what a token gives, what is refused and with which code, how agents offer them to others, and that
-//! token, entry and record name everybody.
+//! On behalf of a user: what a token gives, what is refused and with which code, how agents offer rights to others,
+//! and that token, entry and record name everybody.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
