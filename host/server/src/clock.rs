@@ -75,7 +75,7 @@ impl Clock {
     ) -> Self {
         let moment = wall.moment();
         let mark = match marked {
-            Some(marked) => mark::go_on(marked, moment, last_record),
+            Some(marked) => mark::go_on(&marked, moment, last_record),
             None => mark::first(moment, last_record),
         };
         let clock = Self { wall, mark: RwLock::new(mark), ahead_ms_max, ended_before: AtomicU64::new(0) };

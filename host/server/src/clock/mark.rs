@@ -43,12 +43,12 @@ pub(super) fn first(moment: Moment, at: TimeMs) -> ClockMarkRecord {
 
 /// Go on at this moment of this boot from what was marked, and never before the time of the last record. In another
 /// boot nobody knows how much time passed, and the wall clock has to say.
-pub(super) fn go_on(marked: ClockMarkRecord, moment: Moment, last_record: TimeMs) -> ClockMarkRecord {
+pub(super) fn go_on(marked: &ClockMarkRecord, moment: Moment, last_record: TimeMs) -> ClockMarkRecord {
     let same = !moment.boot.is_empty() && marked.boot == moment.boot && marked.since_boot_ms <= moment.since_boot_ms;
     let mark = if same {
-        later(&marked, moment.since_boot_ms)
+        later(marked, moment.since_boot_ms)
     } else {
-        ClockMarkRecord { boot: moment.boot, since_boot_ms: moment.since_boot_ms, settled: false, ..marked }
+        ClockMarkRecord { boot: moment.boot, since_boot_ms: moment.since_boot_ms, settled: false, ..marked.clone() }
     };
     if mark.at < last_record { forward(&mark, last_record) } else { mark }
 }

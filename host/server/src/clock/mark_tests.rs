@@ -20,7 +20,7 @@ fn marked() -> ClockMarkRecord {
 
 #[test]
 fn a_stop_within_a_boot_changes_nothing_whatever_the_wall_clock_says() {
-    let mark = go_on(marked(), moment("one", 3 * HOUR_MS), BEGIN);
+    let mark = go_on(&marked(), moment("one", 3 * HOUR_MS), BEGIN);
     assert_eq!((mark.at, mark.settled), (BEGIN.plus_ms(2 * HOUR_MS), true));
     assert_eq!(counted(&mark, 3 * HOUR_MS), mark.at);
 }
@@ -28,17 +28,17 @@ fn a_stop_within_a_boot_changes_nothing_whatever_the_wall_clock_says() {
 #[test]
 fn in_another_boot_time_is_no_earlier_than_what_was_marked_or_recorded() {
     for other in [moment("two", 5_000), moment("", 5_000), moment("one", HOUR_MS - 1)] {
-        let mark = go_on(marked(), other.clone(), TimeMs(BEGIN.0 - 1));
+        let mark = go_on(&marked(), other.clone(), TimeMs(BEGIN.0 - 1));
         assert_eq!((mark.at, mark.settled), (BEGIN, false), "{other:?}");
         assert_eq!(now(&mark, other.since_boot_ms + 7), BEGIN.plus_ms(7));
     }
-    let mark = go_on(marked(), moment("two", 5_000), BEGIN.plus_ms(9_000));
+    let mark = go_on(&marked(), moment("two", 5_000), BEGIN.plus_ms(9_000));
     assert_eq!((mark.at, mark.uncounted_ms), (BEGIN.plus_ms(9_000), 9_000));
     // It was never settled, so a stop within the boot counts as well.
-    let mark = go_on(mark, moment("two", 6_000), BEGIN);
+    let mark = go_on(&mark, moment("two", 6_000), BEGIN);
     assert_eq!((mark.at, mark.settled), (BEGIN.plus_ms(10_000), false));
     let unknown = ClockMarkRecord { boot: "".into(), ..marked() };
-    assert!(!go_on(unknown, moment("", 2 * HOUR_MS), BEGIN).settled);
+    assert!(!go_on(&unknown, moment("", 2 * HOUR_MS), BEGIN).settled);
 }
 
 #[test]
