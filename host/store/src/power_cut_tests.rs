@@ -27,6 +27,8 @@ use crate::steps::{EveryStep, Step, Steps};
 const WRITERS: usize = 16;
 const ROUNDS: u64 = 5;
 const DISK_MIB: u64 = 512;
+/// How long it may take to fill a small disk.
+const FULL_WAIT: Duration = Duration::from_secs(30);
 /// What the writer reads from its environment.
 const DIR: &str = "ATTORN_POWER_CUT_DIR";
 const FIRST: &str = "ATTORN_POWER_CUT_FIRST";
@@ -137,16 +139,35 @@ fn write_until_cut(disk: &mut Disk, first: u64, way: Way, after: Duration) -> BT
     acknowledged
 }
 
-/// What was found after a cut.
+/// Let it write until the disk is full, and read what it had been told. If it does not end then, it is killed.
+pub(crate) fn write_until_full(dir: &Path) -> BTreeSet<u64> {
+    let mut writer = start_writer(dir, 0, Way::Hurried);
+    let lines = BufReader::new(writer.stdout.take().unwrap()).lines();
+    let reader = std::thread::spawn(move || {
+        let number = |line: String| line.strip_prefix("ack ").and_then(|n| n.parse::<u64>().ok());
+        lines.map_while(Result::ok).filter_map(number).collect::<BTreeSet<_>>()
+    });
+    let mut waited = Duration::ZERO;
+    while writer.try_wait().unwrap().is_none() && waited < FULL_WAIT {
+        std::thread::sleep(Duration::from_millis(100));
+        waited += Duration::from_millis(100);
+    }
+    // It may have ended by itself.
+    let _ = writer.kill();
+    writer.wait().unwrap();
+    reader.join().unwrap()
+}
+
+/// What was found afterwards.
 #[derive(Debug, Default)]
-struct Found {
+pub(crate) struct Found {
     /// Whether the engine had to be made anew.
     repaired: bool,
-    deeds: BTreeSet<u64>,
+    pub(crate) deeds: BTreeSet<u64>,
 }
 
 /// Open, repair if that is due, and verify everything.
-async fn look(dir: &Path) -> Result<Found, String> {
+pub(crate) async fn look(dir: &Path) -> Result<Found, String> {
     let mut found = Found::default();
     let store = match Store::open(dir, &log()) {
         Ok(store) => store,
