@@ -113,7 +113,7 @@ async fn a_server_s_log_is_verified_and_what_was_seen_of_it_remembered() {
     assert_eq!((&alone["truncation_excluded"], &alone["since_entries"]), (&json!(false), &Value::Null));
     let known = alone["entries"].as_u64().unwrap();
 
-    // A data directory from before the last growth is put back, with all that belongs to it.
+    // A data directory from before the last growth is put back, and the file outside that would tell is taken away.
     let (data, old) = (stage.fresh.data_dir(), stage.path("old"));
     let process = stage.restart(process).await;
     process.kill().await;
@@ -124,6 +124,7 @@ async fn a_server_s_log_is_verified_and_what_was_seen_of_it_remembered() {
     process.kill().await;
     fs::remove_dir_all(&data).unwrap();
     copy(&old, &data);
+    fs::remove_file(data.with_file_name("high-water")).unwrap();
     let process = Process::start(&stage.fresh.config, &stage.fresh.reach).await;
     stage.audit(&["verify"]).refused(5, "error: the log was cut: it has ");
     // And grown on, it is another one.

@@ -42,8 +42,8 @@ fn no_step_of_the_wall_clock_changes_it_nor_does_a_start_within_the_boot() {
 #[test]
 fn after_a_boot_the_wall_clock_is_believed_where_it_can_be_right_and_as_soon_as_it_is() {
     let wall = WallClock::default();
-    let before = Clock::start(wall.clone(), None, wall.now(), u64::MAX);
-    let first = before.now();
+    let first = wall.now();
+    let before = Clock::start(wall.clone(), None, first, u64::MAX);
     for wrong in [-shift(HOUR_MS), shift(STOPPED_MS_MAX + HOUR_MS)] {
         wall.shift_ms(wrong);
         wall.boot_anew();
