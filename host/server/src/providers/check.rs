@@ -86,7 +86,7 @@ fn refusal(refused: &Refused, particular: Option<Particular>) -> api::TokenCheck
     let detail = detail.unwrap_or_else(|| refused.to_string());
     api::TokenCheck {
         accepted: false,
-        checks: steps(Some((refused.check(), &detail))),
+        checks: steps(Some((refused.check(), detail.as_str()))),
         code: Some(refused.code().into()),
         help: help.or_else(|| refused.help()).map(str::to_owned),
         gives: None,
