@@ -100,7 +100,7 @@ mod tests {
     fn agent(state: &str, user: &str) -> Agent {
         serde_json::from_value(json!({
             "id": "bot", "owner": "o", "labels": {}, "state": state, "grant_ms_max": 1, "keys": [], "identities": [],
-            "ceiling": { "serve": { "user": user, "permissions": [] } }, "history": [], "registered_at_ms": 1,
+            "ceiling": { "serve": { "user": user, "permissions": [] } }, "history": [],
         }))
         .unwrap()
     }
