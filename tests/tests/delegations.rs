@@ -47,6 +47,9 @@ async fn tokens_that_delegate_nothing_are_refused_each_with_its_code() {
     for (what, claims, status, code) in cases {
         let problem = scene.exchange(&scene.token(claims)).await.refused(status, code);
         assert!(!problem.detail.contains("eyJ"), "{what}: {problem}");
+        // What only operators could do is no advice for an agent.
+        let help = problem.help.clone().unwrap_or_default();
+        assert!(!help.contains("attorn provider update") && !help.contains("token_type"), "{what}: {problem}");
     }
     scene.exchange("a.b.c").await.refused(403, "subject_token_refused");
     scene.exchange(&scene.provider.user_token(json!({}))).await.refused(403, "subject_token_refused");

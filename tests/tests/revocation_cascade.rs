@@ -119,7 +119,9 @@ async fn after_a_user_s_revocation_only_a_later_login_delegates_anew() {
     chain.expect([REVOKED, REVOKED, REVOKED]).await;
     // The token of before, another of the same login, and one that says nothing of the login.
     scene.exchange(&scene.token(json!({}))).await.refused(403, "login_needed");
-    scene.exchange(&scene.token(json!({ "auth_time": null, "sid": "another" }))).await.refused(403, "login_needed");
+    let silent = scene.token(json!({ "auth_time": null, "sid": "another" }));
+    let problem = scene.exchange(&silent).await.refused(403, "login_needed");
+    assert!(problem.detail.contains("no `auth_time`"), "{problem}");
     // Another agent is not concerned.
     let token = scene.token(json!({ "client_id": "helper-client" }));
     attorn_tests::behalf::exchange(&scene.helper, &token).await.expect(201);

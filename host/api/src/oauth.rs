@@ -180,7 +180,9 @@ pub struct ClientAuthentication {
 pub struct TokenRequest {
     /// `client_credentials`, or `urn:ietf:params:oauth:grant-type:token-exchange` (RFC 8693).
     pub grant_type: String,
-    /// A JSON array with exactly one element, of type `attorn_action`.
+    /// A JSON array with exactly one element: `type` (`attorn_action`), `actions` (a list of one), `identifier` (the
+    /// resource) and `purpose`; and, if need be, `arguments` and `claims` (objects), `session`, and with
+    /// `client_credentials` `delegation` (`dlg_…`). It has no other members.
     pub authorization_details: String,
     /// In an exchange: an access token of the user whom the agent is to act for. It names the agent, and is for the
     /// audience that is recorded of its provider.

@@ -155,9 +155,9 @@ ids! {
     /// A session, as its provider or the agent names it.
     SessionId = "session id", alphanumeric token*, max 128, "letters, digits and `-_.~:`, at most 128";
     /// A human on whose behalf agents act: the host's own opaque id.
-    UserId = "user id", lower name*, max 64, "lower-case letters, digits, `-` and `_`, a letter first, at most 64";
+    UserId = "user id", lower name*, max 64, "`usr_…`, as the server printed it: lower-case letters, digits, `-` and `_`, a letter first, at most 64";
     /// What a user delegated to an agent, or an agent offered to another.
-    DelegationId = "delegation id", lower name*, max 64, "lower-case letters, digits, `-` and `_`, a letter first, at most 64";
+    DelegationId = "delegation id", lower name*, max 64, "`dlg_…`, as the server printed it: lower-case letters, digits, `-` and `_`, a letter first, at most 64";
     /// Who vouches for users or for workloads: the URL of an `OpenID` provider, or what a workload's tokens say in `iss`.
     Issuer = "issuer", alphanumeric visible*, max 256, "a URL of letters, digits and `-_.~:@+/`, at most 256";
     /// An `OpenID` provider that is trusted by what is recorded about it.

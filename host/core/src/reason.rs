@@ -61,7 +61,7 @@ host_reasons! {
     /// A bound: the session has ended.
     SessionEnded = "session_ended", "the session has ended";
     /// A bound: a delegation of the chain, or what it hangs on, was revoked.
-    DelegationRevoked = "delegation_revoked", "a delegation that this rests on was revoked";
+    DelegationRevoked = "delegation_revoked", "a delegation that this rests on was revoked, or its agent was suspended since";
     /// A bound: the agent that a delegation was offered to has not accepted it.
     DelegationNotAccepted = "delegation_not_accepted", "a delegation that this rests on has not been accepted";
     /// A bound: a delegation of the chain has expired, is not in force yet, or is from before the server's time was

@@ -113,7 +113,17 @@ impl<'a> UnverifiedToken<'a> {
     ///
     /// When it names another type or algorithm than is expected.
     pub fn check_header(&self, expect: &TokenExpectation<'_>) -> Result<ProviderAlgorithm, ProviderTokenError> {
-        self.header.check(expect)
+        let looks = matches!(expect.kind, TokenKind::Access(_)) && self.claims.are_of_an_id_token();
+        self.header.check(expect).map_err(|error| match error {
+            ProviderTokenError::WrongType if looks && self.header.is_of_any_jwt() => ProviderTokenError::IdTokenType,
+            error => error,
+        })
+    }
+
+    /// Whom it is for, if it is right; nobody where it does not say so in the form that it must have.
+    #[must_use]
+    pub fn audiences(&self) -> Vec<&str> {
+        self.claims.audiences().unwrap_or_default()
     }
 
     /// Check everything, and give what it claims.

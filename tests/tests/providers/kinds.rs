@@ -67,7 +67,10 @@ async fn users_own_tokens_are_no_agent_s() {
         scene.refused_at("main", &provider.user_token(claims), "user", code, check).await;
     }
     let user_token = provider.user_token(json!({}));
-    scene.refused(&user_token, "wrong_audience", "audience").await;
+    let detail = scene.refused_at("main", &user_token, "delegation", "wrong_audience", "audience").await;
+    assert_eq!(detail, format!("the token is for `{USER_AUDIENCE}`, and has to be for `https://attorn.example`"));
+    let help = scene.check_at("main", &user_token, "delegation").await.help.unwrap();
+    assert!(help.contains("a user's token"), "{help}");
     let without = Provider::start(KeyKind::Es256).await;
     scene.register(&without, "without", json!({ "user_audience": null, "user_clients": null })).await;
     let token = without.user_token(json!({}));

@@ -76,7 +76,9 @@ async fn tokens_of_oidc_provider() {
     everybody_s_tokens(&scene, "oidc-provider").await;
     let details = scene.gives(&sample(&scene, "oidc-provider-access-token-details", json!({})), "delegation").await;
     assert!(super::permissions(&details, "billing").contains(&"invoice.read invoice/17".to_owned()));
-    scene.refused(&sample(&scene, "oidc-provider-id-token", json!({})), "wrong_type", "header").await;
+    let id_token = sample(&scene, "oidc-provider-id-token", json!({}));
+    let detail = scene.refused_at("main", &id_token, "delegation", "wrong_type", "header").await;
+    assert!(detail.contains("looks like an ID token"), "{detail}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

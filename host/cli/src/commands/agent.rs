@@ -27,9 +27,9 @@ pub(crate) enum Agent {
     List(Page),
     /// Show an agent with its ceiling, keys and history
     Show(Which),
-    /// Suspend an agent: its very next request is denied
+    /// Suspend an agent: its very next request is denied, and all that users delegated to it ends for good
     Suspend(Change),
-    /// Let a suspended agent go on
+    /// Let a suspended agent go on; what was delegated to it stays ended, and users sign in and delegate anew
     Resume(Change),
     /// Retire an agent for ever; its id stays taken
     Retire(Change),

@@ -66,6 +66,6 @@ impl My {
                 client.post("/v1/me/revoke", &body).await?
             }
         };
-        show::list(output, &list)
+        show::of_user(output, &list)
     }
 }

@@ -1,6 +1,7 @@
 //! `attorn provider`.
 
 mod check;
+mod comes_to;
 
 use std::path::PathBuf;
 
@@ -59,7 +60,10 @@ pub(crate) struct Register {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   attorn provider show main --json | jq .configuration > main.json
-  attorn provider update --file main.json")]
+  attorn provider update --file main.json
+
+It holds for tokens that are brought from now on. What was delegated before stays; end it with `attorn user revoke` or
+`attorn agent suspend`.")]
 pub(crate) struct Update {
     /// Its whole configuration: one JSON object, of which `id` says which provider it is
     #[arg(long, value_name = "FILE")]

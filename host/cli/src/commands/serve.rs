@@ -14,7 +14,7 @@ const CONFIGURATIONS: [&str; 2] = ["attorn.toml", "attorn/attorn.toml"];
 #[cfg(any(target_os = "linux", test))]
 const CONFIGURATION_HELP: &str = "`attorn init` makes a configuration; `--config` names it";
 
-/// Run the server until SIGINT or SIGTERM; what is in flight is finished first. Logs go to standard
+/// Run the server until SIGINT, SIGTERM or SIGHUP; what is in flight is finished first. Logs go to standard
 /// error.
 #[derive(Debug, Args)]
 #[command(
@@ -127,10 +127,13 @@ fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
 
     let listen = |kind| signal(kind).map_err(|error| Failure::of(&error));
     let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    // Whoever closes the terminal stops the server; it says so, and leaves nothing half done.
+    let mut hangup = listen(SignalKind::hangup())?;
     Ok(async move {
         tokio::select! {
             _ = interrupt.recv() => tracing::info!("stopping: SIGINT"),
             _ = terminate.recv() => tracing::info!("stopping: SIGTERM"),
+            _ = hangup.recv() => tracing::info!("stopping: SIGHUP"),
         }
     })
 }

@@ -109,10 +109,13 @@ fn print(output: &Output, user: &users::User) -> Result<Exit, Failure> {
         ("asserted", asserted),
         ("first seen", TimeMs(user.created_at_ms).to_string()),
         ("revoked all", format!("{} times", user.revocations)),
-        ("because", user.revoked_because.clone().unwrap_or_else(|| "-".to_owned())),
+        ("because", user.revoked_because.clone().unwrap_or_default()),
         ("delegates by", if user.login_after_ms.is_some() { format!("sign-ins after {after}") } else { after }),
     ] {
-        output.line(format!("{name:12}  {value}"));
+        // A reason is only there where somebody revoked and gave one.
+        if name != "because" || !value.is_empty() {
+            output.line(format!("{name:12}  {value}"));
+        }
     }
     let rows: Vec<_> = user.entitlements.iter().map(|one| vec![one.action.clone(), one.resource.clone()]).collect();
     output.line("");

@@ -139,6 +139,11 @@ impl Claims {
         }
     }
 
+    /// Whether it has a claim that only ID tokens have. It serves to say what somebody brought by mistake.
+    pub(super) fn are_of_an_id_token(&self) -> bool {
+        ["nonce", "at_hash", "c_hash"].into_iter().any(|name| self.0.contains_key(name))
+    }
+
     /// A claim that only ID tokens, refresh tokens and events have, if there is one: a person signed in for that, or
     /// nobody did.
     fn foreign(&self) -> Option<&'static str> {

@@ -27,6 +27,9 @@ pub enum ProviderTokenError {
     /// Its `typ` is another.
     #[error("the token's `typ` is not that of the tokens that are expected of its issuer")]
     WrongType,
+    /// Its `typ` is another, and it has claims of ID tokens.
+    #[error("the token's `typ` is not that of access tokens, and this looks like an ID token")]
+    IdTokenType,
     /// The issuer has no such key, or not any more.
     #[error("the issuer has no key with the token's `kid`")]
     UnknownKey,
@@ -83,7 +86,7 @@ impl ProviderTokenError {
             Self::Unsigned => "unsigned",
             Self::Symmetric => "symmetric_algorithm",
             Self::Algorithm => "algorithm_not_allowed",
-            Self::WrongType => "wrong_type",
+            Self::WrongType | Self::IdTokenType => "wrong_type",
             Self::UnknownKey => "unknown_key",
             Self::AmbiguousKey => "ambiguous_key",
             Self::KeyDisagrees(_) => "key_disagrees",

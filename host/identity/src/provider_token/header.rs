@@ -44,6 +44,11 @@ impl Header {
         Ok(Self { algorithm, key_id, token_type })
     }
 
+    /// Whether `typ` says no more than that it is a JWT.
+    pub(super) fn is_of_any_jwt(&self) -> bool {
+        matches!(self.token_type.as_deref(), None | Some("jwt"))
+    }
+
     pub(super) fn check(&self, expect: &TokenExpectation<'_>) -> Result<ProviderAlgorithm, ProviderTokenError> {
         if self.algorithm.eq_ignore_ascii_case("none") || self.algorithm.is_empty() {
             return Err(ProviderTokenError::Unsigned);

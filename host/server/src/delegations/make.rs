@@ -32,6 +32,8 @@ use crate::users::{self, KnownUser, names, person, sessions};
 /// How often it is tried anew because something changed meanwhile.
 const ATTEMPTS_MAX: usize = 4;
 
+const SUSPENDED_SINCE: &str = "the token was issued before the agent was suspended, or less than 5 s after";
+
 /// What an agent asks for with a user's token.
 pub(crate) struct Ask<'a> {
     pub(crate) caller: &'a AgentCaller,
@@ -119,8 +121,8 @@ fn may_exchange(clock: &Clock, agent: &Agent, ask: &Ask<'_>) -> Result<(), Failu
         .filter(|change| change.state != AgentState::Active)
         .map(|change| clock.remembered(change.at));
     if ended.max().is_some_and(|at| ask.token.said.issued_at <= clearly_after(at)) {
-        return Err(Failure::of(ProblemCode::LoginNeeded, "the token is from before the agent was suspended")
-            .with_help("get a new token: the user signs in again"));
+        return Err(Failure::of(ProblemCode::LoginNeeded, SUSPENDED_SINCE)
+            .with_help("get a new token: the user signs in again, with `prompt=login` or `max_age=0`"));
     }
     let ceiling = agent.ceiling.purpose(&ask.purpose).filter(|ceiling| ceiling.user == UserPresence::WithUser);
     if ceiling.is_none() {
@@ -145,7 +147,7 @@ fn not_of_another_time(clock: &Clock, issued_at: TimeMs) -> Result<(), Failure> 
 fn permissions(ask: &Ask<'_>) -> Result<Vec<Permission>, Failure> {
     let missing = |detail: String| {
         Failure::of(ProblemCode::ConsentMissing, detail)
-            .with_help("what a token's scopes come to: `attorn provider check`; what maps to nothing delegates nothing")
+            .with_help("a registrar sees what a token comes to with `attorn provider check`, and can map what does not")
     };
     let consented = ask.token.consented.iter().find(|consent| consent.purpose == ask.purpose);
     let consented = consented.map_or(&[][..], |consent| &consent.permissions);
@@ -202,16 +204,26 @@ fn signed_in_since(clock: &Clock, user: &KnownUser, agent: &Agent, token: &Subje
     let unnamed = body.unnamed_login_after.filter(|_| token.said.session.is_none());
     let all = [body.login_after, body.login_after_for.get(&agent.id).copied(), unnamed];
     let after = all.into_iter().flatten().map(|at| clock.remembered(at)).max();
-    match after {
-        Some(after) if token.said.auth_time.is_none_or(|at| at <= clearly_after(after)) => {
-            let detail = "the user revoked what they had delegated, or logged out, and has not signed in since";
-            Err(Failure::of(ProblemCode::LoginNeeded, detail).with_help(format!(
-                "get a token whose `auth_time` is later, by more than {} s: the user signs in again",
+    let Some(after) = after else { return Ok(()) };
+    let (detail, help) = match token.said.auth_time {
+        Some(at) if at > clearly_after(after) => return Ok(()),
+        Some(_) => (
+            "the user revoked what they had delegated, or logged out, and has not signed in since",
+            format!(
+                "get a token whose `auth_time` is later, by more than {} s: the user signs in again, with \
+                 `prompt=login` or `max_age=0` in the request",
                 CLOCK_SKEW_MS_MAX / 1000
-            )))
-        }
-        _ => Ok(()),
-    }
+            ),
+        ),
+        None => (
+            "the user revoked what they had delegated, or logged out, and the token has no `auth_time`, so nobody can \
+             tell whether they have signed in since",
+            "the provider has to put `auth_time` into access tokens; then the user signs in again, with \
+             `prompt=login` or `max_age=0` in the request"
+                .to_owned(),
+        ),
+    };
+    Err(Failure::of(ProblemCode::LoginNeeded, detail).with_help(help))
 }
 
 /// The session: the provider's, found or opened, or one of our own.

@@ -80,7 +80,8 @@ fn may_be_offered(app: &App, chain: &Chain, part: &Part) -> Result<(), Failure> 
         return Err(Failure::of(ProblemCode::InvalidState, HostReason::ChainTooDeep.text()));
     }
     if hops.iter().any(|hop| hop.agent.id == part.to) {
-        return Err(Failure::of(ProblemCode::InvalidField, HostReason::ChainLoop.text()));
+        return Err(Failure::of(ProblemCode::InvalidField, HostReason::ChainLoop.text())
+            .with_help("offer it to an agent that is not in the chain: `attorn delegation tree` shows all"));
     }
     limits(&part.permissions)?;
     narrower(&part.permissions, hops.last().map_or(&[], |last| &last.delegation.permissions))

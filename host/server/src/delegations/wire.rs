@@ -36,7 +36,7 @@ pub(crate) fn refused(refused: Refused) -> Failure {
         Refused::KeysUnavailable { .. } => Failure::of(ProblemCode::Busy, refused.to_string()),
         refused => {
             let failure = Failure::of(ProblemCode::SubjectTokenRefused, format!("{} ({})", refused, refused.code()));
-            match refused.help() {
+            match refused.help_for_agents() {
                 Some(help) => failure.with_help(help),
                 None => failure,
             }

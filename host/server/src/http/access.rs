@@ -137,7 +137,8 @@ async fn user(app: &App, headers: &HeaderMap, from: Remote) -> Result<Caller, Fa
     match found {
         // Whose key is gone is nobody.
         Some(found) if kept::key(app, &found.value).await?.is_some() => Ok(Caller::User(found.value)),
-        _ => Err(refused("nothing was ever delegated by this user".into())),
+        _ => Err(Failure::of(ProblemCode::UserUnauthenticated, "nothing was ever delegated by this user")
+            .with_help("there is nothing to see or revoke until an agent has brought this user's consent")),
     }
 }
 

@@ -8,8 +8,8 @@
 
 use std::collections::BTreeMap;
 
-use attorn_api::PROOF_HEADER;
 use attorn_api::oauth::OAuthCode;
+use attorn_api::{PROOF_HEADER, ProblemCode};
 use attorn_core::context::AuthenticationMethod;
 use attorn_core::{AgentId, JsonText, KeyThumbprint, ResourceServerId, TimeMs};
 use attorn_identity::client_assertion::JWT_BEARER;
@@ -27,6 +27,9 @@ use crate::http::access::{Signed, proof, verified};
 use crate::http::call::{AgentCaller, Caller};
 use crate::http::failure::Failure;
 use crate::refusals::Party;
+
+/// The digest of the body is for other routes: what clients make by RFC 9449 does here.
+const PROOF_HELP: &str = "sign method, URL and the server's nonce with a registered key (RFC 9449)";
 
 /// The keys that are registered for a client and have not expired.
 pub(super) type Keys<'a> = BTreeMap<&'a KeyThumbprint, &'a JsonText>;
@@ -159,7 +162,10 @@ pub(super) fn proven(
     signed: &Signed<'_>,
     keys: &Keys<'_>,
 ) -> Result<KeyThumbprint, Failure> {
-    let proof = proof(headers)?;
+    let proof = proof(headers).map_err(|failure| match failure.problem.code {
+        ProblemCode::ProofMissing => failure.with_help(PROOF_HELP),
+        _ => failure,
+    })?;
     let jwk = keys.get(proof.thumbprint()).ok_or_else(|| {
         let detail = "the key that signed the proof is not registered for this client, or has expired";
         Failure::oauth(OAuthCode::InvalidDpopProof, detail)

@@ -6,8 +6,9 @@
 use std::sync::Arc;
 
 use attorn_api::providers as api;
-use attorn_core::{ProviderId, TimeMs};
-use attorn_identity::provider_token::UnverifiedToken;
+use attorn_core::provider::shown;
+use attorn_core::{Audience, ProviderId, TimeMs};
+use attorn_identity::provider_token::{ProviderTokenError, UnverifiedToken};
 use attorn_store::records::ProviderRecord;
 use serde_json::Value;
 
@@ -20,12 +21,15 @@ use crate::app::App;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
 
+/// How many audiences of a token are shown.
+const AUDIENCES_SHOWN_MAX: usize = 8;
+
 pub(crate) async fn check(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let (id, asked): (ProviderId, api::CheckToken) = (call.path("id")?, call.json()?);
     let provider = registry::find(&app, &id).await?;
     let checked = match gives(&app, &provider.value, &asked).await {
         Err(Refused::Failed(failure)) => return Err(*failure),
-        Err(refused) => refusal(&refused),
+        Err(refused) => refusal(&refused, another_audience(&provider.value, &asked, &refused)),
         Ok(gives) => {
             api::TokenCheck { accepted: true, checks: steps(None), code: None, help: None, gives: Some(gives) }
         }
@@ -47,21 +51,53 @@ async fn gives(app: &App, provider: &ProviderRecord, asked: &api::CheckToken) ->
     })
 }
 
-fn refusal(refused: &Refused) -> api::TokenCheck {
+/// What is said of a token in particular, where that is more than what is said of its kind.
+struct Particular {
+    detail: String,
+    help: Option<&'static str>,
+}
+
+/// Whom a token is for, and whom it should be for. Its signature was verified before anybody looked at that.
+fn another_audience(provider: &ProviderRecord, asked: &api::CheckToken, refused: &Refused) -> Option<Particular> {
+    let Refused::Token(ProviderTokenError::WrongAudience) = refused else { return None };
+    let token = UnverifiedToken::parse(&asked.token).ok()?;
+    let found = token.audiences();
+    let (agents, users) = (provider.audience.as_str(), provider.user_audience.as_ref().map(Audience::as_str));
+    let (needed, help) = match asked.token_use {
+        api::TokenUse::Delegation => {
+            let of_user = users.is_some_and(|users| found.contains(&users));
+            let help = "this is a user's token; agents need one of a client in `clients`";
+            (agents, of_user.then_some(help))
+        }
+        api::TokenUse::User => {
+            let of_agent = found.contains(&agents);
+            let help = "this is a token for an agent; users need one of a client in `user_clients`";
+            (users?, of_agent.then_some(help))
+        }
+        api::TokenUse::Logout => return None,
+    };
+    let all: Vec<_> = found.iter().take(AUDIENCES_SHOWN_MAX).map(|one| format!("`{}`", shown(one))).collect();
+    let detail = format!("the token is for {}, and has to be for `{needed}`", all.join(", "));
+    Some(Particular { detail, help })
+}
+
+fn refusal(refused: &Refused, particular: Option<Particular>) -> api::TokenCheck {
+    let (detail, help) = particular.map_or((None, None), |particular| (Some(particular.detail), particular.help));
+    let detail = detail.unwrap_or_else(|| refused.to_string());
     api::TokenCheck {
         accepted: false,
-        checks: steps(Some(refused)),
+        checks: steps(Some((refused.check(), detail.as_str()))),
         code: Some(refused.code().into()),
-        help: refused.help().map(str::to_owned),
+        help: help.or_else(|| refused.help()).map(str::to_owned),
         gives: None,
     }
 }
 
-fn steps(refused: Option<&Refused>) -> Vec<api::CheckStep> {
+fn steps(failed: Option<(Check, &str)>) -> Vec<api::CheckStep> {
     let step = |check: Check| {
-        let (result, detail) = match refused {
-            Some(refused) if refused.check() == check => (api::CheckResult::Failed, Some(refused.to_string())),
-            Some(refused) if refused.check() < check => (api::CheckResult::NotReached, None),
+        let (result, detail) = match failed {
+            Some((failed, detail)) if failed == check => (api::CheckResult::Failed, Some(detail.to_owned())),
+            Some((failed, _)) if failed < check => (api::CheckResult::NotReached, None),
             _ => (api::CheckResult::Passed, None),
         };
         api::CheckStep { check: check.as_str().into(), result, detail }

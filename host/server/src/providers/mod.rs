@@ -13,6 +13,7 @@ mod check;
 mod consent;
 mod context;
 mod fetch;
+mod help;
 mod issuer;
 mod keys;
 mod refused;

@@ -6,6 +6,7 @@ use attorn_identity::provider_token::ProviderTokenError;
 use attorn_store::ReadError;
 
 use super::fetch::FetchError;
+use super::help;
 use crate::http::failure::Failure;
 
 /// Why a token is refused.
@@ -215,29 +216,14 @@ impl Refused {
         }
     }
 
-    /// What to do about it.
+    /// What an operator does about it.
     pub(crate) const fn help(&self) -> Option<&'static str> {
-        Some(match self {
-            Self::UnknownIssuer(_) | Self::AnotherProvider(_) => {
-                "issuers are compared byte by byte, a final `/` included: `attorn provider list`"
-            }
-            Self::NoRegisteredAgent { .. } => "add it to `clients` of the provider: `attorn provider update`",
-            Self::KeysUnavailable { .. } => {
-                "the server fetches `/.well-known/openid-configuration` below the issuer, and from there `jwks_uri`: \
-                 https, no redirects, 5 s, 256 KiB"
-            }
-            Self::Token(ProviderTokenError::WrongAudience) => {
-                "have the provider put the recorded `audience` into the token's `aud`"
-            }
-            Self::Token(ProviderTokenError::WrongType) => {
-                "`token_type` of the provider is `at+jwt`, or `jwt` for providers that do not set it"
-            }
-            Self::Token(ProviderTokenError::NotAnAccessToken(_)) => "send the access token, never the ID token",
-            Self::NotAUserClient | Self::NoUserFace(_) => {
-                "`user_audience` and `user_clients` of the provider say which tokens users may use"
-            }
-            _ => return None,
-        })
+        help::for_operators(self)
+    }
+
+    /// What an agent does about it.
+    pub(crate) const fn help_for_agents(&self) -> Option<&'static str> {
+        help::for_agents(self)
     }
 }
 
@@ -246,7 +232,7 @@ fn check_of(error: ProviderTokenError) -> Check {
     match error {
         E::TooLarge | E::Malformed(_) | E::DuplicateMember | E::HeaderMember(_) => Check::Form,
         E::ClaimMissing("iss") | E::ClaimMalformed("iss") | E::WrongIssuer => Check::Issuer,
-        E::Unsigned | E::Symmetric | E::Algorithm | E::WrongType => Check::Header,
+        E::Unsigned | E::Symmetric | E::Algorithm | E::WrongType | E::IdTokenType => Check::Header,
         E::UnknownKey | E::AmbiguousKey | E::KeyDisagrees(_) => Check::Key,
         E::BadSignature => Check::Signature,
         E::NotAnAccessToken(_) | E::NotALogoutToken(_) | E::NotAWorkloadToken(_) => Check::Kind,

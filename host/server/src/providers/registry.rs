@@ -47,7 +47,11 @@ async fn taken(app: &App, record: &ProviderRecord, issuer: &ProviderIssuerRecord
         return Ok(exists(format!("provider `{}` exists already; ids are never used again", record.id)));
     }
     if let Some(other) = app.store.record::<ProviderIssuerRecord>(&issuer.key()).await? {
-        let detail = format!("the issuer `{}` is that of the provider `{}`", issuer.issuer, other.value.provider);
+        let provider = app.store.record::<ProviderRecord>(&Key::provider(&other.value.provider)).await?;
+        let revoked = provider.is_some_and(|provider| provider.value.revoked_at.is_some());
+        let since = if revoked { ", which was revoked: its issuer stays taken for ever" } else { "" };
+        let detail =
+            format!("the issuer `{}` is that of the provider `{}`{since}", issuer.issuer, other.value.provider);
         return Ok(exists(detail));
     }
     let workloads = app.store.record::<WorkloadIssuerNameRecord>(&workload_key(issuer)).await?;

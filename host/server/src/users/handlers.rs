@@ -32,7 +32,7 @@ pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure
     };
     if taken {
         return Err(Failure::of(ProblemCode::AlreadyExists, "this user is registered already")
-            .with_help("`POST /v1/users/find` finds them"));
+            .with_help("`attorn user find` finds them (`POST /v1/users/find`)"));
     }
     let mut batch = Batch::new(app.clock.now());
     batch.require.push((Key::provider(&record.id), Require::Version(provider.version)));

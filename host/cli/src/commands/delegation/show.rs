@@ -31,6 +31,34 @@ pub(in crate::commands) fn list(output: &Output, list: &DelegationList) -> Resul
     Ok(Exit::Done)
 }
 
+/// A table for the user whose delegations they are: what may be done, and what is over.
+pub(in crate::commands) fn of_user(output: &Output, list: &DelegationList) -> Result<Exit, Failure> {
+    if output.json {
+        return output.json(list).map(|()| Exit::Done);
+    }
+    let row = |delegation: &Delegation| {
+        let standing = match delegation.standing.as_str() {
+            "active" => "active".to_owned(),
+            "delegation_not_accepted" => "not accepted yet".to_owned(),
+            why => format!("ended ({why})"),
+        };
+        let may = delegation.permissions.iter().map(pair).collect::<Vec<_>>().join(", ");
+        vec![
+            delegation.id.clone(),
+            standing,
+            delegation.from_agent.clone().unwrap_or_else(|| "you".into()),
+            delegation.to_agent.clone(),
+            delegation.purpose.clone(),
+            TimeMs(delegation.expires_at_ms).to_string(),
+            may,
+        ]
+    };
+    let rows: Vec<_> = list.delegations.iter().map(row).collect();
+    output.table(&["DELEGATION", "STANDING", "FROM", "TO", "PURPOSE", "EXPIRES", "MAY"], &rows);
+    note_next(output, list.next.as_ref());
+    Ok(Exit::Done)
+}
+
 /// One of them; `whole` is all that the API said, for programs.
 pub(in crate::commands) fn one(
     output: &Output,

@@ -7,7 +7,7 @@ use attorn_core::{ProviderId, TimeMs};
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
-use super::PATH;
+use super::{PATH, comes_to};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::key_source::stdin_text;
@@ -15,11 +15,16 @@ use crate::operator_client::OperatorClient;
 use crate::output::Output;
 use crate::parse;
 
+const NO_SESSION: &str = "-  (the token has no `sid`: a logout cannot end one session)";
+const NO_AUTH_TIME: &str = "-  (the token has no `auth_time`: once the user revoked all or logged out, they can never \
+                            delegate again)";
+
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   attorn provider check - < token.txt
 
-Ends with exit code 5 if the token would be refused. The server neither keeps nor logs it.")]
+Ends with exit code 5 if the token would be refused, or nothing would be delegated by it. The server neither keeps nor
+logs it.")]
 pub(crate) struct Check {
     /// The token, or `-` to read it from standard input, where no other process of this machine sees it
     token: String,
@@ -57,11 +62,19 @@ impl Check {
             Use::Logout => TokenUse::Logout,
         };
         let checked: TokenCheck = client.post(&format!("{PATH}/{id}/check"), &CheckToken { token, token_use }).await?;
-        let exit = if checked.accepted { Exit::Done } else { Exit::VerificationFailed };
+        let comes_to = match &checked.gives {
+            Some(gives) if self.token_use == Use::Delegation => Some(comes_to::of(client, &id, gives).await?),
+            _ => None,
+        };
+        let good = checked.accepted && comes_to.as_ref().is_none_or(|comes_to| comes_to.something);
+        let exit = if good { Exit::Done } else { Exit::VerificationFailed };
         if output.json {
             return output.json(&checked).map(|()| exit);
         }
         print(output, &checked, self.token_use);
+        for line in comes_to.iter().flat_map(|comes_to| &comes_to.lines) {
+            output.line(format!("{:12}  {line}", "comes to"));
+        }
         Ok(exit)
     }
 }
@@ -69,7 +82,10 @@ impl Check {
 /// The provider with the issuer that the token claims.
 async fn provider_of(client: &OperatorClient, token: &str) -> Result<String, Failure> {
     let issuer = issuer(token).ok_or_else(|| {
-        Failure::usage("this is no token that names an issuer").with_help("say whose it is to be: `--provider ID`")
+        Failure::usage("this is no token that names an issuer").with_help(
+            "access tokens have to be JWTs, and an opaque one cannot be read; give it without `Bearer `, or say whose \
+             it is to be: `--provider ID`",
+        )
     })?;
     let mut path = format!("{PATH}?limit=200");
     loop {
@@ -120,11 +136,17 @@ fn print_gives(output: &Output, gives: &TokenGives, token_use: Use) {
         Confirmation::Key(thumbprint) => format!("only with the key {thumbprint}"),
         Confirmation::Certificate(digest) => format!("only with the certificate {digest}"),
     });
+    let signed_in = gives.authenticated_at_ms.map(|at| TimeMs(at).to_string());
+    // A logout token says neither, and needs neither.
+    let of_login = token_use != Use::Logout;
+    let no_session = of_login.then_some(NO_SESSION);
+    let no_auth_time = (token_use == Use::Delegation).then_some(NO_AUTH_TIME);
     for (name, value) in [
         ("subject", gives.subject.as_deref()),
         ("agent", gives.agent.as_deref()),
         ("client", gives.client.as_deref()),
-        ("session", gives.session.as_deref()),
+        ("session", gives.session.as_deref().or(no_session)),
+        ("signed in", signed_in.as_deref().or(no_auth_time)),
         ("bound", confirmation.as_deref()),
         ("acr", gives.acr.as_deref()),
     ] {
