@@ -225,7 +225,7 @@ async fn a_flood_of_forged_logouts_waits_in_a_narrow_lane_and_known_agents_do_no
             let (scene, forged) = (Arc::clone(&scene), forged.clone());
             tokio::spawn(async move {
                 for _ in 0..16 {
-                    refused(&log_out(&scene, &forged).await, 400, "invalid_request");
+                    refused_without_nonce(&log_out(&scene, &forged).await, 400, "invalid_request");
                 }
             })
         });

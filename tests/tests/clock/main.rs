@@ -41,7 +41,7 @@ async fn a_clock_that_steps_ahead_stops_everything_and_ends_things_early() {
     scene.accept("behind").await.refused(409, "invalid_state");
     scene.is_stopped(&again, "ahead").await;
     // Nobody accepts another step than the one that they saw.
-    for other_ms in [6_000, 3_600_000 - 10_000, 3_600_000 + 10_000, u64::MAX] {
+    for other_ms in [6_000, 3_600_000 - 10_000, 3_600_000 + 10_000, (1 << 53) - 1] {
         scene.accept_step("ahead", other_ms).await.refused(409, "invalid_state");
     }
     let clock: ClockShown = scene.accept("ahead").await.expect(200).json();
@@ -110,7 +110,12 @@ async fn a_clock_that_steps_back_stops_everything_and_lengthens_nothing() {
     }
     scene.goes_on(0).await;
     for held in [&again, &unused] {
-        refused(&scene.send_token(&held.authentication, 0).await, 401, "invalid_client");
+        // It is refused for ever, or until nobody can take it for a new one.
+        let answer = scene.send_token(&held.authentication, 0).await;
+        match answer.status {
+            503 => drop(refused(&answer, 503, "temporarily_unavailable")),
+            _ => drop(refused(&answer, 401, "invalid_client")),
+        }
     }
 }
 
@@ -124,7 +129,7 @@ async fn nobody_is_shut_out_by_what_happened_while_the_clock_was_wrong() {
     let wrong = scene.get(12 * HOUR_S).await;
     scene.log_out(12 * HOUR_S).await;
     for act in ["suspend", "resume"] {
-        scene.behalf.staff.registrar.act(format!("/v1/agents/bot/{act}")).await.expect(200);
+        scene.behalf.staff.registrar.post(format!("/v1/agents/bot/{act}"), &json!({})).await.expect(200);
     }
     scene.step(0);
     scene.accept("behind").await.expect(200);
