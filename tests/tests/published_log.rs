@@ -209,15 +209,21 @@ fn copy(from: &Path, to: &Path) {
 async fn a_store_that_is_behind_its_checkpoints_does_not_start() {
     let fresh = Fresh::make().await;
     start(&fresh.config).await.unwrap();
-    let (store, old) = (fresh.data_dir().join("store"), fresh.dir.path().join("old"));
-    copy(&store, &old);
+    // The store with its journal and base copies, and what outside of the directory would tell.
+    let (parts, old) = (["store", "journal", "base"], fresh.dir.path().join("old"));
+    for part in parts.map(Path::new).into_iter().filter(|part| fresh.data_dir().join(part).exists()) {
+        copy(&fresh.data_dir().join(part), &old.join(part));
+    }
     for _ in 0..2 {
         start(&fresh.config).await.unwrap();
     }
     let note = std::fs::read_to_string(fresh.data_dir().join("log/1/checkpoint")).unwrap();
     let size: u64 = note.lines().nth(1).unwrap().parse().unwrap();
-    std::fs::remove_dir_all(&store).unwrap();
-    copy(&old, &store);
+    for part in parts.map(|part| fresh.data_dir().join(part)).iter().filter(|part| part.exists()) {
+        std::fs::remove_dir_all(part).unwrap();
+    }
+    copy(&old, &fresh.data_dir());
+    std::fs::remove_file(fresh.data_dir().with_file_name("high-water")).unwrap();
     let why = start(&fresh.config).await.unwrap_err();
     let expect = format!(
         "cannot start: the checkpoints in `{}`: one counts {size} entries, and the log has {}: entries are lost, or the \
