@@ -129,7 +129,8 @@ async fn nobody_is_shut_out_by_what_happened_while_the_clock_was_wrong() {
     let wrong = scene.get(12 * HOUR_S).await;
     scene.log_out(12 * HOUR_S).await;
     for act in ["suspend", "resume"] {
-        scene.behalf.staff.registrar.post(format!("/v1/agents/bot/{act}"), &json!({})).await.expect(200);
+        let path = format!("/v1/agents/{}/{act}", scene.behalf.bot.id);
+        scene.behalf.staff.registrar.post(path, &json!({})).await.expect(200);
     }
     scene.step(0);
     scene.accept("behind").await.expect(200);
