@@ -104,17 +104,19 @@ fn mend_history(dir: &Path, verifier: &CheckpointVerifier) -> Result<Option<Sign
 /// Keep a checkpoint that counts more entries than the one before it, which counted `before`.
 pub(super) fn put_newest(dir: &Path, checkpoint: &SignedCheckpoint, before: u64) -> io::Result<()> {
     let size = checkpoint.checkpoint().size;
-    if size / EARLIER_ENTRIES > before / EARLIER_ENTRIES {
-        let mut history = OpenOptions::new().append(true).create(true).mode(0o600).open(dir.join(EARLIER))?;
-        let begin = history.metadata()?.len();
-        let added = history.write_all(checkpoint.note().as_bytes()).and_then(|()| history.sync_all());
-        if let Err(error) = added {
-            // A full disk took a part of it. What follows must not stand behind that.
-            let _ = history.set_len(begin);
-            return Err(error);
-        }
+    if size / EARLIER_ENTRIES <= before / EARLIER_ENTRIES {
+        return put(dir, NEWEST, checkpoint.note());
     }
-    put(dir, NEWEST, checkpoint.note())
+    let mut history = OpenOptions::new().append(true).create(true).mode(0o600).open(dir.join(EARLIER))?;
+    let begin = history.metadata()?.len();
+    let added = history.write_all(checkpoint.note().as_bytes()).and_then(|()| history.sync_all());
+    let kept = added.and_then(|()| put(dir, NEWEST, checkpoint.note()));
+    if kept.is_err() {
+        // A full disk took a part of it, or took it and not the other file. It is tried again, and what follows must
+        // stand neither behind a part nor behind the same.
+        let _ = history.set_len(begin);
+    }
+    kept
 }
 
 /// Keep a checkpoint with its cosignatures.

@@ -37,6 +37,20 @@ fn the_newest_is_kept_and_one_for_each_bundle() {
 }
 
 #[test]
+fn what_could_not_be_kept_is_tried_again_and_stands_once_in_the_history() {
+    let dir = TempDir::new().unwrap();
+    // A full disk, for one file of the two.
+    let in_the_way = dir.path().join(format!("{NEWEST}.tmp"));
+    fs::create_dir(&in_the_way).unwrap();
+    for _ in 0..3 {
+        put_newest(dir.path(), &checkpoint(256), 0).unwrap_err();
+    }
+    fs::remove_dir(&in_the_way).unwrap();
+    put_newest(dir.path(), &checkpoint(256), 0).unwrap();
+    assert_eq!(fs::read_to_string(dir.path().join(EARLIER)).unwrap(), checkpoint(256).note());
+}
+
+#[test]
 fn a_history_that_was_cut_at_any_byte_is_mended() {
     let dir = TempDir::new().unwrap();
     put_newest(dir.path(), &checkpoint(256), 0).unwrap();
