@@ -12,6 +12,8 @@ use attorn_api::audit::EntryList;
 use attorn_api::decisions::DecisionKind;
 use attorn_core::Duty;
 use attorn_log::{CheckpointVerifier, verify_export};
+use attorn_store::records::ClockMarkRecord;
+use attorn_store::{Key, Store};
 use attorn_tests::components;
 use attorn_tests::process::binary;
 use attorn_tests::server::Fresh;
@@ -86,11 +88,17 @@ async fn a_restored_server_never_passes_for_what_it_was() {
     process.kill().await;
     fs::rename(fresh.data_dir(), fresh.dir.path().join("lost")).unwrap();
 
+    let before_ms = attorn_tests::machines::now_ms() - 1;
     let restored = done(&fresh, &["restore", backup.to_str().unwrap()]);
     let (origin, earlier) = (restored["origin"].as_str().unwrap(), restored["earlier_origin"].as_str().unwrap());
     assert!(origin.ends_with("/2") && earlier.ends_with("/1"), "{restored}");
     assert_eq!(restored["grants_ended"], 1, "{restored}");
     assert_eq!(restored["earlier_entries"].as_u64().unwrap(), later.entry.index, "{restored}");
+    // Whoever logged out since the backup signs in again.
+    let store = Store::open(&fresh.data_dir(), &later.entry.log_id.parse().unwrap()).unwrap();
+    let mark = store.record::<ClockMarkRecord>(&Key::clock_mark()).await.unwrap().unwrap();
+    assert!(mark.value.tokens_after >= mark.value.at && mark.value.tokens_after.0 > before_ms, "{mark:?}");
+    drop(store);
     let export = BufReader::new(fs::File::open(restored["earlier_export"].as_str().unwrap()).unwrap());
     let verified = verify_export(export, Some(&old_key)).unwrap();
     assert_eq!(verified.entries, later.entry.index);

@@ -12,7 +12,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use attorn_log::{CheckpointSigner, Origin, SignedCheckpoint, export_header, verify_export};
-use attorn_store::records::{FreezeRecord, GrantRecord, Record, SessionRecord};
+use attorn_store::records::{ClockMarkRecord, FreezeRecord, GrantRecord, Record, SessionRecord};
 use attorn_store::{Batch, Key, KeyKind, KeyPrefix, Require, Store};
 use serde_json::json;
 
@@ -207,6 +207,12 @@ async fn end_all(store: &Store, ended: &SignedCheckpoint, lost: Option<u64>) -> 
         batch.entries.push(entry::body(batch.now, "frozen", about)?);
         batch.require.push((Key::freeze(), Require::Absent));
         batch.put_record(&freeze);
+    }
+    // Who logged out or revoked since the backup is not known here: users sign in again.
+    if let Some(mut mark) = store.record::<ClockMarkRecord>(&Key::clock_mark()).await? {
+        mark.value.tokens_after = mark.value.tokens_after.max(mark.value.at).max(batch.now);
+        batch.require.push((Key::clock_mark(), Require::Version(mark.version)));
+        batch.put_record(&mark.value);
     }
     store.commit(batch).await?;
     let grants = end_each(store, KeyKind::Grant, "grants_ended", |grant: &mut GrantRecord, now| {
