@@ -9,6 +9,7 @@ pub(crate) mod dispatch;
 pub(crate) mod failure;
 pub(crate) mod listen;
 pub(crate) mod openapi;
+pub(crate) mod outbound;
 pub(crate) mod rates;
 pub(crate) mod route;
 pub(crate) mod strangers;

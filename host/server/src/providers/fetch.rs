@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use attorn_core::Issuer;
 use attorn_identity::provider_token::{JwksError, ProviderKeys};
-use reqwest::{Client, Url, redirect};
+use reqwest::{Client, Url};
 use serde::Deserialize;
 
 use super::issuer;
+use crate::http::outbound;
 
 /// The longest that both documents may take.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
@@ -97,20 +98,9 @@ async fn both(issuer: &Issuer) -> Result<ProviderKeys, FetchError> {
     ProviderKeys::parse(&document(&client, jwks_uri).await?).map_err(FetchError::Jwks)
 }
 
-/// A client for one fetch: it reads the machine's certificates anew, which takes time that async threads do not
-/// have. A machine without any still serves, and only fetches fail.
+/// A client for one fetch. A machine without any certificates still serves, and only fetches fail.
 async fn client() -> Result<Client, FetchError> {
-    let build = || {
-        Client::builder()
-            .user_agent(concat!("attorn/", env!("CARGO_PKG_VERSION")))
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            .timeout(TIMEOUT)
-            .build()
-    };
-    let client = tokio::task::spawn_blocking(build).await;
-    client.ok().and_then(Result::ok).ok_or(FetchError::Unreachable)
+    outbound::client(TIMEOUT).await.map_err(|_| FetchError::Unreachable)
 }
 
 async fn document(client: &Client, url: Url) -> Result<Vec<u8>, FetchError> {

@@ -13,12 +13,12 @@ use attorn_log::witness::{WITNESS_ANSWER_BYTES_MAX, add_checkpoint, size_of_conf
 use attorn_log::{Cosignature, CosignatureError, SignedCheckpoint, WitnessPolicy};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use reqwest::{Client, StatusCode, redirect};
+use reqwest::{Client, StatusCode};
 use tokio::time::Instant;
 
 use crate::app::App;
 use crate::config::Witness;
-use crate::http::failure::Failure;
+use crate::http::outbound;
 
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -64,7 +64,7 @@ struct Asked<'a> {
 /// Have each new checkpoint cosigned, for ever. Nothing happens if there are no witnesses.
 pub(crate) async fn run(app: Arc<App>) {
     let Some(policy) = &app.published.policy else { return };
-    let Ok(client) = client().await else {
+    let Ok(client) = outbound::client(TIMEOUT).await else {
         tracing::error!("no client can be made that asks witnesses");
         return;
     };
@@ -101,19 +101,6 @@ pub(crate) async fn run(app: Arc<App>) {
             tokio::time::sleep(PAUSE).await;
         }
     }
-}
-
-async fn client() -> Result<Client, Failure> {
-    let build = || {
-        Client::builder()
-            .user_agent(concat!("attorn/", env!("CARGO_PKG_VERSION")))
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            .timeout(TIMEOUT)
-            .build()
-    };
-    tokio::task::spawn_blocking(build).await.map_err(Failure::internal)?.map_err(Failure::internal)
 }
 
 /// Ask all of them; the checkpoint with the cosignatures that came. Once there are enough, the others have a moment
