@@ -59,6 +59,12 @@ pub enum Failure {
     FollowerStopped,
 }
 
+impl Failure {
+    /// What to do about it.
+    pub const HELP: &str = "see that the disk works and has room, and start anew: what was acknowledged is in the \
+        journal; where that does not start, `attorn repair` makes the store's files anew";
+}
+
 /// Why a batch did not happen.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum CommitError {

@@ -198,6 +198,8 @@ async fn every_step_breaks_in_both_ways_and_nothing_acknowledged_is_lost() {
         (Step::Flush, Way::Written),
         (Step::EngineSync, Way::NotWritten),
         (Step::EngineSync, Way::Written),
+        (Step::Page, Way::NotWritten),
+        (Step::Page, Way::Written),
         (Step::Base, Way::NotWritten),
         (Step::Base, Way::Written),
         (Step::Trim, Way::NotWritten),

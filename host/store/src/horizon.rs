@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use crate::error::{Failure, ReadError};
 use crate::head::Head;
+use crate::progress::Progress;
 
 #[derive(Debug, Clone)]
 pub(crate) enum Horizon {
@@ -19,35 +20,42 @@ pub(crate) enum Horizon {
 }
 
 /// Where the horizon is told. Once the store has failed, nothing is durable any more, whoever says so.
-#[derive(Debug, Clone)]
-pub(crate) struct Teller(Arc<watch::Sender<Horizon>>);
+#[derive(Clone)]
+pub(crate) struct Teller {
+    horizon: Arc<watch::Sender<Horizon>>,
+    progress: Arc<Progress>,
+}
 
 impl Teller {
-    pub(crate) fn new(horizon: watch::Sender<Horizon>) -> Self {
-        Self(Arc::new(horizon))
+    pub(crate) fn new(horizon: watch::Sender<Horizon>, progress: Arc<Progress>) -> Self {
+        Self { horizon: Arc::new(horizon), progress }
     }
 
     pub(crate) fn durable(&self, head: Head) {
         self.tell(Horizon::Durable(head));
     }
 
+    /// The first failure is the one that counts, and is said.
     pub(crate) fn fail(&self, failure: Failure) {
-        tracing::error!(error = &failure as &dyn std::error::Error, "the store has failed");
-        self.tell(Horizon::Failed(Arc::new(failure)));
+        let failure = Arc::new(failure);
+        if self.tell(Horizon::Failed(Arc::clone(&failure))) {
+            tracing::error!(error = &*failure as &dyn std::error::Error, help = Failure::HELP, "the store has failed");
+        }
+        self.progress.fail();
     }
 
     pub(crate) fn has_failed(&self) -> bool {
-        matches!(*self.0.borrow(), Horizon::Failed(_))
+        matches!(*self.horizon.borrow(), Horizon::Failed(_))
     }
 
-    fn tell(&self, news: Horizon) {
-        self.0.send_if_modified(|horizon| {
+    fn tell(&self, news: Horizon) -> bool {
+        self.horizon.send_if_modified(|horizon| {
             let goes_on = matches!(horizon, Horizon::Durable(_));
             if goes_on {
                 *horizon = news;
             }
             goes_on
-        });
+        })
     }
 }
 

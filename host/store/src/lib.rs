@@ -19,6 +19,7 @@ mod backup;
 mod base;
 mod batch;
 mod commit;
+mod copier;
 mod error;
 mod files;
 mod follower;
@@ -32,6 +33,7 @@ mod journal;
 mod key;
 mod open;
 mod places;
+mod progress;
 mod read;
 mod recorded;
 pub mod records;
@@ -73,5 +75,7 @@ mod fixtures;
 mod model_tests;
 #[cfg(test)]
 mod power_cut_tests;
+#[cfg(test)]
+mod stall_tests;
 #[cfg(test)]
 mod store_tests;

@@ -9,7 +9,7 @@ use std::any::Any;
 use std::fs::{self, OpenOptions};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{Arc, RwLock, mpsc as news};
+use std::sync::{Arc, RwLock};
 use std::thread;
 
 use attorn_log::{Entry, Epoch, Link, LogId, NodeId, TreeBuilder};
@@ -17,13 +17,15 @@ use tokio::sync::{mpsc, watch};
 
 use crate::base;
 use crate::commit::{Applied, QUEUE_BATCHES_MAX, Shared, Store};
+use crate::copier::{Copier, Due};
 use crate::error::{OpenError, StorageError};
 use crate::files::{make_dir, remove_temporary};
-use crate::follower::{Behind, Follower, Pace};
+use crate::follower::{Follower, Pace};
 use crate::frame::StoreId;
 use crate::head::{Head, LogName};
 use crate::horizon::{Horizon, Teller, Watch};
 use crate::journal::Journal;
+use crate::progress::Progress;
 use crate::places::{FORMAT, FORMAT_WITHOUT_JOURNAL, Lock, Places, at, exists, sync_files};
 use crate::steps::{EveryStep, Steps};
 use crate::trees::{Trees, head_write, store_id_write};
@@ -230,29 +232,38 @@ fn start(places: &Places, lock: Lock, opened: Opened, setup: Setup) -> Result<St
     let engine_file = places.engine.join("db");
     let file = OpenOptions::new().read(true).write(true).open(&engine_file).map_err(at(&engine_file))?;
     let (horizon, watched) = watch::channel(Horizon::Durable(head));
-    let teller = Teller::new(horizon);
+    let progress = Arc::new(Progress::at(head.version));
+    let teller = Teller::new(horizon, Arc::clone(&progress));
     let (queue, jobs) = mpsc::channel(QUEUE_BATCHES_MAX);
-    let (follow, news) = news::channel();
     let applied = Applied { version: head.version, ..Applied::default() };
     let shared = Arc::new(Shared { trees, log, applied: RwLock::new(applied), horizon: Watch::new(watched) });
     let (since_base, last_base) = base::how_far(&places.base, &places.journal).map_err(at(&places.base))?;
-    let follower = Follower {
+    let copier = Copier {
         shared: Arc::clone(&shared),
         steps: Arc::clone(&steps),
-        teller: teller.clone(),
-        news,
-        file,
+        progress: Arc::clone(&progress),
         places: places.clone(),
         store,
         spare: journal.spare(),
         pace,
-        behind: Behind::at(head.version, since_base, last_base),
+        due: Due::after(since_base, last_base),
     };
-    let writer = Writer { shared: Arc::clone(&shared), steps, journal, jobs, follow, teller, head, tree };
+    let follower = Follower {
+        shared: Arc::clone(&shared),
+        steps: Arc::clone(&steps),
+        teller: teller.clone(),
+        progress: Arc::clone(&progress),
+        file,
+        pace,
+    };
+    let writer = Writer { shared: Arc::clone(&shared), steps, journal, jobs, progress, pace, teller, head, tree };
     let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
         thread::Builder::new().name(name.to_owned()).spawn(run).map_err(|error| StorageError::new(&error))
     };
-    let threads =
-        vec![spawn("store-writer", Box::new(|| writer.run()))?, spawn("store-follower", Box::new(|| follower.run()))?];
+    let threads = vec![
+        spawn("store-writer", Box::new(|| writer.run()))?,
+        spawn("store-follower", Box::new(|| follower.run()))?,
+        spawn("store-copier", Box::new(|| copier.run()))?,
+    ];
     Ok(Store::of(shared, places.blobs.clone(), queue, threads, lock))
 }

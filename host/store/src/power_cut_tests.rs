@@ -52,6 +52,7 @@ impl Way {
         let hurried = Pace {
             sync_after: Duration::from_millis(40),
             sync_bytes: 1 << 20,
+            ahead_bytes_max: 16 << 20,
             base_bytes: 1 << 20,
             segments: SegmentBytes { min: 64 << 10, max: 1 << 20 },
         };

@@ -27,6 +27,8 @@ pub enum Step {
     Flush,
     /// The engine's file is synced.
     EngineSync,
+    /// A page of a base copy is written.
+    Page,
     /// A base copy gets its name.
     Base,
     /// What is not needed any more is removed from the journal.
@@ -42,6 +44,7 @@ impl Step {
         Self::Transaction,
         Self::Flush,
         Self::EngineSync,
+        Self::Page,
         Self::Base,
         Self::Trim,
     ];
@@ -49,7 +52,7 @@ impl Step {
     /// Whether the store has failed for ever when the step fails.
     #[must_use]
     pub const fn is_vital(self) -> bool {
-        !matches!(self, Self::Base | Self::Trim)
+        !matches!(self, Self::Page | Self::Base | Self::Trim)
     }
 }
 
@@ -62,6 +65,7 @@ impl fmt::Display for Step {
             Self::Transaction => "transaction",
             Self::Flush => "flush",
             Self::EngineSync => "engine sync",
+            Self::Page => "page of a base copy",
             Self::Base => "base copy",
             Self::Trim => "trim",
         })

@@ -4,7 +4,6 @@
 //! Also a refusal is answered only when its group is on disk: it tells of batches before it, of which
 //! nobody may hear before they are durable.
 
-use std::sync::mpsc::Sender;
 use std::sync::{Arc, PoisonError};
 
 use attorn_log::TreeBuilder;
@@ -12,11 +11,12 @@ use tokio::sync::mpsc;
 
 use crate::commit::{Job, Shared};
 use crate::error::{Failure, StorageError};
-use crate::follower::Applied;
+use crate::follower::Pace;
 use crate::group::Group;
 use crate::head::Head;
 use crate::horizon::Teller;
 use crate::journal::Journal;
+use crate::progress::Progress;
 use crate::redo;
 use crate::steps::{Step, Steps};
 use crate::trees::redo_of;
@@ -31,8 +31,9 @@ pub(crate) struct Writer {
     pub(crate) steps: Arc<dyn Steps>,
     pub(crate) journal: Journal,
     pub(crate) jobs: mpsc::Receiver<Job>,
-    /// Where the follower hears of what was applied.
-    pub(crate) follow: Sender<Applied>,
+    /// Where the others hear of what was applied.
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) pace: Pace,
     pub(crate) teller: Teller,
     pub(crate) head: Head,
     pub(crate) tree: TreeBuilder,
@@ -42,7 +43,7 @@ impl Writer {
     /// Write until the last sender is gone or something fails.
     pub(crate) fn run(mut self) {
         while let Some(first) = self.jobs.blocking_recv() {
-            if self.teller.has_failed() {
+            if !self.progress.wait_for_room(&self.pace) || self.teller.has_failed() {
                 self.close();
                 return;
             }
@@ -119,8 +120,7 @@ impl Writer {
             shared.trees.apply(&redo.writes)
         })?;
         let next_segment_bytes = journal.is_half_full().then(|| journal.next_segment_bytes());
-        // A follower that is gone has failed the store, and the next group finds that out.
-        let _ = self.follow.send(Applied { version: redo.to, bytes: content.len() as u64, next_segment_bytes });
+        self.progress.applied(redo.to, content.len() as u64, next_segment_bytes);
         Ok(())
     }
 }
@@ -131,5 +131,6 @@ impl Drop for Writer {
         if std::thread::panicking() {
             self.fail(Failure::WriterStopped);
         }
+        self.progress.end();
     }
 }
