@@ -100,6 +100,12 @@ impl Server {
         Rehearsals::of(Arc::clone(&self.app))
     }
 
+    /// Wait until the store fails; for ever, if it does not. It needs nothing of the server, which may hang with the
+    /// store: whoever runs the process ends it some time after this.
+    pub fn store_failed(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.app.store.has_failed()
+    }
+
     /// Serve until `stop` is there, or the store fails; then let what is in flight end.
     ///
     /// # Errors

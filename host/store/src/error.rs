@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use attorn_log::{LogId, TreeError};
 
@@ -48,9 +49,14 @@ pub enum Failure {
         #[source]
         error: StorageError,
     },
-    /// The state could not be read while a commit was prepared.
-    #[error("the store could not read what it holds")]
-    Read(#[source] StorageError),
+    /// A step did not end. It may do so later, or never.
+    #[error("the store hangs: its step `{step}` has not ended in {} s", limit.as_secs())]
+    Stalled {
+        /// Which step.
+        step: Step,
+        /// How long it was waited for.
+        limit: Duration,
+    },
     /// The thread that writes is gone.
     #[error("the store's writer stopped")]
     WriterStopped,

@@ -80,23 +80,25 @@ pub(crate) fn lazy() -> Setup {
     Setup { steps: Arc::new(EveryStep), pace: LAZY }
 }
 
-/// Hangs at a step before it does anything, says so, and goes on when it is let go or nobody can do that any more.
+/// Hangs at a step before it does anything, says so, and goes on when it is let go.
 pub(crate) struct Hang {
     step: Step,
+    /// How long the step may take; all others may take for ever.
+    limit: Duration,
     reached: Sender<()>,
     go: Mutex<Receiver<()>>,
 }
 
-/// Who waits until something hangs, and lets it go.
+/// Who waits until something hangs. It is let go when this is dropped.
 pub(crate) struct Hanging {
     pub(crate) reached: Receiver<()>,
-    pub(crate) go: Sender<()>,
+    _go: Sender<()>,
 }
 
 impl Hang {
-    pub(crate) fn at(step: Step) -> (Self, Hanging) {
+    pub(crate) fn at(step: Step, limit: Duration) -> (Self, Hanging) {
         let ((reached, seen), (go, let_go)) = (mpsc::channel(), mpsc::channel());
-        (Self { step, reached, go: Mutex::new(let_go) }, Hanging { reached: seen, go })
+        (Self { step, limit, reached, go: Mutex::new(let_go) }, Hanging { reached: seen, _go: go })
     }
 }
 
@@ -108,6 +110,10 @@ impl Steps for Hang {
             let _ = self.go.lock().unwrap().recv();
         }
         act()
+    }
+
+    fn limit(&self, step: Step) -> Duration {
+        if step == self.step { self.limit } else { Duration::MAX }
     }
 }
 

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::commit::Shared;
-use crate::error::{Failure, StorageError};
+use crate::error::Failure;
 use crate::horizon::Teller;
 use crate::journal::SegmentBytes;
 use crate::progress::Progress;
 use crate::steps::{Step, Steps};
+use crate::writer::take;
 
 /// How far things may come behind.
 #[derive(Debug, Clone, Copy)]
@@ -63,11 +64,8 @@ impl Follower {
     }
 
     fn sync_engine(&self) -> Result<(), Failure> {
-        let take = |step: Step, act: &mut dyn FnMut() -> Result<(), StorageError>| {
-            self.steps.take(step, act).map_err(|error| Failure::Step { step, error })
-        };
-        take(Step::Flush, &mut || self.shared.trees.flush())?;
-        take(Step::EngineSync, &mut || Ok(self.file.sync_data()?))
+        take(&*self.steps, Step::Flush, &mut || self.shared.trees.flush())?;
+        take(&*self.steps, Step::EngineSync, &mut || Ok(self.file.sync_data()?))
     }
 }
 

@@ -20,6 +20,7 @@ mod base;
 mod batch;
 mod commit;
 mod copier;
+mod ending;
 mod error;
 mod files;
 mod follower;
@@ -42,6 +43,7 @@ mod repair;
 mod restore;
 mod steps;
 mod trees;
+mod watchdog;
 mod writer;
 
 pub use backup::{BackedUp, BackupError};

@@ -13,22 +13,24 @@ use std::sync::{Arc, RwLock};
 use std::thread;
 
 use attorn_log::{Entry, Epoch, Link, LogId, NodeId, TreeBuilder};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use crate::base;
 use crate::commit::{Applied, QUEUE_BATCHES_MAX, Shared, Store};
 use crate::copier::{Copier, Due};
+use crate::ending::Ending;
 use crate::error::{OpenError, StorageError};
 use crate::files::{make_dir, remove_temporary};
 use crate::follower::{Follower, Pace};
 use crate::frame::StoreId;
 use crate::head::{Head, LogName};
-use crate::horizon::{Horizon, Teller, Watch};
+use crate::horizon;
 use crate::journal::Journal;
-use crate::progress::Progress;
 use crate::places::{FORMAT, FORMAT_WITHOUT_JOURNAL, Lock, Places, at, exists, sync_files};
+use crate::progress::Progress;
 use crate::steps::{EveryStep, Steps};
 use crate::trees::{Trees, head_write, store_id_write};
+use crate::watchdog::Watchdog;
 use crate::writer::Writer;
 
 /// The epoch with which every log begins.
@@ -227,16 +229,17 @@ fn check_end_of_log(trees: &Trees, log: &LogName, head: &Head) -> Result<(), Ope
 fn start(places: &Places, lock: Lock, opened: Opened, setup: Setup) -> Result<Store, OpenError> {
     let Opened { trees, log, head, journal, store } = opened;
     let Setup { steps, pace } = setup;
+    let watchdog = Arc::new(Watchdog::over(steps));
+    let steps = Arc::clone(&watchdog) as Arc<dyn Steps>;
     let tree = TreeBuilder::load(head.size, |id| trees.node(id));
     let tree = tree.map_err(|error| OpenError::Inconsistent(error.to_string()))?;
     let engine_file = places.engine.join("db");
     let file = OpenOptions::new().read(true).write(true).open(&engine_file).map_err(at(&engine_file))?;
-    let (horizon, watched) = watch::channel(Horizon::Durable(head));
     let progress = Arc::new(Progress::at(head.version));
-    let teller = Teller::new(horizon, Arc::clone(&progress));
+    let (teller, horizon) = horizon::at(head, Arc::clone(&progress));
     let (queue, jobs) = mpsc::channel(QUEUE_BATCHES_MAX);
     let applied = Applied { version: head.version, ..Applied::default() };
-    let shared = Arc::new(Shared { trees, log, applied: RwLock::new(applied), horizon: Watch::new(watched) });
+    let shared = Arc::new(Shared { trees, log, applied: RwLock::new(applied), horizon });
     let (since_base, last_base) = base::how_far(&places.base, &places.journal).map_err(at(&places.base))?;
     let copier = Copier {
         shared: Arc::clone(&shared),
@@ -256,14 +259,40 @@ fn start(places: &Places, lock: Lock, opened: Opened, setup: Setup) -> Result<St
         file,
         pace,
     };
-    let writer = Writer { shared: Arc::clone(&shared), steps, journal, jobs, progress, pace, teller, head, tree };
+    let writer = Writer {
+        shared: Arc::clone(&shared),
+        steps,
+        journal,
+        jobs,
+        progress,
+        pace,
+        teller: teller.clone(),
+        head,
+        tree,
+    };
+    // As long as a thread lives it may use the directory.
+    let lock = Arc::new(lock);
     let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
+        let lock = Arc::clone(&lock);
+        let run = move || {
+            run();
+            drop(lock);
+        };
         thread::Builder::new().name(name.to_owned()).spawn(run).map_err(|error| StorageError::new(&error))
     };
-    let threads = vec![
-        spawn("store-writer", Box::new(|| writer.run()))?,
-        spawn("store-follower", Box::new(|| follower.run()))?,
-        spawn("store-copier", Box::new(|| copier.run()))?,
-    ];
-    Ok(Store::of(shared, places.blobs.clone(), queue, threads, lock))
+    let dog = Arc::clone(&watchdog);
+    let ending = Ending {
+        vital: vec![
+            spawn("store-writer", Box::new(|| writer.run()))?,
+            spawn("store-follower", Box::new(|| follower.run()))?,
+        ],
+        copier: Some(spawn("store-copier", Box::new(|| copier.run()))?),
+        watchdog,
+        trees: Some(shared.trees.clone()),
+        lock: Some(Arc::clone(&lock)),
+    };
+    // It does not use the directory, and ends by itself.
+    let watch = thread::Builder::new().name("store-watchdog".to_owned()).spawn(move || dog.watch(&teller));
+    watch.map_err(|error| StorageError::new(&error))?;
+    Ok(Store::of(shared, places.blobs.clone(), queue, ending))
 }

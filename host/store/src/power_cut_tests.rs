@@ -28,7 +28,9 @@ const WRITERS: usize = 16;
 const ROUNDS: u64 = 5;
 const DISK_MIB: u64 = 512;
 /// How long it may take to fill a small disk.
-const FULL_WAIT: Duration = Duration::from_secs(30);
+const FULL_WAIT: Duration = Duration::from_secs(120);
+/// How long a step may take on a disk that gets full.
+const FULL_LIMIT: Duration = Duration::from_secs(3);
 /// What the writer reads from its environment.
 const DIR: &str = "ATTORN_POWER_CUT_DIR";
 const FIRST: &str = "ATTORN_POWER_CUT_FIRST";
@@ -41,12 +43,14 @@ enum Way {
     Usual,
     /// With everything that comes behind coming much more often.
     Hurried,
+    /// The same, and not waiting long for a disk that hangs.
+    Impatient,
     /// Without syncing the journal: what must be found out.
     NoSync,
 }
 
 impl Way {
-    const ALL: [Self; 3] = [Self::Usual, Self::Hurried, Self::NoSync];
+    const ALL: [Self; 4] = [Self::Usual, Self::Hurried, Self::Impatient, Self::NoSync];
 
     fn setup(self) -> Setup {
         let hurried = Pace {
@@ -59,8 +63,21 @@ impl Way {
         match self {
             Self::Usual => Setup::usual(),
             Self::Hurried => Setup { steps: Arc::new(EveryStep), pace: hurried },
+            Self::Impatient => Setup { steps: Arc::new(Impatient), pace: hurried },
             Self::NoSync => Setup { steps: Arc::new(NoSync), ..Setup::usual() },
         }
+    }
+}
+
+struct Impatient;
+
+impl Steps for Impatient {
+    fn take(&self, _: Step, act: &mut dyn FnMut() -> Result<(), StorageError>) -> Result<(), StorageError> {
+        act()
+    }
+
+    fn limit(&self, _: Step) -> Duration {
+        FULL_LIMIT
     }
 }
 
@@ -140,22 +157,23 @@ fn write_until_cut(disk: &mut Disk, first: u64, way: Way, after: Duration) -> BT
     acknowledged
 }
 
-/// Let it write until the disk is full, and read what it had been told. If it does not end then, it is killed.
+/// Let it write until the disk is full and it ends by itself, and read what it had been told.
 pub(crate) fn write_until_full(dir: &Path) -> BTreeSet<u64> {
-    let mut writer = start_writer(dir, 0, Way::Hurried);
+    let mut writer = start_writer(dir, 0, Way::Impatient);
     let lines = BufReader::new(writer.stdout.take().unwrap()).lines();
     let reader = std::thread::spawn(move || {
         let number = |line: String| line.strip_prefix("ack ").and_then(|n| n.parse::<u64>().ok());
         lines.map_while(Result::ok).filter_map(number).collect::<BTreeSet<_>>()
     });
     let mut waited = Duration::ZERO;
-    while writer.try_wait().unwrap().is_none() && waited < FULL_WAIT {
+    while writer.try_wait().unwrap().is_none() {
+        if waited > FULL_WAIT {
+            writer.kill().unwrap();
+            panic!("it hangs with a disk that is full");
+        }
         std::thread::sleep(Duration::from_millis(100));
         waited += Duration::from_millis(100);
     }
-    // It may have ended by itself.
-    let _ = writer.kill();
-    writer.wait().unwrap();
     reader.join().unwrap()
 }
 

@@ -82,16 +82,22 @@ impl Writer {
     fn write(&mut self, jobs: Vec<Job>) -> Result<(), Failure> {
         let shared = Arc::clone(&self.shared);
         let mut group = Group::new(&shared.trees, &shared.log, self.head, self.tree.clone());
-        let mut answers = Vec::with_capacity(jobs.len());
-        for Job { batch, answer, share } in jobs {
-            answers.push((answer, group.take(batch).map_err(Failure::Read)?));
-            drop(share);
-        }
+        let (mut jobs, mut answers) = (jobs.into_iter(), Vec::new());
+        take(&*self.steps, Step::Check, &mut || {
+            for Job { batch, answer, share } in jobs.by_ref() {
+                answers.push((answer, group.take(batch)?));
+                drop(share);
+            }
+            Ok(())
+        })?;
         if !group.is_empty() {
             self.make_durable(&shared, &group)?;
             self.head = group.head;
             self.tree = group.tree;
-            self.teller.durable(self.head);
+        }
+        // Who has waited so long that the store has failed meanwhile is told that, and not what came of it.
+        if !self.teller.durable(self.head) {
+            return Ok(());
         }
         for (answer, outcome) in answers {
             // Who does not listen any more does not want to know.
@@ -103,9 +109,7 @@ impl Writer {
     /// First the journal, and when that is on disk the engine, which comes to disk behind.
     fn make_durable(&mut self, shared: &Shared, group: &Group<'_>) -> Result<(), Failure> {
         let Self { steps, journal, .. } = self;
-        let take = |step: Step, act: &mut dyn FnMut() -> Result<(), StorageError>| {
-            steps.take(step, act).map_err(|error| Failure::Step { step, error })
-        };
+        let take = |step, act: &mut dyn FnMut() -> _| take(&**steps, step, act);
         let redo = redo_of(&shared.log, group);
         let content = redo::encode(&redo.writes);
         if !journal.has_room(content.len()) {
@@ -123,6 +127,15 @@ impl Writer {
         self.progress.applied(redo.to, content.len() as u64, next_segment_bytes);
         Ok(())
     }
+}
+
+/// A step that fails ends the store.
+pub(crate) fn take(
+    steps: &dyn Steps,
+    step: Step,
+    act: &mut dyn FnMut() -> Result<(), StorageError>,
+) -> Result<(), Failure> {
+    steps.take(step, act).map_err(|error| Failure::Step { step, error })
 }
 
 impl Drop for Writer {

@@ -84,7 +84,8 @@ impl ServeError {
                  directory, and `attorn restore` a backup",
             ),
             Self::HighWater(error) => Some(error.help()),
-            Self::Listen { .. } | Self::RootKey { .. } | Self::Start(_) | Self::StoreFailed(_) => None,
+            Self::StoreFailed(_) => Some(attorn_store::Failure::HELP),
+            Self::Listen { .. } | Self::RootKey { .. } | Self::Start(_) => None,
         }
     }
 }
