@@ -1,7 +1,6 @@
 //! The store as its callers hold it, and how a batch gets to the writer and its answer back.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 #[cfg(test)]
 use std::thread::JoinHandle;
@@ -19,6 +18,7 @@ use crate::files::Files;
 use crate::head::LogName;
 use crate::horizon::Watch;
 use crate::key::Key;
+use crate::places::Places;
 use crate::recorded::Recorded;
 use crate::trees::Trees;
 
@@ -34,6 +34,7 @@ const BATCH_OVERHEAD_BYTES: usize = 1_024;
 pub struct Store {
     pub(crate) shared: Arc<Shared>,
     pub(crate) files: Files,
+    pub(crate) places: Places,
     /// The writer ends when nobody can send it anything any more, and the others then.
     queue: mpsc::Sender<Job>,
     queue_bytes: Arc<Semaphore>,
@@ -97,8 +98,9 @@ impl Committed {
 }
 
 impl Store {
-    pub(crate) fn of(shared: Arc<Shared>, files: PathBuf, queue: mpsc::Sender<Job>, ending: Ending) -> Self {
-        Self { shared, files: Files::new(files), queue, queue_bytes: Arc::new(Semaphore::new(QUEUE_BYTES_MAX)), ending }
+    pub(crate) fn of(shared: Arc<Shared>, places: Places, queue: mpsc::Sender<Job>, ending: Ending) -> Self {
+        let files = Files::new(places.blobs.clone());
+        Self { shared, files, places, queue, queue_bytes: Arc::new(Semaphore::new(QUEUE_BYTES_MAX)), ending }
     }
 
     /// Let a batch happen. When this returns `Ok`, all of it is on disk; after `Conflict` and

@@ -8,7 +8,9 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::places::Lock;
+use crate::boot::Boot;
+use crate::horizon::Watch;
+use crate::places::{Lock, Places, sync_files};
 use crate::steps::{Step, Steps as _};
 use crate::trees::Trees;
 use crate::watchdog::Watchdog;
@@ -20,10 +22,35 @@ pub(crate) struct Ending {
     /// Of the copier, which ends then, too, and which nobody watches.
     pub(crate) copier: Option<JoinHandle<()>>,
     pub(crate) watchdog: Arc<Watchdog>,
+    pub(crate) last: Option<Last>,
+}
+
+/// What goes when all threads have ended.
+pub(crate) struct Last {
     /// The engine goes when the last of these has gone.
-    pub(crate) trees: Option<Trees>,
+    pub(crate) trees: Trees,
+    pub(crate) closing: Closing,
     /// Each thread has one, too.
-    pub(crate) lock: Option<Arc<Lock>>,
+    pub(crate) _lock: Arc<Lock>,
+}
+
+/// Who says that the store is closed.
+pub(crate) struct Closing {
+    pub(crate) boot: Boot,
+    pub(crate) places: Places,
+    pub(crate) horizon: Watch,
+}
+
+impl Closing {
+    /// Say so, if all went well. Else the next start finds the engine as one that was killed.
+    fn say(&self) {
+        if self.horizon.failure().is_some() {
+            return;
+        }
+        if let Err(error) = sync_files(&self.places.engine).and_then(|()| self.boot.say_closed(&self.places)) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "cannot say that the store is closed");
+        }
+    }
 }
 
 /// What has ended.
@@ -35,7 +62,7 @@ enum Ended {
 impl Drop for Ending {
     fn drop(&mut self) {
         let (vital, copier) = (std::mem::take(&mut self.vital), self.copier.take());
-        let (trees, lock) = (self.trees.take(), self.lock.take());
+        let last = self.last.take();
         let (tell, ended) = mpsc::channel();
         // Closing the engine may hang as well.
         let end = move || {
@@ -46,8 +73,10 @@ impl Drop for Ending {
             // Nobody listens who has given up.
             let _ = tell.send(Ended::Vital);
             let _ = copier.map(JoinHandle::join);
-            drop(trees);
-            drop(lock);
+            if let Some(Last { trees, closing, _lock }) = last {
+                drop(trees);
+                closing.say();
+            }
             let _ = tell.send(Ended::All);
         };
         if thread::Builder::new().name("store-end".to_owned()).spawn(end).is_ok() {

@@ -17,7 +17,7 @@ use crate::follower::Pace;
 use crate::journal::SegmentBytes;
 use crate::key::Key;
 use crate::open::Setup;
-use crate::steps::{EveryStep, Step, Steps};
+use crate::steps::{Step, Steps};
 
 pub(crate) fn id<T: FromStr<Err = attorn_core::ParseError>>(text: &str) -> T {
     text.parse().unwrap()
@@ -73,11 +73,11 @@ pub(crate) const HURRIED: Pace = Pace {
 pub(crate) const LAZY: Pace = Pace { sync_after: Duration::MAX, sync_bytes: u64::MAX, base_bytes: u64::MAX, ..HURRIED };
 
 pub(crate) fn hurried(steps: impl Steps + 'static) -> Setup {
-    Setup { steps: Arc::new(steps), pace: HURRIED }
+    Setup { steps: Arc::new(steps), pace: HURRIED, ..Setup::usual() }
 }
 
 pub(crate) fn lazy() -> Setup {
-    Setup { steps: Arc::new(EveryStep), pace: LAZY }
+    Setup { pace: LAZY, ..Setup::usual() }
 }
 
 /// Hangs at a step before it does anything, says so, and goes on when it is let go.

@@ -75,7 +75,7 @@ async fn the_journal_waits_for_an_engine_that_is_too_far_behind() {
     drop(Store::create(dir.path(), log()).unwrap());
     let (hang, hanging) = Hang::at(Step::Flush, Duration::MAX);
     let pace = Pace { ahead_bytes_max: 1, ..HURRIED };
-    let setup = Setup { steps: Arc::new(hang), pace };
+    let setup = Setup { steps: Arc::new(hang), pace, ..Setup::usual() };
     let store = Arc::new(Store::open_with(dir.path(), &log(), setup).unwrap());
     deed(&store, 0).await;
     hanging.reached.recv().unwrap();
