@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::decisions::pause::Pauses;
 use crate::decisions::shadow::Shadows;
+use crate::http::connections::Connections;
 use crate::http::failure::{Failure, causes};
 use crate::http::rates::Rates;
 use crate::http::strangers::Strangers;
@@ -52,6 +53,7 @@ pub(crate) struct App {
     pub(crate) assertions: AssertionGuard,
     pub(crate) refusals: Refusals,
     pub(crate) strangers: Arc<Strangers>,
+    pub(crate) connections: Arc<Connections>,
     pub(crate) agent_rates: Rates<AgentId>,
     pub(crate) user_rates: Rates<UserId>,
     pub(crate) keys: ParsedKeys,
