@@ -13,7 +13,7 @@ use attorn_store::records::{ProviderIssuerRecord, Record as _, WorkloadIssuerNam
 use attorn_store::{Batch, Key, KeyKind, Require, Versioned};
 use serde_json::{Value, json};
 
-use super::{commit, count, moved, page};
+use super::{commit, count, moved, page, why};
 use crate::app::App;
 use crate::entry;
 use crate::http::call::{Call, Reply};
@@ -91,7 +91,8 @@ pub(crate) async fn revoke(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     let Versioned { mut value, version, .. } = find_unrevoked(&app, &id).await?;
     let mut batch = Batch::new(app.clock.now());
     value.revoked_at = Some(batch.now);
-    entry::act(&mut batch, call.operator()?, "workload_issuer_revoked", json!({ "id": id.as_str() }))?;
+    let about = json!({ "id": id.as_str(), "reason": why(&call)? });
+    entry::act(&mut batch, call.operator()?, "workload_issuer_revoked", about)?;
     replace(&app, batch, &value, version).await
 }
 
