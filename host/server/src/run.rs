@@ -4,6 +4,7 @@ mod error;
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use attorn_artifact::{Cache, Worker};
@@ -27,8 +28,8 @@ use crate::decisions::rehearse::Rehearsals;
 use crate::decisions::shadow::{self, Shadows};
 use crate::http::connections::{self, Connections};
 use crate::http::failure::{Failure, causes};
-use crate::http::rates::Rates;
 use crate::http::listen::Deadlines;
+use crate::http::rates::Rates;
 use crate::http::strangers::Strangers;
 use crate::http::tls::ServerCertificate;
 use crate::http::{dispatch, listen};
@@ -196,6 +197,7 @@ impl Server {
             agent_rates: Rates::new("agent", config.agent_requests_per_s_max, MonotonicClock),
             // Nobody clicks faster than an agent may ask.
             user_rates: Rates::new("user", config.agent_requests_per_s_max, MonotonicClock),
+            room_rates: Rates::new("agent", NonZeroU32::MIN, MonotonicClock),
             clock,
             era: Arc::default(),
             active,
