@@ -5,7 +5,7 @@ use std::sync::Arc;
 use attorn_api::ProblemCode;
 use attorn_core::{AgentId, BoundsLimits};
 use attorn_engine::Engine;
-use attorn_identity::provider_token::ProviderKeys;
+use attorn_identity::issuer_token::IssuerKeys;
 use attorn_identity::svid::JwtSvidKey;
 use attorn_identity::{AssertionGuard, NamesKey, Nonces, ReplayGuard};
 use attorn_log::CheckpointSigner;
@@ -60,7 +60,7 @@ pub(crate) struct App {
     /// How often it is looked for what has ended of what an agent made.
     pub(crate) room_rates: Rates<AgentId>,
     pub(crate) keys: ParsedKeys,
-    pub(crate) issuer_keys: ByVersion<ProviderKeys>,
+    pub(crate) issuer_keys: ByVersion<IssuerKeys>,
     pub(crate) domain_keys: ByVersion<Vec<JwtSvidKey>>,
     pub(crate) user_keys: Arc<UserKeys>,
     pub(crate) names: NamesKey,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use attorn_api::delegations::Revoke;
 use attorn_api::workload_issuers::{self, RegisterWorkloadIssuer, UpdateWorkloadIssuer, WorkloadIssuerList};
-use attorn_core::{Issuer, ProviderAlgorithm, TimeMs, WorkloadIssuerId};
+use attorn_core::{Issuer, IssuerAlgorithm, TimeMs, WorkloadIssuerId};
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
@@ -89,8 +89,8 @@ struct Keys {
     jwks: PathBuf,
     /// How its tokens may be signed; repeat it for several
     #[arg(long, value_name = "ALG", value_delimiter = ',', default_value = "RS256",
-        value_parser = parse::id::<ProviderAlgorithm>)]
-    algorithm: Vec<ProviderAlgorithm>,
+        value_parser = parse::id::<IssuerAlgorithm>)]
+    algorithm: Vec<IssuerAlgorithm>,
 }
 
 impl Keys {

@@ -9,7 +9,7 @@ use attorn_api::providers as api;
 use attorn_core::provider::shown;
 use attorn_core::reason::HostReason;
 use attorn_core::{Audience, Consent, ProviderId, TimeMs};
-use attorn_identity::provider_token::{ProviderTokenError, UnverifiedToken};
+use attorn_identity::issuer_token::{IssuerTokenError, UnverifiedToken};
 use attorn_store::records::ProviderRecord;
 use serde_json::Value;
 
@@ -85,7 +85,7 @@ struct Particular {
 
 /// Whom a token is for, and whom it should be for. Its signature was verified before anybody looked at that.
 fn another_audience(provider: &ProviderRecord, asked: &api::CheckToken, refused: &Refused) -> Option<Particular> {
-    let Refused::Token(ProviderTokenError::WrongAudience) = refused else { return None };
+    let Refused::Token(IssuerTokenError::WrongAudience) = refused else { return None };
     let token = UnverifiedToken::parse(&asked.token).ok()?;
     let found = token.audiences();
     let (agents, users) = (provider.audience.as_str(), provider.user_audience.as_ref().map(Audience::as_str));

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use attorn_api::ProblemCode;
 use attorn_api::workload_issuers as api;
-use attorn_core::{Issuer, JsonText, ProviderAlgorithm, WorkloadIssuerId};
-use attorn_identity::provider_token::{GivenKeys, GivenKeysError};
+use attorn_core::{Issuer, IssuerAlgorithm, JsonText, WorkloadIssuerId};
+use attorn_identity::issuer_token::{GivenKeys, GivenKeysError};
 use attorn_store::records::{ProviderIssuerRecord, Record as _, WorkloadIssuerNameRecord, WorkloadIssuerRecord};
 use attorn_store::{Batch, Key, KeyKind, Require, Versioned};
 use serde_json::{Value, json};
@@ -135,8 +135,8 @@ pub(super) async fn unrevoked_of(app: &App, issuer: &Issuer) -> Result<Versioned
     find_unrevoked(app, &name.id).await
 }
 
-fn keys(algorithms: &BTreeSet<String>, jwks: &Value) -> Result<(BTreeSet<ProviderAlgorithm>, JsonText), Failure> {
-    count("algorithms", algorithms.len(), 1, ProviderAlgorithm::ALL.len())?;
+fn keys(algorithms: &BTreeSet<String>, jwks: &Value) -> Result<(BTreeSet<IssuerAlgorithm>, JsonText), Failure> {
+    count("algorithms", algorithms.len(), 1, IssuerAlgorithm::ALL.len())?;
     let algorithms = algorithms.iter().map(|name| name.parse()).collect::<Result<_, _>>()?;
     let given = GivenKeys::parse(jwks.to_string().as_bytes()).map_err(|error: GivenKeysError| invalid(&error))?;
     Ok((algorithms, JsonText::from_canonical(given.text())))
