@@ -238,7 +238,11 @@ fn check_media_type(route: &Route, parts: &Parts) -> Result<(), Failure> {
     };
     let got = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = got.split(';').next().unwrap_or_default().trim();
-    let empty = parts.headers.get(header::CONTENT_LENGTH).is_some_and(|length| length.as_bytes() == b"0");
+    // A request that announces no body has none (RFC 9112, section 6.3).
+    let empty = match parts.headers.get(header::CONTENT_LENGTH) {
+        Some(length) => length.as_bytes() == b"0",
+        None => !parts.headers.contains_key(header::TRANSFER_ENCODING),
+    };
     if essence.eq_ignore_ascii_case(expect) || (empty && got.is_empty()) {
         return Ok(());
     }
@@ -343,9 +347,36 @@ fn log(route: &Route, id: &str, answer: &Result<Reply, Failure>, took: Duration)
 
 #[cfg(test)]
 mod tests {
+    use axum::http::Method;
     use futures_util::StreamExt as _;
 
     use super::*;
+    use crate::http::route::{handler, json, route};
+
+    #[test]
+    fn a_body_says_what_it_is_and_none_need_not() {
+        let takes = route(Method::POST, "/", Access::User, ("a", "b"), handler!(crate::me::revoke_all))
+            .takes(json::<attorn_api::delegations::Revoke>());
+        for (headers, is_taken) in [
+            (&[][..], true),
+            (&[("content-length", "0")], true),
+            (&[("content-length", "2")], false),
+            (&[("transfer-encoding", "chunked")], false),
+            (&[("content-type", "text/plain")], false),
+            (&[("content-type", "text/plain"), ("content-length", "0")], false),
+            (&[("content-type", "application/json; charset=utf-8"), ("content-length", "2")], true),
+        ] {
+            let mut request = axum::http::Request::builder();
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let (parts, ()) = request.body(()).unwrap().into_parts();
+            let checked = check_media_type(&takes, &parts);
+            assert_eq!(checked.is_ok(), is_taken, "{headers:?}");
+            let refused = checked.err().map(|failure| failure.problem.code);
+            assert!(refused.is_none_or(|code| code == ProblemCode::UnsupportedMediaType));
+        }
+    }
 
     #[tokio::test]
     async fn a_body_that_comes_byte_by_byte_is_not_waited_for() {
