@@ -56,12 +56,14 @@ pub(crate) struct Group<'a> {
     pub(crate) entries: Vec<NewEntry>,
     /// Those that are not made yet: where each stands, and what it says.
     bodies: Vec<(EntryRef, EntryBody)>,
+    /// The versions that were read for requirements, as they stood before the group: many batches name the same keys.
+    read: HashMap<Key, Option<u64>>,
 }
 
 impl<'a> Group<'a> {
     pub(crate) fn new(trees: &'a Trees, log: &'a LogName, head: Head, tree: TreeBuilder) -> Self {
-        let (from, changes, entries, bodies) = (head.version, HashMap::new(), Vec::new(), Vec::new());
-        Self { trees, log, from, head, tree, changes, entries, bodies }
+        let (changes, read) = (HashMap::new(), HashMap::new());
+        Self { trees, log, from: head.version, head, tree, changes, entries: Vec::new(), bodies: Vec::new(), read }
     }
 
     /// Let one batch happen, or say why it does not. An outer error is a failure of the store.
@@ -123,13 +125,13 @@ impl<'a> Group<'a> {
     }
 
     /// The keys whose requirement does not hold, each once.
-    fn conflicts(&self, require: &[(Key, Require)], now: TimeMs) -> Result<Vec<Key>, ValueError> {
+    fn conflicts(&mut self, require: &[(Key, Require)], now: TimeMs) -> Result<Vec<Key>, ValueError> {
         let mut seen = HashSet::new();
         let mut conflicts = Vec::new();
         for (key, require) in require {
             let version = match self.changes.get(key) {
                 Some(change) => change.as_ref().map(|stored| stored.version),
-                None => self.trees.version(key)?,
+                None => self.version_before(key)?,
             };
             let holds = match *require {
                 Require::Absent => version.is_none(),
@@ -141,6 +143,16 @@ impl<'a> Group<'a> {
             }
         }
         Ok(conflicts)
+    }
+
+    /// The version of a key before this group. Nothing is applied while a group is made.
+    fn version_before(&mut self, key: &Key) -> Result<Option<u64>, ValueError> {
+        if let Some(version) = self.read.get(key) {
+            return Ok(*version);
+        }
+        let version = self.trees.version(key)?;
+        self.read.insert(key.clone(), version);
+        Ok(version)
     }
 
     fn count(&self, key: &Key) -> Result<u64, ValueError> {
