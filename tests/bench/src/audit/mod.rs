@@ -67,8 +67,8 @@ pub(crate) async fn measure(length: Length, figures: &mut Figures) {
     for size in length.log_sizes {
         scene.fill(&decisions, size).await;
         let open_s: Vec<f64> = (0..OPENINGS).map(|_| crate::figure::timed(1, || drop(scene.store())) / 1e6).collect();
-        let closed = scene.disk_bytes();
-        let raw = json!({ "openings": OPENINGS, "disk_bytes": closed });
+        let (closed, parts) = scene.disk_bytes();
+        let raw = json!({ "openings": OPENINGS, "disk_bytes": closed, "of_it": parts });
         figures.add(&format!("audit.open_s_at_{}", label(size)), median(open_s), "s", &raw);
         let resident = serving::measure(&scene, size, length, figures).await;
         receipts::measure(&scene, size, length, figures).await;

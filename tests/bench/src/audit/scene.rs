@@ -12,6 +12,7 @@ use attorn_tests::server::Fresh;
 use attorn_tests::world::{Cast, ask};
 use attorn_tests::{Process, Staff};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
 
 use super::decisions::Decisions;
 use crate::durable::{CALLERS, drive};
@@ -79,9 +80,12 @@ impl Scene {
         eprintln!("{size} entries after {:.1?}", began.elapsed());
     }
 
-    /// What the data directory takes on the disk.
-    pub(super) fn disk_bytes(&self) -> u64 {
-        bytes_below(&self.config.data_dir)
+    /// What the data directory takes on the disk, and what of it each part of the store.
+    pub(super) fn disk_bytes(&self) -> (u64, Value) {
+        let dir = &self.config.data_dir;
+        let part = |name: &str| bytes_below(&dir.join(name));
+        let parts = json!({ "engine": part("store"), "journal": part("journal"), "base": part("base") });
+        (bytes_below(dir), parts)
     }
 }
 
