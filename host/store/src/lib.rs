@@ -41,6 +41,7 @@ mod restore;
 mod steps;
 mod trees;
 mod writer;
+mod writer_cpu;
 
 pub use backup::{BackedUp, BackupError};
 pub use base::BaseError;
@@ -58,6 +59,7 @@ pub use read::{LogHead, PAGE_BYTES_MAX, PAGE_ITEMS_MAX, Page, StoredEntry, Versi
 pub use recorded::{GrantStanding, Recorded, StoredGrant};
 pub use repair::{RepairError, Repaired};
 pub use steps::Step;
+pub use writer_cpu::WriterCpu;
 
 #[cfg(test)]
 mod contention_tests;

@@ -28,6 +28,7 @@ use crate::places::{FORMAT, FORMAT_WITHOUT_JOURNAL, Lock, Places, at, exists, sy
 use crate::steps::{EveryStep, Steps};
 use crate::trees::{Trees, head_write, store_id_write};
 use crate::writer::Writer;
+use crate::writer_cpu::Meter;
 
 /// The epoch with which every log begins.
 pub const FIRST_EPOCH: Epoch = Epoch(1);
@@ -234,7 +235,8 @@ fn start(places: &Places, lock: Lock, opened: Opened, setup: Setup) -> Result<St
     let (queue, jobs) = mpsc::channel(QUEUE_BATCHES_MAX);
     let (follow, news) = news::channel();
     let applied = Applied { version: head.version, ..Applied::default() };
-    let shared = Arc::new(Shared { trees, log, applied: RwLock::new(applied), horizon: Watch::new(watched) });
+    let (applied, horizon, cpu) = (RwLock::new(applied), Watch::new(watched), Meter::default());
+    let shared = Arc::new(Shared { trees, log, applied, horizon, cpu });
     let (since_base, last_base) = base::how_far(&places.base, &places.journal).map_err(at(&places.base))?;
     let follower = Follower {
         shared: Arc::clone(&shared),

@@ -20,6 +20,7 @@ use crate::journal::Journal;
 use crate::redo;
 use crate::steps::{Step, Steps};
 use crate::trees::redo_of;
+use crate::writer_cpu;
 
 /// How many batches one group has at most.
 const GROUP_BATCHES_MAX: usize = 256;
@@ -87,6 +88,9 @@ impl Writer {
             drop(share);
         }
         if !group.is_empty() {
+            let before = writer_cpu::of_this_thread();
+            group.link().map_err(Failure::Read)?;
+            shared.cpu.log_took(writer_cpu::of_this_thread().saturating_sub(before));
             self.make_durable(&shared, &group)?;
             self.head = group.head;
             self.tree = group.tree;
@@ -96,6 +100,7 @@ impl Writer {
             // Who does not listen any more does not want to know.
             let _ = answer.send(outcome);
         }
+        shared.cpu.whole_is(writer_cpu::of_this_thread());
         Ok(())
     }
 
