@@ -44,7 +44,7 @@ use crate::refusals::Refusals;
 use crate::token_keys::TokenKeys;
 use crate::users::erase;
 use crate::users::keys::UserKeys;
-use crate::{entry, high_water, keys, private_file, reaper, refusals, routes};
+use crate::{data, entry, high_water, keys, private_file, reaper, refusals, routes};
 
 pub use error::ServeError;
 
@@ -101,6 +101,12 @@ impl Server {
     #[must_use]
     pub fn rehearsals(&self) -> Rehearsals {
         Rehearsals::of(Arc::clone(&self.app))
+    }
+
+    /// Wait until the store fails; for ever, if it does not. It needs nothing of the server, which may hang with the
+    /// store: whoever runs the process ends it some time after this.
+    pub fn store_failed(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.app.store.has_failed()
     }
 
     /// Serve until `stop` is there, or the store fails; then let what is in flight end.
@@ -164,7 +170,8 @@ impl Server {
         let Start { accept_clock, wall, compile_worker, limits } = start;
         let root = Arc::new(root_key(&config)?);
         let certificate = certificate(&config.tls)?;
-        let store = Store::open(&config.data_dir, &config.log_id)?;
+        let seen = high_water::seen(&config.high_water);
+        let store = Store::open_or_remake(&config.data_dir, &config.log_id, seen)?;
         if !keys::opened_by(&root, &store).await? {
             return Err(ServeError::WrongRootKey { path: config.root_key, dir: config.data_dir });
         }
@@ -231,12 +238,16 @@ impl Server {
             "set_back_from_ms": set_back.as_ref().map(|set_back| set_back.from.0) });
         batch.entries.push(entry::body(batch.now, STARTED, members)?);
         batch.put_record(&app.clock.mark());
+        for remade in app.store.remade()? {
+            batch.entries.push(data::remade(batch.now, &remade)?);
+        }
         let sets_back = set_back.is_some();
         if let Some(SetBack { record, require, .. }) = set_back {
             batch.require.push((record.key(), require));
             batch.put_record(&record);
         }
         let committed = app.store.commit(batch).await.map_err(Failure::from)?;
+        app.store.remade_is_said()?;
         if sets_back {
             app.clock.end_before(committed.version);
         }
