@@ -4,6 +4,7 @@ mod error;
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use attorn_artifact::{Cache, Worker};
@@ -25,7 +26,9 @@ use crate::config::{Config, Tls};
 use crate::decisions::pause::Pauses;
 use crate::decisions::rehearse::Rehearsals;
 use crate::decisions::shadow::{self, Shadows};
+use crate::http::connections::{self, Connections};
 use crate::http::failure::{Failure, causes};
+use crate::http::listen::Deadlines;
 use crate::http::rates::Rates;
 use crate::http::strangers::Strangers;
 use crate::http::tls::ServerCertificate;
@@ -135,8 +138,13 @@ impl Server {
             // Or they would be waited for.
             app.queries.stop();
         };
-        let admission =
-            listen::Admission { tls: app.config.tls.clone(), acceptor, strangers: Arc::clone(&app.strangers) };
+        let admission = listen::Admission {
+            tls: app.config.tls.clone(),
+            acceptor,
+            strangers: Arc::clone(&app.strangers),
+            connections: Arc::clone(&app.connections),
+            deadlines: Deadlines::USUAL,
+        };
         listen::serve(listener, router, admission, stop).await;
         if let Some(fresh) = fresh {
             fresh.abort();
@@ -192,9 +200,11 @@ impl Server {
             policy_logs: PolicyLogs::new(clock.now()),
             refusals: Refusals::new(now),
             strangers: Arc::new(Strangers::new().map_err(Failure::internal)?),
+            connections: Arc::new(Connections::new(connections::places_max(), config.connections_per_address_max)),
             agent_rates: Rates::new("agent", config.agent_requests_per_s_max, MonotonicClock),
             // Nobody clicks faster than an agent may ask.
             user_rates: Rates::new("user", config.agent_requests_per_s_max, MonotonicClock),
+            room_rates: Rates::new("agent", NonZeroU32::MIN, MonotonicClock),
             clock,
             era: Arc::default(),
             active,

@@ -21,6 +21,7 @@ use crate::key::Key;
 use crate::places::Places;
 use crate::recorded::Recorded;
 use crate::trees::Trees;
+use crate::writer_cpu::Meter;
 
 /// How many batches wait at most. One more is refused.
 pub const QUEUE_BATCHES_MAX: usize = 1_024;
@@ -49,6 +50,7 @@ pub(crate) struct Shared {
     pub(crate) log: LogName,
     pub(crate) applied: RwLock<Applied>,
     pub(crate) horizon: Watch,
+    pub(crate) cpu: Meter,
 }
 
 /// What is visible and may not be durable yet. The writer holds it while it applies a group, so that

@@ -47,6 +47,7 @@ mod steps;
 mod trees;
 mod watchdog;
 mod writer;
+mod writer_cpu;
 
 pub use backup::{BackedUp, BackupError};
 pub use base::BaseError;
@@ -65,6 +66,7 @@ pub use recorded::{GrantStanding, Recorded, StoredGrant};
 pub use remade::{Part, Remade};
 pub use repair::{RepairError, Repaired, Seen};
 pub use steps::Step;
+pub use writer_cpu::WriterCpu;
 
 #[cfg(test)]
 mod contention_tests;

@@ -35,6 +35,7 @@ use crate::steps::{EveryStep, Steps};
 use crate::trees::{Trees, head_write, store_id_write};
 use crate::watchdog::Watchdog;
 use crate::writer::Writer;
+use crate::writer_cpu::Meter;
 
 /// The epoch with which every log begins.
 pub const FIRST_EPOCH: Epoch = Epoch(1);
@@ -294,7 +295,7 @@ fn start(places: &Places, lock: Lock, opened: Opened, setup: Setup) -> Result<St
     let (teller, horizon) = horizon::at(head, Arc::clone(&progress));
     let (queue, jobs) = mpsc::channel(QUEUE_BATCHES_MAX);
     let applied = Applied { version: head.version, ..Applied::default() };
-    let shared = Arc::new(Shared { trees, log, applied: RwLock::new(applied), horizon });
+    let shared = Arc::new(Shared { trees, log, applied: RwLock::new(applied), horizon, cpu: Meter::default() });
     let (since_base, last_base) = base::how_far(&places.base, &places.journal).map_err(at(&places.base))?;
     let copier = Copier {
         shared: Arc::clone(&shared),

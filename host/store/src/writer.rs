@@ -20,6 +20,7 @@ use crate::progress::Progress;
 use crate::redo;
 use crate::steps::{Step, Steps};
 use crate::trees::redo_of;
+use crate::writer_cpu;
 
 /// How many batches one group has at most.
 const GROUP_BATCHES_MAX: usize = 256;
@@ -91,6 +92,9 @@ impl Writer {
             Ok(())
         })?;
         if !group.is_empty() {
+            let before = writer_cpu::of_this_thread();
+            group.link().map_err(Failure::Read)?;
+            shared.cpu.log_took(writer_cpu::of_this_thread().saturating_sub(before));
             self.make_durable(&shared, &group)?;
             self.head = group.head;
             self.tree = group.tree;
@@ -103,6 +107,7 @@ impl Writer {
             // Who does not listen any more does not want to know.
             let _ = answer.send(outcome);
         }
+        shared.cpu.whole_is(writer_cpu::of_this_thread());
         Ok(())
     }
 
