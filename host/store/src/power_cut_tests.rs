@@ -28,7 +28,7 @@ const WRITERS: usize = 16;
 const ROUNDS: u64 = 5;
 const DISK_MIB: u64 = 512;
 /// How long it may take to fill a small disk.
-const FULL_WAIT: Duration = Duration::from_secs(120);
+const FULL_WAIT: Duration = Duration::from_mins(2);
 /// How long a step may take on a disk that gets full.
 const FULL_LIMIT: Duration = Duration::from_secs(3);
 /// What the writer reads from its environment.

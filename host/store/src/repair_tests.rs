@@ -316,9 +316,9 @@ async fn what_is_not_a_stop_of_the_machine_alone_is_left_to_somebody() {
         let boot = Boot::of_machine();
         let places = Places::of(dir.path());
         if closed {
-            boot.say_closed(&places).unwrap()
+            boot.say_closed(&places).unwrap();
         } else {
-            boot.say_open(&places).unwrap()
+            boot.say_open(&places).unwrap();
         }
         let error = refused(dir.path(), None);
         assert!(matches!(error, OpenError::NoEngine { .. }), "{error:?}");

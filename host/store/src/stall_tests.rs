@@ -125,7 +125,7 @@ async fn a_step_that_never_ends_fails_the_store_and_nobody_waits_for_it() {
         let stalled = |failure: &Failure| matches!(failure, Failure::Stalled { step: found, .. } if *found == step);
         assert!(matches!(&error, CommitError::Failed(failure) if stalled(failure)), "{step}: {error:?}");
         store.has_failed().await;
-        assert!(stalled(&*store.failed().await) && stalled(&*store.failure().unwrap()));
+        assert!(stalled(&*store.failed().await) && stalled(&store.failure().unwrap()));
         let said = store.failed().await.to_string();
         assert_eq!(said, format!("the store hangs: its step `{step}` has not ended in 0 s"));
         let refused = store.commit(batch(|batch| batch.entries.push(body(0)))).await;
