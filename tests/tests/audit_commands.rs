@@ -187,7 +187,7 @@ async fn an_export_is_verified_without_the_server() {
         ("tile/0/000", "error: hash 255 of `tile/0/000` is not what the entries make it"),
         ("entries.jsonl", "of `entries.jsonl` is not entry "),
         ("checkpoint", "error: the log's checkpoint cannot be relied on"),
-        ("checkpoints", "error: number 1 of the earlier checkpoints cannot be relied on"),
+        ("checkpoints/0", "error: number 1 in `checkpoints/0` cannot be relied on"),
         ("key", "error: the log's key cannot be read"),
     ] {
         let path = stage.path("export").join(name);

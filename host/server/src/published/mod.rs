@@ -8,16 +8,18 @@
 //! witnesses have cosigned. Neither is waited for unless somebody asks: an answer is durable without.
 
 mod files;
+mod history;
 pub(crate) mod offline;
 pub(crate) mod routes;
 pub(crate) mod witnesses;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as Lock, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use attorn_api::ProblemCode;
+use attorn_log::history::segment_name;
 use attorn_log::{CheckpointVerifier, SignedCheckpoint, WitnessPolicy};
 use attorn_store::Store;
 use tokio::sync::{Mutex, watch};
@@ -27,6 +29,7 @@ use crate::app::App;
 use crate::config::Config;
 use crate::http::failure::Failure;
 use files::Kept;
+use history::History;
 
 /// How often a checkpoint is signed, if there is something new.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -42,6 +45,7 @@ fn directory(config: &Config, verifier: &CheckpointVerifier) -> PathBuf {
 /// What is published of the log.
 pub(crate) struct Published {
     dir: PathBuf,
+    history: Arc<Lock<History>>,
     heads: watch::Sender<Heads>,
     /// Held while a checkpoint is signed and written.
     writing: Mutex<()>,
@@ -105,7 +109,8 @@ impl Published {
         }
         let heads = Heads { newest: kept.newest.map(Arc::new), witnessed: kept.witnessed.map(Arc::new) };
         let policy = config.witnesses.policy();
-        Ok(Self { heads: watch::Sender::new(heads), writing: Mutex::default(), policy, dir })
+        let (heads, history) = (watch::Sender::new(heads), Arc::new(Lock::new(kept.history)));
+        Ok(Self { dir, history, heads, writing: Mutex::default(), policy })
     }
 
     /// The newest checkpoint; with the cosignatures of witnesses, if they have come.
@@ -166,8 +171,9 @@ impl Published {
             return Ok(newest);
         }
         let checkpoint = Arc::new(app.log_signer.sign(size, app.store.root(size)?));
-        let (dir, due, before) = (self.dir.clone(), Arc::clone(&checkpoint), self.size());
-        blocking(move || files::put_newest(&dir, &due, before)).await?;
+        let (dir, history) = (self.dir.clone(), Arc::clone(&self.history));
+        let (due, before) = (Arc::clone(&checkpoint), self.size());
+        blocking(move || files::put_newest(&dir, &mut held(&history), &due, before)).await?;
         self.heads.send_modify(|heads| heads.newest = Some(Arc::clone(&checkpoint)));
         Ok(checkpoint)
     }
@@ -175,16 +181,22 @@ impl Published {
     /// Keep and show a checkpoint that enough witnesses cosigned.
     async fn witnessed(&self, checkpoint: SignedCheckpoint) -> Result<(), Failure> {
         let checkpoint = Arc::new(checkpoint);
-        let (dir, due) = (self.dir.clone(), Arc::clone(&checkpoint));
-        blocking(move || files::put_witnessed(&dir, &due)).await?;
+        let (dir, history, due) = (self.dir.clone(), Arc::clone(&self.history), Arc::clone(&checkpoint));
+        blocking(move || files::put_witnessed(&dir, &mut held(&history), &due)).await?;
         self.heads.send_modify(|heads| heads.witnessed = Some(checkpoint));
         Ok(())
     }
 
-    /// Where the files are.
-    pub(crate) fn dir(&self) -> &Path {
-        &self.dir
+    /// How many bytes a segment of the history has, and where it is; none if there is no such segment.
+    fn segment(&self, segment: u64) -> Option<(u64, PathBuf)> {
+        let bytes = held(&self.history).readable_bytes(segment)?;
+        Some((bytes, self.dir.join(segment_name(segment))))
     }
+}
+
+fn held(history: &Lock<History>) -> MutexGuard<'_, History> {
+    // It says where the file ends also if a write of it panicked.
+    history.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn blocking(work: impl FnOnce() -> std::io::Result<()> + Send + 'static) -> Result<(), Failure> {
