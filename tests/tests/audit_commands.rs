@@ -206,6 +206,78 @@ async fn an_export_is_verified_without_the_server() {
     assert!(said.contains(&decided.decision_id), "{said}");
 }
 
+/// What is sealed is in files of its own, and no longer in the store.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sealed_is_shown_verified_exported_and_restored_as_before() {
+    let (stage, process) = Stage::set(Fresh::make().await).await;
+    let key = stage.path("log.key").display().to_string();
+    fs::write(&key, stage.audit(&["key"]).good().stdout).unwrap();
+    let decided = stage.cast.bot.decide(&ask()).await;
+    let index = decided.entry.index.to_string();
+    let shown = stage.audit(&["show", &index]).good().stdout;
+    let listed = || stage.audit(&["list", "--type", "decision", "--json"]).good().json()["entries"].clone();
+    let before = listed();
+    stage.grow(300).await;
+    let bundle = stage.fresh.data_dir().join("log/1/tile/entries/000");
+    while !bundle.exists() {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    // Once with the sealing just done, and once after a start.
+    let mut process = process;
+    for round in ["first", "second"] {
+        stage.audit(&["checkpoint", "--wait", "checkpointed"]).good();
+        assert_eq!(stage.audit(&["show", &index]).good().stdout, shown);
+        assert_eq!(listed(), before);
+        let [dir, receipt] =
+            ["export", "receipt"].map(|name| stage.path(&format!("{round}-{name}")).display().to_string());
+        fs::write(&receipt, stage.audit(&["receipt", &decided.decision_id]).good().stdout).unwrap();
+        stage.audit(&["verify", "--receipt", &receipt, "--key", &key]).good();
+        stage.audit(&["verify"]).good();
+        stage.audit(&["export", "--dir", &dir]).good();
+        stage.audit(&["verify", "--dir", &dir, "--key", &key]).good();
+        assert_eq!(fs::read(&bundle).unwrap(), fs::read(Path::new(&dir).join("tile/entries/000")).unwrap());
+        process = stage.restart(process).await;
+    }
+    let backup = stage.path("backup").display().to_string();
+    let config = stage.fresh.config.display().to_string();
+    let attorn = |arguments: &[&str]| {
+        let output = Command::new(binary()).args(arguments).args(["--config", &config]).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let done = attorn(&["backup", &backup]);
+    assert_eq!(done.0, Some(0), "{}", done.1);
+    process.kill().await;
+    stage.audit(&["verify", "--config", &config, "--alone"]).good();
+
+    // A file that is damaged is named, the server starts, and gives out nothing of it.
+    let whole = fs::read(&bundle).unwrap();
+    let mut changed = whole.clone();
+    changed[5_000] ^= 1;
+    fs::write(&bundle, changed).unwrap();
+    let named = format!("`{}` is not what the log's tree says", bundle.display());
+    stage.audit(&["verify", "--config", &config, "--alone"]).refused(5, &named);
+    let failed = attorn(&["backup", &stage.path("again").display().to_string()]);
+    let unpacked = Path::new("again/log/1/tile/entries/000");
+    assert!(failed.0 == Some(0) || failed.1.contains(unpacked.to_str().unwrap()), "{failed:?}");
+    let process = Process::start(&stage.fresh.config, &stage.fresh.reach).await;
+    stage.audit(&["show", &index]).refused(1, "internal");
+    stage.audit(&["export", "--dir", &stage.path("third").display().to_string()]).refused(1, "internal");
+    stage.grow(1).await;
+    stage.audit(&["show", "280"]).good();
+    fs::write(&bundle, whole).unwrap();
+    assert_eq!(stage.audit(&["show", &index]).good().stdout, shown);
+    process.kill().await;
+
+    // A restored log has it, too, and keeps the files of the epoch that ended.
+    fs::rename(stage.fresh.data_dir(), stage.path("lost")).unwrap();
+    let done = attorn(&["restore", &backup]);
+    assert_eq!(done.0, Some(0), "{}", done.1);
+    assert!(bundle.exists());
+    stage
+        .audit(&["verify", "--file", stage.fresh.data_dir().join("epochs/1.export").to_str().unwrap(), "--key", &key])
+        .good();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn witnesses_are_asked_of_logs_and_receipts_by_a_policy() {
     let witness = Witness::start("example.org/w1", 1, Mood::Good).await;

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::JoinHandle;
 
@@ -17,6 +18,7 @@ use crate::horizon::Watch;
 use crate::key::Key;
 use crate::places::Lock;
 use crate::recorded::Recorded;
+use crate::sealed::Sealed;
 use crate::trees::Trees;
 
 /// How many batches wait at most. One more is refused.
@@ -32,8 +34,10 @@ pub struct Store {
     pub(crate) shared: Arc<Shared>,
     pub(crate) files: Files,
     queue: Option<mpsc::Sender<Job>>,
+    /// How many entries may be sealed.
+    seal: Option<Sender<u64>>,
     queue_bytes: Arc<Semaphore>,
-    /// Writer and follower. The second ends when the first has.
+    /// Writer, follower and sealer. The second ends when the first has.
     threads: Vec<JoinHandle<()>>,
     /// The last to go: the directory is free only when nothing of the engine is left.
     _lock: Lock,
@@ -42,6 +46,7 @@ pub struct Store {
 /// What readers and the writer share.
 pub(crate) struct Shared {
     pub(crate) trees: Trees,
+    pub(crate) sealed: Sealed,
     pub(crate) log: LogName,
     pub(crate) applied: RwLock<Applied>,
     pub(crate) horizon: Watch,
@@ -97,7 +102,7 @@ impl Store {
     pub(crate) fn of(
         shared: Arc<Shared>,
         files: PathBuf,
-        queue: mpsc::Sender<Job>,
+        (queue, seal): (mpsc::Sender<Job>, Sender<u64>),
         threads: Vec<JoinHandle<()>>,
         lock: Lock,
     ) -> Self {
@@ -105,6 +110,7 @@ impl Store {
             shared,
             files: Files::new(files),
             queue: Some(queue),
+            seal: Some(seal),
             queue_bytes: Arc::new(Semaphore::new(QUEUE_BYTES_MAX)),
             threads,
             _lock: lock,
@@ -162,9 +168,20 @@ impl Store {
         self.shared.horizon.failure()
     }
 
+    /// Say that a checkpoint over so many entries is on disk: full bundles of them may be sealed into files, which
+    /// happens behind, a bundle at a time.
+    pub fn seal_through(&self, entries: u64) {
+        if let Some(seal) = &self.seal {
+            // A sealer that is gone has failed the store.
+            let _ = seal.send(entries);
+        }
+    }
+
     /// Wait until the threads of a store that failed have ended.
     #[cfg(test)]
     pub(crate) async fn ended(&self) {
+        // The sealer waits for something to do, and sees then that there is nothing any more.
+        self.seal_through(0);
         while !self.threads.iter().all(JoinHandle::is_finished) {
             tokio::task::yield_now().await;
         }
@@ -181,6 +198,7 @@ impl Drop for Store {
     fn drop(&mut self) {
         // The writer ends when nobody can send it anything any more.
         self.queue = None;
+        self.seal = None;
         for thread in self.threads.drain(..) {
             // One that panicked has failed the store and said so.
             let _ = thread.join();

@@ -57,6 +57,9 @@ pub enum Failure {
     /// The thread that syncs the engine is gone.
     #[error("the store's follower stopped")]
     FollowerStopped,
+    /// The thread that seals entries is gone.
+    #[error("the store's sealer stopped")]
+    SealerStopped,
 }
 
 /// Why a batch did not happen.

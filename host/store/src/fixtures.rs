@@ -64,6 +64,7 @@ pub(crate) const HURRIED: Pace = Pace {
     sync_bytes: 0,
     base_bytes: 4 << 10,
     segments: SegmentBytes { min: 4 << 10, max: 8 << 10 },
+    seal_retry: Duration::from_millis(5),
 };
 
 /// The same, never by itself.

@@ -25,6 +25,8 @@ use crate::head::{Head, LogName};
 use crate::horizon::{Horizon, Teller, Watch};
 use crate::journal::Journal;
 use crate::places::{FORMAT, FORMAT_WITHOUT_JOURNAL, Lock, Places, at, exists, sync_files};
+use crate::seal::Sealer;
+use crate::sealed::Sealed;
 use crate::steps::{EveryStep, Steps};
 use crate::trees::{Trees, head_write, store_id_write};
 use crate::writer::Writer;
@@ -51,6 +53,7 @@ pub(crate) struct Opened {
     pub(crate) head: Head,
     pub(crate) journal: Journal,
     pub(crate) store: StoreId,
+    pub(crate) sealed: Sealed,
 }
 
 impl Store {
@@ -92,7 +95,8 @@ impl Store {
         let (journal, store) = begin_journal(&places, &trees, &head, setup.pace)?;
         // From here on there is a store.
         places.write_marker(FORMAT)?;
-        Ok(start(&places, lock, Opened { trees, log, head, journal, store }, setup)?)
+        let sealed = Sealed::of(&places.log, log.epoch);
+        Ok(start(&places, lock, Opened { trees, log, head, journal, store, sealed }, setup)?)
     }
 
     /// Open the store of this log in a directory.
@@ -146,6 +150,10 @@ fn open_parts(places: &Places, log: &LogId, format: u32, pace: Pace) -> Result<O
     } else {
         let store = trees.store_id()?.ok_or_else(|| OpenError::Inconsistent("it has no id".to_owned()))?;
         base::remove_unfinished(&places.base).map_err(at(&places.base))?;
+        if format < FORMAT {
+            // A program that does not know of sealed entries must not open it.
+            places.write_marker(FORMAT)?;
+        }
         let journal = Journal::open(&places.journal, store, head.version, pace.segments, |redo| {
             trees.apply(&redo.writes).map_err(OpenError::Storage)
         })?;
@@ -161,7 +169,8 @@ fn open_parts(places: &Places, log: &LogId, format: u32, pace: Pace) -> Result<O
         return Err(OpenError::Inconsistent(problem));
     }
     check_end_of_log(&trees, &name, &head)?;
-    Ok(Opened { trees, log: name, head, journal, store })
+    let sealed = Sealed::of(&places.log, name.epoch);
+    Ok(Opened { trees, log: name, head, journal, store, sealed })
 }
 
 pub(crate) fn head_of(trees: &Trees) -> Result<(LogName, Head), OpenError> {
@@ -223,9 +232,9 @@ fn check_end_of_log(trees: &Trees, log: &LogName, head: &Head) -> Result<(), Ope
 }
 
 fn start(places: &Places, lock: Lock, opened: Opened, setup: Setup) -> Result<Store, OpenError> {
-    let Opened { trees, log, head, journal, store } = opened;
+    let Opened { trees, log, head, journal, store, sealed } = opened;
     let Setup { steps, pace } = setup;
-    let tree = TreeBuilder::load(head.size, |id| trees.node(id));
+    let tree = TreeBuilder::load(head.size, |id| sealed.node(&trees, id));
     let tree = tree.map_err(|error| OpenError::Inconsistent(error.to_string()))?;
     let engine_file = places.engine.join("db");
     let file = OpenOptions::new().read(true).write(true).open(&engine_file).map_err(at(&engine_file))?;
@@ -234,7 +243,7 @@ fn start(places: &Places, lock: Lock, opened: Opened, setup: Setup) -> Result<St
     let (queue, jobs) = mpsc::channel(QUEUE_BATCHES_MAX);
     let (follow, news) = news::channel();
     let applied = Applied { version: head.version, ..Applied::default() };
-    let shared = Arc::new(Shared { trees, log, applied: RwLock::new(applied), horizon: Watch::new(watched) });
+    let shared = Arc::new(Shared { trees, sealed, log, applied: RwLock::new(applied), horizon: Watch::new(watched) });
     let (since_base, last_base) = base::how_far(&places.base, &places.journal).map_err(at(&places.base))?;
     let follower = Follower {
         shared: Arc::clone(&shared),
@@ -248,11 +257,24 @@ fn start(places: &Places, lock: Lock, opened: Opened, setup: Setup) -> Result<St
         pace,
         behind: Behind::at(head.version, since_base, last_base),
     };
+    let (seal, due) = news::channel();
+    let sealer = Sealer {
+        shared: Arc::clone(&shared),
+        steps: Arc::clone(&steps),
+        teller: teller.clone(),
+        due,
+        retry: pace.seal_retry,
+        dir: places.dir.clone(),
+        synced: None,
+    };
     let writer = Writer { shared: Arc::clone(&shared), steps, journal, jobs, follow, teller, head, tree };
     let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
         thread::Builder::new().name(name.to_owned()).spawn(run).map_err(|error| StorageError::new(&error))
     };
-    let threads =
-        vec![spawn("store-writer", Box::new(|| writer.run()))?, spawn("store-follower", Box::new(|| follower.run()))?];
-    Ok(Store::of(shared, places.blobs.clone(), queue, threads, lock))
+    let threads = vec![
+        spawn("store-writer", Box::new(|| writer.run()))?,
+        spawn("store-follower", Box::new(|| follower.run()))?,
+        spawn("store-sealer", Box::new(|| sealer.run()))?,
+    ];
+    Ok(Store::of(shared, places.blobs.clone(), (queue, seal), threads, lock))
 }

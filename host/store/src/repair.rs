@@ -23,6 +23,7 @@ use crate::journal::{self, JournalError};
 use crate::open::{begin_journal, head_of, open_whole, said};
 use crate::places::{FORMAT, FORMAT_WITHOUT_JOURNAL, Places, at, exists, sync_files};
 use crate::redo::Redo;
+use crate::sealed::Sealed;
 use crate::trees::Trees;
 
 /// What a repair found and did.
@@ -121,7 +122,7 @@ fn causes(error: &dyn std::error::Error) -> String {
 /// Open it and walk it.
 fn examine(places: &Places, log: &LogId, format: u32) -> Result<Integrity, RepairError> {
     let opened = open_whole(places, log, format, Pace::USUAL)?;
-    let walk = || verify(&opened.trees, &opened.log, opened.head.version).map_err(RepairError::from);
+    let walk = || verify(&opened.trees, &opened.sealed, &opened.log, opened.head.version).map_err(RepairError::from);
     catch_unwind(AssertUnwindSafe(walk)).unwrap_or_else(|panic| Err(StorageError::new(&said(&*panic)).into()))
 }
 
@@ -129,7 +130,7 @@ fn examine(places: &Places, log: &LogId, format: u32) -> Result<Integrity, Repai
 fn rebuild(places: &Places, log: &LogId, new: &Path) -> Result<(u64, Integrity), RepairError> {
     let mut failed = None;
     for base in base::all(&places.base).map_err(at(&places.base))?.into_iter().rev() {
-        match build(&places.journal, &base, log, new) {
+        match build(places, &base, log, new) {
             Ok(integrity) => return Ok((base.version, integrity)),
             // An older copy needs more of the journal, and comes to the same.
             Err(error @ (RepairError::Base(_) | RepairError::OtherStore)) => {
@@ -143,14 +144,14 @@ fn rebuild(places: &Places, log: &LogId, new: &Path) -> Result<(u64, Integrity),
 }
 
 /// Build the engine's files in an empty directory from a base copy and the journal after it, and walk them.
-pub(crate) fn build(journal: &Path, base: &Base, log: &LogId, new: &Path) -> Result<Integrity, RepairError> {
+fn build(places: &Places, base: &Base, log: &LogId, new: &Path) -> Result<Integrity, RepairError> {
     if exists(new)? {
         fs::remove_dir_all(new).map_err(at(new))?;
     }
     make_dir(new).map_err(at(new))?;
     let trees = Trees::open(new)?;
     let store: StoreId = base::read(base, |writes| trees.apply(&writes).map_err(RepairError::from))?;
-    let replayed = journal::replay(journal, Some(store), base.version, |redo: Redo| {
+    let replayed = journal::replay(&places.journal, Some(store), base.version, |redo: Redo| {
         trees.apply(&redo.writes).map_err(RepairError::from)
     });
     let end = replayed.map_err(|error| match error {
@@ -163,7 +164,7 @@ pub(crate) fn build(journal: &Path, base: &Base, log: &LogId, new: &Path) -> Res
     }
     trees.flush()?;
     sync_files(new)?;
-    Ok(verify(&trees, &name, end.version)?)
+    Ok(verify(&trees, &Sealed::of(&places.log, name.epoch), &name, end.version)?)
 }
 
 /// Begin the journal anew with what the engine holds, if nothing is wrong after that.
@@ -182,7 +183,7 @@ fn replace_journal(places: &Places, error: &JournalError) -> Result<Repaired, Re
     }
     trees.flush()?;
     sync_files(&places.engine)?;
-    let integrity = verify(&trees, &name, end.version)?;
+    let integrity = verify(&trees, &Sealed::of(&places.log, name.epoch), &name, end.version)?;
     // From here on the engine is all that counts, and whoever opens the store begins a journal.
     places.write_marker(FORMAT_WITHOUT_JOURNAL)?;
     let aside = move_aside(&places.journal).map_err(at(&places.journal))?;

@@ -6,7 +6,7 @@
 //! way that survives no power cut: it syncs neither the file's length nor the disk's cache. So a step of its
 //! own syncs the file through a handle of ours. A step that fails is never tried again, since after a failed
 //! sync nobody knows what the kernel has dropped. Only what nobody waits for may fail and be tried again
-//! later: a base copy, and removing what is not needed any more.
+//! later: a base copy, removing what is not needed any more, and sealing entries.
 
 use std::fmt;
 
@@ -31,6 +31,10 @@ pub enum Step {
     Base,
     /// What is not needed any more is removed from the journal.
     Trim,
+    /// A full bundle of entries is written to a file of its own.
+    Seal,
+    /// The entries of a bundle that is in a file are removed from the engine.
+    Unload,
 }
 
 impl Step {
@@ -44,12 +48,14 @@ impl Step {
         Self::EngineSync,
         Self::Base,
         Self::Trim,
+        Self::Seal,
+        Self::Unload,
     ];
 
     /// Whether the store has failed for ever when the step fails.
     #[must_use]
     pub const fn is_vital(self) -> bool {
-        !matches!(self, Self::Base | Self::Trim)
+        !matches!(self, Self::Base | Self::Trim | Self::Seal | Self::Unload)
     }
 }
 
@@ -64,6 +70,8 @@ impl fmt::Display for Step {
             Self::EngineSync => "engine sync",
             Self::Base => "base copy",
             Self::Trim => "trim",
+            Self::Seal => "seal",
+            Self::Unload => "unload",
         })
     }
 }

@@ -13,6 +13,8 @@ pub(crate) mod offline;
 pub(crate) mod routes;
 pub(crate) mod witnesses;
 
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex as Lock, MutexGuard, PoisonError};
@@ -107,6 +109,7 @@ impl Published {
         for checkpoint in kept.newest.iter().chain(&kept.witnessed) {
             continued(checkpoint, store).map_err(shown)?;
         }
+        store.seal_through(kept.newest.as_ref().map_or(0, |newest| newest.checkpoint().size));
         let heads = Heads { newest: kept.newest.map(Arc::new), witnessed: kept.witnessed.map(Arc::new) };
         let policy = config.witnesses.policy();
         let (heads, history) = (watch::Sender::new(heads), Arc::new(Lock::new(kept.history)));
@@ -175,6 +178,7 @@ impl Published {
         let (due, before) = (Arc::clone(&checkpoint), self.size());
         blocking(move || files::put_newest(&dir, &mut held(&history), &due, before)).await?;
         self.heads.send_modify(|heads| heads.newest = Some(Arc::clone(&checkpoint)));
+        app.store.seal_through(size);
         Ok(checkpoint)
     }
 
@@ -187,10 +191,11 @@ impl Published {
         Ok(())
     }
 
-    /// How many bytes a segment of the history has, and where it is; none if there is no such segment.
-    fn segment(&self, segment: u64) -> Option<(u64, PathBuf)> {
-        let bytes = held(&self.history).readable_bytes(segment)?;
-        Some((bytes, self.dir.join(segment_name(segment))))
+    /// What may be read of a segment of the history; none if there is no such segment. It waits while the history is
+    /// written.
+    fn segment(&self, segment: u64) -> io::Result<Option<io::Take<File>>> {
+        let Some(bytes) = held(&self.history).readable_bytes(segment) else { return Ok(None) };
+        Ok(Some(File::open(self.dir.join(segment_name(segment)))?.take(bytes)))
     }
 }
 

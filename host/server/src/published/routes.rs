@@ -32,11 +32,13 @@ pub(crate) async fn checkpoint(app: Arc<App>, _: Call) -> Result<Reply, Failure>
 
 pub(crate) async fn earlier(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let asked = call.path_text("segment");
-    let found = parse_segment(asked).and_then(|segment| Some((segment, app.published.segment(segment)?)));
-    let (segment, (bytes, path)) = found.ok_or_else(|| Failure::not_found("segment", asked.escape_default()))?;
-    let file = blocking(move || File::open(path)).await.map_err(Failure::internal)?;
-    let reply = Reply::text(Body::from_stream(streamed(file.take(bytes))));
+    let none = || Failure::not_found("segment", asked.escape_default());
+    let segment = parse_segment(asked).ok_or_else(none)?;
+    // Before it is read: what is read of one that is full now is all of it.
     let is_full = segment < Span::USUAL.segment_of(app.published.size());
+    let reader = Arc::clone(&app);
+    let file = blocking(move || reader.published.segment(segment)).await.map_err(Failure::internal)?;
+    let reply = Reply::text(Body::from_stream(streamed(file.ok_or_else(none)?)));
     Ok(if is_full { reply.kept(immutable(&app)) } else { reply })
 }
 
@@ -65,18 +67,28 @@ fn immutable(app: &App) -> &'static str {
 pub(crate) async fn tile(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let level: TileKind = call.path_text("level").parse().map_err(|_| no_tile(&call))?;
     let tile = published(&app, &call, level)?;
-    let hashes = tile.nodes().map(|id| app.store.hash(id)?.ok_or_else(|| Failure::internal("a hash is missing")));
-    let bytes = hash_tile(&hashes.collect::<Result<Vec<Hash>, _>>()?);
-    Ok(reply(tile, bytes, immutable(&app)))
+    let kept = immutable(&app);
+    let read = move || {
+        let hashes = tile.nodes().map(|id| app.store.hash(id)?.ok_or_else(|| Failure::internal("a hash is missing")));
+        Ok::<_, Failure>(hash_tile(&hashes.collect::<Result<Vec<Hash>, _>>()?))
+    };
+    let bytes = tokio::task::spawn_blocking(read).await.map_err(Failure::internal)??;
+    Ok(reply(tile, bytes, kept))
 }
 
 pub(crate) async fn entries(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let tile = published(&app, &call, TileKind::Entries)?;
-    Ok(reply(tile, bundle(&app.store, tile)?, PRIVATE))
+    let read = tokio::task::spawn_blocking(move || bundle(&app.store, tile));
+    Ok(reply(tile, read.await.map_err(Failure::internal)??, PRIVATE))
 }
 
 /// The bytes of a bundle of entries.
 pub(super) fn bundle(store: &attorn_store::Store, tile: Tile) -> Result<Vec<u8>, Failure> {
+    if tile.is_full()
+        && let Some(bytes) = store.sealed_bundle(tile.index())?
+    {
+        return Ok(bytes);
+    }
     let (mut next, end) = (tile.begin(), tile.begin() + u64::from(tile.width()));
     let mut bytes = Vec::new();
     while next < end {
