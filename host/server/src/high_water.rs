@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use attorn_log::{CheckpointSigner, Origin, SignedCheckpoint};
-use attorn_store::Store;
+use attorn_store::{Seen, Store};
 use tokio::sync::oneshot;
 
 use crate::app::App;
@@ -126,6 +126,14 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>, HighWaterError> {
     let bytes = private_file::read_public(path, SignedCheckpoint::NOTE_BYTES_MAX as u64).map_err(fail)?;
     let text = std::str::from_utf8(&bytes).map_err(|error| fail(error.to_string()))?;
     Ok(Some(text.to_owned()))
+}
+
+/// What it says, unchecked: the key that checks it is in the store. It is for what may only be refused because of it.
+pub(crate) fn seen(path: &Path) -> Option<Seen> {
+    let note = read(path).ok()??;
+    let mut lines = note.lines();
+    let origin = lines.next()?.parse::<Origin>().ok()?;
+    Some(Seen { epoch: origin.epoch, size: lines.next()?.parse().ok()? })
 }
 
 /// Write it until the server stops, and then once more. Nobody else writes it.

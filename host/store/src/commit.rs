@@ -1,25 +1,29 @@
 //! The store as its callers hold it, and how a batch gets to the writer and its answer back.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+#[cfg(test)]
 use std::thread::JoinHandle;
 
+#[cfg(test)]
+use attorn_core::TimeMs;
 use attorn_log::EntryRef;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::batch::{Batch, BatchError};
+use crate::ending::Ending;
 use crate::error::{CommitError, Failure};
 use crate::files::Files;
 use crate::head::LogName;
 use crate::horizon::Watch;
 use crate::key::Key;
-use crate::places::Lock;
+use crate::places::Places;
 use crate::recorded::Recorded;
 use crate::sealed::Sealed;
 use crate::trees::Trees;
+use crate::writer_cpu::Meter;
 
 /// How many batches wait at most. One more is refused.
 pub const QUEUE_BATCHES_MAX: usize = 1_024;
@@ -29,18 +33,19 @@ pub const QUEUE_BYTES_MAX: usize = 64 << 20;
 const BATCH_OVERHEAD_BYTES: usize = 1_024;
 
 /// A store that is open. Whoever drops it waits until all is written and synced, after which the directory
-/// can be opened again.
+/// can be opened again; where the store hangs it is not waited for, and the directory is in use until the process ends.
 pub struct Store {
     pub(crate) shared: Arc<Shared>,
     pub(crate) files: Files,
-    queue: Option<mpsc::Sender<Job>>,
+    pub(crate) places: Places,
+    /// The writer ends when nobody can send it anything any more, and the others then.
+    queue: mpsc::Sender<Job>,
     /// How many entries may be sealed.
-    seal: Option<Sender<u64>>,
+    seal: Sender<u64>,
     queue_bytes: Arc<Semaphore>,
-    /// Writer, follower and sealer. The second ends when the first has.
-    threads: Vec<JoinHandle<()>>,
-    /// The last to go: the directory is free only when nothing of the engine is left.
-    _lock: Lock,
+    /// The last to go: it waits for what is told to end by that.
+    #[cfg_attr(not(test), expect(dead_code, reason = "it acts when it is dropped"))]
+    ending: Ending,
 }
 
 /// What readers and the writer share.
@@ -50,6 +55,7 @@ pub(crate) struct Shared {
     pub(crate) log: LogName,
     pub(crate) applied: RwLock<Applied>,
     pub(crate) horizon: Watch,
+    pub(crate) cpu: Meter,
 }
 
 /// What is visible and may not be durable yet. The writer holds it while it applies a group, so that
@@ -101,20 +107,13 @@ impl Committed {
 impl Store {
     pub(crate) fn of(
         shared: Arc<Shared>,
-        files: PathBuf,
+        places: Places,
         (queue, seal): (mpsc::Sender<Job>, Sender<u64>),
-        threads: Vec<JoinHandle<()>>,
-        lock: Lock,
+        ending: Ending,
     ) -> Self {
-        Self {
-            shared,
-            files: Files::new(files),
-            queue: Some(queue),
-            seal: Some(seal),
-            queue_bytes: Arc::new(Semaphore::new(QUEUE_BYTES_MAX)),
-            threads,
-            _lock: lock,
-        }
+        let files = Files::new(places.blobs.clone());
+        let queue_bytes = Arc::new(Semaphore::new(QUEUE_BYTES_MAX));
+        Self { shared, files, places, queue, seal, queue_bytes, ending }
     }
 
     /// Let a batch happen. When this returns `Ok`, all of it is on disk; after `Conflict` and
@@ -131,13 +130,18 @@ impl Store {
         let bytes = u32::try_from(batch.bytes() + BATCH_OVERHEAD_BYTES).unwrap_or(u32::MAX);
         let share = Arc::clone(&self.queue_bytes).try_acquire_many_owned(bytes).map_err(|_| CommitError::Busy)?;
         let (answer, answered) = oneshot::channel();
-        let Some(queue) = &self.queue else {
-            return Err(CommitError::Failed(Arc::new(Failure::WriterStopped)));
-        };
-        match queue.try_send(Job { batch, answer, share }) {
-            Ok(()) => match answered.await {
-                Ok(outcome) => outcome,
-                Err(_) => Err(CommitError::Failed(self.failed().await)),
+        if let Some(failure) = self.failure() {
+            return Err(CommitError::Failed(failure));
+        }
+        match self.queue.try_send(Job { batch, answer, share }) {
+            Ok(()) => tokio::select! {
+                biased;
+                answer = answered => match answer {
+                    Ok(outcome) => outcome,
+                    Err(_) => Err(CommitError::Failed(self.failed().await)),
+                },
+                // The writer may hang, and will never answer then.
+                failure = self.failed() => Err(CommitError::Failed(failure)),
             },
             Err(TrySendError::Full(_)) => Err(CommitError::Busy),
             Err(TrySendError::Closed(_)) => Err(CommitError::Failed(self.failed().await)),
@@ -162,6 +166,11 @@ impl Store {
         self.shared.horizon.failed().await
     }
 
+    /// Wait until the store fails, whatever becomes of it: for whoever has to end a process that hangs with it.
+    pub fn has_failed(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.shared.horizon.clone().has_failed()
+    }
+
     /// Why the store has failed, if it has.
     #[must_use]
     pub fn failure(&self) -> Option<Arc<Failure>> {
@@ -171,10 +180,8 @@ impl Store {
     /// Say that a checkpoint over so many entries is on disk: full bundles of them may be sealed into files, which
     /// happens behind, a bundle at a time.
     pub fn seal_through(&self, entries: u64) {
-        if let Some(seal) = &self.seal {
-            // A sealer that is gone has failed the store.
-            let _ = seal.send(entries);
-        }
+        // A sealer that is gone has failed the store.
+        let _ = self.seal.send(entries);
     }
 
     /// Wait until the threads of a store that failed have ended.
@@ -182,7 +189,11 @@ impl Store {
     pub(crate) async fn ended(&self) {
         // The sealer waits for something to do, and sees then that there is nothing any more.
         self.seal_through(0);
-        while !self.threads.iter().all(JoinHandle::is_finished) {
+        // A writer that waits for a batch has not heard of a failure of another.
+        if let Ok(share) = Arc::clone(&self.queue_bytes).try_acquire_owned() {
+            let _ = self.queue.try_send(Job { batch: Batch::new(TimeMs(0)), answer: oneshot::channel().0, share });
+        }
+        while !self.ending.threads().all(JoinHandle::is_finished) {
             tokio::task::yield_now().await;
         }
     }
@@ -191,17 +202,5 @@ impl Store {
     #[must_use]
     pub const fn files(&self) -> &Files {
         &self.files
-    }
-}
-
-impl Drop for Store {
-    fn drop(&mut self) {
-        // The writer ends when nobody can send it anything any more.
-        self.queue = None;
-        self.seal = None;
-        for thread in self.threads.drain(..) {
-            // One that panicked has failed the store and said so.
-            let _ = thread.join();
-        }
     }
 }

@@ -432,17 +432,18 @@ fn a_history_of_many_segments_is_read_one_after_another() {
     }
 }
 
+#[track_caller]
+fn refused_narrow(files: &Files, message: &str) {
+    assert_eq!(verify_narrow(files).unwrap_err().to_string(), message);
+}
+
 #[test]
 fn a_segment_that_is_missing_torn_doubled_or_of_another_log_is_named() {
     let whole = LONG.files_in(NARROW, &LONG.checkpoint(), &[100, 300, 400, 600]);
-    #[track_caller]
-    fn refused(files: &Files, message: &str) {
-        assert_eq!(verify_narrow(files).unwrap_err().to_string(), message);
-    }
     for segment in 0..3 {
         let mut files = whole.clone();
         files.remove(&segment_name(segment));
-        refused(&files, &format!("`checkpoints/{segment}` is missing"));
+        refused_narrow(&files, &format!("`checkpoints/{segment}` is missing"));
     }
     let with = |segment: u64, bytes: Vec<u8>| {
         let mut files = whole.clone();
@@ -450,22 +451,22 @@ fn a_segment_that_is_missing_torn_doubled_or_of_another_log_is_named() {
         files
     };
     let middle = &whole["checkpoints/1"];
-    refused(&with(1, middle[..middle.len() - 1].to_vec()), "number 2 in `checkpoints/1` cannot be relied on");
-    refused(&with(1, middle[10..].to_vec()), "number 1 in `checkpoints/1` cannot be relied on");
+    refused_narrow(&with(1, middle[..middle.len() - 1].to_vec()), "number 2 in `checkpoints/1` cannot be relied on");
+    refused_narrow(&with(1, middle[10..].to_vec()), "number 1 in `checkpoints/1` cannot be relied on");
     let place = "number 1 in `checkpoints/2` counts 300 entries, and belongs to another segment";
-    refused(&with(2, middle.clone()), place);
+    refused_narrow(&with(2, middle.clone()), place);
     let order = "number 3 in `checkpoints/1` does not count more entries than the one before it";
-    refused(&with(1, middle.repeat(2)), order);
-    refused(&with(3, vec![]), "`checkpoints/3` is no part of a log of this size");
+    refused_narrow(&with(1, middle.repeat(2)), order);
+    refused_narrow(&with(3, vec![]), "`checkpoints/3` is no part of a log of this size");
     let other = CheckpointSigner::new("attorn/other/1".parse().unwrap(), &[0x2a; 32]);
     let note = other.sign(300, LONG.checkpoint_at(300).checkpoint().root).note().to_owned();
-    refused(&with(1, note.into_bytes()), "number 1 in `checkpoints/1` cannot be relied on");
+    refused_narrow(&with(1, note.into_bytes()), "number 1 in `checkpoints/1` cannot be relied on");
     let forged = signer().sign(300, Hash([7; 32])).note().to_owned();
     let message = "the log was forked: an earlier checkpoint signs other 300 first entries than these";
-    refused(&with(1, forged.into_bytes()), message);
+    refused_narrow(&with(1, forged.into_bytes()), message);
     let ahead = signer().sign(701, Hash([7; 32])).note().to_owned();
     let message = "the log was cut: it has 700 entries, and had 701 when an earlier checkpoint was signed";
-    refused(&with(2, ahead.into_bytes()), message);
+    refused_narrow(&with(2, ahead.into_bytes()), message);
     // Longer than any segment is.
     let error = verify_narrow(&with(1, vec![b'x'; SEGMENT_BYTES_MAX + 1])).unwrap_err();
     assert!(matches!(error, VerifyError::Read(_)), "{error:?}");
