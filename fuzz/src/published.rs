@@ -1,6 +1,6 @@
 //! What a published log is read from: bundles, paths, checkpoints, policies and what witnesses answer.
 
-use attorn_log::history::{json_line, notes};
+use attorn_log::history::{Span, json_line, notes, read_segment};
 use attorn_log::tiles::{Bundle, add_to_bundle};
 use attorn_log::witness::size_of_conflict;
 use attorn_log::{
@@ -26,6 +26,8 @@ pub fn published(bytes: &[u8]) {
             let notes = notes(text);
             assert_eq!(notes.concat(), text);
             assert!(notes.iter().all(|note| signer.verifier().verify(note.as_bytes()).is_err()));
+            let key = signer.verifier();
+            assert!(read_segment(bytes, 0, Span::USUAL, &key).all(|checkpoint| checkpoint.is_err()));
         }
         3 => {
             let policy = text.parse::<WitnessPolicy>();

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use attorn_tests::files::copy_dir;
@@ -175,7 +175,7 @@ async fn an_export_is_verified_without_the_server() {
         ("tile/0/000", "error: hash 255 of `tile/0/000` is not what the entries make it"),
         ("entries.jsonl", "of `entries.jsonl` is not entry "),
         ("checkpoint", "error: the log's checkpoint cannot be relied on"),
-        ("checkpoints", "error: number 1 of the earlier checkpoints cannot be relied on"),
+        ("checkpoints/0", "error: number 1 in `checkpoints/0` cannot be relied on"),
         ("key", "error: the log's key cannot be read"),
     ] {
         let path = stage.path("export").join(name);
@@ -192,6 +192,75 @@ async fn an_export_is_verified_without_the_server() {
 
     let said = stage.audit(&["verify", "--receipt", &receipt, "--key", &key]).good().stdout;
     assert!(said.contains(&decided.decision_id), "{said}");
+}
+
+/// What is sealed is in files of its own, and no longer in the store.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sealed_is_shown_verified_exported_and_restored_as_before() {
+    let (stage, process) = Stage::set(Fresh::make().await).await;
+    let key = stage.path("log.key").display().to_string();
+    fs::write(&key, stage.audit(&["key"]).good().stdout).unwrap();
+    let decided = stage.cast.bot.decide(&ask()).await;
+    let index = decided.entry.index.to_string();
+    let shown = stage.audit(&["show", &index]).good().stdout;
+    let listed = || stage.audit(&["list", "--type", "decision", "--json"]).good().json()["entries"].clone();
+    let before = listed();
+    stage.grow(300).await;
+    let bundle = stage.fresh.data_dir().join("log/1/tile/entries/000");
+    while !bundle.exists() {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    // Once with the sealing just done, and once after a start.
+    let mut process = process;
+    for round in ["first", "second"] {
+        stage.audit(&["checkpoint", "--wait", "checkpointed"]).good();
+        assert_eq!(stage.audit(&["show", &index]).good().stdout, shown);
+        assert_eq!(listed(), before);
+        let [dir, receipt] =
+            ["export", "receipt"].map(|name| stage.path(&format!("{round}-{name}")).display().to_string());
+        fs::write(&receipt, stage.audit(&["receipt", &decided.decision_id]).good().stdout).unwrap();
+        stage.audit(&["verify", "--receipt", &receipt, "--key", &key]).good();
+        stage.audit(&["verify"]).good();
+        stage.audit(&["export", "--dir", &dir]).good();
+        stage.audit(&["verify", "--dir", &dir, "--key", &key]).good();
+        assert_eq!(fs::read(&bundle).unwrap(), fs::read(Path::new(&dir).join("tile/entries/000")).unwrap());
+        process = stage.restart(process).await;
+    }
+    let backup = stage.path("backup").display().to_string();
+    let config = stage.fresh.config.display().to_string();
+    let attorn = |arguments: &[&str]| {
+        let output = Command::new(binary()).args(arguments).args(["--config", &config]).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let done = attorn(&["backup", &backup]);
+    assert_eq!(done.0, Some(0), "{}", done.1);
+    process.kill().await;
+    stage.audit(&["verify", "--config", &config, "--alone"]).good();
+
+    // A file that is damaged is named, the server starts, and gives out nothing of it.
+    let whole = fs::read(&bundle).unwrap();
+    let mut changed = whole.clone();
+    changed[5_000] ^= 1;
+    fs::write(&bundle, changed).unwrap();
+    let named = format!("`{}` is not what the log's tree says", bundle.display());
+    stage.audit(&["verify", "--config", &config, "--alone"]).refused(5, &named);
+    let process = Process::start(&stage.fresh.config, &stage.fresh.reach).await;
+    stage.audit(&["show", &index]).refused(1, "internal");
+    stage.audit(&["export", "--dir", &stage.path("third").display().to_string()]).refused(1, "internal");
+    stage.grow(1).await;
+    stage.audit(&["show", "280"]).good();
+    fs::write(&bundle, whole).unwrap();
+    assert_eq!(stage.audit(&["show", &index]).good().stdout, shown);
+    process.kill().await;
+
+    // A restored log has it, too, and keeps the files of the epoch that ended.
+    fs::rename(stage.fresh.data_dir(), stage.path("lost")).unwrap();
+    let done = attorn(&["restore", &backup]);
+    assert_eq!(done.0, Some(0), "{}", done.1);
+    assert!(bundle.exists());
+    stage
+        .audit(&["verify", "--file", stage.fresh.data_dir().join("epochs/1.export").to_str().unwrap(), "--key", &key])
+        .good();
 }
 
 #[tokio::test(flavor = "multi_thread")]

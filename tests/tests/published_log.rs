@@ -74,7 +74,9 @@ async fn tiles_hold_what_the_checkpoint_signs() {
     assert_eq!(hashes(get(&world, "tile/0/000.p/7").await), bytes[..7 * 32]);
     assert_eq!(get(&world, "tile/0/000.p/7").await.header("cache-control"), Some("no-store"));
     assert_eq!(get(&world, "tile/1/000.p/1").await.expect(200).body.len(), 32);
-    let earlier = get(&world, "checkpoints").await.expect(200).text();
+    let earlier = get(&world, "checkpoints/0").await;
+    assert_eq!(earlier.header("cache-control"), Some("no-store"));
+    let earlier = earlier.expect(200).text();
     let notes = attorn_log::history::notes(&earlier);
     assert_eq!(notes.len(), 1, "{earlier}");
     assert!(key(&world).await.verify(notes[0].as_bytes()).unwrap().checkpoint().size >= 256);
@@ -110,10 +112,25 @@ async fn tiles_that_are_none_are_not_found() {
         "tile/0/%2e%2e/000.p/1",
         "tile/entries/000.p/1%00",
         "tile/entries/entries/000.p/1",
+        "checkpoints/1",
+        "checkpoints/00",
+        "checkpoints/-1",
+        "checkpoints/%2e%2e",
+        "checkpoints/18446744073709551615",
+        "checkpoints/18446744073709551616",
     ] {
         get(&world, path).await.refused(404, "not_found");
     }
-    for path in ["tile/0", "tile/entries", "tile/0/", "entries/000.p/1", "checkpoint/"] {
+    for path in [
+        "tile/0",
+        "tile/entries",
+        "tile/0/",
+        "entries/000.p/1",
+        "checkpoint/",
+        "checkpoints",
+        "checkpoints/",
+        "checkpoints/0/0",
+    ] {
         get(&world, path).await.refused(404, "no_such_route");
     }
 }
@@ -124,7 +141,7 @@ async fn checkpoints_and_hashes_are_public_where_that_is_configured_and_entries_
     let world = World::new_in(Server::start_in(fresh).await).await;
     reaches(&world, 1).await;
     let anybody = async |path: &str| world.reach.send(Call::get(format!("/log/{path}"))).await;
-    for path in ["checkpoint", "checkpoints", "tile/0/000.p/1"] {
+    for path in ["checkpoint", "checkpoints/0", "tile/0/000.p/1"] {
         anybody(path).await.expect(200);
     }
     anybody("tile/entries/000.p/1").await.refused(401, "unauthenticated");

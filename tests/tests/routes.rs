@@ -129,6 +129,7 @@ impl Victims {
             .replace("{digest}", &blake3_hex(&self.component))
             .replace("{index}", if route.path.starts_with("/log/") { "000.p/1" } else { "0" })
             .replace("{level}", "0")
+            .replace("{segment}", "0")
             .replace("{version}", "1")
             .replace("{decision_id}", &self.decision_id);
         let call = Call::new(&route.method, path);

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 
 use serde_json::json;
 
-use crate::history::json_line;
+use crate::history::{Span, json_line, segment_name};
 use crate::tiles::{add_to_bundle, hash_tile};
 use crate::{
     CheckpointSigner, CheckpointVerifier, Entry, EntryBody, EntryRef, Hash, Link, NodeId, Origin, Receipt,
@@ -72,11 +72,24 @@ impl Log {
 
     /// All files that this is published as, with these earlier checkpoints.
     pub(crate) fn files(&self, checkpoint: &SignedCheckpoint, earlier: &[u64]) -> BTreeMap<String, Vec<u8>> {
+        self.files_in(Span::USUAL, checkpoint, earlier)
+    }
+
+    /// The same, where a segment of the history stands for so many entries.
+    pub(crate) fn files_in(
+        &self,
+        span: Span,
+        checkpoint: &SignedCheckpoint,
+        earlier: &[u64],
+    ) -> BTreeMap<String, Vec<u8>> {
         let mut files = BTreeMap::new();
         files.insert("key".to_owned(), format!("{}\n", verifier()).into_bytes());
         files.insert("checkpoint".to_owned(), checkpoint.note().as_bytes().to_vec());
-        let earlier: String = earlier.iter().map(|size| self.checkpoint_at(*size).note().to_owned()).collect();
-        files.insert("checkpoints".to_owned(), earlier.into_bytes());
+        for segment in 0..=span.segment_of(checkpoint.checkpoint().size) {
+            let its = earlier.iter().filter(|size| span.segment_of(**size) == segment);
+            let notes: String = its.map(|size| self.checkpoint_at(*size).note().to_owned()).collect();
+            files.insert(segment_name(segment), notes.into_bytes());
+        }
         let line = |entry: &Entry| format!("{}\n", json_line(&entry.to_bytes()).unwrap());
         files.insert("entries.jsonl".to_owned(), self.entries.iter().map(line).collect::<String>().into_bytes());
         for tile in Tile::all(self.len()) {

@@ -83,6 +83,18 @@ impl Tile {
         Self { kind, index, width: width.clamp(1, TILE_WIDTH) }
     }
 
+    /// A full bundle of entries.
+    #[must_use]
+    pub const fn full_bundle(index: u64) -> Self {
+        Self { kind: TileKind::Entries, index, width: TILE_WIDTH }
+    }
+
+    /// Which of its kind it is, from 0.
+    #[must_use]
+    pub const fn index(&self) -> u64 {
+        self.index
+    }
+
     /// Whether nothing will ever be added to it.
     #[must_use]
     pub const fn is_full(&self) -> bool {

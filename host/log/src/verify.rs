@@ -128,6 +128,13 @@ impl Verifier {
         }
     }
 
+    /// Have these compared, too. They count at least as many entries as there are now.
+    pub(crate) fn expect(&mut self, earlier: impl IntoIterator<Item = (u64, Hash)>) {
+        self.earlier.extend(earlier);
+        self.earlier.make_contiguous().sort_by_key(|(size, _)| *size);
+        self.pass_earlier();
+    }
+
     /// What the last entry made perfect in the tree; nothing while there is doubt.
     pub(crate) fn new_nodes(&self) -> &[(NodeId, Hash)] {
         &self.new_nodes

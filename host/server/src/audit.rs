@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::app::App;
 use crate::http::call::{Call, Reply};
-use crate::http::failure::Failure;
+use crate::http::failure::{Failure, causes};
 use crate::queries;
 use crate::users::kept;
 
@@ -104,19 +104,25 @@ pub(crate) async fn export(app: Arc<App>, _: Call) -> Result<Reply, Failure> {
     let size = checkpoint.checkpoint().size;
     let head = export_header(&app.log_signer.verifier(), &checkpoint);
     let (sender, receiver) = mpsc::channel::<Result<Bytes, std::io::Error>>(4);
+    let why = |error: attorn_store::ReadError| std::io::Error::other(causes(&error));
     tokio::spawn(async move {
         let mut from = 0;
         let mut sent = sender.send(Ok(head.into())).await.is_ok();
         while sent && from < size {
             let limit = usize::try_from(size - from).unwrap_or(usize::MAX).min(EXPORT_ENTRIES);
-            let piece = match app.store.entries(from, limit) {
+            let reader = Arc::clone(&app);
+            let read = tokio::task::spawn_blocking(move || reader.store.entries(from, limit));
+            let piece = match read.await.map_err(std::io::Error::other).and_then(|read| read.map_err(why)) {
                 Ok(entries) if entries.is_empty() => Err(std::io::Error::other("the log ended before its size")),
                 Ok(entries) => {
                     from += entries.len() as u64;
                     Ok(entries.into_iter().flat_map(|entry| entry.bytes).collect::<Vec<u8>>().into())
                 }
-                Err(error) => Err(std::io::Error::other(error.to_string())),
+                Err(error) => Err(error),
             };
+            if let Err(error) = &piece {
+                tracing::error!(error = error as &dyn std::error::Error, entry = from, "an export ends early");
+            }
             let failed = piece.is_err();
             // Nobody may be listening any more; then there is nothing to do.
             sent = sender.send(piece).await.is_ok() && !failed;

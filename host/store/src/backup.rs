@@ -5,24 +5,30 @@
 //! <backup>/backup.format   the format; written last, so that a backup without it was never finished
 //! <backup>/base/           the newest base copy
 //! <backup>/journal/        every group since then that was whole when the copy was made
-//! <backup>/blobs/ …        plain files, as they are
+//! <backup>/blobs/ …        plain files, as they are; entries that are sealed among them
 //! ```
 //!
 //! Whoever may read the directory may make a backup: it needs no server, and no say of one. What may be removed
 //! meanwhile is held by a lock on `store.keep`. Keys of users and the root key are not in the directory, and so in
-//! no backup. The copy is read from end to end before it is called one.
+//! no backup. The copy is read from end to end before it is called one, and each sealed bundle of entries is
+//! compared with the root that the base copy has over it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use attorn_log::Epoch;
+
 use crate::base::{self, Base, BaseError};
 use crate::commit::Store;
-use crate::error::{OpenError, PartsError};
+use crate::error::{OpenError, PartsError, StorageError};
 use crate::files::{TEMPORARY, sync_dir};
 use crate::journal::{self, End, JournalError};
+use crate::open::FIRST_EPOCH;
 use crate::places::Places;
+use crate::sealed::Sealed;
+use crate::trees::{epoch_in, root_in};
 
 const MARKER: &str = "backup.format";
 const MARKER_TEXT: &str = "attorn-backup 1\n";
@@ -51,6 +57,9 @@ pub enum BackupError {
     /// The directory is no store's.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// A file with entries of the log cannot be read.
+    #[error("the entries of the log cannot be relied on")]
+    Sealed(#[from] StorageError),
     /// Base copy or journal cannot be relied on.
     #[error(transparent)]
     Parts(#[from] PartsError),
@@ -103,7 +112,7 @@ impl Store {
         let _kept = keep(&places)?;
         make_empty(to)?;
         let target = Places::of(to);
-        let base = newest_readable(&places.base)?;
+        let (base, epoch) = newest_readable(&places.base)?;
         let mut count = Count::default();
         make_dir(&target.base)?;
         let copied = Base { version: base.version, path: target.base.join(name(&base.path)) };
@@ -113,7 +122,12 @@ impl Store {
             count.copy_dir(&dir.join(part), &to.join(part))?;
         }
         // What was copied is what was read: else it is no backup.
-        let store = base::read(&copied, |_| Ok::<_, BackupError>(()))?;
+        let sealed = Sealed::of(&target.log, epoch);
+        let store = base::read(&copied, |writes| {
+            let mut roots = writes.iter().filter_map(root_in);
+            roots.try_for_each(|(bundle, root)| sealed.read(bundle, root).map(drop)).map_err(StorageError::from)?;
+            Ok::<_, BackupError>(())
+        })?;
         let read = journal::replay(&target.journal, Some(store), base.version, |_| Ok::<_, BackupError>(()))?;
         if read.version != end.version {
             return Err(JournalError::Behind { dir: target.journal, end: read.version, version: end.version }.into());
@@ -150,11 +164,17 @@ fn keep(places: &Places) -> Result<File, BackupError> {
     Ok(keep)
 }
 
-fn newest_readable(dir: &Path) -> Result<Base, BackupError> {
+/// And the epoch of the log in it.
+fn newest_readable(dir: &Path) -> Result<(Base, Epoch), BackupError> {
     let mut failed = None;
     for base in base::all(dir).map_err(at(dir))?.into_iter().rev() {
-        match base::read(&base, |_| Ok::<_, BaseError>(())) {
-            Ok(_) => return Ok(base),
+        let mut epoch = FIRST_EPOCH;
+        let read = base::read(&base, |writes| {
+            epoch = writes.iter().find_map(epoch_in).unwrap_or(epoch);
+            Ok::<_, BaseError>(())
+        });
+        match read {
+            Ok(_) => return Ok((base, epoch)),
             Err(error) => failed = failed.or(Some(error)),
         }
     }
@@ -223,14 +243,19 @@ struct Count {
 }
 
 impl Count {
-    /// Copy the first bytes of a file; it is on disk afterwards, its name when its directory is synced.
+    /// Copy the first bytes of a file; it is on disk afterwards.
     fn copy(&mut self, from: &Path, to: &Path, bytes_max: u64) -> Result<(), BackupError> {
+        self.copy_unnamed(from, to, bytes_max)?;
+        to.parent().map_or(Ok(()), sync_dir).map_err(at(to))
+    }
+
+    /// The same; its name is on disk when its directory is synced.
+    fn copy_unnamed(&mut self, from: &Path, to: &Path, bytes_max: u64) -> Result<(), BackupError> {
         let mut source = File::open(from).map_err(at(from))?.take(bytes_max);
         let mut target = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(at(to))?;
         self.bytes += io::copy(&mut source, &mut target).map_err(at(to))?;
         self.files += 1;
-        target.sync_all().map_err(at(to))?;
-        to.parent().map_or(Ok(()), sync_dir).map_err(at(to))
+        target.sync_all().map_err(at(to))
     }
 
     /// Copy a directory with all that is in it, if it is there.
@@ -245,10 +270,10 @@ impl Count {
             if entry.file_type().map_err(at(from))?.is_dir() {
                 self.copy_dir(&entry.path(), &target)?;
             } else if is_finished(&entry.path()) {
-                self.copy(&entry.path(), &target, u64::MAX)?;
+                self.copy_unnamed(&entry.path(), &target, u64::MAX)?;
             }
         }
-        Ok(())
+        sync_dir(to).map_err(at(to))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The store as its callers hold it, and how a batch gets to the writer and its answer back.
 
 use std::collections::HashSet;
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 #[cfg(test)]
 use std::thread::JoinHandle;
@@ -20,6 +21,7 @@ use crate::horizon::Watch;
 use crate::key::Key;
 use crate::places::Places;
 use crate::recorded::Recorded;
+use crate::sealed::Sealed;
 use crate::trees::Trees;
 use crate::writer_cpu::Meter;
 
@@ -38,6 +40,8 @@ pub struct Store {
     pub(crate) places: Places,
     /// The writer ends when nobody can send it anything any more, and the others then.
     queue: mpsc::Sender<Job>,
+    /// How many entries may be sealed.
+    seal: Sender<u64>,
     queue_bytes: Arc<Semaphore>,
     /// The last to go: it waits for what is told to end by that.
     #[cfg_attr(not(test), expect(dead_code, reason = "it acts when it is dropped"))]
@@ -47,6 +51,7 @@ pub struct Store {
 /// What readers and the writer share.
 pub(crate) struct Shared {
     pub(crate) trees: Trees,
+    pub(crate) sealed: Sealed,
     pub(crate) log: LogName,
     pub(crate) applied: RwLock<Applied>,
     pub(crate) horizon: Watch,
@@ -100,9 +105,15 @@ impl Committed {
 }
 
 impl Store {
-    pub(crate) fn of(shared: Arc<Shared>, places: Places, queue: mpsc::Sender<Job>, ending: Ending) -> Self {
+    pub(crate) fn of(
+        shared: Arc<Shared>,
+        places: Places,
+        (queue, seal): (mpsc::Sender<Job>, Sender<u64>),
+        ending: Ending,
+    ) -> Self {
         let files = Files::new(places.blobs.clone());
-        Self { shared, files, places, queue, queue_bytes: Arc::new(Semaphore::new(QUEUE_BYTES_MAX)), ending }
+        let queue_bytes = Arc::new(Semaphore::new(QUEUE_BYTES_MAX));
+        Self { shared, files, places, queue, seal, queue_bytes, ending }
     }
 
     /// Let a batch happen. When this returns `Ok`, all of it is on disk; after `Conflict` and
@@ -166,9 +177,18 @@ impl Store {
         self.shared.horizon.failure()
     }
 
+    /// Say that a checkpoint over so many entries is on disk: full bundles of them may be sealed into files, which
+    /// happens behind, a bundle at a time.
+    pub fn seal_through(&self, entries: u64) {
+        // A sealer that is gone has failed the store.
+        let _ = self.seal.send(entries);
+    }
+
     /// Wait until the threads of a store that failed have ended.
     #[cfg(test)]
     pub(crate) async fn ended(&self) {
+        // The sealer waits for something to do, and sees then that there is nothing any more.
+        self.seal_through(0);
         // A writer that waits for a batch has not heard of a failure of another.
         if let Ok(share) = Arc::clone(&self.queue_bytes).try_acquire_owned() {
             let _ = self.queue.try_send(Job { batch: Batch::new(TimeMs(0)), answer: oneshot::channel().0, share });

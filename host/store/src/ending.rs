@@ -19,8 +19,8 @@ use crate::watchdog::Watchdog;
 pub(crate) struct Ending {
     /// Of writer and follower, which end when nobody can commit any more.
     pub(crate) vital: Vec<JoinHandle<()>>,
-    /// Of the copier, which ends then, too, and which nobody watches.
-    pub(crate) copier: Option<JoinHandle<()>>,
+    /// Of copier and sealer, which end then, too, and which nobody watches.
+    pub(crate) others: Vec<JoinHandle<()>>,
     pub(crate) watchdog: Arc<Watchdog>,
     pub(crate) last: Option<Last>,
 }
@@ -61,7 +61,7 @@ enum Ended {
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        let (vital, copier) = (std::mem::take(&mut self.vital), self.copier.take());
+        let (vital, others) = (std::mem::take(&mut self.vital), std::mem::take(&mut self.others));
         let last = self.last.take();
         let (tell, ended) = mpsc::channel();
         // Closing the engine may hang as well.
@@ -72,7 +72,9 @@ impl Drop for Ending {
             }
             // Nobody listens who has given up.
             let _ = tell.send(Ended::Vital);
-            let _ = copier.map(JoinHandle::join);
+            for thread in others {
+                let _ = thread.join();
+            }
             if let Some(Last { trees, closing, _lock }) = last {
                 drop(trees);
                 closing.say();
@@ -90,7 +92,7 @@ impl Ending {
     /// All threads that have to end.
     #[cfg(test)]
     pub(crate) fn threads(&self) -> impl Iterator<Item = &JoinHandle<()>> {
-        self.vital.iter().chain(&self.copier)
+        self.vital.iter().chain(&self.others)
     }
 
     fn wait(&self, ended: &mpsc::Receiver<Ended>) {

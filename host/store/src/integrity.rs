@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use attorn_core::Digest;
-use attorn_log::{Entry, EntryError, Link, NodeId, TreeBuilder};
+use attorn_log::{Entry, EntryError, Hash, Link, NodeId, TreeBuilder};
 
 use crate::commit::Store;
 use crate::error::StorageError;
@@ -15,6 +15,7 @@ use crate::head::{Head, LogName};
 use crate::key::{Key, KeyKind, KeyPrefix};
 use crate::read::{PAGE_BYTES_MAX, PAGE_ITEMS_MAX};
 use crate::records::{self, RecordError};
+use crate::sealed::{InOrder, ROOT_LEVEL, Sealed};
 use crate::trees::{Stored, Trees, ValueError};
 
 /// What a store that fits together holds.
@@ -106,7 +107,7 @@ impl Store {
         let walk = move || {
             // While this is held, no group is applied.
             let applied = shared.applied();
-            verify(&shared.trees, &shared.log, applied.version)
+            verify(&shared.trees, &shared.sealed, &shared.log, applied.version)
         };
         match tokio::task::spawn_blocking(walk).await {
             Ok(outcome) => outcome,
@@ -116,20 +117,21 @@ impl Store {
 }
 
 /// The walk, over trees to which nothing is applied meanwhile.
-pub(crate) fn verify(trees: &Trees, log: &LogName, version: u64) -> Result<Integrity, IntegrityError> {
+pub(crate) fn verify(trees: &Trees, sealed: &Sealed, log: &LogName, version: u64) -> Result<Integrity, IntegrityError> {
     let (name, head) = trees.head()?.ok_or(IntegrityError::Head)?;
     if name != *log || head.version != version {
         return Err(IntegrityError::Head);
     }
-    verify_log(trees, log, &head)?;
+    let root = verify_log(trees, sealed, log, &head)?;
     let values = verify_state(trees, log, &head)?;
-    Ok(Integrity { version: head.version, entries: head.size, values, digest: trees.digest()? })
+    Ok(Integrity { version: head.version, entries: head.size, values, digest: trees.digest(root)? })
 }
 
-fn verify_log(trees: &Trees, log: &LogName, head: &Head) -> Result<(), IntegrityError> {
-    let (mut builder, mut link) = (TreeBuilder::new(), Link::NONE);
+/// The root over all entries comes back.
+fn verify_log(trees: &Trees, sealed: &Sealed, log: &LogName, head: &Head) -> Result<Hash, IntegrityError> {
+    let (mut builder, mut link, mut entries) = (TreeBuilder::new(), Link::NONE, InOrder::of(trees, sealed));
     for index in 0..head.size {
-        let bytes = trees.entry(index)?.ok_or(IntegrityError::EntryMissing(index))?;
+        let bytes = entries.entry(index)?.ok_or(IntegrityError::EntryMissing(index))?;
         let entry = Entry::parse(&bytes).map_err(|error| IntegrityError::EntryInvalid { index, error })?;
         let at = (&entry.at.log_id, entry.at.epoch, entry.at.index);
         if at != (&log.id, log.epoch, index) || entry.previous != link {
@@ -137,7 +139,12 @@ fn verify_log(trees: &Trees, log: &LogName, head: &Head) -> Result<(), Integrity
         }
         link = entry.link();
         for (id, hash) in builder.push(entry.leaf_hash()).map_err(|error| StorageError::new(&error))? {
-            if trees.node(id)? != Some(hash) {
+            let is_right = match trees.node(id)? {
+                Some(found) => found == hash,
+                // Below the root of a bundle in a file there is nothing but the file, which that root vouches for.
+                None => id.level < ROOT_LEVEL && entries.has_read(index),
+            };
+            if !is_right {
                 return Err(IntegrityError::Node(id));
             }
         }
@@ -145,11 +152,11 @@ fn verify_log(trees: &Trees, log: &LogName, head: &Head) -> Result<(), Integrity
     if link != head.last_link {
         return Err(IntegrityError::LastLink);
     }
-    let found = trees.count_entries();
+    let found = trees.last_entry()?.map_or(0, |last| last.saturating_add(1));
     if found != head.size {
         return Err(IntegrityError::Surplus { found, due: head.size });
     }
-    Ok(())
+    Ok(builder.root())
 }
 
 fn verify_state(trees: &Trees, log: &LogName, head: &Head) -> Result<u64, IntegrityError> {

@@ -12,6 +12,9 @@
 //! nothing is acknowledged or read any more until the process has started anew and looked at what is really on
 //! disk.
 //!
+//! Entries that a checkpoint on disk covers leave the engine, a bundle at a time, for plain files, and are read there
+//! as before.
+//!
 //! The engine below is sled, and nothing of it shows. It is not trusted to sync its file or to read it again. There is no
 //! cache here, no clock, no expiry that acts by itself and no query beyond keys in order.
 
@@ -43,6 +46,8 @@ mod redo;
 mod remade;
 mod repair;
 mod restore;
+mod seal;
+mod sealed;
 mod steps;
 mod trees;
 mod watchdog;

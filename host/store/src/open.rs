@@ -31,6 +31,8 @@ use crate::journal::Journal;
 use crate::places::{FORMAT, FORMAT_WITHOUT_JOURNAL, Lock, Places, at, exists, sync_files};
 use crate::progress::Progress;
 use crate::repair::{Repair, RepairError, Seen};
+use crate::seal::Sealer;
+use crate::sealed::Sealed;
 use crate::steps::{EveryStep, Steps};
 use crate::trees::{Trees, head_write, store_id_write};
 use crate::watchdog::Watchdog;
@@ -60,6 +62,7 @@ pub(crate) struct Opened {
     pub(crate) head: Head,
     pub(crate) journal: Journal,
     pub(crate) store: StoreId,
+    pub(crate) sealed: Sealed,
 }
 
 impl Store {
@@ -102,7 +105,8 @@ impl Store {
         let (journal, store) = begin_journal(&places, &trees, &head, setup.pace)?;
         // From here on there is a store.
         places.write_marker(FORMAT)?;
-        Ok(start(&places, lock, Opened { trees, log, head, journal, store }, setup)?)
+        let sealed = Sealed::of(&places.log, log.epoch);
+        Ok(start(&places, lock, Opened { trees, log, head, journal, store, sealed }, setup)?)
     }
 
     /// Open the store of this log in a directory.
@@ -206,6 +210,10 @@ fn open_parts(places: &Places, log: &LogId, format: u32, pace: Pace) -> Result<O
     } else {
         let store = trees.store_id()?.ok_or_else(|| OpenError::Inconsistent("it has no id".to_owned()))?;
         base::remove_unfinished(&places.base).map_err(at(&places.base))?;
+        if format < FORMAT {
+            // A program that does not know of sealed entries must not open it.
+            places.write_marker(FORMAT)?;
+        }
         let journal = Journal::open(&places.journal, store, head.version, pace.segments, |redo| {
             trees.apply(&redo.writes).map_err(OpenError::Storage)
         })?;
@@ -221,7 +229,8 @@ fn open_parts(places: &Places, log: &LogId, format: u32, pace: Pace) -> Result<O
         return Err(OpenError::Inconsistent(problem));
     }
     check_end_of_log(&trees, &name, &head)?;
-    Ok(Opened { trees, log: name, head, journal, store })
+    let sealed = Sealed::of(&places.log, name.epoch);
+    Ok(Opened { trees, log: name, head, journal, store, sealed })
 }
 
 pub(crate) fn head_of(trees: &Trees) -> Result<(LogName, Head), OpenError> {
@@ -283,11 +292,11 @@ fn check_end_of_log(trees: &Trees, log: &LogName, head: &Head) -> Result<(), Ope
 }
 
 fn start(places: &Places, lock: Lock, opened: Opened, setup: Setup) -> Result<Store, OpenError> {
-    let Opened { trees, log, head, journal, store } = opened;
+    let Opened { trees, log, head, journal, store, sealed } = opened;
     let Setup { steps, pace, boot } = setup;
     let watchdog = Arc::new(Watchdog::over(steps));
     let steps = Arc::clone(&watchdog) as Arc<dyn Steps>;
-    let tree = TreeBuilder::load(head.size, |id| trees.node(id));
+    let tree = TreeBuilder::load(head.size, |id| sealed.node(&trees, id));
     let tree = tree.map_err(|error| OpenError::Inconsistent(error.to_string()))?;
     let engine_file = places.engine.join("db");
     let file = OpenOptions::new().read(true).write(true).open(&engine_file).map_err(at(&engine_file))?;
@@ -295,7 +304,8 @@ fn start(places: &Places, lock: Lock, opened: Opened, setup: Setup) -> Result<St
     let (teller, horizon) = horizon::at(head, Arc::clone(&progress));
     let (queue, jobs) = mpsc::channel(QUEUE_BATCHES_MAX);
     let applied = Applied { version: head.version, ..Applied::default() };
-    let shared = Arc::new(Shared { trees, log, applied: RwLock::new(applied), horizon, cpu: Meter::default() });
+    let (applied, cpu) = (RwLock::new(applied), Meter::default());
+    let shared = Arc::new(Shared { trees, sealed, log, applied, horizon, cpu });
     let (since_base, last_base) = base::how_far(&places.base, &places.journal).map_err(at(&places.base))?;
     let copier = Copier {
         shared: Arc::clone(&shared),
@@ -306,6 +316,16 @@ fn start(places: &Places, lock: Lock, opened: Opened, setup: Setup) -> Result<St
         spare: journal.spare(),
         pace,
         due: Due::after(since_base, last_base),
+    };
+    let (seal, due) = std::sync::mpsc::channel();
+    let sealer = Sealer {
+        shared: Arc::clone(&shared),
+        steps: Arc::clone(&steps),
+        teller: teller.clone(),
+        due,
+        retry: pace.seal_retry,
+        dir: places.dir.clone(),
+        synced: None,
     };
     let follower = Follower {
         shared: Arc::clone(&shared),
@@ -343,12 +363,15 @@ fn start(places: &Places, lock: Lock, opened: Opened, setup: Setup) -> Result<St
             spawn("store-writer", Box::new(|| writer.run()))?,
             spawn("store-follower", Box::new(|| follower.run()))?,
         ],
-        copier: Some(spawn("store-copier", Box::new(|| copier.run()))?),
+        others: vec![
+            spawn("store-copier", Box::new(|| copier.run()))?,
+            spawn("store-sealer", Box::new(|| sealer.run()))?,
+        ],
         watchdog,
         last: Some(Last { trees: shared.trees.clone(), closing, _lock: Arc::clone(&lock) }),
     };
     // It does not use the directory, and ends by itself.
     let watch = thread::Builder::new().name("store-watchdog".to_owned()).spawn(move || dog.watch(&teller));
     watch.map_err(|error| StorageError::new(&error))?;
-    Ok(Store::of(shared, places.clone(), queue, ending))
+    Ok(Store::of(shared, places.clone(), (queue, seal), ending))
 }

@@ -11,6 +11,7 @@
 //! <dir>/journal/        every group, since the oldest base copy
 //! <dir>/base/           copies of all that the engine holds
 //! <dir>/blobs/          what is too large to be a value
+//! <dir>/log/            what is published, by epoch; of that the sealed bundles of entries are the store's
 //! ```
 
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -26,7 +27,7 @@ use crate::files::sync_dir;
 use crate::trees::{LOCK_PAUSE, LOCK_WAIT};
 
 /// The newest format of a whole store that this program knows.
-pub(crate) const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 3;
 /// Up to this format a store had no journal. Opening gives it one.
 pub(crate) const FORMAT_WITHOUT_JOURNAL: u32 = 1;
 const MARKER_MAGIC: &str = "attorn-store";
@@ -52,6 +53,7 @@ pub(crate) struct Places {
     pub(crate) new_journal: PathBuf,
     pub(crate) base: PathBuf,
     pub(crate) blobs: PathBuf,
+    pub(crate) log: PathBuf,
 }
 
 impl Places {
@@ -69,6 +71,7 @@ impl Places {
             new_journal: dir.join("journal.new"),
             base: dir.join("base"),
             blobs: dir.join("blobs"),
+            log: dir.join("log"),
         }
     }
 

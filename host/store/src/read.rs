@@ -14,6 +14,7 @@ use crate::head::EarlierEpoch;
 use crate::key::{Key, KeyPrefix};
 use crate::recorded::StoredGrant;
 use crate::records::{GrantRecord, Record, RecordError, RecordProblem};
+use crate::sealed::{BUNDLE_ENTRIES, InOrder};
 use crate::trees::Stored;
 
 /// How many items one page has at most.
@@ -212,7 +213,7 @@ impl Store {
         if index >= self.shared.horizon.head()?.size {
             return Ok(None);
         }
-        Ok(self.shared.trees.entry(index)?)
+        Ok(self.shared.sealed.entry(&self.shared.trees, index)?)
     }
 
     /// At most `limit` entries from an index on; fewer when the log ends or they have many bytes.
@@ -223,8 +224,9 @@ impl Store {
     pub fn entries(&self, from: u64, limit: usize) -> Result<Vec<StoredEntry>, ReadError> {
         let size = self.shared.horizon.head()?.size;
         let (mut entries, mut bytes_sum) = (Vec::new(), 0);
+        let mut stored = InOrder::of(&self.shared.trees, &self.shared.sealed);
         for index in (from..size).take(limit.min(PAGE_ITEMS_MAX)) {
-            let Some(bytes) = self.shared.trees.entry(index)? else {
+            let Some(bytes) = stored.entry(index)? else {
                 let missing = StorageError::new(&format_args!("entry {index} of {size} is missing"));
                 return Err(ReadError::Storage(missing));
             };
@@ -237,6 +239,20 @@ impl Store {
         Ok(entries)
     }
 
+    /// The bytes of a full bundle of entries as C2SP tlog-tiles has them, if they are in a file. As long as they are
+    /// not, [`Self::entries`] gives them one by one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::get`].
+    pub fn sealed_bundle(&self, bundle: u64) -> Result<Option<Vec<u8>>, ReadError> {
+        let size = self.shared.horizon.head()?.size;
+        if bundle >= size / BUNDLE_ENTRIES {
+            return Ok(None);
+        }
+        Ok(self.shared.sealed.whole(&self.shared.trees, bundle)?.map(|whole| whole.bytes))
+    }
+
     /// The hash of a perfect subtree; none if the log is not that long.
     pub fn hash(&self, id: NodeId) -> Result<Option<Hash>, ReadError> {
         let size = self.shared.horizon.head()?.size;
@@ -245,7 +261,7 @@ impl Store {
         if end.is_none_or(|end| end > size) {
             return Ok(None);
         }
-        Ok(self.shared.trees.node(id)?)
+        Ok(self.shared.sealed.node(&self.shared.trees, id)?)
     }
 
     /// The root of the tree over the first `size` entries.
@@ -284,6 +300,6 @@ impl Store {
         if asked > size {
             return Err(ReadError::BeyondEnd { asked, size });
         }
-        compute(&|id| self.shared.trees.node(id)).map_err(|error| ReadError::Tree(Arc::new(error)))
+        compute(&|id| self.shared.sealed.node(&self.shared.trees, id)).map_err(|error| ReadError::Tree(Arc::new(error)))
     }
 }

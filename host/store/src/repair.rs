@@ -34,6 +34,7 @@ use crate::open::{head_of, open_whole, said};
 use crate::places::{Places, at, exists, sync_files};
 use crate::redo::Redo;
 use crate::remade::{self, Part, Remade};
+use crate::sealed::Sealed;
 use crate::trees::Trees;
 
 /// What is wrong with an engine that was in use when the machine stopped.
@@ -241,7 +242,7 @@ impl Repair<'_> {
         }
         trees.flush()?;
         sync_files(&places.engine)?;
-        let integrity = verify(&trees, &name, end.version)?;
+        let integrity = verify(&trees, &Sealed::of(&places.log, name.epoch), &name, end.version)?;
         // With this the new journal is enough, and the old one still has all that it had.
         base::write(&places.base, store, end.version, &trees)?;
         after(Stage::BaseMade)?;
@@ -280,7 +281,7 @@ fn causes(error: &dyn std::error::Error) -> String {
 /// Open it and walk it.
 fn examine(places: &Places, log: &LogId, format: u32) -> Result<Integrity, RepairError> {
     let opened = open_whole(places, log, format, Pace::USUAL)?;
-    let walk = || verify(&opened.trees, &opened.log, opened.head.version).map_err(RepairError::from);
+    let walk = || verify(&opened.trees, &opened.sealed, &opened.log, opened.head.version).map_err(RepairError::from);
     catch_unwind(AssertUnwindSafe(walk)).unwrap_or_else(|panic| Err(StorageError::new(&said(&*panic)).into()))
 }
 
@@ -288,7 +289,7 @@ fn examine(places: &Places, log: &LogId, format: u32) -> Result<Integrity, Repai
 fn rebuild(places: &Places, log: &LogId, new: &Path, seen: Option<Seen>) -> Result<(u64, Integrity), RepairError> {
     let mut failed = None;
     for base in base::all(&places.base).map_err(at(&places.base))?.into_iter().rev() {
-        match build(&places.journal, &base, log, new, seen) {
+        match build(places, &base, log, new, seen) {
             Ok(integrity) => return Ok((base.version, integrity)),
             // An older copy needs more of the journal, and comes to the same.
             Err(error @ (RepairError::Parts(PartsError::Base(_)) | RepairError::OtherStore)) => {
@@ -302,14 +303,14 @@ fn rebuild(places: &Places, log: &LogId, new: &Path, seen: Option<Seen>) -> Resu
 }
 
 /// Build the engine's files in an empty directory from a base copy and the journal after it, and walk them.
-fn build(journal: &Path, base: &Base, log: &LogId, new: &Path, seen: Option<Seen>) -> Result<Integrity, RepairError> {
+fn build(places: &Places, base: &Base, log: &LogId, new: &Path, seen: Option<Seen>) -> Result<Integrity, RepairError> {
     if exists(new)? {
         fs::remove_dir_all(new).map_err(at(new))?;
     }
     make_dir(new).map_err(at(new))?;
     let trees = Trees::open(new)?;
     let store: StoreId = base::read(base, |writes| trees.apply(&writes).map_err(RepairError::from))?;
-    let replayed = journal::replay(journal, Some(store), base.version, |redo: Redo| {
+    let replayed = journal::replay(&places.journal, Some(store), base.version, |redo: Redo| {
         trees.apply(&redo.writes).map_err(RepairError::from)
     });
     let end = replayed.map_err(|error| match error {
@@ -325,7 +326,7 @@ fn build(journal: &Path, base: &Base, log: &LogId, new: &Path, seen: Option<Seen
     }
     trees.flush()?;
     sync_files(new)?;
-    Ok(verify(&trees, &name, end.version)?)
+    Ok(verify(&trees, &Sealed::of(&places.log, name.epoch), &name, end.version)?)
 }
 
 /// Move all base copies that lead to an older journal to where that is.

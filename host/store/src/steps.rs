@@ -6,7 +6,7 @@
 //! way that survives no power cut: it syncs neither the file's length nor the disk's cache. So a step of its
 //! own syncs the file through a handle of ours. A step that fails is never tried again, since after a failed
 //! sync nobody knows what the kernel has dropped. Only what nobody waits for may fail and be tried again
-//! later: a base copy, and removing what is not needed any more.
+//! later: a base copy, removing what is not needed any more, and sealing entries.
 
 use std::fmt;
 use std::time::Duration;
@@ -39,6 +39,10 @@ pub enum Step {
     Base,
     /// What is not needed any more is removed from the journal.
     Trim,
+    /// A full bundle of entries is written to a file of its own.
+    Seal,
+    /// The entries of a bundle that is in a file are removed from the engine.
+    Unload,
 }
 
 impl Step {
@@ -54,12 +58,14 @@ impl Step {
         Self::Page,
         Self::Base,
         Self::Trim,
+        Self::Seal,
+        Self::Unload,
     ];
 
     /// Whether the store has failed for ever when the step fails.
     #[must_use]
     pub const fn is_vital(self) -> bool {
-        !matches!(self, Self::Page | Self::Base | Self::Trim)
+        !matches!(self, Self::Page | Self::Base | Self::Trim | Self::Seal | Self::Unload)
     }
 }
 
@@ -76,6 +82,8 @@ impl fmt::Display for Step {
             Self::Page => "page of a base copy",
             Self::Base => "base copy",
             Self::Trim => "trim",
+            Self::Seal => "seal",
+            Self::Unload => "unload",
         })
     }
 }

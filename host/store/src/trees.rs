@@ -1,8 +1,8 @@
-//! The three trees on disk and the bytes in them. Nothing outside this file names a sled tree.
+//! The three trees on disk and the bytes in them. Nothing outside this module names a sled tree.
 //!
 //! ```text
 //! state    key         → version (8) ‖ first entry (8) ‖ number of entries (2) ‖ value
-//! entries  index (8)   → number of hashes (1) ‖ hashes (32 each) ‖ the entry's bytes
+//! entries  index (8)   → number of hashes (1) ‖ hashes (32 each) ‖ the entry's bytes, none if it is sealed
 //! head     "head"      → format (1) ‖ JSON
 //!          "store"     → the store's id (16)
 //! ```
@@ -10,14 +10,17 @@
 //! Numbers are big-endian. Version and entries are those of the batch that wrote the value, so that
 //! every value leads to its line in the audit log. The hashes beside an entry are those of the nodes
 //! of the log's tree that it made perfect, its leaf first: every node is made perfect by exactly one
-//! entry, so a place of their own would only cost a write for each.
+//! entry, so a place of their own would only cost a write for each. Of a sealed bundle of entries only the last record
+//! is left, see [`crate::sealed`].
+
+mod entries;
 
 use std::ops::{Bound, Range};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use attorn_core::Digest;
-use attorn_log::{Hash, NodeId};
+use attorn_log::{Epoch, Hash};
 use sled::Transactional as _;
 use sled::transaction::{ConflictableTransactionError, TransactionError};
 
@@ -29,12 +32,13 @@ use crate::key::{Key, KeyPrefix};
 use crate::records::{RecordError, RecordProblem};
 use crate::redo::{Redo, Write};
 
+pub(crate) use entries::{NewEntry, Record, root_in};
+
 const CACHE_BYTES: u64 = 256 << 20;
 const HEADER_BYTES: usize = 18;
-const HASH_BYTES: usize = 32;
 const HEAD_KEY: &[u8] = b"head";
 const STORE_KEY: &[u8] = b"store";
-const DIGEST_CONTEXT: &str = "attorn store digest v1";
+const DIGEST_CONTEXT: &str = "attorn store digest v2";
 
 /// A tree. Writes name theirs by it, in the journal and in base copies, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,24 +116,6 @@ impl Stored {
     pub(crate) fn count(&self, key: &Key) -> Result<u64, RecordError> {
         let bytes = self.value.as_slice().try_into();
         bytes.map(u64::from_be_bytes).map_err(|_| RecordError::new(key, RecordProblem::NotACounter))
-    }
-}
-
-/// An entry that is to be stored, with the nodes of the tree that it makes perfect.
-pub(crate) struct NewEntry {
-    pub(crate) index: u64,
-    pub(crate) nodes: Vec<(NodeId, Hash)>,
-    pub(crate) bytes: Vec<u8>,
-}
-
-impl NewEntry {
-    fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(1 + HASH_BYTES * self.nodes.len() + self.bytes.len());
-        // A tree of 2^64 leaves has no more than 64 levels.
-        bytes.push(u8::try_from(self.nodes.len()).unwrap_or(u8::MAX));
-        self.nodes.iter().for_each(|(_, hash)| bytes.extend_from_slice(&hash.0));
-        bytes.extend_from_slice(&self.bytes);
-        bytes
     }
 }
 
@@ -258,38 +244,6 @@ impl Trees {
         Ok(Scanned { items, more: false })
     }
 
-    pub(crate) fn entry(&self, index: u64) -> Result<Option<Vec<u8>>, StorageError> {
-        let Some(stored) = self.tree(TreeName::Entries).get(index.to_be_bytes())? else {
-            return Ok(None);
-        };
-        split_entry(index, &stored).map(|(_, bytes)| Some(bytes.to_vec()))
-    }
-
-    /// The index of the last entry.
-    pub(crate) fn last_entry(&self) -> Result<Option<u64>, StorageError> {
-        let last = self.tree(TreeName::Entries).last()?;
-        let index = last.map(|(key, _)| key.as_ref().try_into().map(u64::from_be_bytes));
-        index.transpose().map_err(|_| StorageError::new(&"an entry stands under something that is no index"))
-    }
-
-    /// A perfect node of the log's tree, which stands with the last entry below it.
-    pub(crate) fn node(&self, id: NodeId) -> Result<Option<Hash>, StorageError> {
-        let end = id.index.checked_add(1).and_then(|next| next.checked_mul(1_u64.checked_shl(id.level.into())?));
-        let Some(index) = end.map(|end| end - 1) else {
-            return Ok(None);
-        };
-        let Some(stored) = self.tree(TreeName::Entries).get(index.to_be_bytes())? else {
-            return Ok(None);
-        };
-        let (hashes, _) = split_entry(index, &stored)?;
-        Ok(hashes.get(usize::from(id.level)).copied().map(Hash))
-    }
-
-    /// How many entries there are. It counts them one by one.
-    pub(crate) fn count_entries(&self) -> u64 {
-        self.tree(TreeName::Entries).len() as u64
-    }
-
     pub(crate) fn head(&self) -> Result<Option<(LogName, Head)>, StorageError> {
         let Some(bytes) = self.tree(TreeName::Head).get(HEAD_KEY)? else {
             return Ok(None);
@@ -315,10 +269,12 @@ impl Trees {
         })
     }
 
-    /// Over all keys and values, in their order.
-    pub(crate) fn digest(&self) -> Result<Digest, StorageError> {
+    /// Over all keys and values, in their order, and the root of the log, which stands for all entries wherever they
+    /// are.
+    pub(crate) fn digest(&self, root: Hash) -> Result<Digest, StorageError> {
         let mut hasher = blake3::Hasher::new_derive_key(DIGEST_CONTEXT);
-        for tree in TreeName::ALL {
+        hasher.update(&root.0);
+        for tree in [TreeName::State, TreeName::Head] {
             for pair in self.tree(tree) {
                 let (key, value) = pair?;
                 // Which store it is stands in there, too, and says nothing about what it holds.
@@ -366,13 +322,9 @@ pub(crate) fn store_id_write(id: StoreId) -> Write {
     Write { tree: TreeName::Head, key: STORE_KEY.to_vec(), value: Some(id.0.to_vec()) }
 }
 
-/// The hashes and the bytes of a stored entry.
-fn split_entry(index: u64, stored: &[u8]) -> Result<(&[[u8; HASH_BYTES]], &[u8]), StorageError> {
-    let split = || {
-        let (&count, rest) = stored.split_first()?;
-        let (hashes, bytes) = rest.split_at_checked(usize::from(count) * HASH_BYTES)?;
-        // How many nodes an entry makes perfect follows from its index.
-        (u32::from(count) == index.trailing_ones() + 1).then_some((hashes.as_chunks().0, bytes))
-    };
-    split().ok_or_else(|| StorageError::new(&format_args!("entry {index} is stored in a broken form")))
+/// The epoch of the log, if it is the head that is written.
+pub(crate) fn epoch_in(write: &Write) -> Option<Epoch> {
+    let is_head = write.tree == TreeName::Head && write.key == HEAD_KEY;
+    let (name, _) = is_head.then(|| head::parse(write.value.as_ref()?).ok()).flatten()?;
+    Some(name.epoch)
 }

@@ -4,6 +4,7 @@ use std::io;
 
 use crate::checkpoint::CheckpointError;
 use crate::entry::{Entry, EntryError};
+use crate::history::HistoryError;
 use crate::key::{CheckpointVerifier, KeyError};
 use crate::policy::QuorumError;
 use crate::reference::{Epoch, LogId};
@@ -39,21 +40,9 @@ pub enum VerifyError {
     /// The checkpoint that was seen earlier cannot be relied on under this key.
     #[error("the checkpoint that was kept cannot be relied on under the log's key")]
     Since(#[source] CheckpointError),
-    /// An earlier checkpoint that came with the log cannot be relied on.
-    #[error("number {number} of the earlier checkpoints cannot be relied on")]
-    Earlier {
-        /// Which, from 1.
-        number: usize,
-        /// What is wrong.
-        #[source]
-        source: CheckpointError,
-    },
-    /// The earlier checkpoints do not grow.
-    #[error("number {number} of the earlier checkpoints does not count more entries than the one before it")]
-    EarlierOrder {
-        /// Which, from 1.
-        number: usize,
-    },
+    /// Something is wrong with the earlier checkpoints that came with the log.
+    #[error(transparent)]
+    Earlier(#[from] HistoryError),
     /// A checkpoint counts more entries than the newest.
     #[error("the log was cut: it has {size} entries, and had {seen} when an earlier checkpoint was signed")]
     RolledBack {
@@ -235,8 +224,7 @@ impl VerifyError {
             | Self::UnknownKey { .. }
             | Self::Checkpoint(_)
             | Self::Since(_)
-            | Self::Earlier { .. }
-            | Self::EarlierOrder { .. }
+            | Self::Earlier(_)
             | Self::RolledBack { .. }
             | Self::Forked { .. }
             | Self::Witnesses(_)

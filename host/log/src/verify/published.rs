@@ -2,15 +2,19 @@
 //! entries, and lines of JSON.
 //!
 //! ```text
-//! key            the log's verifier key
-//! checkpoint     the newest
-//! checkpoints    earlier ones
-//! tile/…         see `tiles`
-//! entries.jsonl  each entry as a line of JSON
+//! key               the log's verifier key
+//! checkpoint        the newest
+//! checkpoints/<n>   earlier ones, see `history`
+//! tile/…            see `tiles`
+//! entries.jsonl     each entry as a line of JSON
 //! ```
 //!
-//! Every byte of every file is compared with something, except for signatures under the checkpoint by witnesses
-//! whom no policy names. What is wrong with an entry is said before what is wrong with what was made from it.
+//! Every byte of every file is compared with something, except for signatures by witnesses: under the checkpoint of
+//! those whom no policy names, under earlier ones of all. What is wrong with an entry is said before what is wrong
+//! with what was made from it.
+//!
+//! No file is read that has no bound. Earlier checkpoints are read a segment at a time, when the first entry comes
+//! that the segment stands for.
 //!
 //! Bundles are taken apart on as many threads as there are, a few at a time, and compared in their order on one.
 
@@ -19,9 +23,10 @@ use std::io::{self, BufRead};
 use std::num::NonZeroU64;
 use std::thread;
 
-use super::{Begun, Checks, Hashed, Progress, Verified, Verifier, VerifyError};
+use super::{Checks, Hashed, Progress, Verified, Verifier, VerifyError};
 use crate::checkpoint::SignedCheckpoint;
-use crate::history::{HISTORY_BYTES_MAX, json_line, notes};
+use crate::entry::Link;
+use crate::history::{SEGMENT_BYTES_MAX, Span, json_line, read_segment, segment_name};
 use crate::key::CheckpointVerifier;
 use crate::tiles::{Bundle, BundleError, TILE_WIDTH, Tile, TileKind, hash_tile};
 use crate::tree::Hash;
@@ -29,7 +34,6 @@ use crate::tree::Hash;
 /// The names of the files that are no tiles.
 const KEY: &str = "key";
 const CHECKPOINT: &str = "checkpoint";
-const EARLIER: &str = "checkpoints";
 const LINES: &str = "entries.jsonl";
 
 /// How many threads take bundles apart at most, and how many bundles each at a time.
@@ -55,17 +59,29 @@ pub fn verify_published(
     files: &dyn PublishedFiles,
     checks: &Checks<'_>,
     every: NonZeroU64,
-    mut progress: impl FnMut(Progress),
+    progress: impl FnMut(Progress),
+) -> Result<Verified, VerifyError> {
+    verify_spanned(files, Span::USUAL, checks, (every, progress))
+}
+
+/// The same, where a segment of the history stands for so many entries.
+fn verify_spanned(
+    files: &dyn PublishedFiles,
+    span: Span,
+    checks: &Checks<'_>,
+    (every, mut progress): (NonZeroU64, impl FnMut(Progress)),
 ) -> Result<Verified, VerifyError> {
     let key = needed(files, KEY, CheckpointVerifier::TEXT_BYTES_MAX + 1)?;
     let key = std::str::from_utf8(&key).ok().and_then(|text| text.strip_suffix('\n'));
     let note = needed(files, CHECKPOINT, SignedCheckpoint::NOTE_BYTES_MAX)?;
     let begun = checks.begin(key.ok_or(VerifyError::KeyFile { name: KEY })?, &note)?;
-    let earlier = earlier(files, &begun.key)?;
     let size = begun.checkpoint.checkpoint().size;
-    let verifier = Verifier::continuing(&begun.checkpoint, earlier.iter().chain(&begun.since))?;
+    let earlier = Earlier { files, span, key: &begun.key, next: 0, last: span.segment_of(size), count: 0 };
+    earlier.is_within(size)?;
+    let verifier = Verifier::continuing(&begun.checkpoint, &begun.since)?;
     let names = files.names().map_err(VerifyError::Read)?;
-    let mut walk = Walk { files, verifier, levels: Vec::new(), lines: None, other: None };
+    let mut walk = Walk { files, verifier, earlier, levels: Vec::new(), lines: None, other: None };
+    walk.earlier.read_up_to(0, &mut walk.verifier)?;
     if names.is_some() {
         walk.lines = files.lines().map_err(VerifyError::Read)?;
         if walk.lines.is_none() {
@@ -86,7 +102,10 @@ pub fn verify_published(
             return Err(walk.verifier.cut(error));
         }
     }
-    walk.finish(names, size, begun, earlier.len(), checks)
+    walk.earlier.read_up_to(size, &mut walk.verifier)?;
+    let count = walk.earlier.count;
+    let head = walk.finish(names, size, span)?;
+    begun.verified(head, count, checks)
 }
 
 fn needed(files: &dyn PublishedFiles, name: &str, bytes_max: usize) -> Result<Vec<u8>, VerifyError> {
@@ -94,22 +113,46 @@ fn needed(files: &dyn PublishedFiles, name: &str, bytes_max: usize) -> Result<Ve
     bytes.ok_or_else(|| VerifyError::FileMissing { name: name.to_owned() })
 }
 
-/// The checkpoints that were signed before. Each counts more entries than the one before it.
-fn earlier(files: &dyn PublishedFiles, key: &CheckpointVerifier) -> Result<Vec<SignedCheckpoint>, VerifyError> {
-    let bytes = needed(files, EARLIER, HISTORY_BYTES_MAX)?;
-    let fail = |number| move |source| VerifyError::Earlier { number, source };
-    let no_text = |_| crate::CheckpointError::Note(crate::checkpoint::NoteError::NotText);
-    let text = std::str::from_utf8(&bytes).map_err(no_text).map_err(fail(1))?;
-    let mut earlier: Vec<SignedCheckpoint> = Vec::new();
-    for (at, note) in notes(text).into_iter().enumerate() {
-        let checkpoint = key.verify(note.as_bytes()).map_err(fail(at + 1))?;
-        let before = earlier.last().map(|before| before.checkpoint().size);
-        if before.is_some_and(|before| before >= checkpoint.checkpoint().size) {
-            return Err(VerifyError::EarlierOrder { number: at + 1 });
+/// The checkpoints that were signed before, segment by segment.
+struct Earlier<'a> {
+    files: &'a dyn PublishedFiles,
+    span: Span,
+    key: &'a CheckpointVerifier,
+    /// The segment that is read next.
+    next: u64,
+    /// The last that there is.
+    last: u64,
+    /// How many checkpoints were read.
+    count: u64,
+}
+
+impl Earlier<'_> {
+    /// Whether the last of them counts no more entries than there are.
+    fn is_within(&self, size: u64) -> Result<(), VerifyError> {
+        match self.segment(self.last)?.last() {
+            Some(&(seen, _)) if seen > size => Err(VerifyError::RolledBack { seen, size }),
+            _ => Ok(()),
         }
-        earlier.push(checkpoint);
     }
-    Ok(earlier)
+
+    /// Have the verifier expect what the segments have that begin with this entry or before.
+    fn read_up_to(&mut self, index: u64, verifier: &mut Verifier) -> Result<(), VerifyError> {
+        while self.next <= self.last && self.span.begin(self.next) <= index {
+            let checkpoints = self.segment(self.next)?;
+            self.count += checkpoints.len() as u64;
+            self.next += 1;
+            verifier.expect(checkpoints);
+        }
+        Ok(())
+    }
+
+    /// The sizes and roots of a segment. Each counts more entries than the one before it.
+    fn segment(&self, segment: u64) -> Result<Vec<(u64, Hash)>, VerifyError> {
+        let bytes = needed(self.files, &segment_name(segment), SEGMENT_BYTES_MAX)?;
+        let of = |(signed, _): (SignedCheckpoint, usize)| (signed.checkpoint().size, signed.checkpoint().root);
+        let read = read_segment(&bytes, segment, self.span, self.key);
+        read.map(|one| Ok(of(one?))).collect()
+    }
 }
 
 /// A bundle, taken apart.
@@ -178,6 +221,7 @@ fn some_bundles(
 struct Walk<'a> {
     files: &'a dyn PublishedFiles,
     verifier: Verifier,
+    earlier: Earlier<'a>,
     /// For each level of tiles, how many are done and the hashes of the next.
     levels: Vec<(u64, Vec<Hash>)>,
     lines: Option<Box<dyn BufRead>>,
@@ -194,6 +238,7 @@ impl Walk<'_> {
     fn bundle(mut self, taken: Taken, mut passed: impl FnMut(u64)) -> Result<Self, VerifyError> {
         let Taken { tile, entries, lines, ended } = taken;
         let (mut index, mut lines) = (tile.begin(), lines.into_iter());
+        self.earlier.read_up_to(index, &mut self.verifier)?;
         for entry in entries {
             self.verifier = self.verifier.push_hashed(entry)?;
             self.hashes()?;
@@ -267,14 +312,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn finish(
-        mut self,
-        names: Option<Vec<String>>,
-        size: u64,
-        begun: Begun,
-        earlier: usize,
-        checks: &Checks<'_>,
-    ) -> Result<Verified, VerifyError> {
+    fn finish(mut self, names: Option<Vec<String>>, size: u64, span: Span) -> Result<Link, VerifyError> {
         for level in 0..self.levels.len() {
             if !self.levels[level].1.is_empty() {
                 self.tile(level)?;
@@ -290,11 +328,12 @@ impl Walk<'_> {
             return Err(error);
         }
         let due = Tile::all(size).map(|tile| tile.to_string());
-        let due: BTreeSet<String> = due.chain([KEY, CHECKPOINT, EARLIER, LINES].map(str::to_owned)).collect();
+        let segments = (0..=span.segment_of(size)).map(segment_name);
+        let due: BTreeSet<String> = due.chain(segments).chain([KEY, CHECKPOINT, LINES].map(str::to_owned)).collect();
         if let Some(name) = names.into_iter().flatten().find(|name| !due.contains(name)) {
             return Err(VerifyError::FileSurplus { name });
         }
-        begun.verified(head, earlier as u64, checks)
+        Ok(head)
     }
 }
 

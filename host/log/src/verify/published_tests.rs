@@ -14,6 +14,7 @@ use crate::{CheckpointSigner, Entry, Link, Trust, WitnessPolicy};
 
 const LEN: u64 = 300;
 const EARLIER_SIZES: [u64; 2] = [100, 256];
+const EARLIER: &str = "checkpoints/0";
 
 type Files = BTreeMap<String, Vec<u8>>;
 
@@ -324,7 +325,9 @@ fn files_that_are_missing_or_too_many_are_named() {
         fewer.remove(name);
         refused(&fewer, &format!("`{name}` is missing"));
     }
-    for name in ["note.txt", "tile/0/001.p/43", "tile/0/001", "tile/2/000.p/1", "tile/entries/001.p/43"] {
+    for name in
+        ["note.txt", "tile/0/001.p/43", "tile/0/001", "tile/2/000.p/1", "tile/entries/001.p/43", "checkpoints/1"]
+    {
         let mut more = files();
         more.insert(name.to_owned(), b"x".to_vec());
         refused(&more, &format!("`{name}` is no part of a log of this size"));
@@ -354,7 +357,7 @@ fn files_of_another_length_are_named() {
     for change in [longer, shorter] {
         refused(&changed(CHECKPOINT, change), "the log's checkpoint cannot be relied on");
         let message = verify(&changed(EARLIER, change)).unwrap_err().to_string();
-        assert!(message.ends_with("of the earlier checkpoints cannot be relied on"), "{message}");
+        assert!(message.ends_with(" in `checkpoints/0` cannot be relied on"), "{message}");
     }
 }
 
@@ -384,7 +387,7 @@ fn logs_that_were_mixed_are_named() {
     refused(&files, "the log's checkpoint cannot be relied on");
     let mut files = self::files();
     files.insert(EARLIER.to_owned(), note.into_bytes());
-    refused(&files, "number 1 of the earlier checkpoints cannot be relied on");
+    refused(&files, "number 1 in `checkpoints/0` cannot be relied on");
 }
 
 #[test]
@@ -397,7 +400,7 @@ fn earlier_checkpoints_grow_and_are_of_this_log() {
     let note = |size| LOG.checkpoint_at(size).note().to_owned();
     assert_eq!(verify(&with(&[])).unwrap().earlier, 0);
     assert_eq!(verify(&with(&[note(0), note(1), note(300)])).unwrap().earlier, 3);
-    let order = "number 2 of the earlier checkpoints does not count more entries than the one before it";
+    let order = "number 2 in `checkpoints/0` does not count more entries than the one before it";
     refused(&with(&[note(100), note(100)]), order);
     refused(&with(&[note(100), note(99)]), order);
     let forged = signer().sign(100, Hash([7; 32])).note().to_owned();
@@ -406,4 +409,65 @@ fn earlier_checkpoints_grow_and_are_of_this_log() {
     let ahead = Log::of(301).checkpoint().note().to_owned();
     let message = "the log was cut: it has 300 entries, and had 301 when an earlier checkpoint was signed";
     refused(&with(&[ahead]), message);
+}
+
+/// Where a segment stands for one bundle. A log of 700 entries then has three.
+const NARROW: Span = Span::of_bundles(1);
+const MANY: u64 = 700;
+static LONG: LazyLock<Log> = LazyLock::new(|| Log::of(MANY));
+
+fn verify_narrow(files: &Files) -> Result<Verified, VerifyError> {
+    let trusted = verifier();
+    let checks = Checks { trusted: Some(&trusted), ..Checks::default() };
+    verify_spanned(&Dir(files), NARROW, &checks, (NonZeroU64::MAX, |_| {}))
+}
+
+#[test]
+fn a_history_of_many_segments_is_read_one_after_another() {
+    for (len, earlier) in [(700, &[100, 256, 400, 512, 699][..]), (512, &[256, 300, 512]), (256, &[]), (0, &[0])] {
+        let log = Log::of(len);
+        let files = log.files_in(NARROW, &log.checkpoint(), earlier);
+        assert_eq!(files.keys().filter(|name| name.starts_with("checkpoints/")).count() as u64, len / 256 + 1);
+        assert_eq!(verify_narrow(&files).unwrap().earlier, earlier.len() as u64, "{len}");
+    }
+}
+
+#[track_caller]
+fn refused_narrow(files: &Files, message: &str) {
+    assert_eq!(verify_narrow(files).unwrap_err().to_string(), message);
+}
+
+#[test]
+fn a_segment_that_is_missing_torn_doubled_or_of_another_log_is_named() {
+    let whole = LONG.files_in(NARROW, &LONG.checkpoint(), &[100, 300, 400, 600]);
+    for segment in 0..3 {
+        let mut files = whole.clone();
+        files.remove(&segment_name(segment));
+        refused_narrow(&files, &format!("`checkpoints/{segment}` is missing"));
+    }
+    let with = |segment: u64, bytes: Vec<u8>| {
+        let mut files = whole.clone();
+        files.insert(segment_name(segment), bytes);
+        files
+    };
+    let middle = &whole["checkpoints/1"];
+    refused_narrow(&with(1, middle[..middle.len() - 1].to_vec()), "number 2 in `checkpoints/1` cannot be relied on");
+    refused_narrow(&with(1, middle[10..].to_vec()), "number 1 in `checkpoints/1` cannot be relied on");
+    let place = "number 1 in `checkpoints/2` counts 300 entries, and belongs to another segment";
+    refused_narrow(&with(2, middle.clone()), place);
+    let order = "number 3 in `checkpoints/1` does not count more entries than the one before it";
+    refused_narrow(&with(1, middle.repeat(2)), order);
+    refused_narrow(&with(3, vec![]), "`checkpoints/3` is no part of a log of this size");
+    let other = CheckpointSigner::new("attorn/other/1".parse().unwrap(), &[0x2a; 32]);
+    let note = other.sign(300, LONG.checkpoint_at(300).checkpoint().root).note().to_owned();
+    refused_narrow(&with(1, note.into_bytes()), "number 1 in `checkpoints/1` cannot be relied on");
+    let forged = signer().sign(300, Hash([7; 32])).note().to_owned();
+    let message = "the log was forked: an earlier checkpoint signs other 300 first entries than these";
+    refused_narrow(&with(1, forged.into_bytes()), message);
+    let ahead = signer().sign(701, Hash([7; 32])).note().to_owned();
+    let message = "the log was cut: it has 700 entries, and had 701 when an earlier checkpoint was signed";
+    refused_narrow(&with(2, ahead.into_bytes()), message);
+    // Longer than any segment is.
+    let error = verify_narrow(&with(1, vec![b'x'; SEGMENT_BYTES_MAX + 1])).unwrap_err();
+    assert!(matches!(error, VerifyError::Read(_)), "{error:?}");
 }

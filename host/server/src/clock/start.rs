@@ -71,11 +71,10 @@ fn has_run(store: &Store) -> Result<bool, ServeError> {
     if !store.earlier_epochs().is_empty() {
         return Ok(true);
     }
-    let first = store.entries(0, ENTRIES_OF_INIT_MAX).map_err(Failure::from)?;
-    if first.len() == ENTRIES_OF_INIT_MAX {
+    if store.log_head().map_err(Failure::from)?.size >= ENTRIES_OF_INIT_MAX as u64 {
         return Ok(true);
     }
-    for stored in first {
+    for stored in store.entries(0, ENTRIES_OF_INIT_MAX).map_err(Failure::from)? {
         let entry = attorn_log::Entry::parse(&stored.bytes).map_err(Failure::internal)?;
         let body: serde_json::Value = serde_json::from_str(entry.body.as_str()).map_err(Failure::internal)?;
         if body["type"] == STARTED {

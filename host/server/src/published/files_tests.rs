@@ -1,9 +1,12 @@
 //! What is kept is there after a crash at any byte, and never goes back.
 
+use attorn_log::history::segment_name;
 use attorn_log::{CheckpointSigner, Hash};
 use tempfile::TempDir;
 
 use super::*;
+
+const FIRST: &str = "checkpoints/0";
 
 fn signer() -> CheckpointSigner {
     CheckpointSigner::new("attorn/main/1".parse().unwrap(), &[7; 32])
@@ -18,51 +21,121 @@ fn newest(dir: &Path) -> Option<u64> {
     kept.newest.map(|checkpoint| checkpoint.checkpoint().size)
 }
 
+/// Open the history with segments of one bundle each.
+fn history(dir: &Path) -> Result<History, String> {
+    History::open(dir, &signer().verifier(), Span::of_bundles(1))
+}
+
+fn put_each(dir: &Path, history: &mut History, sizes: &[u64]) {
+    let mut before = history.last().map_or(0, |last| last.checkpoint().size);
+    for size in sizes {
+        put_newest(dir, history, &checkpoint(*size), before).unwrap();
+        before = *size;
+    }
+}
+
+fn text(sizes: &[u64]) -> String {
+    sizes.iter().map(|size| checkpoint(*size).note().to_owned()).collect()
+}
+
 #[test]
 fn the_newest_is_kept_and_one_for_each_bundle() {
     let dir = TempDir::new().unwrap();
     assert_eq!(newest(dir.path()), None);
     let mut before = 0;
     for size in [1, 255, 256, 300, 511, 600, 1_024] {
-        put_newest(dir.path(), &checkpoint(size), before).unwrap();
+        let mut kept = Kept::open(dir.path(), &signer().verifier()).unwrap();
+        put_newest(dir.path(), &mut kept.history, &checkpoint(size), before).unwrap();
         assert_eq!(newest(dir.path()), Some(size));
         before = size;
     }
-    let history = fs::read_to_string(dir.path().join(EARLIER)).unwrap();
-    let sizes: Vec<u64> = notes(&history)
-        .iter()
-        .map(|note| signer().verifier().verify(note.as_bytes()).unwrap().checkpoint().size)
-        .collect();
-    assert_eq!(sizes, [256, 600, 1_024]);
+    assert_eq!(fs::read_to_string(dir.path().join(FIRST)).unwrap(), text(&[256, 600, 1_024]));
+}
+
+#[test]
+fn a_history_has_no_end_and_only_its_last_segment_is_read() {
+    let dir = TempDir::new().unwrap();
+    let mut kept = history(dir.path()).unwrap();
+    // More than once further than one segment, while nothing could be signed.
+    put_each(dir.path(), &mut kept, &[256, 300, 512, 1_300]);
+    let segments: Vec<String> = (0..6).map(|n| fs::read_to_string(dir.path().join(segment_name(n))).unwrap()).collect();
+    assert_eq!(segments, [text(&[]), text(&[256]), text(&[512]), text(&[]), text(&[]), text(&[1_300])]);
+    assert_eq!((0..7).map(|n| kept.readable_bytes(n).is_some()).filter(|there| *there).count(), 6);
+    // What is wrong before the last is nothing to a start.
+    fs::write(dir.path().join(segment_name(2)), "nonsense").unwrap();
+    let mut kept = history(dir.path()).unwrap();
+    assert_eq!(kept.last().unwrap().checkpoint().size, 1_300);
+    put_each(dir.path(), &mut kept, &[1_536, 1_800]);
+    assert_eq!(fs::read_to_string(dir.path().join(segment_name(7))).unwrap(), text(&[1_800]));
+    assert_eq!(history(dir.path()).unwrap().last().unwrap().checkpoint().size, 1_800);
+    // An empty one at the end, as a crash may leave it.
+    fs::write(dir.path().join(segment_name(8)), "").unwrap();
+    assert_eq!(history(dir.path()).unwrap().last().unwrap().checkpoint().size, 1_800);
+    let refused = |message: &str| {
+        let error = history(dir.path()).unwrap_err();
+        assert!(error.starts_with(message), "{error}");
+    };
+    fs::write(dir.path().join(segment_name(8)), text(&[1_800])).unwrap();
+    refused("number 1 in `checkpoints/8` counts 1800 entries, and belongs to another segment");
+    fs::write(dir.path().join(segment_name(8)), text(&[2_100, 2_100])).unwrap();
+    refused("number 2 in `checkpoints/8` does not count more entries than the one before it");
+    fs::write(dir.path().join(segment_name(8)), text(&[2_100])).unwrap();
+    fs::remove_file(dir.path().join(segment_name(3))).unwrap();
+    refused("`checkpoints/3` is missing");
+    fs::remove_file(dir.path().join(segment_name(0))).unwrap();
+    refused("`checkpoints/0` is missing");
 }
 
 #[test]
 fn what_could_not_be_kept_is_tried_again_and_stands_once_in_the_history() {
     let dir = TempDir::new().unwrap();
+    let mut kept = history(dir.path()).unwrap();
+    put_each(dir.path(), &mut kept, &[256]);
     // A full disk, for one file of the two.
     let in_the_way = dir.path().join(format!("{NEWEST}.tmp"));
     fs::create_dir(&in_the_way).unwrap();
-    for _ in 0..3 {
-        put_newest(dir.path(), &checkpoint(256), 0).unwrap_err();
+    for size in [511, 512, 600] {
+        let before = if size < 512 { 0 } else { 256 };
+        put_newest(dir.path(), &mut kept, &checkpoint(size), before).unwrap_err();
+        assert_eq!(kept.last().unwrap().checkpoint().size, 256);
     }
     fs::remove_dir(&in_the_way).unwrap();
-    put_newest(dir.path(), &checkpoint(256), 0).unwrap();
-    assert_eq!(fs::read_to_string(dir.path().join(EARLIER)).unwrap(), checkpoint(256).note());
+    put_newest(dir.path(), &mut kept, &checkpoint(600), 256).unwrap();
+    assert_eq!(fs::read_to_string(dir.path().join(segment_name(1))).unwrap(), text(&[256]));
+    assert_eq!(fs::read_to_string(dir.path().join(segment_name(2))).unwrap(), text(&[600]));
+}
+
+#[test]
+fn cosignatures_stand_under_the_checkpoint_that_they_are_of() {
+    let dir = TempDir::new().unwrap();
+    let line = format!("\u{2014} example.org/w1 {}\n", "A".repeat(100));
+    let cosigned = |size: u64| checkpoint(size).note().to_owned() + &line;
+    let signed = |size: u64| signer().verifier().verify(cosigned(size).as_bytes()).unwrap();
+    let mut kept = Kept::open(dir.path(), &signer().verifier()).unwrap();
+    put_newest(dir.path(), &mut kept.history, &checkpoint(256), 0).unwrap();
+    // Of another one, of this one, and once more.
+    for size in [255, 256, 256] {
+        put_witnessed(dir.path(), &mut kept.history, &signed(size)).unwrap();
+    }
+    put_newest(dir.path(), &mut kept.history, &checkpoint(512), 256).unwrap();
+    let expect = cosigned(256) + checkpoint(512).note();
+    assert_eq!(fs::read_to_string(dir.path().join(FIRST)).unwrap(), expect);
+    assert_eq!(newest(dir.path()), Some(512));
 }
 
 #[test]
 fn a_history_that_was_cut_at_any_byte_is_mended() {
     let dir = TempDir::new().unwrap();
-    put_newest(dir.path(), &checkpoint(256), 0).unwrap();
-    let first = fs::read(dir.path().join(EARLIER)).unwrap();
-    put_newest(dir.path(), &checkpoint(512), 256).unwrap();
-    let both = fs::read(dir.path().join(EARLIER)).unwrap();
+    let mut kept = Kept::open(dir.path(), &signer().verifier()).unwrap();
+    put_each(dir.path(), &mut kept.history, &[256]);
+    let first = fs::read(dir.path().join(FIRST)).unwrap();
+    put_each(dir.path(), &mut kept.history, &[512]);
+    let both = fs::read(dir.path().join(FIRST)).unwrap();
     // The newest was not replaced any more.
     put(dir.path(), NEWEST, checkpoint(300).note()).unwrap();
     for cut in 0..=both.len() {
-        fs::write(dir.path().join(EARLIER), &both[..cut]).unwrap();
-        assert_eq!(newest(dir.path()), Some(if cut == both.len() { 512 } else { 300 }), "{cut}");
-        let left = fs::read(dir.path().join(EARLIER)).unwrap().len();
+        fs::write(dir.path().join(FIRST), &both[..cut]).unwrap();
+        let expect = Some(if cut == both.len() { 512 } else { 300 });
         let whole = if cut == both.len() {
             both.len()
         } else if cut >= first.len() {
@@ -70,20 +143,56 @@ fn a_history_that_was_cut_at_any_byte_is_mended() {
         } else {
             0
         };
-        assert_eq!(left, whole, "{cut}");
+        let looked = Kept::look(dir.path(), &signer().verifier()).unwrap();
+        assert_eq!(looked.newest.map(|newest| newest.checkpoint().size), expect, "{cut}");
+        assert_eq!(looked.history.readable_bytes(0), Some(whole as u64), "{cut}");
+        assert_eq!(fs::read(dir.path().join(FIRST)).unwrap().len(), cut, "it only looked");
+        assert_eq!(newest(dir.path()), expect, "{cut}");
+        assert_eq!(fs::read(dir.path().join(FIRST)).unwrap().len(), whole, "{cut}");
     }
+}
+
+#[test]
+fn a_history_from_when_it_was_one_file_is_taken_over() {
+    let sizes: Vec<u64> = (1..9_000).map(|n| n * 256).collect();
+    let segment = |n: u64| {
+        let its: Vec<u64> = sizes.iter().copied().filter(|size| size >> 20 == n).collect();
+        text(&its)
+    };
+    let (whole, expect) = (text(&sizes), [segment(0), segment(1), segment(2)]);
+    assert!(whole.len() as u64 > (1 << 20), "it is read in more than one piece");
+    for (old, torn) in [("checkpoints", ""), ("checkpoints", "attorn/main/1\n99"), ("checkpoints.old", "")] {
+        let dir = TempDir::new().unwrap();
+        fs::write(dir.path().join(old), whole.clone() + torn).unwrap();
+        if old != "checkpoints" {
+            // Somebody did not come to the end of it.
+            fs::create_dir(dir.path().join("checkpoints")).unwrap();
+            fs::write(dir.path().join("checkpoints/7"), "half").unwrap();
+        }
+        assert_eq!(newest(dir.path()), sizes.last().copied());
+        let found = [0, 1, 2].map(|n| fs::read_to_string(dir.path().join(segment_name(n))).unwrap());
+        assert_eq!(found, expect);
+        assert!(!dir.path().join("checkpoints.old").exists() && !dir.path().join("checkpoints/7").exists());
+    }
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("checkpoints"), whole.replacen("256", "257", 1)).unwrap();
+    let error = Kept::open(dir.path(), &signer().verifier()).err().unwrap();
+    assert!(error.starts_with("`checkpoints.old`: the checkpoint's signature is wrong"), "{error}");
+    assert_eq!(fs::read_to_string(dir.path().join("checkpoints.old")).unwrap().len(), whole.len());
 }
 
 #[test]
 fn what_is_of_another_key_or_changed_is_refused() {
     let dir = TempDir::new().unwrap();
-    put_newest(dir.path(), &checkpoint(256), 0).unwrap();
+    let mut kept = Kept::open(dir.path(), &signer().verifier()).unwrap();
+    put_each(dir.path(), &mut kept.history, &[256]);
     let other = CheckpointSigner::new("attorn/main/1".parse().unwrap(), &[8; 32]);
     let refused = |verifier: &CheckpointVerifier, message: &str| {
         let error = Kept::open(dir.path(), verifier).err().unwrap();
         assert!(error.starts_with(message), "{error}");
     };
     refused(&other.verifier(), "`checkpoint`: the checkpoint is not signed by `attorn/main/1+");
+    assert_eq!(fs::read_to_string(dir.path().join(FIRST)).unwrap(), text(&[256]), "nothing was cut off");
     let whole = fs::read_to_string(dir.path().join(NEWEST)).unwrap();
     for (text, message) in [
         (whole.replace("256", "257"), "`checkpoint`: the checkpoint's signature is wrong"),
@@ -95,6 +204,9 @@ fn what_is_of_another_key_or_changed_is_refused() {
     }
     fs::write(dir.path().join(NEWEST), &whole).unwrap();
     let two = format!("{}{whole}", whole.replace("256", "255"));
-    fs::write(dir.path().join(EARLIER), two).unwrap();
-    refused(&signer().verifier(), "number 1 in `checkpoints`: the checkpoint's signature is wrong");
+    fs::write(dir.path().join(FIRST), two).unwrap();
+    refused(
+        &signer().verifier(),
+        "number 1 in `checkpoints/0` cannot be relied on: the checkpoint's signature is wrong",
+    );
 }

@@ -8,16 +8,20 @@
 //! witnesses have cosigned. Neither is waited for unless somebody asks: an answer is durable without.
 
 mod files;
+mod history;
 pub(crate) mod offline;
 pub(crate) mod routes;
 pub(crate) mod witnesses;
 
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as Lock, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use attorn_api::ProblemCode;
+use attorn_log::history::segment_name;
 use attorn_log::{CheckpointVerifier, SignedCheckpoint, WitnessPolicy};
 use attorn_store::Store;
 use tokio::sync::{Mutex, watch};
@@ -27,6 +31,7 @@ use crate::app::App;
 use crate::config::Config;
 use crate::http::failure::Failure;
 use files::Kept;
+use history::History;
 
 /// How often a checkpoint is signed, if there is something new.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -42,6 +47,7 @@ fn directory(config: &Config, verifier: &CheckpointVerifier) -> PathBuf {
 /// What is published of the log.
 pub(crate) struct Published {
     dir: PathBuf,
+    history: Arc<Lock<History>>,
     heads: watch::Sender<Heads>,
     /// Held while a checkpoint is signed and written.
     writing: Mutex<()>,
@@ -103,9 +109,11 @@ impl Published {
         for checkpoint in kept.newest.iter().chain(&kept.witnessed) {
             continued(checkpoint, store).map_err(shown)?;
         }
+        store.seal_through(kept.newest.as_ref().map_or(0, |newest| newest.checkpoint().size));
         let heads = Heads { newest: kept.newest.map(Arc::new), witnessed: kept.witnessed.map(Arc::new) };
         let policy = config.witnesses.policy();
-        Ok(Self { heads: watch::Sender::new(heads), writing: Mutex::default(), policy, dir })
+        let (heads, history) = (watch::Sender::new(heads), Arc::new(Lock::new(kept.history)));
+        Ok(Self { dir, history, heads, writing: Mutex::default(), policy })
     }
 
     /// The newest checkpoint; with the cosignatures of witnesses, if they have come.
@@ -166,25 +174,34 @@ impl Published {
             return Ok(newest);
         }
         let checkpoint = Arc::new(app.log_signer.sign(size, app.store.root(size)?));
-        let (dir, due, before) = (self.dir.clone(), Arc::clone(&checkpoint), self.size());
-        blocking(move || files::put_newest(&dir, &due, before)).await?;
+        let (dir, history) = (self.dir.clone(), Arc::clone(&self.history));
+        let (due, before) = (Arc::clone(&checkpoint), self.size());
+        blocking(move || files::put_newest(&dir, &mut held(&history), &due, before)).await?;
         self.heads.send_modify(|heads| heads.newest = Some(Arc::clone(&checkpoint)));
+        app.store.seal_through(size);
         Ok(checkpoint)
     }
 
     /// Keep and show a checkpoint that enough witnesses cosigned.
     async fn witnessed(&self, checkpoint: SignedCheckpoint) -> Result<(), Failure> {
         let checkpoint = Arc::new(checkpoint);
-        let (dir, due) = (self.dir.clone(), Arc::clone(&checkpoint));
-        blocking(move || files::put_witnessed(&dir, &due)).await?;
+        let (dir, history, due) = (self.dir.clone(), Arc::clone(&self.history), Arc::clone(&checkpoint));
+        blocking(move || files::put_witnessed(&dir, &mut held(&history), &due)).await?;
         self.heads.send_modify(|heads| heads.witnessed = Some(checkpoint));
         Ok(())
     }
 
-    /// Where the files are.
-    pub(crate) fn dir(&self) -> &Path {
-        &self.dir
+    /// What may be read of a segment of the history; none if there is no such segment. It waits while the history is
+    /// written.
+    fn segment(&self, segment: u64) -> io::Result<Option<io::Take<File>>> {
+        let Some(bytes) = held(&self.history).readable_bytes(segment) else { return Ok(None) };
+        Ok(Some(File::open(self.dir.join(segment_name(segment)))?.take(bytes)))
     }
+}
+
+fn held(history: &Lock<History>) -> MutexGuard<'_, History> {
+    // It says where the file ends also if a write of it panicked.
+    history.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn blocking(work: impl FnOnce() -> std::io::Result<()> + Send + 'static) -> Result<(), Failure> {

@@ -5,11 +5,13 @@
 use std::io::{self, BufRead};
 use std::path::PathBuf;
 
+use attorn_log::history::{HISTORY, parse_segment};
 use attorn_log::tiles::hash_tile;
 use attorn_log::{CheckpointVerifier, Hash, PublishedFiles, Tile, TileKind};
 use attorn_store::Store;
 
 use super::files::{self, Kept};
+use super::history::History;
 use super::{directory, routes};
 use crate::config::Config;
 use crate::http::failure::{Failure, causes};
@@ -22,6 +24,7 @@ pub struct StoppedLog {
     dir: PathBuf,
     verifier: CheckpointVerifier,
     checkpoint: Vec<u8>,
+    history: History,
 }
 
 impl StoppedLog {
@@ -44,7 +47,7 @@ impl StoppedLog {
         let newest =
             newest.ok_or_else(|| ServeError::Start(format!("there is no checkpoint in `{}`", dir.display())))?;
         let checkpoint = newest.note().as_bytes().to_vec();
-        Ok(Self { store, dir, verifier, checkpoint })
+        Ok(Self { store, dir, verifier, checkpoint, history: kept.history })
     }
 
     /// The log's key, as the store has it.
@@ -60,6 +63,15 @@ impl StoppedLog {
     /// What does not.
     pub async fn verify_store(&self) -> Result<u64, String> {
         self.store.verify_integrity().await.map(|found| found.entries).map_err(|error| causes(&error))
+    }
+
+    /// A segment of the history, without what a crash left half-written at its end.
+    fn segment(&self, name: &str, bytes_max: usize) -> io::Result<Option<Vec<u8>>> {
+        let number = name.strip_prefix(HISTORY).and_then(|name| name.strip_prefix('/')).and_then(parse_segment);
+        let Some(readable) = number.and_then(|segment| self.history.readable_bytes(segment)) else { return Ok(None) };
+        let bytes = files::bytes(&self.dir, name, bytes_max)?;
+        let readable = usize::try_from(readable).unwrap_or(usize::MAX);
+        Ok(bytes.map(|bytes| bytes[..bytes.len().min(readable)].to_vec()))
     }
 
     fn tile(&self, tile: Tile) -> Result<Option<Vec<u8>>, String> {
@@ -85,7 +97,7 @@ impl PublishedFiles for StoppedLog {
         match name {
             "key" => Ok(Some(format!("{}\n", self.verifier).into_bytes())),
             "checkpoint" => Ok(Some(self.checkpoint.clone())),
-            "checkpoints" => Ok(Some(files::bytes(&self.dir, files::EARLIER, bytes_max)?.unwrap_or_default())),
+            name if name.starts_with(HISTORY) => self.segment(name, bytes_max),
             name => name.parse().map_or(Ok(None), |tile| self.tile(tile)).map_err(io::Error::other),
         }
     }

@@ -2,14 +2,17 @@
 //!
 //! Checkpoints and hashes are public where `attorn.toml` says so; entries never are.
 
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
-use attorn_log::history::HISTORY_BYTES_MAX;
+use attorn_log::history::{Span, parse_segment};
 use attorn_log::tiles::{add_to_bundle, hash_tile};
 use attorn_log::{Hash, Tile, TileKind};
+use axum::body::{Body, Bytes};
+use futures_util::Stream;
 
-use super::files;
 use crate::app::App;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
@@ -18,34 +21,74 @@ use crate::http::failure::Failure;
 const PUBLIC: &str = "public, max-age=31536000, immutable";
 const PRIVATE: &str = "private, max-age=31536000, immutable";
 
+/// How much of a file is read at a time.
+const PIECE_BYTES: usize = 64 << 10;
+
 pub(crate) async fn checkpoint(app: Arc<App>, _: Call) -> Result<Reply, Failure> {
     let none = || Failure::of(ProblemCode::NotFound, "no checkpoint has been cosigned by enough witnesses yet");
     let shown = app.published.shown().ok_or_else(none)?;
     Ok(Reply::text(shown.note().to_owned()))
 }
 
-pub(crate) async fn earlier(app: Arc<App>, _: Call) -> Result<Reply, Failure> {
-    let dir = app.published.dir().to_owned();
-    let read = tokio::task::spawn_blocking(move || files::bytes(&dir, files::EARLIER, HISTORY_BYTES_MAX)).await;
-    let history = read.map_err(Failure::internal)?.map_err(Failure::internal)?;
-    Ok(Reply::text(history.unwrap_or_default()))
+pub(crate) async fn earlier(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    let asked = call.path_text("segment");
+    let none = || Failure::not_found("segment", asked.escape_default());
+    let segment = parse_segment(asked).ok_or_else(none)?;
+    // Before it is read: what is read of one that is full now is all of it.
+    let is_full = segment < Span::USUAL.segment_of(app.published.size());
+    let reader = Arc::clone(&app);
+    let file = blocking(move || reader.published.segment(segment)).await.map_err(Failure::internal)?;
+    let reply = Reply::text(Body::from_stream(streamed(file.ok_or_else(none)?)));
+    Ok(if is_full { reply.kept(immutable(&app)) } else { reply })
+}
+
+/// A file bit by bit, as fast as it is taken, so that nobody has us hold all of it.
+fn streamed(file: io::Take<File>) -> impl Stream<Item = io::Result<Bytes>> {
+    futures_util::stream::try_unfold(file, |file| async move {
+        let (piece, file) = blocking(move || {
+            let (mut file, mut piece) = (file, Vec::with_capacity(PIECE_BYTES));
+            file.by_ref().take(PIECE_BYTES as u64).read_to_end(&mut piece)?;
+            Ok((piece, file))
+        })
+        .await?;
+        Ok((!piece.is_empty()).then(|| (Bytes::from(piece), file)))
+    })
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+/// How what never changes is kept.
+fn immutable(app: &App) -> &'static str {
+    if app.config.public_log { PUBLIC } else { PRIVATE }
 }
 
 pub(crate) async fn tile(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let level: TileKind = call.path_text("level").parse().map_err(|_| no_tile(&call))?;
     let tile = published(&app, &call, level)?;
-    let hashes = tile.nodes().map(|id| app.store.hash(id)?.ok_or_else(|| Failure::internal("a hash is missing")));
-    let bytes = hash_tile(&hashes.collect::<Result<Vec<Hash>, _>>()?);
-    Ok(reply(tile, bytes, if app.config.public_log { PUBLIC } else { PRIVATE }))
+    let kept = immutable(&app);
+    let read = move || {
+        let hashes = tile.nodes().map(|id| app.store.hash(id)?.ok_or_else(|| Failure::internal("a hash is missing")));
+        Ok::<_, Failure>(hash_tile(&hashes.collect::<Result<Vec<Hash>, _>>()?))
+    };
+    let bytes = tokio::task::spawn_blocking(read).await.map_err(Failure::internal)??;
+    Ok(reply(tile, bytes, kept))
 }
 
 pub(crate) async fn entries(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let tile = published(&app, &call, TileKind::Entries)?;
-    Ok(reply(tile, bundle(&app.store, tile)?, PRIVATE))
+    let read = tokio::task::spawn_blocking(move || bundle(&app.store, tile));
+    Ok(reply(tile, read.await.map_err(Failure::internal)??, PRIVATE))
 }
 
 /// The bytes of a bundle of entries.
 pub(super) fn bundle(store: &attorn_store::Store, tile: Tile) -> Result<Vec<u8>, Failure> {
+    if tile.is_full()
+        && let Some(bytes) = store.sealed_bundle(tile.index())?
+    {
+        return Ok(bytes);
+    }
     let (mut next, end) = (tile.begin(), tile.begin() + u64::from(tile.width()));
     let mut bytes = Vec::new();
     while next < end {

@@ -22,9 +22,9 @@ pub(super) fn all() -> Vec<Route> {
         )
         .gives(TEXT),
         get(
-            "/log/checkpoints",
+            "/log/checkpoints/{segment}",
             log,
-            ("showEarlierCheckpoints", "Earlier checkpoints, one after another; anybody's where `public_log` says so"),
+            ("showEarlierCheckpoints", "A segment of the earlier checkpoints; anybody's where `public_log` says so"),
             handler!(published::earlier),
         )
         .gives(TEXT),

@@ -6,7 +6,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Read as _, Write};
 use std::path::{Path, PathBuf};
 
-use attorn_log::history::json_line;
+use attorn_log::history::{Span, json_line, notes, segment_name};
 use attorn_log::tiles::Bundle;
 use attorn_log::{CheckpointVerifier, PublishedFiles, Tile, TileKind};
 
@@ -104,10 +104,14 @@ pub(super) async fn download(
     let key_text = client.text("/v1/audit/key").await?;
     let key: CheckpointVerifier = key_text.trim_end().parse().map_err(|error| Failure::verification(&error))?;
     let size = key.verify(note.as_bytes()).map_err(|error| Failure::verification(&error))?.checkpoint().size;
-    let earlier = client.text("/log/checkpoints").await?;
-    for (name, text) in
-        [("key", format!("{key}\n")), ("checkpoint", note), ("checkpoints", up_to(&earlier, &key, size))]
-    {
+    for (name, text) in [("key", format!("{key}\n")), ("checkpoint", note)] {
+        write(&root.join(name), text.as_bytes())?;
+    }
+    let last = Span::USUAL.segment_of(size);
+    for segment in 0..=last {
+        let name = segment_name(segment);
+        let text = client.text(&format!("/log/{name}")).await?;
+        let text = if segment == last { up_to(&text, &key, size) } else { text };
         write(&root.join(name), text.as_bytes())?;
     }
     let mut lines = match form {
@@ -134,8 +138,7 @@ pub(super) async fn download(
 /// The earlier checkpoints without those that were signed while this is downloaded.
 fn up_to(earlier: &str, key: &CheckpointVerifier, size: u64) -> String {
     let later = |note: &&&str| key.verify(note.as_bytes()).is_ok_and(|one| one.checkpoint().size > size);
-    let notes = attorn_log::history::notes(earlier);
-    notes.iter().filter(|note| !later(note)).copied().collect()
+    notes(earlier).iter().filter(|note| !later(note)).copied().collect()
 }
 
 /// What cannot be read stays out, and the verifier says so.

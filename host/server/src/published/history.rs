@@ -1,0 +1,259 @@
+//! The earlier checkpoints of one epoch, in segments of a bounded size (see `attorn_log::history`):
+//!
+//! ```text
+//! checkpoints/<n>   the first of each 256 entries, with the cosignatures of witnesses who cosigned that very one
+//! ```
+//!
+//! Only the last segment is ever read or written; those before it are served and verified, and nothing else. What a
+//! crash left half-written at the end is cut off at the next start. That a segment is missing is seen by its name,
+//! and what is wrong in one that is not the last by the verifier.
+//!
+//! A checkpoint of another size that a witness has seen is not kept here: its root follows from the entries, and the
+//! verifier compares any that somebody brings.
+
+use std::collections::BTreeSet;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use attorn_log::history::{
+    HISTORY, HistoryError, SEGMENT_BYTES_MAX, Span, notes, parse_segment, read_segment, segment_name,
+};
+use attorn_log::{CheckpointVerifier, SignedCheckpoint};
+
+use super::files::{bytes, sync_dir};
+use crate::http::failure::causes;
+
+/// The history has one checkpoint for each of so many entries.
+const EARLIER_ENTRIES: u64 = 256;
+
+/// From so many bytes on a segment takes no cosignatures: so there is always room for its checkpoints.
+const COSIGNED_BYTES_MAX: u64 = SEGMENT_BYTES_MAX as u64 / 2;
+
+/// The one file in which all of it was, once, and how it is called while it is taken over.
+const OLD: &str = "checkpoints.old";
+const PIECE_BYTES: u64 = 1 << 20;
+
+/// Where the history ends.
+#[derive(Debug)]
+pub(super) struct History {
+    dir: PathBuf,
+    span: Span,
+    /// The last segment, and how many bytes of it are whole.
+    segment: u64,
+    bytes: u64,
+    /// The last checkpoint.
+    last: Option<SignedCheckpoint>,
+}
+
+/// What was added, as long as it may be taken back.
+#[must_use]
+pub(super) struct Added {
+    segment: u64,
+    bytes: u64,
+    last: Option<SignedCheckpoint>,
+}
+
+impl History {
+    /// Read where it ends, and cut off what is half-written.
+    pub(super) fn open(dir: &Path, verifier: &CheckpointVerifier, span: Span) -> Result<Self, String> {
+        let named = |error: io::Error| format!("`{HISTORY}`: {error}");
+        take_over(dir, verifier, span)?;
+        begin(dir).map_err(named)?;
+        let history = Self::look(dir, verifier, span)?;
+        let file = OpenOptions::new().write(true).open(history.path(history.segment)).map_err(named)?;
+        if file.metadata().map_err(named)?.len() > history.bytes {
+            file.set_len(history.bytes).and_then(|()| file.sync_all()).map_err(named)?;
+        }
+        Ok(history)
+    }
+
+    /// Read where it ends, and change nothing.
+    pub(super) fn look(dir: &Path, verifier: &CheckpointVerifier, span: Span) -> Result<Self, String> {
+        let mut history = Self { dir: dir.to_owned(), span, segment: last_segment(dir)?, bytes: 0, last: None };
+        history.bytes = history.read(history.segment, verifier)?;
+        let mut segment = history.segment;
+        // One that was just begun, or stands for entries that came while nothing could be signed, is empty.
+        while history.last.is_none() && segment > 0 {
+            segment -= 1;
+            history.read(segment, verifier)?;
+        }
+        Ok(history)
+    }
+
+    /// Read a segment. How many bytes of it are whole comes back.
+    fn read(&mut self, segment: u64, verifier: &CheckpointVerifier) -> Result<u64, String> {
+        let name = segment_name(segment);
+        let found = bytes(&self.dir, &name, SEGMENT_BYTES_MAX).map_err(|error| format!("`{name}`: {error}"))?;
+        let found = found.unwrap_or_default();
+        let mut read = read_segment(&found, segment, self.span, verifier);
+        let mut whole = 0;
+        while let Some(one) = read.next() {
+            match one {
+                Ok((checkpoint, end)) => (self.last, whole) = (Some(checkpoint), end),
+                // Only the end of the last one can be half-written.
+                Err(HistoryError::Checkpoint { .. }) if segment == self.segment && read.next().is_none() => break,
+                Err(error) => return Err(causes(&error)),
+            }
+        }
+        Ok(whole as u64)
+    }
+
+    /// The last checkpoint that it has.
+    pub(super) const fn last(&self) -> Option<&SignedCheckpoint> {
+        self.last.as_ref()
+    }
+
+    /// How many bytes of a segment may be read; none if there is no such segment. Those before the last do not change.
+    pub(super) fn readable_bytes(&self, segment: u64) -> Option<u64> {
+        match segment.cmp(&self.segment) {
+            std::cmp::Ordering::Less => Some(SEGMENT_BYTES_MAX as u64),
+            std::cmp::Ordering::Equal => Some(self.bytes),
+            std::cmp::Ordering::Greater => None,
+        }
+    }
+
+    /// Whether a checkpoint that comes after one that counted `before` is kept here.
+    pub(super) const fn takes(size: u64, before: u64) -> bool {
+        size / EARLIER_ENTRIES > before / EARLIER_ENTRIES
+    }
+
+    /// Add a checkpoint. On an error nothing was added.
+    pub(super) fn add(&mut self, checkpoint: &SignedCheckpoint) -> io::Result<Added> {
+        let segment = self.span.segment_of(checkpoint.checkpoint().size);
+        let before = Added { segment: self.segment, bytes: self.bytes, last: self.last.clone() };
+        if segment > self.segment {
+            for made in self.segment + 1..=segment {
+                make(&self.path(made))?;
+            }
+            sync_dir(&self.dir.join(HISTORY))?;
+            (self.segment, self.bytes) = (segment, 0);
+        }
+        match self.append(checkpoint.note()) {
+            Ok(()) => {
+                self.last = Some(checkpoint.clone());
+                Ok(before)
+            }
+            Err(error) => {
+                // The file of a new segment stays, empty, which it may be.
+                (self.segment, self.bytes) = (before.segment, before.bytes);
+                Err(error)
+            }
+        }
+    }
+
+    /// Take back what was added last.
+    pub(super) fn take_back(&mut self, added: Added) {
+        let bytes = if added.segment == self.segment { added.bytes } else { 0 };
+        let _ = self.cut(bytes);
+        (self.segment, self.bytes, self.last) = (added.segment, added.bytes, added.last);
+    }
+
+    /// Put cosignatures under the last checkpoint, if they are of that one and there is room.
+    pub(super) fn cosign(&mut self, cosigned: &SignedCheckpoint) -> io::Result<()> {
+        let last = self.last.as_ref().filter(|last| self.span.segment_of(last.checkpoint().size) == self.segment);
+        let Some(more) = last.and_then(|last| cosigned.note().strip_prefix(last.note())) else { return Ok(()) };
+        if more.is_empty() || self.bytes + more.len() as u64 > COSIGNED_BYTES_MAX {
+            return Ok(());
+        }
+        let more = more.to_owned();
+        self.append(&more)?;
+        self.last = Some(cosigned.clone());
+        Ok(())
+    }
+
+    fn append(&mut self, text: &str) -> io::Result<()> {
+        let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(self.path(self.segment))?;
+        let added = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+        match added {
+            Ok(()) => self.bytes += text.len() as u64,
+            // A full disk took a part of it. It is tried again, and what follows must not stand behind a part.
+            Err(_) => drop(self.cut(self.bytes)),
+        }
+        added
+    }
+
+    fn cut(&self, bytes: u64) -> io::Result<()> {
+        OpenOptions::new().write(true).open(self.path(self.segment))?.set_len(bytes)
+    }
+
+    fn path(&self, segment: u64) -> PathBuf {
+        self.dir.join(segment_name(segment))
+    }
+}
+
+/// The last of the segments, of which none may be missing.
+fn last_segment(dir: &Path) -> Result<u64, String> {
+    let named = |error: io::Error| format!("`{HISTORY}`: {error}");
+    let mut segments = BTreeSet::new();
+    for entry in fs::read_dir(dir.join(HISTORY)).map_err(named)? {
+        segments.extend(entry.map_err(named)?.file_name().to_str().and_then(parse_segment));
+    }
+    let missing = (0..).zip(&segments).find(|(due, found)| due != *found);
+    match missing {
+        Some((due, _)) => Err(format!("`{}` is missing", segment_name(due))),
+        None => segments.last().copied().ok_or_else(|| format!("`{}` is missing", segment_name(0))),
+    }
+}
+
+/// Make the directory with its first segment, if it is not there.
+fn begin(dir: &Path) -> io::Result<()> {
+    let history = dir.join(HISTORY);
+    if history.try_exists()? && fs::read_dir(&history)?.next().is_some() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(&history)?;
+    make(&dir.join(segment_name(0)))?;
+    sync_dir(&history)?;
+    sync_dir(dir)
+}
+
+fn make(path: &Path) -> io::Result<()> {
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path)?.sync_all()
+}
+
+/// Write the history from when it was one file into segments. That file goes when they are there.
+fn take_over(dir: &Path, verifier: &CheckpointVerifier, span: Span) -> Result<(), String> {
+    let named = |error: io::Error| format!("`{OLD}`: {error}");
+    let (old, history) = (dir.join(OLD), dir.join(HISTORY));
+    if history.is_file() {
+        fs::rename(&history, &old).and_then(|()| sync_dir(dir)).map_err(named)?;
+    }
+    let file = match File::open(&old) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        file => file.map_err(named)?,
+    };
+    // Somebody did not come to the end of this.
+    if history.try_exists().map_err(named)? {
+        fs::remove_dir_all(&history).map_err(named)?;
+    }
+    begin(dir).map_err(named)?;
+    let mut segments = History { dir: dir.to_owned(), span, segment: 0, bytes: 0, last: None };
+    let mut rest = Vec::new();
+    loop {
+        let read = (&file).take(PIECE_BYTES).read_to_end(&mut rest).map_err(named)?;
+        let valid = std::str::from_utf8(&rest).map_or_else(|error| error.valid_up_to(), str::len);
+        let text = std::str::from_utf8(&rest[..valid]).unwrap_or_default();
+        let mut whole = notes(text);
+        // Behind the last of a piece there may be more signatures.
+        let last = if read > 0 { whole.pop().map_or(0, str::len) } else { 0 };
+        for note in &whole {
+            match verifier.verify(note.as_bytes()) {
+                Ok(checkpoint) => drop(segments.add(&checkpoint).map_err(named)?),
+                // Its end may be half-written.
+                Err(_) if read == 0 => {}
+                Err(error) => return Err(format!("`{OLD}`: {}", causes(&error))),
+            }
+        }
+        let done = valid - last;
+        rest.drain(..done);
+        if read == 0 {
+            break;
+        }
+        if rest.len() > SignedCheckpoint::NOTE_BYTES_MAX + 4 {
+            return Err(format!("`{OLD}`: it holds something that is no checkpoint"));
+        }
+    }
+    fs::remove_file(&old).and_then(|()| sync_dir(dir)).map_err(named)
+}

@@ -1,0 +1,265 @@
+//! Entries that are out of the engine: full bundles in plain files.
+//!
+//! ```text
+//! <dir>/log/<epoch>/tile/entries/<index>   256 entries, as they are published (C2SP tlog-tiles)
+//! ```
+//!
+//! Of the records of a sealed bundle the engine keeps the last, without its entry: the hashes in it are the tree from
+//! the bundle's root up. By that root each file is known when it is read: one that is missing or has other bytes is
+//! named, and nothing of it is given out. What the tree has below that root is computed from the file.
+//!
+//! Where an entry stands in the engine it is read there, whether or not it is in a file, too. So it does not matter
+//! how far a sealing came: see [`crate::seal`], which writes the files.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read as _};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use attorn_log::tiles::{Bundle, TILE_WIDTH};
+use attorn_log::tree::leaf_hash;
+use attorn_log::{Epoch, Hash, NodeId, Tile, TreeBuilder};
+
+use crate::error::StorageError;
+use crate::trees::Trees;
+
+/// How many entries a bundle has.
+pub(crate) const BUNDLE_ENTRIES: u64 = TILE_WIDTH as u64;
+/// The level of a bundle's root.
+pub(crate) const ROOT_LEVEL: u8 = 8;
+/// How many outlines are kept in memory: for a million entries, in 37 MiB.
+const OUTLINES_MAX: usize = 4_096;
+
+/// Why a bundle could not be read. There is nothing else to read it from.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SealedError {
+    #[error("`{}` is missing, and with it {BUNDLE_ENTRIES} entries of the log: put it back from a backup", path.display())]
+    Missing { path: PathBuf },
+    #[error("`{}` is not what the log's tree says: put it back from a backup", path.display())]
+    Altered { path: PathBuf },
+    #[error("`{}` cannot be read: {source}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+}
+
+impl From<SealedError> for StorageError {
+    fn from(error: SealedError) -> Self {
+        Self::new(&error)
+    }
+}
+
+/// What is known of a bundle that was read and found right.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Outline {
+    root: Hash,
+    leaves: Vec<Hash>,
+    /// Where each entry begins, after its length, and where it ends.
+    places: Vec<(u32, u32)>,
+}
+
+/// A bundle that was read and found right.
+pub(crate) struct Whole {
+    pub(crate) bytes: Vec<u8>,
+    outline: Arc<Outline>,
+}
+
+impl Whole {
+    /// The bytes of one of its entries.
+    pub(crate) fn entry(&self, index: u64) -> &[u8] {
+        let (begin, end) = self.outline.places[place(index)];
+        // Both are places within these bytes.
+        &self.bytes[begin as usize..end as usize]
+    }
+}
+
+/// The sealed bundles of one epoch.
+pub(crate) struct Sealed {
+    dir: PathBuf,
+    /// By the number of the bundle: each has one place, which a later one takes.
+    outlines: Vec<Mutex<Option<Arc<Outline>>>>,
+}
+
+impl Sealed {
+    /// Those of an epoch, within the directory of all that is published.
+    pub(crate) fn of(log: &Path, epoch: Epoch) -> Self {
+        let outlines = std::iter::repeat_with(Mutex::default).take(OUTLINES_MAX).collect();
+        Self { dir: log.join(epoch.to_string()), outlines }
+    }
+
+    /// Where a bundle is.
+    pub(crate) fn path(&self, bundle: u64) -> PathBuf {
+        self.dir.join(Tile::full_bundle(bundle).to_string())
+    }
+
+    /// The bytes of an entry, wherever it is.
+    pub(crate) fn entry(&self, trees: &Trees, index: u64) -> Result<Option<Vec<u8>>, StorageError> {
+        if let Some(bytes) = trees.entry(index)? {
+            return Ok(Some(bytes));
+        }
+        let Some((bundle, root)) = self.bundle_of(trees, index)? else { return Ok(None) };
+        let Some(outline) = self.known(bundle, root) else {
+            return Ok(Some(self.read(bundle, root)?.entry(index).to_vec()));
+        };
+        Ok(Some(self.one(bundle, &outline, place(index))?))
+    }
+
+    /// A bundle of which entries are not in the engine, if there is one.
+    pub(crate) fn whole(&self, trees: &Trees, bundle: u64) -> Result<Option<Whole>, StorageError> {
+        match self.bundle_of(trees, bundle * BUNDLE_ENTRIES)? {
+            Some((bundle, root)) => Ok(Some(self.read(bundle, root)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// A perfect node of the log's tree, wherever it is.
+    pub(crate) fn node(&self, trees: &Trees, id: NodeId) -> Result<Option<Hash>, StorageError> {
+        if let Some(hash) = trees.node(id)? {
+            return Ok(Some(hash));
+        }
+        if id.level >= ROOT_LEVEL {
+            return Ok(None);
+        }
+        let (first, width) = (id.index.checked_shl(id.level.into()).unwrap_or(u64::MAX), 1_usize << id.level);
+        let Some((bundle, root)) = self.bundle_of(trees, first)? else { return Ok(None) };
+        let outline = match self.known(bundle, root) {
+            Some(outline) => outline,
+            None => self.read(bundle, root)?.outline,
+        };
+        Ok(Some(root_of(&outline.leaves[place(first)..][..width])))
+    }
+
+    /// Read a bundle, and compare it with the root that the tree has over it.
+    pub(crate) fn read(&self, bundle: u64, root: Hash) -> Result<Whole, SealedError> {
+        let path = self.path(bundle);
+        let bytes = match read_bounded(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(SealedError::Missing { path }),
+            Err(source) => return Err(SealedError::Io { path, source }),
+            Ok(bytes) => bytes,
+        };
+        let outline = bytes.and_then(|bytes| Some((outline(&bytes)?, bytes)));
+        let Some((outline, bytes)) = outline.filter(|(outline, _)| outline.root == root) else {
+            return Err(SealedError::Altered { path });
+        };
+        let outline = Arc::new(outline);
+        *self.slot(bundle).lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&outline));
+        Ok(Whole { bytes, outline })
+    }
+
+    /// Read one entry of a bundle that was read before, and compare it with what it was then.
+    fn one(&self, bundle: u64, outline: &Outline, place: usize) -> Result<Vec<u8>, SealedError> {
+        let path = self.path(bundle);
+        let (begin, end) = outline.places[place];
+        let mut bytes = vec![0; (end - begin) as usize];
+        let read = File::open(&path).and_then(|file| file.read_exact_at(&mut bytes, begin.into()));
+        match read {
+            Ok(()) if leaf_hash(&bytes) == outline.leaves[place] => Ok(bytes),
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(SealedError::Missing { path }),
+            Err(source) if source.kind() != ErrorKind::UnexpectedEof => Err(SealedError::Io { path, source }),
+            _ => Err(SealedError::Altered { path }),
+        }
+    }
+
+    /// The bundle in which an entry is that is not in the engine, and its root; none if it is in no file either.
+    fn bundle_of(&self, trees: &Trees, index: u64) -> Result<Option<(u64, Hash)>, StorageError> {
+        let bundle = index / BUNDLE_ENTRIES;
+        let Some(last) = trees.record(last_of(bundle))? else { return Ok(None) };
+        let Some(&root) = last.hashes.get(usize::from(ROOT_LEVEL)) else { return Ok(None) };
+        // A bundle that was never sealed has no file. What is missing in it is missing in the engine.
+        let is_sealed = last.bytes.is_empty() || self.path(bundle).try_exists()?;
+        Ok(is_sealed.then_some((bundle, root)))
+    }
+
+    fn known(&self, bundle: u64, root: Hash) -> Option<Arc<Outline>> {
+        let slot = self.slot(bundle).lock().unwrap_or_else(PoisonError::into_inner);
+        // No two bundles have one root.
+        slot.as_ref().filter(|outline| outline.root == root).cloned()
+    }
+
+    fn slot(&self, bundle: u64) -> &Mutex<Option<Arc<Outline>>> {
+        // The rest of a division by their number is one of them.
+        &self.outlines[usize::try_from(bundle % OUTLINES_MAX as u64).unwrap_or(0)]
+    }
+}
+
+/// Reads entry after entry, wherever they are, and each file once.
+pub(crate) struct InOrder<'a> {
+    trees: &'a Trees,
+    sealed: &'a Sealed,
+    whole: Option<(u64, Whole)>,
+}
+
+impl<'a> InOrder<'a> {
+    /// Whether the bundle of this entry was read from a file, and is what the tree says.
+    pub(crate) fn has_read(&self, index: u64) -> bool {
+        self.whole.as_ref().is_some_and(|(open, _)| *open == index / BUNDLE_ENTRIES)
+    }
+
+    pub(crate) const fn of(trees: &'a Trees, sealed: &'a Sealed) -> Self {
+        Self { trees, sealed, whole: None }
+    }
+
+    /// The bytes of an entry.
+    pub(crate) fn entry(&mut self, index: u64) -> Result<Option<Vec<u8>>, StorageError> {
+        if let Some(bytes) = self.trees.entry(index)? {
+            return Ok(Some(bytes));
+        }
+        let bundle = index / BUNDLE_ENTRIES;
+        if let Some((open, whole)) = &self.whole
+            && *open == bundle
+        {
+            return Ok(Some(whole.entry(index).to_vec()));
+        }
+        let Some(whole) = self.sealed.whole(self.trees, bundle)? else { return Ok(None) };
+        let bytes = whole.entry(index).to_vec();
+        self.whole = Some((bundle, whole));
+        Ok(Some(bytes))
+    }
+}
+
+/// The index of a bundle's last entry.
+pub(crate) const fn last_of(bundle: u64) -> u64 {
+    bundle * BUNDLE_ENTRIES + (BUNDLE_ENTRIES - 1)
+}
+
+/// Where in its bundle an entry is.
+fn place(index: u64) -> usize {
+    // It is below 256.
+    usize::try_from(index % BUNDLE_ENTRIES).unwrap_or(0)
+}
+
+/// The root over leaves, of which there are a power of two.
+pub(crate) fn root_of(leaves: &[Hash]) -> Hash {
+    let mut tree = TreeBuilder::new();
+    for leaf in leaves {
+        // A tree of at most 256 leaves is not full.
+        let _ = tree.push(*leaf);
+    }
+    tree.root()
+}
+
+/// A file's bytes; none if it has more than any bundle.
+fn read_bounded(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(Tile::BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+    Ok((bytes.len() <= Tile::BYTES_MAX).then_some(bytes))
+}
+
+/// Take a bundle apart; none if it is no full one.
+fn outline(bytes: &[u8]) -> Option<Outline> {
+    let (mut bundle, mut end) = (Bundle::new(bytes), 0);
+    let (mut leaves, mut places) = (Vec::new(), Vec::new());
+    for _ in 0..BUNDLE_ENTRIES {
+        let entry = bundle.next_entry().ok()?;
+        // A bundle has less than 2^32 bytes, see `Tile::BYTES_MAX`.
+        let begin = end + 2;
+        end = begin + u32::try_from(entry.len()).ok()?;
+        leaves.push(leaf_hash(entry));
+        places.push((begin, end));
+    }
+    bundle.end().ok()?;
+    Some(Outline { root: root_of(&leaves), leaves, places })
+}
+
+#[cfg(test)]
+#[path = "sealed_tests.rs"]
+mod tests;

@@ -1,0 +1,351 @@
+//! What is sealed is read as before, and what is wrong with a file is named and never given out.
+// Long because: every state that a sealing can be left in is made here, of the same few stores.
+
+use std::fs;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::backup::BackupError;
+use crate::base;
+use crate::batch::Batch;
+use crate::commit::Store;
+use crate::error::ReadError;
+use crate::fixtures::{batch, body, hurried, lazy, log, put};
+use crate::integrity::{Integrity, IntegrityError};
+use crate::places::Places;
+use crate::repair::{RepairError, Repaired};
+use crate::steps::EveryStep;
+
+/// Two full bundles, and a part of a third.
+const ENTRIES: u64 = 600;
+const SEALED: u64 = 2;
+
+async fn write(store: &Store, from: u64, to: u64) {
+    for some in (from..to).collect::<Vec<_>>().chunks(100) {
+        store.commit(batch(|batch: &mut Batch| batch.entries = some.iter().map(|n| body(*n)).collect())).await.unwrap();
+    }
+}
+
+/// Wait until so many bundles are out of the engine.
+async fn sealed(store: &Store, bundles: u64) {
+    while store.shared.trees.first_unsealed(0, usize::MAX).unwrap().bundle < bundles {
+        assert!(store.failure().is_none());
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+}
+
+/// All that can be read of the log.
+fn read(store: &Store) -> Vec<String> {
+    let mut all = Vec::new();
+    let entries = store.entries(0, 1_000).unwrap();
+    assert_eq!(entries.len() as u64, ENTRIES);
+    for (entry, index) in entries.into_iter().zip(0..) {
+        assert_eq!(store.entry(index).unwrap().unwrap(), entry.bytes);
+        all.push(String::from_utf8(entry.bytes).unwrap());
+        // Some of them, and all at the borders.
+        if index % 7 > 0 && (index + 2) % BUNDLE_ENTRIES > 4 {
+            continue;
+        }
+        all.push(format!("{:?}", store.root(index).unwrap()));
+        all.push(format!("{:?}", store.inclusion_proof(index, ENTRIES).unwrap()));
+        all.push(format!("{:?}", store.consistency_proof(index, ENTRIES).unwrap()));
+    }
+    for level in 0..10 {
+        let hashes = (0..).map_while(|index| store.hash(NodeId { level, index }).unwrap());
+        all.push(format!("{:?}", hashes.collect::<Vec<_>>()));
+    }
+    // Pages that begin and end anywhere.
+    for from in [0, 1, 200, 255, 256, 400, 511, 512, 599] {
+        let page = store.entries(from, 120).unwrap();
+        assert!(page.iter().zip(from..).all(|(entry, index)| entry.index == index && !entry.bytes.is_empty()));
+        all.push(format!("{page:?}"));
+    }
+    all
+}
+
+/// A store of which all that can be is sealed, and what it held before.
+async fn filled() -> (TempDir, Store, Vec<String>, Integrity) {
+    let dir = TempDir::new().unwrap();
+    drop(Store::create(dir.path(), log()).unwrap());
+    let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
+    write(&store, 0, ENTRIES).await;
+    let (all, whole) = (read(&store), store.verify_integrity().await.unwrap());
+    store.seal_through(ENTRIES);
+    sealed(&store, SEALED).await;
+    (dir, store, all, whole)
+}
+
+fn file(dir: &Path, bundle: u64) -> PathBuf {
+    dir.join("log/1").join(Tile::full_bundle(bundle).to_string())
+}
+
+#[tokio::test]
+async fn what_is_sealed_is_read_as_before() {
+    let (dir, store, all, whole) = filled().await;
+    assert_eq!(store.shared.trees.last_entry().unwrap(), Some(ENTRIES - 1));
+    let left = (0..ENTRIES).filter(|index| store.shared.trees.record(*index).unwrap().is_some()).count() as u64;
+    assert_eq!(left, SEALED + ENTRIES % BUNDLE_ENTRIES);
+    assert_eq!(read(&store), all);
+    assert_eq!(store.verify_integrity().await.unwrap(), whole);
+    drop(store);
+    for _ in 0..2 {
+        let store = Store::open(dir.path(), &log()).unwrap();
+        // With nothing in memory, and then with all of it.
+        assert_eq!((read(&store), read(&store)), (all.clone(), all.clone()));
+        assert_eq!(store.verify_integrity().await.unwrap(), whole);
+        assert!(store.sealed_bundle(0).unwrap().is_some() && store.sealed_bundle(2).unwrap().is_none());
+        assert_eq!(store.sealed_bundle(1).unwrap().unwrap(), fs::read(file(dir.path(), 1)).unwrap());
+        drop(store);
+    }
+    assert!(matches!(Store::repair(dir.path(), &log()).unwrap(), Repaired::Whole(found) if found == whole));
+    // It grows on, and so does what is sealed. The last entry is never sealed, nor what no checkpoint covers.
+    let store = Store::open(dir.path(), &log()).unwrap();
+    write(&store, ENTRIES, 1_024).await;
+    for covered in [767, 768] {
+        store.seal_through(covered);
+        store.commit(put(1, "meanwhile")).await.unwrap();
+        assert!(!file(dir.path(), 2).exists());
+    }
+    store.seal_through(1_024);
+    sealed(&store, 3).await;
+    assert!(!file(dir.path(), 3).exists());
+    store.verify_integrity().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_file_that_is_damaged_or_gone_is_named_and_nothing_of_it_given_out() {
+    let (dir, store, all, _) = filled().await;
+    let path = file(dir.path(), 1);
+    let (whole, shown) = (fs::read(&path).unwrap(), path.display().to_string());
+    let fresh = || {
+        // A store that has read nothing yet.
+        Sealed::of(&dir.path().join("log"), Epoch(1))
+    };
+    let root = store.hash(NodeId { level: 8, index: 1 }).unwrap().unwrap();
+    let altered = format!("`{shown}` is not what the log's tree says: put it back from a backup");
+    for at in (0..whole.len()).step_by(97).chain([0, 1, whole.len() - 1]) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1 << (at % 8);
+        fs::write(&path, bytes).unwrap();
+        assert_eq!(fresh().read(1, root).err().unwrap().to_string(), altered, "{at}");
+        // What was found right before is compared again: of the entry that was changed nothing comes.
+        for index in 256..512 {
+            match store.entry(index) {
+                Ok(bytes) => assert!(all.contains(&String::from_utf8(bytes.unwrap()).unwrap()), "{at} {index}"),
+                Err(error) => assert!(causes(&error).ends_with(&altered), "{error:?}"),
+            }
+        }
+    }
+    let other = fs::read(file(dir.path(), 0)).unwrap();
+    let longer = [&whole[..], &[0]].concat();
+    for bytes in [&[][..], &whole[..1], &whole[..whole.len() - 1], &longer, &other] {
+        fs::write(&path, bytes).unwrap();
+        assert_eq!(fresh().read(1, root).err().unwrap().to_string(), altered);
+    }
+    named(&store, &altered).await;
+    fs::remove_file(&path).unwrap();
+    let gone = format!("`{shown}` is missing, and with it 256 entries of the log: put it back from a backup");
+    named(&store, &gone).await;
+    // What does not stand in it is as it was.
+    assert_eq!(store.entries(0, 256).unwrap().len(), 256);
+    assert_eq!(store.entries(512, 88).unwrap().len(), 88);
+    store.inclusion_proof(3, ENTRIES).unwrap();
+    store.root(ENTRIES).unwrap();
+    store.commit(put(1, "goes on")).await.unwrap();
+    drop(store);
+    let store = Store::open(dir.path(), &log()).unwrap();
+    named(&store, &gone).await;
+    drop(store);
+    // Base copy and journal have it still; so a repair finds all of it, and it is sealed again.
+    assert!(
+        matches!(Store::repair(dir.path(), &log()).unwrap(), Repaired::Rebuilt { problem, .. } if problem.contains(&gone))
+    );
+    let store = Store::open(dir.path(), &log()).unwrap();
+    assert_eq!(read(&store), all);
+    store.seal_through(ENTRIES);
+    sealed(&store, SEALED).await;
+    assert_eq!(fs::read(&path).unwrap(), whole);
+}
+
+fn causes(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), causes)
+}
+
+async fn named(store: &Store, message: &str) {
+    let failed = |error: &ReadError| assert_eq!(causes(error), message);
+    failed(&store.entries(200, 100).unwrap_err());
+    failed(&store.entries(256, 1).unwrap_err());
+    failed(&store.sealed_bundle(1).unwrap_err());
+    let error = store.verify_integrity().await.unwrap_err();
+    assert!(matches!(error, IntegrityError::Storage(_)) && causes(&error) == message, "{error:?}");
+}
+
+#[tokio::test]
+async fn a_sealing_that_ended_anywhere_goes_on_at_the_next_start() {
+    let (dir, store, all, whole) = filled().await;
+    let (bytes, path) = (fs::read(file(dir.path(), 0)).unwrap(), file(dir.path(), 0));
+    let entries: Vec<Vec<u8>> = store.entries(0, 256).unwrap().into_iter().map(|entry| entry.bytes).collect();
+    drop(store);
+    // What of the bundle is in the engine: all of it, all but the first, only some, and with the last one whole or bare.
+    let parts: [(&[u64], bool); 5] =
+        [(&[0, 254], true), (&[7], false), (&[], false), (&[254], true), (&[0, 1, 2], false)];
+    for (there, is_last_whole) in parts {
+        let trees = Trees::open(&dir.path().join("store")).unwrap();
+        let mut last = trees.record(255).unwrap().unwrap();
+        last.bytes = if is_last_whole { entries[255].clone() } else { Vec::new() };
+        trees.unload(0, &last).unwrap();
+        for index in there {
+            let hashes = (0..=u8::try_from(index.trailing_ones()).unwrap())
+                .map(|level| {
+                    Sealed::of(&dir.path().join("log"), Epoch(1))
+                        .node(&trees, NodeId { level, index: index >> level })
+                        .unwrap()
+                        .unwrap()
+                })
+                .collect();
+            trees
+                .put(*index, &crate::trees::Record { hashes, bytes: entries[usize::try_from(*index).unwrap()].clone() })
+                .unwrap();
+        }
+        trees.flush().unwrap();
+        drop(trees);
+        let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
+        assert_eq!(read(&store), all);
+        assert_eq!(store.verify_integrity().await.unwrap(), whole);
+        store.seal_through(ENTRIES);
+        sealed(&store, SEALED).await;
+        assert_eq!((read(&store), fs::read(&path).unwrap()), (all.clone(), bytes.clone()));
+        drop(store);
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_written_stays_in_the_engine_and_is_tried_again() {
+    let dir = TempDir::new().unwrap();
+    let store = Store::create_with(dir.path(), log(), hurried(EveryStep)).unwrap();
+    // As good as a full disk.
+    fs::write(dir.path().join("log"), "in the way").unwrap();
+    write(&store, 0, ENTRIES).await;
+    store.seal_through(ENTRIES);
+    for n in 0..50 {
+        store.commit(put(n, "goes on")).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    let all = read(&store);
+    assert_eq!(store.shared.trees.first_unsealed(0, 10).unwrap().bundle, 0);
+    fs::remove_file(dir.path().join("log")).unwrap();
+    sealed(&store, SEALED).await;
+    assert_eq!(read(&store), all);
+}
+
+#[tokio::test]
+async fn a_file_that_was_there_and_is_wrong_gives_way_to_what_the_engine_has() {
+    let dir = TempDir::new().unwrap();
+    let store = Store::create(dir.path(), log()).unwrap();
+    write(&store, 0, ENTRIES).await;
+    let all = read(&store);
+    for bundle in 0..2 {
+        let path = file(dir.path(), bundle);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, "of another log").unwrap();
+    }
+    assert_eq!(read(&store), all);
+    store.seal_through(ENTRIES);
+    sealed(&store, SEALED).await;
+    assert_eq!(read(&store), all);
+}
+
+#[tokio::test]
+async fn entries_that_are_not_what_the_tree_says_are_not_sealed() {
+    let dir = TempDir::new().unwrap();
+    let store = Store::create(dir.path(), log()).unwrap();
+    write(&store, 0, ENTRIES).await;
+    let mut record = store.shared.trees.record(9).unwrap().unwrap();
+    let right = record.bytes.clone();
+    record.bytes[20] ^= 1;
+    store.shared.trees.put(9, &record).unwrap();
+    store.seal_through(ENTRIES);
+    // The next one is, all the same.
+    while !file(dir.path(), 1).exists() || store.shared.trees.record(300).unwrap().is_some() {
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    assert!(!file(dir.path(), 0).exists());
+    assert!(matches!(
+        store.verify_integrity().await.unwrap_err(),
+        IntegrityError::EntryInvalid { index: 9, .. } | IntegrityError::EntryMisplaced(_) | IntegrityError::Node(_)
+    ));
+    record.bytes = right;
+    store.shared.trees.put(9, &record).unwrap();
+    drop(store);
+    let store = Store::open(dir.path(), &log()).unwrap();
+    store.seal_through(ENTRIES);
+    sealed(&store, SEALED).await;
+    store.verify_integrity().await.unwrap();
+}
+
+#[tokio::test]
+async fn repair_and_backup_take_sealed_files_along() {
+    let dir = TempDir::new().unwrap();
+    let store = Store::create_with(dir.path(), log(), hurried(EveryStep)).unwrap();
+    write(&store, 0, ENTRIES).await;
+    let all = read(&store);
+    store.seal_through(ENTRIES);
+    sealed(&store, SEALED).await;
+    // Until no base copy and no journal has the first entries any more.
+    let places = Places::of(dir.path());
+    for n in 0.. {
+        store.commit(put(n % 7, &"x".repeat(2_000))).await.unwrap();
+        let bases = base::all(&places.base).unwrap();
+        if bases.len() > 1 && bases.iter().all(|base| !has_entries(base)) {
+            break;
+        }
+    }
+    let whole = store.verify_integrity().await.unwrap();
+    let backup = TempDir::new().unwrap();
+    Store::back_up(dir.path(), backup.path()).unwrap();
+    drop(store);
+    let target = TempDir::new().unwrap();
+    let unpacked = Store::unpack(backup.path(), target.path(), &log()).unwrap();
+    assert_eq!(unpacked.verify_integrity().await.unwrap(), whole);
+    assert_eq!(read(&unpacked), all);
+    // A new epoch begins without any of it.
+    let next = TempDir::new().unwrap();
+    let new = unpacked.begin_epoch(next.path()).unwrap();
+    write(&new, 0, ENTRIES).await;
+    new.seal_through(ENTRIES);
+    sealed(&new, SEALED).await;
+    assert!(next.path().join("log/2/tile/entries/001").exists() && !next.path().join("log/1").exists());
+    drop((new, unpacked));
+    fs::remove_dir_all(dir.path().join("store")).unwrap();
+    let repaired = Store::repair(dir.path(), &log()).unwrap();
+    assert!(matches!(repaired, Repaired::Rebuilt { integrity, .. } if integrity == whole));
+    // Without the file there is nothing to make it of, and no backup that passes for whole.
+    let mut bytes = fs::read(file(dir.path(), 0)).unwrap();
+    bytes[100] ^= 1;
+    fs::write(file(dir.path(), 0), &bytes).unwrap();
+    let error = Store::repair(dir.path(), &log()).unwrap_err();
+    let named = causes(&error);
+    assert!(matches!(error, RepairError::Integrity(_)) && named.contains("tile/entries/000` is not what"), "{named}");
+    let again = TempDir::new().unwrap();
+    let error = Store::back_up(dir.path(), again.path()).unwrap_err();
+    assert!(matches!(error, BackupError::Sealed(_)) && causes(&error).contains("tile/entries/000"), "{error:?}");
+    assert!(!again.path().join("backup.format").exists());
+    fs::write(backup.path().join("log/1/tile/entries/000"), &bytes).unwrap();
+    let target = TempDir::new().unwrap();
+    let unpacked = Store::unpack(backup.path(), target.path(), &log()).unwrap();
+    assert!(causes(&unpacked.verify_integrity().await.unwrap_err()).contains("tile/entries/000` is not what"));
+}
+
+/// Whether a base copy has the bytes of the first entry.
+fn has_entries(base: &base::Base) -> bool {
+    let mut has = false;
+    let first =
+        |write: &crate::redo::Write| write.tree == crate::trees::TreeName::Entries && write.key == 0_u64.to_be_bytes();
+    let read = base::read(base, |writes| {
+        has |= writes.iter().any(first);
+        Ok::<_, base::BaseError>(())
+    });
+    // One that is removed meanwhile is none.
+    read.is_ok() && has
+}
