@@ -106,6 +106,8 @@ async fn a_restored_server_never_passes_for_what_it_was() {
     let process = Process::start(&fresh.config, &fresh.reach).await;
     let new_key = key(&fresh).await;
     assert_eq!(new_key.origin().to_string(), origin);
+    let mut cast = cast;
+    cast.staff = cast.staff.renewed(&fresh.reach, restored["bootstrap_token"].as_str().unwrap()).await;
     let (bodies, epoch) = entries(&cast).await;
     assert_eq!((epoch, bodies[0]["type"].as_str(), bodies[1]["type"].as_str()), (2, Some("restored"), Some("frozen")));
     // The new epoch begins with the end of the old.

@@ -235,6 +235,7 @@ impl Victims {
             | "listPolicyLogs"
             | "showMetrics"
             | "revokeOperator"
+            | "renewOperator"
             | "revokeAgentKey"
             | "revokeResourceServer"
             | "revokeProvider"

@@ -46,7 +46,7 @@ use crate::{entry, high_water, keys, private_file, reaper, refusals, routes};
 pub use error::ServeError;
 
 /// Where compiled policies are kept, within the data directory.
-const CACHE_DIRECTORY: &str = "cache";
+pub(crate) const CACHE_DIRECTORY: &str = "cache";
 /// How many bytes of them.
 const CACHE_BYTES_MAX: u64 = 4 << 30;
 
@@ -162,7 +162,7 @@ impl Server {
         }
         let log_signer = keys::log_signer(&root, &store).await?;
         // Before anything is committed.
-        high_water::check(&config.high_water, &store, &log_signer)?;
+        high_water::check(&config.high_water, &store, &log_signer).await?;
         let directory = config.data_dir.join(CACHE_DIRECTORY);
         let cache = Cache::open(directory, keys::cache_key(&root, &store).await?, CACHE_BYTES_MAX);
         let cache = cache.map_err(|error| ServeError::Start(error.to_string()))?;
@@ -177,7 +177,6 @@ impl Server {
         let user_keys = Arc::new(user_keys(&config, Arc::clone(&root))?);
         erase::finish(&store, &user_keys).await?;
         let active = ActivePolicies::load(&store, &engine).await?;
-        let log_signer = keys::log_signer(&root, &store).await?;
         let published = Published::open(&config, &log_signer.verifier(), &store).map_err(ServeError::Start)?;
         let now = clock.now();
         let app = Arc::new(App {

@@ -36,7 +36,13 @@ pub struct Store {
     /// Writer and follower. The second ends when the first has.
     threads: Vec<JoinHandle<()>>,
     /// The last to go: the directory is free only when nothing of the engine is left.
-    _lock: Lock,
+    lock: Option<Lock>,
+}
+
+/// A directory whose store was closed, and that nobody else opens as long as this lives.
+#[derive(Debug)]
+pub struct Closed {
+    _lock: Option<Lock>,
 }
 
 /// What readers and the writer share.
@@ -107,7 +113,7 @@ impl Store {
             queue: Some(queue),
             queue_bytes: Arc::new(Semaphore::new(QUEUE_BYTES_MAX)),
             threads,
-            _lock: lock,
+            lock: Some(lock),
         }
     }
 
@@ -162,6 +168,22 @@ impl Store {
         self.shared.horizon.failure()
     }
 
+    /// Wait until all is written and synced, and keep the directory from others. Nothing writes into it any more.
+    #[must_use]
+    pub fn close(mut self) -> Closed {
+        self.end();
+        Closed { _lock: self.lock.take() }
+    }
+
+    fn end(&mut self) {
+        // The writer ends when nobody can send it anything any more.
+        self.queue = None;
+        for thread in self.threads.drain(..) {
+            // One that panicked has failed the store and said so.
+            let _ = thread.join();
+        }
+    }
+
     /// Wait until the threads of a store that failed have ended.
     #[cfg(test)]
     pub(crate) async fn ended(&self) {
@@ -179,11 +201,6 @@ impl Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        // The writer ends when nobody can send it anything any more.
-        self.queue = None;
-        for thread in self.threads.drain(..) {
-            // One that panicked has failed the store and said so.
-            let _ = thread.join();
-        }
+        self.end();
     }
 }
