@@ -7,10 +7,10 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use attorn_api::audit::EntryList;
+use attorn_api::audit::{Entry, EntryList};
 use attorn_api::decisions::DecisionKind;
 use attorn_core::Duty;
-use attorn_log::{CheckpointVerifier, Epoch, Succession, verify_export};
+use attorn_log::{CheckpointVerifier, Epoch, Receipt, Succession, verify_export};
 use attorn_tests::components;
 use attorn_tests::people::bootstrap;
 use attorn_tests::process::binary;
@@ -295,7 +295,199 @@ async fn the_logs_key_is_rotated_and_nothing_that_was_granted_ends() {
     assert_eq!(stage.key_epoch(), Epoch(3));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_of_earlier_epochs_are_read_proved_and_searched() {
+    let (stage, process) = Stage::set().await;
+    let old_key = stage.key().await;
+    let allowed = stage.cast.bot.decide(&ask()).await;
+    process.kill().await;
+    stage.done(&["key", "rotate-log"]);
+    let process = stage.start().await;
+    let auditor = &stage.cast.staff.auditor;
+    let get = async |path: &str| auditor.get(format!("/v1/audit/{path}")).await;
+    let list: Value = get("epochs").await.expect(200).json();
+    let epochs = list["epochs"].as_array().unwrap();
+    assert_eq!((epochs.len(), &epochs[0]["ended"], &epochs[1]["ended"]), (2, &json!("key_rotated"), &Value::Null));
+    assert_eq!(epochs[0]["key"], old_key.to_string());
+    let ended = old_key.verify(epochs[0]["checkpoint"].as_str().unwrap().as_bytes()).unwrap();
+    let size = ended.checkpoint().size;
+    assert_eq!(epochs[0]["size"], size);
+
+    let index = allowed.entry.index;
+    let text = get(&format!("epochs/1/entries/{index}/receipt")).await.expect(200);
+    let logged = Receipt::parse(text.text()).unwrap().verify(&old_key).unwrap();
+    assert_eq!(logged.entry.at.to_string(), format!("{}/1/{index}", allowed.entry.log_id));
+    for other in [0, size - 1] {
+        let text = get(&format!("epochs/1/entries/{other}/receipt")).await.expect(200);
+        Receipt::parse(text.text()).unwrap().verify(&old_key).unwrap();
+    }
+    // A decision is in the epoch that it was made in.
+    let by_decision = get(&format!("decisions/{}/receipt", allowed.decision_id)).await.expect(200);
+    assert_eq!(by_decision.text(), text.text());
+    let entry: Entry = get(&format!("epochs/1/entries/{index}")).await.expect(200).json();
+    assert_eq!((entry.reference.epoch, entry.reference.index), (1, index));
+    let whole = get("epochs/1/export").await.expect(200);
+    assert_eq!(verify_export(whole.body.as_slice(), Some(&old_key)).unwrap().entries, size);
+
+    // Page by page, and by filters.
+    let page: EntryList = get("epochs/1/entries?from=2&limit=3").await.expect(200).json();
+    let indexes: Vec<u64> = page.entries.iter().map(|entry| entry.reference.index).collect();
+    assert_eq!((indexes, page.next, page.size), (vec![2, 3, 4], Some(5), size));
+    let page: EntryList = get(&format!("epochs/1/entries?from={}", size - 1)).await.expect(200).json();
+    assert_eq!((page.entries.len(), page.next), (1, None));
+    let page: EntryList = get("epochs/1/entries?decision=allow&agent=support-bot").await.expect(200).json();
+    assert_eq!(page.entries.len(), 1);
+    assert_eq!(page.entries[0].reference.index, index);
+    for (path, status, code) in [
+        ("epochs/x/entries", 422, "invalid_field"),
+        ("epochs/9/entries", 404, "not_found"),
+        ("epochs/0/entries/0", 404, "not_found"),
+        ("epochs/1/entries/x", 422, "invalid_field"),
+        (&format!("epochs/1/entries/{size}"), 404, "not_found"),
+        (&format!("epochs/1/entries/{size}/receipt"), 404, "not_found"),
+        ("epochs/1/entries?colour=red", 400, "invalid_query"),
+        ("epochs/7/export", 404, "not_found"),
+    ] {
+        get(path).await.refused(status, code);
+    }
+    // The epoch that the log is in answers by its number, too.
+    let page: EntryList = get("epochs/2/entries").await.expect(200).json();
+    assert_eq!(page.entries[0].reference.epoch, 2);
+    let list: EntryList = get("entries").await.expect(200).json();
+    assert_eq!((list.earlier.len(), list.earlier[0].epoch, list.earlier[0].size), (1, 1, size));
+    let list: EntryList = get("entries?type=started").await.expect(200).json();
+    assert_eq!(list.earlier.len(), 1);
+
+    // By hand.
+    let say = |arguments: &[&str]| stage.audit(arguments);
+    let (code, out, note) = say(&["list"]);
+    assert_eq!(code, Some(0), "{note}");
+    assert!(note.contains(&format!("(1 with {size} entries): `--epoch 1` lists one")) && !out.contains("initialised"));
+    let (_, out, _) = say(&["list", "--epoch", "1"]);
+    assert!(out.contains("initialised"), "{out}");
+    let (_, out, _) = say(&["show", "1/0"]);
+    assert!(out.contains("initialised") && out.contains("/1/0"), "{out}");
+    let (code, out, note) = say(&["show", &allowed.decision_id]);
+    assert_eq!(code, Some(0), "{note}");
+    assert!(out.contains(&format!("attorn audit receipt 1/{index}")), "{out}");
+    let (_, out, _) = say(&["receipt", &format!("1/{index}")]);
+    assert_eq!(out, text.text());
+    let (_, out, _) = say(&["epochs"]);
+    assert!(out.contains("key rotated") && out.contains(&old_key.to_string()), "{out}");
+
+    // What is not what was signed is not answered, nor what is not there.
+    let path = stage.fresh.data_dir().join("epochs/1.export");
+    let kept = fs::read(&path).unwrap();
+    let text = String::from_utf8(kept.clone()).unwrap();
+    fs::write(&path, text.replacen("support-bot", "support-bat", 1)).unwrap();
+    get(&format!("epochs/1/entries/{index}/receipt")).await.refused(500, "internal");
+    fs::write(&path, &kept[..kept.len() - 2]).unwrap();
+    get(&format!("epochs/1/entries/{}", size - 1)).await.refused(500, "internal");
+    fs::remove_file(&path).unwrap();
+    for path in ["epochs/1/entries", "epochs/1/export", "epochs/1/entries/0/receipt"] {
+        get(path).await.refused(404, "not_found");
+    }
+    process.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_verifier_goes_on_over_epochs_and_sees_what_was_lost() {
+    let (mut stage, process) = Stage::set().await;
+    let old_key = stage.key().await.to_string();
+    let (code, _, said) = stage.audit(&["verify"]);
+    assert_eq!(code, Some(0), "{said}");
+    let early = stage.path("early");
+    fs::write(&early, stage.audit(&["checkpoint"]).1).unwrap();
+    process.kill().await;
+    stage.done(&["key", "rotate-log"]);
+    let process = stage.start().await;
+    // What was remembered is the begin of the old epoch, and the old key names the new one.
+    let (code, out, said) = stage.audit(&["verify", "--key", &old_key]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(out.contains("\ncontinues epoch 1, which still has the "), "{out}");
+    assert!(said.contains("the key is a later one than the one that was given, which named it"), "{said}");
+    let (code, out, said) = stage.audit(&["verify", "--alone", "--since", early.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(out.contains("\ncontinues epoch 1"), "{out}");
+    // Remembered anew, it is compared with that.
+    let (_, out, _) = stage.audit(&["verify"]);
+    assert!(out.contains("\nsince ") && !out.contains("\ncontinues"), "{out}");
+    let other = stage.key().await.to_string().replace("/2+", "/1+");
+    let (code, _, _) = stage.audit(&["verify", "--key", &other]);
+    assert_eq!(code, Some(2), "a key whose id is of another name is none");
+
+    // A backup of now; then more is seen that it does not have.
+    let backup = stage.path("backup");
+    stage.done(&["backup", backup.to_str().unwrap()]);
+    for _ in 0..3 {
+        stage.cast.bot.decide(&ask()).await;
+    }
+    let (code, out, said) = stage.audit(&["verify", "--json"]);
+    assert_eq!(code, Some(0), "{said}");
+    let seen = serde_json::from_str::<Value>(&out).unwrap()["entries"].as_u64().unwrap();
+    process.kill().await;
+    fs::rename(stage.fresh.data_dir(), stage.path("lost")).unwrap();
+    let restored = stage.done(&["restore", backup.to_str().unwrap()]);
+    let gone = seen - restored["earlier_entries"].as_u64().unwrap();
+    let process = stage.start().await;
+    let token = restored["bootstrap_token"].as_str().unwrap().to_owned();
+    stage.cast.staff = stage.cast.staff.renewed(&stage.fresh.reach, &token).await;
+    let (code, _, said) = stage.audit(&["verify"]);
+    assert_eq!(code, Some(5), "{said}");
+    assert!(said.contains(&format!("rollback: {gone} entries that you have seen are gone: epoch 2 ended with ")), "{said}");
+    assert!(said.contains("if you know why, such as a restore: remove `"), "{said}");
+    // Whoever knows why forgets what was seen of it, and what is left from before is still compared.
+    let log_id = old_key.split('/').nth(1).unwrap();
+    fs::remove_file(stage.path("state/attorn/checkpoints").join(format!("{log_id}.2"))).unwrap();
+    let (code, out, said) = stage.audit(&["verify"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(out.contains("\ncontinues epoch 1"), "{out}");
+    let config = stage.fresh.config.display().to_string();
+    process.kill().await;
+    // The same of a directory whose server has stopped.
+    fs::remove_dir_all(stage.path("state")).unwrap();
+    let (code, out, said) =
+        stage.audit(&["verify", "--config", &config, "--key", &old_key, "--since", early.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(out.contains("\ncontinues epoch 1"), "{out}");
+    let (code, _, said) = stage.audit(&["verify", "--config", &config]);
+    assert_eq!(code, Some(0), "{said}");
+
+    // And an older directory, in an epoch before the one that was seen.
+    fs::rename(stage.fresh.data_dir(), stage.path("newest")).unwrap();
+    fs::rename(stage.path("lost"), stage.fresh.data_dir()).unwrap();
+    let (code, _, said) = stage.audit(&["verify", "--config", &config]);
+    assert_eq!(code, Some(5), "{said}");
+    assert!(said.contains("error: rollback: ") && said.contains("and you have seen `attorn/"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_was_given_up_vouches_for_none() {
+    let (stage, process) = Stage::set().await;
+    let old_key = stage.key().await.to_string();
+    process.kill().await;
+    let rotated = stage.done(&["key", "rotate-log", "--compromised"]);
+    let process = stage.start().await;
+    let (code, _, said) = stage.audit(&["verify", "--key", &old_key]);
+    assert_eq!(code, Some(5), "{said}");
+    assert!(said.contains("was given up as compromised, and names no other after it\nhelp: ask whoever"), "{said}");
+    let (code, _, said) = stage.audit(&["verify", "--key", rotated["key"].as_str().unwrap()]);
+    assert_eq!(code, Some(0), "{said}");
+    process.kill().await;
+}
+
 impl Stage {
+    /// `attorn audit` with what an auditor has; how it ended, and what it said on both streams.
+    fn audit(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let mut command = Command::new(binary());
+        command.arg("audit").args(arguments);
+        command.env("ATTORN_URL", &self.fresh.reach.url).env("ATTORN_TOKEN", &self.cast.staff.auditor.token);
+        command.env("XDG_STATE_HOME", self.path("state"));
+        let output = command.output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    }
+
     /// The epoch that the high-water file has seen.
     fn key_epoch(&self) -> Epoch {
         let note = fs::read_to_string(self.high_water()).unwrap();

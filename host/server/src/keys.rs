@@ -109,6 +109,13 @@ pub(crate) async fn names_key(root: &RootKey, store: &Store) -> Result<NamesKey,
     secret(root, store, KeyPurpose::Names).await.map(NamesKey::of)
 }
 
+/// A key that is in memory alone, and gone when the server stops.
+pub(crate) fn of_this_run() -> Result<NamesKey, Failure> {
+    let mut secret = Zeroizing::new([0; 32]);
+    getrandom::fill(secret.as_mut()).map_err(Failure::internal)?;
+    Ok(NamesKey::of(secret))
+}
+
 /// A key that is nothing but random bytes. A store from before there was one gets it now.
 async fn secret(root: &RootKey, store: &Store, purpose: KeyPurpose) -> Result<Zeroizing<[u8; 32]>, Failure> {
     let key = Key::key_material(purpose, &ID.parse()?, VERSION);

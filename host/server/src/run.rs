@@ -206,6 +206,7 @@ impl Server {
             published,
             log_signer,
             names,
+            unread: keys::of_this_run()?,
             token_keys: TokenKeys::load(root, &store, limits.grant_ms_max, now).await?,
             user_keys,
             limits,

@@ -8,7 +8,7 @@ use attorn_identity::{OperatorToken, OperatorTokenKind, RootKey};
 use attorn_store::records::{
     GrantRecord, KeyMaterialRecord, OperatorRecord, Record, SessionRecord, TokenKeyRecord, TokenKeyState,
 };
-use attorn_store::{Batch, Key, KeyKind, KeyPrefix, KeyPurpose, PAGE_ITEMS_MAX, Store};
+use attorn_store::{Batch, KeyKind, KeyPrefix, KeyPurpose, PAGE_ITEMS_MAX, Store};
 use serde_json::json;
 
 use super::Counts;
@@ -123,7 +123,7 @@ async fn new_bootstrap_token(store: &Store) -> Result<OperatorToken, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use attorn_store::{Require, Versioned};
+    use attorn_store::{Key, Require, Versioned};
 
     use super::*;
 
