@@ -315,11 +315,11 @@ async fn entries_of_earlier_epochs_are_read_proved_and_searched() {
 
     let index = allowed.entry.index;
     let text = get(&format!("epochs/1/entries/{index}/receipt")).await.expect(200);
-    let logged = Receipt::parse(text.text()).unwrap().verify(&old_key).unwrap();
+    let logged = Receipt::parse(&text.text()).unwrap().verify(&old_key).unwrap();
     assert_eq!(logged.entry.at.to_string(), format!("{}/1/{index}", allowed.entry.log_id));
     for other in [0, size - 1] {
         let text = get(&format!("epochs/1/entries/{other}/receipt")).await.expect(200);
-        Receipt::parse(text.text()).unwrap().verify(&old_key).unwrap();
+        Receipt::parse(&text.text()).unwrap().verify(&old_key).unwrap();
     }
     // A decision is in the epoch that it was made in.
     let by_decision = get(&format!("decisions/{}/receipt", allowed.decision_id)).await.expect(200);

@@ -172,7 +172,7 @@ pub(crate) async fn look(path: &Path, store: &Store, verifier: &CheckpointVerifi
     };
     match key.map(|key| key.verify(note.as_bytes())) {
         Some(Err(error)) => Ok(Seen::Unusable(error.to_string())),
-        verified => Ok(Seen::Checkpoint { origin, size, verified: verified.is_some() }),
+        signed => Ok(Seen::Checkpoint { origin, size, verified: signed.is_some() }),
     }
 }
 

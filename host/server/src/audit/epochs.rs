@@ -103,9 +103,9 @@ pub(crate) async fn export(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
 pub(super) async fn entry(app: &Arc<App>, known: LogEpochRecord, index: u64) -> Result<Entry, Failure> {
     reading(app, move |app| {
         let mut kept = Kept::open(app, known)?;
-        while let Some((at, bytes)) = kept.next()? {
+        while let Some(at) = kept.read_next()? {
             if at == index {
-                return kept_entry(&kept.known, index, bytes);
+                return kept_entry(&kept.known, index, &kept.bytes);
             }
         }
         Err(Failure::not_found("entry", format_args!("{}/{index}", kept.known.epoch())))
@@ -126,11 +126,11 @@ pub(super) async fn receipt_of(app: &Arc<App>, known: LogEpochRecord, index: u64
         })?;
         let (mut tree, mut found, mut asked) = (TreeBuilder::new(), HashMap::new(), None);
         let mut kept = Kept::open(app, known)?;
-        while let Some((at, bytes)) = kept.next()?.filter(|(at, _)| *at < size) {
-            let new = tree.push(leaf_hash(bytes)).map_err(Failure::internal)?;
+        while let Some(at) = kept.read_next()?.filter(|at| *at < size) {
+            let new = tree.push(leaf_hash(&kept.bytes)).map_err(Failure::internal)?;
             found.extend(new.into_iter().filter(|(id, _)| needed.contains(id)));
             if at == index {
-                asked = Some(bytes.to_vec());
+                asked = Some(kept.bytes.clone());
             }
         }
         let known = kept.known;
@@ -181,7 +181,8 @@ fn page(
     let size = ended.checkpoint().size;
     let (mut entries, mut bytes_sum, mut next) = (Vec::new(), 0, None);
     let mut kept = Kept::open(app, known.clone())?;
-    while let Some((at, bytes)) = kept.next()? {
+    while let Some(at) = kept.read_next()? {
+        let bytes = &kept.bytes;
         if at < from {
             continue;
         }
@@ -212,13 +213,14 @@ impl Kept {
         Ok(Self { known, reader, bytes: Vec::new(), next: 0 })
     }
 
-    fn next(&mut self) -> Result<Option<(u64, &[u8])>, Failure> {
+    /// Read an entry in place of the one before it; which it is, if there is one.
+    fn read_next(&mut self) -> Result<Option<u64>, Failure> {
         let more = self.reader.next_entry(&mut self.bytes);
         if !more.map_err(|error| damaged(&self.known, &error.to_string()))? {
             return Ok(None);
         }
         self.next += 1;
-        Ok(Some((self.next - 1, &self.bytes)))
+        Ok(Some(self.next - 1))
     }
 }
 
