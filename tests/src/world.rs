@@ -100,9 +100,10 @@ impl Cast {
         self.staff.policy_admin.post(format!("/v1/policies/{id}/versions"), &body).await
     }
 
-    /// Push a version of a policy and put it in force.
+    /// Push a version of a policy and put it in force, with the time that it may need on a busy machine.
     pub async fn activate(&self, id: &str, component: Vec<u8>, settings: Value) -> SetChanged {
-        self.activate_with(id, component, settings, json!({})).await
+        let limits = json!({ "cpu_us_max": 200_000, "wall_us_max": 240_000, "memory_bytes_max": 16 << 20 });
+        self.activate_with(id, component, settings, json!({ "limits": limits })).await
     }
 
     /// As [`Self::activate`], with selector, limits or `required`.

@@ -246,6 +246,7 @@ async fn a_broken_store_is_named_repaired_and_goes_on() {
     let process = Process::start(&fresh.config, &fresh.reach).await;
     assert!(fails(&fresh, &["repair"]).contains("is in use\nhelp: end the server that uses it first"));
     cast.staff.auditor.get(format!("/v1/audit/decisions/{}", answer.decision_id)).await.expect(200);
-    assert_eq!(cast.bot.decide(&ask()).await.decision, DecisionKind::Allow);
+    let answer = cast.bot.decide(&ask()).await;
+    assert_eq!(answer.decision, DecisionKind::Allow, "{answer:?}");
     process.kill().await;
 }

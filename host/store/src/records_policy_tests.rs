@@ -41,7 +41,7 @@ fn policies() {
     );
     let component = digest(1);
     let limits = concat!(
-        r#"{"cpu_us_max":5000,"log_bytes_max":16384,"memory_bytes_max":16777216,"output_bytes_max":262144,"#,
+        r#"{"cpu_us_max":20000,"log_bytes_max":16384,"memory_bytes_max":16777216,"output_bytes_max":262144,"#,
         r#""table_elements_max":20000,"wall_us_max":20000}"#
     );
     let selector = r#"{"actions":["account.*"],"agent_labels":[["tier","gold"]],"resource_types":["account"],"user":"without_user"}"#;
