@@ -184,7 +184,9 @@ async fn the_keys_of_users_are_copied_apart_from_the_data() {
     let (fresh, process, _) = start().await;
     let [backup, keys] = ["backup", "keys"].map(|name| fresh.dir.path().join(name));
     let [backup, keys] = [&backup, &keys].map(|path| path.to_str().unwrap());
-    for (data, keys) in [(backup, format!("{backup}/keys")), (keys, keys.to_owned()), (&format!("{keys}/x"), keys.to_owned())] {
+    for (data, keys) in
+        [(backup, format!("{backup}/keys")), (keys, keys.to_owned()), (&format!("{keys}/x"), keys.to_owned())]
+    {
         let output = attorn(&fresh, &["backup", data, "--keys", &keys]);
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{said}");
@@ -202,8 +204,18 @@ async fn the_keys_of_users_are_copied_apart_from_the_data() {
     fs::rename(fresh.data_dir(), fresh.dir.path().join("first")).unwrap();
     let said = attorn(&fresh, &["restore", backup]);
     let said = String::from_utf8(said.stderr).unwrap();
-    for command in ["operator renew", "operator list", "agent list", "resource-server list", "delegation list",
-        "provider list", "trust-domain list", "workload-issuer list", "policy list", "thaw"] {
+    for command in [
+        "operator renew",
+        "operator list",
+        "agent list",
+        "resource-server list",
+        "delegation list",
+        "provider list",
+        "trust-domain list",
+        "workload-issuer list",
+        "policy list",
+        "thaw",
+    ] {
         assert!(said.contains(&format!("attorn {command}")), "{command}: {said}");
     }
 }

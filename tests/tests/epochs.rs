@@ -8,15 +8,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use attorn_api::audit::{Entry, EntryList};
-use attorn_api::decisions::DecisionKind;
+use attorn_api::decisions::{DecisionAnswer, DecisionKind};
 use attorn_core::Duty;
-use attorn_log::{CheckpointVerifier, Epoch, Receipt, Succession, verify_export};
+use attorn_log::{CheckpointVerifier, Epoch, Hash, Receipt, Succession, WitnessPolicy, verify_export};
 use attorn_tests::components;
 use attorn_tests::people::bootstrap;
 use attorn_tests::process::binary;
 use attorn_tests::server::Fresh;
+use attorn_tests::witness::Mood;
 use attorn_tests::world::{Cast, ask, read_only_settings};
-use attorn_tests::{Call, Process, Staff};
+use attorn_tests::{Call, Process, Staff, Witness};
 use serde_json::{Value, json};
 
 /// A server that has decided something, and what is done to its directories.
@@ -27,7 +28,10 @@ struct Stage {
 
 impl Stage {
     async fn set() -> (Self, Process) {
-        let fresh = Fresh::make().await;
+        Self::set_in(Fresh::make().await).await
+    }
+
+    async fn set_in(fresh: Fresh) -> (Self, Process) {
         let process = Process::start(&fresh.config, &fresh.reach).await;
         let staff = Staff::hire(&fresh.reach, &fresh.bootstrap_token).await;
         let cast = Cast::register(&fresh.reach, &staff).await;
@@ -132,7 +136,10 @@ async fn whoever_was_revoked_after_the_backup_cannot_act_after_the_restore() {
         let all = list["operators"].as_array().unwrap();
         all.iter().find(|operator| operator["id"] == id).unwrap()["has_token"].clone()
     };
-    assert_eq!((has_token("admin"), has_token("thawer"), has_token("thief")), (true.into(), false.into(), false.into()));
+    assert_eq!(
+        (has_token("admin"), has_token("thawer"), has_token("thief")),
+        (true.into(), false.into(), false.into())
+    );
     let thawer = admin.renew(&thawer).await;
     stage.cast.staff.auditor = admin.renew(&stage.cast.staff.auditor).await;
     thawer.post("/v1/thaw", &thaw).await.expect(200);
@@ -208,7 +215,7 @@ async fn a_high_water_file_that_cannot_be_used_is_said() {
     let (stage, process) = Stage::set().await;
     let backup = stage.lose(process).await;
     let seen = fs::read_to_string(stage.high_water()).unwrap();
-    let forged = seen.replacen("\n", "\n9", 1);
+    let forged = seen.replacen('\n', "\n9", 1);
     let origin = seen.lines().next().unwrap();
     let last = format!("{}/{}", origin.rsplit_once('/').unwrap().0, u64::MAX);
     for (note, epoch, why) in [
@@ -247,6 +254,11 @@ async fn the_logs_key_is_rotated_and_nothing_that_was_granted_ends() {
     let process = stage.start().await;
     let allowed = stage.cast.bot.decide(&ask()).await;
     process.kill().await;
+    let left = stage.path("attorn/data.rotating");
+    fs::create_dir(&left).unwrap();
+    let said = stage.fails(&["key", "rotate-log"]);
+    assert!(said.contains("is left of a rotation that did not come to its end; nothing was changed\nhelp: "), "{said}");
+    fs::remove_dir(&left).unwrap();
     let rotated = stage.done(&["key", "rotate-log", "--reason", "each year"]);
     assert!(!stage.path("attorn/data.rotating").exists());
     assert_eq!((epoch_of(&rotated["earlier_origin"]), epoch_of(&rotated["origin"])), (1, 2));
@@ -434,7 +446,10 @@ async fn a_verifier_goes_on_over_epochs_and_sees_what_was_lost() {
     stage.cast.staff = stage.cast.staff.renewed(&stage.fresh.reach, &token).await;
     let (code, _, said) = stage.audit(&["verify"]);
     assert_eq!(code, Some(5), "{said}");
-    assert!(said.contains(&format!("rollback: {gone} entries that you have seen are gone: epoch 2 ended with ")), "{said}");
+    assert!(
+        said.contains(&format!("rollback: {gone} entries that you have seen are gone: epoch 2 ended with ")),
+        "{said}"
+    );
     assert!(said.contains("if you know why, such as a restore: remove `"), "{said}");
     // Whoever knows why forgets what was seen of it, and what is left from before is still compared.
     let log_id = old_key.split('/').nth(1).unwrap();
@@ -459,6 +474,36 @@ async fn a_verifier_goes_on_over_epochs_and_sees_what_was_lost() {
     let (code, _, said) = stage.audit(&["verify", "--config", &config]);
     assert_eq!(code, Some(5), "{said}");
     assert!(said.contains("error: rollback: ") && said.contains("and you have seen `attorn/"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn witnesses_cosign_each_epoch_and_what_they_cosigned_of_an_earlier_one_is_kept() {
+    let witness = Witness::start("example.org/w1", 1, Mood::Good).await;
+    let toml = format!("public_log = false\nwitness_quorum = 1\n{}", witness.toml());
+    let (stage, process) = Stage::set_in(Fresh::make().await.configure("public_log = false", &toml)).await;
+    let old_key = stage.key().await;
+    let allowed: DecisionAnswer = stage.cast.bot.post("/v1/decisions?wait=witnessed", &ask()).await.expect(200).json();
+    process.kill().await;
+    stage.done(&["key", "rotate-log"]);
+    // Whoever runs the witness was told of the new origin: it has seen nothing of it.
+    witness.has_seen(0, Hash::EMPTY_ROOT);
+    let process = stage.start().await;
+    let auditor = &stage.cast.staff.auditor;
+    let note = auditor.get("/v1/audit/checkpoint?wait=witnessed").await.expect(200).text();
+    let shown = stage.key().await.verify(note.as_bytes()).unwrap();
+    let policy: WitnessPolicy = format!("witness w {}\nquorum w\n", witness.vkey).parse().unwrap();
+    assert_eq!(shown.checkpoint().origin.epoch, Epoch(2));
+    policy.check(&shown).unwrap();
+    let index = allowed.entry.index;
+    let receipt = auditor.get(format!("/v1/audit/epochs/1/entries/{index}/receipt")).await.expect(200).text();
+    let logged = Receipt::parse(&receipt).unwrap().verify(&old_key).unwrap();
+    policy.check(&logged.signed).unwrap();
+    // The last entry was signed when the server had stopped, and nobody cosigned it.
+    let size = auditor.get("/v1/audit/entries").await.json::<EntryList>().earlier[0].size;
+    let last = auditor.get(format!("/v1/audit/epochs/1/entries/{}/receipt", size - 1)).await.expect(200).text();
+    let logged = Receipt::parse(&last).unwrap().verify(&old_key).unwrap();
+    assert!(policy.check(&logged.signed).is_err() && logged.checkpoint.size == size);
+    process.kill().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

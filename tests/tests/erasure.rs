@@ -359,7 +359,7 @@ async fn a_fact_about_two_users_names_neither_and_ends_with_either() {
     let parts: Vec<&str> = shown.split('/').collect();
     assert!(parts[0] == "pair" && parts[1..].iter().all(|part| part.starts_with("psn_")), "{shown}");
     assert!(parts[1] == parts[3] && parts[1] != parts[2], "{shown}");
-    let text = export(&scene).await.text().to_owned();
+    let text = export(&scene).await.text();
     assert!(!text.contains(&alice) && !text.contains(&other));
 
     // It was sealed under the key of the first, and says nothing once the second is erased.

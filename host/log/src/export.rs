@@ -179,9 +179,9 @@ mod tests {
         let mut reader = ExportReader::open(cut).unwrap();
         let read = (0..5).map(|_| reader.next_entry(&mut bytes)).collect::<Result<Vec<_>, _>>();
         assert_eq!(read.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
-        let mut long = export_header(&verifier(), &log.checkpoint()).into_bytes();
-        long.extend(vec![b'x'; Entry::BYTES_MAX + 1]);
-        let mut reader = ExportReader::open(long.as_slice()).unwrap();
+        let mut too_long = export_header(&verifier(), &log.checkpoint()).into_bytes();
+        too_long.extend(vec![b'x'; Entry::BYTES_MAX + 1]);
+        let mut reader = ExportReader::open(too_long.as_slice()).unwrap();
         assert_eq!(reader.next_entry(&mut bytes).unwrap_err().kind(), io::ErrorKind::InvalidData);
         assert!(matches!(ExportReader::open(&b"x\n"[..]), Err(VerifyError::NotAnExport)));
     }

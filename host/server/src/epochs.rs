@@ -37,6 +37,9 @@ pub enum EpochError {
     /// There is something where the data should go.
     #[error("`{0}` is there already; nothing was changed")]
     InTheWay(PathBuf),
+    /// There is what a rotation has left that did not come to its end.
+    #[error("`{0}` is left of a rotation that did not come to its end; nothing was changed")]
+    LeftBehind(PathBuf),
     /// A file or directory cannot be used.
     #[error("cannot use `{path}`: {source}")]
     Io {
@@ -62,6 +65,10 @@ impl EpochError {
     pub fn help(&self) -> Option<&'static str> {
         match self {
             Self::InTheWay(_) => Some("what is there is never overwritten: move it away, or name another `--data-dir`"),
+            Self::LeftBehind(_) => Some(
+                "start the server once: if it starts, the data directory is whole, and what is left is the one of before \
+                 or one that was never finished: remove it",
+            ),
             Self::Serve(error) => error.help(),
             Self::Io { .. } | Self::Backup(_) | Self::Log(_) => None,
         }

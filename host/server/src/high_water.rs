@@ -136,7 +136,9 @@ async fn earlier(path: &Path, store: &Store, (note, origin): (&str, Origin)) -> 
     let ended = known.key.verify(known.checkpoint.as_bytes()).map_err(Failure::internal)?;
     let (seen_size, size) = (seen.checkpoint().size, ended.checkpoint().size);
     if known.ended != EpochEnd::Restored && seen_size > size {
-        return Err(HighWaterError::Behind { path: path.into(), found: origin.clone(), size, seen: origin, seen_size }.into());
+        return Err(
+            HighWaterError::Behind { path: path.into(), found: origin.clone(), size, seen: origin, seen_size }.into()
+        );
     }
     Ok(())
 }

@@ -64,7 +64,7 @@ pub async fn rotate_log_key(config: &Config, because: Because, reason: Option<&s
     let target = &config.data_dir;
     let work = beside(target, ".rotating");
     if work.try_exists().map_err(io(&work))? {
-        return Err(EpochError::InTheWay(work));
+        return Err(EpochError::LeftBehind(work));
     }
     let old = open(config, &root).await?;
     let signer = keys::log_signer(&root, &old).await?;

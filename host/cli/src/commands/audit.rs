@@ -274,7 +274,8 @@ mod tests {
 
     #[test]
     fn what_is_shown_is_an_index_or_a_decision() {
-        for text in ["", "-1", "x", "1.5", "/", "1/", "/1", "1/2/3", "main/1/2", "grt_0123456789abcdef0123456789abcdef"] {
+        for text in ["", "-1", "x", "1.5", "/", "1/", "/1", "1/2/3", "main/1/2", "grt_0123456789abcdef0123456789abcdef"]
+        {
             let neither = "it is neither an index, an epoch and an index, nor a decision's id";
             assert_eq!(Shown::parse(text), Err(neither.into()), "{text}");
         }

@@ -79,7 +79,10 @@ impl RotateLog {
             }))?;
             return Ok(Exit::Done);
         }
-        output.line(format!("audit log    {}, after {} with {} entries", rotated.origin, rotated.earlier, rotated.entries));
+        output.line(format!(
+            "audit log    {}, after {} with {} entries",
+            rotated.origin, rotated.earlier, rotated.entries
+        ));
         output.line(format!("earlier log  {}", rotated.export.display()));
         output.line(format!("key          {}", rotated.key));
         if self.compromised {

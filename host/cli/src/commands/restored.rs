@@ -59,7 +59,9 @@ pub(super) fn print(output: &Output, config: &Config, restored: &Restored) -> Re
     output.note("No token of an operator is good any more. The bootstrap token is shown this once:");
     output.note("  ATTORN_TOKEN=<bootstrap token> attorn operator renew NAME      an admin of before, or");
     output.note("  ATTORN_TOKEN=<bootstrap token> attorn operator register NAME --duty admin");
-    output.note("Everything is denied until somebody with the duty `thawer` says `attorn thaw`. What is here is as it was");
+    output.note(
+        "Everything is denied until somebody with the duty `thawer` says `attorn thaw`. What is here is as it was",
+    );
     output.note("in the backup. Look first at");
     for (what, command) in LOOK_AT {
         output.note(format!("  {what}: {command}"));

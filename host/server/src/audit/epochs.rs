@@ -121,9 +121,8 @@ pub(super) async fn receipt_of(app: &Arc<App>, known: LogEpochRecord, index: u64
         let ended = known.key.verify(known.checkpoint.as_bytes()).map_err(Failure::internal)?;
         let checkpoint = witnessed.filter(|one| one.checkpoint().size > index).unwrap_or(ended);
         let size = checkpoint.checkpoint().size;
-        let needed = needed(index, size).ok_or_else(|| {
-            Failure::not_found("entry", format_args!("{}/{index}", known.epoch()))
-        })?;
+        let needed = needed(index, size)
+            .ok_or_else(|| Failure::not_found("entry", format_args!("{}/{index}", known.epoch())))?;
         let (mut tree, mut found, mut asked) = (TreeBuilder::new(), HashMap::new(), None);
         let mut kept = Kept::open(app, known)?;
         while let Some(at) = kept.read_next()?.filter(|at| *at < size) {
@@ -208,7 +207,8 @@ struct Kept {
 
 impl Kept {
     fn open(app: &App, known: LogEpochRecord) -> Result<Self, Failure> {
-        let file = File::open(export_path(&app.config.data_dir, known.epoch())).map_err(|error| lost(&known, &error))?;
+        let file =
+            File::open(export_path(&app.config.data_dir, known.epoch())).map_err(|error| lost(&known, &error))?;
         let reader = ExportReader::open(BufReader::new(file)).map_err(|error| damaged(&known, &causes(&error)))?;
         Ok(Self { known, reader, bytes: Vec::new(), next: 0 })
     }

@@ -143,10 +143,8 @@ mod tests {
             revoked_at: None,
         };
         batch.put_record(&operator);
-        let held = attorn_store::records::OperatorTokenRecord {
-            token_digest: token.digest(),
-            operator: operator.id.clone(),
-        };
+        let held =
+            attorn_store::records::OperatorTokenRecord { token_digest: token.digest(), operator: operator.id.clone() };
         batch.put_record(&held);
         batch.require.push((bootstrap::key().unwrap(), Require::Absent));
         batch.put.push((bootstrap::key().unwrap(), b"before".to_vec()));

@@ -167,8 +167,12 @@ pub(crate) async fn finish(store: &Store, keys: &Arc<UserKeys>) -> Result<(), Fa
         let page = store.scan(&prefix, after.as_ref(), PAGE_ITEMS_MAX).await?;
         for (key, stored) in &page.items {
             let user = ErasureRecord::decode(key, &stored.value).map_err(Failure::internal)?.user;
-            if keys.is_there(&user)? {
+            let there = keys.is_there(&user)?;
+            if there {
                 tracing::warn!("the key of a user who was erased was still there, and is destroyed now");
+            }
+            // Without its mark an older backup would not know of it.
+            if there || !keys.is_marked(&user)? {
                 keys.destroy(&user).await?;
             }
         }

@@ -115,9 +115,13 @@ mod tests {
         let dir = tempfile::TempDir::new().unwrap();
         let (keys, to) = (dir.path().join("keys"), dir.path().join("copy"));
         fs::create_dir_all(keys.join("ab")).unwrap();
-        for (name, text) in
-            [("ab/usr_ab.key", "one"), ("ab/usr_zab.key", "two"), ("ab/usr_1ab.erased", "x"), ("y", "y"), ("ab/usr_3ab.gone", "")]
-        {
+        for (name, text) in [
+            ("ab/usr_ab.key", "one"),
+            ("ab/usr_zab.key", "two"),
+            ("ab/usr_1ab.erased", "x"),
+            ("y", "y"),
+            ("ab/usr_3ab.gone", ""),
+        ] {
             fs::write(keys.join(name), text).unwrap();
         }
         assert_eq!(copy_user_keys(&keys, &to).unwrap(), 2);

@@ -102,6 +102,11 @@ impl UserKeys {
         Ok(there(&path)? || there(&path.with_extension(GONE_EXTENSION))?)
     }
 
+    /// Whether it is marked that a user was erased.
+    pub(crate) fn is_marked(&self, user: &UserId) -> Result<bool, Failure> {
+        self.path(user).with_extension(MARK_EXTENSION).try_exists().map_err(|error| unusable(&error))
+    }
+
     fn keep(&self, user: &UserId, key: Arc<UserKey>) -> Arc<UserKey> {
         let mut ready = self.ready.write().unwrap_or_else(PoisonError::into_inner);
         if ready.len() >= READY_MAX {

@@ -162,6 +162,13 @@ async fn live(
     let mut continues = None;
     if let (Ok(verified), Some(before)) = (&done, before) {
         let lineage = Lineage::back(files, verified.entries, exports, before.origin.epoch).await?;
+        if believed != Believed::Given {
+            let vouched = lineage.vouched(&before, &trusted);
+            vouched
+                .map_err(|failure| report::failed(output, None, failure))?
+                .into_iter()
+                .for_each(|why| output.note(why));
+        }
         let compared = lineage.compare(&before, exports).await;
         continues = Some(compared.map_err(|failure| report::failed(output, None, failure))?);
     }
@@ -170,7 +177,7 @@ async fn live(
     {
         output.note(format!("its checkpoint is not remembered: {}", failure.message));
     }
-    report::live(output, done, believed, continues)
+    report::live(output, done, believed, continues.as_ref())
 }
 
 /// Whether this is an epoch before that one, of the same log.

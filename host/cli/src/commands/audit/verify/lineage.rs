@@ -118,7 +118,10 @@ impl Lineage {
     pub(super) fn follow(&self, trusted: &CheckpointVerifier) -> Result<CheckpointVerifier, Failure> {
         let mut key = trusted.clone();
         if self.steps.last().is_none_or(|step| step.before != *trusted.origin()) {
-            return Err(verification(format!("the log does not come from `{}`, whose key is trusted", trusted.origin())));
+            return Err(verification(format!(
+                "the log does not come from `{}`, whose key is trusted",
+                trusted.origin()
+            )));
         }
         for step in self.steps.iter().rev() {
             let Some(note) = &step.succession else {
@@ -126,7 +129,9 @@ impl Lineage {
                     "the key of `{}` was given up as compromised, and names no other after it",
                     step.before
                 ))
-                .with_help("ask whoever runs the server for the new key (`attorn audit key`), and give it with `--key`"));
+                .with_help(
+                    "ask whoever runs the server for the new key (`attorn audit key`), and give it with `--key`",
+                ));
             };
             let said = Succession::verify(note.as_bytes(), &key).map_err(|error| Failure::verification(&error))?;
             let ended = key.verify(step.ended.as_bytes()).map_err(|error| Failure::verification(&error))?;
@@ -137,6 +142,23 @@ impl Lineage {
             key = said.key;
         }
         Ok(key)
+    }
+
+    /// See whether the key that was remembered of an earlier epoch leads to the one that signs now. What comes back is to
+    /// be noted: that nothing is known of it.
+    pub(super) fn vouched(&self, seen: &Remembered, now: &CheckpointVerifier) -> Result<Option<&'static str>, Failure> {
+        const UNVOUCHED: &str = "the key that signs now is another than the one that was remembered, which does not \
+                                 vouch for it: ask whoever runs the server for it, and give it with `--key`";
+        let is_given_up = self.steps.iter().any(|step| step.succession.is_none());
+        if is_given_up {
+            return Ok(Some(UNVOUCHED));
+        }
+        let Some(key) = &seen.key else { return Ok(None) };
+        // That the log does not come from there at all is for the comparison to say.
+        if self.steps.last().is_none_or(|step| step.before != seen.origin) || self.follow(key)? == *now {
+            return Ok(None);
+        }
+        Err(verification(format!("the key of `{}` named another one than the one that signs now", seen.origin)))
     }
 
     /// See whether what was seen of an earlier epoch is the begin of what is kept of it.
@@ -196,7 +218,11 @@ fn verification(message: String) -> Failure {
 
 /// The origin that a checkpoint says it is of.
 pub(super) fn origin_of(note: &str) -> Result<Origin, Failure> {
-    note.lines().next().unwrap_or_default().parse().map_err(|error: attorn_core::ParseError| Failure::verification(&error))
+    note.lines()
+        .next()
+        .unwrap_or_default()
+        .parse()
+        .map_err(|error: attorn_core::ParseError| Failure::verification(&error))
 }
 
 fn size_of(note: &str) -> Result<u64, Failure> {

@@ -16,7 +16,7 @@ struct Life {
 }
 
 impl Life {
-    fn of(epoch: u64, seed: u8, first: Value, len: usize) -> Self {
+    fn of(epoch: u64, seed: u8, first: &Value, len: usize) -> Self {
         let origin = Origin::of(&"main".parse().unwrap(), Epoch(epoch));
         let (mut entries, mut previous) = (Vec::new(), Link::NONE);
         for index in 0..len {
@@ -36,7 +36,7 @@ impl Life {
         let key = CheckpointSigner::new(origin, &[seed; 32]).verifier();
         let succession = trusted.then(|| self.signer.succession(&ended, &key));
         let first = json!({ "type": "restored", "checkpoint": ended.note(), "succession": succession });
-        Self::of(epoch, seed, first, 4)
+        Self::of(epoch, seed, &first, 4)
     }
 
     fn at(&self, size: usize) -> SignedCheckpoint {
@@ -99,7 +99,7 @@ impl PublishedFiles for Life {
 /// Three epochs, of which the first two are kept.
 fn three() -> (TempDir, [Life; 3]) {
     let data = TempDir::new().unwrap();
-    let first = Life::of(1, 1, json!({ "type": "initialised" }), 9);
+    let first = Life::of(1, 1, &json!({ "type": "initialised" }), 9);
     let second = first.next(2, 2, true);
     let third = second.next(5, 3, true);
     first.export(&data);
@@ -115,10 +115,10 @@ async fn a_key_of_an_earlier_epoch_leads_to_the_one_that_signs_now() {
         assert_eq!(lineage.follow(&known.key()).unwrap(), third.key());
     }
     // Another key of the same epoch leads nowhere, nor one of an epoch that the log does not come from.
-    let other = Life::of(1, 7, json!({}), 1);
+    let other = Life::of(1, 7, &json!({}), 1);
     let failure = third.back(&data, 1).await.follow(&other.key()).unwrap_err();
     assert!(failure.message.starts_with("the note that names the next key cannot be relied on"), "{failure}");
-    let given_up = Life::of(3, 7, json!({}), 1);
+    let given_up = Life::of(3, 7, &json!({}), 1);
     let failure = third.back(&data, 3).await.follow(&given_up.key()).unwrap_err();
     assert_eq!(failure.message, "the log does not come from `attorn/main/3`, whose key is trusted");
     assert_eq!(failure.exit, Exit::VerificationFailed);
@@ -127,7 +127,7 @@ async fn a_key_of_an_earlier_epoch_leads_to_the_one_that_signs_now() {
 #[tokio::test]
 async fn a_key_that_was_given_up_leads_to_no_other() {
     let data = TempDir::new().unwrap();
-    let first = Life::of(1, 1, json!({ "type": "initialised" }), 9);
+    let first = Life::of(1, 1, &json!({ "type": "initialised" }), 9);
     first.export(&data);
     let second = first.next(2, 2, false);
     let failure = second.back(&data, 1).await.follow(&first.key()).unwrap_err();
@@ -138,10 +138,29 @@ async fn a_key_that_was_given_up_leads_to_no_other() {
     let third = CheckpointSigner::new("attorn/main/3".parse().unwrap(), &[3; 32]).verifier();
     for note in [forged, first.signer.succession(&first.at(9), &third)] {
         let body = json!({ "type": "log_key_rotated", "checkpoint": first.at(9).note(), "succession": note });
-        let second = Life::of(2, 2, body, 2);
+        let second = Life::of(2, 2, &body, 2);
         let failure = second.back(&data, 1).await.follow(&first.key()).unwrap_err();
         assert_eq!(failure.message, "the note by the key of `attorn/main/1` is of another end of its epoch");
     }
+}
+
+#[tokio::test]
+async fn a_remembered_key_vouches_for_the_one_that_signs_now_or_it_is_said() {
+    let (data, [first, second, third]) = three();
+    let lineage = third.back(&data, 1).await;
+    assert_eq!(lineage.vouched(&first.seen(3), &third.key()).unwrap(), None);
+    let failure = lineage.vouched(&first.seen(3), &second.key()).unwrap_err();
+    assert_eq!(failure.message, "the key of `attorn/main/1` named another one than the one that signs now");
+    // By somebody who does not have the key of before: a log of another's that says where the old one ended.
+    let body = json!({ "type": "restored", "checkpoint": first.at(9).note(),
+        "succession": second.signer.succession(&second.at(4), &third.key()) });
+    let stranger = Life::of(2, 8, &body, 2);
+    assert!(stranger.back(&data, 1).await.vouched(&first.seen(3), &stranger.key()).is_err());
+    let unvouched = |said: Option<&'static str>| said.is_some_and(|said| said.contains("does not vouch for it"));
+    let given_up = first.next(2, 2, false);
+    assert!(unvouched(given_up.back(&data, 1).await.vouched(&first.seen(3), &given_up.key()).unwrap()));
+    let keyless = Remembered { key: None, ..first.seen(3) };
+    assert_eq!(lineage.vouched(&keyless, &second.key()).unwrap(), None);
 }
 
 #[tokio::test]
@@ -158,29 +177,26 @@ async fn what_was_seen_of_an_earlier_epoch_is_still_there() {
 async fn what_is_not_is_a_rollback_or_a_fork() {
     let (data, [first, second, third]) = three();
     // More was seen of the first epoch than a backup had when it was restored.
-    let longer = Life::of(1, 1, json!({ "type": "initialised" }), 14);
+    let longer = Life::of(1, 1, &json!({ "type": "initialised" }), 14);
     let said = third.compare(&data, &longer.seen(14)).await.unwrap_err();
     assert_eq!(said, "rollback: 5 entries that you have seen are gone: epoch 1 ended with 9");
     // An epoch was seen that the log does not come from, because an older backup was restored.
-    let given_up = Life::of(3, 7, json!({}), 6);
+    let given_up = Life::of(3, 7, &json!({}), 6);
     let said = third.compare(&data, &given_up.seen(6)).await.unwrap_err();
     assert_eq!(said, "rollback: 6 entries that you have seen are gone: the log does not come from epoch 3");
     let exports = Exports::Directory(data.path().to_owned());
     let failure = third.back(&data, 3).await.compare(&given_up.seen(6), &exports).await.err().unwrap();
-    assert_eq!(
-        failure.help.unwrap(),
-        "if you know why, such as a restore: remove `state/main.1`, and verify anew"
-    );
+    assert_eq!(failure.help.unwrap(), "if you know why, such as a restore: remove `state/main.1`, and verify anew");
     // The same number of entries, and others.
-    let other = Life::of(1, 1, json!({ "type": "another" }), 9);
+    let other = Life::of(1, 1, &json!({ "type": "another" }), 9);
     let said = third.compare(&data, &other.seen(5)).await.unwrap_err();
     assert_eq!(said, "epoch 1: the log was forked: an earlier checkpoint signs other 5 first entries than these");
     // By another key.
-    let stranger = Life::of(1, 9, json!({ "type": "initialised" }), 9);
+    let stranger = Life::of(1, 9, &json!({ "type": "initialised" }), 9);
     let said = third.compare(&data, &stranger.seen(5)).await.unwrap_err();
     assert!(said.starts_with("epoch 1: the log is of the key "), "{said}");
     // What is kept is not what ended.
-    let shorter = Life::of(1, 1, json!({ "type": "initialised" }), 7);
+    let shorter = Life::of(1, 1, &json!({ "type": "initialised" }), 7);
     shorter.export(&data);
     let said = third.compare(&data, &first.seen(5)).await.unwrap_err();
     assert_eq!(said, "what is kept of epoch 1 does not end where the log says that it ended");
@@ -191,7 +207,7 @@ async fn what_is_not_is_a_rollback_or_a_fork() {
 
 #[test]
 fn a_lower_epoch_than_was_seen_is_a_rollback() {
-    let seen = Life::of(3, 7, json!({}), 6).seen(6);
+    let seen = Life::of(3, 7, &json!({}), 6).seen(6);
     let failure = rolled_back(&seen, &"attorn/main/2".parse().unwrap());
     assert_eq!(failure.exit, Exit::VerificationFailed);
     assert_eq!(

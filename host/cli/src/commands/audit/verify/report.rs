@@ -12,7 +12,7 @@ use crate::key_source::read_text;
 use crate::output::Output;
 
 /// Why the key is believed.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Believed {
     Given,
     /// The one that was given is of an earlier epoch, and named it.
@@ -70,7 +70,7 @@ pub(super) fn live(
     output: &Output,
     done: Result<Verified, VerifyError>,
     believed: Believed,
-    continues: Option<Continues>,
+    continues: Option<&Continues>,
 ) -> Result<Exit, Failure> {
     let verified = match done {
         Ok(verified) => verified,
@@ -93,7 +93,7 @@ pub(super) fn live(
             "key_source": believed.as_str(),
             "earlier_checkpoints": verified.earlier,
             "since_entries": verified.since,
-            "continues": continues.as_ref().map(|one| json!({ "epoch": one.epoch.0, "entries": one.entries })),
+            "continues": continues.map(|one| json!({ "epoch": one.epoch.0, "entries": one.entries })),
             "witnesses": witnesses,
             "truncation_excluded": verified.since.is_some() || !witnesses.is_empty(),
         }))?;
@@ -108,8 +108,7 @@ pub(super) fn live(
     if let Some(since) = verified.since {
         output.line(format!("since     it continues the checkpoint that was kept, of {since} entries"));
     }
-    if let Some(one) = &continues {
-        let Continues { epoch, entries } = one;
+    if let Some(Continues { epoch, entries }) = continues {
         output.line(format!("continues epoch {epoch}, which still has the {entries} entries that were seen of it"));
     }
     if !witnesses.is_empty() {
