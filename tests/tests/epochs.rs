@@ -1,4 +1,5 @@
 //! Epochs of the audit log: what a restore ends, backups that are restored twice, and the log's key when it is rotated.
+// Long because: one stage, whose log begins anew in every way that there is.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 

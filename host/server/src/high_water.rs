@@ -246,6 +246,13 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>, HighWaterError> {
     Ok(Some(text.to_owned()))
 }
 
+/// Write it before anything is served, so that it has seen the epoch of whatever somebody gets to see.
+pub(crate) async fn begin(app: &App) {
+    if let Err(why) = raise(app, 0).await {
+        tracing::error!(why, "cannot write the high-water file");
+    }
+}
+
 /// Write it until the server stops, and then once more. Nobody else writes it.
 pub(crate) async fn run(app: Arc<App>, mut stopped: oneshot::Receiver<()>) {
     let (mut written, mut stop) = (0, false);

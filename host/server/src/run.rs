@@ -231,6 +231,7 @@ impl Server {
             app.clock.end_before(committed.version);
         }
         app.published.advance(&app).await?;
+        high_water::begin(&app).await;
         Ok(Self { app, listener, certificate, local_addr })
     }
 }

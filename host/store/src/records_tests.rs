@@ -1,3 +1,5 @@
+// Long because: a golden test for each kind of record.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
