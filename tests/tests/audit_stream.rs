@@ -116,6 +116,22 @@ async fn who_may_not_read_any_more_reads_no_more() {
     assert_eq!(events.ended().await.reason, StreamEnd::Revoked);
 }
 
+/// Nothing happens that they would be told of: it is looked all the time whether they may read.
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_to_which_nothing_comes_end_too_when_their_readers_may_not_read_any_more() {
+    let scene = Behalf::new().await;
+    let delegation = scene.delegated().await;
+    let reader = scene.staff.admin.hire("reader", &[Duty::Auditor]).await;
+    let mut of_reader = Events::open(&scene.reach, &reader.token, "agent=support-bot&decision=challenge", None).await;
+    let query = format!("user={}&decision=challenge", delegation.user);
+    let mut of_user = Events::open(&scene.reach, &scene.staff.auditor.token, &query, None).await;
+    scene.staff.admin.act("/v1/operators/reader/revoke").await.expect(200);
+    assert_eq!(of_reader.ended().await.reason, StreamEnd::Revoked);
+    // This leaves no entry, by which streams would be woken.
+    std::fs::remove_dir_all(scene.server.data_dir().with_file_name("user-keys")).unwrap();
+    assert_eq!(of_user.ended().await.reason, StreamEnd::UserGone);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_found_who_was_erased() {
     let scene = Behalf::new().await;

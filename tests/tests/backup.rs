@@ -63,7 +63,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-async fn entries(cast: &Cast) -> (Vec<Value>, u64) {
+async fn entries_of(cast: &Cast) -> (Vec<Value>, u64) {
     let list: EntryList = cast.staff.auditor.get("/v1/audit/entries?limit=200").await.json();
     let epoch = list.entries[0].reference.epoch;
     (list.entries.iter().map(|entry| serde_json::from_str(entry.body.get()).unwrap()).collect(), epoch)
@@ -108,7 +108,7 @@ async fn a_restored_server_never_passes_for_what_it_was() {
     assert_eq!(new_key.origin().to_string(), origin);
     let mut cast = cast;
     cast.staff = cast.staff.renewed(&fresh.reach, restored["bootstrap_token"].as_str().unwrap()).await;
-    let (bodies, epoch) = entries(&cast).await;
+    let (bodies, epoch) = entries_of(&cast).await;
     assert_eq!((epoch, bodies[0]["type"].as_str(), bodies[1]["type"].as_str()), (2, Some("restored"), Some("frozen")));
     // The new epoch begins with the end of the old.
     let ended = old_key.verify(bodies[0]["checkpoint"].as_str().unwrap().as_bytes()).unwrap();
@@ -233,6 +233,51 @@ async fn wait_for(high_water: &Path, size: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_stopped_is_started_anew_and_the_log_says_what_was_made() {
+    let (fresh, process, cast) = start().await;
+    let answer = cast.bot.decide(&ask()).await;
+    process.kill().await;
+    // As another boot finds it.
+    let (boot, engine) = (fresh.data_dir().join("store.boot"), fresh.data_dir().join("store/db"));
+    let (this, another) = (fs::read_to_string(&boot).unwrap(), "attorn-boot 1 another open\n");
+    assert!(this.starts_with("attorn-boot 1 ") && this.ends_with(" open\n"), "{this}");
+    fs::write(&boot, another).unwrap();
+    let size = fs::metadata(&engine).unwrap().len();
+    fs::write(&engine, vec![7; usize::try_from(size).unwrap()]).unwrap();
+    // Commands that need it do not touch it.
+    let said = fails(&fresh, &["audit", "verify"]);
+    assert!(
+        said.contains("the machine stopped while the store in ") && said.contains("\nhelp: `attorn repair`"),
+        "{said}"
+    );
+    // The log was longer than base copy and journal make it.
+    let high_water = fresh.config.with_file_name("high-water");
+    let seen = fs::read_to_string(&high_water).unwrap();
+    let entries: u64 = seen.lines().nth(1).unwrap().parse().unwrap();
+    fs::write(&high_water, seen.replacen(&format!("\n{entries}\n"), "\n9999\n", 1)).unwrap();
+    let said = fails(&fresh, &["serve"]);
+    assert!(said.contains("it could not be made anew: base copy and journal come to "), "{said}");
+    assert_eq!(fs::read_to_string(&boot).unwrap(), another);
+    fs::write(&high_water, &seen).unwrap();
+
+    let process = Process::start(&fresh.config, &fresh.reach).await;
+    let (bodies, _) = entries_of(&cast).await;
+    let remade: Vec<_> = bodies.iter().filter(|body| body["type"] == "store_remade").collect();
+    assert_eq!(remade.len(), 1, "{remade:?}");
+    assert_eq!((&remade[0]["part"], &remade[0]["by_hand"]), (&json!("store"), &json!(false)));
+    assert_eq!(remade[0]["problem"], "the machine stopped while it was open");
+    assert!(remade[0]["entries"].as_u64().unwrap() > answer.entry.index, "{remade:?}");
+    cast.staff.auditor.get(format!("/v1/audit/decisions/{}", answer.decision_id)).await.expect(200);
+    assert_eq!(cast.bot.decide(&ask()).await.decision, DecisionKind::Allow);
+    process.kill().await;
+    // It is said once.
+    let process = Process::start(&fresh.config, &fresh.reach).await;
+    let (bodies, _) = entries_of(&cast).await;
+    assert_eq!(bodies.iter().filter(|body| body["type"] == "store_remade").count(), 1);
+    process.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_broken_store_is_named_repaired_and_goes_on() {
     let (fresh, process, cast) = start().await;
     let answer = cast.bot.decide(&ask()).await;
@@ -260,5 +305,9 @@ async fn a_broken_store_is_named_repaired_and_goes_on() {
     cast.staff.auditor.get(format!("/v1/audit/decisions/{}", answer.decision_id)).await.expect(200);
     let answer = cast.bot.decide(&ask()).await;
     assert_eq!(answer.decision, DecisionKind::Allow, "{answer:?}");
+    // What somebody made anew is in the log as well.
+    let (bodies, _) = entries_of(&cast).await;
+    let remade = bodies.iter().filter(|body| body["type"] == "store_remade" && body["by_hand"] == true).count();
+    assert_eq!(remade, 3);
     process.kill().await;
 }

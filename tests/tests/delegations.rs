@@ -5,7 +5,7 @@
 
 use attorn_api::decisions::{DecisionAnswer, DecisionKind};
 use attorn_api::delegations::{DelegationDetails, DelegationMade, DelegationTree};
-use attorn_tests::behalf::{ask_by, exchange, pairs};
+use attorn_tests::behalf::{ask_by, exchange, later_login, pairs};
 use attorn_tests::provider::with;
 use attorn_tests::world::{PURPOSE, PURPOSE_WITH_USER};
 use attorn_tests::{Behalf, Call, Machine};
@@ -155,6 +155,55 @@ async fn the_same_token_is_exchanged_once() {
     let first: DelegationMade = scene.exchange(&token).await.expect(201).json();
     let again: DelegationMade = scene.exchange(&token).await.expect(201).json();
     assert_eq!((first.delegation.id, first.entry), (again.delegation.id, again.entry));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_says_what_came_of_a_token_that_was_exchanged_already() {
+    let scene = Behalf::new().await;
+    let token = scene.token(json!({}));
+    let body = json!({ "token": token });
+    let check = async || -> Value {
+        let checked: Value = scene.staff.registrar.post("/v1/providers/main/check", &body).await.expect(200).json();
+        assert_eq!(checked["accepted"], true, "{checked}");
+        checked["gives"]["consented"][0]["exchanged"].clone()
+    };
+    assert_eq!(check().await, Value::Null);
+    let made: DelegationMade = scene.exchange(&token).await.expect(201).json();
+    let id = made.delegation.id;
+    assert_eq!(check().await, json!({ "delegation": id, "standing": "active" }));
+    scene.staff.registrar.post(format!("/v1/delegations/{id}/revoke"), &json!({})).await.expect(200);
+    assert_eq!(check().await, json!({ "delegation": id, "standing": "delegation_revoked" }));
+    // What the check says is what comes of it.
+    scene.exchange(&token).await.refused(409, "delegation_inactive");
+}
+
+/// All places that an agent has for a user are taken, and then all that takes them has ended with one write.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_has_ended_makes_room_for_what_is_new() {
+    const KEPT: usize = 1_000;
+    let scene = Behalf::new().await;
+    let exchange = async |n: usize, more: Value| {
+        scene.exchange(&scene.token(with(json!({ "jti": format!("token-{n}") }), more))).await
+    };
+    exchange(0, json!({})).await.expect(201);
+    for begin in (1..KEPT).step_by(50) {
+        let some = (begin..KEPT.min(begin + 50)).map(|n| exchange(n, json!({})));
+        for answer in futures_util::future::join_all(some).await {
+            answer.expect(201);
+        }
+    }
+    let problem = exchange(KEPT, json!({})).await.refused(409, "too_many_delegations");
+    assert!(problem.detail.contains("1000"), "{problem:?}");
+    let user = scene.alice().await.id;
+    scene.staff.registrar.post(format!("/v1/users/{user}/revoke"), &json!({})).await.expect(200);
+    let login = later_login().await;
+    for n in [KEPT + 1, KEPT + 2] {
+        let made: DelegationMade = exchange(n, login.clone()).await.expect(201).json();
+        assert_eq!(made.delegation.standing, "active");
+    }
+    // The log has all that it had, and what is new.
+    let made = |entry: &&Value| entry["type"] == "delegation_made";
+    assert_eq!(scene.entries().await.iter().filter(made).count(), KEPT + 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use attorn_api::decisions::{DecisionAnswer, DecisionKind};
 use attorn_api::delegations::{Delegation, DelegationMade};
+use attorn_api::policies::Policy;
 use attorn_api::users::UserErased;
 use attorn_identity::{KeyLabel, RootKey};
 use attorn_log::{CheckpointVerifier, verify_export};
@@ -18,7 +19,7 @@ use attorn_tests::machines::now_ms;
 use attorn_tests::oauth::form;
 use attorn_tests::provider::with;
 use attorn_tests::world::use_of;
-use attorn_tests::{Answer, Behalf, Call};
+use attorn_tests::{Answer, Behalf, Call, components};
 use serde_json::{Value, json};
 
 /// What is in every word of the user's, and in nothing else.
@@ -219,7 +220,8 @@ async fn whoever_asks_for_an_erased_user_is_told_and_reads_nothing() {
     registrar.post("/v1/entitlements", &set).await.refused(410, "user_erased");
     registrar.post("/v1/entitlements/delete", &json!({ "holder": { "user": user } })).await.refused(404, "not_found");
     let mine = scene.provider.user_token(claims_of_user());
-    scene.reach.send(Call::get("/v1/me/delegations").bearer(&mine)).await.refused(401, "user_unauthenticated");
+    let nothing: Value = scene.reach.send(Call::get("/v1/me/delegations").bearer(&mine)).await.expect(200).json();
+    assert_eq!(nothing, json!({ "delegations": [], "next": null }));
     // A provider that tells of a logout late is told nothing.
     let logout = scene.provider.logout_token(json!({ "sub": "subject-zqxjkvbw", "sid": "sid-zqxjkvbw" }));
     let logout = form("/v1/backchannel-logout", &[("logout_token", logout)]);
@@ -450,4 +452,35 @@ async fn a_backup_from_before_an_erasure_gives_nothing_back_without_the_keys() {
     config.user_keys = outside.path().join("newest-keys");
     let restored = Box::pin(attorn_server::restore::restore(&config, &backup, Some(&newer))).await.unwrap();
     assert_eq!((restored.ended.users, restored.user_keys), (1, Some(1)));
+}
+
+/// Shadow policies are asked some time after the answer, and write to their logs what they were asked about.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_shadow_policy_writes_about_a_user_who_was_erased_meanwhile() {
+    const DECISIONS: u64 = 12;
+    let scene = Behalf::new().await;
+    let known = known(&scene).await;
+    // The first keeps the others waiting.
+    let slow = json!({ "mode": "shadow",
+        "limits": { "cpu_us_max": 100_000, "wall_us_max": 200_000, "memory_bytes_max": 1 << 20 } });
+    scene.activate_with("a-slow", components::bytes("loop_in_evaluate"), json!({}), slow).await;
+    scene.activate_with("writes", components::bytes("logs"), json!({}), json!({ "mode": "shadow" })).await;
+    for _ in 0..DECISIONS {
+        assert_eq!(scene.bot.decide(&known.ask).await.decision, DecisionKind::Allow);
+    }
+    scene.erase(&known.delegation.user).await.expect(200);
+    let mut counted = 0;
+    for _ in 0..400 {
+        let logs = scene.staff.auditor.get("/v1/policy-logs?limit=200").await;
+        assert!(!logs.text().contains(MARK), "{}", logs.text());
+        let policy: Policy = scene.staff.policy_admin.get("/v1/policies/writes").await.json();
+        let report = policy.versions.first().and_then(|version| version.shadow);
+        counted = report.map_or(0, |report| report.evaluations + report.dropped);
+        if counted == DECISIONS {
+            assert!(report.unwrap().dropped > 0, "none of them waited");
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(counted, DECISIONS);
 }

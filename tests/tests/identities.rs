@@ -48,7 +48,10 @@ async fn a_trust_domain_is_registered_changed_and_revoked() {
     assert_eq!(about("trust_domain_registered"), Some(("registrar".into(), registered)));
     let changed = json!({ "id": "example.org", "x509_roots": [], "jwt_keys": ["k1"] });
     assert_eq!(about("trust_domain_changed"), Some(("registrar".into(), changed)));
-    assert_eq!(about("trust_domain_revoked"), Some(("registrar".into(), json!({ "id": "example.org" }))));
+    assert_eq!(
+        about("trust_domain_revoked"),
+        Some(("registrar".into(), json!({ "id": "example.org", "reason": null })))
+    );
 
     // It is over, and its name stays taken.
     let update = Call::post("/v1/trust-domains/example.org/update", &bundle);

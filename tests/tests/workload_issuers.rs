@@ -59,7 +59,8 @@ async fn a_workload_issuer_is_registered_changed_and_revoked() {
     assert_eq!((&changed["created_at_ms"], &changed["issuer"]), (&first["created_at_ms"], &json!(ISSUER)));
     assert_eq!(registrar.get(format!("{PATH}/cluster")).await.json::<Value>(), changed);
     assert_eq!(registrar.get(PATH).await.json::<Value>(), json!({ "workload_issuers": [changed], "next": null }));
-    let revoked: Value = registrar.act(format!("{PATH}/cluster/revoke")).await.expect(200).json();
+    let revoked: Value =
+        registrar.post(format!("{PATH}/cluster/revoke"), &json!({ "reason": "it moved" })).await.expect(200).json();
     assert!(revoked["revoked_at_ms"].is_u64());
 
     let entries = world.entries().await;
@@ -71,7 +72,7 @@ async fn a_workload_issuer_is_registered_changed_and_revoked() {
     let expect = json!({ "id": "cluster", "issuer": ISSUER, "algorithms": ["ES256"], "jwks": { "keys": [kept] } });
     assert_eq!(about("workload_issuer_registered"), expect);
     assert_eq!(about("workload_issuer_changed")["jwks"]["keys"][1]["kid"], "k3");
-    assert_eq!(about("workload_issuer_revoked"), json!({ "id": "cluster" }));
+    assert_eq!(about("workload_issuer_revoked"), json!({ "id": "cluster", "reason": "it moved" }));
 
     // It is over, and its id and issuer stay taken.
     let update = Call::post(format!("{PATH}/cluster/update"), &update);

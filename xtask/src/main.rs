@@ -50,7 +50,8 @@ enum Task {
     Full,
     /// Run the benchmarks, or those of one area
     Bench {
-        /// Only the benchmarks of this area: `engine`, `http`, `hostile`, `compile`, `delegation`, `store`
+        /// Only the benchmarks of this area: `engine`, `http`, `hostile`, `compile`, `delegation`, `store`,
+        /// `audit`
         area: Option<String>,
         /// Print one JSON object a line
         #[arg(long)]

@@ -256,6 +256,20 @@ pub struct Consented {
     pub purpose: String,
     /// What may be done.
     pub permissions: Vec<Permission>,
+    /// What came of it, if the token was brought for all of this already, without a shorter life asked for. Nothing
+    /// comes of bringing it again but the same delegation, as long as that stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchanged: Option<Exchanged>,
+}
+
+/// What came of a token that was exchanged already.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Exchanged {
+    /// The delegation.
+    pub delegation: String,
+    /// `active`, or the reason why every decision by it would be denied, and the token refused.
+    pub standing: String,
 }
 
 /// What key a token is bound to (RFC 7800).

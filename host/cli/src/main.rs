@@ -19,6 +19,7 @@ mod page;
 mod parse;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 
@@ -32,15 +33,21 @@ use crate::failure::Failure;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// How long what a command has begun may take to end.
+const END_TIMEOUT: Duration = Duration::from_secs(10);
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let context = cli.global.into_context();
     let done = match cli.command {
         // It has little memory, and a runtime's threads would take of it.
         Command::CompileWorker(worker) => worker.run(),
-        command => tokio::runtime::Runtime::new()
-            .map_err(|error| Failure::of(&error))
-            .and_then(|runtime| runtime.block_on(commands::run(command, &context))),
+        command => tokio::runtime::Runtime::new().map_err(|error| Failure::of(&error)).and_then(|runtime| {
+            let done = runtime.block_on(commands::run(command, &context));
+            // A server whose store hangs has threads that never end.
+            runtime.shutdown_timeout(END_TIMEOUT);
+            done
+        }),
     };
     let exit = match done {
         Ok(exit) => exit,

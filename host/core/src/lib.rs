@@ -55,7 +55,7 @@ pub use index::SelectorIndex;
 pub use permission::{Action, ActionPattern, Permission, Resource, ResourcePattern, ResourceType};
 pub use policy::{ComponentClass, PolicyLimits, PolicyMode, Selector, SelectorSide};
 pub use provider::{
-    AgentNaming, Consent, ConsentMapping, Consents, DetailMapping, ProviderAlgorithm, ProviderTokenType, ResourcePrefix,
+    AgentNaming, Consent, ConsentMapping, Consents, DetailMapping, IssuerAlgorithm, ProviderTokenType, ResourcePrefix,
 };
 pub use request::{JsonText, Request};
 pub use resource_server::{ResourceServer, UseCounting};

@@ -47,7 +47,7 @@ macro_rules! named {
 
 named! {
     /// How a provider may sign (RFC 7518, RFC 8037). There is no other: none is symmetric.
-    ProviderAlgorithm {
+    IssuerAlgorithm {
         /// RSA, PKCS#1 v1.5, SHA-256.
         Rs256 = "RS256",
         /// RSA, PKCS#1 v1.5, SHA-384.
@@ -69,7 +69,7 @@ named! {
     }
 }
 
-impl FromStr for ProviderAlgorithm {
+impl FromStr for IssuerAlgorithm {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {

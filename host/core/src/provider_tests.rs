@@ -89,11 +89,11 @@ fn consent_has_so_many_bytes_for_each_purpose() {
 
 #[test]
 fn names_come_back_from_their_texts_and_no_others_do() {
-    for &algorithm in ProviderAlgorithm::ALL {
-        assert_eq!(algorithm.as_str().parse::<ProviderAlgorithm>().unwrap(), algorithm);
+    for &algorithm in IssuerAlgorithm::ALL {
+        assert_eq!(algorithm.as_str().parse::<IssuerAlgorithm>().unwrap(), algorithm);
     }
     for text in ["none", "HS256", "rs256", "ES512", "", "RS256 "] {
-        assert!(text.parse::<ProviderAlgorithm>().is_err(), "{text}");
+        assert!(text.parse::<IssuerAlgorithm>().is_err(), "{text}");
     }
     assert_eq!(AgentNaming::from_name("azp"), Some(AgentNaming::Azp));
     assert_eq!(AgentNaming::from_name("sub"), None);

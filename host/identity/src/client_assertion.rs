@@ -58,7 +58,7 @@ const MOMENT_MS: u64 = 2_000;
 /// sure of is taken for a client's own, which is then refused as one.
 #[must_use]
 pub fn is_about_another(compact: &str) -> bool {
-    if compact.len() > crate::provider_token::TOKEN_BYTES_MAX {
+    if compact.len() > crate::issuer_token::TOKEN_BYTES_MAX {
         return false;
     }
     let claims = compact.split('.').nth(1).unwrap_or_default();

@@ -13,9 +13,9 @@
 //! The way of a token: a [`TokenClaims`] is made of a grant, and a [`TokenSigner`] signs it;
 //! [`UnverifiedToken`] reads it again and gives the grant's id.
 //!
-//! The way of a provider's token: [`provider_token::UnverifiedToken::parse`] checks its form and says which
+//! The way of a provider's token: [`issuer_token::UnverifiedToken::parse`] checks its form and says which
 //! issuer it claims; the caller finds what is recorded about that issuer, and its keys; and
-//! [`provider_token::UnverifiedToken::verify`] checks the rest. A workload's token goes the same way.
+//! [`issuer_token::UnverifiedToken::verify`] checks the rest. A workload's token goes the same way.
 //!
 //! Nothing here does I/O, is `async` or reads a clock: callers bring the time. Randomness comes from
 //! the operating system. Nothing here knows which agents are registered, or what they may do. Hot
@@ -23,11 +23,11 @@
 //! each signature, which is what happens to providers' tokens: they come once for each delegation.
 
 pub mod client_assertion;
+pub mod issuer_token;
 pub mod jwk;
 pub mod key;
 pub mod nonce;
 pub mod proof;
-pub mod provider_token;
 pub mod replay;
 pub mod secret;
 pub mod svid;

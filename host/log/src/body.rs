@@ -5,6 +5,8 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::canonical::is_plainly_canonical;
+
 /// One canonical JSON object of at most [`EntryBody::BYTES_MAX`] bytes.
 ///
 /// Numbers are at most 2^53 - 1 either way, so that every reader of JSON reads the same one; whatever
@@ -72,13 +74,8 @@ impl EntryBody {
         if text.len() > Self::BYTES_MAX {
             return Err(BodyError::TooLong { bytes: text.len() });
         }
-        let value: Value = serde_json::from_str(text).map_err(BodyError::NotJson)?;
-        if !value.is_object() {
-            return Err(BodyError::NotObject);
-        }
-        check_numbers(&value)?;
-        if serde_json_canonicalizer::to_string(&value).map_err(BodyError::Unwritable)? != text {
-            return Err(BodyError::NotCanonical);
+        if !is_plainly_canonical(text) {
+            check_form(text)?;
         }
         Ok(Self(text.into()))
     }
@@ -88,6 +85,19 @@ impl EntryBody {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Parse a text and write it anew: it is canonical if the same comes out.
+fn check_form(text: &str) -> Result<(), BodyError> {
+    let value: Value = serde_json::from_str(text).map_err(BodyError::NotJson)?;
+    if !value.is_object() {
+        return Err(BodyError::NotObject);
+    }
+    check_numbers(&value)?;
+    if serde_json_canonicalizer::to_string(&value).map_err(BodyError::Unwritable)? != text {
+        return Err(BodyError::NotCanonical);
+    }
+    Ok(())
 }
 
 fn check_numbers(value: &Value) -> Result<(), BodyError> {
@@ -213,5 +223,46 @@ mod tests {
                 Err(error) => prop_assert!(matches!(error, BodyError::NumberTooLarge), "{}", error),
             }
         }
+
+        #[test]
+        fn the_quick_look_takes_nothing_that_is_refused(value in any_value(), names in "[a-c]{0,3}",
+            at in any::<prop::sample::Index>(), removed in 0..3_usize,
+            put in prop::sample::select(&PIECES[..])) {
+            let text = serde_json_canonicalizer::to_string(&json!({ "b": value, names: [1, "x"] })).unwrap();
+            let mut letters: Vec<String> = text.chars().map(String::from).collect();
+            prop_assert!(!is_plainly_canonical(&text) || check_form(&text).is_ok(), "{}", text);
+            let from = at.index(letters.len());
+            letters.splice(from..(from + removed).min(letters.len()), [put.to_owned()]);
+            let text = letters.concat();
+            prop_assert!(!is_plainly_canonical(&text) || check_form(&text).is_ok(), "{}", text);
+        }
     }
+
+    /// What a text may be changed by.
+    const PIECES: [&str; 24] = [
+        "",
+        "{",
+        "}",
+        "[",
+        "]",
+        "\"",
+        ",",
+        ":",
+        "\\",
+        "0",
+        "1",
+        "-",
+        ".",
+        "e",
+        "9007199254740993",
+        " ",
+        "\n",
+        "\u{1}",
+        "\u{7f}",
+        "\u{e9}",
+        "null",
+        "\"a\":1,",
+        ",\"a\":1",
+        "\\u0061",
+    ];
 }

@@ -11,6 +11,7 @@
 //! brings their bytes, whoever signs brings the seed, and whoever verifies brings a reader.
 
 pub mod body;
+mod canonical;
 pub mod checkpoint;
 pub mod entry;
 pub mod export;

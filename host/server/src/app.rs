@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
-use attorn_core::{AgentId, BoundsLimits, UserId};
+use attorn_core::{AgentId, BoundsLimits};
 use attorn_engine::Engine;
-use attorn_identity::provider_token::ProviderKeys;
+use attorn_identity::issuer_token::IssuerKeys;
 use attorn_identity::svid::JwtSvidKey;
 use attorn_identity::{AssertionGuard, NamesKey, Nonces, ReplayGuard};
 use attorn_log::CheckpointSigner;
@@ -16,6 +16,8 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::decisions::pause::Pauses;
 use crate::decisions::shadow::Shadows;
+use crate::http::call::UserCaller;
+use crate::http::connections::Connections;
 use crate::http::failure::{Failure, causes};
 use crate::http::rates::Rates;
 use crate::http::strangers::Strangers;
@@ -52,10 +54,13 @@ pub(crate) struct App {
     pub(crate) assertions: AssertionGuard,
     pub(crate) refusals: Refusals,
     pub(crate) strangers: Arc<Strangers>,
+    pub(crate) connections: Arc<Connections>,
     pub(crate) agent_rates: Rates<AgentId>,
-    pub(crate) user_rates: Rates<UserId>,
+    pub(crate) user_rates: Rates<UserCaller>,
+    /// How often it is looked for what has ended of what an agent made.
+    pub(crate) room_rates: Rates<AgentId>,
     pub(crate) keys: ParsedKeys,
-    pub(crate) issuer_keys: ByVersion<ProviderKeys>,
+    pub(crate) issuer_keys: ByVersion<IssuerKeys>,
     pub(crate) domain_keys: ByVersion<Vec<JwtSvidKey>>,
     pub(crate) user_keys: Arc<UserKeys>,
     pub(crate) names: NamesKey,

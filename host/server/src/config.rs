@@ -12,6 +12,8 @@ use serde::Deserialize;
 
 mod witnesses;
 
+use crate::http::connections::CONNECTIONS_MAX;
+
 pub use witnesses::{Witness, Witnesses};
 
 /// How many decisions may wait for their policies, where the file does not say.
@@ -23,6 +25,9 @@ const EVALUATION_QUEUE_MAX: usize = 65_536;
 const AGENT_REQUESTS_PER_S_DEFAULT: i64 = 200;
 /// More is no limit at all.
 const AGENT_REQUESTS_PER_S_MAX: u32 = 1_000_000;
+
+/// How many connections one address may have, where the file does not say: an eighth of all.
+const CONNECTIONS_PER_ADDRESS_DEFAULT: usize = CONNECTIONS_MAX / 8;
 
 /// Seconds of CPU time that compiling one policy may be given.
 const COMPILE_CPU_S: RangeInclusive<u64> = 1..=3_600;
@@ -58,6 +63,8 @@ pub struct Config {
     pub compile: WorkerLimits,
     /// How often each agent may call in a second; twice as often at once.
     pub agent_requests_per_s_max: NonZeroU32,
+    /// How many connections one address may have at a time; behind a proxy all come from its.
+    pub connections_per_address_max: usize,
     /// Whether anybody may read the checkpoints and hashes of the audit log. Its entries always need an auditor.
     pub public_log: bool,
     /// Who cosigns the checkpoints of the audit log.
@@ -133,6 +140,7 @@ struct File {
     tls_key: Option<PathBuf>,
     #[serde(default = "agent_requests_default")]
     agent_requests_per_s_max: i64,
+    connections_per_address_max: Option<i64>,
     #[serde(default = "evaluation_queue_default")]
     evaluation_queue_max: i64,
     #[serde(default = "compile_cpu_default")]
@@ -186,6 +194,10 @@ impl Config {
                 format!("`{}` is not between 1 and {AGENT_REQUESTS_PER_S_MAX}", file.agent_requests_per_s_max);
             return invalid("agent_requests_per_s_max", problem);
         };
+        let connections_per_address_max = match connections(&file, &tls) {
+            Ok(connections) => connections,
+            Err(problem) => return invalid("connections_per_address_max", problem),
+        };
         for (field, value, range) in [
             ("compile_cpu_s_max", file.compile_cpu_s_max, COMPILE_CPU_S),
             ("compile_memory_bytes_max", file.compile_memory_bytes_max, COMPILE_MEMORY_BYTES),
@@ -217,6 +229,7 @@ impl Config {
             evaluation_queue_max,
             compile,
             agent_requests_per_s_max,
+            connections_per_address_max,
             public_log: file.public_log,
             witnesses,
         })
@@ -265,6 +278,19 @@ fn tls(file: &File, folder: &Path) -> Result<Tls, (&'static str, String)> {
         ("proxy", ..) => Ok(Tls::Proxy { trusted_proxies: file.trusted_proxies.clone() }),
         (other, ..) => Err(("tls", format!("`{other}` is neither \"none\" nor \"server\" nor \"proxy\""))),
     }
+}
+
+/// How many connections one address may have; or what is wrong with what the file says.
+fn connections(file: &File, tls: &Tls) -> Result<usize, String> {
+    let Some(said) = file.connections_per_address_max else {
+        return Ok(match tls {
+            // Who is whose is known to the proxy alone.
+            Tls::Proxy { .. } => CONNECTIONS_MAX,
+            Tls::None | Tls::Server { .. } => CONNECTIONS_PER_ADDRESS_DEFAULT,
+        });
+    };
+    let connections = usize::try_from(said).ok().filter(|said| (1..=CONNECTIONS_MAX).contains(said));
+    connections.ok_or_else(|| format!("`{said}` is not between 1 and {CONNECTIONS_MAX}"))
 }
 
 const fn agent_requests_default() -> i64 {

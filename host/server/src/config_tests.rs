@@ -29,6 +29,10 @@ fn what_is_unsafe_or_unclear_is_refused() {
         let message = format!("`{rate}` is not between 1 and 1000000");
         refused("tls = \"none\"", &format!("tls = \"none\"\nagent_requests_per_s_max = {rate}"), &message);
     }
+    for share in ["0", "-1", "4097"] {
+        let message = format!("`{share}` is not between 1 and 4096");
+        refused("tls = \"none\"", &format!("tls = \"none\"\nconnections_per_address_max = {share}"), &message);
+    }
     refused("tls = \"none\"", "tls = \"proxy\"", "needs the proxies' addresses");
     refused("tls = \"none\"", "tls = \"none\"\ntrusted_proxies = [\"10.0.0.1\"]", "mean something only");
     refused("listen = \"127.0.0.1", "listen = \"0.0.0.0", "is beyond loopback");
@@ -145,4 +149,14 @@ fn the_queue_is_as_long_as_the_file_says() {
     assert_eq!(length(GOOD), 1_024);
     assert_eq!(length(&format!("{GOOD}\nevaluation_queue_max = 1")), 1);
     assert_eq!(length(&format!("{GOOD}\nevaluation_queue_max = 65536")), 65_536);
+}
+
+#[test]
+fn an_address_has_a_share_of_the_connections_and_a_proxy_has_all() {
+    let share = |text: &str| Config::parse(text, Path::new("attorn.toml")).unwrap().connections_per_address_max;
+    assert_eq!(share(GOOD), 512);
+    assert_eq!(share(&format!("{GOOD}\nconnections_per_address_max = 4096")), 4_096);
+    let proxy = GOOD.replace("tls = \"none\"", "tls = \"proxy\"\ntrusted_proxies = [\"192.0.2.1\"]");
+    assert_eq!(share(&proxy), 4_096);
+    assert_eq!(share(&format!("{proxy}\nconnections_per_address_max = 7")), 7);
 }

@@ -2,9 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use attorn_store::{BackedUp, BackupError, RepairError, Repaired, Store};
+use attorn_core::TimeMs;
+use attorn_log::EntryBody;
+use attorn_store::{BackedUp, BackupError, Part, Remade, RepairError, Repaired, Store};
+use serde_json::json;
 
 use crate::config::Config;
+use crate::entry;
+use crate::http::failure::Failure;
 
 /// What a repair found and did.
 #[derive(Debug)]
@@ -52,10 +57,22 @@ pub fn repair(config: &Config) -> Result<Repair, RepairError> {
 pub const fn repair_help(error: &RepairError) -> Option<&'static str> {
     match error {
         RepairError::Open(attorn_store::OpenError::InUse { .. }) => Some("end the server that uses it first"),
-        RepairError::Journal(_) | RepairError::Base(_) | RepairError::NoBase { .. } | RepairError::OtherStore => Some(
+        RepairError::Parts(_) | RepairError::OtherStore => Some(
             "nothing was changed, and there is nothing here to make it anew from: `attorn restore` takes a backup; copy \
              this directory first, it may hold more than the backup",
         ),
-        RepairError::Open(_) | RepairError::Storage(_) | RepairError::Integrity(_) => None,
+        _ => None,
     }
+}
+
+/// The entry that says what was made anew.
+pub(crate) fn remade(now: TimeMs, remade: &Remade) -> Result<EntryBody, Failure> {
+    let Remade { part, by_hand, problem, version, entries, digest } = remade;
+    let part = match part {
+        Part::Store => "store",
+        Part::Journal => "journal",
+    };
+    let members = json!({ "part": part, "by_hand": by_hand, "problem": problem, "version": version,
+        "entries": entries, "digest": digest.to_string() });
+    entry::body(now, "store_remade", members)
 }

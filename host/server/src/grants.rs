@@ -18,7 +18,7 @@ use crate::entry;
 use crate::holders;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
-use crate::registry::{commit, moved, note, page};
+use crate::registry::{commit, moved, note, page, why};
 use crate::users::{kept, seal};
 
 /// How often a use is counted anew because another came between.
@@ -249,7 +249,7 @@ pub(crate) async fn revoke(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     }
     let mut batch = Batch::new(app.clock.now());
     value.revoked_at = Some(batch.now);
-    let about = json!({ "grant": id.to_string(), "decision_id": grant.decision.to_string() });
+    let about = json!({ "grant": id.to_string(), "decision_id": grant.decision.to_string(), "reason": why(&call)? });
     entry::act(&mut batch, call.operator()?, "grant_revoked", about)?;
     batch.require.push((Key::grant(&id), Require::Version(version)));
     batch.put_record(&value);

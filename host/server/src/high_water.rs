@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use attorn_log::{Checkpoint, CheckpointSigner, CheckpointVerifier, Epoch, Origin, SignedCheckpoint};
-use attorn_store::Store;
 use attorn_store::records::EpochEnd;
+use attorn_store::{Seen, Store};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
@@ -144,7 +144,7 @@ async fn earlier(path: &Path, store: &Store, (note, origin): (&str, Origin)) -> 
 }
 
 /// What the file has seen of a log that is to be restored.
-pub(crate) enum Seen {
+pub(crate) enum Looked {
     /// There is none.
     Nothing,
     /// It cannot be used, and why.
@@ -154,18 +154,18 @@ pub(crate) enum Seen {
 }
 
 /// Look at the file, for what it is worth to whoever restores a backup.
-pub(crate) async fn look(path: &Path, store: &Store, verifier: &CheckpointVerifier) -> Result<Seen, Failure> {
+pub(crate) async fn look(path: &Path, store: &Store, verifier: &CheckpointVerifier) -> Result<Looked, Failure> {
     let note = match read(path) {
         Ok(Some(note)) => note,
-        Ok(None) => return Ok(Seen::Nothing),
-        Err(error) => return Ok(Seen::Unusable(error.to_string())),
+        Ok(None) => return Ok(Looked::Nothing),
+        Err(error) => return Ok(Looked::Unusable(error.to_string())),
     };
     let (origin, size) = match origin_of(&note).and_then(|origin| Ok((origin, size_of(&note)?))) {
         Ok(read) => read,
-        Err(why) => return Ok(Seen::Unusable(why)),
+        Err(why) => return Ok(Looked::Unusable(why)),
     };
     if origin.log_id != verifier.origin().log_id {
-        return Ok(Seen::Unusable(format!("it is of another log, `{origin}`")));
+        return Ok(Looked::Unusable(format!("it is of another log, `{origin}`")));
     }
     let key = if origin == *verifier.origin() {
         Some(verifier.clone())
@@ -173,12 +173,12 @@ pub(crate) async fn look(path: &Path, store: &Store, verifier: &CheckpointVerifi
         epochs::earlier(store, origin.epoch).await?.map(|known| known.key)
     };
     match key.map(|key| key.verify(note.as_bytes())) {
-        Some(Err(error)) => Ok(Seen::Unusable(error.to_string())),
-        signed => Ok(Seen::Checkpoint { origin, size, verified: signed.is_some() }),
+        Some(Err(error)) => Ok(Looked::Unusable(error.to_string())),
+        signed => Ok(Looked::Checkpoint { origin, size, verified: signed.is_some() }),
     }
 }
 
-impl Seen {
+impl Looked {
     /// The last epoch that it has seen. That nobody can verify it costs no more than a number.
     pub(crate) fn epoch(&self) -> Option<Epoch> {
         match self {
@@ -251,6 +251,14 @@ pub(crate) async fn begin(app: &App) {
     if let Err(why) = raise(app, 0).await {
         tracing::error!(why, "cannot write the high-water file");
     }
+}
+
+/// What it says, unchecked: the key that checks it is in the store. It is for what may only be refused because of it.
+pub(crate) fn seen(path: &Path) -> Option<Seen> {
+    let note = read(path).ok()??;
+    let mut lines = note.lines();
+    let origin = lines.next()?.parse::<Origin>().ok()?;
+    Some(Seen { epoch: origin.epoch, size: lines.next()?.parse().ok()? })
 }
 
 /// Write it until the server stops, and then once more. Nobody else writes it.

@@ -122,6 +122,8 @@ fn config_text(listen: &str, public_url: &str, log_id: &LogId) -> String {
          evaluation_queue_max = 1024\n\
          # How often each agent may call in a second, and twice as often at once; else it reads a 429.\n\
          agent_requests_per_s_max = 200\n\
+         # How many connections one address may have at a time, of 4,096 in all; behind a proxy, leave it out.\n\
+         connections_per_address_max = 512\n\
          # What compiling one policy may use, in a process of its own.\n\
          compile_cpu_s_max = 120\n\
          compile_memory_bytes_max = 3221225472\n\

@@ -24,7 +24,7 @@ use crate::registry::moved;
 use crate::users::{self, KnownUser, names};
 
 /// How long a session that nobody knows is remembered as ended: no token lives longer.
-pub(crate) const REMEMBERED_MS: u64 = attorn_identity::provider_token::LIFETIME_MS_MAX;
+pub(crate) const REMEMBERED_MS: u64 = attorn_identity::issuer_token::LIFETIME_MS_MAX;
 
 pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let token = providers::logout_token(&app, call.form()?.needed("logout_token")?, Some(call.from)).await;

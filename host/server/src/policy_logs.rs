@@ -4,6 +4,9 @@
 //! writes much pushes out what others wrote, and whoever reads on is told how many lines they missed. What
 //! is to be kept stands in the decision records.
 //!
+//! What was written about a user goes with the user: it is forgotten before their erasure is answered, and nobody writes
+//! any more of them afterwards, as whoever does ([`PolicyLogs::writing`]) looks first whether they are still there.
+//!
 //! Who may read it is an auditor, as with those records: a policy can write down what it was asked about,
 //! so whoever pushes policies would otherwise read requests without the duty for it.
 
@@ -30,7 +33,12 @@ const LINE_BYTES: usize = 128;
 const NUMBERS_PER_MS: u64 = 1_000;
 
 /// The newest lines of all policies.
-pub(crate) struct PolicyLogs(Mutex<Ring>);
+pub(crate) struct PolicyLogs {
+    ring: Mutex<Ring>,
+    /// Held shared by whoever writes about a user, from before they look whether the user is there, and alone by whoever
+    /// forgets one.
+    writing: tokio::sync::RwLock<()>,
+}
 
 struct Ring {
     lines: VecDeque<Kept>,
@@ -57,7 +65,13 @@ const ERASED: &str = "(its user was erased)";
 impl PolicyLogs {
     pub(crate) fn new(started: TimeMs) -> Self {
         let first = started.0.saturating_mul(NUMBERS_PER_MS);
-        Self(Mutex::new(Ring { lines: VecDeque::new(), bytes: 0, first, next: first }))
+        let ring = Ring { lines: VecDeque::new(), bytes: 0, first, next: first };
+        Self { ring: Mutex::new(ring), writing: tokio::sync::RwLock::default() }
+    }
+
+    /// To be held by whoever writes about a user, while they look whether the user is there and write.
+    pub(crate) async fn writing(&self) -> tokio::sync::RwLockReadGuard<'_, ()> {
+        self.writing.read().await
     }
 
     /// Keep what a policy wrote when it was asked about a decision that is recorded.
@@ -78,8 +92,10 @@ impl PolicyLogs {
         }
     }
 
-    /// Forget what was written about a user. The lines keep their numbers.
-    pub(crate) fn forget(&self, user: &UserId) {
+    /// Forget what was written about a user who is not there any more. The lines keep their numbers.
+    pub(crate) async fn forget(&self, user: &UserId) {
+        // Whoever found them there is done first.
+        let _alone = self.writing.write().await;
         let ring = &mut *self.lock();
         for kept in ring.lines.iter_mut().filter(|kept| kept.user.as_ref() == Some(user)) {
             ring.bytes -= kept.bytes();
@@ -117,7 +133,7 @@ impl PolicyLogs {
 
     fn lock(&self) -> MutexGuard<'_, Ring> {
         // Nothing in here panics while it holds the lock.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -266,8 +282,8 @@ mod tests {
         check(&logs, (Some(0), None, 1), &[6], (5, false, 6, false));
     }
 
-    #[test]
-    fn what_was_written_about_an_erased_user_is_forgotten_and_nothing_else() {
+    #[tokio::test]
+    async fn what_was_written_about_an_erased_user_is_forgotten_and_nothing_else() {
         let logs = logs();
         let users: [Option<UserId>; 3] = [None, Some("usr_1".parse().unwrap()), Some("usr_2".parse().unwrap())];
         for user in &users {
@@ -279,7 +295,14 @@ mod tests {
                 &[line],
             );
         }
-        logs.forget(users[1].as_ref().unwrap());
+        // Whoever is about to write about them does so before, and not after.
+        let writing = logs.writing().await;
+        let user = users[1].clone().unwrap();
+        let mut forgetting = std::pin::pin!(logs.forget(&user));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(forgetting.as_mut().poll(&mut context).is_pending());
+        drop(writing);
+        forgetting.await;
         let lines = logs.page(None, None, 9).lines;
         let kept: Vec<_> = lines.iter().map(|line| line.message.len() == 99).collect();
         assert_eq!(kept, [true, false, true]);

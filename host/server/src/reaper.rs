@@ -11,7 +11,7 @@ use attorn_store::records::{
 use attorn_store::{Batch, Key, KeyKind, KeyPrefix, Require, Store};
 
 use crate::app::App;
-use crate::delegations::room::{give_room, open_offers};
+use crate::delegations::room::take_away;
 use crate::http::failure::Failure;
 use crate::users::sessions::{self, Fate};
 
@@ -28,6 +28,7 @@ pub(crate) async fn run(app: Arc<App>) {
         tokio::time::sleep(INTERVAL).await;
         app.agent_rates.forget_idle();
         app.user_rates.forget_idle();
+        app.room_rates.forget_idle();
         app.strangers.forget_idle();
         // What is gone would not come back with the right time.
         match round(&app.store, app.clock.counted()).await {
@@ -151,20 +152,14 @@ async fn remove(store: &Store, at: TimeMs, what: &Key, batch: &mut Batch) -> Res
 /// One that was revoked goes like one that expired then: whatever hangs on it finds that it is not there.
 async fn delegation(store: &Store, at: TimeMs, what: &Key, batch: &mut Batch) -> Result<(), Failure> {
     let Some(found) = store.record::<DelegationRecord>(what).await? else { return Ok(()) };
-    let DelegationRecord { id, user, to_agent, parent, expires_at, revoked_at, .. } = &found.value;
+    let DelegationRecord { expires_at, revoked_at, .. } = &found.value;
     if revoked_at.map_or(*expires_at, |revoked_at| revoked_at.min(*expires_at)) > at {
         return Ok(());
     }
-    batch.require.push((what.clone(), Require::Version(found.version)));
-    batch.delete.extend([what.clone(), Key::user_delegation(user, id), Key::agent_delegation(to_agent, id)]);
-    batch.delete.extend(parent.as_ref().map(|parent| Key::child_delegation(parent, id)));
     if *expires_at != at {
         batch.delete.push(Key::expiry(*expires_at, what));
     }
-    if let Some(waits) = open_offers(&found.value) {
-        give_room(store, waits, batch).await?;
-    }
-    give_room(store, Key::kept_delegations(user, found.value.made_by()), batch).await
+    take_away(store, &found, batch).await
 }
 
 /// Forget a session, or put where to look again. `what` is what stands in the index: the session or its name. A name

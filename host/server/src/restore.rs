@@ -21,7 +21,7 @@ use serde_json::json;
 
 use crate::config::Config;
 use crate::epochs::{Ended, EpochError, NextKey, PLAIN, beside, export_path, sync_above, sync_dir};
-use crate::high_water::{self, Seen};
+use crate::high_water::{self, Looked};
 use crate::http::failure::{Failure, causes};
 use crate::run::{ServeError, root_key};
 use crate::{entry, keys};
@@ -131,7 +131,7 @@ fn free(target: &Path, work: &Path) -> Result<(), EpochError> {
 }
 
 /// The next number that no epoch has had which anybody here knows of. The same backup may have been restored before.
-fn next_epoch(ended: Epoch, seen: &Seen) -> Result<Epoch, EpochError> {
+fn next_epoch(ended: Epoch, seen: &Looked) -> Result<Epoch, EpochError> {
     let last = seen.epoch().map_or(ended, |seen| seen.max(ended));
     let next = last.0.checked_add(1).map(Epoch);
     next.ok_or_else(|| EpochError::Log(format!("the high-water file has seen epoch {last}, after which there is none")))
@@ -153,7 +153,7 @@ fn move_plain(was: &Path, work: &Path) -> Result<(), EpochError> {
 }
 
 /// Say what happened in the first entry, and deny everything.
-async fn begin(store: &Store, root: &RootKey, (ended, next): (&Ended, &NextKey), seen: &Seen) -> Result<(), Failure> {
+async fn begin(store: &Store, root: &RootKey, (ended, next): (&Ended, &NextKey), seen: &Looked) -> Result<(), Failure> {
     let mut batch = Batch::new(keys::wall_now());
     let mut members = ended.begin_next(store, (root, next), EpochEnd::Restored, &mut batch).await?;
     members["lost_at_least"] = json!(seen.lost(ended.checkpoint.checkpoint()));

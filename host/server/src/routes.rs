@@ -8,6 +8,7 @@ mod registry;
 mod vouching;
 
 use attorn_api::audit::{Entry, EntryList, LogEpochList};
+use attorn_api::delegations::Revoke;
 use attorn_api::oauth::Logout;
 use attorn_api::policy_logs::PolicyLogList;
 use attorn_api::providers::{
@@ -74,7 +75,8 @@ fn provider() -> Vec<Route> {
             "/v1/providers/{id}/revoke",
             ("revokeProvider", "Trust a provider no more"),
             handler!(providers::registry::revoke),
-        ),
+        )
+        .takes(json::<Revoke>()),
         route(
             POST,
             "/v1/providers/{id}/check",

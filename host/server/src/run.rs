@@ -4,6 +4,7 @@ mod error;
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use attorn_artifact::{Cache, Worker};
@@ -25,7 +26,9 @@ use crate::config::{Config, Tls};
 use crate::decisions::pause::Pauses;
 use crate::decisions::rehearse::Rehearsals;
 use crate::decisions::shadow::{self, Shadows};
+use crate::http::connections::{self, Connections};
 use crate::http::failure::{Failure, causes};
+use crate::http::listen::Deadlines;
 use crate::http::rates::Rates;
 use crate::http::strangers::Strangers;
 use crate::http::tls::ServerCertificate;
@@ -41,7 +44,7 @@ use crate::refusals::Refusals;
 use crate::token_keys::TokenKeys;
 use crate::users::erase;
 use crate::users::keys::UserKeys;
-use crate::{entry, high_water, keys, private_file, reaper, refusals, routes};
+use crate::{data, entry, high_water, keys, private_file, reaper, refusals, routes};
 
 pub use error::ServeError;
 
@@ -100,6 +103,12 @@ impl Server {
         Rehearsals::of(Arc::clone(&self.app))
     }
 
+    /// Wait until the store fails; for ever, if it does not. It needs nothing of the server, which may hang with the
+    /// store: whoever runs the process ends it some time after this.
+    pub fn store_failed(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.app.store.has_failed()
+    }
+
     /// Serve until `stop` is there, or the store fails; then let what is in flight end.
     ///
     /// # Errors
@@ -129,8 +138,13 @@ impl Server {
             // Or they would be waited for.
             app.queries.stop();
         };
-        let admission =
-            listen::Admission { tls: app.config.tls.clone(), acceptor, strangers: Arc::clone(&app.strangers) };
+        let admission = listen::Admission {
+            tls: app.config.tls.clone(),
+            acceptor,
+            strangers: Arc::clone(&app.strangers),
+            connections: Arc::clone(&app.connections),
+            deadlines: Deadlines::USUAL,
+        };
         listen::serve(listener, router, admission, stop).await;
         if let Some(fresh) = fresh {
             fresh.abort();
@@ -156,7 +170,8 @@ impl Server {
         let Start { accept_clock, wall, compile_worker, limits } = start;
         let root = Arc::new(root_key(&config)?);
         let certificate = certificate(&config.tls)?;
-        let store = Store::open(&config.data_dir, &config.log_id)?;
+        let seen = high_water::seen(&config.high_water);
+        let store = Store::open_or_remake(&config.data_dir, &config.log_id, seen)?;
         if !keys::opened_by(&root, &store).await? {
             return Err(ServeError::WrongRootKey { path: config.root_key, dir: config.data_dir });
         }
@@ -184,9 +199,11 @@ impl Server {
             policy_logs: PolicyLogs::new(clock.now()),
             refusals: Refusals::new(now),
             strangers: Arc::new(Strangers::new().map_err(Failure::internal)?),
+            connections: Arc::new(Connections::new(connections::places_max(), config.connections_per_address_max)),
             agent_rates: Rates::new("agent", config.agent_requests_per_s_max, MonotonicClock),
             // Nobody clicks faster than an agent may ask.
             user_rates: Rates::new("user", config.agent_requests_per_s_max, MonotonicClock),
+            room_rates: Rates::new("agent", NonZeroU32::MIN, MonotonicClock),
             clock,
             era: Arc::default(),
             active,
@@ -221,12 +238,16 @@ impl Server {
             "set_back_from_ms": set_back.as_ref().map(|set_back| set_back.from.0) });
         batch.entries.push(entry::body(batch.now, STARTED, members)?);
         batch.put_record(&app.clock.mark());
+        for remade in app.store.remade()? {
+            batch.entries.push(data::remade(batch.now, &remade)?);
+        }
         let sets_back = set_back.is_some();
         if let Some(SetBack { record, require, .. }) = set_back {
             batch.require.push((record.key(), require));
             batch.put_record(&record);
         }
         let committed = app.store.commit(batch).await.map_err(Failure::from)?;
+        app.store.remade_is_said()?;
         if sets_back {
             app.clock.end_before(committed.version);
         }

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use crate::base::{self, Base, BaseError};
 use crate::commit::Store;
-use crate::error::OpenError;
+use crate::error::{OpenError, PartsError};
 use crate::files::{TEMPORARY, sync_dir};
 use crate::journal::{self, End, JournalError};
 use crate::places::Places;
@@ -51,18 +51,9 @@ pub enum BackupError {
     /// The directory is no store's.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The journal cannot be read.
-    #[error("the journal cannot be relied on")]
-    Journal(#[from] JournalError),
-    /// No base copy can be read.
-    #[error("the base copy cannot be relied on")]
-    Base(#[from] BaseError),
-    /// There is no base copy.
-    #[error("there is no base copy in `{}`", dir.display())]
-    NoBase {
-        /// Where one should be.
-        dir: PathBuf,
-    },
+    /// Base copy or journal cannot be relied on.
+    #[error(transparent)]
+    Parts(#[from] PartsError),
     /// A file could not be read or made.
     #[error("`{}` could not be used", path.display())]
     Io {
@@ -84,6 +75,18 @@ pub enum BackupError {
         /// What.
         dir: PathBuf,
     },
+}
+
+impl From<JournalError> for BackupError {
+    fn from(error: JournalError) -> Self {
+        Self::Parts(error.into())
+    }
+}
+
+impl From<BaseError> for BackupError {
+    fn from(error: BaseError) -> Self {
+        Self::Parts(error.into())
+    }
 }
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> BackupError {
@@ -130,7 +133,7 @@ pub(crate) fn parts(backup: &Path) -> Result<(Base, PathBuf), BackupError> {
     }
     let places = Places::of(backup);
     let base = base::all(&places.base).map_err(at(&places.base))?.pop();
-    Ok((base.ok_or(BackupError::NoBase { dir: places.base })?, places.journal))
+    Ok((base.ok_or(PartsError::NoBase { dir: places.base })?, places.journal))
 }
 
 /// Copy the plain files of a backup to where a store has them.
@@ -155,7 +158,7 @@ fn newest_readable(dir: &Path) -> Result<Base, BackupError> {
             Err(error) => failed = failed.or(Some(error)),
         }
     }
-    Err(failed.map_or_else(|| BackupError::NoBase { dir: dir.to_owned() }, BackupError::Base))
+    Err(failed.map_or_else(|| PartsError::NoBase { dir: dir.to_owned() }, PartsError::Base).into())
 }
 
 /// Copy the segments that are needed with this base copy, the last one up to its last whole group.

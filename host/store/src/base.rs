@@ -18,7 +18,7 @@ use crate::files::sync_dir;
 use crate::frame::{FileHeader, FileKind, FrameKey, HEADER_BYTES, StoreId};
 use crate::journal;
 use crate::redo::{self, Write};
-use crate::trees::{TreeName, Trees};
+use crate::trees::{Pairs, TreeName, Trees};
 
 const SUFFIX: &str = ".base";
 const NEW: &str = "next.new";
@@ -73,6 +73,12 @@ pub(crate) fn all(dir: &Path) -> io::Result<Vec<Base>> {
     Ok(bases)
 }
 
+/// A page of a copy: what stood in a tree at one moment, in the order of its keys.
+pub(crate) struct PageOfTree {
+    tree: TreeName,
+    pairs: Pairs,
+}
+
 /// A copy that is being made, page by page.
 pub(crate) struct BaseWriter {
     dir: PathBuf,
@@ -96,19 +102,25 @@ impl BaseWriter {
         Ok(Self { dir: dir.to_owned(), file, key, version, at, next: Some((TreeName::ALL[0], None)) })
     }
 
-    /// Write one more page. Whether there are more is what comes back. No group may be applied meanwhile.
-    pub(crate) fn page(&mut self, trees: &Trees) -> Result<bool, StorageError> {
-        let Some((tree, after)) = self.next.take() else { return Ok(false) };
-        let page = trees.page(tree, after.as_deref(), PAGE_BYTES)?;
-        self.next = match page.last() {
-            Some((key, _)) => Some((tree, Some(key.clone()))),
-            None => tree.next().map(|tree| (tree, None)),
-        };
-        let writes: Vec<_> = page.into_iter().map(|(key, value)| Write { tree, key, value: Some(value) }).collect();
-        if !writes.is_empty() {
-            self.frame(self.version, &redo::encode(&writes))?;
+    /// The next page; none when all is written. It is the same again until it is written.
+    pub(crate) fn read(&mut self, trees: &Trees) -> Result<Option<PageOfTree>, StorageError> {
+        while let Some((tree, after)) = &self.next {
+            let pairs = trees.page(*tree, after.as_deref(), PAGE_BYTES)?;
+            if !pairs.is_empty() {
+                return Ok(Some(PageOfTree { tree: *tree, pairs }));
+            }
+            self.next = tree.next().map(|tree| (tree, None));
         }
-        Ok(self.next.is_some())
+        Ok(None)
+    }
+
+    /// Write a page that was read.
+    pub(crate) fn write(&mut self, PageOfTree { tree, pairs }: PageOfTree) -> io::Result<()> {
+        let last = pairs.last().map(|(key, _)| key.clone());
+        let writes: Vec<_> = pairs.into_iter().map(|(key, value)| Write { tree, key, value: Some(value) }).collect();
+        self.frame(self.version, &redo::encode(&writes))?;
+        self.next = Some((tree, last));
+        Ok(())
     }
 
     /// End the copy and give it its name. Its size is what comes back.
@@ -132,7 +144,9 @@ impl BaseWriter {
 /// Make a whole copy at once, while nobody writes. Its size is what comes back.
 pub(crate) fn write(dir: &Path, store: StoreId, version: u64, trees: &Trees) -> Result<u64, StorageError> {
     let mut writer = BaseWriter::begin(dir, store, version)?;
-    while writer.page(trees)? {}
+    while let Some(page) = writer.read(trees)? {
+        writer.write(page)?;
+    }
     Ok(writer.finish()?)
 }
 

@@ -1,23 +1,27 @@
 //! The store as its callers hold it, and how a batch gets to the writer and its answer back.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+#[cfg(test)]
 use std::thread::JoinHandle;
 
+#[cfg(test)]
+use attorn_core::TimeMs;
 use attorn_log::EntryRef;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::batch::{Batch, BatchError};
-use crate::error::{CommitError, Failure};
+use crate::ending::Ending;
+use crate::error::{CommitError, Failure, OpenError};
 use crate::files::Files;
 use crate::head::LogName;
 use crate::horizon::Watch;
 use crate::key::Key;
-use crate::places::Lock;
+use crate::places::{Lock, Places};
 use crate::recorded::Recorded;
 use crate::trees::Trees;
+use crate::writer_cpu::Meter;
 
 /// How many batches wait at most. One more is refused.
 pub const QUEUE_BATCHES_MAX: usize = 1_024;
@@ -27,22 +31,22 @@ pub const QUEUE_BYTES_MAX: usize = 64 << 20;
 const BATCH_OVERHEAD_BYTES: usize = 1_024;
 
 /// A store that is open. Whoever drops it waits until all is written and synced, after which the directory
-/// can be opened again.
+/// can be opened again; where the store hangs it is not waited for, and the directory is in use until the process ends.
 pub struct Store {
     pub(crate) shared: Arc<Shared>,
     pub(crate) files: Files,
-    queue: Option<mpsc::Sender<Job>>,
+    pub(crate) places: Places,
+    /// The writer ends when nobody can send it anything any more, and the others then.
+    queue: mpsc::Sender<Job>,
     queue_bytes: Arc<Semaphore>,
-    /// Writer and follower. The second ends when the first has.
-    threads: Vec<JoinHandle<()>>,
-    /// The last to go: the directory is free only when nothing of the engine is left.
-    lock: Option<Lock>,
+    /// The last to go: it waits for what is told to end by that.
+    ending: Ending,
 }
 
 /// A directory whose store was closed, and that nobody else opens as long as this lives.
 #[derive(Debug)]
 pub struct Closed {
-    _lock: Option<Lock>,
+    _lock: Arc<Lock>,
 }
 
 /// What readers and the writer share.
@@ -51,6 +55,7 @@ pub(crate) struct Shared {
     pub(crate) log: LogName,
     pub(crate) applied: RwLock<Applied>,
     pub(crate) horizon: Watch,
+    pub(crate) cpu: Meter,
 }
 
 /// What is visible and may not be durable yet. The writer holds it while it applies a group, so that
@@ -100,21 +105,9 @@ impl Committed {
 }
 
 impl Store {
-    pub(crate) fn of(
-        shared: Arc<Shared>,
-        files: PathBuf,
-        queue: mpsc::Sender<Job>,
-        threads: Vec<JoinHandle<()>>,
-        lock: Lock,
-    ) -> Self {
-        Self {
-            shared,
-            files: Files::new(files),
-            queue: Some(queue),
-            queue_bytes: Arc::new(Semaphore::new(QUEUE_BYTES_MAX)),
-            threads,
-            lock: Some(lock),
-        }
+    pub(crate) fn of(shared: Arc<Shared>, places: Places, queue: mpsc::Sender<Job>, ending: Ending) -> Self {
+        let files = Files::new(places.blobs.clone());
+        Self { shared, files, places, queue, queue_bytes: Arc::new(Semaphore::new(QUEUE_BYTES_MAX)), ending }
     }
 
     /// Let a batch happen. When this returns `Ok`, all of it is on disk; after `Conflict` and
@@ -131,13 +124,18 @@ impl Store {
         let bytes = u32::try_from(batch.bytes() + BATCH_OVERHEAD_BYTES).unwrap_or(u32::MAX);
         let share = Arc::clone(&self.queue_bytes).try_acquire_many_owned(bytes).map_err(|_| CommitError::Busy)?;
         let (answer, answered) = oneshot::channel();
-        let Some(queue) = &self.queue else {
-            return Err(CommitError::Failed(Arc::new(Failure::WriterStopped)));
-        };
-        match queue.try_send(Job { batch, answer, share }) {
-            Ok(()) => match answered.await {
-                Ok(outcome) => outcome,
-                Err(_) => Err(CommitError::Failed(self.failed().await)),
+        if let Some(failure) = self.failure() {
+            return Err(CommitError::Failed(failure));
+        }
+        match self.queue.try_send(Job { batch, answer, share }) {
+            Ok(()) => tokio::select! {
+                biased;
+                answer = answered => match answer {
+                    Ok(outcome) => outcome,
+                    Err(_) => Err(CommitError::Failed(self.failed().await)),
+                },
+                // The writer may hang, and will never answer then.
+                failure = self.failed() => Err(CommitError::Failed(failure)),
             },
             Err(TrySendError::Full(_)) => Err(CommitError::Busy),
             Err(TrySendError::Closed(_)) => Err(CommitError::Failed(self.failed().await)),
@@ -162,6 +160,11 @@ impl Store {
         self.shared.horizon.failed().await
     }
 
+    /// Wait until the store fails, whatever becomes of it: for whoever has to end a process that hangs with it.
+    pub fn has_failed(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.shared.horizon.clone().has_failed()
+    }
+
     /// Why the store has failed, if it has.
     #[must_use]
     pub fn failure(&self) -> Option<Arc<Failure>> {
@@ -169,25 +172,27 @@ impl Store {
     }
 
     /// Wait until all is written and synced, and keep the directory from others. Nothing writes into it any more.
-    #[must_use]
-    pub fn close(mut self) -> Closed {
-        self.end();
-        Closed { _lock: self.lock.take() }
-    }
-
-    fn end(&mut self) {
-        // The writer ends when nobody can send it anything any more.
-        self.queue = None;
-        for thread in self.threads.drain(..) {
-            // One that panicked has failed the store and said so.
-            let _ = thread.join();
-        }
+    ///
+    /// # Errors
+    ///
+    /// When something of it hangs: that may write later.
+    pub fn close(self) -> Result<Closed, OpenError> {
+        let lock = self.ending.lock();
+        drop(self);
+        // Each thread has one, and the last of them lets go of the engine before.
+        let alone = lock.filter(|lock| Arc::strong_count(lock) == 1);
+        let hangs = || OpenError::Inconsistent("it does not end".to_owned());
+        Ok(Closed { _lock: alone.ok_or_else(hangs)? })
     }
 
     /// Wait until the threads of a store that failed have ended.
     #[cfg(test)]
     pub(crate) async fn ended(&self) {
-        while !self.threads.iter().all(JoinHandle::is_finished) {
+        // A writer that waits for a batch has not heard of a failure of another.
+        if let Ok(share) = Arc::clone(&self.queue_bytes).try_acquire_owned() {
+            let _ = self.queue.try_send(Job { batch: Batch::new(TimeMs(0)), answer: oneshot::channel().0, share });
+        }
+        while !self.ending.threads().all(JoinHandle::is_finished) {
             tokio::task::yield_now().await;
         }
     }
@@ -196,11 +201,5 @@ impl Store {
     #[must_use]
     pub const fn files(&self) -> &Files {
         &self.files
-    }
-}
-
-impl Drop for Store {
-    fn drop(&mut self) {
-        self.end();
     }
 }

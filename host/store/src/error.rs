@@ -2,13 +2,16 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use attorn_log::{LogId, TreeError};
 
+use crate::base::BaseError;
 use crate::batch::BatchError;
 use crate::journal::JournalError;
 use crate::key::Key;
 use crate::records::RecordError;
+use crate::repair::RepairError;
 use crate::steps::Step;
 use crate::trees::ValueError;
 
@@ -48,15 +51,26 @@ pub enum Failure {
         #[source]
         error: StorageError,
     },
-    /// The state could not be read while a commit was prepared.
-    #[error("the store could not read what it holds")]
-    Read(#[source] StorageError),
+    /// A step did not end. It may do so later, or never.
+    #[error("the store hangs: its step `{step}` has not ended in {} s", limit.as_secs())]
+    Stalled {
+        /// Which step.
+        step: Step,
+        /// How long it was waited for.
+        limit: Duration,
+    },
     /// The thread that writes is gone.
     #[error("the store's writer stopped")]
     WriterStopped,
     /// The thread that syncs the engine is gone.
     #[error("the store's follower stopped")]
     FollowerStopped,
+}
+
+impl Failure {
+    /// What to do about it.
+    pub const HELP: &str = "see that the disk works and has room, and start anew: what was acknowledged is in the \
+        journal; where that does not start, `attorn repair` makes the store's files anew";
 }
 
 /// Why a batch did not happen.
@@ -206,12 +220,51 @@ pub enum OpenError {
     /// Its parts do not fit together.
     #[error("the store is inconsistent: {0}")]
     Inconsistent(String),
+    /// The machine stopped while it was open, so that the engine cannot be relied on.
+    #[error("the machine stopped while the store in `{}` was open", dir.display())]
+    CutOff {
+        /// Where.
+        dir: PathBuf,
+    },
+    /// The same, and the engine could not be made anew.
+    #[error("the machine stopped while the store in `{}` was open, and it could not be made anew", dir.display())]
+    NotRemade {
+        /// Where.
+        dir: PathBuf,
+        /// Why.
+        #[source]
+        error: Box<RepairError>,
+    },
+}
+
+/// Why nothing can be made anew of base copy and journal.
+#[derive(Debug, thiserror::Error)]
+pub enum PartsError {
+    /// The journal cannot be read.
+    #[error("the journal cannot be relied on")]
+    Journal(#[from] JournalError),
+    /// No base copy can be read.
+    #[error("the base copy cannot be relied on")]
+    Base(#[from] BaseError),
+    /// There is no base copy.
+    #[error("there is no base copy in `{}`", dir.display())]
+    NoBase {
+        /// Where one should be.
+        dir: PathBuf,
+    },
 }
 
 impl OpenError {
     /// Whether it may be that [`crate::Store::repair`] makes a whole store of what is there.
     #[must_use]
     pub const fn is_damage(&self) -> bool {
-        matches!(self, Self::NoEngine { .. } | Self::Storage(_) | Self::Inconsistent(_))
+        matches!(
+            self,
+            Self::NoEngine { .. }
+                | Self::Storage(_)
+                | Self::Inconsistent(_)
+                | Self::CutOff { .. }
+                | Self::NotRemade { .. }
+        )
     }
 }

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use attorn_core::{CounterSubject, CounterWindow, TimeMs};
@@ -11,11 +12,12 @@ use tempfile::TempDir;
 
 use crate::batch::{Add, Batch};
 use crate::commit::Store;
+use crate::error::StorageError;
 use crate::follower::Pace;
 use crate::journal::SegmentBytes;
 use crate::key::Key;
 use crate::open::Setup;
-use crate::steps::{EveryStep, Steps};
+use crate::steps::{Step, Steps};
 
 pub(crate) fn id<T: FromStr<Err = attorn_core::ParseError>>(text: &str) -> T {
     text.parse().unwrap()
@@ -62,6 +64,7 @@ pub(crate) fn add(n: u64, delta: i64, at_most: u64) -> Add {
 pub(crate) const HURRIED: Pace = Pace {
     sync_after: Duration::ZERO,
     sync_bytes: 0,
+    ahead_bytes_max: u64::MAX,
     base_bytes: 4 << 10,
     segments: SegmentBytes { min: 4 << 10, max: 8 << 10 },
 };
@@ -70,11 +73,48 @@ pub(crate) const HURRIED: Pace = Pace {
 pub(crate) const LAZY: Pace = Pace { sync_after: Duration::MAX, sync_bytes: u64::MAX, base_bytes: u64::MAX, ..HURRIED };
 
 pub(crate) fn hurried(steps: impl Steps + 'static) -> Setup {
-    Setup { steps: Arc::new(steps), pace: HURRIED }
+    Setup { steps: Arc::new(steps), pace: HURRIED, ..Setup::usual() }
 }
 
 pub(crate) fn lazy() -> Setup {
-    Setup { steps: Arc::new(EveryStep), pace: LAZY }
+    Setup { pace: LAZY, ..Setup::usual() }
+}
+
+/// Hangs at a step before it does anything, says so, and goes on when it is let go.
+pub(crate) struct Hang {
+    step: Step,
+    /// How long the step may take; all others may take for ever.
+    limit: Duration,
+    reached: Sender<()>,
+    go: Mutex<Receiver<()>>,
+}
+
+/// Who waits until something hangs. It is let go when this is dropped.
+pub(crate) struct Hanging {
+    pub(crate) reached: Receiver<()>,
+    _go: Sender<()>,
+}
+
+impl Hang {
+    pub(crate) fn at(step: Step, limit: Duration) -> (Self, Hanging) {
+        let ((reached, seen), (go, let_go)) = (mpsc::channel(), mpsc::channel());
+        (Self { step, limit, reached, go: Mutex::new(let_go) }, Hanging { reached: seen, _go: go })
+    }
+}
+
+impl Steps for Hang {
+    fn take(&self, step: Step, act: &mut dyn FnMut() -> Result<(), StorageError>) -> Result<(), StorageError> {
+        if step == self.step {
+            // Who does not listen any more does not want to know.
+            let _ = self.reached.send(());
+            let _ = self.go.lock().unwrap().recv();
+        }
+        act()
+    }
+
+    fn limit(&self, step: Step) -> Duration {
+        if step == self.step { self.limit } else { Duration::MAX }
+    }
 }
 
 /// Copy a directory with all that is in it.

@@ -52,13 +52,18 @@ pub(crate) struct Group<'a> {
     pub(crate) tree: TreeBuilder,
     /// What each changed key comes to; `None` removes it.
     pub(crate) changes: HashMap<Key, Option<Stored>>,
-    /// The new entries.
+    /// The new entries, as [`Self::link`] makes them.
     pub(crate) entries: Vec<NewEntry>,
+    /// Those that are not made yet: where each stands, and what it says.
+    bodies: Vec<(EntryRef, EntryBody)>,
+    /// The versions that were read for requirements, as they stood before the group: many batches name the same keys.
+    read: HashMap<Key, Option<u64>>,
 }
 
 impl<'a> Group<'a> {
     pub(crate) fn new(trees: &'a Trees, log: &'a LogName, head: Head, tree: TreeBuilder) -> Self {
-        Self { trees, log, from: head.version, head, tree, changes: HashMap::new(), entries: Vec::new() }
+        let (changes, read) = (HashMap::new(), HashMap::new());
+        Self { trees, log, from: head.version, head, tree, changes, entries: Vec::new(), bodies: Vec::new(), read }
     }
 
     /// Let one batch happen, or say why it does not. An outer error is a failure of the store.
@@ -86,7 +91,7 @@ impl<'a> Group<'a> {
         }
         let version = self.head.version + 1;
         let start = self.head.size;
-        let entries = self.append(batch.entries)?;
+        let entries = self.append(batch.entries);
         let stored = |value| Some(Stored { version, entries: start..start + entries.len() as u64, value });
         self.changes.extend(counts.into_iter().map(|(key, count)| (key, stored(count.to_be_bytes().to_vec()))));
         self.changes.extend(batch.put.into_iter().map(|(key, value)| (key, stored(value))));
@@ -97,7 +102,20 @@ impl<'a> Group<'a> {
 
     /// Whether any batch happened.
     pub(crate) fn is_empty(&self) -> bool {
-        self.changes.is_empty() && self.entries.is_empty()
+        self.changes.is_empty() && self.entries.is_empty() && self.bodies.is_empty()
+    }
+
+    /// Make the entries of all its batches: each names the link of the one before it, and is a leaf of the tree. All
+    /// that the log costs the writer is here, but for the storing of what comes of it.
+    pub(crate) fn link(&mut self) -> Result<(), StorageError> {
+        for (at, body) in std::mem::take(&mut self.bodies) {
+            let entry = Entry { at, previous: self.head.last_link, body };
+            let bytes = entry.to_bytes();
+            let nodes = self.tree.push(leaf_hash(&bytes)).map_err(|error| StorageError::new(&error))?;
+            self.entries.push(NewEntry { index: entry.at.index, nodes, bytes });
+            self.head.last_link = entry.link();
+        }
+        Ok(())
     }
 
     /// The keys that it removes.
@@ -107,13 +125,13 @@ impl<'a> Group<'a> {
     }
 
     /// The keys whose requirement does not hold, each once.
-    fn conflicts(&self, require: &[(Key, Require)], now: TimeMs) -> Result<Vec<Key>, ValueError> {
+    fn conflicts(&mut self, require: &[(Key, Require)], now: TimeMs) -> Result<Vec<Key>, ValueError> {
         let mut seen = HashSet::new();
         let mut conflicts = Vec::new();
         for (key, require) in require {
             let version = match self.changes.get(key) {
                 Some(change) => change.as_ref().map(|stored| stored.version),
-                None => self.trees.version(key)?,
+                None => self.version_before(key)?,
             };
             let holds = match *require {
                 Require::Absent => version.is_none(),
@@ -127,6 +145,16 @@ impl<'a> Group<'a> {
         Ok(conflicts)
     }
 
+    /// The version of a key before this group. Nothing is applied while a group is made.
+    fn version_before(&mut self, key: &Key) -> Result<Option<u64>, ValueError> {
+        if let Some(version) = self.read.get(key) {
+            return Ok(*version);
+        }
+        let version = self.trees.version(key)?;
+        self.read.insert(key.clone(), version);
+        Ok(version)
+    }
+
     fn count(&self, key: &Key) -> Result<u64, ValueError> {
         let count = match self.changes.get(key) {
             Some(change) => change.as_ref().map(|stored| stored.count(key)),
@@ -135,18 +163,14 @@ impl<'a> Group<'a> {
         Ok(count.transpose().map_err(ValueError::Invalid)?.unwrap_or(0))
     }
 
-    fn append(&mut self, bodies: Vec<EntryBody>) -> Result<Vec<EntryRef>, StorageError> {
-        let mut references = Vec::with_capacity(bodies.len());
+    /// Give entries their places.
+    fn append(&mut self, bodies: Vec<EntryBody>) -> Vec<EntryRef> {
+        let from = self.bodies.len();
         for body in bodies {
             let at = EntryRef { log_id: self.log.id.clone(), epoch: self.log.epoch, index: self.head.size };
-            let entry = Entry { at, previous: self.head.last_link, body };
-            let bytes = entry.to_bytes();
-            let nodes = self.tree.push(leaf_hash(&bytes)).map_err(|error| StorageError::new(&error))?;
-            self.entries.push(NewEntry { index: entry.at.index, nodes, bytes });
-            self.head.last_link = entry.link();
             self.head.size += 1;
-            references.push(entry.at);
+            self.bodies.push((at, body));
         }
-        Ok(references)
+        self.bodies[from..].iter().map(|(at, _)| at.clone()).collect()
     }
 }

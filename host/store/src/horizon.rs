@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use crate::error::{Failure, ReadError};
 use crate::head::Head;
+use crate::progress::Progress;
 
 #[derive(Debug, Clone)]
 pub(crate) enum Horizon {
@@ -19,50 +20,64 @@ pub(crate) enum Horizon {
 }
 
 /// Where the horizon is told. Once the store has failed, nothing is durable any more, whoever says so.
-#[derive(Debug, Clone)]
-pub(crate) struct Teller(Arc<watch::Sender<Horizon>>);
+#[derive(Clone)]
+pub(crate) struct Teller {
+    horizon: Arc<watch::Sender<Horizon>>,
+    failure: Arc<watch::Sender<Option<Arc<Failure>>>>,
+    progress: Arc<Progress>,
+}
 
 impl Teller {
-    pub(crate) fn new(horizon: watch::Sender<Horizon>) -> Self {
-        Self(Arc::new(horizon))
+    /// All up to this head is on disk. Whether that counts: not where the store has failed.
+    pub(crate) fn durable(&self, head: Head) -> bool {
+        self.tell(Horizon::Durable(head))
     }
 
-    pub(crate) fn durable(&self, head: Head) {
-        self.tell(Horizon::Durable(head));
-    }
-
+    /// The first failure is the one that counts, and is said.
     pub(crate) fn fail(&self, failure: Failure) {
-        tracing::error!(error = &failure as &dyn std::error::Error, "the store has failed");
-        self.tell(Horizon::Failed(Arc::new(failure)));
+        let failure = Arc::new(failure);
+        if self.tell(Horizon::Failed(Arc::clone(&failure))) {
+            self.failure.send_replace(Some(Arc::clone(&failure)));
+            tracing::error!(error = &*failure as &dyn std::error::Error, help = Failure::HELP, "the store has failed");
+        }
+        self.progress.fail();
     }
 
+    /// Whether the store has failed.
     pub(crate) fn has_failed(&self) -> bool {
-        matches!(*self.0.borrow(), Horizon::Failed(_))
+        matches!(*self.horizon.borrow(), Horizon::Failed(_))
     }
 
-    fn tell(&self, news: Horizon) {
-        self.0.send_if_modified(|horizon| {
+    fn tell(&self, news: Horizon) -> bool {
+        self.horizon.send_if_modified(|horizon| {
             let goes_on = matches!(horizon, Horizon::Durable(_));
             if goes_on {
                 *horizon = news;
             }
             goes_on
-        });
+        })
     }
 }
 
 /// Where readers see the horizon. [`Teller`] is the other end.
 #[derive(Debug, Clone)]
-pub(crate) struct Watch(watch::Receiver<Horizon>);
+pub(crate) struct Watch {
+    horizon: watch::Receiver<Horizon>,
+    /// Beside it, so that whoever waits for a failure is not woken by each group.
+    failure: watch::Receiver<Option<Arc<Failure>>>,
+}
+
+/// Both ends, of a store that is durable up to this head.
+pub(crate) fn at(head: Head, progress: Arc<Progress>) -> (Teller, Watch) {
+    let ((horizon, watched), (failure, failed)) = (watch::channel(Horizon::Durable(head)), watch::channel(None));
+    let teller = Teller { horizon: Arc::new(horizon), failure: Arc::new(failure), progress };
+    (teller, Watch { horizon: watched, failure: failed })
+}
 
 impl Watch {
-    pub(crate) const fn new(horizon: watch::Receiver<Horizon>) -> Self {
-        Self(horizon)
-    }
-
     /// The durable head now.
     pub(crate) fn head(&self) -> Result<Head, ReadError> {
-        match &*self.0.borrow() {
+        match &*self.horizon.borrow() {
             Horizon::Durable(head) => Ok(*head),
             Horizon::Failed(failure) => Err(ReadError::Failed(Arc::clone(failure))),
         }
@@ -74,7 +89,7 @@ impl Watch {
         if far(&head) {
             return Ok(head);
         }
-        let mut horizon = self.0.clone();
+        let mut horizon = self.horizon.clone();
         let seen = horizon.wait_for(|horizon| match horizon {
             Horizon::Durable(head) => far(head),
             Horizon::Failed(_) => true,
@@ -88,18 +103,24 @@ impl Watch {
 
     /// Why the store has failed, if it has.
     pub(crate) fn failure(&self) -> Option<Arc<Failure>> {
-        match &*self.0.borrow() {
+        match &*self.horizon.borrow() {
             Horizon::Durable(_) => None,
             Horizon::Failed(failure) => Some(Arc::clone(failure)),
         }
     }
 
+    /// Wait until the store fails; for ever, if it ends without that.
+    pub(crate) async fn has_failed(mut self) {
+        if self.failure.wait_for(Option::is_some).await.is_err() {
+            std::future::pending().await
+        }
+    }
+
     /// Why the store failed, as soon as it does.
     pub(crate) async fn failed(&self) -> Arc<Failure> {
-        match self.reached(|_| false).await {
-            Err(ReadError::Failed(failure)) => failure,
-            // `reached` ends in nothing else when no head is far enough.
-            _ => Arc::new(Failure::WriterStopped),
-        }
+        let mut failure = self.failure.clone();
+        let failed = failure.wait_for(Option::is_some).await.ok().and_then(|failure| failure.clone());
+        // The threads are gone, and have not said why.
+        failed.unwrap_or_else(|| Arc::new(Failure::WriterStopped))
     }
 }

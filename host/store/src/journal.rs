@@ -62,7 +62,7 @@ impl Journal {
         Ok(Self { store, file, key, version, at, length, sizes, spare })
     }
 
-    /// Give out all groups after the version that the engine has, cut off what is torn, and go on at the end.
+    /// Cut off what is torn, give out all groups after the version that the engine has, and go on at the end.
     pub(crate) fn open<E: From<JournalError>>(
         dir: &Path,
         store: StoreId,
@@ -72,13 +72,15 @@ impl Journal {
     ) -> Result<Self, E> {
         let spare = Arc::new(Spare::new(dir));
         spare.remove().map_err(io_at(dir))?;
-        let end = replay(dir, Some(store), version, each)?;
+        // Nothing is given out before the end is mended: the engine would have what the disk may not.
+        let end = replay(dir, Some(store), version, |_| Ok::<_, E>(()))?;
         if end.version < version {
             return Err(JournalError::Behind { dir: dir.to_owned(), end: end.version, version }.into());
         }
         let path = &end.segment.path;
         let file = OpenOptions::new().read(true).write(true).open(path).map_err(io_at(path))?;
         mend(&file, &end).map_err(io_at(path))?;
+        replay(dir, Some(store), version, each)?;
         let (key, at, length) = (end.header.frame_key(), end.at, end.length);
         Ok(Self { store, file, key, version: end.version, at, length, sizes, spare })
     }

@@ -104,6 +104,25 @@ fn an_end_that_is_torn_at_any_byte_is_cut_and_the_rest_stands() {
 }
 
 #[test]
+fn the_end_is_mended_before_anything_is_given_out() {
+    let dir = written(4);
+    let last = paths(dir.path()).pop().unwrap();
+    let mut bytes = fs::read(&last).unwrap();
+    let end = bytes.iter().rposition(|&byte| byte != 0).unwrap();
+    bytes[end] ^= 1;
+    fs::write(&last, &bytes).unwrap();
+    let frame = frame_bytes(encode(&redo(1).writes).len());
+    let begin = (end - HEADER_BYTES) / frame * frame + HEADER_BYTES;
+    let mut found = 0;
+    let opened = Journal::open(dir.path(), STORE, 0, SIZES, |_| {
+        found += 1;
+        assert!(fs::read(&last).unwrap()[begin..].iter().all(|&byte| byte == 0), "what is torn is still there");
+        Ok::<_, JournalError>(())
+    });
+    assert_eq!((opened.unwrap().version(), found), (3, 3));
+}
+
+#[test]
 fn a_byte_that_changed_anywhere_before_the_last_group_is_named_with_its_place() {
     let dir = written(12);
     for path in paths(dir.path()) {

@@ -18,7 +18,10 @@
 mod backup;
 mod base;
 mod batch;
+mod boot;
 mod commit;
+mod copier;
+mod ending;
 mod error;
 mod files;
 mod follower;
@@ -32,21 +35,25 @@ mod journal;
 mod key;
 mod open;
 mod places;
+mod progress;
 mod read;
 mod recorded;
 pub mod records;
 mod redo;
+mod remade;
 mod repair;
 mod restore;
 mod steps;
 mod trees;
+mod watchdog;
 mod writer;
+mod writer_cpu;
 
 pub use backup::{BackedUp, BackupError};
 pub use base::BaseError;
 pub use batch::{Add, BATCH_BYTES_MAX, BATCH_ITEMS_MAX, Batch, BatchError, Require, VALUE_BYTES_MAX};
 pub use commit::{Closed, Committed, QUEUE_BATCHES_MAX, QUEUE_BYTES_MAX, Store};
-pub use error::{CommitError, Failure, OpenError, ReadError, StorageError};
+pub use error::{CommitError, Failure, OpenError, PartsError, ReadError, StorageError};
 pub use files::{FileError, Files};
 pub use head::EarlierEpoch;
 pub use index::{EntryIndex, Indexed, Next, Order, Search, Term, Walk};
@@ -56,8 +63,10 @@ pub use key::{KEY_BYTES_MAX, Key, KeyKind, KeyPrefix, KeyPurpose};
 pub use open::FIRST_EPOCH;
 pub use read::{LogHead, PAGE_BYTES_MAX, PAGE_ITEMS_MAX, Page, StoredEntry, Versioned};
 pub use recorded::{GrantStanding, Recorded, StoredGrant};
-pub use repair::{RepairError, Repaired};
+pub use remade::{Part, Remade};
+pub use repair::{RepairError, Repaired, Seen};
 pub use steps::Step;
+pub use writer_cpu::WriterCpu;
 
 #[cfg(test)]
 mod contention_tests;
@@ -73,5 +82,7 @@ mod fixtures;
 mod model_tests;
 #[cfg(test)]
 mod power_cut_tests;
+#[cfg(test)]
+mod stall_tests;
 #[cfg(test)]
 mod store_tests;

@@ -2,32 +2,40 @@
 //! one that is new. Where its parts stand is in [`crate::places`].
 //!
 //! When a store is opened, the engine gets what the journal has more than it. An engine whose files cannot be
-//! read is refused here, and made anew by [`Store::repair`] alone. What is checked on opening takes the same
+//! read is refused here, and made anew by [`Store::repair`]; one that was in use when the machine stopped is not even
+//! looked at, and made anew by [`Store::open_or_remake`], too. What is checked on opening takes the same
 //! time for a store of any size; the whole of it is checked by [`Store::verify_integrity`].
 
 use std::any::Any;
 use std::fs::{self, OpenOptions};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{Arc, RwLock, mpsc as news};
+use std::sync::{Arc, RwLock};
 use std::thread;
 
 use attorn_log::{Entry, Epoch, Link, LogId, NodeId, TreeBuilder};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use crate::base;
+use crate::boot::{Boot, LastUse};
 use crate::commit::{Applied, QUEUE_BATCHES_MAX, Shared, Store};
+use crate::copier::{Copier, Due};
+use crate::ending::{Closing, Ending, Last};
 use crate::error::{OpenError, StorageError};
 use crate::files::{make_dir, remove_temporary};
-use crate::follower::{Behind, Follower, Pace};
+use crate::follower::{Follower, Pace};
 use crate::frame::StoreId;
 use crate::head::{Head, LogName};
-use crate::horizon::{Horizon, Teller, Watch};
+use crate::horizon;
 use crate::journal::Journal;
 use crate::places::{FORMAT, FORMAT_WITHOUT_JOURNAL, Lock, Places, at, exists, sync_files};
+use crate::progress::Progress;
+use crate::repair::{Repair, RepairError, Seen};
 use crate::steps::{EveryStep, Steps};
 use crate::trees::{Trees, head_write, store_id_write};
+use crate::watchdog::Watchdog;
 use crate::writer::Writer;
+use crate::writer_cpu::Meter;
 
 /// The epoch with which every log begins.
 pub const FIRST_EPOCH: Epoch = Epoch(1);
@@ -36,11 +44,12 @@ pub const FIRST_EPOCH: Epoch = Epoch(1);
 pub(crate) struct Setup {
     pub(crate) steps: Arc<dyn Steps>,
     pub(crate) pace: Pace,
+    pub(crate) boot: Boot,
 }
 
 impl Setup {
     pub(crate) fn usual() -> Self {
-        Self { steps: Arc::new(EveryStep), pace: Pace::USUAL }
+        Self { steps: Arc::new(EveryStep), pace: Pace::USUAL, boot: Boot::of_machine() }
     }
 }
 
@@ -84,6 +93,7 @@ impl Store {
         if exists(&places.engine)? {
             return Err(OpenError::HalfMade { dir: places.dir }.into());
         }
+        setup.boot.say_open(&places)?;
         make_dir(&places.blobs).map_err(at(&places.blobs))?;
         make_dir(&places.engine).map_err(at(&places.engine))?;
         let trees = Trees::open(&places.engine).map_err(OpenError::Storage)?;
@@ -99,19 +109,69 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`OpenError`] when there is no store, it is in use, half made, of a newer format or another log, or its parts do
-    /// not fit together.
+    /// [`OpenError`] when there is no store, it is in use, half made, of a newer format or another log, its parts do
+    /// not fit together, or the machine stopped while it was open.
     pub fn open(dir: &Path, log: &LogId) -> Result<Self, OpenError> {
         Self::open_with(dir, log, Setup::usual())
     }
 
     pub(crate) fn open_with(dir: &Path, log: &LogId, setup: Setup) -> Result<Self, OpenError> {
-        let places = Places::of(dir);
-        let format = places.format()?;
-        let lock = places.lock()?;
-        let opened = open_whole(&places, log, format, setup.pace)?;
-        start(&places, lock, opened, setup)
+        let (places, format, lock) = locked(dir)?;
+        if places.is_cut_off(&setup.boot, format)? {
+            return Err(OpenError::CutOff { dir: places.dir });
+        }
+        open_locked(&places, lock, log, format, setup)
     }
+
+    /// The same; where the machine stopped while the store was open, its engine is made anew of base copy and journal
+    /// before. Nothing is, where these come to less than somebody has seen. [`Store::remade`] says what was done.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::open`]; [`OpenError::NotRemade`].
+    pub fn open_or_remake(dir: &Path, log: &LogId, seen: Option<Seen>) -> Result<Self, OpenError> {
+        Self::open_or_remake_with(dir, log, seen, Setup::usual())
+    }
+
+    pub(crate) fn open_or_remake_with(
+        dir: &Path,
+        log: &LogId,
+        seen: Option<Seen>,
+        setup: Setup,
+    ) -> Result<Self, OpenError> {
+        let (places, format, lock) = locked(dir)?;
+        if places.is_cut_off(&setup.boot, format)? {
+            let repair = Repair { places: &places, log, boot: &setup.boot, after: &|_| Ok(()) };
+            repair.after_cut(seen).map_err(|error| match error {
+                RepairError::Open(error @ OpenError::OtherLog { .. }) => error,
+                error => OpenError::NotRemade { dir: places.dir.clone(), error: Box::new(error) },
+            })?;
+        }
+        open_locked(&places, lock, log, format, setup)
+    }
+}
+
+fn locked(dir: &Path) -> Result<(Places, u32, Lock), OpenError> {
+    let places = Places::of(dir);
+    let format = places.format()?;
+    let lock = places.lock()?;
+    Ok((places, format, lock))
+}
+
+fn open_locked(places: &Places, lock: Lock, log: &LogId, format: u32, setup: Setup) -> Result<Store, OpenError> {
+    places.finish_replacing_journal()?;
+    let last_use = setup.boot.last_use(places)?;
+    // Before the engine is opened, which may write.
+    setup.boot.say_open(places)?;
+    let opened = open_whole(places, log, format, setup.pace).inspect_err(|_| {
+        // What was wrong before is what is wrong: it is no stop of the machine that comes after this.
+        if last_use == LastUse::Closed
+            && let Err(error) = setup.boot.say_closed(places)
+        {
+            tracing::warn!(error = &error as &dyn std::error::Error, "cannot say that the store is closed");
+        }
+    })?;
+    start(places, lock, opened, setup)
 }
 
 /// Open all parts of a store, bring the engine up to what the journal has, and see whether they fit together.
@@ -224,35 +284,71 @@ fn check_end_of_log(trees: &Trees, log: &LogName, head: &Head) -> Result<(), Ope
 
 fn start(places: &Places, lock: Lock, opened: Opened, setup: Setup) -> Result<Store, OpenError> {
     let Opened { trees, log, head, journal, store } = opened;
-    let Setup { steps, pace } = setup;
+    let Setup { steps, pace, boot } = setup;
+    let watchdog = Arc::new(Watchdog::over(steps));
+    let steps = Arc::clone(&watchdog) as Arc<dyn Steps>;
     let tree = TreeBuilder::load(head.size, |id| trees.node(id));
     let tree = tree.map_err(|error| OpenError::Inconsistent(error.to_string()))?;
     let engine_file = places.engine.join("db");
     let file = OpenOptions::new().read(true).write(true).open(&engine_file).map_err(at(&engine_file))?;
-    let (horizon, watched) = watch::channel(Horizon::Durable(head));
-    let teller = Teller::new(horizon);
+    let progress = Arc::new(Progress::at(head.version));
+    let (teller, horizon) = horizon::at(head, Arc::clone(&progress));
     let (queue, jobs) = mpsc::channel(QUEUE_BATCHES_MAX);
-    let (follow, news) = news::channel();
     let applied = Applied { version: head.version, ..Applied::default() };
-    let shared = Arc::new(Shared { trees, log, applied: RwLock::new(applied), horizon: Watch::new(watched) });
+    let shared = Arc::new(Shared { trees, log, applied: RwLock::new(applied), horizon, cpu: Meter::default() });
     let (since_base, last_base) = base::how_far(&places.base, &places.journal).map_err(at(&places.base))?;
-    let follower = Follower {
+    let copier = Copier {
         shared: Arc::clone(&shared),
         steps: Arc::clone(&steps),
-        teller: teller.clone(),
-        news,
-        file,
+        progress: Arc::clone(&progress),
         places: places.clone(),
         store,
         spare: journal.spare(),
         pace,
-        behind: Behind::at(head.version, since_base, last_base),
+        due: Due::after(since_base, last_base),
     };
-    let writer = Writer { shared: Arc::clone(&shared), steps, journal, jobs, follow, teller, head, tree };
+    let follower = Follower {
+        shared: Arc::clone(&shared),
+        steps: Arc::clone(&steps),
+        teller: teller.clone(),
+        progress: Arc::clone(&progress),
+        file,
+        pace,
+    };
+    let writer = Writer {
+        shared: Arc::clone(&shared),
+        steps,
+        journal,
+        jobs,
+        progress,
+        pace,
+        teller: teller.clone(),
+        head,
+        tree,
+    };
+    // As long as a thread lives it may use the directory.
+    let lock = Arc::new(lock);
     let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
+        let lock = Arc::clone(&lock);
+        let run = move || {
+            run();
+            drop(lock);
+        };
         thread::Builder::new().name(name.to_owned()).spawn(run).map_err(|error| StorageError::new(&error))
     };
-    let threads =
-        vec![spawn("store-writer", Box::new(|| writer.run()))?, spawn("store-follower", Box::new(|| follower.run()))?];
-    Ok(Store::of(shared, places.blobs.clone(), queue, threads, lock))
+    let dog = Arc::clone(&watchdog);
+    let closing = Closing { boot, places: places.clone(), horizon: shared.horizon.clone() };
+    let ending = Ending {
+        vital: vec![
+            spawn("store-writer", Box::new(|| writer.run()))?,
+            spawn("store-follower", Box::new(|| follower.run()))?,
+        ],
+        copier: Some(spawn("store-copier", Box::new(|| copier.run()))?),
+        watchdog,
+        last: Some(Last { trees: shared.trees.clone(), closing, lock: Arc::clone(&lock) }),
+    };
+    // It does not use the directory, and ends by itself.
+    let watch = thread::Builder::new().name("store-watchdog".to_owned()).spawn(move || dog.watch(&teller));
+    watch.map_err(|error| StorageError::new(&error))?;
+    Ok(Store::of(shared, places.clone(), queue, ending))
 }

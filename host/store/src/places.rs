@@ -4,7 +4,10 @@
 //! <dir>/store.lock      held while the store is open
 //! <dir>/store.format    the format; written last when a store is created
 //! <dir>/store.keep      held by whoever copies journal and base copies, so that none is removed meanwhile
+//! <dir>/store.boot      in which boot of the machine it was open last, and whether it was closed
+//! <dir>/store.remade    what was made anew and is not in the log yet
 //! <dir>/store/          the engine's files
+//! <dir>/store.cut-off/  the engine's files as the machine left them when it stopped last
 //! <dir>/journal/        every group, since the oldest base copy
 //! <dir>/base/           copies of all that the engine holds
 //! <dir>/blobs/          what is too large to be a value
@@ -17,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Instant;
 
+use crate::boot::{Boot, LastUse};
 use crate::error::OpenError;
 use crate::files::sync_dir;
 use crate::trees::{LOCK_PAUSE, LOCK_WAIT};
@@ -40,8 +44,13 @@ pub(crate) struct Places {
     pub(crate) lock: PathBuf,
     pub(crate) marker: PathBuf,
     pub(crate) keep: PathBuf,
+    pub(crate) boot: PathBuf,
+    pub(crate) remade: PathBuf,
     pub(crate) engine: PathBuf,
+    pub(crate) cut_off_engine: PathBuf,
     pub(crate) journal: PathBuf,
+    /// A whole journal that is about to take the other's place.
+    pub(crate) new_journal: PathBuf,
     pub(crate) base: PathBuf,
     pub(crate) blobs: PathBuf,
 }
@@ -53,8 +62,12 @@ impl Places {
             lock: dir.join("store.lock"),
             marker: dir.join("store.format"),
             keep: dir.join("store.keep"),
+            boot: dir.join("store.boot"),
+            remade: dir.join("store.remade"),
             engine: dir.join("store"),
+            cut_off_engine: dir.join("store.cut-off"),
             journal: dir.join("journal"),
+            new_journal: dir.join("journal.new"),
             base: dir.join("base"),
             blobs: dir.join("blobs"),
         }
@@ -86,6 +99,32 @@ impl Places {
                 Err(TryLockError::Error(source)) => return Err(OpenError::Io { path: self.lock.clone(), source }),
             }
         }
+    }
+
+    /// Whether the machine stopped while the store was open. One without a journal has nothing but its engine.
+    pub(crate) fn is_cut_off(&self, boot: &Boot, format: u32) -> Result<bool, OpenError> {
+        Ok(format > FORMAT_WITHOUT_JOURNAL && boot.last_use(self)? == LastUse::CutOff)
+    }
+
+    /// Give a new journal its name, where somebody was cut off who had moved the old one aside.
+    pub(crate) fn finish_replacing_journal(&self) -> Result<(), OpenError> {
+        if exists(&self.journal)? || !exists(&self.new_journal)? {
+            return Ok(());
+        }
+        fs::rename(&self.new_journal, &self.journal).and_then(|()| sync_dir(&self.dir)).map_err(at(&self.journal))
+    }
+
+    /// Move the engine's files to where those are that a stop of the machine left, which are removed. Where they are
+    /// there now, if any were.
+    pub(crate) fn set_engine_aside(&self) -> io::Result<Option<PathBuf>> {
+        if !self.engine.try_exists()? {
+            return Ok(None);
+        }
+        if self.cut_off_engine.try_exists()? {
+            fs::remove_dir_all(&self.cut_off_engine)?;
+        }
+        fs::rename(&self.engine, &self.cut_off_engine)?;
+        Ok(Some(self.cut_off_engine.clone()))
     }
 
     /// Say that there is a store, of this format.

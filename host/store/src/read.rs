@@ -76,6 +76,8 @@ impl Store {
     ///
     /// [`ReadError`] when the store has failed or cannot read.
     pub async fn get(&self, key: &Key) -> Result<Option<Versioned>, ReadError> {
+        // Where the store has failed the engine may hang.
+        self.shared.horizon.head()?;
         let found = self.shared.trees.value(key)?;
         let version = match &found {
             Some(stored) => stored.version,
@@ -149,6 +151,7 @@ impl Store {
     ///
     /// As [`Self::get`].
     pub async fn scan(&self, prefix: &KeyPrefix, after: Option<&Key>, limit: usize) -> Result<Page, ReadError> {
+        self.shared.horizon.head()?;
         let (scanned, version) = {
             // While this is held, no group is applied.
             let applied = self.shared.applied();

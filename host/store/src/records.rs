@@ -33,7 +33,7 @@ mod workload_issuer;
 
 pub use active_set::{ActiveMember, ActiveSetRecord, DuplicateMember};
 pub use agent::{AgentRecord, AgentRecordError, KeyOwner, KeyOwnerRecord, StateChange};
-pub use clock::ClockRecord;
+pub use clock::SetBackRecord;
 pub use clock_mark::ClockMarkRecord;
 pub(crate) use codec::json;
 pub use codec::{Kept, Record, RecordError, RecordProblem, Sealed};
@@ -69,7 +69,7 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
     match kind {
         KeyKind::ActiveSet => check_as::<ActiveSetRecord>(key, stored),
         KeyKind::Agent => check_as::<AgentRecord>(key, stored),
-        KeyKind::Clock => check_as::<ClockRecord>(key, stored),
+        KeyKind::Clock => check_as::<SetBackRecord>(key, stored),
         KeyKind::ClockMark => check_as::<ClockMarkRecord>(key, stored),
         KeyKind::Decision => check_as::<DecisionRecord>(key, stored),
         KeyKind::Delegation => check_as::<DelegationRecord>(key, stored),

@@ -206,7 +206,7 @@ fn entitlements_the_freeze_and_the_clock() {
         r#"{"by":"ada","at_ms":1000,"reason":"a leak"}"#,
     );
     golden(
-        &ClockRecord { by: Some(id("ada")), at: TimeMs(1_000), eras: vec![span(2_000, 9_000)] },
+        &SetBackRecord { by: Some(id("ada")), at: TimeMs(1_000), eras: vec![span(2_000, 9_000)] },
         "clock",
         r#"{"by":"ada","at_ms":1000,"eras":[{"from_ms":2000,"until_ms":9000}]}"#,
     );

@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use attorn_core::{
-    AgentNaming, ConsentMapping, DetailMapping, Permission, ProviderAlgorithm, ProviderTokenType, TimeMs,
-};
+use attorn_core::{AgentNaming, ConsentMapping, DetailMapping, IssuerAlgorithm, Permission, ProviderTokenType, TimeMs};
 
 use super::tests::golden;
 use super::*;
@@ -21,7 +19,7 @@ fn provider() -> ProviderRecord {
         id: id("main"),
         issuer: id("https://sso.example/realms/main"),
         audience: id("https://attorn.example"),
-        algorithms: BTreeSet::from([ProviderAlgorithm::Es256, ProviderAlgorithm::Rs256]),
+        algorithms: BTreeSet::from([IssuerAlgorithm::Es256, IssuerAlgorithm::Rs256]),
         token_type: ProviderTokenType::AtJwt,
         names_agent_by: AgentNaming::MayAct,
         clients: BTreeMap::from([(id("bot-client"), id("bot"))]),

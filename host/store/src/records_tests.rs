@@ -5,8 +5,8 @@ use std::fmt;
 
 use attorn_core::{
     Agent, AgentKey, AgentState, Ceiling, DecisionId, Digest, Duty, Grant, GrantId, Identity, IdentityMethod,
-    IdentitySubject, Issuer, JsonText, KeyBinding, Permission, ProviderAlgorithm, PurposeCeiling, ResourceServer,
-    TimeMs, UseCounting, UserPresence,
+    IdentitySubject, Issuer, IssuerAlgorithm, JsonText, KeyBinding, Permission, PurposeCeiling, ResourceServer, TimeMs,
+    UseCounting, UserPresence,
 };
 
 use attorn_log::CheckpointSigner;
@@ -159,7 +159,7 @@ fn workloads_and_who_vouches_for_them() {
         &format!("identity_owner/{digest}"),
         &format!(r#"{{"subject":{text},"agent":"bot"}}"#),
     );
-    let keys = |jwks: &str| (BTreeSet::from([ProviderAlgorithm::Rs256, ProviderAlgorithm::Es256]), json(jwks));
+    let keys = |jwks: &str| (BTreeSet::from([IssuerAlgorithm::Rs256, IssuerAlgorithm::Es256]), json(jwks));
     let record = WorkloadIssuerRecord::new(id("cluster"), issuer(), keys("{}"), TimeMs(1_000)).unwrap();
     let mut record = record.changed(keys(r#"{"keys":[]}"#), TimeMs(2_000)).unwrap();
     record.revoked_at = Some(TimeMs(3_000));

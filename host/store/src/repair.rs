@@ -5,25 +5,39 @@
 //! journal is damaged in a place that the engine has passed, and all after that is whole, the engine is what a new
 //! journal is begun with. Where more of it is damaged there is no repair, for what it lost nobody has: then a
 //! backup is what is left.
+//!
+//! Each change is made whole beside what it replaces, and takes its place by one rename: wherever a repair is cut
+//! off, the next one or the next opening goes on from there.
+//!
+//! Opening a store makes the engine anew by itself in one case: the machine stopped while it was open. That is no
+//! sign of anything worse, and what the engine lost by it shows nowhere else (see [`crate::boot`]). Any other damage
+//! comes from a failing disk, from somebody's hand or from an error of ours, which whoever operates the server has
+//! to know of before it goes on: then it is refused, and [`Store::repair`] is what they ask for. The same goes for a
+//! journal or base copies that are not whole, and for a log that is shorter than somebody has seen it.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use attorn_log::LogId;
+use attorn_log::{Epoch, LogId};
 
 use crate::base::{self, Base, BaseError};
+use crate::boot::Boot;
 use crate::commit::Store;
-use crate::error::{OpenError, StorageError};
+use crate::error::{OpenError, PartsError, StorageError};
 use crate::files::{make_dir, sync_dir};
 use crate::follower::Pace;
 use crate::frame::StoreId;
 use crate::integrity::{Integrity, IntegrityError, verify};
-use crate::journal::{self, JournalError};
-use crate::open::{begin_journal, head_of, open_whole, said};
-use crate::places::{FORMAT, FORMAT_WITHOUT_JOURNAL, Places, at, exists, sync_files};
+use crate::journal::{self, Journal, JournalError};
+use crate::open::{head_of, open_whole, said};
+use crate::places::{Places, at, exists, sync_files};
 use crate::redo::Redo;
+use crate::remade::{self, Part, Remade};
 use crate::trees::Trees;
+
+/// What is wrong with an engine that was in use when the machine stopped.
+const CUT_OFF: &str = "the machine stopped while it was open";
 
 /// What a repair found and did.
 #[derive(Debug)]
@@ -58,53 +72,198 @@ pub enum RepairError {
     /// The directory is no store's, or somebody uses it.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The journal cannot be read.
-    #[error("the journal cannot be relied on")]
-    Journal(#[from] JournalError),
-    /// A base copy cannot be read.
-    #[error("the base copy cannot be relied on")]
-    Base(#[from] BaseError),
+    /// What they could be made of cannot be relied on.
+    #[error(transparent)]
+    Parts(#[from] PartsError),
     /// The engine could not take it.
     #[error("the engine could not take what there is")]
     Storage(#[from] StorageError),
-    /// There is nothing to begin with.
-    #[error("there is no base copy in `{}`", dir.display())]
-    NoBase {
-        /// Where one should be.
-        dir: PathBuf,
-    },
     /// Base copy and journal belong to different stores.
     #[error("the base copy and the journal belong to different stores")]
     OtherStore,
     /// It does not fit together even so.
     #[error("what base copy and journal come to does not fit together")]
     Integrity(#[from] IntegrityError),
+    /// Somebody has seen more.
+    #[error("base copy and journal come to {size} entries, and there were {seen}")]
+    Behind {
+        /// How many entries they come to.
+        size: u64,
+        /// How many somebody has seen.
+        seen: u64,
+    },
+    /// A test has cut it off.
+    #[cfg(test)]
+    #[error("cut off")]
+    CutOff,
+}
+
+impl From<JournalError> for RepairError {
+    fn from(error: JournalError) -> Self {
+        Self::Parts(error.into())
+    }
+}
+
+impl From<BaseError> for RepairError {
+    fn from(error: BaseError) -> Self {
+        Self::Parts(error.into())
+    }
+}
+
+/// How long somebody has seen the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// In which epoch. What was seen of another says nothing.
+    pub epoch: Epoch,
+    /// How many entries.
+    pub size: u64,
+}
+
+/// What a repair does, in its order. Tests cut it off after each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    EngineBuilt,
+    EngineNoted,
+    EngineAside,
+    EngineInPlace,
+    BaseMade,
+    JournalMade,
+    JournalNoted,
+    JournalAside,
+    JournalInPlace,
+    BasesAside,
+}
+
+/// A repair, by whoever holds the directory's lock.
+pub(crate) struct Repair<'a> {
+    pub(crate) places: &'a Places,
+    pub(crate) log: &'a LogId,
+    pub(crate) boot: &'a Boot,
+    /// Called after each stage.
+    pub(crate) after: &'a dyn Fn(Stage) -> Result<(), RepairError>,
 }
 
 impl Store {
     /// Walk a store that nobody has open, and make the engine's files anew if they cannot be relied on.
     pub fn repair(dir: &Path, log: &LogId) -> Result<Repaired, RepairError> {
-        let places = Places::of(dir);
+        let (places, boot) = (Places::of(dir), Boot::of_machine());
         let format = places.format()?;
         let _lock = places.lock()?;
-        let problem = match examine(&places, log, format) {
-            Ok(integrity) => return Ok(Repaired::Whole(integrity)),
-            Err(RepairError::Open(error @ OpenError::OtherLog { .. })) => return Err(error.into()),
+        Repair { places: &places, log, boot: &boot, after: &|_| Ok(()) }.by_hand(format)
+    }
+}
+
+impl Repair<'_> {
+    pub(crate) fn by_hand(&self, format: u32) -> Result<Repaired, RepairError> {
+        self.places.finish_replacing_journal()?;
+        let repaired = if self.places.is_cut_off(self.boot, format)? {
+            // Where base copy or journal are not whole, the engine is looked at for once.
+            match self.remake(CUT_OFF, true, None) {
+                Err(RepairError::Parts(_)) => self.of_what_is_found(format)?,
+                repaired => repaired?,
+            }
+        } else {
+            self.of_what_is_found(format)?
+        };
+        // Whoever opened the engine to look at it may have changed it.
+        sync_files(&self.places.engine)?;
+        self.boot.say_closed(self.places)?;
+        Ok(repaired)
+    }
+
+    fn of_what_is_found(&self, format: u32) -> Result<Repaired, RepairError> {
+        match examine(self.places, self.log, format) {
+            Ok(integrity) => Ok(Repaired::Whole(integrity)),
+            Err(RepairError::Open(error @ OpenError::OtherLog { .. })) => Err(error.into()),
             // What the engine has and the journal lost would be lost for good, if the engine were replaced.
             Err(RepairError::Open(OpenError::Journal(
                 error @ (JournalError::Damaged { .. } | JournalError::Hole { .. }),
             ))) => {
-                let replace = || replace_journal(&places, &error);
-                return catch_unwind(AssertUnwindSafe(replace)).unwrap_or_else(|_| Err(error.into()));
+                let replace = || self.replace_journal(&error);
+                catch_unwind(AssertUnwindSafe(replace)).unwrap_or_else(|_| Err(error.into()))
             }
-            Err(RepairError::Open(OpenError::Journal(error))) => return Err(error.into()),
-            Err(error) => causes(&error),
+            Err(RepairError::Open(OpenError::Journal(error))) => Err(error.into()),
+            Err(error) => self.remake(&causes(&error), true, None),
+        }
+    }
+
+    /// Make the engine's files anew because the machine stopped while they were in use. There must be at least as much
+    /// as somebody has seen, else nothing is replaced.
+    pub(crate) fn after_cut(&self, seen: Option<Seen>) -> Result<(), RepairError> {
+        self.places.finish_replacing_journal()?;
+        tracing::warn!(
+            dir = %self.places.dir.display(),
+            "the machine stopped while the store was open: making its files anew from base copy and journal"
+        );
+        let Repaired::Rebuilt { base, integrity, aside, .. } = self.remake(CUT_OFF, false, seen)? else {
+            return Ok(());
         };
+        let aside = aside.map(|aside| aside.display().to_string());
+        let Integrity { version, entries, digest, .. } = integrity;
+        tracing::warn!(base, version, entries, %digest, aside, "the store's files were made anew, and nothing is lost");
+        Ok(())
+    }
+
+    /// Make the engine's files anew, and move those aside that are there. What was set aside without anybody's asking
+    /// for it is kept once: else a machine that stops often would fill its disk.
+    fn remake(&self, problem: &str, by_hand: bool, seen: Option<Seen>) -> Result<Repaired, RepairError> {
+        let Self { places, log, after, .. } = self;
         let new = places.dir.join("store.new");
-        let (base, integrity) = rebuild(&places, log, &new)?;
-        let aside = move_aside(&places.engine).map_err(at(&places.engine))?;
+        let (base, integrity) = rebuild(places, log, &new, seen).inspect_err(|_| {
+            // The error is what matters; what is left over is removed when it is tried again.
+            let _ = fs::remove_dir_all(&new);
+        })?;
+        after(Stage::EngineBuilt)?;
+        remade::note(places, Remade::new(Part::Store, by_hand, problem, &integrity))?;
+        after(Stage::EngineNoted)?;
+        let aside = if by_hand { move_aside(&places.engine) } else { places.set_engine_aside() };
+        let aside = aside.map_err(at(&places.engine))?;
+        after(Stage::EngineAside)?;
         fs::rename(&new, &places.engine).and_then(|()| sync_dir(&places.dir)).map_err(at(&places.engine))?;
-        Ok(Repaired::Rebuilt { problem, base, integrity, aside })
+        after(Stage::EngineInPlace)?;
+        self.boot.say_closed(places)?;
+        Ok(Repaired::Rebuilt { problem: problem.to_owned(), base, integrity, aside })
+    }
+
+    /// Begin the journal anew with what the engine holds, if nothing is wrong after that.
+    fn replace_journal(&self, error: &JournalError) -> Result<Repaired, RepairError> {
+        let Self { places, after, .. } = self;
+        let trees = Trees::open(&places.engine)?;
+        let (name, head) = head_of(&trees)?;
+        let refused = || OpenError::Inconsistent("it has no id".to_owned());
+        let store = trees.store_id()?.ok_or_else(refused)?;
+        let end = journal::replay_rest(&places.journal, store, head.version, |redo: Redo| {
+            trees.apply(&redo.writes).map_err(RepairError::from)
+        })?;
+        if end.version < head.version {
+            let (end, version) = (end.version, head.version);
+            return Err(JournalError::Behind { dir: places.journal.clone(), end, version }.into());
+        }
+        trees.flush()?;
+        sync_files(&places.engine)?;
+        let integrity = verify(&trees, &name, end.version)?;
+        // With this the new journal is enough, and the old one still has all that it had.
+        base::write(&places.base, store, end.version, &trees)?;
+        after(Stage::BaseMade)?;
+        let new = &places.new_journal;
+        if exists(new)? {
+            fs::remove_dir_all(new).map_err(at(new))?;
+        }
+        make_dir(new).map_err(at(new))?;
+        Journal::create(new, store, end.version, Pace::USUAL.segments).map_err(at(new))?;
+        after(Stage::JournalMade)?;
+        let problem = causes(error);
+        remade::note(places, Remade::new(Part::Journal, true, &problem, &integrity))?;
+        after(Stage::JournalNoted)?;
+        let aside = move_aside(&places.journal).map_err(at(&places.journal))?;
+        let aside = aside.ok_or_else(|| JournalError::Missing { dir: places.journal.clone(), due: head.version })?;
+        sync_dir(&places.dir).map_err(at(&places.dir))?;
+        after(Stage::JournalAside)?;
+        places.finish_replacing_journal()?;
+        after(Stage::JournalInPlace)?;
+        bases_aside(places, end.version).map_err(at(&places.base))?;
+        after(Stage::BasesAside)?;
+        Ok(Repaired::NewJournal { problem, integrity, aside })
     }
 }
 
@@ -126,24 +285,24 @@ fn examine(places: &Places, log: &LogId, format: u32) -> Result<Integrity, Repai
 }
 
 /// Build the engine's files in a directory of their own, from the newest base copy that can be read.
-fn rebuild(places: &Places, log: &LogId, new: &Path) -> Result<(u64, Integrity), RepairError> {
+fn rebuild(places: &Places, log: &LogId, new: &Path, seen: Option<Seen>) -> Result<(u64, Integrity), RepairError> {
     let mut failed = None;
     for base in base::all(&places.base).map_err(at(&places.base))?.into_iter().rev() {
-        match build(&places.journal, &base, log, new) {
+        match build(&places.journal, &base, log, new, seen) {
             Ok(integrity) => return Ok((base.version, integrity)),
             // An older copy needs more of the journal, and comes to the same.
-            Err(error @ (RepairError::Base(_) | RepairError::OtherStore)) => {
+            Err(error @ (RepairError::Parts(PartsError::Base(_)) | RepairError::OtherStore)) => {
                 tracing::warn!(base = base.version, error = causes(&error), "a base copy cannot be used");
                 failed.get_or_insert(error);
             }
             Err(error) => return Err(error),
         }
     }
-    Err(failed.unwrap_or_else(|| RepairError::NoBase { dir: places.base.clone() }))
+    Err(failed.unwrap_or_else(|| PartsError::NoBase { dir: places.base.clone() }.into()))
 }
 
 /// Build the engine's files in an empty directory from a base copy and the journal after it, and walk them.
-pub(crate) fn build(journal: &Path, base: &Base, log: &LogId, new: &Path) -> Result<Integrity, RepairError> {
+fn build(journal: &Path, base: &Base, log: &LogId, new: &Path, seen: Option<Seen>) -> Result<Integrity, RepairError> {
     if exists(new)? {
         fs::remove_dir_all(new).map_err(at(new))?;
     }
@@ -154,44 +313,30 @@ pub(crate) fn build(journal: &Path, base: &Base, log: &LogId, new: &Path) -> Res
         trees.apply(&redo.writes).map_err(RepairError::from)
     });
     let end = replayed.map_err(|error| match error {
-        RepairError::Journal(JournalError::OtherStore { .. }) => RepairError::OtherStore,
+        RepairError::Parts(PartsError::Journal(JournalError::OtherStore { .. })) => RepairError::OtherStore,
         error => error,
     })?;
-    let (name, _) = trees.head()?.ok_or(IntegrityError::Head)?;
+    let (name, head) = trees.head()?.ok_or(IntegrityError::Head)?;
     if name.id != *log {
         return Err(OpenError::OtherLog { expected: log.clone(), found: name.id }.into());
+    }
+    if let Some(Seen { size, .. }) = seen.filter(|seen| seen.epoch == name.epoch && seen.size > head.size) {
+        return Err(RepairError::Behind { size: head.size, seen: size });
     }
     trees.flush()?;
     sync_files(new)?;
     Ok(verify(&trees, &name, end.version)?)
 }
 
-/// Begin the journal anew with what the engine holds, if nothing is wrong after that.
-fn replace_journal(places: &Places, error: &JournalError) -> Result<Repaired, RepairError> {
-    let trees = Trees::open(&places.engine)?;
-    let (name, head) = head_of(&trees)?;
-    let refused = || OpenError::Inconsistent("it has no id".to_owned());
-    let store = trees.store_id()?.ok_or_else(refused)?;
-    let end = journal::replay_rest(&places.journal, store, head.version, |redo: Redo| {
-        trees.apply(&redo.writes).map_err(RepairError::from)
-    })?;
-    if end.version < head.version {
-        return Err(
-            JournalError::Behind { dir: places.journal.clone(), end: end.version, version: head.version }.into()
-        );
+/// Move all base copies that lead to an older journal to where that is.
+fn bases_aside(places: &Places, version: u64) -> std::io::Result<()> {
+    let aside = free_name(&places.base)?;
+    make_dir(&aside)?;
+    for base in base::all(&places.base)?.into_iter().filter(|base| base.version < version) {
+        fs::rename(&base.path, aside.join(base.path.file_name().unwrap_or_default()))?;
     }
-    trees.flush()?;
-    sync_files(&places.engine)?;
-    let integrity = verify(&trees, &name, end.version)?;
-    // From here on the engine is all that counts, and whoever opens the store begins a journal.
-    places.write_marker(FORMAT_WITHOUT_JOURNAL)?;
-    let aside = move_aside(&places.journal).map_err(at(&places.journal))?;
-    let aside = aside.ok_or_else(|| JournalError::Missing { dir: places.journal.clone(), due: head.version })?;
-    move_aside(&places.base).map_err(at(&places.base))?;
-    let head = head_of(&trees)?.1;
-    begin_journal(places, &trees, &head, Pace::USUAL)?;
-    places.write_marker(FORMAT)?;
-    Ok(Repaired::NewJournal { problem: causes(error), integrity, aside })
+    sync_dir(&aside)?;
+    sync_dir(&places.base)
 }
 
 /// Give a directory another name. Nothing in it is ever deleted.
@@ -199,12 +344,18 @@ fn move_aside(dir: &Path) -> std::io::Result<Option<PathBuf>> {
     if !dir.try_exists()? {
         return Ok(None);
     }
+    let aside = free_name(dir)?;
+    fs::rename(dir, &aside)?;
+    Ok(Some(aside))
+}
+
+/// A name for what is broken of a directory.
+fn free_name(dir: &Path) -> std::io::Result<PathBuf> {
     let mut number = 1_u32;
     loop {
         let aside = dir.with_extension(format!("broken-{number}"));
         if !aside.try_exists()? {
-            fs::rename(dir, &aside)?;
-            return Ok(Some(aside));
+            return Ok(aside);
         }
         number += 1;
     }

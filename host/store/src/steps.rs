@@ -9,12 +9,18 @@
 //! later: a base copy, and removing what is not needed any more.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::error::StorageError;
 
-/// One step. A commit takes the first four, in this order; the others come behind.
+/// How long a step may take before the store has failed. A disk that hangs for less is waited for.
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+
+/// One step. A commit takes the first five, in this order; the others come behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step {
+    /// The batches of a group are checked against the state.
+    Check,
     /// The journal gets a new segment, where the group has no room in the last.
     Segment,
     /// The group is appended to the journal.
@@ -27,6 +33,8 @@ pub enum Step {
     Flush,
     /// The engine's file is synced.
     EngineSync,
+    /// A page of a base copy is written.
+    Page,
     /// A base copy gets its name.
     Base,
     /// What is not needed any more is removed from the journal.
@@ -36,12 +44,14 @@ pub enum Step {
 impl Step {
     /// All of them, in their order.
     pub const ALL: &[Self] = &[
+        Self::Check,
         Self::Segment,
         Self::Append,
         Self::Sync,
         Self::Transaction,
         Self::Flush,
         Self::EngineSync,
+        Self::Page,
         Self::Base,
         Self::Trim,
     ];
@@ -49,19 +59,21 @@ impl Step {
     /// Whether the store has failed for ever when the step fails.
     #[must_use]
     pub const fn is_vital(self) -> bool {
-        !matches!(self, Self::Base | Self::Trim)
+        !matches!(self, Self::Page | Self::Base | Self::Trim)
     }
 }
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Check => "check",
             Self::Segment => "segment",
             Self::Append => "append",
             Self::Sync => "sync",
             Self::Transaction => "transaction",
             Self::Flush => "flush",
             Self::EngineSync => "engine sync",
+            Self::Page => "page of a base copy",
             Self::Base => "base copy",
             Self::Trim => "trim",
         })
@@ -72,6 +84,11 @@ impl fmt::Display for Step {
 pub(crate) trait Steps: Send + Sync {
     /// Take one step, which is what `act` does.
     fn take(&self, step: Step, act: &mut dyn FnMut() -> Result<(), StorageError>) -> Result<(), StorageError>;
+
+    /// How long a step may take.
+    fn limit(&self, _: Step) -> Duration {
+        LIMIT
+    }
 }
 
 /// Takes every step as it is.

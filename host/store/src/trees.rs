@@ -151,6 +151,8 @@ pub(crate) struct Scanned {
     pub(crate) more: bool,
 }
 
+/// The open engine. It is closed when the last clone goes.
+#[derive(Clone)]
 pub(crate) struct Trees {
     db: sled::Db,
     /// One for each name, by number.

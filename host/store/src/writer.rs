@@ -4,7 +4,6 @@
 //! Also a refusal is answered only when its group is on disk: it tells of batches before it, of which
 //! nobody may hear before they are durable.
 
-use std::sync::mpsc::Sender;
 use std::sync::{Arc, PoisonError};
 
 use attorn_log::TreeBuilder;
@@ -12,14 +11,16 @@ use tokio::sync::mpsc;
 
 use crate::commit::{Job, Shared};
 use crate::error::{Failure, StorageError};
-use crate::follower::Applied;
+use crate::follower::Pace;
 use crate::group::Group;
 use crate::head::Head;
 use crate::horizon::Teller;
 use crate::journal::Journal;
+use crate::progress::Progress;
 use crate::redo;
 use crate::steps::{Step, Steps};
 use crate::trees::redo_of;
+use crate::writer_cpu;
 
 /// How many batches one group has at most.
 const GROUP_BATCHES_MAX: usize = 256;
@@ -31,8 +32,9 @@ pub(crate) struct Writer {
     pub(crate) steps: Arc<dyn Steps>,
     pub(crate) journal: Journal,
     pub(crate) jobs: mpsc::Receiver<Job>,
-    /// Where the follower hears of what was applied.
-    pub(crate) follow: Sender<Applied>,
+    /// Where the others hear of what was applied.
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) pace: Pace,
     pub(crate) teller: Teller,
     pub(crate) head: Head,
     pub(crate) tree: TreeBuilder,
@@ -42,7 +44,7 @@ impl Writer {
     /// Write until the last sender is gone or something fails.
     pub(crate) fn run(mut self) {
         while let Some(first) = self.jobs.blocking_recv() {
-            if self.teller.has_failed() {
+            if !self.progress.wait_for_room(&self.pace) || self.teller.has_failed() {
                 self.close();
                 return;
             }
@@ -81,30 +83,38 @@ impl Writer {
     fn write(&mut self, jobs: Vec<Job>) -> Result<(), Failure> {
         let shared = Arc::clone(&self.shared);
         let mut group = Group::new(&shared.trees, &shared.log, self.head, self.tree.clone());
-        let mut answers = Vec::with_capacity(jobs.len());
-        for Job { batch, answer, share } in jobs {
-            answers.push((answer, group.take(batch).map_err(Failure::Read)?));
-            drop(share);
-        }
+        let (mut jobs, mut answers) = (jobs.into_iter(), Vec::new());
+        take(&*self.steps, Step::Check, &mut || {
+            for Job { batch, answer, share } in jobs.by_ref() {
+                answers.push((answer, group.take(batch)?));
+                drop(share);
+            }
+            Ok(())
+        })?;
         if !group.is_empty() {
+            let before = writer_cpu::of_this_thread();
+            group.link().map_err(Failure::Read)?;
+            shared.cpu.log_took(writer_cpu::of_this_thread().saturating_sub(before));
             self.make_durable(&shared, &group)?;
             self.head = group.head;
             self.tree = group.tree;
-            self.teller.durable(self.head);
+        }
+        // Who has waited so long that the store has failed meanwhile is told that, and not what came of it.
+        if !self.teller.durable(self.head) {
+            return Ok(());
         }
         for (answer, outcome) in answers {
             // Who does not listen any more does not want to know.
             let _ = answer.send(outcome);
         }
+        shared.cpu.whole_is(writer_cpu::of_this_thread());
         Ok(())
     }
 
     /// First the journal, and when that is on disk the engine, which comes to disk behind.
     fn make_durable(&mut self, shared: &Shared, group: &Group<'_>) -> Result<(), Failure> {
         let Self { steps, journal, .. } = self;
-        let take = |step: Step, act: &mut dyn FnMut() -> Result<(), StorageError>| {
-            steps.take(step, act).map_err(|error| Failure::Step { step, error })
-        };
+        let take = |step, act: &mut dyn FnMut() -> _| take(&**steps, step, act);
         let redo = redo_of(&shared.log, group);
         let content = redo::encode(&redo.writes);
         if !journal.has_room(content.len()) {
@@ -119,10 +129,18 @@ impl Writer {
             shared.trees.apply(&redo.writes)
         })?;
         let next_segment_bytes = journal.is_half_full().then(|| journal.next_segment_bytes());
-        // A follower that is gone has failed the store, and the next group finds that out.
-        let _ = self.follow.send(Applied { version: redo.to, bytes: content.len() as u64, next_segment_bytes });
+        self.progress.applied(redo.to, content.len() as u64, next_segment_bytes);
         Ok(())
     }
+}
+
+/// A step that fails ends the store.
+pub(crate) fn take(
+    steps: &dyn Steps,
+    step: Step,
+    act: &mut dyn FnMut() -> Result<(), StorageError>,
+) -> Result<(), Failure> {
+    steps.take(step, act).map_err(|error| Failure::Step { step, error })
 }
 
 impl Drop for Writer {
@@ -131,5 +149,6 @@ impl Drop for Writer {
         if std::thread::panicking() {
             self.fail(Failure::WriterStopped);
         }
+        self.progress.end();
     }
 }

@@ -54,6 +54,14 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) }
 }
 
+/// What this share of some measurements does not exceed.
+pub(crate) fn quantile(mut values: Vec<f64>, share: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let count = float(values.len() as u64);
+    let at = values.iter().enumerate().find(|(at, _)| float(*at as u64 + 1) >= count * share);
+    at.map_or(f64::NAN, |(_, value)| *value)
+}
+
 /// As a number with a fraction. No count here comes near what that cannot hold.
 #[expect(clippy::cast_precision_loss, reason = "counts and microseconds stay far below 2^53")]
 pub(crate) const fn float(count: u64) -> f64 {

@@ -1,14 +1,18 @@
-//! Benchmarks: `cargo xtask bench [engine|http|hostile|compile|delegation|store] [--json]`.
+//! Benchmarks: `cargo xtask bench [engine|http|hostile|compile|delegation|store|audit] [--json]`.
+//!
+//! What each area measures, and what its figures should come to, stands at the head of its module.
 //!
 //! What is compared is measured in the same run on the same machine, and a ratio is printed with its
 //! numerator and denominator. These are measurements and no tests: nothing here passes or fails.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a benchmark that cannot run ends with what went wrong")]
 
+mod audit;
 mod child;
 mod compile;
 mod cpu;
 mod delegation;
+mod durable;
 mod echo;
 mod engine;
 mod figure;
@@ -55,6 +59,14 @@ pub(crate) struct Length {
     pub(crate) trees: usize,
     /// What the components are divided by that are made to be compiled slowly.
     pub(crate) smaller: usize,
+    /// Entries of the audit log, from few to many.
+    pub(crate) log_sizes: [u64; 3],
+    /// The most decisions that are committed for one figure.
+    pub(crate) commits_max: u64,
+    /// How often what takes turns is measured.
+    pub(crate) turns: usize,
+    /// Receipts and pages that are asked for.
+    pub(crate) asks: u64,
 }
 
 const USUAL: Length = Length {
@@ -69,6 +81,10 @@ const USUAL: Length = Length {
     descendants: [1, 10_000, 100_000],
     trees: 3,
     smaller: 1,
+    log_sizes: [1_000, 100_000, 1_000_000],
+    commits_max: 100_000,
+    turns: 3,
+    asks: 1_000,
 };
 const QUICK: Length = Length {
     engine_batches: 4,
@@ -82,8 +98,12 @@ const QUICK: Length = Length {
     descendants: [1, 10, 100],
     trees: 1,
     smaller: 100,
+    log_sizes: [200, 500, 1_000],
+    commits_max: 1_000,
+    turns: 1,
+    asks: 20,
 };
-const AREAS: [&str; 6] = ["engine", "http", "hostile", "compile", "delegation", "store"];
+const AREAS: [&str; 7] = ["engine", "http", "hostile", "compile", "delegation", "store", "audit"];
 
 fn main() {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -115,6 +135,7 @@ fn main() {
             "http" => runtime.block_on(http::measure(length, engine::floor_us(length), &mut figures)),
             "hostile" => runtime.block_on(hostile::measure(length, &mut figures)),
             "store" => runtime.block_on(store::measure(length, &mut figures)),
+            "audit" => runtime.block_on(audit::measure(length, &mut figures)),
             "delegation" => runtime.block_on(delegation::measure(length, &mut figures)),
             _ => compile::measure(length, &mut figures),
         }

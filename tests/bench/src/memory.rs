@@ -49,6 +49,11 @@ pub(crate) fn of_this_process() -> Memory {
     }
 }
 
+/// What another process has resident; none if it is gone.
+pub(crate) fn resident_bytes_of(process: u32) -> Option<u64> {
+    bytes(&fs::read_to_string(format!("/proc/{process}/status")).ok()?, "VmRSS")
+}
+
 /// The most that another process ever had resident; none if it is gone.
 pub(crate) fn peak_bytes_of(process: u32) -> Option<u64> {
     bytes(&fs::read_to_string(format!("/proc/{process}/status")).ok()?, "VmHWM")

@@ -1,11 +1,12 @@
 //! `attorn grant`.
 
+use attorn_api::delegations::Revoke;
 use attorn_api::grants::{GrantDetails, GrantList};
 use attorn_core::GrantId;
 use attorn_core::TimeMs;
 use clap::{Args, Subcommand};
 
-use super::Nothing;
+use super::Why;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -21,7 +22,7 @@ pub(crate) enum Grant {
     /// Show a grant
     Show(Which),
     /// Revoke a grant: no use of it counts any more
-    Revoke(Which),
+    Revoke(Revoked),
 }
 
 #[derive(Debug, Args)]
@@ -31,13 +32,24 @@ pub(crate) struct Which {
     id: GrantId,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Revoked {
+    /// Its id: `grt_…`
+    #[arg(value_parser = parse::id::<GrantId>)]
+    id: GrantId,
+    #[command(flatten)]
+    why: Why,
+}
+
 impl Grant {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let (client, output) = (context.operator()?, &context.output);
         let grant: GrantDetails = match self {
             Self::List(page) => return list(output, &client.get(&page.of("/v1/grants")).await?),
             Self::Show(Which { id }) => client.get(&format!("/v1/grants/{id}")).await?,
-            Self::Revoke(Which { id }) => client.post(&format!("/v1/grants/{id}/revoke"), &Nothing {}).await?,
+            Self::Revoke(Revoked { id, why }) => {
+                client.post(&format!("/v1/grants/{id}/revoke"), &Revoke { reason: why.reason }).await?
+            }
         };
         print(output, &grant)
     }

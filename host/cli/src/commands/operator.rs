@@ -1,11 +1,12 @@
 //! `attorn operator`.
 
+use attorn_api::delegations::Revoke;
 use attorn_api::operators::{self, OperatorList, RegisterOperator, RegisteredOperator};
 use attorn_core::TimeMs;
 use attorn_core::{Duty, OperatorId};
 use clap::{Args, Subcommand};
 
-use super::Nothing;
+use super::Why;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -24,7 +25,7 @@ pub(crate) enum Operator {
     /// bootstrap token)
     Renew(Which),
     /// Revoke an operator's token, for ever (duty: admin)
-    Revoke(Which),
+    Revoke(Revoked),
 }
 
 #[derive(Debug, Args)]
@@ -42,10 +43,12 @@ pub(crate) struct Register {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Which {
+pub(crate) struct Revoked {
     /// Its id
     #[arg(value_parser = parse::id::<OperatorId>)]
     id: OperatorId,
+    #[command(flatten)]
+    why: Why,
 }
 
 impl Operator {
@@ -81,9 +84,9 @@ impl Operator {
                 output.table(&["OPERATOR", "DUTIES", "REGISTERED", "REVOKED", "TOKEN"], &rows);
                 note_next(output, list.next.as_ref());
             }
-            Self::Revoke(Which { id }) => {
-                let revoked: operators::Operator =
-                    client.post(&format!("/v1/operators/{id}/revoke"), &Nothing {}).await?;
+            Self::Revoke(Revoked { id, why }) => {
+                let body = Revoke { reason: why.reason };
+                let revoked: operators::Operator = client.post(&format!("/v1/operators/{id}/revoke"), &body).await?;
                 if output.json {
                     return output.json(&revoked).map(|()| Exit::Done);
                 }

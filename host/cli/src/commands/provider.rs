@@ -5,13 +5,14 @@ mod comes_to;
 
 use std::path::PathBuf;
 
+use attorn_api::delegations::Revoke;
 use attorn_api::providers::{
     self, CONFIGURATION_BYTES_MAX, NamesAgentBy, ProviderConfiguration, ProviderList, TokenType,
 };
 use attorn_core::{ProviderId, TimeMs};
 use clap::{Args, Subcommand};
 
-use super::Nothing;
+use super::Why;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -37,7 +38,7 @@ pub(crate) enum Provider {
     /// Replace all that is recorded about a provider but its id and issuer
     Update(Update),
     /// Trust a provider no more, for ever: none of its tokens is taken, and its issuer stays taken
-    Revoke(Which),
+    Revoke(Revoked),
     /// Explain what a token would give, and why not more
     Check(check::Check),
 }
@@ -77,6 +78,15 @@ pub(crate) struct Which {
     id: ProviderId,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Revoked {
+    /// Its id
+    #[arg(value_parser = parse::id::<ProviderId>)]
+    id: ProviderId,
+    #[command(flatten)]
+    why: Why,
+}
+
 impl Provider {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         if let Self::Register(Register { example: true, .. }) = self {
@@ -93,7 +103,9 @@ impl Provider {
                 let id = parse::id::<ProviderId>(&configuration.id).map_err(Failure::usage)?;
                 client.post(&format!("{PATH}/{id}/update"), &configuration).await?
             }
-            Self::Revoke(Which { id }) => client.post(&format!("{PATH}/{id}/revoke"), &Nothing {}).await?,
+            Self::Revoke(Revoked { id, why }) => {
+                client.post(&format!("{PATH}/{id}/revoke"), &Revoke { reason: why.reason }).await?
+            }
             Self::Check(check) => return check.run(&client, output).await,
         };
         print(output, &provider)

@@ -1,11 +1,12 @@
 //! `attorn resource-server`.
 
+use attorn_api::delegations::Revoke;
 use attorn_api::resource_servers::{self, RegisterResourceServer, ResourceServerList, UseCounting};
 use attorn_core::TimeMs;
 use attorn_core::{Audience, ResourceServerId, ResourceType};
 use clap::{ArgGroup, Args, Subcommand};
 
-use super::Nothing;
+use super::Why;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -24,7 +25,7 @@ pub(crate) enum ResourceServer {
     /// Show a resource server
     Show(Which),
     /// Revoke a resource server: nothing is granted for its resources any more
-    Revoke(Which),
+    Revoke(Revoked),
 }
 
 #[derive(Debug, Args)]
@@ -59,6 +60,15 @@ pub(crate) struct Which {
     id: ResourceServerId,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Revoked {
+    /// Its id
+    #[arg(value_parser = parse::id::<ResourceServerId>)]
+    id: ResourceServerId,
+    #[command(flatten)]
+    why: Why,
+}
+
 impl ResourceServer {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         const PATH: &str = "/v1/resource-servers";
@@ -77,7 +87,9 @@ impl ResourceServer {
             }
             Self::List(page) => return list(output, &client.get(&page.of(PATH)).await?),
             Self::Show(Which { id }) => client.get(&format!("{PATH}/{id}")).await?,
-            Self::Revoke(Which { id }) => client.post(&format!("{PATH}/{id}/revoke"), &Nothing {}).await?,
+            Self::Revoke(Revoked { id, why }) => {
+                client.post(&format!("{PATH}/{id}/revoke"), &Revoke { reason: why.reason }).await?
+            }
         };
         print(output, &server)
     }

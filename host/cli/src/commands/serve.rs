@@ -14,6 +14,10 @@ const CONFIGURATIONS: [&str; 2] = ["attorn.toml", "attorn/attorn.toml"];
 #[cfg(any(target_os = "linux", test))]
 const CONFIGURATION_HELP: &str = "`attorn init` makes a configuration; `--config` names it";
 
+/// How long a server may take to end after its store has failed; requests that are in flight get 10 s of it.
+#[cfg(target_os = "linux")]
+const HANGS_AFTER: std::time::Duration = std::time::Duration::from_secs(30);
+
 /// Run the server until SIGINT, SIGTERM or SIGHUP; what is in flight is finished first. Logs go to standard
 /// error.
 #[derive(Debug, Args)]
@@ -73,10 +77,29 @@ impl Serve {
             Failure { help: error.help().map(str::to_owned), ..failure }
         })?;
         tracing::info!(listen = %server.local_addr(), public_url, data, "ready to serve");
-        server.run(stop).await.map_err(|error| Failure::of(&error))?;
+        end_if_it_hangs(server.store_failed())?;
+        server.run(stop).await.map_err(|error| {
+            let failure = Failure::of(&error);
+            Failure { help: error.help().map(str::to_owned), ..failure }
+        })?;
         tracing::info!("stopped");
         Ok(Exit::Done)
     }
+}
+
+/// End the process some time after its store has failed, if it has not ended by itself. Where the store hangs,
+/// every thread may hang with it that has asked it for something.
+#[cfg(target_os = "linux")]
+fn end_if_it_hangs(store_failed: impl Future<Output = ()> + Send + 'static) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|error| Failure::of(&error))?;
+    let end = move || {
+        runtime.block_on(store_failed);
+        std::thread::sleep(HANGS_AFTER);
+        tracing::error!("the server does not end after its store has failed: ending the process");
+        std::process::exit(1);
+    };
+    let thread = std::thread::Builder::new().name("last-resort".to_owned()).spawn(end);
+    thread.map(drop).map_err(|error| Failure::of(&error))
 }
 
 /// The configuration at this path, or where it usually is.

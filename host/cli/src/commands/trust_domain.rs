@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
+use attorn_api::delegations::Revoke;
 use attorn_api::trust_domains::{self, RegisterTrustDomain, TrustBundle, TrustDomainList, UpdateTrustDomain};
 use attorn_core::{TimeMs, TrustDomain as TrustDomainName};
 use clap::{Args, Subcommand};
 
-use super::Nothing;
+use super::Why;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -30,7 +31,7 @@ pub(crate) enum TrustDomain {
     /// Give a trust domain other roots and keys; what is not in the file does not count any more
     Update(Bring),
     /// Revoke a trust domain: it vouches for nobody any more, and its name stays taken
-    Revoke(Which),
+    Revoke(Revoked),
 }
 
 #[derive(Debug, Args)]
@@ -51,6 +52,15 @@ pub(crate) struct Which {
     /// Its SPIFFE name
     #[arg(value_parser = parse::id::<TrustDomainName>)]
     id: TrustDomainName,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Revoked {
+    /// Its SPIFFE name
+    #[arg(value_parser = parse::id::<TrustDomainName>)]
+    id: TrustDomainName,
+    #[command(flatten)]
+    why: Why,
 }
 
 impl Bring {
@@ -80,7 +90,9 @@ impl TrustDomain {
                 let body = UpdateTrustDomain { bundle: bring.bundle()? };
                 client.post(&format!("{PATH}/{}/update", bring.id), &body).await?
             }
-            Self::Revoke(Which { id }) => client.post(&format!("{PATH}/{id}/revoke"), &Nothing {}).await?,
+            Self::Revoke(Revoked { id, why }) => {
+                client.post(&format!("{PATH}/{id}/revoke"), &Revoke { reason: why.reason }).await?
+            }
         };
         print(output, &domain)
     }

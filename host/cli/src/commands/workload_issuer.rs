@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use attorn_api::delegations::Revoke;
 use attorn_api::workload_issuers::{self, RegisterWorkloadIssuer, UpdateWorkloadIssuer, WorkloadIssuerList};
-use attorn_core::{Issuer, ProviderAlgorithm, TimeMs, WorkloadIssuerId};
+use attorn_core::{Issuer, IssuerAlgorithm, TimeMs, WorkloadIssuerId};
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
-use super::Nothing;
+use super::Why;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -32,7 +33,7 @@ pub(crate) enum WorkloadIssuer {
     /// Give a workload issuer other keys; what is not in the file does not count any more
     Update(Update),
     /// Revoke a workload issuer: it vouches for nobody any more, and its id and issuer stay taken
-    Revoke(Which),
+    Revoke(Revoked),
 }
 
 #[derive(Debug, Args)]
@@ -73,14 +74,23 @@ pub(crate) struct Which {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Revoked {
+    /// Its id
+    #[arg(value_parser = parse::id::<WorkloadIssuerId>)]
+    id: WorkloadIssuerId,
+    #[command(flatten)]
+    why: Why,
+}
+
+#[derive(Debug, Args)]
 struct Keys {
     /// What it signs with: a JWK Set, at most 16 public keys
     #[arg(long, value_name = "FILE")]
     jwks: PathBuf,
     /// How its tokens may be signed; repeat it for several
     #[arg(long, value_name = "ALG", value_delimiter = ',', default_value = "RS256",
-        value_parser = parse::id::<ProviderAlgorithm>)]
-    algorithm: Vec<ProviderAlgorithm>,
+        value_parser = parse::id::<IssuerAlgorithm>)]
+    algorithm: Vec<IssuerAlgorithm>,
 }
 
 impl Keys {
@@ -110,7 +120,9 @@ impl WorkloadIssuer {
                 let body = UpdateWorkloadIssuer { algorithms: keys.algorithms(), jwks: keys.jwks()? };
                 client.post(&format!("{PATH}/{id}/update"), &body).await?
             }
-            Self::Revoke(Which { id }) => client.post(&format!("{PATH}/{id}/revoke"), &Nothing {}).await?,
+            Self::Revoke(Revoked { id, why }) => {
+                client.post(&format!("{PATH}/{id}/revoke"), &Revoke { reason: why.reason }).await?
+            }
         };
         print(output, &issuer)
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use attorn_api::ProblemCode;
 use attorn_api::clock as api;
-use attorn_store::records::ClockRecord;
+use attorn_store::records::SetBackRecord;
 use attorn_store::{Batch, Key, Require};
 use serde_json::json;
 
@@ -71,13 +71,13 @@ async fn forward(
 
 async fn back(app: &App, operator: &OperatorCaller, wire: &api::AcceptClock, reading: Reading) -> Result<(), Failure> {
     let mut batch = batch(operator, wire, reading)?;
-    let earlier = app.store.record::<ClockRecord>(&Key::clock()).await?;
+    let earlier = app.store.record::<SetBackRecord>(&Key::clock()).await?;
     let version = earlier.as_ref().map_or(Require::Absent, |earlier| Require::Version(earlier.version));
     batch.require.push((Key::clock(), version));
     let (mark, eras) =
         app.clock.back(reading.wall, earlier.as_ref().map_or(&[][..], |earlier| &earlier.value.eras[..]));
     batch.put_record(&mark);
-    batch.put_record(&ClockRecord { by: operator.id.clone(), at: reading.wall, eras: eras.clone() });
+    batch.put_record(&SetBackRecord { by: operator.id.clone(), at: reading.wall, eras: eras.clone() });
     // Also if nothing is recorded after all: then clients fetch another nonce.
     app.nonces.renew().map_err(Failure::internal)?;
     let committed = commit(app, batch, moved).await?;

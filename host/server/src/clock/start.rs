@@ -2,7 +2,7 @@
 //! accepts on the command line.
 
 use attorn_core::{TimeMs, TimeSpan};
-use attorn_store::records::{ClockMarkRecord, ClockRecord};
+use attorn_store::records::{ClockMarkRecord, SetBackRecord};
 use attorn_store::{Key, Require, Store, Versioned};
 
 use super::{Clock, DRIFT_MS_MAX, MARKED_EVERY_MS, STOPPED_MS_MAX, WallClock};
@@ -27,14 +27,14 @@ pub(crate) struct Began {
 /// That a start sets time back.
 pub(crate) struct SetBack {
     pub(crate) from: TimeMs,
-    pub(crate) record: ClockRecord,
+    pub(crate) record: SetBackRecord,
     pub(crate) require: Require,
 }
 
 impl Began {
     pub(crate) async fn of(store: &Store, accept_clock: bool, wall: WallClock) -> Result<Self, ServeError> {
         let marked = store.record::<ClockMarkRecord>(&Key::clock_mark()).await.map_err(Failure::from)?;
-        let earlier = store.record::<ClockRecord>(&Key::clock()).await.map_err(Failure::from)?;
+        let earlier = store.record::<SetBackRecord>(&Key::clock()).await.map_err(Failure::from)?;
         let is_first = !has_run(store)?;
         let (marked, mut came_to) = (marked.map(|marked| marked.value), latest_record(store)?);
         let marked_boot = marked.as_ref().map(|marked| marked.boot.clone());
@@ -53,7 +53,7 @@ impl Began {
             let (mark, all) = clock.back(reading.wall, &eras);
             clock.go_on_from(mark);
             eras = all;
-            let record = ClockRecord { by: None, at: reading.wall, eras: eras.clone() };
+            let record = SetBackRecord { by: None, at: reading.wall, eras: eras.clone() };
             set_back = Some(SetBack { from: reading.server, record, require });
         }
         // A run that was cut off by the end of a boot may have gone on for some seconds after it marked its time. Where

@@ -87,7 +87,7 @@ pub(crate) async fn decide(app: &App, ask: &Ask) -> Result<DecisionAnswer, Failu
                 record::batch(ask, (&gathered, gathered.veil(app)), bounds.as_ref().ok(), &made, decision)?;
             match app.store.commit_recorded(batch, grant).await {
                 Ok(recorded) => {
-                    observe::decided(app, &made, decision, began);
+                    observe::decided(app, &made, decision, began).await;
                     let answer = answer::first(app, &gathered, &made, decision, recorded);
                     app.shadows.later(app, *gathered, made, decision);
                     return answer;

@@ -2,18 +2,18 @@
 //!
 //! One task does all of it, one policy at a time, and rests three times as long as it worked, so that
 //! shadow policies have no more than a quarter of one evaluator thread. What does not fit its queue, or
-//! could not be asked or written down, is dropped, and counted.
+//! could not be asked or written down, or is about a user who was erased meanwhile, is dropped, and counted.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use attorn_core::{Decision, DecisionId, Evaluated, Outcome, PolicyId, TimeMs, Verdict};
+use attorn_core::{Decision, DecisionId, Evaluated, Outcome, PolicyId, TimeMs, UserId, Verdict};
 use attorn_engine::{Evaluation, Question};
 use attorn_store::records::ShadowReportRecord;
 use attorn_store::{Batch, Key, Require};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
 
 use super::evaluate::evaluated;
 use super::gather::Ground;
@@ -45,19 +45,25 @@ struct Job {
     shadows: Vec<Arc<ActivePolicy>>,
 }
 
+impl Job {
+    /// On whose behalf it was asked for.
+    fn user(&self) -> Option<&UserId> {
+        self.made.context.as_ref().and_then(|context| context.user.as_ref()).map(|user| &user.id)
+    }
+}
+
 type Dropped = BTreeMap<(PolicyId, u32), u64>;
 
 /// Where decisions wait for their shadow policies.
 pub(crate) struct Shadows {
-    queue: mpsc::Sender<Job>,
-    waiting: Mutex<Option<mpsc::Receiver<Job>>>,
+    waiting: Mutex<VecDeque<Job>>,
+    came: Notify,
     dropped: Mutex<Dropped>,
 }
 
 impl Shadows {
     pub(crate) fn new() -> Self {
-        let (queue, waiting) = mpsc::channel(QUEUE_MAX);
-        Self { queue, waiting: Mutex::new(Some(waiting)), dropped: Mutex::default() }
+        Self { waiting: Mutex::default(), came: Notify::new(), dropped: Mutex::default() }
     }
 
     /// Put a recorded decision to its shadow policies, later. This never waits.
@@ -71,11 +77,44 @@ impl Shadows {
         };
         let over = shadows.split_off(shadows.len().min(SHADOWS_MAX));
         self.drop_these(app, &over);
-        if !shadows.is_empty()
-            && let Err(error) = self.queue.try_send(Job { ground, made, decision, shadows })
-        {
-            self.drop_these(app, &error.into_inner().shadows);
+        if shadows.is_empty() {
+            return;
         }
+        let mut waiting = self.waiting();
+        if waiting.len() < QUEUE_MAX {
+            waiting.push_back(Job { ground, made, decision, shadows });
+            self.came.notify_one();
+        } else {
+            drop(waiting);
+            self.drop_these(app, &shadows);
+        }
+    }
+
+    /// Drop what waits about a user who was erased.
+    pub(crate) fn forget(&self, app: &App, user: &UserId) {
+        let mut waiting = self.waiting();
+        let (about, others): (VecDeque<Job>, VecDeque<Job>) =
+            std::mem::take(&mut *waiting).into_iter().partition(|job| job.user() == Some(user));
+        *waiting = others;
+        drop(waiting);
+        for job in about {
+            self.drop_these(app, &job.shadows);
+        }
+    }
+
+    /// The next decision, when there is one.
+    async fn next(&self) -> Job {
+        loop {
+            if let Some(job) = self.waiting().pop_front() {
+                return job;
+            }
+            self.came.notified().await;
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<Job>> {
+        // Nothing in here panics while it holds the lock.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn drop_these(&self, app: &App, shadows: &[Arc<ActivePolicy>]) {
@@ -100,15 +139,15 @@ impl Shadows {
 
 /// Ask shadow policies for ever.
 pub(crate) async fn run(app: Arc<App>) {
-    let waiting = app.shadows.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let Some(mut waiting) = waiting else { return };
     let mut rest = Rest::default();
     loop {
-        let job = tokio::time::timeout(DROPPED_INTERVAL, waiting.recv()).await;
+        let job = tokio::time::timeout(DROPPED_INTERVAL, app.shadows.next()).await.ok();
         let job = match job {
-            Ok(Some(job)) => Some(job),
-            Ok(None) => return,
-            Err(_) => None,
+            Some(job) if is_about_nobody(&app, &job).await => {
+                app.shadows.drop_these(&app, &job.shadows);
+                None
+            }
+            job => job,
         };
         let dropped = app.shadows.take_dropped();
         if job.is_none() && dropped.is_empty() {
@@ -119,6 +158,14 @@ pub(crate) async fn run(app: Arc<App>) {
             app.shadows.put_back(dropped);
             app.shadows.drop_these(&app, job.as_ref().map_or(&[], |job| &job.shadows));
         }
+    }
+}
+
+/// Whether the user was erased whom a decision is about. It was in no queue when they were.
+async fn is_about_nobody(app: &App, job: &Job) -> bool {
+    match job.user() {
+        None => false,
+        Some(user) => !matches!(app.store.get(&Key::user(user)).await, Ok(Some(_))),
     }
 }
 
@@ -178,7 +225,7 @@ async fn work(app: &App, job: Option<&Job>, dropped: &Dropped, rest: &mut Rest) 
 async fn ask(app: &App, job: &Job, policy: &Arc<ActivePolicy>) -> Result<Evaluated, Failure> {
     let evaluation = evaluate(app, job, policy).await?;
     let one = evaluated(policy, evaluation.as_ref());
-    observe::shadow_evaluated(app, (&job.made, job.decision), policy, (&one, evaluation.as_ref()));
+    observe::shadow_evaluated(app, (&job.made, job.decision), policy, (&one, evaluation.as_ref())).await;
     Ok(one)
 }
 

@@ -5,7 +5,7 @@
 use attorn_api::ProblemCode;
 use attorn_core::reason::HostReason;
 use attorn_core::{
-    Agent, AgentState, DelegationId, Digest, KeyBinding, Permission, Purpose, SessionId, TimeMs, UserPresence,
+    Agent, AgentState, Consent, DelegationId, Digest, KeyBinding, Permission, Purpose, SessionId, TimeMs, UserPresence,
 };
 use attorn_identity::proof::CLOCK_SKEW_MS_MAX;
 use attorn_log::EntryRef;
@@ -15,6 +15,7 @@ use attorn_store::records::{
 use attorn_store::{Add, Batch, Key, Require, Versioned};
 use serde_json::json;
 
+use super::collect::make_room;
 use super::room::{OPEN_OFFERS_MAX, open_offers};
 use super::{limits, permissions_text};
 use crate::app::App;
@@ -55,7 +56,8 @@ pub(crate) async fn delegation(app: &App, ask: &Ask<'_>) -> Result<Made, Failure
     let agent = ask.caller.agent.value.agent();
     may_exchange(&app.clock, agent, ask)?;
     let permissions = permissions(ask)?;
-    let exchange = exchange_digest(agent, ask, &permissions);
+    let exchange = exchange_digest(ask.token, &ask.purpose, &permissions, ask.expires_in_ms);
+    let mut looked_for_room = false;
     for _ in 0..ATTEMPTS_MAX {
         if let Some(found) = app.store.record::<ExchangeRecord>(&Key::exchange(&exchange)).await? {
             return again(app, found).await;
@@ -74,9 +76,19 @@ pub(crate) async fn delegation(app: &App, ask: &Ask<'_>) -> Result<Made, Failure
         batch.put_record(&ExchangeRecord { digest: exchange, delegation: id.clone() });
         let until = batch.now.plus_ms(provider.value.delegation_ms_max).max(ask.token.said.expires_at);
         batch.put.push((Key::expiry(until, &Key::exchange(&exchange)), Vec::new()));
-        if let Some(committed) = user.commit(app, batch).await? {
-            let entry = committed.entry().map_err(Failure::internal)?.clone();
-            return Ok(Made { id, entry });
+        match user.commit(app, batch).await {
+            Ok(None) => {}
+            Ok(Some(committed)) => {
+                let entry = committed.entry().map_err(Failure::internal)?.clone();
+                return Ok(Made { id, entry });
+            }
+            Err(full) if !looked_for_room && full.problem.code == ProblemCode::TooManyDelegations => {
+                looked_for_room = true;
+                if !make_room(app, &user, &agent.id).await? {
+                    return Err(full);
+                }
+            }
+            Err(other) => return Err(other),
         }
     }
     Err(moved())
@@ -168,15 +180,32 @@ fn permissions(ask: &Ask<'_>) -> Result<Vec<Permission>, Failure> {
 }
 
 /// Whatever a token could be exchanged for twice is exchanged once: this names it.
-fn exchange_digest(agent: &Agent, ask: &Ask<'_>, permissions: &[Permission]) -> Digest {
+fn exchange_digest(
+    token: &SubjectToken,
+    purpose: &Purpose,
+    permissions: &[Permission],
+    expires_in_ms: Option<u64>,
+) -> Digest {
     let whole = json!([
-        ask.token.said.token_digest.to_string(),
-        agent.id.as_str(),
-        ask.purpose.as_str(),
+        token.said.token_digest.to_string(),
+        // Whoever brings it is the agent that it names.
+        token.agent.as_str(),
+        purpose.as_str(),
         permissions_text(permissions),
-        ask.expires_in_ms,
+        expires_in_ms,
     ]);
     Digest::from_bytes(blake3::derive_key("attorn exchange v1", whole.to_string().as_bytes()))
+}
+
+/// The delegation that was made of this token for all of what it consents to for a purpose, if one was.
+pub(crate) async fn exchanged(
+    app: &App,
+    token: &SubjectToken,
+    consent: &Consent,
+) -> Result<Option<DelegationId>, Failure> {
+    let digest = exchange_digest(token, &consent.purpose, &consent.permissions, None);
+    let found = app.store.record::<ExchangeRecord>(&Key::exchange(&digest)).await?;
+    Ok(found.map(|found| found.value.delegation))
 }
 
 /// The same token for the same: the delegation of the first time, if it stands. Nothing that was revoked comes
@@ -311,8 +340,8 @@ fn add(
 /// of a user's reads each, so that neither an agent nor whoever tricks it fills the disk or slows others.
 ///
 /// INVARIANT: the count is exact, because it is of records and not of rights. Each is counted in the batch that writes
-/// it and no more in the one that removes it, a day after it expired or was revoked; what ends a subtree is one write
-/// that touches no counter. Whoever makes it pays for it: nobody uses up another agent's room by offering it much.
+/// it and no more in the one that removes it, a day after it expired or was revoked, or when there is need of room after
+/// it ended in whatever way ([`super::collect`]); what ends a subtree is one write that touches no counter. Whoever makes it pays for it: nobody uses up another agent's room by offering it much.
 pub(super) const KEPT_MAX: u64 = 1_000;
 
 /// Write a new delegation, its places in the indexes, and its entry, which speaks of the user in pseudonyms. There has

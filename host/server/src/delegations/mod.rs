@@ -5,6 +5,7 @@
 //! (`decisions::behalf`), and its commit names the versions. What the permissions of a chain come to is not decided
 //! here.
 
+mod collect;
 pub(crate) mod make;
 pub(crate) mod offer;
 pub(crate) mod revoke;

@@ -13,6 +13,7 @@ use attorn_store::records::{AgentRecord, DelegationBody, DelegationRecord};
 use attorn_store::{Batch, Key, Require, Versioned};
 use serde_json::json;
 
+use super::collect::make_room;
 use super::make::{self, Made};
 use super::room::{give_room, open_offers};
 use super::{Known, known_by, limits, narrower, shown_made, wire};
@@ -26,6 +27,7 @@ use crate::registry::{commit, moved};
 use crate::users;
 
 /// What an agent offers, and to whom.
+#[derive(Clone)]
 struct Part {
     to: AgentId,
     permissions: Vec<Permission>,
@@ -45,6 +47,20 @@ pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
 }
 
 async fn offer(app: &App, caller: &AgentCaller, out_of: &DelegationId, part: Part) -> Result<Made, Failure> {
+    match offer_once(app, caller, out_of, part.clone()).await {
+        Err(full) if full.problem.code == ProblemCode::TooManyDelegations => {
+            let Some(known) = known_by(app, out_of).await? else { return Err(full) };
+            let Some(user) = users::known(app, &known.record.value.user).await? else { return Err(full) };
+            if !make_room(app, &user, &caller.agent.value.agent().id).await? {
+                return Err(full);
+            }
+            offer_once(app, caller, out_of, part).await
+        }
+        done => done,
+    }
+}
+
+async fn offer_once(app: &App, caller: &AgentCaller, out_of: &DelegationId, part: Part) -> Result<Made, Failure> {
     let mut batch = Batch::new(app.clock.now());
     make::not_frozen(app, &mut batch).await?;
     batch.require.extend(caller.require());

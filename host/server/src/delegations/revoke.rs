@@ -151,7 +151,7 @@ pub(crate) async fn user_by_operator(app: Arc<App>, call: Call) -> Result<Reply,
     let id: UserId = call.path("id")?;
     of_user(&app, &id, wire, &By::Operator(operator)).await?;
     let Some(user) = users::known(&app, &id).await? else { return Err(kept::gone(&app, &id).await?) };
-    Reply::ok(&users::handlers::shown(&app, &user).await?)
+    Reply::ok(&users::routes::shown(&app, &user).await?)
 }
 
 /// Revoke all that a user delegated, or all that they delegated to one agent, at whatever depth.
@@ -238,7 +238,7 @@ pub(crate) async fn session_by_operator(app: Arc<App>, call: Call) -> Result<Rep
         Ended::WithItsUser => return Err(kept::erased(format!("the user of the session `{id}` was erased"))),
         Ended::NotThere => return Err(Failure::not_found("session", &id)),
     };
-    Reply::ok(&users::handlers::shown_session(&ended))
+    Reply::ok(&users::routes::shown_session(&ended))
 }
 
 /// End a session: all that was delegated in it ends with it. Where the host had opened it, the token that did so

@@ -12,7 +12,7 @@ use attorn_store::records::{
 use axum::http::{HeaderMap, header};
 
 use crate::app::App;
-use crate::http::call::{AgentCaller, Caller, OperatorCaller};
+use crate::http::call::{AgentCaller, Caller, OperatorCaller, UserCaller};
 use crate::http::certificate;
 use crate::http::failure::Failure;
 use crate::http::route::Access;
@@ -112,7 +112,7 @@ async fn operator(app: &App, headers: &HeaderMap, duty: Duty) -> Result<Operator
     Ok(OperatorCaller { id: Some(id), version, duties: operator.duties.iter().copied().collect() })
 }
 
-/// A user with an access token of their provider. One whom nobody has delegated for is nobody here.
+/// A user with an access token of their provider. One who has delegated nothing is let in, too, and finds nothing.
 async fn user(app: &App, headers: &HeaderMap, from: Remote) -> Result<Caller, Failure> {
     let refused = |why: String| {
         Failure::of(ProblemCode::UserUnauthenticated, why)
@@ -134,13 +134,13 @@ async fn user(app: &App, headers: &HeaderMap, from: Remote) -> Result<Caller, Fa
     if token.said.confirmation.is_some() {
         return Err(refused("the token is bound to a key, which this route does not check".into()));
     }
-    let found = names::find_user(app, &token.said.provider.value.issuer, &token.said.subject).await?;
-    match found {
+    let (issuer, subject) = (&token.said.provider.value.issuer, &token.said.subject);
+    let id = match names::find_user(app, issuer, subject).await? {
         // Whose key is gone is nobody.
-        Some(found) if kept::key(app, &found.value).await?.is_some() => Ok(Caller::User(found.value)),
-        _ => Err(Failure::of(ProblemCode::UserUnauthenticated, "nothing was ever delegated by this user")
-            .with_help("there is nothing to see or revoke until an agent has brought this user's consent")),
-    }
+        Some(found) if kept::key(app, &found.value).await?.is_some() => Some(found.value),
+        _ => None,
+    };
+    Ok(Caller::User(UserCaller { name: names::user_name(app, issuer, subject), id }))
 }
 
 /// The bootstrap token: it makes the first admin, and then it is dead.

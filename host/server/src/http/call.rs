@@ -7,7 +7,7 @@ use std::str::FromStr;
 use attorn_api::json::{canonical, parse_body};
 use attorn_api::{Problem, ProblemCode};
 use attorn_core::context::AuthenticationMethod;
-use attorn_core::{KeyThumbprint, OperatorId, ParseError, ResourceServerId, UserId};
+use attorn_core::{Digest, KeyThumbprint, OperatorId, ParseError, ResourceServerId, UserId};
 use attorn_store::records::AgentRecord;
 use attorn_store::{Key, Require, Versioned};
 use axum::body::{Body, Bytes};
@@ -33,7 +33,22 @@ pub(crate) enum Caller {
     /// A resource server that proved possession of its key.
     ResourceServer(ResourceServerId),
     /// A user whom their provider authenticated for a client that is no agent's.
-    User(UserId),
+    User(UserCaller),
+}
+
+/// A user who calls.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct UserCaller {
+    /// What their provider calls them, as a keyed hash.
+    pub(crate) name: Digest,
+    /// Who they are here; none if nobody has delegated anything for them, or their key is gone.
+    pub(crate) id: Option<UserId>,
+}
+
+impl Display for UserCaller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.id.as_ref().map_or("(not known here)", UserId::as_str))
+    }
 }
 
 /// An operator who calls.
@@ -160,7 +175,7 @@ impl Call {
     }
 
     /// The user who calls.
-    pub(crate) fn user(&self) -> Result<&UserId, Failure> {
+    pub(crate) fn user(&self) -> Result<&UserCaller, Failure> {
         match &self.caller {
             Caller::User(user) => Ok(user),
             other => Err(Failure::internal(format_args!("a route of users was called by {other:?}"))),

@@ -18,8 +18,8 @@ use tokio::sync::OwnedRwLockReadGuard;
 use crate::app::App;
 use crate::http::access::{Shown, Signed, identify, take_rate};
 use crate::http::call::{Call, Caller, NOT_KEPT, Reply, problem_response};
+use crate::http::connections::LetIn;
 use crate::http::failure::Failure;
-use crate::http::listen::LetIn;
 use crate::http::route::{Access, Content, Route};
 use crate::http::strangers::{Remote, claimed};
 use crate::http::tls::ClientCertificates;
@@ -29,6 +29,9 @@ use crate::refusals::{Door, Refusals};
 
 /// The longest that a request may take, its body's arrival included.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The longest that a body may take to arrive which is read before anybody knows who sent it. Such bodies are small.
+const STRANGERS_BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How much is read and dropped of a body that is too long.
 const DROPPED_BYTES_MAX: usize = 2 << 20;
@@ -164,7 +167,11 @@ async fn admit(
         note_let_in(parts, &caller);
         return Ok(Admitted { caller, body: Err(body), form: None, era: None });
     }
-    let body = if route.access.needs_body() { Ok(read_body(body, route.body_bytes_max).await?) } else { Err(body) };
+    let body = if route.access.needs_body() {
+        Ok(read_body_within(STRANGERS_BODY_TIMEOUT, body, route.body_bytes_max).await?)
+    } else {
+        Err(body)
+    };
     let form = match &body {
         Ok(body) => form_of(route, body)?,
         Err(_) => None,
@@ -231,12 +238,24 @@ fn check_media_type(route: &Route, parts: &Parts) -> Result<(), Failure> {
     };
     let got = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = got.split(';').next().unwrap_or_default().trim();
-    let empty = parts.headers.get(header::CONTENT_LENGTH).is_some_and(|length| length.as_bytes() == b"0");
+    // A request that announces no body has none (RFC 9112, section 6.3).
+    let empty = match parts.headers.get(header::CONTENT_LENGTH) {
+        Some(length) => length.as_bytes() == b"0",
+        None => !parts.headers.contains_key(header::TRANSFER_ENCODING),
+    };
     if essence.eq_ignore_ascii_case(expect) || (empty && got.is_empty()) {
         return Ok(());
     }
     let detail = format!("this route takes `{expect}`, not `{}`", essence.escape_default());
     Err(Failure::of(ProblemCode::UnsupportedMediaType, detail))
+}
+
+/// Read a body that has to be whole by then, however steadily it comes.
+async fn read_body_within(longest: Duration, body: axum::body::Body, bytes_max: usize) -> Result<Bytes, Failure> {
+    tokio::time::timeout(longest, read_body(body, bytes_max)).await.unwrap_or_else(|_| {
+        let detail = format!("the body was not there after {} s", longest.as_secs());
+        Err(Failure::of(ProblemCode::Timeout, detail).with_help("nothing was done; send it again, all at once"))
+    })
 }
 
 /// Read a body. Of one that is too long some more is read and dropped: whoever still sends reads no answer, and would
@@ -323,5 +342,54 @@ fn log(route: &Route, id: &str, answer: &Result<Reply, Failure>, took: Duration)
         tracing::error!(request_id = id, route = route.path, status, code, took_us, internal, "failed");
     } else {
         tracing::debug!(request_id = id, route = route.path, status, code, took_us, "answered");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Method;
+    use futures_util::StreamExt as _;
+
+    use super::*;
+    use crate::http::route::{handler, json, route};
+
+    #[test]
+    fn a_body_says_what_it_is_and_none_need_not() {
+        let takes = route(Method::POST, "/", Access::User, ("a", "b"), handler!(crate::me::revoke_all))
+            .takes(json::<attorn_api::delegations::Revoke>());
+        for (headers, is_taken) in [
+            (&[][..], true),
+            (&[("content-length", "0")], true),
+            (&[("content-length", "2")], false),
+            (&[("transfer-encoding", "chunked")], false),
+            (&[("content-type", "text/plain")], false),
+            (&[("content-type", "text/plain"), ("content-length", "0")], false),
+            (&[("content-type", "application/json; charset=utf-8"), ("content-length", "2")], true),
+        ] {
+            let mut request = axum::http::Request::builder();
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let (parts, ()) = request.body(()).unwrap().into_parts();
+            let checked = check_media_type(&takes, &parts);
+            assert_eq!(checked.is_ok(), is_taken, "{headers:?}");
+            let refused = checked.err().map(|failure| failure.problem.code);
+            assert!(refused.is_none_or(|code| code == ProblemCode::UnsupportedMediaType));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_comes_byte_by_byte_is_not_waited_for() {
+        let byte = || Ok::<_, std::convert::Infallible>(Bytes::from_static(b"x"));
+        // Each read succeeds at once, and it never ends.
+        let endless = futures_util::stream::repeat_with(byte).then(|byte| async move {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            byte
+        });
+        let body = axum::body::Body::from_stream(endless);
+        let refused = read_body_within(Duration::from_millis(50), body, 1 << 20).await.unwrap_err();
+        assert_eq!(refused.problem.code, ProblemCode::Timeout);
+        let whole = axum::body::Body::from("whole");
+        assert_eq!(read_body_within(STRANGERS_BODY_TIMEOUT, whole, 5).await.unwrap(), "whole");
     }
 }

@@ -130,8 +130,8 @@ impl From<CommitError> for Failure {
             CommitError::LimitExceeded { key, found } if key.kind() == Some(KeyKind::KeptDelegations) => {
                 let detail = format!("the agent has made {found} delegations of this user's that are kept: the most");
                 Self::of(ProblemCode::TooManyDelegations, detail).with_help(
-                    "one is kept until a day after it expires or is revoked: revoke those that nobody needs (`attorn \
-                     delegation give-back`), or make them for less time",
+                    "those that have ended make room; of the others revoke those that nobody needs (`attorn delegation \
+                     give-back`), or make them for less time",
                 )
             }
             CommitError::LimitExceeded { key, found } if key.kind() == Some(KeyKind::OpenOffers) => {

@@ -1,9 +1,9 @@
-//! Connections: how many, for how long, and how they end.
+//! Connections: for how long, what is spoken on them, and how they end. Which of them have a place is said by
+//! [`super::connections`].
 
 use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -15,71 +15,66 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::config::Tls;
+use crate::http::connections::{Connections, LetIn, Place};
 use crate::http::strangers::{Remote, Strangers};
 use crate::http::tls::ClientCertificates;
 
-/// The most connections at a time; more wait in the kernel's queue.
-const CONNECTIONS_MAX: usize = 4_096;
-/// How long a client may take for the TLS handshake.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a client may take for the head of a request, and how long a connection may idle.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long what was sent may stay unread, in milliseconds.
 const UNREAD_MS_MAX: u32 = 30_000;
-/// How long a connection may live in all: long enough to export a large log.
-const CONNECTION_LIFE: Duration = Duration::from_hours(1);
 /// How long requests in flight may take when the server stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 16 << 10;
 
+/// How long things may take in all, however steadily they go on. How long bodies may is said by [`super::dispatch`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadlines {
+    /// The TLS handshake.
+    handshake: Duration,
+    /// The head of a request, from when the last one was answered on: so for this long a connection may idle, too.
+    head: Duration,
+    /// A connection: long enough to export a large log.
+    connection: Duration,
+}
+
+impl Deadlines {
+    /// For clients as they come.
+    pub(crate) const USUAL: Self =
+        Self { handshake: Duration::from_secs(10), head: Duration::from_secs(15), connection: Duration::from_hours(1) };
+}
+
 /// Which connections are let in, and how they are spoken.
+#[derive(Clone)]
 pub(crate) struct Admission {
     pub(crate) tls: Tls,
     /// What speaks TLS; there is one if this server does.
     pub(crate) acceptor: Option<TlsAcceptor>,
     /// Told whose handshakes came to nothing.
     pub(crate) strangers: Arc<Strangers>,
-}
-
-/// Whether anybody proved on a connection who they are.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct LetIn(Arc<AtomicBool>);
-
-impl LetIn {
-    /// Somebody did.
-    pub(crate) fn note(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    fn was_noted(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
+    pub(crate) connections: Arc<Connections>,
+    pub(crate) deadlines: Deadlines,
 }
 
 /// Serve until `stop` is there; then take no more, and let what is in flight end.
 pub(crate) async fn serve(listener: TcpListener, router: Router, admission: Admission, stop: impl Future<Output = ()>) {
-    let Admission { tls, acceptor, strangers } = admission;
-    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let admission = Arc::new(admission);
     let graceful = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop);
     loop {
         let accepted = tokio::select! {
             () = &mut stop => break,
-            accepted = accept(&listener, &connections) => accepted,
+            accepted = accept(&listener, &admission) => accepted,
         };
         match accepted {
-            Ok((stream, from, permit)) if is_trusted(&tls, from) => {
-                let whence = (stream, Remote(from));
-                let speaks = acceptor.clone().map(|acceptor| (acceptor, Arc::clone(&strangers)));
-                tokio::spawn(connection(whence, permit, speaks, router.clone(), graceful.watcher()));
+            Ok(Some((stream, from, place))) => {
+                let http = (router.clone(), graceful.watcher());
+                tokio::spawn(connection((stream, from), place, Arc::clone(&admission), http));
             }
-            Ok((_, from, _)) => tracing::warn!(%from, "closed a connection that came past the trusted proxies"),
+            Ok(None) => {}
             Err(error) => {
                 // Out of file descriptors, most likely: give some time to close.
                 tracing::warn!(%error, "cannot accept a connection");
@@ -93,16 +88,22 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, admission: Admi
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    connections: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, IpAddr, OwnedSemaphorePermit)> {
-    let permit = Arc::clone(connections).acquire_owned().await.map_err(std::io::Error::other)?;
+/// The next connection; none if it was closed again.
+async fn accept(listener: &TcpListener, admission: &Admission) -> std::io::Result<Option<(TcpStream, Remote, Place)>> {
     let (stream, from) = listener.accept().await?;
+    let from = from.ip();
+    if !is_trusted(&admission.tls, from) {
+        tracing::warn!(%from, "closed a connection that came past the trusted proxies");
+        return Ok(None);
+    }
     stream.set_nodelay(true)?;
     // A client that asks and does not read would hold its connection for ever.
     rustix::net::sockopt::set_tcp_user_timeout(&stream, UNREAD_MS_MAX)?;
-    Ok((stream, from.ip(), permit))
+    let Some(place) = admission.connections.place(Remote(from)).await else {
+        tracing::debug!(%from, "closed a connection of an address that has its share");
+        return Ok(None);
+    };
+    Ok(Some((stream, Remote(from), place)))
 }
 
 fn is_trusted(tls: &Tls, from: IpAddr) -> bool {
@@ -112,42 +113,45 @@ fn is_trusted(tls: &Tls, from: IpAddr) -> bool {
     }
 }
 
-async fn connection(
-    (stream, from): (TcpStream, Remote),
-    permit: OwnedSemaphorePermit,
-    speaks_tls: Option<(TlsAcceptor, Arc<Strangers>)>,
-    router: Router,
-    watcher: Watcher,
-) {
-    let let_in = LetIn::default();
-    match speaks_tls {
-        None => speak_http((stream, from, let_in), None, router, watcher).await,
-        Some((acceptor, strangers)) => {
-            let handshake = async move { tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await };
-            // Whoever does not finish is a stranger, of whom nothing is worth a line.
-            match strangers.handshake(from, handshake).await {
-                Some(Ok(Ok(stream))) => {
-                    let certificates = client_certificates(&stream);
-                    let was_shown = certificates.is_some();
-                    speak_http((stream, from, let_in.clone()), certificates, router, watcher).await;
-                    // Its signature was checked for nothing.
-                    if was_shown && !let_in.was_noted() {
-                        strangers.refused(from, None);
-                    }
-                }
-                Some(Ok(Err(error))) if is_wrong(&error) => strangers.refused(from, None),
-                _ => {}
-            }
-        }
+/// Speak, until it is over or somebody else gets the place.
+async fn connection(whence: (TcpStream, Remote), place: Place, admission: Arc<Admission>, http: (Router, Watcher)) {
+    tokio::select! {
+        () = speak(whence, place.let_in(), &admission, http) => {}
+        () = place.is_wanted() => {}
     }
-    drop(permit);
+    drop(place);
 }
 
-/// Whether a handshake failed for what the client sent. One that hangs up, or does not trust this server, did nothing
-/// wrong.
-fn is_wrong(error: &std::io::Error) -> bool {
-    let error = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
-    error.is_some_and(|error| !matches!(error, rustls::Error::AlertReceived(_)))
+async fn speak((stream, from): (TcpStream, Remote), let_in: &LetIn, admission: &Admission, http: (Router, Watcher)) {
+    let Admission { strangers, deadlines, .. } = admission;
+    let Some(acceptor) = admission.acceptor.clone() else {
+        return speak_http(stream, Whence { from, let_in, certificates: None }, *deadlines, http).await;
+    };
+    // However it ends: this server has signed for whoever it was.
+    let cost = Handshake { strangers, from, let_in };
+    let longest = deadlines.handshake;
+    let handshake = async move { tokio::time::timeout(longest, acceptor.accept(stream)).await };
+    // Whoever does not finish is a stranger, of whom nothing is worth a line.
+    if let Some(Ok(Ok(stream))) = strangers.handshake(from, handshake).await {
+        let certificates = client_certificates(&stream);
+        speak_http(stream, Whence { from, let_in, certificates }, *deadlines, http).await;
+    }
+    drop(cost);
+}
+
+/// A handshake that is counted at the end as refused, if nobody was let in for it.
+struct Handshake<'a> {
+    strangers: &'a Strangers,
+    from: Remote,
+    let_in: &'a LetIn,
+}
+
+impl Drop for Handshake<'_> {
+    fn drop(&mut self) {
+        if !self.let_in.was_noted() {
+            self.strangers.refused(self.from, None);
+        }
+    }
 }
 
 /// What the client showed, if it did.
@@ -156,13 +160,20 @@ fn client_certificates(stream: &TlsStream<TcpStream>) -> Option<ClientCertificat
     Some(ClientCertificates(certificates.iter().map(|certificate| certificate.to_vec()).collect()))
 }
 
-async fn speak_http(
-    (stream, from, let_in): (impl AsyncRead + AsyncWrite + Unpin + Send + 'static, Remote, LetIn),
+/// What is known of whoever is at the other end.
+struct Whence<'a> {
+    from: Remote,
+    let_in: &'a LetIn,
     certificates: Option<ClientCertificates>,
-    router: Router,
-    watcher: Watcher,
+}
+
+async fn speak_http(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    Whence { from, let_in, certificates }: Whence<'_>,
+    deadlines: Deadlines,
+    (router, watcher): (Router, Watcher),
 ) {
-    let router = TowerToHyperService::new(router);
+    let (router, let_in) = (TowerToHyperService::new(router), let_in.clone());
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(from);
         request.extensions_mut().insert(let_in.clone());
@@ -173,11 +184,11 @@ async fn speak_http(
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        .header_read_timeout(deadlines.head)
         .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service);
     // How a connection ends is the client's business; what was asked on it has been logged.
-    let _ = tokio::time::timeout(CONNECTION_LIFE, watcher.watch(connection)).await;
+    let _ = tokio::time::timeout(deadlines.connection, watcher.watch(connection)).await;
 }
 
 #[cfg(test)]

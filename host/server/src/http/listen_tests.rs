@@ -1,4 +1,4 @@
-//! Whose handshakes count as refused.
+//! Whose handshakes count as refused, and what is never waited for.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
@@ -73,13 +73,28 @@ impl Scene {
         let client =
             tokio::spawn(client(listener.local_addr().unwrap(), shows, trusts.to_owned(), asks.map(str::to_owned)));
         let (stream, from) = listener.accept().await.unwrap();
-        let strangers = Arc::new(Strangers::new().unwrap());
-        let permit = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
-        let speaks = Some((self.acceptor.clone(), Arc::clone(&strangers)));
-        let whence = (stream, Remote(from.ip()));
-        connection(whence, permit, speaks, self.router.clone(), GracefulShutdown::new().watcher()).await;
+        let (from, admission) = (Remote(from.ip()), Arc::new(self.admission()));
+        let place = admission.connections.place(from).await.unwrap();
+        let graceful = GracefulShutdown::new();
+        let http = (self.router.clone(), graceful.watcher());
+        connection((stream, from), place, Arc::clone(&admission), http).await;
         client.await.unwrap();
-        strangers.has_heard_of(Remote(from.ip()))
+        admission.strangers.has_heard_of(from)
+    }
+
+    fn admission(&self) -> Admission {
+        Admission { acceptor: Some(self.acceptor.clone()), ..plain(1) }
+    }
+}
+
+/// Plain HTTP on so many connections.
+fn plain(connections: usize) -> Admission {
+    Admission {
+        tls: Tls::None,
+        acceptor: None,
+        strangers: Arc::new(Strangers::new().unwrap()),
+        connections: Arc::new(Connections::new(connections, connections)),
+        deadlines: Deadlines::USUAL,
     }
 }
 
@@ -108,15 +123,86 @@ async fn client(address: std::net::SocketAddr, shows: Shows, trusts: String, ask
 }
 
 #[tokio::test]
-async fn a_certificate_by_which_nobody_is_let_in_counts_as_refused() {
+async fn a_handshake_for_which_nobody_is_let_in_counts_as_refused_however_it_ends() {
     let (scene, (own, key), (_, other_key)) = (Scene::new(), pair(), pair());
     let (nothing, good) = (|| Shows(None), || Shows::certificate(&own, &key));
     let forged = Shows::certificate(&own, &other_key);
     assert!(scene.was_refused(forged, &scene.root, None).await, "its signature is no good");
     assert!(scene.was_refused(good(), &scene.root, None).await, "it asked for nothing");
     assert!(scene.was_refused(good(), &scene.root, Some("/")).await, "nobody was let in");
+    assert!(scene.was_refused(nothing(), &scene.root, Some("/")).await, "it showed nothing, and nobody was let in");
+    assert!(scene.was_refused(nothing(), &scene.root, None).await, "it hung up");
+    assert!(scene.was_refused(good(), &own, None).await, "it does not trust the server, which has signed for it");
     assert!(!scene.was_refused(good(), &scene.root, Some("/in")).await, "somebody was let in");
-    assert!(!scene.was_refused(nothing(), &scene.root, Some("/")).await, "it showed nothing");
-    assert!(!scene.was_refused(nothing(), &scene.root, None).await, "it hung up");
-    assert!(!scene.was_refused(good(), &own, None).await, "it does not trust the server");
+    assert!(!scene.was_refused(nothing(), &scene.root, Some("/in")).await, "somebody was let in by a token");
+}
+
+/// A server of plain HTTP that serves `/` to anybody; it ends with what is returned.
+async fn serving(admission: Admission) -> (std::net::SocketAddr, tokio::task::JoinHandle<()>) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let read = |body: axum::body::Bytes| async move { body.len().to_string() };
+    let router = Router::new().route("/", axum::routing::get(|| async { "here" }).post(read));
+    (address, tokio::spawn(serve(listener, router, admission, std::future::pending())))
+}
+
+async fn asked(address: std::net::SocketAddr) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+/// Whoever came first would have the places for as long as heads, bodies and idle connections may last.
+#[tokio::test]
+async fn half_sent_requests_keep_nobody_out() {
+    const PLACES: usize = 6;
+    let (address, server) = serving(plain(PLACES)).await;
+    let mut halves = Vec::new();
+    for n in 0..4 * PLACES {
+        let mut half = TcpStream::connect(address).await.unwrap();
+        let sent: &[u8] = match n % 3 {
+            0 => b"GET / HTTP/1.1\r\nhost: a\r\nx-slow: ",
+            1 => b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nabc",
+            _ => b"",
+        };
+        half.write_all(sent).await.unwrap();
+        halves.push(half);
+    }
+    for _ in 0..3 * PLACES {
+        assert!(asked(address).await.ends_with("here"));
+    }
+    // Those that came first have gone.
+    let first = &mut halves[0];
+    let end = first.read(&mut [0; 1]).await;
+    assert!(matches!(end, Ok(0) | Err(_)), "{end:?}");
+    server.abort();
+}
+
+#[tokio::test]
+async fn a_head_that_comes_byte_by_byte_is_not_waited_for() {
+    let deadlines = Deadlines { head: Duration::from_millis(200), ..Deadlines::USUAL };
+    let (address, server) = serving(Admission { deadlines, ..plain(4) }).await;
+    for begin in ["", "GET / HTTP/1.1\r\nhost: a\r\n\r\n"] {
+        let mut slow = TcpStream::connect(address).await.unwrap();
+        // A whole request, of which the answer is read, and then the head of another.
+        slow.write_all(begin.as_bytes()).await.unwrap();
+        if !begin.is_empty() {
+            slow.read_exact(&mut [0; 12]).await.unwrap();
+        }
+        slow.write_all(b"GET / HTTP/1.1\r\nx-slow: ").await.unwrap();
+        let mut was_closed = false;
+        for _ in 0..1_000 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            // What was answered to the first may still be there to be read.
+            let read = tokio::time::timeout(Duration::from_millis(1), slow.read(&mut [0; 1_024])).await;
+            was_closed = slow.write_all(b"x").await.is_err() || matches!(read, Ok(Ok(0) | Err(_)));
+            if was_closed {
+                break;
+            }
+        }
+        assert!(was_closed, "a head was waited for as long as bytes came");
+    }
+    server.abort();
 }

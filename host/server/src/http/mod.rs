@@ -5,6 +5,7 @@
 pub(crate) mod access;
 pub(crate) mod call;
 pub(crate) mod certificate;
+pub(crate) mod connections;
 pub(crate) mod dispatch;
 pub(crate) mod failure;
 pub(crate) mod listen;

@@ -4,7 +4,8 @@
 //! from which much was refused lately ([`noise`]) goes through a narrow lane ([`lane`]): few of its requests are
 //! authenticated at a time, and the others wait. While much is refused to all addresses together, every address goes
 //! through it. Whoever was let in lately from the same address by the same key does not ([`known`]), so behind a proxy,
-//! where all have one address, a stranger keeps no agent waiting.
+//! where all have one address, a stranger keeps no agent waiting. One who knows the key's thumbprint and comes by that
+//! takes the agent's pass from nobody: under such a name all go one by one, beside the lane of strangers.
 //!
 //! Nobody is refused for where they come from. Handshakes of noisy addresses are done by threads of their own, as few as
 //! the lane is wide: a handshake waits for its client most of the time, and whoever waits holds no thread.
@@ -20,12 +21,13 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::time::Instant;
 
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::SemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit};
+use tokio::task::JoinSet;
 
 pub(crate) use known::claimed;
 
 use crate::http::failure::Failure;
-use known::Known;
+use known::{Known, Way};
 use lane::Lane;
 use noise::Noise;
 
@@ -36,11 +38,21 @@ const THREADS_PER_PERMIT: usize = 4;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Remote(pub(crate) IpAddr);
 
+/// The right to be authenticated now, for as long as it is held.
+#[derive(Debug)]
+pub(crate) struct Turn<'a> {
+    _in_lane: SemaphorePermit<'a>,
+    /// Of those that come by the same name.
+    _of_name: Option<OwnedSemaphorePermit>,
+}
+
 /// Who is noisy, who is known, and the lanes.
 pub(crate) struct Strangers {
     noise: Noise,
     known: Known,
     agents: Lane,
+    /// Agents whose names somebody else seems to use, one of each name at a time.
+    disputed: Lane,
     /// Users and their providers: whoever has much verified there keeps no agent waiting.
     users: Lane,
     /// Where noisy addresses' handshakes are done. There is one until the end.
@@ -58,6 +70,7 @@ impl Strangers {
             noise: Noise::new(Instant::now()),
             known: Known::default(),
             agents: Lane::new(permits),
+            disputed: Lane::new(permits),
             users: Lane::new(permits),
             handshakes: Some(handshakes.build()?),
         })
@@ -70,12 +83,19 @@ impl Strangers {
         &self,
         from: Remote,
         claimed: impl FnOnce() -> Option<String>,
-    ) -> Result<Option<SemaphorePermit<'_>>, Failure> {
+    ) -> Result<Option<Turn<'_>>, Failure> {
         let (address, now) = (network(from.0), Instant::now());
-        if !self.noise.is_of(address, now) || claimed().is_some_and(|name| self.known.has(address, name, now)) {
+        if !self.noise.is_of(address, now) {
             return Ok(None);
         }
-        self.agents.enter(address).await.map(Some)
+        match claimed().and_then(|name| self.known.way(address, name, now)) {
+            Some(Way::Free) => Ok(None),
+            Some(Way::InTurn(turn)) => {
+                let of_name = turn.acquire_owned().await.map_err(Failure::internal)?;
+                Ok(Some(Turn { _in_lane: self.disputed.enter(address).await?, _of_name: Some(of_name) }))
+            }
+            None => Ok(Some(Turn { _in_lane: self.agents.enter(address).await?, _of_name: None })),
+        }
     }
 
     /// Wait until a token of a user or a provider from this address may be verified.
@@ -95,17 +115,23 @@ impl Strangers {
         handshake: impl Future<Output = T> + Send + 'static,
     ) -> Option<T> {
         match &self.handshakes {
-            Some(threads) if self.noise.is_of(network(from.0), Instant::now()) => threads.spawn(handshake).await.ok(),
+            Some(threads) if self.noise.is_of(network(from.0), Instant::now()) => {
+                // It ends when nobody waits for it any more.
+                let mut one = JoinSet::new();
+                one.spawn_on(handshake, threads.handle());
+                one.join_next().await?.ok()
+            }
             _ => Some(handshake.await),
         }
     }
 
-    /// Something was refused to this address, and to whoever it claimed to be there.
+    /// Something was refused to this address. By what name it came is no more than a claim, which takes nothing from
+    /// whoever has that name.
     pub(crate) fn refused(&self, from: Remote, claimed: Option<String>) {
-        let address = network(from.0);
-        self.noise.add(address, Instant::now());
+        let (address, now) = (network(from.0), Instant::now());
+        self.noise.add(address, now);
         if let Some(name) = claimed {
-            self.known.forget(address, name);
+            self.known.dispute(address, name, now);
         }
     }
 
@@ -116,7 +142,7 @@ impl Strangers {
 
     /// How many requests have come into the lane of agents, and how many into that of users.
     pub(crate) fn entered(&self) -> [u64; 2] {
-        [self.agents.entered(), self.users.entered()]
+        [self.agents.entered() + self.disputed.entered(), self.users.entered()]
     }
 
     /// Whether anything was refused to this address that is not forgotten.
@@ -143,7 +169,7 @@ impl Drop for Strangers {
 }
 
 /// Whoever has an address of version 6 has all 2^64 of its network.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(six) => Ipv6Addr::from_bits(six.to_bits() >> 64 << 64).into(),
         four @ IpAddr::V4(_) => four,

@@ -72,7 +72,7 @@ async fn the_noisy_wait_for_each_other_and_nobody_waits_for_them() {
 }
 
 #[tokio::test]
-async fn whoever_was_let_in_from_a_noisy_address_does_not_wait_until_somebody_is_refused_under_that_name() {
+async fn whoever_was_let_in_from_a_noisy_address_does_not_wait_for_strangers() {
     let strangers = Strangers::new().unwrap();
     let proxy = from("192.0.2.1");
     strangers.let_in(proxy, "bot".into());
@@ -85,8 +85,44 @@ async fn whoever_was_let_in_from_a_noisy_address_does_not_wait_until_somebody_is
     assert!(waits(strangers.enter(proxy, || None)).await);
     noisy(&strangers, from("192.0.2.9"));
     assert!(waits(strangers.enter(from("192.0.2.9"), named("bot"))).await, "it was let in elsewhere");
-    strangers.refused(proxy, Some("bot".into()));
+}
+
+/// Anybody may know the thumbprint of an agent's key.
+#[tokio::test]
+async fn what_is_refused_under_an_agents_name_does_not_put_it_among_the_strangers() {
+    let strangers = Strangers::new().unwrap();
+    let proxy = from("192.0.2.1");
+    for name in ["bot", "other", "quiet"] {
+        strangers.let_in(proxy, name.into());
+    }
+    for name in ["bot", "other", "nobody"] {
+        (0..500).for_each(|_| strangers.refused(proxy, Some(name.into())));
+    }
+    // The strangers' lane is full, and longer than anybody waits.
+    let permits = strangers.agents.permits();
+    let all = u32::try_from(permits.available_permits()).unwrap();
+    let _taken = permits.acquire_many(all).await.unwrap();
+    let turn = strangers.enter(proxy, named("bot")).await.unwrap();
+    assert!(turn.is_some(), "who uses its name is authenticated at no bounded rate");
+    // Whoever comes by the same name waits for it; by one that nobody disputes, for nothing; by none, for strangers.
     assert!(waits(strangers.enter(proxy, named("bot"))).await);
+    assert!(strangers.enter(proxy, named("quiet")).await.unwrap().is_none());
+    assert!(waits(strangers.enter(proxy, named("nobody"))).await);
+    drop(turn);
+    // However many wait under one name, they have one turn at a time, and the other name has the next.
+    let first = strangers.enter(proxy, named("bot")).await.unwrap();
+    let mut flood: Vec<_> = (0..100).map(|_| Box::pin(strangers.enter(proxy, named("bot")))).collect();
+    for entering in &mut flood {
+        assert!(waits(entering).await);
+    }
+    drop(first);
+    let second = flood.remove(0).await.unwrap();
+    let mut other = Box::pin(strangers.enter(proxy, named("other")));
+    let waited = waits(&mut other).await;
+    drop(second);
+    if waited {
+        assert!(other.await.unwrap().is_some(), "it had to wait for more than one of another name");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

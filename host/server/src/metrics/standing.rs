@@ -32,6 +32,9 @@ pub(super) struct Standing {
     paused: usize,
     /// Requests in the lanes of agents and of users.
     noisy: [u64; 2],
+    connections: usize,
+    /// Connections that were ended for others, and that were not taken.
+    connections_refused: [u64; 2],
 }
 
 impl Standing {
@@ -48,6 +51,8 @@ impl Standing {
             ready: app.not_ready().is_none(),
             paused: app.pauses.count_now(app.clock.now()),
             noisy: app.strangers.entered(),
+            connections: app.connections.count(),
+            connections_refused: app.connections.refused(),
         }
     }
 
@@ -99,6 +104,12 @@ impl Collector for Standing {
         let mut metric = encoder.encode_descriptor("noisy_requests", help, None, MetricType::Counter)?;
         for (lane, count) in ["agents", "users"].into_iter().zip(self.noisy) {
             ConstCounter::new(count).encode(metric.encode_family(&[("lane", lane)])?)?;
+        }
+        gauge(&mut encoder, "connections", "Connections that there are.", self.connections as u64)?;
+        let help = "Connections that were closed because others wanted their places, or that found none.";
+        let mut metric = encoder.encode_descriptor("connections_refused", help, None, MetricType::Counter)?;
+        for (cause, count) in ["room", "address"].into_iter().zip(self.connections_refused) {
+            ConstCounter::new(count).encode(metric.encode_family(&[("cause", cause)])?)?;
         }
         if let Some(entries) = self.log_entries {
             gauge(&mut encoder, "audit_log_entries", "Entries of the audit log.", entries)?;

@@ -9,8 +9,8 @@
 
 use attorn_core::{IdentitySubject, Issuer, WorkloadSubject};
 use attorn_identity::client_assertion::{JWT_BEARER, is_about_another};
-use attorn_identity::provider_token::{
-    Claims, ProviderKeys, ProviderTokenError, TokenExpectation, TokenKind, UnverifiedToken,
+use attorn_identity::issuer_token::{
+    Claims, IssuerKeys, IssuerTokenError, TokenExpectation, TokenKind, UnverifiedToken,
 };
 use attorn_store::records::Record as _;
 use axum::http::HeaderMap;
@@ -41,7 +41,7 @@ async fn vouched_for(app: &App, compact: &str) -> Result<Vouched, Failure> {
     let found = workload_issuers::of_issuer(app, token.issuer()).await?;
     let found = found.filter(|found| found.value.revoked_at.is_none()).ok_or_else(unknown_issuer)?;
     let record = &found.value;
-    let parse = || ProviderKeys::parse(record.jwks().as_str().as_bytes()).map_err(Failure::internal);
+    let parse = || IssuerKeys::parse(record.jwks().as_str().as_bytes()).map_err(Failure::internal);
     let keys = app.issuer_keys.of(record.id().as_str(), found.version, parse)?;
     let expect = TokenExpectation {
         issuer: record.issuer().as_str(),
@@ -55,13 +55,13 @@ async fn vouched_for(app: &App, compact: &str) -> Result<Vouched, Failure> {
     Ok(Vouched { subject, by: (record.key(), found.version) })
 }
 
-fn named(issuer: &Issuer, claims: &Claims) -> Result<IdentitySubject, ProviderTokenError> {
-    let subject = claims.text("sub")?.ok_or(ProviderTokenError::ClaimMissing("sub"))?;
-    let subject: WorkloadSubject = subject.parse().map_err(|_| ProviderTokenError::ClaimMalformed("sub"))?;
+fn named(issuer: &Issuer, claims: &Claims) -> Result<IdentitySubject, IssuerTokenError> {
+    let subject = claims.text("sub")?.ok_or(IssuerTokenError::ClaimMissing("sub"))?;
+    let subject: WorkloadSubject = subject.parse().map_err(|_| IssuerTokenError::ClaimMalformed("sub"))?;
     Ok(IdentitySubject::Workload { issuer: issuer.clone(), subject })
 }
 
-fn refused(error: ProviderTokenError) -> Failure {
+fn refused(error: IssuerTokenError) -> Failure {
     invalid_client(&format!("the workload's token is refused (`{}`): {error}", error.code()))
 }
 

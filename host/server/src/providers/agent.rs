@@ -5,7 +5,7 @@
 
 use attorn_core::provider::shown;
 use attorn_core::{AgentId, AgentNaming, ClientId};
-use attorn_identity::provider_token::{Claims, ProviderTokenError};
+use attorn_identity::issuer_token::{Claims, IssuerTokenError};
 use attorn_store::records::ProviderRecord;
 use serde_json::Value;
 
@@ -38,7 +38,7 @@ pub(super) fn user_client(record: &ProviderRecord, claims: &Claims) -> Result<Cl
     }
     let client = match one_client(claims, "client_id")? {
         Some(client) => client,
-        None => one_client(claims, "azp")?.ok_or(ProviderTokenError::ClaimMissing("client_id"))?,
+        None => one_client(claims, "azp")?.ok_or(IssuerTokenError::ClaimMissing("client_id"))?,
     };
     let client = client.parse::<ClientId>().ok().filter(|client| record.user_clients.contains(client));
     client.filter(|client| !record.clients.contains_key(client)).ok_or(Refused::NotAUserClient)

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use attorn_api::providers as api;
 use attorn_core::provider::shown;
-use attorn_core::{Audience, ProviderId, TimeMs};
-use attorn_identity::provider_token::{ProviderTokenError, UnverifiedToken};
+use attorn_core::reason::HostReason;
+use attorn_core::{Audience, Consent, ProviderId, TimeMs};
+use attorn_identity::issuer_token::{IssuerTokenError, UnverifiedToken};
 use attorn_store::records::ProviderRecord;
 use serde_json::Value;
 
@@ -18,6 +19,7 @@ use super::{
     user_token, verify, wire,
 };
 use crate::app::App;
+use crate::delegations;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
 
@@ -45,10 +47,34 @@ async fn gives(app: &App, provider: &ProviderRecord, asked: &api::CheckToken) ->
         return Err(Refused::AnotherProvider(other.value.id.to_string()));
     }
     Ok(match asked.token_use {
-        api::TokenUse::Delegation => subject_token(app, token).await?.into(),
+        api::TokenUse::Delegation => {
+            let token = subject_token(app, token).await?;
+            let mut exchanged = Vec::new();
+            for consent in &token.consented {
+                exchanged
+                    .push(exchanged_before(app, &token, consent).await.map_err(Box::new).map_err(Refused::Failed)?);
+            }
+            let mut gives = api::TokenGives::from(token);
+            for (consented, exchanged) in gives.consented.iter_mut().zip(exchanged) {
+                consented.exchanged = exchanged;
+            }
+            gives
+        }
         api::TokenUse::User => user_token(app, token, None).await?.into(),
         api::TokenUse::Logout => logout_token(app, token, None).await?.into(),
     })
+}
+
+/// What came of this token for this purpose, if it was brought before: it is looked at, and nothing is refused for it.
+async fn exchanged_before(
+    app: &App,
+    token: &SubjectToken,
+    consent: &Consent,
+) -> Result<Option<api::Exchanged>, Failure> {
+    let Some(id) = delegations::make::exchanged(app, token, consent).await? else { return Ok(None) };
+    let standing = delegations::standing(app, &id).await?;
+    let standing = standing.map_or("active", HostReason::code).to_owned();
+    Ok(Some(api::Exchanged { delegation: id.to_string(), standing }))
 }
 
 /// What is said of a token in particular, where that is more than what is said of its kind.
@@ -59,7 +85,7 @@ struct Particular {
 
 /// Whom a token is for, and whom it should be for. Its signature was verified before anybody looked at that.
 fn another_audience(provider: &ProviderRecord, asked: &api::CheckToken, refused: &Refused) -> Option<Particular> {
-    let Refused::Token(ProviderTokenError::WrongAudience) = refused else { return None };
+    let Refused::Token(IssuerTokenError::WrongAudience) = refused else { return None };
     let token = UnverifiedToken::parse(&asked.token).ok()?;
     let found = token.audiences();
     let (agents, users) = (provider.audience.as_str(), provider.user_audience.as_ref().map(Audience::as_str));
@@ -110,6 +136,7 @@ impl From<SubjectToken> for api::TokenGives {
         let consented = token.consented.iter().map(|consent| api::Consented {
             purpose: consent.purpose.to_string(),
             permissions: consent.permissions.iter().map(wire::shown_permission).collect(),
+            exchanged: None,
         });
         Self {
             agent: Some(token.agent.to_string()),

@@ -5,7 +5,7 @@
 
 use attorn_core::provider::shown;
 use attorn_core::{Consent, Consents, DetailName, ScopeName};
-use attorn_identity::provider_token::Claims;
+use attorn_identity::issuer_token::Claims;
 use attorn_store::records::ProviderRecord;
 use serde_json::{Map, Value};
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use attorn_api::json::canonical_object;
 use attorn_core::{Digest, JsonText};
-use attorn_identity::provider_token::{Claims, is_text};
+use attorn_identity::issuer_token::{Claims, is_text};
 use attorn_store::records::{ProviderRecord, UserBody};
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Map, Value};

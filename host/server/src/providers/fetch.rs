@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use attorn_core::Issuer;
-use attorn_identity::provider_token::{JwksError, ProviderKeys};
+use attorn_identity::issuer_token::{IssuerKeys, JwksError};
 use reqwest::{Client, Url};
 use serde::Deserialize;
 
@@ -76,11 +76,11 @@ struct Configuration {
 }
 
 /// Fetch the keys of this issuer.
-pub(super) async fn keys(issuer: Issuer) -> Result<ProviderKeys, FetchError> {
+pub(super) async fn keys(issuer: Issuer) -> Result<IssuerKeys, FetchError> {
     tokio::time::timeout(TIMEOUT, both(&issuer)).await.unwrap_or(Err(FetchError::TimedOut))
 }
 
-async fn both(issuer: &Issuer) -> Result<ProviderKeys, FetchError> {
+async fn both(issuer: &Issuer) -> Result<IssuerKeys, FetchError> {
     let client = client().await?;
     let url = Url::parse(&issuer::configuration_url(issuer)).map_err(|_| FetchError::Configuration)?;
     let configuration = document(&client, url).await?;
@@ -95,7 +95,7 @@ async fn both(issuer: &Issuer) -> Result<ProviderKeys, FetchError> {
     if !issuer::may_be_fetched(&jwks_uri, issuer::is_local(issuer)) {
         return Err(FetchError::JwksUri);
     }
-    ProviderKeys::parse(&document(&client, jwks_uri).await?).map_err(FetchError::Jwks)
+    IssuerKeys::parse(&document(&client, jwks_uri).await?).map_err(FetchError::Jwks)
 }
 
 /// A client for one fetch. A machine without any certificates still serves, and only fetches fail.

@@ -3,7 +3,7 @@
 //!
 //! Nothing here repeats anything of a token.
 
-use attorn_identity::provider_token::ProviderTokenError as Token;
+use attorn_identity::issuer_token::IssuerTokenError as Token;
 
 use super::Refused;
 

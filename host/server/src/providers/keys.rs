@@ -10,7 +10,7 @@ use std::future::Future;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use attorn_core::{ProviderId, TimeMs};
-use attorn_identity::provider_token::ProviderKeys;
+use attorn_identity::issuer_token::IssuerKeys;
 use attorn_store::records::ProviderRecord;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -34,7 +34,7 @@ impl ProviderKeyring {
         provider: &ProviderRecord,
         key_id: Option<&str>,
         now: TimeMs,
-    ) -> Result<Arc<ProviderKeys>, FetchError> {
+    ) -> Result<Arc<IssuerKeys>, FetchError> {
         let (id, issuer) = (provider.id.clone(), provider.issuer.clone());
         let fetch = || async move {
             let fetched = fetch::keys(issuer).await;
@@ -71,7 +71,7 @@ struct Slot {
 
 #[derive(Clone)]
 struct Held {
-    keys: Arc<ProviderKeys>,
+    keys: Arc<IssuerKeys>,
     fetched_at: TimeMs,
 }
 
@@ -94,12 +94,12 @@ impl Slot {
         self.held.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    async fn keys<F: Future<Output = Result<ProviderKeys, FetchError>> + Send + 'static>(
+    async fn keys<F: Future<Output = Result<IssuerKeys, FetchError>> + Send + 'static>(
         self: &Arc<Self>,
         key_id: Option<&str>,
         now: TimeMs,
         fetch: impl FnOnce() -> F,
-    ) -> Result<Arc<ProviderKeys>, FetchError> {
+    ) -> Result<Arc<IssuerKeys>, FetchError> {
         if let Some(held) = self.held().filter(|held| held.serves(key_id, now)) {
             return Ok(held.keys);
         }
@@ -133,8 +133,8 @@ impl Slot {
         self: Arc<Self>,
         mut fetches: OwnedMutexGuard<Fetches>,
         now: TimeMs,
-        fetch: impl Future<Output = Result<ProviderKeys, FetchError>>,
-    ) -> Result<Arc<ProviderKeys>, FetchError> {
+        fetch: impl Future<Output = Result<IssuerKeys, FetchError>>,
+    ) -> Result<Arc<IssuerKeys>, FetchError> {
         match fetch.await {
             Ok(keys) => {
                 fetches.failed = None;
@@ -152,7 +152,7 @@ impl Slot {
 }
 
 /// The old keys, if they are not too old.
-fn usable(held: Option<Held>, now: TimeMs, otherwise: FetchError) -> Result<Arc<ProviderKeys>, FetchError> {
+fn usable(held: Option<Held>, now: TimeMs, otherwise: FetchError) -> Result<Arc<IssuerKeys>, FetchError> {
     held.filter(|held| now.ms_since(held.fetched_at) < USABLE_MS).map(|held| held.keys).ok_or(otherwise)
 }
 

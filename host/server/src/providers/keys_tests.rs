@@ -7,11 +7,11 @@ use std::task::{Context, Waker};
 
 use super::*;
 
-fn set(names: &[&str]) -> ProviderKeys {
+fn set(names: &[&str]) -> IssuerKeys {
     // Any 32 bytes will do: nothing is verified here.
     let key = |name: &&str| format!(r#"{{"kty":"OKP","crv":"Ed25519","kid":"{name}","x":"{}"}}"#, "A".repeat(43));
     let keys: Vec<String> = names.iter().map(key).collect();
-    ProviderKeys::parse(format!(r#"{{"keys":[{}]}}"#, keys.join(",")).as_bytes()).unwrap()
+    IssuerKeys::parse(format!(r#"{{"keys":[{}]}}"#, keys.join(",")).as_bytes()).unwrap()
 }
 
 #[derive(Default)]

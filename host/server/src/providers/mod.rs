@@ -2,7 +2,7 @@
 //!
 //! [`subject_token`], [`user_token`] and [`logout_token`] are what others call. Each finds the provider by the
 //! token's issuer, which nothing else has vouched for yet, gets the provider's keys, verifies the token
-//! (`attorn_identity::provider_token`), and reads what it claims in the words of the provider's record. The token
+//! (`attorn_identity::issuer_token`), and reads what it claims in the words of the provider's record. The token
 //! itself is kept nowhere.
 //!
 //! Nothing here delegates anything, opens sessions, or knows which users there are. Whether a token was used or

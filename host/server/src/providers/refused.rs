@@ -2,7 +2,7 @@
 //! secret of it.
 
 use attorn_core::provider::shown;
-use attorn_identity::provider_token::ProviderTokenError;
+use attorn_identity::issuer_token::IssuerTokenError;
 use attorn_store::ReadError;
 
 use super::fetch::FetchError;
@@ -14,7 +14,7 @@ use crate::http::failure::Failure;
 pub(crate) enum Refused {
     /// The token itself is not right.
     #[error(transparent)]
-    Token(#[from] ProviderTokenError),
+    Token(#[from] IssuerTokenError),
     /// Nobody registered this issuer. The comparison is byte by byte.
     #[error("no provider is registered with the issuer `{0}`")]
     UnknownIssuer(String),
@@ -227,8 +227,8 @@ impl Refused {
     }
 }
 
-fn check_of(error: ProviderTokenError) -> Check {
-    use ProviderTokenError as E;
+fn check_of(error: IssuerTokenError) -> Check {
+    use IssuerTokenError as E;
     match error {
         E::TooLarge | E::Malformed(_) | E::DuplicateMember | E::HeaderMember(_) => Check::Form,
         E::ClaimMissing("iss") | E::ClaimMalformed("iss") | E::WrongIssuer => Check::Issuer,

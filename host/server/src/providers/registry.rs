@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::entry;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
-use crate::registry::{commit, moved, page};
+use crate::registry::{commit, moved, page, why};
 
 pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let (operator, configuration): (_, api::ProviderConfiguration) = (call.operator()?, call.json()?);
@@ -92,7 +92,8 @@ pub(crate) async fn revoke(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     let Versioned { mut value, version, .. } = find_active(&app, &call.path("id")?).await?;
     let mut batch = Batch::new(app.clock.now());
     value.revoked_at = Some(batch.now);
-    entry::act(&mut batch, call.operator()?, "provider_revoked", json!({ "id": value.id.as_str() }))?;
+    let about = json!({ "id": value.id.as_str(), "reason": why(&call)? });
+    entry::act(&mut batch, call.operator()?, "provider_revoked", about)?;
     replace(&app, batch, &value, version).await
 }
 

@@ -1,9 +1,7 @@
 //! A token from its text to what it means.
 
 use attorn_core::{ClientId, TimeMs};
-use attorn_identity::provider_token::{
-    Claims, ProviderTokenError, TokenExpectation, TokenKind, UnverifiedToken, is_text,
-};
+use attorn_identity::issuer_token::{Claims, IssuerTokenError, TokenExpectation, TokenKind, UnverifiedToken, is_text};
 use attorn_store::records::{ProviderIssuerRecord, ProviderRecord, UserBody};
 use attorn_store::{Key, Versioned};
 
@@ -46,7 +44,7 @@ pub(super) async fn user_token(app: &App, token: &str, from: Option<Remote>) -> 
 
 pub(super) async fn logout_token(app: &App, token: &str, from: Option<Remote>) -> Result<LogoutToken, Refused> {
     let (provider, claims) = verified(app, token, Face::Logout, from).await?;
-    let token_id = name(&claims, "jti")?.ok_or(ProviderTokenError::ClaimMissing("jti"))?;
+    let token_id = name(&claims, "jti")?.ok_or(IssuerTokenError::ClaimMissing("jti"))?;
     let subject = claims.get("sub").map(|_| subject(&claims)).transpose()?;
     // The standard has no other name for it.
     let session = context::session(&claims, "sid")?;
@@ -162,20 +160,20 @@ impl User {
     }
 }
 
-fn times(claims: &Claims) -> Result<(TimeMs, TimeMs), ProviderTokenError> {
-    let time = |name| claims.time(name)?.ok_or(ProviderTokenError::ClaimMissing(name));
+fn times(claims: &Claims) -> Result<(TimeMs, TimeMs), IssuerTokenError> {
+    let time = |name| claims.time(name)?.ok_or(IssuerTokenError::ClaimMissing(name));
     Ok((time("iat")?, time("exp")?))
 }
 
-fn subject(claims: &Claims) -> Result<String, ProviderTokenError> {
-    let subject = claims.text("sub")?.ok_or(ProviderTokenError::ClaimMissing("sub"))?;
+fn subject(claims: &Claims) -> Result<String, IssuerTokenError> {
+    let subject = claims.text("sub")?.ok_or(IssuerTokenError::ClaimMissing("sub"))?;
     let fits = is_text(subject, UserBody::SUBJECT_BYTES_MAX);
-    fits.then(|| subject.to_owned()).ok_or(ProviderTokenError::ClaimMalformed("sub"))
+    fits.then(|| subject.to_owned()).ok_or(IssuerTokenError::ClaimMalformed("sub"))
 }
 
-fn name(claims: &Claims, claim: &'static str) -> Result<Option<String>, ProviderTokenError> {
+fn name(claims: &Claims, claim: &'static str) -> Result<Option<String>, IssuerTokenError> {
     match claims.text(claim)? {
-        Some(text) if !is_text(text, NAME_BYTES_MAX) => Err(ProviderTokenError::ClaimMalformed(claim)),
+        Some(text) if !is_text(text, NAME_BYTES_MAX) => Err(IssuerTokenError::ClaimMalformed(claim)),
         text => Ok(text.map(str::to_owned)),
     }
 }

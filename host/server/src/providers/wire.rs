@@ -7,8 +7,8 @@ use attorn_api::ProblemCode;
 use attorn_api::agents::Permission as WirePermission;
 use attorn_api::providers as api;
 use attorn_core::{
-    AgentNaming, ClaimName, ConsentMapping, DetailMapping, ParseError, Permission, ProviderAlgorithm,
-    ProviderTokenType, TimeMs,
+    AgentNaming, ClaimName, ConsentMapping, DetailMapping, IssuerAlgorithm, ParseError, Permission, ProviderTokenType,
+    TimeMs,
 };
 use attorn_store::records::{ProviderRecord, Record as _};
 
@@ -74,7 +74,7 @@ pub(super) fn record(wire: &api::ProviderConfiguration, created_at: TimeMs) -> R
 }
 
 fn check_counts(wire: &api::ProviderConfiguration) -> Result<(), Failure> {
-    count("algorithms", wire.algorithms.len(), 1, ProviderAlgorithm::ALL.len())?;
+    count("algorithms", wire.algorithms.len(), 1, IssuerAlgorithm::ALL.len())?;
     count("clients", wire.clients.len(), 0, ProviderRecord::CLIENTS_MAX)?;
     count("scopes", wire.scopes.len(), 0, ProviderRecord::SCOPES_MAX)?;
     count("types of authorization details", wire.authorization_details.len(), 0, ProviderRecord::DETAILS_MAX)?;

@@ -13,10 +13,12 @@ mod cursor;
 pub(crate) mod terms;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use attorn_api::ProblemCode;
 use attorn_api::audit::EntryList;
 use attorn_store::{EntryIndex, Order};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use crate::app::App;
 use crate::audit;
@@ -28,6 +30,8 @@ use find::{Ask, Page};
 
 /// How many queries read at a time; more wait.
 const QUERIES_MAX: usize = 4;
+/// How long a query waits for the index, and how long for its turn.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// What a query may say beside its filters.
 pub(crate) const OF_A_LIST: [&str; 4] = ["cursor", "from", "limit", "order"];
 
@@ -63,11 +67,25 @@ impl Queries {
         self.index.borrow().clone()
     }
 
-    /// The index, as soon as there is one.
-    async fn index_ready(&self) -> Result<Arc<EntryIndex>, Failure> {
+    /// The index, as soon as there is one. It is opened and made anew within moments, unless its disk is full.
+    async fn index_ready(&self, patience: Duration) -> Result<Arc<EntryIndex>, Failure> {
         let mut index = self.index.subscribe();
-        let ready = index.wait_for(Option::is_some).await.map_err(Failure::internal)?.clone();
+        let Ok(ready) = tokio::time::timeout(patience, index.wait_for(Option::is_some)).await else {
+            return Err(Failure::of(ProblemCode::Busy, "the query index is not open yet, or failed and is made anew")
+                .with_help("ask again later, or read the entries by their indexes: only `from` and `limit`"));
+        };
+        let ready = ready.map_err(Failure::internal)?.clone();
         ready.ok_or_else(|| Failure::internal("the query index is gone"))
+    }
+
+    /// The turn of one more query.
+    async fn turn(&self, patience: Duration) -> Result<SemaphorePermit<'_>, Failure> {
+        let turn = tokio::time::timeout(patience, self.at_once.acquire()).await;
+        let busy = |_| {
+            Failure::of(ProblemCode::Busy, "too many queries wait for their turn")
+                .with_help("ask again later, or for less at a time")
+        };
+        turn.map_err(busy)?.map_err(Failure::internal)
     }
 }
 
@@ -76,9 +94,11 @@ pub(crate) async fn reading<T: Send + 'static>(
     app: &Arc<App>,
     read: impl FnOnce(&App) -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
-    let _permit = app.queries.at_once.acquire().await.map_err(Failure::internal)?;
-    let app = Arc::clone(app);
-    tokio::task::spawn_blocking(move || read(&app)).await.map_err(Failure::internal)?
+    let turn = app.queries.turn(PATIENCE).await?;
+    let reader = Arc::clone(app);
+    let found = tokio::task::spawn_blocking(move || read(&reader)).await.map_err(Failure::internal)?;
+    drop(turn);
+    found
 }
 
 /// Whether a call asks for more than the entries from an index on.
@@ -100,7 +120,7 @@ pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     };
     let filter = Filter::of(&app, &call, &OF_A_LIST).await?;
     let ask = Ask { filter, order, within, limit: call.limit()?, beyond_max: find::BEYOND_MAX };
-    let index = app.queries.index_ready().await?;
+    let index = app.queries.index_ready(PATIENCE).await?;
     let Page { entries, rest, through } = reading(&app, move |app| find::page(&app.store, Some(&index), &ask)).await?;
     let next = match order {
         Order::Oldest => rest.start,
@@ -122,5 +142,34 @@ fn order(call: &Call) -> Result<Order, Failure> {
         None | Some("oldest") => Ok(Order::Oldest),
         Some("newest") => Ok(Order::Newest),
         Some(_) => Err(invalid("`order` is `oldest` or `newest`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::call::problem_response;
+
+    #[track_caller]
+    fn is_busy<T>(found: Result<T, Failure>, detail: &str) {
+        let Err(failure) = found else { panic!("it was there") };
+        assert_eq!((failure.problem.code, failure.problem.detail.as_str()), (ProblemCode::Busy, detail));
+        assert!(failure.problem.help.is_some());
+        let response = problem_response(&failure.problem);
+        assert_eq!((response.status().as_u16(), &response.headers()["retry-after"]), (503, &"1".parse().unwrap()));
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_ever_for_an_index_that_does_not_come_nor_for_a_turn() {
+        let queries = Queries::new();
+        let soon = Duration::from_millis(1);
+        is_busy(queries.index_ready(soon).await, "the query index is not open yet, or failed and is made anew");
+        let mut turns = Vec::new();
+        for _ in 0..QUERIES_MAX {
+            turns.push(queries.turn(soon).await.unwrap());
+        }
+        is_busy(queries.turn(soon).await, "too many queries wait for their turn");
+        turns.pop();
+        assert!(queries.turn(soon).await.is_ok());
     }
 }

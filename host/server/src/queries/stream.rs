@@ -2,7 +2,8 @@
 //! has the entry's index as its id. Whoever comes back with `Last-Event-ID` goes on after it.
 //!
 //! Each stream reads from the log at its reader's pace, so nobody is kept waiting by one. Whoever does not read what
-//! is queued for them is dropped, and told so by the last event. A stream ends when its reader may not read any more.
+//! is queued for them is dropped, and told so by the last event. A stream ends when its reader may not read any more:
+//! that is looked at before each look at the log and all the time beside it, also while a slow reader is waited for.
 
 mod queue;
 
@@ -22,7 +23,7 @@ use crate::audit;
 use crate::http::call::{Call, OperatorCaller, Reply};
 use crate::http::failure::Failure;
 use crate::users::kept;
-use queue::{End, Queue, queue};
+use queue::{End, Event, Limits, Queue, queue};
 
 /// The most streams at a time.
 pub(crate) const STREAMS_MAX: usize = 32;
@@ -30,10 +31,10 @@ pub(crate) const STREAMS_MAX: usize = 32;
 pub(crate) const OF_A_STREAM: [&str; 1] = ["from"];
 const LAST_EVENT_ID: &str = "last-event-id";
 const MEDIA_TYPE: &str = "text/event-stream";
-/// How many events wait for a reader.
-const QUEUED_MAX: usize = 256;
-/// How long the oldest of them may.
-const SLOW: Duration = Duration::from_secs(10);
+/// How much waits for a reader, and how long they may let it.
+const QUEUED: Limits = Limits { events: 256, bytes: 1 << 20, slow: Duration::from_secs(10) };
+/// How often it is looked whether a reader may still read.
+const RIGHTS_EVERY: Duration = Duration::from_millis(250);
 /// After how long a silent stream says that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 /// How long a stream rests between looking at what is new: less than a second, so that nobody learns late, and long
@@ -71,8 +72,8 @@ pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     let permit = permit.map_err(|_| {
         Failure::of(ProblemCode::Busy, format!("there are {STREAMS_MAX} streams already, and no more are served"))
     })?;
-    let (queue, body) = queue(QUEUED_MAX, SLOW);
-    let reader = Reader { operator: call.operator()?.clone(), user: filter.user.clone() };
+    let (queue, body) = queue(QUEUED, next);
+    let reader = Arc::new(Reader { operator: call.operator()?.clone(), user: filter.user.clone() });
     tokio::spawn(pump(app, Pump { filter, reader, next, behind: false, queue, permit }));
     Ok(Reply { media_type: MEDIA_TYPE, ..Reply::text(body) })
 }
@@ -103,6 +104,16 @@ struct Reader {
 }
 
 impl Reader {
+    /// Wait until they may not read any more, and say why.
+    async fn is_done(&self, app: &App) -> Result<End, Failure> {
+        loop {
+            if let Some(end) = self.ended(app).await? {
+                return Ok(end);
+            }
+            tokio::time::sleep(RIGHTS_EVERY).await;
+        }
+    }
+
     /// Why they may not read any more, if they may not.
     async fn ended(&self, app: &App) -> Result<Option<End>, Failure> {
         if let Some(id) = &self.operator.id
@@ -119,7 +130,7 @@ impl Reader {
 
 struct Pump {
     filter: Filter,
-    reader: Reader,
+    reader: Arc<Reader>,
     /// The first entry that was not looked at.
     next: u64,
     /// Whether there was more than the last look brought.
@@ -135,8 +146,10 @@ async fn pump(app: Arc<App>, mut pump: Pump) {
         // Who would tell of it is gone only when the server is.
         let _ = stopped.wait_for(|stopped| *stopped).await;
     };
+    let reader = Arc::clone(&pump.reader);
     let end = tokio::select! {
         end = pump.run(&app) => end,
+        end = reader.is_done(&app) => Some(end.unwrap_or_else(|failure| failed(&failure))),
         () = is_stopped => Some(End::Stopped),
     };
     let Pump { queue, permit, next, .. } = pump;
@@ -144,6 +157,11 @@ async fn pump(app: Arc<App>, mut pump: Pump) {
         queue.end(end, next);
     }
     drop(permit);
+}
+
+fn failed(failure: &Failure) -> End {
+    tracing::warn!(why = failure.internal, "a stream of the audit log failed");
+    End::Failed
 }
 
 impl Pump {
@@ -154,10 +172,7 @@ impl Pump {
                 Ok(Some(end)) => return Some(end),
                 Ok(None) if self.queue.is_closed() => return None,
                 Ok(None) => tokio::time::sleep(if self.behind { SHORT_REST } else { REST }).await,
-                Err(failure) => {
-                    tracing::warn!(why = failure.internal, "a stream of the audit log failed");
-                    return Some(End::Failed);
-                }
+                Err(failure) => return Some(failed(&failure)),
             }
         }
     }
@@ -172,7 +187,8 @@ impl Pump {
             return Ok(Some(end));
         }
         if !more {
-            return Ok(self.queue.send(heartbeat(self.next)).await.err());
+            let event = Event { text: heartbeat(self.next), next: self.next };
+            return Ok(self.queue.send(event).await.err());
         }
         let ask = Ask {
             filter: self.filter.clone(),
@@ -186,10 +202,11 @@ impl Pump {
         let found = move || find::page(&reader.store, index.as_deref(), &ask);
         let Page { entries, rest, through } = tokio::task::spawn_blocking(found).await.map_err(Failure::internal)??;
         for entry in &entries {
-            if let Err(end) = self.queue.send(event(entry)?).await {
+            let next = entry.index + 1;
+            if let Err(end) = self.queue.send(Event { text: event(entry)?, next }).await {
                 return Ok(Some(end));
             }
-            self.next = entry.index + 1;
+            self.next = next;
         }
         self.behind = !rest.is_empty();
         self.next = if self.behind { rest.start } else { self.next.max(through) };

@@ -10,10 +10,12 @@ pub(crate) mod trust_domains;
 pub(crate) mod workload_issuers;
 
 use attorn_api::ProblemCode;
+use attorn_api::delegations::Revoke;
 use attorn_store::records::Record;
 use attorn_store::{Batch, CommitError, Committed, Key, KeyKind, KeyPrefix};
 
 use crate::app::App;
+use crate::http::call::Call;
 use crate::http::failure::Failure;
 
 /// Commit a change of something that is registered. `taken` is what to say when it changed meanwhile
@@ -24,6 +26,13 @@ pub(crate) async fn commit(app: &App, batch: Batch, taken: impl FnOnce() -> Fail
         Err(CommitError::Conflict(_)) => Err(taken()),
         Err(other) => Err(other.into()),
     }
+}
+
+/// Why an operator revokes something; the entry says it as it is.
+pub(crate) fn why(call: &Call) -> Result<Option<String>, Failure> {
+    let Revoke { reason } = call.json()?;
+    note("reason", reason.as_deref())?;
+    Ok(reason)
 }
 
 /// A page of records of one kind, and whether there is more.

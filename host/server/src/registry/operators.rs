@@ -11,7 +11,7 @@ use attorn_store::records::{OperatorRecord, OperatorTokenRecord, Record as _};
 use attorn_store::{Batch, Key, KeyKind, KeyPrefix, Require, Versioned};
 use serde_json::json;
 
-use super::{bootstrap, commit, count, moved, page};
+use super::{bootstrap, commit, count, moved, page, why};
 use crate::app::App;
 use crate::entry;
 use crate::http::call::{Call, Reply};
@@ -100,7 +100,7 @@ pub(crate) async fn revoke(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     }
     let mut batch = Batch::new(app.clock.now());
     value.revoked_at = Some(batch.now);
-    entry::act(&mut batch, call.operator()?, "operator_revoked", json!({ "id": id.as_str() }))?;
+    entry::act(&mut batch, call.operator()?, "operator_revoked", json!({ "id": id.as_str(), "reason": why(&call)? }))?;
     batch.require.push((Key::operator(&id), Require::Version(version)));
     if value.duties.contains(&Duty::Admin) {
         batch.require.push(another_admin(&app, &id).await?);

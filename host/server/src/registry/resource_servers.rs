@@ -10,7 +10,7 @@ use attorn_store::records::{KeyOwner, KeyOwnerRecord, ResourceServerRecord, Reso
 use attorn_store::{Batch, Key, KeyKind, Require, Versioned};
 use serde_json::json;
 
-use super::{commit, count, keys, moved, page};
+use super::{commit, count, keys, moved, page, why};
 use crate::app::App;
 use crate::entry;
 use crate::http::call::{Call, Reply};
@@ -97,7 +97,7 @@ pub(crate) async fn revoke(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     }
     let mut batch = Batch::new(app.clock.now());
     value.revoked_at = Some(batch.now);
-    let about = json!({ "id": id.as_str() });
+    let about = json!({ "id": id.as_str(), "reason": why(&call)? });
     entry::act(&mut batch, call.operator()?, "resource_server_revoked", about)?;
     batch.require.push((Key::resource_server(&id), Require::Version(version)));
     batch.put_record(&value);

@@ -12,7 +12,7 @@ use data_encoding::HEXLOWER;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::{commit, moved, page};
+use super::{commit, moved, page, why};
 use crate::app::App;
 use crate::entry;
 use crate::http::call::{Call, Reply};
@@ -68,7 +68,8 @@ pub(crate) async fn revoke(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     let Versioned { mut value, version, .. } = find_unrevoked(&app, &id).await?;
     let mut batch = Batch::new(app.clock.now());
     value.revoked_at = Some(batch.now);
-    entry::act(&mut batch, call.operator()?, "trust_domain_revoked", json!({ "id": id.as_str() }))?;
+    let about = json!({ "id": id.as_str(), "reason": why(&call)? });
+    entry::act(&mut batch, call.operator()?, "trust_domain_revoked", about)?;
     replace(&app, batch, &value, version).await
 }
 

@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use attorn_api::ProblemCode;
 use attorn_api::workload_issuers as api;
-use attorn_core::{Issuer, JsonText, ProviderAlgorithm, WorkloadIssuerId};
-use attorn_identity::provider_token::{GivenKeys, GivenKeysError};
+use attorn_core::{Issuer, IssuerAlgorithm, JsonText, WorkloadIssuerId};
+use attorn_identity::issuer_token::{GivenKeys, GivenKeysError};
 use attorn_store::records::{ProviderIssuerRecord, Record as _, WorkloadIssuerNameRecord, WorkloadIssuerRecord};
 use attorn_store::{Batch, Key, KeyKind, Require, Versioned};
 use serde_json::{Value, json};
 
-use super::{commit, count, moved, page};
+use super::{commit, count, moved, page, why};
 use crate::app::App;
 use crate::entry;
 use crate::http::call::{Call, Reply};
@@ -91,7 +91,8 @@ pub(crate) async fn revoke(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     let Versioned { mut value, version, .. } = find_unrevoked(&app, &id).await?;
     let mut batch = Batch::new(app.clock.now());
     value.revoked_at = Some(batch.now);
-    entry::act(&mut batch, call.operator()?, "workload_issuer_revoked", json!({ "id": id.as_str() }))?;
+    let about = json!({ "id": id.as_str(), "reason": why(&call)? });
+    entry::act(&mut batch, call.operator()?, "workload_issuer_revoked", about)?;
     replace(&app, batch, &value, version).await
 }
 
@@ -134,8 +135,8 @@ pub(super) async fn unrevoked_of(app: &App, issuer: &Issuer) -> Result<Versioned
     find_unrevoked(app, &name.id).await
 }
 
-fn keys(algorithms: &BTreeSet<String>, jwks: &Value) -> Result<(BTreeSet<ProviderAlgorithm>, JsonText), Failure> {
-    count("algorithms", algorithms.len(), 1, ProviderAlgorithm::ALL.len())?;
+fn keys(algorithms: &BTreeSet<String>, jwks: &Value) -> Result<(BTreeSet<IssuerAlgorithm>, JsonText), Failure> {
+    count("algorithms", algorithms.len(), 1, IssuerAlgorithm::ALL.len())?;
     let algorithms = algorithms.iter().map(|name| name.parse()).collect::<Result<_, _>>()?;
     let given = GivenKeys::parse(jwks.to_string().as_bytes()).map_err(|error: GivenKeysError| invalid(&error))?;
     Ok((algorithms, JsonText::from_canonical(given.text())))

@@ -1,6 +1,7 @@
 //! The routes on which something is decided, and those about what was granted.
 
 use attorn_api::decisions::{DecisionAnswer, DecisionRequest};
+use attorn_api::delegations::Revoke;
 use attorn_api::grants::{EffectRecorded, GrantDetails, GrantList, GrantUse, ReportEffect, UseGrant};
 use attorn_api::oauth::{AboutToken, Introspection, TokenAnswer, TokenRequest};
 use attorn_api::simulations::{Simulation, SimulationRequest};
@@ -61,6 +62,7 @@ fn deciding() -> Vec<Route> {
             ("revokeGrant", "Revoke a grant"),
             handler!(grants::revoke),
         )
+        .takes(json::<Revoke>())
         .gives(json::<GrantDetails>()),
     ]
 }

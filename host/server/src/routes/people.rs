@@ -142,20 +142,14 @@ fn users_and_entitlements() -> Vec<Route> {
     const USER: &str = "/v1/users/{id}";
     const ENTITLEMENTS: &str = "/v1/entitlements";
     vec![
-        route(
-            POST,
-            "/v1/users",
-            Op(Registrar),
-            ("registerUser", "Register a user"),
-            handler!(users::handlers::register),
-        )
-        .takes(json::<NameUser>())
-        .gives(json::<User>())
-        .created(),
-        route(POST, "/v1/users/find", Op(Registrar), ("findUser", "Find a user"), handler!(users::handlers::find))
+        route(POST, "/v1/users", Op(Registrar), ("registerUser", "Register a user"), handler!(users::routes::register))
+            .takes(json::<NameUser>())
+            .gives(json::<User>())
+            .created(),
+        route(POST, "/v1/users/find", Op(Registrar), ("findUser", "Find a user"), handler!(users::routes::find))
             .takes(json::<NameUser>())
             .gives(json::<User>()),
-        route(GET, USER, Op(Registrar), ("showUser", "Show a user"), handler!(users::handlers::show))
+        route(GET, USER, Op(Registrar), ("showUser", "Show a user"), handler!(users::routes::show))
             .gives(json::<User>()),
         route(
             POST,

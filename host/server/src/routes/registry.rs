@@ -4,6 +4,7 @@
 use attorn_api::agents::{
     Agent, AgentList, ChangeCeiling, ChangeState, Identity, RegisterAgent, RegisterKey, RevokeIdentity,
 };
+use attorn_api::delegations::Revoke;
 use attorn_api::operators::{Operator, OperatorList, RegisterOperator, RegisteredOperator};
 use attorn_api::resource_servers::{RegisterResourceServer, ResourceServer, ResourceServerList};
 use attorn_core::Duty::{Admin, Registrar};
@@ -47,6 +48,7 @@ fn operators() -> Vec<Route> {
             ("revokeOperator", "Revoke an operator's token"),
             handler!(registry::operators::revoke),
         )
+        .takes(json::<Revoke>())
         .gives(json::<Operator>()),
     ]
 }
@@ -136,6 +138,7 @@ fn resource_servers() -> Vec<Route> {
             ("revokeResourceServer", "Revoke a resource server"),
             handler!(registry::resource_servers::revoke),
         )
+        .takes(json::<Revoke>())
         .gives(json::<ResourceServer>()),
     ]
 }

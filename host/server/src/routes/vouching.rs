@@ -1,5 +1,6 @@
 //! The routes about those who vouch for workloads.
 
+use attorn_api::delegations::Revoke;
 use attorn_api::trust_domains::{RegisterTrustDomain, TrustDomain, TrustDomainList, UpdateTrustDomain};
 use attorn_api::workload_issuers::{
     BODY_BYTES_MAX, RegisterWorkloadIssuer, UpdateWorkloadIssuer, WorkloadIssuer, WorkloadIssuerList,
@@ -56,7 +57,8 @@ fn trust_domains() -> Vec<Route> {
             "/v1/trust-domains/{id}/revoke",
             ("revokeTrustDomain", "Revoke a trust domain"),
             handler!(registry::trust_domains::revoke),
-        ),
+        )
+        .takes(json::<Revoke>()),
     ]
 }
 
@@ -101,6 +103,7 @@ fn workload_issuers() -> Vec<Route> {
             "/v1/workload-issuers/{id}/revoke",
             ("revokeWorkloadIssuer", "Revoke a workload issuer"),
             handler!(registry::workload_issuers::revoke),
-        ),
+        )
+        .takes(json::<Revoke>()),
     ]
 }

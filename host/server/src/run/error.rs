@@ -77,14 +77,16 @@ impl ServeError {
                 Some("another `attorn serve` runs on it: end that one, or name another configuration (`--config`)")
             }
             Self::Damaged(_) => Some(
-                "`attorn repair` makes the store's files anew from base copy and journal; what is there is moved aside",
+                "`attorn repair` makes the store's files anew from base copy and journal, if these are whole, and else \
+                 looks at what is there; nothing is deleted",
             ),
             Self::JournalDamaged(_) => Some(
                 "`attorn repair` begins a new journal if the store has all that the old one had; else copy the data \
                  directory, and `attorn restore` a backup",
             ),
             Self::HighWater(error) => Some(error.help()),
-            Self::Listen { .. } | Self::RootKey { .. } | Self::Start(_) | Self::StoreFailed(_) => None,
+            Self::StoreFailed(_) => Some(attorn_store::Failure::HELP),
+            Self::Listen { .. } | Self::RootKey { .. } | Self::Start(_) => None,
         }
     }
 }

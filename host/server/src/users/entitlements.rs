@@ -8,7 +8,7 @@ use std::sync::Arc;
 use attorn_api::ProblemCode;
 use attorn_api::users as api;
 use attorn_core::{EntitlementHolder, EntitlementPattern, UserId};
-use attorn_identity::provider_token::is_text;
+use attorn_identity::issuer_token::is_text;
 use attorn_store::records::{EntitlementPatterns, EntitlementRecord, ProviderIssuerRecord, Record as _, UserBody};
 use attorn_store::{Batch, Key, KeyKind, KeyPrefix, Require};
 use data_encoding::BASE64URL_NOPAD;

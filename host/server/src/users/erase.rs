@@ -52,7 +52,8 @@ async fn erase(
     for _ in 0..ATTEMPTS_MAX {
         if let Some(done) = app.store.record::<ErasureRecord>(&Key::erasure(id)).await? {
             app.user_keys.destroy(id).await?;
-            app.policy_logs.forget(id);
+            app.shadows.forget(app, id);
+            app.policy_logs.forget(id).await;
             return Ok(done);
         }
         let found = app.store.record::<UserRecord>(&Key::user(id)).await?;

@@ -7,12 +7,12 @@ pub(crate) mod entitlements;
 pub(crate) mod erase;
 #[cfg(test)]
 pub(crate) mod fixtures;
-pub(crate) mod handlers;
 pub(crate) mod kept;
 pub(crate) mod key_files;
 pub(crate) mod keys;
 pub(crate) mod names;
 pub(crate) mod person;
+pub(crate) mod routes;
 pub(crate) mod sessions;
 
 use std::sync::Arc;

@@ -9,7 +9,7 @@ use crate::key::Key;
 /// Who set time back, and what times there were that come again. What ended with that is told by versions: whatever
 /// has a lower one than this record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClockRecord {
+pub struct SetBackRecord {
     /// By which operator; none if it was accepted when the server was started.
     pub by: Option<OperatorId>,
     /// What time it was after that.
@@ -18,7 +18,7 @@ pub struct ClockRecord {
     pub eras: Vec<TimeSpan>,
 }
 
-impl Record for ClockRecord {
+impl Record for SetBackRecord {
     fn key(&self) -> Key {
         Key::clock()
     }

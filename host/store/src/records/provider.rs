@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use attorn_core::{
     ActionPattern, AgentId, AgentNaming, Audience, ClaimName, ClientId, ConsentMapping, DetailMapping, DetailName,
-    Digest, Issuer, Permission, ProviderAlgorithm, ProviderId, ProviderTokenType, Purpose, ResourcePattern,
+    Digest, Issuer, IssuerAlgorithm, Permission, ProviderId, ProviderTokenType, Purpose, ResourcePattern,
     ResourcePrefix, ScopeName, TimeMs,
 };
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ pub struct ProviderRecord {
     /// What tokens say in `aud` that are exchanged for delegations.
     pub audience: Audience,
     /// How its tokens may be signed.
-    pub algorithms: BTreeSet<ProviderAlgorithm>,
+    pub algorithms: BTreeSet<IssuerAlgorithm>,
     /// What its access tokens say in `typ`.
     pub token_type: ProviderTokenType,
     /// Which claim names the agent.
@@ -172,7 +172,7 @@ struct ProviderWire {
     id: Text<ProviderId>,
     issuer: Text<Issuer>,
     audience: Text<Audience>,
-    algorithms: Vec<Text<ProviderAlgorithm>>,
+    algorithms: Vec<Text<IssuerAlgorithm>>,
     token_type: String,
     names_agent_by: String,
     clients: BTreeMap<Text<ClientId>, Text<AgentId>>,

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use attorn_core::{Digest, Issuer, JsonText, ProviderAlgorithm, TimeMs, WorkloadIssuerId};
+use attorn_core::{Digest, Issuer, IssuerAlgorithm, JsonText, TimeMs, WorkloadIssuerId};
 use serde::{Deserialize, Serialize};
 
 use super::codec::{self, Record, RecordError, Text};
@@ -16,7 +16,7 @@ use crate::key::Key;
 pub struct WorkloadIssuerRecord {
     id: WorkloadIssuerId,
     issuer: Issuer,
-    algorithms: BTreeSet<ProviderAlgorithm>,
+    algorithms: BTreeSet<IssuerAlgorithm>,
     jwks: JsonText,
     created_at: TimeMs,
     /// When its keys became what they are.
@@ -48,7 +48,7 @@ impl WorkloadIssuerRecord {
     pub fn new(
         id: WorkloadIssuerId,
         issuer: Issuer,
-        (algorithms, jwks): (BTreeSet<ProviderAlgorithm>, JsonText),
+        (algorithms, jwks): (BTreeSet<IssuerAlgorithm>, JsonText),
         created_at: TimeMs,
     ) -> Result<Self, WorkloadIssuerTooLarge> {
         Self { id, issuer, algorithms, jwks, created_at, changed_at: created_at, revoked_at: None }.fits()
@@ -61,7 +61,7 @@ impl WorkloadIssuerRecord {
     /// [`WorkloadIssuerTooLarge`]
     pub fn changed(
         &self,
-        (algorithms, jwks): (BTreeSet<ProviderAlgorithm>, JsonText),
+        (algorithms, jwks): (BTreeSet<IssuerAlgorithm>, JsonText),
         at: TimeMs,
     ) -> Result<Self, WorkloadIssuerTooLarge> {
         Self { algorithms, jwks, changed_at: at, ..self.clone() }.fits()
@@ -86,7 +86,7 @@ impl WorkloadIssuerRecord {
 
     /// How its tokens may be signed.
     #[must_use]
-    pub const fn algorithms(&self) -> &BTreeSet<ProviderAlgorithm> {
+    pub const fn algorithms(&self) -> &BTreeSet<IssuerAlgorithm> {
         &self.algorithms
     }
 
@@ -172,7 +172,7 @@ impl Record for WorkloadIssuerNameRecord {
 struct WorkloadIssuerWire {
     id: Text<WorkloadIssuerId>,
     issuer: Text<Issuer>,
-    algorithms: Vec<Text<ProviderAlgorithm>>,
+    algorithms: Vec<Text<IssuerAlgorithm>>,
     jwks: String,
     created_at_ms: u64,
     changed_at_ms: u64,

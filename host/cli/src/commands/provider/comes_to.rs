@@ -6,11 +6,14 @@
 
 use attorn_api::ProblemCode;
 use attorn_api::agents::{Agent, AgentState, UserPresence};
-use attorn_api::providers::TokenGives;
+use attorn_api::providers::{Exchanged, TokenGives};
 use attorn_api::users::{NameUser, User};
 
 use crate::failure::Failure;
 use crate::operator_client::OperatorClient;
+
+/// How a delegation stands that has not ended.
+const ACTIVE: &str = "active";
 
 /// What would come of it, for people.
 pub(super) struct ComesTo {
@@ -56,17 +59,32 @@ fn by_agent(gives: &TokenGives, agent: Option<&Agent>) -> ComesTo {
     for consented in &gives.consented {
         let purpose = &consented.purpose;
         let with_user = agent.ceiling.get(purpose).is_some_and(|ceiling| ceiling.user == UserPresence::With);
-        comes_to.something |= with_user;
-        comes_to.lines.push(if with_user {
-            format!("a delegation to `{name}` for `{purpose}`")
-        } else {
-            format!(
+        let ended = consented.exchanged.as_ref().is_some_and(|exchanged| exchanged.standing != ACTIVE);
+        comes_to.something |= with_user && !ended;
+        comes_to.lines.push(match &consented.exchanged {
+            _ if !with_user => format!(
                 "nothing for `{purpose}`: the ceiling of `{name}` lacks it with a user (`attorn agent ceiling {name} \
                  --allow '{purpose}:with-user:…'`)"
-            )
+            ),
+            None => format!("a delegation to `{name}` for `{purpose}`"),
+            Some(exchanged) => by_exchange(purpose, exchanged),
         });
     }
     comes_to
+}
+
+/// The token was brought before for all that it consents to. For a part of that, or a shorter life, it may be brought
+/// once more.
+fn by_exchange(purpose: &str, Exchanged { delegation, standing }: &Exchanged) -> String {
+    if standing == ACTIVE {
+        return format!(
+            "no other delegation for `{purpose}`: the token was exchanged for `{delegation}`, which stands"
+        );
+    }
+    format!(
+        "nothing for `{purpose}`: the token was exchanged for `{delegation}`, which has ended ({standing}), and is \
+         refused a second time; the user has to sign in again"
+    )
 }
 
 fn by_user(user: Option<&User>) -> Option<String> {
@@ -103,6 +121,21 @@ mod tests {
             "ceiling": { "serve": { "user": user, "permissions": [] } }, "history": [],
         }))
         .unwrap()
+    }
+
+    #[test]
+    fn a_token_that_was_exchanged_already_says_so_and_that_a_second_time_is_refused() {
+        for (standing, something, says) in [
+            ("active", true, "exchanged for `dlg_1`, which stands"),
+            ("delegation_revoked", false, "ended (delegation_revoked), and is refused a second time"),
+        ] {
+            let mut gives = gives(&["serve"]);
+            let exchanged = Exchanged { delegation: "dlg_1".into(), standing: standing.into() };
+            gives.consented[0].exchanged = Some(exchanged);
+            let comes_to = by_agent(&gives, Some(&agent("active", "with")));
+            let lines = comes_to.lines.join("\n");
+            assert!(comes_to.something == something && lines.contains(says), "{lines}");
+        }
     }
 
     #[test]

@@ -1,10 +1,15 @@
-//! Events on their way to a reader: so many wait, and no longer than so long.
+//! Events on their way to a reader: so many wait, of so many bytes in all, and no longer than so long.
+//!
+//! What waits for a reader who is too slow, or who may not read any more, is dropped at the end, so that it takes no room
+//! until somebody finds the connection dead. That it ended, and where to go on, is told whenever they read on.
 
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use serde_json::json;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::Notify;
 
 /// Why a stream ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,52 +36,164 @@ impl End {
             Self::Failed => "failed",
         }
     }
+
+    /// Whether what waits is still for the reader.
+    const fn lets_finish(self) -> bool {
+        match self {
+            Self::Stopped | Self::Failed => true,
+            Self::Slow | Self::Revoked | Self::UserGone => false,
+        }
+    }
+}
+
+/// How much waits for a reader, and how long they may let it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) events: usize,
+    /// One event may be larger: then it waits alone.
+    pub(super) bytes: usize,
+    pub(super) slow: Duration,
+}
+
+/// An event, and the first entry that comes after it.
+#[derive(Debug)]
+pub(super) struct Event {
+    pub(super) text: Bytes,
+    pub(super) next: u64,
 }
 
 /// Events on their way to a reader.
 pub(super) struct Queue {
-    sender: mpsc::Sender<Bytes>,
-    last: oneshot::Sender<Bytes>,
-    slow: Duration,
+    shared: Arc<Shared>,
+    limits: Limits,
 }
 
-/// A queue and what its reader reads: all that is sent, and at last how it ended.
-pub(super) fn queue(events_max: usize, slow: Duration) -> (Queue, Body) {
-    let ((sender, receiver), (last, ended)) = (mpsc::channel(events_max), oneshot::channel());
-    let stream = futures_util::stream::unfold((receiver, Some(ended)), |(mut receiver, mut ended)| async move {
-        let event = match receiver.recv().await {
-            Some(event) => event,
-            // Who hung up on purpose says nothing.
-            None => ended.take()?.await.ok()?,
-        };
-        Some((Ok::<_, std::convert::Infallible>(event), (receiver, ended)))
+struct Shared {
+    state: Mutex<State>,
+    /// Something came, or the end.
+    came: Notify,
+    /// Something was taken, or the reader hung up.
+    went: Notify,
+}
+
+struct State {
+    waiting: VecDeque<Event>,
+    bytes: usize,
+    /// The first entry that the reader has not taken.
+    next: u64,
+    last: Option<Bytes>,
+    is_ended: bool,
+    has_hung_up: bool,
+}
+
+/// A queue and what its reader reads from this entry on: all that is sent, and at last how it ended.
+pub(super) fn queue(limits: Limits, next: u64) -> (Queue, Body) {
+    let state = State { waiting: VecDeque::new(), bytes: 0, next, last: None, is_ended: false, has_hung_up: false };
+    let shared = Arc::new(Shared { state: Mutex::new(state), came: Notify::new(), went: Notify::new() });
+    let reader = Reader(Arc::clone(&shared));
+    let stream = futures_util::stream::unfold(reader, |reader| async move {
+        let event = reader.next().await?;
+        Some((Ok::<_, std::convert::Infallible>(event), reader))
     });
-    (Queue { sender, last, slow }, Body::from_stream(stream))
+    (Queue { shared, limits }, Body::from_stream(stream))
 }
 
 impl Queue {
     /// Put an event in, unless the reader is too slow.
-    pub(super) async fn send(&self, event: Bytes) -> Result<(), End> {
-        // Whether they have hung up is found out elsewhere.
-        self.sender.send_timeout(event, self.slow).await.or_else(|error| match error {
-            mpsc::error::SendTimeoutError::Timeout(_) => Err(End::Slow),
-            mpsc::error::SendTimeoutError::Closed(_) => Ok(()),
-        })
+    pub(super) async fn send(&self, event: Event) -> Result<(), End> {
+        tokio::time::timeout(self.limits.slow, self.has_room(event.text.len())).await.map_err(|_| End::Slow)?;
+        let mut state = self.shared.lock();
+        if state.has_hung_up {
+            return Ok(());
+        }
+        state.bytes += event.text.len();
+        state.waiting.push_back(event);
+        drop(state);
+        self.shared.came.notify_one();
+        Ok(())
+    }
+
+    /// Wait until so many bytes have room. Who has hung up has room for all; that is found out elsewhere.
+    async fn has_room(&self, bytes: usize) {
+        let fits = |state: &State| {
+            let within = state.waiting.len() < self.limits.events && state.bytes + bytes <= self.limits.bytes;
+            within || state.waiting.is_empty() || state.has_hung_up
+        };
+        loop {
+            if fits(&self.shared.lock()) {
+                return;
+            }
+            self.shared.went.notified().await;
+        }
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.sender.is_closed()
+        self.shared.lock().has_hung_up
     }
 
     pub(super) async fn closed(&self) {
-        self.sender.closed().await;
+        while !self.is_closed() {
+            self.shared.went.notified().await;
+        }
     }
 
-    /// Say why it ends. The reader reads it after all that was queued, however late.
+    /// Say why it ends: after all that was queued, or instead of it; and where to go on.
     pub(super) fn end(self, end: End, next: u64) {
-        let resume_after = next.checked_sub(1);
+        let mut state = self.shared.lock();
+        if !end.lets_finish() {
+            state.waiting.clear();
+            state.bytes = 0;
+        }
+        let resume_after = if end.lets_finish() { next } else { state.next }.checked_sub(1);
         let data = json!({ "reason": end.reason(), "resume_after": resume_after });
-        // Nobody may be there any more.
-        let _ = self.last.send(format!("event: ended\ndata: {data}\n\n").into());
+        state.last = Some(format!("event: ended\ndata: {data}\n\n").into());
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.shared.lock().is_ended = true;
+        self.shared.came.notify_one();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing in here panics while it holds the lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where the events are read.
+struct Reader(Arc<Shared>);
+
+impl Reader {
+    async fn next(&self) -> Option<Bytes> {
+        loop {
+            {
+                let mut state = self.0.lock();
+                if let Some(Event { text, next }) = state.waiting.pop_front() {
+                    state.bytes -= text.len();
+                    state.next = next;
+                    self.0.went.notify_one();
+                    return Some(text);
+                }
+                if state.is_ended {
+                    return state.last.take();
+                }
+            }
+            self.0.came.notified().await;
+        }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.has_hung_up = true;
+        state.waiting.clear();
+        state.bytes = 0;
+        drop(state);
+        self.0.went.notify_one();
     }
 }

@@ -12,15 +12,15 @@ const AUDIENCE: &str = "https://attorn.example";
 
 struct Scene {
     signer: Signer,
-    keys: ProviderKeys,
+    keys: IssuerKeys,
 }
 
-fn all() -> BTreeSet<ProviderAlgorithm> {
-    ProviderAlgorithm::ALL.iter().copied().collect()
+fn all() -> BTreeSet<IssuerAlgorithm> {
+    IssuerAlgorithm::ALL.iter().copied().collect()
 }
 
-fn keys(keys: &[Value]) -> ProviderKeys {
-    ProviderKeys::parse(json!({ "keys": keys }).to_string().as_bytes()).unwrap()
+fn keys(keys: &[Value]) -> IssuerKeys {
+    IssuerKeys::parse(json!({ "keys": keys }).to_string().as_bytes()).unwrap()
 }
 
 fn header() -> Value {
@@ -50,7 +50,7 @@ impl Scene {
         Self { signer, keys }
     }
 
-    fn verify(&self, token: &str, kind: TokenKind) -> Result<Claims, ProviderTokenError> {
+    fn verify(&self, token: &str, kind: TokenKind) -> Result<Claims, IssuerTokenError> {
         let algorithms = all();
         let expect =
             TokenExpectation { issuer: ISSUER, kind, algorithms: &algorithms, audiences: &[AUDIENCE], now: NOW };
@@ -59,7 +59,7 @@ impl Scene {
 
     #[track_caller]
     fn check_kind(&self, token: &str, kind: TokenKind, expect: &str) {
-        let code = self.verify(token, kind).map_or_else(ProviderTokenError::code, |_| "verified");
+        let code = self.verify(token, kind).map_or_else(IssuerTokenError::code, |_| "verified");
         assert_eq!(code, expect, "{token}");
     }
 
@@ -165,12 +165,12 @@ fn only_listed_asymmetric_algorithms_are_taken() {
         scene.check_header("alg", odd, "token_malformed");
     }
     // What is known in general may be unlisted for this provider.
-    let algorithms = BTreeSet::from([ProviderAlgorithm::Rs256]);
+    let algorithms = BTreeSet::from([IssuerAlgorithm::Rs256]);
     let kind = TokenKind::Access(ProviderTokenType::AtJwt);
     let expect = TokenExpectation { issuer: ISSUER, kind, algorithms: &algorithms, audiences: &[AUDIENCE], now: NOW };
     let token = scene.signer.sign(&header().to_string(), &claims().to_string());
     let refused = UnverifiedToken::parse(&token).unwrap().verify(&scene.keys, &expect).unwrap_err();
-    assert_eq!(refused, ProviderTokenError::Algorithm);
+    assert_eq!(refused, IssuerTokenError::Algorithm);
 }
 
 #[test]

@@ -116,7 +116,7 @@ fn essence(jwk: &Map<String, Value>) -> Value {
 mod tests {
     use serde_json::json;
 
-    use super::super::ProviderKeys;
+    use super::super::IssuerKeys;
     use super::super::mint::Signer;
     use super::*;
 
@@ -137,7 +137,7 @@ mod tests {
         assert_eq!((kept["keys"][0].clone(), kept["keys"].as_array().unwrap().len()), (expect, 2));
         assert!(given.text().starts_with(r#"{"keys":[{"alg":"ES256","crv":"P-256","kid":"a","#), "{}", given.text());
         assert_eq!(GivenKeys::parse(given.text().as_bytes()).unwrap(), given);
-        ProviderKeys::parse(given.text().as_bytes()).unwrap();
+        IssuerKeys::parse(given.text().as_bytes()).unwrap();
     }
 
     fn with(mut jwk: Value, name: &str, value: Value) -> Value {

@@ -17,14 +17,14 @@ mod keys;
 
 use std::collections::BTreeSet;
 
-use attorn_core::{ProviderAlgorithm, ProviderTokenType, TimeMs};
+use attorn_core::{IssuerAlgorithm, ProviderTokenType, TimeMs};
 use data_encoding::BASE64URL_NOPAD;
 
 pub use claims::{CLOCK_SKEW_MS, Claims, LIFETIME_MS_MAX, is_text};
-pub use error::ProviderTokenError;
+pub use error::IssuerTokenError;
 pub use given::{GIVEN_KEYS_MAX, GivenKeys, GivenKeysError};
 use header::Header;
-pub use keys::{JwksError, KEYS_MAX, ProviderKeys};
+pub use keys::{IssuerKeys, JwksError, KEYS_MAX};
 
 /// The longest token that is read, in bytes.
 pub const TOKEN_BYTES_MAX: usize = 8 << 10;
@@ -37,7 +37,7 @@ pub struct TokenExpectation<'a> {
     /// What kind of token it must be.
     pub kind: TokenKind,
     /// How it may be signed.
-    pub algorithms: &'a BTreeSet<ProviderAlgorithm>,
+    pub algorithms: &'a BTreeSet<IssuerAlgorithm>,
     /// Whom it must be for: one of these.
     pub audiences: &'a [&'a str],
     /// The time now.
@@ -73,8 +73,8 @@ impl<'a> UnverifiedToken<'a> {
     ///
     /// When it has more than [`TOKEN_BYTES_MAX`] bytes, is not three parts of base64url around two JSON objects in
     /// which no member stands twice, or its header tells us where to find keys or how to read it.
-    pub fn parse(compact: &'a str) -> Result<Self, ProviderTokenError> {
-        use ProviderTokenError::{Malformed, TooLarge};
+    pub fn parse(compact: &'a str) -> Result<Self, IssuerTokenError> {
+        use IssuerTokenError::{Malformed, TooLarge};
         if compact.len() > TOKEN_BYTES_MAX {
             return Err(TooLarge);
         }
@@ -91,7 +91,7 @@ impl<'a> UnverifiedToken<'a> {
         };
         let header = Header::of(&json::object(&header)?)?;
         let claims = Claims::new(json::object(&claims)?);
-        let issuer = claims.text("iss")?.ok_or(ProviderTokenError::ClaimMissing("iss"))?.to_owned();
+        let issuer = claims.text("iss")?.ok_or(IssuerTokenError::ClaimMissing("iss"))?.to_owned();
         Ok(Self { signed, signature, header, claims, issuer })
     }
 
@@ -112,10 +112,10 @@ impl<'a> UnverifiedToken<'a> {
     /// # Errors
     ///
     /// When it names another type or algorithm than is expected.
-    pub fn check_header(&self, expect: &TokenExpectation<'_>) -> Result<ProviderAlgorithm, ProviderTokenError> {
+    pub fn check_header(&self, expect: &TokenExpectation<'_>) -> Result<IssuerAlgorithm, IssuerTokenError> {
         let looks = matches!(expect.kind, TokenKind::Access(_)) && self.claims.are_of_an_id_token();
         self.header.check(expect).map_err(|error| match error {
-            ProviderTokenError::WrongType if looks && self.header.is_of_any_jwt() => ProviderTokenError::IdTokenType,
+            IssuerTokenError::WrongType if looks && self.header.is_of_any_jwt() => IssuerTokenError::IdTokenType,
             error => error,
         })
     }
@@ -131,13 +131,13 @@ impl<'a> UnverifiedToken<'a> {
     /// # Errors
     ///
     /// With the first thing that is wrong: header, key, signature, kind, issuer, audience, times.
-    pub fn verify(self, keys: &ProviderKeys, expect: &TokenExpectation<'_>) -> Result<Claims, ProviderTokenError> {
+    pub fn verify(self, keys: &IssuerKeys, expect: &TokenExpectation<'_>) -> Result<Claims, IssuerTokenError> {
         let algorithm = self.check_header(expect)?;
         let key = keys.find(self.key_id(), algorithm)?;
         key.verify(algorithm, self.signed.as_bytes(), self.signature)?;
         self.claims.check_kind(expect.kind)?;
         if self.issuer != expect.issuer {
-            return Err(ProviderTokenError::WrongIssuer);
+            return Err(IssuerTokenError::WrongIssuer);
         }
         self.claims.check_audience(expect)?;
         self.claims.check_times(expect.now)?;

@@ -2,7 +2,7 @@
 
 /// Why a provider's or a workload's token is refused. No text repeats anything of the token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum ProviderTokenError {
+pub enum IssuerTokenError {
     /// It is longer than what is read.
     #[error("a token of more than 8192 bytes is not read")]
     TooLarge,
@@ -74,7 +74,7 @@ pub enum ProviderTokenError {
     ClaimMalformed(&'static str),
 }
 
-impl ProviderTokenError {
+impl IssuerTokenError {
     /// A stable code.
     #[must_use]
     pub const fn code(self) -> &'static str {

@@ -5,12 +5,12 @@
 
 use std::fmt;
 
-use attorn_core::ProviderAlgorithm;
+use attorn_core::IssuerAlgorithm;
 use data_encoding::BASE64URL_NOPAD;
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::{Map, Value};
 
-use super::{ProviderTokenError, json};
+use super::{IssuerTokenError, json};
 
 /// The most keys that a provider may publish.
 pub const KEYS_MAX: usize = 64;
@@ -34,7 +34,7 @@ pub enum JwksError {
 
 /// The keys that a provider publishes.
 #[derive(Clone)]
-pub struct ProviderKeys(Vec<ProviderKey>);
+pub struct IssuerKeys(Vec<ProviderKey>);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Family {
@@ -54,7 +54,7 @@ pub(super) struct ProviderKey {
     key: DecodingKey,
 }
 
-impl ProviderKeys {
+impl IssuerKeys {
     /// Read a JWK Set.
     ///
     /// # Errors
@@ -83,27 +83,27 @@ impl ProviderKeys {
     pub(super) fn find(
         &self,
         key_id: Option<&str>,
-        algorithm: ProviderAlgorithm,
-    ) -> Result<&ProviderKey, ProviderTokenError> {
+        algorithm: IssuerAlgorithm,
+    ) -> Result<&ProviderKey, IssuerTokenError> {
         let named: Vec<_> = match key_id {
             Some(id) => self.0.iter().filter(|key| key.key_id.as_deref() == Some(id)).collect(),
             None => self.0.iter().collect(),
         };
         match (named.as_slice(), key_id) {
-            ([], _) => Err(ProviderTokenError::UnknownKey),
+            ([], _) => Err(IssuerTokenError::UnknownKey),
             ([one], Some(_)) => one.agrees(algorithm).map(|()| *one),
             (several, _) => {
                 let mut fitting = several.iter().filter(|key| key.agrees(algorithm).is_ok());
                 match (fitting.next(), fitting.next()) {
                     (Some(one), None) => Ok(one),
-                    _ => Err(ProviderTokenError::AmbiguousKey),
+                    _ => Err(IssuerTokenError::AmbiguousKey),
                 }
             }
         }
     }
 }
 
-impl fmt::Debug for ProviderKeys {
+impl fmt::Debug for IssuerKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.iter().map(|key| &key.key_id)).finish()
     }
@@ -142,15 +142,15 @@ impl ProviderKey {
         self.signs && self.verifies
     }
 
-    fn agrees(&self, algorithm: ProviderAlgorithm) -> Result<(), ProviderTokenError> {
-        use ProviderAlgorithm::{EdDsa, Es256, Es384, Ps256, Ps384, Ps512, Rs256, Rs384, Rs512};
+    fn agrees(&self, algorithm: IssuerAlgorithm) -> Result<(), IssuerTokenError> {
+        use IssuerAlgorithm::{EdDsa, Es256, Es384, Ps256, Ps384, Ps512, Rs256, Rs384, Rs512};
         let family = match algorithm {
             Rs256 | Rs384 | Rs512 | Ps256 | Ps384 | Ps512 => Family::Rsa,
             Es256 => Family::P256,
             Es384 => Family::P384,
             EdDsa => Family::Ed25519,
         };
-        let disagrees = |member| Err(ProviderTokenError::KeyDisagrees(member));
+        let disagrees = |member| Err(IssuerTokenError::KeyDisagrees(member));
         if self.family != family {
             return disagrees("kty");
         }
@@ -168,28 +168,28 @@ impl ProviderKey {
 
     pub(super) fn verify(
         &self,
-        algorithm: ProviderAlgorithm,
+        algorithm: IssuerAlgorithm,
         signed: &[u8],
         signature: &str,
-    ) -> Result<(), ProviderTokenError> {
+    ) -> Result<(), IssuerTokenError> {
         match jsonwebtoken::crypto::verify(signature, signed, &self.key, library_name(algorithm)) {
             Ok(true) => Ok(()),
-            Ok(false) | Err(_) => Err(ProviderTokenError::BadSignature),
+            Ok(false) | Err(_) => Err(IssuerTokenError::BadSignature),
         }
     }
 }
 
-const fn library_name(algorithm: ProviderAlgorithm) -> Algorithm {
+const fn library_name(algorithm: IssuerAlgorithm) -> Algorithm {
     match algorithm {
-        ProviderAlgorithm::Rs256 => Algorithm::RS256,
-        ProviderAlgorithm::Rs384 => Algorithm::RS384,
-        ProviderAlgorithm::Rs512 => Algorithm::RS512,
-        ProviderAlgorithm::Ps256 => Algorithm::PS256,
-        ProviderAlgorithm::Ps384 => Algorithm::PS384,
-        ProviderAlgorithm::Ps512 => Algorithm::PS512,
-        ProviderAlgorithm::Es256 => Algorithm::ES256,
-        ProviderAlgorithm::Es384 => Algorithm::ES384,
-        ProviderAlgorithm::EdDsa => Algorithm::EdDSA,
+        IssuerAlgorithm::Rs256 => Algorithm::RS256,
+        IssuerAlgorithm::Rs384 => Algorithm::RS384,
+        IssuerAlgorithm::Rs512 => Algorithm::RS512,
+        IssuerAlgorithm::Ps256 => Algorithm::PS256,
+        IssuerAlgorithm::Ps384 => Algorithm::PS384,
+        IssuerAlgorithm::Ps512 => Algorithm::PS512,
+        IssuerAlgorithm::Es256 => Algorithm::ES256,
+        IssuerAlgorithm::Es384 => Algorithm::ES384,
+        IssuerAlgorithm::EdDsa => Algorithm::EdDSA,
     }
 }
 

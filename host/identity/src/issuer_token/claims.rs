@@ -3,7 +3,7 @@
 use attorn_core::TimeMs;
 use serde_json::{Map, Value};
 
-use super::{ProviderTokenError, TokenExpectation, TokenKind};
+use super::{IssuerTokenError, TokenExpectation, TokenKind};
 
 /// How far `nbf`, `iat` and `auth_time` may be ahead of our clock, in milliseconds. `exp` gets no such grace.
 pub const CLOCK_SKEW_MS: u64 = crate::proof::CLOCK_SKEW_MS_MAX;
@@ -43,12 +43,12 @@ impl Claims {
     ///
     /// # Errors
     ///
-    /// [`ProviderTokenError::ClaimMalformed`] if it is there and something else.
-    pub fn text(&self, name: &'static str) -> Result<Option<&str>, ProviderTokenError> {
+    /// [`IssuerTokenError::ClaimMalformed`] if it is there and something else.
+    pub fn text(&self, name: &'static str) -> Result<Option<&str>, IssuerTokenError> {
         match self.0.get(name) {
             None => Ok(None),
             Some(Value::String(text)) if is_text(text, TEXT_BYTES_MAX) => Ok(Some(text)),
-            Some(_) => Err(ProviderTokenError::ClaimMalformed(name)),
+            Some(_) => Err(IssuerTokenError::ClaimMalformed(name)),
         }
     }
 
@@ -56,11 +56,11 @@ impl Claims {
     ///
     /// # Errors
     ///
-    /// [`ProviderTokenError::ClaimMalformed`] if it is there and something else.
-    pub fn time(&self, name: &'static str) -> Result<Option<TimeMs>, ProviderTokenError> {
+    /// [`IssuerTokenError::ClaimMalformed`] if it is there and something else.
+    pub fn time(&self, name: &'static str) -> Result<Option<TimeMs>, IssuerTokenError> {
         let Some(value) = self.0.get(name) else { return Ok(None) };
         let ms = value.as_u64().and_then(|seconds| seconds.checked_mul(1_000));
-        ms.map(|ms| Some(TimeMs(ms))).ok_or(ProviderTokenError::ClaimMalformed(name))
+        ms.map(|ms| Some(TimeMs(ms))).ok_or(IssuerTokenError::ClaimMalformed(name))
     }
 
     /// Whom it is for.
@@ -68,59 +68,55 @@ impl Claims {
     /// # Errors
     ///
     /// When `aud` is not there, or neither a text nor a list of texts.
-    pub fn audiences(&self) -> Result<Vec<&str>, ProviderTokenError> {
-        let malformed = ProviderTokenError::ClaimMalformed("aud");
+    pub fn audiences(&self) -> Result<Vec<&str>, IssuerTokenError> {
+        let malformed = IssuerTokenError::ClaimMalformed("aud");
         match self.0.get("aud") {
-            None => Err(ProviderTokenError::ClaimMissing("aud")),
+            None => Err(IssuerTokenError::ClaimMissing("aud")),
             Some(Value::String(one)) => Ok(vec![one]),
             Some(Value::Array(many)) => many.iter().map(|one| one.as_str().ok_or(malformed)).collect(),
             Some(_) => Err(malformed),
         }
     }
 
-    pub(super) fn check_audience(&self, expect: &TokenExpectation<'_>) -> Result<(), ProviderTokenError> {
+    pub(super) fn check_audience(&self, expect: &TokenExpectation<'_>) -> Result<(), IssuerTokenError> {
         let found = self.audiences()?;
         let ours = |one: &&str| expect.audiences.contains(one);
         let right = match expect.kind {
             TokenKind::Workload => matches!(found.as_slice(), [one] if ours(one)),
             TokenKind::Access(_) | TokenKind::Logout(_) => found.iter().any(ours),
         };
-        if right { Ok(()) } else { Err(ProviderTokenError::WrongAudience) }
+        if right { Ok(()) } else { Err(IssuerTokenError::WrongAudience) }
     }
 
-    pub(super) fn check_times(&self, now: TimeMs) -> Result<(), ProviderTokenError> {
-        let expires_at = self.time("exp")?.ok_or(ProviderTokenError::ClaimMissing("exp"))?;
+    pub(super) fn check_times(&self, now: TimeMs) -> Result<(), IssuerTokenError> {
+        let expires_at = self.time("exp")?.ok_or(IssuerTokenError::ClaimMissing("exp"))?;
         if expires_at <= now {
-            return Err(ProviderTokenError::Expired);
+            return Err(IssuerTokenError::Expired);
         }
         if expires_at.ms_since(now) > LIFETIME_MS_MAX {
-            return Err(ProviderTokenError::LifetimeTooLong);
+            return Err(IssuerTokenError::LifetimeTooLong);
         }
-        let issued_at = self.time("iat")?.ok_or(ProviderTokenError::ClaimMissing("iat"))?;
+        let issued_at = self.time("iat")?.ok_or(IssuerTokenError::ClaimMissing("iat"))?;
         // What is remembered about a token is remembered for so long.
         if expires_at.ms_since(issued_at) > LIFETIME_MS_MAX {
-            return Err(ProviderTokenError::LifetimeTooLong);
+            return Err(IssuerTokenError::LifetimeTooLong);
         }
         for name in ["nbf", "iat", "auth_time"] {
             if self.time(name)?.is_some_and(|at| at.ms_since(now) > CLOCK_SKEW_MS) {
-                return Err(ProviderTokenError::NotYetValid(name));
+                return Err(IssuerTokenError::NotYetValid(name));
             }
         }
         Ok(())
     }
 
     /// A provider signs several kinds of tokens with one key, and each is good for one thing only.
-    pub(super) fn check_kind(&self, kind: TokenKind) -> Result<(), ProviderTokenError> {
+    pub(super) fn check_kind(&self, kind: TokenKind) -> Result<(), IssuerTokenError> {
         let typ = self.0.get("typ");
         match kind {
-            TokenKind::Access(_) => {
-                self.foreign().map_or(Ok(()), |name| Err(ProviderTokenError::NotAnAccessToken(name)))
-            }
-            TokenKind::Workload => {
-                self.foreign().map_or(Ok(()), |name| Err(ProviderTokenError::NotAWorkloadToken(name)))
-            }
+            TokenKind::Access(_) => self.foreign().map_or(Ok(()), |name| Err(IssuerTokenError::NotAnAccessToken(name))),
+            TokenKind::Workload => self.foreign().map_or(Ok(()), |name| Err(IssuerTokenError::NotAWorkloadToken(name))),
             TokenKind::Logout(_) => {
-                let no = |why| Err(ProviderTokenError::NotALogoutToken(why));
+                let no = |why| Err(IssuerTokenError::NotALogoutToken(why));
                 let event = self.0.get("events").and_then(Value::as_object).and_then(|all| all.get(LOGOUT_EVENT));
                 if !event.is_some_and(Value::is_object) {
                     return no("its `events` do not have the member of a logout");

@@ -20,12 +20,12 @@ fn what_is_no_key_set_is_refused() {
         (json!({ "keys": [{ "kty": "EC", "crv": "P-256", "x": "AA", "y": "AA" }] }).to_string(), JwksError::None),
         (json!({ "keys": [{ "kty": "OKP", "crv": "X25519", "x": encode([1; 32]) }] }).to_string(), JwksError::None),
     ] {
-        assert_eq!(ProviderKeys::parse(text.as_bytes()).unwrap_err(), expect, "{text}");
+        assert_eq!(IssuerKeys::parse(text.as_bytes()).unwrap_err(), expect, "{text}");
     }
     // Everybody has a copy of a private key that was published.
     let mut private = key;
     private["d"] = json!("AAAA");
-    assert_eq!(ProviderKeys::parse(json!({ "keys": [private] }).to_string().as_bytes()).unwrap_err(), JwksError::None);
+    assert_eq!(IssuerKeys::parse(json!({ "keys": [private] }).to_string().as_bytes()).unwrap_err(), JwksError::None);
 }
 
 #[test]

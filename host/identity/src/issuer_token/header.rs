@@ -1,10 +1,10 @@
 //! The header of a provider's token. It says how the token is signed and with which key, and nothing else that
 //! it says is believed.
 
-use attorn_core::{ProviderAlgorithm, ProviderTokenType};
+use attorn_core::{IssuerAlgorithm, ProviderTokenType};
 use serde_json::{Map, Value};
 
-use super::{ProviderTokenError, TokenExpectation, TokenKind};
+use super::{IssuerTokenError, TokenExpectation, TokenKind};
 
 /// Members that would have us fetch or believe a key that the token brings along, read it in another way, or
 /// understand what we do not (RFC 7515, sections 4.1.2 to 4.1.6 and 4.1.11; RFC 7797; RFC 7516).
@@ -23,19 +23,19 @@ pub(super) struct Header {
 }
 
 impl Header {
-    pub(super) fn of(members: &Map<String, Value>) -> Result<Self, ProviderTokenError> {
+    pub(super) fn of(members: &Map<String, Value>) -> Result<Self, IssuerTokenError> {
         if let Some(name) = FORBIDDEN.into_iter().find(|name| members.contains_key(*name)) {
-            return Err(ProviderTokenError::HeaderMember(name));
+            return Err(IssuerTokenError::HeaderMember(name));
         }
         let text = |name: &str| match members.get(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone())),
-            Some(_) => Err(ProviderTokenError::Malformed("`alg`, `kid` and `typ` of its header are texts")),
+            Some(_) => Err(IssuerTokenError::Malformed("`alg`, `kid` and `typ` of its header are texts")),
         };
-        let algorithm = text("alg")?.ok_or(ProviderTokenError::Malformed("its header has no `alg`"))?;
+        let algorithm = text("alg")?.ok_or(IssuerTokenError::Malformed("its header has no `alg`"))?;
         let key_id = text("kid")?;
         if key_id.as_ref().is_some_and(|id| id.len() > KEY_ID_BYTES_MAX) {
-            return Err(ProviderTokenError::Malformed("its `kid` has more than 256 bytes"));
+            return Err(IssuerTokenError::Malformed("its `kid` has more than 256 bytes"));
         }
         let token_type = text("typ")?.map(|text| {
             let text = text.to_ascii_lowercase();
@@ -49,16 +49,16 @@ impl Header {
         matches!(self.token_type.as_deref(), None | Some("jwt"))
     }
 
-    pub(super) fn check(&self, expect: &TokenExpectation<'_>) -> Result<ProviderAlgorithm, ProviderTokenError> {
+    pub(super) fn check(&self, expect: &TokenExpectation<'_>) -> Result<IssuerAlgorithm, IssuerTokenError> {
         if self.algorithm.eq_ignore_ascii_case("none") || self.algorithm.is_empty() {
-            return Err(ProviderTokenError::Unsigned);
+            return Err(IssuerTokenError::Unsigned);
         }
         if self.algorithm.get(..2).is_some_and(|family| family.eq_ignore_ascii_case("HS")) {
-            return Err(ProviderTokenError::Symmetric);
+            return Err(IssuerTokenError::Symmetric);
         }
-        let algorithm = ProviderAlgorithm::from_name(&self.algorithm);
+        let algorithm = IssuerAlgorithm::from_name(&self.algorithm);
         let algorithm = algorithm.filter(|algorithm| expect.algorithms.contains(algorithm));
-        let algorithm = algorithm.ok_or(ProviderTokenError::Algorithm)?;
+        let algorithm = algorithm.ok_or(IssuerTokenError::Algorithm)?;
         let right = match (expect.kind, self.token_type.as_deref()) {
             (TokenKind::Access(_), Some("at+jwt"))
             | (TokenKind::Access(ProviderTokenType::Jwt) | TokenKind::Logout(_), None)
@@ -67,6 +67,6 @@ impl Header {
             | (TokenKind::Workload, None | Some("jwt")) => true,
             (TokenKind::Access(_) | TokenKind::Logout(_) | TokenKind::Workload, _) => false,
         };
-        if right { Ok(algorithm) } else { Err(ProviderTokenError::WrongType) }
+        if right { Ok(algorithm) } else { Err(IssuerTokenError::WrongType) }
     }
 }

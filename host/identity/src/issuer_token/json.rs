@@ -6,16 +6,16 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::ProviderTokenError;
+use super::IssuerTokenError;
 
 const TWICE: &str = "a member stands twice";
 
 /// One JSON object.
-pub(super) fn object(bytes: &[u8]) -> Result<Map<String, Value>, ProviderTokenError> {
+pub(super) fn object(bytes: &[u8]) -> Result<Map<String, Value>, IssuerTokenError> {
     match serde_json::from_slice::<Strict>(bytes) {
         Ok(Strict(Value::Object(members))) => Ok(members),
-        Err(error) if error.to_string().starts_with(TWICE) => Err(ProviderTokenError::DuplicateMember),
-        Ok(_) | Err(_) => Err(ProviderTokenError::Malformed("its header or claims are no JSON object")),
+        Err(error) if error.to_string().starts_with(TWICE) => Err(IssuerTokenError::DuplicateMember),
+        Ok(_) | Err(_) => Err(IssuerTokenError::Malformed("its header or claims are no JSON object")),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use attorn_api::ProblemCode;
 use attorn_api::users as api;
 use attorn_core::{JsonText, TimeMs, UserId};
-use attorn_identity::provider_token::is_text;
+use attorn_identity::issuer_token::is_text;
 use attorn_store::records::{ProviderRecord, SessionRecord, UserBody};
 use attorn_store::{Batch, Key, Require, Versioned};
 use serde_json::{Value, json};

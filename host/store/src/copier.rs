@@ -1,0 +1,125 @@
+//! What nobody waits for: the next segment of the journal is made ready, base copies are made, and what they make
+//! needless is removed.
+//!
+//! A base copy goes on while groups are applied. It holds what a decision needs for as long as a page takes to be
+//! read from memory, and never while something is written: a disk that hangs here keeps nobody from anything. What
+//! fails here is said, and tried again when the journal has grown as much again.
+
+use std::fs::{OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::sync::Arc;
+
+use crate::base::{self, BaseWriter};
+use crate::commit::Shared;
+use crate::error::StorageError;
+use crate::follower::Pace;
+use crate::frame::StoreId;
+use crate::journal::{self, Spare};
+use crate::places::Places;
+use crate::progress::{News, Progress};
+use crate::steps::{Step, Steps};
+
+pub(crate) struct Copier {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) steps: Arc<dyn Steps>,
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) places: Places,
+    pub(crate) store: StoreId,
+    pub(crate) spare: Arc<Spare>,
+    pub(crate) pace: Pace,
+    pub(crate) due: Due,
+}
+
+/// When the next base copy is due, and the one that is being made.
+pub(crate) struct Due {
+    /// How many bytes the journal had since the last copy when the store was opened.
+    before_bytes: u64,
+    /// Where the last copy was begun, in bytes since then.
+    begun_at_bytes: u64,
+    /// How many it may have.
+    after_bytes: u64,
+    copy: Option<BaseWriter>,
+}
+
+impl Due {
+    /// The journal has so many bytes since the last copy, and that one has so many.
+    pub(crate) const fn after(before_bytes: u64, last_copy_bytes: u64) -> Self {
+        Self { before_bytes, begun_at_bytes: 0, after_bytes: last_copy_bytes, copy: None }
+    }
+
+    const fn grown_bytes(&self, news: &News) -> u64 {
+        self.before_bytes.saturating_add(news.applied.bytes - self.begun_at_bytes)
+    }
+
+    const fn begin(&mut self, news: &News) {
+        (self.before_bytes, self.begun_at_bytes) = (0, news.applied.bytes);
+    }
+}
+
+impl Copier {
+    /// Go on until the writer has ended.
+    pub(crate) fn run(mut self) {
+        while let Some(news) = self.progress.news(self.due.copy.is_some()) {
+            if let Some(bytes) = news.next_segment_bytes
+                && let Err(error) = self.spare.prepare(bytes)
+            {
+                // Then the writer makes one, and fails if it has to.
+                tracing::warn!(error = &error as &dyn std::error::Error, "cannot make a segment of the journal ready");
+            }
+            if let Err(error) = self.copy(&news) {
+                tracing::error!(error = &error as &dyn std::error::Error, "a base copy could not be made");
+                self.due.copy = None;
+                self.due.begin(&news);
+            }
+        }
+    }
+
+    /// Go on with a base copy, or begin one if it is due.
+    fn copy(&mut self, news: &News) -> Result<(), StorageError> {
+        let Some(writer) = &mut self.due.copy else {
+            if self.due.grown_bytes(news) >= self.due.after_bytes.max(self.pace.base_bytes) {
+                let version = self.shared.applied().version;
+                self.due.copy = Some(BaseWriter::begin(&self.places.base, self.store, version)?);
+                self.due.begin(news);
+            }
+            return Ok(());
+        };
+        // Read twice: what is not in memory is fetched while nobody waits for it.
+        writer.read(&self.shared.trees)?;
+        let page = {
+            // While this is held, no group is applied, and a page is what stood there at one moment.
+            let _applied = self.shared.applied();
+            writer.read(&self.shared.trees)?
+        };
+        if let Some(page) = page {
+            let mut page = Some(page);
+            let mut write = || page.take().map_or(Ok(()), |page| Ok(writer.write(page)?));
+            return self.steps.take(Step::Page, &mut write);
+        }
+        let mut writer = self.due.copy.take();
+        let mut bytes = 0;
+        self.steps.take(Step::Base, &mut || {
+            bytes = writer.take().map_or(Ok(0), BaseWriter::finish)?;
+            Ok(())
+        })?;
+        self.due.after_bytes = bytes;
+        self.steps.take(Step::Trim, &mut || self.trim(news.synced.version))
+    }
+
+    /// Remove old base copies, and from the journal what is older than all of them and synced in the engine.
+    fn trim(&self, synced: u64) -> Result<(), StorageError> {
+        let keep = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&self.places.keep)?;
+        match keep.try_lock() {
+            Ok(()) => {}
+            // Somebody is copying them; next time.
+            Err(TryLockError::WouldBlock) => return Ok(()),
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+        }
+        base::trim(&self.places.base)?;
+        let oldest = base::all(&self.places.base)?.first().map(|base| base.version);
+        let oldest = oldest.ok_or_else(|| io::Error::other("there is no base copy"))?;
+        journal::trim(&self.places.journal, oldest.min(synced)).map_err(|error| StorageError::new(&error))?;
+        Ok(())
+    }
+}

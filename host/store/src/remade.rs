@@ -1,0 +1,117 @@
+//! What was made anew and is not in the audit log yet.
+//!
+//! ```text
+//! <dir>/store.remade   one line of JSON for each time; the file is removed when all is in the log
+//! ```
+//!
+//! Whoever opens the store writes it to the log: what an entry says is not known here. The file is written before
+//! anything takes the place of anything else, so that nothing is made anew of which nobody hears.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use attorn_core::Digest;
+use serde::{Deserialize, Serialize};
+
+use crate::boot::replace;
+use crate::commit::Store;
+use crate::error::{OpenError, StorageError};
+use crate::files::sync_dir;
+use crate::integrity::Integrity;
+use crate::places::{Places, at};
+use crate::records::json;
+
+/// More are never kept. The oldest go first.
+const KEPT: usize = 16;
+
+/// What was made anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// The engine's files.
+    Store,
+    /// The journal.
+    Journal,
+}
+
+/// That something was made anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remade {
+    /// What.
+    pub part: Part,
+    /// Whether somebody asked for it; else the store did it when it was opened.
+    pub by_hand: bool,
+    /// What was wrong.
+    pub problem: String,
+    /// How many batches there were.
+    pub version: u64,
+    /// How many entries.
+    pub entries: u64,
+    /// Over all that the engine held then.
+    pub digest: Digest,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RemadeWire {
+    part: Part,
+    by_hand: bool,
+    problem: String,
+    version: u64,
+    entries: u64,
+    digest: String,
+}
+
+impl Remade {
+    pub(crate) fn new(part: Part, by_hand: bool, problem: &str, integrity: &Integrity) -> Self {
+        let Integrity { version, entries, digest, .. } = *integrity;
+        Self { part, by_hand, problem: problem.to_owned(), version, entries, digest }
+    }
+}
+
+impl Store {
+    /// What was made anew and is not in the log yet, the oldest first.
+    pub fn remade(&self) -> Result<Vec<Remade>, OpenError> {
+        read(&self.places)
+    }
+
+    /// All of it is in the log.
+    pub fn remade_is_said(&self) -> Result<(), OpenError> {
+        let path = &self.places.remade;
+        match fs::remove_file(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            removed => removed.and_then(|()| sync_dir(&self.places.dir)).map_err(at(path)),
+        }
+    }
+}
+
+/// Keep for the log that something is about to be replaced.
+pub(crate) fn note(places: &Places, remade: Remade) -> Result<(), OpenError> {
+    let mut all = read(places)?;
+    all.push(remade);
+    let skipped = all.len().saturating_sub(KEPT);
+    let mut text = Vec::new();
+    for Remade { part, by_hand, problem, version, entries, digest } in all.into_iter().skip(skipped) {
+        text.extend(json(&RemadeWire { part, by_hand, problem, version, entries, digest: digest.to_string() }));
+        text.push(b'\n');
+    }
+    replace(&places.remade, &places.dir, &text).map_err(at(&places.remade))
+}
+
+fn read(places: &Places) -> Result<Vec<Remade>, OpenError> {
+    let text = match fs::read_to_string(&places.remade) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        text => text.map_err(at(&places.remade))?,
+    };
+    text.lines().map(|line| parse(line).ok_or_else(|| broken(&places.remade))).collect()
+}
+
+fn parse(line: &str) -> Option<Remade> {
+    let RemadeWire { part, by_hand, problem, version, entries, digest } = serde_json::from_str(line).ok()?;
+    Some(Remade { part, by_hand, problem, version, entries, digest: digest.parse().ok()? })
+}
+
+fn broken(path: &Path) -> OpenError {
+    OpenError::Storage(StorageError::new(&format_args!("`{}` cannot be read", path.display())))
+}
