@@ -45,6 +45,21 @@ impl Operator {
     }
 }
 
+impl Operator {
+    /// Have another operator, whose token a restore has ended, get a new one. This one is an admin, or the bootstrap
+    /// token.
+    pub async fn renew(&self, other: &Self) -> Self {
+        let renewed: RegisteredOperator =
+            self.act(format!("/v1/operators/{}/renew", other.id)).await.expect(200).json();
+        Self { token: renewed.token, ..other.clone() }
+    }
+}
+
+/// Whoever has the bootstrap token.
+pub fn bootstrap(reach: &Reach, token: &str) -> Operator {
+    Operator { id: String::new(), token: token.into(), reach: reach.clone() }
+}
+
 /// One operator for each duty.
 #[derive(Clone)]
 pub struct Staff {
@@ -65,9 +80,23 @@ pub struct Staff {
 }
 
 impl Staff {
+    /// The same after a restore, with tokens that are good again, the first by the new bootstrap token.
+    pub async fn renewed(&self, reach: &Reach, bootstrap_token: &str) -> Self {
+        let admin = bootstrap(reach, bootstrap_token).renew(&self.admin).await;
+        Self {
+            registrar: admin.renew(&self.registrar).await,
+            policy_admin: admin.renew(&self.policy_admin).await,
+            policy_weakener: admin.renew(&self.policy_weakener).await,
+            policy_replacer: admin.renew(&self.policy_replacer).await,
+            auditor: admin.renew(&self.auditor).await,
+            explainer: admin.renew(&self.explainer).await,
+            admin,
+        }
+    }
+
     /// Register them, the first with the bootstrap token.
     pub async fn hire(reach: &Reach, bootstrap_token: &str) -> Self {
-        let bootstrap = Operator { id: String::new(), token: bootstrap_token.into(), reach: reach.clone() };
+        let bootstrap = bootstrap(reach, bootstrap_token);
         let admin = bootstrap.hire("admin", &[Duty::Admin]).await;
         Self {
             registrar: admin.hire("registrar", &[Duty::Registrar]).await,

@@ -340,7 +340,7 @@ async fn the_commands_of_an_auditor() {
         "read-only/1 allow",
         "for faq, one use",
         "faq used it, use 1",
-        &format!("attorn audit receipt {} > receipt.txt", decided.entry.index),
+        &format!("attorn audit receipt 1/{} > receipt.txt", decided.entry.index),
     ] {
         assert!(story.contains(part), "`{part}` is not in\n{story}");
     }

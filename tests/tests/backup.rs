@@ -94,6 +94,8 @@ async fn a_restored_server_never_passes_for_what_it_was() {
     let process = Process::start(&fresh.config, &fresh.reach).await;
     let new_key = key(&fresh).await;
     assert_eq!(new_key.origin().to_string(), origin);
+    let mut cast = cast;
+    cast.staff = cast.staff.renewed(&fresh.reach, restored["bootstrap_token"].as_str().unwrap()).await;
     let (bodies, epoch) = entries_of(&cast).await;
     assert_eq!((epoch, bodies[0]["type"].as_str(), bodies[1]["type"].as_str()), (2, Some("restored"), Some("frozen")));
     // The new epoch begins with the end of the old.
@@ -163,6 +165,47 @@ async fn a_directory_from_an_earlier_day_or_with_another_past_is_not_served() {
     done(&fresh, &["restore", backup.to_str().unwrap()]);
     let process = Process::start(&fresh.config, &fresh.reach).await;
     process.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_keys_of_users_are_copied_apart_from_the_data() {
+    let (fresh, process, _) = start().await;
+    let [backup, keys] = ["backup", "keys"].map(|name| fresh.dir.path().join(name));
+    let [backup, keys] = [&backup, &keys].map(|path| path.to_str().unwrap());
+    for (data, keys) in
+        [(backup, format!("{backup}/keys")), (keys, keys.to_owned()), (&format!("{keys}/x"), keys.to_owned())]
+    {
+        let output = attorn(&fresh, &["backup", data, "--keys", &keys]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("the keys of users would go into the backup of the data"), "{said}");
+        assert!(!Path::new(data).exists() && !Path::new(&keys).exists());
+    }
+    let made = done(&fresh, &["backup", backup, "--keys", keys]);
+    assert_eq!(made["user_keys"], 0, "{made}");
+    assert!(fails(&fresh, &["backup", &format!("{backup}-2"), "--keys", keys]).contains("cannot write"));
+    process.kill().await;
+    fs::rename(fresh.data_dir(), fresh.dir.path().join("lost")).unwrap();
+    let restored = done(&fresh, &["restore", backup, "--keys", keys]);
+    assert_eq!(restored["user_keys"], 0, "{restored}");
+    // What is to be looked at is said with the commands that list it.
+    fs::rename(fresh.data_dir(), fresh.dir.path().join("first")).unwrap();
+    let said = attorn(&fresh, &["restore", backup]);
+    let said = String::from_utf8(said.stderr).unwrap();
+    for command in [
+        "operator renew",
+        "operator list",
+        "agent list",
+        "resource-server list",
+        "delegation list",
+        "provider list",
+        "trust-domain list",
+        "workload-issuer list",
+        "policy list",
+        "thaw",
+    ] {
+        assert!(said.contains(&format!("attorn {command}")), "{command}: {said}");
+    }
 }
 
 /// Wait until the file has seen so many entries.

@@ -1,6 +1,7 @@
 //! Erasing a person: whatever was kept of them is searched for, byte by byte, in all files of the server and in its log;
 //! the log still verifies, others are untouched, and what is asked for them fails with its code. Also where the server
 //! was interrupted on the way.
+// Long because: one scene of a user of whom everything is kept, and every way to lose them.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
@@ -12,6 +13,7 @@ use attorn_api::policies::Policy;
 use attorn_api::users::UserErased;
 use attorn_identity::{KeyLabel, RootKey};
 use attorn_log::{CheckpointVerifier, verify_export};
+use attorn_store::{Key, Store};
 use attorn_tests::behalf::{ask_by, later_login};
 use attorn_tests::machines::now_ms;
 use attorn_tests::oauth::form;
@@ -52,7 +54,12 @@ fn files(directory: &Path) -> Vec<PathBuf> {
 /// The files in which these bytes stand, in whatever case their letters are.
 fn found_in(directory: &Path, bytes: &[u8]) -> Vec<PathBuf> {
     let finder = |text: &[u8]| text.windows(bytes.len()).any(|window| window.eq_ignore_ascii_case(bytes));
-    files(directory).into_iter().filter(|path| finder(&std::fs::read(path).unwrap())).collect()
+    // A server that runs puts files in the place of others; the one that was written beside is gone then.
+    let read = |path: &PathBuf| match std::fs::read(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        read => read.unwrap(),
+    };
+    files(directory).into_iter().filter(|path| finder(&read(path))).collect()
 }
 
 /// The user's key, unwrapped.
@@ -321,6 +328,130 @@ async fn a_user_whose_key_was_lost_before_can_still_be_erased() {
     scene.exchange(&scene.token(other)).await.refused(403, "login_needed");
     let login = with(claims_of_user(), later_login().await);
     scene.exchange(&scene.token(login)).await.expect(201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_whose_key_opens_nothing_can_still_be_erased() {
+    let mut scene = Behalf::new().await;
+    let Known { delegation, .. } = known(&scene).await;
+    let (user, file) = (&delegation.user, key_file(&scene, &delegation.user));
+    let wrapped = std::fs::read(&file).unwrap();
+    for broken in [vec![0; wrapped.len()], b"x".to_vec(), vec![0; 4_000]] {
+        std::fs::write(&file, broken).unwrap();
+        scene.world.server.restart(false).await;
+        scene.staff.registrar.get(format!("/v1/users/{user}")).await.refused(500, "internal");
+    }
+    scene.erase(user).await.expect(200);
+    assert!(!file.exists());
+    scene.staff.registrar.get(format!("/v1/users/{user}")).await.refused(410, "user_erased");
+    no_word_is_found(&scene).await;
+    log_verifies(&scene).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fact_about_two_users_names_neither_and_ends_with_either() {
+    let scene = Behalf::new().await;
+    let alice = scene.delegated().await.user;
+    let Known { delegation, .. } = known(&scene).await;
+    let (registrar, other) = (&scene.staff.registrar, delegation.user);
+    let name = format!("pair/{alice}/{other}/{alice}");
+    let fact = json!({ "facts": [{ "name": name, "value": 1 }] });
+    registrar.post("/v1/facts", &fact).await.expect(200);
+    let third = scene.exchange(&scene.token(json!({ "sub": "carol", "sid": "carol", "jti": "carol" }))).await;
+    let third: DelegationMade = third.expect(201).json();
+    let crowd = json!({ "facts": [{ "name": format!("{name}/{}", third.delegation.user), "value": 1 }] });
+    registrar.post("/v1/facts", &crowd).await.refused(422, "invalid_field");
+    let entries = scene.entries().await;
+    let entry = entries.iter().rfind(|entry| entry["type"] == "facts_set").unwrap();
+    let shown = entry["about"]["facts"][0]["name"].as_str().unwrap().to_owned();
+    let parts: Vec<&str> = shown.split('/').collect();
+    assert!(parts[0] == "pair" && parts[1..].iter().all(|part| part.starts_with("psn_")), "{shown}");
+    assert!(parts[1] == parts[3] && parts[1] != parts[2], "{shown}");
+    let text = export(&scene).await.text();
+    assert!(!text.contains(&alice) && !text.contains(&other));
+
+    // It was sealed under the key of the first, and says nothing once the second is erased.
+    scene.erase(&other).await.expect(200);
+    let facts: Value = registrar.get("/v1/facts?prefix=pair/").await.json();
+    assert_eq!(facts["facts"], json!([]));
+    registrar.post("/v1/facts", &fact).await.refused(410, "user_erased");
+    let deleted: Value = registrar.post("/v1/facts/delete", &json!({ "names": [name] })).await.expect(200).json();
+    assert_eq!(deleted["deleted"], 1, "{deleted}");
+    assert!(!export(&scene).await.text().contains(&alice));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_erased_user_s_agent_asks_for_cannot_be_guessed_from_the_log() {
+    let mut scene = Behalf::new().await;
+    let Known { delegation, ask, .. } = known(&scene).await;
+    scene.erase(&delegation.user).await.expect(200);
+    let mut hidden = Vec::new();
+    for _ in 0..2 {
+        for _ in 0..2 {
+            let answer = scene.bot.decide(&ask).await;
+            denied(&answer, "user_erased");
+            hidden.push(scene.record_of(&answer).await["request"]["resource"].as_str().unwrap().to_owned());
+        }
+        scene.world.server.restart(false).await;
+    }
+    assert!(hidden.iter().all(|resource| resource.starts_with("account/unread_")), "{hidden:?}");
+    // It is told again within a run; the key of that is nowhere on disk, so that nobody finds it by trying.
+    assert!(hidden[0] == hidden[1] && hidden[2] == hidden[3] && hidden[0] != hidden[2], "{hidden:?}");
+}
+
+/// The configuration of a server, for what is done without it.
+fn config(scene: &Behalf) -> attorn_server::Config {
+    attorn_server::Config::load(&home(scene).join("attorn.toml")).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_from_before_an_erasure_gives_nothing_back_without_the_keys() {
+    let scene = Behalf::new().await;
+    let alice = scene.delegated().await.user;
+    let Known { delegation, .. } = known(&scene).await;
+    let user = &delegation.user;
+    let (secret, wrapped) = (secret(&scene, user), std::fs::read(key_file(&scene, user)).unwrap());
+    let outside = tempfile::TempDir::new().unwrap();
+    let [backup, copy] = ["backup", "keys"].map(|name| outside.path().join(name));
+    let mut config = config(&scene);
+    attorn_server::data::back_up(&config, &backup).unwrap();
+    attorn_server::copy_user_keys(&config.user_keys, &copy).unwrap();
+    let key: CheckpointVerifier = scene.reach.send(Call::get("/v1/audit/key")).await.text().trim().parse().unwrap();
+    scene.erase(user).await.expect(200);
+
+    // Without the keys, and with an old copy of them: what is known beside the keys is that the user was erased.
+    for (name, keys) in [("without", None), ("with", Some(copy.as_path()))] {
+        config.data_dir = outside.path().join(name);
+        let restored = Box::pin(attorn_server::restore::restore(&config, &backup, keys)).await.unwrap();
+        assert_eq!((restored.ended.users, restored.user_keys), (1, keys.map(|_| 0)), "{name}");
+        assert!(!key_file(&scene, user).exists());
+        assert_eq!(found_in(&config.data_dir, MARK.as_bytes()), Vec::<PathBuf>::new());
+        for bytes in [&secret, &wrapped] {
+            assert_eq!(found_in(&config.data_dir, bytes), Vec::<PathBuf>::new());
+            assert_eq!(found_in(&backup, bytes), Vec::<PathBuf>::new());
+        }
+        let file = std::io::BufReader::new(std::fs::File::open(&restored.export).unwrap());
+        verify_export(file, Some(&key)).unwrap();
+        let store = Store::open(&config.data_dir, &config.log_id).unwrap();
+        let there = async |key: Key| store.get(&key).await.unwrap().is_some();
+        let id = user.parse().unwrap();
+        assert!(!there(Key::user(&id)).await && there(Key::erasure(&id)).await, "{name}");
+        assert!(there(Key::user(&alice.parse().unwrap())).await, "{name}");
+        store.verify_integrity().await.unwrap();
+    }
+
+    // All keys were lost with all that was known of erasures: then whoever is in the old copy comes back.
+    config.data_dir = outside.path().join("lost");
+    config.user_keys = outside.path().join("other-keys");
+    let restored = Box::pin(attorn_server::restore::restore(&config, &backup, Some(&copy))).await.unwrap();
+    assert_eq!((restored.ended.users, restored.user_keys), (0, Some(2)));
+    // Unless the copy is from after the erasure: it has the mark.
+    let newer = outside.path().join("newer");
+    attorn_server::copy_user_keys(&home(&scene).join("user-keys"), &newer).unwrap();
+    config.data_dir = outside.path().join("newer-data");
+    config.user_keys = outside.path().join("newest-keys");
+    let restored = Box::pin(attorn_server::restore::restore(&config, &backup, Some(&newer))).await.unwrap();
+    assert_eq!((restored.ended.users, restored.user_keys), (1, Some(1)));
 }
 
 /// Shadow policies are asked some time after the answer, and write to their logs what they were asked about.

@@ -128,6 +128,7 @@ impl Victims {
             .replace("{thumbprint}", if route.path.contains("token-keys") { &self.kid } else { &self.thumbprint })
             .replace("{digest}", &blake3_hex(&self.component))
             .replace("{index}", if route.path.starts_with("/log/") { "000.p/1" } else { "0" })
+            .replace("{epoch}", "1")
             .replace("{level}", "0")
             .replace("{segment}", "0")
             .replace("{version}", "1")
@@ -241,6 +242,7 @@ impl Victims {
             | "showFreeze"
             | "listPolicyLogs"
             | "showMetrics"
+            | "renewOperator"
             | "revokeAgentKey"
             | "listProviders"
             | "showProvider"
@@ -265,6 +267,11 @@ impl Victims {
             | "streamEntries"
             | "showEntry"
             | "showReceipt"
+            | "showLogEpochs"
+            | "listEpochEntries"
+            | "showEpochEntry"
+            | "showEpochReceipt"
+            | "exportEpoch"
             | "showDecision"
             | "showCheckpoint"
             | "showDecisionReceipt"

@@ -47,6 +47,57 @@ pub struct EntryList {
     pub indexed_through: Option<u64>,
     /// How many entries the log has.
     pub size: u64,
+    /// Epochs of the log that have ended, whose entries are asked for by their number; none of them are among these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<EarlierEpoch>,
+}
+
+/// An epoch of the log that has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EarlierEpoch {
+    /// Which.
+    pub epoch: u64,
+    /// How many entries it has.
+    pub size: u64,
+}
+
+/// An epoch of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LogEpoch {
+    /// Which.
+    pub epoch: u64,
+    /// How many entries it has.
+    pub size: u64,
+    /// The key that verifies its checkpoints.
+    pub key: String,
+    /// The signed checkpoint with which it ended.
+    pub checkpoint: Option<String>,
+    /// Why it ended; none if the log is in it.
+    pub ended: Option<LogEpochEnd>,
+    /// When it ended.
+    pub ended_at_ms: Option<u64>,
+}
+
+/// Why an epoch of the log ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogEpochEnd {
+    /// The data were restored from a backup.
+    Restored,
+    /// The log's key was rotated.
+    KeyRotated,
+    /// Somebody else may have had the log's key.
+    KeyCompromised,
+}
+
+/// The epochs of the log, in their order; the last is the one that the log is in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LogEpochList {
+    /// All of them.
+    pub epochs: Vec<LogEpoch>,
 }
 
 /// Why a stream of entries ended: the data of its last event, `ended`.

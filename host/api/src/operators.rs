@@ -14,7 +14,7 @@ pub struct RegisterOperator {
     pub duties: Vec<String>,
 }
 
-/// An operator that was just registered.
+/// An operator that was just registered, or given a new token.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RegisteredOperator {
@@ -42,6 +42,8 @@ pub struct Operator {
     pub created_at_ms: u64,
     /// When it was revoked.
     pub revoked_at_ms: Option<u64>,
+    /// Whether it has a token. One that is not revoked has none after a restore, until it is given a new one.
+    pub has_token: bool,
 }
 
 /// Operators by id.

@@ -19,7 +19,7 @@ use ed25519_dalek::{Signer as _, SigningKey};
 
 use crate::key::CheckpointVerifier;
 use crate::note::{self, Note};
-use crate::reference::{Epoch, Origin, decimal};
+use crate::reference::{Origin, decimal};
 use crate::tree::Hash;
 use crate::witness::Cosignature;
 
@@ -43,7 +43,7 @@ impl Checkpoint {
         format!("{origin}\n{size}\n{root}\n")
     }
 
-    fn parse(text: &str) -> Result<Self, CheckpointError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, CheckpointError> {
         let lines: Vec<&str> = text.lines().collect();
         let [origin, size, root, extensions @ ..] = &lines[..] else {
             return Err(CheckpointError::Lines);
@@ -115,17 +115,7 @@ impl SignedCheckpoint {
     pub const NOTE_BYTES_MAX: usize = note::NOTE_BYTES_MAX;
 
     pub(crate) fn verify(note: &[u8], verifier: &CheckpointVerifier) -> Result<Self, CheckpointError> {
-        let parsed = Note::parse(note).map_err(CheckpointError::Note)?;
-        let (name, key_id) = (verifier.origin().to_string(), verifier.key_id());
-        let by_key = |signature: &&note::Signature<'_>| signature.name == name && signature.key_id == key_id;
-        let mut by_key = parsed.signatures.iter().filter(by_key).peekable();
-        if by_key.peek().is_none() {
-            return Err(CheckpointError::NotSigned { key: verifier.to_string() });
-        }
-        if !by_key.all(|signature| verifier.made(&signature.bytes, parsed.text)) {
-            return Err(CheckpointError::BadSignature);
-        }
-        let checkpoint = Checkpoint::parse(parsed.text)?;
+        let checkpoint = Checkpoint::parse(signed_text(note, verifier)?)?;
         if checkpoint.origin != *verifier.origin() {
             let expected = verifier.origin().clone();
             return Err(CheckpointError::OtherOrigin { found: checkpoint.origin, expected });
@@ -167,6 +157,22 @@ impl SignedCheckpoint {
     }
 }
 
+/// The text of a note that this key has signed. Signatures by other keys are ignored; one of this key that is wrong
+/// refuses the note.
+pub(crate) fn signed_text<'a>(note: &'a [u8], verifier: &CheckpointVerifier) -> Result<&'a str, CheckpointError> {
+    let parsed = Note::parse(note).map_err(CheckpointError::Note)?;
+    let (name, key_id) = (verifier.origin().to_string(), verifier.key_id());
+    let by_key = |signature: &&note::Signature<'_>| signature.name == name && signature.key_id == key_id;
+    let mut by_key = parsed.signatures.iter().filter(by_key).peekable();
+    if by_key.peek().is_none() {
+        return Err(CheckpointError::NotSigned { key: verifier.to_string() });
+    }
+    if !by_key.all(|signature| verifier.made(&signature.bytes, parsed.text)) {
+        return Err(CheckpointError::BadSignature);
+    }
+    Ok(parsed.text)
+}
+
 /// What signs the checkpoints of one log epoch. The key is wiped when this is dropped.
 ///
 /// It signs whatever it is given: that no checkpoint contradicts an earlier one is its caller's duty,
@@ -187,16 +193,14 @@ impl CheckpointSigner {
     #[must_use]
     pub fn sign(&self, size: u64, root: Hash) -> SignedCheckpoint {
         let checkpoint = Checkpoint { origin: self.origin.clone(), size, root };
-        let text = checkpoint.text();
-        let signature = self.key.sign(text.as_bytes()).to_bytes();
-        let note = note::render(&text, &self.origin.to_string(), self.verifier().key_id(), &signature);
+        let note = self.note(&checkpoint.text());
         SignedCheckpoint { checkpoint, note }
     }
 
-    /// What checks what the same key has signed in another epoch of the log.
-    #[must_use]
-    pub fn verifier_of(&self, epoch: Epoch) -> CheckpointVerifier {
-        CheckpointVerifier::new(Origin::of(&self.origin.log_id, epoch), self.key.verifying_key())
+    /// A text with its signature under it.
+    pub(crate) fn note(&self, text: &str) -> String {
+        let signature = self.key.sign(text.as_bytes()).to_bytes();
+        note::render(text, &self.origin.to_string(), self.verifier().key_id(), &signature)
     }
 
     /// What checks its signatures.

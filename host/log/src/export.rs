@@ -31,6 +31,46 @@ pub fn export_header(key: &CheckpointVerifier, checkpoint: &SignedCheckpoint) ->
     format!("{MAGIC}\n{KEY}{key}\n{}{ENTRIES}\n", checkpoint.note())
 }
 
+/// An export that is read entry by entry and believed: for whoever wrote it. Anybody else verifies it
+/// ([`crate::verify_export`]).
+#[derive(Debug)]
+pub struct ExportReader<R> {
+    reader: R,
+    key: String,
+    note: String,
+}
+
+impl<R: BufRead> ExportReader<R> {
+    /// Read up to the first entry.
+    pub fn open(mut reader: R) -> Result<Self, VerifyError> {
+        let Header { key, note } = Header::read(&mut reader)?;
+        Ok(Self { reader, key, note })
+    }
+
+    /// The text of the key that it names.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Its checkpoint: a signed note.
+    #[must_use]
+    pub fn note(&self) -> &str {
+        &self.note
+    }
+
+    /// Read the next entry in place of what `bytes` holds; false if there is none any more. One that is too long or is
+    /// cut off is an error.
+    pub fn next_entry(&mut self, bytes: &mut Vec<u8>) -> io::Result<bool> {
+        match read_entry(&mut self.reader, bytes)? {
+            Read::Whole => Ok(true),
+            Read::End => Ok(false),
+            Read::Cut => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the export ends within an entry")),
+            Read::TooLong => Err(io::Error::new(io::ErrorKind::InvalidData, "an entry of the export is too long")),
+        }
+    }
+}
+
 /// The header of an export, unchecked.
 pub(crate) struct Header {
     /// The text of the key line.
@@ -114,5 +154,35 @@ fn read_text_line(reader: &mut impl BufRead, bytes_max: usize) -> Result<Option<
             Ok(String::from_utf8(bytes).ok())
         }
         Read::End | Read::Cut | Read::TooLong => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{Log, verifier};
+
+    #[test]
+    fn an_export_is_read_entry_by_entry() {
+        let log = Log::of(5);
+        let mut whole = export_header(&verifier(), &log.checkpoint()).into_bytes();
+        log.entries.iter().for_each(|entry| whole.extend(entry.to_bytes()));
+        let mut reader = ExportReader::open(whole.as_slice()).unwrap();
+        assert_eq!((reader.key(), reader.note()), (verifier().to_string().as_str(), log.checkpoint().note()));
+        let mut bytes = Vec::new();
+        for entry in &log.entries {
+            assert!(reader.next_entry(&mut bytes).unwrap());
+            assert_eq!(bytes, entry.to_bytes());
+        }
+        assert!(!reader.next_entry(&mut bytes).unwrap());
+        let cut = &whole[..whole.len() - 3];
+        let mut reader = ExportReader::open(cut).unwrap();
+        let read = (0..5).map(|_| reader.next_entry(&mut bytes)).collect::<Result<Vec<_>, _>>();
+        assert_eq!(read.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        let mut too_long = export_header(&verifier(), &log.checkpoint()).into_bytes();
+        too_long.extend(vec![b'x'; Entry::BYTES_MAX + 1]);
+        let mut reader = ExportReader::open(too_long.as_slice()).unwrap();
+        assert_eq!(reader.next_entry(&mut bytes).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert!(matches!(ExportReader::open(&b"x\n"[..]), Err(VerifyError::NotAnExport)));
     }
 }

@@ -5,7 +5,7 @@
 //! of all of them; a [`checkpoint`] signs the tree's root. From these come the [`receipt`], which
 //! proves one entry offline, and the [`export`], which [`verify_export`] re-hashes from first to last. In the
 //! open a log is a directory of [`tiles`] (C2SP), which [`verify_published`] re-hashes, and [`witness`]es cosign
-//! its checkpoints. The tree is what is authoritative: links are there so that a change can be placed.
+//! its checkpoints. When an epoch ends its key names the next one: [`succession`]. The tree is what is authoritative: links are there so that a change can be placed.
 //!
 //! Nothing here opens a file, reads a clock, draws randomness or is `async`. Whoever stores entries
 //! brings their bytes, whoever signs brings the seed, and whoever verifies brings a reader.
@@ -21,6 +21,7 @@ mod note;
 pub mod policy;
 pub mod receipt;
 pub mod reference;
+pub mod succession;
 pub mod tiles;
 pub mod tree;
 pub mod verify;
@@ -29,11 +30,12 @@ pub mod witness;
 pub use body::{BodyError, EntryBody};
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointSigner, SignedCheckpoint};
 pub use entry::{Entry, EntryError, Link};
-pub use export::export_header;
+pub use export::{ExportReader, export_header};
 pub use key::{CheckpointVerifier, KeyError};
 pub use policy::{PolicyError, QuorumError, WitnessPolicy, Witnessed};
 pub use receipt::{LoggedEntry, RECEIPT_MAGIC, Receipt, ReceiptError};
 pub use reference::{EntryRef, Epoch, LogId, Origin};
+pub use succession::{Succession, SuccessionError};
 pub use tiles::{Tile, TileKind};
 pub use tree::{Hash, NodeId, TreeBuilder, TreeError};
 pub use verify::{

@@ -141,6 +141,11 @@ impl Receipt {
         Ok(Self { entry, index, proof, note: rest.to_owned() })
     }
 
+    /// The entry that it brings, unchecked.
+    pub fn entry(&self) -> Result<Entry, ReceiptError> {
+        Ok(Entry::parse(&self.entry)?)
+    }
+
     /// The entry, if the log of this verifier has it where the receipt says.
     pub fn verify(&self, verifier: &CheckpointVerifier) -> Result<LoggedEntry, ReceiptError> {
         let signed = verifier.verify(self.note.as_bytes())?;

@@ -64,6 +64,9 @@ pub(crate) struct App {
     pub(crate) domain_keys: ByVersion<Vec<JwtSvidKey>>,
     pub(crate) user_keys: Arc<UserKeys>,
     pub(crate) names: NamesKey,
+    /// What stands for things of which nobody knows whose they are is made with it. It is in memory alone and of this run,
+    /// so that nobody who has the data can find out by guessing, however much is erased later.
+    pub(crate) unread: NamesKey,
     pub(crate) providers: ProviderKeyring,
     pub(crate) token_keys: TokenKeys,
     pub(crate) log_signer: CheckpointSigner,

@@ -1,5 +1,7 @@
 //! `/v1/audit`: entries, receipts, checkpoints, the whole log. For auditors.
 
+pub(crate) mod epochs;
+
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
@@ -22,6 +24,9 @@ use crate::users::kept;
 /// How many entries are read at a time for an export.
 const EXPORT_ENTRIES: usize = 256;
 
+/// How many bytes of a file are read at a time.
+const FILE_PIECE_BYTES: usize = 64 << 10;
+
 /// An entry's name, as it goes over the wire.
 pub(crate) fn reference(at: &EntryRef) -> EntryReference {
     EntryReference { log_id: at.log_id.to_string(), epoch: at.epoch.0, index: at.index }
@@ -37,7 +42,7 @@ pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let next = from.saturating_add(entries.len() as u64);
     let entries = entries.iter().map(|stored| entry_answer(&parsed(&stored.bytes)?)).collect::<Result<_, _>>()?;
     let next = (next < size).then_some(next);
-    Reply::ok(&EntryList { entries, next, cursor: None, indexed_through: None, size })
+    Reply::ok(&EntryList { entries, next, cursor: None, indexed_through: None, size, earlier: epochs::earlier(&app) })
 }
 
 pub(crate) async fn show(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
@@ -55,11 +60,21 @@ pub(crate) async fn decision_receipt(app: Arc<App>, call: Call) -> Result<Reply,
     let record = record.ok_or_else(|| Failure::not_found("decision", id))?;
     // The batch that made the decision may have entries of other things, too.
     for index in record.entries {
-        let Some(bytes) = app.store.entry(index)? else { continue };
-        let entry = parsed(&bytes)?;
+        let at = app.store.entry_ref(record.version, index);
+        let earlier = crate::epochs::earlier(&app.store, at.epoch).await?;
+        let entry = match &earlier {
+            Some(known) => epochs::entry(&app, known.clone(), index).await?,
+            None => match app.store.entry(index)? {
+                Some(bytes) => parsed(&bytes)?,
+                None => continue,
+            },
+        };
         let body: serde_json::Value = serde_json::from_str(entry.body.as_str()).map_err(Failure::internal)?;
         if body["decision_id"] == id.to_string() && body["type"] == "decision" {
-            return receipt_of(&app, &call, &entry).await;
+            return match earlier {
+                Some(known) => Ok(Reply::text(epochs::receipt_of(&app, known, index).await?)),
+                None => receipt_of(&app, &call, &entry).await,
+            };
         }
     }
     Err(Failure::internal(format_args!("the decision `{id}` has a record and no entry")))
@@ -132,6 +147,29 @@ pub(crate) async fn export(app: Arc<App>, _: Call) -> Result<Reply, Failure> {
         receiver.recv().await.map(|piece| (piece, receiver))
     });
     Ok(Reply::text(Body::from_stream(stream)))
+}
+
+/// A file that is read bit by bit while it is sent.
+fn pieces(mut file: std::fs::File) -> impl futures_util::Stream<Item = Result<Bytes, std::io::Error>> {
+    let (sender, receiver) = mpsc::channel(4);
+    tokio::task::spawn_blocking(move || {
+        loop {
+            let mut piece = vec![0; FILE_PIECE_BYTES];
+            let read = std::io::Read::read(&mut file, &mut piece);
+            let piece = read.map(|count| {
+                piece.truncate(count);
+                Bytes::from(piece)
+            });
+            let last = piece.as_ref().map_or(true, Bytes::is_empty);
+            // Nobody may be listening any more; then there is nothing to do.
+            if sender.blocking_send(piece).is_err() || last {
+                return;
+            }
+        }
+    });
+    futures_util::stream::unfold(receiver, |mut receiver| async move {
+        receiver.recv().await.map(|piece| (piece, receiver))
+    })
 }
 
 fn entry(app: &App, call: &Call) -> Result<Entry, Failure> {

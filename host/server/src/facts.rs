@@ -5,8 +5,9 @@
 //!
 //! What a decision reads of them is looked up in `decisions::known`; a fact that changes before the
 //! decision is committed makes it anew. Entries name facts and the salted digests of their values, which may
-//! be personal, and never the values. A fact whose name has a user's id in it is about that user: its value is sealed
-//! under their key, and entries name it with their pseudonym.
+//! be personal, and never the values. A fact whose name has users' ids in it is about these users: its value is sealed
+//! under the key of the first, entries name it with the pseudonyms of all, and it says nothing any more once one of them
+//! was erased.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -147,16 +148,16 @@ async fn records(
     let mut all = Vec::new();
     for (name, body, expires_at) in parsed {
         let about = about(app, &name).await?;
-        let said = match &about {
+        // Nothing is said of somebody who is erased at this moment.
+        let stands = Require::Unexpired { expires_at: TimeMs(u64::MAX) };
+        batch.require.extend(about.iter().map(|(user, _)| (Key::user(user), stands)));
+        let said = match about.first() {
             None => Kept::Plain(body.clone()),
             Some((user, key)) => {
-                // Nothing is said of somebody who is erased at this moment.
-                let stands = Require::Unexpired { expires_at: TimeMs(u64::MAX) };
-                batch.require.push((Key::user(user), stands));
                 Kept::Sealed { user: user.clone(), sealed: seal(key, &Key::fact(&name), &body.encode())? }
             }
         };
-        let shown_name = veiled(&name, about.as_ref());
+        let shown_name = veiled(&name, &about);
         let record = FactRecord { name, said, set_by: set_by.clone(), set_at: now, expires_at };
         all.push(Said { record, body, shown_name });
     }
@@ -179,17 +180,32 @@ fn parsed(fact: &api::SetFact, now: TimeMs) -> Result<(FactName, FactBody, Optio
     Ok((name, FactBody { value, salt: random::fact_salt()? }, expires_at))
 }
 
+/// How many users one fact is about: what stands of each is named by the commit.
+const USERS_MAX: usize = 2;
+
+/// Users, and their keys.
+type About = Vec<(UserId, Arc<UserKey>)>;
+
 /// The ids of users in a name.
 fn users_in(name: &FactName) -> impl Iterator<Item = UserId> {
     let ids = name.as_str().split('/').filter(|segment| segment.starts_with(USER_PREFIX));
     ids.filter_map(|segment| segment.parse().ok())
 }
 
-/// The user whom a fact is about: the first whose id stands in its name. Nothing is said about those who were erased.
-async fn about(app: &App, name: &FactName) -> Result<Option<(UserId, Arc<UserKey>)>, Failure> {
+/// The users whom a fact is about, each once. Nothing is said about those who were erased.
+async fn about(app: &App, name: &FactName) -> Result<About, Failure> {
+    let mut about: About = Vec::new();
     for user in users_in(name) {
+        if about.iter().any(|(known, _)| *known == user) {
+            continue;
+        }
         if let Some(key) = kept::key(app, &user).await? {
-            return Ok(Some((user, key)));
+            about.push((user, key));
+            if about.len() > USERS_MAX {
+                let detail = format!("the fact `{name}` is about more than {USERS_MAX} users");
+                return Err(Failure::of(ProblemCode::InvalidField, detail));
+            }
+            continue;
         }
         for left in [Key::erasure(&user), Key::user(&user)] {
             if app.store.get(&left).await?.is_some() {
@@ -197,14 +213,15 @@ async fn about(app: &App, name: &FactName) -> Result<Option<(UserId, Arc<UserKey
             }
         }
     }
-    Ok(None)
+    Ok(about)
 }
 
-/// The name of a fact as entries have it: the user whom it is about stands there as a pseudonym.
-fn veiled(name: &FactName, about: Option<&(UserId, Arc<UserKey>)>) -> String {
-    let Some((user, key)) = about else { return name.to_string() };
-    let pseudonym = veil::user(user, key);
-    let segment = |segment| if segment == user.as_str() { pseudonym.as_str() } else { segment };
+/// The name of a fact as entries have it: the users whom it is about stand there as pseudonyms.
+fn veiled(name: &FactName, about: &[(UserId, Arc<UserKey>)]) -> String {
+    let segment = |segment: &str| match about.iter().find(|(user, _)| user.as_str() == segment) {
+        Some((user, key)) => veil::user(user, key),
+        None => segment.to_owned(),
+    };
     name.as_str().split('/').map(segment).collect::<Vec<_>>().join("/")
 }
 
@@ -214,6 +231,12 @@ pub(crate) async fn body(app: &App, record: &FactRecord) -> Result<Option<FactBo
         Kept::Plain(body) => return Ok(Some(body.clone())),
         Kept::Sealed { user, sealed } => (user, sealed),
     };
+    // Those of before an erasure may be about more than the one whose key seals them.
+    for other in users_in(&record.name).filter(|other| other != user) {
+        if app.store.get(&Key::erasure(&other)).await?.is_some() {
+            return Ok(None);
+        }
+    }
     let place = record.key();
     let Some(bytes) = kept::read(app, &place, (user, sealed)).await? else { return Ok(None) };
     FactBody::decode(&place, &bytes).map(Some).map_err(Failure::internal)
@@ -312,7 +335,7 @@ async fn remove(
         let mut shown = Vec::new();
         for name in &names {
             shown.push(match about(app, name).await {
-                Ok(about) => veiled(name, about.as_ref()),
+                Ok(about) => veiled(name, &about),
                 // Nobody knows any more what the log calls them.
                 Err(failure) if failure.problem.code == ProblemCode::UserErased => "user/erased".to_owned(),
                 Err(failure) => return Err(failure),

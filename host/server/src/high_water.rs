@@ -5,6 +5,7 @@
 //! the log grows, each second at most. Whoever can write both the file and the data directory is not found out by
 //! it; for that there are checkpoints with others.
 
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -12,11 +13,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use attorn_log::{CheckpointSigner, Origin, SignedCheckpoint};
+use attorn_log::{Checkpoint, CheckpointSigner, CheckpointVerifier, Epoch, Origin, SignedCheckpoint};
+use attorn_store::records::EpochEnd;
 use attorn_store::{Seen, Store};
+use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use crate::app::App;
+use crate::epochs;
 use crate::http::failure::Failure;
 use crate::private_file;
 use crate::run::ServeError;
@@ -87,26 +91,29 @@ impl HighWaterError {
 }
 
 /// See whether the store's log is at least where the file says that it was. No file says nothing.
-pub(crate) fn check(path: &Path, store: &Store, signer: &CheckpointSigner) -> Result<(), ServeError> {
+pub(crate) async fn check(path: &Path, store: &Store, signer: &CheckpointSigner) -> Result<(), ServeError> {
     let Some(note) = read(path)? else {
         tracing::warn!(path = %path.display(), "there is no high-water file: an older data directory would not be seen");
         return Ok(());
     };
-    let unverified =
-        |why: &dyn std::fmt::Display| HighWaterError::Unverified { path: path.into(), why: why.to_string() };
-    let origin = note.lines().next().unwrap_or_default().parse::<Origin>().map_err(|error| unverified(&error))?;
+    let unverified = |why: &dyn fmt::Display| HighWaterError::Unverified { path: path.into(), why: why.to_string() };
+    let origin = origin_of(&note).map_err(|why| unverified(&why))?;
     let head = store.log_head().map_err(Failure::from)?;
     let found = Origin::of(&head.log_id, head.epoch);
     if origin.log_id != head.log_id {
         return Err(unverified(&format_args!("it is of `{origin}`")).into());
     }
-    let seen = signer.verifier_of(origin.epoch).verify(note.as_bytes()).map_err(|error| unverified(&error))?;
-    let seen_size = seen.checkpoint().size;
-    if origin.epoch < head.epoch {
-        // The log has begun anew since, and who let it do so knew of this.
-        return Ok(());
+    if origin.epoch > head.epoch {
+        // By a key that is not here, unless this is an older copy of the very directory.
+        let (size, seen_size) = (head.size, size_of(&note).unwrap_or(0));
+        return Err(HighWaterError::Behind { path: path.into(), found, size, seen: origin, seen_size }.into());
     }
-    if origin.epoch > head.epoch || seen_size > head.size {
+    if origin.epoch < head.epoch {
+        return earlier(path, store, (&note, origin)).await;
+    }
+    let seen = signer.verifier().verify(note.as_bytes()).map_err(|error| unverified(&error))?;
+    let seen_size = seen.checkpoint().size;
+    if seen_size > head.size {
         let size = head.size;
         return Err(HighWaterError::Behind { path: path.into(), found, size, seen: origin, seen_size }.into());
     }
@@ -114,6 +121,117 @@ pub(crate) fn check(path: &Path, store: &Store, signer: &CheckpointSigner) -> Re
         return Err(HighWaterError::Forked { path: path.into(), found, seen_size }.into());
     }
     Ok(())
+}
+
+/// The file is of an epoch before this one. Where that ended because its key was rotated, nothing was lost, and the
+/// file has seen no more of it; where a backup was restored, whoever did it was told how much more.
+async fn earlier(path: &Path, store: &Store, (note, origin): (&str, Origin)) -> Result<(), ServeError> {
+    let unverified = |why: &dyn fmt::Display| HighWaterError::Unverified { path: path.into(), why: why.to_string() };
+    let Some(known) = epochs::earlier(store, origin.epoch).await? else {
+        // An epoch that this directory never had, and whose number it left out when it was restored.
+        tracing::warn!(%origin, "the high-water file is of an epoch that was given up by a restore");
+        return Ok(());
+    };
+    let seen = known.key.verify(note.as_bytes()).map_err(|error| unverified(&error))?;
+    let ended = known.key.verify(known.checkpoint.as_bytes()).map_err(Failure::internal)?;
+    let (seen_size, size) = (seen.checkpoint().size, ended.checkpoint().size);
+    if known.ended != EpochEnd::Restored && seen_size > size {
+        return Err(
+            HighWaterError::Behind { path: path.into(), found: origin.clone(), size, seen: origin, seen_size }.into()
+        );
+    }
+    Ok(())
+}
+
+/// What the file has seen of a log that is to be restored.
+pub(crate) enum Looked {
+    /// There is none.
+    Nothing,
+    /// It cannot be used, and why.
+    Unusable(String),
+    /// A checkpoint; whether it was signed by a key that the backup knows.
+    Checkpoint { origin: Origin, size: u64, verified: bool },
+}
+
+/// Look at the file, for what it is worth to whoever restores a backup.
+pub(crate) async fn look(path: &Path, store: &Store, verifier: &CheckpointVerifier) -> Result<Looked, Failure> {
+    let note = match read(path) {
+        Ok(Some(note)) => note,
+        Ok(None) => return Ok(Looked::Nothing),
+        Err(error) => return Ok(Looked::Unusable(error.to_string())),
+    };
+    let (origin, size) = match origin_of(&note).and_then(|origin| Ok((origin, size_of(&note)?))) {
+        Ok(read) => read,
+        Err(why) => return Ok(Looked::Unusable(why)),
+    };
+    if origin.log_id != verifier.origin().log_id {
+        return Ok(Looked::Unusable(format!("it is of another log, `{origin}`")));
+    }
+    let key = if origin == *verifier.origin() {
+        Some(verifier.clone())
+    } else {
+        epochs::earlier(store, origin.epoch).await?.map(|known| known.key)
+    };
+    match key.map(|key| key.verify(note.as_bytes())) {
+        Some(Err(error)) => Ok(Looked::Unusable(error.to_string())),
+        signed => Ok(Looked::Checkpoint { origin, size, verified: signed.is_some() }),
+    }
+}
+
+impl Looked {
+    /// The last epoch that it has seen. That nobody can verify it costs no more than a number.
+    pub(crate) fn epoch(&self) -> Option<Epoch> {
+        match self {
+            Self::Checkpoint { origin, .. } => Some(origin.epoch),
+            Self::Nothing | Self::Unusable(_) => None,
+        }
+    }
+
+    /// How many entries the backup lacks at least.
+    pub(crate) fn lost(&self, ended: &Checkpoint) -> Option<u64> {
+        match self {
+            Self::Checkpoint { origin, size, verified: true } if *origin == ended.origin => {
+                Some(size.saturating_sub(ended.size))
+            }
+            Self::Checkpoint { verified: true, .. } => Some(0),
+            Self::Checkpoint { .. } | Self::Nothing | Self::Unusable(_) => None,
+        }
+    }
+
+    /// Why it does not tell that.
+    pub(crate) fn problem(&self, ended: &Checkpoint) -> Option<String> {
+        match self {
+            Self::Unusable(why) => Some(why.clone()),
+            Self::Checkpoint { origin, size, verified: false } => Some(format!(
+                "it has seen `{origin}` with {size} entries, under a key that this backup of `{}` does not have: the \
+                 backup was restored before, and what happened after that is not in it",
+                ended.origin
+            )),
+            Self::Checkpoint { .. } | Self::Nothing => None,
+        }
+    }
+
+    /// What the first entry says of it.
+    pub(crate) fn in_entry(&self) -> Value {
+        match self {
+            Self::Nothing => json!("none"),
+            Self::Unusable(_) => json!("unusable"),
+            Self::Checkpoint { origin, size, verified } => {
+                json!({ "origin": origin.to_string(), "size": size.to_string(), "verified": verified })
+            }
+        }
+    }
+}
+
+/// Whose checkpoint a note says that it is.
+fn origin_of(note: &str) -> Result<Origin, String> {
+    note.lines().next().unwrap_or_default().parse().map_err(|error: attorn_core::ParseError| error.to_string())
+}
+
+/// How many entries it says that there are.
+fn size_of(note: &str) -> Result<u64, String> {
+    let size = note.lines().nth(1).and_then(|line| line.parse().ok());
+    size.ok_or_else(|| "it does not say how many entries there are".to_owned())
 }
 
 /// The last checkpoint that was written there, unchecked.
@@ -126,6 +244,13 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>, HighWaterError> {
     let bytes = private_file::read_public(path, SignedCheckpoint::NOTE_BYTES_MAX as u64).map_err(fail)?;
     let text = std::str::from_utf8(&bytes).map_err(|error| fail(error.to_string()))?;
     Ok(Some(text.to_owned()))
+}
+
+/// Write it before anything is served, so that it has seen the epoch of whatever somebody gets to see.
+pub(crate) async fn begin(app: &App) {
+    if let Err(why) = raise(app, 0).await {
+        tracing::error!(why, "cannot write the high-water file");
+    }
 }
 
 /// What it says, unchecked: the key that checks it is in the store. It is for what may only be refused because of it.

@@ -1,12 +1,12 @@
 //! The server's own keys: made by `attorn init`, wrapped with the root key, kept in the store. Those that
-//! sign tokens are rotated: see [`crate::token_keys`].
+//! sign tokens are rotated: see [`crate::token_keys`], and that of the log with its epoch: see [`crate::epochs`].
 
 use attorn_artifact::CacheKey;
 use attorn_core::{LabelName, TimeMs};
 use attorn_identity::{KeyLabel, NamesKey, RootKey};
 use attorn_log::{CheckpointSigner, Origin};
 use attorn_store::records::{KeyMaterialRecord, Record as _};
-use attorn_store::{Batch, Key, KeyKind, KeyPrefix, KeyPurpose, Require, Store};
+use attorn_store::{Batch, Key, KeyKind, KeyPrefix, KeyPurpose, PAGE_ITEMS_MAX, Require, Store};
 use zeroize::Zeroizing;
 
 use crate::entry;
@@ -21,7 +21,7 @@ pub(crate) const VERSION: u32 = 1;
 /// Add fresh keys to the batch that makes the store.
 pub(crate) fn generate(root: &RootKey, batch: &mut Batch) -> Result<(), Failure> {
     token_keys::make(root, batch, VERSION)?;
-    said(batch, KeyPurpose::TokenSigning)?;
+    said(batch, KeyPurpose::TokenSigning, VERSION)?;
     let mut seed = Zeroizing::new([0; 32]);
     getrandom::fill(seed.as_mut()).map_err(Failure::internal)?;
     put(root, batch, KeyPurpose::Log, seed.as_ref())?;
@@ -38,7 +38,7 @@ fn put_secret(root: &RootKey, batch: &mut Batch, purpose: KeyPurpose) -> Result<
 
 fn put(root: &RootKey, batch: &mut Batch, purpose: KeyPurpose, key: &[u8]) -> Result<(), Failure> {
     put_material(root, batch, (purpose, VERSION), key)?;
-    said(batch, purpose)
+    said(batch, purpose, VERSION)
 }
 
 /// Put a new version of a key, wrapped. What is said about it in the log is for the caller.
@@ -55,25 +55,32 @@ pub(crate) fn put_material(
     Ok(())
 }
 
-/// The entry about the first version of a key.
-fn said(batch: &mut Batch, purpose: KeyPurpose) -> Result<(), Failure> {
-    let members = serde_json::json!({ "purpose": purpose.as_str(), "id": ID, "version": VERSION });
+/// The entry about a version of a key that nobody asked for by name.
+pub(crate) fn said(batch: &mut Batch, purpose: KeyPurpose, version: u32) -> Result<(), Failure> {
+    let members = serde_json::json!({ "purpose": purpose.as_str(), "id": ID, "version": version });
     batch.entries.push(entry::body(batch.now, "key_made", members)?);
     Ok(())
 }
 
 /// Whether this is the root key with which the store's keys are wrapped.
 pub(crate) async fn opened_by(root: &RootKey, store: &Store) -> Result<bool, Failure> {
-    let key = Key::key_material(KeyPurpose::Log, &ID.parse()?, VERSION);
-    let Some(record) = store.record::<KeyMaterialRecord>(&key).await? else {
-        return Err(Failure::internal("the store has no key that signs the log"));
-    };
-    Ok(root.unwrap(label(KeyPurpose::Log, VERSION), &record.value.wrapped).is_ok())
+    let record = newest_log_key(store).await?;
+    Ok(root.unwrap(label(KeyPurpose::Log, record.version), &record.wrapped).is_ok())
+}
+
+/// The key of the epoch that the log is in. Each epoch has one of its own, and that of an earlier one is not kept.
+async fn newest_log_key(store: &Store) -> Result<KeyMaterialRecord, Failure> {
+    let held = store.scan(&KeyPrefix::key_material(KeyPurpose::Log), None, PAGE_ITEMS_MAX).await?;
+    // Versions sort as numbers do.
+    let (key, stored) =
+        held.items.last().ok_or_else(|| Failure::internal("the store has no key that signs the log"))?;
+    KeyMaterialRecord::decode(key, &stored.value).map_err(Failure::internal)
 }
 
 /// The key that signs checkpoints of the log.
 pub(crate) async fn log_signer(root: &RootKey, store: &Store) -> Result<CheckpointSigner, Failure> {
-    let bytes = read(root, store, KeyPurpose::Log).await?;
+    let version = newest_log_key(store).await?.version;
+    let bytes = read_version(root, store, KeyPurpose::Log, version).await?;
     let seed: Zeroizing<[u8; 32]> =
         Zeroizing::new(bytes.as_slice().try_into().map_err(|_| Failure::internal("the log key has another length"))?);
     let head = store.log_head()?;
@@ -100,6 +107,13 @@ pub(crate) async fn names_key(root: &RootKey, store: &Store) -> Result<NamesKey,
         }
     }
     secret(root, store, KeyPurpose::Names).await.map(NamesKey::of)
+}
+
+/// A key that is in memory alone, and gone when the server stops.
+pub(crate) fn of_this_run() -> Result<NamesKey, Failure> {
+    let mut secret = Zeroizing::new([0; 32]);
+    getrandom::fill(secret.as_mut()).map_err(Failure::internal)?;
+    Ok(NamesKey::of(secret))
 }
 
 /// A key that is nothing but random bytes. A store from before there was one gets it now.

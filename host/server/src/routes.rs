@@ -7,7 +7,7 @@ mod published;
 mod registry;
 mod vouching;
 
-use attorn_api::audit::{Entry, EntryList};
+use attorn_api::audit::{Entry, EntryList, LogEpochList};
 use attorn_api::delegations::Revoke;
 use attorn_api::oauth::Logout;
 use attorn_api::policy_logs::PolicyLogList;
@@ -35,7 +35,8 @@ pub fn openapi_document() -> serde_json::Value {
 /// All routes.
 pub(crate) fn all() -> Vec<Route> {
     let registered = [registry::all(), vouching::all(), keys(), provider()].concat();
-    [registered, policies::all(), decisions::all(), people::all(), auditing(), published::all(), open()].concat()
+    [registered, policies::all(), decisions::all(), people::all(), auditing(), log_epochs(), published::all(), open()]
+        .concat()
 }
 
 const GET: Method = Method::GET;
@@ -142,6 +143,39 @@ fn auditing() -> Vec<Route> {
         )
         .gives(json::<PolicyLogList>()),
         get("/metrics", ("showMetrics", "Counts and sizes for monitoring"), handler!(metrics::show)).gives(METRICS),
+    ]
+}
+
+/// The epochs of the log, and the entries of those that have ended.
+fn log_epochs() -> Vec<Route> {
+    let get = |path, doc, handler| route(GET, path, Op(Auditor), doc, handler);
+    vec![
+        get("/v1/audit/epochs", ("showLogEpochs", "The epochs of the log"), handler!(audit::epochs::list))
+            .gives(json::<LogEpochList>()),
+        get(
+            "/v1/audit/epochs/{epoch}/entries",
+            ("listEpochEntries", "List entries of an epoch"),
+            handler!(audit::epochs::entries),
+        )
+        .gives(json::<EntryList>()),
+        get(
+            "/v1/audit/epochs/{epoch}/entries/{index}",
+            ("showEpochEntry", "Show an entry of an epoch"),
+            handler!(audit::epochs::show),
+        )
+        .gives(json::<Entry>()),
+        get(
+            "/v1/audit/epochs/{epoch}/entries/{index}/receipt",
+            ("showEpochReceipt", "The offline proof that an entry is in an epoch"),
+            handler!(audit::epochs::receipt),
+        )
+        .gives(TEXT),
+        get(
+            "/v1/audit/epochs/{epoch}/export",
+            ("exportEpoch", "A whole epoch of the log, verifiable offline"),
+            handler!(audit::epochs::export),
+        )
+        .gives(TEXT),
     ]
 }
 

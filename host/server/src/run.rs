@@ -49,7 +49,7 @@ use crate::{data, entry, high_water, keys, private_file, reaper, refusals, route
 pub use error::ServeError;
 
 /// Where compiled policies are kept, within the data directory.
-const CACHE_DIRECTORY: &str = "cache";
+pub(crate) const CACHE_DIRECTORY: &str = "cache";
 /// How many bytes of them.
 const CACHE_BYTES_MAX: u64 = 4 << 30;
 
@@ -177,7 +177,7 @@ impl Server {
         }
         let log_signer = keys::log_signer(&root, &store).await?;
         // Before anything is committed.
-        high_water::check(&config.high_water, &store, &log_signer)?;
+        high_water::check(&config.high_water, &store, &log_signer).await?;
         let directory = config.data_dir.join(CACHE_DIRECTORY);
         let cache = Cache::open(directory, keys::cache_key(&root, &store).await?, CACHE_BYTES_MAX);
         let cache = cache.map_err(|error| ServeError::Start(error.to_string()))?;
@@ -192,7 +192,6 @@ impl Server {
         let user_keys = Arc::new(user_keys(&config, Arc::clone(&root))?);
         erase::finish(&store, &user_keys).await?;
         let active = ActivePolicies::load(&store, &engine).await?;
-        let log_signer = keys::log_signer(&root, &store).await?;
         let published = Published::open(&config, &log_signer.verifier(), &store).map_err(ServeError::Start)?;
         let now = clock.now();
         let app = Arc::new(App {
@@ -224,6 +223,7 @@ impl Server {
             published,
             log_signer,
             names,
+            unread: keys::of_this_run()?,
             token_keys: TokenKeys::load(root, &store, limits.grant_ms_max, now).await?,
             user_keys,
             limits,
@@ -252,6 +252,7 @@ impl Server {
             app.clock.end_before(committed.version);
         }
         app.published.advance(&app).await?;
+        high_water::begin(&app).await;
         Ok(Self { app, listener, certificate, local_addr })
     }
 }

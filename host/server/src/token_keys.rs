@@ -166,6 +166,11 @@ fn record(public_key: &PublicKey, version: u32, made_at: TimeMs) -> TokenKeyReco
     }
 }
 
+/// The version of the key that was made last; 0 if there is none.
+pub(crate) async fn newest_version(store: &Store) -> Result<u32, Failure> {
+    Ok(records(store).await?.iter().map(|record| record.version).max().unwrap_or(0))
+}
+
 async fn records(store: &Store) -> Result<Vec<TokenKeyRecord>, Failure> {
     let (mut records, mut after) = (Vec::new(), None);
     loop {

@@ -130,7 +130,7 @@ async fn a_new_epoch_has_the_state_an_empty_log_and_names_for_what_was_before() 
     for n in 0..5 {
         write(&old, n).await;
     }
-    let new = old.begin_epoch(second.path()).unwrap();
+    let new = old.begin_epoch(second.path(), Epoch(2)).unwrap();
     let head = new.log_head().unwrap();
     assert_eq!((head.epoch, head.size), (Epoch(2), 0));
     let found = new.get(&meta(3)).await.unwrap().unwrap();
@@ -147,9 +147,14 @@ async fn a_new_epoch_has_the_state_an_empty_log_and_names_for_what_was_before() 
     let entry = Entry::parse(&new.entry(0).unwrap().unwrap()).unwrap();
     assert_eq!((entry.at.epoch, entry.previous), (Epoch(2), Link::NONE));
     assert_eq!(new.verify_integrity().await.unwrap().values, 6);
-    let newer = new.begin_epoch(third.path()).unwrap();
+    let newer = new.begin_epoch(third.path(), Epoch(5)).unwrap();
     let names: Vec<_> = [1, 5, 6, 7].map(|version| newer.entry_ref(version, 0).epoch.0).into();
-    assert_eq!(names, [1, 1, 2, 3]);
+    assert_eq!(names, [1, 1, 2, 5]);
+    for taken in [0, 1, 2] {
+        let fourth = TempDir::new().unwrap();
+        let refused = new.begin_epoch(fourth.path(), Epoch(taken)).err().map(|error| error.to_string()).unwrap();
+        assert!(refused.contains(&format!("epoch {taken} does not come after epoch 2")), "{refused}");
+    }
     drop((new, newer));
     // It opens again, with all of that.
     let newer = Store::open(third.path(), &log()).unwrap();

@@ -14,12 +14,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::batch::{Batch, BatchError};
 use crate::ending::Ending;
-use crate::error::{CommitError, Failure};
+use crate::error::{CommitError, Failure, OpenError};
 use crate::files::Files;
 use crate::head::LogName;
 use crate::horizon::Watch;
 use crate::key::Key;
-use crate::places::Places;
+use crate::places::{Lock, Places};
 use crate::recorded::Recorded;
 use crate::sealed::Sealed;
 use crate::trees::Trees;
@@ -44,8 +44,13 @@ pub struct Store {
     seal: Sender<u64>,
     queue_bytes: Arc<Semaphore>,
     /// The last to go: it waits for what is told to end by that.
-    #[cfg_attr(not(test), expect(dead_code, reason = "it acts when it is dropped"))]
     ending: Ending,
+}
+
+/// A directory whose store was closed, and that nobody else opens as long as this lives.
+#[derive(Debug)]
+pub struct Closed {
+    _lock: Arc<Lock>,
 }
 
 /// What readers and the writer share.
@@ -182,6 +187,20 @@ impl Store {
     pub fn seal_through(&self, entries: u64) {
         // A sealer that is gone has failed the store.
         let _ = self.seal.send(entries);
+    }
+
+    /// Wait until all is written and synced, and keep the directory from others. Nothing writes into it any more.
+    ///
+    /// # Errors
+    ///
+    /// When something of it hangs: that may write later.
+    pub fn close(self) -> Result<Closed, OpenError> {
+        let lock = self.ending.lock();
+        drop(self);
+        // Each thread has one, and the last of them lets go of the engine before.
+        let alone = lock.filter(|lock| Arc::strong_count(lock) == 1);
+        let hangs = || OpenError::Inconsistent("it does not end".to_owned());
+        Ok(Closed { _lock: alone.ok_or_else(hangs)? })
     }
 
     /// Wait until the threads of a store that failed have ended.

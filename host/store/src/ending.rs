@@ -31,7 +31,7 @@ pub(crate) struct Last {
     pub(crate) trees: Trees,
     pub(crate) closing: Closing,
     /// Each thread has one, too.
-    pub(crate) _lock: Arc<Lock>,
+    pub(crate) lock: Arc<Lock>,
 }
 
 /// Who says that the store is closed.
@@ -75,9 +75,10 @@ impl Drop for Ending {
             for thread in others {
                 let _ = thread.join();
             }
-            if let Some(Last { trees, closing, _lock }) = last {
+            if let Some(Last { trees, closing, lock }) = last {
                 drop(trees);
                 closing.say();
+                drop(lock);
             }
             let _ = tell.send(Ended::All);
         };
@@ -89,6 +90,11 @@ impl Drop for Ending {
 }
 
 impl Ending {
+    /// The lock on the directory, for whoever keeps it beyond the end.
+    pub(crate) fn lock(&self) -> Option<Arc<Lock>> {
+        self.last.as_ref().map(|last| Arc::clone(&last.lock))
+    }
+
     /// All threads that have to end.
     #[cfg(test)]
     pub(crate) fn threads(&self) -> impl Iterator<Item = &JoinHandle<()>> {

@@ -15,6 +15,7 @@ use attorn_core::{
     GrantId, KeyThumbprint, LabelName, OperatorId, PolicyId, ProviderId, ReasonCode, ResourceServerId, ResourceType,
     SessionId, TimeMs, TrustDomain, UserId, WorkloadIssuerId,
 };
+use attorn_log::Epoch;
 
 /// The most bytes that a key has; the longest ids do not reach it.
 pub const KEY_BYTES_MAX: usize = 1_024;
@@ -93,6 +94,8 @@ kinds! {
     KeyMaterial = "key_material",
     /// How many delegations of a user's that an agent made are kept.
     KeptDelegations = "kept_delegations",
+    /// An epoch of the audit log that has ended.
+    LogEpoch = "log_epoch",
     /// That somebody logged out who is nobody here yet, or was erased.
     Logout = "logout",
     /// Something that there is one of.
@@ -474,6 +477,12 @@ impl Key {
     #[must_use]
     pub fn key_material(purpose: KeyPurpose, id: &LabelName, version: u32) -> Self {
         Self::of(KeyKind::KeyMaterial, &[purpose.as_str(), id.as_str(), &format!("{version:08x}")])
+    }
+
+    /// An epoch of the audit log that has ended.
+    #[must_use]
+    pub fn log_epoch(epoch: Epoch) -> Self {
+        Self::of(KeyKind::LogEpoch, &[&format!("{:016x}", epoch.0)])
     }
 
     /// A key that signs tokens, or did.

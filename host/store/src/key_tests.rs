@@ -71,6 +71,7 @@ fn one_of(kind: KeyKind) -> (Key, &'static str) {
             (Key::key_material(KeyPurpose::TokenSigning, &id("main"), 10), "key_material/token_signing/main/0000000a")
         }
         KeyKind::KeptDelegations => (Key::kept_delegations(&id("usr_1"), &id("bot")), "kept_delegations/usr_1/bot"),
+        KeyKind::LogEpoch => (Key::log_epoch(Epoch(10)), "log_epoch/000000000000000a"),
         KeyKind::Logout => {
             (Key::logout(&id(&zeros)), "logout/0000000000000000000000000000000000000000000000000000000000000000")
         }

@@ -57,7 +57,7 @@ mod writer_cpu;
 pub use backup::{BackedUp, BackupError};
 pub use base::BaseError;
 pub use batch::{Add, BATCH_BYTES_MAX, BATCH_ITEMS_MAX, Batch, BatchError, Require, VALUE_BYTES_MAX};
-pub use commit::{Committed, QUEUE_BATCHES_MAX, QUEUE_BYTES_MAX, Store};
+pub use commit::{Closed, Committed, QUEUE_BATCHES_MAX, QUEUE_BYTES_MAX, Store};
 pub use error::{CommitError, Failure, OpenError, PartsError, ReadError, StorageError};
 pub use files::{FileError, Files};
 pub use head::EarlierEpoch;

@@ -368,7 +368,7 @@ fn start(places: &Places, lock: Lock, opened: Opened, setup: Setup) -> Result<St
             spawn("store-sealer", Box::new(|| sealer.run()))?,
         ],
         watchdog,
-        last: Some(Last { trees: shared.trees.clone(), closing, _lock: Arc::clone(&lock) }),
+        last: Some(Last { trees: shared.trees.clone(), closing, lock: Arc::clone(&lock) }),
     };
     // It does not use the directory, and ends by itself.
     let watch = thread::Builder::new().name("store-watchdog".to_owned()).spawn(move || dog.watch(&teller));

@@ -33,6 +33,7 @@ pub(crate) const FORMAT_WITHOUT_JOURNAL: u32 = 1;
 const MARKER_MAGIC: &str = "attorn-store";
 
 /// The lock on the directory. It is free again when this is dropped or the process ends.
+#[derive(Debug)]
 pub(crate) struct Lock {
     _file: File,
 }

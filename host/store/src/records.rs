@@ -20,6 +20,7 @@ mod grant;
 mod idempotency;
 mod identity_owner;
 mod key_material;
+mod log_epoch;
 mod operator;
 mod policy;
 mod provider;
@@ -46,6 +47,7 @@ pub use grant::GrantRecord;
 pub use idempotency::IdempotencyRecord;
 pub use identity_owner::IdentityOwnerRecord;
 pub use key_material::KeyMaterialRecord;
+pub use log_epoch::{EpochEnd, LogEpochRecord};
 pub use operator::{OperatorRecord, OperatorTokenRecord};
 pub use policy::{PolicyRecord, PolicyRevocationRecord, PolicySettings, PolicyVersionRecord};
 pub use provider::{ProviderIssuerRecord, ProviderRecord};
@@ -81,6 +83,7 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
         KeyKind::IdentityOwner => check_as::<IdentityOwnerRecord>(key, stored),
         KeyKind::KeyOwner => check_as::<KeyOwnerRecord>(key, stored),
         KeyKind::KeyMaterial => check_as::<KeyMaterialRecord>(key, stored),
+        KeyKind::LogEpoch => check_as::<LogEpochRecord>(key, stored),
         KeyKind::Operator => check_as::<OperatorRecord>(key, stored),
         KeyKind::OperatorToken => check_as::<OperatorTokenRecord>(key, stored),
         KeyKind::Policy => check_as::<PolicyRecord>(key, stored),

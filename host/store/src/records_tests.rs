@@ -1,3 +1,5 @@
+// Long because: a golden test for each kind of record.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -6,6 +8,8 @@ use attorn_core::{
     IdentitySubject, Issuer, IssuerAlgorithm, JsonText, KeyBinding, Permission, PurposeCeiling, ResourceServer, TimeMs,
     UseCounting, UserPresence,
 };
+
+use attorn_log::CheckpointSigner;
 
 use super::*;
 use crate::fixtures::id;
@@ -180,13 +184,31 @@ fn workloads_and_who_vouches_for_them() {
 }
 
 #[test]
+fn epochs_of_the_log() {
+    let signer = CheckpointSigner::new("attorn/main/10".parse().unwrap(), &[0x2a; 32]);
+    let key = signer.verifier();
+    for (ended, name) in [
+        (EpochEnd::Restored, "restored"),
+        (EpochEnd::KeyRotated, "key_rotated"),
+        (EpochEnd::KeyCompromised, "key_compromised"),
+    ] {
+        let record = LogEpochRecord { key: key.clone(), checkpoint: "a\nb\n".into(), ended, at: TimeMs(1_000) };
+        golden(
+            &record,
+            "log_epoch/000000000000000a",
+            &format!(r#"{{"key":"{key}","checkpoint":"a\nb\n","ended":"{name}","at_ms":1000}}"#),
+        );
+    }
+}
+
+#[test]
 fn operators_and_tokens() {
     let token = "0505050505050505050505050505050505050505050505050505050505050505";
     golden(
         &OperatorRecord {
             id: id("ada"),
             duties: BTreeSet::from([Duty::Admin, Duty::Registrar]),
-            token_digest: digest(5),
+            token_digest: Some(digest(5)),
             created_at: TimeMs(1_000),
             revoked_at: Some(TimeMs(2_000)),
         },
@@ -194,6 +216,17 @@ fn operators_and_tokens() {
         &format!(
             r#"{{"id":"ada","duties":["registrar","admin"],"token_digest":"{token}","created_at_ms":1000,"revoked_at_ms":2000}}"#
         ),
+    );
+    golden(
+        &OperatorRecord {
+            id: id("bob"),
+            duties: BTreeSet::from([Duty::Thawer]),
+            token_digest: None,
+            created_at: TimeMs(1_000),
+            revoked_at: None,
+        },
+        "operator/bob",
+        r#"{"id":"bob","duties":["thawer"],"token_digest":null,"created_at_ms":1000,"revoked_at_ms":null}"#,
     );
     golden(
         &OperatorTokenRecord { token_digest: digest(5), operator: id("ada") },

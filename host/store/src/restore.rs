@@ -3,7 +3,7 @@
 //! [`Store::unpack`] gives a store that is what it was, which nobody may serve: since the backup things were
 //! granted, used and revoked that it does not know, and its log would go on differently from the one that others
 //! have seen. [`Store::begin_epoch`] makes the store that may: with the same state, at the same version, and an
-//! empty log under the next epoch's name. What the old epoch's entries say has to be kept before that by whoever
+//! empty log under a later epoch's name. What the old epoch's entries say has to be kept before that by whoever
 //! calls, and what was granted has to be ended; neither is done here.
 
 use std::path::Path;
@@ -46,14 +46,16 @@ impl Store {
         })
     }
 
-    /// Make a store with the same state and an empty log under the next epoch's name, in a directory where there is
-    /// none. Nothing may be committed to this one meanwhile.
-    pub fn begin_epoch(&self, dir: &Path) -> Result<Self, OpenError> {
+    /// Make a store with the same state and an empty log under the name of a later epoch, in a directory where there
+    /// is none. Nothing may be committed to this one meanwhile.
+    pub fn begin_epoch(&self, dir: &Path, next: Epoch) -> Result<Self, OpenError> {
         let durable = self.shared.horizon.head().map_err(|error| StorageError::new(&error))?;
         let old = &self.shared.log;
+        if next <= old.epoch {
+            return Err(OpenError::Inconsistent(format!("epoch {next} does not come after epoch {}", old.epoch)));
+        }
         let mut earlier = old.earlier.clone();
         earlier.push(EarlierEpoch { epoch: old.epoch, version: durable.version, size: durable.size });
-        let next = Epoch(old.epoch.0.saturating_add(1));
         let name = LogName { id: old.id.clone(), epoch: next, earlier };
         let head = Head { version: durable.version, size: 0, last_link: Link::NONE };
         Self::create_at(dir, Setup::usual(), |_, trees| {

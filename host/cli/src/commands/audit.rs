@@ -1,6 +1,7 @@
 //! `attorn audit`.
 
 mod directory;
+mod epochs;
 mod filters;
 mod list;
 mod show;
@@ -30,6 +31,8 @@ const SUMMARY_CHARS_MAX: usize = 100;
 pub(crate) enum Audit {
     /// List entries: all, or those that filters take (duty: auditor, as for all that asks the server)
     List(list::List),
+    /// List the log's epochs: why each ended, and with what key it is verified
+    Epochs,
     /// Tell a decision as a story, or show another entry
     Show(Show),
     /// Print entries as they come
@@ -52,16 +55,20 @@ pub(crate) enum Audit {
 
 Examples:
   attorn audit show 12
+  attorn audit show 1/12                               entry 12 of the log's first epoch
   attorn audit show dec_0123456789abcdef0123456789abcdef")]
 pub(crate) struct Show {
-    /// An entry's index, or a decision's id
-    #[arg(value_name = "INDEX|DECISION", value_parser = Shown::parse)]
+    /// An entry's index, with its epoch if the log has begun a later one since, or a decision's id
+    #[arg(value_name = "INDEX|EPOCH/INDEX|DECISION", value_parser = Shown::parse)]
     what: Shown,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shown {
+    /// Of the epoch that the log is in.
     Entry(u64),
+    /// Of this epoch.
+    InEpoch(u64, u64),
     Decision(DecisionId),
 }
 
@@ -70,8 +77,8 @@ enum Shown {
     after_help = "Examples:\n  attorn audit receipt 12\n  attorn audit receipt dec_0123456789abcdef0123456789abcdef --wait witnessed"
 )]
 pub(crate) struct Receipt {
-    /// An entry's index, or a decision's id
-    #[arg(value_name = "INDEX|DECISION", value_parser = Shown::parse)]
+    /// An entry's index, with its epoch if the log has begun a later one since, or a decision's id
+    #[arg(value_name = "INDEX|EPOCH/INDEX|DECISION", value_parser = Shown::parse)]
     what: Shown,
     /// Wait until a checkpoint counts the entry that is on disk, or that enough witnesses cosigned
     #[arg(long, value_enum, value_name = "HOW")]
@@ -106,6 +113,7 @@ impl Receipt {
     fn path(&self) -> String {
         let path = match self.what {
             Shown::Entry(index) => format!("/v1/audit/entries/{index}/receipt"),
+            Shown::InEpoch(epoch, index) => format!("/v1/audit/epochs/{epoch}/entries/{index}/receipt"),
             Shown::Decision(id) => format!("/v1/audit/decisions/{id}/receipt"),
         };
         Wait::asked(&path, self.wait)
@@ -130,7 +138,12 @@ impl Shown {
         if text.starts_with("dec_") {
             return crate::parse::id(text).map(Self::Decision);
         }
-        text.parse().map(Self::Entry).map_err(|_| "it is neither an index nor a decision's id".into())
+        let number = |text: &str| text.parse::<u64>().ok();
+        let shown = match text.split_once('/') {
+            None => number(text).map(Self::Entry),
+            Some((epoch, index)) => number(epoch).zip(number(index)).map(|(epoch, index)| Self::InEpoch(epoch, index)),
+        };
+        shown.ok_or_else(|| "it is neither an index, an epoch and an index, nor a decision's id".into())
     }
 }
 
@@ -139,6 +152,7 @@ impl Audit {
         let output = &context.output;
         match self {
             Self::List(list) => list.run(context).await,
+            Self::Epochs => epochs::list(context).await,
             Self::Show(Show { what }) => show::run(what, context).await,
             Self::Watch(watch) => watch.run(context).await,
             Self::Receipt(receipt) => {
@@ -260,11 +274,14 @@ mod tests {
 
     #[test]
     fn what_is_shown_is_an_index_or_a_decision() {
-        for text in ["", "-1", "x", "1.5", "grt_0123456789abcdef0123456789abcdef"] {
-            assert_eq!(Shown::parse(text), Err("it is neither an index nor a decision's id".into()), "{text}");
+        for text in ["", "-1", "x", "1.5", "/", "1/", "/1", "1/2/3", "main/1/2", "grt_0123456789abcdef0123456789abcdef"]
+        {
+            let neither = "it is neither an index, an epoch and an index, nor a decision's id";
+            assert_eq!(Shown::parse(text), Err(neither.into()), "{text}");
         }
         assert!(Shown::parse("dec_1").unwrap_err().contains("is no decision id"));
         assert_eq!(Shown::parse("12"), Ok(Shown::Entry(12)));
+        assert_eq!(Shown::parse("1/12"), Ok(Shown::InEpoch(1, 12)));
         assert!(matches!(Shown::parse("dec_0123456789abcdef0123456789abcdef"), Ok(Shown::Decision(_))));
     }
 

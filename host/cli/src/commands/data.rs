@@ -15,25 +15,34 @@ use crate::failure::Failure;
 /// key and the keys of users are not in it: keep those apart.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  attorn backup /var/backups/attorn/monday\n  attorn backup monday --config ./attorn/attorn.toml"
+    after_help = "Examples:\n  attorn backup /var/backups/attorn/monday\n  attorn backup /var/backups/attorn/monday --keys /mnt/keys/monday\n  attorn backup monday --config ./attorn/attorn.toml"
 )]
 pub(crate) struct Backup {
     /// The directory; it is made, and has to be empty if it is there
     dir: PathBuf,
+    /// Copy the keys of users, too, into this directory, which is made. Whoever has both, and the root key, reads what is
+    /// kept of users: keep it apart, and no longer than you must
+    #[arg(long, value_name = "DIR")]
+    keys: Option<PathBuf>,
     /// The server's configuration; `attorn.toml`, else `attorn/attorn.toml`, if it is not said
     #[arg(long, value_name = "PATH")]
     config: Option<PathBuf>,
 }
 
-/// Make a data directory out of a backup. The audit log goes on under a new epoch, all grants and sessions end, and
-/// everything is denied until somebody thaws the server: since the backup things happened that it does not know.
+/// Make a data directory out of a backup. The audit log goes on under a new epoch and key; all grants, sessions and
+/// tokens of operators end; and everything is denied until somebody thaws the server: since the backup things happened
+/// that it does not know. The token that makes an admin is shown this once.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  attorn restore /var/backups/attorn/monday\n  attorn restore monday --config ./attorn/attorn.toml --data-dir ./attorn/data-2"
+    after_help = "Examples:\n  attorn restore /var/backups/attorn/monday\n  attorn restore /var/backups/attorn/monday --keys /mnt/keys/monday\n  attorn restore monday --config ./attorn/attorn.toml --data-dir ./attorn/data-2"
 )]
 pub(crate) struct Restore {
     /// What `attorn backup` made
     backup: PathBuf,
+    /// Put the keys of users back from this copy, as `attorn backup --keys` made it: of those who are in the backup, have
+    /// none, and were not erased as far as anybody here knows
+    #[arg(long, value_name = "DIR")]
+    keys: Option<PathBuf>,
     /// The server's configuration; `attorn.toml`, else `attorn/attorn.toml`, if it is not said
     #[arg(long, value_name = "PATH")]
     config: Option<PathBuf>,
@@ -56,7 +65,7 @@ pub(crate) struct Repair {
 #[cfg(not(target_os = "linux"))]
 impl Backup {
     pub(crate) fn run(self, _: &Context) -> Result<Exit, Failure> {
-        let Self { dir: _, config: _ } = self;
+        let Self { dir: _, keys: _, config: _ } = self;
         Err(super::only_on_linux("backup"))
     }
 }
@@ -64,7 +73,7 @@ impl Backup {
 #[cfg(not(target_os = "linux"))]
 impl Restore {
     pub(crate) async fn run(self, _: &Context) -> Result<Exit, Failure> {
-        let Self { backup: _, config: _, data_dir: _ } = self;
+        let Self { backup: _, keys: _, config: _, data_dir: _ } = self;
         Err(super::only_on_linux("restore"))
     }
 }
@@ -81,21 +90,49 @@ impl Repair {
 impl Backup {
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Failure> {
         let config = super::serve::configuration(self.config)?;
+        if let Some(keys) = &self.keys {
+            apart(keys, &self.dir)?;
+        }
         let made = attorn_server::data::back_up(&config, &self.dir).map_err(|error| Failure::of(&error))?;
+        // After the data, so that nobody is in them whose key is not in the copy.
+        let copied = self.keys.as_ref().map(|keys| {
+            let copied = attorn_server::copy_user_keys(&config.user_keys, keys);
+            copied.map_err(|error| Failure::file("write", keys, &error))
+        });
+        let copied = copied.transpose()?;
         let (dir, output) = (self.dir.display().to_string(), &context.output);
         if output.json {
             output.json(&serde_json::json!({
                 "directory": dir, "version": made.version, "files": made.files, "bytes": made.bytes,
+                "user_keys": copied,
             }))?;
             return Ok(Exit::Done);
         }
         output.line(format!("backup   {dir}"));
         output.line(format!("version  {}", made.version));
         output.line(format!("files    {}, {} bytes", made.files, made.bytes));
+        if let (Some(copied), Some(keys)) = (copied, &self.keys) {
+            output.line(format!("keys     {copied} of users, in {}", keys.display()));
+        }
         output.note("");
         output.note("The root key and the keys of users are not in it; `attorn restore` needs the root key.");
+        if copied.is_some() {
+            output.note("Whoever is erased from now on is still in the copy of the keys: delete their file from it, or the copy.");
+        }
         Ok(Exit::Done)
     }
+}
+
+/// The copy of the keys is no part of the copy of the data, nor the other way round.
+#[cfg(target_os = "linux")]
+fn apart(keys: &std::path::Path, data: &std::path::Path) -> Result<(), Failure> {
+    let whole = |path| std::path::absolute(path).map_err(|error| Failure::file("use", path, &error));
+    let (keys, data) = (whole(keys)?, whole(data)?);
+    if keys.starts_with(&data) || data.starts_with(&keys) {
+        return Err(Failure::usage("the keys of users would go into the backup of the data")
+            .with_help("keep both apart: whoever has both, and the root key, reads what is kept of users"));
+    }
+    Ok(())
 }
 
 #[cfg(target_os = "linux")]
@@ -105,52 +142,12 @@ impl Restore {
         if let Some(dir) = self.data_dir {
             config.data_dir = dir;
         }
-        let restored = attorn_server::restore::restore(&config, &self.backup).await;
+        let restored = attorn_server::restore::restore(&config, &self.backup, self.keys.as_deref()).await;
         let restored = restored.map_err(|error| {
             let failure = Failure::of(&error);
             Failure { help: error.help().map(str::to_owned), ..failure }
         })?;
-        let output = &context.output;
-        if output.json {
-            output.json(&serde_json::json!({
-                "data_dir": config.data_dir.display().to_string(),
-                "origin": restored.origin.to_string(),
-                "earlier_origin": restored.earlier.to_string(),
-                "earlier_entries": restored.entries,
-                "earlier_export": restored.export.display().to_string(),
-                "entries_lost_at_least": restored.lost,
-                "grants_ended": restored.grants,
-                "sessions_ended": restored.sessions,
-            }))?;
-            return Ok(Exit::Done);
-        }
-        output.line(format!("data            {}", config.data_dir.display()));
-        output.line(format!(
-            "audit log       {}, after {} with {} entries",
-            restored.origin, restored.earlier, restored.entries
-        ));
-        output.line(format!("earlier log     {}", restored.export.display()));
-        output.line(format!("entries lost    {}", lost(restored.lost)));
-        output.line(format!("grants ended    {}", restored.grants));
-        output.line(format!("sessions ended  {}", restored.sessions));
-        output.note("");
-        output.note(
-            "Everything is denied until somebody with the duty `thawer` says `attorn thaw`. Before that, look at",
-        );
-        output.note(
-            "what changed since the backup: delegations, counters, agents, policies, and operators, whose tokens",
-        );
-        output.note("may have been revoked after it.");
-        Ok(Exit::Done)
-    }
-}
-
-#[cfg(target_os = "linux")]
-fn lost(lost: Option<u64>) -> String {
-    match lost {
-        None => "unknown: there is no high-water file of this log".to_owned(),
-        Some(0) => "none that the high-water file knows of".to_owned(),
-        Some(lost) => format!("{lost} at least"),
+        super::restored::print(&context.output, &config, &restored)
     }
 }
 

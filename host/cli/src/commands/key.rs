@@ -1,4 +1,6 @@
-//! `attorn key`: the keys that sign tokens.
+//! `attorn key`: the keys that sign tokens, and the one that signs the audit log.
+
+use std::path::PathBuf;
 
 use attorn_api::token_keys::{RetireTokenKey, RotateTokenKey, TokenKey, TokenKeyChanged, TokenKeyList, TokenKeyState};
 use attorn_core::{KeyThumbprint, TimeMs};
@@ -11,10 +13,10 @@ use crate::output::{Output, time_or_dash};
 use crate::page::{Page, note_next};
 use crate::parse;
 
-/// What signs tokens.
+/// What signs tokens, and what signs the audit log.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Key {
-    /// List keys (duty: admin, as for all of these)
+    /// List keys that sign tokens (duty: admin, as for all of these that ask the server)
     List(Page),
     /// Have a new key sign; what the one before it signed lives on until it expires
     Rotate(Rotate),
@@ -22,6 +24,72 @@ pub(crate) enum Key {
     #[command(after_help = "Examples:
   attorn key retire kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k --compromised --reason 'a backup was stolen'")]
     Retire(Retire),
+    /// Have a new key sign the audit log, which goes on in a new epoch. It asks no server, and none may run on the data
+    /// directory meanwhile. Nothing that was granted ends
+    #[command(after_help = "Examples:
+  attorn key rotate-log --reason 'each year'
+  attorn key rotate-log --config ./attorn/attorn.toml --compromised
+
+Whoever has the old key goes on with the new one, because the old one names it: `attorn audit verify` does. After
+`--compromised` nothing by the old key counts beyond the end of its epoch, so it names none: give the new key to
+whoever verifies. Witnesses have to be told of the new key in both cases.")]
+    RotateLog(RotateLog),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RotateLog {
+    /// The server's configuration; `attorn.toml`, else `attorn/attorn.toml`, if it is not said
+    #[arg(long, value_name = "PATH")]
+    config: Option<PathBuf>,
+    /// Somebody else may have the key: it does not vouch for the new one
+    #[arg(long)]
+    compromised: bool,
+    /// Why; the audit log keeps it
+    #[arg(long)]
+    reason: Option<String>,
+}
+
+#[cfg(not(target_os = "linux"))]
+impl RotateLog {
+    async fn run(self, _: &Context) -> Result<Exit, Failure> {
+        let Self { config: _, compromised: _, reason: _ } = self;
+        Err(super::only_on_linux("key rotate-log"))
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl RotateLog {
+    async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        use attorn_server::rotate::{Because, rotate_log_key};
+
+        let config = super::serve::configuration(self.config)?;
+        let because = if self.compromised { Because::Compromised } else { Because::Routine };
+        let rotated = rotate_log_key(&config, because, self.reason.as_deref()).await.map_err(|error| {
+            let failure = Failure::of(&error);
+            Failure { help: error.help().map(str::to_owned), ..failure }
+        })?;
+        let output = &context.output;
+        if output.json {
+            output.json(&serde_json::json!({
+                "origin": rotated.origin.to_string(),
+                "key": rotated.key.to_string(),
+                "earlier_origin": rotated.earlier.to_string(),
+                "earlier_entries": rotated.entries,
+                "earlier_export": rotated.export.display().to_string(),
+            }))?;
+            return Ok(Exit::Done);
+        }
+        output.line(format!(
+            "audit log    {}, after {} with {} entries",
+            rotated.origin, rotated.earlier, rotated.entries
+        ));
+        output.line(format!("earlier log  {}", rotated.export.display()));
+        output.line(format!("key          {}", rotated.key));
+        if self.compromised {
+            output.note("the old key does not vouch for this one: give it to everybody who verifies the log");
+        }
+        Ok(Exit::Done)
+    }
 }
 
 #[derive(Debug, Args)]
@@ -47,16 +115,17 @@ pub(crate) struct Retire {
 impl Key {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         const PATH: &str = "/v1/token-keys";
-        let (client, output) = (context.operator()?, &context.output);
+        let output = &context.output;
         let changed: TokenKeyChanged = match self {
-            Self::List(page) => return list(output, &client.get(&page.of(PATH)).await?),
+            Self::List(page) => return list(output, &context.operator()?.get(&page.of(PATH)).await?),
             Self::Rotate(Rotate { reason }) => {
-                client.post(&format!("{PATH}/rotate"), &RotateTokenKey { reason }).await?
+                context.operator()?.post(&format!("{PATH}/rotate"), &RotateTokenKey { reason }).await?
             }
             Self::Retire(Retire { thumbprint, compromised, reason }) => {
                 let body = RetireTokenKey { compromised, reason };
-                client.post(&format!("{PATH}/{thumbprint}/retire"), &body).await?
+                context.operator()?.post(&format!("{PATH}/{thumbprint}/retire"), &body).await?
             }
+            Self::RotateLog(rotate) => return rotate.run(context).await,
         };
         print(output, &changed)
     }

@@ -21,6 +21,8 @@ mod operator;
 pub(crate) mod policy;
 mod provider;
 mod resource_server;
+#[cfg(target_os = "linux")]
+mod restored;
 mod serve;
 mod session;
 mod trust_domain;

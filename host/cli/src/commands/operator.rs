@@ -21,6 +21,9 @@ pub(crate) enum Operator {
     Register(Register),
     /// List operators (duty: admin)
     List(Page),
+    /// Give an operator a new token, after a restore has ended theirs, and print it (duty: admin, or for an admin the
+    /// bootstrap token)
+    Renew(Which),
     /// Revoke an operator's token, for ever (duty: admin)
     Revoke(Revoked),
 }
@@ -63,13 +66,22 @@ impl Operator {
                     output.note(format!("operator `{id}` is registered; above is its token, shown this once"));
                 }
             }
+            Self::Renew(Which { id }) => {
+                let renewed: RegisteredOperator =
+                    client.post(&format!("/v1/operators/{id}/renew"), &Nothing {}).await?;
+                if output.json {
+                    return output.json(&renewed).map(|()| Exit::Done);
+                }
+                output.line(&renewed.token);
+                output.note(format!("above is the new token of operator `{id}`, shown this once"));
+            }
             Self::List(page) => {
                 let list: OperatorList = client.get(&page.of("/v1/operators")).await?;
                 if output.json {
                     return output.json(&list).map(|()| Exit::Done);
                 }
                 let rows: Vec<_> = list.operators.iter().map(row).collect();
-                output.table(&["OPERATOR", "DUTIES", "REGISTERED", "REVOKED"], &rows);
+                output.table(&["OPERATOR", "DUTIES", "REGISTERED", "REVOKED", "TOKEN"], &rows);
                 note_next(output, list.next.as_ref());
             }
             Self::Revoke(Revoked { id, why }) => {
@@ -91,5 +103,6 @@ fn row(operator: &operators::Operator) -> Vec<String> {
         operator.duties.join(","),
         TimeMs(operator.created_at_ms).to_string(),
         time_or_dash(operator.revoked_at_ms),
+        if operator.has_token { "yes" } else { "no" }.into(),
     ]
 }

@@ -16,8 +16,9 @@ pub(crate) enum Veil<'a> {
     Nobody,
     /// Pseudonyms and commitments under the user's key.
     User(&'a UserKey),
-    /// A delegation is named that could not be read, so that nobody knows whose the resources are: keyed hashes
-    /// under a key of the server's, which nobody links to anybody.
+    /// A delegation is named that could not be read, so that nobody knows whose the resources are: keyed hashes under a
+    /// key of this run of the server, which is nowhere but in its memory. They tell what was asked for again, and as
+    /// soon as the server stops nobody can find out what it was.
     Unread(&'a NamesKey),
 }
 
@@ -26,7 +27,7 @@ impl<'a> Veil<'a> {
     pub(crate) fn of(app: &'a App, delegated: bool, chain: Option<&'a Chain>) -> Self {
         match chain {
             Some(chain) => Self::User(&chain.key),
-            None if delegated => Self::Unread(&app.names),
+            None if delegated => Self::Unread(&app.unread),
             None => Self::Nobody,
         }
     }

@@ -92,7 +92,7 @@ fn bearer(headers: &HeaderMap) -> Option<OperatorToken> {
 async fn operator(app: &App, headers: &HeaderMap, duty: Duty) -> Result<OperatorCaller, Failure> {
     let unauthenticated = || {
         Failure::of(ProblemCode::Unauthenticated, "no valid operator's token came with the request")
-            .with_help("use the token that `attorn operator register` printed; the bootstrap token only registers the first operator")
+            .with_help("use the token that `attorn operator register` printed; the bootstrap token only makes the first admin, and a restore ends all tokens")
     };
     let digest = bearer(headers).ok_or_else(unauthenticated)?.digest();
     // The lookup is by digest, so how long it takes says nothing about any token.
@@ -100,7 +100,8 @@ async fn operator(app: &App, headers: &HeaderMap, duty: Duty) -> Result<Operator
     let id = token.ok_or_else(unauthenticated)?.value.operator;
     let stored = app.store.record::<OperatorRecord>(&Key::operator(&id)).await?.ok_or_else(unauthenticated)?;
     let (operator, version) = (stored.value, stored.version);
-    if operator.revoked_at.is_some() || !digests_match(&operator.token_digest, &digest) {
+    let is_theirs = operator.token_digest.is_some_and(|theirs| digests_match(&theirs, &digest));
+    if operator.revoked_at.is_some() || !is_theirs {
         return Err(unauthenticated());
     }
     if !operator.duties.contains(&duty) {

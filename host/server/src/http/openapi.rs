@@ -122,7 +122,8 @@ fn parameters(route: &Route) -> Vec<Value> {
         parameters.push(json!({ "name": "wait", "in": "query", "schema": schema }));
     }
     if route.method == Method::GET && route.operation.starts_with("list") {
-        let from = if route.operation == "listEntries" { "from" } else { "after" };
+        let by_index = matches!(route.operation, "listEntries" | "listEpochEntries");
+        let from = if by_index { "from" } else { "after" };
         let filter = match route.operation {
             "listFacts" => Some("prefix"),
             "listPolicyLogs" => Some("policy"),
@@ -135,6 +136,7 @@ fn parameters(route: &Route) -> Vec<Value> {
     }
     let queried = match route.operation {
         "listEntries" => &["order", "cursor"][..],
+        "listEpochEntries" => &[],
         "streamEntries" => &["from"],
         _ => return parameters,
     };

@@ -44,6 +44,11 @@ fn directory(config: &Config, verifier: &CheckpointVerifier) -> PathBuf {
     config.data_dir.join("log").join(verifier.origin().epoch.to_string())
 }
 
+/// The newest checkpoint of an epoch that enough witnesses cosigned, if there is one.
+pub(crate) fn witnessed_of(config: &Config, verifier: &CheckpointVerifier) -> Result<Option<SignedCheckpoint>, String> {
+    Ok(Kept::look(&directory(config, verifier), verifier)?.witnessed)
+}
+
 /// What is published of the log.
 pub(crate) struct Published {
     dir: PathBuf,

@@ -10,7 +10,7 @@ pub(crate) mod stream;
 pub(crate) mod uses;
 
 mod cursor;
-mod terms;
+pub(crate) mod terms;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -90,7 +90,7 @@ impl Queries {
 }
 
 /// Read on a thread where that may take its time.
-async fn reading<T: Send + 'static>(
+pub(crate) async fn reading<T: Send + 'static>(
     app: &Arc<App>,
     read: impl FnOnce(&App) -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
@@ -133,6 +133,7 @@ pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
         cursor: (!rest.is_empty()).then(|| cursors.make(next)),
         indexed_through: Some(through),
         size: app.store.log_head()?.size,
+        earlier: audit::epochs::earlier(&app),
     })
 }
 

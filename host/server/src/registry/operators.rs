@@ -33,7 +33,7 @@ pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure
     let record = OperatorRecord {
         id: id.clone(),
         duties,
-        token_digest: token.digest(),
+        token_digest: Some(token.digest()),
         created_at: batch.now,
         revoked_at: None,
     };
@@ -44,6 +44,31 @@ pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure
     batch.put_record(&OperatorTokenRecord { token_digest: token.digest(), operator: id.clone() });
     commit(&app, batch, || Failure::of(ProblemCode::AlreadyExists, format!("operator `{id}` exists already"))).await?;
     Reply::created(&RegisteredOperator { operator: shown(&record), token: token.expose().to_owned() })
+}
+
+/// Give an operator a new token, where a restore has ended the one that they had. Nobody takes the place of somebody
+/// who has a token.
+pub(crate) async fn renew(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    let (operator, id): (_, OperatorId) = (call.operator()?, call.path("id")?);
+    let stored: Option<Versioned<OperatorRecord>> = app.store.record(&Key::operator(&id)).await?;
+    let Versioned { mut value, version, .. } = stored.ok_or_else(|| Failure::not_found("operator", &id))?;
+    if value.revoked_at.is_some() || value.token_digest.is_some() {
+        let why = if value.revoked_at.is_some() { "is revoked" } else { "has a token" };
+        return Err(Failure::of(ProblemCode::InvalidState, format!("operator `{id}` {why}"))
+            .with_help("a token is renewed that a restore has ended; otherwise register another operator"));
+    }
+    let mut batch = Batch::new(app.clock.now());
+    if operator.id.is_none() {
+        spend_bootstrap(&app, &value.duties, &mut batch).await?;
+    }
+    let token = OperatorToken::generate(OperatorTokenKind::Operator).map_err(Failure::internal)?;
+    value.token_digest = Some(token.digest());
+    entry::act(&mut batch, operator, "operator_renewed", json!({ "id": id.as_str(), "duties": duty_names(&value) }))?;
+    batch.require.push((Key::operator(&id), Require::Version(version)));
+    batch.put_record(&value);
+    batch.put_record(&OperatorTokenRecord { token_digest: token.digest(), operator: id });
+    commit(&app, batch, moved).await?;
+    Reply::ok(&RegisteredOperator { operator: shown(&value), token: token.expose().to_owned() })
 }
 
 /// The bootstrap token makes an admin and nothing else, and dies in the same commit.
@@ -85,7 +110,7 @@ pub(crate) async fn revoke(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     Reply::ok(&shown(&value))
 }
 
-/// That some other admin stays as they are. Of admins who go at the same moment, each names one who stays, so
+/// That some other admin, who has a token, stays as they are. Of admins who go at the same moment, each names one who stays, so
 /// the last of them finds that theirs has changed.
 async fn another_admin(app: &App, id: &OperatorId) -> Result<(Key, Require), Failure> {
     let mut after = None;
@@ -93,7 +118,8 @@ async fn another_admin(app: &App, id: &OperatorId) -> Result<(Key, Require), Fai
         let page = app.store.scan(&KeyPrefix::kind(KeyKind::Operator), after.as_ref(), PAGE).await?;
         for (key, stored) in &page.items {
             let other = OperatorRecord::decode(key, &stored.value).map_err(Failure::internal)?;
-            if other.id != *id && other.revoked_at.is_none() && other.duties.contains(&Duty::Admin) {
+            let acts = other.revoked_at.is_none() && other.token_digest.is_some();
+            if other.id != *id && acts && other.duties.contains(&Duty::Admin) {
                 return Ok((key.clone(), Require::Version(stored.version)));
             }
         }
@@ -116,5 +142,6 @@ fn shown(record: &OperatorRecord) -> Operator {
         duties: duty_names(record),
         created_at_ms: record.created_at.0,
         revoked_at_ms: record.revoked_at.map(|at| at.0),
+        has_token: record.token_digest.is_some() && record.revoked_at.is_none(),
     }
 }

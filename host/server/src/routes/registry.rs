@@ -35,6 +35,14 @@ fn operators() -> Vec<Route> {
             .gives(json::<OperatorList>()),
         route(
             POST,
+            "/v1/operators/{id}/renew",
+            OperatorOrBootstrap(Admin),
+            ("renewOperator", "Give an operator a new token after a restore"),
+            handler!(registry::operators::renew),
+        )
+        .gives(json::<RegisteredOperator>()),
+        route(
+            POST,
             "/v1/operators/{id}/revoke",
             Op(Admin),
             ("revokeOperator", "Revoke an operator's token"),

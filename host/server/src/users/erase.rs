@@ -10,7 +10,7 @@ use std::sync::Arc;
 use attorn_api::users as api;
 use attorn_core::{Digest, EntitlementHolder, FactPrefix, TimeMs, UserId};
 use attorn_store::records::{ErasureRecord, FactRecord, LogoutRecord, Record as _, UserNameRecord, UserRecord};
-use attorn_store::{Batch, Key, KeyKind, KeyPrefix, PAGE_ITEMS_MAX, Require, Versioned};
+use attorn_store::{Batch, Key, KeyKind, KeyPrefix, PAGE_ITEMS_MAX, Require, Store, Versioned};
 use serde_json::json;
 
 use super::keys::UserKeys;
@@ -19,11 +19,11 @@ use crate::app::App;
 use crate::audit::reference;
 use crate::decisions::veil;
 use crate::delegations::revoke::{ATTEMPTS_MAX, happened};
-use crate::entry;
 use crate::http::call::{Call, OperatorCaller, Reply};
 use crate::http::failure::Failure;
 use crate::logout::REMEMBERED_MS;
 use crate::registry::{moved, note};
+use crate::{entry, keys, restore};
 
 /// How many facts about a user go with them.
 const FACTS_MAX: usize = 256;
@@ -62,10 +62,14 @@ async fn erase(
         batch.require.extend([(Key::user(id), Require::Version(found.version)), (Key::erasure(id), Require::Absent)]);
         batch.delete.push(Key::user(id));
         batch.put_record(&ErasureRecord { user: id.clone(), at: batch.now });
-        end_rights(app, id, &mut batch).await?;
-        forget_facts(app, id, &mut batch).await?;
-        // Of somebody whose key was lost before, nobody knows the name any more, nor what the log calls them.
-        let user = known(app, id).await?;
+        end_rights(&app.store, id, &mut batch).await?;
+        forget_facts(&app.store, id, &mut batch).await?;
+        // Of somebody whose key was lost before, or opens nothing, nobody knows the name any more, nor what the log
+        // calls them. That is no reason to keep what is there.
+        let user = known(app, id).await.unwrap_or_else(|failure| {
+            tracing::warn!(why = failure.internal, "the key of a user who is erased cannot be used");
+            None
+        });
         if let Some(user) = &user {
             forget_name(app, user, &mut batch).await?;
         }
@@ -78,19 +82,35 @@ async fn erase(
     Err(moved())
 }
 
+/// Erase a user of a store that was restored, whom somebody erased after the backup was made; false if they are nobody
+/// in it. Their key is gone. A token of before delegates nothing, because the restore ends all of those.
+pub(crate) async fn again(store: &Store, id: &UserId) -> Result<bool, Failure> {
+    let Some(found) = store.record::<UserRecord>(&Key::user(id)).await? else { return Ok(false) };
+    let mut batch = Batch::new(keys::wall_now());
+    batch.require.extend([(Key::user(id), Require::Version(found.version)), (Key::erasure(id), Require::Absent)]);
+    batch.delete.push(Key::user(id));
+    batch.put_record(&ErasureRecord { user: id.clone(), at: batch.now });
+    end_rights(store, id, &mut batch).await?;
+    forget_facts(store, id, &mut batch).await?;
+    let about = json!({ "user": null, "provider": null, "reason": "erased after the backup was made" });
+    batch.entries.push(entry::body(batch.now, "user_erased", json!({ "operator": restore::BY, "about": about }))?);
+    store.commit(batch).await?;
+    Ok(true)
+}
+
 /// What they might do themselves. Delegations, sessions and grants are found to have ended when they are looked at.
-async fn end_rights(app: &App, id: &UserId, batch: &mut Batch) -> Result<(), Failure> {
+async fn end_rights(store: &Store, id: &UserId, batch: &mut Batch) -> Result<(), Failure> {
     let key = Key::entitlement(&EntitlementHolder::User(id.clone()));
-    let found = app.store.get(&key).await?;
+    let found = store.get(&key).await?;
     batch.require.push((key.clone(), found.as_ref().map_or(Require::Absent, |found| Require::Version(found.version))));
     batch.delete.extend(found.map(|_| key));
     Ok(())
 }
 
 /// What was said about them, as far as one write can hold it. It is sealed: what is left nobody reads.
-async fn forget_facts(app: &App, id: &UserId, batch: &mut Batch) -> Result<(), Failure> {
+async fn forget_facts(store: &Store, id: &UserId, batch: &mut Batch) -> Result<(), Failure> {
     let prefix: FactPrefix = format!("user/{id}/").parse()?;
-    let page = app.store.scan(&KeyPrefix::facts(&prefix), None, FACTS_MAX).await?;
+    let page = store.scan(&KeyPrefix::facts(&prefix), None, FACTS_MAX).await?;
     for (key, stored) in page.items {
         let fact = FactRecord::decode(&key, &stored.value).map_err(Failure::internal)?;
         batch.delete.extend(fact.expires_at.map(|at| Key::expiry(at, &key)));
@@ -142,14 +162,18 @@ pub(super) async fn remember_lost(app: &App, name: Digest, id: &UserId) -> Resul
 
 /// Destroy the keys of all who were erased, as far as they are there: a crash came between, or somebody brought back an
 /// old copy of the keys.
-pub(crate) async fn finish(store: &attorn_store::Store, keys: &Arc<UserKeys>) -> Result<(), Failure> {
+pub(crate) async fn finish(store: &Store, keys: &Arc<UserKeys>) -> Result<(), Failure> {
     let (prefix, mut after) = (KeyPrefix::kind(KeyKind::Erasure), None);
     loop {
         let page = store.scan(&prefix, after.as_ref(), PAGE_ITEMS_MAX).await?;
         for (key, stored) in &page.items {
             let user = ErasureRecord::decode(key, &stored.value).map_err(Failure::internal)?.user;
-            if keys.is_there(&user)? {
+            let there = keys.is_there(&user)?;
+            if there {
                 tracing::warn!("the key of a user who was erased was still there, and is destroyed now");
+            }
+            // Without its mark an older backup would not know of it.
+            if there || !keys.is_marked(&user)? {
                 keys.destroy(&user).await?;
             }
         }
@@ -164,8 +188,8 @@ pub(crate) async fn finish(store: &attorn_store::Store, keys: &Arc<UserKeys>) ->
 fn not_reached(id: &UserId) -> Vec<String> {
     vec![
         format!(
-            "copies of the users' keys: delete `{}` from each, or what was kept of the user can be read again by \
-             whoever has an old copy of the data, the root key and that file",
+            "copies of the users' keys (`attorn backup --keys`): delete `{}` from each, or what was kept of the user can \
+             be read again by whoever has an old copy of the data, the root key and that file",
             UserKeys::file_of(id).display()
         ),
         "decision records, exports and lists that somebody fetched before: they are where they were put".into(),

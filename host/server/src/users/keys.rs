@@ -26,6 +26,9 @@ pub(super) const FILE_BYTES_MAX: u64 = 1 << 10;
 /// How the name of a key's file ends, and how that of one that is being destroyed does.
 pub(super) const EXTENSION: &str = "key";
 const GONE_EXTENSION: &str = "erased";
+/// How the name of an empty file ends that says that there was a user of this id, who was erased. It goes into copies
+/// of the keys, so that an older backup of the data does not bring them back.
+pub(super) const MARK_EXTENSION: &str = "gone";
 
 /// Where the keys of users are.
 pub(crate) struct UserKeys {
@@ -99,6 +102,11 @@ impl UserKeys {
         Ok(there(&path)? || there(&path.with_extension(GONE_EXTENSION))?)
     }
 
+    /// Whether it is marked that a user was erased.
+    pub(crate) fn is_marked(&self, user: &UserId) -> Result<bool, Failure> {
+        self.path(user).with_extension(MARK_EXTENSION).try_exists().map_err(|error| unusable(&error))
+    }
+
     fn keep(&self, user: &UserId, key: Arc<UserKey>) -> Arc<UserKey> {
         let mut ready = self.ready.write().unwrap_or_else(PoisonError::into_inner);
         if ready.len() >= READY_MAX {
@@ -153,13 +161,14 @@ fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     directory.parent().map_or(Ok(()), |above| std::fs::File::open(above)?.sync_all())
 }
 
-/// First the name goes, so that nobody finds half a key; then the bytes are written over, which reaches those on the
-/// disk where the file system writes in place; then the file goes.
+/// First it is marked that the user was erased. Then the name goes, so that nobody finds half a key; then the bytes are
+/// written over, which reaches those on the disk where the file system writes in place; then the file goes.
 fn destroy(path: &Path) -> std::io::Result<()> {
     let absent_is_fine = |outcome: std::io::Result<()>| match outcome {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         outcome => outcome,
     };
+    mark(&path.with_extension(MARK_EXTENSION))?;
     let gone = path.with_extension(GONE_EXTENSION);
     absent_is_fine(std::fs::rename(path, &gone))?;
     match std::fs::OpenOptions::new().write(true).open(&gone) {
@@ -179,6 +188,13 @@ fn destroy(path: &Path) -> std::io::Result<()> {
     }
 }
 
+/// Make the mark; its name is on disk with that of the key's end.
+fn mark(path: &Path) -> std::io::Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?.sync_all()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,7 +205,11 @@ mod tests {
         let root = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".parse::<RootKey>().unwrap();
         let keys = Arc::new(UserKeys::open(dir.path().to_owned(), Arc::new(root)).unwrap());
         let alice: UserId = "usr_01".parse().unwrap();
-        let nothing_left = || std::fs::read_dir(dir.path().join("01")).unwrap().next().is_none();
+        let nothing_left = || {
+            let left = std::fs::read_dir(dir.path().join("01")).unwrap().map(|entry| entry.unwrap());
+            let left: Vec<_> = left.map(|entry| (entry.file_name(), entry.metadata().unwrap().len())).collect();
+            left == [("usr_01.gone".into(), 0)]
+        };
         // There was never one: nothing to do.
         keys.destroy(&alice).await.unwrap();
         assert!(!keys.is_there(&alice).unwrap());

@@ -15,8 +15,8 @@ pub struct OperatorRecord {
     pub id: OperatorId,
     /// What it may administer.
     pub duties: BTreeSet<Duty>,
-    /// The digest of its token.
-    pub token_digest: Digest,
+    /// The digest of its token; none while it has no token.
+    pub token_digest: Option<Digest>,
     /// When it was registered.
     pub created_at: TimeMs,
     /// When it was revoked, if it was.
@@ -32,7 +32,7 @@ impl Record for OperatorRecord {
         codec::encode(&OperatorWire {
             id: Text(self.id.clone()),
             duties: self.duties.iter().copied().map(Text).collect(),
-            token_digest: Text(self.token_digest),
+            token_digest: self.token_digest.map(Text),
             created_at_ms: self.created_at.0,
             revoked_at_ms: self.revoked_at.map(|at| at.0),
         })
@@ -43,7 +43,7 @@ impl Record for OperatorRecord {
             Ok(Self {
                 id: wire.id.0,
                 duties: wire.duties.into_iter().map(|duty| duty.0).collect(),
-                token_digest: wire.token_digest.0,
+                token_digest: wire.token_digest.map(|digest| digest.0),
                 created_at: TimeMs(wire.created_at_ms),
                 revoked_at: wire.revoked_at_ms.map(TimeMs),
             })
@@ -84,7 +84,7 @@ impl Record for OperatorTokenRecord {
 struct OperatorWire {
     id: Text<OperatorId>,
     duties: Vec<Text<Duty>>,
-    token_digest: Text<Digest>,
+    token_digest: Option<Text<Digest>>,
     created_at_ms: u64,
     revoked_at_ms: Option<u64>,
 }

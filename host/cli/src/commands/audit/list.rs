@@ -3,6 +3,7 @@
 use attorn_api::audit::{Entry, EntryList};
 use clap::Args;
 
+use super::epochs::not_among;
 use super::filters::Filters;
 use super::{HEADS, row};
 use crate::context::Context;
@@ -15,6 +16,7 @@ use crate::output::Output;
 #[command(after_help = "Examples:
   attorn audit list --agent support-bot --decision deny --since 24h
   attorn audit list --newest --limit 10
+  attorn audit list --epoch 1 --agent support-bot
   attorn audit list --user usr_0123456789abcdef0123456789abcdef --action 'account.*' --json")]
 pub(crate) struct List {
     #[command(flatten)]
@@ -25,6 +27,9 @@ pub(crate) struct List {
     /// How many at most, 1 to 200
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u8).range(1..=200))]
     limit: u8,
+    /// Entries of an earlier epoch of the log (`attorn audit epochs`). They are read one by one: it may take a while
+    #[arg(long, value_name = "EPOCH", conflicts_with_all = ["newest", "after"])]
+    epoch: Option<u64>,
     /// The newest first
     #[arg(long)]
     newest: bool,
@@ -36,26 +41,29 @@ pub(crate) struct List {
 impl List {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let found = self.found(&context.operator()?).await?;
-        print(&context.output, &found)
+        print(&context.output, &found, self.epoch)
     }
 
     /// A page as full as it can be: the server ends one early when it had to look at much.
     async fn found(&self, client: &OperatorClient) -> Result<EntryList, Failure> {
-        let (mut entries, mut cursor) = (Vec::<Entry>::new(), self.after.clone());
+        let (mut entries, mut cursor, mut from) = (Vec::<Entry>::new(), self.after.clone(), self.from);
         loop {
             let left = usize::from(self.limit).saturating_sub(entries.len());
-            let page: EntryList = client.get(&self.path(left, cursor.as_deref())).await?;
+            let page: EntryList = client.get(&self.path((from, left), cursor.as_deref())).await?;
             entries.extend(page.entries);
             let full = entries.len() >= usize::from(self.limit);
-            if full || page.cursor.is_none() {
+            // Of an earlier epoch a page is short, too, where much was looked at, and goes on by its index.
+            let goes_on = page.cursor.is_some() || self.epoch.is_some() && page.next.is_some();
+            if full || !goes_on {
                 return Ok(EntryList { entries, ..page });
             }
-            cursor = page.cursor;
+            (cursor, from) = (page.cursor, page.next.unwrap_or(from));
         }
     }
 
-    fn path(&self, limit: usize, cursor: Option<&str>) -> String {
-        let mut path = format!("/v1/audit/entries?from={}&limit={limit}{}", self.from, self.filters.query());
+    fn path(&self, (from, limit): (u64, usize), cursor: Option<&str>) -> String {
+        let of = self.epoch.map_or_else(|| "entries".to_owned(), |epoch| format!("epochs/{epoch}/entries"));
+        let mut path = format!("/v1/audit/{of}?from={from}&limit={limit}{}", self.filters.query());
         if self.newest {
             path.push_str("&order=newest");
         }
@@ -67,20 +75,24 @@ impl List {
     }
 }
 
-fn print(output: &Output, list: &EntryList) -> Result<Exit, Failure> {
+fn print(output: &Output, list: &EntryList, epoch: Option<u64>) -> Result<Exit, Failure> {
     if output.json {
         return output.json(list).map(|()| Exit::Done);
     }
     let rows = list.entries.iter().map(row).collect::<Result<Vec<_>, _>>()?;
     output.table(&HEADS, &rows);
     if let Some(next) = list.next {
-        output.note(format!("the log has {} entries; there is more: `--from {next}`", list.size));
+        let of = epoch.map_or_else(|| "the log".to_owned(), |epoch| format!("epoch {epoch}"));
+        output.note(format!("{of} has {} entries; there is more: `--from {next}`", list.size));
     }
     if let Some(cursor) = &list.cursor {
         output.note(format!("there may be more: `--after {cursor}`, with the same filters"));
     }
     if let Some(through) = list.indexed_through.filter(|through| *through < list.size) {
         output.note(format!("this is about the first {through} of {} entries: the index is behind", list.size));
+    }
+    if let Some(note) = not_among(&list.earlier) {
+        output.note(note);
     }
     Ok(Exit::Done)
 }
@@ -100,10 +112,13 @@ mod tests {
 
     #[test]
     fn the_server_is_asked_for_the_page() {
-        let mut list = List { filters: Filters::default(), from: 0, limit: 50, newest: false, after: None };
-        assert_eq!(list.path(50, None), "/v1/audit/entries?from=0&limit=50");
+        let filters = Filters::default();
+        let mut list = List { filters, from: 0, limit: 50, epoch: None, newest: false, after: None };
+        assert_eq!(list.path((0, 50), None), "/v1/audit/entries?from=0&limit=50");
         list.newest = true;
-        assert_eq!(list.path(7, Some("abc")), "/v1/audit/entries?from=0&limit=7&order=newest&cursor=abc");
+        assert_eq!(list.path((0, 7), Some("abc")), "/v1/audit/entries?from=0&limit=7&order=newest&cursor=abc");
+        (list.epoch, list.newest) = (Some(3), false);
+        assert_eq!(list.path((9, 7), None), "/v1/audit/epochs/3/entries?from=9&limit=7");
         assert!(cursor("a&b").is_err() && cursor("").is_err() && cursor("aB-_9").is_ok());
     }
 }

@@ -3,6 +3,7 @@
 use attorn_api::ProblemCode;
 use attorn_api::audit::{Entry, EntryList};
 use attorn_core::DecisionId;
+use attorn_log::Receipt;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -31,6 +32,7 @@ pub(super) async fn run(what: Shown, context: &Context) -> Result<Exit, Failure>
     let (client, output) = (context.operator()?, &context.output);
     let entry = match what {
         Shown::Entry(index) => client.get(&format!("/v1/audit/entries/{index}")).await?,
+        Shown::InEpoch(epoch, index) => client.get(&format!("/v1/audit/epochs/{epoch}/entries/{index}")).await?,
         Shown::Decision(id) => return told(&client, output, id, None).await,
     };
     let said = body(&entry)?;
@@ -52,7 +54,15 @@ fn plain(output: &Output, entry: &Entry, said: &Value) -> Result<Exit, Failure> 
 
 async fn told(client: &OperatorClient, output: &Output, id: DecisionId, known: Option<Entry>) -> Result<Exit, Failure> {
     let (mut own, mut came_of_it) = (known, Vec::new());
-    for entry in about(client, id).await? {
+    let mut all = about(client, id, None).await?;
+    // What came of it may be in a later epoch than it.
+    if let Some(epoch) = epoch_before(client, id, own.as_ref(), &all).await? {
+        all.extend(about(client, id, Some(epoch)).await?);
+        let place = |entry: &Entry| (entry.reference.epoch, entry.reference.index);
+        all.sort_by_key(place);
+        all.dedup_by_key(|entry| place(entry));
+    }
+    for entry in all {
         if body(&entry)?["type"] == "decision" {
             own = Some(entry);
         } else {
@@ -75,17 +85,44 @@ async fn told(client: &OperatorClient, output: &Output, id: DecisionId, known: O
     Ok(Exit::Done)
 }
 
-/// All entries that name a decision.
-async fn about(client: &OperatorClient, id: DecisionId) -> Result<Vec<Entry>, Failure> {
-    let (mut entries, mut cursor) = (Vec::new(), String::new());
+/// All entries that name a decision, of the epoch that the log is in or of an earlier one.
+async fn about(client: &OperatorClient, id: DecisionId, epoch: Option<u64>) -> Result<Vec<Entry>, Failure> {
+    let of = epoch.map_or_else(|| "entries".to_owned(), |epoch| format!("epochs/{epoch}/entries"));
+    let (mut entries, mut after) = (Vec::new(), String::new());
     for _ in 0..PAGES_MAX {
-        let path = format!("/v1/audit/entries?limit=200&decision_id={id}{cursor}");
-        let page: EntryList = client.get(&path).await?;
+        let page: EntryList = client.get(&format!("/v1/audit/{of}?limit=200&decision_id={id}{after}")).await?;
         entries.extend(page.entries);
-        let Some(next) = page.cursor else { break };
-        cursor = format!("&cursor={next}");
+        after = match (page.cursor, page.next) {
+            (Some(cursor), _) => format!("&cursor={cursor}"),
+            (None, Some(next)) if epoch.is_some() => format!("&from={next}"),
+            _ => break,
+        };
     }
     Ok(entries)
+}
+
+/// The earlier epoch that a decision was made in; none if it was made in the one that the log is in, or not at all.
+/// Its receipt tells.
+async fn epoch_before(
+    client: &OperatorClient,
+    id: DecisionId,
+    known: Option<&Entry>,
+    found: &[Entry],
+) -> Result<Option<u64>, Failure> {
+    for entry in found {
+        if body(entry)?["type"] == "decision" {
+            return Ok(None);
+        }
+    }
+    if let Some(known) = known {
+        return Ok(Some(known.reference.epoch));
+    }
+    let text = match client.text(&format!("/v1/audit/decisions/{id}/receipt")).await {
+        Err(failure) if failure.code == Some(ProblemCode::NotFound) => return Ok(None),
+        text => text?,
+    };
+    let receipt = Receipt::parse(&text).map_err(|error| Failure::of(&error))?;
+    Ok(receipt.entry().map_err(|error| Failure::of(&error))?.at.epoch.0.into())
 }
 
 /// The record; none if there is none that can be read.

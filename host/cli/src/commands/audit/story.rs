@@ -141,7 +141,7 @@ fn came_of_it(entry: &Value) -> Option<String> {
 fn proof(entry: &Entry, say: &mut impl FnMut(&str, String)) {
     let at = &entry.reference;
     say("proof", format!("entry {}/{}/{}", at.log_id, at.epoch, at.index));
-    say("", format!("attorn audit receipt {} > receipt.txt", at.index));
+    say("", format!("attorn audit receipt {}/{} > receipt.txt", at.epoch, at.index));
     say("", "attorn audit verify --receipt receipt.txt --key log.key".into());
 }
 

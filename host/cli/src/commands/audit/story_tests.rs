@@ -52,7 +52,7 @@ result    grant grt_1 for faq, one use, until 1970-01-01T00:01:00.000Z
 then      1970-01-01T00:00:01.000Z faq used it, use 1 (entry 5)
 then      1970-01-01T00:00:02.000Z use 1 came to done (entry 6)
 proof     entry log/1/4
-          attorn audit receipt 4 > receipt.txt
+          attorn audit receipt 1/4 > receipt.txt
           attorn audit verify --receipt receipt.txt --key log.key
 "#;
     check(&told, expect.trim_start());
@@ -80,7 +80,7 @@ bounds    not all hold: not_in_ceiling; no policy was asked
 result    deny, and no grant
 record    it cannot be read any more; this is what the entry tells
 proof     entry log/1/0
-          attorn audit receipt 0 > receipt.txt
+          attorn audit receipt 1/0 > receipt.txt
           attorn audit verify --receipt receipt.txt --key log.key
 ";
     check(&told, expect.trim_start());

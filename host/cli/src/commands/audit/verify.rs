@@ -3,6 +3,7 @@
 //! Whose log it is follows from the key alone, so it says where the key came from. That nothing was cut from the end
 //! follows from a checkpoint that was kept, or from witnesses, so it says whether there was any.
 
+mod lineage;
 mod remembered;
 mod report;
 
@@ -12,8 +13,8 @@ use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use attorn_log::{
-    CheckpointVerifier, Checks, Progress, PublishedFiles, RECEIPT_MAGIC, SignedCheckpoint, Verified, VerifyError,
-    WitnessPolicy, verify_export_with, verify_published,
+    CheckpointVerifier, Checks, Origin, Progress, PublishedFiles, RECEIPT_MAGIC, SignedCheckpoint, Verified,
+    VerifyError, WitnessPolicy, verify_export_with, verify_published,
 };
 use clap::Args;
 
@@ -23,7 +24,8 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::key_source::read_text;
 use crate::output::Output;
-use remembered::Memory;
+use lineage::{Exports, Lineage};
+use remembered::{Memory, Remembered};
 use report::Believed;
 
 const KEY_FILE_BYTES_MAX: u64 = 1024;
@@ -36,6 +38,7 @@ const SAID_EVERY: NonZeroU64 = NonZeroU64::MIN.saturating_add(1_023);
   attorn audit verify                                  the server's log, and remembers its checkpoint
   attorn audit verify --dir audit --key log.key --since last-year.checkpoint
   attorn audit verify --file log.txt --key \"$(cat log.key)\"
+  attorn audit verify --key old.key                    also where the log's key was rotated since
   attorn audit verify --config ./attorn/attorn.toml    the data directory of a server that does not run
   attorn audit verify --receipt receipt.txt --key log.key --policy witnesses.txt")]
 pub(crate) struct Verify {
@@ -92,18 +95,18 @@ impl Verify {
         if let Some(path) = self.config {
             return stopped(output, &path, (given, trusted, memory)).await;
         }
-        let (trusted, believed) = match trusted {
-            Some(trusted) => (trusted, Believed::Given),
-            None => (key(&context.anybody()?.text("/v1/audit/key").await?)?, Believed::FromServer),
-        };
+        let now = key(&context.anybody()?.text("/v1/audit/key").await?)?;
         let home = tempfile::tempdir().map_err(|error| Failure::of(&error))?;
         let head = if given.policy.is_some() { Head::Witnessed } else { Head::Newest };
         let said = Said::new(output, "downloaded");
         let progress = |entries, of| said.step(Progress { entries, of });
-        directory::download(&context.operator()?, home.path(), (head, Form::Published), progress).await?;
+        let client = context.operator()?;
+        directory::download(&client, home.path(), (head, Form::Published), progress).await?;
         said.end();
         let files = Directory::new(home.path().to_owned(), Form::Published);
-        live(output, &files, (given, trusted, memory), believed)
+        let earlier = tempfile::tempdir().map_err(|error| Failure::of(&error))?;
+        let exports = Exports::Server(&client, earlier.path());
+        live(output, (&files, &exports), (given, trusted, memory), (&now, Believed::FromServer)).await
     }
 
     fn policy(&self) -> Result<Option<WitnessPolicy>, Failure> {
@@ -122,23 +125,72 @@ impl Given {
     }
 }
 
-/// Verify a log that goes on, compare it with what is remembered of it, and remember it.
-fn live(
+/// Verify a log that goes on, compare it with what is remembered of it, and remember it. Where it began a new epoch
+/// since, it is followed from the key and the checkpoint that are known of an earlier one.
+async fn live(
     output: &Output,
-    files: &dyn PublishedFiles,
-    (mut given, trusted, memory): (Given, CheckpointVerifier, Option<Memory>),
-    believed: Believed,
+    (files, exports): (&dyn PublishedFiles, &Exports<'_>),
+    (mut given, trusted, memory): (Given, Option<CheckpointVerifier>, Option<Memory>),
+    (now, believed): (&CheckpointVerifier, Believed),
 ) -> Result<Exit, Failure> {
-    if given.since.is_none() {
-        given.since = memory.as_ref().map(|memory| memory.recall(trusted.origin())).transpose()?.flatten();
+    let (trusted, believed) = match trusted {
+        None => (now.clone(), believed),
+        Some(trusted) if is_earlier(trusted.origin(), now.origin()) => {
+            let lineage = Lineage::back(files, size(files)?, exports, trusted.origin().epoch).await?;
+            let followed = lineage.follow(&trusted).map_err(|failure| report::failed(output, None, failure))?;
+            (followed, Believed::Followed)
+        }
+        Some(trusted) => (trusted, Believed::Given),
+    };
+    let kept = match &given.since {
+        Some(note) => Some(Remembered { origin: lineage::origin_of(note)?, key: None, note: note.clone(), path: None }),
+        None => memory.as_ref().map(|memory| memory.latest(&trusted.origin().log_id)).transpose()?.flatten(),
+    };
+    let mut before = None;
+    if let Some(kept) = kept {
+        if is_earlier(trusted.origin(), &kept.origin) {
+            return Err(report::failed(output, None, lineage::rolled_back(&kept, trusted.origin())));
+        }
+        // Of this epoch, the verifier compares it; also one of another log, which it refuses.
+        if is_earlier(&kept.origin, trusted.origin()) {
+            (given.since, before) = (None, Some(kept));
+        } else {
+            given.since = Some(kept.note);
+        }
     }
     let done = published(output, files, &given.checks(Some(&trusted)));
+    let mut continues = None;
+    if let (Ok(verified), Some(before)) = (&done, before) {
+        let lineage = Lineage::back(files, verified.entries, exports, before.origin.epoch).await?;
+        if believed != Believed::Given {
+            let vouched = lineage.vouched(&before, &trusted);
+            vouched
+                .map_err(|failure| report::failed(output, None, failure))?
+                .into_iter()
+                .for_each(|why| output.note(why));
+        }
+        let compared = lineage.compare(&before, exports).await;
+        continues = Some(compared.map_err(|failure| report::failed(output, None, failure))?);
+    }
     if let (Ok(verified), Some(memory)) = (&done, &memory)
         && let Err(failure) = memory.remember(&verified.checkpoint, &verified.key)
     {
         output.note(format!("its checkpoint is not remembered: {}", failure.message));
     }
-    report::report(output, done, believed)
+    report::live(output, done, believed, continues.as_ref())
+}
+
+/// Whether this is an epoch before that one, of the same log.
+fn is_earlier(this: &Origin, that: &Origin) -> bool {
+    this.log_id == that.log_id && this.epoch < that.epoch
+}
+
+/// How many entries the newest checkpoint says that there are, before anything was verified.
+fn size(files: &dyn PublishedFiles) -> Result<u64, Failure> {
+    let note = files.read("checkpoint", SignedCheckpoint::NOTE_BYTES_MAX).map_err(|error| Failure::of(&error))?;
+    let text = note.map(|note| String::from_utf8_lossy(&note).into_owned()).unwrap_or_default();
+    let size = text.lines().nth(1).and_then(|line| line.parse().ok());
+    size.ok_or_else(|| Failure::new("the log's checkpoint does not say how many entries there are"))
 }
 
 #[cfg(target_os = "linux")]
@@ -152,11 +204,8 @@ async fn stopped(
         let failure = Failure::of(&error);
         Failure { help: error.help().map(str::to_owned), ..failure }
     })?;
-    let (trusted, believed) = match trusted {
-        Some(trusted) => (trusted, Believed::Given),
-        None => (log.verifier().clone(), Believed::FromStore),
-    };
-    let exit = live(output, &log, (given, trusted, memory), believed)?;
+    let (now, exports) = (log.verifier().clone(), Exports::Directory(config.data_dir.clone()));
+    let exit = live(output, (&log, &exports), (given, trusted, memory), (&now, Believed::FromStore)).await?;
     match log.verify_store().await {
         Ok(entries) => {
             output.note(format!("the store is whole: {entries} entries, those after the checkpoint linked to it"));

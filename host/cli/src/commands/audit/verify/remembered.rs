@@ -1,19 +1,40 @@
 //! The newest checkpoint of each log that was verified here: by it the next verification sees whether the log was
 //! cut or written anew since.
 //!
-//! One small file for each log and epoch, in the user's state directory (XDG Base Directory Specification).
+//! One small file for each log and epoch, in the user's state directory (XDG Base Directory Specification): the key, and
+//! the checkpoint that it signed.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
-use attorn_log::reference::Origin;
-use attorn_log::{CheckpointVerifier, SignedCheckpoint};
+use attorn_log::{CheckpointVerifier, Epoch, LogId, Origin, SignedCheckpoint};
 
 use crate::failure::Failure;
 
 /// Where checkpoints are remembered.
 pub(super) struct Memory(PathBuf);
+
+/// A checkpoint that was verified before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Remembered {
+    pub(super) origin: Origin,
+    /// The key that it was verified with; none in a file of before keys were remembered.
+    pub(super) key: Option<CheckpointVerifier>,
+    pub(super) note: String,
+    /// The file; none of one that somebody brings.
+    pub(super) path: Option<PathBuf>,
+}
+
+impl Remembered {
+    fn of(origin: Origin, path: PathBuf, text: &str) -> Self {
+        let (key, note) = match text.split_once('\n').and_then(|(line, note)| Some((line.parse().ok()?, note))) {
+            Some((key, note)) => (Some(key), note),
+            None => (None, text),
+        };
+        Self { origin, key, note: note.to_owned(), path: Some(path) }
+    }
+}
 
 impl Memory {
     /// The user's; none where there is no home.
@@ -32,27 +53,48 @@ impl Memory {
         self.0.join(format!("{}.{}", origin.log_id, origin.epoch))
     }
 
-    /// The note that is remembered of this log.
-    pub(super) fn recall(&self, origin: &Origin) -> Result<Option<String>, Failure> {
+    /// What is remembered of this epoch of this log.
+    pub(super) fn recall(&self, origin: &Origin) -> Result<Option<Remembered>, Failure> {
         let path = self.path(origin);
         match fs::symlink_metadata(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            _ => crate::key_source::read_text(&path, SignedCheckpoint::NOTE_BYTES_MAX as u64).map(Some),
+            _ => {
+                let bytes_max = SignedCheckpoint::NOTE_BYTES_MAX + CheckpointVerifier::TEXT_BYTES_MAX;
+                let text = crate::key_source::read_text(&path, bytes_max as u64)?;
+                Ok(Some(Remembered::of(origin.clone(), path, &text)))
+            }
         }
+    }
+
+    /// What is remembered of the latest epoch of this log of which anything is.
+    pub(super) fn latest(&self, log_id: &LogId) -> Result<Option<Remembered>, Failure> {
+        let all = match fs::read_dir(&self.0) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            all => all.map_err(|error| Failure::file("read", &self.0, &error))?,
+        };
+        let mut latest: Option<Epoch> = None;
+        for entry in all {
+            let name = entry.map_err(|error| Failure::file("read", &self.0, &error))?.file_name();
+            let of_log = name.to_str().and_then(|name| name.strip_prefix(log_id.as_str())?.strip_prefix('.'));
+            latest = latest.max(of_log.and_then(|epoch| epoch.parse().ok()));
+        }
+        latest.map_or(Ok(None), |epoch| self.recall(&Origin::of(log_id, epoch)))
     }
 
     /// Remember this one, unless a newer one is.
     pub(super) fn remember(&self, checkpoint: &SignedCheckpoint, key: &CheckpointVerifier) -> Result<(), Failure> {
         let (path, size) = (self.path(&checkpoint.checkpoint().origin), checkpoint.checkpoint().size);
         let known = self.recall(&checkpoint.checkpoint().origin)?;
-        let newer = |note: &String| key.verify(note.as_bytes()).is_ok_and(|known| known.checkpoint().size > size);
+        let newer =
+            |known: &Remembered| key.verify(known.note.as_bytes()).is_ok_and(|known| known.checkpoint().size > size);
         if known.as_ref().is_some_and(newer) {
             return Ok(());
         }
-        self.write(&path, checkpoint.note()).map_err(|error| Failure::file("write", &path, &error))
+        let text = format!("{key}\n{}", checkpoint.note());
+        self.write(&path, &text).map_err(|error| Failure::file("write", &path, &error))
     }
 
-    fn write(&self, path: &Path, note: &str) -> io::Result<()> {
+    fn write(&self, path: &Path, text: &str) -> io::Result<()> {
         let mut directory = DirBuilder::new();
         let mut options = OpenOptions::new();
         #[cfg(unix)]
@@ -64,7 +106,7 @@ impl Memory {
         directory.recursive(true).create(&self.0)?;
         let beside = path.with_extension(format!("{}.tmp", std::process::id()));
         let mut file = options.write(true).create(true).truncate(true).open(&beside)?;
-        file.write_all(note.as_bytes()).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&beside, path))
+        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&beside, path))
     }
 }
 
@@ -84,11 +126,24 @@ mod tests {
         assert_eq!(memory.recall(&origin).unwrap(), None);
         for (size, newest) in [(3, 3), (7, 7), (5, 7), (8, 8)] {
             memory.remember(&one.sign(size, Hash([1; 32])), &one.verifier()).unwrap();
-            let note = memory.recall(&origin).unwrap().unwrap();
-            assert_eq!(one.verifier().verify(note.as_bytes()).unwrap().checkpoint().size, newest);
+            let known = memory.recall(&origin).unwrap().unwrap();
+            assert_eq!(one.verifier().verify(known.note.as_bytes()).unwrap().checkpoint().size, newest);
+            assert_eq!(known.key, Some(one.verifier()));
         }
         assert_eq!(memory.recall(other.verifier().origin()).unwrap(), None);
         let left = fs::read_dir(&memory.0).unwrap().count();
         assert_eq!(left, 1, "nothing is left behind");
+        // The latest epoch of the log, and of no other that is called nearly so.
+        let latest = |log: &str| memory.latest(&log.parse().unwrap()).unwrap().map(|known| known.origin.epoch);
+        assert_eq!(latest("main"), Some(Epoch(1)));
+        for origin in ["attorn/main/12", "attorn/main/9", "attorn/main2/70"] {
+            memory.remember(&signer(origin).sign(1, Hash([1; 32])), &signer(origin).verifier()).unwrap();
+        }
+        assert_eq!((latest("main"), latest("main2"), latest("mai")), (Some(Epoch(12)), Some(Epoch(70)), None));
+        // What was written before keys were remembered.
+        let note = one.sign(3, Hash([1; 32])).note().to_owned();
+        fs::write(memory.path(&origin), &note).unwrap();
+        let known = memory.recall(&origin).unwrap().unwrap();
+        assert_eq!((known.key, known.note), (None, note));
     }
 }

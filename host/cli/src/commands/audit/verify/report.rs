@@ -5,15 +5,18 @@ use std::path::Path;
 use attorn_log::{CheckpointVerifier, QuorumError, Receipt, Trust, Verified, VerifyError, WitnessPolicy, Witnessed};
 use serde_json::json;
 
+use super::lineage::Continues;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::key_source::read_text;
 use crate::output::Output;
 
 /// Why the key is believed.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Believed {
     Given,
+    /// The one that was given is of an earlier epoch, and named it.
+    Followed,
     FromFile,
     FromServer,
     FromStore,
@@ -23,6 +26,7 @@ impl Believed {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Given => "given",
+            Self::Followed => "followed",
             Self::FromFile => "from_file",
             Self::FromServer => "from_server",
             Self::FromStore => "from_store",
@@ -32,6 +36,9 @@ impl Believed {
     const fn caution(self) -> Option<&'static str> {
         match self {
             Self::Given => None,
+            Self::Followed => {
+                Some("the key is a later one than the one that was given, which named it: give this one from now on")
+            }
             Self::FromFile => {
                 Some("the key is the one in the file: this shows that the file is whole, not whose log it is")
             }
@@ -55,6 +62,16 @@ pub(super) fn report(
     done: Result<Verified, VerifyError>,
     believed: Believed,
 ) -> Result<Exit, Failure> {
+    live(output, done, believed, None)
+}
+
+/// The same for a log that was compared with what was seen of an earlier epoch.
+pub(super) fn live(
+    output: &Output,
+    done: Result<Verified, VerifyError>,
+    believed: Believed,
+    continues: Option<&Continues>,
+) -> Result<Exit, Failure> {
     let verified = match done {
         Ok(verified) => verified,
         Err(error @ VerifyError::Read(_)) => return Err(Failure::of(&error)),
@@ -76,6 +93,7 @@ pub(super) fn report(
             "key_source": believed.as_str(),
             "earlier_checkpoints": verified.earlier,
             "since_entries": verified.since,
+            "continues": continues.map(|one| json!({ "epoch": one.epoch.0, "entries": one.entries })),
             "witnesses": witnesses,
             "truncation_excluded": verified.since.is_some() || !witnesses.is_empty(),
         }))?;
@@ -90,13 +108,16 @@ pub(super) fn report(
     if let Some(since) = verified.since {
         output.line(format!("since     it continues the checkpoint that was kept, of {since} entries"));
     }
+    if let Some(Continues { epoch, entries }) = continues {
+        output.line(format!("continues epoch {epoch}, which still has the {entries} entries that were seen of it"));
+    }
     if !witnesses.is_empty() {
         output.line(format!("witnesses {}", witnesses.join(", ")));
     }
     if let Some(caution) = believed.caution() {
         output.note(caution);
     }
-    if verified.since.is_none() && witnesses.is_empty() {
+    if verified.since.is_none() && witnesses.is_empty() && continues.is_none() {
         output.note(NO_ANCHOR);
     }
     Ok(Exit::Done)
@@ -141,10 +162,13 @@ pub(super) fn receipt(
 }
 
 /// Programs read on standard output what people read on standard error.
-fn failed(output: &Output, entry: Option<u64>, failure: Failure) -> Failure {
+pub(super) fn failed(output: &Output, entry: Option<u64>, failure: Failure) -> Failure {
     if output.json {
         // That it could not be written is no worse than that it does not verify.
         let _ = output.json(&json!({ "verified": false, "entry": entry, "problem": failure.message }));
+    }
+    if failure.help.is_some() {
+        return failure;
     }
     failure.with_help("keep the file: it is evidence; `attorn audit export` gets the log anew")
 }

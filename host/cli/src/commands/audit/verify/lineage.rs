@@ -1,0 +1,251 @@
+//! From which epochs a log comes: for whoever kept a key or a checkpoint of an earlier one.
+//!
+//! The first entry of an epoch names where the one before it ended, and bears the note by which the old key named the
+//! new one. From the log as it is this goes back, epoch by epoch, over the exports that were kept; and then forward
+//! again, from the key that is trusted to the one that signs now. What was seen of an earlier epoch has to be the begin
+//! of what is kept of it: otherwise entries are gone that somebody has seen.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::num::NonZeroU64;
+use std::path::{Path, PathBuf};
+
+use attorn_log::tiles::Bundle;
+use attorn_log::{
+    CheckpointVerifier, Checks, Entry, Epoch, ExportReader, Origin, PublishedFiles, Succession, Tile, TileKind,
+    verify_export_with,
+};
+use serde_json::Value;
+
+use super::remembered::Remembered;
+use crate::failure::Failure;
+use crate::operator_client::OperatorClient;
+
+/// How many epochs are gone back over.
+const EPOCHS_MAX: usize = 1_000;
+
+/// Where exports of earlier epochs are.
+pub(super) enum Exports<'a> {
+    /// The server has them; they are downloaded into this directory.
+    Server(&'a OperatorClient, &'a Path),
+    /// A data directory has them.
+    Directory(PathBuf),
+}
+
+impl Exports<'_> {
+    async fn of(&self, epoch: Epoch) -> Result<PathBuf, Failure> {
+        match self {
+            Self::Directory(data) => Ok(data.join("epochs").join(format!("{epoch}.export"))),
+            Self::Server(client, home) => {
+                let path = home.join(format!("{epoch}.export"));
+                if !path.exists() {
+                    let mut file = File::create_new(&path).map_err(|error| Failure::new_file(&path, &error))?;
+                    client.download(&format!("/v1/audit/epochs/{epoch}/export"), &mut file).await?;
+                }
+                Ok(path)
+            }
+        }
+    }
+}
+
+/// What the first entry of an epoch says of the one before it.
+struct Began {
+    /// The epoch that it began.
+    origin: Origin,
+    /// The checkpoint with which the one before it ended.
+    ended: String,
+    /// Which that was, and how many entries it counts.
+    before: Origin,
+    size: u64,
+    /// What the key of before says of this one's. None if that was given up.
+    succession: Option<String>,
+}
+
+impl Began {
+    /// None if this is not how an epoch begins after another.
+    fn of(bytes: &[u8]) -> Option<Self> {
+        let entry = Entry::parse(bytes).ok()?;
+        let body: Value = serde_json::from_str(entry.body.as_str()).ok()?;
+        let kind = body["type"].as_str()?;
+        if !matches!(kind, "restored" | "log_key_rotated") {
+            return None;
+        }
+        let ended = body["checkpoint"].as_str()?.to_owned();
+        let mut lines = ended.lines();
+        let (before, size) = (lines.next()?.parse::<Origin>().ok()?, lines.next()?.parse().ok()?);
+        if before.log_id != entry.at.log_id || before.epoch >= entry.at.epoch {
+            return None;
+        }
+        let succession = body["succession"].as_str().map(str::to_owned);
+        Some(Self { origin: entry.at.origin(), ended, before, size, succession })
+    }
+}
+
+/// The epochs from the one that the log is in back to one that somebody knows.
+pub(super) struct Lineage {
+    /// How each began, the last first.
+    steps: Vec<Began>,
+}
+
+/// What was found of a checkpoint of an earlier epoch.
+pub(super) struct Continues {
+    pub(super) epoch: Epoch,
+    pub(super) entries: u64,
+}
+
+impl Lineage {
+    /// Go back from the log in these files to an epoch, or to the last one before it.
+    pub(super) async fn back(
+        files: &dyn PublishedFiles,
+        size: u64,
+        exports: &Exports<'_>,
+        epoch: Epoch,
+    ) -> Result<Self, Failure> {
+        let mut steps: Vec<Began> = Vec::new();
+        let mut began = first_published(files, size)?.as_deref().and_then(Began::of);
+        while let Some(step) = began.take() {
+            let before = step.before.epoch;
+            steps.push(step);
+            if before <= epoch || steps.len() >= EPOCHS_MAX {
+                break;
+            }
+            began = first_exported(&exports.of(before).await?)?.as_deref().and_then(Began::of);
+        }
+        Ok(Self { steps })
+    }
+
+    /// The key that signs now, by the word of each key before it, from this one on.
+    pub(super) fn follow(&self, trusted: &CheckpointVerifier) -> Result<CheckpointVerifier, Failure> {
+        let mut key = trusted.clone();
+        if self.steps.last().is_none_or(|step| step.before != *trusted.origin()) {
+            return Err(verification(format!(
+                "the log does not come from `{}`, whose key is trusted",
+                trusted.origin()
+            )));
+        }
+        for step in self.steps.iter().rev() {
+            let Some(note) = &step.succession else {
+                return Err(verification(format!(
+                    "the key of `{}` was given up as compromised, and names no other after it",
+                    step.before
+                ))
+                .with_help(
+                    "ask whoever runs the server for the new key (`attorn audit key`), and give it with `--key`",
+                ));
+            };
+            let said = Succession::verify(note.as_bytes(), &key).map_err(|error| Failure::verification(&error))?;
+            let ended = key.verify(step.ended.as_bytes()).map_err(|error| Failure::verification(&error))?;
+            if said.ended != *ended.checkpoint() || *said.key.origin() != step.origin {
+                let message = format!("the note by the key of `{}` is of another end of its epoch", step.before);
+                return Err(verification(message));
+            }
+            key = said.key;
+        }
+        Ok(key)
+    }
+
+    /// See whether the key that was remembered of an earlier epoch leads to the one that signs now. What comes back is to
+    /// be noted: that nothing is known of it.
+    pub(super) fn vouched(&self, seen: &Remembered, now: &CheckpointVerifier) -> Result<Option<&'static str>, Failure> {
+        const UNVOUCHED: &str = "the key that signs now is another than the one that was remembered, which does not \
+                                 vouch for it: ask whoever runs the server for it, and give it with `--key`";
+        let is_given_up = self.steps.iter().any(|step| step.succession.is_none());
+        if is_given_up {
+            return Ok(Some(UNVOUCHED));
+        }
+        let Some(key) = &seen.key else { return Ok(None) };
+        // That the log does not come from there at all is for the comparison to say.
+        if self.steps.last().is_none_or(|step| step.before != seen.origin) || self.follow(key)? == *now {
+            return Ok(None);
+        }
+        Err(verification(format!("the key of `{}` named another one than the one that signs now", seen.origin)))
+    }
+
+    /// See whether what was seen of an earlier epoch is the begin of what is kept of it.
+    pub(super) async fn compare(&self, seen: &Remembered, exports: &Exports<'_>) -> Result<Continues, Failure> {
+        let gone = |entries: u64, what: &str| {
+            let message = format!("rollback: {entries} entries that you have seen are gone: {what}");
+            let forget = seen.path.as_ref().map(|path| {
+                format!("if you know why, such as a restore: remove `{}`, and verify anew", path.display())
+            });
+            let failure = verification(message);
+            Err(match forget {
+                Some(help) => failure.with_help(help),
+                None => failure,
+            })
+        };
+        let (epoch, entries) = (seen.origin.epoch, size_of(&seen.note)?);
+        let Some(step) = self.steps.iter().find(|step| step.before == seen.origin) else {
+            return gone(entries, &format!("the log does not come from epoch {epoch}"));
+        };
+        if entries > step.size {
+            return gone(entries - step.size, &format!("epoch {epoch} ended with {}", step.size));
+        }
+        let path = exports.of(epoch).await?;
+        let file = BufReader::new(File::open(&path).map_err(|error| Failure::file("read", &path, &error))?);
+        let checks = Checks { trusted: seen.key.as_ref(), since: Some(seen.note.as_bytes()), witnesses: None };
+        let verified = verify_export_with(file, &checks, NonZeroU64::MAX, |_| {});
+        let verified = verified.map_err(|error| {
+            let failure = Failure::verification(&error);
+            Failure { message: format!("epoch {epoch}: {}", failure.message), ..failure }
+        })?;
+        let ended = verified.key.verify(step.ended.as_bytes()).map_err(|error| Failure::verification(&error))?;
+        if ended.checkpoint() != verified.checkpoint.checkpoint() {
+            let message = format!("what is kept of epoch {epoch} does not end where the log says that it ended");
+            return Err(verification(message));
+        }
+        Ok(Continues { epoch, entries })
+    }
+}
+
+/// That the log is in an earlier epoch than one that was seen.
+pub(super) fn rolled_back(seen: &Remembered, now: &Origin) -> Failure {
+    let entries = size_of(&seen.note).unwrap_or(0);
+    let message = format!(
+        "rollback: {entries} entries that you have seen are gone: the log is `{now}`, and you have seen `{}`",
+        seen.origin
+    );
+    let failure = verification(message);
+    match &seen.path {
+        Some(path) => failure.with_help(format!("if you know why: remove `{}`, and verify anew", path.display())),
+        None => failure,
+    }
+}
+
+fn verification(message: String) -> Failure {
+    Failure { exit: crate::exit::Exit::VerificationFailed, ..Failure::new(message) }
+}
+
+/// The origin that a checkpoint says it is of.
+pub(super) fn origin_of(note: &str) -> Result<Origin, Failure> {
+    note.lines()
+        .next()
+        .unwrap_or_default()
+        .parse()
+        .map_err(|error: attorn_core::ParseError| Failure::verification(&error))
+}
+
+fn size_of(note: &str) -> Result<u64, Failure> {
+    let size = note.lines().nth(1).and_then(|line| line.parse().ok());
+    size.ok_or_else(|| verification("the checkpoint that was kept does not say how many entries it counts".to_owned()))
+}
+
+/// The first entry of a log that is published as files; none if it has none. The verifier has hashed it, or will.
+fn first_published(files: &dyn PublishedFiles, size: u64) -> Result<Option<Vec<u8>>, Failure> {
+    let Some(tile) = Tile::of_kind(TileKind::Entries, size).next() else { return Ok(None) };
+    let bytes = files.read(&tile.to_string(), Tile::BYTES_MAX).map_err(|error| Failure::of(&error))?;
+    Ok(bytes.and_then(|bytes| Bundle::new(&bytes).next_entry().map(<[u8]>::to_vec).ok()))
+}
+
+/// The first entry of an export.
+fn first_exported(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+    let file = BufReader::new(File::open(path).map_err(|error| Failure::file("read", path, &error))?);
+    let mut export = ExportReader::open(file).map_err(|error| Failure::verification(&error))?;
+    let mut bytes = Vec::new();
+    let there = export.next_entry(&mut bytes).map_err(|error| Failure::file("read", path, &error))?;
+    Ok(there.then_some(bytes))
+}
+
+#[cfg(test)]
+#[path = "lineage_tests.rs"]
+mod tests;

@@ -1,0 +1,78 @@
+//! What `attorn restore` says: what came of it, and what has to be looked at before the server is thawed.
+
+use attorn_server::Config;
+use attorn_server::restore::Restored;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// What the backup may have wrong, and the command that lists it.
+const LOOK_AT: [(&str, &str); 8] = [
+    ("operators who were revoked since, before any of them gets a token", "attorn operator list"),
+    ("agents that were suspended or retired, and their keys and ceilings", "attorn agent list"),
+    ("resource servers that were revoked", "attorn resource-server list"),
+    ("delegations that were revoked", "attorn delegation list"),
+    ("providers, and entitlements", "attorn provider list; attorn entitlement list"),
+    ("trust domains, and issuers of workloads", "attorn trust-domain list; attorn workload-issuer list"),
+    ("policies in force, and facts", "attorn policy list; attorn fact list"),
+    ("counters that were charged: what was spent since counts for nothing", "attorn audit list --epoch N"),
+];
+
+pub(super) fn print(output: &Output, config: &Config, restored: &Restored) -> Result<Exit, Failure> {
+    let (ended, token) = (restored.ended, restored.bootstrap_token.expose());
+    if output.json {
+        output.json(&serde_json::json!({
+            "data_dir": config.data_dir.display().to_string(),
+            "origin": restored.origin.to_string(),
+            "earlier_origin": restored.earlier.to_string(),
+            "earlier_entries": restored.entries,
+            "earlier_export": restored.export.display().to_string(),
+            "entries_lost_at_least": restored.lost,
+            "high_water_problem": restored.high_water_problem,
+            "grants_ended": ended.grants,
+            "sessions_ended": ended.sessions,
+            "operator_tokens_ended": ended.operator_tokens,
+            "users_erased": ended.users,
+            "user_keys": restored.user_keys,
+            "bootstrap_token": token,
+        }))?;
+        return Ok(Exit::Done);
+    }
+    let line = |name: &str, what: String| output.line(format!("{name:15}  {what}"));
+    line("data", config.data_dir.display().to_string());
+    line("audit log", format!("{}, after {} with {} entries", restored.origin, restored.earlier, restored.entries));
+    line("earlier log", restored.export.display().to_string());
+    line("entries lost", lost(restored.lost));
+    line("grants ended", ended.grants.to_string());
+    line("sessions ended", ended.sessions.to_string());
+    line("operator tokens", format!("{} ended", ended.operator_tokens));
+    line("users erased", format!("{}, who were erased after the backup", ended.users));
+    if let Some(keys) = restored.user_keys {
+        line("user keys", format!("{keys} put back"));
+    }
+    line("bootstrap token", token.to_owned());
+    output.note("");
+    if let Some(problem) = &restored.high_water_problem {
+        output.note(format!("The high-water file does not tell what was lost: {problem}."));
+    }
+    output.note("No token of an operator is good any more. The bootstrap token is shown this once:");
+    output.note("  ATTORN_TOKEN=<bootstrap token> attorn operator renew NAME      an admin of before, or");
+    output.note("  ATTORN_TOKEN=<bootstrap token> attorn operator register NAME --duty admin");
+    output.note(
+        "Everything is denied until somebody with the duty `thawer` says `attorn thaw`. What is here is as it was",
+    );
+    output.note("in the backup. Look first at");
+    for (what, command) in LOOK_AT {
+        output.note(format!("  {what}: {command}"));
+    }
+    Ok(Exit::Done)
+}
+
+fn lost(lost: Option<u64>) -> String {
+    match lost {
+        None => "unknown: the high-water file does not tell".to_owned(),
+        Some(0) => "none that the high-water file knows of".to_owned(),
+        Some(lost) => format!("{lost} at least"),
+    }
+}

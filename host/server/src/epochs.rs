@@ -1,0 +1,224 @@
+//! How an epoch of the audit log ends, and the next begins: what `attorn restore` and `attorn key rotate-log` share.
+//!
+//! The entries of the epoch that ends are kept as an export, which is verified where it was written. The next epoch
+//! has a key of its own, whose seed no earlier copy of the data has: so two logs that go on from one backup are told
+//! apart by anybody who has the key of either. Its first entry names where the old epoch ended, and bears a note by
+//! which the old key names the new one ([`attorn_log::succession`]).
+//!
+//! Whether anything that was granted ends with the epoch is not decided here.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{BufReader, BufWriter, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use attorn_log::{CheckpointSigner, CheckpointVerifier, Epoch, Origin, SignedCheckpoint, export_header, verify_export};
+use attorn_store::records::{EpochEnd, KeyMaterialRecord, LogEpochRecord, Record as _};
+use attorn_store::{Batch, Key, KeyPrefix, KeyPurpose, PAGE_ITEMS_MAX, Store};
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use crate::high_water::HighWaterError;
+use crate::http::failure::{Failure, causes};
+use crate::keys;
+use crate::run::ServeError;
+
+/// Where the logs of earlier epochs are, within the data directory.
+const EPOCHS: &str = "epochs";
+/// What goes over to the next epoch as it is, within the data directory: large values, the logs of earlier epochs, and
+/// the checkpoints that were published, by epoch, with their cosignatures.
+pub(crate) const PLAIN: [&str; 3] = ["blobs", EPOCHS, "log"];
+/// How many entries are exported at a time.
+const EXPORTED_AT_ONCE: usize = 256;
+
+/// Why no epoch began.
+#[derive(Debug, thiserror::Error)]
+pub enum EpochError {
+    /// There is something where the data should go.
+    #[error("`{0}` is there already; nothing was changed")]
+    InTheWay(PathBuf),
+    /// There is what a rotation has left that did not come to its end.
+    #[error("`{0}` is left of a rotation that did not come to its end; nothing was changed")]
+    LeftBehind(PathBuf),
+    /// A file or directory cannot be used.
+    #[error("cannot use `{path}`: {source}")]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The backup cannot be used.
+    #[error("the backup cannot be restored: {0}")]
+    Backup(String),
+    /// The log is not as it was.
+    #[error("the log cannot go on in a new epoch: {0}")]
+    Log(String),
+    /// The configuration or what it names cannot be used.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+}
+
+impl EpochError {
+    /// What to do about it.
+    #[must_use]
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::InTheWay(_) => Some("what is there is never overwritten: move it away, or name another `--data-dir`"),
+            Self::LeftBehind(_) => Some(
+                "start the server once: if it starts, the data directory is whole, and what is left is the one of before \
+                 or one that was never finished: remove it",
+            ),
+            Self::Serve(error) => error.help(),
+            Self::Io { .. } | Self::Backup(_) | Self::Log(_) => None,
+        }
+    }
+
+    pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        |source| Self::Io { path, source }
+    }
+}
+
+impl From<Failure> for EpochError {
+    fn from(failure: Failure) -> Self {
+        Self::Serve(failure.into())
+    }
+}
+
+impl From<HighWaterError> for EpochError {
+    fn from(error: HighWaterError) -> Self {
+        Self::Serve(error.into())
+    }
+}
+
+/// An epoch that has ended.
+pub(crate) struct Ended {
+    signer: CheckpointSigner,
+    pub(crate) checkpoint: SignedCheckpoint,
+}
+
+/// The key of the next one.
+pub(crate) struct NextKey {
+    seed: Zeroizing<[u8; 32]>,
+    verifier: CheckpointVerifier,
+}
+
+impl NextKey {
+    /// A new key for this origin.
+    pub(crate) fn generate(origin: Origin) -> Result<Self, Failure> {
+        let mut seed = Zeroizing::new([0; 32]);
+        getrandom::fill(seed.as_mut()).map_err(Failure::internal)?;
+        let verifier = CheckpointSigner::new(origin, &seed).verifier();
+        Ok(Self { seed, verifier })
+    }
+
+    pub(crate) const fn verifier(&self) -> &CheckpointVerifier {
+        &self.verifier
+    }
+}
+
+/// The file that holds the log of an earlier epoch, within this data directory.
+pub(crate) fn export_path(data_dir: &Path, epoch: Epoch) -> PathBuf {
+    data_dir.join(EPOCHS).join(format!("{epoch}.export"))
+}
+
+impl Ended {
+    /// Sign all that this store's log has, and write it to a file of its own within the data directory `to`, where it
+    /// is verified.
+    pub(crate) fn keep(store: &Store, signer: CheckpointSigner, to: &Path) -> Result<Self, EpochError> {
+        let size = store.log_head().map_err(Failure::from)?.size;
+        let checkpoint = signer.sign(size, store.root(size).map_err(Failure::from)?);
+        let (dir, path) = (to.join(EPOCHS), export_path(to, checkpoint.checkpoint().origin.epoch));
+        let io = EpochError::io;
+        DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(io(&dir))?;
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(io(&path))?;
+        let mut file = BufWriter::new(file);
+        let key = signer.verifier();
+        file.write_all(export_header(&key, &checkpoint).as_bytes()).map_err(io(&path))?;
+        let mut from = 0;
+        while from < size {
+            let entries = store.entries(from, EXPORTED_AT_ONCE).map_err(Failure::from)?;
+            for entry in &entries {
+                file.write_all(&entry.bytes).map_err(io(&path))?;
+            }
+            from += entries.len() as u64;
+        }
+        let file = file.into_inner().map_err(|error| io(&path)(error.into_error()))?;
+        file.sync_all().map_err(io(&path))?;
+        sync_dir(&dir)?;
+        sync_dir(to)?;
+        let written = BufReader::new(File::open(&path).map_err(io(&path))?);
+        verify_export(written, Some(&key)).map_err(|error| EpochError::Log(causes(&error)))?;
+        Ok(Self { signer, checkpoint })
+    }
+
+    /// Begin the next epoch in its store: the new key takes the place of the old one, whose private half is gone, and
+    /// what has to be known of the old epoch is recorded. What the first entry has to say comes back.
+    pub(crate) async fn begin_next(
+        &self,
+        store: &Store,
+        (root, next): (&attorn_identity::RootKey, &NextKey),
+        why: EpochEnd,
+        batch: &mut Batch,
+    ) -> Result<Value, Failure> {
+        let mut version = 0;
+        let held = store.scan(&KeyPrefix::key_material(KeyPurpose::Log), None, PAGE_ITEMS_MAX).await?;
+        for (key, stored) in held.items {
+            let record = KeyMaterialRecord::decode(&key, &stored.value).map_err(Failure::internal)?;
+            version = version.max(record.version);
+            batch.delete.push(key);
+        }
+        keys::put_material(root, batch, (KeyPurpose::Log, version + 1), next.seed.as_ref())?;
+        let (key, checkpoint) = (self.signer.verifier(), self.checkpoint.note().to_owned());
+        let record = LogEpochRecord { key, checkpoint, ended: why, at: batch.now };
+        batch.require.push((record.key(), attorn_store::Require::Absent));
+        batch.put_record(&record);
+        // By a key that somebody else may have, anybody could name the next one.
+        let trusted = why != EpochEnd::KeyCompromised;
+        let succession = trusted.then(|| self.signer.succession(&self.checkpoint, &next.verifier));
+        Ok(json!({
+            "checkpoint": self.checkpoint.note(),
+            "key": next.verifier.to_string(),
+            "succession": succession,
+        }))
+    }
+}
+
+/// What is known of an earlier epoch.
+pub(crate) async fn earlier(store: &Store, epoch: Epoch) -> Result<Option<LogEpochRecord>, Failure> {
+    Ok(store.record::<LogEpochRecord>(&Key::log_epoch(epoch)).await?.map(|found| found.value))
+}
+
+/// Where half-done work stands, beside the data directory.
+pub(crate) fn beside(data_dir: &Path, ending: &str) -> PathBuf {
+    let mut name = data_dir.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+/// Have the names in a directory on disk.
+pub(crate) fn sync_dir(dir: &Path) -> Result<(), EpochError> {
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(EpochError::io(dir))
+}
+
+/// The same for the directory that this one stands in.
+pub(crate) fn sync_above(dir: &Path) -> Result<(), EpochError> {
+    sync_dir(dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))
+}
+
+/// Give every file of a directory a second name in another one, which is made if it is not there.
+pub(crate) fn link_all(from: &Path, to: &Path) -> Result<(), EpochError> {
+    let io = EpochError::io;
+    DirBuilder::new().recursive(true).mode(0o700).create(to).map_err(io(to))?;
+    for entry in fs::read_dir(from).map_err(io(from))? {
+        let entry = entry.map_err(io(from))?;
+        let target = to.join(entry.file_name());
+        if entry.file_type().map_err(io(from))?.is_dir() {
+            link_all(&entry.path(), &target)?;
+        } else {
+            fs::hard_link(entry.path(), &target).map_err(io(&target))?;
+        }
+    }
+    sync_dir(to)
+}

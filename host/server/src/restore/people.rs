@@ -1,0 +1,46 @@
+//! Users, when a backup is restored: those who were erased after it was made are erased again as far as anybody here
+//! knows of it, and the keys of the others are put back, if a copy of them is there.
+//!
+//! What is known of erasures stands in the backup itself, and as marks beside the keys ([`crate::users::key_files`]).
+//! Where neither has one, as with a copy of the keys from before an erasure and no newer one, the user comes back.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use attorn_core::UserId;
+use attorn_store::records::UserRecord;
+use attorn_store::{Key, Store};
+
+use crate::config::Config;
+use crate::epochs::EpochError;
+use crate::users::{erase, key_files};
+
+/// Erase whom the marks name and the backup still has; how many those were.
+pub(super) async fn erase_known(store: &Store, config: &Config, copy: Option<&Path>) -> Result<u64, EpochError> {
+    let mut erased = BTreeSet::new();
+    for dir in [Some(config.user_keys.as_path()), copy].into_iter().flatten() {
+        erased.extend(key_files::erased_users(dir).map_err(EpochError::io(dir))?);
+    }
+    let mut count = 0;
+    for user in &erased {
+        count += u64::from(erase::again(store, user).await?);
+    }
+    Ok(count)
+}
+
+/// Put back the keys of users who are somebody in this store and have none; how many those were.
+pub(super) async fn put_keys_back(store: &Store, config: &Config, copy: &Path) -> Result<u64, EpochError> {
+    let mut count = 0;
+    for user in key_files::users(copy).map_err(EpochError::io(copy))? {
+        if is_somebody(store, &user).await? {
+            let put = key_files::put_back(copy, &config.user_keys, &user);
+            count += u64::from(put.map_err(EpochError::io(&config.user_keys))?);
+        }
+    }
+    Ok(count)
+}
+
+async fn is_somebody(store: &Store, user: &UserId) -> Result<bool, EpochError> {
+    let record = store.record::<UserRecord>(&Key::user(user)).await;
+    Ok(record.map_err(crate::http::failure::Failure::from)?.is_some())
+}

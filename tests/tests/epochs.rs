@@ -1,0 +1,555 @@
+//! Epochs of the audit log: what a restore ends, backups that are restored twice, and the log's key when it is rotated.
+// Long because: one stage, whose log begins anew in every way that there is.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
+use std::fs;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use attorn_api::audit::{Entry, EntryList};
+use attorn_api::decisions::{DecisionAnswer, DecisionKind};
+use attorn_core::Duty;
+use attorn_log::{CheckpointVerifier, Epoch, Hash, Receipt, Succession, WitnessPolicy, verify_export};
+use attorn_tests::components;
+use attorn_tests::people::bootstrap;
+use attorn_tests::process::binary;
+use attorn_tests::server::Fresh;
+use attorn_tests::witness::Mood;
+use attorn_tests::world::{Cast, ask, read_only_settings};
+use attorn_tests::{Call, Process, Staff, Witness};
+use serde_json::{Value, json};
+
+/// A server that has decided something, and what is done to its directories.
+struct Stage {
+    fresh: Fresh,
+    cast: Cast,
+}
+
+impl Stage {
+    async fn set() -> (Self, Process) {
+        Self::set_in(Fresh::make().await).await
+    }
+
+    async fn set_in(fresh: Fresh) -> (Self, Process) {
+        let process = Process::start(&fresh.config, &fresh.reach).await;
+        let staff = Staff::hire(&fresh.reach, &fresh.bootstrap_token).await;
+        let cast = Cast::register(&fresh.reach, &staff).await;
+        cast.activate("read-only", components::bytes("read-only"), read_only_settings()).await;
+        (Self { fresh, cast }, process)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.fresh.dir.path().join(name)
+    }
+
+    fn high_water(&self) -> PathBuf {
+        self.fresh.config.with_file_name("high-water")
+    }
+
+    fn attorn(&self, arguments: &[&str]) -> Output {
+        Command::new(binary()).args(arguments).arg("--config").arg(&self.fresh.config).output().unwrap()
+    }
+
+    #[track_caller]
+    fn done(&self, arguments: &[&str]) -> Value {
+        let output = self.attorn(&[arguments, &["--json"]].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    #[track_caller]
+    fn fails(&self, arguments: &[&str]) -> String {
+        let output = self.attorn(arguments);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        said
+    }
+
+    async fn start(&self) -> Process {
+        Process::start(&self.fresh.config, &self.fresh.reach).await
+    }
+
+    async fn key(&self) -> CheckpointVerifier {
+        self.fresh.reach.send(Call::get("/v1/audit/key")).await.text().trim().parse().unwrap()
+    }
+
+    async fn bodies(&self) -> Vec<Value> {
+        let list: EntryList = self.cast.staff.auditor.get("/v1/audit/entries?limit=200").await.json();
+        list.entries.iter().map(|entry| serde_json::from_str(entry.body.get()).unwrap()).collect()
+    }
+
+    /// Back up, stop, and put the directory elsewhere.
+    async fn lose(&self, process: Process) -> PathBuf {
+        let backup = self.path("backup");
+        self.done(&["backup", backup.to_str().unwrap()]);
+        process.kill().await;
+        fs::rename(self.fresh.data_dir(), self.path("lost")).unwrap();
+        backup
+    }
+}
+
+fn epoch_of(origin: &Value) -> u64 {
+    origin.as_str().unwrap().rsplit('/').next().unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_was_revoked_after_the_backup_cannot_act_after_the_restore() {
+    let (mut stage, process) = Stage::set().await;
+    let admin = stage.cast.staff.admin.clone();
+    let thawer = admin.hire("thawer", &[Duty::Thawer]).await;
+    let thief = admin.hire("thief", &[Duty::Thawer, Duty::Admin]).await;
+    let allowed = stage.cast.bot.decide(&ask()).await;
+    let backup = stage.path("backup");
+    stage.done(&["backup", backup.to_str().unwrap()]);
+    // Of this the backup knows nothing.
+    admin.act("/v1/operators/thief/revoke").await.expect(200);
+    process.kill().await;
+    fs::rename(stage.fresh.data_dir(), stage.path("lost")).unwrap();
+    let restored = stage.done(&["restore", backup.to_str().unwrap()]);
+    assert_eq!(restored["operator_tokens_ended"], 9, "{restored}");
+
+    let process = stage.start().await;
+    let thaw = json!({ "reason": "mine again" });
+    for operator in [&thief, &thawer] {
+        operator.post("/v1/thaw", &thaw).await.refused(401, "unauthenticated");
+    }
+    thief.act("/v1/operators/thief/renew").await.refused(401, "unauthenticated");
+    admin.get("/v1/operators").await.refused(401, "unauthenticated");
+    // The token of `init` was used, and is dead as before.
+    let old = bootstrap(&stage.fresh.reach, &stage.fresh.bootstrap_token);
+    old.act("/v1/operators/admin/renew").await.refused(401, "unauthenticated");
+
+    let new = bootstrap(&stage.fresh.reach, restored["bootstrap_token"].as_str().unwrap());
+    new.post("/v1/thaw", &thaw).await.refused(401, "unauthenticated");
+    new.act("/v1/operators/thawer/renew").await.refused(422, "invalid_field");
+    new.act("/v1/operators/nobody/renew").await.refused(404, "not_found");
+    let admin = new.renew(&admin).await;
+    new.act("/v1/operators/thief/renew").await.refused(401, "unauthenticated");
+    admin.act("/v1/operators/admin/renew").await.refused(409, "invalid_state");
+    // The only admin who has a token stays, and who is revoked gets none.
+    admin.act("/v1/operators/admin/revoke").await.refused(409, "invalid_state");
+    admin.act("/v1/operators/thief/revoke").await.expect(200);
+    admin.act("/v1/operators/thief/renew").await.refused(409, "invalid_state");
+    let list: Value = admin.get("/v1/operators").await.expect(200).json();
+    let has_token = |id: &str| {
+        let all = list["operators"].as_array().unwrap();
+        all.iter().find(|operator| operator["id"] == id).unwrap()["has_token"].clone()
+    };
+    assert_eq!(
+        (has_token("admin"), has_token("thawer"), has_token("thief")),
+        (true.into(), false.into(), false.into())
+    );
+    let thawer = admin.renew(&thawer).await;
+    stage.cast.staff.auditor = admin.renew(&stage.cast.staff.auditor).await;
+    thawer.post("/v1/thaw", &thaw).await.expect(200);
+
+    // What the old key signed says nothing any more, and another signs.
+    let token = allowed.credential.unwrap().access_token;
+    let header = token.split('.').next().unwrap().to_owned();
+    let again = stage.cast.bot.decide(&ask()).await;
+    assert_eq!(again.decision, DecisionKind::Allow);
+    let new_token = again.credential.unwrap().access_token;
+    assert_ne!(new_token.split('.').next().unwrap(), header);
+    let jwks: Value = stage.fresh.reach.send(Call::get("/.well-known/jwks.json")).await.json();
+    assert_eq!(jwks["keys"].as_array().unwrap().len(), 1, "{jwks}");
+    let types: Vec<Value> = stage.bodies().await.into_iter().map(|body| body["type"].clone()).collect();
+    for due in ["operator_tokens_ended", "token_keys_ended", "key_made", "bootstrap_token_made", "operator_renewed"] {
+        assert!(types.iter().any(|found| found == due), "{due}: {types:?}");
+    }
+    process.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_backup_that_is_restored_twice_makes_two_logs_that_nobody_takes_for_one() {
+    let (stage, process) = Stage::set().await;
+    let backup = stage.lose(process).await;
+    let backup = backup.to_str().unwrap();
+    let first = stage.done(&["restore", backup]);
+    assert_eq!(epoch_of(&first["origin"]), 2);
+    let process = stage.start().await;
+    let first_key = stage.key().await;
+    process.kill().await;
+
+    // The high-water file has seen the second epoch, of which the backup knows nothing.
+    fs::rename(stage.fresh.data_dir(), stage.path("first")).unwrap();
+    let second = stage.done(&["restore", backup]);
+    assert_eq!(epoch_of(&second["origin"]), 3);
+    let problem = second["high_water_problem"].as_str().unwrap();
+    assert!(problem.starts_with("it has seen `attorn/log-") && problem.contains("was restored before"), "{problem}");
+    let process = stage.start().await;
+    let second_key = stage.key().await;
+    process.kill().await;
+    assert_ne!(first_key.to_string(), second_key.to_string());
+
+    // Where nobody knows of it, both are called the same, and no key of one is that of the other.
+    fs::remove_file(stage.high_water()).unwrap();
+    fs::rename(stage.fresh.data_dir(), stage.path("second")).unwrap();
+    let third = stage.done(&["restore", backup]);
+    assert_eq!((epoch_of(&third["origin"]), third["high_water_problem"].clone()), (2, Value::Null));
+    let process = stage.start().await;
+    let third_key = stage.key().await;
+    assert_eq!(third_key.origin(), first_key.origin());
+    assert_ne!(third_key, first_key);
+    process.kill().await;
+    let verify = |data: &Path| {
+        fs::remove_file(stage.high_water()).ok();
+        let config = fs::read_to_string(&stage.fresh.config).unwrap();
+        let config = config.replace("data_dir = \"data\"", &format!("data_dir = {data:?}"));
+        let path = stage.fresh.config.with_file_name("other.toml");
+        fs::write(&path, config).unwrap();
+        let mut command = Command::new(binary());
+        command.args(["audit", "verify", "--config"]).arg(&path).env("XDG_STATE_HOME", stage.path("state"));
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, said) = verify(&stage.path("first"));
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = verify(&stage.fresh.data_dir());
+    assert_eq!(code, Some(5), "{said}");
+    assert!(said.contains("the checkpoint that was kept cannot be relied on under the log's key"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_high_water_file_that_cannot_be_used_is_said() {
+    let (stage, process) = Stage::set().await;
+    let backup = stage.lose(process).await;
+    let seen = fs::read_to_string(stage.high_water()).unwrap();
+    let forged = seen.replacen('\n', "\n9", 1);
+    let origin = seen.lines().next().unwrap();
+    let last = format!("{}/{}", origin.rsplit_once('/').unwrap().0, u64::MAX);
+    for (note, epoch, why) in [
+        ("garbage", Some(2), "`garbage` is no origin"),
+        (&forged, Some(2), "the checkpoint's signature is wrong"),
+        (&seen.replacen("attorn/log-", "attorn/lag-", 1), Some(2), "it is of another log, `attorn/lag-"),
+        (&seen.replacen(origin, &last, 1), None, "after which there is none"),
+    ] {
+        fs::write(stage.high_water(), note).unwrap();
+        let target = stage.path("target");
+        let arguments = ["restore", backup.to_str().unwrap(), "--data-dir", target.to_str().unwrap()];
+        let Some(epoch) = epoch else {
+            let said = stage.fails(&arguments);
+            assert!(said.contains(why), "{said}");
+            continue;
+        };
+        let restored = stage.done(&arguments);
+        assert_eq!((epoch_of(&restored["origin"]), &restored["entries_lost_at_least"]), (epoch, &Value::Null));
+        let problem = restored["high_water_problem"].as_str().unwrap();
+        assert!(problem.contains(why), "{problem}");
+        fs::remove_dir_all(target).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_logs_key_is_rotated_and_nothing_that_was_granted_ends() {
+    let (stage, process) = Stage::set().await;
+    let old_key = stage.key().await;
+    let said = stage.fails(&["key", "rotate-log"]);
+    assert!(said.contains("is in use"), "{said}");
+    process.kill().await;
+    let earlier = stage.path("earlier");
+    copy(&stage.fresh.data_dir(), &earlier);
+    let long = "x".repeat(257);
+    assert!(stage.fails(&["key", "rotate-log", "--reason", &long]).contains("`reason` has more than 256"));
+    let process = stage.start().await;
+    let allowed = stage.cast.bot.decide(&ask()).await;
+    process.kill().await;
+    let left = stage.path("attorn/data.rotating");
+    fs::create_dir(&left).unwrap();
+    let said = stage.fails(&["key", "rotate-log"]);
+    assert!(said.contains("is left of a rotation that did not come to its end; nothing was changed\nhelp: "), "{said}");
+    fs::remove_dir(&left).unwrap();
+    let rotated = stage.done(&["key", "rotate-log", "--reason", "each year"]);
+    assert!(!stage.path("attorn/data.rotating").exists());
+    assert_eq!((epoch_of(&rotated["earlier_origin"]), epoch_of(&rotated["origin"])), (1, 2));
+
+    let process = stage.start().await;
+    let new_key = stage.key().await;
+    assert_eq!(new_key.to_string(), rotated["key"].as_str().unwrap());
+    stage.cast.use_grant(&allowed.grant.unwrap()).await.expect(200);
+    assert_eq!(stage.cast.bot.decide(&ask()).await.decision, DecisionKind::Allow);
+    let first = stage.bodies().await.remove(0);
+    assert_eq!((first["type"].as_str(), first["reason"].as_str()), (Some("log_key_rotated"), Some("each year")));
+    // The old key names the new one, at the end of its epoch and by a note at the begin of the next.
+    let succession = Succession::verify(first["succession"].as_str().unwrap().as_bytes(), &old_key).unwrap();
+    assert_eq!(succession.key, new_key);
+    let ended = old_key.verify(first["checkpoint"].as_str().unwrap().as_bytes()).unwrap();
+    assert_eq!(succession.ended, *ended.checkpoint());
+    let path = rotated["earlier_export"].as_str().unwrap();
+    let verified = verify_export(BufReader::new(fs::File::open(path).unwrap()), Some(&old_key)).unwrap();
+    assert_eq!(verified.checkpoint, ended);
+    let text = fs::read_to_string(path).unwrap();
+    let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    assert_eq!((last["type"].as_str(), &last["next_key"]), (Some("log_key_ended"), &rotated["key"]));
+    // The new log is one like any other.
+    let whole = stage.cast.staff.auditor.get("/v1/audit/export").await.expect(200);
+    verify_export(whole.body.as_slice(), Some(&new_key)).unwrap();
+    process.kill().await;
+    let process = stage.start().await;
+    process.kill().await;
+
+    // A second time, because somebody may have the key: then it names no other.
+    let again = stage.done(&["key", "rotate-log", "--compromised"]);
+    assert_eq!(epoch_of(&again["origin"]), 3);
+    let process = stage.start().await;
+    let first = stage.bodies().await.remove(0);
+    assert_eq!((&first["succession"], &first["compromised"]), (&Value::Null, &Value::Bool(true)));
+    stage.done(&["backup", stage.path("backup").to_str().unwrap()]);
+    process.kill().await;
+    // What the old key signs now is not believed, though the high-water file is of its epoch.
+    fs::rename(stage.fresh.data_dir(), stage.path("newest")).unwrap();
+    copy(&earlier, &stage.fresh.data_dir());
+    let said = stage.fails(&["serve"]);
+    assert!(said.contains("ends before entry ") && said.contains("has seen `attorn/log-"), "{said}");
+    // Nor is the key rotated in a directory that is not the newest.
+    let said = stage.fails(&["key", "rotate-log"]);
+    assert!(said.contains("ends before entry "), "{said}");
+    assert_eq!(stage.key_epoch(), Epoch(3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_of_earlier_epochs_are_read_proved_and_searched() {
+    let (stage, process) = Stage::set().await;
+    let old_key = stage.key().await;
+    let allowed = stage.cast.bot.decide(&ask()).await;
+    process.kill().await;
+    stage.done(&["key", "rotate-log"]);
+    let process = stage.start().await;
+    let auditor = &stage.cast.staff.auditor;
+    let get = async |path: &str| auditor.get(format!("/v1/audit/{path}")).await;
+    let list: Value = get("epochs").await.expect(200).json();
+    let epochs = list["epochs"].as_array().unwrap();
+    assert_eq!((epochs.len(), &epochs[0]["ended"], &epochs[1]["ended"]), (2, &json!("key_rotated"), &Value::Null));
+    assert_eq!(epochs[0]["key"], old_key.to_string());
+    let ended = old_key.verify(epochs[0]["checkpoint"].as_str().unwrap().as_bytes()).unwrap();
+    let size = ended.checkpoint().size;
+    assert_eq!(epochs[0]["size"], size);
+
+    let index = allowed.entry.index;
+    let text = get(&format!("epochs/1/entries/{index}/receipt")).await.expect(200);
+    let logged = Receipt::parse(&text.text()).unwrap().verify(&old_key).unwrap();
+    assert_eq!(logged.entry.at.to_string(), format!("{}/1/{index}", allowed.entry.log_id));
+    for other in [0, size - 1] {
+        let text = get(&format!("epochs/1/entries/{other}/receipt")).await.expect(200);
+        Receipt::parse(&text.text()).unwrap().verify(&old_key).unwrap();
+    }
+    // A decision is in the epoch that it was made in.
+    let by_decision = get(&format!("decisions/{}/receipt", allowed.decision_id)).await.expect(200);
+    assert_eq!(by_decision.text(), text.text());
+    let entry: Entry = get(&format!("epochs/1/entries/{index}")).await.expect(200).json();
+    assert_eq!((entry.reference.epoch, entry.reference.index), (1, index));
+    let whole = get("epochs/1/export").await.expect(200);
+    assert_eq!(verify_export(whole.body.as_slice(), Some(&old_key)).unwrap().entries, size);
+
+    // Page by page, and by filters.
+    let page: EntryList = get("epochs/1/entries?from=2&limit=3").await.expect(200).json();
+    let indexes: Vec<u64> = page.entries.iter().map(|entry| entry.reference.index).collect();
+    assert_eq!((indexes, page.next, page.size), (vec![2, 3, 4], Some(5), size));
+    let page: EntryList = get(&format!("epochs/1/entries?from={}", size - 1)).await.expect(200).json();
+    assert_eq!((page.entries.len(), page.next), (1, None));
+    let page: EntryList = get("epochs/1/entries?decision=allow&agent=support-bot").await.expect(200).json();
+    assert_eq!(page.entries.len(), 1);
+    assert_eq!(page.entries[0].reference.index, index);
+    for (path, status, code) in [
+        ("epochs/x/entries", 422, "invalid_field"),
+        ("epochs/9/entries", 404, "not_found"),
+        ("epochs/0/entries/0", 404, "not_found"),
+        ("epochs/1/entries/x", 422, "invalid_field"),
+        (&format!("epochs/1/entries/{size}"), 404, "not_found"),
+        (&format!("epochs/1/entries/{size}/receipt"), 404, "not_found"),
+        ("epochs/1/entries?colour=red", 400, "invalid_query"),
+        ("epochs/7/export", 404, "not_found"),
+    ] {
+        get(path).await.refused(status, code);
+    }
+    // The epoch that the log is in answers by its number, too.
+    let page: EntryList = get("epochs/2/entries").await.expect(200).json();
+    assert_eq!(page.entries[0].reference.epoch, 2);
+    let list: EntryList = get("entries").await.expect(200).json();
+    assert_eq!((list.earlier.len(), list.earlier[0].epoch, list.earlier[0].size), (1, 1, size));
+    let list: EntryList = get("entries?type=started").await.expect(200).json();
+    assert_eq!(list.earlier.len(), 1);
+
+    // By hand.
+    let say = |arguments: &[&str]| stage.audit(arguments);
+    let (code, out, note) = say(&["list"]);
+    assert_eq!(code, Some(0), "{note}");
+    assert!(note.contains(&format!("(1 with {size} entries): `--epoch 1` lists one")) && !out.contains("initialised"));
+    let (_, out, _) = say(&["list", "--epoch", "1"]);
+    assert!(out.contains("initialised"), "{out}");
+    let (_, out, _) = say(&["show", "1/0"]);
+    assert!(out.contains("initialised") && out.contains("/1/0"), "{out}");
+    let (code, out, note) = say(&["show", &allowed.decision_id]);
+    assert_eq!(code, Some(0), "{note}");
+    assert!(out.contains(&format!("attorn audit receipt 1/{index}")), "{out}");
+    let (_, out, _) = say(&["receipt", &format!("1/{index}")]);
+    assert_eq!(out, text.text());
+    let (_, out, _) = say(&["epochs"]);
+    assert!(out.contains("key rotated") && out.contains(&old_key.to_string()), "{out}");
+
+    // What is not what was signed is not answered, nor what is not there.
+    let path = stage.fresh.data_dir().join("epochs/1.export");
+    let kept = fs::read(&path).unwrap();
+    let text = String::from_utf8(kept.clone()).unwrap();
+    fs::write(&path, text.replacen("support-bot", "support-bat", 1)).unwrap();
+    get(&format!("epochs/1/entries/{index}/receipt")).await.refused(500, "internal");
+    fs::write(&path, &kept[..kept.len() - 2]).unwrap();
+    get(&format!("epochs/1/entries/{}", size - 1)).await.refused(500, "internal");
+    fs::remove_file(&path).unwrap();
+    for path in ["epochs/1/entries", "epochs/1/export", "epochs/1/entries/0/receipt"] {
+        get(path).await.refused(404, "not_found");
+    }
+    process.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_verifier_goes_on_over_epochs_and_sees_what_was_lost() {
+    let (mut stage, process) = Stage::set().await;
+    let old_key = stage.key().await.to_string();
+    let (code, _, said) = stage.audit(&["verify"]);
+    assert_eq!(code, Some(0), "{said}");
+    let early = stage.path("early");
+    fs::write(&early, stage.audit(&["checkpoint"]).1).unwrap();
+    process.kill().await;
+    stage.done(&["key", "rotate-log"]);
+    let process = stage.start().await;
+    // What was remembered is the begin of the old epoch, and the old key names the new one.
+    let (code, out, said) = stage.audit(&["verify", "--key", &old_key]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(out.contains("\ncontinues epoch 1, which still has the "), "{out}");
+    assert!(said.contains("the key is a later one than the one that was given, which named it"), "{said}");
+    let (code, out, said) = stage.audit(&["verify", "--alone", "--since", early.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(out.contains("\ncontinues epoch 1"), "{out}");
+    // Remembered anew, it is compared with that.
+    let (_, out, _) = stage.audit(&["verify"]);
+    assert!(out.contains("\nsince ") && !out.contains("\ncontinues"), "{out}");
+    let other = stage.key().await.to_string().replace("/2+", "/1+");
+    let (code, _, _) = stage.audit(&["verify", "--key", &other]);
+    assert_eq!(code, Some(2), "a key whose id is of another name is none");
+
+    // A backup of now; then more is seen that it does not have.
+    let backup = stage.path("backup");
+    stage.done(&["backup", backup.to_str().unwrap()]);
+    for _ in 0..3 {
+        stage.cast.bot.decide(&ask()).await;
+    }
+    let (code, out, said) = stage.audit(&["verify", "--json"]);
+    assert_eq!(code, Some(0), "{said}");
+    let seen = serde_json::from_str::<Value>(&out).unwrap()["entries"].as_u64().unwrap();
+    process.kill().await;
+    fs::rename(stage.fresh.data_dir(), stage.path("lost")).unwrap();
+    let restored = stage.done(&["restore", backup.to_str().unwrap()]);
+    let gone = seen - restored["earlier_entries"].as_u64().unwrap();
+    let process = stage.start().await;
+    let token = restored["bootstrap_token"].as_str().unwrap().to_owned();
+    stage.cast.staff = stage.cast.staff.renewed(&stage.fresh.reach, &token).await;
+    let (code, _, said) = stage.audit(&["verify"]);
+    assert_eq!(code, Some(5), "{said}");
+    assert!(
+        said.contains(&format!("rollback: {gone} entries that you have seen are gone: epoch 2 ended with ")),
+        "{said}"
+    );
+    assert!(said.contains("if you know why, such as a restore: remove `"), "{said}");
+    // Whoever knows why forgets what was seen of it, and what is left from before is still compared.
+    let log_id = old_key.split('/').nth(1).unwrap();
+    fs::remove_file(stage.path("state/attorn/checkpoints").join(format!("{log_id}.2"))).unwrap();
+    let (code, out, said) = stage.audit(&["verify"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(out.contains("\ncontinues epoch 1"), "{out}");
+    let config = stage.fresh.config.display().to_string();
+    process.kill().await;
+    // The same of a directory whose server has stopped.
+    fs::remove_dir_all(stage.path("state")).unwrap();
+    let (code, out, said) =
+        stage.audit(&["verify", "--config", &config, "--key", &old_key, "--since", early.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(out.contains("\ncontinues epoch 1"), "{out}");
+    let (code, _, said) = stage.audit(&["verify", "--config", &config]);
+    assert_eq!(code, Some(0), "{said}");
+
+    // And an older directory, in an epoch before the one that was seen.
+    fs::rename(stage.fresh.data_dir(), stage.path("newest")).unwrap();
+    fs::rename(stage.path("lost"), stage.fresh.data_dir()).unwrap();
+    let (code, _, said) = stage.audit(&["verify", "--config", &config]);
+    assert_eq!(code, Some(5), "{said}");
+    assert!(said.contains("error: rollback: ") && said.contains("and you have seen `attorn/"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn witnesses_cosign_each_epoch_and_what_they_cosigned_of_an_earlier_one_is_kept() {
+    let witness = Witness::start("example.org/w1", 1, Mood::Good).await;
+    let toml = format!("public_log = false\nwitness_quorum = 1\n{}", witness.toml());
+    let (stage, process) = Stage::set_in(Fresh::make().await.configure("public_log = false", &toml)).await;
+    let old_key = stage.key().await;
+    let allowed: DecisionAnswer = stage.cast.bot.post("/v1/decisions?wait=witnessed", &ask()).await.expect(200).json();
+    process.kill().await;
+    stage.done(&["key", "rotate-log"]);
+    // Whoever runs the witness was told of the new origin: it has seen nothing of it.
+    witness.has_seen(0, Hash::EMPTY_ROOT);
+    let process = stage.start().await;
+    let auditor = &stage.cast.staff.auditor;
+    let note = auditor.get("/v1/audit/checkpoint?wait=witnessed").await.expect(200).text();
+    let shown = stage.key().await.verify(note.as_bytes()).unwrap();
+    let policy: WitnessPolicy = format!("witness w {}\nquorum w\n", witness.vkey).parse().unwrap();
+    assert_eq!(shown.checkpoint().origin.epoch, Epoch(2));
+    policy.check(&shown).unwrap();
+    let index = allowed.entry.index;
+    let receipt = auditor.get(format!("/v1/audit/epochs/1/entries/{index}/receipt")).await.expect(200).text();
+    let logged = Receipt::parse(&receipt).unwrap().verify(&old_key).unwrap();
+    policy.check(&logged.signed).unwrap();
+    // The last entry was signed when the server had stopped, and nobody cosigned it.
+    let size = auditor.get("/v1/audit/entries").await.json::<EntryList>().earlier[0].size;
+    let last = auditor.get(format!("/v1/audit/epochs/1/entries/{}/receipt", size - 1)).await.expect(200).text();
+    let logged = Receipt::parse(&last).unwrap().verify(&old_key).unwrap();
+    assert!(policy.check(&logged.signed).is_err() && logged.checkpoint.size == size);
+    process.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_was_given_up_vouches_for_none() {
+    let (stage, process) = Stage::set().await;
+    let old_key = stage.key().await.to_string();
+    process.kill().await;
+    let rotated = stage.done(&["key", "rotate-log", "--compromised"]);
+    let process = stage.start().await;
+    let (code, _, said) = stage.audit(&["verify", "--key", &old_key]);
+    assert_eq!(code, Some(5), "{said}");
+    assert!(said.contains("was given up as compromised, and names no other after it\nhelp: ask whoever"), "{said}");
+    let (code, _, said) = stage.audit(&["verify", "--key", rotated["key"].as_str().unwrap()]);
+    assert_eq!(code, Some(0), "{said}");
+    process.kill().await;
+}
+
+impl Stage {
+    /// `attorn audit` with what an auditor has; how it ended, and what it said on both streams.
+    fn audit(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let mut command = Command::new(binary());
+        command.arg("audit").args(arguments);
+        command.env("ATTORN_URL", &self.fresh.reach.url).env("ATTORN_TOKEN", &self.cast.staff.auditor.token);
+        command.env("XDG_STATE_HOME", self.path("state"));
+        let output = command.output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    }
+
+    /// The epoch that the high-water file has seen.
+    fn key_epoch(&self) -> Epoch {
+        let note = fs::read_to_string(self.high_water()).unwrap();
+        note.lines().next().unwrap().rsplit('/').next().unwrap().parse().unwrap()
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
