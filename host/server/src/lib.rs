@@ -37,6 +37,7 @@ mod random;
 mod reaper;
 mod refusals;
 mod registry;
+mod replays;
 pub mod restore;
 mod routes;
 pub mod run;

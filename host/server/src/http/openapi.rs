@@ -136,6 +136,7 @@ fn parameters(route: &Route) -> Vec<Value> {
     let queried = match route.operation {
         "listEntries" => &["order", "cursor"][..],
         "streamEntries" => &["from"],
+        "replayHistory" => &["from", "to"],
         _ => return parameters,
     };
     for name in queried.iter().chain(&queries::filter::NAMES) {
