@@ -3,6 +3,7 @@
 mod directory;
 mod filters;
 mod list;
+pub(crate) mod replay;
 mod show;
 mod story;
 mod verify;
@@ -32,6 +33,8 @@ pub(crate) enum Audit {
     List(list::List),
     /// Tell a decision as a story, or show another entry
     Show(Show),
+    /// Decide a recorded decision again, and compare
+    Replay(replay::ReplayOne),
     /// Print entries as they come
     Watch(watch::Watch),
     /// Get an entry's receipt: the offline proof that it is in the log
@@ -140,6 +143,7 @@ impl Audit {
         match self {
             Self::List(list) => list.run(context).await,
             Self::Show(Show { what }) => show::run(what, context).await,
+            Self::Replay(replay) => replay.run(context).await,
             Self::Watch(watch) => watch.run(context).await,
             Self::Receipt(receipt) => {
                 output.raw(&context.operator()?.text(&receipt.path()).await?);
