@@ -124,6 +124,20 @@ impl Server {
         (self.running, self.stop) = (running, Some(stop));
     }
 
+    /// Stop it, copy all that it keeps to another directory, and start it there. The first is removed.
+    pub async fn move_to_copy(&mut self) {
+        drop(self.stop.take());
+        (&mut self.running).await.unwrap().unwrap();
+        let dir = TempDir::new().unwrap();
+        let home = dir.path().join("attorn");
+        copy(self.fresh.config.parent().unwrap(), &home);
+        self.fresh.config = home.join("attorn.toml");
+        self.fresh.dir = dir;
+        let start = run::Start { wall: self.wall.clone(), ..run::Start::default() };
+        let (running, stop) = run(&self.fresh, start).await;
+        (self.running, self.stop) = (running, Some(stop));
+    }
+
     /// The directory of its store.
     pub fn data_dir(&self) -> std::path::PathBuf {
         self.fresh.data_dir()
@@ -139,6 +153,21 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.running.abort();
+    }
+}
+
+/// Copy a directory with all that is in it.
+pub fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    std::fs::set_permissions(to, std::fs::metadata(from).unwrap().permissions()).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
     }
 }
 
