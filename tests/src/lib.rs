@@ -16,6 +16,7 @@
 pub mod behalf;
 pub mod components;
 pub mod events;
+pub mod files;
 pub mod hostile;
 pub mod http;
 pub mod machines;

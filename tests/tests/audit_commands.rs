@@ -3,9 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
+use attorn_tests::files::copy_dir;
 use attorn_tests::process::binary;
 use attorn_tests::server::Fresh;
 use attorn_tests::witness::Mood;
@@ -80,19 +81,6 @@ impl Said {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            fs::copy(entry.path(), to).unwrap();
-        }
-    }
-}
-
 const NO_ANCHOR: &str = "that entries were cut from the end cannot be excluded";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,13 +105,13 @@ async fn a_server_s_log_is_verified_and_what_was_seen_of_it_remembered() {
     let (data, old) = (stage.fresh.data_dir(), stage.path("old"));
     let process = stage.restart(process).await;
     process.kill().await;
-    copy(&data, &old);
+    copy_dir(&data, &old);
     let process = Process::start(&stage.fresh.config, &stage.fresh.reach).await;
     stage.grow(20).await;
     stage.audit(&["verify"]).good();
     process.kill().await;
     fs::remove_dir_all(&data).unwrap();
-    copy(&old, &data);
+    copy_dir(&old, &data);
     fs::remove_file(data.with_file_name("high-water")).unwrap();
     let process = Process::start(&stage.fresh.config, &stage.fresh.reach).await;
     stage.audit(&["verify"]).refused(5, "error: the log was cut: it has ");

@@ -15,6 +15,7 @@ use attorn_log::{CheckpointVerifier, verify_export};
 use attorn_store::records::ClockMarkRecord;
 use attorn_store::{Key, Store};
 use attorn_tests::components;
+use attorn_tests::files::copy_dir;
 use attorn_tests::process::binary;
 use attorn_tests::server::Fresh;
 use attorn_tests::world::{Cast, ask, read_only_settings};
@@ -48,19 +49,6 @@ fn fails(fresh: &Fresh, arguments: &[&str]) -> String {
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{said}");
     said[said.find("error: ").unwrap_or_else(|| unreachable!("it gives no error: {said}"))..].to_owned()
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }
 
 async fn entries_of(cast: &Cast) -> (Vec<Value>, u64) {
@@ -133,7 +121,7 @@ async fn a_directory_from_an_earlier_day_or_with_another_past_is_not_served() {
     process.kill().await;
     let (data, earlier, high_water) =
         (fresh.data_dir(), fresh.dir.path().join("earlier"), fresh.config.with_file_name("high-water"));
-    copy(&data, &earlier);
+    copy_dir(&data, &earlier);
     let process = Process::start(&fresh.config, &fresh.reach).await;
     let size = cast.bot.decide(&ask()).await.entry.index + 1;
     wait_for(&high_water, size).await;
@@ -143,7 +131,7 @@ async fn a_directory_from_an_earlier_day_or_with_another_past_is_not_served() {
 
     // Put back.
     fs::rename(&data, fresh.dir.path().join("newest")).unwrap();
-    copy(&earlier, &data);
+    copy_dir(&earlier, &data);
     let said = fails(&fresh, &["serve"]);
     assert!(
         said.contains("ends before entry ") && said.contains(&format!(" with {size} entries\nhelp: put the right")),

@@ -10,6 +10,7 @@ use attorn_log::tree::leaf_hash;
 use attorn_log::{Checkpoint, CheckpointVerifier, Entry, Receipt, SignedCheckpoint};
 use attorn_server::config::Config;
 use attorn_server::run;
+use attorn_tests::files::copy_dir;
 use attorn_tests::server::Fresh;
 use attorn_tests::world::{ask, ask_with};
 use attorn_tests::{Answer, Call, Server, World};
@@ -191,19 +192,6 @@ async fn start(config: &Path) -> Result<(), String> {
     server.map(drop).map_err(|error| error.to_string())
 }
 
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            std::fs::copy(entry.path(), to).unwrap();
-        }
-    }
-}
-
 /// An older copy of the store is put back; the checkpoints know better.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_is_behind_its_checkpoints_does_not_start() {
@@ -212,7 +200,7 @@ async fn a_store_that_is_behind_its_checkpoints_does_not_start() {
     // The store with its journal and base copies: by itself it would be brought forward from these.
     let (parts, old) = (["store", "journal", "base"], fresh.dir.path().join("old"));
     for part in parts.map(Path::new).into_iter().filter(|part| fresh.data_dir().join(part).exists()) {
-        copy(&fresh.data_dir().join(part), &old.join(part));
+        copy_dir(&fresh.data_dir().join(part), &old.join(part));
     }
     for _ in 0..2 {
         start(&fresh.config).await.unwrap();
@@ -222,7 +210,7 @@ async fn a_store_that_is_behind_its_checkpoints_does_not_start() {
     for part in parts.map(|part| fresh.data_dir().join(part)).iter().filter(|part| part.exists()) {
         std::fs::remove_dir_all(part).unwrap();
     }
-    copy(&old, &fresh.data_dir());
+    copy_dir(&old, &fresh.data_dir());
     let why = start(&fresh.config).await.unwrap_err();
     let expect = format!(
         "cannot start: the checkpoints in `{}`: one counts {size} entries, and the log has {}: entries are lost, or the \

@@ -12,12 +12,15 @@ use crate::{interop, readme, tidy};
 pub(crate) enum Length {
     /// As `cargo test` would run them.
     Usual,
-    /// With more rounds of killing and restarting, and more generated cases.
+    /// With more rounds of killing and restarting and of power cuts, more generated cases, and tests that take minutes.
     Long,
 }
 
 /// Rounds of each test that kills or races something, in `full`.
 const LONG_ROUNDS: &str = "50";
+
+/// The tests that are too long for each run begin with this, and are ignored there.
+const LONG_TEST: &str = "every_flipped_byte_of_every_file";
 
 /// Generated cases of each property test, in `full`; proptest's own number is 256.
 const LONG_PROPTEST_CASES: &str = "4096";
@@ -63,7 +66,12 @@ fn test(workspace: &Workspace, steps: &mut Steps, length: Length) -> Result<(), 
             tests.with_env("ATTORN_TEST_ROUNDS", LONG_ROUNDS).with_env("PROPTEST_CASES", LONG_PROPTEST_CASES)
         }
     };
-    steps.command("tests", &tests)
+    steps.command("tests", &tests)?;
+    if length == Length::Long {
+        let long = ["test", "--locked", "--workspace", "--lib", LONG_TEST, "--", "--ignored"];
+        steps.command("long tests", &workspace.cargo(&long))?;
+    }
+    Ok(())
 }
 
 /// The benchmarks, built for speed. They print their figures themselves.

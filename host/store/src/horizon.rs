@@ -112,7 +112,7 @@ impl Watch {
     /// Wait until the store fails; for ever, if it ends without that.
     pub(crate) async fn has_failed(mut self) {
         if self.failure.wait_for(Option::is_some).await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

@@ -365,7 +365,7 @@ async fn a_repair_that_is_cut_off_anywhere_loses_nothing_and_is_ended_by_the_nex
             Store::repair(dir.path(), &log()).unwrap();
             assert!(dir.path().join("store.broken-1/db").exists(), "{stage:?}");
             let store = Store::open(dir.path(), &log()).unwrap();
-            assert_eq!(store.remade().unwrap().is_empty(), false);
+            assert!(!store.remade().unwrap().is_empty());
             drop(store);
             check(dir.path(), expect).await;
         }
@@ -379,7 +379,9 @@ async fn a_repair_that_is_cut_off_anywhere_loses_nothing_and_is_ended_by_the_nex
         Stage::BasesAside,
     ] {
         let (dir, expect) = passed_damage().await;
-        let old = names(&dir.path().join("journal"));
+        let mut old = names(&dir.path().join("journal"));
+        // A segment that was made ready is nothing yet.
+        old.retain(|name| name != "next.new");
         cut_after(dir.path(), stage);
         // Either the old journal is where it was, or opening goes on.
         let opened = Store::open(dir.path(), &log()).map(drop);

@@ -19,7 +19,7 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 /// One step. A commit takes the first five, in this order; the others come behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step {
-    /// The batches of a group are checked against the state.
+    /// The batches of a group are checked against the state, and their entries are linked.
     Check,
     /// The journal gets a new segment, where the group has no room in the last.
     Segment,

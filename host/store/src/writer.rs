@@ -89,12 +89,12 @@ impl Writer {
                 answers.push((answer, group.take(batch)?));
                 drop(share);
             }
+            let before = writer_cpu::of_this_thread();
+            group.link()?;
+            shared.cpu.log_took(writer_cpu::of_this_thread().saturating_sub(before));
             Ok(())
         })?;
         if !group.is_empty() {
-            let before = writer_cpu::of_this_thread();
-            group.link().map_err(Failure::Read)?;
-            shared.cpu.log_took(writer_cpu::of_this_thread().saturating_sub(before));
             self.make_durable(&shared, &group)?;
             self.head = group.head;
             self.tree = group.tree;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use attorn_tests::files::copy_dir;
 use attorn_tests::process::binary;
 use attorn_tests::server::Fresh;
 use attorn_tests::{Call, Process, Staff};
@@ -141,13 +142,13 @@ impl Log {
     async fn forks(&self, process: Process, size: u64, witness: &Litewitness) {
         let (data, copied) = (self.fresh.data_dir(), self.directory.path().join("copied"));
         process.kill().await;
-        copy(&data, &copied);
+        copy_dir(&data, &copied);
         let process = Process::start(&self.fresh.config, &self.fresh.reach).await;
         assert!(self.is_witnessed(10).await > size);
         let seen = witness.seen().await;
         process.kill().await;
         fs::remove_dir_all(&data).unwrap();
-        copy(&copied, &data);
+        copy_dir(&copied, &data);
         // Whoever can do this can take away the file beside it, too, which would tell.
         fs::remove_file(data.with_file_name("high-water")).unwrap();
         let process = Process::start(&self.fresh.config, &self.fresh.reach).await;
@@ -156,19 +157,6 @@ impl Log {
         assert_eq!(self.shown().await, size, "a fork is shown as witnessed");
         assert_eq!(witness.seen().await, seen, "the witness took the fork");
         drop(process);
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            fs::copy(entry.path(), to).unwrap();
-        }
     }
 }
 

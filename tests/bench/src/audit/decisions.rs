@@ -14,6 +14,8 @@ use crate::figure::float;
 const AGENTS: u64 = 100;
 /// How many resources they are about.
 const RESOURCES: u64 = 1_000;
+/// How many are made in a millisecond: were the log ahead of the clock, no server would get ready over it.
+const PER_MS: u64 = 1_000;
 /// One of so many denies.
 const PER_DENY: u64 = 10;
 /// So that nobody reaps grants while something is measured.
@@ -85,7 +87,7 @@ impl Decisions {
     pub(super) fn batch(&self, n: u64, require: &[(Key, Require)]) -> Batch {
         let random = scrambled(n).to_be_bytes();
         let (decision, id) = (DecisionId::from_random(random), GrantId::from_random(random));
-        let now = TimeMs(self.grant.issued_at.0 + n);
+        let now = TimeMs(self.grant.issued_at.0 + n / PER_MS);
         let mut batch = Batch::new(now);
         batch.require.extend_from_slice(require);
         let mut entry = self.entry.clone();
