@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::files::copy_dir;
 use crate::http::Reach;
 use crate::people::Staff;
 use crate::svids::{Authority, Certified};
@@ -130,7 +131,7 @@ impl Server {
         (&mut self.running).await.unwrap().unwrap();
         let dir = TempDir::new().unwrap();
         let home = dir.path().join("attorn");
-        copy(self.fresh.config.parent().unwrap(), &home);
+        copy_dir(self.fresh.config.parent().unwrap(), &home);
         self.fresh.config = home.join("attorn.toml");
         self.fresh.dir = dir;
         let start = run::Start { wall: self.wall.clone(), ..run::Start::default() };
@@ -153,21 +154,6 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.running.abort();
-    }
-}
-
-/// Copy a directory with all that is in it.
-pub fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    std::fs::set_permissions(to, std::fs::metadata(from).unwrap().permissions()).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
     }
 }
 

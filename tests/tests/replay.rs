@@ -11,9 +11,10 @@ use attorn_core::JsonText;
 use attorn_store::records::{DecisionRecord, Kept};
 use attorn_store::{Batch, Key, Store};
 use attorn_tests::behalf::ask_by;
+use attorn_tests::files::copy_dir;
 use attorn_tests::process::binary;
 use attorn_tests::replays::{Same, replay, replays_identically};
-use attorn_tests::server::{Fresh, copy};
+use attorn_tests::server::Fresh;
 use attorn_tests::world::{Cast, ask, ask_with, blake3_hex, read_only_settings};
 use attorn_tests::{Behalf, Process, Staff, World, components};
 use serde_json::{Value, json};
@@ -231,7 +232,7 @@ async fn in_other_processes_and_by_the_command_it_is_the_same_and_a_tampered_rec
     second.kill().await;
     // In a copy of the directory somebody changes the record.
     let home = fresh.dir.path().join("copy");
-    copy(fresh.config.parent().unwrap(), &home);
+    copy_dir(fresh.config.parent().unwrap(), &home);
     let log_id = attorn_server::Config::load(&home.join("attorn.toml")).unwrap().log_id;
     let store = Store::open(&home.join("data"), &log_id).unwrap();
     let key = Key::decision(&id.parse().unwrap());
