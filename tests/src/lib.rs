@@ -26,6 +26,7 @@ pub mod people;
 pub mod process;
 pub mod provider;
 pub mod refusal;
+pub mod replays;
 pub mod server;
 pub mod svids;
 pub mod witness;

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::files::copy_dir;
 use crate::http::Reach;
 use crate::people::Staff;
 use crate::svids::{Authority, Certified};
@@ -120,6 +121,20 @@ impl Server {
         drop(self.stop.take());
         (&mut self.running).await.unwrap().unwrap();
         let start = run::Start { accept_clock, wall: self.wall.clone(), ..run::Start::default() };
+        let (running, stop) = run(&self.fresh, start).await;
+        (self.running, self.stop) = (running, Some(stop));
+    }
+
+    /// Stop it, copy all that it keeps to another directory, and start it there. The first is removed.
+    pub async fn move_to_copy(&mut self) {
+        drop(self.stop.take());
+        (&mut self.running).await.unwrap().unwrap();
+        let dir = TempDir::new().unwrap();
+        let home = dir.path().join("attorn");
+        copy_dir(self.fresh.config.parent().unwrap(), &home);
+        self.fresh.config = home.join("attorn.toml");
+        self.fresh.dir = dir;
+        let start = run::Start { wall: self.wall.clone(), ..run::Start::default() };
         let (running, stop) = run(&self.fresh, start).await;
         (self.running, self.stop) = (running, Some(stop));
     }

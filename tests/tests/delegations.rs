@@ -7,6 +7,7 @@ use attorn_api::decisions::{DecisionAnswer, DecisionKind};
 use attorn_api::delegations::{DelegationDetails, DelegationMade, DelegationTree};
 use attorn_tests::behalf::{ask_by, exchange, later_login, pairs};
 use attorn_tests::provider::with;
+use attorn_tests::replays::replays_identically;
 use attorn_tests::world::{PURPOSE, PURPOSE_WITH_USER};
 use attorn_tests::{Behalf, Call, Machine};
 use serde_json::{Value, json};
@@ -91,6 +92,7 @@ async fn an_agent_does_for_its_user_what_all_of_them_may() {
     denied(&scene.bot.decide(&with(read(&own), json!({ "delegation": null }))).await, "purpose_needs_user");
     denied(&scene.bot.decide(&with(read(&own), json!({ "delegation": "dlg_0" }))).await, "delegation_unknown");
     denied(&scene.helper.decide(&read(&own)).await, "delegation_unknown");
+    replays_identically(&scene).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,6 +126,7 @@ async fn a_right_is_given_on_and_every_hop_narrows() {
     allowed(&scene.read(&scene.second, &grandchild).await);
     let tree: DelegationTree = scene.staff.registrar.get(format!("/v1/delegations/{}/tree", root.id)).await.json();
     assert_eq!(tree.children[0].children[0].delegation.id, grandchild.id);
+    replays_identically(&scene).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,7 @@ use attorn_api::oauth::{ACCESS_TOKEN, TOKEN_EXCHANGE, TokenAnswer};
 use attorn_tests::behalf::{pairs, registration};
 use attorn_tests::oauth::{Client, Parameters, form, refused, refused_without_nonce, token_request};
 use attorn_tests::provider::with;
+use attorn_tests::replays::replays_identically;
 use attorn_tests::world::PURPOSE_WITH_USER;
 use attorn_tests::{Answer, Behalf, Metrics};
 use serde_json::{Value, json};
@@ -156,6 +157,7 @@ async fn a_user_s_token_becomes_a_token_for_one_action_that_names_both() {
     assert_eq!(scene.ledger.introspect(&issued.access_token).await, json!({ "active": false }));
     refused(&scene.exchange(&subject, &detail(&resource), &[]).await, 400, "invalid_grant");
     refused(&scene.client.token(&by_delegation).await, 400, "access_denied");
+    replays_identically(&scene.behalf).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,7 @@ use attorn_api::facts::{FactList, FactsDeleted, FactsSet};
 use attorn_store::{KeyKind, KeyPrefix, Store};
 use attorn_tests::machines::now_ms;
 use attorn_tests::process::binary;
+use attorn_tests::replays::replays_identically;
 use attorn_tests::server::Fresh;
 use attorn_tests::world::{Cast, ask};
 use attorn_tests::{Call, Process, Staff, World, components};
@@ -127,6 +128,7 @@ async fn what_is_so_decides_the_very_next_request() {
     assert_eq!(codes(&world).await, ["policy_failed"]);
     world.staff.registrar.post("/v1/facts/delete", &json!({ "names": [OWNER] })).await.expect(200);
     assert_eq!(codes(&world).await, ["owner_unknown"]);
+    replays_identically(&world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -146,6 +148,7 @@ async fn what_has_expired_counts_as_missing() {
     // What an operator said for a time binds the resource server no longer than that.
     world.faq.post("/v1/resource-facts", &one(OWNER, &json!("support@example.org"))).await.expect(200);
     assert_eq!(codes(&world).await, [""; 0]);
+    replays_identically(&world).await;
 }
 
 /// The operator who corrects a resource server has the last word, and the record says whose word counted.

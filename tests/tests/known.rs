@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use attorn_api::decisions::DecisionKind;
 use attorn_api::facts::FactList;
+use attorn_tests::replays::replays_identically;
 use attorn_tests::world::{ask, ask_with, server_registration};
 use attorn_tests::{Call, Machine, World, components};
 use serde_json::{Value, json};
@@ -59,6 +60,7 @@ async fn what_a_revoked_resource_server_said_is_missing_in_the_very_next_decisio
     // An operator who says the same vouches for it.
     world.staff.registrar.post("/v1/facts", &one(&tier, &json!("gold"))).await.expect(200);
     assert_eq!(world.bot.decide(&ask()).await.decision, Allow);
+    replays_identically(&world).await;
 }
 
 /// Two policies are asked about one request. Each sees the facts and counters that it asked for, also where
@@ -95,6 +97,7 @@ async fn each_policy_sees_what_it_asked_for_and_nothing_else() {
     let names: Vec<_> = record["facts"].as_array().unwrap().iter().map(|fact| fact["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["agent/support-bot/nothing", "agent/support-bot/trust", "global", OWNER]);
     assert_eq!((&record["policies"][0]["facts"], &record["policies"][1]["facts"]), (&json!([3, 2]), &json!([1, 0])));
+    replays_identically(&world).await;
 }
 
 /// Tasks that ask all the time, until they are told to stop.

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use attorn_api::decisions::{DecisionAnswer, DecisionKind};
 use attorn_core::reason::HostReason;
 use attorn_tests::components;
+use attorn_tests::replays::replays_identically;
 use attorn_tests::world::{PURPOSE_WITH_USER, ask, ask_with, read_only_settings, server_registration};
 use attorn_tests::{Machine, World};
 use serde_json::{Value, json};
@@ -165,6 +166,7 @@ async fn every_guest_comes_to_what_it_should() {
         }
         world.deactivate("guest").await.expect(200);
     }
+    replays_identically(&world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -202,6 +204,7 @@ async fn every_bound_denies_before_any_policy() {
         world.staff.registrar.post(path, &json!({})).await.expect(200);
         says(&world.bot.decide(&ask()).await, Deny, &[code]);
     }
+    replays_identically(&world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -302,6 +305,7 @@ async fn ten_of_sixty_four_at_once_are_allowed_where_ten_may_be() {
     assert_eq!(record["policies"][0]["counters"][0]["used"], "10");
     // The policy allowed; the deny follows from what the counter had no room for.
     assert_eq!((&record["policies"][0]["outcome"], &record["limit"]), (&json!("allow"), &full));
+    replays_identically(&world).await;
 }
 
 /// What all policies ask for together has no room in one decision: nobody is asked, and nobody allowed.
@@ -322,6 +326,7 @@ async fn more_counters_than_one_decision_has_room_for_deny() {
     let answer = world.bot.decide(&ask()).await;
     says(&answer, Deny, &["too_many_facts"]);
     assert_eq!(world.record_of(&answer).await["policies_asked"], false);
+    replays_identically(&world).await;
 }
 
 /// A policy that loops for ever denies by deadline, and nobody else waits for it.
@@ -361,4 +366,5 @@ async fn the_shipped_policy_allows_reading_and_nothing_else() {
     let grant = world.bot.decide(&ask()).await.grant.unwrap();
     assert!(grant.expires_at_ms - grant.issued_at_ms <= 5_000);
     assert_eq!(world.bot.decide(&ask()).await.reasons[0].policy.as_deref(), Some("read-only"));
+    replays_identically(&world).await;
 }

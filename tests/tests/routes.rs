@@ -227,6 +227,8 @@ impl Victims {
             "backchannelLogout" => Body::Form(vec![("logout_token", self.logout_token.clone())]),
             "createToken" => Body::Form(token_request(&detail())),
             "introspectToken" | "revokeToken" => Body::Form(vec![("token", self.token.clone())]),
+            "replayDecision" => Body::Json(json!({ "decision_id": self.decision_id })),
+            "replayHistory" => Body::Json(json!({ "a": { "base": "recorded" }, "b": { "base": "active" } })),
             "simulate" => Body::Json(json!({ "agent": "support-bot", "request": ask() })),
             "useGrant" => Body::Json(attorn_tests::world::use_of(&self.grant)),
             "reportEffect" => Body::Json(json!({ "use_number": 1, "effect": "done" })),

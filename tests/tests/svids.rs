@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use attorn_api::PROOF_HEADER;
 use attorn_api::decisions::{DecisionAnswer, Grant};
 use attorn_tests::oauth::Client;
+use attorn_tests::replays::replays_identically;
 use attorn_tests::server::Fresh;
 use attorn_tests::svids::{Authority, Certified, self_signed, uri};
 use attorn_tests::world::{PURPOSE, agent_registration, ask, ask_with};
@@ -109,6 +110,7 @@ async fn a_certificate_is_the_proof_and_binds_what_it_gets() {
     let answer = scene.world.bot.decide(&ask()).await;
     let token = claims(&answer.credential.unwrap().access_token);
     assert_eq!(token["cnf"], json!({ "jkt": scene.world.bot.key.thumbprint() }));
+    replays_identically(&scene.world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

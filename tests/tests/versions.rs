@@ -5,6 +5,7 @@
 
 use attorn_api::decisions::{DecisionAnswer, DecisionKind};
 use attorn_api::policies::{ActiveSet, Policy, PolicyList, SetChanged};
+use attorn_tests::replays::replays_identically;
 use attorn_tests::world::{ask, ask_with, blake3_hex, read_only_settings};
 use attorn_tests::{Answer, Machine, Operator, World, components};
 use serde_json::{Value, json};
@@ -229,6 +230,7 @@ async fn a_selector_says_which_requests_a_policy_is_asked_about() {
     }
     let wrong = json!({ "selector": { "user": "maybe" } });
     world.push("p", components::bytes("allow_all"), json!({}), wrong).await.refused(400, "invalid_body");
+    replays_identically(&world).await;
 }
 
 /// One decision asks 64 policies at most. One more about the same request denies it, and no other.
@@ -257,4 +259,5 @@ async fn more_policies_than_one_decision_asks_deny_it() {
     assert_eq!(codes(&world.bot.decide(&ask_with(json!({ "action": "faq.list" }))).await), ["listed"]);
     world.deactivate("p63").await.expect(200);
     assert_ne!(codes(&world.bot.decide(&ask()).await), ["too_many_policies"]);
+    replays_identically(&world).await;
 }

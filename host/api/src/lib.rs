@@ -21,6 +21,7 @@ pub mod policies;
 pub mod policy_logs;
 pub mod problem;
 pub mod providers;
+pub mod replays;
 pub mod resource_servers;
 pub mod simulations;
 pub mod token_keys;

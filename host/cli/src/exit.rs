@@ -19,6 +19,8 @@ pub(crate) enum Exit {
     Challenge,
     /// A log or receipt does not verify.
     VerificationFailed,
+    /// What was to be compared cannot be: something is missing, or a machine's speed made the difference.
+    Undecided,
 }
 
 impl Exit {
@@ -31,6 +33,7 @@ impl Exit {
             Self::Deny => 3,
             Self::Challenge => 4,
             Self::VerificationFailed => 5,
+            Self::Undecided => 6,
         }
     }
 }
@@ -65,6 +68,7 @@ mod tests {
             (Exit::from(DecisionKind::Deny), 3),
             (Exit::from(DecisionKind::Challenge), 4),
             (Exit::VerificationFailed, 5),
+            (Exit::Undecided, 6),
         ] {
             assert_eq!(exit.code(), code);
         }

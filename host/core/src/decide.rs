@@ -1,7 +1,7 @@
 //! From the outcomes of all policies to one decision. The whole rule stands in [`decide`].
 
 use crate::bounds::WithinBounds;
-use crate::counter::{Charge, Unchargeable, charges};
+use crate::counter::{Charge, CounterScope, CounterSubject, Unchargeable, charges};
 use crate::id::PolicyId;
 use crate::reason::HostReason;
 use crate::terms::Terms;
@@ -20,6 +20,49 @@ pub struct Evaluated {
     pub outcome: Outcome,
 }
 
+/// A decision as whoever reads it sees it: all that it says, and nothing that anything can be granted from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen<'a> {
+    /// What was decided.
+    pub kind: DecisionKind,
+    /// Why.
+    pub reasons: &'a [DecisionReason],
+    /// Who has to approve; of a challenge alone.
+    pub approvers: &'a [ApprovalRequirement],
+    /// The terms of an allow or a challenge.
+    pub terms: Option<&'a Terms>,
+    /// What an allow charges.
+    pub charges: &'a [Charge],
+    /// When the grant of an allow ends.
+    pub expires_at: Option<TimeMs>,
+}
+
+/// Which of the three a decision is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DecisionKind {
+    /// Yes.
+    Allow,
+    /// Only with an approval.
+    Challenge,
+    /// No.
+    Deny,
+}
+
+impl DecisionKind {
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::Allow, Self::Challenge, Self::Deny];
+
+    /// Its name on the wire and in the log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Challenge => "challenge",
+            Self::Deny => "deny",
+        }
+    }
+}
+
 /// What the bounds and all outcomes come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
@@ -29,6 +72,25 @@ pub enum Decision {
     Challenge(Challenged),
     /// No.
     Deny(Denied),
+}
+
+impl Decision {
+    /// All that it says.
+    #[must_use]
+    pub fn seen(&self) -> Seen<'_> {
+        let (kind, reasons, approvers, terms): (_, _, &[_], _) = match self {
+            Self::Allow(allowed) => (DecisionKind::Allow, &allowed.reasons, &[], Some(&allowed.terms)),
+            Self::Challenge(challenged) => {
+                (DecisionKind::Challenge, &challenged.reasons, &challenged.approvers, Some(&challenged.terms))
+            }
+            Self::Deny(denied) => (DecisionKind::Deny, &denied.reasons, &[], None),
+        };
+        let (charges, expires_at): (&[_], _) = match self {
+            Self::Allow(allowed) => (&allowed.charges, Some(allowed.expires_at)),
+            Self::Challenge(_) | Self::Deny(_) => (&[], None),
+        };
+        Seen { kind, reasons, approvers, terms, charges, expires_at }
+    }
 }
 
 /// A yes. Only [`decide`] makes one, and a grant is made of nothing else.
@@ -119,10 +181,19 @@ pub enum DecisionReason {
 /// challenges. Else allow. The order of `evaluated` makes no difference.
 #[must_use]
 pub fn decide(bounds: &WithinBounds<'_>, evaluated: &[Evaluated]) -> Decision {
+    combine((bounds.now(), bounds.widest_terms()), |scope| bounds.counter_subject(scope), evaluated)
+}
+
+/// The rule itself, which needs of the bounds only the time, the widest terms, and whom counters count for.
+pub(crate) fn combine(
+    (now, widest): (TimeMs, Terms),
+    subject: impl Fn(CounterScope) -> Option<CounterSubject>,
+    evaluated: &[Evaluated],
+) -> Decision {
     if evaluated.is_empty() {
         return Decision::Deny(Denied::by_host(HostReason::NoApplicablePolicy));
     }
-    let mut said = Said::nothing(bounds.widest_terms());
+    let mut said = Said::nothing(widest);
     for one in evaluated {
         said.hear(one);
     }
@@ -134,7 +205,7 @@ pub fn decide(bounds: &WithinBounds<'_>, evaluated: &[Evaluated]) -> Decision {
     if !said.terms.obligations.is_empty() {
         return Decision::Deny(Denied::by_host(HostReason::ObligationUnenforceable));
     }
-    let charges = match charges(&said.terms.debits, |scope| bounds.counter_subject(scope)) {
+    let charges = match charges(&said.terms.debits, subject) {
         Ok(charges) => charges,
         Err(why) => return Decision::Deny(Denied::by_host(why.into())),
     };
@@ -143,8 +214,8 @@ pub fn decide(bounds: &WithinBounds<'_>, evaluated: &[Evaluated]) -> Decision {
     }
     // A grant that is dead on arrival permits nothing, and is not called an allow. Nor does a challenge
     // lift that: nobody is asked to approve what could not be granted.
-    let expires_at = TimeMs(bounds.now().plus_ms(said.terms.grant_ms_max).0 / 1000 * 1000);
-    if expires_at <= bounds.now() {
+    let expires_at = TimeMs(now.plus_ms(said.terms.grant_ms_max).0 / 1000 * 1000);
+    if expires_at <= now {
         return Decision::Deny(Denied::by_host(HostReason::GrantTooShort));
     }
     if !said.approvers.is_empty() {

@@ -3,9 +3,11 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::again::Again;
 use crate::bounds::tests::{NOW, agent, alone, request, server, thumbprint};
 use crate::bounds::{BoundsLimits, check};
-use crate::counter::{CounterScope, CounterWindow};
+use crate::context::{AuthenticationMethod, EvaluationContext, Phase};
+use crate::counter::CounterWindow;
 use crate::grant::Grant;
 use crate::holder::Holder;
 use crate::id::{DecisionId, GrantId};
@@ -195,6 +197,16 @@ proptest! {
             }
             _ => {}
         }
+    }
+
+    /// From what is recorded, the context and the widest terms, it comes out the same.
+    #[test]
+    fn what_is_decided_again_says_the_same(all in evaluated()) {
+        let (decision, again) = with_bounds(|bounds| {
+            let context = EvaluationContext::of_request(bounds, AuthenticationMethod::Dpop, Phase::Decide);
+            (decide(bounds, &all), Again::decide(&context, bounds.widest_terms(), &all))
+        });
+        prop_assert_eq!(decision.seen(), again.seen());
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! [`decide::decide`] takes; what it allows is [`decide::Allowed`], the only thing a [`Grant`] is made
 //! of.
 
+pub mod again;
 pub mod agent;
 pub mod behalf;
 pub mod bounds;
@@ -34,12 +35,13 @@ pub mod terms;
 pub mod time;
 pub mod verdict;
 
+pub use again::Again;
 pub use agent::{Agent, AgentKey, AgentState, Ceiling, PurposeCeiling, UserPresence};
 pub use behalf::{Behalf, Delegator, Hop, Roots};
 pub use bounds::{BoundsLimits, Situation, WithinBounds};
 pub use context::{EvaluationContext, Known};
 pub use counter::{Charge, CounterScope, CounterSubject, CounterWindow, WindowSpan};
-pub use decide::{Allowed, Challenged, Decision, DecisionReason, Denied, Evaluated, decide};
+pub use decide::{Allowed, Challenged, Decision, DecisionKind, DecisionReason, Denied, Evaluated, Seen, decide};
 pub use duty::Duty;
 pub use entitlement::{EntitlementHolder, EntitlementPattern};
 pub use fact::{FactName, FactPrefix, FactTemplate};

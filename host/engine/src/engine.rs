@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use attorn_artifact::{Cancel, Progress};
-use attorn_core::{EvaluationContext, Failure, Known, PolicyId, PolicyLimits};
+use attorn_core::{Digest, EvaluationContext, Failure, Known, PolicyId, PolicyLimits};
 use tokio::sync::oneshot;
 
 use crate::classes::Runtimes;
@@ -19,7 +19,7 @@ use crate::evaluation::Evaluation;
 use crate::load::{LoadError, LoadRequest, Loader, load};
 use crate::policy::LoadedPolicy;
 use crate::queue::{Queue, QueueCounts};
-use crate::runtime::EngineInfo;
+use crate::runtime::{EngineInfo, configuration};
 use crate::swap::SwapWatch;
 use crate::v0_1::Prepared;
 
@@ -29,6 +29,7 @@ const STACK_BYTES: usize = 2 << 20;
 /// Loads policies and evaluates them.
 pub struct Engine {
     config: EngineConfig,
+    configuration: Digest,
     runtimes: Runtimes,
     compiler: Compiler,
     queue: Arc<Queue<Job>>,
@@ -107,6 +108,7 @@ impl Engine {
         config.check()?;
         let engine = Self {
             config,
+            configuration: configuration(&config),
             runtimes: Runtimes::start(&config)?,
             compiler,
             queue: Arc::new(Queue::new(config.queue_jobs_max)),
@@ -137,6 +139,13 @@ impl Engine {
     #[must_use]
     pub fn info(&self) -> &EngineInfo {
         self.runtimes.info()
+    }
+
+    /// A digest of all in its configuration that an outcome may depend on, wasmtime's version and the processor's
+    /// features included. Where it is the same, the same policy says the same to the same context.
+    #[must_use]
+    pub const fn configuration(&self) -> Digest {
+        self.configuration
     }
 
     /// What was counted since the start.

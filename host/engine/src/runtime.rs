@@ -7,6 +7,7 @@ use std::hash::{Hash as _, Hasher};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, LazyLock};
 
+use attorn_core::Digest;
 use wasmtime::{
     Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, WasmBacktraceDetails, WasmFeatures,
 };
@@ -16,7 +17,7 @@ use crate::config::{EngineConfig, EngineError, MEMORIES_PER_COMPONENT_MAX};
 use crate::swap;
 
 /// The version of wasmtime that this is built with.
-const WASMTIME_VERSION: &str = "48.0.8";
+pub const WASMTIME_VERSION: &str = "48.0.8";
 /// How many core instances a component may consist of.
 pub(crate) const CORE_INSTANCES_PER_COMPONENT_MAX: u32 = 64;
 /// How many tables a component may have.
@@ -143,6 +144,23 @@ pub(crate) fn compatibility(metered: bool) -> [u8; 32] {
     OF[usize::from(metered)]
 }
 
+/// All of a configuration that an outcome may depend on, as a digest: what machine code is compiled with, and what
+/// stops a policy beside its own limits. Where memories come from, and how many threads there are, changes no outcome.
+pub(crate) fn configuration(config: &EngineConfig) -> Digest {
+    let mut hasher = blake3::Hasher::new_derive_key("attorn engine configuration v1");
+    hasher.update(&compatibility(false));
+    for number in [
+        STACK_BYTES_MAX as u64,
+        config.instance_memory_bytes_max,
+        config.instance_table_elements_max,
+        config.epoch_tick_us,
+        config.request_wall_us_max,
+    ] {
+        hasher.update(&number.to_be_bytes());
+    }
+    Digest::from_bytes(*hasher.finalize().as_bytes())
+}
+
 fn compatibility_of(metered: bool) -> [u8; 32] {
     struct Into(blake3::Hasher);
     impl Hasher for Into {
@@ -254,6 +272,21 @@ mod tests {
     fn the_reported_version_is_the_one_in_use() {
         let lock = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.lock")).unwrap();
         assert!(lock.contains(&format!("name = \"wasmtime\"\nversion = \"{WASMTIME_VERSION}\"")));
+    }
+
+    #[test]
+    fn what_may_change_an_outcome_changes_the_configuration_and_nothing_else_does() {
+        let usual = EngineConfig::for_host().unwrap();
+        let same = EngineConfig { evaluator_threads: 1, pool_instances: 64, pagemap_scan: false, ..usual };
+        assert_eq!(configuration(&same), configuration(&usual));
+        for other in [
+            EngineConfig { instance_memory_bytes_max: 1 << 20, ..usual },
+            EngineConfig { instance_table_elements_max: 7, ..usual },
+            EngineConfig { epoch_tick_us: 500, ..usual },
+            EngineConfig { request_wall_us_max: 1_000, ..usual },
+        ] {
+            assert_ne!(configuration(&other), configuration(&usual));
+        }
     }
 
     #[test]

@@ -4,27 +4,23 @@
 //! has moved by then, the commit fails and the decision is evaluated again, so nothing older than an
 //! acknowledged change is ever committed.
 
+mod load;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use attorn_api::ProblemCode;
-use attorn_core::{PolicyId, PolicyLimits, PolicyMode, SelectorIndex, WithinBounds};
-use attorn_engine::{Engine, LoadError, LoadRequest, LoadedPolicy};
-use attorn_store::records::{
-    ActiveMember, ActiveSetRecord, PolicyRecord, PolicySettings, PolicyVersionRecord, Record as _,
-};
-use attorn_store::{FileError, Key, KeyKind, KeyPrefix, Store};
+use attorn_core::{Agent, EvaluationContext, PolicyId, PolicyMode, Request, SelectorIndex, UserPresence, WithinBounds};
+use attorn_engine::{Engine, LoadedPolicy};
+use attorn_store::records::{ActiveMember, ActiveSetRecord, PolicyRecord, PolicyVersionRecord, Record as _};
+use attorn_store::{Key, KeyKind, KeyPrefix, Store};
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, watch};
 
-use crate::app::App;
 use crate::http::failure::Failure;
-use crate::loads::{LoadAsk, Place};
 use crate::metrics::PolicyMetrics;
-use crate::policies::COMPONENT_BYTES_MAX;
+use load::load;
+pub(crate) use load::{NotLoaded, SETTINGS_BYTES_MAX, load_checked, load_metered, load_new, load_patient};
 
-/// The most bytes of settings that stand in a file.
-pub(crate) const SETTINGS_BYTES_MAX: u64 = 1 << 20;
 /// How long a decision waits for a change that is being put in force.
 const CHANGE_WAIT: Duration = Duration::from_secs(1);
 /// How many versions that are not in force stay loaded, so that going back to one is instant, and how many
@@ -33,9 +29,6 @@ const KEPT_MAX: usize = 32;
 const KEPT_BYTES_MAX: u64 = 256 << 20;
 /// How many policies are read at a time.
 const PAGE: usize = 500;
-/// How much slower a policy may be where fuel is counted, and the most CPU time that it then has.
-const METERED_FACTOR: u64 = 4;
-const METERED_CPU_US_MAX: u64 = 250_000;
 
 /// A snapshot of the policies in force.
 #[derive(Debug)]
@@ -94,8 +87,8 @@ impl Indexed {
         Self { policies, index }
     }
 
-    fn about(&self, within: &WithinBounds<'_>) -> Vec<Arc<ActivePolicy>> {
-        let places = self.index.matching(within.agent(), within.request(), within.user());
+    fn about(&self, agent: &Agent, request: &Request, user: UserPresence) -> Vec<Arc<ActivePolicy>> {
+        let places = self.index.matching(agent, request, user);
         places.into_iter().filter_map(|at| self.policies.get(at).cloned()).collect()
     }
 }
@@ -122,12 +115,18 @@ impl ActiveSet {
 
     /// The policies that are asked about this request, and count.
     pub(crate) fn applicable(&self, within: &WithinBounds<'_>) -> Vec<Arc<ActivePolicy>> {
-        self.enforcing.about(within)
+        self.enforcing.about(within.agent(), within.request(), within.user())
+    }
+
+    /// The policies that would count for what was recorded.
+    pub(crate) fn about(&self, context: &EvaluationContext) -> Vec<Arc<ActivePolicy>> {
+        let user = context.user.as_ref().map_or(UserPresence::WithoutUser, |_| UserPresence::WithUser);
+        self.enforcing.about(&context.agent, &context.request, user)
     }
 
     /// The shadow policies that are asked about this request after its answer.
     pub(crate) fn shadows(&self, within: &WithinBounds<'_>) -> Vec<Arc<ActivePolicy>> {
-        self.shadow.about(within)
+        self.shadow.about(within.agent(), within.request(), within.user())
     }
 
     /// All policies in force, by id.
@@ -265,20 +264,6 @@ async fn read(store: &Store, engine: &Arc<Engine>, loaded: &[Arc<ActivePolicy>])
     Ok(set)
 }
 
-/// What explains a policy: its load where fuel is counted, with time enough for that. It decides nothing.
-pub(crate) async fn load_metered(
-    app: &App,
-    record: &PolicyVersionRecord,
-    ask: &LoadAsk,
-) -> Result<LoadedPolicy, Failure> {
-    let place = app.loads.begin(ask, &record.policy, record.version, app.clock.now())?;
-    let limits = record.limits;
-    let cpu_us_max = limits.cpu_us_max.saturating_mul(METERED_FACTOR).min(METERED_CPU_US_MAX);
-    let wall_us_max = limits.wall_us_max.saturating_mul(METERED_FACTOR).max(cpu_us_max);
-    let limits = PolicyLimits { cpu_us_max, wall_us_max, ..limits };
-    load(&app.store, &app.engine, record, (limits, true), Some(place)).await.map_err(not_loaded)
-}
-
 async fn at_start(store: &Store, engine: &Arc<Engine>, record: PolicyVersionRecord) -> ActivePolicy {
     match load(store, engine, &record, (record.limits, false), None).await {
         Ok(loaded) => ActivePolicy::new(record, Some(loaded)),
@@ -288,112 +273,4 @@ async fn at_start(store: &Store, engine: &Arc<Engine>, record: PolicyVersionReco
             ActivePolicy::new(record, None)
         }
     }
-}
-
-/// Load a version, off the async threads: compiling takes its time.
-async fn load(
-    store: &Store,
-    engine: &Arc<Engine>,
-    record: &PolicyVersionRecord,
-    (limits, metered): (PolicyLimits, bool),
-    place: Option<Place>,
-) -> Result<LoadedPolicy, NotLoaded> {
-    let component = store.files().read(record.component, COMPONENT_BYTES_MAX as u64).await?;
-    load_read(store, engine, record, component, (limits, metered), place).await
-}
-
-/// The same for a component that was read.
-async fn load_read(
-    store: &Store,
-    engine: &Arc<Engine>,
-    record: &PolicyVersionRecord,
-    component: Vec<u8>,
-    (limits, metered): (PolicyLimits, bool),
-    place: Option<Place>,
-) -> Result<LoadedPolicy, NotLoaded> {
-    let settings = match &record.settings {
-        PolicySettings::Inline(text) => text.as_str().to_owned(),
-        PolicySettings::File(digest) => {
-            let bytes = store.files().read(*digest, SETTINGS_BYTES_MAX).await.map_err(NotLoaded::Settings)?;
-            String::from_utf8(bytes).map_err(|error| NotLoaded::Server(error.to_string()))?
-        }
-    };
-    let (engine, name) = (Arc::clone(engine), record.policy.clone());
-    let load = move || {
-        let (component, settings) = (&component[..], &settings[..]);
-        let request = LoadRequest { name, component, settings, limits, metered, without_snapshot: false };
-        // The place is taken for as long as this runs, whoever still waits for it.
-        let watched = place.as_ref().map(|place| (place.progress.clone(), place.cancel.clone()));
-        let (progress, cancel) = watched.unwrap_or_default();
-        engine.load_watched(request, &progress, &cancel).map_err(NotLoaded::Refused)
-    };
-    tokio::task::spawn_blocking(load).await.map_err(|error| NotLoaded::Server(error.to_string()))?
-}
-
-/// Load a version that an operator pushes, whose component was just read.
-pub(crate) async fn load_new(
-    app: &App,
-    record: PolicyVersionRecord,
-    component: Vec<u8>,
-    ask: &LoadAsk,
-) -> Result<Arc<ActivePolicy>, Failure> {
-    let place = app.loads.begin(ask, &record.policy, record.version, app.clock.now())?;
-    let loaded = load_read(&app.store, &app.engine, &record, component, (record.limits, false), Some(place)).await;
-    Ok(Arc::new(ActivePolicy::new(record, Some(loaded.map_err(not_loaded)?))))
-}
-
-/// Load a version that an operator activates, unless it is loaded. Also then its component has to be on
-/// disk, whole: what is put in force has to survive a restart.
-pub(crate) async fn load_checked(
-    app: &App,
-    record: PolicyVersionRecord,
-    ask: &LoadAsk,
-) -> Result<Arc<ActivePolicy>, Failure> {
-    if let Some(kept) = app.active.kept(&record.policy, record.version) {
-        let read = app.store.files().read(record.component, COMPONENT_BYTES_MAX as u64).await;
-        return read.map(|_| kept).map_err(Failure::from);
-    }
-    let place = app.loads.begin(ask, &record.policy, record.version, app.clock.now())?;
-    let loaded = load(&app.store, &app.engine, &record, (record.limits, false), Some(place)).await;
-    let loaded = loaded.map_err(not_loaded)?;
-    Ok(Arc::new(ActivePolicy::new(record, Some(loaded))))
-}
-
-fn not_loaded(error: NotLoaded) -> Failure {
-    match error {
-        NotLoaded::Server(why) => Failure::internal(why),
-        NotLoaded::Component(error) => error.into(),
-        NotLoaded::Settings(error @ (FileError::NotThere(_) | FileError::Altered(_))) => {
-            Failure::of(ProblemCode::SettingsRejected, format!("the settings cannot be read: {error}"))
-                .with_help("push them again: `attorn policy push` does")
-        }
-        NotLoaded::Settings(error) => Failure::caused(&error),
-        NotLoaded::Refused(error @ LoadError::NotCompiled { .. }) => Failure::internal(error),
-        NotLoaded::Refused(error @ LoadError::Cancelled) => Failure::of(ProblemCode::LoadCancelled, error.to_string()),
-        NotLoaded::Refused(error) => {
-            let code = if error.is_settings() { ProblemCode::SettingsRejected } else { ProblemCode::ComponentRejected };
-            let failure = Failure::of(code, error.to_string());
-            match error.help() {
-                Some(help) => failure.with_help(help),
-                None => failure,
-            }
-        }
-    }
-}
-
-/// Why a version was not loaded.
-#[derive(Debug, thiserror::Error)]
-enum NotLoaded {
-    /// The server could not run the loading.
-    #[error("{0}")]
-    Server(String),
-    /// The component cannot be read.
-    #[error("the component cannot be read: {0}")]
-    Component(#[from] FileError),
-    /// The settings, which stand in a file, cannot be read.
-    #[error("the settings cannot be read: {0}")]
-    Settings(FileError),
-    /// The engine refuses it.
-    #[error(transparent)]
-    Refused(LoadError),
 }

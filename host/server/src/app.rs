@@ -29,6 +29,7 @@ use crate::providers::ProviderKeyring;
 use crate::published::Published;
 use crate::queries::Queries;
 use crate::refusals::Refusals;
+use crate::replays::Replays;
 use crate::token_keys::TokenKeys;
 use crate::users::keys::UserKeys;
 
@@ -47,6 +48,7 @@ pub(crate) struct App {
     pub(crate) shadows: Shadows,
     /// Held by whoever simulates: one at a time, for it may compile.
     pub(crate) simulating: tokio::sync::Mutex<()>,
+    pub(crate) replays: Replays,
     pub(crate) metrics: Metrics,
     pub(crate) policy_logs: PolicyLogs,
     pub(crate) nonces: Nonces,

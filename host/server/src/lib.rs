@@ -38,6 +38,7 @@ mod random;
 mod reaper;
 mod refusals;
 mod registry;
+mod replays;
 pub mod restore;
 pub mod rotate;
 mod routes;

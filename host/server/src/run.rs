@@ -41,6 +41,7 @@ use crate::providers::ProviderKeyring;
 use crate::published::{self, Published};
 use crate::queries::{self, Queries};
 use crate::refusals::Refusals;
+use crate::replays::Replays;
 use crate::token_keys::TokenKeys;
 use crate::users::erase;
 use crate::users::keys::UserKeys;
@@ -211,6 +212,7 @@ impl Server {
             pauses: Pauses::default(),
             shadows: Shadows::new(),
             simulating: tokio::sync::Mutex::default(),
+            replays: Replays::new(engine.info().evaluator_threads),
             engine,
             nonces: Nonces::new().map_err(Failure::internal)?,
             keys: ParsedKeys::new(),

@@ -5,6 +5,7 @@ use attorn_api::grants::GrantUse;
 use attorn_api::oauth::OAuthError;
 use attorn_tests::components;
 use attorn_tests::oauth::refused;
+use attorn_tests::replays::replays_identically;
 use serde_json::json;
 
 use super::{AUDIENCE, Scene, detail, used, verified};
@@ -48,6 +49,7 @@ async fn a_token_goes_its_whole_way() {
     assert_eq!((counted.use_number, counted.uses_left), (1, 0));
     used(&scene, &token).await.refused(409, "grant_spent");
     assert_eq!(scene.docs.introspect(&token.access_token).await, json!({ "active": false }));
+    replays_identically(&scene.world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@ mod directory;
 mod epochs;
 mod filters;
 mod list;
+pub(crate) mod replay;
 mod show;
 mod story;
 mod verify;
@@ -35,6 +36,8 @@ pub(crate) enum Audit {
     Epochs,
     /// Tell a decision as a story, or show another entry
     Show(Show),
+    /// Decide a recorded decision again, and compare
+    Replay(replay::ReplayOne),
     /// Print entries as they come
     Watch(watch::Watch),
     /// Get an entry's receipt: the offline proof that it is in the log
@@ -154,6 +157,7 @@ impl Audit {
             Self::List(list) => list.run(context).await,
             Self::Epochs => epochs::list(context).await,
             Self::Show(Show { what }) => show::run(what, context).await,
+            Self::Replay(replay) => replay.run(context).await,
             Self::Watch(watch) => watch.run(context).await,
             Self::Receipt(receipt) => {
                 output.raw(&context.operator()?.text(&receipt.path()).await?);

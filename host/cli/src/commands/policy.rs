@@ -39,8 +39,9 @@ pub(crate) enum Policy {
     List(Page),
     /// Show a policy, its versions, and what came of them in shadow mode (duty: `policy_admin`)
     Show(Which),
-    /// Say what differs between two versions (duty: `policy_admin`)
-    Diff(diff::Diff),
+    /// Say what differs between two versions (duty: `policy_admin`), or where two sets of policies would decide history
+    /// otherwise (duty: `auditor`; also `policy_admin` for versions that are not in force)
+    Diff(Box<diff::Diff>),
     /// Try what would be decided, and see why (duty: `auditor`; also `policy_admin` for versions that are not in force)
     Explain(Box<explain::Explain>),
     /// Print what policies wrote to their logs lately (duty: `auditor`)

@@ -147,3 +147,13 @@ impl From<Level> for LogLevel {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_contract_is_named_with_its_version() {
+        assert_eq!(crate::CONTRACT, format!("attorn:policy@{VERSION}"));
+    }
+}

@@ -20,7 +20,7 @@ use crate::entry;
 use crate::http::failure::Failure;
 
 /// The most policies that one decision asks: its record has to hold what each of them said.
-const APPLICABLE_MAX: usize = 64;
+pub(crate) const APPLICABLE_MAX: usize = 64;
 
 /// Ask all policies in force whose selector matches, and decide.
 pub(super) async fn decide(
@@ -73,7 +73,8 @@ pub(crate) async fn among(
     }
     let all: Vec<Evaluated> = asked.iter().map(|one| one.evaluated.clone()).collect();
     let decision = attorn_core::decide(within, &all);
-    Ok(Made { now: within.now(), decision, limit: None, asked, context: Some(context), looked_up })
+    let engine = Some(app.engine.configuration());
+    Ok(Made { now: within.now(), decision, limit: None, asked, context: Some(context), looked_up, engine })
 }
 
 /// Keep account of what ran out of time, and say in the log which policies are not asked for a while.

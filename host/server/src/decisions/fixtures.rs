@@ -88,7 +88,7 @@ pub(super) fn within<'a>(
     bounds::check(situation, BoundsLimits::default()).unwrap()
 }
 
-pub(super) fn context(arguments: &str) -> EvaluationContext {
+pub(crate) fn context(arguments: &str) -> EvaluationContext {
     let (agent, holder, request, server) = (agent(), holder(), request(arguments), server());
     EvaluationContext::of_request(
         &within(&agent, &holder, &request, &server),

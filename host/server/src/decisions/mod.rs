@@ -7,9 +7,10 @@ mod answer;
 pub(crate) mod ask;
 pub(crate) mod behalf;
 pub(crate) mod charge;
+pub(crate) mod digests;
 pub(crate) mod evaluate;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 pub(crate) mod gather;
 mod in_record;
 pub(crate) mod known;

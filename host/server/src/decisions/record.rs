@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use attorn_core::context::{AuthenticationMethod, Delegation, Group, User};
+use attorn_core::context::AuthenticationMethod;
 use attorn_core::reason::HostReason;
 use attorn_core::{
-    Decision, DecisionId, DecisionReason, DelegationId, Denied, Evaluated, EvaluationContext, Grant, JsonText, Outcome,
-    Permission, PolicyId, TimeMs, Verdict, WithinBounds,
+    Decision, DecisionId, DecisionReason, DelegationId, Denied, Digest, Evaluated, EvaluationContext, Grant, JsonText,
+    Outcome, PolicyId, TimeMs, Verdict, WithinBounds,
 };
 use attorn_engine::Evaluation;
 use attorn_store::records::{DecisionRecord, IdempotencyRecord, Record as _};
@@ -17,8 +17,12 @@ use serde_json::{Value, json};
 use super::answer;
 use super::ask::Ask;
 use super::charge::{self, Exceeded};
+use super::digests;
 use super::gather::Ground;
-use super::in_record::{charge_in_record, fact_in_record, known_in_record, limit_in_record};
+use super::in_record::{
+    bounds_in_record, charge_in_record, delegation_in_record, engine_in_record, fact_in_record, known_in_record,
+    limit_in_record, user_in_record,
+};
 use super::known::LookedUp;
 use super::veil::{self, Veil};
 use crate::active::ActivePolicy;
@@ -49,6 +53,8 @@ pub(crate) struct Made {
     pub(crate) context: Option<Arc<EvaluationContext>>,
     /// What was looked up for them, in the order of `asked`.
     pub(crate) looked_up: LookedUp,
+    /// The configuration of the engine that ran them; none when a bound decided.
+    pub(crate) engine: Option<Digest>,
 }
 
 /// One policy that was asked.
@@ -62,7 +68,8 @@ pub(crate) struct Asked {
 impl Made {
     /// A decision before any policy.
     pub(crate) fn by_bounds(now: TimeMs, decision: Decision) -> Self {
-        Self { now, decision, limit: None, asked: Vec::new(), context: None, looked_up: LookedUp::default() }
+        let (asked, looked_up) = (Vec::new(), LookedUp::default());
+        Self { now, decision, limit: None, asked, context: None, looked_up, engine: None }
     }
 
     /// Deny, because this counter has no room for what the policies allowed.
@@ -87,7 +94,7 @@ pub(super) fn batch(
         }
         _ => None,
     };
-    let full = full_record(ask, (ground, veil), made)?;
+    let full = full_record(ask, (ground, veil), within, made)?;
     // The record holds a salt: whoever has it can show that it is this one, and nobody guesses it from here.
     let digest = blake3::hash(full.as_str().as_bytes()).to_hex().to_string();
     let whose = ground.chain.as_ref().map(|chain| (&chain.behalf.user.id, &*chain.key));
@@ -199,20 +206,12 @@ pub(crate) fn outcome(outcome: &Outcome) -> String {
     }
 }
 
-pub(crate) const fn kind(decision: &Decision) -> &'static str {
-    match decision {
-        Decision::Allow(_) => "allow",
-        Decision::Challenge(_) => "challenge",
-        Decision::Deny(_) => "deny",
-    }
+pub(crate) fn kind(decision: &Decision) -> &'static str {
+    decision.seen().kind.as_str()
 }
 
 pub(crate) fn reasons(decision: &Decision) -> &[DecisionReason] {
-    match decision {
-        Decision::Allow(allowed) => allowed.reasons(),
-        Decision::Challenge(challenged) => &challenged.reasons,
-        Decision::Deny(denied) => &denied.reasons,
-    }
+    decision.seen().reasons
 }
 
 /// The reason as the log keeps it: its code, also where the agent is not shown it.
@@ -230,40 +229,48 @@ pub(crate) fn reason_in_entry(reason: &DecisionReason) -> Value {
 
 /// All that the decision depended on and all that came of it, for whoever asks why. Bodies are
 /// bounded, so it always fits its place.
-fn full_record(ask: &Ask, (ground, veil): (&Ground, Veil<'_>), made: &Made) -> Result<JsonText, Failure> {
-    let mut record = record_of(ask, (ground, veil), made, WRITTEN_BYTES_MAX);
+fn full_record(
+    ask: &Ask,
+    (ground, veil): (&Ground, Veil<'_>),
+    within: Option<&WithinBounds<'_>>,
+    made: &Made,
+) -> Result<JsonText, Failure> {
+    let mut record = record_of(ask, (ground, veil), within, (made, WRITTEN_BYTES_MAX));
     record["salt"] = random::record_salt()?.into();
     let canonical = |record: &Value| serde_json_canonicalizer::to_string(record).map_err(Failure::internal);
     let mut text = canonical(&record)?;
     if text.len() > RECORD_BYTES_MAX {
         let salt = record["salt"].take();
-        record = record_of(ask, (ground, veil), made, 0);
+        record = record_of(ask, (ground, veil), within, (made, 0));
         record["salt"] = salt;
         text = canonical(&record)?;
     }
     Ok(JsonText::from_canonical(text))
 }
 
-fn record_of(ask: &Ask, (ground, veil): (&Ground, Veil<'_>), made: &Made, mut bytes_left: usize) -> Value {
+fn record_of(
+    ask: &Ask,
+    (ground, veil): (&Ground, Veil<'_>),
+    within: Option<&WithinBounds<'_>>,
+    (made, mut bytes_left): (&Made, usize),
+) -> Value {
     let (agent, request, veil) = (ground.agent(), &ground.request, veil.in_record());
     let facts: Vec<Value> = made.looked_up.facts.iter().map(fact_in_record).collect();
-    let known = made.looked_up.known.iter().map(|known| known_in_record(known, &made.looked_up));
-    let policies = made.asked.iter().zip(known).map(|(asked, (facts, counters))| {
+    let policies = made.asked.iter().zip(&made.looked_up.known).map(|(asked, known)| {
         let mut policy = policy_in_record(asked, &mut bytes_left);
-        (policy["facts"], policy["counters"]) = (facts, counters);
+        let declared = asked.policy.loaded.as_ref().map_or(&[][..], |loaded| &loaded.requirements().counters);
+        (policy["facts"], policy["counters"]) = known_in_record(known, declared, &made.looked_up);
         policy
     });
     let policies: Vec<Value> = policies.collect();
-    let charges = match &made.decision {
-        Decision::Allow(allowed) => allowed.charges(),
-        _ => &[],
-    };
+    let saw = made.context.as_ref().map(|context| digests::context(context, &made.looked_up.known).to_string());
     let labels: serde_json::Map<String, Value> =
         agent.labels.iter().map(|(name, value)| (name.to_string(), value.clone().into())).collect();
     // What no policy saw decided nothing, and whoever is denied before them cannot fill the disk with it.
     let shown = made.context.is_some();
     json!({
-        "contract": "attorn:policy@0.1.0-draft",
+        "contract": attorn_engine::CONTRACT,
+        "engine": made.engine.map(engine_in_record),
         "phase": "decide",
         "time_ms": made.now.0,
         "caller": {
@@ -291,11 +298,14 @@ fn record_of(ask: &Ask, (ground, veil): (&Ground, Veil<'_>), made: &Made, mut by
             "arguments_digest": veil.arguments_digest(request.arguments_digest),
             "claims": shown.then(|| embedded(&request.claims)),
         },
-        "policies_asked": made.context.is_some(),
+        "bounds": within.map(bounds_in_record),
+        "policies_asked": shown,
+        "context_digest": saw,
         "facts": facts,
         "policies": policies,
         "decision": kind(&made.decision),
-        "charges": charges.iter().map(charge_in_record).collect::<Vec<_>>(),
+        "decision_digest": digests::decision(made.decision.seen()).to_string(),
+        "charges": made.decision.seen().charges.iter().map(charge_in_record).collect::<Vec<_>>(),
         "limit": made.limit.as_ref().map(limit_in_record),
     })
 }
@@ -309,33 +319,6 @@ pub(crate) const fn method(method: AuthenticationMethod) -> &'static str {
     }
 }
 
-/// The user as the policies saw them.
-fn user_in_record(user: &User) -> Value {
-    let group = |group: &Group| json!({ "name": group.name, "asserted_at_ms": group.asserted_at.0 });
-    json!({
-        "id": user.id.as_str(),
-        "issuer": user.issuer.as_str(),
-        "authenticated_at_ms": user.authenticated_at.0,
-        "acr": user.acr,
-        "groups": user.groups.iter().map(group).collect::<Vec<_>>(),
-        "claims": embedded(&user.claims),
-    })
-}
-
-/// A hop of the chain as the policies saw it.
-fn delegation_in_record(hop: &Delegation) -> Value {
-    let permission = |permission: &Permission| json!({ "action": permission.action.to_string(), "resource": permission.resource.to_string() });
-    json!({
-        "id": hop.id.as_str(),
-        "to_agent": hop.to_agent.as_str(),
-        "permissions": hop.permissions.iter().map(permission).collect::<Vec<_>>(),
-        "purpose": hop.purpose.as_str(),
-        "session": hop.session.as_str(),
-        "created_at_ms": hop.created_at.0,
-        "expires_at_ms": hop.expires_at.0,
-    })
-}
-
 /// A canonical text as a part of another: it comes out as the same bytes.
 pub(super) fn embedded(text: &JsonText) -> Value {
     serde_json::from_str(text.as_str()).unwrap_or(Value::Null)
@@ -343,6 +326,7 @@ pub(super) fn embedded(text: &JsonText) -> Value {
 
 fn policy_in_record(asked: &Asked, bytes_left: &mut usize) -> Value {
     let mut record = policy_in_entry(asked);
+    record["outcome_digest"] = digests::outcome(&asked.evaluated.outcome).to_string().into();
     let Some(evaluation) = &asked.evaluation else { return record };
     let mut cut = evaluation.usage.log_dropped;
     // What counts is what stands in the record, where a control character takes six bytes.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use attorn_core::context::Counter;
 use attorn_core::counter::COUNT_MAX;
 use attorn_core::{Charge, CounterScope, CounterSubject, CounterWindow, Debit, Digest, FactName, Known, Terms};
+use attorn_engine::CounterDeclaration;
 use attorn_store::records::{AgentRecord, FactBody, FactRecord, FactSalt, FactSource, Kept, ResourceServerRecord};
 use attorn_store::{BATCH_ITEMS_MAX, Require, Versioned};
 
@@ -125,7 +126,13 @@ fn no_counter_with_its_charge_takes_more_of_the_record_than_was_reckoned() {
     let counter =
         Counter { name: name.parse().unwrap(), used: max, window_start: TimeMs(max), window_end: Some(TimeMs(max)) };
     let known = Known { facts: Vec::new(), counters: vec![counter] };
-    let (_, counters) = known_in_record(&known, &LookedUp::default());
+    let declared = CounterDeclaration {
+        name: name.parse().unwrap(),
+        unit: String::new(),
+        scope: CounterScope::RootDelegation,
+        window: CounterWindow::Minute,
+    };
+    let (_, counters) = known_in_record(&known, &[declared], &LookedUp::default());
     let bytes = counters.to_string().len() + charge_in_record(&charge).to_string().len() + 2;
     assert!(bytes <= COUNTER_BYTES, "{bytes}");
 }

@@ -138,6 +138,7 @@ fn parameters(route: &Route) -> Vec<Value> {
         "listEntries" => &["order", "cursor"][..],
         "listEpochEntries" => &[],
         "streamEntries" => &["from"],
+        "replayHistory" => &["from", "to"],
         _ => return parameters,
     };
     for name in queried.iter().chain(&queries::filter::NAMES) {

@@ -123,6 +123,17 @@ impl Filter {
         Ok(Self { terms, times_ms, user })
     }
 
+    /// What is about this decision.
+    pub(crate) fn about_decision(id: DecisionId) -> Self {
+        Self { terms: vec![Field::DecisionId.term(&id.to_string())], times_ms: (0, u64::MAX), user: None }
+    }
+
+    /// The same, of decisions alone.
+    pub(crate) fn of_decisions(mut self) -> Self {
+        self.terms.push(Field::Type.term("decision"));
+        self
+    }
+
     /// Whether an entry is one of those that are asked for.
     pub(crate) fn takes(&self, entry: &Indexed) -> bool {
         let TimeMs(time) = entry.time;

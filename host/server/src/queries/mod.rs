@@ -101,6 +101,27 @@ pub(crate) async fn reading<T: Send + 'static>(
     found
 }
 
+/// The decisions that the filters take, the oldest first, among these entries. What was not looked at yet begins with
+/// the index that comes beside them; none if all was.
+pub(crate) async fn decisions(
+    app: &Arc<App>,
+    filter: Filter,
+    within: std::ops::Range<u64>,
+    limit: usize,
+) -> Result<(Vec<attorn_store::StoredEntry>, Option<u64>), Failure> {
+    if within.is_empty() {
+        return Ok((Vec::new(), None));
+    }
+    let end = within.end;
+    let ask = Ask { filter: filter.of_decisions(), order: Order::Oldest, within, limit, beyond_max: find::BEYOND_MAX };
+    let index = app.queries.index_ready(PATIENCE).await?;
+    let page = reading(app, move |app| find::page(&app.store, Some(&index), &ask)).await?;
+    // Where the index is far behind, it is asked again for the rest.
+    let behind = Some(page.through).filter(|through| *through < end);
+    let next = if page.rest.is_empty() { behind } else { Some(page.rest.start) };
+    Ok((page.entries, next))
+}
+
 /// Whether a call asks for more than the entries from an index on.
 pub(crate) fn is_asked(call: &Call) -> bool {
     call.query.keys().any(|name| !["from", "limit"].contains(&name.as_str()))

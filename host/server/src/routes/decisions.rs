@@ -4,6 +4,7 @@ use attorn_api::decisions::{DecisionAnswer, DecisionRequest};
 use attorn_api::delegations::Revoke;
 use attorn_api::grants::{EffectRecorded, GrantDetails, GrantList, GrantUse, ReportEffect, UseGrant};
 use attorn_api::oauth::{AboutToken, Introspection, TokenAnswer, TokenRequest};
+use attorn_api::replays::{HistoryPage, HistoryRequest, Replay, ReplayRequest};
 use attorn_api::simulations::{Simulation, SimulationRequest};
 use attorn_core::Duty::{Auditor, Registrar};
 
@@ -12,7 +13,7 @@ use crate::http::route::Access::{self, Operator as Op};
 use crate::http::route::{Route, form, handler, json, route};
 use crate::oauth::form::FORM_BYTES_MAX;
 use crate::oauth::{introspect, metadata, revoke, token};
-use crate::{decisions, grants, simulations};
+use crate::{decisions, grants, replays, simulations};
 
 pub(super) fn all() -> Vec<Route> {
     [deciding(), oauth()].concat()
@@ -30,6 +31,24 @@ fn deciding() -> Vec<Route> {
         )
         .takes(json::<SimulationRequest<'_>>())
         .gives(json::<Simulation>()),
+        route(
+            POST,
+            "/v1/replays",
+            Op(Auditor),
+            ("replayDecision", "Decide a recorded decision again, from its record"),
+            handler!(replays::create),
+        )
+        .takes(json::<ReplayRequest>())
+        .gives(json::<Replay>()),
+        route(
+            POST,
+            "/v1/replays/history",
+            Op(Auditor),
+            ("replayHistory", "Decide a part of history again, under two sets of policies"),
+            handler!(replays::history::create),
+        )
+        .takes(json::<HistoryRequest>())
+        .gives(json::<HistoryPage>()),
         route(POST, "/v1/decisions", agent, ("createDecision", "Ask for a decision"), handler!(decisions::create))
             .takes(json::<DecisionRequest<'_>>())
             .gives(json::<DecisionAnswer>()),

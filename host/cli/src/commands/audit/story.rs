@@ -133,6 +133,10 @@ fn came_of_it(entry: &Value) -> Option<String> {
             });
             format!("shadow policies said: {}", each.collect::<Vec<_>>().join(", "))
         }
+        "replay" => {
+            let comparison = text(&entry["about"]["comparison"]);
+            format!("operator {} had it decided again: {comparison}", text(&entry["operator"]))
+        }
         other => other.to_owned(),
     };
     Some(format!("{} {what}", time(entry)))

@@ -32,10 +32,12 @@ fn an_allow_is_told_with_what_came_of_it() {
         "resource": "article/42", "arguments": { "section": "a" }, "claims": {} } });
     let used = json!({ "type": "grant_used", "time_ms": 1_000, "resource_server": "faq", "use_number": 1 });
     let effect = json!({ "type": "grant_effect", "time_ms": 2_000, "use_number": 1, "effect": "done", "note": null });
+    let about = json!({ "decision_id": "dec_1", "comparison": "identical" });
+    let replayed = json!({ "type": "replay", "time_ms": 3_000, "operator": "alice", "about": about });
     let told = Told {
         entry: entry(4, &decision()),
         record: Some(record),
-        came_of_it: vec![entry(5, &used), entry(6, &effect)],
+        came_of_it: vec![entry(5, &used), entry(6, &effect), entry(7, &replayed)],
     };
     let expect = r#"
 dec_1  allow at 1970-01-01T00:00:00.000Z
@@ -51,6 +53,7 @@ policies  read-only/3 allow (listed)
 result    grant grt_1 for faq, one use, until 1970-01-01T00:01:00.000Z
 then      1970-01-01T00:00:01.000Z faq used it, use 1 (entry 5)
 then      1970-01-01T00:00:02.000Z use 1 came to done (entry 6)
+then      1970-01-01T00:00:03.000Z operator alice had it decided again: identical (entry 7)
 proof     entry log/1/4
           attorn audit receipt 1/4 > receipt.txt
           attorn audit verify --receipt receipt.txt --key log.key

@@ -1,8 +1,10 @@
-//! `attorn policy diff`.
+//! `attorn policy diff`: two versions side by side, or two sets of policies on history ([`history`]).
+
+mod history;
 
 use attorn_api::policies::{Policy, PolicyVersion};
 use attorn_core::PolicyId;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
 use crate::exit::Exit;
@@ -11,37 +13,89 @@ use crate::operator_client::OperatorClient;
 use crate::output::Output;
 use crate::parse;
 
+/// What differs between two versions of a policy; or, with `--on history`, which recorded decisions would be others under
+/// another set of policies.
 #[derive(Debug, Args)]
+#[command(
+    override_usage = "attorn policy diff <ID> <FROM> <TO>\n       attorn policy diff <A> <B> --on history [OPTIONS]",
+    after_help = "With `--on history`, A and B are sets of policies:
+  recorded            what was decided then
+  active              the policies that are in force now
+  ID=VERSION,…        those in force, as if these versions stood among them; `ID=none` takes one out
+A version has to be pushed, and need not be in force. Each decision is taken by itself, with the facts and counters of
+then; what a policy asks for and nobody looked up then makes it undecidable. Nothing is granted or charged.
+
+Examples:
+  attorn policy diff read-only 2 3
+  attorn policy diff recorded read-only=3 --on history --since 24h
+  attorn policy diff active read-only=3,old-rules=none --on history --since 7d --agent support-bot --action 'faq.*'"
+)]
 pub(crate) struct Diff {
-    /// Its id
-    #[arg(value_parser = parse::id::<PolicyId>)]
-    id: PolicyId,
-    /// From which version
-    from: u32,
-    /// To which version
-    to: u32,
+    /// A policy's id and two of its versions; or two sets
+    #[arg(value_name = "WHAT", num_args = 2..=3, required = true)]
+    what: Vec<String>,
+    /// What to try two sets on
+    #[arg(long, value_enum, value_name = "WHAT")]
+    on: Option<On>,
+    #[command(flatten)]
+    filters: history::Filters,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum On {
+    /// Recorded decisions
+    History,
 }
 
 impl Diff {
     pub(super) async fn run(self, client: &OperatorClient, output: &Output) -> Result<Exit, Failure> {
-        let policy: Policy = client.get(&format!("/v1/policies/{}", self.id)).await?;
-        let version = |number: u32| {
-            let found = policy.versions.iter().find(|version| version.version == number);
-            found.ok_or_else(|| Failure::new(format!("version {number} is not among the newest of `{}`", self.id)))
-        };
-        let rows = differences(version(self.from)?, version(self.to)?);
-        if output.json {
-            let member = |[what, from, to]: &[String; 3]| json!({ "what": what, "from": from, "to": to });
-            return output.json(&rows.iter().map(member).collect::<Vec<_>>()).map(|()| Exit::Done);
+        match (self.on, self.what.as_slice()) {
+            (Some(On::History), [a, b]) => {
+                let sets = (history::set(a)?, history::set(b)?);
+                history::run(client, output, sets, &self.filters).await
+            }
+            (Some(On::History), _) => Err(Failure::usage("`--on history` takes two sets")
+                .with_help("`attorn policy diff recorded read-only=3 --on history`")),
+            (None, [id, from, to]) => {
+                if self.filters.is_any() {
+                    return Err(Failure::usage("filters are for `--on history`"));
+                }
+                let id = parse::id::<PolicyId>(id).map_err(Failure::usage)?;
+                versions(client, output, &id, [number(from)?, number(to)?]).await
+            }
+            (None, _) => Err(Failure::usage("a policy and two of its versions are needed: `<ID> <FROM> <TO>`")
+                .with_help("or two sets, with `--on history`")),
         }
-        if rows.is_empty() {
-            output.line("nothing differs");
-        } else {
-            let (from, to) = (format!("VERSION {}", self.from), format!("VERSION {}", self.to));
-            output.table(&["WHAT", &from, &to], &rows.into_iter().map(Vec::from).collect::<Vec<_>>());
-        }
-        Ok(Exit::Done)
     }
+}
+
+fn number(text: &str) -> Result<u32, Failure> {
+    text.parse().map_err(|_| Failure::usage(format!("`{}` is no version", text.escape_default())))
+}
+
+async fn versions(
+    client: &OperatorClient,
+    output: &Output,
+    id: &PolicyId,
+    [from, to]: [u32; 2],
+) -> Result<Exit, Failure> {
+    let policy: Policy = client.get(&format!("/v1/policies/{id}")).await?;
+    let version = |number: u32| {
+        let found = policy.versions.iter().find(|version| version.version == number);
+        found.ok_or_else(|| Failure::new(format!("version {number} is not among the newest of `{id}`")))
+    };
+    let rows = differences(version(from)?, version(to)?);
+    if output.json {
+        let member = |[what, from, to]: &[String; 3]| json!({ "what": what, "from": from, "to": to });
+        return output.json(&rows.iter().map(member).collect::<Vec<_>>()).map(|()| Exit::Done);
+    }
+    if rows.is_empty() {
+        output.line("nothing differs");
+    } else {
+        let (from, to) = (format!("VERSION {from}"), format!("VERSION {to}"));
+        output.table(&["WHAT", &from, &to], &rows.into_iter().map(Vec::from).collect::<Vec<_>>());
+    }
+    Ok(Exit::Done)
 }
 
 /// What bears on a decision and differs, with both values.

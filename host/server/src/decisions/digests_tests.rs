@@ -1,0 +1,157 @@
+//! Whatever is another is told apart, and what is stored today is read tomorrow.
+
+use std::collections::BTreeSet;
+
+use attorn_core::context::Fact;
+use attorn_core::{Again, Evaluated, Failure, JsonText, TimeMs};
+
+use super::*;
+use crate::decisions::fixtures::{NOW, context as fixture, largest_delegation, largest_user};
+
+fn text(text: &str) -> JsonText {
+    JsonText::from_canonical(text)
+}
+
+fn reason(text: &str) -> Reason {
+    Reason { code: "why".parse().unwrap(), text: text.into(), public: true }
+}
+
+fn counter() -> Counter {
+    Counter { name: "spent".parse().unwrap(), used: 3, window_start: TimeMs(1), window_end: Some(TimeMs(2)) }
+}
+
+fn fact(value: Option<&str>) -> Fact {
+    let name = Some("resource/article/42/owner".parse().unwrap());
+    Fact { template: "resource/article/42/owner".parse().unwrap(), name, value: value.map(text) }
+}
+
+#[track_caller]
+fn all_differ(digests: &[Digest]) {
+    assert_eq!(digests.iter().collect::<BTreeSet<_>>().len(), digests.len(), "{digests:?}");
+}
+
+#[test]
+fn every_part_of_a_context_is_in_its_digest() {
+    type Change = fn(&mut EvaluationContext);
+    let changes: &[Change] = &[
+        |_| {},
+        |context| context.phase = Phase::Simulate,
+        |context| context.time = NOW.plus_ms(1),
+        |context| context.caller.method = attorn_core::context::AuthenticationMethod::Mtls,
+        |context| context.caller.key_thumbprint = "a".repeat(43).parse().unwrap(),
+        |context| context.instance = "pod-2".parse().unwrap(),
+        |context| context.agent.id = "other".parse().unwrap(),
+        |context| context.agent.owner = "bob".parse().unwrap(),
+        |context| drop(context.agent.labels.insert("a".parse().unwrap(), "b".into())),
+        |context| context.user = Some(largest_user()),
+        |context| context.user = Some(attorn_core::context::User { acr: None, ..largest_user() }),
+        |context| context.user = Some(attorn_core::context::User { groups: Vec::new(), ..largest_user() }),
+        |context| context.user = Some(attorn_core::context::User { claims: text("{}"), ..largest_user() }),
+        |context| context.delegations = vec![largest_delegation()],
+        |context| context.delegations = vec![largest_delegation(), largest_delegation()],
+        |context| context.request.action = "faq.write".parse().unwrap(),
+        |context| context.request.resource = "article/43".parse().unwrap(),
+        |context| context.request.purpose = "other".parse().unwrap(),
+        |context| context.request.session = Some("s".parse().unwrap()),
+        |context| context.request.arguments = text(r#"{"a":1}"#),
+        |context| context.request.claims = text(r#"{"a":1}"#),
+    ];
+    let digest_after = |change: &Change| {
+        let mut other = fixture("{}");
+        change(&mut other);
+        context(&other, &[])
+    };
+    let mut digests: Vec<Digest> = changes.iter().map(digest_after).collect();
+    let known = |facts: Vec<Fact>, counters: Vec<Counter>| Known { facts, counters };
+    for known in [
+        vec![known(vec![], vec![])],
+        vec![known(vec![], vec![]), known(vec![], vec![])],
+        vec![known(vec![fact(None)], vec![])],
+        vec![known(vec![fact(Some("null"))], vec![])],
+        vec![known(vec![Fact { name: None, ..fact(None) }], vec![])],
+        vec![known(vec![], vec![counter()])],
+        vec![known(vec![], vec![Counter { used: 4, ..counter() }])],
+        vec![known(vec![], vec![Counter { window_end: None, ..counter() }])],
+        vec![known(vec![], vec![]), known(vec![], vec![counter()])],
+        vec![known(vec![], vec![counter()]), known(vec![], vec![])],
+    ] {
+        digests.push(context(&fixture("{}"), &known));
+    }
+    all_differ(&digests);
+    // What policies do not see is not in it.
+    let mut other = fixture("{}");
+    other.agent.keys.clear();
+    assert_eq!(context(&other, &[]), digests[0]);
+}
+
+fn outcomes() -> Vec<Outcome> {
+    let terms = Terms::new(5_000, 2);
+    let debit = Debit {
+        policy: "p".parse().unwrap(),
+        counter: "spent".parse().unwrap(),
+        scope: CounterScope::Agent,
+        window: CounterWindow::Day,
+        amount: 1,
+        at_most: 10,
+    };
+    let allow = |terms: Terms, reasons| Outcome::Verdict(Verdict::Allow { terms, reasons });
+    let obliged = Obligation { kind: "redact".parse().unwrap(), parameters: text("{}") };
+    let approver = |count| ApprovalRequirement { role: "operator".parse().unwrap(), count };
+    let challenge = |count, terms| {
+        Outcome::Verdict(Verdict::Challenge { approvers: vec![approver(count)], terms, reason: reason("ask") })
+    };
+    let mut outcomes = vec![
+        allow(terms.clone(), vec![]),
+        allow(Terms { grant_ms_max: 1, ..terms.clone() }, vec![]),
+        allow(Terms { uses_max: 1, ..terms.clone() }, vec![]),
+        allow(Terms { debits: vec![debit.clone()], ..terms.clone() }, vec![]),
+        allow(Terms { debits: vec![Debit { scope: CounterScope::User, ..debit.clone() }], ..terms.clone() }, vec![]),
+        allow(Terms { debits: vec![Debit { at_most: 11, ..debit }], ..terms.clone() }, vec![]),
+        allow(Terms { obligations: vec![obliged], ..terms.clone() }, vec![]),
+        allow(terms.clone(), vec![reason("a")]),
+        allow(terms.clone(), vec![reason("b")]),
+        allow(terms.clone(), vec![Reason { public: false, ..reason("b") }]),
+        challenge(1, terms.clone()),
+        challenge(2, terms.clone()),
+        challenge(1, Terms { uses_max: 1, ..terms }),
+        Outcome::Verdict(Verdict::Deny { reasons: vec![] }),
+        Outcome::Verdict(Verdict::Deny { reasons: vec![reason("a")] }),
+        Outcome::Verdict(Verdict::Abstain),
+    ];
+    outcomes.extend(Failure::ALL.iter().map(|failure| Outcome::Failed(*failure)));
+    outcomes
+}
+
+#[test]
+fn every_part_of_an_outcome_is_in_its_digest() {
+    all_differ(&outcomes().iter().map(outcome).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_part_of_a_decision_is_in_its_digest() {
+    let decide = |policy: &str, outcome: &Outcome| {
+        let evaluated = Evaluated { policy: policy.parse().unwrap(), required: false, outcome: outcome.clone() };
+        decision(Again::decide(&fixture("{}"), Terms::new(30_000, 1_000), &[evaluated]).seen())
+    };
+    let mut digests: BTreeSet<Digest> = outcomes().iter().map(|outcome| decide("p", outcome)).collect();
+    assert_eq!(digests.len(), outcomes().len());
+    assert!(digests.insert(decide("q", &outcomes()[7])), "another policy gives the reason");
+    assert!(!digests.insert(decide("q", &outcomes()[0])), "who gives no reason leaves no trace");
+}
+
+#[test]
+fn the_digests_that_are_stored_stay_what_they_are() {
+    let known = [Known { facts: vec![fact(Some("\"alice\""))], counters: vec![counter()] }];
+    let [first, last] = [0, 10].map(|at| outcome(&outcomes()[at]).to_string());
+    let evaluated = Evaluated { policy: "p".parse().unwrap(), required: false, outcome: outcomes().swap_remove(3) };
+    let again = Again::decide(&fixture("{}"), Terms::new(30_000, 1_000), &[evaluated]);
+    let digests =
+        [context(&fixture(r#"{"n":1}"#), &known).to_string(), first, last, decision(again.seen()).to_string()];
+    let expect = [
+        "ea2438d2da8e736860da7a8795b5e489e0078cc016c245010ec12c4248a8715a",
+        "09eee7b61fe620fa849837709318fe29a0aba85d983f7a0ebf1d997351ff141b",
+        "8bcca4457f7e835faba736799a5c7cfe631c1c43e5ab80abd321a3279760d44d",
+        "83109c5b0a0114970a2955e1cafa9faea8a89c2ed52cd78f7c972378be95eaa1",
+    ];
+    assert_eq!(digests, expect);
+}

@@ -1,0 +1,165 @@
+//! `POST /v1/replays/history`: where history would have been decided otherwise, a part at a time.
+//!
+//! Whoever asks goes through all of it with one call after the other, or with several at once, each about other
+//! entries. One call looks at so many decisions and takes so long, and no more; nothing is kept between two of them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use attorn_api::replays::{ChangedDecision, HistoryPage, HistoryRequest, Undecidable, UndecidableDecision, WantedSet};
+use attorn_core::DecisionId;
+use attorn_store::{Batch, StoredEntry};
+use serde_json::{Value, json};
+
+use super::read::{Decided, Read, read};
+use super::sets::{Came, TriedSet};
+use crate::app::App;
+use crate::audit;
+use crate::entry;
+use crate::http::call::{Call, OperatorCaller, Reply};
+use crate::http::failure::Failure;
+use crate::loads::LoadAsk;
+use crate::queries::{self, filter::Filter};
+use crate::registry::{commit, moved};
+
+/// How many decisions one call looks at.
+const DECISIONS_MAX: usize = 100;
+/// How long one call goes on before it begins no other decision.
+const LOOKS_FOR: Duration = Duration::from_secs(5);
+/// What the query may say beside filters.
+const BESIDE: [&str; 2] = ["from", "to"];
+
+pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    app.ensure_ready()?;
+    let (operator, ask) = (call.operator()?, LoadAsk::of(&call)?);
+    let wire: HistoryRequest = call.json()?;
+    let filter = Filter::of(&app, &call, &BESIDE).await?;
+    let (from, to) = (call.query::<u64>("from")?.unwrap_or(0), call.query::<u64>("to")?.unwrap_or(u64::MAX));
+    let within = from..to.min(app.store.log_head()?.size).max(from);
+    let _turn = app.replays.turn().await?;
+    let a = TriedSet::of(&app, &wire.a, operator, &ask).await?;
+    let b = TriedSet::of(&app, &wire.b, operator, &ask).await?;
+    let (entries, next) = queries::decisions(&app, filter, within, DECISIONS_MAX).await?;
+    let mut page = Page::default();
+    let next = page.look_at(&app, &entries, (&a, &b), &ask).await?.or(next);
+    Reply::ok(&page.answer(&app, operator, (&wire, [&a, &b]), (from, next)).await?)
+}
+
+/// What was found so far.
+#[derive(Default)]
+struct Page {
+    decisions: u64,
+    same: u64,
+    same_otherwise: u64,
+    before_policies: u64,
+    changed: Vec<ChangedDecision>,
+    undecidable: Vec<UndecidableDecision>,
+}
+
+impl Page {
+    /// Decide them again, for so long; the first that was not looked at.
+    async fn look_at(
+        &mut self,
+        app: &Arc<App>,
+        entries: &[StoredEntry],
+        sets: (&TriedSet, &TriedSet),
+        ask: &LoadAsk,
+    ) -> Result<Option<u64>, Failure> {
+        let began = Instant::now();
+        for stored in entries {
+            if began.elapsed() >= LOOKS_FOR {
+                return Ok(Some(stored.index));
+            }
+            let entry = audit::parsed(&stored.bytes)?;
+            let body: Value = serde_json::from_str(entry.body.as_str()).map_err(Failure::internal)?;
+            let id: DecisionId = body["decision_id"].as_str().unwrap_or_default().parse().map_err(Failure::internal)?;
+            let decided = read(app, id).await?.ok_or_else(|| Failure::not_found("decision", id))?;
+            self.decisions += 1;
+            self.one(app, &decided, sets, ask).await?;
+        }
+        Ok(None)
+    }
+
+    async fn one(
+        &mut self,
+        app: &App,
+        decided: &Decided,
+        (a, b): (&TriedSet, &TriedSet),
+        ask: &LoadAsk,
+    ) -> Result<(), Failure> {
+        let recorded = match &decided.record {
+            Read::Asked(recorded) => (decided, &**recorded),
+            Read::Bound => {
+                self.same += 1;
+                self.before_policies += 1;
+                return Ok(());
+            }
+            Read::TooMuch => {
+                self.unknown(decided, Undecidable::ContextNotRecorded, "too much was asked for".to_owned());
+                return Ok(());
+            }
+            Read::Erased => {
+                self.unknown(decided, Undecidable::UserErased, "the record".to_owned());
+                return Ok(());
+            }
+            Read::Altered(how) => {
+                self.unknown(decided, Undecidable::Altered, (*how).to_owned());
+                return Ok(());
+            }
+        };
+        match (a.decide(app, recorded, ask).await?, b.decide(app, recorded, ask).await?) {
+            (Came::Unknown(why, what), _) | (_, Came::Unknown(why, what)) => self.unknown(decided, why, what),
+            (Came::To(a, one), Came::To(b, other)) if a.decision == b.decision => {
+                let otherwise = one.zip(other).is_some_and(|(one, other)| one != other);
+                self.same += u64::from(!otherwise);
+                self.same_otherwise += u64::from(otherwise);
+            }
+            (Came::To(a, _), Came::To(b, _)) => {
+                let (agent, action) = (decided.text("/agent/id"), decided.text("/action"));
+                self.changed.push(ChangedDecision { decision_id: decided.id.to_string(), agent, action, a, b });
+            }
+        }
+        Ok(())
+    }
+
+    fn unknown(&mut self, decided: &Decided, why: Undecidable, what: String) {
+        let (agent, action) = (decided.text("/agent/id"), decided.text("/action"));
+        let decision_id = decided.id.to_string();
+        self.undecidable.push(UndecidableDecision { decision_id, agent, action, why, what });
+    }
+
+    /// The answer, when the entry about it is durable. That says nothing of the filters, which may name a user.
+    async fn answer(
+        self,
+        app: &App,
+        operator: &OperatorCaller,
+        (wire, sets): (&HistoryRequest, [&TriedSet; 2]),
+        (from, next): (u64, Option<u64>),
+    ) -> Result<HistoryPage, Failure> {
+        let mut batch = Batch::new(app.clock.now());
+        let set_digests = sets.map(TriedSet::digest);
+        let set = |wanted: &WantedSet, digest: &Option<String>| json!({ "base": wanted.base, "with": wanted.with, "digest": digest });
+        let about = json!({
+            "a": set(&wire.a, &set_digests[0]),
+            "b": set(&wire.b, &set_digests[1]),
+            "from": from,
+            "next": next,
+            "decisions": self.decisions,
+            "changed": self.changed.len(),
+            "undecidable": self.undecidable.len(),
+        });
+        entry::act(&mut batch, operator, "history_replay", about)?;
+        let committed = commit(app, batch, moved).await?;
+        Ok(HistoryPage {
+            decisions: self.decisions,
+            same: self.same,
+            same_otherwise: self.same_otherwise,
+            before_policies: self.before_policies,
+            changed: self.changed,
+            undecidable: self.undecidable,
+            next,
+            set_digests,
+            entry: audit::reference(committed.entry().map_err(Failure::internal)?),
+        })
+    }
+}
