@@ -26,7 +26,7 @@ fn recorded() -> Value {
 }
 
 fn with(with: Value) -> Value {
-    json!({ "base": "active", "with": with })
+    [("base".to_owned(), "active".into()), ("with".to_owned(), with)].into_iter().collect()
 }
 
 async fn page(cast: &Cast, query: &str, a: Value, b: Value) -> HistoryPage {
