@@ -6,7 +6,7 @@ use attorn_core::TimeMs;
 use attorn_core::{Duty, OperatorId};
 use clap::{Args, Subcommand};
 
-use super::Why;
+use super::{Nothing, Why};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -23,7 +23,7 @@ pub(crate) enum Operator {
     List(Page),
     /// Give an operator a new token, after a restore has ended theirs, and print it (duty: admin, or for an admin the
     /// bootstrap token)
-    Renew(Which),
+    Renew(Renewed),
     /// Revoke an operator's token, for ever (duty: admin)
     Revoke(Revoked),
 }
@@ -40,6 +40,13 @@ pub(crate) struct Register {
     /// `policy_admin`, `policy_weakener`, approver, auditor, thawer, eraser, admin
     #[arg(long, required = true, value_delimiter = ',', value_parser = parse::id::<Duty>)]
     duty: Vec<Duty>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Renewed {
+    /// Its id
+    #[arg(value_parser = parse::id::<OperatorId>)]
+    id: OperatorId,
 }
 
 #[derive(Debug, Args)]
@@ -66,7 +73,7 @@ impl Operator {
                     output.note(format!("operator `{id}` is registered; above is its token, shown this once"));
                 }
             }
-            Self::Renew(Which { id }) => {
+            Self::Renew(Renewed { id }) => {
                 let renewed: RegisteredOperator =
                     client.post(&format!("/v1/operators/{id}/renew"), &Nothing {}).await?;
                 if output.json {
