@@ -14,6 +14,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -229,8 +230,7 @@ fn take_over(dir: &Path, verifier: &CheckpointVerifier, span: Span) -> Result<()
         fs::remove_dir_all(&history).map_err(named)?;
     }
     begin(dir).map_err(named)?;
-    let mut segments = History { dir: dir.to_owned(), span, segment: 0, bytes: 0, last: None };
-    let mut rest = Vec::new();
+    let (mut due, mut rest) = ((0, String::new()), Vec::new());
     loop {
         let read = (&file).take(PIECE_BYTES).read_to_end(&mut rest).map_err(named)?;
         let valid = std::str::from_utf8(&rest).map_or_else(|error| error.valid_up_to(), str::len);
@@ -239,21 +239,39 @@ fn take_over(dir: &Path, verifier: &CheckpointVerifier, span: Span) -> Result<()
         // Behind the last of a piece there may be more signatures.
         let last = if read > 0 { whole.pop().map_or(0, str::len) } else { 0 };
         for note in &whole {
-            match verifier.verify(note.as_bytes()) {
-                Ok(checkpoint) => drop(segments.add(&checkpoint).map_err(named)?),
+            let segment = match verifier.verify(note.as_bytes()) {
+                Ok(checkpoint) => span.segment_of(checkpoint.checkpoint().size),
                 // Its end may be half-written.
-                Err(_) if read == 0 => {}
+                Err(_) if read == 0 => break,
                 Err(error) => return Err(format!("`{OLD}`: {}", causes(&error))),
+            };
+            if segment > due.0 {
+                put_segments(dir, due.0..segment, &due.1).map_err(named)?;
+                due = (segment, String::new());
             }
+            due.1.push_str(note);
         }
-        let done = valid - last;
-        rest.drain(..done);
+        rest.drain(..valid - last);
         if read == 0 {
             break;
         }
-        if rest.len() > SignedCheckpoint::NOTE_BYTES_MAX + 4 {
-            return Err(format!("`{OLD}`: it holds something that is no checkpoint"));
+        if rest.len() > SignedCheckpoint::NOTE_BYTES_MAX + 4 || due.1.len() > SEGMENT_BYTES_MAX {
+            return Err(format!("`{OLD}`: it is no history of checkpoints"));
         }
     }
+    put_segments(dir, due.0..due.0 + 1, &due.1).map_err(named)?;
+    sync_dir(&history).map_err(named)?;
     fs::remove_file(&old).and_then(|()| sync_dir(dir)).map_err(named)
+}
+
+/// Write this text as the first of some segments, and the others without any.
+fn put_segments(dir: &Path, segments: Range<u64>, text: &str) -> io::Result<()> {
+    for (at, segment) in segments.enumerate() {
+        let mut options = OpenOptions::new();
+        let mut file =
+            options.write(true).create(true).truncate(true).mode(0o600).open(dir.join(segment_name(segment)))?;
+        file.write_all(if at == 0 { text.as_bytes() } else { &[] })?;
+        file.sync_all()?;
+    }
+    Ok(())
 }
