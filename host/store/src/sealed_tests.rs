@@ -311,7 +311,7 @@ async fn repair_and_backup_take_sealed_files_along() {
     assert_eq!(read(&unpacked), all);
     // A new epoch begins without any of it.
     let next = TempDir::new().unwrap();
-    let new = unpacked.begin_epoch(next.path()).unwrap();
+    let new = unpacked.begin_epoch(next.path(), Epoch(2)).unwrap();
     write(&new, 0, ENTRIES).await;
     new.seal_through(ENTRIES);
     sealed(&new, SEALED).await;
