@@ -1,6 +1,7 @@
 //! The `attorn` command: it runs the server, and administers one through its API.
 //!
-//! Every verb but `init`, `serve`, `demo`, `backup`, `restore` and `repair` is a client of the HTTP API and knows nothing that any
+//! Every verb but `init`, `serve`, `demo`, `backup`, `restore`, `repair` and `key rotate-log`, which use the data
+//! directory, and `audit verify` of something that is a file, is a client of the HTTP API and knows nothing that any
 //! other client could not know.
 
 mod agent_source;

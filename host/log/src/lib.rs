@@ -5,7 +5,8 @@
 //! of all of them; a [`checkpoint`] signs the tree's root. From these come the [`receipt`], which
 //! proves one entry offline, and the [`export`], which [`verify_export`] re-hashes from first to last. In the
 //! open a log is a directory of [`tiles`] (C2SP), which [`verify_published`] re-hashes, and [`witness`]es cosign
-//! its checkpoints. When an epoch ends its key names the next one: [`succession`]. The tree is what is authoritative: links are there so that a change can be placed.
+//! its checkpoints. When an epoch ends, its key names the next one: [`succession`]. The tree is what is authoritative:
+//! links are there so that a change can be placed.
 //!
 //! Nothing here opens a file, reads a clock, draws randomness or is `async`. Whoever stores entries
 //! brings their bytes, whoever signs brings the seed, and whoever verifies brings a reader.

@@ -42,7 +42,7 @@ pub struct Restored {
     pub lost: Option<u64>,
     /// Why the high-water file says nothing of that, if it is there and does not.
     pub high_water_problem: Option<String>,
-    /// Where they are.
+    /// Where the entries are that the log had as it ended.
     pub export: PathBuf,
     /// The token that makes the first admin. It is nowhere else.
     pub bootstrap_token: OperatorToken,

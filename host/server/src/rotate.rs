@@ -56,7 +56,7 @@ pub struct Rotated {
 /// # Errors
 ///
 /// When a server runs, the data directory is not the newest or not whole, or something cannot be written. Until the
-/// last step everything is as it was.
+/// last step the log goes on in its old epoch, which may have an entry then that says that it ended.
 pub async fn rotate_log_key(config: &Config, because: Because, reason: Option<&str>) -> Result<Rotated, EpochError> {
     note("reason", reason)?;
     let io = EpochError::io;

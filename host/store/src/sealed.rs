@@ -28,7 +28,7 @@ use crate::trees::Trees;
 pub(crate) const BUNDLE_ENTRIES: u64 = TILE_WIDTH as u64;
 /// The level of a bundle's root.
 pub(crate) const ROOT_LEVEL: u8 = 8;
-/// How many outlines are kept in memory: for a million entries, in 37 MiB.
+/// How many outlines are kept in memory: for a million entries, in 40 MiB.
 const OUTLINES_MAX: usize = 4_096;
 
 /// Why a bundle could not be read. There is nothing else to read it from.

@@ -340,8 +340,9 @@ fn add(
 /// of a user's reads each, so that neither an agent nor whoever tricks it fills the disk or slows others.
 ///
 /// INVARIANT: the count is exact, because it is of records and not of rights. Each is counted in the batch that writes
-/// it and no more in the one that removes it, a day after it expired or was revoked, or when there is need of room after
-/// it ended in whatever way ([`super::collect`]); what ends a subtree is one write that touches no counter. Whoever makes it pays for it: nobody uses up another agent's room by offering it much.
+/// it and no more in the one that removes it, a day after it expired or was revoked, or when there is need of room
+/// after it ended in whatever way ([`super::collect`]); what ends a subtree is one write that touches no counter.
+/// Whoever makes it pays for it: nobody uses up another agent's room by offering it much.
 pub(super) const KEPT_MAX: u64 = 1_000;
 
 /// Write a new delegation, its places in the indexes, and its entry, which speaks of the user in pseudonyms. There has

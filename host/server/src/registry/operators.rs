@@ -110,8 +110,8 @@ pub(crate) async fn revoke(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     Reply::ok(&shown(&value))
 }
 
-/// That some other admin, who has a token, stays as they are. Of admins who go at the same moment, each names one who stays, so
-/// the last of them finds that theirs has changed.
+/// That some other admin, who has a token, stays as they are. Of admins who go at the same moment, each names one who
+/// stays, so the last of them finds that theirs has changed.
 async fn another_admin(app: &App, id: &OperatorId) -> Result<(Key, Require), Failure> {
     let mut after = None;
     loop {

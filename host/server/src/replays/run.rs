@@ -30,7 +30,7 @@ const GIVES_WAY_MAX: usize = 200;
 const GIVES_WAY: Duration = Duration::from_millis(1);
 /// How often a policy is asked that runs out of time: the machine may have been busy.
 const TRIES_MAX: usize = 3;
-/// How many versions stay loaded for the next replay, and how many bytes of machine code and memories.
+/// How many versions stay loaded for the next replay, and how many bytes of machine code they have.
 const KEPT_MAX: usize = 32;
 const KEPT_BYTES_MAX: u64 = 128 << 20;
 
