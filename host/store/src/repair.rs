@@ -365,3 +365,7 @@ fn free_name(dir: &Path) -> std::io::Result<PathBuf> {
 #[cfg(test)]
 #[path = "repair_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "repair_cut_off_tests.rs"]
+mod cut_off_tests;
