@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use attorn_core::TimeMs;
 use attorn_log::EntryBody;
-use attorn_store::{BackedUp, BackupError, Part, Remade, RepairError, Repaired, Store};
+use attorn_store::{BackedUp, BackupError, OpenError, Part, Remade, RepairError, Repaired, Store};
 use serde_json::json;
 
 use crate::config::Config;
@@ -56,7 +56,11 @@ pub fn repair(config: &Config) -> Result<Repair, RepairError> {
 #[must_use]
 pub const fn repair_help(error: &RepairError) -> Option<&'static str> {
     match error {
-        RepairError::Open(attorn_store::OpenError::InUse { .. }) => Some("end the server that uses it first"),
+        RepairError::Open(OpenError::InUse { .. }) => Some("end the server that uses it first"),
+        RepairError::Open(OpenError::NotRemade { .. }) => Some(
+            "nothing was changed. What the database lost when the machine stopped, a revocation say, shows nowhere, so it \
+             is not used: copy this directory, move it away, and `attorn restore` a backup",
+        ),
         RepairError::Parts(_) | RepairError::OtherStore => Some(
             "nothing was changed, and there is nothing here to make it anew from: `attorn restore` takes a backup; copy \
              this directory first, it may hold more than the backup",

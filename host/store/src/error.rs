@@ -260,14 +260,12 @@ pub enum PartsError {
 impl OpenError {
     /// Whether it may be that [`crate::Store::repair`] makes a whole store of what is there.
     #[must_use]
-    pub const fn is_damage(&self) -> bool {
-        matches!(
-            self,
-            Self::NoEngine { .. }
-                | Self::Storage(_)
-                | Self::Inconsistent(_)
-                | Self::CutOff { .. }
-                | Self::NotRemade { .. }
-        )
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::NoEngine { .. } | Self::Storage(_) | Self::Inconsistent(_) | Self::CutOff { .. } => true,
+            // What it could be made anew of comes to less than somebody has seen, and a repair does not ask.
+            Self::NotRemade { error, .. } => matches!(**error, RepairError::Behind { .. }),
+            _ => false,
+        }
     }
 }

@@ -30,7 +30,7 @@ use crate::horizon;
 use crate::journal::Journal;
 use crate::places::{FORMAT, FORMAT_WITHOUT_JOURNAL, Lock, Places, at, exists, sync_files};
 use crate::progress::Progress;
-use crate::repair::{Repair, RepairError, Seen};
+use crate::repair::{Repair, Seen, not_remade};
 use crate::seal::Sealer;
 use crate::sealed::Sealed;
 use crate::steps::{EveryStep, Steps};
@@ -146,10 +146,7 @@ impl Store {
         let (places, format, lock) = locked(dir)?;
         if places.is_cut_off(&setup.boot, format)? {
             let repair = Repair { places: &places, log, boot: &setup.boot, after: &|_| Ok(()) };
-            repair.after_cut(seen).map_err(|error| match error {
-                RepairError::Open(error @ OpenError::OtherLog { .. }) => error,
-                error => OpenError::NotRemade { dir: places.dir.clone(), error: Box::new(error) },
-            })?;
+            repair.after_cut(seen).map_err(|error| not_remade(&places, error))?;
         }
         open_locked(&places, lock, log, format, setup)
     }

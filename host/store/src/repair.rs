@@ -4,7 +4,8 @@
 //! walked from end to end before it takes its place, and the files that were there are moved aside. Where the
 //! journal is damaged in a place that the engine has passed, and all after that is whole, the engine is what a new
 //! journal is begun with. Where more of it is damaged there is no repair, for what it lost nobody has: then a
-//! backup is what is left.
+//! backup is what is left. The same goes for an engine that was in use when the machine stopped: it may lack something
+//! that nobody misses, and is never what anything is made anew of.
 //!
 //! Each change is made whole beside what it replaces, and takes its place by one rename: wherever a repair is cut
 //! off, the next one or the next opening goes on from there.
@@ -158,11 +159,9 @@ impl Repair<'_> {
     pub(crate) fn by_hand(&self, format: u32) -> Result<Repaired, RepairError> {
         self.places.finish_replacing_journal()?;
         let repaired = if self.places.is_cut_off(self.boot, format)? {
-            // Where base copy or journal are not whole, the engine is looked at for once.
-            match self.remake(CUT_OFF, true, None) {
-                Err(RepairError::Parts(_)) => self.of_what_is_found(format)?,
-                repaired => repaired?,
-            }
+            // Whatever is wrong with base copy and journal: what the engine lacks shows nowhere, and it never takes
+            // their place.
+            self.remake(CUT_OFF, true, None).map_err(|error| not_remade(self.places, error))?
         } else {
             self.of_what_is_found(format)?
         };
@@ -265,6 +264,14 @@ impl Repair<'_> {
         bases_aside(places, end.version).map_err(at(&places.base))?;
         after(Stage::BasesAside)?;
         Ok(Repaired::NewJournal { problem, integrity, aside })
+    }
+}
+
+/// Why an engine that was in use when the machine stopped stays what it is: nothing that anybody uses.
+pub(crate) fn not_remade(places: &Places, error: RepairError) -> OpenError {
+    match error {
+        RepairError::Open(error @ OpenError::OtherLog { .. }) => error,
+        error => OpenError::NotRemade { dir: places.dir.clone(), error: Box::new(error) },
     }
 }
 

@@ -49,6 +49,9 @@ pub enum ServeError {
     /// What the store consists of cannot be relied on.
     #[error("cannot start: {0}")]
     Damaged(String),
+    /// The machine stopped while the store was open, and what it could be made anew of cannot be relied on either.
+    #[error("cannot start: {0}")]
+    NotRemade(String),
     /// The store's journal cannot be relied on.
     #[error("cannot start: {0}")]
     JournalDamaged(String),
@@ -77,8 +80,12 @@ impl ServeError {
                 Some("another `attorn serve` runs on it: end that one, or name another configuration (`--config`)")
             }
             Self::Damaged(_) => Some(
-                "`attorn repair` makes the store's files anew from base copy and journal, if these are whole, and else \
-                 looks at what is there; nothing is deleted",
+                "`attorn repair` makes the store's files anew from base copy and journal, if these are whole; nothing is \
+                 deleted",
+            ),
+            Self::NotRemade(_) => Some(
+                "what the database lost when the machine stopped, a revocation say, shows nowhere, so it is not used: copy \
+                 the data directory, move it away, and `attorn restore` a backup",
             ),
             Self::JournalDamaged(_) => Some(
                 "`attorn repair` begins a new journal if the store has all that the old one had; else copy the data \
@@ -97,6 +104,7 @@ impl From<OpenError> for ServeError {
             OpenError::InUse { dir } => Self::InUse { dir },
             error @ OpenError::Journal(_) => Self::JournalDamaged(causes(&error)),
             error if error.is_damage() => Self::Damaged(causes(&error)),
+            error @ OpenError::NotRemade { .. } => Self::NotRemade(causes(&error)),
             error => Self::Start(causes(&error)),
         }
     }
