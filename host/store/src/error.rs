@@ -65,6 +65,9 @@ pub enum Failure {
     /// The thread that syncs the engine is gone.
     #[error("the store's follower stopped")]
     FollowerStopped,
+    /// The thread that makes base copies is gone.
+    #[error("the store's copier stopped")]
+    CopierStopped,
     /// The thread that seals entries is gone.
     #[error("the store's sealer stopped")]
     SealerStopped,

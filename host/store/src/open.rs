@@ -307,6 +307,7 @@ fn start(places: &Places, lock: Lock, opened: Opened, setup: Setup) -> Result<St
     let copier = Copier {
         shared: Arc::clone(&shared),
         steps: Arc::clone(&steps),
+        teller: teller.clone(),
         progress: Arc::clone(&progress),
         places: places.clone(),
         store,
