@@ -215,6 +215,7 @@ impl Store {
         while !self.ending.threads().all(JoinHandle::is_finished) {
             tokio::task::yield_now().await;
         }
+        self.ending.wait_for_last_words();
     }
 
     /// The files for what is too large to be a value.

@@ -8,6 +8,7 @@ use attorn_log::{LogId, TreeError};
 
 use crate::base::BaseError;
 use crate::batch::BatchError;
+use crate::boot::CutOffBy;
 use crate::journal::JournalError;
 use crate::key::Key;
 use crate::records::RecordError;
@@ -76,7 +77,7 @@ pub enum Failure {
 impl Failure {
     /// What to do about it.
     pub const HELP: &str = "see that the disk works and has room, and start anew: what was acknowledged is in the \
-        journal; where that does not start, `attorn repair` makes the store's files anew";
+        journal, and the store's files are made anew from it, which takes room for them once more";
 }
 
 /// Why a batch did not happen.
@@ -226,17 +227,21 @@ pub enum OpenError {
     /// Its parts do not fit together.
     #[error("the store is inconsistent: {0}")]
     Inconsistent(String),
-    /// The machine stopped while it was open, so that the engine cannot be relied on.
-    #[error("the machine stopped while the store in `{}` was open", dir.display())]
+    /// The machine stopped while it was open, or it failed, so that the engine cannot be relied on.
+    #[error("{}", by.of(dir))]
     CutOff {
         /// Where.
         dir: PathBuf,
+        /// By what.
+        by: CutOffBy,
     },
     /// The same, and the engine could not be made anew.
-    #[error("the machine stopped while the store in `{}` was open, and it could not be made anew", dir.display())]
+    #[error("{}, and it could not be made anew", by.of(dir))]
     NotRemade {
         /// Where.
         dir: PathBuf,
+        /// By what.
+        by: CutOffBy,
         /// Why.
         #[source]
         error: Box<RepairError>,

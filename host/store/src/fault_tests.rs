@@ -12,8 +12,9 @@ use attorn_log::Entry;
 use tempfile::TempDir;
 
 use crate::batch::Batch;
+use crate::boot::CutOffBy;
 use crate::commit::Store;
-use crate::error::{CommitError, Failure, ReadError, StorageError};
+use crate::error::{CommitError, Failure, OpenError, ReadError, StorageError};
 use crate::fixtures::{add, batch, body, copy, counter, hurried, log, meta, put};
 use crate::key::{Key, KeyKind, KeyPrefix};
 use crate::open::Setup;
@@ -64,7 +65,7 @@ fn victim(n: u64) -> Key {
 /// Open a directory and check that what happened there happened whole, and that all of `acknowledged`
 /// is there. Returns the deeds that were found.
 async fn check(dir: &Path, acknowledged: &BTreeSet<u64>, tried: u64) -> BTreeSet<u64> {
-    let store = Store::open(dir, &log()).unwrap();
+    let store = Store::open_or_remake(dir, &log(), None).unwrap();
     let integrity = store.verify_integrity().await.unwrap();
     let mut found = BTreeSet::new();
     for entry in store.entries(0, 1_000).unwrap() {
@@ -147,6 +148,11 @@ async fn break_at(step: Step, way: Way) {
         let image = TempDir::new().unwrap();
         copy(dir.path(), image.path());
         drop(store);
+        for dir in [image.path(), dir.path()] {
+            // A failed sync leaves an engine that nobody may rely on.
+            let error = Store::open(dir, &log()).map(drop).unwrap_err();
+            assert!(matches!(error, OpenError::CutOff { by: CutOffBy::Failure, .. }), "{step} {way:?}: {error:?}");
+        }
         let on_disk = check(image.path(), &acknowledged, tried).await;
         let closed = check(dir.path(), &acknowledged, tried).await;
         assert_eq!(on_disk, closed, "closing changed something");

@@ -10,7 +10,8 @@
 //! Each change is made whole beside what it replaces, and takes its place by one rename: wherever a repair is cut
 //! off, the next one or the next opening goes on from there.
 //!
-//! Opening a store makes the engine anew by itself in one case: the machine stopped while it was open. That is no
+//! Opening a store makes the engine anew by itself in one case: the machine stopped while it was open, or the store
+//! failed. That is no
 //! sign of anything worse, and what the engine lost by it shows nowhere else (see [`crate::boot`]). Any other damage
 //! comes from a failing disk, from somebody's hand or from an error of ours, which whoever operates the server has
 //! to know of before it goes on: then it is refused, and [`Store::repair`] is what they ask for. The same goes for a
@@ -23,7 +24,7 @@ use std::path::{Path, PathBuf};
 use attorn_log::{Epoch, LogId};
 
 use crate::base::{self, Base, BaseError};
-use crate::boot::Boot;
+use crate::boot::{Boot, CutOffBy};
 use crate::commit::Store;
 use crate::error::{OpenError, PartsError, StorageError};
 use crate::files::{make_dir, sync_dir};
@@ -37,9 +38,6 @@ use crate::redo::Redo;
 use crate::remade::{self, Part, Remade};
 use crate::sealed::Sealed;
 use crate::trees::Trees;
-
-/// What is wrong with an engine that was in use when the machine stopped.
-const CUT_OFF: &str = "the machine stopped while it was open";
 
 /// What a repair found and did.
 #[derive(Debug)]
@@ -158,10 +156,10 @@ impl Store {
 impl Repair<'_> {
     pub(crate) fn by_hand(&self, format: u32) -> Result<Repaired, RepairError> {
         self.places.finish_replacing_journal()?;
-        let repaired = if self.places.is_cut_off(self.boot, format)? {
+        let repaired = if let Some(by) = self.places.cut_off(self.boot, format)? {
             // Whatever is wrong with base copy and journal: what the engine lacks shows nowhere, and it never takes
             // their place.
-            self.remake(CUT_OFF, true, None).map_err(|error| not_remade(self.places, error))?
+            self.remake(&by.to_string(), true, None).map_err(|error| not_remade(self.places, by, error))?
         } else {
             self.of_what_is_found(format)?
         };
@@ -187,15 +185,16 @@ impl Repair<'_> {
         }
     }
 
-    /// Make the engine's files anew because the machine stopped while they were in use. There must be at least as much
-    /// as somebody has seen, else nothing is replaced.
-    pub(crate) fn after_cut(&self, seen: Option<Seen>) -> Result<(), RepairError> {
+    /// Make the engine's files anew because the machine stopped or the store failed while they were in use. There must be
+    /// at least as much as somebody has seen, else nothing is replaced.
+    pub(crate) fn after_cut(&self, by: CutOffBy, seen: Option<Seen>) -> Result<(), RepairError> {
         self.places.finish_replacing_journal()?;
         tracing::warn!(
             dir = %self.places.dir.display(),
-            "the machine stopped while the store was open: making its files anew from base copy and journal"
+            why = %by,
+            "the store's files are not relied on: making them anew from base copy and journal"
         );
-        let Repaired::Rebuilt { base, integrity, aside, .. } = self.remake(CUT_OFF, false, seen)? else {
+        let Repaired::Rebuilt { base, integrity, aside, .. } = self.remake(&by.to_string(), false, seen)? else {
             return Ok(());
         };
         let aside = aside.map(|aside| aside.display().to_string());
@@ -267,11 +266,11 @@ impl Repair<'_> {
     }
 }
 
-/// Why an engine that was in use when the machine stopped stays what it is: nothing that anybody uses.
-pub(crate) fn not_remade(places: &Places, error: RepairError) -> OpenError {
+/// Why an engine that is not to be relied on stays what it is: nothing that anybody uses.
+pub(crate) fn not_remade(places: &Places, by: CutOffBy, error: RepairError) -> OpenError {
     match error {
         RepairError::Open(error @ OpenError::OtherLog { .. }) => error,
-        error => OpenError::NotRemade { dir: places.dir.clone(), error: Box::new(error) },
+        error => OpenError::NotRemade { dir: places.dir.clone(), by, error: Box::new(error) },
     }
 }
 

@@ -7,8 +7,9 @@ use tempfile::TempDir;
 use super::tests::{check, fill, filled, passed_damage, rebuilt};
 use super::*;
 use crate::boot::LastUse;
-use crate::fixtures::{copy, lazy, log, meta, put};
+use crate::fixtures::{copy, hurried, log, meta, put};
 use crate::places::FORMAT;
+use crate::steps::{Step, Steps};
 
 /// Leave a store as the machine does that stops while it is open.
 fn cut_off(dir: &Path) {
@@ -50,6 +51,36 @@ async fn an_engine_that_was_in_use_when_the_machine_stopped_is_made_anew_by_itse
     drop(store);
     drop(Store::open_or_remake(dir.path(), &log(), None).unwrap());
     check(dir.path(), expect).await;
+}
+
+/// The engine's file cannot be synced.
+struct NoSync;
+
+impl Steps for NoSync {
+    fn take(&self, step: Step, act: &mut dyn FnMut() -> Result<(), StorageError>) -> Result<(), StorageError> {
+        if step == Step::EngineSync { Err(StorageError::new(&"broken by the test")) } else { act() }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_failed_sync_lost_is_made_anew_although_the_machine_did_not_stop() {
+    let dir = TempDir::new().unwrap();
+    let store = Store::create_with(dir.path(), log(), hurried(NoSync)).unwrap();
+    // In the journal, whatever is answered.
+    let _ = store.commit(put(1, "revoked")).await;
+    store.failed().await;
+    drop(store);
+    // What the kernel called clean, and never wrote.
+    let db = sled::Config::new().path(dir.path().join("store")).open().unwrap();
+    db.open_tree("state").unwrap().remove(meta(1).as_bytes()).unwrap();
+    drop(db);
+    let error = Store::open(dir.path(), &log()).map(drop).unwrap_err();
+    assert!(matches!(error, OpenError::CutOff { by: CutOffBy::Failure, .. }), "{error:?}");
+    let store = Store::open_or_remake(dir.path(), &log(), None).unwrap();
+    assert_eq!(store.get(&meta(1)).await.unwrap().unwrap().value, b"revoked");
+    assert_eq!(store.remade().unwrap()[0].problem, "the store failed while it was open");
+    drop(store);
+    assert_eq!(Boot::of_machine().last_use(&Places::of(dir.path())).unwrap(), LastUse::Closed);
 }
 
 #[tokio::test]

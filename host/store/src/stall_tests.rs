@@ -96,7 +96,7 @@ async fn the_journal_waits_for_an_engine_that_is_too_far_behind() {
 /// Open a store that somebody in this process may still have.
 fn open_when_free(dir: &Path) -> Store {
     loop {
-        match Store::open(dir, &log()) {
+        match Store::open_or_remake(dir, &log(), None) {
             Err(OpenError::InUse { .. }) => {}
             opened => return opened.unwrap(),
         }
