@@ -30,7 +30,7 @@ use crate::error::{OpenError, PartsError, StorageError};
 use crate::files::{make_dir, sync_dir};
 use crate::follower::Pace;
 use crate::frame::StoreId;
-use crate::integrity::{Integrity, IntegrityError, verify};
+use crate::integrity::{Integrity, IntegrityError, Walked, verify};
 use crate::journal::{self, Journal, JournalError};
 use crate::open::{head_of, open_whole, said};
 use crate::places::{Places, at, exists, sync_files};
@@ -44,6 +44,13 @@ use crate::trees::Trees;
 pub enum Repaired {
     /// Everything fits together; nothing was changed.
     Whole(Integrity),
+    /// All that anything depends on fits together, and nothing was changed; some entries of the log cannot be read.
+    BadFiles {
+        /// What the engine holds.
+        integrity: Integrity,
+        /// Which files are not what the log's tree says, and why.
+        bad_files: Vec<String>,
+    },
     /// The engine's files were made anew.
     Rebuilt {
         /// What was wrong with them.
@@ -54,6 +61,8 @@ pub enum Repaired {
         integrity: Integrity,
         /// Where those are that were there, if any were.
         aside: Option<PathBuf>,
+        /// Which files with entries are not what the log's tree says, and why.
+        bad_files: Vec<String>,
     },
     /// The journal was begun anew: it was damaged where the engine had read it already.
     NewJournal {
@@ -63,6 +72,8 @@ pub enum Repaired {
         integrity: Integrity,
         /// Where the old one is.
         aside: PathBuf,
+        /// Which files with entries are not what the log's tree says, and why.
+        bad_files: Vec<String>,
     },
 }
 
@@ -134,6 +145,14 @@ pub(crate) enum Stage {
     BasesAside,
 }
 
+/// The engine's files as they were built anew, in a directory of their own.
+struct Built {
+    dir: PathBuf,
+    /// From a base copy of this version on.
+    base: u64,
+    walked: Walked,
+}
+
 /// A repair, by whoever holds the directory's lock.
 pub(crate) struct Repair<'a> {
     pub(crate) places: &'a Places,
@@ -171,7 +190,8 @@ impl Repair<'_> {
 
     fn of_what_is_found(&self, format: u32) -> Result<Repaired, RepairError> {
         match examine(self.places, self.log, format) {
-            Ok(integrity) => Ok(Repaired::Whole(integrity)),
+            Ok(Walked { integrity, bad_files }) if bad_files.is_empty() => Ok(Repaired::Whole(integrity)),
+            Ok(walked) => self.of_bad_files(walked),
             Err(RepairError::Open(error @ OpenError::OtherLog { .. })) => Err(error.into()),
             // What the engine has and the journal lost would be lost for good, if the engine were replaced.
             Err(RepairError::Open(OpenError::Journal(
@@ -185,6 +205,25 @@ impl Repair<'_> {
         }
     }
 
+    /// Base copy and journal may still have what is in a bad file. Where they do not, all stays as it is.
+    fn of_bad_files(&self, Walked { integrity, bad_files }: Walked) -> Result<Repaired, RepairError> {
+        match self.build(None) {
+            Ok(built) if built.walked.bad_files.len() < bad_files.len() => {
+                let others = bad_files.len() - 1;
+                let problem = format!("{} (and {others} more)", bad_files.first().map_or("", String::as_str));
+                self.put_in_place(&problem, true, built)
+            }
+            Ok(built) => {
+                fs::remove_dir_all(&built.dir).map_err(at(&built.dir))?;
+                Ok(Repaired::BadFiles { integrity, bad_files })
+            }
+            Err(error) => {
+                tracing::warn!(error = causes(&error), "base copy and journal cannot be looked at for entries");
+                Ok(Repaired::BadFiles { integrity, bad_files })
+            }
+        }
+    }
+
     /// Make the engine's files anew because the machine stopped or the store failed while they were in use. There must be
     /// at least as much as somebody has seen, else nothing is replaced.
     pub(crate) fn after_cut(&self, by: CutOffBy, seen: Option<Seen>) -> Result<(), RepairError> {
@@ -194,24 +233,37 @@ impl Repair<'_> {
             why = %by,
             "the store's files are not relied on: making them anew from base copy and journal"
         );
-        let Repaired::Rebuilt { base, integrity, aside, .. } = self.remake(&by.to_string(), false, seen)? else {
+        let Repaired::Rebuilt { base, integrity, aside, bad_files, .. } = self.remake(&by.to_string(), false, seen)? else {
             return Ok(());
         };
         let aside = aside.map(|aside| aside.display().to_string());
         let Integrity { version, entries, digest, .. } = integrity;
         tracing::warn!(base, version, entries, %digest, aside, "the store's files were made anew, and nothing is lost");
+        for bad in bad_files {
+            tracing::error!(bad, "entries of the log cannot be read; the server goes on without them");
+        }
         Ok(())
     }
 
     /// Make the engine's files anew, and move those aside that are there. What was set aside without anybody's asking
     /// for it is kept once: else a machine that stops often would fill its disk.
     fn remake(&self, problem: &str, by_hand: bool, seen: Option<Seen>) -> Result<Repaired, RepairError> {
-        let Self { places, log, after, .. } = self;
-        let new = places.dir.join("store.new");
-        let (base, integrity) = rebuild(places, log, &new, seen).inspect_err(|_| {
+        self.put_in_place(problem, by_hand, self.build(seen)?)
+    }
+
+    fn build(&self, seen: Option<Seen>) -> Result<Built, RepairError> {
+        let dir = self.places.dir.join("store.new");
+        let built = rebuild(self.places, self.log, &dir, seen).inspect_err(|_| {
             // The error is what matters; what is left over is removed when it is tried again.
-            let _ = fs::remove_dir_all(&new);
-        })?;
+            let _ = fs::remove_dir_all(&dir);
+        });
+        let (base, walked) = built?;
+        Ok(Built { dir, base, walked })
+    }
+
+    fn put_in_place(&self, problem: &str, by_hand: bool, built: Built) -> Result<Repaired, RepairError> {
+        let Self { places, after, .. } = self;
+        let Built { dir: new, base, walked: Walked { integrity, bad_files } } = built;
         after(Stage::EngineBuilt)?;
         remade::note(places, Remade::new(Part::Store, by_hand, problem, &integrity))?;
         after(Stage::EngineNoted)?;
@@ -221,7 +273,7 @@ impl Repair<'_> {
         fs::rename(&new, &places.engine).and_then(|()| sync_dir(&places.dir)).map_err(at(&places.engine))?;
         after(Stage::EngineInPlace)?;
         self.boot.say_closed(places)?;
-        Ok(Repaired::Rebuilt { problem: problem.to_owned(), base, integrity, aside })
+        Ok(Repaired::Rebuilt { problem: problem.to_owned(), base, integrity, aside, bad_files })
     }
 
     /// Begin the journal anew with what the engine holds, if nothing is wrong after that.
@@ -240,7 +292,8 @@ impl Repair<'_> {
         }
         trees.flush()?;
         sync_files(&places.engine)?;
-        let integrity = verify(&trees, &Sealed::of(&places.log, name.epoch), &name, end.version)?;
+        let walked = verify(&trees, &Sealed::of(&places.log, name.epoch), &name, end.version)?;
+        let Walked { integrity, bad_files } = walked;
         // With this the new journal is enough, and the old one still has all that it had.
         base::write(&places.base, store, end.version, &trees)?;
         after(Stage::BaseMade)?;
@@ -262,7 +315,7 @@ impl Repair<'_> {
         after(Stage::JournalInPlace)?;
         bases_aside(places, end.version).map_err(at(&places.base))?;
         after(Stage::BasesAside)?;
-        Ok(Repaired::NewJournal { problem, integrity, aside })
+        Ok(Repaired::NewJournal { problem, integrity, aside, bad_files })
     }
 }
 
@@ -285,18 +338,18 @@ fn causes(error: &dyn std::error::Error) -> String {
 }
 
 /// Open it and walk it.
-fn examine(places: &Places, log: &LogId, format: u32) -> Result<Integrity, RepairError> {
+fn examine(places: &Places, log: &LogId, format: u32) -> Result<Walked, RepairError> {
     let opened = open_whole(places, log, format, Pace::USUAL)?;
     let walk = || verify(&opened.trees, &opened.sealed, &opened.log, opened.head.version).map_err(RepairError::from);
     catch_unwind(AssertUnwindSafe(walk)).unwrap_or_else(|panic| Err(StorageError::new(&said(&*panic)).into()))
 }
 
 /// Build the engine's files in a directory of their own, from the newest base copy that can be read.
-fn rebuild(places: &Places, log: &LogId, new: &Path, seen: Option<Seen>) -> Result<(u64, Integrity), RepairError> {
+fn rebuild(places: &Places, log: &LogId, new: &Path, seen: Option<Seen>) -> Result<(u64, Walked), RepairError> {
     let mut failed = None;
     for base in base::all(&places.base).map_err(at(&places.base))?.into_iter().rev() {
         match build(places, &base, log, new, seen) {
-            Ok(integrity) => return Ok((base.version, integrity)),
+            Ok(walked) => return Ok((base.version, walked)),
             // An older copy needs more of the journal, and comes to the same.
             Err(error @ (RepairError::Parts(PartsError::Base(_)) | RepairError::OtherStore)) => {
                 tracing::warn!(base = base.version, error = causes(&error), "a base copy cannot be used");
@@ -309,7 +362,7 @@ fn rebuild(places: &Places, log: &LogId, new: &Path, seen: Option<Seen>) -> Resu
 }
 
 /// Build the engine's files in an empty directory from a base copy and the journal after it, and walk them.
-fn build(places: &Places, base: &Base, log: &LogId, new: &Path, seen: Option<Seen>) -> Result<Integrity, RepairError> {
+fn build(places: &Places, base: &Base, log: &LogId, new: &Path, seen: Option<Seen>) -> Result<Walked, RepairError> {
     if exists(new)? {
         fs::remove_dir_all(new).map_err(at(new))?;
     }

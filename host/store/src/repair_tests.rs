@@ -170,7 +170,7 @@ async fn damage_that_the_engine_has_passed_is_left_behind_with_the_journal() {
     let (dir, expect) = passed_damage().await;
     let error = Store::open(dir.path(), &log()).map(drop).unwrap_err();
     assert!(matches!(&error, OpenError::Journal(JournalError::Damaged { at: 64, .. })), "{error:?}");
-    let Repaired::NewJournal { problem, integrity, aside } = Store::repair(dir.path(), &log()).unwrap() else {
+    let Repaired::NewJournal { problem, integrity, aside, .. } = Store::repair(dir.path(), &log()).unwrap() else {
         panic!("the journal is whole")
     };
     assert!(problem.contains("is damaged at byte 64, and goes on after it"), "{problem}");
