@@ -181,6 +181,12 @@ pub enum OpenError {
         /// Where.
         dir: PathBuf,
     },
+    /// It was closed, and something of it does not end: it may write later.
+    #[error("the store in `{}` does not end: something of it hangs", dir.display())]
+    Hangs {
+        /// Where.
+        dir: PathBuf,
+    },
     /// A file could not be made, read or synced.
     #[error("`{}` could not be used", path.display())]
     Io {

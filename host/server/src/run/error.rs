@@ -46,6 +46,9 @@ pub enum ServeError {
         /// The store's directory.
         dir: PathBuf,
     },
+    /// The store was closed and does not end.
+    #[error("{0}")]
+    Hangs(String),
     /// What the store consists of cannot be relied on.
     #[error("cannot start: {0}")]
     Damaged(String),
@@ -79,6 +82,10 @@ impl ServeError {
             Self::InUse { .. } => {
                 Some("another `attorn serve` runs on it: end that one, or name another configuration (`--config`)")
             }
+            Self::Hangs(_) => Some(
+                "the disk of the data directory hangs: nothing was put in its place; see that the disk works, end this \
+                 process if it has not ended, and begin anew",
+            ),
             Self::Damaged(_) => Some(
                 "`attorn repair` makes the store's files anew from base copy and journal, if these are whole; nothing is \
                  deleted",
@@ -102,6 +109,7 @@ impl From<OpenError> for ServeError {
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::InUse { dir } => Self::InUse { dir },
+            error @ OpenError::Hangs { .. } => Self::Hangs(causes(&error)),
             error @ OpenError::Journal(_) => Self::JournalDamaged(causes(&error)),
             error if error.is_damage() => Self::Damaged(causes(&error)),
             error @ OpenError::NotRemade { .. } => Self::NotRemade(causes(&error)),
