@@ -4,7 +4,7 @@ use std::fs;
 
 use tempfile::TempDir;
 
-use super::tests::{check, fill, filled, passed_damage, rebuilt};
+use super::tests::{check, filled, passed_damage, rebuilt};
 use super::*;
 use crate::boot::LastUse;
 use crate::fixtures::{copy, hurried, log, meta, put};
