@@ -88,7 +88,7 @@ pub async fn rotate_log_key(config: &Config, because: Because, reason: Option<&s
     }
     sync_dir(&work)?;
     // Nobody opens the old directory from here on, nor the new one before it has its place.
-    let closed = old.close().map_err(|error| EpochError::Log(causes(&error)))?;
+    let closed = old.close().map_err(ServeError::from)?;
     exchange(&work, target)?;
     tidy_up(&work, target);
     drop(closed);

@@ -202,14 +202,13 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When something of it hangs: that may write later.
+    /// [`OpenError::Hangs`] when something of it does: that may write later.
     pub fn close(self) -> Result<Closed, OpenError> {
-        let lock = self.ending.lock();
+        let (lock, dir) = (self.ending.lock(), self.places.dir.clone());
         drop(self);
         // Each thread has one, and the last of them lets go of the engine before.
         let alone = lock.filter(|lock| Arc::strong_count(lock) == 1);
-        let hangs = || OpenError::Inconsistent("it does not end".to_owned());
-        Ok(Closed { _lock: alone.ok_or_else(hangs)? })
+        Ok(Closed { _lock: alone.ok_or(OpenError::Hangs { dir })? })
     }
 
     /// Wait until the threads of a store that failed have ended.
@@ -224,6 +223,7 @@ impl Store {
         while !self.ending.threads().all(JoinHandle::is_finished) {
             tokio::task::yield_now().await;
         }
+        self.ending.wait_for_last_words();
     }
 
     /// The files for what is too large to be a value.
