@@ -88,6 +88,10 @@ impl StoppedLog {
     }
 }
 
+fn damaged(why: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}
+
 fn why(failure: Failure) -> String {
     failure.internal.unwrap_or(failure.problem.detail)
 }
@@ -98,7 +102,8 @@ impl PublishedFiles for StoppedLog {
             "key" => Ok(Some(format!("{}\n", self.verifier).into_bytes())),
             "checkpoint" => Ok(Some(self.checkpoint.clone())),
             name if name.starts_with(HISTORY) => self.segment(name, bytes_max),
-            name => name.parse().map_or(Ok(None), |tile| self.tile(tile)).map_err(io::Error::other),
+            // What the store cannot give is missing or was changed.
+            name => name.parse().map_or(Ok(None), |tile| self.tile(tile)).map_err(damaged),
         }
     }
 
