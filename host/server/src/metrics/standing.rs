@@ -37,8 +37,8 @@ pub(super) struct Standing {
     leases: targets::live::Standing,
     targets_broken: usize,
     connections: usize,
-    /// Connections that were ended for others, and that were not taken.
-    connections_refused: [u64; 2],
+    /// Connections that were ended for others, that were not taken, and that were beyond somebody's share.
+    connections_refused: [u64; 3],
 }
 
 impl Standing {
@@ -127,9 +127,10 @@ impl Collector for Standing {
             ConstCounter::new(count).encode(metric.encode_family(&[("lane", lane)])?)?;
         }
         gauge(&mut encoder, "connections", "Connections that there are.", self.connections as u64)?;
-        let help = "Connections that were closed because others wanted their places, or that found none.";
+        let help =
+            "Connections that were closed because others wanted their places, that found none, or beyond a share.";
         let mut metric = encoder.encode_descriptor("connections_refused", help, None, MetricType::Counter)?;
-        for (cause, count) in ["room", "address"].into_iter().zip(self.connections_refused) {
+        for (cause, count) in ["room", "address", "share"].into_iter().zip(self.connections_refused) {
             ConstCounter::new(count).encode(metric.encode_family(&[("cause", cause)])?)?;
         }
         if let Some(entries) = self.log_entries {

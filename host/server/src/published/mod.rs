@@ -10,6 +10,7 @@
 mod files;
 mod history;
 pub(crate) mod offline;
+mod public_reads;
 pub(crate) mod routes;
 pub(crate) mod witnesses;
 
@@ -32,6 +33,7 @@ use crate::config::Config;
 use crate::http::failure::Failure;
 use files::Kept;
 use history::History;
+use public_reads::PublicReads;
 
 /// How often a checkpoint is signed, if there is something new.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -58,6 +60,7 @@ pub(crate) struct Published {
     writing: Mutex<()>,
     /// None if there are no witnesses.
     policy: Option<WitnessPolicy>,
+    public_reads: PublicReads,
 }
 
 /// The newest checkpoints.
@@ -118,7 +121,7 @@ impl Published {
         let heads = Heads { newest: kept.newest.map(Arc::new), witnessed: kept.witnessed.map(Arc::new) };
         let policy = config.witnesses.policy();
         let (heads, history) = (watch::Sender::new(heads), Arc::new(Lock::new(kept.history)));
-        Ok(Self { dir, history, heads, writing: Mutex::default(), policy })
+        Ok(Self { dir, history, heads, writing: Mutex::default(), policy, public_reads: PublicReads::new() })
     }
 
     /// The newest checkpoint; with the cosignatures of witnesses, if they have come.
