@@ -57,6 +57,10 @@ pub enum EpochError {
     /// The configuration or what it names cannot be used.
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// A test has cut it off.
+    #[cfg(test)]
+    #[error("cut off")]
+    CutOff,
 }
 
 impl EpochError {
@@ -71,6 +75,8 @@ impl EpochError {
             ),
             Self::Serve(error) => error.help(),
             Self::Io { .. } | Self::Backup(_) | Self::Log(_) => None,
+            #[cfg(test)]
+            Self::CutOff => None,
         }
     }
 
@@ -115,6 +121,12 @@ impl NextKey {
 
     pub(crate) const fn verifier(&self) -> &CheckpointVerifier {
         &self.verifier
+    }
+
+    /// Sign all that the log has which this key is for.
+    pub(crate) fn sign(&self, store: &Store) -> Result<SignedCheckpoint, Failure> {
+        let size = store.log_head()?.size;
+        Ok(CheckpointSigner::new(self.verifier.origin().clone(), &self.seed).sign(size, store.root(size)?))
     }
 }
 
