@@ -28,6 +28,8 @@ const EPOCHS: &str = "epochs";
 /// What goes over to the next epoch as it is, within the data directory: large values, the logs of earlier epochs, and
 /// the checkpoints that were published, by epoch, with their cosignatures.
 pub(crate) const PLAIN: [&str; 3] = ["blobs", EPOCHS, "log"];
+/// How the name of a file ends that is being written.
+const UNFINISHED: &str = "tmp";
 /// How many entries are exported at a time.
 const EXPORTED_AT_ONCE: usize = 256;
 
@@ -219,13 +221,17 @@ pub(crate) fn sync_above(dir: &Path) -> Result<(), EpochError> {
     sync_dir(dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))
 }
 
-/// Give every file of a directory a second name in another one, which is made if it is not there.
+/// Give every file of a directory a second name in another one, which is made if it is not there. What somebody did not
+/// come to the end of writing stays behind.
 pub(crate) fn link_all(from: &Path, to: &Path) -> Result<(), EpochError> {
     let io = EpochError::io;
     DirBuilder::new().recursive(true).mode(0o700).create(to).map_err(io(to))?;
     for entry in fs::read_dir(from).map_err(io(from))? {
         let entry = entry.map_err(io(from))?;
         let target = to.join(entry.file_name());
+        if target.extension().is_some_and(|ending| ending == UNFINISHED) {
+            continue;
+        }
         if entry.file_type().map_err(io(from))?.is_dir() {
             link_all(&entry.path(), &target)?;
         } else {

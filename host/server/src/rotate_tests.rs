@@ -83,6 +83,18 @@ async fn what_cannot_go_over_is_seen_before_the_log_says_that_its_key_ended() {
 }
 
 #[tokio::test]
+async fn what_nobody_came_to_the_end_of_writing_stays_behind() {
+    let (_dir, config) = fresh().await;
+    let tiles = config.data_dir.join("log/1/tile/entries");
+    fs::create_dir_all(&tiles).unwrap();
+    for name in ["000", "001.tmp"] {
+        fs::write(tiles.join(name), name).unwrap();
+    }
+    rotate(&config).await.unwrap();
+    assert!(tiles.join("000").exists() && !tiles.join("001.tmp").exists());
+}
+
+#[tokio::test]
 async fn what_was_made_anew_is_in_the_log_before_its_key_ends() {
     let (_dir, config) = fresh().await;
     fs::remove_dir_all(config.data_dir.join("store")).unwrap();
