@@ -10,11 +10,13 @@ use std::process::{Command, Output};
 
 use attorn_api::audit::{Entry, EntryList};
 use attorn_api::decisions::{DecisionAnswer, DecisionKind};
+use attorn_api::replays::Comparison;
 use attorn_core::Duty;
 use attorn_log::{CheckpointVerifier, Epoch, Hash, Receipt, Succession, WitnessPolicy, verify_export};
 use attorn_tests::components;
 use attorn_tests::people::bootstrap;
 use attorn_tests::process::binary;
+use attorn_tests::replays::replay;
 use attorn_tests::server::Fresh;
 use attorn_tests::witness::Mood;
 use attorn_tests::world::{Cast, ask, read_only_settings};
@@ -504,6 +506,44 @@ async fn witnesses_cosign_each_epoch_and_what_they_cosigned_of_an_earlier_one_is
     let last = auditor.get(format!("/v1/audit/epochs/1/entries/{}/receipt", size - 1)).await.expect(200).text();
     let logged = Receipt::parse(&last).unwrap().verify(&old_key).unwrap();
     assert!(policy.check(&logged.signed).is_err() && logged.checkpoint.size == size);
+    process.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn decisions_of_an_earlier_epoch_are_decided_again_and_history_says_what_it_did_not_reach() {
+    let (stage, process) = Stage::set().await;
+    let before = stage.cast.bot.decide(&ask()).await;
+    process.kill().await;
+    let rotated = stage.done(&["key", "rotate-log"]);
+    let process = stage.start().await;
+    let replayed = replay(&stage.cast, &before.decision_id).await;
+    assert_eq!(replayed.comparison, Comparison::Identical, "{replayed:?}");
+    assert_eq!((replayed.decided.epoch, replayed.decided.index), (1, before.entry.index));
+    assert_eq!(replayed.entry.epoch, 2);
+    let after = stage.cast.bot.decide(&ask()).await;
+    assert_eq!(replay(&stage.cast, &after.decision_id).await.decided.epoch, 2);
+
+    let diff = |arguments: &[&str]| {
+        let mut command = Command::new(binary());
+        command.args(["policy", "diff", "recorded", "active", "--on", "history"]).args(arguments);
+        command.env("ATTORN_URL", &stage.fresh.reach.url).env("ATTORN_TOKEN", &stage.cast.staff.explainer.token);
+        let output = command.output().unwrap();
+        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+        assert_eq!(output.status.code(), Some(0), "{said:?}");
+        said.into_iter().next().unwrap()
+    };
+    let entries = rotated["earlier_entries"].as_u64().unwrap();
+    let said = diff(&[]);
+    assert!(said.contains("decisions    1\n"), "{said}");
+    assert!(said.contains(&format!("not reached  {entries} entries of 1 earlier epochs of the log\n")), "{said}");
+    let said: Value = serde_json::from_str(&diff(&["--json"])).unwrap();
+    assert_eq!(said["not_reached"], json!([{ "epoch": 1, "size": entries }]));
+
+    // Where the entries of the epoch are not kept any more, it is said.
+    fs::remove_file(stage.fresh.data_dir().join("epochs/1.export")).unwrap();
+    let body = json!({ "decision_id": before.decision_id });
+    let refused = stage.cast.staff.auditor.post("/v1/replays", &body).await.refused(404, "not_found");
+    assert!(refused.help.is_some_and(|help| help.contains("from a backup")));
     process.kill().await;
 }
 
