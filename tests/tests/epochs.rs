@@ -14,6 +14,7 @@ use attorn_api::replays::Comparison;
 use attorn_core::Duty;
 use attorn_log::{CheckpointVerifier, Epoch, Hash, Receipt, Succession, WitnessPolicy, verify_export};
 use attorn_tests::components;
+use attorn_tests::files::copy_dir;
 use attorn_tests::people::bootstrap;
 use attorn_tests::process::binary;
 use attorn_tests::replays::replay;
@@ -251,7 +252,7 @@ async fn the_logs_key_is_rotated_and_nothing_that_was_granted_ends() {
     assert!(said.contains("is in use"), "{said}");
     process.kill().await;
     let earlier = stage.path("earlier");
-    copy(&stage.fresh.data_dir(), &earlier);
+    copy_dir(&stage.fresh.data_dir(), &earlier);
     let long = "x".repeat(257);
     assert!(stage.fails(&["key", "rotate-log", "--reason", &long]).contains("`reason` has more than 256"));
     let process = stage.start().await;
@@ -301,7 +302,7 @@ async fn the_logs_key_is_rotated_and_nothing_that_was_granted_ends() {
     process.kill().await;
     // What the old key signs now is not believed, though the high-water file is of its epoch.
     fs::rename(stage.fresh.data_dir(), stage.path("newest")).unwrap();
-    copy(&earlier, &stage.fresh.data_dir());
+    copy_dir(&earlier, &stage.fresh.data_dir());
     let said = stage.fails(&["serve"]);
     assert!(said.contains("ends before entry ") && said.contains("has seen `attorn/log-"), "{said}");
     // Nor is the key rotated in a directory that is not the newest.
@@ -578,18 +579,5 @@ impl Stage {
     fn key_epoch(&self) -> Epoch {
         let note = fs::read_to_string(self.high_water()).unwrap();
         note.lines().next().unwrap().rsplit('/').next().unwrap().parse().unwrap()
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
     }
 }
