@@ -21,6 +21,7 @@ mod holders;
 mod http;
 pub mod init;
 mod keys;
+mod leases;
 mod loads;
 mod logout;
 mod me;
@@ -44,6 +45,7 @@ pub mod rotate;
 mod routes;
 pub mod run;
 mod simulations;
+mod targets;
 mod token_keys;
 mod users;
 

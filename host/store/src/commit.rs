@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use attorn_core::TimeMs;
 use attorn_log::EntryRef;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::batch::{Batch, BatchError};
 use crate::ending::Ending;
@@ -60,6 +60,8 @@ pub(crate) struct Shared {
     pub(crate) log: LogName,
     pub(crate) applied: RwLock<Applied>,
     pub(crate) horizon: Watch,
+    /// Counts the groups that may have ended what hangs on something.
+    pub(crate) endings: watch::Sender<u64>,
     pub(crate) cpu: Meter,
 }
 
@@ -164,6 +166,13 @@ impl Store {
         }
         let committed = self.commit(batch).await?;
         Ok(Recorded::new(value, committed.version, committed.entries))
+    }
+
+    /// Changes after each durable write that may have ended what hangs on something: a grant, and what was issued of it.
+    /// Writes that never do, such as decisions and what is counted, do not change it.
+    #[must_use]
+    pub fn endings(&self) -> watch::Receiver<u64> {
+        self.shared.endings.subscribe()
     }
 
     /// Why the store failed, as soon as it does. Whoever runs the server waits for this, and stops it.

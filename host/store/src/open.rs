@@ -14,7 +14,7 @@ use std::sync::{Arc, RwLock};
 use std::thread;
 
 use attorn_log::{Entry, Epoch, Link, LogId, NodeId, TreeBuilder};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::base;
 use crate::boot::{Boot, LastUse};
@@ -304,8 +304,9 @@ fn start(places: &Places, lock: Lock, opened: Opened, setup: Setup) -> Result<St
     let (teller, horizon) = horizon::at(head, Arc::clone(&progress));
     let (queue, jobs) = mpsc::channel(QUEUE_BATCHES_MAX);
     let applied = Applied { version: head.version, ..Applied::default() };
+    let endings = watch::Sender::new(0);
     let (applied, cpu) = (RwLock::new(applied), Meter::default());
-    let shared = Arc::new(Shared { trees, sealed, log, applied, horizon, cpu });
+    let shared = Arc::new(Shared { trees, sealed, log, applied, horizon, endings, cpu });
     let (since_base, last_base) = base::how_far(&places.base, &places.journal).map_err(at(&places.base))?;
     let copier = Copier {
         shared: Arc::clone(&shared),
