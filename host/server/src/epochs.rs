@@ -28,6 +28,8 @@ const EPOCHS: &str = "epochs";
 /// What goes over to the next epoch as it is, within the data directory: large values, the logs of earlier epochs, and
 /// the checkpoints that were published, by epoch, with their cosignatures.
 pub(crate) const PLAIN: [&str; 3] = ["blobs", EPOCHS, "log"];
+/// How the name of a file ends that is being written.
+const UNFINISHED: &str = "tmp";
 /// How many entries are exported at a time.
 const EXPORTED_AT_ONCE: usize = 256;
 
@@ -60,6 +62,10 @@ pub enum EpochError {
     /// The configuration or what it names cannot be used.
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// A test has cut it off.
+    #[cfg(test)]
+    #[error("cut off")]
+    CutOff,
 }
 
 impl EpochError {
@@ -75,6 +81,8 @@ impl EpochError {
             ),
             Self::Serve(error) => error.help(),
             Self::Io { .. } | Self::Backup(_) | Self::Log(_) => None,
+            #[cfg(test)]
+            Self::CutOff => None,
         }
     }
 
@@ -119,6 +127,12 @@ impl NextKey {
 
     pub(crate) const fn verifier(&self) -> &CheckpointVerifier {
         &self.verifier
+    }
+
+    /// Sign all that the log has which this key is for.
+    pub(crate) fn sign(&self, store: &Store) -> Result<SignedCheckpoint, Failure> {
+        let size = store.log_head()?.size;
+        Ok(CheckpointSigner::new(self.verifier.origin().clone(), &self.seed).sign(size, store.root(size)?))
     }
 }
 
@@ -211,13 +225,17 @@ pub(crate) fn sync_above(dir: &Path) -> Result<(), EpochError> {
     sync_dir(dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))
 }
 
-/// Give every file of a directory a second name in another one, which is made if it is not there.
+/// Give every file of a directory a second name in another one, which is made if it is not there. What somebody did not
+/// come to the end of writing stays behind.
 pub(crate) fn link_all(from: &Path, to: &Path) -> Result<(), EpochError> {
     let io = EpochError::io;
     DirBuilder::new().recursive(true).mode(0o700).create(to).map_err(io(to))?;
     for entry in fs::read_dir(from).map_err(io(from))? {
         let entry = entry.map_err(io(from))?;
         let target = to.join(entry.file_name());
+        if target.extension().is_some_and(|ending| ending == UNFINISHED) {
+            continue;
+        }
         if entry.file_type().map_err(io(from))?.is_dir() {
             link_all(&entry.path(), &target)?;
         } else {

@@ -105,7 +105,8 @@ fn size_of(checkpoint: Option<&Arc<SignedCheckpoint>>) -> Option<u64> {
 }
 
 impl Published {
-    /// Read what was published before, and compare it with the log.
+    /// Read what was published before, and compare it with the log. Nothing is sealed before something is signed:
+    /// whoever only looks has no thread of the store write among these files.
     ///
     /// # Errors
     ///
@@ -117,7 +118,6 @@ impl Published {
         for checkpoint in kept.newest.iter().chain(&kept.witnessed) {
             continued(checkpoint, store).map_err(shown)?;
         }
-        store.seal_through(kept.newest.as_ref().map_or(0, |newest| newest.checkpoint().size));
         let heads = Heads { newest: kept.newest.map(Arc::new), witnessed: kept.witnessed.map(Arc::new) };
         let policy = config.witnesses.policy();
         let (heads, history) = (watch::Sender::new(heads), Arc::new(Lock::new(kept.history)));
