@@ -41,7 +41,7 @@ pub enum EpochError {
     InTheWay(PathBuf),
     /// A restore was killed before it ended.
     #[error("`{0}` is what a restore left that was cut off; nothing was changed")]
-    CutOff(PathBuf),
+    Unfinished(PathBuf),
     /// There is what a rotation has left that did not come to its end.
     #[error("`{0}` is left of a rotation that did not come to its end; nothing was changed")]
     LeftBehind(PathBuf),
@@ -73,7 +73,7 @@ impl EpochError {
     #[must_use]
     pub fn help(&self) -> Option<&'static str> {
         match self {
-            Self::CutOff(_) => Some("nothing is in it that the backup does not have: remove it, and restore again"),
+            Self::Unfinished(_) => Some("nothing is in it that the backup does not have: remove it, and restore again"),
             Self::InTheWay(_) => Some("what is there is never overwritten: move it away, or name another `--data-dir`"),
             Self::LeftBehind(_) => Some(
                 "start the server once: if it starts, the data directory is whole, and what is left is the one of before \

@@ -144,7 +144,7 @@ fn free(target: &Path, work: &Path) -> Result<(), EpochError> {
     for path in [target, work] {
         if path.try_exists().map_err(EpochError::io(path))? && !(empty && path == target) {
             let path = path.to_owned();
-            return Err(if path == work { EpochError::CutOff(path) } else { EpochError::InTheWay(path) });
+            return Err(if path == work { EpochError::Unfinished(path) } else { EpochError::InTheWay(path) });
         }
     }
     Ok(())

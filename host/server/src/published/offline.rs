@@ -38,6 +38,12 @@ impl StoppedLog {
         let store = Store::open(&config.data_dir, &config.log_id)?;
         let verifier = keys::log_signer(&root, &store).await?.verifier();
         let dir = directory(config, &verifier);
+        if !dir.try_exists().unwrap_or(true) {
+            let origin = verifier.origin();
+            return Err(ServeError::Start(format!(
+                "nothing of `{origin}` was signed yet: start the server once, which signs a checkpoint, and verify then"
+            )));
+        }
         let shown = |why: String| ServeError::Start(format!("the checkpoints in `{}`: {why}", dir.display()));
         let kept = Kept::look(&dir, &verifier).map_err(shown)?;
         let size = |one: &Option<attorn_log::SignedCheckpoint>| one.as_ref().map(|one| one.checkpoint().size);
