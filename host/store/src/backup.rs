@@ -238,7 +238,8 @@ fn is_finished(path: &Path) -> bool {
 
 /// Whether a file has entries of the log, and nothing that anything depends on.
 fn is_bundle(path: &Path) -> bool {
-    path.components().any(|part| part.as_os_str() == "tile")
+    let mut above = path.ancestors().skip(1).skip_while(|dir| name(dir).to_string_lossy().starts_with('x'));
+    above.next().is_some_and(|dir| dir.ends_with("tile/entries"))
 }
 
 /// Copies files, and counts them.
@@ -265,6 +266,17 @@ impl Count {
         target.sync_all().map_err(at(to))
     }
 
+    /// Copy a file that is whole. One with entries that cannot be read is named: all that is lost with it are these.
+    fn copy_plain(&mut self, from: &Path, to: &Path) -> Result<(), BackupError> {
+        if is_bundle(from)
+            && let Err(error) = fs::read(from)
+        {
+            self.bad_files.push(format!("`{}` cannot be read: {error}", from.display()));
+            return Ok(());
+        }
+        self.copy_unnamed(from, to, u64::MAX)
+    }
+
     /// Copy a directory with all that is in it, if it is there.
     fn copy_dir(&mut self, from: &Path, to: &Path) -> Result<(), BackupError> {
         if !from.try_exists().map_err(at(from))? {
@@ -276,11 +288,8 @@ impl Count {
             let target = to.join(entry.file_name());
             if entry.file_type().map_err(at(from))?.is_dir() {
                 self.copy_dir(&entry.path(), &target)?;
-            } else if is_bundle(&entry.path()) && let Err(error) = fs::read(entry.path()) {
-                // All that is lost with it are its entries.
-                self.bad_files.push(format!("`{}` cannot be read: {error}", entry.path().display()));
             } else if is_finished(&entry.path()) {
-                self.copy_unnamed(&entry.path(), &target, u64::MAX)?;
+                self.copy_plain(&entry.path(), &target)?;
             }
         }
         sync_dir(to).map_err(at(to))

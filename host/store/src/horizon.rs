@@ -37,11 +37,14 @@ impl Teller {
 
     /// The first failure is the one that counts, and is said.
     pub(crate) fn fail(&self, failure: Failure) {
+        // Before anybody hears of it and closes the store.
+        if !self.has_failed() {
+            self.last_words.say();
+        }
         let failure = Arc::new(failure);
         if self.tell(Horizon::Failed(Arc::clone(&failure))) {
             self.failure.send_replace(Some(Arc::clone(&failure)));
             tracing::error!(error = &*failure as &dyn std::error::Error, help = Failure::HELP, "the store has failed");
-            self.last_words.say();
         }
         self.progress.fail();
     }

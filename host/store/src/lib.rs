@@ -88,6 +88,8 @@ mod fixtures;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]
+mod panic_tests;
+#[cfg(test)]
 mod power_cut_tests;
 #[cfg(test)]
 mod stall_tests;

@@ -17,19 +17,20 @@
 //! to know of before it goes on: then it is refused, and [`Store::repair`] is what they ask for. The same goes for a
 //! journal or base copies that are not whole, and for a log that is shorter than somebody has seen it.
 
+mod rebuild;
+
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use attorn_log::{Epoch, LogId};
 
-use crate::base::{self, Base, BaseError};
+use crate::base::{self, BaseError};
 use crate::boot::{Boot, CutOffBy};
 use crate::commit::Store;
 use crate::error::{OpenError, PartsError, StorageError};
 use crate::files::{make_dir, sync_dir};
 use crate::follower::Pace;
-use crate::frame::StoreId;
 use crate::integrity::{Integrity, IntegrityError, Walked, verify};
 use crate::journal::{self, Journal, JournalError};
 use crate::open::{head_of, open_whole, said};
@@ -209,8 +210,9 @@ impl Repair<'_> {
     fn of_bad_files(&self, Walked { integrity, bad_files }: Walked) -> Result<Repaired, RepairError> {
         match self.build(None) {
             Ok(built) if built.walked.bad_files.len() < bad_files.len() => {
+                let first = bad_files.first().cloned().unwrap_or_default();
                 let others = bad_files.len() - 1;
-                let problem = format!("{} (and {others} more)", bad_files.first().map_or("", String::as_str));
+                let problem = if others == 0 { first } else { format!("{first} (and {others} more)") };
                 self.put_in_place(&problem, true, built)
             }
             Ok(built) => {
@@ -233,7 +235,8 @@ impl Repair<'_> {
             why = %by,
             "the store's files are not relied on: making them anew from base copy and journal"
         );
-        let Repaired::Rebuilt { base, integrity, aside, bad_files, .. } = self.remake(&by.to_string(), false, seen)? else {
+        let Repaired::Rebuilt { base, integrity, aside, bad_files, .. } = self.remake(&by.to_string(), false, seen)?
+        else {
             return Ok(());
         };
         let aside = aside.map(|aside| aside.display().to_string());
@@ -253,7 +256,7 @@ impl Repair<'_> {
 
     fn build(&self, seen: Option<Seen>) -> Result<Built, RepairError> {
         let dir = self.places.dir.join("store.new");
-        let built = rebuild(self.places, self.log, &dir, seen).inspect_err(|_| {
+        let built = rebuild::rebuild(self.places, self.log, &dir, seen).inspect_err(|_| {
             // The error is what matters; what is left over is removed when it is tried again.
             let _ = fs::remove_dir_all(&dir);
         });
@@ -342,50 +345,6 @@ fn examine(places: &Places, log: &LogId, format: u32) -> Result<Walked, RepairEr
     let opened = open_whole(places, log, format, Pace::USUAL)?;
     let walk = || verify(&opened.trees, &opened.sealed, &opened.log, opened.head.version).map_err(RepairError::from);
     catch_unwind(AssertUnwindSafe(walk)).unwrap_or_else(|panic| Err(StorageError::new(&said(&*panic)).into()))
-}
-
-/// Build the engine's files in a directory of their own, from the newest base copy that can be read.
-fn rebuild(places: &Places, log: &LogId, new: &Path, seen: Option<Seen>) -> Result<(u64, Walked), RepairError> {
-    let mut failed = None;
-    for base in base::all(&places.base).map_err(at(&places.base))?.into_iter().rev() {
-        match build(places, &base, log, new, seen) {
-            Ok(walked) => return Ok((base.version, walked)),
-            // An older copy needs more of the journal, and comes to the same.
-            Err(error @ (RepairError::Parts(PartsError::Base(_)) | RepairError::OtherStore)) => {
-                tracing::warn!(base = base.version, error = causes(&error), "a base copy cannot be used");
-                failed.get_or_insert(error);
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Err(failed.unwrap_or_else(|| PartsError::NoBase { dir: places.base.clone() }.into()))
-}
-
-/// Build the engine's files in an empty directory from a base copy and the journal after it, and walk them.
-fn build(places: &Places, base: &Base, log: &LogId, new: &Path, seen: Option<Seen>) -> Result<Walked, RepairError> {
-    if exists(new)? {
-        fs::remove_dir_all(new).map_err(at(new))?;
-    }
-    make_dir(new).map_err(at(new))?;
-    let trees = Trees::open(new)?;
-    let store: StoreId = base::read(base, |writes| trees.apply(&writes).map_err(RepairError::from))?;
-    let replayed = journal::replay(&places.journal, Some(store), base.version, |redo: Redo| {
-        trees.apply(&redo.writes).map_err(RepairError::from)
-    });
-    let end = replayed.map_err(|error| match error {
-        RepairError::Parts(PartsError::Journal(JournalError::OtherStore { .. })) => RepairError::OtherStore,
-        error => error,
-    })?;
-    let (name, head) = trees.head()?.ok_or(IntegrityError::Head)?;
-    if name.id != *log {
-        return Err(OpenError::OtherLog { expected: log.clone(), found: name.id }.into());
-    }
-    if let Some(Seen { size, .. }) = seen.filter(|seen| seen.epoch == name.epoch && seen.size > head.size) {
-        return Err(RepairError::Behind { size: head.size, seen: size });
-    }
-    trees.flush()?;
-    sync_files(new)?;
-    Ok(verify(&trees, &Sealed::of(&places.log, name.epoch), &name, end.version)?)
 }
 
 /// Move all base copies that lead to an older journal to where that is.

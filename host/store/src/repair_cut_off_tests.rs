@@ -164,7 +164,9 @@ async fn an_engine_that_may_have_lost_a_revocation_serves_nobody_whoever_asks_fo
         let (before, boot) = (names(dir), fs::read(&places.boot).unwrap());
         for _ in 0..2 {
             let error = Store::repair(dir, &log()).unwrap_err();
-            let RepairError::Open(open @ OpenError::NotRemade { error, .. }) = &error else { panic!("{part}: {error:?}") };
+            let RepairError::Open(open @ OpenError::NotRemade { error, .. }) = &error else {
+                panic!("{part}: {error:?}")
+            };
             assert!(matches!(**error, RepairError::Parts(_)) && !open.is_damage(), "{part}: {error:?}");
             assert_eq!((names(dir), fs::read(&places.boot).unwrap()), (before.clone(), boot.clone()), "{part}");
             let error = Store::open(dir, &log()).map(drop).unwrap_err();

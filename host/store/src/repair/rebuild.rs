@@ -1,0 +1,69 @@
+//! Building the engine's files from a base copy and the journal after it, beside those that are there.
+//!
+//! Nothing takes the place of anything here.
+
+use std::fs;
+use std::path::Path;
+
+use attorn_log::LogId;
+
+use super::{RepairError, Seen, causes};
+use crate::base::{self, Base};
+use crate::error::{OpenError, PartsError};
+use crate::files::make_dir;
+use crate::frame::StoreId;
+use crate::integrity::{IntegrityError, Walked, verify};
+use crate::journal::{self, JournalError};
+use crate::places::{Places, at, exists, sync_files};
+use crate::redo::Redo;
+use crate::sealed::Sealed;
+use crate::trees::Trees;
+
+/// Build the engine's files in a directory of their own, from the newest base copy that can be read.
+pub(super) fn rebuild(
+    places: &Places,
+    log: &LogId,
+    new: &Path,
+    seen: Option<Seen>,
+) -> Result<(u64, Walked), RepairError> {
+    let mut failed = None;
+    for base in base::all(&places.base).map_err(at(&places.base))?.into_iter().rev() {
+        match build(places, &base, log, new, seen) {
+            Ok(walked) => return Ok((base.version, walked)),
+            // An older copy needs more of the journal, and comes to the same.
+            Err(error @ (RepairError::Parts(PartsError::Base(_)) | RepairError::OtherStore)) => {
+                tracing::warn!(base = base.version, error = causes(&error), "a base copy cannot be used");
+                failed.get_or_insert(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(failed.unwrap_or_else(|| PartsError::NoBase { dir: places.base.clone() }.into()))
+}
+
+/// Build the engine's files in an empty directory from a base copy and the journal after it, and walk them.
+fn build(places: &Places, base: &Base, log: &LogId, new: &Path, seen: Option<Seen>) -> Result<Walked, RepairError> {
+    if exists(new)? {
+        fs::remove_dir_all(new).map_err(at(new))?;
+    }
+    make_dir(new).map_err(at(new))?;
+    let trees = Trees::open(new)?;
+    let store: StoreId = base::read(base, |writes| trees.apply(&writes).map_err(RepairError::from))?;
+    let replayed = journal::replay(&places.journal, Some(store), base.version, |redo: Redo| {
+        trees.apply(&redo.writes).map_err(RepairError::from)
+    });
+    let end = replayed.map_err(|error| match error {
+        RepairError::Parts(PartsError::Journal(JournalError::OtherStore { .. })) => RepairError::OtherStore,
+        error => error,
+    })?;
+    let (name, head) = trees.head()?.ok_or(IntegrityError::Head)?;
+    if name.id != *log {
+        return Err(OpenError::OtherLog { expected: log.clone(), found: name.id }.into());
+    }
+    if let Some(Seen { size, .. }) = seen.filter(|seen| seen.epoch == name.epoch && seen.size > head.size) {
+        return Err(RepairError::Behind { size: head.size, seen: size });
+    }
+    trees.flush()?;
+    sync_files(new)?;
+    Ok(verify(&trees, &Sealed::of(&places.log, name.epoch), &name, end.version)?)
+}
