@@ -511,14 +511,21 @@ async fn witnesses_cosign_each_epoch_and_what_they_cosigned_of_an_earlier_one_is
 async fn a_key_that_was_given_up_vouches_for_none() {
     let (stage, process) = Stage::set().await;
     let old_key = stage.key().await.to_string();
+    let early = stage.path("early");
+    fs::write(&early, stage.audit(&["checkpoint"]).1).unwrap();
+    let (code, _, said) = stage.audit(&["verify"]);
+    assert_eq!(code, Some(0), "{said}");
     process.kill().await;
     let rotated = stage.done(&["key", "rotate-log", "--compromised"]);
     let process = stage.start().await;
-    let (code, _, said) = stage.audit(&["verify", "--key", &old_key]);
-    assert_eq!(code, Some(5), "{said}");
-    assert!(said.contains("was given up as compromised, and names no other after it\nhelp: ask whoever"), "{said}");
-    let (code, _, said) = stage.audit(&["verify", "--key", rotated["key"].as_str().unwrap()]);
+    stage.believes_no_key(&old_key, &early);
+    // It was not remembered by any of these. Somebody has to give it, once.
+    let (code, out, said) = stage.audit(&["verify", "--key", rotated["key"].as_str().unwrap()]);
     assert_eq!(code, Some(0), "{said}");
+    assert!(out.contains("\ncontinues epoch 1"), "{out}");
+    let (code, out, said) = stage.audit(&["verify"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(out.contains("\nsince "), "{out}");
     process.kill().await;
 }
 
@@ -532,6 +539,20 @@ impl Stage {
         let output = command.output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         (output.status.code(), text(output.stdout), text(output.stderr))
+    }
+
+    /// Whoever knows no more than the old epoch does not go on, however it is asked, and remembers nothing.
+    fn believes_no_key(&self, old_key: &str, early: &Path) {
+        let early = early.to_str().unwrap();
+        let given_up = "was given up, and names no other after it\nhelp: ask whoever";
+        for more in [&["--key", old_key][..], &[], &["--alone", "--since", early], &["--since", early], &[]] {
+            let (code, _, said) = self.audit(&[&["verify"], more].concat());
+            assert_eq!(code, Some(5), "{more:?}: {said}");
+            assert!(said.contains(given_up), "{more:?}: {said}");
+        }
+        let (code, out, said) = self.audit(&["verify", "--json"]);
+        assert_eq!(code, Some(5), "{said}");
+        assert_eq!(serde_json::from_str::<Value>(&out).unwrap()["verified"], false);
     }
 
     /// The epoch that the high-water file has seen.
