@@ -529,6 +529,50 @@ async fn a_key_that_was_given_up_vouches_for_none() {
     process.kill().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_whose_checkpoints_count_more_than_it_has_tells_what_was_lost_and_proves_the_rest() {
+    let witness = Witness::start("example.org/w1", 1, Mood::Good).await;
+    let toml = format!("public_log = false\nwitness_quorum = 1\n{}", witness.toml());
+    let (mut stage, process) = Stage::set_in(Fresh::make().await.configure("public_log = false", &toml)).await;
+    let old_key = stage.key().await;
+    let allowed = stage.cast.bot.decide(&ask()).await;
+    let backup = stage.path("backup");
+    stage.done(&["backup", backup.to_str().unwrap()]);
+    for _ in 0..2 {
+        stage.cast.bot.decide(&ask()).await;
+    }
+    stage.cast.bot.post("/v1/decisions?wait=witnessed", &ask()).await.expect(200);
+    process.kill().await;
+    // A backup of a server that runs copies these last, so they may be later than its journal.
+    let mut published = 0;
+    for name in ["log/1/checkpoint", "log/1/witnessed"] {
+        fs::copy(stage.fresh.data_dir().join(name), backup.join(name)).unwrap();
+        let note = fs::read_to_string(backup.join(name)).unwrap();
+        published = published.max(note.lines().nth(1).unwrap().parse::<u64>().unwrap());
+    }
+    fs::rename(stage.fresh.data_dir(), stage.path("lost")).unwrap();
+    fs::remove_file(stage.high_water()).unwrap();
+    let restored = stage.done(&["restore", backup.to_str().unwrap()]);
+    let size = restored["earlier_entries"].as_u64().unwrap();
+    assert!(published >= size + 3, "{published} {size}");
+    assert_eq!(restored["entries_lost_at_least"], published - size);
+
+    witness.has_seen(0, Hash::EMPTY_ROOT);
+    let process = stage.start().await;
+    let token = restored["bootstrap_token"].as_str().unwrap();
+    stage.cast.staff = stage.cast.staff.renewed(&stage.fresh.reach, token).await;
+    assert_eq!(stage.bodies().await.remove(0)["lost_at_least"], published - size);
+    for index in [0, allowed.entry.index, size - 1] {
+        let path = format!("/v1/audit/epochs/1/entries/{index}/receipt");
+        let receipt = stage.cast.staff.auditor.get(path).await.expect(200).text();
+        let logged = Receipt::parse(&receipt).unwrap().verify(&old_key).unwrap();
+        assert_eq!(logged.checkpoint.size, size);
+    }
+    let path = format!("/v1/audit/epochs/1/entries/{size}/receipt");
+    stage.cast.staff.auditor.get(path).await.refused(404, "not_found");
+    process.kill().await;
+}
+
 impl Stage {
     /// `attorn audit` with what an auditor has; how it ended, and what it said on both streams.
     fn audit(&self, arguments: &[&str]) -> (Option<i32>, String, String) {

@@ -37,7 +37,7 @@ impl StoppedLog {
         let root = run::root_key(config)?;
         let store = Store::open(&config.data_dir, &config.log_id)?;
         let verifier = keys::log_signer(&root, &store).await?.verifier();
-        let dir = directory(config, &verifier);
+        let dir = directory(&config.data_dir, &verifier);
         let shown = |why: String| ServeError::Start(format!("the checkpoints in `{}`: {why}", dir.display()));
         let kept = Kept::look(&dir, &verifier).map_err(shown)?;
         let size = |one: &Option<attorn_log::SignedCheckpoint>| one.as_ref().map(|one| one.checkpoint().size);
