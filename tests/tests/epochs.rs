@@ -530,6 +530,39 @@ async fn a_key_that_was_given_up_vouches_for_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_backup_from_before_its_key_was_given_up_names_no_other_key() {
+    let (mut stage, process) = Stage::set().await;
+    let old_key = stage.key().await.to_string();
+    let early = stage.path("early");
+    fs::write(&early, stage.audit(&["checkpoint"]).1).unwrap();
+    let (code, _, said) = stage.audit(&["verify"]);
+    assert_eq!(code, Some(0), "{said}");
+    let backup = stage.path("backup");
+    stage.done(&["backup", backup.to_str().unwrap()]);
+    process.kill().await;
+    stage.done(&["key", "rotate-log", "--compromised"]);
+    let process = stage.start().await;
+    process.kill().await;
+    assert_eq!(stage.key_epoch(), Epoch(2));
+    fs::rename(stage.fresh.data_dir(), stage.path("lost")).unwrap();
+    let restored = stage.done(&["restore", backup.to_str().unwrap()]);
+    assert_eq!(epoch_of(&restored["origin"]), 3);
+    let problem = restored["high_water_problem"].as_str().unwrap();
+    assert!(problem.contains("was rotated since") && problem.contains("so the old key names no other"), "{problem}");
+
+    let process = stage.start().await;
+    let token = restored["bootstrap_token"].as_str().unwrap();
+    stage.cast.staff = stage.cast.staff.renewed(&stage.fresh.reach, token).await;
+    let first = stage.bodies().await.remove(0);
+    assert_eq!((&first["type"], &first["succession"]), (&json!("restored"), &Value::Null));
+    stage.believes_no_key(&old_key, &early);
+    let new_key = stage.key().await.to_string();
+    let (code, _, said) = stage.audit(&["verify", "--key", &new_key]);
+    assert_eq!(code, Some(0), "{said}");
+    process.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_backup_whose_checkpoints_count_more_than_it_has_tells_what_was_lost_and_proves_the_rest() {
     let witness = Witness::start("example.org/w1", 1, Mood::Good).await;
     let toml = format!("public_log = false\nwitness_quorum = 1\n{}", witness.toml());

@@ -95,7 +95,15 @@ impl From<HighWaterError> for EpochError {
 /// An epoch that has ended.
 pub(crate) struct Ended {
     signer: CheckpointSigner,
+    word: Word,
     pub(crate) checkpoint: SignedCheckpoint,
+}
+
+/// Whether the old key names the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Word {
+    Given,
+    Withheld,
 }
 
 /// The key of the next one.
@@ -150,7 +158,12 @@ impl Ended {
         sync_dir(to)?;
         let written = BufReader::new(File::open(&path).map_err(io(&path))?);
         verify_export(written, Some(&key)).map_err(|error| EpochError::Log(causes(&error)))?;
-        Ok(Self { signer, checkpoint })
+        Ok(Self { signer, word: Word::Given, checkpoint })
+    }
+
+    /// Have the old key name no other.
+    pub(crate) fn give_up_key(self) -> Self {
+        Self { word: Word::Withheld, ..self }
     }
 
     /// Begin the next epoch in its store: the new key takes the place of the old one, whose private half is gone, and
@@ -175,7 +188,7 @@ impl Ended {
         batch.require.push((record.key(), attorn_store::Require::Absent));
         batch.put_record(&record);
         // By a key that somebody else may have, anybody could name the next one.
-        let trusted = why != EpochEnd::KeyCompromised;
+        let trusted = self.word == Word::Given && why != EpochEnd::KeyCompromised;
         let succession = trusted.then(|| self.signer.succession(&self.checkpoint, &next.verifier));
         Ok(json!({
             "checkpoint": self.checkpoint.note(),

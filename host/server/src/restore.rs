@@ -90,6 +90,8 @@ pub async fn restore(config: &Config, backup: &Path, user_keys: Option<&Path>) -
     let seen = high_water::look(&config.high_water, &old, &key).await?;
     let ended = Ended::keep(&old, signer, &was)?;
     let earlier = ended.checkpoint.checkpoint().clone();
+    // What came after the backup may be that somebody else had the key.
+    let ended = if seen.is_later_than(&earlier) { ended.give_up_key() } else { ended };
     let lost = lost(&seen, &earlier, published::size_of_epoch(&was, &key));
     let origin = Origin::of(&earlier.origin.log_id, next_epoch(earlier.origin.epoch, &seen)?);
     let new = old.begin_epoch(&work, origin.epoch).map_err(|error| bad(causes(&error)))?;
