@@ -18,6 +18,7 @@ use attorn_log::{
     CheckpointVerifier, Checks, Entry, Epoch, ExportReader, Origin, PublishedFiles, Succession, Tile, TileKind,
     verify_export_with,
 };
+use data_encoding::BASE64;
 use serde_json::Value;
 
 use super::remembered::Remembered;
@@ -52,6 +53,14 @@ impl Exports<'_> {
                 Ok(path)
             }
         }
+    }
+
+    /// The first entry of an epoch, without the others where a server has them.
+    async fn first(&self, epoch: Epoch) -> Result<Option<Vec<u8>>, Failure> {
+        let Self::Server(client, _) = self else { return first_exported(&self.of(epoch).await?) };
+        let entry: attorn_api::audit::Entry = client.get(&format!("/v1/audit/epochs/{epoch}/entries/0")).await?;
+        let bytes = BASE64.decode(entry.bytes.as_bytes());
+        bytes.map(Some).map_err(|error| Failure::new(format!("the first entry of epoch {epoch} is no base64: {error}")))
     }
 }
 
@@ -118,7 +127,7 @@ impl Lineage {
             if before.epoch <= epoch || steps.len() >= EPOCHS_MAX {
                 break;
             }
-            let first = first_exported(&exports.of(before.epoch).await?)?;
+            let first = exports.first(before.epoch).await?;
             began = first.as_deref().and_then(Began::of).filter(|step| step.origin == before);
         }
         Ok(Self { steps })
