@@ -44,6 +44,7 @@ pub mod rotate;
 mod routes;
 pub mod run;
 mod simulations;
+mod streamed;
 mod token_keys;
 mod users;
 

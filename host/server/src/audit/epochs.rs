@@ -25,6 +25,7 @@ use crate::http::failure::{Failure, causes};
 use crate::published;
 use crate::queries::filter::Filter;
 use crate::queries::{self, reading_ended, terms};
+use crate::streamed::streamed;
 
 /// How many entries are looked at for one page, beyond those that are only passed over.
 const LOOKED_AT_MAX: u64 = 50_000;
@@ -96,7 +97,7 @@ pub(crate) async fn receipt(app: Arc<App>, call: Call) -> Result<Reply, Failure>
 pub(crate) async fn export(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let Some(known) = asked_for(&app, &call).await? else { return super::export(app, call).await };
     let file = File::open(export_path(&app.config.data_dir, known.epoch())).map_err(|error| lost(&known, &error))?;
-    Ok(Reply::text(Body::from_stream(super::pieces(file))))
+    Ok(Reply::text(Body::from_stream(streamed(file))))
 }
 
 /// An entry of an epoch that has ended.
