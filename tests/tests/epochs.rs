@@ -215,6 +215,12 @@ async fn one_backup_that_is_restored_twice_makes_two_logs_that_nobody_takes_for_
 async fn a_high_water_file_that_cannot_be_used_is_said() {
     let (stage, process) = Stage::set().await;
     let backup = stage.lose(process).await;
+    let said = stage.fails(&["restore", stage.path("no-backup").to_str().unwrap()]);
+    assert!(
+        said.contains("the backup cannot be restored: ") && said.contains("\nhelp: nothing was restored"),
+        "{said}"
+    );
+    fs::remove_dir_all(stage.path("attorn/data.restoring")).unwrap();
     let seen = fs::read_to_string(stage.high_water()).unwrap();
     let forged = seen.replacen('\n', "\n9", 1);
     let origin = seen.lines().next().unwrap();
@@ -230,7 +236,7 @@ async fn a_high_water_file_that_cannot_be_used_is_said() {
         let arguments = ["restore", backup.to_str().unwrap(), "--data-dir", target.to_str().unwrap()];
         let Some(epoch) = epoch else {
             let said = stage.fails(&arguments);
-            assert!(said.contains(why), "{said}");
+            assert!(said.contains(why) && said.contains("\nhelp: no new epoch began: "), "{said}");
             continue;
         };
         let restored = stage.done(&arguments);

@@ -70,7 +70,18 @@ impl EpochError {
                  or one that was never finished: remove it",
             ),
             Self::Serve(error) => error.help(),
-            Self::Io { .. } | Self::Backup(_) | Self::Log(_) => None,
+            Self::Io { .. } => Some(
+                "see who may use it, and how much room its disk has, and try again; what is half done stands beside the \
+                 data directory, under its name with `.restoring` or `.rotating`",
+            ),
+            Self::Backup(_) => Some(
+                "nothing was restored: name another backup, or make one (`attorn backup`) of a data directory that is \
+                 whole",
+            ),
+            Self::Log(_) => Some(
+                "no new epoch began: `attorn audit verify --config` looks at the log of a server that does not run, and \
+                 says what is wrong with it",
+            ),
         }
     }
 
@@ -234,4 +245,23 @@ pub(crate) fn link_all(from: &Path, to: &Path) -> Result<(), EpochError> {
         }
     }
     sync_dir(to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_error_comes_with_a_way_out() {
+        let path = Path::new("data");
+        for error in [
+            EpochError::InTheWay(path.into()),
+            EpochError::LeftBehind(path.into()),
+            EpochError::io(path)(std::io::Error::other("full")),
+            EpochError::Backup("it is cut".into()),
+            EpochError::Log("it is cut".into()),
+        ] {
+            assert!(error.help().is_some_and(|help| !help.is_empty()), "{error}");
+        }
+    }
 }

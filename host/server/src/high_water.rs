@@ -87,7 +87,8 @@ impl HighWaterError {
             }
             Self::Behind { .. } | Self::Forked { .. } => {
                 "put the right data directory back; if there is none, `attorn backup` this one, move it away, and \
-                 `attorn restore` the backup, which ends all grants and sessions and begins a new epoch of the log"
+                 `attorn restore` the backup, which ends all grants and sessions, all tokens of operators and the key \
+                 that signs tokens, and begins a new epoch of the log"
             }
         }
     }
