@@ -12,6 +12,16 @@ pub struct Same {
     pub identical: usize,
     /// No policy was run when they were made.
     pub not_run: usize,
+    /// A policy ran out of time when they were made, and did not again.
+    pub by_limit: usize,
+}
+
+impl Same {
+    /// Those for which a policy was asked.
+    #[must_use]
+    pub const fn asked(self) -> usize {
+        self.identical + self.by_limit
+    }
 }
 
 /// Have a decision made again.
@@ -33,7 +43,7 @@ pub async fn replays_identically(cast: &Cast) -> Same {
                 same.identical += 1;
             }
             Comparison::NotRun => same.not_run += 1,
-            Comparison::DiffersByLimit if ran_out => same.identical += 1,
+            Comparison::DiffersByLimit if ran_out => same.by_limit += 1,
             _ => panic!("{replay:#?}\n{entry:#}"),
         }
     }

@@ -207,9 +207,13 @@ async fn what_is_sealed_is_shown_verified_exported_and_restored_as_before() {
     let before = listed();
     stage.grow(300).await;
     let bundle = stage.fresh.data_dir().join("log/1/tile/entries/000");
-    while !bundle.exists() {
+    for _ in 0..1_500 {
+        if bundle.exists() {
+            break;
+        }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
+    assert!(bundle.exists(), "nothing was sealed");
     // Once with the sealing just done, and once after a start.
     let mut process = process;
     for round in ["first", "second"] {

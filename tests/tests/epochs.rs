@@ -10,11 +10,14 @@ use std::process::{Command, Output};
 
 use attorn_api::audit::{Entry, EntryList};
 use attorn_api::decisions::{DecisionAnswer, DecisionKind};
+use attorn_api::replays::Comparison;
 use attorn_core::Duty;
 use attorn_log::{CheckpointVerifier, Epoch, Hash, Receipt, Succession, WitnessPolicy, verify_export};
 use attorn_tests::components;
+use attorn_tests::files::copy_dir;
 use attorn_tests::people::bootstrap;
 use attorn_tests::process::binary;
+use attorn_tests::replays::replay;
 use attorn_tests::server::Fresh;
 use attorn_tests::witness::Mood;
 use attorn_tests::world::{Cast, ask, read_only_settings};
@@ -220,7 +223,7 @@ async fn a_high_water_file_that_cannot_be_used_is_said() {
         said.contains("the backup cannot be restored: ") && said.contains("\nhelp: nothing was restored"),
         "{said}"
     );
-    fs::remove_dir_all(stage.path("attorn/data.restoring")).unwrap();
+    assert!(!stage.path("attorn/data.restoring").exists());
     let seen = fs::read_to_string(stage.high_water()).unwrap();
     let forged = seen.replacen('\n', "\n9", 1);
     let origin = seen.lines().next().unwrap();
@@ -255,7 +258,7 @@ async fn the_logs_key_is_rotated_and_nothing_that_was_granted_ends() {
     assert!(said.contains("is in use"), "{said}");
     process.kill().await;
     let earlier = stage.path("earlier");
-    copy(&stage.fresh.data_dir(), &earlier);
+    copy_dir(&stage.fresh.data_dir(), &earlier);
     let long = "x".repeat(257);
     assert!(stage.fails(&["key", "rotate-log", "--reason", &long]).contains("`reason` has more than 256"));
     let process = stage.start().await;
@@ -305,7 +308,7 @@ async fn the_logs_key_is_rotated_and_nothing_that_was_granted_ends() {
     process.kill().await;
     // What the old key signs now is not believed, though the high-water file is of its epoch.
     fs::rename(stage.fresh.data_dir(), stage.path("newest")).unwrap();
-    copy(&earlier, &stage.fresh.data_dir());
+    copy_dir(&earlier, &stage.fresh.data_dir());
     let said = stage.fails(&["serve"]);
     assert!(said.contains("ends before entry ") && said.contains("has seen `attorn/log-"), "{said}");
     // Nor is the key rotated in a directory that is not the newest.
@@ -514,6 +517,44 @@ async fn witnesses_cosign_each_epoch_and_what_they_cosigned_of_an_earlier_one_is
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn decisions_of_an_earlier_epoch_are_decided_again_and_history_says_what_it_did_not_reach() {
+    let (stage, process) = Stage::set().await;
+    let before = stage.cast.bot.decide(&ask()).await;
+    process.kill().await;
+    let rotated = stage.done(&["key", "rotate-log"]);
+    let process = stage.start().await;
+    let replayed = replay(&stage.cast, &before.decision_id).await;
+    assert_eq!(replayed.comparison, Comparison::Identical, "{replayed:?}");
+    assert_eq!((replayed.decided.epoch, replayed.decided.index), (1, before.entry.index));
+    assert_eq!(replayed.entry.epoch, 2);
+    let after = stage.cast.bot.decide(&ask()).await;
+    assert_eq!(replay(&stage.cast, &after.decision_id).await.decided.epoch, 2);
+
+    let diff = |arguments: &[&str]| {
+        let mut command = Command::new(binary());
+        command.args(["policy", "diff", "recorded", "active", "--on", "history"]).args(arguments);
+        command.env("ATTORN_URL", &stage.fresh.reach.url).env("ATTORN_TOKEN", &stage.cast.staff.explainer.token);
+        let output = command.output().unwrap();
+        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+        assert_eq!(output.status.code(), Some(0), "{said:?}");
+        said.into_iter().next().unwrap()
+    };
+    let entries = rotated["earlier_entries"].as_u64().unwrap();
+    let said = diff(&[]);
+    assert!(said.contains("decisions    1\n"), "{said}");
+    assert!(said.contains(&format!("not reached  {entries} entries of 1 earlier epochs of the log\n")), "{said}");
+    let said: Value = serde_json::from_str(&diff(&["--json"])).unwrap();
+    assert_eq!(said["not_reached"], json!([{ "epoch": 1, "size": entries }]));
+
+    // Where the entries of the epoch are not kept any more, it is said.
+    fs::remove_file(stage.fresh.data_dir().join("epochs/1.export")).unwrap();
+    let body = json!({ "decision_id": before.decision_id });
+    let refused = stage.cast.staff.auditor.post("/v1/replays", &body).await.refused(404, "not_found");
+    assert!(refused.help.is_some_and(|help| help.contains("from a backup")));
+    process.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_was_given_up_vouches_for_none() {
     let (stage, process) = Stage::set().await;
     let old_key = stage.key().await.to_string();
@@ -642,18 +683,5 @@ impl Stage {
     fn key_epoch(&self) -> Epoch {
         let note = fs::read_to_string(self.high_water()).unwrap();
         note.lines().next().unwrap().rsplit('/').next().unwrap().parse().unwrap()
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
     }
 }

@@ -97,7 +97,7 @@ async fn every_decision_is_counted_once_where_it_belongs() {
     );
     counts(&metrics, "attorn_decision_conflicts_total", "cause", &[], &[("changed", 0), ("limit", 0)]);
     counts(&metrics, "attorn_noisy_requests_total", "lane", &[], &[("agents", 0), ("users", 0)]);
-    counts(&metrics, "attorn_connections_refused_total", "cause", &[], &[("room", 0), ("address", 0)]);
+    counts(&metrics, "attorn_connections_refused_total", "cause", &[], &[("room", 0), ("address", 0), ("share", 0)]);
     assert!(metrics.count("attorn_connections", &[]) > Some(0));
     let problems = [("invalid_body", 1), ("no_such_route", 1), ("method_not_allowed", 1), ("use_dpop_nonce", 0)];
     let nonces = metrics.count("attorn_problems_total", &[("code", "use_dpop_nonce")]).unwrap();

@@ -115,7 +115,6 @@ async fn tiles_that_are_none_are_not_found() {
         "checkpoints/1",
         "checkpoints/00",
         "checkpoints/-1",
-        "checkpoints/%2e%2e",
         "checkpoints/18446744073709551615",
         "checkpoints/18446744073709551616",
     ] {
@@ -228,6 +227,8 @@ async fn a_store_that_is_behind_its_checkpoints_does_not_start() {
         std::fs::remove_dir_all(part).unwrap();
     }
     copy_dir(&old, &fresh.data_dir());
+    // It would say the same before.
+    std::fs::remove_file(fresh.data_dir().with_file_name("high-water")).unwrap();
     let why = start(&fresh.config).await.unwrap_err();
     let expect = format!(
         "cannot start: the checkpoints in `{}`: one counts {size} entries, and the log has {}: entries are lost, or the \

@@ -70,16 +70,21 @@ async fn history(cast: &Cast) -> usize {
     asked + 13
 }
 
+/// How many were asked for again, and how many could not be. A busy machine is no difference.
+const fn counts(same: Same) -> (usize, usize) {
+    (same.asked(), same.not_run)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn all_kinds_of_decisions_replay_identically_also_after_a_restart_and_from_a_copy() {
     let mut world = World::without_policy().await;
     let asked = history(&world).await;
-    let same = Same { identical: asked, not_run: 1 };
-    assert_eq!(replays_identically(&world).await, same);
+    let same = (asked, 1);
+    assert_eq!(counts(replays_identically(&world).await), same);
     world.server.restart(false).await;
-    assert_eq!(replays_identically(&world).await, same);
+    assert_eq!(counts(replays_identically(&world).await), same);
     world.server.move_to_copy().await;
-    assert_eq!(replays_identically(&world).await, same);
+    assert_eq!(counts(replays_identically(&world).await), same);
 }
 
 /// What a policy saw is what it sees again, whole: the user, the chain, facts and counters too.
@@ -105,10 +110,10 @@ async fn on_behalf_of_a_user_policies_see_again_what_they_saw() {
     }
     let outside = scene.bot.decide(&ask_by(&delegation, "account.read", "account/other/x")).await;
     assert_eq!(outside.decision, Deny);
-    let same = Same { identical: 4, not_run: 1 };
-    assert_eq!(replays_identically(&scene).await, same);
+    let same = (4, 1);
+    assert_eq!(counts(replays_identically(&scene).await), same);
     scene.world.server.restart(false).await;
-    assert_eq!(replays_identically(&scene).await, same);
+    assert_eq!(counts(replays_identically(&scene).await), same);
     // Erased, nobody sees it any more; what the entry says is told.
     let before = replay(&scene, &scene_decision(&scene).await).await;
     scene.erase(&delegation.user).await.expect(200);
@@ -216,11 +221,11 @@ fn attorn(cast: &Cast, arguments: &[&str]) -> (Option<i32>, String) {
 async fn in_other_processes_and_by_the_command_it_is_the_same_and_a_tampered_record_is_named() {
     let (fresh, first, cast) = process().await;
     let asked = history(&cast).await;
-    let same = Same { identical: asked, not_run: 1 };
-    assert_eq!(replays_identically(&cast).await, same);
+    let same = (asked, 1);
+    assert_eq!(counts(replays_identically(&cast).await), same);
     first.kill().await;
     let second = Process::start(&fresh.config, &fresh.reach).await;
-    assert_eq!(replays_identically(&cast).await, same);
+    assert_eq!(counts(replays_identically(&cast).await), same);
     let id = scene_decision(&cast).await;
     let (code, said) = attorn(&cast, &["audit", "replay", &id]);
     assert_eq!(code, Some(0), "{said}");

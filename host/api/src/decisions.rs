@@ -27,6 +27,9 @@ pub struct DecisionRequest<'a> {
     /// The user on whose behalf. The delegation says so already; another user than its own denies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
+    /// What the agent wants to be given: a token, if it is not said.
+    #[serde(default, skip_serializing_if = "CredentialKind::is_token")]
+    pub credential: CredentialKind,
     /// The action's arguments, one JSON object; `{}` if it is not said.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
@@ -35,6 +38,26 @@ pub struct DecisionRequest<'a> {
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
     pub claims: Option<&'a RawValue>,
+}
+
+/// A kind of credential.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CredentialKind {
+    /// A signed token, for the resource server.
+    #[default]
+    Token,
+    /// A login in the database that the resource type is tied to. It is shown once: asking again under an idempotency key
+    /// shows it no more.
+    Postgresql,
+}
+
+impl CredentialKind {
+    /// Whether it is what is given if nothing is said.
+    #[must_use]
+    pub fn is_token(&self) -> bool {
+        *self == Self::Token
+    }
 }
 
 /// What was decided. Always with HTTP 200, whatever it says.
@@ -56,6 +79,9 @@ pub struct DecisionAnswer {
     /// What to show the resource server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<Credential>,
+    /// What to sign in to the database with, where a login was asked for. It is shown once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<PostgresqlLogin>,
     /// The decision's entry in the audit log.
     pub entry: EntryReference,
     /// Under which policies it was decided.
@@ -135,6 +161,32 @@ pub struct Credential {
 impl std::fmt::Debug for Credential {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Credential").field("expires_in", &self.expires_in).finish_non_exhaustive()
+    }
+}
+
+/// A login in a PostgreSQL, issued from exactly one grant.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PostgresqlLogin {
+    /// The lease that it is: `lse_…`.
+    pub lease: String,
+    /// Where the database answers.
+    pub host: String,
+    /// At which port.
+    pub port: u16,
+    /// Which database.
+    pub database: String,
+    /// The name to sign in with.
+    pub user: String,
+    /// The password.
+    pub password: String,
+    /// When it ends, and every session with it.
+    pub expires_at_ms: u64,
+}
+
+impl std::fmt::Debug for PostgresqlLogin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PostgresqlLogin").field("lease", &self.lease).finish_non_exhaustive()
     }
 }
 

@@ -24,6 +24,7 @@ pub mod providers;
 pub mod replays;
 pub mod resource_servers;
 pub mod simulations;
+pub mod targets;
 pub mod token_keys;
 pub mod trust_domains;
 pub mod users;

@@ -137,6 +137,12 @@ problem_codes! {
     DelegationInactive = "delegation_inactive", 409, "The delegation is not active any more";
     /// The agent has made so many of the user's delegations that no more are kept.
     TooManyDelegations = "too_many_delegations", 409, "The agent has made too many delegations of the user's";
+    /// No target makes a credential of this kind for this action and resource type.
+    NoTarget = "no_target", 422, "No target makes this credential";
+    /// The target cannot make a credential now.
+    TargetUnavailable = "target_unavailable", 503, "The target makes no credential now";
+    /// The resource type is tied to another target.
+    TargetTypeTaken = "target_type_taken", 409, "The resource type is tied to another target";
     /// The component cannot be a policy.
     ComponentRejected = "component_rejected", 422, "The component cannot be used as a policy";
     /// Somebody cancelled making the policy ready.

@@ -22,7 +22,8 @@ Environment:
   ATTORN_USER_TOKEN  a user's access token, for `attorn my`; there is no argument for it
 
 Exit codes:
-  0 allow, or done   1 error   2 usage   3 deny   4 challenge   5 verification failed";
+  0 allow, or done   1 error   2 usage   3 deny   4 challenge   5 verification failed
+  6 it cannot be told, as something was erased or never recorded";
 
 /// Decide what AI agents may do, and prove it.
 #[derive(Debug, Parser)]

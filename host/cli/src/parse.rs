@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use attorn_api::agents::Permission;
-use attorn_core::{ActionPattern, EntitlementPattern, LabelName, ParseError, ResourcePattern};
+use attorn_core::{ActionPattern, EntitlementPattern, LabelName, ParseError, ResourcePattern, SqlName};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
@@ -99,6 +99,23 @@ pub(crate) fn policy_version(text: &str) -> Result<(attorn_core::PolicyId, u32),
     let (id, version) = text.split_once('=').ok_or("it has no `=`; `read-only=3`")?;
     let version = version.parse().map_err(|_| format!("`{}` is no version", version.escape_default()))?;
     Ok((self::id(id)?, version))
+}
+
+/// `ACTION=ROLE,ROLE`: the roles of a login that is made for an action.
+pub(crate) fn role_rule(text: &str) -> Result<attorn_api::targets::RoleRule, String> {
+    let (action, roles) = text.split_once('=').ok_or("it has no `=`; `invoice.read=reader`")?;
+    let roles = roles.split(',').map(|role| id::<SqlName>(role).map(|role| role.to_string()));
+    Ok(attorn_api::targets::RoleRule {
+        action: id::<ActionPattern>(action)?.to_string(),
+        roles: roles.collect::<Result<_, _>>()?,
+    })
+}
+
+/// `SCHEMA.TABLE`.
+pub(crate) fn user_table(text: &str) -> Result<attorn_api::targets::UserTable, String> {
+    let (schema, table) = text.split_once('.').ok_or("it has no `.`; `attorn.logins`")?;
+    let name = |text: &str| id::<SqlName>(text).map(|name| name.to_string());
+    Ok(attorn_api::targets::UserTable { schema: name(schema)?, table: name(table)? })
 }
 
 /// The id of a request, as the server takes it.

@@ -90,6 +90,10 @@ const fn foreign(b: u8) -> bool {
     b.is_ascii_graphic() && !matches!(b, b'*' | b'"' | b'\\' | b'`')
 }
 
+const fn host(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':')
+}
+
 const fn token(b: u8) -> bool {
     b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~' | b':')
 }
@@ -172,6 +176,10 @@ ids! {
     ScopeName = "scope", foreign foreign*, max 256, "visible ASCII characters without `*`, quotes and `\\`, at most 256";
     /// A type of `authorization_details`, or an action of one, as its provider names it (RFC 9396).
     DetailName = "name in authorization details", foreign foreign*, max 256, "visible ASCII characters without `*`, quotes and `\\`, at most 256";
+    /// Where credentials of a kind are made: a database.
+    TargetId = "target id", lower name*, max 64, "lower-case letters, digits, `-` and `_`, a letter first, at most 64";
+    /// Where a target answers: the name of a machine, or an address.
+    HostName = "host", host host*, max 253, "a name or an IP address: letters, digits, `-`, `_`, `.` and `:`, at most 253";
     /// A claim of a provider's tokens.
     ClaimName = "claim name", foreign foreign*, max 128, "visible ASCII characters without `*`, quotes and `\\`, at most 128";
 }
@@ -340,6 +348,8 @@ minted_ids! {
     DecisionId = "decision id", "dec_", "`dec_` and 32 lower-case hexadecimal digits";
     /// One grant.
     GrantId = "grant id", "grt_", "`grt_` and 32 lower-case hexadecimal digits";
+    /// One credential that exists outside.
+    LeaseId = "lease id", "lse_", "`lse_` and 32 lower-case hexadecimal digits";
 }
 
 #[cfg(test)]

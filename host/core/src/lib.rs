@@ -31,6 +31,7 @@ pub mod reason;
 pub mod request;
 pub mod resource_server;
 pub mod spiffe;
+pub mod target;
 pub mod terms;
 pub mod time;
 pub mod verdict;
@@ -48,9 +49,9 @@ pub use fact::{FactName, FactPrefix, FactTemplate};
 pub use grant::{Grant, GrantBehalf};
 pub use holder::{Holder, KeyBinding};
 pub use id::{
-    AgentId, Audience, ClaimName, ClientId, DecisionId, DelegationId, DetailName, Digest, GrantId, InstanceName,
-    Issuer, KeyThumbprint, LabelName, OperatorId, Owner, ParseError, PolicyId, ProviderId, Purpose, ReasonCode,
-    ResourceServerId, ScopeName, SessionId, UserId, WorkloadIssuerId, WorkloadSubject,
+    AgentId, Audience, ClaimName, ClientId, DecisionId, DelegationId, DetailName, Digest, GrantId, HostName,
+    InstanceName, Issuer, KeyThumbprint, LabelName, LeaseId, OperatorId, Owner, ParseError, PolicyId, ProviderId,
+    Purpose, ReasonCode, ResourceServerId, ScopeName, SessionId, TargetId, UserId, WorkloadIssuerId, WorkloadSubject,
 };
 pub use identity::{Identity, IdentityMethod, IdentitySubject};
 pub use index::SelectorIndex;
@@ -62,6 +63,7 @@ pub use provider::{
 pub use request::{JsonText, Request};
 pub use resource_server::{ResourceServer, UseCounting};
 pub use spiffe::{SpiffeId, TrustDomain};
+pub use target::{LeaseState, PostgresqlSettings, RoleRule, SqlName, TargetState, TargetTls, UserTable};
 pub use terms::{Debit, Obligation, Terms};
 pub use time::{TimeMs, TimeSpan};
 pub use verdict::{Failure, Outcome, Verdict};

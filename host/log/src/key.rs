@@ -6,7 +6,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use attorn_core::ParseError;
 use data_encoding::{BASE64, HEXLOWER};
 use ed25519_dalek::{Signature, VerifyingKey};
 use sha2::{Digest as _, Sha256};
@@ -30,9 +29,9 @@ pub enum KeyError {
     /// It is not three parts.
     #[error("a verifier key is `<origin>+<key id>+<base64>`")]
     Form,
-    /// Its name is not the origin of a log.
+    /// Its name is not the origin of a log. Nothing is said of what stands there: it may be somebody's secret key.
     #[error("the verifier key's name is not the origin of a log")]
-    Name(#[source] ParseError),
+    Name,
     /// Its last part is not base64, or is of another kind or length.
     #[error("the verifier key is no ed25519 key")]
     NotEd25519,
@@ -92,7 +91,7 @@ impl FromStr for CheckpointVerifier {
         let [name, id, base64] = parts[..] else {
             return Err(KeyError::Form);
         };
-        let origin = name.parse().map_err(KeyError::Name)?;
+        let origin = name.parse().map_err(|_| KeyError::Name)?;
         let bytes = BASE64.decode(base64.as_bytes()).map_err(|_| KeyError::NotEd25519)?;
         let Some((&[ED25519], key)) = bytes.split_first_chunk() else {
             return Err(KeyError::NotEd25519);
@@ -150,6 +149,8 @@ mod tests {
         refused("", form);
         refused(&format!("{name}+{id}"), form);
         refused(&format!("other+{id}+{key}"), "the verifier key's name is not the origin of a log");
+        let error = "secret+0+0".parse::<CheckpointVerifier>().unwrap_err();
+        assert!(std::error::Error::source(&error).is_none(), "nothing of a file is told");
         let other = format!("the verifier key's id is not `{id}`, which its name and key give");
         refused(&format!("{name}+00000000+{key}"), &other);
         refused(&format!("{name}+{}+{key}", id.to_uppercase()), &other);

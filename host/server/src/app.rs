@@ -7,7 +7,7 @@ use attorn_core::{AgentId, BoundsLimits};
 use attorn_engine::Engine;
 use attorn_identity::issuer_token::IssuerKeys;
 use attorn_identity::svid::JwtSvidKey;
-use attorn_identity::{AssertionGuard, NamesKey, Nonces, ReplayGuard};
+use attorn_identity::{AssertionGuard, NamesKey, Nonces, ReplayGuard, RootKey};
 use attorn_log::CheckpointSigner;
 use attorn_store::Store;
 
@@ -30,6 +30,7 @@ use crate::published::Published;
 use crate::queries::Queries;
 use crate::refusals::Refusals;
 use crate::replays::Replays;
+use crate::targets::live::Targets;
 use crate::token_keys::TokenKeys;
 use crate::users::keys::UserKeys;
 
@@ -71,6 +72,8 @@ pub(crate) struct App {
     pub(crate) unread: NamesKey,
     pub(crate) providers: ProviderKeyring,
     pub(crate) token_keys: TokenKeys,
+    pub(crate) root: Arc<RootKey>,
+    pub(crate) targets: Targets,
     pub(crate) log_signer: CheckpointSigner,
     pub(crate) published: Published,
     pub(crate) queries: Queries,

@@ -8,10 +8,11 @@ use attorn_api::ProblemCode;
 use attorn_api::audit::{Entry as EntryAnswer, EntryList, EntryReference};
 use attorn_core::DecisionId;
 use attorn_log::{Entry, EntryRef, Receipt, SignedCheckpoint, export_header};
-use attorn_store::Key;
-use attorn_store::records::DecisionRecord;
+use attorn_store::records::{DecisionRecord, LogEpochRecord};
+use attorn_store::{Key, Versioned};
 use axum::body::{Body, Bytes};
 use data_encoding::BASE64;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
@@ -55,26 +56,52 @@ pub(crate) async fn decision_receipt(app: Arc<App>, call: Call) -> Result<Reply,
     let id: DecisionId = call.path("decision_id")?;
     let record = app.store.record::<DecisionRecord>(&Key::decision(&id)).await?;
     let record = record.ok_or_else(|| Failure::not_found("decision", id))?;
-    // The batch that made the decision may have entries of other things, too.
-    for index in record.entries {
+    match of_decision(&app, id, &record).await? {
+        Some(OfDecision { entry, earlier: Some(known), .. }) => {
+            Ok(Reply::text(epochs::receipt_of(&app, known, entry.at.index).await?))
+        }
+        Some(OfDecision { entry, earlier: None, .. }) => receipt_of(&app, &call, &entry).await,
+        None => Err(Failure::internal(format_args!("the decision `{id}` has a record and no entry"))),
+    }
+}
+
+/// The entry of a decision.
+pub(crate) struct OfDecision {
+    pub(crate) entry: Entry,
+    pub(crate) body: Value,
+    /// The epoch that it is in, if the log is not in that any more.
+    earlier: Option<LogEpochRecord>,
+}
+
+/// The entry of a decision, in whatever epoch: of the batch that made the decision, which may have entries of other
+/// things, too.
+pub(crate) async fn of_decision(
+    app: &Arc<App>,
+    id: DecisionId,
+    record: &Versioned<DecisionRecord>,
+) -> Result<Option<OfDecision>, Failure> {
+    for index in record.entries.clone() {
         let at = app.store.entry_ref(record.version, index);
         let earlier = crate::epochs::earlier(&app.store, at.epoch).await?;
         let entry = match &earlier {
-            Some(known) => epochs::entry(&app, known.clone(), index).await?,
+            Some(known) => epochs::entry(app, known.clone(), index).await?,
             None => match app.store.entry(index)? {
                 Some(bytes) => parsed(&bytes)?,
                 None => continue,
             },
         };
-        let body: serde_json::Value = serde_json::from_str(entry.body.as_str()).map_err(Failure::internal)?;
-        if body["decision_id"] == id.to_string() && body["type"] == "decision" {
-            return match earlier {
-                Some(known) => Ok(Reply::text(epochs::receipt_of(&app, known, index).await?)),
-                None => receipt_of(&app, &call, &entry).await,
-            };
+        if let Some(body) = decides(id, &entry)? {
+            return Ok(Some(OfDecision { entry, body, earlier }));
         }
     }
-    Err(Failure::internal(format_args!("the decision `{id}` has a record and no entry")))
+    Ok(None)
+}
+
+/// What an entry says, if it is that of this decision.
+pub(crate) fn decides(id: DecisionId, entry: &Entry) -> Result<Option<Value>, Failure> {
+    let body: Value = serde_json::from_str(entry.body.as_str()).map_err(Failure::internal)?;
+    let is_it = body["decision_id"] == id.to_string() && body["type"] == "decision";
+    Ok(is_it.then_some(body))
 }
 
 async fn receipt_of(app: &App, call: &Call, entry: &Entry) -> Result<Reply, Failure> {

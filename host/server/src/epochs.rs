@@ -28,6 +28,8 @@ const EPOCHS: &str = "epochs";
 /// What goes over to the next epoch as it is, within the data directory: large values, the logs of earlier epochs, and
 /// the checkpoints that were published, by epoch, with their cosignatures.
 pub(crate) const PLAIN: [&str; 3] = ["blobs", EPOCHS, "log"];
+/// How the name of a file ends that is being written.
+const UNFINISHED: &str = "tmp";
 /// How many entries are exported at a time.
 const EXPORTED_AT_ONCE: usize = 256;
 
@@ -37,6 +39,9 @@ pub enum EpochError {
     /// There is something where the data should go.
     #[error("`{0}` is there already; nothing was changed")]
     InTheWay(PathBuf),
+    /// A restore was killed before it ended.
+    #[error("`{0}` is what a restore left that was cut off; nothing was changed")]
+    Unfinished(PathBuf),
     /// There is what a rotation has left that did not come to its end.
     #[error("`{0}` is left of a rotation that did not come to its end; nothing was changed")]
     LeftBehind(PathBuf),
@@ -57,6 +62,10 @@ pub enum EpochError {
     /// The configuration or what it names cannot be used.
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// A test has cut it off.
+    #[cfg(test)]
+    #[error("cut off")]
+    CutOff,
 }
 
 impl EpochError {
@@ -64,6 +73,7 @@ impl EpochError {
     #[must_use]
     pub fn help(&self) -> Option<&'static str> {
         match self {
+            Self::Unfinished(_) => Some("nothing is in it that the backup does not have: remove it, and restore again"),
             Self::InTheWay(_) => Some("what is there is never overwritten: move it away, or name another `--data-dir`"),
             Self::LeftBehind(_) => Some(
                 "start the server once: if it starts, the data directory is whole, and what is left is the one of before \
@@ -71,8 +81,8 @@ impl EpochError {
             ),
             Self::Serve(error) => error.help(),
             Self::Io { .. } => Some(
-                "see who may use it, and how much room its disk has, and try again; what is half done stands beside the \
-                 data directory, under its name with `.restoring` or `.rotating`",
+                "see who may use it, and how much room its disk has, and try again; what is left of a rotation, if \
+                 anything, stands beside the data directory, under its name with `.rotating`",
             ),
             Self::Backup(_) => Some(
                 "nothing was restored: name another backup, or make one (`attorn backup`) of a data directory that is \
@@ -82,6 +92,8 @@ impl EpochError {
                 "no new epoch began: `attorn audit verify --config` looks at the log of a server that does not run, and \
                  says what is wrong with it",
             ),
+            #[cfg(test)]
+            Self::CutOff => None,
         }
     }
 
@@ -134,6 +146,12 @@ impl NextKey {
 
     pub(crate) const fn verifier(&self) -> &CheckpointVerifier {
         &self.verifier
+    }
+
+    /// Sign all that the log has which this key is for.
+    pub(crate) fn sign(&self, store: &Store) -> Result<SignedCheckpoint, Failure> {
+        let size = store.log_head()?.size;
+        Ok(CheckpointSigner::new(self.verifier.origin().clone(), &self.seed).sign(size, store.root(size)?))
     }
 }
 
@@ -231,13 +249,17 @@ pub(crate) fn sync_above(dir: &Path) -> Result<(), EpochError> {
     sync_dir(dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))
 }
 
-/// Give every file of a directory a second name in another one, which is made if it is not there.
+/// Give every file of a directory a second name in another one, which is made if it is not there. What somebody did not
+/// come to the end of writing stays behind.
 pub(crate) fn link_all(from: &Path, to: &Path) -> Result<(), EpochError> {
     let io = EpochError::io;
     DirBuilder::new().recursive(true).mode(0o700).create(to).map_err(io(to))?;
     for entry in fs::read_dir(from).map_err(io(from))? {
         let entry = entry.map_err(io(from))?;
         let target = to.join(entry.file_name());
+        if target.extension().is_some_and(|ending| ending == UNFINISHED) {
+            continue;
+        }
         if entry.file_type().map_err(io(from))?.is_dir() {
             link_all(&entry.path(), &target)?;
         } else {
@@ -257,6 +279,7 @@ mod tests {
         for error in [
             EpochError::InTheWay(path.into()),
             EpochError::LeftBehind(path.into()),
+            EpochError::Unfinished(path.into()),
             EpochError::io(path)(std::io::Error::other("full")),
             EpochError::Backup("it is cut".into()),
             EpochError::Log("it is cut".into()),

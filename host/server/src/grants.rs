@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
+use attorn_api::decisions::CredentialKind;
 use attorn_api::grants as api;
 use attorn_core::{Grant, GrantId, JsonText, Request, Situation, TimeMs, bounds};
 use attorn_store::records::{AgentRecord, GrantRecord, ResourceServerRecord, TokenKeyRecord, TokenKeyState};
@@ -126,6 +127,7 @@ pub(crate) async fn active(
         request: request(grant),
         delegation: grant.behalf.as_ref().and_then(|behalf| behalf.hops.last()).map(|(id, _)| id.clone()),
         user: grant.behalf.as_ref().map(|behalf| behalf.user.clone()),
+        credential: CredentialKind::Token,
     };
     let (request, chain, refused) = gather::on_behalf(app, &wanted, &mut require).await?;
     let holder = holders::of_grant(app, agent.value.agent(), grant, &mut require).await?;

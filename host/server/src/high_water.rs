@@ -305,7 +305,7 @@ async fn raise(app: &App, written: u64) -> Result<u64, String> {
 }
 
 /// Replace the file. It is there before or after, and never in part.
-fn write(path: &Path, note: &str) -> std::io::Result<()> {
+pub(crate) fn write(path: &Path, note: &str) -> std::io::Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let new = PathBuf::from(name);

@@ -21,6 +21,7 @@ mod holders;
 mod http;
 pub mod init;
 mod keys;
+mod leases;
 mod loads;
 mod logout;
 mod me;
@@ -45,6 +46,7 @@ mod routes;
 pub mod run;
 mod simulations;
 mod streamed;
+mod targets;
 mod token_keys;
 mod users;
 

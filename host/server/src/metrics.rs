@@ -52,6 +52,37 @@ pub(crate) struct Metrics {
     shadow_dropped: Counter,
     facts_set: Counter,
     expired_left: Gauge,
+    /// In the order of [`LeaseEvent::ALL`].
+    leases: [Counter; LeaseEvent::ALL.len()],
+}
+
+/// What becomes of leases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LeaseEvent {
+    /// A login was made and shown.
+    Issued,
+    /// None was made.
+    IssueFailed,
+    /// One does not exist any more.
+    Ended,
+    /// An attempt to end one failed.
+    RevocationFailed,
+    /// One counts as one that cannot be ended.
+    Irrevocable,
+}
+
+impl LeaseEvent {
+    const ALL: [Self; 5] = [Self::Issued, Self::IssueFailed, Self::Ended, Self::RevocationFailed, Self::Irrevocable];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Issued => "issued",
+            Self::IssueFailed => "issue_failed",
+            Self::Ended => "ended",
+            Self::RevocationFailed => "revocation_failed",
+            Self::Irrevocable => "irrevocable",
+        }
+    }
 }
 
 /// Why a decision could not be committed as it was made.
@@ -91,6 +122,7 @@ impl Metrics {
         let expired_left = Gauge::default();
         let help = "Expired records that could not be removed when they were looked at last";
         registry.register("expired_records_left", help, expired_left.clone());
+        let leases = family(&mut registry, "lease_events", "What became of credentials that exist outside");
         Self {
             decisions: ["bounds", "policies"].map(decided),
             conflicts: ["changed", "limit"].map(|cause| conflicts.of([("cause", cause)])),
@@ -101,7 +133,13 @@ impl Metrics {
             shadow_dropped,
             facts_set,
             expired_left,
+            leases: LeaseEvent::ALL.map(|event| leases.of([("event", event.as_str())])),
         }
+    }
+
+    /// Something became of a lease.
+    pub(crate) fn lease(&self, event: LeaseEvent) {
+        self.leases[event as usize].inc();
     }
 
     /// A decision was recorded.
@@ -223,6 +261,7 @@ mod tests {
         metrics.expired_left(9);
         metrics.expired_left(5);
         metrics.refused(Door::Client);
+        metrics.lease(LeaseEvent::Ended);
         let deny = Decision::Deny(Denied::by_host(HostReason::NotAllowed));
         metrics.decided(&deny, false, Duration::from_millis(3));
         for line in [
@@ -232,6 +271,8 @@ mod tests {
             "attorn_facts_set_total 4",
             "attorn_expired_records_left 5",
             "attorn_refusals_total{asked_for=\"client\"} 1",
+            "attorn_lease_events_total{event=\"ended\"} 1",
+            "attorn_lease_events_total{event=\"irrevocable\"} 0",
             "attorn_refusals_total{asked_for=\"agent\"} 0",
             "attorn_decisions_total{decided_by=\"bounds\",outcome=\"deny\"} 1",
             "attorn_decisions_total{decided_by=\"policies\",outcome=\"deny\"} 0",

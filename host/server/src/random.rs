@@ -1,6 +1,6 @@
 //! Random ids and salts. The operating system draws them; if it cannot, nothing is decided.
 
-use attorn_core::{DecisionId, DelegationId, GrantId, ParseError, SessionId, UserId};
+use attorn_core::{DecisionId, DelegationId, GrantId, LeaseId, ParseError, SessionId, UserId};
 use attorn_store::records::FactSalt;
 use data_encoding::HEXLOWER;
 
@@ -20,6 +20,16 @@ pub(crate) fn decision_id() -> Result<DecisionId, Failure> {
 /// The id of a new grant.
 pub(crate) fn grant_id() -> Result<GrantId, Failure> {
     bytes().map(GrantId::from_random)
+}
+
+/// The id of a new lease.
+pub(crate) fn lease_id() -> Result<LeaseId, Failure> {
+    bytes().map(LeaseId::from_random)
+}
+
+/// A number, for waits that differ. It guards nothing.
+pub(crate) fn number() -> u64 {
+    bytes::<8>().map_or(0, u64::from_be_bytes)
 }
 
 /// The id of a new user.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use attorn_core::TimeMs;
 use attorn_store::records::{
-    DelegationRecord, FactRecord, GrantRecord, IdempotencyRecord, LogoutRecord, SessionNameRecord, SessionRecord,
+    DelegationRecord, FactRecord, GrantRecord, IdempotencyRecord, LeaseRecord, LogoutRecord, SessionNameRecord,
+    SessionRecord,
 };
 use attorn_store::{Batch, Key, KeyKind, KeyPrefix, Require, Store};
 
@@ -109,6 +110,14 @@ async fn remove(store: &Store, at: TimeMs, what: &Key, batch: &mut Batch) -> Res
             {
                 batch.require.push((what.clone(), Require::Version(kept.version)));
                 batch.delete.push(what.clone());
+            }
+        }
+        Some(KeyKind::Lease) => {
+            if let Some(lease) = store.record::<LeaseRecord>(what).await?
+                && lease.value.ended_at.is_some_and(|ended_at| ended_at <= at)
+            {
+                batch.require.push((what.clone(), Require::Version(lease.version)));
+                batch.delete.extend([what.clone(), Key::grant_lease(&lease.value.grant, &lease.value.id)]);
             }
         }
         Some(KeyKind::Fact) => {

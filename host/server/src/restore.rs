@@ -50,6 +50,8 @@ pub struct Restored {
     pub ended: Counts,
     /// How many keys of users were put back, where there were any to put back.
     pub user_keys: Option<u64>,
+    /// How many users there are whose keys are not there: nothing about them can be read.
+    pub users_without_key: u64,
 }
 
 /// How many things ended.
@@ -66,26 +68,41 @@ pub struct Counts {
 }
 
 /// Restore a backup to where the configuration says that the data is, and the keys of users from their copy, if there
-/// is one. What is half done stays beside it, under a name that says so.
+/// is one. What is half done when this fails is removed; what a restore that was killed has left is named.
 ///
 /// # Errors
 ///
 /// When something is there already, or the backup, the copy or the root key cannot be used.
 pub async fn restore(config: &Config, backup: &Path, user_keys: Option<&Path>) -> Result<Restored, EpochError> {
-    let (io, bad) = (EpochError::io, |why: String| EpochError::Backup(why));
     let root = root_key(config)?;
     let target = &config.data_dir;
     let work = beside(target, ".restoring");
     free(target, &work)?;
-    DirBuilder::new().mode(0o700).create(&work).map_err(io(&work))?;
+    DirBuilder::new().mode(0o700).create(&work).map_err(EpochError::io(&work))?;
+    let restored = restore_beside(config, (&root, &work), backup, user_keys).await;
+    if restored.is_err() {
+        // That it could not be removed is told by the next restore.
+        let _ = fs::remove_dir_all(&work);
+    }
+    restored
+}
+
+async fn restore_beside(
+    config: &Config,
+    (root, work): (&RootKey, &Path),
+    backup: &Path,
+    user_keys: Option<&Path>,
+) -> Result<Restored, EpochError> {
+    let (io, bad) = (EpochError::io, |why: String| EpochError::Backup(why));
+    let target = &config.data_dir;
     let was = work.join("was");
     let old = Store::unpack(backup, &was, &config.log_id).map_err(|error| bad(causes(&error)))?;
     old.verify_integrity().await.map_err(|error| bad(causes(&error)))?;
-    if !keys::opened_by(&root, &old).await? {
+    if !keys::opened_by(root, &old).await? {
         let (path, dir) = (config.root_key.clone(), backup.to_owned());
         return Err(ServeError::WrongRootKey { path, dir }.into());
     }
-    let signer = keys::log_signer(&root, &old).await?;
+    let signer = keys::log_signer(root, &old).await?;
     let key = signer.verifier();
     let seen = high_water::look(&config.high_water, &old, &key).await?;
     let ended = Ended::keep(&old, signer, &was)?;
@@ -94,21 +111,22 @@ pub async fn restore(config: &Config, backup: &Path, user_keys: Option<&Path>) -
     let ended = if seen.is_later_than(&earlier) { ended.give_up_key() } else { ended };
     let lost = lost(&seen, &earlier, published::size_of_epoch(&was, &key));
     let origin = Origin::of(&earlier.origin.log_id, next_epoch(earlier.origin.epoch, &seen)?);
-    let new = old.begin_epoch(&work, origin.epoch).map_err(|error| bad(causes(&error)))?;
+    let new = old.begin_epoch(work, origin.epoch).map_err(|error| bad(causes(&error)))?;
     drop(old);
-    move_plain(&was, &work)?;
+    move_plain(&was, work)?;
     let next = NextKey::generate(origin.clone())?;
-    begin(&new, &root, (&ended, &next), (&seen, lost)).await?;
-    let (counts, bootstrap_token) = ending::end_all(&new, &root).await?;
+    begin(&new, root, (&ended, &next), (&seen, lost)).await?;
+    let (counts, bootstrap_token) = ending::end_all(&new, root).await?;
     let users = people::erase_known(&new, config, user_keys).await?;
     let restored_keys = match user_keys {
         Some(copy) => Some(people::put_keys_back(&new, config, copy).await?),
         None => None,
     };
+    let users_without_key = people::without_key(&new, config).await?;
     drop(new);
     fs::remove_dir_all(&was).map_err(io(&was))?;
-    sync_dir(&work)?;
-    fs::rename(&work, target).map_err(io(target))?;
+    sync_dir(work)?;
+    fs::rename(work, target).map_err(io(target))?;
     sync_above(target)?;
     Ok(Restored {
         lost,
@@ -118,6 +136,7 @@ pub async fn restore(config: &Config, backup: &Path, user_keys: Option<&Path>) -
         earlier: earlier.origin,
         ended: Counts { users, ..counts },
         user_keys: restored_keys,
+        users_without_key,
         bootstrap_token,
         origin,
     })
@@ -128,7 +147,8 @@ fn free(target: &Path, work: &Path) -> Result<(), EpochError> {
     let empty = fs::read_dir(target).is_ok_and(|mut files| files.next().is_none());
     for path in [target, work] {
         if path.try_exists().map_err(EpochError::io(path))? && !(empty && path == target) {
-            return Err(EpochError::InTheWay(path.to_owned()));
+            let path = path.to_owned();
+            return Err(if path == work { EpochError::Unfinished(path) } else { EpochError::InTheWay(path) });
         }
     }
     Ok(())

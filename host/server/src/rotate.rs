@@ -3,7 +3,8 @@
 //! It is done while no server runs: the lock of the store says so, and is held until the new directory has taken the
 //! old one's place in one step. The old epoch's last entry names the new key, and the new epoch's first entry names
 //! where the old one ended, with a note by the old key; so whoever has that can go on. Nothing that was granted ends,
-//! and nothing is frozen: the state is the same.
+//! and nothing is frozen: the state is the same. Wherever a rotation is cut off, one of both directories stands whole
+//! in the place of the data, and the other beside it.
 //!
 //! Where somebody else may have had the old key, it vouches for nothing any more: then no note is made, and whoever
 //! verifies the log has to be given the new key. What was signed by the old one counts up to the checkpoint with which
@@ -13,7 +14,8 @@ use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use attorn_log::{CheckpointVerifier, Epoch, Origin};
+use attorn_identity::RootKey;
+use attorn_log::{CheckpointVerifier, Epoch, Origin, SignedCheckpoint};
 use attorn_store::records::EpochEnd;
 use attorn_store::{Batch, Store};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -25,7 +27,7 @@ use crate::http::failure::{Failure, causes};
 use crate::published::Published;
 use crate::registry::note;
 use crate::run::{CACHE_DIRECTORY, ServeError, root_key};
-use crate::{entry, high_water, keys};
+use crate::{data, entry, high_water, keys};
 
 /// Why the log's key is rotated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +51,28 @@ pub struct Rotated {
     pub entries: u64,
     /// Where they are.
     pub export: PathBuf,
+    /// Why the high-water file does not know of it until the server starts, if it could not be written.
+    pub high_water_problem: Option<String>,
+}
+
+/// What a rotation does, in its order. Tests cut it off after each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Linked,
+    Ended,
+    Kept,
+    Begun,
+    Exchanged,
+    Raised,
+}
+
+/// A rotation, as somebody asked for it.
+struct Rotation<'a> {
+    config: &'a Config,
+    because: Because,
+    reason: Option<&'a str>,
+    /// Called after each stage.
+    after: &'a (dyn Fn(Stage) -> Result<(), EpochError> + Sync),
 }
 
 /// Have a new key sign the log of this configuration, whose server does not run.
@@ -58,51 +82,122 @@ pub struct Rotated {
 /// When a server runs, the data directory is not the newest or not whole, or something cannot be written. Until the
 /// last step the log goes on in its old epoch, which may have an entry then that says that it ended.
 pub async fn rotate_log_key(config: &Config, because: Because, reason: Option<&str>) -> Result<Rotated, EpochError> {
-    note("reason", reason)?;
-    let io = EpochError::io;
-    let root = root_key(config)?;
-    let target = &config.data_dir;
-    let work = beside(target, ".rotating");
-    if work.try_exists().map_err(io(&work))? {
-        return Err(EpochError::LeftBehind(work));
-    }
-    let old = open(config, &root).await?;
-    let signer = keys::log_signer(&root, &old).await?;
-    high_water::check(&config.high_water, &old, &signer).await?;
-    // What was published and is not of this log, or of more of it, is an error.
-    Published::open(config, &signer.verifier(), &old).map_err(EpochError::Log)?;
-    let head = old.log_head().map_err(Failure::from)?;
-    let later = head.epoch.0.checked_add(1).ok_or_else(|| EpochError::Log("there is no later epoch".to_owned()))?;
-    let next = NextKey::generate(Origin::of(&head.log_id, Epoch(later)))?;
-    end(&old, &next, because, reason).await?;
-    DirBuilder::new().mode(0o700).create(&work).map_err(io(&work))?;
-    let ended = Ended::keep(&old, signer, &work)?;
-    let new = old.begin_epoch(&work, Epoch(later)).map_err(|error| EpochError::Log(causes(&error)))?;
-    begin(&new, (&root, &ended, &next), because, reason).await?;
-    new.verify_integrity().await.map_err(|error| EpochError::Log(causes(&error)))?;
-    drop(new);
-    for part in PLAIN {
-        if target.join(part).try_exists().map_err(io(target))? {
-            link_all(&target.join(part), &work.join(part))?;
+    Rotation { config, because, reason, after: &|_| Ok(()) }.run().await
+}
+
+impl Rotation<'_> {
+    async fn run(&self) -> Result<Rotated, EpochError> {
+        note("reason", self.reason)?;
+        let (config, after) = (self.config, self.after);
+        let root = root_key(config)?;
+        let target = &config.data_dir;
+        let work = beside(target, ".rotating");
+        if work.try_exists().map_err(EpochError::io(&work))? {
+            return Err(EpochError::LeftBehind(work));
         }
+        let old = open(config, &root).await?;
+        let signer = keys::log_signer(&root, &old).await?;
+        high_water::check(&config.high_water, &old, &signer).await?;
+        // What was published and is not of this log, or of more of it, is an error.
+        Published::open(config, &signer.verifier(), &old).map_err(EpochError::Log)?;
+        let head = old.log_head().map_err(Failure::from)?;
+        let later = head.epoch.0.checked_add(1).ok_or_else(|| EpochError::Log("there is no later epoch".to_owned()))?;
+        let next = NextKey::generate(Origin::of(&head.log_id, Epoch(later)))?;
+        link_plain(target, &work)?;
+        after(Stage::Linked)?;
+        self.end(&old, &next).await?;
+        after(Stage::Ended)?;
+        let ended = Ended::keep(&old, signer, &work)?;
+        after(Stage::Kept)?;
+        let newest = self.begin(&old, &work, (&root, &ended, &next)).await?;
+        after(Stage::Begun)?;
+        // Nobody opens the old directory from here on, nor the new one before it has its place.
+        let closed = old.close().map_err(ServeError::from)?;
+        exchange(&work, target)?;
+        after(Stage::Exchanged)?;
+        // From here on the old directory is an older one. Before, the server would not have started with it.
+        let raised = high_water::write(&config.high_water, newest.note());
+        let high_water_problem = raised.err().map(|error| format!("`{}`: {error}", config.high_water.display()));
+        after(Stage::Raised)?;
+        tidy_up(&work, target);
+        drop(closed);
+        let checkpoint = ended.checkpoint.checkpoint();
+        Ok(Rotated {
+            origin: next.verifier().origin().clone(),
+            key: next.verifier().clone(),
+            earlier: checkpoint.origin.clone(),
+            entries: checkpoint.size,
+            export: export_path(target, checkpoint.origin.epoch),
+            high_water_problem,
+        })
     }
-    sync_dir(&work)?;
-    // Nobody opens the old directory from here on, nor the new one before it has its place.
-    let closed = old.close().map_err(|error| EpochError::Log(causes(&error)))?;
-    exchange(&work, target)?;
-    tidy_up(&work, target);
-    drop(closed);
-    let checkpoint = ended.checkpoint.checkpoint();
-    Ok(Rotated {
-        origin: next.verifier().origin().clone(),
-        key: next.verifier().clone(),
-        earlier: checkpoint.origin.clone(),
-        entries: checkpoint.size,
-        export: export_path(target, checkpoint.origin.epoch),
+
+    /// The last entry of the old epoch. What was made anew and is not in the log yet comes before it: nothing but the
+    /// old directory tells of it.
+    async fn end(&self, store: &Store, next: &NextKey) -> Result<(), EpochError> {
+        let because = self.because;
+        let mut batch = Batch::new(keys::wall_now());
+        for remade in store.remade().map_err(ServeError::from)? {
+            batch.entries.push(data::remade(batch.now, &remade)?);
+        }
+        let key = (because == Because::Routine).then(|| next.verifier().to_string());
+        let members = json!({
+            "next_epoch": next.verifier().origin().epoch.to_string(),
+            "next_key": key,
+            "compromised": because == Because::Compromised,
+            "reason": self.reason,
+        });
+        batch.entries.push(entry::body(batch.now, "log_key_ended", members)?);
+        store.commit(batch).await.map_err(Failure::from)?;
+        store.remade_is_said().map_err(ServeError::from)?;
+        Ok(())
+    }
+
+    /// Make the store in which the log goes on, with its first entry, beside the old one. What its key signed comes
+    /// back.
+    async fn begin(
+        &self,
+        old: &Store,
+        work: &Path,
+        (root, ended, next): (&RootKey, &Ended, &NextKey),
+    ) -> Result<SignedCheckpoint, EpochError> {
+        let store = old.begin_epoch(work, next.verifier().origin().epoch);
+        let store = store.map_err(|error| EpochError::Log(causes(&error)))?;
+        let mut batch = Batch::new(keys::wall_now());
+        let why = match self.because {
+            Because::Routine => EpochEnd::KeyRotated,
+            Because::Compromised => EpochEnd::KeyCompromised,
+        };
+        let mut members = ended.begin_next(&store, (root, next), why, &mut batch).await?;
+        members["compromised"] = (self.because == Because::Compromised).into();
+        members["reason"] = json!(self.reason);
+        members["version"] = env!("CARGO_PKG_VERSION").into();
+        batch.entries.push(entry::body(batch.now, "log_key_rotated", members)?);
+        store.commit(batch).await.map_err(Failure::from)?;
+        store.verify_integrity().await.map_err(|error| EpochError::Log(causes(&error)))?;
+        let newest = next.sign(&store)?;
+        drop(store);
+        sync_dir(work)?;
+        Ok(newest)
+    }
+}
+
+/// Give what goes over as it is a second name where the new directory is made. It is done before the log says that its
+/// key ended: where it cannot be, such as over the border of a file system, nothing was changed.
+fn link_plain(target: &Path, work: &Path) -> Result<(), EpochError> {
+    let io = EpochError::io;
+    DirBuilder::new().mode(0o700).create(work).map_err(io(work))?;
+    let link = |part: &str| {
+        let from = target.join(part);
+        if from.try_exists().map_err(io(&from))? { link_all(&from, &work.join(part)) } else { Ok(()) }
+    };
+    PLAIN.into_iter().try_for_each(link).inspect_err(|_| {
+        // Nothing else is in it. The error is what matters.
+        let _ = fs::remove_dir_all(work);
     })
 }
 
-async fn open(config: &Config, root: &attorn_identity::RootKey) -> Result<Store, EpochError> {
+async fn open(config: &Config, root: &RootKey) -> Result<Store, EpochError> {
     let store = Store::open(&config.data_dir, &config.log_id).map_err(ServeError::from)?;
     if !keys::opened_by(root, &store).await? {
         let (path, dir) = (config.root_key.clone(), config.data_dir.clone());
@@ -110,42 +205,6 @@ async fn open(config: &Config, root: &attorn_identity::RootKey) -> Result<Store,
     }
     store.verify_integrity().await.map_err(|error| EpochError::Log(causes(&error)))?;
     Ok(store)
-}
-
-/// The last entry of the old epoch.
-async fn end(store: &Store, next: &NextKey, because: Because, reason: Option<&str>) -> Result<(), Failure> {
-    let mut batch = Batch::new(keys::wall_now());
-    let key = (because == Because::Routine).then(|| next.verifier().to_string());
-    let members = json!({
-        "next_epoch": next.verifier().origin().epoch.to_string(),
-        "next_key": key,
-        "compromised": because == Because::Compromised,
-        "reason": reason,
-    });
-    batch.entries.push(entry::body(batch.now, "log_key_ended", members)?);
-    store.commit(batch).await?;
-    Ok(())
-}
-
-/// The first entry of the new one.
-async fn begin(
-    store: &Store,
-    (root, ended, next): (&attorn_identity::RootKey, &Ended, &NextKey),
-    because: Because,
-    reason: Option<&str>,
-) -> Result<(), Failure> {
-    let mut batch = Batch::new(keys::wall_now());
-    let why = match because {
-        Because::Routine => EpochEnd::KeyRotated,
-        Because::Compromised => EpochEnd::KeyCompromised,
-    };
-    let mut members = ended.begin_next(store, (root, next), why, &mut batch).await?;
-    members["compromised"] = (because == Because::Compromised).into();
-    members["reason"] = json!(reason);
-    members["version"] = env!("CARGO_PKG_VERSION").into();
-    batch.entries.push(entry::body(batch.now, "log_key_rotated", members)?);
-    store.commit(batch).await?;
-    Ok(())
 }
 
 /// Have both directories take each other's place, in one step.
@@ -163,3 +222,7 @@ fn tidy_up(old: &Path, new: &Path) {
         tracing::error!(path = %old.display(), %error, "the directory of before cannot be removed: remove it by hand");
     }
 }
+
+#[cfg(test)]
+#[path = "rotate_tests.rs"]
+mod tests;

@@ -5,6 +5,7 @@ mod people;
 mod policies;
 mod published;
 mod registry;
+mod targets;
 mod vouching;
 
 use attorn_api::audit::{Entry, EntryList, LogEpochList};
@@ -34,7 +35,7 @@ pub fn openapi_document() -> serde_json::Value {
 
 /// All routes.
 pub(crate) fn all() -> Vec<Route> {
-    let registered = [registry::all(), vouching::all(), keys(), provider()].concat();
+    let registered = [registry::all(), vouching::all(), keys(), provider(), targets::all()].concat();
     [registered, policies::all(), decisions::all(), people::all(), auditing(), log_epochs(), published::all(), open()]
         .concat()
 }
@@ -253,6 +254,7 @@ mod tests {
             "updateWorkloadIssuer",
             "registerProvider",
             "updateProvider",
+            "registerTarget",
             "setFacts",
             "putComponent",
         ];

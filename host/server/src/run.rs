@@ -42,10 +42,11 @@ use crate::published::{self, Published};
 use crate::queries::{self, Queries};
 use crate::refusals::Refusals;
 use crate::replays::Replays;
+use crate::targets::live::Targets;
 use crate::token_keys::TokenKeys;
 use crate::users::erase;
 use crate::users::keys::UserKeys;
-use crate::{data, entry, high_water, keys, private_file, reaper, refusals, routes};
+use crate::{data, entry, high_water, keys, leases, private_file, reaper, refusals, routes};
 
 pub use error::ServeError;
 
@@ -125,6 +126,8 @@ impl Server {
         let (stop_high_water, stopped) = oneshot::channel();
         let high_water = tokio::spawn(high_water::run(Arc::clone(&app), stopped));
         let marks = tokio::spawn(keep::run(Arc::clone(&app)));
+        let ending = tokio::spawn(leases::queue::run(Arc::clone(&app)));
+        let sweeping = tokio::spawn(leases::sweep::run(Arc::clone(&app)));
         let indexing = tokio::spawn(queries::follow::run(Arc::clone(&app)));
         let router = dispatch::router(&app, &routes::all());
         let acceptor = certificate.as_ref().map(ServerCertificate::acceptor).transpose();
@@ -151,6 +154,8 @@ impl Server {
             fresh.abort();
         }
         reaper.abort();
+        ending.abort();
+        sweeping.abort();
         shadows.abort();
         refusals::end(&app, &summaries).await;
         keep::end(&app, &marks).await;
@@ -226,8 +231,10 @@ impl Server {
             log_signer,
             names,
             unread: keys::of_this_run()?,
-            token_keys: TokenKeys::load(root, &store, limits.grant_ms_max, now).await?,
+            token_keys: TokenKeys::load(Arc::clone(&root), &store, limits.grant_ms_max, now).await?,
             user_keys,
+            root,
+            targets: Targets::new(),
             limits,
             store,
             config,

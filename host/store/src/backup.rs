@@ -11,7 +11,8 @@
 //! Whoever may read the directory may make a backup: it needs no server, and no say of one. What may be removed
 //! meanwhile is held by a lock on `store.keep`. Keys of users and the root key are not in the directory, and so in
 //! no backup. The copy is read from end to end before it is called one, and each sealed bundle of entries is
-//! compared with the root that the base copy has over it.
+//! compared with the root that the base copy has over it. One that is not right keeps nothing else out of the backup: it is
+//! named.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
@@ -22,7 +23,7 @@ use attorn_log::Epoch;
 
 use crate::base::{self, Base, BaseError};
 use crate::commit::Store;
-use crate::error::{OpenError, PartsError, StorageError};
+use crate::error::{OpenError, PartsError};
 use crate::files::{TEMPORARY, sync_dir};
 use crate::journal::{self, End, JournalError};
 use crate::open::FIRST_EPOCH;
@@ -49,6 +50,8 @@ pub struct BackedUp {
     pub files: u64,
     /// How many bytes.
     pub bytes: u64,
+    /// Which files with entries of the log cannot be read or are not what its tree says, and why.
+    pub bad_files: Vec<String>,
 }
 
 /// Why there is no backup, or none that can be used.
@@ -57,9 +60,6 @@ pub enum BackupError {
     /// The directory is no store's.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// A file with entries of the log cannot be read.
-    #[error("the entries of the log cannot be relied on")]
-    Sealed(#[from] StorageError),
     /// Base copy or journal cannot be relied on.
     #[error(transparent)]
     Parts(#[from] PartsError),
@@ -124,8 +124,8 @@ impl Store {
         // What was copied is what was read: else it is no backup.
         let sealed = Sealed::of(&target.log, epoch);
         let store = base::read(&copied, |writes| {
-            let mut roots = writes.iter().filter_map(root_in);
-            roots.try_for_each(|(bundle, root)| sealed.read(bundle, root).map(drop)).map_err(StorageError::from)?;
+            let read = |(bundle, root)| sealed.read(bundle, root).err().map(|error| error.to_string());
+            count.bad_files.extend(writes.iter().filter_map(root_in).filter_map(read));
             Ok::<_, BackupError>(())
         })?;
         let read = journal::replay(&target.journal, Some(store), base.version, |_| Ok::<_, BackupError>(()))?;
@@ -135,7 +135,8 @@ impl Store {
         let marker = to.join(MARKER);
         fs::write(&marker, MARKER_TEXT).and_then(|()| File::open(&marker)?.sync_all()).map_err(at(&marker))?;
         sync_dir(to).map_err(at(to))?;
-        Ok(BackedUp { version: end.version, base: base.version, files: count.files, bytes: count.bytes })
+        let Count { files, bytes, bad_files } = count;
+        Ok(BackedUp { version: end.version, base: base.version, files, bytes, bad_files })
     }
 }
 
@@ -235,11 +236,17 @@ fn is_finished(path: &Path) -> bool {
     !is_new && !name(path).to_string_lossy().starts_with(TEMPORARY)
 }
 
+/// Whether a file has entries of the log, and nothing that anything depends on.
+fn is_bundle(path: &Path) -> bool {
+    path.components().any(|part| part.as_os_str() == "tile")
+}
+
 /// Copies files, and counts them.
 #[derive(Default)]
 struct Count {
     files: u64,
     bytes: u64,
+    bad_files: Vec<String>,
 }
 
 impl Count {
@@ -269,6 +276,11 @@ impl Count {
             let target = to.join(entry.file_name());
             if entry.file_type().map_err(at(from))?.is_dir() {
                 self.copy_dir(&entry.path(), &target)?;
+            } else if is_bundle(&entry.path())
+                && let Err(error) = fs::read(entry.path())
+            {
+                // All that is lost with it are its entries.
+                self.bad_files.push(format!("`{}` cannot be read: {error}", entry.path().display()));
             } else if is_finished(&entry.path()) {
                 self.copy_unnamed(&entry.path(), &target, u64::MAX)?;
             }

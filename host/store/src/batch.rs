@@ -75,6 +75,18 @@ impl Batch {
         self.put.push((record.key(), record.encode()));
     }
 
+    /// Whether it may end what hangs on something: a grant, and what was issued of it. A grant that comes with its
+    /// decision is a new one.
+    pub(crate) fn may_end_something(&self) -> bool {
+        let written = || self.put.iter().map(|(key, _)| key).chain(&self.delete).map(Key::kind);
+        let decides = written().any(|kind| kind == Some(KeyKind::Decision));
+        written().any(|kind| match kind {
+            Some(KeyKind::Grant) => !decides,
+            Some(kind) => !kind.ends_nothing(),
+            None => true,
+        })
+    }
+
     /// How many bytes its values and entries have.
     pub(crate) fn bytes(&self) -> usize {
         self.put.iter().map(|(_, value)| value.len()).sum::<usize>()
@@ -256,6 +268,21 @@ mod tests {
             long = Key::expiry(TimeMs(0), &long);
         }
         refused(|batch| batch.delete.push(long.clone()), &format!("`{long}` has more than 1024 bytes"));
+    }
+
+    #[test]
+    fn what_may_end_something_is_told_from_what_never_does() {
+        let grant = Key::grant(&GrantId::from_random([0; 16]));
+        let decision = Key::decision(&attorn_core::DecisionId::from_random([0; 16]));
+        let put = |keys: &[&Key]| {
+            let put = keys.iter().map(|key| ((*key).clone(), Vec::new())).collect();
+            batch(|batch| batch.put = put).may_end_something()
+        };
+        assert!(!put(&[&decision]) && !put(&[&decision, &grant]));
+        assert!(put(&[&grant]) && put(&[&meta("a")]) && put(&[&decision, &Key::freeze()]));
+        assert!(batch(|batch| batch.delete.push(Key::freeze())).may_end_something());
+        assert!(put(&[&Key::from_stored(b"unknown")]));
+        assert!(!batch(|batch| batch.add.push(Add { key: uses(), delta: 1, at_most: 1 })).may_end_something());
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! In which boot of the machine a store was open last, and whether it was closed since.
+//! In which boot of the machine a store was open last, on which device, and whether it was closed since, or failed.
 //!
 //! ```text
-//! <dir>/store.boot   `attorn-boot 1 <what Linux calls the boot> open|closed`
+//! <dir>/store.boot   `attorn-boot 1 <what Linux calls the boot>/<number of the device> open|closed|failed`
 //! ```
 //!
 //! A process that is killed leaves all that it wrote with the kernel, and the engine finds it. When the machine
@@ -10,10 +10,15 @@
 //! could: that a value is missing shows nowhere. A revocation might be gone. Journal and base copies do not have
 //! this: each of their bytes is synced in its order and checked. So the engine's files are not relied on, and not
 //! even opened, when the machine stopped while they were in use. Whether it did is all that is known here.
+//!
+//! The same is lost where the store failed, say because a sync did: the kernel may call clean afterwards what never
+//! came to disk. And a volume that went away and came back as another device has lost what the kernel had of it. One
+//! that came back as the same device within a boot is not told from one that stayed.
 
+use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use crate::error::OpenError;
@@ -34,8 +39,37 @@ pub(crate) enum LastUse {
     Closed,
     /// The machine has not stopped since.
     ThisBoot,
+    /// Its engine is not to be relied on.
+    CutOff(CutOffBy),
+}
+
+/// Why a store's engine is not to be relied on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CutOffBy {
     /// The machine stopped while it was open, or nobody knows.
-    CutOff,
+    Machine,
+    /// The store failed.
+    Failure,
+}
+
+impl CutOffBy {
+    /// The same about a store in this directory.
+    pub(crate) fn of(self, dir: &Path) -> String {
+        let dir = dir.display();
+        match self {
+            Self::Machine => format!("the machine stopped while the store in `{dir}` was open"),
+            Self::Failure => format!("the store in `{dir}` failed when it was open last"),
+        }
+    }
+}
+
+impl fmt::Display for CutOffBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Machine => "the machine stopped while it was open",
+            Self::Failure => "the store failed while it was open",
+        })
+    }
 }
 
 impl Boot {
@@ -58,8 +92,9 @@ impl Boot {
         let said = text.strip_suffix('\n').and_then(|line| line.strip_prefix(MAGIC)?.strip_prefix(' '));
         Ok(match said.and_then(|said| said.split_once(' ')) {
             Some((_, "closed")) => LastUse::Closed,
-            Some((boot, "open")) if self.0.as_deref() == Some(boot) => LastUse::ThisBoot,
-            _ => LastUse::CutOff,
+            Some((boot, "open")) if self.here(places).as_deref() == Some(boot) => LastUse::ThisBoot,
+            Some((_, "failed")) => LastUse::CutOff(CutOffBy::Failure),
+            _ => LastUse::CutOff(CutOffBy::Machine),
         })
     }
 
@@ -73,8 +108,24 @@ impl Boot {
         self.say(places, "closed")
     }
 
+    /// Say that it failed, if that can be said.
+    pub(crate) fn say_failed(&self, places: &Places) {
+        let Err(error) = self.say(places, "failed") else { return };
+        tracing::warn!(error = &error as &dyn std::error::Error, "cannot say that the store has failed");
+        // A directory that says nothing is not relied on either, and to remove a file takes no room.
+        if let Err(error) = fs::remove_file(&places.boot).and_then(|()| sync_dir(&places.dir)) {
+            tracing::warn!(%error, path = %places.boot.display(), "cannot remove it either");
+        }
+    }
+
+    /// This boot, and the device that the directory is on.
+    fn here(&self, places: &Places) -> Option<String> {
+        let device = fs::metadata(&places.dir).ok()?.dev();
+        Some(format!("{}/{device}", self.0.as_ref()?))
+    }
+
     fn say(&self, places: &Places, stand: &str) -> Result<(), OpenError> {
-        let text = format!("{MAGIC} {} {stand}\n", self.0.as_deref().unwrap_or("-"));
+        let text = format!("{MAGIC} {} {stand}\n", self.here(places).as_deref().unwrap_or("-"));
         replace(&places.boot, &places.dir, text.as_bytes()).map_err(at(&places.boot))
     }
 }
@@ -95,30 +146,41 @@ mod tests {
 
     use super::*;
 
+    const CUT_OFF: LastUse = LastUse::CutOff(CutOffBy::Machine);
+
     #[test]
     fn only_what_was_closed_or_is_of_this_boot_is_relied_on() {
         let dir = TempDir::new().unwrap();
         let places = Places::of(dir.path());
         let (this, other, unknown) = (Boot::named("this"), Boot::named("other"), Boot(None));
         let seen = |boot: &Boot| boot.last_use(&places).unwrap();
-        assert_eq!(seen(&this), LastUse::CutOff, "nothing is said");
+        assert_eq!(seen(&this), CUT_OFF, "nothing is said");
         this.say_open(&places).unwrap();
-        assert_eq!([seen(&this), seen(&other), seen(&unknown)], [LastUse::ThisBoot, LastUse::CutOff, LastUse::CutOff]);
+        assert_eq!([seen(&this), seen(&other), seen(&unknown)], [LastUse::ThisBoot, CUT_OFF, CUT_OFF]);
         this.say_closed(&places).unwrap();
         assert_eq!([seen(&this), seen(&other), seen(&unknown)], [LastUse::Closed; 3]);
         unknown.say_open(&places).unwrap();
-        assert_eq!([seen(&this), seen(&unknown)], [LastUse::CutOff; 2]);
+        assert_eq!([seen(&this), seen(&unknown)], [CUT_OFF; 2]);
+        this.say_failed(&places);
+        assert_eq!([seen(&this), seen(&other), seen(&unknown)], [LastUse::CutOff(CutOffBy::Failure); 3]);
+        // Another device, within the same boot.
+        let device = fs::metadata(dir.path()).unwrap().dev();
+        for (device, is_same) in [(device, true), (device + 1, false)] {
+            fs::write(&places.boot, format!("{MAGIC} this/{device} open\n")).unwrap();
+            assert_eq!(seen(&this) == LastUse::ThisBoot, is_same);
+        }
         for broken in [
             "",
             "attorn-boot 1 this open",
+            "attorn-boot 1 this open\n",
             "attorn-boot 1 this\n",
             "attorn-boot 2 this open\n",
             "attorn-boot 1 this shut\n",
         ] {
             fs::write(&places.boot, broken).unwrap();
-            assert_eq!(seen(&this), LastUse::CutOff, "{broken:?}");
+            assert_eq!(seen(&this), CUT_OFF, "{broken:?}");
         }
         fs::write(&places.boot, [0xff, 0xfe]).unwrap();
-        assert_eq!(seen(&this), LastUse::CutOff);
+        assert_eq!(seen(&this), CUT_OFF);
     }
 }

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use attorn_core::TimeMs;
 use attorn_log::EntryRef;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::batch::{Batch, BatchError};
 use crate::ending::Ending;
@@ -60,6 +60,8 @@ pub(crate) struct Shared {
     pub(crate) log: LogName,
     pub(crate) applied: RwLock<Applied>,
     pub(crate) horizon: Watch,
+    /// Counts the groups that may have ended what hangs on something.
+    pub(crate) endings: watch::Sender<u64>,
     pub(crate) cpu: Meter,
 }
 
@@ -166,6 +168,13 @@ impl Store {
         Ok(Recorded::new(value, committed.version, committed.entries))
     }
 
+    /// Changes after each durable write that may have ended what hangs on something: a grant, and what was issued of it.
+    /// Writes that never do, such as decisions and what is counted, do not change it.
+    #[must_use]
+    pub fn endings(&self) -> watch::Receiver<u64> {
+        self.shared.endings.subscribe()
+    }
+
     /// Why the store failed, as soon as it does. Whoever runs the server waits for this, and stops it.
     pub async fn failed(&self) -> Arc<Failure> {
         self.shared.horizon.failed().await
@@ -193,14 +202,13 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When something of it hangs: that may write later.
+    /// [`OpenError::Hangs`] when something of it does: that may write later.
     pub fn close(self) -> Result<Closed, OpenError> {
-        let lock = self.ending.lock();
+        let (lock, dir) = (self.ending.lock(), self.places.dir.clone());
         drop(self);
         // Each thread has one, and the last of them lets go of the engine before.
         let alone = lock.filter(|lock| Arc::strong_count(lock) == 1);
-        let hangs = || OpenError::Inconsistent("it does not end".to_owned());
-        Ok(Closed { _lock: alone.ok_or_else(hangs)? })
+        Ok(Closed { _lock: alone.ok_or(OpenError::Hangs { dir })? })
     }
 
     /// Wait until the threads of a store that failed have ended.
@@ -215,6 +223,7 @@ impl Store {
         while !self.ending.threads().all(JoinHandle::is_finished) {
             tokio::task::yield_now().await;
         }
+        self.ending.wait_for_last_words();
     }
 
     /// The files for what is too large to be a value.

@@ -3,7 +3,8 @@
 //!
 //! A base copy goes on while groups are applied. It holds what a decision needs for as long as a page takes to be
 //! read from memory, and never while something is written: a disk that hangs here keeps nobody from anything. What
-//! fails here is said, and tried again when the journal has grown as much again.
+//! fails here is said, and tried again when the journal has grown as much again. Only a panic, by which the engine says
+//! that its files are corrupt, fails the store.
 
 use std::fs::{OpenOptions, TryLockError};
 use std::io;
@@ -12,9 +13,10 @@ use std::sync::Arc;
 
 use crate::base::{self, BaseWriter};
 use crate::commit::Shared;
-use crate::error::StorageError;
+use crate::error::{Failure, StorageError};
 use crate::follower::Pace;
 use crate::frame::StoreId;
+use crate::horizon::Teller;
 use crate::journal::{self, Spare};
 use crate::places::Places;
 use crate::progress::{News, Progress};
@@ -23,6 +25,7 @@ use crate::steps::{Step, Steps};
 pub(crate) struct Copier {
     pub(crate) shared: Arc<Shared>,
     pub(crate) steps: Arc<dyn Steps>,
+    pub(crate) teller: Teller,
     pub(crate) progress: Arc<Progress>,
     pub(crate) places: Places,
     pub(crate) store: StoreId,
@@ -121,5 +124,14 @@ impl Copier {
         let oldest = oldest.ok_or_else(|| io::Error::other("there is no base copy"))?;
         journal::trim(&self.places.journal, oldest.min(synced)).map_err(|error| StorageError::new(&error))?;
         Ok(())
+    }
+}
+
+impl Drop for Copier {
+    fn drop(&mut self) {
+        // The engine panics where it finds its files corrupt. Without base copies the journal would grow for ever.
+        if std::thread::panicking() {
+            self.teller.fail(Failure::CopierStopped);
+        }
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::boot::Boot;
 use crate::horizon::Watch;
+use crate::last_words::LastWords;
 use crate::places::{Lock, Places, sync_files};
 use crate::steps::{Step, Steps as _};
 use crate::trees::Trees;
@@ -19,7 +20,7 @@ use crate::watchdog::Watchdog;
 pub(crate) struct Ending {
     /// Of writer and follower, which end when nobody can commit any more.
     pub(crate) vital: Vec<JoinHandle<()>>,
-    /// Of copier and sealer, which end then, too, and which nobody watches.
+    /// Of copier and sealer, which end then, too, and whose steps may take their time.
     pub(crate) others: Vec<JoinHandle<()>>,
     pub(crate) watchdog: Arc<Watchdog>,
     pub(crate) last: Option<Last>,
@@ -39,12 +40,14 @@ pub(crate) struct Closing {
     pub(crate) boot: Boot,
     pub(crate) places: Places,
     pub(crate) horizon: Watch,
+    pub(crate) last_words: Arc<LastWords>,
 }
 
 impl Closing {
-    /// Say so, if all went well. Else the next start finds the engine as one that was killed.
+    /// Say so, if all went well. Else it was said that the store failed.
     fn say(&self) {
         if self.horizon.failure().is_some() {
+            self.last_words.wait();
             return;
         }
         if let Err(error) = sync_files(&self.places.engine).and_then(|()| self.boot.say_closed(&self.places)) {
@@ -99,6 +102,14 @@ impl Ending {
     #[cfg(test)]
     pub(crate) fn threads(&self) -> impl Iterator<Item = &JoinHandle<()>> {
         self.vital.iter().chain(&self.others)
+    }
+
+    /// Wait until a store that failed has said so.
+    #[cfg(test)]
+    pub(crate) fn wait_for_last_words(&self) {
+        if let Some(last) = &self.last {
+            last.closing.last_words.wait();
+        }
     }
 
     fn wait(&self, ended: &mpsc::Receiver<Ended>) {

@@ -8,6 +8,7 @@ use attorn_log::{LogId, TreeError};
 
 use crate::base::BaseError;
 use crate::batch::BatchError;
+use crate::boot::CutOffBy;
 use crate::journal::JournalError;
 use crate::key::Key;
 use crate::records::RecordError;
@@ -65,6 +66,9 @@ pub enum Failure {
     /// The thread that syncs the engine is gone.
     #[error("the store's follower stopped")]
     FollowerStopped,
+    /// The thread that makes base copies is gone.
+    #[error("the store's copier stopped")]
+    CopierStopped,
     /// The thread that seals entries is gone.
     #[error("the store's sealer stopped")]
     SealerStopped,
@@ -73,7 +77,7 @@ pub enum Failure {
 impl Failure {
     /// What to do about it.
     pub const HELP: &str = "see that the disk works and has room, and start anew: what was acknowledged is in the \
-        journal; where that does not start, `attorn repair` makes the store's files anew";
+        journal, and the store's files are made anew from it, which takes room for them once more";
 }
 
 /// Why a batch did not happen.
@@ -177,6 +181,12 @@ pub enum OpenError {
         /// Where.
         dir: PathBuf,
     },
+    /// It was closed, and something of it does not end: it may write later.
+    #[error("the store in `{}` does not end: something of it hangs", dir.display())]
+    Hangs {
+        /// Where.
+        dir: PathBuf,
+    },
     /// A file could not be made, read or synced.
     #[error("`{}` could not be used", path.display())]
     Io {
@@ -223,17 +233,21 @@ pub enum OpenError {
     /// Its parts do not fit together.
     #[error("the store is inconsistent: {0}")]
     Inconsistent(String),
-    /// The machine stopped while it was open, so that the engine cannot be relied on.
-    #[error("the machine stopped while the store in `{}` was open", dir.display())]
+    /// The machine stopped while it was open, or it failed, so that the engine cannot be relied on.
+    #[error("{}", by.of(dir))]
     CutOff {
         /// Where.
         dir: PathBuf,
+        /// By what.
+        by: CutOffBy,
     },
     /// The same, and the engine could not be made anew.
-    #[error("the machine stopped while the store in `{}` was open, and it could not be made anew", dir.display())]
+    #[error("{}, and it could not be made anew", by.of(dir))]
     NotRemade {
         /// Where.
         dir: PathBuf,
+        /// By what.
+        by: CutOffBy,
         /// Why.
         #[source]
         error: Box<RepairError>,
@@ -260,14 +274,12 @@ pub enum PartsError {
 impl OpenError {
     /// Whether it may be that [`crate::Store::repair`] makes a whole store of what is there.
     #[must_use]
-    pub const fn is_damage(&self) -> bool {
-        matches!(
-            self,
-            Self::NoEngine { .. }
-                | Self::Storage(_)
-                | Self::Inconsistent(_)
-                | Self::CutOff { .. }
-                | Self::NotRemade { .. }
-        )
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::NoEngine { .. } | Self::Storage(_) | Self::Inconsistent(_) | Self::CutOff { .. } => true,
+            // What it could be made anew of comes to less than somebody has seen, and a repair does not ask.
+            Self::NotRemade { error, .. } => matches!(**error, RepairError::Behind { .. }),
+            _ => false,
+        }
     }
 }

@@ -12,8 +12,9 @@ use attorn_log::Entry;
 use tempfile::TempDir;
 
 use crate::batch::Batch;
+use crate::boot::CutOffBy;
 use crate::commit::Store;
-use crate::error::{CommitError, Failure, ReadError, StorageError};
+use crate::error::{CommitError, Failure, OpenError, ReadError, StorageError};
 use crate::fixtures::{add, batch, body, copy, counter, hurried, log, meta, put};
 use crate::key::{Key, KeyKind, KeyPrefix};
 use crate::open::Setup;
@@ -64,7 +65,7 @@ fn victim(n: u64) -> Key {
 /// Open a directory and check that what happened there happened whole, and that all of `acknowledged`
 /// is there. Returns the deeds that were found.
 async fn check(dir: &Path, acknowledged: &BTreeSet<u64>, tried: u64) -> BTreeSet<u64> {
-    let store = Store::open(dir, &log()).unwrap();
+    let store = Store::open_or_remake(dir, &log(), None).unwrap();
     let integrity = store.verify_integrity().await.unwrap();
     let mut found = BTreeSet::new();
     for entry in store.entries(0, 1_000).unwrap() {
@@ -147,6 +148,11 @@ async fn break_at(step: Step, way: Way) {
         let image = TempDir::new().unwrap();
         copy(dir.path(), image.path());
         drop(store);
+        for dir in [image.path(), dir.path()] {
+            // A failed sync leaves an engine that nobody may rely on.
+            let error = Store::open(dir, &log()).map(drop).unwrap_err();
+            assert!(matches!(error, OpenError::CutOff { by: CutOffBy::Failure, .. }), "{step} {way:?}: {error:?}");
+        }
         let on_disk = check(image.path(), &acknowledged, tried).await;
         let closed = check(dir.path(), &acknowledged, tried).await;
         assert_eq!(on_disk, closed, "closing changed something");
@@ -222,6 +228,42 @@ async fn every_step_breaks_in_both_ways_and_nothing_acknowledged_is_lost() {
         for way in [Way::NotWritten, Way::Written] {
             assert!(rows.contains(&format!("{step} {way:?}")), "{step} {way:?} has no row");
         }
+    }
+}
+
+/// Panics at a step, as the engine does where it finds its files corrupt.
+struct Panics(Step);
+
+impl Steps for Panics {
+    fn take(&self, step: Step, act: &mut dyn FnMut() -> Result<(), StorageError>) -> Result<(), StorageError> {
+        assert!(step != self.0, "a panic by the test");
+        act()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thread_that_panics_fails_the_store_whichever_it_is() {
+    for (step, says) in [
+        (Step::Append, "the store's writer stopped"),
+        (Step::Flush, "the store's follower stopped"),
+        (Step::Page, "the store's copier stopped"),
+        (Step::Seal, "the store's sealer stopped"),
+    ] {
+        let dir = TempDir::new().unwrap();
+        let store = Store::create_with(dir.path(), log(), hurried(Panics(step))).unwrap();
+        let mut tried = 0;
+        while store.failure().is_none() {
+            assert!(tried < TRIED_MAX, "{step} was never taken");
+            // Whether it happens is no matter here.
+            let _ = store.commit(deed(tried)).await;
+            tried += 1;
+            if let Ok(head) = store.log_head() {
+                store.seal_through(head.size);
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        assert_eq!(store.failed().await.to_string(), says, "{step}");
+        assert!(matches!(store.commit(put(1, "late")).await, Err(CommitError::Failed(_))));
     }
 }
 

@@ -54,6 +54,8 @@ pub(crate) struct Group<'a> {
     pub(crate) changes: HashMap<Key, Option<Stored>>,
     /// The new entries, as [`Self::link`] makes them.
     pub(crate) entries: Vec<NewEntry>,
+    /// Whether any of its batches may end what hangs on something.
+    pub(crate) may_end_something: bool,
     /// Those that are not made yet: where each stands, and what it says.
     bodies: Vec<(EntryRef, EntryBody)>,
     /// The versions that were read for requirements, as they stood before the group: many batches name the same keys.
@@ -63,7 +65,18 @@ pub(crate) struct Group<'a> {
 impl<'a> Group<'a> {
     pub(crate) fn new(trees: &'a Trees, log: &'a LogName, head: Head, tree: TreeBuilder) -> Self {
         let (changes, read) = (HashMap::new(), HashMap::new());
-        Self { trees, log, from: head.version, head, tree, changes, entries: Vec::new(), bodies: Vec::new(), read }
+        Self {
+            trees,
+            log,
+            from: head.version,
+            head,
+            tree,
+            changes,
+            entries: Vec::new(),
+            bodies: Vec::new(),
+            read,
+            may_end_something: false,
+        }
     }
 
     /// Let one batch happen, or say why it does not. An outer error is a failure of the store.
@@ -80,6 +93,7 @@ impl<'a> Group<'a> {
         if !conflicts.is_empty() {
             return Err(Refusal::Batch(CommitError::Conflict(conflicts)));
         }
+        let may_end_something = batch.may_end_something();
         let mut counts = HashMap::new();
         for add in batch.add {
             let found = self.count(&add.key)?;
@@ -89,6 +103,7 @@ impl<'a> Group<'a> {
                 None => return Err(Refusal::Batch(CommitError::LimitExceeded { key: add.key, found })),
             };
         }
+        self.may_end_something |= may_end_something;
         let version = self.head.version + 1;
         let start = self.head.size;
         let entries = self.append(batch.entries);

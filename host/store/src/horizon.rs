@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use crate::error::{Failure, ReadError};
 use crate::head::Head;
+use crate::last_words::LastWords;
 use crate::progress::Progress;
 
 #[derive(Debug, Clone)]
@@ -25,6 +26,7 @@ pub(crate) struct Teller {
     horizon: Arc<watch::Sender<Horizon>>,
     failure: Arc<watch::Sender<Option<Arc<Failure>>>>,
     progress: Arc<Progress>,
+    last_words: Arc<LastWords>,
 }
 
 impl Teller {
@@ -39,6 +41,7 @@ impl Teller {
         if self.tell(Horizon::Failed(Arc::clone(&failure))) {
             self.failure.send_replace(Some(Arc::clone(&failure)));
             tracing::error!(error = &*failure as &dyn std::error::Error, help = Failure::HELP, "the store has failed");
+            self.last_words.say();
         }
         self.progress.fail();
     }
@@ -68,9 +71,9 @@ pub(crate) struct Watch {
 }
 
 /// Both ends, of a store that is durable up to this head.
-pub(crate) fn at(head: Head, progress: Arc<Progress>) -> (Teller, Watch) {
+pub(crate) fn at(head: Head, progress: Arc<Progress>, last_words: Arc<LastWords>) -> (Teller, Watch) {
     let ((horizon, watched), (failure, failed)) = (watch::channel(Horizon::Durable(head)), watch::channel(None));
-    let teller = Teller { horizon: Arc::new(horizon), failure: Arc::new(failure), progress };
+    let teller = Teller { horizon: Arc::new(horizon), failure: Arc::new(failure), progress, last_words };
     (teller, Watch { horizon: watched, failure: failed })
 }
 

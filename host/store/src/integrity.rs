@@ -1,6 +1,9 @@
 //! A walk over all that the store holds, to see whether it fits together: for tests that end the
 //! process at bad moments, and for operators who doubt their disk.
 //!
+//! Of entries that are in files alone a wrong file is no reason to end: the engine has the root over it, and no state
+//! depends on what it says. It is named, and the walk goes on after it.
+//!
 //! It proves that nothing was torn or lost by accident. Against somebody who rewrote all of it only
 //! checkpoints that left the machine help.
 
@@ -15,7 +18,7 @@ use crate::head::{Head, LogName};
 use crate::key::{Key, KeyKind, KeyPrefix};
 use crate::read::{PAGE_BYTES_MAX, PAGE_ITEMS_MAX};
 use crate::records::{self, RecordError};
-use crate::sealed::{InOrder, ROOT_LEVEL, Sealed};
+use crate::sealed::{BUNDLE_ENTRIES, InOrder, ROOT_LEVEL, Sealed, last_of, root_of};
 use crate::trees::{Stored, Trees, ValueError};
 
 /// What a store that fits together holds.
@@ -29,6 +32,24 @@ pub struct Integrity {
     pub values: u64,
     /// Over all that the engine holds: keys and values, in their order.
     pub digest: Digest,
+}
+
+/// What a walk found where all that state depends on fits together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Walked {
+    pub(crate) integrity: Integrity,
+    /// Which files with entries are not what the tree says, and why.
+    pub(crate) bad_files: Vec<String>,
+}
+
+impl Walked {
+    /// What it found, if no file is bad.
+    fn whole(self) -> Result<Integrity, IntegrityError> {
+        match self.bad_files.first() {
+            Some(first) => Err(StorageError::new(first).into()),
+            None => Ok(self.integrity),
+        }
+    }
 }
 
 /// What does not fit together.
@@ -110,34 +131,51 @@ impl Store {
             verify(&shared.trees, &shared.sealed, &shared.log, applied.version)
         };
         match tokio::task::spawn_blocking(walk).await {
-            Ok(outcome) => outcome,
+            Ok(outcome) => outcome?.whole(),
             Err(_) => Err(IntegrityError::ShuttingDown),
         }
     }
 }
 
 /// The walk, over trees to which nothing is applied meanwhile.
-pub(crate) fn verify(trees: &Trees, sealed: &Sealed, log: &LogName, version: u64) -> Result<Integrity, IntegrityError> {
+pub(crate) fn verify(trees: &Trees, sealed: &Sealed, log: &LogName, version: u64) -> Result<Walked, IntegrityError> {
     let (name, head) = trees.head()?.ok_or(IntegrityError::Head)?;
     if name != *log || head.version != version {
         return Err(IntegrityError::Head);
     }
-    let root = verify_log(trees, sealed, log, &head)?;
+    let (root, bad_files) = verify_log(trees, sealed, log, &head)?;
     let values = verify_state(trees, log, &head)?;
-    Ok(Integrity { version: head.version, entries: head.size, values, digest: trees.digest(root)? })
+    let integrity = Integrity { version: head.version, entries: head.size, values, digest: trees.digest(root)? };
+    Ok(Walked { integrity, bad_files })
 }
 
-/// The root over all entries comes back.
-fn verify_log(trees: &Trees, sealed: &Sealed, log: &LogName, head: &Head) -> Result<Hash, IntegrityError> {
-    let (mut builder, mut link, mut entries) = (TreeBuilder::new(), Link::NONE, InOrder::of(trees, sealed));
-    for index in 0..head.size {
+/// The root over all entries comes back, and which files are bad.
+fn verify_log(
+    trees: &Trees,
+    sealed: &Sealed,
+    log: &LogName,
+    head: &Head,
+) -> Result<(Hash, Vec<String>), IntegrityError> {
+    let (mut builder, mut entries, mut bad_files) = (TreeBuilder::new(), InOrder::of(trees, sealed), Vec::new());
+    // Of the entry before; none where that is in a bad file.
+    let (mut link, mut index) = (Some(Link::NONE), 0);
+    while index < head.size {
+        if index % BUNDLE_ENTRIES == 0
+            && index + BUNDLE_ENTRIES <= head.size
+            && let Some((bad, root)) = entries.begin(index / BUNDLE_ENTRIES)?
+        {
+            bad_files.push(bad.to_string());
+            builder = pass_over(trees, index / BUNDLE_ENTRIES, root)?;
+            (link, index) = (None, index + BUNDLE_ENTRIES);
+            continue;
+        }
         let bytes = entries.entry(index)?.ok_or(IntegrityError::EntryMissing(index))?;
         let entry = Entry::parse(&bytes).map_err(|error| IntegrityError::EntryInvalid { index, error })?;
         let at = (&entry.at.log_id, entry.at.epoch, entry.at.index);
-        if at != (&log.id, log.epoch, index) || entry.previous != link {
+        if at != (&log.id, log.epoch, index) || link.is_some_and(|link| entry.previous != link) {
             return Err(IntegrityError::EntryMisplaced(index));
         }
-        link = entry.link();
+        link = Some(entry.link());
         for (id, hash) in builder.push(entry.leaf_hash()).map_err(|error| StorageError::new(&error))? {
             let is_right = match trees.node(id)? {
                 Some(found) => found == hash,
@@ -148,15 +186,33 @@ fn verify_log(trees: &Trees, sealed: &Sealed, log: &LogName, head: &Head) -> Res
                 return Err(IntegrityError::Node(id));
             }
         }
+        index += 1;
     }
-    if link != head.last_link {
+    if link != Some(head.last_link) {
         return Err(IntegrityError::LastLink);
     }
     let found = trees.last_entry()?.map_or(0, |last| last.saturating_add(1));
     if found != head.size {
         return Err(IntegrityError::Surplus { found, due: head.size });
     }
-    Ok(builder.root())
+    Ok((builder.root(), bad_files))
+}
+
+/// Go on after a bundle of which nothing but its root is known: the nodes above it have to be right.
+fn pass_over(trees: &Trees, bundle: u64, root: Hash) -> Result<TreeBuilder, IntegrityError> {
+    let (mut id, mut hash) = (NodeId { level: ROOT_LEVEL, index: bundle }, root);
+    while id.index % 2 == 1 {
+        let left = NodeId { index: id.index - 1, ..id };
+        let left = trees.node(left)?.ok_or(IntegrityError::Node(left))?;
+        id = NodeId { level: id.level + 1, index: id.index / 2 };
+        // A tree of two leaves is one node over them.
+        hash = root_of(&[left, hash]);
+        if trees.node(id)? != Some(hash) {
+            return Err(IntegrityError::Node(id));
+        }
+    }
+    let builder = TreeBuilder::load(last_of(bundle) + 1, |id| trees.node(id));
+    builder.map_err(|error| IntegrityError::Storage(StorageError::new(&error)))
 }
 
 fn verify_state(trees: &Trees, log: &LogName, head: &Head) -> Result<u64, IntegrityError> {

@@ -12,8 +12,8 @@ use std::fmt;
 
 use attorn_core::{
     AgentId, CounterSubject, CounterWindow, DecisionId, DelegationId, Digest, EntitlementHolder, FactName, FactPrefix,
-    GrantId, KeyThumbprint, LabelName, OperatorId, PolicyId, ProviderId, ReasonCode, ResourceServerId, ResourceType,
-    SessionId, TimeMs, TrustDomain, UserId, WorkloadIssuerId,
+    GrantId, KeyThumbprint, LabelName, LeaseId, OperatorId, PolicyId, ProviderId, ReasonCode, ResourceServerId,
+    ResourceType, SessionId, TargetId, TimeMs, TrustDomain, UserId, WorkloadIssuerId,
 };
 use attorn_log::Epoch;
 
@@ -80,6 +80,8 @@ kinds! {
     Grant = "grant",
     /// What came of one use of a grant.
     GrantEffect = "grant_effect",
+    /// That a lease is a grant's.
+    GrantLease = "grant_lease",
     /// How many of a grant's uses were given back.
     GrantReleases = "grant_releases",
     /// How often a grant has been used.
@@ -94,12 +96,20 @@ kinds! {
     KeyMaterial = "key_material",
     /// How many delegations of a user's that an agent made are kept.
     KeptDelegations = "kept_delegations",
+    /// A credential that exists outside.
+    Lease = "lease",
+    /// When something is to be done about a lease.
+    LeaseDue = "lease_due",
     /// An epoch of the audit log that has ended.
     LogEpoch = "log_epoch",
     /// That somebody logged out who is nobody here yet, or was erased.
     Logout = "logout",
     /// Something that there is one of.
     Meta = "meta",
+    /// That a lease of a target's has not ended.
+    OpenLease = "open_lease",
+    /// How many of them there are.
+    OpenLeases = "open_leases",
     /// How many offers of one agent's to another wait for that one.
     OpenOffers = "open_offers",
     /// An operator.
@@ -126,6 +136,10 @@ kinds! {
     SessionName = "session_name",
     /// What came of one version of a policy in shadow mode.
     ShadowReport = "shadow_report",
+    /// Where credentials are made outside.
+    Target = "target",
+    /// Which target a type of resource is tied to.
+    TargetType = "target_type",
     /// A key that signs tokens, or did.
     TokenKey = "token_key",
     /// A SPIFFE trust domain.
@@ -146,7 +160,40 @@ impl KeyKind {
     /// Whether values of this kind are numbers that only [`crate::Add`] changes.
     #[must_use]
     pub const fn is_counter(self) -> bool {
-        matches!(self, Self::Counter | Self::GrantReleases | Self::GrantUses | Self::KeptDelegations | Self::OpenOffers)
+        matches!(
+            self,
+            Self::Counter
+                | Self::GrantReleases
+                | Self::GrantUses
+                | Self::KeptDelegations
+                | Self::OpenLeases
+                | Self::OpenOffers
+        )
+    }
+
+    /// Whether a write of this kind can never end what hangs on something. Of those that are not named here, any may:
+    /// whoever watches looks again.
+    pub(crate) const fn ends_nothing(self) -> bool {
+        matches!(
+            self,
+            Self::ClockMark
+                | Self::Counter
+                | Self::Decision
+                | Self::Expiry
+                | Self::Fact
+                | Self::GrantEffect
+                | Self::GrantLease
+                | Self::GrantReleases
+                | Self::GrantUses
+                | Self::Idempotency
+                | Self::KeptDelegations
+                | Self::Lease
+                | Self::LeaseDue
+                | Self::OpenLease
+                | Self::OpenLeases
+                | Self::OpenOffers
+                | Self::ShadowReport
+        )
     }
 }
 
@@ -414,6 +461,67 @@ impl Key {
         Self::of(KeyKind::Grant, &[&id.to_string()])
     }
 
+    /// That a lease is a grant's. Its value is empty.
+    #[must_use]
+    pub fn grant_lease(grant: &GrantId, id: &LeaseId) -> Self {
+        Self::of(KeyKind::GrantLease, &[&grant.to_string(), &id.to_string()])
+    }
+
+    /// A lease's record.
+    #[must_use]
+    pub fn lease(id: &LeaseId) -> Self {
+        Self::of(KeyKind::Lease, &[&id.to_string()])
+    }
+
+    /// When something is to be done about a lease of a target's. Its value is empty; see [`Self::lease_that_is_due`].
+    #[must_use]
+    pub fn lease_due(target: &TargetId, at: TimeMs, id: &LeaseId) -> Self {
+        Self::of(KeyKind::LeaseDue, &[target.as_str(), &hex_time(at), &id.to_string()])
+    }
+
+    /// Which lease is due, and when, if this is a key made by [`Self::lease_due`].
+    #[must_use]
+    pub fn lease_that_is_due(&self) -> Option<(TimeMs, LeaseId)> {
+        let mut segments = self.0.split(|&byte| byte == SEPARATOR);
+        if segments.next() != Some(KeyKind::LeaseDue.as_str().as_bytes()) {
+            return None;
+        }
+        let at = u64::from_str_radix(std::str::from_utf8(segments.nth(1)?).ok()?, 16).ok()?;
+        Some((TimeMs(at), self.last_segment()?.parse().ok()?))
+    }
+
+    /// That a lease of a target's has not ended. Its value is empty.
+    #[must_use]
+    pub fn open_lease(target: &TargetId, id: &LeaseId) -> Self {
+        Self::of(KeyKind::OpenLease, &[target.as_str(), &id.to_string()])
+    }
+
+    /// The lease that this key names: its own, or a row's in one of the indexes.
+    #[must_use]
+    pub fn named_lease(&self) -> Option<LeaseId> {
+        let names =
+            matches!(self.kind()?, KeyKind::Lease | KeyKind::LeaseDue | KeyKind::GrantLease | KeyKind::OpenLease);
+        names.then(|| self.last_segment()?.parse().ok()).flatten()
+    }
+
+    /// How many leases of a target's have not ended: a counter.
+    #[must_use]
+    pub fn open_leases(target: &TargetId) -> Self {
+        Self::of(KeyKind::OpenLeases, &[target.as_str()])
+    }
+
+    /// A target's record.
+    #[must_use]
+    pub fn target(id: &TargetId) -> Self {
+        Self::of(KeyKind::Target, &[id.as_str()])
+    }
+
+    /// Which target a type of resource is tied to.
+    #[must_use]
+    pub fn target_type(resource_type: &ResourceType) -> Self {
+        Self::of(KeyKind::TargetType, &[resource_type.as_str()])
+    }
+
     /// How often a grant has been used: a counter.
     #[must_use]
     pub fn grant_uses(id: &GrantId) -> Self {
@@ -610,6 +718,24 @@ impl KeyPrefix {
         let mut all = Self::kind(KeyKind::Fact);
         all.0.extend_from_slice(prefix.as_str().as_bytes());
         all
+    }
+
+    /// All leases of a grant.
+    #[must_use]
+    pub fn grant_leases(id: &GrantId) -> Self {
+        Self::under(&Key::of(KeyKind::GrantLease, &[&id.to_string()]))
+    }
+
+    /// All leases of a target that have not ended.
+    #[must_use]
+    pub fn open_leases(target: &TargetId) -> Self {
+        Self::under(&Key::of(KeyKind::OpenLease, &[target.as_str()]))
+    }
+
+    /// When something is to be done about leases of a target, the earliest first.
+    #[must_use]
+    pub fn leases_due(target: &TargetId) -> Self {
+        Self::under(&Key::of(KeyKind::LeaseDue, &[target.as_str()]))
     }
 
     /// What came of all uses of a grant.

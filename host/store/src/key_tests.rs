@@ -50,6 +50,22 @@ fn one_of(kind: KeyKind) -> (Key, &'static str) {
             Key::grant_effect(&GrantId::from_random([2; 16]), 3),
             "grant_effect/grt_02020202020202020202020202020202/00000003",
         ),
+        KeyKind::GrantLease => (
+            Key::grant_lease(&GrantId::from_random([2; 16]), &LeaseId::from_random([3; 16])),
+            "grant_lease/grt_02020202020202020202020202020202/lse_03030303030303030303030303030303",
+        ),
+        KeyKind::Lease => (Key::lease(&LeaseId::from_random([3; 16])), "lease/lse_03030303030303030303030303030303"),
+        KeyKind::LeaseDue => (
+            Key::lease_due(&id("shop"), TimeMs(0xabc), &LeaseId::from_random([3; 16])),
+            "lease_due/shop/0000000000000abc/lse_03030303030303030303030303030303",
+        ),
+        KeyKind::OpenLease => (
+            Key::open_lease(&id("shop"), &LeaseId::from_random([3; 16])),
+            "open_lease/shop/lse_03030303030303030303030303030303",
+        ),
+        KeyKind::OpenLeases => (Key::open_leases(&id("shop")), "open_leases/shop"),
+        KeyKind::Target => (Key::target(&id("shop")), "target/shop"),
+        KeyKind::TargetType => (Key::target_type(&id("invoice")), "target_type/invoice"),
         KeyKind::GrantReleases => {
             (Key::grant_releases(&GrantId::from_random([2; 16])), "grant_releases/grt_02020202020202020202020202020202")
         }
@@ -196,6 +212,22 @@ fn an_expiry_sorts_by_time_and_says_what_expires() {
     assert_eq!(grant.expiring(), None);
     for hostile in ["expiry", "expiry\0", "expiry\0zz\0grant", "expiry\x00123", "expired\x000\0grant"] {
         assert_eq!(Key::from_stored(hostile.as_bytes()).expiring(), None, "{hostile:?}");
+    }
+}
+
+#[test]
+fn what_is_due_sorts_by_time_within_its_target() {
+    let lease = LeaseId::from_random([0xff; 16]);
+    let due = |target: &str, at| Key::lease_due(&id(target), TimeMs(at), &lease);
+    assert!(due("a", 9) < due("a", 10) && due("a", u64::MAX) < due("b", 0));
+    assert_eq!(due("a", 9).lease_that_is_due(), Some((TimeMs(9), lease)));
+    assert!(due("a", 9).as_bytes().starts_with(KeyPrefix::leases_due(&id("a")).as_bytes()));
+    assert!(!due("ab", 9).as_bytes().starts_with(KeyPrefix::leases_due(&id("a")).as_bytes()));
+    assert_eq!(Key::lease(&lease).lease_that_is_due(), None);
+    assert_eq!(due("a", 9).named_lease(), Some(lease));
+    assert_eq!(Key::target(&id("a")).named_lease(), None);
+    for hostile in ["lease_due", "lease_due\0a", "lease_due\0a\0zz\0lse_1", "lease_due\0a\x000\0b"] {
+        assert_eq!(Key::from_stored(hostile.as_bytes()).lease_that_is_due(), None, "{hostile:?}");
     }
 }
 

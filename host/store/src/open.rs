@@ -2,8 +2,8 @@
 //! one that is new. Where its parts stand is in [`crate::places`].
 //!
 //! When a store is opened, the engine gets what the journal has more than it. An engine whose files cannot be
-//! read is refused here, and made anew by [`Store::repair`]; one that was in use when the machine stopped is not even
-//! looked at, and made anew by [`Store::open_or_remake`], too. What is checked on opening takes the same
+//! read is refused here, and made anew by [`Store::repair`]; one that was in use when the machine stopped or the store
+//! failed is not even looked at, and made anew by [`Store::open_or_remake`], too. What is checked on opening takes the same
 //! time for a store of any size; the whole of it is checked by [`Store::verify_integrity`].
 
 use std::any::Any;
@@ -14,7 +14,7 @@ use std::sync::{Arc, RwLock};
 use std::thread;
 
 use attorn_log::{Entry, Epoch, Link, LogId, NodeId, TreeBuilder};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::base;
 use crate::boot::{Boot, LastUse};
@@ -28,9 +28,10 @@ use crate::frame::StoreId;
 use crate::head::{Head, LogName};
 use crate::horizon;
 use crate::journal::Journal;
+use crate::last_words::LastWords;
 use crate::places::{FORMAT, FORMAT_WITHOUT_JOURNAL, Lock, Places, at, exists, sync_files};
 use crate::progress::Progress;
-use crate::repair::{Repair, RepairError, Seen};
+use crate::repair::{Repair, Seen, not_remade};
 use crate::seal::Sealer;
 use crate::sealed::Sealed;
 use crate::steps::{EveryStep, Steps};
@@ -114,20 +115,20 @@ impl Store {
     /// # Errors
     ///
     /// [`OpenError`] when there is no store, it is in use, half made, of a newer format or another log, its parts do
-    /// not fit together, or the machine stopped while it was open.
+    /// not fit together, the machine stopped while it was open, or it failed.
     pub fn open(dir: &Path, log: &LogId) -> Result<Self, OpenError> {
         Self::open_with(dir, log, Setup::usual())
     }
 
     pub(crate) fn open_with(dir: &Path, log: &LogId, setup: Setup) -> Result<Self, OpenError> {
         let (places, format, lock) = locked(dir)?;
-        if places.is_cut_off(&setup.boot, format)? {
-            return Err(OpenError::CutOff { dir: places.dir });
+        if let Some(by) = places.cut_off(&setup.boot, format)? {
+            return Err(OpenError::CutOff { dir: places.dir, by });
         }
         open_locked(&places, lock, log, format, setup)
     }
 
-    /// The same; where the machine stopped while the store was open, its engine is made anew of base copy and journal
+    /// The same; where the machine stopped while the store was open, or it failed, its engine is made anew of base copy and journal
     /// before. Nothing is, where these come to less than somebody has seen. [`Store::remade`] says what was done.
     ///
     /// # Errors
@@ -144,12 +145,9 @@ impl Store {
         setup: Setup,
     ) -> Result<Self, OpenError> {
         let (places, format, lock) = locked(dir)?;
-        if places.is_cut_off(&setup.boot, format)? {
+        if let Some(by) = places.cut_off(&setup.boot, format)? {
             let repair = Repair { places: &places, log, boot: &setup.boot, after: &|_| Ok(()) };
-            repair.after_cut(seen).map_err(|error| match error {
-                RepairError::Open(error @ OpenError::OtherLog { .. }) => error,
-                error => OpenError::NotRemade { dir: places.dir.clone(), error: Box::new(error) },
-            })?;
+            repair.after_cut(by, seen).map_err(|error| not_remade(&places, by, error))?;
         }
         open_locked(&places, lock, log, format, setup)
     }
@@ -301,15 +299,20 @@ fn start(places: &Places, lock: Lock, opened: Opened, setup: Setup) -> Result<St
     let engine_file = places.engine.join("db");
     let file = OpenOptions::new().read(true).write(true).open(&engine_file).map_err(at(&engine_file))?;
     let progress = Arc::new(Progress::at(head.version));
-    let (teller, horizon) = horizon::at(head, Arc::clone(&progress));
+    // As long as a thread lives it may use the directory.
+    let lock = Arc::new(lock);
+    let last_words = Arc::new(LastWords::of(boot.clone(), places.clone(), &lock));
+    let (teller, horizon) = horizon::at(head, Arc::clone(&progress), Arc::clone(&last_words));
     let (queue, jobs) = mpsc::channel(QUEUE_BATCHES_MAX);
     let applied = Applied { version: head.version, ..Applied::default() };
+    let endings = watch::Sender::new(0);
     let (applied, cpu) = (RwLock::new(applied), Meter::default());
-    let shared = Arc::new(Shared { trees, sealed, log, applied, horizon, cpu });
+    let shared = Arc::new(Shared { trees, sealed, log, applied, horizon, endings, cpu });
     let (since_base, last_base) = base::how_far(&places.base, &places.journal).map_err(at(&places.base))?;
     let copier = Copier {
         shared: Arc::clone(&shared),
         steps: Arc::clone(&steps),
+        teller: teller.clone(),
         progress: Arc::clone(&progress),
         places: places.clone(),
         store,
@@ -346,8 +349,6 @@ fn start(places: &Places, lock: Lock, opened: Opened, setup: Setup) -> Result<St
         head,
         tree,
     };
-    // As long as a thread lives it may use the directory.
-    let lock = Arc::new(lock);
     let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
         let lock = Arc::clone(&lock);
         let run = move || {
@@ -357,7 +358,7 @@ fn start(places: &Places, lock: Lock, opened: Opened, setup: Setup) -> Result<St
         thread::Builder::new().name(name.to_owned()).spawn(run).map_err(|error| StorageError::new(&error))
     };
     let dog = Arc::clone(&watchdog);
-    let closing = Closing { boot, places: places.clone(), horizon: shared.horizon.clone() };
+    let closing = Closing { boot, places: places.clone(), horizon: shared.horizon.clone(), last_words };
     let ending = Ending {
         vital: vec![
             spawn("store-writer", Box::new(|| writer.run()))?,

@@ -4,7 +4,7 @@
 //! <dir>/store.lock      held while the store is open
 //! <dir>/store.format    the format; written last when a store is created
 //! <dir>/store.keep      held by whoever copies journal and base copies, so that none is removed meanwhile
-//! <dir>/store.boot      in which boot of the machine it was open last, and whether it was closed
+//! <dir>/store.boot      in which boot of the machine it was open last, and whether it was closed or failed
 //! <dir>/store.remade    what was made anew and is not in the log yet
 //! <dir>/store/          the engine's files
 //! <dir>/store.cut-off/  the engine's files as the machine left them when it stopped last
@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Instant;
 
-use crate::boot::{Boot, LastUse};
+use crate::boot::{Boot, CutOffBy, LastUse};
 use crate::error::OpenError;
 use crate::files::sync_dir;
 use crate::trees::{LOCK_PAUSE, LOCK_WAIT};
@@ -104,9 +104,12 @@ impl Places {
         }
     }
 
-    /// Whether the machine stopped while the store was open. One without a journal has nothing but its engine.
-    pub(crate) fn is_cut_off(&self, boot: &Boot, format: u32) -> Result<bool, OpenError> {
-        Ok(format > FORMAT_WITHOUT_JOURNAL && boot.last_use(self)? == LastUse::CutOff)
+    /// Why the engine is not to be relied on, if it is not. A store without a journal has nothing but its engine.
+    pub(crate) fn cut_off(&self, boot: &Boot, format: u32) -> Result<Option<CutOffBy>, OpenError> {
+        Ok(match boot.last_use(self)? {
+            LastUse::CutOff(by) if format > FORMAT_WITHOUT_JOURNAL => Some(by),
+            _ => None,
+        })
     }
 
     /// Give a new journal its name, where somebody was cut off who had moved the old one aside.

@@ -20,12 +20,14 @@ mod grant;
 mod idempotency;
 mod identity_owner;
 mod key_material;
+mod lease;
 mod log_epoch;
 mod operator;
 mod policy;
 mod provider;
 mod resource_server;
 mod shadow_report;
+mod target;
 mod token_key;
 mod trust_domain;
 mod user;
@@ -47,12 +49,14 @@ pub use grant::GrantRecord;
 pub use idempotency::IdempotencyRecord;
 pub use identity_owner::IdentityOwnerRecord;
 pub use key_material::KeyMaterialRecord;
+pub use lease::LeaseRecord;
 pub use log_epoch::{EpochEnd, LogEpochRecord};
 pub use operator::{OperatorRecord, OperatorTokenRecord};
 pub use policy::{PolicyRecord, PolicyRevocationRecord, PolicySettings, PolicyVersionRecord};
 pub use provider::{ProviderIssuerRecord, ProviderRecord};
 pub use resource_server::{ResourceServerRecord, ResourceTypeRecord};
 pub use shadow_report::ShadowReportRecord;
+pub use target::{TargetRecord, TargetSecret, TargetTypeRecord};
 pub use token_key::{TokenKeyRecord, TokenKeyState};
 pub use trust_domain::{TrustDomainRecord, TrustDomainRecordError, TrustedJwtKey};
 pub use user::{LogoutRecord, SessionNameRecord, SessionRecord, UserBody, UserNameRecord, UserRecord};
@@ -83,6 +87,7 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
         KeyKind::IdentityOwner => check_as::<IdentityOwnerRecord>(key, stored),
         KeyKind::KeyOwner => check_as::<KeyOwnerRecord>(key, stored),
         KeyKind::KeyMaterial => check_as::<KeyMaterialRecord>(key, stored),
+        KeyKind::Lease => check_as::<LeaseRecord>(key, stored),
         KeyKind::LogEpoch => check_as::<LogEpochRecord>(key, stored),
         KeyKind::Operator => check_as::<OperatorRecord>(key, stored),
         KeyKind::OperatorToken => check_as::<OperatorTokenRecord>(key, stored),
@@ -94,6 +99,8 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
         KeyKind::ResourceServer => check_as::<ResourceServerRecord>(key, stored),
         KeyKind::ResourceType => check_as::<ResourceTypeRecord>(key, stored),
         KeyKind::ShadowReport => check_as::<ShadowReportRecord>(key, stored),
+        KeyKind::Target => check_as::<TargetRecord>(key, stored),
+        KeyKind::TargetType => check_as::<TargetTypeRecord>(key, stored),
         KeyKind::TokenKey => check_as::<TokenKeyRecord>(key, stored),
         KeyKind::Logout => check_as::<LogoutRecord>(key, stored),
         KeyKind::Session => check_as::<SessionRecord>(key, stored),
@@ -108,9 +115,13 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
         | KeyKind::ChildDelegation
         | KeyKind::Counter
         | KeyKind::GrantEffect
+        | KeyKind::GrantLease
         | KeyKind::GrantReleases
         | KeyKind::GrantUses
         | KeyKind::KeptDelegations
+        | KeyKind::LeaseDue
+        | KeyKind::OpenLease
+        | KeyKind::OpenLeases
         | KeyKind::OpenOffers
         | KeyKind::Expiry
         | KeyKind::Meta
@@ -140,6 +151,10 @@ mod people_tests;
 #[cfg(test)]
 #[path = "records_provider_tests.rs"]
 mod provider_tests;
+
+#[cfg(test)]
+#[path = "records_lease_tests.rs"]
+mod lease_tests;
 
 #[cfg(test)]
 #[path = "records_refusal_tests.rs"]

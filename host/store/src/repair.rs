@@ -4,12 +4,14 @@
 //! walked from end to end before it takes its place, and the files that were there are moved aside. Where the
 //! journal is damaged in a place that the engine has passed, and all after that is whole, the engine is what a new
 //! journal is begun with. Where more of it is damaged there is no repair, for what it lost nobody has: then a
-//! backup is what is left.
+//! backup is what is left. The same goes for an engine that was in use when the machine stopped: it may lack something
+//! that nobody misses, and is never what anything is made anew of.
 //!
 //! Each change is made whole beside what it replaces, and takes its place by one rename: wherever a repair is cut
 //! off, the next one or the next opening goes on from there.
 //!
-//! Opening a store makes the engine anew by itself in one case: the machine stopped while it was open. That is no
+//! Opening a store makes the engine anew by itself in one case: the machine stopped while it was open, or the store
+//! failed. That is no
 //! sign of anything worse, and what the engine lost by it shows nowhere else (see [`crate::boot`]). Any other damage
 //! comes from a failing disk, from somebody's hand or from an error of ours, which whoever operates the server has
 //! to know of before it goes on: then it is refused, and [`Store::repair`] is what they ask for. The same goes for a
@@ -22,13 +24,13 @@ use std::path::{Path, PathBuf};
 use attorn_log::{Epoch, LogId};
 
 use crate::base::{self, Base, BaseError};
-use crate::boot::Boot;
+use crate::boot::{Boot, CutOffBy};
 use crate::commit::Store;
 use crate::error::{OpenError, PartsError, StorageError};
 use crate::files::{make_dir, sync_dir};
 use crate::follower::Pace;
 use crate::frame::StoreId;
-use crate::integrity::{Integrity, IntegrityError, verify};
+use crate::integrity::{Integrity, IntegrityError, Walked, verify};
 use crate::journal::{self, Journal, JournalError};
 use crate::open::{head_of, open_whole, said};
 use crate::places::{Places, at, exists, sync_files};
@@ -37,14 +39,18 @@ use crate::remade::{self, Part, Remade};
 use crate::sealed::Sealed;
 use crate::trees::Trees;
 
-/// What is wrong with an engine that was in use when the machine stopped.
-const CUT_OFF: &str = "the machine stopped while it was open";
-
 /// What a repair found and did.
 #[derive(Debug)]
 pub enum Repaired {
     /// Everything fits together; nothing was changed.
     Whole(Integrity),
+    /// All that anything depends on fits together, and nothing was changed; some entries of the log cannot be read.
+    BadFiles {
+        /// What the engine holds.
+        integrity: Integrity,
+        /// Which files are not what the log's tree says, and why.
+        bad_files: Vec<String>,
+    },
     /// The engine's files were made anew.
     Rebuilt {
         /// What was wrong with them.
@@ -55,6 +61,8 @@ pub enum Repaired {
         integrity: Integrity,
         /// Where those are that were there, if any were.
         aside: Option<PathBuf>,
+        /// Which files with entries are not what the log's tree says, and why.
+        bad_files: Vec<String>,
     },
     /// The journal was begun anew: it was damaged where the engine had read it already.
     NewJournal {
@@ -64,6 +72,8 @@ pub enum Repaired {
         integrity: Integrity,
         /// Where the old one is.
         aside: PathBuf,
+        /// Which files with entries are not what the log's tree says, and why.
+        bad_files: Vec<String>,
     },
 }
 
@@ -135,6 +145,14 @@ pub(crate) enum Stage {
     BasesAside,
 }
 
+/// The engine's files as they were built anew, in a directory of their own.
+struct Built {
+    dir: PathBuf,
+    /// From a base copy of this version on.
+    base: u64,
+    walked: Walked,
+}
+
 /// A repair, by whoever holds the directory's lock.
 pub(crate) struct Repair<'a> {
     pub(crate) places: &'a Places,
@@ -157,12 +175,10 @@ impl Store {
 impl Repair<'_> {
     pub(crate) fn by_hand(&self, format: u32) -> Result<Repaired, RepairError> {
         self.places.finish_replacing_journal()?;
-        let repaired = if self.places.is_cut_off(self.boot, format)? {
-            // Where base copy or journal are not whole, the engine is looked at for once.
-            match self.remake(CUT_OFF, true, None) {
-                Err(RepairError::Parts(_)) => self.of_what_is_found(format)?,
-                repaired => repaired?,
-            }
+        let repaired = if let Some(by) = self.places.cut_off(self.boot, format)? {
+            // Whatever is wrong with base copy and journal: what the engine lacks shows nowhere, and it never takes
+            // their place.
+            self.remake(&by.to_string(), true, None).map_err(|error| not_remade(self.places, by, error))?
         } else {
             self.of_what_is_found(format)?
         };
@@ -174,7 +190,8 @@ impl Repair<'_> {
 
     fn of_what_is_found(&self, format: u32) -> Result<Repaired, RepairError> {
         match examine(self.places, self.log, format) {
-            Ok(integrity) => Ok(Repaired::Whole(integrity)),
+            Ok(Walked { integrity, bad_files }) if bad_files.is_empty() => Ok(Repaired::Whole(integrity)),
+            Ok(walked) => self.of_bad_files(walked),
             Err(RepairError::Open(error @ OpenError::OtherLog { .. })) => Err(error.into()),
             // What the engine has and the journal lost would be lost for good, if the engine were replaced.
             Err(RepairError::Open(OpenError::Journal(
@@ -188,32 +205,66 @@ impl Repair<'_> {
         }
     }
 
-    /// Make the engine's files anew because the machine stopped while they were in use. There must be at least as much
-    /// as somebody has seen, else nothing is replaced.
-    pub(crate) fn after_cut(&self, seen: Option<Seen>) -> Result<(), RepairError> {
+    /// Base copy and journal may still have what is in a bad file. Where they do not, all stays as it is.
+    fn of_bad_files(&self, Walked { integrity, bad_files }: Walked) -> Result<Repaired, RepairError> {
+        match self.build(None) {
+            Ok(built) if built.walked.bad_files.len() < bad_files.len() => {
+                let others = bad_files.len() - 1;
+                let problem = format!("{} (and {others} more)", bad_files.first().map_or("", String::as_str));
+                self.put_in_place(&problem, true, built)
+            }
+            Ok(built) => {
+                fs::remove_dir_all(&built.dir).map_err(at(&built.dir))?;
+                Ok(Repaired::BadFiles { integrity, bad_files })
+            }
+            Err(error) => {
+                tracing::warn!(error = causes(&error), "base copy and journal cannot be looked at for entries");
+                Ok(Repaired::BadFiles { integrity, bad_files })
+            }
+        }
+    }
+
+    /// Make the engine's files anew because the machine stopped or the store failed while they were in use. There must be
+    /// at least as much as somebody has seen, else nothing is replaced.
+    pub(crate) fn after_cut(&self, by: CutOffBy, seen: Option<Seen>) -> Result<(), RepairError> {
         self.places.finish_replacing_journal()?;
         tracing::warn!(
             dir = %self.places.dir.display(),
-            "the machine stopped while the store was open: making its files anew from base copy and journal"
+            why = %by,
+            "the store's files are not relied on: making them anew from base copy and journal"
         );
-        let Repaired::Rebuilt { base, integrity, aside, .. } = self.remake(CUT_OFF, false, seen)? else {
+        let Repaired::Rebuilt { base, integrity, aside, bad_files, .. } = self.remake(&by.to_string(), false, seen)?
+        else {
             return Ok(());
         };
         let aside = aside.map(|aside| aside.display().to_string());
         let Integrity { version, entries, digest, .. } = integrity;
         tracing::warn!(base, version, entries, %digest, aside, "the store's files were made anew, and nothing is lost");
+        for bad in bad_files {
+            tracing::error!(bad, "entries of the log cannot be read; the server goes on without them");
+        }
         Ok(())
     }
 
     /// Make the engine's files anew, and move those aside that are there. What was set aside without anybody's asking
     /// for it is kept once: else a machine that stops often would fill its disk.
     fn remake(&self, problem: &str, by_hand: bool, seen: Option<Seen>) -> Result<Repaired, RepairError> {
-        let Self { places, log, after, .. } = self;
-        let new = places.dir.join("store.new");
-        let (base, integrity) = rebuild(places, log, &new, seen).inspect_err(|_| {
+        self.put_in_place(problem, by_hand, self.build(seen)?)
+    }
+
+    fn build(&self, seen: Option<Seen>) -> Result<Built, RepairError> {
+        let dir = self.places.dir.join("store.new");
+        let built = rebuild(self.places, self.log, &dir, seen).inspect_err(|_| {
             // The error is what matters; what is left over is removed when it is tried again.
-            let _ = fs::remove_dir_all(&new);
-        })?;
+            let _ = fs::remove_dir_all(&dir);
+        });
+        let (base, walked) = built?;
+        Ok(Built { dir, base, walked })
+    }
+
+    fn put_in_place(&self, problem: &str, by_hand: bool, built: Built) -> Result<Repaired, RepairError> {
+        let Self { places, after, .. } = self;
+        let Built { dir: new, base, walked: Walked { integrity, bad_files } } = built;
         after(Stage::EngineBuilt)?;
         remade::note(places, Remade::new(Part::Store, by_hand, problem, &integrity))?;
         after(Stage::EngineNoted)?;
@@ -223,7 +274,7 @@ impl Repair<'_> {
         fs::rename(&new, &places.engine).and_then(|()| sync_dir(&places.dir)).map_err(at(&places.engine))?;
         after(Stage::EngineInPlace)?;
         self.boot.say_closed(places)?;
-        Ok(Repaired::Rebuilt { problem: problem.to_owned(), base, integrity, aside })
+        Ok(Repaired::Rebuilt { problem: problem.to_owned(), base, integrity, aside, bad_files })
     }
 
     /// Begin the journal anew with what the engine holds, if nothing is wrong after that.
@@ -242,7 +293,8 @@ impl Repair<'_> {
         }
         trees.flush()?;
         sync_files(&places.engine)?;
-        let integrity = verify(&trees, &Sealed::of(&places.log, name.epoch), &name, end.version)?;
+        let walked = verify(&trees, &Sealed::of(&places.log, name.epoch), &name, end.version)?;
+        let Walked { integrity, bad_files } = walked;
         // With this the new journal is enough, and the old one still has all that it had.
         base::write(&places.base, store, end.version, &trees)?;
         after(Stage::BaseMade)?;
@@ -264,7 +316,15 @@ impl Repair<'_> {
         after(Stage::JournalInPlace)?;
         bases_aside(places, end.version).map_err(at(&places.base))?;
         after(Stage::BasesAside)?;
-        Ok(Repaired::NewJournal { problem, integrity, aside })
+        Ok(Repaired::NewJournal { problem, integrity, aside, bad_files })
+    }
+}
+
+/// Why an engine that is not to be relied on stays what it is: nothing that anybody uses.
+pub(crate) fn not_remade(places: &Places, by: CutOffBy, error: RepairError) -> OpenError {
+    match error {
+        RepairError::Open(error @ OpenError::OtherLog { .. }) => error,
+        error => OpenError::NotRemade { dir: places.dir.clone(), by, error: Box::new(error) },
     }
 }
 
@@ -279,18 +339,18 @@ fn causes(error: &dyn std::error::Error) -> String {
 }
 
 /// Open it and walk it.
-fn examine(places: &Places, log: &LogId, format: u32) -> Result<Integrity, RepairError> {
+fn examine(places: &Places, log: &LogId, format: u32) -> Result<Walked, RepairError> {
     let opened = open_whole(places, log, format, Pace::USUAL)?;
     let walk = || verify(&opened.trees, &opened.sealed, &opened.log, opened.head.version).map_err(RepairError::from);
     catch_unwind(AssertUnwindSafe(walk)).unwrap_or_else(|panic| Err(StorageError::new(&said(&*panic)).into()))
 }
 
 /// Build the engine's files in a directory of their own, from the newest base copy that can be read.
-fn rebuild(places: &Places, log: &LogId, new: &Path, seen: Option<Seen>) -> Result<(u64, Integrity), RepairError> {
+fn rebuild(places: &Places, log: &LogId, new: &Path, seen: Option<Seen>) -> Result<(u64, Walked), RepairError> {
     let mut failed = None;
     for base in base::all(&places.base).map_err(at(&places.base))?.into_iter().rev() {
         match build(places, &base, log, new, seen) {
-            Ok(integrity) => return Ok((base.version, integrity)),
+            Ok(walked) => return Ok((base.version, walked)),
             // An older copy needs more of the journal, and comes to the same.
             Err(error @ (RepairError::Parts(PartsError::Base(_)) | RepairError::OtherStore)) => {
                 tracing::warn!(base = base.version, error = causes(&error), "a base copy cannot be used");
@@ -303,7 +363,7 @@ fn rebuild(places: &Places, log: &LogId, new: &Path, seen: Option<Seen>) -> Resu
 }
 
 /// Build the engine's files in an empty directory from a base copy and the journal after it, and walk them.
-fn build(places: &Places, base: &Base, log: &LogId, new: &Path, seen: Option<Seen>) -> Result<Integrity, RepairError> {
+fn build(places: &Places, base: &Base, log: &LogId, new: &Path, seen: Option<Seen>) -> Result<Walked, RepairError> {
     if exists(new)? {
         fs::remove_dir_all(new).map_err(at(new))?;
     }
@@ -365,3 +425,7 @@ fn free_name(dir: &Path) -> std::io::Result<PathBuf> {
 #[cfg(test)]
 #[path = "repair_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "repair_cut_off_tests.rs"]
+mod cut_off_tests;

@@ -5,13 +5,11 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::*;
-use crate::boot::LastUse;
 use crate::fixtures::{add, batch, body, copy, counter, hurried, lazy, log, meta, put};
-use crate::places::FORMAT;
 use crate::steps::EveryStep;
 
 /// Groups of all kinds, more than one base copy's worth.
-async fn fill(store: &Store, from: u64) {
+pub(super) async fn fill(store: &Store, from: u64) {
     for n in from..from + 150 {
         let deed = batch(|batch| {
             batch.put.push((meta(n), vec![b'x'; 200]));
@@ -24,7 +22,7 @@ async fn fill(store: &Store, from: u64) {
 }
 
 /// A store with base copies and a journal, closed, and what it holds.
-async fn filled() -> (TempDir, Integrity) {
+pub(super) async fn filled() -> (TempDir, Integrity) {
     let dir = TempDir::new().unwrap();
     let store = Store::create_with(dir.path(), log(), hurried(EveryStep)).unwrap();
     fill(&store, 0).await;
@@ -43,7 +41,7 @@ async fn filled() -> (TempDir, Integrity) {
 }
 
 #[track_caller]
-fn rebuilt(dir: &Path) -> (String, Integrity, Option<PathBuf>) {
+pub(super) fn rebuilt(dir: &Path) -> (String, Integrity, Option<PathBuf>) {
     match Store::repair(dir, &log()).unwrap() {
         Repaired::Rebuilt { problem, integrity, aside, .. } => (problem, integrity, aside),
         other => panic!("{other:?}"),
@@ -51,7 +49,7 @@ fn rebuilt(dir: &Path) -> (String, Integrity, Option<PathBuf>) {
 }
 
 /// It opens, holds this, and goes on.
-async fn check(dir: &Path, expect: Integrity) {
+pub(super) async fn check(dir: &Path, expect: Integrity) {
     let store = Store::open(dir, &log()).unwrap();
     assert_eq!(store.verify_integrity().await.unwrap(), expect);
     assert_eq!(store.counter(&counter(0)).await.unwrap(), 150);
@@ -172,7 +170,7 @@ async fn damage_that_the_engine_has_passed_is_left_behind_with_the_journal() {
     let (dir, expect) = passed_damage().await;
     let error = Store::open(dir.path(), &log()).map(drop).unwrap_err();
     assert!(matches!(&error, OpenError::Journal(JournalError::Damaged { at: 64, .. })), "{error:?}");
-    let Repaired::NewJournal { problem, integrity, aside } = Store::repair(dir.path(), &log()).unwrap() else {
+    let Repaired::NewJournal { problem, integrity, aside, .. } = Store::repair(dir.path(), &log()).unwrap() else {
         panic!("the journal is whole")
     };
     assert!(problem.contains("is damaged at byte 64, and goes on after it"), "{problem}");
@@ -219,118 +217,8 @@ async fn a_store_from_before_there_was_a_journal_gets_one() {
     assert_eq!(rebuilt(dir.path()).1.version, expect.version + 1);
 }
 
-/// Leave a store as the machine does that stops while it is open.
-fn cut_off(dir: &Path) {
-    Boot::named("another").say_open(&Places::of(dir)).unwrap();
-}
-
-fn names(dir: &Path) -> Vec<String> {
-    let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
-    let mut names: Vec<_> = fs::read_dir(dir).unwrap().map(name).collect();
-    names.sort();
-    names
-}
-
-#[tokio::test]
-async fn an_engine_that_was_in_use_when_the_machine_stopped_is_made_anew_by_itself_and_said() {
-    let (dir, expect) = filled().await;
-    // It opens, and lacks something that nothing tells of.
-    let db = sled::Config::new().path(dir.path().join("store")).open().unwrap();
-    db.open_tree("state").unwrap().remove(meta(140).as_bytes()).unwrap();
-    drop(db);
-    for number in 1..=2 {
-        cut_off(dir.path());
-        let error = Store::open(dir.path(), &log()).map(drop).unwrap_err();
-        assert!(matches!(error, OpenError::CutOff { .. }) && error.is_damage(), "{error:?}");
-        let store = Store::open_or_remake(dir.path(), &log(), None).unwrap();
-        assert_eq!(store.verify_integrity().await.unwrap(), expect);
-        let remade = store.remade().unwrap();
-        let one = Remade::new(Part::Store, false, "the machine stopped while it was open", &expect);
-        assert_eq!(remade, vec![one; number]);
-        drop(store);
-    }
-    assert!(dir.path().join("store.cut-off/db").exists());
-    assert!(!names(dir.path()).iter().any(|name| name.starts_with("store.broken") || name == "store.new"));
-    // It is said once, and closed after that.
-    let store = Store::open(dir.path(), &log()).unwrap();
-    store.remade_is_said().unwrap();
-    store.remade_is_said().unwrap();
-    assert_eq!(store.remade().unwrap(), []);
-    drop(store);
-    drop(Store::open_or_remake(dir.path(), &log(), None).unwrap());
-    check(dir.path(), expect).await;
-}
-
-#[tokio::test]
-async fn what_is_not_a_stop_of_the_machine_alone_is_left_to_somebody() {
-    let (dir, expect) = filled().await;
-    let refused = |dir: &Path, seen| {
-        let before = names(dir);
-        let error = Store::open_or_remake(dir, &log(), seen).map(drop).unwrap_err();
-        assert_eq!(names(dir), before);
-        error
-    };
-    // Somebody has seen more.
-    cut_off(dir.path());
-    let seen = Seen { epoch: Epoch(1), size: expect.entries + 1 };
-    let error = refused(dir.path(), Some(seen));
-    let OpenError::NotRemade { error, .. } = &error else { panic!("{error:?}") };
-    assert!(
-        matches!(&**error, RepairError::Behind { size, seen } if (*size, *seen) == (expect.entries, expect.entries + 1))
-    );
-    // As much, or of another epoch.
-    for seen in [Seen { size: expect.entries, ..seen }, Seen { epoch: Epoch(2), ..seen }] {
-        cut_off(dir.path());
-        drop(Store::open_or_remake(dir.path(), &log(), Some(seen)).unwrap());
-    }
-    // Another log.
-    cut_off(dir.path());
-    let error = Store::open_or_remake(dir.path(), &"other".parse().unwrap(), None).map(drop).unwrap_err();
-    assert!(matches!(error, OpenError::OtherLog { .. }), "{error:?}");
-    // The journal is torn in the middle, or no base copy can be read.
-    for part in ["journal", "base"] {
-        let image = TempDir::new().unwrap();
-        copy(dir.path(), image.path());
-        for file in names(&image.path().join(part)) {
-            let path = image.path().join(part).join(file);
-            let mut bytes = fs::read(&path).unwrap();
-            bytes[100] ^= 1;
-            fs::write(path, bytes).unwrap();
-        }
-        let error = refused(image.path(), None);
-        let OpenError::NotRemade { error, .. } = &error else { panic!("{part}: {error:?}") };
-        assert!(matches!(&**error, RepairError::Parts(_)), "{part}: {error:?}");
-        // Somebody who asks for a repair has the engine looked at.
-        match Store::repair(image.path(), &log()) {
-            Ok(Repaired::Whole(integrity) | Repaired::NewJournal { integrity, .. }) => assert_eq!(integrity, expect),
-            Err(RepairError::Parts(PartsError::Journal(_))) if part == "journal" => continue,
-            other => panic!("{part}: {other:?}"),
-        }
-        drop(Store::open(image.path(), &log()).unwrap());
-    }
-    // The engine is damaged, and the machine did not stop.
-    fs::remove_dir_all(dir.path().join("store")).unwrap();
-    drop(Store::repair(dir.path(), &log()).unwrap());
-    for closed in [true, false] {
-        fs::remove_dir_all(dir.path().join("store")).unwrap();
-        let boot = Boot::of_machine();
-        let places = Places::of(dir.path());
-        if closed {
-            boot.say_closed(&places).unwrap();
-        } else {
-            boot.say_open(&places).unwrap();
-        }
-        let error = refused(dir.path(), None);
-        assert!(matches!(error, OpenError::NoEngine { .. }), "{error:?}");
-        // And is not taken for a stop of the machine afterwards.
-        let expect = if closed { LastUse::Closed } else { LastUse::ThisBoot };
-        assert_eq!(boot.last_use(&places).unwrap(), expect);
-        rebuilt(dir.path());
-    }
-}
-
 /// A store whose journal is damaged where the engine has passed, and what it holds.
-async fn passed_damage() -> (TempDir, Integrity) {
+pub(super) async fn passed_damage() -> (TempDir, Integrity) {
     let (dir, _) = filled().await;
     let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
     fill(&store, 1_000).await;
@@ -342,63 +230,6 @@ async fn passed_damage() -> (TempDir, Integrity) {
     bytes[200] ^= 1;
     fs::write(last, bytes).unwrap();
     (dir, expect)
-}
-
-#[tokio::test]
-async fn a_repair_that_is_cut_off_anywhere_loses_nothing_and_is_ended_by_the_next() {
-    let cut_after = |dir: &Path, stage: Stage| {
-        let places = Places::of(dir);
-        let boot = Boot::of_machine();
-        let after = |done: Stage| if done == stage { Err(RepairError::CutOff) } else { Ok(()) };
-        let repair = Repair { places: &places, log: &log(), boot: &boot, after: &after };
-        let error = repair.by_hand(FORMAT).unwrap_err();
-        assert!(matches!(error, RepairError::CutOff), "{stage:?}: {error:?}");
-    };
-    for stage in [Stage::EngineBuilt, Stage::EngineNoted, Stage::EngineAside, Stage::EngineInPlace] {
-        for stopped in [false, true] {
-            let (dir, expect) = filled().await;
-            fs::write(dir.path().join("store/db"), [7; 5_000]).unwrap();
-            if stopped {
-                cut_off(dir.path());
-            }
-            cut_after(dir.path(), stage);
-            Store::repair(dir.path(), &log()).unwrap();
-            assert!(dir.path().join("store.broken-1/db").exists(), "{stage:?}");
-            let store = Store::open(dir.path(), &log()).unwrap();
-            assert!(!store.remade().unwrap().is_empty());
-            drop(store);
-            check(dir.path(), expect).await;
-        }
-    }
-    for stage in [
-        Stage::BaseMade,
-        Stage::JournalMade,
-        Stage::JournalNoted,
-        Stage::JournalAside,
-        Stage::JournalInPlace,
-        Stage::BasesAside,
-    ] {
-        let (dir, expect) = passed_damage().await;
-        let mut old = names(&dir.path().join("journal"));
-        // A segment that was made ready is nothing yet.
-        old.retain(|name| name != "next.new");
-        cut_after(dir.path(), stage);
-        // Either the old journal is where it was, or opening goes on.
-        let opened = Store::open(dir.path(), &log()).map(drop);
-        let replaced = matches!(stage, Stage::JournalAside | Stage::JournalInPlace | Stage::BasesAside);
-        assert_eq!(opened.is_ok(), replaced, "{stage:?}: {opened:?}");
-        Store::repair(dir.path(), &log()).unwrap();
-        let aside = names(&dir.path().join("journal.broken-1"));
-        assert!(old.iter().all(|segment| aside.contains(segment)), "{stage:?}: {aside:?}");
-        let store = Store::open(dir.path(), &log()).unwrap();
-        assert_eq!(store.verify_integrity().await.unwrap(), expect, "{stage:?}");
-        assert!(store.remade().unwrap().iter().any(|remade| remade.part == Part::Journal && remade.by_hand));
-        store.commit(put(7_000, "after")).await.unwrap();
-        let expect = store.verify_integrity().await.unwrap();
-        drop(store);
-        fs::remove_dir_all(dir.path().join("store")).unwrap();
-        assert_eq!(rebuilt(dir.path()).1, expect, "{stage:?}");
-    }
 }
 
 #[test]

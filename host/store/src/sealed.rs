@@ -198,6 +198,25 @@ impl<'a> InOrder<'a> {
         Self { trees, sealed, whole: None }
     }
 
+    /// Begin with a bundle. If entries of it are in its file alone and that is not right, it is said what is wrong, and
+    /// which root the tree has over it.
+    pub(crate) fn begin(&mut self, bundle: u64) -> Result<Option<(SealedError, Hash)>, StorageError> {
+        let first = bundle * BUNDLE_ENTRIES;
+        let Some((_, root)) = self.sealed.bundle_of(self.trees, first)? else { return Ok(None) };
+        let mut all = true;
+        for index in first..=last_of(bundle) {
+            all = all && self.trees.entry(index)?.is_some();
+        }
+        if all {
+            return Ok(None);
+        }
+        match self.sealed.read(bundle, root) {
+            Ok(whole) => self.whole = Some((bundle, whole)),
+            Err(error) => return Ok(Some((error, root))),
+        }
+        Ok(None)
+    }
+
     /// The bytes of an entry.
     pub(crate) fn entry(&mut self, index: u64) -> Result<Option<Vec<u8>>, StorageError> {
         if let Some(bytes) = self.trees.entry(index)? {

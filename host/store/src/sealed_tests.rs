@@ -6,7 +6,6 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::*;
-use crate::backup::BackupError;
 use crate::base;
 use crate::batch::Batch;
 use crate::commit::Store;
@@ -14,7 +13,7 @@ use crate::error::ReadError;
 use crate::fixtures::{batch, body, hurried, lazy, log, put};
 use crate::integrity::{Integrity, IntegrityError};
 use crate::places::Places;
-use crate::repair::{RepairError, Repaired};
+use crate::repair::Repaired;
 use crate::steps::EveryStep;
 
 /// Two full bundles, and a part of a third.
@@ -320,17 +319,44 @@ async fn repair_and_backup_take_sealed_files_along() {
     fs::remove_dir_all(dir.path().join("store")).unwrap();
     let repaired = Store::repair(dir.path(), &log()).unwrap();
     assert!(matches!(repaired, Repaired::Rebuilt { integrity, .. } if integrity == whole));
-    // Without the file there is nothing to make it of, and no backup that passes for whole.
+    // What is in the file is lost with it, and nothing else: no state, no start, no backup.
     let mut bytes = fs::read(file(dir.path(), 0)).unwrap();
     bytes[100] ^= 1;
     fs::write(file(dir.path(), 0), &bytes).unwrap();
-    let error = Store::repair(dir.path(), &log()).unwrap_err();
-    let named = causes(&error);
-    assert!(matches!(error, RepairError::Integrity(_)) && named.contains("tile/entries/000` is not what"), "{named}");
+    let is_named = |bad: &[String]| matches!(bad, [bad] if bad.contains("tile/entries/000` is not what"));
+    for _ in 0..2 {
+        let repaired = Store::repair(dir.path(), &log()).unwrap();
+        let Repaired::BadFiles { integrity, bad_files } = repaired else { panic!("{repaired:?}") };
+        assert!(integrity == whole && is_named(&bad_files), "{bad_files:?}");
+        assert!(!dir.path().join("store.new").exists() && !dir.path().join("store.broken-1").exists());
+    }
+    fs::remove_dir_all(dir.path().join("store")).unwrap();
+    let repaired = Store::repair(dir.path(), &log()).unwrap();
+    let Repaired::Rebuilt { integrity, bad_files, .. } = repaired else { panic!("{repaired:?}") };
+    assert!(integrity == whole && is_named(&bad_files), "{bad_files:?}");
+    fs::remove_file(&places.boot).unwrap();
+    let store = Store::open_or_remake(dir.path(), &log(), None).unwrap();
+    assert_eq!(store.remade().unwrap().len(), 3);
+    assert!(causes(&store.entry(0).unwrap_err()).contains("tile/entries/000` is not what"));
+    assert!(causes(&store.verify_integrity().await.unwrap_err()).contains("tile/entries/000` is not what"));
+    assert_eq!(store.entries(256, 256).unwrap().len(), 256);
     let again = TempDir::new().unwrap();
-    let error = Store::back_up(dir.path(), again.path()).unwrap_err();
-    assert!(matches!(error, BackupError::Sealed(_)) && causes(&error).contains("tile/entries/000"), "{error:?}");
-    assert!(!again.path().join("backup.format").exists());
+    let made = Store::back_up(dir.path(), again.path()).unwrap();
+    assert!(is_named(&made.bad_files), "{made:?}");
+    drop(Store::unpack(again.path(), &target.path().join("again"), &log()).unwrap());
+    drop(store);
+    // A root over it that does not fit is damage of the engine, as before.
+    let trees = Trees::open(&places.engine).unwrap();
+    let last = trees.record(511).unwrap().unwrap();
+    let mut wrong = last.hashes.clone();
+    wrong[9] = wrong[8];
+    trees.put(511, &crate::trees::Record { hashes: wrong, bytes: last.bytes }).unwrap();
+    trees.flush().unwrap();
+    drop(trees);
+    fs::write(file(dir.path(), 1), "nothing of it").unwrap();
+    let repaired = Store::repair(dir.path(), &log()).unwrap();
+    let Repaired::Rebuilt { integrity, problem, .. } = repaired else { panic!("{repaired:?}") };
+    assert!(integrity == whole && problem.contains("node `9/0` of the tree is wrong"), "{problem}");
     fs::write(backup.path().join("log/1/tile/entries/000"), &bytes).unwrap();
     let target = TempDir::new().unwrap();
     let unpacked = Store::unpack(backup.path(), target.path(), &log()).unwrap();

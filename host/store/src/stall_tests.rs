@@ -96,7 +96,7 @@ async fn the_journal_waits_for_an_engine_that_is_too_far_behind() {
 /// Open a store that somebody in this process may still have.
 fn open_when_free(dir: &Path) -> Store {
     loop {
-        match Store::open(dir, &log()) {
+        match Store::open_or_remake(dir, &log(), None) {
             Err(OpenError::InUse { .. }) => {}
             opened => return opened.unwrap(),
         }
@@ -163,4 +163,21 @@ async fn a_store_ends_although_its_base_copy_hangs() {
     let store = open_when_free(dir.path());
     assert_eq!(store.counter(&counter(0)).await.unwrap(), deeds.start);
     store.verify_integrity().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_does_not_end_when_it_is_closed_says_so_and_is_no_damage() {
+    let dir = TempDir::new().unwrap();
+    let (hang, hanging) = Hang::at(Step::Flush, Duration::ZERO);
+    let store = Store::create_with(dir.path(), log(), hurried(hang)).unwrap();
+    // Whether it is told that this happened is no matter here.
+    let _ = store.commit(batch(|batch| batch.put.push((meta(1), b"x".to_vec())))).await;
+    hanging.reached.recv().unwrap();
+    let error = store.close().map(drop).unwrap_err();
+    assert!(matches!(&error, OpenError::Hangs { dir: hangs } if hangs == dir.path()), "{error:?}");
+    assert!(!error.is_damage());
+    drop(hanging);
+    let store = open_when_free(dir.path());
+    assert_eq!(store.get(&meta(1)).await.unwrap().unwrap().value, b"x");
+    store.close().unwrap();
 }

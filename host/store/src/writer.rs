@@ -103,6 +103,10 @@ impl Writer {
         if !self.teller.durable(self.head) {
             return Ok(());
         }
+        if group.may_end_something {
+            // Before anybody is told, so that whoever watches has heard of it by then.
+            shared.endings.send_modify(|endings| *endings += 1);
+        }
         for (answer, outcome) in answers {
             // Who does not listen any more does not want to know.
             let _ = answer.send(outcome);

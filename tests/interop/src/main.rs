@@ -17,6 +17,7 @@ mod clients;
 mod log;
 mod on_behalf;
 mod openssl;
+mod postgresql;
 mod provider;
 mod sign_out;
 mod steps;
@@ -72,6 +73,8 @@ enum Part {
     Api,
     /// The audit log: `fsck` of tessera reads it, and `litewitness` cosigns it.
     Log,
+    /// Logins in a PostgreSQL, and a server that is killed while it makes and ends them.
+    Postgresql,
 }
 
 impl Part {
@@ -87,6 +90,7 @@ impl Part {
             Self::Certificates => Box::pin(certificates::play(tools, steps)).await,
             Self::Api => Box::pin(api::play(tools, steps)).await,
             Self::Log => Box::pin(log::play(tools, steps)).await,
+            Self::Postgresql => Box::pin(postgresql::play(steps)).await,
         }
     }
 }

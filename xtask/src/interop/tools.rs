@@ -67,6 +67,12 @@ const TOOLS: &[Tool] = &[
         needed_by: GO,
         help: "Python with `sqlite3` (Debian: `apt-get install python3`)",
     },
+    Tool {
+        command: &["/usr/lib/postgresql/15/bin/postgres", "--version"],
+        at_least: Some((15, 0)),
+        needed_by: &[Part::Postgresql],
+        help: "PostgreSQL 15 (Debian: `apt-get install postgresql-15`)",
+    },
 ];
 
 /// A tool, and what says its version.

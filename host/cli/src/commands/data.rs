@@ -104,9 +104,9 @@ impl Backup {
         if output.json {
             output.json(&serde_json::json!({
                 "directory": dir, "version": made.version, "files": made.files, "bytes": made.bytes,
-                "user_keys": copied,
+                "user_keys": copied, "bad_files": made.bad_files,
             }))?;
-            return Ok(Exit::Done);
+            return Ok(of_files(&made.bad_files));
         }
         output.line(format!("backup   {dir}"));
         output.line(format!("version  {}", made.version));
@@ -119,7 +119,29 @@ impl Backup {
         if copied.is_some() {
             output.note("Whoever is erased from now on is still in the copy of the keys: delete their file from it, or the copy.");
         }
-        Ok(Exit::Done)
+        say_bad(context, &made.bad_files);
+        Ok(of_files(&made.bad_files))
+    }
+}
+
+/// Files whose entries cannot be read are the log's alone: all else was done.
+#[cfg(target_os = "linux")]
+const fn of_files(bad: &[String]) -> Exit {
+    if bad.is_empty() { Exit::Done } else { Exit::VerificationFailed }
+}
+
+/// Name the files whose entries cannot be read.
+#[cfg(target_os = "linux")]
+fn say_bad(context: &Context, bad: &[String]) {
+    for file in bad {
+        context.output.line(format!("bad      {file}"));
+    }
+    if !bad.is_empty() {
+        context.output.note("");
+        context.output.note(
+            "Entries of the audit log in these files cannot be read. Nothing else depends on them: put the files back from \
+             an earlier backup.",
+        );
     }
 }
 
@@ -168,10 +190,12 @@ impl Repair {
                 "version": repaired.version,
                 "entries": repaired.entries,
                 "digest": repaired.digest,
+                "bad_files": repaired.bad_files,
             }))?;
-            return Ok(Exit::Done);
+            return Ok(of_files(&repaired.bad_files));
         }
         match repaired.rebuilt {
+            None if !repaired.bad_files.is_empty() => output.line("the store fits together; nothing was changed"),
             None => output.line("everything fits together; nothing was changed"),
             Some("journal") => {
                 output.line("a new journal was begun with the store, which has all that the old one had");
@@ -187,6 +211,7 @@ impl Repair {
         output.line(format!("version  {}", repaired.version));
         output.line(format!("entries  {}", repaired.entries));
         output.line(format!("digest   {}", repaired.digest));
-        Ok(Exit::Done)
+        say_bad(context, &repaired.bad_files);
+        Ok(of_files(&repaired.bad_files))
     }
 }

@@ -48,6 +48,9 @@ pub(crate) struct Decide {
     /// Decide once, however often it is asked under this key
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
+    /// Ask for a login in the PostgreSQL that the resource type is tied to, instead of a token
+    #[arg(long)]
+    login: bool,
 }
 
 impl Decide {
@@ -61,6 +64,9 @@ impl Decide {
         }
         if let Some(delegation) = &self.delegation {
             request = request.on_behalf_by(delegation.as_str());
+        }
+        if self.login {
+            request = request.login();
         }
         if let Some(key) = self.idempotency_key {
             request = request.idempotency_key(key)?;
@@ -98,6 +104,12 @@ fn print(output: &Output, answer: &DecisionAnswer) {
     }
     if let Some(credential) = &answer.credential {
         output.line(format!("credential  {} {}", credential.token_type, credential.access_token));
+    }
+    if let Some(login) = &answer.login {
+        output.line(format!("lease       {}, until {}", login.lease, TimeMs(login.expires_at_ms)));
+        output.line(format!("database    {} at {}:{}", login.database, login.host, login.port));
+        output.line(format!("user        {}", login.user));
+        output.line(format!("password    {}", login.password));
     }
     let entry = &answer.entry;
     output.line(format!("entry       {}/{}/{}", entry.log_id, entry.epoch, entry.index));

@@ -76,6 +76,7 @@ impl RotateLog {
                 "earlier_origin": rotated.earlier.to_string(),
                 "earlier_entries": rotated.entries,
                 "earlier_export": rotated.export.display().to_string(),
+                "high_water_problem": rotated.high_water_problem,
             }))?;
             return Ok(Exit::Done);
         }
@@ -85,6 +86,9 @@ impl RotateLog {
         ));
         output.line(format!("earlier log  {}", rotated.export.display()));
         output.line(format!("key          {}", rotated.key));
+        if let Some(problem) = rotated.high_water_problem {
+            output.note(format!("the high-water file cannot be written, so start the server now: {problem}"));
+        }
         if self.compromised {
             output.note("the old key does not vouch for this one: give it to everybody who verifies the log");
         }

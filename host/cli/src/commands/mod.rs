@@ -15,6 +15,7 @@ mod freeze;
 mod grant;
 mod init;
 mod key;
+mod lease;
 mod load;
 mod my;
 mod operator;
@@ -25,6 +26,7 @@ mod resource_server;
 mod restored;
 mod serve;
 mod session;
+mod target;
 mod trust_domain;
 mod user;
 mod workload_issuer;
@@ -100,6 +102,12 @@ pub(crate) enum Command {
     /// The rights that allows yielded
     #[command(subcommand)]
     Grant(grant::Grant),
+    /// Where credentials are made outside: databases
+    #[command(subcommand)]
+    Target(target::Target),
+    /// Credentials that exist outside
+    #[command(subcommand)]
+    Lease(lease::Lease),
     /// Deny everything, until somebody thaws the server
     Freeze(freeze::Freeze),
     /// Deny no longer everything
@@ -144,6 +152,8 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Exit, Fai
         Command::Decide(decide) => decide.run(context).await,
         Command::Fact(fact) => fact.run(context).await,
         Command::Grant(grant) => grant.run(context).await,
+        Command::Target(target) => target.run(context).await,
+        Command::Lease(lease) => lease.run(context).await,
         Command::Freeze(freeze) => freeze.run(context).await,
         Command::Thaw(thaw) => thaw.run(context).await,
         Command::Frozen(frozen) => frozen.run(context).await,

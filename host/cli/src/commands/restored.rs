@@ -34,7 +34,7 @@ pub(super) fn print(output: &Output, config: &Config, restored: &Restored) -> Re
             "sessions_ended": ended.sessions,
             "operator_tokens_ended": ended.operator_tokens,
             "users_erased": ended.users,
-            "user_keys": restored.user_keys,
+            "user_keys": restored.user_keys, "users_without_key": restored.users_without_key,
             "bootstrap_token": token,
         }))?;
         return Ok(Exit::Done);
@@ -51,6 +51,7 @@ pub(super) fn print(output: &Output, config: &Config, restored: &Restored) -> Re
     if let Some(keys) = restored.user_keys {
         line("user keys", format!("{keys} put back"));
     }
+    line("users without key", restored.users_without_key.to_string());
     line("bootstrap token", token.to_owned());
     output.note("");
     if let Some(problem) = &restored.high_water_problem {

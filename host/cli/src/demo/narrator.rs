@@ -58,7 +58,7 @@ impl<'a> Narrator<'a> {
     /// Count what was answered.
     pub(super) fn count(&mut self, answer: &Result<Decision, Error>) {
         match answer {
-            Ok(Decision::Allow { .. }) => self.tally.allowed += 1,
+            Ok(Decision::Allow { .. } | Decision::AllowLogin { .. }) => self.tally.allowed += 1,
             Ok(_) => self.tally.denied += 1,
             Err(Error::Problem(_)) => self.tally.refused += 1,
             Err(_) => {}
@@ -87,7 +87,7 @@ pub(super) fn describe(answer: &Result<Decision, Error>) -> String {
         said.collect::<Vec<_>>().join(", ")
     };
     match answer {
-        Ok(decision @ Decision::Allow { grant, decided, .. }) => {
+        Ok(decision @ (Decision::Allow { grant, decided, .. } | Decision::AllowLogin { grant, decided, .. })) => {
             let reasons = reasons(decision);
             format!("allow: {reasons}; grant {}…, entry {}", &grant.id[..grant.id.len().min(12)], decided.entry.index)
         }

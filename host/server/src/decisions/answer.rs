@@ -3,12 +3,14 @@
 use attorn_api::ProblemCode;
 use attorn_api::audit::EntryReference;
 use attorn_api::decisions::{
-    ActiveSetReference, ApprovalRequirement, Credential, DecisionAnswer, DecisionKind, Grant as GrantAnswer, Reason,
+    ActiveSetReference, ApprovalRequirement, Credential, DecisionAnswer, DecisionKind, Grant as GrantAnswer,
+    PostgresqlLogin, Reason,
 };
+use attorn_broker::CredentialKind as _;
 use attorn_core::reason::HostReason;
 use attorn_core::{Decision, DecisionId, DecisionReason, Grant, Issuer, JsonText};
-use attorn_identity::{TokenClaims, TokenSubject};
-use attorn_store::records::{IdempotencyRecord, Kept, Record as _};
+use attorn_identity::TokenSubject;
+use attorn_store::records::{IdempotencyRecord, Kept, LeaseRecord, Record as _};
 use attorn_store::{GrantStanding, Key, Recorded, Versioned};
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +21,7 @@ use crate::app::App;
 use crate::audit::reference;
 use crate::grants;
 use crate::http::failure::Failure;
+use crate::leases::{self, place::Place};
 use crate::users::{self, kept};
 
 /// How many reasons an answer has, and how many characters of each: an answer has to be kept.
@@ -39,25 +42,40 @@ struct Decided {
 }
 
 impl Decided {
-    fn answer(self, entry: EntryReference, credential: Option<Credential>) -> DecisionAnswer {
+    fn answer(self, entry: EntryReference, given: Option<Given>) -> DecisionAnswer {
         let Self { decision, decision_id, reasons, approvers, grant, active_set } = self;
-        DecisionAnswer { decision, decision_id, reasons, approvers, grant, credential, entry, active_set }
+        let (credential, login) = match given {
+            Some(Given::Token(credential)) => (Some(credential), None),
+            Some(Given::Login(login)) => (None, Some(login)),
+            None => (None, None),
+        };
+        DecisionAnswer { decision, decision_id, reasons, approvers, grant, credential, login, entry, active_set }
     }
 }
 
+/// What a grant's holder is given.
+enum Given {
+    Token(Credential),
+    Login(PostgresqlLogin),
+}
+
 /// The answer to a decision that was just recorded.
-pub(super) fn first(
+pub(super) async fn first(
     app: &App,
     ground: &Ground,
     made: &Made,
     decision: DecisionId,
-    recorded: Recorded<Option<Grant>>,
+    (recorded, lease): (Recorded<Option<Grant>>, Option<(LeaseRecord, Place)>),
 ) -> Result<DecisionAnswer, Failure> {
     let entry = recorded.entries().first().ok_or_else(|| Failure::internal("a decision was recorded without entry"))?;
     let (entry, decided) = (reference(entry), decided(ground, made, decision, recorded.get().as_ref()));
     let subject = ground.chain.as_ref().map(|chain| subject_of(&chain.behalf.user.issuer, &chain.subject));
-    let credential = recorded.transpose().map(|grant| issue(app, &grant, subject.as_ref())).transpose()?;
-    Ok(decided.answer(entry, credential))
+    let given = match (recorded.transpose(), lease) {
+        (None, _) => None,
+        (Some(grant), None) => Some(Given::Token(token(app, &grant, subject.as_ref()).await?)),
+        (Some(grant), Some(lease)) => Some(Given::Login(leases::issue::login(app, &grant, lease).await?)),
+    };
+    Ok(decided.answer(entry, given))
 }
 
 /// The answer to what was asked before: the recorded decision, with a token signed anew from the same
@@ -71,9 +89,10 @@ pub(super) async fn again(
     let answer = kept::read_text(app, &place, earlier.value.answer).await?;
     let answer = answer.ok_or_else(|| kept::erased("the user on whose behalf this was asked before was erased"))?;
     let decided: Decided = serde_json::from_str(answer.as_str()).map_err(Failure::internal)?;
-    let mut credential = None;
+    let mut given = None;
     let entry = reference(&app.store.entry_ref(earlier.version, earlier.entries.start));
-    if let Some(id) = &earlier.value.grant {
+    // A login was shown once, and its password is kept nowhere.
+    if let (Some(id), true) = (&earlier.value.grant, ask.wanted.credential.is_token()) {
         let inactive = || {
             let detail = format!("the grant `{id}` of the decision that was made before is not active any more");
             Failure::of(ProblemCode::GrantInactive, detail).with_help("ask with a new idempotency key")
@@ -99,9 +118,9 @@ pub(super) async fn again(
             None => None,
         };
         let subject = user.as_ref().map(|user| subject_of(&user.body.issuer, &user.body.subject));
-        credential = Some(issue(app, &grant, subject.as_ref())?);
+        given = Some(Given::Token(token(app, &grant, subject.as_ref()).await?));
     }
-    Ok(decided.answer(entry, credential))
+    Ok(decided.answer(entry, given))
 }
 
 /// The answer as it is kept for asking again: without credential, and without a place in the log yet.
@@ -119,16 +138,10 @@ fn subject_of<'a>(issuer: &'a Issuer, subject: &'a str) -> TokenSubject<'a> {
     TokenSubject { issuer: issuer.as_str(), subject }
 }
 
-/// Issue the credential of a recorded grant. One that is held for a user names that user.
-fn issue(app: &App, grant: &Recorded<Grant>, user: Option<&TokenSubject<'_>>) -> Result<Credential, Failure> {
-    let grant = grant.get();
-    let claims = TokenClaims::of(grant, user, &app.config.public_url).map_err(Failure::internal)?;
-    let key = app.token_keys.named(&grant.signed_by);
-    let signer = key.as_ref().and_then(|key| key.signer());
-    let lost = || Failure::of(ProblemCode::Contention, "the key that signs tokens was lost meanwhile");
-    let access_token = signer.ok_or_else(lost)?.sign(&claims).map_err(Failure::internal)?;
-    let expires_in = grant.expires_at.ms_since(app.clock.now()) / 1000;
-    Ok(Credential { token_type: grant.key_binding.token_type().into(), access_token, expires_in })
+/// Issue the token of a recorded grant. One that is held for a user names that user.
+async fn token(app: &App, grant: &Recorded<Grant>, user: Option<&TokenSubject<'_>>) -> Result<Credential, Failure> {
+    let user = user.map(|user| (user.issuer.to_owned(), user.subject.to_owned()));
+    leases::token::Tokens::of(app).issue(grant, &user).await.map_err(leases::token::failure)
 }
 
 fn decided(ground: &Ground, made: &Made, decision: DecisionId, grant: Option<&Grant>) -> Decided {

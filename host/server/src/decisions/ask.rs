@@ -1,6 +1,6 @@
 //! What an agent asks, parsed once.
 
-use attorn_api::decisions::DecisionRequest;
+use attorn_api::decisions::{CredentialKind, DecisionRequest};
 use attorn_api::json::{canonical_raw, digest};
 use attorn_api::{IDEMPOTENCY_HEADER, ProblemCode};
 use attorn_core::context::AuthenticationMethod;
@@ -40,6 +40,8 @@ pub(crate) struct Wanted {
     pub(crate) delegation: Option<DelegationId>,
     /// The user that it names, which the delegation has to be from.
     pub(crate) user: Option<UserId>,
+    /// What it wants to be given.
+    pub(crate) credential: CredentialKind,
 }
 
 /// What makes asking twice the same as asking once.
@@ -86,7 +88,7 @@ pub(crate) fn wanted(wire: DecisionRequest<'_>) -> Result<Wanted, Failure> {
         arguments,
         claims,
     };
-    Ok(Wanted { request, delegation, user })
+    Ok(Wanted { request, delegation, user, credential: wire.credential })
 }
 
 fn object(name: &str, raw: Option<&RawValue>) -> Result<JsonText, Failure> {
@@ -103,9 +105,9 @@ fn idempotency(app: &App, call: &Call, wanted: &Wanted) -> Result<Option<Idempot
         let detail = format!("`{IDEMPOTENCY_HEADER}` stands once, with 1 to 128 visible ASCII characters");
         return Err(Failure::of(ProblemCode::InvalidField, detail));
     }
-    let Wanted { request, delegation, user } = wanted;
+    let Wanted { request, delegation, user, credential } = wanted;
     // The parts are canonical, and JSON keeps them apart.
-    let whole = json!([
+    let mut whole = json!([
         request.action.as_str(),
         request.resource.as_str(),
         request.purpose.as_str(),
@@ -115,6 +117,9 @@ fn idempotency(app: &App, call: &Call, wanted: &Wanted) -> Result<Option<Idempot
         delegation.as_ref().map(DelegationId::as_str),
         user.as_ref().map(UserId::as_str),
     ]);
+    if let (CredentialKind::Postgresql, Some(parts)) = (credential, whole.as_array_mut()) {
+        parts.push("postgresql".into());
+    }
     // Both may speak of a user, and nobody who reads the store can guess from a keyed hash what they say.
     let key_digest = app.names.hash("idempotency key", "", key);
     Ok(Some(Idempotency { key_digest, request_digest: app.names.hash("request", "", &whole.to_string()) }))

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::str::FromStr;
 
+use attorn_api::decisions::CredentialKind;
 use attorn_core::context::{AuthenticationMethod, Delegation, Group, Phase, User};
 use attorn_core::{
     Agent, AgentKey, AgentState, BoundsLimits, Ceiling, Digest, EvaluationContext, Holder, Issuer, JsonText,
@@ -68,7 +69,7 @@ pub(super) fn asked(arguments: &str) -> Ask {
         method: AuthenticationMethod::Dpop,
         identity: None,
         thumbprint: thumbprint(),
-        wanted: Wanted { request: request(arguments), delegation: None, user: None },
+        wanted: Wanted { request: request(arguments), delegation: None, user: None, credential: CredentialKind::Token },
         idempotency: None,
     }
 }

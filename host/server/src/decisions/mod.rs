@@ -28,14 +28,14 @@ use attorn_api::ProblemCode;
 use attorn_api::decisions::DecisionAnswer;
 use attorn_api::json::parse_body;
 use attorn_core::{Decision, Denied};
-use attorn_store::CommitError;
+use attorn_store::{CommitError, KeyKind};
 use tracing::{Instrument as _, Span};
 
 use crate::app::App;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
 use crate::metrics::Conflict;
-use crate::random;
+use crate::{leases, random};
 use ask::{Ask, Wanted};
 use gather::{Gathered, gather};
 
@@ -82,14 +82,16 @@ pub(crate) async fn decide(app: &App, ask: &Ask) -> Result<DecisionAnswer, Failu
             Ok(within) => evaluate::decide(app, &gathered, within, ask.method).await?,
         };
         observe::evaluated(&made);
+        let place = leases::place::of(app, ask, &made).await?;
         // Once more only when a counter has no room: the second decision is a deny, which charges nothing.
         for _ in 0..2 {
-            let (batch, grant) =
-                record::batch(ask, (&gathered, gathered.veil(app)), bounds.as_ref().ok(), &made, decision)?;
-            match app.store.commit_recorded(batch, grant).await {
+            let (veiled, within) = ((&*gathered, gathered.veil(app)), bounds.as_ref().ok());
+            let recording = record::batch(ask, veiled, within, &made, decision, place.as_ref())?;
+            match app.store.commit_recorded(recording.batch, recording.grant).await {
                 Ok(recorded) => {
                     observe::decided(app, &made, decision, began).await;
-                    let answer = answer::first(app, &gathered, &made, decision, recorded);
+                    let lease = recording.lease.zip(place);
+                    let answer = answer::first(app, &gathered, &made, decision, (recorded, lease)).await;
                     app.shadows.later(app, *gathered, made, decision);
                     return answer;
                 }
@@ -99,6 +101,9 @@ pub(crate) async fn decide(app: &App, ask: &Ask) -> Result<DecisionAnswer, Failu
                     drop(held.take());
                     app.active.catch_up(&app.store, &app.engine).await?;
                     break;
+                }
+                Err(CommitError::LimitExceeded { key, .. }) if key.kind() == Some(KeyKind::OpenLeases) => {
+                    return Err(leases::place::full());
                 }
                 Err(CommitError::LimitExceeded { key, found }) => {
                     app.metrics.conflict(Conflict::Limit);

@@ -10,7 +10,7 @@ use attorn_core::{
     Outcome, PolicyId, TimeMs, Verdict, WithinBounds,
 };
 use attorn_engine::Evaluation;
-use attorn_store::records::{DecisionRecord, IdempotencyRecord, Record as _};
+use attorn_store::records::{DecisionRecord, IdempotencyRecord, LeaseRecord, Record as _};
 use attorn_store::{Batch, Key};
 use serde_json::{Value, json};
 
@@ -28,6 +28,7 @@ use super::veil::{self, Veil};
 use crate::active::ActivePolicy;
 use crate::entry;
 use crate::http::failure::Failure;
+use crate::leases::place::Place;
 use crate::random;
 use crate::users::kept;
 
@@ -57,6 +58,13 @@ pub(crate) struct Made {
     pub(crate) engine: Option<Digest>,
 }
 
+/// What is to be recorded of a decision.
+pub(super) struct Recording {
+    pub(super) batch: Batch,
+    pub(super) grant: Option<Grant>,
+    pub(super) lease: Option<LeaseRecord>,
+}
+
 /// One policy that was asked.
 pub(crate) struct Asked {
     pub(crate) policy: Arc<ActivePolicy>,
@@ -79,14 +87,15 @@ impl Made {
     }
 }
 
-/// One batch of all that is recorded, and the grant that it records.
+/// One batch of all that is recorded, the grant that it records, and the lease that is to come of that.
 pub(super) fn batch(
     ask: &Ask,
     (ground, veil): (&Ground, Veil<'_>),
     within: Option<&WithinBounds<'_>>,
     made: &Made,
     decision: DecisionId,
-) -> Result<(Batch, Option<Grant>), Failure> {
+    place: Option<&Place>,
+) -> Result<Recording, Failure> {
     let grant = match (&made.decision, within) {
         (Decision::Allow(allowed), Some(within)) => {
             let ids = (random::grant_id()?, decision);
@@ -112,6 +121,10 @@ pub(super) fn batch(
         batch.put.push((Key::expiry(grant.expires_at, &Key::grant(&grant.id)), Vec::new()));
         batch.put_record(&record);
     }
+    let lease = match (&grant, place) {
+        (Some(grant), Some(place)) => Some(place.intend(grant, &mut batch)?),
+        _ => None,
+    };
     let challenged = matches!(made.decision, Decision::Challenge(_));
     if let (Some(idempotency), false) = (&ask.idempotency, challenged) {
         let expires_at = made.now.plus_ms(IDEMPOTENCY_MS);
@@ -128,7 +141,7 @@ pub(super) fn batch(
         batch.put.push((Key::expiry(expires_at, &record.key()), Vec::new()));
         batch.put_record(&record);
     }
-    Ok((batch, grant))
+    Ok(Recording { batch, grant, lease })
 }
 
 /// The versions of policies that allowed.

@@ -78,8 +78,9 @@ fn the_largest_batch_of_a_decision_has_no_more_items_than_a_batch_may_have() {
     let said_by = |n: usize| (Key::resource_server(&format!("s{n}").parse().unwrap()), Require::Version(1));
     let mut made = Made::by_bounds(NOW, debiting(&within));
     made.looked_up.require = (0..FACTS_MAX).map(fact).chain((0..SERVERS_MAX).map(said_by)).collect();
-    let (batch, grant) =
-        batch(&ask, (&ground(), Veil::Nobody), Some(&within), &made, DecisionId::from_random([1; 16])).unwrap();
+    let id = DecisionId::from_random([1; 16]);
+    let Recording { batch, grant, .. } =
+        batch(&ask, (&ground(), Veil::Nobody), Some(&within), &made, id, None).unwrap();
     assert!(grant.is_some());
     assert_eq!(batch.require.len(), 6 + FACTS_MAX + SERVERS_MAX);
     assert_eq!(batch.add.len(), COUNTERS_MAX);

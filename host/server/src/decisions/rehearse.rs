@@ -90,7 +90,7 @@ impl Rehearsals {
             Ok(within) => evaluate::decide(app, &gathered, within, ask.method).await?,
         };
         let evaluate = lap.end();
-        drop(record::batch(&ask, (&gathered, gathered.veil(app)), within.as_ref().ok(), &made, decision)?);
+        drop(record::batch(&ask, (&gathered, gathered.veil(app)), within.as_ref().ok(), &made, decision, None)?);
         let record = lap.end();
         Ok(Rehearsed { decision: record::kind(&made.decision), parse, gather, bounds, evaluate, record })
     }

@@ -1,19 +1,30 @@
-//! Which connections have a place: so many in all, so many of one address, and who has to go when there is none.
+//! Which connections have a place: so many in all, so many of one address and of each party, and who has to go.
 //!
-//! To connect costs nothing and proves nothing. Whoever is let in on a connection keeps its place there. Of the others
-//! the one that has been there longest goes when somebody comes for whom there is no place, first of all among those of
-//! the same address. So requests that were half sent, however many and from however many addresses, keep nobody out who
-//! sends a whole one: they have their places only as long as nobody else wants them.
+//! To connect costs nothing and proves nothing. A connection is a *party's* while somebody was let in with its last
+//! request, and a *stranger's* otherwise: whoever is refused, is suspended or asks for what anybody may is a stranger
+//! from then on. If there is no place for somebody who comes, the stranger goes that has been there longest, first of
+//! all among those of the same address. So requests that were half sent, however many and from however many addresses,
+//! keep nobody out who sends a whole one: they have their places only as long as nobody else wants them.
+//!
+//! Whoever is let in keeps the place from strangers, and can do nothing else with it: each party has so many at most,
+//! each kind of party has its share ([`party`]), and an address keeps a place for strangers as well. Beyond that the
+//! party's with the most goes that is idle longest. Shares leave places over, so there is always a stranger who can go
+//! for whoever comes: nobody waits for a place that nobody gives up, and an operator's request is always read.
 //!
 //! How long a connection may take for what it sends is no matter of this, but of [`super::listen`].
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod party;
+mod table;
+
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+pub(crate) use party::Party;
+use table::{Full, Table};
 
 use crate::http::strangers::{Remote, network};
 
@@ -36,64 +47,34 @@ pub(crate) fn places_max() -> usize {
     usize::try_from(places).map_or(CONNECTIONS_MAX, |places| places.min(CONNECTIONS_MAX))
 }
 
-/// Whether anybody proved on a connection who they are.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct LetIn(Arc<AtomicBool>);
-
-impl LetIn {
-    /// Somebody did.
-    pub(crate) fn note(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    pub(super) fn was_noted(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
 /// All connections.
 pub(crate) struct Connections {
     places: Arc<Semaphore>,
     places_max: usize,
-    /// How many of them one address may have.
-    of_address_max: usize,
     table: Mutex<Table>,
     ended_for_room: AtomicU64,
     turned_away: AtomicU64,
-}
-
-/// INVARIANT: an address stands in `addresses` as long as one of its connections stands in `here`. Who has been told to
-/// go stands in neither.
-#[derive(Default)]
-struct Table {
-    /// By the order in which they came.
-    here: BTreeMap<u64, Here>,
-    addresses: HashMap<IpAddr, Address>,
-    /// Those on which nobody had been let in when somebody looked last.
-    strangers: BTreeSet<u64>,
-    next: u64,
-}
-
-#[derive(Default)]
-struct Address {
-    connections: usize,
-    strangers: BTreeSet<u64>,
-}
-
-struct Here {
-    address: IpAddr,
-    let_in: LetIn,
-    go: Arc<Notify>,
+    ended_beyond_share: AtomicU64,
 }
 
 /// The place of one connection, until it is dropped.
 pub(crate) struct Place {
-    connections: Arc<Connections>,
-    number: u64,
     let_in: LetIn,
     go: Arc<Notify>,
     _permit: OwnedSemaphorePermit,
 }
+
+/// Where is noted who was let in on a connection.
+#[derive(Clone)]
+pub(crate) struct LetIn {
+    connections: Arc<Connections>,
+    number: u64,
+    /// Whether anybody ever was.
+    anybody: Arc<AtomicBool>,
+}
+
+/// A request on a connection, until it is answered to the end.
+pub(crate) struct InFlight(LetIn);
 
 impl Connections {
     /// So many in all, and so many of one address.
@@ -101,31 +82,36 @@ impl Connections {
         Self {
             places: Arc::new(Semaphore::new(places_max)),
             places_max,
-            of_address_max,
-            table: Mutex::default(),
+            table: Mutex::new(Table::new(places_max, of_address_max)),
             ended_for_room: AtomicU64::new(0),
             turned_away: AtomicU64::new(0),
+            ended_beyond_share: AtomicU64::new(0),
         }
     }
 
-    /// A place for somebody who came; none if their address has all that it may, and somebody was let in on each. While
-    /// somebody was let in on each of all connections, this waits for one to end.
+    /// A place for somebody who came, as soon as whoever has to go for it has gone; none if all that their address may
+    /// have are operators'.
     pub(crate) async fn place(self: &Arc<Self>, from: Remote) -> Option<Place> {
         let address = network(from.0);
-        if !self.has_room(address) {
+        let Ok(made_room) = self.room_of(address) else {
             self.turned_away.fetch_add(1, Ordering::Relaxed);
             return None;
-        }
+        };
         let places = || Arc::clone(&self.places);
         let permit = if let Ok(permit) = places().try_acquire_owned() {
             permit
         } else {
-            self.end_oldest();
+            if !made_room {
+                let mut table = self.lock();
+                let first = table.first();
+                end(&mut table, first, &self.ended_for_room);
+            }
             places().acquire_owned().await.ok()?
         };
-        let (let_in, go) = (LetIn::default(), Arc::new(Notify::new()));
-        let number = self.lock().add(Here { address, let_in: let_in.clone(), go: Arc::clone(&go) });
-        Some(Place { connections: Arc::clone(self), number, let_in, go, _permit: permit })
+        let go = Arc::new(Notify::new());
+        let number = self.lock().add(address, Arc::clone(&go));
+        let let_in = LetIn { connections: Arc::clone(self), number, anybody: Arc::default() };
+        Some(Place { let_in, go, _permit: permit })
     }
 
     /// How many there are.
@@ -133,37 +119,18 @@ impl Connections {
         self.places_max - self.places.available_permits()
     }
 
-    /// How many were ended because others wanted their places, and how many found none for their address.
-    pub(crate) fn refused(&self) -> [u64; 2] {
-        [self.ended_for_room.load(Ordering::Relaxed), self.turned_away.load(Ordering::Relaxed)]
+    /// How many were ended because others wanted their places, how many found none for their address, and how many were
+    /// ended because their party, its kind or its address had more than its share.
+    pub(crate) fn refused(&self) -> [u64; 3] {
+        [&self.ended_for_room, &self.turned_away, &self.ended_beyond_share].map(|count| count.load(Ordering::Relaxed))
     }
 
-    /// Whether there is room for one more of this address, now that its oldest stranger has gone if there was none.
-    fn has_room(&self, address: IpAddr) -> bool {
+    /// Have room for one more of this address: whether somebody had to go for it.
+    fn room_of(&self, address: IpAddr) -> Result<bool, Full> {
         let mut table = self.lock();
-        let is_full = |table: &Table| {
-            table.addresses.get(&address).is_some_and(|address| address.connections >= self.of_address_max)
-        };
-        if !is_full(&table) {
-            return true;
-        }
-        let Some(number) = table.oldest_stranger_of(address) else { return false };
-        self.end(&mut table, number);
-        true
-    }
-
-    fn end_oldest(&self) {
-        let mut table = self.lock();
-        if let Some(number) = table.oldest_stranger() {
-            self.end(&mut table, number);
-        }
-    }
-
-    fn end(&self, table: &mut Table, number: u64) {
-        if let Some(here) = table.remove(number) {
-            here.go.notify_one();
-            self.ended_for_room.fetch_add(1, Ordering::Relaxed);
-        }
+        let in_the_way = table.in_the_way(address)?;
+        end(&mut table, in_the_way, &self.ended_for_room);
+        Ok(in_the_way.is_some())
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
@@ -172,69 +139,17 @@ impl Connections {
     }
 }
 
-impl Table {
-    fn add(&mut self, here: Here) -> u64 {
-        let number = self.next;
-        self.next += 1;
-        let address = self.addresses.entry(here.address).or_default();
-        address.connections += 1;
-        address.strangers.insert(number);
-        self.strangers.insert(number);
-        self.here.insert(number, here);
-        number
-    }
-
-    fn remove(&mut self, number: u64) -> Option<Here> {
-        let here = self.here.remove(&number)?;
-        self.strangers.remove(&number);
-        if let Some(address) = self.addresses.get_mut(&here.address) {
-            address.strangers.remove(&number);
-            address.connections -= 1;
-            if address.connections == 0 {
-                self.addresses.remove(&here.address);
-            }
-        }
-        Some(here)
-    }
-
-    fn oldest_stranger(&mut self) -> Option<u64> {
-        while let Some(number) = self.strangers.first().copied() {
-            if self.is_stranger(number) {
-                return Some(number);
-            }
-        }
-        None
-    }
-
-    fn oldest_stranger_of(&mut self, address: IpAddr) -> Option<u64> {
-        while let Some(number) = self.addresses.get(&address)?.strangers.first().copied() {
-            if self.is_stranger(number) {
-                return Some(number);
-            }
-        }
-        None
-    }
-
-    /// Whether nobody was let in on this connection yet. Where somebody was, it is no stranger's from now on.
-    fn is_stranger(&mut self, number: u64) -> bool {
-        let Some(here) = self.here.get(&number) else {
-            self.strangers.remove(&number);
-            return false;
-        };
-        if !here.let_in.was_noted() {
-            return true;
-        }
-        self.strangers.remove(&number);
-        if let Some(address) = self.addresses.get_mut(&here.address) {
-            address.strangers.remove(&number);
-        }
-        false
+/// Tell a connection to go.
+fn end(table: &mut Table, number: Option<u64>, count: &AtomicU64) {
+    if let Some(go) = number.and_then(|number| table.remove(number)) {
+        go.notify_one();
+        count.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 impl Place {
     /// Where is noted that somebody was let in.
-    pub(crate) fn let_in(&self) -> &LetIn {
+    pub(crate) const fn let_in(&self) -> &LetIn {
         &self.let_in
     }
 
@@ -246,7 +161,43 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.connections.lock().remove(self.number);
+        let LetIn { connections, number, .. } = &self.let_in;
+        connections.lock().remove(*number);
+    }
+}
+
+impl LetIn {
+    /// A request begins.
+    pub(crate) fn begin(&self) -> InFlight {
+        self.connections.lock().begin(self.number);
+        InFlight(self.clone())
+    }
+
+    /// Somebody proved who they are.
+    pub(crate) fn note(&self) {
+        self.anybody.store(true, Ordering::Relaxed);
+    }
+
+    /// The connection is theirs, as long as each of its requests is let in.
+    pub(crate) fn keep(&self, party: &Party) {
+        let connections = &self.connections;
+        let mut table = connections.lock();
+        table.is_of(self.number, party);
+        while let Some(number) = table.beyond(self.number) {
+            end(&mut table, Some(number), &connections.ended_beyond_share);
+        }
+    }
+
+    /// Whether anybody ever did.
+    pub(super) fn was_noted(&self) -> bool {
+        self.anybody.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let LetIn { connections, number, .. } = &self.0;
+        connections.lock().end(*number);
     }
 }
 

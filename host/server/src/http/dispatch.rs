@@ -18,7 +18,7 @@ use tokio::sync::OwnedRwLockReadGuard;
 use crate::app::App;
 use crate::http::access::{Shown, Signed, identify, take_rate};
 use crate::http::call::{Call, Caller, NOT_KEPT, Reply, problem_response};
-use crate::http::connections::LetIn;
+use crate::http::connections::{LetIn, Party};
 use crate::http::failure::Failure;
 use crate::http::route::{Access, Content, Route};
 use crate::http::strangers::{Remote, claimed};
@@ -109,6 +109,10 @@ async fn handle(
         admit(app, route, (parts, from), body).await.inspect_err(|failure| note_refused(app, route, failure))?;
     // Only now: a stranger who names an agent or a user takes nothing from them.
     take_rate(app, &caller)?;
+    // Only now: whoever calls too often keeps no place either.
+    if let (Some(party), Some(let_in)) = (Party::of(&caller), parts.extensions.get::<LetIn>()) {
+        let_in.keep(&party);
+    }
     let body = match body {
         Ok(body) => body,
         Err(unread) => read_body(unread, route.body_bytes_max).await?,

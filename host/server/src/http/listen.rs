@@ -1,13 +1,17 @@
 //! Connections: for how long, what is spoken on them, and how they end. Which of them have a place is said by
 //! [`super::connections`].
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use hyper::body::Incoming;
+use axum::body::Body;
+use hyper::body::{Bytes, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -19,7 +23,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::config::Tls;
-use crate::http::connections::{Connections, LetIn, Place};
+use crate::http::connections::{Connections, InFlight, LetIn, Place};
 use crate::http::strangers::{Remote, Strangers};
 use crate::http::tls::ClientCertificates;
 
@@ -180,7 +184,8 @@ async fn speak_http(
         if let Some(certificates) = &certificates {
             request.extensions_mut().insert(certificates.clone());
         }
-        router.call(request)
+        let (in_flight, answer) = (let_in.begin(), router.call(request));
+        async move { Ok::<_, Infallible>(answer.await?.map(|body| Answered { body, _in_flight: in_flight })) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -189,6 +194,29 @@ async fn speak_http(
         .serve_connection(TokioIo::new(stream), service);
     // How a connection ends is the client's business; what was asked on it has been logged.
     let _ = tokio::time::timeout(deadlines.connection, watcher.watch(connection)).await;
+}
+
+/// The body of an answer. While it is sent the request is in flight.
+struct Answered {
+    body: Body,
+    _in_flight: InFlight,
+}
+
+impl hyper::body::Body for Answered {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.get_mut().body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 #[cfg(test)]

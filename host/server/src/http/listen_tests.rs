@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_rustls::TlsConnector;
 
 use super::*;
+use crate::http::connections::Party;
 use crate::http::tls::ServerCertificate;
 
 const NAME: &str = "attorn.example";
@@ -142,7 +143,12 @@ async fn serving(admission: Admission) -> (std::net::SocketAddr, tokio::task::Jo
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let read = |body: axum::body::Bytes| async move { body.len().to_string() };
+    let keep = |request: axum::extract::Request| async move {
+        let flood = Party::Agent("flood".parse().unwrap());
+        request.extensions().get::<LetIn>().unwrap().keep(&flood);
+    };
     let router = Router::new().route("/", axum::routing::get(|| async { "here" }).post(read));
+    let router = router.route("/in", axum::routing::get(keep));
     (address, tokio::spawn(serve(listener, router, admission, std::future::pending())))
 }
 
@@ -177,6 +183,29 @@ async fn half_sent_requests_keep_nobody_out() {
     let first = &mut halves[0];
     let end = first.read(&mut [0; 1]).await;
     assert!(matches!(end, Ok(0) | Err(_)), "{end:?}");
+    server.abort();
+}
+
+/// Whoever is let in once on each connection would have all places for as long as they may last.
+#[tokio::test]
+async fn one_who_is_let_in_everywhere_keeps_nobody_out() {
+    const PLACES: usize = 16;
+    let (address, server) = serving(plain(PLACES)).await;
+    let come = async {
+        let mut flood = Vec::new();
+        for _ in 0..2 * PLACES {
+            let mut one = TcpStream::connect(address).await.unwrap();
+            one.write_all(b"GET /in HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+            one.read_exact(&mut [0; 12]).await.unwrap();
+            flood.push(one);
+        }
+        for _ in 0..2 * PLACES {
+            assert!(asked(address).await.ends_with("here"));
+        }
+        drop(flood);
+    };
+    // Less than the flood may have its connections for.
+    assert!(tokio::time::timeout(Duration::from_mins(1), come).await.is_ok(), "the flood has all places");
     server.abort();
 }
 

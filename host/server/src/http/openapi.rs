@@ -127,6 +127,7 @@ fn parameters(route: &Route) -> Vec<Value> {
         let filter = match route.operation {
             "listFacts" => Some("prefix"),
             "listPolicyLogs" => Some("policy"),
+            "listLeases" => Some("target"),
             _ => None,
         };
         let whose = if route.operation == "listDelegations" { &["user", "agent"][..] } else { &[] };

@@ -14,6 +14,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use super::policies;
 use crate::active::ActiveSet;
 use crate::app::App;
+use crate::targets;
 
 /// How things stand.
 #[derive(Debug)]
@@ -32,9 +33,12 @@ pub(super) struct Standing {
     paused: usize,
     /// Requests in the lanes of agents and of users.
     noisy: [u64; 2],
+    /// As they were found last.
+    leases: targets::live::Standing,
+    targets_broken: usize,
     connections: usize,
-    /// Connections that were ended for others, and that were not taken.
-    connections_refused: [u64; 2],
+    /// Connections that were ended for others, that were not taken, and that were beyond somebody's share.
+    connections_refused: [u64; 3],
 }
 
 impl Standing {
@@ -51,6 +55,8 @@ impl Standing {
             ready: app.not_ready().is_none(),
             paused: app.pauses.count_now(app.clock.now()),
             noisy: app.strangers.entered(),
+            leases: app.targets.standing(),
+            targets_broken: app.targets.broken(),
             connections: app.connections.count(),
             connections_refused: app.connections.refused(),
         }
@@ -71,6 +77,20 @@ impl Standing {
         gauge(encoder, "policies_paused", help, self.paused as u64)?;
         let help = "The revision of the set in force.";
         gauge(encoder, "active_set_revision", help, self.set.record.revision)
+    }
+
+    fn leases(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let targets::live::Standing { open, overdue, irrevocable } = self.leases;
+        gauge(encoder, "leases_open", "Credentials outside that have not ended.", open)?;
+        gauge(encoder, "leases_overdue", "Those of them that should have ended more than 10 seconds ago.", overdue)?;
+        gauge(
+            encoder,
+            "leases_irrevocable",
+            "Those of them that could not be ended, however often tried.",
+            irrevocable,
+        )?;
+        let help = "Targets that are not asked for a while, because they did not answer.";
+        gauge(encoder, "targets_broken", help, self.targets_broken as u64)
     }
 
     fn engine(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -100,15 +120,17 @@ impl Collector for Standing {
         gauge(&mut encoder, "ready", help, u64::from(self.ready))?;
         self.in_force(&mut encoder)?;
         self.engine(&mut encoder)?;
+        self.leases(&mut encoder)?;
         let help = "Requests from noisy addresses that were authenticated few at a time.";
         let mut metric = encoder.encode_descriptor("noisy_requests", help, None, MetricType::Counter)?;
         for (lane, count) in ["agents", "users"].into_iter().zip(self.noisy) {
             ConstCounter::new(count).encode(metric.encode_family(&[("lane", lane)])?)?;
         }
         gauge(&mut encoder, "connections", "Connections that there are.", self.connections as u64)?;
-        let help = "Connections that were closed because others wanted their places, or that found none.";
+        let help =
+            "Connections that were closed because others wanted their places, that found none, or beyond a share.";
         let mut metric = encoder.encode_descriptor("connections_refused", help, None, MetricType::Counter)?;
-        for (cause, count) in ["room", "address"].into_iter().zip(self.connections_refused) {
+        for (cause, count) in ["room", "address", "share"].into_iter().zip(self.connections_refused) {
             ConstCounter::new(count).encode(metric.encode_family(&[("cause", cause)])?)?;
         }
         if let Some(entries) = self.log_entries {

@@ -1,7 +1,7 @@
 //! `authorization_details` (RFC 9396): exactly one element, of one action and one resource, because every
 //! token is issued from one grant.
 
-use attorn_api::decisions::DecisionRequest;
+use attorn_api::decisions::{CredentialKind, DecisionRequest};
 use attorn_api::json::canonical;
 use attorn_api::oauth::{ATTORN_ACTION, AuthorizationDetail, OAuthCode};
 use serde::Deserialize;
@@ -40,6 +40,7 @@ fn of_element(text: &str) -> Result<Wanted, Failure> {
         purpose: detail.purpose,
         session: detail.session,
         user: None,
+        credential: CredentialKind::Token,
         delegation: detail.delegation,
         arguments: detail.arguments,
         claims: detail.claims,

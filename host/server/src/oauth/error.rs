@@ -103,6 +103,7 @@ const fn of_problem(code: ProblemCode) -> OAuthCode {
         | ProblemCode::Busy
         | ProblemCode::Contention
         | ProblemCode::NotReady
+        | ProblemCode::TargetUnavailable
         | ProblemCode::Timeout => OAuthCode::TemporarilyUnavailable,
         ProblemCode::Internal => OAuthCode::ServerError,
         // RFC 8693, section 2.2.2, has `invalid_request` for an unacceptable subject token; `invalid_grant` is what
@@ -129,6 +130,8 @@ const fn of_problem(code: ProblemCode) -> OAuthCode {
         | ProblemCode::KeyTaken
         | ProblemCode::IdentityTaken
         | ProblemCode::ResourceTypeTaken
+        | ProblemCode::NoTarget
+        | ProblemCode::TargetTypeTaken
         | ProblemCode::IdempotencyConflict
         | ProblemCode::GrantSpent
         | ProblemCode::GrantInactive

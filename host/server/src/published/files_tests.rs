@@ -105,6 +105,35 @@ fn what_could_not_be_kept_is_tried_again_and_stands_once_in_the_history() {
     assert_eq!(fs::read_to_string(dir.path().join(segment_name(2))).unwrap(), text(&[600]));
 }
 
+/// A part that could not be cut off, as a disk leaves it that takes neither the text nor the cut.
+#[test]
+fn nothing_is_added_behind_what_could_not_be_taken_back() {
+    let dir = TempDir::new().unwrap();
+    let path = |n: u64| dir.path().join(segment_name(n));
+    let left_over = |n: u64, whole: &[u64], left: &str| fs::write(path(n), text(whole) + left).unwrap();
+    let line = format!("\u{2014} example.org/w1 {}\n", "A".repeat(100));
+    let mut kept = History::open(dir.path(), &signer().verifier(), Span::of_bundles(3)).unwrap();
+    put_each(dir.path(), &mut kept, &[256]);
+    // The very checkpoint that comes again, a part of one, and more than what comes.
+    left_over(0, &[256], &text(&[512]));
+    put_each(dir.path(), &mut kept, &[512]);
+    assert_eq!(fs::read_to_string(path(0)).unwrap(), text(&[256, 512]));
+    left_over(0, &[256, 512], &text(&[600, 700])[..150]);
+    let cosigned = signer().verifier().verify((checkpoint(512).note().to_owned() + &line).as_bytes()).unwrap();
+    put_witnessed(dir.path(), &mut kept, &cosigned).unwrap();
+    assert_eq!(fs::read_to_string(path(0)).unwrap(), text(&[256, 512]) + &line);
+    // In segments that were not begun.
+    left_over(1, &[], &text(&[800])[..30]);
+    left_over(2, &[1_600], "");
+    put_each(dir.path(), &mut kept, &[1_700]);
+    assert_eq!([1, 2].map(|n| fs::read_to_string(path(n)).unwrap()), [text(&[]), text(&[1_700])]);
+    let open = || History::open(dir.path(), &signer().verifier(), Span::of_bundles(3));
+    assert_eq!(open().unwrap().last().unwrap().checkpoint().size, 1_700);
+    // What is gone that was there is no place to go on from.
+    fs::write(path(2), "").unwrap();
+    put_newest(dir.path(), &mut kept, &checkpoint(2_000), 1_700).unwrap_err();
+}
+
 #[test]
 fn cosignatures_stand_under_the_checkpoint_that_they_are_of() {
     let dir = TempDir::new().unwrap();

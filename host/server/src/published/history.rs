@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::ops::Range;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use attorn_log::history::{
@@ -126,6 +126,7 @@ impl History {
         let before = Added { segment: self.segment, bytes: self.bytes, last: self.last.clone() };
         if segment > self.segment {
             for made in self.segment + 1..=segment {
+                // One that is there is what could not be added to it before, and maybe a part of that only.
                 make(&self.path(made))?;
             }
             sync_dir(&self.dir.join(HISTORY))?;
@@ -144,7 +145,7 @@ impl History {
         }
     }
 
-    /// Take back what was added last.
+    /// Take back what was added last. Where it is not cut off now, it is before the next is added.
     pub(super) fn take_back(&mut self, added: Added) {
         let bytes = if added.segment == self.segment { added.bytes } else { 0 };
         let _ = self.cut(bytes);
@@ -164,12 +165,21 @@ impl History {
         Ok(())
     }
 
+    /// Write behind what is whole. What stands there is left of what could not be written or taken back, and has to go
+    /// first: nothing is added where it cannot.
     fn append(&mut self, text: &str) -> io::Result<()> {
-        let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(self.path(self.segment))?;
-        let added = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+        let mut options = OpenOptions::new();
+        let options = options.write(true).create(true).truncate(false).mode(0o600);
+        let file = options.open(self.path(self.segment))?;
+        match file.metadata()?.len() {
+            found if found > self.bytes => file.set_len(self.bytes)?,
+            found if found < self.bytes => return Err(io::Error::other("the history of checkpoints was cut short")),
+            _ => {}
+        }
+        let added = file.write_all_at(text.as_bytes(), self.bytes).and_then(|()| file.sync_all());
         match added {
             Ok(()) => self.bytes += text.len() as u64,
-            // A full disk took a part of it. It is tried again, and what follows must not stand behind a part.
+            // A full disk took a part of it, and needs the room. Where it is not cut off now, it is before the next.
             Err(_) => drop(self.cut(self.bytes)),
         }
         added
@@ -211,7 +221,7 @@ fn begin(dir: &Path) -> io::Result<()> {
 }
 
 fn make(path: &Path) -> io::Result<()> {
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path)?.sync_all()
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?.sync_all()
 }
 
 /// Write the history from when it was one file into segments. That file goes when they are there.

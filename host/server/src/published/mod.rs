@@ -10,6 +10,7 @@
 mod files;
 mod history;
 pub(crate) mod offline;
+mod public_reads;
 pub(crate) mod routes;
 pub(crate) mod witnesses;
 
@@ -32,6 +33,7 @@ use crate::config::Config;
 use crate::http::failure::Failure;
 use files::Kept;
 use history::History;
+use public_reads::PublicReads;
 
 /// How often a checkpoint is signed, if there is something new.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -69,6 +71,7 @@ pub(crate) struct Published {
     writing: Mutex<()>,
     /// None if there are no witnesses.
     policy: Option<WitnessPolicy>,
+    public_reads: PublicReads,
 }
 
 /// The newest checkpoints.
@@ -113,7 +116,8 @@ fn size_of(checkpoint: Option<&Arc<SignedCheckpoint>>) -> Option<u64> {
 }
 
 impl Published {
-    /// Read what was published before, and compare it with the log.
+    /// Read what was published before, and compare it with the log. Nothing is sealed before something is signed:
+    /// whoever only looks has no thread of the store write among these files.
     ///
     /// # Errors
     ///
@@ -125,11 +129,10 @@ impl Published {
         for checkpoint in kept.newest.iter().chain(&kept.witnessed) {
             continued(checkpoint, store).map_err(shown)?;
         }
-        store.seal_through(kept.newest.as_ref().map_or(0, |newest| newest.checkpoint().size));
         let heads = Heads { newest: kept.newest.map(Arc::new), witnessed: kept.witnessed.map(Arc::new) };
         let policy = config.witnesses.policy();
         let (heads, history) = (watch::Sender::new(heads), Arc::new(Lock::new(kept.history)));
-        Ok(Self { dir, history, heads, writing: Mutex::default(), policy })
+        Ok(Self { dir, history, heads, writing: Mutex::default(), policy, public_reads: PublicReads::new() })
     }
 
     /// The newest checkpoint; with the cosignatures of witnesses, if they have come.

@@ -38,6 +38,12 @@ impl StoppedLog {
         let store = Store::open(&config.data_dir, &config.log_id)?;
         let verifier = keys::log_signer(&root, &store).await?.verifier();
         let dir = directory(&config.data_dir, &verifier);
+        if !dir.try_exists().unwrap_or(true) {
+            let origin = verifier.origin();
+            return Err(ServeError::Start(format!(
+                "nothing of `{origin}` was signed yet: start the server once, which signs a checkpoint, and verify then"
+            )));
+        }
         let shown = |why: String| ServeError::Start(format!("the checkpoints in `{}`: {why}", dir.display()));
         let kept = Kept::look(&dir, &verifier).map_err(shown)?;
         let size = |one: &Option<attorn_log::SignedCheckpoint>| one.as_ref().map(|one| one.checkpoint().size);
@@ -88,6 +94,10 @@ impl StoppedLog {
     }
 }
 
+fn damaged(why: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}
+
 fn why(failure: Failure) -> String {
     failure.internal.unwrap_or(failure.problem.detail)
 }
@@ -98,7 +108,8 @@ impl PublishedFiles for StoppedLog {
             "key" => Ok(Some(format!("{}\n", self.verifier).into_bytes())),
             "checkpoint" => Ok(Some(self.checkpoint.clone())),
             name if name.starts_with(HISTORY) => self.segment(name, bytes_max),
-            name => name.parse().map_or(Ok(None), |tile| self.tile(tile)).map_err(io::Error::other),
+            // What the store cannot give is missing or was changed.
+            name => name.parse().map_or(Ok(None), |tile| self.tile(tile)).map_err(damaged),
         }
     }
 

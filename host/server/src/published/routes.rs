@@ -12,8 +12,9 @@ use attorn_log::{Hash, Tile, TileKind};
 use axum::body::Body;
 
 use crate::app::App;
-use crate::http::call::{Call, Reply};
+use crate::http::call::{Call, Caller, Reply};
 use crate::http::failure::Failure;
+use crate::published::public_reads::PATIENCE;
 use crate::streamed::streamed;
 
 /// What never changes may be kept for ever: by anybody, or by whoever asked for it.
@@ -51,7 +52,13 @@ pub(crate) async fn tile(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let level: TileKind = call.path_text("level").parse().map_err(|_| no_tile(&call))?;
     let tile = published(&app, &call, level)?;
     let kept = immutable(&app);
+    let turn = match call.caller {
+        Caller::Anonymous => Some(app.published.public_reads.turn(PATIENCE).await?),
+        _ => None,
+    };
     let read = move || {
+        // Until it is read, also if nobody waits for it any more.
+        let _turn = turn;
         let hashes = tile.nodes().map(|id| app.store.hash(id)?.ok_or_else(|| Failure::internal("a hash is missing")));
         Ok::<_, Failure>(hash_tile(&hashes.collect::<Result<Vec<Hash>, _>>()?))
     };

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use attorn_api::ProblemCode;
 use attorn_api::replays::{ChangedDecision, HistoryPage, HistoryRequest, Undecidable, UndecidableDecision, WantedSet};
 use attorn_core::DecisionId;
 use attorn_store::{Batch, StoredEntry};
@@ -74,8 +75,14 @@ impl Page {
             let body: Value = serde_json::from_str(entry.body.as_str()).map_err(Failure::internal)?;
             let id: DecisionId = body["decision_id"].as_str().unwrap_or_default().parse().map_err(Failure::internal)?;
             let decided = read(app, id).await?.ok_or_else(|| Failure::not_found("decision", id))?;
+            match self.one(app, &decided, sets, ask).await {
+                // What was found so far is an answer.
+                Err(failure) if failure.problem.code == ProblemCode::Busy && self.decisions > 0 => {
+                    return Ok(Some(stored.index));
+                }
+                one => one?,
+            }
             self.decisions += 1;
-            self.one(app, &decided, sets, ask).await?;
         }
         Ok(None)
     }

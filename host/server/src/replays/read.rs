@@ -71,32 +71,26 @@ pub(crate) async fn read(app: &Arc<App>, id: DecisionId) -> Result<Option<Decide
     Ok(Some(Decided { id, at, body, kind, record }))
 }
 
-/// The entry: of the batch that made the decision, which may have entries of other things, too. A record that was
-/// written once more is found by what the log says of it.
+/// The entry. A record that was written once more is found by what the log says of it.
 async fn entry(
     app: &Arc<App>,
     id: DecisionId,
     record: &Versioned<DecisionRecord>,
 ) -> Result<(EntryRef, Value), Failure> {
-    for index in record.entries.clone() {
-        let found = app.store.entry(index)?.map(|bytes| decision(id, &bytes)).transpose()?;
-        if let Some(found) = found.flatten() {
-            return Ok(found);
-        }
+    if let Some(found) = audit::of_decision(app, id, record).await? {
+        return Ok((found.entry.at, found.body));
     }
     let everywhere = 0..app.store.log_head()?.size;
     let (entries, _) = queries::decisions(app, Filter::about_decision(id), everywhere, 1).await?;
-    let found = entries.first().map(|stored| decision(id, &stored.bytes)).transpose()?.flatten();
-    let unknown = || Failure::not_found("entry of the decision", id);
-    found.ok_or_else(|| unknown().with_help("it may be in an earlier epoch of the log"))
-}
-
-/// What these bytes say, if they are the entry of this decision.
-fn decision(id: DecisionId, bytes: &[u8]) -> Result<Option<(EntryRef, Value)>, Failure> {
-    let entry = audit::parsed(bytes)?;
-    let body: Value = serde_json::from_str(entry.body.as_str()).map_err(Failure::internal)?;
-    let is_it = body["decision_id"] == id.to_string() && body["type"] == "decision";
-    Ok(is_it.then_some((entry.at, body)))
+    for stored in entries {
+        let entry = audit::parsed(&stored.bytes)?;
+        if let Some(body) = audit::decides(id, &entry)? {
+            return Ok((entry.at, body));
+        }
+    }
+    let help = "its record was written once more, and the log does not have it in this epoch: `attorn audit list --epoch` \
+                searches an earlier one";
+    Err(Failure::not_found("entry of the decision", id).with_help(help))
 }
 
 async fn opened(app: &App, id: DecisionId, record: DecisionRecord, entry: &Value) -> Result<Read, Failure> {

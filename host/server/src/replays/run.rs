@@ -5,7 +5,8 @@
 //! limit of time came to cannot be had twice in either. So a policy has more time here than it had, and where one ran
 //! out of time then or now, the comparison says so.
 //!
-//! Only so many replay at a time, fewer than there are threads that evaluate, and each lets decisions go first.
+//! Only so many replay at a time, half as many as there are threads that evaluate, and each lets decisions go first.
+//! Where there is one thread only, a replay that decisions leave no time to is told so: it would keep them waiting.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,6 +38,8 @@ const KEPT_BYTES_MAX: u64 = 128 << 20;
 /// What replays share.
 pub(crate) struct Replays {
     turns: Semaphore,
+    /// Whether there is one thread only that evaluates.
+    one_thread: bool,
     /// Versions that were loaded to be run again, by their digests, the latest last.
     kept: Mutex<VecDeque<(String, LoadedPolicy)>>,
 }
@@ -52,7 +55,8 @@ pub(crate) struct Gone {
 
 impl Replays {
     pub(crate) fn new(evaluator_threads: usize) -> Self {
-        Self { turns: Semaphore::new((evaluator_threads / 2).max(1)), kept: Mutex::default() }
+        let turns = Semaphore::new((evaluator_threads / 2).max(1));
+        Self { turns, one_thread: evaluator_threads <= 1, kept: Mutex::default() }
     }
 
     /// The right to replay.
@@ -128,7 +132,7 @@ pub(crate) async fn ask(
     let ran_out = |evaluation: &Evaluation| evaluation.outcome == Outcome::Failed(PolicyFailure::Deadline);
     let mut tries = 0;
     loop {
-        give_way(app).await;
+        give_way(app.replays.one_thread, || app.engine.counts().waiting).await?;
         let question = Question { policy: policy.clone(), known: known.clone() };
         let evaluation = app.engine.evaluate(vec![question], Arc::clone(context)).await?.pop();
         let evaluation = evaluation.ok_or_else(|| Failure::internal("the engine answered nothing"))?;
@@ -139,12 +143,39 @@ pub(crate) async fn ask(
     }
 }
 
-/// Wait while decisions wait, and not for ever.
-async fn give_way(app: &App) {
+/// Wait while decisions wait, and not for ever. Where they have one thread only, nothing is asked then.
+async fn give_way(one_thread: bool, waiting: impl Fn() -> usize) -> Result<(), Failure> {
     for _ in 0..GIVES_WAY_MAX {
-        if app.engine.counts().waiting == 0 {
-            return;
+        if waiting() == 0 {
+            return Ok(());
         }
         tokio::time::sleep(GIVES_WAY).await;
+    }
+    if one_thread {
+        let detail = "decisions wait, and there is one thread only that evaluates policies";
+        return Err(Failure::of(ProblemCode::Busy, detail).with_help("try again in a moment"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn on_one_thread_decisions_go_first_however_long_they_wait() {
+        for (threads, turns, one_thread) in [(1, 1, true), (2, 1, false), (8, 4, false)] {
+            let replays = Replays::new(threads);
+            assert_eq!((replays.turns.available_permits(), replays.one_thread), (turns, one_thread), "{threads}");
+        }
+        let failure = give_way(true, || 1).await.unwrap_err();
+        assert_eq!(failure.problem.code, ProblemCode::Busy);
+        // The other half of several threads is there for them.
+        give_way(false, || 1).await.unwrap();
+        let left = AtomicUsize::new(3);
+        give_way(true, || left.fetch_sub(1, Ordering::Relaxed)).await.unwrap();
+        assert_eq!(left.load(Ordering::Relaxed), usize::MAX, "it was asked until none waited");
     }
 }

@@ -13,7 +13,7 @@ use attorn_core::reason::HostReason;
 use attorn_core::{Again, Digest, Duty, Evaluated, Failure as PolicyFailure, Known, Outcome, PolicyId, Terms, Verdict};
 use attorn_engine::{CounterDeclaration, Requirements};
 use attorn_store::Key;
-use attorn_store::records::PolicyVersionRecord;
+use attorn_store::records::{PolicyRecord, PolicyVersionRecord};
 
 use super::read::Decided;
 use super::recorded::Recorded;
@@ -73,6 +73,8 @@ impl TriedSet {
         let mut members = current.policies().to_vec();
         for (id, version) in &wire.with {
             let id: PolicyId = id.parse()?;
+            // One that was never pushed is a typing error, and no all-clear.
+            app.store.record::<PolicyRecord>(&Key::policy(&id)).await?.ok_or_else(|| no_policy(&id))?;
             members.retain(|policy| policy.record.policy != id);
             let Some(version) = version else { continue };
             let record = app.store.record::<PolicyVersionRecord>(&Key::policy_version(&id, *version)).await?;
@@ -107,6 +109,10 @@ impl TriedSet {
             _ => Ok(Came::Unknown(Undecidable::OldRecord, "the record lacks `context_digest` or `bounds`".to_owned())),
         }
     }
+}
+
+fn no_policy(id: &PolicyId) -> Failure {
+    Failure::not_found("policy", id).with_help("`attorn policy list` lists those that there are")
 }
 
 async fn under(

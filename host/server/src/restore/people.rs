@@ -5,15 +5,20 @@
 //! Where neither has one, as with a copy of the keys from before an erasure and no newer one, the user comes back.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use attorn_core::UserId;
-use attorn_store::records::UserRecord;
-use attorn_store::{Key, Store};
+use attorn_store::records::{Record as _, UserRecord};
+use attorn_store::{Key, KeyKind, KeyPrefix, ReadError, Store};
 
 use crate::config::Config;
 use crate::epochs::EpochError;
+use crate::http::failure::Failure;
 use crate::users::{erase, key_files};
+
+/// How many users are looked at in one page.
+const PAGE: usize = 500;
 
 /// Erase whom the marks name and the backup still has; how many those were.
 pub(super) async fn erase_known(store: &Store, config: &Config, copy: Option<&Path>) -> Result<u64, EpochError> {
@@ -40,7 +45,27 @@ pub(super) async fn put_keys_back(store: &Store, config: &Config, copy: &Path) -
     Ok(count)
 }
 
+/// How many users this store has whose keys are nowhere: nothing about them can be read, and they begin anew.
+pub(super) async fn without_key(store: &Store, config: &Config) -> Result<u64, EpochError> {
+    let with_key: BTreeSet<UserId> = match key_files::users(&config.user_keys) {
+        Err(error) if error.kind() == ErrorKind::NotFound => BTreeSet::new(),
+        users => users.map_err(EpochError::io(&config.user_keys))?.into_iter().collect(),
+    };
+    let (mut after, mut count) = (None, 0);
+    loop {
+        let page = store.scan(&KeyPrefix::kind(KeyKind::User), after.as_ref(), PAGE).await.map_err(Failure::from)?;
+        for (key, found) in &page.items {
+            let user = UserRecord::decode(key, &found.value).map_err(|error| Failure::from(ReadError::from(error)))?;
+            count += u64::from(!with_key.contains(&user.id));
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok(count);
+        }
+    }
+}
+
 async fn is_somebody(store: &Store, user: &UserId) -> Result<bool, EpochError> {
     let record = store.record::<UserRecord>(&Key::user(user)).await;
-    Ok(record.map_err(crate::http::failure::Failure::from)?.is_some())
+    Ok(record.map_err(Failure::from)?.is_some())
 }

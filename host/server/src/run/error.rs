@@ -46,9 +46,15 @@ pub enum ServeError {
         /// The store's directory.
         dir: PathBuf,
     },
+    /// The store was closed and does not end.
+    #[error("{0}")]
+    Hangs(String),
     /// What the store consists of cannot be relied on.
     #[error("cannot start: {0}")]
     Damaged(String),
+    /// The machine stopped while the store was open, and what it could be made anew of cannot be relied on either.
+    #[error("cannot start: {0}")]
+    NotRemade(String),
     /// The store's journal cannot be relied on.
     #[error("cannot start: {0}")]
     JournalDamaged(String),
@@ -76,9 +82,17 @@ impl ServeError {
             Self::InUse { .. } => {
                 Some("another `attorn serve` runs on it: end that one, or name another configuration (`--config`)")
             }
+            Self::Hangs(_) => Some(
+                "the disk of the data directory hangs: nothing was put in its place; see that the disk works, end this \
+                 process if it has not ended, and begin anew",
+            ),
             Self::Damaged(_) => Some(
-                "`attorn repair` makes the store's files anew from base copy and journal, if these are whole, and else \
-                 looks at what is there; nothing is deleted",
+                "`attorn repair` makes the store's files anew from base copy and journal, if these are whole; nothing is \
+                 deleted",
+            ),
+            Self::NotRemade(_) => Some(
+                "what the database lost when the machine stopped, a revocation say, shows nowhere, so it is not used: copy \
+                 the data directory, move it away, and `attorn restore` a backup",
             ),
             Self::JournalDamaged(_) => Some(
                 "`attorn repair` begins a new journal if the store has all that the old one had; else copy the data \
@@ -95,8 +109,10 @@ impl From<OpenError> for ServeError {
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::InUse { dir } => Self::InUse { dir },
+            error @ OpenError::Hangs { .. } => Self::Hangs(causes(&error)),
             error @ OpenError::Journal(_) => Self::JournalDamaged(causes(&error)),
             error if error.is_damage() => Self::Damaged(causes(&error)),
+            error @ OpenError::NotRemade { .. } => Self::NotRemade(causes(&error)),
             error => Self::Start(causes(&error)),
         }
     }

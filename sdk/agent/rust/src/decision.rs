@@ -2,7 +2,7 @@
 
 use attorn_api::audit::EntryReference;
 use attorn_api::decisions::{
-    ActiveSetReference, ApprovalRequirement, Credential, DecisionAnswer, DecisionKind, Grant, Reason,
+    ActiveSetReference, ApprovalRequirement, Credential, DecisionAnswer, DecisionKind, Grant, PostgresqlLogin, Reason,
 };
 
 use crate::error::Error;
@@ -16,6 +16,15 @@ pub enum Decision {
         grant: Grant,
         /// What to show the resource server.
         credential: Credential,
+        /// What every decision has.
+        decided: Decided,
+    },
+    /// Yes, and what was asked for is a login in a database.
+    AllowLogin {
+        /// The right that this yields.
+        grant: Grant,
+        /// What to sign in with. It is shown once.
+        login: PostgresqlLogin,
         /// What every decision has.
         decided: Decided,
     },
@@ -51,7 +60,10 @@ impl Decision {
     #[must_use]
     pub const fn decided(&self) -> &Decided {
         match self {
-            Self::Allow { decided, .. } | Self::Challenge { decided, .. } | Self::Deny { decided } => decided,
+            Self::Allow { decided, .. }
+            | Self::AllowLogin { decided, .. }
+            | Self::Challenge { decided, .. }
+            | Self::Deny { decided } => decided,
         }
     }
 
@@ -60,6 +72,12 @@ impl Decision {
     pub fn has_reason(&self, code: &str) -> bool {
         self.decided().reasons.iter().any(|reason| reason.code == code)
     }
+}
+
+/// What an allow carries.
+enum Given {
+    Token(Credential),
+    Login(PostgresqlLogin),
 }
 
 impl TryFrom<DecisionAnswer> for Decision {
@@ -74,8 +92,19 @@ impl TryFrom<DecisionAnswer> for Decision {
             entry: answer.entry,
             active_set: answer.active_set,
         };
-        match (answer.decision, answer.grant, answer.credential) {
-            (DecisionKind::Allow, Some(grant), Some(credential)) => Ok(Self::Allow { grant, credential, decided }),
+        let credential = match (answer.credential, answer.login) {
+            (Some(credential), None) => Some(Given::Token(credential)),
+            (None, Some(login)) => Some(Given::Login(login)),
+            (None, None) => None,
+            (Some(_), Some(_)) => return contradiction("it carries two credentials"),
+        };
+        match (answer.decision, answer.grant, credential) {
+            (DecisionKind::Allow, Some(grant), Some(Given::Token(credential))) => {
+                Ok(Self::Allow { grant, credential, decided })
+            }
+            (DecisionKind::Allow, Some(grant), Some(Given::Login(login))) => {
+                Ok(Self::AllowLogin { grant, login, decided })
+            }
             (DecisionKind::Allow, ..) => contradiction("it allows, and carries no grant or no credential"),
             (_, None, None) if decided.reasons.is_empty() => contradiction("it does not allow, and says not why"),
             (DecisionKind::Challenge, None, None) => Ok(Self::Challenge { approvers: answer.approvers, decided }),
@@ -100,10 +129,32 @@ mod tests {
             (DecisionAnswer { grant: allow.grant.clone(), ..deny.clone() }, "carries a grant or a credential"),
             (DecisionAnswer { decision: DecisionKind::Challenge, ..allow.clone() }, "carries a grant or a credential"),
             (DecisionAnswer { reasons: vec![], ..deny.clone() }, "says not why"),
+            (DecisionAnswer { login: Some(login()), ..allow.clone() }, "it carries two credentials"),
+            (DecisionAnswer { login: Some(login()), ..deny.clone() }, "carries a grant or a credential"),
         ] {
             let error = Decision::try_from(contradiction).unwrap_err().to_string();
             assert!(error.contains(problem), "{error}");
         }
+    }
+
+    fn login() -> PostgresqlLogin {
+        PostgresqlLogin {
+            lease: "lse_1".into(),
+            host: "db.example".into(),
+            port: 5432,
+            database: "shop".into(),
+            user: "attorn_1".into(),
+            password: "secret".into(),
+            expires_at_ms: 1,
+        }
+    }
+
+    #[test]
+    fn a_login_is_an_allow_of_its_own_and_shows_no_password() {
+        let answer = DecisionAnswer { credential: None, login: Some(login()), ..answer(DecisionKind::Allow) };
+        let decision = Decision::try_from(answer).unwrap();
+        assert!(matches!(&decision, Decision::AllowLogin { login, .. } if login.password == "secret"));
+        assert!(!format!("{decision:?}").contains("secret"));
     }
 
     #[test]

@@ -113,6 +113,7 @@ pub(crate) fn answer(decision: DecisionKind) -> DecisionAnswer {
             access_token: "token".into(),
             expires_in: 60,
         }),
+        login: None,
         entry: EntryReference { log_id: "audit".into(), epoch: 1, index: 7 },
         active_set: ActiveSetReference { revision: 3, digest: "00".into() },
     }

@@ -1,6 +1,6 @@
 //! What an agent asks.
 
-use attorn_api::decisions::DecisionRequest;
+use attorn_api::decisions::{CredentialKind, DecisionRequest};
 use attorn_api::json::{self, JsonError};
 use attorn_api::oauth::{ATTORN_ACTION, AuthorizationDetail, GrantedDetail};
 use serde::Serialize;
@@ -19,6 +19,7 @@ pub struct Request {
     purpose: String,
     session: Option<String>,
     delegation: Option<String>,
+    credential: CredentialKind,
     arguments: Option<Canonical>,
     claims: Option<Canonical>,
     idempotency_key: Option<String>,
@@ -42,6 +43,7 @@ impl Request {
             purpose: purpose.into(),
             session: None,
             delegation: None,
+            credential: CredentialKind::Token,
             arguments: None,
             claims: None,
             idempotency_key: None,
@@ -53,6 +55,14 @@ impl Request {
     #[must_use]
     pub fn on_behalf_by(mut self, delegation: impl Into<String>) -> Self {
         self.delegation = Some(delegation.into());
+        self
+    }
+
+    /// Ask for a login in the PostgreSQL that the resource type is tied to, instead of a token: an allow is then
+    /// [`crate::Decision::AllowLogin`].
+    #[must_use]
+    pub const fn login(mut self) -> Self {
+        self.credential = CredentialKind::Postgresql;
         self
     }
 
@@ -162,6 +172,7 @@ impl Request {
             session: self.session.clone(),
             delegation: self.delegation.clone(),
             user: None,
+            credential: self.credential,
             arguments: self.arguments.as_ref().map(|arguments| &*arguments.text),
             claims: self.claims.as_ref().map(|claims| &*claims.text),
         };

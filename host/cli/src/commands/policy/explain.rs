@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use attorn_api::decisions::{DecisionKind, DecisionRequest, Reason};
+use attorn_api::decisions::{CredentialKind, DecisionKind, DecisionRequest, Reason};
 use attorn_api::policies::Mode;
 use attorn_api::simulations::{SimulatedPolicy, Simulation, SimulationRequest, Terms};
 use attorn_core::{Action, AgentId, DelegationId, InstanceName, PolicyId, Purpose, Resource, SessionId};
@@ -78,6 +78,7 @@ impl Explain {
                 session: self.session.map(|session| session.to_string()),
                 delegation: self.delegation.map(|delegation| delegation.to_string()),
                 user: None,
+                credential: CredentialKind::Token,
                 arguments: self.arguments.as_deref(),
                 claims: self.claims.as_deref(),
             },

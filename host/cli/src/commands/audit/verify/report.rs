@@ -1,5 +1,6 @@
 //! What came of a verification, for people and for programs.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use attorn_log::{CheckpointVerifier, QuorumError, Receipt, Trust, Verified, VerifyError, WitnessPolicy, Witnessed};
@@ -74,7 +75,10 @@ pub(super) fn live(
 ) -> Result<Exit, Failure> {
     let verified = match done {
         Ok(verified) => verified,
-        Err(error @ VerifyError::Read(_)) => return Err(Failure::of(&error)),
+        // What was read and found damaged does not verify.
+        Err(VerifyError::Read(error)) if error.kind() != ErrorKind::InvalidData => {
+            return Err(Failure::of(&VerifyError::Read(error)));
+        }
         Err(error) => return Err(failed(output, error.index(), Failure::verification(&error))),
     };
     let believed = match (verified.trust, believed) {
@@ -188,5 +192,7 @@ mod tests {
         assert_eq!((failure.exit, failure.message.as_str()), (Exit::VerificationFailed, "entry 12 was changed"));
         let unread = VerifyError::Read(std::io::Error::other("disk on fire"));
         assert_eq!(report(&output, Err(unread), Believed::Given).unwrap_err().exit, Exit::Error);
+        let damaged = VerifyError::Read(std::io::Error::new(ErrorKind::InvalidData, "not what the tree says"));
+        assert_eq!(report(&output, Err(damaged), Believed::Given).unwrap_err().exit, Exit::VerificationFailed);
     }
 }

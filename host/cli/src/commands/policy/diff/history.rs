@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use attorn_api::ProblemCode;
-use attorn_api::audit::EntryList;
+use attorn_api::audit::{EarlierEpoch, EntryList};
 use attorn_api::replays::{HistoryPage, HistoryRequest, SetBase, WantedSet};
 use attorn_core::{ActionPattern, AgentId};
 use clap::Args;
@@ -99,7 +99,7 @@ pub(super) async fn run(
     filters: &Filters,
 ) -> Result<Exit, Failure> {
     let request = HistoryRequest { a, b };
-    let all = reach(client, filters).await?;
+    let (all, earlier) = reach(client, filters).await?;
     let progress = Progress::new(output, all.end - all.start);
     let parts = Mutex::new(parts(all));
     let sum = Mutex::new(Sum::default());
@@ -107,16 +107,17 @@ pub(super) async fn run(
     let done = tokio::try_join!(walk.parts(&parts), walk.parts(&parts), walk.parts(&parts), walk.parts(&parts));
     progress.end();
     done?;
-    sum.into_inner().unwrap_or_else(PoisonError::into_inner).print(output, &request)?;
+    sum.into_inner().unwrap_or_else(PoisonError::into_inner).print(output, &request, &earlier)?;
     Ok(Exit::Done)
 }
 
-/// Which entries there are to be looked at: from the first that may count on.
-async fn reach(client: &OperatorClient, filters: &Filters) -> Result<Range<u64>, Failure> {
+/// Which entries there are to be looked at: from the first that may count on. The epochs of the log that have ended are
+/// not among them, and come beside.
+async fn reach(client: &OperatorClient, filters: &Filters) -> Result<(Range<u64>, Vec<EarlierEpoch>), Failure> {
     let path = format!("/v1/audit/entries?limit=1&type=decision{}", filters.query());
     let page: EntryList = client.get(&path).await?;
     let first = page.entries.first().map_or(0, |entry| entry.reference.index);
-    Ok(first..page.size)
+    Ok((first..page.size, page.earlier))
 }
 
 /// Parts of about the same number of entries.
@@ -208,7 +209,7 @@ mod tests {
 
     #[test]
     fn parts_make_up_the_whole() {
-        for (all, count) in [(0..0, 0), (7..8, 1), (0..500, 1), (0..501, 2), (10..100_010, 33)] {
+        for (all, count) in [(0..0, 0), (7..8, 1), (0..500, 1), (0..501, 2), (10..100_010, 32)] {
             let parts = parts(all.clone());
             assert_eq!(parts.len(), count);
             let mut at = all.start;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use attorn_api::audit::EarlierEpoch;
 use attorn_api::decisions::DecisionKind;
 use attorn_api::replays::{HistoryPage, HistoryRequest, Undecidable};
 use serde_json::{Value, json};
@@ -91,9 +92,15 @@ impl Sum {
         pairs.map(|(from, to)| (from, to, self.count(from, to))).filter(|(.., count)| *count > 0).collect()
     }
 
-    pub(super) fn print(&self, output: &Output, request: &HistoryRequest) -> Result<(), Failure> {
+    /// Print it. What stands in the log's earlier epochs is not in it, and that is said.
+    pub(super) fn print(
+        &self,
+        output: &Output,
+        request: &HistoryRequest,
+        earlier: &[EarlierEpoch],
+    ) -> Result<(), Failure> {
         if output.json {
-            return output.json(&self.json(request));
+            return output.json(&self.json(request, earlier));
         }
         let changed: u64 = self.changed.values().map(|(count, _)| count).sum();
         let undecidable: u64 = self.undecidable.values().map(|(count, _)| count).sum();
@@ -108,6 +115,10 @@ impl Sum {
             output.line(format!("             {from} -> {to}: {count}"));
         }
         output.line(format!("undecidable  {undecidable}"));
+        if !earlier.is_empty() {
+            let entries: u64 = earlier.iter().map(|one| one.size).sum();
+            output.line(format!("not reached  {entries} entries of {} earlier epochs of the log", earlier.len()));
+        }
         if changed > 0 {
             output.line("");
             let row =
@@ -129,7 +140,7 @@ impl Sum {
         Ok(())
     }
 
-    fn json(&self, request: &HistoryRequest) -> Value {
+    fn json(&self, request: &HistoryRequest, earlier: &[EarlierEpoch]) -> Value {
         let changed = self.changed.iter().map(|((from, to, agent, action), (count, example))| {
             json!({ "from": from, "to": to, "agent": agent, "action": action, "count": count, "example": example })
         });
@@ -146,6 +157,7 @@ impl Sum {
             "before_policies": self.before_policies,
             "changed": changed.collect::<Vec<_>>(),
             "undecidable": undecidable.collect::<Vec<_>>(),
+            "not_reached": earlier,
         })
     }
 }

@@ -1,0 +1,208 @@
+//! `/v1/targets` and `/v1/leases`: where credentials are made outside, and those that there are.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Register a target of the kind `postgresql`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RegisterTarget {
+    /// Its id, never used again for another.
+    pub id: String,
+    /// The resource types that credentials for it are about, 1 to 64; each is tied to one target at most.
+    pub resource_types: Vec<String>,
+    /// Where it is, and what it gives.
+    pub postgresql: Postgresql,
+    /// The password of its administrator, 1 to 1,024 bytes. It is kept wrapped and never shown.
+    pub password: String,
+}
+
+impl std::fmt::Debug for RegisterTarget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RegisterTarget").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// A PostgreSQL, apart from the password of its administrator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Postgresql {
+    /// The name or IP address at which it answers; agents are told the same.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The database that logins are for.
+    pub database: String,
+    /// The role by which logins are made and ended: it has CREATEROLE, and need not be a superuser.
+    pub admin: String,
+    /// Certificates in PEM by which its own is verified, at most 32 KiB. Without them there is no TLS, which is taken for
+    /// loopback addresses only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_roots_pem: Option<String>,
+    /// Which roles a login has, by the action of its grant; the first that is for the action counts. 1 to 32.
+    pub rules: Vec<RoleRule>,
+    /// The table in which the database finds the user of a login; without one no login is made on behalf of a user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_table: Option<UserTable>,
+    /// How many connections one login may have at once, 1 to 100.
+    pub connections_max: u32,
+    /// How many leases there may be at once, 1 to 100,000.
+    pub leases_max: u32,
+    /// How many milliseconds a login lives at most, up to a day; its grant may end earlier.
+    pub lease_ms_max: u64,
+}
+
+/// The roles of a login that is made for an action.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RoleRule {
+    /// A pattern of actions: `invoice.read`, `invoice.*`, `*`.
+    pub action: String,
+    /// The roles that the login is a member of, 1 to 32.
+    pub roles: Vec<String>,
+}
+
+/// A table with the columns `login` and `user_id`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UserTable {
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub table: String,
+}
+
+/// A target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// Its id.
+    pub id: String,
+    /// The resource types that credentials for it are about.
+    pub resource_types: Vec<String>,
+    /// Where it is, and what it gives.
+    pub postgresql: Postgresql,
+    /// `active`, `suspended` or `retired`.
+    pub state: String,
+    /// Which password of its administrator's counts, from 1.
+    pub secret_version: u32,
+    /// How many leases have not ended.
+    pub open_leases: u64,
+    /// Whether it is asked now; not for a while after it failed again and again.
+    pub asked: bool,
+    /// When it was registered.
+    pub created_at_ms: u64,
+    /// When it became what it is.
+    pub changed_at_ms: u64,
+}
+
+/// Targets by name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TargetList {
+    /// A page of them.
+    pub targets: Vec<Target>,
+    /// Where the next page begins (`after`); none after the last.
+    pub next: Option<String>,
+}
+
+/// Look at a target: `POST /v1/targets/{id}/check`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CheckTarget {
+    /// Whether to end logins that this server made and has no open lease for.
+    #[serde(default)]
+    pub end_unknown: bool,
+}
+
+/// What was found at a target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TargetCheck {
+    /// Whether it answered.
+    pub reachable: bool,
+    /// What is wrong, in sentences.
+    pub problems: Vec<String>,
+    /// How many logins of this server's there are.
+    pub logins: u64,
+    /// Those without an open lease, 1,000 at most.
+    pub unknown: Vec<String>,
+    /// How many of these were ended.
+    pub unknown_ended: u64,
+    /// Open leases whose login is not there, 1,000 at most. They end when they are due.
+    pub missing: Vec<String>,
+}
+
+/// What came of changing the password of a target's administrator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TargetRotated {
+    /// The target.
+    pub target: Target,
+    /// Whether the new password counts. If not, both are tried until another rotation succeeds.
+    pub changed: bool,
+    /// Why it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+/// Change a target's state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeTarget {
+    /// Why, at most 256 characters; kept in the audit log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// A credential that exists outside, or did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Lease {
+    /// Its id: `lse_…`.
+    pub id: String,
+    /// What it was issued from.
+    pub grant: String,
+    /// Who holds it.
+    pub agent: String,
+    /// Where it exists.
+    pub target: String,
+    /// What it is called there.
+    pub name: String,
+    /// The roles that it was given.
+    pub roles: Vec<String>,
+    /// `intended`, `issued`, `revoking`, `ended` or `irrevocable`.
+    pub state: String,
+    /// When it was intended.
+    pub created_at_ms: u64,
+    /// When it ends by itself.
+    pub expires_at_ms: u64,
+    /// When something is to be done about it.
+    pub due_at_ms: u64,
+    /// How often it was tried in vain to end it.
+    pub attempts: u32,
+    /// What went wrong last.
+    pub last_error: Option<String>,
+    /// When it ended.
+    pub ended_at_ms: Option<u64>,
+}
+
+/// Leases by id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LeaseList {
+    /// A page of them.
+    pub leases: Vec<Lease>,
+    /// Where the next page begins (`after`); none after the last.
+    pub next: Option<String>,
+}
+
+/// A lease lives longer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LeaseRenewed {
+    /// Its id.
+    pub id: String,
+    /// Until when.
+    pub expires_at_ms: u64,
+}

@@ -1,0 +1,180 @@
+//! Connections to the database, as its administrator. Each has limits of its own on the other side, too, so that what
+//! we do not wait for any more does not go on there for ever.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use attorn_core::{PostgresqlSettings, SqlName, TargetTls};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+use tokio::task::AbortHandle;
+use tokio_postgres::config::{ChannelBinding, SslMode};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
+use zeroize::Zeroizing;
+
+use super::errors::within;
+use crate::address;
+use crate::kind::KindError;
+
+/// How long connecting may take, with name and sign-in.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long a connection is kept that nobody uses.
+const IDLE: Duration = Duration::from_secs(30);
+/// How many of those are kept.
+const IDLE_MAX: usize = 8;
+/// What the database itself does not let take longer, and which names mean what: nothing in a schema that others may
+/// write to.
+const OPTIONS: &str = "-c statement_timeout=5000 -c lock_timeout=3000 -c idle_in_transaction_session_timeout=10000 \
+                       -c search_path=pg_catalog -c standard_conforming_strings=on";
+
+/// The passwords that the administrator may have: one, or two while it is being changed.
+pub type Passwords = Vec<Zeroizing<Vec<u8>>>;
+
+/// How to get a connection.
+pub(super) struct Connector {
+    pub(super) settings: PostgresqlSettings,
+    pub(super) passwords: Passwords,
+    /// Where this server listens.
+    pub(super) own: SocketAddr,
+    idle: Mutex<Vec<(Instant, Connection)>>,
+}
+
+/// A connection. What drives it ends with it.
+pub(super) struct Connection {
+    pub(super) client: Client,
+    driver: AbortHandle,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl Connector {
+    pub(super) const fn new(settings: PostgresqlSettings, passwords: Passwords, own: SocketAddr) -> Self {
+        Self { settings, passwords, own, idle: Mutex::new(Vec::new()) }
+    }
+
+    /// A connection to the database of the target: one that is kept, or a new one.
+    pub(super) async fn connection(&self) -> Result<Connection, KindError> {
+        while let Some((since, kept)) = self.lock().pop() {
+            if since.elapsed() < IDLE && !kept.client.is_closed() {
+                return Ok(kept);
+            }
+        }
+        self.to(&self.settings.database).await
+    }
+
+    /// Keep a connection on which nothing failed.
+    pub(super) fn keep(&self, connection: Connection) {
+        let mut idle = self.lock();
+        if idle.len() < IDLE_MAX && !connection.client.is_closed() {
+            idle.push((Instant::now(), connection));
+        }
+    }
+
+    /// A new connection to this database.
+    pub(super) async fn to(&self, database: &SqlName) -> Result<Connection, KindError> {
+        // What it holds on to is large, and nobody's caller should carry it.
+        Box::pin(within(CONNECT, "connecting", self.connect(database))).await
+    }
+
+    async fn connect(&self, database: &SqlName) -> Result<Connection, KindError> {
+        let settings = &self.settings;
+        let addresses = address::resolve(&settings.host, settings.port, self.own).await?;
+        if settings.tls == TargetTls::Loopback
+            && let Some(far) = addresses.iter().find(|address| !address.ip().to_canonical().is_loopback())
+        {
+            let text = format!("`{}` is `{}`: without TLS only a loopback address is good", settings.host, far.ip());
+            return Err(KindError::misconfigured(text));
+        }
+        let mut last = KindError::misconfigured("the target has no password");
+        for password in &self.passwords {
+            for address in &addresses {
+                match self.connect_to(*address, database, password).await {
+                    Ok(connection) => return Ok(connection),
+                    Err(error) => {
+                        let wrong = error.code() == Some(&SqlState::INVALID_PASSWORD);
+                        last = error.into();
+                        // The database is there, and knows another password.
+                        if wrong {
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+        Err(last)
+    }
+
+    async fn connect_to(
+        &self,
+        address: SocketAddr,
+        database: &SqlName,
+        password: &[u8],
+    ) -> Result<Connection, tokio_postgres::Error> {
+        let settings = &self.settings;
+        let mut config = Config::new();
+        config
+            .host(settings.host.as_str())
+            .hostaddr(address.ip())
+            .port(address.port())
+            .dbname(database.as_str())
+            .user(settings.admin.as_str())
+            .password(password)
+            .application_name("attorn")
+            .options(OPTIONS)
+            .connect_timeout(CONNECT);
+        let (client, driver) = match &settings.tls {
+            TargetTls::Loopback => {
+                let (client, connection) = config.ssl_mode(SslMode::Disable).connect(NoTls).await?;
+                (client, tokio::spawn(connection).abort_handle())
+            }
+            TargetTls::Verified(roots) => {
+                // With the channel bound, whoever answers knows the password's verifier and holds the certificate.
+                config.ssl_mode(SslMode::Require).channel_binding(ChannelBinding::Require);
+                let (client, connection) = config.connect(tls(roots)).await?;
+                (client, tokio::spawn(connection).abort_handle())
+            }
+        };
+        Ok(Connection { client, driver })
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Instant, Connection)>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// TLS that trusts these certificates and nobody else. What cannot be read trusts nobody; it was checked before.
+fn tls(roots_pem: &str) -> MakeRustlsConnect {
+    let roots = roots(roots_pem).unwrap_or_else(|_| RootCertStore::empty());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map(|builder| builder.with_root_certificates(roots.clone()).with_no_client_auth());
+    MakeRustlsConnect::new(
+        config.unwrap_or_else(|_| ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()),
+    )
+}
+
+/// Certificates in PEM.
+///
+/// # Errors
+///
+/// What is wrong with them.
+pub fn roots(pem: &str) -> Result<RootCertStore, String> {
+    let mut store = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        let certificate = certificate.map_err(|error| format!("it is no PEM: {error}"))?;
+        store.add(certificate).map_err(|error| format!("it holds what is no certificate of an authority: {error}"))?;
+    }
+    if store.is_empty() {
+        return Err("there is no certificate in it".into());
+    }
+    Ok(store)
+}

@@ -1,0 +1,230 @@
+//! Logins in a PostgreSQL for one grant each.
+//!
+//! A login is a role with a random name, a comment that says what it was made for, a SCRAM-SHA-256 verifier that is
+//! computed here (the password never reaches the database, its log or its statistics), an end (`VALID UNTIL`, by the
+//! database's own clock), a limit of connections, and membership in the roles that the target's rules give for the
+//! grant's action. All of it, and the row that says which user it is for, is one transaction.
+//!
+//! Nothing that a login can set is trusted: row-level security finds the user by `session_user`, which only a
+//! superuser changes, in a table that only the administrator may write. Which roles may be given is checked in the
+//! database each time: none that could sign in itself, or is or becomes more than a plain role.
+
+mod connect;
+mod errors;
+mod issue;
+mod look;
+mod quote;
+mod revoke;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use attorn_core::{Grant, LeaseId, PostgresqlSettings, SqlName};
+use attorn_store::Recorded;
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use zeroize::Zeroizing;
+
+use crate::kind::{CredentialKind, Ended, KindError, Outside};
+use connect::Connector;
+pub use connect::{Passwords, roots};
+use errors::within;
+
+/// How long making, renewing or looking may take, over all.
+pub const ACT: Duration = Duration::from_secs(10);
+/// How long ending one login may take, over all: its sessions have to go first.
+pub const REVOKE: Duration = Duration::from_secs(20);
+
+/// With what the names of all logins begin.
+const PREFIX: &str = "attorn_";
+
+/// A PostgreSQL in which logins are made.
+pub struct Postgresql {
+    connector: Connector,
+    /// Which server's logins are its own: the id of its audit log.
+    log_id: String,
+}
+
+/// What login is to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// Its name, and the lease that it is for.
+    pub outside: Outside,
+    /// The roles that it is a member of.
+    pub roles: Vec<SqlName>,
+    /// How long it lives from now on.
+    pub life: Duration,
+}
+
+/// A login. Its password is shown once and kept nowhere.
+pub struct Login {
+    /// Where the database answers.
+    pub host: String,
+    /// At which port.
+    pub port: u16,
+    /// Which database.
+    pub database: String,
+    /// The name of the login.
+    pub user: String,
+    /// Its password.
+    pub password: Zeroizing<String>,
+}
+
+/// What is wrong with a target as it is now, in sentences for its operator.
+pub type Problems = Vec<String>;
+
+impl Postgresql {
+    /// A target, as it is registered. Nothing is connected to yet.
+    #[must_use]
+    pub fn new(settings: PostgresqlSettings, passwords: Passwords, own: SocketAddr, log_id: String) -> Self {
+        Self { connector: Connector::new(settings, passwords, own), log_id }
+    }
+
+    /// What an operator should know: whether its administrator can do what is needed, its roles are good to give, and
+    /// its table of users is nobody else's to write.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be asked.
+    pub async fn problems(&self) -> Result<Problems, KindError> {
+        let act = async {
+            let connection = self.connector.connection().await?;
+            let problems = look::problems(&connection, &self.connector.settings).await?;
+            self.connector.keep(connection);
+            Ok(problems)
+        };
+        within(ACT, "looking at the database", act).await
+    }
+
+    /// Give the administrator this password. Whoever calls has recorded it before.
+    ///
+    /// # Errors
+    ///
+    /// When nobody knows whether it has it now.
+    pub async fn change_password(&self, password: &[u8]) -> Result<(), KindError> {
+        let act = async {
+            // By a new connection, so that one that is there proves that a password of ours is right.
+            let connection = self.connector.to(&self.connector.settings.database).await?;
+            let verifier = postgres_protocol::password::scram_sha_256(password);
+            let statement = format!("ALTER ROLE CURRENT_USER PASSWORD {}", quote::text(&verifier));
+            Ok(connection.client.batch_execute(&statement).await?)
+        };
+        within(ACT, "changing the password", act).await
+    }
+
+    /// Whether a new connection can be made.
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    pub async fn can_connect(&self) -> Result<(), KindError> {
+        self.connector.to(&self.connector.settings.database).await.map(drop)
+    }
+}
+
+impl CredentialKind for Postgresql {
+    type Order = Order;
+    type Credential = Login;
+
+    async fn issue(&self, grant: &Recorded<Grant>, order: &Order) -> Result<Login, KindError> {
+        let password = password()?;
+        let settings = &self.connector.settings;
+        let act = async {
+            let connection = self.connector.connection().await?;
+            issue::login(&connection, (settings, &self.log_id), grant.get(), (order, password.as_bytes())).await?;
+            self.connector.keep(connection);
+            Ok(())
+        };
+        within(ACT, "making the login", act).await?;
+        Ok(Login {
+            host: settings.host.to_string(),
+            port: settings.port,
+            database: settings.database.to_string(),
+            user: order.outside.name.to_string(),
+            password,
+        })
+    }
+
+    async fn renew(&self, _: &Recorded<Grant>, outside: &Outside, life: Duration) -> Result<(), KindError> {
+        let act = async {
+            let connection = self.connector.connection().await?;
+            issue::renew(&connection, &self.comment_begins(&outside.lease), (outside, life)).await?;
+            self.connector.keep(connection);
+            Ok(())
+        };
+        within(ACT, "renewing the login", act).await
+    }
+
+    async fn revoke(&self, outside: &Outside) -> Result<Ended, KindError> {
+        let act = async {
+            let connection = self.connector.connection().await?;
+            let comment = self.comment_begins(&outside.lease);
+            let ended = revoke::login(&self.connector, &connection, &comment, outside).await?;
+            self.connector.keep(connection);
+            Ok(ended)
+        };
+        within(REVOKE, "ending the login", act).await
+    }
+
+    async fn check(&self) -> Result<Vec<Outside>, KindError> {
+        let act = async {
+            let connection = self.connector.connection().await?;
+            let found = look::logins(&connection, &self.log_id).await?;
+            self.connector.keep(connection);
+            Ok(found)
+        };
+        within(ACT, "looking for logins", act).await
+    }
+}
+
+impl Postgresql {
+    /// How the comment of a login begins that was made for this lease.
+    fn comment_begins(&self, lease: &LeaseId) -> String {
+        issue::comment_begins(&self.log_id, lease)
+    }
+}
+
+/// A name for a new login, which nobody guesses.
+///
+/// # Errors
+///
+/// When the machine has no randomness.
+pub fn login_name() -> Result<SqlName, KindError> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|error| KindError::not_now(error.to_string()))?;
+    let name = format!("{PREFIX}{}", HEXLOWER.encode(&random));
+    name.parse().map_err(|error: attorn_core::ParseError| KindError::not_now(error.to_string()))
+}
+
+/// A new password: 256 bits, in characters that need no quoting anywhere.
+///
+/// # Errors
+///
+/// When the machine has no randomness.
+pub fn password() -> Result<Zeroizing<String>, KindError> {
+    let mut random = Zeroizing::new([0; 32]);
+    getrandom::fill(random.as_mut()).map_err(|error| KindError::not_now(error.to_string()))?;
+    Ok(Zeroizing::new(BASE64URL_NOPAD.encode(random.as_ref())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_passwords_are_long_random_and_plain() {
+        let (one, other) = (login_name().unwrap(), login_name().unwrap());
+        assert_ne!(one, other);
+        assert!(one.as_str().starts_with(PREFIX) && one.as_str().len() == PREFIX.len() + 32);
+        let (one, other) = (password().unwrap(), password().unwrap());
+        assert_ne!(*one, *other);
+        assert_eq!(one.len(), 43);
+        assert!(one.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')));
+    }
+
+    #[test]
+    fn certificates_that_are_none_are_refused() {
+        assert_eq!(roots("").unwrap_err(), "there is no certificate in it");
+        assert!(roots("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").is_err());
+        assert!(roots("-----BEGIN CERTIFICATE-----\n!\n").is_err());
+    }
+}

@@ -1,0 +1,250 @@
+//! `attorn target`.
+
+use std::path::PathBuf;
+
+use attorn_api::targets::{
+    ChangeTarget, CheckTarget, Postgresql, RegisterTarget, RoleRule, TargetCheck, TargetList, TargetRotated, UserTable,
+    {self as api},
+};
+use attorn_core::{HostName, ResourceType, SqlName, TargetId, TimeMs};
+use clap::{Args, Subcommand};
+
+use super::{Nothing, Why};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::key_source::read_text;
+use crate::output::Output;
+use crate::page::{Page, note_next};
+use crate::parse::{self, Span};
+
+/// The longest files that are read, in bytes.
+const PASSWORD_BYTES_MAX: u64 = 1_024;
+const ROOTS_BYTES_MAX: u64 = 32 << 10;
+
+/// Where credentials are made outside.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Target {
+    /// Register a PostgreSQL in which logins are made (duty: registrar, as for all of these)
+    Register(Box<Register>),
+    /// List targets
+    List(Page),
+    /// Show a target
+    Show(Which),
+    /// Look at a target: what is wrong with it, and which logins have no lease
+    Check(Check),
+    /// Give a target's administrator a new password, which nobody is told
+    Rotate(Which),
+    /// Make nothing more at a target; what there is lives on
+    Suspend(Change),
+    /// Make credentials at a target again
+    Resume(Change),
+    /// Retire a target for ever, and end all its leases
+    Retire(Change),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  attorn target register shop --host db.example --database shop --admin attorn --password-file password.txt \\
+    --tls-roots roots.pem --resource-type invoice --role 'invoice.read=reader' --role 'invoice.*=writer' \\
+    --user-table attorn.logins")]
+pub(crate) struct Register {
+    /// Its id, never used again for another
+    #[arg(value_parser = parse::id::<TargetId>)]
+    id: TargetId,
+    /// A type of resource that its logins are about; repeat it, or join with commas
+    #[arg(long, required = true, value_delimiter = ',', value_parser = parse::id::<ResourceType>)]
+    resource_type: Vec<ResourceType>,
+    /// The name or IP address at which it answers; agents are told the same
+    #[arg(long, value_parser = parse::id::<HostName>)]
+    host: HostName,
+    /// Its port
+    #[arg(long, default_value_t = 5432)]
+    port: u16,
+    /// The database that logins are for
+    #[arg(long, value_parser = parse::id::<SqlName>)]
+    database: SqlName,
+    /// The role by which logins are made and ended; it has CREATEROLE
+    #[arg(long, value_parser = parse::id::<SqlName>)]
+    admin: SqlName,
+    /// A file with that role's password; the end of its line does not count
+    #[arg(long, value_name = "FILE")]
+    password_file: PathBuf,
+    /// Certificates in PEM by which its own is verified. Without them there is no TLS, for loopback addresses only
+    #[arg(long, value_name = "FILE")]
+    tls_roots: Option<PathBuf>,
+    /// Which roles a login has that is made for an action: `ACTION=ROLE,ROLE`. Repeat it; the first that fits counts
+    #[arg(long, required = true, value_name = "ACTION=ROLES", value_parser = parse::role_rule)]
+    role: Vec<RoleRule>,
+    /// The table with the columns `login` and `user_id` where the database finds the user of a login; without one, no
+    /// login is made on behalf of a user
+    #[arg(long, value_name = "SCHEMA.TABLE", value_parser = parse::user_table)]
+    user_table: Option<UserTable>,
+    /// How many connections one login may have at once
+    #[arg(long, default_value_t = 2)]
+    connections_max: u32,
+    /// How many leases there may be at once
+    #[arg(long, default_value_t = 1_000)]
+    leases_max: u32,
+    /// How long a login lives at most; its grant may end earlier
+    #[arg(long, default_value = "5m", value_name = "SPAN")]
+    lease_max: Span,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Which {
+    /// Its id
+    #[arg(value_parser = parse::id::<TargetId>)]
+    id: TargetId,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    which: Which,
+    /// End logins that this server made and has no open lease for
+    #[arg(long)]
+    end_unknown: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Change {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    why: Why,
+}
+
+const PATH: &str = "/v1/targets";
+
+impl Register {
+    fn body(self) -> Result<RegisterTarget, Failure> {
+        let password = read_text(&self.password_file, PASSWORD_BYTES_MAX)?;
+        let roots = self.tls_roots.as_deref().map(|path| read_text(path, ROOTS_BYTES_MAX)).transpose()?;
+        Ok(RegisterTarget {
+            id: self.id.to_string(),
+            resource_types: self.resource_type.iter().map(ToString::to_string).collect(),
+            postgresql: Postgresql {
+                host: self.host.to_string(),
+                port: self.port,
+                database: self.database.to_string(),
+                admin: self.admin.to_string(),
+                tls_roots_pem: roots,
+                rules: self.role,
+                user_table: self.user_table,
+                connections_max: self.connections_max,
+                leases_max: self.leases_max,
+                lease_ms_max: self.lease_max.ms,
+            },
+            password: password.trim_end_matches(['\r', '\n']).to_owned(),
+        })
+    }
+}
+
+impl Target {
+    pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let (client, output) = (context.operator()?, &context.output);
+        let change = |change: Change, verb: &str| {
+            (format!("{PATH}/{}/{verb}", change.which.id), ChangeTarget { reason: change.why.reason })
+        };
+        let (path, body) = match self {
+            Self::Register(register) => return print(output, &client.post(PATH, &register.body()?).await?),
+            Self::List(page) => return list(output, &client.get(&page.of(PATH)).await?),
+            Self::Show(Which { id }) => return print(output, &client.get(&format!("{PATH}/{id}")).await?),
+            Self::Check(Check { which, end_unknown }) => {
+                let path = format!("{PATH}/{}/check", which.id);
+                return checked(output, &client.post(&path, &CheckTarget { end_unknown }).await?);
+            }
+            Self::Rotate(Which { id }) => {
+                return rotated(output, &client.post(&format!("{PATH}/{id}/rotate"), &Nothing {}).await?);
+            }
+            Self::Suspend(of) => change(of, "suspend"),
+            Self::Resume(of) => change(of, "resume"),
+            Self::Retire(of) => change(of, "retire"),
+        };
+        print(output, &client.post(&path, &body).await?)
+    }
+}
+
+fn list(output: &Output, list: &TargetList) -> Result<Exit, Failure> {
+    if output.json {
+        return output.json(list).map(|()| Exit::Done);
+    }
+    let row = |target: &api::Target| {
+        vec![
+            target.id.clone(),
+            target.state.clone(),
+            format!("{}:{}", target.postgresql.host, target.postgresql.port),
+            target.resource_types.join(","),
+            format!("{}/{}", target.open_leases, target.postgresql.leases_max),
+            if target.asked { "yes" } else { "no" }.into(),
+        ]
+    };
+    let rows: Vec<_> = list.targets.iter().map(row).collect();
+    output.table(&["TARGET", "STATE", "AT", "RESOURCE TYPES", "LEASES", "ANSWERS"], &rows);
+    note_next(output, list.next.as_ref());
+    Ok(Exit::Done)
+}
+
+fn print(output: &Output, target: &api::Target) -> Result<Exit, Failure> {
+    if output.json {
+        return output.json(target).map(|()| Exit::Done);
+    }
+    let settings = &target.postgresql;
+    output.line(format!("target          {}  {}", target.id, target.state));
+    output.line(format!("postgresql      {} at {}:{}", settings.database, settings.host, settings.port));
+    output.line(format!("administrator   {}, password {}", settings.admin, target.secret_version));
+    let tls = if settings.tls_roots_pem.is_some() { "verified" } else { "none: loopback only" };
+    output.line(format!("TLS             {tls}"));
+    output.line(format!("resource types  {}", target.resource_types.join(", ")));
+    for rule in &settings.rules {
+        output.line(format!("roles           {}: {}", rule.action, rule.roles.join(", ")));
+    }
+    if let Some(table) = &settings.user_table {
+        output.line(format!("users           in {}.{}", table.schema, table.table));
+    }
+    output.line(format!("leases          {} of {}", target.open_leases, settings.leases_max));
+    output.line(format!("lease lives     {} ms at most", settings.lease_ms_max));
+    output.line(format!("answers         {}", if target.asked { "yes" } else { "no, it is asked again in a while" }));
+    output.line(format!("registered      {}", TimeMs(target.created_at_ms)));
+    output.line(format!("changed         {}", TimeMs(target.changed_at_ms)));
+    Ok(Exit::Done)
+}
+
+/// Ends with an error where something is wrong, so that whoever watches by it is told.
+fn checked(output: &Output, check: &TargetCheck) -> Result<Exit, Failure> {
+    if output.json {
+        output.json(check)?;
+    } else {
+        output.line(format!("answers         {}", if check.reachable { "yes" } else { "no" }));
+        output.line(format!("logins          {}", check.logins));
+        for problem in &check.problems {
+            output.line(format!("problem         {problem}"));
+        }
+        for name in &check.unknown {
+            output.line(format!("without lease   {name}"));
+        }
+        if check.unknown_ended > 0 {
+            output.line(format!("of those ended  {}", check.unknown_ended));
+        }
+        for lease in &check.missing {
+            output.line(format!("without login   {lease}"));
+        }
+    }
+    let unknown_left = (check.unknown.len() as u64).saturating_sub(check.unknown_ended);
+    let good = check.reachable && check.problems.is_empty() && unknown_left == 0;
+    if good { Ok(Exit::Done) } else { Err(Failure::new("something is wrong with the target")) }
+}
+
+fn rotated(output: &Output, rotated: &TargetRotated) -> Result<Exit, Failure> {
+    if output.json {
+        output.json(rotated)?;
+    } else {
+        print(output, &rotated.target)?;
+    }
+    match &rotated.problem {
+        None => Ok(Exit::Done),
+        Some(problem) => Err(Failure::new(format!("whether the new password counts is not known: {problem}"))
+            .with_help("both are tried until another `attorn target rotate` succeeds")),
+    }
+}

@@ -1,0 +1,292 @@
+//! Targets: where credentials of a kind are made. What they give is chosen by the operator, through these settings,
+//! and by the action of a grant; never by an agent.
+//!
+//! Nothing is connected to here, and no secret is here.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::id::{HostName, ParseError};
+use crate::permission::{Action, ActionPattern};
+
+/// Whether a target makes credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetState {
+    /// It does.
+    Active,
+    /// It makes none, and those that there are live on.
+    Suspended,
+    /// It never makes one again, and those that there are end.
+    Retired,
+}
+
+impl TargetState {
+    /// Its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Retired => "retired",
+        }
+    }
+}
+
+/// How far a lease has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeaseState {
+    /// It is recorded that something may come to exist outside.
+    Intended,
+    /// It exists, and its holder was told.
+    Issued,
+    /// It is being ended.
+    Revoking,
+    /// It does not exist any more.
+    Ended,
+    /// It could not be ended, however often that was tried. It is tried on, seldom.
+    Irrevocable,
+}
+
+impl LeaseState {
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::Intended, Self::Issued, Self::Revoking, Self::Ended, Self::Irrevocable];
+
+    /// Its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Intended => "intended",
+            Self::Issued => "issued",
+            Self::Revoking => "revoking",
+            Self::Ended => "ended",
+            Self::Irrevocable => "irrevocable",
+        }
+    }
+}
+
+/// A name in a database: of a role, a schema, a table. Whoever puts it into a statement quotes it.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SqlName(Box<str>);
+
+impl SqlName {
+    /// The most bytes of a name; PostgreSQL would cut what is longer.
+    pub const BYTES_MAX: usize = 63;
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for SqlName {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let fail = |problem: String| Err(ParseError::new("name in a database", text, problem, SQL_NAME_HELP));
+        if text.is_empty() {
+            return fail("it is empty".into());
+        }
+        if text.len() > Self::BYTES_MAX {
+            return fail(format!("it has {} bytes, and {} is the most", text.len(), Self::BYTES_MAX));
+        }
+        if let Some(c) = text.chars().find(|c| c.is_control()) {
+            return fail(format!("`{}` is not allowed", c.escape_default()));
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+const SQL_NAME_HELP: &str = "the name as the database has it, without quotes, at most 63 bytes";
+
+impl fmt::Display for SqlName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for SqlName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SqlName({:?})", self.as_str())
+    }
+}
+
+/// How the connection to a target is protected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TargetTls {
+    /// Not at all: only for what answers on a loopback address.
+    Loopback,
+    /// By TLS; its certificate is verified by these, in PEM, and by its host's name.
+    Verified(String),
+}
+
+/// Which roles a login has that is made for an action.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoleRule {
+    /// For which actions.
+    pub action: ActionPattern,
+    /// The roles that the login is a member of.
+    pub roles: Vec<SqlName>,
+}
+
+/// The table in which the database finds the user of a login.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserTable {
+    /// Its schema.
+    pub schema: SqlName,
+    /// Its name.
+    pub table: SqlName,
+}
+
+/// What is registered about a PostgreSQL, apart from the password of its administrator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PostgresqlSettings {
+    /// Where it answers.
+    pub host: HostName,
+    /// At which port.
+    pub port: u16,
+    /// The database that logins are for.
+    pub database: SqlName,
+    /// The role by which logins are made and ended.
+    pub admin: SqlName,
+    /// How the connection is protected.
+    pub tls: TargetTls,
+    /// Which roles are given. The first that is for the action counts.
+    pub rules: Vec<RoleRule>,
+    /// Where users are mapped. Without one, no login is made on behalf of a user.
+    pub user_table: Option<UserTable>,
+    /// How many connections one login may have at once.
+    pub connections_max: u32,
+    /// How many leases there may be at once.
+    pub leases_max: u32,
+    /// The longest that a login lives, in milliseconds; its grant may end earlier.
+    pub lease_ms_max: u64,
+}
+
+impl PostgresqlSettings {
+    /// The most rules, and the most roles of one.
+    pub const RULES_MAX: usize = 32;
+    /// The most bytes of certificates.
+    pub const ROOTS_BYTES_MAX: usize = 32 << 10;
+    /// The most connections of one login.
+    pub const CONNECTIONS_MAX: u32 = 100;
+    /// The most leases of one target.
+    pub const LEASES_MAX: u32 = 100_000;
+    /// The longest life of a lease: a day.
+    pub const LEASE_MS_MAX: u64 = 24 * 3600 * 1000;
+
+    /// What is wrong with it, if anything is.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that names the member.
+    pub fn check(&self) -> Result<(), String> {
+        if self.port == 0 {
+            return Err("`port` is 1 to 65535".into());
+        }
+        let within = |name: &str, have: u64, most: u64| match have {
+            0 => Err(format!("`{name}` is at least 1")),
+            have if have > most => Err(format!("`{name}` is {have}, and {most} is the most")),
+            _ => Ok(()),
+        };
+        within("connections_max", self.connections_max.into(), Self::CONNECTIONS_MAX.into())?;
+        within("leases_max", self.leases_max.into(), Self::LEASES_MAX.into())?;
+        within("lease_ms_max", self.lease_ms_max, Self::LEASE_MS_MAX)?;
+        within("rules", self.rules.len() as u64, Self::RULES_MAX as u64)?;
+        for rule in &self.rules {
+            within("roles", rule.roles.len() as u64, Self::RULES_MAX as u64)?;
+        }
+        if let TargetTls::Verified(roots) = &self.tls {
+            within("roots_pem", roots.len() as u64, Self::ROOTS_BYTES_MAX as u64)?;
+        }
+        Ok(())
+    }
+
+    /// The roles of a login that is made for this action; none if none is.
+    #[must_use]
+    pub fn roles(&self, action: &Action) -> Option<&[SqlName]> {
+        self.rules.iter().find(|rule| rule.action.covers(action)).map(|rule| rule.roles.as_slice())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> SqlName {
+        text.parse().unwrap()
+    }
+
+    fn settings() -> PostgresqlSettings {
+        let rule = |action: &str, role: &str| RoleRule { action: action.parse().unwrap(), roles: vec![name(role)] };
+        PostgresqlSettings {
+            host: "db.example".parse().unwrap(),
+            port: 5432,
+            database: name("shop"),
+            admin: name("attorn"),
+            tls: TargetTls::Loopback,
+            rules: vec![rule("invoice.read", "reader"), rule("invoice.*", "writer")],
+            user_table: None,
+            connections_max: 2,
+            leases_max: 10,
+            lease_ms_max: 60_000,
+        }
+    }
+
+    #[test]
+    fn the_first_rule_for_an_action_says_which_roles() {
+        let roles = |action: &str| settings().roles(&action.parse().unwrap()).map(<[SqlName]>::to_vec);
+        assert_eq!(roles("invoice.read"), Some(vec![name("reader")]));
+        assert_eq!(roles("invoice.pay"), Some(vec![name("writer")]));
+        assert_eq!(roles("faq.read"), None);
+    }
+
+    #[test]
+    fn names_are_taken_as_the_database_has_them_and_no_longer() {
+        for text in ["reader", "a\"b", "'; drop table x; --", "\u{fc}ser", &"x".repeat(63)] {
+            assert_eq!(name(text).to_string(), text);
+        }
+        for (text, problem) in [
+            ("", "it is empty"),
+            ("a\0b", "`\\u{0}` is not allowed"),
+            ("a\nb", "`\\n` is not allowed"),
+            (&"x".repeat(64), "it has 64 bytes, and 63 is the most"),
+        ] {
+            let error = text.parse::<SqlName>().unwrap_err();
+            assert!(error.to_string().ends_with(problem), "{error}");
+            assert_eq!(error.help(), SQL_NAME_HELP);
+        }
+    }
+
+    #[test]
+    fn settings_have_bounds() {
+        type Spoil = fn(&mut PostgresqlSettings);
+        assert_eq!(settings().check(), Ok(()));
+        let cases: [(Spoil, &str); 9] = [
+            (|s| s.port = 0, "`port` is 1 to 65535"),
+            (|s| s.connections_max = 0, "`connections_max` is at least 1"),
+            (|s| s.connections_max = 101, "`connections_max` is 101, and 100 is the most"),
+            (|s| s.leases_max = 0, "`leases_max` is at least 1"),
+            (|s| s.lease_ms_max = 0, "`lease_ms_max` is at least 1"),
+            (|s| s.rules.clear(), "`rules` is at least 1"),
+            (|s| s.rules = vec![s.rules[0].clone(); 33], "`rules` is 33, and 32 is the most"),
+            (|s| s.rules[0].roles.clear(), "`roles` is at least 1"),
+            (|s| s.tls = TargetTls::Verified(String::new()), "`roots_pem` is at least 1"),
+        ];
+        for (spoil, problem) in cases {
+            let mut settings = settings();
+            spoil(&mut settings);
+            assert_eq!(settings.check(), Err(problem.into()));
+        }
+    }
+
+    #[test]
+    fn hosts_are_names_or_addresses() {
+        for text in ["db.example", "127.0.0.1", "::1", "fd00:ec2::254"] {
+            assert_eq!(text.parse::<HostName>().unwrap().as_str(), text);
+        }
+        for text in ["", "/var/run/postgresql", "a b", "a/b", "a,b", "[::1]", "a@b", "a%eth0"] {
+            assert!(text.parse::<HostName>().is_err(), "{text}");
+        }
+    }
+}

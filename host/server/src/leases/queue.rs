@@ -1,0 +1,234 @@
+//! Ends leases that are due: expired, revoked, or intended and never said to be made. It works from the index by due
+//! time alone, so after a crash it goes on where it was.
+//!
+//! Each target has a queue of its own: a few leases at once, a breaker, and waits that grow, so that a target that is
+//! dead or slow holds up nobody else's. What could not be ended after many attempts is said, and is tried on.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use attorn_broker::backoff::Backoff;
+use attorn_broker::breaker::Leave;
+use attorn_broker::postgresql::Postgresql;
+use attorn_broker::{CredentialKind as _, Ended, KindError};
+use attorn_core::{LeaseId, LeaseState, TargetId, TargetState, TimeMs};
+use attorn_store::records::{LeaseRecord, TargetRecord};
+use attorn_store::{Key, KeyKind, KeyPrefix};
+use futures_util::StreamExt as _;
+use serde_json::json;
+
+use super::change::{self, Change, Why};
+use super::{INTENDED_MS, outside};
+use crate::app::App;
+use crate::http::failure::Failure;
+use crate::metrics::LeaseEvent;
+use crate::random;
+use crate::targets::check;
+use crate::targets::live::Live;
+
+/// How often it looks for what is due.
+const TICK: Duration = Duration::from_millis(250);
+/// How many leases of one target are ended at once.
+const AT_ONCE: usize = 8;
+/// How many are read at a time.
+const PAGE: usize = 256;
+/// How many targets are read at a time.
+const TARGETS_PAGE: usize = 200;
+/// How long until the next attempt.
+const WAIT: Backoff = Backoff { first_ms: 500, most_ms: 60_000 };
+/// The same for one that could not be ended for long.
+const WAIT_LONG: Backoff = Backoff { first_ms: 600_000, most_ms: 3_600_000 };
+/// After how many attempts a lease counts as one that cannot be ended.
+const ATTEMPTS_MAX: u32 = 10;
+
+/// End what is due, for ever.
+pub(crate) async fn run(app: Arc<App>) {
+    let mut endings = app.store.endings();
+    let mut targets = Vec::new();
+    let mut known = false;
+    loop {
+        if !known || endings.has_changed().unwrap_or(false) {
+            endings.borrow_and_update();
+            match all_targets(&app).await {
+                Ok(found) => (targets, known) = (found, true),
+                Err(failure) => tracing::warn!(why = failure.internal, "cannot read the targets"),
+            }
+        }
+        for target in &targets {
+            if let Err(failure) = begin(&app, target).await {
+                tracing::warn!(%target, why = failure.internal, "cannot see which leases are due");
+            }
+        }
+        let _ = tokio::time::timeout(TICK, app.targets.wake.notified()).await;
+    }
+}
+
+async fn all_targets(app: &App) -> Result<Vec<TargetId>, Failure> {
+    let (mut targets, mut after) = (Vec::new(), None);
+    loop {
+        let page = app.store.scan(&KeyPrefix::kind(KeyKind::Target), after.as_ref(), TARGETS_PAGE).await?;
+        let record = |(key, stored): &(Key, attorn_store::Versioned)| {
+            <TargetRecord as attorn_store::records::Record>::decode(key, &stored.value).map(|record| record.id)
+        };
+        targets.extend(page.items.iter().map(record).collect::<Result<Vec<_>, _>>().map_err(Failure::internal)?);
+        after = page.next;
+        if after.is_none() {
+            return Ok(targets);
+        }
+    }
+}
+
+/// Begin to work on a target, if there is anything to do and nobody does it.
+async fn begin(app: &Arc<App>, target: &TargetId) -> Result<(), Failure> {
+    let live = app.targets.live(target);
+    if live.running.load(Ordering::Acquire) {
+        return Ok(());
+    }
+    if live.is_checked() && due(app, target).await?.is_empty() {
+        return Ok(());
+    }
+    if !live.running.swap(true, Ordering::AcqRel) {
+        let (app, target) = (Arc::clone(app), target.clone());
+        tokio::spawn(async move {
+            let _running = Running(Arc::clone(&live));
+            if let Err(failure) = work(&app, &target, &live).await {
+                tracing::warn!(%target, why = failure.internal, "cannot end leases");
+            }
+        });
+    }
+    Ok(())
+}
+
+/// Whoever drops it works no more.
+struct Running(Arc<Live>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.running.store(false, Ordering::Release);
+    }
+}
+
+/// The leases of a target that are due, the earliest first.
+async fn due(app: &App, target: &TargetId) -> Result<Vec<LeaseId>, Failure> {
+    let now = app.clock.now();
+    let page = app.store.scan(&KeyPrefix::leases_due(target), None, PAGE).await?;
+    let is_due = |key: &Key| key.lease_that_is_due().filter(|(at, _)| *at <= now).map(|(_, lease)| lease);
+    Ok(page.items.iter().map_while(|(key, _)| is_due(key)).collect())
+}
+
+/// Work until nothing is due.
+async fn work(app: &App, target: &TargetId, live: &Live) -> Result<(), Failure> {
+    loop {
+        let Some(record) = app.store.record::<TargetRecord>(&Key::target(target)).await? else { return Ok(()) };
+        let at_once = match live.ask() {
+            Leave::Ask => AT_ONCE,
+            Leave::Probe => 1,
+            // The next tick asks again.
+            Leave::Wait(_) => return Ok(()),
+        };
+        let kind = live.kind(app, &record)?;
+        if record.value.state == TargetState::Retired {
+            // Nothing is made there any more.
+            live.was_checked();
+        }
+        if !live.is_checked() {
+            if check::first(app, &record.value, (live, &kind)).await? {
+                continue;
+            }
+            return Ok(());
+        }
+        let mut due = due(app, target).await?;
+        if due.is_empty() {
+            // Nobody asked, so nobody says what came of it.
+            live.not_asked();
+            return Ok(());
+        }
+        if at_once == 1 {
+            due.truncate(1);
+        }
+        let end = |lease: LeaseId| one(app, (live, &kind), (lease, at_once == 1));
+        let ended: Vec<_> = futures_util::stream::iter(due).map(end).buffer_unordered(at_once).collect().await;
+        ended.into_iter().collect::<Result<(), _>>()?;
+    }
+}
+
+/// Try to end one lease, and record what came of it.
+async fn one(app: &App, (live, kind): (&Live, &Postgresql), (id, probes): (LeaseId, bool)) -> Result<(), Failure> {
+    // Others asked before, and found that the target does not answer.
+    if !probes && live.breaks() {
+        return Ok(());
+    }
+    let Some(found) = change::find(app, &id).await? else { return Ok(()) };
+    let lease = found.value;
+    if !lease.is_open() || lease.due_at > app.clock.now() {
+        return Ok(());
+    }
+    let ended = kind.revoke(&outside(&lease)).await;
+    live.came(app, ended.as_ref().err());
+    if let Err(error) = &ended {
+        app.metrics.lease(LeaseEvent::RevocationFailed);
+        tracing::warn!(lease = %id, target = %lease.target, why = %error, "a lease could not be ended");
+    }
+    let random = random::number();
+    let change = |lease: &LeaseRecord, now: TimeMs| match &ended {
+        Ok(Ended::Before) if lease.is_open() && now < lease.created_at.plus_ms(INTENDED_MS) => Some(not_yet(lease)),
+        Ok(ended) if lease.is_open() => Some(has_ended(lease, now, *ended)),
+        Err(error) if lease.is_open() => Some(has_not_ended(lease, now, (error, random))),
+        _ => None,
+    };
+    match change::make(app, &id, change).await?.map(|became| became.state) {
+        Some(LeaseState::Ended) => app.metrics.lease(LeaseEvent::Ended),
+        Some(LeaseState::Irrevocable) if lease.state != LeaseState::Irrevocable => {
+            app.metrics.lease(LeaseEvent::Irrevocable);
+            tracing::error!(lease = %id, target = %lease.target, name = %lease.name, "a lease cannot be ended");
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// There is none, and it may still come to be there: whoever makes it may not have been heard yet.
+fn not_yet(lease: &LeaseRecord) -> Change {
+    let due_at = lease.created_at.plus_ms(INTENDED_MS);
+    Change { next: LeaseRecord { state: LeaseState::Revoking, due_at, ..lease.clone() }, said: None }
+}
+
+fn has_ended(lease: &LeaseRecord, now: TimeMs, ended: Ended) -> Change {
+    let next = LeaseRecord { state: LeaseState::Ended, ended_at: Some(now), ..lease.clone() };
+    let why = match lease.state {
+        LeaseState::Issued => Some(Why::Expired),
+        LeaseState::Intended => Some(Why::Interrupted),
+        // Its entry before says why.
+        _ => None,
+    };
+    let members =
+        json!({ "why": why.map(Why::as_str), "existed": ended == Ended::Now, "attempts": lease.attempts + 1 });
+    Change { next, said: Some(("lease_ended", members)) }
+}
+
+/// Of attempts in vain the first is said, and the one after which it counts as one that cannot be ended.
+fn has_not_ended(lease: &LeaseRecord, now: TimeMs, (error, random): (&KindError, u64)) -> Change {
+    let attempts = lease.attempts.saturating_add(1);
+    let hopeless = !error.is_temporary() && !error.is_of_target();
+    let irrevocable = lease.state == LeaseState::Irrevocable || hopeless || attempts >= ATTEMPTS_MAX;
+    let (state, wait) = if irrevocable {
+        (LeaseState::Irrevocable, WAIT_LONG.wait_ms(attempts.saturating_sub(ATTEMPTS_MAX), random))
+    } else {
+        (LeaseState::Revoking, WAIT.wait_ms(attempts, random))
+    };
+    let text = change::cut(&error.to_string());
+    let said = match (state, attempts) {
+        (LeaseState::Irrevocable, _) if lease.state != LeaseState::Irrevocable => Some("lease_irrevocable"),
+        (_, 1) => Some("lease_revocation_failed"),
+        _ => None,
+    };
+    let said = said.map(|kind| (kind, json!({ "attempts": attempts, "error": text })));
+    let next =
+        LeaseRecord { state, attempts, due_at: now.plus_ms(wait), last_error: Some(text.clone()), ..lease.clone() };
+    Change { next, said }
+}
+
+#[cfg(test)]
+#[path = "queue_tests.rs"]
+mod tests;

@@ -1,0 +1,88 @@
+use attorn_broker::Whose;
+use attorn_core::GrantId;
+
+use super::*;
+
+const NOW: TimeMs = TimeMs(1_000_000);
+
+fn lease(state: LeaseState, attempts: u32) -> LeaseRecord {
+    LeaseRecord {
+        id: LeaseId::from_random([1; 16]),
+        grant: GrantId::from_random([2; 16]),
+        agent: "bot".parse().unwrap(),
+        target: "shop".parse().unwrap(),
+        name: "attorn_1".parse().unwrap(),
+        roles: vec!["reader".parse().unwrap()],
+        state,
+        created_at: TimeMs(0),
+        expires_at: NOW,
+        due_at: NOW,
+        attempts,
+        last_error: None,
+        ended_at: None,
+    }
+}
+
+fn temporary() -> KindError {
+    KindError::Temporary { whose: Whose::Target, text: "it is away".into() }
+}
+
+fn kind_of(change: &Change) -> Option<&'static str> {
+    change.said.as_ref().map(|(kind, _)| *kind)
+}
+
+#[test]
+fn what_has_ended_says_why_unless_that_was_said() {
+    for (state, why) in [
+        (LeaseState::Issued, json!("expired")),
+        (LeaseState::Intended, json!("interrupted")),
+        (LeaseState::Revoking, json!(null)),
+        (LeaseState::Irrevocable, json!(null)),
+    ] {
+        let change = has_ended(&lease(state, 3), NOW, Ended::Before);
+        assert_eq!((change.next.state, change.next.ended_at), (LeaseState::Ended, Some(NOW)));
+        let (kind, members) = change.said.unwrap();
+        assert_eq!(kind, "lease_ended");
+        assert_eq!(members, json!({ "why": why, "existed": false, "attempts": 4 }));
+    }
+}
+
+#[test]
+fn what_is_not_there_yet_is_looked_for_again_when_it_can_come_no_more() {
+    let young = LeaseRecord { created_at: NOW, ..lease(LeaseState::Intended, 0) };
+    let change = not_yet(&young);
+    assert_eq!((change.next.state, change.next.due_at), (LeaseState::Revoking, NOW.plus_ms(INTENDED_MS)));
+    assert_eq!(kind_of(&change), None);
+}
+
+#[test]
+fn attempts_in_vain_are_said_first_and_last() {
+    let after = |state, attempts| has_not_ended(&lease(state, attempts), NOW, (&temporary(), u64::MAX));
+    let first = after(LeaseState::Issued, 0);
+    assert_eq!((first.next.state, first.next.attempts), (LeaseState::Revoking, 1));
+    assert_eq!(kind_of(&first), Some("lease_revocation_failed"));
+    assert_eq!(first.next.last_error.as_deref(), Some("it is away"));
+    assert_eq!(kind_of(&after(LeaseState::Revoking, 1)), None);
+    let last = after(LeaseState::Revoking, ATTEMPTS_MAX - 1);
+    assert_eq!((last.next.state, kind_of(&last)), (LeaseState::Irrevocable, Some("lease_irrevocable")));
+    let on = after(LeaseState::Irrevocable, ATTEMPTS_MAX);
+    assert_eq!((on.next.state, kind_of(&on)), (LeaseState::Irrevocable, None));
+    assert!(on.next.due_at > NOW);
+}
+
+#[test]
+fn what_will_never_go_better_is_said_at_once_unless_it_is_the_whole_target() {
+    let permanent = |whose| KindError::Permanent { whose, text: "no".into() };
+    let after = |error: &KindError| has_not_ended(&lease(LeaseState::Revoking, 0), NOW, (error, 0)).next.state;
+    assert_eq!(after(&permanent(Whose::Credential)), LeaseState::Irrevocable);
+    assert_eq!(after(&permanent(Whose::Target)), LeaseState::Revoking);
+}
+
+#[test]
+fn waits_grow_and_end() {
+    for attempts in 0..40 {
+        let next = has_not_ended(&lease(LeaseState::Revoking, attempts), NOW, (&temporary(), u64::MAX)).next;
+        let most = if next.state == LeaseState::Irrevocable { WAIT_LONG.most_ms } else { WAIT.most_ms };
+        assert!(next.due_at > NOW && next.due_at <= NOW.plus_ms(most), "{attempts}");
+    }
+}

@@ -1,0 +1,90 @@
+//! Finds leases whose grant stands no more. Revoking is one write that looks for nothing, so this looks: after every
+//! write that may have ended something (`Store::endings`), and now and then for what ends with time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use attorn_api::ProblemCode;
+use attorn_core::{LeaseState, TargetState};
+use attorn_store::records::{GrantRecord, LeaseRecord, TargetRecord};
+use attorn_store::{Key, KeyKind, KeyPrefix, Versioned};
+
+use super::change::{self, Why};
+use crate::app::App;
+use crate::grants;
+use crate::http::failure::Failure;
+use crate::targets::live::Standing;
+use crate::users::kept;
+
+/// How long after a round the next begins at the earliest: so many writes are one round.
+const PAUSE: Duration = Duration::from_millis(200);
+/// How long after a round the next begins at the latest.
+const INTERVAL: Duration = Duration::from_secs(10);
+/// How many leases are read at a time.
+const PAGE: usize = 200;
+/// From how long after it was due on a lease counts as overdue.
+const OVERDUE_MS: u64 = 10_000;
+
+/// Look for ever.
+pub(crate) async fn run(app: Arc<App>) {
+    let mut endings = app.store.endings();
+    loop {
+        // The store that fails ends the server.
+        endings.borrow_and_update();
+        if let Err(failure) = round(&app).await {
+            tracing::warn!(why = failure.internal, "cannot look for leases whose grants have ended");
+        }
+        tokio::time::sleep(PAUSE).await;
+        let _ = tokio::time::timeout(INTERVAL, endings.changed()).await;
+    }
+}
+
+async fn round(app: &App) -> Result<(), Failure> {
+    let (mut standing, mut after) = (Standing::default(), None);
+    loop {
+        let page = app.store.scan(&KeyPrefix::kind(KeyKind::OpenLease), after.as_ref(), PAGE).await?;
+        for id in page.items.iter().filter_map(|(key, _)| key.named_lease()) {
+            let Some(lease) = change::find(app, &id).await? else { continue };
+            count(&mut standing, &lease.value, app);
+            // One that is intended is looked at again when it is issued.
+            if lease.value.state == LeaseState::Issued
+                && let Some((why, detail)) = ended(app, &lease).await?
+            {
+                tracing::debug!(lease = %id, why = why.as_str(), detail, "a lease ends");
+                change::end(app, &id, why, None).await?;
+            }
+        }
+        tokio::task::yield_now().await;
+        after = page.next;
+        if after.is_none() {
+            app.targets.stands(standing);
+            return Ok(());
+        }
+    }
+}
+
+fn count(standing: &mut Standing, lease: &LeaseRecord, app: &App) {
+    standing.open += 1;
+    standing.overdue += u64::from(lease.due_at.plus_ms(OVERDUE_MS) < app.clock.now());
+    standing.irrevocable += u64::from(lease.state == LeaseState::Irrevocable);
+}
+
+/// Why this lease is to end, if it is.
+async fn ended(app: &App, lease: &Versioned<LeaseRecord>) -> Result<Option<(Why, String)>, Failure> {
+    let target = app.store.record::<TargetRecord>(&Key::target(&lease.value.target)).await?;
+    if target.is_none_or(|target| target.value.state == TargetState::Retired) {
+        return Ok(Some((Why::TargetRetired, String::new())));
+    }
+    let record = app.store.record::<GrantRecord>(&Key::grant(&lease.value.grant)).await?;
+    let Some(record) = record else { return Ok(Some((Why::GrantInactive, "it is gone".into()))) };
+    let Some(grant) = kept::read_grant(app, &record.value).await? else {
+        return Ok(Some((Why::GrantInactive, "its user was erased".into())));
+    };
+    match grants::active(app, &grant, record.value.revoked_at).await {
+        Ok(_) => Ok(None),
+        Err(failure) if failure.problem.code == ProblemCode::GrantInactive => {
+            Ok(Some((Why::GrantInactive, failure.problem.detail)))
+        }
+        Err(other) => Err(other),
+    }
+}

@@ -1,0 +1,120 @@
+//! A rotation that is cut off anywhere leaves one whole log, and one that cannot be done leaves what there was.
+
+use attorn_store::Repaired;
+use tempfile::TempDir;
+
+use super::*;
+use crate::init::{InitOptions, init};
+
+const STAGES: [Stage; 6] = [Stage::Linked, Stage::Ended, Stage::Kept, Stage::Begun, Stage::Exchanged, Stage::Raised];
+
+/// What `attorn init` makes.
+async fn fresh() -> (TempDir, Config) {
+    let dir = TempDir::new().unwrap();
+    let options =
+        InitOptions { dir: dir.path().join("attorn"), listen: "127.0.0.1:7400".parse().unwrap(), public_url: None };
+    let made = init(&options).await.unwrap();
+    let config = Config::load(&made.config_path).unwrap();
+    (dir, config)
+}
+
+/// What is in the place of the data is whole, and the server would start with it. Its epoch, and the kind of its last
+/// entry.
+async fn whole(config: &Config) -> (u64, String) {
+    let root = root_key(config).unwrap();
+    let store = open(config, &root).await.unwrap();
+    let signer = keys::log_signer(&root, &store).await.unwrap();
+    high_water::check(&config.high_water, &store, &signer).await.unwrap();
+    Published::open(config, &signer.verifier(), &store).unwrap();
+    for earlier in store.earlier_epochs() {
+        let export = fs::read_to_string(export_path(&config.data_dir, earlier.epoch)).unwrap();
+        assert!(export.lines().last().unwrap().contains("\"log_key_ended\""), "{export}");
+    }
+    let head = store.log_head().unwrap();
+    let last = store.entry(head.size - 1).unwrap().unwrap();
+    let last = attorn_log::Entry::parse(&last).unwrap();
+    let body: serde_json::Value = serde_json::from_str(last.body.as_str()).unwrap();
+    (head.epoch.0, body["type"].as_str().unwrap().to_owned())
+}
+
+async fn rotate(config: &Config) -> Result<Rotated, EpochError> {
+    rotate_log_key(config, Because::Routine, None).await
+}
+
+#[tokio::test]
+async fn wherever_a_rotation_is_cut_off_one_whole_log_is_left_and_it_can_be_done_again() {
+    for stage in STAGES {
+        let (_dir, config) = fresh().await;
+        let work = beside(&config.data_dir, ".rotating");
+        let after = |done| if done == stage { Err(EpochError::CutOff) } else { Ok(()) };
+        let cut = Rotation { config: &config, because: Because::Routine, reason: None, after: &after }.run().await;
+        assert!(matches!(cut, Err(EpochError::CutOff)), "{stage:?}: {cut:?}");
+        let (epoch, last) = whole(&config).await;
+        let expect = match stage {
+            Stage::Linked => (1, false),
+            Stage::Ended | Stage::Kept | Stage::Begun => (1, true),
+            Stage::Exchanged | Stage::Raised => (2, false),
+        };
+        assert_eq!((epoch, last == "log_key_ended"), expect, "{stage:?}: {last}");
+        // The old directory is seen as an older one from when the other has its place, and not before.
+        let seen = high_water::seen(&config.high_water).map(|seen| seen.epoch);
+        assert_eq!(seen, (stage == Stage::Raised).then_some(Epoch(2)), "{stage:?}");
+        let again = rotate(&config).await;
+        assert!(matches!(&again, Err(EpochError::LeftBehind(left)) if *left == work), "{stage:?}: {again:?}");
+        fs::remove_dir_all(&work).unwrap();
+        let rotated = rotate(&config).await.unwrap();
+        assert_eq!((rotated.origin.epoch, rotated.high_water_problem), (Epoch(epoch + 1), None), "{stage:?}");
+        assert_eq!(whole(&config).await, (epoch + 1, "log_key_rotated".to_owned()), "{stage:?}");
+        assert!(!work.exists(), "{stage:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_go_over_is_seen_before_the_log_says_that_its_key_ended() {
+    let (_dir, config) = fresh().await;
+    let before = whole(&config).await;
+    fs::write(config.data_dir.join("epochs"), "no directory").unwrap();
+    let error = rotate(&config).await.unwrap_err();
+    assert!(matches!(error, EpochError::Io { .. }), "{error:?}");
+    assert_eq!(whole(&config).await, before);
+    // Nothing is left that would be in the way of the next.
+    fs::remove_file(config.data_dir.join("epochs")).unwrap();
+    rotate(&config).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_nobody_came_to_the_end_of_writing_stays_behind() {
+    let (_dir, config) = fresh().await;
+    let tiles = config.data_dir.join("log/1/tile/entries");
+    fs::create_dir_all(&tiles).unwrap();
+    for name in ["000", "001.tmp"] {
+        fs::write(tiles.join(name), name).unwrap();
+    }
+    rotate(&config).await.unwrap();
+    assert!(tiles.join("000").exists() && !tiles.join("001.tmp").exists());
+}
+
+#[tokio::test]
+async fn what_was_made_anew_is_in_the_log_before_its_key_ends() {
+    let (_dir, config) = fresh().await;
+    fs::remove_dir_all(config.data_dir.join("store")).unwrap();
+    let repaired = Store::repair(&config.data_dir, &config.log_id).unwrap();
+    assert!(matches!(repaired, Repaired::Rebuilt { .. }), "{repaired:?}");
+    let rotated = rotate(&config).await.unwrap();
+    let export = fs::read_to_string(rotated.export).unwrap();
+    let said: Vec<_> = export.lines().filter(|line| line.contains("\"store_remade\"")).collect();
+    assert_eq!(said.len(), 1, "{export}");
+    let store = Store::open(&config.data_dir, &config.log_id).unwrap();
+    assert_eq!(store.remade().unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_high_water_file_that_cannot_be_written_is_said() {
+    let (_dir, config) = fresh().await;
+    // Where it is written before it takes its place there is something else.
+    fs::create_dir(beside(&config.high_water, ".new")).unwrap();
+    let rotated = rotate(&config).await.unwrap();
+    let problem = rotated.high_water_problem.unwrap();
+    assert!(problem.starts_with(&format!("`{}`: ", config.high_water.display())), "{problem}");
+    assert_eq!(whole(&config).await.0, 2);
+}

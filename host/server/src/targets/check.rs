@@ -1,0 +1,168 @@
+//! Comparing what exists at a target with the leases. It is done once after each start before anything is made there,
+//! since a store that was restored does not know what was made after its backup; and whenever an operator asks.
+//!
+//! First the logins are read and then the leases, which are recorded before their logins: so whatever is found without
+//! an open lease has none.
+
+use std::collections::BTreeSet;
+
+use attorn_api::targets as api;
+use attorn_broker::postgresql::Postgresql;
+use attorn_broker::{CredentialKind as _, KindError, Outside};
+use attorn_core::{LeaseId, LeaseState};
+use attorn_store::records::TargetRecord;
+use attorn_store::{Batch, KeyPrefix};
+use serde_json::json;
+
+use super::live::Live;
+use crate::app::App;
+use crate::entry;
+use crate::http::failure::Failure;
+use crate::leases::change;
+
+/// How many of each are named.
+const NAMED_MAX: usize = 1_000;
+/// How many leases are read at a time.
+const PAGE: usize = 200;
+
+/// What is at a target and should not be, or is not and should be.
+pub(super) struct Compared {
+    pub(super) logins: usize,
+    /// Without an open lease.
+    pub(super) unknown: Vec<Outside>,
+    /// Open leases that say that they were issued, without a login.
+    pub(super) missing: Vec<LeaseId>,
+}
+
+/// Look at a target for the first time, and end what has no lease. Says whether that was done.
+pub(crate) async fn first(
+    app: &App,
+    target: &TargetRecord,
+    (live, kind): (&Live, &Postgresql),
+) -> Result<bool, Failure> {
+    let compared = match compare(app, target, kind).await? {
+        Ok(compared) => compared,
+        Err(error) => {
+            tracing::warn!(target = %target.id, why = %error, "a target cannot be looked at");
+            live.came(app, Some(&error));
+            return Ok(false);
+        }
+    };
+    let unknown = compared.unknown.len();
+    let ended = end_all(app, target, (kind, compared.unknown)).await?;
+    // What stays is tried again, before anything is made.
+    let all = ended == unknown;
+    live.came(app, None);
+    if all {
+        live.was_checked();
+    }
+    Ok(all)
+}
+
+/// Compare. The inner error is the target's.
+pub(super) async fn compare(
+    app: &App,
+    target: &TargetRecord,
+    kind: &Postgresql,
+) -> Result<Result<Compared, KindError>, Failure> {
+    let logins = match kind.check().await {
+        Ok(logins) => logins,
+        Err(error) => return Ok(Err(error)),
+    };
+    let mut there = BTreeSet::new();
+    let mut unknown = Vec::new();
+    let count = logins.len();
+    for login in logins {
+        let lease = change::find(app, &login.lease).await?;
+        let known = lease.is_some_and(|lease| lease.value.is_open() && lease.value.name == login.name);
+        there.insert(login.lease);
+        if !known {
+            unknown.push(login);
+        }
+    }
+    let missing = missing(app, target, &there).await?;
+    Ok(Ok(Compared { logins: count, unknown, missing }))
+}
+
+async fn missing(app: &App, target: &TargetRecord, there: &BTreeSet<LeaseId>) -> Result<Vec<LeaseId>, Failure> {
+    let (mut missing, mut after) = (Vec::new(), None);
+    loop {
+        let page = app.store.scan(&KeyPrefix::open_leases(&target.id), after.as_ref(), PAGE).await?;
+        for id in page.items.iter().filter_map(|(key, _)| key.named_lease()).filter(|id| !there.contains(id)) {
+            let lease = change::find(app, &id).await?;
+            if lease.is_some_and(|lease| lease.value.state == LeaseState::Issued) && missing.len() < NAMED_MAX {
+                missing.push(id);
+            }
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok(missing);
+        }
+    }
+}
+
+/// End logins that have no lease. Says how many were ended.
+pub(super) async fn end_all(
+    app: &App,
+    target: &TargetRecord,
+    (kind, unknown): (&Postgresql, Vec<Outside>),
+) -> Result<usize, Failure> {
+    let mut ended = Vec::new();
+    for login in &unknown {
+        match kind.revoke(login).await {
+            Ok(_) => ended.push(login.name.as_str()),
+            Err(error) => {
+                tracing::warn!(target = %target.id, name = %login.name, why = %error, "an unknown login stays");
+                if error.is_of_target() {
+                    break;
+                }
+            }
+        }
+    }
+    if !ended.is_empty() {
+        let mut batch = Batch::new(app.clock.now());
+        let names: Vec<_> = ended.iter().take(NAMED_MAX).collect();
+        let members = json!({ "target": target.id.as_str(), "logins": ended.len(), "names": names });
+        batch.entries.push(entry::body(batch.now, "unknown_logins_ended", members)?);
+        app.store.commit(batch).await?;
+    }
+    Ok(ended.len())
+}
+
+/// What an operator reads who asked.
+pub(super) async fn report(
+    app: &App,
+    target: &TargetRecord,
+    (live, kind, end_unknown): (&Live, &Postgresql, bool),
+) -> Result<api::TargetCheck, Failure> {
+    let problems = kind.problems().await;
+    let compared = match &problems {
+        Ok(_) => compare(app, target, kind).await?,
+        Err(error) => Err(error.clone()),
+    };
+    live.came(app, compared.as_ref().err());
+    let compared = match compared {
+        Ok(compared) => compared,
+        Err(error) => {
+            let (problems, none) = (vec![error.to_string()], Vec::new());
+            return Ok(api::TargetCheck {
+                reachable: false,
+                problems,
+                logins: 0,
+                unknown: none.clone(),
+                unknown_ended: 0,
+                missing: none,
+            });
+        }
+    };
+    let unknown = compared.unknown.iter().take(NAMED_MAX).map(|login| login.name.to_string()).collect();
+    let ended = if end_unknown { end_all(app, target, (kind, compared.unknown)).await? } else { 0 };
+    Ok(api::TargetCheck {
+        reachable: true,
+        problems: problems.unwrap_or_default(),
+        logins: compared.logins as u64,
+        unknown,
+        unknown_ended: ended as u64,
+        missing: compared.missing.iter().map(ToString::to_string).collect(),
+    })
+}

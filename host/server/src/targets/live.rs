@@ -1,0 +1,181 @@
+//! What is known of targets while the server runs: how each behaves, and what connects to it. None of it is durable.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use attorn_broker::KindError;
+use attorn_broker::breaker::{Breaker, Leave};
+use attorn_broker::postgresql::Postgresql;
+use attorn_core::TargetId;
+use attorn_store::Versioned;
+use attorn_store::records::TargetRecord;
+use tokio::sync::{Notify, Semaphore};
+
+use super::secret;
+use crate::app::App;
+use crate::http::failure::Failure;
+use crate::leases::place::unavailable;
+use crate::random;
+
+/// How many logins are made in one target at once.
+const ISSUES_AT_ONCE: usize = 8;
+/// How long whoever asks waits until a target was looked at for the first time.
+const FIRST_LOOK: Duration = Duration::from_secs(3);
+
+/// All targets that anybody has asked for since the start.
+pub(crate) struct Targets {
+    live: Mutex<HashMap<TargetId, Arc<Live>>>,
+    /// Told when something is due that was not before.
+    pub(crate) wake: Notify,
+    standing: [AtomicU64; 3],
+}
+
+/// How many leases there are.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) open: u64,
+    pub(crate) overdue: u64,
+    pub(crate) irrevocable: u64,
+}
+
+/// One target.
+pub(crate) struct Live {
+    began: Instant,
+    breaker: Mutex<Breaker>,
+    pub(crate) issues: Arc<Semaphore>,
+    /// Whether somebody ends its leases.
+    pub(crate) running: AtomicBool,
+    /// Whether its logins were compared with the leases since the start. Before that none is made.
+    checked: AtomicBool,
+    first_look: Notify,
+    kind: Mutex<Option<(u64, Arc<Postgresql>)>>,
+}
+
+impl Targets {
+    pub(crate) fn new() -> Self {
+        Self { live: Mutex::default(), wake: Notify::new(), standing: Default::default() }
+    }
+
+    /// What is known of a target.
+    pub(crate) fn live(&self, id: &TargetId) -> Arc<Live> {
+        Arc::clone(lock(&self.live).entry(id.clone()).or_insert_with(|| Arc::new(Live::new())))
+    }
+
+    /// How many are not asked now.
+    pub(crate) fn broken(&self) -> usize {
+        lock(&self.live).values().filter(|live| live.breaks()).count()
+    }
+
+    /// So many leases were found.
+    pub(crate) fn stands(&self, Standing { open, overdue, irrevocable }: Standing) {
+        for (at, count) in self.standing.iter().zip([open, overdue, irrevocable]) {
+            at.store(count, Ordering::Relaxed);
+        }
+    }
+
+    /// How many leases were found last.
+    pub(crate) fn standing(&self) -> Standing {
+        let [open, overdue, irrevocable] = [0, 1, 2].map(|at: usize| self.standing[at].load(Ordering::Relaxed));
+        Standing { open, overdue, irrevocable }
+    }
+}
+
+impl Live {
+    fn new() -> Self {
+        Self {
+            began: Instant::now(),
+            breaker: Mutex::default(),
+            issues: Arc::new(Semaphore::new(ISSUES_AT_ONCE)),
+            running: AtomicBool::new(false),
+            checked: AtomicBool::new(false),
+            first_look: Notify::new(),
+            kind: Mutex::default(),
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Whether to ask it now.
+    pub(crate) fn ask(&self) -> Leave {
+        lock(&self.breaker).ask(self.now_ms())
+    }
+
+    /// Whether nobody asks it now.
+    pub(crate) fn breaks(&self) -> bool {
+        lock(&self.breaker).closed_for_ms(self.now_ms()).is_some()
+    }
+
+    /// Nothing was asked after all.
+    pub(crate) fn not_asked(&self) {
+        lock(&self.breaker).not_asked(self.now_ms());
+    }
+
+    /// What came of asking it. What is one credential's fault is not the target's: it answered.
+    pub(crate) fn came(&self, app: &App, error: Option<&KindError>) {
+        let mut breaker = lock(&self.breaker);
+        match error {
+            Some(error) if error.is_of_target() => breaker.bad(self.now_ms(), random::number()),
+            _ => {
+                if breaker.good() {
+                    app.targets.wake.notify_one();
+                }
+            }
+        }
+    }
+
+    /// Whether its logins were compared with the leases.
+    pub(crate) fn is_checked(&self) -> bool {
+        self.checked.load(Ordering::Acquire)
+    }
+
+    /// They were.
+    pub(crate) fn was_checked(&self) {
+        self.checked.store(true, Ordering::Release);
+        self.first_look.notify_waiters();
+    }
+
+    /// See that it can be asked for a login. Whoever is let through asks.
+    pub(crate) async fn ready(&self, app: &App) -> Result<(), Failure> {
+        self.looked_at(app).await?;
+        match self.ask() {
+            Leave::Ask | Leave::Probe => Ok(()),
+            Leave::Wait(_) => Err(unavailable("the target did not answer lately; nothing was decided")),
+        }
+    }
+
+    async fn looked_at(&self, app: &App) -> Result<(), Failure> {
+        let looked = self.first_look.notified();
+        if !self.is_checked() {
+            app.targets.wake.notify_one();
+            let _ = tokio::time::timeout(FIRST_LOOK, looked).await;
+        }
+        if self.is_checked() {
+            return Ok(());
+        }
+        Err(unavailable("the target could not be looked at since the server was started; nothing was decided"))
+    }
+
+    /// What connects to it, as it is registered now.
+    pub(crate) fn kind(&self, app: &App, target: &Versioned<TargetRecord>) -> Result<Arc<Postgresql>, Failure> {
+        let mut kept = lock(&self.kind);
+        if let Some((version, kind)) = &*kept
+            && *version == target.version
+        {
+            return Ok(Arc::clone(kind));
+        }
+        let record = &target.value;
+        let passwords = secret::all(&app.root, record)?;
+        let log_id = app.store.log_head()?.log_id.to_string();
+        let kind = Arc::new(Postgresql::new(record.settings.clone(), passwords, app.config.listen, log_id));
+        *kept = Some((target.version, Arc::clone(&kind)));
+        Ok(kind)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,170 @@
+//! `/v1/targets`: where credentials are made outside. What a target gives, and to which actions, its operator says here.
+//!
+//! No password is ever shown, and none stands in an entry.
+
+pub(crate) mod check;
+pub(crate) mod live;
+mod rotate;
+pub(crate) mod secret;
+mod wire;
+
+use std::sync::Arc;
+
+use attorn_api::ProblemCode;
+use attorn_api::targets as api;
+use attorn_core::{TargetId, TargetState};
+use attorn_store::records::{TargetRecord, TargetTypeRecord};
+use attorn_store::{Batch, Key, KeyKind, KeyPrefix, Require, Versioned};
+use serde_json::json;
+
+use crate::app::App;
+use crate::entry;
+use crate::http::call::{Call, Reply};
+use crate::http::failure::Failure;
+use crate::registry::{commit, moved, note, page};
+pub(crate) use rotate::rotate;
+
+/// The most targets that there are.
+const TARGETS_MAX: usize = 500;
+
+pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    let wire: api::RegisterTarget = call.json()?;
+    let mut batch = Batch::new(app.clock.now());
+    let record = registered(&app, &wire, &batch)?;
+    let id = &record.id;
+    room(&app).await?;
+    let mut about = json!({ "id": id.as_str(), "resource_types": wire.resource_types });
+    about["postgresql"] = json!(wire::shown_settings(&record.settings));
+    // A digest names the certificates.
+    if let Some(pem) = &wire.postgresql.tls_roots_pem {
+        about["postgresql"]["tls_roots_pem"] = blake3::hash(pem.as_bytes()).to_hex().to_string().into();
+    }
+    entry::act(&mut batch, call.operator()?, "target_registered", about)?;
+    batch.require.push((Key::target(id), Require::Absent));
+    for resource_type in &record.resource_types {
+        batch.require.push((Key::target_type(resource_type), Require::Absent));
+        batch.put_record(&TargetTypeRecord { resource_type: resource_type.clone(), target: id.clone() });
+    }
+    batch.put_record(&record);
+    let taken = taken(&app, &record).await?;
+    commit(&app, batch, || taken.unwrap_or_else(moved)).await?;
+    app.targets.wake.notify_one();
+    Reply::created(&wire::shown(&app, &record).await?)
+}
+
+fn registered(app: &App, wire: &api::RegisterTarget, batch: &Batch) -> Result<TargetRecord, Failure> {
+    let bytes = wire.password.len();
+    if !(1..=secret::BYTES_MAX).contains(&bytes) {
+        let detail = format!("`password` has {bytes} bytes, and may have 1 to {}", secret::BYTES_MAX);
+        return Err(Failure::of(ProblemCode::InvalidField, detail));
+    }
+    let id: TargetId = wire.id.parse()?;
+    Ok(TargetRecord {
+        resource_types: wire::resource_types(&wire.resource_types)?,
+        settings: wire::settings(&wire.postgresql)?,
+        secret: secret::wrap(&app.root, &id, 1, wire.password.as_bytes())?,
+        next_secret: None,
+        state: TargetState::Active,
+        created_at: batch.now,
+        changed_at: batch.now,
+        id,
+    })
+}
+
+async fn room(app: &App) -> Result<(), Failure> {
+    let page = app.store.scan(&KeyPrefix::kind(KeyKind::Target), None, TARGETS_MAX).await?;
+    if page.items.len() < TARGETS_MAX && page.next.is_none() {
+        return Ok(());
+    }
+    Err(Failure::of(ProblemCode::InvalidState, format!("there are {TARGETS_MAX} targets: the most")))
+}
+
+/// What of it is taken, if anything is.
+async fn taken(app: &App, record: &TargetRecord) -> Result<Option<Failure>, Failure> {
+    let id = &record.id;
+    if app.store.get(&Key::target(id)).await?.is_some() {
+        let detail = format!("target `{id}` exists already; ids are never used again");
+        return Ok(Some(Failure::of(ProblemCode::AlreadyExists, detail)));
+    }
+    for resource_type in &record.resource_types {
+        if app.store.get(&Key::target_type(resource_type)).await?.is_some() {
+            let detail = format!("the resource type `{resource_type}` is tied to another target");
+            return Ok(Some(Failure::of(ProblemCode::TargetTypeTaken, detail)));
+        }
+    }
+    Ok(None)
+}
+
+pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    let after = call.query::<TargetId>("after")?.map(|id| Key::target(&id));
+    let (records, more) = page::<TargetRecord>(&app, KeyKind::Target, after, call.limit()?).await?;
+    let next = more.then(|| records.last().map(|record| record.id.to_string())).flatten();
+    let mut targets = Vec::new();
+    for record in &records {
+        targets.push(wire::shown(&app, record).await?);
+    }
+    Reply::ok(&api::TargetList { targets, next })
+}
+
+pub(crate) async fn show(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    let found = find(&app, &call.path("id")?).await?;
+    Reply::ok(&wire::shown(&app, &found.value).await?)
+}
+
+/// Look at the target, and compare its logins with the leases.
+pub(crate) async fn check(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    let (wire, id): (api::CheckTarget, TargetId) = (call.json()?, call.path("id")?);
+    let found = find(&app, &id).await?;
+    let live = app.targets.live(&id);
+    let kind = live.kind(&app, &found)?;
+    let report = check::report(&app, &found.value, (&live, &kind, wire.end_unknown)).await?;
+    let mut batch = Batch::new(app.clock.now());
+    let about = json!({ "id": id.as_str(), "reachable": report.reachable, "logins": report.logins,
+        "unknown": report.unknown.len(), "unknown_ended": report.unknown_ended });
+    entry::act(&mut batch, call.operator()?, "target_checked", about)?;
+    commit(&app, batch, moved).await?;
+    Reply::ok(&report)
+}
+
+pub(crate) async fn suspend(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    change_state(&app, &call, (&[TargetState::Active], TargetState::Suspended, "target_suspended")).await
+}
+
+pub(crate) async fn resume(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    change_state(&app, &call, (&[TargetState::Suspended], TargetState::Active, "target_resumed")).await
+}
+
+/// One durable write, after which nothing is made there any more. What there is is found and ended.
+pub(crate) async fn retire(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    let from = [TargetState::Active, TargetState::Suspended];
+    change_state(&app, &call, (&from, TargetState::Retired, "target_retired")).await
+}
+
+async fn change_state(
+    app: &App,
+    call: &Call,
+    (from, to, kind): (&[TargetState], TargetState, &'static str),
+) -> Result<Reply, Failure> {
+    let (wire, id): (api::ChangeTarget, TargetId) = (call.json()?, call.path("id")?);
+    note("reason", wire.reason.as_deref())?;
+    let Versioned { mut value, version, .. } = find(app, &id).await?;
+    if !from.contains(&value.state) {
+        let detail = format!("target `{id}` is {}", value.state.as_str());
+        return Err(Failure::of(ProblemCode::InvalidState, detail));
+    }
+    let mut batch = Batch::new(app.clock.now());
+    (value.state, value.changed_at) = (to, batch.now);
+    if to == TargetState::Retired {
+        // Its types are free for another target; its id is not.
+        batch.delete.extend(value.resource_types.iter().map(Key::target_type));
+    }
+    entry::act(&mut batch, call.operator()?, kind, json!({ "id": id.as_str(), "reason": wire.reason }))?;
+    batch.require.push((Key::target(&id), Require::Version(version)));
+    batch.put_record(&value);
+    commit(app, batch, moved).await?;
+    Reply::ok(&wire::shown(app, &value).await?)
+}
+
+async fn find(app: &App, id: &TargetId) -> Result<Versioned<TargetRecord>, Failure> {
+    app.store.record(&Key::target(id)).await?.ok_or_else(|| Failure::not_found("target", id))
+}

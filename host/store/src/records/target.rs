@@ -1,0 +1,218 @@
+//! Targets: where credentials are made outside, and which resource types are theirs.
+//!
+//! The password of a target's administrator stands here wrapped by the root key. What opens it is not known here.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use attorn_core::{
+    ActionPattern, HostName, PostgresqlSettings, ResourceType, RoleRule, SqlName, TargetId, TargetState, TargetTls,
+    TimeMs, UserTable,
+};
+use data_encoding::BASE64;
+use serde::{Deserialize, Serialize};
+
+use super::codec::{self, Record, RecordError, Text};
+use crate::key::Key;
+
+/// A target as it is registered. The one kind that there is yet is `postgresql`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetRecord {
+    /// Its id.
+    pub id: TargetId,
+    /// The resource types that credentials for it are about. No two targets share one.
+    pub resource_types: BTreeSet<ResourceType>,
+    /// Where it is, and what it gives.
+    pub settings: PostgresqlSettings,
+    /// The password of its administrator.
+    pub secret: TargetSecret,
+    /// The one that is to replace it, while that is being done: either may be the one that the target knows.
+    pub next_secret: Option<TargetSecret>,
+    /// Whether it makes credentials.
+    pub state: TargetState,
+    /// When it was registered.
+    pub created_at: TimeMs,
+    /// When it became what it is.
+    pub changed_at: TimeMs,
+}
+
+/// A wrapped password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TargetSecret {
+    /// Which of the target's; part of what it is wrapped with.
+    pub version: u32,
+    /// The wrapped bytes.
+    pub wrapped: Vec<u8>,
+}
+
+impl fmt::Debug for TargetSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TargetSecret({}, {} bytes)", self.version, self.wrapped.len())
+    }
+}
+
+impl Record for TargetRecord {
+    fn key(&self) -> Key {
+        Key::target(&self.id)
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        codec::encode(&TargetWire {
+            id: Text(self.id.clone()),
+            resource_types: self.resource_types.iter().cloned().map(Text).collect(),
+            postgresql: SettingsWire::of(&self.settings),
+            secret: SecretWire::of(&self.secret),
+            next_secret: self.next_secret.as_ref().map(SecretWire::of),
+            state: self.state,
+            created_at_ms: self.created_at.0,
+            changed_at_ms: self.changed_at.0,
+        })
+    }
+
+    fn decode(key: &Key, stored: &[u8]) -> Result<Self, RecordError> {
+        codec::decode(key, stored, |wire: TargetWire| {
+            let settings = wire.postgresql.settings();
+            settings.check()?;
+            Ok(Self {
+                id: wire.id.0,
+                resource_types: wire.resource_types.into_iter().map(|one| one.0).collect(),
+                settings,
+                secret: wire.secret.secret()?,
+                next_secret: wire.next_secret.map(SecretWire::secret).transpose()?,
+                state: wire.state,
+                created_at: TimeMs(wire.created_at_ms),
+                changed_at: TimeMs(wire.changed_at_ms),
+            })
+        })
+    }
+}
+
+/// Which target a type of resource is tied to. There is one at most for each type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetTypeRecord {
+    /// Which type.
+    pub resource_type: ResourceType,
+    /// The target.
+    pub target: TargetId,
+}
+
+impl Record for TargetTypeRecord {
+    fn key(&self) -> Key {
+        Key::target_type(&self.resource_type)
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        codec::encode(&TargetTypeWire {
+            resource_type: Text(self.resource_type.clone()),
+            target: Text(self.target.clone()),
+        })
+    }
+
+    fn decode(key: &Key, stored: &[u8]) -> Result<Self, RecordError> {
+        codec::decode(key, stored, |wire: TargetTypeWire| {
+            Ok(Self { resource_type: wire.resource_type.0, target: wire.target.0 })
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TargetWire {
+    id: Text<TargetId>,
+    resource_types: Vec<Text<ResourceType>>,
+    postgresql: SettingsWire,
+    secret: SecretWire,
+    next_secret: Option<SecretWire>,
+    #[serde(with = "StateWire")]
+    state: TargetState,
+    created_at_ms: u64,
+    changed_at_ms: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "TargetState", rename_all = "snake_case")]
+enum StateWire {
+    Active,
+    Suspended,
+    Retired,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SecretWire {
+    version: u32,
+    wrapped: String,
+}
+
+impl SecretWire {
+    fn of(secret: &TargetSecret) -> Self {
+        Self { version: secret.version, wrapped: BASE64.encode(&secret.wrapped) }
+    }
+
+    fn secret(self) -> Result<TargetSecret, String> {
+        let wrapped = BASE64.decode(self.wrapped.as_bytes()).map_err(|error| error.to_string())?;
+        Ok(TargetSecret { version: self.version, wrapped })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SettingsWire {
+    host: Text<HostName>,
+    port: u16,
+    database: Text<SqlName>,
+    admin: Text<SqlName>,
+    tls_roots_pem: Option<String>,
+    rules: Vec<(Text<ActionPattern>, Vec<Text<SqlName>>)>,
+    user_table: Option<(Text<SqlName>, Text<SqlName>)>,
+    connections_max: u32,
+    leases_max: u32,
+    lease_ms_max: u64,
+}
+
+impl SettingsWire {
+    fn of(settings: &PostgresqlSettings) -> Self {
+        let rule = |rule: &RoleRule| (Text(rule.action.clone()), rule.roles.iter().cloned().map(Text).collect());
+        Self {
+            host: Text(settings.host.clone()),
+            port: settings.port,
+            database: Text(settings.database.clone()),
+            admin: Text(settings.admin.clone()),
+            tls_roots_pem: match &settings.tls {
+                TargetTls::Loopback => None,
+                TargetTls::Verified(roots) => Some(roots.clone()),
+            },
+            rules: settings.rules.iter().map(rule).collect(),
+            user_table: settings.user_table.clone().map(|table| (Text(table.schema), Text(table.table))),
+            connections_max: settings.connections_max,
+            leases_max: settings.leases_max,
+            lease_ms_max: settings.lease_ms_max,
+        }
+    }
+
+    fn settings(self) -> PostgresqlSettings {
+        let rule = |(action, roles): (Text<ActionPattern>, Vec<Text<SqlName>>)| RoleRule {
+            action: action.0,
+            roles: roles.into_iter().map(|role| role.0).collect(),
+        };
+        PostgresqlSettings {
+            host: self.host.0,
+            port: self.port,
+            database: self.database.0,
+            admin: self.admin.0,
+            tls: self.tls_roots_pem.map_or(TargetTls::Loopback, TargetTls::Verified),
+            rules: self.rules.into_iter().map(rule).collect(),
+            user_table: self.user_table.map(|(schema, table)| UserTable { schema: schema.0, table: table.0 }),
+            connections_max: self.connections_max,
+            leases_max: self.leases_max,
+            lease_ms_max: self.lease_ms_max,
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TargetTypeWire {
+    resource_type: Text<ResourceType>,
+    target: Text<TargetId>,
+}

@@ -1,0 +1,97 @@
+//! A database that is away, does not answer, has another password, or has a lock in the way: at every phase, and
+//! afterwards leases and logins agree.
+
+use attorn_tests::Behalf;
+use attorn_tests::world::ask as article;
+
+use super::database::Database;
+use super::logins::{self, SETTLED, agree, lease, login, until, until_none};
+
+/// Ask until a login is made again.
+async fn works_again(world: &Behalf, database: &Database) {
+    let works = async || logins::ask(&world.bot, &article()).await.status == 200;
+    until(SETTLED, "a login is made again", works).await;
+    agree(database, &world.staff.registrar).await;
+    end_all(world, database).await;
+}
+
+async fn end_all(world: &Behalf, database: &Database) {
+    for lease in logins::open(&world.staff.registrar, "shop").await {
+        logins::revoke_grant(&world.staff.registrar, &lease.grant).await;
+    }
+    until_none(database, &world.staff.registrar, SETTLED).await;
+}
+
+/// While it is away nothing is made, what has to end waits, and others are not hurt; then all of it ends.
+pub(crate) async fn away(world: &Behalf, database: &mut Database) {
+    let made = login(&world.bot, &article()).await;
+    database.crash().await;
+    logins::revoke_grant(&world.staff.registrar, &lease(&world.staff.registrar, &made.lease).await.grant).await;
+    for _ in 0..8 {
+        logins::ask(&world.bot, &article()).await.refused(503, "target_unavailable");
+    }
+    // A thousand requests at a dead target cost nobody else anything.
+    let began = std::time::Instant::now();
+    for _ in 0..100 {
+        logins::ask(&world.bot, &article()).await.refused(503, "target_unavailable");
+    }
+    println!("           100 refusals in {} ms", began.elapsed().as_millis());
+    assert!(world.bot.decide(&article()).await.credential.is_some(), "a token needs no database");
+    let waits = async || lease(&world.staff.registrar, &made.lease).await.last_error.is_some();
+    until(SETTLED, "what went wrong is said", waits).await;
+    database.run().await;
+    until_none(database, &world.staff.registrar, SETTLED).await;
+    works_again(world, database).await;
+}
+
+/// It takes connections and says nothing: while a login is made, and while one is ended.
+pub(crate) async fn frozen(world: &Behalf, database: &Database) {
+    let made = login(&world.bot, &article()).await;
+    database.freeze().await;
+    logins::ask(&world.bot, &article()).await.refused(503, "target_unavailable");
+    logins::revoke_grant(&world.staff.registrar, &lease(&world.staff.registrar, &made.lease).await.grant).await;
+    let waits = async || lease(&world.staff.registrar, &made.lease).await.attempts > 0;
+    until(SETTLED, "it was tried to end it", waits).await;
+    database.thaw().await;
+    until_none(database, &world.staff.registrar, SETTLED).await;
+    works_again(world, database).await;
+}
+
+/// Nothing is made or ended until it is right again.
+pub(crate) async fn wrong_password(world: &Behalf, database: &Database) {
+    let made = login(&world.bot, &article()).await;
+    let verifier = database.ask("SELECT rolpassword FROM pg_authid WHERE rolname = 'attorn'").await.remove(0);
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'attorn'";
+    database.sql(&format!("ALTER ROLE attorn PASSWORD 'another'; {end}")).await;
+    logins::revoke_grant(&world.staff.registrar, &lease(&world.staff.registrar, &made.lease).await.grant).await;
+    let said = async || {
+        let error = lease(&world.staff.registrar, &made.lease).await.last_error;
+        error.is_some_and(|error| error.contains("password authentication failed"))
+    };
+    until(SETTLED, "the operator is told why", said).await;
+    logins::ask(&world.bot, &article()).await.refused(503, "target_unavailable");
+    assert!(!lease(&world.staff.registrar, &made.lease).await.state.contains("irrevocable"));
+    database.sql(&format!("ALTER ROLE attorn PASSWORD '{verifier}'")).await;
+    until_none(database, &world.staff.registrar, SETTLED).await;
+    works_again(world, database).await;
+}
+
+/// Somebody holds what is to be dropped: that one waits, and no other.
+pub(crate) async fn locked(world: &Behalf, database: &Database) {
+    let made = login(&world.bot, &article()).await;
+    logins::sign_in(database, &made).await.batch_execute("CREATE TABLE held (a int)").await.unwrap();
+    let holder = database.superuser("shop").await;
+    holder.batch_execute("BEGIN; LOCK TABLE held").await.unwrap();
+    let other = login(&world.bot, &article()).await;
+    for made in [&made, &other] {
+        let grant = lease(&world.staff.registrar, &made.lease).await.grant;
+        logins::revoke_grant(&world.staff.registrar, &grant).await;
+    }
+    let ended = async || lease(&world.staff.registrar, &other.lease).await.state == "ended";
+    until(SETTLED, "the other ends", ended).await;
+    let waits = async || lease(&world.staff.registrar, &made.lease).await.attempts > 0;
+    until(SETTLED, "it was tried to end it", waits).await;
+    assert!(logins::try_sign_in(database, &made).await.is_err(), "nobody signs in meanwhile");
+    holder.batch_execute("ROLLBACK").await.unwrap();
+    until_none(database, &world.staff.registrar, SETTLED).await;
+}

@@ -1,0 +1,66 @@
+//! The server is killed while logins are made and ended. Whatever it was doing, after a start all logins have leases, and
+//! when those have ended none is left.
+
+use std::time::Duration;
+
+use attorn_tests::server::Fresh;
+use attorn_tests::world::{Cast, ask as article, read_only_settings};
+use attorn_tests::{Call, Process, Staff, components};
+use futures_util::future::join_all;
+use serde_json::json;
+
+use super::database::Database;
+use super::logins::{SETTLED, agree, for_login, until, until_none};
+use super::shop;
+
+/// How long after the first request the server is killed, in the first round and more in each that follows: while
+/// decisions are committed, logins made, grants revoked, logins ended.
+const STEP: Duration = Duration::from_millis(23);
+/// How many requests there are at once.
+const AT_ONCE: usize = 8;
+
+/// So many rounds.
+pub(crate) async fn rounds(database: &Database, rounds: u32) {
+    database.sql("ALTER ROLE attorn PASSWORD 'the administrator''s'").await;
+    let fresh = Fresh::make().await;
+    let mut process = Process::start(&fresh.config, &fresh.reach).await;
+    let staff = Staff::hire(&fresh.reach, &fresh.bootstrap_token).await;
+    let cast = Cast::register(&fresh.reach, &staff).await;
+    cast.activate("read-only", components::bytes("read-only"), read_only_settings()).await;
+    let mut settings = shop::settings(database);
+    settings["lease_ms_max"] = 60_000.into();
+    shop::register(&staff.registrar, "shop", &["article"], settings).await;
+    let ready = async || cast.bot.post("/v1/decisions", &for_login(article())).await.status == 200;
+    until(SETTLED, "a first login is made", ready).await;
+    for round in 0..rounds {
+        let killed = async {
+            tokio::time::sleep(STEP * round).await;
+            process.kill().await;
+        };
+        tokio::join!(killed, join_all((0..AT_ONCE).map(|_| make_and_end(&cast))));
+        process = Process::start(&fresh.config, &fresh.reach).await;
+        agree(database, &staff.registrar).await;
+    }
+    let reason = json!({ "reason": "a test" });
+    staff.registrar.post("/v1/agents/support-bot/suspend", &reason).await.expect(200);
+    let took = until_none(database, &staff.registrar, SETTLED).await;
+    println!("           none left after {} ms", took.as_millis());
+    process.kill().await;
+}
+
+/// Ask for logins and end their grants, until nobody answers any more.
+async fn make_and_end(cast: &Cast) {
+    loop {
+        let call = Call::post("/v1/decisions", &for_login(article()));
+        let Ok(answer) = cast.bot.try_send(call).await else { return };
+        if answer.status != 200 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            continue;
+        }
+        let grant = answer.json::<attorn_api::decisions::DecisionAnswer>().grant.unwrap();
+        let call = Call::post(format!("/v1/grants/{}/revoke", grant.id), &json!({}));
+        if cast.reach.try_send(call.bearer(&cast.staff.registrar.token)).await.is_err() {
+            return;
+        }
+    }
+}

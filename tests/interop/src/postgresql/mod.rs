@@ -1,0 +1,50 @@
+//! A real PostgreSQL: what a login is and what it cannot do, how it ends, a database that is away, slow, restarted, or
+//! knows another password, and a server that is killed at any moment. After each step leases and logins are compared.
+
+mod database;
+mod ends;
+mod faults;
+mod kills;
+mod logins;
+mod operators;
+mod shop;
+mod users;
+
+use attorn_tests::Behalf;
+use serde_json::json;
+
+use crate::steps::Steps;
+use database::Database;
+
+/// All of it.
+pub(crate) async fn play(steps: &mut Steps) {
+    let mut database = steps.take("a database starts", Database::start()).await;
+    shop::fill(&database).await;
+    {
+        let world = steps.take("attorn starts", Box::pin(Behalf::new())).await;
+        let registrar = &world.staff.registrar;
+        shop::register(registrar, "shop", &["article", "account"], shop::settings(&database)).await;
+        steps.take("a login is made for one grant", users::for_one_grant(&world, &database)).await;
+        steps.take("a login for a user sees that user's rows", users::own_rows(&world, &database)).await;
+        steps.take("nothing that a login does makes it more", users::no_more(&world, &database)).await;
+        steps.take("what is not to be given is refused", users::refused(&world, &database)).await;
+        steps.take("login and session end with their grant", ends::with_the_grant(&world, &database)).await;
+        steps.take("what hangs on something ends with it", ends::with_all_else(&world, &database)).await;
+        steps.take("a login ends when its time is over", ends::with_time(&world, &database)).await;
+        steps.take("what a login left behind goes", ends::with_what_it_owns(&world, &database)).await;
+        steps.take("300 end at once", ends::many(&world, &database)).await;
+        steps.take("a database is known by its certificate", operators::tls(&world, &database)).await;
+        steps.take("a login is renewed within its grant", operators::renew(&world, &database)).await;
+        steps.take("the administrator's password changes", operators::rotate(&world, &database)).await;
+        steps.take("what has no lease is found and ended", operators::unknown(&world, &database)).await;
+        steps.take("a bad target is told what is wrong", operators::bad_targets(&world, &database)).await;
+        steps.take("a suspended target makes nothing", operators::suspend(&world, &database)).await;
+        steps.take("the database is away", Box::pin(faults::away(&world, &mut database))).await;
+        steps.take("the database does not answer", Box::pin(faults::frozen(&world, &database))).await;
+        steps.take("the administrator's password is wrong", Box::pin(faults::wrong_password(&world, &database))).await;
+        steps.take("a lock is in the way", Box::pin(faults::locked(&world, &database))).await;
+        let bye = json!({ "reason": "a test" });
+        registrar.post("/v1/targets/shop/retire", &bye).await.expect(200);
+    }
+    steps.take("the server is killed, 10 rounds", Box::pin(kills::rounds(&database, 10))).await;
+}

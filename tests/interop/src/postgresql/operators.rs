@@ -1,0 +1,159 @@
+//! What operators do with targets and leases, and the agent that renews.
+
+use attorn_api::targets::{LeaseRenewed, TargetCheck, TargetRotated};
+use attorn_tests::world::ask as article;
+use attorn_tests::{Behalf, Call};
+use serde_json::{Value, json};
+
+use super::database::Database;
+use super::logins::{self, SETTLED, agree, lease, login, until_none};
+use super::shop;
+
+async fn check(world: &Behalf, target: &str, end_unknown: bool) -> TargetCheck {
+    let body = json!({ "end_unknown": end_unknown });
+    world.staff.registrar.post(format!("/v1/targets/{target}/check"), &body).await.expect(200).json()
+}
+
+/// Not beyond the grant, by nobody else, and not after its end.
+pub(crate) async fn renew(world: &Behalf, database: &Database) {
+    let made = login(&world.bot, &article()).await;
+    let path = format!("/v1/leases/{}/renew", made.lease);
+    let renewed: LeaseRenewed = world.bot.send(Call::new("POST", &path)).await.expect(200).json();
+    assert_eq!(renewed.expires_at_ms, made.expires_at_ms, "the grant ends when it did");
+    world.helper.send(Call::new("POST", &path)).await.refused(404, "not_found");
+    agree(database, &world.staff.registrar).await;
+    logins::revoke_grant(&world.staff.registrar, &lease(&world.staff.registrar, &made.lease).await.grant).await;
+    until_none(database, &world.staff.registrar, SETTLED).await;
+    world.bot.send(Call::new("POST", &path)).await.refused(409, "invalid_state");
+}
+
+/// The old one is dead, the new one nowhere to be read, and logins are made as before.
+pub(crate) async fn rotate(world: &Behalf, database: &Database) {
+    let rotated: TargetRotated = world.staff.registrar.act("/v1/targets/shop/rotate").await.expect(200).json();
+    assert!(rotated.changed && rotated.target.secret_version == 2, "{rotated:?}");
+    assert!(database.connect("shop", "attorn", shop::ADMIN_PASSWORD).await.is_err());
+    let made = login(&world.bot, &article()).await;
+    logins::revoke_grant(&world.staff.registrar, &lease(&world.staff.registrar, &made.lease).await.grant).await;
+    until_none(database, &world.staff.registrar, SETTLED).await;
+}
+
+/// A login of ours without a lease is ended when somebody says so; whatever else looks like one is left alone.
+pub(crate) async fn unknown(world: &Behalf, database: &Database) {
+    let good = check(world, "shop", false).await;
+    assert!(good.reachable && good.problems.is_empty() && good.logins == 0, "{good:?}");
+    let made = login(&world.bot, &article()).await;
+    let asked = format!("SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = '{}'", made.user);
+    let comment = database.ask(&asked).await.remove(0);
+    let ours = comment.replace(&made.lease, "lse_00000000000000000000000000000000");
+    let theirs = ours.replace("log=", "log=x");
+    database
+        .sql(&format!(
+            "CREATE ROLE attorn_lost LOGIN; COMMENT ON ROLE attorn_lost IS '{ours}';
+             CREATE ROLE attorn_theirs LOGIN; COMMENT ON ROLE attorn_theirs IS '{theirs}';
+             CREATE ROLE attorn_plain LOGIN"
+        ))
+        .await;
+    let found = check(world, "shop", false).await;
+    assert_eq!((found.unknown.as_slice(), found.unknown_ended), (&["attorn_lost".to_owned()][..], 0));
+    let found = check(world, "shop", true).await;
+    assert_eq!((found.logins, found.unknown_ended), (2, 1));
+    let left = [made.user.clone(), "attorn_plain".into(), "attorn_theirs".into()];
+    let mut there = logins::there(database).await;
+    there.sort_by_key(|name| !left.contains(name));
+    assert!(there.len() == 3 && left.iter().all(|name| there.contains(name)), "{there:?}");
+    database.sql(&format!("DROP ROLE attorn_plain, attorn_theirs, {}", made.user)).await;
+    // Somebody else has ended it: that is as good.
+    assert_eq!(check(world, "shop", false).await.missing, std::slice::from_ref(&made.lease));
+    logins::revoke_grant(&world.staff.registrar, &lease(&world.staff.registrar, &made.lease).await.grant).await;
+    database.sql("DELETE FROM attorn.logins").await;
+    until_none(database, &world.staff.registrar, SETTLED).await;
+    let last = world.entries().await.pop().unwrap();
+    assert_eq!((last["type"].as_str(), last["existed"].as_bool()), (Some("lease_ended"), Some(false)));
+}
+
+/// Targets that cannot be, and targets that should not.
+pub(crate) async fn bad_targets(world: &Behalf, database: &Database) {
+    let registrar = &world.staff.registrar;
+    let register = async |id: &str, change: &dyn Fn(&mut Value)| {
+        let mut body = json!({ "id": id, "resource_types": [id], "postgresql": shop::settings(database),
+            "password": "x" });
+        change(&mut body);
+        registrar.post("/v1/targets", &body).await
+    };
+    register("shop", &|_| {}).await.refused(409, "already_exists");
+    register("other", &|body| body["resource_types"] = json!(["article"])).await.refused(409, "target_type_taken");
+    register("other", &|body| body["password"] = "".into()).await.refused(422, "invalid_field");
+    register("other", &|body| body["postgresql"]["rules"] = json!([])).await.refused(422, "invalid_field");
+    register("other", &|body| body["postgresql"]["host"] = "/tmp".into()).await.refused(422, "invalid_field");
+    register("other", &|body| body["postgresql"]["tls_roots_pem"] = "x".into()).await.refused(422, "invalid_field");
+    register("other", &|body| body["postgresql"]["sslmode"] = "x".into()).await.refused(400, "invalid_body");
+    let own: u16 = world.reach.url.rsplit(':').next().unwrap().parse().unwrap();
+    for (id, host, port, problem) in [
+        ("metadata", "169.254.169.254", 80, "metadata"),
+        ("metadata6", "fd00:ec2::254", 80, "metadata service"),
+        ("itself", "localhost", own, "this server itself"),
+        ("far", "192.0.2.1", 5432, "only a loopback address"),
+    ] {
+        let place = |body: &mut Value| {
+            body["postgresql"]["host"] = host.into();
+            body["postgresql"]["port"] = port.into();
+        };
+        register(id, &place).await.expect(201);
+        let found = check(world, id, false).await;
+        assert!(!found.reachable && found.problems[0].contains(problem), "{id}: {found:?}");
+    }
+    let roles = json!([{ "action": "*", "roles": ["signs_in", "makes_roles", "hidden", "nobody", "reader"] }]);
+    let risky = |body: &mut Value| {
+        body["postgresql"]["rules"] = roles.clone();
+        body["postgresql"]["user_table"] = json!({ "schema": "public", "table": "accounts" });
+        body["postgresql"]["admin"] = "postgres".into();
+        body["password"] = "superuser".into();
+    };
+    register("risky", &risky).await.expect(201);
+    let found = check(world, "risky", false).await;
+    let problems = found.problems.join("\n");
+    for named in ["`signs_in`", "`makes_roles`", "`hidden`", "`nobody`", "superuser", "`public.accounts`"] {
+        assert!(problems.contains(named), "{named}: {problems}");
+    }
+    assert!(!problems.contains("`reader`"), "{problems}");
+    for id in ["metadata", "metadata6", "itself", "far", "risky"] {
+        registrar.post(format!("/v1/targets/{id}/retire"), &json!({ "reason": "a test" })).await.expect(200);
+    }
+}
+
+/// Only a certificate that the registered ones signed, and for this host.
+pub(crate) async fn tls(world: &Behalf, database: &Database) {
+    let registrar = &world.staff.registrar;
+    let other = attorn_tests::svids::Authority::new("other").pem;
+    for (id, host, roots, good) in [
+        ("sealed", "localhost", &database.roots_pem, true),
+        ("another-root", "localhost", &other, false),
+        ("another-name", "127.0.0.1", &database.roots_pem, false),
+    ] {
+        let mut settings = shop::settings(database);
+        settings["host"] = host.into();
+        settings["tls_roots_pem"] = roots.as_str().into();
+        shop::register(registrar, id, &[id], settings).await;
+        let found = check(world, id, false).await;
+        assert_eq!(found.reachable, good, "{id}: {found:?}");
+        registrar.post(format!("/v1/targets/{id}/retire"), &json!({ "reason": "a test" })).await.expect(200);
+    }
+    let seen = "SELECT count(*) > 0 FROM pg_stat_activity a JOIN pg_stat_ssl s USING (pid) \
+                WHERE a.usename = 'attorn' AND s.ssl AND s.version = 'TLSv1.3'";
+    assert_eq!(database.ask(seen).await, ["t"], "the connection that is kept goes over TLS");
+}
+
+/// Nothing more is made, what there is lives on, and it goes on.
+pub(crate) async fn suspend(world: &Behalf, database: &Database) {
+    let registrar = &world.staff.registrar;
+    let made = login(&world.bot, &article()).await;
+    let reason = json!({ "reason": "a test" });
+    registrar.post("/v1/targets/shop/suspend", &reason).await.expect(200);
+    logins::ask(&world.bot, &article()).await.refused(422, "no_target");
+    registrar.post("/v1/targets/shop/suspend", &reason).await.refused(409, "invalid_state");
+    agree(database, registrar).await;
+    assert_eq!(lease(registrar, &made.lease).await.state, "issued");
+    registrar.post("/v1/targets/shop/resume", &reason).await.expect(200);
+    logins::revoke_grant(registrar, &lease(registrar, &made.lease).await.grant).await;
+    until_none(database, registrar, SETTLED).await;
+}

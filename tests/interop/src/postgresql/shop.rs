@@ -1,0 +1,65 @@
+//! What is in the database of the test: articles that everybody may read, accounts of users behind row-level security,
+//! and the administrator by whom logins are made, who is no superuser.
+
+use attorn_tests::people::Operator;
+use serde_json::{Value, json};
+
+use super::database::Database;
+
+/// The administrator's first password.
+pub(crate) const ADMIN_PASSWORD: &str = "the administrator's";
+/// A role whose name is a statement.
+pub(crate) const ODD_ROLE: &str = "odd\"; DROP TABLE articles; --";
+
+const SHOP: &str = r#"
+CREATE ROLE attorn LOGIN CREATEROLE PASSWORD 'the administrator''s';
+CREATE ROLE reader NOLOGIN;
+CREATE ROLE payer NOLOGIN;
+CREATE ROLE "odd""; DROP TABLE articles; --" NOLOGIN;
+CREATE ROLE signs_in LOGIN PASSWORD 'x';
+CREATE ROLE makes_roles NOLOGIN CREATEROLE;
+CREATE ROLE hidden NOLOGIN IN ROLE makes_roles;
+CREATE TABLE articles (id int PRIMARY KEY, text text NOT NULL);
+INSERT INTO articles VALUES (42, 'how to'), (43, 'why');
+CREATE TABLE accounts (owner text NOT NULL, balance int NOT NULL);
+GRANT SELECT ON articles, accounts TO reader;
+GRANT SELECT, UPDATE ON accounts TO payer;
+GRANT SELECT ON articles TO "odd""; DROP TABLE articles; --";
+CREATE SCHEMA attorn AUTHORIZATION attorn;
+CREATE TABLE attorn.logins (login name PRIMARY KEY, user_id text NOT NULL);
+ALTER TABLE attorn.logins OWNER TO attorn;
+CREATE FUNCTION attorn.user_id() RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+    AS 'SELECT user_id FROM attorn.logins WHERE login = session_user';
+ALTER FUNCTION attorn.user_id() OWNER TO attorn;
+GRANT USAGE ON SCHEMA attorn TO reader, payer;
+ALTER TABLE accounts ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON accounts USING (owner = attorn.user_id());
+GRANT CREATE ON SCHEMA public TO reader;
+"#;
+
+/// Fill the database.
+pub(crate) async fn fill(database: &Database) {
+    database.superuser("postgres").await.batch_execute("CREATE DATABASE shop").await.unwrap();
+    database.sql(SHOP).await;
+}
+
+/// What is registered about it.
+pub(crate) fn settings(database: &Database) -> Value {
+    json!({
+        "host": "127.0.0.1", "port": database.port, "database": "shop", "admin": "attorn",
+        "rules": [
+            { "action": "faq.read", "roles": ["reader"] },
+            { "action": "faq.odd", "roles": [ODD_ROLE] },
+            { "action": "account.read", "roles": ["reader"] },
+            { "action": "account.pay", "roles": ["payer"] },
+        ],
+        "user_table": { "schema": "attorn", "table": "logins" },
+        "connections_max": 3, "leases_max": 1_000, "lease_ms_max": 600_000,
+    })
+}
+
+/// Register it for these resource types.
+pub(crate) async fn register(registrar: &Operator, id: &str, types: &[&str], settings: Value) {
+    let body = json!({ "id": id, "resource_types": types, "postgresql": settings, "password": ADMIN_PASSWORD });
+    registrar.post("/v1/targets", &body).await.expect(201);
+}

@@ -1,0 +1,150 @@
+//! `/v1/targets` where no database answers: what is refused and how, what is shown and what never is, and that whoever
+//! asks for a token is not hurt. What a database does with logins is tried by `cargo xtask interop --only postgresql`.
+
+use std::time::Instant;
+
+use attorn_api::targets::{Target, TargetCheck, TargetList, TargetRotated};
+use attorn_tests::World;
+use attorn_tests::world::{ask, ask_with};
+use serde_json::{Value, json};
+
+const PASSWORD: &str = "nobody reads this password";
+
+fn target(id: &str, resource_type: &str, port: u16) -> Value {
+    json!({ "id": id, "resource_types": [resource_type], "password": PASSWORD, "postgresql": {
+        "host": "127.0.0.1", "port": port, "database": "shop", "admin": "attorn",
+        "rules": [{ "action": "faq.read", "roles": ["reader", "O'Brien\""] }],
+        "connections_max": 1, "leases_max": 1, "lease_ms_max": 60_000 } })
+}
+
+fn for_login(mut ask: Value) -> Value {
+    ask["credential"] = "postgresql".into();
+    ask
+}
+
+async fn register(world: &World, body: &Value) -> Target {
+    world.staff.registrar.post("/v1/targets", body).await.expect(201).json()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_is_registered_shown_and_retired_and_its_password_never() {
+    let world = World::new().await;
+    let registrar = &world.staff.registrar;
+    let shown = register(&world, &target("shop", "article", 1)).await;
+    assert_eq!((shown.state.as_str(), shown.secret_version, shown.open_leases), ("active", 1, 0));
+    assert_eq!(json!(shown.postgresql), target("shop", "article", 1)["postgresql"]);
+    let list: TargetList = registrar.get("/v1/targets").await.expect(200).json();
+    assert_eq!(list.targets.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), ["shop"]);
+    let reason = json!({ "reason": "INC-1" });
+    registrar.post("/v1/targets/shop/resume", &reason).await.refused(409, "invalid_state");
+    registrar.post("/v1/targets/shop/suspend", &reason).await.expect(200);
+    registrar.post("/v1/targets/shop/resume", &reason).await.expect(200);
+    let retired: Target = registrar.post("/v1/targets/shop/retire", &reason).await.expect(200).json();
+    assert_eq!(retired.state, "retired");
+    for verb in ["suspend", "resume", "retire"] {
+        registrar.post(format!("/v1/targets/shop/{verb}"), &reason).await.refused(409, "invalid_state");
+    }
+    registrar.act("/v1/targets/shop/rotate").await.refused(409, "invalid_state");
+    registrar.post("/v1/targets", &target("shop", "note", 1)).await.refused(409, "already_exists");
+    // Its types are free again.
+    register(&world, &target("shop-2", "article", 1)).await;
+    for (path, code) in
+        [("/v1/targets/none", "not_found"), ("/v1/leases/lse_00000000000000000000000000000000", "not_found")]
+    {
+        registrar.get(path).await.refused(404, code);
+    }
+    registrar.get("/v1/leases/lse_1").await.refused(422, "invalid_field");
+    let entries = world.entries().await;
+    let types = ["target_registered", "target_suspended", "target_resumed", "target_retired", "target_registered"];
+    let said: Vec<&str> = entries.iter().filter_map(|entry| entry["type"].as_str()).collect();
+    assert_eq!(said[said.len() - 5..], types);
+    assert!(!json!(entries).to_string().contains(PASSWORD));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn registrations_that_cannot_be_are_refused() {
+    let world = World::without_policy().await;
+    let registrar = &world.staff.registrar;
+    let refused = async |status: u16, code: &str, spoil: &dyn Fn(&mut Value)| {
+        let mut body = target("shop", "article", 1);
+        spoil(&mut body);
+        let answer = registrar.post("/v1/targets", &body).await;
+        assert!(!answer.text().contains(PASSWORD), "{}", answer.text());
+        answer.refused(status, code);
+    };
+    refused(422, "invalid_field", &|body| body["id"] = "Shop".into()).await;
+    refused(422, "invalid_field", &|body| body["resource_types"] = json!([])).await;
+    refused(422, "invalid_field", &|body| body["password"] = "".into()).await;
+    refused(422, "invalid_field", &|body| body["password"] = "x".repeat(1_025).into()).await;
+    for (member, value) in [
+        ("host", json!("/var/run/postgresql")),
+        ("host", json!("")),
+        ("port", json!(0)),
+        ("database", json!("")),
+        ("admin", json!("a\u{0}b")),
+        ("rules", json!([])),
+        ("rules", json!([{ "action": "*", "roles": [] }])),
+        ("rules", json!([{ "action": "a**", "roles": ["reader"] }])),
+        ("rules", json!([{ "action": "*", "roles": ["x".repeat(64)] }])),
+        ("tls_roots_pem", json!("no certificate")),
+        ("connections_max", json!(0)),
+        ("leases_max", json!(100_001)),
+        ("lease_ms_max", json!(86_400_001)),
+    ] {
+        refused(422, "invalid_field", &|body| body["postgresql"][member] = value.clone()).await;
+    }
+    for (member, value) in [("port", json!(65_536)), ("sslmode", json!("disable")), ("rules", json!({}))] {
+        refused(400, "invalid_body", &|body| body["postgresql"][member] = value.clone()).await;
+    }
+    registrar.post("/v1/targets", &target("shop", "article", 1)).await.expect(201);
+    registrar.post("/v1/targets", &target("shop", "note", 1)).await.refused(409, "already_exists");
+    registrar.post("/v1/targets", &target("other", "article", 1)).await.refused(409, "target_type_taken");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_target_makes_nothing_and_hurts_nobody() {
+    let world = World::new().await;
+    world.bot.post("/v1/decisions", &for_login(ask())).await.refused(422, "no_target");
+    register(&world, &target("shop", "article", 1)).await;
+    let size = world.log_size().await;
+    for _ in 0..3 {
+        world.bot.post("/v1/decisions", &for_login(ask())).await.refused(503, "target_unavailable");
+    }
+    assert_eq!(world.log_size().await, size, "something was decided");
+    assert!(world.bot.decide(&ask()).await.credential.is_some());
+    let check: TargetCheck = world.staff.registrar.post("/v1/targets/shop/check", &json!({})).await.expect(200).json();
+    assert!(!check.reachable && !check.problems[0].contains(PASSWORD), "{check:?}");
+    let rotated: TargetRotated = world.staff.registrar.act("/v1/targets/shop/rotate").await.expect(200).json();
+    assert!(!rotated.changed && rotated.target.secret_version == 1, "{rotated:?}");
+    // What is denied is denied as ever, and asks no target.
+    let outside = for_login(ask_with(json!({ "action": "payment.send" })));
+    let began = Instant::now();
+    let answer = world.bot.decide(&outside).await;
+    assert!(answer.grant.is_none() && answer.login.is_none(), "{:?}", began.elapsed());
+    let list: TargetList = world.staff.registrar.get("/v1/targets").await.expect(200).json();
+    assert_eq!(list.targets[0].open_leases, 0);
+    let open: Value = world.staff.registrar.get("/v1/leases?target=shop").await.expect(200).json();
+    assert_eq!(open, json!({ "leases": [], "next": null }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_the_operator_chose_is_asked_for() {
+    let world = World::new().await;
+    register(&world, &target("shop", "article", 1)).await;
+    for (member, value) in [
+        ("credential", json!("ssh")),
+        ("credential", json!({ "postgresql": { "roles": ["admin"] } })),
+        ("roles", json!(["admin"])),
+        ("target", json!("shop")),
+    ] {
+        let mut ask = for_login(ask());
+        ask[member] = value;
+        world.bot.post("/v1/decisions", &ask).await.refused(400, "invalid_body");
+    }
+    // The policy allows this, and no rule of the target's is for it.
+    let listing = for_login(ask_with(json!({ "action": "faq.list" })));
+    world.bot.post("/v1/decisions", &listing).await.refused(422, "no_target");
+    let reason = json!({ "reason": "INC-1" });
+    world.staff.registrar.post("/v1/targets/shop/suspend", &reason).await.expect(200);
+    world.bot.post("/v1/decisions", &for_login(ask())).await.refused(422, "no_target");
+}
