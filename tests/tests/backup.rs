@@ -139,6 +139,7 @@ async fn a_directory_from_an_earlier_day_or_with_another_past_is_not_served() {
         said.contains("ends before entry ") && said.contains(&format!(" with {size} entries\nhelp: put the right")),
         "{said}"
     );
+    assert!(said.contains("ends all grants and sessions, all tokens of operators and the key that signs"), "{said}");
     // Gone on from there in another way, while nobody looked at the file.
     fs::remove_file(&high_water).unwrap();
     let process = Process::start(&fresh.config, &fresh.reach).await;

@@ -218,6 +218,12 @@ async fn one_backup_that_is_restored_twice_makes_two_logs_that_nobody_takes_for_
 async fn a_high_water_file_that_cannot_be_used_is_said() {
     let (stage, process) = Stage::set().await;
     let backup = stage.lose(process).await;
+    let said = stage.fails(&["restore", stage.path("no-backup").to_str().unwrap()]);
+    assert!(
+        said.contains("the backup cannot be restored: ") && said.contains("\nhelp: nothing was restored"),
+        "{said}"
+    );
+    assert!(!stage.path("attorn/data.restoring").exists());
     let seen = fs::read_to_string(stage.high_water()).unwrap();
     let forged = seen.replacen('\n', "\n9", 1);
     let origin = seen.lines().next().unwrap();
@@ -233,7 +239,7 @@ async fn a_high_water_file_that_cannot_be_used_is_said() {
         let arguments = ["restore", backup.to_str().unwrap(), "--data-dir", target.to_str().unwrap()];
         let Some(epoch) = epoch else {
             let said = stage.fails(&arguments);
-            assert!(said.contains(why), "{said}");
+            assert!(said.contains(why) && said.contains("\nhelp: no new epoch began: "), "{said}");
             continue;
         };
         let restored = stage.done(&arguments);
@@ -552,14 +558,98 @@ async fn decisions_of_an_earlier_epoch_are_decided_again_and_history_says_what_i
 async fn a_key_that_was_given_up_vouches_for_none() {
     let (stage, process) = Stage::set().await;
     let old_key = stage.key().await.to_string();
+    let early = stage.path("early");
+    fs::write(&early, stage.audit(&["checkpoint"]).1).unwrap();
+    let (code, _, said) = stage.audit(&["verify"]);
+    assert_eq!(code, Some(0), "{said}");
     process.kill().await;
     let rotated = stage.done(&["key", "rotate-log", "--compromised"]);
     let process = stage.start().await;
-    let (code, _, said) = stage.audit(&["verify", "--key", &old_key]);
-    assert_eq!(code, Some(5), "{said}");
-    assert!(said.contains("was given up as compromised, and names no other after it\nhelp: ask whoever"), "{said}");
-    let (code, _, said) = stage.audit(&["verify", "--key", rotated["key"].as_str().unwrap()]);
+    stage.believes_no_key(&old_key, &early);
+    // It was not remembered by any of these. Somebody has to give it, once.
+    let (code, out, said) = stage.audit(&["verify", "--key", rotated["key"].as_str().unwrap()]);
     assert_eq!(code, Some(0), "{said}");
+    assert!(out.contains("\ncontinues epoch 1"), "{out}");
+    let (code, out, said) = stage.audit(&["verify"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(out.contains("\nsince "), "{out}");
+    process.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_from_before_its_key_was_given_up_names_no_other_key() {
+    let (mut stage, process) = Stage::set().await;
+    let old_key = stage.key().await.to_string();
+    let early = stage.path("early");
+    fs::write(&early, stage.audit(&["checkpoint"]).1).unwrap();
+    let (code, _, said) = stage.audit(&["verify"]);
+    assert_eq!(code, Some(0), "{said}");
+    let backup = stage.path("backup");
+    stage.done(&["backup", backup.to_str().unwrap()]);
+    process.kill().await;
+    stage.done(&["key", "rotate-log", "--compromised"]);
+    let process = stage.start().await;
+    process.kill().await;
+    assert_eq!(stage.key_epoch(), Epoch(2));
+    fs::rename(stage.fresh.data_dir(), stage.path("lost")).unwrap();
+    let restored = stage.done(&["restore", backup.to_str().unwrap()]);
+    assert_eq!(epoch_of(&restored["origin"]), 3);
+    let problem = restored["high_water_problem"].as_str().unwrap();
+    assert!(problem.contains("was rotated since") && problem.contains("so the old key names no other"), "{problem}");
+
+    let process = stage.start().await;
+    let token = restored["bootstrap_token"].as_str().unwrap();
+    stage.cast.staff = stage.cast.staff.renewed(&stage.fresh.reach, token).await;
+    let first = stage.bodies().await.remove(0);
+    assert_eq!((&first["type"], &first["succession"]), (&json!("restored"), &Value::Null));
+    stage.believes_no_key(&old_key, &early);
+    let new_key = stage.key().await.to_string();
+    let (code, _, said) = stage.audit(&["verify", "--key", &new_key]);
+    assert_eq!(code, Some(0), "{said}");
+    process.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_whose_checkpoints_count_more_than_it_has_tells_what_was_lost_and_proves_the_rest() {
+    let witness = Witness::start("example.org/w1", 1, Mood::Good).await;
+    let toml = format!("public_log = false\nwitness_quorum = 1\n{}", witness.toml());
+    let (mut stage, process) = Stage::set_in(Fresh::make().await.configure("public_log = false", &toml)).await;
+    let old_key = stage.key().await;
+    let allowed = stage.cast.bot.decide(&ask()).await;
+    let backup = stage.path("backup");
+    stage.done(&["backup", backup.to_str().unwrap()]);
+    for _ in 0..2 {
+        stage.cast.bot.decide(&ask()).await;
+    }
+    stage.cast.bot.post("/v1/decisions?wait=witnessed", &ask()).await.expect(200);
+    process.kill().await;
+    // A backup of a server that runs copies these last, so they may be later than its journal.
+    let mut published = 0;
+    for name in ["log/1/checkpoint", "log/1/witnessed"] {
+        fs::copy(stage.fresh.data_dir().join(name), backup.join(name)).unwrap();
+        let note = fs::read_to_string(backup.join(name)).unwrap();
+        published = published.max(note.lines().nth(1).unwrap().parse::<u64>().unwrap());
+    }
+    fs::rename(stage.fresh.data_dir(), stage.path("lost")).unwrap();
+    fs::remove_file(stage.high_water()).unwrap();
+    let restored = stage.done(&["restore", backup.to_str().unwrap()]);
+    let size = restored["earlier_entries"].as_u64().unwrap();
+    assert!(published >= size + 3, "{published} {size}");
+    assert_eq!(restored["entries_lost_at_least"], published - size);
+
+    witness.has_seen(0, Hash::EMPTY_ROOT);
+    let process = stage.start().await;
+    let token = restored["bootstrap_token"].as_str().unwrap();
+    stage.cast.staff = stage.cast.staff.renewed(&stage.fresh.reach, token).await;
+    assert_eq!(stage.bodies().await.remove(0)["lost_at_least"], published - size);
+    for index in [0, allowed.entry.index, size - 1] {
+        let path = format!("/v1/audit/epochs/1/entries/{index}/receipt");
+        let receipt = stage.cast.staff.auditor.get(path).await.expect(200).text();
+        let logged = Receipt::parse(&receipt).unwrap().verify(&old_key).unwrap();
+        assert_eq!(logged.checkpoint.size, size);
+    }
+    let path = format!("/v1/audit/epochs/1/entries/{size}/receipt");
+    stage.cast.staff.auditor.get(path).await.refused(404, "not_found");
     process.kill().await;
 }
 
@@ -573,6 +663,20 @@ impl Stage {
         let output = command.output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         (output.status.code(), text(output.stdout), text(output.stderr))
+    }
+
+    /// Whoever knows no more than the old epoch does not go on, however it is asked, and remembers nothing.
+    fn believes_no_key(&self, old_key: &str, early: &Path) {
+        let early = early.to_str().unwrap();
+        let given_up = "was given up, and names no other after it\nhelp: ask whoever";
+        for more in [&["--key", old_key][..], &[], &["--alone", "--since", early], &["--since", early], &[]] {
+            let (code, _, said) = self.audit(&[&["verify"], more].concat());
+            assert_eq!(code, Some(5), "{more:?}: {said}");
+            assert!(said.contains(given_up), "{more:?}: {said}");
+        }
+        let (code, out, said) = self.audit(&["verify", "--json"]);
+        assert_eq!(code, Some(5), "{said}");
+        assert_eq!(serde_json::from_str::<Value>(&out).unwrap()["verified"], false);
     }
 
     /// The epoch that the high-water file has seen.

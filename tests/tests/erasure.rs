@@ -360,7 +360,8 @@ async fn a_fact_about_two_users_names_neither_and_ends_with_either() {
     let third = scene.exchange(&scene.token(json!({ "sub": "carol", "sid": "carol", "jti": "carol" }))).await;
     let third: DelegationMade = third.expect(201).json();
     let crowd = json!({ "facts": [{ "name": format!("{name}/{}", third.delegation.user), "value": 1 }] });
-    registrar.post("/v1/facts", &crowd).await.refused(422, "invalid_field");
+    let problem = registrar.post("/v1/facts", &crowd).await.refused(422, "invalid_field");
+    assert!(problem.help.is_some_and(|help| help.contains("two at most")));
     let entries = scene.entries().await;
     let entry = entries.iter().rfind(|entry| entry["type"] == "facts_set").unwrap();
     let shown = entry["about"]["facts"][0]["name"].as_str().unwrap().to_owned();

@@ -25,9 +25,6 @@ use crate::users::kept;
 /// How many entries are read at a time for an export.
 const EXPORT_ENTRIES: usize = 256;
 
-/// How many bytes of a file are read at a time.
-const FILE_PIECE_BYTES: usize = 64 << 10;
-
 /// An entry's name, as it goes over the wire.
 pub(crate) fn reference(at: &EntryRef) -> EntryReference {
     EntryReference { log_id: at.log_id.to_string(), epoch: at.epoch.0, index: at.index }
@@ -174,29 +171,6 @@ pub(crate) async fn export(app: Arc<App>, _: Call) -> Result<Reply, Failure> {
         receiver.recv().await.map(|piece| (piece, receiver))
     });
     Ok(Reply::text(Body::from_stream(stream)))
-}
-
-/// A file that is read bit by bit while it is sent.
-fn pieces(mut file: std::fs::File) -> impl futures_util::Stream<Item = Result<Bytes, std::io::Error>> {
-    let (sender, receiver) = mpsc::channel(4);
-    tokio::task::spawn_blocking(move || {
-        loop {
-            let mut piece = vec![0; FILE_PIECE_BYTES];
-            let read = std::io::Read::read(&mut file, &mut piece);
-            let piece = read.map(|count| {
-                piece.truncate(count);
-                Bytes::from(piece)
-            });
-            let last = piece.as_ref().map_or(true, Bytes::is_empty);
-            // Nobody may be listening any more; then there is nothing to do.
-            if sender.blocking_send(piece).is_err() || last {
-                return;
-            }
-        }
-    });
-    futures_util::stream::unfold(receiver, |mut receiver| async move {
-        receiver.recv().await.map(|piece| (piece, receiver))
-    })
 }
 
 fn entry(app: &App, call: &Call) -> Result<Entry, Failure> {

@@ -80,7 +80,18 @@ impl EpochError {
                  or one that was never finished: remove it",
             ),
             Self::Serve(error) => error.help(),
-            Self::Io { .. } | Self::Backup(_) | Self::Log(_) => None,
+            Self::Io { .. } => Some(
+                "see who may use it, and how much room its disk has, and try again; what is left of a rotation, if \
+                 anything, stands beside the data directory, under its name with `.rotating`",
+            ),
+            Self::Backup(_) => Some(
+                "nothing was restored: name another backup, or make one (`attorn backup`) of a data directory that is \
+                 whole",
+            ),
+            Self::Log(_) => Some(
+                "no new epoch began: `attorn audit verify --config` looks at the log of a server that does not run, and \
+                 says what is wrong with it",
+            ),
             #[cfg(test)]
             Self::CutOff => None,
         }
@@ -107,7 +118,15 @@ impl From<HighWaterError> for EpochError {
 /// An epoch that has ended.
 pub(crate) struct Ended {
     signer: CheckpointSigner,
+    word: Word,
     pub(crate) checkpoint: SignedCheckpoint,
+}
+
+/// Whether the old key names the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Word {
+    Given,
+    Withheld,
 }
 
 /// The key of the next one.
@@ -168,7 +187,12 @@ impl Ended {
         sync_dir(to)?;
         let written = BufReader::new(File::open(&path).map_err(io(&path))?);
         verify_export(written, Some(&key)).map_err(|error| EpochError::Log(causes(&error)))?;
-        Ok(Self { signer, checkpoint })
+        Ok(Self { signer, word: Word::Given, checkpoint })
+    }
+
+    /// Have the old key name no other.
+    pub(crate) fn give_up_key(self) -> Self {
+        Self { word: Word::Withheld, ..self }
     }
 
     /// Begin the next epoch in its store: the new key takes the place of the old one, whose private half is gone, and
@@ -193,7 +217,7 @@ impl Ended {
         batch.require.push((record.key(), attorn_store::Require::Absent));
         batch.put_record(&record);
         // By a key that somebody else may have, anybody could name the next one.
-        let trusted = why != EpochEnd::KeyCompromised;
+        let trusted = self.word == Word::Given && why != EpochEnd::KeyCompromised;
         let succession = trusted.then(|| self.signer.succession(&self.checkpoint, &next.verifier));
         Ok(json!({
             "checkpoint": self.checkpoint.note(),
@@ -243,4 +267,24 @@ pub(crate) fn link_all(from: &Path, to: &Path) -> Result<(), EpochError> {
         }
     }
     sync_dir(to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_error_comes_with_a_way_out() {
+        let path = Path::new("data");
+        for error in [
+            EpochError::InTheWay(path.into()),
+            EpochError::LeftBehind(path.into()),
+            EpochError::Unfinished(path.into()),
+            EpochError::io(path)(std::io::Error::other("full")),
+            EpochError::Backup("it is cut".into()),
+            EpochError::Log("it is cut".into()),
+        ] {
+            assert!(error.help().is_some_and(|help| !help.is_empty()), "{error}");
+        }
+    }
 }

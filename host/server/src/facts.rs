@@ -203,7 +203,8 @@ async fn about(app: &App, name: &FactName) -> Result<About, Failure> {
             about.push((user, key));
             if about.len() > USERS_MAX {
                 let detail = format!("the fact `{name}` is about more than {USERS_MAX} users");
-                return Err(Failure::of(ProblemCode::InvalidField, detail));
+                return Err(Failure::of(ProblemCode::InvalidField, detail)
+                    .with_help("leave users out of the name until it has two at most, or say it in several facts"));
             }
             continue;
         }

@@ -25,6 +25,9 @@ use crate::http::failure::Failure;
 use crate::private_file;
 use crate::run::ServeError;
 
+/// What comes of a later epoch of which a backup knows nothing.
+const WITHHELD: &str = "; so the old key names no other, and whoever verifies the log has to be given the new one";
+
 /// How often it is looked whether the log has grown.
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -84,7 +87,8 @@ impl HighWaterError {
             }
             Self::Behind { .. } | Self::Forked { .. } => {
                 "put the right data directory back; if there is none, `attorn backup` this one, move it away, and \
-                 `attorn restore` the backup, which ends all grants and sessions and begins a new epoch of the log"
+                 `attorn restore` the backup, which ends all grants and sessions, all tokens of operators and the key \
+                 that signs tokens, and begins a new epoch of the log"
             }
         }
     }
@@ -187,6 +191,11 @@ impl Looked {
         }
     }
 
+    /// Whether it has seen a later epoch than the one that ends, and one of which the backup knows nothing.
+    pub(crate) fn is_later_than(&self, ended: &Checkpoint) -> bool {
+        matches!(self, Self::Checkpoint { origin, verified: false, .. } if origin.epoch > ended.origin.epoch)
+    }
+
     /// How many entries the backup lacks at least.
     pub(crate) fn lost(&self, ended: &Checkpoint) -> Option<u64> {
         match self {
@@ -204,8 +213,10 @@ impl Looked {
             Self::Unusable(why) => Some(why.clone()),
             Self::Checkpoint { origin, size, verified: false } => Some(format!(
                 "it has seen `{origin}` with {size} entries, under a key that this backup of `{}` does not have: the \
-                 backup was restored before, and what happened after that is not in it",
-                ended.origin
+                 backup was restored before, or the log's key was rotated since, and what happened after that is not \
+                 in it{}",
+                ended.origin,
+                if self.is_later_than(ended) { WITHHELD } else { "" },
             )),
             Self::Checkpoint { .. } | Self::Nothing => None,
         }

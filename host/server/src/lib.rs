@@ -45,6 +45,7 @@ pub mod rotate;
 mod routes;
 pub mod run;
 mod simulations;
+mod streamed;
 mod targets;
 mod token_keys;
 mod users;

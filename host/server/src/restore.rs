@@ -14,7 +14,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use attorn_identity::{OperatorToken, RootKey};
-use attorn_log::{Epoch, Origin};
+use attorn_log::{Checkpoint, Epoch, Origin};
 use attorn_store::records::{ClockMarkRecord, EpochEnd, FreezeRecord};
 use attorn_store::{Batch, Key, Require, Store};
 use serde_json::json;
@@ -24,7 +24,7 @@ use crate::epochs::{Ended, EpochError, NextKey, PLAIN, beside, export_path, sync
 use crate::high_water::{self, Looked};
 use crate::http::failure::{Failure, causes};
 use crate::run::{ServeError, root_key};
-use crate::{entry, keys};
+use crate::{entry, keys, published};
 
 /// Who says in the store that everything is denied.
 pub(crate) const BY: &str = "restore";
@@ -38,7 +38,7 @@ pub struct Restored {
     pub earlier: Origin,
     /// How many entries that had.
     pub entries: u64,
-    /// At least so many were lost, as far as the high-water file knows.
+    /// At least so many were lost, as far as the high-water file knows, or checkpoints in the backup.
     pub lost: Option<u64>,
     /// Why the high-water file says nothing of that, if it is there and does not.
     pub high_water_problem: Option<String>,
@@ -103,15 +103,19 @@ async fn restore_beside(
         return Err(ServeError::WrongRootKey { path, dir }.into());
     }
     let signer = keys::log_signer(root, &old).await?;
-    let seen = high_water::look(&config.high_water, &old, &signer.verifier()).await?;
+    let key = signer.verifier();
+    let seen = high_water::look(&config.high_water, &old, &key).await?;
     let ended = Ended::keep(&old, signer, &was)?;
     let earlier = ended.checkpoint.checkpoint().clone();
+    // What came after the backup may be that somebody else had the key.
+    let ended = if seen.is_later_than(&earlier) { ended.give_up_key() } else { ended };
+    let lost = lost(&seen, &earlier, published::size_of_epoch(&was, &key));
     let origin = Origin::of(&earlier.origin.log_id, next_epoch(earlier.origin.epoch, &seen)?);
     let new = old.begin_epoch(work, origin.epoch).map_err(|error| bad(causes(&error)))?;
     drop(old);
     move_plain(&was, work)?;
     let next = NextKey::generate(origin.clone())?;
-    begin(&new, root, (&ended, &next), &seen).await?;
+    begin(&new, root, (&ended, &next), (&seen, lost)).await?;
     let (counts, bootstrap_token) = ending::end_all(&new, root).await?;
     let users = people::erase_known(&new, config, user_keys).await?;
     let restored_keys = match user_keys {
@@ -125,7 +129,7 @@ async fn restore_beside(
     fs::rename(work, target).map_err(io(target))?;
     sync_above(target)?;
     Ok(Restored {
-        lost: seen.lost(&earlier),
+        lost,
         high_water_problem: seen.problem(&earlier),
         export: export_path(target, earlier.origin.epoch),
         entries: earlier.size,
@@ -157,6 +161,13 @@ fn next_epoch(ended: Epoch, seen: &Looked) -> Result<Epoch, EpochError> {
     next.ok_or_else(|| EpochError::Log(format!("the high-water file has seen epoch {last}, after which there is none")))
 }
 
+/// How many entries the backup lacks at least. What was published while it was made may count more entries than its
+/// journal has, which was copied before.
+fn lost(seen: &Looked, ended: &Checkpoint, published: u64) -> Option<u64> {
+    let beyond = published.checked_sub(ended.size).filter(|beyond| *beyond > 0);
+    seen.lost(ended).max(beyond)
+}
+
 /// Take over the files that stay as they are.
 fn move_plain(was: &Path, work: &Path) -> Result<(), EpochError> {
     let io = EpochError::io;
@@ -173,10 +184,15 @@ fn move_plain(was: &Path, work: &Path) -> Result<(), EpochError> {
 }
 
 /// Say what happened in the first entry, and deny everything.
-async fn begin(store: &Store, root: &RootKey, (ended, next): (&Ended, &NextKey), seen: &Looked) -> Result<(), Failure> {
+async fn begin(
+    store: &Store,
+    root: &RootKey,
+    (ended, next): (&Ended, &NextKey),
+    (seen, lost): (&Looked, Option<u64>),
+) -> Result<(), Failure> {
     let mut batch = Batch::new(keys::wall_now());
     let mut members = ended.begin_next(store, (root, next), EpochEnd::Restored, &mut batch).await?;
-    members["lost_at_least"] = json!(seen.lost(ended.checkpoint.checkpoint()));
+    members["lost_at_least"] = json!(lost);
     members["high_water"] = seen.in_entry();
     members["version"] = env!("CARGO_PKG_VERSION").into();
     batch.entries.push(entry::body(batch.now, "restored", members)?);

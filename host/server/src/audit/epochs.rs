@@ -2,7 +2,7 @@
 //! that were kept of them.
 //!
 //! An export has no index, so whoever asks for an entry has those before it read, too; that is done on the threads of
-//! queries, a few at a time. Of the epoch that the log is in the same routes answer as those without a number.
+//! queries, fewer at a time than those of the epoch that the log is in, which wait for none of it. Of the epoch that the log is in the same routes answer as those without a number.
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
@@ -24,7 +24,8 @@ use crate::http::call::{Call, Reply};
 use crate::http::failure::{Failure, causes};
 use crate::published;
 use crate::queries::filter::Filter;
-use crate::queries::{self, reading, terms};
+use crate::queries::{self, reading_ended, terms};
+use crate::streamed::streamed;
 
 /// How many entries are looked at for one page, beyond those that are only passed over.
 const LOOKED_AT_MAX: u64 = 50_000;
@@ -71,7 +72,7 @@ pub(crate) async fn entries(app: Arc<App>, call: Call) -> Result<Reply, Failure>
     let filtered = queries::is_asked(&call);
     let filter = if filtered { Some(Filter::of(&app, &call, &["from", "limit"]).await?) } else { None };
     let (from, limit) = (call.query::<u64>("from")?.unwrap_or(0), call.limit()?);
-    let page = reading(&app, move |app| page(app, &known, (from, limit), filter.as_ref())).await?;
+    let page = reading_ended(&app, move |app| page(app, &known, (from, limit), filter.as_ref())).await?;
     Reply::ok(&page)
 }
 
@@ -96,12 +97,12 @@ pub(crate) async fn receipt(app: Arc<App>, call: Call) -> Result<Reply, Failure>
 pub(crate) async fn export(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let Some(known) = asked_for(&app, &call).await? else { return super::export(app, call).await };
     let file = File::open(export_path(&app.config.data_dir, known.epoch())).map_err(|error| lost(&known, &error))?;
-    Ok(Reply::text(Body::from_stream(super::pieces(file))))
+    Ok(Reply::text(Body::from_stream(streamed(file))))
 }
 
 /// An entry of an epoch that has ended.
 pub(super) async fn entry(app: &Arc<App>, known: LogEpochRecord, index: u64) -> Result<Entry, Failure> {
-    reading(app, move |app| {
+    reading_ended(app, move |app| {
         let mut kept = Kept::open(app, known)?;
         while let Some(at) = kept.read_next()? {
             if at == index {
@@ -114,12 +115,14 @@ pub(super) async fn entry(app: &Arc<App>, known: LogEpochRecord, index: u64) -> 
 }
 
 /// The receipt of an entry of an epoch that has ended: under the checkpoint that witnesses cosigned, where that counts
-/// it, and otherwise under the one with which the epoch ended.
+/// it, and otherwise under the one with which the epoch ended. After a restore there may be one that witnesses cosigned
+/// of more entries than the backup had: then nothing is left that it could be shown of.
 pub(super) async fn receipt_of(app: &Arc<App>, known: LogEpochRecord, index: u64) -> Result<String, Failure> {
-    reading(app, move |app| {
-        let witnessed = published::witnessed_of(&app.config, &known.key).map_err(Failure::internal)?;
+    reading_ended(app, move |app| {
         let ended = known.key.verify(known.checkpoint.as_bytes()).map_err(Failure::internal)?;
-        let checkpoint = witnessed.filter(|one| one.checkpoint().size > index).unwrap_or(ended);
+        let counted = index.saturating_add(1)..=ended.checkpoint().size;
+        let witnessed = published::witnessed_of(&app.config.data_dir, &known.key).map_err(Failure::internal)?;
+        let checkpoint = witnessed.filter(|one| counted.contains(&one.checkpoint().size)).unwrap_or(ended);
         let size = checkpoint.checkpoint().size;
         let needed = needed(index, size)
             .ok_or_else(|| Failure::not_found("entry", format_args!("{}/{index}", known.epoch())))?;

@@ -50,7 +50,7 @@ impl Kept {
     }
 
     fn files(dir: &Path, verifier: &CheckpointVerifier) -> Result<[Option<SignedCheckpoint>; 2], String> {
-        Ok([read(dir, NEWEST, verifier)?, read(dir, WITNESSED, verifier)?])
+        Ok([newest(dir, verifier)?, witnessed(dir, verifier)?])
     }
 
     fn of([mut newest, witnessed]: [Option<SignedCheckpoint>; 2], history: History) -> Self {
@@ -63,6 +63,16 @@ impl Kept {
         }
         Self { newest, witnessed, history }
     }
+}
+
+/// The newest that was signed, alone.
+pub(super) fn newest(dir: &Path, verifier: &CheckpointVerifier) -> Result<Option<SignedCheckpoint>, String> {
+    read(dir, NEWEST, verifier)
+}
+
+/// The newest that enough witnesses cosigned, alone.
+pub(super) fn witnessed(dir: &Path, verifier: &CheckpointVerifier) -> Result<Option<SignedCheckpoint>, String> {
+    read(dir, WITNESSED, verifier)
 }
 
 fn read(dir: &Path, name: &str, verifier: &CheckpointVerifier) -> Result<Option<SignedCheckpoint>, String> {

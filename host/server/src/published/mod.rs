@@ -16,7 +16,7 @@ pub(crate) mod witnesses;
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex as Lock, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -42,13 +42,24 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// Where the checkpoints are, within the data directory: one directory for each epoch.
-fn directory(config: &Config, verifier: &CheckpointVerifier) -> PathBuf {
-    config.data_dir.join("log").join(verifier.origin().epoch.to_string())
+fn directory(data_dir: &Path, verifier: &CheckpointVerifier) -> PathBuf {
+    data_dir.join("log").join(verifier.origin().epoch.to_string())
 }
 
 /// The newest checkpoint of an epoch that enough witnesses cosigned, if there is one.
-pub(crate) fn witnessed_of(config: &Config, verifier: &CheckpointVerifier) -> Result<Option<SignedCheckpoint>, String> {
-    Ok(Kept::look(&directory(config, verifier), verifier)?.witnessed)
+pub(crate) fn witnessed_of(data_dir: &Path, verifier: &CheckpointVerifier) -> Result<Option<SignedCheckpoint>, String> {
+    files::witnessed(&directory(data_dir, verifier), verifier)
+}
+
+/// How many entries an epoch had when it was last published, of those files that can be read.
+pub(crate) fn size_of_epoch(data_dir: &Path, verifier: &CheckpointVerifier) -> u64 {
+    let dir = directory(data_dir, verifier);
+    let found = [files::newest(&dir, verifier), files::witnessed(&dir, verifier)];
+    let of = |found: Result<Option<SignedCheckpoint>, String>| {
+        let why = |why: &String| tracing::warn!(dir = %dir.display(), why, "a checkpoint cannot be used");
+        found.inspect_err(why).ok().flatten().map_or(0, |one| one.checkpoint().size)
+    };
+    found.into_iter().map(of).max().unwrap_or(0)
 }
 
 /// What is published of the log.
@@ -112,7 +123,7 @@ impl Published {
     ///
     /// When it cannot be read, or is of another log than this, or of one that was longer.
     pub(crate) fn open(config: &Config, verifier: &CheckpointVerifier, store: &Store) -> Result<Self, String> {
-        let dir = directory(config, verifier);
+        let dir = directory(&config.data_dir, verifier);
         let shown = |why: String| format!("the checkpoints in `{}`: {why}", dir.display());
         let kept = Kept::open(&dir, verifier).map_err(shown)?;
         for checkpoint in kept.newest.iter().chain(&kept.witnessed) {

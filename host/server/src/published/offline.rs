@@ -37,7 +37,7 @@ impl StoppedLog {
         let root = run::root_key(config)?;
         let store = Store::open(&config.data_dir, &config.log_id)?;
         let verifier = keys::log_signer(&root, &store).await?.verifier();
-        let dir = directory(config, &verifier);
+        let dir = directory(&config.data_dir, &verifier);
         if !dir.try_exists().unwrap_or(true) {
             let origin = verifier.origin();
             return Err(ServeError::Start(format!(

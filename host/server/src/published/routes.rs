@@ -2,28 +2,24 @@
 //!
 //! Checkpoints and hashes are public where `attorn.toml` says so; entries never are.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
 use attorn_log::history::{Span, parse_segment};
 use attorn_log::tiles::{add_to_bundle, hash_tile};
 use attorn_log::{Hash, Tile, TileKind};
-use axum::body::{Body, Bytes};
-use futures_util::Stream;
+use axum::body::Body;
 
 use crate::app::App;
 use crate::http::call::{Call, Caller, Reply};
 use crate::http::failure::Failure;
 use crate::published::public_reads::PATIENCE;
+use crate::streamed::streamed;
 
 /// What never changes may be kept for ever: by anybody, or by whoever asked for it.
 const PUBLIC: &str = "public, max-age=31536000, immutable";
 const PRIVATE: &str = "private, max-age=31536000, immutable";
-
-/// How much of a file is read at a time.
-const PIECE_BYTES: usize = 64 << 10;
 
 pub(crate) async fn checkpoint(app: Arc<App>, _: Call) -> Result<Reply, Failure> {
     let none = || Failure::of(ProblemCode::NotFound, "no checkpoint has been cosigned by enough witnesses yet");
@@ -41,19 +37,6 @@ pub(crate) async fn earlier(app: Arc<App>, call: Call) -> Result<Reply, Failure>
     let file = blocking(move || reader.published.segment(segment)).await.map_err(Failure::internal)?;
     let reply = Reply::text(Body::from_stream(streamed(file.ok_or_else(none)?)));
     Ok(if is_full { reply.kept(immutable(&app)) } else { reply })
-}
-
-/// A file bit by bit, as fast as it is taken, so that nobody has us hold all of it.
-fn streamed(file: io::Take<File>) -> impl Stream<Item = io::Result<Bytes>> {
-    futures_util::stream::try_unfold(file, |file| async move {
-        let (piece, file) = blocking(move || {
-            let (mut file, mut piece) = (file, Vec::with_capacity(PIECE_BYTES));
-            file.by_ref().take(PIECE_BYTES as u64).read_to_end(&mut piece)?;
-            Ok((piece, file))
-        })
-        .await?;
-        Ok((!piece.is_empty()).then(|| (Bytes::from(piece), file)))
-    })
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {

@@ -18,7 +18,7 @@ use std::time::Duration;
 use attorn_api::ProblemCode;
 use attorn_api::audit::EntryList;
 use attorn_store::{EntryIndex, Order};
-use tokio::sync::{Semaphore, SemaphorePermit, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::app::App;
 use crate::audit;
@@ -30,6 +30,8 @@ use find::{Ask, Page};
 
 /// How many queries read at a time; more wait.
 const QUERIES_MAX: usize = 4;
+/// How many of them read epochs that have ended, each from the begin of a long file.
+const ENDED_MAX: usize = 2;
 /// How long a query waits for the index, and how long for its turn.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// What a query may say beside its filters.
@@ -39,13 +41,15 @@ pub(crate) const OF_A_LIST: [&str; 4] = ["cursor", "from", "limit", "order"];
 pub(crate) struct Queries {
     /// None until it is open, and while one that failed is made anew.
     index: watch::Sender<Option<Arc<EntryIndex>>>,
-    at_once: Semaphore,
+    at_once: Arc<Semaphore>,
+    of_ended: Arc<Semaphore>,
     streams: stream::Streams,
 }
 
 impl Queries {
     pub(crate) fn new() -> Self {
-        Self { index: watch::Sender::new(None), at_once: Semaphore::new(QUERIES_MAX), streams: stream::Streams::new() }
+        let [at_once, of_ended] = [QUERIES_MAX, ENDED_MAX].map(|turns| Arc::new(Semaphore::new(turns)));
+        Self { index: watch::Sender::new(None), at_once, of_ended, streams: stream::Streams::new() }
     }
 
     /// How many entries the index has still to be told of; none while it is not open.
@@ -79,14 +83,23 @@ impl Queries {
     }
 
     /// The turn of one more query.
-    async fn turn(&self, patience: Duration) -> Result<SemaphorePermit<'_>, Failure> {
-        let turn = tokio::time::timeout(patience, self.at_once.acquire()).await;
-        let busy = |_| {
-            Failure::of(ProblemCode::Busy, "too many queries wait for their turn")
-                .with_help("ask again later, or for less at a time")
-        };
-        turn.map_err(busy)?.map_err(Failure::internal)
+    async fn turn(&self, patience: Duration) -> Result<OwnedSemaphorePermit, Failure> {
+        turn_of(&self.at_once, patience).await
     }
+
+    /// The turn of one more query about an epoch that has ended: among those, and among all.
+    async fn turn_of_ended(&self, patience: Duration) -> Result<[OwnedSemaphorePermit; 2], Failure> {
+        Ok([turn_of(&self.of_ended, patience).await?, self.turn(patience).await?])
+    }
+}
+
+async fn turn_of(turns: &Arc<Semaphore>, patience: Duration) -> Result<OwnedSemaphorePermit, Failure> {
+    let turn = tokio::time::timeout(patience, Arc::clone(turns).acquire_owned()).await;
+    let busy = |_| {
+        Failure::of(ProblemCode::Busy, "too many queries wait for their turn")
+            .with_help("ask again later, or for less at a time")
+    };
+    turn.map_err(busy)?.map_err(Failure::internal)
 }
 
 /// Read on a thread where that may take its time.
@@ -95,10 +108,31 @@ pub(crate) async fn reading<T: Send + 'static>(
     read: impl FnOnce(&App) -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
     let turn = app.queries.turn(PATIENCE).await?;
+    read_within(app, turn, read).await
+}
+
+/// The same for what is read of an epoch that has ended.
+pub(crate) async fn reading_ended<T: Send + 'static>(
+    app: &Arc<App>,
+    read: impl FnOnce(&App) -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let turns = app.queries.turn_of_ended(PATIENCE).await?;
+    read_within(app, turns, read).await
+}
+
+/// Read, and give the turn back when that is done: also where nobody waits for it any more.
+async fn read_within<T: Send + 'static>(
+    app: &Arc<App>,
+    turn: impl Send + 'static,
+    read: impl FnOnce(&App) -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
     let reader = Arc::clone(app);
-    let found = tokio::task::spawn_blocking(move || read(&reader)).await.map_err(Failure::internal)?;
-    drop(turn);
-    found
+    let reading = move || {
+        let found = read(&reader);
+        drop(turn);
+        found
+    };
+    tokio::task::spawn_blocking(reading).await.map_err(Failure::internal)?
 }
 
 /// The decisions that the filters take, the oldest first, among these entries. What was not looked at yet begins with
@@ -191,6 +225,28 @@ mod tests {
         }
         is_busy(queries.turn(soon).await, "too many queries wait for their turn");
         turns.pop();
+        assert!(queries.turn(soon).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn questions_about_epochs_that_have_ended_leave_turns_to_others() {
+        let queries = Queries::new();
+        let soon = Duration::from_millis(1);
+        let mut turns = Vec::new();
+        for _ in 0..ENDED_MAX {
+            turns.push(queries.turn_of_ended(soon).await.unwrap());
+        }
+        is_busy(queries.turn_of_ended(soon).await, "too many queries wait for their turn");
+        let mut others = Vec::new();
+        for _ in ENDED_MAX..QUERIES_MAX {
+            others.push(queries.turn(soon).await.unwrap());
+        }
+        is_busy(queries.turn(soon).await, "too many queries wait for their turn");
+        turns.pop();
+        let _one = queries.turn_of_ended(soon).await.unwrap();
+        // One that waits for others' turns takes none of theirs.
+        is_busy(queries.turn_of_ended(soon).await, "too many queries wait for their turn");
+        others.pop();
         assert!(queries.turn(soon).await.is_ok());
     }
 }

@@ -2,7 +2,11 @@
 //!
 //! Whose log it is follows from the key alone, so it says where the key came from. That nothing was cut from the end
 //! follows from a checkpoint that was kept, or from witnesses, so it says whether there was any.
+//!
+//! Where something is known of the log from before, its key is never replaced by the server's word: a later key is
+//! believed if the one that is known leads to it, or if somebody gives it.
 
+mod anchors;
 mod lineage;
 mod remembered;
 mod report;
@@ -24,7 +28,8 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::key_source::read_text;
 use crate::output::Output;
-use lineage::{Exports, Lineage};
+use anchors::Anchors;
+use lineage::{Continues, Exports, Lineage};
 use remembered::{Memory, Remembered};
 use report::Believed;
 
@@ -130,47 +135,29 @@ impl Given {
 async fn live(
     output: &Output,
     (files, exports): (&dyn PublishedFiles, &Exports<'_>),
-    (mut given, trusted, memory): (Given, Option<CheckpointVerifier>, Option<Memory>),
+    (mut given, brought, memory): (Given, Option<CheckpointVerifier>, Option<Memory>),
     (now, believed): (&CheckpointVerifier, Believed),
 ) -> Result<Exit, Failure> {
-    let (trusted, believed) = match trusted {
+    let (trusted, believed) = match &brought {
         None => (now.clone(), believed),
-        Some(trusted) if is_earlier(trusted.origin(), now.origin()) => {
-            let lineage = Lineage::back(files, size(files)?, exports, trusted.origin().epoch).await?;
-            let followed = lineage.follow(&trusted).map_err(|failure| report::failed(output, None, failure))?;
+        Some(key) if is_earlier(key.origin(), now.origin()) => {
+            let lineage = Lineage::back(files, size(files)?, exports, key.origin().epoch).await?;
+            let followed = lineage.follow(key).map_err(|failure| report::failed(output, None, failure))?;
             (followed, Believed::Followed)
         }
-        Some(trusted) => (trusted, Believed::Given),
+        Some(key) => (key.clone(), Believed::Given),
     };
-    let kept = match &given.since {
-        Some(note) => Some(Remembered { origin: lineage::origin_of(note)?, key: None, note: note.clone(), path: None }),
-        None => memory.as_ref().map(|memory| memory.latest(&trusted.origin().log_id)).transpose()?.flatten(),
-    };
-    let mut before = None;
-    if let Some(kept) = kept {
-        if is_earlier(trusted.origin(), &kept.origin) {
-            return Err(report::failed(output, None, lineage::rolled_back(&kept, trusted.origin())));
-        }
-        // Of this epoch, the verifier compares it; also one of another log, which it refuses.
-        if is_earlier(&kept.origin, trusted.origin()) {
-            (given.since, before) = (None, Some(kept));
-        } else {
-            given.since = Some(kept.note);
-        }
-    }
+    let remembered = memory.as_ref().map(|memory| memory.latest(&trusted.origin().log_id)).transpose()?.flatten();
+    let anchors = Anchors::of(given.since.take(), remembered, (&trusted, believed));
+    let anchors = anchors.map_err(|failure| report::failed(output, None, failure))?;
+    given.since = anchors.since;
     let done = published(output, files, &given.checks(Some(&trusted)));
     let mut continues = None;
-    if let (Ok(verified), Some(before)) = (&done, before) {
-        let lineage = Lineage::back(files, verified.entries, exports, before.origin.epoch).await?;
-        if believed != Believed::Given {
-            let vouched = lineage.vouched(&before, &trusted);
-            vouched
-                .map_err(|failure| report::failed(output, None, failure))?
-                .into_iter()
-                .for_each(|why| output.note(why));
+    if let Ok(verified) = &done {
+        for seen in &anchors.earlier {
+            let found = continued((files, exports), verified, seen, brought.as_ref()).await;
+            continues = Some(found.map_err(|failure| report::failed(output, None, failure))?);
         }
-        let compared = lineage.compare(&before, exports).await;
-        continues = Some(compared.map_err(|failure| report::failed(output, None, failure))?);
     }
     if let (Ok(verified), Some(memory)) = (&done, &memory)
         && let Err(failure) = memory.remember(&verified.checkpoint, &verified.key)
@@ -178,6 +165,23 @@ async fn live(
         output.note(format!("its checkpoint is not remembered: {}", failure.message));
     }
     report::live(output, done, believed, continues.as_ref())
+}
+
+/// See whether a log that was verified comes from what was seen of an earlier epoch: the entries are still there, and
+/// the key that signed them leads to the one that signs now. No key has to lead there where somebody gave one of a
+/// later epoch than what was seen.
+async fn continued(
+    (files, exports): (&dyn PublishedFiles, &Exports<'_>),
+    verified: &Verified,
+    seen: &Remembered,
+    brought: Option<&CheckpointVerifier>,
+) -> Result<Continues, Failure> {
+    let lineage = Lineage::back(files, verified.entries, exports, seen.origin.epoch).await?;
+    let found = lineage.compare(seen, exports).await?;
+    if brought.is_none_or(|key| !is_earlier(&seen.origin, key.origin())) {
+        lineage.vouched(&found.key, &verified.key)?;
+    }
+    Ok(found)
 }
 
 /// Whether this is an epoch before that one, of the same log.

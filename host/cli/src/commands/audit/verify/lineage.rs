@@ -4,6 +4,9 @@
 //! new one. From the log as it is this goes back, epoch by epoch, over the exports that were kept; and then forward
 //! again, from the key that is trusted to the one that signs now. What was seen of an earlier epoch has to be the begin
 //! of what is kept of it: otherwise entries are gone that somebody has seen.
+//!
+//! Anybody can go on from a copy of a log under a key of their own, and no checkpoint tells. So a key that was given up,
+//! and names no other, leads nowhere.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -15,6 +18,7 @@ use attorn_log::{
     CheckpointVerifier, Checks, Entry, Epoch, ExportReader, Origin, PublishedFiles, Succession, Tile, TileKind,
     verify_export_with,
 };
+use data_encoding::BASE64;
 use serde_json::Value;
 
 use super::remembered::Remembered;
@@ -23,6 +27,10 @@ use crate::operator_client::OperatorClient;
 
 /// How many epochs are gone back over.
 const EPOCHS_MAX: usize = 1_000;
+
+/// What to do where no key that is known leads to the one that signs now.
+const KEY_HELP: &str = "ask whoever runs the server for the new key, by another way than this connection, and give it \
+                        with `--key`";
 
 /// Where exports of earlier epochs are.
 pub(super) enum Exports<'a> {
@@ -45,6 +53,14 @@ impl Exports<'_> {
                 Ok(path)
             }
         }
+    }
+
+    /// The first entry of an epoch, without the others where a server has them.
+    async fn first(&self, epoch: Epoch) -> Result<Option<Vec<u8>>, Failure> {
+        let Self::Server(client, _) = self else { return first_exported(&self.of(epoch).await?) };
+        let entry: attorn_api::audit::Entry = client.get(&format!("/v1/audit/epochs/{epoch}/entries/0")).await?;
+        let bytes = BASE64.decode(entry.bytes.as_bytes());
+        bytes.map(Some).map_err(|error| Failure::new(format!("the first entry of epoch {epoch} is no base64: {error}")))
     }
 }
 
@@ -91,6 +107,8 @@ pub(super) struct Lineage {
 pub(super) struct Continues {
     pub(super) epoch: Epoch,
     pub(super) entries: u64,
+    /// The key that signed it.
+    pub(super) key: CheckpointVerifier,
 }
 
 impl Lineage {
@@ -104,12 +122,13 @@ impl Lineage {
         let mut steps: Vec<Began> = Vec::new();
         let mut began = first_published(files, size)?.as_deref().and_then(Began::of);
         while let Some(step) = began.take() {
-            let before = step.before.epoch;
+            let before = step.before.clone();
             steps.push(step);
-            if before <= epoch || steps.len() >= EPOCHS_MAX {
+            if before.epoch <= epoch || steps.len() >= EPOCHS_MAX {
                 break;
             }
-            began = first_exported(&exports.of(before).await?)?.as_deref().and_then(Began::of);
+            let first = exports.first(before.epoch).await?;
+            began = first.as_deref().and_then(Began::of).filter(|step| step.origin == before);
         }
         Ok(Self { steps })
     }
@@ -125,40 +144,28 @@ impl Lineage {
         }
         for step in self.steps.iter().rev() {
             let Some(note) = &step.succession else {
-                return Err(verification(format!(
-                    "the key of `{}` was given up as compromised, and names no other after it",
-                    step.before
-                ))
-                .with_help(
-                    "ask whoever runs the server for the new key (`attorn audit key`), and give it with `--key`",
-                ));
+                let message = format!("the key of `{}` was given up, and names no other after it", step.before);
+                return Err(verification(message).with_help(KEY_HELP));
             };
-            let said = Succession::verify(note.as_bytes(), &key).map_err(|error| Failure::verification(&error))?;
+            let said = Succession::verify(note.as_bytes(), &key);
+            let said = said.map_err(|error| Failure::verification(&error).with_help(KEY_HELP))?;
             let ended = key.verify(step.ended.as_bytes()).map_err(|error| Failure::verification(&error))?;
             if said.ended != *ended.checkpoint() || *said.key.origin() != step.origin {
                 let message = format!("the note by the key of `{}` is of another end of its epoch", step.before);
-                return Err(verification(message));
+                return Err(verification(message).with_help(KEY_HELP));
             }
             key = said.key;
         }
         Ok(key)
     }
 
-    /// See whether the key that was remembered of an earlier epoch leads to the one that signs now. What comes back is to
-    /// be noted: that nothing is known of it.
-    pub(super) fn vouched(&self, seen: &Remembered, now: &CheckpointVerifier) -> Result<Option<&'static str>, Failure> {
-        const UNVOUCHED: &str = "the key that signs now is another than the one that was remembered, which does not \
-                                 vouch for it: ask whoever runs the server for it, and give it with `--key`";
-        let is_given_up = self.steps.iter().any(|step| step.succession.is_none());
-        if is_given_up {
-            return Ok(Some(UNVOUCHED));
+    /// See whether the key of what was seen of an earlier epoch leads to the one that signs now.
+    pub(super) fn vouched(&self, seen: &CheckpointVerifier, now: &CheckpointVerifier) -> Result<(), Failure> {
+        if self.follow(seen)? == *now {
+            return Ok(());
         }
-        let Some(key) = &seen.key else { return Ok(None) };
-        // That the log does not come from there at all is for the comparison to say.
-        if self.steps.last().is_none_or(|step| step.before != seen.origin) || self.follow(key)? == *now {
-            return Ok(None);
-        }
-        Err(verification(format!("the key of `{}` named another one than the one that signs now", seen.origin)))
+        let message = format!("the key of `{}` named another one than the one that signs now", seen.origin());
+        Err(verification(message).with_help(KEY_HELP))
     }
 
     /// See whether what was seen of an earlier epoch is the begin of what is kept of it.
@@ -194,7 +201,7 @@ impl Lineage {
             let message = format!("what is kept of epoch {epoch} does not end where the log says that it ended");
             return Err(verification(message));
         }
-        Ok(Continues { epoch, entries })
+        Ok(Continues { epoch, entries, key: verified.key })
     }
 }
 
@@ -212,7 +219,8 @@ pub(super) fn rolled_back(seen: &Remembered, now: &Origin) -> Failure {
     }
 }
 
-fn verification(message: String) -> Failure {
+/// Something that does not verify.
+pub(super) fn verification(message: String) -> Failure {
     Failure { exit: crate::exit::Exit::VerificationFailed, ..Failure::new(message) }
 }
 

@@ -1,13 +1,17 @@
 use std::fs;
 use std::io::{self, BufRead};
 
-use attorn_log::tiles::add_to_bundle;
+use attorn_log::tiles::{add_to_bundle, hash_tile};
 use attorn_log::{CheckpointSigner, EntryBody, EntryRef, Link, SignedCheckpoint, TreeBuilder, export_header};
 use serde_json::json;
 use tempfile::TempDir;
 
+use super::super::remembered::Memory;
+use super::super::report::Believed;
+use super::super::{Given, live};
 use super::*;
 use crate::exit::Exit;
+use crate::output::Output;
 
 /// An epoch of a log.
 struct Life {
@@ -81,10 +85,17 @@ impl Life {
 }
 
 impl PublishedFiles for Life {
-    fn read(&self, _: &str, _: usize) -> io::Result<Option<Vec<u8>>> {
+    fn read(&self, name: &str, _: usize) -> io::Result<Option<Vec<u8>>> {
         let mut bundle = Vec::new();
         self.entries.iter().for_each(|entry| add_to_bundle(&mut bundle, entry));
-        Ok(Some(bundle))
+        let leaves: Vec<_> = self.entries.iter().map(|entry| attorn_log::tree::leaf_hash(entry)).collect();
+        Ok(Some(match name {
+            "key" => format!("{}\n", self.key()).into_bytes(),
+            "checkpoint" => self.at(self.entries.len()).note().as_bytes().to_vec(),
+            "checkpoints/0" => Vec::new(),
+            name if name.starts_with("tile/entries/") => bundle,
+            _ => hash_tile(&leaves),
+        }))
     }
 
     fn lines(&self) -> io::Result<Option<Box<dyn BufRead>>> {
@@ -131,7 +142,7 @@ async fn a_key_that_was_given_up_leads_to_no_other() {
     first.export(&data);
     let second = first.next(2, 2, false);
     let failure = second.back(&data, 1).await.follow(&first.key()).unwrap_err();
-    assert_eq!(failure.message, "the key of `attorn/main/1` was given up as compromised, and names no other after it");
+    assert_eq!(failure.message, "the key of `attorn/main/1` was given up, and names no other after it");
     assert!(failure.help.unwrap().contains("`--key`"));
     // A note about another end of the epoch, or for another epoch than this.
     let forged = first.signer.succession(&first.at(3), &second.key());
@@ -145,22 +156,137 @@ async fn a_key_that_was_given_up_leads_to_no_other() {
 }
 
 #[tokio::test]
-async fn a_remembered_key_vouches_for_the_one_that_signs_now_or_it_is_said() {
+async fn the_key_of_what_was_seen_leads_to_the_one_that_signs_now() {
     let (data, [first, second, third]) = three();
     let lineage = third.back(&data, 1).await;
-    assert_eq!(lineage.vouched(&first.seen(3), &third.key()).unwrap(), None);
-    let failure = lineage.vouched(&first.seen(3), &second.key()).unwrap_err();
+    lineage.vouched(&first.key(), &third.key()).unwrap();
+    let failure = lineage.vouched(&first.key(), &second.key()).unwrap_err();
     assert_eq!(failure.message, "the key of `attorn/main/1` named another one than the one that signs now");
-    // By somebody who does not have the key of before: a log of another's that says where the old one ended.
-    let body = json!({ "type": "restored", "checkpoint": first.at(9).note(),
-        "succession": second.signer.succession(&second.at(4), &third.key()) });
-    let stranger = Life::of(2, 8, &body, 2);
-    assert!(stranger.back(&data, 1).await.vouched(&first.seen(3), &stranger.key()).is_err());
-    let unvouched = |said: Option<&'static str>| said.is_some_and(|said| said.contains("does not vouch for it"));
-    let given_up = first.next(2, 2, false);
-    assert!(unvouched(given_up.back(&data, 1).await.vouched(&first.seen(3), &given_up.key()).unwrap()));
-    let keyless = Remembered { key: None, ..first.seen(3) };
-    assert_eq!(lineage.vouched(&keyless, &second.key()).unwrap(), None);
+    assert!(failure.exit == Exit::VerificationFailed && failure.help.unwrap().contains("`--key`"));
+}
+
+/// How a log is verified that goes on, by whoever knows these things of it.
+struct Knows {
+    state: TempDir,
+    key: Option<CheckpointVerifier>,
+    since: Option<String>,
+}
+
+impl Knows {
+    /// That this was seen: with its key, or as it was remembered before keys were.
+    fn remembers(life: &Life, size: usize) -> Self {
+        let state = TempDir::new().unwrap();
+        Memory::within(state.path()).remember(&life.at(size), &life.key()).unwrap();
+        Self { state, key: None, since: None }
+    }
+
+    fn remembers_no_key(life: &Life, size: usize) -> Self {
+        let knows = Self::remembers(life, size);
+        let (origin, note) = (life.key().origin().clone(), life.at(size).note().to_owned());
+        let file = knows.state.path().join(format!("attorn/checkpoints/{}.{}", origin.log_id, origin.epoch));
+        fs::write(file, note).unwrap();
+        knows
+    }
+
+    fn brings(life: &Life, size: usize) -> Self {
+        let since = Some(life.at(size).note().to_owned());
+        Self { state: TempDir::new().unwrap(), key: None, since }
+    }
+
+    fn memory(&self) -> Memory {
+        Memory::within(self.state.path())
+    }
+
+    fn latest(&self) -> Option<Remembered> {
+        self.memory().latest(&"main".parse().unwrap()).unwrap()
+    }
+
+    /// The log says that it has this key.
+    async fn verify(&self, log: &Life, data: &TempDir) -> Result<Exit, Failure> {
+        let exports = Exports::Directory(data.path().to_owned());
+        let given = Given { since: self.since.clone(), policy: None };
+        let now = (&log.key(), Believed::FromServer);
+        live(&Output::new(false), (log, &exports), (given, self.key.clone(), Some(self.memory())), now).await
+    }
+}
+
+#[tokio::test]
+async fn whoever_has_a_copy_of_the_log_and_no_key_is_not_believed() {
+    let data = TempDir::new().unwrap();
+    let first = Life::of(1, 1, &json!({ "type": "initialised" }), 9);
+    first.export(&data);
+    // More than the victim has seen, up to a checkpoint that anybody may have.
+    let ended = first.at(9).note().to_owned();
+    let stranger = CheckpointSigner::new("attorn/main/2".parse().unwrap(), &[8; 32]);
+    let by_itself = stranger.succession(&first.at(9), &stranger.verifier());
+    for succession in [Value::Null, json!("garbage"), json!(by_itself), json!(7)] {
+        let body = json!({ "type": "log_key_rotated", "checkpoint": ended, "succession": succession });
+        let forged = Life::of(2, 8, &body, 4);
+        let with_key = Knows::remembers(&first, 3);
+        let beside = Knows { since: Some(first.at(5).note().to_owned()), ..Knows::remembers(&first, 3) };
+        for mut knows in [with_key, Knows::remembers_no_key(&first, 3), Knows::brings(&first, 3), beside] {
+            let before = knows.latest();
+            let failure = knows.verify(&forged, &data).await.unwrap_err();
+            assert_eq!(failure.exit, Exit::VerificationFailed, "{succession}: {failure}");
+            assert!(failure.help.unwrap().contains("`--key`"), "{succession}");
+            assert_eq!(knows.latest(), before, "{succession}");
+            // Whoever gives the old key is told, too; the new one is believed because somebody gives it.
+            knows.key = Some(first.key());
+            assert_eq!(knows.verify(&forged, &data).await.unwrap_err().exit, Exit::VerificationFailed);
+            knows.key = Some(forged.key());
+            assert_eq!(knows.verify(&forged, &data).await.unwrap(), Exit::Done);
+            assert_eq!(knows.latest().unwrap().key, Some(forged.key()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_the_known_key_leads_to_is_believed_and_remembered() {
+    let (data, [first, second, third]) = three();
+    for knows in [
+        Knows::remembers(&first, 3),
+        Knows::remembers(&second, 4),
+        Knows::remembers_no_key(&first, 9),
+        Knows::brings(&first, 5),
+        Knows { key: Some(first.key()), ..Knows::remembers(&second, 2) },
+        // What is remembered is older than the key that is given.
+        Knows { key: Some(second.key()), ..Knows::remembers(&first, 2) },
+    ] {
+        assert_eq!(knows.verify(&third, &data).await.unwrap(), Exit::Done);
+        assert_eq!(knows.latest().unwrap().key, Some(third.key()));
+    }
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_is_brought_does_not_replace_the_key_that_is_remembered() {
+    let (data, [first, second, _]) = three();
+    let other = first.next(2, 9, true);
+    let knows = Knows { since: Some(other.at(2).note().to_owned()), ..Knows::remembers(&second, 2) };
+    let failure = knows.verify(&other, &data).await.unwrap_err();
+    assert_eq!(failure.message, "the log `attorn/main/2` is of another key than the one that is remembered");
+    assert!(failure.exit == Exit::VerificationFailed && failure.help.unwrap().contains("main.2`"));
+    assert_eq!(knows.latest().unwrap().key, Some(second.key()));
+    // Nor does it hide that the log was in a later epoch.
+    let knows = Knows { since: Some(first.at(2).note().to_owned()), ..Knows::remembers(&second, 2) };
+    let failure = knows.verify(&first, &data).await.unwrap_err();
+    assert!(failure.message.starts_with("rollback: 2 entries that you have seen are gone"), "{failure}");
+}
+
+#[tokio::test]
+async fn an_epoch_that_begins_as_another_one_leads_nowhere() {
+    let (data, [first, second, third]) = three();
+    // In place of the second epoch's export stands one of an epoch before it.
+    fs::copy(data.path().join("epochs/1.export"), data.path().join("epochs/2.export")).unwrap();
+    let failure = Knows::remembers(&first, 3).verify(&third, &data).await.unwrap_err();
+    assert!(failure.message.contains("the log does not come from epoch 1"), "{failure}");
+    let fake = Life::of(7, 2, &json!({ "type": "restored", "checkpoint": first.at(9).note() }), 2);
+    let mut bytes = export_header(&fake.key(), &fake.at(2)).into_bytes();
+    fake.entries.iter().for_each(|entry| bytes.extend(entry));
+    fs::write(data.path().join("epochs/2.export"), bytes).unwrap();
+    let failure = Knows::remembers(&first, 3).verify(&third, &data).await.unwrap_err();
+    assert!(failure.message.contains("the log does not come from epoch 1"), "{failure}");
+    second.export(&data);
+    assert_eq!(Knows::remembers(&first, 3).verify(&third, &data).await.unwrap(), Exit::Done);
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ impl Memory {
         Some(Self::within(&state))
     }
 
-    fn within(state: &Path) -> Self {
+    pub(super) fn within(state: &Path) -> Self {
         Self(state.join("attorn/checkpoints"))
     }
 

@@ -112,7 +112,7 @@ pub(super) fn live(
     if let Some(since) = verified.since {
         output.line(format!("since     it continues the checkpoint that was kept, of {since} entries"));
     }
-    if let Some(Continues { epoch, entries }) = continues {
+    if let Some(Continues { epoch, entries, .. }) = continues {
         output.line(format!("continues epoch {epoch}, which still has the {entries} entries that were seen of it"));
     }
     if !witnesses.is_empty() {
@@ -167,6 +167,10 @@ pub(super) fn receipt(
 
 /// Programs read on standard output what people read on standard error.
 pub(super) fn failed(output: &Output, entry: Option<u64>, failure: Failure) -> Failure {
+    if failure.exit != Exit::VerificationFailed {
+        // Nothing is known of the log then.
+        return failure;
+    }
     if output.json {
         // That it could not be written is no worse than that it does not verify.
         let _ = output.json(&json!({ "verified": false, "entry": entry, "problem": failure.message }));
