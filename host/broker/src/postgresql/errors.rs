@@ -26,11 +26,8 @@ impl From<Error> for KindError {
 fn of_database(said: &DbError) -> KindError {
     let code = said.code();
     let text = cut(&format!("{SAYS}{}: {}", code.code(), said.message()));
-    let target = [
-        SqlState::INVALID_PASSWORD,
-        SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
-        SqlState::UNDEFINED_DATABASE,
-    ];
+    let target =
+        [SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION, SqlState::UNDEFINED_DATABASE];
     if target.contains(code) {
         return KindError::misconfigured(text);
     }

@@ -231,8 +231,7 @@ fn has_not_ended(lease: &LeaseRecord, now: TimeMs, (error, random): (&KindError,
     };
     let lasting = change::cut(&error.lasting());
     let said = said.map(|kind| (kind, json!({ "attempts": attempts, "error": lasting })));
-    let next =
-        LeaseRecord { state, attempts, due_at: now.plus_ms(wait), last_error: Some(text), ..lease.clone() };
+    let next = LeaseRecord { state, attempts, due_at: now.plus_ms(wait), last_error: Some(text), ..lease.clone() };
     Change { next, said }
 }
 

@@ -112,7 +112,17 @@ pub(crate) async fn bad_targets(world: &Behalf, database: &Database) {
     register("risky", &risky).await.expect(201);
     let found = check(world, "risky", false).await;
     let problems = found.problems.join("\n");
-    for named in ["`signs_in`", "`makes_roles`", "`hidden`", "`nobody`", "`under_login`", "`gives_on`", "`owns`", "superuser", "`public.accounts`"] {
+    for named in [
+        "`signs_in`",
+        "`makes_roles`",
+        "`hidden`",
+        "`nobody`",
+        "`under_login`",
+        "`gives_on`",
+        "`owns`",
+        "superuser",
+        "`public.accounts`",
+    ] {
         assert!(problems.contains(named), "{named}: {problems}");
     }
     assert!(!problems.contains("`reader`"), "{problems}");
