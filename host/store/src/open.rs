@@ -3,8 +3,8 @@
 //!
 //! When a store is opened, the engine gets what the journal has more than it. An engine whose files cannot be
 //! read is refused here, and made anew by [`Store::repair`]; one that was in use when the machine stopped or the store
-//! failed is not even looked at, and made anew by [`Store::open_or_remake`], too. What is checked on opening takes the same
-//! time for a store of any size; the whole of it is checked by [`Store::verify_integrity`].
+//! failed is not even looked at, and made anew by [`Store::open_or_remake`], too. What is checked on opening takes the
+//! same time for a store of any size; the whole of it is checked by [`Store::verify_integrity`].
 
 use std::any::Any;
 use std::fs::{self, OpenOptions};
@@ -128,8 +128,8 @@ impl Store {
         open_locked(&places, lock, log, format, setup)
     }
 
-    /// The same; where the machine stopped while the store was open, or it failed, its engine is made anew of base copy and journal
-    /// before. Nothing is, where these come to less than somebody has seen. [`Store::remade`] says what was done.
+    /// The same; where the machine stopped while the store was open, or it failed, its engine is made anew of base copy
+    /// and journal before. Nothing is, where these come to less than somebody has seen. [`Store::remade`] says what was done.
     ///
     /// # Errors
     ///

@@ -2,7 +2,8 @@
 //! that were kept of them.
 //!
 //! An export has no index, so whoever asks for an entry has those before it read, too; that is done on the threads of
-//! queries, fewer at a time than those of the epoch that the log is in, which wait for none of it. Of the epoch that the log is in the same routes answer as those without a number.
+//! queries, fewer at a time than those of the epoch that the log is in, which wait for none of it. Of the epoch that
+//! the log is in the same routes answer as those without a number.
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
