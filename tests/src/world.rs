@@ -2,6 +2,8 @@
 //! and, when asked for, the policy that lets the one read the other.
 
 use std::ops::Deref;
+use std::path::Path;
+use std::process::{Command, Output};
 
 use attorn_api::audit::{Entry, EntryList};
 use attorn_api::decisions::DecisionAnswer;
@@ -12,6 +14,7 @@ use crate::components;
 use crate::http::{Answer, Call, Reach};
 use crate::machines::Machine;
 use crate::people::Staff;
+use crate::process::binary;
 use crate::server::Server;
 
 /// The purpose that the bot pursues on its own authority.
@@ -116,6 +119,15 @@ impl Cast {
     /// Take a policy out of force.
     pub async fn deactivate(&self, id: &str) -> Answer {
         self.staff.policy_weakener.act(format!("/v1/policies/{id}/deactivate")).await
+    }
+
+    /// `attorn audit` as the auditor runs it, who keeps in this directory what was seen.
+    #[must_use]
+    pub fn audit(&self, state: &Path, arguments: &[&str]) -> Output {
+        let mut command = Command::new(binary());
+        command.arg("audit").args(arguments);
+        command.env("ATTORN_URL", &self.reach.url).env("ATTORN_TOKEN", &self.staff.auditor.token);
+        command.env("XDG_STATE_HOME", state).output().unwrap()
     }
 
     /// How many entries the audit log has.

@@ -40,11 +40,7 @@ impl Stage {
     }
 
     fn audit(&self, arguments: &[&str]) -> Said {
-        let mut command = Command::new(binary());
-        command.arg("audit").args(arguments);
-        command.env("ATTORN_URL", &self.fresh.reach.url).env("ATTORN_TOKEN", &self.cast.staff.auditor.token);
-        command.env("XDG_STATE_HOME", self.path("state"));
-        let output = command.output().unwrap();
+        let output = self.cast.audit(&self.path("state"), arguments);
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         Said { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }

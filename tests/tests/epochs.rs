@@ -656,11 +656,7 @@ async fn a_backup_whose_checkpoints_count_more_than_it_has_tells_what_was_lost_a
 impl Stage {
     /// `attorn audit` with what an auditor has; how it ended, and what it said on both streams.
     fn audit(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
-        let mut command = Command::new(binary());
-        command.arg("audit").args(arguments);
-        command.env("ATTORN_URL", &self.fresh.reach.url).env("ATTORN_TOKEN", &self.cast.staff.auditor.token);
-        command.env("XDG_STATE_HOME", self.path("state"));
-        let output = command.output().unwrap();
+        let output = self.cast.audit(&self.path("state"), arguments);
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         (output.status.code(), text(output.stdout), text(output.stderr))
     }
