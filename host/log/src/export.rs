@@ -59,6 +59,15 @@ impl<R: BufRead> ExportReader<R> {
         &self.note
     }
 
+    /// How many bytes stand before the first entry.
+    #[must_use]
+    pub fn header_bytes(&self) -> u64 {
+        let lines = [MAGIC.len(), KEY.len() + self.key.len(), ENTRIES.len()];
+        // A note ends in a newline of its own.
+        let bytes = lines.into_iter().map(|line| line + 1).sum::<usize>() + self.note.len();
+        bytes as u64
+    }
+
     /// Read the next entry in place of what `bytes` holds; false if there is none any more. One that is too long or is
     /// cut off is an error.
     pub fn next_entry(&mut self, bytes: &mut Vec<u8>) -> io::Result<bool> {
@@ -169,6 +178,7 @@ mod tests {
         log.entries.iter().for_each(|entry| whole.extend(entry.to_bytes()));
         let mut reader = ExportReader::open(whole.as_slice()).unwrap();
         assert_eq!((reader.key(), reader.note()), (verifier().to_string().as_str(), log.checkpoint().note()));
+        assert_eq!(reader.header_bytes(), export_header(&verifier(), &log.checkpoint()).len() as u64);
         let mut bytes = Vec::new();
         for entry in &log.entries {
             assert!(reader.next_entry(&mut bytes).unwrap());

@@ -40,8 +40,8 @@ pub use succession::{Succession, SuccessionError};
 pub use tiles::{Tile, TileKind};
 pub use tree::{Hash, NodeId, TreeBuilder, TreeError};
 pub use verify::{
-    Checks, Progress, PublishedFiles, Trust, Verified, Verifier, VerifyError, verify_export, verify_export_with,
-    verify_published,
+    Checks, Progress, PublishedFiles, Trust, Verified, Verifier, VerifyError, verify_bundle, verify_export,
+    verify_export_with, verify_published,
 };
 pub use witness::{Cosignature, CosignatureError, WitnessKey};
 
