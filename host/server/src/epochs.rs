@@ -1,18 +1,22 @@
 //! How an epoch of the audit log ends, and the next begins: what `attorn restore` and `attorn key rotate-log` share.
 //!
-//! The entries of the epoch that ends are kept as an export, which is verified where it was written. The next epoch
+//! The entries of the epoch that ends are kept as an export, which is verified where it was written, and gets an index
+//! ([`index`]), by which its entries are read one by one ([`kept`]). The next epoch
 //! has a key of its own, whose seed no earlier copy of the data has: so two logs that go on from one backup are told
 //! apart by anybody who has the key of either. Its first entry names where the old epoch ended, and bears a note by
 //! which the old key names the new one ([`attorn_log::succession`]).
 //!
 //! Whether anything that was granted ends with the epoch is not decided here.
 
+mod index;
+pub(crate) mod kept;
+
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{BufReader, BufWriter, Write as _};
+use std::io::{BufWriter, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use attorn_log::{CheckpointSigner, CheckpointVerifier, Epoch, Origin, SignedCheckpoint, export_header, verify_export};
+use attorn_log::{CheckpointSigner, CheckpointVerifier, Epoch, Origin, SignedCheckpoint, export_header};
 use attorn_store::records::{EpochEnd, KeyMaterialRecord, LogEpochRecord, Record as _};
 use attorn_store::{Batch, Key, KeyPrefix, KeyPurpose, PAGE_ITEMS_MAX, Store};
 use serde_json::{Value, json};
@@ -22,6 +26,7 @@ use crate::high_water::HighWaterError;
 use crate::http::failure::{Failure, causes};
 use crate::keys;
 use crate::run::ServeError;
+use kept::KeptError;
 
 /// Where the logs of earlier epochs are, within the data directory.
 const EPOCHS: &str = "epochs";
@@ -109,6 +114,15 @@ impl From<Failure> for EpochError {
     }
 }
 
+impl From<KeptError> for EpochError {
+    fn from(error: KeptError) -> Self {
+        match error {
+            KeptError::Io { path, source } => Self::Io { path, source },
+            error => Self::Log(causes(&error)),
+        }
+    }
+}
+
 impl From<HighWaterError> for EpochError {
     fn from(error: HighWaterError) -> Self {
         Self::Serve(error.into())
@@ -185,8 +199,8 @@ impl Ended {
         file.sync_all().map_err(io(&path))?;
         sync_dir(&dir)?;
         sync_dir(to)?;
-        let written = BufReader::new(File::open(&path).map_err(io(&path))?);
-        verify_export(written, Some(&key)).map_err(|error| EpochError::Log(causes(&error)))?;
+        // It reads and verifies all that was written.
+        index::make(to, &key, &checkpoint)?;
         Ok(Self { signer, word: Word::Given, checkpoint })
     }
 
