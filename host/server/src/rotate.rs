@@ -24,7 +24,7 @@ use serde_json::json;
 use crate::config::Config;
 use crate::epochs::{Ended, EpochError, NextKey, PLAIN, beside, export_path, link_all, sync_above, sync_dir};
 use crate::http::failure::{Failure, causes};
-use crate::published::Published;
+use crate::published::{Published, gone};
 use crate::registry::note;
 use crate::run::{CACHE_DIRECTORY, ServeError, root_key};
 use crate::{data, entry, high_water, keys};
@@ -99,6 +99,10 @@ impl Rotation<'_> {
         let signer = keys::log_signer(&root, &old).await?;
         high_water::check(&config.high_water, &old, &signer).await?;
         // What was published and is not of this log, or of more of it, is an error.
+        let gone = gone::look(config, &signer.verifier(), &old).map_err(Failure::from)?;
+        if let Some(gone) = gone {
+            return Err(ServeError::PublishedGone(gone.to_string()).into());
+        }
         Published::open(config, &signer.verifier(), &old).map_err(EpochError::Log)?;
         let head = old.log_head().map_err(Failure::from)?;
         let later = head.epoch.0.checked_add(1).ok_or_else(|| EpochError::Log("there is no later epoch".to_owned()))?;

@@ -250,6 +250,10 @@ impl Server {
         for remade in app.store.remade()? {
             batch.entries.push(data::remade(batch.now, &remade)?);
         }
+        if let Some(gone) = app.published.gone() {
+            tracing::error!(%gone, "what was published of the audit log is gone");
+            batch.entries.push(entry::body(batch.now, "published_gone", gone.members())?);
+        }
         let sets_back = set_back.is_some();
         if let Some(SetBack { record, require, .. }) = set_back {
             batch.require.push((record.key(), require));

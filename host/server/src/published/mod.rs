@@ -8,6 +8,7 @@
 //! witnesses have cosigned. Neither is waited for unless somebody asks: an answer is durable without.
 
 mod files;
+pub(crate) mod gone;
 mod history;
 pub(crate) mod offline;
 mod public_reads;
@@ -30,8 +31,9 @@ use tokio::time::MissedTickBehavior;
 
 use crate::app::App;
 use crate::config::Config;
-use crate::http::failure::Failure;
+use crate::http::failure::{Failure, causes};
 use files::Kept;
+use gone::Gone;
 use history::History;
 use public_reads::PublicReads;
 
@@ -72,6 +74,8 @@ pub(crate) struct Published {
     /// None if there are no witnesses.
     policy: Option<WitnessPolicy>,
     public_reads: PublicReads,
+    /// What was there before, and was not at this start.
+    gone: Option<Gone>,
 }
 
 /// The newest checkpoints.
@@ -125,6 +129,7 @@ impl Published {
     pub(crate) fn open(config: &Config, verifier: &CheckpointVerifier, store: &Store) -> Result<Self, String> {
         let dir = directory(&config.data_dir, verifier);
         let shown = |why: String| format!("the checkpoints in `{}`: {why}", dir.display());
+        let gone = gone::look(config, verifier, store).map_err(|error| shown(causes(&error)))?;
         let kept = Kept::open(&dir, verifier).map_err(shown)?;
         for checkpoint in kept.newest.iter().chain(&kept.witnessed) {
             continued(checkpoint, store).map_err(shown)?;
@@ -132,7 +137,12 @@ impl Published {
         let heads = Heads { newest: kept.newest.map(Arc::new), witnessed: kept.witnessed.map(Arc::new) };
         let policy = config.witnesses.policy();
         let (heads, history) = (watch::Sender::new(heads), Arc::new(Lock::new(kept.history)));
-        Ok(Self { dir, history, heads, writing: Mutex::default(), policy, public_reads: PublicReads::new() })
+        Ok(Self { dir, history, heads, writing: Mutex::default(), policy, public_reads: PublicReads::new(), gone })
+    }
+
+    /// What was there before, and was gone when this was opened.
+    pub(crate) const fn gone(&self) -> Option<&Gone> {
+        self.gone.as_ref()
     }
 
     /// The newest checkpoint; with the cosignatures of witnesses, if they have come.

@@ -61,6 +61,9 @@ pub enum ServeError {
     /// The data directory is not the newest.
     #[error("cannot start: {0}")]
     HighWater(#[from] HighWaterError),
+    /// What was published of the log was there, and is gone.
+    #[error("{0}")]
+    PublishedGone(String),
     /// It cannot start.
     #[error("cannot start: {0}")]
     Start(String),
@@ -97,6 +100,10 @@ impl ServeError {
             Self::JournalDamaged(_) => Some(
                 "`attorn repair` begins a new journal if the store has all that the old one had; else copy the data \
                  directory, and `attorn restore` a backup",
+            ),
+            Self::PublishedGone(_) => Some(
+                "put `log/` of the data directory back from a backup or a copy, before the server starts; without one, start \
+                 it: it says in the audit log what is gone",
             ),
             Self::HighWater(error) => Some(error.help()),
             Self::StoreFailed(_) => Some(attorn_store::Failure::HELP),
