@@ -6,6 +6,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Read as _, Write};
 use std::path::{Path, PathBuf};
 
+use attorn_api::ProblemCode;
+use attorn_api::audit::LogEpochList;
 use attorn_log::history::{Span, json_line, notes, segment_name};
 use attorn_log::tiles::Bundle;
 use attorn_log::{CheckpointVerifier, PublishedFiles, Tile, TileKind};
@@ -13,8 +15,10 @@ use attorn_log::{CheckpointVerifier, PublishedFiles, Tile, TileKind};
 use crate::failure::Failure;
 use crate::operator_client::OperatorClient;
 
+/// The exports of earlier epochs.
+const EPOCHS: &str = "epochs";
 /// The lines of JSON.
-const LINES: &str = "entries.jsonl";
+pub(super) const LINES: &str = "entries.jsonl";
 
 /// Which checkpoint is downloaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +82,10 @@ impl PublishedFiles for Directory {
                 let entry = entry?;
                 let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
                 if entry.file_type()?.is_dir() {
+                    // They are compared with what the log says of them, see `verify::earlier`.
+                    if name == EPOCHS {
+                        continue;
+                    }
                     due.push((entry.path(), format!("{name}/")));
                 } else {
                     names.push(name);
@@ -135,6 +143,25 @@ pub(super) async fn download(
     Ok(size)
 }
 
+/// Download what the server keeps of the epochs before the one that the log is in, into the same directory. Those of
+/// which it keeps nothing come back.
+pub(super) async fn download_earlier(client: &OperatorClient, root: &Path) -> Result<Vec<u64>, Failure> {
+    let list: LogEpochList = client.get("/v1/audit/epochs").await?;
+    let mut missing = Vec::new();
+    for one in list.epochs.iter().filter(|one| one.ended.is_some()) {
+        let path = root.join(EPOCHS).join(format!("{}.export", one.epoch));
+        let mut file = new_file(&path)?;
+        match client.download(&format!("/v1/audit/epochs/{}/export", one.epoch), &mut file).await {
+            Err(failure) if failure.code == Some(ProblemCode::NotFound) => {
+                fs::remove_file(&path).map_err(|error| Failure::file("remove", &path, &error))?;
+                missing.push(one.epoch);
+            }
+            done => done?,
+        }
+    }
+    Ok(missing)
+}
+
 /// The earlier checkpoints without those that were signed while this is downloaded.
 fn up_to(earlier: &str, key: &CheckpointVerifier, size: u64) -> String {
     let later = |note: &&&str| key.verify(note.as_bytes()).is_ok_and(|one| one.checkpoint().size > size);
@@ -142,7 +169,7 @@ fn up_to(earlier: &str, key: &CheckpointVerifier, size: u64) -> String {
 }
 
 /// What cannot be read stays out, and the verifier says so.
-fn write_lines(lines: &mut impl Write, tile: Tile, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write_lines(lines: &mut impl Write, tile: Tile, bytes: &[u8]) -> io::Result<()> {
     let mut bundle = Bundle::new(bytes);
     for _ in 0..tile.width() {
         let Some(line) = bundle.next_entry().ok().and_then(json_line) else { break };
@@ -151,13 +178,13 @@ fn write_lines(lines: &mut impl Write, tile: Tile, bytes: &[u8]) -> io::Result<(
     Ok(())
 }
 
-fn new_file(path: &Path) -> Result<File, Failure> {
+pub(super) fn new_file(path: &Path) -> Result<File, Failure> {
     let made = path.parent().map_or(Ok(()), fs::create_dir_all);
     let file = made.and_then(|()| OpenOptions::new().write(true).create_new(true).open(path));
     file.map_err(|error| Failure::new_file(path, &error))
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let mut file = new_file(path)?;
     file.write_all(bytes).map_err(|error| Failure::file("write", path, &error))
 }

@@ -3,10 +3,14 @@
 //! Whose log it is follows from the key alone, so it says where the key came from. That nothing was cut from the end
 //! follows from a checkpoint that was kept, or from witnesses, so it says whether there was any.
 //!
+//! A log that goes on in a later epoch comes from earlier ones: what is kept of them is verified, too, and what is not
+//! kept is said.
+//!
 //! Where something is known of the log from before, its key is never replaced by the server's word: a later key is
 //! believed if the one that is known leads to it, or if somebody gives it.
 
 mod anchors;
+mod earlier;
 mod lineage;
 mod remembered;
 mod report;
@@ -29,6 +33,7 @@ use crate::failure::Failure;
 use crate::key_source::read_text;
 use crate::output::Output;
 use anchors::Anchors;
+use earlier::Earlier;
 use lineage::{Continues, Exports, Lineage};
 use remembered::{Memory, Remembered};
 use report::Believed;
@@ -90,11 +95,20 @@ impl Verify {
         }
         if let Some(path) = &self.file {
             let done = export(output, path, &given.checks(trusted.as_ref()))?;
-            return report::report(output, done, of_file);
+            let first = if done.is_ok() { lineage::first_exported(path)? } else { None };
+            let exports = Exports::Beside(path.parent().unwrap_or(Path::new("")).to_owned());
+            let earlier = before(output, first.as_deref(), &exports).await?;
+            return report::report(output, done, (of_file, None, &earlier));
         }
         if let Some(path) = self.dir {
-            let files = Directory::new(path, Form::Exported);
-            return report::report(output, published(output, &files, &given.checks(trusted.as_ref())), of_file);
+            let (files, exports) = (Directory::new(path.clone(), Form::Exported), Exports::Directory(path.clone()));
+            let done = published(output, &files, &given.checks(trusted.as_ref()));
+            let first = done.as_ref().map_or(Ok(None), |done| lineage::first_published(&files, done.entries))?;
+            let earlier = before(output, first.as_deref(), &exports).await?;
+            if done.is_ok() {
+                earlier::nothing_else(&path, &earlier).map_err(|failure| report::failed(output, None, failure))?;
+            }
+            return report::report(output, done, (of_file, None, &earlier));
         }
         let memory = if self.alone { None } else { Memory::of_user() };
         if let Some(path) = self.config {
@@ -106,8 +120,9 @@ impl Verify {
         let said = Said::new(output, "downloaded");
         let progress = |entries, of| said.step(Progress { entries, of });
         let client = context.operator()?;
-        directory::download(&client, home.path(), (head, Form::Published), progress).await?;
+        let downloaded = directory::download(&client, home.path(), (head, Form::Published), progress).await;
         said.end();
+        downloaded.map_err(|failure| report::of_server(output, failure))?;
         let files = Directory::new(home.path().to_owned(), Form::Published);
         let earlier = tempfile::tempdir().map_err(|error| Failure::of(&error))?;
         let exports = Exports::Server(&client, earlier.path());
@@ -152,19 +167,27 @@ async fn live(
     let anchors = anchors.map_err(|failure| report::failed(output, None, failure))?;
     given.since = anchors.since;
     let done = published(output, files, &given.checks(Some(&trusted)));
-    let mut continues = None;
+    let (mut continues, mut earlier) = (None, Vec::new());
     if let Ok(verified) = &done {
         for seen in &anchors.earlier {
             let found = continued((files, exports), verified, seen, brought.as_ref()).await;
             continues = Some(found.map_err(|failure| report::failed(output, None, failure))?);
         }
+        let first = lineage::first_published(files, verified.entries)?;
+        earlier = before(output, first.as_deref(), exports).await?;
     }
     if let (Ok(verified), Some(memory)) = (&done, &memory)
         && let Err(failure) = memory.remember(&verified.checkpoint, &verified.key)
     {
         output.note(format!("its checkpoint is not remembered: {}", failure.message));
     }
-    report::live(output, done, believed, continues.as_ref())
+    report::report(output, done, (believed, continues.as_ref(), &earlier))
+}
+
+/// Verify the epochs before the one with this first entry.
+async fn before(output: &Output, first_entry: Option<&[u8]>, exports: &Exports<'_>) -> Result<Vec<Earlier>, Failure> {
+    let done = earlier::verify(output, first_entry, exports).await;
+    done.map_err(|wrong| report::failed(output, wrong.entry, wrong.failure))
 }
 
 /// See whether a log that was verified comes from what was seen of an earlier epoch: the entries are still there, and
@@ -205,7 +228,8 @@ async fn stopped(
 ) -> Result<Exit, Failure> {
     let config = attorn_server::Config::load(path).map_err(|error| Failure::of(&error))?;
     let log = attorn_server::StoppedLog::open(&config).await.map_err(|error| {
-        let failure = Failure::of(&error);
+        let is_gone = matches!(error, attorn_server::run::ServeError::PublishedGone(_));
+        let failure = if is_gone { Failure::verification(&error) } else { Failure::of(&error) };
         Failure { help: error.help().map(str::to_owned), ..failure }
     })?;
     let (now, exports) = (log.verifier().clone(), Exports::Directory(config.data_dir.clone()));
@@ -264,13 +288,13 @@ fn note(path: &Path) -> Result<String, Failure> {
 
 /// How far it is, on a terminal: one line that changes.
 struct Said {
-    what: &'static str,
+    what: String,
     shown: bool,
 }
 
 impl Said {
-    fn new(output: &Output, what: &'static str) -> Self {
-        Self { what, shown: !output.json && std::io::stderr().is_terminal() }
+    fn new(output: &Output, what: &str) -> Self {
+        Self { what: what.to_owned(), shown: !output.json && std::io::stderr().is_terminal() }
     }
 
     fn step(&self, Progress { entries, of }: Progress) {

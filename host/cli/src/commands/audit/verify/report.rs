@@ -3,9 +3,11 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
+use attorn_api::ProblemCode;
 use attorn_log::{CheckpointVerifier, QuorumError, Receipt, Trust, Verified, VerifyError, WitnessPolicy, Witnessed};
 use serde_json::json;
 
+use super::earlier::{Earlier, Seen};
 use super::lineage::Continues;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -58,20 +60,11 @@ const NO_ANCHOR: &str = "nothing was kept to compare with: that entries were cut
                          a checkpoint (`attorn audit checkpoint`), and give it with `--since` next time, or name \
                          witnesses with `--policy`";
 
+/// Say what came of it: of the log, of what was seen of an earlier epoch, and of what is kept of earlier epochs.
 pub(super) fn report(
     output: &Output,
     done: Result<Verified, VerifyError>,
-    believed: Believed,
-) -> Result<Exit, Failure> {
-    live(output, done, believed, None)
-}
-
-/// The same for a log that was compared with what was seen of an earlier epoch.
-pub(super) fn live(
-    output: &Output,
-    done: Result<Verified, VerifyError>,
-    believed: Believed,
-    continues: Option<&Continues>,
+    (believed, continues, earlier): (Believed, Option<&Continues>, &[Earlier]),
 ) -> Result<Exit, Failure> {
     let verified = match done {
         Ok(verified) => verified,
@@ -98,6 +91,7 @@ pub(super) fn live(
             "earlier_checkpoints": verified.earlier,
             "since_entries": verified.since,
             "continues": continues.map(|one| json!({ "epoch": one.epoch.0, "entries": one.entries })),
+            "earlier_epochs": earlier.iter().map(in_json).collect::<Vec<_>>(),
             "witnesses": witnesses,
             "truncation_excluded": verified.since.is_some() || !witnesses.is_empty(),
         }))?;
@@ -115,8 +109,17 @@ pub(super) fn live(
     if let Some(Continues { epoch, entries, .. }) = continues {
         output.line(format!("continues epoch {epoch}, which still has the {entries} entries that were seen of it"));
     }
+    for Earlier { epoch, entries, .. } in earlier.iter().filter(|one| one.seen == Seen::Whole) {
+        output.line(format!("{:<9} its {entries} entries are as they were signed", format!("epoch {epoch}")));
+    }
     if !witnesses.is_empty() {
         output.line(format!("witnesses {}", witnesses.join(", ")));
+    }
+    if let Some(Earlier { epoch, entries, .. }) = earlier.iter().find(|one| one.seen == Seen::NotKept) {
+        output.note(format!(
+            "epoch {epoch} was not checked: its {entries} entries are not kept here (`{epoch}.export`), and whether there \
+             was an epoch before it only they tell"
+        ));
     }
     if let Some(caution) = believed.caution() {
         output.note(caution);
@@ -125,6 +128,10 @@ pub(super) fn live(
         output.note(NO_ANCHOR);
     }
     Ok(Exit::Done)
+}
+
+fn in_json(one: &Earlier) -> serde_json::Value {
+    json!({ "epoch": one.epoch.0, "entries": one.entries, "checked": one.seen == Seen::Whole })
 }
 
 fn witnesses(witnessed: Option<&Witnessed>) -> Vec<String> {
@@ -165,6 +172,13 @@ pub(super) fn receipt(
     Ok(Exit::Done)
 }
 
+/// What the server itself says is not as it was signed does not verify.
+pub(super) fn of_server(output: &Output, failure: Failure) -> Failure {
+    let is_damaged = failure.code == Some(ProblemCode::LogDamaged);
+    let exit = if is_damaged { Exit::VerificationFailed } else { failure.exit };
+    failed(output, None, Failure { exit, ..failure })
+}
+
 /// Programs read on standard output what people read on standard error.
 pub(super) fn failed(output: &Output, entry: Option<u64>, failure: Failure) -> Failure {
     if failure.exit != Exit::VerificationFailed {
@@ -187,12 +201,12 @@ mod tests {
 
     #[test]
     fn what_does_not_verify_ends_with_its_own_exit_code_and_names_the_entry() {
-        let output = Output::new(false);
-        let failure = report(&output, Err(VerifyError::Changed { index: 12 }), Believed::Given).unwrap_err();
+        let (output, given) = (Output::new(false), (Believed::Given, None, &[][..]));
+        let failure = report(&output, Err(VerifyError::Changed { index: 12 }), given).unwrap_err();
         assert_eq!((failure.exit, failure.message.as_str()), (Exit::VerificationFailed, "entry 12 was changed"));
         let unread = VerifyError::Read(std::io::Error::other("disk on fire"));
-        assert_eq!(report(&output, Err(unread), Believed::Given).unwrap_err().exit, Exit::Error);
+        assert_eq!(report(&output, Err(unread), given).unwrap_err().exit, Exit::Error);
         let damaged = VerifyError::Read(std::io::Error::new(ErrorKind::InvalidData, "not what the tree says"));
-        assert_eq!(report(&output, Err(damaged), Believed::Given).unwrap_err().exit, Exit::VerificationFailed);
+        assert_eq!(report(&output, Err(damaged), given).unwrap_err().exit, Exit::VerificationFailed);
     }
 }
