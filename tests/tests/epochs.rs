@@ -398,30 +398,23 @@ async fn entries_of_earlier_epochs_are_read_proved_and_searched() {
     assert!(out.contains(&format!("attorn audit receipt 1/{index}")), "{out}");
     let (_, out, _) = say(&["receipt", &format!("1/{index}")]);
     assert_eq!(out, text.text());
-    // Every form in which an entry is printed is taken, and one of another log is not.
-    let whole_name = format!("{}/1/{index}", allowed.entry.log_id);
-    assert_eq!(say(&["receipt", &whole_name]).1, text.text());
-    let (_, out, _) = say(&["show", &whole_name]);
-    assert!(out.contains(&format!("entry {whole_name}\n")), "{out}");
-    let (_, listed, _) = say(&["list", "--from", &whole_name, "--limit", "1"]);
-    assert!(listed.contains(&format!("1/{index} ")), "{listed}");
-    assert_eq!(say(&["list", "--from", &format!("1/{index}"), "--limit", "1"]).1, listed);
-    assert_eq!(say(&["list", "--epoch", "1", "--from", &index.to_string(), "--limit", "1"]).1, listed);
-    for arguments in [
-        &["show", "log-0000/1/3"][..],
-        &["receipt", "log-0000/1/3"],
-        &["replay", "log-0000/1/3"],
-        &["list", "--from", "log-0000/1/3"],
-    ] {
-        let (code, out, said) = say(arguments);
-        assert_eq!((code, out.as_str()), (Some(1), ""), "{arguments:?}");
-        let expect = format!("the entry is of the log `log-0000`, and the server's log is `{}`", allowed.entry.log_id);
-        assert!(said.contains(&expect) && said.contains("\nhelp: "), "{arguments:?}: {said}");
-    }
     let (_, out, _) = say(&["epochs"]);
     assert!(out.contains("key rotated") && out.contains(&old_key.to_string()), "{out}");
 
-    // What is not what was signed is not answered, nor what is not there.
+    process.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_of_an_earlier_epoch_that_was_altered_is_not_shown() {
+    let (stage, process) = Stage::set().await;
+    let allowed = stage.cast.bot.decide(&ask()).await;
+    process.kill().await;
+    let rotated = stage.done(&["key", "rotate-log"]);
+    let (index, size) = (allowed.entry.index, rotated["earlier_entries"].as_u64().unwrap());
+    let process = stage.start().await;
+    let auditor = &stage.cast.staff.auditor;
+    let get = async |path: &str| auditor.get(format!("/v1/audit/{path}")).await;
+    let say = |arguments: &[&str]| stage.audit(arguments);
     let path = stage.fresh.data_dir().join("epochs/1.export");
     let kept = fs::read(&path).unwrap();
     let text = String::from_utf8(kept.clone()).unwrap();
@@ -464,6 +457,37 @@ async fn entries_of_earlier_epochs_are_read_proved_and_searched() {
     fs::remove_file(&path).unwrap();
     for path in ["epochs/1/entries", "epochs/1/export", "epochs/1/entries/0/receipt"] {
         get(path).await.refused(404, "not_found");
+    }
+    process.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_is_taken_in_every_form_in_which_it_is_printed_and_of_no_other_log() {
+    let (stage, process) = Stage::set().await;
+    let allowed = stage.cast.bot.decide(&ask()).await;
+    process.kill().await;
+    stage.done(&["key", "rotate-log"]);
+    let (index, process) = (allowed.entry.index, stage.start().await);
+    let say = |arguments: &[&str]| stage.audit(arguments);
+    let receipt = say(&["receipt", &format!("1/{index}")]).1;
+    let whole_name = format!("{}/1/{index}", allowed.entry.log_id);
+    assert_eq!(say(&["receipt", &whole_name]).1, receipt);
+    let (_, out, _) = say(&["show", &whole_name]);
+    assert!(out.contains(&format!("entry {whole_name}\n")), "{out}");
+    let (_, listed, _) = say(&["list", "--from", &whole_name, "--limit", "1"]);
+    assert!(listed.contains(&format!("1/{index} ")), "{listed}");
+    assert_eq!(say(&["list", "--from", &format!("1/{index}"), "--limit", "1"]).1, listed);
+    assert_eq!(say(&["list", "--epoch", "1", "--from", &index.to_string(), "--limit", "1"]).1, listed);
+    for arguments in [
+        &["show", "log-0000/1/3"][..],
+        &["receipt", "log-0000/1/3"],
+        &["replay", "log-0000/1/3"],
+        &["list", "--from", "log-0000/1/3"],
+    ] {
+        let (code, out, said) = say(arguments);
+        assert_eq!((code, out.as_str()), (Some(1), ""), "{arguments:?}");
+        let expect = format!("the entry is of the log `log-0000`, and the server's log is `{}`", allowed.entry.log_id);
+        assert!(said.contains(&expect) && said.contains("\nhelp: "), "{arguments:?}: {said}");
     }
     process.kill().await;
 }
@@ -514,7 +538,9 @@ async fn every_epoch_that_is_kept_is_verified_and_exported() {
     let kept = fs::read_to_string(&paths[0]).unwrap();
     let altered = kept.replacen("\"decision\":\"allow\"", "\"decision\":\"allaw\"", 1);
     assert_ne!(altered, kept);
-    paths.iter().for_each(|path| fs::write(path, &altered).unwrap());
+    for path in &paths {
+        fs::write(path, &altered).unwrap();
+    }
     let named = format!("error: epoch 1: entry {index} was changed\n");
     for arguments in [&server[..], &exported] {
         let (code, _, said) = stage.audit(arguments);
@@ -526,7 +552,9 @@ async fn every_epoch_that_is_kept_is_verified_and_exported() {
     assert_eq!((&said["verified"], &said["entry"]), (&json!(false), &json!(index)));
 
     // Nothing is kept of it any more: that is no proof of anything, and is said.
-    paths.iter().for_each(|path| fs::remove_file(path).unwrap());
+    for path in &paths {
+        fs::remove_file(path).unwrap();
+    }
     let not_checked = format!("epoch 1 was not checked: its {entries} entries are not kept here (`1.export`)");
     for arguments in [&server[..], &exported] {
         let (out, said) = good(arguments);
