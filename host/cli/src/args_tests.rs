@@ -152,10 +152,13 @@ fn audits_are_told_apart_and_need_what_they_need() {
         ("audit export --out log.txt --dir d", "cannot be used with"),
         ("audit export --witnessed", "--dir"),
         ("audit receipt 1 --wait now", "possible values"),
-        ("audit receipt x", "neither an index, an epoch and an index, nor a decision's id"),
-        ("audit show 1/", "neither an index, an epoch and an index, nor a decision's id"),
+        ("audit receipt x", "neither an entry (an index, `EPOCH/INDEX`, `LOG/EPOCH/INDEX`) nor a decision's id"),
+        ("audit show 1/", "neither an entry (an index, `EPOCH/INDEX`, `LOG/EPOCH/INDEX`) nor a decision's id"),
         ("audit list --epoch 1 --newest", "cannot be used with"),
-        ("audit show x", "neither an index, an epoch and an index, nor a decision's id"),
+        ("audit list --from dec_1", "it is no entry"),
+        ("audit export --epoch 1 --dir d --witnessed", "cannot be used with"),
+        ("audit replay 1/2/3/4", "neither an entry"),
+        ("audit show x", "neither an entry (an index, `EPOCH/INDEX`, `LOG/EPOCH/INDEX`) nor a decision's id"),
     ] {
         refused(line, message);
     }

@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn what_does_not_verify_is_refused() {
         let whole = export(300);
-        let at = whole.windows(9).position(|some| some == b"{\"n\":12}").unwrap();
+        let at = whole.windows(8).position(|some| some == b"{\"n\":12}").unwrap();
         let mut altered = whole.clone();
         altered[at + 6] ^= 1;
         for (bytes, message) in [
