@@ -47,7 +47,7 @@ pub(crate) enum Audit {
     /// Re-hash a whole log against its signed checkpoint, or check a receipt; ends with 5 if it does
     /// not verify
     Verify(verify::Verify),
-    /// Get the whole log, as one file or a directory, that can be verified without the server
+    /// Get the whole log, as one file or a directory that nobody else may read, to be verified without the server
     Export(Export),
     /// Print the key that verifies the log's checkpoints
     Key,
@@ -194,8 +194,7 @@ impl Export {
             return Ok(Exit::Done);
         };
         let fail = |error: std::io::Error| Failure::file("write", &path, &error);
-        let file = std::fs::OpenOptions::new().write(true).create_new(true).open(&path);
-        let mut file = file.map_err(|error| Failure::new_file(&path, &error))?;
+        let mut file = crate::private::new_file(&path).map_err(|error| Failure::new_file(&path, &error))?;
         client.download("/v1/audit/export", &mut file).await?;
         file.flush().and_then(|()| file.sync_all()).map_err(fail)?;
         context.output.note(format!("the log is in `{}`: `attorn audit verify --file` checks it", path.display()));
@@ -206,7 +205,7 @@ impl Export {
 /// Make a directory; one that is there has to be empty.
 fn new_directory(path: &Path) -> Result<(), Failure> {
     let fail = |error: std::io::Error| Failure::file("write", path, &error);
-    std::fs::create_dir_all(path).map_err(fail)?;
+    crate::private::create_dir_all(path).map_err(fail)?;
     match std::fs::read_dir(path).map_err(fail)?.next() {
         None => Ok(()),
         Some(_) => Err(Failure::new_file(path, &std::io::ErrorKind::AlreadyExists.into())),

@@ -2,7 +2,7 @@
 //!
 //! Names of files come from the log's size alone, never from what a server or a file says.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Read as _, Write};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,7 @@ use attorn_log::{CheckpointVerifier, PublishedFiles, Tile, TileKind};
 
 use crate::failure::Failure;
 use crate::operator_client::OperatorClient;
+use crate::private;
 
 /// The lines of JSON.
 const LINES: &str = "entries.jsonl";
@@ -152,8 +153,8 @@ fn write_lines(lines: &mut impl Write, tile: Tile, bytes: &[u8]) -> io::Result<(
 }
 
 fn new_file(path: &Path) -> Result<File, Failure> {
-    let made = path.parent().map_or(Ok(()), fs::create_dir_all);
-    let file = made.and_then(|()| OpenOptions::new().write(true).create_new(true).open(path));
+    let made = path.parent().map_or(Ok(()), private::create_dir_all);
+    let file = made.and_then(|()| private::new_file(path));
     file.map_err(|error| Failure::new_file(path, &error))
 }
 
