@@ -182,9 +182,14 @@ impl Export {
         let client = context.operator()?;
         if let Some(path) = self.dir {
             let head = if self.witnessed { Head::Witnessed } else { Head::Newest };
+            let is_new = !path.exists();
             new_directory(&path)?;
-            let entries = directory::download(&client, &path, (head, Form::Exported), |_, _| {}).await?;
-            let path = path.display();
+            let downloaded = directory::download(&client, &path, (head, Form::Exported), |_, _| {}).await;
+            if downloaded.is_err() && is_new {
+                // What is there of it is no export, and would be in the way of the next.
+                let _ = std::fs::remove_dir_all(&path);
+            }
+            let (entries, path) = (downloaded?.entries, path.display());
             context.output.note(format!("{entries} entries are in `{path}`: `attorn audit verify --dir` checks it"));
             return Ok(Exit::Done);
         }
@@ -195,7 +200,11 @@ impl Export {
         };
         let fail = |error: std::io::Error| Failure::file("write", &path, &error);
         let mut file = crate::private::new_file(&path).map_err(|error| Failure::new_file(&path, &error))?;
-        client.download("/v1/audit/export", &mut file).await?;
+        if let Err(failure) = client.download("/v1/audit/export", &mut file).await {
+            // What is there of it is no export, and would be in the way of the next.
+            let _ = std::fs::remove_file(&path);
+            return Err(failure);
+        }
         file.flush().and_then(|()| file.sync_all()).map_err(fail)?;
         context.output.note(format!("the log is in `{}`: `attorn audit verify --file` checks it", path.display()));
         Ok(Exit::Done)
@@ -205,7 +214,7 @@ impl Export {
 /// Make a directory; one that is there has to be empty.
 fn new_directory(path: &Path) -> Result<(), Failure> {
     let fail = |error: std::io::Error| Failure::file("write", path, &error);
-    crate::private::create_dir_all(path).map_err(fail)?;
+    crate::private::create_dir_all(path).map_err(|error| Failure::new_file(path, &error))?;
     match std::fs::read_dir(path).map_err(fail)?.next() {
         None => Ok(()),
         Some(_) => Err(Failure::new_file(path, &std::io::ErrorKind::AlreadyExists.into())),
