@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use attorn_identity::RootKey;
 use attorn_log::{CheckpointVerifier, Epoch, Origin, SignedCheckpoint};
 use attorn_store::records::EpochEnd;
-use attorn_store::{Batch, Store};
+use attorn_store::{BadBundle, Batch, Store, Walked};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde_json::json;
 
@@ -53,6 +53,8 @@ pub struct Rotated {
     pub export: PathBuf,
     /// Why the high-water file does not know of it until the server starts, if it could not be written.
     pub high_water_problem: Option<String>,
+    /// Which files with entries of the earlier log cannot be read, and why: these entries are not in its export.
+    pub bad_files: Vec<String>,
 }
 
 /// What a rotation does, in its order. Tests cut it off after each.
@@ -95,7 +97,7 @@ impl Rotation<'_> {
         if work.try_exists().map_err(EpochError::io(&work))? {
             return Err(EpochError::LeftBehind(work));
         }
-        let old = open(config, &root).await?;
+        let (old, walked) = open(config, &root).await?;
         let signer = keys::log_signer(&root, &old).await?;
         high_water::check(&config.high_water, &old, &signer).await?;
         // What was published and is not of this log, or of more of it, is an error.
@@ -107,7 +109,7 @@ impl Rotation<'_> {
         after(Stage::Linked)?;
         self.end(&old, &next).await?;
         after(Stage::Ended)?;
-        let ended = Ended::keep(&old, signer, &work)?;
+        let ended = Ended::keep(&old, signer, &work, &walked.bad_bundles)?;
         after(Stage::Kept)?;
         let newest = self.begin(&old, &work, (&root, &ended, &next)).await?;
         after(Stage::Begun)?;
@@ -129,6 +131,7 @@ impl Rotation<'_> {
             entries: checkpoint.size,
             export: export_path(target, checkpoint.origin.epoch),
             high_water_problem,
+            bad_files: walked.bad_bundles.into_iter().map(|BadBundle { why, .. }| why).collect(),
         })
     }
 
@@ -197,14 +200,14 @@ fn link_plain(target: &Path, work: &Path) -> Result<(), EpochError> {
     })
 }
 
-async fn open(config: &Config, root: &RootKey) -> Result<Store, EpochError> {
+async fn open(config: &Config, root: &RootKey) -> Result<(Store, Walked), EpochError> {
     let store = Store::open(&config.data_dir, &config.log_id).map_err(ServeError::from)?;
     if !keys::opened_by(root, &store).await? {
         let (path, dir) = (config.root_key.clone(), config.data_dir.clone());
         return Err(ServeError::WrongRootKey { path, dir }.into());
     }
-    store.verify_integrity().await.map_err(|error| EpochError::Log(causes(&error)))?;
-    Ok(store)
+    let walked = store.walk().await.map_err(|error| EpochError::Log(causes(&error)))?;
+    Ok((store, walked))
 }
 
 /// Have both directories take each other's place, in one step.

@@ -22,7 +22,7 @@ async fn fresh() -> (TempDir, Config) {
 /// entry.
 async fn whole(config: &Config) -> (u64, String) {
     let root = root_key(config).unwrap();
-    let store = open(config, &root).await.unwrap();
+    let (store, _) = open(config, &root).await.unwrap();
     let signer = keys::log_signer(&root, &store).await.unwrap();
     high_water::check(&config.high_water, &store, &signer).await.unwrap();
     Published::open(config, &signer.verifier(), &store).unwrap();
