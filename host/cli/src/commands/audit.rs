@@ -51,7 +51,7 @@ pub(crate) enum Audit {
     /// Re-hash a whole log against its signed checkpoint, or check a receipt; ends with 5 if it does
     /// not verify
     Verify(verify::Verify),
-    /// Get the whole log, as one file or a directory, that can be verified without the server
+    /// Get the whole log, as one file or a directory that nobody else may read, to be verified without the server
     Export(Export),
     /// Print the key that verifies the log's checkpoints
     Key,
@@ -170,7 +170,13 @@ impl Export {
         let client = context.operator()?;
         let source = self.epoch.map_or_else(|| "/v1/audit/export".to_owned(), epoch_export);
         if let Some(path) = &self.dir {
-            return self.directory(&client, path, &context.output).await;
+            let is_new = !path.exists();
+            let done = self.directory(&client, path, &context.output).await;
+            if done.is_err() && is_new {
+                // What is there of it is no export, and would be in the way of the next.
+                let _ = std::fs::remove_dir_all(path);
+            }
+            return done;
         }
         let Some(path) = self.out else {
             let mut out = Passed(&context.output);
@@ -178,9 +184,12 @@ impl Export {
             return Ok(Exit::Done);
         };
         let fail = |error: std::io::Error| Failure::file("write", &path, &error);
-        let file = std::fs::OpenOptions::new().write(true).create_new(true).open(&path);
-        let mut file = file.map_err(|error| Failure::new_file(&path, &error))?;
-        client.download(&source, &mut file).await?;
+        let mut file = crate::private::new_file(&path).map_err(|error| Failure::new_file(&path, &error))?;
+        if let Err(failure) = client.download(&source, &mut file).await {
+            // What is there of it is no export, and would be in the way of the next.
+            let _ = std::fs::remove_file(&path);
+            return Err(failure);
+        }
         file.flush().and_then(|()| file.sync_all()).map_err(fail)?;
         context.output.note(format!("the log is in `{}`: `attorn audit verify --file` checks it", path.display()));
         Ok(Exit::Done)
@@ -195,7 +204,7 @@ impl Export {
             unpack::unpack(BufReader::new(export), path)?
         } else {
             let head = if self.witnessed { Head::Witnessed } else { Head::Newest };
-            let entries = directory::download(client, path, (head, Form::Exported), |_, _| {}).await?;
+            let entries = directory::download(client, path, (head, Form::Exported), |_, _| {}).await?.entries;
             for missing in directory::download_earlier(client, path).await? {
                 output.note(format!("the server does not keep the entries of epoch {missing} any more"));
             }
@@ -213,7 +222,7 @@ fn epoch_export(epoch: u64) -> String {
 /// Make a directory; one that is there has to be empty.
 fn new_directory(path: &Path) -> Result<(), Failure> {
     let fail = |error: std::io::Error| Failure::file("write", path, &error);
-    std::fs::create_dir_all(path).map_err(fail)?;
+    crate::private::create_dir_all(path).map_err(|error| Failure::new_file(path, &error))?;
     match std::fs::read_dir(path).map_err(fail)?.next() {
         None => Ok(()),
         Some(_) => Err(Failure::new_file(path, &std::io::ErrorKind::AlreadyExists.into())),

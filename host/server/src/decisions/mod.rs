@@ -48,9 +48,20 @@ pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     let wanted = ask::wanted(parse_body(&call.body)?)?;
     let answer = made(&app, &call, wanted).await?;
     if let Some(wait) = wait {
-        app.published.reached(answer.entry.index + 1, wait).await?;
+        app.published.reached(answer.entry.index + 1, wait).await.map_err(made_all_the_same)?;
     }
     Reply::ok(&answer)
+}
+
+/// A decision that was made counts, whatever its answer waited for.
+fn made_all_the_same(failure: Failure) -> Failure {
+    if failure.problem.code != ProblemCode::Timeout {
+        return failure;
+    }
+    let Failure { mut problem, .. } = failure;
+    problem.detail.push_str("; the decision is made and recorded");
+    Failure { problem, ..failure }
+        .with_help("ask again with the same `Idempotency-Key`, if there was one: the recorded decision comes back")
 }
 
 /// The decision on what an agent asks that was authenticated with this call, wherever it asks.

@@ -1,8 +1,9 @@
 //! A log as a directory of files, as it is published and exported.
 //!
-//! Names of files come from the log's size alone, never from what a server or a file says.
+//! Names of files come from the log's size alone, never from what a server or a file says. What is written nobody else
+//! may read.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Read as _, Write};
 use std::path::{Path, PathBuf};
 
@@ -14,6 +15,7 @@ use attorn_log::{CheckpointVerifier, PublishedFiles, Tile, TileKind};
 
 use crate::failure::Failure;
 use crate::operator_client::OperatorClient;
+use crate::private;
 
 /// The exports of earlier epochs.
 const EPOCHS: &str = "epochs";
@@ -27,6 +29,8 @@ pub(super) enum Head {
     Newest,
     /// The same, once enough witnesses have cosigned it.
     Witnessed,
+    /// The same, and the newest where they do not.
+    WitnessedIfItIs,
 }
 
 /// What is written.
@@ -47,6 +51,27 @@ pub(super) struct Directory {
 impl Directory {
     pub(super) fn new(root: PathBuf, form: Form) -> Self {
         Self { root, form }
+    }
+
+    /// What somebody says is an export. Where nothing of one is there, it was said by mistake, and nothing is verified.
+    pub(super) fn exported(root: PathBuf) -> Result<Self, Failure> {
+        let found = fs::metadata(&root).map_err(|error| Failure::file("read", &root, &error))?;
+        let there = |name: &str| root.join(name).exists();
+        let (what, help) = if !found.is_dir() {
+            ("is no directory", "`--file` verifies an export that is one file, `--receipt` a receipt")
+        } else if there("store.format") {
+            ("is a data directory, not an export", "`--config` verifies the log of a server that does not run")
+        } else if there("backup.format") {
+            (
+                "is a backup, not an export",
+                "`attorn restore` reads all of it, and `--config` verifies what comes of that",
+            )
+        } else if !there("key") && !there("checkpoint") {
+            ("is no export: it has neither `key` nor `checkpoint`", "`attorn audit export --dir` makes one")
+        } else {
+            return Ok(Self::new(root, Form::Exported));
+        };
+        Err(Failure::usage(format!("`{}` {what}", root.display())).with_help(help))
     }
 }
 
@@ -97,20 +122,34 @@ impl PublishedFiles for Directory {
     }
 }
 
-/// Download the whole log of a server into a new or empty directory; how many entries it has.
+/// What was downloaded.
+pub(super) struct Downloaded {
+    /// How many entries the log has.
+    pub(super) entries: u64,
+    /// Why the checkpoint is not one that enough witnesses cosigned, if that was wanted and the server has none.
+    pub(super) unwitnessed: Option<String>,
+}
+
+/// Download the whole log of a server into a new or empty directory.
 pub(super) async fn download(
     client: &OperatorClient,
     root: &Path,
     (head, form): (Head, Form),
     mut passed: impl FnMut(u64, u64),
-) -> Result<u64, Failure> {
+) -> Result<Downloaded, Failure> {
     let path = match head {
         Head::Newest => "/v1/audit/checkpoint",
-        Head::Witnessed => "/v1/audit/checkpoint?wait=witnessed",
+        Head::Witnessed | Head::WitnessedIfItIs => "/v1/audit/checkpoint?wait=witnessed",
     };
-    let note = client.text(path).await?;
+    let (note, unwitnessed) = match client.text(path).await {
+        // What is missing is for the policy to say.
+        Err(failure) if head == Head::WitnessedIfItIs && is_unwitnessed(&failure) => {
+            (client.text("/v1/audit/checkpoint").await?, Some(failure.message))
+        }
+        note => (note?, None),
+    };
     let key_text = client.text("/v1/audit/key").await?;
-    let key: CheckpointVerifier = key_text.trim_end().parse().map_err(|error| Failure::verification(&error))?;
+    let key: CheckpointVerifier = key_of_server(&key_text)?;
     let size = key.verify(note.as_bytes()).map_err(|error| Failure::verification(&error))?.checkpoint().size;
     for (name, text) in [("key", format!("{key}\n")), ("checkpoint", note)] {
         write(&root.join(name), text.as_bytes())?;
@@ -140,7 +179,21 @@ pub(super) async fn download(
         let written = lines.flush().and_then(|()| lines.get_ref().sync_all());
         written.map_err(|error| Failure::file("write", &path, &error))?;
     }
-    Ok(size)
+    Ok(Downloaded { entries: size, unwitnessed })
+}
+
+/// Whether the server has no checkpoint that enough witnesses cosigned: they did not in time, or it knows of none.
+fn is_unwitnessed(failure: &Failure) -> bool {
+    matches!(failure.code, Some(ProblemCode::Timeout | ProblemCode::InvalidQuery))
+}
+
+/// The key that a server says is its log's.
+pub(super) fn key_of_server(text: &str) -> Result<CheckpointVerifier, Failure> {
+    text.trim_end().parse().map_err(|error: attorn_log::KeyError| {
+        let Failure { message, .. } = Failure::of(&error);
+        Failure::new(format!("what the server says is its log's key is none: {message}"))
+            .with_help("is this the URL of an Attorn server? `--server` or ATTORN_URL")
+    })
 }
 
 /// Download what the server keeps of the epochs before the one that the log is in, into the same directory. Those of
@@ -179,8 +232,8 @@ pub(super) fn write_lines(lines: &mut impl Write, tile: Tile, bytes: &[u8]) -> i
 }
 
 pub(super) fn new_file(path: &Path) -> Result<File, Failure> {
-    let made = path.parent().map_or(Ok(()), fs::create_dir_all);
-    let file = made.and_then(|()| OpenOptions::new().write(true).create_new(true).open(path));
+    let made = path.parent().map_or(Ok(()), private::create_dir_all);
+    let file = made.and_then(|()| private::new_file(path));
     file.map_err(|error| Failure::new_file(path, &error))
 }
 

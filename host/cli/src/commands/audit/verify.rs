@@ -101,7 +101,7 @@ impl Verify {
             return report::report(output, done, (of_file, None, &earlier));
         }
         if let Some(path) = self.dir {
-            let (files, exports) = (Directory::new(path.clone(), Form::Exported), Exports::Directory(path.clone()));
+            let (files, exports) = (Directory::exported(path.clone())?, Exports::Directory(path.clone()));
             let done = published(output, &files, &given.checks(trusted.as_ref()));
             let first = done.as_ref().map_or(Ok(None), |done| lineage::first_published(&files, done.entries))?;
             let earlier = before(output, first.as_deref(), &exports).await?;
@@ -114,15 +114,18 @@ impl Verify {
         if let Some(path) = self.config {
             return stopped(output, &path, (given, trusted, memory)).await;
         }
-        let now = key(&context.anybody()?.text("/v1/audit/key").await?)?;
+        let now = directory::key_of_server(&context.anybody()?.text("/v1/audit/key").await?)?;
         let home = tempfile::tempdir().map_err(|error| Failure::of(&error))?;
-        let head = if given.policy.is_some() { Head::Witnessed } else { Head::Newest };
+        let head = if given.policy.is_some() { Head::WitnessedIfItIs } else { Head::Newest };
         let said = Said::new(output, "downloaded");
         let progress = |entries, of| said.step(Progress { entries, of });
         let client = context.operator()?;
         let downloaded = directory::download(&client, home.path(), (head, Form::Published), progress).await;
         said.end();
-        downloaded.map_err(|failure| report::of_server(output, failure))?;
+        let downloaded = downloaded.map_err(|failure| report::of_server(output, failure))?;
+        if let Some(why) = downloaded.unwitnessed {
+            output.note(format!("the server says of its newest checkpoint: {why}"));
+        }
         let files = Directory::new(home.path().to_owned(), Form::Published);
         let earlier = tempfile::tempdir().map_err(|error| Failure::of(&error))?;
         let exports = Exports::Server(&client, earlier.path());
@@ -226,7 +229,7 @@ async fn stopped(
     path: &Path,
     (given, trusted, memory): (Given, Option<CheckpointVerifier>, Option<Memory>),
 ) -> Result<Exit, Failure> {
-    let config = attorn_server::Config::load(path).map_err(|error| Failure::of(&error))?;
+    let config = crate::commands::serve::configuration(Some(path.to_owned()))?;
     let log = attorn_server::StoppedLog::open(&config).await.map_err(|error| {
         let is_gone = matches!(error, attorn_server::run::ServeError::PublishedGone(_));
         let failure = if is_gone { Failure::verification(&error) } else { Failure::of(&error) };
@@ -261,6 +264,10 @@ fn published(output: &Output, files: &dyn PublishedFiles, checks: &Checks<'_>) -
 
 fn export(output: &Output, path: &Path, checks: &Checks<'_>) -> Result<Result<Verified, VerifyError>, Failure> {
     let fail = |error: std::io::Error| Failure::file("read", path, &error);
+    if path.is_dir() {
+        return Err(Failure::usage(format!("`{}` is a directory", path.display()))
+            .with_help("`--dir` verifies an export that is a directory"));
+    }
     let mut file = BufReader::new(File::open(path).map_err(fail)?);
     if file.fill_buf().map_err(fail)?.starts_with(RECEIPT_MAGIC.as_bytes()) {
         return Err(Failure::usage(format!("`{}` is a receipt, not an export", path.display()))
@@ -269,21 +276,37 @@ fn export(output: &Output, path: &Path, checks: &Checks<'_>) -> Result<Result<Ve
     let said = Said::new(output, "verified");
     let done = verify_export_with(file, checks, SAID_EVERY, |progress| said.step(progress));
     said.end();
+    if let Err(error @ VerifyError::NotAnExport) = &done {
+        return Err(Failure::usage(format!("`{}`: {error}", path.display()))
+            .with_help("`attorn audit export --out FILE` makes one"));
+    }
     Ok(done)
 }
 
 /// A key, or the name of a file that holds one. Every key has a `+`.
 fn key(text: &str) -> Result<CheckpointVerifier, Failure> {
-    let held = if text.contains('+') { text.to_owned() } else { read_text(Path::new(text), KEY_FILE_BYTES_MAX)? };
+    let read = |path| {
+        let help = "`--key` takes what `attorn audit key` printed, or a file that holds it";
+        read_text(path, KEY_FILE_BYTES_MAX).map_err(|failure| failure.with_help(help))
+    };
+    let held = if text.contains('+') { text.to_owned() } else { read(Path::new(text))? };
     held.trim_ascii().parse().map_err(|error: attorn_log::KeyError| {
         let Failure { message, .. } = Failure::of(&error);
         Failure::usage(format!("the key is none: {message}")).with_help("`attorn audit key` prints a server's")
     })
 }
 
-/// A checkpoint that was kept.
+/// A checkpoint that was kept. What is plainly none was named by mistake.
 fn note(path: &Path) -> Result<String, Failure> {
-    read_text(path, SignedCheckpoint::NOTE_BYTES_MAX as u64)
+    let text = read_text(path, SignedCheckpoint::NOTE_BYTES_MAX as u64)?;
+    let mut lines = text.lines();
+    let is_one = lines.next().is_some_and(|line| line.parse::<Origin>().is_ok())
+        && lines.next().is_some_and(|line| line.parse::<u64>().is_ok());
+    if is_one {
+        return Ok(text);
+    }
+    Err(Failure::usage(format!("`{}` is no checkpoint of an audit log", path.display()))
+        .with_help("`attorn audit checkpoint` prints one, to be kept as it is"))
 }
 
 /// How far it is, on a terminal: one line that changes.

@@ -4,7 +4,10 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use attorn_api::ProblemCode;
-use attorn_log::{CheckpointVerifier, QuorumError, Receipt, Trust, Verified, VerifyError, WitnessPolicy, Witnessed};
+use attorn_log::{
+    CheckpointVerifier, EXPORT_MAGIC, QuorumError, RECEIPT_MAGIC, Receipt, Trust, Verified, VerifyError, WitnessPolicy,
+    Witnessed,
+};
 use serde_json::json;
 
 use super::earlier::{Earlier, Seen};
@@ -72,7 +75,7 @@ pub(super) fn report(
         Err(VerifyError::Read(error)) if error.kind() != ErrorKind::InvalidData => {
             return Err(Failure::of(&VerifyError::Read(error)));
         }
-        Err(error) => return Err(failed(output, error.index(), Failure::verification(&error))),
+        Err(error) => return Err(failed(output, error.index(), unverified(&error))),
     };
     let believed = match (verified.trust, believed) {
         (Trust::Given, believed) => believed,
@@ -147,12 +150,27 @@ pub(super) fn receipt(
 ) -> Result<Exit, Failure> {
     let bytes_max = u64::try_from(Receipt::BYTES_MAX).unwrap_or(u64::MAX);
     let text = read_text(path, bytes_max)?;
+    if !text.starts_with(RECEIPT_MAGIC) {
+        let is_export = text.starts_with(EXPORT_MAGIC);
+        let (what, help) = if is_export {
+            ("is an export, not a receipt", "`--file` verifies it")
+        } else {
+            ("is no receipt", "`attorn audit receipt` gets one")
+        };
+        return Err(Failure::usage(format!("`{}` {what}", path.display())).with_help(help));
+    }
     let logged = match Receipt::parse(&text).and_then(|receipt| receipt.verify(trusted)) {
         Ok(logged) => logged,
-        Err(error) => return Err(failed(output, None, Failure::verification(&error))),
+        Err(error) => {
+            let help = "keep the file: it is evidence, if the key is this log's; `attorn audit receipt` gets it anew";
+            return Err(failed(output, None, Failure::verification(&error).with_help(help)));
+        }
     };
     let by = policy.map(|policy| policy.check(&logged.signed)).transpose();
-    let by = by.map_err(|error: QuorumError| failed(output, None, Failure::verification(&error)))?;
+    let by = by.map_err(|error: QuorumError| {
+        let help = "a receipt that was got later may have more cosignatures: `attorn audit receipt … --wait witnessed`";
+        failed(output, None, Failure::verification(&error).with_help(help))
+    })?;
     let witnesses = witnesses(by.as_ref());
     if output.json {
         output.json(&json!({
@@ -179,6 +197,26 @@ pub(super) fn of_server(output: &Output, failure: Failure) -> Failure {
     failed(output, None, Failure { exit, ..failure })
 }
 
+/// A log that does not verify, and what to do where it may be that something else was given than belongs to it.
+fn unverified(error: &VerifyError) -> Failure {
+    let failure = Failure::verification(error);
+    match error {
+        VerifyError::UnknownKey { .. } => failure.with_help(
+            "was the key of another log given? If not, this is not the log that it says it is: ask whoever runs the \
+             server, by another way than this connection",
+        ),
+        VerifyError::Since(_) => failure.with_help(
+            "was the checkpoint of another log given? If not, and it is as it was kept, this is not the log that you \
+             have seen: keep both, they are evidence",
+        ),
+        VerifyError::Witnesses(QuorumError::NotMet { .. }) => failure.with_help(
+            "does the policy name the witnesses of this log? If so, ask whoever runs it why they did not cosign it: a \
+             log that was forked gets no cosignatures",
+        ),
+        _ => failure,
+    }
+}
+
 /// Programs read on standard output what people read on standard error.
 pub(super) fn failed(output: &Output, entry: Option<u64>, failure: Failure) -> Failure {
     if failure.exit != Exit::VerificationFailed {
@@ -192,7 +230,7 @@ pub(super) fn failed(output: &Output, entry: Option<u64>, failure: Failure) -> F
     if failure.help.is_some() {
         return failure;
     }
-    failure.with_help("keep the file: it is evidence; `attorn audit export` gets the log anew")
+    failure.with_help("keep what was verified: it is evidence; `attorn audit export` gets the log anew")
 }
 
 #[cfg(test)]
