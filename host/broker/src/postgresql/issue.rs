@@ -40,6 +40,8 @@ pub(super) async fn login(
         ),
         format!("COMMENT ON ROLE {name} IS {}", quote::text(&comment)),
     ];
+    // Ending its sessions needs membership, and must not have to wait for anything that the login can lock.
+    statements.push(format!("GRANT {name} TO CURRENT_USER"));
     statements.extend(order.roles.iter().map(|role| format!("GRANT {} TO {name}", quote::name(role))));
     if let (Some(user), Some(table)) = (user, &settings.user_table) {
         let (schema, table) = (quote::name(&table.schema), quote::name(&table.table));
@@ -86,7 +88,7 @@ async fn before(
     let table = settings.user_table.as_ref().filter(|_| for_user);
     let others = table.map_or_else(|| "false".to_owned(), look::others_write);
     let (until, deadline) = (until_of(life), until_of(super::ACT));
-    let question = format!("SELECT {until}, {}, {others}, {deadline}", look::good_roles(roles));
+    let question = format!("SELECT {until}, {}, {others}, {deadline}, {}", look::good_roles(roles), look::VERSION);
     let rows = connection.client.simple_query(&question).await?;
     let row = first_row(&rows)?;
     if row.get(1).and_then(|count| count.parse().ok()) != Some(roles.len()) {
@@ -97,6 +99,10 @@ async fn before(
         let text =
             "the table of users is not there, or others than the administrator may write it: `attorn target check`";
         return Err(KindError::misconfigured(text));
+    }
+    if row.get(4).and_then(|version| version.parse().ok()).is_none_or(|version: i32| version < look::VERSION_MIN) {
+        // Before, every login may make others members of itself, and they live on.
+        return Err(KindError::misconfigured("the database is older than PostgreSQL 15: `attorn target check`"));
     }
     let text = |at: usize| row.get(at).unwrap_or_default().to_owned();
     Ok(Times { until: text(0), deadline: text(3) })

@@ -1,6 +1,7 @@
 //! What becomes of a lease: each change is one batch that names the version that it changes, with an entry wherever it
 //! goes a step further.
 
+use attorn_broker::KindError;
 use attorn_core::{Grant, LeaseId, LeaseState, TargetState, TimeMs};
 use attorn_store::records::{GrantRecord, LeaseRecord, TargetRecord};
 use attorn_store::{Batch, CommitError, Key, Recorded, Require, Versioned};
@@ -84,10 +85,12 @@ pub(crate) async fn make(
 }
 
 /// Have a lease ended from now on. One that is being ended already stays as it is.
-pub(crate) async fn end(app: &App, id: &LeaseId, why: Why, error: Option<&str>) -> Result<(), Failure> {
+pub(crate) async fn end(app: &App, id: &LeaseId, why: Why, error: Option<&KindError>) -> Result<(), Failure> {
+    let text = error.map(ToString::to_string);
+    let lasting = error.map(|error| cut(&error.lasting()));
     let change = |lease: &LeaseRecord, now| {
-        let next = ending(lease, now, error)?;
-        Some(Change { next, said: Some(("lease_revoking", json!({ "why": why.as_str(), "error": error.map(cut) }))) })
+        let next = ending(lease, now, text.as_deref())?;
+        Some(Change { next, said: Some(("lease_revoking", json!({ "why": why.as_str(), "error": lasting }))) })
     };
     make(app, id, change).await?;
     app.targets.wake.notify_one();

@@ -33,7 +33,7 @@ pub(crate) async fn login(
             app.metrics.lease(LeaseEvent::IssueFailed);
             tracing::warn!(lease = %lease.id, target = %lease.target, why = %error, "no login was made");
             // Whether anything of it is there, nobody knows.
-            change::end(app, &lease.id, Why::IssueFailed, Some(&error.to_string())).await?;
+            change::end(app, &lease.id, Why::IssueFailed, Some(&error)).await?;
             return Err(unavailable("the login could not be made; its grant is worth nothing"));
         }
     };

@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::decisions::ask::Ask;
 use crate::decisions::record::Made;
 use crate::http::failure::Failure;
-use crate::targets::live::Live;
+use crate::targets::live::{Asking, Live};
 use crate::{entry, random};
 
 /// How long a request waits while as many logins are made there as are made at once.
@@ -29,18 +29,38 @@ pub(crate) struct Place {
     pub(super) live: Arc<Live>,
     roles: Vec<SqlName>,
     require: Vec<(Key, Require)>,
-    /// Held until the login is made: so many are made in one target at once.
+    /// Held until the login is made.
+    _turn: Turn,
+}
+
+/// Leave to ask a target: so many ask one at once, and none that did not answer lately.
+pub(super) struct Turn {
     _permit: OwnedSemaphorePermit,
+    _asking: Option<Asking>,
+}
+
+/// Wait for leave to ask a target.
+pub(super) async fn turn(app: &App, live: &Arc<Live>) -> Result<Turn, Failure> {
+    let permit = tokio::time::timeout(WAIT, Arc::clone(&live.issues).acquire_owned()).await;
+    let busy = || unavailable("the target is asked by so many that no more are let in; nothing was decided");
+    let permit = permit.ok().and_then(Result::ok).ok_or_else(busy)?;
+    Ok(Turn { _asking: live.ready(app).await?, _permit: permit })
 }
 
 /// Where the login is to be made that was asked for, if one was and it is allowed.
 pub(crate) async fn of(app: &App, ask: &Ask, made: &Made) -> Result<Option<Place>, Failure> {
-    if ask.wanted.credential.is_token() || !matches!(made.decision, Decision::Allow(_)) {
+    let Decision::Allow(allowed) = &made.decision else { return Ok(None) };
+    if ask.wanted.credential.is_token() {
         return Ok(None);
     }
     let request = &ask.wanted.request;
     let none =
         |why: String| Failure::of(ProblemCode::NoTarget, why).with_help("ask for a token: leave `credential` out");
+    // Nobody counts what is done with a login, so it is for grants of which nobody said how often they are used.
+    if allowed.terms().uses_max < app.limits.uses_max {
+        let uses = allowed.terms().uses_max;
+        return Err(none(format!("the grant would have {uses} uses, and uses of a login are not counted")));
+    }
     let type_key = Key::target_type(&request.resource.resource_type());
     let tied = app.store.record::<TargetTypeRecord>(&type_key).await?;
     let tied = tied.ok_or_else(|| none(format!("`{}` is tied to no target", request.resource.resource_type())))?;
@@ -57,12 +77,9 @@ pub(crate) async fn of(app: &App, ask: &Ask, made: &Made) -> Result<Option<Place
     let roles = settings.roles(&request.action).map(<[_]>::to_vec);
     let roles = roles.ok_or_else(|| none(format!("the target `{id}` gives no role for `{}`", request.action)))?;
     let live = app.targets.live(id);
-    let permit = tokio::time::timeout(WAIT, Arc::clone(&live.issues).acquire_owned()).await;
-    let busy = || unavailable("so many logins are being made there that no more are begun; nothing was decided");
-    let permit = permit.ok().and_then(Result::ok).ok_or_else(busy)?;
-    live.ready(app).await?;
+    let turn = turn(app, &live).await?;
     let require = vec![(type_key, Require::Version(tied.version)), (key, Require::Version(target.version))];
-    Ok(Some(Place { target, live, roles, require, _permit: permit }))
+    Ok(Some(Place { target, live, roles, require, _turn: turn }))
 }
 
 impl Place {

@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 use attorn_api::targets as api;
 use attorn_broker::postgresql::Postgresql;
 use attorn_broker::{CredentialKind as _, KindError, Outside};
-use attorn_core::{LeaseId, LeaseState};
+use attorn_core::{LeaseId, LeaseState, TargetId, TargetState};
 use attorn_store::records::TargetRecord;
-use attorn_store::{Batch, KeyPrefix};
+use attorn_store::{Batch, Key, KeyPrefix};
 use serde_json::json;
 
 use super::live::Live;
@@ -35,12 +35,16 @@ pub(super) struct Compared {
 }
 
 /// Look at a target for the first time, and end what has no lease. Says whether that was done.
-pub(crate) async fn first(
-    app: &App,
-    target: &TargetRecord,
-    (live, kind): (&Live, &Postgresql),
-) -> Result<bool, Failure> {
-    let compared = match compare(app, target, kind).await? {
+pub(crate) async fn first(app: &App, target: &TargetId, live: &Live) -> Result<bool, Failure> {
+    let Some(record) = app.store.record::<TargetRecord>(&Key::target(target)).await? else { return Ok(false) };
+    let target = &record.value;
+    if target.state == TargetState::Retired {
+        // Nothing is made there any more.
+        live.was_checked();
+        return Ok(true);
+    }
+    let kind = live.kind(app, &record)?;
+    let compared = match compare(app, target, &kind).await? {
         Ok(compared) => compared,
         Err(error) => {
             tracing::warn!(target = %target.id, why = %error, "a target cannot be looked at");
@@ -49,7 +53,7 @@ pub(crate) async fn first(
         }
     };
     let unknown = compared.unknown.len();
-    let ended = end_all(app, target, (kind, compared.unknown)).await?;
+    let ended = end_all(app, target, (&kind, compared.unknown)).await?;
     // What stays is tried again, before anything is made.
     let all = ended == unknown;
     live.came(app, None);

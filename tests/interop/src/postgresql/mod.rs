@@ -4,6 +4,7 @@
 mod database;
 mod ends;
 mod faults;
+mod hostile;
 mod kills;
 mod logins;
 mod operators;
@@ -32,6 +33,8 @@ pub(crate) async fn play(steps: &mut Steps) {
         steps.take("what hangs on something ends with it", ends::with_all_else(&world, &database)).await;
         steps.take("a login ends when its time is over", ends::with_time(&world, &database)).await;
         steps.take("what a login left behind goes", ends::with_what_it_owns(&world, &database)).await;
+        steps.take("a login that locks its row ends", hostile::locks_its_row(&world, &database)).await;
+        steps.take("a session that shows late ends", hostile::shows_late(&world, &database)).await;
         steps.take("300 end at once", ends::many(&world, &database)).await;
         steps.take("a database is known by its certificate", operators::tls(&world, &database)).await;
         steps.take("a login is renewed within its grant", operators::renew(&world, &database)).await;
