@@ -94,7 +94,7 @@ pub(crate) async fn renew(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
         return Err(Failure::of(ProblemCode::InvalidState, detail));
     }
     let live = app.targets.live(&found.value.target);
-    let _turn = turn(&app, &live).await?;
+    let _turn = turn(&app, (&found.value.target, &live), true).await?;
     let renewed = record(&app, &grant, (&found, &target)).await?;
     let lives_on = Duration::from_millis(renewed.expires_at.ms_since(app.clock.now()));
     let told = live.kind(&app, &target)?.renew(&grant, &outside(&renewed), lives_on).await;

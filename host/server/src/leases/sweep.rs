@@ -67,7 +67,7 @@ async fn look(app: &App, id: &LeaseId, standing: &mut Standing) -> Result<(), Fa
         && let Some((why, detail)) = ended(app, &lease).await?
     {
         tracing::debug!(lease = %id, why = why.as_str(), detail, "a lease ends");
-        change::end(app, id, why, None).await?;
+        change::end(app, id, why).await?;
     }
     Ok(())
 }

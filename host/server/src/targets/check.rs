@@ -1,5 +1,6 @@
-//! Comparing what exists at a target with the leases. It is done once after each start before anything is made there,
-//! since a store that was restored does not know what was made after its backup; and whenever an operator asks.
+//! Comparing what exists at a target with the leases. It is done after each start before anything is made there, since a
+//! store that was restored does not know what was made after its backup; every ten minutes, for whatever came to exist
+//! against all that should hold; and whenever an operator asks.
 //!
 //! First the logins are read and then the leases, which are recorded before their logins: so whatever is found without
 //! an open lease has none.
@@ -8,7 +9,7 @@ use std::collections::BTreeSet;
 
 use attorn_api::targets as api;
 use attorn_broker::postgresql::Postgresql;
-use attorn_broker::{CredentialKind as _, KindError, Outside};
+use attorn_broker::{CredentialKind as _, Ended, KindError, Outside};
 use attorn_core::{LeaseId, LeaseState, TargetId, TargetState};
 use attorn_store::records::TargetRecord;
 use attorn_store::{Batch, Key, KeyPrefix};
@@ -34,7 +35,7 @@ pub(super) struct Compared {
     pub(super) missing: Vec<LeaseId>,
 }
 
-/// Look at a target for the first time, and end what has no lease. Says whether that was done.
+/// Look at a target, for the first time or anew, and end what has no lease. Says whether that was done.
 pub(crate) async fn first(app: &App, target: &TargetId, live: &Live) -> Result<bool, Failure> {
     let Some(record) = app.store.record::<TargetRecord>(&Key::target(target)).await? else { return Ok(false) };
     let target = &record.value;
@@ -105,16 +106,18 @@ async fn missing(app: &App, target: &TargetRecord, there: &BTreeSet<LeaseId>) ->
     }
 }
 
-/// End logins that have no lease. Says how many were ended.
+/// End logins that have no lease. Says how many are not there any more.
 pub(super) async fn end_all(
     app: &App,
     target: &TargetRecord,
     (kind, unknown): (&Postgresql, Vec<Outside>),
 ) -> Result<usize, Failure> {
-    let mut ended = Vec::new();
+    let (mut ended, mut gone) = (Vec::new(), 0);
     for login in &unknown {
         match kind.revoke(login).await {
-            Ok(_) => ended.push(login.name.as_str()),
+            Ok(Ended::Now) => ended.push(login.name.as_str()),
+            // The queue was there first.
+            Ok(Ended::Before) => gone += 1,
             Err(error) => {
                 tracing::warn!(target = %target.id, name = %login.name, why = %error, "an unknown login stays");
                 if error.is_of_target() {
@@ -130,7 +133,7 @@ pub(super) async fn end_all(
         batch.entries.push(entry::body(batch.now, "unknown_logins_ended", members)?);
         app.store.commit(batch).await?;
     }
-    Ok(ended.len())
+    Ok(ended.len() + gone)
 }
 
 /// What an operator reads who asked.

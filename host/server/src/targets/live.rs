@@ -24,6 +24,8 @@ use crate::random;
 const ISSUES_AT_ONCE: usize = 8;
 /// How long whoever asks waits until a target was looked at for the first time.
 const FIRST_LOOK: Duration = Duration::from_secs(3);
+/// How long until a target is looked at again, for whatever came to exist there against all that should hold.
+const LOOK_ANEW_MS: u64 = 10 * 60 * 1000;
 /// How long until a target is looked at again that could not be looked at.
 const LOOK_AGAIN: Backoff = Backoff { first_ms: 500, most_ms: 10_000 };
 
@@ -60,7 +62,7 @@ pub(crate) struct Live {
     kind: Mutex<Option<(u64, Arc<Postgresql>)>>,
 }
 
-/// How often it was tried to look at a target for the first time, and when it is tried again.
+/// How often it was tried in vain to look at a target, and when it is looked at again.
 #[derive(Default)]
 struct FirstCheck {
     runs: bool,
@@ -150,10 +152,10 @@ impl Live {
         lock(&self.endings).not_asked(self.now_ms());
     }
 
-    /// Whether to look at it for the first time now. Whoever is told so says when it has.
+    /// Whether to look at it now: for the first time, or because that was long ago. Whoever is told so says when it has.
     pub(crate) fn begin_check(&self) -> bool {
         let mut check = lock(&self.first_check);
-        let begins = !self.is_checked() && !check.runs && self.now_ms() >= check.again_ms;
+        let begins = !check.runs && self.now_ms() >= check.again_ms;
         check.runs |= begins;
         begins
     }
@@ -162,7 +164,7 @@ impl Live {
     pub(crate) fn end_check(&self, done: bool) {
         let mut check = lock(&self.first_check);
         let attempts = if done { 0 } else { check.attempts.saturating_add(1) };
-        let wait = if done { 0 } else { LOOK_AGAIN.wait_ms(attempts, random::number()) };
+        let wait = if done { LOOK_ANEW_MS } else { LOOK_AGAIN.wait_ms(attempts, random::number()) };
         *check = FirstCheck { runs: false, attempts, again_ms: self.now_ms().saturating_add(wait) };
     }
 
@@ -195,8 +197,8 @@ impl Live {
     }
 
     /// See that it can be asked for a login.
-    pub(crate) async fn ready(self: &Arc<Self>, app: &App) -> Result<Option<Asking>, Failure> {
-        self.looked_at(app).await?;
+    pub(crate) async fn ready(self: &Arc<Self>, app: &App, waits: bool) -> Result<Option<Asking>, Failure> {
+        self.looked_at(app, waits).await?;
         let leave = lock(&self.breaker).ask(self.now_ms());
         match leave {
             Leave::Ask => Ok(None),
@@ -205,9 +207,9 @@ impl Live {
         }
     }
 
-    async fn looked_at(&self, app: &App) -> Result<(), Failure> {
+    async fn looked_at(&self, app: &App, waits: bool) -> Result<(), Failure> {
         let looked = self.first_look.notified();
-        if !self.is_checked() {
+        if waits && !self.is_checked() {
             app.targets.wake.notify_one();
             let _ = tokio::time::timeout(FIRST_LOOK, looked).await;
         }

@@ -54,13 +54,14 @@ pub(crate) fn settings(database: &Database) -> Value {
     json!({
         "host": "127.0.0.1", "port": database.port, "database": "shop", "admin": "attorn",
         "rules": [
-            { "action": "faq.read", "roles": ["reader"] },
-            { "action": "faq.odd", "roles": [ODD_ROLE] },
-            { "action": "account.read", "roles": ["reader"] },
-            { "action": "account.pay", "roles": ["payer"] },
+            { "action": "faq.read", "resource": "article/*", "roles": ["reader"] },
+            { "action": "faq.read", "resource": "note/*", "roles": ["reader"] },
+            { "action": "faq.odd", "resource": "article/42", "roles": [ODD_ROLE] },
+            { "action": "account.read", "resource": "account/*", "roles": ["reader"] },
+            { "action": "account.pay", "resource": "account/*", "roles": ["payer"] },
         ],
         "user_table": { "schema": "attorn", "table": "logins" },
-        "connections_max": 3, "leases_max": 1_000, "lease_ms_max": 600_000,
+        "connections_max": 3, "leases_max": 1_000, "leases_per_agent_max": 1_000, "lease_ms_max": 600_000,
     })
 }
 
