@@ -83,7 +83,7 @@ async fn end_what_ended(app: &App, kind: &Postgresql, lease: &LeaseRecord) -> Re
     }
     match kind.revoke(&outside(lease)).await {
         Ok(Ended::Now) => {
-            tracing::error!(lease = %lease.id, name = %lease.name, "a login outlived its lease, and ended")
+            tracing::error!(lease = %lease.id, name = %lease.name, "a login outlived its lease, and ended");
         }
         Ok(Ended::Before) => {}
         Err(error) => {
