@@ -117,8 +117,7 @@ impl Connector {
     /// The connection that is kept for ending logins, if there is one. One login is ended by it after the other.
     pub(super) async fn spare(&self) -> Option<MappedMutexGuard<'_, Connection>> {
         let guard = self.spare.lock().await;
-        let kept =
-            MutexGuard::try_map(guard, |kept| kept.as_mut().filter(|kept| !kept.client.is_closed())).ok()?;
+        let kept = MutexGuard::try_map(guard, |kept| kept.as_mut().filter(|kept| !kept.client.is_closed())).ok()?;
         kept.expect(ANSWERS_BYTES_MAX);
         // Whoever used it before may have been stopped in the middle.
         kept.client.batch_execute("ROLLBACK").await.ok()?;

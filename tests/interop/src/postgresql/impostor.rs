@@ -33,13 +33,15 @@ struct Heard(Mutex<(Vec<u8>, usize)>);
 
 async fn answer(mut stream: TcpStream, does: Does, heard: &Heard) -> std::io::Result<()> {
     let mut start = [0; 1_024];
-    stream.read(&mut start).await?;
+    if stream.read(&mut start).await? == 0 {
+        return Ok(());
+    }
     match does {
         Does::AsksForThePassword => stream.write_all(b"R\0\0\0\x08\0\0\0\x03").await?,
         Does::LetsEverybodyIn => stream.write_all(b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I").await?,
         Does::Talks => {
             stream.write_all(b"N\x40\0\0\0").await?;
-            let piece = [b'x'; 65_536];
+            let piece = vec![b'x'; 65_536];
             while stream.write_all(&piece).await.is_ok() {
                 heard.0.lock().unwrap().1 += piece.len();
             }
@@ -55,10 +57,10 @@ async fn listen(does: Does) -> (u16, Arc<Heard>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let heard = Arc::new(Heard::default());
-    let hears = Arc::clone(&heard);
+    let told = Arc::clone(&heard);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            drop(answer(stream, does, &hears).await);
+            drop(answer(stream, does, &told).await);
         }
     });
     (port, heard)
