@@ -166,7 +166,7 @@ fn the_digests_that_are_stored_stay_what_they_are() {
         "09eee7b61fe620fa849837709318fe29a0aba85d983f7a0ebf1d997351ff141b",
         "8bcca4457f7e835faba736799a5c7cfe631c1c43e5ab80abd321a3279760d44d",
         "83109c5b0a0114970a2955e1cafa9faea8a89c2ed52cd78f7c972378be95eaa1",
-        "TODO-GOLDEN",
+        "0d03dd68406abbfb15c305ca53153e262790a8096e47f787eef04f159715b9f4",
     ];
     assert_eq!(digests, expect);
 }
