@@ -63,7 +63,9 @@ pub use provider::{
 pub use request::{JsonText, Request};
 pub use resource_server::{ResourceServer, UseCounting};
 pub use spiffe::{SpiffeId, TrustDomain};
-pub use target::{LeaseState, PostgresqlSettings, RoleRule, SqlName, TargetState, TargetTls, UserTable};
+pub use target::{
+    LeaseState, PostgresqlSettings, RoleRule, SqlName, TargetKind, TargetState, TargetTls, UserTable, WantedCredential,
+};
 pub use terms::{Debit, Obligation, Terms};
 pub use time::{TimeMs, TimeSpan};
 pub use verdict::{Failure, Outcome, Verdict};

@@ -6,8 +6,52 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::id::{HostName, ParseError};
-use crate::permission::{Action, ActionPattern};
+use crate::id::{HostName, ParseError, TargetId};
+use crate::permission::{Action, Permission, Resource};
+use crate::request::JsonText;
+
+/// What kind of credential a target makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetKind {
+    /// A login in a PostgreSQL.
+    Postgresql,
+}
+
+impl TargetKind {
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::Postgresql];
+
+    /// Its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Postgresql => "postgresql",
+        }
+    }
+}
+
+/// The credential that an agent asks for where that is no token. Policies see it: what is made at a target can do more
+/// than the one action of its grant, and nobody counts how often.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WantedCredential {
+    /// Of which kind it is.
+    pub kind: TargetKind,
+    /// Where it would be made; none if the resource's type is tied to no target.
+    pub target: Option<TargetId>,
+}
+
+impl WantedCredential {
+    /// Under which name a policy finds it among the extensions of its context.
+    pub const EXTENSION: &str = "attorn.credential";
+
+    /// As policies see it: one JSON text in canonical form.
+    #[must_use]
+    pub fn text(&self) -> JsonText {
+        // Neither has a character that JSON would escape.
+        let target = self.target.as_ref().map_or_else(|| "null".to_owned(), |target| format!("\"{target}\""));
+        JsonText::from_canonical(format!("{{\"kind\":\"{}\",\"target\":{target}}}", self.kind.as_str()))
+    }
+}
 
 /// Whether a target makes credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,11 +164,12 @@ pub enum TargetTls {
     Verified(String),
 }
 
-/// Which roles a login has that is made for an action.
+/// Which roles a login has. A login does whatever its roles may, as often as it likes: so whoever registers the target
+/// says of which grants that may come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoleRule {
-    /// For which actions.
-    pub action: ActionPattern,
+    /// For grants of what.
+    pub permission: Permission,
     /// The roles that the login is a member of.
     pub roles: Vec<SqlName>,
 }
@@ -151,7 +196,7 @@ pub struct PostgresqlSettings {
     pub admin: SqlName,
     /// How the connection is protected.
     pub tls: TargetTls,
-    /// Which roles are given. The first that is for the action counts.
+    /// Which roles are given. The first whose permission covers the grant's action and resource counts.
     pub rules: Vec<RoleRule>,
     /// Where users are mapped. Without one, no login is made on behalf of a user.
     pub user_table: Option<UserTable>,
@@ -159,6 +204,8 @@ pub struct PostgresqlSettings {
     pub connections_max: u32,
     /// How many leases there may be at once.
     pub leases_max: u32,
+    /// How many of them one agent may hold.
+    pub leases_per_agent_max: u32,
     /// The longest that a login lives, in milliseconds; its grant may end earlier.
     pub lease_ms_max: u64,
 }
@@ -191,6 +238,7 @@ impl PostgresqlSettings {
         };
         within("connections_max", self.connections_max.into(), Self::CONNECTIONS_MAX.into())?;
         within("leases_max", self.leases_max.into(), Self::LEASES_MAX.into())?;
+        within("leases_per_agent_max", self.leases_per_agent_max.into(), self.leases_max.into())?;
         within("lease_ms_max", self.lease_ms_max, Self::LEASE_MS_MAX)?;
         within("rules", self.rules.len() as u64, Self::RULES_MAX as u64)?;
         for rule in &self.rules {
@@ -202,10 +250,10 @@ impl PostgresqlSettings {
         Ok(())
     }
 
-    /// The roles of a login that is made for this action; none if none is.
+    /// The roles of a login that is made for this action on this resource; none if none is.
     #[must_use]
-    pub fn roles(&self, action: &Action) -> Option<&[SqlName]> {
-        self.rules.iter().find(|rule| rule.action.covers(action)).map(|rule| rule.roles.as_slice())
+    pub fn roles(&self, action: &Action, resource: &Resource) -> Option<&[SqlName]> {
+        self.rules.iter().find(|rule| rule.permission.covers(action, resource)).map(|rule| rule.roles.as_slice())
     }
 }
 
@@ -218,27 +266,53 @@ mod tests {
     }
 
     fn settings() -> PostgresqlSettings {
-        let rule = |action: &str, role: &str| RoleRule { action: action.parse().unwrap(), roles: vec![name(role)] };
+        let rule = |action: &str, resource: &str, role: &str| RoleRule {
+            permission: Permission { action: action.parse().unwrap(), resource: resource.parse().unwrap() },
+            roles: vec![name(role)],
+        };
         PostgresqlSettings {
             host: "db.example".parse().unwrap(),
             port: 5432,
             database: name("shop"),
             admin: name("attorn"),
             tls: TargetTls::Loopback,
-            rules: vec![rule("invoice.read", "reader"), rule("invoice.*", "writer")],
+            rules: vec![
+                rule("invoice.read", "invoice/*", "reader"),
+                rule("invoice.*", "database/crm", "writer"),
+                rule("invoice.list", "*", "lister"),
+            ],
             user_table: None,
             connections_max: 2,
             leases_max: 10,
+            leases_per_agent_max: 10,
             lease_ms_max: 60_000,
         }
     }
 
     #[test]
-    fn the_first_rule_for_an_action_says_which_roles() {
-        let roles = |action: &str| settings().roles(&action.parse().unwrap()).map(<[SqlName]>::to_vec);
-        assert_eq!(roles("invoice.read"), Some(vec![name("reader")]));
-        assert_eq!(roles("invoice.pay"), Some(vec![name("writer")]));
-        assert_eq!(roles("faq.read"), None);
+    fn the_first_rule_for_an_action_and_a_resource_says_which_roles() {
+        for (action, resource, role) in [
+            ("invoice.read", "invoice/7", Some("reader")),
+            ("invoice.read", "database/crm", Some("writer")),
+            ("invoice.pay", "database/crm", Some("writer")),
+            ("invoice.pay", "database/crm/x", None),
+            ("invoice.pay", "invoice/7", None),
+            ("invoice.list", "invoice/7", Some("lister")),
+            ("faq.read", "invoice/7", None),
+        ] {
+            let roles = settings().roles(&action.parse().unwrap(), &resource.parse().unwrap()).map(<[SqlName]>::to_vec);
+            assert_eq!(roles, role.map(|role| vec![name(role)]), "{action} {resource}");
+        }
+    }
+
+    #[test]
+    fn policies_see_which_credential_is_wanted() {
+        for &kind in TargetKind::ALL {
+            let with = |target: Option<&str>| WantedCredential { kind, target: target.map(|id| id.parse().unwrap()) };
+            let kind = kind.as_str();
+            assert_eq!(with(None).text().as_str(), format!(r#"{{"kind":"{kind}","target":null}}"#));
+            assert_eq!(with(Some("shop")).text().as_str(), format!(r#"{{"kind":"{kind}","target":"shop"}}"#));
+        }
     }
 
     #[test]
@@ -262,11 +336,13 @@ mod tests {
     fn settings_have_bounds() {
         type Spoil = fn(&mut PostgresqlSettings);
         assert_eq!(settings().check(), Ok(()));
-        let cases: [(Spoil, &str); 9] = [
+        let cases: [(Spoil, &str); 11] = [
             (|s| s.port = 0, "`port` is 1 to 65535"),
             (|s| s.connections_max = 0, "`connections_max` is at least 1"),
             (|s| s.connections_max = 101, "`connections_max` is 101, and 100 is the most"),
             (|s| s.leases_max = 0, "`leases_max` is at least 1"),
+            (|s| s.leases_per_agent_max = 0, "`leases_per_agent_max` is at least 1"),
+            (|s| s.leases_per_agent_max = 11, "`leases_per_agent_max` is 11, and 10 is the most"),
             (|s| s.lease_ms_max = 0, "`lease_ms_max` is at least 1"),
             (|s| s.rules.clear(), "`rules` is at least 1"),
             (|s| s.rules = vec![s.rules[0].clone(); 33], "`rules` is 33, and 32 is the most"),

@@ -46,7 +46,8 @@ pub(crate) enum Target {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   attorn target register shop --host db.example --database shop --admin attorn --password-file password.txt \\
-    --tls-roots roots.pem --resource-type invoice --role 'invoice.read=reader' --role 'invoice.*=writer' \\
+    --tls-roots roots.pem --resource-type invoice --role 'invoice.read invoice/*=reader' \\
+    --role 'report.* database/crm=writer' \\
     --user-table attorn.logins")]
 pub(crate) struct Register {
     /// Its id, never used again for another
@@ -73,8 +74,9 @@ pub(crate) struct Register {
     /// Certificates in PEM by which its own is verified. Without them there is no TLS, for loopback addresses only
     #[arg(long, value_name = "FILE")]
     tls_roots: Option<PathBuf>,
-    /// Which roles a login has that is made for an action: `ACTION=ROLE,ROLE`. Repeat it; the first that fits counts
-    #[arg(long, required = true, value_name = "ACTION=ROLES", value_parser = parse::role_rule)]
+    /// Which roles a login has that is made for an action on a resource: 'ACTION RESOURCE=ROLE,ROLE'. It does whatever
+    /// these may, as often as it likes. Repeat it; the first that fits counts
+    #[arg(long, required = true, value_name = "ACTION RESOURCE=ROLES", value_parser = parse::role_rule)]
     role: Vec<RoleRule>,
     /// The table with the columns `login` and `user_id` where the database finds the user of a login; without one, no
     /// login is made on behalf of a user
@@ -86,6 +88,9 @@ pub(crate) struct Register {
     /// How many leases there may be at once
     #[arg(long, default_value_t = 1_000)]
     leases_max: u32,
+    /// How many of them one agent may hold
+    #[arg(long, default_value_t = 100)]
+    leases_per_agent_max: u32,
     /// How long a login lives at most; its grant may end earlier
     #[arg(long, default_value = "5m", value_name = "SPAN")]
     lease_max: Span,
@@ -134,6 +139,7 @@ impl Register {
                 user_table: self.user_table,
                 connections_max: self.connections_max,
                 leases_max: self.leases_max,
+                leases_per_agent_max: self.leases_per_agent_max.min(self.leases_max),
                 lease_ms_max: self.lease_max.ms,
             },
             password: password.trim_end_matches(['\r', '\n']).to_owned(),
@@ -198,12 +204,13 @@ fn print(output: &Output, target: &api::Target) -> Result<Exit, Failure> {
     output.line(format!("TLS             {tls}"));
     output.line(format!("resource types  {}", target.resource_types.join(", ")));
     for rule in &settings.rules {
-        output.line(format!("roles           {}: {}", rule.action, rule.roles.join(", ")));
+        output.line(format!("roles           {} {}: {}", rule.action, rule.resource, rule.roles.join(", ")));
     }
     if let Some(table) = &settings.user_table {
         output.line(format!("users           in {}.{}", table.schema, table.table));
     }
     output.line(format!("leases          {} of {}", target.open_leases, settings.leases_max));
+    output.line(format!("of one agent    {} at most", settings.leases_per_agent_max));
     output.line(format!("lease lives     {} ms at most", settings.lease_ms_max));
     output.line(format!("answers         {}", if target.asked { "yes" } else { "no, it is asked again in a while" }));
     output.line(format!("registered      {}", TimeMs(target.created_at_ms)));

@@ -28,7 +28,7 @@ use attorn_api::ProblemCode;
 use attorn_api::decisions::DecisionAnswer;
 use attorn_api::json::parse_body;
 use attorn_core::{Decision, Denied};
-use attorn_store::{CommitError, KeyKind};
+use attorn_store::CommitError;
 use tracing::{Instrument as _, Span};
 
 use crate::app::App;
@@ -38,6 +38,7 @@ use crate::metrics::Conflict;
 use crate::{leases, random};
 use ask::{Ask, Wanted};
 use gather::{Gathered, gather};
+pub(crate) use in_record::charge_in_record;
 
 /// How often a decision is made anew because what it rests on changed meanwhile.
 const ATTEMPTS_MAX: usize = 4;
@@ -75,7 +76,7 @@ pub(crate) async fn made(app: &App, call: &Call, wanted: Wanted) -> Result<Decis
 /// decision, grant and audit entry together, and only then issue.
 pub(crate) async fn decide(app: &App, ask: &Ask) -> Result<DecisionAnswer, Failure> {
     let (began, decision) = (Instant::now(), random::decision_id()?);
-    let mut exceeded = None;
+    let (mut exceeded, mut turn) = (None, None);
     for attempt in 1..=ATTEMPTS_MAX {
         // However often the policies change, they cannot keep a decision from being made.
         let mut held = if attempt == ATTEMPTS_MAX { Some(app.active.hold().await) } else { None };
@@ -93,13 +94,18 @@ pub(crate) async fn decide(app: &App, ask: &Ask) -> Result<DecisionAnswer, Failu
             Ok(within) => evaluate::decide(app, &gathered, within, ask.method).await?,
         };
         observe::evaluated(&made);
-        let place = leases::place::of(app, ask, &made).await?;
+        // Nobody waits for a target while the policies in force are held as they are.
+        let waits = held.is_none();
+        let wanted = (ask, gathered.credential.as_ref());
+        let place = leases::place::of(app, wanted, &made, (&mut turn, waits)).await?;
         // Once more only when a counter has no room: the second decision is a deny, which charges nothing.
         for _ in 0..2 {
             let (veiled, within) = ((&*gathered, gathered.veil(app)), bounds.as_ref().ok());
             let recording = record::batch(ask, veiled, within, &made, decision, place.as_ref())?;
             match app.store.commit_recorded(recording.batch, recording.grant).await {
                 Ok(recorded) => {
+                    // What comes now may take as long as the target does.
+                    drop(held.take());
                     observe::decided(app, &made, decision, began).await;
                     let lease = recording.lease.zip(place);
                     let answer = answer::first(app, &gathered, &made, decision, (recorded, lease)).await;
@@ -113,10 +119,10 @@ pub(crate) async fn decide(app: &App, ask: &Ask) -> Result<DecisionAnswer, Failu
                     app.active.catch_up(&app.store, &app.engine).await?;
                     break;
                 }
-                Err(CommitError::LimitExceeded { key, .. }) if key.kind() == Some(KeyKind::OpenLeases) => {
-                    return Err(leases::place::full());
-                }
                 Err(CommitError::LimitExceeded { key, found }) => {
+                    if let Some(full) = leases::place::full(&key) {
+                        return Err(full);
+                    }
                     app.metrics.conflict(Conflict::Limit);
                     let before = exceeded.take();
                     exceeded = charge::exceeded(&made, key, found);

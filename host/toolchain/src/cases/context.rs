@@ -5,7 +5,9 @@ use std::fmt::Display;
 
 use attorn_api::json::{canonical_raw, digest};
 use attorn_core::context::{AuthenticationMethod, Caller, Phase};
-use attorn_core::{Agent, AgentState, Ceiling, EvaluationContext, JsonText, Request, TimeMs};
+use attorn_core::{
+    Agent, AgentState, Ceiling, EvaluationContext, JsonText, Request, TargetKind, TimeMs, WantedCredential,
+};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -33,6 +35,7 @@ pub(super) struct ContextWire {
     user: Option<UserWire>,
     delegations: Option<Vec<DelegationWire>>,
     request: RequestWire,
+    credential: Option<CredentialWire>,
     #[serde(default)]
     facts: BTreeMap<String, FactWire>,
     #[serde(default)]
@@ -58,6 +61,13 @@ struct RequestWire {
     session: Option<String>,
     arguments: Option<Box<RawValue>>,
     claimed_properties: Option<Box<RawValue>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a credential: an object with a `kind`")]
+struct CredentialWire {
+    kind: String,
+    target: Option<String>,
 }
 
 impl ContextWire {
@@ -88,8 +98,17 @@ impl ContextWire {
             user,
             delegations,
             request,
+            credential: self.credential.map(CredentialWire::parse).transpose()?,
         };
         Ok((context, Given::parse(self.facts, self.counters)?))
+    }
+}
+
+impl CredentialWire {
+    fn parse(self) -> Result<WantedCredential, String> {
+        let kind = TargetKind::ALL.iter().find(|kind| kind.as_str() == self.kind).copied();
+        let kind = kind.ok_or_else(|| format!("`{}` is no kind of credential that a target makes", self.kind))?;
+        Ok(WantedCredential { kind, target: self.target.map(|target| target.parse()).transpose().map_err(text)? })
     }
 }
 
