@@ -344,6 +344,8 @@ macro_rules! minted_ids {
 }
 
 minted_ids! {
+    /// What somebody is asked to approve.
+    ApprovalId = "approval id", "apr_", "`apr_` and 32 lower-case hexadecimal digits";
     /// One decision.
     DecisionId = "decision id", "dec_", "`dec_` and 32 lower-case hexadecimal digits";
     /// One grant.

@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 
 use crate::active::ActivePolicies;
 use crate::app::App;
+use crate::approvals::ApprovalLimits;
 use crate::clock::start::{Began, STARTED, SetBack};
 use crate::clock::{WallClock, keep};
 use crate::config::{Config, Tls};
@@ -71,6 +72,8 @@ pub struct Start {
     pub compile_worker: Option<Worker>,
     /// What no policy can lift. Operators have no say in it: the binary starts with the usual ones.
     pub limits: BoundsLimits,
+    /// How long approvals count, and how many there may be. The binary starts with the usual ones.
+    pub approvals: ApprovalLimits,
 }
 
 /// A server that listens and does not serve yet.
@@ -173,7 +176,7 @@ impl Server {
     }
 
     async fn open(config: Config, start: Start) -> Result<Self, ServeError> {
-        let Start { accept_clock, wall, compile_worker, limits } = start;
+        let Start { accept_clock, wall, compile_worker, limits, approvals } = start;
         let root = Arc::new(root_key(&config)?);
         let certificate = certificate(&config.tls)?;
         let seen = high_water::seen(&config.high_water);
@@ -236,6 +239,7 @@ impl Server {
             root,
             targets: Targets::new(),
             limits,
+            approvals,
             store,
             config,
         });

@@ -14,6 +14,18 @@ fn one_of(kind: KeyKind) -> (Key, &'static str) {
         KeyKind::ActiveSet => (Key::active_set(), "active_set"),
         KeyKind::Agent => (Key::agent(&id("bot")), "agent/bot"),
         KeyKind::AgentDelegation => (Key::agent_delegation(&id("bot"), &id("dlg_1")), "agent_delegation/bot/dlg_1"),
+        KeyKind::Approval => {
+            (Key::approval(&ApprovalId::from_random([4; 16])), "approval/apr_04040404040404040404040404040404")
+        }
+        KeyKind::ApprovalRequest => (
+            Key::approval_request(&id(&zeros)),
+            "approval_request/0000000000000000000000000000000000000000000000000000000000000000",
+        ),
+        KeyKind::OpenApproval => (
+            Key::open_approval(&id("bot"), Some(&id("usr_1")), &ApprovalId::from_random([4; 16])),
+            "open_approval/bot/usr_1/apr_04040404040404040404040404040404",
+        ),
+        KeyKind::OpenApprovals => (Key::open_approvals(&id("bot"), None), "open_approvals/bot/"),
         KeyKind::ChildDelegation => (Key::child_delegation(&id("dlg_1"), &id("dlg_2")), "child_delegation/dlg_1/dlg_2"),
         KeyKind::Counter => (
             Key::counter(

@@ -7,6 +7,7 @@
 
 mod active_set;
 mod agent;
+mod approval;
 mod clock;
 mod clock_mark;
 mod codec;
@@ -35,6 +36,7 @@ mod workload_issuer;
 
 pub use active_set::{ActiveMember, ActiveSetRecord, DuplicateMember};
 pub use agent::{AgentRecord, AgentRecordError, KeyOwner, KeyOwnerRecord, StateChange};
+pub use approval::{ApprovalRecord, ApprovalRequestRecord};
 pub use clock::SetBackRecord;
 pub use clock_mark::ClockMarkRecord;
 pub(crate) use codec::json;
@@ -73,6 +75,8 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
     match kind {
         KeyKind::ActiveSet => check_as::<ActiveSetRecord>(key, stored),
         KeyKind::Agent => check_as::<AgentRecord>(key, stored),
+        KeyKind::Approval => check_as::<ApprovalRecord>(key, stored),
+        KeyKind::ApprovalRequest => check_as::<ApprovalRequestRecord>(key, stored),
         KeyKind::Clock => check_as::<SetBackRecord>(key, stored),
         KeyKind::ClockMark => check_as::<ClockMarkRecord>(key, stored),
         KeyKind::Decision => check_as::<DecisionRecord>(key, stored),
@@ -120,6 +124,8 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
         | KeyKind::GrantUses
         | KeyKind::KeptDelegations
         | KeyKind::LeaseDue
+        | KeyKind::OpenApproval
+        | KeyKind::OpenApprovals
         | KeyKind::OpenLease
         | KeyKind::OpenLeases
         | KeyKind::OpenOffers
@@ -151,6 +157,10 @@ mod people_tests;
 #[cfg(test)]
 #[path = "records_provider_tests.rs"]
 mod provider_tests;
+
+#[cfg(test)]
+#[path = "records_approval_tests.rs"]
+mod approval_tests;
 
 #[cfg(test)]
 #[path = "records_lease_tests.rs"]

@@ -314,5 +314,6 @@ pub fn context() -> Arc<EvaluationContext> {
         },
         user: None,
         delegations: Vec::new(),
+        approvals: Vec::new(),
     })
 }

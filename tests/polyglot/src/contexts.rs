@@ -78,6 +78,7 @@ fn small() -> Result<EvaluationContext, ParseError> {
         },
         user: None,
         delegations: Vec::new(),
+        approvals: Vec::new(),
     })
 }
 

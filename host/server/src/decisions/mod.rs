@@ -35,7 +35,7 @@ use crate::app::App;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
 use crate::metrics::Conflict;
-use crate::{leases, random};
+use crate::{approvals, leases, random};
 use ask::{Ask, Wanted};
 use gather::{Gathered, gather};
 
@@ -79,7 +79,7 @@ pub(crate) async fn decide(app: &App, ask: &Ask) -> Result<DecisionAnswer, Failu
         let bounds = gathered.check(now, app.limits);
         let mut made = match &bounds {
             Err(reason) => record::Made::by_bounds(now, Decision::Deny(Denied::by_host(*reason))),
-            Ok(within) => evaluate::decide(app, &gathered, within, ask.method).await?,
+            Ok(within) => evaluate::decide(app, (ask, &gathered), within, decision).await?,
         };
         observe::evaluated(&made);
         let place = leases::place::of(app, ask, &made).await?;
@@ -104,6 +104,9 @@ pub(crate) async fn decide(app: &App, ask: &Ask) -> Result<DecisionAnswer, Failu
                 }
                 Err(CommitError::LimitExceeded { key, .. }) if key.kind() == Some(KeyKind::OpenLeases) => {
                     return Err(leases::place::full());
+                }
+                Err(CommitError::LimitExceeded { key, .. }) if key.kind() == Some(KeyKind::OpenApprovals) => {
+                    approvals::step::too_many(&mut made);
                 }
                 Err(CommitError::LimitExceeded { key, found }) => {
                     app.metrics.conflict(Conflict::Limit);

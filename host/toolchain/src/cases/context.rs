@@ -88,6 +88,7 @@ impl ContextWire {
             user,
             delegations,
             request,
+            approvals: Vec::new(),
         };
         Ok((context, Given::parse(self.facts, self.counters)?))
     }
