@@ -95,6 +95,7 @@ impl Victims {
         registrar.post("/v1/trust-domains", &domain).await.expect(201);
         registrar.post("/v1/workload-issuers", &workload_issuer("cluster")).await.expect(201);
         registrar.post("/v1/targets", &target("shop", "order")).await.expect(201);
+        registrar.post("/v1/approval-webhooks", &webhook("chat")).await.expect(201);
         Self {
             thumbprint: world.bot.key.thumbprint().to_owned(),
             component: b"\0asm\x0d\0\x01\0not put before".to_vec(),
@@ -130,6 +131,7 @@ impl Victims {
             "workload-issuers" => "cluster",
             "targets" => "shop",
             "approvals" => &self.approval.id,
+            "approval-webhooks" => "chat",
             // There is none without a database.
             "leases" => "lse_00000000000000000000000000000000",
             _ => "",
@@ -177,6 +179,7 @@ impl Victims {
                 Body::Json(json!({ "to_agent": "helper", "permissions": pairs(&[("account.read", "account/*")]) }))
             }
             "approve" | "refuse" => Body::Json(json!({ "digest": self.approval.digest, "reason": "a test" })),
+            "registerApprovalWebhook" => Body::Json(webhook("intruder")),
             "revokeOwnDelegation"
             | "revokeDelegation"
             | "revokeMyDelegation"
@@ -188,6 +191,7 @@ impl Victims {
             | "revokeResourceServer"
             | "revokeProvider"
             | "revokeTrustDomain"
+            | "revokeApprovalWebhook"
             | "revokeWorkloadIssuer"
             | "revokeGrant"
             | "revokePolicyVersion"
@@ -250,6 +254,7 @@ impl Victims {
             "reportEffect" => Body::Json(json!({ "use_number": 1, "effect": "done" })),
             "listFacts"
             | "listApprovals"
+            | "listApprovalWebhooks"
             | "showApproval"
             | "showApprovalState"
             | "acceptDelegation"
@@ -324,6 +329,11 @@ impl Victims {
     fn another_newcomer(&self) -> Machine {
         Machine::new(&attorn_tests::Reach::new("http://127.0.0.1:1"), &self.newcomer.id)
     }
+}
+
+/// A webhook where nobody answers.
+fn webhook(id: &str) -> Value {
+    json!({ "id": id, "url": "http://127.0.0.1:1/hook", "loopback": true })
 }
 
 /// What an operator is asked to approve.

@@ -162,3 +162,80 @@ pub struct ApprovalStanding {
     /// How long to wait before looking again.
     pub poll_ms: u64,
 }
+
+/// Register who is told of what is to be approved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RegisterWebhook {
+    /// Its id, never used again for another.
+    pub id: String,
+    /// Where messages are posted: `https`, without user, password or fragment.
+    pub url: String,
+    /// Whether that may be this machine, over `http`, too.
+    #[serde(default)]
+    pub loopback: bool,
+}
+
+/// Who is told of what is to be approved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Webhook {
+    /// Its id.
+    pub id: String,
+    /// Where messages are posted.
+    pub url: String,
+    /// Whether that may be this machine.
+    pub loopback: bool,
+    /// When it was registered.
+    pub created_at_ms: u64,
+    /// When it was revoked, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_at_ms: Option<u64>,
+}
+
+/// A webhook that was registered.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RegisteredWebhook {
+    /// The webhook.
+    pub webhook: Webhook,
+    /// By what it verifies messages: `whsec_…`. It is shown once.
+    pub secret: String,
+}
+
+impl std::fmt::Debug for RegisteredWebhook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RegisteredWebhook").field("webhook", &self.webhook).finish_non_exhaustive()
+    }
+}
+
+/// Webhooks by id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookList {
+    /// A page of them.
+    pub webhooks: Vec<Webhook>,
+    /// Where the next page begins (`after`); none after the last.
+    pub next: Option<String>,
+}
+
+/// What is posted to a webhook. It names nobody: whoever wants to know more asks for the approval.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookMessage {
+    /// `approval.requested`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// When it was asked for.
+    pub requested_at_ms: u64,
+    /// The approval: `apr_…`.
+    pub approval: String,
+    /// Its short code.
+    pub code: String,
+    /// The agent that asks.
+    pub agent: String,
+    /// The challenge that asked for it.
+    pub decision_id: String,
+    /// From when on it does not count.
+    pub expires_at_ms: u64,
+}

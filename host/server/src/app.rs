@@ -13,6 +13,7 @@ use attorn_store::Store;
 
 use crate::active::ActivePolicies;
 use crate::approvals::ApprovalLimits;
+use crate::approvals::webhooks::Webhooks;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::decisions::pause::Pauses;
@@ -80,6 +81,7 @@ pub(crate) struct App {
     pub(crate) queries: Queries,
     pub(crate) limits: BoundsLimits,
     pub(crate) approvals: ApprovalLimits,
+    pub(crate) webhooks: Webhooks,
 }
 
 impl App {

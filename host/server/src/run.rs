@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 use crate::active::ActivePolicies;
 use crate::app::App;
 use crate::approvals::ApprovalLimits;
+use crate::approvals::webhooks::{self, Webhooks};
 use crate::clock::start::{Began, STARTED, SetBack};
 use crate::clock::{WallClock, keep};
 use crate::config::{Config, Tls};
@@ -131,6 +132,7 @@ impl Server {
         let marks = tokio::spawn(keep::run(Arc::clone(&app)));
         let ending = tokio::spawn(leases::queue::run(Arc::clone(&app)));
         let sweeping = tokio::spawn(leases::sweep::run(Arc::clone(&app)));
+        let telling = tokio::spawn(webhooks::run(Arc::clone(&app)));
         let indexing = tokio::spawn(queries::follow::run(Arc::clone(&app)));
         let router = dispatch::router(&app, &routes::all());
         let acceptor = certificate.as_ref().map(ServerCertificate::acceptor).transpose();
@@ -159,6 +161,7 @@ impl Server {
         reaper.abort();
         ending.abort();
         sweeping.abort();
+        telling.abort();
         shadows.abort();
         refusals::end(&app, &summaries).await;
         keep::end(&app, &marks).await;
@@ -240,6 +243,7 @@ impl Server {
             targets: Targets::new(),
             limits,
             approvals,
+            webhooks: Webhooks::new(),
             store,
             config,
         });

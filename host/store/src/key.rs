@@ -13,7 +13,7 @@ use std::fmt;
 use attorn_core::{
     AgentId, ApprovalId, CounterSubject, CounterWindow, DecisionId, DelegationId, Digest, EntitlementHolder, FactName,
     FactPrefix, GrantId, KeyThumbprint, LabelName, LeaseId, OperatorId, PolicyId, ProviderId, ReasonCode,
-    ResourceServerId, ResourceType, SessionId, TargetId, TimeMs, TrustDomain, UserId, WorkloadIssuerId,
+    ResourceServerId, ResourceType, SessionId, TargetId, TimeMs, TrustDomain, UserId, WebhookId, WorkloadIssuerId,
 };
 use attorn_log::Epoch;
 
@@ -158,6 +158,8 @@ kinds! {
     UserDelegation = "user_delegation",
     /// Which user goes by a provider's name for them.
     UserName = "user_name",
+    /// Who is told of what is to be approved.
+    Webhook = "webhook",
     /// An issuer of workloads' tokens.
     WorkloadIssuer = "workload_issuer",
     /// Which of them goes by what tokens say in `iss`.
@@ -206,6 +208,7 @@ impl KeyKind {
                 | Self::OpenLeases
                 | Self::OpenOffers
                 | Self::ShadowReport
+                | Self::Webhook
         )
     }
 }
@@ -512,6 +515,12 @@ impl Key {
     pub fn named_approval(&self) -> Option<ApprovalId> {
         let names = matches!(self.kind()?, KeyKind::Approval | KeyKind::OpenApproval);
         names.then(|| self.last_segment()?.parse().ok()).flatten()
+    }
+
+    /// A webhook's record.
+    #[must_use]
+    pub fn webhook(id: &WebhookId) -> Self {
+        Self::of(KeyKind::Webhook, &[id.as_str()])
     }
 
     /// A lease's record.

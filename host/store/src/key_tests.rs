@@ -138,6 +138,7 @@ fn one_of(kind: KeyKind) -> (Key, &'static str) {
         }
         KeyKind::ShadowReport => (Key::shadow_report(&id("read-only"), 255), "shadow_report/read-only/000000ff"),
         KeyKind::TrustDomain => (Key::trust_domain(&id("example.org")), "trust_domain/example.org"),
+        KeyKind::Webhook => (Key::webhook(&id("chat")), "webhook/chat"),
         KeyKind::WorkloadIssuer => (Key::workload_issuer(&id("cluster")), "workload_issuer/cluster"),
         KeyKind::WorkloadIssuerName => (
             Key::workload_issuer_name(&id(&zeros)),

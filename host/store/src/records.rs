@@ -32,6 +32,7 @@ mod target;
 mod token_key;
 mod trust_domain;
 mod user;
+mod webhook;
 mod workload_issuer;
 
 pub use active_set::{ActiveMember, ActiveSetRecord, DuplicateMember};
@@ -62,6 +63,7 @@ pub use target::{TargetRecord, TargetSecret, TargetTypeRecord};
 pub use token_key::{TokenKeyRecord, TokenKeyState};
 pub use trust_domain::{TrustDomainRecord, TrustDomainRecordError, TrustedJwtKey};
 pub use user::{LogoutRecord, SessionNameRecord, SessionRecord, UserBody, UserNameRecord, UserRecord};
+pub use webhook::WebhookRecord;
 pub use workload_issuer::{WorkloadIssuerNameRecord, WorkloadIssuerRecord, WorkloadIssuerTooLarge};
 
 use crate::key::{Key, KeyKind};
@@ -112,6 +114,7 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
         KeyKind::TrustDomain => check_as::<TrustDomainRecord>(key, stored),
         KeyKind::User => check_as::<UserRecord>(key, stored),
         KeyKind::UserName => check_as::<UserNameRecord>(key, stored),
+        KeyKind::Webhook => check_as::<WebhookRecord>(key, stored),
         KeyKind::WorkloadIssuer => check_as::<WorkloadIssuerRecord>(key, stored),
         KeyKind::WorkloadIssuerName => check_as::<WorkloadIssuerNameRecord>(key, stored),
         // Counters are checked where they are read; the others have no record.

@@ -105,3 +105,20 @@ fn what_finds_an_approval_comes_and_goes_with_it() {
     closed.becomes(&closed.clone(), &mut again);
     assert_eq!((again.put.len(), again.delete.len(), again.add.len()), (1, 0, 0));
 }
+
+#[test]
+fn webhooks() {
+    let webhook = WebhookRecord {
+        id: id("chat"),
+        url: "https://chat.example/hook".into(),
+        loopback: false,
+        wrapped: vec![0xff; 3],
+        created_at: TimeMs(1_000),
+        revoked_at: None,
+    };
+    let text = r#"{"id":"chat","url":"https://chat.example/hook","loopback":false,"wrapped":"////","created_at_ms":1000,"revoked_at_ms":null}"#;
+    golden(&webhook, "webhook/chat", text);
+    let revoked = WebhookRecord { revoked_at: Some(TimeMs(2_000)), ..webhook.clone() };
+    golden(&revoked, "webhook/chat", &text.replace("null", "2000"));
+    assert!(!format!("{webhook:?}").contains("255"));
+}

@@ -2,6 +2,7 @@
 
 mod agent;
 mod approval;
+mod approval_webhook;
 mod audit;
 mod clock;
 mod compile_worker;
@@ -100,6 +101,9 @@ pub(crate) enum Command {
     /// What people are asked to approve
     #[command(subcommand)]
     Approval(approval::Approval),
+    /// Who is told of what is to be approved
+    #[command(subcommand)]
+    ApprovalWebhook(approval_webhook::ApprovalWebhook),
     /// What the server knows, and policies may rest on
     #[command(subcommand)]
     Fact(fact::Fact),
@@ -155,6 +159,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Exit, Fai
         Command::Load(load) => load.run(context).await,
         Command::Decide(decide) => decide.run(context).await,
         Command::Approval(approval) => approval.run(context).await,
+        Command::ApprovalWebhook(webhook) => webhook.run(context).await,
         Command::Fact(fact) => fact.run(context).await,
         Command::Grant(grant) => grant.run(context).await,
         Command::Target(target) => target.run(context).await,

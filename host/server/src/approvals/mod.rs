@@ -3,7 +3,8 @@
 //! A decision looks for what was approved of its request (`seek`), and its batch asks for an approval, or spends one
 //! (`step`): so nothing is asked for that was not recorded, and of many decisions that find the same approval one
 //! spends it. What approvers are shown is made here out of what was recorded then (`content`, `visible`). Whoever
-//! votes comes through `vote`, by whatever channel: operators by their routes (`routes`).
+//! votes comes through `vote`, by whatever channel: operators by their routes (`routes`), of which webhooks tell them
+//! (`webhooks`).
 //!
 //! Whose votes count is decided by [`attorn_core::approval::met`], with everything as it is when they are counted.
 //! INVARIANT: a vote changes a record and nothing else. What an approval permits is found out by deciding again.
@@ -14,6 +15,7 @@ pub(crate) mod seek;
 pub(crate) mod step;
 pub(crate) mod visible;
 pub(crate) mod vote;
+pub(crate) mod webhooks;
 
 use attorn_core::{ApprovalState, ApproverRole, TimeMs};
 use attorn_store::Versioned;

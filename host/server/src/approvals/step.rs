@@ -106,6 +106,14 @@ impl Part {
         }
     }
 
+    /// What the decision asks to be approved, if nobody was asked before.
+    pub(crate) fn asked(&self) -> Option<&ApprovalRecord> {
+        match &self.step {
+            Step::Ask(asking) => Some(&asking.record),
+            _ => None,
+        }
+    }
+
     /// What a challenge waits for, as the agent reads it.
     pub(crate) fn reference(&self) -> Option<ApprovalReference> {
         let record = match &self.step {

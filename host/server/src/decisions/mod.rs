@@ -90,6 +90,9 @@ pub(crate) async fn decide(app: &App, ask: &Ask) -> Result<DecisionAnswer, Failu
             match app.store.commit_recorded(recording.batch, recording.grant).await {
                 Ok(recorded) => {
                     observe::decided(app, &made, decision, began).await;
+                    if let Some(asked) = made.approval.asked() {
+                        app.webhooks.asked(app, asked);
+                    }
                     let lease = recording.lease.zip(place);
                     let answer = answer::first(app, &gathered, &made, decision, (recorded, lease)).await;
                     app.shadows.later(app, *gathered, made, decision);
