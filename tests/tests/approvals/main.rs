@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 mod bounds;
+mod commands;
 mod webhooks;
 
 use std::time::Duration;
@@ -339,4 +340,3 @@ async fn asking_again_under_the_same_key_gets_the_allow_once() {
     assert_eq!((allowed.decision, &allowed.decision_id), (Allow, &again.decision_id));
     assert!(again.approval.is_none());
 }
-
