@@ -78,6 +78,8 @@ fn place(reason: HostReason) -> Place {
         // What `decide` makes of counters that count for nobody stands in attorn-core's tests.
         HostReason::KeyExpired | HostReason::CounterWithoutSubject => Place::NotHere,
         HostReason::LimitExceeded => Place::Counters,
+        // Who cannot be asked, who said no, and when too much waits: `approvals.rs`.
+        HostReason::ApprovalImpossible | HostReason::ApprovalRefused | HostReason::TooManyApprovals => Place::Approvals,
         // On behalf of a user: `delegations.rs`, `revocation_cascade.rs` and `erasure.rs`.
         HostReason::PurposeWithoutUser
         | HostReason::Frozen
@@ -107,6 +109,7 @@ enum Place {
     Policies,
     Guest,
     Counters,
+    Approvals,
     Behalf,
     NotHere,
 }

@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
+use attorn_api::approvals::Approval;
 use attorn_api::delegations::Delegation;
 use attorn_core::Duty;
 use attorn_identity::{OperatorToken, OperatorTokenKind};
@@ -55,6 +56,8 @@ struct Victims {
     component: Vec<u8>,
     grant: attorn_api::decisions::Grant,
     decision_id: String,
+    /// What operators are asked to approve.
+    approval: Approval,
     issuer: String,
     delegation: Delegation,
     /// A token of Alice's that nobody has exchanged yet, and one with which she sees what she delegated.
@@ -73,6 +76,7 @@ struct Victims {
 impl Victims {
     async fn of(world: &Behalf) -> Self {
         let decided = world.bot.decide(&ask()).await;
+        let approval = challenged(world).await;
         world.activate("read-only", attorn_tests::components::bytes("read-only"), read_only_settings()).await;
         let clients = [Client::new(&world.reach, "support-client"), Client::new(&world.reach, "client-faq")];
         let registrar = &world.staff.registrar;
@@ -91,11 +95,13 @@ impl Victims {
         registrar.post("/v1/trust-domains", &domain).await.expect(201);
         registrar.post("/v1/workload-issuers", &workload_issuer("cluster")).await.expect(201);
         registrar.post("/v1/targets", &target("shop", "order")).await.expect(201);
+        registrar.post("/v1/approval-webhooks", &webhook("chat")).await.expect(201);
         Self {
             thumbprint: world.bot.key.thumbprint().to_owned(),
             component: b"\0asm\x0d\0\x01\0not put before".to_vec(),
             grant: decided.grant.unwrap(),
             decision_id: decided.decision_id,
+            approval,
             issuer: world.provider.issuer.clone(),
             delegation: world.delegated().await,
             subject_token: world.token(json!({ "jti": "another" })),
@@ -124,6 +130,8 @@ impl Victims {
             "trust-domains" => "example.org",
             "workload-issuers" => "cluster",
             "targets" => "shop",
+            "approvals" => &self.approval.id,
+            "approval-webhooks" => "chat",
             // There is none without a database.
             "leases" => "lse_00000000000000000000000000000000",
             _ => "",
@@ -170,6 +178,8 @@ impl Victims {
             "offerDelegation" => {
                 Body::Json(json!({ "to_agent": "helper", "permissions": pairs(&[("account.read", "account/*")]) }))
             }
+            "approve" | "refuse" => Body::Json(json!({ "digest": self.approval.digest, "reason": "a test" })),
+            "registerApprovalWebhook" => Body::Json(webhook("intruder")),
             "revokeOwnDelegation"
             | "revokeDelegation"
             | "revokeMyDelegation"
@@ -181,6 +191,7 @@ impl Victims {
             | "revokeResourceServer"
             | "revokeProvider"
             | "revokeTrustDomain"
+            | "revokeApprovalWebhook"
             | "revokeWorkloadIssuer"
             | "revokeGrant"
             | "revokePolicyVersion"
@@ -242,6 +253,10 @@ impl Victims {
             "useGrant" => Body::Json(attorn_tests::world::use_of(&self.grant)),
             "reportEffect" => Body::Json(json!({ "use_number": 1, "effect": "done" })),
             "listFacts"
+            | "listApprovals"
+            | "listApprovalWebhooks"
+            | "showApproval"
+            | "showApprovalState"
             | "acceptDelegation"
             | "listOwnDelegations"
             | "listDelegations"
@@ -314,6 +329,20 @@ impl Victims {
     fn another_newcomer(&self) -> Machine {
         Machine::new(&attorn_tests::Reach::new("http://127.0.0.1:1"), &self.newcomer.id)
     }
+}
+
+/// A webhook where nobody answers.
+fn webhook(id: &str) -> Value {
+    json!({ "id": id, "url": "http://127.0.0.1:1/hook", "loopback": true })
+}
+
+/// What an operator is asked to approve.
+async fn challenged(world: &Behalf) -> Approval {
+    world.activate("careful", attorn_tests::components::bytes("challenge"), json!({})).await;
+    let asked = world.bot.decide(&ask()).await.approval.unwrap();
+    world.deactivate("careful").await.expect(200);
+    let approver = world.staff.admin.hire("an-approver", &[Duty::Approver]).await;
+    approver.get(format!("/v1/approvals/{}", asked.id)).await.expect(200).json()
 }
 
 fn provider(id: &str, issuer: &str) -> Value {

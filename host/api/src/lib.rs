@@ -7,6 +7,7 @@
 //! There is no HTTP here: no server, no client.
 
 pub mod agents;
+pub mod approvals;
 pub mod audit;
 pub mod clock;
 pub mod decisions;

@@ -97,6 +97,8 @@ problem_codes! {
     UserUnauthenticated = "user_unauthenticated", 401, "A user's token is needed";
     /// The operator does not have the duty.
     MissingDuty = "missing_duty", 403, "The operator lacks the duty for this";
+    /// Nobody approves what they ask for themselves.
+    OwnRequest = "own_request", 403, "Nobody approves their own request";
     /// There is no such thing, or it is not yours.
     NotFound = "not_found", 404, "There is no such thing";
     /// The user was erased: what was kept of them can be read by nobody any more.
@@ -143,6 +145,8 @@ problem_codes! {
     TargetUnavailable = "target_unavailable", 503, "The target makes no credential now";
     /// The resource type is tied to another target.
     TargetTypeTaken = "target_type_taken", 409, "The resource type is tied to another target";
+    /// The vote names another digest than that of what is asked.
+    ApprovalMismatch = "approval_mismatch", 409, "The vote is on something else than what is asked";
     /// The component cannot be a policy.
     ComponentRejected = "component_rejected", 422, "The component cannot be used as a policy";
     /// Somebody cancelled making the policy ready.

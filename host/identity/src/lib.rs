@@ -34,6 +34,7 @@ pub mod svid;
 pub mod token;
 pub mod token_check;
 pub mod user_key;
+pub mod webhook;
 pub mod wrap;
 
 mod compact;
@@ -51,6 +52,7 @@ pub use secret::{OperatorToken, OperatorTokenKind};
 pub use token::{TokenClaims, TokenKeyError, TokenSigner, TokenSubject, generate_token_key, jwks};
 pub use token_check::{NotOurToken, UnverifiedToken};
 pub use user_key::{NamesKey, PseudonymKind, SealError, UserKey};
+pub use webhook::WebhookSecret;
 pub use wrap::{KeyLabel, RootKey, WrapError};
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ use attorn_log::CheckpointSigner;
 use attorn_store::Store;
 
 use crate::active::ActivePolicies;
+use crate::approvals::ApprovalLimits;
+use crate::approvals::webhooks::Webhooks;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::decisions::pause::Pauses;
@@ -78,6 +80,8 @@ pub(crate) struct App {
     pub(crate) published: Published,
     pub(crate) queries: Queries,
     pub(crate) limits: BoundsLimits,
+    pub(crate) approvals: ApprovalLimits,
+    pub(crate) webhooks: Webhooks,
 }
 
 impl App {

@@ -54,6 +54,8 @@ pub(crate) struct Metrics {
     expired_left: Gauge,
     /// In the order of [`LeaseEvent::ALL`].
     leases: [Counter; LeaseEvent::ALL.len()],
+    /// In the order of [`WebhookEvent::ALL`].
+    webhooks: [Counter; WebhookEvent::ALL.len()],
 }
 
 /// What becomes of leases.
@@ -81,6 +83,32 @@ impl LeaseEvent {
             Self::Ended => "ended",
             Self::RevocationFailed => "revocation_failed",
             Self::Irrevocable => "irrevocable",
+        }
+    }
+}
+
+/// What becomes of messages to webhooks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WebhookEvent {
+    /// One was taken.
+    Delivered,
+    /// An attempt to send one failed.
+    AttemptFailed,
+    /// One was not taken in time.
+    GivenUp,
+    /// There was no room for one.
+    Dropped,
+}
+
+impl WebhookEvent {
+    const ALL: [Self; 4] = [Self::Delivered, Self::AttemptFailed, Self::GivenUp, Self::Dropped];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::AttemptFailed => "attempt_failed",
+            Self::GivenUp => "given_up",
+            Self::Dropped => "dropped",
         }
     }
 }
@@ -123,6 +151,8 @@ impl Metrics {
         let help = "Expired records that could not be removed when they were looked at last";
         registry.register("expired_records_left", help, expired_left.clone());
         let leases = family(&mut registry, "lease_events", "What became of credentials that exist outside");
+        let help = "What became of messages to webhooks about approvals";
+        let webhooks = family(&mut registry, "webhook_events", help);
         Self {
             decisions: ["bounds", "policies"].map(decided),
             conflicts: ["changed", "limit"].map(|cause| conflicts.of([("cause", cause)])),
@@ -134,12 +164,18 @@ impl Metrics {
             facts_set,
             expired_left,
             leases: LeaseEvent::ALL.map(|event| leases.of([("event", event.as_str())])),
+            webhooks: WebhookEvent::ALL.map(|event| webhooks.of([("event", event.as_str())])),
         }
     }
 
     /// Something became of a lease.
     pub(crate) fn lease(&self, event: LeaseEvent) {
         self.leases[event as usize].inc();
+    }
+
+    /// Something became of a message to a webhook.
+    pub(crate) fn webhook(&self, event: WebhookEvent) {
+        self.webhooks[event as usize].inc();
     }
 
     /// A decision was recorded.

@@ -1,5 +1,6 @@
 //! All routes, one row each.
 
+mod approvals;
 mod decisions;
 mod people;
 mod policies;
@@ -36,8 +37,18 @@ pub fn openapi_document() -> serde_json::Value {
 /// All routes.
 pub(crate) fn all() -> Vec<Route> {
     let registered = [registry::all(), vouching::all(), keys(), provider(), targets::all()].concat();
-    [registered, policies::all(), decisions::all(), people::all(), auditing(), log_epochs(), published::all(), open()]
-        .concat()
+    [
+        registered,
+        policies::all(),
+        decisions::all(),
+        approvals::all(),
+        people::all(),
+        auditing(),
+        log_epochs(),
+        published::all(),
+        open(),
+    ]
+    .concat()
 }
 
 const GET: Method = Method::GET;

@@ -20,6 +20,8 @@ use tokio::sync::oneshot;
 
 use crate::active::ActivePolicies;
 use crate::app::App;
+use crate::approvals::ApprovalLimits;
+use crate::approvals::webhooks::{self, Webhooks};
 use crate::clock::start::{Began, STARTED, SetBack};
 use crate::clock::{WallClock, keep};
 use crate::config::{Config, Tls};
@@ -71,6 +73,8 @@ pub struct Start {
     pub compile_worker: Option<Worker>,
     /// What no policy can lift. Operators have no say in it: the binary starts with the usual ones.
     pub limits: BoundsLimits,
+    /// How long approvals count, and how many there may be. The binary starts with the usual ones.
+    pub approvals: ApprovalLimits,
 }
 
 /// A server that listens and does not serve yet.
@@ -128,6 +132,7 @@ impl Server {
         let marks = tokio::spawn(keep::run(Arc::clone(&app)));
         let ending = tokio::spawn(leases::queue::run(Arc::clone(&app)));
         let sweeping = tokio::spawn(leases::sweep::run(Arc::clone(&app)));
+        let telling = tokio::spawn(webhooks::run(Arc::clone(&app)));
         let indexing = tokio::spawn(queries::follow::run(Arc::clone(&app)));
         let router = dispatch::router(&app, &routes::all());
         let acceptor = certificate.as_ref().map(ServerCertificate::acceptor).transpose();
@@ -156,6 +161,7 @@ impl Server {
         reaper.abort();
         ending.abort();
         sweeping.abort();
+        telling.abort();
         shadows.abort();
         refusals::end(&app, &summaries).await;
         keep::end(&app, &marks).await;
@@ -173,7 +179,7 @@ impl Server {
     }
 
     async fn open(config: Config, start: Start) -> Result<Self, ServeError> {
-        let Start { accept_clock, wall, compile_worker, limits } = start;
+        let Start { accept_clock, wall, compile_worker, limits, approvals } = start;
         let root = Arc::new(root_key(&config)?);
         let certificate = certificate(&config.tls)?;
         let seen = high_water::seen(&config.high_water);
@@ -236,6 +242,8 @@ impl Server {
             root,
             targets: Targets::new(),
             limits,
+            approvals,
+            webhooks: Webhooks::new(),
             store,
             config,
         });

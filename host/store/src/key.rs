@@ -11,9 +11,9 @@
 use std::fmt;
 
 use attorn_core::{
-    AgentId, CounterSubject, CounterWindow, DecisionId, DelegationId, Digest, EntitlementHolder, FactName, FactPrefix,
-    GrantId, KeyThumbprint, LabelName, LeaseId, OperatorId, PolicyId, ProviderId, ReasonCode, ResourceServerId,
-    ResourceType, SessionId, TargetId, TimeMs, TrustDomain, UserId, WorkloadIssuerId,
+    AgentId, ApprovalId, CounterSubject, CounterWindow, DecisionId, DelegationId, Digest, EntitlementHolder, FactName,
+    FactPrefix, GrantId, KeyThumbprint, LabelName, LeaseId, OperatorId, PolicyId, ProviderId, ReasonCode,
+    ResourceServerId, ResourceType, SessionId, TargetId, TimeMs, TrustDomain, UserId, WebhookId, WorkloadIssuerId,
 };
 use attorn_log::Epoch;
 
@@ -54,6 +54,10 @@ kinds! {
     AgentDelegation = "agent_delegation",
     /// How many leases of a target's an agent holds.
     AgentLeases = "agent_leases",
+    /// What somebody is asked to approve.
+    Approval = "approval",
+    /// Which approval was asked for last for a request.
+    ApprovalRequest = "approval_request",
     /// That a delegation was given out of another.
     ChildDelegation = "child_delegation",
     /// That time was set back.
@@ -108,6 +112,10 @@ kinds! {
     Logout = "logout",
     /// Something that there is one of.
     Meta = "meta",
+    /// That an approval counts among those of an agent.
+    OpenApproval = "open_approval",
+    /// How many of them there are.
+    OpenApprovals = "open_approvals",
     /// That a lease of a target's has not ended.
     OpenLease = "open_lease",
     /// How many of them there are.
@@ -152,6 +160,8 @@ kinds! {
     UserDelegation = "user_delegation",
     /// Which user goes by a provider's name for them.
     UserName = "user_name",
+    /// Who is told of what is to be approved.
+    Webhook = "webhook",
     /// An issuer of workloads' tokens.
     WorkloadIssuer = "workload_issuer",
     /// Which of them goes by what tokens say in `iss`.
@@ -169,6 +179,7 @@ impl KeyKind {
                 | Self::GrantReleases
                 | Self::GrantUses
                 | Self::KeptDelegations
+                | Self::OpenApprovals
                 | Self::OpenLeases
                 | Self::OpenOffers
         )
@@ -180,6 +191,8 @@ impl KeyKind {
         matches!(
             self,
             Self::AgentLeases
+                | Self::Approval
+                | Self::ApprovalRequest
                 | Self::ClockMark
                 | Self::Counter
                 | Self::Decision
@@ -193,10 +206,13 @@ impl KeyKind {
                 | Self::KeptDelegations
                 | Self::Lease
                 | Self::LeaseDue
+                | Self::OpenApproval
+                | Self::OpenApprovals
                 | Self::OpenLease
                 | Self::OpenLeases
                 | Self::OpenOffers
                 | Self::ShadowReport
+                | Self::Webhook
         )
     }
 }
@@ -471,6 +487,46 @@ impl Key {
         Self::of(KeyKind::GrantLease, &[&grant.to_string(), &id.to_string()])
     }
 
+    /// An approval's record.
+    #[must_use]
+    pub fn approval(id: &ApprovalId) -> Self {
+        Self::of(KeyKind::Approval, &[&id.to_string()])
+    }
+
+    /// Which approval was asked for last for a request, of which this is the keyed hash.
+    #[must_use]
+    pub fn approval_request(bound_to: &Digest) -> Self {
+        Self::of(KeyKind::ApprovalRequest, &[&bound_to.to_string()])
+    }
+
+    /// That an approval counts among those that this agent may have waiting at once for this user, or for none. Its
+    /// value is empty.
+    #[must_use]
+    pub fn open_approval(agent: &AgentId, user: Option<&UserId>, id: &ApprovalId) -> Self {
+        // No user's id is empty.
+        let user = user.map_or("", UserId::as_str);
+        Self::of(KeyKind::OpenApproval, &[agent.as_str(), user, &id.to_string()])
+    }
+
+    /// How many of them there are: a counter.
+    #[must_use]
+    pub fn open_approvals(agent: &AgentId, user: Option<&UserId>) -> Self {
+        Self::of(KeyKind::OpenApprovals, &[agent.as_str(), user.map_or("", UserId::as_str)])
+    }
+
+    /// The approval that this key names: its own, or a row's in the index of those that count.
+    #[must_use]
+    pub fn named_approval(&self) -> Option<ApprovalId> {
+        let names = matches!(self.kind()?, KeyKind::Approval | KeyKind::OpenApproval);
+        names.then(|| self.last_segment()?.parse().ok()).flatten()
+    }
+
+    /// A webhook's record.
+    #[must_use]
+    pub fn webhook(id: &WebhookId) -> Self {
+        Self::of(KeyKind::Webhook, &[id.as_str()])
+    }
+
     /// A lease's record.
     #[must_use]
     pub fn lease(id: &LeaseId) -> Self {
@@ -728,6 +784,12 @@ impl KeyPrefix {
         let mut all = Self::kind(KeyKind::Fact);
         all.0.extend_from_slice(prefix.as_str().as_bytes());
         all
+    }
+
+    /// All approvals that count among those that an agent may have waiting at once for a user, or for none.
+    #[must_use]
+    pub fn open_approvals(agent: &AgentId, user: Option<&UserId>) -> Self {
+        Self::under(&Key::of(KeyKind::OpenApproval, &[agent.as_str(), user.map_or("", UserId::as_str)]))
     }
 
     /// All leases of a grant.

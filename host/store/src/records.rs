@@ -7,6 +7,7 @@
 
 mod active_set;
 mod agent;
+mod approval;
 mod clock;
 mod clock_mark;
 mod codec;
@@ -31,10 +32,12 @@ mod target;
 mod token_key;
 mod trust_domain;
 mod user;
+mod webhook;
 mod workload_issuer;
 
 pub use active_set::{ActiveMember, ActiveSetRecord, DuplicateMember};
 pub use agent::{AgentRecord, AgentRecordError, KeyOwner, KeyOwnerRecord, StateChange};
+pub use approval::{ApprovalRecord, ApprovalRequestRecord};
 pub use clock::SetBackRecord;
 pub use clock_mark::ClockMarkRecord;
 pub(crate) use codec::json;
@@ -60,6 +63,7 @@ pub use target::{TargetRecord, TargetSecret, TargetTypeRecord};
 pub use token_key::{TokenKeyRecord, TokenKeyState};
 pub use trust_domain::{TrustDomainRecord, TrustDomainRecordError, TrustedJwtKey};
 pub use user::{LogoutRecord, SessionNameRecord, SessionRecord, UserBody, UserNameRecord, UserRecord};
+pub use webhook::WebhookRecord;
 pub use workload_issuer::{WorkloadIssuerNameRecord, WorkloadIssuerRecord, WorkloadIssuerTooLarge};
 
 use crate::key::{Key, KeyKind};
@@ -73,6 +77,8 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
     match kind {
         KeyKind::ActiveSet => check_as::<ActiveSetRecord>(key, stored),
         KeyKind::Agent => check_as::<AgentRecord>(key, stored),
+        KeyKind::Approval => check_as::<ApprovalRecord>(key, stored),
+        KeyKind::ApprovalRequest => check_as::<ApprovalRequestRecord>(key, stored),
         KeyKind::Clock => check_as::<SetBackRecord>(key, stored),
         KeyKind::ClockMark => check_as::<ClockMarkRecord>(key, stored),
         KeyKind::Decision => check_as::<DecisionRecord>(key, stored),
@@ -108,6 +114,7 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
         KeyKind::TrustDomain => check_as::<TrustDomainRecord>(key, stored),
         KeyKind::User => check_as::<UserRecord>(key, stored),
         KeyKind::UserName => check_as::<UserNameRecord>(key, stored),
+        KeyKind::Webhook => check_as::<WebhookRecord>(key, stored),
         KeyKind::WorkloadIssuer => check_as::<WorkloadIssuerRecord>(key, stored),
         KeyKind::WorkloadIssuerName => check_as::<WorkloadIssuerNameRecord>(key, stored),
         // Counters are checked where they are read; the others have no record.
@@ -121,6 +128,8 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
         | KeyKind::GrantUses
         | KeyKind::KeptDelegations
         | KeyKind::LeaseDue
+        | KeyKind::OpenApproval
+        | KeyKind::OpenApprovals
         | KeyKind::OpenLease
         | KeyKind::OpenLeases
         | KeyKind::OpenOffers
@@ -152,6 +161,10 @@ mod people_tests;
 #[cfg(test)]
 #[path = "records_provider_tests.rs"]
 mod provider_tests;
+
+#[cfg(test)]
+#[path = "records_approval_tests.rs"]
+mod approval_tests;
 
 #[cfg(test)]
 #[path = "records_lease_tests.rs"]

@@ -49,7 +49,20 @@ impl Decided {
             Some(Given::Login(login)) => (None, Some(login)),
             None => (None, None),
         };
-        DecisionAnswer { decision, decision_id, reasons, approvers, grant, credential, login, entry, active_set }
+        // A challenge is never kept, so what it waits for is put in by whoever makes one.
+        let approval = None;
+        DecisionAnswer {
+            decision,
+            decision_id,
+            reasons,
+            approvers,
+            approval,
+            grant,
+            credential,
+            login,
+            entry,
+            active_set,
+        }
     }
 }
 
@@ -76,7 +89,7 @@ pub(super) async fn first(
         (Some(grant), None) => Some(Given::Token(token(app, &grant, subject.as_ref()).await?)),
         (Some(grant), Some(lease)) => Some(Given::Login(leases::issue::login(app, &grant, lease, charges).await?)),
     };
-    Ok(decided.answer(entry, given))
+    Ok(DecisionAnswer { approval: made.approval.reference(), ..decided.answer(entry, given) })
 }
 
 /// The answer to what was asked before: the recorded decision, with a token signed anew from the same

@@ -20,12 +20,13 @@ use super::charge::{self, Exceeded};
 use super::digests;
 use super::gather::Ground;
 use super::in_record::{
-    bounds_in_record, charge_in_record, delegation_in_record, engine_in_record, fact_in_record, known_in_record,
-    limit_in_record, user_in_record,
+    approval_in_record, bounds_in_record, charge_in_record, delegation_in_record, engine_in_record, fact_in_record,
+    known_in_record, limit_in_record, user_in_record,
 };
 use super::known::LookedUp;
 use super::veil::{self, Veil};
 use crate::active::ActivePolicy;
+use crate::approvals::step::Part;
 use crate::entry;
 use crate::http::failure::Failure;
 use crate::leases::place::Place;
@@ -56,6 +57,8 @@ pub(crate) struct Made {
     pub(crate) looked_up: LookedUp,
     /// The configuration of the engine that ran them; none when a bound decided.
     pub(crate) engine: Option<Digest>,
+    /// What was approved of it, and what it asks to be approved.
+    pub(crate) approval: Part,
 }
 
 /// What is to be recorded of a decision.
@@ -77,13 +80,15 @@ impl Made {
     /// A decision before any policy.
     pub(crate) fn by_bounds(now: TimeMs, decision: Decision) -> Self {
         let (asked, looked_up) = (Vec::new(), LookedUp::default());
-        Self { now, decision, limit: None, asked, context: None, looked_up, engine: None }
+        let approval = Part::default();
+        Self { now, decision, limit: None, asked, context: None, looked_up, engine: None, approval }
     }
 
     /// Deny, because this counter has no room for what the policies allowed.
     pub(super) fn deny_at(&mut self, limit: Exceeded) {
         self.decision = Decision::Deny(Denied::by_host(HostReason::LimitExceeded));
         self.limit = Some(limit);
+        self.approval.denied();
     }
 }
 
@@ -121,6 +126,7 @@ pub(super) fn batch(
         batch.put.push((Key::expiry(grant.expires_at, &Key::grant(&grant.id)), Vec::new()));
         batch.put_record(&record);
     }
+    made.approval.put(&mut batch, decision);
     let lease = match (&grant, place) {
         (Some(grant), Some(place)) => Some(place.intend(grant, &mut batch)?),
         _ => None,
@@ -194,6 +200,7 @@ fn entry_body(
             "digest": ground.active.digest,
         },
         "grant": grant,
+        "approval": made.approval.said(ground.chain.as_ref()),
         "record_digest": record_digest,
     });
     if let Some(credential) = &ground.credential {
@@ -320,6 +327,9 @@ fn record_of(
             "claims": shown.then(|| embedded(&request.claims)),
         },
         "credential": ground.credential.as_ref().map(credential_in),
+        "approvals": made.context.iter().flat_map(|context| &context.approvals).map(approval_in_record)
+            .collect::<Vec<_>>(),
+        "approval": made.approval.said(ground.chain.as_ref()),
         "bounds": within.map(bounds_in_record),
         "policies_asked": shown,
         "context_digest": saw,

@@ -122,6 +122,8 @@ const fn of_problem(code: ProblemCode) -> OAuthCode {
         | ProblemCode::UnsupportedMediaType
         | ProblemCode::UserUnauthenticated
         | ProblemCode::MissingDuty
+        | ProblemCode::OwnRequest
+        | ProblemCode::ApprovalMismatch
         | ProblemCode::NotFound
         | ProblemCode::NoSuchRoute
         | ProblemCode::MethodNotAllowed
