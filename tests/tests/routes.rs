@@ -19,8 +19,9 @@ use attorn_tests::{Answer, Behalf, Call, Machine, Operator};
 use serde_json::{Value, json};
 
 /// The routes that anybody may call. Whoever adds one thinks twice.
-const PUBLIC: [&str; 8] = [
+const PUBLIC: [&str; 9] = [
     "/.well-known/jwks.json",
+    "/.well-known/client-jwks.json",
     "/.well-known/oauth-authorization-server",
     "/.well-known/oauth-protected-resource",
     "/healthz",
@@ -190,6 +191,7 @@ impl Victims {
             | "revokeOperator"
             | "revokeResourceServer"
             | "revokeProvider"
+            | "removeBackchannel"
             | "revokeTrustDomain"
             | "revokeApprovalWebhook"
             | "revokeWorkloadIssuer"
@@ -207,6 +209,9 @@ impl Victims {
                 Body::Json(json!({ "holder": { "everyone": self.issuer }, "permissions": pairs(&[("*", "*")]) }))
             }
             "deleteEntitlement" => Body::Json(json!({ "holder": { "everyone": self.issuer } })),
+            "setBackchannel" => {
+                Body::Json(json!({ "client_id": "intruder", "client_authentication": "private_key_jwt" }))
+            }
             "checkToken" => Body::Json(json!({ "token": "a.b.c" })),
             "suspendAgent" | "resumeAgent" | "retireAgent" | "rotateTokenKey" => {
                 Body::Json(json!({ "reason": "a test" }))
@@ -245,6 +250,18 @@ impl Victims {
             "createDecision" => Body::Json(ask()),
             "retireTokenKey" => Body::Json(json!({ "compromised": true })),
             "backchannelLogout" => Body::Form(vec![("logout_token", self.logout_token.clone())]),
+            "createBackchannelRequest" => Body::Form(vec![
+                ("scope", "openid".into()),
+                ("login_hint", self.delegation.user.clone()),
+                (
+                    "authorization_details",
+                    json!([{
+                        "type": "attorn_action", "actions": ["account.read"], "identifier": "account/1",
+                        "purpose": attorn_tests::world::PURPOSE_WITH_USER, "delegation": self.delegation.id,
+                    }])
+                    .to_string(),
+                ),
+            ]),
             "createToken" => Body::Form(token_request(&detail())),
             "introspectToken" | "revokeToken" => Body::Form(vec![("token", self.token.clone())]),
             "replayDecision" => Body::Json(json!({ "decision_id": self.decision_id })),
@@ -272,6 +289,7 @@ impl Victims {
             | "revokeAgentKey"
             | "listProviders"
             | "showProvider"
+            | "showBackchannel"
             | "listWorkloadIssuers"
             | "showWorkloadIssuer"
             | "deactivatePolicy"

@@ -71,7 +71,10 @@ mod tests {
     fn it_is_what_others_compute() {
         let secret = WebhookSecret::of_bytes(&[7; 32]).unwrap();
         assert_eq!(&*secret.expose(), "whsec_BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=");
-        assert_eq!(secret.sign("msg_1", 1_700_000_000, b"{\"a\":1}"), "v1,LInk7lWC3DLGgRP3k/Xpm933fgj/SEGrik4mpkLgnKE=");
+        assert_eq!(
+            secret.sign("msg_1", 1_700_000_000, b"{\"a\":1}"),
+            "v1,LInk7lWC3DLGgRP3k/Xpm933fgj/SEGrik4mpkLgnKE="
+        );
         let others = [
             secret.sign("msg_2", 1_700_000_000, b"{\"a\":1}"),
             secret.sign("msg_1", 1_700_000_001, b"{\"a\":1}"),

@@ -339,4 +339,3 @@ async fn asking_again_under_the_same_key_gets_the_allow_once() {
     assert_eq!((allowed.decision, &allowed.decision_id), (Allow, &again.decision_id));
     assert!(again.approval.is_none());
 }
-

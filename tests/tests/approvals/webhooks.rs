@@ -1,7 +1,7 @@
 //! Who is told of what is to be approved, and who holds up nobody.
 
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex};
 
 use attorn_api::approvals::{RegisteredWebhook, WebhookMessage};
 use attorn_identity::WebhookSecret;
@@ -134,7 +134,8 @@ async fn where_nothing_may_be_sent_is_refused() {
     registrar.post("/v1/approval-webhooks", &body).await.refused(409, "invalid_state");
     registrar.post("/v1/approval-webhooks/hook-0/revoke", &json!({})).await.expect(200);
     registrar.post("/v1/approval-webhooks/hook-0/revoke", &json!({})).await.refused(409, "invalid_state");
-    registrar.post("/v1/approval-webhooks", &json!({ "id": "hook-0", "url": "http://127.0.0.1:1/", "loopback": true }))
+    registrar
+        .post("/v1/approval-webhooks", &json!({ "id": "hook-0", "url": "http://127.0.0.1:1/", "loopback": true }))
         .await
         .refused(409, "already_exists");
     registrar.post("/v1/approval-webhooks", &body).await.expect(201);

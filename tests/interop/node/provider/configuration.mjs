@@ -5,14 +5,18 @@
 
 import { errors } from 'oidc-provider';
 
+import { approvalType, approvalsClient } from './ciba.mjs';
 import { findBySubject } from './settings.mjs';
 
 // What `oidc-provider` takes. `keys` are private JWKs; it signs with the first.
-export function configuration(settings, store, keys, cookieSecret) {
+export function configuration(settings, store, keys, cookieSecret, devices) {
     const development = settings.pages === 'development';
     return {
         adapter: store.adapter(),
-        clients: settings.clients.map((client) => clientMetadata(settings, client)),
+        clients: [
+            ...settings.clients.map((client) => clientMetadata(settings, client)),
+            ...approvalsClient(settings),
+        ],
         jwks: { keys },
         cookies: { keys: [cookieSecret] },
         scopes: ['openid'],
@@ -24,6 +28,7 @@ export function configuration(settings, store, keys, cookieSecret) {
         ...(development ? {} : { interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` } }),
         features: {
             backchannelLogout: { enabled: true },
+            ...(settings.approvals_jwks === null ? {} : { ciba: devices.feature(settings) }),
             devInteractions: { enabled: development },
             dPoP: { enabled: true },
             resourceIndicators: {
@@ -108,7 +113,10 @@ function richAuthorizationRequests(settings) {
     };
     return {
         enabled: true,
-        types: Object.fromEntries(settings.authorization_details_types.map((type) => [type, { validate }])),
+        types: {
+            ...Object.fromEntries(settings.authorization_details_types.map((type) => [type, { validate }])),
+            ...approvalType(settings),
+        },
         // What the user ticked stands in the grant. Nothing else gets into a code, and then into a token.
         authorizationDetailsForGrantSource: (ctx) => consented(ctx),
         authorizationDetailsForAccessToken: (_, __, source) => source.rar,
