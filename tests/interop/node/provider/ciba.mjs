@@ -8,6 +8,8 @@ import { errors } from 'oidc-provider';
 import { findBySubject } from './settings.mjs';
 
 const APPROVAL = 'attorn_approval';
+// What Attorn is called as a client.
+export const APPROVALS = 'approvals';
 
 // What users are asked, and have not answered.
 export class Devices {
@@ -88,7 +90,7 @@ export function approvalsClient(settings) {
     }
     return [
         {
-            client_id: 'approvals',
+            client_id: APPROVALS,
             grant_types: ['urn:openid:params:grant-type:ciba'],
             response_types: [],
             redirect_uris: [],

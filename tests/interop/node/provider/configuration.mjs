@@ -5,7 +5,7 @@
 
 import { errors } from 'oidc-provider';
 
-import { approvalType, approvalsClient } from './ciba.mjs';
+import { APPROVALS, approvalType, approvalsClient } from './ciba.mjs';
 import { findBySubject } from './settings.mjs';
 
 // What `oidc-provider` takes. `keys` are private JWKs; it signs with the first.
@@ -33,6 +33,8 @@ export function configuration(settings, store, keys, cookieSecret, devices) {
             dPoP: { enabled: true },
             resourceIndicators: {
                 enabled: true,
+                // What is shown to a user has to be for somebody: `authorization_details` go with no request else.
+                defaultResource: (_, client) => (client.clientId === APPROVALS ? settings.audience : undefined),
                 getResourceServerInfo: (_, resource, client) => resourceServer(settings, resource, client),
                 useGrantedResource: () => true,
             },
@@ -92,7 +94,8 @@ async function tokenClaims(settings, ctx, token) {
 }
 
 function resourceServer(settings, resource, client) {
-    const { audiences } = settings.clients.find(({ id }) => id === client.clientId);
+    const known = settings.clients.find(({ id }) => id === client.clientId);
+    const audiences = client.clientId === APPROVALS ? ['audience'] : known.audiences;
     if (!audiences.some((name) => settings[name] === resource)) {
         throw new errors.InvalidTarget();
     }
