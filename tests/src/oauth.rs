@@ -159,6 +159,8 @@ impl Client {
         let call = Call::get(path);
         let mut claims = self.proof_claims(&call.path, &self.nonce().await);
         claims["htm"] = "GET".into();
+        let digest = Sha256::digest(&call.body);
+        claims["content_digest"] = format!("sha-256=:{}:", data_encoding::BASE64.encode(&digest)).into();
         self.reach.send(call.header(PROOF_HEADER, self.proof_of(&claims))).await
     }
 
