@@ -20,8 +20,8 @@ use serde_json::{Value, json};
 
 /// The routes that anybody may call. Whoever adds one thinks twice.
 const PUBLIC: [&str; 9] = [
-    "/.well-known/jwks.json",
     "/.well-known/client-jwks.json",
+    "/.well-known/jwks.json",
     "/.well-known/oauth-authorization-server",
     "/.well-known/oauth-protected-resource",
     "/healthz",
@@ -290,6 +290,7 @@ impl Victims {
             | "listProviders"
             | "showProvider"
             | "showBackchannel"
+            | "showClientJwks"
             | "listWorkloadIssuers"
             | "showWorkloadIssuer"
             | "deactivatePolicy"
