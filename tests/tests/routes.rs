@@ -96,6 +96,8 @@ impl Victims {
         registrar.post("/v1/trust-domains", &domain).await.expect(201);
         registrar.post("/v1/workload-issuers", &workload_issuer("cluster")).await.expect(201);
         registrar.post("/v1/targets", &target("shop", "order")).await.expect(201);
+        let backchannel = json!({ "client_id": "attorn", "client_authentication": "private_key_jwt" });
+        registrar.post("/v1/providers/main/backchannel", &backchannel).await.expect(200);
         registrar.post("/v1/approval-webhooks", &webhook("chat")).await.expect(201);
         Self {
             thumbprint: world.bot.key.thumbprint().to_owned(),
