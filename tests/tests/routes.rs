@@ -19,7 +19,8 @@ use attorn_tests::{Answer, Behalf, Call, Machine, Operator};
 use serde_json::{Value, json};
 
 /// The routes that anybody may call. Whoever adds one thinks twice.
-const PUBLIC: [&str; 8] = [
+const PUBLIC: [&str; 9] = [
+    "/.well-known/client-jwks.json",
     "/.well-known/jwks.json",
     "/.well-known/oauth-authorization-server",
     "/.well-known/oauth-protected-resource",
@@ -95,6 +96,8 @@ impl Victims {
         registrar.post("/v1/trust-domains", &domain).await.expect(201);
         registrar.post("/v1/workload-issuers", &workload_issuer("cluster")).await.expect(201);
         registrar.post("/v1/targets", &target("shop", "order")).await.expect(201);
+        let backchannel = json!({ "client_id": "attorn", "client_authentication": "private_key_jwt" });
+        registrar.post("/v1/providers/main/backchannel", &backchannel).await.expect(200);
         registrar.post("/v1/approval-webhooks", &webhook("chat")).await.expect(201);
         Self {
             thumbprint: world.bot.key.thumbprint().to_owned(),
@@ -190,6 +193,7 @@ impl Victims {
             | "revokeOperator"
             | "revokeResourceServer"
             | "revokeProvider"
+            | "removeBackchannel"
             | "revokeTrustDomain"
             | "revokeApprovalWebhook"
             | "revokeWorkloadIssuer"
@@ -207,6 +211,9 @@ impl Victims {
                 Body::Json(json!({ "holder": { "everyone": self.issuer }, "permissions": pairs(&[("*", "*")]) }))
             }
             "deleteEntitlement" => Body::Json(json!({ "holder": { "everyone": self.issuer } })),
+            "setBackchannel" => {
+                Body::Json(json!({ "client_id": "intruder", "client_authentication": "private_key_jwt" }))
+            }
             "checkToken" => Body::Json(json!({ "token": "a.b.c" })),
             "suspendAgent" | "resumeAgent" | "retireAgent" | "rotateTokenKey" => {
                 Body::Json(json!({ "reason": "a test" }))
@@ -245,6 +252,18 @@ impl Victims {
             "createDecision" => Body::Json(ask()),
             "retireTokenKey" => Body::Json(json!({ "compromised": true })),
             "backchannelLogout" => Body::Form(vec![("logout_token", self.logout_token.clone())]),
+            "createBackchannelRequest" => Body::Form(vec![
+                ("scope", "openid".into()),
+                ("login_hint", self.delegation.user.clone()),
+                (
+                    "authorization_details",
+                    json!([{
+                        "type": "attorn_action", "actions": ["account.read"], "identifier": "account/1",
+                        "purpose": attorn_tests::world::PURPOSE_WITH_USER, "delegation": self.delegation.id,
+                    }])
+                    .to_string(),
+                ),
+            ]),
             "createToken" => Body::Form(token_request(&detail())),
             "introspectToken" | "revokeToken" => Body::Form(vec![("token", self.token.clone())]),
             "replayDecision" => Body::Json(json!({ "decision_id": self.decision_id })),
@@ -272,6 +291,8 @@ impl Victims {
             | "revokeAgentKey"
             | "listProviders"
             | "showProvider"
+            | "showBackchannel"
+            | "showClientJwks"
             | "listWorkloadIssuers"
             | "showWorkloadIssuer"
             | "deactivatePolicy"

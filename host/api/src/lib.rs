@@ -9,6 +9,7 @@
 pub mod agents;
 pub mod approvals;
 pub mod audit;
+pub mod backchannel;
 pub mod clock;
 pub mod decisions;
 pub mod delegations;

@@ -23,6 +23,7 @@
 //! each signature, which is what happens to providers' tokens: they come once for each delegation.
 
 pub mod client_assertion;
+pub mod client_signer;
 pub mod issuer_token;
 pub mod jwk;
 pub mod key;
@@ -42,6 +43,7 @@ mod random;
 mod target;
 
 pub use client_assertion::{AssertionError, AssertionExpectation, AssertionGuard, UnverifiedAssertion};
+pub use client_signer::ClientSigner;
 pub use jwk::{Algorithm, Jwk, JwkError};
 pub use key::PublicKey;
 pub use nonce::Nonces;

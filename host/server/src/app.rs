@@ -25,9 +25,11 @@ use crate::http::rates::Rates;
 use crate::http::strangers::Strangers;
 use crate::loads::Loads;
 use crate::metrics::Metrics;
+use crate::oauth::ciba::AuthRequests;
 use crate::parsed_keys::{ByVersion, ParsedKeys};
 use crate::policy_logs::PolicyLogs;
 use crate::providers::ProviderKeyring;
+use crate::providers::backchannel::Backchannels;
 use crate::published::Published;
 use crate::queries::Queries;
 use crate::refusals::Refusals;
@@ -73,6 +75,8 @@ pub(crate) struct App {
     /// so that nobody who has the data can find out by guessing, however much is erased later.
     pub(crate) unread: NamesKey,
     pub(crate) providers: ProviderKeyring,
+    pub(crate) backchannels: Backchannels,
+    pub(crate) auth_requests: AuthRequests,
     pub(crate) token_keys: TokenKeys,
     pub(crate) root: Arc<RootKey>,
     pub(crate) targets: Targets,

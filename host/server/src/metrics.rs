@@ -56,6 +56,8 @@ pub(crate) struct Metrics {
     leases: [Counter; LeaseEvent::ALL.len()],
     /// In the order of [`WebhookEvent::ALL`].
     webhooks: [Counter; WebhookEvent::ALL.len()],
+    /// In the order of [`PromptEvent::ALL`].
+    prompts: [Counter; PromptEvent::ALL.len()],
 }
 
 /// What becomes of leases.
@@ -113,6 +115,35 @@ impl WebhookEvent {
     }
 }
 
+/// What becomes of prompts: users who are asked at their provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PromptEvent {
+    /// The provider asks the user.
+    Started,
+    /// The user said yes.
+    Approved,
+    /// The user said no.
+    Refused,
+    /// The user did not answer in time.
+    Expired,
+    /// The user could not be asked, or the answer was no answer.
+    Failed,
+}
+
+impl PromptEvent {
+    const ALL: [Self; 5] = [Self::Started, Self::Approved, Self::Refused, Self::Expired, Self::Failed];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Approved => "approved",
+            Self::Refused => "refused",
+            Self::Expired => "expired",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// Why a decision could not be committed as it was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Conflict {
@@ -153,6 +184,7 @@ impl Metrics {
         let leases = family(&mut registry, "lease_events", "What became of credentials that exist outside");
         let help = "What became of messages to webhooks about approvals";
         let webhooks = family(&mut registry, "webhook_events", help);
+        let prompts = family(&mut registry, "prompt_events", "What became of asking users at their provider");
         Self {
             decisions: ["bounds", "policies"].map(decided),
             conflicts: ["changed", "limit"].map(|cause| conflicts.of([("cause", cause)])),
@@ -165,6 +197,7 @@ impl Metrics {
             expired_left,
             leases: LeaseEvent::ALL.map(|event| leases.of([("event", event.as_str())])),
             webhooks: WebhookEvent::ALL.map(|event| webhooks.of([("event", event.as_str())])),
+            prompts: PromptEvent::ALL.map(|event| prompts.of([("event", event.as_str())])),
         }
     }
 
@@ -176,6 +209,11 @@ impl Metrics {
     /// Something became of a message to a webhook.
     pub(crate) fn webhook(&self, event: WebhookEvent) {
         self.webhooks[event as usize].inc();
+    }
+
+    /// Something became of a prompt.
+    pub(crate) fn prompt(&self, event: PromptEvent) {
+        self.prompts[event as usize].inc();
     }
 
     /// A decision was recorded.

@@ -41,6 +41,11 @@ pub(crate) fn approval_code() -> Result<String, Failure> {
     Ok(format!("{}-{}", String::from_iter(head), String::from_iter(tail)))
 }
 
+/// The name of an authentication request, which nobody guesses.
+pub(crate) fn auth_request_name() -> Result<[u8; 32], Failure> {
+    bytes()
+}
+
 /// A number, for waits that differ. It guards nothing.
 pub(crate) fn number() -> u64 {
     bytes::<8>().map_or(0, u64::from_be_bytes)

@@ -37,9 +37,11 @@ use crate::http::tls::ServerCertificate;
 use crate::http::{dispatch, listen};
 use crate::loads::Loads;
 use crate::metrics::Metrics;
+use crate::oauth::ciba::AuthRequests;
 use crate::parsed_keys::{ByVersion, ParsedKeys};
 use crate::policy_logs::PolicyLogs;
 use crate::providers::ProviderKeyring;
+use crate::providers::backchannel::{self, Backchannels};
 use crate::published::{self, Published};
 use crate::queries::{self, Queries};
 use crate::refusals::Refusals;
@@ -131,6 +133,7 @@ impl Server {
         let high_water = tokio::spawn(high_water::run(Arc::clone(&app), stopped));
         let marks = tokio::spawn(keep::run(Arc::clone(&app)));
         let ending = tokio::spawn(leases::queue::run(Arc::clone(&app)));
+        let prompting = tokio::spawn(backchannel::queue::run(Arc::clone(&app)));
         let sweeping = tokio::spawn(leases::sweep::run(Arc::clone(&app)));
         let telling = tokio::spawn(webhooks::run(Arc::clone(&app)));
         let indexing = tokio::spawn(queries::follow::run(Arc::clone(&app)));
@@ -162,6 +165,7 @@ impl Server {
         ending.abort();
         sweeping.abort();
         telling.abort();
+        prompting.abort();
         shadows.abort();
         refusals::end(&app, &summaries).await;
         keep::end(&app, &marks).await;
@@ -230,6 +234,8 @@ impl Server {
             issuer_keys: ByVersion::default(),
             domain_keys: ByVersion::default(),
             providers: ProviderKeyring::default(),
+            backchannels: Backchannels::new(config.listen),
+            auth_requests: AuthRequests::default(),
             queries: Queries::new(),
             replay: ReplayGuard::new(ReplayLimits::default()).map_err(Failure::internal)?,
             assertions: AssertionGuard::new(ReplayLimits::default(), started_at, eras).map_err(Failure::internal)?,

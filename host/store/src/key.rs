@@ -58,6 +58,8 @@ kinds! {
     Approval = "approval",
     /// Which approval was asked for last for a request.
     ApprovalRequest = "approval_request",
+    /// How users are asked at a provider.
+    Backchannel = "backchannel",
     /// That a delegation was given out of another.
     ChildDelegation = "child_delegation",
     /// That time was set back.
@@ -132,6 +134,10 @@ kinds! {
     PolicyRevocation = "policy_revocation",
     /// One version of a policy.
     PolicyVersion = "policy_version",
+    /// That a user is asked at their provider.
+    Prompt = "prompt",
+    /// When something is to be done about that.
+    PromptDue = "prompt_due",
     /// A provider of users.
     Provider = "provider",
     /// Which provider an issuer is.
@@ -211,6 +217,8 @@ impl KeyKind {
                 | Self::OpenLease
                 | Self::OpenLeases
                 | Self::OpenOffers
+                | Self::Prompt
+                | Self::PromptDue
                 | Self::ShadowReport
                 | Self::Webhook
         )
@@ -228,11 +236,13 @@ pub enum KeyPurpose {
     CacheMac,
     /// Hides under what names users and sessions are found.
     Names,
+    /// Says who this server is where it is a client of providers.
+    ProviderClient,
 }
 
 impl KeyPurpose {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::TokenSigning, Self::Log, Self::CacheMac, Self::Names];
+    pub const ALL: &[Self] = &[Self::TokenSigning, Self::Log, Self::CacheMac, Self::Names, Self::ProviderClient];
 
     /// Its name.
     #[must_use]
@@ -242,6 +252,7 @@ impl KeyPurpose {
             Self::Log => "log",
             Self::CacheMac => "cache_mac",
             Self::Names => "names",
+            Self::ProviderClient => "provider_client",
         }
     }
 }
@@ -320,6 +331,35 @@ impl Key {
     #[must_use]
     pub fn provider_issuer(issuer_digest: &Digest) -> Self {
         Self::of(KeyKind::ProviderIssuer, &[&issuer_digest.to_string()])
+    }
+
+    /// How users are asked at a provider.
+    #[must_use]
+    pub fn backchannel(provider: &ProviderId) -> Self {
+        Self::of(KeyKind::Backchannel, &[provider.as_str()])
+    }
+
+    /// That a user is asked for an approval at their provider.
+    #[must_use]
+    pub fn prompt(approval: &ApprovalId) -> Self {
+        Self::of(KeyKind::Prompt, &[&approval.to_string()])
+    }
+
+    /// When something is to be done about a prompt at a provider. Its value is empty; see [`Self::prompt_that_is_due`].
+    #[must_use]
+    pub fn prompt_due(provider: &ProviderId, at: TimeMs, approval: &ApprovalId) -> Self {
+        Self::of(KeyKind::PromptDue, &[provider.as_str(), &hex_time(at), &approval.to_string()])
+    }
+
+    /// Which prompt is due, and when, if this is a key made by [`Self::prompt_due`].
+    #[must_use]
+    pub fn prompt_that_is_due(&self) -> Option<(TimeMs, ApprovalId)> {
+        let mut segments = self.0.split(|&byte| byte == SEPARATOR);
+        if segments.next() != Some(KeyKind::PromptDue.as_str().as_bytes()) {
+            return None;
+        }
+        let at = u64::from_str_radix(std::str::from_utf8(segments.nth(1)?).ok()?, 16).ok()?;
+        Some((TimeMs(at), self.last_segment()?.parse().ok()?))
     }
 
     /// A resource server's record.
@@ -808,6 +848,12 @@ impl KeyPrefix {
     #[must_use]
     pub fn leases_due(target: &TargetId) -> Self {
         Self::under(&Key::of(KeyKind::LeaseDue, &[target.as_str()]))
+    }
+
+    /// When something is to be done about prompts at a provider, the earliest first.
+    #[must_use]
+    pub fn prompts_due(provider: &ProviderId) -> Self {
+        Self::under(&Key::of(KeyKind::PromptDue, &[provider.as_str()]))
     }
 
     /// What came of all uses of a grant.

@@ -27,6 +27,14 @@ fn one_of(kind: KeyKind) -> (Key, &'static str) {
             "open_approval/bot/usr_1/apr_04040404040404040404040404040404",
         ),
         KeyKind::OpenApprovals => (Key::open_approvals(&id("bot"), None), "open_approvals/bot/"),
+        KeyKind::Backchannel => (Key::backchannel(&id("main")), "backchannel/main"),
+        KeyKind::Prompt => {
+            (Key::prompt(&ApprovalId::from_random([4; 16])), "prompt/apr_04040404040404040404040404040404")
+        }
+        KeyKind::PromptDue => (
+            Key::prompt_due(&id("main"), TimeMs(0xabc), &ApprovalId::from_random([4; 16])),
+            "prompt_due/main/0000000000000abc/apr_04040404040404040404040404040404",
+        ),
         KeyKind::ChildDelegation => (Key::child_delegation(&id("dlg_1"), &id("dlg_2")), "child_delegation/dlg_1/dlg_2"),
         KeyKind::Counter => (
             Key::counter(

@@ -8,6 +8,7 @@
 mod active_set;
 mod agent;
 mod approval;
+mod backchannel;
 mod clock;
 mod clock_mark;
 mod codec;
@@ -25,6 +26,7 @@ mod lease;
 mod log_epoch;
 mod operator;
 mod policy;
+mod prompt;
 mod provider;
 mod resource_server;
 mod shadow_report;
@@ -38,6 +40,7 @@ mod workload_issuer;
 pub use active_set::{ActiveMember, ActiveSetRecord, DuplicateMember};
 pub use agent::{AgentRecord, AgentRecordError, KeyOwner, KeyOwnerRecord, StateChange};
 pub use approval::{ApprovalRecord, ApprovalRequestRecord};
+pub use backchannel::{BackchannelAuthentication, BackchannelRecord, LoginHint};
 pub use clock::SetBackRecord;
 pub use clock_mark::ClockMarkRecord;
 pub(crate) use codec::json;
@@ -56,6 +59,7 @@ pub use lease::LeaseRecord;
 pub use log_epoch::{EpochEnd, LogEpochRecord};
 pub use operator::{OperatorRecord, OperatorTokenRecord};
 pub use policy::{PolicyRecord, PolicyRevocationRecord, PolicySettings, PolicyVersionRecord};
+pub use prompt::{PromptBody, PromptRecord};
 pub use provider::{ProviderIssuerRecord, ProviderRecord};
 pub use resource_server::{ResourceServerRecord, ResourceTypeRecord};
 pub use shadow_report::ShadowReportRecord;
@@ -79,6 +83,7 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
         KeyKind::Agent => check_as::<AgentRecord>(key, stored),
         KeyKind::Approval => check_as::<ApprovalRecord>(key, stored),
         KeyKind::ApprovalRequest => check_as::<ApprovalRequestRecord>(key, stored),
+        KeyKind::Backchannel => check_as::<BackchannelRecord>(key, stored),
         KeyKind::Clock => check_as::<SetBackRecord>(key, stored),
         KeyKind::ClockMark => check_as::<ClockMarkRecord>(key, stored),
         KeyKind::Decision => check_as::<DecisionRecord>(key, stored),
@@ -100,6 +105,7 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
         KeyKind::Policy => check_as::<PolicyRecord>(key, stored),
         KeyKind::PolicyRevocation => check_as::<PolicyRevocationRecord>(key, stored),
         KeyKind::PolicyVersion => check_as::<PolicyVersionRecord>(key, stored),
+        KeyKind::Prompt => check_as::<PromptRecord>(key, stored),
         KeyKind::Provider => check_as::<ProviderRecord>(key, stored),
         KeyKind::ProviderIssuer => check_as::<ProviderIssuerRecord>(key, stored),
         KeyKind::ResourceServer => check_as::<ResourceServerRecord>(key, stored),
@@ -133,6 +139,7 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
         | KeyKind::OpenLease
         | KeyKind::OpenLeases
         | KeyKind::OpenOffers
+        | KeyKind::PromptDue
         | KeyKind::Expiry
         | KeyKind::Meta
         | KeyKind::UserDelegation => Ok(()),

@@ -6,7 +6,7 @@ use attorn_core::reason::HostReason;
 use attorn_core::{
     ApprovalId, ApprovalRequest, ApprovalState, Approver, Challenged, Decision, DecisionId, Denied, Met,
 };
-use attorn_store::records::{ApprovalRecord, Record as _};
+use attorn_store::records::{ApprovalRecord, PromptRecord, Record as _};
 use attorn_store::{Batch, Key, KeyPrefix, Require, Versioned};
 use serde_json::{Value, json};
 
@@ -17,6 +17,7 @@ use crate::decisions::behalf::Chain;
 use crate::decisions::record::Made;
 use crate::decisions::veil;
 use crate::http::failure::Failure;
+use crate::providers::backchannel;
 use crate::random;
 use crate::users::kept;
 
@@ -50,6 +51,8 @@ struct Asking {
     /// Those that do not count any more, with what they become.
     over: Vec<(Versioned<ApprovalRecord>, ApprovalRecord)>,
     open_max: u32,
+    /// The user is asked at their provider.
+    prompt: Option<PromptRecord>,
 }
 
 impl Part {
@@ -76,6 +79,9 @@ impl Part {
                     old.value.becomes(next, batch);
                 }
                 asking.record.open(batch, asking.open_max);
+                if let Some(prompt) = &asking.prompt {
+                    prompt.open(batch);
+                }
             }
             Step::Spend(found) => {
                 let (state, spent_by) = (ApprovalState::Spent, Some(decision));
@@ -240,5 +246,6 @@ async fn ask(
         created_at: now,
         content,
     };
-    Ok(Step::Ask(Box::new(Asking { record, over, open_max: limits.open_max })))
+    let prompt = backchannel::prompt(app, &record, now).await?;
+    Ok(Step::Ask(Box::new(Asking { record, over, open_max: limits.open_max, prompt })))
 }

@@ -27,7 +27,6 @@ pub(crate) enum Voter<'a> {
     /// An operator with the duty `approver`, by their token.
     Operator(&'a OperatorCaller),
     /// A user, by their provider.
-    #[expect(dead_code, reason = "no channel of users is there yet")]
     User(&'a UserId),
 }
 

@@ -2,8 +2,12 @@
 //! environment's, and an end.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use attorn_broker::address;
+use attorn_core::HostName;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, ClientBuilder, redirect};
 
 use super::failure::Failure;
@@ -19,6 +23,12 @@ pub(crate) async fn client_to(timeout: Duration, host: &str, addresses: &[Socket
     built(builder(timeout).resolve_to_addrs(host, addresses)).await
 }
 
+/// The same, for names whose every address is looked at before there is a connection: see [`address::check`]. Where a URL
+/// has an address in place of a name, nothing is resolved, and whoever sends looks at it.
+pub(crate) async fn checked_client(timeout: Duration, own: SocketAddr) -> Result<Client, Failure> {
+    built(builder(timeout).dns_resolver(Arc::new(Checked { own }))).await
+}
+
 fn builder(timeout: Duration) -> ClientBuilder {
     Client::builder()
         .user_agent(concat!("attorn/", env!("CARGO_PKG_VERSION")))
@@ -30,4 +40,21 @@ fn builder(timeout: Duration) -> ClientBuilder {
 
 async fn built(builder: ClientBuilder) -> Result<Client, Failure> {
     tokio::task::spawn_blocking(|| builder.build()).await.map_err(Failure::internal)?.map_err(Failure::internal)
+}
+
+/// Resolves names, and refuses those that lead where nothing of ours goes.
+struct Checked {
+    own: SocketAddr,
+}
+
+impl Resolve for Checked {
+    fn resolve(&self, name: Name) -> Resolving {
+        let own = self.own;
+        Box::pin(async move {
+            let host: HostName = name.as_str().parse()?;
+            // The port is the URL's, which is not known here.
+            let addresses: Addrs = Box::new(address::resolve(&host, 0, own).await?.into_iter());
+            Ok(addresses)
+        })
+    }
 }
