@@ -149,7 +149,8 @@ fn follows(output: &Output, approval: &Shown) {
     let kind = kind.as_ref().and_then(serde_json::Value::as_str).unwrap_or("credential");
     let seconds = follows.grant_ms_max / 1_000;
     let at = asks.target.as_ref().map(|target| format!(" at {target}")).unwrap_or_default();
-    output.line(format!("gives       {kind}{at} for {}, {} uses within {seconds} s", asks.accepted_by, follows.uses_max));
+    output
+        .line(format!("gives       {kind}{at} for {}, {} uses within {seconds} s", asks.accepted_by, follows.uses_max));
     for debit in &follows.debits {
         let (amount, at_most) = (&debit.amount, &debit.at_most);
         let what = format!("{} of policy {} per {}", debit.counter, debit.policy, debit.window);

@@ -18,8 +18,8 @@ use attorn_core::{
 use serde_json::Value;
 
 use super::wire::{
-    AgentWire, ApprovalWire, CounterWire, CredentialWire, DelegationWire, FactWire, PolicyWire, RecordWire, RequestWire,
-    UserWire,
+    AgentWire, ApprovalWire, CounterWire, CredentialWire, DelegationWire, FactWire, PolicyWire, RecordWire,
+    RequestWire, UserWire,
 };
 use crate::approvals::step;
 use crate::decisions::{digests, record};
