@@ -225,6 +225,8 @@ fn what_the_help_shows_parses() {
         "repair",
         "repair --config ./attorn/attorn.toml",
         "demo --keep --component a.wasm --looping-component b.wasm --own-data-component c.wasm --interop d",
+        "demo --act 1 --act 3 --spend-limit-component a.wasm --postgresql b",
+        "demo --story",
         "operator register carol --duty policy_admin,policy_weakener",
         "operator register carol --duty policy_admin --duty auditor",
         "operator revoke carol",
