@@ -92,7 +92,7 @@ fn arguments_that_mean_nothing_are_refused() {
         ("policy diff a b --on history --action faq.r*", "is no action pattern"),
         ("policy diff a b --on history --since yesterday", "as `24h`"),
         ("audit replay", "<DECISION|ENTRY>"),
-        ("audit replay 12", "is no decision id"),
+        ("audit replay x", "neither an entry"),
         ("policy explain --agent b --action a.b --resource a/1", "--purpose"),
         ("policy explain --agent b --action a.b --resource a/1 --purpose p --arguments []", "it is no JSON object"),
         ("policy explain --agent b --action a.b --resource a/1 --purpose p --with p", "it has no `=`"),
