@@ -115,7 +115,9 @@ async fn becomes(stage: &Stage<'_>, approval: &ApprovalReference, expect: &str) 
         }
         tokio::time::sleep(LOOK).await;
     }
-    panic!("the approval is {}, and not {expect}", state(stage, approval).await);
+    let mut entries = stage.attorn.cast.entries().await;
+    entries.retain(|entry| entry["approval"] == approval.id.as_str());
+    panic!("the approval is {}, and not {expect}: {}", state(stage, approval).await, json!(entries));
 }
 
 /// Why the prompt ended without her answer.

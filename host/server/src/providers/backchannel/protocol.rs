@@ -16,8 +16,8 @@ const GRANT_TYPE: &str = "urn:openid:params:grant-type:ciba";
 const INTERVAL_S: u64 = 5;
 /// The longest interval that a provider may ask for, in seconds: with a longer one nobody would be asked in time.
 const INTERVAL_S_MAX: u64 = 120;
-/// The longest `auth_req_id`, in bytes.
-pub(super) const REQUEST_ID_BYTES_MAX: usize = 1_024;
+/// The longest `auth_req_id`, in bytes. Keycloak puts the whole request into it, encrypted.
+pub(super) const REQUEST_ID_BYTES_MAX: usize = 4_096;
 /// The longest answer that is read, in bytes.
 pub(super) const ANSWER_BYTES_MAX: usize = 64 << 10;
 
