@@ -247,19 +247,40 @@ async fn what_is_sealed_is_shown_verified_exported_and_restored_as_before() {
     let at = changed.windows(said.len()).position(|some| some == said).unwrap() + said.len() - 1;
     changed[at] = if changed[at] == b'0' { b'1' } else { b'0' };
     fs::write(&bundle, changed).unwrap();
-    let named =
-        format!("is not what the log's tree says: in epoch 1, entry {index} was changed; put this file back from");
+    let named = format!(
+        "is not what the log's tree says: in epoch 1, entry {index} was changed; `attorn repair` makes it anew"
+    );
     stage.audit(&["verify", "--config", &config, "--alone"]).refused(5, &format!("`{}` {named}", bundle.display()));
+    let named_by_backup = stage.path("named").display().to_string();
+    assert_eq!(
+        attorn(&["backup", &named_by_backup]).0,
+        Some(5),
+        "base copy and journal have the entries, and it is bad"
+    );
     let process = Process::start(&stage.fresh.config, &stage.fresh.reach).await;
     let third = stage.path("third").display().to_string();
     let named = format!("error: `log/1/tile/entries/000` {named}");
     for arguments in [&["show", &index][..], &["receipt", "0"], &["export", "--dir", &third]] {
-        stage.audit(arguments).refused(1, &named);
+        stage.audit(arguments).refused(5, &named);
     }
     stage.audit(&["verify", "--alone"]).refused(5, &named);
     stage.grow(1).await;
     stage.audit(&["show", "280"]).good();
-    fs::write(&bundle, whole).unwrap();
+    stage.audit(&["watch", "--from", "0"]).refused(5, &named);
+    fs::write(&bundle, &whole).unwrap();
+    assert_eq!(stage.audit(&["show", &index]).good().stdout, shown);
+    process.stop().await;
+
+    // With all that was published gone, nobody says that entries are lost which base copy and journal have.
+    fs::remove_dir_all(stage.fresh.data_dir().join("log")).unwrap();
+    let (code, said) = attorn(&["audit", "verify", "--alone"]);
+    assert!(code == Some(5) && said.contains("unless base copy or journal still have them, are the entries 0 to 255"));
+    assert!(said.contains("\nhelp: `attorn repair` first: "), "{said}");
+    let process = Process::start(&stage.fresh.config, &stage.fresh.reach).await;
+    let said = stage.audit(&["list", "--type", "published_gone", "--json"]).good().json();
+    let body = &said["entries"][0]["body"];
+    assert_eq!((&body["entries_lost"], &body["entries_brought_back_count"]), (&json!([]), &json!("256")), "{body}");
+    assert_eq!(fs::read(&bundle).unwrap(), whole);
     assert_eq!(stage.audit(&["show", &index]).good().stdout, shown);
     process.kill().await;
 
@@ -303,7 +324,7 @@ async fn a_directory_of_what_was_published_that_is_gone_is_noticed() {
             assert_eq!(code, Some(expect), "{arguments:?}: {said}");
             assert!(said.contains("error: what was published of `attorn/"), "{said}");
             assert!(said.contains(how(is_seen)) && said.contains(gone_with_it), "{said}");
-            assert!(said.contains("\nhelp: put `log/` of the data directory back"), "{said}");
+            assert!(said.contains("\nhelp: `attorn repair` first: "), "{said}");
         }
         assert!(!log.exists(), "whoever only looks makes nothing");
     }

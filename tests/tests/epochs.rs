@@ -437,7 +437,7 @@ async fn an_entry_of_an_earlier_epoch_that_was_altered_is_not_shown() {
     for arguments in [&["show", &format!("1/{index}")][..], &["list", "--epoch", "1"], &["show", &allowed.decision_id]]
     {
         let (code, out, said) = say(arguments);
-        assert_eq!(code, Some(1), "{arguments:?}: {out}");
+        assert_eq!(code, Some(5), "{arguments:?}: {out}");
         assert!(said.contains(&named) && !out.contains("support-bat"), "{arguments:?}: {said}{out}");
     }
     // What is right is shown still.
@@ -518,6 +518,9 @@ async fn every_epoch_that_is_kept_is_verified_and_exported() {
         let (out, _) = good(&[&["verify", "--key", &key], &arguments[..]].concat());
         assert!(out.starts_with(&format!("verified  {} with {entries} entries\n", old_key.origin())), "{out}");
     }
+    // The whole log verifies by the key of before, too, which is followed without the server.
+    let (out, said) = good(&["verify", "--dir", &all, "--key", &key]);
+    assert!(out.starts_with("verified  ") && said.contains("which named it: give this one from now on"), "{out}{said}");
     let lines = fs::read_to_string(stage.path("one/entries.jsonl")).unwrap();
     assert_eq!(lines.lines().count() as u64, entries);
 
@@ -547,6 +550,13 @@ async fn every_epoch_that_is_kept_is_verified_and_exported() {
         assert_eq!(code, Some(5), "{arguments:?}: {said}");
         assert!(said.contains(&named), "{arguments:?}: {said}");
     }
+    // What is written of it anew is looked at, and stays as evidence.
+    let [bad, bad_file] = ["bad", "bad.export"].map(|name| stage.path(name).display().to_string());
+    for arguments in [["export", "--dir", &bad].as_slice(), &["export", "--epoch", "1", "--out", &bad_file]] {
+        let (code, _, said) = stage.audit(arguments);
+        assert!(code == Some(5) && said.contains(&format!("epoch 1: entry {index} was changed")), "{said}");
+    }
+    assert!(Path::new(&bad).join("checkpoint").exists() && Path::new(&bad_file).exists());
     let (_, out, _) = stage.audit(&["verify", "--alone", "--json"]);
     let said: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((&said["verified"], &said["entry"]), (&json!(false), &json!(index)));

@@ -122,6 +122,8 @@ pub enum StreamEnd {
     Revoked,
     /// The user whom it was about was erased.
     UserGone,
+    /// A part of the log is damaged that would have come next: whoever asks for the entries after the last reads which.
+    LogDamaged,
     /// The server failed; its log says why.
     Failed,
 }

@@ -115,7 +115,9 @@ impl From<Problem> for Failure {
             Some(format!("the server's log says more under the request id `{id}`"))
         };
         let help = problem.help.clone().or_else(in_log);
-        Self { help, code: Some(problem.code), ..Self::new(problem.to_string()) }
+        // What the server itself says is not as it was signed does not verify.
+        let exit = if problem.code == ProblemCode::LogDamaged { Exit::VerificationFailed } else { Exit::Error };
+        Self { exit, help, code: Some(problem.code), ..Self::new(problem.to_string()) }
     }
 }
 
@@ -188,6 +190,9 @@ mod tests {
             Exit::Error,
             "error: it failed (internal)\nhelp: the server's log says more under the request id `r1`",
         );
+        let damaged = Problem::new(ProblemCode::LogDamaged, "`log/1/x` is missing").with_help("put it back");
+        let expect = "error: `log/1/x` is missing (log_damaged)\nhelp: put it back";
+        check(damaged, Exit::VerificationFailed, expect);
         let refused = Problem { request_id: Some("r1".into()), ..Problem::new(ProblemCode::KeyTaken, "it is taken") };
         check(refused, Exit::Error, "error: it is taken (key_taken)");
     }

@@ -140,11 +140,19 @@ impl OperatorClient {
         if !response.status().is_success() {
             return Err(refusal(response).await);
         }
-        while let Some(chunk) = response.chunk().await.map_err(broken)? {
+        while let Some(chunk) = response.chunk().await.map_err(|error| cut_off(error, &self.server))? {
             take(&chunk)?;
         }
         Ok(())
     }
+}
+
+/// An answer that began and did not end: the server ends one early where it cannot read on.
+fn cut_off(error: reqwest::Error, server: &ServerUrl) -> Failure {
+    let Failure { message, .. } = Failure::of(&error.without_url());
+    Failure::new(format!("the answer of the server `{server}` ended early, or the connection broke: {message}")).with_help(
+        "the server's log says why, if it ended it; where a file of the audit log is damaged, `attorn audit verify` names it",
+    )
 }
 
 fn append(text: &mut Vec<u8>, chunk: &[u8]) -> Result<(), Failure> {

@@ -17,7 +17,7 @@ use crate::http::failure::{Failure, causes};
 /// What a repair found and did.
 #[derive(Debug)]
 pub struct Repair {
-    /// What was made anew: `store` or `journal`, or nothing.
+    /// What was made anew: `store`, `journal` or `files` with entries of the log, or nothing.
     pub rebuilt: Option<&'static str>,
     /// What was wrong with it.
     pub problem: Option<String>,
@@ -54,6 +54,7 @@ pub fn repair(config: &Config) -> Result<Repair, RepairError> {
     let (integrity, rebuilt, problem, aside, bad_files) = match Store::repair(&config.data_dir, &config.log_id)? {
         Repaired::Whole(integrity) => (integrity, None, None, None, Vec::new()),
         Repaired::BadFiles { integrity, bad_files } => (integrity, None, None, None, bad_files),
+        Repaired::Files { problem, integrity, bad_files } => (integrity, Some("files"), Some(problem), None, bad_files),
         Repaired::Rebuilt { problem, integrity, aside, bad_files, .. } => {
             (integrity, Some("store"), Some(problem), aside, bad_files)
         }

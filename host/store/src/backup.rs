@@ -11,7 +11,7 @@
 //! Whoever may read the directory may make a backup: it needs no server, and no say of one. What may be removed
 //! meanwhile is held by a lock on `store.keep`. Keys of users and the root key are not in the directory, and so in
 //! no backup. The copy is read from end to end before it is called one, and each sealed bundle of entries is
-//! compared with the root that the base copy has over it, as each component, settings and export of an earlier epoch is
+//! compared with the root that base copy or journal have over it ([`crate::held`]), as each component, settings and export of an earlier epoch is
 //! with the record that names it ([`crate::named`]). One that is not right keeps nothing else out of the backup: it is
 //! copied as it is, and named.
 
@@ -27,6 +27,7 @@ use crate::base::{self, Base, BaseError};
 use crate::commit::Store;
 use crate::error::{OpenError, PartsError};
 use crate::files::{TEMPORARY, is_within, sync_dir};
+use crate::held::Held;
 use crate::journal::{self, End, JournalError};
 use crate::named::{BLOBS, BadNamed, EPOCHS, Named, unreadable};
 use crate::open::FIRST_EPOCH;
@@ -34,7 +35,7 @@ use crate::places::Places;
 use crate::records::RecordError;
 use crate::redo::{Redo, Write};
 use crate::sealed::Sealed;
-use crate::trees::{epoch_in, root_in};
+use crate::trees::epoch_in;
 
 const MARKER: &str = "backup.format";
 const MARKER_TEXT: &str = "attorn-backup 1\n";
@@ -142,11 +143,12 @@ impl Store {
         }
         // What was copied is what was read: else it is no backup.
         let (sealed, mut named) = (Sealed::of(&target.log, epoch), Named::default());
-        let bad_roots = &mut count.bad_files;
-        let read = read_parts((&copied, &target.journal), &mut named, |write| {
-            let bad = root_in(write).and_then(|(bundle, root)| sealed.read(bundle, root).err());
-            bad_roots.extend(bad.map(|error| error.to_string()));
-        })?;
+        let mut held = Held::default();
+        let read = read_parts((&copied, &target.journal), &mut named, |write| held.take(write))?;
+        count.bad_files.extend(
+            held.bad_files(&sealed, &Sealed::of(&places.log, epoch))
+                .map_err(|(path, source)| BackupError::Io { path, source })?,
+        );
         if read != end.version {
             return Err(JournalError::Behind { dir: target.journal, end: read, version: end.version }.into());
         }
@@ -202,15 +204,20 @@ fn check_named(dir: &Path, parts: (&Base, &Path)) -> Result<BadNamed, BackupErro
 fn read_parts(
     (base, journal): (&Base, &Path),
     named: &mut Named,
-    mut of_base: impl FnMut(&Write),
+    mut each: impl FnMut(&Write),
 ) -> Result<u64, BackupError> {
     let store = base::read(base, |writes| {
         writes.iter().try_for_each(|write| {
-            of_base(write);
+            each(write);
             Ok::<_, BackupError>(named.take(write)?)
         })
     })?;
-    let take = |redo: Redo| redo.writes.iter().try_for_each(|write| Ok::<_, BackupError>(named.take(write)?));
+    let take = |redo: Redo| {
+        redo.writes.iter().try_for_each(|write| {
+            each(write);
+            Ok::<_, BackupError>(named.take(write)?)
+        })
+    };
     Ok(journal::replay(journal, Some(store), base.version, take)?.version)
 }
 
@@ -225,7 +232,7 @@ fn apart(this: &Path, that: &Path) -> Result<(), BackupError> {
 }
 
 /// Keep base copies and journal as they are, for as long as this lives.
-fn keep(places: &Places) -> Result<File, BackupError> {
+pub(crate) fn keep(places: &Places) -> Result<File, BackupError> {
     let keep = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&places.keep);
     let keep = keep.map_err(at(&places.keep))?;
     keep.lock_shared().map_err(at(&places.keep))?;

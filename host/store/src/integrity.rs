@@ -8,6 +8,7 @@
 //! checkpoints that left the machine help.
 
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use attorn_core::Digest;
@@ -19,7 +20,7 @@ use crate::head::{Head, LogName};
 use crate::key::{Key, KeyKind, KeyPrefix};
 use crate::read::{PAGE_BYTES_MAX, PAGE_ITEMS_MAX};
 use crate::records::{self, RecordError};
-use crate::sealed::{BUNDLE_ENTRIES, InOrder, ROOT_LEVEL, Sealed, last_of, root_of};
+use crate::sealed::{BUNDLE_ENTRIES, InOrder, ROOT_LEVEL, Sealed, SealedError, last_of, root_of};
 use crate::trees::{Stored, Trees, ValueError};
 
 /// What a store that fits together holds.
@@ -53,8 +54,24 @@ pub struct Walked {
 pub struct BadBundle {
     /// The indexes of its entries.
     pub entries: Range<u64>,
-    /// What is wrong with it, and which file it is.
+    /// What is wrong with it, which file it is, and what to do.
     pub why: String,
+    /// The same without what to do.
+    pub(crate) what: String,
+    pub(crate) path: PathBuf,
+    /// What the tree has over it.
+    pub(crate) root: Hash,
+}
+
+impl BadBundle {
+    pub(crate) fn of(bundle: u64, root: Hash, error: &SealedError) -> Self {
+        let entries = bundle * BUNDLE_ENTRIES..(bundle + 1) * BUNDLE_ENTRIES;
+        Self { entries, why: error.to_string(), what: error.short(), path: error.path().to_owned(), root }
+    }
+
+    pub(crate) const fn number(&self) -> u64 {
+        self.entries.start / BUNDLE_ENTRIES
+    }
 }
 
 impl Walked {
@@ -196,7 +213,7 @@ fn verify_log(trees: &Trees, sealed: &Sealed, log: &LogName, head: &Head) -> Res
             && index + BUNDLE_ENTRIES <= head.size
             && let Some((bad, root)) = entries.begin(index / BUNDLE_ENTRIES)?
         {
-            bad_bundles.push(BadBundle { entries: index..index + BUNDLE_ENTRIES, why: bad.to_string() });
+            bad_bundles.push(BadBundle::of(index / BUNDLE_ENTRIES, root, &bad));
             builder = pass_over(trees, index / BUNDLE_ENTRIES, root)?;
             (link, index) = (None, index + BUNDLE_ENTRIES);
             continue;

@@ -31,6 +31,7 @@ mod follower;
 mod frame;
 mod group;
 mod head;
+mod held;
 mod horizon;
 mod index;
 mod integrity;

@@ -31,7 +31,8 @@ use crate::commit::Store;
 use crate::error::{OpenError, PartsError, StorageError};
 use crate::files::{make_dir, sync_dir};
 use crate::follower::Pace;
-use crate::integrity::{Integrity, IntegrityError, Walked, verify};
+use crate::held;
+use crate::integrity::{BadBundle, Integrity, IntegrityError, Walked, verify};
 use crate::journal::{self, Journal, JournalError};
 use crate::open::{head_of, open_whole, said};
 use crate::places::{Places, at, exists, sync_files};
@@ -50,6 +51,15 @@ pub enum Repaired {
         /// What the engine holds.
         integrity: Integrity,
         /// Which files are not what the log's tree says, and why.
+        bad_files: Vec<String>,
+    },
+    /// Files with entries of the log were written anew, and nothing else was changed.
+    Files {
+        /// What was wrong with them.
+        problem: String,
+        /// What the engine holds.
+        integrity: Integrity,
+        /// Which files are still not what the log's tree says, and why.
         bad_files: Vec<String>,
     },
     /// The engine's files were made anew.
@@ -192,7 +202,7 @@ impl Repair<'_> {
     fn of_what_is_found(&self, format: u32) -> Result<Repaired, RepairError> {
         match examine(self.places, self.log, format) {
             Ok(walked) if walked.bad_bundles.is_empty() => Ok(Repaired::Whole(walked.integrity)),
-            Ok(walked) => self.of_bad_files(&walked),
+            Ok(walked) => Ok(self.of_bad_files(&walked)),
             Err(RepairError::Open(error @ OpenError::OtherLog { .. })) => Err(error.into()),
             // What the engine has and the journal lost would be lost for good, if the engine were replaced.
             Err(RepairError::Open(OpenError::Journal(
@@ -206,25 +216,21 @@ impl Repair<'_> {
         }
     }
 
-    /// Base copy and journal may still have what is in a bad file. Where they do not, all stays as it is.
-    fn of_bad_files(&self, walked: &Walked) -> Result<Repaired, RepairError> {
+    /// Base copy and journal may still have what is in a bad file: then it is written anew. All else stays as it is.
+    fn of_bad_files(&self, walked: &Walked) -> Repaired {
         let (bad_files, integrity) = (walked.bad_files(), walked.integrity);
-        match self.build(None) {
-            Ok(built) if built.walked.bad_bundles.len() < bad_files.len() => {
-                let first = bad_files.first().cloned().unwrap_or_default();
-                let others = bad_files.len() - 1;
-                let problem = if others == 0 { first } else { format!("{first} (and {others} more)") };
-                self.put_in_place(&problem, true, built)
-            }
-            Ok(built) => {
-                fs::remove_dir_all(&built.dir).map_err(at(&built.dir))?;
-                Ok(Repaired::BadFiles { integrity, bad_files })
-            }
+        let brought = match held::bring_back(self.places, &walked.bad_bundles) {
+            Ok(brought) if !brought.is_empty() => brought,
+            Ok(_) => return Repaired::BadFiles { integrity, bad_files },
             Err(error) => {
-                tracing::warn!(error = causes(&error), "base copy and journal cannot be looked at for entries");
-                Ok(Repaired::BadFiles { integrity, bad_files })
+                tracing::warn!(error = causes(&error), "entries are not brought back from base copy and journal");
+                return Repaired::BadFiles { integrity, bad_files };
             }
-        }
+        };
+        let is_back = |bad: &&BadBundle| brought.contains(&bad.number());
+        let problems: Vec<_> = walked.bad_bundles.iter().filter(is_back).map(|bad| bad.what.as_str()).collect();
+        let bad_files = walked.bad_bundles.iter().filter(|bad| !is_back(bad)).map(|bad| bad.why.clone()).collect();
+        Repaired::Files { problem: problems.join("; "), integrity, bad_files }
     }
 
     /// Make the engine's files anew because the machine stopped or the store failed while they were in use. There must be
@@ -370,8 +376,8 @@ fn move_aside(dir: &Path) -> std::io::Result<Option<PathBuf>> {
     Ok(Some(aside))
 }
 
-/// A name for what is broken of a directory.
-fn free_name(dir: &Path) -> std::io::Result<PathBuf> {
+/// A name for what is broken of a file or directory.
+pub(crate) fn free_name(dir: &Path) -> std::io::Result<PathBuf> {
     let mut number = 1_u32;
     loop {
         let aside = dir.with_extension(format!("broken-{number}"));

@@ -175,7 +175,7 @@ fn missing(index: u64) -> StorageError {
 }
 
 /// Write a file so that it and its name are on disk. One that is there already may not be, and is written anew.
-fn write(dir: &Path, synced: &mut Option<PathBuf>, path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write(dir: &Path, synced: &mut Option<PathBuf>, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let parent = path.parent().unwrap_or(dir);
     DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
     let beside = path.with_extension("tmp");

@@ -35,7 +35,9 @@ const HALFWAY_LEVEL: u8 = ROOT_LEVEL / 2;
 const OUTLINES_MAX: usize = 4_096;
 
 /// What helps where a file is missing or altered.
-const PUT_BACK: &str = "put this file back from a backup or a copy, and look again with `attorn audit verify`";
+const PUT_BACK: &str = "`attorn repair` makes it anew, while no server runs, if base copy or journal still have its \
+                        entries; else put this file back from a backup or a copy, and look again with `attorn audit \
+                        verify`";
 
 /// Why a bundle could not be read. There is nothing else to read it from.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +57,25 @@ enum Problem {
     Altered { epoch: String, found: String },
     #[error("cannot be read: {0}")]
     Io(io::Error),
+}
+
+impl SealedError {
+    /// Where the file is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What is wrong, without what to do about it.
+    pub(crate) fn short(&self) -> String {
+        let path = self.path.display();
+        match &self.problem {
+            Problem::Missing { .. } => format!("`{path}` is missing"),
+            Problem::Altered { epoch, found } => {
+                format!("`{path}` is not what the log's tree says: in epoch {epoch}, {found}")
+            }
+            problem @ Problem::Io(_) => format!("`{path}` {problem}"),
+        }
+    }
 }
 
 impl From<SealedError> for StorageError {
@@ -119,6 +140,11 @@ impl Sealed {
     /// Where a bundle is.
     pub(crate) fn path(&self, bundle: u64) -> PathBuf {
         self.dir.join(Tile::full_bundle(bundle).to_string())
+    }
+
+    /// Where the newest checkpoint is.
+    pub(crate) fn checkpoint(&self) -> PathBuf {
+        self.dir.join("checkpoint")
     }
 
     /// The bytes of an entry, wherever it is.
@@ -345,3 +371,7 @@ fn outline(bytes: &[u8]) -> Option<Outline> {
 #[cfg(test)]
 #[path = "sealed_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "held_tests.rs"]
+mod held_tests;

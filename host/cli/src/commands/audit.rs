@@ -191,6 +191,12 @@ impl Export {
             return Err(failure);
         }
         file.flush().and_then(|()| file.sync_all()).map_err(fail)?;
+        if let Some(epoch) = self.epoch
+            && let Err(failure) = verify::exported(&context.output, &path, epoch)
+        {
+            // What came is evidence, and stays.
+            return Err(Failure { message: format!("`{}`: {}", path.display(), failure.message), ..failure });
+        }
         context.output.note(format!("the log is in `{}`: `attorn audit verify --file` checks it", path.display()));
         Ok(Exit::Done)
     }
@@ -210,9 +216,21 @@ impl Export {
             }
             entries
         };
+        let bad = if self.epoch.is_none() { earlier_bad(output, path)? } else { Vec::new() };
         output.note(format!("{entries} entries are in `{}`: `attorn audit verify --dir` checks it", path.display()));
-        Ok(Exit::Done)
+        bad.iter().for_each(Failure::print);
+        // All is in the directory, and the damage is evidence.
+        Ok(bad.first().map_or(Exit::Done, |failure| failure.exit))
     }
+}
+
+/// What does not verify of the earlier epochs in a directory that was just written.
+fn earlier_bad(output: &Output, path: &Path) -> Result<Vec<Failure>, Failure> {
+    let mut bad = Vec::new();
+    for (epoch, path) in directory::earlier(path)? {
+        bad.extend(verify::exported(output, &path, epoch).err());
+    }
+    Ok(bad)
 }
 
 fn epoch_export(epoch: u64) -> String {

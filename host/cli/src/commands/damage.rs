@@ -22,8 +22,9 @@ pub(super) fn say(output: &Output, bad_files: &[String], bad_named: &BadNamed, w
     let mut notes = Vec::new();
     if !bad_files.is_empty() || !bad_named.exports.is_empty() {
         notes.push(
-            "Entries of the audit log in these files cannot be read. Nothing else depends on them: put the files back \
-             from an earlier backup.",
+            "Nothing but entries of the audit log depends on these files, which cannot be read there: `attorn repair` \
+             makes a file in `log/` anew if base copy or journal still have its entries; put the others back from an \
+             earlier backup.",
         );
     }
     if bad_named.blobs.iter().any(|bad| !bad.needed_by.is_empty()) {

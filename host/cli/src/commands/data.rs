@@ -62,7 +62,8 @@ pub(crate) struct Restore {
 }
 
 /// Walk a data directory that no server uses, its components, settings and exports of earlier epochs too, and if the
-/// store's files cannot be relied on, make them anew from the base copy and the journal beside them. Nothing that was
+/// store's files or those with entries of the audit log cannot be relied on, make them anew from the base copy and the
+/// journal beside them. Nothing that was
 /// acknowledged is lost by that. The files that were there are moved aside.
 #[derive(Debug, Args)]
 #[command(
@@ -226,10 +227,13 @@ fn print(output: &Output, repaired: attorn_server::data::Repair) -> Result<Exit,
         Some("journal") => {
             output.line("a new journal was begun with the store, which has all that the old one had");
         }
+        Some("files") => {
+            output.line("files with entries of the audit log were written anew from the base copy and the journal");
+        }
         Some(_) => output.line("the store was made anew from its base copy and its journal"),
     }
     if let Some(problem) = repaired.problem {
-        output.line(format!("problem  {problem}"));
+        output.line(format!("mended   {problem}"));
     }
     if let Some(aside) = repaired.aside {
         output.line(format!("before   {}", aside.display()));

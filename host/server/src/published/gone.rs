@@ -5,8 +5,8 @@
 //! has seen a checkpoint. A server signs one before it serves anything.
 //!
 //! What is gone is said, and nothing is refused because of it: no decision rests on it. The newest checkpoint and the
-//! tiles of hashes are made anew from the store; entries that were in files alone are not, nor are earlier checkpoints
-//! and the cosignatures under them.
+//! tiles of hashes are made anew from the store; entries that were in files alone are not, unless base copy or
+//! journal still have them, nor are earlier checkpoints and the cosignatures under them.
 
 use std::fmt;
 use std::ops::Range;
@@ -27,8 +27,10 @@ pub(crate) struct Gone {
     dir: PathBuf,
     /// How many entries the checkpoint counted that the high-water file has seen.
     seen: Option<u64>,
-    /// The entries that were in its files alone.
+    /// The entries that were in its files, and that the store does not have.
     entries: Vec<Range<u64>>,
+    /// How many base copy and journal still had; none if nobody has looked there.
+    brought_back: Option<u64>,
 }
 
 /// See whether something is gone; none if not, or if there never was anything.
@@ -45,7 +47,13 @@ pub(crate) fn look(config: &Config, verifier: &CheckpointVerifier, store: &Store
     if entries.is_empty() && !was_seen && !was_there {
         return Ok(None);
     }
-    Ok(Some(Gone { origin: verifier.origin().clone(), dir, seen: seen.filter(|_| was_seen), entries }))
+    Ok(Some(Gone {
+        origin: verifier.origin().clone(),
+        dir,
+        seen: seen.filter(|_| was_seen),
+        entries,
+        brought_back: None,
+    }))
 }
 
 fn is_there(dir: &Path) -> bool {
@@ -76,6 +84,14 @@ fn says_started(bytes: &[u8]) -> bool {
 }
 
 impl Gone {
+    /// Write files anew of the entries that base copy and journal still have. What nobody has is what is left. Whoever
+    /// says in the log that entries are lost does this first: base copy and journal have them for a while, and what the
+    /// log says it says for ever.
+    pub(crate) fn bring_back(self, store: &Store) -> Result<Self, ReadError> {
+        let brought_back = if self.entries.is_empty() { 0 } else { store.bring_back()? };
+        Ok(Self { entries: store.lost_entries()?, brought_back: Some(brought_back), ..self })
+    }
+
     /// What the log's entry says.
     pub(crate) fn members(&self) -> Value {
         let lost = |range: &Range<u64>| json!({ "from": range.start.to_string(), "to": (range.end - 1).to_string() });
@@ -84,6 +100,7 @@ impl Gone {
             "high_water_size": self.seen.map(|size| size.to_string()),
             "entries_lost": self.entries.iter().take(RANGES_SAID_MAX).map(lost).collect::<Vec<_>>(),
             "entries_lost_count": self.count().to_string(),
+            "entries_brought_back_count": self.brought_back.map(|count| count.to_string()),
         })
     }
 
@@ -106,7 +123,10 @@ impl fmt::Display for Gone {
         if self.entries.is_empty() {
             f.write_str("no entry is gone with it")?;
         } else {
-            f.write_str("gone with it, because they were in its files alone, are the entries ")?;
+            f.write_str(match self.brought_back {
+                Some(_) => "gone with it, because they are nowhere else, are the entries ",
+                None => "missing with it, unless base copy or journal still have them, are the entries ",
+            })?;
             for (at, range) in self.entries.iter().take(RANGES_SAID_MAX).enumerate() {
                 write!(f, "{}{} to {}", if at > 0 { ", " } else { "" }, range.start, range.end - 1)?;
             }

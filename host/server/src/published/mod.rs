@@ -134,6 +134,13 @@ impl Published {
         let dir = directory(&config.data_dir, verifier);
         let shown = |why: String| format!("the checkpoints in `{}`: {why}", dir.display());
         let gone = gone::look(config, verifier, store).map_err(|error| shown(causes(&error)))?;
+        let gone = gone.map(|gone| gone.bring_back(store)).transpose().map_err(|error| {
+            format!(
+                "what was published is gone, and base copy and journal cannot be looked at for entries that were in \
+                     its files alone: {}; `attorn repair` says what is wrong with them",
+                causes(&error)
+            )
+        })?;
         let kept = Kept::open(&dir, verifier).map_err(shown)?;
         for checkpoint in kept.newest.iter().chain(&kept.witnessed) {
             continued(checkpoint, store).map_err(shown)?;

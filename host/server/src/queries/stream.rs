@@ -161,7 +161,7 @@ async fn pump(app: Arc<App>, mut pump: Pump) {
 
 fn failed(failure: &Failure) -> End {
     tracing::warn!(why = failure.internal, "a stream of the audit log failed");
-    End::Failed
+    if failure.problem.code == ProblemCode::LogDamaged { End::LogDamaged } else { End::Failed }
 }
 
 impl Pump {

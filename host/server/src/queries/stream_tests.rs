@@ -124,6 +124,12 @@ fn a_sign_of_life_says_how_far_it_is() {
 }
 
 #[test]
+fn that_the_log_is_damaged_is_no_failure_that_passes() {
+    let damaged = Failure::of(attorn_api::ProblemCode::LogDamaged, "`log/1/tile/entries/000` is missing");
+    assert_eq!((failed(&damaged), failed(&Failure::internal("full"))), (End::LogDamaged, End::Failed));
+}
+
+#[test]
 fn every_end_is_one_that_clients_know() {
     use attorn_api::audit::{StreamEnd, StreamEnded};
     for (end, known) in [
@@ -131,6 +137,7 @@ fn every_end_is_one_that_clients_know() {
         (End::Stopped, StreamEnd::Stopped),
         (End::Revoked, StreamEnd::Revoked),
         (End::UserGone, StreamEnd::UserGone),
+        (End::LogDamaged, StreamEnd::LogDamaged),
         (End::Failed, StreamEnd::Failed),
     ] {
         let text = json!({ "reason": end.reason(), "resume_after": null }).to_string();

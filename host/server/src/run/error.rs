@@ -112,8 +112,9 @@ impl ServeError {
                  directory, and `attorn restore` a backup",
             ),
             Self::PublishedGone(_) => Some(
-                "put `log/` of the data directory back from a backup or a copy, before the server starts; without one, start \
-                 it: it says in the audit log what is gone",
+                "`attorn repair` first: base copy and journal may still have entries of those files; put the rest of `log/` \
+                 back from a backup or a copy, before the server starts; without one, start it: it says in the audit log \
+                 what is gone",
             ),
             Self::HighWater(error) => Some(error.help()),
             Self::StoreFailed(_) => Some(attorn_store::Failure::HELP),

@@ -51,12 +51,21 @@ fn record_bytes<'a>(hashes: impl ExactSizeIterator<Item = &'a Hash>, entry: &[u8
     bytes
 }
 
-/// The bundle's root that a write of the engine's keeps of a sealed bundle, if that is what it is.
-pub(crate) fn root_in(write: &Write) -> Option<(u64, Hash)> {
+/// An entry that is written, or what is left of it once it is sealed.
+pub(crate) struct EntryWrite<'a> {
+    pub(crate) index: u64,
+    /// The root of its bundle, if it is the last of one.
+    pub(crate) root: Option<Hash>,
+    /// None, if it is in a file.
+    pub(crate) bytes: &'a [u8],
+}
+
+/// The entry that is written, if it is one.
+pub(crate) fn entry_in(write: &Write) -> Option<EntryWrite<'_>> {
+    let value = write.value.as_ref().filter(|_| write.tree == TreeName::Entries)?;
     let index = u64::from_be_bytes(write.key.as_slice().try_into().ok()?);
-    let (hashes, bytes) = split_entry(index, write.value.as_ref()?).ok()?;
-    let is_bare = write.tree == TreeName::Entries && bytes.is_empty();
-    is_bare.then(|| Some((index / BUNDLE_ENTRIES, Hash(*hashes.get(usize::from(ROOT_LEVEL))?)))).flatten()
+    let (hashes, bytes) = split_entry(index, value).ok()?;
+    Some(EntryWrite { index, root: hashes.get(usize::from(ROOT_LEVEL)).copied().map(Hash), bytes })
 }
 
 impl Trees {

@@ -215,6 +215,24 @@ pub(super) async fn download_earlier(client: &OperatorClient, root: &Path) -> Re
     Ok(missing)
 }
 
+/// The earlier epochs of which a directory has exports, as [`download_earlier`] wrote them.
+pub(super) fn earlier(root: &Path) -> Result<Vec<(u64, PathBuf)>, Failure> {
+    let directory = root.join(EPOCHS);
+    let fail = |error: io::Error| Failure::file("read", &directory, &error);
+    let all = match fs::read_dir(&directory) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        all => all.map_err(fail)?,
+    };
+    let mut found = Vec::new();
+    for entry in all {
+        let path = entry.map_err(fail)?.path();
+        let epoch = path.file_stem().and_then(|epoch| epoch.to_str()?.parse().ok());
+        found.extend(epoch.map(|epoch| (epoch, path)));
+    }
+    found.sort();
+    Ok(found)
+}
+
 /// The earlier checkpoints without those that were signed while this is downloaded.
 fn up_to(earlier: &str, key: &CheckpointVerifier, size: u64) -> String {
     let later = |note: &&&str| key.verify(note.as_bytes()).is_ok_and(|one| one.checkpoint().size > size);

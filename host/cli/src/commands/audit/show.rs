@@ -54,14 +54,11 @@ fn plain(output: &Output, entry: &Entry, said: &Value) -> Result<Exit, Failure> 
 
 async fn told(client: &OperatorClient, output: &Output, id: DecisionId, known: Option<Entry>) -> Result<Exit, Failure> {
     let (mut own, mut came_of_it) = (known, Vec::new());
-    let mut all = about(client, id, None).await?;
-    // What came of it may be in a later epoch than it.
-    if let Some(epoch) = epoch_before(client, id, own.as_ref(), &all).await? {
-        all.extend(about(client, id, Some(epoch)).await?);
-        let place = |entry: &Entry| (entry.reference.epoch, entry.reference.index);
-        all.sort_by_key(place);
-        all.dedup_by_key(|entry| place(entry));
-    }
+    let (all, damaged) = match naming(client, id, own.as_ref()).await {
+        // Its own entry was proved; only what came of it cannot be told.
+        Err(failure) if own.is_some() && failure.code == Some(ProblemCode::LogDamaged) => (Vec::new(), Some(failure)),
+        all => (all?, None),
+    };
     for entry in all {
         if body(&entry)?["type"] == "decision" {
             own = Some(entry);
@@ -79,10 +76,27 @@ async fn told(client: &OperatorClient, output: &Output, id: DecisionId, known: O
     };
     let told = Told { entry, record, came_of_it };
     if output.json {
-        return output.json(&told).map(|()| Exit::Done);
+        output.json(&told)?;
+    } else {
+        story::tell(&told)?.iter().for_each(|line| output.line(line));
     }
-    story::tell(&told)?.iter().for_each(|line| output.line(line));
-    Ok(Exit::Done)
+    let Some(failure) = damaged else { return Ok(Exit::Done) };
+    output.note("what came of it is not all here:");
+    failure.print();
+    Ok(failure.exit)
+}
+
+/// All entries that name a decision, of all epochs where they may be.
+async fn naming(client: &OperatorClient, id: DecisionId, own: Option<&Entry>) -> Result<Vec<Entry>, Failure> {
+    let mut all = about(client, id, None).await?;
+    // What came of it may be in a later epoch than it.
+    if let Some(epoch) = epoch_before(client, id, own, &all).await? {
+        all.extend(about(client, id, Some(epoch)).await?);
+        let place = |entry: &Entry| (entry.reference.epoch, entry.reference.index);
+        all.sort_by_key(place);
+        all.dedup_by_key(|entry| place(entry));
+    }
+    Ok(all)
 }
 
 /// All entries that name a decision, of the epoch that the log is in or of an earlier one.

@@ -12,6 +12,7 @@
 mod anchors;
 mod earlier;
 mod lineage;
+mod offline;
 mod remembered;
 mod report;
 
@@ -21,7 +22,7 @@ use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use attorn_log::{
-    CheckpointVerifier, Checks, Origin, Progress, PublishedFiles, RECEIPT_MAGIC, SignedCheckpoint, Verified,
+    CheckpointVerifier, Checks, Epoch, Origin, Progress, PublishedFiles, RECEIPT_MAGIC, SignedCheckpoint, Verified,
     VerifyError, WitnessPolicy, verify_export_with, verify_published,
 };
 use clap::Args;
@@ -35,6 +36,7 @@ use crate::output::Output;
 use anchors::Anchors;
 use earlier::Earlier;
 use lineage::{Continues, Exports, Lineage};
+use offline::Exported;
 use remembered::{Memory, Remembered};
 use report::Believed;
 
@@ -89,26 +91,15 @@ impl Verify {
         let output = &context.output;
         let trusted = self.key.as_deref().map(key).transpose()?;
         let given = Given { since: self.since.as_deref().map(note).transpose()?, policy: self.policy()? };
-        let of_file = if trusted.is_some() { Believed::Given } else { Believed::FromFile };
         if let (Some(path), Some(trusted)) = (&self.receipt, &trusted) {
             return report::receipt(output, path, trusted, given.policy.as_ref());
         }
-        if let Some(path) = &self.file {
-            let done = export(output, path, &given.checks(trusted.as_ref()))?;
-            let first = if done.is_ok() { lineage::first_exported(path)? } else { None };
-            let exports = Exports::Beside(path.parent().unwrap_or(Path::new("")).to_owned());
-            let earlier = before(output, first.as_deref(), &exports).await?;
-            return report::report(output, done, (of_file, None, &earlier));
+        if let Some(path) = self.file {
+            return offline::verify(output, &Exported::File(path), (given, trusted)).await;
         }
         if let Some(path) = self.dir {
-            let (files, exports) = (Directory::exported(path.clone())?, Exports::Directory(path.clone()));
-            let done = published(output, &files, &given.checks(trusted.as_ref()));
-            let first = done.as_ref().map_or(Ok(None), |done| lineage::first_published(&files, done.entries))?;
-            let earlier = before(output, first.as_deref(), &exports).await?;
-            if done.is_ok() {
-                earlier::nothing_else(&path, &earlier).map_err(|failure| report::failed(output, None, failure))?;
-            }
-            return report::report(output, done, (of_file, None, &earlier));
+            let exported = Exported::Directory { files: Directory::exported(path.clone())?, path };
+            return offline::verify(output, &exported, (given, trusted)).await;
         }
         let memory = if self.alone { None } else { Memory::of_user() };
         if let Some(path) = self.config {
@@ -159,8 +150,9 @@ async fn live(
     let (trusted, believed) = match &brought {
         None => (now.clone(), believed),
         Some(key) if is_earlier(key.origin(), now.origin()) => {
-            let lineage = Lineage::back(files, size(files)?, exports, key.origin().epoch).await?;
-            let followed = lineage.follow(key).map_err(|failure| report::failed(output, None, failure))?;
+            let lineage = Lineage::back(files, size(files)?, exports, key.origin().epoch).await;
+            let followed = lineage.and_then(|lineage| lineage.follow(key));
+            let followed = followed.map_err(|failure| report::failed(output, None, failure))?;
             (followed, Believed::Followed)
         }
         Some(key) => (key.clone(), Believed::Given),
@@ -187,6 +179,11 @@ async fn live(
     report::report(output, done, (believed, continues.as_ref(), &earlier))
 }
 
+/// Verify an export of an earlier epoch as it was written here.
+pub(super) fn exported(output: &Output, path: &Path, epoch: u64) -> Result<(), Failure> {
+    earlier::exported(output, path, Epoch(epoch)).map_err(|failure| report::failed(output, None, failure))
+}
+
 /// Verify the epochs before the one with this first entry.
 async fn before(output: &Output, first_entry: Option<&[u8]>, exports: &Exports<'_>) -> Result<Vec<Earlier>, Failure> {
     let done = earlier::verify(output, first_entry, exports).await;
@@ -203,6 +200,15 @@ async fn continued(
     brought: Option<&CheckpointVerifier>,
 ) -> Result<Continues, Failure> {
     let lineage = Lineage::back(files, verified.entries, exports, seen.origin.epoch).await?;
+    came_from(&lineage, exports, verified, (seen, brought)).await
+}
+
+async fn came_from(
+    lineage: &Lineage,
+    exports: &Exports<'_>,
+    verified: &Verified,
+    (seen, brought): (&Remembered, Option<&CheckpointVerifier>),
+) -> Result<Continues, Failure> {
     let found = lineage.compare(seen, exports).await?;
     if brought.is_none_or(|key| !is_earlier(&seen.origin, key.origin())) {
         lineage.vouched(&found.key, &verified.key)?;

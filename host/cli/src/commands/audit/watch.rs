@@ -5,7 +5,7 @@ mod events;
 use std::time::Duration;
 
 use attorn_api::ProblemCode;
-use attorn_api::audit::{Entry, StreamEnd, StreamEnded};
+use attorn_api::audit::{Entry, EntryList, StreamEnd, StreamEnded};
 use clap::Args;
 
 use super::filters::Filters;
@@ -59,6 +59,10 @@ impl Watch {
                 return Ok(Exit::Done);
             }
             let why = match (progress.ended.take(), broke) {
+                (Some(StreamEnded { reason: StreamEnd::LogDamaged, resume_after }), _) => {
+                    let next = resume_after.map_or(self.from.unwrap_or(0), |last| last + 1);
+                    return Err(damage(&client, next).await);
+                }
                 (Some(ended), _) => self::ended(&ended)?.to_owned(),
                 (None, Ok(())) => "the connection ended".to_owned(),
                 (None, Err(failure)) if is_final(&failure, progress.connected) => return Err(failure),
@@ -125,6 +129,17 @@ fn take(output: &Output, progress: &mut Progress, event: &Event) -> Result<(), F
     Ok(())
 }
 
+/// What is damaged of the entries from this one on: whoever asks for them is told.
+async fn damage(client: &OperatorClient, from: u64) -> Failure {
+    let asked = client.get::<EntryList>(&format!("/v1/audit/entries?from={from}&limit=200")).await;
+    asked.err().filter(|failure| failure.code == Some(ProblemCode::LogDamaged)).unwrap_or_else(damaged)
+}
+
+fn damaged() -> Failure {
+    Failure { exit: Exit::VerificationFailed, ..Failure::new("a part of the audit log is damaged that comes next") }
+        .with_help("`attorn audit verify` names the file")
+}
+
 /// Whether to try again would bring the same.
 fn is_final(failure: &Failure, connected: bool) -> bool {
     match failure.code {
@@ -140,6 +155,7 @@ fn ended(ended: &StreamEnded) -> Result<&'static str, Failure> {
         StreamEnd::Slow => Ok("the server dropped a reader that was too slow"),
         StreamEnd::Stopped => Ok("the server stops"),
         StreamEnd::Failed => Ok("the server failed"),
+        StreamEnd::LogDamaged => Err(damaged()),
         StreamEnd::Revoked => Err(Failure::new("the operator's token was revoked")),
         StreamEnd::UserGone => Err(Failure::new("the user was erased, and nothing finds them any more")),
     }
@@ -175,6 +191,7 @@ mod tests {
             (StreamEnd::Slow, true),
             (StreamEnd::Stopped, true),
             (StreamEnd::Failed, true),
+            (StreamEnd::LogDamaged, false),
             (StreamEnd::Revoked, false),
             (StreamEnd::UserGone, false),
         ] {

@@ -22,6 +22,8 @@ pub(super) enum End {
     Revoked,
     /// The user whom it is about was erased.
     UserGone,
+    /// What comes next is damaged.
+    LogDamaged,
     /// The server failed.
     Failed,
 }
@@ -33,6 +35,7 @@ impl End {
             Self::Stopped => "stopped",
             Self::Revoked => "revoked",
             Self::UserGone => "user_gone",
+            Self::LogDamaged => "log_damaged",
             Self::Failed => "failed",
         }
     }
@@ -40,7 +43,7 @@ impl End {
     /// Whether what waits is still for the reader.
     const fn lets_finish(self) -> bool {
         match self {
-            Self::Stopped | Self::Failed => true,
+            Self::Stopped | Self::LogDamaged | Self::Failed => true,
             Self::Slow | Self::Revoked | Self::UserGone => false,
         }
     }

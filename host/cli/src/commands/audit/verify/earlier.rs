@@ -2,13 +2,14 @@
 //!
 //! The first entry of an epoch, which was verified before, has the signed checkpoint with which the one before it ended.
 //! So what is kept of that is re-hashed from its first entry to its last, and has to come to that very checkpoint; and
-//! its own first entry leads on. Where nothing is kept of an epoch, that is said: what came before it is not known then.
+//! its own first entry leads on. Where nothing is kept of an epoch, that is said; what is kept of those before it is verified
+//! by its own key then, to which nothing leads.
 
 use std::fs::{self, File};
 use std::io::{BufReader, ErrorKind};
 use std::path::Path;
 
-use attorn_log::{Checks, Epoch, VerifyError, verify_export_with};
+use attorn_log::{Checks, Epoch, Origin, Verified, VerifyError, verify_export_with};
 
 use super::lineage::{Began, EPOCHS_MAX, Exports, first_exported, verification};
 use super::{SAID_EVERY, Said};
@@ -29,6 +30,8 @@ pub(super) struct Earlier {
 pub(super) enum Seen {
     /// All its entries are as they were signed.
     Whole,
+    /// The same by its own key; but an epoch between it and the log is not kept, so nothing leads to that key.
+    Alone,
     /// Nothing is kept of it.
     NotKept,
 }
@@ -57,6 +60,7 @@ pub(super) async fn verify(
         let (epoch, entries) = (step.before.epoch, step.size);
         let Some(path) = exports.find(epoch).await? else {
             all.push(Earlier { epoch, entries, seen: Seen::NotKept });
+            all.extend(alone(output, exports, &step).await?);
             break;
         };
         one(output, &path, &step)?;
@@ -66,14 +70,50 @@ pub(super) async fn verify(
     Ok(all)
 }
 
+/// Verify what is kept of the epochs before one that is not: each by its own key, and against the next one's first entry
+/// where that is kept.
+async fn alone(output: &Output, exports: &Exports<'_>, gap: &Began) -> Result<Vec<Earlier>, Wrong> {
+    let (mut all, mut after) = (Vec::new(), None::<Began>);
+    for epoch in exports.before(gap.before.epoch).await? {
+        let Some(path) = exports.find(epoch).await? else { continue };
+        let found = re_hashed(output, &path, epoch)?;
+        if *found.key.origin() != Origin::of(&gap.before.log_id, epoch) {
+            // Exports of several logs may stand side by side.
+            if matches!(exports, Exports::Beside(_)) {
+                continue;
+            }
+            let message = format!("what is kept of epoch {epoch} is of `{}`", found.key.origin());
+            return Err(verification(message).into());
+        }
+        if let Some(step) = after.take().filter(|step| step.before.epoch == epoch) {
+            ends_as_said(&found, &step)?;
+        }
+        all.push(Earlier { epoch, entries: found.entries, seen: Seen::Alone });
+        after = first_exported(&path)?.as_deref().and_then(Began::of);
+    }
+    Ok(all)
+}
+
+/// Verify an export of an earlier epoch by its own key, as it was written here.
+pub(super) fn exported(output: &Output, path: &Path, epoch: Epoch) -> Result<(), Failure> {
+    re_hashed(output, path, epoch).map(drop).map_err(|wrong| wrong.failure)
+}
+
 /// Verify the export of the epoch that this one came after.
 fn one(output: &Output, path: &Path, step: &Began) -> Result<(), Wrong> {
-    let epoch = step.before.epoch;
+    ends_as_said(&re_hashed(output, path, step.before.epoch)?, step)
+}
+
+fn re_hashed(output: &Output, path: &Path, epoch: Epoch) -> Result<Verified, Wrong> {
     let file = File::open(path).map_err(|error| Failure::file("read", path, &error))?;
     let said = Said::new(output, &format!("of epoch {epoch} verified"));
     let done = verify_export_with(BufReader::new(file), &Checks::default(), SAID_EVERY, |progress| said.step(progress));
     said.end();
-    let verified = done.map_err(|error| wrong(epoch, &error))?;
+    done.map_err(|error| wrong(epoch, &error))
+}
+
+fn ends_as_said(verified: &Verified, step: &Began) -> Result<(), Wrong> {
+    let epoch = step.before.epoch;
     let ended = verified.key.verify(step.ended.as_bytes()).map_err(|error| {
         let failure = Failure::verification(&error);
         let message = format!("epoch {epoch}: what is kept of it is by another key: {}", failure.message);

@@ -9,11 +9,12 @@
 //! and names no other, leads nowhere.
 
 use std::fs::{self, File};
-use std::io::BufReader;
+use std::io::{BufReader, ErrorKind};
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use attorn_api::ProblemCode;
+use attorn_api::audit::LogEpochList;
 use attorn_log::tiles::Bundle;
 use attorn_log::{
     CheckpointVerifier, Checks, Entry, Epoch, ExportReader, Origin, PublishedFiles, Succession, Tile, TileKind,
@@ -69,14 +70,39 @@ impl Exports<'_> {
                 }
                 Ok(None)
             }
-            path => path.map(|path| path.exists().then_some(path)),
+            path => {
+                let path = path?;
+                let there = path.try_exists().map_err(|error| Failure::file("read", &path, &error))?;
+                Ok(there.then_some(path))
+            }
         }
+    }
+
+    /// The epochs before this one that may be kept, the last first.
+    pub(super) async fn before(&self, epoch: Epoch) -> Result<Vec<Epoch>, Failure> {
+        let mut found: Vec<u64> = match self {
+            Self::Server(client, _) => {
+                let list: LogEpochList = client.get("/v1/audit/epochs").await?;
+                list.epochs.iter().filter(|one| one.ended.is_some()).map(|one| one.epoch).collect()
+            }
+            Self::Directory(data) => named(&data.join("epochs"))?,
+            Self::Beside(directory) => named(directory)?,
+        };
+        found.retain(|one| *one < epoch.0);
+        found.sort_unstable_by(|this, that| that.cmp(this));
+        Ok(found.into_iter().take(EPOCHS_MAX).map(Epoch).collect())
     }
 
     /// The first entry of an epoch, without the others where a server has them.
     async fn first(&self, epoch: Epoch) -> Result<Option<Vec<u8>>, Failure> {
-        let Self::Server(client, _) = self else { return first_exported(&self.of(epoch).await?) };
-        let entry: attorn_api::audit::Entry = client.get(&format!("/v1/audit/epochs/{epoch}/entries/0")).await?;
+        let Self::Server(client, _) = self else {
+            return first_exported(&self.find(epoch).await?.ok_or_else(|| missing(epoch))?);
+        };
+        let entry = client.get::<attorn_api::audit::Entry>(&format!("/v1/audit/epochs/{epoch}/entries/0")).await;
+        let entry = match entry {
+            Err(failure) if failure.code == Some(ProblemCode::NotFound) => return Err(missing(epoch)),
+            entry => entry?,
+        };
         let bytes = BASE64.decode(entry.bytes.as_bytes());
         bytes.map(Some).map_err(|error| Failure::new(format!("the first entry of epoch {epoch} is no base64: {error}")))
     }
@@ -137,8 +163,13 @@ impl Lineage {
         exports: &Exports<'_>,
         epoch: Epoch,
     ) -> Result<Self, Failure> {
+        Self::after(first_published(files, size)?.as_deref(), exports, epoch).await
+    }
+
+    /// Go back from the epoch that begins with this entry.
+    pub(super) async fn after(first: Option<&[u8]>, exports: &Exports<'_>, epoch: Epoch) -> Result<Self, Failure> {
         let mut steps: Vec<Began> = Vec::new();
-        let mut began = first_published(files, size)?.as_deref().and_then(Began::of);
+        let mut began = first.and_then(Began::of);
         while let Some(step) = began.take() {
             let before = step.before.clone();
             steps.push(step);
@@ -206,7 +237,7 @@ impl Lineage {
         if entries > step.size {
             return gone(entries - step.size, &format!("epoch {epoch} ended with {}", step.size));
         }
-        let path = exports.of(epoch).await?;
+        let path = exports.find(epoch).await?.ok_or_else(|| missing(epoch))?;
         let file = BufReader::new(File::open(&path).map_err(|error| Failure::file("read", &path, &error))?);
         let checks = Checks { trusted: seen.key.as_ref(), since: Some(seen.note.as_bytes()), witnesses: None };
         let verified = verify_export_with(file, &checks, NonZeroU64::MAX, |_| {});
@@ -221,6 +252,36 @@ impl Lineage {
         }
         Ok(Continues { epoch, entries, key: verified.key })
     }
+}
+
+/// The epochs whose exports have their names in a directory.
+fn named(directory: &Path) -> Result<Vec<u64>, Failure> {
+    let fail = |error: std::io::Error| Failure::file("read", directory, &error);
+    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+    let all = match fs::read_dir(directory) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        all => all.map_err(fail)?,
+    };
+    let mut found = Vec::new();
+    for entry in all {
+        let name = entry.map_err(fail)?.file_name();
+        let epoch = name.to_str().and_then(|name| name.strip_suffix(".export")).and_then(|name| name.parse().ok());
+        // The name has to be the one that the epoch's export has.
+        found.extend(epoch.filter(|epoch: &u64| name.to_str() == Some(&format!("{epoch}.export"))));
+    }
+    Ok(found)
+}
+
+/// That the way from what is known to the log as it is leads over an epoch that nobody kept.
+fn missing(epoch: Epoch) -> Failure {
+    let message = format!(
+        "the way from what is known of the log to the key that signs now is broken: the export of epoch {epoch} is not kept \
+         (`{epoch}.export`), and with it the note by which its key was named"
+    );
+    verification(message).with_help(
+        "put that file back from a backup or a copy (`epochs/` of the data directory had it); or ask whoever runs the \
+         server for the key that signs now, by another way than this connection, and give it with `--key`",
+    )
 }
 
 /// That the log is in an earlier epoch than one that was seen.

@@ -7,6 +7,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::super::earlier;
+use super::super::offline::{self, Exported};
 use super::super::remembered::Memory;
 use super::super::report::Believed;
 use super::super::{Given, live};
@@ -390,4 +391,61 @@ async fn an_epoch_of_which_nothing_is_kept_is_said() {
     assert_eq!(before(&second, &data).await, Ok(vec![(1, 9, false)]));
     fs::remove_file(data.path().join("epochs/2.export")).unwrap();
     assert_eq!(before(&third, &data).await, Ok(vec![(2, 4, false)]));
+}
+
+#[tokio::test]
+async fn an_epoch_before_a_gap_is_verified_alone_and_no_key_leads_over_the_gap() {
+    let (data, [first, _, third]) = three();
+    fs::remove_file(data.path().join("epochs/2.export")).unwrap();
+    let exports = Exports::Directory(data.path().to_owned());
+    let found = earlier::verify(&Output::new(false), Some(&third.entries[0]), &exports).await.ok().unwrap();
+    let found: Vec<_> = found.iter().map(|one| (one.epoch.0, one.entries, one.seen)).collect();
+    assert_eq!(found, [(2, 4, earlier::Seen::NotKept), (1, 9, earlier::Seen::Alone)]);
+    // Neither a key nor a checkpoint of before leads on, and what is missing is named.
+    for knows in [Knows::remembers(&first, 3), Knows { key: Some(first.key()), ..Knows::brings(&first, 3) }] {
+        let failure = knows.verify(&third, &data).await.unwrap_err();
+        assert_eq!(failure.exit, Exit::VerificationFailed, "{failure}");
+        assert!(failure.message.contains("the export of epoch 2 is not kept (`2.export`)"), "{failure}");
+        assert!(failure.help.unwrap().contains("put that file back"));
+    }
+    // What is kept there is looked at all the same: of another log it is none, and every entry counts.
+    let path = data.path().join("epochs/1.export");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("\"n\":4,", "\"n\":5,")).unwrap();
+    assert_eq!(before(&third, &data).await, Err((Some(4), "epoch 1: entry 4 was changed".to_owned())));
+    fs::write(&path, text.replace("attorn/main/1", "attorn/other/1")).unwrap();
+    assert!(before(&third, &data).await.is_err());
+}
+
+/// Without a server or a memory: an export, one file, beside those of earlier epochs.
+#[tokio::test]
+async fn a_key_and_a_checkpoint_of_an_earlier_epoch_are_followed_offline() {
+    let (data, [first, second, third]) = three();
+    third.export(&data);
+    let verify = async |log: u64, key: Option<&Life>, since: Option<(&Life, usize)>| {
+        let exported = Exported::File(data.path().join(format!("epochs/{log}.export")));
+        let since = since.map(|(life, size)| life.at(size).note().to_owned());
+        let given = (Given { since, policy: None }, key.map(Life::key));
+        offline::verify(&Output::new(false), &exported, given).await
+    };
+    let good = async |log, key, since| assert_eq!(verify(log, key, since).await.unwrap(), Exit::Done);
+    good(5, Some(&first), Some((&first, 3))).await;
+    good(5, Some(&second), Some((&first, 9))).await;
+    good(5, Some(&third), Some((&first, 3))).await;
+    good(5, None, Some((&second, 2))).await;
+    good(5, None, None).await;
+    good(1, Some(&first), Some((&first, 3))).await;
+    // Another key, another log of before, and more than there was.
+    let bad = async |key, since, said: &str| {
+        let failure = verify(5, key, since).await.unwrap_err();
+        assert!(failure.exit == Exit::VerificationFailed && failure.message.contains(said), "{failure}");
+    };
+    let (stranger, other) = (Life::of(1, 7, &json!({}), 1), Life::of(1, 1, &json!({ "type": "another" }), 14));
+    bad(Some(&stranger), None, "the note that names the next key cannot be relied on").await;
+    bad(Some(&first), Some((&other, 5)), "epoch 1: the log was forked").await;
+    bad(Some(&first), Some((&other, 14)), "rollback: 5 entries that you have seen are gone").await;
+    fs::remove_file(data.path().join("epochs/2.export")).unwrap();
+    bad(Some(&first), None, "the export of epoch 2 is not kept").await;
+    bad(None, Some((&first, 3)), "the export of epoch 2 is not kept").await;
+    good(5, Some(&second), None).await;
 }

@@ -3,7 +3,6 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use attorn_api::ProblemCode;
 use attorn_log::{
     CheckpointVerifier, EXPORT_MAGIC, QuorumError, RECEIPT_MAGIC, Receipt, Trust, Verified, VerifyError, WitnessPolicy,
     Witnessed,
@@ -120,8 +119,14 @@ pub(super) fn report(
     }
     if let Some(Earlier { epoch, entries, .. }) = earlier.iter().find(|one| one.seen == Seen::NotKept) {
         output.note(format!(
-            "epoch {epoch} was not checked: its {entries} entries are not kept here (`{epoch}.export`), and whether there \
-             was an epoch before it only they tell"
+            "epoch {epoch} was not checked: its {entries} entries are not kept here (`{epoch}.export`), and which epoch \
+             was before it only they tell"
+        ));
+    }
+    for Earlier { epoch, entries, .. } in earlier.iter().filter(|one| one.seen == Seen::Alone) {
+        output.note(format!(
+            "epoch {epoch} is not connected with this log, as a later one is not kept: its {entries} entries are as the \
+             key in its own file signed them"
         ));
     }
     if let Some(caution) = believed.caution() {
@@ -134,7 +139,12 @@ pub(super) fn report(
 }
 
 fn in_json(one: &Earlier) -> serde_json::Value {
-    json!({ "epoch": one.epoch.0, "entries": one.entries, "checked": one.seen == Seen::Whole })
+    let (checked, alone) = (one.seen == Seen::Whole, one.seen == Seen::Alone);
+    let mut members = json!({ "epoch": one.epoch.0, "entries": one.entries, "checked": checked });
+    if alone {
+        members["alone"] = true.into();
+    }
+    members
 }
 
 fn witnesses(witnessed: Option<&Witnessed>) -> Vec<String> {
@@ -192,9 +202,7 @@ pub(super) fn receipt(
 
 /// What the server itself says is not as it was signed does not verify.
 pub(super) fn of_server(output: &Output, failure: Failure) -> Failure {
-    let is_damaged = failure.code == Some(ProblemCode::LogDamaged);
-    let exit = if is_damaged { Exit::VerificationFailed } else { failure.exit };
-    failed(output, None, Failure { exit, ..failure })
+    failed(output, None, failure)
 }
 
 /// A log that does not verify, and what to do where it may be that something else was given than belongs to it.

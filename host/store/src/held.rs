@@ -1,0 +1,193 @@
+//! Which bundles of entries base copy and journal still have, whether or not their files are right.
+//!
+//! What is sealed leaves the engine, and base copy and journal only later, as they are made anew. So a file that was
+//! damaged or removed meanwhile is no loss: its entries are put together here, compared with the root that the engine
+//! has over them, and written where they were. A file that was there is moved aside and not deleted.
+//!
+//! Nothing of the engine is changed, and what neither has is left as it is.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use attorn_log::Hash;
+use attorn_log::tiles::add_to_bundle;
+use attorn_log::tree::leaf_hash;
+
+use crate::backup::keep;
+use crate::base::{self, Base};
+use crate::commit::Store;
+use crate::error::{PartsError, ReadError, StorageError};
+use crate::integrity::BadBundle;
+use crate::journal;
+use crate::places::{Places, at};
+use crate::redo::{Redo, Write};
+use crate::repair::{RepairError, causes, free_name};
+use crate::seal::write;
+use crate::sealed::{BUNDLE_ENTRIES, ROOT_LEVEL, Sealed, last_of, root_of};
+use crate::trees::entry_in;
+
+/// What base copy and journal have of each bundle whose end they have.
+#[derive(Default)]
+pub(crate) struct Held {
+    bundles: BTreeMap<u64, Bundle>,
+}
+
+#[derive(Default)]
+struct Bundle {
+    root: Option<Hash>,
+    /// A bit for each entry that is there with its bytes.
+    entries: [u64; 4],
+}
+
+impl Bundle {
+    fn is_whole(&self) -> bool {
+        self.entries == [u64::MAX; 4]
+    }
+}
+
+impl Held {
+    pub(crate) fn take(&mut self, write: &Write) {
+        let Some(entry) = entry_in(write) else { return };
+        let place = usize::try_from(entry.index % BUNDLE_ENTRIES).unwrap_or(0);
+        let bundle = self.bundles.entry(entry.index / BUNDLE_ENTRIES).or_default();
+        bundle.root = entry.root.or(bundle.root);
+        if !entry.bytes.is_empty() {
+            bundle.entries[place / 64] |= 1 << (place % 64);
+        }
+    }
+
+    /// What is wrong with each file of these bundles in a copy of `source`, and whether it matters. One that was never
+    /// sealed has no file; that it was is seen by its directory, by a file of a later one, and by a log of which all that
+    /// was published is gone.
+    pub(crate) fn bad_files(&self, sealed: &Sealed, source: &Sealed) -> Result<Vec<String>, (PathBuf, io::Error)> {
+        let (mut bad, mut is_later_there, mut settled) = (Vec::new(), false, false);
+        for (number, bundle) in self.bundles.iter().rev() {
+            let Some(root) = bundle.root else { continue };
+            let path = sealed.path(*number);
+            if !there(&path)? && bundle.is_whole() {
+                let has_directory = path.parent().map_or(Ok(false), there)?;
+                if !is_later_there && !has_directory && there(&sealed.checkpoint())? {
+                    continue;
+                }
+                // It may be written just now.
+                if !settled && !there(&source.path(*number))? {
+                    std::thread::sleep(SETTLED_AFTER);
+                    settled = true;
+                }
+                if there(&source.path(*number))? {
+                    continue;
+                }
+            }
+            is_later_there |= there(&path)?;
+            bad.extend(sealed.read(*number, root).err().map(|error| {
+                if bundle.is_whole() { format!("{}; {ELSEWHERE}", error.short()) } else { error.to_string() }
+            }));
+        }
+        bad.reverse();
+        Ok(bad)
+    }
+}
+
+fn there(path: &Path) -> Result<bool, (PathBuf, io::Error)> {
+    path.try_exists().map_err(|error| (path.to_owned(), error))
+}
+
+/// How long a file may take that somebody writes: the directory is made first, and the file put there when it is on disk.
+const SETTLED_AFTER: Duration = Duration::from_secs(1);
+/// What is said of a file whose entries are not lost.
+const ELSEWHERE: &str = "base copy and journal have its entries, and so has this backup: `attorn repair` makes the file \
+                         anew while the server does not run";
+
+/// Write the files of bundles anew whose entries base copy and journal have. Which ones comes back.
+pub(crate) fn bring_back(places: &Places, bad: &[BadBundle]) -> Result<Vec<u64>, RepairError> {
+    let mut failed = None;
+    for base in base::all(&places.base).map_err(at(&places.base))?.into_iter().rev() {
+        match of_base(places, &base, bad) {
+            // An older copy needs more of the journal, and comes to the same.
+            Err(error @ RepairError::Parts(PartsError::Base(_))) => failed = failed.or(Some(error)),
+            brought => return brought,
+        }
+    }
+    Err(failed.unwrap_or_else(|| PartsError::NoBase { dir: places.base.clone() }.into()))
+}
+
+fn of_base(places: &Places, base: &Base, bad: &[BadBundle]) -> Result<Vec<u64>, RepairError> {
+    let bad = bad.iter().map(|bad| (bad.number(), bad)).collect();
+    let mut wanted = Wanted { places, bad, found: BTreeMap::new(), brought: Vec::new() };
+    let take = |wanted: &mut Wanted<'_>, writes: Vec<Write>| writes.iter().try_for_each(|write| wanted.take(write));
+    let store = base::read(base, |writes| take(&mut wanted, writes))?;
+    journal::replay(&places.journal, Some(store), base.version, |redo: Redo| take(&mut wanted, redo.writes))?;
+    Ok(wanted.brought)
+}
+
+/// The bundles that are looked for. Entries come in their order, so that few of them are begun at a time.
+struct Wanted<'a> {
+    places: &'a Places,
+    bad: BTreeMap<u64, &'a BadBundle>,
+    found: BTreeMap<u64, BTreeMap<u64, Vec<u8>>>,
+    brought: Vec<u64>,
+}
+
+impl Wanted<'_> {
+    fn take(&mut self, write: &Write) -> Result<(), RepairError> {
+        let Some(entry) = entry_in(write).filter(|entry| !entry.bytes.is_empty()) else { return Ok(()) };
+        let number = entry.index / BUNDLE_ENTRIES;
+        let Some(bad) = self.bad.get(&number) else { return Ok(()) };
+        let found = self.found.entry(number).or_default();
+        found.insert(entry.index, entry.bytes.to_vec());
+        if found.len() as u64 == BUNDLE_ENTRIES {
+            let leaves: Vec<_> = found.values().map(|bytes| leaf_hash(bytes)).collect();
+            if root_of(&leaves) == bad.root {
+                put_back(self.places, bad, found.values()).map_err(at(&bad.path))?;
+                self.brought.push(number);
+                self.bad.remove(&number);
+            }
+            self.found.remove(&number);
+        }
+        Ok(())
+    }
+}
+
+fn put_back<'a>(places: &Places, bad: &BadBundle, entries: impl Iterator<Item = &'a Vec<u8>>) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    entries.for_each(|entry| add_to_bundle(&mut bytes, entry));
+    if bad.path.try_exists()? {
+        fs::rename(&bad.path, free_name(&bad.path)?)?;
+    }
+    write(&places.dir, &mut None, &bad.path, &bytes)
+}
+
+impl Store {
+    /// Write the files anew that are missing, of entries that base copy and journal still have. How many entries that
+    /// are comes back.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::get`], and when base copy and journal cannot be read or a file not be written.
+    pub fn bring_back(&self) -> Result<u64, ReadError> {
+        let (size, trees, sealed) = (self.log_head()?.size, &self.shared.trees, &self.shared.sealed);
+        let mut bad = Vec::new();
+        for number in 0..size / BUNDLE_ENTRIES {
+            if !sealed.is_lost(trees, number)? {
+                continue;
+            }
+            let last = trees.record(last_of(number))?;
+            let root = last.and_then(|last| last.hashes.get(usize::from(ROOT_LEVEL)).copied());
+            bad.extend(root.and_then(|root| {
+                let error = sealed.read(number, root).err()?;
+                Some(BadBundle::of(number, root, &error))
+            }));
+        }
+        if bad.is_empty() {
+            return Ok(0);
+        }
+        let brought = keep(&self.places)
+            .map_err(|error| causes(&error))
+            .and_then(|_kept| bring_back(&self.places, &bad).map_err(|error| causes(&error)));
+        let brought = brought.map_err(|why| StorageError::new(&why))?;
+        Ok(brought.len() as u64 * BUNDLE_ENTRIES)
+    }
+}

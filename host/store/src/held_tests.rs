@@ -1,0 +1,102 @@
+//! Entries whose files are damaged or gone are not lost as long as base copy and journal have them.
+
+use std::fs;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::tests::{file, filled, read};
+use crate::commit::Store;
+use crate::fixtures::log;
+use crate::repair::Repaired;
+
+fn backed_up(dir: &Path) -> (TempDir, Vec<String>) {
+    let backup = TempDir::new().unwrap();
+    let made = Store::back_up(dir, backup.path()).unwrap();
+    (backup, made.bad_files)
+}
+
+fn flip(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[100] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+/// A store that has everything, its first file as it was, and what it holds.
+async fn stopped() -> (TempDir, Vec<u8>, Vec<String>) {
+    let (dir, store, all, _) = filled().await;
+    fs::write(dir.path().join("log/1/checkpoint"), "note").unwrap();
+    drop(store);
+    let whole = fs::read(file(dir.path(), 0)).unwrap();
+    (dir, whole, all)
+}
+
+#[tokio::test]
+async fn a_backup_names_files_that_are_not_right_and_says_where_their_entries_are() {
+    let (dir, ..) = stopped().await;
+    assert_eq!(backed_up(dir.path()).1, Vec::<String>::new());
+    let (first, second) = (file(dir.path(), 0), file(dir.path(), 1));
+    flip(&first);
+    let (backup, bad) = backed_up(dir.path());
+    assert!(bad[0].contains("log/1/tile/entries/000` is not what the log's tree says: in epoch 1, "), "{bad:?}");
+    assert!(bad.len() == 1 && bad[0].contains("; base copy and journal have its entries, "), "{bad:?}");
+    // That is true: all of it can be read of the backup.
+    let target = TempDir::new().unwrap();
+    let unpacked = Store::unpack(backup.path(), target.path(), &log()).unwrap();
+    unpacked.verify_integrity().await.unwrap();
+    drop(unpacked);
+    for (gone, count) in [(&first, 1), (&second, 2)] {
+        fs::remove_file(gone).unwrap();
+        let bad = backed_up(dir.path()).1;
+        assert!(bad.len() == count && bad.iter().all(|bad| bad.contains("` is missing; base copy and")), "{bad:?}");
+    }
+    fs::remove_dir_all(dir.path().join("log")).unwrap();
+    assert_eq!(backed_up(dir.path()).1.len(), 2, "all that was published is gone, too");
+}
+
+#[tokio::test]
+async fn what_was_never_sealed_is_no_file_that_is_missing() {
+    let (dir, store, ..) = filled().await;
+    drop(store);
+    // As if none had ever been.
+    fs::remove_dir_all(dir.path().join("log/1")).unwrap();
+    fs::create_dir(dir.path().join("log/1")).unwrap();
+    fs::write(dir.path().join("log/1/checkpoint"), "note").unwrap();
+    assert_eq!(backed_up(dir.path()).1, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_repair_writes_files_anew_and_moves_the_bad_ones_aside() {
+    let (dir, whole, all) = stopped().await;
+    let path = file(dir.path(), 0);
+    flip(&path);
+    let bad = fs::read(&path).unwrap();
+    fs::remove_file(file(dir.path(), 1)).unwrap();
+    let repaired = Store::repair(dir.path(), &log()).unwrap();
+    let Repaired::Files { problem, bad_files, .. } = repaired else { panic!("{repaired:?}") };
+    assert!(problem.contains("000` is not what") && problem.contains("; `") && problem.ends_with("001` is missing"));
+    assert_eq!(bad_files, Vec::<String>::new());
+    assert_eq!(fs::read(&path).unwrap(), whole);
+    assert_eq!(fs::read(path.with_extension("broken-1")).unwrap(), bad);
+    assert!(!dir.path().join("store.broken-1").exists() && !dir.path().join("store.remade").exists());
+    assert!(matches!(Store::repair(dir.path(), &log()).unwrap(), Repaired::Whole(_)));
+    assert_eq!(read(&Store::open(dir.path(), &log()).unwrap()), all);
+}
+
+#[tokio::test]
+async fn an_open_store_brings_back_what_is_missing() {
+    let (dir, whole, all) = stopped().await;
+    let store = Store::open(dir.path(), &log()).unwrap();
+    assert_eq!(store.bring_back().unwrap(), 0);
+    fs::remove_dir_all(dir.path().join("log")).unwrap();
+    assert_eq!(store.lost_entries().unwrap(), vec![0..512; 1]);
+    assert_eq!(store.bring_back().unwrap(), 512);
+    assert_eq!((store.lost_entries().unwrap(), fs::read(file(dir.path(), 0)).unwrap()), (Vec::new(), whole));
+    assert_eq!(read(&store), all);
+    // Where base copy and journal cannot be read, nobody says that they do not have it.
+    fs::remove_dir_all(dir.path().join("log")).unwrap();
+    let base = fs::read_dir(dir.path().join("base")).unwrap().next().unwrap().unwrap().path();
+    flip(&base);
+    let error = store.bring_back().unwrap_err();
+    assert!(crate::repair::causes(&error).contains("is damaged at byte"), "{error:?}");
+}
