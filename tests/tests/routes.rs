@@ -91,6 +91,7 @@ impl Victims {
         registrar.post("/v1/trust-domains", &domain).await.expect(201);
         registrar.post("/v1/workload-issuers", &workload_issuer("cluster")).await.expect(201);
         registrar.post("/v1/targets", &target("shop", "order")).await.expect(201);
+        registrar.post("/v1/targets", &service("crm", "note")).await.expect(201);
         Self {
             thumbprint: world.bot.key.thumbprint().to_owned(),
             component: b"\0asm\x0d\0\x01\0not put before".to_vec(),
@@ -123,6 +124,7 @@ impl Victims {
             "sessions" => &self.delegation.session,
             "trust-domains" => "example.org",
             "workload-issuers" => "cluster",
+            "targets" if route.operation == "replaceTargetSecret" => "crm",
             "targets" => "shop",
             // There is none without a database.
             "leases" => "lse_00000000000000000000000000000000",
@@ -136,8 +138,14 @@ impl Victims {
             .replace("{level}", "0")
             .replace("{segment}", "0")
             .replace("{version}", "1")
-            .replace("{decision_id}", &self.decision_id);
+            .replace("{decision_id}", &self.decision_id)
+            .replace("{target}/{path}", "crm/v2/orders/1");
         let call = Call::new(&route.method, path);
+        let call = if route.path.starts_with("/proxy/") {
+            call.header(attorn_api::FOR_HEADER, attorn_tests::world::PURPOSE)
+        } else {
+            call
+        };
         match self.body(&route.operation) {
             Body::None => call,
             Body::Json(body) => call.json(body.to_string()),
@@ -217,6 +225,7 @@ impl Victims {
                 let registration = workload_issuer("intruder");
                 Body::Json(json!({ "algorithms": registration["algorithms"], "jwks": registration["jwks"] }))
             }
+            "replaceTargetSecret" => Body::Json(json!({ "secret": "another secret".replace(' ', "-") })),
             "registerTarget" => Body::Json(target("intruder", "parcel")),
             "checkTarget" => Body::Json(json!({ "end_unknown": true })),
             "putComponent" => Body::Component,
@@ -306,6 +315,11 @@ impl Victims {
             | "showLease"
             | "revokeLease"
             | "renewLease"
+            | "proxyGet"
+            | "proxyPost"
+            | "proxyPut"
+            | "proxyPatch"
+            | "proxyDelete"
             | "showClock" => Body::None,
             other => panic!("the operation `{other}` has no row here: say what a call of it looks like"),
         }
@@ -329,6 +343,16 @@ fn target(id: &str, resource_type: &str) -> Value {
         "host": "127.0.0.1", "port": 1, "database": "shop", "admin": "attorn",
         "rules": [{ "action": "*", "roles": ["reader"] }],
         "connections_max": 1, "leases_max": 1, "lease_ms_max": 60_000 } })
+}
+
+/// A service that is called, where nobody answers.
+fn service(id: &str, resource_type: &str) -> Value {
+    json!({ "id": id, "resource_types": [resource_type], "secret": "not-a-secret", "proxy": {
+        "origin": "http://127.0.0.1:1", "secret_header": "x-api-key",
+        "routes": [{ "method": "GET", "path": "/v2/notes/{id}", "action": "note.read",
+            "resource": format!("{resource_type}/{{id}}") }],
+        "request_bytes_max": 1, "response_bytes_max": 1, "head_ms_max": 1, "idle_ms_max": 1, "total_ms_max": 1,
+        "requests_max": 1 } })
 }
 
 fn workload_issuer(id: &str) -> Value {

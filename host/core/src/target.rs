@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use crate::id::{HostName, ParseError};
 use crate::permission::{Action, ActionPattern};
+use crate::proxy::ProxySettings;
 
 /// Whether a target makes credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +29,56 @@ impl TargetState {
             Self::Active => "active",
             Self::Suspended => "suspended",
             Self::Retired => "retired",
+        }
+    }
+}
+
+/// What a target is, and what it gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TargetSettings {
+    /// A database in which logins are made.
+    Postgresql(PostgresqlSettings),
+    /// A service that is called for agents, with a secret that they never see.
+    Proxy(ProxySettings),
+}
+
+impl TargetSettings {
+    /// The name of its kind.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Postgresql(_) => "postgresql",
+            Self::Proxy(_) => "proxy",
+        }
+    }
+
+    /// The settings of a database, if it is one.
+    #[must_use]
+    pub const fn postgresql(&self) -> Option<&PostgresqlSettings> {
+        match self {
+            Self::Postgresql(settings) => Some(settings),
+            Self::Proxy(_) => None,
+        }
+    }
+
+    /// The settings of a service that is called, if it is one.
+    #[must_use]
+    pub const fn proxy(&self) -> Option<&ProxySettings> {
+        match self {
+            Self::Proxy(settings) => Some(settings),
+            Self::Postgresql(_) => None,
+        }
+    }
+
+    /// What is wrong with it, if anything is.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that names the member.
+    pub fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Postgresql(settings) => settings.check(),
+            Self::Proxy(settings) => settings.check(),
         }
     }
 }

@@ -18,6 +18,7 @@ const EXPECTATION: ProofExpectation<'_> = ProofExpectation {
     body_digest: BodyDigest::Needed,
     now: NOW,
     access_token: None,
+    passage: None,
 };
 
 fn now() -> SystemTime {

@@ -25,6 +25,7 @@ mod log_epoch;
 mod operator;
 mod policy;
 mod provider;
+mod proxy;
 mod resource_server;
 mod shadow_report;
 mod target;

@@ -4,7 +4,9 @@ use attorn_api::{PROOF_HEADER, ProblemCode};
 use attorn_core::context::AuthenticationMethod;
 use attorn_core::{Duty, KeyThumbprint};
 use attorn_identity::secret::digests_match;
-use attorn_identity::{BodyDigest, OperatorToken, OperatorTokenKind, ProofExpectation, UnverifiedProof, VerifiedProof};
+use attorn_identity::{
+    BodyDigest, OperatorToken, OperatorTokenKind, Passage, ProofExpectation, UnverifiedProof, VerifiedProof,
+};
 use attorn_store::Key;
 use attorn_store::records::{
     AgentRecord, KeyOwner, KeyOwnerRecord, OperatorRecord, OperatorTokenRecord, ResourceServerRecord,
@@ -32,6 +34,8 @@ pub(crate) struct Signed<'a> {
     pub(crate) body: &'a [u8],
     /// The body as a form, where the route takes one.
     pub(crate) form: Option<&'a Form>,
+    /// What goes on to another server, where the route does that.
+    pub(crate) passage: Option<Passage<'a>>,
 }
 
 /// By what a caller says who it is.
@@ -63,7 +67,7 @@ pub(crate) async fn identify(
             None => operator(app, headers, duty).await.map(Caller::Operator),
         },
         Access::User => user(app, headers, from).await,
-        Access::Agent => agent(app, headers, certificates, signed).await,
+        Access::Agent | Access::AgentOnward => agent(app, headers, certificates, signed).await,
         Access::ResourceServer => resource_server(app, headers, signed).await,
         Access::AgentClient => client_certificate::agent(app, shown, signed).await,
         Access::ResourceServerClient => client::resource_server(app, headers, signed).await,
@@ -257,6 +261,7 @@ pub(crate) fn verified(
     let key = app.keys.of(proof.thumbprint(), jwk)?;
     let url = format!("{}{}", app.config.public_url, signed.path);
     let (method, body, now) = (signed.method, signed.body, app.clock.now());
-    let expectation = ProofExpectation { method, url: &url, body, body_digest, now, access_token: None };
+    let passage = signed.passage;
+    let expectation = ProofExpectation { method, url: &url, body, body_digest, now, access_token: None, passage };
     Ok(proof.verify(&key, &expectation, &app.nonces)?)
 }

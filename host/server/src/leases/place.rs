@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::decisions::ask::Ask;
 use crate::decisions::record::Made;
 use crate::http::failure::Failure;
-use crate::targets::live::Live;
+use crate::targets::live::{Live, databases};
 use crate::{entry, random};
 
 /// How long a request waits while as many logins are made there as are made at once.
@@ -51,6 +51,7 @@ pub(crate) async fn of(app: &App, ask: &Ask, made: &Made) -> Result<Option<Place
     if *state != TargetState::Active {
         return Err(none(format!("the target `{id}` is {}", state.as_str())));
     }
+    let settings = settings.postgresql().ok_or_else(|| none(format!("the target `{id}` makes no logins")))?;
     if ask.wanted.delegation.is_some() && settings.user_table.is_none() {
         return Err(none(format!("the target `{id}` makes no login on behalf of a user")));
     }
@@ -69,6 +70,7 @@ impl Place {
     /// Record that a login is to be made of this grant, in the batch that records the grant.
     pub(crate) fn intend(&self, grant: &Grant, batch: &mut Batch) -> Result<LeaseRecord, Failure> {
         let target = &self.target.value;
+        let settings = databases(target)?;
         let name = postgresql::login_name().map_err(Failure::internal)?;
         let lease = LeaseRecord {
             id: random::lease_id()?,
@@ -79,7 +81,7 @@ impl Place {
             roles: self.roles.clone(),
             state: LeaseState::Intended,
             created_at: batch.now,
-            expires_at: grant.expires_at.min(batch.now.plus_ms(target.settings.lease_ms_max)),
+            expires_at: grant.expires_at.min(batch.now.plus_ms(settings.lease_ms_max)),
             due_at: batch.now.plus_ms(INTENDED_MS),
             attempts: 0,
             last_error: None,
@@ -92,7 +94,7 @@ impl Place {
             "expires_at_ms": lease.expires_at.0 });
         batch.entries.push(entry::body(batch.now, "lease_intended", members)?);
         batch.require.extend(self.require.iter().cloned());
-        lease.open(batch, target.settings.leases_max);
+        lease.open(batch, settings.leases_max);
         Ok(lease)
     }
 }

@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use attorn_api::ProblemCode;
 use attorn_broker::KindError;
 use attorn_broker::breaker::{Breaker, Leave};
 use attorn_broker::postgresql::Postgresql;
-use attorn_core::TargetId;
+use attorn_broker::proxy::Proxy;
+use attorn_core::{PostgresqlSettings, TargetId};
 use attorn_store::Versioned;
 use attorn_store::records::TargetRecord;
 use tokio::sync::{Notify, Semaphore};
@@ -51,6 +53,7 @@ pub(crate) struct Live {
     checked: AtomicBool,
     first_look: Notify,
     kind: Mutex<Option<(u64, Arc<Postgresql>)>>,
+    proxy: Mutex<Option<(u64, Arc<Proxy>)>>,
 }
 
 impl Targets {
@@ -92,6 +95,7 @@ impl Live {
             checked: AtomicBool::new(false),
             first_look: Notify::new(),
             kind: Mutex::default(),
+            proxy: Mutex::default(),
         }
     }
 
@@ -168,12 +172,42 @@ impl Live {
             return Ok(Arc::clone(kind));
         }
         let record = &target.value;
+        let settings = databases(record)?.clone();
         let passwords = secret::all(&app.root, record)?;
         let log_id = app.store.log_head()?.log_id.to_string();
-        let kind = Arc::new(Postgresql::new(record.settings.clone(), passwords, app.config.listen, log_id));
+        let kind = Arc::new(Postgresql::new(settings, passwords, app.config.listen, log_id));
         *kept = Some((target.version, Arc::clone(&kind)));
         Ok(kind)
     }
+
+    /// What calls it, as it is registered now.
+    pub(crate) fn proxy(&self, app: &App, target: &Versioned<TargetRecord>) -> Result<Arc<Proxy>, Failure> {
+        let mut kept = lock(&self.proxy);
+        if let Some((version, proxy)) = &*kept
+            && *version == target.version
+        {
+            return Ok(Arc::clone(proxy));
+        }
+        let record = &target.value;
+        let settings = record.settings.proxy();
+        let settings = settings.ok_or_else(|| another_kind(record, "proxy"))?.clone();
+        let secret = secret::all(&app.root, record)?.into_iter().next();
+        let secret = secret.ok_or_else(|| Failure::internal("a target has no secret"))?;
+        let proxy = Arc::new(Proxy::new(settings, secret, app.config.listen));
+        *kept = Some((target.version, Arc::clone(&proxy)));
+        Ok(proxy)
+    }
+}
+
+/// The settings of a target in which logins are made.
+pub(crate) fn databases(target: &TargetRecord) -> Result<&PostgresqlSettings, Failure> {
+    target.settings.postgresql().ok_or_else(|| another_kind(target, "postgresql"))
+}
+
+/// The target is of another kind than this is for.
+pub(crate) fn another_kind(target: &TargetRecord, kind: &str) -> Failure {
+    let detail = format!("target `{}` is of the kind `{}`; this is for `{kind}`", target.id, target.settings.kind());
+    Failure::of(ProblemCode::InvalidState, detail)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
