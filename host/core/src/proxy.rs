@@ -13,4 +13,4 @@ pub use origin::ProxyOrigin;
 pub use path::ProxyPath;
 pub use query::ProxyQuery;
 pub use route::{PathTemplate, ProxyBody, ProxyMethod, ProxyRoute, ResourceTemplate};
-pub use settings::ProxySettings;
+pub use settings::{Matched, ProxySettings};

@@ -110,7 +110,7 @@ fn services_that_are_called() {
             route(ProxyMethod::Put, "/v2/invoices/{id}", &[], ProxyBody::Bytes("application/pdf".into())),
         ],
         request_headers: [id("accept")].into(),
-        response_headers: [id("x-request-id")].into(),
+        response_headers: [id("x-version")].into(),
         request_bytes_max: 1,
         response_bytes_max: 2,
         head_ms_max: 3,
@@ -127,7 +127,7 @@ fn services_that_are_called() {
         r#""query":[],"body":"json"},"#,
         r#"{"method":"PUT","path":"/v2/invoices/{id}","action":"invoice.read","resource":"invoice/{id}","#,
         r#""query":[],"body":{"bytes":"application/pdf"}}],"#,
-        r#""request_headers":["accept"],"response_headers":["x-request-id"],"request_bytes_max":1,"#,
+        r#""request_headers":["accept"],"response_headers":["x-version"],"request_bytes_max":1,"#,
         r#""response_bytes_max":2,"head_ms_max":3,"idle_ms_max":4,"total_ms_max":5,"requests_max":6},"#,
         r#""secret":{"version":1,"wrapped":"/////w=="},"next_secret":null,"state":"active","#,
         r#""created_at_ms":1000,"changed_at_ms":2000}"#

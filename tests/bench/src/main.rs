@@ -1,4 +1,4 @@
-//! Benchmarks: `cargo xtask bench [engine|http|hostile|compile|delegation|store|audit] [--json]`.
+//! Benchmarks: `cargo xtask bench [engine|http|hostile|compile|delegation|store|audit|proxy] [--json]`.
 //!
 //! What each area measures, and what its figures should come to, stands at the head of its module.
 //!
@@ -23,6 +23,8 @@ mod load;
 mod memory;
 mod parts;
 mod policy;
+#[path = "credentials/proxy.rs"]
+mod proxy;
 mod store;
 
 use std::time::Instant;
@@ -103,7 +105,7 @@ const QUICK: Length = Length {
     turns: 1,
     asks: 20,
 };
-const AREAS: [&str; 7] = ["engine", "http", "hostile", "compile", "delegation", "store", "audit"];
+const AREAS: [&str; 8] = ["engine", "http", "hostile", "compile", "delegation", "store", "audit", "proxy"];
 
 fn main() {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -136,6 +138,7 @@ fn main() {
             "hostile" => runtime.block_on(hostile::measure(length, &mut figures)),
             "store" => runtime.block_on(store::measure(length, &mut figures)),
             "audit" => runtime.block_on(audit::measure(length, &mut figures)),
+            "proxy" => runtime.block_on(proxy::measure(length, &mut figures)),
             "delegation" => runtime.block_on(delegation::measure(length, &mut figures)),
             _ => compile::measure(length, &mut figures),
         }

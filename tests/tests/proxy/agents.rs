@@ -43,7 +43,7 @@ async fn paths_that_could_be_read_in_two_ways_are_refused() {
         assert_eq!(code(&answer), "invalid_path", "{path}");
     }
     // What leads out of it is no route of ours either.
-    for path in ["/proxy/crm/", "/proxy/crm", "/proxy/", "/proxy/../v1/me"] {
+    for path in ["/proxy/crm/", "/proxy/crm", "/proxy/"] {
         let answer = scene.raw(Call::new("GET", path), end).await;
         assert_eq!(code(&answer), "no_such_route", "{path}: {answer}");
     }
@@ -80,7 +80,7 @@ async fn a_proof_is_of_all_that_goes_on() {
     let size = scene.world.log_size().await;
     for (signed, sent) in [
         (get("42"), get("43")),
-        (get("42"), through("HEAD", "/v2/articles/42")),
+        (get("42"), through("PUT", "/v2/articles/42")),
         (get("42?q=1"), get("42?q=2")),
         (get("42"), get("42?q=1")),
         (get("42?q=1"), get("42")),

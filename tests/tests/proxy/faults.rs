@@ -43,8 +43,8 @@ async fn a_dead_service_is_not_asked_for_ever_and_hurts_nobody() {
     }
     assert_eq!(world.log_size().await, size);
     assert!(world.bot.decide(&ask()).await.credential.is_some());
-    // What is denied is denied as ever.
-    let call = Call::new("DELETE", "/proxy/crm/v2/articles/42").header(FOR_HEADER, PURPOSE);
+    // What goes nowhere is denied as ever.
+    let call = Call::new("GET", "/proxy/crm/v2/other").header(FOR_HEADER, PURPOSE);
     world.bot.send(call).await.refused(403, "denied");
     let check: TargetCheck = world.staff.registrar.post("/v1/targets/crm/check", &json!({})).await.expect(200).json();
     assert!(!check.reachable && check.problems.len() == 1, "{check:?}");

@@ -37,7 +37,7 @@ pub(crate) fn target(id: &str, origin: &str) -> Value {
             row("DELETE", article, "faq.write", "article/{id}"),
             row("GET", "/v2/payments/{id}", "payment.send", "article/{id}"),
         ],
-        "request_headers": ["accept-language", "if-match"], "response_headers": ["x-request-id"],
+        "request_headers": ["accept-language", "if-match"], "response_headers": ["x-version"],
         "request_bytes_max": 1_000, "response_bytes_max": 100_000,
         "head_ms_max": 1_500, "idle_ms_max": 1_000, "total_ms_max": 20_000, "requests_max": 8 } })
 }

@@ -60,7 +60,7 @@ async fn of_the_headers_only_those_that_are_named_come_through() {
     names.sort_unstable();
     let ours =
         ["attorn-decision", "cache-control", "content-length", "content-security-policy", "content-type", "date"];
-    let ours = [&ours[..], &["dpop-nonce", "x-content-type-options", "x-request-id"]].concat();
+    let ours = [&ours[..], &["dpop-nonce", "x-content-type-options", "x-request-id", "x-version"]].concat();
     assert_eq!(names, ours);
     assert_ne!(answer.header("dpop-nonce"), Some("theirs"));
     assert_eq!((answer.header("cache-control"), answer.text().as_str()), (Some("no-store"), "body"));
@@ -83,6 +83,8 @@ async fn redirects_are_followed_by_nobody_and_lead_nowhere_else() {
     let location = format!("location: {}/proxy/crm/v2/articles/41?q=1\r\n", scene.world.reach.url);
     assert!(within.starts_with("HTTP/1.1 302 ") && within.contains(&location), "{within}");
     assert_eq!(scene.upstream.seen().len(), 2);
+    // What has no body is whole.
+    assert_eq!(scene.effect().await["cut"], json!(null));
     let error = scene.get("error").await;
     assert_eq!((error.status, error.text().as_str()), (500, "sad."));
     assert_eq!(scene.effect().await["status"], 500);
@@ -94,6 +96,7 @@ async fn a_second_answer_is_nobodys() {
     let scene = Scene::new().await;
     for _ in 0..5 {
         assert_eq!(scene.get("two-answers").await.expect(200).text(), "body");
+        assert_eq!(scene.effect().await["cut"], json!(null));
         let next = scene.get("42").await.expect(200);
         assert!(next.text().starts_with("GET /v2/articles/42 "), "{}", next.text());
     }

@@ -115,16 +115,16 @@ fn written(part: &str, echoed: &str) -> String {
     match part {
         "garbage" => "SSH-2.0-OpenSSH_9.2\r\n".into(),
         "switch" => "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n".into(),
-        "huge-head" => good(&format!("x-request-id: {}\r\n", "x".repeat(200_000)), "body"),
+        "huge-head" => good(&format!("x-version: {}\r\n", "x".repeat(200_000)), "body"),
         "many-headers" => good(&"x-a: b\r\n".repeat(1_000), "body"),
         "two-lengths" => "HTTP/1.1 200 OK\r\ncontent-length: 4\r\ncontent-length: 5\r\n\r\nbodys".into(),
         "too-long" => good("", &"x".repeat(100_001)),
         "short" => "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf".into(),
         "bad-chunk" => "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\nzz\r\n".into(),
-        "secret-in-head" => good(&format!("x-request-id: {SECRET}\r\netag: \"{SECRET}\"\r\n"), "body"),
+        "secret-in-head" => good(&format!("x-version: {SECRET}\r\netag: \"{SECRET}\"\r\n"), "body"),
         "secret-in-body" => good("", &format!("before {SECRET} after")),
         "cookies" => good(
-            "set-cookie: a=b\r\nserver: old/1.0\r\nconnection: x-hop\r\nx-hop: 1\r\nx-request-id: r1\r\nx-other: 2\r\n\
+            "set-cookie: a=b\r\nserver: old/1.0\r\nconnection: x-hop\r\nx-hop: 1\r\nx-version: r1\r\nx-other: 2\r\n\
              alt-svc: h3=\":1\"\r\ncache-control: public, max-age=9\r\ndpop-nonce: theirs\r\n",
             "body",
         ),
@@ -134,7 +134,7 @@ fn written(part: &str, echoed: &str) -> String {
         "in" => redirect("/v2/articles/41?q=1"),
         "error" => "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 4\r\n\r\nsad.".into(),
         "early" => format!("HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n{}", good("", "body")),
-        _ => good("x-request-id: r1\r\n", echoed),
+        _ => good("x-version: r1\r\n", echoed),
     }
 }
 

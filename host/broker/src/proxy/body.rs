@@ -118,49 +118,64 @@ impl Answer {
         let settings = within.proxy.settings();
         let (idle, left) = (Duration::from_millis(settings.idle_ms_max), settings.response_bytes_max);
         let (until, report) = (within.until, Report { bytes: 0, told: Some(told) });
-        let reading = Reading { incoming, scan, idle, left, within: Some(within), until, report };
+        let mut reading = Reading { incoming, scan, idle, left, within: Some(within), until, report };
+        // Nobody asks for pieces of what has none.
+        if reading.incoming.is_end_stream() {
+            reading.finish(Bytes::new());
+        }
         let pieces = unfold(Some(reading), async |reading| next(reading?).await);
         Self { pieces: Box::pin(pieces), bytes }
+    }
+}
+
+impl Reading {
+    /// The answer is whole: the connection is good for another, and with this last piece comes what was held back. Of
+    /// an answer that said how long it is, nobody asks for more than that.
+    fn finish(&mut self, last: Bytes) -> Bytes {
+        if let Some(Within { proxy, wire, place, .. }) = self.within.take() {
+            proxy.keep(wire);
+            drop(place);
+        }
+        let rest = self.scan.rest();
+        let last = if rest.is_empty() { last } else { [last, rest].concat().into() };
+        self.report.bytes += last.len() as u64;
+        self.report.end(None);
+        last
     }
 }
 
 /// The next piece, and what follows it.
 async fn next(mut reading: Reading) -> Option<(Result<Bytes, Cut>, Option<Reading>)> {
     loop {
-        if reading.within.is_none() {
-            reading.report.end(None);
-            return None;
-        }
+        reading.within.as_ref()?;
         match piece(&mut reading).await {
             Ok(piece) if piece.is_empty() => {}
-            Ok(piece) => {
-                reading.report.bytes += piece.len() as u64;
-                return Some((Ok(piece), Some(reading)));
-            }
+            Ok(piece) => return Some((Ok(piece), Some(reading))),
             Err(cut) => {
                 reading.report.end(Some(cut));
+                // What was passed on before is flushed first, and be it the head alone.
+                tokio::task::yield_now().await;
                 return Some((Err(cut), None));
             }
         }
     }
 }
 
-/// What comes next; empty for what is not passed on. After the last there is nothing left to read within.
+/// What comes next; empty where nothing is passed on. After the last there is nothing left to read within.
 async fn piece(reading: &mut Reading) -> Result<Bytes, Cut> {
     let idle_until = Instant::now() + reading.idle;
     let (until, late) = if idle_until < reading.until { (idle_until, Cut::Idle) } else { (reading.until, Cut::Late) };
     let frame = tokio::time::timeout_at(until, reading.incoming.frame()).await.map_err(|_| late)?;
-    let Some(frame) = frame else {
-        if let Some(Within { proxy, wire, place, .. }) = reading.within.take() {
-            proxy.keep(wire);
-            drop(place);
-        }
-        return Ok(reading.scan.rest());
-    };
+    let Some(frame) = frame else { return Ok(reading.finish(Bytes::new())) };
     // Trailers go no further.
     let Ok(data) = frame.map_err(|_| Cut::Broken)?.into_data() else { return Ok(Bytes::new()) };
     reading.left = reading.left.checked_sub(data.len() as u64).ok_or(Cut::TooLong)?;
-    reading.scan.pass(data).map_err(|_| Cut::Secret)
+    let piece = reading.scan.pass(data).map_err(|_| Cut::Secret)?;
+    if reading.incoming.is_end_stream() {
+        return Ok(reading.finish(piece));
+    }
+    reading.report.bytes += piece.len() as u64;
+    Ok(piece)
 }
 
 impl Body for Answer {

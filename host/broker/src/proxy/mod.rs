@@ -76,20 +76,22 @@ pub enum SendError {
     Late(KindError),
     /// Some of it was, and what came is no answer.
     Broken(KindError),
+    /// Whoever asked hung up before an answer began. Whether anything was sent by then is not known.
+    HungUp(KindError),
 }
 
 impl SendError {
-    /// Whoever asked hung up before an answer began. Whether anything was sent by then is not known.
+    /// Whoever asked hung up before an answer began.
     #[must_use]
     pub fn hung_up() -> Self {
-        Self::Broken(KindError::not_now("whoever asked hung up before the answer began"))
+        Self::HungUp(KindError::not_now("whoever asked hung up before the answer began"))
     }
 
     /// What went wrong.
     #[must_use]
     pub const fn why(&self) -> &KindError {
         match self {
-            Self::NotSent(why) | Self::Late(why) | Self::Broken(why) => why,
+            Self::NotSent(why) | Self::Late(why) | Self::Broken(why) | Self::HungUp(why) => why,
         }
     }
 }

@@ -181,8 +181,8 @@ fn is_media_type(text: &str) -> bool {
     text.len() <= 64 && parts.is_some_and(|(kind, sub)| token(kind) && token(sub) && sub != "json")
 }
 
-/// What says how a message is framed, where it goes or who sends it: never anybody's but ours.
-const OURS: [&str; 26] = [
+/// What says how a message is framed, where it goes, who sends it, or how it is called: never anybody's but ours.
+const OURS: [&str; 27] = [
     "accept-encoding",
     "connection",
     "content-encoding",
@@ -209,6 +209,7 @@ const OURS: [&str; 26] = [
     "www-authenticate",
     "x-http-method-override",
     "x-method-override",
+    "x-request-id",
 ];
 
 /// Prefixes of such.

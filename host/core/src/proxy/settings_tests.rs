@@ -118,7 +118,7 @@ fn what_frames_a_message_or_says_who_sends_it_is_never_passed_on() {
         (settings.response_headers, settings.request_headers) = (settings.request_headers, BTreeSet::new());
         assert_eq!(settings.check(), Err(format!("`response_headers` may not have `{name}`")));
     }
-    for name in ["accept", "accept-language", "if-match", "x-request-id", "idempotency-key"] {
+    for name in ["accept", "accept-language", "if-match", "x-version", "idempotency-key"] {
         assert!(may_pass(name), "{name}");
     }
 }

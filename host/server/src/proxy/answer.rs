@@ -33,7 +33,7 @@ pub(super) fn failed(decided: DecisionAnswer, error: &SendError) -> Failure {
             Failure::of(ProblemCode::UpstreamTimeout, "the request was sent, and no answer began in time")
                 .with_help(unknown)
         }
-        SendError::Broken(_) => {
+        SendError::Broken(_) | SendError::HungUp(_) => {
             Failure::of(ProblemCode::UpstreamFailed, "the request was sent, and no answer came that can be passed on")
                 .with_help(unknown)
         }

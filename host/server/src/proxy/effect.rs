@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use attorn_broker::proxy::{End, SendError, Told};
+use attorn_broker::proxy::{Cut, End, SendError, Told};
 use attorn_core::{DecisionId, Grant, GrantId, TargetId};
 use attorn_store::{Batch, Key, Recorded, Require};
 use axum::http::StatusCode;
@@ -86,7 +86,7 @@ impl Effects {
         let members = json!({ "grant": about.grant.to_string(), "decision_id": about.decision.to_string(),
             "target": about.target.as_str(), "resource_server": about.resource_server, "use_number": 1,
             "effect": effect, "status": began.status, "request_bytes": about.request_bytes,
-            "response_bytes": end.map(|end| end.bytes), "cut": end.and_then(|end| end.cut).map(|cut| cut.as_str()),
+            "response_bytes": end.map(|end| end.bytes), "cut": end.and_then(|end| end.cut).map(Cut::as_str),
             "secret_in_header": began.secret_in_header, "note": why });
         batch.entries.push(entry::body(batch.now, "grant_effect", members)?);
         let key = Key::grant_effect(&about.grant, 1);

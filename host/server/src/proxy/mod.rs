@@ -51,7 +51,12 @@ pub(crate) async fn call(app: Arc<App>, mut call: Call) -> Result<Reply, Failure
     debug_assert_eq!(decided.decision, DecisionKind::Allow, "only an allow yields a grant");
     let effects = Effects::of(&app, &target.value.id, &grant, outgoing.body.len());
     let sent = send(&proxy, &grant, outgoing, (place, &effects, &mut call.hung_up)).await;
-    live.came(&app, sent.as_ref().err().map(SendError::why));
+    match &sent {
+        Ok(_) => live.came(&app, None),
+        Err(SendError::NotSent(why) | SendError::Late(why)) => live.came(&app, Some(why)),
+        // What one request makes of the service says nothing of others.
+        Err(SendError::Broken(_) | SendError::HungUp(_)) => live.not_asked(),
+    }
     match sent {
         Ok(answered) => answer::passed_on(&app, (&target.value, proxy.settings()), &decided, answered),
         Err(error) => {
