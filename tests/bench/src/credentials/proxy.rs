@@ -44,7 +44,7 @@ pub(crate) async fn measure(length: Length, figures: &mut Figures) {
     staff.registrar.post("/v1/targets", &target(&service)).await.expect(201);
     let straight = Reach::new(service);
     let (mut through, mut plain, mut bare) = (Vec::new(), Vec::new(), Vec::new());
-    for batch in 0..length.asks.div_ceil(BATCH) + 1 {
+    for batch in 0..=length.asks.div_ceil(BATCH) {
         let nonce = cast.bot.fresh_nonce().await;
         let proven = |_| {
             let call = Call::get(format!("/proxy/crm{PATH}")).header(FOR_HEADER, PURPOSE);
@@ -113,7 +113,8 @@ async fn nginx(directory: &Path, service: &str) -> Option<(Child, Reach)> {
     std::fs::create_dir(&home).unwrap();
     let host = service.trim_start_matches("http://");
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-    let temporary: String = temporary.iter().map(|of| format!("{of}_temp_path {}/{of};\n", home.display())).collect();
+    let temporary: Vec<_> = temporary.iter().map(|of| format!("{of}_temp_path {}/{of};", home.display())).collect();
+    let temporary = temporary.join("\n");
     let configuration = format!(
         "daemon off;\nworker_processes 1;\npid {home}/pid;\nerror_log {home}/error.log;\nevents {{}}\nhttp {{\n{temporary}\
          access_log off;\nupstream service {{ server {host}; keepalive 16; }}\nserver {{ listen {listen};\n\
