@@ -71,7 +71,7 @@ pub(crate) struct Register {
     #[arg(long, value_name = "FILE", requires = "file", required_if_eq("kind", "proxy"))]
     secret_file: Option<PathBuf>,
     #[command(flatten)]
-    database: Database,
+    logins: Logins,
 }
 
 /// What a target is.
@@ -83,10 +83,10 @@ enum Kind {
     Proxy,
 }
 
-/// A database. All of it is needed where no file says what a proxy is.
+/// A database in which logins are made. All of it is needed where no file says what a proxy is.
 #[derive(Debug, Args)]
 #[group(skip)]
-struct Database {
+struct Logins {
     /// The name or IP address at which it answers; agents are told the same
     #[arg(long, required_unless_present = "file", conflicts_with = "file", value_parser = parse::id::<HostName>)]
     host: Option<HostName>,
@@ -175,7 +175,7 @@ impl Register {
                 body.secret = Some(secret_text(&secret)?);
             }
             (Kind::Postgresql, None, None) => {
-                let (postgresql, password) = self.database.settings()?;
+                let (postgresql, password) = self.logins.settings()?;
                 (body.postgresql, body.password) = (Some(postgresql), Some(password));
             }
             _ => {
@@ -188,7 +188,7 @@ impl Register {
     }
 }
 
-impl Database {
+impl Logins {
     fn settings(self) -> Result<(Postgresql, String), Failure> {
         let (Some(host), Some(database), Some(admin), Some(file)) =
             (self.host, self.database, self.admin, self.password_file)
