@@ -28,7 +28,10 @@ use crate::trees::Trees;
 pub(crate) const BUNDLE_ENTRIES: u64 = TILE_WIDTH as u64;
 /// The level of a bundle's root.
 pub(crate) const ROOT_LEVEL: u8 = 8;
-/// How many outlines are kept in memory: for a million entries, in 40 MiB.
+/// The level of the nodes that an outline has beside its leaves. A node of a bundle's tree is computed from one of the
+/// two, which takes 15 hashes at most and not 127.
+const HALFWAY_LEVEL: u8 = ROOT_LEVEL / 2;
+/// How many outlines are kept in memory: for a million entries, in 42 MiB.
 const OUTLINES_MAX: usize = 4_096;
 
 /// Why a bundle could not be read. There is nothing else to read it from.
@@ -53,8 +56,18 @@ impl From<SealedError> for StorageError {
 pub(crate) struct Outline {
     root: Hash,
     leaves: Vec<Hash>,
+    /// The nodes of [`HALFWAY_LEVEL`].
+    halfway: Vec<Hash>,
     /// Where each entry begins, after its length, and where it ends.
     places: Vec<(u32, u32)>,
+}
+
+impl Outline {
+    /// A node below the bundle's root, by its level and the place in the bundle where it begins.
+    fn node(&self, level: u8, first: usize) -> Hash {
+        let (from, nodes) = if level < HALFWAY_LEVEL { (0, &self.leaves) } else { (HALFWAY_LEVEL, &self.halfway) };
+        root_of(&nodes[first >> from..][..1 << (level - from)])
+    }
 }
 
 /// A bundle that was read and found right.
@@ -119,13 +132,13 @@ impl Sealed {
         if id.level >= ROOT_LEVEL {
             return Ok(None);
         }
-        let (first, width) = (id.index.checked_shl(id.level.into()).unwrap_or(u64::MAX), 1_usize << id.level);
+        let first = id.index.checked_shl(id.level.into()).unwrap_or(u64::MAX);
         let Some((bundle, root)) = self.bundle_of(trees, first)? else { return Ok(None) };
         let outline = match self.known(bundle, root) {
             Some(outline) => outline,
             None => self.read(bundle, root)?.outline,
         };
-        Ok(Some(root_of(&outline.leaves[place(first)..][..width])))
+        Ok(Some(outline.node(id.level, place(first))))
     }
 
     /// Read a bundle, and compare it with the root that the tree has over it.
@@ -276,7 +289,8 @@ fn outline(bytes: &[u8]) -> Option<Outline> {
         places.push((begin, end));
     }
     bundle.end().ok()?;
-    Some(Outline { root: root_of(&leaves), leaves, places })
+    let halfway: Vec<Hash> = leaves.chunks(1 << HALFWAY_LEVEL).map(root_of).collect();
+    Some(Outline { root: root_of(&halfway), leaves, halfway, places })
 }
 
 #[cfg(test)]

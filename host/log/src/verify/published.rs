@@ -16,12 +16,14 @@
 //! No file is read that has no bound. Earlier checkpoints are read a segment at a time, when the first entry comes
 //! that the segment stands for.
 //!
-//! Bundles are taken apart on as many threads as there are, a few at a time, and compared in their order on one.
+//! Bundles are taken apart on as many threads as there are, a few at a time, while those before them are compared in
+//! their order on one, which also reads the files.
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead};
+use std::mem;
 use std::num::NonZeroU64;
-use std::thread;
+use std::thread::{self, Scope, ScopedJoinHandle};
 
 use super::{Checks, Hashed, Progress, Verified, Verifier, VerifyError};
 use crate::checkpoint::SignedCheckpoint;
@@ -39,8 +41,8 @@ const LINES: &str = "entries.jsonl";
 /// How many threads take bundles apart at most, and how many bundles each at a time.
 const THREADS_MAX: usize = 16;
 const BUNDLES_PER_THREAD: usize = 4;
-/// From how many bytes on no further bundle is read at a time.
-const BUNDLES_BYTES_FULL: usize = 64 << 20;
+/// From how many bytes on no further bundle is read at a time. There are two such batches at once.
+const BATCH_BYTES_FULL: usize = 32 << 20;
 
 /// Where the files of a log are.
 pub trait PublishedFiles {
@@ -88,20 +90,11 @@ fn verify_spanned(
             walk.later(VerifyError::FileMissing { name: LINES.to_owned() });
         }
     }
-    let mut tiles = Tile::of_kind(TileKind::Entries, size).peekable();
-    while tiles.peek().is_some() {
-        let (bundles, failed) = some_bundles(files, &mut tiles, walk.lines.is_some())?;
-        for bundle in bundles {
-            walk = walk.bundle(bundle, |entries| {
-                if entries.is_multiple_of(every.get()) {
-                    progress(Progress { entries, of: size });
-                }
-            })?;
+    walk = walk.entries(size, |entries| {
+        if entries.is_multiple_of(every.get()) {
+            progress(Progress { entries, of: size });
         }
-        if let Some(error) = failed {
-            return Err(walk.verifier.cut(error));
-        }
-    }
+    })?;
     walk.earlier.read_up_to(size, &mut walk.verifier)?;
     let count = walk.earlier.count;
     let head = walk.finish(names, size, span)?;
@@ -184,37 +177,43 @@ impl Taken {
     }
 }
 
-/// Read and take apart the next few bundles; and why there are no more of them, if there should be.
-fn some_bundles(
-    files: &dyn PublishedFiles,
-    tiles: &mut impl Iterator<Item = Tile>,
-    with_lines: bool,
-) -> Result<(Vec<Taken>, Option<VerifyError>), VerifyError> {
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
-    let (mut read, mut bytes_sum, mut failed) = (Vec::new(), 0, None);
-    while read.len() < threads * BUNDLES_PER_THREAD && bytes_sum < BUNDLES_BYTES_FULL {
-        let Some(tile) = tiles.next() else { break };
-        match needed(files, &tile.to_string(), Tile::BYTES_MAX) {
-            Ok(bytes) => {
-                bytes_sum += bytes.len();
-                read.push((tile, bytes));
-            }
-            Err(error) => {
-                failed = Some(error);
-                break;
+/// The next few bundles; and why there are no more of them, if there should be.
+#[derive(Default)]
+struct Batch {
+    bundles: Vec<(Tile, Vec<u8>)>,
+    failed: Option<VerifyError>,
+}
+
+impl Batch {
+    fn read(files: &dyn PublishedFiles, tiles: &mut impl Iterator<Item = Tile>) -> Self {
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
+        let (mut batch, mut bytes_sum) = (Self::default(), 0);
+        while batch.bundles.len() < threads * BUNDLES_PER_THREAD && bytes_sum < BATCH_BYTES_FULL {
+            let Some(tile) = tiles.next() else { break };
+            match needed(files, &tile.to_string(), Tile::BYTES_MAX) {
+                Ok(bytes) => {
+                    bytes_sum += bytes.len();
+                    batch.bundles.push((tile, bytes));
+                }
+                Err(error) => {
+                    batch.failed = Some(error);
+                    break;
+                }
             }
         }
+        batch
     }
-    if let [(tile, bytes)] = &read[..] {
-        return Ok((vec![Taken::of(*tile, bytes, with_lines)], failed));
-    }
-    let taken = thread::scope(|scope| {
+
+    fn take_apart<'scope>(self, scope: &'scope Scope<'scope, '_>, with_lines: bool) -> Parting<'scope> {
         let take = |(tile, bytes): (Tile, Vec<u8>)| scope.spawn(move || Taken::of(tile, &bytes, with_lines));
-        let running: Vec<_> = read.into_iter().map(take).collect();
-        running.into_iter().map(thread::ScopedJoinHandle::join).collect::<Result<_, _>>()
-    });
-    let panicked = |_| VerifyError::Read(io::Error::other("a thread of the verifier panicked"));
-    taken.map_err(panicked).map(|taken| (taken, failed))
+        Parting { bundles: self.bundles.into_iter().map(take).collect(), failed: self.failed }
+    }
+}
+
+/// A batch that is being taken apart.
+struct Parting<'scope> {
+    bundles: Vec<ScopedJoinHandle<'scope, Taken>>,
+    failed: Option<VerifyError>,
 }
 
 /// A log that is read from its first entry to its last.
@@ -232,6 +231,31 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn later(&mut self, error: VerifyError) {
         self.other.get_or_insert(error);
+    }
+
+    /// Take all entries of a log of this size.
+    fn entries(mut self, size: u64, mut passed: impl FnMut(u64)) -> Result<Self, VerifyError> {
+        let (files, mut tiles) = (self.files, Tile::of_kind(TileKind::Entries, size));
+        thread::scope(|scope| {
+            let mut next = Batch::read(files, &mut tiles).take_apart(scope, self.lines.is_some());
+            loop {
+                // Nothing behind a file that cannot be read counts any more.
+                let ahead = if next.failed.is_some() { Batch::default() } else { Batch::read(files, &mut tiles) };
+                let ahead = ahead.take_apart(scope, self.lines.is_some());
+                let Parting { bundles, failed } = mem::replace(&mut next, ahead);
+                let is_last = bundles.is_empty();
+                for bundle in bundles {
+                    let panicked = |_| VerifyError::Read(io::Error::other("a thread of the verifier panicked"));
+                    self = self.bundle(bundle.join().map_err(panicked)?, &mut passed)?;
+                }
+                if let Some(error) = failed {
+                    return Err(self.verifier.cut(error));
+                }
+                if is_last {
+                    return Ok(self);
+                }
+            }
+        })
     }
 
     /// Take all entries of a bundle.

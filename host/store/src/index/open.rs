@@ -18,7 +18,7 @@ use crate::trees::{LOCK_PAUSE, LOCK_WAIT, is_locked};
 /// The form in which all of it stands.
 pub(super) const FORMAT: u32 = 1;
 pub(super) const LOG_KEY: &[u8] = b"log";
-const CACHE_BYTES: u64 = 64 << 20;
+const CACHE_BYTES: u64 = 16 << 20;
 /// What tells one boot of the machine from another.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
