@@ -1,3 +1,5 @@
+// Long because: what the command line refuses stands in one place.
+
 use clap::CommandFactory as _;
 use clap::error::ErrorKind;
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::scene::{Scene, end, get, target};
+use crate::scene::{Scene, begin, end, get, target};
 use crate::upstream::Upstream;
 
 async fn register(world: &World, id: &str, body: &Value) {
@@ -119,10 +119,7 @@ async fn whoever_hangs_up_ends_what_was_asked() {
     let address = scene.world.reach.url.strip_prefix("http://").unwrap().to_owned();
     for (at, part) in ["drip", "hang"].into_iter().enumerate() {
         let signed = scene.world.bot.signed(get(part)).await;
-        let mut text = format!("GET {} HTTP/1.1\r\nhost: {address}\r\n", signed.path);
-        for (name, value) in &signed.headers {
-            text += &format!("{name}: {}\r\n", std::str::from_utf8(value).unwrap());
-        }
+        let text = begin(&signed, &address);
         let mut stream = TcpStream::connect(&address).await.unwrap();
         stream.write_all(end(text).as_bytes()).await.unwrap();
         scene.until(|upstream| upstream.seen().len() > at).await;

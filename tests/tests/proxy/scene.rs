@@ -64,10 +64,7 @@ impl Scene {
     pub(crate) async fn raw(&self, call: Call, head: impl FnOnce(String) -> String) -> String {
         let signed = self.world.bot.signed(call).await;
         let address = self.world.reach.url.strip_prefix("http://").unwrap();
-        let mut text = format!("{} {} HTTP/1.1\r\nhost: {address}\r\n", signed.method, signed.path);
-        for (name, value) in &signed.headers {
-            text += &format!("{name}: {}\r\n", std::str::from_utf8(value).unwrap());
-        }
+        let text = begin(&signed, address);
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(head(text).as_bytes()).await.unwrap();
         let mut answer = Vec::new();
@@ -107,6 +104,14 @@ pub(crate) fn through(method: &str, path: &str) -> Call {
 
 pub(crate) fn get(part: &str) -> Call {
     through("GET", &format!("/v2/articles/{part}"))
+}
+
+/// The first lines of a request, without the end of its head.
+pub(crate) fn begin(call: &Call, host: &str) -> String {
+    let lines =
+        call.headers.iter().map(|(name, value)| [name, ": ", std::str::from_utf8(value).unwrap(), "\r\n"].concat());
+    let lines = lines.collect::<Vec<_>>().concat();
+    format!("{} {} HTTP/1.1\r\nhost: {host}\r\n{lines}", call.method, call.path)
 }
 
 /// The end of a head without body, after which the server closes.

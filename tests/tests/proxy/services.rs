@@ -56,7 +56,7 @@ async fn an_answer_that_does_not_come_whole_is_cut_off_and_not_ended() {
 async fn of_the_headers_only_those_that_are_named_come_through() {
     let scene = Scene::new().await;
     let answer = scene.get("cookies").await.expect(200);
-    let mut names: Vec<&str> = answer.headers.keys().map(|name| name.as_str()).collect();
+    let mut names: Vec<&str> = answer.headers.keys().map(reqwest::header::HeaderName::as_str).collect();
     names.sort_unstable();
     let ours =
         ["attorn-decision", "cache-control", "content-length", "content-security-policy", "content-type", "date"];

@@ -1,6 +1,6 @@
 //! Authentication, in the one layer that no route can leave out.
 
-use attorn_api::{PROOF_HEADER, ProblemCode};
+use attorn_api::{FOR_HEADER, PROOF_HEADER, ProblemCode};
 use attorn_core::context::AuthenticationMethod;
 use attorn_core::{Duty, KeyThumbprint};
 use attorn_identity::secret::digests_match;
@@ -11,6 +11,7 @@ use attorn_store::Key;
 use attorn_store::records::{
     AgentRecord, KeyOwner, KeyOwnerRecord, OperatorRecord, OperatorTokenRecord, ResourceServerRecord,
 };
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 
 use crate::app::App;
@@ -36,6 +37,14 @@ pub(crate) struct Signed<'a> {
     pub(crate) form: Option<&'a Form>,
     /// What goes on to another server, where the route does that.
     pub(crate) passage: Option<Passage<'a>>,
+}
+
+/// What a proof signs beside, where the request goes on.
+pub(crate) fn passage(parts: &Parts) -> Passage<'_> {
+    let mut values = parts.headers.get_all(FOR_HEADER).iter();
+    let (value, another) = (values.next(), values.next());
+    let asked_for = value.filter(|_| another.is_none()).and_then(|value| value.to_str().ok());
+    Passage { query: parts.uri.query().unwrap_or_default(), asked_for }
 }
 
 /// By what a caller says who it is.

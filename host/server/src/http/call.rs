@@ -197,6 +197,18 @@ impl Call {
     }
 }
 
+/// `a=1&b=2`, each name once, percent-decoded by nobody: no value that any route takes needs it.
+pub(crate) fn parse_query(query: &str) -> Result<BTreeMap<String, String>, Failure> {
+    let mut parameters = BTreeMap::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if parameters.insert(name.to_owned(), value.to_owned()).is_some() {
+            return Err(Failure::of(ProblemCode::InvalidQuery, format!("`{name}` stands twice in the query")));
+        }
+    }
+    Ok(parameters)
+}
+
 /// What a handler answers.
 #[derive(Debug)]
 pub(crate) struct Reply {

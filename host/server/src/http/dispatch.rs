@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use attorn_api::{FOR_HEADER, NONCE_HEADER, PROOF_HEADER, ProblemCode, REQUEST_ID_HEADER};
-use attorn_identity::Passage;
+use attorn_api::{NONCE_HEADER, PROOF_HEADER, ProblemCode, REQUEST_ID_HEADER};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{RawPathParams, Request};
@@ -17,8 +16,8 @@ use http_body_util::BodyExt;
 use tokio::sync::{OwnedRwLockReadGuard, oneshot};
 
 use crate::app::App;
-use crate::http::access::{Shown, Signed, identify, take_rate};
-use crate::http::call::{Call, Caller, NOT_KEPT, Reply, problem_response};
+use crate::http::access::{Shown, Signed, identify, passage, take_rate};
+use crate::http::call::{Call, Caller, NOT_KEPT, Reply, parse_query, problem_response};
 use crate::http::connections::{LetIn, Party};
 use crate::http::failure::Failure;
 use crate::http::route::{Access, Content, Route};
@@ -207,14 +206,6 @@ async fn admit(
     Ok(Admitted { caller, body, form, era })
 }
 
-/// What a proof signs beside, where the request goes on.
-fn passage(parts: &Parts) -> Passage<'_> {
-    let mut values = parts.headers.get_all(FOR_HEADER).iter();
-    let (value, another) = (values.next(), values.next());
-    let asked_for = value.filter(|_| another.is_none()).and_then(|value| value.to_str().ok());
-    Passage { query: parts.uri.query().unwrap_or_default(), asked_for }
-}
-
 /// By what name the caller came: what [`claimed`] said, with nothing parsed a second time where it is at hand.
 fn name_of(caller: &Caller, shown: Shown<'_>, signed: &Signed<'_>) -> Option<String> {
     match caller {
@@ -298,18 +289,6 @@ async fn read_body(mut body: axum::body::Body, bytes_max: usize) -> Result<Bytes
         0 => Ok(read.into()),
         _ => Err(Failure::of(ProblemCode::BodyTooLarge, format!("the body has more than {bytes_max} bytes"))),
     }
-}
-
-/// `a=1&b=2`, each name once, percent-decoded by nobody: no value that any route takes needs it.
-fn parse_query(query: &str) -> Result<BTreeMap<String, String>, Failure> {
-    let mut parameters = BTreeMap::new();
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        if parameters.insert(name.to_owned(), value.to_owned()).is_some() {
-            return Err(Failure::of(ProblemCode::InvalidQuery, format!("`{name}` stands twice in the query")));
-        }
-    }
-    Ok(parameters)
 }
 
 /// How errors look.
