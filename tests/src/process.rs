@@ -75,6 +75,15 @@ impl Process {
         self.child.kill().await.unwrap();
     }
 
+    /// Have it end what is in flight, and wait until it is gone.
+    pub async fn stop(self) {
+        let id = self.id().to_string();
+        let told = Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
+        assert!(told.success());
+        let (status, said) = self.ended(START).await.unwrap();
+        assert!(status.success(), "{status} {said}");
+    }
+
     /// Wait until it ends by itself; its exit status and what it wrote to its error output. It is
     /// killed if it takes longer than this.
     pub async fn ended(mut self, within: Duration) -> Option<(ExitStatus, String)> {

@@ -11,7 +11,7 @@ use std::process::{Command, Output};
 use attorn_api::audit::{Entry, EntryList};
 use attorn_api::decisions::{DecisionAnswer, DecisionKind};
 use attorn_api::replays::Comparison;
-use attorn_core::Duty;
+use attorn_core::{Duty, TimeMs};
 use attorn_log::{CheckpointVerifier, Epoch, Hash, Receipt, Succession, WitnessPolicy, verify_export};
 use attorn_tests::components;
 use attorn_tests::files::copy_dir;
@@ -91,6 +91,10 @@ impl Stage {
         fs::rename(self.fresh.data_dir(), self.path("lost")).unwrap();
         backup
     }
+}
+
+fn first_of(bodies: &[Value], kind: &str) -> Value {
+    bodies.iter().find(|body| body["type"] == kind).unwrap().clone()
 }
 
 fn epoch_of(origin: &Value) -> u64 {
@@ -397,19 +401,180 @@ async fn entries_of_earlier_epochs_are_read_proved_and_searched() {
     let (_, out, _) = say(&["epochs"]);
     assert!(out.contains("key rotated") && out.contains(&old_key.to_string()), "{out}");
 
-    // What is not what was signed is not answered, nor what is not there.
+    process.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_of_an_earlier_epoch_that_was_altered_is_not_shown() {
+    let (stage, process) = Stage::set().await;
+    let allowed = stage.cast.bot.decide(&ask()).await;
+    process.kill().await;
+    let rotated = stage.done(&["key", "rotate-log"]);
+    let (index, size) = (allowed.entry.index, rotated["earlier_entries"].as_u64().unwrap());
+    let process = stage.start().await;
+    let auditor = &stage.cast.staff.auditor;
+    let get = async |path: &str| auditor.get(format!("/v1/audit/{path}")).await;
+    let say = |arguments: &[&str]| stage.audit(arguments);
     let path = stage.fresh.data_dir().join("epochs/1.export");
     let kept = fs::read(&path).unwrap();
     let text = String::from_utf8(kept.clone()).unwrap();
-    fs::write(&path, text.replacen("support-bot", "support-bat", 1)).unwrap();
-    get(&format!("epochs/1/entries/{index}/receipt")).await.refused(500, "internal");
+    let bodies: Vec<&str> = text.lines().collect();
+    let head = bodies.len() - 2 * usize::try_from(size).unwrap();
+    let line = |at: u64| head + 2 * usize::try_from(at).unwrap() + 1;
+    let mut altered: Vec<String> = bodies.iter().map(|line| format!("{line}\n")).collect();
+    altered[line(index)] = altered[line(index)].replacen("support-bot", "support-bat", 1);
+    fs::write(&path, altered.concat()).unwrap();
+    let named = format!("`epochs/1.export` is not what the log signed: entry {index} was changed");
+    for route in [
+        format!("epochs/1/entries/{index}"),
+        format!("epochs/1/entries/{index}/receipt"),
+        "epochs/1/entries".to_owned(),
+    ] {
+        let problem = get(&route).await.refused(500, "log_damaged");
+        assert_eq!(problem.detail, named, "{route}");
+        assert!(problem.help.unwrap().contains("from a backup"));
+    }
+    for arguments in [&["show", &format!("1/{index}")][..], &["list", "--epoch", "1"], &["show", &allowed.decision_id]]
+    {
+        let (code, out, said) = say(arguments);
+        assert_eq!(code, Some(1), "{arguments:?}: {out}");
+        assert!(said.contains(&named) && !out.contains("support-bat"), "{arguments:?}: {said}{out}");
+    }
+    // What is right is shown still.
+    let beside: Entry = get(&format!("epochs/1/entries/{}", index + 1)).await.expect(200).json();
+    assert_eq!(beside.reference.index, index + 1);
     fs::write(&path, &kept[..kept.len() - 2]).unwrap();
-    get(&format!("epochs/1/entries/{}", size - 1)).await.refused(500, "internal");
+    get(&format!("epochs/1/entries/{}", size - 1)).await.refused(500, "log_damaged");
+    fs::write(&path, &kept).unwrap();
+    // An index is made when it is missing, and nothing is believed because it says so.
+    let by_index = path.with_extension("index");
+    fs::remove_file(&by_index).unwrap();
+    get(&format!("epochs/1/entries/{index}")).await.expect(200);
+    let mut bytes = fs::read(&by_index).unwrap();
+    bytes[70] ^= 1;
+    fs::write(&by_index, bytes).unwrap();
+    get("epochs/1/entries/0").await.expect(200);
     fs::remove_file(&path).unwrap();
     for path in ["epochs/1/entries", "epochs/1/export", "epochs/1/entries/0/receipt"] {
         get(path).await.refused(404, "not_found");
     }
     process.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_is_taken_in_every_form_in_which_it_is_printed_and_of_no_other_log() {
+    let (stage, process) = Stage::set().await;
+    let allowed = stage.cast.bot.decide(&ask()).await;
+    process.kill().await;
+    stage.done(&["key", "rotate-log"]);
+    let (index, process) = (allowed.entry.index, stage.start().await);
+    let say = |arguments: &[&str]| stage.audit(arguments);
+    let receipt = say(&["receipt", &format!("1/{index}")]).1;
+    let whole_name = format!("{}/1/{index}", allowed.entry.log_id);
+    assert_eq!(say(&["receipt", &whole_name]).1, receipt);
+    let (_, out, _) = say(&["show", &whole_name]);
+    assert!(out.contains(&format!("entry {whole_name}\n")), "{out}");
+    let (_, listed, _) = say(&["list", "--from", &whole_name, "--limit", "1"]);
+    assert!(listed.contains(&format!("1/{index} ")), "{listed}");
+    assert_eq!(say(&["list", "--from", &format!("1/{index}"), "--limit", "1"]).1, listed);
+    assert_eq!(say(&["list", "--epoch", "1", "--from", &index.to_string(), "--limit", "1"]).1, listed);
+    for arguments in [
+        &["show", "log-0000/1/3"][..],
+        &["receipt", "log-0000/1/3"],
+        &["replay", "log-0000/1/3"],
+        &["list", "--from", "log-0000/1/3"],
+    ] {
+        let (code, out, said) = say(arguments);
+        assert_eq!((code, out.as_str()), (Some(1), ""), "{arguments:?}");
+        let expect = format!("the entry is of the log `log-0000`, and the server's log is `{}`", allowed.entry.log_id);
+        assert!(said.contains(&expect) && said.contains("\nhelp: "), "{arguments:?}: {said}");
+    }
+    process.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_epoch_that_is_kept_is_verified_and_exported() {
+    let (stage, process) = Stage::set().await;
+    let old_key = stage.key().await;
+    let decided = stage.cast.bot.decide(&ask()).await;
+    process.kill().await;
+    let rotated = stage.done(&["key", "rotate-log"]);
+    let entries = rotated["earlier_entries"].as_u64().unwrap();
+    let process = stage.start().await;
+    let [all, one, file] = ["all", "one", "file"].map(|name| stage.path(name).display().to_string());
+    let good = |arguments: &[&str]| {
+        let (code, out, said) = stage.audit(arguments);
+        assert_eq!(code, Some(0), "{arguments:?}: {said}");
+        (out, said)
+    };
+    good(&["export", "--dir", &all]);
+    good(&["export", "--epoch", "1", "--dir", &one]);
+    good(&["export", "--epoch", "1", "--out", &file]);
+    let (code, _, said) = stage.audit(&["export", "--epoch", "9", "--dir", &stage.path("none").display().to_string()]);
+    assert!(code == Some(1) && said.contains("there is no epoch `9`"), "{said}");
+    // What was exported of one epoch verifies alone.
+    let key = old_key.to_string();
+    for arguments in [["--dir", &one], ["--file", &file]] {
+        let (out, _) = good(&[&["verify", "--key", &key], &arguments[..]].concat());
+        assert!(out.starts_with(&format!("verified  {} with {entries} entries\n", old_key.origin())), "{out}");
+    }
+    let lines = fs::read_to_string(stage.path("one/entries.jsonl")).unwrap();
+    assert_eq!(lines.lines().count() as u64, entries);
+
+    let config = stage.fresh.config.display().to_string();
+    let whole = format!("\nepoch 1   its {entries} entries are as they were signed\n");
+    let server = ["verify", "--alone"];
+    let exported = ["verify", "--dir", &all];
+    for arguments in [&server[..], &exported] {
+        let (out, said) = good(arguments);
+        assert!(out.contains(&whole) && !said.contains("was not checked"), "{arguments:?}: {out}{said}");
+    }
+    let said: Value = serde_json::from_str(&good(&["verify", "--alone", "--json"]).0).unwrap();
+    assert_eq!(said["earlier_epochs"], json!([{ "epoch": 1, "entries": entries, "checked": true }]));
+
+    // One entry of it is altered, in the data directory and in what was exported.
+    let index = decided.entry.index;
+    let paths = [stage.fresh.data_dir().join("epochs/1.export"), stage.path("all/epochs/1.export")];
+    let kept = fs::read_to_string(&paths[0]).unwrap();
+    let altered = kept.replacen("\"decision\":\"allow\"", "\"decision\":\"allaw\"", 1);
+    assert_ne!(altered, kept);
+    for path in &paths {
+        fs::write(path, &altered).unwrap();
+    }
+    let named = format!("error: epoch 1: entry {index} was changed\n");
+    for arguments in [&server[..], &exported] {
+        let (code, _, said) = stage.audit(arguments);
+        assert_eq!(code, Some(5), "{arguments:?}: {said}");
+        assert!(said.contains(&named), "{arguments:?}: {said}");
+    }
+    let (_, out, _) = stage.audit(&["verify", "--alone", "--json"]);
+    let said: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&said["verified"], &said["entry"]), (&json!(false), &json!(index)));
+
+    // Nothing is kept of it any more: that is no proof of anything, and is said.
+    for path in &paths {
+        fs::remove_file(path).unwrap();
+    }
+    let not_checked = format!("epoch 1 was not checked: its {entries} entries are not kept here (`1.export`)");
+    for arguments in [&server[..], &exported] {
+        let (out, said) = good(arguments);
+        assert!(said.contains(&not_checked) && !out.contains("\nepoch 1"), "{arguments:?}: {said}");
+    }
+    let (_, said) = good(&["export", "--dir", &stage.path("again").display().to_string()]);
+    assert!(said.contains("the server does not keep the entries of epoch 1 any more"), "{said}");
+    fs::write(stage.path("all/epochs/7.export"), "x").unwrap();
+    let (code, _, said) = stage.audit(&exported);
+    assert!(code == Some(5) && said.contains("`epochs/7.export` is of no epoch that this log comes from"), "{said}");
+
+    // The same of the directory of a server that has stopped.
+    process.kill().await;
+    let stopped = ["verify", "--alone", "--config", &config];
+    assert!(good(&stopped).1.contains(&not_checked));
+    fs::write(&paths[0], &altered).unwrap();
+    let (code, _, said) = stage.audit(&stopped);
+    assert!(code == Some(5) && said.contains(&named), "{said}");
+    fs::write(&paths[0], &kept).unwrap();
+    assert!(good(&stopped).0.contains(&whole));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -517,7 +682,7 @@ async fn witnesses_cosign_each_epoch_and_what_they_cosigned_of_an_earlier_one_is
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn decisions_of_an_earlier_epoch_are_decided_again_and_history_says_what_it_did_not_reach() {
+async fn decisions_of_earlier_epochs_are_decided_again_and_history_says_what_is_not_kept() {
     let (stage, process) = Stage::set().await;
     let before = stage.cast.bot.decide(&ask()).await;
     process.kill().await;
@@ -539,15 +704,55 @@ async fn decisions_of_an_earlier_epoch_are_decided_again_and_history_says_what_i
         assert_eq!(output.status.code(), Some(0), "{said:?}");
         said.into_iter().next().unwrap()
     };
+    let said = diff(&[]);
+    assert!(said.contains("decisions    2\n") && !said.contains("not reached"), "{said}");
+    let said: Value = serde_json::from_str(&diff(&["--json"])).unwrap();
+    assert_eq!((&said["decisions"], &said["same"], &said["not_reached"]), (&json!(2), &json!(2), &json!([])));
+    // Filters take what they take in each epoch, and an epoch that ended before is not looked at.
+    assert!(diff(&["--agent", "support-bot"]).contains("decisions    2\n"));
+    assert!(diff(&["--agent", "nobody"]).contains("decisions    0\n"));
+    let began = first_of(&stage.bodies().await, "log_key_rotated")["time_ms"].as_u64().unwrap() + 1;
+    assert!(diff(&["--since", &TimeMs(began).to_string()]).contains("decisions    1\n"));
+    // By the page, as a program asks.
+    let ask = json!({ "a": { "base": "recorded" }, "b": { "base": "active" } });
+    let explainer = &stage.cast.staff.explainer;
+    let asked = async |query: &str| explainer.post(format!("/v1/replays/history?{query}"), &ask).await;
+    let page: Value = asked("epoch=1").await.expect(200).json();
+    assert_eq!((&page["decisions"], &page["next"]), (&json!(1), &Value::Null));
+    let page: Value = asked(&format!("epoch=1&to={}", before.entry.index)).await.expect(200).json();
+    assert_eq!(page["decisions"], 0);
+    let page: Value = asked("epoch=2").await.expect(200).json();
+    assert_eq!(page["decisions"], 1);
+    asked("epoch=7").await.refused(404, "not_found");
+    asked("epoch=x").await.refused(422, "invalid_field");
+
+    // An entry that was altered is decided again under no policies.
+    let path = stage.fresh.data_dir().join("epochs/1.export");
+    let kept = fs::read_to_string(&path).unwrap();
+    fs::write(&path, kept.replace("\"faq.read\"", "\"faq.road\"")).unwrap();
+    asked("epoch=1").await.refused(500, "log_damaged");
+    fs::write(&path, &kept).unwrap();
+    // By its entry, in any form that is printed.
+    let at = format!("{}/1/{}", before.entry.log_id, before.entry.index);
+    for name in [&at, &format!("1/{}", before.entry.index), &before.decision_id] {
+        let (code, out, said) = stage.audit(&["replay", name]);
+        assert_eq!(code, Some(0), "{name}: {said}");
+        assert!(out.starts_with("identical") && out.contains(&format!("decided   entry {at}\n")), "{name}: {out}");
+    }
+    let (code, _, said) = stage.audit(&["replay", "1/0"]);
+    assert!(code == Some(1) && said.contains("the entry 1/0 records no decision: it is `initialised`"), "{said}");
+
+    // Where the entries of the epoch are not kept any more, it is said.
+    fs::remove_file(&path).unwrap();
     let entries = rotated["earlier_entries"].as_u64().unwrap();
     let said = diff(&[]);
     assert!(said.contains("decisions    1\n"), "{said}");
-    assert!(said.contains(&format!("not reached  {entries} entries of 1 earlier epochs of the log\n")), "{said}");
+    assert!(
+        said.contains(&format!("not reached  {entries} entries of 1 earlier epochs, which are not kept\n")),
+        "{said}"
+    );
     let said: Value = serde_json::from_str(&diff(&["--json"])).unwrap();
     assert_eq!(said["not_reached"], json!([{ "epoch": 1, "size": entries }]));
-
-    // Where the entries of the epoch are not kept any more, it is said.
-    fs::remove_file(stage.fresh.data_dir().join("epochs/1.export")).unwrap();
     let body = json!({ "decision_id": before.decision_id });
     let refused = stage.cast.staff.auditor.post("/v1/replays", &body).await.refused(404, "not_found");
     assert!(refused.help.is_some_and(|help| help.contains("from a backup")));

@@ -13,6 +13,7 @@ use attorn_api::policies::Policy;
 use attorn_api::users::UserErased;
 use attorn_identity::{KeyLabel, RootKey};
 use attorn_log::{CheckpointVerifier, verify_export};
+use attorn_server::restore::BadBlobs;
 use attorn_store::{Key, Store};
 use attorn_tests::behalf::{ask_by, later_login};
 use attorn_tests::machines::now_ms;
@@ -423,7 +424,8 @@ async fn a_backup_from_before_an_erasure_gives_nothing_back_without_the_keys() {
     // Without the keys, and with an old copy of them: what is known beside the keys is that the user was erased.
     for (name, keys) in [("without", None), ("with", Some(copy.as_path()))] {
         config.data_dir = outside.path().join(name);
-        let restored = Box::pin(attorn_server::restore::restore(&config, &backup, keys)).await.unwrap();
+        let restored =
+            Box::pin(attorn_server::restore::restore(&config, &backup, keys, BadBlobs::Refused)).await.unwrap();
         assert_eq!((restored.ended.users, restored.user_keys), (1, keys.map(|_| 0)), "{name}");
         assert!(!key_file(&scene, user).exists());
         assert_eq!(found_in(&config.data_dir, MARK.as_bytes()), Vec::<PathBuf>::new());
@@ -444,14 +446,16 @@ async fn a_backup_from_before_an_erasure_gives_nothing_back_without_the_keys() {
     // All keys were lost with all that was known of erasures: then whoever is in the old copy comes back.
     config.data_dir = outside.path().join("lost");
     config.user_keys = outside.path().join("other-keys");
-    let restored = Box::pin(attorn_server::restore::restore(&config, &backup, Some(&copy))).await.unwrap();
+    let restored =
+        Box::pin(attorn_server::restore::restore(&config, &backup, Some(&copy), BadBlobs::Refused)).await.unwrap();
     assert_eq!((restored.ended.users, restored.user_keys), (0, Some(2)));
     // Unless the copy is from after the erasure: it has the mark.
     let newer = outside.path().join("newer");
     attorn_server::copy_user_keys(&home(&scene).join("user-keys"), &newer).unwrap();
     config.data_dir = outside.path().join("newer-data");
     config.user_keys = outside.path().join("newest-keys");
-    let restored = Box::pin(attorn_server::restore::restore(&config, &backup, Some(&newer))).await.unwrap();
+    let restored =
+        Box::pin(attorn_server::restore::restore(&config, &backup, Some(&newer), BadBlobs::Refused)).await.unwrap();
     assert_eq!((restored.ended.users, restored.user_keys), (1, Some(1)));
 }
 

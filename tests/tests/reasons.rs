@@ -45,6 +45,7 @@ const GUESTS: &[(&str, Expect)] = &[
     ("loop_in_init", Refused("component_rejected")),
     ("memory_bomb", Decision(Deny, &["policy_failed"], "failed:memory")),
     ("needs_fact", Decision(Deny, &["owner_unknown"], "deny")),
+    ("no_logins", Decision(Allow, &[], "allow")),
     ("obliges", Decision(Deny, &["obligation_unenforceable"], "allow")),
     ("reads_context", Decision(Deny, &["read"], "deny")),
     ("remembers", Decision(Allow, &[], "allow")),

@@ -341,8 +341,8 @@ fn provider(id: &str, issuer: &str) -> Value {
 fn target(id: &str, resource_type: &str) -> Value {
     json!({ "id": id, "resource_types": [resource_type], "password": "not one", "postgresql": {
         "host": "127.0.0.1", "port": 1, "database": "shop", "admin": "attorn",
-        "rules": [{ "action": "*", "roles": ["reader"] }],
-        "connections_max": 1, "leases_max": 1, "lease_ms_max": 60_000 } })
+        "rules": [{ "action": "*", "resource": "*", "roles": ["reader"] }],
+        "connections_max": 1, "leases_max": 1, "leases_per_agent_max": 1, "lease_ms_max": 60_000 } })
 }
 
 /// A service that is called, where nobody answers.

@@ -3,9 +3,11 @@
 
 use std::time::Instant;
 
+use attorn_api::simulations::Simulation;
 use attorn_api::targets::{Target, TargetCheck, TargetList, TargetRotated};
-use attorn_tests::World;
+use attorn_tests::replays::replays_identically;
 use attorn_tests::world::{ask, ask_with};
+use attorn_tests::{World, components};
 use serde_json::{Value, json};
 
 const PASSWORD: &str = "nobody reads this password";
@@ -13,12 +15,13 @@ const PASSWORD: &str = "nobody reads this password";
 fn target(id: &str, resource_type: &str, port: u16) -> Value {
     json!({ "id": id, "resource_types": [resource_type], "password": PASSWORD, "postgresql": {
         "host": "127.0.0.1", "port": port, "database": "shop", "admin": "attorn",
-        "rules": [{ "action": "faq.read", "roles": ["reader", "O'Brien\""] }],
-        "connections_max": 1, "leases_max": 1, "lease_ms_max": 60_000 } })
+        "rules": [{ "action": "faq.read", "resource": "article/*", "roles": ["reader", "O'Brien\""] }],
+        "connections_max": 1, "leases_max": 1, "leases_per_agent_max": 1, "lease_ms_max": 60_000 } })
 }
 
 fn for_login(mut ask: Value) -> Value {
     ask["credential"] = "postgresql".into();
+    ask["arguments"] = json!({});
     ask
 }
 
@@ -83,17 +86,23 @@ async fn registrations_that_cannot_be_are_refused() {
         ("database", json!("")),
         ("admin", json!("a\u{0}b")),
         ("rules", json!([])),
-        ("rules", json!([{ "action": "*", "roles": [] }])),
-        ("rules", json!([{ "action": "a**", "roles": ["reader"] }])),
-        ("rules", json!([{ "action": "*", "roles": ["x".repeat(64)] }])),
+        ("rules", json!([{ "action": "*", "resource": "*", "roles": [] }])),
+        ("rules", json!([{ "action": "a**", "resource": "*", "roles": ["reader"] }])),
+        ("rules", json!([{ "action": "*", "resource": "a**", "roles": ["reader"] }])),
+        ("rules", json!([{ "action": "*", "resource": "*", "roles": ["x".repeat(64)] }])),
         ("tls_roots_pem", json!("no certificate")),
         ("connections_max", json!(0)),
         ("leases_max", json!(100_001)),
+        ("leases_per_agent_max", json!(0)),
+        ("leases_per_agent_max", json!(2)),
         ("lease_ms_max", json!(86_400_001)),
     ] {
         refused(422, "invalid_field", &|body| body["postgresql"][member] = value.clone()).await;
     }
-    for (member, value) in [("port", json!(65_536)), ("sslmode", json!("disable")), ("rules", json!({}))] {
+    let everywhere = json!([{ "action": "*", "roles": ["reader"] }]);
+    for (member, value) in
+        [("rules", everywhere), ("port", json!(65_536)), ("sslmode", json!("disable")), ("rules", json!({}))]
+    {
         refused(400, "invalid_body", &|body| body["postgresql"][member] = value.clone()).await;
     }
     registrar.post("/v1/targets", &target("shop", "article", 1)).await.expect(201);
@@ -144,7 +153,53 @@ async fn only_what_the_operator_chose_is_asked_for() {
     // The policy allows this, and no rule of the target's is for it.
     let listing = for_login(ask_with(json!({ "action": "faq.list" })));
     world.bot.post("/v1/decisions", &listing).await.refused(422, "no_target");
+    // What nobody would hold the login to is not decided.
+    let mut refund = for_login(ask());
+    refund["arguments"] = json!({ "cents": 7 });
+    world.bot.post("/v1/decisions", &refund).await.refused(422, "invalid_field");
     let reason = json!({ "reason": "INC-1" });
     world.staff.registrar.post("/v1/targets/shop/suspend", &reason).await.expect(200);
     world.bot.post("/v1/decisions", &for_login(ask())).await.refused(422, "no_target");
+}
+
+/// A rule is for an action on a resource, both.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_for_one_resource_gives_nothing_for_another() {
+    let world = World::new().await;
+    let mut of_one = target("shop", "article", 1);
+    of_one["postgresql"]["rules"] = json!([{ "action": "faq.read", "resource": "article/7", "roles": ["reader"] }]);
+    register(&world, &of_one).await;
+    world.bot.post("/v1/decisions", &for_login(ask())).await.refused(422, "no_target");
+    // Nobody answers where there is a rule, so it was the rule.
+    let seven = for_login(ask_with(json!({ "resource": "article/7" })));
+    world.bot.post("/v1/decisions", &seven).await.refused(503, "target_unavailable");
+}
+
+/// A policy sees that a login is wanted and where, may say no, and is asked the same again in a replay.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_sees_that_a_login_is_wanted() {
+    let world = World::without_policy().await;
+    world.activate("tokens", components::bytes("no_logins"), json!({})).await;
+    assert!(world.bot.decide(&ask()).await.credential.is_some());
+    for tied in [false, true] {
+        if tied {
+            register(&world, &target("shop", "article", 1)).await;
+        }
+        let denied = world.bot.decide(&for_login(ask())).await;
+        assert_eq!(denied.reasons.iter().map(|reason| reason.code.as_str()).collect::<Vec<_>>(), ["tokens_only"]);
+        let said = world.entries().await.into_iter().rfind(|entry| entry["type"] == "decision").unwrap();
+        let target = if tied { json!("shop") } else { json!(null) };
+        assert_eq!(said["credential"], json!({ "kind": "postgresql", "target": target }));
+    }
+    assert!(world.bot.decide(&ask()).await.credential.is_some());
+    replays_identically(&world).await;
+    let said = world.entries().await.into_iter().rfind(|entry| entry["type"] == "decision").unwrap();
+    assert_eq!(said.get("credential"), None);
+
+    world.activate("echo", components::bytes("echo_context"), json!({})).await;
+    let tried = json!({ "agent": "support-bot", "request": for_login(ask()) });
+    let tried: Simulation = world.staff.explainer.post("/v1/simulations", &tried).await.expect(200).json();
+    let echo = tried.policies.iter().find(|policy| policy.policy == "echo").unwrap();
+    let seen: Value = serde_json::from_str(echo.failure_detail.as_deref().unwrap()).unwrap();
+    assert_eq!(seen["extensions"], json!({ "attorn.credential": r#"{"kind":"postgresql","target":"shop"}"# }));
 }

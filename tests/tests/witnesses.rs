@@ -103,6 +103,12 @@ async fn without_a_quorum_nothing_is_shown_as_witnessed_and_decisions_go_on() {
     let call = Call::post("/v1/decisions?wait=witnessed", &ask_with(json!({ "resource": "article/43" })));
     let problem = world.bot.send(call.header("idempotency-key", "\"k1\"")).await.refused(503, "timeout");
     assert!(problem.detail.contains("was not witnessed within 10 s"), "{problem}");
+    let counted = "2 cosignatures are needed (`witness_quorum`), and the last time 1 came, by `example.org/w1`";
+    assert!(
+        problem.detail.contains(counted) && problem.detail.ends_with("; the decision is made and recorded"),
+        "{problem}"
+    );
+    assert!(problem.help.as_deref().is_some_and(|help| help.contains("`Idempotency-Key`")), "{problem}");
     // It was decided all the same: the key brings it back.
     let call = Call::post("/v1/decisions", &ask_with(json!({ "resource": "article/43" })));
     let size = world.log_size().await;
@@ -110,6 +116,25 @@ async fn without_a_quorum_nothing_is_shown_as_witnessed_and_decisions_go_on() {
     assert!(again.grant.is_some() && again.entry.index < size);
     // The own checkpoint is still there for auditors.
     world.staff.auditor.get("/v1/audit/checkpoint").await.expect(200);
+    // Whoever asks for it with cosignatures is told how many there are, and of no key for anything.
+    let problem = world.staff.auditor.get("/v1/audit/checkpoint?wait=witnessed").await.refused(503, "timeout");
+    assert!(problem.detail.ends_with(counted), "{problem}");
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("policy");
+    let text = format!("witness w1 {}\nwitness w2 {}\ngroup both all w1 w2\nquorum both\n", good.vkey, ahead.vkey);
+    std::fs::write(&path, text).unwrap();
+    // Also where the server has no witnesses at all.
+    let verify = |world: &World, code: i32, expect: &str| {
+        let output = world.audit(home.path(), &["verify", "--alone", "--policy", path.to_str().unwrap()]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(code) && said.contains(expect), "{said}");
+        assert!(said.contains("help: does the policy name the witnesses of this log?"), "{said}");
+    };
+    let expect =
+        "the witness policy is not met: the checkpoint is cosigned by nobody of it, and it needs 2 of `w1`, `w2`";
+    verify(&world, 5, expect);
+    verify(&world, 5, counted);
+    verify(&World::without_policy().await, 5, expect);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -47,8 +47,8 @@ pub enum CredentialKind {
     /// A signed token, for the resource server.
     #[default]
     Token,
-    /// A login in the database that the resource type is tied to. It is shown once: asking again under an idempotency key
-    /// shows it no more.
+    /// A login in the database that the resource type is tied to. Its password is shown once: asking again under an
+    /// idempotency key shows the login without it.
     Postgresql,
 }
 
@@ -178,8 +178,9 @@ pub struct PostgresqlLogin {
     pub database: String,
     /// The name to sign in with.
     pub user: String,
-    /// The password.
-    pub password: String,
+    /// The password; none where the same was asked before, since it is shown once and kept nowhere. Whoever lost it asks
+    /// under another idempotency key.
+    pub password: Option<String>,
     /// When it ends, and every session with it.
     pub expires_at_ms: u64,
 }

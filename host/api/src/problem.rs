@@ -175,6 +175,8 @@ problem_codes! {
     NotReady = "not_ready", 503, "The server is not ready";
     /// It took too long.
     Timeout = "timeout", 503, "The request took too long";
+    /// What was asked for of the audit log is not what was signed, or is gone: a file of it was altered or damaged.
+    LogDamaged = "log_damaged", 500, "A part of the audit log is damaged";
     /// The server failed; its log says why, under the request id.
     Internal = "internal", 500, "The server failed";
 }

@@ -137,7 +137,7 @@ pub struct Engine {
 
 /// Decide history again under two sets of policies, and say where they part: `POST /v1/replays/history`. The query
 /// says which decisions: the filters of `/v1/audit/entries`, and from which entry (`from`) to which (`to`, not
-/// included). One call looks at so many and no more; the next goes on from `next`.
+/// included), of which epoch of the log (`epoch`; of the one that it is in, if nothing is said). One call looks at so many and no more; the next goes on from `next`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HistoryRequest {

@@ -47,7 +47,7 @@ pub struct Postgresql {
     /// loopback addresses only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_roots_pem: Option<String>,
-    /// Which roles a login has, by the action of its grant; the first that is for the action counts. 1 to 32.
+    /// Which roles a login has, by the action and the resource of its grant; the first that is for both counts. 1 to 32.
     pub rules: Vec<RoleRule>,
     /// The table in which the database finds the user of a login; without one no login is made on behalf of a user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -56,16 +56,21 @@ pub struct Postgresql {
     pub connections_max: u32,
     /// How many leases there may be at once, 1 to 100,000.
     pub leases_max: u32,
+    /// How many of them one agent may hold, 1 to `leases_max`.
+    pub leases_per_agent_max: u32,
     /// How many milliseconds a login lives at most, up to a day; its grant may end earlier.
     pub lease_ms_max: u64,
 }
 
-/// The roles of a login that is made for an action.
+/// The roles of a login that is made for an action on a resource. The login does whatever these roles may, as often as it
+/// likes while it lives, whatever the one action of its grant is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RoleRule {
     /// A pattern of actions: `invoice.read`, `invoice.*`, `*`.
     pub action: String,
+    /// A pattern of resources: `database/crm`, `invoice/*`, `*`.
+    pub resource: String,
     /// The roles that the login is a member of, 1 to 32.
     pub roles: Vec<String>,
 }

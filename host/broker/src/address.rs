@@ -17,8 +17,10 @@ const RESOLVE: Duration = Duration::from_secs(2);
 /// How many addresses of a name are looked at.
 const ADDRESSES_MAX: usize = 8;
 
-/// The metadata services of clouds that are not link-local: AWS over IPv6, Azure, Alibaba, Oracle.
-const METADATA: [IpAddr; 4] = [
+/// The metadata services of clouds that are not link-local: AWS and Google over IPv6, Azure, Alibaba,
+/// Oracle.
+const METADATA: [IpAddr; 5] = [
+    IpAddr::V6(Ipv6Addr::new(0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x0254)),
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254)),
     IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
@@ -74,6 +76,10 @@ fn refused(ip: IpAddr) -> Option<&'static str> {
     if link_local {
         return Some("which is link-local, as metadata services are");
     }
+    // Where the IPv4 address stands in it, only the network knows (RFC 8215).
+    if matches!(ip, IpAddr::V6(ip) if ip.segments()[..3] == [0x64, 0xff9b, 1]) {
+        return Some("which a gateway takes elsewhere");
+    }
     (ip.is_unspecified() || ip.is_multicast() || broadcast).then_some("which is no address of one machine")
 }
 
@@ -115,6 +121,9 @@ mod tests {
             "[2002:a9fe:a9fe::1]:5432",
             "[::169.254.169.254]:5432",
             "[fd00:ec2::254]:5432",
+            "[fd20:ce::254]:5432",
+            "[64:ff9b:1::1]:5432",
+            "[64:ff9b:1:ffff:a9fe:a9:fe00:0]:5432",
             "[fe80::1]:5432",
             "168.63.129.16:5432",
             "100.100.100.200:5432",

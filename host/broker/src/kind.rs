@@ -56,6 +56,9 @@ pub enum Ended {
     Before,
 }
 
+/// With what begins what a database says; its code stands behind it, and then its own words.
+pub(crate) const SAYS: &str = "the database says ";
+
 /// Why something could not be done. Its text is for operators, and holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KindError {
@@ -107,6 +110,16 @@ impl KindError {
         Self::Temporary { whose: Whose::Credential, text: text.into() }
     }
 
+    /// What is kept for ever: of what a database says the code alone, since its words may be anybody's.
+    #[must_use]
+    pub fn lasting(&self) -> String {
+        let (Self::Temporary { text, .. } | Self::Permanent { text, .. }) = self;
+        let Some(said) = text.strip_prefix(SAYS) else { return text.clone() };
+        let code = said.split(':').next().unwrap_or_default();
+        let good = code.len() == 5 && code.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+        format!("{SAYS}{}", if good { code } else { "no code" })
+    }
+
     /// Whether it may go better another time.
     #[must_use]
     pub const fn is_temporary(&self) -> bool {
@@ -117,5 +130,22 @@ impl KindError {
     #[must_use]
     pub const fn is_of_target(&self) -> bool {
         matches!(self, Self::Temporary { whose: Whose::Target, .. } | Self::Permanent { whose: Whose::Target, .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_what_a_database_says_only_the_code_is_lasting() {
+        for (text, lasting) in [
+            ("the database says 42501: Alice owes 7", "the database says 42501"),
+            ("the database says Alice: owes 7", "the database says no code"),
+            ("the database says ", "the database says no code"),
+            ("connecting took longer than 5 s", "connecting took longer than 5 s"),
+        ] {
+            assert_eq!(KindError::refused(text).lasting(), lasting);
+        }
     }
 }

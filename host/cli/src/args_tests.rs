@@ -40,7 +40,8 @@ fn arguments_that_mean_nothing_are_refused() {
         ("target show Shop", "`Shop` is no target id"),
         ("target register shop --host /tmp", "`/tmp` is no host"),
         ("target register shop --role reader", "it has no `=`"),
-        ("target register shop --role a=", "`` is no name in a database"),
+        ("target register shop --role a=b", "it is an action and a resource"),
+        ("target register shop --role 'a b/c='", "`` is no name in a database"),
         ("target register shop --user-table logins", "it has no `.`"),
         ("target register shop --host db", "--password-file"),
         ("target register crm --kind proxy --resource-type note", "--file"),
@@ -158,10 +159,13 @@ fn audits_are_told_apart_and_need_what_they_need() {
         ("audit export --out log.txt --dir d", "cannot be used with"),
         ("audit export --witnessed", "--dir"),
         ("audit receipt 1 --wait now", "possible values"),
-        ("audit receipt x", "neither an index, an epoch and an index, nor a decision's id"),
-        ("audit show 1/", "neither an index, an epoch and an index, nor a decision's id"),
+        ("audit receipt x", "neither an entry (an index, `EPOCH/INDEX`, `LOG/EPOCH/INDEX`) nor a decision's id"),
+        ("audit show 1/", "neither an entry (an index, `EPOCH/INDEX`, `LOG/EPOCH/INDEX`) nor a decision's id"),
         ("audit list --epoch 1 --newest", "cannot be used with"),
-        ("audit show x", "neither an index, an epoch and an index, nor a decision's id"),
+        ("audit list --from dec_1", "it is no entry"),
+        ("audit export --epoch 1 --dir d --witnessed", "cannot be used with"),
+        ("audit replay 1/2/3/4", "neither an entry"),
+        ("audit show x", "neither an entry (an index, `EPOCH/INDEX`, `LOG/EPOCH/INDEX`) nor a decision's id"),
     ] {
         refused(line, message);
     }

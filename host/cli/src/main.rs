@@ -18,6 +18,7 @@ mod operator_client;
 mod output;
 mod page;
 mod parse;
+mod private;
 
 use std::process::ExitCode;
 use std::time::Duration;

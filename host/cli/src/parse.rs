@@ -101,14 +101,12 @@ pub(crate) fn policy_version(text: &str) -> Result<(attorn_core::PolicyId, u32),
     Ok((self::id(id)?, version))
 }
 
-/// `ACTION=ROLE,ROLE`: the roles of a login that is made for an action.
+/// `ACTION RESOURCE=ROLE,ROLE`: the roles of a login that is made for an action on a resource.
 pub(crate) fn role_rule(text: &str) -> Result<attorn_api::targets::RoleRule, String> {
-    let (action, roles) = text.split_once('=').ok_or("it has no `=`; `invoice.read=reader`")?;
+    let (permission, roles) = text.split_once('=').ok_or("it has no `=`; 'invoice.read invoice/*=reader'")?;
+    let Permission { action, resource } = self::permission(permission)?;
     let roles = roles.split(',').map(|role| id::<SqlName>(role).map(|role| role.to_string()));
-    Ok(attorn_api::targets::RoleRule {
-        action: id::<ActionPattern>(action)?.to_string(),
-        roles: roles.collect::<Result<_, _>>()?,
-    })
+    Ok(attorn_api::targets::RoleRule { action, resource, roles: roles.collect::<Result<_, _>>()? })
 }
 
 /// `SCHEMA.TABLE`.

@@ -10,6 +10,7 @@ use crate::id::{
 };
 use crate::permission::Permission;
 use crate::request::{JsonText, Request};
+use crate::target::WantedCredential;
 use crate::time::TimeMs;
 
 /// What the evaluation is for.
@@ -147,12 +148,19 @@ pub struct EvaluationContext {
     pub delegations: Vec<Delegation>,
     /// What is wanted.
     pub request: Request,
+    /// The credential that is asked for; none where that is a token.
+    pub credential: Option<WantedCredential>,
 }
 
 impl EvaluationContext {
     /// The context of a request that is within its bounds.
     #[must_use]
-    pub fn of_request(bounds: &WithinBounds<'_>, method: AuthenticationMethod, phase: Phase) -> Self {
+    pub fn of_request(
+        bounds: &WithinBounds<'_>,
+        method: AuthenticationMethod,
+        phase: Phase,
+        credential: Option<WantedCredential>,
+    ) -> Self {
         Self {
             phase,
             time: bounds.now(),
@@ -162,6 +170,7 @@ impl EvaluationContext {
             user: bounds.behalf().map(|behalf| behalf.user.clone()),
             delegations: bounds.behalf().into_iter().flat_map(Behalf::delegations).cloned().collect(),
             request: bounds.request().clone(),
+            credential,
         }
     }
 

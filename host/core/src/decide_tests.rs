@@ -203,7 +203,7 @@ proptest! {
     #[test]
     fn what_is_decided_again_says_the_same(all in evaluated()) {
         let (decision, again) = with_bounds(|bounds| {
-            let context = EvaluationContext::of_request(bounds, AuthenticationMethod::Dpop, Phase::Decide);
+            let context = EvaluationContext::of_request(bounds, AuthenticationMethod::Dpop, Phase::Decide, None);
             (decide(bounds, &all), Again::decide(&context, bounds.widest_terms(), &all))
         });
         prop_assert_eq!(decision.seen(), again.seen());

@@ -23,6 +23,7 @@ pub(crate) fn context(resource: &str) -> EvaluationContext {
         user: None,
         delegations: Vec::new(),
         request: request("faq.read", resource, "answer-questions"),
+        credential: None,
     }
 }
 

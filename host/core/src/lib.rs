@@ -66,7 +66,8 @@ pub use request::{JsonText, Request};
 pub use resource_server::{ResourceServer, UseCounting};
 pub use spiffe::{SpiffeId, TrustDomain};
 pub use target::{
-    LeaseState, PostgresqlSettings, RoleRule, SqlName, TargetSettings, TargetState, TargetTls, UserTable,
+    LeaseState, PostgresqlSettings, RoleRule, SqlName, TargetKind, TargetSettings, TargetState, TargetTls, UserTable,
+    WantedCredential,
 };
 pub use terms::{Debit, Obligation, Terms};
 pub use time::{TimeMs, TimeSpan};

@@ -6,9 +6,74 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::id::{HostName, ParseError};
-use crate::permission::{Action, ActionPattern};
+use crate::id::{HostName, ParseError, TargetId};
+use crate::permission::{Action, Permission, Resource};
 use crate::proxy::ProxySettings;
+use crate::request::JsonText;
+
+/// What a target is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetKind {
+    /// A login in a PostgreSQL.
+    Postgresql,
+    /// A service that is called for agents: nothing is given to them.
+    Proxy,
+}
+
+impl TargetKind {
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::Postgresql, Self::Proxy];
+
+    /// Its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Postgresql => "postgresql",
+            Self::Proxy => "proxy",
+        }
+    }
+}
+
+impl FromStr for TargetKind {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let found = Self::ALL.iter().find(|kind| kind.as_str() == text).copied();
+        found.ok_or_else(|| ParseError::new("kind of a target", text, "there is none of this name", TARGET_KIND_HELP))
+    }
+}
+
+const TARGET_KIND_HELP: &str = "`postgresql` or `proxy`";
+
+impl fmt::Display for TargetKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What an agent asks for where that is no token: a login, or that its request goes on to a service. Policies see it. A
+/// login can do more than the one action of its grant, and nobody counts how often; what goes on does so at once, and
+/// nothing but what was decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WantedCredential {
+    /// Of which kind it is.
+    pub kind: TargetKind,
+    /// Where it would be made, or where the request would go; none if the resource's type is tied to no target.
+    pub target: Option<TargetId>,
+}
+
+impl WantedCredential {
+    /// Under which name a policy finds it among the extensions of its context.
+    pub const EXTENSION: &str = "attorn.credential";
+
+    /// As policies see it: one JSON text in canonical form.
+    #[must_use]
+    pub fn text(&self) -> JsonText {
+        // Neither has a character that JSON would escape.
+        let target = self.target.as_ref().map_or_else(|| "null".to_owned(), |target| format!("\"{target}\""));
+        JsonText::from_canonical(format!("{{\"kind\":\"{}\",\"target\":{target}}}", self.kind.as_str()))
+    }
+}
 
 /// Whether a target makes credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,12 +108,12 @@ pub enum TargetSettings {
 }
 
 impl TargetSettings {
-    /// The name of its kind.
+    /// Its kind.
     #[must_use]
-    pub const fn kind(&self) -> &'static str {
+    pub const fn kind(&self) -> TargetKind {
         match self {
-            Self::Postgresql(_) => "postgresql",
-            Self::Proxy(_) => "proxy",
+            Self::Postgresql(_) => TargetKind::Postgresql,
+            Self::Proxy(_) => TargetKind::Proxy,
         }
     }
 
@@ -171,11 +236,12 @@ pub enum TargetTls {
     Verified(String),
 }
 
-/// Which roles a login has that is made for an action.
+/// Which roles a login has. A login does whatever its roles may, as often as it likes: so whoever registers the target
+/// says of which grants that may come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoleRule {
-    /// For which actions.
-    pub action: ActionPattern,
+    /// For grants of what.
+    pub permission: Permission,
     /// The roles that the login is a member of.
     pub roles: Vec<SqlName>,
 }
@@ -202,7 +268,7 @@ pub struct PostgresqlSettings {
     pub admin: SqlName,
     /// How the connection is protected.
     pub tls: TargetTls,
-    /// Which roles are given. The first that is for the action counts.
+    /// Which roles are given. The first whose permission covers the grant's action and resource counts.
     pub rules: Vec<RoleRule>,
     /// Where users are mapped. Without one, no login is made on behalf of a user.
     pub user_table: Option<UserTable>,
@@ -210,6 +276,8 @@ pub struct PostgresqlSettings {
     pub connections_max: u32,
     /// How many leases there may be at once.
     pub leases_max: u32,
+    /// How many of them one agent may hold.
+    pub leases_per_agent_max: u32,
     /// The longest that a login lives, in milliseconds; its grant may end earlier.
     pub lease_ms_max: u64,
 }
@@ -242,6 +310,7 @@ impl PostgresqlSettings {
         };
         within("connections_max", self.connections_max.into(), Self::CONNECTIONS_MAX.into())?;
         within("leases_max", self.leases_max.into(), Self::LEASES_MAX.into())?;
+        within("leases_per_agent_max", self.leases_per_agent_max.into(), self.leases_max.into())?;
         within("lease_ms_max", self.lease_ms_max, Self::LEASE_MS_MAX)?;
         within("rules", self.rules.len() as u64, Self::RULES_MAX as u64)?;
         for rule in &self.rules {
@@ -253,10 +322,10 @@ impl PostgresqlSettings {
         Ok(())
     }
 
-    /// The roles of a login that is made for this action; none if none is.
+    /// The roles of a login that is made for this action on this resource; none if none is.
     #[must_use]
-    pub fn roles(&self, action: &Action) -> Option<&[SqlName]> {
-        self.rules.iter().find(|rule| rule.action.covers(action)).map(|rule| rule.roles.as_slice())
+    pub fn roles(&self, action: &Action, resource: &Resource) -> Option<&[SqlName]> {
+        self.rules.iter().find(|rule| rule.permission.covers(action, resource)).map(|rule| rule.roles.as_slice())
     }
 }
 
@@ -269,27 +338,66 @@ mod tests {
     }
 
     fn settings() -> PostgresqlSettings {
-        let rule = |action: &str, role: &str| RoleRule { action: action.parse().unwrap(), roles: vec![name(role)] };
+        let rule = |action: &str, resource: &str, role: &str| RoleRule {
+            permission: Permission { action: action.parse().unwrap(), resource: resource.parse().unwrap() },
+            roles: vec![name(role)],
+        };
         PostgresqlSettings {
             host: "db.example".parse().unwrap(),
             port: 5432,
             database: name("shop"),
             admin: name("attorn"),
             tls: TargetTls::Loopback,
-            rules: vec![rule("invoice.read", "reader"), rule("invoice.*", "writer")],
+            rules: vec![
+                rule("invoice.read", "invoice/*", "reader"),
+                rule("invoice.*", "database/crm", "writer"),
+                rule("invoice.list", "*", "lister"),
+            ],
             user_table: None,
             connections_max: 2,
             leases_max: 10,
+            leases_per_agent_max: 10,
             lease_ms_max: 60_000,
         }
     }
 
     #[test]
-    fn the_first_rule_for_an_action_says_which_roles() {
-        let roles = |action: &str| settings().roles(&action.parse().unwrap()).map(<[SqlName]>::to_vec);
-        assert_eq!(roles("invoice.read"), Some(vec![name("reader")]));
-        assert_eq!(roles("invoice.pay"), Some(vec![name("writer")]));
-        assert_eq!(roles("faq.read"), None);
+    fn the_first_rule_for_an_action_and_a_resource_says_which_roles() {
+        for (action, resource, role) in [
+            ("invoice.read", "invoice/7", Some("reader")),
+            ("invoice.read", "database/crm", Some("writer")),
+            ("invoice.pay", "database/crm", Some("writer")),
+            ("invoice.pay", "database/crm/x", None),
+            ("invoice.pay", "invoice/7", None),
+            ("invoice.list", "invoice/7", Some("lister")),
+            ("faq.read", "invoice/7", None),
+        ] {
+            let roles = settings().roles(&action.parse().unwrap(), &resource.parse().unwrap()).map(<[SqlName]>::to_vec);
+            assert_eq!(roles, role.map(|role| vec![name(role)]), "{action} {resource}");
+        }
+    }
+
+    #[test]
+    fn policies_see_which_credential_is_wanted() {
+        for &kind in TargetKind::ALL {
+            let with = |target: Option<&str>| WantedCredential { kind, target: target.map(|id| id.parse().unwrap()) };
+            let kind = kind.as_str();
+            assert_eq!(kind.parse::<TargetKind>().unwrap().to_string(), kind);
+            assert_eq!(with(None).text().as_str(), format!(r#"{{"kind":"{kind}","target":null}}"#));
+            assert_eq!(with(Some("shop")).text().as_str(), format!(r#"{{"kind":"{kind}","target":"shop"}}"#));
+        }
+    }
+
+    #[test]
+    fn there_are_no_other_kinds() {
+        for text in ["", "Proxy", "ssh", "token"] {
+            let error = text.parse::<TargetKind>().unwrap_err();
+            assert_eq!(
+                (error.to_string().ends_with("no kind of a target: there is none of this name"), error.help()),
+                (true, TARGET_KIND_HELP),
+                "{error}"
+            );
+        }
     }
 
     #[test]
@@ -313,11 +421,13 @@ mod tests {
     fn settings_have_bounds() {
         type Spoil = fn(&mut PostgresqlSettings);
         assert_eq!(settings().check(), Ok(()));
-        let cases: [(Spoil, &str); 9] = [
+        let cases: [(Spoil, &str); 11] = [
             (|s| s.port = 0, "`port` is 1 to 65535"),
             (|s| s.connections_max = 0, "`connections_max` is at least 1"),
             (|s| s.connections_max = 101, "`connections_max` is 101, and 100 is the most"),
             (|s| s.leases_max = 0, "`leases_max` is at least 1"),
+            (|s| s.leases_per_agent_max = 0, "`leases_per_agent_max` is at least 1"),
+            (|s| s.leases_per_agent_max = 11, "`leases_per_agent_max` is 11, and 10 is the most"),
             (|s| s.lease_ms_max = 0, "`lease_ms_max` is at least 1"),
             (|s| s.rules.clear(), "`rules` is at least 1"),
             (|s| s.rules = vec![s.rules[0].clone(); 33], "`rules` is 33, and 32 is the most"),

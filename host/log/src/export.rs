@@ -19,7 +19,8 @@ use crate::key::CheckpointVerifier;
 use crate::note::is_signature_line;
 use crate::verify::VerifyError;
 
-const MAGIC: &str = "attorn-audit-export/v1";
+/// How every export begins.
+pub const EXPORT_MAGIC: &str = "attorn-audit-export/v1";
 const KEY: &str = "key ";
 const ENTRIES: &str = "entries";
 
@@ -28,7 +29,7 @@ const ENTRIES: &str = "entries";
 #[must_use]
 pub fn export_header(key: &CheckpointVerifier, checkpoint: &SignedCheckpoint) -> String {
     // A note ends in a newline of its own.
-    format!("{MAGIC}\n{KEY}{key}\n{}{ENTRIES}\n", checkpoint.note())
+    format!("{EXPORT_MAGIC}\n{KEY}{key}\n{}{ENTRIES}\n", checkpoint.note())
 }
 
 /// An export that is read entry by entry and believed: for whoever wrote it. Anybody else verifies it
@@ -59,6 +60,15 @@ impl<R: BufRead> ExportReader<R> {
         &self.note
     }
 
+    /// How many bytes stand before the first entry.
+    #[must_use]
+    pub fn header_bytes(&self) -> u64 {
+        let lines = [EXPORT_MAGIC.len(), KEY.len() + self.key.len(), ENTRIES.len()];
+        // A note ends in a newline of its own.
+        let bytes = lines.into_iter().map(|line| line + 1).sum::<usize>() + self.note.len();
+        bytes as u64
+    }
+
     /// Read the next entry in place of what `bytes` holds; false if there is none any more. One that is too long or is
     /// cut off is an error.
     pub fn next_entry(&mut self, bytes: &mut Vec<u8>) -> io::Result<bool> {
@@ -81,7 +91,7 @@ pub(crate) struct Header {
 
 impl Header {
     pub(crate) fn read(reader: &mut impl BufRead) -> Result<Self, VerifyError> {
-        if read_text_line(reader, MAGIC.len())?.as_deref() != Some(MAGIC) {
+        if read_text_line(reader, EXPORT_MAGIC.len())?.as_deref() != Some(EXPORT_MAGIC) {
             return Err(VerifyError::NotAnExport);
         }
         let key = read_text_line(reader, KEY.len() + CheckpointVerifier::TEXT_BYTES_MAX)?;
@@ -169,6 +179,7 @@ mod tests {
         log.entries.iter().for_each(|entry| whole.extend(entry.to_bytes()));
         let mut reader = ExportReader::open(whole.as_slice()).unwrap();
         assert_eq!((reader.key(), reader.note()), (verifier().to_string().as_str(), log.checkpoint().note()));
+        assert_eq!(reader.header_bytes(), export_header(&verifier(), &log.checkpoint()).len() as u64);
         let mut bytes = Vec::new();
         for entry in &log.entries {
             assert!(reader.next_entry(&mut bytes).unwrap());

@@ -31,7 +31,7 @@ pub mod witness;
 pub use body::{BodyError, EntryBody};
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointSigner, SignedCheckpoint};
 pub use entry::{Entry, EntryError, Link};
-pub use export::{ExportReader, export_header};
+pub use export::{EXPORT_MAGIC, ExportReader, export_header};
 pub use key::{CheckpointVerifier, KeyError};
 pub use policy::{PolicyError, QuorumError, WitnessPolicy, Witnessed};
 pub use receipt::{LoggedEntry, RECEIPT_MAGIC, Receipt, ReceiptError};
@@ -40,8 +40,8 @@ pub use succession::{Succession, SuccessionError};
 pub use tiles::{Tile, TileKind};
 pub use tree::{Hash, NodeId, TreeBuilder, TreeError};
 pub use verify::{
-    Checks, Progress, PublishedFiles, Trust, Verified, Verifier, VerifyError, verify_export, verify_export_with,
-    verify_published,
+    Checks, Progress, PublishedFiles, Trust, Verified, Verifier, VerifyError, verify_bundle, verify_export,
+    verify_export_with, verify_published,
 };
 pub use witness::{Cosignature, CosignatureError, WitnessKey};
 

@@ -76,15 +76,17 @@ pub enum QuorumError {
         source: CosignatureError,
     },
     /// There are too few.
-    #[error("the witness policy is not met: the checkpoint is cosigned by {} and needs more", names(.by))]
+    #[error("the witness policy is not met: the checkpoint is cosigned by {}, and it needs {needed}", names(.by))]
     NotMet {
         /// Who did.
         by: Vec<String>,
+        /// Who has to, in words.
+        needed: String,
     },
 }
 
 fn names(by: &[String]) -> String {
-    if by.is_empty() { "nobody of it".to_owned() } else { format!("`{}`", by.join("`, `")) }
+    if by.is_empty() { "nobody of it".to_owned() } else { format!("{} of it (`{}`)", by.len(), by.join("`, `")) }
 }
 
 impl WitnessPolicy {
@@ -119,8 +121,22 @@ impl WitnessPolicy {
             });
         }
         match self.quorum {
-            Some(at) if !met[at] => Err(QuorumError::NotMet { by: by.into_iter().map(|(name, _)| name).collect() }),
+            Some(at) if !met[at] => {
+                let by = by.into_iter().map(|(name, _)| name).collect();
+                Err(QuorumError::NotMet { by, needed: self.needed(at) })
+            }
             _ => Ok(Witnessed { by }),
+        }
+    }
+
+    /// What has to hold at this place, in words.
+    fn needed(&self, at: usize) -> String {
+        match &self.members[at] {
+            (name, Member::Witness(_)) => format!("`{name}`"),
+            (_, Member::Group { threshold, of }) => {
+                let names: Vec<_> = of.iter().map(|at| &*self.members[*at].0).collect();
+                format!("{threshold} of `{}`", names.join("`, `"))
+            }
         }
     }
 

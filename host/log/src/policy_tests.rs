@@ -55,8 +55,12 @@ fn a_quorum_is_met_by_enough_and_no_fewer() {
     let keys = witnesses().map(|witness| witness.key);
     assert!(WitnessPolicy::quorum_of(2, &keys).check(&cosigned(&[0, 3])).is_ok());
     let error = WitnessPolicy::quorum_of(3, &keys).check(&cosigned(&[0, 3])).unwrap_err();
-    let expect = "the witness policy is not met: the checkpoint is cosigned by `example.org/w1`, `example.org/w4` and \
-                  needs more";
+    let expect = "the witness policy is not met: the checkpoint is cosigned by 2 of it (`example.org/w1`, \
+                  `example.org/w4`), and it needs 3 of `example.org/w1`, `example.org/w2`, `example.org/w3`, \
+                  `example.org/w4`";
+    assert_eq!(error.to_string(), expect);
+    let error = policy("quorum w2").unwrap().check(&cosigned(&[])).unwrap_err();
+    let expect = "the witness policy is not met: the checkpoint is cosigned by nobody of it, and it needs `w2`";
     assert_eq!(error.to_string(), expect);
 }
 

@@ -35,9 +35,11 @@ use crate::key::CheckpointVerifier;
 use crate::policy::{WitnessPolicy, Witnessed};
 use crate::tree::{Hash, NodeId, TreeBuilder, leaf_hash};
 
+mod bundle;
 mod error;
 mod published;
 
+pub use bundle::verify_bundle;
 pub use error::VerifyError;
 pub use published::{PublishedFiles, verify_published};
 
@@ -48,6 +50,8 @@ pub use published::{PublishedFiles, verify_published};
 #[derive(Debug)]
 pub struct Verifier {
     checkpoint: Checkpoint,
+    /// The first entry: not 0 where this is a part of a log of which the checkpoint's root is known.
+    begin: u64,
     /// Over all entries that are in their place.
     tree: TreeBuilder,
     /// The link of the last of them.
@@ -91,6 +95,7 @@ impl Verifier {
     pub fn new(checkpoint: &SignedCheckpoint) -> Self {
         Self {
             checkpoint: checkpoint.checkpoint().clone(),
+            begin: 0,
             tree: TreeBuilder::new(),
             head: Link::NONE,
             doubt: None,
@@ -135,15 +140,16 @@ impl Verifier {
         self.pass_earlier();
     }
 
-    /// What the last entry made perfect in the tree; nothing while there is doubt.
-    pub(crate) fn new_nodes(&self) -> &[(NodeId, Hash)] {
+    /// What the last entry made perfect in the tree, its leaf first; nothing while there is doubt.
+    #[must_use]
+    pub fn new_nodes(&self) -> &[(NodeId, Hash)] {
         &self.new_nodes
     }
 
     /// Which entry should come next.
     #[must_use]
     pub const fn index(&self) -> u64 {
-        self.tree.size()
+        self.begin + self.tree.size()
     }
 
     /// Take the bytes of the next entry.
@@ -252,7 +258,7 @@ impl Verifier {
     fn ends_with(&self, last: &Entry) -> bool {
         let mut tree = self.tree.clone();
         let pushed = tree.push(last.leaf_hash()).is_ok();
-        pushed && tree.size() == self.checkpoint.size && tree.root() == self.checkpoint.root
+        pushed && self.begin + tree.size() == self.checkpoint.size && tree.root() == self.checkpoint.root
     }
 }
 

@@ -1,15 +1,18 @@
 //! What is done with a data directory without a server: `attorn backup` and `attorn repair`.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use attorn_core::TimeMs;
 use attorn_log::EntryBody;
-use attorn_store::{BackedUp, BackupError, OpenError, Part, Remade, RepairError, Repaired, Store};
+use attorn_store::{BackedUp, OpenError, Part, Remade, RepairError, Repaired, Store};
 use serde_json::json;
+
+pub use attorn_store::{BackupError, BadBlob, BadExport, BadNamed, is_within};
 
 use crate::config::Config;
 use crate::entry;
-use crate::http::failure::Failure;
+use crate::http::failure::{Failure, causes};
 
 /// What a repair found and did.
 #[derive(Debug)]
@@ -22,6 +25,9 @@ pub struct Repair {
     pub aside: Option<PathBuf>,
     /// Which files with entries of the log are not what its tree says, and why.
     pub bad_files: Vec<String>,
+    /// Which components, settings and exports of earlier epochs are not what records say, or not there; or why that
+    /// could not be seen.
+    pub bad_named: Result<BadNamed, String>,
     /// How many batches there were.
     pub version: u64,
     /// How many entries the audit log has.
@@ -56,7 +62,39 @@ pub fn repair(config: &Config) -> Result<Repair, RepairError> {
         }
     };
     let (version, entries, digest) = (integrity.version, integrity.entries, integrity.digest.to_string());
-    Ok(Repair { rebuilt, problem, aside, bad_files, version, entries, digest })
+    let bad_named = Store::check_named(&config.data_dir).map_err(|error| causes(&error));
+    Ok(Repair { rebuilt, problem, aside, bad_files, bad_named, version, entries, digest })
+}
+
+/// What to do when there is no backup.
+#[must_use]
+pub fn backup_help(error: &BackupError) -> Option<&'static str> {
+    let of_io = |error: &std::io::Error| match error.kind() {
+        ErrorKind::NotFound => {
+            Some("the directory that the backup goes into has to be there; the backup's own is made")
+        }
+        ErrorKind::NotADirectory => Some("name a directory that is not there yet, or that is empty"),
+        ErrorKind::PermissionDenied => Some(
+            "run it as somebody who may read the data directory and write the backup: the user whom the server runs \
+             as, or root",
+        ),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            Some("what was written is no backup: remove it, make room, and try again")
+        }
+        _ => None,
+    };
+    match error {
+        BackupError::NotEmpty { .. } => Some("what is there is never overwritten: name another directory"),
+        BackupError::Within { .. } => Some("name a directory elsewhere, best on another disk"),
+        BackupError::Open(OpenError::NotThere { .. }) => {
+            Some("`data_dir` in attorn.toml names it; `attorn init` makes one, and `attorn restore` out of a backup")
+        }
+        BackupError::Io { source, .. } | BackupError::Open(OpenError::Io { source, .. }) => of_io(source),
+        BackupError::Parts(_) => Some(
+            "base copy or journal are damaged: `attorn repair` looks at the directory of a server that does not run",
+        ),
+        _ => None,
+    }
 }
 
 /// What to do when there is no repair.
@@ -64,6 +102,12 @@ pub fn repair(config: &Config) -> Result<Repair, RepairError> {
 pub const fn repair_help(error: &RepairError) -> Option<&'static str> {
     match error {
         RepairError::Open(OpenError::InUse { .. }) => Some("end the server that uses it first"),
+        RepairError::Open(OpenError::NotThere { .. }) => {
+            Some("`data_dir` in attorn.toml names it; where it was lost, `attorn restore` makes one out of a backup")
+        }
+        RepairError::Open(OpenError::Io { .. }) => {
+            Some("see who may use it (the user whom the server runs as, or root), and that its disk has room")
+        }
         RepairError::Open(OpenError::NotRemade { .. }) => Some(
             "nothing was changed. What the database lost when the machine stopped, a revocation say, shows nowhere, so it \
              is not used: copy this directory, move it away, and `attorn restore` a backup",

@@ -1,20 +1,26 @@
 //! How an epoch of the audit log ends, and the next begins: what `attorn restore` and `attorn key rotate-log` share.
 //!
-//! The entries of the epoch that ends are kept as an export, which is verified where it was written. The next epoch
+//! The entries of the epoch that ends are kept as an export, which is verified where it was written, and gets an index
+//! ([`index`]), by which its entries are read one by one ([`kept`]). The next epoch
 //! has a key of its own, whose seed no earlier copy of the data has: so two logs that go on from one backup are told
 //! apart by anybody who has the key of either. Its first entry names where the old epoch ended, and bears a note by
 //! which the old key names the new one ([`attorn_log::succession`]).
 //!
 //! Whether anything that was granted ends with the epoch is not decided here.
 
+mod index;
+pub(crate) mod kept;
+
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{BufReader, BufWriter, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use attorn_log::{CheckpointSigner, CheckpointVerifier, Epoch, Origin, SignedCheckpoint, export_header, verify_export};
+use attorn_log::{
+    CheckpointSigner, CheckpointVerifier, Epoch, Origin, SignedCheckpoint, VerifyError, export_header, verify_export,
+};
 use attorn_store::records::{EpochEnd, KeyMaterialRecord, LogEpochRecord, Record as _};
-use attorn_store::{Batch, Key, KeyPrefix, KeyPurpose, PAGE_ITEMS_MAX, Store};
+use attorn_store::{BadBlob, BadBundle, Batch, Key, KeyPrefix, KeyPurpose, PAGE_ITEMS_MAX, Store};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -22,6 +28,7 @@ use crate::high_water::HighWaterError;
 use crate::http::failure::{Failure, causes};
 use crate::keys;
 use crate::run::ServeError;
+use kept::KeptError;
 
 /// Where the logs of earlier epochs are, within the data directory.
 const EPOCHS: &str = "epochs";
@@ -45,6 +52,27 @@ pub enum EpochError {
     /// There is what a rotation has left that did not come to its end.
     #[error("`{0}` is left of a rotation that did not come to its end; nothing was changed")]
     LeftBehind(PathBuf),
+    /// One is within the other.
+    #[error("`{}` is within `{}`; nothing was changed", inner.display(), outer.display())]
+    Within {
+        /// What is within the other, or is it.
+        inner: PathBuf,
+        /// The other.
+        outer: PathBuf,
+    },
+    /// There is no room for what has to be written.
+    #[error("there is no room for {bytes} bytes in `{}`; nothing was changed: {source}", dir.display())]
+    NoRoom {
+        /// Where.
+        dir: PathBuf,
+        /// How many bytes were asked for.
+        bytes: u64,
+        /// What the file system said.
+        source: std::io::Error,
+    },
+    /// The backup lacks components or settings that records name, and nobody accepted that.
+    #[error("{} bad in the backup, and nothing was restored: {}", blobs(.0.len()), listed(.0))]
+    BadBlobs(Vec<BadBlob>),
     /// A file or directory cannot be used.
     #[error("cannot use `{path}`: {source}")]
     Io {
@@ -80,10 +108,19 @@ impl EpochError {
                  or one that was never finished: remove it",
             ),
             Self::Serve(error) => error.help(),
-            Self::Io { .. } => Some(
-                "see who may use it, and how much room its disk has, and try again; what is left of a rotation, if \
-                 anything, stands beside the data directory, under its name with `.rotating`",
+            Self::Within { .. } => Some("name directories of which neither is within the other, also by links"),
+            Self::NoRoom { .. } => Some(
+                "a rotation writes the log's entries and all that the store holds once more beside the data directory: \
+                 make room, and try again",
             ),
+            Self::BadBlobs(_) => Some(
+                "name another backup; or give `--with-bad-blobs`: then a policy in force that needs one of them denies \
+                 whatever it is asked about, until `attorn policy push` has put the same component and settings again \
+                 and the server was started anew, or another version is activated",
+            ),
+            Self::Io { .. } => {
+                Some("see that it is there, who may use it, and how much room its disk has, and try again")
+            }
             Self::Backup(_) => Some(
                 "nothing was restored: name another backup, or make one (`attorn backup`) of a data directory that is \
                  whole",
@@ -95,6 +132,12 @@ impl EpochError {
             #[cfg(test)]
             Self::CutOff => None,
         }
+    }
+
+    /// Whether what was asked for means nothing.
+    #[must_use]
+    pub const fn is_usage(&self) -> bool {
+        matches!(self, Self::Within { .. })
     }
 
     pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
@@ -109,10 +152,27 @@ impl From<Failure> for EpochError {
     }
 }
 
+impl From<KeptError> for EpochError {
+    fn from(error: KeptError) -> Self {
+        match error {
+            KeptError::Io { path, source } => Self::Io { path, source },
+            error => Self::Log(causes(&error)),
+        }
+    }
+}
+
 impl From<HighWaterError> for EpochError {
     fn from(error: HighWaterError) -> Self {
         Self::Serve(error.into())
     }
+}
+
+fn blobs(count: usize) -> String {
+    if count == 1 { "a component or settings is".to_owned() } else { format!("{count} components and settings are") }
+}
+
+fn listed(bad: &[BadBlob]) -> String {
+    bad.iter().map(BadBlob::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// An epoch that has ended.
@@ -162,8 +222,14 @@ pub(crate) fn export_path(data_dir: &Path, epoch: Epoch) -> PathBuf {
 
 impl Ended {
     /// Sign all that this store's log has, and write it to a file of its own within the data directory `to`, where it
-    /// is verified.
-    pub(crate) fn keep(store: &Store, signer: CheckpointSigner, to: &Path) -> Result<Self, EpochError> {
+    /// is verified. Entries in files that are bad are not in it: it verifies up to them, and then says which is
+    /// missing.
+    pub(crate) fn keep(
+        store: &Store,
+        signer: CheckpointSigner,
+        to: &Path,
+        bad: &[BadBundle],
+    ) -> Result<Self, EpochError> {
         let size = store.log_head().map_err(Failure::from)?.size;
         let checkpoint = signer.sign(size, store.root(size).map_err(Failure::from)?);
         let (dir, path) = (to.join(EPOCHS), export_path(to, checkpoint.checkpoint().origin.epoch));
@@ -175,7 +241,13 @@ impl Ended {
         file.write_all(export_header(&key, &checkpoint).as_bytes()).map_err(io(&path))?;
         let mut from = 0;
         while from < size {
-            let entries = store.entries(from, EXPORTED_AT_ONCE).map_err(Failure::from)?;
+            if let Some(gap) = bad.iter().find(|gap| gap.entries.contains(&from)) {
+                from = gap.entries.end;
+                continue;
+            }
+            let end = bad.iter().map(|gap| gap.entries.start).filter(|start| *start > from).min().unwrap_or(size);
+            let limit = usize::try_from(end - from).unwrap_or(usize::MAX).min(EXPORTED_AT_ONCE);
+            let entries = store.entries(from, limit).map_err(Failure::from)?;
             for entry in &entries {
                 file.write_all(&entry.bytes).map_err(io(&path))?;
             }
@@ -185,8 +257,17 @@ impl Ended {
         file.sync_all().map_err(io(&path))?;
         sync_dir(&dir)?;
         sync_dir(to)?;
+        let Some(first) = bad.first() else {
+            // It reads and verifies all that was written.
+            index::make(to, &key, &checkpoint)?;
+            return Ok(Self { signer, word: Word::Given, checkpoint });
+        };
         let written = BufReader::new(File::open(&path).map_err(io(&path))?);
-        verify_export(written, Some(&key)).map_err(|error| EpochError::Log(causes(&error)))?;
+        match verify_export(written, Some(&key)) {
+            Err(VerifyError::Missing { index, .. }) if index == first.entries.start => {}
+            Err(error) => return Err(EpochError::Log(causes(&error))),
+            Ok(_) => return Err(EpochError::Log(format!("its export passes for whole, and {}", first.why))),
+        }
         Ok(Self { signer, word: Word::Given, checkpoint })
     }
 
@@ -279,6 +360,9 @@ mod tests {
         for error in [
             EpochError::InTheWay(path.into()),
             EpochError::LeftBehind(path.into()),
+            EpochError::Within { inner: path.into(), outer: path.into() },
+            EpochError::NoRoom { dir: path.into(), bytes: 1, source: std::io::Error::other("full") },
+            EpochError::BadBlobs(Vec::new()),
             EpochError::Unfinished(path.into()),
             EpochError::io(path)(std::io::Error::other("full")),
             EpochError::Backup("it is cut".into()),

@@ -109,7 +109,7 @@ pub(crate) async fn check(path: &Path, store: &Store, signer: &CheckpointSigner)
     }
     if origin.epoch > head.epoch {
         // By a key that is not here, unless this is an older copy of the very directory.
-        let (size, seen_size) = (head.size, size_of(&note).unwrap_or(0));
+        let (size, seen_size) = (head.size, size_said(&note).unwrap_or(0));
         return Err(HighWaterError::Behind { path: path.into(), found, size, seen: origin, seen_size }.into());
     }
     if origin.epoch < head.epoch {
@@ -164,7 +164,7 @@ pub(crate) async fn look(path: &Path, store: &Store, verifier: &CheckpointVerifi
         Ok(None) => return Ok(Looked::Nothing),
         Err(error) => return Ok(Looked::Unusable(error.to_string())),
     };
-    let (origin, size) = match origin_of(&note).and_then(|origin| Ok((origin, size_of(&note)?))) {
+    let (origin, size) = match origin_of(&note).and_then(|origin| Ok((origin, size_said(&note)?))) {
         Ok(read) => read,
         Err(why) => return Ok(Looked::Unusable(why)),
     };
@@ -239,8 +239,14 @@ fn origin_of(note: &str) -> Result<Origin, String> {
     note.lines().next().unwrap_or_default().parse().map_err(|error: attorn_core::ParseError| error.to_string())
 }
 
+/// How many entries the checkpoint counts that it has seen of this very epoch, if it is by its key.
+pub(crate) fn size_of(path: &Path, verifier: &CheckpointVerifier) -> Option<u64> {
+    let note = read(path).ok()??;
+    Some(verifier.verify(note.as_bytes()).ok()?.checkpoint().size)
+}
+
 /// How many entries it says that there are.
-fn size_of(note: &str) -> Result<u64, String> {
+fn size_said(note: &str) -> Result<u64, String> {
     let size = note.lines().nth(1).and_then(|line| line.parse().ok());
     size.ok_or_else(|| "it does not say how many entries there are".to_owned())
 }

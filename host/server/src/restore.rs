@@ -4,7 +4,10 @@
 //! under a new epoch with a new key, whose first entry says where the old one ended in the backup; the entries of that
 //! are kept as a file that anybody can verify; grants, sessions, operators' tokens and the key that signs tokens end;
 //! and everything is denied until somebody has looked at what may have changed and thaws the server. Nothing here finds
-//! out what the backup lacks: the high-water file tells how much it is at least.
+//! out what happened since the backup: the high-water file tells how much it is at least.
+//!
+//! What is bad in the backup itself is named. Where it is the log's alone, it goes on without; where a policy needs it,
+//! only if somebody accepts that.
 
 mod ending;
 mod people;
@@ -16,7 +19,7 @@ use std::path::{Path, PathBuf};
 use attorn_identity::{OperatorToken, RootKey};
 use attorn_log::{Checkpoint, Epoch, Origin};
 use attorn_store::records::{ClockMarkRecord, EpochEnd, FreezeRecord};
-use attorn_store::{Batch, Key, Require, Store};
+use attorn_store::{BadNamed, Batch, Key, Require, Store, is_within};
 use serde_json::json;
 
 use crate::config::Config;
@@ -52,6 +55,19 @@ pub struct Restored {
     pub user_keys: Option<u64>,
     /// How many users there are whose keys are not there: nothing about them can be read.
     pub users_without_key: u64,
+    /// Which files with entries of the earlier log cannot be read, and why: these entries are not in its export.
+    pub bad_files: Vec<String>,
+    /// Which components, settings and exports of earlier epochs are not what records say, or not there.
+    pub bad_named: BadNamed,
+}
+
+/// What to do with a backup that lacks components or settings which records name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadBlobs {
+    /// Restore nothing.
+    Refused,
+    /// Go on: policies that need them are not loaded, and deny.
+    Accepted,
 }
 
 /// How many things ended.
@@ -73,18 +89,29 @@ pub struct Counts {
 /// # Errors
 ///
 /// When something is there already, or the backup, the copy or the root key cannot be used.
-pub async fn restore(config: &Config, backup: &Path, user_keys: Option<&Path>) -> Result<Restored, EpochError> {
+pub async fn restore(
+    config: &Config,
+    backup: &Path,
+    user_keys: Option<&Path>,
+    bad_blobs: BadBlobs,
+) -> Result<Restored, EpochError> {
     let root = root_key(config)?;
     let target = &config.data_dir;
     let work = beside(target, ".restoring");
     free(target, &work)?;
+    apart(target, backup)?;
+    let bad_named = Store::check_backup(backup).map_err(|error| EpochError::Backup(causes(&error)))?;
+    let needed: Vec<_> = bad_named.blobs.iter().filter(|bad| !bad.needed_by.is_empty()).cloned().collect();
+    if bad_blobs == BadBlobs::Refused && !needed.is_empty() {
+        return Err(EpochError::BadBlobs(needed));
+    }
     DirBuilder::new().mode(0o700).create(&work).map_err(EpochError::io(&work))?;
     let restored = restore_beside(config, (&root, &work), backup, user_keys).await;
     if restored.is_err() {
         // That it could not be removed is told by the next restore.
         let _ = fs::remove_dir_all(&work);
     }
-    restored
+    Ok(Restored { bad_named, ..restored? })
 }
 
 async fn restore_beside(
@@ -97,7 +124,7 @@ async fn restore_beside(
     let target = &config.data_dir;
     let was = work.join("was");
     let old = Store::unpack(backup, &was, &config.log_id).map_err(|error| bad(causes(&error)))?;
-    old.verify_integrity().await.map_err(|error| bad(causes(&error)))?;
+    let walked = old.walk().await.map_err(|error| bad(causes(&error)))?;
     if !keys::opened_by(root, &old).await? {
         let (path, dir) = (config.root_key.clone(), backup.to_owned());
         return Err(ServeError::WrongRootKey { path, dir }.into());
@@ -105,7 +132,7 @@ async fn restore_beside(
     let signer = keys::log_signer(root, &old).await?;
     let key = signer.verifier();
     let seen = high_water::look(&config.high_water, &old, &key).await?;
-    let ended = Ended::keep(&old, signer, &was)?;
+    let ended = Ended::keep(&old, signer, &was, &walked.bad_bundles)?;
     let earlier = ended.checkpoint.checkpoint().clone();
     // What came after the backup may be that somebody else had the key.
     let ended = if seen.is_later_than(&earlier) { ended.give_up_key() } else { ended };
@@ -137,9 +164,21 @@ async fn restore_beside(
         ended: Counts { users, ..counts },
         user_keys: restored_keys,
         users_without_key,
+        bad_files: walked.bad_bundles.into_iter().map(|bad| bad.why).collect(),
+        bad_named: BadNamed::default(),
         bootstrap_token,
         origin,
     })
+}
+
+/// The backup and what is made of it are not one within the other.
+fn apart(target: &Path, backup: &Path) -> Result<(), EpochError> {
+    for (inner, outer) in [(target, backup), (backup, target)] {
+        if is_within(inner, outer).map_err(EpochError::io(inner))? {
+            return Err(EpochError::Within { inner: inner.to_owned(), outer: outer.to_owned() });
+        }
+    }
+    Ok(())
 }
 
 /// Nothing is there that would be written over.

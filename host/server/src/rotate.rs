@@ -4,27 +4,32 @@
 //! old one's place in one step. The old epoch's last entry names the new key, and the new epoch's first entry names
 //! where the old one ended, with a note by the old key; so whoever has that can go on. Nothing that was granted ends,
 //! and nothing is frozen: the state is the same. Wherever a rotation is cut off, one of both directories stands whole
-//! in the place of the data, and the other beside it.
+//! in the place of the data, and the other beside it. Before the log says that its key ended it is tried whether there
+//! is room for all that is written after that. Where a rotation ends there all the same, the log's last entry tells,
+//! and whoever adds the next one says first that the key was kept.
 //!
 //! Where somebody else may have had the old key, it vouches for nothing any more: then no note is made, and whoever
 //! verifies the log has to be given the new key. What was signed by the old one counts up to the checkpoint with which
 //! its epoch ended.
 
-use std::fs::{self, DirBuilder};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use attorn_core::TimeMs;
 use attorn_identity::RootKey;
-use attorn_log::{CheckpointVerifier, Epoch, Origin, SignedCheckpoint};
+use attorn_log::{CheckpointVerifier, Entry, EntryBody, Epoch, Origin, SignedCheckpoint};
 use attorn_store::records::EpochEnd;
-use attorn_store::{Batch, Store};
-use rustix::fs::{CWD, RenameFlags, renameat_with};
-use serde_json::json;
+use attorn_store::{BadBundle, Batch, Store, Walked};
+use rustix::fs::{CWD, FallocateFlags, RenameFlags, fallocate, renameat_with, statvfs};
+use rustix::io::Errno;
+use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::epochs::{Ended, EpochError, NextKey, PLAIN, beside, export_path, link_all, sync_above, sync_dir};
 use crate::http::failure::{Failure, causes};
-use crate::published::Published;
+use crate::published::{Published, gone};
 use crate::registry::note;
 use crate::run::{CACHE_DIRECTORY, ServeError, root_key};
 use crate::{data, entry, high_water, keys};
@@ -53,7 +58,14 @@ pub struct Rotated {
     pub export: PathBuf,
     /// Why the high-water file does not know of it until the server starts, if it could not be written.
     pub high_water_problem: Option<String>,
+    /// Which files with entries of the earlier log cannot be read, and why: these entries are not in its export.
+    pub bad_files: Vec<String>,
 }
+
+/// What the last entry of an epoch says whose log's key is rotated.
+const ENDED: &str = "log_key_ended";
+/// How many bytes are written beside entries and state, about.
+const ROOM_BESIDE: u64 = 32 << 20;
 
 /// What a rotation does, in its order. Tests cut it off after each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +83,8 @@ struct Rotation<'a> {
     config: &'a Config,
     because: Because,
     reason: Option<&'a str>,
+    /// Sees whether there is room for so many bytes in a directory.
+    room: &'a (dyn Fn(&Path, u64) -> io::Result<()> + Sync),
     /// Called after each stage.
     after: &'a (dyn Fn(Stage) -> Result<(), EpochError> + Sync),
 }
@@ -82,7 +96,7 @@ struct Rotation<'a> {
 /// When a server runs, the data directory is not the newest or not whole, or something cannot be written. Until the
 /// last step the log goes on in its old epoch, which may have an entry then that says that it ended.
 pub async fn rotate_log_key(config: &Config, because: Because, reason: Option<&str>) -> Result<Rotated, EpochError> {
-    Rotation { config, because, reason, after: &|_| Ok(()) }.run().await
+    Rotation { config, because, reason, room: &room, after: &|_| Ok(()) }.run().await
 }
 
 impl Rotation<'_> {
@@ -95,19 +109,23 @@ impl Rotation<'_> {
         if work.try_exists().map_err(EpochError::io(&work))? {
             return Err(EpochError::LeftBehind(work));
         }
-        let old = open(config, &root).await?;
+        let (old, walked) = open(config, &root).await?;
         let signer = keys::log_signer(&root, &old).await?;
         high_water::check(&config.high_water, &old, &signer).await?;
         // What was published and is not of this log, or of more of it, is an error.
+        let gone = gone::look(config, &signer.verifier(), &old).map_err(Failure::from)?;
+        if let Some(gone) = gone {
+            return Err(ServeError::PublishedGone(gone.to_string()).into());
+        }
         Published::open(config, &signer.verifier(), &old).map_err(EpochError::Log)?;
         let head = old.log_head().map_err(Failure::from)?;
         let later = head.epoch.0.checked_add(1).ok_or_else(|| EpochError::Log("there is no later epoch".to_owned()))?;
         let next = NextKey::generate(Origin::of(&head.log_id, Epoch(later)))?;
-        link_plain(target, &work)?;
+        self.link_plain(&work, &walked)?;
         after(Stage::Linked)?;
         self.end(&old, &next).await?;
         after(Stage::Ended)?;
-        let ended = Ended::keep(&old, signer, &work)?;
+        let ended = Ended::keep(&old, signer, &work, &walked.bad_bundles)?;
         after(Stage::Kept)?;
         let newest = self.begin(&old, &work, (&root, &ended, &next)).await?;
         after(Stage::Begun)?;
@@ -129,6 +147,27 @@ impl Rotation<'_> {
             entries: checkpoint.size,
             export: export_path(target, checkpoint.origin.epoch),
             high_water_problem,
+            bad_files: walked.bad_bundles.into_iter().map(|BadBundle { why, .. }| why).collect(),
+        })
+    }
+
+    /// Give what goes over as it is a second name where the new directory is made, and see that there is room for the
+    /// rest. It is done before the log says that its key ended: where it cannot be, such as over the border of a file
+    /// system, nothing was changed.
+    fn link_plain(&self, work: &Path, walked: &Walked) -> Result<(), EpochError> {
+        let (io, target) = (EpochError::io, &self.config.data_dir);
+        DirBuilder::new().mode(0o700).create(work).map_err(io(work))?;
+        let link = |part: &str| {
+            let from = target.join(part);
+            if from.try_exists().map_err(io(&from))? { link_all(&from, &work.join(part)) } else { Ok(()) }
+        };
+        // The state is in the new engine, which takes some room more for it, and in its first base copy.
+        let bytes = walked.entry_bytes + 4 * walked.state_bytes + ROOM_BESIDE;
+        let no_room = |source| EpochError::NoRoom { dir: work.to_owned(), bytes, source };
+        let made = PLAIN.into_iter().try_for_each(link).and_then(|()| (self.room)(work, bytes).map_err(no_room));
+        made.inspect_err(|_| {
+            // Nothing else is in it. The error is what matters.
+            let _ = fs::remove_dir_all(work);
         })
     }
 
@@ -137,6 +176,7 @@ impl Rotation<'_> {
     async fn end(&self, store: &Store, next: &NextKey) -> Result<(), EpochError> {
         let because = self.because;
         let mut batch = Batch::new(keys::wall_now());
+        batch.entries.extend(kept(store, batch.now)?);
         for remade in store.remade().map_err(ServeError::from)? {
             batch.entries.push(data::remade(batch.now, &remade)?);
         }
@@ -147,7 +187,7 @@ impl Rotation<'_> {
             "compromised": because == Because::Compromised,
             "reason": self.reason,
         });
-        batch.entries.push(entry::body(batch.now, "log_key_ended", members)?);
+        batch.entries.push(entry::body(batch.now, ENDED, members)?);
         store.commit(batch).await.map_err(Failure::from)?;
         store.remade_is_said().map_err(ServeError::from)?;
         Ok(())
@@ -182,29 +222,46 @@ impl Rotation<'_> {
     }
 }
 
-/// Give what goes over as it is a second name where the new directory is made. It is done before the log says that its
-/// key ended: where it cannot be, such as over the border of a file system, nothing was changed.
-fn link_plain(target: &Path, work: &Path) -> Result<(), EpochError> {
-    let io = EpochError::io;
-    DirBuilder::new().mode(0o700).create(work).map_err(io(work))?;
-    let link = |part: &str| {
-        let from = target.join(part);
-        if from.try_exists().map_err(io(&from))? { link_all(&from, &work.join(part)) } else { Ok(()) }
-    };
-    PLAIN.into_iter().try_for_each(link).inspect_err(|_| {
-        // Nothing else is in it. The error is what matters.
-        let _ = fs::remove_dir_all(work);
-    })
+/// The entry that says that the log's key was kept, where the last one says that it ended: the rotation did not come to
+/// its end, or there would be nothing after that in this epoch.
+pub(crate) fn kept(store: &Store, now: TimeMs) -> Result<Option<EntryBody>, Failure> {
+    let Some(last) = store.log_head()?.size.checked_sub(1) else { return Ok(None) };
+    let bytes = store.entry(last)?.ok_or_else(|| Failure::internal(format_args!("the log has no entry {last}")))?;
+    let entry = Entry::parse(&bytes).map_err(Failure::internal)?;
+    let said: Value = serde_json::from_str(entry.body.as_str()).map_err(Failure::internal)?;
+    if said["type"] != ENDED {
+        return Ok(None);
+    }
+    tracing::warn!(entry = last, "a rotation of the log's key did not come to its end: the log goes on by the old key");
+    let members = json!({ "ended_in_entry": last, "next_epoch": said["next_epoch"], "next_key": said["next_key"] });
+    entry::body(now, "log_key_kept", members).map(Some)
 }
 
-async fn open(config: &Config, root: &RootKey) -> Result<Store, EpochError> {
+/// See whether so many bytes can be written in a directory. Somebody else may write them a moment later.
+fn room(dir: &Path, bytes: u64) -> io::Result<()> {
+    let path = dir.join("room");
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+    let got = match fallocate(&file, FallocateFlags::empty(), 0, bytes) {
+        // Not every file system can.
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
+            let free = statvfs(dir)?;
+            if free.f_bavail.saturating_mul(free.f_frsize) < bytes { Err(Errno::NOSPC) } else { Ok(()) }
+        }
+        got => got,
+    };
+    drop(file);
+    fs::remove_file(&path)?;
+    Ok(got?)
+}
+
+async fn open(config: &Config, root: &RootKey) -> Result<(Store, Walked), EpochError> {
     let store = Store::open(&config.data_dir, &config.log_id).map_err(ServeError::from)?;
     if !keys::opened_by(root, &store).await? {
         let (path, dir) = (config.root_key.clone(), config.data_dir.clone());
         return Err(ServeError::WrongRootKey { path, dir }.into());
     }
-    store.verify_integrity().await.map_err(|error| EpochError::Log(causes(&error)))?;
-    Ok(store)
+    let walked = store.walk().await.map_err(|error| EpochError::Log(causes(&error)))?;
+    Ok((store, walked))
 }
 
 /// Have both directories take each other's place, in one step.

@@ -5,6 +5,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::init::{InitOptions, init};
+use crate::run::{Server, Start};
 
 const STAGES: [Stage; 6] = [Stage::Linked, Stage::Ended, Stage::Kept, Stage::Begun, Stage::Exchanged, Stage::Raised];
 
@@ -22,7 +23,7 @@ async fn fresh() -> (TempDir, Config) {
 /// entry.
 async fn whole(config: &Config) -> (u64, String) {
     let root = root_key(config).unwrap();
-    let store = open(config, &root).await.unwrap();
+    let (store, _) = open(config, &root).await.unwrap();
     let signer = keys::log_signer(&root, &store).await.unwrap();
     high_water::check(&config.high_water, &store, &signer).await.unwrap();
     Published::open(config, &signer.verifier(), &store).unwrap();
@@ -41,13 +42,24 @@ async fn rotate(config: &Config) -> Result<Rotated, EpochError> {
     rotate_log_key(config, Because::Routine, None).await
 }
 
+fn rotation(config: &Config) -> Rotation<'_> {
+    Rotation { config, because: Because::Routine, reason: None, room: &room, after: &|_| Ok(()) }
+}
+
+/// What each entry says, of an export.
+fn said(export: &Path) -> Vec<serde_json::Value> {
+    let text = fs::read_to_string(export).unwrap();
+    let bodies = text.lines().filter_map(|line| serde_json::from_str(line).ok());
+    bodies.filter(|body: &serde_json::Value| body["type"].is_string()).collect()
+}
+
 #[tokio::test]
 async fn wherever_a_rotation_is_cut_off_one_whole_log_is_left_and_it_can_be_done_again() {
     for stage in STAGES {
         let (_dir, config) = fresh().await;
         let work = beside(&config.data_dir, ".rotating");
         let after = |done| if done == stage { Err(EpochError::CutOff) } else { Ok(()) };
-        let cut = Rotation { config: &config, because: Because::Routine, reason: None, after: &after }.run().await;
+        let cut = Rotation { after: &after, ..rotation(&config) }.run().await;
         assert!(matches!(cut, Err(EpochError::CutOff)), "{stage:?}: {cut:?}");
         let (epoch, last) = whole(&config).await;
         let expect = match stage {
@@ -66,6 +78,15 @@ async fn wherever_a_rotation_is_cut_off_one_whole_log_is_left_and_it_can_be_done
         assert_eq!((rotated.origin.epoch, rotated.high_water_problem), (Epoch(epoch + 1), None), "{stage:?}");
         assert_eq!(whole(&config).await, (epoch + 1, "log_key_rotated".to_owned()), "{stage:?}");
         assert!(!work.exists(), "{stage:?}");
+        // Where the log said that its key ended, and went on, it says that, too.
+        let said = said(&rotated.export);
+        let kept: Vec<_> = said.iter().filter(|body| body["type"] == "log_key_kept").collect();
+        assert_eq!(kept.len(), usize::from(last == ENDED), "{stage:?}: {kept:?}");
+        if let [kept] = kept[..] {
+            let at = usize::try_from(kept["ended_in_entry"].as_u64().unwrap()).unwrap();
+            assert_eq!((&said[at]["type"], &said[at]["next_key"]), (&ENDED.into(), &kept["next_key"]), "{stage:?}");
+            assert!(kept["next_key"].is_string() && at + 3 == said.len(), "{stage:?}: {said:?}");
+        }
     }
 }
 
@@ -79,6 +100,47 @@ async fn what_cannot_go_over_is_seen_before_the_log_says_that_its_key_ended() {
     assert_eq!(whole(&config).await, before);
     // Nothing is left that would be in the way of the next.
     fs::remove_file(config.data_dir.join("epochs")).unwrap();
+    rotate(&config).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_after_a_rotation_that_was_cut_off_says_once_that_the_key_was_kept() {
+    let (_dir, mut config) = fresh().await;
+    config.listen = "127.0.0.1:0".parse().unwrap();
+    let after = |done| if done == Stage::Ended { Err(EpochError::CutOff) } else { Ok(()) };
+    Rotation { after: &after, ..rotation(&config) }.run().await.unwrap_err();
+    for start in ["first", "second"] {
+        drop(Server::bind(config.clone(), Start::default()).await.unwrap());
+        let store = Store::open(&config.data_dir, &config.log_id).unwrap();
+        let entries = store.entries(0, 100).unwrap();
+        let types: Vec<String> = entries
+            .iter()
+            .map(|stored| Entry::parse(&stored.bytes).unwrap())
+            .map(|entry| {
+                serde_json::from_str::<Value>(entry.body.as_str()).unwrap()["type"].as_str().unwrap().to_owned()
+            })
+            .collect();
+        let ended = types.iter().position(|kind| kind == ENDED).unwrap();
+        assert_eq!(types[ended + 1..][..2], ["log_key_kept", "server_started"], "{start}: {types:?}");
+        assert_eq!(types.iter().filter(|kind| *kind == "log_key_kept").count(), 1, "{start}: {types:?}");
+    }
+}
+
+#[tokio::test]
+async fn without_room_for_the_rest_the_log_does_not_say_that_its_key_ended() {
+    let (_dir, config) = fresh().await;
+    let before = whole(&config).await;
+    let full = |_: &Path, bytes| if bytes > ROOM_BESIDE { Err(Errno::NOSPC.into()) } else { Ok(()) };
+    let error = Rotation { room: &full, ..rotation(&config) }.run().await.unwrap_err();
+    assert!(matches!(&error, EpochError::NoRoom { .. }), "{error:?}");
+    assert!(error.to_string().starts_with("there is no room for "), "{error}");
+    assert_eq!(whole(&config).await, before);
+    assert!(!beside(&config.data_dir, ".rotating").exists());
+    // More than any disk has.
+    let dir = TempDir::new().unwrap();
+    assert!(room(dir.path(), 1 << 60).is_err());
+    room(dir.path(), 1 << 20).unwrap();
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     rotate(&config).await.unwrap();
 }
 

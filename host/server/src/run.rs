@@ -46,7 +46,7 @@ use crate::targets::live::Targets;
 use crate::token_keys::TokenKeys;
 use crate::users::erase;
 use crate::users::keys::UserKeys;
-use crate::{data, entry, high_water, keys, leases, private_file, reaper, refusals, routes};
+use crate::{data, entry, high_water, keys, leases, private_file, reaper, refusals, rotate, routes};
 
 pub use error::ServeError;
 
@@ -243,12 +243,17 @@ impl Server {
         let listening = TcpListener::bind(address).await.and_then(|listener| Ok((listener.local_addr()?, listener)));
         let (local_addr, listener) = listening.map_err(|source| ServeError::Listen { address, source })?;
         let mut batch = Batch::new(app.clock.now());
+        batch.entries.extend(rotate::kept(&app.store, batch.now)?);
         let members = json!({ "version": env!("CARGO_PKG_VERSION"), "clock_accepted_by_hand": accept_clock,
             "set_back_from_ms": set_back.as_ref().map(|set_back| set_back.from.0) });
         batch.entries.push(entry::body(batch.now, STARTED, members)?);
         batch.put_record(&app.clock.mark());
         for remade in app.store.remade()? {
             batch.entries.push(data::remade(batch.now, &remade)?);
+        }
+        if let Some(gone) = app.published.gone() {
+            tracing::error!(%gone, "what was published of the audit log is gone");
+            batch.entries.push(entry::body(batch.now, "published_gone", gone.members())?);
         }
         let sets_back = set_back.is_some();
         if let Some(SetBack { record, require, .. }) = set_back {

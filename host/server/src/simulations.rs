@@ -36,6 +36,7 @@ use crate::decisions::{ask, charge, gather};
 use crate::entry;
 use crate::http::call::{Call, OperatorCaller, Reply};
 use crate::http::failure::Failure;
+use crate::leases::place;
 use crate::loads::LoadAsk;
 use crate::policies;
 use crate::registry::{commit, count, moved};
@@ -183,7 +184,9 @@ async fn run(app: &App, operator: &OperatorCaller, trial: Trial) -> Result<Simul
 /// Ask the policies as a decision does; then the shadow policies, each by itself; then all of them once
 /// more where fuel is counted.
 async fn ask_all(app: &App, trial: &Trial, within: &WithinBounds<'_>) -> Result<Tried, Failure> {
-    let context = EvaluationContext::of_request(within, AuthenticationMethod::Dpop, Phase::Simulate);
+    // Nothing is committed that names what this was read from.
+    let credential = place::wanted(app, &trial.wanted, &mut Vec::new()).await?;
+    let context = EvaluationContext::of_request(within, AuthenticationMethod::Dpop, Phase::Simulate, credential);
     let context = Arc::new(context);
     let mut made = among(app, trial.set.applicable(within), within, Arc::clone(&context)).await?;
     let limited = !charge::has_room(&made);

@@ -11,11 +11,13 @@
 //! Whoever may read the directory may make a backup: it needs no server, and no say of one. What may be removed
 //! meanwhile is held by a lock on `store.keep`. Keys of users and the root key are not in the directory, and so in
 //! no backup. The copy is read from end to end before it is called one, and each sealed bundle of entries is
-//! compared with the root that the base copy has over it. One that is not right keeps nothing else out of the backup: it is
-//! named.
+//! compared with the root that the base copy has over it, as each component, settings and export of an earlier epoch is
+//! with the record that names it ([`crate::named`]). One that is not right keeps nothing else out of the backup: it is
+//! copied as it is, and named.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -24,10 +26,13 @@ use attorn_log::Epoch;
 use crate::base::{self, Base, BaseError};
 use crate::commit::Store;
 use crate::error::{OpenError, PartsError};
-use crate::files::{TEMPORARY, sync_dir};
+use crate::files::{TEMPORARY, is_within, sync_dir};
 use crate::journal::{self, End, JournalError};
+use crate::named::{BLOBS, BadNamed, EPOCHS, Named, unreadable};
 use crate::open::FIRST_EPOCH;
 use crate::places::Places;
+use crate::records::RecordError;
+use crate::redo::{Redo, Write};
 use crate::sealed::Sealed;
 use crate::trees::{epoch_in, root_in};
 
@@ -35,7 +40,7 @@ const MARKER: &str = "backup.format";
 const MARKER_TEXT: &str = "attorn-backup 1\n";
 /// Plain files beside the engine, by directory: what is too large to be a value, the logs of earlier epochs, and
 /// the checkpoints that were published. They are copied after the journal, so that whatever it names is there.
-const PLAIN: [&str; 3] = ["blobs", "epochs", "log"];
+const PLAIN: [&str; 3] = [BLOBS, EPOCHS, "log"];
 /// How often a journal is read again whose end was being written meanwhile.
 const READS_MAX: u32 = 10;
 
@@ -52,6 +57,8 @@ pub struct BackedUp {
     pub bytes: u64,
     /// Which files with entries of the log cannot be read or are not what its tree says, and why.
     pub bad_files: Vec<String>,
+    /// Which components, settings and exports of earlier epochs are not what records say, or not there.
+    pub bad_named: BadNamed,
 }
 
 /// Why there is no backup, or none that can be used.
@@ -72,6 +79,17 @@ pub enum BackupError {
         #[source]
         source: io::Error,
     },
+    /// One would be copied into the other.
+    #[error("`{}` is within `{}`: a backup and what it is made of are kept apart", inner.display(), outer.display())]
+    Within {
+        /// What is within the other, or is it.
+        inner: PathBuf,
+        /// The other.
+        outer: PathBuf,
+    },
+    /// A record that names a file cannot be read.
+    #[error("what was copied is no whole store")]
+    Record(#[from] RecordError),
     /// There is something where the backup should be.
     #[error("`{}` is not empty", dir.display())]
     NotEmpty {
@@ -109,6 +127,7 @@ impl Store {
     pub fn back_up(dir: &Path, to: &Path) -> Result<BackedUp, BackupError> {
         let places = Places::of(dir);
         places.format()?;
+        apart(to, dir)?;
         let _kept = keep(&places)?;
         make_empty(to)?;
         let target = Places::of(to);
@@ -122,21 +141,37 @@ impl Store {
             count.copy_dir(&dir.join(part), &to.join(part))?;
         }
         // What was copied is what was read: else it is no backup.
-        let sealed = Sealed::of(&target.log, epoch);
-        let store = base::read(&copied, |writes| {
-            let read = |(bundle, root)| sealed.read(bundle, root).err().map(|error| error.to_string());
-            count.bad_files.extend(writes.iter().filter_map(root_in).filter_map(read));
-            Ok::<_, BackupError>(())
+        let (sealed, mut named) = (Sealed::of(&target.log, epoch), Named::default());
+        let bad_roots = &mut count.bad_files;
+        let read = read_parts((&copied, &target.journal), &mut named, |write| {
+            let bad = root_in(write).and_then(|(bundle, root)| sealed.read(bundle, root).err());
+            bad_roots.extend(bad.map(|error| error.to_string()));
         })?;
-        let read = journal::replay(&target.journal, Some(store), base.version, |_| Ok::<_, BackupError>(()))?;
-        if read.version != end.version {
-            return Err(JournalError::Behind { dir: target.journal, end: read.version, version: end.version }.into());
+        if read != end.version {
+            return Err(JournalError::Behind { dir: target.journal, end: read, version: end.version }.into());
         }
+        let bad_named = named.check(to, &count.unread).map_err(at(to))?;
         let marker = to.join(MARKER);
-        fs::write(&marker, MARKER_TEXT).and_then(|()| File::open(&marker)?.sync_all()).map_err(at(&marker))?;
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&marker).map_err(at(&marker))?;
+        file.write_all(MARKER_TEXT.as_bytes()).and_then(|()| file.sync_all()).map_err(at(&marker))?;
         sync_dir(to).map_err(at(to))?;
-        let Count { files, bytes, bad_files } = count;
-        Ok(BackedUp { version: end.version, base: base.version, files, bytes, bad_files })
+        let Count { files, bytes, bad_files, .. } = count;
+        Ok(BackedUp { version: end.version, base: base.version, files, bytes, bad_files, bad_named })
+    }
+
+    /// Read the components, settings and exports of earlier epochs in the directory of a store that nobody uses, and
+    /// compare them with the records that name them: those of base copy and journal.
+    pub fn check_named(dir: &Path) -> Result<BadNamed, BackupError> {
+        let places = Places::of(dir);
+        let (base, _) = newest_readable(&places.base)?;
+        check_named(dir, (&base, &places.journal))
+    }
+
+    /// The same in a backup.
+    pub fn check_backup(backup: &Path) -> Result<BadNamed, BackupError> {
+        let (base, journal) = parts(backup)?;
+        check_named(backup, (&base, &journal))
     }
 }
 
@@ -155,6 +190,38 @@ pub(crate) fn parts(backup: &Path) -> Result<(Base, PathBuf), BackupError> {
 pub(crate) fn copy_plain(backup: &Path, dir: &Path) -> Result<(), BackupError> {
     let mut count = Count::default();
     PLAIN.iter().try_for_each(|part| count.copy_dir(&backup.join(part), &dir.join(part)))
+}
+
+fn check_named(dir: &Path, parts: (&Base, &Path)) -> Result<BadNamed, BackupError> {
+    let mut named = Named::default();
+    read_parts(parts, &mut named, |_| {})?;
+    named.check(dir, &BTreeMap::new()).map_err(at(dir))
+}
+
+/// Read base copy and journal, and take in which files they name. The version that they come to comes back.
+fn read_parts(
+    (base, journal): (&Base, &Path),
+    named: &mut Named,
+    mut of_base: impl FnMut(&Write),
+) -> Result<u64, BackupError> {
+    let store = base::read(base, |writes| {
+        writes.iter().try_for_each(|write| {
+            of_base(write);
+            Ok::<_, BackupError>(named.take(write)?)
+        })
+    })?;
+    let take = |redo: Redo| redo.writes.iter().try_for_each(|write| Ok::<_, BackupError>(named.take(write)?));
+    Ok(journal::replay(journal, Some(store), base.version, take)?.version)
+}
+
+/// Neither is within the other.
+fn apart(this: &Path, that: &Path) -> Result<(), BackupError> {
+    for (inner, outer) in [(this, that), (that, this)] {
+        if is_within(inner, outer).map_err(at(inner))? {
+            return Err(BackupError::Within { inner: inner.to_owned(), outer: outer.to_owned() });
+        }
+    }
+    Ok(())
 }
 
 /// Keep base copies and journal as they are, for as long as this lives.
@@ -236,7 +303,12 @@ fn is_finished(path: &Path) -> bool {
     !is_new && !name(path).to_string_lossy().starts_with(TEMPORARY)
 }
 
-/// Whether a file has entries of the log, and nothing that anything depends on.
+/// Whether all that is lost with a file is what is in it: nothing else depends on it.
+fn stands_alone(path: &Path) -> bool {
+    is_bundle(path) || path.parent().is_some_and(|dir| dir.ends_with(BLOBS) || dir.ends_with(EPOCHS))
+}
+
+/// Whether a file has entries of the log.
 fn is_bundle(path: &Path) -> bool {
     let mut above = path.ancestors().skip(1).skip_while(|dir| name(dir).to_string_lossy().starts_with('x'));
     above.next().is_some_and(|dir| dir.ends_with("tile/entries"))
@@ -248,6 +320,8 @@ struct Count {
     files: u64,
     bytes: u64,
     bad_files: Vec<String>,
+    /// Which other files could not be read, by where they should have been copied to, and what is wrong with them.
+    unread: BTreeMap<PathBuf, String>,
 }
 
 impl Count {
@@ -266,12 +340,16 @@ impl Count {
         target.sync_all().map_err(at(to))
     }
 
-    /// Copy a file that is whole. One with entries that cannot be read is named: all that is lost with it are these.
+    /// Copy a file that is whole. One that cannot be read is named, if nothing else depends on it.
     fn copy_plain(&mut self, from: &Path, to: &Path) -> Result<(), BackupError> {
-        if is_bundle(from)
-            && let Err(error) = fs::read(from)
+        if stands_alone(from)
+            && let Err(error) = File::open(from).and_then(|mut file| io::copy(&mut file, &mut io::sink()))
         {
-            self.bad_files.push(format!("`{}` cannot be read: {error}", from.display()));
+            if is_bundle(from) {
+                self.bad_files.push(format!("`{}` cannot be read: {error}", from.display()));
+            } else {
+                self.unread.insert(to.to_owned(), unreadable(&error));
+            }
             return Ok(());
         }
         self.copy_unnamed(from, to, u64::MAX)

@@ -1,7 +1,8 @@
 //! In which boot of the machine a store was open last, on which device, and whether it was closed since, or failed.
 //!
 //! ```text
-//! <dir>/store.boot   `attorn-boot 1 <what Linux calls the boot>/<number of the device> open|closed|failed`
+//! <dir>/store.boot   `attorn-boot 1 <what Linux calls the boot>/<number of the device>[/<mount namespace>:<mount>]
+//!                     open|closed|failed`, on one line
 //! ```
 //!
 //! A process that is killed leaves all that it wrote with the kernel, and the engine finds it. When the machine
@@ -21,12 +22,17 @@ use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
+use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
+
 use crate::error::OpenError;
 use crate::files::sync_dir;
 use crate::places::{Places, at};
 
 const MAGIC: &str = "attorn-boot 1";
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+const MOUNT_NAMESPACE: &str = "/proc/self/ns/mnt";
+/// `STATX_MNT_ID_UNIQUE` (since Linux 6.8).
+const MOUNT_UNIQUE: StatxFlags = StatxFlags::from_bits_retain(0x4000);
 
 /// A boot of the machine; none if nobody can say which, which is like no other then.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +98,7 @@ impl Boot {
         let said = text.strip_suffix('\n').and_then(|line| line.strip_prefix(MAGIC)?.strip_prefix(' '));
         Ok(match said.and_then(|said| said.split_once(' ')) {
             Some((_, "closed")) => LastUse::Closed,
-            Some((boot, "open")) if self.here(places).as_deref() == Some(boot) => LastUse::ThisBoot,
+            Some((was, "open")) if self.here(places).is_some_and(|here| here.is_where(was)) => LastUse::ThisBoot,
             Some((_, "failed")) => LastUse::CutOff(CutOffBy::Failure),
             _ => LastUse::CutOff(CutOffBy::Machine),
         })
@@ -118,16 +124,56 @@ impl Boot {
         }
     }
 
-    /// This boot, and the device that the directory is on.
-    fn here(&self, places: &Places) -> Option<String> {
+    /// This boot, and what the directory is on.
+    fn here(&self, places: &Places) -> Option<Here> {
         let device = fs::metadata(&places.dir).ok()?.dev();
-        Some(format!("{}/{device}", self.0.as_ref()?))
+        Some(Here { boot: format!("{}/{device}", self.0.as_ref()?), mount: mount_of(&places.dir) })
     }
 
     fn say(&self, places: &Places, stand: &str) -> Result<(), OpenError> {
-        let text = format!("{MAGIC} {} {stand}\n", self.here(places).as_deref().unwrap_or("-"));
+        let here = self.here(places).map_or_else(|| "-".to_owned(), |here| here.to_string());
+        let text = format!("{MAGIC} {here} {stand}\n");
         replace(&places.boot, &places.dir, text.as_bytes()).map_err(at(&places.boot))
     }
+}
+
+/// Where and when a store is used.
+struct Here {
+    /// The boot and the device.
+    boot: String,
+    /// The mount namespace, and the mount in it; none where Linux does not say.
+    mount: Option<(u64, u64)>,
+}
+
+impl Here {
+    /// Whether that was here, as [`fmt::Display`] wrote it.
+    fn is_where(&self, was: &str) -> bool {
+        let Some(rest) = was.strip_prefix(self.boot.as_str()) else { return false };
+        if rest.is_empty() {
+            return true;
+        }
+        let numbers = rest.strip_prefix('/').and_then(|mount| mount.split_once(':'));
+        let numbers = numbers.and_then(|(space, mount)| Some((space.parse::<u64>().ok()?, mount.parse::<u64>().ok()?)));
+        match (numbers, self.mount) {
+            (None, _) => false,
+            (Some((space, mount)), Some(now)) => space != now.0 || mount == now.1,
+            (Some(_), None) => true,
+        }
+    }
+}
+
+impl fmt::Display for Here {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.boot)?;
+        self.mount.map_or(Ok(()), |(space, mount)| write!(f, "/{space}:{mount}"))
+    }
+}
+
+/// The mount namespace of this process, and the mount in it that a directory is on.
+fn mount_of(dir: &Path) -> Option<(u64, u64)> {
+    let found = statx(CWD, dir, AtFlags::empty(), MOUNT_UNIQUE).ok()?;
+    let is_said = found.stx_mask & MOUNT_UNIQUE.bits() != 0;
+    is_said.then_some((fs::metadata(MOUNT_NAMESPACE).ok()?.ino(), found.stx_mnt_id))
 }
 
 /// Replace a small file. It is there before or after, and never in part.
@@ -168,6 +214,27 @@ mod tests {
         for (device, is_same) in [(device, true), (device + 1, false)] {
             fs::write(&places.boot, format!("{MAGIC} this/{device} open\n")).unwrap();
             assert_eq!(seen(&this) == LastUse::ThisBoot, is_same);
+        }
+        // The same device, on another mount: of this namespace, and of another, where that says nothing. What nobody
+        // noted says nothing either.
+        if let Some((space, mount)) = mount_of(dir.path()) {
+            this.say_open(&places).unwrap();
+            assert_eq!(
+                fs::read_to_string(&places.boot).unwrap(),
+                format!("{MAGIC} this/{device}/{space}:{mount} open\n")
+            );
+            for (noted, is_relied_on) in [
+                (format!("/{space}:{mount}"), true),
+                (format!("/{space}:{}", mount + 1), false),
+                (format!("/{}:{}", space + 1, mount + 1), true),
+                (String::new(), true),
+                ("/".to_owned(), false),
+                (format!("/{space}"), false),
+                (format!("/{space}:{mount}:1"), false),
+            ] {
+                fs::write(&places.boot, format!("{MAGIC} this/{device}{noted} open\n")).unwrap();
+                assert_eq!(seen(&this) == LastUse::ThisBoot, is_relied_on, "{noted}");
+            }
         }
         for broken in [
             "",

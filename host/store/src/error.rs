@@ -18,12 +18,27 @@ use crate::trees::ValueError;
 
 /// The engine below could not do its work. What it says is for whoever operates the server.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{0}")]
-pub struct StorageError(String);
+#[error("{text}")]
+pub struct StorageError {
+    text: String,
+    damage: Option<String>,
+}
 
 impl StorageError {
     pub(crate) fn new(error: &dyn std::fmt::Display) -> Self {
-        Self(error.to_string())
+        Self { text: error.to_string(), damage: None }
+    }
+
+    /// The same, where a file of the log is to blame.
+    pub(crate) fn of_log(error: &dyn std::fmt::Display, damage: String) -> Self {
+        Self { text: error.to_string(), damage: Some(damage) }
+    }
+
+    /// What is wrong with which file of the log, if that is what it is. It is for those who may read the log: the file
+    /// is named within the data directory.
+    #[must_use]
+    pub fn damage(&self) -> Option<&str> {
+        self.damage.as_deref()
     }
 }
 
@@ -136,6 +151,21 @@ pub enum ReadError {
 impl From<StorageError> for ReadError {
     fn from(error: StorageError) -> Self {
         Self::Storage(error)
+    }
+}
+
+impl ReadError {
+    /// As [`StorageError::damage`].
+    #[must_use]
+    pub fn damage(&self) -> Option<&str> {
+        match self {
+            Self::Storage(error) => error.damage(),
+            Self::Tree(error) => match &**error {
+                TreeError::Source(error) => error.damage(),
+                _ => None,
+            },
+            Self::Failed(_) | Self::Invalid(_) | Self::BeyondEnd { .. } => None,
+        }
     }
 }
 

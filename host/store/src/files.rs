@@ -6,7 +6,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt as _, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use attorn_core::Digest;
@@ -142,6 +142,34 @@ pub(crate) fn make_dir(dir: &Path) -> io::Result<()> {
 
 pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
+}
+
+/// Whether a path leads into a directory, or to it, by whatever links and mounts. What is not there yet counts as if it
+/// were made.
+///
+/// # Errors
+///
+/// When a part of either path cannot be looked at.
+pub fn is_within(path: &Path, dir: &Path) -> io::Result<bool> {
+    let (path, dir) = (resolved(path)?, resolved(dir)?);
+    if path.starts_with(&dir) {
+        return Ok(true);
+    }
+    let id = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
+    let Some(of_dir) = id(&dir) else { return Ok(false) };
+    Ok(path.ancestors().any(|above| id(above) == Some(of_dir)))
+}
+
+/// A path without links, as far as it is there.
+fn resolved(path: &Path) -> io::Result<PathBuf> {
+    let path = std::path::absolute(path)?;
+    for above in path.ancestors() {
+        match above.canonicalize() {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            there => return Ok(there?.join(path.strip_prefix(above).unwrap_or(Path::new("")))),
+        }
+    }
+    Ok(path)
 }
 
 /// Remove what a write that never ended has left.

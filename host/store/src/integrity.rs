@@ -7,6 +7,7 @@
 //! It proves that nothing was torn or lost by accident. Against somebody who rewrote all of it only
 //! checkpoints that left the machine help.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use attorn_core::Digest;
@@ -36,19 +37,38 @@ pub struct Integrity {
 
 /// What a walk found where all that state depends on fits together.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Walked {
-    pub(crate) integrity: Integrity,
-    /// Which files with entries are not what the tree says, and why.
-    pub(crate) bad_files: Vec<String>,
+pub struct Walked {
+    /// What the engine holds.
+    pub integrity: Integrity,
+    /// Which files with entries are not what the tree says.
+    pub bad_bundles: Vec<BadBundle>,
+    /// About how many bytes all entries have that can be read.
+    pub entry_bytes: u64,
+    /// About how many bytes all values and their keys have.
+    pub state_bytes: u64,
+}
+
+/// A file with entries that is not what the log's tree says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadBundle {
+    /// The indexes of its entries.
+    pub entries: Range<u64>,
+    /// What is wrong with it, and which file it is.
+    pub why: String,
 }
 
 impl Walked {
     /// What it found, if no file is bad.
     fn whole(self) -> Result<Integrity, IntegrityError> {
-        match self.bad_files.first() {
-            Some(first) => Err(StorageError::new(first).into()),
+        match self.bad_bundles.first() {
+            Some(first) => Err(StorageError::new(&first.why).into()),
             None => Ok(self.integrity),
         }
+    }
+
+    /// What is wrong with each file with entries that is.
+    pub(crate) fn bad_files(&self) -> Vec<String> {
+        self.bad_bundles.iter().map(|bad| bad.why.clone()).collect()
     }
 }
 
@@ -124,6 +144,15 @@ impl Store {
     ///
     /// [`IntegrityError`] with the first thing that does not fit, or when the store cannot be read.
     pub async fn verify_integrity(&self) -> Result<Integrity, IntegrityError> {
+        self.walk().await?.whole()
+    }
+
+    /// The same, and go on after files with entries that are not right: no state depends on them.
+    ///
+    /// # Errors
+    ///
+    /// [`IntegrityError`] with the first thing beside those that does not fit.
+    pub async fn walk(&self) -> Result<Walked, IntegrityError> {
         let shared = Arc::clone(&self.shared);
         let walk = move || {
             // While this is held, no group is applied.
@@ -131,7 +160,7 @@ impl Store {
             verify(&shared.trees, &shared.sealed, &shared.log, applied.version)
         };
         match tokio::task::spawn_blocking(walk).await {
-            Ok(outcome) => outcome?.whole(),
+            Ok(outcome) => outcome,
             Err(_) => Err(IntegrityError::ShuttingDown),
         }
     }
@@ -143,20 +172,23 @@ pub(crate) fn verify(trees: &Trees, sealed: &Sealed, log: &LogName, version: u64
     if name != *log || head.version != version {
         return Err(IntegrityError::Head);
     }
-    let (root, bad_files) = verify_log(trees, sealed, log, &head)?;
-    let values = verify_state(trees, log, &head)?;
+    let Log { root, bad_bundles, entry_bytes } = verify_log(trees, sealed, log, &head)?;
+    let (values, state_bytes) = verify_state(trees, log, &head)?;
     let integrity = Integrity { version: head.version, entries: head.size, values, digest: trees.digest(root)? };
-    Ok(Walked { integrity, bad_files })
+    Ok(Walked { integrity, bad_bundles, entry_bytes, state_bytes })
 }
 
-/// The root over all entries comes back, and which files are bad.
-fn verify_log(
-    trees: &Trees,
-    sealed: &Sealed,
-    log: &LogName,
-    head: &Head,
-) -> Result<(Hash, Vec<String>), IntegrityError> {
-    let (mut builder, mut entries, mut bad_files) = (TreeBuilder::new(), InOrder::of(trees, sealed), Vec::new());
+/// What a walk over the log's entries found.
+struct Log {
+    /// Over all of them.
+    root: Hash,
+    bad_bundles: Vec<BadBundle>,
+    entry_bytes: u64,
+}
+
+fn verify_log(trees: &Trees, sealed: &Sealed, log: &LogName, head: &Head) -> Result<Log, IntegrityError> {
+    let (mut builder, mut entries, mut bad_bundles) = (TreeBuilder::new(), InOrder::of(trees, sealed), Vec::new());
+    let mut entry_bytes = 0;
     // Of the entry before; none where that is in a bad file.
     let (mut link, mut index) = (Some(Link::NONE), 0);
     while index < head.size {
@@ -164,12 +196,13 @@ fn verify_log(
             && index + BUNDLE_ENTRIES <= head.size
             && let Some((bad, root)) = entries.begin(index / BUNDLE_ENTRIES)?
         {
-            bad_files.push(bad.to_string());
+            bad_bundles.push(BadBundle { entries: index..index + BUNDLE_ENTRIES, why: bad.to_string() });
             builder = pass_over(trees, index / BUNDLE_ENTRIES, root)?;
             (link, index) = (None, index + BUNDLE_ENTRIES);
             continue;
         }
         let bytes = entries.entry(index)?.ok_or(IntegrityError::EntryMissing(index))?;
+        entry_bytes += bytes.len() as u64;
         let entry = Entry::parse(&bytes).map_err(|error| IntegrityError::EntryInvalid { index, error })?;
         let at = (&entry.at.log_id, entry.at.epoch, entry.at.index);
         if at != (&log.id, log.epoch, index) || link.is_some_and(|link| entry.previous != link) {
@@ -195,7 +228,7 @@ fn verify_log(
     if found != head.size {
         return Err(IntegrityError::Surplus { found, due: head.size });
     }
-    Ok((builder.root(), bad_files))
+    Ok(Log { root: builder.root(), bad_bundles, entry_bytes })
 }
 
 /// Go on after a bundle of which nothing but its root is known: the nodes above it have to be right.
@@ -215,17 +248,19 @@ fn pass_over(trees: &Trees, bundle: u64, root: Hash) -> Result<TreeBuilder, Inte
     builder.map_err(|error| IntegrityError::Storage(StorageError::new(&error)))
 }
 
-fn verify_state(trees: &Trees, log: &LogName, head: &Head) -> Result<u64, IntegrityError> {
-    let (mut values, mut after) = (0, None);
+/// How many values there are, and how many bytes they and their keys have.
+fn verify_state(trees: &Trees, log: &LogName, head: &Head) -> Result<(u64, u64), IntegrityError> {
+    let (mut values, mut bytes, mut after) = (0, 0, None);
     loop {
         let page = trees.scan(&KeyPrefix::everything(), after.as_ref(), PAGE_ITEMS_MAX, PAGE_BYTES_MAX)?;
         for (key, stored) in &page.items {
             values += 1;
+            bytes += (key.as_bytes().len() + stored.value.len()) as u64;
             verify_value(key, stored, log, head)?;
         }
         match page.items.last() {
             Some((last, _)) if page.more => after = Some(last.clone()),
-            _ => return Ok(values),
+            _ => return Ok((values, bytes)),
         }
     }
 }

@@ -52,6 +52,8 @@ kinds! {
     Agent = "agent",
     /// That a delegation is to an agent.
     AgentDelegation = "agent_delegation",
+    /// How many leases of a target's an agent holds.
+    AgentLeases = "agent_leases",
     /// That a delegation was given out of another.
     ChildDelegation = "child_delegation",
     /// That time was set back.
@@ -162,7 +164,8 @@ impl KeyKind {
     pub const fn is_counter(self) -> bool {
         matches!(
             self,
-            Self::Counter
+            Self::AgentLeases
+                | Self::Counter
                 | Self::GrantReleases
                 | Self::GrantUses
                 | Self::KeptDelegations
@@ -176,7 +179,8 @@ impl KeyKind {
     pub(crate) const fn ends_nothing(self) -> bool {
         matches!(
             self,
-            Self::ClockMark
+            Self::AgentLeases
+                | Self::ClockMark
                 | Self::Counter
                 | Self::Decision
                 | Self::Expiry
@@ -508,6 +512,12 @@ impl Key {
     #[must_use]
     pub fn open_leases(target: &TargetId) -> Self {
         Self::of(KeyKind::OpenLeases, &[target.as_str()])
+    }
+
+    /// How many of them an agent holds: a counter.
+    #[must_use]
+    pub fn agent_leases(target: &TargetId, agent: &AgentId) -> Self {
+        Self::of(KeyKind::AgentLeases, &[target.as_str(), agent.as_str()])
     }
 
     /// A target's record.

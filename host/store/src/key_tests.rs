@@ -13,6 +13,7 @@ fn one_of(kind: KeyKind) -> (Key, &'static str) {
     match kind {
         KeyKind::ActiveSet => (Key::active_set(), "active_set"),
         KeyKind::Agent => (Key::agent(&id("bot")), "agent/bot"),
+        KeyKind::AgentLeases => (Key::agent_leases(&id("shop"), &id("bot")), "agent_leases/shop/bot"),
         KeyKind::AgentDelegation => (Key::agent_delegation(&id("bot"), &id("dlg_1")), "agent_delegation/bot/dlg_1"),
         KeyKind::ChildDelegation => (Key::child_delegation(&id("dlg_1"), &id("dlg_2")), "child_delegation/dlg_1/dlg_2"),
         KeyKind::Counter => (

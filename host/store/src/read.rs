@@ -253,6 +253,27 @@ impl Store {
         Ok(self.shared.sealed.whole(&self.shared.trees, bundle)?.map(|whole| whole.bytes))
     }
 
+    /// The entries that were given away to files which are not there any more, in ranges. It looks at each bundle.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::get`].
+    pub fn lost_entries(&self) -> Result<Vec<Range<u64>>, ReadError> {
+        let size = self.shared.horizon.head()?.size;
+        let mut ranges: Vec<Range<u64>> = Vec::new();
+        for bundle in 0..size / BUNDLE_ENTRIES {
+            if !self.shared.sealed.is_lost(&self.shared.trees, bundle)? {
+                continue;
+            }
+            let (begin, end) = (bundle * BUNDLE_ENTRIES, (bundle + 1) * BUNDLE_ENTRIES);
+            match ranges.last_mut().filter(|before| before.end == begin) {
+                Some(before) => before.end = end,
+                None => ranges.push(begin..end),
+            }
+        }
+        Ok(ranges)
+    }
+
     /// The hash of a perfect subtree; none if the log is not that long.
     pub fn hash(&self, id: NodeId) -> Result<Option<Hash>, ReadError> {
         let size = self.shared.horizon.head()?.size;

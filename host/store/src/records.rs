@@ -113,6 +113,7 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
         KeyKind::WorkloadIssuerName => check_as::<WorkloadIssuerNameRecord>(key, stored),
         // Counters are checked where they are read; the others have no record.
         KeyKind::AgentDelegation
+        | KeyKind::AgentLeases
         | KeyKind::ChildDelegation
         | KeyKind::Counter
         | KeyKind::GrantEffect

@@ -2,8 +2,8 @@ use std::collections::BTreeSet;
 
 use attorn_core::proxy::ProxyBody;
 use attorn_core::{
-    GrantId, LeaseId, LeaseState, PostgresqlSettings, ProxyMethod, ProxyRoute, ProxySettings, RoleRule, TargetSettings,
-    TargetState, TargetTls, TimeMs, UserTable,
+    GrantId, LeaseId, LeaseState, Permission, PostgresqlSettings, ProxyMethod, ProxyRoute, ProxySettings, RoleRule,
+    TargetSettings, TargetState, TargetTls, TimeMs, UserTable,
 };
 
 use super::tests::golden;
@@ -21,10 +21,14 @@ fn target() -> TargetRecord {
             database: id("shop"),
             admin: id("attorn"),
             tls: TargetTls::Verified("pem".into()),
-            rules: vec![RoleRule { action: id("invoice.*"), roles: vec![id("a \"b"), id("reader")] }],
+            rules: vec![RoleRule {
+                permission: Permission { action: id("invoice.*"), resource: id("invoice/*") },
+                roles: vec![id("a \"b"), id("reader")],
+            }],
             user_table: Some(UserTable { schema: id("attorn"), table: id("logins") }),
             connections_max: 2,
             leases_max: 100,
+            leases_per_agent_max: 10,
             lease_ms_max: 60_000,
         }),
         secret: TargetSecret { version: 1, wrapped: vec![0xff; 4] },
@@ -60,8 +64,8 @@ fn targets_and_their_types() {
             concat!(
                 r#"{{"id":"shop","resource_types":["invoice","order"],"postgresql":{{"host":"db.example","port":5432,"#,
                 r#""database":"shop","admin":"attorn","tls_roots_pem":"pem","#,
-                r#""rules":[["invoice.*",["a \"b","reader"]]],"user_table":["attorn","logins"],"#,
-                r#""connections_max":2,"leases_max":100,"lease_ms_max":60000}},{},"state":"{}","#,
+                r#""rules":[["invoice.*","invoice/*",["a \"b","reader"]]],"user_table":["attorn","logins"],"#,
+                r#""connections_max":2,"leases_max":100,"leases_per_agent_max":10,"lease_ms_max":60000}},{},"state":"{}","#,
                 r#""created_at_ms":1000,"changed_at_ms":2000}}"#
             ),
             secrets, state
@@ -174,8 +178,10 @@ fn leases() {
 fn what_finds_a_lease_goes_when_it_has_ended() {
     let intended = lease(LeaseState::Intended);
     let mut opened = Batch::new(TimeMs(0));
-    intended.open(&mut opened, 7);
+    intended.open(&mut opened, (7, 3));
     assert_eq!((opened.put.len(), opened.add[0].delta, opened.add[0].at_most), (4, 1, 7));
+    assert_eq!((opened.add[1].delta, opened.add[1].at_most), (1, 3));
+    assert_eq!(opened.add[1].key, Key::agent_leases(&id("shop"), &id("bot")));
 
     let mut issued = Batch::new(TimeMs(0));
     let next = LeaseRecord { due_at: TimeMs(61_000), ..lease(LeaseState::Issued) };
@@ -192,7 +198,8 @@ fn what_finds_a_lease_goes_when_it_has_ended() {
     next.becomes(&last, &mut ended);
     let index = [Key::lease_due(&id("shop"), TimeMs(61_000), &last.id), Key::open_lease(&id("shop"), &last.id)];
     assert_eq!(ended.delete, index);
-    assert_eq!(ended.add[0].delta, -1);
+    assert_eq!(ended.add.iter().map(|add| add.delta).collect::<Vec<_>>(), [-1, -1]);
+    assert_eq!(ended.add[1].key, Key::agent_leases(&id("shop"), &id("bot")));
     assert_eq!(ended.put[1].0, Key::expiry(TimeMs(62_000), &last.key()));
 
     // Its open leases are counted once.

@@ -191,8 +191,8 @@ impl Repair<'_> {
 
     fn of_what_is_found(&self, format: u32) -> Result<Repaired, RepairError> {
         match examine(self.places, self.log, format) {
-            Ok(Walked { integrity, bad_files }) if bad_files.is_empty() => Ok(Repaired::Whole(integrity)),
-            Ok(walked) => self.of_bad_files(walked),
+            Ok(walked) if walked.bad_bundles.is_empty() => Ok(Repaired::Whole(walked.integrity)),
+            Ok(walked) => self.of_bad_files(&walked),
             Err(RepairError::Open(error @ OpenError::OtherLog { .. })) => Err(error.into()),
             // What the engine has and the journal lost would be lost for good, if the engine were replaced.
             Err(RepairError::Open(OpenError::Journal(
@@ -207,9 +207,10 @@ impl Repair<'_> {
     }
 
     /// Base copy and journal may still have what is in a bad file. Where they do not, all stays as it is.
-    fn of_bad_files(&self, Walked { integrity, bad_files }: Walked) -> Result<Repaired, RepairError> {
+    fn of_bad_files(&self, walked: &Walked) -> Result<Repaired, RepairError> {
+        let (bad_files, integrity) = (walked.bad_files(), walked.integrity);
         match self.build(None) {
-            Ok(built) if built.walked.bad_files.len() < bad_files.len() => {
+            Ok(built) if built.walked.bad_bundles.len() < bad_files.len() => {
                 let first = bad_files.first().cloned().unwrap_or_default();
                 let others = bad_files.len() - 1;
                 let problem = if others == 0 { first } else { format!("{first} (and {others} more)") };
@@ -266,7 +267,8 @@ impl Repair<'_> {
 
     fn put_in_place(&self, problem: &str, by_hand: bool, built: Built) -> Result<Repaired, RepairError> {
         let Self { places, after, .. } = self;
-        let Built { dir: new, base, walked: Walked { integrity, bad_files } } = built;
+        let Built { dir: new, base, walked } = built;
+        let (bad_files, integrity) = (walked.bad_files(), walked.integrity);
         after(Stage::EngineBuilt)?;
         remade::note(places, Remade::new(Part::Store, by_hand, problem, &integrity))?;
         after(Stage::EngineNoted)?;
@@ -296,7 +298,7 @@ impl Repair<'_> {
         trees.flush()?;
         sync_files(&places.engine)?;
         let walked = verify(&trees, &Sealed::of(&places.log, name.epoch), &name, end.version)?;
-        let Walked { integrity, bad_files } = walked;
+        let (bad_files, integrity) = (walked.bad_files(), walked.integrity);
         // With this the new journal is enough, and the old one still has all that it had.
         base::write(&places.base, store, end.version, &trees)?;
         after(Stage::BaseMade)?;
@@ -331,7 +333,7 @@ pub(crate) fn not_remade(places: &Places, by: CutOffBy, error: RepairError) -> O
 }
 
 /// What is wrong, and all that led to it.
-fn causes(error: &dyn std::error::Error) -> String {
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     let (mut text, mut source) = (error.to_string(), error.source());
     while let Some(cause) = source {
         text = format!("{text}: {cause}");

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use attorn_log::tiles::{Bundle, TILE_WIDTH};
 use attorn_log::tree::leaf_hash;
-use attorn_log::{Epoch, Hash, NodeId, Tile, TreeBuilder};
+use attorn_log::{Epoch, Hash, NodeId, Tile, TreeBuilder, verify_bundle};
 
 use crate::error::StorageError;
 use crate::trees::Trees;
@@ -34,20 +34,37 @@ const HALFWAY_LEVEL: u8 = ROOT_LEVEL / 2;
 /// How many outlines are kept in memory: for a million entries, in 42 MiB.
 const OUTLINES_MAX: usize = 4_096;
 
+/// What helps where a file is missing or altered.
+const PUT_BACK: &str = "put this file back from a backup or a copy, and look again with `attorn audit verify`";
+
 /// Why a bundle could not be read. There is nothing else to read it from.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SealedError {
-    #[error("`{}` is missing, and with it {BUNDLE_ENTRIES} entries of the log: put it back from a backup", path.display())]
-    Missing { path: PathBuf },
-    #[error("`{}` is not what the log's tree says: put it back from a backup", path.display())]
-    Altered { path: PathBuf },
-    #[error("`{}` cannot be read: {source}", path.display())]
-    Io { path: PathBuf, source: io::Error },
+#[error("`{}` {problem}", path.display())]
+pub(crate) struct SealedError {
+    path: PathBuf,
+    /// Its name within the data directory.
+    name: String,
+    problem: Problem,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Problem {
+    #[error("is missing, and with it the entries {} to {} of epoch {epoch}: {PUT_BACK}", first_of(*bundle), last_of(*bundle))]
+    Missing { epoch: String, bundle: u64 },
+    #[error("is not what the log's tree says: in epoch {epoch}, {found}; {PUT_BACK}")]
+    Altered { epoch: String, found: String },
+    #[error("cannot be read: {0}")]
+    Io(io::Error),
 }
 
 impl From<SealedError> for StorageError {
     fn from(error: SealedError) -> Self {
-        Self::new(&error)
+        match &error.problem {
+            Problem::Missing { .. } | Problem::Altered { .. } => {
+                Self::of_log(&error, format!("`{}` {}", error.name, error.problem))
+            }
+            Problem::Io(_) => Self::new(&error),
+        }
     }
 }
 
@@ -143,15 +160,15 @@ impl Sealed {
 
     /// Read a bundle, and compare it with the root that the tree has over it.
     pub(crate) fn read(&self, bundle: u64, root: Hash) -> Result<Whole, SealedError> {
-        let path = self.path(bundle);
-        let bytes = match read_bounded(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Err(SealedError::Missing { path }),
-            Err(source) => return Err(SealedError::Io { path, source }),
-            Ok(bytes) => bytes,
+        let bytes = match read_bounded(&self.path(bundle)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(self.missing(bundle)),
+            Err(error) => return Err(self.error(bundle, Problem::Io(error))),
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Err(self.altered(bundle, "it is longer than any bundle".to_owned())),
         };
-        let outline = bytes.and_then(|bytes| Some((outline(&bytes)?, bytes)));
-        let Some((outline, bytes)) = outline.filter(|(outline, _)| outline.root == root) else {
-            return Err(SealedError::Altered { path });
+        let Some(outline) = outline(&bytes).filter(|outline| outline.root == root) else {
+            let found = verify_bundle(bundle, root, &bytes).err().map(|error| error.to_string());
+            return Err(self.altered(bundle, found.unwrap_or_else(|| "nothing in it tells which entry".to_owned())));
         };
         let outline = Arc::new(outline);
         *self.slot(bundle).lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&outline));
@@ -160,16 +177,37 @@ impl Sealed {
 
     /// Read one entry of a bundle that was read before, and compare it with what it was then.
     fn one(&self, bundle: u64, outline: &Outline, place: usize) -> Result<Vec<u8>, SealedError> {
-        let path = self.path(bundle);
         let (begin, end) = outline.places[place];
         let mut bytes = vec![0; (end - begin) as usize];
-        let read = File::open(&path).and_then(|file| file.read_exact_at(&mut bytes, begin.into()));
+        let read = File::open(self.path(bundle)).and_then(|file| file.read_exact_at(&mut bytes, begin.into()));
         match read {
             Ok(()) if leaf_hash(&bytes) == outline.leaves[place] => Ok(bytes),
-            Err(error) if error.kind() == ErrorKind::NotFound => Err(SealedError::Missing { path }),
-            Err(source) if source.kind() != ErrorKind::UnexpectedEof => Err(SealedError::Io { path, source }),
-            _ => Err(SealedError::Altered { path }),
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(self.missing(bundle)),
+            Err(error) if error.kind() != ErrorKind::UnexpectedEof => Err(self.error(bundle, Problem::Io(error))),
+            // It was right before, so all of it is looked at once more, which names the first entry that is not.
+            _ => match self.read(bundle, outline.root) {
+                Ok(whole) => Ok(whole.entry(first_of(bundle) + place as u64).to_vec()),
+                Err(error) => Err(error),
+            },
         }
+    }
+
+    fn missing(&self, bundle: u64) -> SealedError {
+        self.error(bundle, Problem::Missing { epoch: self.epoch(), bundle })
+    }
+
+    fn altered(&self, bundle: u64, found: String) -> SealedError {
+        self.error(bundle, Problem::Altered { epoch: self.epoch(), found })
+    }
+
+    fn error(&self, bundle: u64, problem: Problem) -> SealedError {
+        let name = format!("log/{}/{}", self.epoch(), Tile::full_bundle(bundle));
+        SealedError { path: self.path(bundle), name, problem }
+    }
+
+    /// The epoch, whose directory this is.
+    fn epoch(&self) -> String {
+        self.dir.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
     /// The bundle in which an entry is that is not in the engine, and its root; none if it is in no file either.
@@ -180,6 +218,12 @@ impl Sealed {
         // A bundle that was never sealed has no file. What is missing in it is missing in the engine.
         let is_sealed = last.bytes.is_empty() || self.path(bundle).try_exists()?;
         Ok(is_sealed.then_some((bundle, root)))
+    }
+
+    /// Whether a bundle was given away to a file that is not there.
+    pub(crate) fn is_lost(&self, trees: &Trees, bundle: u64) -> Result<bool, StorageError> {
+        let is_bare = trees.record(last_of(bundle))?.is_some_and(|last| last.bytes.is_empty());
+        Ok(is_bare && !self.path(bundle).try_exists()?)
     }
 
     fn known(&self, bundle: u64, root: Hash) -> Option<Arc<Outline>> {
@@ -246,6 +290,11 @@ impl<'a> InOrder<'a> {
         self.whole = Some((bundle, whole));
         Ok(Some(bytes))
     }
+}
+
+/// The index of a bundle's first entry.
+const fn first_of(bundle: u64) -> u64 {
+    bundle * BUNDLE_ENTRIES
 }
 
 /// The index of a bundle's last entry.

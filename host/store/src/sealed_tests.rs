@@ -122,17 +122,25 @@ async fn a_file_that_is_damaged_or_gone_is_named_and_nothing_of_it_given_out() {
         Sealed::of(&dir.path().join("log"), Epoch(1))
     };
     let root = store.hash(NodeId { level: 8, index: 1 }).unwrap().unwrap();
-    let altered = format!("`{shown}` is not what the log's tree says: put it back from a backup");
+    let altered = |found: &str| {
+        let help = "put this file back from a backup or a copy, and look again with `attorn audit verify`";
+        format!("`{shown}` is not what the log's tree says: in epoch 1, {found}; {help}")
+    };
+    let is_altered = |said: &str| {
+        let (begin, end) = (altered("entry "), altered(""));
+        let (begin, end) = (begin.split(';').next().unwrap(), end.split("1, ").nth(1).unwrap());
+        assert!(said.starts_with(begin) && said.ends_with(end), "{said}");
+    };
     for at in (0..whole.len()).step_by(97).chain([0, 1, whole.len() - 1]) {
         let mut bytes = whole.clone();
         bytes[at] ^= 1 << (at % 8);
         fs::write(&path, bytes).unwrap();
-        assert_eq!(fresh().read(1, root).err().unwrap().to_string(), altered, "{at}");
+        is_altered(&fresh().read(1, root).err().unwrap().to_string());
         // What was found right before is compared again: of the entry that was changed nothing comes.
         for index in 256..512 {
             match store.entry(index) {
                 Ok(bytes) => assert!(all.contains(&String::from_utf8(bytes.unwrap()).unwrap()), "{at} {index}"),
-                Err(error) => assert!(causes(&error).ends_with(&altered), "{error:?}"),
+                Err(error) => is_altered(&causes(&error)),
             }
         }
     }
@@ -140,11 +148,27 @@ async fn a_file_that_is_damaged_or_gone_is_named_and_nothing_of_it_given_out() {
     let longer = [&whole[..], &[0]].concat();
     for bytes in [&[][..], &whole[..1], &whole[..whole.len() - 1], &longer, &other] {
         fs::write(&path, bytes).unwrap();
-        assert_eq!(fresh().read(1, root).err().unwrap().to_string(), altered);
+        is_altered(&fresh().read(1, root).err().unwrap().to_string());
     }
-    named(&store, &altered).await;
+    // The first entry that is not as it was is named, also to those who are not told where the files are.
+    let mut bytes = whole.clone();
+    let said = b"{\"n\":300}";
+    let at = bytes.windows(said.len()).position(|some| some == said).unwrap();
+    bytes[at + 6] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    named(&store, &altered("entry 300 was changed")).await;
+    let error = store.entries(256, 1).unwrap_err();
+    let damage = error.damage().unwrap();
+    let expect = "`log/1/tile/entries/001` is not what the log's tree says: in epoch 1, entry 300 was changed; ";
+    assert!(damage.starts_with(expect), "{damage}");
+    drop(store);
+    let store = Store::open(dir.path(), &log()).unwrap();
+    assert_eq!(store.inclusion_proof(300, ENTRIES).unwrap_err().damage(), Some(damage));
     fs::remove_file(&path).unwrap();
-    let gone = format!("`{shown}` is missing, and with it 256 entries of the log: put it back from a backup");
+    let gone = format!(
+        "`{shown}` is missing, and with it the entries 256 to 511 of epoch 1: put this file back from a backup or a \
+         copy, and look again with `attorn audit verify`"
+    );
     named(&store, &gone).await;
     // What does not stand in it is as it was.
     assert_eq!(store.entries(0, 256).unwrap().len(), 256);
@@ -165,6 +189,28 @@ async fn a_file_that_is_damaged_or_gone_is_named_and_nothing_of_it_given_out() {
     store.seal_through(ENTRIES);
     sealed(&store, SEALED).await;
     assert_eq!(fs::read(&path).unwrap(), whole);
+}
+
+#[track_caller]
+fn lost(store: &Store, entries: std::ops::Range<u64>) {
+    assert_eq!(store.lost_entries().unwrap(), vec![entries; 1]);
+}
+
+#[tokio::test]
+async fn which_entries_are_gone_with_their_files_is_known() {
+    let (dir, store, ..) = filled().await;
+    assert_eq!(store.lost_entries().unwrap(), []);
+    let second = fs::read(file(dir.path(), 1)).unwrap();
+    fs::remove_file(file(dir.path(), 1)).unwrap();
+    lost(&store, 256..512);
+    fs::remove_dir_all(dir.path().join("log")).unwrap();
+    lost(&store, 0..512);
+    drop(store);
+    let store = Store::open(dir.path(), &log()).unwrap();
+    lost(&store, 0..512);
+    fs::create_dir_all(file(dir.path(), 1).parent().unwrap()).unwrap();
+    fs::write(file(dir.path(), 1), second).unwrap();
+    lost(&store, 0..256);
 }
 
 fn causes(error: &dyn std::error::Error) -> String {
@@ -217,6 +263,44 @@ async fn a_sealing_that_ended_anywhere_goes_on_at_the_next_start() {
         assert_eq!((read(&store), fs::read(&path).unwrap()), (all.clone(), bytes.clone()));
         drop(store);
     }
+}
+
+/// Neither that an entry was given away is in the journal, nor is it synced with it: after a crash the engine may be as it
+/// was before, and the journal puts back what it did not have yet.
+#[tokio::test]
+async fn what_a_crash_put_back_is_read_in_the_engine_and_a_file_that_is_damaged_gives_way() {
+    let dir = TempDir::new().unwrap();
+    let (engine, before) = (dir.path().join("store"), dir.path().join("before"));
+    drop(Store::create(dir.path(), log()).unwrap());
+    let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
+    write(&store, 0, 100).await;
+    drop(store);
+    fs::create_dir(&before).unwrap();
+    for part in fs::read_dir(&engine).unwrap() {
+        let part = part.unwrap();
+        if part.file_type().unwrap().is_file() {
+            fs::copy(part.path(), before.join(part.file_name())).unwrap();
+        }
+    }
+    let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
+    write(&store, 100, ENTRIES).await;
+    let all = read(&store);
+    store.seal_through(ENTRIES);
+    sealed(&store, SEALED).await;
+    drop(store);
+    fs::remove_dir_all(&engine).unwrap();
+    fs::rename(&before, &engine).unwrap();
+    let right = fs::read(file(dir.path(), 0)).unwrap();
+    let mut damaged = right.clone();
+    damaged[5_000] ^= 1;
+    fs::write(file(dir.path(), 0), damaged).unwrap();
+    let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
+    assert!((0..ENTRIES).all(|index| store.shared.trees.entry(index).unwrap().is_some()));
+    assert_eq!(read(&store), all);
+    store.verify_integrity().await.unwrap();
+    store.seal_through(ENTRIES);
+    sealed(&store, SEALED).await;
+    assert_eq!((read(&store), fs::read(file(dir.path(), 0)).unwrap()), (all, right));
 }
 
 #[tokio::test]

@@ -25,7 +25,8 @@
 //! - `settings` of a case stand in for those of the file; one of the two is needed.
 //! - `context` says what the case is about: `request` with `action` and `resource`, and if they matter
 //!   `purpose`, `session`, `arguments` and `claimed_properties`; `agent` with `id`, `instance`, `owner`
-//!   and `labels`; `user` and `delegations`; `time_ms`. What is left out is something plain.
+//!   and `labels`; `user` and `delegations`; `credential`, for one that is no token; `time_ms`. What is left
+//!   out is something plain.
 //! - `facts` of a context are values by template, or `null` for one that is missing, and `counters` are
 //!   objects by name with what was `used`. They are looked up under the policy's requirements: what the
 //!   policy declares and the case leaves out is missing, or 0; what it does not declare is an error.

@@ -1,4 +1,4 @@
-//! Benchmarks: `cargo xtask bench [engine|http|hostile|compile|delegation|store|audit|proxy] [--json]`.
+//! Benchmarks: `cargo xtask bench [engine|http|hostile|compile|delegation|store|audit|credentials] [--json]`.
 //!
 //! What each area measures, and what its figures should come to, stands at the head of its module.
 //!
@@ -11,6 +11,7 @@ mod audit;
 mod child;
 mod compile;
 mod cpu;
+mod credentials;
 mod delegation;
 mod durable;
 mod echo;
@@ -23,8 +24,6 @@ mod load;
 mod memory;
 mod parts;
 mod policy;
-#[path = "credentials/proxy.rs"]
-mod proxy;
 mod store;
 
 use std::time::Instant;
@@ -69,6 +68,8 @@ pub(crate) struct Length {
     pub(crate) turns: usize,
     /// Receipts and pages that are asked for.
     pub(crate) asks: u64,
+    /// Leases that end at once.
+    pub(crate) leases: u64,
 }
 
 const USUAL: Length = Length {
@@ -87,6 +88,7 @@ const USUAL: Length = Length {
     commits_max: 100_000,
     turns: 3,
     asks: 1_000,
+    leases: 10_000,
 };
 const QUICK: Length = Length {
     engine_batches: 4,
@@ -104,8 +106,9 @@ const QUICK: Length = Length {
     commits_max: 1_000,
     turns: 1,
     asks: 20,
+    leases: 100,
 };
-const AREAS: [&str; 8] = ["engine", "http", "hostile", "compile", "delegation", "store", "audit", "proxy"];
+const AREAS: [&str; 8] = ["engine", "http", "hostile", "compile", "delegation", "store", "audit", "credentials"];
 
 fn main() {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -138,7 +141,7 @@ fn main() {
             "hostile" => runtime.block_on(hostile::measure(length, &mut figures)),
             "store" => runtime.block_on(store::measure(length, &mut figures)),
             "audit" => runtime.block_on(audit::measure(length, &mut figures)),
-            "proxy" => runtime.block_on(proxy::measure(length, &mut figures)),
+            "credentials" => runtime.block_on(credentials::measure(length, &mut figures)),
             "delegation" => runtime.block_on(delegation::measure(length, &mut figures)),
             _ => compile::measure(length, &mut figures),
         }

@@ -74,5 +74,5 @@ pub(crate) fn context() -> EvaluationContext {
     let (agent, holder, request) = (&agent, holder.as_ref(), &request);
     let situation = Situation { agent, holder, request, user: None, behalf: None, resource_server: Some(&server), now };
     let within = bounds::check(situation, BoundsLimits::default());
-    EvaluationContext::of_request(&within.unwrap(), AuthenticationMethod::Dpop, Phase::Decide)
+    EvaluationContext::of_request(&within.unwrap(), AuthenticationMethod::Dpop, Phase::Decide, None)
 }

@@ -43,6 +43,6 @@ fn seen(ctx: &Context) -> Value {
         "approvals": ctx.approvals.len(),
         "counters": ctx.counters.len(),
         "enforcement_point": ctx.enforcement_point.as_ref().map(|point| &point.id),
-        "extensions": ctx.extensions.len(),
+        "extensions": ctx.extensions.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
     })
 }

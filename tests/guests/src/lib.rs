@@ -27,6 +27,7 @@ pub const GUESTS: &[&str] = &[
     "loop_in_init",
     "memory_bomb",
     "needs_fact",
+    "no_logins",
     "obliges",
     "reads_context",
     "remembers",

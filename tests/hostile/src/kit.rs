@@ -312,6 +312,7 @@ pub fn context() -> Arc<EvaluationContext> {
             arguments_digest: digest,
             claims: object,
         },
+        credential: None,
         user: None,
         delegations: Vec::new(),
     })

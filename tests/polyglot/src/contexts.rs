@@ -76,6 +76,7 @@ fn small() -> Result<EvaluationContext, ParseError> {
             arguments_digest: Digest::from_bytes([7; 32]),
             claims: JsonText::from_canonical("{}"),
         },
+        credential: None,
         user: None,
         delegations: Vec::new(),
     })

@@ -1,6 +1,7 @@
 //! What goes on is what was decided, and what was not allowed does not.
 
 use attorn_api::FOR_HEADER;
+use attorn_tests::replays::replays_identically;
 use attorn_tests::world::{PURPOSE_WITH_USER, ask};
 use attorn_tests::{Call, components};
 use data_encoding::HEXLOWER;
@@ -86,6 +87,32 @@ async fn what_is_denied_is_recorded_and_goes_nowhere() {
         assert_eq!(entries.last().unwrap()["decision_id"], json!(problem.decision_id.unwrap()));
     }
     assert!(scene.upstream.seen().is_empty());
+}
+
+/// A policy sees that a request goes on and where to, may say no, and is asked the same again in a replay.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_sees_that_a_request_goes_on() {
+    let scene = Scene::new().await;
+    let world = &scene.world;
+    scene.get("42").await.expect(200);
+    scene.effect().await;
+    world.activate("tokens", components::bytes("no_logins"), json!({})).await;
+    assert!(world.bot.decide(&ask()).await.credential.is_some());
+    let last = async || world.entries().await.into_iter().rfind(|entry| entry["type"] == "decision").unwrap();
+    assert_eq!(last().await.get("credential"), None);
+    let problem = scene.get("42").await.refused(403, "denied");
+    assert_eq!(problem.reasons.iter().map(|one| one.code.as_str()).collect::<Vec<_>>(), ["tokens_only"]);
+    let goes_on = json!({ "kind": "proxy", "target": "crm" });
+    assert_eq!(last().await["credential"], goes_on);
+    let record = format!("/v1/audit/decisions/{}", problem.decision_id.unwrap());
+    let record: Value = world.staff.auditor.get(record).await.expect(200).json();
+    assert_eq!(record["credential"], goes_on);
+    // Also where there is no row, and no policy is asked.
+    scene.send(through("GET", "/v2/articles")).await.refused(403, "denied");
+    assert_eq!(last().await["credential"], goes_on);
+    assert_eq!(scene.upstream.seen().len(), 1);
+    let same = replays_identically(world).await;
+    assert_eq!((same.asked(), same.not_run), (3, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,8 @@
 //! Connections to the database, as its administrator. Each has limits of its own on the other side, too, so that what
 //! we do not wait for any more does not go on there for ever.
+//!
+//! One is kept for ending logins and for nothing else: those who hold the logins may take all others that the database
+//! has room for.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,14 +12,18 @@ use attorn_core::{PostgresqlSettings, SqlName, TargetTls};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
+use tokio::net::TcpStream;
+use tokio::sync::{MappedMutexGuard, MutexGuard};
 use tokio::task::AbortHandle;
 use tokio_postgres::config::{ChannelBinding, SslMode};
 use tokio_postgres::error::SqlState;
+use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use zeroize::Zeroizing;
 
 use super::errors::within;
+use super::stream::{Allowance, Bounded};
 use crate::address;
 use crate::kind::KindError;
 
@@ -26,6 +33,10 @@ const CONNECT: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(30);
 /// How many of those are kept.
 const IDLE_MAX: usize = 8;
+/// How many bytes an answer may have, with all that comes before it is used again: what is asked for is short.
+const ANSWERS_BYTES_MAX: u64 = 1 << 20;
+/// What tells the connection from others that is kept for ending logins, and has it live as long as it may take.
+const SPARE: &str = "SET application_name = 'attorn ending'; SET idle_session_timeout = 0";
 /// What the database itself does not let take longer, and which names mean what: nothing in a schema that others may
 /// write to.
 const OPTIONS: &str = "-c statement_timeout=5000 -c lock_timeout=3000 -c idle_in_transaction_session_timeout=10000 \
@@ -41,13 +52,26 @@ pub(super) struct Connector {
     /// Where this server listens.
     pub(super) own: SocketAddr,
     idle: Mutex<Vec<(Instant, Connection)>>,
+    /// For ending logins alone.
+    spare: tokio::sync::Mutex<Option<Connection>>,
 }
 
 /// A connection. What drives it ends with it.
 pub(super) struct Connection {
     pub(super) client: Client,
+    allowance: Allowance,
     driver: AbortHandle,
 }
+
+impl Connection {
+    /// The next answers may be so long together.
+    pub(super) fn expect(&self, bytes: u64) {
+        self.allowance.set(bytes);
+    }
+}
+
+/// Why there is no connection, and whether that is because of the password.
+type Unconnected = (KindError, bool);
 
 impl Drop for Connection {
     fn drop(&mut self) {
@@ -56,14 +80,15 @@ impl Drop for Connection {
 }
 
 impl Connector {
-    pub(super) const fn new(settings: PostgresqlSettings, passwords: Passwords, own: SocketAddr) -> Self {
-        Self { settings, passwords, own, idle: Mutex::new(Vec::new()) }
+    pub(super) fn new(settings: PostgresqlSettings, passwords: Passwords, own: SocketAddr) -> Self {
+        Self { settings, passwords, own, idle: Mutex::default(), spare: tokio::sync::Mutex::default() }
     }
 
     /// A connection to the database of the target: one that is kept, or a new one.
     pub(super) async fn connection(&self) -> Result<Connection, KindError> {
         while let Some((since, kept)) = self.lock().pop() {
             if since.elapsed() < IDLE && !kept.client.is_closed() {
+                kept.expect(ANSWERS_BYTES_MAX);
                 return Ok(kept);
             }
         }
@@ -76,6 +101,27 @@ impl Connector {
         if idle.len() < IDLE_MAX && !connection.client.is_closed() {
             idle.push((Instant::now(), connection));
         }
+    }
+
+    /// See that there is a connection which is kept for ending logins.
+    pub(super) async fn keep_spare(&self) -> Result<(), KindError> {
+        let mut spare = self.spare.lock().await;
+        if spare.as_ref().is_none_or(|kept| kept.client.is_closed()) {
+            let made = self.to(&self.settings.database).await?;
+            made.client.batch_execute(SPARE).await?;
+            *spare = Some(made);
+        }
+        Ok(())
+    }
+
+    /// The connection that is kept for ending logins, if there is one. One login is ended by it after the other.
+    pub(super) async fn spare(&self) -> Option<MappedMutexGuard<'_, Connection>> {
+        let guard = self.spare.lock().await;
+        let kept = MutexGuard::try_map(guard, |kept| kept.as_mut().filter(|kept| !kept.client.is_closed())).ok()?;
+        kept.expect(ANSWERS_BYTES_MAX);
+        // Whoever used it before may have been stopped in the middle.
+        kept.client.batch_execute("ROLLBACK").await.ok()?;
+        Some(kept)
     }
 
     /// A new connection to this database.
@@ -98,9 +144,8 @@ impl Connector {
             for address in &addresses {
                 match self.connect_to(*address, database, password).await {
                     Ok(connection) => return Ok(connection),
-                    Err(error) => {
-                        let wrong = error.code() == Some(&SqlState::INVALID_PASSWORD);
-                        last = error.into();
+                    Err((error, wrong)) => {
+                        last = error;
                         // The database is there, and knows another password.
                         if wrong {
                             break;
@@ -117,32 +162,43 @@ impl Connector {
         address: SocketAddr,
         database: &SqlName,
         password: &[u8],
-    ) -> Result<Connection, tokio_postgres::Error> {
+    ) -> Result<Connection, Unconnected> {
         let settings = &self.settings;
+        let broken =
+            |error: std::io::Error| (KindError::unreachable(format!("the database is not to be had: {error}")), false);
+        let refused = |error: tokio_postgres::Error| {
+            let wrong = error.code() == Some(&SqlState::INVALID_PASSWORD);
+            (KindError::from(error), wrong)
+        };
+        let stream = TcpStream::connect(address).await.map_err(broken)?;
+        stream.set_nodelay(true).map_err(broken)?;
+        let allowance = Allowance::of(ANSWERS_BYTES_MAX);
         let mut config = Config::new();
         config
-            .host(settings.host.as_str())
-            .hostaddr(address.ip())
-            .port(address.port())
             .dbname(database.as_str())
             .user(settings.admin.as_str())
             .password(password)
             .application_name("attorn")
-            .options(OPTIONS)
-            .connect_timeout(CONNECT);
+            .options(OPTIONS);
         let (client, driver) = match &settings.tls {
             TargetTls::Loopback => {
-                let (client, connection) = config.ssl_mode(SslMode::Disable).connect(NoTls).await?;
+                let stream = Bounded::plain(stream, allowance.clone());
+                config.ssl_mode(SslMode::Disable);
+                let (client, connection) = config.connect_raw(stream, NoTls).await.map_err(refused)?;
                 (client, tokio::spawn(connection).abort_handle())
             }
             TargetTls::Verified(roots) => {
                 // With the channel bound, whoever answers knows the password's verifier and holds the certificate.
                 config.ssl_mode(SslMode::Require).channel_binding(ChannelBinding::Require);
-                let (client, connection) = config.connect(tls(roots)).await?;
+                let stream = Bounded::over_tls(stream, allowance.clone());
+                let host = settings.host.as_str();
+                let tls = MakeTlsConnect::<Bounded<TcpStream>>::make_tls_connect(&mut tls(roots), host);
+                let tls = tls.unwrap_or_else(|never| match never {});
+                let (client, connection) = config.connect_raw(stream, tls).await.map_err(refused)?;
                 (client, tokio::spawn(connection).abort_handle())
             }
         };
-        Ok(Connection { client, driver })
+        Ok(Connection { client, allowance, driver })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Instant, Connection)>> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio_postgres::Error;
 use tokio_postgres::error::{DbError, SqlState};
 
-use crate::kind::KindError;
+use crate::kind::{KindError, SAYS};
 
 /// The longest text of the database's that is repeated, in characters.
 const TEXT_CHARS_MAX: usize = 200;
@@ -25,21 +25,21 @@ impl From<Error> for KindError {
 /// Its message and code: what stands in details and hints may be others' data.
 fn of_database(said: &DbError) -> KindError {
     let code = said.code();
-    let text = cut(&format!("the database says {}: {}", code.code(), said.message()));
-    let target = [
-        SqlState::INVALID_PASSWORD,
-        SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
-        SqlState::UNDEFINED_DATABASE,
-        SqlState::INSUFFICIENT_PRIVILEGE,
-    ];
+    let text = cut(&format!("{SAYS}{}: {}", code.code(), said.message()));
+    let target =
+        [SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION, SqlState::UNDEFINED_DATABASE];
     if target.contains(code) {
         return KindError::misconfigured(text);
+    }
+    // A login can bring it about that something is not permitted, so that is not the whole target's fault.
+    if *code == SqlState::INSUFFICIENT_PRIVILEGE {
+        return KindError::not_now(text);
     }
     match code.code().get(..2) {
         // Connections, resources, an operator's intervention, the system: the whole database.
         Some("08" | "53" | "57" | "58") if *code != SqlState::QUERY_CANCELED => KindError::unreachable(text),
-        // Locks, serialisation, timeouts.
-        Some("40" | "55" | "57" | "25") => KindError::not_now(text),
+        // Locks, serialisation, timeouts, and a row that was changed while we waited for it (`XX000`).
+        Some("40" | "55" | "57" | "25" | "XX") => KindError::not_now(text),
         _ => KindError::refused(text),
     }
 }

@@ -1,9 +1,9 @@
 //! Making a login, and letting it live longer: one question, which finds out all that could be wrong, and then one
 //! transaction in one message.
 
-use std::time::Duration;
+use std::time::Instant;
 
-use attorn_core::{Grant, LeaseId, PostgresqlSettings, SqlName};
+use attorn_core::{Grant, LeaseId, PostgresqlSettings, SqlName, TimeMs};
 use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
 
 use super::connect::Connection;
@@ -15,13 +15,14 @@ pub(super) async fn login(
     connection: &Connection,
     (settings, log_id): (&PostgresqlSettings, &str),
     grant: &Grant,
-    (order, password): (&Order, &[u8]),
+    (order, (lives, made), password): (&Order, (Instant, Instant), &[u8]),
 ) -> Result<(), KindError> {
     let user = grant.behalf.as_ref().map(|behalf| &behalf.user);
     if user.is_some() && settings.user_table.is_none() {
         return Err(KindError::misconfigured("the target has no table of users, and the grant is held for a user"));
     }
-    let Times { until, deadline } = before(connection, settings, (&order.roles, user.is_some()), order.life).await?;
+    let clock = before(connection, settings, (&order.roles, user.is_some())).await?;
+    let (until, deadline) = (clock.at(lives).to_string(), clock.at(made).to_string());
     // Whoever stopped waiting has the login ended later than this, so it must not be made then: also not by a database
     // that was stopped meanwhile, and finds this message when it goes on. Beyond the deadline this divides by zero.
     let in_time = format!("SELECT 1 / (clock_timestamp() < {}::timestamptz)::int", quote::text(&deadline));
@@ -40,6 +41,8 @@ pub(super) async fn login(
         ),
         format!("COMMENT ON ROLE {name} IS {}", quote::text(&comment)),
     ];
+    // Ending its sessions needs membership, and must not have to wait for anything that the login can lock.
+    statements.push(format!("GRANT {name} TO CURRENT_USER"));
     statements.extend(order.roles.iter().map(|role| format!("GRANT {} TO {name}", quote::name(role))));
     if let (Some(user), Some(table)) = (user, &settings.user_table) {
         let (schema, table) = (quote::name(&table.schema), quote::name(&table.table));
@@ -54,7 +57,7 @@ pub(super) async fn login(
 pub(super) async fn renew(
     connection: &Connection,
     comment_begins: &str,
-    (outside, life): (&Outside, Duration),
+    (outside, until): (&Outside, Instant),
 ) -> Result<(), KindError> {
     let Some(found) = look::login(connection, &outside.name).await? else {
         return Err(KindError::refused("there is no such login any more"));
@@ -62,33 +65,49 @@ pub(super) async fn renew(
     if !found.comment.starts_with(comment_begins) || !found.can_login {
         return Err(KindError::refused("the login of this name is not this lease's, or is being ended"));
     }
-    let rows = connection.client.simple_query(&format!("SELECT {}", until_of(life))).await?;
-    let until = first_row(&rows)?.get(0).unwrap_or_default().to_owned();
+    let rows = connection.client.simple_query(&format!("SELECT {NOW_MS}")).await?;
+    let until = Clock::read(first_row(&rows)?.get(0))?.at(until).to_string();
     let statement = format!("ALTER ROLE {} VALID UNTIL {}", quote::name(&outside.name), quote::text(&until));
     Ok(connection.client.batch_execute(&statement).await?)
 }
 
-/// By the database's own clock.
-struct Times {
-    /// Until when the login lives.
-    until: String,
-    /// Until when it may be made.
-    deadline: String,
+/// The database's own clock, in milliseconds.
+const NOW_MS: &str = "floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+
+/// What the database's clock said when it was asked, and when the answer came, which was later. What counts from there on
+/// is put no later than it should be, however long the answer took.
+struct Clock {
+    said: TimeMs,
+    heard: Instant,
 }
 
-/// See that all that is given may be given, and what times these are.
+impl Clock {
+    fn read(said: Option<&str>) -> Result<Self, KindError> {
+        let said = said.and_then(|said| said.parse().ok());
+        let said = said.ok_or_else(|| KindError::unreachable("the database does not know the time"))?;
+        Ok(Self { said: TimeMs(said), heard: Instant::now() })
+    }
+
+    /// What it says then.
+    fn at(&self, then: Instant) -> TimeMs {
+        let left = then.saturating_duration_since(self.heard);
+        self.said.plus_ms(u64::try_from(left.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+/// See that all that is given may be given and there is room for what the login may take, and what time it is.
 async fn before(
     connection: &Connection,
     settings: &PostgresqlSettings,
     (roles, for_user): (&[SqlName], bool),
-    life: Duration,
-) -> Result<Times, KindError> {
+) -> Result<Clock, KindError> {
     let table = settings.user_table.as_ref().filter(|_| for_user);
     let others = table.map_or_else(|| "false".to_owned(), look::others_write);
-    let (until, deadline) = (until_of(life), until_of(super::ACT));
-    let question = format!("SELECT {until}, {}, {others}, {deadline}", look::good_roles(roles));
+    let (good, free) = (look::good_roles(roles), look::FREE);
+    let question = format!("SELECT {NOW_MS}, {good}, {others}, {free}, {}", look::VERSION);
     let rows = connection.client.simple_query(&question).await?;
     let row = first_row(&rows)?;
+    let clock = Clock::read(row.get(0))?;
     if row.get(1).and_then(|count| count.parse().ok()) != Some(roles.len()) {
         let text = "a role of the target's rules is not there, or is one that must not be given: `attorn target check`";
         return Err(KindError::misconfigured(text));
@@ -98,15 +117,17 @@ async fn before(
             "the table of users is not there, or others than the administrator may write it: `attorn target check`";
         return Err(KindError::misconfigured(text));
     }
-    let text = |at: usize| row.get(at).unwrap_or_default().to_owned();
-    Ok(Times { until: text(0), deadline: text(3) })
-}
-
-/// When a login ends that lives so long from now on, as the database's clock has it.
-fn until_of(life: Duration) -> String {
-    let milliseconds = life.as_millis();
-    let at = format!("clock_timestamp() + interval '{milliseconds} milliseconds'");
-    format!("to_char(({at}) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')")
+    if row.get(4).and_then(|version| version.parse().ok()).is_none_or(|version: i32| version < look::VERSION_MIN) {
+        // Before, every login may make others members of itself, and they live on.
+        return Err(KindError::misconfigured("the database is older than PostgreSQL 15: `attorn target check`"));
+    }
+    let free: i64 = row.get(3).and_then(|free| free.parse().ok()).unwrap_or_default();
+    if free < i64::from(settings.connections_max) {
+        let text =
+            format!("the database has room for {free} connections, and a login may take {}", settings.connections_max);
+        return Err(KindError::not_now(text));
+    }
+    Ok(clock)
 }
 
 fn first_row(messages: &[SimpleQueryMessage]) -> Result<&SimpleQueryRow, KindError> {
@@ -130,4 +151,24 @@ pub(super) fn comment_begins(log_id: &str, lease: &LeaseId) -> String {
 /// What says that a login is this server's; the lease stands behind it.
 pub(super) fn comment_of(log_id: &str) -> String {
     format!("attorn log={log_id} lease=")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn no_time_is_later_for_an_answer_that_took_long() {
+        let asked = Instant::now();
+        let clock = Clock { said: TimeMs(1_000_000), heard: asked + Duration::from_secs(4) };
+        // Ten seconds after it was asked are six after the answer, which came four after the clock was read at most.
+        assert_eq!(clock.at(asked + Duration::from_secs(10)), TimeMs(1_006_000));
+        assert_eq!(clock.at(asked + Duration::from_secs(3)), TimeMs(1_000_000));
+        assert_eq!(Clock::read(Some("12")).unwrap().said, TimeMs(12));
+        for none in [None, Some(""), Some("soon"), Some("-1")] {
+            assert!(Clock::read(none).is_err(), "{none:?}");
+        }
+    }
 }

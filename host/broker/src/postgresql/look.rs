@@ -52,9 +52,25 @@ pub(super) fn good_roles(roles: &[SqlName]) -> String {
     format!("(SELECT count(*) FROM pg_roles r WHERE r.rolname IN ({}) AND {})", names.join(", "), GOOD)
 }
 
-/// Whether a role `r` may be given. One that can sign in could be given a password by whoever is a member of it.
-const GOOD: &str = "NOT r.rolcanlogin AND NOT EXISTS (SELECT 1 FROM pg_roles p WHERE pg_has_role(r.oid, p.oid, 'MEMBER') \
-                    AND (p.rolsuper OR p.rolcreaterole OR p.rolcreatedb OR p.rolreplication OR p.rolbypassrls \
+/// For how many more connections the database has room that are no superuser's. What no other than its owner may see of
+/// others' sessions is not needed: how many there are anybody may know.
+pub(super) const FREE: &str = "(current_setting('max_connections')::bigint \
+                    - current_setting('superuser_reserved_connections')::bigint \
+                    - coalesce(current_setting('reserved_connections', true)::bigint, 0) \
+                    - (SELECT coalesce(sum(numbackends), 0)::bigint FROM pg_stat_database))";
+/// The version of the database.
+pub(super) const VERSION: &str = "current_setting('server_version_num')";
+/// The first version in which a login cannot make others members of itself.
+pub(super) const VERSION_MIN: i32 = 150_000;
+
+/// Whether a role `r` may be given: neither it nor one that it is a member of can sign in (whoever is a member could give
+/// it a password), is more than a plain role, gives roles on, or owns anything in any database, which it could change at
+/// will.
+const GOOD: &str = "NOT EXISTS (SELECT 1 FROM pg_roles p WHERE pg_has_role(r.oid, p.oid, 'MEMBER') \
+                    AND (p.rolcanlogin OR EXISTS (SELECT 1 FROM pg_auth_members m WHERE m.member = p.oid \
+                    AND m.admin_option) OR EXISTS (SELECT 1 FROM pg_shdepend s WHERE s.refobjid = p.oid \
+                    AND s.refclassid = 'pg_authid'::regclass AND s.deptype = 'o') \
+                    OR p.rolsuper OR p.rolcreaterole OR p.rolcreatedb OR p.rolreplication OR p.rolbypassrls \
                     OR p.rolname IN ('pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files', \
                     'pg_signal_backend', 'pg_write_all_data')))";
 
@@ -87,14 +103,15 @@ pub(super) async fn problems(connection: &Connection, settings: &PostgresqlSetti
     if is_super {
         problems.push(format!("the administrator `{}` is a superuser; CREATEROLE is enough", settings.admin));
     }
-    if version < 140_000 {
-        problems.push(format!("the database is of version {version}; 14 is the first that is known to work"));
+    if version < VERSION_MIN {
+        problems.push(format!("the database is of version {version}; no login is made before 15"));
     }
     for role in settings.rules.iter().flat_map(|rule| &rule.roles) {
         let asked = format!("SELECT {}", good_roles(std::slice::from_ref(role)));
         if one(&connection.client.simple_query(&asked).await?) != Some("1") {
             problems.push(format!(
-                "the role `{role}` is not there, can sign in, or is a member of one that is more than a plain role"
+                "the role `{role}` is not there, or it or one that it is a member of can sign in, is more than a plain \
+                 role, gives roles on (ADMIN OPTION) or owns something"
             ));
         }
     }

@@ -15,9 +15,10 @@ mod issue;
 mod look;
 mod quote;
 mod revoke;
+mod stream;
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use attorn_core::{Grant, LeaseId, PostgresqlSettings, SqlName};
 use attorn_store::Recorded;
@@ -33,6 +34,11 @@ use errors::within;
 pub const ACT: Duration = Duration::from_secs(10);
 /// How long ending one login may take, over all: its sessions have to go first.
 pub const REVOKE: Duration = Duration::from_secs(20);
+
+/// So much time is needed to make a login. With less none is begun.
+const ACT_MIN: Duration = Duration::from_secs(1);
+/// How many bytes the list of all logins may have.
+const LOGINS_BYTES_MAX: u64 = 64 << 20;
 
 /// With what the names of all logins begin.
 const PREFIX: &str = "attorn_";
@@ -53,6 +59,19 @@ pub struct Order {
     pub roles: Vec<SqlName>,
     /// How long it lives from now on.
     pub life: Duration,
+    /// Within which time from now on it may be made. Whoever asks has it ended after that.
+    pub within: Duration,
+}
+
+impl Order {
+    /// Until when it lives, and until when it may be made.
+    fn bounds(&self) -> Result<(Instant, Instant), KindError> {
+        if self.within < ACT_MIN || self.life < ACT_MIN {
+            return Err(KindError::not_now("there is no time left to make the login"));
+        }
+        let now = Instant::now();
+        Ok((now + self.life, now + self.within.min(ACT)))
+    }
 }
 
 /// A login. Its password is shown once and kept nowhere.
@@ -126,15 +145,19 @@ impl CredentialKind for Postgresql {
     type Credential = Login;
 
     async fn issue(&self, grant: &Recorded<Grant>, order: &Order) -> Result<Login, KindError> {
+        let bounds = order.bounds()?;
         let password = password()?;
         let settings = &self.connector.settings;
         let act = async {
+            // None is made that may not be ended any more when those that there are have taken all connections.
+            self.connector.keep_spare().await?;
             let connection = self.connector.connection().await?;
-            issue::login(&connection, (settings, &self.log_id), grant.get(), (order, password.as_bytes())).await?;
+            let of = (settings, self.log_id.as_str());
+            issue::login(&connection, of, grant.get(), (order, bounds, password.as_bytes())).await?;
             self.connector.keep(connection);
             Ok(())
         };
-        within(ACT, "making the login", act).await?;
+        within(bounds.1.saturating_duration_since(Instant::now()), "making the login", act).await?;
         Ok(Login {
             host: settings.host.to_string(),
             port: settings.port,
@@ -145,9 +168,10 @@ impl CredentialKind for Postgresql {
     }
 
     async fn renew(&self, _: &Recorded<Grant>, outside: &Outside, life: Duration) -> Result<(), KindError> {
+        let until = Instant::now() + life;
         let act = async {
             let connection = self.connector.connection().await?;
-            issue::renew(&connection, &self.comment_begins(&outside.lease), (outside, life)).await?;
+            issue::renew(&connection, &self.comment_begins(&outside.lease), (outside, until)).await?;
             self.connector.keep(connection);
             Ok(())
         };
@@ -155,9 +179,15 @@ impl CredentialKind for Postgresql {
     }
 
     async fn revoke(&self, outside: &Outside) -> Result<Ended, KindError> {
+        let comment = self.comment_begins(&outside.lease);
         let act = async {
-            let connection = self.connector.connection().await?;
-            let comment = self.comment_begins(&outside.lease);
+            let connection = match self.connector.connection().await {
+                Ok(connection) => connection,
+                Err(error) => {
+                    let Some(spare) = self.connector.spare().await else { return Err(error) };
+                    return revoke::login(&self.connector, &spare, &comment, outside).await;
+                }
+            };
             let ended = revoke::login(&self.connector, &connection, &comment, outside).await?;
             self.connector.keep(connection);
             Ok(ended)
@@ -168,7 +198,11 @@ impl CredentialKind for Postgresql {
     async fn check(&self) -> Result<Vec<Outside>, KindError> {
         let act = async {
             let connection = self.connector.connection().await?;
+            connection.expect(LOGINS_BYTES_MAX);
             let found = look::logins(&connection, &self.log_id).await?;
+            if !found.is_empty() {
+                self.connector.keep_spare().await?;
+            }
             self.connector.keep(connection);
             Ok(found)
         };
@@ -219,6 +253,26 @@ mod tests {
         assert_ne!(*one, *other);
         assert_eq!(one.len(), 43);
         assert!(one.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')));
+    }
+
+    #[test]
+    fn nothing_is_begun_for_which_there_is_no_time() {
+        let order = |life, within| Order {
+            outside: Outside { lease: LeaseId::from_random([1; 16]), name: login_name().unwrap() },
+            roles: Vec::new(),
+            life: Duration::from_millis(life),
+            within: Duration::from_millis(within),
+        };
+        for (life, within) in [(60_000, 999), (999, 20_000), (60_000, 0)] {
+            let error = order(life, within).bounds().unwrap_err();
+            assert!(error.is_temporary() && !error.is_of_target(), "{error}");
+        }
+        // Never longer than whoever waits does, and never longer than it is waited before it is ended.
+        for (within, most) in [(2_000, Duration::from_secs(2)), (60_000, ACT)] {
+            let before = Instant::now();
+            let (lives, made) = order(60_000, within).bounds().unwrap();
+            assert!(made <= Instant::now() + most && lives >= before + Duration::from_mins(1));
+        }
     }
 
     #[test]

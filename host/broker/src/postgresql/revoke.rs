@@ -1,11 +1,18 @@
-//! Ending a login: nobody signs in with it any more, its sessions go, what it owns goes, it goes.
+//! Ending a login: what it was given is taken back, its sessions go, nobody signs in with it any more, what it owns goes,
+//! it goes.
 //!
 //! Each step may have been taken before, by an attempt that did not come to its end. What it owns is dropped and given
 //! to nobody: a function of an agent's would otherwise run as whoever gets it.
+//!
+//! A session of the login may lock the login's own row (`ALTER ROLE CURRENT_USER PASSWORD`), so nothing here waits for
+//! that row before the sessions were told to go, and closing and ending are repeated until both hold.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use attorn_core::SqlName;
+use tokio::time::Instant;
+use tokio_postgres::error::SqlState;
 
 use super::connect::{Connection, Connector};
 use super::look::{self, Found};
@@ -15,8 +22,17 @@ use crate::kind::{Ended, KindError, Outside};
 /// How long sessions may take to go, and how often it is looked.
 const SESSIONS: Duration = Duration::from_secs(6);
 const LOOK: Duration = Duration::from_millis(25);
+/// How long closing the login may wait, in milliseconds, before its sessions are told to go once more.
+const LOCK_MS: u32 = 250;
+/// How long one that is signing in may do so before it is told to go: others that sign in are done by then.
+const SIGN_IN: Duration = Duration::from_millis(500);
 /// In how many other databases a login may own something.
 const DATABASES_MAX: i64 = 64;
+/// What ends the sessions of a role. The count is how many there were.
+const TERMINATE: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usesysid = ";
+/// Those that have begun and do not say yet who they are. Each holds a lock on its own transaction from its begin.
+const HIDDEN: &str = "SELECT DISTINCT l.pid FROM pg_locks l WHERE l.locktype = 'virtualxid' AND l.pid IS NOT NULL \
+                      AND NOT EXISTS (SELECT 1 FROM pg_stat_activity a WHERE a.pid = l.pid)";
 
 /// End a login that was made for this lease.
 pub(super) async fn login(
@@ -31,34 +47,113 @@ pub(super) async fn login(
         return Ok(Ended::Before);
     };
     let name = quote::name(&outside.name);
-    // So that nobody comes in while sessions end. Membership is what lets the administrator end and drop what is its.
-    let closed = format!("ALTER ROLE {name} NOLOGIN CONNECTION LIMIT 0; GRANT {name} TO CURRENT_USER");
-    connection.client.batch_execute(&closed).await?;
+    take_back(connector, connection, (outside, &found)).await?;
+    close(connection, &name, &found).await?;
+    end_hidden(connection).await?;
     end_sessions(connection, &found).await?;
     for database in elsewhere(connection, &found).await? {
         let other = connector.to(&database).await?;
         other.client.batch_execute(&format!("DROP OWNED BY {name} CASCADE")).await?;
     }
-    let mut statements = vec!["BEGIN".to_owned()];
-    if let Some(table) = &connector.settings.user_table {
-        let (schema, table) = (quote::name(&table.schema), quote::name(&table.table));
-        let login = quote::text(outside.name.as_str());
-        statements.push(format!("DELETE FROM {schema}.{table} WHERE login = {login}"));
-    }
-    statements.extend([format!("DROP OWNED BY {name} CASCADE"), format!("DROP ROLE {name}"), "COMMIT".to_owned()]);
+    let drop = format!("BEGIN; DROP OWNED BY {name} CASCADE; DROP ROLE {name}; COMMIT");
     // A connection on which this fails is not kept, and its transaction ends with it.
-    connection.client.batch_execute(&statements.join("; ")).await?;
+    connection.client.batch_execute(&drop).await?;
     // One that was signing in while it was closed shows only now.
     end_sessions(connection, &found).await?;
     Ok(Ended::Now)
 }
 
+/// Take back its roles and the row that says which user it is for. This touches no row that the login can lock, and what
+/// goes on in a session is worth nothing from here on.
+async fn take_back(
+    connector: &Connector,
+    connection: &Connection,
+    (outside, found): (&Outside, &Found),
+) -> Result<(), KindError> {
+    let name = quote::name(&outside.name);
+    let mut statements = vec!["BEGIN".to_owned()];
+    // Membership is what lets the administrator end and drop what is its. It has it since the login was made, unless
+    // somebody took it.
+    let is_member = "SELECT pg_has_role(current_user, $1::oid, 'USAGE')";
+    if !connection.client.query_one(is_member, &[&found.oid]).await?.try_get::<_, bool>(0)? {
+        statements.push(format!("GRANT {name} TO CURRENT_USER"));
+    }
+    let given = "SELECT r.rolname::text FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid WHERE m.member = $1";
+    for row in connection.client.query(given, &[&found.oid]).await? {
+        statements.push(format!("REVOKE {} FROM {name}", quote::name(&parsed(row.try_get(0)?)?)));
+    }
+    if let Some(table) = &connector.settings.user_table {
+        let (schema, table) = (quote::name(&table.schema), quote::name(&table.table));
+        let login = quote::text(outside.name.as_str());
+        statements.push(format!("DELETE FROM {schema}.{table} WHERE login = {login}"));
+    }
+    statements.push("COMMIT".to_owned());
+    Ok(connection.client.batch_execute(&statements.join("; ")).await?)
+}
+
+/// See that nobody signs in any more. Its sessions are told to go first and in the same message: one that holds the
+/// row's lock loses it, and whoever comes back stands behind us.
+async fn close(connection: &Connection, name: &str, found: &Found) -> Result<(), KindError> {
+    let closes = format!(
+        "{TERMINATE}{}; BEGIN; SET LOCAL lock_timeout = {LOCK_MS}; ALTER ROLE {name} NOLOGIN CONNECTION LIMIT 0; COMMIT",
+        found.oid
+    );
+    let began = Instant::now();
+    loop {
+        let Err(error) = connection.client.batch_execute(&closes).await else { return Ok(()) };
+        // The row is locked, or was changed while we waited for it.
+        let again = [SqlState::LOCK_NOT_AVAILABLE, SqlState::INTERNAL_ERROR, SqlState::T_R_DEADLOCK_DETECTED];
+        if !error.code().is_some_and(|code| again.contains(code)) || began.elapsed() > SESSIONS {
+            return Err(error.into());
+        }
+        connection.client.batch_execute("ROLLBACK").await?;
+    }
+}
+
+/// End what signed in before the login was closed and does not show yet (`post_auth_delay`, which the client chooses).
+/// Whose it is cannot be asked, so each is told to go, and the database refuses where it is none of our logins. A
+/// superuser is refused nothing and would hit others.
+async fn end_hidden(connection: &Connection) -> Result<(), KindError> {
+    let is_super = "SELECT rolsuper FROM pg_roles WHERE rolname = current_user";
+    if connection.client.query_one(is_super, &[]).await?.try_get(0)? {
+        return Ok(());
+    }
+    let mut left = hidden(connection).await?;
+    let (began, mut others) = (Instant::now(), BTreeSet::new());
+    while !left.is_empty() {
+        if began.elapsed() > SESSIONS {
+            return Err(KindError::not_now(format!("{} sessions that are signing in do not end", left.len())));
+        }
+        if began.elapsed() > SIGN_IN {
+            for pid in &left {
+                let told = connection.client.query_one("SELECT pg_terminate_backend($1)", &[pid]).await;
+                match told {
+                    Ok(_) => {}
+                    Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+                        others.insert(*pid);
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        tokio::time::sleep(LOOK).await;
+        let now = hidden(connection).await?;
+        left.retain(|pid| now.contains(pid) && !others.contains(pid));
+    }
+    Ok(())
+}
+
+async fn hidden(connection: &Connection) -> Result<BTreeSet<i32>, KindError> {
+    let rows = connection.client.query(HIDDEN, &[]).await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
 /// End its sessions until there is none.
 async fn end_sessions(connection: &Connection, found: &Found) -> Result<(), KindError> {
-    let terminate = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usesysid = $1";
-    let began = tokio::time::Instant::now();
+    let terminate = format!("{TERMINATE}$1");
+    let began = Instant::now();
     loop {
-        let left: i64 = connection.client.query_one(terminate, &[&found.oid]).await?.try_get(0)?;
+        let left: i64 = connection.client.query_one(&terminate, &[&found.oid]).await?.try_get(0)?;
         if left == 0 {
             return Ok(());
         }
@@ -75,7 +170,9 @@ async fn elsewhere(connection: &Connection, found: &Found) -> Result<Vec<SqlName
                     WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = $1 \
                     AND d.datname <> current_database() LIMIT $2";
     let rows = connection.client.query(question, &[&found.oid, &DATABASES_MAX]).await?;
-    let name =
-        |text: &str| text.parse().map_err(|error: attorn_core::ParseError| KindError::refused(error.to_string()));
-    rows.iter().map(|row| name(row.try_get(0)?)).collect()
+    rows.iter().map(|row| parsed(row.try_get(0)?)).collect()
+}
+
+fn parsed(name: &str) -> Result<SqlName, KindError> {
+    name.parse().map_err(|error: attorn_core::ParseError| KindError::refused(error.to_string()))
 }

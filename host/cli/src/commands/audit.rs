@@ -4,25 +4,29 @@ mod directory;
 mod epochs;
 mod filters;
 mod list;
+mod place;
 pub(crate) mod replay;
 mod show;
 mod story;
+mod unpack;
 mod verify;
 mod watch;
 
-use std::io::Write as _;
+use std::io::{BufReader, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use attorn_api::audit::Entry;
-use attorn_core::{DecisionId, TimeMs};
+use attorn_core::TimeMs;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::operator_client::OperatorClient;
 use crate::output::Output;
 use directory::{Form, Head};
+use place::Asked;
 
 /// The longest summary of an entry in a list, in characters.
 const SUMMARY_CHARS_MAX: usize = 100;
@@ -47,7 +51,7 @@ pub(crate) enum Audit {
     /// Re-hash a whole log against its signed checkpoint, or check a receipt; ends with 5 if it does
     /// not verify
     Verify(verify::Verify),
-    /// Get the whole log, as one file or a directory, that can be verified without the server
+    /// Get the whole log, as one file or a directory that nobody else may read, to be verified without the server
     Export(Export),
     /// Print the key that verifies the log's checkpoints
     Key,
@@ -59,20 +63,13 @@ pub(crate) enum Audit {
 Examples:
   attorn audit show 12
   attorn audit show 1/12                               entry 12 of the log's first epoch
+  attorn audit show log-0123456789abcdef/1/12          the same, as it is printed
   attorn audit show dec_0123456789abcdef0123456789abcdef")]
 pub(crate) struct Show {
-    /// An entry's index, with its epoch if the log has begun a later one since, or a decision's id
-    #[arg(value_name = "INDEX|EPOCH/INDEX|DECISION", value_parser = Shown::parse)]
-    what: Shown,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shown {
-    /// Of the epoch that the log is in.
-    Entry(u64),
-    /// Of this epoch.
-    InEpoch(u64, u64),
-    Decision(DecisionId),
+    /// An entry's index, with its epoch if the log has begun a later one since, also as it is printed with the log's id;
+    /// or a decision's id
+    #[arg(value_name = "ENTRY|DECISION")]
+    what: Asked,
 }
 
 #[derive(Debug, Args)]
@@ -80,9 +77,10 @@ enum Shown {
     after_help = "Examples:\n  attorn audit receipt 12\n  attorn audit receipt dec_0123456789abcdef0123456789abcdef --wait witnessed"
 )]
 pub(crate) struct Receipt {
-    /// An entry's index, with its epoch if the log has begun a later one since, or a decision's id
-    #[arg(value_name = "INDEX|EPOCH/INDEX|DECISION", value_parser = Shown::parse)]
-    what: Shown,
+    /// An entry's index, with its epoch if the log has begun a later one since, also as it is printed with the log's id;
+    /// or a decision's id
+    #[arg(value_name = "ENTRY|DECISION")]
+    what: Asked,
     /// Wait until a checkpoint counts the entry that is on disk, or that enough witnesses cosigned
     #[arg(long, value_enum, value_name = "HOW")]
     wait: Option<Wait>,
@@ -113,41 +111,30 @@ impl Wait {
 }
 
 impl Receipt {
-    fn path(&self) -> String {
-        let path = match self.what {
-            Shown::Entry(index) => format!("/v1/audit/entries/{index}/receipt"),
-            Shown::InEpoch(epoch, index) => format!("/v1/audit/epochs/{epoch}/entries/{index}/receipt"),
-            Shown::Decision(id) => format!("/v1/audit/decisions/{id}/receipt"),
+    async fn path(&self, client: &OperatorClient) -> Result<String, Failure> {
+        let path = match &self.what {
+            Asked::Entry(place) => format!("{}/receipt", place.path(client).await?),
+            Asked::Decision(id) => format!("/v1/audit/decisions/{id}/receipt"),
         };
-        Wait::asked(&path, self.wait)
+        Ok(Wait::asked(&path, self.wait))
     }
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Export {
+    /// An earlier epoch of the log alone (`attorn audit epochs`)
+    #[arg(long, value_name = "EPOCH", conflicts_with = "witnessed")]
+    epoch: Option<u64>,
     /// Write it to this new file, instead of standard output
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Write it to this new directory: tiles as C2SP has them, and each entry as a line of JSON
+    /// Write it to this new directory: tiles as C2SP has them, and each entry as a line of JSON; earlier epochs as files
+    /// in `epochs`
     #[arg(long, value_name = "DIR", conflicts_with = "out")]
     dir: Option<PathBuf>,
     /// Only up to a checkpoint that enough witnesses have cosigned
     #[arg(long, requires = "dir")]
     witnessed: bool,
-}
-
-impl Shown {
-    fn parse(text: &str) -> Result<Self, String> {
-        if text.starts_with("dec_") {
-            return crate::parse::id(text).map(Self::Decision);
-        }
-        let number = |text: &str| text.parse::<u64>().ok();
-        let shown = match text.split_once('/') {
-            None => number(text).map(Self::Entry),
-            Some((epoch, index)) => number(epoch).zip(number(index)).map(|(epoch, index)| Self::InEpoch(epoch, index)),
-        };
-        shown.ok_or_else(|| "it is neither an index, an epoch and an index, nor a decision's id".into())
-    }
 }
 
 impl Audit {
@@ -160,7 +147,8 @@ impl Audit {
             Self::Replay(replay) => replay.run(context).await,
             Self::Watch(watch) => watch.run(context).await,
             Self::Receipt(receipt) => {
-                output.raw(&context.operator()?.text(&receipt.path()).await?);
+                let client = context.operator()?;
+                output.raw(&client.text(&receipt.path(&client).await?).await?);
                 Ok(Exit::Done)
             }
             Self::Checkpoint(Checkpoint { wait }) => {
@@ -180,33 +168,61 @@ impl Audit {
 impl Export {
     async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let client = context.operator()?;
-        if let Some(path) = self.dir {
-            let head = if self.witnessed { Head::Witnessed } else { Head::Newest };
-            new_directory(&path)?;
-            let entries = directory::download(&client, &path, (head, Form::Exported), |_, _| {}).await?;
-            let path = path.display();
-            context.output.note(format!("{entries} entries are in `{path}`: `attorn audit verify --dir` checks it"));
-            return Ok(Exit::Done);
+        let source = self.epoch.map_or_else(|| "/v1/audit/export".to_owned(), epoch_export);
+        if let Some(path) = &self.dir {
+            let is_new = !path.exists();
+            let done = self.directory(&client, path, &context.output).await;
+            if done.is_err() && is_new {
+                // What is there of it is no export, and would be in the way of the next.
+                let _ = std::fs::remove_dir_all(path);
+            }
+            return done;
         }
         let Some(path) = self.out else {
             let mut out = Passed(&context.output);
-            client.download("/v1/audit/export", &mut out).await?;
+            client.download(&source, &mut out).await?;
             return Ok(Exit::Done);
         };
         let fail = |error: std::io::Error| Failure::file("write", &path, &error);
-        let file = std::fs::OpenOptions::new().write(true).create_new(true).open(&path);
-        let mut file = file.map_err(|error| Failure::new_file(&path, &error))?;
-        client.download("/v1/audit/export", &mut file).await?;
+        let mut file = crate::private::new_file(&path).map_err(|error| Failure::new_file(&path, &error))?;
+        if let Err(failure) = client.download(&source, &mut file).await {
+            // What is there of it is no export, and would be in the way of the next.
+            let _ = std::fs::remove_file(&path);
+            return Err(failure);
+        }
         file.flush().and_then(|()| file.sync_all()).map_err(fail)?;
         context.output.note(format!("the log is in `{}`: `attorn audit verify --file` checks it", path.display()));
         Ok(Exit::Done)
     }
+
+    async fn directory(&self, client: &OperatorClient, path: &Path, output: &Output) -> Result<Exit, Failure> {
+        new_directory(path)?;
+        let entries = if let Some(epoch) = self.epoch {
+            let mut export = tempfile::tempfile().map_err(|error| Failure::of(&error))?;
+            client.download(&epoch_export(epoch), &mut export).await?;
+            export.rewind().map_err(|error| Failure::of(&error))?;
+            unpack::unpack(BufReader::new(export), path)?
+        } else {
+            let head = if self.witnessed { Head::Witnessed } else { Head::Newest };
+            let entries = directory::download(client, path, (head, Form::Exported), |_, _| {}).await?.entries;
+            for missing in directory::download_earlier(client, path).await? {
+                output.note(format!("the server does not keep the entries of epoch {missing} any more"));
+            }
+            entries
+        };
+        output.note(format!("{entries} entries are in `{}`: `attorn audit verify --dir` checks it", path.display()));
+        Ok(Exit::Done)
+    }
+}
+
+fn epoch_export(epoch: u64) -> String {
+    format!("/v1/audit/epochs/{epoch}/export")
 }
 
 /// Make a directory; one that is there has to be empty.
 fn new_directory(path: &Path) -> Result<(), Failure> {
     let fail = |error: std::io::Error| Failure::file("write", path, &error);
-    std::fs::create_dir_all(path).map_err(fail)?;
+    crate::private::create_dir_all(path).map_err(|error| Failure::new_file(path, &error))?;
     match std::fs::read_dir(path).map_err(fail)?.next() {
         None => Ok(()),
         Some(_) => Err(Failure::new_file(path, &std::io::ErrorKind::AlreadyExists.into())),
@@ -275,19 +291,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn what_is_shown_is_an_index_or_a_decision() {
-        for text in ["", "-1", "x", "1.5", "/", "1/", "/1", "1/2/3", "main/1/2", "grt_0123456789abcdef0123456789abcdef"]
-        {
-            let neither = "it is neither an index, an epoch and an index, nor a decision's id";
-            assert_eq!(Shown::parse(text), Err(neither.into()), "{text}");
-        }
-        assert!(Shown::parse("dec_1").unwrap_err().contains("is no decision id"));
-        assert_eq!(Shown::parse("12"), Ok(Shown::Entry(12)));
-        assert_eq!(Shown::parse("1/12"), Ok(Shown::InEpoch(1, 12)));
-        assert!(matches!(Shown::parse("dec_0123456789abcdef0123456789abcdef"), Ok(Shown::Decision(_))));
-    }
 
     #[test]
     fn summaries_are_short() {

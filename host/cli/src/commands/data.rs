@@ -3,19 +3,25 @@
 //! They read and write files and ask no server, so they work where none runs any more. Whoever may read the files may
 //! use them.
 
+#[cfg(target_os = "linux")]
+use std::path::Path;
 use std::path::PathBuf;
 
 use clap::Args;
 
+#[cfg(target_os = "linux")]
+use super::damage;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
+#[cfg(target_os = "linux")]
+use crate::output::Output;
 
-/// Copy what is needed to make the data directory anew. The server may run meanwhile, and does not notice. The root
-/// key and the keys of users are not in it: keep those apart.
+/// Copy what is needed to make the data directory anew, and read all of the copy. The server may run meanwhile, and
+/// does not notice. The root key and the keys of users are not in it: keep those apart.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  attorn backup /var/backups/attorn/monday\n  attorn backup /var/backups/attorn/monday --keys /mnt/keys/monday\n  attorn backup monday --config ./attorn/attorn.toml"
+    after_help = "Ends with 5 if something of what was copied is damaged or missing: all else is in the backup, and what it is is said.\n\nExamples:\n  attorn backup /var/backups/attorn/monday\n  attorn backup /var/backups/attorn/monday --keys /mnt/keys/monday\n  attorn backup monday --config ./attorn/attorn.toml"
 )]
 pub(crate) struct Backup {
     /// The directory; it is made, and has to be empty if it is there
@@ -29,12 +35,12 @@ pub(crate) struct Backup {
     config: Option<PathBuf>,
 }
 
-/// Make a data directory out of a backup. The audit log goes on under a new epoch and key; all grants, sessions and
-/// tokens of operators end; and everything is denied until somebody thaws the server: since the backup things happened
-/// that it does not know. The token that makes an admin is shown this once.
+/// Make a data directory out of a backup, all of whose files are read. The audit log goes on under a new epoch and key;
+/// all grants, sessions and tokens of operators end; and everything is denied until somebody thaws the server: since
+/// the backup things happened that it does not know. The token that makes an admin is shown this once.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  attorn restore /var/backups/attorn/monday\n  attorn restore /var/backups/attorn/monday --keys /mnt/keys/monday\n  attorn restore monday --config ./attorn/attorn.toml --data-dir ./attorn/data-2"
+    after_help = "Ends with 5 if it restored all but what is damaged or missing in the backup, which it names.\n\nExamples:\n  attorn restore /var/backups/attorn/monday\n  attorn restore /var/backups/attorn/monday --keys /mnt/keys/monday\n  attorn restore monday --config ./attorn/attorn.toml --data-dir ./attorn/data-2"
 )]
 pub(crate) struct Restore {
     /// What `attorn backup` made
@@ -49,13 +55,19 @@ pub(crate) struct Restore {
     /// Where the data goes, if not where the configuration says
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// Restore also where components or settings in the backup are damaged or missing: a policy in force that needs one
+    /// denies whatever it is asked about, until they are pushed again
+    #[arg(long)]
+    with_bad_blobs: bool,
 }
 
-/// Walk a data directory that no server uses, and if the store's files cannot be relied on, make them anew from the
-/// base copy and the journal beside them. Nothing that was acknowledged is lost by that. The files that were there
-/// are moved aside.
+/// Walk a data directory that no server uses, its components, settings and exports of earlier epochs too, and if the
+/// store's files cannot be relied on, make them anew from the base copy and the journal beside them. Nothing that was
+/// acknowledged is lost by that. The files that were there are moved aside.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  attorn repair\n  attorn repair --config ./attorn/attorn.toml")]
+#[command(
+    after_help = "Ends with 5 if there is something that it cannot make anew, which it names.\n\nExamples:\n  attorn repair\n  attorn repair --config ./attorn/attorn.toml"
+)]
 pub(crate) struct Repair {
     /// The server's configuration; `attorn.toml`, else `attorn/attorn.toml`, if it is not said
     #[arg(long, value_name = "PATH")]
@@ -73,7 +85,7 @@ impl Backup {
 #[cfg(not(target_os = "linux"))]
 impl Restore {
     pub(crate) async fn run(self, _: &Context) -> Result<Exit, Failure> {
-        let Self { backup: _, keys: _, config: _, data_dir: _ } = self;
+        let Self { backup: _, keys: _, config: _, data_dir: _, with_bad_blobs: _ } = self;
         Err(super::only_on_linux("restore"))
     }
 }
@@ -91,22 +103,32 @@ impl Backup {
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Failure> {
         let config = super::serve::configuration(self.config)?;
         if let Some(keys) = &self.keys {
-            apart(keys, &self.dir)?;
+            apart("the keys of users would go into the backup of the data", (keys, &self.dir))?;
+            apart("the data would go into the copy of the keys of users", (&self.dir, keys))?;
+            apart("the keys of users would go into the data directory", (keys, &config.data_dir))?;
+            apart("the keys of users would be copied into themselves", (keys, &config.user_keys))?;
         }
-        let made = attorn_server::data::back_up(&config, &self.dir).map_err(|error| Failure::of(&error))?;
+        apart("the data would go into the keys of users", (&self.dir, &config.user_keys))?;
+        // The data are copied first, which takes its time, and in vain if this is in the way.
+        if let Some(keys) = self.keys.as_deref().filter(|keys| keys.exists()) {
+            return Err(Failure::new_file(keys, &std::io::ErrorKind::AlreadyExists.into()));
+        }
+        let made = attorn_server::data::back_up(&config, &self.dir).map_err(|error| not_backed_up(&error))?;
         // After the data, so that nobody is in them whose key is not in the copy.
         let copied = self.keys.as_ref().map(|keys| {
             let copied = attorn_server::copy_user_keys(&config.user_keys, keys);
-            copied.map_err(|error| Failure::file("write", keys, &error))
+            copied.map_err(|error| Failure::new_file(keys, &error))
         });
         let copied = copied.transpose()?;
         let (dir, output) = (self.dir.display().to_string(), &context.output);
+        let exit = damage::exit(&made.bad_files, &made.bad_named);
         if output.json {
             output.json(&serde_json::json!({
                 "directory": dir, "version": made.version, "files": made.files, "bytes": made.bytes,
                 "user_keys": copied, "bad_files": made.bad_files,
+                "bad_blobs": damage::blobs(&made.bad_named), "bad_exports": damage::exports(&made.bad_named),
             }))?;
-            return Ok(of_files(&made.bad_files));
+            return Ok(exit);
         }
         output.line(format!("backup   {dir}"));
         output.line(format!("version  {}", made.version));
@@ -119,40 +141,27 @@ impl Backup {
         if copied.is_some() {
             output.note("Whoever is erased from now on is still in the copy of the keys: delete their file from it, or the copy.");
         }
-        say_bad(context, &made.bad_files);
-        Ok(of_files(&made.bad_files))
+        let way_out = "They were copied as they are. `attorn policy push` puts them again: make another backup then.";
+        damage::say(output, &made.bad_files, &made.bad_named, way_out);
+        Ok(exit)
     }
 }
 
-/// Files whose entries cannot be read are the log's alone: all else was done.
 #[cfg(target_os = "linux")]
-const fn of_files(bad: &[String]) -> Exit {
-    if bad.is_empty() { Exit::Done } else { Exit::VerificationFailed }
+fn not_backed_up(error: &attorn_server::data::BackupError) -> Failure {
+    let failure = Failure::of(error);
+    let is_usage = matches!(error, attorn_server::data::BackupError::Within { .. });
+    let exit = if is_usage { Exit::Usage } else { failure.exit };
+    Failure { exit, help: attorn_server::data::backup_help(error).map(str::to_owned), ..failure }
 }
 
-/// Name the files whose entries cannot be read.
+/// A directory that may not go into another, whatever links lead there.
 #[cfg(target_os = "linux")]
-fn say_bad(context: &Context, bad: &[String]) {
-    for file in bad {
-        context.output.line(format!("bad      {file}"));
-    }
-    if !bad.is_empty() {
-        context.output.note("");
-        context.output.note(
-            "Entries of the audit log in these files cannot be read. Nothing else depends on them: put the files back from \
-             an earlier backup.",
-        );
-    }
-}
-
-/// The copy of the keys is no part of the copy of the data, nor the other way round.
-#[cfg(target_os = "linux")]
-fn apart(keys: &std::path::Path, data: &std::path::Path) -> Result<(), Failure> {
-    let whole = |path| std::path::absolute(path).map_err(|error| Failure::file("use", path, &error));
-    let (keys, data) = (whole(keys)?, whole(data)?);
-    if keys.starts_with(&data) || data.starts_with(&keys) {
-        return Err(Failure::usage("the keys of users would go into the backup of the data")
-            .with_help("keep both apart: whoever has both, and the root key, reads what is kept of users"));
+fn apart(what: &str, (inner, outer): (&Path, &Path)) -> Result<(), Failure> {
+    if attorn_server::data::is_within(inner, outer).map_err(|error| Failure::file("use", inner, &error))? {
+        let message = format!("{what}: `{}` is within `{}`", inner.display(), outer.display());
+        return Err(Failure::usage(message)
+            .with_help("keep them apart: whoever has data and keys, and the root key, reads what is kept of users"));
     }
     Ok(())
 }
@@ -160,14 +169,18 @@ fn apart(keys: &std::path::Path, data: &std::path::Path) -> Result<(), Failure> 
 #[cfg(target_os = "linux")]
 impl Restore {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        use attorn_server::restore::{BadBlobs, restore};
+
         let mut config = super::serve::configuration(self.config)?;
         if let Some(dir) = self.data_dir {
             config.data_dir = dir;
         }
-        let restored = attorn_server::restore::restore(&config, &self.backup, self.keys.as_deref()).await;
+        let bad_blobs = if self.with_bad_blobs { BadBlobs::Accepted } else { BadBlobs::Refused };
+        let restored = restore(&config, &self.backup, self.keys.as_deref(), bad_blobs).await;
         let restored = restored.map_err(|error| {
             let failure = Failure::of(&error);
-            Failure { help: error.help().map(str::to_owned), ..failure }
+            let exit = if error.is_usage() { Exit::Usage } else { failure.exit };
+            Failure { exit, help: error.help().map(str::to_owned), ..failure }
         })?;
         super::restored::print(&context.output, &config, &restored)
     }
@@ -181,37 +194,54 @@ impl Repair {
             let failure = Failure::of(&error);
             Failure { help: attorn_server::data::repair_help(&error).map(str::to_owned), ..failure }
         })?;
-        let output = &context.output;
-        if output.json {
-            output.json(&serde_json::json!({
-                "rebuilt": repaired.rebuilt,
-                "problem": repaired.problem,
-                "moved_to": repaired.aside.map(|path| path.display().to_string()),
-                "version": repaired.version,
-                "entries": repaired.entries,
-                "digest": repaired.digest,
-                "bad_files": repaired.bad_files,
-            }))?;
-            return Ok(of_files(&repaired.bad_files));
-        }
-        match repaired.rebuilt {
-            None if !repaired.bad_files.is_empty() => output.line("the store fits together; nothing was changed"),
-            None => output.line("everything fits together; nothing was changed"),
-            Some("journal") => {
-                output.line("a new journal was begun with the store, which has all that the old one had");
-            }
-            Some(_) => output.line("the store was made anew from its base copy and its journal"),
-        }
-        if let Some(problem) = repaired.problem {
-            output.line(format!("problem  {problem}"));
-        }
-        if let Some(aside) = repaired.aside {
-            output.line(format!("before   {}", aside.display()));
-        }
-        output.line(format!("version  {}", repaired.version));
-        output.line(format!("entries  {}", repaired.entries));
-        output.line(format!("digest   {}", repaired.digest));
-        say_bad(context, &repaired.bad_files);
-        Ok(of_files(&repaired.bad_files))
+        print(&context.output, repaired)
     }
+}
+
+#[cfg(target_os = "linux")]
+fn print(output: &Output, repaired: attorn_server::data::Repair) -> Result<Exit, Failure> {
+    // That it could not be seen is said, and is no reason to say that nothing was repaired.
+    let (bad_named, unseen) = match repaired.bad_named {
+        Ok(bad_named) => (bad_named, None),
+        Err(why) => (attorn_server::data::BadNamed::default(), Some(why)),
+    };
+    let exit = if unseen.is_some() { Exit::Error } else { damage::exit(&repaired.bad_files, &bad_named) };
+    if output.json {
+        output.json(&serde_json::json!({
+            "rebuilt": repaired.rebuilt,
+            "problem": repaired.problem,
+            "moved_to": repaired.aside.map(|path| path.display().to_string()),
+            "version": repaired.version,
+            "entries": repaired.entries,
+            "digest": repaired.digest,
+            "bad_files": repaired.bad_files,
+            "bad_blobs": damage::blobs(&bad_named), "bad_exports": damage::exports(&bad_named),
+            "not_looked_at": unseen,
+        }))?;
+        return Ok(exit);
+    }
+    match repaired.rebuilt {
+        None if exit != Exit::Done => output.line("the store fits together; nothing was changed"),
+        None => output.line("everything fits together; nothing was changed"),
+        Some("journal") => {
+            output.line("a new journal was begun with the store, which has all that the old one had");
+        }
+        Some(_) => output.line("the store was made anew from its base copy and its journal"),
+    }
+    if let Some(problem) = repaired.problem {
+        output.line(format!("problem  {problem}"));
+    }
+    if let Some(aside) = repaired.aside {
+        output.line(format!("before   {}", aside.display()));
+    }
+    output.line(format!("version  {}", repaired.version));
+    output.line(format!("entries  {}", repaired.entries));
+    output.line(format!("digest   {}", repaired.digest));
+    if let Some(why) = unseen {
+        output.note(format!("components, settings and exports of earlier epochs could not be looked at: {why}"));
+    }
+    let way_out = "A repair cannot make them anew: copy the file from a backup, or push the component again (`attorn \
+                   policy push`), and start the server anew.";
+    damage::say(output, &repaired.bad_files, &bad_named, way_out);
+    Ok(exit)
 }

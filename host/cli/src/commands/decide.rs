@@ -109,7 +109,8 @@ fn print(output: &Output, answer: &DecisionAnswer) {
         output.line(format!("lease       {}, until {}", login.lease, TimeMs(login.expires_at_ms)));
         output.line(format!("database    {} at {}:{}", login.database, login.host, login.port));
         output.line(format!("user        {}", login.user));
-        output.line(format!("password    {}", login.password));
+        let shown = "(it was shown when this was asked first; ask under another idempotency key for another login)";
+        output.line(format!("password    {}", login.password.as_deref().unwrap_or(shown)));
     }
     let entry = &answer.entry;
     output.line(format!("entry       {}/{}/{}", entry.log_id, entry.epoch, entry.index));

@@ -32,7 +32,8 @@ pub(crate) enum Key {
 
 Whoever has the old key goes on with the new one, because the old one names it: `attorn audit verify` does. After
 `--compromised` nothing by the old key counts beyond the end of its epoch, so it names none: give the new key to
-whoever verifies. Witnesses have to be told of the new key in both cases.")]
+whoever verifies. Witnesses have to be told of the new key in both cases. Ends with 5 if the key was rotated and some
+files with entries are damaged or missing, which it names: these entries are not in the earlier log's export.")]
     RotateLog(RotateLog),
 }
 
@@ -68,7 +69,8 @@ impl RotateLog {
             let failure = Failure::of(&error);
             Failure { help: error.help().map(str::to_owned), ..failure }
         })?;
-        let output = &context.output;
+        let (output, bad_named) = (&context.output, attorn_server::data::BadNamed::default());
+        let exit = super::damage::exit(&rotated.bad_files, &bad_named);
         if output.json {
             output.json(&serde_json::json!({
                 "origin": rotated.origin.to_string(),
@@ -77,8 +79,9 @@ impl RotateLog {
                 "earlier_entries": rotated.entries,
                 "earlier_export": rotated.export.display().to_string(),
                 "high_water_problem": rotated.high_water_problem,
+                "bad_files": rotated.bad_files,
             }))?;
-            return Ok(Exit::Done);
+            return Ok(exit);
         }
         output.line(format!(
             "audit log    {}, after {} with {} entries",
@@ -92,7 +95,8 @@ impl RotateLog {
         if self.compromised {
             output.note("the old key does not vouch for this one: give it to everybody who verifies the log");
         }
-        Ok(Exit::Done)
+        super::damage::say(output, &rotated.bad_files, &bad_named, "");
+        Ok(exit)
     }
 }
 

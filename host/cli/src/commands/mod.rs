@@ -5,6 +5,8 @@ mod audit;
 mod clock;
 mod compile_worker;
 mod completions;
+#[cfg(target_os = "linux")]
+mod damage;
 mod data;
 mod decide;
 mod delegation;

@@ -3,6 +3,7 @@
 use attorn_server::Config;
 use attorn_server::restore::Restored;
 
+use super::damage;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -21,6 +22,7 @@ const LOOK_AT: [(&str, &str); 8] = [
 
 pub(super) fn print(output: &Output, config: &Config, restored: &Restored) -> Result<Exit, Failure> {
     let (ended, token) = (restored.ended, restored.bootstrap_token.expose());
+    let exit = damage::exit(&restored.bad_files, &restored.bad_named);
     if output.json {
         output.json(&serde_json::json!({
             "data_dir": config.data_dir.display().to_string(),
@@ -36,8 +38,10 @@ pub(super) fn print(output: &Output, config: &Config, restored: &Restored) -> Re
             "users_erased": ended.users,
             "user_keys": restored.user_keys, "users_without_key": restored.users_without_key,
             "bootstrap_token": token,
+            "bad_files": restored.bad_files,
+            "bad_blobs": damage::blobs(&restored.bad_named), "bad_exports": damage::exports(&restored.bad_named),
         }))?;
-        return Ok(Exit::Done);
+        return Ok(exit);
     }
     let line = |name: &str, what: String| output.line(format!("{name:15}  {what}"));
     line("data", config.data_dir.display().to_string());
@@ -67,7 +71,10 @@ pub(super) fn print(output: &Output, config: &Config, restored: &Restored) -> Re
     for (what, command) in LOOK_AT {
         output.note(format!("  {what}: {command}"));
     }
-    Ok(Exit::Done)
+    let way_out = "Push the same component and settings again (`attorn policy push`), and start the server anew; or \
+                   activate another version.";
+    damage::say(output, &restored.bad_files, &restored.bad_named, way_out);
+    Ok(exit)
 }
 
 fn lost(lost: Option<u64>) -> String {

@@ -6,8 +6,8 @@ use attorn_api::targets::{
     ChangeTarget, CheckTarget, Postgresql, RegisterTarget, ReplaceTargetSecret, RoleRule, TargetCheck, TargetList,
     TargetRotated, UserTable, {self as api},
 };
-use attorn_core::{HostName, ResourceType, SqlName, TargetId, TimeMs};
-use clap::{Args, Subcommand, ValueEnum};
+use attorn_core::{HostName, ResourceType, SqlName, TargetId, TargetKind, TimeMs};
+use clap::{Args, Subcommand};
 
 use super::{Nothing, Why};
 use crate::context::Context;
@@ -50,7 +50,8 @@ pub(crate) enum Target {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   attorn target register shop --host db.example --database shop --admin attorn --password-file password.txt \\
-    --tls-roots roots.pem --resource-type invoice --role 'invoice.read=reader' --role 'invoice.*=writer' \\
+    --tls-roots roots.pem --resource-type invoice --role 'invoice.read invoice/*=reader' \\
+    --role 'report.* database/crm=writer' \\
     --user-table attorn.logins
   attorn target register crm --kind proxy --file crm.json --secret-file key.txt --resource-type contact")]
 pub(crate) struct Register {
@@ -60,9 +61,9 @@ pub(crate) struct Register {
     /// A type of resource that its logins are about; repeat it, or join with commas
     #[arg(long, required = true, value_delimiter = ',', value_parser = parse::id::<ResourceType>)]
     resource_type: Vec<ResourceType>,
-    /// What it is
-    #[arg(long, value_enum, default_value = "postgresql")]
-    kind: Kind,
+    /// What it is: `postgresql`, in which logins are made, or `proxy`, a service that is called for agents
+    #[arg(long, default_value = "postgresql", value_parser = parse::id::<TargetKind>)]
+    kind: TargetKind,
     /// Of a proxy: its settings as JSON, as `POST /v1/targets` takes them in `proxy`
     #[arg(long, value_name = "FILE", required_if_eq("kind", "proxy"))]
     file: Option<PathBuf>,
@@ -72,15 +73,6 @@ pub(crate) struct Register {
     secret_file: Option<PathBuf>,
     #[command(flatten)]
     logins: Logins,
-}
-
-/// What a target is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Kind {
-    /// A PostgreSQL in which logins are made.
-    Postgresql,
-    /// A service that is called for agents.
-    Proxy,
 }
 
 /// A database in which logins are made. All of it is needed where no file says what a proxy is.
@@ -105,8 +97,9 @@ struct Logins {
     /// Certificates in PEM by which its own is verified. Without them there is no TLS, for loopback addresses only
     #[arg(long, value_name = "FILE")]
     tls_roots: Option<PathBuf>,
-    /// Which roles a login has that is made for an action: `ACTION=ROLE,ROLE`. Repeat it; the first that fits counts
-    #[arg(long, required_unless_present = "file", conflicts_with = "file", value_name = "ACTION=ROLES")]
+    /// Which roles a login has that is made for an action on a resource: 'ACTION RESOURCE=ROLE,ROLE'. It does whatever
+    /// these may, as often as it likes. Repeat it; the first that fits counts
+    #[arg(long, required_unless_present = "file", conflicts_with = "file", value_name = "ACTION RESOURCE=ROLES")]
     #[arg(value_parser = parse::role_rule)]
     role: Vec<RoleRule>,
     /// The table with the columns `login` and `user_id` where the database finds the user of a login; without one, no
@@ -119,6 +112,9 @@ struct Logins {
     /// How many leases there may be at once
     #[arg(long, default_value_t = 1_000)]
     leases_max: u32,
+    /// How many of them one agent may hold
+    #[arg(long, default_value_t = 100)]
+    leases_per_agent_max: u32,
     /// How long a login lives at most; its grant may end earlier
     #[arg(long, default_value = "5m", value_name = "SPAN")]
     lease_max: Span,
@@ -170,11 +166,11 @@ impl Register {
             secret: None,
         };
         match (self.kind, self.file, self.secret_file) {
-            (Kind::Proxy, Some(file), Some(secret)) => {
+            (TargetKind::Proxy, Some(file), Some(secret)) => {
                 body.proxy = Some(settings(&file)?);
                 body.secret = Some(secret_text(&secret)?);
             }
-            (Kind::Postgresql, None, None) => {
+            (TargetKind::Postgresql, None, None) => {
                 let (postgresql, password) = self.logins.settings()?;
                 (body.postgresql, body.password) = (Some(postgresql), Some(password));
             }
@@ -207,6 +203,7 @@ impl Logins {
             user_table: self.user_table,
             connections_max: self.connections_max,
             leases_max: self.leases_max,
+            leases_per_agent_max: self.leases_per_agent_max.min(self.leases_max),
             lease_ms_max: self.lease_max.ms,
         };
         Ok((settings, password.trim_end_matches(['\r', '\n']).to_owned()))
@@ -322,12 +319,13 @@ fn print_database(output: &Output, target: &api::Target, settings: &Postgresql) 
     output.line(format!("TLS             {tls}"));
     output.line(format!("resource types  {}", target.resource_types.join(", ")));
     for rule in &settings.rules {
-        output.line(format!("roles           {}: {}", rule.action, rule.roles.join(", ")));
+        output.line(format!("roles           {} {}: {}", rule.action, rule.resource, rule.roles.join(", ")));
     }
     if let Some(table) = &settings.user_table {
         output.line(format!("users           in {}.{}", table.schema, table.table));
     }
     output.line(format!("leases          {} of {}", target.open_leases, settings.leases_max));
+    output.line(format!("of one agent    {} at most", settings.leases_per_agent_max));
     output.line(format!("lease lives     {} ms at most", settings.lease_ms_max));
 }
 

@@ -1,7 +1,7 @@
 //! The evaluation context, as policies of this version read it.
 
 use attorn_core::context::{AuthenticationMethod, Counter, Delegation, Fact, Phase, User};
-use attorn_core::{EvaluationContext, FactName, JsonText, Known, Permission, SessionId, TimeMs};
+use attorn_core::{EvaluationContext, FactName, JsonText, Known, Permission, SessionId, TimeMs, WantedCredential};
 
 use super::{NUMBER_MAX, raw};
 
@@ -13,6 +13,8 @@ pub(crate) struct Prepared<'a> {
     /// Action and resource of each permission of each delegation.
     permissions: Vec<Vec<(String, String)>>,
     arguments_digest: String,
+    /// What the host says beside what the contract has a place for, by name.
+    extensions: Vec<(&'static str, JsonText)>,
 }
 
 impl<'a> Prepared<'a> {
@@ -32,6 +34,7 @@ impl<'a> Prepared<'a> {
             groups: groups.collect(),
             permissions: permissions.collect(),
             arguments_digest: context.arguments_digest().to_string(),
+            extensions: context.credential.iter().map(|one| (WantedCredential::EXTENSION, one.text())).collect(),
         }
     }
 
@@ -47,6 +50,7 @@ impl<'a> Prepared<'a> {
         let delegations: Vec<_> = hops.map(|(hop, permissions)| delegation(hop, permissions)).collect();
         let facts: Vec<_> = known.facts.iter().map(fact).collect();
         let counters: Vec<_> = known.counters.iter().map(counter).collect();
+        let extensions: Vec<_> = self.extensions.iter().map(|(name, value)| (*name, value.as_str())).collect();
         go(raw::Context {
             phase: context.phase.into(),
             time: time(context.time),
@@ -68,7 +72,7 @@ impl<'a> Prepared<'a> {
             approvals: &[],
             counters: &counters,
             enforcement_point: None,
-            extensions: &[],
+            extensions: &extensions,
         })
     }
 

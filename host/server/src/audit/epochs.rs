@@ -1,34 +1,35 @@
 //! `/v1/audit/epochs`: the epochs of the log, and the entries of those that have ended, which are read from the exports
-//! that were kept of them.
+//! that were kept of them, and proved one by one ([`crate::epochs::kept`]).
 //!
-//! An export has no index, so whoever asks for an entry has those before it read, too; that is done on the threads of
+//! No filter has an index there, so whoever searches has one entry after the other read; that is done on the threads of
 //! queries, fewer at a time than those of the epoch that the log is in, which wait for none of it. Of the epoch that
-//! the log is in the same routes answer as those without a number.
+//! the log is in the same routes answer as those without a number. A whole export is sent as it was written: whoever
+//! gets it verifies it.
 
-use std::collections::{HashMap, HashSet};
-use std::convert::Infallible;
 use std::fs::File;
-use std::io::{BufReader, ErrorKind};
+use std::io::ErrorKind;
+use std::ops::Range;
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
 use attorn_api::audit::{EarlierEpoch, EntryList, LogEpoch, LogEpochEnd, LogEpochList};
-use attorn_log::tree::{inclusion_proof, leaf_hash};
-use attorn_log::{Entry, Epoch, ExportReader, Hash, NodeId, Receipt, TreeBuilder};
+use attorn_log::{Entry, Epoch};
+use attorn_store::StoredEntry;
 use attorn_store::records::{EpochEnd, LogEpochRecord};
 use axum::body::Body;
 
-use super::{entry_answer, parsed};
+use super::entry_answer;
 use crate::app::App;
+use crate::epochs::kept::{KeptEpoch, KeptError};
 use crate::epochs::{self, export_path};
 use crate::http::call::{Call, Reply};
-use crate::http::failure::{Failure, causes};
+use crate::http::failure::Failure;
 use crate::published;
 use crate::queries::filter::Filter;
 use crate::queries::{self, reading_ended, terms};
 use crate::streamed::streamed;
 
-/// How many entries are looked at for one page, beyond those that are only passed over.
+/// How many entries are looked at for one page.
 const LOOKED_AT_MAX: u64 = 50_000;
 /// After how many bytes a page takes no further entry.
 const BYTES_MAX: usize = 4 << 20;
@@ -73,7 +74,7 @@ pub(crate) async fn entries(app: Arc<App>, call: Call) -> Result<Reply, Failure>
     let filtered = queries::is_asked(&call);
     let filter = if filtered { Some(Filter::of(&app, &call, &["from", "limit"]).await?) } else { None };
     let (from, limit) = (call.query::<u64>("from")?.unwrap_or(0), call.limit()?);
-    let page = reading_ended(&app, move |app| page(app, &known, (from, limit), filter.as_ref())).await?;
+    let page = reading_ended(&app, move |app| page(app, known, (from, limit), filter.as_ref())).await?;
     Reply::ok(&page)
 }
 
@@ -97,20 +98,20 @@ pub(crate) async fn receipt(app: Arc<App>, call: Call) -> Result<Reply, Failure>
 /// The whole epoch as one file. It is sent as it was written, and whoever gets it verifies it.
 pub(crate) async fn export(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let Some(known) = asked_for(&app, &call).await? else { return super::export(app, call).await };
-    let file = File::open(export_path(&app.config.data_dir, known.epoch())).map_err(|error| lost(&known, &error))?;
+    let path = export_path(&app.config.data_dir, known.epoch());
+    let file = File::open(&path).map_err(|source| match source.kind() {
+        ErrorKind::NotFound => KeptError::Missing(known.epoch()),
+        _ => KeptError::Io { path, source },
+    })?;
     Ok(Reply::text(Body::from_stream(streamed(file))))
 }
 
 /// An entry of an epoch that has ended.
 pub(super) async fn entry(app: &Arc<App>, known: LogEpochRecord, index: u64) -> Result<Entry, Failure> {
     reading_ended(app, move |app| {
-        let mut kept = Kept::open(app, known)?;
-        while let Some(at) = kept.read_next()? {
-            if at == index {
-                return kept_entry(&kept.known, index, &kept.bytes);
-            }
-        }
-        Err(Failure::not_found("entry", format_args!("{}/{index}", kept.known.epoch())))
+        let name = format!("{}/{index}", known.epoch());
+        let mut kept = KeptEpoch::open(&app.config.data_dir, known)?;
+        kept.entry(index)?.ok_or_else(|| Failure::not_found("entry", name))
     })
     .await
 }
@@ -120,36 +121,28 @@ pub(super) async fn entry(app: &Arc<App>, known: LogEpochRecord, index: u64) -> 
 /// of more entries than the backup had: then nothing is left that it could be shown of.
 pub(super) async fn receipt_of(app: &Arc<App>, known: LogEpochRecord, index: u64) -> Result<String, Failure> {
     reading_ended(app, move |app| {
-        let ended = known.key.verify(known.checkpoint.as_bytes()).map_err(Failure::internal)?;
-        let counted = index.saturating_add(1)..=ended.checkpoint().size;
+        let name = format!("{}/{index}", known.epoch());
         let witnessed = published::witnessed_of(&app.config.data_dir, &known.key).map_err(Failure::internal)?;
-        let checkpoint = witnessed.filter(|one| counted.contains(&one.checkpoint().size)).unwrap_or(ended);
-        let size = checkpoint.checkpoint().size;
-        let needed = needed(index, size)
-            .ok_or_else(|| Failure::not_found("entry", format_args!("{}/{index}", known.epoch())))?;
-        let (mut tree, mut found, mut asked) = (TreeBuilder::new(), HashMap::new(), None);
-        let mut kept = Kept::open(app, known)?;
-        while let Some(at) = kept.read_next()?.filter(|at| *at < size) {
-            let new = tree.push(leaf_hash(&kept.bytes)).map_err(Failure::internal)?;
-            found.extend(new.into_iter().filter(|(id, _)| needed.contains(id)));
-            if at == index {
-                asked = Some(kept.bytes.clone());
-            }
-        }
-        let known = kept.known;
-        if tree.size() != size || tree.root() != checkpoint.checkpoint().root {
-            return Err(damaged(&known, "it is not what was signed"));
-        }
-        let entry = kept_entry(&known, index, &asked.unwrap_or_default())?;
-        let proof = inclusion_proof(index, size, |id| Ok::<_, Infallible>(found.get(&id).copied()));
-        Ok(Receipt::new(&entry, proof.map_err(Failure::internal)?, &checkpoint).to_string())
+        let mut kept = KeptEpoch::open(&app.config.data_dir, known)?;
+        let entry = kept.entry(index)?.ok_or_else(|| Failure::not_found("entry", &name))?;
+        let counted = index.saturating_add(1)..=kept.ended().checkpoint().size;
+        let witnessed = witnessed.filter(|one| counted.contains(&one.checkpoint().size));
+        let ended = kept.ended().clone();
+        let mut receipts = witnessed.iter().chain([&ended]).filter_map(|under| kept.receipt(&entry, under));
+        let receipt = receipts.next();
+        let unproved = || Failure::internal(format_args!("entry {name} was proved, and then was not"));
+        Ok(receipt.ok_or_else(unproved)?.to_string())
     })
     .await
 }
 
 /// The epoch that a call names; none if the log is in it.
 async fn asked_for(app: &App, call: &Call) -> Result<Option<LogEpochRecord>, Failure> {
-    let text = call.path_text("epoch");
+    named(app, call.path_text("epoch")).await
+}
+
+/// The epoch of this number; none if the log is in it.
+pub(crate) async fn named(app: &App, text: &str) -> Result<Option<LogEpochRecord>, Failure> {
     let invalid = || Failure::of(ProblemCode::InvalidField, format!("`{}` is no epoch", text.escape_default()));
     let epoch: Epoch = text.parse().map_err(|_| invalid())?;
     if epoch == app.store.log_head()?.epoch {
@@ -164,88 +157,61 @@ fn index(call: &Call) -> Result<u64, Failure> {
     text.parse().map_err(|_| Failure::of(ProblemCode::InvalidField, format!("`{}` is no index", text.escape_default())))
 }
 
-/// The nodes that the proof of an entry is made of; none if it is not within the size.
-fn needed(index: u64, size: u64) -> Option<HashSet<NodeId>> {
-    let mut needed = HashSet::new();
-    let noted = inclusion_proof(index, size, |id| {
-        needed.insert(id);
-        Ok::<_, Infallible>(Some(Hash([0; 32])))
-    });
-    noted.ok().map(|_| needed)
-}
-
 fn page(
     app: &App,
-    known: &LogEpochRecord,
+    known: LogEpochRecord,
     (from, limit): (u64, usize),
     filter: Option<&Filter>,
 ) -> Result<EntryList, Failure> {
-    let ended = known.key.verify(known.checkpoint.as_bytes()).map_err(Failure::internal)?;
-    let size = ended.checkpoint().size;
-    let (mut entries, mut bytes_sum, mut next) = (Vec::new(), 0, None);
-    let mut kept = Kept::open(app, known.clone())?;
-    while let Some(at) = kept.read_next()? {
-        let bytes = &kept.bytes;
-        if at < from {
-            continue;
-        }
-        if entries.len() >= limit || bytes_sum > BYTES_MAX || at - from >= LOOKED_AT_MAX {
-            next = Some(at);
-            break;
-        }
-        if filter.is_none_or(|filter| filter.takes(&terms::of_bytes(bytes))) {
-            bytes_sum += bytes.len();
-            entries.push(entry_answer(&kept_entry(known, at, bytes)?)?);
-        }
-    }
+    let mut kept = KeptEpoch::open(&app.config.data_dir, known)?;
+    let size = kept.ended().checkpoint().size;
+    let within = Within { range: from..u64::MAX, limit, looked_at_max: LOOKED_AT_MAX };
+    let (found, next) = some(&mut kept, &within, filter)?;
+    let entries = found.iter().map(entry_answer).collect::<Result<_, _>>()?;
     Ok(EntryList { entries, next, cursor: None, indexed_through: None, size, earlier: Vec::new() })
 }
 
-/// The export of an epoch that has ended.
-struct Kept {
+/// The decisions of an ended epoch that the filters take, the oldest first, among these entries; and the first entry that
+/// was not looked at, if there is one.
+pub(crate) async fn decisions(
+    app: &Arc<App>,
     known: LogEpochRecord,
-    reader: ExportReader<BufReader<File>>,
-    bytes: Vec<u8>,
-    next: u64,
+    filter: Filter,
+    (within, limit): (Range<u64>, usize),
+) -> Result<(Vec<StoredEntry>, Option<u64>), Failure> {
+    let within = Within { range: within, limit, looked_at_max: LOOKED_AT_MAX };
+    reading_ended(app, move |app| {
+        let mut kept = KeptEpoch::open(&app.config.data_dir, known)?;
+        let (found, next) = some(&mut kept, &within, Some(&filter.of_decisions()))?;
+        let stored = |entry: &Entry| StoredEntry { index: entry.at.index, bytes: entry.to_bytes() };
+        Ok((found.iter().map(stored).collect(), next))
+    })
+    .await
 }
 
-impl Kept {
-    fn open(app: &App, known: LogEpochRecord) -> Result<Self, Failure> {
-        let file =
-            File::open(export_path(&app.config.data_dir, known.epoch())).map_err(|error| lost(&known, &error))?;
-        let reader = ExportReader::open(BufReader::new(file)).map_err(|error| damaged(&known, &causes(&error)))?;
-        Ok(Self { known, reader, bytes: Vec::new(), next: 0 })
-    }
+/// Which entries of an epoch are looked at.
+struct Within {
+    range: Range<u64>,
+    /// How many are found at most.
+    limit: usize,
+    looked_at_max: u64,
+}
 
-    /// Read an entry in place of the one before it; which it is, if there is one.
-    fn read_next(&mut self) -> Result<Option<u64>, Failure> {
-        let more = self.reader.next_entry(&mut self.bytes);
-        if !more.map_err(|error| damaged(&self.known, &error.to_string()))? {
-            return Ok(None);
+/// The entries that a filter takes, and the first that was not looked at; none if all were.
+fn some(kept: &mut KeptEpoch, within: &Within, filter: Option<&Filter>) -> Result<(Vec<Entry>, Option<u64>), Failure> {
+    let (mut found, mut bytes_sum) = (Vec::new(), 0);
+    let end = within.range.end.min(kept.ended().checkpoint().size);
+    for at in within.range.start..end {
+        let looked_at = at - within.range.start;
+        if found.len() >= within.limit || bytes_sum > BYTES_MAX || looked_at >= within.looked_at_max {
+            return Ok((found, Some(at)));
         }
-        self.next += 1;
-        Ok(Some(self.next - 1))
+        let Some(entry) = kept.entry(at)? else { break };
+        let bytes = entry.to_bytes();
+        if filter.is_none_or(|filter| filter.takes(&terms::of_bytes(&bytes))) {
+            bytes_sum += bytes.len();
+            found.push(entry);
+        }
     }
-}
-
-fn kept_entry(known: &LogEpochRecord, index: u64, bytes: &[u8]) -> Result<Entry, Failure> {
-    let entry = parsed(bytes)?;
-    if entry.at.origin() != *known.key.origin() || entry.at.index != index {
-        return Err(damaged(known, &format!("`{}` stands where entry {index} should", entry.at)));
-    }
-    Ok(entry)
-}
-
-fn damaged(known: &LogEpochRecord, why: &str) -> Failure {
-    Failure::internal(format_args!("the export of epoch {} cannot be relied on: {why}", known.epoch()))
-}
-
-/// It is not there, or cannot be read. Whoever removed it knows.
-fn lost(known: &LogEpochRecord, error: &std::io::Error) -> Failure {
-    if error.kind() == ErrorKind::NotFound {
-        let detail = format!("the entries of epoch {} are not kept here any more", known.epoch());
-        return Failure::of(ProblemCode::NotFound, detail)
-            .with_help("`epochs/` of the data directory had them: put the file back from a backup");
-    }
-    damaged(known, &error.to_string())
+    Ok((found, None))
 }

@@ -8,7 +8,7 @@ use attorn_api::decisions::{
 };
 use attorn_broker::CredentialKind as _;
 use attorn_core::reason::HostReason;
-use attorn_core::{Decision, DecisionId, DecisionReason, Grant, Issuer, JsonText};
+use attorn_core::{Decision, DecisionId, DecisionReason, Grant, GrantId, Issuer, JsonText};
 use attorn_identity::TokenSubject;
 use attorn_store::records::{IdempotencyRecord, Kept, LeaseRecord, Record as _};
 use attorn_store::{GrantStanding, Key, Recorded, Versioned};
@@ -74,10 +74,11 @@ pub(super) async fn first(
     if ask.wanted.through.is_some() {
         return Ok((decided.answer(entry, None), recorded));
     }
+    let charges = made.decision.seen().charges;
     let given = match (recorded, lease) {
         (None, _) => None,
         (Some(grant), None) => Some(Given::Token(token(app, &grant, subject.as_ref()).await?)),
-        (Some(grant), Some(lease)) => Some(Given::Login(leases::issue::login(app, &grant, lease).await?)),
+        (Some(grant), Some(lease)) => Some(Given::Login(leases::issue::login(app, &grant, lease, charges).await?)),
     };
     Ok((decided.answer(entry, given), None))
 }
@@ -93,14 +94,18 @@ pub(super) async fn again(
     let answer = kept::read_text(app, &place, earlier.value.answer).await?;
     let answer = answer.ok_or_else(|| kept::erased("the user on whose behalf this was asked before was erased"))?;
     let decided: Decided = serde_json::from_str(answer.as_str()).map_err(Failure::internal)?;
+    let inactive = |id: &GrantId| {
+        let detail = format!("the grant `{id}` of the decision that was made before is not active any more");
+        Failure::of(ProblemCode::GrantInactive, detail).with_help("ask with a new idempotency key")
+    };
     let mut given = None;
     let entry = reference(&app.store.entry_ref(earlier.version, earlier.entries.start));
-    // A login was shown once, and its password is kept nowhere.
+    if let (Some(id), false) = (&earlier.value.grant, ask.wanted.credential.is_token()) {
+        let login = leases::issue::shown_before(app, id).await?;
+        given = Some(Given::Login(login.ok_or_else(|| inactive(id))?));
+    }
     if let (Some(id), true) = (&earlier.value.grant, ask.wanted.credential.is_token()) {
-        let inactive = || {
-            let detail = format!("the grant `{id}` of the decision that was made before is not active any more");
-            Failure::of(ProblemCode::GrantInactive, detail).with_help("ask with a new idempotency key")
-        };
+        let inactive = || inactive(id);
         let stored = app.store.grant(id).await?.ok_or_else(inactive)?;
         let opened = match &stored.record().grant {
             Kept::Plain(_) => None,

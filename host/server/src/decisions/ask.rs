@@ -102,6 +102,12 @@ pub(crate) fn wanted(wire: DecisionRequest<'_>) -> Result<Wanted, Failure> {
             format!("`arguments` and `claims` have {bytes} bytes in canonical form, and {bytes_max} is the most");
         return Err(Failure::of(ProblemCode::InvalidField, detail));
     }
+    // What is decided is what is done, and nobody compares what a login does with arguments.
+    if !wire.credential.is_token() && arguments.as_str() != "{}" {
+        let detail = "a login is asked for without `arguments`: nobody holds it to any";
+        return Err(Failure::of(ProblemCode::InvalidField, detail)
+            .with_help("leave them out, or ask for a token; what only explains is a claim"));
+    }
     let request = Request {
         action: wire.action.parse()?,
         resource: wire.resource.parse()?,

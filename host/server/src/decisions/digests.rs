@@ -9,7 +9,7 @@ use attorn_core::context::{Counter, Phase};
 use attorn_core::verdict::{ApprovalRequirement, Reason};
 use attorn_core::{
     Charge, CounterScope, CounterSubject, CounterWindow, Debit, DecisionReason, Digest, EvaluationContext, FactName,
-    Known, Obligation, Outcome, Seen, Terms, Verdict,
+    Known, Obligation, Outcome, Seen, Terms, Verdict, WantedCredential,
 };
 
 use super::record;
@@ -18,7 +18,7 @@ use super::record;
 /// it, since they are the component's.
 pub(crate) fn context(context: &EvaluationContext, known: &[Known]) -> Digest {
     let mut parts = Parts::new("attorn evaluation context v1");
-    let EvaluationContext { phase, time, caller, instance, agent, user, delegations, request } = context;
+    let EvaluationContext { phase, time, caller, instance, agent, user, delegations, request, credential } = context;
     parts.text(phase_name(*phase)).number(time.0);
     parts.text(record::method(caller.method)).text(caller.key_thumbprint.as_str());
     parts.text(agent.id.as_str()).text(instance.as_str()).text(agent.owner.as_str());
@@ -49,6 +49,10 @@ pub(crate) fn context(context: &EvaluationContext, known: &[Known]) -> Digest {
             parts.each(&counter.window_end, |parts, end| parts.number(end.0))
         })
     });
+    // Behind all else and only where there is one, so that nothing that was stored before is another.
+    if let Some(credential) = credential {
+        parts.text(WantedCredential::EXTENSION).text(credential.text().as_str());
+    }
     parts.end()
 }
 

@@ -25,6 +25,15 @@ fn fact(value: Option<&str>) -> Fact {
     Fact { template: "resource/article/42/owner".parse().unwrap(), name, value: value.map(text) }
 }
 
+fn wanted(target: Option<&str>) -> WantedCredential {
+    let target = target.map(|id| id.parse().unwrap());
+    WantedCredential { kind: attorn_core::TargetKind::Postgresql, target }
+}
+
+fn onward(target: &str) -> WantedCredential {
+    WantedCredential { kind: attorn_core::TargetKind::Proxy, ..wanted(Some(target)) }
+}
+
 #[track_caller]
 fn all_differ(digests: &[Digest]) {
     assert_eq!(digests.iter().collect::<BTreeSet<_>>().len(), digests.len(), "{digests:?}");
@@ -55,6 +64,9 @@ fn every_part_of_a_context_is_in_its_digest() {
         |context| context.request.session = Some("s".parse().unwrap()),
         |context| context.request.arguments = text(r#"{"a":1}"#),
         |context| context.request.claims = text(r#"{"a":1}"#),
+        |context| context.credential = Some(wanted(None)),
+        |context| context.credential = Some(wanted(Some("shop"))),
+        |context| context.credential = Some(onward("shop")),
     ];
     let digest_after = |change: &Change| {
         let mut other = fixture("{}");
@@ -142,16 +154,27 @@ fn every_part_of_a_decision_is_in_its_digest() {
 #[test]
 fn the_digests_that_are_stored_stay_what_they_are() {
     let known = [Known { facts: vec![fact(Some("\"alice\""))], counters: vec![counter()] }];
+    let mut login = fixture("{}");
+    login.credential = Some(wanted(Some("shop")));
+    let proxied = EvaluationContext { credential: Some(onward("shop")), ..fixture("{}") };
     let [first, last] = [0, 10].map(|at| outcome(&outcomes()[at]).to_string());
     let evaluated = Evaluated { policy: "p".parse().unwrap(), required: false, outcome: outcomes().swap_remove(3) };
     let again = Again::decide(&fixture("{}"), Terms::new(30_000, 1_000), &[evaluated]);
-    let digests =
-        [context(&fixture(r#"{"n":1}"#), &known).to_string(), first, last, decision(again.seen()).to_string()];
+    let digests = [
+        context(&fixture(r#"{"n":1}"#), &known).to_string(),
+        first,
+        last,
+        decision(again.seen()).to_string(),
+        context(&login, &[]).to_string(),
+        context(&proxied, &[]).to_string(),
+    ];
     let expect = [
         "ea2438d2da8e736860da7a8795b5e489e0078cc016c245010ec12c4248a8715a",
         "09eee7b61fe620fa849837709318fe29a0aba85d983f7a0ebf1d997351ff141b",
         "8bcca4457f7e835faba736799a5c7cfe631c1c43e5ab80abd321a3279760d44d",
         "83109c5b0a0114970a2955e1cafa9faea8a89c2ed52cd78f7c972378be95eaa1",
+        "0d03dd68406abbfb15c305ca53153e262790a8096e47f787eef04f159715b9f4",
+        "GOLDEN",
     ];
     assert_eq!(digests, expect);
 }

@@ -29,7 +29,7 @@ pub(super) async fn decide(
     within: &WithinBounds<'_>,
     method: AuthenticationMethod,
 ) -> Result<Made, Failure> {
-    let context = EvaluationContext::of_request(within, method, Phase::Decide);
+    let context = EvaluationContext::of_request(within, method, Phase::Decide, ground.credential.clone());
     among(app, ground.active.applicable(within), within, Arc::new(context)).await
 }
 

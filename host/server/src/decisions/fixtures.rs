@@ -101,6 +101,7 @@ pub(crate) fn context(arguments: &str) -> EvaluationContext {
         &within(&agent, &holder, &request, &server),
         AuthenticationMethod::Dpop,
         Phase::Decide,
+        None,
     )
 }
 

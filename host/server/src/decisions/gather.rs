@@ -5,7 +5,8 @@ use std::sync::Arc;
 use attorn_api::ProblemCode;
 use attorn_core::reason::HostReason;
 use attorn_core::{
-    Agent, BoundsLimits, Holder, KeyThumbprint, Request, Resource, Situation, TimeMs, UserId, WithinBounds, bounds,
+    Agent, BoundsLimits, Holder, KeyThumbprint, Request, Resource, Situation, TimeMs, UserId, WantedCredential,
+    WithinBounds, bounds,
 };
 use attorn_store::records::{
     AgentRecord, IdempotencyRecord, ResourceServerRecord, ResourceTypeRecord, TokenKeyRecord, TokenKeyState,
@@ -19,6 +20,7 @@ use crate::active::ActiveSet;
 use crate::app::App;
 use crate::holders;
 use crate::http::failure::Failure;
+use crate::leases::place;
 
 /// What was found.
 pub(super) enum Gathered {
@@ -35,6 +37,8 @@ pub(super) struct Ground {
     pub(super) holder: Option<Holder>,
     /// What is wanted. The session is the delegation's where the agent names none.
     pub(super) request: Request,
+    /// The credential that is asked for; none where that is a token.
+    pub(super) credential: Option<WantedCredential>,
     /// The user that the request names.
     pub(super) user: Option<UserId>,
     pub(super) chain: Option<Chain>,
@@ -107,14 +111,24 @@ pub(super) async fn gather(app: &App, ask: &Ask) -> Result<Gathered, Failure> {
     let signed_by = signing_key(app, &mut require).await?;
     let shown = (&ask.thumbprint, ask.identity.as_ref());
     let holder = holders::now(app, agent.value.agent(), shown, &mut require).await?;
+    let credential = place::wanted(app, &ask.wanted, &mut require).await?;
     let (request, chain, refused) = on_behalf(app, &ask.wanted, &mut require).await?;
     let no_row = ask.wanted.through.as_ref().filter(|through| through.row == Row::Missing);
     let refused = refused.or(no_row.map(|_| HostReason::NoProxyRoute));
-    let user = user.clone();
-    let delegated = ask.wanted.delegation.is_some();
-    let ground =
-        Ground { agent, holder, request, user, chain, delegated, refused, resource_server, active, signed_by, require };
-    Ok(Gathered::Now(Box::new(ground)))
+    Ok(Gathered::Now(Box::new(Ground {
+        agent,
+        holder,
+        request,
+        credential,
+        user: user.clone(),
+        chain,
+        delegated: ask.wanted.delegation.is_some(),
+        refused,
+        resource_server,
+        active,
+        signed_by,
+        require,
+    })))
 }
 
 /// The request as it is checked, the chain that it acts by, and why neither matters if that is so.

@@ -40,7 +40,7 @@ pub(super) fn known_in_record(known: &Known, declared: &[CounterDeclaration], al
     (json!(facts), counters.collect())
 }
 
-pub(super) fn charge_in_record(charge: &Charge) -> Value {
+pub(crate) fn charge_in_record(charge: &Charge) -> Value {
     json!({ "policy": charge.policy.as_str(), "counter": charge.counter.as_str(),
         "amount": charge.amount.to_string(), "at_most": charge.at_most.to_string() })
 }

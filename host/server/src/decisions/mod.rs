@@ -28,7 +28,7 @@ use attorn_api::ProblemCode;
 use attorn_api::decisions::DecisionAnswer;
 use attorn_api::json::parse_body;
 use attorn_core::{Decision, Denied, Grant};
-use attorn_store::{CommitError, KeyKind, Recorded};
+use attorn_store::{CommitError, Recorded};
 use tracing::{Instrument as _, Span};
 
 use crate::app::App;
@@ -38,6 +38,7 @@ use crate::metrics::Conflict;
 use crate::{leases, random};
 use ask::{Ask, Wanted};
 use gather::{Gathered, gather};
+pub(crate) use in_record::charge_in_record;
 
 /// How often a decision is made anew because what it rests on changed meanwhile.
 const ATTEMPTS_MAX: usize = 4;
@@ -48,9 +49,20 @@ pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     let wanted = ask::wanted(parse_body(&call.body)?)?;
     let answer = made(&app, &call, wanted).await?;
     if let Some(wait) = wait {
-        app.published.reached(answer.entry.index + 1, wait).await?;
+        app.published.reached(answer.entry.index + 1, wait).await.map_err(made_all_the_same)?;
     }
     Reply::ok(&answer)
+}
+
+/// A decision that was made counts, whatever its answer waited for.
+fn made_all_the_same(failure: Failure) -> Failure {
+    if failure.problem.code != ProblemCode::Timeout {
+        return failure;
+    }
+    let Failure { mut problem, .. } = failure;
+    problem.detail.push_str("; the decision is made and recorded");
+    Failure { problem, ..failure }
+        .with_help("ask again with the same `Idempotency-Key`, if there was one: the recorded decision comes back")
 }
 
 /// The decision on what an agent asks that was authenticated with this call, wherever it asks.
@@ -73,7 +85,7 @@ pub(crate) async fn made_onward(
 /// decision, grant and audit entry together, and only then issue.
 pub(crate) async fn decide(app: &App, ask: &Ask) -> Result<(DecisionAnswer, Option<Recorded<Grant>>), Failure> {
     let (began, decision) = (Instant::now(), random::decision_id()?);
-    let mut exceeded = None;
+    let (mut exceeded, mut turn) = (None, None);
     for attempt in 1..=ATTEMPTS_MAX {
         // However often the policies change, they cannot keep a decision from being made.
         let mut held = if attempt == ATTEMPTS_MAX { Some(app.active.hold().await) } else { None };
@@ -91,13 +103,18 @@ pub(crate) async fn decide(app: &App, ask: &Ask) -> Result<(DecisionAnswer, Opti
             Ok(within) => evaluate::decide(app, &gathered, within, ask.method).await?,
         };
         observe::evaluated(&made);
-        let place = leases::place::of(app, ask, &made).await?;
+        // Nobody waits for a target while the policies in force are held as they are.
+        let waits = held.is_none();
+        let wanted = (ask, gathered.credential.as_ref());
+        let place = leases::place::of(app, wanted, &made, (&mut turn, waits)).await?;
         // Once more only when a counter has no room: the second decision is a deny, which charges nothing.
         for _ in 0..2 {
             let (veiled, within) = ((&*gathered, gathered.veil(app)), bounds.as_ref().ok());
             let recording = record::batch(ask, veiled, within, &made, decision, place.as_ref())?;
             match app.store.commit_recorded(recording.batch, recording.grant).await {
                 Ok(recorded) => {
+                    // What comes now may take as long as the target does.
+                    drop(held.take());
                     observe::decided(app, &made, decision, began).await;
                     let lease = recording.lease.zip(place);
                     let answer = answer::first(app, (ask, &gathered), &made, decision, (recorded, lease)).await;
@@ -111,10 +128,10 @@ pub(crate) async fn decide(app: &App, ask: &Ask) -> Result<(DecisionAnswer, Opti
                     app.active.catch_up(&app.store, &app.engine).await?;
                     break;
                 }
-                Err(CommitError::LimitExceeded { key, .. }) if key.kind() == Some(KeyKind::OpenLeases) => {
-                    return Err(leases::place::full());
-                }
                 Err(CommitError::LimitExceeded { key, found }) => {
+                    if let Some(full) = leases::place::full(&key) {
+                        return Err(full);
+                    }
                     app.metrics.conflict(Conflict::Limit);
                     let before = exceeded.take();
                     exceeded = charge::exceeded(&made, key, found);

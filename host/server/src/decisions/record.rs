@@ -7,7 +7,7 @@ use attorn_core::context::AuthenticationMethod;
 use attorn_core::reason::HostReason;
 use attorn_core::{
     Decision, DecisionId, DecisionReason, DelegationId, Denied, Digest, Evaluated, EvaluationContext, Grant, JsonText,
-    Outcome, PolicyId, TimeMs, Verdict, WithinBounds,
+    Outcome, PolicyId, TargetId, TimeMs, Verdict, WantedCredential, WithinBounds,
 };
 use attorn_engine::Evaluation;
 use attorn_store::records::{DecisionRecord, IdempotencyRecord, LeaseRecord, Record as _};
@@ -186,7 +186,7 @@ fn entry_body(
             "uses_max": grant.uses_max,
         })
     });
-    let members = json!({
+    let mut members = json!({
         "decision_id": decision.to_string(),
         "decision": kind(&made.decision),
         "reasons": reasons(&made.decision).iter().take(REASONS_MAX).map(reason_in_entry).collect::<Vec<_>>(),
@@ -211,7 +211,15 @@ fn entry_body(
         "grant": grant,
         "record_digest": record_digest,
     });
+    if let Some(credential) = &ground.credential {
+        members["credential"] = credential_in(credential);
+    }
     entry::body(made.now, "decision", members)
+}
+
+/// The credential that was asked for, as entry and record have it.
+pub(crate) fn credential_in(credential: &WantedCredential) -> Value {
+    json!({ "kind": credential.kind.as_str(), "target": credential.target.as_ref().map(TargetId::as_str) })
 }
 
 pub(crate) fn policy_in_entry(asked: &Asked) -> Value {
@@ -326,6 +334,7 @@ fn record_of(
             "arguments_digest": veil.arguments_digest(request.arguments_digest),
             "claims": shown.then(|| embedded(&request.claims)),
         },
+        "credential": ground.credential.as_ref().map(credential_in),
         "bounds": within.map(bounds_in_record),
         "policies_asked": shown,
         "context_digest": saw,

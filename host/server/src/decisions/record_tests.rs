@@ -42,6 +42,7 @@ fn ground() -> Ground {
         agent: stored(AgentRecord::new(agent, jwks, Vec::new(), NOW).unwrap()),
         holder: Some(holder()),
         request: request("{}"),
+        credential: None,
         user: None,
         chain: None,
         delegated: false,

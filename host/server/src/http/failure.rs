@@ -102,7 +102,12 @@ impl From<Busy> for Failure {
 
 impl From<ReadError> for Failure {
     fn from(error: ReadError) -> Self {
-        Self::caused(&error)
+        match error.damage() {
+            Some(damage) => {
+                Self { internal: Some(causes(&error)), ..Self::of(ProblemCode::LogDamaged, damage.to_owned()) }
+            }
+            None => Self::caused(&error),
+        }
     }
 }
 

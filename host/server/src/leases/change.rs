@@ -1,6 +1,7 @@
 //! What becomes of a lease: each change is one batch that names the version that it changes, with an entry wherever it
 //! goes a step further.
 
+use attorn_broker::KindError;
 use attorn_core::{Grant, LeaseId, LeaseState, TargetState, TimeMs};
 use attorn_store::records::{GrantRecord, LeaseRecord, TargetRecord};
 use attorn_store::{Batch, CommitError, Key, Recorded, Require, Versioned};
@@ -84,10 +85,24 @@ pub(crate) async fn make(
 }
 
 /// Have a lease ended from now on. One that is being ended already stays as it is.
-pub(crate) async fn end(app: &App, id: &LeaseId, why: Why, error: Option<&str>) -> Result<(), Failure> {
+pub(crate) async fn end(app: &App, id: &LeaseId, why: Why) -> Result<(), Failure> {
+    end_saying(app, id, (why, None), json!({})).await
+}
+
+/// The same, with more that its entry says.
+pub(crate) async fn end_saying(
+    app: &App,
+    id: &LeaseId,
+    (why, error): (Why, Option<&KindError>),
+    members: Value,
+) -> Result<(), Failure> {
+    let text = error.map(ToString::to_string);
+    let lasting = error.map(|error| cut(&error.lasting()));
     let change = |lease: &LeaseRecord, now| {
-        let next = ending(lease, now, error)?;
-        Some(Change { next, said: Some(("lease_revoking", json!({ "why": why.as_str(), "error": error.map(cut) }))) })
+        let next = ending(lease, now, text.as_deref())?;
+        let mut members = members.clone();
+        (members["why"], members["error"]) = (why.as_str().into(), json!(lasting));
+        Some(Change { next, said: Some(("lease_revoking", members)) })
     };
     make(app, id, change).await?;
     app.targets.wake.notify_one();

@@ -1,23 +1,27 @@
 //! Where the login of a decision is to be made: found before the decision is committed, and named by its commit. What it
-//! gives is what the target's rules have for the grant's action, and nothing that the agent said.
+//! gives is what the target's rules have for the grant's action and resource, and nothing that the agent said.
+//!
+//! A login does whatever its roles may, as often as it likes: more than the one action of its grant. So policies see that
+//! one is wanted ([`wanted`]), the target's rules say of which grants one may come, and it takes all uses of its grant.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use attorn_api::ProblemCode;
+use attorn_api::decisions::CredentialKind;
 use attorn_broker::postgresql;
-use attorn_core::{Decision, Grant, LeaseState, SqlName, TargetState};
+use attorn_core::{Decision, Grant, LeaseState, SqlName, TargetId, TargetKind, TargetState, WantedCredential};
 use attorn_store::records::{LeaseRecord, TargetRecord, TargetTypeRecord};
-use attorn_store::{Batch, Key, Require, Versioned};
+use attorn_store::{Add, Batch, Key, KeyKind, Require, Versioned};
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::INTENDED_MS;
 use crate::app::App;
-use crate::decisions::ask::Ask;
+use crate::decisions::ask::{Ask, Wanted};
 use crate::decisions::record::Made;
 use crate::http::failure::Failure;
-use crate::targets::live::{Live, databases};
+use crate::targets::live::{Asking, Live, databases};
 use crate::{entry, random};
 
 /// How long a request waits while as many logins are made there as are made at once.
@@ -29,24 +33,65 @@ pub(crate) struct Place {
     pub(super) live: Arc<Live>,
     roles: Vec<SqlName>,
     require: Vec<(Key, Require)>,
-    /// Held until the login is made: so many are made in one target at once.
-    _permit: OwnedSemaphorePermit,
 }
 
-/// Where the login is to be made that was asked for, if one was and it is allowed.
-pub(crate) async fn of(app: &App, ask: &Ask, made: &Made) -> Result<Option<Place>, Failure> {
-    if ask.wanted.credential.is_token() || !matches!(made.decision, Decision::Allow(_)) {
-        return Ok(None);
+/// Leave to ask a target: so many ask one at once, and none that did not answer lately.
+pub(crate) struct Turn {
+    target: TargetId,
+    _permit: OwnedSemaphorePermit,
+    _asking: Option<Asking>,
+}
+
+/// Wait for leave to ask a target. Whoever keeps others from something meanwhile does not wait.
+pub(super) async fn turn(app: &App, (target, live): (&TargetId, &Arc<Live>), waits: bool) -> Result<Turn, Failure> {
+    let busy = || unavailable("the target is asked by so many that no more are let in; nothing was decided");
+    let issues = Arc::clone(&live.issues);
+    let permit = if waits {
+        tokio::time::timeout(WAIT, issues.acquire_owned()).await.ok().and_then(Result::ok)
+    } else {
+        issues.try_acquire_owned().ok()
+    };
+    let permit = permit.ok_or_else(busy)?;
+    Ok(Turn { target: target.clone(), _asking: live.ready(app, waits).await?, _permit: permit })
+}
+
+/// What is asked for, as policies see it; none where that is a token.
+pub(crate) async fn wanted(
+    app: &App,
+    wanted: &Wanted,
+    require: &mut Vec<(Key, Require)>,
+) -> Result<Option<WantedCredential>, Failure> {
+    // The commit names the version of this target already.
+    if let Some(through) = &wanted.through {
+        return Ok(Some(WantedCredential { kind: TargetKind::Proxy, target: Some(through.target.clone()) }));
     }
+    let kind = match wanted.credential {
+        CredentialKind::Token => return Ok(None),
+        CredentialKind::Postgresql => TargetKind::Postgresql,
+    };
+    let key = Key::target_type(&wanted.request.resource.resource_type());
+    let tied = app.store.record::<TargetTypeRecord>(&key).await?;
+    require.push((key, tied.as_ref().map_or(Require::Absent, |tied| Require::Version(tied.version))));
+    Ok(Some(WantedCredential { kind, target: tied.map(|tied| tied.value.target) }))
+}
+
+/// Where the login is to be made that was asked for, if one was and it is allowed. Leave to ask is kept in `turn`, from
+/// one attempt at a decision to the next.
+pub(crate) async fn of(
+    app: &App,
+    (ask, wanted): (&Ask, Option<&WantedCredential>),
+    made: &Made,
+    (turn, waits): (&mut Option<Turn>, bool),
+) -> Result<Option<Place>, Failure> {
+    let wanted = wanted.filter(|wanted| wanted.kind == TargetKind::Postgresql);
+    let (Decision::Allow(_), Some(wanted)) = (&made.decision, wanted) else { return Ok(None) };
     let request = &ask.wanted.request;
     let none =
         |why: String| Failure::of(ProblemCode::NoTarget, why).with_help("ask for a token: leave `credential` out");
-    let type_key = Key::target_type(&request.resource.resource_type());
-    let tied = app.store.record::<TargetTypeRecord>(&type_key).await?;
-    let tied = tied.ok_or_else(|| none(format!("`{}` is tied to no target", request.resource.resource_type())))?;
-    let key = Key::target(&tied.value.target);
+    let untied = || none(format!("`{}` is tied to no target", request.resource.resource_type()));
+    let key = Key::target(wanted.target.as_ref().ok_or_else(untied)?);
     let target = app.store.record::<TargetRecord>(&key).await?;
-    let target = target.ok_or_else(|| Failure::internal(format_args!("target {} is gone", tied.value.target)))?;
+    let target = target.ok_or_else(|| Failure::internal("the target of a resource type is gone"))?;
     let TargetRecord { id, settings, state, .. } = &target.value;
     if *state != TargetState::Active {
         return Err(none(format!("the target `{id}` is {}", state.as_str())));
@@ -55,15 +100,17 @@ pub(crate) async fn of(app: &App, ask: &Ask, made: &Made) -> Result<Option<Place
     if ask.wanted.delegation.is_some() && settings.user_table.is_none() {
         return Err(none(format!("the target `{id}` makes no login on behalf of a user")));
     }
-    let roles = settings.roles(&request.action).map(<[_]>::to_vec);
-    let roles = roles.ok_or_else(|| none(format!("the target `{id}` gives no role for `{}`", request.action)))?;
+    let roles = settings.roles(&request.action, &request.resource).map(<[_]>::to_vec);
+    let no_rule = || none(format!("the target `{id}` has no rule for `{}` on this resource", request.action));
+    let roles = roles.ok_or_else(no_rule)?;
     let live = app.targets.live(id);
-    let permit = tokio::time::timeout(WAIT, Arc::clone(&live.issues).acquire_owned()).await;
-    let busy = || unavailable("so many logins are being made there that no more are begun; nothing was decided");
-    let permit = permit.ok().and_then(Result::ok).ok_or_else(busy)?;
-    live.ready(app).await?;
-    let require = vec![(type_key, Require::Version(tied.version)), (key, Require::Version(target.version))];
-    Ok(Some(Place { target, live, roles, require, _permit: permit }))
+    if turn.as_ref().is_none_or(|held| held.target != *id) {
+        // Leave to ask another target is given back first.
+        drop(turn.take());
+        *turn = Some(self::turn(app, (id, &live), waits).await?);
+    }
+    let require = vec![(key, Require::Version(target.version))];
+    Ok(Some(Place { target, live, roles, require }))
 }
 
 impl Place {
@@ -91,10 +138,13 @@ impl Place {
         let members = json!({ "lease": lease.id.to_string(), "grant": lease.grant.to_string(),
             "agent": lease.agent.as_str(), "target": lease.target.as_str(), "target_version": self.target.version,
             "kind": "postgresql", "name": lease.name.as_str(), "roles": roles,
-            "expires_at_ms": lease.expires_at.0 });
+            "expires_at_ms": lease.expires_at.0, "uses": grant.uses_max });
         batch.entries.push(entry::body(batch.now, "lease_intended", members)?);
         batch.require.extend(self.require.iter().cloned());
-        lease.open(batch, settings.leases_max);
+        // Whoever holds the login needs no token of the same grant, and gets nothing by one.
+        let uses = u64::from(grant.uses_max);
+        batch.add.push(Add { key: Key::grant_uses(&grant.id), delta: grant.uses_max.into(), at_most: uses });
+        lease.open(batch, (settings.leases_max, settings.leases_per_agent_max));
         Ok(lease)
     }
 }
@@ -104,7 +154,12 @@ pub(crate) fn unavailable(detail: impl Into<String>) -> Failure {
     Failure::of(ProblemCode::TargetUnavailable, detail).with_help("ask again later, with another idempotency key")
 }
 
-/// The target has as many leases as it may have.
-pub(crate) fn full() -> Failure {
-    unavailable("the target has as many logins as it may have; nothing was decided")
+/// What an agent reads of whom this counter has no room for another lease; none if it counts something else.
+pub(crate) fn full(counter: &Key) -> Option<Failure> {
+    let whose = match counter.kind()? {
+        KeyKind::OpenLeases => "the target has",
+        KeyKind::AgentLeases => "the agent has, at this target,",
+        _ => return None,
+    };
+    Some(unavailable(format!("{whose} as many logins as it may have; nothing was decided")))
 }

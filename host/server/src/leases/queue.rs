@@ -12,7 +12,7 @@ use attorn_broker::backoff::Backoff;
 use attorn_broker::breaker::Leave;
 use attorn_broker::postgresql::Postgresql;
 use attorn_broker::{CredentialKind as _, Ended, KindError};
-use attorn_core::{LeaseId, LeaseState, TargetId, TargetState, TimeMs};
+use attorn_core::{LeaseId, LeaseState, TargetId, TimeMs};
 use attorn_store::records::{LeaseRecord, TargetRecord};
 use attorn_store::{Key, KeyKind, KeyPrefix};
 use futures_util::StreamExt as _;
@@ -88,7 +88,8 @@ async fn begin(app: &Arc<App>, target: &TargetId) -> Result<(), Failure> {
     if live.running.load(Ordering::Acquire) {
         return Ok(());
     }
-    if live.is_checked() && due(app, target).await?.is_empty() {
+    check_first(app, target, &live);
+    if due(app, target).await?.is_empty() {
         return Ok(());
     }
     if !live.running.swap(true, Ordering::AcqRel) {
@@ -101,6 +102,21 @@ async fn begin(app: &Arc<App>, target: &TargetId) -> Result<(), Failure> {
         });
     }
     Ok(())
+}
+
+/// Have a target looked at that was not since the start. What is due there does not wait for that: only making does.
+fn check_first(app: &Arc<App>, target: &TargetId, live: &Arc<Live>) {
+    if !live.begin_check() {
+        return;
+    }
+    let (app, target, live) = (Arc::clone(app), target.clone(), Arc::clone(live));
+    tokio::spawn(async move {
+        let checked = check::first(&app, &target, &live).await;
+        if let Err(failure) = &checked {
+            tracing::warn!(%target, why = failure.internal, "a target cannot be looked at");
+        }
+        live.end_check(checked.unwrap_or(false));
+    });
 }
 
 /// Whoever drops it works no more.
@@ -124,27 +140,17 @@ async fn due(app: &App, target: &TargetId) -> Result<Vec<LeaseId>, Failure> {
 async fn work(app: &App, target: &TargetId, live: &Live) -> Result<(), Failure> {
     loop {
         let Some(record) = app.store.record::<TargetRecord>(&Key::target(target)).await? else { return Ok(()) };
-        let at_once = match live.ask() {
+        let at_once = match live.ask_to_end() {
             Leave::Ask => AT_ONCE,
             Leave::Probe => 1,
             // The next tick asks again.
             Leave::Wait(_) => return Ok(()),
         };
         let kind = live.kind(app, &record)?;
-        if record.value.state == TargetState::Retired {
-            // Nothing is made there any more.
-            live.was_checked();
-        }
-        if !live.is_checked() {
-            if check::first(app, &record.value, (live, &kind)).await? {
-                continue;
-            }
-            return Ok(());
-        }
         let mut due = due(app, target).await?;
         if due.is_empty() {
             // Nobody asked, so nobody says what came of it.
-            live.not_asked();
+            live.nothing_to_end();
             return Ok(());
         }
         if at_once == 1 {
@@ -159,7 +165,7 @@ async fn work(app: &App, target: &TargetId, live: &Live) -> Result<(), Failure> 
 /// Try to end one lease, and record what came of it.
 async fn one(app: &App, (live, kind): (&Live, &Postgresql), (id, probes): (LeaseId, bool)) -> Result<(), Failure> {
     // Others asked before, and found that the target does not answer.
-    if !probes && live.breaks() {
+    if !probes && live.ends_nothing() {
         return Ok(());
     }
     let Some(found) = change::find(app, &id).await? else { return Ok(()) };
@@ -168,7 +174,7 @@ async fn one(app: &App, (live, kind): (&Live, &Postgresql), (id, probes): (Lease
         return Ok(());
     }
     let ended = kind.revoke(&outside(&lease)).await;
-    live.came(app, ended.as_ref().err());
+    live.came_of_ending(app, ended.as_ref().err());
     if let Err(error) = &ended {
         app.metrics.lease(LeaseEvent::RevocationFailed);
         tracing::warn!(lease = %id, target = %lease.target, why = %error, "a lease could not be ended");
@@ -226,9 +232,9 @@ fn has_not_ended(lease: &LeaseRecord, now: TimeMs, (error, random): (&KindError,
         (_, 1) => Some("lease_revocation_failed"),
         _ => None,
     };
-    let said = said.map(|kind| (kind, json!({ "attempts": attempts, "error": text })));
-    let next =
-        LeaseRecord { state, attempts, due_at: now.plus_ms(wait), last_error: Some(text.clone()), ..lease.clone() };
+    let lasting = change::cut(&error.lasting());
+    let said = said.map(|kind| (kind, json!({ "attempts": attempts, "error": lasting })));
+    let next = LeaseRecord { state, attempts, due_at: now.plus_ms(wait), last_error: Some(text), ..lease.clone() };
     Change { next, said }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use attorn_api::ProblemCode;
 use attorn_api::targets as api;
 use attorn_broker::CredentialKind as _;
-use attorn_core::{LeaseId, LeaseState, SqlName, TargetId};
+use attorn_core::{LeaseId, LeaseState, SqlName, TargetId, TargetState};
 use attorn_store::records::{LeaseRecord, TargetRecord};
 use attorn_store::{Batch, GrantStanding, Key, KeyKind, KeyPrefix, Recorded, Require, Versioned};
 use serde_json::json;
@@ -19,7 +19,7 @@ use crate::entry;
 use crate::grants;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
-use crate::leases::place::unavailable;
+use crate::leases::place::{turn, unavailable};
 use crate::registry::{commit, moved};
 use crate::targets::live::databases;
 use crate::users::kept;
@@ -90,8 +90,13 @@ pub(crate) async fn renew(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     }
     let target = app.store.record::<TargetRecord>(&Key::target(&found.value.target)).await?;
     let target = target.ok_or_else(|| Failure::internal("the target of a lease is gone"))?;
+    if target.value.state != TargetState::Active {
+        let detail = format!("the target `{}` is {}", found.value.target, target.value.state.as_str());
+        return Err(Failure::of(ProblemCode::InvalidState, detail));
+    }
+    let live = app.targets.live(&found.value.target);
+    let _turn = turn(&app, (&found.value.target, &live), true).await?;
     let renewed = record(&app, &grant, (&found, &target)).await?;
-    let live = app.targets.live(&renewed.target);
     let lives_on = Duration::from_millis(renewed.expires_at.ms_since(app.clock.now()));
     let told = live.kind(&app, &target)?.renew(&grant, &outside(&renewed), lives_on).await;
     live.came(&app, told.as_ref().err());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use attorn_api::ProblemCode;
-use attorn_core::{LeaseState, TargetState};
+use attorn_core::{LeaseId, LeaseState, TargetState};
 use attorn_store::records::{GrantRecord, LeaseRecord, TargetRecord};
 use attorn_store::{Key, KeyKind, KeyPrefix, Versioned};
 
@@ -44,14 +44,9 @@ async fn round(app: &App) -> Result<(), Failure> {
     loop {
         let page = app.store.scan(&KeyPrefix::kind(KeyKind::OpenLease), after.as_ref(), PAGE).await?;
         for id in page.items.iter().filter_map(|(key, _)| key.named_lease()) {
-            let Some(lease) = change::find(app, &id).await? else { continue };
-            count(&mut standing, &lease.value, app);
-            // One that is intended is looked at again when it is issued.
-            if lease.value.state == LeaseState::Issued
-                && let Some((why, detail)) = ended(app, &lease).await?
-            {
-                tracing::debug!(lease = %id, why = why.as_str(), detail, "a lease ends");
-                change::end(app, &id, why, None).await?;
+            // One that cannot be looked at keeps no other from being ended. The next round looks again.
+            if let Err(failure) = look(app, &id, &mut standing).await {
+                tracing::warn!(lease = %id, why = failure.internal, "cannot see whether a lease is to end");
             }
         }
         tokio::task::yield_now().await;
@@ -61,6 +56,20 @@ async fn round(app: &App) -> Result<(), Failure> {
             return Ok(());
         }
     }
+}
+
+/// Look at one lease, and have it ended if its grant stands no more.
+async fn look(app: &App, id: &LeaseId, standing: &mut Standing) -> Result<(), Failure> {
+    let Some(lease) = change::find(app, id).await? else { return Ok(()) };
+    count(standing, &lease.value, app);
+    // One that is intended is looked at again when it is issued.
+    if lease.value.state == LeaseState::Issued
+        && let Some((why, detail)) = ended(app, &lease).await?
+    {
+        tracing::debug!(lease = %id, why = why.as_str(), detail, "a lease ends");
+        change::end(app, id, why).await?;
+    }
+    Ok(())
 }
 
 fn count(standing: &mut Standing, lease: &LeaseRecord, app: &App) {

@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use attorn_api::ProblemCode;
 use attorn_api::decisions::DecisionKind;
-use attorn_broker::breaker::Leave;
 use attorn_broker::proxy::{Answered, Proxy, SendError};
 use attorn_core::{Grant, TargetId, TargetState};
 use attorn_store::records::TargetRecord;
@@ -27,7 +26,7 @@ use crate::decisions;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
 use crate::leases::place::unavailable;
-use crate::targets::live::Live;
+use crate::targets::live::{Asking, Live};
 use effect::Effects;
 use parse::Onward;
 
@@ -43,9 +42,8 @@ pub(crate) async fn call(app: Arc<App>, mut call: Call) -> Result<Reply, Failure
     let onward = parse::onward(&call, &target, proxy.settings())?;
     let place = place(&live, &proxy, &onward).await?;
     let Onward { wanted, outgoing } = onward;
-    let (decided, grant) = decisions::made_onward(&app, &call, wanted).await.inspect_err(|_| live.not_asked())?;
-    let (Some(grant), Some(outgoing), Some(place)) = (grant, outgoing, place) else {
-        live.not_asked();
+    let (decided, grant) = decisions::made_onward(&app, &call, wanted).await?;
+    let (Some(grant), Some(outgoing), Some((place, asking))) = (grant, outgoing, place) else {
         return Err(answer::refused(decided));
     };
     debug_assert_eq!(decided.decision, DecisionKind::Allow, "only an allow yields a grant");
@@ -55,8 +53,9 @@ pub(crate) async fn call(app: Arc<App>, mut call: Call) -> Result<Reply, Failure
         Ok(_) => live.came(&app, None),
         Err(SendError::NotSent(why) | SendError::Late(why)) => live.came(&app, Some(why)),
         // What one request makes of the service says nothing of others.
-        Err(SendError::Broken(_) | SendError::HungUp(_)) => live.not_asked(),
+        Err(SendError::Broken(_) | SendError::HungUp(_)) => {}
     }
+    drop(asking);
     match sent {
         Ok(answered) => answer::passed_on(&app, (&target.value, proxy.settings()), &decided, answered),
         Err(error) => {
@@ -95,8 +94,11 @@ async fn target(app: &App, id: &TargetId) -> Result<Versioned<TargetRecord>, Fai
     Err(Failure::of(ProblemCode::NoTarget, detail))
 }
 
-/// A place among those who ask it at once, before anything is decided; none for what goes nowhere.
-async fn place(live: &Live, proxy: &Proxy, onward: &Onward) -> Result<Option<OwnedSemaphorePermit>, Failure> {
+/// A place among those who ask it at once, and leave to ask.
+type Place = (OwnedSemaphorePermit, Option<Asking>);
+
+/// The same, before anything is decided; none for what goes nowhere.
+async fn place(live: &Arc<Live>, proxy: &Proxy, onward: &Onward) -> Result<Option<Place>, Failure> {
     if onward.outgoing.is_none() {
         return Ok(None);
     }
@@ -107,8 +109,5 @@ async fn place(live: &Live, proxy: &Proxy, onward: &Onward) -> Result<Option<Own
     let place = tokio::time::timeout(WAIT, proxy.place()).await.ok().flatten();
     let busy = || unavailable("the target is asked by as many as it may be at once; nothing was decided");
     let place = place.ok_or_else(busy)?;
-    match live.ask() {
-        Leave::Ask | Leave::Probe => Ok(Some(place)),
-        Leave::Wait(_) => Err(unavailable("the target did not answer lately; nothing was decided")),
-    }
+    Ok(Some((place, live.asking()?)))
 }

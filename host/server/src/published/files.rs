@@ -70,6 +70,11 @@ pub(super) fn newest(dir: &Path, verifier: &CheckpointVerifier) -> Result<Option
     read(dir, NEWEST, verifier)
 }
 
+/// Whether there is anything in its place. What cannot be looked at is.
+pub(super) fn has_newest(dir: &Path) -> bool {
+    dir.join(NEWEST).try_exists().unwrap_or(true)
+}
+
 /// The newest that enough witnesses cosigned, alone.
 pub(super) fn witnessed(dir: &Path, verifier: &CheckpointVerifier) -> Result<Option<SignedCheckpoint>, String> {
     read(dir, WITNESSED, verifier)

@@ -8,6 +8,7 @@
 //! witnesses have cosigned. Neither is waited for unless somebody asks: an answer is durable without.
 
 mod files;
+pub(crate) mod gone;
 mod history;
 pub(crate) mod offline;
 mod public_reads;
@@ -30,8 +31,9 @@ use tokio::time::MissedTickBehavior;
 
 use crate::app::App;
 use crate::config::Config;
-use crate::http::failure::Failure;
+use crate::http::failure::{Failure, causes};
 use files::Kept;
+use gone::Gone;
 use history::History;
 use public_reads::PublicReads;
 
@@ -71,7 +73,13 @@ pub(crate) struct Published {
     writing: Mutex<()>,
     /// None if there are no witnesses.
     policy: Option<WitnessPolicy>,
+    /// How many of them are enough.
+    quorum: usize,
+    /// Who cosigned what was asked of them last.
+    cosigned_last: Lock<Vec<String>>,
     public_reads: PublicReads,
+    /// What was there before, and was not at this start.
+    gone: Option<Gone>,
 }
 
 /// The newest checkpoints.
@@ -125,6 +133,7 @@ impl Published {
     pub(crate) fn open(config: &Config, verifier: &CheckpointVerifier, store: &Store) -> Result<Self, String> {
         let dir = directory(&config.data_dir, verifier);
         let shown = |why: String| format!("the checkpoints in `{}`: {why}", dir.display());
+        let gone = gone::look(config, verifier, store).map_err(|error| shown(causes(&error)))?;
         let kept = Kept::open(&dir, verifier).map_err(shown)?;
         for checkpoint in kept.newest.iter().chain(&kept.witnessed) {
             continued(checkpoint, store).map_err(shown)?;
@@ -132,7 +141,22 @@ impl Published {
         let heads = Heads { newest: kept.newest.map(Arc::new), witnessed: kept.witnessed.map(Arc::new) };
         let policy = config.witnesses.policy();
         let (heads, history) = (watch::Sender::new(heads), Arc::new(Lock::new(kept.history)));
-        Ok(Self { dir, history, heads, writing: Mutex::default(), policy, public_reads: PublicReads::new() })
+        Ok(Self {
+            dir,
+            history,
+            heads,
+            writing: Mutex::default(),
+            policy,
+            quorum: config.witnesses.quorum,
+            cosigned_last: Lock::default(),
+            public_reads: PublicReads::new(),
+            gone,
+        })
+    }
+
+    /// What was there before, and was gone when this was opened.
+    pub(crate) const fn gone(&self) -> Option<&Gone> {
+        self.gone.as_ref()
     }
 
     /// The newest checkpoint; with the cosignatures of witnesses, if they have come.
@@ -176,13 +200,34 @@ impl Published {
             Ok(Ok(heads)) => heads.of(wait).cloned().ok_or_else(|| Failure::internal("a head that was there is gone")),
             // The sender lives as long as this does.
             Ok(Err(error)) => Err(Failure::internal(error)),
-            Err(_) => {
-                let what = if wait == Wait::Checkpointed { "checkpointed" } else { "witnessed" };
-                let detail = format!("it was not {what} within {} s; what was asked is recorded", WAIT_MAX.as_secs());
-                Err(Failure::of(ProblemCode::Timeout, detail)
-                    .with_help("ask again, with the same `Idempotency-Key` if there was one"))
-            }
+            Err(_) => Err(self.not_reached(wait)),
         }
+    }
+
+    /// What is said when nothing came in time. What was asked for is recorded all the same.
+    fn not_reached(&self, wait: Wait) -> Failure {
+        let within = WAIT_MAX.as_secs();
+        let (detail, help) = match wait {
+            Wait::Checkpointed => (
+                format!("it was not checkpointed within {within} s"),
+                "ask again; if it stays so, the server's log says why no checkpoint can be written",
+            ),
+            Wait::Witnessed => (
+                format!("it was not witnessed within {within} s: {}", self.cosigned()),
+                "ask again, or wait for `checkpointed`; if it stays so, the server's log says why each witness did not \
+                 cosign",
+            ),
+        };
+        Failure::of(ProblemCode::Timeout, detail).with_help(help)
+    }
+
+    /// How many cosignatures are needed, and how many came.
+    fn cosigned(&self) -> String {
+        let by = self.cosigned_last.lock().unwrap_or_else(PoisonError::into_inner);
+        let (needed, came) = (self.quorum, by.len());
+        let of = if needed == 1 { "1 cosignature is".to_owned() } else { format!("{needed} cosignatures are") };
+        let names = if by.is_empty() { String::new() } else { format!(", by `{}`", by.join("`, `")) };
+        format!("{of} needed (`witness_quorum`), and the last time {came} came{names}")
     }
 
     /// Sign and keep a checkpoint of all that is durable now, if the newest is not that already.

@@ -12,7 +12,7 @@ use attorn_store::Store;
 
 use super::files::{self, Kept};
 use super::history::History;
-use super::{directory, routes};
+use super::{directory, gone, routes};
 use crate::config::Config;
 use crate::http::failure::{Failure, causes};
 use crate::keys;
@@ -32,12 +32,16 @@ impl StoppedLog {
     ///
     /// # Errors
     ///
-    /// When the store cannot be opened, or nothing of it was ever signed.
+    /// When the store cannot be opened, nothing of it was ever signed, or what was is gone.
     pub async fn open(config: &Config) -> Result<Self, ServeError> {
         let root = run::root_key(config)?;
         let store = Store::open(&config.data_dir, &config.log_id)?;
         let verifier = keys::log_signer(&root, &store).await?.verifier();
         let dir = directory(&config.data_dir, &verifier);
+        let gone = gone::look(config, &verifier, &store).map_err(Failure::from)?;
+        if let Some(gone) = gone {
+            return Err(ServeError::PublishedGone(gone.to_string()));
+        }
         if !dir.try_exists().unwrap_or(true) {
             let origin = verifier.origin();
             return Err(ServeError::Start(format!(

@@ -5,12 +5,12 @@
 //! proof then begins. One that lies, hangs or answers nonsense costs this time and nothing else; no decision waits for
 //! any of them.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use attorn_log::witness::{WITNESS_ANSWER_BYTES_MAX, add_checkpoint, size_of_conflict};
-use attorn_log::{Cosignature, CosignatureError, SignedCheckpoint, WitnessPolicy};
+use attorn_log::{Cosignature, CosignatureError, QuorumError, SignedCheckpoint, WitnessPolicy};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use reqwest::{Client, StatusCode};
@@ -89,10 +89,17 @@ pub(crate) async fn run(app: Arc<App>) {
             continue;
         };
         let cosigned = gather(&app, &client, (&asked, policy), &newest).await;
-        let enough = policy.check(&cosigned).is_ok();
-        if !enough {
-            tracing::warn!(entries = newest.checkpoint().size, "too few witnesses have cosigned a checkpoint");
-        }
+        let checked = policy.check(&cosigned);
+        let enough = checked.is_ok();
+        let by = match checked {
+            Ok(witnessed) => witnessed.by.into_iter().map(|(name, _)| name).collect(),
+            Err(error) => {
+                let entries = newest.checkpoint().size;
+                tracing::warn!(entries, %error, "too few witnesses have cosigned a checkpoint");
+                if let QuorumError::NotMet { by, .. } = error { by } else { Vec::new() }
+            }
+        };
+        *app.published.cosigned_last.lock().unwrap_or_else(PoisonError::into_inner) = by;
         let kept = if enough { app.published.witnessed(cosigned).await } else { Ok(()) };
         if let Err(failure) = &kept {
             tracing::error!(why = failure.internal, "cannot keep a witnessed checkpoint");

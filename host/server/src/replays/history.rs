@@ -1,7 +1,8 @@
 //! `POST /v1/replays/history`: where history would have been decided otherwise, a part at a time.
 //!
 //! Whoever asks goes through all of it with one call after the other, or with several at once, each about other
-//! entries. One call looks at so many decisions and takes so long, and no more; nothing is kept between two of them.
+//! entries of one epoch of the log. One call looks at so many decisions and takes so long, and no more; nothing is kept
+//! between two of them.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,6 +10,8 @@ use std::time::{Duration, Instant};
 use attorn_api::ProblemCode;
 use attorn_api::replays::{ChangedDecision, HistoryPage, HistoryRequest, Undecidable, UndecidableDecision, WantedSet};
 use attorn_core::DecisionId;
+use attorn_log::Epoch;
+use attorn_store::records::LogEpochRecord;
 use attorn_store::{Batch, StoredEntry};
 use serde_json::{Value, json};
 
@@ -28,7 +31,7 @@ const DECISIONS_MAX: usize = 100;
 /// How long one call goes on before it begins no other decision.
 const LOOKS_FOR: Duration = Duration::from_secs(5);
 /// What the query may say beside filters.
-const BESIDE: [&str; 2] = ["from", "to"];
+const BESIDE: [&str; 3] = ["epoch", "from", "to"];
 
 pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     app.ensure_ready()?;
@@ -36,14 +39,21 @@ pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     let wire: HistoryRequest = call.json()?;
     let filter = Filter::of(&app, &call, &BESIDE).await?;
     let (from, to) = (call.query::<u64>("from")?.unwrap_or(0), call.query::<u64>("to")?.unwrap_or(u64::MAX));
-    let within = from..to.min(app.store.log_head()?.size).max(from);
+    let earlier =
+        if let Some(epoch) = call.query.get("epoch") { audit::epochs::named(&app, epoch).await? } else { None };
+    let epoch = earlier.as_ref().map_or(app.store.log_head()?.epoch, LogEpochRecord::epoch);
     let _turn = app.replays.turn().await?;
     let a = TriedSet::of(&app, &wire.a, operator, &ask).await?;
     let b = TriedSet::of(&app, &wire.b, operator, &ask).await?;
-    let (entries, next) = queries::decisions(&app, filter, within, DECISIONS_MAX).await?;
+    let (entries, next) = if let Some(known) = earlier {
+        audit::epochs::decisions(&app, known, filter, (from..to, DECISIONS_MAX)).await?
+    } else {
+        let within = from..to.min(app.store.log_head()?.size).max(from);
+        queries::decisions(&app, filter, within, DECISIONS_MAX).await?
+    };
     let mut page = Page::default();
     let next = page.look_at(&app, &entries, (&a, &b), &ask).await?.or(next);
-    Reply::ok(&page.answer(&app, operator, (&wire, [&a, &b]), (from, next)).await?)
+    Reply::ok(&page.answer(&app, operator, (&wire, [&a, &b]), (epoch, from, next)).await?)
 }
 
 /// What was found so far.
@@ -141,7 +151,7 @@ impl Page {
         app: &App,
         operator: &OperatorCaller,
         (wire, sets): (&HistoryRequest, [&TriedSet; 2]),
-        (from, next): (u64, Option<u64>),
+        (epoch, from, next): (Epoch, u64, Option<u64>),
     ) -> Result<HistoryPage, Failure> {
         let mut batch = Batch::new(app.clock.now());
         let set_digests = sets.map(TriedSet::digest);
@@ -149,6 +159,7 @@ impl Page {
         let about = json!({
             "a": set(&wire.a, &set_digests[0]),
             "b": set(&wire.b, &set_digests[1]),
+            "epoch": epoch.to_string(),
             "from": from,
             "next": next,
             "decisions": self.decisions,

@@ -11,11 +11,13 @@ use std::sync::Arc;
 use attorn_core::context::{AuthenticationMethod, Caller, Counter, Delegation, Fact, Group, Phase, User};
 use attorn_core::{
     Agent, AgentState, Ceiling, Digest, EvaluationContext, FactName, FactTemplate, JsonText, Known, Permission,
-    PolicyId, ReasonCode, Request, Terms, TimeMs,
+    PolicyId, ReasonCode, Request, Terms, TimeMs, WantedCredential,
 };
 use serde_json::Value;
 
-use super::wire::{AgentWire, CounterWire, DelegationWire, FactWire, PolicyWire, RecordWire, RequestWire, UserWire};
+use super::wire::{
+    AgentWire, CounterWire, CredentialWire, DelegationWire, FactWire, PolicyWire, RecordWire, RequestWire, UserWire,
+};
 use crate::decisions::{digests, record};
 use crate::http::failure::Failure;
 
@@ -86,6 +88,7 @@ impl Recorded {
             user: wire.user.as_ref().map(user).transpose()?,
             delegations: wire.delegations.iter().map(delegation).collect::<Result<_, _>>()?,
             request: request(&wire.request)?,
+            credential: wire.credential.as_ref().map(credential).transpose()?,
         };
         if wire.phase != "decide" {
             return Err(Failure::internal(format_args!("a decision was recorded in the phase `{}`", wire.phase)));
@@ -241,6 +244,10 @@ fn request(wire: &RequestWire) -> Result<Request, Failure> {
         arguments_digest: parsed(&wire.arguments_digest)?,
         claims: canonical(&wire.claims)?,
     })
+}
+
+fn credential(wire: &CredentialWire) -> Result<WantedCredential, Failure> {
+    Ok(WantedCredential { kind: parsed(&wire.kind)?, target: wire.target.as_deref().map(parsed).transpose()? })
 }
 
 fn fact(wire: &FactWire) -> Result<(FactName, Option<JsonText>), Failure> {

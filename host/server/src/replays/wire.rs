@@ -16,6 +16,8 @@ pub(super) struct RecordWire {
     pub(super) user: Option<UserWire>,
     pub(super) delegations: Vec<DelegationWire>,
     pub(super) request: RequestWire,
+    #[serde(default)]
+    pub(super) credential: Option<CredentialWire>,
     pub(super) policies_asked: bool,
     pub(super) facts: Vec<FactWire>,
     pub(super) policies: Vec<PolicyWire>,
@@ -28,6 +30,12 @@ pub(super) struct RecordWire {
     pub(super) decision_digest: Option<String>,
     #[serde(default)]
     pub(super) engine: Option<EngineWire>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct CredentialWire {
+    pub(super) kind: String,
+    pub(super) target: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -46,6 +46,12 @@ pub enum ServeError {
         /// The store's directory.
         dir: PathBuf,
     },
+    /// There is no store.
+    #[error("cannot start: there is no store in `{}`", dir.display())]
+    NotThere {
+        /// Where it should be.
+        dir: PathBuf,
+    },
     /// The store was closed and does not end.
     #[error("{0}")]
     Hangs(String),
@@ -61,6 +67,9 @@ pub enum ServeError {
     /// The data directory is not the newest.
     #[error("cannot start: {0}")]
     HighWater(#[from] HighWaterError),
+    /// What was published of the log was there, and is gone.
+    #[error("{0}")]
+    PublishedGone(String),
     /// It cannot start.
     #[error("cannot start: {0}")]
     Start(String),
@@ -82,6 +91,10 @@ impl ServeError {
             Self::InUse { .. } => {
                 Some("another `attorn serve` runs on it: end that one, or name another configuration (`--config`)")
             }
+            Self::NotThere { .. } => Some(
+                "`data_dir` in attorn.toml names it; `attorn init` makes one, and `attorn restore` out of a backup, \
+                 where one was lost",
+            ),
             Self::Hangs(_) => Some(
                 "the disk of the data directory hangs: nothing was put in its place; see that the disk works, end this \
                  process if it has not ended, and begin anew",
@@ -98,6 +111,10 @@ impl ServeError {
                 "`attorn repair` begins a new journal if the store has all that the old one had; else copy the data \
                  directory, and `attorn restore` a backup",
             ),
+            Self::PublishedGone(_) => Some(
+                "put `log/` of the data directory back from a backup or a copy, before the server starts; without one, start \
+                 it: it says in the audit log what is gone",
+            ),
             Self::HighWater(error) => Some(error.help()),
             Self::StoreFailed(_) => Some(attorn_store::Failure::HELP),
             Self::Listen { .. } | Self::RootKey { .. } | Self::Start(_) => None,
@@ -109,6 +126,7 @@ impl From<OpenError> for ServeError {
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::InUse { dir } => Self::InUse { dir },
+            OpenError::NotThere { dir } => Self::NotThere { dir },
             error @ OpenError::Hangs { .. } => Self::Hangs(causes(&error)),
             error @ OpenError::Journal(_) => Self::JournalDamaged(causes(&error)),
             error if error.is_damage() => Self::Damaged(causes(&error)),

@@ -1,5 +1,6 @@
-//! Comparing what exists at a target with the leases. It is done once after each start before anything is made there,
-//! since a store that was restored does not know what was made after its backup; and whenever an operator asks.
+//! Comparing what exists at a target with the leases. It is done after each start before anything is made there, since a
+//! store that was restored does not know what was made after its backup; every ten minutes, for whatever came to exist
+//! against all that should hold; and whenever an operator asks.
 //!
 //! First the logins are read and then the leases, which are recorded before their logins: so whatever is found without
 //! an open lease has none.
@@ -9,10 +10,10 @@ use std::collections::BTreeSet;
 use attorn_api::targets as api;
 use attorn_broker::postgresql::Postgresql;
 use attorn_broker::proxy::Proxy;
-use attorn_broker::{CredentialKind as _, KindError, Outside};
-use attorn_core::{LeaseId, LeaseState};
+use attorn_broker::{CredentialKind as _, Ended, KindError, Outside};
+use attorn_core::{LeaseId, LeaseState, TargetId, TargetState};
 use attorn_store::records::TargetRecord;
-use attorn_store::{Batch, KeyPrefix};
+use attorn_store::{Batch, Key, KeyPrefix};
 use serde_json::json;
 
 use super::live::Live;
@@ -35,13 +36,17 @@ pub(super) struct Compared {
     pub(super) missing: Vec<LeaseId>,
 }
 
-/// Look at a target for the first time, and end what has no lease. Says whether that was done.
-pub(crate) async fn first(
-    app: &App,
-    target: &TargetRecord,
-    (live, kind): (&Live, &Postgresql),
-) -> Result<bool, Failure> {
-    let compared = match compare(app, target, kind).await? {
+/// Look at a target, for the first time or anew, and end what has no lease. Says whether that was done.
+pub(crate) async fn first(app: &App, target: &TargetId, live: &Live) -> Result<bool, Failure> {
+    let Some(record) = app.store.record::<TargetRecord>(&Key::target(target)).await? else { return Ok(false) };
+    let target = &record.value;
+    if target.state == TargetState::Retired {
+        // Nothing is made there any more.
+        live.was_checked();
+        return Ok(true);
+    }
+    let kind = live.kind(app, &record)?;
+    let compared = match compare(app, target, &kind).await? {
         Ok(compared) => compared,
         Err(error) => {
             tracing::warn!(target = %target.id, why = %error, "a target cannot be looked at");
@@ -50,7 +55,7 @@ pub(crate) async fn first(
         }
     };
     let unknown = compared.unknown.len();
-    let ended = end_all(app, target, (kind, compared.unknown)).await?;
+    let ended = end_all(app, target, (&kind, compared.unknown)).await?;
     // What stays is tried again, before anything is made.
     let all = ended == unknown;
     live.came(app, None);
@@ -102,16 +107,18 @@ async fn missing(app: &App, target: &TargetRecord, there: &BTreeSet<LeaseId>) ->
     }
 }
 
-/// End logins that have no lease. Says how many were ended.
+/// End logins that have no lease. Says how many are not there any more.
 pub(super) async fn end_all(
     app: &App,
     target: &TargetRecord,
     (kind, unknown): (&Postgresql, Vec<Outside>),
 ) -> Result<usize, Failure> {
-    let mut ended = Vec::new();
+    let (mut ended, mut gone) = (Vec::new(), 0);
     for login in &unknown {
         match kind.revoke(login).await {
-            Ok(_) => ended.push(login.name.as_str()),
+            Ok(Ended::Now) => ended.push(login.name.as_str()),
+            // The queue was there first.
+            Ok(Ended::Before) => gone += 1,
             Err(error) => {
                 tracing::warn!(target = %target.id, name = %login.name, why = %error, "an unknown login stays");
                 if error.is_of_target() {
@@ -127,7 +134,7 @@ pub(super) async fn end_all(
         batch.entries.push(entry::body(batch.now, "unknown_logins_ended", members)?);
         app.store.commit(batch).await?;
     }
-    Ok(ended.len())
+    Ok(ended.len() + gone)
 }
 
 /// What an operator reads of a service that is called: whether it can be reached.

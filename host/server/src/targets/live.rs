@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use attorn_api::ProblemCode;
 use attorn_broker::KindError;
+use attorn_broker::backoff::Backoff;
 use attorn_broker::breaker::{Breaker, Leave};
 use attorn_broker::postgresql::Postgresql;
 use attorn_broker::proxy::Proxy;
-use attorn_core::{PostgresqlSettings, TargetId};
+use attorn_core::{PostgresqlSettings, TargetId, TargetKind};
 use attorn_store::Versioned;
 use attorn_store::records::TargetRecord;
 use tokio::sync::{Notify, Semaphore};
@@ -25,6 +26,10 @@ use crate::random;
 const ISSUES_AT_ONCE: usize = 8;
 /// How long whoever asks waits until a target was looked at for the first time.
 const FIRST_LOOK: Duration = Duration::from_secs(3);
+/// How long until a target is looked at again, for whatever came to exist there against all that should hold.
+const LOOK_ANEW_MS: u64 = 10 * 60 * 1000;
+/// How long until a target is looked at again that could not be looked at.
+const LOOK_AGAIN: Backoff = Backoff { first_ms: 500, most_ms: 10_000 };
 
 /// All targets that anybody has asked for since the start.
 pub(crate) struct Targets {
@@ -45,7 +50,11 @@ pub(crate) struct Standing {
 /// One target.
 pub(crate) struct Live {
     began: Instant,
+    /// Of making and renewing.
     breaker: Mutex<Breaker>,
+    /// Of ending, so that nothing that agents ask for keeps anything from being ended.
+    endings: Mutex<Breaker>,
+    first_check: Mutex<FirstCheck>,
     pub(crate) issues: Arc<Semaphore>,
     /// Whether somebody ends its leases.
     pub(crate) running: AtomicBool,
@@ -54,6 +63,23 @@ pub(crate) struct Live {
     first_look: Notify,
     kind: Mutex<Option<(u64, Arc<Postgresql>)>>,
     proxy: Mutex<Option<(u64, Arc<Proxy>)>>,
+}
+
+/// How often it was tried in vain to look at a target, and when it is looked at again.
+#[derive(Default)]
+struct FirstCheck {
+    runs: bool,
+    attempts: u32,
+    again_ms: u64,
+}
+
+/// Leave to ask a target. Whoever drops it asks no more: a probe of whom nothing was heard is another's.
+pub(crate) struct Asking(Arc<Live>);
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        lock(&self.0.breaker).not_asked(self.0.now_ms());
+    }
 }
 
 impl Targets {
@@ -90,6 +116,8 @@ impl Live {
         Self {
             began: Instant::now(),
             breaker: Mutex::default(),
+            endings: Mutex::default(),
+            first_check: Mutex::default(),
             issues: Arc::new(Semaphore::new(ISSUES_AT_ONCE)),
             running: AtomicBool::new(false),
             checked: AtomicBool::new(false),
@@ -103,9 +131,19 @@ impl Live {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Whether to ask it now.
-    pub(crate) fn ask(&self) -> Leave {
-        lock(&self.breaker).ask(self.now_ms())
+    /// Whether to end something there now.
+    pub(crate) fn ask_to_end(&self) -> Leave {
+        lock(&self.endings).ask(self.now_ms())
+    }
+
+    /// Whether nothing is ended there now.
+    pub(crate) fn ends_nothing(&self) -> bool {
+        lock(&self.endings).closed_for_ms(self.now_ms()).is_some()
+    }
+
+    /// What came of ending something.
+    pub(crate) fn came_of_ending(&self, app: &App, error: Option<&KindError>) {
+        self.heard(app, &self.endings, error);
     }
 
     /// Whether nobody asks it now.
@@ -113,14 +151,34 @@ impl Live {
         lock(&self.breaker).closed_for_ms(self.now_ms()).is_some()
     }
 
-    /// Nothing was asked after all.
-    pub(crate) fn not_asked(&self) {
-        lock(&self.breaker).not_asked(self.now_ms());
+    /// There was nothing to end after all.
+    pub(crate) fn nothing_to_end(&self) {
+        lock(&self.endings).not_asked(self.now_ms());
+    }
+
+    /// Whether to look at it now: for the first time, or because that was long ago. Whoever is told so says when it has.
+    pub(crate) fn begin_check(&self) -> bool {
+        let mut check = lock(&self.first_check);
+        let begins = !check.runs && self.now_ms() >= check.again_ms;
+        check.runs |= begins;
+        begins
+    }
+
+    /// It was looked at, for good or in vain.
+    pub(crate) fn end_check(&self, done: bool) {
+        let mut check = lock(&self.first_check);
+        let attempts = if done { 0 } else { check.attempts.saturating_add(1) };
+        let wait = if done { LOOK_ANEW_MS } else { LOOK_AGAIN.wait_ms(attempts, random::number()) };
+        *check = FirstCheck { runs: false, attempts, again_ms: self.now_ms().saturating_add(wait) };
     }
 
     /// What came of asking it. What is one credential's fault is not the target's: it answered.
     pub(crate) fn came(&self, app: &App, error: Option<&KindError>) {
-        let mut breaker = lock(&self.breaker);
+        self.heard(app, &self.breaker, error);
+    }
+
+    fn heard(&self, app: &App, breaker: &Mutex<Breaker>, error: Option<&KindError>) {
+        let mut breaker = lock(breaker);
         match error {
             Some(error) if error.is_of_target() => breaker.bad(self.now_ms(), random::number()),
             _ => {
@@ -142,18 +200,25 @@ impl Live {
         self.first_look.notify_waiters();
     }
 
-    /// See that it can be asked for a login. Whoever is let through asks.
-    pub(crate) async fn ready(&self, app: &App) -> Result<(), Failure> {
-        self.looked_at(app).await?;
-        match self.ask() {
-            Leave::Ask | Leave::Probe => Ok(()),
+    /// See that it can be asked for a login.
+    pub(crate) async fn ready(self: &Arc<Self>, app: &App, waits: bool) -> Result<Option<Asking>, Failure> {
+        self.looked_at(app, waits).await?;
+        self.asking()
+    }
+
+    /// Leave to ask it, if it answered lately; a guard if others wait for what comes of it.
+    pub(crate) fn asking(self: &Arc<Self>) -> Result<Option<Asking>, Failure> {
+        let leave = lock(&self.breaker).ask(self.now_ms());
+        match leave {
+            Leave::Ask => Ok(None),
+            Leave::Probe => Ok(Some(Asking(Arc::clone(self)))),
             Leave::Wait(_) => Err(unavailable("the target did not answer lately; nothing was decided")),
         }
     }
 
-    async fn looked_at(&self, app: &App) -> Result<(), Failure> {
+    async fn looked_at(&self, app: &App, waits: bool) -> Result<(), Failure> {
         let looked = self.first_look.notified();
-        if !self.is_checked() {
+        if waits && !self.is_checked() {
             app.targets.wake.notify_one();
             let _ = tokio::time::timeout(FIRST_LOOK, looked).await;
         }
@@ -190,7 +255,7 @@ impl Live {
         }
         let record = &target.value;
         let settings = record.settings.proxy();
-        let settings = settings.ok_or_else(|| another_kind(record, "proxy"))?.clone();
+        let settings = settings.ok_or_else(|| another_kind(record, TargetKind::Proxy))?.clone();
         let secret = secret::all(&app.root, record)?.into_iter().next();
         let secret = secret.ok_or_else(|| Failure::internal("a target has no secret"))?;
         let proxy = Arc::new(Proxy::new(settings, secret, app.config.listen));
@@ -201,11 +266,11 @@ impl Live {
 
 /// The settings of a target in which logins are made.
 pub(crate) fn databases(target: &TargetRecord) -> Result<&PostgresqlSettings, Failure> {
-    target.settings.postgresql().ok_or_else(|| another_kind(target, "postgresql"))
+    target.settings.postgresql().ok_or_else(|| another_kind(target, TargetKind::Postgresql))
 }
 
 /// The target is of another kind than this is for.
-pub(crate) fn another_kind(target: &TargetRecord, kind: &str) -> Failure {
+pub(crate) fn another_kind(target: &TargetRecord, kind: TargetKind) -> Failure {
     let detail = format!("target `{}` is of the kind `{}`; this is for `{kind}`", target.id, target.settings.kind());
     Failure::of(ProblemCode::InvalidState, detail)
 }

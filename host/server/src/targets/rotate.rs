@@ -7,7 +7,7 @@ use attorn_api::ProblemCode;
 use attorn_api::targets as api;
 use attorn_broker::KindError;
 use attorn_broker::postgresql::{Postgresql, password};
-use attorn_core::{TargetId, TargetState};
+use attorn_core::{TargetId, TargetKind, TargetState};
 use attorn_store::records::TargetRecord;
 use attorn_store::{Batch, Key, Require, Versioned};
 use serde_json::json;
@@ -48,7 +48,7 @@ pub(crate) async fn replace_secret(app: Arc<App>, call: Call) -> Result<Reply, F
         return Err(Failure::of(ProblemCode::InvalidState, format!("target `{id}` is retired")));
     }
     if value.settings.proxy().is_none() {
-        return Err(another_kind(&value, "proxy"));
+        return Err(another_kind(&value, TargetKind::Proxy));
     }
     let next = value.secret.version + 1;
     value.secret = secret::shown_to_service(&app.root, &id, next, &wire.secret)?;

@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 use attorn_api::ProblemCode;
 use attorn_api::targets as api;
 use attorn_broker::postgresql::roots;
-use attorn_core::{PostgresqlSettings, ResourceType, RoleRule, SqlName, TargetSettings, TargetTls, UserTable};
+use attorn_core::{
+    Permission, PostgresqlSettings, ResourceType, RoleRule, SqlName, TargetSettings, TargetTls, UserTable,
+};
 use attorn_store::Key;
 use attorn_store::records::TargetRecord;
 use serde_json::{Value, json};
@@ -20,7 +22,10 @@ use crate::registry::count;
 pub(super) fn settings(wire: &api::Postgresql) -> Result<PostgresqlSettings, Failure> {
     let rule = |rule: &api::RoleRule| -> Result<RoleRule, Failure> {
         let roles = rule.roles.iter().map(|role| role.parse()).collect::<Result<Vec<SqlName>, _>>()?;
-        Ok(RoleRule { action: rule.action.parse()?, roles })
+        Ok(RoleRule {
+            permission: Permission { action: rule.action.parse()?, resource: rule.resource.parse()? },
+            roles,
+        })
     };
     count("rules", wire.rules.len(), 1, PostgresqlSettings::RULES_MAX)?;
     let user_table = match &wire.user_table {
@@ -37,6 +42,7 @@ pub(super) fn settings(wire: &api::Postgresql) -> Result<PostgresqlSettings, Fai
         user_table,
         connections_max: wire.connections_max,
         leases_max: wire.leases_max,
+        leases_per_agent_max: wire.leases_per_agent_max,
         lease_ms_max: wire.lease_ms_max,
     };
     let refused = |problem: String| Failure::of(ProblemCode::InvalidField, problem);
@@ -79,12 +85,13 @@ pub(super) fn in_entry(settings: &TargetSettings) -> (&'static str, Value) {
     if let Some(pem) = shown["tls_roots_pem"].as_str() {
         shown["tls_roots_pem"] = blake3::hash(pem.as_bytes()).to_hex().to_string().into();
     }
-    (settings.kind(), shown)
+    (settings.kind().as_str(), shown)
 }
 
 fn shown_settings(settings: &PostgresqlSettings) -> api::Postgresql {
     let rule = |rule: &RoleRule| api::RoleRule {
-        action: rule.action.to_string(),
+        action: rule.permission.action.to_string(),
+        resource: rule.permission.resource.to_string(),
         roles: rule.roles.iter().map(ToString::to_string).collect(),
     };
     api::Postgresql {
@@ -103,6 +110,7 @@ fn shown_settings(settings: &PostgresqlSettings) -> api::Postgresql {
             .map(|table| api::UserTable { schema: table.schema.to_string(), table: table.table.to_string() }),
         connections_max: settings.connections_max,
         leases_max: settings.leases_max,
+        leases_per_agent_max: settings.leases_per_agent_max,
         lease_ms_max: settings.lease_ms_max,
     }
 }

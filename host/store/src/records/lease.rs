@@ -50,13 +50,16 @@ impl LeaseRecord {
         !matches!(self.state, LeaseState::Ended)
     }
 
-    /// Record a new lease with all that finds it, at most so many of its target's at once.
-    pub fn open(&self, batch: &mut Batch, leases_max: u32) {
+    /// Record a new lease with all that finds it: at most so many of its target's at once, and of those so many of its
+    /// agent's.
+    pub fn open(&self, batch: &mut Batch, (leases_max, per_agent_max): (u32, u32)) {
         batch.put_record(self);
         batch.put.push((Key::lease_due(&self.target, self.due_at, &self.id), Vec::new()));
         batch.put.push((Key::grant_lease(&self.grant, &self.id), Vec::new()));
         batch.put.push((Key::open_lease(&self.target, &self.id), Vec::new()));
         batch.add.push(Add { key: Key::open_leases(&self.target), delta: 1, at_most: leases_max.into() });
+        let of_agent = Key::agent_leases(&self.target, &self.agent);
+        batch.add.push(Add { key: of_agent, delta: 1, at_most: per_agent_max.into() });
     }
 
     /// Replace this lease by what it has become, with all that finds it.
@@ -74,7 +77,9 @@ impl LeaseRecord {
             return;
         }
         batch.delete.extend([due(self), Key::open_lease(&self.target, &self.id)]);
-        batch.add.push(Add { key: Key::open_leases(&self.target), delta: -1, at_most: u64::MAX >> 1 });
+        for key in [Key::open_leases(&self.target), Key::agent_leases(&self.target, &self.agent)] {
+            batch.add.push(Add { key, delta: -1, at_most: u64::MAX >> 1 });
+        }
         batch.put.push((Key::expiry(next.ended_at.unwrap_or(next.due_at), &next.key()), Vec::new()));
     }
 }

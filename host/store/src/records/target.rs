@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use attorn_core::{
-    ActionPattern, HostName, PostgresqlSettings, ResourceType, RoleRule, SqlName, TargetId, TargetSettings,
-    TargetState, TargetTls, TimeMs, UserTable,
+    ActionPattern, HostName, Permission, PostgresqlSettings, ResourcePattern, ResourceType, RoleRule, SqlName,
+    TargetId, TargetSettings, TargetState, TargetTls, TimeMs, UserTable,
 };
 use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
@@ -164,6 +164,9 @@ impl SecretWire {
     }
 }
 
+/// Action, resource and roles of a rule.
+type RuleWire = (Text<ActionPattern>, Text<ResourcePattern>, Vec<Text<SqlName>>);
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SettingsWire {
@@ -172,16 +175,20 @@ struct SettingsWire {
     database: Text<SqlName>,
     admin: Text<SqlName>,
     tls_roots_pem: Option<String>,
-    rules: Vec<(Text<ActionPattern>, Vec<Text<SqlName>>)>,
+    rules: Vec<RuleWire>,
     user_table: Option<(Text<SqlName>, Text<SqlName>)>,
     connections_max: u32,
     leases_max: u32,
+    leases_per_agent_max: u32,
     lease_ms_max: u64,
 }
 
 impl SettingsWire {
     fn of(settings: &PostgresqlSettings) -> Self {
-        let rule = |rule: &RoleRule| (Text(rule.action.clone()), rule.roles.iter().cloned().map(Text).collect());
+        let rule = |rule: &RoleRule| {
+            let Permission { action, resource } = rule.permission.clone();
+            (Text(action), Text(resource), rule.roles.iter().cloned().map(Text).collect())
+        };
         Self {
             host: Text(settings.host.clone()),
             port: settings.port,
@@ -195,13 +202,14 @@ impl SettingsWire {
             user_table: settings.user_table.clone().map(|table| (Text(table.schema), Text(table.table))),
             connections_max: settings.connections_max,
             leases_max: settings.leases_max,
+            leases_per_agent_max: settings.leases_per_agent_max,
             lease_ms_max: settings.lease_ms_max,
         }
     }
 
     fn settings(self) -> PostgresqlSettings {
-        let rule = |(action, roles): (Text<ActionPattern>, Vec<Text<SqlName>>)| RoleRule {
-            action: action.0,
+        let rule = |(action, resource, roles): RuleWire| RoleRule {
+            permission: Permission { action: action.0, resource: resource.0 },
             roles: roles.into_iter().map(|role| role.0).collect(),
         };
         PostgresqlSettings {
@@ -214,6 +222,7 @@ impl SettingsWire {
             user_table: self.user_table.map(|(schema, table)| UserTable { schema: schema.0, table: table.0 }),
             connections_max: self.connections_max,
             leases_max: self.leases_max,
+            leases_per_agent_max: self.leases_per_agent_max,
             lease_ms_max: self.lease_ms_max,
         }
     }

@@ -5,7 +5,7 @@ use std::fmt::Display;
 
 use attorn_api::json::{canonical_raw, digest};
 use attorn_core::context::{AuthenticationMethod, Caller, Phase};
-use attorn_core::{Agent, AgentState, Ceiling, EvaluationContext, JsonText, Request, TimeMs};
+use attorn_core::{Agent, AgentState, Ceiling, EvaluationContext, JsonText, Request, TimeMs, WantedCredential};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -33,6 +33,7 @@ pub(super) struct ContextWire {
     user: Option<UserWire>,
     delegations: Option<Vec<DelegationWire>>,
     request: RequestWire,
+    credential: Option<CredentialWire>,
     #[serde(default)]
     facts: BTreeMap<String, FactWire>,
     #[serde(default)]
@@ -58,6 +59,13 @@ struct RequestWire {
     session: Option<String>,
     arguments: Option<Box<RawValue>>,
     claimed_properties: Option<Box<RawValue>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a credential: an object with a `kind`")]
+struct CredentialWire {
+    kind: String,
+    target: Option<String>,
 }
 
 impl ContextWire {
@@ -88,8 +96,16 @@ impl ContextWire {
             user,
             delegations,
             request,
+            credential: self.credential.map(CredentialWire::parse).transpose()?,
         };
         Ok((context, Given::parse(self.facts, self.counters)?))
+    }
+}
+
+impl CredentialWire {
+    fn parse(self) -> Result<WantedCredential, String> {
+        let kind = self.kind.parse().map_err(text)?;
+        Ok(WantedCredential { kind, target: self.target.map(|target| target.parse()).transpose().map_err(text)? })
     }
 }
 

@@ -23,7 +23,8 @@ pub enum Decision {
     AllowLogin {
         /// The right that this yields.
         grant: Grant,
-        /// What to sign in with. It is shown once.
+        /// What to sign in with. Its password is shown once: there is none where the same was asked before under one
+        /// idempotency key. That is no error, and who lost it asks under another key.
         login: PostgresqlLogin,
         /// What every decision has.
         decided: Decided,
@@ -144,7 +145,7 @@ mod tests {
             port: 5432,
             database: "shop".into(),
             user: "attorn_1".into(),
-            password: "secret".into(),
+            password: Some("secret".into()),
             expires_at_ms: 1,
         }
     }
@@ -153,8 +154,16 @@ mod tests {
     fn a_login_is_an_allow_of_its_own_and_shows_no_password() {
         let answer = DecisionAnswer { credential: None, login: Some(login()), ..answer(DecisionKind::Allow) };
         let decision = Decision::try_from(answer).unwrap();
-        assert!(matches!(&decision, Decision::AllowLogin { login, .. } if login.password == "secret"));
+        assert!(matches!(&decision, Decision::AllowLogin { login, .. } if login.password.as_deref() == Some("secret")));
         assert!(!format!("{decision:?}").contains("secret"));
+    }
+
+    #[test]
+    fn a_login_whose_password_was_shown_before_is_an_allow_all_the_same() {
+        let login = PostgresqlLogin { password: None, ..login() };
+        let answer = DecisionAnswer { credential: None, login: Some(login), ..answer(DecisionKind::Allow) };
+        let decision = Decision::try_from(answer).unwrap();
+        assert!(matches!(&decision, Decision::AllowLogin { login, .. } if login.password.is_none()));
     }
 
     #[test]

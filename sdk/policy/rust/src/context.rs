@@ -4,11 +4,36 @@
 //! There is deliberately none for `claimed_properties`: nobody checked them, and a policy that rests on
 //! them lets the agent decide.
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::{Agent, Context, Counter, Error, Request, User, json};
 
+/// What is asked for that is no token.
+///
+/// Whoever holds a login can do all that it can, as often as they like while it lives, and not only what is decided here;
+/// uses are not counted, and arguments are none. A policy that is about one kind compares [`kind`](Self::kind).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct WantedCredential {
+    /// Of which kind: `postgresql` is a login in a database. `proxy` gives the agent nothing: if this is allowed, the
+    /// request goes on to the target's service, once, with what is in its arguments. There may be others.
+    pub kind: String,
+    /// The target where it would be made or where the request would go; none if the resource's type is tied to none.
+    pub target: Option<String>,
+}
+
 impl Context {
+    /// What is asked for; none where that is a token, which is good for what is decided here and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// The host describes it in a way that this version does not know.
+    pub fn wanted_credential(&self) -> Result<Option<WantedCredential>, Error> {
+        const NAME: &str = "attorn.credential";
+        let found = self.extensions.iter().find(|(name, _)| name == NAME);
+        found.map(|(name, value)| json::parse(name, value)).transpose()
+    }
+
     /// The fact of this template, which has to be among the requirements. `None` if it is missing:
     /// nobody pushed one, it expired, or a field of the template is empty.
     ///
@@ -99,6 +124,19 @@ mod tests {
         assert!(
             ctx.fact::<u32>("user/{user.id}/risk").unwrap_err().to_string().starts_with("fact `user/{user.id}/risk`: ")
         );
+    }
+
+    #[test]
+    fn a_credential_that_is_no_token_is_seen() {
+        let mut ctx = testing::context("db.query", "database/crm");
+        assert_eq!(ctx.wanted_credential().unwrap(), None);
+        ctx.extensions.push(("attorn.later".into(), "{}".into()));
+        assert_eq!(ctx.wanted_credential().unwrap(), None);
+        ctx.extensions.push(("attorn.credential".into(), r#"{"kind":"postgresql","target":"crm"}"#.into()));
+        let wanted = ctx.wanted_credential().unwrap().unwrap();
+        assert_eq!((wanted.kind.as_str(), wanted.target.as_deref()), ("postgresql", Some("crm")));
+        ctx.extensions[1].1 = "7".into();
+        assert!(ctx.wanted_credential().unwrap_err().to_string().starts_with("attorn.credential: "));
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub use bindings::exports::attorn::policy::policy::{
     Request, Requirements, Scope, Terms, User, Verdict, Window,
 };
 pub use component::Component;
+pub use context::WantedCredential;
 pub use error::Error;
 pub use policy::{Policy, ReasonDeclaration};
 

@@ -30,7 +30,7 @@ const BATCH: u64 = 50;
 const PATH: &str = "/v2/articles/42";
 
 /// Measure, and print.
-pub(crate) async fn measure(length: Length, figures: &mut Figures) {
+pub(super) async fn measure(length: Length, figures: &mut Figures) {
     let service = service().await;
     let fresh = Fresh::make_in(&http::directory()).await;
     let Some((_nginx, by_nginx)) = nginx(fresh.dir.path(), &service).await else {

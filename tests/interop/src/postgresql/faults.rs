@@ -3,6 +3,7 @@
 
 use attorn_tests::Behalf;
 use attorn_tests::world::ask as article;
+use serde_json::json;
 
 use super::database::Database;
 use super::logins::{self, SETTLED, agree, lease, login, until, until_none};
@@ -30,6 +31,9 @@ pub(crate) async fn away(world: &Behalf, database: &mut Database) {
     for _ in 0..8 {
         logins::ask(&world.bot, &article()).await.refused(503, "target_unavailable");
     }
+    // What was debited for nothing is said.
+    let said = world.entries().await.into_iter().find(|entry| entry["why"] == "issue_failed").unwrap();
+    assert_eq!((said["type"].as_str(), &said["debits_stand"]), (Some("lease_revoking"), &json!([])), "{said}");
     // A thousand requests at a dead target cost nobody else anything.
     let began = std::time::Instant::now();
     for _ in 0..100 {

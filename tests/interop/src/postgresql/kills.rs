@@ -21,17 +21,8 @@ const AT_ONCE: usize = 8;
 
 /// So many rounds.
 pub(crate) async fn rounds(database: &Database, rounds: u32) {
-    database.sql("ALTER ROLE attorn PASSWORD 'the administrator''s'").await;
-    let fresh = Fresh::make().await;
-    let mut process = Process::start(&fresh.config, &fresh.reach).await;
-    let staff = Staff::hire(&fresh.reach, &fresh.bootstrap_token).await;
-    let cast = Cast::register(&fresh.reach, &staff).await;
-    cast.activate("read-only", components::bytes("read-only"), read_only_settings()).await;
-    let mut settings = shop::settings(database);
-    settings["lease_ms_max"] = 60_000.into();
-    shop::register(&staff.registrar, "shop", &["article"], settings).await;
-    let ready = async || cast.bot.post("/v1/decisions", &for_login(article())).await.status == 200;
-    until(SETTLED, "a first login is made", ready).await;
+    let (fresh, mut process, cast) = start(database).await;
+    let staff = cast.staff.clone();
     for round in 0..rounds {
         let killed = async {
             tokio::time::sleep(STEP * round).await;
@@ -46,6 +37,22 @@ pub(crate) async fn rounds(database: &Database, rounds: u32) {
     let took = until_none(database, &staff.registrar, SETTLED).await;
     println!("           none left after {} ms", took.as_millis());
     process.kill().await;
+}
+
+/// A server in a process of its own, which makes logins.
+pub(crate) async fn start(database: &Database) -> (Fresh, Process, Cast) {
+    database.sql("ALTER ROLE attorn PASSWORD 'the administrator''s'").await;
+    let fresh = Fresh::make().await;
+    let process = Process::start(&fresh.config, &fresh.reach).await;
+    let staff = Staff::hire(&fresh.reach, &fresh.bootstrap_token).await;
+    let cast = Cast::register(&fresh.reach, &staff).await;
+    cast.activate("read-only", components::bytes("read-only"), read_only_settings()).await;
+    let mut settings = shop::settings(database);
+    settings["lease_ms_max"] = 60_000.into();
+    shop::register(&staff.registrar, "shop", &["article"], settings).await;
+    let ready = async || cast.bot.post("/v1/decisions", &for_login(article())).await.status == 200;
+    until(SETTLED, "a first login is made", ready).await;
+    (fresh, process, cast)
 }
 
 /// Ask for logins and end their grants, until nobody answers any more.

@@ -102,7 +102,7 @@ pub(crate) async fn bad_targets(world: &Behalf, database: &Database) {
         let found = check(world, id, false).await;
         assert!(!found.reachable && found.problems[0].contains(problem), "{id}: {found:?}");
     }
-    let roles = json!([{ "action": "*", "roles": ["signs_in", "makes_roles", "hidden", "nobody", "reader"] }]);
+    let roles = json!([{ "action": "*", "resource": "*", "roles": ["signs_in", "makes_roles", "hidden", "nobody", "under_login", "gives_on", "owns", "reader"] }]);
     let risky = |body: &mut Value| {
         body["postgresql"]["rules"] = roles.clone();
         body["postgresql"]["user_table"] = json!({ "schema": "public", "table": "accounts" });
@@ -112,7 +112,17 @@ pub(crate) async fn bad_targets(world: &Behalf, database: &Database) {
     register("risky", &risky).await.expect(201);
     let found = check(world, "risky", false).await;
     let problems = found.problems.join("\n");
-    for named in ["`signs_in`", "`makes_roles`", "`hidden`", "`nobody`", "superuser", "`public.accounts`"] {
+    for named in [
+        "`signs_in`",
+        "`makes_roles`",
+        "`hidden`",
+        "`nobody`",
+        "`under_login`",
+        "`gives_on`",
+        "`owns`",
+        "superuser",
+        "`public.accounts`",
+    ] {
         assert!(problems.contains(named), "{named}: {problems}");
     }
     assert!(!problems.contains("`reader`"), "{problems}");

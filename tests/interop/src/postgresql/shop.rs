@@ -19,6 +19,12 @@ CREATE ROLE "odd""; DROP TABLE articles; --" NOLOGIN;
 CREATE ROLE signs_in LOGIN PASSWORD 'x';
 CREATE ROLE makes_roles NOLOGIN CREATEROLE;
 CREATE ROLE hidden NOLOGIN IN ROLE makes_roles;
+CREATE ROLE under_login NOLOGIN IN ROLE signs_in;
+CREATE ROLE gives_on NOLOGIN;
+GRANT payer TO gives_on WITH ADMIN OPTION;
+CREATE ROLE owns NOLOGIN;
+CREATE TABLE owned (a int);
+ALTER TABLE owned OWNER TO owns;
 CREATE TABLE articles (id int PRIMARY KEY, text text NOT NULL);
 INSERT INTO articles VALUES (42, 'how to'), (43, 'why');
 CREATE TABLE accounts (owner text NOT NULL, balance int NOT NULL);
@@ -48,13 +54,14 @@ pub(crate) fn settings(database: &Database) -> Value {
     json!({
         "host": "127.0.0.1", "port": database.port, "database": "shop", "admin": "attorn",
         "rules": [
-            { "action": "faq.read", "roles": ["reader"] },
-            { "action": "faq.odd", "roles": [ODD_ROLE] },
-            { "action": "account.read", "roles": ["reader"] },
-            { "action": "account.pay", "roles": ["payer"] },
+            { "action": "faq.read", "resource": "article/*", "roles": ["reader"] },
+            { "action": "faq.read", "resource": "note/*", "roles": ["reader"] },
+            { "action": "faq.odd", "resource": "article/42", "roles": [ODD_ROLE] },
+            { "action": "account.read", "resource": "account/*", "roles": ["reader"] },
+            { "action": "account.pay", "resource": "account/*", "roles": ["payer"] },
         ],
         "user_table": { "schema": "attorn", "table": "logins" },
-        "connections_max": 3, "leases_max": 1_000, "lease_ms_max": 600_000,
+        "connections_max": 3, "leases_max": 1_000, "leases_per_agent_max": 1_000, "lease_ms_max": 600_000,
     })
 }
 

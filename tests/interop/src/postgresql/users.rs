@@ -17,6 +17,11 @@ pub(crate) async fn for_one_grant(world: &Behalf, database: &Database) {
     let (grant, made) = (answer.grant.unwrap(), answer.login.unwrap());
     assert_eq!((made.host.as_str(), made.port, made.database.as_str()), ("127.0.0.1", database.port, "shop"));
     assert_eq!(made.expires_at_ms, grant.expires_at_ms);
+    // Its one use is taken: whoever holds the login needs no token.
+    let details = world.staff.registrar.get(format!("/v1/grants/{}", grant.id)).await.expect(200);
+    let details: attorn_api::grants::GrantDetails = details.json();
+    assert_eq!((details.uses_max, details.uses, details.active), (1, 1, false));
+    let password = made.password.clone().unwrap();
     let rows = first_column(&sign_in(database, &made).await, "SELECT text FROM articles ORDER BY id").await;
     assert_eq!(rows.unwrap(), ["how to", "why"]);
 
@@ -29,12 +34,19 @@ pub(crate) async fn for_one_grant(world: &Behalf, database: &Database) {
     assert_eq!(database.ask(&row(plain)).await, ["f"]);
     assert_eq!(database.ask(&row("rolconnlimit")).await, ["3"]);
     assert!(database.ask(&row("rolpassword")).await[0].starts_with("SCRAM-SHA-256$4096:"));
-    let left = database.ask(&row("extract(epoch FROM rolvaliduntil - clock_timestamp()) BETWEEN 1 AND 61")).await;
-    assert_eq!(left, ["t"]);
-    assert!(database.log().contains("CREATE ROLE") && !database.log().contains(&made.password));
+    // Within the life of the grant, also by the clock of the database.
+    let until = database.ask(&row("(extract(epoch FROM rolvaliduntil) * 1000)::bigint")).await.remove(0);
+    let until: u64 = until.parse().unwrap();
+    assert!((grant.expires_at_ms - 5_000..=grant.expires_at_ms).contains(&until), "{until} {grant:?}");
+    assert!(database.log().contains("CREATE ROLE") && !database.log().contains(&password));
 
     let again: DecisionAnswer = world.bot.ask_once("once", &ask).await.expect(200).json();
-    assert_eq!((again.grant.unwrap().id, again.login, again.credential), (grant.id.clone(), None, None));
+    let (same, shown) = (again.grant.unwrap(), again.login.unwrap());
+    assert_eq!((same.id, shown.password, again.credential), (grant.id.clone(), None, None));
+    assert_eq!(
+        (shown.lease, shown.user, shown.expires_at_ms),
+        (made.lease.clone(), made.user.clone(), made.expires_at_ms)
+    );
     world.bot.ask_once("once", &article()).await.refused(409, "idempotency_conflict");
 
     let shown = lease(&world.staff.registrar, &made.lease).await;
@@ -42,7 +54,7 @@ pub(crate) async fn for_one_grant(world: &Behalf, database: &Database) {
     let entries = world.entries().await;
     let types: Vec<&str> = entries.iter().rev().take(2).map(|entry| entry["type"].as_str().unwrap()).collect();
     assert_eq!(types, ["lease_issued", "lease_intended"]);
-    assert!(entries.iter().all(|entry| !entry.to_string().contains(&made.password)));
+    assert!(entries.iter().all(|entry| !entry.to_string().contains(&password)));
     agree(database, &world.staff.registrar).await;
 
     // A role whose name is a statement is one role.
@@ -57,6 +69,7 @@ pub(crate) async fn for_one_grant(world: &Behalf, database: &Database) {
         logins::revoke_grant(&world.staff.registrar, &grant).await;
     }
     until_none(database, &world.staff.registrar, SETTLED).await;
+    world.bot.ask_once("once", &ask).await.refused(409, "grant_inactive");
 }
 
 /// Alice's login sees Alice's rows, whatever it sets.
@@ -144,6 +157,12 @@ pub(crate) async fn no_more(world: &Behalf, database: &Database) {
 pub(crate) async fn refused(world: &Behalf, database: &Database) {
     let ask = |action: &str| ask_with(json!({ "action": action }));
     logins::ask(&world.bot, &ask("faq.write")).await.refused(422, "no_target");
+    // A rule for one resource gives nothing for another.
+    let other = ask_with(json!({ "action": "faq.odd", "resource": "article/43" }));
+    logins::ask(&world.bot, &other).await.refused(422, "no_target");
+    let mut held_to = for_login(article());
+    held_to["arguments"] = json!({ "section": "billing" });
+    world.bot.post("/v1/decisions", &held_to).await.refused(422, "invalid_field");
     let mut wish = for_login(article());
     wish["roles"] = json!(["payer"]);
     world.bot.post("/v1/decisions", &wish).await.refused(400, "invalid_body");

@@ -1,20 +1,26 @@
 //! A log as a directory of files, as it is published and exported.
 //!
-//! Names of files come from the log's size alone, never from what a server or a file says.
+//! Names of files come from the log's size alone, never from what a server or a file says. What is written nobody else
+//! may read.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Read as _, Write};
 use std::path::{Path, PathBuf};
 
+use attorn_api::ProblemCode;
+use attorn_api::audit::LogEpochList;
 use attorn_log::history::{Span, json_line, notes, segment_name};
 use attorn_log::tiles::Bundle;
 use attorn_log::{CheckpointVerifier, PublishedFiles, Tile, TileKind};
 
 use crate::failure::Failure;
 use crate::operator_client::OperatorClient;
+use crate::private;
 
+/// The exports of earlier epochs.
+const EPOCHS: &str = "epochs";
 /// The lines of JSON.
-const LINES: &str = "entries.jsonl";
+pub(super) const LINES: &str = "entries.jsonl";
 
 /// Which checkpoint is downloaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +29,8 @@ pub(super) enum Head {
     Newest,
     /// The same, once enough witnesses have cosigned it.
     Witnessed,
+    /// The same, and the newest where they do not.
+    WitnessedIfItIs,
 }
 
 /// What is written.
@@ -43,6 +51,27 @@ pub(super) struct Directory {
 impl Directory {
     pub(super) fn new(root: PathBuf, form: Form) -> Self {
         Self { root, form }
+    }
+
+    /// What somebody says is an export. Where nothing of one is there, it was said by mistake, and nothing is verified.
+    pub(super) fn exported(root: PathBuf) -> Result<Self, Failure> {
+        let found = fs::metadata(&root).map_err(|error| Failure::file("read", &root, &error))?;
+        let there = |name: &str| root.join(name).exists();
+        let (what, help) = if !found.is_dir() {
+            ("is no directory", "`--file` verifies an export that is one file, `--receipt` a receipt")
+        } else if there("store.format") {
+            ("is a data directory, not an export", "`--config` verifies the log of a server that does not run")
+        } else if there("backup.format") {
+            (
+                "is a backup, not an export",
+                "`attorn restore` reads all of it, and `--config` verifies what comes of that",
+            )
+        } else if !there("key") && !there("checkpoint") {
+            ("is no export: it has neither `key` nor `checkpoint`", "`attorn audit export --dir` makes one")
+        } else {
+            return Ok(Self::new(root, Form::Exported));
+        };
+        Err(Failure::usage(format!("`{}` {what}", root.display())).with_help(help))
     }
 }
 
@@ -78,6 +107,10 @@ impl PublishedFiles for Directory {
                 let entry = entry?;
                 let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
                 if entry.file_type()?.is_dir() {
+                    // They are compared with what the log says of them, see `verify::earlier`.
+                    if name == EPOCHS {
+                        continue;
+                    }
                     due.push((entry.path(), format!("{name}/")));
                 } else {
                     names.push(name);
@@ -89,20 +122,34 @@ impl PublishedFiles for Directory {
     }
 }
 
-/// Download the whole log of a server into a new or empty directory; how many entries it has.
+/// What was downloaded.
+pub(super) struct Downloaded {
+    /// How many entries the log has.
+    pub(super) entries: u64,
+    /// Why the checkpoint is not one that enough witnesses cosigned, if that was wanted and the server has none.
+    pub(super) unwitnessed: Option<String>,
+}
+
+/// Download the whole log of a server into a new or empty directory.
 pub(super) async fn download(
     client: &OperatorClient,
     root: &Path,
     (head, form): (Head, Form),
     mut passed: impl FnMut(u64, u64),
-) -> Result<u64, Failure> {
+) -> Result<Downloaded, Failure> {
     let path = match head {
         Head::Newest => "/v1/audit/checkpoint",
-        Head::Witnessed => "/v1/audit/checkpoint?wait=witnessed",
+        Head::Witnessed | Head::WitnessedIfItIs => "/v1/audit/checkpoint?wait=witnessed",
     };
-    let note = client.text(path).await?;
+    let (note, unwitnessed) = match client.text(path).await {
+        // What is missing is for the policy to say.
+        Err(failure) if head == Head::WitnessedIfItIs && is_unwitnessed(&failure) => {
+            (client.text("/v1/audit/checkpoint").await?, Some(failure.message))
+        }
+        note => (note?, None),
+    };
     let key_text = client.text("/v1/audit/key").await?;
-    let key: CheckpointVerifier = key_text.trim_end().parse().map_err(|error| Failure::verification(&error))?;
+    let key: CheckpointVerifier = key_of_server(&key_text)?;
     let size = key.verify(note.as_bytes()).map_err(|error| Failure::verification(&error))?.checkpoint().size;
     for (name, text) in [("key", format!("{key}\n")), ("checkpoint", note)] {
         write(&root.join(name), text.as_bytes())?;
@@ -132,7 +179,40 @@ pub(super) async fn download(
         let written = lines.flush().and_then(|()| lines.get_ref().sync_all());
         written.map_err(|error| Failure::file("write", &path, &error))?;
     }
-    Ok(size)
+    Ok(Downloaded { entries: size, unwitnessed })
+}
+
+/// Whether the server has no checkpoint that enough witnesses cosigned: they did not in time, or it knows of none.
+fn is_unwitnessed(failure: &Failure) -> bool {
+    matches!(failure.code, Some(ProblemCode::Timeout | ProblemCode::InvalidQuery))
+}
+
+/// The key that a server says is its log's.
+pub(super) fn key_of_server(text: &str) -> Result<CheckpointVerifier, Failure> {
+    text.trim_end().parse().map_err(|error: attorn_log::KeyError| {
+        let Failure { message, .. } = Failure::of(&error);
+        Failure::new(format!("what the server says is its log's key is none: {message}"))
+            .with_help("is this the URL of an Attorn server? `--server` or ATTORN_URL")
+    })
+}
+
+/// Download what the server keeps of the epochs before the one that the log is in, into the same directory. Those of
+/// which it keeps nothing come back.
+pub(super) async fn download_earlier(client: &OperatorClient, root: &Path) -> Result<Vec<u64>, Failure> {
+    let list: LogEpochList = client.get("/v1/audit/epochs").await?;
+    let mut missing = Vec::new();
+    for one in list.epochs.iter().filter(|one| one.ended.is_some()) {
+        let path = root.join(EPOCHS).join(format!("{}.export", one.epoch));
+        let mut file = new_file(&path)?;
+        match client.download(&format!("/v1/audit/epochs/{}/export", one.epoch), &mut file).await {
+            Err(failure) if failure.code == Some(ProblemCode::NotFound) => {
+                fs::remove_file(&path).map_err(|error| Failure::file("remove", &path, &error))?;
+                missing.push(one.epoch);
+            }
+            done => done?,
+        }
+    }
+    Ok(missing)
 }
 
 /// The earlier checkpoints without those that were signed while this is downloaded.
@@ -142,7 +222,7 @@ fn up_to(earlier: &str, key: &CheckpointVerifier, size: u64) -> String {
 }
 
 /// What cannot be read stays out, and the verifier says so.
-fn write_lines(lines: &mut impl Write, tile: Tile, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write_lines(lines: &mut impl Write, tile: Tile, bytes: &[u8]) -> io::Result<()> {
     let mut bundle = Bundle::new(bytes);
     for _ in 0..tile.width() {
         let Some(line) = bundle.next_entry().ok().and_then(json_line) else { break };
@@ -151,13 +231,13 @@ fn write_lines(lines: &mut impl Write, tile: Tile, bytes: &[u8]) -> io::Result<(
     Ok(())
 }
 
-fn new_file(path: &Path) -> Result<File, Failure> {
-    let made = path.parent().map_or(Ok(()), fs::create_dir_all);
-    let file = made.and_then(|()| OpenOptions::new().write(true).create_new(true).open(path));
+pub(super) fn new_file(path: &Path) -> Result<File, Failure> {
+    let made = path.parent().map_or(Ok(()), private::create_dir_all);
+    let file = made.and_then(|()| private::new_file(path));
     file.map_err(|error| Failure::new_file(path, &error))
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let mut file = new_file(path)?;
     file.write_all(bytes).map_err(|error| Failure::file("write", path, &error))
 }

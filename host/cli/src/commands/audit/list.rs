@@ -5,6 +5,7 @@ use clap::Args;
 
 use super::epochs::not_among;
 use super::filters::Filters;
+use super::place::Place;
 use super::{HEADS, row};
 use crate::context::Context;
 use crate::exit::Exit;
@@ -21,9 +22,9 @@ use crate::output::Output;
 pub(crate) struct List {
     #[command(flatten)]
     filters: Filters,
-    /// From which entry on
-    #[arg(long, default_value_t = 0)]
-    from: u64,
+    /// From which entry on: its index, also with its epoch, or as it is printed
+    #[arg(long, value_name = "ENTRY", default_value = "0")]
+    from: Place,
     /// How many at most, 1 to 200
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u8).range(1..=200))]
     limit: u8,
@@ -40,13 +41,27 @@ pub(crate) struct List {
 
 impl List {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, Failure> {
-        let found = self.found(&context.operator()?).await?;
-        print(&context.output, &found, self.epoch)
+        let (list, client) = (self.with_epoch()?, context.operator()?);
+        list.from.of_this_log(&client).await?;
+        let found = list.found(&client).await?;
+        print(&context.output, &found, list.epoch)
+    }
+
+    /// The epoch may stand in `--from`.
+    fn with_epoch(mut self) -> Result<Self, Failure> {
+        let Some(epoch) = self.from.epoch else { return Ok(self) };
+        if self.epoch.replace(epoch).is_some_and(|other| other != epoch) {
+            return Err(Failure::usage(format!("`--from` is of epoch {epoch}, and `--epoch` is another")));
+        }
+        if self.newest || self.after.is_some() {
+            return Err(Failure::usage("entries of one epoch are listed from the oldest on, and go on with `--from`"));
+        }
+        Ok(self)
     }
 
     /// A page as full as it can be: the server ends one early when it had to look at much.
     async fn found(&self, client: &OperatorClient) -> Result<EntryList, Failure> {
-        let (mut entries, mut cursor, mut from) = (Vec::<Entry>::new(), self.after.clone(), self.from);
+        let (mut entries, mut cursor, mut from) = (Vec::<Entry>::new(), self.after.clone(), self.from.index);
         loop {
             let left = usize::from(self.limit).saturating_sub(entries.len());
             let page: EntryList = client.get(&self.path((from, left), cursor.as_deref())).await?;
@@ -79,10 +94,14 @@ fn print(output: &Output, list: &EntryList, epoch: Option<u64>) -> Result<Exit, 
     if output.json {
         return output.json(list).map(|()| Exit::Done);
     }
-    let rows = list.entries.iter().map(row).collect::<Result<Vec<_>, _>>()?;
+    let mut rows = list.entries.iter().map(row).collect::<Result<Vec<_>, _>>()?;
+    // What is printed names the same entry wherever it is given.
+    let named = |index: &str| epoch.map_or_else(|| index.to_owned(), |epoch| format!("{epoch}/{index}"));
+    rows.iter_mut().filter_map(|row| row.first_mut()).for_each(|first| *first = named(first));
     output.table(&HEADS, &rows);
     if let Some(next) = list.next {
         let of = epoch.map_or_else(|| "the log".to_owned(), |epoch| format!("epoch {epoch}"));
+        let next = named(&next.to_string());
         output.note(format!("{of} has {} entries; there is more: `--from {next}`", list.size));
     }
     if let Some(cursor) = &list.cursor {
@@ -113,12 +132,24 @@ mod tests {
     #[test]
     fn the_server_is_asked_for_the_page() {
         let filters = Filters::default();
-        let mut list = List { filters, from: 0, limit: 50, epoch: None, newest: false, after: None };
+        let from = || "0".parse().unwrap();
+        let mut list = List { filters, from: from(), limit: 50, epoch: None, newest: false, after: None };
         assert_eq!(list.path((0, 50), None), "/v1/audit/entries?from=0&limit=50");
         list.newest = true;
         assert_eq!(list.path((0, 7), Some("abc")), "/v1/audit/entries?from=0&limit=7&order=newest&cursor=abc");
         (list.epoch, list.newest) = (Some(3), false);
         assert_eq!(list.path((9, 7), None), "/v1/audit/epochs/3/entries?from=9&limit=7");
+        list.from = "3/9".parse().unwrap();
+        assert_eq!(list.with_epoch().unwrap().epoch, Some(3));
+        let asked = |from: &str, epoch, newest| {
+            let (filters, from) = (Filters::default(), from.parse().unwrap());
+            List { filters, from, limit: 50, epoch, newest, after: None }.with_epoch().map(|list| list.epoch)
+        };
+        assert_eq!(asked("log-1/2/9", None, false).unwrap(), Some(2));
+        assert_eq!(asked("9", Some(4), false).unwrap(), Some(4));
+        for (from, epoch, newest) in [("2/9", Some(3), false), ("2/9", None, true)] {
+            assert_eq!(asked(from, epoch, newest).unwrap_err().exit, Exit::Usage);
+        }
         assert!(cursor("a&b").is_err() && cursor("").is_err() && cursor("aB-_9").is_ok());
     }
 }

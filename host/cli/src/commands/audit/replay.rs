@@ -2,9 +2,9 @@
 
 use attorn_api::decisions::DecisionKind;
 use attorn_api::replays::{Comparison, Replay, ReplayRequest, ReplayedPolicy, Said};
-use attorn_core::DecisionId;
 use clap::Args;
 
+use super::place::Asked;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -19,17 +19,19 @@ use crate::output::Output;
 
 Examples:
   attorn audit replay dec_0123456789abcdef0123456789abcdef
+  attorn audit replay 1/12
   attorn audit replay dec_0123456789abcdef0123456789abcdef --json")]
 pub(crate) struct ReplayOne {
-    /// The decision's id
-    #[arg(value_name = "DECISION", value_parser = crate::parse::id::<DecisionId>)]
-    id: DecisionId,
+    /// The decision's id, or its entry in any form that is printed
+    #[arg(value_name = "DECISION|ENTRY")]
+    what: Asked,
 }
 
 impl ReplayOne {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, Failure> {
-        let request = ReplayRequest { decision_id: self.id.to_string() };
-        let replay: Replay = context.operator()?.post("/v1/replays", &request).await?;
+        let client = context.operator()?;
+        let request = ReplayRequest { decision_id: self.what.decision(&client).await?.to_string() };
+        let replay: Replay = client.post("/v1/replays", &request).await?;
         if context.output.json {
             context.output.json(&replay)?;
         } else {

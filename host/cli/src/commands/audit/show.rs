@@ -7,7 +7,8 @@ use attorn_log::Receipt;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Shown, body, story};
+use super::place::Asked;
+use super::{body, story};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -28,12 +29,11 @@ pub(super) struct Told {
     pub(super) came_of_it: Vec<Entry>,
 }
 
-pub(super) async fn run(what: Shown, context: &Context) -> Result<Exit, Failure> {
+pub(super) async fn run(what: Asked, context: &Context) -> Result<Exit, Failure> {
     let (client, output) = (context.operator()?, &context.output);
     let entry = match what {
-        Shown::Entry(index) => client.get(&format!("/v1/audit/entries/{index}")).await?,
-        Shown::InEpoch(epoch, index) => client.get(&format!("/v1/audit/epochs/{epoch}/entries/{index}")).await?,
-        Shown::Decision(id) => return told(&client, output, id, None).await,
+        Asked::Entry(place) => place.entry(&client).await?,
+        Asked::Decision(id) => return told(&client, output, id, None).await,
     };
     let said = body(&entry)?;
     let id: Option<DecisionId> = said["decision_id"].as_str().and_then(|id| id.parse().ok());

@@ -22,7 +22,7 @@ pub(super) fn tell(told: &Told) -> Result<Vec<String>, Failure> {
     granted(&entry, &mut say);
     for later in &told.came_of_it {
         if let Some(what) = came_of_it(&body(later)?) {
-            say("then", format!("{what} (entry {})", later.reference.index));
+            say("then", format!("{what} (entry {}/{})", later.reference.epoch, later.reference.index));
         }
     }
     if told.record.is_none() {

@@ -51,9 +51,9 @@ bounds    all hold
 policies  read-only/3 allow (listed)
           in force was revision 7 (e)
 result    grant grt_1 for faq, one use, until 1970-01-01T00:01:00.000Z
-then      1970-01-01T00:00:01.000Z faq used it, use 1 (entry 5)
-then      1970-01-01T00:00:02.000Z use 1 came to done (entry 6)
-then      1970-01-01T00:00:03.000Z operator alice had it decided again: identical (entry 7)
+then      1970-01-01T00:00:01.000Z faq used it, use 1 (entry 1/5)
+then      1970-01-01T00:00:02.000Z use 1 came to done (entry 1/6)
+then      1970-01-01T00:00:03.000Z operator alice had it decided again: identical (entry 1/7)
 proof     entry log/1/4
           attorn audit receipt 1/4 > receipt.txt
           attorn audit verify --receipt receipt.txt --key log.key

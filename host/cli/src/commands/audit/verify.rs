@@ -3,10 +3,14 @@
 //! Whose log it is follows from the key alone, so it says where the key came from. That nothing was cut from the end
 //! follows from a checkpoint that was kept, or from witnesses, so it says whether there was any.
 //!
+//! A log that goes on in a later epoch comes from earlier ones: what is kept of them is verified, too, and what is not
+//! kept is said.
+//!
 //! Where something is known of the log from before, its key is never replaced by the server's word: a later key is
 //! believed if the one that is known leads to it, or if somebody gives it.
 
 mod anchors;
+mod earlier;
 mod lineage;
 mod remembered;
 mod report;
@@ -29,6 +33,7 @@ use crate::failure::Failure;
 use crate::key_source::read_text;
 use crate::output::Output;
 use anchors::Anchors;
+use earlier::Earlier;
 use lineage::{Continues, Exports, Lineage};
 use remembered::{Memory, Remembered};
 use report::Believed;
@@ -90,24 +95,37 @@ impl Verify {
         }
         if let Some(path) = &self.file {
             let done = export(output, path, &given.checks(trusted.as_ref()))?;
-            return report::report(output, done, of_file);
+            let first = if done.is_ok() { lineage::first_exported(path)? } else { None };
+            let exports = Exports::Beside(path.parent().unwrap_or(Path::new("")).to_owned());
+            let earlier = before(output, first.as_deref(), &exports).await?;
+            return report::report(output, done, (of_file, None, &earlier));
         }
         if let Some(path) = self.dir {
-            let files = Directory::new(path, Form::Exported);
-            return report::report(output, published(output, &files, &given.checks(trusted.as_ref())), of_file);
+            let (files, exports) = (Directory::exported(path.clone())?, Exports::Directory(path.clone()));
+            let done = published(output, &files, &given.checks(trusted.as_ref()));
+            let first = done.as_ref().map_or(Ok(None), |done| lineage::first_published(&files, done.entries))?;
+            let earlier = before(output, first.as_deref(), &exports).await?;
+            if done.is_ok() {
+                earlier::nothing_else(&path, &earlier).map_err(|failure| report::failed(output, None, failure))?;
+            }
+            return report::report(output, done, (of_file, None, &earlier));
         }
         let memory = if self.alone { None } else { Memory::of_user() };
         if let Some(path) = self.config {
             return stopped(output, &path, (given, trusted, memory)).await;
         }
-        let now = key(&context.anybody()?.text("/v1/audit/key").await?)?;
+        let now = directory::key_of_server(&context.anybody()?.text("/v1/audit/key").await?)?;
         let home = tempfile::tempdir().map_err(|error| Failure::of(&error))?;
-        let head = if given.policy.is_some() { Head::Witnessed } else { Head::Newest };
+        let head = if given.policy.is_some() { Head::WitnessedIfItIs } else { Head::Newest };
         let said = Said::new(output, "downloaded");
         let progress = |entries, of| said.step(Progress { entries, of });
         let client = context.operator()?;
-        directory::download(&client, home.path(), (head, Form::Published), progress).await?;
+        let downloaded = directory::download(&client, home.path(), (head, Form::Published), progress).await;
         said.end();
+        let downloaded = downloaded.map_err(|failure| report::of_server(output, failure))?;
+        if let Some(why) = downloaded.unwitnessed {
+            output.note(format!("the server says of its newest checkpoint: {why}"));
+        }
         let files = Directory::new(home.path().to_owned(), Form::Published);
         let earlier = tempfile::tempdir().map_err(|error| Failure::of(&error))?;
         let exports = Exports::Server(&client, earlier.path());
@@ -152,19 +170,27 @@ async fn live(
     let anchors = anchors.map_err(|failure| report::failed(output, None, failure))?;
     given.since = anchors.since;
     let done = published(output, files, &given.checks(Some(&trusted)));
-    let mut continues = None;
+    let (mut continues, mut earlier) = (None, Vec::new());
     if let Ok(verified) = &done {
         for seen in &anchors.earlier {
             let found = continued((files, exports), verified, seen, brought.as_ref()).await;
             continues = Some(found.map_err(|failure| report::failed(output, None, failure))?);
         }
+        let first = lineage::first_published(files, verified.entries)?;
+        earlier = before(output, first.as_deref(), exports).await?;
     }
     if let (Ok(verified), Some(memory)) = (&done, &memory)
         && let Err(failure) = memory.remember(&verified.checkpoint, &verified.key)
     {
         output.note(format!("its checkpoint is not remembered: {}", failure.message));
     }
-    report::live(output, done, believed, continues.as_ref())
+    report::report(output, done, (believed, continues.as_ref(), &earlier))
+}
+
+/// Verify the epochs before the one with this first entry.
+async fn before(output: &Output, first_entry: Option<&[u8]>, exports: &Exports<'_>) -> Result<Vec<Earlier>, Failure> {
+    let done = earlier::verify(output, first_entry, exports).await;
+    done.map_err(|wrong| report::failed(output, wrong.entry, wrong.failure))
 }
 
 /// See whether a log that was verified comes from what was seen of an earlier epoch: the entries are still there, and
@@ -203,9 +229,10 @@ async fn stopped(
     path: &Path,
     (given, trusted, memory): (Given, Option<CheckpointVerifier>, Option<Memory>),
 ) -> Result<Exit, Failure> {
-    let config = attorn_server::Config::load(path).map_err(|error| Failure::of(&error))?;
+    let config = crate::commands::serve::configuration(Some(path.to_owned()))?;
     let log = attorn_server::StoppedLog::open(&config).await.map_err(|error| {
-        let failure = Failure::of(&error);
+        let is_gone = matches!(error, attorn_server::run::ServeError::PublishedGone(_));
+        let failure = if is_gone { Failure::verification(&error) } else { Failure::of(&error) };
         Failure { help: error.help().map(str::to_owned), ..failure }
     })?;
     let (now, exports) = (log.verifier().clone(), Exports::Directory(config.data_dir.clone()));
@@ -237,6 +264,10 @@ fn published(output: &Output, files: &dyn PublishedFiles, checks: &Checks<'_>) -
 
 fn export(output: &Output, path: &Path, checks: &Checks<'_>) -> Result<Result<Verified, VerifyError>, Failure> {
     let fail = |error: std::io::Error| Failure::file("read", path, &error);
+    if path.is_dir() {
+        return Err(Failure::usage(format!("`{}` is a directory", path.display()))
+            .with_help("`--dir` verifies an export that is a directory"));
+    }
     let mut file = BufReader::new(File::open(path).map_err(fail)?);
     if file.fill_buf().map_err(fail)?.starts_with(RECEIPT_MAGIC.as_bytes()) {
         return Err(Failure::usage(format!("`{}` is a receipt, not an export", path.display()))
@@ -245,32 +276,48 @@ fn export(output: &Output, path: &Path, checks: &Checks<'_>) -> Result<Result<Ve
     let said = Said::new(output, "verified");
     let done = verify_export_with(file, checks, SAID_EVERY, |progress| said.step(progress));
     said.end();
+    if let Err(error @ VerifyError::NotAnExport) = &done {
+        return Err(Failure::usage(format!("`{}`: {error}", path.display()))
+            .with_help("`attorn audit export --out FILE` makes one"));
+    }
     Ok(done)
 }
 
 /// A key, or the name of a file that holds one. Every key has a `+`.
 fn key(text: &str) -> Result<CheckpointVerifier, Failure> {
-    let held = if text.contains('+') { text.to_owned() } else { read_text(Path::new(text), KEY_FILE_BYTES_MAX)? };
+    let read = |path| {
+        let help = "`--key` takes what `attorn audit key` printed, or a file that holds it";
+        read_text(path, KEY_FILE_BYTES_MAX).map_err(|failure| failure.with_help(help))
+    };
+    let held = if text.contains('+') { text.to_owned() } else { read(Path::new(text))? };
     held.trim_ascii().parse().map_err(|error: attorn_log::KeyError| {
         let Failure { message, .. } = Failure::of(&error);
         Failure::usage(format!("the key is none: {message}")).with_help("`attorn audit key` prints a server's")
     })
 }
 
-/// A checkpoint that was kept.
+/// A checkpoint that was kept. What is plainly none was named by mistake.
 fn note(path: &Path) -> Result<String, Failure> {
-    read_text(path, SignedCheckpoint::NOTE_BYTES_MAX as u64)
+    let text = read_text(path, SignedCheckpoint::NOTE_BYTES_MAX as u64)?;
+    let mut lines = text.lines();
+    let is_one = lines.next().is_some_and(|line| line.parse::<Origin>().is_ok())
+        && lines.next().is_some_and(|line| line.parse::<u64>().is_ok());
+    if is_one {
+        return Ok(text);
+    }
+    Err(Failure::usage(format!("`{}` is no checkpoint of an audit log", path.display()))
+        .with_help("`attorn audit checkpoint` prints one, to be kept as it is"))
 }
 
 /// How far it is, on a terminal: one line that changes.
 struct Said {
-    what: &'static str,
+    what: String,
     shown: bool,
 }
 
 impl Said {
-    fn new(output: &Output, what: &'static str) -> Self {
-        Self { what, shown: !output.json && std::io::stderr().is_terminal() }
+    fn new(output: &Output, what: &str) -> Self {
+        Self { what: what.to_owned(), shown: !output.json && std::io::stderr().is_terminal() }
     }
 
     fn step(&self, Progress { entries, of }: Progress) {

@@ -57,6 +57,10 @@ fn confirm(id: &UserId) -> Result<(), Failure> {
     if typed.trim() == id.as_str() {
         return Ok(());
     }
+    if typed.is_empty() {
+        return Err(Failure::usage("nothing was erased: nobody typed the id")
+            .with_help("where nobody can type it, give `--yes`"));
+    }
     Err(Failure::usage("nothing was erased: what was typed is another id")
         .with_help("type the id of the user whom you named, or give `--yes`"))
 }

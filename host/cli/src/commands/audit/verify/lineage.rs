@@ -8,11 +8,12 @@
 //! Anybody can go on from a copy of a log under a key of their own, and no checkpoint tells. So a key that was given up,
 //! and names no other, leads nowhere.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::BufReader;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
+use attorn_api::ProblemCode;
 use attorn_log::tiles::Bundle;
 use attorn_log::{
     CheckpointVerifier, Checks, Entry, Epoch, ExportReader, Origin, PublishedFiles, Succession, Tile, TileKind,
@@ -26,7 +27,7 @@ use crate::failure::Failure;
 use crate::operator_client::OperatorClient;
 
 /// How many epochs are gone back over.
-const EPOCHS_MAX: usize = 1_000;
+pub(super) const EPOCHS_MAX: usize = 1_000;
 
 /// What to do where no key that is known leads to the one that signs now.
 const KEY_HELP: &str = "ask whoever runs the server for the new key, by another way than this connection, and give it \
@@ -36,14 +37,17 @@ const KEY_HELP: &str = "ask whoever runs the server for the new key, by another 
 pub(super) enum Exports<'a> {
     /// The server has them; they are downloaded into this directory.
     Server(&'a OperatorClient, &'a Path),
-    /// A data directory has them.
+    /// A data directory has them, or one that was exported.
     Directory(PathBuf),
+    /// They stand beside an export in this directory.
+    Beside(PathBuf),
 }
 
 impl Exports<'_> {
     async fn of(&self, epoch: Epoch) -> Result<PathBuf, Failure> {
         match self {
             Self::Directory(data) => Ok(data.join("epochs").join(format!("{epoch}.export"))),
+            Self::Beside(directory) => Ok(directory.join(format!("{epoch}.export"))),
             Self::Server(client, home) => {
                 let path = home.join(format!("{epoch}.export"));
                 if !path.exists() {
@@ -52,6 +56,20 @@ impl Exports<'_> {
                 }
                 Ok(path)
             }
+        }
+    }
+
+    /// The export of an epoch; none if it is not kept.
+    pub(super) async fn find(&self, epoch: Epoch) -> Result<Option<PathBuf>, Failure> {
+        match self.of(epoch).await {
+            Err(failure) if failure.code == Some(ProblemCode::NotFound) => {
+                // What was begun of it is nothing.
+                if let Self::Server(_, home) = self {
+                    let _ = fs::remove_file(home.join(format!("{epoch}.export")));
+                }
+                Ok(None)
+            }
+            path => path.map(|path| path.exists().then_some(path)),
         }
     }
 
@@ -65,21 +83,21 @@ impl Exports<'_> {
 }
 
 /// What the first entry of an epoch says of the one before it.
-struct Began {
+pub(super) struct Began {
     /// The epoch that it began.
-    origin: Origin,
+    pub(super) origin: Origin,
     /// The checkpoint with which the one before it ended.
-    ended: String,
+    pub(super) ended: String,
     /// Which that was, and how many entries it counts.
-    before: Origin,
-    size: u64,
+    pub(super) before: Origin,
+    pub(super) size: u64,
     /// What the key of before says of this one's. None if that was given up.
     succession: Option<String>,
 }
 
 impl Began {
     /// None if this is not how an epoch begins after another.
-    fn of(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn of(bytes: &[u8]) -> Option<Self> {
         let entry = Entry::parse(bytes).ok()?;
         let body: Value = serde_json::from_str(entry.body.as_str()).ok()?;
         let kind = body["type"].as_str()?;
@@ -239,14 +257,14 @@ fn size_of(note: &str) -> Result<u64, Failure> {
 }
 
 /// The first entry of a log that is published as files; none if it has none. The verifier has hashed it, or will.
-fn first_published(files: &dyn PublishedFiles, size: u64) -> Result<Option<Vec<u8>>, Failure> {
+pub(super) fn first_published(files: &dyn PublishedFiles, size: u64) -> Result<Option<Vec<u8>>, Failure> {
     let Some(tile) = Tile::of_kind(TileKind::Entries, size).next() else { return Ok(None) };
     let bytes = files.read(&tile.to_string(), Tile::BYTES_MAX).map_err(|error| Failure::of(&error))?;
     Ok(bytes.and_then(|bytes| Bundle::new(&bytes).next_entry().map(<[u8]>::to_vec).ok()))
 }
 
 /// The first entry of an export.
-fn first_exported(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+pub(super) fn first_exported(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
     let file = BufReader::new(File::open(path).map_err(|error| Failure::file("read", path, &error))?);
     let mut export = ExportReader::open(file).map_err(|error| Failure::verification(&error))?;
     let mut bytes = Vec::new();

@@ -6,6 +6,7 @@ use attorn_log::{CheckpointSigner, EntryBody, EntryRef, Link, SignedCheckpoint, 
 use serde_json::json;
 use tempfile::TempDir;
 
+use super::super::earlier;
 use super::super::remembered::Memory;
 use super::super::report::Believed;
 use super::super::{Given, live};
@@ -340,4 +341,53 @@ fn a_lower_epoch_than_was_seen_is_a_rollback() {
         failure.message,
         "rollback: 6 entries that you have seen are gone: the log is `attorn/main/2`, and you have seen `attorn/main/3`"
     );
+}
+
+/// What is said of the epochs before a log, with what is kept of them in this directory.
+async fn before(log: &Life, data: &TempDir) -> Result<Vec<(u64, u64, bool)>, (Option<u64>, String)> {
+    let exports = Exports::Directory(data.path().to_owned());
+    let found = earlier::verify(&Output::new(false), Some(&log.entries[0]), &exports).await;
+    let found = found.map_err(|wrong| {
+        assert_eq!(wrong.failure.exit, Exit::VerificationFailed, "{}", wrong.failure);
+        (wrong.entry, wrong.failure.message)
+    })?;
+    Ok(found.iter().map(|one| (one.epoch.0, one.entries, one.seen == earlier::Seen::Whole)).collect())
+}
+
+#[tokio::test]
+async fn every_epoch_that_is_kept_is_verified_and_the_first_bad_entry_named_with_its_epoch() {
+    let (data, [first, second, third]) = three();
+    assert_eq!(before(&third, &data).await, Ok(vec![(2, 4, true), (1, 9, true)]));
+    assert_eq!(before(&first, &data).await, Ok(vec![]));
+    for (epoch, life, at) in [(1, &first, 4), (2, &second, 2)] {
+        let path = data.path().join(format!("epochs/{epoch}.export"));
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replace(&format!("\"n\":{at},"), &format!("\"n\":{},", at + 1))).unwrap();
+        let said = format!("epoch {epoch}: entry {at} was changed");
+        assert_eq!(before(&third, &data).await, Err((Some(at), said.clone())));
+        // Whoever verifies the log is told so, and remembers nothing.
+        let knows = Knows { state: TempDir::new().unwrap(), key: None, since: None };
+        assert_eq!(knows.verify(&third, &data).await.unwrap_err().message, said);
+        assert_eq!(knows.latest(), None);
+        life.export(&data);
+    }
+    // Written anew, in the whole of it, by whoever has another key.
+    let forged = Life::of(1, 9, &json!({ "type": "initialised" }), 9);
+    forged.export(&data);
+    let (_, said) = before(&third, &data).await.unwrap_err();
+    assert!(said.starts_with("epoch 1: what is kept of it is by another key"), "{said}");
+    // Or by the key of then, and another.
+    Life::of(1, 1, &json!({ "type": "another" }), 9).export(&data);
+    let (_, said) = before(&third, &data).await.unwrap_err();
+    assert_eq!(said, "what is kept of epoch 1 does not end where the log says that it ended");
+}
+
+#[tokio::test]
+async fn an_epoch_of_which_nothing_is_kept_is_said() {
+    let (data, [_, second, third]) = three();
+    fs::remove_file(data.path().join("epochs/1.export")).unwrap();
+    assert_eq!(before(&third, &data).await, Ok(vec![(2, 4, true), (1, 9, false)]));
+    assert_eq!(before(&second, &data).await, Ok(vec![(1, 9, false)]));
+    fs::remove_file(data.path().join("epochs/2.export")).unwrap();
+    assert_eq!(before(&third, &data).await, Ok(vec![(2, 4, false)]));
 }

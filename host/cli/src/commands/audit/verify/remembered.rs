@@ -4,13 +4,14 @@
 //! One small file for each log and epoch, in the user's state directory (XDG Base Directory Specification): the key, and
 //! the checkpoint that it signed.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs;
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use attorn_log::{CheckpointVerifier, Epoch, LogId, Origin, SignedCheckpoint};
 
 use crate::failure::Failure;
+use crate::private;
 
 /// Where checkpoints are remembered.
 pub(super) struct Memory(PathBuf);
@@ -95,17 +96,9 @@ impl Memory {
     }
 
     fn write(&self, path: &Path, text: &str) -> io::Result<()> {
-        let mut directory = DirBuilder::new();
-        let mut options = OpenOptions::new();
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-            directory.mode(0o700);
-            options.mode(0o600);
-        }
-        directory.recursive(true).create(&self.0)?;
+        private::create_dir_all(&self.0)?;
         let beside = path.with_extension(format!("{}.tmp", std::process::id()));
-        let mut file = options.write(true).create(true).truncate(true).open(&beside)?;
+        let mut file = private::options().create(true).truncate(true).open(&beside)?;
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&beside, path))
     }
 }

@@ -3,9 +3,14 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use attorn_log::{CheckpointVerifier, QuorumError, Receipt, Trust, Verified, VerifyError, WitnessPolicy, Witnessed};
+use attorn_api::ProblemCode;
+use attorn_log::{
+    CheckpointVerifier, EXPORT_MAGIC, QuorumError, RECEIPT_MAGIC, Receipt, Trust, Verified, VerifyError, WitnessPolicy,
+    Witnessed,
+};
 use serde_json::json;
 
+use super::earlier::{Earlier, Seen};
 use super::lineage::Continues;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -58,20 +63,11 @@ const NO_ANCHOR: &str = "nothing was kept to compare with: that entries were cut
                          a checkpoint (`attorn audit checkpoint`), and give it with `--since` next time, or name \
                          witnesses with `--policy`";
 
+/// Say what came of it: of the log, of what was seen of an earlier epoch, and of what is kept of earlier epochs.
 pub(super) fn report(
     output: &Output,
     done: Result<Verified, VerifyError>,
-    believed: Believed,
-) -> Result<Exit, Failure> {
-    live(output, done, believed, None)
-}
-
-/// The same for a log that was compared with what was seen of an earlier epoch.
-pub(super) fn live(
-    output: &Output,
-    done: Result<Verified, VerifyError>,
-    believed: Believed,
-    continues: Option<&Continues>,
+    (believed, continues, earlier): (Believed, Option<&Continues>, &[Earlier]),
 ) -> Result<Exit, Failure> {
     let verified = match done {
         Ok(verified) => verified,
@@ -79,7 +75,7 @@ pub(super) fn live(
         Err(VerifyError::Read(error)) if error.kind() != ErrorKind::InvalidData => {
             return Err(Failure::of(&VerifyError::Read(error)));
         }
-        Err(error) => return Err(failed(output, error.index(), Failure::verification(&error))),
+        Err(error) => return Err(failed(output, error.index(), unverified(&error))),
     };
     let believed = match (verified.trust, believed) {
         (Trust::Given, believed) => believed,
@@ -98,6 +94,7 @@ pub(super) fn live(
             "earlier_checkpoints": verified.earlier,
             "since_entries": verified.since,
             "continues": continues.map(|one| json!({ "epoch": one.epoch.0, "entries": one.entries })),
+            "earlier_epochs": earlier.iter().map(in_json).collect::<Vec<_>>(),
             "witnesses": witnesses,
             "truncation_excluded": verified.since.is_some() || !witnesses.is_empty(),
         }))?;
@@ -115,8 +112,17 @@ pub(super) fn live(
     if let Some(Continues { epoch, entries, .. }) = continues {
         output.line(format!("continues epoch {epoch}, which still has the {entries} entries that were seen of it"));
     }
+    for Earlier { epoch, entries, .. } in earlier.iter().filter(|one| one.seen == Seen::Whole) {
+        output.line(format!("{:<9} its {entries} entries are as they were signed", format!("epoch {epoch}")));
+    }
     if !witnesses.is_empty() {
         output.line(format!("witnesses {}", witnesses.join(", ")));
+    }
+    if let Some(Earlier { epoch, entries, .. }) = earlier.iter().find(|one| one.seen == Seen::NotKept) {
+        output.note(format!(
+            "epoch {epoch} was not checked: its {entries} entries are not kept here (`{epoch}.export`), and whether there \
+             was an epoch before it only they tell"
+        ));
     }
     if let Some(caution) = believed.caution() {
         output.note(caution);
@@ -125,6 +131,10 @@ pub(super) fn live(
         output.note(NO_ANCHOR);
     }
     Ok(Exit::Done)
+}
+
+fn in_json(one: &Earlier) -> serde_json::Value {
+    json!({ "epoch": one.epoch.0, "entries": one.entries, "checked": one.seen == Seen::Whole })
 }
 
 fn witnesses(witnessed: Option<&Witnessed>) -> Vec<String> {
@@ -140,12 +150,27 @@ pub(super) fn receipt(
 ) -> Result<Exit, Failure> {
     let bytes_max = u64::try_from(Receipt::BYTES_MAX).unwrap_or(u64::MAX);
     let text = read_text(path, bytes_max)?;
+    if !text.starts_with(RECEIPT_MAGIC) {
+        let is_export = text.starts_with(EXPORT_MAGIC);
+        let (what, help) = if is_export {
+            ("is an export, not a receipt", "`--file` verifies it")
+        } else {
+            ("is no receipt", "`attorn audit receipt` gets one")
+        };
+        return Err(Failure::usage(format!("`{}` {what}", path.display())).with_help(help));
+    }
     let logged = match Receipt::parse(&text).and_then(|receipt| receipt.verify(trusted)) {
         Ok(logged) => logged,
-        Err(error) => return Err(failed(output, None, Failure::verification(&error))),
+        Err(error) => {
+            let help = "keep the file: it is evidence, if the key is this log's; `attorn audit receipt` gets it anew";
+            return Err(failed(output, None, Failure::verification(&error).with_help(help)));
+        }
     };
     let by = policy.map(|policy| policy.check(&logged.signed)).transpose();
-    let by = by.map_err(|error: QuorumError| failed(output, None, Failure::verification(&error)))?;
+    let by = by.map_err(|error: QuorumError| {
+        let help = "a receipt that was got later may have more cosignatures: `attorn audit receipt … --wait witnessed`";
+        failed(output, None, Failure::verification(&error).with_help(help))
+    })?;
     let witnesses = witnesses(by.as_ref());
     if output.json {
         output.json(&json!({
@@ -165,6 +190,33 @@ pub(super) fn receipt(
     Ok(Exit::Done)
 }
 
+/// What the server itself says is not as it was signed does not verify.
+pub(super) fn of_server(output: &Output, failure: Failure) -> Failure {
+    let is_damaged = failure.code == Some(ProblemCode::LogDamaged);
+    let exit = if is_damaged { Exit::VerificationFailed } else { failure.exit };
+    failed(output, None, Failure { exit, ..failure })
+}
+
+/// A log that does not verify, and what to do where it may be that something else was given than belongs to it.
+fn unverified(error: &VerifyError) -> Failure {
+    let failure = Failure::verification(error);
+    match error {
+        VerifyError::UnknownKey { .. } => failure.with_help(
+            "was the key of another log given? If not, this is not the log that it says it is: ask whoever runs the \
+             server, by another way than this connection",
+        ),
+        VerifyError::Since(_) => failure.with_help(
+            "was the checkpoint of another log given? If not, and it is as it was kept, this is not the log that you \
+             have seen: keep both, they are evidence",
+        ),
+        VerifyError::Witnesses(QuorumError::NotMet { .. }) => failure.with_help(
+            "does the policy name the witnesses of this log? If so, ask whoever runs it why they did not cosign it: a \
+             log that was forked gets no cosignatures",
+        ),
+        _ => failure,
+    }
+}
+
 /// Programs read on standard output what people read on standard error.
 pub(super) fn failed(output: &Output, entry: Option<u64>, failure: Failure) -> Failure {
     if failure.exit != Exit::VerificationFailed {
@@ -178,7 +230,7 @@ pub(super) fn failed(output: &Output, entry: Option<u64>, failure: Failure) -> F
     if failure.help.is_some() {
         return failure;
     }
-    failure.with_help("keep the file: it is evidence; `attorn audit export` gets the log anew")
+    failure.with_help("keep what was verified: it is evidence; `attorn audit export` gets the log anew")
 }
 
 #[cfg(test)]
@@ -187,12 +239,12 @@ mod tests {
 
     #[test]
     fn what_does_not_verify_ends_with_its_own_exit_code_and_names_the_entry() {
-        let output = Output::new(false);
-        let failure = report(&output, Err(VerifyError::Changed { index: 12 }), Believed::Given).unwrap_err();
+        let (output, given) = (Output::new(false), (Believed::Given, None, &[][..]));
+        let failure = report(&output, Err(VerifyError::Changed { index: 12 }), given).unwrap_err();
         assert_eq!((failure.exit, failure.message.as_str()), (Exit::VerificationFailed, "entry 12 was changed"));
         let unread = VerifyError::Read(std::io::Error::other("disk on fire"));
-        assert_eq!(report(&output, Err(unread), Believed::Given).unwrap_err().exit, Exit::Error);
+        assert_eq!(report(&output, Err(unread), given).unwrap_err().exit, Exit::Error);
         let damaged = VerifyError::Read(std::io::Error::new(ErrorKind::InvalidData, "not what the tree says"));
-        assert_eq!(report(&output, Err(damaged), Believed::Given).unwrap_err().exit, Exit::VerificationFailed);
+        assert_eq!(report(&output, Err(damaged), given).unwrap_err().exit, Exit::VerificationFailed);
     }
 }

@@ -1,5 +1,5 @@
-//! `attorn policy diff --on history`: goes through recorded decisions, several calls at a time, and sums up where two
-//! sets of policies would decide otherwise.
+//! `attorn policy diff --on history`: goes through recorded decisions, several calls at a time, epoch after epoch of the
+//! log, and sums up where two sets of policies would decide otherwise.
 
 mod sum;
 
@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use attorn_api::ProblemCode;
-use attorn_api::audit::{EarlierEpoch, EntryList};
+use attorn_api::audit::{EarlierEpoch, EntryList, LogEpochList};
 use attorn_api::replays::{HistoryPage, HistoryRequest, SetBase, WantedSet};
 use attorn_core::{ActionPattern, AgentId};
 use clap::Args;
@@ -99,25 +99,53 @@ pub(super) async fn run(
     filters: &Filters,
 ) -> Result<Exit, Failure> {
     let request = HistoryRequest { a, b };
-    let (all, earlier) = reach(client, filters).await?;
-    let progress = Progress::new(output, all.end - all.start);
-    let parts = Mutex::new(parts(all));
-    let sum = Mutex::new(Sum::default());
-    let walk = Walk { client, request: &request, filters: filters.query(), progress: &progress, sum: &sum };
-    let done = tokio::try_join!(walk.parts(&parts), walk.parts(&parts), walk.parts(&parts), walk.parts(&parts));
+    let lives = lives(client, filters).await?;
+    let progress = Progress::new(output, lives.iter().map(|life| life.entries.end - life.entries.start).sum());
+    let (sum, mut not_reached) = (Mutex::new(Sum::default()), Vec::new());
+    for life in lives {
+        let (epoch, size) = (life.epoch, life.entries.end);
+        let parts = Mutex::new(parts(life.entries));
+        let walk = Walk { client, request: &request, query: life.query, progress: &progress, sum: &sum };
+        let done = tokio::try_join!(walk.parts(&parts), walk.parts(&parts), walk.parts(&parts), walk.parts(&parts));
+        match (done, epoch) {
+            (Err(failure), Some(epoch)) if failure.code == Some(ProblemCode::NotFound) => {
+                not_reached.push(EarlierEpoch { epoch, size });
+            }
+            (done, _) => drop(done.inspect_err(|_| progress.end())?),
+        }
+    }
     progress.end();
-    done?;
-    sum.into_inner().unwrap_or_else(PoisonError::into_inner).print(output, &request, &earlier)?;
+    sum.into_inner().unwrap_or_else(PoisonError::into_inner).print(output, &request, &not_reached)?;
     Ok(Exit::Done)
 }
 
-/// Which entries there are to be looked at: from the first that may count on. The epochs of the log that have ended are
-/// not among them, and come beside.
-async fn reach(client: &OperatorClient, filters: &Filters) -> Result<(Range<u64>, Vec<EarlierEpoch>), Failure> {
-    let path = format!("/v1/audit/entries?limit=1&type=decision{}", filters.query());
+/// Entries of one epoch of the log that are to be looked at.
+struct Life {
+    /// None for the one that the log is in.
+    epoch: Option<u64>,
+    entries: Range<u64>,
+    /// Which decisions of them.
+    query: String,
+}
+
+/// Which entries there are to be looked at: of each epoch that did not end before any that may count, and of the one
+/// that the log is in from the first that may.
+async fn lives(client: &OperatorClient, filters: &Filters) -> Result<Vec<Life>, Failure> {
+    let query = filters.query();
+    let all: LogEpochList = client.get("/v1/audit/epochs").await?;
+    let since = filters.since.map_or(0, |moment| moment.ms);
+    let ended = all.epochs.iter().filter(|one| one.ended_at_ms.is_some_and(|ended| ended >= since));
+    let earlier = ended.map(|one| Life {
+        epoch: Some(one.epoch),
+        entries: 0..one.size,
+        query: format!("&epoch={}{query}", one.epoch),
+    });
+    let mut lives: Vec<Life> = earlier.collect();
+    let path = format!("/v1/audit/entries?limit=1&type=decision{query}");
     let page: EntryList = client.get(&path).await?;
     let first = page.entries.first().map_or(0, |entry| entry.reference.index);
-    Ok((first..page.size, page.earlier))
+    lives.push(Life { epoch: None, entries: first..page.size, query });
+    Ok(lives)
 }
 
 /// Parts of about the same number of entries.
@@ -136,7 +164,8 @@ fn parts(all: Range<u64>) -> VecDeque<Range<u64>> {
 struct Walk<'a> {
     client: &'a OperatorClient,
     request: &'a HistoryRequest,
-    filters: String,
+    /// Which decisions, beside where they stand.
+    query: String,
     progress: &'a Progress,
     sum: &'a Mutex<Sum>,
 }
@@ -154,7 +183,7 @@ impl Walk<'_> {
     async fn through(&self, part: Range<u64>) -> Result<(), Failure> {
         let (mut from, mut waits) = (part.start, 0);
         loop {
-            let path = format!("/v1/replays/history?from={from}&to={}{}", part.end, self.filters);
+            let path = format!("/v1/replays/history?from={from}&to={}{}", part.end, self.query);
             let page: HistoryPage = match self.client.post(&path, self.request).await {
                 Ok(page) => page,
                 Err(failure) if failure.code == Some(ProblemCode::Busy) && waits < WAITS_MAX => {

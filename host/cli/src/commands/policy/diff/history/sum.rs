@@ -92,7 +92,7 @@ impl Sum {
         pairs.map(|(from, to)| (from, to, self.count(from, to))).filter(|(.., count)| *count > 0).collect()
     }
 
-    /// Print it. What stands in the log's earlier epochs is not in it, and that is said.
+    /// Print it. Which earlier epochs of the log are not kept any more, so that nothing of them is in it, is said.
     pub(super) fn print(
         &self,
         output: &Output,
@@ -117,7 +117,10 @@ impl Sum {
         output.line(format!("undecidable  {undecidable}"));
         if !earlier.is_empty() {
             let entries: u64 = earlier.iter().map(|one| one.size).sum();
-            output.line(format!("not reached  {entries} entries of {} earlier epochs of the log", earlier.len()));
+            output.line(format!(
+                "not reached  {entries} entries of {} earlier epochs, which are not kept",
+                earlier.len()
+            ));
         }
         if changed > 0 {
             output.line("");

@@ -1,0 +1,136 @@
+//! What names an entry on the command line: every form in which one is printed anywhere.
+//!
+//! ```text
+//! 13            of the epoch that the log is in
+//! 1/13          of this epoch
+//! log-a1/1/13   of this epoch of this log, and of no other log
+//! ```
+
+use std::str::FromStr;
+
+use attorn_api::audit::Entry;
+use attorn_core::DecisionId;
+use attorn_log::{CheckpointVerifier, EntryRef, LogId};
+
+use super::body;
+use crate::failure::Failure;
+use crate::operator_client::OperatorClient;
+
+/// An entry, as somebody names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    log: Option<LogId>,
+    /// None for the epoch that the log is in.
+    pub(super) epoch: Option<u64>,
+    pub(super) index: u64,
+}
+
+/// An entry or a decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Entry(Place),
+    Decision(DecisionId),
+}
+
+impl FromStr for Place {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // All numbers of the log are written in one way, and a whole reference is read by one parser.
+        let (log, epoch, whole) = match text.split('/').count() {
+            1 => (false, false, format!("log/0/{text}")),
+            2 => (false, true, format!("log/{text}")),
+            _ => (true, true, text.to_owned()),
+        };
+        let EntryRef { log_id, epoch: of, index } =
+            whole.parse().map_err(|_| "it is no entry: an index, `EPOCH/INDEX` or `LOG/EPOCH/INDEX`".to_owned())?;
+        Ok(Self { log: log.then_some(log_id), epoch: epoch.then_some(of.0), index })
+    }
+}
+
+impl FromStr for Asked {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.starts_with("dec_") {
+            return crate::parse::id(text).map(Self::Decision);
+        }
+        let neither =
+            |_| "it is neither an entry (an index, `EPOCH/INDEX`, `LOG/EPOCH/INDEX`) nor a decision's id".into();
+        text.parse().map(Self::Entry).map_err(neither)
+    }
+}
+
+impl Place {
+    /// The path of the entry in the API of a server that has this log.
+    pub(super) async fn path(&self, client: &OperatorClient) -> Result<String, Failure> {
+        self.of_this_log(client).await?;
+        let Self { epoch, index, .. } = self;
+        Ok(match epoch {
+            None => format!("/v1/audit/entries/{index}"),
+            Some(epoch) => format!("/v1/audit/epochs/{epoch}/entries/{index}"),
+        })
+    }
+
+    /// Another log has other entries under the same numbers.
+    pub(super) async fn of_this_log(&self, client: &OperatorClient) -> Result<(), Failure> {
+        let Some(log) = &self.log else { return Ok(()) };
+        let key = client.text("/v1/audit/key").await?;
+        let key: CheckpointVerifier = key.trim_end().parse().map_err(|error| Failure::of(&error))?;
+        let here = &key.origin().log_id;
+        if log == here {
+            return Ok(());
+        }
+        Err(Failure::new(format!("the entry is of the log `{log}`, and the server's log is `{here}`"))
+            .with_help("ask the server that has it (`--server`)"))
+    }
+
+    /// The entry.
+    pub(super) async fn entry(&self, client: &OperatorClient) -> Result<Entry, Failure> {
+        client.get(&self.path(client).await?).await
+    }
+}
+
+impl Asked {
+    /// The decision: of an entry, the one that it records.
+    pub(super) async fn decision(self, client: &OperatorClient) -> Result<DecisionId, Failure> {
+        let place = match self {
+            Self::Decision(id) => return Ok(id),
+            Self::Entry(place) => place,
+        };
+        let entry = place.entry(client).await?;
+        let (said, at) = (body(&entry)?, &entry.reference);
+        let kind = said["type"].as_str().unwrap_or_default();
+        let id = said["decision_id"].as_str().filter(|_| kind == "decision");
+        let none = || Failure::new(format!("the entry {}/{} records no decision: it is `{kind}`", at.epoch, at.index));
+        id.and_then(|id| id.parse().ok()).ok_or_else(none)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_named_in_each_form_that_is_printed() {
+        let place = |log: Option<&str>, epoch, index| Place { log: log.map(|log| log.parse().unwrap()), epoch, index };
+        for (text, expect) in [
+            ("0", place(None, None, 0)),
+            ("12", place(None, None, 12)),
+            ("1/12", place(None, Some(1), 12)),
+            ("log-a1b2/1/12", place(Some("log-a1b2"), Some(1), 12)),
+        ] {
+            assert_eq!(text.parse(), Ok(expect.clone()), "{text}");
+            assert_eq!(text.parse(), Ok(Asked::Entry(expect)), "{text}");
+        }
+        for text in ["", "-1", "+1", "01", "x", "1.5", "/", "1/", "/1", "1/2/3/4", "main//2", "Main/1/2", "1 ", "1/+2"]
+        {
+            let neither = "it is neither an entry (an index, `EPOCH/INDEX`, `LOG/EPOCH/INDEX`) nor a decision's id";
+            assert_eq!(text.parse::<Asked>(), Err(neither.into()), "{text}");
+            assert!(text.parse::<Place>().unwrap_err().starts_with("it is no entry: "), "{text}");
+        }
+        assert!("grt_0123456789abcdef0123456789abcdef".parse::<Asked>().is_err());
+        assert!("dec_1".parse::<Asked>().unwrap_err().contains("is no decision id"));
+        assert!(matches!("dec_0123456789abcdef0123456789abcdef".parse(), Ok(Asked::Decision(_))));
+    }
+}

@@ -1,0 +1,63 @@
+//! What `backup`, `restore`, `repair` and `key rotate-log` say of files that are damaged or missing, which the rest
+//! does not depend on: entries of the audit log, components and settings of policies, exports of earlier epochs.
+
+use attorn_server::data::{BadBlob, BadExport, BadNamed};
+use serde_json::{Value, json};
+
+use crate::exit::Exit;
+use crate::output::Output;
+
+/// How a command ends that did all that it could.
+pub(super) const fn exit(bad_files: &[String], bad_named: &BadNamed) -> Exit {
+    if bad_files.is_empty() && bad_named.is_empty() { Exit::Done } else { Exit::VerificationFailed }
+}
+
+/// Name each. `way_out` says how components and settings come back.
+pub(super) fn say(output: &Output, bad_files: &[String], bad_named: &BadNamed, way_out: &str) {
+    let blobs = bad_named.blobs.iter().map(BadBlob::to_string);
+    let exports = bad_named.exports.iter().map(BadExport::to_string);
+    for bad in bad_files.iter().cloned().chain(exports).chain(blobs) {
+        output.line(format!("bad      {bad}"));
+    }
+    let mut notes = Vec::new();
+    if !bad_files.is_empty() || !bad_named.exports.is_empty() {
+        notes.push(
+            "Entries of the audit log in these files cannot be read. Nothing else depends on them: put the files back \
+             from an earlier backup.",
+        );
+    }
+    if bad_named.blobs.iter().any(|bad| !bad.needed_by.is_empty()) {
+        notes.push("A policy is not loaded without its component and settings, and denies whatever it is asked about.");
+        notes.push(way_out);
+    }
+    if !notes.is_empty() {
+        output.note("");
+    }
+    for note in notes {
+        output.note(note);
+    }
+}
+
+/// Components and settings, for programs.
+pub(super) fn blobs(bad: &BadNamed) -> Value {
+    let one = |bad: &BadBlob| {
+        let needed_by = bad.needed_by.iter().map(|needed| {
+            json!({ "policy": needed.policy.as_str(), "version": needed.version, "part": needed.part.as_str() })
+        });
+        json!({
+            "path": bad.path.display().to_string(),
+            "problem": bad.problem,
+            "needed_by": needed_by.collect::<Vec<_>>(),
+        })
+    };
+    bad.blobs.iter().map(one).collect()
+}
+
+/// Exports of earlier epochs, for programs.
+pub(super) fn exports(bad: &BadNamed) -> Value {
+    let one = |bad: &BadExport| {
+        let path = bad.path.display().to_string();
+        json!({ "path": path, "epoch": bad.epoch.0, "problem": bad.problem })
+    };
+    bad.exports.iter().map(one).collect()
+}

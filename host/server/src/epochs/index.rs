@@ -1,0 +1,216 @@
+//! The index beside the export of an epoch that has ended: where each entry begins, and the hashes of the tree.
+//!
+//! ```text
+//! epochs/<n>.index
+//!   64 bytes     `attorn-index-v1\n`, how many entries there are, where the last ends in the export, the tree's root
+//!   each entry   where it begins in the export, and the nodes that it makes perfect, its leaf first
+//! ```
+//!
+//! Numbers have 8 bytes, big-endian, and hashes 32, so the place of each follows from its number. It is made when the
+//! epoch ends, and when somebody asks and it is not there. Nothing is believed because it stands here: it says where to
+//! look, and what is found has to be proved ([`super::kept`]). It is no part of the log, and lost without harm.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufReader, BufWriter, ErrorKind, Write as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use attorn_log::{CheckpointVerifier, Entry, Epoch, ExportReader, Hash, NodeId, SignedCheckpoint, Verifier};
+
+use super::kept::KeptError;
+use super::{UNFINISHED, export_path};
+use crate::http::failure::causes;
+
+const MAGIC: [u8; 16] = *b"attorn-index-v1\n";
+const HEADER_BYTES: u64 = 64;
+const NUMBER_BYTES: u64 = 8;
+const HASH_BYTES: u64 = 32;
+
+/// Held by whoever makes one, so that many who ask at once have it made once.
+static MAKING: Mutex<()> = Mutex::new(());
+
+/// An index that is open.
+pub(crate) struct Head {
+    file: File,
+    size: u64,
+    /// Where the last entry ends in the export.
+    end: u64,
+}
+
+/// Open the index of an epoch; none if there is none of an epoch that ended with this checkpoint.
+pub(crate) fn open(data_dir: &Path, ended: &SignedCheckpoint) -> Result<Option<Head>, KeptError> {
+    let path = path(data_dir, ended.checkpoint().origin.epoch);
+    let fail = |source| KeptError::Io { path: path.clone(), source };
+    let file = match File::open(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        file => file.map_err(fail)?,
+    };
+    let mut header = [0; 64];
+    match file.read_exact_at(&mut header, 0) {
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(None),
+        read => read.map_err(fail)?,
+    }
+    let end = number(&header[24..32]);
+    let checkpoint = ended.checkpoint();
+    let is_of_it = header == self::header(checkpoint.size, end, checkpoint.root);
+    Ok(is_of_it.then_some(Head { file, size: checkpoint.size, end }))
+}
+
+/// Make the index, unless somebody has while this waited: another one than `instead`, which led nowhere.
+pub(crate) fn make_once(
+    data_dir: &Path,
+    key: &CheckpointVerifier,
+    ended: &SignedCheckpoint,
+    instead: Option<&Head>,
+) -> Result<Head, KeptError> {
+    let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(made) = open(data_dir, ended)?.filter(|made| instead.is_none_or(|old| !made.is(old))) {
+        return Ok(made);
+    }
+    make(data_dir, key, ended)?;
+    let path = path(data_dir, key.origin().epoch);
+    let gone = || KeptError::Io { path, source: ErrorKind::NotFound.into() };
+    open(data_dir, ended)?.ok_or_else(gone)
+}
+
+/// Verify an export from its first entry to its last, and write its index while that is done.
+pub(crate) fn make(data_dir: &Path, key: &CheckpointVerifier, ended: &SignedCheckpoint) -> Result<(), KeptError> {
+    let path = path(data_dir, key.origin().epoch);
+    let beside = path.with_extension(format!("index.{UNFINISHED}"));
+    let written = write(&beside, data_dir, key, ended);
+    if written.is_err() {
+        // What matters is why.
+        let _ = fs::remove_file(&beside);
+    }
+    written?;
+    let placed = fs::rename(&beside, &path).and_then(|()| File::open(data_dir.join(super::EPOCHS))?.sync_all());
+    placed.map_err(|source| KeptError::Io { path, source })
+}
+
+fn write(beside: &Path, data_dir: &Path, key: &CheckpointVerifier, ended: &SignedCheckpoint) -> Result<(), KeptError> {
+    let epoch = key.origin().epoch;
+    let damaged = |why: String| KeptError::Damaged { epoch, why };
+    let fail = |source| KeptError::Io { path: beside.to_owned(), source };
+    let mut export = export(data_dir, epoch)?;
+    let note = key.verify(export.note().as_bytes()).map_err(|error| damaged(causes(&error)))?;
+    if note.checkpoint() != ended.checkpoint() {
+        return Err(damaged("its checkpoint is another than the one with which the epoch ended".to_owned()));
+    }
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(beside).map_err(fail)?;
+    let mut out = BufWriter::new(file);
+    out.write_all(&[0; 64]).map_err(fail)?;
+    let (mut verifier, mut place, mut bytes) = (Verifier::new(ended), export.header_bytes(), Vec::new());
+    loop {
+        let index = verifier.index();
+        match export.next_entry(&mut bytes) {
+            Ok(true) => {}
+            Ok(false) => break,
+            Err(error) if matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::InvalidData) => {
+                return Err(damaged(format!("entry {index} cannot be read: {error}")));
+            }
+            Err(source) => return Err(KeptError::Io { path: export_path(data_dir, epoch), source }),
+        }
+        verifier = verifier.push(&bytes).map_err(|error| damaged(causes(&error)))?;
+        out.write_all(&place.to_be_bytes()).map_err(fail)?;
+        for (_, hash) in verifier.new_nodes() {
+            out.write_all(&hash.0).map_err(fail)?;
+        }
+        place += bytes.len() as u64;
+    }
+    verifier.finish().map_err(|error| damaged(causes(&error)))?;
+    let file = out.into_inner().map_err(|error| fail(error.into_error()))?;
+    let checkpoint = ended.checkpoint();
+    let header = header(checkpoint.size, place, checkpoint.root);
+    file.write_all_at(&header, 0).and_then(|()| file.sync_all()).map_err(fail)
+}
+
+fn export(data_dir: &Path, epoch: Epoch) -> Result<ExportReader<BufReader<File>>, KeptError> {
+    let path = export_path(data_dir, epoch);
+    let file = File::open(&path).map_err(|source| match source.kind() {
+        ErrorKind::NotFound => KeptError::Missing(epoch),
+        _ => KeptError::Io { path, source },
+    })?;
+    ExportReader::open(BufReader::new(file)).map_err(|error| KeptError::Damaged { epoch, why: causes(&error) })
+}
+
+impl Head {
+    /// Whether both are one file.
+    fn is(&self, other: &Self) -> bool {
+        let id = |head: &Self| head.file.metadata().map(|found| (found.dev(), found.ino())).ok();
+        id(self).is_some_and(|this| Some(this) == id(other))
+    }
+
+    /// Where an entry begins in the export, and how many bytes it has; none if that cannot be.
+    pub(crate) fn place(&self, at: u64) -> io::Result<Option<(u64, usize)>> {
+        let Some(begin) = self.begin(at)? else { return Ok(None) };
+        let end = if at + 1 == self.size { Some(self.end) } else { self.begin(at + 1)? };
+        let len = end.and_then(|end| usize::try_from(end.checked_sub(begin)?).ok());
+        Ok(len.filter(|len| (1..=Entry::BYTES_MAX).contains(len)).map(|len| (begin, len)))
+    }
+
+    /// A node of the tree, as it stands here; none if it does not.
+    pub(crate) fn node(&self, id: NodeId) -> io::Result<Option<Hash>> {
+        let last = (id.index.checked_add(1)).and_then(|next| next.checked_mul(1_u64.checked_shl(id.level.into())?));
+        let Some(last) = last.and_then(|end| end.checked_sub(1)) else { return Ok(None) };
+        let place = record(last) + NUMBER_BYTES + HASH_BYTES * u64::from(id.level);
+        Ok(self.read::<32>(place)?.map(Hash))
+    }
+
+    fn begin(&self, at: u64) -> io::Result<Option<u64>> {
+        Ok(self.read::<8>(record(at))?.map(u64::from_be_bytes))
+    }
+
+    fn read<const N: usize>(&self, place: u64) -> io::Result<Option<[u8; N]>> {
+        let mut bytes = [0; N];
+        match self.file.read_exact_at(&mut bytes, place) {
+            Ok(()) => Ok(Some(bytes)),
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Where what belongs to an entry begins. The entries before it made so many nodes perfect: one each, and one more for
+/// each bit that carried.
+fn record(at: u64) -> u64 {
+    // No file is so long, so nothing is found there.
+    let at = at.min(1 << 50);
+    let nodes = 2 * at - u64::from(at.count_ones());
+    HEADER_BYTES + NUMBER_BYTES * at + HASH_BYTES * nodes
+}
+
+fn path(data_dir: &Path, epoch: Epoch) -> PathBuf {
+    export_path(data_dir, epoch).with_extension("index")
+}
+
+fn header(size: u64, end: u64, root: Hash) -> [u8; 64] {
+    let mut header = [0; 64];
+    header[..16].copy_from_slice(&MAGIC);
+    header[16..24].copy_from_slice(&size.to_be_bytes());
+    header[24..32].copy_from_slice(&end.to_be_bytes());
+    header[32..].copy_from_slice(&root.0);
+    header
+}
+
+fn number(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_of_everything_follows_from_its_number() {
+        let mut place = HEADER_BYTES;
+        for at in 0..2_000_u64 {
+            assert_eq!(record(at), place, "{at}");
+            place += NUMBER_BYTES + HASH_BYTES * u64::from(at.trailing_ones() + 1);
+        }
+        assert!(record(u64::MAX) < i64::MAX as u64);
+        let header = header(3, 0x0102, Hash([9; 32]));
+        assert_eq!((number(&header[16..24]), number(&header[24..32]), header[63]), (3, 0x0102, 9));
+        assert!(header.starts_with(b"attorn-index-v1\n"));
+    }
+}

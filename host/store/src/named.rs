@@ -1,0 +1,223 @@
+//! Plain files that records name: components and large settings, whose names are the BLAKE3 digests of their bytes, and
+//! the exports of earlier epochs of the log, of which the records have key and checkpoint.
+//!
+//! Each is read from end to end and compared with what names it. Nothing is mended here: whoever finds one bad says so.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, BufReader, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use attorn_core::{Digest, PolicyId};
+use attorn_log::{Epoch, verify_export};
+
+use crate::files::TEMPORARY;
+use crate::key::{Key, KeyKind};
+use crate::records::{LogEpochRecord, PolicySettings, PolicyVersionRecord, Record as _, RecordError};
+use crate::redo::Write;
+use crate::repair::causes;
+use crate::trees::{Stored, TreeName};
+
+/// Where components and large settings are, within a store's directory and within a backup.
+pub(crate) const BLOBS: &str = "blobs";
+/// Where exports of earlier epochs of the log are.
+pub(crate) const EPOCHS: &str = "epochs";
+
+/// What is wrong with plain files that records name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BadNamed {
+    /// Components and settings.
+    pub blobs: Vec<BadBlob>,
+    /// Exports of earlier epochs.
+    pub exports: Vec<BadExport>,
+}
+
+impl BadNamed {
+    /// Whether all are what they should be.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.blobs.is_empty() && self.exports.is_empty()
+    }
+}
+
+/// A component or settings that are not what their name says, or not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadBlob {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it: `is missing`, or the like.
+    pub problem: String,
+    /// Which versions of policies need it. None do where a component was put and no version was made of it.
+    pub needed_by: Vec<NeededBy>,
+}
+
+/// What needs a file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NeededBy {
+    /// Which policy.
+    pub policy: PolicyId,
+    /// Which version of it.
+    pub version: u32,
+    /// As what.
+    pub part: PolicyPart,
+}
+
+/// A part of a version of a policy that is in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PolicyPart {
+    /// Its component.
+    Component,
+    /// Its settings.
+    Settings,
+}
+
+impl PolicyPart {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Component => "component",
+            Self::Settings => "settings",
+        }
+    }
+}
+
+/// What is kept of an earlier epoch of the log, if it is not what the records say, or not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadExport {
+    /// The file.
+    pub path: PathBuf,
+    /// Of which epoch.
+    pub epoch: Epoch,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+impl fmt::Display for NeededBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the {} of `{}` version {}", self.part.as_str(), self.policy, self.version)
+    }
+}
+
+impl fmt::Display for BadBlob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` {}: ", self.path.display(), self.problem)?;
+        if self.needed_by.is_empty() {
+            return f.write_str("no version of a policy needs it");
+        }
+        let needed_by: Vec<_> = self.needed_by.iter().map(NeededBy::to_string).collect();
+        write!(f, "it is {}", needed_by.join(", "))
+    }
+}
+
+impl fmt::Display for BadExport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`, all that is kept of epoch {} of the log: {}", self.path.display(), self.epoch, self.problem)
+    }
+}
+
+/// Which files the records name.
+#[derive(Default)]
+pub(crate) struct Named {
+    blobs: BTreeMap<String, BTreeSet<NeededBy>>,
+    epochs: BTreeMap<u64, LogEpochRecord>,
+}
+
+impl Named {
+    /// Take in what a write of the engine's says. Records that name files are never removed and never change.
+    pub(crate) fn take(&mut self, write: &Write) -> Result<(), RecordError> {
+        let Some(bytes) = write.value.as_ref().filter(|_| write.tree == TreeName::State) else { return Ok(()) };
+        let key = Key::from_stored(&write.key);
+        match key.kind() {
+            Some(KeyKind::PolicyVersion) => {
+                let record = PolicyVersionRecord::decode(&key, &Stored::parse(&key, bytes)?.value)?;
+                self.need(record.component, &record, PolicyPart::Component);
+                if let PolicySettings::File(digest) = record.settings {
+                    self.need(digest, &record, PolicyPart::Settings);
+                }
+            }
+            Some(KeyKind::LogEpoch) => {
+                let record = LogEpochRecord::decode(&key, &Stored::parse(&key, bytes)?.value)?;
+                self.epochs.insert(record.epoch().0, record);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn need(&mut self, digest: Digest, record: &PolicyVersionRecord, part: PolicyPart) {
+        let needed_by = NeededBy { policy: record.policy.clone(), version: record.version, part };
+        self.blobs.entry(digest.to_string()).or_default().insert(needed_by);
+    }
+
+    /// Read all of them within a directory. `unread` says which of them could not be copied there, and why.
+    pub(crate) fn check(&self, dir: &Path, unread: &BTreeMap<PathBuf, String>) -> io::Result<BadNamed> {
+        let blobs = dir.join(BLOBS);
+        let mut names: BTreeSet<String> = self.blobs.keys().cloned().collect();
+        names.extend(names_in(&blobs)?);
+        let mut bad = BadNamed::default();
+        for name in names {
+            let path = blobs.join(&name);
+            let problem = unread.get(&path).cloned().or_else(|| problem_of_blob(&path, &name));
+            if let Some(problem) = problem {
+                let needed_by = self.blobs.get(&name).into_iter().flatten().cloned().collect();
+                bad.blobs.push(BadBlob { path, problem, needed_by });
+            }
+        }
+        for (number, record) in &self.epochs {
+            let path = dir.join(EPOCHS).join(format!("{number}.export"));
+            let problem = unread.get(&path).cloned().or_else(|| problem_of_export(&path, record));
+            if let Some(problem) = problem {
+                bad.exports.push(BadExport { path, epoch: record.epoch(), problem });
+            }
+        }
+        Ok(bad)
+    }
+}
+
+/// What a directory has that is finished; nothing if it is not there.
+fn names_in(dir: &Path) -> io::Result<Vec<String>> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    let names: Vec<String> = names.collect::<io::Result<_>>()?;
+    Ok(names.into_iter().filter(|name| !name.starts_with(TEMPORARY)).collect())
+}
+
+fn problem_of_blob(path: &Path, name: &str) -> Option<String> {
+    let mut hasher = blake3::Hasher::new();
+    match File::open(path).and_then(|file| hasher.update_reader(file).map(|hasher| hasher.finalize())) {
+        Ok(hash) if *hash.to_hex() == *name => None,
+        Ok(_) => Some("has other bytes than its name says".to_owned()),
+        Err(error) => Some(unreadable(&error)),
+    }
+}
+
+fn problem_of_export(path: &Path, record: &LogEpochRecord) -> Option<String> {
+    let file = match File::open(path) {
+        Err(error) => return Some(format!("it {}", unreadable(&error))),
+        Ok(file) => BufReader::new(file),
+    };
+    let verified = match verify_export(file, Some(&record.key)) {
+        Err(error) => return Some(causes(&error)),
+        Ok(verified) => verified,
+    };
+    let ended = record.key.verify(record.checkpoint.as_bytes()).ok();
+    let is_it = ended.is_some_and(|ended| ended.checkpoint() == verified.checkpoint.checkpoint());
+    (!is_it).then(|| "it does not end where the log says that the epoch ended".to_owned())
+}
+
+/// What is wrong with a file that cannot be read.
+pub(crate) fn unreadable(error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::NotFound => "is missing".to_owned(),
+        _ => format!("cannot be read: {error}"),
+    }
+}
+
+#[cfg(test)]
+#[path = "named_tests.rs"]
+mod tests;

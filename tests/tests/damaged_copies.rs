@@ -1,0 +1,309 @@
+//! A file of the data directory or of a backup is damaged or missing, which the store's own parts do not tell:
+//! components and settings, which policies need, and entries and exports, which the audit log alone needs. What each
+//! command makes of it, and what the server does.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use attorn_api::decisions::{DecisionAnswer, DecisionKind};
+use attorn_core::Duty;
+use attorn_store::Store;
+use attorn_tests::components;
+use attorn_tests::process::binary;
+use attorn_tests::server::Fresh;
+use attorn_tests::world::{Cast, ask, blake3_hex, read_only_settings};
+use attorn_tests::{Process, Staff};
+use serde_json::{Value, json};
+
+/// A server in a process of its own, with a policy in force.
+struct Stage {
+    fresh: Fresh,
+    cast: Cast,
+}
+
+impl Stage {
+    async fn set() -> (Self, Process) {
+        let fresh = Fresh::make().await;
+        let process = Process::start(&fresh.config, &fresh.reach).await;
+        let staff = Staff::hire(&fresh.reach, &fresh.bootstrap_token).await;
+        let cast = Cast::register(&fresh.reach, &staff).await;
+        cast.activate("read-only", components::bytes("read-only"), read_only_settings()).await;
+        (Self { fresh, cast }, process)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.fresh.dir.path().join(name)
+    }
+
+    async fn start(&self) -> Process {
+        Process::start(&self.fresh.config, &self.fresh.reach).await
+    }
+
+    fn attorn(&self, arguments: &[&str]) -> Output {
+        Command::new(binary()).args(arguments).arg("--config").arg(&self.fresh.config).output().unwrap()
+    }
+
+    /// What a command says in JSON that ends so.
+    #[track_caller]
+    fn ends(&self, code: i32, arguments: &[&str]) -> Value {
+        let output = self.attorn(&[arguments, &["--json"]].concat());
+        assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// What a command says that is refused so.
+    #[track_caller]
+    fn refused(&self, code: i32, arguments: &[&str]) -> String {
+        let output = self.attorn(arguments);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        said
+    }
+
+    fn audit(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let output = self.cast.audit(&self.path("state"), arguments);
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    }
+
+    async fn grow(&self, entries: u64) {
+        for n in 0..entries {
+            let fact = json!({ "facts": [{ "name": "resource/article/1/n", "value": n.to_string() }] });
+            self.cast.staff.registrar.post("/v1/facts", &fact).await.expect(200);
+        }
+    }
+
+    async fn denied_by_a_policy_that_is_not_loaded(&self) {
+        let answer: DecisionAnswer = self.cast.bot.decide(&ask()).await;
+        assert_eq!(answer.decision, DecisionKind::Deny);
+        let entry = self.cast.entry_of(&answer).await;
+        assert_eq!(entry["policies"][0]["outcome"], "failed:not_runnable", "{entry}");
+    }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn component_in(dir: &Path) -> PathBuf {
+    dir.join("blobs").join(blake3_hex(&components::bytes("read-only")))
+}
+
+fn flip(path: &Path, at: usize) {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[at] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_that_is_damaged_is_named_by_each_command_and_never_run() {
+    let (stage, process) = Stage::set().await;
+    let [whole, bad] = ["whole", "bad"].map(|name| stage.path(name));
+    stage.ends(0, &["backup", text(&whole)]);
+    let blob = component_in(&stage.fresh.data_dir());
+    let at = fs::metadata(&blob).unwrap().len() / 2;
+    flip(&blob, usize::try_from(at).unwrap());
+
+    // It is in the backup as it is, with what needs it.
+    let made = stage.ends(5, &["backup", text(&bad)]);
+    let needed_by = json!([{ "policy": "read-only", "version": 1, "part": "component" }]);
+    assert_eq!((&made["bad_blobs"][0]["needed_by"], &made["bad_files"]), (&needed_by, &json!([])), "{made}");
+    assert_eq!(made["bad_blobs"][0]["problem"], "has other bytes than its name says");
+    assert_eq!(fs::read(component_in(&bad)).unwrap(), fs::read(&blob).unwrap());
+    let output = stage.attorn(&["backup", text(&stage.path("third"))]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        said.contains("` has other bytes than its name says: it is the component of `read-only` version 1\n"),
+        "{said}"
+    );
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("`attorn policy push` puts them again"), "{said}");
+
+    // What was loaded decides on; what is loaded now is not run, though its machine code is kept.
+    assert_eq!(stage.cast.bot.decide(&ask()).await.decision, DecisionKind::Allow);
+    process.kill().await;
+    let repaired = stage.ends(5, &["repair"]);
+    assert_eq!(
+        (&repaired["rebuilt"], &repaired["bad_blobs"][0]["needed_by"]),
+        (&Value::Null, &needed_by),
+        "{repaired}"
+    );
+    let output = stage.attorn(&["repair"]);
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(said.contains("the store fits together; nothing was changed\n"), "{said}");
+    assert!(said.contains("A repair cannot make them anew: copy the file from a backup, or push"), "{said}");
+    let process = stage.start().await;
+    stage.denied_by_a_policy_that_is_not_loaded().await;
+    // The ways out that are named.
+    stage.cast.put(components::bytes("read-only")).await;
+    process.kill().await;
+    stage.ends(0, &["repair"]);
+    let process = stage.start().await;
+    assert_eq!(stage.cast.bot.decide(&ask()).await.decision, DecisionKind::Allow);
+    process.kill().await;
+    fs::remove_file(&blob).unwrap();
+    let repaired = stage.ends(5, &["repair"]);
+    assert_eq!(repaired["bad_blobs"][0]["problem"], "is missing", "{repaired}");
+    fs::copy(component_in(&whole), &blob).unwrap();
+    stage.ends(0, &["repair"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_with_a_bad_component_is_restored_only_by_whoever_accepts_that_its_policy_denies() {
+    let (mut stage, process) = Stage::set().await;
+    let backup = stage.path("backup");
+    stage.ends(0, &["backup", text(&backup)]);
+    process.kill().await;
+    fs::rename(stage.fresh.data_dir(), stage.path("lost")).unwrap();
+    fs::remove_file(component_in(&backup)).unwrap();
+    let said = stage.refused(1, &["restore", text(&backup)]);
+    assert!(
+        said.contains("error: a component or settings is bad in the backup, and nothing was restored: `"),
+        "{said}"
+    );
+    assert!(said.contains("` is missing: it is the component of `read-only` version 1\nhelp: "), "{said}");
+    assert!(said.contains("`--with-bad-blobs`") && said.contains("`attorn policy push`"), "{said}");
+    let home = stage.fresh.config.parent().unwrap();
+    assert!(!stage.fresh.data_dir().exists() && !home.join("data.restoring").exists());
+    let restored = stage.ends(5, &["restore", text(&backup), "--with-bad-blobs"]);
+    assert_eq!(restored["bad_blobs"][0]["needed_by"][0]["policy"], "read-only", "{restored}");
+
+    let process = stage.start().await;
+    let token = restored["bootstrap_token"].as_str().unwrap();
+    stage.cast.staff = stage.cast.staff.renewed(&stage.fresh.reach, token).await;
+    let thawer = stage.cast.staff.admin.hire("thawer", &[Duty::Thawer]).await;
+    thawer.post("/v1/thaw", &json!({ "reason": "compared" })).await.expect(200);
+    stage.denied_by_a_policy_that_is_not_loaded().await;
+    stage.cast.put(components::bytes("read-only")).await;
+    process.kill().await;
+    let process = stage.start().await;
+    assert_eq!(stage.cast.bot.decide(&ask()).await.decision, DecisionKind::Allow);
+    process.kill().await;
+}
+
+/// A store whose first entries are in a file and nowhere else, and a backup of it.
+async fn with_entries_in_a_file_alone(stage: &Stage, process: Process) -> PathBuf {
+    stage.grow(300).await;
+    // What the start compares the log with counts all of them.
+    let high_water = stage.fresh.config.with_file_name("high-water");
+    for _ in 0..1_000 {
+        let seen = fs::read_to_string(&high_water).unwrap_or_default();
+        if seen.lines().nth(1).and_then(|line| line.parse::<u64>().ok()).is_some_and(|seen| seen > 300) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    process.kill().await;
+    let data = stage.fresh.data_dir();
+    let bundle = data.join("log/1/tile/entries/000");
+    let log_id = attorn_server::Config::load(&stage.fresh.config).unwrap().log_id;
+    let store = Store::open(&data, &log_id).unwrap();
+    store.seal_through(store.log_head().unwrap().size);
+    for _ in 0..2_000 {
+        if bundle.exists() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    drop(store.close().unwrap());
+    // A repair begins a journal, with a base copy, that do not have them any more.
+    let mut journals: Vec<_> = fs::read_dir(data.join("journal")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    journals.sort();
+    flip(&journals[0], 300);
+    assert_eq!(stage.ends(0, &["repair"])["rebuilt"], "journal");
+    let backup = stage.path("backup");
+    stage.ends(0, &["backup", text(&backup)]);
+    flip(&bundle, 5_000);
+    assert_eq!(stage.ends(5, &["repair"])["bad_files"].as_array().unwrap().len(), 1, "the entries are elsewhere, too");
+    backup
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_that_cannot_be_read_keep_nobody_from_restoring_or_from_a_new_key() {
+    let (stage, process) = Stage::set().await;
+    let key = stage.path("log.key");
+    fs::write(&key, stage.cast.audit(&stage.path("state"), &["key"]).stdout).unwrap();
+    let backup = with_entries_in_a_file_alone(&stage, process).await;
+    let missing = "error: entry 0 is missing: entry 256 stands in its place";
+
+    flip(&backup.join("log/1/tile/entries/000"), 5_000);
+    let elsewhere = stage.path("elsewhere");
+    let restored = stage.ends(5, &["restore", text(&backup), "--data-dir", text(&elsewhere)]);
+    let bad = restored["bad_files"][0].as_str().unwrap();
+    assert!(bad.contains("tile/entries/000` is not what the log's tree says"), "{restored}");
+    let export = restored["earlier_export"].as_str().unwrap();
+    let (code, said) = stage.audit(&["verify", "--file", export, "--key", text(&key)]);
+    assert!(code == Some(5) && said.contains(missing), "{said}");
+
+    let rotated = stage.ends(5, &["key", "rotate-log"]);
+    assert_eq!(rotated["bad_files"].as_array().unwrap().len(), 1, "{rotated}");
+    let export = rotated["earlier_export"].as_str().unwrap();
+    let (code, said) = stage.audit(&["verify", "--file", export, "--key", text(&key)]);
+    assert!(code == Some(5) && said.contains(missing), "{said}");
+    // It is a server like any other, and its backups say what is not whole.
+    let process = stage.start().await;
+    assert_eq!(stage.cast.bot.decide(&ask()).await.decision, DecisionKind::Allow);
+    let made = stage.ends(5, &["backup", text(&stage.path("again"))]);
+    assert_eq!((&made["bad_exports"][0]["epoch"], &made["bad_blobs"]), (&json!(1), &json!([])), "{made}");
+    process.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn neither_backups_nor_copies_of_keys_go_into_what_they_are_made_of() {
+    let (stage, process) = Stage::set().await;
+    let data = stage.fresh.data_dir();
+    let keys = attorn_server::Config::load(&stage.fresh.config).unwrap().user_keys;
+    symlink(&data, stage.path("link")).unwrap();
+    symlink(&keys, stage.path("keys-link")).unwrap();
+    let into_data = data.join("backup");
+    for backup in [&into_data, &data, &stage.path("link/backup"), &stage.path("link"), &stage.path("attorn")] {
+        let said = stage.refused(2, &["backup", text(backup)]);
+        assert!(said.contains("is within `") && said.contains("\nhelp: name a directory elsewhere"), "{said}");
+    }
+    let aside = stage.path("aside");
+    for copy in [&into_data, &stage.path("link/keys"), &keys.join("copy"), &stage.path("keys-link/copy")] {
+        let said = stage.refused(2, &["backup", text(&aside), "--keys", text(copy)]);
+        assert!(said.contains("is within `") && said.contains("\nhelp: keep them apart"), "{said}");
+    }
+    let said = stage.refused(2, &["backup", text(&stage.path("keys-link/backup"))]);
+    assert!(said.contains("the data would go into the keys of users"), "{said}");
+    assert!(!into_data.exists() && !aside.exists() && !keys.join("copy").exists());
+    stage.ends(0, &["backup", text(&aside)]);
+    process.kill().await;
+    symlink(&aside, stage.path("aside-link")).unwrap();
+    let inside = stage.path("aside-link/data");
+    let said = stage.refused(2, &["restore", text(&aside), "--data-dir", text(&inside)]);
+    assert!(said.contains("is within `") && !inside.exists(), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_else_may_read_what_was_exported_whatever_the_umask() {
+    let (stage, process) = Stage::set().await;
+    let [dir, file, backup] = ["exports/dir", "export", "backup"].map(|name| stage.path(name));
+    for arguments in [
+        &["audit", "export", "--dir", text(&dir)][..],
+        &["audit", "export", "--out", text(&file)],
+        &["backup", text(&backup), "--config", text(&stage.fresh.config)],
+    ] {
+        let mut command = Command::new("sh");
+        command.args(["-c", "umask 0; exec \"$0\" \"$@\""]).arg(binary()).args(arguments);
+        command.env("ATTORN_URL", &stage.cast.reach.url).env("ATTORN_TOKEN", &stage.cast.staff.auditor.token);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    process.kill().await;
+    let (mut due, mut files) = (vec![stage.path("exports"), file, backup], 0);
+    while let Some(path) = due.pop() {
+        let found = fs::metadata(&path).unwrap();
+        let expect = if found.is_dir() { 0o700 } else { 0o600 };
+        assert_eq!(found.permissions().mode() & 0o777, expect, "{}", path.display());
+        if found.is_dir() {
+            due.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+        files += u32::from(found.is_file());
+    }
+    assert!(files > 8, "{files}");
+}
