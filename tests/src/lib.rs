@@ -15,6 +15,7 @@
 
 pub mod behalf;
 pub mod components;
+pub mod device;
 pub mod events;
 pub mod files;
 pub mod hostile;

@@ -154,6 +154,16 @@ impl Client {
         self.reach.send(call.header(PROOF_HEADER, self.proof_of(&claims))).await
     }
 
+    /// GET from the API with a proof.
+    pub async fn get(&self, path: impl Into<String>) -> Answer {
+        let call = Call::get(path);
+        let mut claims = self.proof_claims(&call.path, &self.nonce().await);
+        claims["htm"] = "GET".into();
+        let digest = Sha256::digest(&call.body);
+        claims["content_digest"] = format!("sha-256=:{}:", data_encoding::BASE64.encode(&digest)).into();
+        self.reach.send(call.header(PROOF_HEADER, self.proof_of(&claims))).await
+    }
+
     /// Ask for a token by this one element of `authorization_details`.
     pub async fn token(&self, detail: &Value) -> Answer {
         self.post("/oauth/token", &token_request(detail)).await

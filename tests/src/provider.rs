@@ -30,6 +30,7 @@ use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
+use crate::device::Device;
 use crate::machines::now_ms;
 
 /// The `aud` of tokens that are exchanged for delegations.
@@ -162,7 +163,8 @@ pub fn encode(bytes: impl AsRef<[u8]>) -> String {
 struct Shared {
     issuer: String,
     mood: Mutex<Mood>,
-    key: Mutex<Arc<ProviderKey>>,
+    key: Arc<Mutex<Arc<ProviderKey>>>,
+    device: Arc<Device>,
     published: Mutex<Vec<Value>>,
     configurations: AtomicUsize,
     jwks: AtomicUsize,
@@ -194,11 +196,15 @@ impl Provider {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let issuer = format!("http://{}/realms/main", listener.local_addr().unwrap());
         let key = Arc::new(ProviderKey::generate(kind, "key-1"));
+        let published = Mutex::new(vec![key.jwk()]);
+        let key = Arc::new(Mutex::new(key));
+        let device = Device::new(&issuer, Arc::clone(&key));
         let shared = Arc::new(Shared {
             issuer: issuer.clone(),
             mood: Mutex::new(Mood::Good),
-            published: Mutex::new(vec![key.jwk()]),
-            key: Mutex::new(key),
+            published,
+            key,
+            device: Arc::clone(&device),
             configurations: AtomicUsize::new(0),
             jwks: AtomicUsize::new(0),
         });
@@ -207,9 +213,15 @@ impl Provider {
             .route("/realms/main/jwks", get(jwks))
             .route("/elsewhere/configuration", get(good_configuration))
             .route("/elsewhere/jwks", get(good_jwks))
-            .with_state(Arc::clone(&shared));
+            .with_state(Arc::clone(&shared))
+            .merge(device.routes());
         let running = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { issuer, shared, running }
+    }
+
+    /// Where its users are asked.
+    pub fn device(&self) -> &Device {
+        &self.shared.device
     }
 
     /// Answer so from now on.
@@ -348,7 +360,8 @@ async fn jwks(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 fn right(shared: &Shared) -> Value {
-    json!({ "issuer": shared.issuer, "jwks_uri": format!("{}/jwks", shared.issuer), "more": "is not read" })
+    let own = json!({ "issuer": shared.issuer, "jwks_uri": format!("{}/jwks", shared.issuer), "more": "is not read" });
+    with(own, shared.device.metadata())
 }
 
 async fn good_configuration(State(shared): State<Arc<Shared>>) -> Response {

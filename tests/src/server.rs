@@ -110,8 +110,13 @@ impl Server {
 
     /// The same in this directory.
     pub async fn start_in(fresh: Fresh) -> Self {
+        Self::start_with(fresh, run::Start::default()).await
+    }
+
+    /// The same, started so; with a wall clock of its own.
+    pub async fn start_with(fresh: Fresh, start: run::Start) -> Self {
         let wall = WallClock::default();
-        let (running, stop) = run(&fresh, run::Start { wall: wall.clone(), ..run::Start::default() }).await;
+        let (running, stop) = run(&fresh, run::Start { wall: wall.clone(), ..start }).await;
         let staff = Staff::hire(&fresh.reach, &fresh.bootstrap_token).await;
         Self { reach: fresh.reach.clone(), staff, stop: Some(stop), running, wall, fresh }
     }

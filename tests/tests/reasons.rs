@@ -79,6 +79,8 @@ fn place(reason: HostReason) -> Place {
         // What a proxy does not call: `proxy.rs`.
         HostReason::KeyExpired | HostReason::CounterWithoutSubject | HostReason::NoProxyRoute => Place::NotHere,
         HostReason::LimitExceeded => Place::Counters,
+        // Who cannot be asked, who said no, and when too much waits: `approvals.rs`.
+        HostReason::ApprovalImpossible | HostReason::ApprovalRefused | HostReason::TooManyApprovals => Place::Approvals,
         // On behalf of a user: `delegations.rs`, `revocation_cascade.rs` and `erasure.rs`.
         HostReason::PurposeWithoutUser
         | HostReason::Frozen
@@ -108,6 +110,7 @@ enum Place {
     Policies,
     Guest,
     Counters,
+    Approvals,
     Behalf,
     NotHere,
 }

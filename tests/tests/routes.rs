@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
+use attorn_api::approvals::Approval;
 use attorn_api::delegations::Delegation;
 use attorn_core::Duty;
 use attorn_identity::{OperatorToken, OperatorTokenKind};
@@ -18,7 +19,8 @@ use attorn_tests::{Answer, Behalf, Call, Machine, Operator};
 use serde_json::{Value, json};
 
 /// The routes that anybody may call. Whoever adds one thinks twice.
-const PUBLIC: [&str; 8] = [
+const PUBLIC: [&str; 9] = [
+    "/.well-known/client-jwks.json",
     "/.well-known/jwks.json",
     "/.well-known/oauth-authorization-server",
     "/.well-known/oauth-protected-resource",
@@ -55,6 +57,8 @@ struct Victims {
     component: Vec<u8>,
     grant: attorn_api::decisions::Grant,
     decision_id: String,
+    /// What operators are asked to approve.
+    approval: Approval,
     issuer: String,
     delegation: Delegation,
     /// A token of Alice's that nobody has exchanged yet, and one with which she sees what she delegated.
@@ -73,6 +77,7 @@ struct Victims {
 impl Victims {
     async fn of(world: &Behalf) -> Self {
         let decided = world.bot.decide(&ask()).await;
+        let approval = challenged(world).await;
         world.activate("read-only", attorn_tests::components::bytes("read-only"), read_only_settings()).await;
         let clients = [Client::new(&world.reach, "support-client"), Client::new(&world.reach, "client-faq")];
         let registrar = &world.staff.registrar;
@@ -92,11 +97,15 @@ impl Victims {
         registrar.post("/v1/workload-issuers", &workload_issuer("cluster")).await.expect(201);
         registrar.post("/v1/targets", &target("shop", "order")).await.expect(201);
         registrar.post("/v1/targets", &service("crm", "note")).await.expect(201);
+        let backchannel = json!({ "client_id": "attorn", "client_authentication": "private_key_jwt" });
+        registrar.post("/v1/providers/main/backchannel", &backchannel).await.expect(200);
+        registrar.post("/v1/approval-webhooks", &webhook("chat")).await.expect(201);
         Self {
             thumbprint: world.bot.key.thumbprint().to_owned(),
             component: b"\0asm\x0d\0\x01\0not put before".to_vec(),
             grant: decided.grant.unwrap(),
             decision_id: decided.decision_id,
+            approval,
             issuer: world.provider.issuer.clone(),
             delegation: world.delegated().await,
             subject_token: world.token(json!({ "jti": "another" })),
@@ -126,6 +135,8 @@ impl Victims {
             "workload-issuers" => "cluster",
             "targets" if route.operation == "replaceTargetSecret" => "crm",
             "targets" => "shop",
+            "approvals" => &self.approval.id,
+            "approval-webhooks" => "chat",
             // There is none without a database.
             "leases" => "lse_00000000000000000000000000000000",
             _ => "",
@@ -178,6 +189,8 @@ impl Victims {
             "offerDelegation" => {
                 Body::Json(json!({ "to_agent": "helper", "permissions": pairs(&[("account.read", "account/*")]) }))
             }
+            "approve" | "refuse" => Body::Json(json!({ "digest": self.approval.digest, "reason": "a test" })),
+            "registerApprovalWebhook" => Body::Json(webhook("intruder")),
             "revokeOwnDelegation"
             | "revokeDelegation"
             | "revokeMyDelegation"
@@ -188,7 +201,9 @@ impl Victims {
             | "revokeOperator"
             | "revokeResourceServer"
             | "revokeProvider"
+            | "removeBackchannel"
             | "revokeTrustDomain"
+            | "revokeApprovalWebhook"
             | "revokeWorkloadIssuer"
             | "revokeGrant"
             | "revokePolicyVersion"
@@ -204,6 +219,9 @@ impl Victims {
                 Body::Json(json!({ "holder": { "everyone": self.issuer }, "permissions": pairs(&[("*", "*")]) }))
             }
             "deleteEntitlement" => Body::Json(json!({ "holder": { "everyone": self.issuer } })),
+            "setBackchannel" => {
+                Body::Json(json!({ "client_id": "intruder", "client_authentication": "private_key_jwt" }))
+            }
             "checkToken" => Body::Json(json!({ "token": "a.b.c" })),
             "suspendAgent" | "resumeAgent" | "retireAgent" | "rotateTokenKey" => {
                 Body::Json(json!({ "reason": "a test" }))
@@ -243,6 +261,18 @@ impl Victims {
             "createDecision" => Body::Json(ask()),
             "retireTokenKey" => Body::Json(json!({ "compromised": true })),
             "backchannelLogout" => Body::Form(vec![("logout_token", self.logout_token.clone())]),
+            "createBackchannelRequest" => Body::Form(vec![
+                ("scope", "openid".into()),
+                ("login_hint", self.delegation.user.clone()),
+                (
+                    "authorization_details",
+                    json!([{
+                        "type": "attorn_action", "actions": ["account.read"], "identifier": "account/1",
+                        "purpose": attorn_tests::world::PURPOSE_WITH_USER, "delegation": self.delegation.id,
+                    }])
+                    .to_string(),
+                ),
+            ]),
             "createToken" => Body::Form(token_request(&detail())),
             "introspectToken" | "revokeToken" => Body::Form(vec![("token", self.token.clone())]),
             "replayDecision" => Body::Json(json!({ "decision_id": self.decision_id })),
@@ -251,6 +281,10 @@ impl Victims {
             "useGrant" => Body::Json(attorn_tests::world::use_of(&self.grant)),
             "reportEffect" => Body::Json(json!({ "use_number": 1, "effect": "done" })),
             "listFacts"
+            | "listApprovals"
+            | "listApprovalWebhooks"
+            | "showApproval"
+            | "showApprovalState"
             | "acceptDelegation"
             | "listOwnDelegations"
             | "listDelegations"
@@ -266,6 +300,8 @@ impl Victims {
             | "revokeAgentKey"
             | "listProviders"
             | "showProvider"
+            | "showBackchannel"
+            | "showClientJwks"
             | "listWorkloadIssuers"
             | "showWorkloadIssuer"
             | "deactivatePolicy"
@@ -328,6 +364,20 @@ impl Victims {
     fn another_newcomer(&self) -> Machine {
         Machine::new(&attorn_tests::Reach::new("http://127.0.0.1:1"), &self.newcomer.id)
     }
+}
+
+/// A webhook where nobody answers.
+fn webhook(id: &str) -> Value {
+    json!({ "id": id, "url": "http://127.0.0.1:1/hook", "loopback": true })
+}
+
+/// What an operator is asked to approve.
+async fn challenged(world: &Behalf) -> Approval {
+    world.activate("careful", attorn_tests::components::bytes("challenge"), json!({})).await;
+    let asked = world.bot.decide(&ask()).await.approval.unwrap();
+    world.deactivate("careful").await.expect(200);
+    let approver = world.staff.admin.hire("an-approver", &[Duty::Approver]).await;
+    approver.get(format!("/v1/approvals/{}", asked.id)).await.expect(200).json()
 }
 
 fn provider(id: &str, issuer: &str) -> Value {

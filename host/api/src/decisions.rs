@@ -73,6 +73,9 @@ pub struct DecisionAnswer {
     /// Who has to approve, when it is a challenge.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approvers: Vec<ApprovalRequirement>,
+    /// What they are asked, when it is a challenge. When they have said yes, ask again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalReference>,
     /// The right that an allow yields.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant: Option<Grant>,
@@ -121,6 +124,20 @@ pub struct ApprovalRequirement {
     pub role: String,
     /// How many distinct people.
     pub count: u32,
+}
+
+/// An approval that a challenge waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalReference {
+    /// Its id: `apr_…`.
+    pub id: String,
+    /// The short code that whoever is asked sees, too. Show it, so that they can compare.
+    pub code: String,
+    /// From when on it does not count: after that, asking again asks them anew.
+    pub expires_at_ms: u64,
+    /// How long to wait before looking at `/v1/approvals/{id}/state`, and between two looks.
+    pub poll_ms: u64,
 }
 
 /// A grant, as its holder sees it.

@@ -7,7 +7,9 @@
 //! There is no HTTP here: no server, no client.
 
 pub mod agents;
+pub mod approvals;
 pub mod audit;
+pub mod backchannel;
 pub mod clock;
 pub mod decisions;
 pub mod delegations;

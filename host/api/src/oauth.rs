@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::decisions::DecisionKind;
+use crate::decisions::{ApprovalReference, DecisionKind};
 
 /// The `grant_type` of a client that acts on its own authority (RFC 6749, section 4.4).
 pub const CLIENT_CREDENTIALS: &str = "client_credentials";
@@ -23,6 +23,9 @@ pub const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
 /// The `type` of our `authorization_details`.
 pub const ATTORN_ACTION: &str = "attorn_action";
+
+/// The `type` of the `authorization_details` in which a user's provider is told what the user is to approve.
+pub const ATTORN_APPROVAL: &str = "attorn_approval";
 
 macro_rules! oauth_codes {
     ($($(#[$doc:meta])* $variant:ident = $code:literal, $status:literal;)*) => {
@@ -72,6 +75,16 @@ oauth_codes! {
     InvalidDpopProof = "invalid_dpop_proof", 400;
     /// The proof carries no nonce of this run of the server; try again with the one in `DPoP-Nonce` (RFC 9449).
     UseDpopNonce = "use_dpop_nonce", 400;
+    /// Nobody is known by the hint (CIBA Core 1.0).
+    UnknownUserId = "unknown_user_id", 400;
+    /// What users read is not the client's to say (CIBA Core 1.0).
+    InvalidBindingMessage = "invalid_binding_message", 400;
+    /// An approval is waited for (CIBA Core 1.0).
+    AuthorizationPending = "authorization_pending", 400;
+    /// The same, and the client asks too often (CIBA Core 1.0).
+    SlowDown = "slow_down", 400;
+    /// What was waited for did not come in time (CIBA Core 1.0).
+    ExpiredToken = "expired_token", 400;
     /// It was decided, and the decision is no allow (RFC 8628, for token endpoints).
     AccessDenied = "access_denied", 400;
     /// The server failed (RFC 6749).
@@ -125,6 +138,9 @@ pub struct OAuthError {
     /// Names the recorded decision, where there is one: `dec_…`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision_id: Option<String>,
+    /// What is waited for, with `authorization_pending` and with a challenge. Show its code to whoever is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalReference>,
     /// Names the request in the server's log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
@@ -141,7 +157,7 @@ impl OAuthError {
             _ => '?',
         };
         let error_description = description.chars().map(allowed).collect();
-        Self { error, error_description, decision: None, decision_id: None, request_id: None }
+        Self { error, error_description, decision: None, decision_id: None, approval: None, request_id: None }
     }
 }
 
@@ -178,12 +194,17 @@ pub struct ClientAuthentication {
 /// `POST /oauth/token`.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct TokenRequest {
-    /// `client_credentials`, or `urn:ietf:params:oauth:grant-type:token-exchange` (RFC 8693).
+    /// `client_credentials`, `urn:ietf:params:oauth:grant-type:token-exchange` (RFC 8693), or
+    /// `urn:openid:params:grant-type:ciba` (CIBA Core 1.0).
     pub grant_type: String,
     /// A JSON array with exactly one element: `type` (`attorn_action`), `actions` (a list of one), `identifier` (the
     /// resource) and `purpose`; and, if need be, `arguments` and `claims` (objects), `session`, and with
-    /// `client_credentials` `delegation` (`dlg_…`). It has no other members.
-    pub authorization_details: String,
+    /// `client_credentials` `delegation` (`dlg_…`). It has no other members. In a poll (CIBA) it is not sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorization_details: Option<String>,
+    /// In a poll: what `/bc-authorize` answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_req_id: Option<String>,
     /// In an exchange: an access token of the user whom the agent is to act for. It names the agent, and is for the
     /// audience that is recorded of its provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -208,6 +229,44 @@ pub struct TokenRequest {
 impl fmt::Debug for TokenRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenRequest").field("grant_type", &self.grant_type).finish_non_exhaustive()
+    }
+}
+
+/// `POST /bc-authorize`: an agent asks that a user be asked (`OpenID` Connect CIBA Core 1.0, poll mode).
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct BackchannelRequest {
+    /// `openid`.
+    pub scope: String,
+    /// The id of the user: `usr_…`.
+    pub login_hint: String,
+    /// As at `/oauth/token`; the element names the user's `delegation`.
+    pub authorization_details: String,
+    /// How long the agent waits, in seconds; 300 at most, and if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_expiry: Option<String>,
+    /// The audience that is registered for the resource's type, if it is sent at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
+    /// Who asks.
+    #[serde(flatten)]
+    pub client: ClientAuthentication,
+}
+
+/// What to poll `/oauth/token` with (CIBA Core 1.0, section 7.3).
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BackchannelAuthentication {
+    /// Names it; for this client alone.
+    pub auth_req_id: String,
+    /// In how many seconds it is over.
+    pub expires_in: u64,
+    /// How many seconds to wait before each poll.
+    pub interval: u64,
+}
+
+impl fmt::Debug for BackchannelAuthentication {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BackchannelAuthentication").field("expires_in", &self.expires_in).finish_non_exhaustive()
     }
 }
 

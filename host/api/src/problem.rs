@@ -6,7 +6,7 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use crate::decisions::Reason;
+use crate::decisions::{ApprovalReference, Reason};
 
 /// The media type of a problem.
 pub const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
@@ -37,6 +37,9 @@ pub struct Problem {
     /// Why it was decided so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Reason>,
+    /// The approval that it waits for, where it was a challenge. When somebody has said yes, send the same again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalReference>,
 }
 
 macro_rules! problem_codes {
@@ -105,6 +108,8 @@ problem_codes! {
     UserUnauthenticated = "user_unauthenticated", 401, "A user's token is needed";
     /// The operator does not have the duty.
     MissingDuty = "missing_duty", 403, "The operator lacks the duty for this";
+    /// Nobody approves what they ask for themselves.
+    OwnRequest = "own_request", 403, "Nobody approves their own request";
     /// There is no such thing, or it is not yours.
     NotFound = "not_found", 404, "There is no such thing";
     /// The user was erased: what was kept of them can be read by nobody any more.
@@ -161,6 +166,8 @@ problem_codes! {
     UpstreamFailed = "upstream_failed", 502, "The target gave no answer that can be passed on";
     /// The request was sent on, and no answer came in time.
     UpstreamTimeout = "upstream_timeout", 504, "The target did not answer in time";
+    /// The vote names another digest than that of what is asked.
+    ApprovalMismatch = "approval_mismatch", 409, "The vote is on something else than what is asked";
     /// The component cannot be a policy.
     ComponentRejected = "component_rejected", 422, "The component cannot be used as a policy";
     /// Somebody cancelled making the policy ready.
@@ -229,6 +236,7 @@ impl Problem {
             request_id: None,
             decision_id: None,
             reasons: Vec::new(),
+            approval: None,
         }
     }
 

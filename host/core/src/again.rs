@@ -6,6 +6,7 @@
 //! INVARIANT: nothing comes of it. What is decided again can be looked at and compared, and no [`crate::Allowed`]
 //! leaves this module, so that no grant is ever made of a replay.
 
+use crate::approval::Met;
 use crate::context::EvaluationContext;
 use crate::decide::{Decision, Denied, Evaluated, Seen, combine};
 use crate::reason::HostReason;
@@ -19,7 +20,8 @@ impl Again {
     /// Combine what policies say about a recorded context, under the widest terms that the bounds left then.
     #[must_use]
     pub fn decide(context: &EvaluationContext, widest: Terms, evaluated: &[Evaluated]) -> Self {
-        Self(combine((context.time, widest), |scope| scope.subject(context), evaluated))
+        let met = Met::again(context);
+        Self(combine((context.time, widest), |scope| scope.subject(context), &met, evaluated))
     }
 
     /// A no of the host itself.

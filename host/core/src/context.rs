@@ -2,11 +2,13 @@
 //! (`wit/policy.wit`), where each field's unit and meaning stands.
 
 use crate::agent::Agent;
+use crate::approval::{Approver, Met};
 use crate::behalf::Behalf;
 use crate::bounds::WithinBounds;
 use crate::fact::{FactName, FactTemplate};
 use crate::id::{
-    AgentId, DelegationId, Digest, InstanceName, Issuer, KeyThumbprint, Purpose, ReasonCode, SessionId, UserId,
+    AgentId, ApprovalId, DelegationId, Digest, InstanceName, Issuer, KeyThumbprint, Purpose, ReasonCode, SessionId,
+    UserId,
 };
 use crate::permission::Permission;
 use crate::request::{JsonText, Request};
@@ -94,6 +96,17 @@ pub struct Delegation {
     pub expires_at: TimeMs,
 }
 
+/// Somebody's yes to this very request under the policies that apply now, as the host has counted it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approval {
+    /// What they were asked.
+    pub id: ApprovalId,
+    /// Who, and in which role.
+    pub approver: Approver,
+    /// When.
+    pub approved_at: TimeMs,
+}
+
 /// What the host looked up for one policy, because its requirements ask for it. No other policy sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Known {
@@ -128,8 +141,7 @@ pub struct Counter {
 }
 
 /// Everything that an evaluation depends on beside what the host looks up for each policy ([`Known`]).
-/// Nobody asks for approvals or speaks for a resource yet, so the contract's places for approvals and the
-/// enforcement point are empty.
+/// Nobody speaks for a resource yet, so the contract's place for the enforcement point is empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EvaluationContext {
     /// What the evaluation is for.
@@ -150,6 +162,8 @@ pub struct EvaluationContext {
     pub request: Request,
     /// The credential that is asked for; none where that is a token.
     pub credential: Option<WantedCredential>,
+    /// Who has approved it.
+    pub approvals: Vec<Approval>,
 }
 
 impl EvaluationContext {
@@ -171,7 +185,14 @@ impl EvaluationContext {
             delegations: bounds.behalf().into_iter().flat_map(Behalf::delegations).cloned().collect(),
             request: bounds.request().clone(),
             credential,
+            approvals: Vec::new(),
         }
+    }
+
+    /// The same, with what was approved.
+    #[must_use]
+    pub fn approved(self, met: &Met) -> Self {
+        Self { approvals: met.approvals().to_vec(), ..self }
     }
 
     /// The digest of the request's arguments.

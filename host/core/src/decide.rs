@@ -1,5 +1,6 @@
 //! From the outcomes of all policies to one decision. The whole rule stands in [`decide`].
 
+use crate::approval::{Met, can_be_met};
 use crate::bounds::WithinBounds;
 use crate::counter::{Charge, CounterScope, CounterSubject, Unchargeable, charges};
 use crate::id::PolicyId;
@@ -176,18 +177,21 @@ pub enum DecisionReason {
 }
 
 /// Combine what the policies say. Any deny or failure denies. Else, if a required policy abstains,
-/// deny. Else, if the terms ask for what nobody enforces or what can never be charged, deny. Else, if nobody allows or
-/// challenges, deny. Else, if the terms leave a grant no whole second, deny. Else any challenge
-/// challenges. Else allow. The order of `evaluated` makes no difference.
+/// deny. Else, if the terms ask for what nobody enforces or what can never be charged, or a challenge for whom there
+/// cannot be, deny. Else, if nobody allows or challenges, deny. Else, if the terms leave a grant no whole second, deny.
+/// Else any challenge challenges. Else allow. The order of `evaluated` makes no difference.
+///
+/// A challenge that is met counts as an allow on its terms, and nothing else changes by what is met.
 #[must_use]
-pub fn decide(bounds: &WithinBounds<'_>, evaluated: &[Evaluated]) -> Decision {
-    combine((bounds.now(), bounds.widest_terms()), |scope| bounds.counter_subject(scope), evaluated)
+pub fn decide(bounds: &WithinBounds<'_>, met: &Met, evaluated: &[Evaluated]) -> Decision {
+    combine((bounds.now(), bounds.widest_terms()), |scope| bounds.counter_subject(scope), met, evaluated)
 }
 
 /// The rule itself, which needs of the bounds only the time, the widest terms, and whom counters count for.
 pub(crate) fn combine(
     (now, widest): (TimeMs, Terms),
     subject: impl Fn(CounterScope) -> Option<CounterSubject>,
+    met: &Met,
     evaluated: &[Evaluated],
 ) -> Decision {
     if evaluated.is_empty() {
@@ -195,7 +199,7 @@ pub(crate) fn combine(
     }
     let mut said = Said::nothing(widest);
     for one in evaluated {
-        said.hear(one);
+        said.hear(one, met);
     }
     if !said.denials.is_empty() {
         return Decision::Deny(Denied { reasons: sorted(said.denials) });
@@ -205,7 +209,12 @@ pub(crate) fn combine(
     if !said.terms.obligations.is_empty() {
         return Decision::Deny(Denied::by_host(HostReason::ObligationUnenforceable));
     }
-    let charges = match charges(&said.terms.debits, subject) {
+    // What nobody can approve is nobody's to wait for.
+    let with_user = subject(CounterScope::User).is_some();
+    if !said.approvers.iter().all(|requirement| can_be_met(requirement, with_user)) {
+        return Decision::Deny(Denied::by_host(HostReason::ApprovalImpossible));
+    }
+    let charges = match charges(&said.terms.debits, &subject) {
         Ok(charges) => charges,
         Err(why) => return Decision::Deny(Denied::by_host(why.into())),
     };
@@ -261,7 +270,7 @@ impl Said {
         }
     }
 
-    fn hear(&mut self, one: &Evaluated) {
+    fn hear(&mut self, one: &Evaluated, met: &Met) {
         let by_policy = |reason: &Reason| DecisionReason::Policy { policy: one.policy.clone(), reason: reason.clone() };
         match &one.outcome {
             Outcome::Failed(failure) => {
@@ -285,8 +294,13 @@ impl Said {
                     self.denials
                         .push(DecisionReason::Failed { policy: one.policy.clone(), failure: Failure::InvalidVerdict });
                 }
-                self.approvers.extend(approvers.iter().cloned());
-                self.challenges.push(by_policy(reason));
+                if met.covers(approvers) {
+                    self.allowed = true;
+                    self.allows.push(by_policy(reason));
+                } else {
+                    self.approvers.extend(approvers.iter().cloned());
+                    self.challenges.push(by_policy(reason));
+                }
             }
             Outcome::Verdict(Verdict::Allow { terms, reasons }) => {
                 self.terms = self.terms.strictest(terms);

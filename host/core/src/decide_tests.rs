@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::again::Again;
+use crate::approval::tests::{approved_by, needs};
 use crate::bounds::tests::{NOW, agent, alone, request, server, thumbprint};
 use crate::bounds::{BoundsLimits, check};
 use crate::context::{AuthenticationMethod, EvaluationContext, Phase};
@@ -22,7 +23,11 @@ fn with_bounds<T>(run: impl FnOnce(&WithinBounds<'_>) -> T) -> T {
 }
 
 fn decided(evaluated: &[Evaluated]) -> Decision {
-    with_bounds(|bounds| decide(bounds, evaluated))
+    decided_with(&Met::nothing(), evaluated)
+}
+
+fn decided_with(met: &Met, evaluated: &[Evaluated]) -> Decision {
+    with_bounds(|bounds| decide(bounds, met, evaluated))
 }
 
 fn reason(code: &str) -> Reason {
@@ -89,6 +94,42 @@ fn combining() {
         let evaluated: Vec<_> = outcomes.into_iter().map(|(outcome, required)| one("p", required, outcome)).collect();
         assert_eq!(kind(&decided(&evaluated)), expect, "{evaluated:?}");
     }
+}
+
+#[test]
+fn who_cannot_be_asked_is_not_waited_for() {
+    let plain = || one("q", false, allow(Terms::new(u64::MAX, 1)));
+    for requirement in [needs("manager", 1), needs("user", 1), needs("operator", 17)] {
+        let asks = one("p", false, challenge(vec![needs("operator", 1), requirement.clone()]));
+        for met in [Met::nothing(), approved_by(16, false)] {
+            let said = kind(&decided_with(&met, &[asks.clone(), plain()]));
+            assert_eq!(said, "deny approval_impossible", "{requirement:?}");
+        }
+    }
+}
+
+#[test]
+fn a_challenge_that_is_met_allows_on_its_terms_and_lifts_nothing() {
+    let (plain, abstain) = (|| allow(Terms::new(u64::MAX, 5)), || Outcome::Verdict(Verdict::Abstain));
+    let (asks, asks_two) = (|| challenge(vec![needs("operator", 1)]), || challenge(vec![needs("operator", 2)]));
+    for (outcomes, expect) in [
+        (vec![(asks(), false)], "allow"),
+        (vec![(asks(), true), (plain(), false)], "allow"),
+        (vec![(asks(), false), (asks_two(), false)], "challenge"),
+        (vec![(asks(), false), (deny(), false)], "deny no"),
+        (vec![(asks(), false), (Outcome::Failed(Failure::Trap), false)], "deny trap"),
+        (vec![(asks(), false), (abstain(), true)], "deny required_policy_abstained"),
+        (vec![(asks(), false), (allow(Terms::new(1, 1)), false)], "deny grant_too_short"),
+        (vec![(abstain(), false)], "deny not_allowed"),
+        (vec![], "deny no_applicable_policy"),
+    ] {
+        let evaluated: Vec<_> = outcomes.into_iter().map(|(outcome, required)| one("p", required, outcome)).collect();
+        assert_eq!(kind(&decided_with(&approved_by(1, false), &evaluated)), expect, "{evaluated:?}");
+    }
+    let both = [one("p", false, plain()), one("q", false, asks())];
+    let Decision::Allow(allowed) = decided_with(&approved_by(1, false), &both) else { panic!("it is met") };
+    assert_eq!(allowed.terms().uses_max, 1, "the terms are the challenge's");
+    assert_eq!(allowed.reasons().len(), 2);
 }
 
 #[test]
@@ -201,12 +242,40 @@ proptest! {
 
     /// From what is recorded, the context and the widest terms, it comes out the same.
     #[test]
-    fn what_is_decided_again_says_the_same(all in evaluated()) {
+    fn what_is_decided_again_says_the_same(all in evaluated(), operators in 0..3_u32) {
+        let met = approved_by(operators, false);
         let (decision, again) = with_bounds(|bounds| {
             let context = EvaluationContext::of_request(bounds, AuthenticationMethod::Dpop, Phase::Decide, None);
-            (decide(bounds, &all), Again::decide(&context, bounds.widest_terms(), &all))
+            let context = context.approved(&met);
+            (decide(bounds, &met, &all), Again::decide(&context, bounds.widest_terms(), &all))
         });
         prop_assert_eq!(decision.seen(), again.seen());
+    }
+
+    /// What is met makes an allow of each challenge that it covers. It makes nothing else of anything.
+    #[test]
+    fn what_is_met_counts_as_if_it_were_allowed(all in evaluated(), operators in 0..3_u32) {
+        let met = approved_by(operators, false);
+        let as_allowed = |one: &Evaluated| match &one.outcome {
+            Outcome::Verdict(Verdict::Challenge { approvers, terms, reason }) if approvers.iter().all(|one| one.count <= operators) => {
+                let verdict = Verdict::Allow { terms: terms.clone(), reasons: vec![reason.clone()] };
+                Evaluated { outcome: Outcome::Verdict(verdict), ..one.clone() }
+            }
+            _ => one.clone(),
+        };
+        let rewritten: Vec<_> = all.iter().map(as_allowed).collect();
+        let (with, without) = (decided_with(&met, &all), decided(&all));
+        prop_assert_eq!(&with, &decided(&rewritten));
+        match (&without, &with) {
+            (Decision::Deny(_), other) => prop_assert_eq!(other, &without, "a deny was lifted"),
+            (Decision::Allow(_), other) => prop_assert_eq!(other, &without),
+            (Decision::Challenge(_), Decision::Deny(_)) => prop_assert!(false, "an approval denied"),
+            (Decision::Challenge(before), Decision::Challenge(after)) => {
+                prop_assert!(after.approvers.iter().all(|requirement| before.approvers.contains(requirement)));
+                prop_assert_eq!(&before.terms, &after.terms);
+            }
+            (Decision::Challenge(before), Decision::Allow(after)) => prop_assert_eq!(&before.terms, after.terms()),
+        }
     }
 
     #[test]

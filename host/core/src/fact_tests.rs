@@ -24,6 +24,7 @@ pub(crate) fn context(resource: &str) -> EvaluationContext {
         delegations: Vec::new(),
         request: request("faq.read", resource, "answer-questions"),
         credential: None,
+        approvals: Vec::new(),
     }
 }
 

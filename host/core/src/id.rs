@@ -182,6 +182,8 @@ ids! {
     DetailName = "name in authorization details", foreign foreign*, max 256, "visible ASCII characters without `*`, quotes and `\\`, at most 256";
     /// Where credentials of a kind are made: a database.
     TargetId = "target id", lower name*, max 64, "lower-case letters, digits, `-` and `_`, a letter first, at most 64";
+    /// Who is told over HTTP of what is to be approved.
+    WebhookId = "webhook id", lower name*, max 64, "lower-case letters, digits, `-` and `_`, a letter first, at most 64";
     /// Where a target answers: the name of a machine, or an address.
     HostName = "host", host host*, max 253, "a name or an IP address: letters, digits, `-`, `_`, `.` and `:`, at most 253";
     /// A header of HTTP, in lower case.
@@ -350,6 +352,8 @@ macro_rules! minted_ids {
 }
 
 minted_ids! {
+    /// What somebody is asked to approve.
+    ApprovalId = "approval id", "apr_", "`apr_` and 32 lower-case hexadecimal digits";
     /// One decision.
     DecisionId = "decision id", "dec_", "`dec_` and 32 lower-case hexadecimal digits";
     /// One grant.

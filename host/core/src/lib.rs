@@ -11,6 +11,7 @@
 
 pub mod again;
 pub mod agent;
+pub mod approval;
 pub mod behalf;
 pub mod bounds;
 pub mod context;
@@ -39,6 +40,7 @@ pub mod verdict;
 
 pub use again::Again;
 pub use agent::{Agent, AgentKey, AgentState, Ceiling, PurposeCeiling, UserPresence};
+pub use approval::{ApprovalRequest, ApprovalState, Approver, ApproverRole, Asker, Met, Say, Vote};
 pub use behalf::{Behalf, Delegator, Hop, Roots};
 pub use bounds::{BoundsLimits, Situation, WithinBounds};
 pub use context::{EvaluationContext, Known};
@@ -50,9 +52,10 @@ pub use fact::{FactName, FactPrefix, FactTemplate};
 pub use grant::{Grant, GrantBehalf};
 pub use holder::{Holder, KeyBinding};
 pub use id::{
-    AgentId, Audience, ClaimName, ClientId, DecisionId, DelegationId, DetailName, Digest, FieldName, GrantId, HostName,
-    InstanceName, Issuer, KeyThumbprint, LabelName, LeaseId, OperatorId, Owner, ParseError, PolicyId, ProviderId,
-    Purpose, ReasonCode, ResourceServerId, ScopeName, SessionId, TargetId, UserId, WorkloadIssuerId, WorkloadSubject,
+    AgentId, ApprovalId, Audience, ClaimName, ClientId, DecisionId, DelegationId, DetailName, Digest, FieldName,
+    GrantId, HostName, InstanceName, Issuer, KeyThumbprint, LabelName, LeaseId, OperatorId, Owner, ParseError,
+    PolicyId, ProviderId, Purpose, ReasonCode, ResourceServerId, ScopeName, SessionId, TargetId, UserId, WebhookId,
+    WorkloadIssuerId, WorkloadSubject,
 };
 pub use identity::{Identity, IdentityMethod, IdentitySubject};
 pub use index::SelectorIndex;

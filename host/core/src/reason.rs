@@ -102,6 +102,14 @@ host_reasons! {
     RequiredPolicyAbstained = "required_policy_abstained", "a policy whose word is required said nothing";
     /// A policy asks for an approval, for a reason that is not public.
     ApprovalRequired = "approval_required", "this needs an approval";
+    /// A policy asks for approvers whom there cannot be: of a role that is none here, too many, or a user where there is
+    /// none.
+    ApprovalImpossible = "approval_impossible", "a policy asks for an approval that nobody here can give";
+    /// Somebody has refused to approve this very request.
+    ApprovalRefused = "approval_refused", "this very request was refused a moment ago";
+    /// As many requests of the agent's wait for approval as may.
+    TooManyApprovals = "too_many_approvals",
+        "as many requests of this agent wait for approval, or were refused a moment ago, as may";
     /// An allow came with an obligation that nobody enforces.
     ObligationUnenforceable = "obligation_unenforceable", "a policy's terms ask for something that nobody here enforces";
     /// The terms leave a grant no whole second.

@@ -1,6 +1,7 @@
 //! Tokens of `OpenID` providers, verified strictly: access tokens (RFC 9068, and those of providers that came
 //! before it), and logout tokens (`OpenID` Connect Back-Channel Logout 1.0). The rules are those of RFC 8725. Tokens
-//! that say who a workload is, as Kubernetes and clouds issue them, are read in the same way.
+//! that say who a workload is, as Kubernetes and clouds issue them, are read in the same way, and so are ID tokens that
+//! were issued to this server as a client.
 //!
 //! Only what the issuer's record names is taken: its issuer byte by byte, its algorithms, its type. A token's
 //! header chooses among the issuer's keys and nothing else. Signatures are checked by `jsonwebtoken`.
@@ -51,6 +52,9 @@ pub enum TokenKind {
     Access(ProviderTokenType),
     /// A logout token of a provider whose access tokens say this.
     Logout(ProviderTokenType),
+    /// An ID token (`OpenID` Connect Core 1.0, section 2) that was issued to us as a client. It says who signed in, and
+    /// nothing of what they consented to.
+    Id,
     /// A token that says who a workload is. It is for one audience alone, so that nobody who is shown it can show it
     /// to another.
     Workload,

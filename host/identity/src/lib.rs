@@ -23,6 +23,7 @@
 //! each signature, which is what happens to providers' tokens: they come once for each delegation.
 
 pub mod client_assertion;
+pub mod client_signer;
 pub mod issuer_token;
 pub mod jwk;
 pub mod key;
@@ -34,6 +35,7 @@ pub mod svid;
 pub mod token;
 pub mod token_check;
 pub mod user_key;
+pub mod webhook;
 pub mod wrap;
 
 mod compact;
@@ -41,6 +43,7 @@ mod random;
 mod target;
 
 pub use client_assertion::{AssertionError, AssertionExpectation, AssertionGuard, UnverifiedAssertion};
+pub use client_signer::ClientSigner;
 pub use jwk::{Algorithm, Jwk, JwkError};
 pub use key::PublicKey;
 pub use nonce::Nonces;
@@ -51,6 +54,7 @@ pub use secret::{OperatorToken, OperatorTokenKind};
 pub use token::{TokenClaims, TokenKeyError, TokenSigner, TokenSubject, generate_token_key, jwks};
 pub use token_check::{NotOurToken, UnverifiedToken};
 pub use user_key::{NamesKey, PseudonymKind, SealError, UserKey};
+pub use webhook::WebhookSecret;
 pub use wrap::{KeyLabel, RootKey, WrapError};
 
 #[cfg(test)]

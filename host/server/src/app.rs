@@ -12,6 +12,8 @@ use attorn_log::CheckpointSigner;
 use attorn_store::Store;
 
 use crate::active::ActivePolicies;
+use crate::approvals::ApprovalLimits;
+use crate::approvals::webhooks::Webhooks;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::decisions::pause::Pauses;
@@ -23,9 +25,11 @@ use crate::http::rates::Rates;
 use crate::http::strangers::Strangers;
 use crate::loads::Loads;
 use crate::metrics::Metrics;
+use crate::oauth::ciba::AuthRequests;
 use crate::parsed_keys::{ByVersion, ParsedKeys};
 use crate::policy_logs::PolicyLogs;
 use crate::providers::ProviderKeyring;
+use crate::providers::backchannel::Backchannels;
 use crate::published::Published;
 use crate::queries::Queries;
 use crate::refusals::Refusals;
@@ -71,6 +75,8 @@ pub(crate) struct App {
     /// so that nobody who has the data can find out by guessing, however much is erased later.
     pub(crate) unread: NamesKey,
     pub(crate) providers: ProviderKeyring,
+    pub(crate) backchannels: Backchannels,
+    pub(crate) auth_requests: AuthRequests,
     pub(crate) token_keys: TokenKeys,
     pub(crate) root: Arc<RootKey>,
     pub(crate) targets: Targets,
@@ -78,6 +84,8 @@ pub(crate) struct App {
     pub(crate) published: Published,
     pub(crate) queries: Queries,
     pub(crate) limits: BoundsLimits,
+    pub(crate) approvals: ApprovalLimits,
+    pub(crate) webhooks: Webhooks,
 }
 
 impl App {

@@ -5,6 +5,7 @@
 
 mod active;
 mod app;
+mod approvals;
 mod audit;
 mod clock;
 pub mod config;
@@ -51,6 +52,7 @@ mod targets;
 mod token_keys;
 mod users;
 
+pub use approvals::ApprovalLimits;
 pub use clock::WallClock;
 pub use config::{Config, ConfigError, Tls};
 pub use decisions::rehearse::{Rehearsals, Rehearsed};

@@ -54,6 +54,10 @@ pub(crate) struct Metrics {
     expired_left: Gauge,
     /// In the order of [`LeaseEvent::ALL`].
     leases: [Counter; LeaseEvent::ALL.len()],
+    /// In the order of [`WebhookEvent::ALL`].
+    webhooks: [Counter; WebhookEvent::ALL.len()],
+    /// In the order of [`PromptEvent::ALL`].
+    prompts: [Counter; PromptEvent::ALL.len()],
 }
 
 /// What becomes of leases.
@@ -81,6 +85,61 @@ impl LeaseEvent {
             Self::Ended => "ended",
             Self::RevocationFailed => "revocation_failed",
             Self::Irrevocable => "irrevocable",
+        }
+    }
+}
+
+/// What becomes of messages to webhooks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WebhookEvent {
+    /// One was taken.
+    Delivered,
+    /// An attempt to send one failed.
+    AttemptFailed,
+    /// One was not taken in time.
+    GivenUp,
+    /// There was no room for one.
+    Dropped,
+}
+
+impl WebhookEvent {
+    const ALL: [Self; 4] = [Self::Delivered, Self::AttemptFailed, Self::GivenUp, Self::Dropped];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::AttemptFailed => "attempt_failed",
+            Self::GivenUp => "given_up",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
+/// What becomes of prompts: users who are asked at their provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PromptEvent {
+    /// The provider asks the user.
+    Started,
+    /// The user said yes.
+    Approved,
+    /// The user said no.
+    Refused,
+    /// The user did not answer in time.
+    Expired,
+    /// The user could not be asked, or the answer was no answer.
+    Failed,
+}
+
+impl PromptEvent {
+    const ALL: [Self; 5] = [Self::Started, Self::Approved, Self::Refused, Self::Expired, Self::Failed];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Approved => "approved",
+            Self::Refused => "refused",
+            Self::Expired => "expired",
+            Self::Failed => "failed",
         }
     }
 }
@@ -123,6 +182,9 @@ impl Metrics {
         let help = "Expired records that could not be removed when they were looked at last";
         registry.register("expired_records_left", help, expired_left.clone());
         let leases = family(&mut registry, "lease_events", "What became of credentials that exist outside");
+        let help = "What became of messages to webhooks about approvals";
+        let webhooks = family(&mut registry, "webhook_events", help);
+        let prompts = family(&mut registry, "prompt_events", "What became of asking users at their provider");
         Self {
             decisions: ["bounds", "policies"].map(decided),
             conflicts: ["changed", "limit"].map(|cause| conflicts.of([("cause", cause)])),
@@ -134,12 +196,24 @@ impl Metrics {
             facts_set,
             expired_left,
             leases: LeaseEvent::ALL.map(|event| leases.of([("event", event.as_str())])),
+            webhooks: WebhookEvent::ALL.map(|event| webhooks.of([("event", event.as_str())])),
+            prompts: PromptEvent::ALL.map(|event| prompts.of([("event", event.as_str())])),
         }
     }
 
     /// Something became of a lease.
     pub(crate) fn lease(&self, event: LeaseEvent) {
         self.leases[event as usize].inc();
+    }
+
+    /// Something became of a message to a webhook.
+    pub(crate) fn webhook(&self, event: WebhookEvent) {
+        self.webhooks[event as usize].inc();
+    }
+
+    /// Something became of a prompt.
+    pub(crate) fn prompt(&self, event: PromptEvent) {
+        self.prompts[event as usize].inc();
     }
 
     /// A decision was recorded.

@@ -1,6 +1,6 @@
 //! Random ids and salts. The operating system draws them; if it cannot, nothing is decided.
 
-use attorn_core::{DecisionId, DelegationId, GrantId, LeaseId, ParseError, SessionId, UserId};
+use attorn_core::{ApprovalId, DecisionId, DelegationId, GrantId, LeaseId, ParseError, SessionId, UserId};
 use attorn_store::records::FactSalt;
 use data_encoding::HEXLOWER;
 
@@ -25,6 +25,25 @@ pub(crate) fn grant_id() -> Result<GrantId, Failure> {
 /// The id of a new lease.
 pub(crate) fn lease_id() -> Result<LeaseId, Failure> {
     bytes().map(LeaseId::from_random)
+}
+
+/// The id of a new approval.
+pub(crate) fn approval_id() -> Result<ApprovalId, Failure> {
+    bytes().map(ApprovalId::from_random)
+}
+
+/// A short code that two people compare: eight letters of those that RFC 8628 (section 6.1) proposes, which spell no
+/// word and are not taken for each other.
+pub(crate) fn approval_code() -> Result<String, Failure> {
+    const LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
+    let letters = bytes::<8>()?.map(|byte| char::from(LETTERS[usize::from(byte) % LETTERS.len()]));
+    let (head, tail) = letters.split_at(4);
+    Ok(format!("{}-{}", String::from_iter(head), String::from_iter(tail)))
+}
+
+/// The name of an authentication request, which nobody guesses.
+pub(crate) fn auth_request_name() -> Result<[u8; 32], Failure> {
+    bytes()
 }
 
 /// A number, for waits that differ. It guards nothing.

@@ -275,3 +275,59 @@ async fn the_name_of_a_session_that_never_was_is_remembered_for_a_while() {
     assert_eq!(scene.left(2 * KEPT_MS, &key).await, 0);
     assert_eq!(scene.to_look_at().await, 0);
 }
+
+fn approval(id: u8, bound_to: u8, expires_at: TimeMs) -> ApprovalRecord {
+    ApprovalRecord {
+        request: attorn_core::ApprovalRequest {
+            id: attorn_core::ApprovalId::from_random([id; 16]),
+            bound_to: Digest::from_bytes([bound_to; 32]),
+            requirements: Vec::new(),
+            votes: Vec::new(),
+            expires_at,
+        },
+        state: attorn_core::ApprovalState::Pending,
+        agent: "bot".parse().unwrap(),
+        owners: Vec::new(),
+        code: "BCDF-GHJK".into(),
+        decision: attorn_core::DecisionId::from_random([1; 16]),
+        spent_by: None,
+        open: true,
+        created_at: BEGIN,
+        content: attorn_store::records::Kept::Plain(attorn_core::JsonText::from_canonical("{}")),
+    }
+}
+
+#[tokio::test]
+async fn an_approval_goes_with_all_that_finds_it_and_the_last_with_the_count() {
+    let (first, second) = (approval(1, 1, BEGIN), approval(2, 1, BEGIN.plus_ms(1_000)));
+    let scene = Scene::new(|batch| first.open(batch, 8)).await;
+    // Another was asked for in its place, and it counts no more.
+    scene
+        .write(|batch| {
+            first.becomes(&ApprovalRecord { open: false, ..first.clone() }, batch);
+            second.open(batch, 8);
+        })
+        .await;
+    let counter = Key::open_approvals(&first.agent, None);
+    let of_second = [
+        second.key(),
+        Key::approval_request(&second.request.bound_to),
+        Key::open_approval(&second.agent, None, &second.request.id),
+        counter.clone(),
+    ];
+    assert_eq!(scene.left(KEPT_MS, &[first.key()]).await, 0);
+    assert_eq!(scene.left(KEPT_MS, &of_second).await, 4);
+    // A refusal lives longer than what was refused would have.
+    let mut refused = second.clone();
+    refused.request.expires_at = BEGIN.plus_ms(2_000);
+    scene.write(|batch| second.becomes(&refused, batch)).await;
+    assert_eq!(scene.left(KEPT_MS + 1_000, &of_second).await, 4);
+    assert_eq!(scene.left(KEPT_MS + 2_000, &of_second).await, 0);
+    assert_eq!(scene.to_look_at().await, 0);
+    // One that was spent leaves no count of nothing.
+    let third = approval(3, 3, BEGIN);
+    scene.write(|batch| third.open(batch, 8)).await;
+    scene.write(|batch| third.becomes(&ApprovalRecord { open: false, ..third.clone() }, batch)).await;
+    assert_eq!(scene.store.counter(&counter).await.unwrap(), 0);
+    assert_eq!(scene.left(KEPT_MS, &[third.key(), counter]).await, 0);
+}

@@ -1,5 +1,6 @@
 //! All routes, one row each.
 
+mod approvals;
 mod decisions;
 mod people;
 mod policies;
@@ -9,6 +10,7 @@ mod targets;
 mod vouching;
 
 use attorn_api::audit::{Entry, EntryList, LogEpochList};
+use attorn_api::backchannel::{Backchannel, SetBackchannel};
 use attorn_api::delegations::Revoke;
 use attorn_api::oauth::Logout;
 use attorn_api::policy_logs::PolicyLogList;
@@ -35,9 +37,19 @@ pub fn openapi_document() -> serde_json::Value {
 
 /// All routes.
 pub(crate) fn all() -> Vec<Route> {
-    let registered = [registry::all(), vouching::all(), keys(), provider(), targets::all()].concat();
-    [registered, policies::all(), decisions::all(), people::all(), auditing(), log_epochs(), published::all(), open()]
-        .concat()
+    let registered = [registry::all(), vouching::all(), keys(), provider(), backchannel(), targets::all()].concat();
+    [
+        registered,
+        policies::all(),
+        decisions::all(),
+        approvals::all(),
+        people::all(),
+        auditing(),
+        log_epochs(),
+        published::all(),
+        open(),
+    ]
+    .concat()
 }
 
 const GET: Method = Method::GET;
@@ -87,6 +99,35 @@ fn provider() -> Vec<Route> {
         )
         .takes(json::<CheckToken>())
         .gives(json::<TokenCheck>()),
+    ]
+}
+
+/// How users are asked at a provider.
+fn backchannel() -> Vec<Route> {
+    const BACKCHANNEL: &str = "/v1/providers/{id}/backchannel";
+    let one =
+        |method, path, doc, handler| route(method, path, Op(Registrar), doc, handler).gives(json::<Backchannel>());
+    vec![
+        one(
+            POST,
+            BACKCHANNEL,
+            ("setBackchannel", "Have users asked for approvals at their provider"),
+            handler!(providers::backchannel::configuration::set),
+        )
+        .takes(json::<SetBackchannel>()),
+        one(
+            GET,
+            BACKCHANNEL,
+            ("showBackchannel", "Show how users are asked at a provider"),
+            handler!(providers::backchannel::configuration::show),
+        ),
+        one(
+            POST,
+            "/v1/providers/{id}/backchannel/remove",
+            ("removeBackchannel", "Ask nobody at a provider any more"),
+            handler!(providers::backchannel::configuration::remove),
+        )
+        .takes(json::<Revoke>()),
     ]
 }
 
@@ -198,6 +239,12 @@ fn open() -> Vec<Route> {
         )
         .gives(JSON),
         get(metadata::JWKS, ("showJwks", "The keys that verify credentials"), handler!(public::jwks)).gives(JSON),
+        get(
+            metadata::CLIENT_JWKS,
+            ("showClientJwks", "The keys that verify what this server is as a client of providers"),
+            handler!(providers::backchannel::own_key::published),
+        )
+        .gives(JSON),
         // The token that it brings says who calls: the provider that signed it.
         route(
             POST,
@@ -271,6 +318,7 @@ mod tests {
             [
                 "/v1/audit/key",
                 "/.well-known/jwks.json",
+                "/.well-known/client-jwks.json",
                 "/v1/backchannel-logout",
                 "/v1/openapi.json",
                 "/healthz",

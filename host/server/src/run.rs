@@ -20,6 +20,8 @@ use tokio::sync::oneshot;
 
 use crate::active::ActivePolicies;
 use crate::app::App;
+use crate::approvals::ApprovalLimits;
+use crate::approvals::webhooks::{self, Webhooks};
 use crate::clock::start::{Began, STARTED, SetBack};
 use crate::clock::{WallClock, keep};
 use crate::config::{Config, Tls};
@@ -35,9 +37,11 @@ use crate::http::tls::ServerCertificate;
 use crate::http::{dispatch, listen};
 use crate::loads::Loads;
 use crate::metrics::Metrics;
+use crate::oauth::ciba::AuthRequests;
 use crate::parsed_keys::{ByVersion, ParsedKeys};
 use crate::policy_logs::PolicyLogs;
 use crate::providers::ProviderKeyring;
+use crate::providers::backchannel::{self, Backchannels};
 use crate::published::{self, Published};
 use crate::queries::{self, Queries};
 use crate::refusals::Refusals;
@@ -71,6 +75,8 @@ pub struct Start {
     pub compile_worker: Option<Worker>,
     /// What no policy can lift. Operators have no say in it: the binary starts with the usual ones.
     pub limits: BoundsLimits,
+    /// How long approvals count, and how many there may be. The binary starts with the usual ones.
+    pub approvals: ApprovalLimits,
 }
 
 /// A server that listens and does not serve yet.
@@ -127,7 +133,9 @@ impl Server {
         let high_water = tokio::spawn(high_water::run(Arc::clone(&app), stopped));
         let marks = tokio::spawn(keep::run(Arc::clone(&app)));
         let ending = tokio::spawn(leases::queue::run(Arc::clone(&app)));
+        let prompting = tokio::spawn(backchannel::queue::run(Arc::clone(&app)));
         let sweeping = tokio::spawn(leases::sweep::run(Arc::clone(&app)));
+        let telling = tokio::spawn(webhooks::run(Arc::clone(&app)));
         let indexing = tokio::spawn(queries::follow::run(Arc::clone(&app)));
         let router = dispatch::router(&app, &routes::all());
         let acceptor = certificate.as_ref().map(ServerCertificate::acceptor).transpose();
@@ -156,6 +164,8 @@ impl Server {
         reaper.abort();
         ending.abort();
         sweeping.abort();
+        telling.abort();
+        prompting.abort();
         shadows.abort();
         refusals::end(&app, &summaries).await;
         keep::end(&app, &marks).await;
@@ -173,7 +183,7 @@ impl Server {
     }
 
     async fn open(config: Config, start: Start) -> Result<Self, ServeError> {
-        let Start { accept_clock, wall, compile_worker, limits } = start;
+        let Start { accept_clock, wall, compile_worker, limits, approvals } = start;
         let root = Arc::new(root_key(&config)?);
         let certificate = certificate(&config.tls)?;
         let seen = high_water::seen(&config.high_water);
@@ -224,6 +234,8 @@ impl Server {
             issuer_keys: ByVersion::default(),
             domain_keys: ByVersion::default(),
             providers: ProviderKeyring::default(),
+            backchannels: Backchannels::new(config.listen),
+            auth_requests: AuthRequests::default(),
             queries: Queries::new(),
             replay: ReplayGuard::new(ReplayLimits::default()).map_err(Failure::internal)?,
             assertions: AssertionGuard::new(ReplayLimits::default(), started_at, eras).map_err(Failure::internal)?,
@@ -236,6 +248,8 @@ impl Server {
             root,
             targets: Targets::new(),
             limits,
+            approvals,
+            webhooks: Webhooks::new(),
             store,
             config,
         });

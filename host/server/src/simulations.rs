@@ -17,8 +17,8 @@ use attorn_api::simulations::{Simulation, SimulationRequest};
 use attorn_core::context::{AuthenticationMethod, Phase};
 use attorn_core::reason::HostReason;
 use attorn_core::{
-    Agent, AgentId, Decision, Denied, Duty, EvaluationContext, Holder, InstanceName, KeyThumbprint, Known, PolicyId,
-    Situation, WithinBounds, bounds,
+    Agent, AgentId, Decision, Denied, Duty, EvaluationContext, Holder, InstanceName, KeyThumbprint, Known, Met,
+    PolicyId, Situation, WithinBounds, bounds,
 };
 use attorn_engine::Question;
 use attorn_store::records::{AgentRecord, PolicyVersionRecord};
@@ -188,7 +188,7 @@ async fn ask_all(app: &App, trial: &Trial, within: &WithinBounds<'_>) -> Result<
     let credential = place::wanted(app, &trial.wanted, &mut Vec::new()).await?;
     let context = EvaluationContext::of_request(within, AuthenticationMethod::Dpop, Phase::Simulate, credential);
     let context = Arc::new(context);
-    let mut made = among(app, trial.set.applicable(within), within, Arc::clone(&context)).await?;
+    let mut made = among(app, trial.set.applicable(within), (within, &Met::nothing()), Arc::clone(&context)).await?;
     let limited = !charge::has_room(&made);
     if limited {
         made.decision = Decision::Deny(Denied::by_host(HostReason::LimitExceeded));
@@ -196,9 +196,9 @@ async fn ask_all(app: &App, trial: &Trial, within: &WithinBounds<'_>) -> Result<
     let fuel = fuel(app, trial, &made, &context).await?;
     let mut shadows = Vec::new();
     for policy in trial.set.shadows(within).into_iter().take(SHADOWS_MAX) {
-        let alone = among(app, vec![policy], within, Arc::clone(&context)).await?;
+        let alone = among(app, vec![policy], (within, &Met::nothing()), Arc::clone(&context)).await?;
         let counted: Vec<_> = made.asked.iter().chain(&alone.asked).map(|asked| asked.evaluated.clone()).collect();
-        let would = match attorn_core::decide(within, &counted) {
+        let would = match attorn_core::decide(within, &Met::nothing(), &counted) {
             // Where a counter has no room for an allow, it has none for another.
             Decision::Allow(_) if limited => made.decision.clone(),
             would => would,

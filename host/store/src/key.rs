@@ -11,9 +11,9 @@
 use std::fmt;
 
 use attorn_core::{
-    AgentId, CounterSubject, CounterWindow, DecisionId, DelegationId, Digest, EntitlementHolder, FactName, FactPrefix,
-    GrantId, KeyThumbprint, LabelName, LeaseId, OperatorId, PolicyId, ProviderId, ReasonCode, ResourceServerId,
-    ResourceType, SessionId, TargetId, TimeMs, TrustDomain, UserId, WorkloadIssuerId,
+    AgentId, ApprovalId, CounterSubject, CounterWindow, DecisionId, DelegationId, Digest, EntitlementHolder, FactName,
+    FactPrefix, GrantId, KeyThumbprint, LabelName, LeaseId, OperatorId, PolicyId, ProviderId, ReasonCode,
+    ResourceServerId, ResourceType, SessionId, TargetId, TimeMs, TrustDomain, UserId, WebhookId, WorkloadIssuerId,
 };
 use attorn_log::Epoch;
 
@@ -54,6 +54,12 @@ kinds! {
     AgentDelegation = "agent_delegation",
     /// How many leases of a target's an agent holds.
     AgentLeases = "agent_leases",
+    /// What somebody is asked to approve.
+    Approval = "approval",
+    /// Which approval was asked for last for a request.
+    ApprovalRequest = "approval_request",
+    /// How users are asked at a provider.
+    Backchannel = "backchannel",
     /// That a delegation was given out of another.
     ChildDelegation = "child_delegation",
     /// That time was set back.
@@ -108,6 +114,10 @@ kinds! {
     Logout = "logout",
     /// Something that there is one of.
     Meta = "meta",
+    /// That an approval counts among those of an agent.
+    OpenApproval = "open_approval",
+    /// How many of them there are.
+    OpenApprovals = "open_approvals",
     /// That a lease of a target's has not ended.
     OpenLease = "open_lease",
     /// How many of them there are.
@@ -124,6 +134,10 @@ kinds! {
     PolicyRevocation = "policy_revocation",
     /// One version of a policy.
     PolicyVersion = "policy_version",
+    /// That a user is asked at their provider.
+    Prompt = "prompt",
+    /// When something is to be done about that.
+    PromptDue = "prompt_due",
     /// A provider of users.
     Provider = "provider",
     /// Which provider an issuer is.
@@ -152,6 +166,8 @@ kinds! {
     UserDelegation = "user_delegation",
     /// Which user goes by a provider's name for them.
     UserName = "user_name",
+    /// Who is told of what is to be approved.
+    Webhook = "webhook",
     /// An issuer of workloads' tokens.
     WorkloadIssuer = "workload_issuer",
     /// Which of them goes by what tokens say in `iss`.
@@ -169,6 +185,7 @@ impl KeyKind {
                 | Self::GrantReleases
                 | Self::GrantUses
                 | Self::KeptDelegations
+                | Self::OpenApprovals
                 | Self::OpenLeases
                 | Self::OpenOffers
         )
@@ -180,6 +197,8 @@ impl KeyKind {
         matches!(
             self,
             Self::AgentLeases
+                | Self::Approval
+                | Self::ApprovalRequest
                 | Self::ClockMark
                 | Self::Counter
                 | Self::Decision
@@ -193,10 +212,15 @@ impl KeyKind {
                 | Self::KeptDelegations
                 | Self::Lease
                 | Self::LeaseDue
+                | Self::OpenApproval
+                | Self::OpenApprovals
                 | Self::OpenLease
                 | Self::OpenLeases
                 | Self::OpenOffers
+                | Self::Prompt
+                | Self::PromptDue
                 | Self::ShadowReport
+                | Self::Webhook
         )
     }
 }
@@ -212,11 +236,13 @@ pub enum KeyPurpose {
     CacheMac,
     /// Hides under what names users and sessions are found.
     Names,
+    /// Says who this server is where it is a client of providers.
+    ProviderClient,
 }
 
 impl KeyPurpose {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::TokenSigning, Self::Log, Self::CacheMac, Self::Names];
+    pub const ALL: &[Self] = &[Self::TokenSigning, Self::Log, Self::CacheMac, Self::Names, Self::ProviderClient];
 
     /// Its name.
     #[must_use]
@@ -226,6 +252,7 @@ impl KeyPurpose {
             Self::Log => "log",
             Self::CacheMac => "cache_mac",
             Self::Names => "names",
+            Self::ProviderClient => "provider_client",
         }
     }
 }
@@ -304,6 +331,35 @@ impl Key {
     #[must_use]
     pub fn provider_issuer(issuer_digest: &Digest) -> Self {
         Self::of(KeyKind::ProviderIssuer, &[&issuer_digest.to_string()])
+    }
+
+    /// How users are asked at a provider.
+    #[must_use]
+    pub fn backchannel(provider: &ProviderId) -> Self {
+        Self::of(KeyKind::Backchannel, &[provider.as_str()])
+    }
+
+    /// That a user is asked for an approval at their provider.
+    #[must_use]
+    pub fn prompt(approval: &ApprovalId) -> Self {
+        Self::of(KeyKind::Prompt, &[&approval.to_string()])
+    }
+
+    /// When something is to be done about a prompt at a provider. Its value is empty; see [`Self::prompt_that_is_due`].
+    #[must_use]
+    pub fn prompt_due(provider: &ProviderId, at: TimeMs, approval: &ApprovalId) -> Self {
+        Self::of(KeyKind::PromptDue, &[provider.as_str(), &hex_time(at), &approval.to_string()])
+    }
+
+    /// Which prompt is due, and when, if this is a key made by [`Self::prompt_due`].
+    #[must_use]
+    pub fn prompt_that_is_due(&self) -> Option<(TimeMs, ApprovalId)> {
+        let mut segments = self.0.split(|&byte| byte == SEPARATOR);
+        if segments.next() != Some(KeyKind::PromptDue.as_str().as_bytes()) {
+            return None;
+        }
+        let at = u64::from_str_radix(std::str::from_utf8(segments.nth(1)?).ok()?, 16).ok()?;
+        Some((TimeMs(at), self.last_segment()?.parse().ok()?))
     }
 
     /// A resource server's record.
@@ -469,6 +525,46 @@ impl Key {
     #[must_use]
     pub fn grant_lease(grant: &GrantId, id: &LeaseId) -> Self {
         Self::of(KeyKind::GrantLease, &[&grant.to_string(), &id.to_string()])
+    }
+
+    /// An approval's record.
+    #[must_use]
+    pub fn approval(id: &ApprovalId) -> Self {
+        Self::of(KeyKind::Approval, &[&id.to_string()])
+    }
+
+    /// Which approval was asked for last for a request, of which this is the keyed hash.
+    #[must_use]
+    pub fn approval_request(bound_to: &Digest) -> Self {
+        Self::of(KeyKind::ApprovalRequest, &[&bound_to.to_string()])
+    }
+
+    /// That an approval counts among those that this agent may have waiting at once for this user, or for none. Its
+    /// value is empty.
+    #[must_use]
+    pub fn open_approval(agent: &AgentId, user: Option<&UserId>, id: &ApprovalId) -> Self {
+        // No user's id is empty.
+        let user = user.map_or("", UserId::as_str);
+        Self::of(KeyKind::OpenApproval, &[agent.as_str(), user, &id.to_string()])
+    }
+
+    /// How many of them there are: a counter.
+    #[must_use]
+    pub fn open_approvals(agent: &AgentId, user: Option<&UserId>) -> Self {
+        Self::of(KeyKind::OpenApprovals, &[agent.as_str(), user.map_or("", UserId::as_str)])
+    }
+
+    /// The approval that this key names: its own, or a row's in the index of those that count.
+    #[must_use]
+    pub fn named_approval(&self) -> Option<ApprovalId> {
+        let names = matches!(self.kind()?, KeyKind::Approval | KeyKind::OpenApproval);
+        names.then(|| self.last_segment()?.parse().ok()).flatten()
+    }
+
+    /// A webhook's record.
+    #[must_use]
+    pub fn webhook(id: &WebhookId) -> Self {
+        Self::of(KeyKind::Webhook, &[id.as_str()])
     }
 
     /// A lease's record.
@@ -730,6 +826,12 @@ impl KeyPrefix {
         all
     }
 
+    /// All approvals that count among those that an agent may have waiting at once for a user, or for none.
+    #[must_use]
+    pub fn open_approvals(agent: &AgentId, user: Option<&UserId>) -> Self {
+        Self::under(&Key::of(KeyKind::OpenApproval, &[agent.as_str(), user.map_or("", UserId::as_str)]))
+    }
+
     /// All leases of a grant.
     #[must_use]
     pub fn grant_leases(id: &GrantId) -> Self {
@@ -746,6 +848,12 @@ impl KeyPrefix {
     #[must_use]
     pub fn leases_due(target: &TargetId) -> Self {
         Self::under(&Key::of(KeyKind::LeaseDue, &[target.as_str()]))
+    }
+
+    /// When something is to be done about prompts at a provider, the earliest first.
+    #[must_use]
+    pub fn prompts_due(provider: &ProviderId) -> Self {
+        Self::under(&Key::of(KeyKind::PromptDue, &[provider.as_str()]))
     }
 
     /// What came of all uses of a grant.

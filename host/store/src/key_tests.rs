@@ -15,6 +15,26 @@ fn one_of(kind: KeyKind) -> (Key, &'static str) {
         KeyKind::Agent => (Key::agent(&id("bot")), "agent/bot"),
         KeyKind::AgentLeases => (Key::agent_leases(&id("shop"), &id("bot")), "agent_leases/shop/bot"),
         KeyKind::AgentDelegation => (Key::agent_delegation(&id("bot"), &id("dlg_1")), "agent_delegation/bot/dlg_1"),
+        KeyKind::Approval => {
+            (Key::approval(&ApprovalId::from_random([4; 16])), "approval/apr_04040404040404040404040404040404")
+        }
+        KeyKind::ApprovalRequest => (
+            Key::approval_request(&id(&zeros)),
+            "approval_request/0000000000000000000000000000000000000000000000000000000000000000",
+        ),
+        KeyKind::OpenApproval => (
+            Key::open_approval(&id("bot"), Some(&id("usr_1")), &ApprovalId::from_random([4; 16])),
+            "open_approval/bot/usr_1/apr_04040404040404040404040404040404",
+        ),
+        KeyKind::OpenApprovals => (Key::open_approvals(&id("bot"), None), "open_approvals/bot/"),
+        KeyKind::Backchannel => (Key::backchannel(&id("main")), "backchannel/main"),
+        KeyKind::Prompt => {
+            (Key::prompt(&ApprovalId::from_random([4; 16])), "prompt/apr_04040404040404040404040404040404")
+        }
+        KeyKind::PromptDue => (
+            Key::prompt_due(&id("main"), TimeMs(0xabc), &ApprovalId::from_random([4; 16])),
+            "prompt_due/main/0000000000000abc/apr_04040404040404040404040404040404",
+        ),
         KeyKind::ChildDelegation => (Key::child_delegation(&id("dlg_1"), &id("dlg_2")), "child_delegation/dlg_1/dlg_2"),
         KeyKind::Counter => (
             Key::counter(
@@ -127,6 +147,7 @@ fn one_of(kind: KeyKind) -> (Key, &'static str) {
         }
         KeyKind::ShadowReport => (Key::shadow_report(&id("read-only"), 255), "shadow_report/read-only/000000ff"),
         KeyKind::TrustDomain => (Key::trust_domain(&id("example.org")), "trust_domain/example.org"),
+        KeyKind::Webhook => (Key::webhook(&id("chat")), "webhook/chat"),
         KeyKind::WorkloadIssuer => (Key::workload_issuer(&id("cluster")), "workload_issuer/cluster"),
         KeyKind::WorkloadIssuerName => (
             Key::workload_issuer_name(&id(&zeros)),

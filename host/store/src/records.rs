@@ -7,6 +7,8 @@
 
 mod active_set;
 mod agent;
+mod approval;
+mod backchannel;
 mod clock;
 mod clock_mark;
 mod codec;
@@ -24,6 +26,7 @@ mod lease;
 mod log_epoch;
 mod operator;
 mod policy;
+mod prompt;
 mod provider;
 mod proxy;
 mod resource_server;
@@ -32,10 +35,13 @@ mod target;
 mod token_key;
 mod trust_domain;
 mod user;
+mod webhook;
 mod workload_issuer;
 
 pub use active_set::{ActiveMember, ActiveSetRecord, DuplicateMember};
 pub use agent::{AgentRecord, AgentRecordError, KeyOwner, KeyOwnerRecord, StateChange};
+pub use approval::{ApprovalRecord, ApprovalRequestRecord};
+pub use backchannel::{BackchannelAuthentication, BackchannelRecord, LoginHint};
 pub use clock::SetBackRecord;
 pub use clock_mark::ClockMarkRecord;
 pub(crate) use codec::json;
@@ -54,6 +60,7 @@ pub use lease::LeaseRecord;
 pub use log_epoch::{EpochEnd, LogEpochRecord};
 pub use operator::{OperatorRecord, OperatorTokenRecord};
 pub use policy::{PolicyRecord, PolicyRevocationRecord, PolicySettings, PolicyVersionRecord};
+pub use prompt::{PromptBody, PromptRecord};
 pub use provider::{ProviderIssuerRecord, ProviderRecord};
 pub use resource_server::{ResourceServerRecord, ResourceTypeRecord};
 pub use shadow_report::ShadowReportRecord;
@@ -61,6 +68,7 @@ pub use target::{TargetRecord, TargetSecret, TargetTypeRecord};
 pub use token_key::{TokenKeyRecord, TokenKeyState};
 pub use trust_domain::{TrustDomainRecord, TrustDomainRecordError, TrustedJwtKey};
 pub use user::{LogoutRecord, SessionNameRecord, SessionRecord, UserBody, UserNameRecord, UserRecord};
+pub use webhook::WebhookRecord;
 pub use workload_issuer::{WorkloadIssuerNameRecord, WorkloadIssuerRecord, WorkloadIssuerTooLarge};
 
 use crate::key::{Key, KeyKind};
@@ -74,6 +82,9 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
     match kind {
         KeyKind::ActiveSet => check_as::<ActiveSetRecord>(key, stored),
         KeyKind::Agent => check_as::<AgentRecord>(key, stored),
+        KeyKind::Approval => check_as::<ApprovalRecord>(key, stored),
+        KeyKind::ApprovalRequest => check_as::<ApprovalRequestRecord>(key, stored),
+        KeyKind::Backchannel => check_as::<BackchannelRecord>(key, stored),
         KeyKind::Clock => check_as::<SetBackRecord>(key, stored),
         KeyKind::ClockMark => check_as::<ClockMarkRecord>(key, stored),
         KeyKind::Decision => check_as::<DecisionRecord>(key, stored),
@@ -95,6 +106,7 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
         KeyKind::Policy => check_as::<PolicyRecord>(key, stored),
         KeyKind::PolicyRevocation => check_as::<PolicyRevocationRecord>(key, stored),
         KeyKind::PolicyVersion => check_as::<PolicyVersionRecord>(key, stored),
+        KeyKind::Prompt => check_as::<PromptRecord>(key, stored),
         KeyKind::Provider => check_as::<ProviderRecord>(key, stored),
         KeyKind::ProviderIssuer => check_as::<ProviderIssuerRecord>(key, stored),
         KeyKind::ResourceServer => check_as::<ResourceServerRecord>(key, stored),
@@ -109,6 +121,7 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
         KeyKind::TrustDomain => check_as::<TrustDomainRecord>(key, stored),
         KeyKind::User => check_as::<UserRecord>(key, stored),
         KeyKind::UserName => check_as::<UserNameRecord>(key, stored),
+        KeyKind::Webhook => check_as::<WebhookRecord>(key, stored),
         KeyKind::WorkloadIssuer => check_as::<WorkloadIssuerRecord>(key, stored),
         KeyKind::WorkloadIssuerName => check_as::<WorkloadIssuerNameRecord>(key, stored),
         // Counters are checked where they are read; the others have no record.
@@ -122,9 +135,12 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
         | KeyKind::GrantUses
         | KeyKind::KeptDelegations
         | KeyKind::LeaseDue
+        | KeyKind::OpenApproval
+        | KeyKind::OpenApprovals
         | KeyKind::OpenLease
         | KeyKind::OpenLeases
         | KeyKind::OpenOffers
+        | KeyKind::PromptDue
         | KeyKind::Expiry
         | KeyKind::Meta
         | KeyKind::UserDelegation => Ok(()),
@@ -153,6 +169,10 @@ mod people_tests;
 #[cfg(test)]
 #[path = "records_provider_tests.rs"]
 mod provider_tests;
+
+#[cfg(test)]
+#[path = "records_approval_tests.rs"]
+mod approval_tests;
 
 #[cfg(test)]
 #[path = "records_lease_tests.rs"]

@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use attorn_core::{AgentNaming, ConsentMapping, DetailMapping, IssuerAlgorithm, Permission, ProviderTokenType, TimeMs};
+use attorn_core::{
+    AgentNaming, ApprovalId, ConsentMapping, DetailMapping, IssuerAlgorithm, Permission, ProviderTokenType, TimeMs,
+};
 
 use super::tests::golden;
 use super::*;
+use crate::batch::Batch;
 use crate::fixtures::id;
 
 fn provider() -> ProviderRecord {
@@ -80,4 +83,72 @@ fn a_record_of_another_kind_of_token_or_naming_is_refused() {
     for (from, to) in [("\"ES256\"", "\"HS256\""), ("invoice/\"", "invoice\"")] {
         assert!(check(&provider().key(), text.replace(from, to).as_bytes()).is_err(), "{to}");
     }
+}
+
+#[test]
+fn how_users_are_asked() {
+    let record = |authentication, login_hint| BackchannelRecord {
+        provider: id("main"),
+        client: id("attorn"),
+        authentication,
+        login_hint,
+        changed_at: TimeMs(1_000),
+    };
+    golden(
+        &record(BackchannelAuthentication::PrivateKeyJwt, LoginHint::Subject),
+        "backchannel/main",
+        r#"{"provider":"main","client":"attorn","secret":null,"login_hint_claim":null,"changed_at_ms":1000}"#,
+    );
+    let secret = BackchannelAuthentication::ClientSecretBasic { version: 2, wrapped: vec![0xff; 4] };
+    golden(
+        &record(secret, LoginHint::Claim(id("email"))),
+        "backchannel/main",
+        concat!(
+            r#"{"provider":"main","client":"attorn","secret":{"version":2,"wrapped":"/////w=="},"#,
+            r#""login_hint_claim":"email","changed_at_ms":1000}"#
+        ),
+    );
+}
+
+#[test]
+fn prompts_and_what_finds_them() {
+    let prompt = PromptRecord {
+        approval: ApprovalId::from_random([4; 16]),
+        provider: id("main"),
+        user: id("usr_1"),
+        starts: 1,
+        started: Some(Sealed(vec![0xff; 4])),
+        started_at: TimeMs(1_000),
+        interval_ms: 5_000,
+        failures: 0,
+        due_at: TimeMs(0xabc),
+        expires_at: TimeMs(301_000),
+    };
+    golden(
+        &prompt,
+        "prompt/apr_04040404040404040404040404040404",
+        concat!(
+            r#"{"approval":"apr_04040404040404040404040404040404","provider":"main","user":"usr_1","starts":1,"#,
+            r#""started":"/////w==","started_at_ms":1000,"interval_ms":5000,"failures":0,"due_at_ms":2748,"#,
+            r#""expires_at_ms":301000}"#
+        ),
+    );
+    let body = PromptBody { request_id: "r-1".into(), token_endpoint: "https://sso.example/token".into() };
+    let bytes = body.encode();
+    assert_eq!(&bytes[1..], br#"{"request_id":"r-1","token_endpoint":"https://sso.example/token"}"#);
+    assert_eq!(PromptBody::decode(&prompt.key(), &bytes).unwrap(), body);
+
+    let due = |at| Key::prompt_due(&prompt.provider, TimeMs(at), &prompt.approval);
+    assert_eq!(due(0xabc).prompt_that_is_due(), Some((TimeMs(0xabc), prompt.approval)));
+    assert_eq!(prompt.key().prompt_that_is_due(), None);
+    let mut batch = Batch::new(TimeMs(0));
+    prompt.open(&mut batch);
+    assert_eq!(batch.put[1].0, due(0xabc));
+    let mut batch = Batch::new(TimeMs(0));
+    let later = PromptRecord { due_at: TimeMs(0xdef), ..prompt.clone() };
+    prompt.becomes(&later, &mut batch);
+    assert_eq!((&batch.delete[..], &batch.put[1].0), (&[due(0xabc)][..], &due(0xdef)));
+    let mut batch = Batch::new(TimeMs(0));
+    later.close(&mut batch);
+    assert_eq!(batch.delete, [prompt.key(), due(0xdef)]);
 }

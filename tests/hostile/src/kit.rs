@@ -315,5 +315,6 @@ pub fn context() -> Arc<EvaluationContext> {
         credential: None,
         user: None,
         delegations: Vec::new(),
+        approvals: Vec::new(),
     })
 }

@@ -25,12 +25,13 @@ HEAP = "-Xms64m -Xmx384m"
 class Server:
     """Keycloak, as a context: outside it, nothing runs."""
 
-    def __init__(self, home, port, secret, start_seconds_max):
+    def __init__(self, home, port, secret, start_seconds_max, devices_url):
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._home = home
         self._secret = secret
         self._start_seconds_max = start_seconds_max
+        self._devices_url = devices_url
         self._log = tempfile.TemporaryFile("w+", encoding="utf-8")
         self._process = None
 
@@ -38,7 +39,9 @@ class Server:
         if not is_free(self.port):
             raise Refusal(f"port `{self.port}` is taken\nhelp: give another `--port`, or 0 for a free one")
         command = ["bash", str(self._home / "bin/kc.sh"), "start-dev", "--db=dev-mem", "--cache=local",
-                   "--http-host=127.0.0.1", f"--http-port={self.port}", "--log-level=warn"]
+                   "--http-host=127.0.0.1", f"--http-port={self.port}", "--log-level=warn",
+                   "--spi-ciba-auth-channel--ciba-http-auth-channel--http-authentication-channel-uri="
+                   + self._devices_url]
         environment = {
             **os.environ,
             "KC_BOOTSTRAP_ADMIN_CLIENT_ID": "attorn-interop",

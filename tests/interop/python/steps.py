@@ -79,6 +79,9 @@ def read_options(description):
     parser.add_argument("--denied-error", default="access_denied")
     parser.add_argument("--login", type=read_json, help="what `login.mjs` printed: act for that user, too")
     parser.add_argument("--login-purpose", help="what for")
+    parser.add_argument("--user", help="who is to be asked, as Attorn calls them")
+    parser.add_argument("--delegation", help="what they delegated")
+    parser.add_argument("--amounts", type=lambda text: [int(one) for one in text.split(",")], metavar="YES,NO")
     parser.add_argument("--resource-server", help="who may introspect")
     parser.add_argument("--resource-server-key", type=read_key)
     options = parser.parse_args()
@@ -95,6 +98,15 @@ def details(options, *actions, purpose=None):
         "type": "attorn_action", "actions": [action], "identifier": options.resource,
         "purpose": purpose or options.purpose, "arguments": options.arguments,
     } for action in actions])
+
+
+def delegated(options, amount):
+    """`authorization_details` of what is asked by a delegation, and needs its user's yes."""
+    return json.dumps([{
+        "type": "attorn_action", "actions": [options.action], "identifier": options.resource,
+        "purpose": options.purpose, "delegation": options.delegation,
+        "arguments": {"amount": amount, "currency": "EUR"},
+    }])
 
 
 def read_json(path):

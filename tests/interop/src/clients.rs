@@ -4,10 +4,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use attorn_api::delegations::Delegation;
 use attorn_tests::server::Fresh;
 use serde_json::Value;
 use tokio::process::Command;
 
+use crate::approvals;
 use crate::attorn::{ALICES, AUDIENCE, Attorn, PURPOSE, PURPOSE_WITH_USER, token};
 use crate::provider::{OIDC_PROVIDER, Provider};
 use crate::steps::Steps;
@@ -18,9 +20,9 @@ const CLIENT: Duration = Duration::from_mins(2);
 /// All of them, one after the other, at one server.
 pub(crate) async fn play(tools: &Tools, steps: &mut Steps) {
     let fresh = Fresh::make().await;
-    let logout_url = format!("{}/v1/backchannel-logout", fresh.reach.url);
-    let starting = Provider::start(tools, &OIDC_PROVIDER, &logout_url);
-    let provider = steps.take("oidc-provider starts", starting).await;
+    let server = fresh.reach.url.clone();
+    let starting = Provider::start(tools, &OIDC_PROVIDER, &server);
+    let mut provider = steps.take("oidc-provider starts", starting).await;
     let attorn = steps.take("attorn starts and trusts it", Attorn::start(fresh)).await;
     attorn.trust(&OIDC_PROVIDER, &provider.issuer).await;
     let files = steps.take("alice signs in and consents", Files::write(tools, &attorn, &provider)).await;
@@ -33,6 +35,20 @@ pub(crate) async fn play(tools: &Tools, steps: &mut Steps) {
         ("authlib", python("python/client_authlib.py"), 6),
     ] {
         steps.take(name, talk(command, &attorn, &files, steps_expected)).await;
+    }
+    approvals::begin(&attorn, &OIDC_PROVIDER).await;
+    let login = provider.sign_in(tools, "alice", &[]).await;
+    let delegation = attorn.delegated(token(&login, "access_token")).await;
+    for (name, command, amounts, steps_expected) in [
+        ("openid-client has alice asked", node("client_ciba.mjs"), "4100,4101", 7),
+        ("requests-oauth2client has alice asked", python("python/client_ciba.py"), "4200,4201", 6),
+    ] {
+        let talking = ask_user(command, (&attorn, &files), (&delegation, amounts), steps_expected);
+        let answering = async {
+            approvals::answer_next(&mut provider, "alice", "yes").await;
+            approvals::answer_next(&mut provider, "alice", "no").await;
+        };
+        steps.take(name, async { tokio::join!(talking, answering) }).await;
     }
     steps.take("oidc-provider ends", provider.end()).await;
 }
@@ -81,10 +97,38 @@ async fn talk(mut command: Command, attorn: &Attorn, files: &Files, steps_expect
     {
         argument(&mut command, name, path);
     }
-    let said = tools::run(command, "", CLIENT).await.good();
+    said_ok(&tools::run(command, "", CLIENT).await.good(), steps_expected);
+}
+
+/// Whether each line is of a step that went well.
+fn said_ok(said: &str, steps_expected: usize) {
     let lines: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(lines.iter().all(|line| line["ok"] == true), "{said}");
     assert_eq!(lines.len(), steps_expected, "{said}");
+}
+
+/// A client has a user asked, who says yes to the first amount and no to the other.
+async fn ask_user(
+    mut command: Command,
+    (attorn, files): (&Attorn, &Files),
+    (delegation, amounts): (&Delegation, &str),
+    steps_expected: usize,
+) {
+    for (name, value) in [
+        ("issuer", attorn.cast.reach.url.as_str()),
+        ("client-id", &attorn.agent.id),
+        ("action", "invoice.pay"),
+        ("resource", ALICES),
+        ("purpose", PURPOSE_WITH_USER),
+        ("audience", AUDIENCE),
+        ("user", &delegation.user),
+        ("delegation", &delegation.id),
+        ("amounts", amounts),
+    ] {
+        command.args([&format!("--{name}"), value]);
+    }
+    argument(&mut command, "key", &files.agent_key);
+    said_ok(&tools::run(command, "", CLIENT).await.good(), steps_expected);
 }
 
 fn argument(command: &mut Command, name: &str, path: &Path) {

@@ -11,6 +11,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a step fails by panicking, and `steps` says which one it was")]
 
 mod api;
+mod approvals;
 mod attorn;
 mod certificates;
 mod clients;

@@ -15,6 +15,7 @@ use attorn_tests::server::Fresh;
 use attorn_tests::{Answer, Call};
 use serde_json::{Value, json};
 
+use crate::approvals;
 use crate::attorn::{ALICES, Attorn, BOBS, PURPOSE_WITH_USER, claims, token};
 use crate::provider::{Kind, Provider, USERS_AUDIENCE};
 use crate::sign_out;
@@ -28,7 +29,7 @@ const LATER: Duration = Duration::from_millis(6_200);
 /// Attorn, and the provider that it trusts.
 pub(crate) struct Stage<'a> {
     pub(crate) tools: &'a Tools,
-    kind: &'a Kind,
+    pub(crate) kind: &'a Kind,
     pub(crate) attorn: Attorn,
     pub(crate) provider: Provider,
 }
@@ -36,8 +37,8 @@ pub(crate) struct Stage<'a> {
 /// Play all of it with a provider of this kind.
 pub(crate) async fn play(tools: &Tools, steps: &mut Steps, kind: &Kind) {
     let fresh = Fresh::make().await;
-    let logout_url = format!("{}/v1/backchannel-logout", fresh.reach.url);
-    let starting = Provider::start(tools, kind, &logout_url);
+    let server = fresh.reach.url.clone();
+    let starting = Provider::start(tools, kind, &server);
     let provider = steps.take(&format!("{} starts", kind.name), starting).await;
     let attorn = steps.take("attorn starts and trusts it", Attorn::start(fresh)).await;
     attorn.trust(kind, &provider.issuer).await;
@@ -57,6 +58,7 @@ pub(crate) async fn play(tools: &Tools, steps: &mut Steps, kind: &Kind) {
     }
     steps.take("a token that is bound to a key needs that key", stage.bound()).await;
     steps.take("bob has no more rights through the agent than himself", stage.bob()).await;
+    approvals::play(&mut stage, steps).await;
     steps.take("alice sees what she delegated, and revokes it", stage.portal(&delegation, &issued, &login)).await;
     steps.take("the provider's keys rotate", stage.rotation()).await;
     sign_out::play(&mut stage, steps).await;

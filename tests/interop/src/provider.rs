@@ -35,6 +35,8 @@ pub(crate) struct Kind {
     pub(crate) fine_consent: bool,
     /// Why its ID tokens are no subject tokens.
     pub(crate) id_token_refused: &'static str,
+    /// By which claim it knows a user who is to be asked.
+    pub(crate) login_hint_claim: &'static str,
     /// Why the tokens of a client are refused that may ask for every audience and is nobody's.
     pub(crate) stranger_refused: &'static str,
 }
@@ -48,6 +50,7 @@ pub(crate) const OIDC_PROVIDER: Kind = Kind {
     client_claim: "client_id",
     fine_consent: true,
     id_token_refused: "wrong_type",
+    login_hint_claim: "sub",
     stranger_refused: "no_registered_agent",
 };
 
@@ -60,6 +63,7 @@ pub(crate) const KEYCLOAK: Kind = Kind {
     client_claim: "azp",
     fine_consent: false,
     id_token_refused: "not_an_access_token",
+    login_hint_claim: "preferred_username",
     // Keycloak puts both audiences into each of them.
     stranger_refused: "audience_mixed",
 };
@@ -79,6 +83,7 @@ impl Kind {
             "clients": { "assistant": "assistant-bot", "courier": "courier-bot" },
             "scopes": { "invoices": scope("invoice.read"), "payments": scope("invoice.pay") },
             "groups_claim": "groups",
+            "claims": if self.login_hint_claim == "sub" { json!([]) } else { json!([self.login_hint_claim]) },
             "user_audience": USERS_AUDIENCE,
             "user_clients": ["portal"],
         });
@@ -102,8 +107,8 @@ pub(crate) struct Provider {
 }
 
 impl Provider {
-    /// Start one that tells of logouts at this URL.
-    pub(crate) async fn start(tools: &Tools, kind: &Kind, logout_url: &str) -> Self {
+    /// Start one that tells of logouts to this server, and asks users for it.
+    pub(crate) async fn start(tools: &Tools, kind: &Kind, server: &str) -> Self {
         let mut command = if kind.fine_consent {
             tools.node("provider.mjs")
         } else {
@@ -111,7 +116,9 @@ impl Provider {
             command.arg("--cache").arg(&tools.keycloak_cache);
             command
         };
-        command.args(["--audience", AUDIENCE, "--users-audience", USERS_AUDIENCE, "--logout-url", logout_url]);
+        command.args(["--audience", AUDIENCE, "--users-audience", USERS_AUDIENCE]);
+        command.args(["--logout-url", &format!("{server}/v1/backchannel-logout")]);
+        command.args(["--approvals-jwks", &format!("{server}/.well-known/client-jwks.json")]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{} does not start: {error}", kind.name));
         let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
@@ -124,9 +131,15 @@ impl Provider {
 
     /// Tell it to do something.
     pub(crate) async fn ask(&mut self, command: &Value) {
+        self.told(command).await;
+    }
+
+    /// Tell it to do something, and what it says to that.
+    pub(crate) async fn told(&mut self, command: &Value) -> Value {
         self.stdin.write_all(format!("{command}\n").as_bytes()).await.unwrap();
         let answer = self.line(ANSWER).await;
         assert_eq!(answer["done"], command["do"], "{answer}");
+        answer
     }
 
     /// A user signs in with its client `assistant` and consents; with these arguments changed or added.

@@ -79,6 +79,7 @@ fn small() -> Result<EvaluationContext, ParseError> {
         credential: None,
         user: None,
         delegations: Vec::new(),
+        approvals: Vec::new(),
     })
 }
 

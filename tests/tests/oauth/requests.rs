@@ -109,7 +109,10 @@ async fn metadata_names_endpoints_that_are_there() {
         let path = server[name].as_str().unwrap().strip_prefix(url.as_str()).unwrap();
         refused(&scene.send(form(path, &Parameters::new())).await, 401, "invalid_client");
     }
-    assert_eq!(server["grant_types_supported"], json!([CLIENT_CREDENTIALS, TOKEN_EXCHANGE]));
+    assert_eq!(
+        server["grant_types_supported"],
+        json!([CLIENT_CREDENTIALS, TOKEN_EXCHANGE, "urn:openid:params:grant-type:ciba"])
+    );
     // What it says of grants, it means; what it does not, it does not take.
     for grant_type in server["grant_types_supported"].as_array().unwrap() {
         let answer = scene.with(&[("grant_type", grant_type.as_str().unwrap())]).await;

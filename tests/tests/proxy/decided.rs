@@ -121,6 +121,7 @@ async fn a_challenge_goes_nowhere_either() {
     scene.world.activate("challenge", components::bytes("challenge"), json!({})).await;
     let problem = scene.get("42").await.refused(403, "approval_needed");
     assert_eq!(problem.reasons[0].code, "four_eyes");
+    assert!(problem.approval.is_some());
     assert!(problem.decision_id.is_some() && scene.upstream.seen().is_empty());
 }
 

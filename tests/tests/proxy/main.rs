@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail by panicking")]
 
 mod agents;
+mod approved;
 mod decided;
 mod faults;
 mod scene;

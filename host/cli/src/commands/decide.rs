@@ -1,7 +1,9 @@
 //! `attorn decide`.
 
 use attorn_agent::Request;
-use attorn_api::decisions::{DecisionAnswer, DecisionKind};
+use std::time::Duration;
+
+use attorn_api::decisions::{ApprovalReference, DecisionAnswer, DecisionKind};
 use attorn_core::TimeMs;
 use attorn_core::{Action, DelegationId, Purpose, Resource, SessionId};
 use clap::Args;
@@ -11,7 +13,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::parse;
+use crate::parse::{self, Span};
 
 /// Ask for a decision, as the agent whose key or certificate is given. Ends with 0 for allow, 3 for deny, 4 for
 /// challenge.
@@ -22,6 +24,8 @@ use crate::parse;
     --arguments '{\"section\":\"billing\"}' --json
   attorn decide --key bot.key --action invoice.read --resource invoice/17 --purpose serve-customers \\
     --delegation dlg_…
+  attorn decide --key bot.key --action invoice.refund --resource invoice/17 --purpose serve-customers \\
+    --delegation dlg_… --idempotency-key refund-17 --wait-for-approval 5m
   attorn decide --certificate svid.pem --certificate-key svid.key --action faq.read --resource article/42 \\
     --purpose answer-questions")]
 pub(crate) struct Decide {
@@ -51,6 +55,9 @@ pub(crate) struct Decide {
     /// Ask for a login in the PostgreSQL that the resource type is tied to, instead of a token
     #[arg(long)]
     login: bool,
+    /// If it is a challenge, wait for so long at most until it is approved, and ask again
+    #[arg(long, value_name = "SPAN")]
+    wait_for_approval: Option<Span>,
 }
 
 impl Decide {
@@ -71,7 +78,14 @@ impl Decide {
         if let Some(key) = self.idempotency_key {
             request = request.idempotency_key(key)?;
         }
-        let answer = context.agent(&self.agent)?.answer(&request).await?;
+        let (client, output) = (context.agent(&self.agent)?, &context.output);
+        let answer = match self.wait_for_approval {
+            None => client.answer(&request).await?,
+            Some(wait) => {
+                let wait = Duration::from_millis(wait.ms);
+                client.answer_when_approved(&request, wait, |approval| output.note(waits_for(approval))).await?
+            }
+        };
         // Whoever reads the exit code gets an allow only for an answer that is one.
         attorn_agent::Decision::try_from(answer.clone())?;
         if context.output.json {
@@ -81,6 +95,11 @@ impl Decide {
         }
         Ok(answer.decision.into())
     }
+}
+
+fn waits_for(approval: &ApprovalReference) -> String {
+    let (id, code, until) = (&approval.id, &approval.code, TimeMs(approval.expires_at_ms));
+    format!("waiting for approval {id}, code {code}, until {until}")
 }
 
 fn print(output: &Output, answer: &DecisionAnswer) {
@@ -96,6 +115,10 @@ fn print(output: &Output, answer: &DecisionAnswer) {
     }
     for requirement in &answer.approvers {
         output.line(format!("approvers   {} of role {}", requirement.count, requirement.role));
+    }
+    if let Some(approval) = &answer.approval {
+        output.line(format!("approval    {}, until {}", approval.id, TimeMs(approval.expires_at_ms)));
+        output.line(format!("code        {}  (whoever approves sees the same)", approval.code));
     }
     if let Some(grant) = &answer.grant {
         output.line(format!("grant       {}", grant.id));

@@ -1,6 +1,8 @@
 //! The nouns, one file each.
 
 mod agent;
+mod approval;
+mod approval_webhook;
 mod audit;
 mod clock;
 mod compile_worker;
@@ -98,6 +100,12 @@ pub(crate) enum Command {
     Load(load::Load),
     /// Ask for a decision, as an agent
     Decide(decide::Decide),
+    /// What people are asked to approve
+    #[command(subcommand)]
+    Approval(approval::Approval),
+    /// Who is told of what is to be approved
+    #[command(subcommand)]
+    ApprovalWebhook(approval_webhook::ApprovalWebhook),
     /// What the server knows, and policies may rest on
     #[command(subcommand)]
     Fact(fact::Fact),
@@ -152,6 +160,8 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Exit, Fai
         Command::Policy(policy) => policy.run(context).await,
         Command::Load(load) => load.run(context).await,
         Command::Decide(decide) => decide.run(context).await,
+        Command::Approval(approval) => approval.run(context).await,
+        Command::ApprovalWebhook(webhook) => webhook.run(context).await,
         Command::Fact(fact) => fact.run(context).await,
         Command::Grant(grant) => grant.run(context).await,
         Command::Target(target) => target.run(context).await,

@@ -1,5 +1,6 @@
 //! `attorn provider`.
 
+mod backchannel;
 mod check;
 mod comes_to;
 
@@ -41,6 +42,9 @@ pub(crate) enum Provider {
     Revoke(Revoked),
     /// Explain what a token would give, and why not more
     Check(check::Check),
+    /// How users are asked for approvals there
+    #[command(subcommand)]
+    Backchannel(backchannel::Backchannel),
 }
 
 #[derive(Debug, Args)]
@@ -107,6 +111,7 @@ impl Provider {
                 client.post(&format!("{PATH}/{id}/revoke"), &Revoke { reason: why.reason }).await?
             }
             Self::Check(check) => return check.run(&client, output).await,
+            Self::Backchannel(backchannel) => return backchannel.run(&client, output).await,
         };
         print(output, &provider)
     }

@@ -1,6 +1,6 @@
 //! The evaluation context, as policies of this version read it.
 
-use attorn_core::context::{AuthenticationMethod, Counter, Delegation, Fact, Phase, User};
+use attorn_core::context::{Approval, AuthenticationMethod, Counter, Delegation, Fact, Phase, User};
 use attorn_core::{EvaluationContext, FactName, JsonText, Known, Permission, SessionId, TimeMs, WantedCredential};
 
 use super::{NUMBER_MAX, raw};
@@ -15,6 +15,8 @@ pub(crate) struct Prepared<'a> {
     arguments_digest: String,
     /// What the host says beside what the contract has a place for, by name.
     extensions: Vec<(&'static str, JsonText)>,
+    /// The id of each approval.
+    approval_ids: Vec<String>,
 }
 
 impl<'a> Prepared<'a> {
@@ -35,6 +37,7 @@ impl<'a> Prepared<'a> {
             permissions: permissions.collect(),
             arguments_digest: context.arguments_digest().to_string(),
             extensions: context.credential.iter().map(|one| (WantedCredential::EXTENSION, one.text())).collect(),
+            approval_ids: context.approvals.iter().map(|approval| approval.id.to_string()).collect(),
         }
     }
 
@@ -49,6 +52,8 @@ impl<'a> Prepared<'a> {
         let hops = context.delegations.iter().zip(&permissions);
         let delegations: Vec<_> = hops.map(|(hop, permissions)| delegation(hop, permissions)).collect();
         let facts: Vec<_> = known.facts.iter().map(fact).collect();
+        let approvals = context.approvals.iter().zip(&self.approval_ids);
+        let approvals: Vec<_> = approvals.map(|(one, id)| approval(one, id)).collect();
         let counters: Vec<_> = known.counters.iter().map(counter).collect();
         let extensions: Vec<_> = self.extensions.iter().map(|(name, value)| (*name, value.as_str())).collect();
         go(raw::Context {
@@ -69,7 +74,7 @@ impl<'a> Prepared<'a> {
             request: self.request(),
             // INVARIANT: what was looked up for one policy goes to no other.
             facts: &facts,
-            approvals: &[],
+            approvals: &approvals,
             counters: &counters,
             enforcement_point: None,
             extensions: &extensions,
@@ -114,6 +119,15 @@ fn delegation<'b>(hop: &'b Delegation, permissions: &'b [raw::Permission<'b>]) -
         session: hop.session.as_str(),
         created_at_ms: time(hop.created_at),
         expires_at_ms: time(hop.expires_at),
+    }
+}
+
+fn approval<'b>(approval: &'b Approval, id: &'b str) -> raw::Approval<'b> {
+    raw::Approval {
+        id,
+        approver: approval.approver.id(),
+        role: approval.approver.role().as_str(),
+        approved_at_ms: time(approval.approved_at),
     }
 }
 

@@ -83,6 +83,11 @@ impl Claims {
         let ours = |one: &&str| expect.audiences.contains(one);
         let right = match expect.kind {
             TokenKind::Workload => matches!(found.as_slice(), [one] if ours(one)),
+            // It was issued to one client, which `azp` names where others are to read it, too.
+            TokenKind::Id => {
+                let party = self.text("azp")?;
+                found.iter().any(ours) && party.map_or(found.len() == 1, |party| expect.audiences.contains(&party))
+            }
             TokenKind::Access(_) | TokenKind::Logout(_) => found.iter().any(ours),
         };
         if right { Ok(()) } else { Err(IssuerTokenError::WrongAudience) }
@@ -115,6 +120,13 @@ impl Claims {
         match kind {
             TokenKind::Access(_) => self.foreign().map_or(Ok(()), |name| Err(IssuerTokenError::NotAnAccessToken(name))),
             TokenKind::Workload => self.foreign().map_or(Ok(()), |name| Err(IssuerTokenError::NotAWorkloadToken(name))),
+            TokenKind::Id => match (self.0.contains_key("events"), typ) {
+                (true, _) => Err(IssuerTokenError::NotAnIdToken("events")),
+                (false, None) => Ok(()),
+                // Keycloak says so of its ID tokens.
+                (false, Some(typ)) if typ == "ID" => Ok(()),
+                (false, Some(_)) => Err(IssuerTokenError::NotAnIdToken("typ")),
+            },
             TokenKind::Logout(_) => {
                 let no = |why| Err(IssuerTokenError::NotALogoutToken(why));
                 let event = self.0.get("events").and_then(Value::as_object).and_then(|all| all.get(LOGOUT_EVENT));

@@ -48,6 +48,9 @@ pub enum IssuerTokenError {
     /// It is one that somebody signed in for, or an event.
     #[error("this is no workload's token: it has the claim `{0}` of another kind of token")]
     NotAWorkloadToken(&'static str),
+    /// It is no ID token.
+    #[error("this is no ID token: it has the claim `{0}` of another kind of token")]
+    NotAnIdToken(&'static str),
     /// It is no logout token.
     #[error("this is no logout token: {0}")]
     NotALogoutToken(&'static str),
@@ -93,6 +96,7 @@ impl IssuerTokenError {
             Self::BadSignature => "bad_signature",
             Self::NotAnAccessToken(_) => "not_an_access_token",
             Self::NotAWorkloadToken(_) => "not_a_workload_token",
+            Self::NotAnIdToken(_) => "not_an_id_token",
             Self::NotALogoutToken(_) => "not_a_logout_token",
             Self::WrongIssuer => "wrong_issuer",
             Self::WrongAudience => "wrong_audience",

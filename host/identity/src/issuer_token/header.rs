@@ -64,8 +64,8 @@ impl Header {
             | (TokenKind::Access(ProviderTokenType::Jwt) | TokenKind::Logout(_), None)
             | (TokenKind::Access(ProviderTokenType::Jwt) | TokenKind::Logout(ProviderTokenType::Jwt), Some("jwt"))
             | (TokenKind::Logout(_), Some("logout+jwt"))
-            | (TokenKind::Workload, None | Some("jwt")) => true,
-            (TokenKind::Access(_) | TokenKind::Logout(_) | TokenKind::Workload, _) => false,
+            | (TokenKind::Workload | TokenKind::Id, None | Some("jwt")) => true,
+            (TokenKind::Access(_) | TokenKind::Logout(_) | TokenKind::Workload | TokenKind::Id, _) => false,
         };
         if right { Ok(algorithm) } else { Err(IssuerTokenError::WrongType) }
     }

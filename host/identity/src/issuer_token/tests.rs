@@ -362,5 +362,46 @@ fn a_workload_s_token_is_for_one_alone_and_nobody_signed_in_for_it() {
     }
 }
 
+#[test]
+fn an_id_token_was_issued_to_us_as_a_client() {
+    let scene = Scene::new();
+    let bare = changed(header(), "typ", json!(null));
+    let whole = || json!({ "iss": ISSUER, "aud": AUDIENCE, "sub": "alice", "iat": NOW_S, "exp": NOW_S + 300 });
+    let check = |name: &str, to: Value, expect: &str| {
+        let claims = changed(whole(), name, to);
+        scene.check_kind(&scene.signer.sign(&bare, &claims), TokenKind::Id, expect);
+    };
+    for (name, value) in
+        [("at_hash", json!("x")), ("nonce", json!("n")), ("typ", json!("ID")), ("azp", json!(AUDIENCE))]
+    {
+        check(name, value, "verified");
+    }
+    for aud in [json!([]), json!("x"), json!(["x"]), json!([AUDIENCE, "x"])] {
+        check("aud", aud, "wrong_audience");
+    }
+    check("azp", json!("another-client"), "wrong_audience");
+    check("azp", json!(1), "claim_malformed");
+    let several = changed(
+        json!({ "aud": [AUDIENCE, "x"], "azp": AUDIENCE, "sub": "alice", "iat": NOW_S, "exp": NOW_S + 9 }),
+        "iss",
+        json!(ISSUER),
+    );
+    scene.check_kind(&scene.signer.sign(&bare, &several), TokenKind::Id, "verified");
+    for typ in ["Bearer", "Refresh", "Logout"] {
+        check("typ", json!(typ), "not_an_id_token");
+    }
+    check("events", json!({}), "not_an_id_token");
+    check("iss", json!("https://other.example"), "wrong_issuer");
+    check("exp", json!(NOW_S), "expired");
+    for typ in ["at+jwt", "logout+jwt"] {
+        let token = scene.signer.sign(&changed(header(), "typ", json!(typ)), &whole().to_string());
+        scene.check_kind(&token, TokenKind::Id, "wrong_type");
+    }
+    let unsigned = format!("{}.{}.", encode(r#"{"alg":"none"}"#), encode(whole().to_string()));
+    scene.check_kind(&unsigned, TokenKind::Id, "unsigned");
+    let shared = scene.signer.sign(r#"{"alg":"HS256"}"#, &whole().to_string());
+    scene.check_kind(&shared, TokenKind::Id, "symmetric_algorithm");
+}
+
 #[path = "keys_tests.rs"]
 mod keys_tests;

@@ -49,7 +49,20 @@ impl Decided {
             Some(Given::Login(login)) => (None, Some(login)),
             None => (None, None),
         };
-        DecisionAnswer { decision, decision_id, reasons, approvers, grant, credential, login, entry, active_set }
+        // A challenge is never kept, so what it waits for is put in by whoever makes one.
+        let approval = None;
+        DecisionAnswer {
+            decision,
+            decision_id,
+            reasons,
+            approvers,
+            approval,
+            grant,
+            credential,
+            login,
+            entry,
+            active_set,
+        }
     }
 }
 
@@ -71,8 +84,9 @@ pub(super) async fn first(
     let (entry, decided) = (reference(entry), decided(ground, made, decision, recorded.get().as_ref()));
     let subject = ground.chain.as_ref().map(|chain| subject_of(&chain.behalf.user.issuer, &chain.subject));
     let recorded = recorded.transpose();
+    let approval = made.approval.reference();
     if ask.wanted.through.is_some() {
-        return Ok((decided.answer(entry, None), recorded));
+        return Ok((DecisionAnswer { approval, ..decided.answer(entry, None) }, recorded));
     }
     let charges = made.decision.seen().charges;
     let given = match (recorded, lease) {
@@ -80,7 +94,7 @@ pub(super) async fn first(
         (Some(grant), None) => Some(Given::Token(token(app, &grant, subject.as_ref()).await?)),
         (Some(grant), Some(lease)) => Some(Given::Login(leases::issue::login(app, &grant, lease, charges).await?)),
     };
-    Ok((decided.answer(entry, given), None))
+    Ok((DecisionAnswer { approval, ..decided.answer(entry, given) }, None))
 }
 
 /// The answer to what was asked before: the recorded decision, with a token signed anew from the same

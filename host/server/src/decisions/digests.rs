@@ -5,20 +5,26 @@
 //! Each is BLAKE3 with a context of its own over parts that are told apart by their lengths. They are stored: a change
 //! is another context.
 
-use attorn_core::context::{Counter, Phase};
+use std::sync::Arc;
+
+use attorn_core::context::{Approval, Counter, Phase};
 use attorn_core::verdict::{ApprovalRequirement, Reason};
 use attorn_core::{
     Charge, CounterScope, CounterSubject, CounterWindow, Debit, DecisionReason, Digest, EvaluationContext, FactName,
-    Known, Obligation, Outcome, Seen, Terms, Verdict, WantedCredential,
+    Known, Obligation, Outcome, Seen, Terms, Verdict, WantedCredential, WithinBounds,
 };
 
 use super::record;
+use crate::active::ActivePolicy;
 
 /// What the policies saw: the context, and what was looked up for each, in their order. Templates of facts are not in
 /// it, since they are the component's.
 pub(crate) fn context(context: &EvaluationContext, known: &[Known]) -> Digest {
-    let mut parts = Parts::new("attorn evaluation context v1");
-    let EvaluationContext { phase, time, caller, instance, agent, user, delegations, request, credential } = context;
+    let EvaluationContext { phase, time, caller, instance, agent, user, delegations, request, credential, approvals } =
+        context;
+    // What was recorded before there were approvals has the same digest still.
+    let version = if approvals.is_empty() { "attorn evaluation context v1" } else { "attorn evaluation context v2" };
+    let mut parts = Parts::new(version);
     parts.text(phase_name(*phase)).number(time.0);
     parts.text(record::method(caller.method)).text(caller.key_thumbprint.as_str());
     parts.text(agent.id.as_str()).text(instance.as_str()).text(agent.owner.as_str());
@@ -53,6 +59,36 @@ pub(crate) fn context(context: &EvaluationContext, known: &[Known]) -> Digest {
     if let Some(credential) = credential {
         parts.text(WantedCredential::EXTENSION).text(credential.text().as_str());
     }
+    if !approvals.is_empty() {
+        parts.each(approvals, |parts, approval: &Approval| {
+            parts.text(&approval.id.to_string()).text(approval.approver.role().as_str());
+            parts.text(approval.approver.id()).number(approval.approved_at.0)
+        });
+    }
+    parts.end()
+}
+
+/// What an approval is bound to: the request, who asks and on whose behalf, and the versions of the policies that apply,
+/// each with its component and settings. What the agent claims is in it, because policies see it.
+pub(crate) fn approval(
+    within: &WithinBounds<'_>,
+    credential: Option<&WantedCredential>,
+    policies: &[Arc<ActivePolicy>],
+) -> Digest {
+    let mut parts = Parts::new("attorn approval v1");
+    let (request, behalf) = (within.request(), within.behalf());
+    parts.text(within.agent().id.as_str());
+    parts.each(behalf, |parts, behalf| {
+        parts.text(behalf.user.id.as_str());
+        parts.each(behalf.delegations().next(), |parts, root| parts.text(root.id.as_str()))
+    });
+    parts.each(&request.session, |parts, session| parts.text(session.as_str()));
+    parts.text(request.action.as_str()).text(request.resource.as_str()).text(request.purpose.as_str());
+    parts.text(&request.arguments_digest.to_string()).text(request.claims.as_str());
+    parts.each(credential, |parts, credential| parts.text(credential.text().as_str()));
+    parts.each(policies, |parts, policy| {
+        parts.text(policy.record.policy.as_str()).number(policy.record.version.into()).text(&policy.digest)
+    });
     parts.end()
 }
 

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use attorn_core::context::Fact;
-use attorn_core::{Again, Evaluated, Failure, JsonText, TimeMs};
+use attorn_core::{Again, ApprovalId, Approver, Evaluated, Failure, JsonText, TimeMs};
 
 use super::*;
-use crate::decisions::fixtures::{NOW, context as fixture, largest_delegation, largest_user};
+use crate::decisions::fixtures::{
+    NOW, agent, context as fixture, holder, largest_delegation, largest_user, request, server, within,
+};
 
 fn text(text: &str) -> JsonText {
     JsonText::from_canonical(text)
@@ -32,6 +34,32 @@ fn wanted(target: Option<&str>) -> WantedCredential {
 
 fn onward(target: &str) -> WantedCredential {
     WantedCredential { kind: attorn_core::TargetKind::Proxy, ..wanted(Some(target)) }
+}
+
+fn operator(id: &str) -> Approver {
+    Approver::Operator(id.parse().unwrap())
+}
+
+fn approved(id: u8, approver: Approver, at: u64) -> Approval {
+    Approval { id: ApprovalId::from_random([id; 16]), approver, approved_at: TimeMs(at) }
+}
+
+/// That it is bound to agent, action, resource, arguments, claims, session and policies is seen in `approvals.rs` of the
+/// tests, with whole requests.
+#[test]
+fn an_approval_is_bound_to_what_is_given() {
+    let (agent, holder, server) = (agent(), holder(), server());
+    let digest = |purpose: &str, credential| {
+        let mut agent = agent.clone();
+        let ceiling = agent.ceiling.purpose(&"tests".parse().unwrap()).unwrap().clone();
+        agent.ceiling = attorn_core::Ceiling::new([(purpose.parse().unwrap(), ceiling)].into());
+        let request = attorn_core::Request { purpose: purpose.parse().unwrap(), ..request("{}") };
+        approval(&within(&agent, &holder, &request, &server), credential, &[])
+    };
+    let (anywhere, shop, onward) = (wanted(None), wanted(Some("shop")), onward("shop"));
+    let wanted = [None, Some(&anywhere), Some(&shop), Some(&onward)];
+    let digests = wanted.map(|credential| digest("tests", credential));
+    all_differ(&[&digests[..], &[digest("others", None)]].concat());
 }
 
 #[track_caller]
@@ -67,6 +95,12 @@ fn every_part_of_a_context_is_in_its_digest() {
         |context| context.credential = Some(wanted(None)),
         |context| context.credential = Some(wanted(Some("shop"))),
         |context| context.credential = Some(onward("shop")),
+        |context| context.approvals = vec![approved(1, operator("ada"), 1)],
+        |context| context.approvals = vec![approved(2, operator("ada"), 1)],
+        |context| context.approvals = vec![approved(1, operator("bob"), 1)],
+        |context| context.approvals = vec![approved(1, operator("ada"), 2)],
+        |context| context.approvals = vec![approved(1, Approver::User("ada".parse().unwrap()), 1)],
+        |context| context.approvals = vec![approved(1, operator("ada"), 1), approved(1, operator("bob"), 1)],
     ];
     let digest_after = |change: &Change| {
         let mut other = fixture("{}");

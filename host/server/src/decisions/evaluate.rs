@@ -2,42 +2,53 @@
 
 use std::sync::Arc;
 
-use attorn_core::context::{AuthenticationMethod, Phase};
+use attorn_core::context::Phase;
 use attorn_core::reason::HostReason;
 use attorn_core::{
-    AgentId, Decision, Denied, Evaluated, EvaluationContext, Failure as PolicyFailure, Outcome, WithinBounds,
+    AgentId, Decision, DecisionId, Denied, Evaluated, EvaluationContext, Failure as PolicyFailure, Met, Outcome,
+    WithinBounds,
 };
 use attorn_engine::{Evaluation, Question};
 use attorn_store::Batch;
 use serde_json::json;
 
+use super::ask::Ask;
 use super::gather::Ground;
 use super::known;
 use super::record::{Asked, Made, RECORD_BYTES_MAX};
 use crate::active::ActivePolicy;
 use crate::app::App;
+use crate::approvals::seek::{Scene, seek};
+use crate::approvals::step::{self, Part};
 use crate::entry;
 use crate::http::failure::Failure;
 
 /// The most policies that one decision asks: its record has to hold what each of them said.
 pub(crate) const APPLICABLE_MAX: usize = 64;
 
-/// Ask all policies in force whose selector matches, and decide.
+/// Ask all policies in force whose selector matches, and decide. What was approved counts, and where it is not enough,
+/// an approval is to be asked for.
 pub(super) async fn decide(
     app: &App,
-    ground: &Ground,
+    (ask, ground): (&Ask, &Ground),
     within: &WithinBounds<'_>,
-    method: AuthenticationMethod,
+    decision: DecisionId,
 ) -> Result<Made, Failure> {
-    let context = EvaluationContext::of_request(within, method, Phase::Decide, ground.credential.clone());
-    among(app, ground.active.applicable(within), within, Arc::new(context)).await
+    let policies = ground.active.applicable(within);
+    let scene = Scene { within, chain: ground.chain.as_ref(), credential: ground.credential.as_ref() };
+    let sought = seek(app, scene, &policies).await?;
+    let context = EvaluationContext::of_request(within, ask.method, Phase::Decide, ground.credential.clone());
+    let context = context.approved(&sought.met);
+    let mut made = among(app, policies, (within, &sought.met), Arc::new(context)).await?;
+    step::take(app, scene, &mut made, (sought, decision)).await?;
+    Ok(made)
 }
 
-/// Ask these policies, and decide.
+/// Ask these policies, and decide by what they say and what was approved.
 pub(crate) async fn among(
     app: &App,
     policies: Vec<Arc<ActivePolicy>>,
-    within: &WithinBounds<'_>,
+    (within, met): (&WithinBounds<'_>, &Met),
     context: Arc<EvaluationContext>,
 ) -> Result<Made, Failure> {
     if policies.len() > APPLICABLE_MAX {
@@ -72,9 +83,10 @@ pub(crate) async fn among(
         pause(app, agent, &asked).await?;
     }
     let all: Vec<Evaluated> = asked.iter().map(|one| one.evaluated.clone()).collect();
-    let decision = attorn_core::decide(within, &all);
+    let decision = attorn_core::decide(within, met, &all);
     let engine = Some(app.engine.configuration());
-    Ok(Made { now: within.now(), decision, limit: None, asked, context: Some(context), looked_up, engine })
+    let approval = Part::default();
+    Ok(Made { now: within.now(), decision, limit: None, asked, context: Some(context), looked_up, engine, approval })
 }
 
 /// Keep account of what ran out of time, and say in the log which policies are not asked for a while.

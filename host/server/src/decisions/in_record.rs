@@ -3,7 +3,7 @@
 //!
 //! What was looked up, and what of it a policy saw, is decided in [`super::known`].
 
-use attorn_core::context::{Counter, Delegation, Fact, Group, User};
+use attorn_core::context::{Approval, Counter, Delegation, Fact, Group, User};
 use attorn_core::{Charge, Digest, FactName, Known, Permission, WithinBounds};
 use attorn_engine::CounterDeclaration;
 use serde_json::{Value, json};
@@ -78,6 +78,12 @@ pub(super) fn delegation_in_record(hop: &Delegation) -> Value {
         "created_at_ms": hop.created_at.0,
         "expires_at_ms": hop.expires_at.0,
     })
+}
+
+/// An approval as the policies saw it.
+pub(super) fn approval_in_record(approval: &Approval) -> Value {
+    json!({ "id": approval.id.to_string(), "role": approval.approver.role().as_str(),
+        "approver": approval.approver.id(), "approved_at_ms": approval.approved_at.0 })
 }
 
 /// What the bounds left: the widest terms that any policy could allow on.

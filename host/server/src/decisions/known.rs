@@ -40,6 +40,8 @@ const USER_BYTES: usize = 512;
 const GROUP_BYTES: usize = 56;
 const DELEGATION_BYTES: usize = 640;
 const PERMISSION_BYTES: usize = 32;
+/// The most bytes that an approval takes, and what the decision does about it for each of them.
+pub(super) const APPROVAL_BYTES: usize = 320;
 
 /// What was looked up for all policies of one decision.
 #[derive(Debug, Default)]
@@ -258,6 +260,7 @@ impl Room {
             + request.claims.as_str().len()
             + policies.saturating_mul(POLICY_BYTES)
             + context.user.as_ref().map_or(0, user_bytes)
+            + context.approvals.len() * APPROVAL_BYTES
             + context.delegations.iter().map(delegation_bytes).sum::<usize>();
         record_bytes_max.checked_sub(taken).map(|bytes_left| Self { bytes_left, counters_left: COUNTERS_MAX })
     }

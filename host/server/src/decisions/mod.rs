@@ -28,14 +28,14 @@ use attorn_api::ProblemCode;
 use attorn_api::decisions::DecisionAnswer;
 use attorn_api::json::parse_body;
 use attorn_core::{Decision, Denied, Grant};
-use attorn_store::{CommitError, Recorded};
+use attorn_store::{CommitError, KeyKind, Recorded};
 use tracing::{Instrument as _, Span};
 
 use crate::app::App;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
 use crate::metrics::Conflict;
-use crate::{leases, random};
+use crate::{approvals, leases, random};
 use ask::{Ask, Wanted};
 use gather::{Gathered, gather};
 pub(crate) use in_record::charge_in_record;
@@ -100,7 +100,7 @@ pub(crate) async fn decide(app: &App, ask: &Ask) -> Result<(DecisionAnswer, Opti
         let bounds = gathered.check(now, app.limits);
         let mut made = match &bounds {
             Err(reason) => record::Made::by_bounds(now, Decision::Deny(Denied::by_host(*reason))),
-            Ok(within) => evaluate::decide(app, &gathered, within, ask.method).await?,
+            Ok(within) => evaluate::decide(app, (ask, &gathered), within, decision).await?,
         };
         observe::evaluated(&made);
         // Nobody waits for a target while the policies in force are held as they are.
@@ -116,6 +116,9 @@ pub(crate) async fn decide(app: &App, ask: &Ask) -> Result<(DecisionAnswer, Opti
                     // What comes now may take as long as the target does.
                     drop(held.take());
                     observe::decided(app, &made, decision, began).await;
+                    if let Some(asked) = made.approval.asked() {
+                        app.webhooks.asked(app, asked);
+                    }
                     let lease = recording.lease.zip(place);
                     let answer = answer::first(app, (ask, &gathered), &made, decision, (recorded, lease)).await;
                     app.shadows.later(app, *gathered, made, decision);
@@ -127,6 +130,9 @@ pub(crate) async fn decide(app: &App, ask: &Ask) -> Result<(DecisionAnswer, Opti
                     drop(held.take());
                     app.active.catch_up(&app.store, &app.engine).await?;
                     break;
+                }
+                Err(CommitError::LimitExceeded { key, .. }) if key.kind() == Some(KeyKind::OpenApprovals) => {
+                    approvals::step::too_many(&mut made);
                 }
                 Err(CommitError::LimitExceeded { key, found }) => {
                     if let Some(full) = leases::place::full(&key) {

@@ -20,12 +20,13 @@ use super::charge::{self, Exceeded};
 use super::digests;
 use super::gather::Ground;
 use super::in_record::{
-    bounds_in_record, charge_in_record, delegation_in_record, engine_in_record, fact_in_record, known_in_record,
-    limit_in_record, user_in_record,
+    approval_in_record, bounds_in_record, charge_in_record, delegation_in_record, engine_in_record, fact_in_record,
+    known_in_record, limit_in_record, user_in_record,
 };
 use super::known::LookedUp;
 use super::veil::{self, Veil};
 use crate::active::ActivePolicy;
+use crate::approvals::step::Part;
 use crate::entry;
 use crate::http::failure::Failure;
 use crate::leases::place::Place;
@@ -56,6 +57,8 @@ pub(crate) struct Made {
     pub(crate) looked_up: LookedUp,
     /// The configuration of the engine that ran them; none when a bound decided.
     pub(crate) engine: Option<Digest>,
+    /// What was approved of it, and what it asks to be approved.
+    pub(crate) approval: Part,
 }
 
 /// What is to be recorded of a decision.
@@ -77,13 +80,15 @@ impl Made {
     /// A decision before any policy.
     pub(crate) fn by_bounds(now: TimeMs, decision: Decision) -> Self {
         let (asked, looked_up) = (Vec::new(), LookedUp::default());
-        Self { now, decision, limit: None, asked, context: None, looked_up, engine: None }
+        let approval = Part::default();
+        Self { now, decision, limit: None, asked, context: None, looked_up, engine: None, approval }
     }
 
     /// Deny, because this counter has no room for what the policies allowed.
     pub(super) fn deny_at(&mut self, limit: Exceeded) {
         self.decision = Decision::Deny(Denied::by_host(HostReason::LimitExceeded));
         self.limit = Some(limit);
+        self.approval.denied();
     }
 }
 
@@ -121,6 +126,7 @@ pub(super) fn batch(
         batch.put.push((Key::expiry(grant.expires_at, &Key::grant(&grant.id)), Vec::new()));
         batch.put_record(&record);
     }
+    made.approval.put(&mut batch, decision);
     let lease = match (&grant, place) {
         (Some(grant), Some(place)) => Some(place.intend(grant, &mut batch)?),
         _ => None,
@@ -147,7 +153,7 @@ pub(super) fn batch(
     Ok(Recording { batch, grant, lease })
 }
 
-/// The target as it was read, and the one use of the grant: it is recorded before anything is sent.
+/// The target as it was read, and the one use that is made of the grant: it is recorded before anything is sent.
 fn go_on(through: &Through, grant: Option<&Grant>, batch: &mut Batch) -> Result<(), Failure> {
     batch.require.push((Key::target(&through.target), Require::Version(through.version)));
     let Some(grant) = grant else { return Ok(()) };
@@ -155,7 +161,9 @@ fn go_on(through: &Through, grant: Option<&Grant>, batch: &mut Batch) -> Result<
         "agent": grant.agent.as_str(), "resource_server": grant.resource_server.as_str(), "use_number": 1,
         "target": through.target.as_str(), "target_version": through.version });
     batch.entries.push(entry::body(batch.now, "grant_used", members)?);
-    batch.add.push(Add { key: Key::grant_uses(&grant.id), delta: 1, at_most: 1 });
+    // It goes on once, however many uses the policies' terms have: nobody counts another of them.
+    let uses = u64::from(grant.uses_max);
+    batch.add.push(Add { key: Key::grant_uses(&grant.id), delta: grant.uses_max.into(), at_most: uses });
     Ok(())
 }
 
@@ -209,6 +217,7 @@ fn entry_body(
             "digest": ground.active.digest,
         },
         "grant": grant,
+        "approval": made.approval.said(ground.chain.as_ref()),
         "record_digest": record_digest,
     });
     if let Some(credential) = &ground.credential {
@@ -335,6 +344,9 @@ fn record_of(
             "claims": shown.then(|| embedded(&request.claims)),
         },
         "credential": ground.credential.as_ref().map(credential_in),
+        "approvals": made.context.iter().flat_map(|context| &context.approvals).map(approval_in_record)
+            .collect::<Vec<_>>(),
+        "approval": made.approval.said(ground.chain.as_ref()),
         "bounds": within.map(bounds_in_record),
         "policies_asked": shown,
         "context_digest": saw,

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use attorn_core::context::Counter;
+use attorn_core::context::{Approval, Counter};
 use attorn_core::counter::COUNT_MAX;
-use attorn_core::{Charge, CounterScope, CounterSubject, CounterWindow, Debit, Digest, FactName, Known, Terms};
+use attorn_core::{
+    ApprovalId, Approver, Charge, CounterScope, CounterSubject, CounterWindow, Debit, Digest, FactName, Known, Met,
+    Terms,
+};
 use attorn_engine::CounterDeclaration;
 use attorn_store::records::{AgentRecord, FactBody, FactRecord, FactSalt, FactSource, Kept, ResourceServerRecord};
 use attorn_store::{BATCH_ITEMS_MAX, Require, Versioned};
@@ -16,7 +19,8 @@ use crate::decisions::fixtures::{
     NOW, agent, asked, holder, largest_delegation, largest_user, request, server, thumbprint, within,
 };
 use crate::decisions::known::{
-    COUNTER_BYTES, COUNTERS_MAX, FACTS_MAX, FoundFact, Missing, SERVERS_MAX, delegation_bytes, user_bytes,
+    APPROVAL_BYTES, COUNTER_BYTES, COUNTERS_MAX, FACTS_MAX, FoundFact, Missing, SERVERS_MAX, delegation_bytes,
+    user_bytes,
 };
 
 const NONE: Digest = Digest::from_bytes([0; 32]);
@@ -66,7 +70,11 @@ fn debiting(within: &WithinBounds<'_>) -> Decision {
     };
     let terms = Terms { debits: (0..COUNTERS_MAX).map(debit).collect(), ..Terms::new(30_000, 1) };
     let outcome = Outcome::Verdict(Verdict::Allow { terms, reasons: Vec::new() });
-    attorn_core::decide(within, &[Evaluated { policy: "p".parse().unwrap(), required: false, outcome }])
+    attorn_core::decide(
+        within,
+        &Met::nothing(),
+        &[Evaluated { policy: "p".parse().unwrap(), required: false, outcome }],
+    )
 }
 
 #[test]
@@ -137,6 +145,18 @@ fn no_counter_with_its_charge_takes_more_of_the_record_than_was_reckoned() {
     let (_, counters) = known_in_record(&known, &[declared], &LookedUp::default());
     let bytes = counters.to_string().len() + charge_in_record(&charge).to_string().len() + 2;
     assert!(bytes <= COUNTER_BYTES, "{bytes}");
+}
+
+#[test]
+fn no_approval_takes_more_of_the_record_than_was_reckoned() {
+    let id = "o".repeat(64);
+    for approver in [Approver::Operator(id.parse().unwrap()), Approver::User(id.parse().unwrap())] {
+        let approval = Approval { id: ApprovalId::from_random([0; 16]), approver, approved_at: TimeMs(u64::MAX) };
+        // And who it was once more, in what the decision does about it.
+        let again = json!({ "operator": id });
+        let bytes = approval_in_record(&approval).to_string().len() + again.to_string().len() + 2;
+        assert!(bytes <= APPROVAL_BYTES, "{bytes}");
+    }
 }
 
 #[test]

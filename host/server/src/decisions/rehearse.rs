@@ -87,7 +87,7 @@ impl Rehearsals {
         let bounds = lap.end();
         let made = match &within {
             Err(reason) => record::Made::by_bounds(now, Decision::Deny(Denied::by_host(*reason))),
-            Ok(within) => evaluate::decide(app, &gathered, within, ask.method).await?,
+            Ok(within) => evaluate::decide(app, (&ask, &gathered), within, decision).await?,
         };
         let evaluate = lap.end();
         drop(record::batch(&ask, (&gathered, gathered.veil(app)), within.as_ref().ok(), &made, decision, None)?);

@@ -246,11 +246,15 @@ fn write_down(job: &Job, policy: &ActivePolicy, one: &Evaluated, app: &App, repo
     let without: Vec<Evaluated> = job.made.asked.iter().map(|asked| asked.evaluated.clone()).collect();
     let with: Vec<Evaluated> = without.iter().cloned().chain([one.clone()]).collect();
     let would = job.ground.check(job.made.now, app.limits).ok().and_then(|within| {
-        let with = attorn_core::decide(&within, &with);
+        let met = job.made.approval.met();
+        let with = attorn_core::decide(&within, met, &with);
+        let alone = attorn_core::decide(&within, met, &without);
+        let denied = matches!(job.made.decision, Decision::Deny(_));
         // Where a counter had no room for an allow, it has none for another.
-        let limited = matches!(attorn_core::decide(&within, &without), Decision::Allow(_))
-            && matches!(job.made.decision, Decision::Deny(_));
-        (!limited || !matches!(with, Decision::Allow(_))).then(|| kind(&with))
+        let limited = denied && matches!(alone, Decision::Allow(_)) && matches!(with, Decision::Allow(_));
+        // And where nobody is asked for an approval, nobody is for another.
+        let refused = denied && matches!(alone, Decision::Challenge(_)) && matches!(with, Decision::Challenge(_));
+        (!limited && !refused).then(|| kind(&with))
     });
     let was = kind(&job.made.decision);
     let would = would.unwrap_or(was);

@@ -14,6 +14,11 @@ use crate::http::failure::Failure;
 /// What the client asks for. How many elements there are is a matter of the request (`invalid_request`),
 /// what stands in the one is a matter of our type (RFC 9396, section 5).
 pub(super) fn wanted(form: &Form) -> Result<Wanted, Failure> {
+    of_element(&element(form)?)
+}
+
+/// The one element, as it came.
+pub(super) fn element(form: &Form) -> Result<String, Failure> {
     let text = form.needed("authorization_details")?;
     let malformed = |why: String| Failure::oauth(OAuthCode::InvalidRequest, format!("`authorization_details`: {why}"));
     canonical(text).map_err(|error| malformed(error.to_string()))?;
@@ -23,10 +28,11 @@ pub(super) fn wanted(form: &Form) -> Result<Wanted, Failure> {
         let why = format!("it has {} elements, and exactly one is taken: one token is for one action", elements.len());
         return Err(malformed(why));
     };
-    of_element(element.get())
+    Ok(element.get().to_owned())
 }
 
-fn of_element(text: &str) -> Result<Wanted, Failure> {
+/// What an element asks for.
+pub(super) fn of_element(text: &str) -> Result<Wanted, Failure> {
     let invalid = |why: String| {
         Failure::oauth(OAuthCode::InvalidAuthorizationDetails, format!("the element of `authorization_details`: {why}"))
     };

@@ -1,7 +1,7 @@
 //! Errors as OAuth has them (RFC 6749, section 5.2): the one place where a failure becomes one.
 
 use attorn_api::ProblemCode;
-use attorn_api::decisions::{DecisionAnswer, DecisionKind};
+use attorn_api::decisions::{ApprovalReference, DecisionAnswer, DecisionKind};
 use attorn_api::oauth::{OAuthCode, OAuthError};
 use attorn_identity::AssertionError;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -60,10 +60,28 @@ pub(super) fn denied(answer: &DecisionAnswer, request_id: &str) -> Result<Reply,
     let error = OAuthError {
         decision: Some(answer.decision),
         decision_id: Some(answer.decision_id.clone()),
+        approval: answer.approval.clone(),
         request_id: Some(request_id.to_owned()),
         ..OAuthError::new(code, &format!("{what}: {}", reasons.join("; ")))
     };
-    let body = serde_json::to_vec(&error).map_err(Failure::internal)?;
+    reply(&error, code)
+}
+
+/// An authentication request waits for this approval (CIBA Core 1.0, section 11): nothing is wrong.
+pub(super) fn pending(approval: ApprovalReference, request_id: &str) -> Result<Reply, Failure> {
+    let code = OAuthCode::AuthorizationPending;
+    let error =
+        OAuthError { approval: Some(approval), ..OAuthError::new(code, "an approval is waited for; poll again") };
+    reply(&OAuthError { request_id: Some(request_id.to_owned()), ..error }, code)
+}
+
+/// An authentication request comes to nothing, or a poll came too early.
+pub(super) fn over(code: OAuthCode, detail: &str, request_id: &str) -> Result<Reply, Failure> {
+    reply(&OAuthError { request_id: Some(request_id.to_owned()), ..OAuthError::new(code, detail) }, code)
+}
+
+fn reply(error: &OAuthError, code: OAuthCode) -> Result<Reply, Failure> {
+    let body = serde_json::to_vec(error).map_err(Failure::internal)?;
     let status = StatusCode::from_u16(code.status()).map_err(Failure::internal)?;
     Ok(Reply { status, media_type: JSON, ..Reply::text(body) })
 }
@@ -83,6 +101,11 @@ pub(crate) const fn counted_as(code: OAuthCode) -> ProblemCode {
         | OAuthCode::InvalidScope
         | OAuthCode::InvalidTarget
         | OAuthCode::InvalidAuthorizationDetails
+        | OAuthCode::InvalidBindingMessage
+        | OAuthCode::UnknownUserId
+        | OAuthCode::AuthorizationPending
+        | OAuthCode::SlowDown
+        | OAuthCode::ExpiredToken
         | OAuthCode::AccessDenied => ProblemCode::InvalidField,
     }
 }
@@ -127,6 +150,8 @@ const fn of_problem(code: ProblemCode) -> OAuthCode {
         | ProblemCode::UnsupportedMediaType
         | ProblemCode::UserUnauthenticated
         | ProblemCode::MissingDuty
+        | ProblemCode::OwnRequest
+        | ProblemCode::ApprovalMismatch
         | ProblemCode::NotFound
         | ProblemCode::NoSuchRoute
         | ProblemCode::MethodNotAllowed

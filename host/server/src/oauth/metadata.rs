@@ -6,15 +6,20 @@ use std::sync::Arc;
 use attorn_api::oauth::{ATTORN_ACTION, CLIENT_CREDENTIALS, TOKEN_EXCHANGE};
 use serde_json::json;
 
+use super::ciba::CIBA;
 use crate::app::App;
 use crate::config::Tls;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
 
 pub(crate) const TOKEN: &str = "/oauth/token";
+/// Where an agent asks that a user be asked.
+pub(crate) const BC_AUTHORIZE: &str = "/bc-authorize";
 pub(crate) const INTROSPECT: &str = "/oauth/introspect";
 pub(crate) const REVOKE: &str = "/oauth/revoke";
 pub(crate) const JWKS: &str = "/.well-known/jwks.json";
+/// The keys with which this server is a client of providers.
+pub(crate) const CLIENT_JWKS: &str = "/.well-known/client-jwks.json";
 
 /// Of what clients and this server sign themselves. What is signed about a client has the algorithms of whoever signs.
 const ALGORITHMS: [&str; 2] = ["ES256", "EdDSA"];
@@ -41,7 +46,10 @@ pub(crate) async fn authorization_server(app: Arc<App>, _: Call) -> Result<Reply
         "jwks_uri": at(JWKS),
         // Nobody signs in here, so there is no authorization endpoint and nothing that it would answer.
         "response_types_supported": [],
-        "grant_types_supported": [CLIENT_CREDENTIALS, TOKEN_EXCHANGE],
+        "grant_types_supported": [CLIENT_CREDENTIALS, TOKEN_EXCHANGE, CIBA],
+        "backchannel_authentication_endpoint": at(BC_AUTHORIZE),
+        "backchannel_token_delivery_modes_supported": ["poll"],
+        "backchannel_user_code_parameter_supported": false,
         "token_endpoint_auth_methods_supported": agent_methods,
         "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
         "introspection_endpoint_auth_methods_supported": METHODS,

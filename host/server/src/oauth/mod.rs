@@ -6,6 +6,7 @@
 //! [`crate::token_keys`]. Nobody signs in here, and nobody consents: that happens at providers.
 
 pub(crate) mod certificate;
+pub(crate) mod ciba;
 pub(crate) mod client;
 mod details;
 pub(crate) mod error;

@@ -8,6 +8,8 @@ use attorn_api::oauth::{
 };
 use attorn_core::Resource;
 
+use super::ciba::CIBA;
+use super::ciba::poll::{self, Came};
 use super::form::Form;
 use super::{details, error, exchange};
 use crate::app::App;
@@ -21,6 +23,11 @@ pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     let (answer, issued_token_type) = match form.needed("grant_type")? {
         CLIENT_CREDENTIALS => (client_credentials(&app, &call, form).await?, None),
         TOKEN_EXCHANGE => (exchange::exchange(&app, &call, form).await?, Some(ACCESS_TOKEN.to_owned())),
+        CIBA => match poll::poll(&app, &call, form).await? {
+            Came::Decided(answer) => (*answer, None),
+            Came::Pending(approval) => return error::pending(approval, &call.id),
+            Came::Over(code, detail) => return error::over(code, detail, &call.id),
+        },
         _ => return Err(unsupported()),
     };
     match answer.decision {
@@ -31,8 +38,9 @@ pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
 
 /// There is no such `grant_type` here. What was sent is not repeated.
 fn unsupported() -> Failure {
-    let detail =
-        format!("`grant_type` is none that this server takes; `{CLIENT_CREDENTIALS}` and `{TOKEN_EXCHANGE}` are");
+    let detail = format!(
+        "`grant_type` is none that this server takes; `{CLIENT_CREDENTIALS}`, `{TOKEN_EXCHANGE}` and `{CIBA}` are"
+    );
     Failure::oauth(OAuthCode::UnsupportedGrantType, detail)
 }
 
@@ -54,6 +62,11 @@ pub(super) async fn check_target(app: &App, form: &Form, resource: &Resource) ->
         let detail = "`resource` is not taken; the token's audience follows from the resource's type";
         return Err(Failure::oauth(OAuthCode::InvalidTarget, detail));
     }
+    check_audience(app, form, resource).await
+}
+
+/// The audience, if the client names one.
+pub(super) async fn check_audience(app: &App, form: &Form, resource: &Resource) -> Result<(), Failure> {
     let Some(audience) = form.get("audience") else { return Ok(()) };
     let server = gather::resource_server(app, resource, &mut Vec::new()).await?;
     if server.is_some_and(|server| server.value.server.audience.as_str() == audience) {

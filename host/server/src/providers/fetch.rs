@@ -80,13 +80,19 @@ pub(super) async fn keys(issuer: Issuer) -> Result<IssuerKeys, FetchError> {
     tokio::time::timeout(TIMEOUT, both(&issuer)).await.unwrap_or(Err(FetchError::TimedOut))
 }
 
-async fn both(issuer: &Issuer) -> Result<IssuerKeys, FetchError> {
-    let client = client().await?;
+/// Fetch the configuration of this issuer. Whose it is, and what it says, is for the caller to see.
+pub(super) async fn configuration(client: &Client, issuer: &Issuer) -> Result<Vec<u8>, FetchError> {
     let url = Url::parse(&issuer::configuration_url(issuer)).map_err(|_| FetchError::Configuration)?;
-    let configuration = document(&client, url).await?;
+    let configuration = document(client, url).await?;
     if configuration.trim_ascii_start().first() != Some(&b'{') {
         return Err(FetchError::Configuration);
     }
+    Ok(configuration)
+}
+
+async fn both(issuer: &Issuer) -> Result<IssuerKeys, FetchError> {
+    let client = client().await?;
+    let configuration = configuration(&client, issuer).await?;
     let configuration: Configuration = serde_json::from_slice(&configuration).map_err(|_| FetchError::Configuration)?;
     if configuration.issuer != issuer.as_str() {
         return Err(FetchError::AnotherIssuer);

@@ -9,6 +9,7 @@
 //! revoked before is the caller's business; so is whether the caller holds the key that it is bound to.
 
 mod agent;
+pub(crate) mod backchannel;
 mod check;
 mod consent;
 mod context;

@@ -235,7 +235,7 @@ fn check_of(error: IssuerTokenError) -> Check {
         E::Unsigned | E::Symmetric | E::Algorithm | E::WrongType | E::IdTokenType => Check::Header,
         E::UnknownKey | E::AmbiguousKey | E::KeyDisagrees(_) => Check::Key,
         E::BadSignature => Check::Signature,
-        E::NotAnAccessToken(_) | E::NotALogoutToken(_) | E::NotAWorkloadToken(_) => Check::Kind,
+        E::NotAnAccessToken(_) | E::NotALogoutToken(_) | E::NotAWorkloadToken(_) | E::NotAnIdToken(_) => Check::Kind,
         E::WrongAudience | E::ClaimMissing("aud") | E::ClaimMalformed("aud") => Check::Audience,
         E::Expired
         | E::NotYetValid(_)

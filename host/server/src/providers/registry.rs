@@ -108,7 +108,7 @@ pub(super) async fn find(app: &App, id: &ProviderId) -> Result<Versioned<Provide
     app.store.record(&Key::provider(id)).await?.ok_or_else(|| Failure::not_found("provider", id))
 }
 
-async fn find_active(app: &App, id: &ProviderId) -> Result<Versioned<ProviderRecord>, Failure> {
+pub(super) async fn find_active(app: &App, id: &ProviderId) -> Result<Versioned<ProviderRecord>, Failure> {
     let found = find(app, id).await?;
     if found.value.revoked_at.is_some() {
         return Err(Failure::of(ProblemCode::InvalidState, format!("provider `{id}` is revoked, and stays so")));

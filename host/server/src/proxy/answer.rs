@@ -18,7 +18,15 @@ pub(super) fn refused(decided: DecisionAnswer) -> Failure {
         DecisionKind::Challenge => (ProblemCode::ApprovalNeeded, "this needs an approval, and nothing was sent"),
         DecisionKind::Deny | DecisionKind::Allow => (ProblemCode::Denied, "this was denied, and nothing was sent"),
     };
-    of(Failure::of(code, detail), decided)
+    let failure = Failure::of(code, detail);
+    let failure = match &decided.approval {
+        Some(approval) => {
+            let id = &approval.id;
+            failure.with_help(format!("send the same again when `/v1/approvals/{id}/state` says `approved`"))
+        }
+        None => failure,
+    };
+    of(failure, decided)
 }
 
 /// What comes of a request that was not answered.
@@ -44,6 +52,7 @@ pub(super) fn failed(decided: DecisionAnswer, error: &SendError) -> Failure {
 fn of(mut failure: Failure, decided: DecisionAnswer) -> Failure {
     failure.problem.decision_id = Some(decided.decision_id);
     failure.problem.reasons = decided.reasons;
+    failure.problem.approval = decided.approval;
     failure
 }
 

@@ -68,7 +68,8 @@ impl Field {
 }
 
 /// Members whose members the log names.
-const LOOKED_INTO: [&str; 9] = ["about", "agent", "by", "caller", "chain", "grant", "holder", "on_behalf", "policies"];
+const LOOKED_INTO: [&str; 11] =
+    ["about", "agent", "approval", "approved_by", "by", "caller", "chain", "grant", "holder", "on_behalf", "policies"];
 /// Deeper than any entry has them.
 const DEPTH_MAX: usize = 6;
 

@@ -89,6 +89,7 @@ async fn asked_again(app: &App, recorded: &Recorded, ask: &LoadAsk) -> Result<Re
     let again = match &recorded.widest {
         Some(widest) if whole => {
             let again = Again::decide(&recorded.context, widest.clone(), &evaluated);
+            let again = recorded.unless_not_asked(again);
             let full = recorded.limit.as_ref().is_some_and(|limit| limit.denies(&again));
             Some(if full { Again::deny(HostReason::LimitExceeded) } else { again })
         }

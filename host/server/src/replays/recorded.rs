@@ -8,16 +8,19 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use attorn_core::context::{AuthenticationMethod, Caller, Counter, Delegation, Fact, Group, Phase, User};
+use attorn_core::context::{Approval, AuthenticationMethod, Caller, Counter, Delegation, Fact, Group, Phase, User};
+use attorn_core::reason::HostReason;
 use attorn_core::{
-    Agent, AgentState, Ceiling, Digest, EvaluationContext, FactName, FactTemplate, JsonText, Known, Permission,
-    PolicyId, ReasonCode, Request, Terms, TimeMs, WantedCredential,
+    Again, Agent, AgentState, Approver, ApproverRole, Ceiling, DecisionKind, Digest, EvaluationContext, FactName,
+    FactTemplate, JsonText, Known, Permission, PolicyId, ReasonCode, Request, Terms, TimeMs, WantedCredential,
 };
 use serde_json::Value;
 
 use super::wire::{
-    AgentWire, CounterWire, CredentialWire, DelegationWire, FactWire, PolicyWire, RecordWire, RequestWire, UserWire,
+    AgentWire, ApprovalWire, CounterWire, CredentialWire, DelegationWire, FactWire, PolicyWire, RecordWire,
+    RequestWire, UserWire,
 };
+use crate::approvals::step;
 use crate::decisions::{digests, record};
 use crate::http::failure::Failure;
 
@@ -34,6 +37,8 @@ pub(crate) struct Recorded {
     facts: BTreeMap<FactName, Option<JsonText>>,
     /// The charge that a counter had no room for.
     pub(crate) limit: Option<Limit>,
+    /// Why a challenge was a deny: nobody was asked for an approval.
+    not_asked: Option<HostReason>,
     pub(crate) decision_digest: Option<Digest>,
     /// The version of wasmtime and the digest of the engine's configuration.
     pub(crate) engine: Option<(String, String)>,
@@ -89,6 +94,7 @@ impl Recorded {
             delegations: wire.delegations.iter().map(delegation).collect::<Result<_, _>>()?,
             request: request(&wire.request)?,
             credential: wire.credential.as_ref().map(credential).transpose()?,
+            approvals: wire.approvals.iter().map(approval).collect::<Result<_, _>>()?,
         };
         if wire.phase != "decide" {
             return Err(Failure::internal(format_args!("a decision was recorded in the phase `{}`", wire.phase)));
@@ -107,6 +113,7 @@ impl Recorded {
             policies,
             facts: all.into_iter().collect(),
             limit: limit.transpose()?,
+            not_asked: wire.approval.and_then(|approval| step::denied_by(&approval.is)),
             decision_digest: wire.decision_digest.as_deref().map(parsed).transpose()?,
             engine: wire.engine.map(|engine| (engine.wasmtime, engine.configuration)),
         }))
@@ -120,6 +127,14 @@ impl Recorded {
             Some(name) => self.facts.get(name).ok_or_else(|| name.clone())?.clone(),
         };
         Ok(Fact { template: template.clone(), name, value })
+    }
+
+    /// The same, where a challenge was a deny because nobody was asked.
+    pub(crate) fn unless_not_asked(&self, again: Again) -> Again {
+        match self.not_asked {
+            Some(reason) if again.seen().kind == DecisionKind::Challenge => Again::deny(reason),
+            _ => again,
+        }
     }
 
     /// What was recorded of a policy, whichever of its versions was asked.
@@ -232,6 +247,16 @@ fn delegation(wire: &DelegationWire) -> Result<Delegation, Failure> {
         created_at: TimeMs(wire.created_at_ms),
         expires_at: TimeMs(wire.expires_at_ms),
     })
+}
+
+fn approval(wire: &ApprovalWire) -> Result<Approval, Failure> {
+    let role = ApproverRole::ALL.iter().find(|role| role.as_str() == wire.role);
+    let approver = match role {
+        Some(ApproverRole::Operator) => Approver::Operator(parsed(&wire.approver)?),
+        Some(ApproverRole::User) => Approver::User(parsed(&wire.approver)?),
+        None => return Err(Failure::internal(format_args!("a record has an approver of the role `{}`", wire.role))),
+    };
+    Ok(Approval { id: parsed(&wire.id)?, approver, approved_at: TimeMs(wire.approved_at_ms) })
 }
 
 fn request(wire: &RequestWire) -> Result<Request, Failure> {

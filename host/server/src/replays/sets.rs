@@ -148,7 +148,9 @@ async fn under(
         // A deny is one, whatever the others say.
         Some((why, what)) if !evaluated.iter().any(denies) => Ok(Came::Unknown(why, what)),
         Some(_) | None => {
+            // What somebody approved under the policies of then counts, as if they had approved it under these.
             let again = Again::decide(&recorded.context, widest.clone(), &evaluated);
+            let again = recorded.unless_not_asked(again);
             let again =
                 if has_room(recorded, &again, &looked_up) { again } else { Again::deny(HostReason::LimitExceeded) };
             Ok(came(&again))

@@ -23,6 +23,10 @@ pub(super) struct RecordWire {
     pub(super) policies: Vec<PolicyWire>,
     pub(super) limit: Option<LimitWire>,
     #[serde(default)]
+    pub(super) approvals: Vec<ApprovalWire>,
+    #[serde(default)]
+    pub(super) approval: Option<ApprovalStepWire>,
+    #[serde(default)]
     pub(super) bounds: Option<BoundsWire>,
     #[serde(default)]
     pub(super) context_digest: Option<String>,
@@ -135,6 +139,19 @@ pub(super) struct LimitWire {
     pub(super) amount: String,
     pub(super) at_most: String,
     pub(super) found: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ApprovalWire {
+    pub(super) id: String,
+    pub(super) role: String,
+    pub(super) approver: String,
+    pub(super) approved_at_ms: u64,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ApprovalStepWire {
+    pub(super) is: String,
 }
 
 #[derive(Deserialize)]

@@ -39,6 +39,7 @@ pub(super) async fn end_all(store: &Store, root: &RootKey) -> Result<(Counts, Op
         })
         .await?;
     forget_operator_tokens(store).await?;
+    end_approvals(store).await?;
     new_token_key(store, root).await?;
     let token = new_bootstrap_token(store).await?;
     Ok((Counts { grants, sessions, operator_tokens, users: 0 }, token))
@@ -87,6 +88,28 @@ async fn forget_operator_tokens(store: &Store) -> Result<(), Failure> {
     }
 }
 
+/// Whatever was approved is to be approved again: somebody may have refused it since, or have been revoked.
+async fn end_approvals(store: &Store) -> Result<(), Failure> {
+    const KINDS: [KeyKind; 4] =
+        [KeyKind::Approval, KeyKind::ApprovalRequest, KeyKind::OpenApproval, KeyKind::OpenApprovals];
+    for kind in KINDS {
+        loop {
+            let page = store.scan(&KeyPrefix::kind(kind), None, ENDED_AT_ONCE).await?;
+            if page.items.is_empty() {
+                break;
+            }
+            let mut batch = Batch::new(keys::wall_now());
+            if kind == KeyKind::Approval {
+                let members = json!({ "because": "restored", "count": page.items.len() });
+                batch.entries.push(entry::body(batch.now, "approvals_ended", members)?);
+            }
+            batch.delete.extend(page.items.into_iter().map(|(key, _)| key));
+            store.commit(batch).await?;
+        }
+    }
+    Ok(())
+}
+
 /// A new key signs tokens, and those before it verify nothing: one may have been retired as compromised since.
 async fn new_token_key(store: &Store, root: &RootKey) -> Result<(), Failure> {
     let end = |key: &mut TokenKeyRecord, at| {
@@ -123,9 +146,31 @@ async fn new_bootstrap_token(store: &Store) -> Result<OperatorToken, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use attorn_store::records::ApprovalRecord;
     use attorn_store::{Key, Require, Versioned};
 
     use super::*;
+
+    fn approved() -> ApprovalRecord {
+        ApprovalRecord {
+            request: attorn_core::ApprovalRequest {
+                id: attorn_core::ApprovalId::from_random([1; 16]),
+                bound_to: attorn_core::Digest::from_bytes([1; 32]),
+                requirements: Vec::new(),
+                votes: Vec::new(),
+                expires_at: TimeMs(u64::MAX),
+            },
+            state: attorn_core::ApprovalState::Approved,
+            agent: "bot".parse().unwrap(),
+            owners: Vec::new(),
+            code: "BCDF-GHJK".into(),
+            decision: attorn_core::DecisionId::from_random([1; 16]),
+            spent_by: None,
+            open: true,
+            created_at: TimeMs(1),
+            content: attorn_store::records::Kept::Plain(attorn_core::JsonText::from_canonical("{}")),
+        }
+    }
 
     #[tokio::test]
     async fn no_token_of_before_leads_to_anybody_and_no_key_of_before_verifies() {
@@ -148,8 +193,13 @@ mod tests {
         batch.put_record(&held);
         batch.require.push((bootstrap::key().unwrap(), Require::Absent));
         batch.put.push((bootstrap::key().unwrap(), b"before".to_vec()));
+        let approval = approved();
+        approval.open(&mut batch, 8);
         store.commit(batch).await.unwrap();
         let (counts, made) = end_all(&store, &root).await.unwrap();
+        for kind in [KeyKind::Approval, KeyKind::ApprovalRequest, KeyKind::OpenApproval, KeyKind::OpenApprovals] {
+            assert!(store.scan(&KeyPrefix::kind(kind), None, 1).await.unwrap().items.is_empty(), "{kind:?}");
+        }
         assert_eq!(counts, Counts { operator_tokens: 1, ..Counts::default() });
         assert_eq!(store.get(&held.key()).await.unwrap(), None);
         let found: Versioned<OperatorRecord> = store.record(&operator.key()).await.unwrap().unwrap();

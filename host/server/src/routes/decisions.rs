@@ -3,7 +3,9 @@
 use attorn_api::decisions::{DecisionAnswer, DecisionRequest};
 use attorn_api::delegations::Revoke;
 use attorn_api::grants::{EffectRecorded, GrantDetails, GrantList, GrantUse, ReportEffect, UseGrant};
-use attorn_api::oauth::{AboutToken, Introspection, TokenAnswer, TokenRequest};
+use attorn_api::oauth::{
+    AboutToken, BackchannelAuthentication, BackchannelRequest, Introspection, TokenAnswer, TokenRequest,
+};
 use attorn_api::replays::{HistoryPage, HistoryRequest, Replay, ReplayRequest};
 use attorn_api::simulations::{Simulation, SimulationRequest};
 use attorn_core::Duty::{Auditor, Registrar};
@@ -12,7 +14,7 @@ use super::{GET, JSON, POST};
 use crate::http::route::Access::{self, Operator as Op};
 use crate::http::route::{Route, form, handler, json, route};
 use crate::oauth::form::FORM_BYTES_MAX;
-use crate::oauth::{introspect, metadata, revoke, token};
+use crate::oauth::{ciba, introspect, metadata, revoke, token};
 use crate::{decisions, grants, replays, simulations};
 
 pub(super) fn all() -> Vec<Route> {
@@ -98,6 +100,14 @@ fn oauth() -> Vec<Route> {
         )
         .takes(form::<TokenRequest>())
         .gives(json::<TokenAnswer>()),
+        post(
+            metadata::BC_AUTHORIZE,
+            agent,
+            ("createBackchannelRequest", "Ask that a user be asked (CIBA, poll mode)"),
+            handler!(ciba::authorize::create),
+        )
+        .takes(form::<BackchannelRequest>())
+        .gives(json::<BackchannelAuthentication>()),
         post(
             metadata::INTROSPECT,
             server,

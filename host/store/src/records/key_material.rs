@@ -68,4 +68,5 @@ enum PurposeWire {
     Log,
     CacheMac,
     Names,
+    ProviderClient,
 }

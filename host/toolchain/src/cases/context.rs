@@ -97,6 +97,7 @@ impl ContextWire {
             delegations,
             request,
             credential: self.credential.map(CredentialWire::parse).transpose()?,
+            approvals: Vec::new(),
         };
         Ok((context, Given::parse(self.facts, self.counters)?))
     }

@@ -2,7 +2,8 @@
 
 use attorn_api::audit::EntryReference;
 use attorn_api::decisions::{
-    ActiveSetReference, ApprovalRequirement, Credential, DecisionAnswer, DecisionKind, Grant, PostgresqlLogin, Reason,
+    ActiveSetReference, ApprovalReference, ApprovalRequirement, Credential, DecisionAnswer, DecisionKind, Grant,
+    PostgresqlLogin, Reason,
 };
 
 use crate::error::Error;
@@ -33,6 +34,8 @@ pub enum Decision {
     Challenge {
         /// Who has to approve.
         approvers: Vec<ApprovalRequirement>,
+        /// What they are asked. Show its code, so that they can compare it.
+        approval: Option<ApprovalReference>,
         /// What every decision has.
         decided: Decided,
     },
@@ -108,7 +111,12 @@ impl TryFrom<DecisionAnswer> for Decision {
             }
             (DecisionKind::Allow, ..) => contradiction("it allows, and carries no grant or no credential"),
             (_, None, None) if decided.reasons.is_empty() => contradiction("it does not allow, and says not why"),
-            (DecisionKind::Challenge, None, None) => Ok(Self::Challenge { approvers: answer.approvers, decided }),
+            (DecisionKind::Challenge, None, None) => {
+                Ok(Self::Challenge { approvers: answer.approvers, approval: answer.approval, decided })
+            }
+            (DecisionKind::Deny, None, None) if answer.approval.is_some() => {
+                contradiction("it denies, and carries an approval")
+            }
             (DecisionKind::Deny, None, None) => Ok(Self::Deny { decided }),
             _ => contradiction("it does not allow, and carries a grant or a credential"),
         }

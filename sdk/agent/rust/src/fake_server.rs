@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use attorn_api::audit::EntryReference;
 use attorn_api::decisions::{
-    ActiveSetReference, ApprovalRequirement, Credential, DecisionAnswer, DecisionKind, Grant, Reason,
+    ActiveSetReference, ApprovalReference, ApprovalRequirement, Credential, DecisionAnswer, DecisionKind, Grant, Reason,
 };
 use attorn_api::{Problem, ProblemCode};
 use axum::body::Bytes;
@@ -98,6 +98,12 @@ pub(crate) fn answer(decision: DecisionKind) -> DecisionAnswer {
             DecisionKind::Challenge => vec![ApprovalRequirement { role: "lead".into(), count: 1 }],
             _ => vec![],
         },
+        approval: (decision == DecisionKind::Challenge).then(|| ApprovalReference {
+            id: "apr_1".into(),
+            code: "BCDF-GHJK".into(),
+            expires_at_ms: 3,
+            poll_ms: 1,
+        }),
         grant: allowed.then(|| Grant {
             id: "grt_1".into(),
             audience: "https://faq.example".into(),

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod approval;
 mod assertion;
 mod authentication;
 mod behalf;

@@ -12,6 +12,7 @@ const USAGE = `--issuer URL --client-id AGENT --key FILE
   [--dpop-key FILE]               the agent's key for proofs, if it is another
   [--denied-action NAME]          what the policies deny, with [--denied-error CODE]
   [--login FILE --login-purpose NAME]   what \`login.mjs\` printed: act for that user, too, for this purpose
+  [--user ID --delegation ID --amounts YES,NO]   who is asked, by what they delegated, and what they say to which amount
   [--resource-server ID --resource-server-key FILE]   who may introspect
 Keys are private JWKs of ES256.`;
 
@@ -32,6 +33,9 @@ export async function readOptions(program) {
         'denied-error': { ...text, default: 'access_denied' },
         login: text,
         'login-purpose': text,
+        user: text,
+        delegation: text,
+        amounts: { ...text, default: '' },
         'resource-server': text,
         'resource-server-key': text,
     };
@@ -58,6 +62,14 @@ export async function readOptions(program) {
         detail: (action = given.action) => detail(action, given.purpose),
         // What is asked for a user.
         userDetail: () => detail(given.action, given['login-purpose']),
+        user: given.user,
+        amounts: given.amounts.split(',').map(Number),
+        // What is asked by a delegation, and needs its user's yes.
+        delegatedDetail: (amount) => ({
+            ...detail(given.action, given.purpose),
+            delegation: given.delegation,
+            arguments: { amount, currency: 'EUR' },
+        }),
         audience: given.audience,
         denied: given['denied-action'] && { action: given['denied-action'], error: given['denied-error'] },
         login: given.login && parseJson(await readFile(given.login, 'utf8'), `\`${given.login}\``),

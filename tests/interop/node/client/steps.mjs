@@ -79,7 +79,8 @@ export function checkToken(response, options, user) {
     if (user) {
         demand(claims.act?.sub === options.clientId, `\`act\` is ${JSON.stringify(claims.act)}`);
         demand(
-            claims.sub !== options.clientId && claims.sub !== decodeJwt(options.login.access_token).sub,
+            claims.sub !== options.clientId &&
+                (!options.login || claims.sub !== decodeJwt(options.login.access_token).sub),
             `\`sub\` is \`${claims.sub}\``,
         );
     } else {

@@ -5,14 +5,18 @@
 
 import { errors } from 'oidc-provider';
 
+import { APPROVALS, approvalType, approvalsClient } from './ciba.mjs';
 import { findBySubject } from './settings.mjs';
 
 // What `oidc-provider` takes. `keys` are private JWKs; it signs with the first.
-export function configuration(settings, store, keys, cookieSecret) {
+export function configuration(settings, store, keys, cookieSecret, devices) {
     const development = settings.pages === 'development';
     return {
         adapter: store.adapter(),
-        clients: settings.clients.map((client) => clientMetadata(settings, client)),
+        clients: [
+            ...settings.clients.map((client) => clientMetadata(settings, client)),
+            ...approvalsClient(settings),
+        ],
         jwks: { keys },
         cookies: { keys: [cookieSecret] },
         scopes: ['openid'],
@@ -24,10 +28,13 @@ export function configuration(settings, store, keys, cookieSecret) {
         ...(development ? {} : { interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` } }),
         features: {
             backchannelLogout: { enabled: true },
+            ...(settings.approvals_jwks === null ? {} : { ciba: devices.feature(settings) }),
             devInteractions: { enabled: development },
             dPoP: { enabled: true },
             resourceIndicators: {
                 enabled: true,
+                // What is shown to a user has to be for somebody: `authorization_details` go with no request else.
+                defaultResource: (_, client) => (client.clientId === APPROVALS ? settings.audience : undefined),
                 getResourceServerInfo: (_, resource, client) => resourceServer(settings, resource, client),
                 useGrantedResource: () => true,
             },
@@ -87,7 +94,8 @@ async function tokenClaims(settings, ctx, token) {
 }
 
 function resourceServer(settings, resource, client) {
-    const { audiences } = settings.clients.find(({ id }) => id === client.clientId);
+    const known = settings.clients.find(({ id }) => id === client.clientId);
+    const audiences = client.clientId === APPROVALS ? ['audience'] : known.audiences;
     if (!audiences.some((name) => settings[name] === resource)) {
         throw new errors.InvalidTarget();
     }
@@ -108,7 +116,10 @@ function richAuthorizationRequests(settings) {
     };
     return {
         enabled: true,
-        types: Object.fromEntries(settings.authorization_details_types.map((type) => [type, { validate }])),
+        types: {
+            ...Object.fromEntries(settings.authorization_details_types.map((type) => [type, { validate }])),
+            ...approvalType(settings),
+        },
         // What the user ticked stands in the grant. Nothing else gets into a code, and then into a token.
         authorizationDetailsForGrantSource: (ctx) => consented(ctx),
         authorizationDetailsForAccessToken: (_, __, source) => source.rar,

@@ -12,13 +12,14 @@ import Provider from 'oidc-provider';
 
 import { Refusal, describe, parseJson, parsePort, readArguments, run } from '../common/arguments.mjs';
 import { answer, print } from '../common/lines.mjs';
+import { Devices } from './ciba.mjs';
 import { configuration } from './configuration.mjs';
 import { isPage, servePage } from './pages.mjs';
 import { readSettings } from './settings.mjs';
 import { Store } from './store.mjs';
 
 const USAGE =
-    'node provider.mjs [--port PORT] [--config FILE] [--audience URL] [--users-audience URL] [--logout-url URL]';
+    'node provider.mjs [--port PORT] [--config FILE] [--audience URL] [--users-audience URL] [--logout-url URL] [--approvals-jwks URL]';
 
 class Running {
     #settings;
@@ -26,6 +27,7 @@ class Running {
     #store = new Store();
     #cookieSecret = randomBytes(32).toString('base64url');
     #keys = [];
+    #devices = new Devices();
     #provider;
     #callback;
 
@@ -39,7 +41,13 @@ class Running {
         const { privateKey } = await generateKeyPair('ES256', { extractable: true });
         const key = { ...(await exportJWK(privateKey)), kid: randomBytes(8).toString('hex'), alg: 'ES256', use: 'sig' };
         this.#keys = [key, ...(keepOld ? this.#keys : [])];
-        const settings = configuration(this.#settings, this.#store, this.#keys, this.#cookieSecret);
+        const settings = configuration(
+            this.#settings,
+            this.#store,
+            this.#keys,
+            this.#cookieSecret,
+            this.#devices,
+        );
         settings.clientDefaults = { id_token_signed_response_alg: 'ES256' };
         this.#provider = new Provider(this.#issuer, settings);
         this.#provider.on('server_error', (_, error) => process.stderr.write(`provider: ${describe(error)}\n`));
@@ -71,6 +79,18 @@ class Running {
         return { sessions: sessions.length, told };
     }
 
+    asked({ user }) {
+        return this.#devices.asked(this.#settings, user);
+    }
+
+    answer(given) {
+        return this.#devices.answer(this.#provider, this.#settings, given);
+    }
+
+    mistake(given) {
+        return this.#devices.mistake(given);
+    }
+
     async serve(request, response) {
         try {
             if (this.#settings.pages === 'own' && isPage(request)) {
@@ -93,6 +113,7 @@ await run(async () => {
         audience: text,
         'users-audience': text,
         'logout-url': text,
+        'approvals-jwks': text,
     };
     const given = readArguments(options, [], USAGE);
     const settings = readSettings({ ...(await readConfig(given.config)), ...overrides(given) });
@@ -113,6 +134,9 @@ await run(async () => {
     await answer({
         rotate_keys: ({ keep_old: keepOld = true }) => running.rotateKeys(keepOld),
         log_out: ({ user }) => running.logOut(user),
+        asked: (given) => running.asked(given),
+        answer: (given) => running.answer(given),
+        mistake: (given) => running.mistake(given),
     });
     process.exit(0);
 });
@@ -126,6 +150,7 @@ function overrides(given) {
         ['audience', given.audience],
         ['users_audience', given['users-audience']],
         ['logout_url', given['logout-url']],
+        ['approvals_jwks', given['approvals-jwks']],
     ];
     return Object.fromEntries(pairs.filter(([, value]) => value !== undefined));
 }

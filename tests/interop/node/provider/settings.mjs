@@ -14,6 +14,8 @@ const DEFAULTS = {
     other_audience: 'https://other.example',
     // Where Attorn takes logout tokens; null for nowhere.
     logout_url: null,
+    // Where the keys are with which Attorn says who it is, when it asks users; null where it asks nobody.
+    approvals_jwks: null,
     // What a user can be asked for. What Attorn maps is for Attorn to say.
     scopes: ['invoices', 'payments', 'calendar'],
     // The types of `authorization_details` that a user can be asked for.

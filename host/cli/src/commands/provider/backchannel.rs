@@ -1,0 +1,114 @@
+//! `attorn provider backchannel`: how users are asked for approvals at their provider.
+
+use std::path::PathBuf;
+
+use attorn_api::backchannel::{Backchannel as Shown, ClientAuthenticationMethod, SECRET_BYTES_MAX, SetBackchannel};
+use attorn_api::delegations::Revoke;
+use attorn_core::{ClaimName, ClientId, ProviderId, TimeMs};
+use clap::{Args, Subcommand};
+
+use super::{PATH, Revoked, Which};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::key_source::read_text;
+use crate::operator_client::OperatorClient;
+use crate::output::Output;
+use crate::parse;
+
+/// How users are asked.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Backchannel {
+    /// Have users asked for approvals at their provider, or change how
+    Set(Set),
+    /// Show how users are asked
+    Show(Which),
+    /// Ask nobody there any more
+    Remove(Revoked),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  attorn provider backchannel set main --client-id attorn --private-key-jwt
+  attorn provider backchannel set main --client-id attorn --secret-file secret.txt --login-hint-claim preferred_username
+
+The provider verifies `private_key_jwt` with the keys at /.well-known/client-jwks.json of this server.")]
+pub(crate) struct Set {
+    /// The provider's id
+    #[arg(value_parser = parse::id::<ProviderId>)]
+    id: ProviderId,
+    /// What this server is called there: a client that is no agent's and not the users'
+    #[arg(long, value_parser = parse::id::<ClientId>)]
+    client_id: ClientId,
+    #[command(flatten)]
+    method: Method,
+    /// By which claim the provider knows a user: `sub`, or one of the `claims` of its record
+    #[arg(long, default_value = "sub", value_parser = parse::id::<ClaimName>)]
+    login_hint_claim: ClaimName,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Method {
+    /// It says who it is with a key of its own, which the server makes
+    #[arg(long)]
+    private_key_jwt: bool,
+    /// It says who it is with the secret in this file; the end of its line does not count
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+    /// It says who it is with the secret that is recorded
+    #[arg(long)]
+    same_secret: bool,
+}
+
+impl Backchannel {
+    pub(crate) async fn run(self, client: &OperatorClient, output: &Output) -> Result<Exit, Failure> {
+        let path = |id: &ProviderId| format!("{PATH}/{id}/backchannel");
+        let shown: Shown = match self {
+            Self::Set(set) => client.post(&path(&set.id), &set.body()?).await?,
+            Self::Show(Which { id }) => client.get(&path(&id)).await?,
+            Self::Remove(Revoked { id, why }) => {
+                client.post(&format!("{}/remove", path(&id)), &Revoke { reason: why.reason }).await?
+            }
+        };
+        print(output, &shown)
+    }
+}
+
+impl Set {
+    fn body(&self) -> Result<SetBackchannel, Failure> {
+        let secret = self.method.secret_file.as_deref();
+        let secret = secret.map(|path| read_text(path, SECRET_BYTES_MAX as u64 + 2)).transpose()?;
+        Ok(SetBackchannel {
+            client_id: self.client_id.to_string(),
+            client_authentication: if self.method.private_key_jwt {
+                ClientAuthenticationMethod::PrivateKeyJwt
+            } else {
+                ClientAuthenticationMethod::ClientSecretBasic
+            },
+            client_secret: secret.map(|text| text.trim_end_matches(['\r', '\n']).to_owned()),
+            login_hint_claim: self.login_hint_claim.to_string(),
+        })
+    }
+}
+
+fn print(output: &Output, shown: &Shown) -> Result<Exit, Failure> {
+    if output.json {
+        return output.json(shown).map(|()| Exit::Done);
+    }
+    let method = match shown.client_authentication {
+        ClientAuthenticationMethod::PrivateKeyJwt => "private_key_jwt".to_owned(),
+        ClientAuthenticationMethod::ClientSecretBasic => {
+            format!("client_secret_basic, secret {}", shown.secret_version.unwrap_or_default())
+        }
+    };
+    for (name, value) in [
+        ("provider", &shown.provider),
+        ("client", &shown.client_id),
+        ("authentication", &method),
+        ("login hint", &shown.login_hint_claim),
+        ("changed", &TimeMs(shown.changed_at_ms).to_string()),
+    ] {
+        output.line(format!("{name:14}  {value}"));
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,169 @@
+//! What approvers are shown, made of what was decided and kept with the approval: the agent has no say in how it looks,
+//! and nobody is shown anything else later.
+//!
+//! It is kept as it was written. What of it cannot be seen is made visible when it is shown.
+
+use attorn_api::approvals::{Asked, AskedCredential, AskedDebit, AskedUser, Follows};
+use attorn_api::decisions::Reason;
+use attorn_core::{Challenged, Debit, DecisionReason, Digest, JsonText, SessionId, TargetKind};
+use attorn_store::Key;
+use attorn_store::records::{ApprovalRecord, Record as _};
+use serde_json::Value;
+
+use super::seek::Scene;
+use super::visible::visible;
+use crate::app::App;
+use crate::http::failure::Failure;
+use crate::users::kept;
+
+/// The most characters of one text within the arguments, of all of them together, of a reason, and of a name at the
+/// provider: what is asked has to fit its place, whatever is escaped in it, and somebody has to read it.
+const TEXT_CHARS_MAX: usize = 256;
+const ARGUMENTS_BYTES_MAX: usize = 4 << 10;
+const REASON_CHARS_MAX: usize = 128;
+const SUBJECT_CHARS_MAX: usize = 256;
+/// How many reasons and debits are shown.
+const REASONS_MAX: usize = 8;
+const DEBITS_MAX: usize = 16;
+
+/// What is asked, as it is kept.
+pub(super) fn of(scene: Scene<'_>, challenged: &Challenged) -> Result<JsonText, Failure> {
+    let Scene { within, chain, credential } = scene;
+    let (request, terms) = (within.request(), &challenged.terms);
+    let goes_on = credential.is_some_and(|credential| credential.kind == TargetKind::Proxy);
+    let (arguments, arguments_cut_chars) = shortened(&request.arguments);
+    let hops = within.behalf().map_or(&[][..], |behalf| &behalf.hops);
+    let through = hops.split_last().map_or(&[][..], |(_, before)| before);
+    let debits: Vec<AskedDebit> = terms.debits.iter().take(DEBITS_MAX).map(debit).collect();
+    let asked = Asked {
+        owner: within.agent().owner.to_string(),
+        through: through.iter().map(|hop| hop.agent.id.to_string()).collect(),
+        user: chain.map(|chain| AskedUser {
+            id: chain.behalf.user.id.to_string(),
+            issuer: chain.behalf.user.issuer.to_string(),
+            subject: chain.subject.chars().take(SUBJECT_CHARS_MAX).collect(),
+        }),
+        purpose: request.purpose.to_string(),
+        action: request.action.to_string(),
+        resource: request.resource.to_string(),
+        session: request.session.as_ref().map(SessionId::to_string),
+        arguments,
+        arguments_cut_chars,
+        arguments_digest: request.arguments_digest.to_string(),
+        credential: credential.map_or(AskedCredential::Token, |credential| match credential.kind {
+            TargetKind::Postgresql => AskedCredential::Postgresql,
+            TargetKind::Proxy => AskedCredential::Proxy,
+        }),
+        target: credential.and_then(|credential| credential.target.as_ref()).map(ToString::to_string),
+        accepted_by: within.resource_server().audience.to_string(),
+        reasons: challenged.reasons.iter().filter_map(reason).take(REASONS_MAX).collect(),
+        follows: Follows {
+            grant_ms_max: terms.grant_ms_max,
+            // What goes on goes on once, whatever the terms say.
+            uses_max: if goes_on { 1 } else { terms.uses_max },
+            debits_more: u32::try_from(terms.debits.len() - debits.len()).unwrap_or(u32::MAX),
+            debits,
+        },
+    };
+    serde_json_canonicalizer::to_string(&asked).map(JsonText::from_canonical).map_err(Failure::internal)
+}
+
+/// Why a policy asks. Approvers read also what agents do not.
+fn reason(reason: &DecisionReason) -> Option<Reason> {
+    let DecisionReason::Policy { policy, reason } = reason else { return None };
+    Some(Reason {
+        code: reason.code.to_string(),
+        text: reason.text.chars().take(REASON_CHARS_MAX).collect(),
+        policy: Some(policy.to_string()),
+    })
+}
+
+fn debit(debit: &Debit) -> AskedDebit {
+    AskedDebit {
+        policy: debit.policy.to_string(),
+        counter: debit.counter.to_string(),
+        window: debit.window.as_str().to_owned(),
+        amount: debit.amount.to_string(),
+        at_most: debit.at_most.to_string(),
+    }
+}
+
+/// The arguments with long texts cut, so that no text keeps the others from being seen, and how many characters that
+/// took. Where there is too much all the same, the end is cut.
+fn shortened(arguments: &JsonText) -> (String, u64) {
+    let mut cut = 0;
+    let mut value: Value = serde_json::from_str(arguments.as_str()).unwrap_or_default();
+    shorten(&mut value, &mut cut);
+    let mut text = match cut {
+        0 => arguments.as_str().to_owned(),
+        _ => serde_json_canonicalizer::to_string(&value).unwrap_or_default(),
+    };
+    if text.len() > ARGUMENTS_BYTES_MAX {
+        let rest = text.split_off(text.floor_char_boundary(ARGUMENTS_BYTES_MAX));
+        cut += rest.chars().count();
+        text.push_str(" \u{2026} (cut)");
+    }
+    (text, cut as u64)
+}
+
+fn shorten(value: &mut Value, cut: &mut usize) {
+    match value {
+        Value::String(text) => {
+            if let Some((at, _)) = text.char_indices().nth(TEXT_CHARS_MAX) {
+                let chars = text.split_off(at).chars().count();
+                *text = format!("{text}\u{2026} ({chars} characters cut)");
+                *cut += chars;
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(|value| shorten(value, cut)),
+        Value::Object(members) => members.values_mut().for_each(|value| shorten(value, cut)),
+        _ => {}
+    }
+}
+
+/// What is asked, and the digest that a vote names: over all that is shown of it and all that it is bound to. None if
+/// its user was erased.
+pub(crate) async fn open(app: &App, record: &ApprovalRecord) -> Result<Option<(Asked, Digest)>, Failure> {
+    let place: Key = record.key();
+    let Some(text) = kept::read_text(app, &place, record.content.clone()).await? else { return Ok(None) };
+    let mut hasher = blake3::Hasher::new_derive_key("attorn approval shown v1");
+    hasher.update(record.request.bound_to.as_bytes()).update(record.code.as_bytes()).update(text.as_str().as_bytes());
+    let digest = Digest::from_bytes(*hasher.finalize().as_bytes());
+    let asked: Asked = serde_json::from_str(text.as_str()).map_err(Failure::internal)?;
+    Ok(Some((asked, digest)))
+}
+
+/// The same, with everything visible that an agent, a policy or a provider wrote.
+pub(crate) fn shown(asked: Asked) -> Asked {
+    let reason = |reason: Reason| Reason { text: visible(&reason.text), ..reason };
+    Asked {
+        arguments: visible(&asked.arguments),
+        resource: visible(&asked.resource),
+        session: asked.session.as_deref().map(visible),
+        user: asked.user.map(|user| AskedUser { subject: visible(&user.subject), ..user }),
+        reasons: asked.reasons.into_iter().map(reason).collect(),
+        ..asked
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(arguments: &Value) -> (String, u64) {
+        shortened(&JsonText::from_canonical(serde_json_canonicalizer::to_string(arguments).unwrap()))
+    }
+
+    #[test]
+    fn a_long_text_keeps_no_other_from_being_seen() {
+        let short = serde_json::json!({ "amount": 5, "to": "bob" });
+        assert_eq!(cut(&short), (r#"{"amount":5,"to":"bob"}"#.to_owned(), 0));
+        let padded = serde_json::json!({ "a": "\u{e4}".repeat(10_000), "amount": 5, "list": ["b".repeat(300)] });
+        let (text, chars) = cut(&padded);
+        assert_eq!(chars, 10_000 - 256 + 300 - 256);
+        assert!(text.contains("\u{e4}\u{2026} (9744 characters cut)\",\"amount\":5"), "{text}");
+        let many: serde_json::Map<String, Value> = (0..2_000).map(|n| (format!("key{n}"), n.into())).collect();
+        let (text, chars) = cut(&many.into());
+        assert!(text.ends_with(" \u{2026} (cut)") && text.len() < ARGUMENTS_BYTES_MAX + 16 && chars > 10_000);
+    }
+}

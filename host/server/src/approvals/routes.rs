@@ -1,0 +1,139 @@
+//! `/v1/approvals`: what operators are asked, their yes and no, and how far it is for the agent that waits.
+//!
+//! Operators see what asks for one of them. What asks for its user alone is that user's business.
+
+use std::sync::Arc;
+
+use attorn_api::ProblemCode;
+use attorn_api::approvals as api;
+use attorn_api::decisions::ApprovalRequirement;
+use attorn_core::{AgentId, ApprovalId, ApprovalState, ApproverRole, Digest, Say, Vote};
+use attorn_store::records::ApprovalRecord;
+use attorn_store::{Key, KeyKind, KeyPrefix, Versioned};
+
+use super::vote::{self, Ballot, Voter};
+use super::{POLL_MS, asks_for, content, state};
+use crate::app::App;
+use crate::http::call::{Call, Reply};
+use crate::http::failure::Failure;
+use crate::registry::note;
+use crate::users::kept;
+
+/// Which of them are listed.
+enum Wanted {
+    All,
+    Only(ApprovalState),
+}
+
+pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    let (wanted, agent) = (wanted(&call)?, call.query::<AgentId>("agent")?);
+    let after = call.query::<ApprovalId>("after")?;
+    let (prefix, after) = match (&wanted, after) {
+        (Wanted::Only(ApprovalState::Pending), Some(id)) => {
+            let last = app.store.record::<ApprovalRecord>(&Key::approval(&id)).await?;
+            let gone = || Failure::of(ProblemCode::InvalidQuery, format!("`after`: there is no approval `{id}`"));
+            let ApprovalRecord { agent, .. } = &last.as_ref().ok_or_else(gone)?.value;
+            let user = last.as_ref().and_then(|last| last.value.user());
+            (KeyPrefix::kind(KeyKind::OpenApproval), Some(Key::open_approval(agent, user, &id)))
+        }
+        (Wanted::Only(ApprovalState::Pending), None) => (KeyPrefix::kind(KeyKind::OpenApproval), None),
+        (_, after) => (KeyPrefix::kind(KeyKind::Approval), after.map(|id| Key::approval(&id))),
+    };
+    let page = app.store.scan(&prefix, after.as_ref(), call.limit()?).await?;
+    let (mut approvals, now) = (Vec::new(), app.clock.now());
+    for id in page.items.iter().filter_map(|(key, _)| key.named_approval()) {
+        let Some(found) = app.store.record::<ApprovalRecord>(&Key::approval(&id)).await? else { continue };
+        let is = match wanted {
+            Wanted::All => true,
+            Wanted::Only(only) => state(&app, &found, now) == only,
+        };
+        let of_agent = agent.as_ref().is_none_or(|agent| found.value.agent == *agent);
+        if is && of_agent && asks_for(&found.value, ApproverRole::Operator) {
+            approvals.extend(shown(&app, &found).await?);
+        }
+    }
+    let next = page.next.as_ref().and_then(Key::named_approval).map(|id| id.to_string());
+    Reply::ok(&api::ApprovalList { approvals, next })
+}
+
+/// Those that wait, if nothing is said.
+fn wanted(call: &Call) -> Result<Wanted, Failure> {
+    match call.query::<String>("state")?.as_deref() {
+        None => Ok(Wanted::Only(ApprovalState::Pending)),
+        Some("all") => Ok(Wanted::All),
+        Some(name) => {
+            let found = ApprovalState::ALL.iter().find(|state| state.as_str() == name);
+            let help = "`pending`, `approved`, `refused`, `lapsed`, `spent` or `all`";
+            let unknown = || Failure::of(ProblemCode::InvalidQuery, "`state` is none that there is").with_help(help);
+            found.map(|state| Wanted::Only(*state)).ok_or_else(unknown)
+        }
+    }
+}
+
+pub(crate) async fn show(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    reply(&app, &call.path("id")?).await
+}
+
+pub(crate) async fn approve(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    cast(&app, &call, Say::Approve).await
+}
+
+pub(crate) async fn refuse(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    cast(&app, &call, Say::Refuse).await
+}
+
+async fn cast(app: &App, call: &Call, says: Say) -> Result<Reply, Failure> {
+    let (operator, wire): (_, api::CastBallot) = (call.operator()?, call.json()?);
+    note("reason", wire.reason.as_deref())?;
+    let (id, saw): (ApprovalId, Digest) = (call.path("id")?, wire.digest.parse()?);
+    let ballot = Ballot { voter: Voter::Operator(operator), says, saw, reason: wire.reason.as_deref() };
+    vote::cast(app, &id, &ballot).await?;
+    reply(app, &id).await
+}
+
+async fn reply(app: &App, id: &ApprovalId) -> Result<Reply, Failure> {
+    let found = vote::find(app, id, ApproverRole::Operator).await?;
+    let shown = shown(app, &found).await?;
+    Reply::ok(&shown.ok_or_else(|| kept::erased("the user on whose behalf this was asked was erased"))?)
+}
+
+/// How far it is, for the agent that asked.
+pub(crate) async fn standing(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    let id: ApprovalId = call.path("id")?;
+    let found = app.store.record::<ApprovalRecord>(&Key::approval(&id)).await?;
+    let agent = &call.agent()?.agent.value.agent().id;
+    let found = found.filter(|found| found.value.agent == *agent).ok_or_else(|| Failure::not_found("approval", id))?;
+    Reply::ok(&api::ApprovalStanding {
+        id: id.to_string(),
+        state: state(&app, &found, app.clock.now()).as_str().into(),
+        expires_at_ms: found.value.request.expires_at.0,
+        poll_ms: POLL_MS,
+    })
+}
+
+/// As approvers see it; none if it is about a user who was erased.
+pub(crate) async fn shown(app: &App, found: &Versioned<ApprovalRecord>) -> Result<Option<api::Approval>, Failure> {
+    let record = &found.value;
+    let Some((asked, digest)) = content::open(app, record).await? else { return Ok(None) };
+    let vote = |vote: &Vote| api::CastVote {
+        role: vote.approver.role().as_str().into(),
+        approver: vote.approver.id().into(),
+        says: vote.says.as_str().into(),
+        at_ms: vote.at.0,
+    };
+    let needed = record.request.requirements.iter();
+    Ok(Some(api::Approval {
+        id: record.request.id.to_string(),
+        code: record.code.clone(),
+        state: state(app, found, app.clock.now()).as_str().into(),
+        digest: digest.to_string(),
+        agent: record.agent.to_string(),
+        asks: content::shown(asked),
+        approvers: needed.map(|one| ApprovalRequirement { role: one.role.to_string(), count: one.count }).collect(),
+        votes: record.request.votes.iter().map(vote).collect(),
+        decision_id: record.decision.to_string(),
+        spent_by: record.spent_by.map(|decision| decision.to_string()),
+        created_at_ms: record.created_at.0,
+        expires_at_ms: record.request.expires_at.0,
+    }))
+}

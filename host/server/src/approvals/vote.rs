@@ -1,0 +1,189 @@
+//! One vote, by whatever channel it comes. Who votes, the channel has found out; whether they are asked, whether it is
+//! in time, and whether it is on what they were shown, is checked here.
+
+use attorn_api::ProblemCode;
+use attorn_core::approval::APPROVERS_MAX;
+use attorn_core::{
+    ApprovalId, ApprovalRequest, ApprovalState, Approver, ApproverRole, Digest, Say, TimeMs, UserId, Vote,
+};
+use attorn_store::records::{ApprovalRecord, Record as _, UserRecord};
+use attorn_store::{Batch, CommitError, Key, Require, Versioned};
+use serde_json::json;
+
+use super::{asks_for, content, seek, state};
+use crate::app::App;
+use crate::decisions::veil;
+use crate::entry;
+use crate::http::call::OperatorCaller;
+use crate::http::failure::Failure;
+use crate::registry::moved;
+use crate::users::kept;
+
+/// How often a vote is cast anew because somebody else voted meanwhile.
+const ATTEMPTS_MAX: usize = 8;
+
+/// Who votes, as their channel has identified them.
+pub(crate) enum Voter<'a> {
+    /// An operator with the duty `approver`, by their token.
+    Operator(&'a OperatorCaller),
+    /// A user, by their provider.
+    User(&'a UserId),
+}
+
+/// A vote as it comes in.
+pub(crate) struct Ballot<'a> {
+    pub(crate) voter: Voter<'a>,
+    pub(crate) says: Say,
+    /// The digest of what they were shown.
+    pub(crate) saw: Digest,
+    /// Why; an operator answers for their words, which stand in the log as they are.
+    pub(crate) reason: Option<&'a str>,
+}
+
+impl Ballot<'_> {
+    fn approver(&self) -> Result<Approver, Failure> {
+        match &self.voter {
+            Voter::Operator(operator) => {
+                let id = operator.id.clone();
+                id.map(Approver::Operator).ok_or_else(|| Failure::internal("the bootstrap token reached a vote"))
+            }
+            Voter::User(user) => Ok(Approver::User((*user).clone())),
+        }
+    }
+}
+
+/// An approval that somebody in this role is asked for; others find none.
+pub(crate) async fn find(app: &App, id: &ApprovalId, role: ApproverRole) -> Result<Versioned<ApprovalRecord>, Failure> {
+    let found = app.store.record::<ApprovalRecord>(&Key::approval(id)).await?;
+    found.filter(|found| asks_for(&found.value, role)).ok_or_else(|| Failure::not_found("approval", id))
+}
+
+/// Cast a vote; the approval as it is then.
+pub(crate) async fn cast(app: &App, id: &ApprovalId, ballot: &Ballot<'_>) -> Result<ApprovalRecord, Failure> {
+    let approver = ballot.approver()?;
+    for _ in 0..ATTEMPTS_MAX {
+        let found = find(app, id, approver.role()).await?;
+        let mut batch = Batch::new(app.clock.now());
+        check(app, &found, (ballot, &approver), batch.now).await?;
+        let next = voted(app, &found.value, (ballot, &approver), batch.now).await?;
+        say(app, &next, (ballot, &approver), &mut batch).await?;
+        batch.require.push((found.value.key(), Require::Version(found.version)));
+        found.value.becomes(&next, &mut batch);
+        match app.store.commit(batch).await {
+            Ok(_) => return Ok(next),
+            Err(CommitError::Conflict(_)) => {}
+            Err(other) => return Err(other.into()),
+        }
+    }
+    Err(moved())
+}
+
+async fn check(
+    app: &App,
+    found: &Versioned<ApprovalRecord>,
+    (ballot, approver): (&Ballot<'_>, &Approver),
+    now: TimeMs,
+) -> Result<(), Failure> {
+    let (record, id) = (&found.value, &found.value.request.id);
+    // Another user's looks like none.
+    if let Approver::User(user) = approver
+        && record.user() != Some(user)
+    {
+        return Err(Failure::not_found("approval", id));
+    }
+    if let (Approver::Operator(operator), Say::Approve) = (approver, ballot.says)
+        && record.asker().is(operator)
+    {
+        let detail = format!("operator `{operator}` owns an agent that asks for approval `{id}`");
+        return Err(Failure::of(ProblemCode::OwnRequest, detail).with_help("another approver can"));
+    }
+    let state = state(app, found, now);
+    if !state.is_live() {
+        let detail = format!("approval `{id}` is {}", state.as_str());
+        return Err(Failure::of(ProblemCode::InvalidState, detail).with_help("the agent can ask again"));
+    }
+    let (_, digest) = content::open(app, record).await?.ok_or_else(erased)?;
+    if digest != ballot.saw {
+        let detail = format!("the digest is not that of what approval `{id}` asks");
+        return Err(
+            Failure::of(ProblemCode::ApprovalMismatch, detail).with_help("look at it again: `attorn approval show`")
+        );
+    }
+    let votes = &record.request.votes;
+    let said_before = votes.iter().any(|vote| vote.approver == *approver && vote.says == ballot.says);
+    if said_before || (ballot.says == Say::Approve && votes.len() >= APPROVERS_MAX as usize) {
+        let why = if said_before { "has your vote already" } else { "has as many votes as it may have" };
+        return Err(Failure::of(ProblemCode::InvalidState, format!("approval `{id}` {why}")));
+    }
+    Ok(())
+}
+
+/// What the approval becomes with this vote. Whoever said yes may still say no.
+async fn voted(
+    app: &App,
+    record: &ApprovalRecord,
+    (ballot, approver): (&Ballot<'_>, &Approver),
+    now: TimeMs,
+) -> Result<ApprovalRecord, Failure> {
+    let mut votes = record.request.votes.clone();
+    votes.retain(|vote| vote.approver != *approver);
+    votes.push(Vote { approver: approver.clone(), says: ballot.says, at: now });
+    let expires_at = match ballot.says {
+        Say::Approve => record.request.expires_at,
+        Say::Refuse => now.plus_ms(app.approvals.refusal_ms),
+    };
+    let request = ApprovalRequest { votes, expires_at, ..record.request.clone() };
+    let mut next = ApprovalRecord { request, ..record.clone() };
+    next.state = match ballot.says {
+        Say::Refuse => ApprovalState::Refused,
+        Say::Approve if seek::counted(app, &next, now).await?.covers(&next.request.requirements) => {
+            ApprovalState::Approved
+        }
+        Say::Approve => ApprovalState::Pending,
+    };
+    Ok(next)
+}
+
+/// The entry about it. What was voted on is named by the digest that was shown, or by a commitment to it where it is
+/// about a user.
+async fn say(
+    app: &App,
+    next: &ApprovalRecord,
+    (ballot, approver): (&Ballot<'_>, &Approver),
+    batch: &mut Batch,
+) -> Result<(), Failure> {
+    let key = match next.user() {
+        None => None,
+        Some(user) => {
+            let record = app.store.record::<UserRecord>(&Key::user(user)).await?.ok_or_else(erased)?;
+            batch.require.push((Key::user(user), Require::Version(record.version)));
+            Some(kept::key(app, user).await?.ok_or_else(erased)?)
+        }
+    };
+    let saw = match &key {
+        None => ballot.saw.to_string(),
+        Some(key) => key.commitment("approval", ballot.saw.as_bytes()).to_string(),
+    };
+    let mut about = json!({
+        "approval": next.request.id.to_string(),
+        "decision_id": next.decision.to_string(),
+        "agent": next.agent.as_str(),
+        "role": approver.role().as_str(),
+        "says": ballot.says.as_str(),
+        "state": next.state.as_str(),
+        "saw": saw,
+        "reason": ballot.reason,
+    });
+    match (&ballot.voter, &key) {
+        (Voter::Operator(operator), _) => entry::act(batch, operator, "approval_voted", about),
+        (Voter::User(user), key) => {
+            about["by"] = json!({ "user": key.as_ref().map(|key| veil::user(user, key)) });
+            batch.entries.push(entry::body(batch.now, "approval_voted", json!({ "about": about }))?);
+            Ok(())
+        }
+    }
+}
+
+fn erased() -> Failure {
+    kept::erased("the user on whose behalf this was asked was erased")
+}

@@ -1,0 +1,121 @@
+//! What a provider's metadata says of asking users: where, how, and whether it can show them what they approve.
+//!
+//! It is the same document that keys are found by, and whatever it says is looked at before anything is sent there.
+
+use attorn_api::oauth::ATTORN_APPROVAL;
+use attorn_core::Issuer;
+use reqwest::Url;
+use serde::Deserialize;
+
+use super::problem::Problem;
+use crate::providers::fetch::FetchError;
+use crate::providers::issuer;
+
+/// Where a provider asks its users, and how.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Endpoints {
+    /// Where a question is put.
+    pub(super) authentication: Url,
+    /// Where it says what came of it.
+    pub(super) token: Url,
+    /// Whether it shows its users what they approve.
+    pub(super) shows_details: bool,
+}
+
+#[derive(Deserialize)]
+struct Wire {
+    issuer: String,
+    backchannel_authentication_endpoint: Option<String>,
+    token_endpoint: Option<String>,
+    #[serde(default)]
+    backchannel_token_delivery_modes_supported: Vec<String>,
+    #[serde(default)]
+    authorization_details_types_supported: Vec<String>,
+}
+
+/// What the metadata of this issuer says.
+pub(super) fn endpoints(issuer: &Issuer, document: &[u8]) -> Result<Endpoints, Problem> {
+    let malformed = || Problem::Metadata(FetchError::Configuration);
+    let wire: Wire = serde_json::from_slice(document).map_err(|_| malformed())?;
+    if wire.issuer != issuer.as_str() {
+        return Err(Problem::Metadata(FetchError::AnotherIssuer));
+    }
+    let (Some(authentication), Some(token)) = (wire.backchannel_authentication_endpoint, wire.token_endpoint) else {
+        return Err(Problem::NoBackchannel);
+    };
+    if !wire.backchannel_token_delivery_modes_supported.iter().any(|mode| mode == "poll") {
+        return Err(Problem::NoBackchannel);
+    }
+    Ok(Endpoints {
+        authentication: endpoint(issuer, &authentication)?,
+        token: endpoint(issuer, &token)?,
+        shows_details: wire.authorization_details_types_supported.iter().any(|known| known == ATTORN_APPROVAL),
+    })
+}
+
+/// An endpoint of this issuer's, if it is where something may be sent to.
+pub(super) fn endpoint(issuer: &Issuer, text: &str) -> Result<Url, Problem> {
+    let url = Url::parse(text).map_err(|_| Problem::Address)?;
+    let good = issuer::may_be_fetched(&url, issuer::is_local(issuer)) && url.fragment().is_none();
+    good.then_some(url).ok_or(Problem::Address)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn read(changes: &[(&str, Value)]) -> Result<Endpoints, Problem> {
+        let mut whole = json!({
+            "issuer": "https://sso.example", "token_endpoint": "https://sso.example/token",
+            "backchannel_authentication_endpoint": "https://sso.example/ask",
+            "backchannel_token_delivery_modes_supported": ["poll", "ping"], "more": 1,
+        });
+        for (name, value) in changes {
+            match value {
+                Value::Null => drop(whole.as_object_mut().unwrap().remove(*name)),
+                value => whole[*name] = value.clone(),
+            }
+        }
+        endpoints(&"https://sso.example".parse().unwrap(), whole.to_string().as_bytes())
+    }
+
+    #[test]
+    fn a_provider_that_polls_says_where() {
+        let found = read(&[]).unwrap();
+        assert_eq!((found.authentication.as_str(), found.shows_details), ("https://sso.example/ask", false));
+        assert_eq!(found.token.as_str(), "https://sso.example/token");
+        let types = |types: Value| read(&[("authorization_details_types_supported", types)]);
+        assert!(types(json!(["other", "attorn_approval"])).unwrap().shows_details);
+        assert!(!types(json!(["attorn_action"])).unwrap().shows_details);
+    }
+
+    #[test]
+    fn whatever_else_it_says_nobody_is_asked_there() {
+        const AUTHENTICATION: &str = "backchannel_authentication_endpoint";
+        const MODES: &str = "backchannel_token_delivery_modes_supported";
+        let malformed = Problem::Metadata(FetchError::Configuration);
+        for (name, value, expect) in [
+            ("issuer", json!("https://sso.example/"), Problem::Metadata(FetchError::AnotherIssuer)),
+            ("issuer", json!(null), malformed),
+            ("issuer", json!(1), malformed),
+            (AUTHENTICATION, json!(null), Problem::NoBackchannel),
+            ("token_endpoint", json!(null), Problem::NoBackchannel),
+            (MODES, json!(null), Problem::NoBackchannel),
+            (MODES, json!([]), Problem::NoBackchannel),
+            (MODES, json!(["ping", "push"]), Problem::NoBackchannel),
+            (MODES, json!("poll"), malformed),
+            (AUTHENTICATION, json!("http://sso.example/ask"), Problem::Address),
+            (AUTHENTICATION, json!("http://127.0.0.1/ask"), Problem::Address),
+            (AUTHENTICATION, json!("https://localhost/ask"), Problem::Address),
+            (AUTHENTICATION, json!("https://a:b@sso.example/ask"), Problem::Address),
+            (AUTHENTICATION, json!("https://sso.example/ask#x"), Problem::Address),
+            (AUTHENTICATION, json!("/ask"), Problem::Address),
+            ("token_endpoint", json!("file:///etc/passwd"), Problem::Address),
+        ] {
+            assert_eq!(read(&[(name, value.clone())]), Err(expect), "{name} {value}");
+        }
+        assert_eq!(endpoints(&"https://sso.example".parse().unwrap(), b"[]"), Err(malformed));
+    }
+}

@@ -1,0 +1,77 @@
+//! The routes on which people are asked, and say yes or no.
+
+use attorn_api::approvals::{
+    Approval, ApprovalList, ApprovalStanding, CastBallot, RegisterWebhook, RegisteredWebhook, Webhook, WebhookList,
+};
+use attorn_api::delegations::Revoke;
+use attorn_core::Duty::{Approver, Registrar};
+
+use super::{GET, POST};
+use crate::approvals::{routes, webhooks};
+use crate::http::route::Access::{Agent, Operator as Op};
+use crate::http::route::{Route, handler, json, route};
+
+pub(super) fn all() -> Vec<Route> {
+    [voting(), telling()].concat()
+}
+
+fn telling() -> Vec<Route> {
+    const WEBHOOKS: &str = "/v1/approval-webhooks";
+    vec![
+        route(
+            POST,
+            WEBHOOKS,
+            Op(Registrar),
+            ("registerApprovalWebhook", "Have somebody told of what is to be approved"),
+            handler!(webhooks::routes::register),
+        )
+        .takes(json::<RegisterWebhook>())
+        .gives(json::<RegisteredWebhook>())
+        .created(),
+        route(
+            GET,
+            WEBHOOKS,
+            Op(Registrar),
+            ("listApprovalWebhooks", "List who is told of what is to be approved"),
+            handler!(webhooks::routes::list),
+        )
+        .gives(json::<WebhookList>()),
+        route(
+            POST,
+            "/v1/approval-webhooks/{id}/revoke",
+            Op(Registrar),
+            ("revokeApprovalWebhook", "Tell somebody no more"),
+            handler!(webhooks::routes::revoke),
+        )
+        .takes(json::<Revoke>())
+        .gives(json::<Webhook>()),
+    ]
+}
+
+fn voting() -> Vec<Route> {
+    let vote = |path, doc, handler| {
+        route(POST, path, Op(Approver), doc, handler).takes(json::<CastBallot>()).gives(json::<Approval>())
+    };
+    vec![
+        route(
+            GET,
+            "/v1/approvals",
+            Op(Approver),
+            ("listApprovals", "List what operators are asked to approve: what waits, or in another state"),
+            handler!(routes::list),
+        )
+        .gives(json::<ApprovalList>()),
+        route(GET, "/v1/approvals/{id}", Op(Approver), ("showApproval", "Show an approval"), handler!(routes::show))
+            .gives(json::<Approval>()),
+        vote("/v1/approvals/{id}/approve", ("approve", "Say yes to exactly this"), handler!(routes::approve)),
+        vote("/v1/approvals/{id}/refuse", ("refuse", "Say no, for everybody"), handler!(routes::refuse)),
+        route(
+            GET,
+            "/v1/approvals/{id}/state",
+            Agent,
+            ("showApprovalState", "How far an approval is that one's challenge waits for"),
+            handler!(routes::standing),
+        )
+        .gives(json::<ApprovalStanding>()),
+    ]
+}

@@ -1,0 +1,142 @@
+//! Who is told of what is to be approved, and who holds up nobody.
+
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex};
+
+use attorn_api::approvals::{RegisteredWebhook, WebhookMessage};
+use attorn_identity::WebhookSecret;
+use attorn_tests::Metrics;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use data_encoding::BASE64;
+
+use super::*;
+
+/// A receiver that answers with this status, and keeps what it was sent.
+#[derive(Default)]
+struct Receiver {
+    status: AtomicU16,
+    seen: Mutex<Vec<(HeaderMap, Bytes)>>,
+}
+
+impl Receiver {
+    async fn start() -> (Arc<Self>, String) {
+        let receiver = Arc::new(Self::default());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/hook", listener.local_addr().unwrap());
+        let router = axum::Router::new().fallback(take).with_state(Arc::clone(&receiver));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        (receiver, url)
+    }
+
+    async fn got(&self, count: usize) -> Vec<(HeaderMap, Bytes)> {
+        loop {
+            let seen = self.seen.lock().unwrap().clone();
+            if seen.len() >= count {
+                return seen;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+async fn take(State(receiver): State<Arc<Receiver>>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    receiver.seen.lock().unwrap().push((headers, body));
+    StatusCode::from_u16(receiver.status.load(Ordering::SeqCst)).unwrap_or(StatusCode::OK)
+}
+
+async fn register(scene: &Scene, id: &str, url: &str) -> RegisteredWebhook {
+    let body = json!({ "id": id, "url": url, "loopback": true });
+    scene.world.staff.registrar.post("/v1/approval-webhooks", &body).await.expect(201).json()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_told_signed_and_of_nobody() {
+    let scene = Scene::new(ONE).await;
+    let (receiver, url) = Receiver::start().await;
+    let registered = register(&scene, "chat", &url).await;
+    let asked = scene.challenged(&ask()).await;
+    scene.challenged(&ask()).await;
+    let (headers, body) = receiver.got(1).await.remove(0);
+    let message: WebhookMessage = serde_json::from_slice(&body).unwrap();
+    assert_eq!((&message.approval, &message.code, message.agent.as_str()), (&asked.id, &asked.code, "support-bot"));
+    let text = String::from_utf8(body.to_vec()).unwrap();
+    assert!(!text.contains("article") && !text.contains("billing"), "{text}");
+    let header = |name: &str| headers[name].to_str().unwrap().to_owned();
+    let bytes = BASE64.decode(registered.secret.strip_prefix("whsec_").unwrap().as_bytes()).unwrap();
+    let secret = WebhookSecret::of_bytes(&bytes).unwrap();
+    let at: u64 = header("webhook-timestamp").parse().unwrap();
+    assert_eq!(header("webhook-signature"), secret.sign(&asked.id, at, &body));
+    assert_eq!(header("webhook-id"), asked.id);
+    // Neither the log nor a list has the secret.
+    let list = scene.world.staff.registrar.get("/v1/approval-webhooks").await.expect(200).text();
+    let log = format!("{:?}", scene.world.entries().await);
+    assert!(!list.contains("whsec_") && !log.contains(&registered.secret) && !log.contains(&url), "{list}");
+    // The second challenge asked nobody, and one who is revoked is told nothing.
+    let path = "/v1/approval-webhooks/chat/revoke";
+    scene.world.staff.registrar.post(path, &json!({})).await.expect(200);
+    scene.challenged(&ask_with(json!({ "resource": "article/43" }))).await;
+    let (other, url) = Receiver::start().await;
+    register(&scene, "pager", &url).await;
+    scene.challenged(&ask_with(json!({ "resource": "article/44" }))).await;
+    other.got(1).await;
+    assert_eq!(receiver.seen.lock().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_is_down_holds_up_nobody_and_is_told_later() {
+    let scene = Scene::new(ONE).await;
+    let (failing, url) = Receiver::start().await;
+    failing.status.store(503, Ordering::SeqCst);
+    register(&scene, "failing", &url).await;
+    register(&scene, "dead", "http://127.0.0.1:1/hook").await;
+    let (good, url) = Receiver::start().await;
+    register(&scene, "good", &url).await;
+    let asked = scene.challenged(&ask()).await;
+    good.got(1).await;
+    failing.got(2).await;
+    approve(&scene.ada, &asked.id).await;
+    assert_eq!(scene.world.bot.decide(&ask()).await.decision, Allow);
+    failing.status.store(200, Ordering::SeqCst);
+    let sent = failing.got(3).await;
+    assert!(sent.iter().all(|(headers, body)| headers["webhook-id"] == asked.id.as_str() && *body == sent[0].1));
+    loop {
+        let metrics = Metrics::of(&scene.world.staff.auditor).await;
+        let count = |event| metrics.count("attorn_webhook_events_total", &[("event", event)]).unwrap();
+        if count("delivered") >= 2 && count("attempt_failed") >= 2 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nothing_may_be_sent_is_refused() {
+    let scene = Scene::new(ONE).await;
+    let registrar = &scene.world.staff.registrar;
+    let own = format!("{}/hook", scene.world.reach.url);
+    for (url, loopback) in [
+        ("https://127.0.0.1/hook", false),
+        (own.as_str(), true),
+        ("https://169.254.169.254/hook", true),
+        ("http://chat.example/hook", false),
+        ("https://user:secret@192.0.2.1/hook", false),
+        ("no url", false),
+    ] {
+        let body = json!({ "id": "chat", "url": url, "loopback": loopback });
+        registrar.post("/v1/approval-webhooks", &body).await.refused(422, "invalid_field");
+    }
+    for n in 0..8 {
+        register(&scene, &format!("hook-{n}"), "http://127.0.0.1:1/hook").await;
+    }
+    let body = json!({ "id": "one-more", "url": "http://127.0.0.1:1/hook", "loopback": true });
+    registrar.post("/v1/approval-webhooks", &body).await.refused(409, "invalid_state");
+    registrar.post("/v1/approval-webhooks/hook-0/revoke", &json!({})).await.expect(200);
+    registrar.post("/v1/approval-webhooks/hook-0/revoke", &json!({})).await.refused(409, "invalid_state");
+    registrar
+        .post("/v1/approval-webhooks", &json!({ "id": "hook-0", "url": "http://127.0.0.1:1/", "loopback": true }))
+        .await
+        .refused(409, "already_exists");
+    registrar.post("/v1/approval-webhooks", &body).await.expect(201);
+}

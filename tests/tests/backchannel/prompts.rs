@@ -1,0 +1,329 @@
+//! A user is asked, and what comes of each answer that a provider can give.
+
+use std::time::Duration;
+
+use attorn_api::decisions::{ApprovalReference, DecisionAnswer, DecisionKind};
+use attorn_api::delegations::{Delegation, DelegationMade};
+use attorn_tests::behalf::exchange;
+use attorn_tests::device::{Form, Says};
+use attorn_tests::provider::{KeyKind, ProviderKey, with};
+use attorn_tests::world::PURPOSE_WITH_USER;
+use attorn_tests::{Behalf, Call, Metrics, components};
+use serde_json::{Value, json};
+
+/// How often a test looks for what the server does by itself.
+const LOOK: Duration = Duration::from_millis(50);
+const LOOKS_MAX: usize = 400;
+
+struct Scene {
+    behalf: Behalf,
+    delegation: Delegation,
+}
+
+impl Scene {
+    /// Alice's bot may pay 1.00 a day, and with her yes more; her provider asks her.
+    async fn new() -> Self {
+        Self::with(json!({ "client_id": "attorn", "client_authentication": "private_key_jwt" }), json!({})).await
+    }
+
+    async fn with(backchannel: Value, claims: Value) -> Self {
+        let behalf = Behalf::with_provider(json!({ "claims": ["customer", "preferred_username"] })).await;
+        let registrar = &behalf.staff.registrar;
+        registrar.post("/v1/providers/main/backchannel", &backchannel).await.expect(200);
+        let settings = json!({
+            "amount_argument": "amount", "currency_argument": "currency", "currency": "EUR", "scope": "user_agent",
+            "window": "day", "allow_max": 100, "challenge": { "max": 100_000, "role": "user", "count": 1 },
+        });
+        let limits = json!({ "cpu_us_max": 200_000, "wall_us_max": 240_000, "memory_bytes_max": 16 << 20 });
+        let extra = json!({ "limits": limits, "selector": { "actions": ["account.pay"] } });
+        behalf.activate_with("spend-limit", components::bytes("spend-limit"), settings, extra).await;
+        let claims = with(json!({ "client_id": "helper-client" }), claims);
+        let made: DelegationMade = exchange(&behalf.helper, &behalf.token(claims)).await.expect(201).json();
+        Self { behalf, delegation: made.delegation }
+    }
+
+    async fn pay(&self, amount: u64) -> DecisionAnswer {
+        let ask = json!({
+            "action": "account.pay", "resource": format!("account/{}/giro", self.delegation.user),
+            "purpose": PURPOSE_WITH_USER, "delegation": self.delegation.id,
+            "arguments": { "amount": amount, "currency": "EUR" },
+        });
+        self.behalf.helper.decide(&ask).await
+    }
+
+    /// What is asked of Alice.
+    async fn challenged(&self, amount: u64) -> ApprovalReference {
+        let answer = self.pay(amount).await;
+        assert_eq!(answer.decision, DecisionKind::Challenge, "{:?}", answer.reasons);
+        answer.approval.unwrap()
+    }
+
+    async fn state(&self, approval: &ApprovalReference) -> String {
+        let path = format!("/v1/approvals/{}/state", approval.id);
+        let state: Value = self.behalf.helper.send(Call::get(path)).await.expect(200).json();
+        state["state"].as_str().unwrap().to_owned()
+    }
+
+    async fn becomes(&self, approval: &ApprovalReference, expect: &str) {
+        for _ in 0..LOOKS_MAX {
+            if self.state(approval).await == expect {
+                return;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        panic!("the approval is {}, and not {expect}", self.state(approval).await);
+    }
+
+    /// Why the prompt ended without an answer of hers.
+    async fn ended(&self, approval: &ApprovalReference) -> String {
+        for _ in 0..LOOKS_MAX {
+            let entries = self.behalf.entries().await;
+            let ended = |entry: &&Value| entry["type"] == "prompt_ended" && entry["approval"] == approval.id.as_str();
+            if let Some(entry) = entries.iter().find(ended) {
+                return entry["why"].as_str().unwrap().to_owned();
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        panic!("the prompt did not end");
+    }
+
+    async fn question(&self, number: usize) -> Form {
+        self.behalf.provider.device().question(number).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alice_says_yes_on_her_device_and_once_is_once() {
+    let scene = Scene::new().await;
+    let approval = scene.challenged(5_000).await;
+    let question = scene.question(1).await;
+    for (name, expect) in [
+        ("scope", "openid"),
+        ("login_hint", "alice"),
+        ("binding_message", approval.code.as_str()),
+        ("client_id", "attorn"),
+        // The provider does not know the type, so it is told nothing of what is asked.
+        ("authorization_details", ""),
+    ] {
+        assert_eq!(question.get(name), expect, "{name}");
+    }
+    assert!((1..=300).contains(&question.get("requested_expiry").parse::<u64>().unwrap()));
+    assert!(question.authorization.is_none() && !question.get("client_assertion").is_empty());
+    scene.behalf.provider.device().polled(1).await;
+    assert_eq!(scene.state(&approval).await, "pending");
+    assert_eq!(scene.pay(5_000).await.decision, DecisionKind::Challenge);
+    scene.behalf.provider.device().says(Says::yes());
+    scene.becomes(&approval, "approved").await;
+    assert_eq!(scene.pay(5_000).await.decision, DecisionKind::Allow);
+    // She is asked anew for the next, and was asked once for this.
+    assert_eq!(scene.behalf.provider.device().questions().len(), 1);
+    scene.behalf.provider.device().says(Says::Pending);
+    assert_ne!(scene.challenged(5_000).await.id, approval.id);
+    scene.question(2).await;
+
+    let entries = scene.behalf.entries().await;
+    let of = |kind: &str| entries.iter().filter(|entry| entry["type"] == kind).cloned().collect::<Vec<_>>();
+    let (started, voted) = (of("prompt_started"), of("approval_voted"));
+    assert_eq!(started[0]["approval"], approval.id.as_str());
+    assert_eq!((&voted[0]["about"]["role"], &voted[0]["about"]["says"]), (&json!("user"), &json!("approve")));
+    assert!(!json!(entries).to_string().contains("alice"), "the log names her");
+    let metrics = Metrics::of(&scene.behalf.staff.auditor).await;
+    assert_eq!(metrics.count("attorn_prompt_events_total", &[("event", "approved")]), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alice_says_no_and_is_not_asked_again_for_a_while() {
+    let scene = Scene::new().await;
+    scene.behalf.provider.device().says(Says::No);
+    let approval = scene.challenged(5_000).await;
+    scene.becomes(&approval, "refused").await;
+    let again = scene.pay(5_000).await;
+    assert_eq!((again.decision, again.reasons[0].code.as_str()), (DecisionKind::Deny, "approval_refused"));
+    assert_eq!(scene.behalf.provider.device().questions().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_knows_the_type_is_told_what_is_asked() {
+    let secret = "p%: \u{e9}";
+    let backchannel = json!({
+        "client_id": "attorn", "client_authentication": "client_secret_basic", "client_secret": secret,
+        "login_hint_claim": "preferred_username",
+    });
+    let scene = Scene::with(backchannel, json!({ "preferred_username": "alice.a" })).await;
+    scene.behalf.provider.device().knows("attorn_approval");
+    let approval = scene.challenged(5_000).await;
+    let question = scene.question(1).await;
+    assert_eq!(question.get("login_hint"), "alice.a");
+    assert_eq!(question.authorization.as_deref(), Some("Basic YXR0b3JuOnAlMjUlM0ErJUMzJUE5"));
+    assert_eq!(question.get("client_assertion"), "");
+    let details: Value = serde_json::from_str(question.get("authorization_details")).unwrap();
+    let detail = &details[0];
+    for (name, expect) in [
+        ("type", "attorn_approval"),
+        ("approval", &approval.id),
+        ("code", &approval.code),
+        ("agent", "helper"),
+        ("action", "account.pay"),
+        ("purpose", PURPOSE_WITH_USER),
+    ] {
+        assert_eq!(detail[name], expect, "{name}");
+    }
+    assert!(detail["arguments"].as_str().unwrap().contains("5000"), "{detail}");
+    assert!(detail.get("user").is_none() && details.as_array().unwrap().len() == 1);
+}
+
+/// Each answer with the reason that is its own; the approval waits on, and nobody approved.
+async fn refused(answers: Vec<(Says, &str)>) {
+    let scene = Scene::new().await;
+    let device = scene.behalf.provider.device();
+    for (number, (says, expect)) in answers.into_iter().enumerate() {
+        device.says(says.clone());
+        let approval = scene.challenged(5_000 + number as u64).await;
+        assert_eq!(scene.ended(&approval).await, expect, "{says:?}");
+        assert_eq!(scene.state(&approval).await, "pending", "{says:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_another_s_is_nobody_s_yes() {
+    let claims = |claims: Value| Says::Yes(claims, json!({}));
+    let now_s = attorn_tests::machines::now_ms() / 1_000;
+    Box::pin(refused(vec![
+        (claims(json!({ "sub": "bob" })), "another_user"),
+        (claims(json!({ "sub": null })), "claim_missing"),
+        (claims(json!({ "urn:openid:params:jwt:claim:auth_req_id": "request-0" })), "another_request"),
+        (claims(json!({ "aud": "portal" })), "wrong_audience"),
+        (claims(json!({ "aud": ["attorn", "portal"] })), "wrong_audience"),
+        (claims(json!({ "azp": "bot-client" })), "wrong_audience"),
+        (claims(json!({ "iss": "https://other.example" })), "wrong_issuer"),
+        (claims(json!({ "iat": now_s - 60 })), "issued_before"),
+    ]))
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_nobody_signed_is_nobody_s_yes() {
+    let header = |header: Value| Says::Yes(json!({}), header);
+    let unsigned = format!("{}.{}.", "eyJhbGciOiJub25lIn0", "eyJpc3MiOiJ4Iiwic3ViIjoiYWxpY2UifQ");
+    let other = ProviderKey::generate(KeyKind::Es256, "key-1");
+    let forged = other.sign(&json!({ "alg": "ES256", "kid": "key-1" }).to_string(), &json!({ "iss": "x" }).to_string());
+    let token = |token: &str| Says::Raw(200, json!({ "id_token": token, "access_token": "a" }).to_string());
+    Box::pin(refused(vec![
+        (header(json!({ "alg": "none" })), "unsigned"),
+        (header(json!({ "alg": "HS256" })), "symmetric_algorithm"),
+        (header(json!({ "kid": "key-2" })), "unknown_key"),
+        (header(json!({ "typ": "at+jwt" })), "wrong_type"),
+        (header(json!({ "jku": "https://other.example/jwks" })), "forbidden_header"),
+        (token(&unsigned), "unsigned"),
+        (token(&forged), "wrong_issuer"),
+        (token("yes"), "token_malformed"),
+    ]))
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_none_is_nobody_s_yes() {
+    let raw = |status, text: &str| Says::Raw(status, text.into());
+    Box::pin(refused(vec![
+        (Says::Expired, "expired"),
+        (raw(200, r#"{"access_token":"a","token_type":"Bearer"}"#), "no_id_token"),
+        (raw(200, "yes"), "no_id_token"),
+        (raw(400, "no"), "nonsense"),
+        (raw(400, r#"{"error":"invalid_grant"}"#), "request_unknown"),
+        (raw(401, r#"{"error":"invalid_client"}"#), "client_refused"),
+        (raw(302, ""), "redirected"),
+        (raw(200, &"x".repeat(65 << 10)), "too_large"),
+    ]))
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_that_the_provider_refuses_is_not_put_again() {
+    let scene = Scene::new().await;
+    let device = scene.behalf.provider.device();
+    for (number, (status, error, expect)) in [
+        (400, "unknown_user_id", "unknown_user"),
+        (400, "invalid_binding_message", "code_refused"),
+        (400, "missing_user_code", "user_code_wanted"),
+        (401, "invalid_client", "client_refused"),
+        (403, "access_denied", "denied_at_once"),
+        (400, "out_of_tea", "nonsense"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        device.says_to_questions(Says::Raw(status, json!({ "error": error }).to_string()));
+        let approval = scene.challenged(5_000 + number as u64).await;
+        assert_eq!(scene.ended(&approval).await, expect);
+        assert_eq!(device.questions().len(), number + 1);
+    }
+    assert!(device.polls().is_empty());
+}
+
+/// A lower bound: however busy the machine is, it holds.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_told_to_slow_down_waits_five_seconds_longer() {
+    let scene = Scene::new().await;
+    let device = scene.behalf.provider.device();
+    device.says(Says::SlowDown);
+    let approval = scene.challenged(5_000).await;
+    device.polled(2).await;
+    let polls = device.polls();
+    assert!(polls[1].at.duration_since(polls[0].at) >= Duration::from_secs(6), "1 s and 5 more");
+    device.says(Says::yes());
+    scene.becomes(&approval, "approved").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prompt_outlives_the_server_and_is_not_put_twice() {
+    let mut scene = Scene::new().await;
+    let approval = scene.challenged(5_000).await;
+    scene.behalf.provider.device().polled(1).await;
+    scene.behalf.world.server.restart(false).await;
+    scene.behalf.provider.device().says(Says::yes());
+    scene.becomes(&approval, "approved").await;
+    let device = scene.behalf.provider.device();
+    assert_eq!(device.questions().len(), 1);
+    assert!(device.polls().iter().all(|poll| poll.get("auth_req_id") == "request-1"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nobody_is_asked_any_more_the_prompt_ends() {
+    let scene = Scene::new().await;
+    let approval = scene.challenged(5_000).await;
+    scene.behalf.provider.device().polled(1).await;
+    scene.behalf.staff.registrar.act("/v1/providers/main/backchannel/remove").await.expect(200);
+    assert_eq!(scene.ended(&approval).await, "provider_gone");
+    // The next is asked for, and nobody is prompted.
+    scene.challenged(6_000).await;
+    assert_eq!(scene.behalf.provider.device().questions().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_never_answers_holds_up_no_decision() {
+    let scene = Scene::new().await;
+    scene.behalf.provider.device().says_to_questions(Says::Nothing);
+    let approval = scene.challenged(5_000).await;
+    scene.question(1).await;
+    for _ in 0..20 {
+        assert_eq!(scene.pay(1).await.decision, DecisionKind::Allow);
+    }
+    assert_eq!(scene.state(&approval).await, "pending");
+    // It is asked again, and then it does.
+    scene.behalf.provider.device().takes_questions();
+    scene.behalf.provider.device().says(Says::yes());
+    scene.becomes(&approval, "approved").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_asks_for_who_is_gone() {
+    let scene = Scene::new().await;
+    scene.challenged(5_000).await;
+    scene.behalf.provider.device().polled(1).await;
+    scene.behalf.erase(&scene.delegation.user).await.expect(200);
+    // One may be on its way. It is polled every second.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let polls = scene.behalf.provider.device().polls().len();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(scene.behalf.provider.device().polls().len(), polls);
+}
