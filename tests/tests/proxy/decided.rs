@@ -181,6 +181,7 @@ async fn head_has_its_own_row_and_a_token_is_still_had_for_the_type() {
     assert!(scene.world.bot.decide(&ask()).await.credential.is_some());
     let mut login = ask();
     login["credential"] = "postgresql".into();
+    login["arguments"] = json!({});
     scene.world.bot.send(Call::post("/v1/decisions", &login)).await.refused(422, "no_target");
     let mut proxied = ask();
     proxied["credential"] = "proxy".into();

@@ -104,7 +104,8 @@ async fn only_active_targets_that_are_called_are_called() {
     scene.send(call("Crm")).await.refused(422, "invalid_field");
     let database = json!({ "id": "shop", "resource_types": ["order"], "password": "x", "postgresql": {
         "host": "127.0.0.1", "port": 1, "database": "shop", "admin": "attorn",
-        "rules": [{ "action": "*", "roles": ["reader"] }], "connections_max": 1, "leases_max": 1, "lease_ms_max": 1 } });
+        "rules": [{ "action": "*", "resource": "*", "roles": ["reader"] }],
+        "connections_max": 1, "leases_max": 1, "leases_per_agent_max": 1, "lease_ms_max": 1 } });
     registrar.post("/v1/targets", &database).await.expect(201);
     scene.send(call("shop")).await.refused(404, "not_found");
     registrar.post("/v1/targets/shop/secret", &json!({ "secret": "a-new-secret" })).await.refused(409, "invalid_state");
