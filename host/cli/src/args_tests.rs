@@ -5,10 +5,16 @@ use clap::error::ErrorKind;
 
 use super::*;
 
+#[path = "args_agent_tests.rs"]
+mod agents;
+
 fn parse(line: &str) -> Result<Cli, clap::Error> {
     // The environment of whoever runs the tests is not to matter.
     let server = ["attorn", "--server", "http://127.0.0.1:7400"];
-    Cli::try_parse_from(server.into_iter().chain(line.split_whitespace()))
+    // What stands between two `'` is one word.
+    let parts = line.split('\'').enumerate();
+    let words = parts.flat_map(|(n, part)| if n % 2 == 1 { vec![part] } else { part.split_whitespace().collect() });
+    Cli::try_parse_from(server.into_iter().chain(words))
 }
 
 #[track_caller]
@@ -169,55 +175,6 @@ fn audits_are_told_apart_and_need_what_they_need() {
         ("audit export --epoch 1 --dir d --witnessed", "cannot be used with"),
         ("audit replay 1/2/3/4", "neither an entry"),
         ("audit show x", "neither an entry (an index, `EPOCH/INDEX`, `LOG/EPOCH/INDEX`) nor a decision's id"),
-    ] {
-        refused(line, message);
-    }
-}
-
-#[test]
-fn who_an_agent_is_is_said_in_one_way() {
-    for (line, message) in [
-        (
-            "agent register bot --owner me --allow p:without-user:a:b/c",
-            "<--new-key <FILE>|--key-file <PUB.jwk>|--identity <SPIFFE_ID>>",
-        ),
-        ("agent register bot --owner me --allow p:without-user:a:b/c --identity bot", "is no SPIFFE ID"),
-        (
-            "agent register bot --owner me --allow p:without-user:a:b/c --identity spiffe://a.example/b --expires-in 5d",
-            "--new-key",
-        ),
-        ("agent register bot --owner me --new-key k --allow p:without-user:a:b/c --identity-method jwt", "--identity"),
-        ("agent key add bot", "<--new-key <FILE>|--key-file <PUB.jwk>>"),
-        ("decide --action a.b --resource a/1 --purpose p", "<--key <FILE>|--certificate <FILE>>"),
-        ("decide --certificate c --action a.b --resource a/1 --purpose p", "--certificate-key"),
-        ("decide --key k --certificate-key c --action a.b --resource a/1 --purpose p", "cannot be used with"),
-        (
-            "decide --key k --certificate c --certificate-key k --action a.b --resource a/1 --purpose p",
-            "cannot be used with",
-        ),
-    ] {
-        refused(line, message);
-    }
-}
-
-#[test]
-fn an_identity_is_a_spiffe_id_or_a_workload() {
-    for (line, message) in [
-        ("agent identity add bot --method jwt", "<SPIFFE_ID>"),
-        ("agent identity add bot spiffe://example.org/bot", "--method"),
-        ("agent identity add bot --workload-issuer https://k8s.example", "--subject"),
-        ("agent identity add bot --subject a --method jwt", "--workload-issuer"),
-        (
-            "agent identity add bot spiffe://example.org/bot --workload-issuer https://k --subject a",
-            "cannot be used with",
-        ),
-        ("agent identity revoke bot", "<SPIFFE_ID>"),
-        ("workload-issuer register c --issuer https://k8s.example", "--jwks"),
-        ("workload-issuer register c --jwks j", "--issuer"),
-        (
-            "workload-issuer register c --issuer https://k8s.example --jwks j --algorithm HS256",
-            "`HS256` is no algorithm",
-        ),
     ] {
         refused(line, message);
     }

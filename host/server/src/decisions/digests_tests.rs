@@ -208,7 +208,7 @@ fn the_digests_that_are_stored_stay_what_they_are() {
         "8bcca4457f7e835faba736799a5c7cfe631c1c43e5ab80abd321a3279760d44d",
         "83109c5b0a0114970a2955e1cafa9faea8a89c2ed52cd78f7c972378be95eaa1",
         "0d03dd68406abbfb15c305ca53153e262790a8096e47f787eef04f159715b9f4",
-        "GOLDEN",
+        "562c83ea7bbc7b468e2639a8092a2f21de132854489a9c877dcecb2da91f53d8",
     ];
     assert_eq!(digests, expect);
 }
