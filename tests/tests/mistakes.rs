@@ -113,7 +113,7 @@ fn about_files() -> Vec<Mistake> {
 fn about_entries() -> Vec<Mistake> {
     let not_there = "No such file or directory";
     vec![
-        mistake("audit receipt x", 2, "it is neither an index", ""),
+        mistake("audit receipt x", 2, "neither an entry (an index", ""),
         mistake("audit receipt 99999", 1, "there is no entry `99999`", ""),
         mistake("audit show 99999", 1, "there is no entry `99999`", ""),
         mistake("audit show 9/0", 1, "there is no", ""),

@@ -1,4 +1,5 @@
-//! The whole story, as the built binary plays it: `attorn demo`.
+//! The story, as the built binary plays it: `attorn demo`; and what it says of the acts where nothing is there to play
+//! them with. With PostgreSQL and Node they are played by `cargo xtask interop --only acts`.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
@@ -23,13 +24,14 @@ fn a_demo_without_components_fails_and_says_what_to_do() {
     assert!(said.contains("/nowhere.wasm"), "{said}");
 }
 
-/// Run the story with these arguments, and give what it said.
-fn story(more: &[&str]) -> String {
+/// Play with these arguments, and give what it said.
+fn played(more: &[&str]) -> String {
     let mut demo = demo();
     for (option, name) in [
         ("--component", "read-only"),
         ("--looping-component", "loop_in_evaluate"),
         ("--own-data-component", "own-data"),
+        ("--spend-limit-component", "spend-limit"),
     ] {
         demo.arg(option).arg(components::path(name));
     }
@@ -48,7 +50,7 @@ fn says(said: &str, parts: &[&str]) {
     }
 }
 
-/// Whether Node and the packages are there with which the second act is played.
+/// Whether Node and the packages are there with which Alice signs in.
 fn node() -> Option<String> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/node");
     let runs = Command::new("node").arg("--version").output().is_ok_and(|output| output.status.success());
@@ -62,13 +64,33 @@ fn the_story_comes_as_told() {
         eprintln!("no Node, or no `npm ci` in tests/interop/node: what is done on behalf of a user is not tried");
         return;
     };
-    let said = story(&["--interop", &directory]);
+    let said = played(&["--story", "--interop", &directory]);
     says(&said, &["allow", "deny", "verif", "Alice takes it back", "delegation_revoked", "found 0 times"]);
     assert!(!said.contains("skipped"), "{said}");
 }
 
 #[test]
 fn without_node_it_says_what_it_leaves_out_and_tells_the_rest() {
-    let said = story(&["--interop", "/nowhere"]);
+    let said = played(&["--story", "--interop", "/nowhere"]);
     says(&said, &["allow", "deny", "verif", "On Alice's behalf: skipped", "npm ci", "https://nodejs.org"]);
+}
+
+#[test]
+fn the_acts_say_what_they_leave_out_and_how_to_get_it() {
+    let said = played(&["--act", "1", "--act", "2", "--act", "3", "--interop", "/nowhere", "--postgresql", "/nowhere"]);
+    says(
+        &said,
+        &["no_applicable_policy", "outside_ceiling", "apt-get install postgresql", "npm ci", "All came as told"],
+    );
+    for line in ["act 1", "act 2", "act 3"] {
+        let summary = said.lines().rfind(|said| said.trim_start().starts_with(line)).unwrap();
+        assert!(summary.contains("left out: "), "{summary}");
+    }
+}
+
+#[test]
+fn an_act_that_is_none_is_refused() {
+    for arguments in [&["--act", "4"][..], &["--act", "1", "--keep"], &["--act", "1", "--story"]] {
+        assert_eq!(demo().args(arguments).output().unwrap().status.code(), Some(2), "{arguments:?}");
+    }
 }

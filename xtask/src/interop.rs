@@ -33,6 +33,8 @@ pub(crate) enum Part {
     Api,
     /// The audit log, for `fsck` of tessera and `litewitness` of torchwood
     Log,
+    /// The three acts of the demo
+    Acts,
     /// Logins in a PostgreSQL 15, which is started for it
     Postgresql,
 }

@@ -36,11 +36,18 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Build what the demo needs, and play it: a real server on loopback and the whole story
+    /// Build what the demo needs, and play it: a real server on loopback, the whole story, and three acts with a real
+    /// PostgreSQL
     Demo {
-        /// Leave the server running afterwards, and print commands to try by hand
+        /// Leave the server of the story running afterwards, and print commands to try by hand; no act is played
         #[arg(long)]
         keep: bool,
+        /// Play the story, and no act
+        #[arg(long)]
+        story: bool,
+        /// Play this act alone: 1, 2 or 3; repeat it for several
+        #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..=3), conflicts_with_all = ["keep", "story"])]
+        act: Vec<u8>,
     },
     /// Check everything: repository, format, lints, documentation, all tests
     Test,
@@ -104,7 +111,7 @@ fn main() -> ExitCode {
 fn perform(task: Task, steps: &mut Steps) -> Result<(), Failed> {
     let workspace = Workspace::find().map_err(|why| Failed::before_any_step(&why))?;
     match task {
-        Task::Demo { keep } => demo::demo(&workspace, steps, keep),
+        Task::Demo { keep, story, act } => demo::demo(&workspace, steps, &demo::Play::of(keep, story, act)),
         Task::Test => check::check(&workspace, steps, check::Length::Usual),
         Task::Ci => check::ci(&workspace, steps),
         Task::Full => check::check(&workspace, steps, check::Length::Long),

@@ -4,6 +4,7 @@ A user says yes and the agent has its token, and says no; whoever starts it has 
 a step, and exits with 0 only if all was as expected.
 """
 
+import requests
 from jwskate import Jwk
 from requests_oauth2client import (
     BackChannelAuthenticationPollingJob, DPoPKey, OAuth2Client, PrivateKeyJwt, oauth2_discovery_document_url)
@@ -45,13 +46,20 @@ def bound(asked, token, options):
     return {**check_token(token.access_token, options, True), "asked": asked}
 
 
+def client(options):
+    metadata = requests.get(oauth2_discovery_document_url(options.issuer), timeout=10).json()
+    demand("poll" in metadata["backchannel_token_delivery_modes_supported"], "there is no poll mode")
+    return OAuth2Client.from_discovery_document(
+        metadata, issuer=options.issuer, auth=PrivateKeyJwt(options.client_id, Jwk(options.key)), testing=True,
+        # The one endpoint that the library does not take from the metadata itself.
+        backchannel_authentication_endpoint=metadata["backchannel_authentication_endpoint"],
+    )
+
+
 def main():
     options = read_options(__doc__.splitlines()[0])
     steps = Steps(error_of)
-    found = steps.take("metadata", lambda: {"client": OAuth2Client.from_discovery_endpoint(
-        oauth2_discovery_document_url(options.issuer), issuer=options.issuer,
-        auth=PrivateKeyJwt(options.client_id, Jwk(options.key)), testing=True,
-    )})
+    found = steps.take("metadata", lambda: {"client": client(options)})
     if not found:
         return steps.finish()
     agent, proof_key = found["client"], DPoPKey(Jwk(options.key))

@@ -10,6 +10,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a step fails by panicking, and `steps` says which one it was")]
 
+mod acts;
 mod api;
 mod approvals;
 mod attorn;
@@ -74,6 +75,8 @@ enum Part {
     Api,
     /// The audit log: `fsck` of tessera reads it, and `litewitness` cosigns it.
     Log,
+    /// The three acts of `attorn demo`, each with a PostgreSQL and a provider of its own.
+    Acts,
     /// Logins in a PostgreSQL, and a server that is killed while it makes and ends them.
     Postgresql,
 }
@@ -91,6 +94,7 @@ impl Part {
             Self::Certificates => Box::pin(certificates::play(tools, steps)).await,
             Self::Api => Box::pin(api::play(tools, steps)).await,
             Self::Log => Box::pin(log::play(tools, steps)).await,
+            Self::Acts => Box::pin(acts::play(tools, steps)).await,
             Self::Postgresql => Box::pin(postgresql::play(steps)).await,
         }
     }

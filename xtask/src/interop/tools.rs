@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use super::Part;
 
 /// What runs scripts of Node.
-pub(super) const NODE: &[Part] = &[Part::OidcProvider, Part::Keycloak, Part::Clients];
+pub(super) const NODE: &[Part] = &[Part::OidcProvider, Part::Keycloak, Part::Clients, Part::Acts];
 /// What runs scripts of Python.
 pub(super) const PYTHON: &[Part] = &[Part::Keycloak, Part::Clients, Part::Api];
 /// What runs programs that are built with Go.
@@ -70,7 +70,7 @@ const TOOLS: &[Tool] = &[
     Tool {
         command: &["/usr/lib/postgresql/15/bin/postgres", "--version"],
         at_least: Some((15, 0)),
-        needed_by: &[Part::Postgresql],
+        needed_by: &[Part::Postgresql, Part::Acts],
         help: "PostgreSQL 15 (Debian: `apt-get install postgresql-15`)",
     },
 ];

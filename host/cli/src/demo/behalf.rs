@@ -1,44 +1,44 @@
-//! The second act: Alice signs in at a provider that is not ours and lets the bot act for her; the bot does what is
+//! On a user's behalf: Alice signs in at a provider that is not ours and lets the bot act for her; the bot does what is
 //! hers and not what is Bob's, hands a part to another agent, and both stop when she says so.
 //!
 //! It needs Node. Without it this says so, and the rest of the story is as before.
 
 mod acting;
 mod offer;
-mod provider;
 mod registry;
 mod taking_back;
 
 use attorn_agent::{AgentKey, Client, Decision, Delegation, Request};
 use attorn_api::ProblemCode;
 
-use self::provider::{Scripts, SignInProvider};
+pub(super) use self::acting::{may, short};
 use super::Stage;
 use super::components::Components;
 use super::operators;
+use super::provider::{Scripts, SignInProvider};
 use super::registry::SERVE_CUSTOMERS;
 use super::resource_server::Service;
 use crate::commands::demo::Demo;
 use crate::failure::Failure;
 
 /// What Attorn is called in tokens that delegate.
-const AUDIENCE: &str = "https://attorn.example";
+pub(super) const AUDIENCE: &str = "https://attorn.example";
 /// What it is called in those with which users see and revoke.
-const USERS_AUDIENCE: &str = "https://attorn.example/users";
+pub(super) const USERS_AUDIENCE: &str = "https://attorn.example/users";
 
 /// Whose invoices there are.
 const OF_ALICE: &str = "invoice/17";
 const OF_BOB: &str = "invoice/18";
 
-/// Who there is beside those of the first act.
-pub(super) struct Act {
+/// Who there is beside those of before.
+pub(super) struct Behalf {
     provider: SignInProvider,
     billing: Service,
     /// The server's id of Alice.
     alice: String,
 }
 
-impl Act {
+impl Behalf {
     /// What would name Alice: none of it is to stand in the audit log.
     pub(super) fn names(&self) -> Result<Vec<String>, Failure> {
         Ok(vec!["alice".into(), self.provider.subject("alice")?.to_owned(), self.alice.clone()])
@@ -89,7 +89,7 @@ fn request(action: &str, invoice: &str, delegation: &Delegation) -> Request {
 /// An agent reads an invoice: it asks, and shows what it got to the billing service.
 async fn reads(
     stage: &mut Stage<'_>,
-    act: &Act,
+    act: &Behalf,
     agent: &str,
     delegation: &Delegation,
     who: &str,

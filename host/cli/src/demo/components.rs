@@ -11,6 +11,7 @@ pub(super) struct Components {
     pub(super) read_only: Vec<u8>,
     pub(super) looping: Vec<u8>,
     pub(super) own_data: Vec<u8>,
+    pub(super) spend_limit: Vec<u8>,
 }
 
 impl Components {
@@ -24,6 +25,7 @@ impl Components {
             read_only: read(&demo.component, "read-only.wasm")?,
             looping: read(&demo.looping_component, "loop_in_evaluate.wasm")?,
             own_data: read(&demo.own_data_component, "own-data.wasm")?,
+            spend_limit: read(&demo.spend_limit_component, "spend-limit.wasm")?,
         })
     }
 }
@@ -37,5 +39,6 @@ fn beside_executable(name: &str) -> Result<PathBuf, Failure> {
         return Ok(path);
     }
     Err(Failure::new(format!("the demo needs the component `{}`, which is not there", path.display()))
-        .with_help("`cargo xtask demo` builds it; or name them with `--component`, `--looping-component` and `--own-data-component`"))
+        .with_help("`cargo xtask demo` builds it; or name them with `--component`, `--looping-component`, `--own-data-component` and \
+                    `--spend-limit-component`"))
 }

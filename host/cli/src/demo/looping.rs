@@ -31,7 +31,7 @@ pub(super) async fn play(stage: &mut Stage<'_>, components: &Components) -> Resu
         action: "report.run",
         limits: LIMITS,
     };
-    put_in_force(stage, &policy).await?;
+    put_in_force(&stage.narrator, (&stage.host, &stage.operators), &policy).await?;
 
     let (reporter, reader) = (stage.bot()?, stage.bot()?);
     let report = Request::new("report.run", "article/1", REPORTING);

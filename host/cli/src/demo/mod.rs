@@ -1,10 +1,11 @@
 //! The story: a support bot, what it may do, and everything that it must not do; then the same on behalf of
-//! somebody.
+//! somebody. Then three acts with credentials that live for seconds in a real database: see `acts`.
 //!
 //! It is played against a real server, a child process of this very executable with an empty store,
 //! through the public API only. Every step says what was asked and what came back, and the first
 //! that comes otherwise than told ends the story with exit code 1.
 
+pub(crate) mod acts;
 mod asking;
 mod audit;
 mod behalf;
@@ -17,6 +18,7 @@ mod looping;
 mod narrator;
 mod operators;
 mod policies;
+mod provider;
 mod raw;
 mod registry;
 mod resource_server;
@@ -26,11 +28,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use attorn_agent::{AgentKey, Client};
-use serde_json::json;
+use clap::ValueEnum as _;
+use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::commands::demo::Demo;
-use crate::demo::behalf::Act;
+use crate::demo::acts::Act;
+use crate::demo::behalf::Behalf;
 use crate::demo::components::Components;
 use crate::demo::host::Host;
 use crate::demo::narrator::Narrator;
@@ -47,8 +51,8 @@ struct Stage<'a> {
     host: Host,
     operators: Operators,
     faq: Service,
-    /// The second act, once it was played.
-    act: Option<Act>,
+    /// What was done on Alice's behalf, once it was.
+    act: Option<Behalf>,
 }
 
 impl Stage<'_> {
@@ -66,14 +70,35 @@ fn bot_key_path(directory: &Path) -> PathBuf {
     directory.join("keys").join("support-bot.key")
 }
 
-/// Play the story.
+/// Play what was asked for: the story, and then the acts; or some of them.
 pub(crate) async fn run(demo: &Demo, output: &Output) -> Result<Exit, Failure> {
-    let started = Instant::now();
     let components = Components::find(demo)?;
+    let mut report = json!({});
+    if demo.act.is_empty() {
+        report = tell(demo, &components, output).await?;
+    }
+    if !(demo.story || demo.keep) {
+        let acts = if demo.act.is_empty() { Act::value_variants() } else { &demo.act[..] };
+        let started = Instant::now();
+        let played = acts::play(acts, demo, &components, output).await?;
+        report["acts"] = played.iter().map(acts::Played::report).collect();
+        if !output.json {
+            acts::summary(&played, started.elapsed(), output);
+        }
+    }
+    if output.json {
+        output.json(&report)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Play the story; what came of it, for programs.
+async fn tell(demo: &Demo, components: &Components, output: &Output) -> Result<Value, Failure> {
+    let started = Instant::now();
     let directory = fresh_directory()?;
     let narrator = Narrator::new(output);
     narrator.say(format!("Everything of this demo is in {}", directory.display()));
-    let done = play(narrator, demo, &components, &directory, started).await;
+    let done = play(narrator, demo, components, &directory, started).await;
     done.map_err(|failure| {
         let help = format!("the server's log is `{}`", Host::log_path(&directory).display());
         if failure.help.is_none() { failure.with_help(help) } else { failure }
@@ -86,7 +111,7 @@ async fn play(
     components: &Components,
     directory: &Path,
     started: Instant,
-) -> Result<Exit, Failure> {
+) -> Result<Value, Failure> {
     // Whatever is dropped here takes the server with it.
     let (mut stage, entries) = tokio::select! {
         told = story(narrator, demo, components, directory) => told?,
@@ -134,7 +159,7 @@ async fn interrupted() -> Result<&'static str, Failure> {
 }
 
 /// Stop the server, and say what came of it all and where to look.
-async fn end(mut stage: Stage<'_>, entries: u64, took: Duration) -> Result<Exit, Failure> {
+async fn end(mut stage: Stage<'_>, entries: u64, took: Duration) -> Result<Value, Failure> {
     stage.narrator.part("The end");
     let status = stage.host.stop().await?;
     stage.narrator.step(
@@ -150,16 +175,16 @@ async fn end(mut stage: Stage<'_>, entries: u64, took: Duration) -> Result<Exit,
         ("audit log", audit::export_path(&stage.directory)),
     ];
     let output = stage.narrator.output();
+    let report = json!({
+        "allowed": tally.allowed,
+        "denied": tally.denied,
+        "refused": tally.refused,
+        "entries": entries,
+        "on_behalf": if stage.act.is_some() { "played" } else { "skipped" },
+        "directory": stage.directory.display().to_string(),
+    });
     if output.json {
-        output.json(&json!({
-            "allowed": tally.allowed,
-            "denied": tally.denied,
-            "refused": tally.refused,
-            "entries": entries,
-            "on_behalf": if stage.act.is_some() { "played" } else { "skipped" },
-            "directory": stage.directory.display().to_string(),
-        }))?;
-        return Ok(Exit::Done);
+        return Ok(report);
     }
     output.line("");
     output.line(format!("All came as told, in {seconds:.1} s."));
@@ -174,7 +199,7 @@ async fn end(mut stage: Stage<'_>, entries: u64, took: Duration) -> Result<Exit,
     for (what, path) in look {
         output.line(format!("  {what:13}  {}", path.display()));
     }
-    Ok(Exit::Done)
+    Ok(report)
 }
 
 fn fresh_directory() -> Result<PathBuf, Failure> {

@@ -71,12 +71,32 @@ async fn one(
     id: &str,
     duties: &[&str],
 ) -> Result<Token, Failure> {
-    let registered: RegisteredOperator = client.post("/v1/operators", &operator(id, duties)).await?;
-    private_file(&token_path(directory, id), &registered.token)?;
+    let registered = hire(client, directory, id, duties).await?;
     let as_told = registered.operator.id == id && registered.operator.duties == duties;
     let asked = format!("register the operator {id}, duties {}", duties.join(", "));
     narrator.step(asked, "registered; the token is shown this once", as_told)?;
     registered.token.parse()
+}
+
+async fn hire(
+    client: &OperatorClient,
+    directory: &Path,
+    id: &str,
+    duties: &[&str],
+) -> Result<RegisteredOperator, Failure> {
+    let registered: RegisteredOperator = client.post("/v1/operators", &operator(id, duties)).await?;
+    private_file(&token_path(directory, id), &registered.token)?;
+    Ok(registered)
+}
+
+/// The same people, where the story is about something else.
+pub(super) async fn hire_all(host: &Host, bootstrap: Token, directory: &Path) -> Result<Operators, Failure> {
+    let carol = hire(&host.client(Some(&bootstrap))?, directory, "carol", &["admin"]).await?.token.parse()?;
+    let carol = host.client(Some(&carol))?;
+    let registrar = hire(&carol, directory, "registrar", &["registrar"]).await?.token.parse()?;
+    let policy_admin = hire(&carol, directory, "policy-admin", &["policy_admin", "policy_weakener"]).await?;
+    let auditor = hire(&carol, directory, "auditor", &["auditor"]).await?.token.parse()?;
+    Ok(Operators { registrar, policy_admin: policy_admin.token.parse()?, auditor })
 }
 
 /// A call of an operator's that has to be refused with this code.

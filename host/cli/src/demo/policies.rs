@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 
 use super::Stage;
 use super::components::Components;
+use super::host::Host;
+use super::narrator::Narrator;
+use super::operators::Operators;
 use super::registry::ANSWER_QUESTIONS;
 use crate::failure::Failure;
 
@@ -36,12 +39,16 @@ pub(super) async fn play(stage: &mut Stage<'_>, components: &Components) -> Resu
         action: "faq.*",
         limits: PATIENT_LIMITS,
     };
-    put_in_force(stage, &read_only).await
+    put_in_force(&stage.narrator, (&stage.host, &stage.operators), &read_only).await
 }
 
 /// Push a policy and put it in force.
-pub(super) async fn put_in_force(stage: &mut Stage<'_>, policy: &NewPolicy<'_>) -> Result<(), Failure> {
-    let client = stage.host.client(Some(&stage.operators.policy_admin))?;
+pub(super) async fn put_in_force(
+    narrator: &Narrator<'_>,
+    (host, operators): (&Host, &Operators),
+    policy: &NewPolicy<'_>,
+) -> Result<(), Failure> {
+    let client = host.client(Some(&operators.policy_admin))?;
     let digest = blake3::hash(policy.component).to_hex().to_string();
     let put: Component = client.put(&format!("/v1/components/{digest}"), policy.component.to_vec()).await?;
     let body = PushVersion {
@@ -62,5 +69,5 @@ pub(super) async fn put_in_force(stage: &mut Stage<'_>, policy: &NewPolicy<'_>) 
         &digest[..12],
         policy.action
     );
-    stage.narrator.step(asked, format!("in force: revision {}", changed.active_set.revision), as_told)
+    narrator.step(asked, format!("in force: revision {}", changed.active_set.revision), as_told)
 }

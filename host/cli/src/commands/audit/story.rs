@@ -19,6 +19,7 @@ pub(super) fn tell(told: &Told) -> Result<Vec<String>, Failure> {
     who(&entry, record, &mut say);
     asked(&entry, record, &mut say);
     said(&entry, record, &mut say);
+    approval(&entry["approval"], &mut say);
     granted(&entry, &mut say);
     for later in &told.came_of_it {
         if let Some(what) = came_of_it(&body(later)?) {
@@ -60,6 +61,10 @@ fn asked(entry: &Value, record: &Value, say: &mut impl FnMut(&str, String)) {
     let known = wanted["resource"].as_str().filter(|known| *known != resource);
     let known = known.map(|known| format!(" ({known})")).unwrap_or_default();
     say("asked", format!("{} on {resource}{known}", text(&entry["action"])));
+    if let Some(kind) = entry["credential"]["kind"].as_str() {
+        let target = entry["credential"]["target"].as_str().unwrap_or("no target");
+        say("", format!("a login at {target} ({kind})"));
+    }
     for (name, member) in [("arguments", &wanted["arguments"]), ("claims", &wanted["claims"])] {
         if member.as_object().is_some_and(|member| !member.is_empty()) {
             say("", format!("{name} {member}"));
@@ -98,6 +103,30 @@ fn said(entry: &Value, record: &Value, say: &mut impl FnMut(&str, String)) {
     }
 }
 
+/// What an approval had to do with it.
+fn approval(approval: &Value, say: &mut impl FnMut(&str, String)) {
+    let id = text(&approval["id"]);
+    let each = |members: &Value, what: &dyn Fn(&Value) -> String| {
+        members.as_array().into_iter().flatten().map(what).collect::<Vec<_>>().join(", ")
+    };
+    let what = match approval["is"].as_str() {
+        None => return,
+        Some("requested") => {
+            let of = each(&approval["approvers"], &|one| format!("{} {}", one["count"], text(&one["role"])));
+            format!("{id} asks for {of}")
+        }
+        Some("spent") => {
+            let by = each(&approval["approved_by"], &|one| match one["operator"].as_str() {
+                Some(operator) => format!("operator {operator}"),
+                None => format!("user {}", text(&one["user"])),
+            });
+            format!("{id} approved by {by}")
+        }
+        Some(other) => format!("{id} is {other}"),
+    };
+    say("approval", what);
+}
+
 fn granted(entry: &Value, say: &mut impl FnMut(&str, String)) {
     let grant = &entry["grant"];
     if !grant.is_object() {
@@ -132,6 +161,14 @@ fn came_of_it(entry: &Value) -> Option<String> {
                 format!("{}/{} {}", text(&policy["policy"]), policy["version"], text(&policy["outcome"]))
             });
             format!("shadow policies said: {}", each.collect::<Vec<_>>().join(", "))
+        }
+        "approval_voted" => {
+            let about = &entry["about"];
+            let who = match entry["operator"].as_str() {
+                Some(operator) => format!("operator {operator}"),
+                None => format!("user {}", text(&about["by"]["user"])),
+            };
+            format!("{who} says {}: {} is {}", text(&about["says"]), text(&about["approval"]), text(&about["state"]))
         }
         "replay" => {
             let comparison = text(&entry["about"]["comparison"]);

@@ -32,12 +32,14 @@ fn an_allow_is_told_with_what_came_of_it() {
         "resource": "article/42", "arguments": { "section": "a" }, "claims": {} } });
     let used = json!({ "type": "grant_used", "time_ms": 1_000, "resource_server": "faq", "use_number": 1 });
     let effect = json!({ "type": "grant_effect", "time_ms": 2_000, "use_number": 1, "effect": "done", "note": null });
+    let about = json!({ "approval": "apr_1", "says": "approve", "state": "approved", "by": { "user": "psn_1" } });
+    let voted = json!({ "type": "approval_voted", "time_ms": 2_000, "about": about });
     let about = json!({ "decision_id": "dec_1", "comparison": "identical" });
     let replayed = json!({ "type": "replay", "time_ms": 3_000, "operator": "alice", "about": about });
     let told = Told {
         entry: entry(4, &decision()),
         record: Some(record),
-        came_of_it: vec![entry(5, &used), entry(6, &effect), entry(7, &replayed)],
+        came_of_it: vec![entry(5, &used), entry(6, &effect), entry(7, &replayed), entry(8, &voted)],
     };
     let expect = r#"
 dec_1  allow at 1970-01-01T00:00:00.000Z
@@ -54,6 +56,7 @@ result    grant grt_1 for faq, one use, until 1970-01-01T00:01:00.000Z
 then      1970-01-01T00:00:01.000Z faq used it, use 1 (entry 1/5)
 then      1970-01-01T00:00:02.000Z use 1 came to done (entry 1/6)
 then      1970-01-01T00:00:03.000Z operator alice had it decided again: identical (entry 1/7)
+then      1970-01-01T00:00:02.000Z user psn_1 says approve: apr_1 is approved (entry 1/8)
 proof     entry log/1/4
           attorn audit receipt 1/4 > receipt.txt
           attorn audit verify --receipt receipt.txt --key log.key
@@ -94,4 +97,30 @@ fn an_entry_that_has_nothing_is_told_without_a_panic() {
     let told = Told { entry: entry(0, &json!({})), record: Some(json!(7)), came_of_it: vec![entry(1, &json!([]))] };
     let lines = tell(&told).unwrap();
     assert_eq!(lines[0], "?  ? at ?");
+}
+
+#[test]
+fn an_approval_and_a_login_are_told() {
+    let told = |approval: Value| {
+        let mut body = decision();
+        body["approval"] = approval;
+        body["credential"] = json!({ "kind": "postgresql", "target": "shop" });
+        tell(&Told { entry: entry(0, &body), record: Some(json!({})), came_of_it: Vec::new() }).unwrap()
+    };
+    for (approval, expect) in [
+        (
+            json!({ "id": "apr_1", "is": "spent", "approved_by": [{ "operator": "ada" }, { "user": "psn_1" }] }),
+            "approval  apr_1 approved by operator ada, user psn_1",
+        ),
+        (
+            json!({ "id": "apr_1", "is": "requested", "approvers": [{ "role": "user", "count": 1 }] }),
+            "approval  apr_1 asks for 1 user",
+        ),
+        (json!({ "id": "apr_1", "is": "pending" }), "approval  apr_1 is pending"),
+    ] {
+        let lines = told(approval);
+        assert!(lines.iter().any(|line| line == expect), "{lines:?}");
+        assert!(lines.iter().any(|line| line == "          a login at shop (postgresql)"), "{lines:?}");
+    }
+    assert!(!told(Value::Null).iter().any(|line| line.starts_with("approval")));
 }

@@ -6,7 +6,7 @@ use attorn_agent::{Delegation, Request};
 use attorn_api::ProblemCode;
 use attorn_api::agents::{Agent, AgentState};
 
-use super::{AUDIENCE, Act, OF_ALICE, OF_BOB, client, denied, reads, refused, request};
+use super::{AUDIENCE, Behalf, OF_ALICE, OF_BOB, client, denied, reads, refused, request};
 use crate::demo::Stage;
 use crate::demo::registry::SERVE_CUSTOMERS;
 use crate::failure::Failure;
@@ -23,7 +23,7 @@ pub(super) struct Told {
 /// one more, because tokens say whole seconds.
 const CLEARLY_LATER_MS: u64 = 6_100;
 
-pub(super) async fn play(stage: &mut Stage<'_>, act: &Act) -> Result<Told, Failure> {
+pub(super) async fn play(stage: &mut Stage<'_>, act: &Behalf) -> Result<Told, Failure> {
     stage.narrator.part("Alice lets the bot act for her");
     let alone = Request::new("invoice.read", OF_ALICE, SERVE_CUSTOMERS);
     let asked = format!("before she does, support-bot asks to invoice.read {OF_ALICE}");
@@ -52,17 +52,17 @@ pub(super) async fn play(stage: &mut Stage<'_>, act: &Act) -> Result<Told, Failu
 }
 
 /// The beginning of an id.
-pub(super) fn short(id: &str) -> &str {
+pub(in crate::demo) fn short(id: &str) -> &str {
     id.get(..12).unwrap_or(id)
 }
 
 /// What may be done by a delegation.
-pub(super) fn may(delegation: &Delegation) -> String {
+pub(in crate::demo) fn may(delegation: &Delegation) -> String {
     let permissions = delegation.permissions().iter().map(|one| format!("{} {}", one.action, one.resource));
     permissions.collect::<Vec<_>>().join(", ")
 }
 
-/// Wait until a token that is issued now is clearly later than the bot's suspension in the first act.
+/// Wait until a token that is issued now is clearly later than the bot's suspension before.
 async fn let_some_time_pass(stage: &Stage<'_>) -> Result<(), Failure> {
     let registrar = stage.host.client(Some(&stage.operators.registrar))?;
     let agent: Agent = registrar.get("/v1/agents/support-bot").await?;

@@ -4,12 +4,12 @@ use attorn_agent::Delegation;
 use attorn_api::ProblemCode;
 
 use super::acting::{may, short};
-use super::{Act, OF_ALICE, client, denied, reads, refused, request};
+use super::{Behalf, OF_ALICE, client, denied, reads, refused, request};
 use crate::demo::Stage;
 use crate::failure::Failure;
 
 /// Give what the other agent got.
-pub(super) async fn play(stage: &mut Stage<'_>, act: &Act, root: &Delegation) -> Result<Delegation, Failure> {
+pub(super) async fn play(stage: &mut Stage<'_>, act: &Behalf, root: &Delegation) -> Result<Delegation, Failure> {
     stage.narrator.part("The bot hands on one task");
     let bot = client(stage, "support-bot")?;
     let came = bot.offer(root, "reader", [("invoice.*", OF_ALICE)]).await;

@@ -10,11 +10,11 @@ use attorn_api::resource_servers::{self, RegisterResourceServer};
 use attorn_api::users::{Entitlement, NameUser, User};
 use serde_json::{Value, json};
 
-use super::provider::{Scripts, SignInProvider};
-use super::{AUDIENCE, Act, OF_ALICE, OF_BOB, USERS_AUDIENCE};
+use super::{AUDIENCE, Behalf, OF_ALICE, OF_BOB, USERS_AUDIENCE};
 use crate::demo::Stage;
 use crate::demo::components::Components;
 use crate::demo::policies::{NewPolicy, PATIENT_LIMITS, put_in_force};
+use crate::demo::provider::{Scripts, SignInProvider};
 use crate::demo::registry::{KEY_LIFE, SERVE_CUSTOMERS, for_users, jwk};
 use crate::demo::resource_server::Service;
 use crate::failure::Failure;
@@ -22,9 +22,9 @@ use crate::failure::Failure;
 /// What the provider is called here.
 const PROVIDER: &str = "sign-in";
 
-pub(super) async fn play(stage: &mut Stage<'_>, scripts: Scripts, components: &Components) -> Result<Act, Failure> {
+pub(super) async fn play(stage: &mut Stage<'_>, scripts: Scripts, components: &Components) -> Result<Behalf, Failure> {
     stage.narrator.part("On Alice's behalf: who there is now");
-    let provider = SignInProvider::start(scripts, &stage.directory.join("provider.log")).await?;
+    let provider = SignInProvider::start(scripts, &stage.directory.join("provider.log"), None).await?;
     let came = format!("it listens on {}", provider.issuer());
     stage.narrator.step("a provider that is not ours: npm oidc-provider, in a Node of its own", came, true)?;
     trust(stage, &provider).await?;
@@ -39,8 +39,8 @@ pub(super) async fn play(stage: &mut Stage<'_>, scripts: Scripts, components: &C
         action: "invoice.*",
         limits: PATIENT_LIMITS,
     };
-    put_in_force(stage, &own_data).await?;
-    Ok(Act { provider, billing, alice })
+    put_in_force(&stage.narrator, (&stage.host, &stage.operators), &own_data).await?;
+    Ok(Behalf { provider, billing, alice })
 }
 
 /// What tokens of this provider mean.

@@ -5,7 +5,7 @@ use attorn_api::ProblemCode;
 use attorn_api::delegations::{self, DelegationList, Revoke};
 
 use super::acting::Told;
-use super::{Act, OF_ALICE, USERS_AUDIENCE, client, denied, refused, request};
+use super::{Behalf, OF_ALICE, USERS_AUDIENCE, client, denied, refused, request};
 use crate::context::Token;
 use crate::demo::Stage;
 use crate::demo::operators;
@@ -14,7 +14,7 @@ use crate::failure::Failure;
 
 const PATH: &str = "/v1/me/delegations";
 
-pub(super) async fn play(stage: &mut Stage<'_>, act: &Act, told: &Told, child: &Delegation) -> Result<(), Failure> {
+pub(super) async fn play(stage: &mut Stage<'_>, act: &Behalf, told: &Told, child: &Delegation) -> Result<(), Failure> {
     stage.narrator.part("Alice takes it back");
     let root = &told.delegation;
     let agents = stage.host.client(Some(&Token::of_user(&told.access_token)?))?;

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 
 use crate::failure::Failure;
@@ -26,16 +27,17 @@ const LINE_BYTES_MAX: u64 = 64 << 10;
 const NODE_MAJOR_MIN: u32 = 20;
 
 /// The scripts, and a Node that can run them.
-pub(in crate::demo) struct Scripts {
+pub(super) struct Scripts {
     directory: PathBuf,
 }
 
 /// A provider, while it runs.
-pub(in crate::demo) struct SignInProvider {
+pub(super) struct SignInProvider {
     scripts: Scripts,
     ready: Ready,
     // It ends when its input does, which is with this.
-    _running: (Child, BufReader<ChildStdout>),
+    child: Child,
+    lines: BufReader<ChildStdout>,
 }
 
 /// What it says when it is ready.
@@ -53,14 +55,14 @@ struct Account {
 
 /// What a client gets when a user has signed in and consented.
 #[derive(Deserialize)]
-pub(in crate::demo) struct Tokens {
-    pub(in crate::demo) access_token: String,
-    pub(in crate::demo) id_token: String,
+pub(super) struct Tokens {
+    pub(super) access_token: String,
+    pub(super) id_token: String,
 }
 
 impl Scripts {
     /// Find them, or say what is missing.
-    pub(in crate::demo) async fn find(named: Option<&Path>) -> Result<Self, String> {
+    pub(super) async fn find(named: Option<&Path>) -> Result<Self, String> {
         let directory = named.map_or_else(beside_executable, Path::to_owned);
         if !directory.join("provider.mjs").is_file() {
             return Err(format!("the scripts of `{}` are not there", directory.display()));
@@ -90,10 +92,14 @@ impl Scripts {
 }
 
 impl SignInProvider {
-    /// Start it on a free port; its error output goes to this file.
-    pub(in crate::demo) async fn start(scripts: Scripts, log: &Path) -> Result<Self, Failure> {
+    /// Start it on a free port; its error output goes to this file. It asks users for whoever has the keys that this URL
+    /// gives, if there is one.
+    pub(super) async fn start(scripts: Scripts, log: &Path, asks_for: Option<&str>) -> Result<Self, Failure> {
         let file = File::create_new(log).map_err(|error| Failure::file("make", log, &error))?;
         let mut node = scripts.node("provider.mjs");
+        if let Some(keys) = asks_for {
+            node.arg("--approvals-jwks").arg(keys);
+        }
         let mut child = node
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -101,34 +107,49 @@ impl SignInProvider {
             .spawn()
             .map_err(|error| Failure::of(&error))?;
         let output = child.stdout.take().ok_or_else(|| Failure::new("the provider has no output"))?;
-        let mut output = BufReader::new(output);
-        let mut line = String::new();
-        let mut first = (&mut output).take(LINE_BYTES_MAX);
-        let read = tokio::time::timeout(PATIENCE, first.read_line(&mut line)).await;
-        read.map_err(|_| Failure::new("the provider was not ready in time"))?.map_err(|error| Failure::of(&error))?;
-        let ready = json("provider.mjs", line.as_bytes())
+        let mut lines = BufReader::new(output);
+        let ready = line(&mut lines)
+            .await
             .map_err(|failure| failure.with_help(format!("what it says of it is in `{}`", log.display())))?;
-        Ok(Self { scripts, ready, _running: (child, output) })
+        Ok(Self { scripts, ready, child, lines })
     }
 
-    pub(in crate::demo) fn issuer(&self) -> &str {
+    /// Tell it to do something, and give what it says to that.
+    pub(super) async fn tell(&mut self, command: &Value) -> Result<Value, Failure> {
+        let input = self.child.stdin.as_mut().ok_or_else(|| Failure::new("the provider has no input"))?;
+        input.write_all(format!("{command}\n").as_bytes()).await.map_err(|error| Failure::of(&error))?;
+        let said: Value = line(&mut self.lines).await?;
+        if said["done"] == command["do"] { Ok(said) } else { Err(Failure::new(format!("the provider says {said}"))) }
+    }
+
+    pub(super) fn issuer(&self) -> &str {
         &self.ready.issuer
     }
 
     /// What it calls the user of this name in `sub`.
-    pub(in crate::demo) fn subject(&self, name: &str) -> Result<&str, Failure> {
+    pub(super) fn subject(&self, name: &str) -> Result<&str, Failure> {
         let account = self.ready.accounts.iter().find(|account| account.name == name);
         account.map(|account| &*account.subject).ok_or_else(|| Failure::new(format!("the provider knows no {name}")))
     }
 
-    /// Alice signs in on the provider's pages and consents to whatever this client asks of her for this audience.
-    pub(in crate::demo) async fn alice_signs_in(&self, client: &str, audience: &str) -> Result<Tokens, Failure> {
+    /// Alice signs in on the provider's pages and consents to seeing and paying for this client and audience.
+    pub(super) async fn alice_signs_in(&self, client: &str, audience: &str) -> Result<Tokens, Failure> {
+        self.signs_in("alice", (client, audience), "invoices payments").await
+    }
+
+    /// A user signs in on the provider's pages and consents to these scopes, for this client and audience.
+    pub(super) async fn signs_in(
+        &self,
+        user: &str,
+        (client, audience): (&str, &str),
+        scopes: &str,
+    ) -> Result<Tokens, Failure> {
         let mut node = self.scripts.node("login.mjs");
         for (name, value) in [
             ("--issuer", self.issuer()),
             ("--client", client),
-            ("--user", "alice"),
-            ("--scope", "invoices payments"),
+            ("--user", user),
+            ("--scope", scopes),
             ("--audience", audience),
             ("--consent", "yes"),
         ] {
@@ -138,10 +159,19 @@ impl SignInProvider {
         let finished = finished.map_err(|_| Failure::new("signing in takes too long"))?;
         let finished = finished.map_err(|error| Failure::of(&error))?;
         if !finished.status.success() {
-            return Err(super::super::host::said("Alice could not sign in", &finished));
+            return Err(super::host::said(&format!("{user} could not sign in"), &finished));
         }
         json("login.mjs", &finished.stdout)
     }
+}
+
+/// The next line of the provider's.
+async fn line<T: DeserializeOwned>(lines: &mut BufReader<ChildStdout>) -> Result<T, Failure> {
+    let mut text = String::new();
+    let mut next = lines.take(LINE_BYTES_MAX);
+    let read = tokio::time::timeout(PATIENCE, next.read_line(&mut text)).await;
+    read.map_err(|_| Failure::new("the provider says nothing"))?.map_err(|error| Failure::of(&error))?;
+    json("provider.mjs", text.as_bytes())
 }
 
 /// What a script prints. It holds tokens, so that nothing of it gets into an error.
