@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use attorn_agent::{AgentKey, Algorithm};
 use attorn_api::decisions::DecisionAnswer;
-use attorn_api::{IDEMPOTENCY_HEADER, NONCE_HEADER, PROOF_HEADER};
+use attorn_api::{FOR_HEADER, IDEMPOTENCY_HEADER, NONCE_HEADER, PROOF_HEADER};
 use serde_json::{Value, json};
 
 use crate::http::{Answer, Call, Reach};
@@ -67,6 +67,11 @@ impl Machine {
     /// The proof of a request.
     pub fn prove(&self, call: &Call, nonce: Option<&str>, at: SystemTime) -> String {
         let url = format!("{}{}", self.reach.url, call.path);
+        if call.path.starts_with("/proxy/") {
+            let asked_for = call.headers.iter().find(|(name, _)| name == FOR_HEADER).map(|(_, value)| value.as_slice());
+            let asked_for = asked_for.and_then(|value| std::str::from_utf8(value).ok()).unwrap_or_default();
+            return self.key.prove_onward(&call.method, &url, &call.body, asked_for, nonce, at).unwrap();
+        }
         self.key.prove(&call.method, &url, &call.body, nonce, at).unwrap()
     }
 

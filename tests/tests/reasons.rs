@@ -76,7 +76,8 @@ fn place(reason: HostReason) -> Place {
         // At the API an expired key authenticates nobody: a 401 in `proofs.rs`. The bound catches a key
         // that expires between authentication and decision, in attorn-core's tests.
         // What `decide` makes of counters that count for nobody stands in attorn-core's tests.
-        HostReason::KeyExpired | HostReason::CounterWithoutSubject => Place::NotHere,
+        // What a proxy does not call: `proxy.rs`.
+        HostReason::KeyExpired | HostReason::CounterWithoutSubject | HostReason::NoProxyRoute => Place::NotHere,
         HostReason::LimitExceeded => Place::Counters,
         // Who cannot be asked, who said no, and when too much waits: `approvals.rs`.
         HostReason::ApprovalImpossible | HostReason::ApprovalRefused | HostReason::TooManyApprovals => Place::Approvals,

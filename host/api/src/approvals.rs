@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::decisions::{ApprovalRequirement, CredentialKind, Reason};
+use crate::decisions::{ApprovalRequirement, Reason};
 
 /// What an approver is asked. All texts in it that an agent or a policy wrote are shown with everything escaped that is
 /// not plainly visible: control characters, marks that turn the direction of writing, blanks that are none, and the
@@ -63,8 +63,8 @@ pub struct Asked {
     /// SHA-256 of the whole arguments in canonical form.
     pub arguments_digest: String,
     /// What it is to be given.
-    pub credential: CredentialKind,
-    /// The target where that would be made; none of a token.
+    pub credential: AskedCredential,
+    /// The target where that would be made, or where its request would go; none of a token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
     /// Who would accept that.
@@ -73,6 +73,18 @@ pub struct Asked {
     pub reasons: Vec<Reason>,
     /// What follows from a yes.
     pub follows: Follows,
+}
+
+/// What an agent is to be given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AskedCredential {
+    /// A signed token, for the resource server.
+    Token,
+    /// A login in a database.
+    Postgresql,
+    /// Nothing: its request goes on to a service, once, with what is in the arguments.
+    Proxy,
 }
 
 /// The user on whose behalf an agent asks.

@@ -43,5 +43,12 @@ pub const NONCE_HEADER: &str = "DPoP-Nonce";
 /// The header that makes a decision happen once however often it is asked for.
 pub const IDEMPOTENCY_HEADER: &str = "Idempotency-Key";
 
+/// The header of a request that goes through a proxy which says what it is for: the purpose, and `; delegation=…` and
+/// `; session=…` where they belong. The proof signs it (`attorn_for`).
+pub const FOR_HEADER: &str = "Attorn-For";
+
+/// The header of an answer that came through a proxy which names the recorded decision.
+pub const DECISION_HEADER: &str = "Attorn-Decision";
+
 /// The header that names a request in the server's log, in problems and in answers.
 pub const REQUEST_ID_HEADER: &str = "X-Request-ID";

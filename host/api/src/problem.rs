@@ -6,10 +6,12 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use crate::decisions::{ApprovalReference, Reason};
+
 /// The media type of a problem.
 pub const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
 
-/// An error of the API. No decision was made, and nothing was changed.
+/// An error of the API. No decision was made and nothing was changed, unless it names a decision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// `urn:attorn:problem:` and the code.
@@ -29,6 +31,15 @@ pub struct Problem {
     /// Names the request in the server's log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+    /// Names the recorded decision, where there is one: `dec_…`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision_id: Option<String>,
+    /// Why it was decided so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<Reason>,
+    /// The approval that it waits for, where it was a challenge. When somebody has said yes, send the same again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalReference>,
 }
 
 macro_rules! problem_codes {
@@ -145,6 +156,16 @@ problem_codes! {
     TargetUnavailable = "target_unavailable", 503, "The target makes no credential now";
     /// The resource type is tied to another target.
     TargetTypeTaken = "target_type_taken", 409, "The resource type is tied to another target";
+    /// The path, or another part of what is to go on, could be read in two ways.
+    InvalidPath = "invalid_path", 400, "The path is not one that goes on";
+    /// It was decided that the agent may not.
+    Denied = "denied", 403, "This is denied";
+    /// It was decided that the agent may, with an approval.
+    ApprovalNeeded = "approval_needed", 403, "This needs an approval";
+    /// The request was sent on, and what came back is no answer.
+    UpstreamFailed = "upstream_failed", 502, "The target gave no answer that can be passed on";
+    /// The request was sent on, and no answer came in time.
+    UpstreamTimeout = "upstream_timeout", 504, "The target did not answer in time";
     /// The vote names another digest than that of what is asked.
     ApprovalMismatch = "approval_mismatch", 409, "The vote is on something else than what is asked";
     /// The component cannot be a policy.
@@ -213,6 +234,9 @@ impl Problem {
             detail: detail.into(),
             help: None,
             request_id: None,
+            decision_id: None,
+            reasons: Vec::new(),
+            approval: None,
         }
     }
 

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Register a target of the kind `postgresql`.
+/// Register a target: `postgresql` with `password`, or `proxy` with `secret`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RegisterTarget {
@@ -11,10 +11,18 @@ pub struct RegisterTarget {
     pub id: String,
     /// The resource types that credentials for it are about, 1 to 64; each is tied to one target at most.
     pub resource_types: Vec<String>,
-    /// Where it is, and what it gives.
-    pub postgresql: Postgresql,
+    /// A database: where it is, and what it gives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postgresql: Option<Postgresql>,
     /// The password of its administrator, 1 to 1,024 bytes. It is kept wrapped and never shown.
-    pub password: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+    /// A service that is called for agents: where it is, and what is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<Proxy>,
+    /// What is shown to it, 8 to 1,024 visible ASCII characters. It is kept wrapped and never shown to anybody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
 }
 
 impl std::fmt::Debug for RegisterTarget {
@@ -77,6 +85,76 @@ pub struct UserTable {
     pub table: String,
 }
 
+/// A service that is called for agents, apart from its secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Proxy {
+    /// Where it answers: `https://api.example`; `http://` for loopback addresses only.
+    pub origin: String,
+    /// Certificates in PEM by which its own is verified, at most 32 KiB; without them, those that the machine trusts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_roots_pem: Option<String>,
+    /// The header that carries the secret, in lower case: `authorization`, `x-api-key`.
+    pub secret_header: String,
+    /// What stands before the secret there: `Bearer `.
+    #[serde(default)]
+    pub secret_prefix: String,
+    /// What is called, 1 to 64 rows; the first that fits counts, and what no row is for is denied.
+    pub routes: Vec<ProxyRoute>,
+    /// Headers of a request that go on, each once, and stand in its arguments; 32 at most.
+    #[serde(default)]
+    pub request_headers: Vec<String>,
+    /// Headers of an answer that are passed on beside the usual ones; 32 at most.
+    #[serde(default)]
+    pub response_headers: Vec<String>,
+    /// The most bytes of a request's body, up to 32 KiB.
+    pub request_bytes_max: u32,
+    /// The most bytes of an answer's body, up to 1 GiB.
+    pub response_bytes_max: u64,
+    /// How many milliseconds may pass until an answer begins, up to 20,000.
+    pub head_ms_max: u64,
+    /// For how many milliseconds an answer may pause, up to 60,000.
+    pub idle_ms_max: u64,
+    /// How many milliseconds it may take in all, up to a quarter of an hour.
+    pub total_ms_max: u64,
+    /// How many requests it is sent at once, up to 256.
+    pub requests_max: u32,
+}
+
+/// What a method and a path come to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProxyRoute {
+    /// `GET`, `HEAD`, `POST`, `PUT`, `PATCH` or `DELETE`.
+    pub method: String,
+    /// A path in which `{name}` stands for one segment: `/v2/invoices/{id}`.
+    pub path: String,
+    /// The action that it is: `invoice.read`.
+    pub action: String,
+    /// The resource, with `{name}` where the path has it: `invoice/{id}`.
+    pub resource: String,
+    /// The names that its query may have, 32 at most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub query: Vec<String>,
+    /// Its body: `json`, or a media type of which the arguments have the digest; none if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+}
+
+/// Put another secret in the place of the one that is shown to a service: `POST /v1/targets/{id}/secret`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReplaceTargetSecret {
+    /// The new one, 8 to 1,024 visible ASCII characters.
+    pub secret: String,
+}
+
+impl std::fmt::Debug for ReplaceTargetSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReplaceTargetSecret").finish_non_exhaustive()
+    }
+}
+
 /// A target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -85,11 +163,15 @@ pub struct Target {
     pub id: String,
     /// The resource types that credentials for it are about.
     pub resource_types: Vec<String>,
-    /// Where it is, and what it gives.
-    pub postgresql: Postgresql,
+    /// A database: where it is, and what it gives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postgresql: Option<Postgresql>,
+    /// A service that is called for agents: where it is, and what is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<Proxy>,
     /// `active`, `suspended` or `retired`.
     pub state: String,
-    /// Which password of its administrator's counts, from 1.
+    /// Which secret of its counts, from 1.
     pub secret_version: u32,
     /// How many leases have not ended.
     pub open_leases: u64,

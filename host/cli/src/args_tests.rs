@@ -1,3 +1,5 @@
+// Long because: what the command line refuses stands in one place.
+
 use clap::CommandFactory as _;
 use clap::error::ErrorKind;
 
@@ -48,6 +50,10 @@ fn arguments_that_mean_nothing_are_refused() {
         ("target register shop --role 'a b/c='", "`` is no name in a database"),
         ("target register shop --user-table logins", "it has no `.`"),
         ("target register shop --host db", "--password-file"),
+        ("target register crm --kind proxy --resource-type note", "--file"),
+        ("target register crm --kind proxy --file crm.json --resource-type note", "--secret-file"),
+        ("target register crm --kind proxy --file crm.json --secret-file - --host db", "cannot be used with"),
+        ("target rotate-secret crm", "--secret-file"),
         ("lease show grt_1", "it does not begin with `lse_`"),
         ("lease list --target ../x", "is no target id"),
         (REGISTER, "--allow"),

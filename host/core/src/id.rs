@@ -94,6 +94,10 @@ const fn host(b: u8) -> bool {
     b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':')
 }
 
+const fn field(b: u8) -> bool {
+    lower_digit(b) || b == b'-'
+}
+
 const fn token(b: u8) -> bool {
     b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~' | b':')
 }
@@ -182,6 +186,8 @@ ids! {
     WebhookId = "webhook id", lower name*, max 64, "lower-case letters, digits, `-` and `_`, a letter first, at most 64";
     /// Where a target answers: the name of a machine, or an address.
     HostName = "host", host host*, max 253, "a name or an IP address: letters, digits, `-`, `_`, `.` and `:`, at most 253";
+    /// A header of HTTP, in lower case.
+    FieldName = "header name", lower field*, max 64, "lower-case letters, digits and `-`, a letter first, at most 64";
     /// A claim of a provider's tokens.
     ClaimName = "claim name", foreign foreign*, max 128, "visible ASCII characters without `*`, quotes and `\\`, at most 128";
 }

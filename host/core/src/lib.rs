@@ -28,6 +28,7 @@ pub mod index;
 pub mod permission;
 pub mod policy;
 pub mod provider;
+pub mod proxy;
 pub mod reason;
 pub mod request;
 pub mod resource_server;
@@ -51,9 +52,9 @@ pub use fact::{FactName, FactPrefix, FactTemplate};
 pub use grant::{Grant, GrantBehalf};
 pub use holder::{Holder, KeyBinding};
 pub use id::{
-    AgentId, ApprovalId, Audience, ClaimName, ClientId, DecisionId, DelegationId, DetailName, Digest, GrantId,
-    HostName, InstanceName, Issuer, KeyThumbprint, LabelName, LeaseId, OperatorId, Owner, ParseError, PolicyId,
-    ProviderId, Purpose, ReasonCode, ResourceServerId, ScopeName, SessionId, TargetId, UserId, WebhookId,
+    AgentId, ApprovalId, Audience, ClaimName, ClientId, DecisionId, DelegationId, DetailName, Digest, FieldName,
+    GrantId, HostName, InstanceName, Issuer, KeyThumbprint, LabelName, LeaseId, OperatorId, Owner, ParseError,
+    PolicyId, ProviderId, Purpose, ReasonCode, ResourceServerId, ScopeName, SessionId, TargetId, UserId, WebhookId,
     WorkloadIssuerId, WorkloadSubject,
 };
 pub use identity::{Identity, IdentityMethod, IdentitySubject};
@@ -63,11 +64,13 @@ pub use policy::{ComponentClass, PolicyLimits, PolicyMode, Selector, SelectorSid
 pub use provider::{
     AgentNaming, Consent, ConsentMapping, Consents, DetailMapping, IssuerAlgorithm, ProviderTokenType, ResourcePrefix,
 };
+pub use proxy::{ProxyMethod, ProxyOrigin, ProxyPath, ProxyRoute, ProxySettings};
 pub use request::{JsonText, Request};
 pub use resource_server::{ResourceServer, UseCounting};
 pub use spiffe::{SpiffeId, TrustDomain};
 pub use target::{
-    LeaseState, PostgresqlSettings, RoleRule, SqlName, TargetKind, TargetState, TargetTls, UserTable, WantedCredential,
+    LeaseState, PostgresqlSettings, RoleRule, SqlName, TargetKind, TargetSettings, TargetState, TargetTls, UserTable,
+    WantedCredential,
 };
 pub use terms::{Debit, Obligation, Terms};
 pub use time::{TimeMs, TimeSpan};

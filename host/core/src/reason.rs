@@ -86,6 +86,8 @@ host_reasons! {
     ResourceTypeUnknown = "resource_type_unknown", "no resource server is registered for this type of resource";
     /// A bound: whoever accepts credentials for this type of resource does not count their uses.
     UsesNotCounted = "uses_not_counted", "the resource server for this type of resource does not count uses of grants";
+    /// The proxy calls nothing by this method and path.
+    NoProxyRoute = "no_proxy_route", "the target's table has no row for this method and path";
     /// No policy in force is about this request.
     NoApplicablePolicy = "no_applicable_policy", "no policy in force is about this request";
     /// More policies are about this request than one decision asks.

@@ -8,35 +8,57 @@ use std::str::FromStr;
 
 use crate::id::{HostName, ParseError, TargetId};
 use crate::permission::{Action, Permission, Resource};
+use crate::proxy::ProxySettings;
 use crate::request::JsonText;
 
-/// What kind of credential a target makes.
+/// What a target is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TargetKind {
     /// A login in a PostgreSQL.
     Postgresql,
+    /// A service that is called for agents: nothing is given to them.
+    Proxy,
 }
 
 impl TargetKind {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::Postgresql];
+    pub const ALL: &[Self] = &[Self::Postgresql, Self::Proxy];
 
     /// Its name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Postgresql => "postgresql",
+            Self::Proxy => "proxy",
         }
     }
 }
 
-/// The credential that an agent asks for where that is no token. Policies see it: what is made at a target can do more
-/// than the one action of its grant, and nobody counts how often.
+impl FromStr for TargetKind {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let found = Self::ALL.iter().find(|kind| kind.as_str() == text).copied();
+        found.ok_or_else(|| ParseError::new("kind of a target", text, "there is none of this name", TARGET_KIND_HELP))
+    }
+}
+
+const TARGET_KIND_HELP: &str = "`postgresql` or `proxy`";
+
+impl fmt::Display for TargetKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What an agent asks for where that is no token: a login, or that its request goes on to a service. Policies see it. A
+/// login can do more than the one action of its grant, and nobody counts how often; what goes on does so at once, and
+/// nothing but what was decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WantedCredential {
     /// Of which kind it is.
     pub kind: TargetKind,
-    /// Where it would be made; none if the resource's type is tied to no target.
+    /// Where it would be made, or where the request would go; none if the resource's type is tied to no target.
     pub target: Option<TargetId>,
 }
 
@@ -72,6 +94,56 @@ impl TargetState {
             Self::Active => "active",
             Self::Suspended => "suspended",
             Self::Retired => "retired",
+        }
+    }
+}
+
+/// What a target is, and what it gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TargetSettings {
+    /// A database in which logins are made.
+    Postgresql(PostgresqlSettings),
+    /// A service that is called for agents, with a secret that they never see.
+    Proxy(ProxySettings),
+}
+
+impl TargetSettings {
+    /// Its kind.
+    #[must_use]
+    pub const fn kind(&self) -> TargetKind {
+        match self {
+            Self::Postgresql(_) => TargetKind::Postgresql,
+            Self::Proxy(_) => TargetKind::Proxy,
+        }
+    }
+
+    /// The settings of a database, if it is one.
+    #[must_use]
+    pub const fn postgresql(&self) -> Option<&PostgresqlSettings> {
+        match self {
+            Self::Postgresql(settings) => Some(settings),
+            Self::Proxy(_) => None,
+        }
+    }
+
+    /// The settings of a service that is called, if it is one.
+    #[must_use]
+    pub const fn proxy(&self) -> Option<&ProxySettings> {
+        match self {
+            Self::Proxy(settings) => Some(settings),
+            Self::Postgresql(_) => None,
+        }
+    }
+
+    /// What is wrong with it, if anything is.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that names the member.
+    pub fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Postgresql(settings) => settings.check(),
+            Self::Proxy(settings) => settings.check(),
         }
     }
 }
@@ -310,8 +382,21 @@ mod tests {
         for &kind in TargetKind::ALL {
             let with = |target: Option<&str>| WantedCredential { kind, target: target.map(|id| id.parse().unwrap()) };
             let kind = kind.as_str();
+            assert_eq!(kind.parse::<TargetKind>().unwrap().to_string(), kind);
             assert_eq!(with(None).text().as_str(), format!(r#"{{"kind":"{kind}","target":null}}"#));
             assert_eq!(with(Some("shop")).text().as_str(), format!(r#"{{"kind":"{kind}","target":"shop"}}"#));
+        }
+    }
+
+    #[test]
+    fn there_are_no_other_kinds() {
+        for text in ["", "Proxy", "ssh", "token"] {
+            let error = text.parse::<TargetKind>().unwrap_err();
+            assert_eq!(
+                (error.to_string().ends_with("no kind of a target: there is none of this name"), error.help()),
+                (true, TARGET_KIND_HELP),
+                "{error}"
+            );
         }
     }
 

@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::{
-    BodyDigest, Jwk, Nonces, ProofError, ProofExpectation, PublicKey, ReplayGuard, ReplayLimits, UnverifiedProof,
-    VerifiedProof,
+    BodyDigest, Jwk, Nonces, Passage, ProofError, ProofExpectation, PublicKey, ReplayGuard, ReplayLimits,
+    UnverifiedProof, VerifiedProof,
 };
 use attorn_agent::key::{AgentKey, Algorithm};
 use attorn_core::TimeMs;
@@ -18,6 +18,7 @@ const EXPECTATION: ProofExpectation<'_> = ProofExpectation {
     body_digest: BodyDigest::Needed,
     now: NOW,
     access_token: None,
+    passage: None,
 };
 
 fn now() -> SystemTime {
@@ -79,6 +80,22 @@ fn a_proof_with_a_token_is_of_that_token() {
             let expectation = ProofExpectation { access_token, ..EXPECTATION };
             let outcome = UnverifiedProof::parse(&proof).unwrap().verify(&registered, &expectation, &nonces);
             assert_eq!(outcome.is_ok(), expect, "{access_token:?}");
+        }
+    }
+}
+
+#[test]
+fn a_proof_of_what_goes_on_has_the_query_and_says_whom_it_is_for() {
+    let nonces = Nonces::new().unwrap();
+    for key in keys() {
+        let registered: PublicKey = key.public_jwk().parse().unwrap();
+        let (url, nonce) = (format!("{URL}?a=1#top"), nonces.current(NOW));
+        let proof = key.prove_onward("POST", &url, b"{}", "support", Some(&nonce), now()).unwrap();
+        for (query, expect) in [("a=1", true), ("a=2", false), ("", false)] {
+            let passage = Some(Passage { query, asked_for: Some("support") });
+            let expectation = ProofExpectation { passage, ..EXPECTATION };
+            let outcome = UnverifiedProof::parse(&proof).unwrap().verify(&registered, &expectation, &nonces);
+            assert_eq!(outcome.is_ok(), expect, "{query}");
         }
     }
 }

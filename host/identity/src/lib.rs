@@ -47,7 +47,7 @@ pub use client_signer::ClientSigner;
 pub use jwk::{Algorithm, Jwk, JwkError};
 pub use key::PublicKey;
 pub use nonce::Nonces;
-pub use proof::{BodyDigest, ProofError, ProofExpectation, UnverifiedProof, VerifiedProof};
+pub use proof::{BodyDigest, Passage, ProofError, ProofExpectation, UnverifiedProof, VerifiedProof};
 pub use random::NoRandomness;
 pub use replay::{AcceptedProof, ReplayGuard, ReplayLimits};
 pub use secret::{OperatorToken, OperatorTokenKind};

@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use crate::jwk::Algorithm;
 use crate::key::{PublicKey, SIGNATURE_BYTES};
 use crate::nonce::Nonces;
-use crate::target::same_target;
+use crate::target::{query_of, same_target};
 
 mod error;
 #[cfg(test)]
@@ -51,6 +51,18 @@ pub struct ProofExpectation<'a> {
     pub now: TimeMs,
     /// The access token that comes with the request, if one does. The proof must be of it, too.
     pub access_token: Option<&'a str>,
+    /// What goes on to another server, if anything does. The proof must be of that, too.
+    pub passage: Option<Passage<'a>>,
+}
+
+/// What a request brings that goes on to another server, beside what every request does. The proof's `htu` has the
+/// query, and its `attorn_for` says the same as the request's header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Passage<'a> {
+    /// What stands behind the `?`; empty if there is none.
+    pub query: &'a str,
+    /// For whom and why it is made, as the header says it; none if there is not exactly one.
+    pub asked_for: Option<&'a str>,
 }
 
 /// Whether a proof has to sign the digest of the request's body.
@@ -117,7 +129,7 @@ impl UnverifiedProof {
     ///
     /// # Errors
     ///
-    /// What does not hold, the first of: method, URL, age, nonce, access token, body, signature.
+    /// What does not hold, the first of: method, URL, what goes on, age, nonce, access token, body, signature.
     pub fn verify(
         self,
         registered: &PublicKey,
@@ -130,6 +142,11 @@ impl UnverifiedProof {
         }
         if !same_target(&claims.url, expectation.url) {
             return Err(ProofError::UrlMismatch);
+        }
+        let asked_for = expectation.passage.and_then(|passage| passage.asked_for);
+        let is_of = |passage: &Passage<'_>| query_of(&claims.url) == passage.query;
+        if claims.asked_for.as_deref() != asked_for || !expectation.passage.as_ref().is_none_or(is_of) {
+            return Err(ProofError::PassageMismatch);
         }
         check_age(claims.issued_at, expectation.now)?;
         nonces.check(claims.nonce.as_deref().ok_or(ProofError::NonceMissing)?, expectation.now)?;

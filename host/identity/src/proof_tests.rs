@@ -242,6 +242,31 @@ fn a_proof_of_an_access_token_is_of_that_token() {
 }
 
 #[test]
+fn a_proof_of_what_goes_on_is_of_its_query_and_of_whom_it_is_for() {
+    let scene = Scene::new(Signer::es256());
+    let claims = scene.claims().replace(URL, &format!("{URL}?a=1"));
+    let claims = claims.replace(r#""jti""#, r#""attorn_for":"support","jti""#);
+    let proof = scene.signer.sign(&scene.signer.header(), &claims);
+    let passage = |query, asked_for| Some(Passage { query, asked_for });
+    for (passage, expect) in [
+        (passage("a=1", Some("support")), Ok(())),
+        (passage("a=2", Some("support")), Err(ProofError::PassageMismatch)),
+        (passage("a=1&b=2", Some("support")), Err(ProofError::PassageMismatch)),
+        (passage("", Some("support")), Err(ProofError::PassageMismatch)),
+        (passage("a=1", Some("refunds")), Err(ProofError::PassageMismatch)),
+        (passage("a=1", None), Err(ProofError::PassageMismatch)),
+        // It is of nothing else.
+        (None, Err(ProofError::PassageMismatch)),
+    ] {
+        let outcome = scene.verify(&proof, &ProofExpectation { passage, ..expectation() });
+        assert_eq!(outcome.map(drop), expect, "{passage:?}");
+    }
+    let usual = scene.proof();
+    let outcome = scene.verify(&usual, &ProofExpectation { passage: passage("", Some("support")), ..expectation() });
+    assert_eq!(outcome.map(drop), Err(ProofError::PassageMismatch));
+}
+
+#[test]
 fn what_is_not_a_compact_jws_is_malformed() {
     let scene = Scene::new(Signer::es256());
     let proof = scene.proof();

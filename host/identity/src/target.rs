@@ -29,6 +29,12 @@ pub(crate) fn same_target(claimed: &str, expected: &str) -> bool {
     }
 }
 
+/// What stands behind the `?` of a URL; empty if nothing does.
+pub(crate) fn query_of(url: &str) -> &str {
+    let url = url.split('#').next().unwrap_or_default();
+    url.split_once('?').map_or("", |(_, query)| query)
+}
+
 impl<'a> Target<'a> {
     fn parse(url: &'a str) -> Option<Self> {
         if url.len() > URL_BYTES_MAX || !url.bytes().all(|b| b.is_ascii_graphic() && b != b'\\') {

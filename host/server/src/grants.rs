@@ -128,6 +128,7 @@ pub(crate) async fn active(
         delegation: grant.behalf.as_ref().and_then(|behalf| behalf.hops.last()).map(|(id, _)| id.clone()),
         user: grant.behalf.as_ref().map(|behalf| behalf.user.clone()),
         credential: CredentialKind::Token,
+        through: None,
     };
     let (request, chain, refused) = gather::on_behalf(app, &wanted, &mut require).await?;
     let holder = holders::of_grant(app, agent.value.agent(), grant, &mut require).await?;

@@ -33,6 +33,7 @@ mod policies;
 mod policy_logs;
 mod private_file;
 mod providers;
+mod proxy;
 mod public;
 mod published;
 mod queries;

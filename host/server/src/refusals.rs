@@ -56,7 +56,7 @@ impl Door {
             Access::Public => Self::Public,
             Access::Operator(_) | Access::OperatorOrBootstrap(_) | Access::PublishedLog => Self::Operator,
             Access::User => Self::User,
-            Access::Agent => Self::Agent,
+            Access::Agent | Access::AgentOnward => Self::Agent,
             Access::ResourceServer => Self::ResourceServer,
             Access::AgentClient | Access::ResourceServerClient => Self::Client,
         }

@@ -28,6 +28,7 @@ mod operator;
 mod policy;
 mod prompt;
 mod provider;
+mod proxy;
 mod resource_server;
 mod shadow_report;
 mod target;

@@ -1,7 +1,9 @@
 use std::collections::BTreeSet;
 
+use attorn_core::proxy::ProxyBody;
 use attorn_core::{
-    GrantId, LeaseId, LeaseState, Permission, PostgresqlSettings, RoleRule, TargetState, TargetTls, TimeMs, UserTable,
+    GrantId, LeaseId, LeaseState, Permission, PostgresqlSettings, ProxyMethod, ProxyRoute, ProxySettings, RoleRule,
+    TargetSettings, TargetState, TargetTls, TimeMs, UserTable,
 };
 
 use super::tests::golden;
@@ -13,7 +15,7 @@ fn target() -> TargetRecord {
     TargetRecord {
         id: id("shop"),
         resource_types: BTreeSet::from([id("invoice"), id("order")]),
-        settings: PostgresqlSettings {
+        settings: TargetSettings::Postgresql(PostgresqlSettings {
             host: id("db.example"),
             port: 5432,
             database: id("shop"),
@@ -28,7 +30,7 @@ fn target() -> TargetRecord {
             leases_max: 100,
             leases_per_agent_max: 10,
             lease_ms_max: 60_000,
-        },
+        }),
         secret: TargetSecret { version: 1, wrapped: vec![0xff; 4] },
         next_secret: None,
         state: TargetState::Active,
@@ -80,7 +82,8 @@ fn targets_and_their_types() {
     let stored = [b"\x01", text(first, "active").replace("5432", "0").as_bytes()].concat();
     assert!(TargetRecord::decode(&target().key(), &stored).is_err());
     let mut plain = target();
-    (plain.settings.tls, plain.settings.user_table) = (TargetTls::Loopback, None);
+    let TargetSettings::Postgresql(settings) = &mut plain.settings else { panic!("{plain:?}") };
+    (settings.tls, settings.user_table) = (TargetTls::Loopback, None);
     let expect = text(first, "active").replace(r#""pem""#, "null").replace(r#"["attorn","logins"]"#, "null");
     golden(&plain, "target/shop", &expect);
     golden(
@@ -88,6 +91,62 @@ fn targets_and_their_types() {
         "target_type/invoice",
         r#"{"resource_type":"invoice","target":"shop"}"#,
     );
+}
+
+#[test]
+fn services_that_are_called() {
+    let route = |method, path, query: &[&str], body| ProxyRoute {
+        method,
+        path: id(path),
+        action: id("invoice.read"),
+        resource: id("invoice/{id}"),
+        query: query.iter().map(|name| (*name).to_owned()).collect(),
+        body,
+    };
+    let settings = ProxySettings {
+        origin: id("https://api.example:8443"),
+        tls_roots_pem: Some("pem".into()),
+        secret_header: id("authorization"),
+        secret_prefix: "Bearer ".into(),
+        routes: vec![
+            route(ProxyMethod::Get, "/v2/invoices/{id}", &["b", "a"], ProxyBody::None),
+            route(ProxyMethod::Post, "/v2/invoices/{id}", &[], ProxyBody::Json),
+            route(ProxyMethod::Put, "/v2/invoices/{id}", &[], ProxyBody::Bytes("application/pdf".into())),
+        ],
+        request_headers: [id("accept")].into(),
+        response_headers: [id("x-version")].into(),
+        request_bytes_max: 1,
+        response_bytes_max: 2,
+        head_ms_max: 3,
+        idle_ms_max: 4,
+        total_ms_max: 5,
+        requests_max: 6,
+    };
+    let text = concat!(
+        r#"{"id":"shop","resource_types":["invoice","order"],"proxy":{"origin":"https://api.example:8443","#,
+        r#""tls_roots_pem":"pem","secret_header":"authorization","secret_prefix":"Bearer ","routes":["#,
+        r#"{"method":"GET","path":"/v2/invoices/{id}","action":"invoice.read","resource":"invoice/{id}","#,
+        r#""query":["a","b"],"body":"none"},"#,
+        r#"{"method":"POST","path":"/v2/invoices/{id}","action":"invoice.read","resource":"invoice/{id}","#,
+        r#""query":[],"body":"json"},"#,
+        r#"{"method":"PUT","path":"/v2/invoices/{id}","action":"invoice.read","resource":"invoice/{id}","#,
+        r#""query":[],"body":{"bytes":"application/pdf"}}],"#,
+        r#""request_headers":["accept"],"response_headers":["x-version"],"request_bytes_max":1,"#,
+        r#""response_bytes_max":2,"head_ms_max":3,"idle_ms_max":4,"total_ms_max":5,"requests_max":6},"#,
+        r#""secret":{"version":1,"wrapped":"/////w=="},"next_secret":null,"state":"active","#,
+        r#""created_at_ms":1000,"changed_at_ms":2000}"#
+    );
+    let record = TargetRecord { settings: TargetSettings::Proxy(settings), ..target() };
+    golden(&record, "target/shop", text);
+    let spoilt = |from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        let stored = [b"\x01", text.replacen(from, to, 1).as_bytes()].concat();
+        assert!(TargetRecord::decode(&record.key(), &stored).is_err(), "{to}");
+    };
+    spoilt(r#""requests_max":6"#, r#""requests_max":0"#);
+    spoilt(r#""GET""#, r#""TRACE""#);
+    spoilt("/v2/invoices/{id}", "/v2/../{id}");
+    spoilt(r#""proxy""#, r#""other""#);
 }
 
 #[test]

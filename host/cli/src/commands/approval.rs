@@ -1,6 +1,6 @@
 //! `attorn approval`.
 
-use attorn_api::approvals::{Approval as Shown, ApprovalList, CastBallot};
+use attorn_api::approvals::{Approval as Shown, ApprovalList, AskedCredential, CastBallot};
 use attorn_core::{AgentId, ApprovalId, Digest, TimeMs};
 use clap::{Args, Subcommand};
 
@@ -145,12 +145,14 @@ fn print(output: &Output, approval: &Shown) -> Result<Exit, Failure> {
 
 fn follows(output: &Output, approval: &Shown) {
     let (asks, follows) = (&approval.asks, &approval.asks.follows);
-    let kind = serde_json::to_value(asks.credential).ok();
-    let kind = kind.as_ref().and_then(serde_json::Value::as_str).unwrap_or("credential");
+    let (gives, to) = match asks.credential {
+        AskedCredential::Token => ("gives       token", "at"),
+        AskedCredential::Postgresql => ("gives       postgresql", "at"),
+        AskedCredential::Proxy => ("sends on    this request", "to"),
+    };
     let seconds = follows.grant_ms_max / 1_000;
-    let at = asks.target.as_ref().map(|target| format!(" at {target}")).unwrap_or_default();
-    output
-        .line(format!("gives       {kind}{at} for {}, {} uses within {seconds} s", asks.accepted_by, follows.uses_max));
+    let at = asks.target.as_ref().map(|target| format!(" {to} {target}")).unwrap_or_default();
+    output.line(format!("{gives}{at} for {}, {} uses within {seconds} s", asks.accepted_by, follows.uses_max));
     for debit in &follows.debits {
         let (amount, at_most) = (&debit.amount, &debit.at_most);
         let what = format!("{} of policy {} per {}", debit.counter, debit.policy, debit.window);

@@ -1,19 +1,19 @@
 //! `attorn target`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use attorn_api::targets::{
-    ChangeTarget, CheckTarget, Postgresql, RegisterTarget, RoleRule, TargetCheck, TargetList, TargetRotated, UserTable,
-    {self as api},
+    ChangeTarget, CheckTarget, Postgresql, RegisterTarget, ReplaceTargetSecret, RoleRule, TargetCheck, TargetList,
+    TargetRotated, UserTable, {self as api},
 };
-use attorn_core::{HostName, ResourceType, SqlName, TargetId, TimeMs};
+use attorn_core::{HostName, ResourceType, SqlName, TargetId, TargetKind, TimeMs};
 use clap::{Args, Subcommand};
 
 use super::{Nothing, Why};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::key_source::read_text;
+use crate::key_source::{read_text, stdin_text};
 use crate::output::Output;
 use crate::page::{Page, note_next};
 use crate::parse::{self, Span};
@@ -21,11 +21,13 @@ use crate::parse::{self, Span};
 /// The longest files that are read, in bytes.
 const PASSWORD_BYTES_MAX: u64 = 1_024;
 const ROOTS_BYTES_MAX: u64 = 32 << 10;
+const PROXY_BYTES_MAX: u64 = 64 << 10;
 
 /// Where credentials are made outside.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Target {
-    /// Register a PostgreSQL in which logins are made (duty: registrar, as for all of these)
+    /// Register a database in which logins are made, or a service that is called for agents (duty: registrar, as for all
+    /// of these)
     Register(Box<Register>),
     /// List targets
     List(Page),
@@ -35,6 +37,8 @@ pub(crate) enum Target {
     Check(Check),
     /// Give a target's administrator a new password, which nobody is told
     Rotate(Which),
+    /// Put another secret in the place of the one that is shown to a service
+    RotateSecret(RotateSecret),
     /// Make nothing more at a target; what there is lives on
     Suspend(Change),
     /// Make credentials at a target again
@@ -48,7 +52,8 @@ pub(crate) enum Target {
   attorn target register shop --host db.example --database shop --admin attorn --password-file password.txt \\
     --tls-roots roots.pem --resource-type invoice --role 'invoice.read invoice/*=reader' \\
     --role 'report.* database/crm=writer' \\
-    --user-table attorn.logins")]
+    --user-table attorn.logins
+  attorn target register crm --kind proxy --file crm.json --secret-file key.txt --resource-type contact")]
 pub(crate) struct Register {
     /// Its id, never used again for another
     #[arg(value_parser = parse::id::<TargetId>)]
@@ -56,27 +61,46 @@ pub(crate) struct Register {
     /// A type of resource that its logins are about; repeat it, or join with commas
     #[arg(long, required = true, value_delimiter = ',', value_parser = parse::id::<ResourceType>)]
     resource_type: Vec<ResourceType>,
+    /// What it is: `postgresql`, in which logins are made, or `proxy`, a service that is called for agents
+    #[arg(long, default_value = "postgresql", value_parser = parse::id::<TargetKind>)]
+    kind: TargetKind,
+    /// Of a proxy: its settings as JSON, as `POST /v1/targets` takes them in `proxy`
+    #[arg(long, value_name = "FILE", required_if_eq("kind", "proxy"))]
+    file: Option<PathBuf>,
+    /// Of a proxy: a file with the secret that is shown to it, or `-` for standard input; the end of its line does not
+    /// count
+    #[arg(long, value_name = "FILE", requires = "file", required_if_eq("kind", "proxy"))]
+    secret_file: Option<PathBuf>,
+    #[command(flatten)]
+    logins: Logins,
+}
+
+/// A database in which logins are made. All of it is needed where no file says what a proxy is.
+#[derive(Debug, Args)]
+#[group(skip)]
+struct Logins {
     /// The name or IP address at which it answers; agents are told the same
-    #[arg(long, value_parser = parse::id::<HostName>)]
-    host: HostName,
+    #[arg(long, required_unless_present = "file", conflicts_with = "file", value_parser = parse::id::<HostName>)]
+    host: Option<HostName>,
     /// Its port
     #[arg(long, default_value_t = 5432)]
     port: u16,
     /// The database that logins are for
-    #[arg(long, value_parser = parse::id::<SqlName>)]
-    database: SqlName,
+    #[arg(long, required_unless_present = "file", conflicts_with = "file", value_parser = parse::id::<SqlName>)]
+    database: Option<SqlName>,
     /// The role by which logins are made and ended; it has CREATEROLE
-    #[arg(long, value_parser = parse::id::<SqlName>)]
-    admin: SqlName,
+    #[arg(long, required_unless_present = "file", conflicts_with = "file", value_parser = parse::id::<SqlName>)]
+    admin: Option<SqlName>,
     /// A file with that role's password; the end of its line does not count
-    #[arg(long, value_name = "FILE")]
-    password_file: PathBuf,
+    #[arg(long, required_unless_present = "file", conflicts_with = "file", value_name = "FILE")]
+    password_file: Option<PathBuf>,
     /// Certificates in PEM by which its own is verified. Without them there is no TLS, for loopback addresses only
     #[arg(long, value_name = "FILE")]
     tls_roots: Option<PathBuf>,
     /// Which roles a login has that is made for an action on a resource: 'ACTION RESOURCE=ROLE,ROLE'. It does whatever
     /// these may, as often as it likes. Repeat it; the first that fits counts
-    #[arg(long, required = true, value_name = "ACTION RESOURCE=ROLES", value_parser = parse::role_rule)]
+    #[arg(long, required_unless_present = "file", conflicts_with = "file", value_name = "ACTION RESOURCE=ROLES")]
+    #[arg(value_parser = parse::role_rule)]
     role: Vec<RoleRule>,
     /// The table with the columns `login` and `user_id` where the database finds the user of a login; without one, no
     /// login is made on behalf of a user
@@ -104,6 +128,15 @@ pub(crate) struct Which {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct RotateSecret {
+    #[command(flatten)]
+    which: Which,
+    /// A file with the new secret, or `-` for standard input; the end of its line does not count
+    #[arg(long, value_name = "FILE")]
+    secret_file: PathBuf,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Check {
     #[command(flatten)]
     which: Which,
@@ -124,27 +157,73 @@ const PATH: &str = "/v1/targets";
 
 impl Register {
     fn body(self) -> Result<RegisterTarget, Failure> {
-        let password = read_text(&self.password_file, PASSWORD_BYTES_MAX)?;
-        let roots = self.tls_roots.as_deref().map(|path| read_text(path, ROOTS_BYTES_MAX)).transpose()?;
-        Ok(RegisterTarget {
+        let mut body = RegisterTarget {
             id: self.id.to_string(),
             resource_types: self.resource_type.iter().map(ToString::to_string).collect(),
-            postgresql: Postgresql {
-                host: self.host.to_string(),
-                port: self.port,
-                database: self.database.to_string(),
-                admin: self.admin.to_string(),
-                tls_roots_pem: roots,
-                rules: self.role,
-                user_table: self.user_table,
-                connections_max: self.connections_max,
-                leases_max: self.leases_max,
-                leases_per_agent_max: self.leases_per_agent_max.min(self.leases_max),
-                lease_ms_max: self.lease_max.ms,
-            },
-            password: password.trim_end_matches(['\r', '\n']).to_owned(),
-        })
+            postgresql: None,
+            password: None,
+            proxy: None,
+            secret: None,
+        };
+        match (self.kind, self.file, self.secret_file) {
+            (TargetKind::Proxy, Some(file), Some(secret)) => {
+                body.proxy = Some(settings(&file)?);
+                body.secret = Some(secret_text(&secret)?);
+            }
+            (TargetKind::Postgresql, None, None) => {
+                let (postgresql, password) = self.logins.settings()?;
+                (body.postgresql, body.password) = (Some(postgresql), Some(password));
+            }
+            _ => {
+                return Err(Failure::usage(
+                    "`--kind proxy` goes with `--file` and `--secret-file`, and nothing else does",
+                ));
+            }
+        }
+        Ok(body)
     }
+}
+
+impl Logins {
+    fn settings(self) -> Result<(Postgresql, String), Failure> {
+        let (Some(host), Some(database), Some(admin), Some(file)) =
+            (self.host, self.database, self.admin, self.password_file)
+        else {
+            return Err(Failure::usage("a database takes `--host`, `--database`, `--admin` and `--password-file`"));
+        };
+        let password = read_text(&file, PASSWORD_BYTES_MAX)?;
+        let roots = self.tls_roots.as_deref().map(|path| read_text(path, ROOTS_BYTES_MAX)).transpose()?;
+        let settings = Postgresql {
+            host: host.to_string(),
+            port: self.port,
+            database: database.to_string(),
+            admin: admin.to_string(),
+            tls_roots_pem: roots,
+            rules: self.role,
+            user_table: self.user_table,
+            connections_max: self.connections_max,
+            leases_max: self.leases_max,
+            leases_per_agent_max: self.leases_per_agent_max.min(self.leases_max),
+            lease_ms_max: self.lease_max.ms,
+        };
+        Ok((settings, password.trim_end_matches(['\r', '\n']).to_owned()))
+    }
+}
+
+/// The settings of a proxy.
+fn settings(file: &Path) -> Result<api::Proxy, Failure> {
+    let text = read_text(file, PROXY_BYTES_MAX)?;
+    attorn_api::json::parse_body(text.as_bytes())
+        .map_err(|problem| Failure::usage(format!("`{}` is no proxy's settings: {problem}", file.display())))
+}
+
+fn secret_text(file: &Path) -> Result<String, Failure> {
+    let text = if file == Path::new("-") {
+        stdin_text(PASSWORD_BYTES_MAX + 2)?
+    } else {
+        read_text(file, PASSWORD_BYTES_MAX + 2)?
+    };
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 impl Target {
@@ -164,6 +243,10 @@ impl Target {
             Self::Rotate(Which { id }) => {
                 return rotated(output, &client.post(&format!("{PATH}/{id}/rotate"), &Nothing {}).await?);
             }
+            Self::RotateSecret(RotateSecret { which, secret_file }) => {
+                let body = ReplaceTargetSecret { secret: secret_text(&secret_file)? };
+                return print(output, &client.post(&format!("{PATH}/{}/secret", which.id), &body).await?);
+            }
             Self::Suspend(of) => change(of, "suspend"),
             Self::Resume(of) => change(of, "resume"),
             Self::Retire(of) => change(of, "retire"),
@@ -180,9 +263,9 @@ fn list(output: &Output, list: &TargetList) -> Result<Exit, Failure> {
         vec![
             target.id.clone(),
             target.state.clone(),
-            format!("{}:{}", target.postgresql.host, target.postgresql.port),
+            place(target),
             target.resource_types.join(","),
-            format!("{}/{}", target.open_leases, target.postgresql.leases_max),
+            target.postgresql.as_ref().map_or("-".into(), |at| format!("{}/{}", target.open_leases, at.leases_max)),
             if target.asked { "yes" } else { "no" }.into(),
         ]
     };
@@ -192,12 +275,44 @@ fn list(output: &Output, list: &TargetList) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// Where it answers.
+fn place(target: &api::Target) -> String {
+    match (&target.postgresql, &target.proxy) {
+        (Some(database), _) => format!("{}:{}", database.host, database.port),
+        (None, Some(proxy)) => proxy.origin.clone(),
+        (None, None) => "?".into(),
+    }
+}
+
 fn print(output: &Output, target: &api::Target) -> Result<Exit, Failure> {
     if output.json {
         return output.json(target).map(|()| Exit::Done);
     }
-    let settings = &target.postgresql;
     output.line(format!("target          {}  {}", target.id, target.state));
+    if let Some(settings) = &target.postgresql {
+        print_database(output, target, settings);
+    }
+    if let Some(settings) = &target.proxy {
+        print_proxy(output, target, settings);
+    }
+    output.line(format!("answers         {}", if target.asked { "yes" } else { "no, it is asked again in a while" }));
+    output.line(format!("registered      {}", TimeMs(target.created_at_ms)));
+    output.line(format!("changed         {}", TimeMs(target.changed_at_ms)));
+    Ok(Exit::Done)
+}
+
+fn print_proxy(output: &Output, target: &api::Target, settings: &api::Proxy) {
+    output.line(format!("proxy           {}", settings.origin));
+    let (header, prefix) = (&settings.secret_header, &settings.secret_prefix);
+    output.line(format!("secret          {}, shown as `{header}: {prefix}...`", target.secret_version));
+    output.line(format!("resource types  {}", target.resource_types.join(", ")));
+    for route in &settings.routes {
+        output.line(format!("calls           {} {}: {} {}", route.method, route.path, route.action, route.resource));
+    }
+    output.line(format!("at once         {}", settings.requests_max));
+}
+
+fn print_database(output: &Output, target: &api::Target, settings: &Postgresql) {
     output.line(format!("postgresql      {} at {}:{}", settings.database, settings.host, settings.port));
     output.line(format!("administrator   {}, password {}", settings.admin, target.secret_version));
     let tls = if settings.tls_roots_pem.is_some() { "verified" } else { "none: loopback only" };
@@ -212,10 +327,6 @@ fn print(output: &Output, target: &api::Target) -> Result<Exit, Failure> {
     output.line(format!("leases          {} of {}", target.open_leases, settings.leases_max));
     output.line(format!("of one agent    {} at most", settings.leases_per_agent_max));
     output.line(format!("lease lives     {} ms at most", settings.lease_ms_max));
-    output.line(format!("answers         {}", if target.asked { "yes" } else { "no, it is asked again in a while" }));
-    output.line(format!("registered      {}", TimeMs(target.created_at_ms)));
-    output.line(format!("changed         {}", TimeMs(target.changed_at_ms)));
-    Ok(Exit::Done)
 }
 
 /// Ends with an error where something is wrong, so that whoever watches by it is told.

@@ -21,6 +21,9 @@ pub enum ProofError {
     /// It is of a request to somewhere else.
     #[error("the proof's `htu` is not the request's URL under the server's public URL")]
     UrlMismatch,
+    /// It is of a request with another query, or for another purpose, delegation or session.
+    #[error("the proof's `htu` has not the request's query, or its `attorn_for` is not what the request's header says")]
+    PassageMismatch,
     /// It is of a request with another body.
     #[error("the proof's `content_digest` is not that of the request's body")]
     BodyMismatch,
@@ -60,6 +63,7 @@ impl ProofError {
             Self::BadSignature => "bad_signature",
             Self::MethodMismatch => "method_mismatch",
             Self::UrlMismatch => "url_mismatch",
+            Self::PassageMismatch => "passage_mismatch",
             Self::BodyMismatch => "body_mismatch",
             Self::AccessTokenMismatch => "access_token_mismatch",
             Self::Expired => "expired",

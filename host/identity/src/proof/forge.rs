@@ -147,6 +147,7 @@ pub(super) fn expectation() -> ProofExpectation<'static> {
         body_digest: BodyDigest::Needed,
         now: NOW,
         access_token: None,
+        passage: None,
     }
 }
 

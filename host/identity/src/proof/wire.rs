@@ -25,6 +25,7 @@ pub(super) struct Claims {
     pub(super) nonce: Option<Box<str>>,
     pub(super) body_sha256: Option<[u8; 32]>,
     pub(super) access_token_hash: Option<String>,
+    pub(super) asked_for: Option<Box<str>>,
 }
 
 #[derive(Deserialize)]
@@ -57,6 +58,8 @@ struct WireClaims<'a> {
     #[serde(borrow)]
     content_digest: Option<Cow<'a, str>>,
     ath: Option<String>,
+    #[serde(borrow)]
+    attorn_for: Option<Cow<'a, str>>,
 }
 
 pub(super) fn header(json: &[u8]) -> Result<Header, ProofError> {
@@ -78,7 +81,7 @@ pub(super) fn claims(json: &[u8]) -> Result<Claims, ProofError> {
     let wire: WireClaims<'_> = object(
         json,
         "its claims are not an object with exactly the members `jti`, `htm`, `htu`, `iat`, and \
-         `content_digest`, `nonce` and `ath` where they belong",
+         `content_digest`, `nonce`, `ath` and `attorn_for` where they belong",
     )?;
     let visible = wire.jti.bytes().all(|b| b.is_ascii_graphic());
     if !visible || wire.jti.is_empty() || wire.jti.len() > JTI_BYTES_MAX {
@@ -96,6 +99,7 @@ pub(super) fn claims(json: &[u8]) -> Result<Claims, ProofError> {
         nonce: wire.nonce.map(Into::into),
         body_sha256,
         access_token_hash: wire.ath,
+        asked_for: wire.attorn_for.map(Into::into),
     })
 }
 

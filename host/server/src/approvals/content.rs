@@ -3,8 +3,8 @@
 //!
 //! It is kept as it was written. What of it cannot be seen is made visible when it is shown.
 
-use attorn_api::approvals::{Asked, AskedDebit, AskedUser, Follows};
-use attorn_api::decisions::{CredentialKind, Reason};
+use attorn_api::approvals::{Asked, AskedCredential, AskedDebit, AskedUser, Follows};
+use attorn_api::decisions::Reason;
 use attorn_core::{Challenged, Debit, DecisionReason, Digest, JsonText, SessionId, TargetKind};
 use attorn_store::Key;
 use attorn_store::records::{ApprovalRecord, Record as _};
@@ -30,6 +30,7 @@ const DEBITS_MAX: usize = 16;
 pub(super) fn of(scene: Scene<'_>, challenged: &Challenged) -> Result<JsonText, Failure> {
     let Scene { within, chain, credential } = scene;
     let (request, terms) = (within.request(), &challenged.terms);
+    let goes_on = credential.is_some_and(|credential| credential.kind == TargetKind::Proxy);
     let (arguments, arguments_cut_chars) = shortened(&request.arguments);
     let hops = within.behalf().map_or(&[][..], |behalf| &behalf.hops);
     let through = hops.split_last().map_or(&[][..], |(_, before)| before);
@@ -49,15 +50,17 @@ pub(super) fn of(scene: Scene<'_>, challenged: &Challenged) -> Result<JsonText, 
         arguments,
         arguments_cut_chars,
         arguments_digest: request.arguments_digest.to_string(),
-        credential: credential.map_or(CredentialKind::Token, |credential| match credential.kind {
-            TargetKind::Postgresql => CredentialKind::Postgresql,
+        credential: credential.map_or(AskedCredential::Token, |credential| match credential.kind {
+            TargetKind::Postgresql => AskedCredential::Postgresql,
+            TargetKind::Proxy => AskedCredential::Proxy,
         }),
         target: credential.and_then(|credential| credential.target.as_ref()).map(ToString::to_string),
         accepted_by: within.resource_server().audience.to_string(),
         reasons: challenged.reasons.iter().filter_map(reason).take(REASONS_MAX).collect(),
         follows: Follows {
             grant_ms_max: terms.grant_ms_max,
-            uses_max: terms.uses_max,
+            // What goes on goes on once, whatever the terms say.
+            uses_max: if goes_on { 1 } else { terms.uses_max },
             debits_more: u32::try_from(terms.debits.len() - debits.len()).unwrap_or(u32::MAX),
             debits,
         },

@@ -75,21 +75,26 @@ enum Given {
 /// The answer to a decision that was just recorded.
 pub(super) async fn first(
     app: &App,
-    ground: &Ground,
+    (ask, ground): (&Ask, &Ground),
     made: &Made,
     decision: DecisionId,
     (recorded, lease): (Recorded<Option<Grant>>, Option<(LeaseRecord, Place)>),
-) -> Result<DecisionAnswer, Failure> {
+) -> Result<(DecisionAnswer, Option<Recorded<Grant>>), Failure> {
     let entry = recorded.entries().first().ok_or_else(|| Failure::internal("a decision was recorded without entry"))?;
     let (entry, decided) = (reference(entry), decided(ground, made, decision, recorded.get().as_ref()));
     let subject = ground.chain.as_ref().map(|chain| subject_of(&chain.behalf.user.issuer, &chain.subject));
+    let recorded = recorded.transpose();
+    let approval = made.approval.reference();
+    if ask.wanted.through.is_some() {
+        return Ok((DecisionAnswer { approval, ..decided.answer(entry, None) }, recorded));
+    }
     let charges = made.decision.seen().charges;
-    let given = match (recorded.transpose(), lease) {
+    let given = match (recorded, lease) {
         (None, _) => None,
         (Some(grant), None) => Some(Given::Token(token(app, &grant, subject.as_ref()).await?)),
         (Some(grant), Some(lease)) => Some(Given::Login(leases::issue::login(app, &grant, lease, charges).await?)),
     };
-    Ok(DecisionAnswer { approval: made.approval.reference(), ..decided.answer(entry, given) })
+    Ok((DecisionAnswer { approval, ..decided.answer(entry, given) }, None))
 }
 
 /// The answer to what was asked before: the recorded decision, with a token signed anew from the same

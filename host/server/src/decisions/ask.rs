@@ -4,7 +4,7 @@ use attorn_api::decisions::{CredentialKind, DecisionRequest};
 use attorn_api::json::{canonical_raw, digest};
 use attorn_api::{IDEMPOTENCY_HEADER, ProblemCode};
 use attorn_core::context::AuthenticationMethod;
-use attorn_core::{AgentId, DelegationId, Digest, JsonText, KeyThumbprint, Request, SessionId, UserId};
+use attorn_core::{AgentId, DelegationId, Digest, JsonText, KeyThumbprint, Request, SessionId, TargetId, UserId};
 use serde_json::json;
 use serde_json::value::RawValue;
 
@@ -42,6 +42,28 @@ pub(crate) struct Wanted {
     pub(crate) user: Option<UserId>,
     /// What it wants to be given.
     pub(crate) credential: CredentialKind,
+    /// Where it goes on to, if it does; then nothing is given.
+    pub(crate) through: Option<Through>,
+}
+
+/// A request that goes on to a target.
+#[derive(Debug)]
+pub(crate) struct Through {
+    /// Which.
+    pub(crate) target: TargetId,
+    /// The version of its record, which the commit names.
+    pub(crate) version: u64,
+    /// Whether its table has a row for it.
+    pub(crate) row: Row,
+}
+
+/// Whether a target's table has a row for a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Row {
+    /// It has.
+    Found,
+    /// It has not, which denies.
+    Missing,
 }
 
 /// What makes asking twice the same as asking once.
@@ -54,7 +76,8 @@ pub(crate) struct Idempotency {
 impl Ask {
     pub(super) fn of(app: &App, call: &Call, wanted: Wanted) -> Result<Self, Failure> {
         let caller = call.agent()?;
-        let idempotency = idempotency(app, call, &wanted)?;
+        // Where it goes on, an idempotency key is the service's business.
+        let idempotency = if wanted.through.is_none() { idempotency(app, call, &wanted)? } else { None };
         let (agent, thumbprint) = (caller.agent.value.agent().id.clone(), caller.thumbprint.clone());
         let identity = caller.identity.clone();
         Ok(Self { agent, method: caller.method, thumbprint, identity, wanted, idempotency })
@@ -94,7 +117,7 @@ pub(crate) fn wanted(wire: DecisionRequest<'_>) -> Result<Wanted, Failure> {
         arguments,
         claims,
     };
-    Ok(Wanted { request, delegation, user, credential: wire.credential })
+    Ok(Wanted { request, delegation, user, credential: wire.credential, through: None })
 }
 
 fn object(name: &str, raw: Option<&RawValue>) -> Result<JsonText, Failure> {
@@ -111,7 +134,7 @@ fn idempotency(app: &App, call: &Call, wanted: &Wanted) -> Result<Option<Idempot
         let detail = format!("`{IDEMPOTENCY_HEADER}` stands once, with 1 to 128 visible ASCII characters");
         return Err(Failure::of(ProblemCode::InvalidField, detail));
     }
-    let Wanted { request, delegation, user, credential } = wanted;
+    let Wanted { request, delegation, user, credential, .. } = wanted;
     // The parts are canonical, and JSON keeps them apart.
     let mut whole = json!([
         request.action.as_str(),

@@ -32,6 +32,10 @@ fn wanted(target: Option<&str>) -> WantedCredential {
     WantedCredential { kind: attorn_core::TargetKind::Postgresql, target }
 }
 
+fn onward(target: &str) -> WantedCredential {
+    WantedCredential { kind: attorn_core::TargetKind::Proxy, ..wanted(Some(target)) }
+}
+
 fn operator(id: &str) -> Approver {
     Approver::Operator(id.parse().unwrap())
 }
@@ -52,8 +56,8 @@ fn an_approval_is_bound_to_what_is_given() {
         let request = attorn_core::Request { purpose: purpose.parse().unwrap(), ..request("{}") };
         approval(&within(&agent, &holder, &request, &server), credential, &[])
     };
-    let (anywhere, shop) = (wanted(None), wanted(Some("shop")));
-    let wanted = [None, Some(&anywhere), Some(&shop)];
+    let (anywhere, shop, onward) = (wanted(None), wanted(Some("shop")), onward("shop"));
+    let wanted = [None, Some(&anywhere), Some(&shop), Some(&onward)];
     let digests = wanted.map(|credential| digest("tests", credential));
     all_differ(&[&digests[..], &[digest("others", None)]].concat());
 }
@@ -90,6 +94,7 @@ fn every_part_of_a_context_is_in_its_digest() {
         |context| context.request.claims = text(r#"{"a":1}"#),
         |context| context.credential = Some(wanted(None)),
         |context| context.credential = Some(wanted(Some("shop"))),
+        |context| context.credential = Some(onward("shop")),
         |context| context.approvals = vec![approved(1, operator("ada"), 1)],
         |context| context.approvals = vec![approved(2, operator("ada"), 1)],
         |context| context.approvals = vec![approved(1, operator("bob"), 1)],
@@ -185,6 +190,7 @@ fn the_digests_that_are_stored_stay_what_they_are() {
     let known = [Known { facts: vec![fact(Some("\"alice\""))], counters: vec![counter()] }];
     let mut login = fixture("{}");
     login.credential = Some(wanted(Some("shop")));
+    let proxied = EvaluationContext { credential: Some(onward("shop")), ..fixture("{}") };
     let [first, last] = [0, 10].map(|at| outcome(&outcomes()[at]).to_string());
     let evaluated = Evaluated { policy: "p".parse().unwrap(), required: false, outcome: outcomes().swap_remove(3) };
     let again = Again::decide(&fixture("{}"), Terms::new(30_000, 1_000), &[evaluated]);
@@ -194,6 +200,7 @@ fn the_digests_that_are_stored_stay_what_they_are() {
         last,
         decision(again.seen()).to_string(),
         context(&login, &[]).to_string(),
+        context(&proxied, &[]).to_string(),
     ];
     let expect = [
         "ea2438d2da8e736860da7a8795b5e489e0078cc016c245010ec12c4248a8715a",
@@ -201,6 +208,7 @@ fn the_digests_that_are_stored_stay_what_they_are() {
         "8bcca4457f7e835faba736799a5c7cfe631c1c43e5ab80abd321a3279760d44d",
         "83109c5b0a0114970a2955e1cafa9faea8a89c2ed52cd78f7c972378be95eaa1",
         "0d03dd68406abbfb15c305ca53153e262790a8096e47f787eef04f159715b9f4",
+        "562c83ea7bbc7b468e2639a8092a2f21de132854489a9c877dcecb2da91f53d8",
     ];
     assert_eq!(digests, expect);
 }

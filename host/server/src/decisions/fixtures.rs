@@ -69,7 +69,13 @@ pub(super) fn asked(arguments: &str) -> Ask {
         method: AuthenticationMethod::Dpop,
         identity: None,
         thumbprint: thumbprint(),
-        wanted: Wanted { request: request(arguments), delegation: None, user: None, credential: CredentialKind::Token },
+        wanted: Wanted {
+            request: request(arguments),
+            delegation: None,
+            user: None,
+            credential: CredentialKind::Token,
+            through: None,
+        },
         idempotency: None,
     }
 }

@@ -13,7 +13,7 @@ use attorn_store::records::{
 };
 use attorn_store::{Key, Require, Versioned};
 
-use super::ask::{Ask, Wanted};
+use super::ask::{Ask, Row, Wanted};
 use super::behalf::{self, Chain};
 use super::veil::Veil;
 use crate::active::ActiveSet;
@@ -113,6 +113,8 @@ pub(super) async fn gather(app: &App, ask: &Ask) -> Result<Gathered, Failure> {
     let holder = holders::now(app, agent.value.agent(), shown, &mut require).await?;
     let credential = place::wanted(app, &ask.wanted, &mut require).await?;
     let (request, chain, refused) = on_behalf(app, &ask.wanted, &mut require).await?;
+    let no_row = ask.wanted.through.as_ref().filter(|through| through.row == Row::Missing);
+    let refused = refused.or(no_row.map(|_| HostReason::NoProxyRoute));
     Ok(Gathered::Now(Box::new(Ground {
         agent,
         holder,

@@ -27,8 +27,8 @@ use std::time::Instant;
 use attorn_api::ProblemCode;
 use attorn_api::decisions::DecisionAnswer;
 use attorn_api::json::parse_body;
-use attorn_core::{Decision, Denied};
-use attorn_store::{CommitError, KeyKind};
+use attorn_core::{Decision, Denied, Grant};
+use attorn_store::{CommitError, KeyKind, Recorded};
 use tracing::{Instrument as _, Span};
 
 use crate::app::App;
@@ -67,6 +67,15 @@ fn made_all_the_same(failure: Failure) -> Failure {
 
 /// The decision on what an agent asks that was authenticated with this call, wherever it asks.
 pub(crate) async fn made(app: &App, call: &Call, wanted: Wanted) -> Result<DecisionAnswer, Failure> {
+    made_onward(app, call, wanted).await.map(|(answer, _)| answer)
+}
+
+/// The same, with the grant where something is to be done for it: where what is wanted goes on to a target.
+pub(crate) async fn made_onward(
+    app: &App,
+    call: &Call,
+    wanted: Wanted,
+) -> Result<(DecisionAnswer, Option<Recorded<Grant>>), Failure> {
     let ask = Ask::of(app, call, wanted)?;
     let span = tracing::debug_span!("decision", decision_id = tracing::field::Empty, agent = %ask.agent);
     decide(app, &ask).instrument(span).await
@@ -74,14 +83,14 @@ pub(crate) async fn made(app: &App, call: &Call, wanted: Wanted) -> Result<Decis
 
 /// Decide: gather what the decision rests on, check the bounds, ask the policies, decide, commit
 /// decision, grant and audit entry together, and only then issue.
-pub(crate) async fn decide(app: &App, ask: &Ask) -> Result<DecisionAnswer, Failure> {
+pub(crate) async fn decide(app: &App, ask: &Ask) -> Result<(DecisionAnswer, Option<Recorded<Grant>>), Failure> {
     let (began, decision) = (Instant::now(), random::decision_id()?);
     let (mut exceeded, mut turn) = (None, None);
     for attempt in 1..=ATTEMPTS_MAX {
         // However often the policies change, they cannot keep a decision from being made.
         let mut held = if attempt == ATTEMPTS_MAX { Some(app.active.hold().await) } else { None };
         let gathered = match gather(app, ask).await? {
-            Gathered::Earlier(earlier) => return answer::again(app, ask, *earlier).await,
+            Gathered::Earlier(earlier) => return Ok((answer::again(app, ask, *earlier).await?, None)),
             Gathered::Now(gathered) => gathered,
         };
         if attempt == 1 {
@@ -111,7 +120,7 @@ pub(crate) async fn decide(app: &App, ask: &Ask) -> Result<DecisionAnswer, Failu
                         app.webhooks.asked(app, asked);
                     }
                     let lease = recording.lease.zip(place);
-                    let answer = answer::first(app, &gathered, &made, decision, (recorded, lease)).await;
+                    let answer = answer::first(app, (ask, &gathered), &made, decision, (recorded, lease)).await;
                     app.shadows.later(app, *gathered, made, decision);
                     return answer;
                 }

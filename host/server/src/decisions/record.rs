@@ -11,11 +11,11 @@ use attorn_core::{
 };
 use attorn_engine::Evaluation;
 use attorn_store::records::{DecisionRecord, IdempotencyRecord, LeaseRecord, Record as _};
-use attorn_store::{Batch, Key};
+use attorn_store::{Add, Batch, Key, Require};
 use serde_json::{Value, json};
 
 use super::answer;
-use super::ask::Ask;
+use super::ask::{Ask, Through};
 use super::charge::{self, Exceeded};
 use super::digests;
 use super::gather::Ground;
@@ -131,6 +131,9 @@ pub(super) fn batch(
         (Some(grant), Some(place)) => Some(place.intend(grant, &mut batch)?),
         _ => None,
     };
+    if let Some(through) = &ask.wanted.through {
+        go_on(through, grant.as_ref(), &mut batch)?;
+    }
     let challenged = matches!(made.decision, Decision::Challenge(_));
     if let (Some(idempotency), false) = (&ask.idempotency, challenged) {
         let expires_at = made.now.plus_ms(IDEMPOTENCY_MS);
@@ -148,6 +151,20 @@ pub(super) fn batch(
         batch.put_record(&record);
     }
     Ok(Recording { batch, grant, lease })
+}
+
+/// The target as it was read, and the one use that is made of the grant: it is recorded before anything is sent.
+fn go_on(through: &Through, grant: Option<&Grant>, batch: &mut Batch) -> Result<(), Failure> {
+    batch.require.push((Key::target(&through.target), Require::Version(through.version)));
+    let Some(grant) = grant else { return Ok(()) };
+    let members = json!({ "grant": grant.id.to_string(), "decision_id": grant.decision.to_string(),
+        "agent": grant.agent.as_str(), "resource_server": grant.resource_server.as_str(), "use_number": 1,
+        "target": through.target.as_str(), "target_version": through.version });
+    batch.entries.push(entry::body(batch.now, "grant_used", members)?);
+    // It goes on once, however many uses the policies' terms have: nobody counts another of them.
+    let uses = u64::from(grant.uses_max);
+    batch.add.push(Add { key: Key::grant_uses(&grant.id), delta: grant.uses_max.into(), at_most: uses });
+    Ok(())
 }
 
 /// The versions of policies that allowed.

@@ -1,14 +1,17 @@
 //! Authentication, in the one layer that no route can leave out.
 
-use attorn_api::{PROOF_HEADER, ProblemCode};
+use attorn_api::{FOR_HEADER, PROOF_HEADER, ProblemCode};
 use attorn_core::context::AuthenticationMethod;
 use attorn_core::{Duty, KeyThumbprint};
 use attorn_identity::secret::digests_match;
-use attorn_identity::{BodyDigest, OperatorToken, OperatorTokenKind, ProofExpectation, UnverifiedProof, VerifiedProof};
+use attorn_identity::{
+    BodyDigest, OperatorToken, OperatorTokenKind, Passage, ProofExpectation, UnverifiedProof, VerifiedProof,
+};
 use attorn_store::Key;
 use attorn_store::records::{
     AgentRecord, KeyOwner, KeyOwnerRecord, OperatorRecord, OperatorTokenRecord, ResourceServerRecord,
 };
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 
 use crate::app::App;
@@ -32,6 +35,16 @@ pub(crate) struct Signed<'a> {
     pub(crate) body: &'a [u8],
     /// The body as a form, where the route takes one.
     pub(crate) form: Option<&'a Form>,
+    /// What goes on to another server, where the route does that.
+    pub(crate) passage: Option<Passage<'a>>,
+}
+
+/// What a proof signs beside, where the request goes on.
+pub(crate) fn passage(parts: &Parts) -> Passage<'_> {
+    let mut values = parts.headers.get_all(FOR_HEADER).iter();
+    let (value, another) = (values.next(), values.next());
+    let asked_for = value.filter(|_| another.is_none()).and_then(|value| value.to_str().ok());
+    Passage { query: parts.uri.query().unwrap_or_default(), asked_for }
 }
 
 /// By what a caller says who it is.
@@ -63,7 +76,7 @@ pub(crate) async fn identify(
             None => operator(app, headers, duty).await.map(Caller::Operator),
         },
         Access::User => user(app, headers, from).await,
-        Access::Agent => agent(app, headers, certificates, signed).await,
+        Access::Agent | Access::AgentOnward => agent(app, headers, certificates, signed).await,
         Access::ResourceServer => resource_server(app, headers, signed).await,
         Access::AgentClient => client_certificate::agent(app, shown, signed).await,
         Access::ResourceServerClient => client::resource_server(app, headers, signed).await,
@@ -257,6 +270,7 @@ pub(crate) fn verified(
     let key = app.keys.of(proof.thumbprint(), jwk)?;
     let url = format!("{}{}", app.config.public_url, signed.path);
     let (method, body, now) = (signed.method, signed.body, app.clock.now());
-    let expectation = ProofExpectation { method, url: &url, body, body_digest, now, access_token: None };
+    let passage = signed.passage;
+    let expectation = ProofExpectation { method, url: &url, body, body_digest, now, access_token: None, passage };
     Ok(proof.verify(&key, &expectation, &app.nonces)?)
 }

@@ -11,10 +11,11 @@ use attorn_core::{Digest, KeyThumbprint, OperatorId, ParseError, ResourceServerI
 use attorn_store::records::AgentRecord;
 use attorn_store::{Key, Require, Versioned};
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::Response;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::oneshot;
 
 use crate::holders::ShownIdentity;
 use crate::http::failure::Failure;
@@ -107,12 +108,17 @@ pub(crate) struct Call {
     /// Where it came from.
     pub(crate) from: Remote,
     pub(crate) caller: Caller,
+    pub(crate) method: Method,
+    /// As it came: nothing of it is decoded.
+    pub(crate) uri: Uri,
     pub(crate) path: BTreeMap<String, String>,
     pub(crate) query: BTreeMap<String, String>,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     /// The body, where the route takes a form.
     pub(crate) form: Option<Form>,
+    /// Fails when whoever called hung up.
+    pub(crate) hung_up: oneshot::Receiver<()>,
 }
 
 impl Call {
@@ -191,6 +197,18 @@ impl Call {
     }
 }
 
+/// `a=1&b=2`, each name once, percent-decoded by nobody: no value that any route takes needs it.
+pub(crate) fn parse_query(query: &str) -> Result<BTreeMap<String, String>, Failure> {
+    let mut parameters = BTreeMap::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if parameters.insert(name.to_owned(), value.to_owned()).is_some() {
+            return Err(Failure::of(ProblemCode::InvalidQuery, format!("`{name}` stands twice in the query")));
+        }
+    }
+    Ok(parameters)
+}
+
 /// What a handler answers.
 #[derive(Debug)]
 pub(crate) struct Reply {
@@ -199,6 +217,8 @@ pub(crate) struct Reply {
     pub(crate) body: Body,
     /// Who may keep it, and for how long.
     pub(crate) cache: &'static str,
+    /// Headers in place of those that answers have, or beside them.
+    pub(crate) headers: HeaderMap,
 }
 
 /// What nearly all answers are: for this moment alone.
@@ -228,7 +248,7 @@ impl Reply {
     /// 200 with plain text.
     pub(crate) fn text(text: impl Into<Body>) -> Self {
         let media_type = "text/plain; charset=utf-8";
-        Self { status: StatusCode::OK, media_type, body: text.into(), cache: NOT_KEPT }
+        Self { status: StatusCode::OK, media_type, body: text.into(), cache: NOT_KEPT, headers: HeaderMap::new() }
     }
 
     /// 200 with bytes.
@@ -246,6 +266,7 @@ impl Reply {
         *response.status_mut() = self.status;
         response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(self.media_type));
         response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static(self.cache));
+        response.headers_mut().extend(self.headers);
         response
     }
 }

@@ -13,11 +13,11 @@ use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
 use http_body_util::BodyExt;
-use tokio::sync::OwnedRwLockReadGuard;
+use tokio::sync::{OwnedRwLockReadGuard, oneshot};
 
 use crate::app::App;
-use crate::http::access::{Shown, Signed, identify, take_rate};
-use crate::http::call::{Call, Caller, NOT_KEPT, Reply, problem_response};
+use crate::http::access::{Shown, Signed, identify, passage, take_rate};
+use crate::http::call::{Call, Caller, NOT_KEPT, Reply, parse_query, problem_response};
 use crate::http::connections::{LetIn, Party};
 use crate::http::failure::Failure;
 use crate::http::route::{Access, Content, Route};
@@ -76,7 +76,9 @@ async fn serve(app: Arc<App>, route: Arc<Route>, path: Option<RawPathParams>, re
     let (parts, body) = request.into_parts();
     let id = request_id(&parts.headers);
     let Some(path) = path else {
-        let failure = Failure::of(ProblemCode::InvalidField, "the path is no UTF-8");
+        let onward = route.access == Access::AgentOnward;
+        let code = if onward { ProblemCode::InvalidPath } else { ProblemCode::InvalidField };
+        let failure = Failure::of(code, "the path is no UTF-8");
         return respond_with(&app, Errors::Problems, &id, Err(failure));
     };
     let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -119,7 +121,11 @@ async fn handle(
     };
     let form = form.map_or_else(|| form_of(route, &body), |form| Ok(Some(form)))?;
     let query = parse_query(parts.uri.query().unwrap_or_default())?;
-    let call = Call { id: id.to_owned(), from, caller, path, query, headers: parts.headers.clone(), body, form };
+    let (method, uri, headers) = (parts.method.clone(), parts.uri.clone(), parts.headers.clone());
+    // Dropped when whoever asked does not wait any more.
+    let (_waits, hung_up) = oneshot::channel();
+    let id = id.to_owned();
+    let call = Call { id, from, caller, method, uri, path, query, headers, body, form, hung_up };
     let answer = (route.handler)(Arc::clone(app), call);
     // What began ends, whoever hangs up: a change that was recorded and not put in force would be worse
     // than either.
@@ -158,12 +164,13 @@ async fn admit(
     body: axum::body::Body,
 ) -> Result<Admitted, Failure> {
     check_media_type(route, parts)?;
-    let nothing_yet = Signed { method: parts.method.as_str(), path: parts.uri.path(), body: &[], form: None };
+    let passage = (route.access == Access::AgentOnward).then(|| passage(parts));
+    let nothing_yet = Signed { method: parts.method.as_str(), path: parts.uri.path(), body: &[], form: None, passage };
     // An operator's token does not depend on the body, so it is looked at first, and only operators make the
     // server hold a large body. A proof covers the body, which is read before it is known who sent it: such
     // bodies are small (`routes::tests::only_operators_send_large_bodies`).
     // Nobody else is known by a certificate, so nobody else's is looked at.
-    let by_certificate = matches!(route.access, Access::Agent | Access::AgentClient);
+    let by_certificate = matches!(route.access, Access::Agent | Access::AgentOnward | Access::AgentClient);
     let certificates = parts.extensions.get::<ClientCertificates>().filter(|_| by_certificate);
     let shown = Shown { headers: &parts.headers, certificates, from };
     if !route.access.strangers_wait() {
@@ -282,18 +289,6 @@ async fn read_body(mut body: axum::body::Body, bytes_max: usize) -> Result<Bytes
         0 => Ok(read.into()),
         _ => Err(Failure::of(ProblemCode::BodyTooLarge, format!("the body has more than {bytes_max} bytes"))),
     }
-}
-
-/// `a=1&b=2`, each name once, percent-decoded by nobody: no value that any route takes needs it.
-fn parse_query(query: &str) -> Result<BTreeMap<String, String>, Failure> {
-    let mut parameters = BTreeMap::new();
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        if parameters.insert(name.to_owned(), value.to_owned()).is_some() {
-            return Err(Failure::of(ProblemCode::InvalidQuery, format!("`{name}` stands twice in the query")));
-        }
-    }
-    Ok(parameters)
 }
 
 /// How errors look.

@@ -80,7 +80,7 @@ fn operation(route: &Route, error: &Value, generator: &mut SchemaGenerator) -> V
     });
     let security = match route.access {
         Access::Public => json!([]),
-        Access::Agent => json!([{ "proof": [] }, { "certificate": [] }]),
+        Access::Agent | Access::AgentOnward => json!([{ "proof": [] }, { "certificate": [] }]),
         Access::ResourceServer => json!([{ "proof": [] }]),
         Access::User => json!([{ "user": [] }]),
         // The assertion stands in the form.
@@ -120,6 +120,11 @@ fn parameters(route: &Route) -> Vec<Value> {
     if route.waits() {
         let schema = json!({ "type": "string", "enum": ["checkpointed", "witnessed"] });
         parameters.push(json!({ "name": "wait", "in": "query", "schema": schema }));
+    }
+    if route.access == Access::AgentOnward {
+        let purpose = json!({ "type": "string", "description": "`PURPOSE`, and `; delegation=ID`, `; session=ID`." });
+        let name = attorn_api::FOR_HEADER;
+        parameters.push(json!({ "name": name, "in": "header", "required": true, "schema": purpose }));
     }
     if route.method == Method::GET && route.operation.starts_with("list") {
         let by_index = matches!(route.operation, "listEntries" | "listEpochEntries");

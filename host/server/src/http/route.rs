@@ -20,6 +20,8 @@ pub(crate) enum Access {
     Public,
     /// A registered agent, with a proof of possession.
     Agent,
+    /// A registered agent, with a proof that also signs the query and whom it is for: the request goes on to a target.
+    AgentOnward,
     /// A registered resource server, with a proof of possession.
     ResourceServer,
     /// A user, with an access token of a client that is listed for this.
@@ -40,7 +42,10 @@ pub(crate) enum Access {
 impl Access {
     /// Whether who calls is known only with the body.
     pub(crate) const fn needs_body(self) -> bool {
-        matches!(self, Self::Agent | Self::ResourceServer | Self::AgentClient | Self::ResourceServerClient)
+        matches!(
+            self,
+            Self::Agent | Self::AgentOnward | Self::ResourceServer | Self::AgentClient | Self::ResourceServerClient
+        )
     }
 
     /// Whether finding out who calls takes work that strangers could have the server do.
@@ -52,7 +57,7 @@ impl Access {
     pub(crate) fn describe(self) -> String {
         match self {
             Self::Public => "public".into(),
-            Self::Agent => "agent".into(),
+            Self::Agent | Self::AgentOnward => "agent".into(),
             Self::ResourceServer => "resource_server".into(),
             Self::User => "user".into(),
             Self::AgentClient => "client:agent".into(),

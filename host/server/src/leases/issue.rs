@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::decisions::charge_in_record;
 use crate::http::failure::Failure;
 use crate::metrics::LeaseEvent;
+use crate::targets::live::databases;
 
 /// So long before the lease would be ended as one that nobody finished, nothing is made any more: what the database
 /// began in time has come to its end by then.
@@ -102,17 +103,16 @@ pub(crate) async fn shown_before(app: &App, grant: &GrantId) -> Result<Option<Po
         return Ok(None);
     }
     let target = app.store.record::<TargetRecord>(&Key::target(&lease.value.target)).await?;
-    Ok(target.map(|target| {
-        let settings = &target.value.settings;
-        PostgresqlLogin {
-            lease: id.to_string(),
-            host: settings.host.to_string(),
-            port: settings.port,
-            database: settings.database.to_string(),
-            user: lease.value.name.to_string(),
-            password: None,
-            expires_at_ms: lease.value.expires_at.0,
-        }
+    let Some(target) = target else { return Ok(None) };
+    let settings = databases(&target.value)?;
+    Ok(Some(PostgresqlLogin {
+        lease: id.to_string(),
+        host: settings.host.to_string(),
+        port: settings.port,
+        database: settings.database.to_string(),
+        user: lease.value.name.to_string(),
+        password: None,
+        expires_at_ms: lease.value.expires_at.0,
     }))
 }
 

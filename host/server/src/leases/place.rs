@@ -21,7 +21,7 @@ use crate::app::App;
 use crate::decisions::ask::{Ask, Wanted};
 use crate::decisions::record::Made;
 use crate::http::failure::Failure;
-use crate::targets::live::{Asking, Live};
+use crate::targets::live::{Asking, Live, databases};
 use crate::{entry, random};
 
 /// How long a request waits while as many logins are made there as are made at once.
@@ -55,12 +55,16 @@ pub(super) async fn turn(app: &App, (target, live): (&TargetId, &Arc<Live>), wai
     Ok(Turn { target: target.clone(), _asking: live.ready(app, waits).await?, _permit: permit })
 }
 
-/// The credential that is asked for, as policies see it; none where that is a token.
+/// What is asked for, as policies see it; none where that is a token.
 pub(crate) async fn wanted(
     app: &App,
     wanted: &Wanted,
     require: &mut Vec<(Key, Require)>,
 ) -> Result<Option<WantedCredential>, Failure> {
+    // The commit names the version of this target already.
+    if let Some(through) = &wanted.through {
+        return Ok(Some(WantedCredential { kind: TargetKind::Proxy, target: Some(through.target.clone()) }));
+    }
     let kind = match wanted.credential {
         CredentialKind::Token => return Ok(None),
         CredentialKind::Postgresql => TargetKind::Postgresql,
@@ -79,6 +83,7 @@ pub(crate) async fn of(
     made: &Made,
     (turn, waits): (&mut Option<Turn>, bool),
 ) -> Result<Option<Place>, Failure> {
+    let wanted = wanted.filter(|wanted| wanted.kind == TargetKind::Postgresql);
     let (Decision::Allow(_), Some(wanted)) = (&made.decision, wanted) else { return Ok(None) };
     let request = &ask.wanted.request;
     let none =
@@ -91,6 +96,7 @@ pub(crate) async fn of(
     if *state != TargetState::Active {
         return Err(none(format!("the target `{id}` is {}", state.as_str())));
     }
+    let settings = settings.postgresql().ok_or_else(|| none(format!("the target `{id}` makes no logins")))?;
     if ask.wanted.delegation.is_some() && settings.user_table.is_none() {
         return Err(none(format!("the target `{id}` makes no login on behalf of a user")));
     }
@@ -111,6 +117,7 @@ impl Place {
     /// Record that a login is to be made of this grant, in the batch that records the grant.
     pub(crate) fn intend(&self, grant: &Grant, batch: &mut Batch) -> Result<LeaseRecord, Failure> {
         let target = &self.target.value;
+        let settings = databases(target)?;
         let name = postgresql::login_name().map_err(Failure::internal)?;
         let lease = LeaseRecord {
             id: random::lease_id()?,
@@ -121,7 +128,7 @@ impl Place {
             roles: self.roles.clone(),
             state: LeaseState::Intended,
             created_at: batch.now,
-            expires_at: grant.expires_at.min(batch.now.plus_ms(target.settings.lease_ms_max)),
+            expires_at: grant.expires_at.min(batch.now.plus_ms(settings.lease_ms_max)),
             due_at: batch.now.plus_ms(INTENDED_MS),
             attempts: 0,
             last_error: None,
@@ -137,7 +144,7 @@ impl Place {
         // Whoever holds the login needs no token of the same grant, and gets nothing by one.
         let uses = u64::from(grant.uses_max);
         batch.add.push(Add { key: Key::grant_uses(&grant.id), delta: grant.uses_max.into(), at_most: uses });
-        lease.open(batch, (target.settings.leases_max, target.settings.leases_per_agent_max));
+        lease.open(batch, (settings.leases_max, settings.leases_per_agent_max));
         Ok(lease)
     }
 }

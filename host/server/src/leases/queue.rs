@@ -69,9 +69,12 @@ async fn all_targets(app: &App) -> Result<Vec<TargetId>, Failure> {
     loop {
         let page = app.store.scan(&KeyPrefix::kind(KeyKind::Target), after.as_ref(), TARGETS_PAGE).await?;
         let record = |(key, stored): &(Key, attorn_store::Versioned)| {
-            <TargetRecord as attorn_store::records::Record>::decode(key, &stored.value).map(|record| record.id)
+            <TargetRecord as attorn_store::records::Record>::decode(key, &stored.value)
         };
-        targets.extend(page.items.iter().map(record).collect::<Result<Vec<_>, _>>().map_err(Failure::internal)?);
+        let records = page.items.iter().map(record).collect::<Result<Vec<_>, _>>().map_err(Failure::internal)?;
+        // Nothing is leased where a service is called.
+        let leased = records.into_iter().filter(|record| record.settings.postgresql().is_some());
+        targets.extend(leased.map(|record| record.id));
         after = page.next;
         if after.is_none() {
             return Ok(targets);

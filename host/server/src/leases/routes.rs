@@ -21,6 +21,7 @@ use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
 use crate::leases::place::{turn, unavailable};
 use crate::registry::{commit, moved};
+use crate::targets::live::databases;
 use crate::users::kept;
 
 pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
@@ -132,7 +133,7 @@ async fn record(
     let still = grants::active(app, grant.get(), None).await?;
     let mut batch = Batch::new(app.clock.now());
     let lease = &found.value;
-    let until = grant.get().expires_at.min(batch.now.plus_ms(target.value.settings.lease_ms_max));
+    let until = grant.get().expires_at.min(batch.now.plus_ms(databases(&target.value)?.lease_ms_max));
     let expires_at = until.max(lease.expires_at);
     let next = LeaseRecord { expires_at, due_at: expires_at, ..lease.clone() };
     let members = change::with_lease(&next, json!({ "expires_at_ms": expires_at.0 }));

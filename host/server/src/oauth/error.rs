@@ -127,6 +127,8 @@ const fn of_problem(code: ProblemCode) -> OAuthCode {
         | ProblemCode::Contention
         | ProblemCode::NotReady
         | ProblemCode::TargetUnavailable
+        | ProblemCode::UpstreamFailed
+        | ProblemCode::UpstreamTimeout
         | ProblemCode::Timeout => OAuthCode::TemporarilyUnavailable,
         ProblemCode::Internal | ProblemCode::LogDamaged => OAuthCode::ServerError,
         // RFC 8693, section 2.2.2, has `invalid_request` for an unacceptable subject token; `invalid_grant` is what
@@ -137,8 +139,11 @@ const fn of_problem(code: ProblemCode) -> OAuthCode {
         | ProblemCode::LoginNeeded
         | ProblemCode::DelegationInactive
         | ProblemCode::UserErased => OAuthCode::InvalidGrant,
-        ProblemCode::Frozen | ProblemCode::TooManyDelegations => OAuthCode::AccessDenied,
+        ProblemCode::Frozen | ProblemCode::TooManyDelegations | ProblemCode::Denied | ProblemCode::ApprovalNeeded => {
+            OAuthCode::AccessDenied
+        }
         ProblemCode::InvalidBody
+        | ProblemCode::InvalidPath
         | ProblemCode::InvalidField
         | ProblemCode::InvalidQuery
         | ProblemCode::BodyTooLarge

@@ -12,8 +12,7 @@ use attorn_core::context::{Approval, AuthenticationMethod, Caller, Counter, Dele
 use attorn_core::reason::HostReason;
 use attorn_core::{
     Again, Agent, AgentState, Approver, ApproverRole, Ceiling, DecisionKind, Digest, EvaluationContext, FactName,
-    FactTemplate, JsonText, Known, Permission, PolicyId, ReasonCode, Request, TargetKind, Terms, TimeMs,
-    WantedCredential,
+    FactTemplate, JsonText, Known, Permission, PolicyId, ReasonCode, Request, Terms, TimeMs, WantedCredential,
 };
 use serde_json::Value;
 
@@ -273,9 +272,7 @@ fn request(wire: &RequestWire) -> Result<Request, Failure> {
 }
 
 fn credential(wire: &CredentialWire) -> Result<WantedCredential, Failure> {
-    let kind = TargetKind::ALL.iter().find(|kind| kind.as_str() == wire.kind).copied();
-    let kind = kind.ok_or_else(|| Failure::internal(format_args!("a record has the credential `{}`", wire.kind)))?;
-    Ok(WantedCredential { kind, target: wire.target.as_deref().map(parsed).transpose()? })
+    Ok(WantedCredential { kind: parsed(&wire.kind)?, target: wire.target.as_deref().map(parsed).transpose()? })
 }
 
 fn fact(wire: &FactWire) -> Result<(FactName, Option<JsonText>), Failure> {

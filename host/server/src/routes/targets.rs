@@ -1,21 +1,38 @@
 //! The routes about what exists outside: targets and leases.
 
 use attorn_api::targets::{
-    ChangeTarget, CheckTarget, Lease, LeaseList, LeaseRenewed, RegisterTarget, Target, TargetCheck, TargetList,
-    TargetRotated,
+    ChangeTarget, CheckTarget, Lease, LeaseList, LeaseRenewed, RegisterTarget, ReplaceTargetSecret, Target,
+    TargetCheck, TargetList, TargetRotated,
 };
 use attorn_core::Duty::Registrar;
+use axum::http::Method;
 
 use super::{GET, POST};
-use crate::http::route::Access::{Agent, Operator as Op};
-use crate::http::route::{Route, handler, json, route};
-use crate::{leases, targets};
+use crate::http::route::Access::{self, Agent, Operator as Op};
+use crate::http::route::{Content, Route, handler, json, route};
+use crate::{leases, proxy, targets};
 
 /// Certificates in PEM within JSON, and the rest.
 const BODY_BYTES_MAX: usize = 96 << 10;
 
 pub(super) fn all() -> Vec<Route> {
-    [all_targets(), all_leases()].concat()
+    [all_targets(), all_leases(), onward()].concat()
+}
+
+/// What goes on to a service. Each method has a row, and that of GET is for HEAD, too.
+fn onward() -> Vec<Route> {
+    let row = |method, operation| {
+        let doc = (operation, "Have a request sent on to a target, if it is allowed");
+        let path = "/proxy/{target}/{*path}";
+        route(method, path, Access::AgentOnward, doc, handler!(proxy::call)).gives(Content::Other("*/*"))
+    };
+    vec![
+        row(GET, "proxyGet"),
+        row(POST, "proxyPost"),
+        row(Method::PUT, "proxyPut"),
+        row(Method::PATCH, "proxyPatch"),
+        row(Method::DELETE, "proxyDelete"),
+    ]
 }
 
 fn all_targets() -> Vec<Route> {
@@ -47,6 +64,12 @@ fn all_targets() -> Vec<Route> {
             handler!(targets::rotate),
         )
         .gives(json::<TargetRotated>()),
+        target(
+            "/v1/targets/{id}/secret",
+            ("replaceTargetSecret", "Put another secret in the place of the one that is shown to a service"),
+            handler!(targets::replace_secret),
+        )
+        .takes(json::<ReplaceTargetSecret>()),
         target(
             "/v1/targets/{id}/suspend",
             ("suspendTarget", "Make nothing more at a target"),

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use attorn_api::targets as api;
 use attorn_broker::postgresql::Postgresql;
+use attorn_broker::proxy::Proxy;
 use attorn_broker::{CredentialKind as _, Ended, KindError, Outside};
 use attorn_core::{LeaseId, LeaseState, TargetId, TargetState};
 use attorn_store::records::TargetRecord;
@@ -134,6 +135,22 @@ pub(super) async fn end_all(
         app.store.commit(batch).await?;
     }
     Ok(ended.len() + gone)
+}
+
+/// What an operator reads of a service that is called: whether it can be reached.
+pub(super) async fn reach(app: &App, (live, proxy): (&Live, &Proxy)) -> api::TargetCheck {
+    let connected = proxy.can_connect().await;
+    live.came(app, connected.as_ref().err());
+    let problems = connected.as_ref().err().map(ToString::to_string).into_iter().collect();
+    let none = Vec::new();
+    api::TargetCheck {
+        reachable: connected.is_ok(),
+        problems,
+        logins: 0,
+        unknown: none.clone(),
+        unknown_ended: 0,
+        missing: none,
+    }
 }
 
 /// What an operator reads who asked.

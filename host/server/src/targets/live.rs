@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use attorn_api::ProblemCode;
 use attorn_broker::KindError;
 use attorn_broker::backoff::Backoff;
 use attorn_broker::breaker::{Breaker, Leave};
 use attorn_broker::postgresql::Postgresql;
-use attorn_core::TargetId;
+use attorn_broker::proxy::Proxy;
+use attorn_core::{PostgresqlSettings, TargetId, TargetKind};
 use attorn_store::Versioned;
 use attorn_store::records::TargetRecord;
 use tokio::sync::{Notify, Semaphore};
@@ -60,6 +62,7 @@ pub(crate) struct Live {
     checked: AtomicBool,
     first_look: Notify,
     kind: Mutex<Option<(u64, Arc<Postgresql>)>>,
+    proxy: Mutex<Option<(u64, Arc<Proxy>)>>,
 }
 
 /// How often it was tried in vain to look at a target, and when it is looked at again.
@@ -120,6 +123,7 @@ impl Live {
             checked: AtomicBool::new(false),
             first_look: Notify::new(),
             kind: Mutex::default(),
+            proxy: Mutex::default(),
         }
     }
 
@@ -199,6 +203,11 @@ impl Live {
     /// See that it can be asked for a login.
     pub(crate) async fn ready(self: &Arc<Self>, app: &App, waits: bool) -> Result<Option<Asking>, Failure> {
         self.looked_at(app, waits).await?;
+        self.asking()
+    }
+
+    /// Leave to ask it, if it answered lately; a guard if others wait for what comes of it.
+    pub(crate) fn asking(self: &Arc<Self>) -> Result<Option<Asking>, Failure> {
         let leave = lock(&self.breaker).ask(self.now_ms());
         match leave {
             Leave::Ask => Ok(None),
@@ -228,12 +237,42 @@ impl Live {
             return Ok(Arc::clone(kind));
         }
         let record = &target.value;
+        let settings = databases(record)?.clone();
         let passwords = secret::all(&app.root, record)?;
         let log_id = app.store.log_head()?.log_id.to_string();
-        let kind = Arc::new(Postgresql::new(record.settings.clone(), passwords, app.config.listen, log_id));
+        let kind = Arc::new(Postgresql::new(settings, passwords, app.config.listen, log_id));
         *kept = Some((target.version, Arc::clone(&kind)));
         Ok(kind)
     }
+
+    /// What calls it, as it is registered now.
+    pub(crate) fn proxy(&self, app: &App, target: &Versioned<TargetRecord>) -> Result<Arc<Proxy>, Failure> {
+        let mut kept = lock(&self.proxy);
+        if let Some((version, proxy)) = &*kept
+            && *version == target.version
+        {
+            return Ok(Arc::clone(proxy));
+        }
+        let record = &target.value;
+        let settings = record.settings.proxy();
+        let settings = settings.ok_or_else(|| another_kind(record, TargetKind::Proxy))?.clone();
+        let secret = secret::all(&app.root, record)?.into_iter().next();
+        let secret = secret.ok_or_else(|| Failure::internal("a target has no secret"))?;
+        let proxy = Arc::new(Proxy::new(settings, secret, app.config.listen));
+        *kept = Some((target.version, Arc::clone(&proxy)));
+        Ok(proxy)
+    }
+}
+
+/// The settings of a target in which logins are made.
+pub(crate) fn databases(target: &TargetRecord) -> Result<&PostgresqlSettings, Failure> {
+    target.settings.postgresql().ok_or_else(|| another_kind(target, TargetKind::Postgresql))
+}
+
+/// The target is of another kind than this is for.
+pub(crate) fn another_kind(target: &TargetRecord, kind: TargetKind) -> Failure {
+    let detail = format!("target `{}` is of the kind `{}`; this is for `{kind}`", target.id, target.settings.kind());
+    Failure::of(ProblemCode::InvalidState, detail)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

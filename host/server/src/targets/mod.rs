@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use attorn_api::ProblemCode;
 use attorn_api::targets as api;
-use attorn_core::{TargetId, TargetState};
+use attorn_core::{TargetId, TargetSettings, TargetState};
 use attorn_store::records::{TargetRecord, TargetTypeRecord};
 use attorn_store::{Batch, Key, KeyKind, KeyPrefix, Require, Versioned};
 use serde_json::json;
@@ -22,7 +22,7 @@ use crate::entry;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
 use crate::registry::{commit, moved, note, page};
-pub(crate) use rotate::rotate;
+pub(crate) use rotate::{replace_secret, rotate};
 
 /// The most targets that there are.
 const TARGETS_MAX: usize = 500;
@@ -34,11 +34,8 @@ pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure
     let id = &record.id;
     room(&app).await?;
     let mut about = json!({ "id": id.as_str(), "resource_types": wire.resource_types });
-    about["postgresql"] = json!(wire::shown_settings(&record.settings));
-    // A digest names the certificates.
-    if let Some(pem) = &wire.postgresql.tls_roots_pem {
-        about["postgresql"]["tls_roots_pem"] = blake3::hash(pem.as_bytes()).to_hex().to_string().into();
-    }
+    let (kind, settings) = wire::in_entry(&record.settings);
+    about[kind] = settings;
     entry::act(&mut batch, call.operator()?, "target_registered", about)?;
     batch.require.push((Key::target(id), Require::Absent));
     for resource_type in &record.resource_types {
@@ -53,16 +50,26 @@ pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure
 }
 
 fn registered(app: &App, wire: &api::RegisterTarget, batch: &Batch) -> Result<TargetRecord, Failure> {
-    let bytes = wire.password.len();
-    if !(1..=secret::BYTES_MAX).contains(&bytes) {
-        let detail = format!("`password` has {bytes} bytes, and may have 1 to {}", secret::BYTES_MAX);
-        return Err(Failure::of(ProblemCode::InvalidField, detail));
-    }
     let id: TargetId = wire.id.parse()?;
+    let resource_types = wire::resource_types(&wire.resource_types)?;
+    let (settings, secret) = match (&wire.postgresql, &wire.password, &wire.proxy, &wire.secret) {
+        (Some(postgresql), Some(password), None, None) => {
+            let secret = secret::password(&app.root, &id, password)?;
+            (TargetSettings::Postgresql(wire::settings(postgresql)?), secret)
+        }
+        (None, None, Some(proxy), Some(secret)) => {
+            let secret = secret::shown_to_service(&app.root, &id, 1, secret)?;
+            (TargetSettings::Proxy(wire::proxy::settings(proxy, &resource_types)?), secret)
+        }
+        _ => {
+            let detail = "a target has `postgresql` and `password`, or `proxy` and `secret`";
+            return Err(Failure::of(ProblemCode::InvalidField, detail));
+        }
+    };
     Ok(TargetRecord {
-        resource_types: wire::resource_types(&wire.resource_types)?,
-        settings: wire::settings(&wire.postgresql)?,
-        secret: secret::wrap(&app.root, &id, 1, wire.password.as_bytes())?,
+        resource_types,
+        settings,
+        secret,
         next_secret: None,
         state: TargetState::Active,
         created_at: batch.now,
@@ -116,8 +123,12 @@ pub(crate) async fn check(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let (wire, id): (api::CheckTarget, TargetId) = (call.json()?, call.path("id")?);
     let found = find(&app, &id).await?;
     let live = app.targets.live(&id);
-    let kind = live.kind(&app, &found)?;
-    let report = check::report(&app, &found.value, (&live, &kind, wire.end_unknown)).await?;
+    let report = if found.value.settings.proxy().is_some() {
+        check::reach(&app, (&live, &*live.proxy(&app, &found)?)).await
+    } else {
+        let kind = live.kind(&app, &found)?;
+        check::report(&app, &found.value, (&live, &kind, wire.end_unknown)).await?
+    };
     let mut batch = Batch::new(app.clock.now());
     let about = json!({ "id": id.as_str(), "reachable": report.reachable, "logins": report.logins,
         "unknown": report.unknown.len(), "unknown_ended": report.unknown_ended });

@@ -7,11 +7,12 @@ use attorn_api::ProblemCode;
 use attorn_api::targets as api;
 use attorn_broker::KindError;
 use attorn_broker::postgresql::{Postgresql, password};
-use attorn_core::{TargetId, TargetState};
+use attorn_core::{TargetId, TargetKind, TargetState};
 use attorn_store::records::TargetRecord;
 use attorn_store::{Batch, Key, Require, Versioned};
 use serde_json::json;
 
+use super::live::{another_kind, databases};
 use super::{find, secret, wire};
 use crate::app::App;
 use crate::entry;
@@ -26,6 +27,9 @@ pub(crate) async fn rotate(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     if found.value.state == TargetState::Retired {
         return Err(Failure::of(ProblemCode::InvalidState, format!("target `{id}` is retired")));
     }
+    databases(&found.value).map_err(|failure| {
+        failure.with_help("whoever issued its secret gives another: `attorn target rotate-secret`")
+    })?;
     let recorded = record_next(&app, &call, found).await?;
     let (target, problem) = match tell(&app, &recorded).await? {
         Ok(()) => (settle(&app, &call, recorded).await?, None),
@@ -33,6 +37,23 @@ pub(crate) async fn rotate(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     };
     let target = wire::shown(&app, &target).await?;
     Reply::ok(&api::TargetRotated { target, changed: problem.is_none(), problem })
+}
+
+/// Put another secret in the place of the one that is shown to a service. The old one counts no more here with this one
+/// write; whoever issued it ends it there.
+pub(crate) async fn replace_secret(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    let (wire, id): (api::ReplaceTargetSecret, TargetId) = (call.json()?, call.path("id")?);
+    let Versioned { mut value, version, .. } = find(&app, &id).await?;
+    if value.state == TargetState::Retired {
+        return Err(Failure::of(ProblemCode::InvalidState, format!("target `{id}` is retired")));
+    }
+    if value.settings.proxy().is_none() {
+        return Err(another_kind(&value, TargetKind::Proxy));
+    }
+    let next = value.secret.version + 1;
+    value.secret = secret::shown_to_service(&app.root, &id, next, &wire.secret)?;
+    put(&app, &call, (&mut value, version, "target_secret_replaced", next)).await?;
+    Reply::ok(&wire::shown(&app, &value).await?)
 }
 
 /// Record a new password beside the one that counts. One that is recorded already may be the one that the target knows,
@@ -60,7 +81,7 @@ async fn tell(app: &App, recorded: &Versioned<TargetRecord>) -> Result<Result<()
     let passwords = secret::all(&app.root, &recorded.value)?;
     let Some(next) = passwords.get(1) else { return Err(Failure::internal("no password was recorded")) };
     let log_id = app.store.log_head()?.log_id.to_string();
-    let settings = recorded.value.settings.clone();
+    let settings = databases(&recorded.value)?.clone();
     let alone = Postgresql::new(settings, vec![next.clone()], app.config.listen, log_id);
     let told = async {
         kind.change_password(next).await?;

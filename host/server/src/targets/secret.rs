@@ -1,7 +1,9 @@
-//! Passwords of targets' administrators, wrapped by the root key with the target and the password's number as associated
+//! Passwords of targets' administrators, and what is shown to services, wrapped by the root key with the target and the password's number as associated
 //! data: one cannot be put in another's place.
 
+use attorn_api::ProblemCode;
 use attorn_broker::postgresql::Passwords;
+use attorn_broker::proxy::Proxy;
 use attorn_core::TargetId;
 use attorn_identity::{KeyLabel, RootKey};
 use attorn_store::records::{TargetRecord, TargetSecret};
@@ -17,6 +19,31 @@ pub(super) const BYTES_MAX: usize = 1_024;
 pub(super) fn wrap(root: &RootKey, id: &TargetId, version: u32, password: &[u8]) -> Result<TargetSecret, Failure> {
     let wrapped = root.wrap(label(id, version), password).map_err(Failure::internal)?;
     Ok(TargetSecret { version, wrapped })
+}
+
+/// Wrap the first password of an administrator.
+pub(super) fn password(root: &RootKey, id: &TargetId, text: &str) -> Result<TargetSecret, Failure> {
+    let bytes = text.len();
+    if !(1..=BYTES_MAX).contains(&bytes) {
+        let detail = format!("`password` has {bytes} bytes, and may have 1 to {BYTES_MAX}");
+        return Err(Failure::of(ProblemCode::InvalidField, detail));
+    }
+    wrap(root, id, 1, text.as_bytes())
+}
+
+/// Wrap what is shown to a service.
+pub(super) fn shown_to_service(
+    root: &RootKey,
+    id: &TargetId,
+    version: u32,
+    text: &str,
+) -> Result<TargetSecret, Failure> {
+    if text.len() > BYTES_MAX || !Proxy::is_secret(text.as_bytes()) {
+        let least = Proxy::SECRET_BYTES_MIN;
+        let detail = format!("`secret` has {least} to {BYTES_MAX} visible ASCII characters, none of them blank");
+        return Err(Failure::of(ProblemCode::InvalidField, detail));
+    }
+    wrap(root, id, version, text.as_bytes())
 }
 
 /// The passwords that the administrator may have: the one that counts, and then the one that is to replace it.

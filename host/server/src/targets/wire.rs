@@ -1,13 +1,18 @@
 //! Targets as the API has them, to and from what is recorded.
 
+pub(super) mod proxy;
+
 use std::collections::BTreeSet;
 
 use attorn_api::ProblemCode;
 use attorn_api::targets as api;
 use attorn_broker::postgresql::roots;
-use attorn_core::{Permission, PostgresqlSettings, ResourceType, RoleRule, SqlName, TargetTls, UserTable};
+use attorn_core::{
+    Permission, PostgresqlSettings, ResourceType, RoleRule, SqlName, TargetSettings, TargetTls, UserTable,
+};
 use attorn_store::Key;
 use attorn_store::records::TargetRecord;
+use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::http::failure::Failure;
@@ -60,7 +65,8 @@ pub(super) async fn shown(app: &App, record: &TargetRecord) -> Result<api::Targe
     Ok(api::Target {
         id: record.id.to_string(),
         resource_types: record.resource_types.iter().map(ToString::to_string).collect(),
-        postgresql: shown_settings(&record.settings),
+        postgresql: record.settings.postgresql().map(shown_settings),
+        proxy: record.settings.proxy().map(proxy::shown),
         state: record.state.as_str().into(),
         secret_version: record.secret.version,
         open_leases,
@@ -70,7 +76,19 @@ pub(super) async fn shown(app: &App, record: &TargetRecord) -> Result<api::Targe
     })
 }
 
-pub(super) fn shown_settings(settings: &PostgresqlSettings) -> api::Postgresql {
+/// The settings as an entry has them: a digest names the certificates.
+pub(super) fn in_entry(settings: &TargetSettings) -> (&'static str, Value) {
+    let mut shown = match settings {
+        TargetSettings::Postgresql(settings) => json!(shown_settings(settings)),
+        TargetSettings::Proxy(settings) => json!(proxy::shown(settings)),
+    };
+    if let Some(pem) = shown["tls_roots_pem"].as_str() {
+        shown["tls_roots_pem"] = blake3::hash(pem.as_bytes()).to_hex().to_string().into();
+    }
+    (settings.kind().as_str(), shown)
+}
+
+fn shown_settings(settings: &PostgresqlSettings) -> api::Postgresql {
     let rule = |rule: &RoleRule| api::RoleRule {
         action: rule.permission.action.to_string(),
         resource: rule.permission.resource.to_string(),

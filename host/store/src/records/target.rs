@@ -7,15 +7,16 @@ use std::fmt;
 
 use attorn_core::{
     ActionPattern, HostName, Permission, PostgresqlSettings, ResourcePattern, ResourceType, RoleRule, SqlName,
-    TargetId, TargetState, TargetTls, TimeMs, UserTable,
+    TargetId, TargetSettings, TargetState, TargetTls, TimeMs, UserTable,
 };
 use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 
 use super::codec::{self, Record, RecordError, Text};
+use super::proxy::ProxyWire;
 use crate::key::Key;
 
-/// A target as it is registered. The one kind that there is yet is `postgresql`.
+/// A target as it is registered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetRecord {
     /// Its id.
@@ -23,8 +24,8 @@ pub struct TargetRecord {
     /// The resource types that credentials for it are about. No two targets share one.
     pub resource_types: BTreeSet<ResourceType>,
     /// Where it is, and what it gives.
-    pub settings: PostgresqlSettings,
-    /// The password of its administrator.
+    pub settings: TargetSettings,
+    /// The password of its administrator, or what a proxy shows.
     pub secret: TargetSecret,
     /// The one that is to replace it, while that is being done: either may be the one that the target knows.
     pub next_secret: Option<TargetSecret>,
@@ -36,7 +37,7 @@ pub struct TargetRecord {
     pub changed_at: TimeMs,
 }
 
-/// A wrapped password.
+/// A wrapped secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TargetSecret {
     /// Which of the target's; part of what it is wrapped with.
@@ -60,7 +61,8 @@ impl Record for TargetRecord {
         codec::encode(&TargetWire {
             id: Text(self.id.clone()),
             resource_types: self.resource_types.iter().cloned().map(Text).collect(),
-            postgresql: SettingsWire::of(&self.settings),
+            postgresql: self.settings.postgresql().map(SettingsWire::of),
+            proxy: self.settings.proxy().map(ProxyWire::of),
             secret: SecretWire::of(&self.secret),
             next_secret: self.next_secret.as_ref().map(SecretWire::of),
             state: self.state,
@@ -71,7 +73,11 @@ impl Record for TargetRecord {
 
     fn decode(key: &Key, stored: &[u8]) -> Result<Self, RecordError> {
         codec::decode(key, stored, |wire: TargetWire| {
-            let settings = wire.postgresql.settings();
+            let settings = match (wire.postgresql, wire.proxy) {
+                (Some(postgresql), None) => TargetSettings::Postgresql(postgresql.settings()),
+                (None, Some(proxy)) => TargetSettings::Proxy(proxy.settings()),
+                _ => return Err("a target is of one kind".into()),
+            };
             settings.check()?;
             Ok(Self {
                 id: wire.id.0,
@@ -120,7 +126,10 @@ impl Record for TargetTypeRecord {
 struct TargetWire {
     id: Text<TargetId>,
     resource_types: Vec<Text<ResourceType>>,
-    postgresql: SettingsWire,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    postgresql: Option<SettingsWire>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    proxy: Option<ProxyWire>,
     secret: SecretWire,
     next_secret: Option<SecretWire>,
     #[serde(with = "StateWire")]

@@ -5,9 +5,7 @@ use std::fmt::Display;
 
 use attorn_api::json::{canonical_raw, digest};
 use attorn_core::context::{AuthenticationMethod, Caller, Phase};
-use attorn_core::{
-    Agent, AgentState, Ceiling, EvaluationContext, JsonText, Request, TargetKind, TimeMs, WantedCredential,
-};
+use attorn_core::{Agent, AgentState, Ceiling, EvaluationContext, JsonText, Request, TimeMs, WantedCredential};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -107,8 +105,7 @@ impl ContextWire {
 
 impl CredentialWire {
     fn parse(self) -> Result<WantedCredential, String> {
-        let kind = TargetKind::ALL.iter().find(|kind| kind.as_str() == self.kind).copied();
-        let kind = kind.ok_or_else(|| format!("`{}` is no kind of credential that a target makes", self.kind))?;
+        let kind = self.kind.parse().map_err(text)?;
         Ok(WantedCredential { kind, target: self.target.map(|target| target.parse()).transpose().map_err(text)? })
     }
 }

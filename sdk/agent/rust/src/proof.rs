@@ -25,6 +25,8 @@ struct Claims<'a> {
     content_digest: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     ath: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attorn_for: Option<&'a str>,
 }
 
 impl AgentKey {
@@ -61,6 +63,26 @@ impl AgentKey {
         now: SystemTime,
     ) -> Result<String, KeyError> {
         self.prove_claims(&claims(method, url, body, nonce, Some(access_token), now)?)
+    }
+
+    /// The proof of one request that goes on to a service behind the server (`/proxy/...`): of its query, too, and of
+    /// `asked_for`, which is sent as it is in the header `Attorn-For`.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::NoRandomness`], [`KeyError::NotSigned`]
+    pub fn prove_onward(
+        &self,
+        method: &str,
+        url: &str,
+        body: &[u8],
+        asked_for: &str,
+        nonce: Option<&str>,
+        now: SystemTime,
+    ) -> Result<String, KeyError> {
+        let claims = claims(method, url, body, nonce, None, now)?;
+        let htu = url.split('#').next().unwrap_or(url);
+        self.prove_claims(&Claims { htu, attorn_for: Some(asked_for), ..claims })
     }
 
     fn prove_claims(&self, claims: &Claims<'_>) -> Result<String, KeyError> {
@@ -106,6 +128,7 @@ fn claims<'a>(
         iat: now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
         nonce,
         content_digest: format!("sha-256=:{}:", BASE64.encode(&Sha256::digest(body))),
+        attorn_for: None,
         ath: access_token.map(|token| BASE64URL_NOPAD.encode(&Sha256::digest(token))),
     })
 }

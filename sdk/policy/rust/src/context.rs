@@ -9,19 +9,21 @@ use serde::de::DeserializeOwned;
 
 use crate::{Agent, Context, Counter, Error, Request, User, json};
 
-/// A credential that is no token. Whoever holds one can do all that it can, as often as they like while it lives, and not
-/// only what is decided here; uses are not counted, and arguments are none.
+/// What is asked for that is no token.
+///
+/// Whoever holds a login can do all that it can, as often as they like while it lives, and not only what is decided here;
+/// uses are not counted, and arguments are none. A policy that is about one kind compares [`kind`](Self::kind).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct WantedCredential {
-    /// Of which kind: `postgresql` is a login in a database. There may be others.
+    /// Of which kind: `postgresql` is a login in a database. `proxy` gives the agent nothing: if this is allowed, the
+    /// request goes on to the target's service, once, with what is in its arguments. There may be others.
     pub kind: String,
-    /// The target where it would be made; none if the resource's type is tied to none.
+    /// The target where it would be made or where the request would go; none if the resource's type is tied to none.
     pub target: Option<String>,
 }
 
 impl Context {
-    /// The credential that is asked for; none where that is a token, which is good for what is decided here and nothing
-    /// else.
+    /// What is asked for; none where that is a token, which is good for what is decided here and nothing else.
     ///
     /// # Errors
     ///

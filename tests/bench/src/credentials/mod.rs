@@ -13,10 +13,13 @@
 //! stopped, and their logins into the database; then that grant is revoked, through the API. It counts from the
 //! acknowledgement until none is open. Each login is a role with a verifier that nobody knows, a comment and a membership, as
 //! the server makes them; no sessions are open. With it the most memory that the server had.
+//!
+//! A request that goes on to a service needs no database, and is measured first, with a server of its own: [`proxy`].
 
 mod database;
 mod login;
 mod many;
+mod proxy;
 
 use attorn_tests::server::Fresh;
 use attorn_tests::world::{Cast, ask_with, read_only_settings};
@@ -39,6 +42,7 @@ struct Scene {
 
 /// Measure, and print.
 pub(crate) async fn measure(length: Length, figures: &mut Figures) {
+    proxy::measure(length, figures).await;
     let database = Database::start(&http::directory()).await;
     let fresh = Fresh::make_in(&http::directory()).await;
     let process = Process::start(&fresh.config, &fresh.reach).await;

@@ -63,7 +63,8 @@ fn asked(entry: &Value, record: &Value, say: &mut impl FnMut(&str, String)) {
     say("asked", format!("{} on {resource}{known}", text(&entry["action"])));
     if let Some(kind) = entry["credential"]["kind"].as_str() {
         let target = entry["credential"]["target"].as_str().unwrap_or("no target");
-        say("", format!("a login at {target} ({kind})"));
+        let what = if kind == "proxy" { "to be sent on to" } else { "a login at" };
+        say("", format!("{what} {target} ({kind})"));
     }
     for (name, member) in [("arguments", &wanted["arguments"]), ("claims", &wanted["claims"])] {
         if member.as_object().is_some_and(|member| !member.is_empty()) {

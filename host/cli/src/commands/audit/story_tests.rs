@@ -123,4 +123,8 @@ fn an_approval_and_a_login_are_told() {
         assert!(lines.iter().any(|line| line == "          a login at shop (postgresql)"), "{lines:?}");
     }
     assert!(!told(Value::Null).iter().any(|line| line.starts_with("approval")));
+    let mut onward = decision();
+    onward["credential"] = json!({ "kind": "proxy", "target": "crm" });
+    let lines = tell(&Told { entry: entry(0, &onward), record: Some(json!({})), came_of_it: Vec::new() }).unwrap();
+    assert!(lines.iter().any(|line| line == "          to be sent on to crm (proxy)"), "{lines:?}");
 }

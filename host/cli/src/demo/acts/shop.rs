@@ -84,7 +84,7 @@ impl Shop {
         let body = RegisterTarget {
             id: (*id).into(),
             resource_types: vec![(*resource_type).into()],
-            postgresql: Postgresql {
+            postgresql: Some(Postgresql {
                 host: "127.0.0.1".into(),
                 port: database.port,
                 database: NAME.into(),
@@ -101,8 +101,10 @@ impl Shop {
                 leases_max: 20,
                 leases_per_agent_max: 10,
                 lease_ms_max: 60_000,
-            },
-            password: database.admin_password.clone(),
+            }),
+            password: Some(database.admin_password.clone()),
+            proxy: None,
+            secret: None,
         };
         let registrar = scene.registrar()?;
         let target: Target = registrar.post("/v1/targets", &body).await?;

@@ -1,0 +1,98 @@
+//! What came of a use of a grant, as an entry: that the service answered, that nobody knows, or that nothing was sent.
+//!
+//! That it was used stands in the batch of the decision. An entry of a use without one of its effect means that nobody
+//! knows either: the server ended between the two.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use attorn_broker::proxy::{Cut, End, SendError, Told};
+use attorn_core::{DecisionId, Grant, GrantId, TargetId};
+use attorn_store::{Batch, Key, Recorded, Require};
+use axum::http::StatusCode;
+use serde_json::json;
+use tokio::runtime::Handle;
+
+use crate::app::App;
+use crate::entry;
+use crate::http::failure::Failure;
+
+/// The one use of a grant, of which the effect is recorded once.
+#[derive(Clone)]
+pub(super) struct Effects {
+    app: Arc<App>,
+    about: Arc<About>,
+    /// How the answer began.
+    began: Arc<Mutex<Began>>,
+}
+
+struct About {
+    target: TargetId,
+    grant: GrantId,
+    decision: DecisionId,
+    resource_server: String,
+    request_bytes: usize,
+}
+
+#[derive(Default, Clone, Copy)]
+struct Began {
+    status: Option<u16>,
+    secret_in_header: bool,
+}
+
+impl Effects {
+    pub(super) fn of(app: &Arc<App>, target: &TargetId, grant: &Recorded<Grant>, request_bytes: usize) -> Self {
+        let grant = grant.get();
+        let about = About {
+            target: target.clone(),
+            grant: grant.id,
+            decision: grant.decision,
+            resource_server: grant.resource_server.to_string(),
+            request_bytes,
+        };
+        Self { app: Arc::clone(app), about: Arc::new(about), began: Arc::default() }
+    }
+
+    /// The answer began so.
+    pub(super) fn began(&self, status: StatusCode, secret_in_header: bool) {
+        let mut began = self.began.lock().unwrap_or_else(PoisonError::into_inner);
+        *began = Began { status: Some(status.as_u16()), secret_in_header };
+    }
+
+    /// What is told of the end of the answer. It is recorded by a task of its own: nobody waits for that.
+    pub(super) fn told(&self) -> Told {
+        let (effects, runtime) = (self.clone(), Handle::current());
+        Box::new(move |end| {
+            runtime.spawn(async move { effects.record("done", Some(end), None).await });
+        })
+    }
+
+    /// There was no answer.
+    pub(super) async fn failed(&self, error: &SendError) {
+        let effect = if matches!(error, SendError::NotSent(_)) { "not_sent" } else { "unknown" };
+        self.record(effect, None, Some(error.why().to_string())).await;
+    }
+
+    async fn record(&self, effect: &'static str, end: Option<End>, why: Option<String>) {
+        if let Err(failure) = self.commit(effect, end, why).await {
+            let grant = &self.about.grant;
+            tracing::warn!(%grant, why = failure.internal, problem = %failure.problem, "what came of a use was not recorded");
+        }
+    }
+
+    async fn commit(&self, effect: &'static str, end: Option<End>, why: Option<String>) -> Result<(), Failure> {
+        let (app, about) = (&self.app, &self.about);
+        let began = *self.began.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut batch = Batch::new(app.clock.now());
+        let members = json!({ "grant": about.grant.to_string(), "decision_id": about.decision.to_string(),
+            "target": about.target.as_str(), "resource_server": about.resource_server, "use_number": 1,
+            "effect": effect, "status": began.status, "request_bytes": about.request_bytes,
+            "response_bytes": end.map(|end| end.bytes), "cut": end.and_then(|end| end.cut).map(Cut::as_str),
+            "secret_in_header": began.secret_in_header, "note": why });
+        batch.entries.push(entry::body(batch.now, "grant_effect", members)?);
+        let key = Key::grant_effect(&about.grant, 1);
+        batch.require.push((key.clone(), Require::Absent));
+        batch.put.push((key, effect.into()));
+        app.store.commit(batch).await?;
+        Ok(())
+    }
+}

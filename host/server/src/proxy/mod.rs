@@ -1,0 +1,113 @@
+//! `/proxy/{target}/…`: a request of an agent's that goes on to a service, if it is allowed, with a secret that the agent
+//! never sees. The whole way is [`call`].
+//!
+//! Authentication has happened before (`http::access`), the decision is made where all are (`decisions`), and what is sent
+//! is sent by the broker, for nothing but a grant that the store has recorded.
+
+mod answer;
+mod effect;
+#[cfg(test)]
+mod fixtures;
+mod parse;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use attorn_api::ProblemCode;
+use attorn_api::decisions::DecisionKind;
+use attorn_broker::proxy::{Answered, Proxy, SendError};
+use attorn_core::{Grant, TargetId, TargetState};
+use attorn_store::records::TargetRecord;
+use attorn_store::{Key, Recorded, Versioned};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use crate::app::App;
+use crate::decisions;
+use crate::http::call::{Call, Reply};
+use crate::http::failure::Failure;
+use crate::leases::place::unavailable;
+use crate::targets::live::{Asking, Live};
+use effect::Effects;
+use parse::Onward;
+
+/// How long a request waits while as many are sent there as are sent at once.
+const WAIT: Duration = Duration::from_secs(1);
+
+/// Decide what a request comes to, record that, and only then send it on.
+pub(crate) async fn call(app: Arc<App>, mut call: Call) -> Result<Reply, Failure> {
+    app.ensure_ready()?;
+    let target = target(&app, &call.path("target")?).await?;
+    let live = app.targets.live(&target.value.id);
+    let proxy = live.proxy(&app, &target)?;
+    let onward = parse::onward(&call, &target, proxy.settings())?;
+    let place = place(&live, &proxy, &onward).await?;
+    let Onward { wanted, outgoing } = onward;
+    let (decided, grant) = decisions::made_onward(&app, &call, wanted).await?;
+    let (Some(grant), Some(outgoing), Some((place, asking))) = (grant, outgoing, place) else {
+        return Err(answer::refused(decided));
+    };
+    debug_assert_eq!(decided.decision, DecisionKind::Allow, "only an allow yields a grant");
+    let effects = Effects::of(&app, &target.value.id, &grant, outgoing.body.len());
+    let sent = send(&proxy, &grant, outgoing, (place, &effects, &mut call.hung_up)).await;
+    match &sent {
+        Ok(_) => live.came(&app, None),
+        Err(SendError::NotSent(why) | SendError::Late(why)) => live.came(&app, Some(why)),
+        // What one request makes of the service says nothing of others.
+        Err(SendError::Broken(_) | SendError::HungUp(_)) => {}
+    }
+    drop(asking);
+    match sent {
+        Ok(answered) => answer::passed_on(&app, (&target.value, proxy.settings()), &decided, answered),
+        Err(error) => {
+            tracing::warn!(target = %target.value.id, why = %error.why(), "a request was not answered");
+            effects.failed(&error).await;
+            Err(answer::failed(decided, &error))
+        }
+    }
+}
+
+/// Send it, unless whoever asked hangs up before the answer begins.
+async fn send(
+    proxy: &Arc<Proxy>,
+    grant: &Recorded<Grant>,
+    outgoing: attorn_broker::proxy::Outgoing,
+    (place, effects, hung_up): (OwnedSemaphorePermit, &Effects, &mut oneshot::Receiver<()>),
+) -> Result<Answered, SendError> {
+    let told = effects.told();
+    tokio::select! {
+        answered = proxy.send(grant, outgoing, (place, told)) => {
+            answered.inspect(|answered| effects.began(answered.status, answered.secret_in_header))
+        }
+        _ = hung_up => Err(SendError::hung_up()),
+    }
+}
+
+/// A target that is called, and is active. Others look like none.
+async fn target(app: &App, id: &TargetId) -> Result<Versioned<TargetRecord>, Failure> {
+    let found = app.store.record::<TargetRecord>(&Key::target(id)).await?;
+    let found = found.filter(|found| found.value.settings.proxy().is_some());
+    let found = found.ok_or_else(|| Failure::not_found("target that is called", id))?;
+    if found.value.state == TargetState::Active {
+        return Ok(found);
+    }
+    let detail = format!("the target `{id}` is {}", found.value.state.as_str());
+    Err(Failure::of(ProblemCode::NoTarget, detail))
+}
+
+/// A place among those who ask it at once, and leave to ask.
+type Place = (OwnedSemaphorePermit, Option<Asking>);
+
+/// The same, before anything is decided; none for what goes nowhere.
+async fn place(live: &Arc<Live>, proxy: &Proxy, onward: &Onward) -> Result<Option<Place>, Failure> {
+    if onward.outgoing.is_none() {
+        return Ok(None);
+    }
+    // Whoever may not ask does not wait for a place either.
+    if live.breaks() {
+        return Err(unavailable("the target did not answer lately; nothing was decided"));
+    }
+    let place = tokio::time::timeout(WAIT, proxy.place()).await.ok().flatten();
+    let busy = || unavailable("the target is asked by as many as it may be at once; nothing was decided");
+    let place = place.ok_or_else(busy)?;
+    Ok(Some((place, live.asking()?)))
+}

@@ -1,0 +1,138 @@
+//! A service that is away or slow, and agents that hang up.
+
+use attorn_api::FOR_HEADER;
+use attorn_api::targets::TargetCheck;
+use attorn_tests::server::free_address;
+use attorn_tests::svids::Authority;
+use attorn_tests::world::{PURPOSE, ask};
+use attorn_tests::{Answer, Call, Server, World};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::scene::{Scene, begin, end, get, target};
+use crate::upstream::Upstream;
+
+async fn register(world: &World, id: &str, body: &Value) {
+    // Only one target has the type.
+    let mut body = body.clone();
+    body["id"] = id.into();
+    world.staff.registrar.post("/v1/targets", &body).await.expect(201);
+}
+
+async fn get_from(world: &World, id: &str, path: &str) -> Answer {
+    let call = Call::new("GET", format!("/proxy/{id}{path}")).header(FOR_HEADER, PURPOSE);
+    world.bot.send(call).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_service_is_not_asked_for_ever_and_hurts_nobody() {
+    let world = World::new().await;
+    register(&world, "crm", &target("crm", &format!("http://{}", free_address()))).await;
+    for _ in 0..3 {
+        let problem = get_from(&world, "crm", "/v2/articles/42").await.refused(503, "target_unavailable");
+        assert!(problem.decision_id.is_some() && problem.detail.contains("nothing was sent"), "{problem}");
+        let entries = world.entries().await;
+        assert_eq!(entries.last().unwrap()["effect"], "not_sent");
+    }
+    // Now nobody asks, and nothing is decided for nothing.
+    let size = world.log_size().await;
+    for _ in 0..100 {
+        let problem = get_from(&world, "crm", "/v2/articles/42").await.refused(503, "target_unavailable");
+        assert!(problem.decision_id.is_none());
+    }
+    assert_eq!(world.log_size().await, size);
+    assert!(world.bot.decide(&ask()).await.credential.is_some());
+    // What goes nowhere is denied as ever.
+    let call = Call::new("GET", "/proxy/crm/v2/other").header(FOR_HEADER, PURPOSE);
+    world.bot.send(call).await.refused(403, "denied");
+    let check: TargetCheck = world.staff.registrar.post("/v1/targets/crm/check", &json!({})).await.expect(200).json();
+    assert!(!check.reachable && check.problems.len() == 1, "{check:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn addresses_where_nobody_should_ask_are_not_asked() {
+    let world = World::new().await;
+    let own = world.reach.url.clone();
+    for (at, origin) in
+        [own.as_str(), "http://169.254.169.254", "http://0.0.0.0:80", "http://192.0.2.1"].iter().enumerate()
+    {
+        let id = format!("crm-{at}");
+        register(&world, &id, &target(&id, origin)).await;
+        let problem = get_from(&world, &id, "/v2/articles/42").await.refused(503, "target_unavailable");
+        assert!(problem.detail.contains("nothing was sent"), "{origin}: {problem}");
+        // Why, its operators see.
+        assert!(!problem.detail.contains("169.254"), "{problem}");
+        let check = world.staff.registrar.post(format!("/v1/targets/{id}/check"), &json!({})).await.expect(200);
+        assert!(!check.json::<TargetCheck>().problems[0].is_empty());
+        world.staff.registrar.post(format!("/v1/targets/{id}/retire"), &json!({})).await.expect(200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_tls_the_service_is_who_it_says() {
+    let (authority, other) = (Authority::new("services"), Authority::new("others"));
+    // Any server will do: another one of ours.
+    let service = Server::start_in(attorn_tests::server::Fresh::make_with_tls(&authority).await).await;
+    let world = World::new().await;
+    let mut body = target("crm", &service.reach.url);
+    body["proxy"]["routes"] =
+        json!([{ "method": "GET", "path": "/{id}", "action": "faq.read", "resource": "article/{id}" }]);
+    body["proxy"]["tls_roots_pem"] = authority.pem.clone().into();
+    register(&world, "crm", &body).await;
+    assert_eq!(get_from(&world, "crm", "/healthz").await.expect(200).text().trim(), "ok");
+    world.staff.registrar.post("/v1/targets/crm/retire", &json!({})).await.expect(200);
+    body["proxy"]["tls_roots_pem"] = other.pem.clone().into();
+    register(&world, "crm-2", &body).await;
+    get_from(&world, "crm-2", "/healthz").await.refused(503, "target_unavailable");
+    world.staff.registrar.post("/v1/targets/crm-2/retire", &json!({})).await.expect(200);
+    if let Some(proxy) = body["proxy"].as_object_mut() {
+        proxy.remove("tls_roots_pem");
+    }
+    register(&world, "crm-3", &body).await;
+    get_from(&world, "crm-3", "/healthz").await.refused(503, "target_unavailable");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn as_many_are_asked_at_once_as_may_be() {
+    let (world, upstream) = (World::new().await, Upstream::start().await);
+    let mut body = target("crm", &upstream.origin);
+    (body["proxy"]["requests_max"], body["proxy"]["head_ms_max"]) = (json!(1), json!(8_000));
+    register(&world, "crm", &body).await;
+    let first = get_from(&world, "crm", "/v2/articles/hang");
+    let second = async {
+        while upstream.seen().is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        get_from(&world, "crm", "/v2/articles/42").await
+    };
+    let (first, second) = tokio::join!(first, second);
+    first.refused(504, "upstream_timeout");
+    let problem = second.refused(503, "target_unavailable");
+    assert!(problem.decision_id.is_none(), "{problem}");
+    get_from(&world, "crm", "/v2/articles/42").await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_hangs_up_ends_what_was_asked() {
+    let scene = Scene::new().await;
+    let address = scene.world.reach.url.strip_prefix("http://").unwrap().to_owned();
+    for (at, part) in ["drip", "hang"].into_iter().enumerate() {
+        let signed = scene.world.bot.signed(get(part)).await;
+        let text = begin(&signed, &address);
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        stream.write_all(end(text).as_bytes()).await.unwrap();
+        scene.until(|upstream| upstream.seen().len() > at).await;
+        if part == "drip" {
+            assert!(stream.read(&mut [0; 1_000]).await.unwrap() > 0);
+        }
+        drop(stream);
+        scene.until(|upstream| upstream.hung_up() > at).await;
+        let effect = scene.effect().await;
+        if part == "drip" {
+            assert_eq!((&effect["effect"], &effect["cut"]), (&json!("done"), &json!("hung_up")));
+        } else {
+            assert_eq!((&effect["effect"], &effect["status"]), (&json!("unknown"), &Value::Null));
+        }
+    }
+}
