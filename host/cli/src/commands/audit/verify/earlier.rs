@@ -4,14 +4,14 @@
 //! So what is kept of that is re-hashed from its first entry to its last, and has to come to that very checkpoint; and
 //! its own first entry leads on. Where nothing is kept of an epoch, that is said: what came before it is not known then.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufReader, ErrorKind};
 use std::path::Path;
 
 use attorn_log::{Checks, Epoch, VerifyError, verify_export_with};
 
 use super::lineage::{Began, EPOCHS_MAX, Exports, first_exported, verification};
-use super::{SAID_EVERY, Said};
+use super::{SAID_EVERY, Said, open_regular};
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -69,7 +69,7 @@ pub(super) async fn verify(
 /// Verify the export of the epoch that this one came after.
 fn one(output: &Output, path: &Path, step: &Began) -> Result<(), Wrong> {
     let epoch = step.before.epoch;
-    let file = File::open(path).map_err(|error| Failure::file("read", path, &error))?;
+    let file = open_regular(path).map_err(|error| Failure::file("read", path, &error))?;
     let said = Said::new(output, &format!("of epoch {epoch} verified"));
     let done = verify_export_with(BufReader::new(file), &Checks::default(), SAID_EVERY, |progress| said.step(progress));
     said.end();
