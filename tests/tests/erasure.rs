@@ -306,7 +306,7 @@ async fn who_brings_back_an_old_copy_of_the_keys_brings_back_nobody() {
     let Known { delegation, allowed, .. } = known(&scene).await;
     let (user, decision) = (&delegation.user, format!("/v1/audit/decisions/{}", allowed.decision_id));
     let copy = home(&scene).parent().unwrap().join("copy-of-keys");
-    assert_eq!(attorn_server::copy_user_keys(&home(&scene).join("user-keys"), &copy).unwrap(), 1);
+    assert_eq!(attorn_server::copy_user_keys(&home(&scene).join("user-keys"), &copy, None).unwrap().keys, 1);
     scene.erase(user).await.expect(200);
     let file = key_file(&scene, user);
     std::fs::copy(copy.join(&user[user.len() - 2..]).join(file.file_name().unwrap()), &file).unwrap();
@@ -417,7 +417,7 @@ async fn a_backup_from_before_an_erasure_gives_nothing_back_without_the_keys() {
     let [backup, copy] = ["backup", "keys"].map(|name| outside.path().join(name));
     let mut config = config(&scene);
     attorn_server::data::back_up(&config, &backup).unwrap();
-    attorn_server::copy_user_keys(&config.user_keys, &copy).unwrap();
+    attorn_server::copy_user_keys(&config.user_keys, &copy, None).unwrap();
     let key: CheckpointVerifier = scene.reach.send(Call::get("/v1/audit/key")).await.text().trim().parse().unwrap();
     scene.erase(user).await.expect(200);
 
@@ -449,9 +449,23 @@ async fn a_backup_from_before_an_erasure_gives_nothing_back_without_the_keys() {
     let restored =
         Box::pin(attorn_server::restore::restore(&config, &backup, Some(&copy), BadBlobs::Refused)).await.unwrap();
     assert_eq!((restored.ended.users, restored.user_keys), (0, Some(2)));
+    // A restore that was cut off has left half of one, and the next one puts all of it there, or says that it is none.
+    let file = config.user_keys.join(&alice[alice.len() - 2..]).join(format!("{alice}.key"));
+    let whole = std::fs::read(&file).unwrap();
+    for (name, of_copy) in [("half", &whole[..]), ("none", b"garbage")] {
+        std::fs::write(&file, &whole[..20]).unwrap();
+        std::fs::write(copy.join(&alice[alice.len() - 2..]).join(file.file_name().unwrap()), of_copy).unwrap();
+        config.data_dir = outside.path().join(name);
+        let restored =
+            Box::pin(attorn_server::restore::restore(&config, &backup, Some(&copy), BadBlobs::Refused)).await.unwrap();
+        let is_whole = name == "half";
+        assert_eq!((restored.user_keys, restored.users_without_key), (Some(u64::from(is_whole)), u64::from(!is_whole)));
+        assert_eq!(restored.bad_user_keys.len(), if is_whole { 0 } else { 2 }, "{:?}", restored.bad_user_keys);
+        assert_eq!(std::fs::read(&file).unwrap() == whole, is_whole);
+    }
     // Unless the copy is from after the erasure: it has the mark.
     let newer = outside.path().join("newer");
-    attorn_server::copy_user_keys(&home(&scene).join("user-keys"), &newer).unwrap();
+    attorn_server::copy_user_keys(&home(&scene).join("user-keys"), &newer, None).unwrap();
     config.data_dir = outside.path().join("newer-data");
     config.user_keys = outside.path().join("newest-keys");
     let restored =

@@ -24,6 +24,9 @@ const READ_TIMEOUT: Duration = Duration::from_secs(35);
 /// The longest answer that is kept in memory: a page of 200 of the longest entries, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
+/// The longest download, in bytes: an epoch of hundreds of millions of entries.
+const DOWNLOAD_BYTES_MAX: u64 = 1 << 40;
+
 /// A client of the API.
 pub(crate) struct OperatorClient {
     http: reqwest::Client,
@@ -85,9 +88,15 @@ impl OperatorClient {
         Ok(bytes)
     }
 
-    /// Get something long, and write it bit by bit.
+    /// Get something long, and write it bit by bit. A server that goes on for ever does not fill the disk.
     pub(crate) async fn download(&self, path: &str, to: &mut impl Write) -> Result<(), Failure> {
-        let write = |chunk: &[u8]| to.write_all(chunk).map_err(|error| Failure::of(&error));
+        let mut left = DOWNLOAD_BYTES_MAX;
+        let write = |chunk: &[u8]| {
+            let rest = left.checked_sub(chunk.len() as u64);
+            left = rest
+                .ok_or_else(|| Failure::new(format!("the server's answer has more than {DOWNLOAD_BYTES_MAX} bytes")))?;
+            to.write_all(chunk).map_err(|error| Failure::of(&error))
+        };
         self.read(self.request(Method::GET, path), write).await
     }
 

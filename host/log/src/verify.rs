@@ -275,8 +275,8 @@ fn blame(parted: Option<u64>, error: VerifyError) -> VerifyError {
 pub struct Checks<'a> {
     /// The key that is trusted. Without one, the key in the file is taken, and [`Verified::trust`] says so.
     pub trusted: Option<&'a CheckpointVerifier>,
-    /// A checkpoint that was seen earlier: a signed note. The log has to continue it.
-    pub since: Option<&'a [u8]>,
+    /// Checkpoints that were seen earlier, each a signed note. The log has to continue every one of them.
+    pub since: &'a [String],
     /// Whose cosignatures the newest checkpoint has to have.
     pub witnesses: Option<&'a WitnessPolicy>,
 }
@@ -286,7 +286,7 @@ struct Begun {
     key: CheckpointVerifier,
     trust: Trust,
     checkpoint: SignedCheckpoint,
-    since: Option<SignedCheckpoint>,
+    since: Vec<SignedCheckpoint>,
 }
 
 impl Checks<'_> {
@@ -297,7 +297,8 @@ impl Checks<'_> {
         }
         let trust = if self.trusted.is_some() { Trust::Given } else { Trust::FromFile };
         let checkpoint = key.verify(note).map_err(VerifyError::Checkpoint)?;
-        let since = self.since.map(|note| key.verify(note)).transpose().map_err(VerifyError::Since)?;
+        let since = self.since.iter().map(|note| key.verify(note.as_bytes())).collect::<Result<_, _>>();
+        let since = since.map_err(VerifyError::Since)?;
         Ok(Begun { key, trust, checkpoint, since })
     }
 }
@@ -309,7 +310,7 @@ impl Begun {
         Ok(Verified {
             entries: checkpoint.checkpoint().size,
             witnessed: witnessed.map_err(VerifyError::Witnesses)?,
-            since: since.map(|since| since.checkpoint().size),
+            since: since.iter().map(|since| since.checkpoint().size).max(),
             checkpoint,
             key,
             trust,
@@ -344,7 +345,7 @@ pub struct Verified {
     pub head: Link,
     /// How many earlier checkpoints came with it, all of which it continues.
     pub earlier: u64,
-    /// How many entries the checkpoint counted that it was compared with. Without one, and without witnesses,
+    /// How many entries the checkpoint counted that it was compared with, the largest of several. Without one, and without witnesses,
     /// nothing shows that the end was not cut.
     pub since: Option<u64>,
     /// Who cosigned the newest checkpoint, if that was asked.

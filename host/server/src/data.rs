@@ -13,6 +13,8 @@ pub use attorn_store::{BackupError, BadBlob, BadExport, BadNamed, is_within};
 use crate::config::Config;
 use crate::entry;
 use crate::http::failure::{Failure, causes};
+use crate::run::root_key;
+use crate::users::key_files::{CopiedKeys, copy_user_keys};
 
 /// What a repair found and did.
 #[derive(Debug)]
@@ -43,6 +45,18 @@ pub struct Repair {
 /// When there is no store, something is in the way, or something cannot be read or written.
 pub fn back_up(config: &Config, to: &Path) -> Result<BackedUp, BackupError> {
     Store::back_up(&config.data_dir, to)
+}
+
+/// Copy the keys of users into a directory that is not there yet, and open each copy with the root key. If that cannot
+/// be read, they are copied unopened, and why comes beside.
+///
+/// # Errors
+///
+/// When something is in the way, or cannot be read or written.
+pub fn copy_keys(config: &Config, to: &Path) -> std::io::Result<(CopiedKeys, Option<String>)> {
+    let root = root_key(config);
+    let copied = copy_user_keys(&config.user_keys, to, root.as_ref().ok())?;
+    Ok((copied, root.err().map(|error| causes(&error))))
 }
 
 /// Walk the store and make its files anew if they cannot be relied on.

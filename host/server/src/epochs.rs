@@ -8,7 +8,7 @@
 //!
 //! Whether anything that was granted ends with the epoch is not decided here.
 
-mod index;
+pub(crate) mod index;
 pub(crate) mod kept;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -259,11 +259,17 @@ impl Ended {
         sync_dir(to)?;
         let Some(first) = bad.first() else {
             // It reads and verifies all that was written.
-            index::make(to, &key, &checkpoint)?;
+            match index::make(to, &key, &checkpoint) {
+                // Without its index an export is as good: it is made when somebody asks for an entry.
+                Err(KeptError::Io { path: at, source }) if at != path => {
+                    tracing::warn!(path = %at.display(), error = %source, "the index of the epoch that ends cannot be written");
+                    verify_export(read(&path)?, Some(&key)).map_err(|error| EpochError::Log(causes(&error)))?;
+                }
+                made => made?,
+            }
             return Ok(Self { signer, word: Word::Given, checkpoint });
         };
-        let written = BufReader::new(File::open(&path).map_err(io(&path))?);
-        match verify_export(written, Some(&key)) {
+        match verify_export(read(&path)?, Some(&key)) {
             Err(VerifyError::Missing { index, .. }) if index == first.entries.start => {}
             Err(error) => return Err(EpochError::Log(causes(&error))),
             Ok(_) => return Err(EpochError::Log(format!("its export passes for whole, and {}", first.why))),
@@ -306,6 +312,10 @@ impl Ended {
             "succession": succession,
         }))
     }
+}
+
+fn read(path: &Path) -> Result<BufReader<File>, EpochError> {
+    File::open(path).map(BufReader::new).map_err(EpochError::io(path))
 }
 
 /// What is known of an earlier epoch.

@@ -59,4 +59,4 @@ pub use decisions::rehearse::{Rehearsals, Rehearsed};
 pub use high_water::HighWaterError;
 pub use published::offline::StoppedLog;
 pub use routes::openapi_document;
-pub use users::key_files::copy_user_keys;
+pub use users::key_files::{CopiedKeys, copy_user_keys};

@@ -53,8 +53,10 @@ pub struct Restored {
     pub ended: Counts,
     /// How many keys of users were put back, where there were any to put back.
     pub user_keys: Option<u64>,
-    /// How many users there are whose keys are not there: nothing about them can be read.
+    /// How many users there are whose keys are not there, or are none: nothing about them can be read.
     pub users_without_key: u64,
+    /// Which files, of the copy and in their place, hold no key that the root key opens, and why.
+    pub bad_user_keys: Vec<String>,
     /// Which files with entries of the earlier log cannot be read, and why: these entries are not in its export.
     pub bad_files: Vec<String>,
     /// Which components, settings and exports of earlier epochs are not what records say, or not there.
@@ -145,11 +147,12 @@ async fn restore_beside(
     begin(&new, root, (&ended, &next), (&seen, lost)).await?;
     let (counts, bootstrap_token) = ending::end_all(&new, root).await?;
     let users = people::erase_known(&new, config, user_keys).await?;
+    let mut bad_user_keys = Vec::new();
     let restored_keys = match user_keys {
-        Some(copy) => Some(people::put_keys_back(&new, config, copy).await?),
+        Some(copy) => Some(people::put_keys_back(&new, (config, root), copy, &mut bad_user_keys).await?),
         None => None,
     };
-    let users_without_key = people::without_key(&new, config).await?;
+    let users_without_key = people::without_key(&new, (config, root), &mut bad_user_keys).await?;
     drop(new);
     fs::remove_dir_all(&was).map_err(io(&was))?;
     sync_dir(work)?;
@@ -164,6 +167,7 @@ async fn restore_beside(
         ended: Counts { users, ..counts },
         user_keys: restored_keys,
         users_without_key,
+        bad_user_keys,
         bad_files: walked.bad_bundles.into_iter().map(|bad| bad.why).collect(),
         bad_named: BadNamed::default(),
         bootstrap_token,

@@ -27,6 +27,7 @@ use rustix::io::Errno;
 use serde_json::{Value, json};
 
 use crate::config::Config;
+use crate::epochs::index::ENTRY_BYTES_MAX;
 use crate::epochs::{Ended, EpochError, NextKey, PLAIN, beside, export_path, link_all, sync_above, sync_dir};
 use crate::http::failure::{Failure, causes};
 use crate::published::{Published, gone};
@@ -121,7 +122,7 @@ impl Rotation<'_> {
         let head = old.log_head().map_err(Failure::from)?;
         let later = head.epoch.0.checked_add(1).ok_or_else(|| EpochError::Log("there is no later epoch".to_owned()))?;
         let next = NextKey::generate(Origin::of(&head.log_id, Epoch(later)))?;
-        self.link_plain(&work, &walked)?;
+        self.link_plain(&work, &walked, head.size)?;
         after(Stage::Linked)?;
         self.end(&old, &next).await?;
         after(Stage::Ended)?;
@@ -154,15 +155,17 @@ impl Rotation<'_> {
     /// Give what goes over as it is a second name where the new directory is made, and see that there is room for the
     /// rest. It is done before the log says that its key ended: where it cannot be, such as over the border of a file
     /// system, nothing was changed.
-    fn link_plain(&self, work: &Path, walked: &Walked) -> Result<(), EpochError> {
+    fn link_plain(&self, work: &Path, walked: &Walked, size: u64) -> Result<(), EpochError> {
         let (io, target) = (EpochError::io, &self.config.data_dir);
         DirBuilder::new().mode(0o700).create(work).map_err(io(work))?;
         let link = |part: &str| {
             let from = target.join(part);
             if from.try_exists().map_err(io(&from))? { link_all(&from, &work.join(part)) } else { Ok(()) }
         };
-        // The state is in the new engine, which takes some room more for it, and in its first base copy.
-        let bytes = walked.entry_bytes + 4 * walked.state_bytes + ROOM_BESIDE;
+        // The entries are in the export, whose index has something for each; the state is in the new engine, which takes
+        // some room more for it, and in its first base copy.
+        let index_bytes = size.saturating_mul(ENTRY_BYTES_MAX);
+        let bytes = walked.entry_bytes + index_bytes + 4 * walked.state_bytes + ROOM_BESIDE;
         let no_room = |source| EpochError::NoRoom { dir: work.to_owned(), bytes, source };
         let made = PLAIN.into_iter().try_for_each(link).and_then(|()| (self.room)(work, bytes).map_err(no_room));
         made.inspect_err(|_| {

@@ -91,6 +91,42 @@ async fn wherever_a_rotation_is_cut_off_one_whole_log_is_left_and_it_can_be_done
 }
 
 #[tokio::test]
+async fn there_has_to_be_room_for_the_index_too() {
+    let (_dir, config) = fresh().await;
+    let root = root_key(&config).unwrap();
+    let (store, walked) = open(&config, &root).await.unwrap();
+    let size = store.log_head().unwrap().size;
+    drop(store);
+    let asked = std::sync::Mutex::new(Vec::new());
+    let seen = |_: &Path, bytes| {
+        asked.lock().unwrap().push(bytes);
+        Ok(())
+    };
+    Rotation { room: &seen, ..rotation(&config) }.run().await.unwrap();
+    let beside = walked.entry_bytes + 4 * walked.state_bytes + ROOM_BESIDE;
+    assert!(size > 0);
+    assert_eq!(*asked.lock().unwrap(), [beside + 72 * size]);
+    let index = fs::metadata(export_path(&config.data_dir, Epoch(1)).with_extension("index")).unwrap().len();
+    assert!(index <= 64 + 72 * (size + 1), "{index}");
+}
+
+#[tokio::test]
+async fn a_rotation_ends_also_where_the_index_cannot_be_written() {
+    let (_dir, config) = fresh().await;
+    let tmp = beside(&config.data_dir, ".rotating").join("epochs/1.index.tmp");
+    let after = |done| {
+        if done == Stage::Linked {
+            fs::create_dir_all(&tmp).unwrap();
+        }
+        Ok(())
+    };
+    let rotated = Rotation { after: &after, ..rotation(&config) }.run().await.unwrap();
+    assert_eq!(whole(&config).await, (2, "log_key_rotated".to_owned()));
+    assert!(rotated.export.exists() && !rotated.export.with_extension("index").exists());
+    attorn_log::verify_export(io::BufReader::new(fs::File::open(&rotated.export).unwrap()), None).unwrap();
+}
+
+#[tokio::test]
 async fn what_cannot_go_over_is_seen_before_the_log_says_that_its_key_ended() {
     let (_dir, config) = fresh().await;
     let before = whole(&config).await;

@@ -13,7 +13,8 @@
 //! no backup. The copy is read from end to end before it is called one, and each sealed bundle of entries is
 //! compared with the root that base copy or journal have over it ([`crate::held`]), as each component, settings and export of an earlier epoch is
 //! with the record that names it ([`crate::named`]). One that is not right keeps nothing else out of the backup: it is
-//! copied as it is, and named.
+//! copied as it is, and named. What is no regular file is
+//! named, too, and neither followed nor waited for.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -26,7 +27,7 @@ use attorn_log::Epoch;
 use crate::base::{self, Base, BaseError};
 use crate::commit::Store;
 use crate::error::{OpenError, PartsError};
-use crate::files::{TEMPORARY, is_within, sync_dir};
+use crate::files::{TEMPORARY, is_within, open_regular, sync_dir};
 use crate::held::Held;
 use crate::journal::{self, End, JournalError};
 use crate::named::{BLOBS, BadNamed, EPOCHS, Named, unreadable};
@@ -191,7 +192,9 @@ pub(crate) fn parts(backup: &Path) -> Result<(Base, PathBuf), BackupError> {
 /// Copy the plain files of a backup to where a store has them.
 pub(crate) fn copy_plain(backup: &Path, dir: &Path) -> Result<(), BackupError> {
     let mut count = Count::default();
-    PLAIN.iter().try_for_each(|part| count.copy_dir(&backup.join(part), &dir.join(part)))
+    PLAIN.iter().try_for_each(|part| count.copy_dir(&backup.join(part), &dir.join(part)))?;
+    // What else is bad is found by whoever reads what was copied.
+    count.irregular.map_or(Ok(()), |(path, source)| Err(BackupError::Io { path, source }))
 }
 
 fn check_named(dir: &Path, parts: (&Base, &Path)) -> Result<BadNamed, BackupError> {
@@ -329,6 +332,8 @@ struct Count {
     bad_files: Vec<String>,
     /// Which other files could not be read, by where they should have been copied to, and what is wrong with them.
     unread: BTreeMap<PathBuf, String>,
+    /// The first that is no regular file where something else depends on it.
+    irregular: Option<(PathBuf, io::Error)>,
 }
 
 impl Count {
@@ -340,22 +345,27 @@ impl Count {
 
     /// The same; its name is on disk when its directory is synced.
     fn copy_unnamed(&mut self, from: &Path, to: &Path, bytes_max: u64) -> Result<(), BackupError> {
-        let mut source = File::open(from).map_err(at(from))?.take(bytes_max);
+        let mut source = open_regular(from).map_err(at(from))?.take(bytes_max);
         let mut target = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(at(to))?;
         self.bytes += io::copy(&mut source, &mut target).map_err(at(to))?;
         self.files += 1;
         target.sync_all().map_err(at(to))
     }
 
-    /// Copy a file that is whole. One that cannot be read is named, if nothing else depends on it.
-    fn copy_plain(&mut self, from: &Path, to: &Path) -> Result<(), BackupError> {
-        if stands_alone(from)
-            && let Err(error) = File::open(from).and_then(|mut file| io::copy(&mut file, &mut io::sink()))
+    /// Copy a file that is whole. One that cannot be read is named, if nothing else depends on it; and so is whatever
+    /// is no regular file.
+    fn copy_plain(&mut self, from: &Path, to: &Path, is_file: bool) -> Result<(), BackupError> {
+        let whole = || open_regular(from).and_then(|mut file| io::copy(&mut file, &mut io::sink()));
+        if (!is_file || stands_alone(from))
+            && let Err(error) = whole()
         {
-            if is_bundle(from) {
-                self.bad_files.push(format!("`{}` cannot be read: {error}", from.display()));
-            } else {
+            if stands_alone(from) && !is_bundle(from) {
                 self.unread.insert(to.to_owned(), unreadable(&error));
+            } else {
+                self.bad_files.push(format!("`{}` cannot be read: {error}", from.display()));
+            }
+            if !stands_alone(from) {
+                self.irregular.get_or_insert((from.to_owned(), error));
             }
             return Ok(());
         }
@@ -371,10 +381,11 @@ impl Count {
         for entry in fs::read_dir(from).map_err(at(from))? {
             let entry = entry.map_err(at(from))?;
             let target = to.join(entry.file_name());
-            if entry.file_type().map_err(at(from))?.is_dir() {
+            let kind = entry.file_type().map_err(at(from))?;
+            if kind.is_dir() {
                 self.copy_dir(&entry.path(), &target)?;
             } else if is_finished(&entry.path()) {
-                self.copy_plain(&entry.path(), &target)?;
+                self.copy_plain(&entry.path(), &target, kind.is_file())?;
             }
         }
         sync_dir(to).map_err(at(to))

@@ -10,6 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt as _, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use attorn_core::Digest;
+use rustix::fs::OFlags;
 
 /// Why a file could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -138,6 +139,24 @@ pub(crate) fn make_dir(dir: &Path) -> io::Result<()> {
         Some(parent) => sync_dir(parent),
         None => Ok(()),
     }
+}
+
+/// Open a file to read it, if it is a regular one: a link may lead to what is nobody's to copy, and who opens a pipe
+/// waits for whoever writes into it.
+///
+/// # Errors
+///
+/// When it cannot be opened, or is something else than a regular file.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let not_regular = || io::Error::other("it is no regular file");
+    let file = file.map_err(|error| {
+        let is_link = fs::symlink_metadata(path).is_ok_and(|found| !found.is_file());
+        if is_link { not_regular() } else { error }
+    })?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular()) }
 }
 
 pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {

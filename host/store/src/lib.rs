@@ -63,7 +63,7 @@ pub use batch::{Add, BATCH_BYTES_MAX, BATCH_ITEMS_MAX, Batch, BatchError, Requir
 pub use boot::CutOffBy;
 pub use commit::{Closed, Committed, QUEUE_BATCHES_MAX, QUEUE_BYTES_MAX, Store};
 pub use error::{CommitError, Failure, OpenError, PartsError, ReadError, StorageError};
-pub use files::{FileError, Files, is_within};
+pub use files::{FileError, Files, is_within, open_regular};
 pub use head::EarlierEpoch;
 pub use index::{EntryIndex, Indexed, Next, Order, Search, Term, Walk};
 pub use integrity::{BadBundle, Integrity, IntegrityError, Walked};

@@ -5,14 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use attorn_core::{Digest, PolicyId};
 use attorn_log::{Epoch, verify_export};
 
-use crate::files::TEMPORARY;
+use crate::files::{TEMPORARY, open_regular};
 use crate::key::{Key, KeyKind};
 use crate::records::{LogEpochRecord, PolicySettings, PolicyVersionRecord, Record as _, RecordError};
 use crate::redo::Write;
@@ -172,7 +172,22 @@ impl Named {
                 bad.exports.push(BadExport { path, epoch: record.epoch(), problem });
             }
         }
+        bad.exports.extend(self.strange_exports(&dir.join(EPOCHS))?);
         Ok(bad)
+    }
+
+    /// The exports that stand where those of earlier epochs do, and that no record names.
+    fn strange_exports(&self, dir: &Path) -> io::Result<Vec<BadExport>> {
+        let mut strange = Vec::new();
+        for name in names_in(dir)? {
+            let number = name.strip_suffix(".export").and_then(|number| number.parse::<u64>().ok());
+            if let Some(number) = number.filter(|number| !self.epochs.contains_key(number)) {
+                let problem = "no record of the log names it".to_owned();
+                strange.push(BadExport { path: dir.join(&name), epoch: Epoch(number), problem });
+            }
+        }
+        strange.sort_by_key(|bad| bad.epoch);
+        Ok(strange)
     }
 }
 
@@ -189,7 +204,7 @@ fn names_in(dir: &Path) -> io::Result<Vec<String>> {
 
 fn problem_of_blob(path: &Path, name: &str) -> Option<String> {
     let mut hasher = blake3::Hasher::new();
-    match File::open(path).and_then(|file| hasher.update_reader(file).map(|hasher| hasher.finalize())) {
+    match open_regular(path).and_then(|file| hasher.update_reader(file).map(|hasher| hasher.finalize())) {
         Ok(hash) if *hash.to_hex() == *name => None,
         Ok(_) => Some("has other bytes than its name says".to_owned()),
         Err(error) => Some(unreadable(&error)),
@@ -197,7 +212,7 @@ fn problem_of_blob(path: &Path, name: &str) -> Option<String> {
 }
 
 fn problem_of_export(path: &Path, record: &LogEpochRecord) -> Option<String> {
-    let file = match File::open(path) {
+    let file = match open_regular(path) {
         Err(error) => return Some(format!("it {}", unreadable(&error))),
         Ok(file) => BufReader::new(file),
     };

@@ -122,6 +122,54 @@ async fn what_records_name_is_read_in_stores_and_in_backups() {
     assert_eq!(problem_of_export(&path, &record), None);
 }
 
+#[tokio::test]
+async fn what_is_no_regular_file_is_named_and_neither_followed_nor_waited_for() {
+    let dir = TempDir::new().unwrap();
+    let (store, component, settings) = store(dir.path()).await;
+    drop(store);
+    let outside = TempDir::new().unwrap();
+    let secret = outside.path().join("secret");
+    fs::write(&secret, COMPONENT).unwrap();
+    let blob = |digest: Digest| dir.path().join(BLOBS).join(digest.to_string());
+    fs::remove_file(blob(component)).unwrap();
+    symlink(&secret, blob(component)).unwrap();
+    fs::remove_file(blob(settings)).unwrap();
+    pipe(&blob(settings));
+    let export = dir.path().join("epochs/7.export");
+    let whole = fs::read(&export).unwrap();
+    fs::remove_file(&export).unwrap();
+    pipe(&export);
+    // One that no record names is bad, however whole.
+    fs::write(dir.path().join("epochs/8.export"), &whole).unwrap();
+    fs::create_dir_all(dir.path().join("log/1")).unwrap();
+    symlink(&secret, dir.path().join("log/1/checkpoint")).unwrap();
+    let to = TempDir::new().unwrap();
+    let made = Store::back_up(dir.path(), to.path()).unwrap();
+    let [bad] = &made.bad_files[..] else { panic!("{made:?}") };
+    assert!(bad.ends_with("/log/1/checkpoint` cannot be read: it is no regular file"), "{bad}");
+    let blobs: Vec<_> = made.bad_named.blobs.iter().map(|bad| bad.problem.as_str()).collect();
+    assert_eq!(blobs, ["cannot be read: it is no regular file"; 2]);
+    let exports: Vec<_> = made.bad_named.exports.iter().map(|bad| (bad.epoch.0, bad.problem.as_str())).collect();
+    let expect = [(7, "cannot be read: it is no regular file"), (8, "no record of the log names it")];
+    assert_eq!(exports, expect);
+    for name in ["log/1/checkpoint".to_owned(), format!("blobs/{component}"), "epochs/7.export".to_owned()] {
+        assert!(fs::symlink_metadata(to.path().join(&name)).is_err(), "{name}");
+    }
+    // The same where nothing is copied.
+    let here = Store::check_named(dir.path()).unwrap();
+    assert_eq!((here.blobs.len(), here.exports.len()), (2, 2));
+    // A backup is not followed either.
+    fs::create_dir_all(to.path().join("log/1")).unwrap();
+    symlink(&secret, to.path().join("log/1/checkpoint")).unwrap();
+    let target = TempDir::new().unwrap();
+    let refused = Store::unpack(to.path(), &target.path().join("new"), &log()).map(drop);
+    assert!(matches!(refused, Err(BackupError::Io { .. })), "{refused:?}");
+}
+
+fn pipe(path: &Path) {
+    rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+}
+
 fn log_epoch(signer: &CheckpointSigner) -> LogEpochRecord {
     let checkpoint = signer.sign(0, attorn_log::Hash::EMPTY_ROOT).note().to_owned();
     LogEpochRecord { key: signer.verifier(), checkpoint, ended: EpochEnd::Restored, at: TimeMs(1_000) }

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use attorn_api::audit::Entry;
 use attorn_core::TimeMs;
+use attorn_log::{Epoch, Origin};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 
@@ -207,7 +208,10 @@ impl Export {
             let mut export = tempfile::tempfile().map_err(|error| Failure::of(&error))?;
             client.download(&epoch_export(epoch), &mut export).await?;
             export.rewind().map_err(|error| Failure::of(&error))?;
-            unpack::unpack(BufReader::new(export), path)?
+            // Which log it is, the server says; that its key may be believed is for `verify` to see.
+            let now = directory::key_of_server(&client.text("/v1/audit/key").await?)?;
+            let asked = Origin::of(&now.origin().log_id, Epoch(epoch));
+            unpack::unpack(BufReader::new(export), path, &asked)?
         } else {
             let head = if self.witnessed { Head::Witnessed } else { Head::Newest };
             let entries = directory::download(client, path, (head, Form::Exported), |_, _| {}).await?.entries;

@@ -8,8 +8,12 @@ use crate::exit::Exit;
 use crate::output::Output;
 
 /// How a command ends that did all that it could.
-pub(super) const fn exit(bad_files: &[String], bad_named: &BadNamed) -> Exit {
-    if bad_files.is_empty() && bad_named.is_empty() { Exit::Done } else { Exit::VerificationFailed }
+pub(super) fn exit(bad_files: &[&[String]], bad_named: &BadNamed) -> Exit {
+    if bad_files.iter().all(|bad| bad.is_empty()) && bad_named.is_empty() {
+        Exit::Done
+    } else {
+        Exit::VerificationFailed
+    }
 }
 
 /// Name each. `way_out` says how components and settings come back.
@@ -36,6 +40,19 @@ pub(super) fn say(output: &Output, bad_files: &[String], bad_named: &BadNamed, w
     }
     for note in notes {
         output.note(note);
+    }
+}
+
+/// Name files that hold no key of a user's.
+pub(super) fn say_user_keys(output: &Output, bad: &[String]) {
+    for bad in bad {
+        output.line(format!("bad      {bad}"));
+    }
+    if !bad.is_empty() {
+        output.note(
+            "Nothing about these users can be read, until `attorn restore --keys` or somebody by hand puts their keys \
+             back from a copy in which they are whole.",
+        );
     }
 }
 

@@ -117,16 +117,19 @@ impl Backup {
         let made = attorn_server::data::back_up(&config, &self.dir).map_err(|error| not_backed_up(&error))?;
         // After the data, so that nobody is in them whose key is not in the copy.
         let copied = self.keys.as_ref().map(|keys| {
-            let copied = attorn_server::copy_user_keys(&config.user_keys, keys);
+            let copied = attorn_server::data::copy_keys(&config, keys);
             copied.map_err(|error| Failure::new_file(keys, &error))
         });
-        let copied = copied.transpose()?;
+        let (copied, unopened) = copied.transpose()?.unzip();
+        let (unopened, none) = (unopened.flatten(), Vec::new());
+        let bad_user_keys = copied.as_ref().map_or(&none, |copied| &copied.bad);
         let (dir, output) = (self.dir.display().to_string(), &context.output);
-        let exit = damage::exit(&made.bad_files, &made.bad_named);
+        let exit = damage::exit(&[&made.bad_files, bad_user_keys], &made.bad_named);
         if output.json {
             output.json(&serde_json::json!({
                 "directory": dir, "version": made.version, "files": made.files, "bytes": made.bytes,
-                "user_keys": copied, "bad_files": made.bad_files,
+                "user_keys": copied.as_ref().map(|copied| copied.keys), "bad_user_keys": bad_user_keys,
+                "user_keys_unopened": unopened, "bad_files": made.bad_files,
                 "bad_blobs": damage::blobs(&made.bad_named), "bad_exports": damage::exports(&made.bad_named),
             }))?;
             return Ok(exit);
@@ -134,8 +137,12 @@ impl Backup {
         output.line(format!("backup   {dir}"));
         output.line(format!("version  {}", made.version));
         output.line(format!("files    {}, {} bytes", made.files, made.bytes));
-        if let (Some(copied), Some(keys)) = (copied, &self.keys) {
-            output.line(format!("keys     {copied} of users, in {}", keys.display()));
+        if let (Some(copied), Some(keys)) = (&copied, &self.keys) {
+            output.line(format!("keys     {} of users, in {}", copied.keys, keys.display()));
+        }
+        damage::say_user_keys(output, bad_user_keys);
+        if let Some(why) = unopened {
+            output.note(format!("The keys of users were copied, and not opened to see whether they are whole: {why}"));
         }
         output.note("");
         output.note("The root key and the keys of users are not in it; `attorn restore` needs the root key.");
@@ -206,7 +213,7 @@ fn print(output: &Output, repaired: attorn_server::data::Repair) -> Result<Exit,
         Ok(bad_named) => (bad_named, None),
         Err(why) => (attorn_server::data::BadNamed::default(), Some(why)),
     };
-    let exit = if unseen.is_some() { Exit::Error } else { damage::exit(&repaired.bad_files, &bad_named) };
+    let exit = if unseen.is_some() { Exit::Error } else { damage::exit(&[&repaired.bad_files], &bad_named) };
     if output.json {
         output.json(&serde_json::json!({
             "rebuilt": repaired.rebuilt,

@@ -70,7 +70,7 @@ impl RotateLog {
             Failure { help: error.help().map(str::to_owned), ..failure }
         })?;
         let (output, bad_named) = (&context.output, attorn_server::data::BadNamed::default());
-        let exit = super::damage::exit(&rotated.bad_files, &bad_named);
+        let exit = super::damage::exit(&[&rotated.bad_files], &bad_named);
         if output.json {
             output.json(&serde_json::json!({
                 "origin": rotated.origin.to_string(),

@@ -22,7 +22,7 @@ const LOOK_AT: [(&str, &str); 8] = [
 
 pub(super) fn print(output: &Output, config: &Config, restored: &Restored) -> Result<Exit, Failure> {
     let (ended, token) = (restored.ended, restored.bootstrap_token.expose());
-    let exit = damage::exit(&restored.bad_files, &restored.bad_named);
+    let exit = damage::exit(&[&restored.bad_files, &restored.bad_user_keys], &restored.bad_named);
     if output.json {
         output.json(&serde_json::json!({
             "data_dir": config.data_dir.display().to_string(),
@@ -37,6 +37,7 @@ pub(super) fn print(output: &Output, config: &Config, restored: &Restored) -> Re
             "operator_tokens_ended": ended.operator_tokens,
             "users_erased": ended.users,
             "user_keys": restored.user_keys, "users_without_key": restored.users_without_key,
+            "bad_user_keys": restored.bad_user_keys,
             "bootstrap_token": token,
             "bad_files": restored.bad_files,
             "bad_blobs": damage::blobs(&restored.bad_named), "bad_exports": damage::exports(&restored.bad_named),
@@ -57,6 +58,7 @@ pub(super) fn print(output: &Output, config: &Config, restored: &Restored) -> Re
     }
     line("users without key", restored.users_without_key.to_string());
     line("bootstrap token", token.to_owned());
+    damage::say_user_keys(output, &restored.bad_user_keys);
     output.note("");
     if let Some(problem) = &restored.high_water_problem {
         output.note(format!("The high-water file does not tell what was lost: {problem}."));

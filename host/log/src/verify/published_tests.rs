@@ -103,8 +103,8 @@ fn what_is_published_verifies() {
         assert_eq!((verified.trust, verified.since, verified.witnessed), (Trust::Given, None, None));
     }
     let (since, policy) = (LOG.checkpoint_at(280), policy());
-    let since = Some(since.note().as_bytes());
-    let checks = Checks { trusted: None, since, witnesses: Some(&policy) };
+    let since = [since.note().to_owned(), LOG.checkpoint_at(20).note().to_owned()];
+    let checks = Checks { trusted: None, since: &since, witnesses: Some(&policy) };
     let verified = verify_with(&files(), &checks).unwrap();
     assert_eq!((verified.trust, verified.since), (Trust::FromFile, Some(280)));
     assert_eq!(verified.witnessed.unwrap().by[0].0, "example.org/w1");
@@ -115,7 +115,7 @@ fn unnoticed(step: impl Fn(&str) -> usize) -> (usize, Vec<String>) {
     let (files, policy, trusted) = (files(), policy(), verifier());
     let places: Vec<(&String, usize)> =
         files.iter().flat_map(|(name, bytes)| (0..bytes.len()).step_by(step(name)).map(move |at| (name, at))).collect();
-    let checks = Checks { trusted: Some(&trusted), witnesses: Some(&policy), since: None };
+    let checks = Checks { trusted: Some(&trusted), witnesses: Some(&policy), since: &[] };
     let threads = thread::available_parallelism().map_or(2, usize::from);
     let unnoticed = thread::scope(|scope| {
         let parts = places.chunks(places.len().div_ceil(threads));
@@ -266,8 +266,10 @@ fn a_cut_tail_is_found_by_whoever_kept_a_checkpoint() {
         let old = log.files(&LOG.checkpoint_at(size), &earlier);
         let verified = verify(&old).unwrap();
         assert_eq!((verified.entries, verified.since, verified.witnessed), (size, None, None));
-        let (kept, trusted) = (LOG.checkpoint(), verifier());
-        let since = Checks { trusted: Some(&trusted), since: Some(kept.note().as_bytes()), witnesses: None };
+        // Also where a smaller one was kept beside, in whatever order.
+        let (kept, trusted) = ([LOG.checkpoint(), LOG.checkpoint_at(7)], verifier());
+        let kept = kept.map(|kept| kept.note().to_owned());
+        let since = Checks { trusted: Some(&trusted), since: &kept, witnesses: None };
         let error = verify_with(&old, &since).unwrap_err();
         let expect =
             format!("the log was cut: it has {size} entries, and had 300 when an earlier checkpoint was signed");
@@ -280,7 +282,7 @@ fn a_cut_tail_is_found_by_whoever_kept_a_checkpoint() {
         }
         // And by the witness, who has not cosigned the older one.
         let policy = policy();
-        let checks = Checks { trusted: Some(&trusted), since: None, witnesses: Some(&policy) };
+        let checks = Checks { trusted: Some(&trusted), since: &[], witnesses: Some(&policy) };
         let error = verify_with(&log.files(&LOG.checkpoint_at(size), &earlier), &checks).unwrap_err();
         assert_eq!(error.to_string(), "the newest checkpoint is not witnessed as it should be");
     }
@@ -301,21 +303,27 @@ fn a_log_that_was_written_anew_is_found() {
     refused(&files, &message);
     // Without a key that was given it looks like any other log, unless somebody kept a checkpoint.
     assert_eq!(verify_with(&files, &Checks::default()).unwrap().trust, Trust::FromFile);
-    let kept = LOG.checkpoint_at(20);
-    let checks = Checks { since: Some(kept.note().as_bytes()), ..Checks::default() };
+    let kept = [LOG.checkpoint_at(20).note().to_owned()];
+    let checks = Checks { since: &kept, ..Checks::default() };
     let error = verify_with(&files, &checks).unwrap_err();
     assert_eq!(error.to_string(), "the checkpoint that was kept cannot be relied on under the log's key");
     // By whoever has the key: no link, hash or signature is wrong.
     let forged = log.files(&log.checkpoint(), &[]);
     assert!(verify(&forged).is_ok());
     let trusted = verifier();
-    let since = Checks { trusted: Some(&trusted), since: Some(kept.note().as_bytes()), witnesses: None };
+    let since = Checks { trusted: Some(&trusted), since: &kept, witnesses: None };
     let message = "the log was forked: an earlier checkpoint signs other 20 first entries than these";
     assert_eq!(verify_with(&forged, &since).unwrap_err().to_string(), message);
     // A kept checkpoint from before the change is continued.
-    let before = LOG.checkpoint_at(7);
-    let since = Checks { since: Some(before.note().as_bytes()), ..since };
+    let before = [LOG.checkpoint_at(7).note().to_owned()];
+    let since = Checks { since: &before, ..since };
     assert!(verify_with(&forged, &since).is_ok());
+    // And hides no other one, on whichever side of it that stands.
+    for beside in [20, 7] {
+        let [kept, before] = [&kept[0], &before[0]].map(String::clone);
+        let both = if beside == 20 { [kept, before] } else { [before, kept] };
+        assert_eq!(verify_with(&forged, &Checks { since: &both, ..since }).unwrap_err().to_string(), message);
+    }
 }
 
 #[test]

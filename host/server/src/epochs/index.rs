@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use attorn_log::{CheckpointVerifier, Entry, Epoch, ExportReader, Hash, NodeId, SignedCheckpoint, Verifier};
+use attorn_store::open_regular;
 
 use super::kept::KeptError;
 use super::{UNFINISHED, export_path};
@@ -26,6 +27,9 @@ const MAGIC: [u8; 16] = *b"attorn-index-v1\n";
 const HEADER_BYTES: u64 = 64;
 const NUMBER_BYTES: u64 = 8;
 const HASH_BYTES: u64 = 32;
+/// How many bytes an index has for each entry at the most: where it begins, and two hashes, of which a tree has fewer than
+/// twice as many as leaves.
+pub(crate) const ENTRY_BYTES_MAX: u64 = NUMBER_BYTES + 2 * HASH_BYTES;
 
 /// Held by whoever makes one, so that many who ask at once have it made once.
 static MAKING: Mutex<()> = Mutex::new(());
@@ -39,22 +43,16 @@ pub(crate) struct Head {
 }
 
 /// Open the index of an epoch; none if there is none of an epoch that ended with this checkpoint.
-pub(crate) fn open(data_dir: &Path, ended: &SignedCheckpoint) -> Result<Option<Head>, KeptError> {
+pub(crate) fn open(data_dir: &Path, ended: &SignedCheckpoint) -> Option<Head> {
     let path = path(data_dir, ended.checkpoint().origin.epoch);
-    let fail = |source| KeptError::Io { path: path.clone(), source };
-    let file = match File::open(&path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        file => file.map_err(fail)?,
-    };
+    // What cannot be opened or read is none: it is made anew.
+    let file = open_regular(&path).ok()?;
     let mut header = [0; 64];
-    match file.read_exact_at(&mut header, 0) {
-        Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(None),
-        read => read.map_err(fail)?,
-    }
+    file.read_exact_at(&mut header, 0).ok()?;
     let end = number(&header[24..32]);
     let checkpoint = ended.checkpoint();
     let is_of_it = header == self::header(checkpoint.size, end, checkpoint.root);
-    Ok(is_of_it.then_some(Head { file, size: checkpoint.size, end }))
+    is_of_it.then_some(Head { file, size: checkpoint.size, end })
 }
 
 /// Make the index, unless somebody has while this waited: another one than `instead`, which led nowhere.
@@ -65,13 +63,13 @@ pub(crate) fn make_once(
     instead: Option<&Head>,
 ) -> Result<Head, KeptError> {
     let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(made) = open(data_dir, ended)?.filter(|made| instead.is_none_or(|old| !made.is(old))) {
+    if let Some(made) = open(data_dir, ended).filter(|made| instead.is_none_or(|old| !made.is(old))) {
         return Ok(made);
     }
     make(data_dir, key, ended)?;
     let path = path(data_dir, key.origin().epoch);
     let gone = || KeptError::Io { path, source: ErrorKind::NotFound.into() };
-    open(data_dir, ended)?.ok_or_else(gone)
+    open(data_dir, ended).ok_or_else(gone)
 }
 
 /// Verify an export from its first entry to its last, and write its index while that is done.
@@ -84,8 +82,18 @@ pub(crate) fn make(data_dir: &Path, key: &CheckpointVerifier, ended: &SignedChec
         let _ = fs::remove_file(&beside);
     }
     written?;
-    let placed = fs::rename(&beside, &path).and_then(|()| File::open(data_dir.join(super::EPOCHS))?.sync_all());
+    let placed = clear(&path)
+        .and_then(|()| fs::rename(&beside, &path))
+        .and_then(|()| File::open(data_dir.join(super::EPOCHS))?.sync_all());
     placed.map_err(|source| KeptError::Io { path, source })
+}
+
+/// Remove what no file can take the place of.
+fn clear(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
+        _ => Ok(()),
+    }
 }
 
 fn write(beside: &Path, data_dir: &Path, key: &CheckpointVerifier, ended: &SignedCheckpoint) -> Result<(), KeptError> {
@@ -97,7 +105,12 @@ fn write(beside: &Path, data_dir: &Path, key: &CheckpointVerifier, ended: &Signe
     if note.checkpoint() != ended.checkpoint() {
         return Err(damaged("its checkpoint is another than the one with which the epoch ended".to_owned()));
     }
-    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(beside).map_err(fail)?;
+    // Nobody else makes one now, and what stands there may be a link, or a pipe that nobody reads.
+    match fs::remove_file(beside) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        removed => removed.map_err(fail)?,
+    }
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(beside).map_err(fail)?;
     let mut out = BufWriter::new(file);
     out.write_all(&[0; 64]).map_err(fail)?;
     let (mut verifier, mut place, mut bytes) = (Verifier::new(ended), export.header_bytes(), Vec::new());
@@ -127,7 +140,7 @@ fn write(beside: &Path, data_dir: &Path, key: &CheckpointVerifier, ended: &Signe
 
 fn export(data_dir: &Path, epoch: Epoch) -> Result<ExportReader<BufReader<File>>, KeptError> {
     let path = export_path(data_dir, epoch);
-    let file = File::open(&path).map_err(|source| match source.kind() {
+    let file = open_regular(&path).map_err(|source| match source.kind() {
         ErrorKind::NotFound => KeptError::Missing(epoch),
         _ => KeptError::Io { path, source },
     })?;
@@ -142,32 +155,30 @@ impl Head {
     }
 
     /// Where an entry begins in the export, and how many bytes it has; none if that cannot be.
-    pub(crate) fn place(&self, at: u64) -> io::Result<Option<(u64, usize)>> {
-        let Some(begin) = self.begin(at)? else { return Ok(None) };
-        let end = if at + 1 == self.size { Some(self.end) } else { self.begin(at + 1)? };
-        let len = end.and_then(|end| usize::try_from(end.checked_sub(begin)?).ok());
-        Ok(len.filter(|len| (1..=Entry::BYTES_MAX).contains(len)).map(|len| (begin, len)))
+    pub(crate) fn place(&self, at: u64) -> Option<(u64, usize)> {
+        let begin = self.begin(at)?;
+        let end = if at + 1 == self.size { self.end } else { self.begin(at + 1)? };
+        let len = usize::try_from(end.checked_sub(begin)?).ok()?;
+        (1..=Entry::BYTES_MAX).contains(&len).then_some((begin, len))
     }
 
     /// A node of the tree, as it stands here; none if it does not.
-    pub(crate) fn node(&self, id: NodeId) -> io::Result<Option<Hash>> {
-        let last = (id.index.checked_add(1)).and_then(|next| next.checked_mul(1_u64.checked_shl(id.level.into())?));
-        let Some(last) = last.and_then(|end| end.checked_sub(1)) else { return Ok(None) };
+    pub(crate) fn node(&self, id: NodeId) -> Option<Hash> {
+        let end = id.index.checked_add(1)?.checked_mul(1_u64.checked_shl(id.level.into())?)?;
+        let last = end.checked_sub(1)?;
         let place = record(last) + NUMBER_BYTES + HASH_BYTES * u64::from(id.level);
-        Ok(self.read::<32>(place)?.map(Hash))
+        self.read::<32>(place).map(Hash)
     }
 
-    fn begin(&self, at: u64) -> io::Result<Option<u64>> {
-        Ok(self.read::<8>(record(at))?.map(u64::from_be_bytes))
+    fn begin(&self, at: u64) -> Option<u64> {
+        self.read::<8>(record(at)).map(u64::from_be_bytes)
     }
 
-    fn read<const N: usize>(&self, place: u64) -> io::Result<Option<[u8; N]>> {
+    /// Whatever is wrong with an index, it leads nowhere.
+    fn read<const N: usize>(&self, place: u64) -> Option<[u8; N]> {
         let mut bytes = [0; N];
-        match self.file.read_exact_at(&mut bytes, place) {
-            Ok(()) => Ok(Some(bytes)),
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(None),
-            Err(error) => Err(error),
-        }
+        self.file.read_exact_at(&mut bytes, place).ok()?;
+        Some(bytes)
     }
 }
 

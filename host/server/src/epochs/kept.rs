@@ -9,6 +9,7 @@
 //! memory when it is read. Who may read it is not asked here, nor what it says.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt as _;
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 use attorn_api::ProblemCode;
 use attorn_log::tree::{inclusion_proof, leaf_hash, verify_inclusion};
 use attorn_log::{Entry, Epoch, Hash, NodeId, Receipt, SignedCheckpoint};
+use attorn_store::open_regular;
 use attorn_store::records::LogEpochRecord;
 
 use super::export_path;
@@ -86,11 +88,11 @@ impl KeptEpoch {
 
     fn files(data_dir: &Path, known: &LogEpochRecord, ended: &SignedCheckpoint) -> Result<(File, Head), KeptError> {
         let path = export_path(data_dir, known.epoch());
-        let export = File::open(&path).map_err(|source| match source.kind() {
+        let export = open_regular(&path).map_err(|source| match source.kind() {
             ErrorKind::NotFound => KeptError::Missing(known.epoch()),
             _ => KeptError::Io { path, source },
         })?;
-        let head = match index::open(data_dir, ended)? {
+        let head = match index::open(data_dir, ended) {
             Some(head) => head,
             None => index::make_once(data_dir, &known.key, ended, None)?,
         };
@@ -127,7 +129,7 @@ impl KeptEpoch {
             return None;
         }
         let (at, size) = (entry.at.index, checkpoint.size);
-        let proof = inclusion_proof(at, size, |id| self.node(id)).ok()?;
+        let proof = inclusion_proof(at, size, |id| Ok::<_, Infallible>(self.node(id))).ok()?;
         verify_inclusion(entry.leaf_hash(), at, size, &proof, checkpoint.root).ok()?;
         Some(Receipt::new(entry, proof, under))
     }
@@ -136,7 +138,8 @@ impl KeptEpoch {
     fn proved(&mut self, at: u64) -> Result<Option<Entry>, KeptError> {
         let Some(bytes) = self.bytes(at)? else { return Ok(None) };
         let checkpoint = self.ended.checkpoint().clone();
-        let Ok(proof) = inclusion_proof(at, checkpoint.size, |id| self.node(id)) else { return Ok(None) };
+        let proof = inclusion_proof(at, checkpoint.size, |id| Ok::<_, Infallible>(self.node(id)));
+        let Ok(proof) = proof else { return Ok(None) };
         if verify_inclusion(leaf_hash(&bytes), at, checkpoint.size, &proof, checkpoint.root).is_err() {
             return Ok(None);
         }
@@ -149,9 +152,11 @@ impl KeptEpoch {
     }
 
     fn bytes(&self, at: u64) -> Result<Option<Vec<u8>>, KeptError> {
-        let Some((begin, len)) = self.index.place(at).map_err(|source| self.unreadable(source))? else {
+        let Some((begin, len)) = self.index.place(at) else { return Ok(None) };
+        let end = self.export.metadata().map_err(|source| self.unreadable(source))?.len();
+        if begin.checked_add(len as u64).is_none_or(|last| last > end) {
             return Ok(None);
-        };
+        }
         let mut bytes = vec![0; len];
         match self.export.read_exact_at(&mut bytes, begin) {
             Ok(()) => Ok(Some(bytes)),
@@ -160,16 +165,16 @@ impl KeptEpoch {
         }
     }
 
-    fn node(&mut self, id: NodeId) -> io::Result<Option<Hash>> {
+    fn node(&mut self, id: NodeId) -> Option<Hash> {
         if let Some(hash) = self.nodes.get(&id) {
-            return Ok(Some(*hash));
+            return Some(*hash);
         }
-        let found = self.index.node(id)?;
+        let found = self.index.node(id);
         if self.nodes.len() >= NODES_MAX {
             self.nodes.clear();
         }
         self.nodes.extend(found.map(|hash| (id, hash)));
-        Ok(found)
+        found
     }
 
     fn damaged(&self, why: String) -> KeptError {

@@ -187,6 +187,38 @@ fn an_index_that_was_altered_is_made_anew_and_leads_nobody_astray() {
             assert_eq!(epoch.entry(index as u64).unwrap().as_ref(), Some(&kept.entries[index]), "{at} {index}");
         }
     }
+    // Each bit of where an entry begins and of where it ends, the topmost too, which no file can be read at.
+    for at in [64, 71, 64 + 40, 64 + 40 + 7, 24, 31] {
+        for bit in 0..8 {
+            let mut bytes = right.clone();
+            bytes[at] ^= 1 << bit;
+            fs::write(kept.path("index"), bytes).unwrap();
+            let mut epoch = kept.open().unwrap();
+            for index in [0, 1, 599_usize] {
+                assert_eq!(epoch.entry(index as u64).unwrap().as_ref(), Some(&kept.entries[index]), "{at} {bit}");
+            }
+        }
+    }
+    // And whatever stands in its place, or in that of the one that is being written.
+    let pipe = |path: &Path| {
+        rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+    };
+    for put in [
+        &(|path: &Path| fs::create_dir_all(path.join("x/y")).unwrap()) as &dyn Fn(&Path),
+        &|path: &Path| std::os::unix::fs::symlink(kept.path("export"), path).unwrap(),
+        &|path: &Path| std::os::unix::fs::symlink("nowhere", path).unwrap(),
+        &pipe,
+    ] {
+        fs::remove_file(kept.path("index")).unwrap();
+        put(&kept.path("index"));
+        let mut epoch = kept.open().unwrap();
+        assert_eq!(epoch.entry(599).unwrap().as_ref(), Some(&kept.entries[599]));
+        assert_eq!(fs::read(kept.path("index")).unwrap(), right);
+        assert_eq!(fs::read(kept.path("export")).unwrap(), kept.export());
+    }
+    pipe(&kept.path("index.tmp"));
+    fs::remove_file(kept.path("index")).unwrap();
+    kept.open().unwrap();
     for bytes in [&[][..], &right[..63], &right[..64], &right[..right.len() / 2]] {
         fs::write(kept.path("index"), bytes).unwrap();
         let mut epoch = kept.open().unwrap();

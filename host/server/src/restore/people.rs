@@ -5,17 +5,18 @@
 //! Where neither has one, as with a copy of the keys from before an erasure and no newer one, the user comes back.
 
 use std::collections::BTreeSet;
-use std::io::ErrorKind;
 use std::path::Path;
 
 use attorn_core::UserId;
+use attorn_identity::RootKey;
 use attorn_store::records::{Record as _, UserRecord};
 use attorn_store::{Key, KeyKind, KeyPrefix, ReadError, Store};
 
 use crate::config::Config;
 use crate::epochs::EpochError;
 use crate::http::failure::Failure;
-use crate::users::{erase, key_files};
+use crate::users::erase;
+use crate::users::key_files::{self, Held, Put};
 
 /// How many users are looked at in one page.
 const PAGE: usize = 500;
@@ -33,30 +34,47 @@ pub(super) async fn erase_known(store: &Store, config: &Config, copy: Option<&Pa
     Ok(count)
 }
 
-/// Put back the keys of users who are somebody in this store and have none; how many those were.
-pub(super) async fn put_keys_back(store: &Store, config: &Config, copy: &Path) -> Result<u64, EpochError> {
+/// Put back the keys of users who are somebody in this store and have none; how many those were. Files of the copy that
+/// hold none go to `bad`.
+pub(super) async fn put_keys_back(
+    store: &Store,
+    (config, root): (&Config, &RootKey),
+    copy: &Path,
+    bad: &mut Vec<String>,
+) -> Result<u64, EpochError> {
     let mut count = 0;
     for user in key_files::users(copy).map_err(EpochError::io(copy))? {
-        if is_somebody(store, &user).await? {
-            let put = key_files::put_back(copy, &config.user_keys, &user);
-            count += u64::from(put.map_err(EpochError::io(&config.user_keys))?);
+        if !is_somebody(store, &user).await? {
+            continue;
+        }
+        let put = key_files::put_back(copy, &config.user_keys, &user, root);
+        match put.map_err(EpochError::io(&config.user_keys))? {
+            Put::Back => count += 1,
+            Put::NotNeeded => {}
+            Put::Bad(why) => bad.push(why),
         }
     }
     Ok(count)
 }
 
-/// How many users this store has whose keys are nowhere: nothing about them can be read, and they begin anew.
-pub(super) async fn without_key(store: &Store, config: &Config) -> Result<u64, EpochError> {
-    let with_key: BTreeSet<UserId> = match key_files::users(&config.user_keys) {
-        Err(error) if error.kind() == ErrorKind::NotFound => BTreeSet::new(),
-        users => users.map_err(EpochError::io(&config.user_keys))?.into_iter().collect(),
-    };
+/// How many users this store has whose keys are nowhere, or are none that the root key opens: nothing about them can be
+/// read. Files that hold no key go to `bad`.
+pub(super) async fn without_key(
+    store: &Store,
+    (config, root): (&Config, &RootKey),
+    bad: &mut Vec<String>,
+) -> Result<u64, EpochError> {
     let (mut after, mut count) = (None, 0);
     loop {
         let page = store.scan(&KeyPrefix::kind(KeyKind::User), after.as_ref(), PAGE).await.map_err(Failure::from)?;
         for (key, found) in &page.items {
             let user = UserRecord::decode(key, &found.value).map_err(|error| Failure::from(ReadError::from(error)))?;
-            count += u64::from(!with_key.contains(&user.id));
+            match key_files::held(&config.user_keys, &user.id, root) {
+                Held::Key => continue,
+                Held::Nothing => {}
+                Held::Bad(why) => bad.push(why),
+            }
+            count += 1;
         }
         after = page.next;
         if after.is_none() {

@@ -5,16 +5,17 @@
 //! are is not known here.
 
 use std::collections::HashMap;
-use std::io::{ErrorKind, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use attorn_core::UserId;
 use attorn_identity::{KeyLabel, RootKey, UserKey};
+use attorn_store::open_regular;
 use zeroize::Zeroizing;
 
-use crate::http::failure::Failure;
+use crate::http::failure::{Failure, causes};
 
 /// How many keys are kept ready. When there are more, all are forgotten and read again as they are needed.
 const READY_MAX: usize = 10_000;
@@ -117,16 +118,7 @@ impl UserKeys {
     }
 
     fn read(&self, user: &UserId) -> Result<Option<UserKey>, Failure> {
-        let path = self.path(user);
-        let wrapped = match std::fs::metadata(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Ok(found) if found.len() > FILE_BYTES_MAX => return Err(unusable(&"its file is too long")),
-            Err(error) => return Err(unusable(&error)),
-            Ok(_) => std::fs::read(&path).map_err(|error| unusable(&error))?,
-        };
-        let bytes = self.root.unwrap(label(user), &wrapped).map_err(|error| unusable(&error))?;
-        let secret = Zeroizing::new(<[u8; 32]>::try_from(bytes.as_slice()).map_err(|error| unusable(&error))?);
-        Ok(Some(UserKey::of(secret)))
+        unwrapped(&self.root, user, &self.path(user)).map_err(|why| unusable(&why))
     }
 
     fn path(&self, user: &UserId) -> PathBuf {
@@ -140,6 +132,32 @@ impl UserKeys {
         let shard = id.get(id.len().saturating_sub(2)..).unwrap_or(id);
         Path::new(shard).join(format!("{id}.{EXTENSION}"))
     }
+}
+
+/// The key of a user out of a file; none if that is not there.
+///
+/// # Errors
+///
+/// Why it is no key of this user's that the root key has wrapped.
+pub(super) fn unwrapped(root: &RootKey, user: &UserId, path: &Path) -> Result<Option<UserKey>, String> {
+    let file = match open_regular(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        file => file.map_err(|error| error.to_string())?,
+    };
+    let mut wrapped = Vec::new();
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut wrapped).map_err(|error| error.to_string())?;
+    if wrapped.len() as u64 > FILE_BYTES_MAX {
+        return Err("its file is too long".to_owned());
+    }
+    let bytes = root.unwrap(label(user), &wrapped).map_err(|error| causes(&error))?;
+    let secret = Zeroizing::new(<[u8; 32]>::try_from(bytes.as_slice()).map_err(|error| error.to_string())?);
+    Ok(Some(UserKey::of(secret)))
+}
+
+/// What is written into the file of a user's key.
+#[cfg(test)]
+pub(super) fn wrapped(root: &RootKey, user: &UserId, key: &UserKey) -> Vec<u8> {
+    root.wrap(label(user), key.expose()).unwrap()
 }
 
 fn unusable(error: &dyn std::fmt::Display) -> Failure {

@@ -77,7 +77,7 @@ impl Directory {
 
 impl PublishedFiles for Directory {
     fn read(&self, name: &str, bytes_max: usize) -> io::Result<Option<Vec<u8>>> {
-        let file = match File::open(self.root.join(name)) {
+        let file = match open_regular(&self.root.join(name)) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             file => file?,
         };
@@ -90,7 +90,7 @@ impl PublishedFiles for Directory {
     }
 
     fn lines(&self) -> io::Result<Option<Box<dyn BufRead>>> {
-        match File::open(self.root.join(LINES)) {
+        match open_regular(&self.root.join(LINES)) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             file => Ok(Some(Box::new(BufReader::new(file?)))),
         }
@@ -120,6 +120,15 @@ impl PublishedFiles for Directory {
         names.sort();
         Ok(Some(names))
     }
+}
+
+/// Open a file that somebody may have put there: whoever opens a pipe waits for who writes into it.
+pub(super) fn open_regular(path: &Path) -> io::Result<File> {
+    if !fs::metadata(path)?.is_file() {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        return Err(io::Error::new(ErrorKind::InvalidData, format!("`{name}` is no regular file")));
+    }
+    File::open(path)
 }
 
 /// What was downloaded.

@@ -9,22 +9,25 @@ use std::path::Path;
 
 use attorn_log::history::{Span, segment_name};
 use attorn_log::tiles::{TILE_WIDTH, add_to_bundle, hash_tile};
-use attorn_log::{CheckpointVerifier, ExportReader, Hash, NodeId, Tile, TileKind, Verifier};
+use attorn_log::{CheckpointVerifier, ExportReader, Hash, NodeId, Origin, Tile, TileKind, Verifier};
 
 use super::directory::{LINES, new_file, write, write_lines};
+use crate::exit::Exit;
 use crate::failure::Failure;
 
-/// Write the epoch in an export as a directory of its own; how many entries it has.
-pub(super) fn unpack(export: impl BufRead, root: &Path) -> Result<u64, Failure> {
+/// Write this epoch in an export as a directory of its own; how many entries it has. Files for what is only signed are
+/// made when the entries are there.
+pub(super) fn unpack(export: impl BufRead, root: &Path, asked: &Origin) -> Result<u64, Failure> {
     let mut export = ExportReader::open(export).map_err(|error| Failure::verification(&error))?;
     let key: CheckpointVerifier = export.key().parse().map_err(|error| Failure::verification(&error))?;
     let signed = key.verify(export.note().as_bytes()).map_err(|error| Failure::verification(&error))?;
-    let size = signed.checkpoint().size;
+    let (size, found) = (signed.checkpoint().size, &signed.checkpoint().origin);
+    if found != asked {
+        let message = format!("the export is of `{found}`, and `{asked}` was asked for");
+        return Err(Failure { exit: Exit::VerificationFailed, ..Failure::new(message) });
+    }
     write(&root.join("key"), format!("{key}\n").as_bytes())?;
     write(&root.join("checkpoint"), signed.note().as_bytes())?;
-    for segment in 0..=Span::USUAL.segment_of(size) {
-        write(&root.join(segment_name(segment)), &[])?;
-    }
     let lines_at = root.join(LINES);
     let mut unpacked = Unpacked { root, levels: Vec::new(), lines: BufWriter::new(new_file(&lines_at)?) };
     let (mut verifier, mut bytes, mut bundle) = (Verifier::new(&signed), Vec::new(), Vec::new());
@@ -42,6 +45,9 @@ pub(super) fn unpack(export: impl BufRead, root: &Path) -> Result<u64, Failure> 
         }
     }
     verifier.finish().map_err(|error| Failure::verification(&error))?;
+    for segment in 0..=Span::USUAL.segment_of(size) {
+        write(&root.join(segment_name(segment)), &[])?;
+    }
     unpacked.end().map(|()| size)
 }
 
@@ -100,7 +106,10 @@ mod tests {
 
     use super::super::directory::{Directory, Form};
     use super::*;
-    use crate::exit::Exit;
+
+    fn asked() -> Origin {
+        "attorn/main/1".parse().unwrap()
+    }
 
     fn export(size: u64) -> Vec<u8> {
         let signer = CheckpointSigner::new("attorn/main/1".parse().unwrap(), &[7; 32]);
@@ -119,10 +128,33 @@ mod tests {
     fn what_is_unpacked_verifies_alone() {
         for size in [0, 1, 255, 256, 257, 700, 65_536 + 300] {
             let home = tempfile::tempdir().unwrap();
-            assert_eq!(unpack(export(size).as_slice(), home.path()).unwrap(), size);
+            assert_eq!(unpack(export(size).as_slice(), home.path(), &asked()).unwrap(), size);
             let files = Directory::new(home.path().to_owned(), Form::Exported);
             let verified = verify_published(&files, &Checks::default(), NonZeroU64::MAX, |_| {}).unwrap();
             assert_eq!(verified.entries, size);
+        }
+    }
+
+    #[test]
+    fn what_is_signed_and_not_there_makes_no_files() {
+        let signer = CheckpointSigner::new(asked(), &[7; 32]);
+        let endless = signer.sign(1 << 50, Hash([1; 32]));
+        let header = export_header(&signer.verifier(), &endless).into_bytes();
+        let home = tempfile::tempdir().unwrap();
+        let failure = unpack(header.as_slice(), home.path(), &asked()).unwrap_err();
+        assert_eq!(failure.exit, Exit::VerificationFailed, "{failure}");
+        assert!(!home.path().join("checkpoints").exists());
+        assert!(std::fs::read_dir(home.path()).unwrap().count() <= 3);
+    }
+
+    #[test]
+    fn another_epoch_or_log_than_was_asked_for_is_refused() {
+        for other in ["attorn/main/2", "attorn/other/1"] {
+            let home = tempfile::tempdir().unwrap();
+            let failure = unpack(export(3).as_slice(), home.path(), &other.parse().unwrap()).unwrap_err();
+            assert_eq!(failure.exit, Exit::VerificationFailed);
+            assert_eq!(failure.message, format!("the export is of `attorn/main/1`, and `{other}` was asked for"));
+            assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
         }
     }
 
@@ -138,7 +170,7 @@ mod tests {
             (&b"x"[..], "this is no export of an audit log"),
         ] {
             let home = tempfile::tempdir().unwrap();
-            let failure = unpack(bytes, home.path()).unwrap_err();
+            let failure = unpack(bytes, home.path(), &asked()).unwrap_err();
             assert!(failure.message.starts_with(message), "{failure}");
             let expect = if message.starts_with("the export cannot") { Exit::Error } else { Exit::VerificationFailed };
             assert_eq!(failure.exit, expect);

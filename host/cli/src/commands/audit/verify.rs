@@ -27,7 +27,7 @@ use attorn_log::{
 };
 use clap::Args;
 
-use super::directory::{self, Directory, Form, Head};
+use super::directory::{self, Directory, Form, Head, open_regular};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -82,7 +82,8 @@ pub(crate) struct Verify {
 
 /// What the log is compared with, as it was read.
 struct Given {
-    since: Option<String>,
+    /// Checkpoints, each of which it has to continue.
+    since: Vec<String>,
     policy: Option<WitnessPolicy>,
 }
 
@@ -90,7 +91,8 @@ impl Verify {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let output = &context.output;
         let trusted = self.key.as_deref().map(key).transpose()?;
-        let given = Given { since: self.since.as_deref().map(note).transpose()?, policy: self.policy()? };
+        let since = self.since.as_deref().map(note).transpose()?.into_iter().collect();
+        let given = Given { since, policy: self.policy()? };
         if let (Some(path), Some(trusted)) = (&self.receipt, &trusted) {
             return report::receipt(output, path, trusted, given.policy.as_ref());
         }
@@ -135,7 +137,7 @@ impl Verify {
 
 impl Given {
     fn checks<'a>(&'a self, trusted: Option<&'a CheckpointVerifier>) -> Checks<'a> {
-        Checks { trusted, since: self.since.as_deref().map(str::as_bytes), witnesses: self.policy.as_ref() }
+        Checks { trusted, since: &self.since, witnesses: self.policy.as_ref() }
     }
 }
 
@@ -158,7 +160,8 @@ async fn live(
         Some(key) => (key.clone(), Believed::Given),
     };
     let remembered = memory.as_ref().map(|memory| memory.latest(&trusted.origin().log_id)).transpose()?.flatten();
-    let anchors = Anchors::of(given.since.take(), remembered, (&trusted, believed));
+    let compared = remembered.as_ref().filter(|seen| seen.origin == *trusted.origin()).map(|seen| seen.note.clone());
+    let anchors = Anchors::of(given.since.pop(), remembered, &trusted);
     let anchors = anchors.map_err(|failure| report::failed(output, None, failure))?;
     given.since = anchors.since;
     let done = published(output, files, &given.checks(Some(&trusted)));
@@ -172,7 +175,7 @@ async fn live(
         earlier = before(output, first.as_deref(), exports).await?;
     }
     if let (Ok(verified), Some(memory)) = (&done, &memory)
-        && let Err(failure) = memory.remember(&verified.checkpoint, &verified.key)
+        && let Err(failure) = memory.remember(&verified.checkpoint, &verified.key, compared.as_deref())
     {
         output.note(format!("its checkpoint is not remembered: {}", failure.message));
     }

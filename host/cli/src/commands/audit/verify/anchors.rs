@@ -1,41 +1,41 @@
 //! What is known of a log from before: the checkpoint that somebody brings, and the one that is remembered here.
 //!
-//! Both count. A checkpoint that somebody brings says nothing of the key that is remembered, and does not replace it.
-//! What is of an earlier epoch is followed elsewhere, see `lineage`.
+//! Both count: the log has to continue each, whichever is the larger. A checkpoint that somebody brings says nothing of
+//! the key that is remembered, and replaces neither that nor the checkpoint. What is of an earlier epoch is followed
+//! elsewhere, see `lineage`.
 
 use attorn_log::CheckpointVerifier;
 
 use super::is_earlier;
 use super::lineage::{self, verification};
 use super::remembered::Remembered;
-use super::report::Believed;
 use crate::failure::Failure;
 
 /// What a log is compared with.
 pub(super) struct Anchors {
     /// Of the epoch that the log is in: its verifier compares it. Also one of another log, which that refuses.
-    pub(super) since: Option<String>,
+    pub(super) since: Vec<String>,
     /// Of earlier epochs. What is brought is the last.
     pub(super) earlier: Vec<Remembered>,
 }
 
 impl Anchors {
-    /// See of which epochs they are, for a log whose key is trusted for this reason.
+    /// See of which epochs they are, for a log whose key is trusted.
     ///
     /// # Errors
     ///
-    /// When one is of a later epoch than the log, or what is remembered of this epoch is of another key, which nobody
-    /// gave.
+    /// When one is of a later epoch than the log, or what is remembered of this epoch is of another key beside what is
+    /// brought.
     pub(super) fn of(
         brought: Option<String>,
         remembered: Option<Remembered>,
-        (trusted, believed): (&CheckpointVerifier, Believed),
+        trusted: &CheckpointVerifier,
     ) -> Result<Self, Failure> {
-        let mut anchors = Self { since: None, earlier: Vec::new() };
+        let mut anchors = Self { since: Vec::new(), earlier: Vec::new() };
         let is_beside = brought.is_some();
         if let Some(seen) = remembered {
             let is_of_key = trusted.verify(seen.note.as_bytes()).is_ok();
-            if is_beside && seen.origin == *trusted.origin() && believed != Believed::Given && !is_of_key {
+            if is_beside && seen.origin == *trusted.origin() && !is_of_key {
                 return Err(another_key(&seen));
             }
             anchors.add(seen, trusted)?;
@@ -53,7 +53,7 @@ impl Anchors {
         if is_earlier(&seen.origin, trusted.origin()) {
             self.earlier.push(seen);
         } else {
-            self.since = Some(seen.note);
+            self.since.push(seen.note);
         }
         Ok(())
     }

@@ -5,14 +5,14 @@
 //! its own first entry leads on. Where nothing is kept of an epoch, that is said; what is kept of those before it is verified
 //! by its own key then, to which nothing leads.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufReader, ErrorKind};
 use std::path::Path;
 
 use attorn_log::{Checks, Epoch, Origin, Verified, VerifyError, verify_export_with};
 
 use super::lineage::{Began, EPOCHS_MAX, Exports, first_exported, verification};
-use super::{SAID_EVERY, Said};
+use super::{SAID_EVERY, Said, open_regular};
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -105,7 +105,7 @@ fn one(output: &Output, path: &Path, step: &Began) -> Result<(), Wrong> {
 }
 
 fn re_hashed(output: &Output, path: &Path, epoch: Epoch) -> Result<Verified, Wrong> {
-    let file = File::open(path).map_err(|error| Failure::file("read", path, &error))?;
+    let file = open_regular(path).map_err(|error| Failure::file("read", path, &error))?;
     let said = Said::new(output, &format!("of epoch {epoch} verified"));
     let done = verify_export_with(BufReader::new(file), &Checks::default(), SAID_EVERY, |progress| said.step(progress));
     said.end();

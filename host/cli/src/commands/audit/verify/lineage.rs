@@ -23,6 +23,7 @@ use attorn_log::{
 use data_encoding::BASE64;
 use serde_json::Value;
 
+use super::open_regular;
 use super::remembered::Remembered;
 use crate::failure::Failure;
 use crate::operator_client::OperatorClient;
@@ -238,8 +239,8 @@ impl Lineage {
             return gone(entries - step.size, &format!("epoch {epoch} ended with {}", step.size));
         }
         let path = exports.find(epoch).await?.ok_or_else(|| missing(epoch))?;
-        let file = BufReader::new(File::open(&path).map_err(|error| Failure::file("read", &path, &error))?);
-        let checks = Checks { trusted: seen.key.as_ref(), since: Some(seen.note.as_bytes()), witnesses: None };
+        let file = BufReader::new(open_regular(&path).map_err(|error| Failure::file("read", &path, &error))?);
+        let checks = Checks { trusted: seen.key.as_ref(), since: std::slice::from_ref(&seen.note), witnesses: None };
         let verified = verify_export_with(file, &checks, NonZeroU64::MAX, |_| {});
         let verified = verified.map_err(|error| {
             let failure = Failure::verification(&error);
@@ -326,7 +327,7 @@ pub(super) fn first_published(files: &dyn PublishedFiles, size: u64) -> Result<O
 
 /// The first entry of an export.
 pub(super) fn first_exported(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
-    let file = BufReader::new(File::open(path).map_err(|error| Failure::file("read", path, &error))?);
+    let file = BufReader::new(open_regular(path).map_err(|error| Failure::file("read", path, &error))?);
     let mut export = ExportReader::open(file).map_err(|error| Failure::verification(&error))?;
     let mut bytes = Vec::new();
     let there = export.next_entry(&mut bytes).map_err(|error| Failure::file("read", path, &error))?;

@@ -178,7 +178,7 @@ impl Knows {
     /// That this was seen: with its key, or as it was remembered before keys were.
     fn remembers(life: &Life, size: usize) -> Self {
         let state = TempDir::new().unwrap();
-        Memory::within(state.path()).remember(&life.at(size), &life.key()).unwrap();
+        Memory::within(state.path()).remember(&life.at(size), &life.key(), None).unwrap();
         Self { state, key: None, since: None }
     }
 
@@ -206,7 +206,7 @@ impl Knows {
     /// The log says that it has this key.
     async fn verify(&self, log: &Life, data: &TempDir) -> Result<Exit, Failure> {
         let exports = Exports::Directory(data.path().to_owned());
-        let given = Given { since: self.since.clone(), policy: None };
+        let given = Given { since: self.since.iter().cloned().collect(), policy: None };
         let now = (&log.key(), Believed::FromServer);
         live(&Output::new(false), (log, &exports), (given, self.key.clone(), Some(self.memory())), now).await
     }
@@ -272,6 +272,49 @@ async fn a_checkpoint_that_is_brought_does_not_replace_the_key_that_is_remembere
     let knows = Knows { since: Some(first.at(2).note().to_owned()), ..Knows::remembers(&second, 2) };
     let failure = knows.verify(&first, &data).await.unwrap_err();
     assert!(failure.message.starts_with("rollback: 2 entries that you have seen are gone"), "{failure}");
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_is_brought_does_not_hide_the_one_that_is_remembered() {
+    let (data, [first, ..]) = three();
+    // The victim saw more of the same epoch, under the same key, than what is brought counts.
+    let body = json!({ "type": "restored", "checkpoint": first.at(9).note() });
+    let [longer, grown] = [14, 18].map(|len| Life::of(2, 2, &body, len));
+    let cut = Life::of(2, 2, &body, 7);
+    let other = json!({ "type": "restored", "checkpoint": first.at(9).note(), "other": true });
+    let forked = Life::of(2, 2, &other, 18);
+    for (log, brought, message) in [
+        (&cut, &cut, "the log was cut: it has 7 entries, and had 14 when an earlier checkpoint was signed"),
+        (&forked, &forked, "the log was forked: an earlier checkpoint signs other 14 first entries than these"),
+    ] {
+        for since in [None, Some(brought.at(5).note().to_owned())] {
+            let knows = Knows { since, ..Knows::remembers(&longer, 14) };
+            let before = knows.latest();
+            let failure = knows.verify(log, &data).await.unwrap_err();
+            assert_eq!((failure.exit, failure.message.as_str()), (Exit::VerificationFailed, message));
+            assert_eq!(knows.latest(), before, "the evidence stays");
+            // Nor does a key that somebody gives beside it.
+            let knows = Knows { key: Some(log.key()), ..knows };
+            assert_eq!(knows.verify(log, &data).await.unwrap_err().message, message);
+            assert_eq!(knows.latest(), before);
+        }
+    }
+    // What is brought counts as well, where it is the larger.
+    let knows = Knows { since: Some(forked.at(16).note().to_owned()), ..Knows::remembers(&longer, 14) };
+    let failure = knows.verify(&grown, &data).await.unwrap_err();
+    assert_eq!(failure.message, "the log was forked: an earlier checkpoint signs other 16 first entries than these");
+    let knows = Knows { since: Some(longer.at(5).note().to_owned()), ..Knows::remembers(&longer, 14) };
+    assert_eq!(knows.verify(&grown, &data).await.unwrap(), Exit::Done);
+    let seen = knows.latest().unwrap();
+    assert_eq!(grown.key().verify(seen.note.as_bytes()).unwrap().checkpoint().size, 18);
+    // Of another key than the one that signs now, whoever gave that one.
+    let stranger = Life::of(2, 9, &body, 4);
+    let note = stranger.at(2).note().to_owned();
+    let knows = Knows { since: Some(note), key: Some(stranger.key()), ..Knows::remembers(&longer, 4) };
+    let before = knows.latest();
+    let failure = knows.verify(&stranger, &data).await.unwrap_err();
+    assert_eq!(failure.message, "the log `attorn/main/2` is of another key than the one that is remembered");
+    assert_eq!(knows.latest(), before);
 }
 
 #[tokio::test]
@@ -383,6 +426,25 @@ async fn every_epoch_that_is_kept_is_verified_and_the_first_bad_entry_named_with
     assert_eq!(said, "what is kept of epoch 1 does not end where the log says that it ended");
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_is_no_file_is_not_waited_for() {
+    let (data, [_, second, _]) = three();
+    let pipe = |path: &Path| {
+        rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+    };
+    let export = data.path().join("epochs/1.export");
+    fs::remove_file(&export).unwrap();
+    pipe(&export);
+    let exports = Exports::Directory(data.path().to_owned());
+    let wrong = earlier::verify(&Output::new(false), Some(&second.entries[0]), &exports).await.err().unwrap();
+    assert!(wrong.failure.message.contains("1.export` is no regular file"), "{}", wrong.failure);
+    pipe(&data.path().join("entries.jsonl"));
+    let files = super::super::Directory::new(data.path().to_owned(), super::super::Form::Exported);
+    assert_eq!(files.lines().err().unwrap().kind(), io::ErrorKind::InvalidData);
+    assert!(files.read("entries.jsonl", 10).is_err());
+}
+
 #[tokio::test]
 async fn an_epoch_of_which_nothing_is_kept_is_said() {
     let (data, [_, second, third]) = three();
@@ -425,7 +487,7 @@ async fn a_key_and_a_checkpoint_of_an_earlier_epoch_are_followed_offline() {
     let verify = async |log: u64, key: Option<&Life>, since: Option<(&Life, usize)>| {
         let exported = Exported::File(data.path().join(format!("epochs/{log}.export")));
         let since = since.map(|(life, size)| life.at(size).note().to_owned());
-        let given = (Given { since, policy: None }, key.map(Life::key));
+        let given = (Given { since: since.into_iter().collect(), policy: None }, key.map(Life::key));
         offline::verify(&Output::new(false), &exported, given).await
     };
     let good = async |log, key, since| assert_eq!(verify(log, key, since).await.unwrap(), Exit::Done);

@@ -36,7 +36,7 @@ impl Exported {
     fn says(&self) -> Option<Origin> {
         let note = match self {
             Self::File(path) => {
-                let file = std::io::BufReader::new(std::fs::File::open(path).ok()?);
+                let file = std::io::BufReader::new(super::open_regular(path).ok()?);
                 ExportReader::open(file).ok()?.note().to_owned()
             }
             Self::Directory { files, .. } => {
@@ -82,8 +82,9 @@ pub(super) async fn verify(
         Some(key) => (Some(key.clone()), Believed::Given),
         None => (None, Believed::FromFile),
     };
-    let seen = match &given.since {
-        Some(note) if is_before(&lineage::origin_of(note)?) => given.since.take(),
+    // There is one at most: nothing is remembered here.
+    let seen = match given.since.first() {
+        Some(note) if is_before(&lineage::origin_of(note)?) => given.since.pop(),
         _ => None,
     };
     let done = exported.verify(output, &given.checks(trusted.as_ref()))?;

@@ -82,14 +82,18 @@ impl Memory {
         latest.map_or(Ok(None), |epoch| self.recall(&Origin::of(log_id, epoch)))
     }
 
-    /// Remember this one, unless a newer one is.
-    pub(super) fn remember(&self, checkpoint: &SignedCheckpoint, key: &CheckpointVerifier) -> Result<(), Failure> {
-        let (path, size) = (self.path(&checkpoint.checkpoint().origin), checkpoint.checkpoint().size);
+    /// Remember this one, in the place of the one that it was compared with, and of no other: what somebody else has
+    /// remembered meanwhile stays, because nothing shows that this one continues it.
+    pub(super) fn remember(
+        &self,
+        checkpoint: &SignedCheckpoint,
+        key: &CheckpointVerifier,
+        compared: Option<&str>,
+    ) -> Result<(), Failure> {
+        let path = self.path(&checkpoint.checkpoint().origin);
         let known = self.recall(&checkpoint.checkpoint().origin)?;
-        let newer =
-            |known: &Remembered| key.verify(known.note.as_bytes()).is_ok_and(|known| known.checkpoint().size > size);
-        if known.as_ref().is_some_and(newer) {
-            return Ok(());
+        if known.is_some_and(|known| Some(known.note.as_str()) != compared) {
+            return Err(Failure::new(format!("`{}` has another one since: verify anew", path.display())));
         }
         let text = format!("{key}\n{}", checkpoint.note());
         self.write(&path, &text).map_err(|error| Failure::file("write", &path, &error))
@@ -117,10 +121,15 @@ mod tests {
         let (one, other) = (signer("attorn/main/1"), signer("attorn/main/2"));
         let origin = one.verifier().origin().clone();
         assert_eq!(memory.recall(&origin).unwrap(), None);
-        for (size, newest) in [(3, 3), (7, 7), (5, 7), (8, 8)] {
-            memory.remember(&one.sign(size, Hash([1; 32])), &one.verifier()).unwrap();
+        // What it is compared with, and what is remembered then.
+        for (compared, size, remembered) in
+            [(None, 3, 3), (Some(3), 7, 7), (Some(3), 9, 7), (None, 9, 7), (Some(7), 8, 8)]
+        {
+            let compared = compared.map(|size| one.sign(size, Hash([1; 32])).note().to_owned());
+            let done = memory.remember(&one.sign(size, Hash([1; 32])), &one.verifier(), compared.as_deref());
+            assert_eq!(done.is_ok(), size == remembered, "{size}");
             let known = memory.recall(&origin).unwrap().unwrap();
-            assert_eq!(one.verifier().verify(known.note.as_bytes()).unwrap().checkpoint().size, newest);
+            assert_eq!(one.verifier().verify(known.note.as_bytes()).unwrap().checkpoint().size, remembered);
             assert_eq!(known.key, Some(one.verifier()));
         }
         assert_eq!(memory.recall(other.verifier().origin()).unwrap(), None);
@@ -130,7 +139,7 @@ mod tests {
         let latest = |log: &str| memory.latest(&log.parse().unwrap()).unwrap().map(|known| known.origin.epoch);
         assert_eq!(latest("main"), Some(Epoch(1)));
         for origin in ["attorn/main/12", "attorn/main/9", "attorn/main2/70"] {
-            memory.remember(&signer(origin).sign(1, Hash([1; 32])), &signer(origin).verifier()).unwrap();
+            memory.remember(&signer(origin).sign(1, Hash([1; 32])), &signer(origin).verifier(), None).unwrap();
         }
         assert_eq!((latest("main"), latest("main2"), latest("mai")), (Some(Epoch(12)), Some(Epoch(70)), None));
         // What was written before keys were remembered.
