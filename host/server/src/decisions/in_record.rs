@@ -4,7 +4,7 @@
 //! What was looked up, and what of it a policy saw, is decided in [`super::known`].
 
 use attorn_core::context::{Approval, Counter, Delegation, Fact, Group, User};
-use attorn_core::{Charge, Digest, FactName, Known, Permission, WithinBounds};
+use attorn_core::{Charge, Digest, FactName, Known, Permission, TargetId, WantedCredential, WithinBounds};
 use attorn_engine::CounterDeclaration;
 use serde_json::{Value, json};
 
@@ -12,6 +12,11 @@ use super::charge::Exceeded;
 use super::digests::scope_name;
 use super::known::{FoundFact, LookedUp, Missing};
 use super::record::embedded;
+
+/// The credential that was asked for, as entry and record have it.
+pub(super) fn credential_in(credential: &WantedCredential) -> Value {
+    json!({ "kind": credential.kind.as_str(), "target": credential.target.as_ref().map(TargetId::as_str) })
+}
 
 /// A fact as the policies saw it, whose word it is, and the salt with which the digest in the entry that set
 /// it can be checked. One that is missing has no value; `missing` says why.

@@ -7,7 +7,7 @@ use attorn_core::context::AuthenticationMethod;
 use attorn_core::reason::HostReason;
 use attorn_core::{
     Decision, DecisionId, DecisionReason, DelegationId, Denied, Digest, Evaluated, EvaluationContext, Grant, JsonText,
-    Outcome, PolicyId, TargetId, TimeMs, Verdict, WantedCredential, WithinBounds,
+    Outcome, PolicyId, TimeMs, Verdict, WithinBounds,
 };
 use attorn_engine::Evaluation;
 use attorn_store::records::{DecisionRecord, IdempotencyRecord, LeaseRecord, Record as _};
@@ -20,8 +20,8 @@ use super::charge::{self, Exceeded};
 use super::digests;
 use super::gather::Ground;
 use super::in_record::{
-    approval_in_record, bounds_in_record, charge_in_record, delegation_in_record, engine_in_record, fact_in_record,
-    known_in_record, limit_in_record, user_in_record,
+    approval_in_record, bounds_in_record, charge_in_record, credential_in, delegation_in_record, engine_in_record,
+    fact_in_record, known_in_record, limit_in_record, user_in_record,
 };
 use super::known::LookedUp;
 use super::veil::{self, Veil};
@@ -224,11 +224,6 @@ fn entry_body(
         members["credential"] = credential_in(credential);
     }
     entry::body(made.now, "decision", members)
-}
-
-/// The credential that was asked for, as entry and record have it.
-pub(crate) fn credential_in(credential: &WantedCredential) -> Value {
-    json!({ "kind": credential.kind.as_str(), "target": credential.target.as_ref().map(TargetId::as_str) })
 }
 
 pub(crate) fn policy_in_entry(asked: &Asked) -> Value {

@@ -1,3 +1,5 @@
+// Long because: one life of a log over several epochs is made here, and all that may be brought against it is tried on it.
+
 use std::fs;
 use std::io::{self, BufRead};
 
