@@ -1,7 +1,7 @@
 //! How an epoch of the audit log ends, and the next begins: what `attorn restore` and `attorn key rotate-log` share.
 //!
 //! The entries of the epoch that ends are kept as an export, which is verified where it was written, and gets an index
-//! ([`index`]), by which its entries are read one by one ([`kept`]). The next epoch
+//! (`index`), by which its entries are read one by one (`kept`). The next epoch
 //! has a key of its own, whose seed no earlier copy of the data has: so two logs that go on from one backup are told
 //! apart by anybody who has the key of either. Its first entry names where the old epoch ended, and bears a note by
 //! which the old key names the new one ([`attorn_log::succession`]).
