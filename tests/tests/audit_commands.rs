@@ -333,11 +333,16 @@ async fn a_directory_of_what_was_published_that_is_gone_is_noticed() {
     attorn(&["audit", "verify", "--alone"]);
     stage.audit(&["verify", "--config", &config, "--alone"]).good();
 
-    // The directory alone is left: the high-water file tells.
-    fs::write(&high_water, seen).unwrap();
+    // The directory alone is left: the store tells that there was more, and so does the high-water file. A backup, too.
     fs::remove_dir_all(log.join("1")).unwrap();
     fs::create_dir(log.join("1")).unwrap();
+    stage.audit(&["verify", "--config", &config, "--alone"]).refused(5, how(false));
+    fs::write(&high_water, seen).unwrap();
     stage.audit(&["verify", "--config", &config, "--alone"]).refused(5, how(true));
+    let backup = stage.path("backup").display().to_string();
+    let output = Command::new(binary()).args(["backup", &backup, "--config", &config]).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.code() == Some(5) && said.contains("log/1/checkpoint` is missing, and what was"), "{said}");
     // A start says so in the log, once, and signs anew.
     let process = Process::start(&stage.fresh.config, &stage.fresh.reach).await;
     let process = stage.restart(process).await;

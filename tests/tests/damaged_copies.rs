@@ -227,28 +227,75 @@ async fn entries_that_cannot_be_read_keep_nobody_from_restoring_or_from_a_new_ke
     let key = stage.path("log.key");
     fs::write(&key, stage.cast.audit(&stage.path("state"), &["key"]).stdout).unwrap();
     let backup = with_entries_in_a_file_alone(&stage, process).await;
-    let missing = "error: entry 0 is missing: entry 256 stands in its place";
+    let lacking = "error: the entries 0 to 255 are not in the export: it says that they were bad when the epoch ended";
+    let refused = "error: the entries 0 to 255 cannot be read, and nothing was changed: `";
+    let is_refused = |said: &str| {
+        let help = said.contains("`attorn repair` makes the files anew") && said.contains("`--with-bad-entries`");
+        said.starts_with(refused) && said.contains("tile/entries/000` is not what the log's tree says") && help
+    };
 
     flip(&backup.join("log/1/tile/entries/000"), 5_000);
     let elsewhere = stage.path("elsewhere");
-    let restored = stage.ends(5, &["restore", text(&backup), "--data-dir", text(&elsewhere)]);
+    let restore = ["restore", text(&backup), "--data-dir", text(&elsewhere)];
+    let said = stage.refused(1, &restore);
+    assert!(is_refused(&said) && !elsewhere.exists(), "{said}");
+    let restored = stage.ends(5, &[&restore[..], &["--with-bad-entries"]].concat());
     let bad = restored["bad_files"][0].as_str().unwrap();
     assert!(bad.contains("tile/entries/000` is not what the log's tree says"), "{restored}");
+    assert_eq!(restored["bad_entries"], json!([{ "from": 0, "to": 255 }]), "{restored}");
     let export = restored["earlier_export"].as_str().unwrap();
     let (code, said) = stage.audit(&["verify", "--file", export, "--key", text(&key)]);
-    assert!(code == Some(5) && said.contains(missing), "{said}");
+    assert!(code == Some(5) && said.contains(lacking), "{said}");
 
-    let rotated = stage.ends(5, &["key", "rotate-log"]);
+    let data = stage.fresh.data_dir();
+    let said = stage.refused(1, &["key", "rotate-log"]);
+    assert!(is_refused(&said) && !data.join("epochs").exists(), "{said}");
+    let rotated = stage.ends(5, &["key", "rotate-log", "--with-bad-entries"]);
     assert_eq!(rotated["bad_files"].as_array().unwrap().len(), 1, "{rotated}");
+    assert_eq!(rotated["bad_entries"], json!([{ "from": 0, "to": 255 }]), "{rotated}");
     let export = rotated["earlier_export"].as_str().unwrap();
     let (code, said) = stage.audit(&["verify", "--file", export, "--key", text(&key)]);
-    assert!(code == Some(5) && said.contains(missing), "{said}");
-    // It is a server like any other, and its backups say what is not whole.
+    assert!(code == Some(5) && said.contains(lacking) && said.contains("\nhelp: the first entry of the next epoch"), "{said}");
+    // It is a server like any other, and what was lost then is no fault of its backups.
     let process = stage.start().await;
     assert_eq!(stage.cast.bot.decide(&ask()).await.decision, DecisionKind::Allow);
-    let made = stage.ends(5, &["backup", text(&stage.path("again"))]);
-    assert_eq!((&made["bad_exports"][0]["epoch"], &made["bad_blobs"]), (&json!(1), &json!([])), "{made}");
+    let made = stage.ends(0, &["backup", text(&stage.path("again"))]);
+    assert_eq!((&made["bad_exports"], &made["bad_blobs"]), (&json!([]), &json!([])), "{made}");
+    what_is_left_is_proved(&stage, &key);
     process.kill().await;
+    let verified = stage.ends(0, &["audit", "verify", "--alone"]);
+    assert_eq!(verified["earlier_epochs"][0]["bad_entries"], json!([{ "from": 0, "to": 255 }]), "{verified}");
+}
+
+/// The audit commands show and prove what was not bad when the first epoch ended, and name what was.
+#[track_caller]
+fn what_is_left_is_proved(stage: &Stage, key: &Path) {
+    let were_bad = "the entries 0 to 255 of epoch 1 were bad when it ended, and are not kept";
+    let (code, said) = stage.audit(&["verify", "--alone", "--key", text(key)]);
+    assert!(code == Some(0) && said.contains(were_bad), "{code:?} {said}");
+    let (code, said) = stage.audit(&["show", "1/3"]);
+    assert!(code == Some(5) && said.contains(were_bad) && said.contains("\nhelp: "), "{code:?} {said}");
+    assert_eq!(stage.audit(&["show", "1/256"]).0, Some(0));
+    let receipt = stage.path("receipt");
+    fs::write(&receipt, stage.cast.audit(&stage.path("state"), &["receipt", "1/256"]).stdout).unwrap();
+    assert_eq!(stage.audit(&["verify", "--receipt", text(&receipt), "--key", text(key)]).0, Some(0));
+    let listed = stage.cast.audit(&stage.path("state"), &["list", "--epoch", "1", "--from", "250", "--limit", "9"]);
+    let (out, said) = (String::from_utf8(listed.stdout).unwrap(), String::from_utf8(listed.stderr).unwrap());
+    assert!(listed.status.code() == Some(5) && out.contains("1/256 ") && !out.contains("1/255 "), "{out}{said}");
+    let expect = format!("epoch 1 is damaged: 6 entries of it cannot be read, the first of which is 1/250: {were_bad}");
+    assert!(said.contains(&expect) && said.contains("\nhelp: "), "{said}");
+    let (code, said) = stage.audit(&["epochs"]);
+    assert!(code == Some(0) && said.contains(were_bad), "{code:?} {said}");
+    // Each form of an export says so, and is whole but for that.
+    let (file, dir, one) = (stage.path("one.export"), stage.path("whole"), stage.path("one"));
+    let (code, said) = stage.audit(&["export", "--epoch", "1", "--out", text(&file)]);
+    assert!(code == Some(0) && said.contains(were_bad), "{code:?} {said}");
+    let (code, said) = stage.audit(&["export", "--dir", text(&dir)]);
+    assert!(code == Some(0) && said.contains(were_bad), "{code:?} {said}");
+    let (code, said) = stage.audit(&["verify", "--dir", text(&dir), "--key", text(key)]);
+    assert!(code == Some(0) && said.contains(were_bad), "{code:?} {said}");
+    let (code, said) = stage.audit(&["export", "--epoch", "1", "--dir", text(&one)]);
+    assert!(code == Some(1) && said.contains("`--out FILE` writes the epoch as one file"), "{code:?} {said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

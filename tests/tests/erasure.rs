@@ -13,6 +13,7 @@ use attorn_api::policies::Policy;
 use attorn_api::users::UserErased;
 use attorn_identity::{KeyLabel, RootKey};
 use attorn_log::{CheckpointVerifier, verify_export};
+use attorn_server::epochs::BadEntries;
 use attorn_server::restore::BadBlobs;
 use attorn_store::{Key, Store};
 use attorn_tests::behalf::{ask_by, later_login};
@@ -22,6 +23,9 @@ use attorn_tests::provider::with;
 use attorn_tests::world::use_of;
 use attorn_tests::{Answer, Behalf, Call, components};
 use serde_json::{Value, json};
+
+/// A backup in which something is bad is not restored.
+const WHOLE: (BadBlobs, BadEntries) = (BadBlobs::Refused, BadEntries::Refused);
 
 /// What is in every word of the user's, and in nothing else.
 const MARK: &str = "zqxjkvbw";
@@ -425,7 +429,7 @@ async fn a_backup_from_before_an_erasure_gives_nothing_back_without_the_keys() {
     for (name, keys) in [("without", None), ("with", Some(copy.as_path()))] {
         config.data_dir = outside.path().join(name);
         let restored =
-            Box::pin(attorn_server::restore::restore(&config, &backup, keys, BadBlobs::Refused)).await.unwrap();
+            Box::pin(attorn_server::restore::restore(&config, &backup, keys, WHOLE)).await.unwrap();
         assert_eq!((restored.ended.users, restored.user_keys), (1, keys.map(|_| 0)), "{name}");
         assert!(!key_file(&scene, user).exists());
         assert_eq!(found_in(&config.data_dir, MARK.as_bytes()), Vec::<PathBuf>::new());
@@ -447,7 +451,7 @@ async fn a_backup_from_before_an_erasure_gives_nothing_back_without_the_keys() {
     config.data_dir = outside.path().join("lost");
     config.user_keys = outside.path().join("other-keys");
     let restored =
-        Box::pin(attorn_server::restore::restore(&config, &backup, Some(&copy), BadBlobs::Refused)).await.unwrap();
+        Box::pin(attorn_server::restore::restore(&config, &backup, Some(&copy), WHOLE)).await.unwrap();
     assert_eq!((restored.ended.users, restored.user_keys), (0, Some(2)));
     // A restore that was cut off has left half of one, and the next one puts all of it there, or says that it is none.
     let file = config.user_keys.join(&alice[alice.len() - 2..]).join(format!("{alice}.key"));
@@ -457,7 +461,7 @@ async fn a_backup_from_before_an_erasure_gives_nothing_back_without_the_keys() {
         std::fs::write(copy.join(&alice[alice.len() - 2..]).join(file.file_name().unwrap()), of_copy).unwrap();
         config.data_dir = outside.path().join(name);
         let restored =
-            Box::pin(attorn_server::restore::restore(&config, &backup, Some(&copy), BadBlobs::Refused)).await.unwrap();
+            Box::pin(attorn_server::restore::restore(&config, &backup, Some(&copy), WHOLE)).await.unwrap();
         let is_whole = name == "half";
         assert_eq!((restored.user_keys, restored.users_without_key), (Some(u64::from(is_whole)), u64::from(!is_whole)));
         assert_eq!(restored.bad_user_keys.len(), if is_whole { 0 } else { 2 }, "{:?}", restored.bad_user_keys);
@@ -469,7 +473,7 @@ async fn a_backup_from_before_an_erasure_gives_nothing_back_without_the_keys() {
     config.data_dir = outside.path().join("newer-data");
     config.user_keys = outside.path().join("newest-keys");
     let restored =
-        Box::pin(attorn_server::restore::restore(&config, &backup, Some(&newer), BadBlobs::Refused)).await.unwrap();
+        Box::pin(attorn_server::restore::restore(&config, &backup, Some(&newer), WHOLE)).await.unwrap();
     assert_eq!((restored.ended.users, restored.user_keys), (1, Some(1)));
 }
 

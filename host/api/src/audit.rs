@@ -50,6 +50,43 @@ pub struct EntryList {
     /// Epochs of the log that have ended, whose entries are asked for by their number; none of them are among these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<EarlierEpoch>,
+    /// Of an epoch that has ended: entries that were looked at for this page and cannot be shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damaged: Option<DamagedEntries>,
+}
+
+/// Entries that cannot be shown, since what is kept of them is not there, or not what was signed. All others are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DamagedEntries {
+    /// How many.
+    pub count: u64,
+    /// The first of them.
+    pub first: u64,
+    /// What is wrong with that one.
+    pub why: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl DamagedEntries {
+    /// These and others of the same epoch.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let count = self.count + other.count;
+        let first = if other.first < self.first { other } else { self };
+        Self { count, ..first }
+    }
+}
+
+/// Entries from one to another, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EntryRange {
+    /// The first.
+    pub from: u64,
+    /// The last.
+    pub to: u64,
 }
 
 /// An epoch of the log that has ended.
@@ -78,6 +115,9 @@ pub struct LogEpoch {
     pub ended: Option<LogEpochEnd>,
     /// When it ended.
     pub ended_at_ms: Option<u64>,
+    /// Entries that were bad when it ended, in files that were damaged or missing: what is kept of it may lack them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bad_entries: Vec<EntryRange>,
 }
 
 /// Why an epoch of the log ended.

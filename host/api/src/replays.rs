@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::audit::EntryReference;
+use crate::audit::{DamagedEntries, EntryReference};
 use crate::decisions::DecisionKind;
 
 /// Decide a recorded decision again: `POST /v1/replays`.
@@ -184,6 +184,10 @@ pub struct HistoryPage {
     pub changed: Vec<ChangedDecision>,
     /// Those that nobody can decide again.
     pub undecidable: Vec<UndecidableDecision>,
+    /// Of an epoch of the log that has ended: entries that cannot be read, so that nobody knows whether they are
+    /// decisions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damaged: Option<DamagedEntries>,
     /// From which entry on the next call goes on (`from`); none at the end.
     pub next: Option<u64>,
     /// The digests of both sets; none for what was recorded.

@@ -324,6 +324,7 @@ fn what_the_help_shows_parses() {
         "audit show 1/12",
         "key rotate-log --reason odd",
         "key rotate-log --config attorn.toml --compromised",
+        "key rotate-log --with-bad-entries",
         "operator renew alice",
         "backup /b --keys /k",
         "restore /b --keys /k --data-dir /d",

@@ -2,7 +2,7 @@
 //!
 //! Paths are made of ids that were parsed, so nothing in them has to be escaped.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::time::Duration;
 
 use attorn_agent::ServerUrl;
@@ -24,8 +24,9 @@ const READ_TIMEOUT: Duration = Duration::from_secs(35);
 /// The longest answer that is kept in memory: a page of 200 of the longest entries, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
-/// The longest download, in bytes: an epoch of hundreds of millions of entries.
-const DOWNLOAD_BYTES_MAX: u64 = 1 << 40;
+/// What to do where more comes than was signed.
+const NOT_SIGNED_HELP: &str = "nothing that came can be relied on: is this the URL of the server (`--server`, ATTORN_URL)? \
+                               If so, ask whoever runs it, by another way than this connection";
 
 /// A client of the API.
 pub(crate) struct OperatorClient {
@@ -88,14 +89,14 @@ impl OperatorClient {
         Ok(bytes)
     }
 
-    /// Get something long, and write it bit by bit. A server that goes on for ever does not fill the disk.
+    /// Get something long, and write it bit by bit. That a server which goes on for ever does not fill the disk is for
+    /// what it is written to: that knows how much there may be, and refuses more as data that are invalid.
     pub(crate) async fn download(&self, path: &str, to: &mut impl Write) -> Result<(), Failure> {
-        let mut left = DOWNLOAD_BYTES_MAX;
         let write = |chunk: &[u8]| {
-            let rest = left.checked_sub(chunk.len() as u64);
-            left = rest
-                .ok_or_else(|| Failure::new(format!("the server's answer has more than {DOWNLOAD_BYTES_MAX} bytes")))?;
-            to.write_all(chunk).map_err(|error| Failure::of(&error))
+            to.write_all(chunk).map_err(|error| match error.kind() {
+                ErrorKind::InvalidData => Failure::verification(&error).with_help(NOT_SIGNED_HELP),
+                _ => Failure::of(&error),
+            })
         };
         self.read(self.request(Method::GET, path), write).await
     }

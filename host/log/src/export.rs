@@ -4,32 +4,89 @@
 //! attorn-audit-export/v1
 //! key <verifier key>
 //! <checkpoint: a signed note>
+//! bad <number of a bundle> <the root over its entries>
 //! entries
 //! <the bytes of all entries, one after another>
 //! ```
 //!
+//! There is a line `bad` for each full bundle of entries that was damaged when the epoch ended, in their order, and in
+//! most exports none: its 256 entries are not in the file. The root over them stands in their place, so that all others
+//! can still be proved. Whoever writes a file may leave out what they like in this way; that entries really were bad
+//! then is shown by the first entry of the next epoch alone.
+//!
 //! The key is there so that a file can be looked at without anything else. It proves nothing about
 //! whose log it is: whoever checks a file for real brings the key from elsewhere.
 
+use std::fmt;
 use std::io::{self, BufRead};
+use std::ops::Range;
 
 use crate::checkpoint::SignedCheckpoint;
 use crate::entry::Entry;
 use crate::key::CheckpointVerifier;
 use crate::note::is_signature_line;
+use crate::tiles::TILE_WIDTH;
+use crate::tree::Hash;
 use crate::verify::VerifyError;
 
 /// How every export begins.
 pub const EXPORT_MAGIC: &str = "attorn-audit-export/v1";
 const KEY: &str = "key ";
 const ENTRIES: &str = "entries";
+const BAD: &str = "bad ";
+
+/// A full bundle of entries that an export lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gap {
+    /// The number of the bundle.
+    pub bundle: u64,
+    /// The root over its entries.
+    pub root: Hash,
+}
+
+impl Gap {
+    /// The most that one export may have.
+    pub const COUNT_MAX: usize = 1 << 16;
+    /// The most bytes of a line about one.
+    pub const LINE_BYTES_MAX: usize = 80;
+    /// The height of the tree over its entries.
+    pub const LEVEL: u8 = 8;
+
+    /// The indexes of its entries.
+    #[must_use]
+    pub const fn entries(&self) -> Range<u64> {
+        let width = TILE_WIDTH as u64;
+        let begin = self.bundle.saturating_mul(width);
+        begin..begin.saturating_add(width)
+    }
+
+    fn parse(line: &str) -> Option<Self> {
+        let (bundle, root) = line.strip_prefix(BAD)?.split_once(' ')?;
+        let gap = Self { bundle: bundle.parse().ok()?, root: Hash::from_base64(root)? };
+        // There is one way to write it, and no log goes on to where numbers end.
+        (gap.to_string() == line && gap.bundle < 1 << 48).then_some(gap)
+    }
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{BAD}{} {}", self.bundle, self.root)
+    }
+}
 
 /// All that stands in an export before the entries. Their bytes follow as they are, from the first to
 /// the last that the checkpoint counts.
 #[must_use]
 pub fn export_header(key: &CheckpointVerifier, checkpoint: &SignedCheckpoint) -> String {
+    export_header_without(key, checkpoint, &[])
+}
+
+/// The same for an export that lacks these bundles, in their order.
+#[must_use]
+pub fn export_header_without(key: &CheckpointVerifier, checkpoint: &SignedCheckpoint, gaps: &[Gap]) -> String {
+    let lacking: String = gaps.iter().map(|gap| format!("{gap}\n")).collect();
     // A note ends in a newline of its own.
-    format!("{EXPORT_MAGIC}\n{KEY}{key}\n{}{ENTRIES}\n", checkpoint.note())
+    format!("{EXPORT_MAGIC}\n{KEY}{key}\n{}{lacking}{ENTRIES}\n", checkpoint.note())
 }
 
 /// An export that is read entry by entry and believed: for whoever wrote it. Anybody else verifies it
@@ -39,13 +96,20 @@ pub struct ExportReader<R> {
     reader: R,
     key: String,
     note: String,
+    gaps: Vec<Gap>,
 }
 
 impl<R: BufRead> ExportReader<R> {
     /// Read up to the first entry.
     pub fn open(mut reader: R) -> Result<Self, VerifyError> {
-        let Header { key, note } = Header::read(&mut reader)?;
-        Ok(Self { reader, key, note })
+        let Header { key, note, gaps } = Header::read(&mut reader)?;
+        Ok(Self { reader, key, note, gaps })
+    }
+
+    /// The bundles that it lacks, in their order.
+    #[must_use]
+    pub fn gaps(&self) -> &[Gap] {
+        &self.gaps
     }
 
     /// The text of the key that it names.
@@ -65,7 +129,8 @@ impl<R: BufRead> ExportReader<R> {
     pub fn header_bytes(&self) -> u64 {
         let lines = [EXPORT_MAGIC.len(), KEY.len() + self.key.len(), ENTRIES.len()];
         // A note ends in a newline of its own.
-        let bytes = lines.into_iter().map(|line| line + 1).sum::<usize>() + self.note.len();
+        let lacking = self.gaps.iter().map(|gap| gap.to_string().len() + 1).sum::<usize>();
+        let bytes = lines.into_iter().map(|line| line + 1).sum::<usize>() + self.note.len() + lacking;
         bytes as u64
     }
 
@@ -87,6 +152,8 @@ pub(crate) struct Header {
     pub(crate) key: String,
     /// The note.
     pub(crate) note: String,
+    /// What the export lacks, in its order.
+    pub(crate) gaps: Vec<Gap>,
 }
 
 impl Header {
@@ -96,15 +163,23 @@ impl Header {
         }
         let key = read_text_line(reader, KEY.len() + CheckpointVerifier::TEXT_BYTES_MAX)?;
         let key = key.as_deref().and_then(|line| line.strip_prefix(KEY)).ok_or(VerifyError::NoKey)?.to_owned();
-        let mut note = String::new();
+        let (mut note, mut gaps) = (String::new(), Vec::<Gap>::new());
         let mut below_text = false;
         loop {
             let line = read_text_line(reader, SignedCheckpoint::NOTE_BYTES_MAX)?.ok_or(VerifyError::NoEntries)?;
             if below_text && line == ENTRIES {
-                return Ok(Self { key, note });
+                return Ok(Self { key, note, gaps });
+            }
+            if let Some(gap) = Gap::parse(&line).filter(|_| below_text) {
+                let in_order = gaps.last().is_none_or(|last| last.bundle < gap.bundle);
+                if !in_order || gaps.len() >= Gap::COUNT_MAX {
+                    return Err(VerifyError::NoEntries);
+                }
+                gaps.push(gap);
+                continue;
             }
             // A checkpoint's text has no blank lines, so the first one ends it.
-            if below_text && !is_signature_line(&line) {
+            if below_text && (!is_signature_line(&line) || !gaps.is_empty()) {
                 return Err(VerifyError::NoEntries);
             }
             below_text |= line.is_empty();

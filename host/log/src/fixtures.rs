@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::history::{Span, json_line, segment_name};
 use crate::tiles::{add_to_bundle, hash_tile};
 use crate::{
-    CheckpointSigner, CheckpointVerifier, Entry, EntryBody, EntryRef, Hash, Link, NodeId, Origin, Receipt,
+    CheckpointSigner, CheckpointVerifier, Entry, EntryBody, EntryRef, Gap, Hash, Link, NodeId, Origin, Receipt,
     SignedCheckpoint, Tile, TileKind, TreeBuilder, export_header, tree,
 };
 
@@ -117,6 +117,11 @@ impl Log {
             log.entries.push(entry);
         }
         log
+    }
+
+    /// What stands for a bundle that an export lacks.
+    pub(crate) fn gap(&self, bundle: u64) -> Gap {
+        Gap { bundle, root: self.nodes[&NodeId { level: Gap::LEVEL, index: bundle }] }
     }
 
     pub(crate) fn header(&self) -> String {

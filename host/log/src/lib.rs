@@ -31,7 +31,7 @@ pub mod witness;
 pub use body::{BodyError, EntryBody};
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointSigner, SignedCheckpoint};
 pub use entry::{Entry, EntryError, Link};
-pub use export::{EXPORT_MAGIC, ExportReader, export_header};
+pub use export::{EXPORT_MAGIC, ExportReader, Gap, export_header, export_header_without};
 pub use key::{CheckpointVerifier, KeyError};
 pub use policy::{PolicyError, QuorumError, WitnessPolicy, Witnessed};
 pub use receipt::{LoggedEntry, RECEIPT_MAGIC, Receipt, ReceiptError};

@@ -5,6 +5,7 @@
 //! Every function takes the stored nodes as a function from [`NodeId`] and touches O(log n) of them;
 //! where nodes are kept is no matter of this module.
 
+use std::convert::Infallible;
 use std::fmt;
 
 use data_encoding::BASE64;
@@ -88,6 +89,14 @@ pub enum TreeError<E> {
     /// The tree has 2^64 - 1 leaves.
     #[error("the tree is full")]
     Full,
+    /// A subtree cannot begin where the tree ends.
+    #[error("a subtree of height {level} cannot begin after {size} leaves")]
+    Unaligned {
+        /// The subtree's height.
+        level: u8,
+        /// How many leaves there are.
+        size: u64,
+    },
 }
 
 /// The hash of a leaf: SHA-256 of a zero byte and the entry's bytes.
@@ -110,10 +119,18 @@ pub fn append<E>(
     if size == u64::MAX {
         return Err(TreeError::Full);
     }
-    let (mut id, mut hash) = (NodeId { level: 0, index: size }, leaf);
+    append_node(NodeId { level: 0, index: size }, leaf, &mut get)
+}
+
+/// The nodes that become perfect when this one is added at a tree's right edge, itself first.
+fn append_node<E>(
+    mut id: NodeId,
+    mut hash: Hash,
+    get: &mut impl FnMut(NodeId) -> Result<Option<Hash>, E>,
+) -> Result<Vec<(NodeId, Hash)>, TreeError<E>> {
     let mut new = vec![(id, hash)];
     while id.index % 2 == 1 {
-        let left = node(NodeId { index: id.index - 1, ..id }, &mut get)?;
+        let left = node(NodeId { index: id.index - 1, ..id }, get)?;
         id = NodeId { level: id.level + 1, index: id.index / 2 };
         hash = node_hash(left, hash);
         new.push((id, hash));
@@ -173,13 +190,25 @@ impl TreeBuilder {
 
     /// Add a leaf. What comes back are the nodes that became perfect, the leaf first: what has to be
     /// stored, if anything is. A full tree stays as it is.
-    pub fn push(&mut self, leaf: Hash) -> Result<Vec<(NodeId, Hash)>, TreeError<std::convert::Infallible>> {
-        // The left siblings are the end of the edge, nearest first: one for each low bit that is set.
+    pub fn push(&mut self, leaf: Hash) -> Result<Vec<(NodeId, Hash)>, TreeError<Infallible>> {
+        self.push_subtree(0, leaf)
+    }
+
+    /// Add a perfect subtree of `2^level` leaves of which nothing but its root is known. What comes back are the nodes
+    /// that became perfect, its root first. A tree after which it cannot begin stays as it is.
+    pub fn push_subtree(&mut self, level: u8, root: Hash) -> Result<Vec<(NodeId, Hash)>, TreeError<Infallible>> {
+        let size = self.size;
+        let leaves = 1_u64.checked_shl(level.into()).ok_or(TreeError::Full)?;
+        if !size.is_multiple_of(leaves) {
+            return Err(TreeError::Unaligned { level, size });
+        }
+        let grown = size.checked_add(leaves).ok_or(TreeError::Full)?;
+        // The left siblings are the end of the edge, nearest first: one for each bit from this level on that is set.
         let mut edge = self.edge.iter().rev().copied();
-        let new = append(self.size, leaf, |_| Ok(edge.next()))?;
+        let new = append_node(NodeId { level, index: size >> level }, root, &mut |_| Ok(edge.next()))?;
         self.edge.truncate(self.edge.len() + 1 - new.len());
         self.edge.extend(new.last().map(|&(_, hash)| hash));
-        self.size += 1;
+        self.size = grown;
         Ok(new)
     }
 

@@ -18,6 +18,12 @@
 //!
 //! With several changes close together the entry named may be the one before the first changed.
 //!
+//! # Entries that are lacking
+//!
+//! An export may lack bundles that were damaged when its epoch ended. It has the roots over them, and whoever verifies
+//! says which entries may be lacking ([`Checks::bad`]); all others are as they were signed if the whole tree is. The
+//! first entry after such a bundle is taken to carry the link that nobody has any more: what it says is in the tree.
+//!
 //! # Earlier checkpoints
 //!
 //! Each must be of the tree as it stood at its size. Where the newest is right and an earlier one is not, the log
@@ -27,10 +33,11 @@
 use std::collections::VecDeque;
 use std::io::BufRead;
 use std::num::NonZeroU64;
+use std::ops::Range;
 
 use crate::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::entry::{Entry, EntryError, Link};
-use crate::export::{Header, Read, read_entry};
+use crate::export::{Gap, Header, Read, read_entry};
 use crate::key::CheckpointVerifier;
 use crate::policy::{WitnessPolicy, Witnessed};
 use crate::tree::{Hash, NodeId, TreeBuilder, leaf_hash};
@@ -54,8 +61,10 @@ pub struct Verifier {
     begin: u64,
     /// Over all entries that are in their place.
     tree: TreeBuilder,
-    /// The link of the last of them.
-    head: Link,
+    /// The link of the last of them; none where that is lacking.
+    head: Option<Link>,
+    /// The first entry that is lacking.
+    lacking: Option<u64>,
     doubt: Option<Doubt>,
     /// The earlier checkpoints that are still to come, the smallest first.
     earlier: VecDeque<(u64, Hash)>,
@@ -97,7 +106,8 @@ impl Verifier {
             checkpoint: checkpoint.checkpoint().clone(),
             begin: 0,
             tree: TreeBuilder::new(),
-            head: Link::NONE,
+            head: Some(Link::NONE),
+            lacking: None,
             doubt: None,
             earlier: VecDeque::new(),
             parted: None,
@@ -152,6 +162,29 @@ impl Verifier {
         self.begin + self.tree.size()
     }
 
+    /// Go on after a bundle of entries that are lacking, of which the root is known. An earlier checkpoint that ends among
+    /// them can be compared with nothing.
+    pub fn pass_over(mut self, gap: &Gap) -> Result<Self, VerifyError> {
+        let index = self.index();
+        self.new_nodes.clear();
+        if let Some(doubt) = &self.doubt {
+            let error = self.settle(doubt, None);
+            return Err(blame(self.parted, error));
+        }
+        let Range { start, end } = gap.entries();
+        if start != index || end > self.checkpoint.size {
+            return Err(VerifyError::Surplus { index });
+        }
+        self.new_nodes = self.tree.push_subtree(Gap::LEVEL, gap.root).map_err(|_| VerifyError::Surplus { index })?;
+        self.head = None;
+        self.lacking.get_or_insert(start);
+        if let Some(&(size, _)) = self.earlier.front().filter(|(size, _)| *size < end) {
+            return Err(VerifyError::Uncompared { size, index, last: end - 1 });
+        }
+        self.pass_earlier();
+        Ok(self)
+    }
+
     /// Take the bytes of the next entry.
     pub fn push(self, bytes: &[u8]) -> Result<Self, VerifyError> {
         self.push_hashed(Hashed::of(bytes))
@@ -182,28 +215,31 @@ impl Verifier {
         if entry.at.epoch != self.checkpoint.origin.epoch {
             return Err(VerifyError::WrongEpoch { index, found: entry.at.epoch });
         }
-        let linked = entry.previous == self.head;
+        let linked = self.head.is_none_or(|head| entry.previous == head);
         match entry.at.index {
             found if found == index && linked => {
-                self.head = link;
+                self.head = Some(link);
                 // The tree cannot be full: it is smaller than the checkpoint's.
                 self.new_nodes = self.tree.push(leaf).map_err(|_| VerifyError::Surplus { index })?;
                 self.pass_earlier();
             }
             // The right link in an entry with the wrong number, or no entry before it that could have
             // been changed: this entry itself was.
-            _ if linked => return Err(VerifyError::Changed { index }),
+            _ if linked && self.head.is_some() => return Err(VerifyError::Changed { index }),
             0 if index == 0 => return Err(VerifyError::Changed { index }),
             found if found < index => return Err(VerifyError::Duplicated { index, found }),
             found if found > index => self.doubt = Some(Doubt::Misplaced { found }),
-            _ => self.doubt = Some(Doubt::Unlinked { mended: Entry { previous: self.head, ..entry } }),
+            _ => {
+                let previous = self.head.unwrap_or(entry.previous);
+                self.doubt = Some(Doubt::Unlinked { mended: Entry { previous, ..entry } });
+            }
         }
         Ok(self)
     }
 
     /// That was the last entry. What comes back is the link that the next one, if the log is ever
-    /// continued, has to carry.
-    pub fn finish(self) -> Result<Link, VerifyError> {
+    /// continued, has to carry; none if the last one is lacking.
+    pub fn finish(self) -> Result<Option<Link>, VerifyError> {
         let parted = self.parted;
         match (self.end(), parted) {
             // The newest is of this very tree, and so the earlier one is of another.
@@ -212,7 +248,7 @@ impl Verifier {
         }
     }
 
-    fn end(self) -> Result<Link, VerifyError> {
+    fn end(self) -> Result<Option<Link>, VerifyError> {
         let (index, size) = (self.index(), self.checkpoint.size);
         if let Some(doubt) = &self.doubt {
             return Err(self.settle(doubt, None));
@@ -221,6 +257,9 @@ impl Verifier {
             return Err(VerifyError::Truncated { index, size });
         }
         if self.tree.root() != self.checkpoint.root {
+            if let Some(index) = self.lacking {
+                return Err(VerifyError::Unplaced { index });
+            }
             // An empty tree has the one root that the checkpoint of an empty log may have.
             return Err(VerifyError::EndChanged { index: index.saturating_sub(1) });
         }
@@ -279,6 +318,9 @@ pub struct Checks<'a> {
     pub since: &'a [String],
     /// Whose cosignatures the newest checkpoint has to have.
     pub witnesses: Option<&'a WitnessPolicy>,
+    /// Which entries an export may lack: those that were bad when its epoch ended, as something else says that can be
+    /// relied on.
+    pub bad: &'a [Range<u64>],
 }
 
 /// What came of the checks before the first entry is read.
@@ -304,7 +346,12 @@ impl Checks<'_> {
 }
 
 impl Begun {
-    fn verified(self, head: Link, earlier: u64, checks: &Checks<'_>) -> Result<Verified, VerifyError> {
+    fn verified(
+        self,
+        (head, lacking): (Option<Link>, Vec<Range<u64>>),
+        earlier: u64,
+        checks: &Checks<'_>,
+    ) -> Result<Verified, VerifyError> {
         let Self { key, trust, checkpoint, since } = self;
         let witnessed = checks.witnesses.map(|policy| policy.check(&checkpoint)).transpose();
         Ok(Verified {
@@ -315,6 +362,7 @@ impl Begun {
             key,
             trust,
             head,
+            lacking,
             earlier,
         })
     }
@@ -341,8 +389,10 @@ pub struct Verified {
     pub key: CheckpointVerifier,
     /// Why that key is believed.
     pub trust: Trust,
-    /// The link of the last entry.
-    pub head: Link,
+    /// The link of the last entry; none if it is lacking.
+    pub head: Option<Link>,
+    /// Which entries are lacking, as they were bad when the epoch ended. All others are as they were signed.
+    pub lacking: Vec<Range<u64>>,
     /// How many earlier checkpoints came with it, all of which it continues.
     pub earlier: u64,
     /// How many entries the checkpoint counted that it was compared with, the largest of several. Without one, and without witnesses,
@@ -377,9 +427,13 @@ pub fn verify_export_with(
     let header = Header::read(&mut reader)?;
     let begun = checks.begin(&header.key, header.note.as_bytes())?;
     let size = begun.checkpoint.checkpoint().size;
+    let lacking = lacking(&header.gaps, checks.bad)?;
     let mut verifier = Verifier::continuing(&begun.checkpoint, &begun.since)?;
-    let mut bytes = Vec::new();
+    let (mut gaps, mut bytes) = (header.gaps.iter().peekable(), Vec::new());
     loop {
+        while let Some(gap) = gaps.next_if(|gap| gap.entries().start == verifier.index()) {
+            verifier = verifier.pass_over(gap)?;
+        }
         let index = verifier.index();
         match read_entry(&mut reader, &mut bytes).map_err(VerifyError::Read)? {
             Read::Whole => verifier = verifier.push(&bytes)?,
@@ -392,9 +446,28 @@ pub fn verify_export_with(
         }
     }
     let head = verifier.finish()?;
-    begun.verified(head, 0, checks)
+    begun.verified((head, lacking), 0, checks)
+}
+
+/// The entries that an export lacks, all of which have to be among those that may.
+fn lacking(gaps: &[Gap], may: &[Range<u64>]) -> Result<Vec<Range<u64>>, VerifyError> {
+    let mut lacking = Vec::<Range<u64>>::new();
+    for Range { start, end } in gaps.iter().map(Gap::entries) {
+        match lacking.last_mut().filter(|last| last.end == start) {
+            Some(last) => last.end = end,
+            None => lacking.push(start..end),
+        }
+    }
+    match lacking.iter().find(|one| !may.iter().any(|may| may.start <= one.start && one.end <= may.end)) {
+        Some(one) => Err(VerifyError::Lacking { index: one.start, last: one.end - 1 }),
+        None => Ok(lacking),
+    }
 }
 
 #[cfg(test)]
 #[path = "verify_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "verify/lacking_tests.rs"]
+mod lacking_tests;

@@ -35,13 +35,14 @@ fn what_was_exported_verifies() {
     for len in 0..=LEN {
         let log = Log::of(len);
         let verified = verify(&log.export()).unwrap();
-        let head = log.entries.last().map_or(Link::NONE, Entry::link);
+        let head = Some(log.entries.last().map_or(Link::NONE, Entry::link));
         let expect = Verified {
             entries: len,
             checkpoint: log.checkpoint(),
             key: verifier(),
             trust: Trust::Given,
             head,
+            lacking: Vec::new(),
             earlier: 0,
             since: None,
             witnessed: None,

@@ -40,7 +40,8 @@ pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let next = from.saturating_add(entries.len() as u64);
     let entries = entries.iter().map(|stored| entry_answer(&parsed(&stored.bytes)?)).collect::<Result<_, _>>()?;
     let next = (next < size).then_some(next);
-    Reply::ok(&EntryList { entries, next, cursor: None, indexed_through: None, size, earlier: epochs::earlier(&app) })
+    let earlier = epochs::earlier(&app);
+    Reply::ok(&EntryList { entries, next, cursor: None, indexed_through: None, size, earlier, damaged: None })
 }
 
 pub(crate) async fn show(app: Arc<App>, call: Call) -> Result<Reply, Failure> {

@@ -13,6 +13,7 @@ pub use attorn_store::{BackupError, BadBlob, BadExport, BadNamed, is_within};
 use crate::config::Config;
 use crate::entry;
 use crate::http::failure::{Failure, causes};
+use crate::published::gone::says_started;
 use crate::run::root_key;
 use crate::users::key_files::{CopiedKeys, copy_user_keys};
 
@@ -44,7 +45,7 @@ pub struct Repair {
 ///
 /// When there is no store, something is in the way, or something cannot be read or written.
 pub fn back_up(config: &Config, to: &Path) -> Result<BackedUp, BackupError> {
-    Store::back_up(&config.data_dir, to)
+    Store::back_up_served(&config.data_dir, to, says_started)
 }
 
 /// Copy the keys of users into a directory that is not there yet, and open each copy with the root key. If that cannot

@@ -6,6 +6,10 @@
 //! apart by anybody who has the key of either. Its first entry names where the old epoch ended, and bears a note by
 //! which the old key names the new one ([`attorn_log::succession`]).
 //!
+//! Entries whose files are damaged or missing when an epoch ends are lost to its export for good. So it does not end
+//! before somebody accepts that ([`BadEntries`]); then the next epoch's first entry says which they are, and the export
+//! has the roots over them, so that every other entry can still be proved.
+//!
 //! Whether anything that was granted ends with the epoch is not decided here.
 
 pub(crate) mod index;
@@ -13,11 +17,14 @@ pub(crate) mod kept;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{BufReader, BufWriter, Write as _};
+use std::num::NonZeroU64;
+use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use attorn_log::{
-    CheckpointSigner, CheckpointVerifier, Epoch, Origin, SignedCheckpoint, VerifyError, export_header, verify_export,
+    CheckpointSigner, CheckpointVerifier, Checks, Epoch, Gap, Origin, SignedCheckpoint, export_header_without,
+    verify_export_with,
 };
 use attorn_store::records::{EpochEnd, KeyMaterialRecord, LogEpochRecord, Record as _};
 use attorn_store::{BadBlob, BadBundle, Batch, Key, KeyPrefix, KeyPurpose, PAGE_ITEMS_MAX, Store};
@@ -39,6 +46,66 @@ pub(crate) const PLAIN: [&str; 3] = ["blobs", EPOCHS, "log"];
 const UNFINISHED: &str = "tmp";
 /// How many entries are exported at a time.
 const EXPORTED_AT_ONCE: usize = 256;
+/// How many ranges of bad entries one entry of the log can name.
+const BAD_RANGES_MAX: usize = 1_000;
+/// How many bad files a message names.
+const FILES_NAMED_MAX: usize = 16;
+
+/// What to do where entries of the epoch that ends are in files that are damaged or missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadEntries {
+    /// End no epoch.
+    Refused,
+    /// Go on without them, and say so in the log.
+    Accepted,
+}
+
+impl BadEntries {
+    /// See whether an epoch may end whose entries these files should have.
+    pub(crate) fn allow(self, bad: &[BadBundle]) -> Result<(), EpochError> {
+        let ranges = ranges(bad);
+        if ranges.len() > BAD_RANGES_MAX || bad.len() > Gap::COUNT_MAX {
+            return Err(EpochError::TooManyBad { files: bad.len(), ranges: ranges.len() });
+        }
+        if self == Self::Accepted || bad.is_empty() {
+            return Ok(());
+        }
+        let named: Vec<_> = bad.iter().take(FILES_NAMED_MAX).map(BadBundle::what).collect();
+        let more = bad.len().saturating_sub(FILES_NAMED_MAX);
+        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+        let files = format!("{}{more}", named.join("; "));
+        Err(EpochError::BadEntries { entries: said(&ranges), files })
+    }
+}
+
+/// Which entries these files should have.
+pub(crate) fn ranges(bad: &[BadBundle]) -> Vec<Range<u64>> {
+    let mut ranges = Vec::<Range<u64>>::new();
+    for Range { start, end } in bad.iter().map(|bad| bad.entries.clone()) {
+        match ranges.last_mut().filter(|last| last.end == start) {
+            Some(last) => last.end = end,
+            None => ranges.push(start..end),
+        }
+    }
+    ranges
+}
+
+/// Ranges of entries in words.
+fn said(ranges: &[Range<u64>]) -> String {
+    let one = |range: &Range<u64>| format!("{} to {}", range.start, range.end.saturating_sub(1));
+    let named: Vec<_> = ranges.iter().take(FILES_NAMED_MAX).map(one).collect();
+    let more = if ranges.len() > FILES_NAMED_MAX { " and others" } else { "" };
+    format!("{}{more}", named.join(", "))
+}
+
+/// Ranges of entries, as an entry of the log says them.
+fn in_entry(ranges: &[Range<u64>]) -> Value {
+    let one = |range: &Range<u64>| {
+        let last = range.end.saturating_sub(1);
+        json!({ "from": range.start.to_string(), "to": last.to_string() })
+    };
+    ranges.iter().map(one).collect()
+}
 
 /// Why no epoch began.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +140,25 @@ pub enum EpochError {
     /// The backup lacks components or settings that records name, and nobody accepted that.
     #[error("{} bad in the backup, and nothing was restored: {}", blobs(.0.len()), listed(.0))]
     BadBlobs(Vec<BadBlob>),
+    /// Entries are in files that are damaged or missing, and nobody accepted that.
+    #[error("the entries {entries} cannot be read, and nothing was changed: {files}")]
+    BadEntries {
+        /// Which entries.
+        entries: String,
+        /// What is wrong with which files.
+        files: String,
+    },
+    /// So many are bad that the log could not say which.
+    #[error(
+        "{files} files with entries are damaged or missing, in {ranges} places: the log has no room to say of so many \
+         that they are not kept, and nothing was changed"
+    )]
+    TooManyBad {
+        /// How many files.
+        files: usize,
+        /// How many ranges of entries.
+        ranges: usize,
+    },
     /// A file or directory cannot be used.
     #[error("cannot use `{path}`: {source}")]
     Io {
@@ -117,6 +203,15 @@ impl EpochError {
                 "name another backup; or give `--with-bad-blobs`: then a policy in force that needs one of them denies \
                  whatever it is asked about, until `attorn policy push` has put the same component and settings again \
                  and the server was started anew, or another version is activated",
+            ),
+            Self::BadEntries { .. } => Some(
+                "when an epoch ends, what cannot be read of it is lost for good. While no server runs, `attorn repair` \
+                 makes the files anew if base copy or journal still have their entries; else put them back from a backup, \
+                 or restore another one; or give `--with-bad-entries`: the log goes on without these entries, and says so",
+            ),
+            Self::TooManyBad { .. } => Some(
+                "while no server runs, `attorn repair` makes the files anew if base copy or journal still have their \
+                 entries; else put files back from a backup until fewer are bad, or restore another one",
             ),
             Self::Io { .. } => {
                 Some("see that it is there, who may use it, and how much room its disk has, and try again")
@@ -180,6 +275,8 @@ pub(crate) struct Ended {
     signer: CheckpointSigner,
     word: Word,
     pub(crate) checkpoint: SignedCheckpoint,
+    /// Which entries are not in what is kept of it.
+    pub(crate) bad: Vec<Range<u64>>,
 }
 
 /// Whether the old key names the next one.
@@ -222,8 +319,7 @@ pub(crate) fn export_path(data_dir: &Path, epoch: Epoch) -> PathBuf {
 
 impl Ended {
     /// Sign all that this store's log has, and write it to a file of its own within the data directory `to`, where it
-    /// is verified. Entries in files that are bad are not in it: it verifies up to them, and then says which is
-    /// missing.
+    /// is verified. Of entries in files that are bad, in their order, it has the root alone.
     pub(crate) fn keep(
         store: &Store,
         signer: CheckpointSigner,
@@ -233,48 +329,24 @@ impl Ended {
         let size = store.log_head().map_err(Failure::from)?.size;
         let checkpoint = signer.sign(size, store.root(size).map_err(Failure::from)?);
         let (dir, path) = (to.join(EPOCHS), export_path(to, checkpoint.checkpoint().origin.epoch));
-        let io = EpochError::io;
-        DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(io(&dir))?;
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(io(&path))?;
-        let mut file = BufWriter::new(file);
+        DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(EpochError::io(&dir))?;
         let key = signer.verifier();
-        file.write_all(export_header(&key, &checkpoint).as_bytes()).map_err(io(&path))?;
-        let mut from = 0;
-        while from < size {
-            if let Some(gap) = bad.iter().find(|gap| gap.entries.contains(&from)) {
-                from = gap.entries.end;
-                continue;
-            }
-            let end = bad.iter().map(|gap| gap.entries.start).filter(|start| *start > from).min().unwrap_or(size);
-            let limit = usize::try_from(end - from).unwrap_or(usize::MAX).min(EXPORTED_AT_ONCE);
-            let entries = store.entries(from, limit).map_err(Failure::from)?;
-            for entry in &entries {
-                file.write_all(&entry.bytes).map_err(io(&path))?;
-            }
-            from += entries.len() as u64;
-        }
-        let file = file.into_inner().map_err(|error| io(&path)(error.into_error()))?;
-        file.sync_all().map_err(io(&path))?;
+        write_export(store, &path, (&key, &checkpoint), bad)?;
         sync_dir(&dir)?;
         sync_dir(to)?;
-        let Some(first) = bad.first() else {
-            // It reads and verifies all that was written.
-            match index::make(to, &key, &checkpoint) {
-                // Without its index an export is as good: it is made when somebody asks for an entry.
-                Err(KeptError::Io { path: at, source }) if at != path => {
-                    tracing::warn!(path = %at.display(), error = %source, "the index of the epoch that ends cannot be written");
-                    verify_export(read(&path)?, Some(&key)).map_err(|error| EpochError::Log(causes(&error)))?;
-                }
-                made => made?,
+        let bad = ranges(bad);
+        // It reads and verifies all that was written.
+        match index::make(to, &key, &checkpoint, &bad) {
+            // Without its index an export is as good: it is made when somebody asks for an entry.
+            Err(KeptError::Io { path: at, source }) if at != path => {
+                tracing::warn!(path = %at.display(), error = %source, "the index of the epoch that ends cannot be written");
+                let checks = Checks { trusted: Some(&key), bad: &bad, ..Checks::default() };
+                let verified = verify_export_with(read(&path)?, &checks, NonZeroU64::MAX, |_| {});
+                verified.map_err(|error| EpochError::Log(causes(&error)))?;
             }
-            return Ok(Self { signer, word: Word::Given, checkpoint });
-        };
-        match verify_export(read(&path)?, Some(&key)) {
-            Err(VerifyError::Missing { index, .. }) if index == first.entries.start => {}
-            Err(error) => return Err(EpochError::Log(causes(&error))),
-            Ok(_) => return Err(EpochError::Log(format!("its export passes for whole, and {}", first.why))),
+            made => made?,
         }
-        Ok(Self { signer, word: Word::Given, checkpoint })
+        Ok(Self { signer, word: Word::Given, checkpoint, bad })
     }
 
     /// Have the old key name no other.
@@ -300,7 +372,7 @@ impl Ended {
         }
         keys::put_material(root, batch, (KeyPurpose::Log, version + 1), next.seed.as_ref())?;
         let (key, checkpoint) = (self.signer.verifier(), self.checkpoint.note().to_owned());
-        let record = LogEpochRecord { key, checkpoint, ended: why, at: batch.now };
+        let record = LogEpochRecord { key, checkpoint, ended: why, at: batch.now, bad: self.bad.clone() };
         batch.require.push((record.key(), attorn_store::Require::Absent));
         batch.put_record(&record);
         // By a key that somebody else may have, anybody could name the next one.
@@ -310,8 +382,40 @@ impl Ended {
             "checkpoint": self.checkpoint.note(),
             "key": next.verifier.to_string(),
             "succession": succession,
+            "bad_entries": in_entry(&self.bad),
         }))
     }
+}
+
+/// Write the export of a store's log but for the entries in these files; it is on disk afterwards, and its name is when
+/// its directory is synced.
+fn write_export(
+    store: &Store,
+    path: &Path,
+    (key, checkpoint): (&CheckpointVerifier, &SignedCheckpoint),
+    bad: &[BadBundle],
+) -> Result<(), EpochError> {
+    let (size, io) = (checkpoint.checkpoint().size, EpochError::io);
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(io(path))?;
+    let mut file = BufWriter::new(file);
+    let gaps: Vec<Gap> = bad.iter().map(BadBundle::gap).collect();
+    file.write_all(export_header_without(key, checkpoint, &gaps).as_bytes()).map_err(io(path))?;
+    let mut from = 0;
+    while from < size {
+        if let Some(gap) = bad.iter().find(|gap| gap.entries.contains(&from)) {
+            from = gap.entries.end;
+            continue;
+        }
+        let end = bad.iter().map(|gap| gap.entries.start).filter(|start| *start > from).min().unwrap_or(size);
+        let limit = usize::try_from(end - from).unwrap_or(usize::MAX).min(EXPORTED_AT_ONCE);
+        let entries = store.entries(from, limit).map_err(Failure::from)?;
+        for entry in &entries {
+            file.write_all(&entry.bytes).map_err(io(path))?;
+        }
+        from += entries.len() as u64;
+    }
+    let file = file.into_inner().map_err(|error| io(path)(error.into_error()))?;
+    file.sync_all().map_err(io(path))
 }
 
 fn read(path: &Path) -> Result<BufReader<File>, EpochError> {
@@ -373,6 +477,8 @@ mod tests {
             EpochError::Within { inner: path.into(), outer: path.into() },
             EpochError::NoRoom { dir: path.into(), bytes: 1, source: std::io::Error::other("full") },
             EpochError::BadBlobs(Vec::new()),
+            EpochError::BadEntries { entries: "0 to 255".into(), files: "`000` is missing".into() },
+            EpochError::TooManyBad { files: 4_000, ranges: 2_000 },
             EpochError::Unfinished(path.into()),
             EpochError::io(path)(std::io::Error::other("full")),
             EpochError::Backup("it is cut".into()),

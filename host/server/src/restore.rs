@@ -6,13 +6,14 @@
 //! and everything is denied until somebody has looked at what may have changed and thaws the server. Nothing here finds
 //! out what happened since the backup: the high-water file tells how much it is at least.
 //!
-//! What is bad in the backup itself is named. Where it is the log's alone, it goes on without; where a policy needs it,
+//! What is bad in the backup itself is named. Where a policy needs it, or it has entries of the log, it goes on without
 //! only if somebody accepts that.
 
 mod ending;
 mod people;
 
 use std::fs::{self, DirBuilder};
+use std::ops::Range;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
@@ -23,7 +24,7 @@ use attorn_store::{BadNamed, Batch, Key, Require, Store, is_within};
 use serde_json::json;
 
 use crate::config::Config;
-use crate::epochs::{Ended, EpochError, NextKey, PLAIN, beside, export_path, sync_above, sync_dir};
+use crate::epochs::{BadEntries, Ended, EpochError, NextKey, PLAIN, beside, export_path, sync_above, sync_dir};
 use crate::high_water::{self, Looked};
 use crate::http::failure::{Failure, causes};
 use crate::run::{ServeError, root_key};
@@ -59,6 +60,8 @@ pub struct Restored {
     pub bad_user_keys: Vec<String>,
     /// Which files with entries of the earlier log cannot be read, and why: these entries are not in its export.
     pub bad_files: Vec<String>,
+    /// Which entries those are.
+    pub bad_entries: Vec<Range<u64>>,
     /// Which components, settings and exports of earlier epochs are not what records say, or not there.
     pub bad_named: BadNamed,
 }
@@ -95,7 +98,7 @@ pub async fn restore(
     config: &Config,
     backup: &Path,
     user_keys: Option<&Path>,
-    bad_blobs: BadBlobs,
+    (bad_blobs, bad_entries): (BadBlobs, BadEntries),
 ) -> Result<Restored, EpochError> {
     let root = root_key(config)?;
     let target = &config.data_dir;
@@ -108,7 +111,7 @@ pub async fn restore(
         return Err(EpochError::BadBlobs(needed));
     }
     DirBuilder::new().mode(0o700).create(&work).map_err(EpochError::io(&work))?;
-    let restored = restore_beside(config, (&root, &work), backup, user_keys).await;
+    let restored = restore_beside(config, (&root, &work), (backup, bad_entries), user_keys).await;
     if restored.is_err() {
         // That it could not be removed is told by the next restore.
         let _ = fs::remove_dir_all(&work);
@@ -119,7 +122,7 @@ pub async fn restore(
 async fn restore_beside(
     config: &Config,
     (root, work): (&RootKey, &Path),
-    backup: &Path,
+    (backup, bad_entries): (&Path, BadEntries),
     user_keys: Option<&Path>,
 ) -> Result<Restored, EpochError> {
     let (io, bad) = (EpochError::io, |why: String| EpochError::Backup(why));
@@ -131,6 +134,7 @@ async fn restore_beside(
         let (path, dir) = (config.root_key.clone(), backup.to_owned());
         return Err(ServeError::WrongRootKey { path, dir }.into());
     }
+    bad_entries.allow(&walked.bad_bundles)?;
     let signer = keys::log_signer(root, &old).await?;
     let key = signer.verifier();
     let seen = high_water::look(&config.high_water, &old, &key).await?;
@@ -168,6 +172,7 @@ async fn restore_beside(
         user_keys: restored_keys,
         users_without_key,
         bad_user_keys,
+        bad_entries: ended.bad,
         bad_files: walked.bad_bundles.into_iter().map(|bad| bad.why).collect(),
         bad_named: BadNamed::default(),
         bootstrap_token,

@@ -14,6 +14,7 @@
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -28,7 +29,7 @@ use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::epochs::index::ENTRY_BYTES_MAX;
-use crate::epochs::{Ended, EpochError, NextKey, PLAIN, beside, export_path, link_all, sync_above, sync_dir};
+use crate::epochs::{BadEntries, Ended, EpochError, NextKey, PLAIN, beside, export_path, link_all, sync_above, sync_dir};
 use crate::http::failure::{Failure, causes};
 use crate::published::{Published, gone};
 use crate::registry::note;
@@ -61,6 +62,8 @@ pub struct Rotated {
     pub high_water_problem: Option<String>,
     /// Which files with entries of the earlier log cannot be read, and why: these entries are not in its export.
     pub bad_files: Vec<String>,
+    /// Which entries those are.
+    pub bad_entries: Vec<Range<u64>>,
 }
 
 /// What the last entry of an epoch says whose log's key is rotated.
@@ -84,6 +87,7 @@ struct Rotation<'a> {
     config: &'a Config,
     because: Because,
     reason: Option<&'a str>,
+    bad_entries: BadEntries,
     /// Sees whether there is room for so many bytes in a directory.
     room: &'a (dyn Fn(&Path, u64) -> io::Result<()> + Sync),
     /// Called after each stage.
@@ -94,10 +98,15 @@ struct Rotation<'a> {
 ///
 /// # Errors
 ///
-/// When a server runs, the data directory is not the newest or not whole, or something cannot be written. Until the
-/// last step the log goes on in its old epoch, which may have an entry then that says that it ended.
-pub async fn rotate_log_key(config: &Config, because: Because, reason: Option<&str>) -> Result<Rotated, EpochError> {
-    Rotation { config, because, reason, room: &room, after: &|_| Ok(()) }.run().await
+/// When a server runs, the data directory is not the newest or not whole, entries are bad and that is not accepted, or
+/// something cannot be written. Until the last step the log goes on in its old epoch, which may have an entry then that says that it ended.
+pub async fn rotate_log_key(
+    config: &Config,
+    because: Because,
+    reason: Option<&str>,
+    bad_entries: BadEntries,
+) -> Result<Rotated, EpochError> {
+    Rotation { config, because, reason, bad_entries, room: &room, after: &|_| Ok(()) }.run().await
 }
 
 impl Rotation<'_> {
@@ -119,6 +128,7 @@ impl Rotation<'_> {
             return Err(ServeError::PublishedGone(gone.to_string()).into());
         }
         Published::open(config, &signer.verifier(), &old).map_err(EpochError::Log)?;
+        self.bad_entries.allow(&walked.bad_bundles)?;
         let head = old.log_head().map_err(Failure::from)?;
         let later = head.epoch.0.checked_add(1).ok_or_else(|| EpochError::Log("there is no later epoch".to_owned()))?;
         let next = NextKey::generate(Origin::of(&head.log_id, Epoch(later)))?;
@@ -148,6 +158,7 @@ impl Rotation<'_> {
             entries: checkpoint.size,
             export: export_path(target, checkpoint.origin.epoch),
             high_water_problem,
+            bad_entries: ended.bad,
             bad_files: walked.bad_bundles.into_iter().map(|BadBundle { why, .. }| why).collect(),
         })
     }

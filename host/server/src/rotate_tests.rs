@@ -39,11 +39,12 @@ async fn whole(config: &Config) -> (u64, String) {
 }
 
 async fn rotate(config: &Config) -> Result<Rotated, EpochError> {
-    rotate_log_key(config, Because::Routine, None).await
+    rotate_log_key(config, Because::Routine, None, BadEntries::Refused).await
 }
 
 fn rotation(config: &Config) -> Rotation<'_> {
-    Rotation { config, because: Because::Routine, reason: None, room: &room, after: &|_| Ok(()) }
+    let bad_entries = BadEntries::Refused;
+    Rotation { config, because: Because::Routine, reason: None, bad_entries, room: &room, after: &|_| Ok(()) }
 }
 
 /// What each entry says, of an export.

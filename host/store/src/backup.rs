@@ -127,6 +127,12 @@ impl Store {
     /// Copy what is needed to make the store of this directory anew into another one, which is made. The store may
     /// be open, here or in another process.
     pub fn back_up(dir: &Path, to: &Path) -> Result<BackedUp, BackupError> {
+        Self::back_up_served(dir, to, |_| false)
+    }
+
+    /// The same, and name what was published of the log if that is gone: it has to be there where an entry says, as this
+    /// tells, that a server ran.
+    pub fn back_up_served(dir: &Path, to: &Path, says_served: fn(&[u8]) -> bool) -> Result<BackedUp, BackupError> {
         let places = Places::of(dir);
         places.format()?;
         apart(to, dir)?;
@@ -144,12 +150,11 @@ impl Store {
         }
         // What was copied is what was read: else it is no backup.
         let (sealed, mut named) = (Sealed::of(&target.log, epoch), Named::default());
-        let mut held = Held::default();
+        let (mut held, source) = (Held::new(says_served), Sealed::of(&places.log, epoch));
         let read = read_parts((&copied, &target.journal), &mut named, |write| held.take(write))?;
-        count.bad_files.extend(
-            held.bad_files(&sealed, &Sealed::of(&places.log, epoch))
-                .map_err(|(path, source)| BackupError::Io { path, source })?,
-        );
+        let unseen = |(path, source)| BackupError::Io { path, source };
+        count.bad_files.extend(held.unpublished(&source).map_err(unseen)?);
+        count.bad_files.extend(held.bad_files(&sealed, &source).map_err(unseen)?);
         if read != end.version {
             return Err(JournalError::Behind { dir: target.journal, end: read, version: end.version }.into());
         }

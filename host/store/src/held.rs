@@ -30,9 +30,11 @@ use crate::sealed::{BUNDLE_ENTRIES, ROOT_LEVEL, Sealed, last_of, root_of};
 use crate::trees::entry_in;
 
 /// What base copy and journal have of each bundle whose end they have.
-#[derive(Default)]
 pub(crate) struct Held {
     bundles: BTreeMap<u64, Bundle>,
+    /// Whether an entry says that a server ran.
+    says_served: fn(&[u8]) -> bool,
+    is_served: bool,
 }
 
 #[derive(Default)]
@@ -49,8 +51,14 @@ impl Bundle {
 }
 
 impl Held {
+    pub(crate) const fn new(says_served: fn(&[u8]) -> bool) -> Self {
+        Self { bundles: BTreeMap::new(), says_served, is_served: false }
+    }
+
     pub(crate) fn take(&mut self, write: &Write) {
         let Some(entry) = entry_in(write) else { return };
+        // A bare record is of a bundle that a server sealed.
+        self.is_served = self.is_served || entry.bytes.is_empty() || (self.says_served)(&entry.bytes);
         let place = usize::try_from(entry.index % BUNDLE_ENTRIES).unwrap_or(0);
         let bundle = self.bundles.entry(entry.index / BUNDLE_ENTRIES).or_default();
         bundle.root = entry.root.or(bundle.root);
@@ -59,17 +67,31 @@ impl Held {
         }
     }
 
+    /// What is said where a server ran and nothing is left of what it published. Before it says that it started it has a
+    /// checkpoint on disk.
+    pub(crate) fn unpublished(&self, source: &Sealed) -> Result<Option<String>, (PathBuf, io::Error)> {
+        let path = source.checkpoint();
+        if !self.is_served || there(&path)? {
+            return Ok(None);
+        }
+        Ok(Some(format!("`{}` is missing, and what was published of the log with it: {SIGNED_ANEW}", path.display())))
+    }
+
     /// What is wrong with each file of these bundles in a copy of `source`, and whether it matters. One that was never
-    /// sealed has no file; that it was is seen by its directory, by a file of a later one, and by a log of which all that
-    /// was published is gone.
+    /// sealed has no file; that it was is seen by what was noted then, by a file of a later one, and by a log of which all
+    /// that was published is gone; where nothing was noted, by its directory.
     pub(crate) fn bad_files(&self, sealed: &Sealed, source: &Sealed) -> Result<Vec<String>, (PathBuf, io::Error)> {
         let (mut bad, mut is_later_there, mut settled) = (Vec::new(), false, false);
+        let noted = source.noted();
         for (number, bundle) in self.bundles.iter().rev() {
             let Some(root) = bundle.root else { continue };
             let path = sealed.path(*number);
             if !there(&path)? && bundle.is_whole() {
-                let has_directory = path.parent().map_or(Ok(false), there)?;
-                if !is_later_there && !has_directory && there(&sealed.checkpoint())? {
+                let was_sealed = match noted {
+                    Some(noted) => *number < noted,
+                    None => path.parent().map_or(Ok(false), there)?,
+                };
+                if !is_later_there && !was_sealed && there(&sealed.checkpoint())? {
                     continue;
                 }
                 // It may be written just now.
@@ -101,26 +123,45 @@ const SETTLED_AFTER: Duration = Duration::from_secs(1);
 const ELSEWHERE: &str = "base copy and journal have its entries, and so has this backup: `attorn repair` makes the file \
                          anew while the server does not run";
 
-/// Write the files of bundles anew whose entries base copy and journal have. Which ones comes back.
-pub(crate) fn bring_back(places: &Places, bad: &[BadBundle]) -> Result<Vec<u64>, RepairError> {
-    let mut failed = None;
-    for base in base::all(&places.base).map_err(at(&places.base))?.into_iter().rev() {
-        match of_base(places, &base, bad) {
-            // An older copy needs more of the journal, and comes to the same.
-            Err(error @ RepairError::Parts(PartsError::Base(_))) => failed = failed.or(Some(error)),
-            brought => return brought,
-        }
-    }
-    Err(failed.unwrap_or_else(|| PartsError::NoBase { dir: places.base.clone() }.into()))
-}
+/// What comes of a directory of what was published that is gone.
+const SIGNED_ANEW: &str = "the next start of the server signs a new checkpoint and says so in the log; nothing but an \
+                           earlier backup has the earlier checkpoints, and what witnesses cosigned";
 
-fn of_base(places: &Places, base: &Base, bad: &[BadBundle]) -> Result<Vec<u64>, RepairError> {
+/// Write the files of bundles anew whose entries base copies and journal have. Which ones comes back.
+///
+/// The newest base copy may have been made when a bundle was in its file already, and an older one before that, so all
+/// are looked into until nothing is left to be found. Of one that cannot be read, or to which the journal does not go
+/// back any more, nothing is found; that is an error only if it is so of all.
+pub(crate) fn bring_back(places: &Places, bad: &[BadBundle]) -> Result<Vec<u64>, RepairError> {
     let bad = bad.iter().map(|bad| (bad.number(), bad)).collect();
     let mut wanted = Wanted { places, bad, found: BTreeMap::new(), brought: Vec::new() };
+    let (mut failed, mut is_read) = (None, false);
+    for base in base::all(&places.base).map_err(at(&places.base))?.into_iter().rev() {
+        if wanted.bad.is_empty() {
+            break;
+        }
+        match of_base(&mut wanted, &base) {
+            Ok(()) => is_read = true,
+            Err(error @ RepairError::Parts(_)) => failed = failed.or(Some(error)),
+            // A file that cannot be written cannot be written from another copy either.
+            Err(error) => return Err(error),
+        }
+    }
+    match failed {
+        Some(error) if !is_read && wanted.brought.is_empty() => Err(error),
+        None if !is_read && !wanted.bad.is_empty() => Err(PartsError::NoBase { dir: places.base.clone() }.into()),
+        _ => Ok(wanted.brought),
+    }
+}
+
+fn of_base(wanted: &mut Wanted<'_>, base: &Base) -> Result<(), RepairError> {
+    // What another copy has only a part of is no part of what this one has.
+    wanted.found.clear();
+    let journal = &wanted.places.journal;
     let take = |wanted: &mut Wanted<'_>, writes: Vec<Write>| writes.iter().try_for_each(|write| wanted.take(write));
-    let store = base::read(base, |writes| take(&mut wanted, writes))?;
-    journal::replay(&places.journal, Some(store), base.version, |redo: Redo| take(&mut wanted, redo.writes))?;
-    Ok(wanted.brought)
+    let store = base::read(base, |writes| take(wanted, writes))?;
+    journal::replay(journal, Some(store), base.version, |redo: Redo| take(wanted, redo.writes))?;
+    Ok(())
 }
 
 /// The bundles that are looked for. Entries come in their order, so that few of them are begun at a time.

@@ -100,3 +100,69 @@ async fn an_open_store_brings_back_what_is_missing() {
     let error = store.bring_back().unwrap_err();
     assert!(crate::repair::causes(&error).contains("is damaged at byte"), "{error:?}");
 }
+
+#[tokio::test]
+async fn the_last_file_that_was_sealed_is_missed_and_one_that_never_was_is_not() {
+    let (dir, ..) = stopped().await;
+    let (last, whole) = (file(dir.path(), 1), fs::read(file(dir.path(), 1)).unwrap());
+    fs::remove_file(&last).unwrap();
+    let bad = backed_up(dir.path()).1;
+    assert!(bad.len() == 1 && bad[0].contains("001` is missing; base copy and journal have its entries"), "{bad:?}");
+    // As if the second had not been sealed yet, beside the first.
+    let note = dir.path().join("log/1/sealed");
+    assert_eq!(fs::read_to_string(&note).unwrap(), "2\n");
+    fs::write(&note, "1\n").unwrap();
+    assert_eq!(backed_up(dir.path()).1, Vec::<String>::new());
+    // What is noted is believed of nothing else.
+    for noted in ["", "x", "99999999999999999999999999999999999999999999", "0\n"] {
+        fs::write(&note, noted).unwrap();
+        fs::write(&last, &whole).unwrap();
+        assert_eq!(backed_up(dir.path()).1, Vec::<String>::new(), "{noted}");
+        flip(&last);
+        assert_eq!(backed_up(dir.path()).1.len(), 1, "{noted}");
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_was_served_has_what_was_published_of_it() {
+    let dir = TempDir::new().unwrap();
+    let store = Store::create(dir.path(), log()).unwrap();
+    super::tests::write(&store, 0, 3).await;
+    drop(store);
+    let bad = |says_served| {
+        let backup = TempDir::new().unwrap();
+        Store::back_up_served(dir.path(), backup.path(), says_served).unwrap().bad_files
+    };
+    assert_eq!(bad(|_| false), Vec::<String>::new(), "no server ran yet");
+    let missing = bad(|_| true);
+    assert!(missing.len() == 1 && missing[0].contains("log/1/checkpoint` is missing, and what was published"), "{missing:?}");
+    fs::create_dir_all(dir.path().join("log/1")).unwrap();
+    assert_eq!(bad(|_| true).len(), 1, "an empty directory is none");
+    fs::write(dir.path().join("log/1/checkpoint"), "note").unwrap();
+    assert_eq!(bad(|_| true), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_older_base_copy_is_looked_into_too() {
+    let (dir, whole, all) = stopped().await;
+    // The newest copy was made when the entries were in their files already.
+    let places = crate::places::Places::of(dir.path());
+    let store = Store::open(dir.path(), &log()).unwrap();
+    let oldest = crate::base::all(&places.base).unwrap().remove(0);
+    let id = crate::base::read(&oldest, |_| Ok::<_, crate::base::BaseError>(())).unwrap();
+    let version = store.shared.applied().version;
+    crate::base::write(&places.base, id, version, &store.shared.trees).unwrap();
+    drop(store);
+    let bases = crate::base::all(&places.base).unwrap();
+    assert_eq!(bases.len(), 2);
+    flip(&file(dir.path(), 0));
+    let repaired = Store::repair(dir.path(), &log()).unwrap();
+    assert!(matches!(&repaired, Repaired::Files { bad_files, .. } if bad_files.is_empty()), "{repaired:?}");
+    assert_eq!(fs::read(file(dir.path(), 0)).unwrap(), whole);
+    // Without it nobody has them.
+    fs::remove_file(&bases[0].path).unwrap();
+    flip(&file(dir.path(), 0));
+    let repaired = Store::repair(dir.path(), &log()).unwrap();
+    assert!(matches!(&repaired, Repaired::BadFiles { bad_files, .. } if bad_files.len() == 1), "{repaired:?}");
+    drop(all);
+}

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use attorn_core::Digest;
-use attorn_log::{Entry, EntryError, Hash, Link, NodeId, TreeBuilder};
+use attorn_log::{Entry, EntryError, Gap, Hash, Link, NodeId, TreeBuilder};
 
 use crate::commit::Store;
 use crate::error::StorageError;
@@ -67,6 +67,18 @@ impl BadBundle {
     pub(crate) fn of(bundle: u64, root: Hash, error: &SealedError) -> Self {
         let entries = bundle * BUNDLE_ENTRIES..(bundle + 1) * BUNDLE_ENTRIES;
         Self { entries, why: error.to_string(), what: error.short(), path: error.path().to_owned(), root }
+    }
+
+    /// What is wrong with it, without what to do.
+    #[must_use]
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// What stands for its entries in an export that lacks them.
+    #[must_use]
+    pub const fn gap(&self) -> Gap {
+        Gap { bundle: self.number(), root: self.root }
     }
 
     pub(crate) const fn number(&self) -> u64 {
@@ -238,7 +250,8 @@ fn verify_log(trees: &Trees, sealed: &Sealed, log: &LogName, head: &Head) -> Res
         }
         index += 1;
     }
-    if link != Some(head.last_link) {
+    // Of a bad file nothing tells which link its last entry has.
+    if link.is_some_and(|link| link != head.last_link) {
         return Err(IntegrityError::LastLink);
     }
     let found = trees.last_entry()?.map_or(0, |last| last.saturating_add(1));

@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
 use std::io::{self, BufReader, ErrorKind};
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use attorn_core::{Digest, PolicyId};
-use attorn_log::{Epoch, verify_export};
+use attorn_log::{Checks, Epoch, verify_export_with};
 
 use crate::files::{TEMPORARY, open_regular};
 use crate::key::{Key, KeyKind};
@@ -216,7 +217,9 @@ fn problem_of_export(path: &Path, record: &LogEpochRecord) -> Option<String> {
         Err(error) => return Some(format!("it {}", unreadable(&error))),
         Ok(file) => BufReader::new(file),
     };
-    let verified = match verify_export(file, Some(&record.key)) {
+    // What was bad when the epoch ended is not bad because it is copied.
+    let checks = Checks { trusted: Some(&record.key), bad: &record.bad, ..Checks::default() };
+    let verified = match verify_export_with(file, &checks, NonZeroU64::MAX, |_| {}) {
         Err(error) => return Some(causes(&error)),
         Ok(verified) => verified,
     };

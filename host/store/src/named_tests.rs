@@ -172,7 +172,7 @@ fn pipe(path: &Path) {
 
 fn log_epoch(signer: &CheckpointSigner) -> LogEpochRecord {
     let checkpoint = signer.sign(0, attorn_log::Hash::EMPTY_ROOT).note().to_owned();
-    LogEpochRecord { key: signer.verifier(), checkpoint, ended: EpochEnd::Restored, at: TimeMs(1_000) }
+    LogEpochRecord { key: signer.verifier(), checkpoint, ended: EpochEnd::Restored, at: TimeMs(1_000), bad: Vec::new() }
 }
 
 #[tokio::test]

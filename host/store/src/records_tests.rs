@@ -192,13 +192,21 @@ fn epochs_of_the_log() {
         (EpochEnd::KeyRotated, "key_rotated"),
         (EpochEnd::KeyCompromised, "key_compromised"),
     ] {
-        let record = LogEpochRecord { key: key.clone(), checkpoint: "a\nb\n".into(), ended, at: TimeMs(1_000) };
+        let record = LogEpochRecord { key: key.clone(), checkpoint: "a\nb\n".into(), ended, at: TimeMs(1_000), bad: Vec::new() };
         golden(
             &record,
             "log_epoch/000000000000000a",
             &format!(r#"{{"key":"{key}","checkpoint":"a\nb\n","ended":"{name}","at_ms":1000}}"#),
         );
     }
+    let (checkpoint, bad) = ("a\nb\n".into(), vec![256..768, 1_024..1_280]);
+    golden(
+        &LogEpochRecord { key: key.clone(), checkpoint, ended: EpochEnd::Restored, at: TimeMs(1_000), bad },
+        "log_epoch/000000000000000a",
+        &format!(
+            r#"{{"key":"{key}","checkpoint":"a\nb\n","ended":"restored","at_ms":1000,"bad":[[256,768],[1024,1280]]}}"#
+        ),
+    );
 }
 
 #[test]

@@ -112,7 +112,11 @@ impl Sealer {
             return Ok(false);
         }
         match self.seal(*next) {
-            Ok(()) => {}
+            Ok(()) => {
+                if let Err(error) = self.shared.sealed.note_sealed(*next + 1) {
+                    tracing::warn!(%error, "how many bundles were sealed cannot be noted");
+                }
+            }
             Err(Unsealed::Later(error)) => return Err(error),
             Err(Unsealed::Never(error)) => {
                 let error = &error as &dyn std::error::Error;

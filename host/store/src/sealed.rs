@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <dir>/log/<epoch>/tile/entries/<index>   256 entries, as they are published (C2SP tlog-tiles)
+//! <dir>/log/<epoch>/sealed                 how many there were, about: for backups alone
 //! ```
 //!
 //! Of the records of a sealed bundle the engine keeps the last, without its entry: the hashes in it are the tree from
@@ -11,9 +12,9 @@
 //! Where an entry stands in the engine it is read there, whether or not it is in a file, too. So it does not matter
 //! how far a sealing came: see [`crate::seal`], which writes the files.
 
-use std::fs::File;
-use std::io::{self, ErrorKind, Read as _};
-use std::os::unix::fs::FileExt as _;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -22,6 +23,7 @@ use attorn_log::tree::leaf_hash;
 use attorn_log::{Epoch, Hash, NodeId, Tile, TreeBuilder, verify_bundle};
 
 use crate::error::StorageError;
+use crate::files::open_regular;
 use crate::trees::Trees;
 
 /// How many entries a bundle has.
@@ -31,6 +33,8 @@ pub(crate) const ROOT_LEVEL: u8 = 8;
 /// The level of the nodes that an outline has beside its leaves. A node of a bundle's tree is computed from one of the
 /// two, which takes 15 hashes at most and not 127.
 const HALFWAY_LEVEL: u8 = ROOT_LEVEL / 2;
+/// The longest note of how many bundles were sealed.
+const NOTE_BYTES_MAX: u64 = 32;
 /// How many outlines are kept in memory: for a million entries, in 42 MiB.
 const OUTLINES_MAX: usize = 4_096;
 
@@ -145,6 +149,26 @@ impl Sealed {
     /// Where the newest checkpoint is.
     pub(crate) fn checkpoint(&self) -> PathBuf {
         self.dir.join("checkpoint")
+    }
+
+    /// Where it is noted how many bundles were sealed.
+    fn note(&self) -> PathBuf {
+        self.dir.join("sealed")
+    }
+
+    /// Note how many bundles were sealed, for whoever has nothing but the files and finds none of the last ones. Nothing
+    /// that is decided rests on it, so nobody waits until it is on disk.
+    pub(crate) fn note_sealed(&self, bundles: u64) -> io::Result<()> {
+        let (path, beside) = (self.note(), self.dir.join("sealed.tmp"));
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        writeln!(file, "{bundles}").and_then(|()| fs::rename(&beside, path))
+    }
+
+    /// How many bundles were sealed, as far as that was noted.
+    pub(crate) fn noted(&self) -> Option<u64> {
+        let mut text = String::new();
+        open_regular(&self.note()).ok()?.take(NOTE_BYTES_MAX).read_to_string(&mut text).ok()?;
+        text.trim_ascii_end().parse().ok()
     }
 
     /// The bytes of an entry, wherever it is.

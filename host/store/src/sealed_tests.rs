@@ -20,7 +20,7 @@ use crate::steps::EveryStep;
 const ENTRIES: u64 = 600;
 const SEALED: u64 = 2;
 
-async fn write(store: &Store, from: u64, to: u64) {
+pub(super) async fn write(store: &Store, from: u64, to: u64) {
     for some in (from..to).collect::<Vec<_>>().chunks(100) {
         store.commit(batch(|batch: &mut Batch| batch.entries = some.iter().map(|n| body(*n)).collect())).await.unwrap();
     }

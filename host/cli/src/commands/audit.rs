@@ -1,7 +1,8 @@
 //! `attorn audit`.
 
+mod ceiling;
 mod directory;
-mod epochs;
+pub(crate) mod epochs;
 mod filters;
 mod list;
 mod place;
@@ -12,10 +13,11 @@ mod unpack;
 mod verify;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::io::{BufReader, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use attorn_api::audit::Entry;
+use attorn_api::audit::{Entry, EntryRange};
 use attorn_core::TimeMs;
 use attorn_log::{Epoch, Origin};
 use clap::{Args, Subcommand, ValueEnum};
@@ -26,6 +28,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::operator_client::OperatorClient;
 use crate::output::Output;
+use ceiling::Ceiling;
 use directory::{Form, Head};
 use place::Asked;
 
@@ -181,22 +184,23 @@ impl Export {
         }
         let Some(path) = self.out else {
             let mut out = Passed(&context.output);
-            client.download(&source, &mut out).await?;
+            client.download(&source, &mut Ceiling::over(&mut out)).await?;
             return Ok(Exit::Done);
         };
         let fail = |error: std::io::Error| Failure::file("write", &path, &error);
         let mut file = crate::private::new_file(&path).map_err(|error| Failure::new_file(&path, &error))?;
-        if let Err(failure) = client.download(&source, &mut file).await {
+        if let Err(failure) = client.download(&source, &mut Ceiling::over(&mut file)).await {
             // What is there of it is no export, and would be in the way of the next.
             let _ = std::fs::remove_file(&path);
             return Err(failure);
         }
         file.flush().and_then(|()| file.sync_all()).map_err(fail)?;
-        if let Some(epoch) = self.epoch
-            && let Err(failure) = verify::exported(&context.output, &path, epoch)
-        {
-            // What came is evidence, and stays.
-            return Err(Failure { message: format!("`{}`: {}", path.display(), failure.message), ..failure });
+        if let Some(epoch) = self.epoch {
+            let bad = epochs::bad_entries(&client).await?;
+            verify::exported(&context.output, &path, (epoch, bad_of(&bad, epoch))).map_err(|failure| {
+                // What came is evidence, and stays.
+                Failure { message: format!("`{}`: {}", path.display(), failure.message), ..failure }
+            })?;
         }
         context.output.note(format!("the log is in `{}`: `attorn audit verify --file` checks it", path.display()));
         Ok(Exit::Done)
@@ -206,7 +210,7 @@ impl Export {
         new_directory(path)?;
         let entries = if let Some(epoch) = self.epoch {
             let mut export = tempfile::tempfile().map_err(|error| Failure::of(&error))?;
-            client.download(&epoch_export(epoch), &mut export).await?;
+            client.download(&epoch_export(epoch), &mut Ceiling::over(&mut export)).await?;
             export.rewind().map_err(|error| Failure::of(&error))?;
             // Which log it is, the server says; that its key may be believed is for `verify` to see.
             let now = directory::key_of_server(&client.text("/v1/audit/key").await?)?;
@@ -220,7 +224,7 @@ impl Export {
             }
             entries
         };
-        let bad = if self.epoch.is_none() { earlier_bad(output, path)? } else { Vec::new() };
+        let bad = if self.epoch.is_none() { earlier_bad((client, output), path).await? } else { Vec::new() };
         output.note(format!("{entries} entries are in `{}`: `attorn audit verify --dir` checks it", path.display()));
         bad.iter().for_each(Failure::print);
         // All is in the directory, and the damage is evidence.
@@ -229,12 +233,20 @@ impl Export {
 }
 
 /// What does not verify of the earlier epochs in a directory that was just written.
-fn earlier_bad(output: &Output, path: &Path) -> Result<Vec<Failure>, Failure> {
-    let mut bad = Vec::new();
+async fn earlier_bad(
+    (client, output): (&OperatorClient, &Output),
+    path: &Path,
+) -> Result<Vec<Failure>, Failure> {
+    let (mut bad, were_bad) = (Vec::new(), epochs::bad_entries(client).await?);
     for (epoch, path) in directory::earlier(path)? {
-        bad.extend(verify::exported(output, &path, epoch).err());
+        bad.extend(verify::exported(output, &path, (epoch, bad_of(&were_bad, epoch))).err());
     }
     Ok(bad)
+}
+
+/// The entries that were bad when this epoch ended.
+fn bad_of(all: &BTreeMap<u64, Vec<EntryRange>>, epoch: u64) -> &[EntryRange] {
+    all.get(&epoch).map_or(&[], Vec::as_slice)
 }
 
 fn epoch_export(epoch: u64) -> String {

@@ -1,9 +1,13 @@
 //! What `backup`, `restore`, `repair` and `key rotate-log` say of files that are damaged or missing, which the rest
 //! does not depend on: entries of the audit log, components and settings of policies, exports of earlier epochs.
 
+use std::ops::Range;
+
+use attorn_api::audit::EntryRange;
 use attorn_server::data::{BadBlob, BadExport, BadNamed};
 use serde_json::{Value, json};
 
+use super::audit::epochs::said;
 use crate::exit::Exit;
 use crate::output::Output;
 
@@ -43,6 +47,27 @@ pub(super) fn say(output: &Output, bad_files: &[String], bad_named: &BadNamed, w
     }
 }
 
+/// Name files of an epoch that ended without what was in them.
+pub(super) fn say_lost(output: &Output, bad_files: &[String], entries: &[Range<u64>]) {
+    for bad in bad_files {
+        output.line(format!("bad      {bad}"));
+    }
+    if !entries.is_empty() {
+        let ranges: Vec<_> = entries.iter().map(|range| EntryRange { from: range.start, to: range.end - 1 }).collect();
+        output.note("");
+        output.note(format!(
+            "{} of the earlier log are not in its export, and its new key's first entry says so. All others are, and \
+             can be proved.",
+            said(&ranges).replacen("the", "The", 1)
+        ));
+    }
+}
+
+/// Ranges of entries, for programs.
+pub(super) fn entries(entries: &[Range<u64>]) -> Value {
+    entries.iter().map(|range| json!({ "from": range.start, "to": range.end - 1 })).collect()
+}
+
 /// Name files that hold no key of a user's.
 pub(super) fn say_user_keys(output: &Output, bad: &[String]) {
     for bad in bad {
@@ -78,4 +103,18 @@ pub(super) fn exports(bad: &BadNamed) -> Value {
         json!({ "path": path, "epoch": bad.epoch.0, "problem": bad.problem })
     };
     bad.exports.iter().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_bad_ends_with_its_own_exit_code() {
+        let (bad, none) = (["`usr_1.key` holds no key".to_owned()], BadNamed::default());
+        assert_eq!(exit(&[&[], &[]], &none), Exit::Done);
+        // Files with entries, and files with keys of users.
+        assert_eq!(exit(&[&bad, &[]], &none), Exit::VerificationFailed);
+        assert_eq!(exit(&[&[], &bad], &none), Exit::VerificationFailed);
+    }
 }

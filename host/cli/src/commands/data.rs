@@ -40,7 +40,7 @@ pub(crate) struct Backup {
 /// the backup things happened that it does not know. The token that makes an admin is shown this once.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Ends with 5 if it restored all but what is damaged or missing in the backup, which it names.\n\nExamples:\n  attorn restore /var/backups/attorn/monday\n  attorn restore /var/backups/attorn/monday --keys /mnt/keys/monday\n  attorn restore monday --config ./attorn/attorn.toml --data-dir ./attorn/data-2"
+    after_help = "Where components, settings or entries in the backup are damaged or missing it refuses, and names them, unless it is said that it shall go on without. Ends with 5 if it restored all but what is damaged or missing in the backup, which it names.\n\nExamples:\n  attorn restore /var/backups/attorn/monday\n  attorn restore /var/backups/attorn/monday --keys /mnt/keys/monday\n  attorn restore monday --config ./attorn/attorn.toml --data-dir ./attorn/data-2"
 )]
 pub(crate) struct Restore {
     /// What `attorn backup` made
@@ -59,6 +59,10 @@ pub(crate) struct Restore {
     /// denies whatever it is asked about, until they are pushed again
     #[arg(long)]
     with_bad_blobs: bool,
+    /// Restore also where files with entries of the audit log are damaged or missing: these entries are lost for good, and
+    /// the log says which they are
+    #[arg(long)]
+    with_bad_entries: bool,
 }
 
 /// Walk a data directory that no server uses, its components, settings and exports of earlier epochs too, and if the
@@ -86,7 +90,7 @@ impl Backup {
 #[cfg(not(target_os = "linux"))]
 impl Restore {
     pub(crate) async fn run(self, _: &Context) -> Result<Exit, Failure> {
-        let Self { backup: _, keys: _, config: _, data_dir: _, with_bad_blobs: _ } = self;
+        let Self { backup: _, keys: _, config: _, data_dir: _, with_bad_blobs: _, with_bad_entries: _ } = self;
         Err(super::only_on_linux("restore"))
     }
 }
@@ -177,6 +181,7 @@ fn apart(what: &str, (inner, outer): (&Path, &Path)) -> Result<(), Failure> {
 #[cfg(target_os = "linux")]
 impl Restore {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        use attorn_server::epochs::BadEntries;
         use attorn_server::restore::{BadBlobs, restore};
 
         let mut config = super::serve::configuration(self.config)?;
@@ -184,7 +189,8 @@ impl Restore {
             config.data_dir = dir;
         }
         let bad_blobs = if self.with_bad_blobs { BadBlobs::Accepted } else { BadBlobs::Refused };
-        let restored = restore(&config, &self.backup, self.keys.as_deref(), bad_blobs).await;
+        let bad_entries = if self.with_bad_entries { BadEntries::Accepted } else { BadEntries::Refused };
+        let restored = restore(&config, &self.backup, self.keys.as_deref(), (bad_blobs, bad_entries)).await;
         let restored = restored.map_err(|error| {
             let failure = Failure::of(&error);
             let exit = if error.is_usage() { Exit::Usage } else { failure.exit };

@@ -32,8 +32,8 @@ pub(crate) enum Key {
 
 Whoever has the old key goes on with the new one, because the old one names it: `attorn audit verify` does. After
 `--compromised` nothing by the old key counts beyond the end of its epoch, so it names none: give the new key to
-whoever verifies. Witnesses have to be told of the new key in both cases. Ends with 5 if the key was rotated and some
-files with entries are damaged or missing, which it names: these entries are not in the earlier log's export.")]
+whoever verifies. Witnesses have to be told of the new key in both cases. Where files with entries are damaged or
+missing it refuses, and names them, unless `--with-bad-entries` is given; then it ends with 5.")]
     RotateLog(RotateLog),
 }
 
@@ -48,12 +48,16 @@ pub(crate) struct RotateLog {
     /// Why; the audit log keeps it
     #[arg(long)]
     reason: Option<String>,
+    /// Rotate also where files with entries are damaged or missing: these entries are lost for good, and the log says
+    /// which they are (try `attorn repair` first)
+    #[arg(long)]
+    with_bad_entries: bool,
 }
 
 #[cfg(not(target_os = "linux"))]
 impl RotateLog {
     async fn run(self, _: &Context) -> Result<Exit, Failure> {
-        let Self { config: _, compromised: _, reason: _ } = self;
+        let Self { config: _, compromised: _, reason: _, with_bad_entries: _ } = self;
         Err(super::only_on_linux("key rotate-log"))
     }
 }
@@ -61,11 +65,13 @@ impl RotateLog {
 #[cfg(target_os = "linux")]
 impl RotateLog {
     async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        use attorn_server::epochs::BadEntries;
         use attorn_server::rotate::{Because, rotate_log_key};
 
         let config = super::serve::configuration(self.config)?;
         let because = if self.compromised { Because::Compromised } else { Because::Routine };
-        let rotated = rotate_log_key(&config, because, self.reason.as_deref()).await.map_err(|error| {
+        let bad_entries = if self.with_bad_entries { BadEntries::Accepted } else { BadEntries::Refused };
+        let rotated = rotate_log_key(&config, because, self.reason.as_deref(), bad_entries).await.map_err(|error| {
             let failure = Failure::of(&error);
             Failure { help: error.help().map(str::to_owned), ..failure }
         })?;
@@ -80,6 +86,7 @@ impl RotateLog {
                 "earlier_export": rotated.export.display().to_string(),
                 "high_water_problem": rotated.high_water_problem,
                 "bad_files": rotated.bad_files,
+                "bad_entries": super::damage::entries(&rotated.bad_entries),
             }))?;
             return Ok(exit);
         }
@@ -95,7 +102,7 @@ impl RotateLog {
         if self.compromised {
             output.note("the old key does not vouch for this one: give it to everybody who verifies the log");
         }
-        super::damage::say(output, &rotated.bad_files, &bad_named, "");
+        super::damage::say_lost(output, &rotated.bad_files, &rotated.bad_entries);
         Ok(exit)
     }
 }

@@ -40,6 +40,7 @@ pub(super) fn print(output: &Output, config: &Config, restored: &Restored) -> Re
             "bad_user_keys": restored.bad_user_keys,
             "bootstrap_token": token,
             "bad_files": restored.bad_files,
+            "bad_entries": damage::entries(&restored.bad_entries),
             "bad_blobs": damage::blobs(&restored.bad_named), "bad_exports": damage::exports(&restored.bad_named),
         }))?;
         return Ok(exit);
@@ -75,7 +76,8 @@ pub(super) fn print(output: &Output, config: &Config, restored: &Restored) -> Re
     }
     let way_out = "Push the same component and settings again (`attorn policy push`), and start the server anew; or \
                    activate another version.";
-    damage::say(output, &restored.bad_files, &restored.bad_named, way_out);
+    damage::say(output, &[], &restored.bad_named, way_out);
+    damage::say_lost(output, &restored.bad_files, &restored.bad_entries);
     Ok(exit)
 }
 

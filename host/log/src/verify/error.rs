@@ -195,6 +195,36 @@ pub enum VerifyError {
         /// What stands there again.
         found: u64,
     },
+    /// The file says that it lacks entries, and nothing that can be relied on says that they were bad.
+    #[error(
+        "the entries {index} to {last} are not in the export: it says that they were bad when the epoch ended, and nothing that was signed says so"
+    )]
+    Lacking {
+        /// The first of them.
+        index: u64,
+        /// The last.
+        last: u64,
+    },
+    /// An earlier checkpoint ends among entries that are lacking.
+    #[error(
+        "the checkpoint that was kept, of {size} entries, can be compared with nothing: the entries {index} to {last} were bad when the epoch ended"
+    )]
+    Uncompared {
+        /// How many entries the earlier one counts.
+        size: u64,
+        /// The first entry of the bundle in which it ends.
+        index: u64,
+        /// The last.
+        last: u64,
+    },
+    /// Entries are lacking, all links are right, and still the checkpoint signed something else.
+    #[error(
+        "entry {index} was bad when the epoch ended, and what stands for it, or an entry before or after one that was bad, was changed"
+    )]
+    Unplaced {
+        /// The first that is lacking.
+        index: u64,
+    },
     /// There are fewer entries than were signed.
     #[error("the log ends before entry {index}, and its checkpoint counts {size} entries")]
     Truncated {
@@ -247,6 +277,9 @@ impl VerifyError {
             | Self::OutOfOrder { index, .. }
             | Self::Duplicated { index, .. }
             | Self::Truncated { index, .. }
+            | Self::Lacking { index, .. }
+            | Self::Uncompared { index, .. }
+            | Self::Unplaced { index }
             | Self::Surplus { index } => Some(*index),
         }
     }

@@ -98,7 +98,7 @@ fn verify_spanned(
     walk.earlier.read_up_to(size, &mut walk.verifier)?;
     let count = walk.earlier.count;
     let head = walk.finish(names, size, span)?;
-    begun.verified(head, count, checks)
+    begun.verified((head, Vec::new()), count, checks)
 }
 
 fn needed(files: &dyn PublishedFiles, name: &str, bytes_max: usize) -> Result<Vec<u8>, VerifyError> {
@@ -336,7 +336,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn finish(mut self, names: Option<Vec<String>>, size: u64, span: Span) -> Result<Link, VerifyError> {
+    fn finish(mut self, names: Option<Vec<String>>, size: u64, span: Span) -> Result<Option<Link>, VerifyError> {
         for level in 0..self.levels.len() {
             if !self.levels[level].1.is_empty() {
                 self.tile(level)?;

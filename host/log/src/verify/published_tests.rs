@@ -104,7 +104,7 @@ fn what_is_published_verifies() {
     }
     let (since, policy) = (LOG.checkpoint_at(280), policy());
     let since = [since.note().to_owned(), LOG.checkpoint_at(20).note().to_owned()];
-    let checks = Checks { trusted: None, since: &since, witnesses: Some(&policy) };
+    let checks = Checks { trusted: None, since: &since, witnesses: Some(&policy), bad: &[] };
     let verified = verify_with(&files(), &checks).unwrap();
     assert_eq!((verified.trust, verified.since), (Trust::FromFile, Some(280)));
     assert_eq!(verified.witnessed.unwrap().by[0].0, "example.org/w1");
@@ -115,7 +115,7 @@ fn unnoticed(step: impl Fn(&str) -> usize) -> (usize, Vec<String>) {
     let (files, policy, trusted) = (files(), policy(), verifier());
     let places: Vec<(&String, usize)> =
         files.iter().flat_map(|(name, bytes)| (0..bytes.len()).step_by(step(name)).map(move |at| (name, at))).collect();
-    let checks = Checks { trusted: Some(&trusted), witnesses: Some(&policy), since: &[] };
+    let checks = Checks { trusted: Some(&trusted), witnesses: Some(&policy), since: &[], bad: &[] };
     let threads = thread::available_parallelism().map_or(2, usize::from);
     let unnoticed = thread::scope(|scope| {
         let parts = places.chunks(places.len().div_ceil(threads));
@@ -269,7 +269,7 @@ fn a_cut_tail_is_found_by_whoever_kept_a_checkpoint() {
         // Also where a smaller one was kept beside, in whatever order.
         let (kept, trusted) = ([LOG.checkpoint(), LOG.checkpoint_at(7)], verifier());
         let kept = kept.map(|kept| kept.note().to_owned());
-        let since = Checks { trusted: Some(&trusted), since: &kept, witnesses: None };
+        let since = Checks { trusted: Some(&trusted), since: &kept, witnesses: None, bad: &[] };
         let error = verify_with(&old, &since).unwrap_err();
         let expect =
             format!("the log was cut: it has {size} entries, and had 300 when an earlier checkpoint was signed");
@@ -282,7 +282,7 @@ fn a_cut_tail_is_found_by_whoever_kept_a_checkpoint() {
         }
         // And by the witness, who has not cosigned the older one.
         let policy = policy();
-        let checks = Checks { trusted: Some(&trusted), since: &[], witnesses: Some(&policy) };
+        let checks = Checks { trusted: Some(&trusted), since: &[], witnesses: Some(&policy), bad: &[] };
         let error = verify_with(&log.files(&LOG.checkpoint_at(size), &earlier), &checks).unwrap_err();
         assert_eq!(error.to_string(), "the newest checkpoint is not witnessed as it should be");
     }
@@ -311,7 +311,7 @@ fn a_log_that_was_written_anew_is_found() {
     let forged = log.files(&log.checkpoint(), &[]);
     assert!(verify(&forged).is_ok());
     let trusted = verifier();
-    let since = Checks { trusted: Some(&trusted), since: &kept, witnesses: None };
+    let since = Checks { trusted: Some(&trusted), since: &kept, witnesses: None, bad: &[] };
     let message = "the log was forked: an earlier checkpoint signs other 20 first entries than these";
     assert_eq!(verify_with(&forged, &since).unwrap_err().to_string(), message);
     // A kept checkpoint from before the change is continued.

@@ -12,9 +12,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
-use attorn_api::audit::{EarlierEpoch, EntryList, LogEpoch, LogEpochEnd, LogEpochList};
+use attorn_api::audit::{DamagedEntries, EarlierEpoch, EntryList, EntryRange, LogEpoch, LogEpochEnd, LogEpochList};
 use attorn_log::{Entry, Epoch};
-use attorn_store::StoredEntry;
+use attorn_store::{Store, StoredEntry};
 use attorn_store::records::{EpochEnd, LogEpochRecord};
 use axum::body::Body;
 
@@ -39,10 +39,11 @@ pub(crate) fn earlier(app: &App) -> Vec<EarlierEpoch> {
     app.store.earlier_epochs().iter().map(|one| EarlierEpoch { epoch: one.epoch.0, size: one.size }).collect()
 }
 
-pub(crate) async fn list(app: Arc<App>, _: Call) -> Result<Reply, Failure> {
+/// What is recorded of the epochs that have ended.
+pub(crate) async fn recorded(store: &Store) -> Result<Vec<LogEpoch>, Failure> {
     let mut all = Vec::new();
-    for one in app.store.earlier_epochs() {
-        let Some(known) = epochs::earlier(&app.store, one.epoch).await? else { continue };
+    for one in store.earlier_epochs() {
+        let Some(known) = epochs::earlier(store, one.epoch).await? else { continue };
         let ended = match known.ended {
             EpochEnd::Restored => LogEpochEnd::Restored,
             EpochEnd::KeyRotated => LogEpochEnd::KeyRotated,
@@ -55,8 +56,14 @@ pub(crate) async fn list(app: Arc<App>, _: Call) -> Result<Reply, Failure> {
             checkpoint: Some(known.checkpoint),
             ended: Some(ended),
             ended_at_ms: Some(known.at.0),
+            bad_entries: known.bad.iter().map(|bad| EntryRange { from: bad.start, to: bad.end - 1 }).collect(),
         });
     }
+    Ok(all)
+}
+
+pub(crate) async fn list(app: Arc<App>, _: Call) -> Result<Reply, Failure> {
+    let mut all = recorded(&app.store).await?;
     let head = app.store.log_head()?;
     all.push(LogEpoch {
         epoch: head.epoch.0,
@@ -65,6 +72,7 @@ pub(crate) async fn list(app: Arc<App>, _: Call) -> Result<Reply, Failure> {
         checkpoint: None,
         ended: None,
         ended_at_ms: None,
+        bad_entries: Vec::new(),
     });
     Reply::ok(&LogEpochList { epochs: all })
 }
@@ -166,25 +174,36 @@ fn page(
     let mut kept = KeptEpoch::open(&app.config.data_dir, known)?;
     let size = kept.ended().checkpoint().size;
     let within = Within { range: from..u64::MAX, limit, looked_at_max: LOOKED_AT_MAX };
-    let (found, next) = some(&mut kept, &within, filter)?;
-    let entries = found.iter().map(entry_answer).collect::<Result<_, _>>()?;
-    Ok(EntryList { entries, next, cursor: None, indexed_through: None, size, earlier: Vec::new() })
+    let Found { entries, next, damaged } = some(&mut kept, &within, filter)?;
+    let entries = entries.iter().map(entry_answer).collect::<Result<_, _>>()?;
+    let damaged = damaged.and_then(|damaged| damaged.before(size));
+    Ok(EntryList { entries, next, cursor: None, indexed_through: None, size, earlier: Vec::new(), damaged })
 }
 
-/// The decisions of an ended epoch that the filters take, the oldest first, among these entries; and the first entry that
-/// was not looked at, if there is one.
+/// Decisions of an epoch.
+pub(crate) struct Decisions {
+    /// The oldest first.
+    pub(crate) entries: Vec<StoredEntry>,
+    /// The first entry that was not looked at, if there is one.
+    pub(crate) next: Option<u64>,
+    /// Those that were looked at and cannot be read.
+    pub(crate) damaged: Option<Damaged>,
+}
+
+/// The decisions of an ended epoch that the filters take, among these entries.
 pub(crate) async fn decisions(
     app: &Arc<App>,
     known: LogEpochRecord,
     filter: Filter,
     (within, limit): (Range<u64>, usize),
-) -> Result<(Vec<StoredEntry>, Option<u64>), Failure> {
+) -> Result<Decisions, Failure> {
     let within = Within { range: within, limit, looked_at_max: LOOKED_AT_MAX };
     reading_ended(app, move |app| {
         let mut kept = KeptEpoch::open(&app.config.data_dir, known)?;
-        let (found, next) = some(&mut kept, &within, Some(&filter.of_decisions()))?;
+        let found = some(&mut kept, &within, Some(&filter.of_decisions()))?;
         let stored = |entry: &Entry| StoredEntry { index: entry.at.index, bytes: entry.to_bytes() };
-        Ok((found.iter().map(stored).collect(), next))
+        let entries = found.entries.iter().map(stored).collect();
+        Ok(Decisions { entries, next: found.next, damaged: found.damaged })
     })
     .await
 }
@@ -197,21 +216,61 @@ struct Within {
     looked_at_max: u64,
 }
 
-/// The entries that a filter takes, and the first that was not looked at; none if all were.
-fn some(kept: &mut KeptEpoch, within: &Within, filter: Option<&Filter>) -> Result<(Vec<Entry>, Option<u64>), Failure> {
-    let (mut found, mut bytes_sum) = (Vec::new(), 0);
+/// Entries that a filter takes.
+struct Found {
+    entries: Vec<Entry>,
+    /// The first that was not looked at; none if all were.
+    next: Option<u64>,
+    damaged: Option<Damaged>,
+}
+
+/// Entries that were looked at and cannot be read.
+pub(crate) struct Damaged {
+    /// Which, in their order.
+    at: Vec<u64>,
+    /// What is wrong with the first, and what to do.
+    why: String,
+    help: Option<String>,
+}
+
+impl Damaged {
+    fn of(error: KeptError) -> Self {
+        let Failure { problem, .. } = error.into();
+        Self { at: Vec::new(), why: problem.detail, help: problem.help }
+    }
+
+    /// Those before this entry.
+    pub(crate) fn before(self, end: u64) -> Option<DamagedEntries> {
+        let first = self.at.first().copied().filter(|first| *first < end)?;
+        let count = self.at.iter().filter(|at| **at < end).count() as u64;
+        Some(DamagedEntries { count, first, why: self.why, help: self.help })
+    }
+}
+
+/// The entries that a filter takes. One that cannot be proved keeps nobody from reading the others.
+fn some(kept: &mut KeptEpoch, within: &Within, filter: Option<&Filter>) -> Result<Found, Failure> {
+    let (mut found, mut bytes_sum) = (Found { entries: Vec::new(), next: None, damaged: None }, 0);
     let end = within.range.end.min(kept.ended().checkpoint().size);
     for at in within.range.start..end {
         let looked_at = at - within.range.start;
-        if found.len() >= within.limit || bytes_sum > BYTES_MAX || looked_at >= within.looked_at_max {
-            return Ok((found, Some(at)));
+        if found.entries.len() >= within.limit || bytes_sum > BYTES_MAX || looked_at >= within.looked_at_max {
+            found.next = Some(at);
+            break;
         }
-        let Some(entry) = kept.entry(at)? else { break };
+        let entry = match kept.entry(at) {
+            Ok(Some(entry)) => entry,
+            Ok(None) => break,
+            Err(error) if error.is_of_entries() => {
+                found.damaged.get_or_insert_with(|| Damaged::of(error)).at.push(at);
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
         let bytes = entry.to_bytes();
         if filter.is_none_or(|filter| filter.takes(&terms::of_bytes(&bytes))) {
             bytes_sum += bytes.len();
-            found.push(entry);
+            found.entries.push(entry);
         }
     }
-    Ok((found, None))
+    Ok(found)
 }

@@ -6,17 +6,20 @@
 //!   each entry   where it begins in the export, and the nodes that it makes perfect, its leaf first
 //! ```
 //!
+//! Of an entry that the export lacks there are zeros where its hashes would be, up to the root over its bundle.
+//!
 //! Numbers have 8 bytes, big-endian, and hashes 32, so the place of each follows from its number. It is made when the
 //! epoch ends, and when somebody asks and it is not there. Nothing is believed because it stands here: it says where to
 //! look, and what is found has to be proved ([`super::kept`]). It is no part of the log, and lost without harm.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, ErrorKind, Write as _};
+use std::ops::Range;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use attorn_log::{CheckpointVerifier, Entry, Epoch, ExportReader, Hash, NodeId, SignedCheckpoint, Verifier};
+use attorn_log::{CheckpointVerifier, Entry, Epoch, ExportReader, Gap, Hash, NodeId, SignedCheckpoint, Verifier};
 use attorn_store::open_regular;
 
 use super::kept::KeptError;
@@ -59,24 +62,30 @@ pub(crate) fn open(data_dir: &Path, ended: &SignedCheckpoint) -> Option<Head> {
 pub(crate) fn make_once(
     data_dir: &Path,
     key: &CheckpointVerifier,
-    ended: &SignedCheckpoint,
+    (ended, bad): (&SignedCheckpoint, &[Range<u64>]),
     instead: Option<&Head>,
 ) -> Result<Head, KeptError> {
     let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(made) = open(data_dir, ended).filter(|made| instead.is_none_or(|old| !made.is(old))) {
         return Ok(made);
     }
-    make(data_dir, key, ended)?;
+    make(data_dir, key, ended, bad)?;
     let path = path(data_dir, key.origin().epoch);
     let gone = || KeptError::Io { path, source: ErrorKind::NotFound.into() };
     open(data_dir, ended).ok_or_else(gone)
 }
 
-/// Verify an export from its first entry to its last, and write its index while that is done.
-pub(crate) fn make(data_dir: &Path, key: &CheckpointVerifier, ended: &SignedCheckpoint) -> Result<(), KeptError> {
+/// Verify an export from its first entry to its last, and write its index while that is done. It may lack the entries
+/// that were bad when the epoch ended, and no others.
+pub(crate) fn make(
+    data_dir: &Path,
+    key: &CheckpointVerifier,
+    ended: &SignedCheckpoint,
+    bad: &[Range<u64>],
+) -> Result<(), KeptError> {
     let path = path(data_dir, key.origin().epoch);
     let beside = path.with_extension(format!("index.{UNFINISHED}"));
-    let written = write(&beside, data_dir, key, ended);
+    let written = write(&beside, data_dir, key, (ended, bad));
     if written.is_err() {
         // What matters is why.
         let _ = fs::remove_file(&beside);
@@ -96,7 +105,12 @@ fn clear(path: &Path) -> io::Result<()> {
     }
 }
 
-fn write(beside: &Path, data_dir: &Path, key: &CheckpointVerifier, ended: &SignedCheckpoint) -> Result<(), KeptError> {
+fn write(
+    beside: &Path,
+    data_dir: &Path,
+    key: &CheckpointVerifier,
+    (ended, bad): (&SignedCheckpoint, &[Range<u64>]),
+) -> Result<(), KeptError> {
     let epoch = key.origin().epoch;
     let damaged = |why: String| KeptError::Damaged { epoch, why };
     let fail = |source| KeptError::Io { path: beside.to_owned(), source };
@@ -104,6 +118,11 @@ fn write(beside: &Path, data_dir: &Path, key: &CheckpointVerifier, ended: &Signe
     let note = key.verify(export.note().as_bytes()).map_err(|error| damaged(causes(&error)))?;
     if note.checkpoint() != ended.checkpoint() {
         return Err(damaged("its checkpoint is another than the one with which the epoch ended".to_owned()));
+    }
+    let gaps = export.gaps().to_vec();
+    if let Some(gap) = gaps.iter().map(Gap::entries).find(|gap| !is_within(gap, bad)) {
+        let last = gap.end.saturating_sub(1);
+        return Err(damaged(format!("it lacks the entries {} to {last}, which were whole when the epoch ended", gap.start)));
     }
     // Nobody else makes one now, and what stands there may be a link, or a pipe that nobody reads.
     match fs::remove_file(beside) {
@@ -114,7 +133,12 @@ fn write(beside: &Path, data_dir: &Path, key: &CheckpointVerifier, ended: &Signe
     let mut out = BufWriter::new(file);
     out.write_all(&[0; 64]).map_err(fail)?;
     let (mut verifier, mut place, mut bytes) = (Verifier::new(ended), export.header_bytes(), Vec::new());
+    let mut gaps = gaps.iter().peekable();
     loop {
+        while let Some(gap) = gaps.next_if(|gap| gap.entries().start == verifier.index()) {
+            verifier = verifier.pass_over(gap).map_err(|error| damaged(causes(&error)))?;
+            out.write_all(&of_gap(gap, place, verifier.new_nodes())).map_err(fail)?;
+        }
         let index = verifier.index();
         match export.next_entry(&mut bytes) {
             Ok(true) => {}
@@ -138,6 +162,28 @@ fn write(beside: &Path, data_dir: &Path, key: &CheckpointVerifier, ended: &Signe
     file.write_all_at(&header, 0).and_then(|()| file.sync_all()).map_err(fail)
 }
 
+fn is_within(these: &Range<u64>, those: &[Range<u64>]) -> bool {
+    those.iter().any(|those| those.start <= these.start && these.end <= those.end)
+}
+
+/// What stands of the entries of a bundle that is lacking: each begins where the next one that is there does, and of the
+/// nodes that they make perfect those from the bundle's root on are known.
+fn of_gap(gap: &Gap, place: u64, nodes: &[(NodeId, Hash)]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for at in gap.entries() {
+        bytes.extend(place.to_be_bytes());
+        for level in 0..=at.trailing_ones() {
+            let known = nodes.iter().find(|(id, _)| u32::from(id.level) == level && is_last(gap, at));
+            bytes.extend(known.map_or([0; 32], |(_, hash)| hash.0));
+        }
+    }
+    bytes
+}
+
+fn is_last(gap: &Gap, at: u64) -> bool {
+    at + 1 == gap.entries().end
+}
+
 fn export(data_dir: &Path, epoch: Epoch) -> Result<ExportReader<BufReader<File>>, KeptError> {
     let path = export_path(data_dir, epoch);
     let file = open_regular(&path).map_err(|source| match source.kind() {
@@ -152,6 +198,16 @@ impl Head {
     fn is(&self, other: &Self) -> bool {
         let id = |head: &Self| head.file.metadata().map(|found| (found.dev(), found.ino())).ok();
         id(self).is_some_and(|this| Some(this) == id(other))
+    }
+
+    /// Whether it is of an export of so many bytes.
+    pub(crate) const fn ends_at(&self, bytes: u64) -> bool {
+        self.end == bytes
+    }
+
+    /// How many bytes more an export has than the one that this is of.
+    pub(crate) fn shifted_by(&self, bytes: u64) -> i64 {
+        bytes.checked_signed_diff(self.end).unwrap_or(0)
     }
 
     /// Where an entry begins in the export, and how many bytes it has; none if that cannot be.

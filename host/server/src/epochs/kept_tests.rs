@@ -3,7 +3,7 @@
 use std::fs;
 
 use attorn_core::TimeMs;
-use attorn_log::{CheckpointSigner, EntryBody, EntryRef, Link, TreeBuilder, export_header};
+use attorn_log::{CheckpointSigner, EntryBody, EntryRef, Gap, Link, TreeBuilder, export_header, export_header_without};
 use attorn_store::records::EpochEnd;
 use serde_json::json;
 use tempfile::TempDir;
@@ -17,6 +17,8 @@ struct Kept {
     dir: TempDir,
     entries: Vec<Entry>,
     signer: CheckpointSigner,
+    /// Which entries were bad when it ended.
+    bad: Vec<Range<u64>>,
 }
 
 impl Kept {
@@ -30,7 +32,7 @@ impl Kept {
             previous = entry.link();
             entries.push(entry);
         }
-        let kept = Self { dir: TempDir::new().unwrap(), entries, signer };
+        let kept = Self { dir: TempDir::new().unwrap(), entries, signer, bad: Vec::new() };
         fs::create_dir(kept.dir.path().join("epochs")).unwrap();
         fs::write(kept.path("export"), kept.export()).unwrap();
         kept
@@ -55,12 +57,26 @@ impl Kept {
         bytes
     }
 
+    /// The same without this bundle.
+    fn export_without(&self, bundle: u64) -> Vec<u8> {
+        let mut tree = TreeBuilder::new();
+        let width = 256 * usize::try_from(bundle).unwrap()..256 * usize::try_from(bundle + 1).unwrap();
+        self.entries[width].iter().for_each(|entry| drop(tree.push(entry.leaf_hash()).unwrap()));
+        let gap = Gap { bundle, root: tree.root() };
+        let checkpoint = self.checkpoint(self.entries.len() as u64);
+        let mut bytes = export_header_without(&self.signer.verifier(), &checkpoint, &[gap]).into_bytes();
+        let there = self.entries.iter().filter(|entry| !gap.entries().contains(&entry.at.index));
+        there.for_each(|entry| bytes.extend(entry.to_bytes()));
+        bytes
+    }
+
     fn open(&self) -> Result<KeptEpoch, Failure> {
         let known = LogEpochRecord {
             key: self.signer.verifier(),
             checkpoint: self.checkpoint(self.entries.len() as u64).note().to_owned(),
             ended: EpochEnd::KeyRotated,
             at: TimeMs(1),
+            bad: self.bad.clone(),
         };
         KeptEpoch::open(self.dir.path(), known)
     }
@@ -226,4 +242,78 @@ fn an_index_that_was_altered_is_made_anew_and_leads_nobody_astray() {
         assert_eq!(fs::read(kept.path("index")).unwrap(), right);
     }
     assert_eq!(fs::read_dir(kept.dir.path().join("epochs")).unwrap().count(), 2, "nothing is left behind");
+}
+
+#[test]
+fn what_was_bad_when_the_epoch_ended_is_named_and_all_else_is_proved() {
+    for (size, bundle) in [(SIZE, 0), (SIZE, 1), (512, 1), (256, 0), (1_300, 3)] {
+        let mut kept = Kept::of(size);
+        let bad = bundle * 256..(bundle + 1) * 256;
+        kept.bad = std::iter::once(bad.clone()).collect();
+        fs::write(kept.path("export"), kept.export_without(bundle)).unwrap();
+        for _ in 0..2 {
+            let mut epoch = kept.open().unwrap();
+            for entry in &kept.entries {
+                if bad.contains(&entry.at.index) {
+                    let expect =
+                        format!("the entries {} to {} of epoch 1 were bad when it ended, and are not kept", bad.start, bad.end - 1);
+                    assert_eq!(said(epoch.entry(entry.at.index)), expect);
+                    continue;
+                }
+                let found = epoch.entry(entry.at.index).unwrap().unwrap();
+                assert_eq!(&found, entry);
+                let receipt = epoch.receipt(entry, &kept.checkpoint(size)).unwrap().to_string();
+                Receipt::parse(&receipt).unwrap().verify(&kept.signer.verifier()).unwrap();
+            }
+        }
+        // A checkpoint that ends among them shows nothing.
+        if let Some(entry) = kept.entries.first().filter(|_| bundle > 0) {
+            assert_eq!(kept.open().unwrap().receipt(entry, &kept.checkpoint(bad.start + 7)), None);
+        }
+        // Whoever finds an export that has them puts it there, and has them again.
+        fs::write(kept.path("export"), kept.export()).unwrap();
+        let mut epoch = kept.open().unwrap();
+        for index in [bad.start, bad.end - 1] {
+            assert_eq!(epoch.entry(index).unwrap().as_ref(), kept.entries.get(usize::try_from(index).unwrap()));
+        }
+    }
+}
+
+#[test]
+fn nobody_leaves_out_what_was_whole() {
+    let mut kept = Kept::of(SIZE);
+    fs::write(kept.path("export"), kept.export_without(1)).unwrap();
+    let expect = "`epochs/1.export` is not what the log signed: it lacks the entries 256 to 511, which were whole when the \
+                  epoch ended";
+    for bad in [None, Some(0..256)] {
+        kept.bad = bad.into_iter().collect();
+        assert_eq!(kept.open().err().unwrap().problem.detail, expect);
+    }
+    // Also where an index of before leads to the others.
+    kept.bad = Vec::new();
+    fs::write(kept.path("export"), kept.export()).unwrap();
+    kept.open().unwrap();
+    fs::write(kept.path("export"), kept.export_without(1)).unwrap();
+    let mut epoch = kept.open().unwrap();
+    assert_eq!(said(epoch.entry(300)), expect);
+    assert_eq!(epoch.entry(599).unwrap().as_ref(), Some(&kept.entries[599]));
+}
+
+#[test]
+fn behind_bytes_that_were_added_or_taken_away_all_is_still_found() {
+    let kept = Kept::of(SIZE);
+    kept.open().unwrap();
+    let (whole, at) = (kept.export(), kept.digit_of(300));
+    let longer = [&whole[..at], b"7", &whole[at..]].concat();
+    let shorter = [&whole[..at], &whole[at + 1..]].concat();
+    for bytes in [longer, shorter] {
+        fs::write(kept.path("export"), bytes).unwrap();
+        let mut epoch = kept.open().unwrap();
+        for (index, entry) in kept.entries.iter().enumerate() {
+            match epoch.entry(index as u64) {
+                Ok(found) => assert_eq!(found.as_ref(), Some(entry), "{index}"),
+                Err(error) => assert!(index == 300 && error.to_string().contains("entry 300 "), "{index}: {error}"),
+            }
+        }
+    }
 }

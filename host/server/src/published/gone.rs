@@ -1,8 +1,8 @@
 //! Whether what was published of the log was there and is gone: its directory `log/<epoch>`, or the checkpoint in it.
 //!
-//! A directory that was never there looks the same from inside. So it is asked of others: of the store, which has
-//! entries that say that a server ran, and knows which entries it gave away to files; and of the high-water file, which
-//! has seen a checkpoint. A server signs one before it serves anything.
+//! A directory that was never there, or is empty, looks the same from inside. So it is asked of others: of the store,
+//! which has entries that say that a server ran, and knows which entries it gave away to files; and of the high-water
+//! file, which has seen a checkpoint. A server signs one before it says that it started.
 //!
 //! What is gone is said, and nothing is refused because of it: no decision rests on it. The newest checkpoint and the
 //! tiles of hashes are made anew from the store; entries that were in files alone are not, unless base copy or
@@ -10,7 +10,7 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use attorn_log::{CheckpointVerifier, Entry, Origin};
 use attorn_store::{PAGE_ITEMS_MAX, ReadError, Store};
@@ -42,9 +42,8 @@ pub(crate) fn look(config: &Config, verifier: &CheckpointVerifier, store: &Store
     let (entries, served) = (store.lost_entries()?, first_start(store)?);
     let seen = high_water::size_of(&config.high_water, verifier);
     let was_seen = seen.is_some_and(|size| served.is_some_and(|index| size > index));
-    // The directory is made before a start is in the log, and the checkpoint after it.
-    let was_there = served.is_some() && !is_there(&dir);
-    if entries.is_empty() && !was_seen && !was_there {
+    // A checkpoint is on disk before a start is in the log.
+    if entries.is_empty() && !was_seen && served.is_none() {
         return Ok(None);
     }
     Ok(Some(Gone {
@@ -54,10 +53,6 @@ pub(crate) fn look(config: &Config, verifier: &CheckpointVerifier, store: &Store
         entries,
         brought_back: None,
     }))
-}
-
-fn is_there(dir: &Path) -> bool {
-    dir.try_exists().unwrap_or(true)
 }
 
 /// The entry of this epoch that says first that a server started; none if none did. What cannot be read was given away to
@@ -78,7 +73,8 @@ fn first_start(store: &Store) -> Result<Option<u64>, ReadError> {
     }
 }
 
-fn says_started(bytes: &[u8]) -> bool {
+/// Whether an entry says that a server started.
+pub(crate) fn says_started(bytes: &[u8]) -> bool {
     let body = Entry::parse(bytes).ok().and_then(|entry| serde_json::from_str::<Value>(entry.body.as_str()).ok());
     body.is_some_and(|body| body["type"] == crate::clock::start::STARTED)
 }

@@ -5,6 +5,7 @@
 use std::io::{self, BufRead};
 use std::path::PathBuf;
 
+use attorn_api::audit::LogEpoch;
 use attorn_log::history::{HISTORY, parse_segment};
 use attorn_log::tiles::hash_tile;
 use attorn_log::{CheckpointVerifier, Hash, PublishedFiles, Tile, TileKind};
@@ -13,6 +14,7 @@ use attorn_store::Store;
 use super::files::{self, Kept};
 use super::history::History;
 use super::{directory, gone, routes};
+use crate::audit::epochs;
 use crate::config::Config;
 use crate::http::failure::{Failure, causes};
 use crate::keys;
@@ -64,6 +66,15 @@ impl StoppedLog {
     #[must_use]
     pub const fn verifier(&self) -> &CheckpointVerifier {
         &self.verifier
+    }
+
+    /// What the store has recorded of the epochs that have ended.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    pub async fn recorded_epochs(&self) -> Result<Vec<LogEpoch>, String> {
+        epochs::recorded(&self.store).await.map_err(why)
     }
 
     /// Read everything in the store, beyond the newest checkpoint too, and see whether it fits together.

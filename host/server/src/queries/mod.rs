@@ -189,6 +189,7 @@ pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
         indexed_through: Some(through),
         size: app.store.log_head()?.size,
         earlier: audit::epochs::earlier(&app),
+        damaged: None,
     })
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use attorn_api::ProblemCode;
+use attorn_api::audit::DamagedEntries;
 use attorn_api::replays::{ChangedDecision, HistoryPage, HistoryRequest, Undecidable, UndecidableDecision, WantedSet};
 use attorn_core::DecisionId;
 use attorn_log::Epoch;
@@ -19,6 +20,7 @@ use super::read::{Decided, Read, read};
 use super::sets::{Came, TriedSet};
 use crate::app::App;
 use crate::audit;
+use crate::audit::epochs::Decisions;
 use crate::entry;
 use crate::http::call::{Call, OperatorCaller, Reply};
 use crate::http::failure::Failure;
@@ -45,14 +47,18 @@ pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     let _turn = app.replays.turn().await?;
     let a = TriedSet::of(&app, &wire.a, operator, &ask).await?;
     let b = TriedSet::of(&app, &wire.b, operator, &ask).await?;
-    let (entries, next) = if let Some(known) = earlier {
+    let Decisions { entries, next, damaged } = if let Some(known) = earlier {
         audit::epochs::decisions(&app, known, filter, (from..to, DECISIONS_MAX)).await?
     } else {
         let within = from..to.min(app.store.log_head()?.size).max(from);
-        queries::decisions(&app, filter, within, DECISIONS_MAX).await?
+        let (entries, next) = queries::decisions(&app, filter, within, DECISIONS_MAX).await?;
+        Decisions { entries, next, damaged: None }
     };
     let mut page = Page::default();
-    let next = page.look_at(&app, &entries, (&a, &b), &ask).await?.or(next);
+    let cut = page.look_at(&app, &entries, (&a, &b), &ask).await?;
+    // The next call meets those again that are behind where this one ended.
+    page.damaged = damaged.and_then(|damaged| damaged.before(cut.unwrap_or(u64::MAX)));
+    let next = cut.or(next);
     Reply::ok(&page.answer(&app, operator, (&wire, [&a, &b]), (epoch, from, next)).await?)
 }
 
@@ -65,6 +71,7 @@ struct Page {
     before_policies: u64,
     changed: Vec<ChangedDecision>,
     undecidable: Vec<UndecidableDecision>,
+    damaged: Option<DamagedEntries>,
 }
 
 impl Page {
@@ -175,6 +182,7 @@ impl Page {
             before_policies: self.before_policies,
             changed: self.changed,
             undecidable: self.undecidable,
+            damaged: self.damaged,
             next,
             set_digests,
             entry: audit::reference(committed.entry().map_err(Failure::internal)?),

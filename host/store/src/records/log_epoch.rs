@@ -1,6 +1,8 @@
 //! Epochs of the audit log that have ended: by which key they can be verified, and where they ended. Their entries are
 //! kept elsewhere.
 
+use std::ops::Range;
+
 use attorn_core::TimeMs;
 use attorn_log::{CheckpointVerifier, Epoch};
 use serde::{Deserialize, Serialize};
@@ -19,6 +21,8 @@ pub struct LogEpochRecord {
     pub ended: EpochEnd,
     /// When.
     pub at: TimeMs,
+    /// Which of its entries were bad then, in files that were damaged or missing: what is kept of it may lack them.
+    pub bad: Vec<Range<u64>>,
 }
 
 /// Why an epoch of the log ended.
@@ -52,12 +56,14 @@ impl Record for LogEpochRecord {
             checkpoint: self.checkpoint.clone(),
             ended: self.ended,
             at_ms: self.at.0,
+            bad: self.bad.iter().map(|range| [range.start, range.end]).collect(),
         })
     }
 
     fn decode(key: &Key, stored: &[u8]) -> Result<Self, RecordError> {
         codec::decode(key, stored, |wire: LogEpochWire| {
-            Ok(Self { key: wire.key.0, checkpoint: wire.checkpoint, ended: wire.ended, at: TimeMs(wire.at_ms) })
+            let bad = wire.bad.into_iter().map(|[start, end]| start..end).collect();
+            Ok(Self { key: wire.key.0, checkpoint: wire.checkpoint, ended: wire.ended, at: TimeMs(wire.at_ms), bad })
         })
     }
 }
@@ -69,4 +75,7 @@ struct LogEpochWire {
     checkpoint: String,
     ended: EpochEnd,
     at_ms: u64,
+    /// From one entry on, up to before another.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    bad: Vec<[u64; 2]>,
 }

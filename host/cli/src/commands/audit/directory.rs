@@ -13,6 +13,7 @@ use attorn_log::history::{Span, json_line, notes, segment_name};
 use attorn_log::tiles::Bundle;
 use attorn_log::{CheckpointVerifier, PublishedFiles, Tile, TileKind};
 
+use super::ceiling::Ceiling;
 use crate::failure::Failure;
 use crate::operator_client::OperatorClient;
 use crate::private;
@@ -213,7 +214,8 @@ pub(super) async fn download_earlier(client: &OperatorClient, root: &Path) -> Re
     for one in list.epochs.iter().filter(|one| one.ended.is_some()) {
         let path = root.join(EPOCHS).join(format!("{}.export", one.epoch));
         let mut file = new_file(&path)?;
-        match client.download(&format!("/v1/audit/epochs/{}/export", one.epoch), &mut file).await {
+        let mut within = Ceiling::over(&mut file);
+        match client.download(&format!("/v1/audit/epochs/{}/export", one.epoch), &mut within).await {
             Err(failure) if failure.code == Some(ProblemCode::NotFound) => {
                 fs::remove_file(&path).map_err(|error| Failure::file("remove", &path, &error))?;
                 missing.push(one.epoch);

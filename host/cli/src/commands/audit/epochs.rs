@@ -1,10 +1,13 @@
 //! `attorn audit epochs`, and how another list speaks of them.
 
-use attorn_api::audit::{EarlierEpoch, LogEpochEnd, LogEpochList};
+use std::collections::BTreeMap;
+
+use attorn_api::audit::{DamagedEntries, EarlierEpoch, EntryRange, LogEpochEnd, LogEpochList};
 
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::operator_client::OperatorClient;
 use crate::output::time_or_dash;
 
 pub(super) async fn list(context: &Context) -> Result<Exit, Failure> {
@@ -26,7 +29,39 @@ pub(super) async fn list(context: &Context) -> Result<Exit, Failure> {
         })
         .collect();
     output.table(&["EPOCH", "ENTRIES", "ENDED BY", "AT", "KEY"], &rows);
+    for one in list.epochs.iter().filter(|one| !one.bad_entries.is_empty()) {
+        output.note(format!("{} of epoch {} were bad when it ended, and are not kept", said(&one.bad_entries), one.epoch));
+    }
     Ok(Exit::Done)
+}
+
+/// By epoch, the entries that were bad when it ended, as the server says.
+pub(super) async fn bad_entries(client: &OperatorClient) -> Result<BTreeMap<u64, Vec<EntryRange>>, Failure> {
+    let list: LogEpochList = client.get("/v1/audit/epochs").await?;
+    Ok(list.epochs.into_iter().map(|one| (one.epoch, one.bad_entries)).collect())
+}
+
+/// Ranges of entries in words.
+pub(crate) fn said(ranges: &[EntryRange]) -> String {
+    const SAID_MAX: usize = 16;
+    let one = |range: &EntryRange| format!("{} to {}", range.from, range.to);
+    let named: Vec<_> = ranges.iter().take(SAID_MAX).map(one).collect();
+    let more = ranges.len().saturating_sub(SAID_MAX);
+    let more = if more > 0 { format!(" and {more} more ranges") } else { String::new() };
+    format!("the entries {}{more}", named.join(", "))
+}
+
+/// That entries of an earlier epoch could not be shown.
+pub(crate) fn damaged_entries(epoch: u64, damaged: &DamagedEntries) -> Failure {
+    let DamagedEntries { count, first, why, help } = damaged;
+    let are = if *count == 1 { "entry of it cannot be read" } else { "entries of it cannot be read, the first of which is" };
+    let named = if *count == 1 { format!(", {epoch}/{first}") } else { format!(" {epoch}/{first}") };
+    let failure = Failure::new(format!("epoch {epoch} is damaged: {count} {are}{named}: {why}"));
+    let failure = Failure { exit: Exit::VerificationFailed, ..failure };
+    match help {
+        Some(help) => failure.with_help(help),
+        None => failure,
+    }
 }
 
 /// What a list of entries says of epochs that are not in it; none if there are none.
@@ -41,6 +76,22 @@ pub(super) fn not_among(earlier: &[EarlierEpoch]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_counted_and_its_first_named() {
+        let of = |count| {
+            let damaged = DamagedEntries { count, first: 14, why: "entry 14 was changed".into(), help: Some("h".into()) };
+            let failure = damaged_entries(1, &damaged);
+            assert_eq!((failure.exit, failure.help.as_deref()), (Exit::VerificationFailed, Some("h")));
+            failure.message
+        };
+        let one = "epoch 1 is damaged: 1 entry of it cannot be read, 1/14: entry 14 was changed";
+        let two = "epoch 1 is damaged: 2 entries of it cannot be read, the first of which is 1/14: entry 14 was changed";
+        assert_eq!((of(1).as_str(), of(2).as_str()), (one, two));
+        let range = |from: u64| EntryRange { from, to: from + 255 };
+        assert_eq!(said(&[range(0), range(512)]), "the entries 0 to 255, 512 to 767");
+        assert!(said(&[range(0); 18]).ends_with("0 to 255 and 2 more ranges"));
+    }
 
     #[test]
     fn earlier_epochs_are_named_with_how_to_search_them() {

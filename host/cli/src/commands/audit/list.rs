@@ -1,9 +1,9 @@
 //! `attorn audit list`.
 
-use attorn_api::audit::{Entry, EntryList};
+use attorn_api::audit::{DamagedEntries, Entry, EntryList};
 use clap::Args;
 
-use super::epochs::not_among;
+use super::epochs::{damaged_entries, not_among};
 use super::filters::Filters;
 use super::place::Place;
 use super::{HEADS, row};
@@ -44,7 +44,12 @@ impl List {
         let (list, client) = (self.with_epoch()?, context.operator()?);
         list.from.of_this_log(&client).await?;
         let found = list.found(&client).await?;
-        print(&context.output, &found, list.epoch)
+        let exit = print(&context.output, &found, list.epoch)?;
+        let (Some(epoch), Some(damaged)) = (list.epoch, &found.damaged) else { return Ok(exit) };
+        // What can be read was printed; that there is more is a failure all the same.
+        let failure = damaged_entries(epoch, damaged);
+        failure.print();
+        Ok(failure.exit)
     }
 
     /// The epoch may stand in `--from`.
@@ -62,15 +67,20 @@ impl List {
     /// A page as full as it can be: the server ends one early when it had to look at much.
     async fn found(&self, client: &OperatorClient) -> Result<EntryList, Failure> {
         let (mut entries, mut cursor, mut from) = (Vec::<Entry>::new(), self.after.clone(), self.from.index);
+        let mut damaged: Option<DamagedEntries> = None;
         loop {
             let left = usize::from(self.limit).saturating_sub(entries.len());
-            let page: EntryList = client.get(&self.path((from, left), cursor.as_deref())).await?;
+            let mut page: EntryList = client.get(&self.path((from, left), cursor.as_deref())).await?;
             entries.extend(page.entries);
+            damaged = match (damaged, page.damaged.take()) {
+                (Some(known), Some(more)) => Some(known.and(more)),
+                (known, more) => known.or(more),
+            };
             let full = entries.len() >= usize::from(self.limit);
             // Of an earlier epoch a page is short, too, where much was looked at, and goes on by its index.
             let goes_on = page.cursor.is_some() || self.epoch.is_some() && page.next.is_some();
             if full || !goes_on {
-                return Ok(EntryList { entries, ..page });
+                return Ok(EntryList { entries, damaged, ..page });
             }
             (cursor, from) = (page.cursor, page.next.unwrap_or(from));
         }

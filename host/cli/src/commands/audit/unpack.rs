@@ -9,7 +9,7 @@ use std::path::Path;
 
 use attorn_log::history::{Span, segment_name};
 use attorn_log::tiles::{TILE_WIDTH, add_to_bundle, hash_tile};
-use attorn_log::{CheckpointVerifier, ExportReader, Hash, NodeId, Origin, Tile, TileKind, Verifier};
+use attorn_log::{CheckpointVerifier, ExportReader, Gap, Hash, NodeId, Origin, Tile, TileKind, Verifier};
 
 use super::directory::{LINES, new_file, write, write_lines};
 use crate::exit::Exit;
@@ -25,6 +25,15 @@ pub(super) fn unpack(export: impl BufRead, root: &Path, asked: &Origin) -> Resul
     if found != asked {
         let message = format!("the export is of `{found}`, and `{asked}` was asked for");
         return Err(Failure { exit: Exit::VerificationFailed, ..Failure::new(message) });
+    }
+    if let Some(gap) = export.gaps().first().map(Gap::entries) {
+        let message = format!(
+            "the entries {} to {} and perhaps others were bad when the epoch ended: a directory has no place for what is \
+             not there",
+            gap.start,
+            gap.end - 1
+        );
+        return Err(Failure::new(message).with_help("`--out FILE` writes the epoch as one file, which says what it lacks"));
     }
     write(&root.join("key"), format!("{key}\n").as_bytes())?;
     write(&root.join("checkpoint"), signed.note().as_bytes())?;

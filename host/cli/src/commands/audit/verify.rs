@@ -21,6 +21,7 @@ use std::io::{BufRead as _, BufReader, IsTerminal as _};
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
+use attorn_api::audit::EntryRange;
 use attorn_log::{
     CheckpointVerifier, Checks, Epoch, Origin, Progress, PublishedFiles, RECEIPT_MAGIC, SignedCheckpoint, Verified,
     VerifyError, WitnessPolicy, verify_export_with, verify_published,
@@ -137,7 +138,7 @@ impl Verify {
 
 impl Given {
     fn checks<'a>(&'a self, trusted: Option<&'a CheckpointVerifier>) -> Checks<'a> {
-        Checks { trusted, since: &self.since, witnesses: self.policy.as_ref() }
+        Checks { trusted, since: &self.since, witnesses: self.policy.as_ref(), bad: &[] }
     }
 }
 
@@ -182,9 +183,15 @@ async fn live(
     report::report(output, done, (believed, continues.as_ref(), &earlier))
 }
 
-/// Verify an export of an earlier epoch as it was written here.
-pub(super) fn exported(output: &Output, path: &Path, epoch: u64) -> Result<(), Failure> {
-    earlier::exported(output, path, Epoch(epoch)).map_err(|failure| report::failed(output, None, failure))
+/// Verify an export of an earlier epoch as it was written here. It may lack the entries of which the server says that
+/// they were bad when the epoch ended; that this is so, the log itself says.
+pub(super) fn exported(output: &Output, path: &Path, (epoch, bad): (u64, &[EntryRange])) -> Result<(), Failure> {
+    let lacking = earlier::exported(output, path, Epoch(epoch), &earlier::ranges(bad));
+    let lacking = lacking.map_err(|failure| report::failed(output, None, failure))?;
+    if !lacking.is_empty() {
+        output.note(report::were_bad(epoch, &lacking));
+    }
+    Ok(())
 }
 
 /// Verify the epochs before the one with this first entry.
@@ -244,7 +251,8 @@ async fn stopped(
         let failure = if is_gone { Failure::verification(&error) } else { Failure::of(&error) };
         Failure { help: error.help().map(str::to_owned), ..failure }
     })?;
-    let (now, exports) = (log.verifier().clone(), Exports::Directory(config.data_dir.clone()));
+    let recorded = log.recorded_epochs().await.map_err(Failure::new)?;
+    let (now, exports) = (log.verifier().clone(), Exports::Store(config.data_dir.clone(), recorded));
     let exit = live(output, (&log, &exports), (given, trusted, memory), (&now, Believed::FromStore)).await?;
     match log.verify_store().await {
         Ok(entries) => {

@@ -11,10 +11,11 @@
 use std::fs::{self, File};
 use std::io::{BufReader, ErrorKind};
 use std::num::NonZeroU64;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use attorn_api::ProblemCode;
-use attorn_api::audit::LogEpochList;
+use attorn_api::audit::{LogEpoch, LogEpochList};
 use attorn_log::tiles::Bundle;
 use attorn_log::{
     CheckpointVerifier, Checks, Entry, Epoch, ExportReader, Origin, PublishedFiles, Succession, Tile, TileKind,
@@ -23,6 +24,7 @@ use attorn_log::{
 use data_encoding::BASE64;
 use serde_json::Value;
 
+use super::super::ceiling::Ceiling;
 use super::open_regular;
 use super::remembered::Remembered;
 use crate::failure::Failure;
@@ -39,8 +41,10 @@ const KEY_HELP: &str = "ask whoever runs the server for the new key, by another 
 pub(super) enum Exports<'a> {
     /// The server has them; they are downloaded into this directory.
     Server(&'a OperatorClient, &'a Path),
-    /// A data directory has them, or one that was exported.
+    /// A directory that was exported has them.
     Directory(PathBuf),
+    /// A data directory has them, and its store has recorded which there were.
+    Store(PathBuf, Vec<LogEpoch>),
     /// They stand beside an export in this directory.
     Beside(PathBuf),
 }
@@ -48,13 +52,13 @@ pub(super) enum Exports<'a> {
 impl Exports<'_> {
     async fn of(&self, epoch: Epoch) -> Result<PathBuf, Failure> {
         match self {
-            Self::Directory(data) => Ok(data.join("epochs").join(format!("{epoch}.export"))),
+            Self::Directory(data) | Self::Store(data, _) => Ok(data.join("epochs").join(format!("{epoch}.export"))),
             Self::Beside(directory) => Ok(directory.join(format!("{epoch}.export"))),
             Self::Server(client, home) => {
                 let path = home.join(format!("{epoch}.export"));
                 if !path.exists() {
                     let mut file = File::create_new(&path).map_err(|error| Failure::new_file(&path, &error))?;
-                    client.download(&format!("/v1/audit/epochs/{epoch}/export"), &mut file).await?;
+                    client.download(&format!("/v1/audit/epochs/{epoch}/export"), &mut Ceiling::over(&mut file)).await?;
                 }
                 Ok(path)
             }
@@ -79,25 +83,34 @@ impl Exports<'_> {
         }
     }
 
-    /// The epochs before this one that may be kept, the last first.
-    pub(super) async fn before(&self, epoch: Epoch) -> Result<Vec<Epoch>, Failure> {
-        let mut found: Vec<u64> = match self {
-            Self::Server(client, _) => {
-                let list: LogEpochList = client.get("/v1/audit/epochs").await?;
-                list.epochs.iter().filter(|one| one.ended.is_some()).map(|one| one.epoch).collect()
-            }
-            Self::Directory(data) => named(&data.join("epochs"))?,
-            Self::Beside(directory) => named(directory)?,
+    /// The epochs before this one that may be kept, the last first, each with what is recorded of it, if anything is.
+    pub(super) async fn before(&self, epoch: Epoch) -> Result<Vec<(Epoch, Option<LogEpoch>)>, Failure> {
+        let of_record = |list: Vec<LogEpoch>| {
+            let ended = list.into_iter().filter(|one| one.ended.is_some());
+            ended.map(|one| (one.epoch, Some(one))).collect::<Vec<_>>()
         };
-        found.retain(|one| *one < epoch.0);
-        found.sort_unstable_by(|this, that| that.cmp(this));
-        Ok(found.into_iter().take(EPOCHS_MAX).map(Epoch).collect())
+        let of_names = |names: Vec<u64>| names.into_iter().map(|epoch| (epoch, None)).collect();
+        let mut found = match self {
+            Self::Server(client, _) => {
+                of_record(client.get::<LogEpochList>("/v1/audit/epochs").await?.epochs)
+            }
+            Self::Store(_, recorded) => of_record(recorded.clone()),
+            Self::Directory(data) => of_names(named(&data.join("epochs"))?),
+            Self::Beside(directory) => of_names(named(directory)?),
+        };
+        found.retain(|(one, _)| *one < epoch.0);
+        found.sort_unstable_by_key(|(one, _)| std::cmp::Reverse(*one));
+        Ok(found.into_iter().take(EPOCHS_MAX).map(|(epoch, known)| (Epoch(epoch), known)).collect())
     }
 
     /// The first entry of an epoch, without the others where a server has them.
     async fn first(&self, epoch: Epoch) -> Result<Option<Vec<u8>>, Failure> {
         let Self::Server(client, _) = self else {
-            return first_exported(&self.find(epoch).await?.ok_or_else(|| missing(epoch))?);
+            return match first_exported(&self.find(epoch).await?.ok_or_else(|| missing(epoch))?)? {
+                First::There(bytes) => Ok(Some(bytes)),
+                First::None => Ok(None),
+                First::Lacking => Err(lacking(epoch)),
+            };
         };
         let entry = client.get::<attorn_api::audit::Entry>(&format!("/v1/audit/epochs/{epoch}/entries/0")).await;
         let entry = match entry {
@@ -118,6 +131,8 @@ pub(super) struct Began {
     /// Which that was, and how many entries it counts.
     pub(super) before: Origin,
     pub(super) size: u64,
+    /// Which entries of that were bad when it ended.
+    pub(super) bad: Vec<Range<u64>>,
     /// What the key of before says of this one's. None if that was given up.
     succession: Option<String>,
 }
@@ -134,11 +149,13 @@ impl Began {
         let ended = body["checkpoint"].as_str()?.to_owned();
         let mut lines = ended.lines();
         let (before, size) = (lines.next()?.parse::<Origin>().ok()?, lines.next()?.parse().ok()?);
-        if before.log_id != entry.at.log_id || before.epoch >= entry.at.epoch {
+        if entry.at.index != 0 || before.log_id != entry.at.log_id || before.epoch >= entry.at.epoch {
             return None;
         }
+        // What cannot be read says nothing, so an export that lacks them is refused.
+        let bad = body["bad_entries"].as_array().into_iter().flatten().filter_map(range).collect();
         let succession = body["succession"].as_str().map(str::to_owned);
-        Some(Self { origin: entry.at.origin(), ended, before, size, succession })
+        Some(Self { origin: entry.at.origin(), ended, before, size, bad, succession })
     }
 }
 
@@ -240,7 +257,8 @@ impl Lineage {
         }
         let path = exports.find(epoch).await?.ok_or_else(|| missing(epoch))?;
         let file = BufReader::new(open_regular(&path).map_err(|error| Failure::file("read", &path, &error))?);
-        let checks = Checks { trusted: seen.key.as_ref(), since: std::slice::from_ref(&seen.note), witnesses: None };
+        let since = std::slice::from_ref(&seen.note);
+        let checks = Checks { trusted: seen.key.as_ref(), since, witnesses: None, bad: &step.bad };
         let verified = verify_export_with(file, &checks, NonZeroU64::MAX, |_| {});
         let verified = verified.map_err(|error| {
             let failure = Failure::verification(&error);
@@ -253,6 +271,12 @@ impl Lineage {
         }
         Ok(Continues { epoch, entries, key: verified.key })
     }
+}
+
+/// A range of entries, as an entry of the log says it.
+fn range(said: &Value) -> Option<Range<u64>> {
+    let number = |name: &str| said[name].as_str()?.parse::<u64>().ok();
+    Some(number("from")?..number("to")?.checked_add(1)?)
 }
 
 /// The epochs whose exports have their names in a directory.
@@ -283,6 +307,15 @@ fn missing(epoch: Epoch) -> Failure {
         "put that file back from a backup or a copy (`epochs/` of the data directory had it); or ask whoever runs the \
          server for the key that signs now, by another way than this connection, and give it with `--key`",
     )
+}
+
+/// The same where the export is kept, and its first entry is not in it.
+fn lacking(epoch: Epoch) -> Failure {
+    let message = format!(
+        "the way from what is known of the log to the key that signs now is broken: the first entries of epoch {epoch} were \
+         bad when it ended, and with them the note by which its key was named is lost"
+    );
+    verification(message).with_help(KEY_HELP)
 }
 
 /// That the log is in an earlier epoch than one that was seen.
@@ -326,12 +359,32 @@ pub(super) fn first_published(files: &dyn PublishedFiles, size: u64) -> Result<O
 }
 
 /// The first entry of an export.
-pub(super) fn first_exported(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+pub(super) enum First {
+    There(Vec<u8>),
+    /// The epoch has none.
+    None,
+    /// The export lacks it.
+    Lacking,
+}
+
+impl First {
+    pub(super) fn bytes(self) -> Option<Vec<u8>> {
+        match self {
+            Self::There(bytes) => Some(bytes),
+            Self::None | Self::Lacking => None,
+        }
+    }
+}
+
+pub(super) fn first_exported(path: &Path) -> Result<First, Failure> {
     let file = BufReader::new(open_regular(path).map_err(|error| Failure::file("read", path, &error))?);
     let mut export = ExportReader::open(file).map_err(|error| Failure::verification(&error))?;
     let mut bytes = Vec::new();
+    if export.gaps().first().is_some_and(|gap| gap.bundle == 0) {
+        return Ok(First::Lacking);
+    }
     let there = export.next_entry(&mut bytes).map_err(|error| Failure::file("read", path, &error))?;
-    Ok(there.then_some(bytes))
+    Ok(if there { First::There(bytes) } else { First::None })
 }
 
 #[cfg(test)]

@@ -513,3 +513,79 @@ async fn a_key_and_a_checkpoint_of_an_earlier_epoch_are_followed_offline() {
     bad(None, Some((&first, 3)), "the export of epoch 2 is not kept").await;
     good(5, Some(&second), None).await;
 }
+
+/// How an epoch is recorded.
+fn recorded(life: &Life) -> LogEpoch {
+    let (origin, key) = (life.key().origin().clone(), life.key().to_string());
+    LogEpoch {
+        epoch: origin.epoch.0,
+        size: life.entries.len() as u64,
+        key,
+        checkpoint: Some(life.at(life.entries.len()).note().to_owned()),
+        ended: Some(attorn_api::audit::LogEpochEnd::Restored),
+        ended_at_ms: Some(1),
+        bad_entries: Vec::new(),
+    }
+}
+
+#[tokio::test]
+async fn an_epoch_before_a_gap_is_compared_with_what_is_recorded_of_it() {
+    let (data, [first, second, third]) = three();
+    fs::remove_file(data.path().join("epochs/2.export")).unwrap();
+    let records = || vec![recorded(&first), recorded(&second)];
+    let verify = async |records| {
+        let exports = Exports::Store(data.path().to_owned(), records);
+        let found = earlier::verify(&Output::new(false), Some(&third.entries[0]), &exports).await;
+        found.map_err(|wrong| (wrong.failure.exit, wrong.failure.message))
+    };
+    let found: Vec<_> = verify(records()).await.unwrap().iter().map(|one| (one.epoch.0, one.entries, one.seen)).collect();
+    assert_eq!(found, [(2, 4, earlier::Seen::NotKept), (1, 9, earlier::Seen::Recorded)]);
+    // By its own key it is whole, and the epoch ended elsewhere, or was another's.
+    let cut = LogEpoch { checkpoint: Some(first.at(5).note().to_owned()), ..recorded(&first) };
+    let other = LogEpoch { key: second.key().to_string(), ..recorded(&first) };
+    for of_first in [cut, other, LogEpoch { checkpoint: None, ..recorded(&first) }] {
+        let said = "what is kept of epoch 1 is not of the key and the end that are recorded of it".to_owned();
+        let done = verify(vec![of_first, recorded(&second)]).await;
+        assert_eq!(done, Err((Exit::VerificationFailed, said)));
+    }
+    // What is recorded and not kept is said, of each.
+    fs::remove_file(data.path().join("epochs/1.export")).unwrap();
+    let found: Vec<_> = verify(records()).await.unwrap().iter().map(|one| (one.epoch.0, one.entries, one.seen)).collect();
+    assert_eq!(found, [(2, 4, earlier::Seen::NotKept), (1, 9, earlier::Seen::NotKept)]);
+}
+
+#[tokio::test]
+async fn entries_may_be_lacking_that_the_next_epoch_says_were_bad() {
+    let log = |bad: Value| {
+        let data = TempDir::new().unwrap();
+        let first = Life::of(1, 1, &json!({ "type": "initialised" }), 300);
+        let ended = first.at(300);
+        let begun = json!({ "type": "restored", "checkpoint": ended.note(), "succession": null, "bad_entries": bad });
+        let second = Life::of(2, 2, &begun, 4);
+        let mut tree = TreeBuilder::new();
+        for entry in &first.entries[..256] {
+            tree.push(attorn_log::tree::leaf_hash(entry)).unwrap();
+        }
+        let gap = attorn_log::Gap { bundle: 0, root: tree.root() };
+        let mut bytes = attorn_log::export_header_without(&first.key(), &ended, &[gap]).into_bytes();
+        first.entries[256..].iter().for_each(|entry| bytes.extend(entry));
+        fs::create_dir_all(data.path().join("epochs")).unwrap();
+        fs::write(data.path().join("epochs/1.export"), bytes).unwrap();
+        (data, first, second)
+    };
+    let (data, first, second) = log(json!([{ "from": "0", "to": "255" }]));
+    assert_eq!(before(&second, &data).await, Ok(vec![(1, 300, true)]));
+    let exports = Exports::Directory(data.path().to_owned());
+    let found = earlier::verify(&Output::new(false), Some(&second.entries[0]), &exports).await.ok().unwrap();
+    assert_eq!(found[0].bad.iter().map(|bad| (bad.start, bad.end)).collect::<Vec<_>>(), [(0, 256)]);
+    // What was seen of it before is compared where it can be.
+    assert_eq!(second.compare(&data, &first.seen(256)).await, Ok((1, 256)));
+    let said = second.compare(&data, &first.seen(9)).await.unwrap_err();
+    assert!(said.contains("of 9 entries, can be compared with nothing: the entries 0 to 255 were bad"), "{said}");
+    let lacking = "epoch 1: the entries 0 to 255 are not in the export: it says that they were bad when the epoch ended, and \
+                   nothing that was signed says so";
+    for bad in [json!([]), json!(null), json!([{ "from": "1", "to": "255" }]), json!([{ "from": 0, "to": 255 }])] {
+        let (data, _, second) = log(bad);
+        assert_eq!(before(&second, &data).await, Err((Some(0), lacking.to_owned())));
+    }
+}

@@ -50,7 +50,7 @@ impl Exported {
     /// Its first entry, which the verifier hashes, or has.
     fn first(&self) -> Result<Option<Vec<u8>>, Failure> {
         match self {
-            Self::File(path) => lineage::first_exported(path),
+            Self::File(path) => Ok(lineage::first_exported(path)?.bytes()),
             // Of the tile with it only the width follows from the size.
             Self::Directory { files, .. } => lineage::first_published(files, super::size(files)?),
         }

@@ -1,14 +1,17 @@
 //! What came of a verification, for people and for programs.
 
 use std::io::ErrorKind;
+use std::ops::Range;
 use std::path::Path;
 
+use attorn_api::audit::EntryRange;
 use attorn_log::{
     CheckpointVerifier, EXPORT_MAGIC, QuorumError, RECEIPT_MAGIC, Receipt, Trust, Verified, VerifyError, WitnessPolicy,
     Witnessed,
 };
 use serde_json::json;
 
+use super::super::epochs::said;
 use super::earlier::{Earlier, Seen};
 use super::lineage::Continues;
 use crate::exit::Exit;
@@ -111,23 +114,33 @@ pub(super) fn report(
     if let Some(Continues { epoch, entries, .. }) = continues {
         output.line(format!("continues epoch {epoch}, which still has the {entries} entries that were seen of it"));
     }
-    for Earlier { epoch, entries, .. } in earlier.iter().filter(|one| one.seen == Seen::Whole) {
-        output.line(format!("{:<9} its {entries} entries are as they were signed", format!("epoch {epoch}")));
+    for Earlier { epoch, entries, bad, .. } in earlier.iter().filter(|one| one.seen == Seen::Whole) {
+        let but = if bad.is_empty() { "" } else { ", but for those that were bad when it ended" };
+        output.line(format!("{:<9} its {entries} entries are as they were signed{but}", format!("epoch {epoch}")));
     }
     if !witnesses.is_empty() {
         output.line(format!("witnesses {}", witnesses.join(", ")));
     }
-    if let Some(Earlier { epoch, entries, .. }) = earlier.iter().find(|one| one.seen == Seen::NotKept) {
+    for Earlier { epoch, entries, .. } in earlier.iter().filter(|one| one.seen == Seen::NotKept) {
         output.note(format!(
             "epoch {epoch} was not checked: its {entries} entries are not kept here (`{epoch}.export`), and which epoch \
              was before it only they tell"
         ));
     }
+    for Earlier { epoch, entries, .. } in earlier.iter().filter(|one| one.seen == Seen::Recorded) {
+        output.note(format!(
+            "epoch {epoch} is not connected with this log, as what a later one began with is not kept: its {entries} entries \
+             are as what is recorded of it says"
+        ));
+    }
     for Earlier { epoch, entries, .. } in earlier.iter().filter(|one| one.seen == Seen::Alone) {
         output.note(format!(
-            "epoch {epoch} is not connected with this log, as a later one is not kept: its {entries} entries are as the \
-             key in its own file signed them"
+            "epoch {epoch} is not connected with this log, as what a later one began with is not kept: its {entries} entries \
+             are as the key in its own file signed them"
         ));
+    }
+    for Earlier { epoch, bad, .. } in earlier.iter().filter(|one| !one.bad.is_empty()) {
+        output.note(were_bad(epoch.0, bad));
     }
     if let Some(caution) = believed.caution() {
         output.note(caution);
@@ -138,11 +151,24 @@ pub(super) fn report(
     Ok(Exit::Done)
 }
 
+/// That entries of an earlier epoch are lacking, and were not altered since.
+pub(super) fn were_bad(epoch: u64, bad: &[Range<u64>]) -> String {
+    let ranges: Vec<_> = bad.iter().map(|range| EntryRange { from: range.start, to: range.end - 1 }).collect();
+    format!("{} of epoch {epoch} were bad when it ended, and are not kept", said(&ranges))
+}
+
 fn in_json(one: &Earlier) -> serde_json::Value {
     let (checked, alone) = (one.seen == Seen::Whole, one.seen == Seen::Alone);
     let mut members = json!({ "epoch": one.epoch.0, "entries": one.entries, "checked": checked });
     if alone {
         members["alone"] = true.into();
+    }
+    if one.seen == Seen::Recorded {
+        members["recorded"] = true.into();
+    }
+    if !one.bad.is_empty() {
+        let bad = one.bad.iter().map(|range| json!({ "from": range.start, "to": range.end - 1 }));
+        members["bad_entries"] = bad.collect();
     }
     members
 }
@@ -216,6 +242,10 @@ fn unverified(error: &VerifyError) -> Failure {
         VerifyError::Since(_) => failure.with_help(
             "was the checkpoint of another log given? If not, and it is as it was kept, this is not the log that you \
              have seen: keep both, they are evidence",
+        ),
+        VerifyError::Lacking { .. } => failure.with_help(
+            "the first entry of the next epoch says which entries were bad: verify the log that goes on from this one (`attorn \
+             audit verify`, or `--dir` of a whole export), which verifies this file with it",
         ),
         VerifyError::Witnesses(QuorumError::NotMet { .. }) => failure.with_help(
             "does the policy name the witnesses of this log? If so, ask whoever runs it why they did not cosign it: a \

@@ -14,6 +14,7 @@ use attorn_api::replays::{HistoryPage, HistoryRequest, SetBase, WantedSet};
 use attorn_core::{ActionPattern, AgentId};
 use clap::Args;
 
+use crate::commands::audit::epochs::damaged_entries;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::operator_client::OperatorClient;
@@ -105,7 +106,7 @@ pub(super) async fn run(
     for life in lives {
         let (epoch, size) = (life.epoch, life.entries.end);
         let parts = Mutex::new(parts(life.entries));
-        let walk = Walk { client, request: &request, query: life.query, progress: &progress, sum: &sum };
+        let walk = Walk { client, request: &request, epoch, query: life.query, progress: &progress, sum: &sum };
         let done = tokio::try_join!(walk.parts(&parts), walk.parts(&parts), walk.parts(&parts), walk.parts(&parts));
         match (done, epoch) {
             (Err(failure), Some(epoch)) if failure.code == Some(ProblemCode::NotFound) => {
@@ -115,8 +116,11 @@ pub(super) async fn run(
         }
     }
     progress.end();
-    sum.into_inner().unwrap_or_else(PoisonError::into_inner).print(output, &request, &not_reached)?;
-    Ok(Exit::Done)
+    let sum = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
+    sum.print(output, &request, &not_reached)?;
+    // What can be read was said; that there is more is a failure all the same.
+    sum.damaged().iter().for_each(|(epoch, damaged)| damaged_entries(*epoch, damaged).print());
+    Ok(if sum.damaged().is_empty() { Exit::Done } else { Exit::VerificationFailed })
 }
 
 /// Entries of one epoch of the log that are to be looked at.
@@ -164,6 +168,8 @@ fn parts(all: Range<u64>) -> VecDeque<Range<u64>> {
 struct Walk<'a> {
     client: &'a OperatorClient,
     request: &'a HistoryRequest,
+    /// None for the one that the log is in.
+    epoch: Option<u64>,
     /// Which decisions, beside where they stand.
     query: String,
     progress: &'a Progress,
@@ -194,7 +200,7 @@ impl Walk<'_> {
                 Err(failure) => return Err(failure),
             };
             let (decisions, next) = (page.decisions, page.next);
-            self.sum.lock().unwrap_or_else(PoisonError::into_inner).add(page);
+            self.sum.lock().unwrap_or_else(PoisonError::into_inner).add(page, self.epoch);
             let to = next.unwrap_or(part.end);
             self.progress.step(to.saturating_sub(from), decisions);
             match next {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use attorn_api::audit::EarlierEpoch;
+use attorn_api::audit::{DamagedEntries, EarlierEpoch};
 use attorn_api::decisions::DecisionKind;
 use attorn_api::replays::{HistoryPage, HistoryRequest, Undecidable};
 use serde_json::{Value, json};
@@ -57,18 +57,25 @@ pub(super) struct Sum {
     /// By why, and by what is lacking.
     undecidable: BTreeMap<(Undecidable, String), (u64, String)>,
     set_digests: [Option<String>; 2],
+    /// By epoch: entries that nobody can read.
+    damaged: BTreeMap<u64, DamagedEntries>,
 }
 
 /// So many different lacks are told apart; what is beyond is counted with the others of its kind.
 const LACKS_MAX: usize = 1_000;
 
 impl Sum {
-    pub(super) fn add(&mut self, page: HistoryPage) {
+    /// Take in a page of an earlier epoch, or of the one that the log is in.
+    pub(super) fn add(&mut self, page: HistoryPage, epoch: Option<u64>) {
         self.decisions += page.decisions;
         self.same += page.same;
         self.same_otherwise += page.same_otherwise;
         self.before_policies += page.before_policies;
         self.set_digests = page.set_digests;
+        if let (Some(epoch), Some(more)) = (epoch, page.damaged) {
+            let known = self.damaged.remove(&epoch);
+            self.damaged.insert(epoch, known.map_or_else(|| more.clone(), |known| known.and(more.clone())));
+        }
         for one in page.changed {
             let key = (word(one.a.decision), word(one.b.decision), one.agent, one.action);
             self.changed.entry(key).or_insert((0, one.decision_id)).0 += 1;
@@ -78,6 +85,11 @@ impl Sum {
             let what = if known || self.undecidable.len() < LACKS_MAX { one.what } else { "others".to_owned() };
             self.undecidable.entry((one.why, what)).or_insert((0, one.decision_id)).0 += 1;
         }
+    }
+
+    /// The entries that nobody can read, by epoch.
+    pub(super) const fn damaged(&self) -> &BTreeMap<u64, DamagedEntries> {
+        &self.damaged
     }
 
     /// How many are this and would be that.
@@ -161,6 +173,7 @@ impl Sum {
             "changed": changed.collect::<Vec<_>>(),
             "undecidable": undecidable.collect::<Vec<_>>(),
             "not_reached": earlier,
+            "damaged": self.damaged,
         })
     }
 }
@@ -184,8 +197,8 @@ mod tests {
         let one = |id: &str, agent: &str, a: &str, b: &str| json!({ "decision_id": id, "agent": agent, "action": "x.y", "a": said(a), "b": said(b) });
         let lack = |id: &str| json!({ "decision_id": id, "agent": "bot", "action": "x.y", "why": "fact_not_recorded", "what": "f/1" });
         let mut sum = Sum::default();
-        sum.add(page(&[one("1", "bot", "allow", "deny"), one("2", "bob", "allow", "deny")], &[lack("3")]));
-        sum.add(page(&[one("4", "bot", "allow", "deny"), one("5", "bot", "deny", "allow")], &[lack("6")]));
+        sum.add(page(&[one("1", "bot", "allow", "deny"), one("2", "bob", "allow", "deny")], &[lack("3")]), None);
+        sum.add(page(&[one("4", "bot", "allow", "deny"), one("5", "bot", "deny", "allow")], &[lack("6")]), None);
         assert_eq!(sum.kinds(), [("allow", "deny", 3), ("deny", "allow", 1)]);
         let changed: Vec<_> = sum.changed.values().cloned().collect();
         assert_eq!(changed, [(1, "2".to_owned()), (2, "1".to_owned()), (1, "5".to_owned())]);
@@ -194,11 +207,22 @@ mod tests {
     }
 
     #[test]
+    fn entries_that_nobody_can_read_are_counted_by_epoch() {
+        let mut sum = Sum::default();
+        for (epoch, count, first) in [(1, 2, 90), (1, 1, 14), (1, 1, 400), (2, 5, 0)] {
+            let damaged = DamagedEntries { count, first, why: format!("entry {first}"), help: None };
+            sum.add(HistoryPage { damaged: Some(damaged), ..page(&[], &[]) }, Some(epoch));
+        }
+        let found: Vec<_> = sum.damaged().iter().map(|(epoch, one)| (*epoch, one.count, one.first, &*one.why)).collect();
+        assert_eq!(found, [(1, 4, 14, "entry 14"), (2, 5, 0, "entry 0")]);
+    }
+
+    #[test]
     fn what_is_lacking_is_told_apart_up_to_a_limit() {
         let mut sum = Sum::default();
         for n in 0..LACKS_MAX + 10 {
             let lack = json!({ "decision_id": "1", "agent": "bot", "action": "x.y", "why": "fact_not_recorded", "what": n.to_string() });
-            sum.add(page(&[], &[lack]));
+            sum.add(page(&[], &[lack]), None);
         }
         assert_eq!(sum.undecidable.len(), LACKS_MAX + 1);
         assert_eq!(sum.undecidable[&(Undecidable::FactNotRecorded, "others".to_owned())].0, 10);
