@@ -76,6 +76,7 @@ impl Failure {
         let failure = Self::file("write", path, error);
         match error.kind() {
             ErrorKind::AlreadyExists => failure.with_help(NOT_OVERWRITTEN_HELP),
+            ErrorKind::NotFound => failure.with_help("the directory that it goes into has to be there"),
             _ => failure,
         }
     }

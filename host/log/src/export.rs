@@ -84,9 +84,13 @@ pub fn export_header(key: &CheckpointVerifier, checkpoint: &SignedCheckpoint) ->
 /// The same for an export that lacks these bundles, in their order.
 #[must_use]
 pub fn export_header_without(key: &CheckpointVerifier, checkpoint: &SignedCheckpoint, gaps: &[Gap]) -> String {
-    let lacking: String = gaps.iter().map(|gap| format!("{gap}\n")).collect();
     // A note ends in a newline of its own.
-    format!("{EXPORT_MAGIC}\n{KEY}{key}\n{}{lacking}{ENTRIES}\n", checkpoint.note())
+    let mut header = format!("{EXPORT_MAGIC}\n{KEY}{key}\n{}", checkpoint.note());
+    for line in gaps.iter().map(Gap::to_string).chain([ENTRIES.to_owned()]) {
+        header.push_str(&line);
+        header.push('\n');
+    }
+    header
 }
 
 /// An export that is read entry by entry and believed: for whoever wrote it. Anybody else verifies it

@@ -259,7 +259,8 @@ fn new_directory(path: &Path) -> Result<(), Failure> {
     crate::private::create_dir_all(path).map_err(|error| Failure::new_file(path, &error))?;
     match std::fs::read_dir(path).map_err(fail)?.next() {
         None => Ok(()),
-        Some(_) => Err(Failure::new_file(path, &std::io::ErrorKind::AlreadyExists.into())),
+        Some(_) => Err(Failure::new(format!("`{}` is there already, and not empty", path.display()))
+            .with_help("what is there is never overwritten: name another directory, or move that one away")),
     }
 }
 

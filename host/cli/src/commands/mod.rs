@@ -68,7 +68,7 @@ pub(crate) enum Command {
     /// Who vouches for users
     #[command(subcommand)]
     Provider(provider::Provider),
-    /// What signs tokens
+    /// What signs tokens, and what signs the audit log
     #[command(subcommand)]
     Key(key::Key),
     /// Who vouches for workloads by SVIDs

@@ -62,7 +62,12 @@ impl Failure {
 
     /// "Not there" and "not yours" look alike.
     pub(crate) fn not_found(what: &str, id: impl std::fmt::Display) -> Self {
-        Self::of(ProblemCode::NotFound, format!("there is no {what} `{id}`"))
+        let failure = Self::of(ProblemCode::NotFound, format!("there is no {what} `{id}`"));
+        match what {
+            "entry" => failure.with_help("`attorn audit list --newest` shows the last ones, `attorn audit epochs` how many there are"),
+            "epoch" => failure.with_help("`attorn audit epochs` lists them"),
+            _ => failure,
+        }
     }
 }
 

@@ -56,7 +56,9 @@ impl Directory {
 
     /// What somebody says is an export. Where nothing of one is there, it was said by mistake, and nothing is verified.
     pub(super) fn exported(root: PathBuf) -> Result<Self, Failure> {
-        let found = fs::metadata(&root).map_err(|error| Failure::file("read", &root, &error))?;
+        let found = fs::metadata(&root).map_err(|error| {
+            Failure::file("read", &root, &error).with_help("`attorn audit export --dir` makes an export")
+        })?;
         let there = |name: &str| root.join(name).exists();
         let (what, help) = if !found.is_dir() {
             ("is no directory", "`--file` verifies an export that is one file, `--receipt` a receipt")

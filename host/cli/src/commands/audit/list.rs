@@ -44,7 +44,7 @@ impl List {
         let (list, client) = (self.with_epoch()?, context.operator()?);
         list.from.of_this_log(&client).await?;
         let found = list.found(&client).await?;
-        let exit = print(&context.output, &found, list.epoch)?;
+        let exit = print(&context.output, &found, (list.epoch, list.from.index))?;
         let (Some(epoch), Some(damaged)) = (list.epoch, &found.damaged) else { return Ok(exit) };
         // What can be read was printed; that there is more is a failure all the same.
         let failure = damaged_entries(epoch, damaged);
@@ -56,7 +56,8 @@ impl List {
     fn with_epoch(mut self) -> Result<Self, Failure> {
         let Some(epoch) = self.from.epoch else { return Ok(self) };
         if self.epoch.replace(epoch).is_some_and(|other| other != epoch) {
-            return Err(Failure::usage(format!("`--from` is of epoch {epoch}, and `--epoch` is another")));
+            return Err(Failure::usage(format!("`--from` is of epoch {epoch}, and `--epoch` is another"))
+                .with_help("leave `--epoch` out: the entry says which it is"));
         }
         if self.newest || self.after.is_some() {
             return Err(Failure::usage("entries of one epoch are listed from the oldest on, and go on with `--from`"));
@@ -100,7 +101,7 @@ impl List {
     }
 }
 
-fn print(output: &Output, list: &EntryList, epoch: Option<u64>) -> Result<Exit, Failure> {
+fn print(output: &Output, list: &EntryList, (epoch, from): (Option<u64>, u64)) -> Result<Exit, Failure> {
     if output.json {
         return output.json(list).map(|()| Exit::Done);
     }
@@ -113,6 +114,10 @@ fn print(output: &Output, list: &EntryList, epoch: Option<u64>) -> Result<Exit, 
         let of = epoch.map_or_else(|| "the log".to_owned(), |epoch| format!("epoch {epoch}"));
         let next = named(&next.to_string());
         output.note(format!("{of} has {} entries; there is more: `--from {next}`", list.size));
+    }
+    if list.entries.is_empty() && from >= list.size {
+        let of = epoch.map_or_else(|| "the log".to_owned(), |epoch| format!("epoch {epoch}"));
+        output.note(format!("{of} has {} entries, and so none from entry {} on", list.size, named(&from.to_string())));
     }
     if let Some(cursor) = &list.cursor {
         output.note(format!("there may be more: `--after {cursor}`, with the same filters"));

@@ -128,10 +128,11 @@ impl Verify {
 
     fn policy(&self) -> Result<Option<WitnessPolicy>, Failure> {
         let Some(path) = &self.policy else { return Ok(None) };
-        let text = read_text(path, WitnessPolicy::BYTES_MAX as u64)?;
-        let policy = text
-            .parse()
-            .map_err(|error: attorn_log::PolicyError| Failure::usage(format!("`{}`: {error}", path.display())));
+        let help = "it names witnesses and how many are enough, as c2sp.org/tlog-policy has it";
+        let text = read_text(path, WitnessPolicy::BYTES_MAX as u64).map_err(|failure| failure.with_help(help))?;
+        let policy = text.parse().map_err(|error: attorn_log::PolicyError| {
+            Failure::usage(format!("`{}`: {error}", path.display())).with_help(help)
+        });
         policy.map(Some)
     }
 }
@@ -280,7 +281,9 @@ fn published(output: &Output, files: &dyn PublishedFiles, checks: &Checks<'_>) -
 }
 
 fn export(output: &Output, path: &Path, checks: &Checks<'_>) -> Result<Result<Verified, VerifyError>, Failure> {
-    let fail = |error: std::io::Error| Failure::file("read", path, &error);
+    let fail = |error: std::io::Error| {
+        Failure::file("read", path, &error).with_help("`attorn audit export --out FILE` makes an export")
+    };
     if path.is_dir() {
         return Err(Failure::usage(format!("`{}` is a directory", path.display()))
             .with_help("`--dir` verifies an export that is a directory"));
@@ -315,7 +318,8 @@ fn key(text: &str) -> Result<CheckpointVerifier, Failure> {
 
 /// A checkpoint that was kept. What is plainly none was named by mistake.
 fn note(path: &Path) -> Result<String, Failure> {
-    let text = read_text(path, SignedCheckpoint::NOTE_BYTES_MAX as u64)?;
+    let text = read_text(path, SignedCheckpoint::NOTE_BYTES_MAX as u64);
+    let text = text.map_err(|failure| failure.with_help("`attorn audit checkpoint` prints one, to be kept as it is"))?;
     let mut lines = text.lines();
     let is_one = lines.next().is_some_and(|line| line.parse::<Origin>().is_ok())
         && lines.next().is_some_and(|line| line.parse::<u64>().is_ok());

@@ -185,7 +185,7 @@ pub(super) fn receipt(
     policy: Option<&WitnessPolicy>,
 ) -> Result<Exit, Failure> {
     let bytes_max = u64::try_from(Receipt::BYTES_MAX).unwrap_or(u64::MAX);
-    let text = read_text(path, bytes_max)?;
+    let text = read_text(path, bytes_max).map_err(|failure| failure.with_help("`attorn audit receipt` gets one"))?;
     if !text.starts_with(RECEIPT_MAGIC) {
         let is_export = text.starts_with(EXPORT_MAGIC);
         let (what, help) = if is_export {
