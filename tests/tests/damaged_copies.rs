@@ -255,7 +255,10 @@ async fn entries_that_cannot_be_read_keep_nobody_from_restoring_or_from_a_new_ke
     assert_eq!(rotated["bad_entries"], json!([{ "from": 0, "to": 255 }]), "{rotated}");
     let export = rotated["earlier_export"].as_str().unwrap();
     let (code, said) = stage.audit(&["verify", "--file", export, "--key", text(&key)]);
-    assert!(code == Some(5) && said.contains(lacking) && said.contains("\nhelp: the first entry of the next epoch"), "{said}");
+    assert!(
+        code == Some(5) && said.contains(lacking) && said.contains("\nhelp: the first entry of the next epoch"),
+        "{said}"
+    );
     // It is a server like any other, and what was lost then is no fault of its backups.
     let process = stage.start().await;
     assert_eq!(stage.cast.bot.decide(&ask()).await.decision, DecisionKind::Allow);

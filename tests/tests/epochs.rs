@@ -425,10 +425,7 @@ async fn an_entry_of_an_earlier_epoch_that_was_altered_is_not_shown() {
     altered[line(index)] = altered[line(index)].replacen("support-bot", "support-bat", 1);
     fs::write(&path, altered.concat()).unwrap();
     let named = format!("`epochs/1.export` is not what the log signed: entry {index} was changed");
-    for route in [
-        format!("epochs/1/entries/{index}"),
-        format!("epochs/1/entries/{index}/receipt"),
-    ] {
+    for route in [format!("epochs/1/entries/{index}"), format!("epochs/1/entries/{index}/receipt")] {
         let problem = get(&route).await.refused(500, "log_damaged");
         assert_eq!(problem.detail, named, "{route}");
         assert!(problem.help.unwrap().contains("from a backup"));

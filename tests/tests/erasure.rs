@@ -428,8 +428,7 @@ async fn a_backup_from_before_an_erasure_gives_nothing_back_without_the_keys() {
     // Without the keys, and with an old copy of them: what is known beside the keys is that the user was erased.
     for (name, keys) in [("without", None), ("with", Some(copy.as_path()))] {
         config.data_dir = outside.path().join(name);
-        let restored =
-            Box::pin(attorn_server::restore::restore(&config, &backup, keys, WHOLE)).await.unwrap();
+        let restored = Box::pin(attorn_server::restore::restore(&config, &backup, keys, WHOLE)).await.unwrap();
         assert_eq!((restored.ended.users, restored.user_keys), (1, keys.map(|_| 0)), "{name}");
         assert!(!key_file(&scene, user).exists());
         assert_eq!(found_in(&config.data_dir, MARK.as_bytes()), Vec::<PathBuf>::new());
@@ -450,8 +449,7 @@ async fn a_backup_from_before_an_erasure_gives_nothing_back_without_the_keys() {
     // All keys were lost with all that was known of erasures: then whoever is in the old copy comes back.
     config.data_dir = outside.path().join("lost");
     config.user_keys = outside.path().join("other-keys");
-    let restored =
-        Box::pin(attorn_server::restore::restore(&config, &backup, Some(&copy), WHOLE)).await.unwrap();
+    let restored = Box::pin(attorn_server::restore::restore(&config, &backup, Some(&copy), WHOLE)).await.unwrap();
     assert_eq!((restored.ended.users, restored.user_keys), (0, Some(2)));
     // A restore that was cut off has left half of one, and the next one puts all of it there, or says that it is none.
     let file = config.user_keys.join(&alice[alice.len() - 2..]).join(format!("{alice}.key"));
@@ -460,8 +458,7 @@ async fn a_backup_from_before_an_erasure_gives_nothing_back_without_the_keys() {
         std::fs::write(&file, &whole[..20]).unwrap();
         std::fs::write(copy.join(&alice[alice.len() - 2..]).join(file.file_name().unwrap()), of_copy).unwrap();
         config.data_dir = outside.path().join(name);
-        let restored =
-            Box::pin(attorn_server::restore::restore(&config, &backup, Some(&copy), WHOLE)).await.unwrap();
+        let restored = Box::pin(attorn_server::restore::restore(&config, &backup, Some(&copy), WHOLE)).await.unwrap();
         let is_whole = name == "half";
         assert_eq!((restored.user_keys, restored.users_without_key), (Some(u64::from(is_whole)), u64::from(!is_whole)));
         assert_eq!(restored.bad_user_keys.len(), if is_whole { 0 } else { 2 }, "{:?}", restored.bad_user_keys);
@@ -472,8 +469,7 @@ async fn a_backup_from_before_an_erasure_gives_nothing_back_without_the_keys() {
     attorn_server::copy_user_keys(&home(&scene).join("user-keys"), &newer, None).unwrap();
     config.data_dir = outside.path().join("newer-data");
     config.user_keys = outside.path().join("newest-keys");
-    let restored =
-        Box::pin(attorn_server::restore::restore(&config, &backup, Some(&newer), WHOLE)).await.unwrap();
+    let restored = Box::pin(attorn_server::restore::restore(&config, &backup, Some(&newer), WHOLE)).await.unwrap();
     assert_eq!((restored.ended.users, restored.user_keys), (1, Some(1)));
 }
 

@@ -114,9 +114,14 @@ fn about_entries() -> Vec<Mistake> {
     let not_there = "No such file or directory";
     vec![
         mistake("audit receipt x", 2, "neither an entry (an index", ""),
-        mistake("audit receipt 99999", 1, "there is no entry `99999`", ""),
-        mistake("audit show 99999", 1, "there is no entry `99999`", ""),
-        mistake("audit show 9/0", 1, "there is no", ""),
+        mistake("audit receipt 99999", 1, "there is no entry `99999`", "`attorn audit list --newest` shows"),
+        mistake("audit show 99999", 1, "there is no entry `99999`", "`attorn audit list --newest` shows"),
+        mistake("audit show 9/0", 1, "there is no", "`attorn audit epochs` lists them"),
+        mistake("audit verify --dir nothing", 1, not_there, "`attorn audit export --dir` makes"),
+        mistake("audit verify --file nothing", 1, not_there, "`attorn audit export --out FILE` makes"),
+        mistake("audit verify --since nothing", 1, not_there, "`attorn audit checkpoint` prints one"),
+        mistake("audit list --from 1/2 --epoch 3", 2, "`--epoch` is another", "leave `--epoch` out"),
+        mistake("audit export --out nothing/log.export", 1, not_there, "has to be there"),
         mistake("audit receipt dec_0123456789abcdef0123456789abcdef", 1, "there is no decision", ""),
         mistake("audit replay dec_0123456789abcdef0123456789abcdef", 1, "there is no decision", ""),
         mistake("audit checkpoint --wait witnessed", 1, "no witnesses are configured", "or wait for `checkpointed`"),

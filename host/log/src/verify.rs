@@ -18,12 +18,6 @@
 //!
 //! With several changes close together the entry named may be the one before the first changed.
 //!
-//! # Entries that are lacking
-//!
-//! An export may lack bundles that were damaged when its epoch ended. It has the roots over them, and whoever verifies
-//! says which entries may be lacking ([`Checks::bad`]); all others are as they were signed if the whole tree is. The
-//! first entry after such a bundle is taken to carry the link that nobody has any more: what it says is in the tree.
-//!
 //! # Earlier checkpoints
 //!
 //! Each must be of the tree as it stood at its size. Where the newest is right and an earlier one is not, the log
@@ -33,20 +27,21 @@
 use std::collections::VecDeque;
 use std::io::BufRead;
 use std::num::NonZeroU64;
-use std::ops::Range;
 
 use crate::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::entry::{Entry, EntryError, Link};
-use crate::export::{Gap, Header, Read, read_entry};
+use crate::export::{Header, Read, read_entry};
 use crate::key::CheckpointVerifier;
-use crate::policy::{WitnessPolicy, Witnessed};
 use crate::tree::{Hash, NodeId, TreeBuilder, leaf_hash};
 
 mod bundle;
+mod checks;
 mod error;
+mod lacking;
 mod published;
 
 pub use bundle::verify_bundle;
+pub use checks::{Checks, Trust, Verified};
 pub use error::VerifyError;
 pub use published::{PublishedFiles, verify_published};
 
@@ -160,29 +155,6 @@ impl Verifier {
     #[must_use]
     pub const fn index(&self) -> u64 {
         self.begin + self.tree.size()
-    }
-
-    /// Go on after a bundle of entries that are lacking, of which the root is known. An earlier checkpoint that ends among
-    /// them can be compared with nothing.
-    pub fn pass_over(mut self, gap: &Gap) -> Result<Self, VerifyError> {
-        let index = self.index();
-        self.new_nodes.clear();
-        if let Some(doubt) = &self.doubt {
-            let error = self.settle(doubt, None);
-            return Err(blame(self.parted, error));
-        }
-        let Range { start, end } = gap.entries();
-        if start != index || end > self.checkpoint.size {
-            return Err(VerifyError::Surplus { index });
-        }
-        self.new_nodes = self.tree.push_subtree(Gap::LEVEL, gap.root).map_err(|_| VerifyError::Surplus { index })?;
-        self.head = None;
-        self.lacking.get_or_insert(start);
-        if let Some(&(size, _)) = self.earlier.front().filter(|(size, _)| *size < end) {
-            return Err(VerifyError::Uncompared { size, index, last: end - 1 });
-        }
-        self.pass_earlier();
-        Ok(self)
     }
 
     /// Take the bytes of the next entry.
@@ -309,99 +281,6 @@ fn blame(parted: Option<u64>, error: VerifyError) -> VerifyError {
     }
 }
 
-/// What a log is compared with beside itself.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Checks<'a> {
-    /// The key that is trusted. Without one, the key in the file is taken, and [`Verified::trust`] says so.
-    pub trusted: Option<&'a CheckpointVerifier>,
-    /// Checkpoints that were seen earlier, each a signed note. The log has to continue every one of them.
-    pub since: &'a [String],
-    /// Whose cosignatures the newest checkpoint has to have.
-    pub witnesses: Option<&'a WitnessPolicy>,
-    /// Which entries an export may lack: those that were bad when its epoch ended, as something else says that can be
-    /// relied on.
-    pub bad: &'a [Range<u64>],
-}
-
-/// What came of the checks before the first entry is read.
-struct Begun {
-    key: CheckpointVerifier,
-    trust: Trust,
-    checkpoint: SignedCheckpoint,
-    since: Vec<SignedCheckpoint>,
-}
-
-impl Checks<'_> {
-    fn begin(&self, key: &str, note: &[u8]) -> Result<Begun, VerifyError> {
-        let key: CheckpointVerifier = key.parse().map_err(VerifyError::Key)?;
-        if self.trusted.is_some_and(|trusted| *trusted != key) {
-            return Err(VerifyError::UnknownKey { found: Box::new(key) });
-        }
-        let trust = if self.trusted.is_some() { Trust::Given } else { Trust::FromFile };
-        let checkpoint = key.verify(note).map_err(VerifyError::Checkpoint)?;
-        let since = self.since.iter().map(|note| key.verify(note.as_bytes())).collect::<Result<_, _>>();
-        let since = since.map_err(VerifyError::Since)?;
-        Ok(Begun { key, trust, checkpoint, since })
-    }
-}
-
-impl Begun {
-    fn verified(
-        self,
-        (head, lacking): (Option<Link>, Vec<Range<u64>>),
-        earlier: u64,
-        checks: &Checks<'_>,
-    ) -> Result<Verified, VerifyError> {
-        let Self { key, trust, checkpoint, since } = self;
-        let witnessed = checks.witnesses.map(|policy| policy.check(&checkpoint)).transpose();
-        Ok(Verified {
-            entries: checkpoint.checkpoint().size,
-            witnessed: witnessed.map_err(VerifyError::Witnesses)?,
-            since: since.iter().map(|since| since.checkpoint().size).max(),
-            checkpoint,
-            key,
-            trust,
-            head,
-            lacking,
-            earlier,
-        })
-    }
-}
-
-/// Why the key of a verified export is believed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trust {
-    /// The caller brought it.
-    Given,
-    /// It stands in the file. Whoever wrote the file chose it, so this shows that the file is whole,
-    /// and not whose log it is.
-    FromFile,
-}
-
-/// An export in which everything is as it was signed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verified {
-    /// How many entries there are.
-    pub entries: u64,
-    /// The checkpoint that they make.
-    pub checkpoint: SignedCheckpoint,
-    /// The key that signed it.
-    pub key: CheckpointVerifier,
-    /// Why that key is believed.
-    pub trust: Trust,
-    /// The link of the last entry; none if it is lacking.
-    pub head: Option<Link>,
-    /// Which entries are lacking, as they were bad when the epoch ended. All others are as they were signed.
-    pub lacking: Vec<Range<u64>>,
-    /// How many earlier checkpoints came with it, all of which it continues.
-    pub earlier: u64,
-    /// How many entries the checkpoint counted that it was compared with, the largest of several. Without one, and without witnesses,
-    /// nothing shows that the end was not cut.
-    pub since: Option<u64>,
-    /// Who cosigned the newest checkpoint, if that was asked.
-    pub witnessed: Option<Witnessed>,
-}
-
 /// How far a verification has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
@@ -427,7 +306,7 @@ pub fn verify_export_with(
     let header = Header::read(&mut reader)?;
     let begun = checks.begin(&header.key, header.note.as_bytes())?;
     let size = begun.checkpoint.checkpoint().size;
-    let lacking = lacking(&header.gaps, checks.bad)?;
+    let lacking = lacking::among(&header.gaps, checks.bad)?;
     let mut verifier = Verifier::continuing(&begun.checkpoint, &begun.since)?;
     let (mut gaps, mut bytes) = (header.gaps.iter().peekable(), Vec::new());
     loop {
@@ -449,25 +328,6 @@ pub fn verify_export_with(
     begun.verified((head, lacking), 0, checks)
 }
 
-/// The entries that an export lacks, all of which have to be among those that may.
-fn lacking(gaps: &[Gap], may: &[Range<u64>]) -> Result<Vec<Range<u64>>, VerifyError> {
-    let mut lacking = Vec::<Range<u64>>::new();
-    for Range { start, end } in gaps.iter().map(Gap::entries) {
-        match lacking.last_mut().filter(|last| last.end == start) {
-            Some(last) => last.end = end,
-            None => lacking.push(start..end),
-        }
-    }
-    match lacking.iter().find(|one| !may.iter().any(|may| may.start <= one.start && one.end <= may.end)) {
-        Some(one) => Err(VerifyError::Lacking { index: one.start, last: one.end - 1 }),
-        None => Ok(lacking),
-    }
-}
-
 #[cfg(test)]
 #[path = "verify_tests.rs"]
 mod tests;
-
-#[cfg(test)]
-#[path = "verify/lacking_tests.rs"]
-mod lacking_tests;

@@ -12,6 +12,8 @@
 //!
 //! Whether anything that was granted ends with the epoch is not decided here.
 
+mod bad;
+mod error;
 pub(crate) mod index;
 pub(crate) mod kept;
 
@@ -27,15 +29,18 @@ use attorn_log::{
     verify_export_with,
 };
 use attorn_store::records::{EpochEnd, KeyMaterialRecord, LogEpochRecord, Record as _};
-use attorn_store::{BadBlob, BadBundle, Batch, Key, KeyPrefix, KeyPurpose, PAGE_ITEMS_MAX, Store};
+use attorn_store::{BadBundle, Batch, Key, KeyPrefix, KeyPurpose, PAGE_ITEMS_MAX, Store};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use crate::high_water::HighWaterError;
 use crate::http::failure::{Failure, causes};
 use crate::keys;
-use crate::run::ServeError;
 use kept::KeptError;
+
+pub use bad::BadEntries;
+use bad::in_entry;
+pub(crate) use bad::ranges;
+pub use error::EpochError;
 
 /// Where the logs of earlier epochs are, within the data directory.
 const EPOCHS: &str = "epochs";
@@ -46,230 +51,6 @@ pub(crate) const PLAIN: [&str; 3] = ["blobs", EPOCHS, "log"];
 const UNFINISHED: &str = "tmp";
 /// How many entries are exported at a time.
 const EXPORTED_AT_ONCE: usize = 256;
-/// How many ranges of bad entries one entry of the log can name.
-const BAD_RANGES_MAX: usize = 1_000;
-/// How many bad files a message names.
-const FILES_NAMED_MAX: usize = 16;
-
-/// What to do where entries of the epoch that ends are in files that are damaged or missing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BadEntries {
-    /// End no epoch.
-    Refused,
-    /// Go on without them, and say so in the log.
-    Accepted,
-}
-
-impl BadEntries {
-    /// See whether an epoch may end whose entries these files should have.
-    pub(crate) fn allow(self, bad: &[BadBundle]) -> Result<(), EpochError> {
-        let ranges = ranges(bad);
-        if ranges.len() > BAD_RANGES_MAX || bad.len() > Gap::COUNT_MAX {
-            return Err(EpochError::TooManyBad { files: bad.len(), ranges: ranges.len() });
-        }
-        if self == Self::Accepted || bad.is_empty() {
-            return Ok(());
-        }
-        let named: Vec<_> = bad.iter().take(FILES_NAMED_MAX).map(BadBundle::what).collect();
-        let more = bad.len().saturating_sub(FILES_NAMED_MAX);
-        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-        let files = format!("{}{more}", named.join("; "));
-        Err(EpochError::BadEntries { entries: said(&ranges), files })
-    }
-}
-
-/// Which entries these files should have.
-pub(crate) fn ranges(bad: &[BadBundle]) -> Vec<Range<u64>> {
-    let mut ranges = Vec::<Range<u64>>::new();
-    for Range { start, end } in bad.iter().map(|bad| bad.entries.clone()) {
-        match ranges.last_mut().filter(|last| last.end == start) {
-            Some(last) => last.end = end,
-            None => ranges.push(start..end),
-        }
-    }
-    ranges
-}
-
-/// Ranges of entries in words.
-fn said(ranges: &[Range<u64>]) -> String {
-    let one = |range: &Range<u64>| format!("{} to {}", range.start, range.end.saturating_sub(1));
-    let named: Vec<_> = ranges.iter().take(FILES_NAMED_MAX).map(one).collect();
-    let more = if ranges.len() > FILES_NAMED_MAX { " and others" } else { "" };
-    format!("{}{more}", named.join(", "))
-}
-
-/// Ranges of entries, as an entry of the log says them.
-fn in_entry(ranges: &[Range<u64>]) -> Value {
-    let one = |range: &Range<u64>| {
-        let last = range.end.saturating_sub(1);
-        json!({ "from": range.start.to_string(), "to": last.to_string() })
-    };
-    ranges.iter().map(one).collect()
-}
-
-/// Why no epoch began.
-#[derive(Debug, thiserror::Error)]
-pub enum EpochError {
-    /// There is something where the data should go.
-    #[error("`{0}` is there already; nothing was changed")]
-    InTheWay(PathBuf),
-    /// A restore was killed before it ended.
-    #[error("`{0}` is what a restore left that was cut off; nothing was changed")]
-    Unfinished(PathBuf),
-    /// There is what a rotation has left that did not come to its end.
-    #[error("`{0}` is left of a rotation that did not come to its end; nothing was changed")]
-    LeftBehind(PathBuf),
-    /// One is within the other.
-    #[error("`{}` is within `{}`; nothing was changed", inner.display(), outer.display())]
-    Within {
-        /// What is within the other, or is it.
-        inner: PathBuf,
-        /// The other.
-        outer: PathBuf,
-    },
-    /// There is no room for what has to be written.
-    #[error("there is no room for {bytes} bytes in `{}`; nothing was changed: {source}", dir.display())]
-    NoRoom {
-        /// Where.
-        dir: PathBuf,
-        /// How many bytes were asked for.
-        bytes: u64,
-        /// What the file system said.
-        source: std::io::Error,
-    },
-    /// The backup lacks components or settings that records name, and nobody accepted that.
-    #[error("{} bad in the backup, and nothing was restored: {}", blobs(.0.len()), listed(.0))]
-    BadBlobs(Vec<BadBlob>),
-    /// Entries are in files that are damaged or missing, and nobody accepted that.
-    #[error("the entries {entries} cannot be read, and nothing was changed: {files}")]
-    BadEntries {
-        /// Which entries.
-        entries: String,
-        /// What is wrong with which files.
-        files: String,
-    },
-    /// So many are bad that the log could not say which.
-    #[error(
-        "{files} files with entries are damaged or missing, in {ranges} places: the log has no room to say of so many \
-         that they are not kept, and nothing was changed"
-    )]
-    TooManyBad {
-        /// How many files.
-        files: usize,
-        /// How many ranges of entries.
-        ranges: usize,
-    },
-    /// A file or directory cannot be used.
-    #[error("cannot use `{path}`: {source}")]
-    Io {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The backup cannot be used.
-    #[error("the backup cannot be restored: {0}")]
-    Backup(String),
-    /// The log is not as it was.
-    #[error("the log cannot go on in a new epoch: {0}")]
-    Log(String),
-    /// The configuration or what it names cannot be used.
-    #[error(transparent)]
-    Serve(#[from] ServeError),
-    /// A test has cut it off.
-    #[cfg(test)]
-    #[error("cut off")]
-    CutOff,
-}
-
-impl EpochError {
-    /// What to do about it.
-    #[must_use]
-    pub fn help(&self) -> Option<&'static str> {
-        match self {
-            Self::Unfinished(_) => Some("nothing is in it that the backup does not have: remove it, and restore again"),
-            Self::InTheWay(_) => Some("what is there is never overwritten: move it away, or name another `--data-dir`"),
-            Self::LeftBehind(_) => Some(
-                "start the server once: if it starts, the data directory is whole, and what is left is the one of before \
-                 or one that was never finished: remove it",
-            ),
-            Self::Serve(error) => error.help(),
-            Self::Within { .. } => Some("name directories of which neither is within the other, also by links"),
-            Self::NoRoom { .. } => Some(
-                "a rotation writes the log's entries and all that the store holds once more beside the data directory: \
-                 make room, and try again",
-            ),
-            Self::BadBlobs(_) => Some(
-                "name another backup; or give `--with-bad-blobs`: then a policy in force that needs one of them denies \
-                 whatever it is asked about, until `attorn policy push` has put the same component and settings again \
-                 and the server was started anew, or another version is activated",
-            ),
-            Self::BadEntries { .. } => Some(
-                "when an epoch ends, what cannot be read of it is lost for good. While no server runs, `attorn repair` \
-                 makes the files anew if base copy or journal still have their entries; else put them back from a backup, \
-                 or restore another one; or give `--with-bad-entries`: the log goes on without these entries, and says so",
-            ),
-            Self::TooManyBad { .. } => Some(
-                "while no server runs, `attorn repair` makes the files anew if base copy or journal still have their \
-                 entries; else put files back from a backup until fewer are bad, or restore another one",
-            ),
-            Self::Io { .. } => {
-                Some("see that it is there, who may use it, and how much room its disk has, and try again")
-            }
-            Self::Backup(_) => Some(
-                "nothing was restored: name another backup, or make one (`attorn backup`) of a data directory that is \
-                 whole",
-            ),
-            Self::Log(_) => Some(
-                "no new epoch began: `attorn audit verify --config` looks at the log of a server that does not run, and \
-                 says what is wrong with it",
-            ),
-            #[cfg(test)]
-            Self::CutOff => None,
-        }
-    }
-
-    /// Whether what was asked for means nothing.
-    #[must_use]
-    pub const fn is_usage(&self) -> bool {
-        matches!(self, Self::Within { .. })
-    }
-
-    pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.to_owned();
-        |source| Self::Io { path, source }
-    }
-}
-
-impl From<Failure> for EpochError {
-    fn from(failure: Failure) -> Self {
-        Self::Serve(failure.into())
-    }
-}
-
-impl From<KeptError> for EpochError {
-    fn from(error: KeptError) -> Self {
-        match error {
-            KeptError::Io { path, source } => Self::Io { path, source },
-            error => Self::Log(causes(&error)),
-        }
-    }
-}
-
-impl From<HighWaterError> for EpochError {
-    fn from(error: HighWaterError) -> Self {
-        Self::Serve(error.into())
-    }
-}
-
-fn blobs(count: usize) -> String {
-    if count == 1 { "a component or settings is".to_owned() } else { format!("{count} components and settings are") }
-}
-
-fn listed(bad: &[BadBlob]) -> String {
-    bad.iter().map(BadBlob::to_string).collect::<Vec<_>>().join("; ")
-}
-
 /// An epoch that has ended.
 pub(crate) struct Ended {
     signer: CheckpointSigner,
@@ -462,29 +243,4 @@ pub(crate) fn link_all(from: &Path, to: &Path) -> Result<(), EpochError> {
         }
     }
     sync_dir(to)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_error_comes_with_a_way_out() {
-        let path = Path::new("data");
-        for error in [
-            EpochError::InTheWay(path.into()),
-            EpochError::LeftBehind(path.into()),
-            EpochError::Within { inner: path.into(), outer: path.into() },
-            EpochError::NoRoom { dir: path.into(), bytes: 1, source: std::io::Error::other("full") },
-            EpochError::BadBlobs(Vec::new()),
-            EpochError::BadEntries { entries: "0 to 255".into(), files: "`000` is missing".into() },
-            EpochError::TooManyBad { files: 4_000, ranges: 2_000 },
-            EpochError::Unfinished(path.into()),
-            EpochError::io(path)(std::io::Error::other("full")),
-            EpochError::Backup("it is cut".into()),
-            EpochError::Log("it is cut".into()),
-        ] {
-            assert!(error.help().is_some_and(|help| !help.is_empty()), "{error}");
-        }
-    }
 }

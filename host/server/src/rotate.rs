@@ -29,7 +29,9 @@ use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::epochs::index::ENTRY_BYTES_MAX;
-use crate::epochs::{BadEntries, Ended, EpochError, NextKey, PLAIN, beside, export_path, link_all, sync_above, sync_dir};
+use crate::epochs::{
+    BadEntries, Ended, EpochError, NextKey, PLAIN, beside, export_path, link_all, sync_above, sync_dir,
+};
 use crate::http::failure::{Failure, causes};
 use crate::published::{Published, gone};
 use crate::registry::note;

@@ -256,10 +256,7 @@ impl Server {
         let address = app.config.listen;
         let listening = TcpListener::bind(address).await.and_then(|listener| Ok((listener.local_addr()?, listener)));
         let (local_addr, listener) = listening.map_err(|source| ServeError::Listen { address, source })?;
-        // From when the log says that a server started there is a checkpoint: where there is none then, it is gone.
-        if app.published.newest().is_none() && app.published.gone().is_none() {
-            app.published.advance(&app).await?;
-        }
+        app.published.begin(&app).await?;
         let mut batch = Batch::new(app.clock.now());
         batch.entries.extend(rotate::kept(&app.store, batch.now)?);
         let members = json!({ "version": env!("CARGO_PKG_VERSION"), "clock_accepted_by_hand": accept_clock,

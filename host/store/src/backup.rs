@@ -11,10 +11,9 @@
 //! Whoever may read the directory may make a backup: it needs no server, and no say of one. What may be removed
 //! meanwhile is held by a lock on `store.keep`. Keys of users and the root key are not in the directory, and so in
 //! no backup. The copy is read from end to end before it is called one, and each sealed bundle of entries is
-//! compared with the root that base copy or journal have over it ([`crate::held`]), as each component, settings and export of an earlier epoch is
-//! with the record that names it ([`crate::named`]). One that is not right keeps nothing else out of the backup: it is
-//! copied as it is, and named. What is no regular file is
-//! named, too, and neither followed nor waited for.
+//! compared with the root that base copy or journal have over it ([`crate::held`]), as each component, settings and
+//! export of an earlier epoch is with the record that names it ([`crate::named`]). One that is not right is copied as
+//! it is, and named. What is no regular file is named, too, and neither followed nor waited for.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -130,8 +129,7 @@ impl Store {
         Self::back_up_served(dir, to, |_| false)
     }
 
-    /// The same, and name what was published of the log if that is gone: it has to be there where an entry says, as this
-    /// tells, that a server ran.
+    /// The same, and name what was published of the log if that is gone where an entry says that a server ran.
     pub fn back_up_served(dir: &Path, to: &Path, says_served: fn(&[u8]) -> bool) -> Result<BackedUp, BackupError> {
         let places = Places::of(dir);
         places.format()?;
@@ -164,8 +162,8 @@ impl Store {
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(&marker).map_err(at(&marker))?;
         file.write_all(MARKER_TEXT.as_bytes()).and_then(|()| file.sync_all()).map_err(at(&marker))?;
         sync_dir(to).map_err(at(to))?;
-        let Count { files, bytes, bad_files, .. } = count;
-        Ok(BackedUp { version: end.version, base: base.version, files, bytes, bad_files, bad_named })
+        let (Count { files, bytes, bad_files, .. }, version) = (count, end.version);
+        Ok(BackedUp { version, base: base.version, files, bytes, bad_files, bad_named })
     }
 
     /// Read the components, settings and exports of earlier epochs in the directory of a store that nobody uses, and

@@ -58,7 +58,7 @@ impl Held {
     pub(crate) fn take(&mut self, write: &Write) {
         let Some(entry) = entry_in(write) else { return };
         // A bare record is of a bundle that a server sealed.
-        self.is_served = self.is_served || entry.bytes.is_empty() || (self.says_served)(&entry.bytes);
+        self.is_served = self.is_served || entry.bytes.is_empty() || (self.says_served)(entry.bytes);
         let place = usize::try_from(entry.index % BUNDLE_ENTRIES).unwrap_or(0);
         let bundle = self.bundles.entry(entry.index / BUNDLE_ENTRIES).or_default();
         bundle.root = entry.root.or(bundle.root);

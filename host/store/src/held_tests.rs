@@ -135,7 +135,10 @@ async fn a_log_that_was_served_has_what_was_published_of_it() {
     };
     assert_eq!(bad(|_| false), Vec::<String>::new(), "no server ran yet");
     let missing = bad(|_| true);
-    assert!(missing.len() == 1 && missing[0].contains("log/1/checkpoint` is missing, and what was published"), "{missing:?}");
+    assert!(
+        missing.len() == 1 && missing[0].contains("log/1/checkpoint` is missing, and what was published"),
+        "{missing:?}"
+    );
     fs::create_dir_all(dir.path().join("log/1")).unwrap();
     assert_eq!(bad(|_| true).len(), 1, "an empty directory is none");
     fs::write(dir.path().join("log/1/checkpoint"), "note").unwrap();

@@ -192,7 +192,8 @@ fn epochs_of_the_log() {
         (EpochEnd::KeyRotated, "key_rotated"),
         (EpochEnd::KeyCompromised, "key_compromised"),
     ] {
-        let record = LogEpochRecord { key: key.clone(), checkpoint: "a\nb\n".into(), ended, at: TimeMs(1_000), bad: Vec::new() };
+        let record =
+            LogEpochRecord { key: key.clone(), checkpoint: "a\nb\n".into(), ended, at: TimeMs(1_000), bad: Vec::new() };
         golden(
             &record,
             "log_epoch/000000000000000a",

@@ -156,12 +156,11 @@ impl Sealed {
         self.dir.join("sealed")
     }
 
-    /// Note how many bundles were sealed, for whoever has nothing but the files and finds none of the last ones. Nothing
-    /// that is decided rests on it, so nobody waits until it is on disk.
+    /// Note how many bundles were sealed. Nothing that is decided rests on it, so nobody waits until it is on disk.
     pub(crate) fn note_sealed(&self, bundles: u64) -> io::Result<()> {
-        let (path, beside) = (self.note(), self.dir.join("sealed.tmp"));
+        let beside = self.dir.join("sealed.tmp");
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-        writeln!(file, "{bundles}").and_then(|()| fs::rename(&beside, path))
+        writeln!(file, "{bundles}").and_then(|()| fs::rename(&beside, self.note()))
     }
 
     /// How many bundles were sealed, as far as that was noted.

@@ -233,10 +233,7 @@ impl Export {
 }
 
 /// What does not verify of the earlier epochs in a directory that was just written.
-async fn earlier_bad(
-    (client, output): (&OperatorClient, &Output),
-    path: &Path,
-) -> Result<Vec<Failure>, Failure> {
+async fn earlier_bad((client, output): (&OperatorClient, &Output), path: &Path) -> Result<Vec<Failure>, Failure> {
     let (mut bad, were_bad) = (Vec::new(), epochs::bad_entries(client).await?);
     for (epoch, path) in directory::earlier(path)? {
         bad.extend(verify::exported(output, &path, (epoch, bad_of(&were_bad, epoch))).err());

@@ -1,10 +1,13 @@
 //! Exports that lack bundles: what is there is proved, what is not is named, and nobody leaves out what was whole.
 
-use std::ops::Range;
+use std::num::NonZeroU64;
 
 use super::*;
 use crate::fixtures::{Log, body, verifier};
-use crate::{ExportReader, export_header_without};
+use crate::{
+    Checks, Entry, ExportReader, Hash, Link, TreeBuilder, Verified, export_header_without, verify_export,
+    verify_export_with,
+};
 
 /// Of these three bundles and a rest some are lacking.
 const LEN: u64 = 3 * 256 + 44;
@@ -37,7 +40,8 @@ fn the_rest_of_a_log_is_proved_without_its_bad_bundles() {
         let log = Log::of(len);
         let ranges = [0..256, 256..512, 512..768, 0..512, 0..768].map(|one| vec![one]);
         for bad in ranges.into_iter().chain([vec![0..256, 512..768]]) {
-            let gaps: Vec<Gap> = bad.iter().flat_map(|one| one.start / 256..one.end / 256).map(|n| log.gap(n)).collect();
+            let gaps: Vec<Gap> =
+                bad.iter().flat_map(|one| one.start / 256..one.end / 256).map(|n| log.gap(n)).collect();
             let bytes = export(&log, &gaps, &log.entries);
             let verified = verify(&bytes, &bad).unwrap();
             assert_eq!((verified.entries, &verified.lacking), (len, &bad));

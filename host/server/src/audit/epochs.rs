@@ -14,8 +14,8 @@ use std::sync::Arc;
 use attorn_api::ProblemCode;
 use attorn_api::audit::{DamagedEntries, EarlierEpoch, EntryList, EntryRange, LogEpoch, LogEpochEnd, LogEpochList};
 use attorn_log::{Entry, Epoch};
-use attorn_store::{Store, StoredEntry};
 use attorn_store::records::{EpochEnd, LogEpochRecord};
+use attorn_store::{Store, StoredEntry};
 use axum::body::Body;
 
 use super::entry_answer;

@@ -122,7 +122,10 @@ fn write(
     let gaps = export.gaps().to_vec();
     if let Some(gap) = gaps.iter().map(Gap::entries).find(|gap| !is_within(gap, bad)) {
         let last = gap.end.saturating_sub(1);
-        return Err(damaged(format!("it lacks the entries {} to {last}, which were whole when the epoch ended", gap.start)));
+        return Err(damaged(format!(
+            "it lacks the entries {} to {last}, which were whole when the epoch ended",
+            gap.start
+        )));
     }
     // Nobody else makes one now, and what stands there may be a link, or a pipe that nobody reads.
     match fs::remove_file(beside) {
@@ -133,9 +136,9 @@ fn write(
     let mut out = BufWriter::new(file);
     out.write_all(&[0; 64]).map_err(fail)?;
     let (mut verifier, mut place, mut bytes) = (Verifier::new(ended), export.header_bytes(), Vec::new());
-    let mut gaps = gaps.iter().peekable();
+    let mut due = gaps.iter().peekable();
     loop {
-        while let Some(gap) = gaps.next_if(|gap| gap.entries().start == verifier.index()) {
+        while let Some(gap) = due.next_if(|gap| gap.entries().start == verifier.index()) {
             verifier = verifier.pass_over(gap).map_err(|error| damaged(causes(&error)))?;
             out.write_all(&of_gap(gap, place, verifier.new_nodes())).map_err(fail)?;
         }
@@ -162,8 +165,8 @@ fn write(
     file.write_all_at(&header, 0).and_then(|()| file.sync_all()).map_err(fail)
 }
 
-fn is_within(these: &Range<u64>, those: &[Range<u64>]) -> bool {
-    those.iter().any(|those| those.start <= these.start && these.end <= those.end)
+fn is_within(gap: &Range<u64>, bad: &[Range<u64>]) -> bool {
+    bad.iter().any(|bad| bad.start <= gap.start && gap.end <= bad.end)
 }
 
 /// What stands of the entries of a bundle that is lacking: each begins where the next one that is there does, and of the

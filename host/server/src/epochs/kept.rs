@@ -202,7 +202,8 @@ impl KeptEpoch {
     fn candidates(&self, at: u64) -> Result<Vec<Vec<u8>>, KeptError> {
         let Some((begin, len)) = self.index.place(at) else { return Ok(Vec::new()) };
         let end = self.export.metadata().map_err(|source| self.unreadable(source))?.len();
-        let shifted = Some(self.index.shifted_by(end)).filter(|by| *by != 0).and_then(|by| begin.checked_add_signed(by));
+        let shifted =
+            Some(self.index.shifted_by(end)).filter(|by| *by != 0).and_then(|by| begin.checked_add_signed(by));
         let mut found = Vec::new();
         for begin in [Some(begin), shifted].into_iter().flatten() {
             if begin.checked_add(len as u64).is_none_or(|last| last > end) {

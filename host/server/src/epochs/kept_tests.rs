@@ -255,8 +255,11 @@ fn what_was_bad_when_the_epoch_ended_is_named_and_all_else_is_proved() {
             let mut epoch = kept.open().unwrap();
             for entry in &kept.entries {
                 if bad.contains(&entry.at.index) {
-                    let expect =
-                        format!("the entries {} to {} of epoch 1 were bad when it ended, and are not kept", bad.start, bad.end - 1);
+                    let expect = format!(
+                        "the entries {} to {} of epoch 1 were bad when it ended, and are not kept",
+                        bad.start,
+                        bad.end - 1
+                    );
                     assert_eq!(said(epoch.entry(entry.at.index)), expect);
                     continue;
                 }

@@ -64,7 +64,9 @@ impl Failure {
     pub(crate) fn not_found(what: &str, id: impl std::fmt::Display) -> Self {
         let failure = Self::of(ProblemCode::NotFound, format!("there is no {what} `{id}`"));
         match what {
-            "entry" => failure.with_help("`attorn audit list --newest` shows the last ones, `attorn audit epochs` how many there are"),
+            "entry" => failure.with_help(
+                "`attorn audit list --newest` shows the last ones, `attorn audit epochs` how many there are",
+            ),
             "epoch" => failure.with_help("`attorn audit epochs` lists them"),
             _ => failure,
         }

@@ -237,6 +237,15 @@ impl Published {
         format!("{of} needed (`witness_quorum`), and the last time {came} came{names}")
     }
 
+    /// Have a checkpoint on disk before the log says that a server started: where there is none then, it is gone. What is
+    /// gone already is said first.
+    pub(crate) async fn begin(&self, app: &App) -> Result<(), Failure> {
+        if self.newest().is_none() && self.gone.is_none() {
+            self.advance(app).await?;
+        }
+        Ok(())
+    }
+
     /// Sign and keep a checkpoint of all that is durable now, if the newest is not that already.
     pub(crate) async fn advance(&self, app: &App) -> Result<Arc<SignedCheckpoint>, Failure> {
         let _writing = self.writing.lock().await;

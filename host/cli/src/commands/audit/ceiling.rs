@@ -42,7 +42,11 @@ impl<'a, W: Write> Ceiling<'a, W> {
         let found = self.header[from..].windows(HEADER_END.len()).position(|some| some == HEADER_END);
         let Some(at) = found else {
             let is_too_long = self.header.len() > HEADER_BYTES_MAX;
-            return if is_too_long { Err(invalid("what the server sends is no export of an audit log")) } else { Ok(()) };
+            return if is_too_long {
+                Err(invalid("what the server sends is no export of an audit log"))
+            } else {
+                Ok(())
+            };
         };
         let (end, header) = (from + at + HEADER_END.len(), std::mem::take(&mut self.header));
         let after = (header.len() - end) as u64;
@@ -67,7 +71,8 @@ impl Left {
 fn entries(header: &[u8]) -> io::Result<u64> {
     let none = |why: String| invalid(&format!("what the server sends is no export that can be relied on: {why}"));
     let export = ExportReader::open(header).map_err(|error| none(error.to_string()))?;
-    let key: CheckpointVerifier = export.key().parse().map_err(|error: attorn_log::KeyError| none(error.to_string()))?;
+    let key: CheckpointVerifier =
+        export.key().parse().map_err(|error: attorn_log::KeyError| none(error.to_string()))?;
     let signed = key.verify(export.note().as_bytes()).map_err(|error| none(error.to_string()))?;
     Ok(signed.checkpoint().size)
 }

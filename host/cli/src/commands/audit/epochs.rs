@@ -30,7 +30,11 @@ pub(super) async fn list(context: &Context) -> Result<Exit, Failure> {
         .collect();
     output.table(&["EPOCH", "ENTRIES", "ENDED BY", "AT", "KEY"], &rows);
     for one in list.epochs.iter().filter(|one| !one.bad_entries.is_empty()) {
-        output.note(format!("{} of epoch {} were bad when it ended, and are not kept", said(&one.bad_entries), one.epoch));
+        output.note(format!(
+            "{} of epoch {} were bad when it ended, and are not kept",
+            said(&one.bad_entries),
+            one.epoch
+        ));
     }
     Ok(Exit::Done)
 }
@@ -54,7 +58,8 @@ pub(crate) fn said(ranges: &[EntryRange]) -> String {
 /// That entries of an earlier epoch could not be shown.
 pub(crate) fn damaged_entries(epoch: u64, damaged: &DamagedEntries) -> Failure {
     let DamagedEntries { count, first, why, help } = damaged;
-    let are = if *count == 1 { "entry of it cannot be read" } else { "entries of it cannot be read, the first of which is" };
+    let are =
+        if *count == 1 { "entry of it cannot be read" } else { "entries of it cannot be read, the first of which is" };
     let named = if *count == 1 { format!(", {epoch}/{first}") } else { format!(" {epoch}/{first}") };
     let failure = Failure::new(format!("epoch {epoch} is damaged: {count} {are}{named}: {why}"));
     let failure = Failure { exit: Exit::VerificationFailed, ..failure };
@@ -80,13 +85,15 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_counted_and_its_first_named() {
         let of = |count| {
-            let damaged = DamagedEntries { count, first: 14, why: "entry 14 was changed".into(), help: Some("h".into()) };
+            let damaged =
+                DamagedEntries { count, first: 14, why: "entry 14 was changed".into(), help: Some("h".into()) };
             let failure = damaged_entries(1, &damaged);
             assert_eq!((failure.exit, failure.help.as_deref()), (Exit::VerificationFailed, Some("h")));
             failure.message
         };
         let one = "epoch 1 is damaged: 1 entry of it cannot be read, 1/14: entry 14 was changed";
-        let two = "epoch 1 is damaged: 2 entries of it cannot be read, the first of which is 1/14: entry 14 was changed";
+        let two =
+            "epoch 1 is damaged: 2 entries of it cannot be read, the first of which is 1/14: entry 14 was changed";
         assert_eq!((of(1).as_str(), of(2).as_str()), (one, two));
         let range = |from: u64| EntryRange { from, to: from + 255 };
         assert_eq!(said(&[range(0), range(512)]), "the entries 0 to 255, 512 to 767");

@@ -102,8 +102,10 @@ impl Asked {
         let (said, at) = (body(&entry)?, &entry.reference);
         let kind = said["type"].as_str().unwrap_or_default();
         let id = said["decision_id"].as_str().filter(|_| kind == "decision");
-        let none = || Failure::new(format!("the entry {}/{} records no decision: it is `{kind}`", at.epoch, at.index))
-            .with_help("`attorn audit list --type decision` lists those that do");
+        let none = || {
+            Failure::new(format!("the entry {}/{} records no decision: it is `{kind}`", at.epoch, at.index))
+                .with_help("`attorn audit list --type decision` lists those that do")
+        };
         id.and_then(|id| id.parse().ok()).ok_or_else(none)
     }
 }

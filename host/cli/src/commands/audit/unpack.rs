@@ -33,7 +33,9 @@ pub(super) fn unpack(export: impl BufRead, root: &Path, asked: &Origin) -> Resul
             gap.start,
             gap.end - 1
         );
-        return Err(Failure::new(message).with_help("`--out FILE` writes the epoch as one file, which says what it lacks"));
+        return Err(
+            Failure::new(message).with_help("`--out FILE` writes the epoch as one file, which says what it lacks")
+        );
     }
     write(&root.join("key"), format!("{key}\n").as_bytes())?;
     write(&root.join("checkpoint"), signed.note().as_bytes())?;

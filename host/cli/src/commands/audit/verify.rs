@@ -319,7 +319,8 @@ fn key(text: &str) -> Result<CheckpointVerifier, Failure> {
 /// A checkpoint that was kept. What is plainly none was named by mistake.
 fn note(path: &Path) -> Result<String, Failure> {
     let text = read_text(path, SignedCheckpoint::NOTE_BYTES_MAX as u64);
-    let text = text.map_err(|failure| failure.with_help("`attorn audit checkpoint` prints one, to be kept as it is"))?;
+    let text =
+        text.map_err(|failure| failure.with_help("`attorn audit checkpoint` prints one, to be kept as it is"))?;
     let mut lines = text.lines();
     let is_one = lines.next().is_some_and(|line| line.parse::<Origin>().is_ok())
         && lines.next().is_some_and(|line| line.parse::<u64>().is_ok());

@@ -131,7 +131,8 @@ fn is_recorded(found: &Verified, recorded: &LogEpoch) -> Result<(), Wrong> {
     if ended.is_some_and(|ended| ended.checkpoint() == found.checkpoint.checkpoint()) {
         return Ok(());
     }
-    let message = format!("what is kept of epoch {} is not of the key and the end that are recorded of it", recorded.epoch);
+    let message =
+        format!("what is kept of epoch {} is not of the key and the end that are recorded of it", recorded.epoch);
     Err(verification(message).into())
 }
 

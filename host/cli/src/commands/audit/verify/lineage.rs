@@ -91,9 +91,7 @@ impl Exports<'_> {
         };
         let of_names = |names: Vec<u64>| names.into_iter().map(|epoch| (epoch, None)).collect();
         let mut found = match self {
-            Self::Server(client, _) => {
-                of_record(client.get::<LogEpochList>("/v1/audit/epochs").await?.epochs)
-            }
+            Self::Server(client, _) => of_record(client.get::<LogEpochList>("/v1/audit/epochs").await?.epochs),
             Self::Store(_, recorded) => of_record(recorded.clone()),
             Self::Directory(data) => of_names(named(&data.join("epochs"))?),
             Self::Beside(directory) => of_names(named(directory)?),

@@ -538,7 +538,8 @@ async fn an_epoch_before_a_gap_is_compared_with_what_is_recorded_of_it() {
         let found = earlier::verify(&Output::new(false), Some(&third.entries[0]), &exports).await;
         found.map_err(|wrong| (wrong.failure.exit, wrong.failure.message))
     };
-    let found: Vec<_> = verify(records()).await.unwrap().iter().map(|one| (one.epoch.0, one.entries, one.seen)).collect();
+    let found: Vec<_> =
+        verify(records()).await.unwrap().iter().map(|one| (one.epoch.0, one.entries, one.seen)).collect();
     assert_eq!(found, [(2, 4, earlier::Seen::NotKept), (1, 9, earlier::Seen::Recorded)]);
     // By its own key it is whole, and the epoch ended elsewhere, or was another's.
     let cut = LogEpoch { checkpoint: Some(first.at(5).note().to_owned()), ..recorded(&first) };
@@ -550,7 +551,8 @@ async fn an_epoch_before_a_gap_is_compared_with_what_is_recorded_of_it() {
     }
     // What is recorded and not kept is said, of each.
     fs::remove_file(data.path().join("epochs/1.export")).unwrap();
-    let found: Vec<_> = verify(records()).await.unwrap().iter().map(|one| (one.epoch.0, one.entries, one.seen)).collect();
+    let found: Vec<_> =
+        verify(records()).await.unwrap().iter().map(|one| (one.epoch.0, one.entries, one.seen)).collect();
     assert_eq!(found, [(2, 4, earlier::Seen::NotKept), (1, 9, earlier::Seen::NotKept)]);
 }
 

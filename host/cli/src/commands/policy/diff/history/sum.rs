@@ -213,7 +213,8 @@ mod tests {
             let damaged = DamagedEntries { count, first, why: format!("entry {first}"), help: None };
             sum.add(HistoryPage { damaged: Some(damaged), ..page(&[], &[]) }, Some(epoch));
         }
-        let found: Vec<_> = sum.damaged().iter().map(|(epoch, one)| (*epoch, one.count, one.first, &*one.why)).collect();
+        let found: Vec<_> =
+            sum.damaged().iter().map(|(epoch, one)| (*epoch, one.count, one.first, &*one.why)).collect();
         assert_eq!(found, [(1, 4, 14, "entry 14"), (2, 5, 0, "entry 0")]);
     }
 
