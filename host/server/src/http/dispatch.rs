@@ -16,6 +16,7 @@ use http_body_util::BodyExt;
 use tokio::sync::{OwnedRwLockReadGuard, oneshot};
 
 use crate::app::App;
+use crate::approvals::page;
 use crate::http::access::{Shown, Signed, identify, passage, take_rate};
 use crate::http::call::{Call, Caller, NOT_KEPT, Reply, parse_query, problem_response};
 use crate::http::connections::{LetIn, Party};
@@ -79,7 +80,7 @@ async fn serve(app: Arc<App>, route: Arc<Route>, path: Option<RawPathParams>, re
         let onward = route.access == Access::AgentOnward;
         let code = if onward { ProblemCode::InvalidPath } else { ProblemCode::InvalidField };
         let failure = Failure::of(code, "the path is no UTF-8");
-        return respond_with(&app, Errors::Problems, &id, Err(failure));
+        return respond_with(&app, Errors::of(&route), &id, Err(failure));
     };
     let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let answer = tokio::time::timeout(REQUEST_TIMEOUT, handle(&app, &route, (&id, path), &parts, body)).await;
@@ -88,7 +89,7 @@ async fn serve(app: Arc<App>, route: Arc<Route>, path: Option<RawPathParams>, re
         Err(Failure::of(ProblemCode::Timeout, detail).with_help("it may still take effect: look before you repeat it"))
     });
     log(&route, &id, &answer, started.elapsed());
-    let errors = if route.is_oauth() { Errors::OAuth } else { Errors::Problems };
+    let errors = Errors::of(&route);
     let mut response = respond_with(&app, errors, &id, answer);
     if route.access.needs_body()
         && let Ok(nonce) = HeaderValue::from_str(&app.nonces.current(app.clock.now()))
@@ -227,7 +228,7 @@ fn note_let_in(parts: &Parts, caller: &Caller) {
 }
 
 fn form_of(route: &Route, body: &Bytes) -> Result<Option<Form>, Failure> {
-    route.is_oauth().then(|| Form::parse(body)).transpose()
+    route.takes_form().then(|| Form::parse(body)).transpose()
 }
 
 /// Nobody was let in: it is counted, and nothing else is recorded of it.
@@ -242,7 +243,7 @@ fn note_refused(app: &App, route: &Route, failure: &Failure) {
 /// as another.
 fn check_media_type(route: &Route, parts: &Parts) -> Result<(), Failure> {
     let expect = match route.takes {
-        Content::None => return Ok(()),
+        Content::None | Content::Page => return Ok(()),
         Content::Json(_) => "application/json",
         Content::Form(_) => "application/x-www-form-urlencoded",
         Content::Other(media_type) => media_type,
@@ -298,6 +299,21 @@ enum Errors {
     Problems,
     /// RFC 6749, section 5.2.
     OAuth,
+    /// For people.
+    Page,
+}
+
+impl Errors {
+    /// As they look at a route.
+    const fn of(route: &Route) -> Self {
+        if route.is_page() {
+            Self::Page
+        } else if route.is_oauth() {
+            Self::OAuth
+        } else {
+            Self::Problems
+        }
+    }
 }
 
 fn respond_with(app: &App, errors: Errors, id: &str, answer: Result<Reply, Failure>) -> Response {
@@ -311,6 +327,7 @@ fn respond_with(app: &App, errors: Errors, id: &str, answer: Result<Reply, Failu
                     problem_response(&failure.problem)
                 }
                 Errors::OAuth => oauth::error::response(&failure, id),
+                Errors::Page => page::problem(&failure, id),
             }
         }
     };
