@@ -16,15 +16,14 @@ use http_body_util::BodyExt;
 use tokio::sync::{OwnedRwLockReadGuard, oneshot};
 
 use crate::app::App;
-use crate::approvals::page;
 use crate::http::access::{Shown, Signed, identify, passage, take_rate};
-use crate::http::call::{Call, Caller, NOT_KEPT, Reply, parse_query, problem_response};
+use crate::http::call::{Call, Caller, Reply, parse_query};
 use crate::http::connections::{LetIn, Party};
+use crate::http::errors::{Errors, respond_with};
 use crate::http::failure::Failure;
 use crate::http::route::{Access, Content, Route};
 use crate::http::strangers::{Remote, claimed};
 use crate::http::tls::ClientCertificates;
-use crate::oauth;
 use crate::oauth::form::Form;
 use crate::refusals::{Door, Refusals};
 
@@ -290,53 +289,6 @@ async fn read_body(mut body: axum::body::Body, bytes_max: usize) -> Result<Bytes
         0 => Ok(read.into()),
         _ => Err(Failure::of(ProblemCode::BodyTooLarge, format!("the body has more than {bytes_max} bytes"))),
     }
-}
-
-/// How errors look.
-#[derive(Clone, Copy)]
-enum Errors {
-    /// RFC 9457.
-    Problems,
-    /// RFC 6749, section 5.2.
-    OAuth,
-    /// For people.
-    Page,
-}
-
-impl Errors {
-    /// As they look at a route.
-    const fn of(route: &Route) -> Self {
-        if route.is_page() {
-            Self::Page
-        } else if route.is_oauth() {
-            Self::OAuth
-        } else {
-            Self::Problems
-        }
-    }
-}
-
-fn respond_with(app: &App, errors: Errors, id: &str, answer: Result<Reply, Failure>) -> Response {
-    let mut response = match answer {
-        Ok(reply) => reply.into_response(),
-        Err(mut failure) => {
-            app.metrics.problem(failure.problem.code);
-            match errors {
-                Errors::Problems => {
-                    failure.problem.request_id = Some(id.to_owned());
-                    problem_response(&failure.problem)
-                }
-                Errors::OAuth => oauth::error::response(&failure, id),
-                Errors::Page => page::problem(&failure, id),
-            }
-        }
-    };
-    if let Ok(id) = HeaderValue::from_str(id) {
-        response.headers_mut().insert(REQUEST_ID_HEADER, id);
-    }
-    // What says nothing else is for this moment alone.
-    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static(NOT_KEPT));
-    response
 }
 
 /// The caller's request id if it is harmless, else one of ours.
