@@ -6,7 +6,7 @@ use attorn_api::decisions::ApprovalReference;
 use attorn_server::{ApprovalLimits, run};
 use attorn_tests::device::Says;
 use attorn_tests::machines::now_ms;
-use attorn_tests::provider::{Mood, with};
+use attorn_tests::provider::Mood;
 use attorn_tests::server::Fresh;
 use attorn_tests::{Call, Server, World};
 use serde_json::{Value, json};
@@ -21,7 +21,10 @@ async fn tried(scene: &Scene, approval: &ApprovalReference, claims: Value, heade
     let mut browser = Browser::new(scene);
     let back = browser.begin(&path(approval)).await;
     let provider = &scene.behalf.provider;
-    provider.device().says_to_codes(Says::Yes(with(json!({ "nonce": back.nonce }), claims), header));
+    // A claim that is to be missing has to get as far as where the token is made.
+    let mut claims = claims;
+    claims.as_object_mut().unwrap().entry("nonce").or_insert(json!(back.nonce));
+    provider.device().says_to_codes(Says::Yes(claims, header));
     let answer = browser.back(&provider.issuer, &back, &[]).await;
     assert!(!browser.cookies.keys().any(|name| name.contains("visit")), "{:?}", browser.cookies);
     // They are sent to sign in, as if they had never come.
