@@ -1,6 +1,8 @@
 //! A user's device at the provider for tests: the provider is asked to ask the user (`OpenID` Connect CIBA, poll mode), and
 //! answers polls as the test says.
 //!
+//! Users sign in there, too: the code of whoever comes back becomes the ID token that the test says.
+//!
 //! Nothing of the code under test is in it. It checks nothing of what it is asked: that is for the test to do, which sees
 //! each form that came.
 
@@ -76,17 +78,21 @@ struct Told {
     /// What is said to a question; none for a request that is begun.
     to_question: Option<Says>,
     to_poll: Says,
+    /// What is said to who brings the code of a sign-in.
+    to_code: Says,
     /// Types of `authorization_details` that it knows.
     types: Vec<String>,
     questions: Vec<Form>,
     polls: Vec<Form>,
+    codes: Vec<Form>,
 }
 
 impl Device {
     /// One of this provider.
     pub fn new(issuer: &str, key: Arc<Mutex<Arc<ProviderKey>>>) -> Arc<Self> {
-        let (questions, polls, types) = (Vec::new(), Vec::new(), Vec::new());
-        let told = Told { to_question: None, to_poll: Says::Pending, types, questions, polls };
+        let (questions, polls, codes, types) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (to_poll, to_code) = (Says::Pending, Says::No);
+        let told = Told { to_question: None, to_poll, to_code, types, questions, polls, codes };
         Arc::new(Self { issuer: issuer.into(), key, state: Mutex::new(told) })
     }
 
@@ -104,6 +110,8 @@ impl Device {
         json!({
             "backchannel_authentication_endpoint": format!("{issuer}/ask"),
             "token_endpoint": format!("{issuer}/token"),
+            "authorization_endpoint": format!("{issuer}/sign-in?realm=main"),
+            "authorization_response_iss_parameter_supported": true,
             "backchannel_token_delivery_modes_supported": ["poll"],
             "authorization_details_types_supported": self.told().types,
         })
@@ -112,6 +120,16 @@ impl Device {
     /// Say this to polls from now on.
     pub fn says(&self, says: Says) {
         self.told().to_poll = says;
+    }
+
+    /// Say this to who brings the code of a sign-in, from now on.
+    pub fn says_to_codes(&self, says: Says) {
+        self.told().to_code = says;
+    }
+
+    /// The codes that came so far.
+    pub fn codes(&self) -> Vec<Form> {
+        self.told().codes.clone()
     }
 
     /// Say this to questions from now on.
@@ -193,8 +211,13 @@ async fn poll(State(device): State<Arc<Device>>, headers: HeaderMap, body: Strin
     let form = form(&headers, &body);
     let says = {
         let mut told = device.told();
-        told.polls.push(form.clone());
-        told.to_poll.clone()
+        if form.get("grant_type") == "authorization_code" {
+            told.codes.push(form.clone());
+            told.to_code.clone()
+        } else {
+            told.polls.push(form.clone());
+            told.to_poll.clone()
+        }
     };
     said(&device, &form, says).await
 }

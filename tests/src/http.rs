@@ -47,6 +47,13 @@ impl Reach {
         self.tuned(|http| http.tls_version_min(version).tls_version_max(version))
     }
 
+    /// The same server, by whoever goes nowhere by themselves: a redirect is an answer.
+    pub fn still(&self) -> Self {
+        assert!(self.root_pem.is_none(), "`{}` is reached over TLS", self.url);
+        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        Self { http, ..self.clone() }
+    }
+
     fn tuned(&self, tune: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder) -> Self {
         let root_pem = self.root_pem.clone().unwrap_or_else(|| panic!("`{}` is not reached over TLS", self.url));
         Self::over_tls(self.url.clone(), root_pem, tune)

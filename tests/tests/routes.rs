@@ -19,11 +19,15 @@ use attorn_tests::{Answer, Behalf, Call, Machine, Operator};
 use serde_json::{Value, json};
 
 /// The routes that anybody may call. Whoever adds one thinks twice.
-const PUBLIC: [&str; 9] = [
+const PUBLIC: [&str; 12] = [
     "/.well-known/client-jwks.json",
     "/.well-known/jwks.json",
     "/.well-known/oauth-authorization-server",
     "/.well-known/oauth-protected-resource",
+    // Whoever comes there signs in at their provider.
+    "/approve/signed-in",
+    "/approve/{id}",
+    "/approve/{id}",
     "/healthz",
     "/readyz",
     "/v1/audit/key",
@@ -136,6 +140,7 @@ impl Victims {
             "targets" if route.operation == "replaceTargetSecret" => "crm",
             "targets" => "shop",
             "approvals" => &self.approval.id,
+            _ if route.path.starts_with("/approve/") => &self.approval.id,
             "approval-webhooks" => "chat",
             // There is none without a database.
             "leases" => "lse_00000000000000000000000000000000",
@@ -219,6 +224,12 @@ impl Victims {
                 Body::Json(json!({ "holder": { "everyone": self.issuer }, "permissions": pairs(&[("*", "*")]) }))
             }
             "deleteEntitlement" => Body::Json(json!({ "holder": { "everyone": self.issuer } })),
+            "rotateProviderClientKey" => Body::Json(json!({ "overlap_ms": 60_000, "reason": "a test" })),
+            "voteOnPage" => Body::Form(
+                [("token", "t"), ("digest", self.approval.digest.as_str()), ("say", "approve")]
+                    .map(|(name, value)| (name, value.to_owned()))
+                    .to_vec(),
+            ),
             "setBackchannel" => {
                 Body::Json(json!({ "client_id": "intruder", "client_authentication": "private_key_jwt" }))
             }
@@ -283,6 +294,9 @@ impl Victims {
             "listFacts"
             | "listApprovals"
             | "listApprovalWebhooks"
+            | "showApprovalPage"
+            | "endSignIn"
+            | "showProviderClientKeys"
             | "showApproval"
             | "showApprovalState"
             | "acceptDelegation"
@@ -581,7 +595,10 @@ async fn the_needed_right_alone_is_enough() {
         let no_lease = answer.status == 404 && route.path.starts_with("/v1/leases/");
         // What a table has no row for was decided, and is denied.
         let decided = answer.status == 403 && route.path.starts_with("/proxy/") && answer.text().contains("dec_");
-        let through = (200..300).contains(&answer.status) || matches!(answer.status, 409 | 410) || no_lease || decided;
+        // No page opens to whoever has not signed in.
+        let shut = matches!(answer.status, 401 | 404) && route.path.starts_with("/approve/");
+        let good = (200..300).contains(&answer.status) || matches!(answer.status, 409 | 410);
+        let through = good || no_lease || decided || shut;
         assert!(through, "{} {}: {} {}", route.method, route.path, answer.status, answer.text());
     }
 }

@@ -164,6 +164,18 @@ pub struct CastBallot {
     pub reason: Option<String>,
 }
 
+/// What the form of the approval page says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PageBallot {
+    /// What the page had in its form, and no other page has.
+    pub token: String,
+    /// The digest of what was shown.
+    pub digest: String,
+    /// `approve` or `refuse`.
+    pub say: String,
+}
+
 /// How far an approval has come, as the agent that waits for it sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -253,4 +265,7 @@ pub struct WebhookMessage {
     pub decision_id: String,
     /// From when on it does not count.
     pub expires_at_ms: u64,
+    /// Where its user answers, if they are asked, too, and there is a page for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<String>,
 }

@@ -24,6 +24,10 @@ pub struct SetBackchannel {
     /// record.
     #[serde(default = "login_hint_claim_default")]
     pub login_hint_claim: String,
+    /// Whether users may sign in there for the approval page. The provider has to have an `authorization_endpoint` then,
+    /// and the redirect URI that comes with the answer.
+    #[serde(default)]
+    pub page: bool,
 }
 
 fn login_hint_claim_default() -> String {
@@ -61,6 +65,9 @@ pub struct Backchannel {
     pub secret_version: Option<u32>,
     /// By which claim the provider knows a user.
     pub login_hint_claim: String,
+    /// The redirect URI to register for the client, where users sign in there for the approval page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_redirect_uri: Option<String>,
     /// When this became what it is.
     pub changed_at_ms: u64,
 }

@@ -138,6 +138,10 @@ pub struct ApprovalReference {
     pub expires_at_ms: u64,
     /// How long to wait before looking at `/v1/approvals/{id}/state`, and between two looks.
     pub poll_ms: u64,
+    /// Where the user signs in at their provider, reads what is asked, and says yes or no, if there is such a page for
+    /// them. It is no secret and opens nothing by itself: show it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<String>,
 }
 
 /// A grant, as its holder sees it.

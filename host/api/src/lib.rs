@@ -22,6 +22,7 @@ pub mod operators;
 pub mod policies;
 pub mod policy_logs;
 pub mod problem;
+pub mod provider_client_keys;
 pub mod providers;
 pub mod replays;
 pub mod resource_servers;

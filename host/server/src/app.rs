@@ -13,6 +13,7 @@ use attorn_store::Store;
 
 use crate::active::ActivePolicies;
 use crate::approvals::ApprovalLimits;
+use crate::approvals::page::Visits;
 use crate::approvals::webhooks::Webhooks;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -86,6 +87,7 @@ pub(crate) struct App {
     pub(crate) limits: BoundsLimits,
     pub(crate) approvals: ApprovalLimits,
     pub(crate) webhooks: Webhooks,
+    pub(crate) visits: Visits,
 }
 
 impl App {

@@ -2,7 +2,8 @@
 
 use attorn_core::{ApprovalId, DecisionId, DelegationId, GrantId, LeaseId, ParseError, SessionId, UserId};
 use attorn_store::records::FactSalt;
-use data_encoding::HEXLOWER;
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use zeroize::Zeroizing;
 
 use crate::http::failure::Failure;
 
@@ -44,6 +45,12 @@ pub(crate) fn approval_code() -> Result<String, Failure> {
 /// The name of an authentication request, which nobody guesses.
 pub(crate) fn auth_request_name() -> Result<[u8; 32], Failure> {
     bytes()
+}
+
+/// A text that nobody guesses: 32 random bytes as base64url.
+pub(crate) fn secret() -> Result<Zeroizing<String>, Failure> {
+    let bytes = Zeroizing::new(bytes::<32>()?);
+    Ok(Zeroizing::new(BASE64URL_NOPAD.encode(bytes.as_slice())))
 }
 
 /// A number, for waits that differ. It guards nothing.

@@ -14,6 +14,7 @@ use attorn_store::{Batch, Key, KeyKind, KeyPrefix, Require, Store};
 use crate::app::App;
 use crate::delegations::room::{give_room, take_away};
 use crate::http::failure::Failure;
+use crate::providers::backchannel::own_key;
 use crate::users::sessions::{self, Fate};
 
 /// How often it looks.
@@ -120,6 +121,7 @@ async fn remove(store: &Store, at: TimeMs, what: &Key, batch: &mut Batch) -> Res
                 batch.delete.extend([what.clone(), Key::grant_lease(&lease.value.grant, &lease.value.id)]);
             }
         }
+        Some(KeyKind::ProviderClientKey) => own_key::remove(store, at, what, batch).await?,
         Some(KeyKind::Approval) => approval(store, at, what, batch).await?,
         Some(KeyKind::Fact) => {
             if let Some(fact) = store.record::<FactRecord>(what).await?

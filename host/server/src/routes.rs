@@ -14,6 +14,7 @@ use attorn_api::backchannel::{Backchannel, SetBackchannel};
 use attorn_api::delegations::Revoke;
 use attorn_api::oauth::Logout;
 use attorn_api::policy_logs::PolicyLogList;
+use attorn_api::provider_client_keys::{ProviderClientKeys, RotateProviderClientKey};
 use attorn_api::providers::{
     CONFIGURATION_BYTES_MAX, CheckToken, Provider, ProviderConfiguration, ProviderList, TokenCheck,
 };
@@ -37,7 +38,8 @@ pub fn openapi_document() -> serde_json::Value {
 
 /// All routes.
 pub(crate) fn all() -> Vec<Route> {
-    let registered = [registry::all(), vouching::all(), keys(), provider(), backchannel(), targets::all()].concat();
+    let registered =
+        [registry::all(), vouching::all(), keys(), client_keys(), provider(), backchannel(), targets::all()].concat();
     [
         registered,
         policies::all(),
@@ -145,6 +147,30 @@ fn keys() -> Vec<Route> {
             handler!(token_keys::retire),
         )
         .takes(json::<RetireTokenKey>()),
+    ]
+}
+
+/// The keys of this server as a client of providers.
+fn client_keys() -> Vec<Route> {
+    const KEYS: &str = "/v1/provider-client-keys";
+    vec![
+        route(
+            GET,
+            KEYS,
+            Op(Admin),
+            ("showProviderClientKeys", "Show the keys of this server as a client of providers"),
+            handler!(providers::backchannel::own_key_routes::show),
+        )
+        .gives(json::<ProviderClientKeys>()),
+        route(
+            POST,
+            "/v1/provider-client-keys/rotate",
+            Op(Admin),
+            ("rotateProviderClientKey", "Have a new key take the place of that"),
+            handler!(providers::backchannel::own_key_routes::rotate),
+        )
+        .takes(json::<RotateProviderClientKey>())
+        .gives(json::<ProviderClientKeys>()),
     ]
 }
 
@@ -310,7 +336,11 @@ mod tests {
 
     #[test]
     fn only_these_routes_are_public() {
-        let public: Vec<_> = all().into_iter().filter(|route| route.access == Public).map(|route| route.path).collect();
+        let public = all().into_iter().filter(|route| route.access == Public);
+        let (pages, public): (Vec<_>, Vec<_>) = public.partition(Route::is_page);
+        let paths = |routes: Vec<Route>| routes.into_iter().map(|route| route.path).collect::<Vec<_>>();
+        assert_eq!(paths(pages), ["/approve/{id}", "/approve/signed-in", "/approve/{id}"]);
+        let public = paths(public);
         let metadata = ["/.well-known/oauth-authorization-server", "/.well-known/oauth-protected-resource"];
         assert_eq!(public[1..3], metadata);
         assert_eq!(

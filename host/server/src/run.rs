@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 use crate::active::ActivePolicies;
 use crate::app::App;
 use crate::approvals::ApprovalLimits;
+use crate::approvals::page::Visits;
 use crate::approvals::webhooks::{self, Webhooks};
 use crate::clock::start::{Began, STARTED, SetBack};
 use crate::clock::{WallClock, keep};
@@ -250,6 +251,7 @@ impl Server {
             limits,
             approvals,
             webhooks: Webhooks::new(),
+            visits: Visits::default(),
             store,
             config,
         });

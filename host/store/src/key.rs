@@ -140,6 +140,8 @@ kinds! {
     PromptDue = "prompt_due",
     /// A provider of users.
     Provider = "provider",
+    /// A key with which this server is a client of providers, or was.
+    ProviderClientKey = "provider_client_key",
     /// Which provider an issuer is.
     ProviderIssuer = "provider_issuer",
     /// A resource server.
@@ -703,6 +705,12 @@ impl Key {
     #[must_use]
     pub fn token_key(thumbprint: &KeyThumbprint) -> Self {
         Self::of(KeyKind::TokenKey, &[thumbprint.as_str()])
+    }
+
+    /// A key with which this server is a client of providers, or was.
+    #[must_use]
+    pub fn provider_client_key(version: u32) -> Self {
+        Self::of(KeyKind::ProviderClientKey, &[&format!("{version:08x}")])
     }
 
     /// Something that there is one of.

@@ -127,6 +127,7 @@ fn one_of(kind: KeyKind) -> (Key, &'static str) {
         }
         KeyKind::PolicyVersion => (Key::policy_version(&id("read-only"), 255), "policy_version/read-only/000000ff"),
         KeyKind::Provider => (Key::provider(&id("main")), "provider/main"),
+        KeyKind::ProviderClientKey => (Key::provider_client_key(2), "provider_client_key/00000002"),
         KeyKind::ProviderIssuer => (
             Key::provider_issuer(&id(&zeros)),
             "provider_issuer/0000000000000000000000000000000000000000000000000000000000000000",

@@ -28,6 +28,7 @@ mod operator;
 mod policy;
 mod prompt;
 mod provider;
+mod provider_client_key;
 mod proxy;
 mod resource_server;
 mod shadow_report;
@@ -62,6 +63,7 @@ pub use operator::{OperatorRecord, OperatorTokenRecord};
 pub use policy::{PolicyRecord, PolicyRevocationRecord, PolicySettings, PolicyVersionRecord};
 pub use prompt::{PromptBody, PromptRecord};
 pub use provider::{ProviderIssuerRecord, ProviderRecord};
+pub use provider_client_key::ProviderClientKeyRecord;
 pub use resource_server::{ResourceServerRecord, ResourceTypeRecord};
 pub use shadow_report::ShadowReportRecord;
 pub use target::{TargetRecord, TargetSecret, TargetTypeRecord};
@@ -108,6 +110,7 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
         KeyKind::PolicyVersion => check_as::<PolicyVersionRecord>(key, stored),
         KeyKind::Prompt => check_as::<PromptRecord>(key, stored),
         KeyKind::Provider => check_as::<ProviderRecord>(key, stored),
+        KeyKind::ProviderClientKey => check_as::<ProviderClientKeyRecord>(key, stored),
         KeyKind::ProviderIssuer => check_as::<ProviderIssuerRecord>(key, stored),
         KeyKind::ResourceServer => check_as::<ResourceServerRecord>(key, stored),
         KeyKind::ResourceType => check_as::<ResourceTypeRecord>(key, stored),

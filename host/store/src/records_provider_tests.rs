@@ -6,7 +6,7 @@ use attorn_core::{
     AgentNaming, ApprovalId, ConsentMapping, DetailMapping, IssuerAlgorithm, Permission, ProviderTokenType, TimeMs,
 };
 
-use super::tests::golden;
+use super::tests::{golden, json};
 use super::*;
 use crate::batch::Batch;
 use crate::fixtures::id;
@@ -87,27 +87,56 @@ fn a_record_of_another_kind_of_token_or_naming_is_refused() {
 
 #[test]
 fn how_users_are_asked() {
-    let record = |authentication, login_hint| BackchannelRecord {
+    let record = |authentication, login_hint, page| BackchannelRecord {
         provider: id("main"),
         client: id("attorn"),
         authentication,
         login_hint,
+        page,
         changed_at: TimeMs(1_000),
     };
     golden(
-        &record(BackchannelAuthentication::PrivateKeyJwt, LoginHint::Subject),
+        &record(BackchannelAuthentication::PrivateKeyJwt, LoginHint::Subject, false),
         "backchannel/main",
         r#"{"provider":"main","client":"attorn","secret":null,"login_hint_claim":null,"changed_at_ms":1000}"#,
     );
     let secret = BackchannelAuthentication::ClientSecretBasic { version: 2, wrapped: vec![0xff; 4] };
     golden(
-        &record(secret, LoginHint::Claim(id("email"))),
+        &record(secret, LoginHint::Claim(id("email")), true),
         "backchannel/main",
         concat!(
             r#"{"provider":"main","client":"attorn","secret":{"version":2,"wrapped":"/////w=="},"#,
-            r#""login_hint_claim":"email","changed_at_ms":1000}"#
+            r#""login_hint_claim":"email","page":true,"changed_at_ms":1000}"#
         ),
     );
+}
+
+#[test]
+fn keys_of_this_server_as_a_client_and_until_when_they_are_published() {
+    let key = |published_until| ProviderClientKeyRecord {
+        version: 2,
+        jwk: json("{\"kty\":\"EC\"}"),
+        made_at: TimeMs(1_000),
+        signs_from: TimeMs(2_000),
+        published_until,
+    };
+    golden(
+        &key(None),
+        "provider_client_key/00000002",
+        r#"{"version":2,"jwk":"{\"kty\":\"EC\"}","made_at_ms":1000,"signs_from_ms":2000,"published_until_ms":null}"#,
+    );
+    golden(
+        &key(Some(TimeMs(3_000))),
+        "provider_client_key/00000002",
+        r#"{"version":2,"jwk":"{\"kty\":\"EC\"}","made_at_ms":1000,"signs_from_ms":2000,"published_until_ms":3000}"#,
+    );
+    assert!(key(None).is_published(TimeMs(u64::MAX)));
+    assert!(
+        key(Some(TimeMs(3_000))).is_published(TimeMs(2_999)) && !key(Some(TimeMs(3_000))).is_published(TimeMs(3_000))
+    );
+    let mut batch = Batch::new(TimeMs(0));
+    key(Some(TimeMs(3_000))).put(&mut batch);
+    assert!(batch.put.iter().any(|(place, _)| *place == Key::expiry(TimeMs(3_000), &key(None).key())));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::attorn::{ALICES, Attorn, PURPOSE_WITH_USER, token};
 use crate::on_behalf::Stage;
+use crate::page;
 use crate::provider::{Kind, Provider};
 use crate::steps::Steps;
 
@@ -26,6 +27,7 @@ pub(crate) async fn play(stage: &mut Stage<'_>, steps: &mut Steps) {
     if stage.kind.fine_consent {
         steps.take("she says nothing in time, and nobody approved", nothing(stage, &delegation)).await;
         steps.take("bob's answer is not hers", another(stage, &delegation)).await;
+        steps.take("she signs in, reads it on the page, and approves", on_page(stage, &delegation)).await;
     }
     stage.attorn.cast.deactivate("spend-limit").await;
 }
@@ -40,7 +42,7 @@ async fn ready(stage: &Stage<'_>) -> Delegation {
 pub(crate) async fn begin(attorn: &Attorn, kind: &Kind) {
     let backchannel = json!({
         "client_id": "approvals", "client_authentication": "private_key_jwt",
-        "login_hint_claim": kind.login_hint_claim,
+        "login_hint_claim": kind.login_hint_claim, "page": kind.fine_consent,
     });
     attorn.cast.staff.registrar.post("/v1/providers/main/backchannel", &backchannel).await.expect(200);
     let settings = json!({
@@ -155,6 +157,26 @@ async fn nothing(stage: &mut Stage<'_>, delegation: &Delegation) {
     answers(stage, "alice", "nothing").await;
     assert_eq!(ended(stage, &approval).await, "expired");
     assert_eq!(state(stage, &approval).await, "pending");
+}
+
+/// Bob signs in and sees nothing; Alice signs in, and approves there.
+async fn on_page(stage: &mut Stage<'_>, delegation: &Delegation) {
+    let approval = asked(stage, delegation, (4_004, "alice")).await;
+    let url = approval.page.clone().unwrap();
+    let mut bob = page::Browser::default();
+    let nothing = bob.sign_in(&url, ("bob", "bob-password")).await;
+    assert_eq!(nothing.status, 404, "{}", nothing.text());
+    assert!(!nothing.text().contains(&approval.code), "{}", nothing.text());
+    let mut alice = page::Browser::default();
+    let shown = alice.sign_in(&url, ("alice", "alice-password")).await.expect(200);
+    for text in ["assistant-bot", "invoice.pay", ALICES, "4004", &approval.code] {
+        assert!(shown.text().contains(text), "no `{text}` in {}", shown.text());
+    }
+    assert_eq!(state(stage, &approval).await, "pending");
+    let said = alice.send(&url, &shown.text(), &[("say", "approve")]).await.expect(200);
+    assert!(said.text().contains("You have approved this"), "{}", said.text());
+    assert_eq!(state(stage, &approval).await, "approved");
+    assert_eq!(pay(stage, delegation, 4_004).await.decision, DecisionKind::Allow);
 }
 
 /// The provider takes the hint for somebody else's, who says yes.

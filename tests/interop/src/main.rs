@@ -19,6 +19,7 @@ mod clients;
 mod log;
 mod on_behalf;
 mod openssl;
+mod page;
 mod postgresql;
 mod provider;
 mod sign_out;

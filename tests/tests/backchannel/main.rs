@@ -1,8 +1,11 @@
 //! Users are asked for approvals at their provider (`OpenID` Connect CIBA, poll mode), which is in this process and says
-//! what the test says.
+//! what the test says; and they sign in there to answer on a page.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
 mod agents;
 mod configuration;
+mod keys;
+mod page;
+mod page_refusals;
 mod prompts;

@@ -8,26 +8,39 @@ use attorn_tests::behalf::exchange;
 use attorn_tests::device::{Form, Says};
 use attorn_tests::provider::{KeyKind, ProviderKey, with};
 use attorn_tests::world::PURPOSE_WITH_USER;
-use attorn_tests::{Behalf, Call, Metrics, components};
+use attorn_tests::{Behalf, Call, Metrics, World, components};
 use serde_json::{Value, json};
 
 /// How often a test looks for what the server does by itself.
 const LOOK: Duration = Duration::from_millis(50);
 const LOOKS_MAX: usize = 400;
 
-struct Scene {
-    behalf: Behalf,
-    delegation: Delegation,
+pub(super) struct Scene {
+    pub(super) behalf: Behalf,
+    pub(super) delegation: Delegation,
+}
+
+/// What of users is kept.
+fn providers() -> Value {
+    json!({ "claims": ["customer", "preferred_username"] })
 }
 
 impl Scene {
     /// Alice's bot may pay 1.00 a day, and with her yes more; her provider asks her.
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         Self::with(json!({ "client_id": "attorn", "client_authentication": "private_key_jwt" }), json!({})).await
     }
 
-    async fn with(backchannel: Value, claims: Value) -> Self {
-        let behalf = Behalf::with_provider(json!({ "claims": ["customer", "preferred_username"] })).await;
+    pub(super) async fn with(backchannel: Value, claims: Value) -> Self {
+        Self::in_behalf(Behalf::with_provider(providers()).await, backchannel, claims).await
+    }
+
+    /// The same in this world.
+    pub(super) async fn in_world(world: World, backchannel: Value) -> Self {
+        Self::in_behalf(Box::pin(Behalf::in_world(world, providers())).await, backchannel, json!({})).await
+    }
+
+    async fn in_behalf(behalf: Behalf, backchannel: Value, claims: Value) -> Self {
         let registrar = &behalf.staff.registrar;
         registrar.post("/v1/providers/main/backchannel", &backchannel).await.expect(200);
         let settings = json!({
@@ -42,7 +55,7 @@ impl Scene {
         Self { behalf, delegation: made.delegation }
     }
 
-    async fn pay(&self, amount: u64) -> DecisionAnswer {
+    pub(super) async fn pay(&self, amount: u64) -> DecisionAnswer {
         let ask = json!({
             "action": "account.pay", "resource": format!("account/{}/giro", self.delegation.user),
             "purpose": PURPOSE_WITH_USER, "delegation": self.delegation.id,
@@ -52,19 +65,19 @@ impl Scene {
     }
 
     /// What is asked of Alice.
-    async fn challenged(&self, amount: u64) -> ApprovalReference {
+    pub(super) async fn challenged(&self, amount: u64) -> ApprovalReference {
         let answer = self.pay(amount).await;
         assert_eq!(answer.decision, DecisionKind::Challenge, "{:?}", answer.reasons);
         answer.approval.unwrap()
     }
 
-    async fn state(&self, approval: &ApprovalReference) -> String {
+    pub(super) async fn state(&self, approval: &ApprovalReference) -> String {
         let path = format!("/v1/approvals/{}/state", approval.id);
         let state: Value = self.behalf.helper.send(Call::get(path)).await.expect(200).json();
         state["state"].as_str().unwrap().to_owned()
     }
 
-    async fn becomes(&self, approval: &ApprovalReference, expect: &str) {
+    pub(super) async fn becomes(&self, approval: &ApprovalReference, expect: &str) {
         for _ in 0..LOOKS_MAX {
             if self.state(approval).await == expect {
                 return;
@@ -87,7 +100,7 @@ impl Scene {
         panic!("the prompt did not end");
     }
 
-    async fn question(&self, number: usize) -> Form {
+    pub(super) async fn question(&self, number: usize) -> Form {
         self.behalf.provider.device().question(number).await
     }
 }

@@ -99,7 +99,8 @@ impl Decide {
 
 fn waits_for(approval: &ApprovalReference) -> String {
     let (id, code, until) = (&approval.id, &approval.code, TimeMs(approval.expires_at_ms));
-    format!("waiting for approval {id}, code {code}, until {until}")
+    let page = approval.page.as_ref().map_or_else(String::new, |page| format!("; its user answers at {page}"));
+    format!("waiting for approval {id}, code {code}, until {until}{page}")
 }
 
 fn print(output: &Output, answer: &DecisionAnswer) {
@@ -119,6 +120,9 @@ fn print(output: &Output, answer: &DecisionAnswer) {
     if let Some(approval) = &answer.approval {
         output.line(format!("approval    {}, until {}", approval.id, TimeMs(approval.expires_at_ms)));
         output.line(format!("code        {}  (whoever approves sees the same)", approval.code));
+        if let Some(page) = &approval.page {
+            output.line(format!("page        {page}  (for the user)"));
+        }
     }
     if let Some(grant) = &answer.grant {
         output.line(format!("grant       {}", grant.id));

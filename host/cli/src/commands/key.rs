@@ -1,7 +1,9 @@
-//! `attorn key`: the keys that sign tokens, and the one that signs the audit log.
+//! `attorn key`: the keys that sign tokens, the one with which this server is a client of providers, and the one that
+//! signs the audit log.
 
 use std::path::PathBuf;
 
+use attorn_api::provider_client_keys::{OVERLAP_MS, ProviderClientKeys, RotateProviderClientKey};
 use attorn_api::token_keys::{RetireTokenKey, RotateTokenKey, TokenKey, TokenKeyChanged, TokenKeyList, TokenKeyState};
 use attorn_core::{KeyThumbprint, TimeMs};
 use clap::{Args, Subcommand};
@@ -11,7 +13,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Output, time_or_dash};
 use crate::page::{Page, note_next};
-use crate::parse;
+use crate::parse::{self, Span};
 
 /// What signs tokens, and what signs the audit log.
 #[derive(Debug, Subcommand)]
@@ -24,6 +26,19 @@ pub(crate) enum Key {
     #[command(after_help = "Examples:
   attorn key retire kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k --compromised --reason 'a backup was stolen'")]
     Retire(Retire),
+    /// List the keys with which this server is a client of providers (`private_key_jwt`)
+    ListProviderClient,
+    /// Have a new key take the place of that. Both are published for a while, and the old one signs in the first half of
+    /// it, so that every provider has seen the new one before it does
+    #[command(after_help = "Examples:
+  attorn key rotate-provider-client --reason 'each year'
+  attorn key rotate-provider-client --overlap 24h
+  attorn key rotate-provider-client --compromised --reason 'a backup was stolen'
+
+Providers read the keys at /.well-known/client-jwks.json of the server. Let the overlap be twice as long as the longest
+that any of them keeps what it has read. After `--compromised` the old key is published no more, and the new one signs at
+once; providers that keep the old one for a while ask nobody and let nobody sign in until they read the new one.")]
+    RotateProviderClient(RotateProviderClient),
     /// Have a new key sign the audit log, which goes on in a new epoch. It asks no server, and none may run on the data
     /// directory meanwhile. Nothing that was granted ends
     #[command(after_help = "Examples:
@@ -108,6 +123,26 @@ impl RotateLog {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct RotateProviderClient {
+    /// For how long both are published, at most 7d; an hour if it is not said
+    #[arg(long, value_name = "SPAN", conflicts_with = "compromised")]
+    overlap: Option<Span>,
+    /// Somebody else may have the old key: it is published no more
+    #[arg(long)]
+    compromised: bool,
+    /// Why; the audit log keeps it
+    #[arg(long)]
+    reason: Option<String>,
+}
+
+impl RotateProviderClient {
+    fn body(self) -> RotateProviderClientKey {
+        let overlap_ms = self.overlap.map_or(OVERLAP_MS, |overlap| overlap.ms);
+        RotateProviderClientKey { overlap_ms, compromised: self.compromised, reason: self.reason }
+    }
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Rotate {
     /// Why; the audit log keeps it
     #[arg(long)]
@@ -130,6 +165,7 @@ pub(crate) struct Retire {
 impl Key {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         const PATH: &str = "/v1/token-keys";
+        const OWN: &str = "/v1/provider-client-keys";
         let output = &context.output;
         let changed: TokenKeyChanged = match self {
             Self::List(page) => return list(output, &context.operator()?.get(&page.of(PATH)).await?),
@@ -139,6 +175,11 @@ impl Key {
             Self::Retire(Retire { thumbprint, compromised, reason }) => {
                 let body = RetireTokenKey { compromised, reason };
                 context.operator()?.post(&format!("{PATH}/{thumbprint}/retire"), &body).await?
+            }
+            Self::ListProviderClient => return own(output, &context.operator()?.get(OWN).await?),
+            Self::RotateProviderClient(rotate) => {
+                let path = format!("{OWN}/rotate");
+                return own(output, &context.operator()?.post(&path, &rotate.body()).await?);
             }
             Self::RotateLog(rotate) => return rotate.run(context).await,
         };
@@ -153,6 +194,21 @@ fn list(output: &Output, list: &TokenKeyList) -> Result<Exit, Failure> {
     let rows: Vec<_> = list.keys.iter().map(row).collect();
     output.table(&["KEY", "VERSION", "STATE", "PUBLISHED", "MADE", "ENDED"], &rows);
     note_next(output, list.next.as_ref());
+    Ok(Exit::Done)
+}
+
+/// The keys with which this server is a client.
+fn own(output: &Output, keys: &ProviderClientKeys) -> Result<Exit, Failure> {
+    if output.json {
+        return output.json(keys).map(|()| Exit::Done);
+    }
+    let row = |key: &attorn_api::provider_client_keys::ProviderClientKey| {
+        let signs = if key.signs { "yes" } else { "no" };
+        let from = TimeMs(key.signs_from_ms).to_string();
+        vec![key.thumbprint.clone(), key.version.to_string(), signs.into(), from, time_or_dash(key.published_until_ms)]
+    };
+    let rows: Vec<_> = keys.keys.iter().map(row).collect();
+    output.table(&["KEY", "VERSION", "SIGNS", "SIGNS FROM", "PUBLISHED UNTIL"], &rows);
     Ok(Exit::Done)
 }
 

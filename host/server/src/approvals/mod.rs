@@ -4,12 +4,13 @@
 //! (`step`): so nothing is asked for that was not recorded, and of many decisions that find the same approval one
 //! spends it. What approvers are shown is made here out of what was recorded then (`content`, `visible`). Whoever
 //! votes comes through `vote`, by whatever channel: operators by their routes (`routes`), of which webhooks tell them
-//! (`webhooks`).
+//! (`webhooks`); users on their device at the provider (`crate::providers::backchannel`), or on a page (`page`).
 //!
 //! Whose votes count is decided by [`attorn_core::approval::met`], with everything as it is when they are counted.
 //! INVARIANT: a vote changes a record and nothing else. What an approval permits is found out by deciding again.
 
 pub(crate) mod content;
+pub(crate) mod page;
 pub(crate) mod routes;
 pub(crate) mod seek;
 pub(crate) mod step;

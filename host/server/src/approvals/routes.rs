@@ -11,7 +11,7 @@ use attorn_core::{AgentId, ApprovalId, ApprovalState, ApproverRole, Digest, Say,
 use attorn_store::records::ApprovalRecord;
 use attorn_store::{Key, KeyKind, KeyPrefix, Versioned};
 
-use super::vote::{self, Ballot, Voter};
+use super::vote::{self, Ballot, Channel, Voter};
 use super::{POLL_MS, asks_for, content, state};
 use crate::app::App;
 use crate::http::call::{Call, Reply};
@@ -86,7 +86,8 @@ async fn cast(app: &App, call: &Call, says: Say) -> Result<Reply, Failure> {
     let (operator, wire): (_, api::CastBallot) = (call.operator()?, call.json()?);
     note("reason", wire.reason.as_deref())?;
     let (id, saw): (ApprovalId, Digest) = (call.path("id")?, wire.digest.parse()?);
-    let ballot = Ballot { voter: Voter::Operator(operator), says, saw, reason: wire.reason.as_deref() };
+    let (voter, reason) = (Voter::Operator(operator), wire.reason.as_deref());
+    let ballot = Ballot { voter, channel: Channel::Api, says, saw, reason };
     vote::cast(app, &id, &ballot).await?;
     reply(app, &id).await
 }

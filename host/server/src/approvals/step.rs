@@ -11,7 +11,7 @@ use attorn_store::{Batch, Key, KeyPrefix, Require, Versioned};
 use serde_json::{Value, json};
 
 use super::seek::{Scene, Sought};
-use super::{POLL_MS, content, is_over};
+use super::{POLL_MS, content, is_over, page};
 use crate::app::App;
 use crate::decisions::behalf::Chain;
 use crate::decisions::record::Made;
@@ -27,6 +27,8 @@ pub(crate) struct Part {
     /// None where no policy was asked, or nothing is to come of it.
     sought: Option<Sought>,
     step: Step,
+    /// Where the user answers, if a challenge waits for them and there is a page.
+    page: Option<String>,
 }
 
 /// What the decision does.
@@ -112,10 +114,10 @@ impl Part {
         }
     }
 
-    /// What the decision asks to be approved, if nobody was asked before.
-    pub(crate) fn asked(&self) -> Option<&ApprovalRecord> {
+    /// What the decision asks to be approved, if nobody was asked before, and where its user answers.
+    pub(crate) fn asked(&self) -> Option<(&ApprovalRecord, Option<&str>)> {
         match &self.step {
-            Step::Ask(asking) => Some(&asking.record),
+            Step::Ask(asking) => Some((&asking.record, self.page.as_deref())),
             _ => None,
         }
     }
@@ -132,6 +134,7 @@ impl Part {
             code: record.code.clone(),
             expires_at_ms: record.request.expires_at.0,
             poll_ms: POLL_MS,
+            page: self.page.clone(),
         })
     }
 }
@@ -182,7 +185,12 @@ pub(crate) async fn take(
     if let Some(reason) = reason {
         made.decision = Decision::Deny(Denied::by_host(reason));
     }
-    made.approval = Part { sought: Some(sought), step };
+    let page = match &step {
+        Step::Ask(asking) => page::link(app, &asking.record).await?,
+        Step::Wait(found) => page::link(app, &found.value).await?,
+        _ => None,
+    };
+    made.approval = Part { sought: Some(sought), step, page };
     Ok(())
 }
 

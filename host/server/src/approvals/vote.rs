@@ -30,9 +30,32 @@ pub(crate) enum Voter<'a> {
     User(&'a UserId),
 }
 
+/// By which way a vote came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Channel {
+    /// The API, as operators use it.
+    Api,
+    /// The user's device, which their provider asked.
+    Device,
+    /// The approval page.
+    Page,
+}
+
+impl Channel {
+    /// Its name in the log.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Device => "device",
+            Self::Page => "page",
+        }
+    }
+}
+
 /// A vote as it comes in.
 pub(crate) struct Ballot<'a> {
     pub(crate) voter: Voter<'a>,
+    pub(crate) channel: Channel,
     pub(crate) says: Say,
     /// The digest of what they were shown.
     pub(crate) saw: Digest,
@@ -169,6 +192,7 @@ async fn say(
         "decision_id": next.decision.to_string(),
         "agent": next.agent.as_str(),
         "role": approver.role().as_str(),
+        "channel": ballot.channel.as_str(),
         "says": ballot.says.as_str(),
         "state": next.state.as_str(),
         "saw": saw,

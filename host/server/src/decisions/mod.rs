@@ -116,8 +116,8 @@ pub(crate) async fn decide(app: &App, ask: &Ask) -> Result<(DecisionAnswer, Opti
                     // What comes now may take as long as the target does.
                     drop(held.take());
                     observe::decided(app, &made, decision, began).await;
-                    if let Some(asked) = made.approval.asked() {
-                        app.webhooks.asked(app, asked);
+                    if let Some((asked, page)) = made.approval.asked() {
+                        app.webhooks.asked(app, asked, page);
                     }
                     let lease = recording.lease.zip(place);
                     let answer = answer::first(app, (ask, &gathered), &made, decision, (recorded, lease)).await;

@@ -17,13 +17,13 @@ use tokio::sync::{OwnedRwLockReadGuard, oneshot};
 
 use crate::app::App;
 use crate::http::access::{Shown, Signed, identify, passage, take_rate};
-use crate::http::call::{Call, Caller, NOT_KEPT, Reply, parse_query, problem_response};
+use crate::http::call::{Call, Caller, Reply, parse_query};
 use crate::http::connections::{LetIn, Party};
+use crate::http::errors::{Errors, respond_with};
 use crate::http::failure::Failure;
 use crate::http::route::{Access, Content, Route};
 use crate::http::strangers::{Remote, claimed};
 use crate::http::tls::ClientCertificates;
-use crate::oauth;
 use crate::oauth::form::Form;
 use crate::refusals::{Door, Refusals};
 
@@ -79,7 +79,7 @@ async fn serve(app: Arc<App>, route: Arc<Route>, path: Option<RawPathParams>, re
         let onward = route.access == Access::AgentOnward;
         let code = if onward { ProblemCode::InvalidPath } else { ProblemCode::InvalidField };
         let failure = Failure::of(code, "the path is no UTF-8");
-        return respond_with(&app, Errors::Problems, &id, Err(failure));
+        return respond_with(&app, Errors::of(&route), &id, Err(failure));
     };
     let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let answer = tokio::time::timeout(REQUEST_TIMEOUT, handle(&app, &route, (&id, path), &parts, body)).await;
@@ -88,7 +88,7 @@ async fn serve(app: Arc<App>, route: Arc<Route>, path: Option<RawPathParams>, re
         Err(Failure::of(ProblemCode::Timeout, detail).with_help("it may still take effect: look before you repeat it"))
     });
     log(&route, &id, &answer, started.elapsed());
-    let errors = if route.is_oauth() { Errors::OAuth } else { Errors::Problems };
+    let errors = Errors::of(&route);
     let mut response = respond_with(&app, errors, &id, answer);
     if route.access.needs_body()
         && let Ok(nonce) = HeaderValue::from_str(&app.nonces.current(app.clock.now()))
@@ -227,7 +227,7 @@ fn note_let_in(parts: &Parts, caller: &Caller) {
 }
 
 fn form_of(route: &Route, body: &Bytes) -> Result<Option<Form>, Failure> {
-    route.is_oauth().then(|| Form::parse(body)).transpose()
+    route.takes_form().then(|| Form::parse(body)).transpose()
 }
 
 /// Nobody was let in: it is counted, and nothing else is recorded of it.
@@ -242,7 +242,7 @@ fn note_refused(app: &App, route: &Route, failure: &Failure) {
 /// as another.
 fn check_media_type(route: &Route, parts: &Parts) -> Result<(), Failure> {
     let expect = match route.takes {
-        Content::None => return Ok(()),
+        Content::None | Content::Page => return Ok(()),
         Content::Json(_) => "application/json",
         Content::Form(_) => "application/x-www-form-urlencoded",
         Content::Other(media_type) => media_type,
@@ -289,37 +289,6 @@ async fn read_body(mut body: axum::body::Body, bytes_max: usize) -> Result<Bytes
         0 => Ok(read.into()),
         _ => Err(Failure::of(ProblemCode::BodyTooLarge, format!("the body has more than {bytes_max} bytes"))),
     }
-}
-
-/// How errors look.
-#[derive(Clone, Copy)]
-enum Errors {
-    /// RFC 9457.
-    Problems,
-    /// RFC 6749, section 5.2.
-    OAuth,
-}
-
-fn respond_with(app: &App, errors: Errors, id: &str, answer: Result<Reply, Failure>) -> Response {
-    let mut response = match answer {
-        Ok(reply) => reply.into_response(),
-        Err(mut failure) => {
-            app.metrics.problem(failure.problem.code);
-            match errors {
-                Errors::Problems => {
-                    failure.problem.request_id = Some(id.to_owned());
-                    problem_response(&failure.problem)
-                }
-                Errors::OAuth => oauth::error::response(&failure, id),
-            }
-        }
-    };
-    if let Ok(id) = HeaderValue::from_str(id) {
-        response.headers_mut().insert(REQUEST_ID_HEADER, id);
-    }
-    // What says nothing else is for this moment alone.
-    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static(NOT_KEPT));
-    response
 }
 
 /// The caller's request id if it is harmless, else one of ours.

@@ -7,6 +7,7 @@ pub(crate) mod call;
 pub(crate) mod certificate;
 pub(crate) mod connections;
 pub(crate) mod dispatch;
+mod errors;
 pub(crate) mod failure;
 pub(crate) mod listen;
 pub(crate) mod openapi;

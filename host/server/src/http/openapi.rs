@@ -5,7 +5,7 @@ use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use crate::http::route::{Access, Content, Route};
+use crate::http::route::{Access, Content, HTML, Route};
 use crate::queries;
 
 /// The document that describes these routes.
@@ -19,6 +19,8 @@ pub(crate) fn document(routes: &[Route]) -> Value {
     for route in routes {
         let error = if route.is_oauth() {
             json!({ "application/json": { "schema": oauth } })
+        } else if route.is_page() {
+            json!({ HTML: {} })
         } else {
             json!({ attorn_api::problem::PROBLEM_MEDIA_TYPE: { "schema": problem } })
         };
@@ -67,6 +69,8 @@ fn operation(route: &Route, error: &Value, generator: &mut SchemaGenerator) -> V
     responses.insert(route.status.to_string(), body("As asked.", route.gives, generator));
     let description = if route.is_oauth() {
         "An error (RFC 6749, section 5.2); with `decision_id`, it was decided and is no allow."
+    } else if route.is_page() {
+        "A page that says why not, or the way to another."
     } else {
         "A problem (RFC 9457); nothing was decided or changed."
     };
@@ -107,6 +111,7 @@ fn body(description: &str, content: Content, generator: &mut SchemaGenerator) ->
             "description": description,
             "content": { "application/x-www-form-urlencoded": { "schema": schema(generator) } }
         }),
+        Content::Page => json!({ "description": description, "content": { HTML: {} } }),
         Content::Other(media_type) => json!({ "description": description, "content": { media_type: {} } }),
     }
 }

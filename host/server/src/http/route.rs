@@ -78,11 +78,16 @@ pub(crate) enum Content {
     None,
     /// JSON of this schema.
     Json(fn(&mut SchemaGenerator) -> Schema),
-    /// A form of this schema. The routes that take one answer errors as OAuth has them.
+    /// A form of this schema. The routes that take one answer errors as OAuth has them, unless they give a page.
     Form(fn(&mut SchemaGenerator) -> Schema),
+    /// A page in HTML, for people.
+    Page,
     /// Another media type.
     Other(&'static str),
 }
+
+/// The media type of pages.
+pub(crate) const HTML: &str = "text/html";
 
 /// One route.
 #[derive(Clone)]
@@ -148,7 +153,17 @@ impl Route {
 
     /// Whether its errors are as OAuth has them.
     pub(crate) const fn is_oauth(&self) -> bool {
+        self.takes_form() && !self.is_page()
+    }
+
+    /// Whether its body is a form.
+    pub(crate) const fn takes_form(&self) -> bool {
         matches!(self.takes, Content::Form(_))
+    }
+
+    /// Whether people read it in a browser: its errors are pages, too.
+    pub(crate) const fn is_page(&self) -> bool {
+        matches!(self.gives, Content::Page)
     }
 
     pub(crate) fn takes(mut self, takes: Content) -> Self {

@@ -1,18 +1,39 @@
 //! The routes on which people are asked, and say yes or no.
 
 use attorn_api::approvals::{
-    Approval, ApprovalList, ApprovalStanding, CastBallot, RegisterWebhook, RegisteredWebhook, Webhook, WebhookList,
+    Approval, ApprovalList, ApprovalStanding, CastBallot, PageBallot, RegisterWebhook, RegisteredWebhook, Webhook,
+    WebhookList,
 };
 use attorn_api::delegations::Revoke;
 use attorn_core::Duty::{Approver, Registrar};
 
 use super::{GET, POST};
-use crate::approvals::{routes, webhooks};
-use crate::http::route::Access::{Agent, Operator as Op};
-use crate::http::route::{Route, handler, json, route};
+use crate::approvals::{page, routes, webhooks};
+use crate::http::route::Access::{Agent, Operator as Op, Public};
+use crate::http::route::{Content, Route, form, handler, json, route};
+use crate::oauth::form::FORM_BYTES_MAX;
+use crate::providers::backchannel::sign_in::SIGNED_IN;
 
 pub(super) fn all() -> Vec<Route> {
-    [voting(), telling()].concat()
+    [voting(), paging(), telling()].concat()
+}
+
+/// For users, in a browser. Who comes there signs in at their provider; nothing else opens anything.
+fn paging() -> Vec<Route> {
+    const PAGE: &str = "/approve/{id}";
+    let page = |method, path, doc, handler| route(method, path, Public, doc, handler).gives(Content::Page);
+    vec![
+        page(
+            GET,
+            PAGE,
+            ("showApprovalPage", "Sign in at one's provider, and read what is asked"),
+            handler!(page::routes::show),
+        ),
+        page(GET, SIGNED_IN, ("endSignIn", "Come back from one's provider"), handler!(page::routes::signed_in)),
+        page(POST, PAGE, ("voteOnPage", "Say yes or no on the page"), handler!(page::routes::vote))
+            .takes(form::<PageBallot>())
+            .body_bytes_max(FORM_BYTES_MAX),
+    ]
 }
 
 fn telling() -> Vec<Route> {

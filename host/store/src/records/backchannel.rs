@@ -1,4 +1,5 @@
-//! How users are asked at a provider (`OpenID` Connect CIBA): what this server is there as a client.
+//! How users are asked at a provider (`OpenID` Connect CIBA), and whether they sign in there to answer on a page: what
+//! this server is there as a client.
 //!
 //! That a secret is wrapped was seen to before it came here.
 
@@ -22,6 +23,8 @@ pub struct BackchannelRecord {
     pub authentication: BackchannelAuthentication,
     /// By what the provider knows a user.
     pub login_hint: LoginHint,
+    /// Whether users sign in there for the approval page.
+    pub page: bool,
     /// When this became what it is.
     pub changed_at: TimeMs,
 }
@@ -79,6 +82,7 @@ impl Record for BackchannelRecord {
             client: Text(self.client.clone()),
             secret,
             login_hint_claim,
+            page: self.page,
             changed_at_ms: self.changed_at.0,
         })
     }
@@ -97,6 +101,7 @@ impl Record for BackchannelRecord {
                 client: wire.client.0,
                 authentication,
                 login_hint: wire.login_hint_claim.map_or(LoginHint::Subject, |name| LoginHint::Claim(name.0)),
+                page: wire.page,
                 changed_at: TimeMs(wire.changed_at_ms),
             })
         })
@@ -112,6 +117,9 @@ struct BackchannelWire {
     secret: Option<SecretWire>,
     /// None for `sub`.
     login_hint_claim: Option<Text<ClaimName>>,
+    /// Not there in records from before there was a page.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    page: bool,
     changed_at_ms: u64,
 }
 

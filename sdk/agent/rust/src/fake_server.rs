@@ -103,6 +103,7 @@ pub(crate) fn answer(decision: DecisionKind) -> DecisionAnswer {
             code: "BCDF-GHJK".into(),
             expires_at_ms: 3,
             poll_ms: 1,
+            page: None,
         }),
         grant: allowed.then(|| Grant {
             id: "grt_1".into(),

@@ -91,9 +91,11 @@ export function approvalsClient(settings) {
     return [
         {
             client_id: APPROVALS,
-            grant_types: ['urn:openid:params:grant-type:ciba'],
-            response_types: [],
-            redirect_uris: [],
+            // Users sign in, too, to answer on a page of Attorn's. On loopback there is no TLS.
+            application_type: 'native',
+            grant_types: ['urn:openid:params:grant-type:ciba', 'authorization_code'],
+            response_types: ['code'],
+            redirect_uris: [new URL('/approve/signed-in', settings.approvals_jwks).href],
             token_endpoint_auth_method: 'private_key_jwt',
             token_endpoint_auth_signing_alg: 'ES256',
             jwks_uri: settings.approvals_jwks,

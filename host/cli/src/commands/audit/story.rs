@@ -169,7 +169,13 @@ fn came_of_it(entry: &Value) -> Option<String> {
                 Some(operator) => format!("operator {operator}"),
                 None => format!("user {}", text(&about["by"]["user"])),
             };
-            format!("{who} says {}: {} is {}", text(&about["says"]), text(&about["approval"]), text(&about["state"]))
+            let by = about["channel"].as_str().map_or_else(String::new, |channel| format!(" ({channel})"));
+            format!(
+                "{who} says {}{by}: {} is {}",
+                text(&about["says"]),
+                text(&about["approval"]),
+                text(&about["state"])
+            )
         }
         "replay" => {
             let comparison = text(&entry["about"]["comparison"]);

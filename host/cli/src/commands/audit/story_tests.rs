@@ -32,7 +32,7 @@ fn an_allow_is_told_with_what_came_of_it() {
         "resource": "article/42", "arguments": { "section": "a" }, "claims": {} } });
     let used = json!({ "type": "grant_used", "time_ms": 1_000, "resource_server": "faq", "use_number": 1 });
     let effect = json!({ "type": "grant_effect", "time_ms": 2_000, "use_number": 1, "effect": "done", "note": null });
-    let about = json!({ "approval": "apr_1", "says": "approve", "state": "approved", "by": { "user": "psn_1" } });
+    let about = json!({ "approval": "apr_1", "channel": "page", "says": "approve", "state": "approved", "by": { "user": "psn_1" } });
     let voted = json!({ "type": "approval_voted", "time_ms": 2_000, "about": about });
     let about = json!({ "decision_id": "dec_1", "comparison": "identical" });
     let replayed = json!({ "type": "replay", "time_ms": 3_000, "operator": "alice", "about": about });
@@ -56,7 +56,7 @@ result    grant grt_1 for faq, one use, until 1970-01-01T00:01:00.000Z
 then      1970-01-01T00:00:01.000Z faq used it, use 1 (entry 1/5)
 then      1970-01-01T00:00:02.000Z use 1 came to done (entry 1/6)
 then      1970-01-01T00:00:03.000Z operator alice had it decided again: identical (entry 1/7)
-then      1970-01-01T00:00:02.000Z user psn_1 says approve: apr_1 is approved (entry 1/8)
+then      1970-01-01T00:00:02.000Z user psn_1 says approve (page): apr_1 is approved (entry 1/8)
 proof     entry log/1/4
           attorn audit receipt 1/4 > receipt.txt
           attorn audit verify --receipt receipt.txt --key log.key

@@ -29,6 +29,7 @@ pub(crate) enum Backchannel {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   attorn provider backchannel set main --client-id attorn --private-key-jwt
+  attorn provider backchannel set main --client-id attorn --private-key-jwt --page
   attorn provider backchannel set main --client-id attorn --secret-file secret.txt --login-hint-claim preferred_username
 
 The provider verifies `private_key_jwt` with the keys at /.well-known/client-jwks.json of this server.")]
@@ -44,6 +45,9 @@ pub(crate) struct Set {
     /// By which claim the provider knows a user: `sub`, or one of the `claims` of its record
     #[arg(long, default_value = "sub", value_parser = parse::id::<ClaimName>)]
     login_hint_claim: ClaimName,
+    /// Have users sign in there for the approval page; `show` says which redirect URI the client needs
+    #[arg(long)]
+    page: bool,
 }
 
 #[derive(Debug, Args)]
@@ -87,6 +91,7 @@ impl Set {
             },
             client_secret: secret.map(|text| text.trim_end_matches(['\r', '\n']).to_owned()),
             login_hint_claim: self.login_hint_claim.to_string(),
+            page: self.page,
         })
     }
 }
@@ -101,11 +106,16 @@ fn print(output: &Output, shown: &Shown) -> Result<Exit, Failure> {
             format!("client_secret_basic, secret {}", shown.secret_version.unwrap_or_default())
         }
     };
+    let page = match &shown.page_redirect_uri {
+        Some(uri) => format!("on, with the redirect URI {uri}"),
+        None => "off".into(),
+    };
     for (name, value) in [
         ("provider", &shown.provider),
         ("client", &shown.client_id),
         ("authentication", &method),
         ("login hint", &shown.login_hint_claim),
+        ("page", &page),
         ("changed", &TimeMs(shown.changed_at_ms).to_string()),
     ] {
         output.line(format!("{name:14}  {value}"));

@@ -105,6 +105,7 @@ async fn asks_at_provider(scene: &Scene<'_>) -> Result<(), Failure> {
         client_authentication: ClientAuthenticationMethod::PrivateKeyJwt,
         client_secret: None,
         login_hint_claim: "sub".into(),
+        page: false,
     };
     let set: Backchannel = scene.registrar()?.post(&format!("/v1/providers/{PROVIDER}/backchannel"), &body).await?;
     let asked = "the registrar has users asked for approvals there, on their own device (CIBA)";

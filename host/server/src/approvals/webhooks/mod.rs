@@ -18,7 +18,7 @@ use attorn_store::{Key, KeyKind, KeyPrefix, PAGE_ITEMS_MAX};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
-use super::asks_for;
+use super::{asks_for, page};
 use crate::app::App;
 use crate::http::failure::Failure;
 use crate::metrics::WebhookEvent;
@@ -43,15 +43,16 @@ impl Webhooks {
     }
 
     /// Somebody is asked to approve something. This never waits.
-    pub(crate) fn asked(&self, app: &App, record: &ApprovalRecord) {
-        if asks_for(record, ApproverRole::Operator) && self.asked.try_send(message(record)).is_err() {
+    pub(crate) fn asked(&self, app: &App, record: &ApprovalRecord, page: Option<&str>) {
+        let wanted = asks_for(record, ApproverRole::Operator);
+        if wanted && self.asked.try_send(message(record, page.map(str::to_owned))).is_err() {
             app.metrics.webhook(WebhookEvent::Dropped);
         }
     }
 }
 
 /// It names agent and approval, and no person.
-fn message(record: &ApprovalRecord) -> WebhookMessage {
+fn message(record: &ApprovalRecord, page: Option<String>) -> WebhookMessage {
     WebhookMessage {
         kind: "approval.requested".into(),
         requested_at_ms: record.created_at.0,
@@ -60,6 +61,7 @@ fn message(record: &ApprovalRecord) -> WebhookMessage {
         agent: record.agent.to_string(),
         decision_id: record.decision.to_string(),
         expires_at_ms: record.request.expires_at.0,
+        page,
     }
 }
 
@@ -90,7 +92,7 @@ async fn left(app: &App) -> Result<Vec<WebhookMessage>, Failure> {
         let Some(found) = app.store.record::<ApprovalRecord>(&Key::approval(&id)).await? else { continue };
         let pending = super::state(app, &found, now) == attorn_core::ApprovalState::Pending;
         if pending && asks_for(&found.value, ApproverRole::Operator) {
-            messages.push(message(&found.value));
+            messages.push(message(&found.value, page::link(app, &found.value).await?));
         }
     }
     Ok(messages)

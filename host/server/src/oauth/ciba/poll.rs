@@ -12,7 +12,7 @@ use attorn_store::records::ApprovalRecord;
 
 use super::{Found, authorize};
 use crate::app::App;
-use crate::approvals::{POLL_MS, state};
+use crate::approvals::{POLL_MS, page, state};
 use crate::decisions;
 use crate::http::call::Call;
 use crate::http::failure::Failure;
@@ -85,6 +85,7 @@ async fn looked_at(app: &App, id: &ApprovalId) -> Result<Option<Came>, Failure> 
             code: found.value.code.clone(),
             expires_at_ms: found.value.request.expires_at.0,
             poll_ms: POLL_MS,
+            page: page::link(app, &found.value).await?,
         })),
         ApprovalState::Refused => Some(Came::Over(OAuthCode::AccessDenied, "somebody has refused this")),
         ApprovalState::Lapsed => {

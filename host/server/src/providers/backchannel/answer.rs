@@ -4,7 +4,9 @@
 //! signature, times. Here is what this question asks of it besides. A yes that is not surely the user's is none.
 
 use attorn_core::{ClientId, TimeMs};
-use attorn_identity::issuer_token::{CLOCK_SKEW_MS, IssuerTokenError, TokenExpectation, TokenKind, UnverifiedToken};
+use attorn_identity::issuer_token::{
+    CLOCK_SKEW_MS, Claims, IssuerTokenError, TokenExpectation, TokenKind, UnverifiedToken,
+};
 use attorn_store::records::ProviderRecord;
 use serde_json::Value;
 
@@ -34,8 +36,20 @@ pub(super) async fn verify(
     token: &str,
     asked: &Asked<'_>,
 ) -> Result<(), Problem> {
+    let claims = id_token(app, provider, asked.client, token).await?;
+    let issued_at = claims.time("iat")?.ok_or(IssuerTokenError::ClaimMissing("iat"))?;
+    answers(|name| claims.get(name), issued_at, asked)
+}
+
+/// What an ID token claims that the provider issued to us as this client.
+pub(super) async fn id_token(
+    app: &App,
+    provider: &ProviderRecord,
+    client: &ClientId,
+    token: &str,
+) -> Result<Claims, Problem> {
     let unverified = UnverifiedToken::parse(token)?;
-    let audiences = [asked.client.as_str()];
+    let audiences = [client.as_str()];
     let expect = |now| TokenExpectation {
         issuer: provider.issuer.as_str(),
         kind: TokenKind::Id,
@@ -50,9 +64,7 @@ pub(super) async fn verify(
         return Err(IssuerTokenError::WrongIssuer.into());
     }
     let keys = app.providers.keys(provider, unverified.key_id(), now).await.map_err(Problem::Keys)?;
-    let claims = unverified.verify(&keys, &expect(app.clock.now()))?;
-    let issued_at = claims.time("iat")?.ok_or(IssuerTokenError::ClaimMissing("iat"))?;
-    answers(|name| claims.get(name), issued_at, asked)
+    Ok(unverified.verify(&keys, &expect(app.clock.now()))?)
 }
 
 /// Whether these claims, which are the provider's, answer the question.

@@ -1,4 +1,5 @@
-//! This server as a client at a provider: it says who it is, puts a question, and polls for what came of it.
+//! This server as a client at a provider: it says who it is, puts a question, and polls for what came of it; or brings the
+//! code of somebody who signed in.
 //!
 //! What is sent and what answers come to is in `protocol`; here is the network, thin. Redirects are followed nowhere,
 //! every address is looked at, and every answer has an end in time and in bytes.
@@ -15,7 +16,7 @@ use data_encoding::BASE64;
 use reqwest::{Client as HttpClient, Url, header};
 use zeroize::Zeroizing;
 
-use super::metadata::{self, Endpoints};
+use super::metadata::{self, Endpoints, SignInEndpoints};
 use super::problem::Problem;
 use super::protocol::{self, ANSWER_BYTES_MAX, Answer, Polled, Question, Started};
 use crate::http::outbound;
@@ -88,12 +89,20 @@ impl Network {
 impl Client<'_> {
     /// Where this provider asks its users.
     pub(super) async fn endpoints(&self) -> Result<Endpoints, Problem> {
+        metadata::endpoints(self.issuer, &self.metadata().await?)
+    }
+
+    /// Where this provider's users sign in.
+    pub(super) async fn sign_in_endpoints(&self) -> Result<SignInEndpoints, Problem> {
+        metadata::sign_in_endpoints(self.issuer, &self.metadata().await?)
+    }
+
+    async fn metadata(&self) -> Result<Vec<u8>, Problem> {
         let url = Url::parse(self.issuer.as_str()).map_err(|_| Problem::Address)?;
         self.network.check(&url).await?;
         let client = self.network.client().await?;
         let document = tokio::time::timeout(QUESTION, fetch::configuration(&client, self.issuer)).await;
-        let document = document.unwrap_or(Err(FetchError::TimedOut)).map_err(Problem::Metadata)?;
-        metadata::endpoints(self.issuer, &document)
+        document.unwrap_or(Err(FetchError::TimedOut)).map_err(Problem::Metadata)
     }
 
     /// Have the provider ask a user.
@@ -108,6 +117,17 @@ impl Client<'_> {
             Ok((status, body)) => protocol::polled(&Answer { status, body: &body }),
             Err(problem) => Polled::Failed(problem),
         }
+    }
+
+    /// The ID token of somebody who signed in, for the code that they came back with.
+    pub(super) async fn redeem(
+        &self,
+        endpoint: &Url,
+        parameters: Vec<(&'static str, String)>,
+        now: TimeMs,
+    ) -> Result<String, Problem> {
+        let (status, body) = self.post(endpoint, parameters, (QUESTION, now)).await?;
+        protocol::signed_in(&Answer { status, body: &body })
     }
 
     async fn post(

@@ -12,7 +12,7 @@ use attorn_store::{Batch, Key, Require, Versioned};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::own_key;
+use super::{own_key, sign_in};
 use crate::app::App;
 use crate::entry;
 use crate::http::call::{Call, Reply};
@@ -29,12 +29,19 @@ pub(crate) async fn set(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let (id, wire): (ProviderId, api::SetBackchannel) = (call.path("id")?, call.json()?);
     let provider = find_active(&app, &id).await?;
     let before = app.store.record::<BackchannelRecord>(&Key::backchannel(&id)).await?;
+    if wire.page {
+        let has = sign_in::is_possible(&app, &provider.value).await;
+        has.map_err(|problem| {
+            invalid(format!("`page`: nobody can sign in at the provider: {problem} ({})", problem.code()))
+        })?;
+    }
     let mut batch = Batch::new(app.clock.now());
     let record = BackchannelRecord {
         client: client(&provider.value, &wire.client_id)?,
         authentication: authentication(&app.root, (&id, &wire), before.as_ref())?,
         login_hint: login_hint(&provider.value, &wire.login_hint_claim)?,
         provider: id,
+        page: wire.page,
         changed_at: batch.now,
     };
     if record.authentication == BackchannelAuthentication::PrivateKeyJwt {
@@ -42,16 +49,16 @@ pub(crate) async fn set(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     }
     batch.require.push((provider.value.key(), Require::Version(provider.version)));
     batch.require.push((record.key(), before.map_or(Require::Absent, |before| Require::Version(before.version))));
-    entry::act(&mut batch, call.operator()?, "backchannel_set", shown(&record))?;
+    entry::act(&mut batch, call.operator()?, "backchannel_set", shown(&app, &record))?;
     batch.put_record(&record);
     commit(&app, batch, moved).await?;
-    Reply::ok(&shown(&record))
+    Reply::ok(&shown(&app, &record))
 }
 
 pub(crate) async fn show(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let id: ProviderId = call.path("id")?;
     find(&app, &id).await?;
-    Reply::ok(&shown(&of(&app, &id).await?.value))
+    Reply::ok(&shown(&app, &of(&app, &id).await?.value))
 }
 
 /// Nobody is asked there any more, and whoever is being asked has not been.
@@ -64,7 +71,7 @@ pub(crate) async fn remove(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     entry::act(&mut batch, call.operator()?, "backchannel_removed", about)?;
     batch.delete.push(found.value.key());
     commit(&app, batch, moved).await?;
-    Reply::ok(&shown(&found.value))
+    Reply::ok(&shown(&app, &found.value))
 }
 
 async fn of(app: &App, id: &ProviderId) -> Result<Versioned<BackchannelRecord>, Failure> {
@@ -147,7 +154,7 @@ fn invalid(detail: String) -> Failure {
     Failure::of(ProblemCode::InvalidField, detail)
 }
 
-fn shown(record: &BackchannelRecord) -> api::Backchannel {
+fn shown(app: &App, record: &BackchannelRecord) -> api::Backchannel {
     let (client_authentication, secret_version) = match record.authentication {
         BackchannelAuthentication::PrivateKeyJwt => (api::ClientAuthenticationMethod::PrivateKeyJwt, None),
         BackchannelAuthentication::ClientSecretBasic { version, .. } => {
@@ -164,6 +171,7 @@ fn shown(record: &BackchannelRecord) -> api::Backchannel {
             LoginHint::Subject => SUBJECT.into(),
             LoginHint::Claim(name) => name.to_string(),
         },
+        page_redirect_uri: record.page.then(|| sign_in::redirect_uri(app)),
         changed_at_ms,
     }
 }

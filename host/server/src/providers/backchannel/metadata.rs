@@ -1,4 +1,5 @@
-//! What a provider's metadata says of asking users: where, how, and whether it can show them what they approve.
+//! What a provider's metadata says of asking users: where, how, and whether it can show them what they approve; and where
+//! they sign in.
 //!
 //! It is the same document that keys are found by, and whatever it says is looked at before anything is sent there.
 
@@ -22,24 +23,56 @@ pub(super) struct Endpoints {
     pub(super) shows_details: bool,
 }
 
+/// Where users sign in.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct SignInEndpoints {
+    /// Where they are sent.
+    pub(super) authorization: Url,
+    /// Where the code that they come back with becomes an ID token.
+    pub(super) token: Url,
+    /// Whether they come back with its issuer, too (RFC 9207).
+    pub(super) says_issuer: bool,
+}
+
 #[derive(Deserialize)]
 struct Wire {
     issuer: String,
     backchannel_authentication_endpoint: Option<String>,
     token_endpoint: Option<String>,
+    authorization_endpoint: Option<String>,
+    #[serde(default)]
+    authorization_response_iss_parameter_supported: bool,
     #[serde(default)]
     backchannel_token_delivery_modes_supported: Vec<String>,
     #[serde(default)]
     authorization_details_types_supported: Vec<String>,
 }
 
+impl Wire {
+    fn read(issuer: &Issuer, document: &[u8]) -> Result<Self, Problem> {
+        let malformed = || Problem::Metadata(FetchError::Configuration);
+        let wire: Self = serde_json::from_slice(document).map_err(|_| malformed())?;
+        let is_theirs = wire.issuer == issuer.as_str();
+        is_theirs.then_some(wire).ok_or(Problem::Metadata(FetchError::AnotherIssuer))
+    }
+}
+
+/// Where the metadata of this issuer says that users sign in.
+pub(super) fn sign_in_endpoints(issuer: &Issuer, document: &[u8]) -> Result<SignInEndpoints, Problem> {
+    let wire = Wire::read(issuer, document)?;
+    let (Some(authorization), Some(token)) = (wire.authorization_endpoint, wire.token_endpoint) else {
+        return Err(Problem::NoSignIn);
+    };
+    Ok(SignInEndpoints {
+        authorization: endpoint(issuer, &authorization)?,
+        token: endpoint(issuer, &token)?,
+        says_issuer: wire.authorization_response_iss_parameter_supported,
+    })
+}
+
 /// What the metadata of this issuer says.
 pub(super) fn endpoints(issuer: &Issuer, document: &[u8]) -> Result<Endpoints, Problem> {
-    let malformed = || Problem::Metadata(FetchError::Configuration);
-    let wire: Wire = serde_json::from_slice(document).map_err(|_| malformed())?;
-    if wire.issuer != issuer.as_str() {
-        return Err(Problem::Metadata(FetchError::AnotherIssuer));
-    }
+    let wire = Wire::read(issuer, document)?;
     let (Some(authentication), Some(token)) = (wire.backchannel_authentication_endpoint, wire.token_endpoint) else {
         return Err(Problem::NoBackchannel);
     };
@@ -89,6 +122,34 @@ mod tests {
         let types = |types: Value| read(&[("authorization_details_types_supported", types)]);
         assert!(types(json!(["other", "attorn_approval"])).unwrap().shows_details);
         assert!(!types(json!(["attorn_action"])).unwrap().shows_details);
+    }
+
+    #[test]
+    fn users_sign_in_where_it_says_and_nowhere_else() {
+        let issuer = "https://sso.example".parse().unwrap();
+        let read = |authorization: Value, token: Value| {
+            let mut whole = json!({ "issuer": "https://sso.example" });
+            for (name, value) in [("authorization_endpoint", authorization), ("token_endpoint", token)] {
+                if !value.is_null() {
+                    whole[name] = value;
+                }
+            }
+            sign_in_endpoints(&issuer, whole.to_string().as_bytes())
+        };
+        let (authorization, token) = (json!("https://sso.example/in?x=1"), json!("https://sso.example/token"));
+        let found = read(authorization.clone(), token.clone()).unwrap();
+        assert_eq!((found.authorization.as_str(), found.says_issuer), ("https://sso.example/in?x=1", false));
+        assert_eq!(read(json!(null), token.clone()), Err(Problem::NoSignIn));
+        assert_eq!(read(authorization.clone(), json!(null)), Err(Problem::NoSignIn));
+        for wrong in
+            ["http://sso.example/in", "https://127.0.0.1/in", "javascript:alert(1)", "https://a:b@sso.example/", "/in"]
+        {
+            assert_eq!(read(json!(wrong), token.clone()), Err(Problem::Address), "{wrong}");
+            assert_eq!(read(authorization.clone(), json!(wrong)), Err(Problem::Address), "{wrong}");
+        }
+        let other = json!({ "issuer": "https://other.example" }).to_string();
+        let refused = Problem::Metadata(FetchError::AnotherIssuer);
+        assert_eq!(sign_in_endpoints(&issuer, other.as_bytes()), Err(refused));
     }
 
     #[test]

@@ -6,6 +6,8 @@
 //! due, so after a crash it goes on where it was. A yes counts when the provider's ID token names the very user whose
 //! delegation it is (`answer`). What does not end in a yes or a no of theirs ends in nothing: nobody has approved.
 //!
+//! As the same client this server has users sign in for the approval page ([`sign_in`]), where the provider is set so.
+//!
 //! What is spoken is in `protocol`, which is pure; who speaks is in `client`. Whether an approval is enough for anything
 //! is not known here.
 
@@ -15,12 +17,15 @@ pub(crate) mod configuration;
 mod live;
 mod metadata;
 pub(crate) mod own_key;
+pub(crate) mod own_key_routes;
 mod problem;
 mod prompts;
 mod protocol;
 pub(crate) mod queue;
+pub(crate) mod sign_in;
 mod steps;
 mod wanted;
 
 pub(crate) use live::Backchannels;
+pub(crate) use problem::Problem;
 pub(crate) use wanted::prompt;

@@ -35,6 +35,9 @@ pub(crate) enum Problem {
         "its metadata has no `backchannel_authentication_endpoint` and `token_endpoint`, or no delivery mode `poll`"
     )]
     NoBackchannel,
+    /// Its metadata does not say where users sign in.
+    #[error("its metadata has no `authorization_endpoint` and `token_endpoint`")]
+    NoSignIn,
     /// It does not know us.
     #[error("the provider refuses this server as a client")]
     ClientRefused,
@@ -83,6 +86,12 @@ pub(crate) enum Problem {
     /// It was there before anybody asked.
     #[error("the answer was issued before the user was asked")]
     IssuedBefore,
+    /// Somebody signed in, and not in this very sign-in.
+    #[error("the answer is to another sign-in")]
+    AnotherSignIn,
+    /// Somebody signed in some time before.
+    #[error("the provider does not say that the user signed in for this: `auth_time` is missing, or from before")]
+    NotFresh,
     /// The provider is not asked any more.
     #[error("the provider was revoked, or asks nobody any more")]
     ProviderGone,
@@ -103,6 +112,7 @@ impl Problem {
             Self::Address => "address_refused",
             Self::Metadata(_) => "metadata_unavailable",
             Self::NoBackchannel => "no_backchannel",
+            Self::NoSignIn => "no_sign_in",
             Self::ClientRefused => "client_refused",
             Self::UnknownUser => "unknown_user",
             Self::NoHint => "no_hint",
@@ -119,6 +129,8 @@ impl Problem {
             Self::AnotherUser => "another_user",
             Self::AnotherRequest => "another_request",
             Self::IssuedBefore => "issued_before",
+            Self::AnotherSignIn => "another_sign_in",
+            Self::NotFresh => "not_fresh",
             Self::ProviderGone => "provider_gone",
             Self::UserGone => "user_gone",
         }

@@ -54,13 +54,22 @@ impl Side {
 
     /// This server as a client there.
     pub(super) async fn client<'a>(&'a self, app: &'a App) -> Result<Client<'a>, Failure> {
-        let credential = match configuration::secret(&app.root, &self.backchannel)? {
-            Some(secret) => Credential::Secret(secret),
-            None => Credential::Key(own_key::signer(app).await?),
-        };
-        let (issuer, id) = (&self.provider.issuer, &self.backchannel.client);
-        Ok(Client { network: &app.backchannels.network, issuer, id, credential })
+        client(app, &self.provider, &self.backchannel).await
     }
+}
+
+/// This server as a client at a provider.
+pub(super) async fn client<'a>(
+    app: &'a App,
+    provider: &'a ProviderRecord,
+    backchannel: &'a BackchannelRecord,
+) -> Result<Client<'a>, Failure> {
+    let credential = match configuration::secret(&app.root, backchannel)? {
+        Some(secret) => Credential::Secret(secret),
+        None => Credential::Key(own_key::signer(app).await?),
+    };
+    let (issuer, id) = (&provider.issuer, &backchannel.client);
+    Ok(Client { network: &app.backchannels.network, issuer, id, credential })
 }
 
 /// By what the provider knows the user; none if nothing is known of it.

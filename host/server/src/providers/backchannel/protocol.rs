@@ -51,6 +51,22 @@ pub(super) fn poll(request_id: &str) -> Vec<(&'static str, String)> {
     vec![("grant_type", GRANT_TYPE.to_owned()), ("auth_req_id", request_id.to_owned())]
 }
 
+/// The parameters with which the code of a sign-in becomes an ID token (`OpenID` Connect Core 1.0, section 3.1.3.1;
+/// RFC 7636, section 4.5).
+pub(super) fn code(code: &str, redirect_uri: &str, verifier: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("grant_type", "authorization_code".to_owned()),
+        ("code", code.to_owned()),
+        ("redirect_uri", redirect_uri.to_owned()),
+        ("code_verifier", verifier.to_owned()),
+    ]
+}
+
+/// The ID token that came for a code.
+pub(super) fn signed_in(answer: &Answer<'_>) -> Result<String, Problem> {
+    if answer.status == 200 { id_token(answer) } else { Err(refused(answer)) }
+}
+
 /// An answer over HTTP: its status and its body.
 pub(super) struct Answer<'a> {
     pub(super) status: u16,
@@ -139,12 +155,7 @@ pub(super) fn started(answer: &Answer<'_>) -> Result<Started, Problem> {
 /// What the answer to a poll comes to (section 11).
 pub(super) fn polled(answer: &Answer<'_>) -> Polled {
     if answer.status == 200 {
-        let token = read::<TokenWire>(answer).and_then(|wire| wire.id_token);
-        return match token {
-            Some(token) if token.len() <= TOKEN_BYTES_MAX => Polled::IdToken(token),
-            Some(_) => Polled::Failed(Problem::Nonsense("the ID token has more than 8192 bytes")),
-            None => Polled::Failed(Problem::NoIdToken),
-        };
+        return id_token(answer).map_or_else(Polled::Failed, Polled::IdToken);
     }
     match error(answer).as_deref() {
         Some("authorization_pending") => Polled::Pending,
@@ -152,6 +163,14 @@ pub(super) fn polled(answer: &Answer<'_>) -> Polled {
         Some("access_denied") => Polled::Denied,
         Some("expired_token") => Polled::Expired,
         _ => Polled::Failed(refused(answer)),
+    }
+}
+
+fn id_token(answer: &Answer<'_>) -> Result<String, Problem> {
+    match read::<TokenWire>(answer).and_then(|wire| wire.id_token) {
+        Some(token) if token.len() <= TOKEN_BYTES_MAX => Ok(token),
+        Some(_) => Err(Problem::Nonsense("the ID token has more than 8192 bytes")),
+        None => Err(Problem::NoIdToken),
     }
 }
 

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::prompts;
 use crate::app::App;
-use crate::approvals::vote::{self, Ballot, Voter};
+use crate::approvals::vote::{self, Ballot, Channel, Voter};
 use crate::approvals::{asks_for, content, state};
 use crate::http::failure::Failure;
 use crate::metrics::PromptEvent;
@@ -96,7 +96,8 @@ fn shortened(mut asked: Asked) -> Asked {
 pub(super) async fn vote(app: &App, found: &Versioned<PromptRecord>, says: Say) -> Result<(), Failure> {
     let prompt = &found.value;
     let Some(wanted) = of(app, prompt).await? else { return prompts::close(app, found).await };
-    let ballot = Ballot { voter: Voter::User(&prompt.user), says, saw: wanted.saw, reason: None };
+    let (voter, channel) = (Voter::User(&prompt.user), Channel::Device);
+    let ballot = Ballot { voter, channel, says, saw: wanted.saw, reason: None };
     match vote::cast(app, &prompt.approval, &ballot).await {
         Ok(_) => app.metrics.prompt(match says {
             Say::Approve => PromptEvent::Approved,

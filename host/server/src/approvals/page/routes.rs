@@ -1,0 +1,178 @@
+//! `/approve/{id}`: what a browser asks for.
+//!
+//! An approval that is not this user's, one that asks for no user, and one whose user's provider has no page are all
+//! answered as what is not there.
+
+use std::sync::Arc;
+
+use attorn_api::ProblemCode;
+use attorn_api::approvals::Asked;
+use attorn_core::{ApprovalId, Approver, ApproverRole, Digest, Say, UserId};
+use attorn_store::records::ApprovalRecord;
+use attorn_store::{Key, Versioned};
+use axum::http::StatusCode;
+
+use super::html::{self, Form, Sheet, Standing};
+use super::reply::{Cookie, page, see, with_cookie, without_cookie};
+use super::visits::{SIGN_IN_MS, VISIT_MS, Visit};
+use crate::app::App;
+use crate::approvals::vote::{self, Ballot, Channel, Voter};
+use crate::approvals::{asks_for, content, state};
+use crate::http::call::{Call, Reply};
+use crate::http::failure::Failure;
+use crate::oauth::form::Form as Answered;
+use crate::providers::backchannel::Problem;
+use crate::providers::backchannel::sign_in::{self, Place};
+use crate::random;
+
+/// An approval that has a page.
+struct Opened {
+    id: ApprovalId,
+    found: Versioned<ApprovalRecord>,
+    user: UserId,
+    place: Place,
+}
+
+impl Opened {
+    async fn of(app: &App, id: ApprovalId) -> Result<Self, Failure> {
+        let found = app.store.record::<ApprovalRecord>(&Key::approval(&id)).await?;
+        let found = found.filter(|found| asks_for(&found.value, ApproverRole::User)).ok_or_else(nothing)?;
+        let user = found.value.user().cloned().ok_or_else(nothing)?;
+        let place = sign_in::place(app, &user).await?.ok_or_else(nothing)?;
+        Ok(Self { id, found, user, place })
+    }
+
+    fn path(&self) -> String {
+        format!("/approve/{}", self.id)
+    }
+
+    /// Who looks, if they have signed in for this.
+    fn visit(&self, app: &App, call: &Call) -> Option<Visit> {
+        let cookie = Cookie::Visit.read(&self.id, &call.headers)?;
+        app.visits.of(self.id, cookie, app.clock.now())
+    }
+
+    fn standing(&self, app: &App) -> Standing {
+        let ours = |approver: &Approver| matches!(approver, Approver::User(user) if *user == self.user);
+        let said = self.found.value.request.votes.iter().find(|vote| ours(&vote.approver)).map(|vote| vote.says);
+        Standing::of(state(app, &self.found, app.clock.now()), said)
+    }
+
+    /// As its user sees it.
+    async fn shown(&self, app: &App, visit: &Visit, in_vain: bool) -> Result<Reply, Failure> {
+        let record = &self.found.value;
+        let (asked, digest): (Asked, Digest) = content::open(app, record).await?.ok_or_else(nothing)?;
+        let (standing, asked, digest) = (self.standing(app), content::shown(asked), digest.to_string());
+        let sheet = Sheet {
+            code: &record.code,
+            agent: record.agent.as_str(),
+            asked: &asked,
+            standing,
+            expires_at: record.request.expires_at,
+            in_vain,
+        };
+        let action = self.path();
+        let form = Form { action: &action, token: &visit.token, digest: &digest };
+        let status = if in_vain { StatusCode::CONFLICT } else { StatusCode::OK };
+        Ok(page(status, html::sheet(&sheet, (standing == Standing::Asked).then_some(&form))))
+    }
+}
+
+/// Show it to its user; others sign in.
+pub(crate) async fn show(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    app.ensure_ready()?;
+    let opened = Opened::of(&app, id(&call)?).await?;
+    match opened.visit(&app, &call) {
+        Some(visit) => opened.shown(&app, &visit, false).await,
+        None => begin(&app, &opened).await,
+    }
+}
+
+/// Send whoever it is to the provider.
+async fn begin(app: &App, opened: &Opened) -> Result<Reply, Failure> {
+    let _place = app.visits.enter()?;
+    let (state, cookie) = (random::secret()?, random::secret()?);
+    let (url, begun) = sign_in::begin(app, &opened.place, &state).await?.map_err(failed)?;
+    app.visits.begin(opened.id, (&state, &cookie), begun, app.clock.now())?;
+    with_cookie(see(url.as_str())?, (Cookie::SignIn, &opened.id), &cookie, SIGN_IN_MS)
+}
+
+/// Whoever comes back from the provider: let in, if they are the approval's user.
+pub(crate) async fn signed_in(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    app.ensure_ready()?;
+    let answered = Answered::parse(call.uri.query().unwrap_or_default().as_bytes())?;
+    let back = answered.get("state").and_then(|state| app.visits.back(state, app.clock.now()));
+    let (id, sign_in) = back.ok_or_else(|| unknown("this sign-in is over, or was none"))?;
+    if !sign_in.is_of(Cookie::SignIn.read(&id, &call.headers)) {
+        return Err(unknown("this sign-in began in another browser"));
+    }
+    let opened = Opened::of(&app, id).await?;
+    let _place = app.visits.enter()?;
+    let is_theirs = sign_in::end(&app, &opened.place, &sign_in.begun, &answered).await?;
+    if !is_theirs.map_err(failed)? {
+        return Err(nothing());
+    }
+    let cookie = app.visits.let_in(id, app.clock.now())?;
+    let reply = with_cookie(see(&opened.path())?, (Cookie::Visit, &id), &cookie, VISIT_MS)?;
+    without_cookie(reply, (Cookie::SignIn, &id))
+}
+
+/// Its user says yes or no.
+pub(crate) async fn vote(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    app.ensure_ready()?;
+    // Time is not set while a vote is cast.
+    let _era = app.era.read().await;
+    let opened = Opened::of(&app, id(&call)?).await?;
+    let visit = opened.visit(&app, &call).ok_or_else(|| unknown("you have not signed in, or some time ago"))?;
+    let form = call.form()?;
+    if is_from_elsewhere(&call) || !visit.made(form.needed("token")?) {
+        return Err(unknown("this form is not one that you were shown here"));
+    }
+    if opened.standing(&app) != Standing::Asked {
+        return opened.shown(&app, &visit, true).await;
+    }
+    let (says, saw) = (say(form.needed("say")?)?, form.needed("digest")?.parse()?);
+    let ballot = Ballot { voter: Voter::User(&opened.user), channel: Channel::Page, says, saw, reason: None };
+    match vote::cast(&app, &opened.id, &ballot).await {
+        Ok(_) => see(&opened.path()),
+        // It was answered, or lapsed, in this very moment.
+        Err(failure) if failure.problem.code == ProblemCode::InvalidState => {
+            Opened::of(&app, opened.id).await?.shown(&app, &visit, true).await
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// What is no id looks like one of nothing.
+fn id(call: &Call) -> Result<ApprovalId, Failure> {
+    call.path("id").map_err(|_| nothing())
+}
+
+fn say(text: &str) -> Result<Say, Failure> {
+    let all = [Say::Approve, Say::Refuse];
+    let said = all.into_iter().find(|say| say.as_str() == text);
+    said.ok_or_else(|| Failure::of(ProblemCode::InvalidField, "`say` is `approve` or `refuse`"))
+}
+
+/// Whether the browser says that another site sent the form. `Origin` says nothing here: no page of ours names itself.
+fn is_from_elsewhere(call: &Call) -> bool {
+    call.headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin")
+}
+
+fn nothing() -> Failure {
+    Failure::of(ProblemCode::NotFound, "there is no such approval")
+}
+
+fn unknown(why: &str) -> Failure {
+    Failure::of(ProblemCode::UserUnauthenticated, why).with_help("open the link to the approval again")
+}
+
+/// Why nobody could sign in. Nothing of it was written by the provider.
+fn failed(problem: Problem) -> Failure {
+    tracing::debug!(why = problem.code(), "nobody signed in for an approval");
+    if problem.is_temporary() {
+        let detail = format!("nobody can sign in now: {problem} ({})", problem.code());
+        return Failure::of(ProblemCode::Busy, detail);
+    }
+    unknown(&format!("the sign-in did not work: {problem} ({})", problem.code()))
+}

@@ -1,0 +1,218 @@
+//! A user signs in at their provider, for the approval page (`OpenID` Connect Core 1.0, section 3.1: authorization code,
+//! with PKCE, RFC 7636).
+//!
+//! They sign in anew each time, as they answer on their device anew each time: a session at the provider that is open
+//! on somebody's screen approves nothing. Of the tokens that come the ID token is read, and says who signed in; nothing is
+//! kept. What they may then see is not known here, and neither is whose browser it is.
+
+use attorn_core::{Digest, TimeMs, UserId};
+use attorn_identity::issuer_token::{CLOCK_SKEW_MS, IssuerTokenError};
+use attorn_identity::secret::digests_match;
+use attorn_store::Key;
+use attorn_store::records::{BackchannelRecord, ProviderRecord};
+use data_encoding::BASE64URL_NOPAD;
+use reqwest::Url;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+use super::client::{Client, Credential};
+use super::metadata::SignInEndpoints;
+use super::problem::Problem;
+use super::{answer, prompts, protocol};
+use crate::app::App;
+use crate::http::failure::Failure;
+use crate::oauth::form::Form;
+use crate::{random, users};
+
+/// Where users come back to.
+pub(crate) const SIGNED_IN: &str = "/approve/signed-in";
+/// The longest code that is brought back to the provider, in bytes.
+const CODE_BYTES_MAX: usize = 2_048;
+
+/// Where a user signs in.
+pub(crate) struct Place {
+    provider: ProviderRecord,
+    backchannel: BackchannelRecord,
+    /// Whom the provider has to name.
+    subject: String,
+}
+
+/// A sign-in that has begun.
+pub(crate) struct Begun {
+    token: Url,
+    says_issuer: bool,
+    nonce: Digest,
+    verifier: Zeroizing<String>,
+    at: TimeMs,
+}
+
+/// Where users come back to, as the provider knows it.
+pub(crate) fn redirect_uri(app: &App) -> String {
+    format!("{}{SIGNED_IN}", app.config.public_url)
+}
+
+/// Whether users can sign in at a provider, as its metadata says now.
+pub(super) async fn is_possible(app: &App, provider: &ProviderRecord) -> Result<(), Problem> {
+    // Nobody says who they are to read metadata.
+    let credential = Credential::Secret(Zeroizing::default());
+    let id = "attorn".parse().map_err(|_| Problem::ClientRefused)?;
+    let client = Client { network: &app.backchannels.network, issuer: &provider.issuer, id: &id, credential };
+    client.sign_in_endpoints().await.map(drop)
+}
+
+/// Where this user signs in; none if they cannot for the page, or not any more.
+pub(crate) async fn place(app: &App, user: &UserId) -> Result<Option<Place>, Failure> {
+    let Some(known) = users::known(app, user).await? else { return Ok(None) };
+    let id = &known.body.provider;
+    let provider = app.store.record::<ProviderRecord>(&Key::provider(id)).await?;
+    let backchannel = app.store.record::<BackchannelRecord>(&Key::backchannel(id)).await?;
+    let (Some(provider), Some(backchannel)) = (provider, backchannel) else { return Ok(None) };
+    let (provider, backchannel) = (provider.value, backchannel.value);
+    let is_open = provider.revoked_at.is_none() && provider.issuer == known.body.issuer && backchannel.page;
+    Ok(is_open.then(|| Place { provider, backchannel, subject: known.body.subject.clone() }))
+}
+
+/// Begin: where to send the user, who comes back with this state.
+pub(crate) async fn begin(app: &App, place: &Place, state: &str) -> Result<Result<(Url, Begun), Problem>, Failure> {
+    let client = prompts::client(app, &place.provider, &place.backchannel).await?;
+    let endpoints = match client.sign_in_endpoints().await {
+        Ok(endpoints) => endpoints,
+        Err(problem) => return Ok(Err(problem)),
+    };
+    let (nonce, verifier, back) = (random::secret()?, random::secret()?, redirect_uri(app));
+    let SignInEndpoints { authorization: mut url, token, says_issuer } = endpoints;
+    let challenge = BASE64URL_NOPAD.encode(&Sha256::digest(verifier.as_bytes()));
+    url.query_pairs_mut().extend_pairs([
+        ("response_type", "code"),
+        ("client_id", place.backchannel.client.as_str()),
+        ("redirect_uri", back.as_str()),
+        ("scope", "openid"),
+        ("state", state),
+        ("nonce", nonce.as_str()),
+        ("code_challenge", challenge.as_str()),
+        ("code_challenge_method", "S256"),
+        // Both, because providers know one or the other; with the second they say when the user signed in.
+        ("prompt", "login"),
+        ("max_age", "0"),
+    ]);
+    let begun = Begun { token, says_issuer, nonce: digest(&nonce), verifier, at: app.clock.now() };
+    Ok(Ok((url, begun)))
+}
+
+/// End: whether the very user of this place signed in, as the answer that they came back with leads to.
+pub(crate) async fn end(
+    app: &App,
+    place: &Place,
+    begun: &Begun,
+    answered: &Form,
+) -> Result<Result<bool, Problem>, Failure> {
+    let code = match code(answered, place.provider.issuer.as_str(), begun.says_issuer) {
+        Ok(code) => code,
+        Err(problem) => return Ok(Err(problem)),
+    };
+    let client = prompts::client(app, &place.provider, &place.backchannel).await?;
+    let parameters = protocol::code(code, &redirect_uri(app), &begun.verifier);
+    let checked = async {
+        let token = client.redeem(&begun.token, parameters, app.clock.now()).await?;
+        let claims = answer::id_token(app, &place.provider, &place.backchannel.client, &token).await?;
+        let issued_at = claims.time("iat")?.ok_or(IssuerTokenError::ClaimMissing("iat"))?;
+        fresh(|name| claims.get(name), (issued_at, claims.time("auth_time")?), begun)?;
+        let subject = claims.text("sub")?.ok_or(IssuerTokenError::ClaimMissing("sub"))?;
+        Ok(subject == place.subject)
+    };
+    Ok(checked.await)
+}
+
+/// The code of an answer. One that names another issuer is another's (RFC 9207).
+fn code<'f>(answered: &'f Form, issuer: &str, says_issuer: bool) -> Result<&'f str, Problem> {
+    match answered.get("iss") {
+        Some(other) if other != issuer => return Err(IssuerTokenError::WrongIssuer.into()),
+        None if says_issuer => return Err(IssuerTokenError::WrongIssuer.into()),
+        _ => {}
+    }
+    match (answered.get("error"), answered.get("code")) {
+        (Some("access_denied"), _) => Err(Problem::DeniedAtOnce),
+        (Some(_), _) => Err(Problem::RequestRefused),
+        (None, Some(code)) if code.len() <= CODE_BYTES_MAX => Ok(code),
+        (None, _) => Err(Problem::Nonsense("the answer has no `code`")),
+    }
+}
+
+/// Whether the claims are of this very sign-in, and the user signed in for it.
+fn fresh<'c>(
+    claim: impl Fn(&str) -> Option<&'c Value>,
+    (issued_at, auth_time): (TimeMs, Option<TimeMs>),
+    begun: &Begun,
+) -> Result<(), Problem> {
+    let nonce = claim("nonce").and_then(Value::as_str).ok_or(Problem::AnotherSignIn)?;
+    if !digests_match(&digest(nonce), &begun.nonce) {
+        return Err(Problem::AnotherSignIn);
+    }
+    // Times in tokens are whole seconds.
+    let is_before = |at: TimeMs| at.plus_ms(CLOCK_SKEW_MS + 1_000) < begun.at;
+    if is_before(issued_at) || auth_time.is_none_or(is_before) {
+        return Err(Problem::NotFresh);
+    }
+    Ok(())
+}
+
+fn digest(nonce: &str) -> Digest {
+    Digest::from_bytes(blake3::derive_key("attorn sign-in nonce v1", nonce.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_who_signed_in_for_this_did() {
+        let begun = Begun {
+            token: Url::parse("https://sso.example/token").unwrap(),
+            says_issuer: true,
+            nonce: digest("n-1"),
+            verifier: Zeroizing::default(),
+            at: TimeMs(1_000_000),
+        };
+        let check = |claims: &Value, issued_at, auth_time: Option<u64>| {
+            fresh(|name| claims.get(name), (TimeMs(issued_at), auth_time.map(TimeMs)), &begun)
+        };
+        let ours = json!({ "nonce": "n-1" });
+        for (claims, issued_at, auth_time, expect) in [
+            (&json!({}), 1_003_000, Some(1_002_000), Err(Problem::AnotherSignIn)),
+            (&json!({ "nonce": "n-2" }), 1_003_000, Some(1_002_000), Err(Problem::AnotherSignIn)),
+            (&json!({ "nonce": ["n-1"] }), 1_003_000, Some(1_002_000), Err(Problem::AnotherSignIn)),
+            (&ours, 1_003_000, None, Err(Problem::NotFresh)),
+            (&ours, 1_003_000, Some(993_000), Err(Problem::NotFresh)),
+            (&ours, 993_000, Some(1_002_000), Err(Problem::NotFresh)),
+            (&ours, 1_003_000, Some(1_002_000), Ok(())),
+            // As early as clocks may differ.
+            (&ours, 994_000, Some(994_000), Ok(())),
+        ] {
+            assert_eq!(check(claims, issued_at, auth_time), expect, "{claims} {issued_at} {auth_time:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_has_a_code_and_is_this_issuer_s() {
+        let long = format!("code={}", "x".repeat(CODE_BYTES_MAX + 1));
+        let wrong = || Err(IssuerTokenError::WrongIssuer.into());
+        let none = || Err(Problem::Nonsense("the answer has no `code`"));
+        for (answer, says_issuer, expect) in [
+            ("code=c&iss=https%3A%2F%2Fother.example", false, wrong()),
+            ("code=c&iss=https%3A%2F%2Fsso.example%2F", true, wrong()),
+            ("code=c", true, wrong()),
+            ("error=access_denied&code=c", false, Err(Problem::DeniedAtOnce)),
+            ("error=login_required", false, Err(Problem::RequestRefused)),
+            ("state=s", false, none()),
+            (&long, false, none()),
+            ("code=c", false, Ok("c")),
+            ("code=c%2F1&iss=https%3A%2F%2Fsso.example", true, Ok("c/1")),
+        ] {
+            let form = Form::parse(answer.as_bytes()).ok().unwrap();
+            assert_eq!(code(&form, "https://sso.example", says_issuer), expect, "{answer}");
+        }
+    }
+}
