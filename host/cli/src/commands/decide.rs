@@ -97,7 +97,7 @@ impl Decide {
     }
 }
 
-fn waits_for(approval: &ApprovalReference) -> String {
+pub(super) fn waits_for(approval: &ApprovalReference) -> String {
     let (id, code, until) = (&approval.id, &approval.code, TimeMs(approval.expires_at_ms));
     format!("waiting for approval {id}, code {code}, until {until}")
 }
