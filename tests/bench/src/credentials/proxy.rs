@@ -10,6 +10,7 @@
 //! What came of a request is recorded by another commit after its answer; the next request may have to wait for that.
 
 use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use attorn_api::{FOR_HEADER, PROOF_HEADER};
@@ -117,7 +118,7 @@ async fn nginx(directory: &Path, service: &str) -> (Child, Reach) {
     let temporary: Vec<_> = temporary.iter().map(|of| format!("{of}_temp_path {}/{of};", home.display())).collect();
     let temporary = temporary.join("\n");
     let configuration = format!(
-        "daemon off;\nworker_processes 1;\npid {home}/pid;\nerror_log {home}/error.log;\nevents {{}}\nhttp {{\n{temporary}\
+        "daemon off;\nmaster_process off;\npid {home}/pid;\nerror_log {home}/error.log;\nevents {{}}\nhttp {{\n{temporary}\
          access_log off;\nupstream service {{ server {host}; keepalive 16; }}\nserver {{ listen {listen};\n\
          location / {{ proxy_pass http://service; proxy_http_version 1.1; proxy_set_header Connection \"\"; }} }} }}\n",
         home = home.display()
@@ -125,7 +126,10 @@ async fn nginx(directory: &Path, service: &str) -> (Child, Reach) {
     let file = home.join("nginx.conf");
     std::fs::write(&file, configuration).unwrap();
     let mut command = Command::new(tools::nginx());
-    let child = command.arg("-c").arg(&file).arg("-p").arg(&home).kill_on_drop(true).spawn().unwrap();
+    command.arg("-c").arg(&file).arg("-p").arg(&home);
+    // One process, so that nothing of it is left when it is killed.
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    let child = command.spawn().unwrap();
     let reach = Reach::new(format!("http://{listen}"));
     for _ in 0..500 {
         if reach.try_send(Call::get(PATH)).await.is_ok() {
