@@ -123,8 +123,18 @@ impl Server {
 
     /// Stop it, and start it again with the same wall clock, which it accepts or not.
     pub async fn restart(&mut self, accept_clock: bool) {
+        self.pause().await;
+        self.go_on(accept_clock).await;
+    }
+
+    /// Stop it; [`Self::go_on`] starts it again.
+    pub async fn pause(&mut self) {
         drop(self.stop.take());
         (&mut self.running).await.unwrap().unwrap();
+    }
+
+    /// Start what was stopped.
+    pub async fn go_on(&mut self, accept_clock: bool) {
         let start = run::Start { accept_clock, wall: self.wall.clone(), ..run::Start::default() };
         let (running, stop) = run(&self.fresh, start).await;
         (self.running, self.stop) = (running, Some(stop));
@@ -132,8 +142,7 @@ impl Server {
 
     /// Stop it, copy all that it keeps to another directory, and start it there. The first is removed.
     pub async fn move_to_copy(&mut self) {
-        drop(self.stop.take());
-        (&mut self.running).await.unwrap().unwrap();
+        self.pause().await;
         let dir = TempDir::new().unwrap();
         let home = dir.path().join("attorn");
         copy_dir(self.fresh.config.parent().unwrap(), &home);

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use attorn_api::FOR_HEADER;
 use attorn_api::decisions::DecisionKind;
 use attorn_core::Duty;
 use attorn_tests::world::{PURPOSE, ask, ask_with, read_only_settings};
@@ -224,12 +225,25 @@ fn documented() -> BTreeMap<String, (String, BTreeSet<String>)> {
     table
 }
 
+/// A target is counted from its first call on, also where nobody answers.
+async fn call_a_target(world: &World) {
+    let target = json!({ "id": "crm", "resource_types": ["article"], "secret": "a-secret-of-some-length", "proxy": {
+        "origin": "http://127.0.0.1:1", "secret_header": "authorization",
+        "routes": [{ "method": "GET", "path": "/articles/{id}", "action": "faq.read", "resource": "article/{id}" }],
+        "request_bytes_max": 1, "response_bytes_max": 1_000, "head_ms_max": 1_000, "idle_ms_max": 1_000,
+        "total_ms_max": 1_000, "requests_max": 1 } });
+    world.staff.registrar.post("/v1/targets", &target).await.expect(201);
+    let call = Call::get("/proxy/crm/articles/42").header(FOR_HEADER, PURPOSE);
+    world.bot.send(call).await.refused(503, "target_unavailable");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_table_lists_what_there_is() {
     let world = World::new().await;
     world
         .activate_with("strict", components::bytes("deny_public_reason"), json!({}), json!({ "mode": "shadow" }))
         .await;
+    call_a_target(&world).await;
     let metrics = Metrics::of(&world.staff.auditor).await;
     let suffixes = |kind: &str| match kind {
         "counter" => vec!["_total"],

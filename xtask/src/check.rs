@@ -1,6 +1,6 @@
 //! `cargo xtask test`, `ci`, `full` and `bench`.
 //!
-//! Software that is not ours is played with in `ci` alone: it takes tools that not everybody has.
+//! Software that is not ours is played with in `ci` and `full` alone: it takes tools that not everybody has.
 
 use crate::components::{self, Guests};
 use crate::steps::{Failed, Steps};
@@ -9,7 +9,7 @@ use crate::{interop, readme, tidy};
 
 /// How long the tests go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Length {
+enum Length {
     /// As `cargo test` would run them.
     Usual,
     /// With more rounds of killing and restarting and of power cuts, more generated cases, and tests that take minutes.
@@ -25,10 +25,11 @@ const LONG_TEST: &str = "every_flipped_byte_of_every_file";
 /// Generated cases of each property test, in `full`; proptest's own number is 256.
 const LONG_PROPTEST_CASES: &str = "4096";
 
-/// All checks, the quick ones first. The tests come last, so that their lines stand at the end.
-pub(crate) fn check(workspace: &Workspace, steps: &mut Steps, length: Length) -> Result<(), Failed> {
+/// All checks but those with software that is not ours, the quick ones first. The tests come last, so that their lines
+/// stand at the end.
+pub(crate) fn check(workspace: &Workspace, steps: &mut Steps) -> Result<(), Failed> {
     prepare(workspace, steps)?;
-    test(workspace, steps, length)?;
+    test(workspace, steps, Length::Usual)?;
     steps.summary();
     Ok(())
 }
@@ -37,8 +38,18 @@ pub(crate) fn check(workspace: &Workspace, steps: &mut Steps, length: Length) ->
 pub(crate) fn ci(workspace: &Workspace, steps: &mut Steps) -> Result<(), Failed> {
     interop::check_tools(steps, &[])?;
     prepare(workspace, steps)?;
-    interop::play(workspace, steps, &[])?;
+    interop::play(workspace, steps, &[], None)?;
     test(workspace, steps, Length::Usual)?;
+    steps.summary();
+    Ok(())
+}
+
+/// The same with more rounds of all that kills or races something, and more generated cases.
+pub(crate) fn full(workspace: &Workspace, steps: &mut Steps) -> Result<(), Failed> {
+    interop::check_tools(steps, &[])?;
+    prepare(workspace, steps)?;
+    interop::play(workspace, steps, &[], Some(LONG_ROUNDS))?;
+    test(workspace, steps, Length::Long)?;
     steps.summary();
     Ok(())
 }
@@ -62,9 +73,7 @@ fn test(workspace: &Workspace, steps: &mut Steps, length: Length) -> Result<(), 
     let tests = workspace.cargo(&["test", "--locked", "--workspace", "--no-fail-fast"]);
     let tests = match length {
         Length::Usual => tests,
-        Length::Long => {
-            tests.with_env("ATTORN_TEST_ROUNDS", LONG_ROUNDS).with_env("PROPTEST_CASES", LONG_PROPTEST_CASES)
-        }
+        Length::Long => tests.with_env(interop::ROUNDS, LONG_ROUNDS).with_env("PROPTEST_CASES", LONG_PROPTEST_CASES),
     };
     steps.command("tests", &tests)?;
     if length == Length::Long {

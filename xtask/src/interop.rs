@@ -15,6 +15,9 @@ use crate::workspace::Workspace;
 /// How to repeat any of these steps.
 const REPEAT: &str = "cargo xtask interop";
 
+/// How many rounds each test has that kills or races something.
+pub(crate) const ROUNDS: &str = "ATTORN_TEST_ROUNDS";
+
 /// The scripts, from the root.
 const SCRIPTS: &str = "tests/interop";
 
@@ -62,13 +65,19 @@ pub(crate) fn interop(workspace: &Workspace, steps: &mut Steps, only: &[Part]) -
     // Of the whole workspace, so that its dependencies are built with the same features, and only once.
     let build = ["build", "--locked", "--workspace", "--bin", "attorn", "--bin", "attorn-interop"];
     steps.command("build", &workspace.cargo(&build))?;
-    play(workspace, steps, only)?;
+    play(workspace, steps, only, None)?;
     steps.summary();
     Ok(())
 }
 
-/// Install what is not ours, and play: what is ours was built before.
-pub(crate) fn play(workspace: &Workspace, steps: &mut Steps, only: &[Part]) -> Result<(), Failed> {
+/// Install what is not ours, and play: what is ours was built before. What is killed is so in so many rounds, or in as
+/// many as the parts have themselves.
+pub(crate) fn play(
+    workspace: &Workspace,
+    steps: &mut Steps,
+    only: &[Part],
+    rounds: Option<&str>,
+) -> Result<(), Failed> {
     let wanted = Part::wanted(only);
     let described = workspace.describe().map_err(|why| Failed::before_any_step(&why))?;
     let home = described.target_directory.join("interop");
@@ -95,6 +104,7 @@ pub(crate) fn play(workspace: &Workspace, steps: &mut Steps, only: &[Part]) -> R
         .with(text(home.join("keycloak")))
         .with("--go")
         .with(text(go));
+    let program = rounds.into_iter().fold(program, |program, rounds| program.with_env(ROUNDS, rounds));
     let program = only.iter().fold(program, |program, part| program.with("--only").with(part.name()));
     steps.command("interop", &program)
 }

@@ -112,9 +112,9 @@ fn perform(task: Task, steps: &mut Steps) -> Result<(), Failed> {
     let workspace = Workspace::find().map_err(|why| Failed::before_any_step(&why))?;
     match task {
         Task::Demo { keep, story, act } => demo::demo(&workspace, steps, &demo::Play::of(keep, story, act)),
-        Task::Test => check::check(&workspace, steps, check::Length::Usual),
+        Task::Test => check::check(&workspace, steps),
         Task::Ci => check::ci(&workspace, steps),
-        Task::Full => check::check(&workspace, steps, check::Length::Long),
+        Task::Full => check::full(&workspace, steps),
         Task::Bench { area, json } => check::bench(&workspace, steps, area.as_deref(), json),
         Task::Fuzz { target, seconds } => fuzz::fuzz(&workspace, steps, target.as_deref(), seconds),
         Task::Components => components::build(&workspace, steps, components::Guests::All).map(drop),

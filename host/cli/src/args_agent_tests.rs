@@ -27,6 +27,22 @@ fn who_an_agent_is_is_said_in_one_way() {
 }
 
 #[test]
+fn every_verb_about_credentials_outside_shows_an_example() {
+    let command = Cli::command();
+    for noun in ["target", "lease", "approval", "approval-webhook", "proxy"] {
+        let noun = command.find_subcommand(noun).unwrap();
+        for verb in noun.get_subcommands() {
+            let (noun, verb_name) = (noun.get_name(), verb.get_name());
+            let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(
+                help.starts_with("Examples:") && help.contains(&format!("attorn {noun} {verb_name}")),
+                "{noun} {verb_name}"
+            );
+        }
+    }
+}
+
+#[test]
 fn an_identity_is_a_spiffe_id_or_a_workload() {
     for (line, message) in [
         ("agent identity add bot --method jwt", "<SPIFFE_ID>"),

@@ -109,6 +109,14 @@ fn arguments_that_mean_nothing_are_refused() {
         ("policy logs --level loud", "possible values: debug, info, warn, error"),
         ("decide --key k --action faq.* --resource a/1 --purpose p", "is no action"),
         ("decide --key k --action faq.read --resource a --purpose p", "is no resource"),
+        ("proxy call Crm GET /v2 --key k --purpose p", "`Crm` is no target id"),
+        ("proxy call crm FETCH /v2 --key k --purpose p", "`FETCH` is no"),
+        ("proxy call crm GET --key k --purpose p", "<PATH>"),
+        ("proxy call crm GET /v2 --purpose p", "<--key <FILE>|--certificate <FILE>>"),
+        ("proxy call crm GET /v2 --key k", "--purpose"),
+        ("proxy call crm GET /v2 --key k --purpose p --media-type text/plain", "--body"),
+        ("proxy call crm GET /v2 --key k --purpose p --header etag", "it has no `:`"),
+        ("proxy call crm GET /v2 --key k --purpose p --on-behalf-of alice", "is no delegation id"),
     ] {
         refused(line, message);
     }
@@ -280,6 +288,10 @@ fn what_the_help_shows_parses() {
         "policy logs",
         "policy logs -f spend-limit --level warn --json",
         "decide --key k --action faq.read --resource article/42 --purpose p --arguments {} --idempotency-key x",
+        "proxy call crm GET /v2/contacts/42?fields=name --key k --purpose p",
+        "proxy call crm POST /v2/contacts/42/notes --body - --json --key k --purpose p",
+        &format!("proxy call crm PUT /v2 --key k --purpose p --on-behalf-of {DELEGATION} --wait-for-approval 5m"),
+        &format!("proxy call crm GET /v2 --key k --purpose p --delegation {DELEGATION} --header 'if-match: 7'"),
         "load list",
         "load cancel cli-0123456789abcdef",
         "user register --provider main --subject 5f1c7a0e",

@@ -116,8 +116,14 @@ impl From<Problem> for Failure {
             Some(format!("the server's log says more under the request id `{id}`"))
         };
         let help = problem.help.clone().or_else(in_log);
-        // What the server itself says is not as it was signed does not verify.
-        let exit = if problem.code == ProblemCode::LogDamaged { Exit::VerificationFailed } else { Exit::Error };
+        let exit = match problem.code {
+            // What the server itself says is not as it was signed does not verify.
+            ProblemCode::LogDamaged => Exit::VerificationFailed,
+            // What was to be sent on to a service was decided, and is recorded.
+            ProblemCode::Denied => Exit::Deny,
+            ProblemCode::ApprovalNeeded => Exit::Challenge,
+            _ => Exit::Error,
+        };
         Self { exit, help, code: Some(problem.code), ..Self::new(problem.to_string()) }
     }
 }
@@ -126,6 +132,7 @@ impl From<attorn_agent::Error> for Failure {
     fn from(error: attorn_agent::Error) -> Self {
         match error {
             attorn_agent::Error::Problem(problem) => (*problem).into(),
+            attorn_agent::Error::ApprovalNeeded(needed) => needed.problem.into(),
             attorn_agent::Error::Connection { ref server, .. } => Self::of(&error).with_help(unreachable_help(server)),
             attorn_agent::Error::Json { .. } | attorn_agent::Error::Unsendable { .. } => {
                 Self { exit: Exit::Usage, ..Self::of(&error) }
@@ -194,6 +201,9 @@ mod tests {
         let damaged = Problem::new(ProblemCode::LogDamaged, "`log/1/x` is missing").with_help("put it back");
         let expect = "error: `log/1/x` is missing (log_damaged)\nhelp: put it back";
         check(damaged, Exit::VerificationFailed, expect);
+        for (code, exit) in [(ProblemCode::Denied, Exit::Deny), (ProblemCode::ApprovalNeeded, Exit::Challenge)] {
+            check(Problem::new(code, "nothing was sent"), exit, &format!("error: nothing was sent ({code})"));
+        }
         let refused = Problem { request_id: Some("r1".into()), ..Problem::new(ProblemCode::KeyTaken, "it is taken") };
         check(refused, Exit::Error, "error: it is taken (key_taken)");
     }

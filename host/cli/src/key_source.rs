@@ -100,6 +100,22 @@ pub(crate) fn read_text(path: &Path, bytes_max: u64) -> Result<String, Failure> 
     Ok(text)
 }
 
+/// A file's bytes, or those of standard input for `-`, if they are not more than this.
+pub(crate) fn read_bytes(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Failure> {
+    let fail = |error: &dyn std::error::Error| Failure::file("read", path, error);
+    let mut bytes = Vec::new();
+    let read = if path == Path::new("-") {
+        std::io::stdin().lock().take(bytes_max + 1).read_to_end(&mut bytes)
+    } else {
+        File::open(path).and_then(|file| file.take(bytes_max + 1).read_to_end(&mut bytes))
+    };
+    read.map_err(|error| fail(&error))?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(Failure::new(format!("`{}` has more than {bytes_max} bytes", path.display())));
+    }
+    Ok(bytes)
+}
+
 /// What comes on standard input, cut off where it is longer than this.
 pub(crate) fn stdin_text(bytes_max: u64) -> Result<String, Failure> {
     let mut text = String::new();

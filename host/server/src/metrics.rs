@@ -1,12 +1,14 @@
 //! What operators' monitoring reads at `GET /metrics`: counts and sizes, in the `OpenMetrics` text format.
 //!
-//! Labels are bounded: outcomes, causes, problem codes, and the policies in force. Never agents, users,
-//! resources, or anything that an agent or a policy wrote. Nothing here is durable: a counter begins at 0
-//! when the server starts, and one of a policy when its version is loaded.
+//! Labels are bounded: outcomes, causes, problem codes, the policies in force, and targets, which an operator named.
+//! Never agents, users, resources, or anything that an agent or a policy wrote. Nothing here is durable: a counter
+//! begins at 0 when the server starts, one of a policy when its version is loaded, and one of a target when it is
+//! called first.
 //!
 //! `host/OPERATIONS.md` lists all metrics; a test compares that list with what is exposed.
 
 mod policies;
+mod proxied;
 mod standing;
 
 use std::sync::Arc;
@@ -23,6 +25,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 pub(crate) use policies::PolicyMetrics;
+pub(crate) use proxied::{ProxyMetrics, ProxyOutcome};
 
 use crate::app::App;
 use crate::http::call::{Call, Reply};

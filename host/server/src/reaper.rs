@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use attorn_core::TimeMs;
 use attorn_store::records::{
-    ApprovalRecord, ApprovalRequestRecord, DelegationRecord, FactRecord, GrantRecord, IdempotencyRecord, LeaseRecord,
-    LogoutRecord, SessionNameRecord, SessionRecord,
+    ApprovalRecord, DelegationRecord, FactRecord, GrantRecord, IdempotencyRecord, LeaseRecord, LogoutRecord,
+    SessionNameRecord, SessionRecord,
 };
 use attorn_store::{Batch, Key, KeyKind, KeyPrefix, Require, Store};
 
 use crate::app::App;
-use crate::delegations::room::{give_room, take_away};
+use crate::approvals::forget::forget;
+use crate::delegations::room::take_away;
 use crate::http::failure::Failure;
 use crate::providers::backchannel::own_key;
 use crate::users::sessions::{self, Fate};
@@ -161,39 +162,13 @@ async fn remove(store: &Store, at: TimeMs, what: &Key, batch: &mut Batch) -> Res
     Ok(())
 }
 
-/// An approval goes with all that finds it, and the last of an agent's for a user takes their count along.
 async fn approval(store: &Store, at: TimeMs, what: &Key, batch: &mut Batch) -> Result<(), Failure> {
     let Some(found) = store.record::<ApprovalRecord>(what).await? else { return Ok(()) };
-    let approval = &found.value;
     // One that was refused lives longer than it would have.
-    if approval.request.expires_at > at {
+    if found.value.request.expires_at > at {
         return Ok(());
     }
-    batch.require.push((what.clone(), Require::Version(found.version)));
-    batch.delete.push(what.clone());
-    let place = Key::approval_request(&approval.request.bound_to);
-    if let Some(last) = store.record::<ApprovalRequestRecord>(&place).await?
-        && last.value.approval == approval.request.id
-    {
-        batch.require.push((place.clone(), Require::Version(last.version)));
-        batch.delete.push(place);
-    }
-    let (agent, user) = (&approval.agent, approval.user());
-    let counter = Key::open_approvals(agent, user);
-    if approval.open {
-        batch.delete.push(Key::open_approval(agent, user, &approval.request.id));
-        give_room(store, counter, batch).await
-    } else {
-        let none = store.scan(&KeyPrefix::open_approvals(agent, user), None, 1).await?.items.is_empty();
-        match store.get(&counter).await? {
-            Some(count) if none && store.counter(&counter).await? == 0 => {
-                batch.require.push((counter.clone(), Require::Version(count.version)));
-                batch.delete.push(counter);
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
+    forget(store, &[found], batch).await
 }
 
 /// One that was revoked goes like one that expired then: whatever hangs on it finds that it is not there.

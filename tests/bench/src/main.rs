@@ -130,6 +130,12 @@ fn main() {
             std::process::exit(2);
         }
     };
+    if wanted.contains(&"credentials")
+        && let Err(missing) = credentials::ready()
+    {
+        eprintln!("{missing}");
+        std::process::exit(1);
+    }
     let length = if std::env::var_os("ATTORN_BENCH_QUICK").is_some() { QUICK } else { USUAL };
     let (started, mut figures) = (Instant::now(), Figures::new(json));
     for area in wanted {

@@ -1,5 +1,6 @@
 //! Who is told of what is to be approved, and who holds up nobody.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -35,6 +36,20 @@ impl Receiver {
             let seen = self.seen.lock().unwrap().clone();
             if seen.len() >= count {
                 return seen;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl Receiver {
+    /// Of which approvals it was told, when these are so many.
+    async fn told(&self, count: usize) -> BTreeSet<String> {
+        let id = |(headers, _): &(HeaderMap, Bytes)| headers["webhook-id"].to_str().unwrap().to_owned();
+        loop {
+            let told: BTreeSet<String> = self.seen.lock().unwrap().iter().map(id).collect();
+            if told.len() >= count {
+                return told;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -109,6 +124,34 @@ async fn one_that_is_down_holds_up_nobody_and_is_told_later() {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// More than are under way to one webhook at once, some of which found no room before.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_start_all_that_still_wait_are_told_again() {
+    let limits = ApprovalLimits { open_max: 32, ..ApprovalLimits::default() };
+    let mut scene = Scene::limited(ONE, limits).await;
+    let (receiver, url) = Receiver::start().await;
+    receiver.status.store(503, Ordering::SeqCst);
+    register(&scene, "chat", &url).await;
+    register(&scene, "dead", "http://127.0.0.1:1/hook").await;
+    let mut waits = BTreeSet::new();
+    for n in 0..20 {
+        waits.insert(scene.challenged(&ask_with(json!({ "resource": format!("article/{n}") }))).await.id);
+    }
+    let answered = waits.pop_first().unwrap();
+    approve(&scene.ada, &answered).await;
+    scene.world.server.pause().await;
+    receiver.seen.lock().unwrap().clear();
+    receiver.status.store(200, Ordering::SeqCst);
+    scene.world.server.go_on(false).await;
+    // The one that was answered is not told again, and the dead one holds up nobody.
+    assert_eq!(receiver.told(waits.len()).await, waits);
+    // Who has taken it is told again, too: nobody remembers who has.
+    scene.world.server.pause().await;
+    receiver.seen.lock().unwrap().clear();
+    scene.world.server.go_on(false).await;
+    assert_eq!(receiver.told(waits.len()).await, waits);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -36,12 +36,14 @@ async fn a_dead_service_is_not_asked_for_ever_and_hurts_nobody() {
         assert_eq!(entries.last().unwrap()["effect"], "not_sent");
     }
     // Now nobody asks, and nothing is decided for nothing.
-    let size = world.log_size().await;
+    let (size, mut probes) = (world.log_size().await, 0);
     for _ in 0..100 {
         let problem = get_from(&world, "crm", "/v2/articles/42").await.refused(503, "target_unavailable");
-        assert!(problem.decision_id.is_none());
+        probes += u64::from(problem.decision_id.is_some());
     }
-    assert_eq!(world.log_size().await, size);
+    // Where the machine is slow one asks now and then whether it goes again: decision, use and effect.
+    assert!(probes < 10, "{probes}");
+    assert_eq!(world.log_size().await, size + 3 * probes);
     assert!(world.bot.decide(&ask()).await.credential.is_some());
     // What goes nowhere is denied as ever.
     let call = Call::new("GET", "/proxy/crm/v2/other").header(FOR_HEADER, PURPOSE);

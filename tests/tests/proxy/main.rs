@@ -4,6 +4,9 @@
 
 mod agents;
 mod approved;
+mod behalf;
+mod commands;
+mod counted;
 mod decided;
 mod faults;
 mod scene;

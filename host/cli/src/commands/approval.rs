@@ -16,8 +16,12 @@ use crate::parse;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Approval {
     /// List what waits for operators (duty: approver, as for all of these)
+    #[command(after_help = "Examples:
+  attorn approval list
+  attorn approval list --state all --agent support-bot --json")]
     List(Filter),
     /// Show what is asked, and by whom
+    #[command(after_help = "Examples:\n  attorn approval show apr_…")]
     Show(Which),
     /// Say yes to exactly what was shown
     Approve(Ballot),
@@ -47,7 +51,8 @@ pub(crate) struct Which {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   attorn approval show apr_…
-  attorn approval approve apr_… --digest 5d0c…")]
+  attorn approval approve apr_… --digest 5d0c…
+  attorn approval refuse apr_… --digest 5d0c… --reason 'not by telephone'")]
 pub(crate) struct Ballot {
     #[command(flatten)]
     which: Which,

@@ -18,8 +18,10 @@ pub(crate) enum ApprovalWebhook {
     /// Post a signed message to a URL for each approval that is asked for (duty: registrar, as for all of these)
     Register(Register),
     /// List webhooks
+    #[command(after_help = "Examples:\n  attorn approval-webhook list --json")]
     List(Page),
     /// Send to a webhook no more, for ever
+    #[command(after_help = "Examples:\n  attorn approval-webhook revoke chat --reason 'nobody reads it'")]
     Revoke(Revoke),
 }
 

@@ -97,7 +97,7 @@ impl Decide {
     }
 }
 
-fn waits_for(approval: &ApprovalReference) -> String {
+pub(super) fn waits_for(approval: &ApprovalReference) -> String {
     let (id, code, until) = (&approval.id, &approval.code, TimeMs(approval.expires_at_ms));
     let page = approval.page.as_ref().map_or_else(String::new, |page| format!("; its user answers at {page}"));
     format!("waiting for approval {id}, code {code}, until {until}{page}")

@@ -16,10 +16,15 @@ use crate::parse;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Lease {
     /// List leases (duty: registrar, as for all of these)
+    #[command(after_help = "Examples:\n  attorn lease list --target shop\n  attorn lease list --limit 200 --json")]
     List(Filter),
     /// Show a lease
+    #[command(after_help = "Examples:\n  attorn lease show lse_…")]
     Show(Which),
     /// End a lease; or try again at once to end one that could not be ended
+    #[command(after_help = "Examples:
+  attorn lease revoke lse_…
+  attorn lease show lse_…                   # whether it has ended, and if not, why")]
     Revoke(Which),
 }
 

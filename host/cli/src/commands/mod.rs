@@ -25,6 +25,7 @@ mod my;
 mod operator;
 pub(crate) mod policy;
 mod provider;
+mod proxy;
 mod resource_server;
 #[cfg(target_os = "linux")]
 mod restored;
@@ -100,6 +101,9 @@ pub(crate) enum Command {
     Load(load::Load),
     /// Ask for a decision, as an agent
     Decide(decide::Decide),
+    /// Call a service without its key, as an agent
+    #[command(subcommand)]
+    Proxy(proxy::Proxy),
     /// What people are asked to approve
     #[command(subcommand)]
     Approval(approval::Approval),
@@ -112,7 +116,7 @@ pub(crate) enum Command {
     /// The rights that allows yielded
     #[command(subcommand)]
     Grant(grant::Grant),
-    /// Where credentials are made outside: databases
+    /// Where credentials are made outside, and services that are called for agents
     #[command(subcommand)]
     Target(target::Target),
     /// Credentials that exist outside
@@ -160,6 +164,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Exit, Fai
         Command::Policy(policy) => policy.run(context).await,
         Command::Load(load) => load.run(context).await,
         Command::Decide(decide) => decide.run(context).await,
+        Command::Proxy(proxy) => proxy.run(context).await,
         Command::Approval(approval) => approval.run(context).await,
         Command::ApprovalWebhook(webhook) => webhook.run(context).await,
         Command::Fact(fact) => fact.run(context).await,

@@ -1,12 +1,13 @@
 //! `attorn target`.
 
+mod show;
+
 use std::path::{Path, PathBuf};
 
 use attorn_api::targets::{
-    ChangeTarget, CheckTarget, Postgresql, RegisterTarget, ReplaceTargetSecret, RoleRule, TargetCheck, TargetList,
-    TargetRotated, UserTable, {self as api},
+    ChangeTarget, CheckTarget, Postgresql, RegisterTarget, ReplaceTargetSecret, RoleRule, UserTable, {self as api},
 };
-use attorn_core::{HostName, ResourceType, SqlName, TargetId, TargetKind, TimeMs};
+use attorn_core::{HostName, ResourceType, SqlName, TargetId, TargetKind};
 use clap::{Args, Subcommand};
 
 use super::{Nothing, Why};
@@ -14,8 +15,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::key_source::{read_text, stdin_text};
-use crate::output::Output;
-use crate::page::{Page, note_next};
+use crate::page::Page;
 use crate::parse::{self, Span};
 
 /// The longest files that are read, in bytes.
@@ -30,20 +30,32 @@ pub(crate) enum Target {
     /// of these)
     Register(Box<Register>),
     /// List targets
+    #[command(after_help = "Examples:\n  attorn target list\n  attorn target list --limit 10 --after crm --json")]
     List(Page),
     /// Show a target
+    #[command(after_help = "Examples:\n  attorn target show shop")]
     Show(Which),
-    /// Look at a target: what is wrong with it, and which logins have no lease
+    /// Look at a target: what is wrong with it, and which logins have no lease. Ends with 1 if something is wrong
+    #[command(after_help = "Examples:
+  attorn target check shop
+  attorn target check shop --end-unknown --json")]
     Check(Check),
     /// Give a target's administrator a new password, which nobody is told
+    #[command(after_help = "Examples:\n  attorn target rotate shop")]
     Rotate(Which),
     /// Put another secret in the place of the one that is shown to a service
+    #[command(after_help = "Examples:\n  attorn target rotate-secret crm --secret-file - < new-key.txt")]
     RotateSecret(RotateSecret),
     /// Make nothing more at a target; what there is lives on
+    #[command(after_help = "Examples:\n  attorn target suspend shop --reason 'moves to another machine'")]
     Suspend(Change),
     /// Make credentials at a target again
+    #[command(after_help = "Examples:\n  attorn target resume shop")]
     Resume(Change),
     /// Retire a target for ever, and end all its leases
+    #[command(after_help = "Examples:
+  attorn target retire shop --reason 'replaced by shop-2'
+  attorn lease list --target shop           # what has not ended yet")]
     Retire(Change),
 }
 
@@ -233,136 +245,24 @@ impl Target {
             (format!("{PATH}/{}/{verb}", change.which.id), ChangeTarget { reason: change.why.reason })
         };
         let (path, body) = match self {
-            Self::Register(register) => return print(output, &client.post(PATH, &register.body()?).await?),
-            Self::List(page) => return list(output, &client.get(&page.of(PATH)).await?),
-            Self::Show(Which { id }) => return print(output, &client.get(&format!("{PATH}/{id}")).await?),
+            Self::Register(register) => return show::print(output, &client.post(PATH, &register.body()?).await?),
+            Self::List(page) => return show::list(output, &client.get(&page.of(PATH)).await?),
+            Self::Show(Which { id }) => return show::print(output, &client.get(&format!("{PATH}/{id}")).await?),
             Self::Check(Check { which, end_unknown }) => {
                 let path = format!("{PATH}/{}/check", which.id);
-                return checked(output, &client.post(&path, &CheckTarget { end_unknown }).await?);
+                return show::checked(output, &client.post(&path, &CheckTarget { end_unknown }).await?);
             }
             Self::Rotate(Which { id }) => {
-                return rotated(output, &client.post(&format!("{PATH}/{id}/rotate"), &Nothing {}).await?);
+                return show::rotated(output, &client.post(&format!("{PATH}/{id}/rotate"), &Nothing {}).await?);
             }
             Self::RotateSecret(RotateSecret { which, secret_file }) => {
                 let body = ReplaceTargetSecret { secret: secret_text(&secret_file)? };
-                return print(output, &client.post(&format!("{PATH}/{}/secret", which.id), &body).await?);
+                return show::print(output, &client.post(&format!("{PATH}/{}/secret", which.id), &body).await?);
             }
             Self::Suspend(of) => change(of, "suspend"),
             Self::Resume(of) => change(of, "resume"),
             Self::Retire(of) => change(of, "retire"),
         };
-        print(output, &client.post(&path, &body).await?)
-    }
-}
-
-fn list(output: &Output, list: &TargetList) -> Result<Exit, Failure> {
-    if output.json {
-        return output.json(list).map(|()| Exit::Done);
-    }
-    let row = |target: &api::Target| {
-        vec![
-            target.id.clone(),
-            target.state.clone(),
-            place(target),
-            target.resource_types.join(","),
-            target.postgresql.as_ref().map_or("-".into(), |at| format!("{}/{}", target.open_leases, at.leases_max)),
-            if target.asked { "yes" } else { "no" }.into(),
-        ]
-    };
-    let rows: Vec<_> = list.targets.iter().map(row).collect();
-    output.table(&["TARGET", "STATE", "AT", "RESOURCE TYPES", "LEASES", "ANSWERS"], &rows);
-    note_next(output, list.next.as_ref());
-    Ok(Exit::Done)
-}
-
-/// Where it answers.
-fn place(target: &api::Target) -> String {
-    match (&target.postgresql, &target.proxy) {
-        (Some(database), _) => format!("{}:{}", database.host, database.port),
-        (None, Some(proxy)) => proxy.origin.clone(),
-        (None, None) => "?".into(),
-    }
-}
-
-fn print(output: &Output, target: &api::Target) -> Result<Exit, Failure> {
-    if output.json {
-        return output.json(target).map(|()| Exit::Done);
-    }
-    output.line(format!("target          {}  {}", target.id, target.state));
-    if let Some(settings) = &target.postgresql {
-        print_database(output, target, settings);
-    }
-    if let Some(settings) = &target.proxy {
-        print_proxy(output, target, settings);
-    }
-    output.line(format!("answers         {}", if target.asked { "yes" } else { "no, it is asked again in a while" }));
-    output.line(format!("registered      {}", TimeMs(target.created_at_ms)));
-    output.line(format!("changed         {}", TimeMs(target.changed_at_ms)));
-    Ok(Exit::Done)
-}
-
-fn print_proxy(output: &Output, target: &api::Target, settings: &api::Proxy) {
-    output.line(format!("proxy           {}", settings.origin));
-    let (header, prefix) = (&settings.secret_header, &settings.secret_prefix);
-    output.line(format!("secret          {}, shown as `{header}: {prefix}...`", target.secret_version));
-    output.line(format!("resource types  {}", target.resource_types.join(", ")));
-    for route in &settings.routes {
-        output.line(format!("calls           {} {}: {} {}", route.method, route.path, route.action, route.resource));
-    }
-    output.line(format!("at once         {}", settings.requests_max));
-}
-
-fn print_database(output: &Output, target: &api::Target, settings: &Postgresql) {
-    output.line(format!("postgresql      {} at {}:{}", settings.database, settings.host, settings.port));
-    output.line(format!("administrator   {}, password {}", settings.admin, target.secret_version));
-    let tls = if settings.tls_roots_pem.is_some() { "verified" } else { "none: loopback only" };
-    output.line(format!("TLS             {tls}"));
-    output.line(format!("resource types  {}", target.resource_types.join(", ")));
-    for rule in &settings.rules {
-        output.line(format!("roles           {} {}: {}", rule.action, rule.resource, rule.roles.join(", ")));
-    }
-    if let Some(table) = &settings.user_table {
-        output.line(format!("users           in {}.{}", table.schema, table.table));
-    }
-    output.line(format!("leases          {} of {}", target.open_leases, settings.leases_max));
-    output.line(format!("of one agent    {} at most", settings.leases_per_agent_max));
-    output.line(format!("lease lives     {} ms at most", settings.lease_ms_max));
-}
-
-/// Ends with an error where something is wrong, so that whoever watches by it is told.
-fn checked(output: &Output, check: &TargetCheck) -> Result<Exit, Failure> {
-    if output.json {
-        output.json(check)?;
-    } else {
-        output.line(format!("answers         {}", if check.reachable { "yes" } else { "no" }));
-        output.line(format!("logins          {}", check.logins));
-        for problem in &check.problems {
-            output.line(format!("problem         {problem}"));
-        }
-        for name in &check.unknown {
-            output.line(format!("without lease   {name}"));
-        }
-        if check.unknown_ended > 0 {
-            output.line(format!("of those ended  {}", check.unknown_ended));
-        }
-        for lease in &check.missing {
-            output.line(format!("without login   {lease}"));
-        }
-    }
-    let unknown_left = (check.unknown.len() as u64).saturating_sub(check.unknown_ended);
-    let good = check.reachable && check.problems.is_empty() && unknown_left == 0;
-    if good { Ok(Exit::Done) } else { Err(Failure::new("something is wrong with the target")) }
-}
-
-fn rotated(output: &Output, rotated: &TargetRotated) -> Result<Exit, Failure> {
-    if output.json {
-        output.json(rotated)?;
-    } else {
-        print(output, &rotated.target)?;
-    }
-    match &rotated.problem {
-        None => Ok(Exit::Done),
-        Some(problem) => Err(Failure::new(format!("whether the new password counts is not known: {problem}"))
-            .with_help("both are tried until another `attorn target rotate` succeeds")),
+        show::print(output, &client.post(&path, &body).await?)
     }
 }

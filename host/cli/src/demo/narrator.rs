@@ -60,7 +60,7 @@ impl<'a> Narrator<'a> {
         match answer {
             Ok(Decision::Allow { .. } | Decision::AllowLogin { .. }) => self.tally.allowed += 1,
             Ok(_) => self.tally.denied += 1,
-            Err(Error::Problem(_)) => self.tally.refused += 1,
+            Err(Error::Problem(_) | Error::ApprovalNeeded(_)) => self.tally.refused += 1,
             Err(_) => {}
         }
     }

@@ -10,6 +10,7 @@
 //! INVARIANT: a vote changes a record and nothing else. What an approval permits is found out by deciding again.
 
 pub(crate) mod content;
+pub(crate) mod forget;
 pub(crate) mod page;
 pub(crate) mod routes;
 pub(crate) mod seek;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use attorn_core::PolicyMode;
+use attorn_core::{PolicyMode, TargetId};
 use attorn_engine::EngineCounts;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
@@ -11,7 +11,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
-use super::policies;
+use super::{ProxyMetrics, policies, proxied};
 use crate::active::ActiveSet;
 use crate::app::App;
 use crate::targets;
@@ -36,6 +36,8 @@ pub(super) struct Standing {
     /// As they were found last.
     leases: targets::live::Standing,
     targets_broken: usize,
+    /// Those that were called for agents since the start.
+    proxied: Vec<(TargetId, Arc<ProxyMetrics>)>,
     connections: usize,
     /// Connections that were ended for others, that were not taken, and that were beyond somebody's share.
     connections_refused: [u64; 3],
@@ -57,6 +59,7 @@ impl Standing {
             noisy: app.strangers.entered(),
             leases: app.targets.standing(),
             targets_broken: app.targets.broken(),
+            proxied: app.targets.proxied(),
             connections: app.connections.count(),
             connections_refused: app.connections.refused(),
         }
@@ -145,6 +148,7 @@ impl Collector for Standing {
             gauge(&mut encoder, "audit_index_lag_entries", help, lag)?;
         }
         gauge(&mut encoder, "audit_streams", "Streams of the audit log that are served.", self.streams as u64)?;
+        proxied::encode(&self.proxied, &mut encoder)?;
         policies::encode(&self.set, &mut encoder)
     }
 }

@@ -4,6 +4,7 @@
 //! knows either: the server ended between the two.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use attorn_broker::proxy::{Cut, End, SendError, Told};
 use attorn_core::{DecisionId, Grant, GrantId, TargetId};
@@ -15,12 +16,14 @@ use tokio::runtime::Handle;
 use crate::app::App;
 use crate::entry;
 use crate::http::failure::Failure;
+use crate::metrics::{ProxyMetrics, ProxyOutcome};
 
 /// The one use of a grant, of which the effect is recorded once.
 #[derive(Clone)]
 pub(super) struct Effects {
     app: Arc<App>,
     about: Arc<About>,
+    counted: Arc<ProxyMetrics>,
     /// How the answer began.
     began: Arc<Mutex<Began>>,
 }
@@ -40,7 +43,12 @@ struct Began {
 }
 
 impl Effects {
-    pub(super) fn of(app: &Arc<App>, target: &TargetId, grant: &Recorded<Grant>, request_bytes: usize) -> Self {
+    pub(super) fn of(
+        app: &Arc<App>,
+        (target, counted): (&TargetId, Arc<ProxyMetrics>),
+        grant: &Recorded<Grant>,
+        request_bytes: usize,
+    ) -> Self {
         let grant = grant.get();
         let about = About {
             target: target.clone(),
@@ -49,11 +57,12 @@ impl Effects {
             resource_server: grant.resource_server.to_string(),
             request_bytes,
         };
-        Self { app: Arc::clone(app), about: Arc::new(about), began: Arc::default() }
+        Self { app: Arc::clone(app), about: Arc::new(about), counted, began: Arc::default() }
     }
 
-    /// The answer began so.
-    pub(super) fn began(&self, status: StatusCode, secret_in_header: bool) {
+    /// The answer began so, and so long after its request was begun to be sent.
+    pub(super) fn began(&self, status: StatusCode, secret_in_header: bool, took: Duration) {
+        self.counted.answered_after(took);
         let mut began = self.began.lock().unwrap_or_else(PoisonError::into_inner);
         *began = Began { status: Some(status.as_u16()), secret_in_header };
     }
@@ -62,13 +71,23 @@ impl Effects {
     pub(super) fn told(&self) -> Told {
         let (effects, runtime) = (self.clone(), Handle::current());
         Box::new(move |end| {
+            let whole = end.cut.is_none();
+            effects.counted.came(if whole { ProxyOutcome::Answered } else { ProxyOutcome::Cut });
+            effects.counted.carried(effects.about.request_bytes as u64, end.bytes);
             runtime.spawn(async move { effects.record("done", Some(end), None).await });
         })
     }
 
     /// There was no answer.
     pub(super) async fn failed(&self, error: &SendError) {
-        let effect = if matches!(error, SendError::NotSent(_)) { "not_sent" } else { "unknown" };
+        let (effect, outcome) = match error {
+            SendError::NotSent(_) => ("not_sent", ProxyOutcome::NotSent),
+            SendError::Late(_) | SendError::Broken(_) | SendError::HungUp(_) => ("unknown", ProxyOutcome::Unknown),
+        };
+        self.counted.came(outcome);
+        if matches!(error, SendError::Late(_) | SendError::Broken(_)) {
+            self.counted.carried(self.about.request_bytes as u64, 0);
+        }
         self.record(effect, None, Some(error.why().to_string())).await;
     }
 

@@ -11,7 +11,7 @@ mod fixtures;
 mod parse;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use attorn_api::ProblemCode;
 use attorn_api::decisions::DecisionKind;
@@ -26,6 +26,7 @@ use crate::decisions;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
 use crate::leases::place::unavailable;
+use crate::metrics::ProxyOutcome;
 use crate::targets::live::{Asking, Live};
 use effect::Effects;
 use parse::Onward;
@@ -38,16 +39,21 @@ pub(crate) async fn call(app: Arc<App>, mut call: Call) -> Result<Reply, Failure
     app.ensure_ready()?;
     let target = target(&app, &call.path("target")?).await?;
     let live = app.targets.live(&target.value.id);
-    let proxy = live.proxy(&app, &target)?;
-    let onward = parse::onward(&call, &target, proxy.settings())?;
-    let place = place(&live, &proxy, &onward).await?;
+    let counted = live.counted();
+    let refused = |_: &Failure| counted.came(ProxyOutcome::Refused);
+    let proxy = live.proxy(&app, &target).inspect_err(refused)?;
+    let onward = parse::onward(&call, &target, proxy.settings()).inspect_err(refused)?;
+    let place = place(&live, &proxy, &onward).await;
+    let place = place.inspect_err(|_| counted.came(ProxyOutcome::Unavailable))?;
     let Onward { wanted, outgoing } = onward;
-    let (decided, grant) = decisions::made_onward(&app, &call, wanted).await?;
+    let (decided, grant) = decisions::made_onward(&app, &call, wanted).await.inspect_err(refused)?;
     let (Some(grant), Some(outgoing), Some((place, asking))) = (grant, outgoing, place) else {
+        let challenged = decided.decision == DecisionKind::Challenge;
+        counted.came(if challenged { ProxyOutcome::Challenged } else { ProxyOutcome::Denied });
         return Err(answer::refused(decided));
     };
     debug_assert_eq!(decided.decision, DecisionKind::Allow, "only an allow yields a grant");
-    let effects = Effects::of(&app, &target.value.id, &grant, outgoing.body.len());
+    let effects = Effects::of(&app, (&target.value.id, counted), &grant, outgoing.body.len());
     let sent = send(&proxy, &grant, outgoing, (place, &effects, &mut call.hung_up)).await;
     match &sent {
         Ok(_) => live.came(&app, None),
@@ -73,10 +79,10 @@ async fn send(
     outgoing: attorn_broker::proxy::Outgoing,
     (place, effects, hung_up): (OwnedSemaphorePermit, &Effects, &mut oneshot::Receiver<()>),
 ) -> Result<Answered, SendError> {
-    let told = effects.told();
+    let (told, since) = (effects.told(), Instant::now());
     tokio::select! {
         answered = proxy.send(grant, outgoing, (place, told)) => {
-            answered.inspect(|answered| effects.began(answered.status, answered.secret_in_header))
+            answered.inspect(|answered| effects.began(answered.status, answered.secret_in_header, since.elapsed()))
         }
         _ = hung_up => Err(SendError::hung_up()),
     }

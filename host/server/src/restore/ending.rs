@@ -6,18 +6,22 @@
 use attorn_core::TimeMs;
 use attorn_identity::{OperatorToken, OperatorTokenKind, RootKey};
 use attorn_store::records::{
-    GrantRecord, KeyMaterialRecord, OperatorRecord, Record, SessionRecord, TokenKeyRecord, TokenKeyState,
+    ApprovalRecord, GrantRecord, KeyMaterialRecord, OperatorRecord, Record, SessionRecord, TokenKeyRecord,
+    TokenKeyState,
 };
-use attorn_store::{Batch, KeyKind, KeyPrefix, KeyPurpose, PAGE_ITEMS_MAX, Store};
+use attorn_store::{Batch, KeyKind, KeyPrefix, KeyPurpose, PAGE_ITEMS_MAX, Store, Versioned};
 use serde_json::json;
 
 use super::Counts;
+use crate::approvals::forget::forget;
 use crate::http::failure::Failure;
 use crate::registry::bootstrap;
 use crate::{entry, keys, token_keys};
 
 /// How many things are ended in one batch.
 const ENDED_AT_ONCE: usize = 200;
+/// How many approvals: each goes with up to four things that find it.
+const APPROVALS_AT_ONCE: usize = 100;
 
 /// End all of it. The token that makes an admin comes back.
 pub(super) async fn end_all(store: &Store, root: &RootKey) -> Result<(Counts, OperatorToken), Failure> {
@@ -90,24 +94,22 @@ async fn forget_operator_tokens(store: &Store) -> Result<(), Failure> {
 
 /// Whatever was approved is to be approved again: somebody may have refused it since, or have been revoked.
 async fn end_approvals(store: &Store) -> Result<(), Failure> {
-    const KINDS: [KeyKind; 4] =
-        [KeyKind::Approval, KeyKind::ApprovalRequest, KeyKind::OpenApproval, KeyKind::OpenApprovals];
-    for kind in KINDS {
-        loop {
-            let page = store.scan(&KeyPrefix::kind(kind), None, ENDED_AT_ONCE).await?;
-            if page.items.is_empty() {
-                break;
-            }
-            let mut batch = Batch::new(keys::wall_now());
-            if kind == KeyKind::Approval {
-                let members = json!({ "because": "restored", "count": page.items.len() });
-                batch.entries.push(entry::body(batch.now, "approvals_ended", members)?);
-            }
-            batch.delete.extend(page.items.into_iter().map(|(key, _)| key));
-            store.commit(batch).await?;
+    loop {
+        let page = store.scan(&KeyPrefix::kind(KeyKind::Approval), None, APPROVALS_AT_ONCE).await?;
+        if page.items.is_empty() {
+            return Ok(());
         }
+        let mut approvals = Vec::new();
+        for (key, found) in page.items {
+            let value = ApprovalRecord::decode(&key, &found.value).map_err(attorn_store::ReadError::from)?;
+            approvals.push(Versioned { value, version: found.version, entries: found.entries });
+        }
+        let mut batch = Batch::new(keys::wall_now());
+        let members = json!({ "because": "restored", "count": approvals.len() });
+        batch.entries.push(entry::body(batch.now, "approvals_ended", members)?);
+        forget(store, &approvals, &mut batch).await?;
+        store.commit(batch).await?;
     }
-    Ok(())
 }
 
 /// A new key signs tokens, and those before it verify nothing: one may have been retired as compromised since.
@@ -146,16 +148,15 @@ async fn new_bootstrap_token(store: &Store) -> Result<OperatorToken, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use attorn_store::records::ApprovalRecord;
-    use attorn_store::{Key, Require, Versioned};
+    use attorn_store::{Key, Require};
 
     use super::*;
 
-    fn approved() -> ApprovalRecord {
+    fn approved(id: u8) -> ApprovalRecord {
         ApprovalRecord {
             request: attorn_core::ApprovalRequest {
-                id: attorn_core::ApprovalId::from_random([1; 16]),
-                bound_to: attorn_core::Digest::from_bytes([1; 32]),
+                id: attorn_core::ApprovalId::from_random([id; 16]),
+                bound_to: attorn_core::Digest::from_bytes([id; 32]),
                 requirements: Vec::new(),
                 votes: Vec::new(),
                 expires_at: TimeMs(u64::MAX),
@@ -193,8 +194,15 @@ mod tests {
         batch.put_record(&held);
         batch.require.push((bootstrap::key().unwrap(), Require::Absent));
         batch.put.push((bootstrap::key().unwrap(), b"before".to_vec()));
-        let approval = approved();
-        approval.open(&mut batch, 8);
+        // More than go in one batch, of one agent; and one of them counts no more.
+        store.commit(batch).await.unwrap();
+        for id in 0..=u8::try_from(APPROVALS_AT_ONCE).unwrap() {
+            let mut batch = Batch::new(TimeMs(1));
+            approved(id).open(&mut batch, 200);
+            store.commit(batch).await.unwrap();
+        }
+        let mut batch = Batch::new(TimeMs(1));
+        approved(1).becomes(&ApprovalRecord { open: false, ..approved(1) }, &mut batch);
         store.commit(batch).await.unwrap();
         let (counts, made) = end_all(&store, &root).await.unwrap();
         for kind in [KeyKind::Approval, KeyKind::ApprovalRequest, KeyKind::OpenApproval, KeyKind::OpenApprovals] {

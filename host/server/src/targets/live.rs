@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use attorn_api::ProblemCode;
@@ -20,6 +20,7 @@ use super::secret;
 use crate::app::App;
 use crate::http::failure::Failure;
 use crate::leases::place::unavailable;
+use crate::metrics::ProxyMetrics;
 use crate::random;
 
 /// How many logins are made in one target at once.
@@ -63,6 +64,8 @@ pub(crate) struct Live {
     first_look: Notify,
     kind: Mutex<Option<(u64, Arc<Postgresql>)>>,
     proxy: Mutex<Option<(u64, Arc<Proxy>)>>,
+    /// None before it is called for an agent.
+    proxied: OnceLock<Arc<ProxyMetrics>>,
 }
 
 /// How often it was tried in vain to look at a target, and when it is looked at again.
@@ -97,6 +100,15 @@ impl Targets {
         lock(&self.live).values().filter(|live| live.breaks()).count()
     }
 
+    /// What was counted for those that were called for agents, in the order of their ids.
+    pub(crate) fn proxied(&self) -> Vec<(TargetId, Arc<ProxyMetrics>)> {
+        let live = lock(&self.live);
+        let counted = live.iter().filter_map(|(id, live)| Some((id.clone(), Arc::clone(live.proxied.get()?))));
+        let mut counted: Vec<_> = counted.collect();
+        counted.sort_by(|(one, _), (other, _)| one.cmp(other));
+        counted
+    }
+
     /// So many leases were found.
     pub(crate) fn stands(&self, Standing { open, overdue, irrevocable }: Standing) {
         for (at, count) in self.standing.iter().zip([open, overdue, irrevocable]) {
@@ -124,6 +136,7 @@ impl Live {
             first_look: Notify::new(),
             kind: Mutex::default(),
             proxy: Mutex::default(),
+            proxied: OnceLock::new(),
         }
     }
 
@@ -243,6 +256,11 @@ impl Live {
         let kind = Arc::new(Postgresql::new(settings, passwords, app.config.listen, log_id));
         *kept = Some((target.version, Arc::clone(&kind)));
         Ok(kind)
+    }
+
+    /// What is counted of calls to it.
+    pub(crate) fn counted(&self) -> Arc<ProxyMetrics> {
+        Arc::clone(self.proxied.get_or_init(Arc::default))
     }
 
     /// What calls it, as it is registered now.

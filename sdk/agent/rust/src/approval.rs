@@ -64,7 +64,12 @@ impl Client {
     }
 
     /// Wait until an approval waits no more; false if that took too long.
-    async fn is_over(&self, approval: &ApprovalReference, began: Instant, wait: Duration) -> Result<bool, Error> {
+    pub(crate) async fn is_over(
+        &self,
+        approval: &ApprovalReference,
+        began: Instant,
+        wait: Duration,
+    ) -> Result<bool, Error> {
         // It goes into a URL.
         if !approval.id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
             return Err(Error::Answer { status: 200, problem: "the id of its approval is none".into() });

@@ -1,12 +1,14 @@
 //! What can go wrong between an agent and a decision.
 
+use attorn_api::decisions::ApprovalReference;
 use attorn_api::json::JsonError;
 use attorn_api::oauth::{OAuthCode, OAuthError};
 use attorn_api::{Problem, ProblemCode};
 
 use crate::key::KeyError;
 
-/// No decision was made, or it is not known here which. A deny is no error, but for [`crate::Client::token`].
+/// No decision was made, or it is not known here which. A deny is no error, but for [`crate::Client::token`] and
+/// [`crate::Client::call`].
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The URL cannot be used.
@@ -53,9 +55,21 @@ pub enum Error {
     /// The server refused. [`Problem::code`] is stable.
     #[error(transparent)]
     Problem(Box<Problem>),
+    /// What was to be sent on to a service needs an approval, and nothing was sent.
+    #[error("{}: approval `{}`, code {}", .0.problem, .0.approval.id, .0.approval.code)]
+    ApprovalNeeded(Box<ApprovalNeeded>),
     /// The token endpoint refused, or decided, and the decision is no allow. [`OAuthError::error`] is stable.
     #[error("{} ({})", .0.error_description, .0.error)]
     OAuth(Box<OAuthError>),
+    /// A service's answer ended before it was whole. What came of it is no answer.
+    #[error("the answer was cut off after {bytes} bytes")]
+    CutOff {
+        /// How many bytes of its body came.
+        bytes: u64,
+        /// Why.
+        #[source]
+        source: reqwest::Error,
+    },
     /// The answer is none that this version understands.
     #[error("the server's answer ({status}) cannot be understood: {problem}")]
     Answer {
@@ -66,12 +80,32 @@ pub enum Error {
     },
 }
 
+/// What waits for an approval.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApprovalNeeded {
+    /// The approval that it waits for.
+    pub approval: ApprovalReference,
+    /// What the server says: the decision, and why.
+    pub problem: Problem,
+}
+
 impl Error {
     /// The problem, if the server stated one.
     #[must_use]
     pub fn problem(&self) -> Option<&Problem> {
         match self {
             Self::Problem(problem) => Some(problem),
+            Self::ApprovalNeeded(needed) => Some(&needed.problem),
+            _ => None,
+        }
+    }
+
+    /// The approval that is waited for, if there is one: show its code, and send the same again when somebody has said
+    /// yes.
+    #[must_use]
+    pub fn approval(&self) -> Option<&ApprovalReference> {
+        match self {
+            Self::ApprovalNeeded(needed) => Some(&needed.approval),
             _ => None,
         }
     }

@@ -20,6 +20,7 @@ use serde_json::Value;
 pub(crate) struct Seen {
     pub(crate) path: String,
     pub(crate) query: Option<String>,
+    pub(crate) headers: HeaderMap,
     pub(crate) claims: Value,
     pub(crate) idempotency_key: Option<String>,
     pub(crate) body: Bytes,
@@ -54,7 +55,7 @@ async fn play(State(script): State<Script>, uri: Uri, headers: HeaderMap, body: 
     let idempotency_key = text("idempotency-key");
     let claims = claims_of(&text("dpop").unwrap());
     let mut script = script.lock().unwrap();
-    script.1.push(Seen { path, query, claims, idempotency_key, body });
+    script.1.push(Seen { path, query, headers, claims, idempotency_key, body });
     script.0.pop_front().unwrap_or_else(|| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }
 

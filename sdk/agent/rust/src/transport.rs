@@ -8,19 +8,22 @@ use std::time::{Duration, SystemTime};
 
 use attorn_api::oauth::OAuthError;
 use attorn_api::problem::PROBLEM_MEDIA_TYPE;
-use attorn_api::{IDEMPOTENCY_HEADER, NONCE_HEADER, PROOF_HEADER, Problem};
-use reqwest::header::{ACCEPT, CONTENT_TYPE};
-use reqwest::{Method, RequestBuilder};
+use attorn_api::{DECISION_HEADER, FOR_HEADER, IDEMPOTENCY_HEADER, NONCE_HEADER, PROOF_HEADER, Problem};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 
 use crate::authentication::Authentication;
-use crate::error::Error;
+use crate::error::{ApprovalNeeded, Error};
 use crate::url::ServerUrl;
 
 /// How long a request may take, if the caller does not say: longer than the server takes at most.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(35);
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long an answer that is read bit by bit may pause: longer than the server lets a service pause.
+const PAUSE: Duration = Duration::from_secs(65);
 
 /// The longest answer that is read, in bytes.
 const ANSWER_BYTES_MAX: usize = 256 << 10;
@@ -48,12 +51,26 @@ struct Sent<'a> {
     idempotency_key: Option<&'a str>,
 }
 
+/// A request that goes on to a service. Its proof is of its query and of whom it is for, too.
+pub(crate) struct Onward<'a> {
+    pub(crate) method: Method,
+    /// Path and query, which no URL library writes in another way.
+    pub(crate) path: String,
+    /// For whom and why: the header as it is.
+    pub(crate) asked_for: String,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) body: &'a [u8],
+    /// How long all of it may take.
+    pub(crate) within: Duration,
+}
+
 impl Transport {
     pub(crate) fn new(server: ServerUrl, authentication: Authentication, timeout: Duration) -> Result<Self, Error> {
         let mut http = reqwest::Client::builder()
             .user_agent(concat!("attorn-agent/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(timeout.max(PAUSE))
             .timeout(timeout);
         if server.is_loopback() {
             http = http.no_proxy();
@@ -103,6 +120,48 @@ impl Transport {
         self.send(&sent).await
     }
 
+    /// Send what goes on to a service. The answer is the service's; its body was not read. What the server says itself
+    /// is an error.
+    pub(crate) async fn onward(&self, sent: &Onward<'_>) -> Result<Response, Error> {
+        let had = self.nonce();
+        match self.onward_once(sent).await {
+            // To a HEAD the server cannot say what it wants, but for the nonce itself.
+            Err(Error::Answer { status, .. }) if status == StatusCode::UNAUTHORIZED.as_u16() && self.nonce() != had => {
+                self.onward_once(sent).await
+            }
+            Err(error) if error.wants_nonce() && self.nonce().is_some() => self.onward_once(sent).await,
+            other => other,
+        }
+    }
+
+    async fn onward_once(&self, sent: &Onward<'_>) -> Result<Response, Error> {
+        let url = self.server.join(&sent.path);
+        let mut request = self.http.request(sent.method.clone(), url.as_str()).timeout(sent.within);
+        if let Authentication::Key(key) = &self.authentication {
+            let (method, nonce) = (sent.method.as_str(), self.nonce());
+            let (asked_for, nonce) = (sent.asked_for.as_str(), nonce.as_deref());
+            let proof = key.prove_onward(method, &url, sent.body, asked_for, nonce, SystemTime::now())?;
+            request = request.header(PROOF_HEADER, proof);
+        }
+        request = request.headers(sent.headers.clone()).header(FOR_HEADER, &sent.asked_for);
+        if !sent.body.is_empty() {
+            request = request.body(sent.body.to_vec());
+        }
+        let response = request.send().await.map_err(|source| self.broken(source))?;
+        self.remember_nonce(&response);
+        // The server writes this header, and lets no service write it.
+        if response.headers().contains_key(DECISION_HEADER) {
+            return Ok(response);
+        }
+        let status = response.status();
+        let answer = self.whole(response).await?;
+        if status.is_success() {
+            let problem = "it names no decision".into();
+            return Err(Error::Answer { status: status.as_u16(), problem });
+        }
+        Err(refusal(status.as_u16(), &answer))
+    }
+
     async fn send<T: DeserializeOwned>(&self, sent: &Sent<'_>) -> Result<T, Error> {
         match self.send_once(sent).await {
             Err(error) if error.wants_nonce() && self.nonce().is_some() => self.send_once(sent).await,
@@ -111,27 +170,33 @@ impl Transport {
     }
 
     async fn send_once<T: DeserializeOwned>(&self, sent: &Sent<'_>) -> Result<T, Error> {
-        let broken = |source: reqwest::Error| Error::Connection {
-            server: self.server.to_string(),
-            // The URL is known already.
-            source: source.without_url(),
-        };
-        let mut response = self.request(sent)?.send().await.map_err(broken)?;
+        let response = self.request(sent)?.send().await.map_err(|source| self.broken(source))?;
         self.remember_nonce(&response);
         let status = response.status();
-        let mut answer = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(broken)? {
-            if answer.len() + chunk.len() > ANSWER_BYTES_MAX {
-                let problem = format!("it has more than {ANSWER_BYTES_MAX} bytes");
-                return Err(Error::Answer { status: status.as_u16(), problem });
-            }
-            answer.extend_from_slice(&chunk);
-        }
+        let answer = self.whole(response).await?;
         if !status.is_success() {
             return Err(refusal(status.as_u16(), &answer));
         }
         serde_json::from_slice(&answer)
             .map_err(|error| Error::Answer { status: status.as_u16(), problem: error.to_string() })
+    }
+
+    /// All of an answer, if it is not too long.
+    async fn whole(&self, mut response: Response) -> Result<Vec<u8>, Error> {
+        let mut answer = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|source| self.broken(source))? {
+            if answer.len() + chunk.len() > ANSWER_BYTES_MAX {
+                let problem = format!("it has more than {ANSWER_BYTES_MAX} bytes");
+                return Err(Error::Answer { status: response.status().as_u16(), problem });
+            }
+            answer.extend_from_slice(&chunk);
+        }
+        Ok(answer)
+    }
+
+    fn broken(&self, source: reqwest::Error) -> Error {
+        // The URL is known already.
+        Error::Connection { server: self.server.to_string(), source: source.without_url() }
     }
 
     /// The request, with a new proof of it where a key makes one.
@@ -175,7 +240,10 @@ impl Transport {
 /// The problem that the server states, or the error that its token endpoint does; a proxy in between may state none.
 fn refusal(status: u16, answer: &[u8]) -> Error {
     if let Ok(problem) = serde_json::from_slice::<Problem>(answer) {
-        return Error::Problem(Box::new(problem));
+        return match problem.approval.clone() {
+            Some(approval) => Error::ApprovalNeeded(Box::new(ApprovalNeeded { approval, problem })),
+            None => Error::Problem(Box::new(problem)),
+        };
     }
     match serde_json::from_slice::<OAuthError>(answer) {
         Ok(error) => Error::OAuth(Box::new(error)),

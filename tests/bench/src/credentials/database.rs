@@ -9,8 +9,8 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio_postgres::{Client, Config, NoTls};
 
-/// Where Debian puts its programs.
-const PROGRAMS: &str = "/usr/lib/postgresql/15/bin";
+use super::tools::POSTGRESQL;
+
 const SUPERUSER: &str = "postgres";
 const PASSWORD: &str = "superuser";
 /// Of the administrator by whom the server makes logins.
@@ -76,7 +76,7 @@ impl Database {
 
 /// One of its programs. None of them runs as root.
 fn program(name: &str, is_root: bool) -> Command {
-    let path = Path::new(PROGRAMS).join(name);
+    let path = Path::new(POSTGRESQL).join(name);
     if !is_root {
         return Command::new(path);
     }

@@ -20,6 +20,8 @@ use crate::{Length, memory};
 
 /// How many leases go into one batch, and how many logins into one message.
 const AT_ONCE: u64 = 50;
+/// After how many of them it is said how far it is.
+const PROGRESS: u64 = 1_000;
 /// How long a server may take to stop, and all of them to end.
 const STOP: Duration = Duration::from_mins(2);
 const END: Duration = Duration::from_mins(10);
@@ -81,6 +83,7 @@ async fn logins(scene: &Scene, log_id: &str, count: u64) {
         };
         let all: Vec<_> = (first..count.min(first + AT_ONCE)).map(one).collect();
         administrator.batch_execute(&all.join("; ")).await.unwrap();
+        progress("logins made", (first, first + AT_ONCE), count);
     }
 }
 
@@ -121,9 +124,24 @@ async fn open(scene: &Scene) -> u64 {
 }
 
 async fn none_open(scene: &Scene) {
-    let began = Instant::now();
-    while open(scene).await > 0 {
-        assert!(began.elapsed() < END, "{} leases do not end", open(scene).await);
+    let (began, first) = (Instant::now(), open(scene).await);
+    let mut said = 0;
+    loop {
+        let left = open(scene).await;
+        let ended = first.saturating_sub(left);
+        progress("leases ended", (said, ended), first);
+        said = ended;
+        if left == 0 {
+            return;
+        }
+        assert!(began.elapsed() < END, "{left} leases do not end");
         tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Say how far it is, now and then, to whoever waits.
+fn progress(what: &str, (before, done): (u64, u64), all: u64) {
+    if done / PROGRESS > before / PROGRESS {
+        eprintln!("  {what}: {done} of {all}");
     }
 }

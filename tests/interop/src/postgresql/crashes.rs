@@ -1,5 +1,5 @@
-//! The database is stopped as by a crash while logins are made, renewed and ended. Whatever it was doing, when it is
-//! there again all logins have leases, and when those have ended none is left.
+//! The database is stopped as by a crash, or killed, in turns, while logins are made, renewed and ended. Whatever it was
+//! doing, when it is there again all logins have leases, and when those have ended none is left.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use super::database::Database;
-use super::logins::{self, SETTLED, agree, for_login, revoke_grant, until, until_none};
+use super::logins::{self, Met, SETTLED, agree, for_login, revoke_grant, until, until_none};
 
 /// How long after the first request the database is stopped, in the first round and more in each that follows: while
 /// logins are made, renewed, closed and dropped.
@@ -21,11 +21,16 @@ const AT_ONCE: usize = 6;
 
 /// So many rounds.
 pub(crate) async fn rounds(world: &Behalf, database: &mut Database, rounds: u32) {
+    let mut met = Met::default();
     for round in 0..rounds {
         let stopped = AtomicBool::new(false);
         let crash = async {
             tokio::time::sleep(STEP * (round % 25)).await;
-            database.crash().await;
+            if round % 2 == 0 {
+                database.crash().await;
+            } else {
+                database.kill().await;
+            }
             stopped.store(true, Ordering::Relaxed);
         };
         tokio::join!(crash, join_all((0..AT_ONCE).map(|_| make_renew_and_end(world, &stopped))));
@@ -33,7 +38,9 @@ pub(crate) async fn rounds(world: &Behalf, database: &mut Database, rounds: u32)
         let works = async || logins::ask(&world.bot, &article()).await.status == 200;
         until(SETTLED, "a login is made again", works).await;
         agree(database, &world.staff.registrar).await;
+        met.count(&world.staff.registrar).await;
     }
+    println!("           leases that a crash met: {met}");
     let registrar = &world.staff.registrar;
     for open in logins::open(registrar, "shop").await.into_iter().filter(|lease| lease.state == "issued") {
         revoke_grant(registrar, &open.grant).await;

@@ -84,6 +84,14 @@ impl Database {
         self.server.take().unwrap().wait().await.unwrap();
     }
 
+    /// SIGKILL, for all of its processes: nobody of them gets to say or write anything more.
+    pub(crate) async fn kill(&mut self) {
+        // So that none is begun while they are looked for.
+        self.signal("STOP").await;
+        self.signal("KILL").await;
+        self.server.take().unwrap().wait().await.unwrap();
+    }
+
     /// Nobody is let in and nothing is answered, and connections stay.
     pub(crate) async fn freeze(&self) {
         self.signal("STOP").await;

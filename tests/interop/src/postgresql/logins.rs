@@ -1,6 +1,8 @@
 //! Logins as the agent has them, and the comparison that follows every step: what the database has is what the leases
 //! say, no more and no less.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use attorn_api::decisions::{DecisionAnswer, PostgresqlLogin};
@@ -106,6 +108,27 @@ pub(crate) async fn agree(database: &Database, registrar: &Operator) {
     for issued in open.iter().filter(|lease| lease.state == "issued" && !after.contains(&lease.name)) {
         let now = lease(registrar, &issued.id).await;
         assert_ne!(now.state, "issued", "{now:?} has no login: {after:?}");
+    }
+}
+
+/// In which states leases were found after something was killed: what the rounds of a test met. Nothing is asserted of
+/// it, since it depends on the machine.
+#[derive(Debug, Default)]
+pub(crate) struct Met(BTreeMap<String, usize>);
+
+impl Met {
+    /// Count those that have not ended.
+    pub(crate) async fn count(&mut self, registrar: &Operator) {
+        for lease in open(registrar, "shop").await {
+            *self.0.entry(lease.state).or_default() += 1;
+        }
+    }
+}
+
+impl fmt::Display for Met {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let states: Vec<String> = self.0.iter().map(|(state, count)| format!("{count} {state}")).collect();
+        f.write_str(&if states.is_empty() { "none".to_owned() } else { states.join(", ") })
     }
 }
 

@@ -7,8 +7,9 @@ use attorn_api::users::{Entitlement, NameUser, User};
 use serde_json::{Map, Value, json};
 
 use super::database::Database;
-use super::scene::Scene;
+use super::scene::{Ended, Scene, leave_out};
 use crate::demo::behalf::{AUDIENCE, USERS_AUDIENCE};
+use crate::demo::narrator::Narrator;
 use crate::demo::provider::{Scripts, SignInProvider};
 use crate::demo::registry::SERVE_CUSTOMERS;
 use crate::failure::Failure;
@@ -17,7 +18,7 @@ use crate::failure::Failure;
 pub(super) const PROVIDER: &str = "sign-in";
 
 /// How to get what runs it.
-pub(super) const HELP: &str = "With Node 20.9 or later (https://nodejs.org), `cargo xtask demo` plays it, too; by hand: \
+const HELP: &str = "With Node 20.9 or later (https://nodejs.org), `cargo xtask demo` plays it, too; by hand: \
     (cd tests/interop/node && npm ci)";
 
 /// The client of the provider that the agent of the acts is.
@@ -40,6 +41,19 @@ pub(super) struct People {
 pub(super) struct Scope {
     pub(super) name: &'static str,
     pub(super) action: &'static str,
+}
+
+/// What runs the provider at which Alice does this. Without it there is no user, and so nothing of the act is left.
+pub(super) fn provider(
+    narrator: &mut Narrator<'_>,
+    scripts: Result<Scripts, String>,
+    alice: &str,
+) -> Result<Scripts, Ended> {
+    const ALL: &str = "all of it";
+    scripts.map_err(|missing| {
+        leave_out(narrator, ALL, &format!("Alice {alice} at a real provider here, but {missing}"), HELP);
+        (narrator.tally, vec![ALL])
+    })
 }
 
 impl People {

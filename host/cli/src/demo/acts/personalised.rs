@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::database::{self, Database, Programs, Session};
 use super::people::{self, CLIENT, OF_ALICE, OF_BOB, People, Scope};
-use super::scene::{Ended, Login, Scene, ceiling, leave_out};
+use super::scene::{Ended, Login, Scene, ceiling};
 use super::shop::{INVOICES, Tie};
 use super::{Tools, evidence};
 use crate::demo::behalf::{AUDIENCE, may, short};
@@ -36,17 +36,9 @@ pub(super) async fn play(
     tools: Tools,
     components: &Components,
 ) -> Result<Ended, Failure> {
-    let scripts = match tools.scripts {
+    let scripts = match people::provider(&mut narrator, tools.scripts, "signs in") {
         Ok(scripts) => scripts,
-        Err(missing) => {
-            leave_out(
-                &mut narrator,
-                "all of it",
-                &format!("Alice signs in at a real provider here, but {missing}"),
-                people::HELP,
-            );
-            return Ok((narrator.tally, vec!["all of it"]));
-        }
+        Err(left_out) => return Ok(left_out),
     };
     let mut scene = Scene::begin(narrator, directory).await?;
     scene.narrator.part("Who there is");

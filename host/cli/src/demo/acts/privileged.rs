@@ -17,7 +17,7 @@ use serde_json::json;
 use super::Tools;
 use super::database;
 use super::people::{self, CLIENT, PROVIDER, People, Scope};
-use super::scene::{Ended, Scene, ceiling, leave_out};
+use super::scene::{Ended, Scene, ceiling};
 use super::shop::{INVOICES, Tie};
 use crate::demo::behalf::{AUDIENCE, may, short};
 use crate::demo::components::Components;
@@ -51,13 +51,9 @@ pub(super) async fn play(
     tools: Tools,
     components: &Components,
 ) -> Result<Ended, Failure> {
-    let scripts = match tools.scripts {
+    let scripts = match people::provider(&mut narrator, tools.scripts, "signs in and approves") {
         Ok(scripts) => scripts,
-        Err(missing) => {
-            let missing = format!("Alice signs in and approves at a real provider here, but {missing}");
-            leave_out(&mut narrator, "all of it", &missing, people::HELP);
-            return Ok((narrator.tally, vec!["all of it"]));
-        }
+        Err(left_out) => return Ok(left_out),
     };
     let mut scene = Scene::begin(narrator, directory).await?;
     scene.narrator.part("Who there is");

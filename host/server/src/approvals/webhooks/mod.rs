@@ -2,8 +2,10 @@
 //!
 //! A decision puts a note into a bounded queue and goes on (`asked`). A task of its own sends (`run`): each webhook has
 //! its own few messages under way, each of which is tried again until its approval has lapsed. What has no room is
-//! dropped and counted: approvals are recorded, and whoever asks for them finds them. What waits is sent once more
-//! after a start; receivers know a message by its id.
+//! dropped and counted: approvals are recorded, and whoever asks for them finds them.
+//!
+//! Who was told stands in memory alone. After a start each approval that still waits is told to each webhook, whether it
+//! was before or not, as that has places for it; receivers know a message by its id.
 
 pub(crate) mod routes;
 mod send;
@@ -12,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use attorn_api::approvals::WebhookMessage;
-use attorn_core::{ApproverRole, WebhookId};
+use attorn_core::{ApprovalId, ApprovalState, ApproverRole, WebhookId};
 use attorn_store::records::{ApprovalRecord, Record as _, WebhookRecord};
 use attorn_store::{Key, KeyKind, KeyPrefix, PAGE_ITEMS_MAX};
 use tokio::sync::{Semaphore, mpsc};
@@ -71,9 +73,10 @@ pub(crate) async fn run(app: Arc<App>) {
     let Some(mut waiting) = waiting else { return };
     let (mut under_way, mut room) = (JoinSet::new(), BTreeMap::new());
     match left(&app).await {
-        Ok(messages) => {
-            for message in messages {
-                send_to_all(&app, &message, (&mut under_way, &mut room)).await;
+        Ok((webhooks, approvals)) => {
+            for webhook in webhooks {
+                let told = tell_again(Arc::clone(&app), (places(&mut room, &webhook), webhook), approvals.clone());
+                under_way.spawn(told);
             }
         }
         Err(failure) => tracing::warn!(why = failure.internal, "cannot tell of approvals that wait since before"),
@@ -84,21 +87,54 @@ pub(crate) async fn run(app: Arc<App>) {
     }
 }
 
-/// What waits since before the start.
-async fn left(app: &App) -> Result<Vec<WebhookMessage>, Failure> {
+/// The webhooks that are told, and what waits since before the start.
+async fn left(app: &App) -> Result<(Vec<WebhookRecord>, Vec<ApprovalId>), Failure> {
     let page = app.store.scan(&KeyPrefix::kind(KeyKind::OpenApproval), None, QUEUE_MAX).await?;
-    let (mut messages, now) = (Vec::new(), app.clock.now());
-    for id in page.items.iter().filter_map(|(key, _)| key.named_approval()) {
-        let Some(found) = app.store.record::<ApprovalRecord>(&Key::approval(&id)).await? else { continue };
-        let pending = super::state(app, &found, now) == attorn_core::ApprovalState::Pending;
-        if pending && asks_for(&found.value, ApproverRole::Operator) {
-            messages.push(message(&found.value, page::link(app, &found.value).await?));
-        }
+    let approvals = page.items.iter().filter_map(|(key, _)| key.named_approval()).collect();
+    let webhooks = all(app).await?;
+    Ok((webhooks.into_iter().filter(|webhook| webhook.revoked_at.is_none()).collect(), approvals))
+}
+
+/// Tell one webhook of these approvals, as it has places for them: of what waits since before nothing is dropped, and no
+/// webhook waits for another.
+async fn tell_again(app: Arc<App>, (places, webhook): (Arc<Semaphore>, WebhookRecord), approvals: Vec<ApprovalId>) {
+    let (webhook, mut under_way) = (Arc::new(webhook), JoinSet::new());
+    for id in approvals {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        // Somebody may have answered it meanwhile.
+        let message = match waits(&app, &id).await {
+            Ok(Some(message)) => message,
+            Ok(None) => continue,
+            Err(failure) => {
+                app.metrics.webhook(WebhookEvent::Dropped);
+                tracing::warn!(approval = %id, why = failure.internal, "cannot tell of an approval that waits");
+                continue;
+            }
+        };
+        let (app, webhook) = (Arc::clone(&app), Arc::clone(&webhook));
+        under_way.spawn(async move {
+            send::until_taken(&app, &webhook, &message).await;
+            drop(place);
+        });
     }
-    Ok(messages)
+    while under_way.join_next().await.is_some() {}
+}
+
+/// The message about an approval, if operators are asked for it now.
+async fn waits(app: &App, id: &ApprovalId) -> Result<Option<WebhookMessage>, Failure> {
+    let found = app.store.record::<ApprovalRecord>(&Key::approval(id)).await?;
+    let pending = |found: &_| super::state(app, found, app.clock.now()) == ApprovalState::Pending;
+    let found = found.filter(pending).filter(|found| asks_for(&found.value, ApproverRole::Operator));
+    let Some(found) = found else { return Ok(None) };
+    Ok(Some(message(&found.value, page::link(app, &found.value).await?)))
 }
 
 type Room = BTreeMap<WebhookId, Arc<Semaphore>>;
+
+/// The places of a webhook: so many messages to it are under way.
+fn places(room: &mut Room, webhook: &WebhookRecord) -> Arc<Semaphore> {
+    Arc::clone(room.entry(webhook.id.clone()).or_insert_with(|| Arc::new(Semaphore::new(UNDER_WAY_MAX))))
+}
 
 async fn send_to_all(app: &Arc<App>, message: &WebhookMessage, (under_way, room): (&mut JoinSet<()>, &mut Room)) {
     let webhooks = match all(app).await {
@@ -110,8 +146,7 @@ async fn send_to_all(app: &Arc<App>, message: &WebhookMessage, (under_way, room)
         }
     };
     for webhook in webhooks.into_iter().filter(|webhook| webhook.revoked_at.is_none()) {
-        let places = room.entry(webhook.id.clone()).or_insert_with(|| Arc::new(Semaphore::new(UNDER_WAY_MAX)));
-        let Ok(place) = Arc::clone(places).try_acquire_owned() else {
+        let Ok(place) = places(room, &webhook).try_acquire_owned() else {
             app.metrics.webhook(WebhookEvent::Dropped);
             continue;
         };

@@ -1,0 +1,132 @@
+//! What targets are, as people and programs read it.
+
+use attorn_api::targets::{
+    Postgresql, TargetCheck, TargetList, TargetRotated, {self as api},
+};
+use attorn_core::TimeMs;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::page::note_next;
+
+pub(super) fn list(output: &Output, list: &TargetList) -> Result<Exit, Failure> {
+    if output.json {
+        return output.json(list).map(|()| Exit::Done);
+    }
+    let row = |target: &api::Target| {
+        vec![
+            target.id.clone(),
+            target.state.clone(),
+            place(target),
+            target.resource_types.join(","),
+            target.postgresql.as_ref().map_or("-".into(), |at| format!("{}/{}", target.open_leases, at.leases_max)),
+            if target.asked { "yes" } else { "no" }.into(),
+        ]
+    };
+    let rows: Vec<_> = list.targets.iter().map(row).collect();
+    output.table(&["TARGET", "STATE", "AT", "RESOURCE TYPES", "LEASES", "ANSWERS"], &rows);
+    note_next(output, list.next.as_ref());
+    Ok(Exit::Done)
+}
+
+/// Where it answers.
+fn place(target: &api::Target) -> String {
+    match (&target.postgresql, &target.proxy) {
+        (Some(database), _) => format!("{}:{}", database.host, database.port),
+        (None, Some(proxy)) => proxy.origin.clone(),
+        (None, None) => "?".into(),
+    }
+}
+
+pub(super) fn print(output: &Output, target: &api::Target) -> Result<Exit, Failure> {
+    if output.json {
+        return output.json(target).map(|()| Exit::Done);
+    }
+    output.line(format!("target          {}  {}", target.id, target.state));
+    if let Some(settings) = &target.postgresql {
+        print_database(output, target, settings);
+    }
+    if let Some(settings) = &target.proxy {
+        print_proxy(output, target, settings);
+    }
+    output.line(format!("answers         {}", if target.asked { "yes" } else { "no, it is asked again in a while" }));
+    output.line(format!("registered      {}", TimeMs(target.created_at_ms)));
+    output.line(format!("changed         {}", TimeMs(target.changed_at_ms)));
+    Ok(Exit::Done)
+}
+
+fn print_proxy(output: &Output, target: &api::Target, settings: &api::Proxy) {
+    output.line(format!("proxy           {}", settings.origin));
+    let (header, prefix) = (&settings.secret_header, &settings.secret_prefix);
+    output.line(format!("secret          {}, shown as `{header}: {prefix}...`", target.secret_version));
+    output.line(format!("resource types  {}", target.resource_types.join(", ")));
+    for route in &settings.routes {
+        output.line(format!("calls           {} {}: {} {}", route.method, route.path, route.action, route.resource));
+    }
+    output.line(format!("at once         {}", settings.requests_max));
+}
+
+fn print_database(output: &Output, target: &api::Target, settings: &Postgresql) {
+    output.line(format!("postgresql      {} at {}:{}", settings.database, settings.host, settings.port));
+    output.line(format!("administrator   {}, password {}", settings.admin, target.secret_version));
+    let tls = if settings.tls_roots_pem.is_some() { "verified" } else { "none: loopback only" };
+    output.line(format!("TLS             {tls}"));
+    output.line(format!("resource types  {}", target.resource_types.join(", ")));
+    for rule in &settings.rules {
+        output.line(format!("roles           {} {}: {}", rule.action, rule.resource, rule.roles.join(", ")));
+    }
+    if let Some(table) = &settings.user_table {
+        output.line(format!("users           in {}.{}", table.schema, table.table));
+    }
+    output.line(format!("leases          {} of {}", target.open_leases, settings.leases_max));
+    output.line(format!("of one agent    {} at most", settings.leases_per_agent_max));
+    output.line(format!("lease lives     {} ms at most", settings.lease_ms_max));
+}
+
+/// Ends with an error where something is wrong, so that whoever watches by it is told.
+pub(super) fn checked(output: &Output, check: &TargetCheck) -> Result<Exit, Failure> {
+    if output.json {
+        output.json(check)?;
+    } else {
+        output.line(format!("answers         {}", if check.reachable { "yes" } else { "no" }));
+        output.line(format!("logins          {}", check.logins));
+        for problem in &check.problems {
+            output.line(format!("problem         {problem}"));
+        }
+        for name in &check.unknown {
+            output.line(format!("without lease   {name}"));
+        }
+        if check.unknown_ended > 0 {
+            output.line(format!("of those ended  {}", check.unknown_ended));
+        }
+        for lease in &check.missing {
+            output.line(format!("without login   {lease}"));
+        }
+    }
+    let unknown_left = (check.unknown.len() as u64).saturating_sub(check.unknown_ended);
+    let wrong = if !check.reachable {
+        Failure::new("the target cannot be reached").with_help("`attorn target show` says where it is looked for")
+    } else if !check.problems.is_empty() {
+        Failure::new("something is wrong with the target")
+    } else if unknown_left > 0 {
+        Failure::new(format!("{unknown_left} logins of this server's have no lease"))
+            .with_help("`--end-unknown` ends them")
+    } else {
+        return Ok(Exit::Done);
+    };
+    Err(wrong)
+}
+
+pub(super) fn rotated(output: &Output, rotated: &TargetRotated) -> Result<Exit, Failure> {
+    if output.json {
+        output.json(rotated)?;
+    } else {
+        print(output, &rotated.target)?;
+    }
+    match &rotated.problem {
+        None => Ok(Exit::Done),
+        Some(problem) => Err(Failure::new(format!("whether the new password counts is not known: {problem}"))
+            .with_help("both are tried until another `attorn target rotate` succeeds")),
+    }
+}
