@@ -21,6 +21,9 @@ pub(crate) const ROUNDS: &str = "ATTORN_TEST_ROUNDS";
 /// The scripts, from the root.
 const SCRIPTS: &str = "tests/interop";
 
+/// The SDKs, from the root.
+const SDKS: &str = "sdk";
+
 /// What is played; the same names as `attorn-interop` has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Part {
@@ -40,6 +43,8 @@ pub(crate) enum Part {
     Acts,
     /// Logins in a PostgreSQL 15, which is started for it
     Postgresql,
+    /// The SDKs in other languages than Rust: their tests, and all that they do against a server
+    Sdks,
 }
 
 impl Part {
@@ -85,9 +90,18 @@ pub(crate) fn play(
         packages_of_node(workspace, steps)?;
     }
     let python = home.join("python");
-    if wanted.iter().any(|part| tools::PYTHON.contains(part)) {
+    // The SDKs have packages of their own.
+    if wanted.iter().any(|part| *part != Part::Sdks && tools::PYTHON.contains(part)) {
         let scripts = workspace.root().join(SCRIPTS).join("python");
-        steps.step("packages of Python", REPEAT, || install::python(&python, &scripts))?;
+        steps.step("packages of Python", REPEAT, || install::python(&python, &scripts, "bin/schemathesis"))?;
+    }
+    let sdk_python = home.join("sdk-python");
+    if wanted.contains(&Part::Sdks) {
+        let sdks = workspace.root().join(SDKS);
+        steps.step("packages of the SDKs", REPEAT, || {
+            install::node(&sdks)?;
+            install::python(&sdk_python, &sdks, "bin/pytest")
+        })?;
     }
     let go = home.join("go");
     if wanted.iter().any(|part| tools::GO.contains(part)) {
@@ -103,7 +117,11 @@ pub(crate) fn play(
         .with("--keycloak-cache")
         .with(text(home.join("keycloak")))
         .with("--go")
-        .with(text(go));
+        .with(text(go))
+        .with("--sdks")
+        .with(SDKS)
+        .with("--sdk-python")
+        .with(text(sdk_python.join("bin/python")));
     let program = rounds.into_iter().fold(program, |program, rounds| program.with_env(ROUNDS, rounds));
     let program = only.iter().fold(program, |program, part| program.with("--only").with(part.name()));
     steps.command("interop", &program)

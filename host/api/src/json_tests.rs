@@ -112,3 +112,18 @@ fn json() -> impl Strategy<Value = String> {
     })
     .prop_map(|value| value.to_string())
 }
+
+/// What the SDKs make of arguments, too: `tests/vectors/arguments.json`.
+#[test]
+fn arguments_have_the_form_and_the_digest_that_the_sdks_give_them() {
+    let vectors = include_str!("../../../tests/vectors/arguments.json");
+    let vectors: serde_json::Value = serde_json::from_str(vectors).unwrap();
+    for vector in vectors["arguments"].as_array().unwrap() {
+        let canonical = canonical_object(vector["text"].as_str().unwrap()).unwrap();
+        assert_eq!(canonical.as_str(), vector["canonical"]);
+        assert_eq!(digest(&canonical).to_string(), vector["sha256"]);
+    }
+    for text in vectors["refused"].as_array().unwrap() {
+        assert!(canonical_object(text.as_str().unwrap()).is_err(), "{text}");
+    }
+}

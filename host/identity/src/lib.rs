@@ -61,3 +61,5 @@ pub use wrap::{KeyLabel, RootKey, WrapError};
 mod agent_tests;
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod vector_tests;

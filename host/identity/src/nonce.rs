@@ -40,6 +40,12 @@ impl Nonces {
         Ok(Self { run_key: RwLock::new(random()?) })
     }
 
+    /// Those of a run with this key.
+    #[cfg(test)]
+    pub(crate) fn of_test(run_key: [u8; 32]) -> Self {
+        Self { run_key: RwLock::new(Zeroizing::new(run_key)) }
+    }
+
     /// Begin as a new run does: no nonce that was given out until now is accepted any more.
     ///
     /// # Errors

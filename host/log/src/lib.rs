@@ -51,3 +51,5 @@ mod fixtures;
 mod golden_tests;
 #[cfg(test)]
 mod hostile_tests;
+#[cfg(test)]
+mod vector_tests;

@@ -73,7 +73,8 @@ impl Attorn {
         Client::new(&self.fresh.reach, id)
     }
 
-    async fn register(&self, agent: &Client) {
+    /// Register an agent that may do all with invoices, with a user and without.
+    pub(crate) async fn register(&self, agent: &Client) {
         let ceiling =
             |user: &str| json!({ "user": user, "permissions": [{ "action": "invoice.*", "resource": "invoice/*" }] });
         let body = json!({

@@ -22,6 +22,7 @@ mod openssl;
 mod page;
 mod postgresql;
 mod provider;
+mod sdks;
 mod sign_out;
 mod steps;
 mod tools;
@@ -56,6 +57,12 @@ struct Arguments {
     /// The directory with the programs that were built with Go
     #[arg(long, value_name = "DIR")]
     go: PathBuf,
+    /// The directory of the SDKs: `sdk` of the repository
+    #[arg(long, value_name = "DIR")]
+    sdks: PathBuf,
+    /// Python, with what `requirements.txt` of the SDKs names
+    #[arg(long, value_name = "FILE")]
+    sdk_python: PathBuf,
     /// Only these
     #[arg(long, value_enum, value_name = "NAME")]
     only: Vec<Part>,
@@ -80,6 +87,8 @@ enum Part {
     Acts,
     /// Logins in a PostgreSQL, and a server that is killed while it makes and ends them.
     Postgresql,
+    /// The SDKs in other languages than Rust.
+    Sdks,
 }
 
 impl Part {
@@ -97,16 +106,17 @@ impl Part {
             Self::Log => Box::pin(log::play(tools, steps)).await,
             Self::Acts => Box::pin(acts::play(tools, steps)).await,
             Self::Postgresql => Box::pin(postgresql::play(steps)).await,
+            Self::Sdks => Box::pin(sdks::play(tools, steps)).await,
         }
     }
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Arguments { scripts, python, keycloak_cache, go, only } = Arguments::parse();
+    let Arguments { scripts, python, keycloak_cache, go, sdks, sdk_python, only } = Arguments::parse();
     // Where it was and why: a backtrace through all futures helps nobody.
     std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
-    let tools = Tools { scripts, python, keycloak_cache, go };
+    let tools = Tools { scripts, python, keycloak_cache, go, sdks, sdk_python };
     let parts = if only.is_empty() { Part::value_variants().to_vec() } else { only };
     tokio::select! {
         failed = play(&parts, &tools) => summary(&failed),

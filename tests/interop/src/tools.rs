@@ -18,6 +18,10 @@ pub(crate) struct Tools {
     pub(crate) keycloak_cache: PathBuf,
     /// The directory with the programs that were built with Go.
     pub(crate) go: PathBuf,
+    /// The directory of the SDKs.
+    pub(crate) sdks: PathBuf,
+    /// Python, with what tests of the SDKs need.
+    pub(crate) sdk_python: PathBuf,
 }
 
 impl Tools {

@@ -20,17 +20,14 @@ pub(super) fn node(directory: &Path) -> Result<(), String> {
     )
 }
 
-/// A script that pip installs: it names the interpreter that it was made for, so it tells whether that is still there.
-const SCRIPT: &str = "bin/schemathesis";
-
 /// A virtual environment of Python. One that was moved, or whose Python is gone, is made anew: its scripts name their
-/// interpreter by its whole path.
-pub(super) fn python(home: &Path, scripts: &Path) -> Result<(), String> {
+/// interpreter by its whole path. `script` is one of them: it tells whether that is still there.
+pub(super) fn python(home: &Path, scripts: &Path, script: &str) -> Result<(), String> {
     let requirements = scripts.join("requirements.txt");
     let mut stamp = Stamp::of(&requirements, home.join(".installed"))?;
     stamp.wanted.extend_from_slice(home.as_os_str().as_bytes());
     stamp.unless_good(
-        || runs(&home.join(SCRIPT)),
+        || runs(&home.join(script)),
         || {
             let text = |path: &Path| path.display().to_string();
             let venv = Invocation::program(scripts, PathBuf::from("python3"));

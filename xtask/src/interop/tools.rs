@@ -5,9 +5,9 @@ use std::process::{Command, Stdio};
 use super::Part;
 
 /// What runs scripts of Node.
-pub(super) const NODE: &[Part] = &[Part::OidcProvider, Part::Keycloak, Part::Clients, Part::Acts];
+pub(super) const NODE: &[Part] = &[Part::OidcProvider, Part::Keycloak, Part::Clients, Part::Acts, Part::Sdks];
 /// What runs scripts of Python.
-pub(super) const PYTHON: &[Part] = &[Part::Keycloak, Part::Clients, Part::Api];
+pub(super) const PYTHON: &[Part] = &[Part::Keycloak, Part::Clients, Part::Api, Part::Sdks];
 /// What runs programs that are built with Go.
 pub(super) const GO: &[Part] = &[Part::Log];
 

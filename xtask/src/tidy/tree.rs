@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 
 /// Directories that hold what programs made.
-const MADE: &[&str] = &[".git", "target", "node_modules", "__pycache__"];
+const MADE: &[&str] =
+    &[".git", "target", "node_modules", "dist", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache"];
 
 /// A file of text.
 #[derive(Debug)]

@@ -169,7 +169,7 @@ impl AgentKey {
         Ok(Self { private, public_jwk, thumbprint })
     }
 
-    fn parse(json: &[u8]) -> Result<Self, KeyError> {
+    pub(crate) fn parse(json: &[u8]) -> Result<Self, KeyError> {
         if json.first() != Some(&b'{') {
             return Err(KeyError::NotAKey);
         }

@@ -132,3 +132,7 @@ fn claims<'a>(
         ath: access_token.map(|token| BASE64URL_NOPAD.encode(&Sha256::digest(token))),
     })
 }
+
+#[cfg(test)]
+#[path = "proof_tests.rs"]
+mod tests;
