@@ -284,6 +284,7 @@ impl Victims {
             | "listApprovals"
             | "listApprovalWebhooks"
             | "showApproval"
+            | "showApprovalArguments"
             | "showApprovalState"
             | "acceptDelegation"
             | "listOwnDelegations"

@@ -6,3 +6,4 @@
 mod agents;
 mod configuration;
 mod prompts;
+mod standing;

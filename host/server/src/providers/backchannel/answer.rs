@@ -27,13 +27,13 @@ pub(super) struct Asked<'a> {
     pub(super) at: TimeMs,
 }
 
-/// Verify the ID token that came.
+/// Verify the ID token that came. It says when it was issued.
 pub(super) async fn verify(
     app: &App,
     provider: &ProviderRecord,
     token: &str,
     asked: &Asked<'_>,
-) -> Result<(), Problem> {
+) -> Result<TimeMs, Problem> {
     let unverified = UnverifiedToken::parse(token)?;
     let audiences = [asked.client.as_str()];
     let expect = |now| TokenExpectation {
@@ -52,7 +52,8 @@ pub(super) async fn verify(
     let keys = app.providers.keys(provider, unverified.key_id(), now).await.map_err(Problem::Keys)?;
     let claims = unverified.verify(&keys, &expect(app.clock.now()))?;
     let issued_at = claims.time("iat")?.ok_or(IssuerTokenError::ClaimMissing("iat"))?;
-    answers(|name| claims.get(name), issued_at, asked)
+    answers(|name| claims.get(name), issued_at, asked)?;
+    Ok(issued_at)
 }
 
 /// Whether these claims, which are the provider's, answer the question.
