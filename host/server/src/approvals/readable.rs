@@ -102,8 +102,8 @@ mod tests {
         }
         let three = json!([["x".repeat(5_000)], { "b": "y".repeat(5_000) }, "z".repeat(5_000)]);
         assert_eq!(read(&three).unwrap().1, 3 * (5_000 - 512));
-        let twenty = json!(vec!["x".repeat(200); 20]);
-        assert_eq!(read(&twenty).unwrap().1, 20 * (200 - 128));
+        let many = json!(vec!["x".repeat(200); 25]);
+        assert_eq!(read(&many).unwrap().1, 25 * (200 - 128));
     }
 
     #[test]
