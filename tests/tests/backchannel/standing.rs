@@ -133,7 +133,7 @@ async fn one_agent_s_users_keep_no_other_s_waiting() {
     // The provider holds each poll back until the user has answered.
     device.says(Says::Held);
     for n in 0..20 {
-        let claims = json!({ "client_id": "helper-client", "sub": format!("user-{n}"), "sid": format!("session-{n}"),
+        let claims = json!({ "client_id": "helper-client", "sub": format!("user-{n}"), "sid": format!("of-user-{n}"),
             "jti": format!("token-{n}") });
         let made: DelegationMade = exchange(&scene.behalf.helper, &scene.behalf.token(claims)).await.expect(201).json();
         pay(&scene.behalf.helper, &made.delegation).await;
