@@ -40,6 +40,8 @@ pub enum Says {
     Raw(u16, String),
     /// Nothing, ever.
     Nothing,
+    /// Nothing until the test says something else, and then that.
+    Held,
 }
 
 impl Says {
@@ -78,6 +80,8 @@ struct Told {
     /// What is said to a question; none for a request that is begun.
     to_question: Option<Says>,
     to_poll: Says,
+    /// The same for users by their `login_hint`.
+    to_poll_of: BTreeMap<String, Says>,
     /// What is said to who brings the code of a sign-in.
     to_code: Says,
     /// Types of `authorization_details` that it knows.
@@ -90,9 +94,16 @@ struct Told {
 impl Device {
     /// One of this provider.
     pub fn new(issuer: &str, key: Arc<Mutex<Arc<ProviderKey>>>) -> Arc<Self> {
-        let (questions, polls, codes, types) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let (to_poll, to_code) = (Says::Pending, Says::No);
-        let told = Told { to_question: None, to_poll, to_code, types, questions, polls, codes };
+        let told = Told {
+            to_question: None,
+            to_poll: Says::Pending,
+            to_poll_of: BTreeMap::new(),
+            to_code: Says::No,
+            types: Vec::new(),
+            questions: Vec::new(),
+            polls: Vec::new(),
+            codes: Vec::new(),
+        };
         Arc::new(Self { issuer: issuer.into(), key, state: Mutex::new(told) })
     }
 
@@ -120,6 +131,11 @@ impl Device {
     /// Say this to polls from now on.
     pub fn says(&self, says: Says) {
         self.told().to_poll = says;
+    }
+
+    /// Say this to polls about this user from now on, whatever is said to others.
+    pub fn says_of(&self, login_hint: &str, says: Says) {
+        self.told().to_poll_of.insert(login_hint.into(), says);
     }
 
     /// Say this to who brings the code of a sign-in, from now on.
@@ -194,6 +210,15 @@ impl Device {
     }
 }
 
+impl Told {
+    fn to_poll(&self, poll: &Form) -> Says {
+        let number = poll.get("auth_req_id").strip_prefix("request-").and_then(|number| number.parse::<usize>().ok());
+        let question = number.and_then(|number| self.questions.get(number.checked_sub(1)?));
+        let of_user = question.and_then(|question| self.to_poll_of.get(question.get("login_hint")));
+        of_user.unwrap_or(&self.to_poll).clone()
+    }
+}
+
 async fn question(State(device): State<Arc<Device>>, headers: HeaderMap, body: String) -> Response {
     let form = form(&headers, &body);
     let (says, number) = {
@@ -209,15 +234,21 @@ async fn question(State(device): State<Arc<Device>>, headers: HeaderMap, body: S
 
 async fn poll(State(device): State<Arc<Device>>, headers: HeaderMap, body: String) -> Response {
     let form = form(&headers, &body);
-    let says = {
-        let mut told = device.told();
-        if form.get("grant_type") == "authorization_code" {
+    if form.get("grant_type") == "authorization_code" {
+        let says = {
+            let mut told = device.told();
             told.codes.push(form.clone());
             told.to_code.clone()
-        } else {
-            told.polls.push(form.clone());
-            told.to_poll.clone()
+        };
+        return said(&device, &form, says).await;
+    }
+    device.told().polls.push(form.clone());
+    let says = loop {
+        let says = device.told().to_poll(&form);
+        if !matches!(says, Says::Held) {
+            break says;
         }
+        tokio::time::sleep(Duration::from_millis(20)).await;
     };
     said(&device, &form, says).await
 }
@@ -234,7 +265,7 @@ async fn said(device: &Device, form: &Form, says: Says) -> Response {
             answer(200, &json!({ "access_token": "a", "token_type": "Bearer", "id_token": token }))
         }
         Says::Raw(status, text) => (StatusCode::from_u16(status).unwrap(), text).into_response(),
-        Says::Nothing => std::future::pending().await,
+        Says::Nothing | Says::Held => std::future::pending().await,
     }
 }
 

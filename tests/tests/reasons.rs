@@ -79,8 +79,11 @@ fn place(reason: HostReason) -> Place {
         // What a proxy does not call: `proxy.rs`.
         HostReason::KeyExpired | HostReason::CounterWithoutSubject | HostReason::NoProxyRoute => Place::NotHere,
         HostReason::LimitExceeded => Place::Counters,
-        // Who cannot be asked, who said no, and when too much waits: `approvals.rs`.
-        HostReason::ApprovalImpossible | HostReason::ApprovalRefused | HostReason::TooManyApprovals => Place::Approvals,
+        // Who cannot be asked, what cannot be shown, who said no, and when too much waits: `approvals`.
+        HostReason::ApprovalImpossible
+        | HostReason::ApprovalUnreadable
+        | HostReason::ApprovalRefused
+        | HostReason::TooManyApprovals => Place::Approvals,
         // On behalf of a user: `delegations.rs`, `revocation_cascade.rs` and `erasure.rs`.
         HostReason::PurposeWithoutUser
         | HostReason::Frozen

@@ -298,6 +298,7 @@ impl Victims {
             | "endSignIn"
             | "showProviderClientKeys"
             | "showApproval"
+            | "showApprovalArguments"
             | "showApprovalState"
             | "acceptDelegation"
             | "listOwnDelegations"

@@ -56,7 +56,8 @@ pub struct Asked {
     pub resource: String,
     /// The session.
     pub session: Option<String>,
-    /// The arguments of the action, one JSON object. Texts that are too long to be read are cut.
+    /// The arguments of the action, one JSON object. Every name and every number is there; texts that are too long to be
+    /// read are cut. Where there is no room for that, the request is denied (`approval_unreadable`).
     pub arguments: String,
     /// How many characters of them were cut; 0 if all is shown.
     pub arguments_cut_chars: u64,
@@ -127,6 +128,20 @@ pub struct AskedDebit {
     pub amount: String,
     /// What the counter must not pass.
     pub at_most: String,
+}
+
+/// All of the arguments that an approval is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalArguments {
+    /// The approval.
+    pub id: String,
+    /// What a vote on it names.
+    pub digest: String,
+    /// The arguments, one JSON object, whole; escaped as all that approvers are shown.
+    pub arguments: String,
+    /// SHA-256 of the arguments in canonical form.
+    pub arguments_digest: String,
 }
 
 /// A vote that was cast.

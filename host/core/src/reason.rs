@@ -102,9 +102,11 @@ host_reasons! {
     RequiredPolicyAbstained = "required_policy_abstained", "a policy whose word is required said nothing";
     /// A policy asks for an approval, for a reason that is not public.
     ApprovalRequired = "approval_required", "this needs an approval";
-    /// A policy asks for approvers whom there cannot be: of a role that is none here, too many, or a user where there is
-    /// none.
+    /// A policy asks for approvers whom there cannot be: of a role that is none here, too many, a user where there is
+    /// none, or one whom nobody asks.
     ApprovalImpossible = "approval_impossible", "a policy asks for an approval that nobody here can give";
+    /// A policy asks for an approval, and nobody can be shown all that would be approved.
+    ApprovalUnreadable = "approval_unreadable", "this needs an approval, and has more in its arguments than anybody can be shown";
     /// Somebody has refused to approve this very request.
     ApprovalRefused = "approval_refused", "this very request was refused a moment ago";
     /// As many requests of the agent's wait for approval as may.

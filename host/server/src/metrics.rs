@@ -99,21 +99,24 @@ pub(crate) enum WebhookEvent {
     Delivered,
     /// An attempt to send one failed.
     AttemptFailed,
-    /// One was not taken in time.
+    /// One was not taken in time, or its webhook was revoked.
     GivenUp,
-    /// There was no room for one.
-    Dropped,
+    /// There was no room for one then; it is told later.
+    Deferred,
+    /// One was not needed any more: the approval did not wait.
+    Settled,
 }
 
 impl WebhookEvent {
-    const ALL: [Self; 4] = [Self::Delivered, Self::AttemptFailed, Self::GivenUp, Self::Dropped];
+    const ALL: [Self; 5] = [Self::Delivered, Self::AttemptFailed, Self::GivenUp, Self::Deferred, Self::Settled];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::Delivered => "delivered",
             Self::AttemptFailed => "attempt_failed",
             Self::GivenUp => "given_up",
-            Self::Dropped => "dropped",
+            Self::Deferred => "deferred",
+            Self::Settled => "settled",
         }
     }
 }

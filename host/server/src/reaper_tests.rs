@@ -288,6 +288,7 @@ fn approval(id: u8, bound_to: u8, expires_at: TimeMs) -> ApprovalRecord {
         state: attorn_core::ApprovalState::Pending,
         agent: "bot".parse().unwrap(),
         owners: Vec::new(),
+        delegation: None,
         code: "BCDF-GHJK".into(),
         decision: attorn_core::DecisionId::from_random([1; 16]),
         spent_by: None,

@@ -25,6 +25,7 @@ fn approval(state: ApprovalState) -> ApprovalRecord {
         state,
         agent: id("bot"),
         owners: vec![id("team@example.org")],
+        delegation: Some(id("dlg_1")),
         code: "BCDF-GHJK".into(),
         decision: DecisionId::from_random([2; 16]),
         spent_by: (state == ApprovalState::Spent).then_some(DecisionId::from_random([5; 16])),
@@ -43,7 +44,7 @@ fn approvals() {
                 r#"{{"id":"apr_04040404040404040404040404040404","bound_to":"{}","requirements":[["operator",2]],"#,
                 r#""votes":[{{"by":{{"operator":"ada"}},"says":"approve","at_ms":2000}},"#,
                 r#"{{"by":{{"user":"usr_1"}},"says":"refuse","at_ms":2000}}],"state":"{}","agent":"bot","#,
-                r#""owners":["team@example.org"],"code":"BCDF-GHJK","#,
+                r#""owners":["team@example.org"],"delegation":"dlg_1","code":"BCDF-GHJK","#,
                 r#""decision":"dec_02020202020202020202020202020202","spent_by":{},"open":true,"created_at_ms":1000,"#,
                 r#""expires_at_ms":301000,"content":{{"plain":"{{\"action\":\"a\"}}"}}}}"#
             ),

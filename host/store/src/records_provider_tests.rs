@@ -145,6 +145,7 @@ fn prompts_and_what_finds_them() {
         approval: ApprovalId::from_random([4; 16]),
         provider: id("main"),
         user: id("usr_1"),
+        agent: id("bot"),
         starts: 1,
         started: Some(Sealed(vec![0xff; 4])),
         started_at: TimeMs(1_000),
@@ -157,7 +158,7 @@ fn prompts_and_what_finds_them() {
         &prompt,
         "prompt/apr_04040404040404040404040404040404",
         concat!(
-            r#"{"approval":"apr_04040404040404040404040404040404","provider":"main","user":"usr_1","starts":1,"#,
+            r#"{"approval":"apr_04040404040404040404040404040404","provider":"main","user":"usr_1","agent":"bot","starts":1,"#,
             r#""started":"/////w==","started_at_ms":1000,"interval_ms":5000,"failures":0,"due_at_ms":2748,"#,
             r#""expires_at_ms":301000}"#
         ),
@@ -172,11 +173,11 @@ fn prompts_and_what_finds_them() {
     assert_eq!(prompt.key().prompt_that_is_due(), None);
     let mut batch = Batch::new(TimeMs(0));
     prompt.open(&mut batch);
-    assert_eq!(batch.put[1].0, due(0xabc));
+    assert_eq!(batch.put[1], (due(0xabc), b"bot".to_vec()));
     let mut batch = Batch::new(TimeMs(0));
     let later = PromptRecord { due_at: TimeMs(0xdef), ..prompt.clone() };
     prompt.becomes(&later, &mut batch);
-    assert_eq!((&batch.delete[..], &batch.put[1].0), (&[due(0xabc)][..], &due(0xdef)));
+    assert_eq!((&batch.delete[..], &batch.put[1]), (&[due(0xabc)][..], &(due(0xdef), b"bot".to_vec())));
     let mut batch = Batch::new(TimeMs(0));
     later.close(&mut batch);
     assert_eq!(batch.delete, [prompt.key(), due(0xdef)]);

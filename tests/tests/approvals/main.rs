@@ -4,6 +4,7 @@
 
 mod bounds;
 mod commands;
+mod shown;
 mod webhooks;
 
 use std::time::Duration;
@@ -228,7 +229,12 @@ async fn whoever_is_revoked_before_it_is_spent_does_not_count() {
     let scene = Scene::new(ONE).await;
     let asked = scene.challenged(&ask()).await;
     approve(&scene.ada, &asked.id).await;
+    assert_eq!(scene.state(&asked.id).await, "approved");
     scene.world.staff.admin.act("/v1/operators/ada/revoke").await.expect(200);
+    // It waits again, and whoever looks for what waits finds it.
+    assert_eq!(scene.state(&asked.id).await, "pending");
+    let list: ApprovalList = scene.bob.get("/v1/approvals").await.expect(200).json();
+    assert_eq!(list.approvals.iter().map(|one| (&one.id, one.state.as_str())).next(), Some((&asked.id, "pending")));
     assert_eq!(scene.challenged(&ask()).await, asked);
     approve(&scene.bob, &asked.id).await;
     assert_eq!(scene.world.bot.decide(&ask()).await.decision, Allow);
@@ -298,8 +304,8 @@ async fn an_approver_sees_what_is_there_and_nothing_else() {
     let note = r#""note":"\u003cb\u003eno\u003c/b\u003e \u202ecod\u200be\u0000""#;
     assert!(asks.arguments.contains(note), "{}", asks.arguments);
     assert!(!asks.arguments.contains(['<', '\u{202e}', '\u{200b}', '\u{0}']));
-    assert_eq!(asks.arguments_cut_chars, 5_000 - 256);
-    assert!(asks.arguments.contains("(4744 characters cut)"));
+    assert_eq!(asks.arguments_cut_chars, 5_000 - 2_048);
+    assert!(asks.arguments.contains("(2952 characters cut)"));
     assert_eq!(serde_json::from_str::<Value>(&asks.arguments).unwrap()["amount"], 5);
 }
 

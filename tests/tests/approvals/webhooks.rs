@@ -19,6 +19,8 @@ use super::*;
 struct Receiver {
     status: AtomicU16,
     seen: Mutex<Vec<(HeaderMap, Bytes)>>,
+    /// The approvals of which it took a message.
+    taken: Mutex<BTreeSet<String>>,
 }
 
 impl Receiver {
@@ -57,8 +59,12 @@ impl Receiver {
 }
 
 async fn take(State(receiver): State<Arc<Receiver>>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    let status = StatusCode::from_u16(receiver.status.load(Ordering::SeqCst)).unwrap_or(StatusCode::OK);
+    if status.is_success() {
+        receiver.taken.lock().unwrap().insert(headers["webhook-id"].to_str().unwrap().to_owned());
+    }
     receiver.seen.lock().unwrap().push((headers, body));
-    StatusCode::from_u16(receiver.status.load(Ordering::SeqCst)).unwrap_or(StatusCode::OK)
+    status
 }
 
 async fn register(scene: &Scene, id: &str, url: &str) -> RegisteredWebhook {
@@ -111,10 +117,10 @@ async fn one_that_is_down_holds_up_nobody_and_is_told_later() {
     let asked = scene.challenged(&ask()).await;
     good.got(1).await;
     failing.got(2).await;
-    approve(&scene.ada, &asked.id).await;
-    assert_eq!(scene.world.bot.decide(&ask()).await.decision, Allow);
     failing.status.store(200, Ordering::SeqCst);
     let sent = failing.got(3).await;
+    approve(&scene.ada, &asked.id).await;
+    assert_eq!(scene.world.bot.decide(&ask()).await.decision, Allow);
     assert!(sent.iter().all(|(headers, body)| headers["webhook-id"] == asked.id.as_str() && *body == sent[0].1));
     loop {
         let metrics = Metrics::of(&scene.world.staff.auditor).await;
@@ -152,6 +158,70 @@ async fn after_a_start_all_that_still_wait_are_told_again() {
     receiver.seen.lock().unwrap().clear();
     scene.world.server.go_on(false).await;
     assert_eq!(receiver.told(waits.len()).await, waits);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_was_away_is_told_all_that_still_waits() {
+    let scene = Scene::limited(ONE, ApprovalLimits { open_max: 64, ..ApprovalLimits::default() }).await;
+    let (receiver, url) = Receiver::start().await;
+    receiver.status.store(503, Ordering::SeqCst);
+    register(&scene, "away", &url).await;
+    let mut asked = Vec::new();
+    for n in 0..40 {
+        asked.push(scene.challenged(&ask_with(json!({ "resource": format!("article/{n}") }))).await.id);
+    }
+    // One of those that are being sent, and one of those for which there was no place.
+    let (first, last) = (asked.remove(0), asked.pop().unwrap());
+    for id in [&first, &last] {
+        vote(&scene.ada, id, "refuse").await.expect(200);
+    }
+    until(&scene, |count| count("settled") >= 1 && count("deferred") >= 24).await;
+    receiver.status.store(200, Ordering::SeqCst);
+    until(&scene, |count| count("delivered") >= 38).await;
+    let expect: BTreeSet<String> = asked.into_iter().collect();
+    assert_eq!(*receiver.taken.lock().unwrap(), expect);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_goes_nowhere_else() {
+    let scene = Scene::new(ONE).await;
+    let (elsewhere, url) = Receiver::start().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let turning = format!("http://{}/hook", listener.local_addr().unwrap());
+    let router = axum::Router::new().fallback(move || async move { axum::response::Redirect::temporary(&url) });
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    register(&scene, "turning", &turning).await;
+    scene.challenged(&ask()).await;
+    until(&scene, |count| count("attempt_failed") >= 2).await;
+    assert!(elsewhere.seen.lock().unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_is_told_once_more_after_a_start() {
+    let mut scene = Scene::new(ONE).await;
+    let (receiver, url) = Receiver::start().await;
+    register(&scene, "chat", &url).await;
+    let refused = scene.challenged(&ask_with(json!({ "resource": "article/43" }))).await;
+    receiver.got(1).await;
+    vote(&scene.ada, &refused.id, "refuse").await.expect(200);
+    let asked = scene.challenged(&ask()).await;
+    receiver.got(2).await;
+    scene.world.server.restart(false).await;
+    let sent = receiver.got(3).await;
+    assert_eq!(sent[2].0["webhook-id"], asked.id.as_str());
+    until(&scene, |count| count("delivered") >= 1).await;
+    assert_eq!(receiver.seen.lock().unwrap().len(), 3, "one that is decided was told again");
+}
+
+/// Wait until the server has counted so.
+async fn until(scene: &Scene, is: impl Fn(&dyn Fn(&str) -> usize) -> bool) {
+    loop {
+        let metrics = Metrics::of(&scene.world.staff.auditor).await;
+        if is(&|event| metrics.count("attorn_webhook_events_total", &[("event", event)]).unwrap_or(0)) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,3 +9,4 @@ mod keys;
 mod page;
 mod page_refusals;
 mod prompts;
+mod standing;

@@ -56,10 +56,13 @@ impl Scene {
     }
 
     pub(super) async fn pay(&self, amount: u64) -> DecisionAnswer {
+        self.pay_with(json!({ "amount": amount, "currency": "EUR" })).await
+    }
+
+    pub(super) async fn pay_with(&self, arguments: Value) -> DecisionAnswer {
         let ask = json!({
             "action": "account.pay", "resource": format!("account/{}/giro", self.delegation.user),
-            "purpose": PURPOSE_WITH_USER, "delegation": self.delegation.id,
-            "arguments": { "amount": amount, "currency": "EUR" },
+            "purpose": PURPOSE_WITH_USER, "delegation": self.delegation.id, "arguments": arguments,
         });
         self.behalf.helper.decide(&ask).await
     }
@@ -88,7 +91,7 @@ impl Scene {
     }
 
     /// Why the prompt ended without an answer of hers.
-    async fn ended(&self, approval: &ApprovalReference) -> String {
+    pub(crate) async fn ended(&self, approval: &ApprovalReference) -> String {
         for _ in 0..LOOKS_MAX {
             let entries = self.behalf.entries().await;
             let ended = |entry: &&Value| entry["type"] == "prompt_ended" && entry["approval"] == approval.id.as_str();
@@ -139,6 +142,11 @@ async fn alice_says_yes_on_her_device_and_once_is_once() {
     let (started, voted) = (of("prompt_started"), of("approval_voted"));
     assert_eq!(started[0]["approval"], approval.id.as_str());
     assert_eq!((&voted[0]["about"]["role"], &voted[0]["about"]["says"]), (&json!("user"), &json!("approve")));
+    // By what it was found to be hers: the token, its time, and who made it.
+    let evidence = &voted[0]["about"]["evidence"];
+    assert_eq!((&evidence["provider"], evidence["token"].as_str().unwrap().len()), (&json!("main"), 64));
+    let (issued, asked) = (&evidence["issued_at_ms"], &started[0]["time_ms"]);
+    assert!(issued.as_u64().unwrap() + 1_000 > asked.as_u64().unwrap(), "{evidence}");
     assert!(!json!(entries).to_string().contains("alice"), "the log names her");
     let metrics = Metrics::of(&scene.behalf.staff.auditor).await;
     assert_eq!(metrics.count("attorn_prompt_events_total", &[("event", "approved")]), Some(1));
@@ -153,6 +161,10 @@ async fn alice_says_no_and_is_not_asked_again_for_a_while() {
     let again = scene.pay(5_000).await;
     assert_eq!((again.decision, again.reasons[0].code.as_str()), (DecisionKind::Deny, "approval_refused"));
     assert_eq!(scene.behalf.provider.device().questions().len(), 1);
+    // A no is no token: there is the provider's word.
+    let entries = scene.behalf.entries().await;
+    let voted = entries.iter().find(|entry| entry["type"] == "approval_voted").unwrap();
+    assert_eq!(voted["about"]["evidence"], json!({ "provider": "main", "token": null, "issued_at_ms": null }));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -183,6 +195,15 @@ async fn a_provider_that_knows_the_type_is_told_what_is_asked() {
     }
     assert!(detail["arguments"].as_str().unwrap().contains("5000"), "{detail}");
     assert!(detail.get("user").is_none() && details.as_array().unwrap().len() == 1);
+
+    // Padding hides nothing of it.
+    let pad = "\u{e0041}".repeat(256);
+    let padded = json!({ "!": pad, "amount": 6_000, "currency": "EUR", "to": "mallory" });
+    assert_eq!(scene.pay_with(padded).await.decision, DecisionKind::Challenge);
+    let question = scene.question(2).await;
+    let details: Value = serde_json::from_str(question.get("authorization_details")).unwrap();
+    let shown: Value = serde_json::from_str(details[0]["arguments"].as_str().unwrap()).unwrap();
+    assert_eq!((&shown["to"], &shown["amount"]), (&json!("mallory"), &json!(6_000)));
 }
 
 /// Each answer with the reason that is its own; the approval waits on, and nobody approved.
@@ -230,6 +251,22 @@ async fn an_answer_that_nobody_signed_is_nobody_s_yes() {
         (token(&unsigned), "unsigned"),
         (token(&forged), "wrong_issuer"),
         (token("yes"), "token_malformed"),
+    ]))
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_out_of_its_time_or_of_another_kind_is_nobody_s_yes() {
+    let claims = |claims: Value| Says::Yes(claims, json!({}));
+    let now_s = attorn_tests::machines::now_ms() / 1_000;
+    let logout = json!({ "http://schemas.openid.net/event/backchannel-logout": {} });
+    Box::pin(refused(vec![
+        (claims(json!({ "iat": now_s + 600, "exp": now_s + 900 })), "not_yet_valid"),
+        (claims(json!({ "exp": now_s - 60 })), "expired"),
+        (claims(json!({ "exp": null })), "claim_missing"),
+        (claims(json!({ "iat": null })), "claim_missing"),
+        (claims(json!({ "events": logout })), "not_an_id_token"),
+        (claims(json!({ "typ": "Bearer" })), "not_an_id_token"),
     ]))
     .await;
 }
@@ -307,8 +344,9 @@ async fn where_nobody_is_asked_any_more_the_prompt_ends() {
     scene.behalf.provider.device().polled(1).await;
     scene.behalf.staff.registrar.act("/v1/providers/main/backchannel/remove").await.expect(200);
     assert_eq!(scene.ended(&approval).await, "provider_gone");
-    // The next is asked for, and nobody is prompted.
-    scene.challenged(6_000).await;
+    // Of the next nobody could say yes, so nobody waits for that.
+    let next = scene.pay(6_000).await;
+    assert_eq!((next.decision, next.reasons[0].code.as_str()), (DecisionKind::Deny, "approval_impossible"));
     assert_eq!(scene.behalf.provider.device().questions().len(), 1);
 }
 

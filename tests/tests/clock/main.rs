@@ -10,6 +10,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
+mod approvals;
 mod scene;
 
 use attorn_api::PROOF_HEADER;

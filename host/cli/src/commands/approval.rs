@@ -1,6 +1,6 @@
 //! `attorn approval`.
 
-use attorn_api::approvals::{Approval as Shown, ApprovalList, AskedCredential, CastBallot};
+use attorn_api::approvals::{Approval as Shown, ApprovalArguments, ApprovalList, AskedCredential, CastBallot};
 use attorn_core::{AgentId, ApprovalId, Digest, TimeMs};
 use clap::{Args, Subcommand};
 
@@ -23,6 +23,8 @@ pub(crate) enum Approval {
     /// Show what is asked, and by whom
     #[command(after_help = "Examples:\n  attorn approval show apr_…")]
     Show(Which),
+    /// Show all of the arguments, of which `show` cuts long texts
+    Arguments(Which),
     /// Say yes to exactly what was shown
     Approve(Ballot),
     /// Say no: nobody can approve it any more, and the same is denied for a while
@@ -77,6 +79,9 @@ impl Approval {
                 return list(output, &client.get(&page.of(&path)).await?);
             }
             Self::Show(Which { id }) => return print(output, &client.get(&format!("{PATH}/{id}")).await?),
+            Self::Arguments(Which { id }) => {
+                return whole(output, &client.get(&format!("{PATH}/{id}/arguments")).await?);
+            }
             Self::Approve(ballot) => (ballot, "approve"),
             Self::Refuse(ballot) => (ballot, "refuse"),
         };
@@ -130,7 +135,8 @@ fn print(output: &Output, approval: &Shown) -> Result<Exit, Failure> {
     output.line(format!("resource    {}", asks.resource));
     output.line(format!("arguments   {}", asks.arguments));
     if asks.arguments_cut_chars > 0 {
-        output.line(format!("            {} characters are not shown", asks.arguments_cut_chars));
+        let (cut, id) = (asks.arguments_cut_chars, &approval.id);
+        output.line(format!("            {cut} characters are not shown: `attorn approval arguments {id}` has all"));
     }
     for reason in &asks.reasons {
         let policy = reason.policy.as_deref().unwrap_or("-");
@@ -145,6 +151,14 @@ fn print(output: &Output, approval: &Shown) -> Result<Exit, Failure> {
     }
     output.line(format!("until       {}", TimeMs(approval.expires_at_ms)));
     output.line(format!("digest      {}", approval.digest));
+    Ok(Exit::Done)
+}
+
+fn whole(output: &Output, whole: &ApprovalArguments) -> Result<Exit, Failure> {
+    if output.json {
+        return output.json(whole).map(|()| Exit::Done);
+    }
+    output.line(&whole.arguments);
     Ok(Exit::Done)
 }
 

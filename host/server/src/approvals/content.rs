@@ -7,31 +7,30 @@ use attorn_api::approvals::{Asked, AskedCredential, AskedDebit, AskedUser, Follo
 use attorn_api::decisions::Reason;
 use attorn_core::{Challenged, Debit, DecisionReason, Digest, JsonText, SessionId, TargetKind};
 use attorn_store::Key;
-use attorn_store::records::{ApprovalRecord, Record as _};
+use attorn_store::records::{ApprovalRecord, DecisionRecord, Record as _};
 use serde_json::Value;
 
+use super::readable::{Unreadable, readable};
 use super::seek::Scene;
 use super::visible::visible;
 use crate::app::App;
 use crate::http::failure::Failure;
 use crate::users::kept;
 
-/// The most characters of one text within the arguments, of all of them together, of a reason, and of a name at the
-/// provider: what is asked has to fit its place, whatever is escaped in it, and somebody has to read it.
-const TEXT_CHARS_MAX: usize = 256;
-const ARGUMENTS_BYTES_MAX: usize = 4 << 10;
+/// The most characters of a reason, and of a name at the provider: what is asked has to fit its place, whatever is escaped
+/// in it, and somebody has to read it.
 const REASON_CHARS_MAX: usize = 128;
 const SUBJECT_CHARS_MAX: usize = 256;
 /// How many reasons and debits are shown.
 const REASONS_MAX: usize = 8;
 const DEBITS_MAX: usize = 16;
 
-/// What is asked, as it is kept.
-pub(super) fn of(scene: Scene<'_>, challenged: &Challenged) -> Result<JsonText, Failure> {
+/// What is asked, as it is kept, if it can be shown.
+pub(super) fn of(scene: Scene<'_>, challenged: &Challenged) -> Result<Result<JsonText, Unreadable>, Failure> {
     let Scene { within, chain, credential } = scene;
     let (request, terms) = (within.request(), &challenged.terms);
     let goes_on = credential.is_some_and(|credential| credential.kind == TargetKind::Proxy);
-    let (arguments, arguments_cut_chars) = shortened(&request.arguments);
+    let Ok((arguments, arguments_cut_chars)) = readable(&request.arguments) else { return Ok(Err(Unreadable)) };
     let hops = within.behalf().map_or(&[][..], |behalf| &behalf.hops);
     let through = hops.split_last().map_or(&[][..], |(_, before)| before);
     let debits: Vec<AskedDebit> = terms.debits.iter().take(DEBITS_MAX).map(debit).collect();
@@ -65,7 +64,8 @@ pub(super) fn of(scene: Scene<'_>, challenged: &Challenged) -> Result<JsonText, 
             debits,
         },
     };
-    serde_json_canonicalizer::to_string(&asked).map(JsonText::from_canonical).map_err(Failure::internal)
+    let text = serde_json_canonicalizer::to_string(&asked).map_err(Failure::internal)?;
+    Ok(Ok(JsonText::from_canonical(text)))
 }
 
 /// Why a policy asks. Approvers read also what agents do not.
@@ -85,39 +85,6 @@ fn debit(debit: &Debit) -> AskedDebit {
         window: debit.window.as_str().to_owned(),
         amount: debit.amount.to_string(),
         at_most: debit.at_most.to_string(),
-    }
-}
-
-/// The arguments with long texts cut, so that no text keeps the others from being seen, and how many characters that
-/// took. Where there is too much all the same, the end is cut.
-fn shortened(arguments: &JsonText) -> (String, u64) {
-    let mut cut = 0;
-    let mut value: Value = serde_json::from_str(arguments.as_str()).unwrap_or_default();
-    shorten(&mut value, &mut cut);
-    let mut text = match cut {
-        0 => arguments.as_str().to_owned(),
-        _ => serde_json_canonicalizer::to_string(&value).unwrap_or_default(),
-    };
-    if text.len() > ARGUMENTS_BYTES_MAX {
-        let rest = text.split_off(text.floor_char_boundary(ARGUMENTS_BYTES_MAX));
-        cut += rest.chars().count();
-        text.push_str(" \u{2026} (cut)");
-    }
-    (text, cut as u64)
-}
-
-fn shorten(value: &mut Value, cut: &mut usize) {
-    match value {
-        Value::String(text) => {
-            if let Some((at, _)) = text.char_indices().nth(TEXT_CHARS_MAX) {
-                let chars = text.split_off(at).chars().count();
-                *text = format!("{text}\u{2026} ({chars} characters cut)");
-                *cut += chars;
-            }
-        }
-        Value::Array(values) => values.iter_mut().for_each(|value| shorten(value, cut)),
-        Value::Object(members) => members.values_mut().for_each(|value| shorten(value, cut)),
-        _ => {}
     }
 }
 
@@ -146,24 +113,15 @@ pub(crate) fn shown(asked: Asked) -> Asked {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn cut(arguments: &Value) -> (String, u64) {
-        shortened(&JsonText::from_canonical(serde_json_canonicalizer::to_string(arguments).unwrap()))
-    }
-
-    #[test]
-    fn a_long_text_keeps_no_other_from_being_seen() {
-        let short = serde_json::json!({ "amount": 5, "to": "bob" });
-        assert_eq!(cut(&short), (r#"{"amount":5,"to":"bob"}"#.to_owned(), 0));
-        let padded = serde_json::json!({ "a": "\u{e4}".repeat(10_000), "amount": 5, "list": ["b".repeat(300)] });
-        let (text, chars) = cut(&padded);
-        assert_eq!(chars, 10_000 - 256 + 300 - 256);
-        assert!(text.contains("\u{e4}\u{2026} (9744 characters cut)\",\"amount\":5"), "{text}");
-        let many: serde_json::Map<String, Value> = (0..2_000).map(|n| (format!("key{n}"), n.into())).collect();
-        let (text, chars) = cut(&many.into());
-        assert!(text.ends_with(" \u{2026} (cut)") && text.len() < ARGUMENTS_BYTES_MAX + 16 && chars > 10_000);
-    }
+/// All of the arguments, with everything made visible; none if their user was erased. They stand in the record of the
+/// challenge, where nothing was cut.
+pub(crate) async fn arguments(app: &App, record: &ApprovalRecord) -> Result<Option<String>, Failure> {
+    let place = Key::decision(&record.decision);
+    let found = app.store.record::<DecisionRecord>(&place).await?;
+    let found = found.ok_or_else(|| Failure::internal(format_args!("decision {} is gone", record.decision)))?;
+    let Some(text) = kept::read_text(app, &place, found.value.text).await? else { return Ok(None) };
+    let mut decided: Value = serde_json::from_str(text.as_str()).map_err(Failure::internal)?;
+    let arguments = decided["request"]["arguments"].take();
+    let text = serde_json_canonicalizer::to_string(&arguments).map_err(Failure::internal)?;
+    Ok(Some(visible(&text)))
 }

@@ -2,7 +2,7 @@
 //!
 //! A decision looks for what was approved of its request (`seek`), and its batch asks for an approval, or spends one
 //! (`step`): so nothing is asked for that was not recorded, and of many decisions that find the same approval one
-//! spends it. What approvers are shown is made here out of what was recorded then (`content`, `visible`). Whoever
+//! spends it. What approvers are shown is made here out of what was recorded then (`content`, `readable`, `visible`). Whoever
 //! votes comes through `vote`, by whatever channel: operators by their routes (`routes`), of which webhooks tell them
 //! (`webhooks`); users on their device at the provider (`crate::providers::backchannel`), or on a page (`page`).
 //!
@@ -12,6 +12,7 @@
 pub(crate) mod content;
 pub(crate) mod forget;
 pub(crate) mod page;
+mod readable;
 pub(crate) mod routes;
 pub(crate) mod seek;
 pub(crate) mod step;
@@ -19,11 +20,14 @@ pub(crate) mod visible;
 pub(crate) mod vote;
 pub(crate) mod webhooks;
 
-use attorn_core::{ApprovalState, ApproverRole, TimeMs};
-use attorn_store::Versioned;
-use attorn_store::records::ApprovalRecord;
+use attorn_core::reason::HostReason;
+use attorn_core::{AgentState, ApprovalState, ApproverRole, TimeMs};
+use attorn_store::records::{AgentRecord, ApprovalRecord};
+use attorn_store::{Key, Require, Versioned};
 
 use crate::app::App;
+use crate::decisions::{behalf, gather};
+use crate::http::failure::Failure;
 
 /// How long to wait between two looks at an approval, as agents are told.
 pub(crate) const POLL_MS: u64 = 2_000;
@@ -45,10 +49,49 @@ impl Default for ApprovalLimits {
     }
 }
 
-/// How far it has come by now.
-pub(crate) fn state(app: &App, found: &Versioned<ApprovalRecord>, now: TimeMs) -> ApprovalState {
-    let state = found.value.state;
-    if state.is_live() && is_over(app, found, now) { ApprovalState::Lapsed } else { state }
+/// How far it has come by now: whoever said yes and does not count any more has not.
+pub(crate) async fn state(app: &App, found: &Versioned<ApprovalRecord>, now: TimeMs) -> Result<ApprovalState, Failure> {
+    let (record, state) = (&found.value, found.value.state);
+    if state.is_live() && is_over(app, found, now) {
+        return Ok(ApprovalState::Lapsed);
+    }
+    if state == ApprovalState::Approved {
+        let counted = seek::counted(app, record, now).await?;
+        let covers = counted.covers(&record.request.requirements);
+        return Ok(if covers { ApprovalState::Approved } else { ApprovalState::Pending });
+    }
+    Ok(state)
+}
+
+/// Whether a vote can still come to something.
+pub(crate) fn is_live(app: &App, found: &Versioned<ApprovalRecord>, now: TimeMs) -> bool {
+    found.value.state.is_live() && !is_over(app, found, now)
+}
+
+/// Why what it asks for would be denied now, whatever anybody says to it; none if nothing is known to speak against it.
+/// What that rests on is named in `require`.
+pub(crate) async fn denied(
+    app: &App,
+    record: &ApprovalRecord,
+    require: &mut Vec<(Key, Require)>,
+) -> Result<Option<HostReason>, Failure> {
+    if gather::frozen(app, require).await? {
+        return Ok(Some(HostReason::Frozen));
+    }
+    let key = Key::agent(&record.agent);
+    let agent = app.store.record::<AgentRecord>(&key).await?;
+    let agent = agent.ok_or_else(|| Failure::internal(format_args!("agent {} is gone", record.agent)))?;
+    require.push((key, Require::Version(agent.version)));
+    match agent.value.agent().state {
+        AgentState::Active => {}
+        AgentState::Suspended => return Ok(Some(HostReason::AgentSuspended)),
+        AgentState::Retired => return Ok(Some(HostReason::AgentRetired)),
+    }
+    let Some(delegation) = &record.delegation else { return Ok(None) };
+    Ok(match behalf::standing(app, delegation, require).await? {
+        Ok((_, chain)) => chain.behalf.standing(&record.agent, app.clock.now(), app.limits.hops_max).err(),
+        Err(reason) => Some(reason),
+    })
 }
 
 /// Whether neither a yes nor a no to it counts any more.

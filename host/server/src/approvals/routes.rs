@@ -45,7 +45,7 @@ pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
         let Some(found) = app.store.record::<ApprovalRecord>(&Key::approval(&id)).await? else { continue };
         let is = match wanted {
             Wanted::All => true,
-            Wanted::Only(only) => state(&app, &found, now) == only,
+            Wanted::Only(only) => state(&app, &found, now).await? == only,
         };
         let of_agent = agent.as_ref().is_none_or(|agent| found.value.agent == *agent);
         if is && of_agent && asks_for(&found.value, ApproverRole::Operator) {
@@ -74,6 +74,19 @@ pub(crate) async fn show(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     reply(&app, &call.path("id")?).await
 }
 
+/// All of the arguments, which are cut where the rest is shown.
+pub(crate) async fn arguments(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
+    let found = vote::find(&app, &call.path("id")?, ApproverRole::Operator).await?;
+    let (opened, whole) = (content::open(&app, &found.value).await?, content::arguments(&app, &found.value).await?);
+    let ((asked, digest), arguments) = opened.zip(whole).ok_or_else(erased)?;
+    Reply::ok(&api::ApprovalArguments {
+        id: found.value.request.id.to_string(),
+        digest: digest.to_string(),
+        arguments,
+        arguments_digest: asked.arguments_digest,
+    })
+}
+
 pub(crate) async fn approve(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     cast(&app, &call, Say::Approve).await
 }
@@ -87,7 +100,8 @@ async fn cast(app: &App, call: &Call, says: Say) -> Result<Reply, Failure> {
     note("reason", wire.reason.as_deref())?;
     let (id, saw): (ApprovalId, Digest) = (call.path("id")?, wire.digest.parse()?);
     let (voter, reason) = (Voter::Operator(operator), wire.reason.as_deref());
-    let ballot = Ballot { voter, channel: Channel::Api, says, saw, reason };
+    let channel = Channel::Api;
+    let ballot = Ballot { voter, channel, says, saw, reason, evidence: None, rests_on: &[] };
     vote::cast(app, &id, &ballot).await?;
     reply(app, &id).await
 }
@@ -95,7 +109,11 @@ async fn cast(app: &App, call: &Call, says: Say) -> Result<Reply, Failure> {
 async fn reply(app: &App, id: &ApprovalId) -> Result<Reply, Failure> {
     let found = vote::find(app, id, ApproverRole::Operator).await?;
     let shown = shown(app, &found).await?;
-    Reply::ok(&shown.ok_or_else(|| kept::erased("the user on whose behalf this was asked was erased"))?)
+    Reply::ok(&shown.ok_or_else(erased)?)
+}
+
+fn erased() -> Failure {
+    kept::erased("the user on whose behalf this was asked was erased")
 }
 
 /// How far it is, for the agent that asked.
@@ -106,7 +124,7 @@ pub(crate) async fn standing(app: Arc<App>, call: Call) -> Result<Reply, Failure
     let found = found.filter(|found| found.value.agent == *agent).ok_or_else(|| Failure::not_found("approval", id))?;
     Reply::ok(&api::ApprovalStanding {
         id: id.to_string(),
-        state: state(&app, &found, app.clock.now()).as_str().into(),
+        state: state(&app, &found, app.clock.now()).await?.as_str().into(),
         expires_at_ms: found.value.request.expires_at.0,
         poll_ms: POLL_MS,
     })
@@ -126,7 +144,7 @@ pub(crate) async fn shown(app: &App, found: &Versioned<ApprovalRecord>) -> Resul
     Ok(Some(api::Approval {
         id: record.request.id.to_string(),
         code: record.code.clone(),
-        state: state(app, found, app.clock.now()).as_str().into(),
+        state: state(app, found, app.clock.now()).await?.as_str().into(),
         digest: digest.to_string(),
         agent: record.agent.to_string(),
         asks: content::shown(asked),

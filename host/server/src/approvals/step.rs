@@ -4,14 +4,14 @@
 use attorn_api::decisions::ApprovalReference;
 use attorn_core::reason::HostReason;
 use attorn_core::{
-    ApprovalId, ApprovalRequest, ApprovalState, Approver, Challenged, Decision, DecisionId, Denied, Met,
+    ApprovalId, ApprovalRequest, ApprovalState, Approver, ApproverRole, Challenged, Decision, DecisionId, Denied, Met,
 };
 use attorn_store::records::{ApprovalRecord, PromptRecord, Record as _};
 use attorn_store::{Batch, Key, KeyPrefix, Require, Versioned};
 use serde_json::{Value, json};
 
 use super::seek::{Scene, Sought};
-use super::{POLL_MS, content, is_over, page};
+use super::{POLL_MS, asks_for, content, is_over, page};
 use crate::app::App;
 use crate::decisions::behalf::Chain;
 use crate::decisions::record::Made;
@@ -46,6 +46,10 @@ enum Step {
     Refused(ApprovalId),
     /// A deny: as many wait as may.
     TooMany,
+    /// A deny: nobody can be shown what is asked.
+    Unreadable,
+    /// A deny: nobody asks the user, whose yes it takes.
+    Impossible,
 }
 
 struct Asking {
@@ -89,7 +93,7 @@ impl Part {
                 let (state, spent_by) = (ApprovalState::Spent, Some(decision));
                 found.value.becomes(&ApprovalRecord { state, spent_by, open: false, ..found.value.clone() }, batch);
             }
-            Step::Nothing | Step::Wait(_) | Step::Refused(_) | Step::TooMany => {}
+            Step::Nothing | Step::Wait(_) | Step::Refused(_) | Step::TooMany | Step::Unreadable | Step::Impossible => {}
         }
     }
 
@@ -111,6 +115,8 @@ impl Part {
             }
             Step::Refused(id) => json!({ "id": id.to_string(), "is": REFUSED }),
             Step::TooMany => json!({ "id": null, "is": TOO_MANY }),
+            Step::Unreadable => json!({ "id": null, "is": UNREADABLE }),
+            Step::Impossible => json!({ "id": null, "is": IMPOSSIBLE }),
         }
     }
 
@@ -141,12 +147,16 @@ impl Part {
 
 const REFUSED: &str = "refused";
 const TOO_MANY: &str = "too_many";
+const UNREADABLE: &str = "unreadable";
+const IMPOSSIBLE: &str = "impossible";
 
 /// Why a challenge was a deny, from what its record says of approvals; none if it was not.
 pub(crate) fn denied_by(is: &str) -> Option<HostReason> {
     match is {
         REFUSED => Some(HostReason::ApprovalRefused),
         TOO_MANY => Some(HostReason::TooManyApprovals),
+        UNREADABLE => Some(HostReason::ApprovalUnreadable),
+        IMPOSSIBLE => Some(HostReason::ApprovalImpossible),
         _ => None,
     }
 }
@@ -180,6 +190,8 @@ pub(crate) async fn take(
     let reason = match &step {
         Step::Refused(_) => Some(HostReason::ApprovalRefused),
         Step::TooMany => Some(HostReason::TooManyApprovals),
+        Step::Unreadable => Some(HostReason::ApprovalUnreadable),
+        Step::Impossible => Some(HostReason::ApprovalImpossible),
         _ => None,
     };
     if let Some(reason) = reason {
@@ -209,6 +221,7 @@ async fn ask(
 ) -> Result<Step, Failure> {
     let Scene { within, chain, .. } = scene;
     let (now, limits) = (within.now(), app.approvals);
+    let Ok(content) = content::of(scene, challenged)? else { return Ok(Step::Unreadable) };
     let whose = chain.map(|chain| (&chain.behalf.user.id, &*chain.key));
     let (agent, user) = (&within.agent().id, whose.map(|(user, _)| user));
     let mut over = Vec::new();
@@ -235,7 +248,7 @@ async fn ask(
         return Ok(Step::TooMany);
     }
     let id = random::approval_id()?;
-    let content = kept::text(whose, &Key::approval(&id), content::of(scene, challenged)?)?;
+    let content = kept::text(whose, &Key::approval(&id), content)?;
     let record = ApprovalRecord {
         request: ApprovalRequest {
             id,
@@ -247,6 +260,7 @@ async fn ask(
         state: ApprovalState::Pending,
         agent: agent.clone(),
         owners: scene.asker().owners.into_iter().collect(),
+        delegation: within.behalf().and_then(|behalf| behalf.delegations().last()).map(|last| last.id.clone()),
         code: random::approval_code()?,
         decision,
         spent_by: None,
@@ -255,5 +269,8 @@ async fn ask(
         content,
     };
     let prompt = backchannel::prompt(app, &record, now).await?;
+    if prompt.is_none() && asks_for(&record, ApproverRole::User) {
+        return Ok(Step::Impossible);
+    }
     Ok(Step::Ask(Box::new(Asking { record, over, open_max: limits.open_max, prompt })))
 }

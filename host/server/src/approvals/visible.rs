@@ -1,9 +1,14 @@
 //! Texts that agents and policies wrote, so that whoever reads them sees what is there, and nothing else: no markup, no
 //! mark that turns the direction of writing, no character that drives a terminal or looks like a blank.
 //!
+//! Letters that are written from right to left are escaped, too: without any mark they turn around what stands beside
+//! them, such as two numbers. Letters that look like others are not.
+//!
 //! What is escaped is written as JSON does, so a JSON text stays one that says the same.
 
 use std::fmt::Write as _;
+
+use unicode_bidi::BidiClass;
 
 /// Letters and symbols that look like nothing.
 const BLANKS: [char; 5] = ['\u{115f}', '\u{1160}', '\u{2800}', '\u{3164}', '\u{ffa0}'];
@@ -30,8 +35,13 @@ fn is_plain(c: char) -> bool {
         ' '..='~' => true,
         // What the standard library does not print as it is: control and format characters, separators, blanks, marks
         // that change the character before, and what is assigned to nobody.
-        _ => c.escape_debug().len() == 1 && !BLANKS.contains(&c),
+        _ => c.escape_debug().len() == 1 && !BLANKS.contains(&c) && !turns(c),
     }
+}
+
+/// Whether the order in which a text is read may change with it (Unicode Standard Annex 9, section 3.2).
+fn turns(c: char) -> bool {
+    matches!(unicode_bidi::bidi_class(c), BidiClass::R | BidiClass::AL | BidiClass::AN)
 }
 
 #[cfg(test)]
@@ -45,6 +55,8 @@ mod tests {
             ("Gr\u{fc}\u{df}e, \u{4f60}\u{597d} \u{2713}", "Gr\u{fc}\u{df}e, \u{4f60}\u{597d} \u{2713}"),
             ("<script>&amp;</script>", "\\u003cscript\\u003e\\u0026amp;\\u003c/script\\u003e"),
             ("a\u{202e}b\u{2066}c\u{200f}", "a\\u202eb\\u2066c\\u200f"),
+            ("['\u{5d0}',100,9000,'\u{5d1}']", "['\\u05d0',100,9000,'\\u05d1']"),
+            ("\u{627}5\u{661}\u{6f1}\u{10800}", "\\u06275\\u0661\u{6f1}\\ud802\\udc00"),
             ("\u{1b}[31m\r\n\t\0\u{7f}\u{9b}", "\\u001b[31m\\u000d\\u000a\\u0009\\u0000\\u007f\\u009b"),
             ("1\u{200b}0\u{2060}0\u{feff}\u{ad}", "1\\u200b0\\u20600\\ufeff\\u00ad"),
             ("\u{a0}\u{2003}\u{2028}\u{3164}\u{2800}", "\\u00a0\\u2003\\u2028\\u3164\\u2800"),

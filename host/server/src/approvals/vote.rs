@@ -4,13 +4,14 @@
 use attorn_api::ProblemCode;
 use attorn_core::approval::APPROVERS_MAX;
 use attorn_core::{
-    ApprovalId, ApprovalRequest, ApprovalState, Approver, ApproverRole, Digest, Say, TimeMs, UserId, Vote,
+    ApprovalId, ApprovalRequest, ApprovalState, Approver, ApproverRole, Digest, ProviderId, Say, TimeMs, UserId, Vote,
 };
+use attorn_identity::UserKey;
 use attorn_store::records::{ApprovalRecord, Record as _, UserRecord};
 use attorn_store::{Batch, CommitError, Key, Require, Versioned};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{asks_for, content, seek, state};
+use super::{asks_for, content, is_live, seek, state};
 use crate::app::App;
 use crate::decisions::veil;
 use crate::entry;
@@ -61,6 +62,28 @@ pub(crate) struct Ballot<'a> {
     pub(crate) saw: Digest,
     /// Why; an operator answers for their words, which stand in the log as they are.
     pub(crate) reason: Option<&'a str>,
+    /// By what their channel knows that they said so; an operator is there themselves.
+    pub(crate) evidence: Option<&'a Evidence>,
+    /// What must still hold when the vote is recorded, besides what it is checked against here.
+    pub(crate) rests_on: &'a [(Key, Require)],
+}
+
+/// The provider's word for what a user said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Evidence {
+    /// The provider.
+    pub(crate) provider: ProviderId,
+    /// The digest of the token that says so, and when it was issued; none where the provider's answer is no token.
+    pub(crate) token: Option<(Digest, TimeMs)>,
+}
+
+impl Evidence {
+    /// As the log has it: whoever has the token and the user's key can show that it is this one, and nobody else can.
+    pub(crate) fn in_entry(&self, key: &UserKey) -> Value {
+        let token = self.token.map(|(digest, _)| key.commitment("id_token", digest.as_bytes()).to_string());
+        let issued_at_ms = self.token.map(|(_, issued_at)| issued_at.0);
+        json!({ "provider": self.provider.as_str(), "token": token, "issued_at_ms": issued_at_ms })
+    }
 }
 
 impl Ballot<'_> {
@@ -81,9 +104,11 @@ pub(crate) async fn find(app: &App, id: &ApprovalId, role: ApproverRole) -> Resu
     found.filter(|found| asks_for(&found.value, role)).ok_or_else(|| Failure::not_found("approval", id))
 }
 
-/// Cast a vote; the approval as it is then.
+/// Cast a vote; the approval as it is then. Whoever calls this does not hold `App::era`.
 pub(crate) async fn cast(app: &App, id: &ApprovalId, ballot: &Ballot<'_>) -> Result<ApprovalRecord, Failure> {
     let approver = ballot.approver()?;
+    // Were time set back between check and commit, the vote would make what ended then look new.
+    let _era = app.era.read().await;
     for _ in 0..ATTEMPTS_MAX {
         let found = find(app, id, approver.role()).await?;
         let mut batch = Batch::new(app.clock.now());
@@ -91,6 +116,7 @@ pub(crate) async fn cast(app: &App, id: &ApprovalId, ballot: &Ballot<'_>) -> Res
         let next = voted(app, &found.value, (ballot, &approver), batch.now).await?;
         say(app, &next, (ballot, &approver), &mut batch).await?;
         batch.require.push((found.value.key(), Require::Version(found.version)));
+        batch.require.extend(ballot.rests_on.iter().cloned());
         found.value.becomes(&next, &mut batch);
         match app.store.commit(batch).await {
             Ok(_) => return Ok(next),
@@ -120,9 +146,8 @@ async fn check(
         let detail = format!("operator `{operator}` owns an agent that asks for approval `{id}`");
         return Err(Failure::of(ProblemCode::OwnRequest, detail).with_help("another approver can"));
     }
-    let state = state(app, found, now);
-    if !state.is_live() {
-        let detail = format!("approval `{id}` is {}", state.as_str());
+    if !is_live(app, found, now) {
+        let detail = format!("approval `{id}` is {}", state(app, found, now).await?.as_str());
         return Err(Failure::of(ProblemCode::InvalidState, detail).with_help("the agent can ask again"));
     }
     let (_, digest) = content::open(app, record).await?.ok_or_else(erased)?;
@@ -134,7 +159,9 @@ async fn check(
     }
     let votes = &record.request.votes;
     let said_before = votes.iter().any(|vote| vote.approver == *approver && vote.says == ballot.says);
-    if said_before || (ballot.says == Say::Approve && votes.len() >= APPROVERS_MAX as usize) {
+    // Those of one role take no place from another.
+    let of_role = votes.iter().filter(|vote| vote.approver.role() == approver.role()).count();
+    if said_before || (ballot.says == Say::Approve && of_role >= APPROVERS_MAX as usize) {
         let why = if said_before { "has your vote already" } else { "has as many votes as it may have" };
         return Err(Failure::of(ProblemCode::InvalidState, format!("approval `{id}` {why}")));
     }
@@ -202,6 +229,7 @@ async fn say(
         (Voter::Operator(operator), _) => entry::act(batch, operator, "approval_voted", about),
         (Voter::User(user), key) => {
             about["by"] = json!({ "user": key.as_ref().map(|key| veil::user(user, key)) });
+            about["evidence"] = ballot.evidence.zip(key.as_ref()).map(|(word, key)| word.in_entry(key)).into();
             batch.entries.push(entry::body(batch.now, "approval_voted", json!({ "about": about }))?);
             Ok(())
         }

@@ -24,6 +24,7 @@ use crate::app::App;
 use crate::http::failure::Failure;
 use crate::metrics::LeaseEvent;
 use crate::random;
+use crate::registry;
 use crate::targets::check;
 use crate::targets::live::Live;
 
@@ -33,8 +34,6 @@ const TICK: Duration = Duration::from_millis(250);
 const AT_ONCE: usize = 8;
 /// How many are read at a time.
 const PAGE: usize = 256;
-/// How many targets are read at a time.
-const TARGETS_PAGE: usize = 200;
 /// How long until the next attempt.
 const WAIT: Backoff = Backoff { first_ms: 500, most_ms: 60_000 };
 /// The same for one that could not be ended for long.
@@ -64,22 +63,11 @@ pub(crate) async fn run(app: Arc<App>) {
     }
 }
 
+/// All targets at which something is leased: nothing is where a service is called.
 async fn all_targets(app: &App) -> Result<Vec<TargetId>, Failure> {
-    let (mut targets, mut after) = (Vec::new(), None);
-    loop {
-        let page = app.store.scan(&KeyPrefix::kind(KeyKind::Target), after.as_ref(), TARGETS_PAGE).await?;
-        let record = |(key, stored): &(Key, attorn_store::Versioned)| {
-            <TargetRecord as attorn_store::records::Record>::decode(key, &stored.value)
-        };
-        let records = page.items.iter().map(record).collect::<Result<Vec<_>, _>>().map_err(Failure::internal)?;
-        // Nothing is leased where a service is called.
-        let leased = records.into_iter().filter(|record| record.settings.postgresql().is_some());
-        targets.extend(leased.map(|record| record.id));
-        after = page.next;
-        if after.is_none() {
-            return Ok(targets);
-        }
-    }
+    let targets: Vec<TargetRecord> = registry::all(&app.store, KeyKind::Target).await?;
+    let leased = targets.into_iter().filter(|record| record.settings.postgresql().is_some());
+    Ok(leased.map(|record| record.id).collect())
 }
 
 /// Begin to work on a target, if there is anything to do and nobody does it.

@@ -131,6 +131,6 @@ pub(crate) async fn logout_token(app: &App, token: &str, from: Option<Remote>) -
 
 /// What stands for a token in records and entries: BLAKE3 in the mode that derives keys, with the context
 /// `attorn subject token v1`. A token has a signature that nobody guesses, so a salt would add nothing.
-fn token_digest(token: &str) -> Digest {
+pub(crate) fn token_digest(token: &str) -> Digest {
     Digest::from_bytes(blake3::derive_key("attorn subject token v1", token.as_bytes()))
 }

@@ -12,7 +12,7 @@ pub(crate) mod workload_issuers;
 use attorn_api::ProblemCode;
 use attorn_api::delegations::Revoke;
 use attorn_store::records::Record;
-use attorn_store::{Batch, CommitError, Committed, Key, KeyKind, KeyPrefix};
+use attorn_store::{Batch, CommitError, Committed, Key, KeyKind, KeyPrefix, PAGE_ITEMS_MAX, Store};
 
 use crate::app::App;
 use crate::http::call::Call;
@@ -47,6 +47,21 @@ pub(crate) async fn page<R: Record>(
     Ok((records.map_err(Failure::internal)?, page.next.is_some()))
 }
 
+/// All records of one kind, however many there are.
+pub(crate) async fn all<R: Record>(store: &Store, kind: KeyKind) -> Result<Vec<R>, Failure> {
+    let (mut records, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.scan(&KeyPrefix::kind(kind), after.as_ref(), PAGE_ITEMS_MAX).await?;
+        for (key, stored) in &page.items {
+            records.push(R::decode(key, &stored.value).map_err(Failure::internal)?);
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok(records);
+        }
+    }
+}
+
 /// What to say when something moved between reading and writing.
 pub(crate) fn moved() -> Failure {
     Failure::of(ProblemCode::Contention, "it changed meanwhile; nothing was recorded").with_help("try again")
@@ -68,5 +83,34 @@ pub(crate) fn note(what: &str, text: Option<&str>) -> Result<(), Failure> {
             Err(Failure::of(ProblemCode::InvalidField, detail))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use attorn_core::TimeMs;
+    use attorn_store::records::WebhookRecord;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn all_are_read_however_many_there_are() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let store = Store::create(dir.path(), "test".parse().unwrap()).unwrap();
+        let webhook = |n: usize| WebhookRecord {
+            id: format!("hook-{n:05}").parse().unwrap(),
+            url: "https://chat.example/hook".into(),
+            loopback: false,
+            wrapped: vec![1],
+            created_at: TimeMs(1),
+            revoked_at: None,
+        };
+        for first in (0..PAGE_ITEMS_MAX + 200).step_by(100) {
+            let mut batch = Batch::new(TimeMs(1));
+            (first..first + 100).for_each(|n| batch.put_record(&webhook(n)));
+            store.commit(batch).await.unwrap();
+        }
+        let found = all::<WebhookRecord>(&store, KeyKind::Webhook).await.unwrap();
+        assert_eq!(found, (0..PAGE_ITEMS_MAX + 200).map(webhook).collect::<Vec<_>>());
     }
 }

@@ -164,6 +164,7 @@ mod tests {
             state: attorn_core::ApprovalState::Approved,
             agent: "bot".parse().unwrap(),
             owners: Vec::new(),
+            delegation: None,
             code: "BCDF-GHJK".into(),
             decision: attorn_core::DecisionId::from_random([1; 16]),
             spent_by: None,

@@ -1,8 +1,8 @@
 //! The routes on which people are asked, and say yes or no.
 
 use attorn_api::approvals::{
-    Approval, ApprovalList, ApprovalStanding, CastBallot, PageBallot, RegisterWebhook, RegisteredWebhook, Webhook,
-    WebhookList,
+    Approval, ApprovalArguments, ApprovalList, ApprovalStanding, CastBallot, PageBallot, RegisterWebhook,
+    RegisteredWebhook, Webhook, WebhookList,
 };
 use attorn_api::delegations::Revoke;
 use attorn_core::Duty::{Approver, Registrar};
@@ -84,6 +84,14 @@ fn voting() -> Vec<Route> {
         .gives(json::<ApprovalList>()),
         route(GET, "/v1/approvals/{id}", Op(Approver), ("showApproval", "Show an approval"), handler!(routes::show))
             .gives(json::<Approval>()),
+        route(
+            GET,
+            "/v1/approvals/{id}/arguments",
+            Op(Approver),
+            ("showApprovalArguments", "Show all of the arguments that an approval is about"),
+            handler!(routes::arguments),
+        )
+        .gives(json::<ApprovalArguments>()),
         vote("/v1/approvals/{id}/approve", ("approve", "Say yes to exactly this"), handler!(routes::approve)),
         vote("/v1/approvals/{id}/refuse", ("refuse", "Say no, for everybody"), handler!(routes::refuse)),
         route(

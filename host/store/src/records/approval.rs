@@ -5,8 +5,8 @@
 
 use attorn_core::verdict::ApprovalRequirement;
 use attorn_core::{
-    AgentId, ApprovalId, ApprovalRequest, ApprovalState, Approver, Asker, DecisionId, Digest, JsonText, OperatorId,
-    Owner, ReasonCode, Say, TimeMs, UserId, Vote,
+    AgentId, ApprovalId, ApprovalRequest, ApprovalState, Approver, Asker, DecisionId, DelegationId, Digest, JsonText,
+    OperatorId, Owner, ReasonCode, Say, TimeMs, UserId, Vote,
 };
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,8 @@ pub struct ApprovalRecord {
     pub agent: AgentId,
     /// Who answers for it, and for those that delegated to it.
     pub owners: Vec<Owner>,
+    /// The delegation that it acts by; none for what it does on its own authority.
+    pub delegation: Option<DelegationId>,
     /// The short code that agent and approvers see.
     pub code: String,
     /// The challenge that asked for it first.
@@ -100,6 +102,7 @@ impl Record for ApprovalRecord {
             state: self.state,
             agent: Text(self.agent.clone()),
             owners: self.owners.iter().cloned().map(Text).collect(),
+            delegation: self.delegation.clone().map(Text),
             code: self.code.clone(),
             decision: Text(self.decision),
             spent_by: self.spent_by.map(Text),
@@ -127,6 +130,7 @@ impl Record for ApprovalRecord {
                 state: wire.state,
                 agent: wire.agent.0,
                 owners: wire.owners.into_iter().map(|owner| owner.0).collect(),
+                delegation: wire.delegation.map(|delegation| delegation.0),
                 code: wire.code,
                 decision: wire.decision.0,
                 spent_by: wire.spent_by.map(|decision| decision.0),
@@ -181,6 +185,7 @@ struct ApprovalWire {
     state: ApprovalState,
     agent: Text<AgentId>,
     owners: Vec<Text<Owner>>,
+    delegation: Option<Text<DelegationId>>,
     code: String,
     decision: Text<DecisionId>,
     spent_by: Option<Text<DecisionId>>,

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use attorn_core::{ApprovalId, ProviderId, TimeMs, UserId};
+use attorn_core::{AgentId, ApprovalId, ProviderId, TimeMs, UserId};
 use serde::{Deserialize, Serialize};
 
 use super::codec::{self, Record, RecordError, Sealed, Text};
@@ -21,6 +21,8 @@ pub struct PromptRecord {
     pub provider: ProviderId,
     /// Who is asked.
     pub user: UserId,
+    /// The agent for which they are asked.
+    pub agent: AgentId,
     /// How often the provider was asked to ask them. It counts before anything is sent.
     pub starts: u32,
     /// What the provider said, a [`PromptBody`], sealed; none until it did.
@@ -77,10 +79,15 @@ impl PromptRecord {
         Key::prompt_due(&self.provider, self.due_at, &self.approval)
     }
 
+    /// What stands in the index, so that whoever chooses reads no record: its agent.
+    fn whose(&self) -> Vec<u8> {
+        self.agent.as_str().as_bytes().to_vec()
+    }
+
     /// Record a new prompt with what finds it.
     pub fn open(&self, batch: &mut Batch) {
         batch.put_record(self);
-        batch.put.push((self.due(), Vec::new()));
+        batch.put.push((self.due(), self.whose()));
     }
 
     /// Replace it by what it has become, with what finds it.
@@ -88,7 +95,7 @@ impl PromptRecord {
         batch.put_record(next);
         if self.due_at != next.due_at {
             batch.delete.push(self.due());
-            batch.put.push((next.due(), Vec::new()));
+            batch.put.push((next.due(), next.whose()));
         }
     }
 
@@ -108,6 +115,7 @@ impl Record for PromptRecord {
             approval: Text(self.approval),
             provider: Text(self.provider.clone()),
             user: Text(self.user.clone()),
+            agent: Text(self.agent.clone()),
             starts: self.starts,
             started: self.started.clone(),
             started_at_ms: self.started_at.0,
@@ -124,6 +132,7 @@ impl Record for PromptRecord {
                 approval: wire.approval.0,
                 provider: wire.provider.0,
                 user: wire.user.0,
+                agent: wire.agent.0,
                 starts: wire.starts,
                 started: wire.started,
                 started_at: TimeMs(wire.started_at_ms),
@@ -142,6 +151,7 @@ struct PromptWire {
     approval: Text<ApprovalId>,
     provider: Text<ProviderId>,
     user: Text<UserId>,
+    agent: Text<AgentId>,
     starts: u32,
     started: Option<Sealed>,
     started_at_ms: u64,

@@ -1,54 +1,59 @@
 //! Telling operators of what they are asked to approve: a signed message to each registered webhook.
 //!
 //! A decision puts a note into a bounded queue and goes on (`asked`). A task of its own sends (`run`): each webhook has
-//! its own few messages under way, each of which is tried again until its approval has lapsed. What has no room is
-//! dropped and counted: approvals are recorded, and whoever asks for them finds them.
-//!
-//! Who was told stands in memory alone. After a start each approval that still waits is told to each webhook, whether it
-//! was before or not, as that has places for it; receivers know a message by its id.
+//! its own few messages under way (`hook`), each of which is tried again until its approval waits no more (`send`). What
+//! has no room is counted and told later, out of the approvals that are recorded. What waits is sent once more after a
+//! start; receivers know a message by its id.
 
+mod hook;
 pub(crate) mod routes;
 mod send;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use attorn_api::approvals::WebhookMessage;
-use attorn_core::{ApprovalId, ApprovalState, ApproverRole, WebhookId};
-use attorn_store::records::{ApprovalRecord, Record as _, WebhookRecord};
-use attorn_store::{Key, KeyKind, KeyPrefix, PAGE_ITEMS_MAX};
-use tokio::sync::{Semaphore, mpsc};
+use attorn_core::{ApproverRole, WebhookId};
+use attorn_store::KeyKind;
+use attorn_store::records::{ApprovalRecord, WebhookRecord};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::{asks_for, page};
+use super::asks_for;
 use crate::app::App;
-use crate::http::failure::Failure;
 use crate::metrics::WebhookEvent;
+use crate::registry;
+use hook::Hook;
 
 /// The most webhooks that there are.
 pub(crate) const WEBHOOKS_MAX: usize = 8;
 /// How many notes wait.
 const QUEUE_MAX: usize = 256;
-/// How many messages to one webhook are under way.
-const UNDER_WAY_MAX: usize = 16;
+/// How often somebody who is behind is looked after, if nothing else happens.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Where notes wait.
 pub(crate) struct Webhooks {
     asked: mpsc::Sender<WebhookMessage>,
     waiting: Mutex<Option<mpsc::Receiver<WebhookMessage>>>,
+    /// Something had no room there.
+    missed: AtomicBool,
 }
 
 impl Webhooks {
     pub(crate) fn new() -> Self {
         let (asked, waiting) = mpsc::channel(QUEUE_MAX);
-        Self { asked, waiting: Mutex::new(Some(waiting)) }
+        Self { asked, waiting: Mutex::new(Some(waiting)), missed: AtomicBool::new(false) }
     }
 
     /// Somebody is asked to approve something. This never waits.
     pub(crate) fn asked(&self, app: &App, record: &ApprovalRecord, page: Option<&str>) {
         let wanted = asks_for(record, ApproverRole::Operator);
         if wanted && self.asked.try_send(message(record, page.map(str::to_owned))).is_err() {
-            app.metrics.webhook(WebhookEvent::Dropped);
+            self.missed.store(true, Ordering::Release);
+            app.metrics.webhook(WebhookEvent::Deferred);
         }
     }
 }
@@ -71,96 +76,77 @@ fn message(record: &ApprovalRecord, page: Option<String>) -> WebhookMessage {
 pub(crate) async fn run(app: Arc<App>) {
     let waiting = app.webhooks.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
     let Some(mut waiting) = waiting else { return };
-    let (mut under_way, mut room) = (JoinSet::new(), BTreeMap::new());
-    match left(&app).await {
-        Ok((webhooks, approvals)) => {
-            for webhook in webhooks {
-                let told = tell_again(Arc::clone(&app), (places(&mut room, &webhook), webhook), approvals.clone());
-                under_way.spawn(told);
-            }
+    // What waits since before the start is told, too.
+    let mut sender = Sender { hooks: BTreeMap::new(), under_way: JoinSet::new(), all_behind: true };
+    loop {
+        sender.all_behind |= app.webhooks.missed.swap(false, Ordering::AcqRel);
+        sender.catch_up(&app).await;
+        tokio::select! {
+            message = waiting.recv() => match message {
+                Some(message) => sender.tell(&app, &message).await,
+                None => return,
+            },
+            Some(_) = sender.under_way.join_next() => {}
+            () = tokio::time::sleep(LOOK), if sender.is_behind() => {}
         }
-        Err(failure) => tracing::warn!(why = failure.internal, "cannot tell of approvals that wait since before"),
-    }
-    while let Some(message) = waiting.recv().await {
-        while under_way.try_join_next().is_some() {}
-        send_to_all(&app, &message, (&mut under_way, &mut room)).await;
     }
 }
 
-/// The webhooks that are told, and what waits since before the start.
-async fn left(app: &App) -> Result<(Vec<WebhookRecord>, Vec<ApprovalId>), Failure> {
-    let page = app.store.scan(&KeyPrefix::kind(KeyKind::OpenApproval), None, QUEUE_MAX).await?;
-    let approvals = page.items.iter().filter_map(|(key, _)| key.named_approval()).collect();
-    let webhooks = all(app).await?;
-    Ok((webhooks.into_iter().filter(|webhook| webhook.revoked_at.is_none()).collect(), approvals))
+/// All webhooks, and what is under way to them.
+struct Sender {
+    hooks: BTreeMap<WebhookId, Hook>,
+    under_way: JoinSet<()>,
+    /// Nobody knows which of them was not told of something.
+    all_behind: bool,
 }
 
-/// Tell one webhook of these approvals, as it has places for them: of what waits since before nothing is dropped, and no
-/// webhook waits for another.
-async fn tell_again(app: Arc<App>, (places, webhook): (Arc<Semaphore>, WebhookRecord), approvals: Vec<ApprovalId>) {
-    let (webhook, mut under_way) = (Arc::new(webhook), JoinSet::new());
-    for id in approvals {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        // Somebody may have answered it meanwhile.
-        let message = match waits(&app, &id).await {
-            Ok(Some(message)) => message,
-            Ok(None) => continue,
-            Err(failure) => {
-                app.metrics.webhook(WebhookEvent::Dropped);
-                tracing::warn!(approval = %id, why = failure.internal, "cannot tell of an approval that waits");
-                continue;
-            }
-        };
-        let (app, webhook) = (Arc::clone(&app), Arc::clone(&webhook));
-        under_way.spawn(async move {
-            send::until_taken(&app, &webhook, &message).await;
-            drop(place);
-        });
+impl Sender {
+    fn is_behind(&self) -> bool {
+        self.all_behind || self.hooks.values().any(Hook::is_behind)
     }
-    while under_way.join_next().await.is_some() {}
-}
 
-/// The message about an approval, if operators are asked for it now.
-async fn waits(app: &App, id: &ApprovalId) -> Result<Option<WebhookMessage>, Failure> {
-    let found = app.store.record::<ApprovalRecord>(&Key::approval(id)).await?;
-    let pending = |found: &_| super::state(app, found, app.clock.now()) == ApprovalState::Pending;
-    let found = found.filter(pending).filter(|found| asks_for(&found.value, ApproverRole::Operator));
-    let Some(found) = found else { return Ok(None) };
-    Ok(Some(message(&found.value, page::link(app, &found.value).await?)))
-}
-
-type Room = BTreeMap<WebhookId, Arc<Semaphore>>;
-
-/// The places of a webhook: so many messages to it are under way.
-fn places(room: &mut Room, webhook: &WebhookRecord) -> Arc<Semaphore> {
-    Arc::clone(room.entry(webhook.id.clone()).or_insert_with(|| Arc::new(Semaphore::new(UNDER_WAY_MAX))))
-}
-
-async fn send_to_all(app: &Arc<App>, message: &WebhookMessage, (under_way, room): (&mut JoinSet<()>, &mut Room)) {
-    let webhooks = match all(app).await {
-        Ok(webhooks) => webhooks,
-        Err(failure) => {
-            app.metrics.webhook(WebhookEvent::Dropped);
-            tracing::warn!(why = failure.internal, "cannot read the webhooks");
+    async fn tell(&mut self, app: &Arc<App>, message: &WebhookMessage) {
+        if !self.refreshed(app).await {
+            app.metrics.webhook(WebhookEvent::Deferred);
+            self.all_behind = true;
             return;
         }
-    };
-    for webhook in webhooks.into_iter().filter(|webhook| webhook.revoked_at.is_none()) {
-        let Ok(place) = places(room, &webhook).try_acquire_owned() else {
-            app.metrics.webhook(WebhookEvent::Dropped);
-            continue;
-        };
-        let (app, message) = (Arc::clone(app), message.clone());
-        under_way.spawn(async move {
-            send::until_taken(&app, &webhook, &message).await;
-            drop(place);
-        });
+        for hook in self.hooks.values_mut() {
+            if !hook.begin(app, message, &mut self.under_way) {
+                app.metrics.webhook(WebhookEvent::Deferred);
+                hook.falls_behind();
+            }
+        }
     }
-}
 
-/// All that there are, revoked ones too.
-async fn all(app: &App) -> Result<Vec<WebhookRecord>, Failure> {
-    let page = app.store.scan(&KeyPrefix::kind(KeyKind::Webhook), None, PAGE_ITEMS_MAX).await?;
-    let records = page.items.iter().map(|(key, stored)| WebhookRecord::decode(key, &stored.value));
-    records.collect::<Result<_, _>>().map_err(Failure::internal)
+    async fn catch_up(&mut self, app: &Arc<App>) {
+        if self.all_behind && self.refreshed(app).await {
+            self.hooks.values_mut().for_each(Hook::falls_behind);
+            self.all_behind = false;
+        }
+        for hook in self.hooks.values_mut() {
+            if let Err(failure) = hook.catch_up(app, &mut self.under_way).await {
+                tracing::warn!(why = failure.internal, "cannot tell of approvals that wait");
+            }
+        }
+    }
+
+    /// Know all webhooks as they are now. False if they cannot be read.
+    async fn refreshed(&mut self, app: &App) -> bool {
+        let records = match registry::all::<WebhookRecord>(&app.store, KeyKind::Webhook).await {
+            Ok(records) => records,
+            Err(failure) => {
+                tracing::warn!(why = failure.internal, "cannot read the webhooks");
+                return false;
+            }
+        };
+        for record in records {
+            if record.revoked_at.is_some() {
+                self.hooks.remove(&record.id);
+            } else if !self.hooks.contains_key(&record.id) {
+                self.hooks.insert(record.id.clone(), Hook::new(record));
+            }
+        }
+        true
+    }
 }

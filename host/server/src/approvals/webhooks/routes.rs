@@ -10,12 +10,12 @@ use attorn_store::records::WebhookRecord;
 use attorn_store::{Batch, Key, KeyKind, Require, Versioned};
 use serde_json::json;
 
-use super::{WEBHOOKS_MAX, all, send};
+use super::{WEBHOOKS_MAX, send};
 use crate::app::App;
 use crate::entry;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
-use crate::registry::{commit, moved, page, why};
+use crate::registry::{all, commit, moved, page, why};
 
 pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let wire: api::RegisterWebhook = call.json()?;
@@ -56,7 +56,8 @@ async fn check_url(app: &App, wire: &api::RegisterWebhook) -> Result<(), Failure
 }
 
 async fn room(app: &App) -> Result<(), Failure> {
-    if all(app).await?.iter().filter(|webhook| webhook.revoked_at.is_none()).count() < WEBHOOKS_MAX {
+    let webhooks: Vec<WebhookRecord> = all(&app.store, KeyKind::Webhook).await?;
+    if webhooks.iter().filter(|webhook| webhook.revoked_at.is_none()).count() < WEBHOOKS_MAX {
         return Ok(());
     }
     let detail = format!("there are {WEBHOOKS_MAX} webhooks, which is the most");

@@ -1,5 +1,5 @@
-//! One message to one webhook, signed as Standard Webhooks has it, and tried again until it is taken or its approval has
-//! lapsed.
+//! One message to one webhook, signed as Standard Webhooks has it, and tried again until it is taken or its approval waits
+//! no more.
 //!
 //! Where a webhook is, is looked at each time: its name is resolved here, and the connection goes to the very addresses
 //! that were found to be good.
@@ -10,13 +10,15 @@ use std::time::Duration;
 use attorn_api::approvals::WebhookMessage;
 use attorn_broker::address;
 use attorn_broker::backoff::Backoff;
-use attorn_core::{HostName, TimeMs};
+use attorn_core::{ApprovalId, ApprovalState, HostName, TimeMs};
 use attorn_identity::{KeyLabel, RootKey, WebhookSecret};
 use attorn_store::Key;
-use attorn_store::records::WebhookRecord;
+use attorn_store::records::{ApprovalRecord, WebhookRecord};
 use reqwest::Url;
+use tokio::sync::Notify;
 
 use crate::app::App;
+use crate::approvals::state;
 use crate::http::failure::Failure;
 use crate::http::outbound;
 use crate::metrics::WebhookEvent;
@@ -24,8 +26,6 @@ use crate::random;
 
 /// How long one attempt may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// How often it is tried.
-const ATTEMPTS_MAX: u32 = 12;
 const BACKOFF: Backoff = Backoff { first_ms: 500, most_ms: 60_000 };
 /// What such a secret is for.
 const KIND: &str = "webhook_secret";
@@ -39,27 +39,56 @@ const fn label(id: &str) -> KeyLabel<'_> {
     KeyLabel { kind: KIND, id, version: 1 }
 }
 
-/// Send it, again and again.
-pub(super) async fn until_taken(app: &App, webhook: &WebhookRecord, message: &WebhookMessage) {
-    for attempt in 1..=ATTEMPTS_MAX {
+/// Send it, again and again, as long as the approval waits. Where the webhook takes another message meanwhile, this one is
+/// tried at once.
+pub(super) async fn until_taken(
+    app: &App,
+    (webhook, answers): (&WebhookRecord, &Notify),
+    (approval, message): (ApprovalId, &WebhookMessage),
+) {
+    for attempt in 1.. {
+        match is_wanted(app, webhook, approval).await {
+            Ok(Ok(())) => {}
+            Ok(Err(event)) => return app.metrics.webhook(event),
+            Err(failure) => tracing::warn!(why = failure.internal, "cannot see whether a message is wanted"),
+        }
         let why = match send(app, webhook, message).await {
-            Ok(()) => return app.metrics.webhook(WebhookEvent::Delivered),
+            Ok(()) => {
+                answers.notify_waiters();
+                return app.metrics.webhook(WebhookEvent::Delivered);
+            }
             Err(why) => why,
         };
         app.metrics.webhook(WebhookEvent::AttemptFailed);
         let id = webhook.id.as_str();
         tracing::debug!(webhook = id, attempt, why, "a webhook did not take a message");
         let wait = BACKOFF.wait_ms(attempt, random::number());
-        if app.clock.now().plus_ms(wait) >= TimeMs(message.expires_at_ms) || attempt == ATTEMPTS_MAX {
+        if app.clock.now().plus_ms(wait) >= TimeMs(message.expires_at_ms) {
             tracing::warn!(webhook = id, why, "a webhook was not told of an approval; it waits all the same");
             return app.metrics.webhook(WebhookEvent::GivenUp);
         }
-        tokio::time::sleep(Duration::from_millis(wait)).await;
-        match app.store.record::<WebhookRecord>(&Key::webhook(&webhook.id)).await {
-            Ok(Some(found)) if found.value.revoked_at.is_none() => {}
-            _ => return app.metrics.webhook(WebhookEvent::GivenUp),
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(wait)) => {}
+            () = answers.notified() => {}
         }
     }
+}
+
+/// Whether to send it, or what became of it: the webhook was revoked, or nobody has to vote any more.
+async fn is_wanted(
+    app: &App,
+    webhook: &WebhookRecord,
+    approval: ApprovalId,
+) -> Result<Result<(), WebhookEvent>, Failure> {
+    let found = app.store.record::<WebhookRecord>(&Key::webhook(&webhook.id)).await?;
+    if found.is_none_or(|found| found.value.revoked_at.is_some()) {
+        return Ok(Err(WebhookEvent::GivenUp));
+    }
+    let Some(found) = app.store.record::<ApprovalRecord>(&Key::approval(&approval)).await? else {
+        return Ok(Err(WebhookEvent::Settled));
+    };
+    let pending = state(app, &found, app.clock.now()).await? == ApprovalState::Pending;
+    Ok(if pending { Ok(()) } else { Err(WebhookEvent::Settled) })
 }
 
 async fn send(app: &App, webhook: &WebhookRecord, message: &WebhookMessage) -> Result<(), String> {

@@ -78,7 +78,7 @@ async fn looked_at(app: &App, id: &ApprovalId) -> Result<Option<Came>, Failure> 
     let Some(found) = found else {
         return Ok(Some(Came::Over(OAuthCode::ExpiredToken, "the approval that this waited for has lapsed")));
     };
-    Ok(match state(app, &found, app.clock.now()) {
+    Ok(match state(app, &found, app.clock.now()).await? {
         ApprovalState::Approved => None,
         ApprovalState::Pending => Some(Came::Pending(ApprovalReference {
             id: id.to_string(),

@@ -29,16 +29,17 @@ pub(super) struct Asked<'a> {
     pub(super) at: TimeMs,
 }
 
-/// Verify the ID token that came.
+/// Verify the ID token that came. It says when it was issued.
 pub(super) async fn verify(
     app: &App,
     provider: &ProviderRecord,
     token: &str,
     asked: &Asked<'_>,
-) -> Result<(), Problem> {
+) -> Result<TimeMs, Problem> {
     let claims = id_token(app, provider, asked.client, token).await?;
     let issued_at = claims.time("iat")?.ok_or(IssuerTokenError::ClaimMissing("iat"))?;
-    answers(|name| claims.get(name), issued_at, asked)
+    answers(|name| claims.get(name), issued_at, asked)?;
+    Ok(issued_at)
 }
 
 /// What an ID token claims that the provider issued to us as this client.

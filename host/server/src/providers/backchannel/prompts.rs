@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::client::{Client, Credential};
 use super::problem::Problem;
 use super::steps::{End, Step};
-use super::{configuration, own_key, wanted};
+use super::{configuration, own_key};
 use crate::app::App;
 use crate::entry;
 use crate::http::failure::Failure;
@@ -30,17 +30,24 @@ pub(super) struct Side {
     pub(super) key: Arc<UserKey>,
     pub(super) subject: String,
     pub(super) login_hint: String,
+    /// The provider and how it is asked, as they were read: what comes of asking counts only as long as they are so.
+    pub(super) rests_on: [(Key, Require); 2],
 }
 
 impl Side {
     /// Who is asked and where, as it stands now.
     pub(super) async fn of(app: &App, prompt: &PromptRecord) -> Result<Result<Self, Problem>, Failure> {
         let provider = app.store.record::<ProviderRecord>(&Key::provider(&prompt.provider)).await?;
-        let provider = provider.map(|found| found.value).filter(|provider| provider.revoked_at.is_none());
+        let provider = provider.filter(|found| found.value.revoked_at.is_none());
         let backchannel = app.store.record::<BackchannelRecord>(&Key::backchannel(&prompt.provider)).await?;
         let (Some(provider), Some(backchannel)) = (provider, backchannel) else {
             return Ok(Err(Problem::ProviderGone));
         };
+        let rests_on = [
+            (provider.value.key(), Require::Version(provider.version)),
+            (backchannel.value.key(), Require::Version(backchannel.version)),
+        ];
+        let provider = provider.value;
         let Some(user) = users::known(app, &prompt.user).await? else { return Ok(Err(Problem::UserGone)) };
         if user.body.issuer != provider.issuer {
             return Ok(Err(Problem::ProviderGone));
@@ -49,7 +56,18 @@ impl Side {
             return Ok(Err(Problem::NoHint));
         };
         let (subject, key) = (user.body.subject, user.key);
-        Ok(Ok(Self { provider, backchannel: backchannel.value, key, subject, login_hint }))
+        Ok(Ok(Self { provider, backchannel: backchannel.value, key, subject, login_hint, rests_on }))
+    }
+
+    /// Whether all of it is still as it was read.
+    pub(super) async fn stands(&self, app: &App) -> Result<bool, Failure> {
+        for (key, as_read) in &self.rests_on {
+            let now = app.store.get(key).await?.map(|found| Require::Version(found.version));
+            if now != Some(*as_read) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// This server as a client there.
@@ -89,9 +107,10 @@ pub(super) async fn on(
     app: &App,
     found: &Versioned<PromptRecord>,
     next: PromptRecord,
-    said: Option<&'static str>,
+    (said, rests_on): (Option<&'static str>, &[(Key, Require)]),
 ) -> Result<Option<Versioned<PromptRecord>>, Failure> {
     let mut batch = changing(app, found);
+    batch.require.extend(rests_on.iter().cloned());
     if let Some(kind) = said {
         batch.entries.push(entry::body(batch.now, kind, about(&next.approval, &found.value))?);
     }
@@ -106,23 +125,34 @@ pub(super) async fn came(app: &App, found: &Versioned<PromptRecord>, step: Step)
         Step::On(next) => {
             let starts = found.value.started.is_none() && next.started.is_some();
             let said = starts.then_some("prompt_started");
-            if on(app, found, next, said).await?.is_some() && starts {
+            if on(app, found, next, (said, &[])).await?.is_some() && starts {
                 app.metrics.prompt(PromptEvent::Started);
             }
         }
-        Step::Yes => wanted::vote(app, found, Say::Approve).await?,
-        Step::No => wanted::vote(app, found, Say::Refuse).await?,
-        Step::Ends(end) => {
-            let mut batch = changing(app, found);
-            let mut members = about(&found.value.approval, &found.value);
-            members["why"] = end.code().into();
-            batch.entries.push(entry::body(batch.now, "prompt_ended", members)?);
-            found.value.close(&mut batch);
-            if commit(app, batch).await?.is_some() {
-                let expired = end == End::Expired;
-                app.metrics.prompt(if expired { PromptEvent::Expired } else { PromptEvent::Failed });
-            }
-        }
+        Step::Ends(end) => ends(app, found, end, None).await?,
+    }
+    Ok(())
+}
+
+/// It ends without a vote. If the user answered, that is said, and by what it is known.
+pub(super) async fn ends(
+    app: &App,
+    found: &Versioned<PromptRecord>,
+    end: End,
+    answer: Option<(Say, Value)>,
+) -> Result<(), Failure> {
+    let mut batch = changing(app, found);
+    let mut members = about(&found.value.approval, &found.value);
+    members["why"] = end.code().into();
+    if let Some((says, evidence)) = answer {
+        members["says"] = says.as_str().into();
+        members["evidence"] = evidence;
+    }
+    batch.entries.push(entry::body(batch.now, "prompt_ended", members)?);
+    found.value.close(&mut batch);
+    if commit(app, batch).await?.is_some() {
+        let expired = end == End::Expired;
+        app.metrics.prompt(if expired { PromptEvent::Expired } else { PromptEvent::Failed });
     }
     Ok(())
 }

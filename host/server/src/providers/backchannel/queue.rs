@@ -2,12 +2,12 @@
 //! alone, so after a crash it goes on where it was.
 //!
 //! Each provider has a few places, a breaker, and waits that grow, so that one that is dead or slow holds up nobody else's
-//! users. What becomes of a prompt is decided in `steps`.
+//! users; of its places each agent has some, and agents take turns. What becomes of a prompt is decided in `steps`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use attorn_core::{ApprovalId, ProviderId, TimeMs};
+use attorn_core::{AgentId, ApprovalId, ProviderId, TimeMs};
 use attorn_store::records::{PromptBody, PromptRecord, ProviderRecord, Record as _};
 use attorn_store::{Key, KeyKind, KeyPrefix, Versioned};
 
@@ -16,18 +16,20 @@ use super::problem::Problem;
 use super::prompts::{self, Side};
 use super::protocol::{Polled, Question};
 use super::steps::{self, Came, End, Step};
-use super::wanted::{self, Wanted};
+use super::wanted::{self, Left, Wanted};
 use crate::app::App;
+use crate::approvals::vote::Evidence;
 use crate::http::failure::Failure;
+use crate::providers::token_digest;
 use crate::random;
+use crate::registry;
 use crate::users::{open, seal};
 
 /// How often it looks for what is due.
 const TICK: Duration = Duration::from_millis(250);
-/// How many prompts of one provider are looked at in one round.
-const PAGE: usize = 64;
-/// How many providers are read at a time.
-const PROVIDERS_PAGE: usize = 200;
+/// How many prompts of one provider are read at a time, and about how many in one round.
+const PAGE: usize = 256;
+const DUE_MAX: usize = 4_096;
 
 /// Work on what is due, for ever.
 pub(crate) async fn run(app: Arc<App>) {
@@ -46,45 +48,62 @@ pub(crate) async fn run(app: Arc<App>) {
                 tracing::warn!(%provider, why = failure.internal, "cannot see which prompts are due");
             }
         }
-        tokio::time::sleep(TICK).await;
+        let _ = tokio::time::timeout(TICK, app.backchannels.wake.notified()).await;
     }
 }
 
 async fn all_providers(app: &App) -> Result<Vec<ProviderId>, Failure> {
-    let (mut providers, mut after) = (Vec::new(), None);
-    loop {
-        let page = app.store.scan(&KeyPrefix::kind(KeyKind::Provider), after.as_ref(), PROVIDERS_PAGE).await?;
-        for (key, stored) in &page.items {
-            providers.push(ProviderRecord::decode(key, &stored.value).map_err(Failure::internal)?.id);
-        }
-        after = page.next;
-        if after.is_none() {
-            return Ok(providers);
-        }
-    }
+    let providers: Vec<ProviderRecord> = registry::all(&app.store, KeyKind::Provider).await?;
+    Ok(providers.into_iter().map(|provider| provider.id).collect())
 }
 
 /// Begin to work on what is due at a provider, as far as there are places.
 async fn begin(app: &Arc<App>, provider: &ProviderId) -> Result<(), Failure> {
-    let now = app.clock.now();
-    let page = app.store.scan(&KeyPrefix::prompts_due(provider), None, PAGE).await?;
-    let is_due = |key: &Key| key.prompt_that_is_due().filter(|(at, _)| *at <= now).map(|(_, approval)| approval);
-    for approval in page.items.iter().map_while(|(key, _)| is_due(key)) {
-        let Some(working) = app.backchannels.begin(approval) else { continue };
+    for (agent, approval) in app.backchannels.turns(provider, due(app, provider).await?) {
+        let Some(working) = app.backchannels.begin(provider, (agent, approval)) else { continue };
         let live = app.backchannels.live(provider);
         // The next round asks again.
         let Some(place) = live.enter() else { return Ok(()) };
         let app = Arc::clone(app);
         tokio::spawn(async move {
-            let answered = one(&app, &approval).await.unwrap_or_else(|failure| {
+            let came = one(&app, &approval).await;
+            let worked = came.is_ok();
+            let answered = came.unwrap_or_else(|failure| {
                 tracing::warn!(%approval, why = failure.internal, "cannot work on a prompt");
                 None
             });
             live.came(answered);
             drop((working, place));
+            if worked {
+                app.backchannels.wake.notify_one();
+            }
         });
     }
     Ok(())
+}
+
+/// The prompts of a provider that are due, the earliest first, each with its agent.
+async fn due(app: &App, provider: &ProviderId) -> Result<Vec<(AgentId, ApprovalId)>, Failure> {
+    let now = app.clock.now();
+    let (mut due, mut after) = (Vec::new(), None);
+    loop {
+        let page = app.store.scan(&KeyPrefix::prompts_due(provider), after.as_ref(), PAGE).await?;
+        for (key, stored) in &page.items {
+            match key.prompt_that_is_due() {
+                Some((at, approval)) if at <= now => due.push((agent(&stored.value)?, approval)),
+                _ => return Ok(due),
+            }
+        }
+        after = page.next;
+        if after.is_none() || due.len() >= DUE_MAX {
+            return Ok(due);
+        }
+    }
+}
+
+fn agent(stored: &[u8]) -> Result<AgentId, Failure> {
+    let text = std::str::from_utf8(stored).map_err(Failure::internal)?;
+    text.parse().map_err(Failure::internal)
 }
 
 /// Do what is due for one prompt. Says whether the provider answered, if it was asked anything.
@@ -94,9 +113,16 @@ async fn one(app: &App, approval: &ApprovalId) -> Result<Option<bool>, Failure> 
     if found.value.due_at > now {
         return Ok(None);
     }
-    let Some(wanted) = wanted::of(app, &found.value).await? else {
-        prompts::close(app, &found).await?;
-        return Ok(None);
+    let wanted = match wanted::of(app, &found.value).await? {
+        Left::Wanted(wanted) => wanted,
+        Left::Denied(reason) => {
+            prompts::came(app, &found, Step::Ends(End::Denied(reason))).await?;
+            return Ok(None);
+        }
+        Left::Nothing => {
+            prompts::close(app, &found).await?;
+            return Ok(None);
+        }
     };
     if now >= found.value.expires_at {
         prompts::came(app, &found, Step::Ends(End::Expired)).await?;
@@ -111,7 +137,7 @@ async fn one(app: &App, approval: &ApprovalId) -> Result<Option<bool>, Failure> 
     };
     match &found.value.started {
         None => ask(app, found, (&side, &wanted)).await,
-        Some(_) => poll(app, &found, &side).await.map(Some),
+        Some(_) => poll(app, &found, &side).await,
     }
 }
 
@@ -131,7 +157,9 @@ async fn ask(
         Err(problem) => return not_asked(app, &found, problem).await,
     };
     let next = steps::asking(&found.value, app.clock.now());
-    let Some(found) = prompts::on(app, &found, next, None).await? else { return Ok(Some(true)) };
+    // As long as all stands that the question is for.
+    let rests_on = [&wanted.rests_on[..], &side.rests_on[..]].concat();
+    let Some(found) = prompts::on(app, &found, next, (None, &rests_on)).await? else { return Ok(Some(true)) };
     let question = Question {
         login_hint: &side.login_hint,
         code: &wanted.code,
@@ -159,17 +187,18 @@ async fn not_asked(app: &App, found: &Versioned<PromptRecord>, problem: Problem)
     Ok(Some(!problem.is_temporary()))
 }
 
-/// See what came of it.
-async fn poll(app: &App, found: &Versioned<PromptRecord>, side: &Side) -> Result<bool, Failure> {
+/// See what came of it. A poll that was held back for as long as anybody waits says nothing of the provider.
+async fn poll(app: &App, found: &Versioned<PromptRecord>, side: &Side) -> Result<Option<bool>, Failure> {
     let prompt = &found.value;
-    let Some(sealed) = &prompt.started else { return Ok(true) };
+    let Some(sealed) = &prompt.started else { return Ok(None) };
+    let mut evidence = Evidence { provider: prompt.provider.clone(), token: None };
     let place = prompt.key();
     let body = PromptBody::decode(&place, &open(&side.key, &place, sealed)?).map_err(Failure::internal)?;
     let came = match super::metadata::endpoint(&side.provider.issuer, &body.token_endpoint) {
         Ok(endpoint) => {
             let client = side.client(app).await?;
             let polled = client.poll(&endpoint, &body.request_id, app.clock.now()).await;
-            looked_at(app, side, polled, (&body.request_id, prompt.started_at)).await
+            looked_at(app, side, polled, (&body.request_id, prompt.started_at), &mut evidence).await
         }
         Err(problem) => Came::Failed(problem),
     };
@@ -177,12 +206,25 @@ async fn poll(app: &App, found: &Versioned<PromptRecord>, side: &Side) -> Result
         let provider = &prompt.provider;
         tracing::warn!(%provider, why = problem.code(), "a provider's answer about a user was no answer");
     }
-    prompts::came(app, found, steps::polled(prompt, app.clock.now(), came, random::number())).await?;
-    Ok(!matches!(came, Came::Failed(problem) if problem.is_temporary()))
+    match steps::polled(prompt, app.clock.now(), came, random::number()) {
+        steps::Polled::Said(say) => wanted::vote(app, (found, side), (say, &evidence)).await?,
+        steps::Polled::Step(step) => prompts::came(app, found, step).await?,
+    }
+    Ok(match came {
+        Came::Failed(Problem::TimedOut) => None,
+        Came::Failed(problem) => Some(!problem.is_temporary()),
+        _ => Some(true),
+    })
 }
 
 /// An ID token is a yes only if it is what it should be.
-async fn looked_at(app: &App, side: &Side, polled: Polled, (request_id, at): (&str, TimeMs)) -> Came {
+async fn looked_at(
+    app: &App,
+    side: &Side,
+    polled: Polled,
+    (request_id, at): (&str, TimeMs),
+    evidence: &mut Evidence,
+) -> Came {
     match polled {
         Polled::Pending => Came::Pending,
         Polled::SlowDown => Came::SlowDown,
@@ -192,7 +234,10 @@ async fn looked_at(app: &App, side: &Side, polled: Polled, (request_id, at): (&s
         Polled::IdToken(token) => {
             let asked = Asked { client: &side.backchannel.client, subject: &side.subject, request_id, at };
             match answer::verify(app, &side.provider, &token, &asked).await {
-                Ok(()) => Came::Approved,
+                Ok(issued_at) => {
+                    evidence.token = Some((token_digest(&token), issued_at));
+                    Came::Approved
+                }
                 Err(problem) => Came::Failed(problem),
             }
         }

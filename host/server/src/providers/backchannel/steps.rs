@@ -4,7 +4,8 @@
 //! that is slow, away, or says `slow_down` for ever is asked on, ever more rarely, and gains nobody a yes.
 
 use attorn_broker::backoff::Backoff;
-use attorn_core::TimeMs;
+use attorn_core::reason::HostReason;
+use attorn_core::{Say, TimeMs};
 use attorn_store::records::{PromptRecord, Sealed};
 
 use super::problem::Problem;
@@ -34,26 +35,35 @@ pub(super) enum Came {
     Failed(Problem),
 }
 
-/// What becomes of a prompt.
+/// What becomes of a prompt that nobody has answered.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// It goes on like this.
     On(PromptRecord),
-    /// The user said yes.
-    Yes,
-    /// The user said no.
-    No,
-    /// It ends, and nobody said anything.
+    /// It ends.
     Ends(End),
 }
 
-/// Why a prompt ends without an answer of the user's.
+/// What becomes of a prompt after a poll.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Polled {
+    /// The user said this.
+    Said(Say),
+    /// Nothing yet, or nothing any more.
+    Step(Step),
+}
+
+/// Why a prompt ends without a vote of the user's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     /// Its time is over.
     Expired,
     /// It will not come to anything.
     Failed(Problem),
+    /// What is asked for would be denied, whatever the user says.
+    Denied(HostReason),
+    /// The user answered, and the approval did not wait for that any more.
+    InVain,
 }
 
 impl End {
@@ -62,6 +72,8 @@ impl End {
         match self {
             Self::Expired => "expired",
             Self::Failed(problem) => problem.code(),
+            Self::Denied(reason) => reason.code(),
+            Self::InVain => "answered_in_vain",
         }
     }
 }
@@ -92,20 +104,22 @@ pub(super) fn asked(prompt: &PromptRecord, now: TimeMs, started: &Started, seale
 }
 
 /// What becomes of it when it was polled for.
-pub(super) fn polled(prompt: &PromptRecord, now: TimeMs, came: Came, random: u64) -> Step {
+pub(super) fn polled(prompt: &PromptRecord, now: TimeMs, came: Came, random: u64) -> Polled {
     let calm = || PromptRecord { failures: 0, ..prompt.clone() };
-    match came {
-        Came::Pending => due(calm(), now, prompt.interval_ms),
+    let step = match came {
+        Came::Refused => return Polled::Said(Say::Refuse),
+        Came::Approved => return Polled::Said(Say::Approve),
+        // A provider may hold a poll back until the user has answered, for longer than anybody waits here.
+        Came::Pending | Came::Failed(Problem::TimedOut) => due(calm(), now, prompt.interval_ms),
         Came::SlowDown => {
             let interval_ms = protocol::slower(prompt.interval_ms / 1_000).saturating_mul(1_000);
             due(PromptRecord { interval_ms, ..calm() }, now, interval_ms)
         }
-        Came::Refused => Step::No,
-        Came::Approved => Step::Yes,
         Came::Expired => Step::Ends(End::Expired),
         Came::Failed(problem) if problem.is_temporary() => later(prompt, now, random),
         Came::Failed(problem) => Step::Ends(End::Failed(problem)),
-    }
+    };
+    Polled::Step(step)
 }
 
 fn later(prompt: &PromptRecord, now: TimeMs, random: u64) -> Step {

@@ -12,6 +12,7 @@ fn prompt() -> PromptRecord {
         approval: ApprovalId::from_random([1; 16]),
         provider: "main".parse().unwrap(),
         user: "usr_1".parse().unwrap(),
+        agent: "bot".parse().unwrap(),
         starts: 1,
         started: Some(Sealed(vec![1])),
         started_at: TimeMs(999_000),
@@ -56,14 +57,21 @@ fn what_the_provider_says_of_times_counts_within_the_approval_s() {
 
 #[test]
 fn each_answer_to_a_poll_has_its_own_way() {
-    let step = |came| polled(&prompt(), NOW, came, 0);
-    assert_eq!(step(Came::Pending), on(|next| next.due_at = TimeMs(1_005_000)));
+    let step = |came| match polled(&prompt(), NOW, came, 0) {
+        Polled::Step(step) => step,
+        Polled::Said(say) => panic!("nobody said {say:?}"),
+    };
+    let pending = || on(|next| next.due_at = TimeMs(1_005_000));
+    assert_eq!(step(Came::Pending), pending());
+    // A poll that is held back for long is no failure.
+    assert_eq!(step(Came::Failed(Problem::TimedOut)), pending());
     let slower = on(|next| (next.interval_ms, next.due_at) = (10_000, TimeMs(1_010_000)));
     assert_eq!(step(Came::SlowDown), slower);
-    assert_eq!(step(Came::Refused), Step::No);
-    assert_eq!(step(Came::Approved), Step::Yes);
+    for (came, say) in [(Came::Refused, Say::Refuse), (Came::Approved, Say::Approve)] {
+        assert_eq!(polled(&prompt(), NOW, came, 0), Polled::Said(say));
+    }
     assert_eq!(step(Came::Expired), Step::Ends(End::Expired));
-    for problem in [Problem::Unreachable, Problem::TimedOut, Problem::Unavailable(503)] {
+    for problem in [Problem::Unreachable, Problem::Unavailable(503)] {
         let later = on(|next| (next.failures, next.due_at) = (1, TimeMs(1_005_000)));
         assert_eq!(step(Came::Failed(problem)), later, "{problem}");
     }
@@ -95,8 +103,9 @@ fn polls(came: Came) -> (usize, Step) {
         }
         polls += 1;
         match polled(&one, now, came, u64::MAX) {
-            Step::On(next) => one = next,
-            end => return (polls, end),
+            Polled::Step(Step::On(next)) => one = next,
+            Polled::Step(end) => return (polls, end),
+            Polled::Said(say) => panic!("nobody said {say:?}"),
         }
     }
 }
@@ -106,7 +115,8 @@ fn whatever_a_provider_says_for_ever_it_ends_and_nobody_approved() {
     assert_eq!(polls(Came::Pending), (58, Step::Ends(End::Expired)));
     // 5 s more each time: 10, 20, 30, …
     assert_eq!(polls(Came::SlowDown), (10, Step::Ends(End::Expired)));
-    let (failures, end) = polls(Came::Failed(Problem::TimedOut));
+    assert_eq!(polls(Came::Failed(Problem::TimedOut)), (58, Step::Ends(End::Expired)));
+    let (failures, end) = polls(Came::Failed(Problem::Unreachable));
     assert!((10..=58).contains(&failures), "{failures}");
     assert_eq!(end, Step::Ends(End::Expired));
 }

@@ -6,20 +6,20 @@
 use attorn_api::ProblemCode;
 use attorn_api::approvals::Asked;
 use attorn_api::oauth::ATTORN_APPROVAL;
+use attorn_core::reason::HostReason;
 use attorn_core::{Approver, ApproverRole, Digest, Say, TimeMs};
-use attorn_store::records::{ApprovalRecord, BackchannelRecord, PromptRecord, UserBody};
-use attorn_store::{Key, Versioned};
+use attorn_store::records::{ApprovalRecord, BackchannelRecord, PromptRecord, Record as _, UserBody};
+use attorn_store::{Key, Require, Versioned};
 use serde_json::json;
 
-use super::prompts;
+use super::problem::Problem;
+use super::prompts::{self, Side};
+use super::steps::End;
 use crate::app::App;
-use crate::approvals::vote::{self, Ballot, Channel, Voter};
-use crate::approvals::{asks_for, content, state};
+use crate::approvals::vote::{self, Ballot, Channel, Evidence, Voter};
+use crate::approvals::{self, asks_for, content, is_live};
 use crate::http::failure::Failure;
 use crate::metrics::PromptEvent;
-
-/// The most bytes of arguments that a provider is told.
-const ARGUMENTS_BYTES_MAX: usize = 2 << 10;
 
 /// What a prompt needs of its approval.
 pub(super) struct Wanted {
@@ -29,6 +29,18 @@ pub(super) struct Wanted {
     pub(super) detail: String,
     /// The digest of that, which a vote names.
     saw: Digest,
+    /// What must still hold when anything is done about it.
+    pub(super) rests_on: Vec<(Key, Require)>,
+}
+
+/// What its approval has left for a prompt to do.
+pub(super) enum Left {
+    /// The user is wanted.
+    Wanted(Wanted),
+    /// What the approval is for would be denied now, whatever the user says.
+    Denied(HostReason),
+    /// It does not wait for this user any more.
+    Nothing,
 }
 
 /// The prompt for a new approval; none if it is not the user's to give, or the user's provider asks nobody.
@@ -43,6 +55,7 @@ pub(crate) async fn prompt(app: &App, approval: &ApprovalRecord, now: TimeMs) ->
         approval: approval.request.id,
         provider,
         user: user.clone(),
+        agent: approval.agent.clone(),
         starts: 0,
         started: None,
         started_at: now,
@@ -53,23 +66,27 @@ pub(crate) async fn prompt(app: &App, approval: &ApprovalRecord, now: TimeMs) ->
     }))
 }
 
-/// What the prompt's approval waits for; none if it does not wait for this user any more.
-pub(super) async fn of(app: &App, prompt: &PromptRecord) -> Result<Option<Wanted>, Failure> {
+/// What the prompt's approval waits for, as all stands now.
+pub(super) async fn of(app: &App, prompt: &PromptRecord) -> Result<Left, Failure> {
     let found = app.store.record::<ApprovalRecord>(&Key::approval(&prompt.approval)).await?;
     let waits = |found: &Versioned<ApprovalRecord>| {
         let voted = found.value.request.votes.iter().any(|vote| matches!(vote.approver, Approver::User(_)));
-        state(app, found, app.clock.now()).is_live() && !voted
+        is_live(app, found, app.clock.now()) && !voted
     };
-    let Some(found) = found.filter(waits) else { return Ok(None) };
-    let Some((asked, saw)) = content::open(app, &found.value).await? else { return Ok(None) };
+    let Some(found) = found.filter(waits) else { return Ok(Left::Nothing) };
+    let Some((asked, saw)) = content::open(app, &found.value).await? else { return Ok(Left::Nothing) };
+    let mut rests_on = Vec::new();
+    if let Some(reason) = approvals::denied(app, &found.value, &mut rests_on).await? {
+        return Ok(Left::Denied(reason));
+    }
     let detail = detail(&found.value, content::shown(asked))?;
-    Ok(Some(Wanted { code: found.value.code, detail, saw }))
+    Ok(Left::Wanted(Wanted { code: found.value.code, detail, saw, rests_on }))
 }
 
 /// What the provider shows, if it knows the type: what our own approvers are shown, without who the user is, which the
 /// provider knows.
 fn detail(approval: &ApprovalRecord, asked: Asked) -> Result<String, Failure> {
-    let asked = shortened(Asked { user: None, session: None, ..asked });
+    let asked = Asked { user: None, session: None, ..asked };
     let mut detail = serde_json::to_value(&asked).map_err(Failure::internal)?;
     for name in ["user", "session"] {
         detail.as_object_mut().map(|members| members.remove(name));
@@ -81,30 +98,35 @@ fn detail(approval: &ApprovalRecord, asked: Asked) -> Result<String, Failure> {
     Ok(detail.to_string())
 }
 
-/// A device is small, and a form has an end. What is cut is said.
-fn shortened(mut asked: Asked) -> Asked {
-    if asked.arguments.len() > ARGUMENTS_BYTES_MAX {
-        let rest = asked.arguments.split_off(asked.arguments.floor_char_boundary(ARGUMENTS_BYTES_MAX));
-        asked.arguments_cut_chars += rest.chars().count() as u64;
-        asked.arguments.push_str(" \u{2026} (cut)");
-    }
-    asked
-}
-
 /// The user's vote, and the end of the prompt. Should the server stop between, the vote stands and the prompt is found to
-/// be of no use.
-pub(super) async fn vote(app: &App, found: &Versioned<PromptRecord>, says: Say) -> Result<(), Failure> {
+/// be of no use. An answer that comes to no vote is recorded as that.
+pub(super) async fn vote(
+    app: &App,
+    (found, side): (&Versioned<PromptRecord>, &Side),
+    (says, evidence): (Say, &Evidence),
+) -> Result<(), Failure> {
     let prompt = &found.value;
-    let Some(wanted) = of(app, prompt).await? else { return prompts::close(app, found).await };
-    let (voter, channel) = (Voter::User(&prompt.user), Channel::Device);
-    let ballot = Ballot { voter, channel, says, saw: wanted.saw, reason: None };
+    let in_vain = |end| prompts::ends(app, found, end, Some((says, evidence.in_entry(&side.key))));
+    let wanted = match of(app, prompt).await? {
+        Left::Wanted(_) if !side.stands(app).await? => return in_vain(End::Failed(Problem::ProviderGone)).await,
+        Left::Wanted(wanted) => wanted,
+        Left::Denied(reason) => return in_vain(End::Denied(reason)).await,
+        Left::Nothing => return in_vain(End::InVain).await,
+    };
+    let mut rests_on = wanted.rests_on;
+    rests_on.extend(side.rests_on.iter().cloned());
+    rests_on.push((prompt.key(), Require::Version(found.version)));
+    let (voter, channel, saw) = (Voter::User(&prompt.user), Channel::Device, wanted.saw);
+    let ballot = Ballot { voter, channel, says, saw, reason: None, evidence: Some(evidence), rests_on: &rests_on };
     match vote::cast(app, &prompt.approval, &ballot).await {
         Ok(_) => app.metrics.prompt(match says {
             Say::Approve => PromptEvent::Approved,
             Say::Refuse => PromptEvent::Refused,
         }),
         // It lapsed, or was refused by another, in this very moment.
-        Err(failure) if is_over(&failure) => app.metrics.prompt(PromptEvent::Expired),
+        Err(failure) if is_over(&failure) => return in_vain(End::InVain).await,
+        // Something that it rests on changed meanwhile: the next round sees what.
+        Err(failure) if failure.problem.code == ProblemCode::Contention => return Ok(()),
         Err(failure) => return Err(failure),
     }
     prompts::close(app, found).await
