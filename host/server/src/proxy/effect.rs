@@ -52,6 +52,11 @@ impl Effects {
         Self { app: Arc::clone(app), about: Arc::new(about), began: Arc::default() }
     }
 
+    /// Which target was asked.
+    pub(super) fn target(&self) -> &TargetId {
+        &self.about.target
+    }
+
     /// The answer began so.
     pub(super) fn began(&self, status: StatusCode, secret_in_header: bool) {
         let mut began = self.began.lock().unwrap_or_else(PoisonError::into_inner);
@@ -68,7 +73,7 @@ impl Effects {
 
     /// There was no answer.
     pub(super) async fn failed(&self, error: &SendError) {
-        let effect = if matches!(error, SendError::NotSent(_)) { "not_sent" } else { "unknown" };
+        let effect = if matches!(error, SendError::NotSent(_) | SendError::Ended(_)) { "not_sent" } else { "unknown" };
         self.record(effect, None, Some(error.why().to_string())).await;
     }
 
