@@ -19,9 +19,17 @@ impl Backoff {
         1 + random % most
     }
 
+    /// The same, but half of the most at least: for pauses that are there to spare somebody.
+    #[must_use]
+    pub const fn pause_ms(self, attempts: u32, random: u64) -> u64 {
+        let most = self.most_after_ms(attempts);
+        let half = most / 2;
+        half + 1 + random % (most - half)
+    }
+
     /// The most that is waited after so many attempts.
     #[must_use]
-    pub const fn most_after_ms(self, attempts: u32) -> u64 {
+    const fn most_after_ms(self, attempts: u32) -> u64 {
         let doublings = if attempts == 0 { 0 } else { attempts - 1 };
         // From 2^32 on it is the limit in any case.
         let factor = if doublings > 31 { 1 << 32 } else { 1_u64 << doublings };
@@ -57,7 +65,9 @@ mod tests {
                 assert!((1..=BACKOFF.most_after_ms(attempts)).contains(&wait), "{attempts} {random} {wait}");
             }
         }
+        assert_eq!((BACKOFF.pause_ms(1, 0), BACKOFF.pause_ms(1, 249), BACKOFF.pause_ms(1, 250)), (251, 500, 251));
         let none = Backoff { first_ms: 0, most_ms: 0 };
+        assert_eq!(none.pause_ms(3, u64::MAX), 1);
         assert_eq!(none.wait_ms(3, u64::MAX), 1);
     }
 }

@@ -76,7 +76,7 @@ impl Breaker {
         self.failures = self.failures.saturating_add(1);
         self.probing = false;
         if self.failures >= FAILURES {
-            self.until_ms = now_ms.saturating_add(PAUSE.wait_ms(self.failures - FAILURES + 1, random));
+            self.until_ms = now_ms.saturating_add(PAUSE.pause_ms(self.failures - FAILURES + 1, random));
         }
     }
 }
@@ -92,12 +92,12 @@ mod tests {
             breaker.bad(0, 999);
             assert_eq!(breaker.ask(0), Leave::Ask);
         }
-        breaker.bad(0, 999);
+        breaker.bad(0, 499);
         assert_eq!(breaker.ask(0), Leave::Wait(1_000));
         assert_eq!(breaker.closed_for_ms(999), Some(1));
         assert_eq!(breaker.ask(1_000), Leave::Probe);
         assert_eq!(breaker.ask(1_000), Leave::Wait(25_000), "others wait for the one that asks");
-        breaker.bad(1_500, 1_999);
+        breaker.bad(1_500, 999);
         assert_eq!(breaker.ask(1_500), Leave::Wait(2_000), "twice as long");
         assert_eq!(breaker.ask(3_500), Leave::Probe);
         breaker.not_asked(3_500);
@@ -121,8 +121,9 @@ mod tests {
     fn who_never_says_what_came_of_it_does_not_stop_all_others_for_ever() {
         let mut breaker = Breaker::default();
         (0..FAILURES).for_each(|_| breaker.bad(0, 0));
-        assert_eq!(breaker.ask(1), Leave::Probe);
-        assert_eq!(breaker.ask(25_000), Leave::Wait(1));
-        assert_eq!(breaker.ask(25_001), Leave::Probe);
+        assert_eq!(breaker.ask(500), Leave::Wait(1));
+        assert_eq!(breaker.ask(501), Leave::Probe);
+        assert_eq!(breaker.ask(25_500), Leave::Wait(1));
+        assert_eq!(breaker.ask(25_501), Leave::Probe);
     }
 }

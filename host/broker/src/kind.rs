@@ -106,7 +106,7 @@ impl KindError {
     }
 
     /// This credential cannot be had now.
-    pub(crate) fn not_now(text: impl Into<String>) -> Self {
+    pub fn not_now(text: impl Into<String>) -> Self {
         Self::Temporary { whose: Whose::Credential, text: text.into() }
     }
 

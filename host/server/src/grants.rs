@@ -85,16 +85,25 @@ pub(crate) async fn active(
     grant: &Grant,
     revoked_at: Option<TimeMs>,
 ) -> Result<Vec<(Key, Require)>, Failure> {
-    let inactive = |why: &str| Failure::of(ProblemCode::GrantInactive, format!("the grant `{}` {why}", grant.id));
+    if grant.expires_at <= app.clock.now() {
+        return Err(inactive(grant, "has expired"));
+    }
+    stands(app, grant, revoked_at).await
+}
+
+/// The same of a grant that may have expired: nothing of what it hangs on has ended.
+pub(crate) async fn stands(
+    app: &App,
+    grant: &Grant,
+    revoked_at: Option<TimeMs>,
+) -> Result<Vec<(Key, Require)>, Failure> {
+    let inactive = |why: &str| inactive(grant, why);
     let now = app.clock.now();
     if revoked_at.is_some() {
         return Err(inactive("was revoked"));
     }
     if now < grant.issued_at {
         return Err(inactive("was issued later than the server's time"));
-    }
-    if grant.expires_at <= now {
-        return Err(inactive("has expired"));
     }
     // What is revised after that stays revoked, or is used: it is no younger for it.
     if app.clock.was_set_back() {
@@ -143,6 +152,10 @@ pub(crate) async fn active(
     };
     let bounds = refused.map_or_else(|| bounds::check(situation, app.limits).map(drop), Err);
     bounds.map(|()| require).map_err(|reason| inactive(&format!("is out of bounds now: {}", reason.text())))
+}
+
+fn inactive(grant: &Grant, why: &str) -> Failure {
+    Failure::of(ProblemCode::GrantInactive, format!("the grant `{}` {why}", grant.id))
 }
 
 /// The key that signed the grant's token; none if somebody else may have it.

@@ -1,21 +1,23 @@
 //! The body of an answer as it is passed on: bit by bit, within time and size, and never with the secret in it. However
 //! it ends, whoever waits for that is told.
+//!
+//! A task reads it, and hands on a piece at a time. So all limits count whether or not whoever asked reads on, and an
+//! answer whose grant has ended goes no further.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::Stream;
-use futures_util::stream::unfold;
 use http_body_util::BodyExt as _;
+use hyper::StatusCode;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::Instant;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
 
-use super::Proxy;
 use super::connect::Wire;
 use super::scan::Scan;
+use super::{Ended, Place, Proxy};
 
 /// Why an answer did not come whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +40,12 @@ pub enum Cut {
     /// Whoever asked hung up.
     #[error("whoever asked hung up")]
     HungUp,
+    /// Whoever asked did not read on.
+    #[error("whoever asked did not read on")]
+    Unread,
+    /// Its grant stands no more.
+    #[error("its grant stands no more")]
+    Revoked,
 }
 
 impl Cut {
@@ -51,6 +59,8 @@ impl Cut {
             Self::Secret => "secret",
             Self::Broken => "broken",
             Self::HungUp => "hung_up",
+            Self::Unread => "unread",
+            Self::Revoked => "revoked",
         }
     }
 }
@@ -58,6 +68,10 @@ impl Cut {
 /// How an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct End {
+    /// The status with which it began.
+    pub status: StatusCode,
+    /// Whether a header held the secret, and was dropped.
+    pub secret_in_header: bool,
     /// How many bytes of its body were passed on.
     pub bytes: u64,
     /// Why it did not come whole, if it did not.
@@ -69,17 +83,32 @@ pub type Told = Box<dyn FnOnce(End) + Send>;
 
 /// The body of an answer.
 pub struct Answer {
-    pieces: Pin<Box<dyn Stream<Item = Result<Bytes, Cut>> + Send>>,
+    pieces: mpsc::Receiver<Piece>,
     bytes: Option<u64>,
+    came: Came,
+}
+
+/// How far it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Came {
+    Begun,
+    Whole,
+    CutOff,
+}
+
+/// A piece of it.
+enum Piece {
+    More(Bytes),
+    Last(Bytes),
 }
 
 /// What an answer is read within.
 pub(super) struct Within {
     pub(super) proxy: Arc<Proxy>,
-    pub(super) wire: Wire,
     pub(super) until: Instant,
     /// Held until the answer has ended: so many are asked at once.
-    pub(super) place: OwnedSemaphorePermit,
+    pub(super) place: Place,
+    pub(super) ended: Ended,
 }
 
 struct Reading {
@@ -87,95 +116,104 @@ struct Reading {
     scan: Scan,
     idle: Duration,
     left: u64,
-    within: Option<Within>,
     until: Instant,
-    report: Report,
-}
-
-/// Tells of the end, also if it is only dropped.
-struct Report {
+    pieces: mpsc::Sender<Piece>,
+    /// How many bytes were handed on.
     bytes: u64,
-    told: Option<Told>,
-}
-
-impl Report {
-    fn end(&mut self, cut: Option<Cut>) {
-        if let Some(told) = self.told.take() {
-            told(End { bytes: self.bytes, cut });
-        }
-    }
-}
-
-impl Drop for Report {
-    fn drop(&mut self) {
-        self.end(Some(Cut::HungUp));
-    }
 }
 
 impl Answer {
-    pub(super) fn new(incoming: Incoming, scan: Scan, within: Within, told: Told) -> Self {
+    pub(super) fn new(
+        (incoming, scan): (Incoming, Scan),
+        (status, secret_in_header): (StatusCode, bool),
+        (wire, within): (Wire, Within),
+        told: Told,
+    ) -> Self {
+        let end = move |bytes, cut| End { status, secret_in_header, bytes, cut };
         let bytes = incoming.size_hint().exact();
-        let settings = within.proxy.settings();
+        let (pieces, receiver) = mpsc::channel(1);
+        let Within { proxy, until, place, mut ended } = within;
+        let settings = proxy.settings();
         let (idle, left) = (Duration::from_millis(settings.idle_ms_max), settings.response_bytes_max);
-        let (until, report) = (within.until, Report { bytes: 0, told: Some(told) });
-        let mut reading = Reading { incoming, scan, idle, left, within: Some(within), until, report };
         // Nobody asks for pieces of what has none.
-        if reading.incoming.is_end_stream() {
-            reading.finish(Bytes::new());
+        if incoming.is_end_stream() {
+            proxy.keep(wire);
+            drop(place);
+            told(end(0, None));
+            return Self { pieces: receiver, bytes, came: Came::Whole };
         }
-        let pieces = unfold(Some(reading), async |reading| next(reading?).await);
-        Self { pieces: Box::pin(pieces), bytes }
+        let mut reading = Reading { incoming, scan, idle, left, until, pieces, bytes: 0 };
+        tokio::spawn(async move {
+            let cut = tokio::select! {
+                biased;
+                () = &mut ended => Some(Cut::Revoked),
+                cut = reading.all() => cut,
+            };
+            // Only an answer that came whole leaves the connection good for another.
+            if cut.is_none() {
+                proxy.keep(wire);
+            } else {
+                drop(wire);
+            }
+            drop(place);
+            told(end(reading.bytes, cut));
+        });
+        Self { pieces: receiver, bytes, came: Came::Begun }
     }
 }
 
 impl Reading {
-    /// The answer is whole: the connection is good for another, and with this last piece comes what was held back. Of
-    /// an answer that said how long it is, nobody asks for more than that.
-    fn finish(&mut self, last: Bytes) -> Bytes {
-        if let Some(Within { proxy, wire, place, .. }) = self.within.take() {
-            proxy.keep(wire);
-            drop(place);
-        }
-        let rest = self.scan.rest();
-        let last = if rest.is_empty() { last } else { [last, rest].concat().into() };
-        self.report.bytes += last.len() as u64;
-        self.report.end(None);
-        last
-    }
-}
-
-/// The next piece, and what follows it.
-async fn next(mut reading: Reading) -> Option<(Result<Bytes, Cut>, Option<Reading>)> {
-    loop {
-        reading.within.as_ref()?;
-        match piece(&mut reading).await {
-            Ok(piece) if piece.is_empty() => {}
-            Ok(piece) => return Some((Ok(piece), Some(reading))),
-            Err(cut) => {
-                reading.report.end(Some(cut));
-                // What was passed on before is flushed first, and be it the head alone.
-                tokio::task::yield_now().await;
-                return Some((Err(cut), None));
+    /// Read it to its end, and hand on what may be. Says why it was cut off, if it was.
+    async fn all(&mut self) -> Option<Cut> {
+        loop {
+            let piece = match self.next().await {
+                Ok(piece) => piece,
+                Err(cut) => return Some(cut),
+            };
+            let is_last = matches!(piece, Piece::Last(_));
+            if let Err(cut) = self.hand_on(piece).await {
+                return Some(cut);
+            }
+            if is_last {
+                return None;
             }
         }
     }
-}
 
-/// What comes next; empty where nothing is passed on. After the last there is nothing left to read within.
-async fn piece(reading: &mut Reading) -> Result<Bytes, Cut> {
-    let idle_until = Instant::now() + reading.idle;
-    let (until, late) = if idle_until < reading.until { (idle_until, Cut::Idle) } else { (reading.until, Cut::Late) };
-    let frame = tokio::time::timeout_at(until, reading.incoming.frame()).await.map_err(|_| late)?;
-    let Some(frame) = frame else { return Ok(reading.finish(Bytes::new())) };
-    // Trailers go no further.
-    let Ok(data) = frame.map_err(|_| Cut::Broken)?.into_data() else { return Ok(Bytes::new()) };
-    reading.left = reading.left.checked_sub(data.len() as u64).ok_or(Cut::TooLong)?;
-    let piece = reading.scan.pass(data).map_err(|_| Cut::Secret)?;
-    if reading.incoming.is_end_stream() {
-        return Ok(reading.finish(piece));
+    /// What comes next. Nobody reads on for whoever hung up.
+    async fn next(&mut self) -> Result<Piece, Cut> {
+        let idle_until = Instant::now() + self.idle;
+        let (until, late) = if idle_until < self.until { (idle_until, Cut::Idle) } else { (self.until, Cut::Late) };
+        let frame = tokio::select! {
+            () = self.pieces.closed() => return Err(Cut::HungUp),
+            frame = timeout_at(until, self.incoming.frame()) => frame.map_err(|_| late)?,
+        };
+        let Some(frame) = frame else { return Ok(Piece::Last(self.scan.rest())) };
+        // Trailers go no further.
+        let Ok(data) = frame.map_err(|_| Cut::Broken)?.into_data() else { return Ok(Piece::More(Bytes::new())) };
+        self.left = self.left.checked_sub(data.len() as u64).ok_or(Cut::TooLong)?;
+        let piece = self.scan.pass(data).map_err(|_| Cut::Secret)?;
+        if !self.incoming.is_end_stream() {
+            return Ok(Piece::More(piece));
+        }
+        // Of an answer that said how long it is, nobody asks for more than that. With its last piece comes what was
+        // held back.
+        let rest = self.scan.rest();
+        Ok(Piece::Last(if rest.is_empty() { piece } else { [piece, rest].concat().into() }))
     }
-    reading.report.bytes += piece.len() as u64;
-    Ok(piece)
+
+    async fn hand_on(&mut self, piece: Piece) -> Result<(), Cut> {
+        let (Piece::More(bytes) | Piece::Last(bytes)) = &piece;
+        let bytes = bytes.len() as u64;
+        if bytes == 0 && matches!(piece, Piece::More(_)) {
+            return Ok(());
+        }
+        let idle_until = Instant::now() + self.idle;
+        let (until, late) = if idle_until < self.until { (idle_until, Cut::Unread) } else { (self.until, Cut::Late) };
+        timeout_at(until, self.pieces.send(piece)).await.map_err(|_| late)?.map_err(|_| Cut::HungUp)?;
+        self.bytes += bytes;
+        Ok(())
+    }
 }
 
 impl Body for Answer {
@@ -183,7 +221,29 @@ impl Body for Answer {
     type Error = Cut;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        self.pieces.as_mut().poll_next(context).map(|piece| piece.map(|piece| piece.map(Frame::data)))
+        if self.came == Came::Whole {
+            return Poll::Ready(None);
+        }
+        let piece = std::task::ready!(self.pieces.poll_recv(context));
+        Poll::Ready(match piece {
+            Some(Piece::More(bytes)) => Some(Ok(Frame::data(bytes))),
+            Some(Piece::Last(bytes)) => {
+                self.came = Came::Whole;
+                Some(bytes).filter(|bytes| !bytes.is_empty()).map(|bytes| Ok(Frame::data(bytes)))
+            }
+            // What was passed on before is flushed first, and be it the head alone.
+            None if self.came == Came::Begun => {
+                self.came = Came::CutOff;
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            // Why, the log says.
+            None => Some(Err(Cut::Broken)),
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.came == Came::Whole
     }
 
     fn size_hint(&self) -> SizeHint {

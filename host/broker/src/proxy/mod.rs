@@ -8,24 +8,27 @@
 
 mod body;
 mod connect;
+mod places;
 mod scan;
 mod send;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Instant;
 
-use attorn_core::{FieldName, ProxyMethod, ProxySettings};
+use attorn_core::{AgentId, FieldName, ProxyMethod, ProxySettings};
 use hyper::body::Bytes;
 use hyper::header::HeaderValue;
 use hyper::{HeaderMap, StatusCode};
-use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
+use futures_util::future::BoxFuture;
+use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 use zeroize::Zeroizing;
 
 use crate::kind::KindError;
 
 pub use body::{Answer, Cut, End, Told};
+pub use places::Place;
 pub use send::is_of_hop;
 
 /// A service that is called for agents.
@@ -34,7 +37,7 @@ pub struct Proxy {
     secret: Zeroizing<Vec<u8>>,
     /// Where this server listens.
     own: SocketAddr,
-    places: Arc<Semaphore>,
+    places: places::Places,
     tls: OnceCell<TlsConnector>,
     idle: Mutex<Vec<(Instant, connect::Wire)>>,
 }
@@ -67,11 +70,16 @@ pub struct Answered {
     pub body: Answer,
 }
 
+/// Comes when the grant of a request stands no more: what is not sent by then is not sent, and an answer is cut off.
+pub type Ended = BoxFuture<'static, ()>;
+
 /// Why there is no answer. Its text is for operators, and holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SendError {
     /// Nothing of the request was sent.
     NotSent(KindError),
+    /// The grant ended before anything was sent.
+    Ended(KindError),
     /// Some of it was, and no answer came in time.
     Late(KindError),
     /// Some of it was, and what came is no answer.
@@ -91,7 +99,7 @@ impl SendError {
     #[must_use]
     pub const fn why(&self) -> &KindError {
         match self {
-            Self::NotSent(why) | Self::Late(why) | Self::Broken(why) | Self::HungUp(why) => why,
+            Self::NotSent(why) | Self::Ended(why) | Self::Late(why) | Self::Broken(why) | Self::HungUp(why) => why,
         }
     }
 }
@@ -103,7 +111,7 @@ impl Proxy {
     /// A service, as it is registered. Nothing is connected to yet.
     #[must_use]
     pub fn new(settings: ProxySettings, secret: Zeroizing<Vec<u8>>, own: SocketAddr) -> Self {
-        let places = Arc::new(Semaphore::new(settings.requests_max as usize));
+        let places = places::Places::new(settings.requests_max);
         Self { settings, secret, own, places, tls: OnceCell::new(), idle: Mutex::default() }
     }
 
@@ -119,9 +127,9 @@ impl Proxy {
         secret.len() >= Self::SECRET_BYTES_MIN && secret.iter().all(u8::is_ascii_graphic)
     }
 
-    /// A place among those that it is asked by at once; whoever has it holds it until the answer has ended.
-    pub async fn place(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.places).acquire_owned().await.ok()
+    /// A place among those who ask it at once, as soon as there is one. One agent has half of them at most.
+    pub async fn place(&self, agent: &AgentId) -> Option<Place> {
+        self.places.take(agent).await
     }
 
     /// Whether a new connection can be made.

@@ -10,13 +10,12 @@ use http_body_util::Full;
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Request, Response};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::body::{Answer, Told, Within};
 use super::connect::Wire;
 use super::scan::Scan;
-use super::{Answered, Outgoing, Proxy, SendError};
+use super::{Answered, Ended, Outgoing, Place, Proxy, SendError};
 use crate::kind::KindError;
 
 /// The headers of an answer that are always passed on, each at most once.
@@ -34,7 +33,8 @@ const ALWAYS: [HeaderName; 8] = [
 type Sent = Response<Incoming>;
 
 impl Proxy {
-    /// Send the request of a recorded grant. `told` is told how the answer ends, unless there is none.
+    /// Send the request of a recorded grant. `ended` comes when that stands no more; `told` is told how the answer ends,
+    /// unless there is none.
     ///
     /// # Errors
     ///
@@ -43,18 +43,21 @@ impl Proxy {
         self: &Arc<Self>,
         _: &Recorded<Grant>,
         outgoing: Outgoing,
-        (place, told): (OwnedSemaphorePermit, Told),
+        (place, mut ended, told): (Place, Ended, Told),
     ) -> Result<Answered, SendError> {
         let until = Instant::now() + Duration::from_millis(self.settings.total_ms_max);
         let head = until.min(Instant::now() + Duration::from_millis(self.settings.head_ms_max));
         let request = self.request(outgoing).map_err(SendError::NotSent)?;
         let begun = AtomicBool::new(false);
-        let exchanged = tokio::time::timeout_at(head, Box::pin(self.exchange(request, &begun))).await;
-        let (wire, response) = exchanged.unwrap_or_else(|_| {
-            let why = KindError::unreachable("the answer did not begin in time");
-            Err(if begun.load(Ordering::Acquire) { SendError::Late(why) } else { SendError::NotSent(why) })
-        })?;
-        self.answered((wire, response), Within::of(self, until, place), told)
+        let exchanged = tokio::select! {
+            biased;
+            () = &mut ended => Err(is_over(&begun)),
+            exchanged = tokio::time::timeout_at(head, Box::pin(self.exchange(request, &begun))) => {
+                exchanged.unwrap_or_else(|_| Err(is_late(&begun)))
+            }
+        };
+        let (wire, response) = exchanged?;
+        self.answered((wire, response), Within { proxy: Arc::clone(self), until, place, ended }, told)
     }
 
     /// The request with the secret in it. A copy of that stays in memory until the request has been sent.
@@ -119,7 +122,7 @@ impl Proxy {
     fn answered(
         self: &Arc<Self>,
         (wire, response): (Wire, Sent),
-        within: impl FnOnce(Wire) -> Within,
+        within: Within,
         told: Told,
     ) -> Result<Answered, SendError> {
         let (parts, incoming) = response.into_parts();
@@ -136,7 +139,7 @@ impl Proxy {
             let why = KindError::not_now("the answer announces more bytes than it may have");
             return Err(SendError::Broken(why));
         }
-        let body = Answer::new(incoming, scan, within(wire), told);
+        let body = Answer::new((incoming, scan), (parts.status, secret_in_header), (wire, within), told);
         Ok(Answered { status: parts.status, headers, location, secret_in_header, body })
     }
 
@@ -158,11 +161,18 @@ impl Proxy {
     }
 }
 
-impl Within {
-    fn of(proxy: &Arc<Proxy>, until: Instant, place: OwnedSemaphorePermit) -> impl FnOnce(Wire) -> Self {
-        let proxy = Arc::clone(proxy);
-        move |wire| Self { proxy, wire, until, place }
+/// The grant stands no more. What was sent by then is not taken back.
+fn is_over(begun: &AtomicBool) -> SendError {
+    if begun.load(Ordering::Acquire) {
+        SendError::Broken(KindError::not_now("its grant ended before an answer began"))
+    } else {
+        SendError::Ended(KindError::not_now("its grant ended before anything was sent"))
     }
+}
+
+fn is_late(begun: &AtomicBool) -> SendError {
+    let why = KindError::unreachable("the answer did not begin in time");
+    if begun.load(Ordering::Acquire) { SendError::Late(why) } else { SendError::NotSent(why) }
 }
 
 /// Whether `Connection` names this header as one of this hop only (RFC 9110, section 7.6.1).

@@ -101,11 +101,62 @@ impl ProxyRoute {
 enum Part {
     /// Itself.
     Literal(Box<str>),
-    /// Any one segment, called so.
-    Named(Box<str>),
+    /// Any one segment of this kind, called so.
+    Named(Box<str>, Segments),
 }
 
-/// A path in which `{name}` stands for one segment: `/v2/invoices/{id}`.
+/// Which segments a name stands for. Of two rows that fit a path, the one whose kind comes first here counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Segments {
+    /// A number without leading zeros.
+    Digits,
+    /// A UUID as RFC 9562 prints it: in lower case, with hyphens.
+    Uuid,
+    /// Lower-case letters and digits, and single hyphens between them.
+    Slug,
+    /// Any.
+    Any,
+}
+
+impl Segments {
+    const ALL: [Self; 4] = [Self::Digits, Self::Uuid, Self::Slug, Self::Any];
+
+    /// As it stands behind the name.
+    const fn suffix(self) -> &'static str {
+        match self {
+            Self::Digits => ":digits",
+            Self::Uuid => ":uuid",
+            Self::Slug => ":slug",
+            Self::Any => "",
+        }
+    }
+
+    fn has(self, segment: &str) -> bool {
+        let small = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+        match self {
+            Self::Digits => segment.bytes().all(|b| b.is_ascii_digit()) && (segment == "0" || !segment.starts_with('0')),
+            Self::Uuid => {
+                let hexadecimal = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+                let parts = segment.split('-').map(|part| part.bytes().all(hexadecimal).then_some(part.len()));
+                parts.eq([8, 4, 4, 4, 12].map(Some))
+            }
+            Self::Slug => segment.split('-').all(|part| !part.is_empty() && part.bytes().all(small)),
+            Self::Any => true,
+        }
+    }
+}
+
+impl Part {
+    /// None comes first: what stands there as it is.
+    fn rank(&self) -> (Option<Segments>, &str) {
+        match self {
+            Self::Literal(literal) => (None, literal),
+            Self::Named(_, kind) => (Some(*kind), ""),
+        }
+    }
+}
+
+/// A path in which `{name}` stands for one segment: `/v2/invoices/{id}`, `/v2/invoices/{id:digits}`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PathTemplate(Vec<Part>);
 
@@ -117,15 +168,19 @@ pub struct ResourceTemplate {
 }
 
 const PATH: &str = "path template";
-const PATH_HELP: &str = "segments as paths have them, or `{name}` for one whole segment: `/v2/invoices/{id}`";
+const PATH_HELP: &str = "segments as paths have them, or `{name}` for one whole segment, also `{name:digits}`, \
+                         `{name:uuid}` or `{name:slug}`: `/v2/invoices/{id:digits}`";
 const RESOURCE: &str = "resource template";
 const RESOURCE_HELP: &str = "a resource with `{name}` where the path has it: `invoice/{id}`";
 
 fn part(text: &str) -> Result<Part, &'static str> {
     let Some(rest) = text.strip_prefix('{') else { return Ok(Part::Literal(text.into())) };
-    let name = rest.strip_suffix('}').ok_or("`{name}` stands for a whole segment")?;
+    let inner = rest.strip_suffix('}').ok_or("`{name}` stands for a whole segment")?;
+    let (name, suffix) = inner.split_at(inner.find(':').unwrap_or(inner.len()));
+    let kind = Segments::ALL.into_iter().find(|kind| kind.suffix() == suffix);
+    let kind = kind.ok_or("what a name stands for is `digits`, `uuid` or `slug`, or is not said")?;
     let good = (1..=32).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-    if good { Ok(Part::Named(name.into())) } else { Err("a name has 1 to 32 lower-case letters and `_`") }
+    if good { Ok(Part::Named(name.into(), kind)) } else { Err("a name has 1 to 32 lower-case letters and `_`") }
 }
 
 impl PathTemplate {
@@ -139,15 +194,21 @@ impl PathTemplate {
         for (part, segment) in self.0.iter().zip(segments) {
             match part {
                 Part::Literal(literal) if **literal == *segment => {}
-                Part::Literal(_) => return None,
-                Part::Named(name) => captured.push((&**name, segment)),
+                Part::Named(name, kind) if kind.has(segment) => captured.push((&**name, segment)),
+                Part::Literal(_) | Part::Named(..) => return None,
             }
         }
         Some(captured)
     }
 
+    /// What it is for, segment by segment. Of two templates that fit a path, the lesser one counts; two that are equal
+    /// fit the same paths.
+    pub(super) fn rank(&self) -> Vec<(Option<Segments>, &str)> {
+        self.0.iter().map(Part::rank).collect()
+    }
+
     fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().filter_map(|part| if let Part::Named(name) = part { Some(&**name) } else { None })
+        self.0.iter().filter_map(|part| if let Part::Named(name, _) = part { Some(&**name) } else { None })
     }
 }
 
@@ -160,7 +221,7 @@ impl FromStr for PathTemplate {
         let parts = rest.split('/').map(part).collect::<Result<Vec<_>, _>>().map_err(fail)?;
         let harmless = |part: &Part| match part {
             Part::Literal(text) => !matches!(&**text, "" | "." | "..") && text.bytes().all(is_allowed),
-            Part::Named(_) => true,
+            Part::Named(..) => true,
         };
         if text.len() > ProxyPath::BYTES_MAX || parts.len() > ProxyPath::SEGMENTS_MAX || !parts.iter().all(harmless) {
             return Err(fail("no path is ever so"));
@@ -183,7 +244,7 @@ impl ResourceTemplate {
 
     /// The names that the path does not have, if there are any.
     pub fn unknown<'a>(&'a self, path: &'a PathTemplate) -> impl Iterator<Item = &'a str> {
-        let named = |part: &'a Part| if let Part::Named(name) = part { Some(&**name) } else { None };
+        let named = |part: &'a Part| if let Part::Named(name, _) = part { Some(&**name) } else { None };
         self.parts.iter().filter_map(named).filter(|name| path.names().all(|known| known != *name))
     }
 
@@ -193,7 +254,7 @@ impl ResourceTemplate {
             text.push('/');
             text.push_str(match part {
                 Part::Literal(literal) => literal,
-                Part::Named(name) => captured.iter().find(|(known, _)| *known == &**name).map_or("", |(_, is)| is),
+                Part::Named(name, _) => captured.iter().find(|(known, _)| *known == &**name).map_or("", |(_, is)| is),
             });
         }
         text.parse()
@@ -208,11 +269,15 @@ impl FromStr for ResourceTemplate {
         let (resource_type, rest) = text.split_once('/').ok_or_else(|| fail("it has no `/`"))?;
         let resource_type = resource_type.parse().map_err(|_| fail("it does not begin with a type"))?;
         let parts = rest.split('/').map(part).collect::<Result<Vec<_>, _>>().map_err(fail)?;
+        let typed = |part: &Part| matches!(part, Part::Named(_, kind) if *kind != Segments::Any);
+        if parts.iter().any(typed) {
+            return Err(fail("what a name stands for is said in the path"));
+        }
         let template = Self { resource_type, parts };
         let names: Vec<_> = template
             .parts
             .iter()
-            .filter_map(|part| if let Part::Named(name) = part { Some((&**name, "x")) } else { None })
+            .filter_map(|part| if let Part::Named(name, _) = part { Some((&**name, "x")) } else { None })
             .collect();
         template.filled(&names).map_err(|_| fail("no resource is ever so"))?;
         Ok(template)
@@ -222,7 +287,7 @@ impl FromStr for ResourceTemplate {
 fn write_part(part: &Part, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match part {
         Part::Literal(literal) => write!(f, "/{literal}"),
-        Part::Named(name) => write!(f, "/{{{name}}}"),
+        Part::Named(name, kind) => write!(f, "/{{{name}{}}}", kind.suffix()),
     }
 }
 
@@ -273,8 +338,29 @@ mod tests {
     }
 
     #[test]
+    fn a_name_stands_for_what_it_says() {
+        for (kind, good, bad) in [
+            ("digits", &["0", "42"][..], &["042", "+42", "42.", "x", "4-2", "٤٢"][..]),
+            (
+                "uuid",
+                &["0190d3a8-5b7c-7e3f-8a21-0123456789ab"],
+                &["0190D3A8-5b7c-7e3f-8a21-0123456789ab", "0190d3a85b7c7e3f8a210123456789ab", "-", "a-b-c-d-e"],
+            ),
+            ("slug", &["alice", "a-b2", "7"], &["Alice", "-a", "a-", "a--b", "a.b", "a_b"]),
+        ] {
+            let row = route(&format!("/{{id:{kind}}}"), "invoice/{id}");
+            let fits = |segment: &str| match format!("/{segment}").parse() {
+                Ok(path) => row.resource(ProxyMethod::Get, &path).is_some(),
+                Err(_) => false,
+            };
+            assert!(good.iter().all(|segment| fits(segment)), "{kind}");
+            assert_eq!(bad.iter().find(|segment| fits(segment)), None, "{kind}");
+        }
+    }
+
+    #[test]
     fn templates_are_shown_as_they_came_and_bad_ones_are_refused() {
-        for text in ["/v2/invoices/{id}", "/{a}/{b_c}", "/x"] {
+        for text in ["/v2/invoices/{id}", "/{a}/{b_c}", "/x", "/{a:digits}/{b:uuid}/{c:slug}"] {
             assert_eq!(text.parse::<PathTemplate>().unwrap().to_string(), text);
         }
         for (text, problem) in [
@@ -290,6 +376,9 @@ mod tests {
             ("/{}", "a name has 1 to 32 lower-case letters and `_`"),
             ("/{Id}", "a name has 1 to 32 lower-case letters and `_`"),
             ("/{id}/{id}", "a name stands twice"),
+            ("/{id:digits}/{id}", "a name stands twice"),
+            ("/{id:number}", "what a name stands for is `digits`, `uuid` or `slug`, or is not said"),
+            ("/{id:}", "what a name stands for is `digits`, `uuid` or `slug`, or is not said"),
         ] {
             let error = text.parse::<PathTemplate>().unwrap_err();
             assert!(error.to_string().ends_with(problem), "{error}");
@@ -303,6 +392,7 @@ mod tests {
             ("invoice/", "no resource is ever so"),
             ("invoice/{id", "`{name}` stands for a whole segment"),
             ("invoice/..", "no resource is ever so"),
+            ("invoice/{id:digits}", "what a name stands for is said in the path"),
         ] {
             let error = text.parse::<ResourceTemplate>().unwrap_err();
             assert!(error.to_string().ends_with(problem), "{error}");

@@ -19,7 +19,7 @@ pub struct ProxySettings {
     pub secret_header: FieldName,
     /// What stands before the secret there: `Bearer `.
     pub secret_prefix: String,
-    /// What is called. The first row that fits counts.
+    /// What is called. Of rows that fit, the one counts that says more of the path, whatever their order.
     pub routes: Vec<ProxyRoute>,
     /// The headers of a request that go on, beside the body's media type.
     pub request_headers: BTreeSet<FieldName>,
@@ -80,12 +80,10 @@ impl ProxySettings {
     ///
     /// A path of a row whose parts can name no resource.
     pub fn matched(&self, method: ProxyMethod, path: &ProxyPath) -> Result<Option<Matched<'_>>, ParseError> {
-        for route in &self.routes {
-            if let Some(resource) = route.resource(method, path) {
-                return Ok(Some(Matched { route, action: &route.action, resource: resource? }));
-            }
-        }
-        Ok(None)
+        let fits = |route: &ProxyRoute| route.resource(method, path).is_some();
+        let found = self.routes.iter().filter(|route| fits(route)).min_by_key(|route| route.path.rank());
+        let found = found.and_then(|route| Some((route, route.resource(method, path)?)));
+        found.map(|(route, resource)| Ok(Matched { route, action: &route.action, resource: resource? })).transpose()
     }
 
     /// What is wrong with it, if anything is.
@@ -114,8 +112,21 @@ impl ProxySettings {
         }
         self.check_headers()?;
         self.routes.iter().try_for_each(check_route)?;
+        self.check_distinct()?;
         let bytes: usize = self.routes.iter().map(bytes).sum();
         within("routes", bytes as u64, Self::ROUTES_BYTES_MAX as u64).map_err(|problem| format!("{problem} bytes"))
+    }
+
+    /// No two rows are for the same: only one of them would ever count.
+    fn check_distinct(&self) -> Result<(), String> {
+        for (at, route) in self.routes.iter().enumerate() {
+            let same = |other: &&ProxyRoute| other.method == route.method && other.path.rank() == route.path.rank();
+            if let Some(before) = self.routes[..at].iter().find(same) {
+                let (method, path) = (route.method, &route.path);
+                return Err(format!("`{method} {path}` is for the same as `{method} {}`", before.path));
+            }
+        }
+        Ok(())
     }
 
     fn check_headers(&self) -> Result<(), String> {
@@ -152,7 +163,7 @@ fn check_route(route: &ProxyRoute) -> Result<(), String> {
     }
     if route.query.len() > ProxySettings::NAMES_MAX || !route.query.iter().all(|name| super::ProxyQuery::is_name(name))
     {
-        return Err(format!("the query of `{row}` has 32 names at most, of letters, digits and `-_.[]`"));
+        return Err(format!("the query of `{row}` has {} names at most, of letters, digits and `-_.[]`", ProxySettings::NAMES_MAX));
     }
     let bodiless = matches!(route.method, ProxyMethod::Get | ProxyMethod::Head);
     match &route.body {

@@ -34,7 +34,7 @@ fn settings() -> ProxySettings {
 }
 
 #[test]
-fn the_first_row_that_fits_counts_and_nothing_else_is_called() {
+fn the_row_that_says_more_counts_whatever_the_order_and_nothing_else_is_called() {
     let settings = settings();
     let resource = |method, path: &str| {
         let matched = settings.matched(method, &path.parse().unwrap()).unwrap();
@@ -46,6 +46,43 @@ fn the_first_row_that_fits_counts_and_nothing_else_is_called() {
     assert_eq!(resource(ProxyMethod::Get, "/v2/invoices"), None);
     assert_eq!(resource(ProxyMethod::Get, "/V2/invoices/42"), None);
     assert!(settings.matched(ProxyMethod::Get, &"/v2/invoices/a$b".parse().unwrap()).is_err());
+    let rows = [
+        ("/v2/invoices/{id}", "invoice/any/{id}"),
+        ("/v2/invoices/{id:slug}", "invoice/slug/{id}"),
+        ("/v2/invoices/{id:digits}", "invoice/digits/{id}"),
+        ("/v2/invoices/export", "invoice/all"),
+        ("/v2/{kind}/export", "invoice/kind/{kind}"),
+    ];
+    for turned in [false, true] {
+        let mut settings = self::settings();
+        settings.routes = rows.map(|(path, resource)| route(ProxyMethod::Get, path, resource)).to_vec();
+        if turned {
+            settings.routes.reverse();
+        }
+        assert_eq!(settings.check(), Ok(()));
+        for (path, resource) in [
+            ("/v2/invoices/export", "invoice/all"),
+            ("/v2/invoices/42", "invoice/digits/42"),
+            ("/v2/invoices/042", "invoice/slug/042"),
+            ("/v2/invoices/A", "invoice/any/A"),
+            ("/v2/contacts/export", "invoice/kind/contacts"),
+        ] {
+            let matched = settings.matched(ProxyMethod::Get, &path.parse().unwrap()).unwrap().unwrap();
+            assert_eq!(matched.resource.to_string(), resource, "{path}");
+        }
+    }
+}
+
+#[test]
+fn a_row_that_no_path_would_ever_come_to_is_refused() {
+    for (other, refused) in [("/v2/invoices/{number}", true), ("/v2/invoices/{number:digits}", false)] {
+        let mut settings = settings();
+        settings.routes.push(route(ProxyMethod::Get, other, "invoice/all"));
+        let problem = format!("`GET {other}` is for the same as `GET /v2/invoices/{{id}}`");
+        assert_eq!(settings.check(), if refused { Err(problem) } else { Ok(()) });
+        settings.routes.last_mut().unwrap().method = ProxyMethod::Delete;
+        assert_eq!(settings.check(), Ok(()));
+    }
 }
 
 #[test]

@@ -37,6 +37,9 @@ pub(super) fn failed(decided: DecisionAnswer, error: &SendError) -> Failure {
             Failure::of(ProblemCode::TargetUnavailable, "the target could not be reached, and nothing was sent")
                 .with_help("ask again later")
         }
+        SendError::Ended(_) => {
+            Failure::of(ProblemCode::GrantInactive, "what allowed this ended before anything was sent")
+        }
         SendError::Late(_) => {
             Failure::of(ProblemCode::UpstreamTimeout, "the request was sent, and no answer began in time")
                 .with_help(unknown)

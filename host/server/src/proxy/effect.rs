@@ -3,13 +3,12 @@
 //! That it was used stands in the batch of the decision. An entry of a use without one of its effect means that nobody
 //! knows either: the server ended between the two.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use attorn_broker::proxy::{Cut, End, SendError, Told};
 use attorn_core::{DecisionId, Grant, GrantId, TargetId};
 use attorn_store::{Batch, Key, Recorded, Require};
-use axum::http::StatusCode;
 use serde_json::json;
 use tokio::runtime::Handle;
 
@@ -24,8 +23,6 @@ pub(super) struct Effects {
     app: Arc<App>,
     about: Arc<About>,
     counted: Arc<ProxyMetrics>,
-    /// How the answer began.
-    began: Arc<Mutex<Began>>,
 }
 
 struct About {
@@ -34,12 +31,6 @@ struct About {
     decision: DecisionId,
     resource_server: String,
     request_bytes: usize,
-}
-
-#[derive(Default, Clone, Copy)]
-struct Began {
-    status: Option<u16>,
-    secret_in_header: bool,
 }
 
 impl Effects {
@@ -57,14 +48,17 @@ impl Effects {
             resource_server: grant.resource_server.to_string(),
             request_bytes,
         };
-        Self { app: Arc::clone(app), about: Arc::new(about), counted, began: Arc::default() }
+        Self { app: Arc::clone(app), about: Arc::new(about), counted }
     }
 
-    /// The answer began so, and so long after its request was begun to be sent.
-    pub(super) fn began(&self, status: StatusCode, secret_in_header: bool, took: Duration) {
+    /// Which target was asked.
+    pub(super) fn target(&self) -> &TargetId {
+        &self.about.target
+    }
+
+    /// The answer began so long after its request was begun to be sent.
+    pub(super) fn began(&self, took: Duration) {
         self.counted.answered_after(took);
-        let mut began = self.began.lock().unwrap_or_else(PoisonError::into_inner);
-        *began = Began { status: Some(status.as_u16()), secret_in_header };
     }
 
     /// What is told of the end of the answer. It is recorded by a task of its own: nobody waits for that.
@@ -81,7 +75,7 @@ impl Effects {
     /// There was no answer.
     pub(super) async fn failed(&self, error: &SendError) {
         let (effect, outcome) = match error {
-            SendError::NotSent(_) => ("not_sent", ProxyOutcome::NotSent),
+            SendError::NotSent(_) | SendError::Ended(_) => ("not_sent", ProxyOutcome::NotSent),
             SendError::Late(_) | SendError::Broken(_) | SendError::HungUp(_) => ("unknown", ProxyOutcome::Unknown),
         };
         self.counted.came(outcome);
@@ -100,13 +94,12 @@ impl Effects {
 
     async fn commit(&self, effect: &'static str, end: Option<End>, why: Option<String>) -> Result<(), Failure> {
         let (app, about) = (&self.app, &self.about);
-        let began = *self.began.lock().unwrap_or_else(PoisonError::into_inner);
         let mut batch = Batch::new(app.clock.now());
         let members = json!({ "grant": about.grant.to_string(), "decision_id": about.decision.to_string(),
             "target": about.target.as_str(), "resource_server": about.resource_server, "use_number": 1,
-            "effect": effect, "status": began.status, "request_bytes": about.request_bytes,
+            "effect": effect, "status": end.map(|end| end.status.as_u16()), "request_bytes": about.request_bytes,
             "response_bytes": end.map(|end| end.bytes), "cut": end.and_then(|end| end.cut).map(Cut::as_str),
-            "secret_in_header": began.secret_in_header, "note": why });
+            "secret_in_header": end.is_some_and(|end| end.secret_in_header), "note": why });
         batch.entries.push(entry::body(batch.now, "grant_effect", members)?);
         let key = Key::grant_effect(&about.grant, 1);
         batch.require.push((key.clone(), Require::Absent));

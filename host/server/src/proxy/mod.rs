@@ -9,17 +9,19 @@ mod effect;
 #[cfg(test)]
 mod fixtures;
 mod parse;
+mod stands;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use attorn_api::ProblemCode;
 use attorn_api::decisions::DecisionKind;
-use attorn_broker::proxy::{Answered, Proxy, SendError};
-use attorn_core::{Grant, TargetId, TargetState};
+use attorn_broker::KindError;
+use attorn_broker::proxy::{Answered, Outgoing, Place, Proxy, SendError};
+use attorn_core::{AgentId, Grant, TargetId, TargetState};
 use attorn_store::records::TargetRecord;
 use attorn_store::{Key, Recorded, Versioned};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
 use crate::app::App;
 use crate::decisions;
@@ -27,7 +29,7 @@ use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
 use crate::leases::place::unavailable;
 use crate::metrics::ProxyOutcome;
-use crate::targets::live::{Asking, Live};
+use crate::targets::live::Live;
 use effect::Effects;
 use parse::Onward;
 
@@ -43,25 +45,27 @@ pub(crate) async fn call(app: Arc<App>, mut call: Call) -> Result<Reply, Failure
     let refused = |_: &Failure| counted.came(ProxyOutcome::Refused);
     let proxy = live.proxy(&app, &target).inspect_err(refused)?;
     let onward = parse::onward(&call, &target, proxy.settings()).inspect_err(refused)?;
-    let place = place(&live, &proxy, &onward).await;
+    let agent = call.agent()?.agent.value.agent().id.clone();
+    let place = place(&live, &proxy, (&agent, &onward)).await;
     let place = place.inspect_err(|_| counted.came(ProxyOutcome::Unavailable))?;
     let Onward { wanted, outgoing } = onward;
     let (decided, grant) = decisions::made_onward(&app, &call, wanted).await.inspect_err(refused)?;
-    let (Some(grant), Some(outgoing), Some((place, asking))) = (grant, outgoing, place) else {
+    let (Some(grant), Some(outgoing), Some(place)) = (grant, outgoing, place) else {
         let challenged = decided.decision == DecisionKind::Challenge;
         counted.came(if challenged { ProxyOutcome::Challenged } else { ProxyOutcome::Denied });
         return Err(answer::refused(decided));
     };
     debug_assert_eq!(decided.decision, DecisionKind::Allow, "only an allow yields a grant");
     let effects = Effects::of(&app, (&target.value.id, counted), &grant, outgoing.body.len());
-    let sent = send(&proxy, &grant, outgoing, (place, &effects, &mut call.hung_up)).await;
-    match &sent {
-        Ok(_) => live.came(&app, None),
-        Err(SendError::NotSent(why) | SendError::Late(why)) => live.came(&app, Some(why)),
-        // What one request makes of the service says nothing of others.
-        Err(SendError::Broken(_) | SendError::HungUp(_)) => {}
-    }
-    drop(asking);
+    // Only whoever may ask tries whether a target answers again.
+    let sent = match live.asking() {
+        Ok(_asking) => {
+            let sent = send((&app, &proxy, &effects), &grant, outgoing, (place, &mut call.hung_up)).await;
+            heard(&app, &live, &agent, &sent);
+            sent
+        }
+        Err(_) => Err(SendError::NotSent(KindError::not_now("the target did not answer lately"))),
+    };
     match sent {
         Ok(answered) => answer::passed_on(&app, (&target.value, proxy.settings()), &decided, answered),
         Err(error) => {
@@ -72,17 +76,29 @@ pub(crate) async fn call(app: Arc<App>, mut call: Call) -> Result<Reply, Failure
     }
 }
 
+/// What came of a request says whether the target answers.
+fn heard(app: &App, live: &Live, agent: &AgentId, sent: &Result<Answered, SendError>) {
+    match sent {
+        Ok(_) => live.came(app, None),
+        Err(SendError::NotSent(why)) => live.came(app, Some(why)),
+        Err(SendError::Late(why)) => live.came_late(app, agent, why),
+        // What one request makes of the service says nothing of others.
+        Err(SendError::Ended(_) | SendError::Broken(_) | SendError::HungUp(_)) => {}
+    }
+}
+
 /// Send it, unless whoever asked hangs up before the answer begins.
 async fn send(
-    proxy: &Arc<Proxy>,
+    (app, proxy, effects): (&Arc<App>, &Arc<Proxy>, &Effects),
     grant: &Recorded<Grant>,
-    outgoing: attorn_broker::proxy::Outgoing,
-    (place, effects, hung_up): (OwnedSemaphorePermit, &Effects, &mut oneshot::Receiver<()>),
+    outgoing: Outgoing,
+    (place, hung_up): (Place, &mut oneshot::Receiver<()>),
 ) -> Result<Answered, SendError> {
+    let ended = stands::ended(app, effects.target(), grant);
     let (told, since) = (effects.told(), Instant::now());
     tokio::select! {
-        answered = proxy.send(grant, outgoing, (place, told)) => {
-            answered.inspect(|answered| effects.began(answered.status, answered.secret_in_header, since.elapsed()))
+        answered = proxy.send(grant, outgoing, (place, ended, told)) => {
+            answered.inspect(|_| effects.began(since.elapsed()))
         }
         _ = hung_up => Err(SendError::hung_up()),
     }
@@ -100,11 +116,12 @@ async fn target(app: &App, id: &TargetId) -> Result<Versioned<TargetRecord>, Fai
     Err(Failure::of(ProblemCode::NoTarget, detail))
 }
 
-/// A place among those who ask it at once, and leave to ask.
-type Place = (OwnedSemaphorePermit, Option<Asking>);
-
-/// The same, before anything is decided; none for what goes nowhere.
-async fn place(live: &Arc<Live>, proxy: &Proxy, onward: &Onward) -> Result<Option<Place>, Failure> {
+/// A place among those who ask it at once, before anything is decided; none for what goes nowhere.
+async fn place(
+    live: &Live,
+    proxy: &Proxy,
+    (agent, onward): (&AgentId, &Onward),
+) -> Result<Option<Place>, Failure> {
     if onward.outgoing.is_none() {
         return Ok(None);
     }
@@ -112,8 +129,7 @@ async fn place(live: &Arc<Live>, proxy: &Proxy, onward: &Onward) -> Result<Optio
     if live.breaks() {
         return Err(unavailable("the target did not answer lately; nothing was decided"));
     }
-    let place = tokio::time::timeout(WAIT, proxy.place()).await.ok().flatten();
+    let place = tokio::time::timeout(WAIT, proxy.place(agent)).await.ok().flatten();
     let busy = || unavailable("the target is asked by as many as it may be at once; nothing was decided");
-    let place = place.ok_or_else(busy)?;
-    Ok(Some((place, live.asking()?)))
+    place.ok_or_else(busy).map(Some)
 }

@@ -11,7 +11,7 @@ use attorn_broker::backoff::Backoff;
 use attorn_broker::breaker::{Breaker, Leave};
 use attorn_broker::postgresql::Postgresql;
 use attorn_broker::proxy::Proxy;
-use attorn_core::{PostgresqlSettings, TargetId, TargetKind};
+use attorn_core::{AgentId, PostgresqlSettings, TargetId, TargetKind};
 use attorn_store::Versioned;
 use attorn_store::records::TargetRecord;
 use tokio::sync::{Notify, Semaphore};
@@ -53,6 +53,8 @@ pub(crate) struct Live {
     began: Instant,
     /// Of making and renewing.
     breaker: Mutex<Breaker>,
+    /// Whose request was answered too late, of those since it last answered in time.
+    late_for: Mutex<Option<AgentId>>,
     /// Of ending, so that nothing that agents ask for keeps anything from being ended.
     endings: Mutex<Breaker>,
     first_check: Mutex<FirstCheck>,
@@ -128,6 +130,7 @@ impl Live {
         Self {
             began: Instant::now(),
             breaker: Mutex::default(),
+            late_for: Mutex::default(),
             endings: Mutex::default(),
             first_check: Mutex::default(),
             issues: Arc::new(Semaphore::new(ISSUES_AT_ONCE)),
@@ -187,7 +190,19 @@ impl Live {
 
     /// What came of asking it. What is one credential's fault is not the target's: it answered.
     pub(crate) fn came(&self, app: &App, error: Option<&KindError>) {
+        if error.is_none() {
+            *lock(&self.late_for) = None;
+        }
         self.heard(app, &self.breaker, error);
+    }
+
+    /// It did not answer this agent in time. What one agent asks may be slow in itself, so that counts once until another
+    /// had to wait, too.
+    pub(crate) fn came_late(&self, app: &App, agent: &AgentId, error: &KindError) {
+        let before = lock(&self.late_for).replace(agent.clone());
+        if before.as_ref() != Some(agent) {
+            self.heard(app, &self.breaker, Some(error));
+        }
     }
 
     fn heard(&self, app: &App, breaker: &Mutex<Breaker>, error: Option<&KindError>) {
