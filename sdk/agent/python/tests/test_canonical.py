@@ -73,6 +73,13 @@ def test_a_request_stays_as_it_was_made() -> None:
     assert b"mallory" not in request.body
 
 
+def test_what_is_no_object_is_not_taken_for_none_and_arguments_are_not_shown() -> None:
+    empty: Any = []
+    with pytest.raises(JsonError, match="it is no JSON object"):
+        Request("a.b", "c/d", "e", arguments=empty)
+    assert "secret" not in repr(Request("a.b", "c/d", "e", arguments={"a": "secret"}, claims={"b": "secret"}))
+
+
 def test_no_arguments_are_the_empty_object() -> None:
     # echo -n '{}' | sha256sum
     digest = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"

@@ -275,6 +275,7 @@ def test_what_is_sent_is_signed_as_it_is_sent(connect: Any) -> None:
         proof = seen.proof()
         assert (proof["htm"], proof["htu"]) == ("POST", f"{server.url}/v1/decisions")
         assert "idempotency-key" not in seen.headers
+        assert seen.headers["accept-encoding"] == "identity"
 
 
 def test_each_kind_becomes_its_own_and_shows_no_secret(connect: Any) -> None:

@@ -234,6 +234,7 @@ test("what is sent is signed as it is sent", async () => {
     const proof = proofOf(seen);
     assert.deepEqual([proof["htm"], proof["htu"]], ["POST", `${server.url}/v1/decisions`]);
     assert.equal(seen?.headers["idempotency-key"], undefined);
+    assert.equal(seen?.headers["accept-encoding"], "identity");
   });
 });
 

@@ -30,10 +30,10 @@ class Request:
     action: str
     resource: str
     purpose: str
-    arguments: Mapping[str, object] | None = None
+    arguments: Mapping[str, object] | None = field(default=None, repr=False)
     delegation: str | None = None
     session: str | None = None
-    claims: Mapping[str, object] | None = None
+    claims: Mapping[str, object] | None = field(default=None, repr=False)
     credential: Literal["token", "postgresql"] = "token"
     idempotency_key: str | None = None
     arguments_digest: str = field(init=False)
@@ -47,7 +47,7 @@ class Request:
             visible = key.isascii() and key.isprintable() and " " not in key
             if not visible or not 1 <= len(key) <= _IDEMPOTENCY_KEY_BYTES_MAX:
                 raise UnsendableError("idempotency key", key)
-        arguments = canonical_object("arguments", self.arguments or {})
+        arguments = canonical_object("arguments", {} if self.arguments is None else self.arguments)
         wire: dict[str, object] = {"action": self.action, "resource": self.resource, "purpose": self.purpose}
         for name, value in (("session", self.session), ("delegation", self.delegation)):
             if value is not None:
