@@ -198,12 +198,7 @@ impl Server {
         let directory = config.data_dir.join(CACHE_DIRECTORY);
         let cache = Cache::open(directory, keys::cache_key(&root, &store).await?, CACHE_BYTES_MAX);
         let cache = cache.map_err(|error| ServeError::Start(error.to_string()))?;
-        let worker = compile_worker.map(|worker| Worker { limits: config.compile, ..worker });
-        let compiler = Compiler { worker, cache: Some(cache) };
-        let queue_jobs_max = config.evaluation_queue_max;
-        let engine = EngineConfig::for_host().map(|host| EngineConfig { queue_jobs_max, ..host });
-        let engine = engine.and_then(|config| Engine::with_compiler(config, compiler));
-        let engine = Arc::new(engine.map_err(|error| ServeError::Start(error.to_string()))?);
+        let engine = engine(&config, compile_worker, cache)?;
         let names = keys::names_key(&root, &store).await?;
         let Began { clock, started_at, eras, set_back } = Began::of(&store, accept_clock, wall).await?;
         let user_keys = Arc::new(user_keys(&config, Arc::clone(&root))?);
@@ -259,33 +254,48 @@ impl Server {
         let listening = TcpListener::bind(address).await.and_then(|listener| Ok((listener.local_addr()?, listener)));
         let (local_addr, listener) = listening.map_err(|source| ServeError::Listen { address, source })?;
         app.published.begin(&app).await?;
-        let mut batch = Batch::new(app.clock.now());
-        batch.entries.extend(rotate::kept(&app.store, batch.now)?);
-        let members = json!({ "version": env!("CARGO_PKG_VERSION"), "clock_accepted_by_hand": accept_clock,
-            "set_back_from_ms": set_back.as_ref().map(|set_back| set_back.from.0) });
-        batch.entries.push(entry::body(batch.now, STARTED, members)?);
-        batch.put_record(&app.clock.mark());
-        for remade in app.store.remade()? {
-            batch.entries.push(data::remade(batch.now, &remade)?);
-        }
-        if let Some(gone) = app.published.gone() {
-            tracing::error!(%gone, "what was published of the audit log is gone");
-            batch.entries.push(entry::body(batch.now, "published_gone", gone.members())?);
-        }
-        let sets_back = set_back.is_some();
-        if let Some(SetBack { record, require, .. }) = set_back {
-            batch.require.push((record.key(), require));
-            batch.put_record(&record);
-        }
-        let committed = app.store.commit(batch).await.map_err(Failure::from)?;
-        app.store.remade_is_said()?;
-        if sets_back {
-            app.clock.end_before(committed.version);
-        }
+        say_started(&app, accept_clock, set_back).await?;
         app.published.advance(&app).await?;
         high_water::begin(&app).await;
         Ok(Self { app, listener, certificate, local_addr })
     }
+}
+
+/// The first entry of this run, with all that the start has found.
+async fn say_started(app: &App, accept_clock: bool, set_back: Option<SetBack>) -> Result<(), ServeError> {
+    let mut batch = Batch::new(app.clock.now());
+    batch.entries.extend(rotate::kept(&app.store, batch.now)?);
+    let members = json!({ "version": env!("CARGO_PKG_VERSION"), "clock_accepted_by_hand": accept_clock,
+        "set_back_from_ms": set_back.as_ref().map(|set_back| set_back.from.0) });
+    batch.entries.push(entry::body(batch.now, STARTED, members)?);
+    batch.put_record(&app.clock.mark());
+    for remade in app.store.remade()? {
+        batch.entries.push(data::remade(batch.now, &remade)?);
+    }
+    if let Some(gone) = app.published.gone() {
+        tracing::error!(%gone, "what was published of the audit log is gone");
+        batch.entries.push(entry::body(batch.now, "published_gone", gone.members())?);
+    }
+    let sets_back = set_back.is_some();
+    if let Some(SetBack { record, require, .. }) = set_back {
+        batch.require.push((record.key(), require));
+        batch.put_record(&record);
+    }
+    let committed = app.store.commit(batch).await.map_err(Failure::from)?;
+    app.store.remade_is_said()?;
+    if sets_back {
+        app.clock.end_before(committed.version);
+    }
+    Ok(())
+}
+
+fn engine(config: &Config, worker: Option<Worker>, cache: Cache) -> Result<Arc<Engine>, ServeError> {
+    let worker = worker.map(|worker| Worker { limits: config.compile, ..worker });
+    let compiler = Compiler { worker, cache: Some(cache) };
+    let queue_jobs_max = config.evaluation_queue_max;
+    let config = EngineConfig::for_host().map(|host| EngineConfig { queue_jobs_max, ..host });
+    let engine = config.and_then(|config| Engine::with_compiler(config, compiler));
+    Ok(Arc::new(engine.map_err(|error| ServeError::Start(error.to_string()))?))
 }
 
 fn user_keys(config: &Config, root: Arc<RootKey>) -> Result<UserKeys, ServeError> {

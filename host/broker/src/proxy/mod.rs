@@ -17,10 +17,10 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use attorn_core::{AgentId, FieldName, ProxyMethod, ProxySettings};
+use futures_util::future::BoxFuture;
 use hyper::body::Bytes;
 use hyper::header::HeaderValue;
 use hyper::{HeaderMap, StatusCode};
-use futures_util::future::BoxFuture;
 use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 use zeroize::Zeroizing;

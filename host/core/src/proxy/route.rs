@@ -134,7 +134,9 @@ impl Segments {
     fn has(self, segment: &str) -> bool {
         let small = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
         match self {
-            Self::Digits => segment.bytes().all(|b| b.is_ascii_digit()) && (segment == "0" || !segment.starts_with('0')),
+            Self::Digits => {
+                segment.bytes().all(|b| b.is_ascii_digit()) && (segment == "0" || !segment.starts_with('0'))
+            }
             Self::Uuid => {
                 let hexadecimal = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
                 let parts = segment.split('-').map(|part| part.bytes().all(hexadecimal).then_some(part.len()));

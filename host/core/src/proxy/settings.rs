@@ -163,7 +163,10 @@ fn check_route(route: &ProxyRoute) -> Result<(), String> {
     }
     if route.query.len() > ProxySettings::NAMES_MAX || !route.query.iter().all(|name| super::ProxyQuery::is_name(name))
     {
-        return Err(format!("the query of `{row}` has {} names at most, of letters, digits and `-_.[]`", ProxySettings::NAMES_MAX));
+        return Err(format!(
+            "the query of `{row}` has {} names at most, of letters, digits and `-_.[]`",
+            ProxySettings::NAMES_MAX
+        ));
     }
     let bodiless = matches!(route.method, ProxyMethod::Get | ProxyMethod::Head);
     match &route.body {

@@ -117,11 +117,7 @@ async fn target(app: &App, id: &TargetId) -> Result<Versioned<TargetRecord>, Fai
 }
 
 /// A place among those who ask it at once, before anything is decided; none for what goes nowhere.
-async fn place(
-    live: &Live,
-    proxy: &Proxy,
-    (agent, onward): (&AgentId, &Onward),
-) -> Result<Option<Place>, Failure> {
+async fn place(live: &Live, proxy: &Proxy, (agent, onward): (&AgentId, &Onward)) -> Result<Option<Place>, Failure> {
     if onward.outgoing.is_none() {
         return Ok(None);
     }

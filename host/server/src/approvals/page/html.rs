@@ -94,7 +94,7 @@ impl Standing {
 pub(super) fn sheet(sheet: &Sheet<'_>, form: Option<&Form<'_>>) -> String {
     let Sheet { code, agent, asked, standing, expires_at, in_vain } = sheet;
     let body = html! {
-        @if *in_vain { p.note { "Your answer was not recorded: this was answered before, or is over." } }
+        @if *in_vain { p.note { "Your answer was not recorded: this was answered before, is over, or would be denied now." } }
         p { (standing.text()) }
         p { "The agent shows this code. If it shows another, refuse." }
         p.code { (code) }

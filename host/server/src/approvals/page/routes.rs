@@ -17,7 +17,7 @@ use super::reply::{Cookie, page, see, with_cookie, without_cookie};
 use super::visits::{SIGN_IN_MS, VISIT_MS, Visit};
 use crate::app::App;
 use crate::approvals::vote::{self, Ballot, Channel, Voter};
-use crate::approvals::{asks_for, content, state};
+use crate::approvals::{asks_for, content, denied, state};
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
 use crate::oauth::form::Form as Answered;
@@ -52,17 +52,17 @@ impl Opened {
         app.visits.of(self.id, cookie, app.clock.now())
     }
 
-    fn standing(&self, app: &App) -> Standing {
+    async fn standing(&self, app: &App) -> Result<Standing, Failure> {
         let ours = |approver: &Approver| matches!(approver, Approver::User(user) if *user == self.user);
         let said = self.found.value.request.votes.iter().find(|vote| ours(&vote.approver)).map(|vote| vote.says);
-        Standing::of(state(app, &self.found, app.clock.now()), said)
+        Ok(Standing::of(state(app, &self.found, app.clock.now()).await?, said))
     }
 
     /// As its user sees it.
     async fn shown(&self, app: &App, visit: &Visit, in_vain: bool) -> Result<Reply, Failure> {
         let record = &self.found.value;
         let (asked, digest): (Asked, Digest) = content::open(app, record).await?.ok_or_else(nothing)?;
-        let (standing, asked, digest) = (self.standing(app), content::shown(asked), digest.to_string());
+        let (standing, asked, digest) = (self.standing(app).await?, content::shown(asked), digest.to_string());
         let sheet = Sheet {
             code: &record.code,
             agent: record.agent.as_str(),
@@ -108,11 +108,9 @@ pub(crate) async fn signed_in(app: Arc<App>, call: Call) -> Result<Reply, Failur
     }
     let opened = Opened::of(&app, id).await?;
     let _place = app.visits.enter()?;
-    let is_theirs = sign_in::end(&app, &opened.place, &sign_in.begun, &answered).await?;
-    if !is_theirs.map_err(failed)? {
-        return Err(nothing());
-    }
-    let cookie = app.visits.let_in(id, app.clock.now())?;
+    let evidence = sign_in::end(&app, &opened.place, &sign_in.begun, &answered).await?;
+    let evidence = evidence.map_err(failed)?.ok_or_else(nothing)?;
+    let cookie = app.visits.let_in(id, evidence, app.clock.now())?;
     let reply = with_cookie(see(&opened.path())?, (Cookie::Visit, &id), &cookie, VISIT_MS)?;
     without_cookie(reply, (Cookie::SignIn, &id))
 }
@@ -120,23 +118,33 @@ pub(crate) async fn signed_in(app: Arc<App>, call: Call) -> Result<Reply, Failur
 /// Its user says yes or no.
 pub(crate) async fn vote(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     app.ensure_ready()?;
-    // Time is not set while a vote is cast.
-    let _era = app.era.read().await;
     let opened = Opened::of(&app, id(&call)?).await?;
     let visit = opened.visit(&app, &call).ok_or_else(|| unknown("you have not signed in, or some time ago"))?;
     let form = call.form()?;
     if is_from_elsewhere(&call) || !visit.made(form.needed("token")?) {
         return Err(unknown("this form is not one that you were shown here"));
     }
-    if opened.standing(&app) != Standing::Asked {
+    if opened.standing(&app).await? != Standing::Asked {
         return opened.shown(&app, &visit, true).await;
     }
     let (says, saw) = (say(form.needed("say")?)?, form.needed("digest")?.parse()?);
-    let ballot = Ballot { voter: Voter::User(&opened.user), channel: Channel::Page, says, saw, reason: None };
+    let mut rests_on = opened.place.rests_on.to_vec();
+    if denied(&app, &opened.found.value, &mut rests_on).await?.is_some() {
+        return opened.shown(&app, &visit, true).await;
+    }
+    let ballot = Ballot {
+        voter: Voter::User(&opened.user),
+        channel: Channel::Page,
+        says,
+        saw,
+        reason: None,
+        evidence: Some(&visit.evidence),
+        rests_on: &rests_on,
+    };
     match vote::cast(&app, &opened.id, &ballot).await {
         Ok(_) => see(&opened.path()),
-        // It was answered, or lapsed, in this very moment.
-        Err(failure) if failure.problem.code == ProblemCode::InvalidState => {
+        // It was answered, or lapsed, or something that it rests on changed, in this very moment.
+        Err(failure) if matches!(failure.problem.code, ProblemCode::InvalidState | ProblemCode::Contention) => {
             Opened::of(&app, opened.id).await?.shown(&app, &visit, true).await
         }
         Err(failure) => Err(failure),

@@ -12,6 +12,7 @@ use attorn_identity::secret::digests_match;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
+use crate::approvals::vote::Evidence;
 use crate::http::failure::Failure;
 use crate::providers::backchannel::sign_in::Begun;
 use crate::random;
@@ -45,6 +46,8 @@ pub(super) struct SignIn {
 pub(super) struct Visit {
     /// What their form has, and no other page knows.
     pub(super) token: Zeroizing<String>,
+    /// By what they are known to be the user.
+    pub(super) evidence: Evidence,
 }
 
 impl Default for Visits {
@@ -78,9 +81,14 @@ impl Visits {
     }
 
     /// Somebody has signed in for this approval: what their cookie holds from now on.
-    pub(super) fn let_in(&self, approval: ApprovalId, now: TimeMs) -> Result<Zeroizing<String>, Failure> {
+    pub(super) fn let_in(
+        &self,
+        approval: ApprovalId,
+        evidence: Evidence,
+        now: TimeMs,
+    ) -> Result<Zeroizing<String>, Failure> {
         let (cookie, token) = (random::secret()?, random::secret()?);
-        let held = Held { approval, at: now, until: now.plus_ms(VISIT_MS), what: Visit { token } };
+        let held = Held { approval, at: now, until: now.plus_ms(VISIT_MS), what: Visit { token, evidence } };
         self.known.put(digest(&cookie), held)?;
         Ok(cookie)
     }
@@ -194,7 +202,8 @@ mod tests {
     #[test]
     fn whoever_signed_in_is_known_by_their_cookie_for_that_approval_and_for_a_time() {
         let visits = Visits::default();
-        let cookie = visits.let_in(approval(1), TimeMs(1_000)).unwrap();
+        let evidence = Evidence { provider: "idp".parse().unwrap(), token: None };
+        let cookie = visits.let_in(approval(1), evidence, TimeMs(1_000)).unwrap();
         let last = TimeMs(999 + VISIT_MS);
         let visit = visits.of(approval(1), &cookie, last).unwrap();
         assert!(visit.made(&visit.token) && !visit.made(&cookie) && !visit.made(""));

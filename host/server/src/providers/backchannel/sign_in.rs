@@ -8,8 +8,8 @@
 use attorn_core::{Digest, TimeMs, UserId};
 use attorn_identity::issuer_token::{CLOCK_SKEW_MS, IssuerTokenError};
 use attorn_identity::secret::digests_match;
-use attorn_store::Key;
 use attorn_store::records::{BackchannelRecord, ProviderRecord};
+use attorn_store::{Key, Require};
 use data_encoding::BASE64URL_NOPAD;
 use reqwest::Url;
 use serde_json::Value;
@@ -21,8 +21,10 @@ use super::metadata::SignInEndpoints;
 use super::problem::Problem;
 use super::{answer, prompts, protocol};
 use crate::app::App;
+use crate::approvals::vote::Evidence;
 use crate::http::failure::Failure;
 use crate::oauth::form::Form;
+use crate::providers::token_digest;
 use crate::{random, users};
 
 /// Where users come back to.
@@ -36,6 +38,8 @@ pub(crate) struct Place {
     backchannel: BackchannelRecord,
     /// Whom the provider has to name.
     subject: String,
+    /// Provider and settings as they were read.
+    pub(crate) rests_on: [(Key, Require); 2],
 }
 
 /// A sign-in that has begun.
@@ -68,9 +72,13 @@ pub(crate) async fn place(app: &App, user: &UserId) -> Result<Option<Place>, Fai
     let provider = app.store.record::<ProviderRecord>(&Key::provider(id)).await?;
     let backchannel = app.store.record::<BackchannelRecord>(&Key::backchannel(id)).await?;
     let (Some(provider), Some(backchannel)) = (provider, backchannel) else { return Ok(None) };
+    let rests_on = [
+        (Key::provider(id), Require::Version(provider.version)),
+        (Key::backchannel(id), Require::Version(backchannel.version)),
+    ];
     let (provider, backchannel) = (provider.value, backchannel.value);
     let is_open = provider.revoked_at.is_none() && provider.issuer == known.body.issuer && backchannel.page;
-    Ok(is_open.then(|| Place { provider, backchannel, subject: known.body.subject.clone() }))
+    Ok(is_open.then(|| Place { provider, backchannel, subject: known.body.subject.clone(), rests_on }))
 }
 
 /// Begin: where to send the user, who comes back with this state.
@@ -100,13 +108,14 @@ pub(crate) async fn begin(app: &App, place: &Place, state: &str) -> Result<Resul
     Ok(Ok((url, begun)))
 }
 
-/// End: whether the very user of this place signed in, as the answer that they came back with leads to.
+/// End: by what the very user of this place is known to have signed in, as the answer that they came back with leads to;
+/// none if it was somebody else.
 pub(crate) async fn end(
     app: &App,
     place: &Place,
     begun: &Begun,
     answered: &Form,
-) -> Result<Result<bool, Problem>, Failure> {
+) -> Result<Result<Option<Evidence>, Problem>, Failure> {
     let code = match code(answered, place.provider.issuer.as_str(), begun.says_issuer) {
         Ok(code) => code,
         Err(problem) => return Ok(Err(problem)),
@@ -119,7 +128,9 @@ pub(crate) async fn end(
         let issued_at = claims.time("iat")?.ok_or(IssuerTokenError::ClaimMissing("iat"))?;
         fresh(|name| claims.get(name), (issued_at, claims.time("auth_time")?), begun)?;
         let subject = claims.text("sub")?.ok_or(IssuerTokenError::ClaimMissing("sub"))?;
-        Ok(subject == place.subject)
+        let evidence =
+            || Evidence { provider: place.provider.id.clone(), token: Some((token_digest(&token), issued_at)) };
+        Ok((subject == place.subject).then(evidence))
     };
     Ok(checked.await)
 }
