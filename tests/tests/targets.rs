@@ -57,6 +57,7 @@ async fn a_target_is_registered_shown_and_retired_and_its_password_never() {
         registrar.get(path).await.refused(404, code);
     }
     registrar.get("/v1/leases/lse_1").await.refused(422, "invalid_field");
+    registrar.get("/v1/leases?target=none").await.refused(404, "not_found");
     let entries = world.entries().await;
     let types = ["target_registered", "target_suspended", "target_resumed", "target_retired", "target_registered"];
     let said: Vec<&str> = entries.iter().filter_map(|entry| entry["type"].as_str()).collect();

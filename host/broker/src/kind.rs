@@ -110,6 +110,12 @@ impl KindError {
         Self::Temporary { whose: Whose::Credential, text: text.into() }
     }
 
+    /// What was begun was stopped before it said what came of it.
+    #[must_use]
+    pub fn interrupted(error: &dyn std::error::Error) -> Self {
+        Self::not_now(error.to_string())
+    }
+
     /// What is kept for ever: of what a database says the code alone, since its words may be anybody's.
     #[must_use]
     pub fn lasting(&self) -> String {

@@ -1,33 +1,26 @@
-//! Making a login, and letting it live longer: one question, which finds out all that could be wrong, and then one
-//! transaction in one message.
+//! Making a login, and letting it live longer: one transaction in one message. What has to be found out before is
+//! [`super::ready`]'s.
 
 use std::time::Instant;
 
-use attorn_core::{Grant, LeaseId, PostgresqlSettings, SqlName, TimeMs};
-use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
+use attorn_core::{Grant, LeaseId, PostgresqlSettings};
 
 use super::connect::Connection;
+use super::ready::{Clock, NOW_MS, Ready, first_row};
 use super::{Order, look, quote};
 use crate::kind::{KindError, Outside};
 
 /// Make a login.
 pub(super) async fn login(
-    connection: &Connection,
+    Ready { connection, clock, verifier, .. }: &Ready,
     (settings, log_id): (&PostgresqlSettings, &str),
     grant: &Grant,
-    (order, (lives, made), password): (&Order, (Instant, Instant), &[u8]),
+    (order, (lives, made)): (&Order, (Instant, Instant)),
 ) -> Result<(), KindError> {
-    let user = grant.behalf.as_ref().map(|behalf| &behalf.user);
-    if user.is_some() && settings.user_table.is_none() {
-        return Err(KindError::misconfigured("the target has no table of users, and the grant is held for a user"));
-    }
-    let clock = before(connection, settings, (&order.roles, user.is_some())).await?;
     let (until, deadline) = (clock.at(lives).to_string(), clock.at(made).to_string());
     // Whoever stopped waiting has the login ended later than this, so it must not be made then: also not by a database
     // that was stopped meanwhile, and finds this message when it goes on. Beyond the deadline this divides by zero.
     let in_time = format!("SELECT 1 / (clock_timestamp() < {}::timestamptz)::int", quote::text(&deadline));
-    // Its derivation takes long on purpose.
-    let verifier = postgres_protocol::password::scram_sha_256(password);
     let name = quote::name(&order.outside.name);
     let comment = comment(log_id, &order.outside.lease, grant);
     let mut statements = vec![
@@ -36,7 +29,7 @@ pub(super) async fn login(
         format!(
             "CREATE ROLE {name} LOGIN CONNECTION LIMIT {} PASSWORD {} VALID UNTIL {}",
             settings.connections_max,
-            quote::text(&verifier),
+            quote::text(verifier),
             quote::text(&until),
         ),
         format!("COMMENT ON ROLE {name} IS {}", quote::text(&comment)),
@@ -44,6 +37,7 @@ pub(super) async fn login(
     // The administrator becomes no member of it yet, as ending it needs: to find out of which roles somebody is a
     // member takes PostgreSQL 15 time with the square of how many they are, and it does so in every statement here.
     statements.extend(order.roles.iter().map(|role| format!("GRANT {} TO {name}", quote::name(role))));
+    let user = grant.behalf.as_ref().map(|behalf| &behalf.user);
     if let (Some(user), Some(table)) = (user, &settings.user_table) {
         let (schema, table) = (quote::name(&table.schema), quote::name(&table.table));
         let (login, user) = (quote::text(order.outside.name.as_str()), quote::text(user.as_str()));
@@ -71,73 +65,6 @@ pub(super) async fn renew(
     Ok(connection.client.batch_execute(&statement).await?)
 }
 
-/// The database's own clock, in milliseconds.
-const NOW_MS: &str = "floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
-
-/// What the database's clock said when it was asked, and when the answer came, which was later. What counts from there on
-/// is put no later than it should be, however long the answer took.
-struct Clock {
-    said: TimeMs,
-    heard: Instant,
-}
-
-impl Clock {
-    fn read(said: Option<&str>) -> Result<Self, KindError> {
-        let said = said.and_then(|said| said.parse().ok());
-        let said = said.ok_or_else(|| KindError::unreachable("the database does not know the time"))?;
-        Ok(Self { said: TimeMs(said), heard: Instant::now() })
-    }
-
-    /// What it says then.
-    fn at(&self, then: Instant) -> TimeMs {
-        let left = then.saturating_duration_since(self.heard);
-        self.said.plus_ms(u64::try_from(left.as_millis()).unwrap_or(u64::MAX))
-    }
-}
-
-/// See that all that is given may be given and there is room for what the login may take, and what time it is.
-async fn before(
-    connection: &Connection,
-    settings: &PostgresqlSettings,
-    (roles, for_user): (&[SqlName], bool),
-) -> Result<Clock, KindError> {
-    let table = settings.user_table.as_ref().filter(|_| for_user);
-    let others = table.map_or_else(|| "false".to_owned(), look::others_write);
-    let (good, free) = (look::good_roles(roles), look::FREE);
-    let question = format!("SELECT {NOW_MS}, {good}, {others}, {free}, {}", look::VERSION);
-    let rows = connection.client.simple_query(&question).await?;
-    let row = first_row(&rows)?;
-    let clock = Clock::read(row.get(0))?;
-    if row.get(1).and_then(|count| count.parse().ok()) != Some(roles.len()) {
-        let text = "a role of the target's rules is not there, or is one that must not be given: `attorn target check`";
-        return Err(KindError::misconfigured(text));
-    }
-    if row.get(2) != Some("f") {
-        let text =
-            "the table of users is not there, or others than the administrator may write it: `attorn target check`";
-        return Err(KindError::misconfigured(text));
-    }
-    if row.get(4).and_then(|version| version.parse().ok()).is_none_or(|version: i32| version < look::VERSION_MIN) {
-        // Before, every login may make others members of itself, and they live on.
-        return Err(KindError::misconfigured("the database is older than PostgreSQL 15: `attorn target check`"));
-    }
-    let free: i64 = row.get(3).and_then(|free| free.parse().ok()).unwrap_or_default();
-    if free < i64::from(settings.connections_max) {
-        let text =
-            format!("the database has room for {free} connections, and a login may take {}", settings.connections_max);
-        return Err(KindError::not_now(text));
-    }
-    Ok(clock)
-}
-
-fn first_row(messages: &[SimpleQueryMessage]) -> Result<&SimpleQueryRow, KindError> {
-    let row = messages.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some(row),
-        _ => None,
-    });
-    row.ok_or_else(|| KindError::unreachable("the database answered with no row"))
-}
-
 /// What a login was made for. Anybody in the database can read it, so it names no user.
 fn comment(log_id: &str, lease: &LeaseId, grant: &Grant) -> String {
     format!("{} agent={} grant={}", comment_begins(log_id, lease), grant.agent, grant.id)
@@ -151,24 +78,4 @@ pub(super) fn comment_begins(log_id: &str, lease: &LeaseId) -> String {
 /// What says that a login is this server's; the lease stands behind it.
 pub(super) fn comment_of(log_id: &str) -> String {
     format!("attorn log={log_id} lease=")
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    #[test]
-    fn no_time_is_later_for_an_answer_that_took_long() {
-        let asked = Instant::now();
-        let clock = Clock { said: TimeMs(1_000_000), heard: asked + Duration::from_secs(4) };
-        // Ten seconds after it was asked are six after the answer, which came four after the clock was read at most.
-        assert_eq!(clock.at(asked + Duration::from_secs(10)), TimeMs(1_006_000));
-        assert_eq!(clock.at(asked + Duration::from_secs(3)), TimeMs(1_000_000));
-        assert_eq!(Clock::read(Some("12")).unwrap().said, TimeMs(12));
-        for none in [None, Some(""), Some("soon"), Some("-1")] {
-            assert!(Clock::read(none).is_err(), "{none:?}");
-        }
-    }
 }

@@ -14,6 +14,7 @@ mod errors;
 mod issue;
 mod look;
 mod quote;
+mod ready;
 mod revoke;
 mod stream;
 
@@ -29,6 +30,7 @@ use crate::kind::{CredentialKind, Ended, KindError, Outside};
 use connect::Connector;
 pub use connect::{Passwords, roots};
 use errors::within;
+pub use ready::Ready;
 
 /// How long making, renewing or looking may take, over all.
 pub const ACT: Duration = Duration::from_secs(10);
@@ -114,6 +116,49 @@ impl Postgresql {
         within(ACT, "looking at the database", act).await
     }
 
+    /// Look whether a login with these roles can be made, and get ready for it: while it is being recorded that one is to
+    /// be made. Nothing exists outside by this.
+    ///
+    /// # Errors
+    ///
+    /// When none can be made.
+    pub async fn ready(&self, roles: &[SqlName], for_user: bool) -> Result<Ready, KindError> {
+        within(ACT, "looking whether a login can be made", Ready::new(&self.connector, roles, for_user)).await
+    }
+
+    /// As [`CredentialKind::issue`], by what was made ready for it, if that is of now.
+    ///
+    /// # Errors
+    ///
+    /// As [`CredentialKind::issue`].
+    pub async fn issue_ready(
+        &self,
+        grant: &Recorded<Grant>,
+        order: &Order,
+        ready: Option<Ready>,
+    ) -> Result<Login, KindError> {
+        let bounds = order.bounds()?;
+        let (settings, for_user) = (&self.connector.settings, grant.get().behalf.is_some());
+        let act = async {
+            let ready = match ready.filter(|ready| ready.is_for(&order.roles, for_user)) {
+                Some(ready) => ready,
+                None => Ready::new(&self.connector, &order.roles, for_user).await?,
+            };
+            issue::login(&ready, (settings, &self.log_id), grant.get(), (order, bounds)).await?;
+            self.connector.keep(ready.connection);
+            Ok(ready.password)
+        };
+        let within_ms = bounds.1.saturating_duration_since(Instant::now());
+        let password = within(within_ms, "making the login", act).await?;
+        Ok(Login {
+            host: settings.host.to_string(),
+            port: settings.port,
+            database: settings.database.to_string(),
+            user: order.outside.name.to_string(),
+            password,
+        })
+    }
+
     /// Give the administrator this password. Whoever calls has recorded it before.
     ///
     /// # Errors
@@ -145,26 +190,7 @@ impl CredentialKind for Postgresql {
     type Credential = Login;
 
     async fn issue(&self, grant: &Recorded<Grant>, order: &Order) -> Result<Login, KindError> {
-        let bounds = order.bounds()?;
-        let password = password()?;
-        let settings = &self.connector.settings;
-        let act = async {
-            // None is made that may not be ended any more when those that there are have taken all connections.
-            self.connector.keep_spare().await?;
-            let connection = self.connector.connection().await?;
-            let of = (settings, self.log_id.as_str());
-            issue::login(&connection, of, grant.get(), (order, bounds, password.as_bytes())).await?;
-            self.connector.keep(connection);
-            Ok(())
-        };
-        within(bounds.1.saturating_duration_since(Instant::now()), "making the login", act).await?;
-        Ok(Login {
-            host: settings.host.to_string(),
-            port: settings.port,
-            database: settings.database.to_string(),
-            user: order.outside.name.to_string(),
-            password,
-        })
+        self.issue_ready(grant, order, None).await
     }
 
     async fn renew(&self, _: &Recorded<Grant>, outside: &Outside, life: Duration) -> Result<(), KindError> {

@@ -1,9 +1,9 @@
 //! Making the login of a recorded grant. It is shown only when it is recorded as made and its grant still stands.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use attorn_api::decisions::PostgresqlLogin;
-use attorn_broker::postgresql::{Login, Order, Postgresql};
+use attorn_broker::postgresql::{ACT, Login, Order, Postgresql};
 use attorn_broker::{CredentialKind as _, Ended, KindError};
 use attorn_core::{Charge, Grant, GrantId, LeaseState};
 use attorn_store::records::{LeaseRecord, TargetRecord};
@@ -27,19 +27,25 @@ const SURE: Duration = Duration::from_secs(5);
 pub(crate) async fn login(
     app: &App,
     grant: &Recorded<Grant>,
-    (lease, place): (LeaseRecord, Place),
+    (lease, mut place): (LeaseRecord, Place),
     charges: &[Charge],
 ) -> Result<PostgresqlLogin, Failure> {
     let kind = place.live.kind(app, &place.target)?;
+    let waited = Instant::now();
+    let ready = place.ready().await;
     let now = app.clock.now();
     let left = |until: attorn_core::TimeMs| Duration::from_millis(until.ms_since(now));
     let order = Order {
         outside: outside(&lease),
         roles: lease.roles.clone(),
         life: left(lease.expires_at),
-        within: left(lease.due_at).saturating_sub(SURE),
+        // What was waited for until now counts as well.
+        within: left(lease.due_at).saturating_sub(SURE).min(ACT.saturating_sub(waited.elapsed())),
     };
-    let made = kind.issue(grant, &order).await;
+    let made = match ready {
+        Ok(ready) => kind.issue_ready(grant, &order, Some(ready)).await,
+        Err(error) => Err(error),
+    };
     place.live.came(app, made.as_ref().err());
     let login = match made {
         Ok(login) => login,

@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use attorn_api::ProblemCode;
 use attorn_api::decisions::CredentialKind;
-use attorn_broker::postgresql;
+use attorn_broker::KindError;
+use attorn_broker::postgresql::{self, Ready};
 use attorn_core::{Decision, Grant, LeaseState, SqlName, TargetId, TargetKind, TargetState, WantedCredential};
 use attorn_store::records::{LeaseRecord, TargetRecord, TargetTypeRecord};
 use attorn_store::{Add, Batch, Key, KeyKind, Require, Versioned};
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinHandle;
 
 use super::INTENDED_MS;
 use crate::app::App;
@@ -33,6 +35,17 @@ pub(crate) struct Place {
     pub(super) live: Arc<Live>,
     roles: Vec<SqlName>,
     require: Vec<(Key, Require)>,
+    /// What the database is asked meanwhile. Nothing is made before the decision is recorded.
+    ready: Early,
+}
+
+/// Something that goes on while the decision is recorded, and ends with it.
+struct Early(JoinHandle<Result<Ready, KindError>>);
+
+impl Drop for Early {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// Leave to ask a target: so many ask one at once, and none that did not answer lately.
@@ -110,10 +123,18 @@ pub(crate) async fn of(
         *turn = Some(self::turn(app, (id, &live), waits).await?);
     }
     let require = vec![(key, Require::Version(target.version))];
-    Ok(Some(Place { target, live, roles, require }))
+    let (kind, for_user) = (live.kind(app, &target)?, ask.wanted.delegation.is_some());
+    let looked_for = roles.clone();
+    let ready = Early(tokio::spawn(async move { kind.ready(&looked_for, for_user).await }));
+    Ok(Some(Place { target, live, roles, require, ready }))
 }
 
 impl Place {
+    /// What was found out while the decision was recorded.
+    pub(super) async fn ready(&mut self) -> Result<Ready, KindError> {
+        (&mut self.ready.0).await.unwrap_or_else(|error| Err(KindError::interrupted(&error)))
+    }
+
     /// Record that a login is to be made of this grant, in the batch that records the grant.
     pub(crate) fn intend(&self, grant: &Grant, batch: &mut Batch) -> Result<LeaseRecord, Failure> {
         let target = &self.target.value;

@@ -26,6 +26,12 @@ use crate::users::kept;
 
 pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let (after, target) = (call.query::<LeaseId>("after")?, call.query::<TargetId>("target")?);
+    if let Some(target) = &target
+        && app.store.get(&Key::target(target)).await?.is_none()
+    {
+        // Whoever mistyped it would take it for one without leases.
+        return Err(Failure::not_found("target", target));
+    }
     let (prefix, after) = match &target {
         // Of one target, those that have not ended.
         Some(target) => (KeyPrefix::open_leases(target), after.map(|id| Key::open_lease(target, &id))),
