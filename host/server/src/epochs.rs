@@ -44,9 +44,9 @@ pub use error::EpochError;
 
 /// Where the logs of earlier epochs are, within the data directory.
 const EPOCHS: &str = "epochs";
-/// What goes over to the next epoch as it is, within the data directory: large values, the logs of earlier epochs, and
-/// the checkpoints that were published, by epoch, with their cosignatures.
-pub(crate) const PLAIN: [&str; 3] = ["blobs", EPOCHS, "log"];
+/// What goes over to the next epoch as it is, within the data directory: large values, the logs of earlier epochs, the
+/// checkpoints that were published, by epoch, with their cosignatures, and decision records that are in files.
+pub(crate) const PLAIN: [&str; 4] = ["blobs", EPOCHS, "log", "records"];
 /// How the name of a file ends that is being written.
 const UNFINISHED: &str = "tmp";
 /// How many entries are exported at a time.

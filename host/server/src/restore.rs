@@ -58,7 +58,8 @@ pub struct Restored {
     pub users_without_key: u64,
     /// Which files, of the copy and in their place, hold no key that the root key opens, and why.
     pub bad_user_keys: Vec<String>,
-    /// Which files with entries of the earlier log cannot be read, and why: these entries are not in its export.
+    /// Which files with entries of the earlier log or with decision records cannot be read, and why: these entries are
+    /// not in its export.
     pub bad_files: Vec<String>,
     /// Which entries those are.
     pub bad_entries: Vec<Range<u64>>,
@@ -173,7 +174,7 @@ async fn restore_beside(
         users_without_key,
         bad_user_keys,
         bad_entries: ended.bad,
-        bad_files: walked.bad_bundles.into_iter().map(|bad| bad.why).collect(),
+        bad_files: walked.bad_files(),
         bad_named: BadNamed::default(),
         bootstrap_token,
         origin,

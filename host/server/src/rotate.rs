@@ -22,7 +22,7 @@ use attorn_core::TimeMs;
 use attorn_identity::RootKey;
 use attorn_log::{CheckpointVerifier, Entry, EntryBody, Epoch, Origin, SignedCheckpoint};
 use attorn_store::records::EpochEnd;
-use attorn_store::{BadBundle, Batch, Store, Walked};
+use attorn_store::{Batch, Store, Walked};
 use rustix::fs::{CWD, FallocateFlags, RenameFlags, fallocate, renameat_with, statvfs};
 use rustix::io::Errno;
 use serde_json::{Value, json};
@@ -62,7 +62,8 @@ pub struct Rotated {
     pub export: PathBuf,
     /// Why the high-water file does not know of it until the server starts, if it could not be written.
     pub high_water_problem: Option<String>,
-    /// Which files with entries of the earlier log cannot be read, and why: these entries are not in its export.
+    /// Which files with entries of the earlier log or with decision records cannot be read, and why: these entries are
+    /// not in its export.
     pub bad_files: Vec<String>,
     /// Which entries those are.
     pub bad_entries: Vec<Range<u64>>,
@@ -161,7 +162,7 @@ impl Rotation<'_> {
             export: export_path(target, checkpoint.origin.epoch),
             high_water_problem,
             bad_entries: ended.bad,
-            bad_files: walked.bad_bundles.into_iter().map(|BadBundle { why, .. }| why).collect(),
+            bad_files: walked.bad_files(),
         })
     }
 
@@ -230,7 +231,7 @@ impl Rotation<'_> {
         members["version"] = env!("CARGO_PKG_VERSION").into();
         batch.entries.push(entry::body(batch.now, "log_key_rotated", members)?);
         store.commit(batch).await.map_err(Failure::from)?;
-        store.verify_integrity().await.map_err(|error| EpochError::Log(causes(&error)))?;
+        store.walk().await.map_err(|error| EpochError::Log(causes(&error)))?;
         let newest = next.sign(&store)?;
         drop(store);
         sync_dir(work)?;

@@ -11,9 +11,10 @@
 //! Whoever may read the directory may make a backup: it needs no server, and no say of one. What may be removed
 //! meanwhile is held by a lock on `store.keep`. Keys of users and the root key are not in the directory, and so in
 //! no backup. The copy is read from end to end before it is called one, and each sealed bundle of entries is
-//! compared with the root that base copy or journal have over it ([`crate::held`]), as each component, settings and
-//! export of an earlier epoch is with the record that names it ([`crate::named`]). One that is not right is copied as
-//! it is, and named. What is no regular file is named, too, and neither followed nor waited for.
+//! compared with the root that base copy or journal have over it ([`crate::held`]), each decision record in a file with
+//! its digest in the base copy, as each component, settings and export of an earlier epoch is with the record that names
+//! it ([`crate::named`]). One that is not right keeps nothing else out of the backup: it is copied as it is, and named.
+//! What is no regular file is named, too, and neither followed nor waited for.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -26,6 +27,7 @@ use attorn_log::Epoch;
 use crate::base::{self, Base, BaseError};
 use crate::commit::Store;
 use crate::error::{OpenError, PartsError};
+use crate::filed::{BadRecords, RECORDS, is_of_records};
 use crate::files::{TEMPORARY, is_within, open_regular, sync_dir};
 use crate::held::Held;
 use crate::journal::{self, End, JournalError};
@@ -39,9 +41,9 @@ use crate::trees::epoch_in;
 
 const MARKER: &str = "backup.format";
 const MARKER_TEXT: &str = "attorn-backup 1\n";
-/// Plain files beside the engine, by directory: what is too large to be a value, the logs of earlier epochs, and
-/// the checkpoints that were published. They are copied after the journal, so that whatever it names is there.
-const PLAIN: [&str; 3] = [BLOBS, EPOCHS, "log"];
+/// Plain files beside the engine, by directory: what is too large to be a value, the logs of earlier epochs, the
+/// checkpoints that were published, and decision records. Copied after the journal: whatever it names is there.
+const PLAIN: [&str; 4] = [BLOBS, EPOCHS, "log", RECORDS];
 /// How often a journal is read again whose end was being written meanwhile.
 const READS_MAX: u32 = 10;
 
@@ -149,10 +151,15 @@ impl Store {
         // What was copied is what was read: else it is no backup.
         let (sealed, mut named) = (Sealed::of(&target.log, epoch), Named::default());
         let (mut held, source) = (Held::new(says_served), Sealed::of(&places.log, epoch));
-        let read = read_parts((&copied, &target.journal), &mut named, |write| held.take(write))?;
+        let mut bad_records = BadRecords::within(to);
+        let read = read_parts((&copied, &target.journal), &mut named, |write| {
+            held.take(write);
+            bad_records.take(write);
+        })?;
         let unseen = |(path, source)| BackupError::Io { path, source };
         count.bad_files.extend(held.unpublished(&source).map_err(unseen)?);
         count.bad_files.extend(held.bad_files(&sealed, &source).map_err(unseen)?);
+        count.bad_files.extend(bad_records.into_why());
         if read != end.version {
             return Err(JournalError::Behind { dir: target.journal, end: read, version: end.version }.into());
         }
@@ -321,10 +328,10 @@ fn stands_alone(path: &Path) -> bool {
     is_bundle(path) || path.parent().is_some_and(|dir| dir.ends_with(BLOBS) || dir.ends_with(EPOCHS))
 }
 
-/// Whether a file has entries of the log.
+/// Whether a file has entries of the log, or records of their decisions.
 fn is_bundle(path: &Path) -> bool {
     let mut above = path.ancestors().skip(1).skip_while(|dir| name(dir).to_string_lossy().starts_with('x'));
-    above.next().is_some_and(|dir| dir.ends_with("tile/entries"))
+    is_of_records(path) || above.next().is_some_and(|dir| dir.ends_with("tile/entries"))
 }
 
 /// Copies files, and counts them.

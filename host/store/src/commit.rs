@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use crate::batch::{Batch, BatchError};
 use crate::ending::Ending;
 use crate::error::{CommitError, Failure, OpenError};
+use crate::filed::RecordFiles;
 use crate::files::Files;
 use crate::head::LogName;
 use crate::horizon::Watch;
@@ -57,6 +58,7 @@ pub struct Closed {
 pub(crate) struct Shared {
     pub(crate) trees: Trees,
     pub(crate) sealed: Sealed,
+    pub(crate) records: RecordFiles,
     pub(crate) log: LogName,
     pub(crate) applied: RwLock<Applied>,
     pub(crate) horizon: Watch,

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use attorn_core::TimeMs;
+use attorn_core::{JsonText, TimeMs};
 use attorn_log::Entry;
 use tempfile::TempDir;
 
@@ -15,9 +15,10 @@ use crate::batch::Batch;
 use crate::boot::CutOffBy;
 use crate::commit::Store;
 use crate::error::{CommitError, Failure, OpenError, ReadError, StorageError};
-use crate::fixtures::{add, batch, body, copy, counter, hurried, log, meta, put};
+use crate::fixtures::{add, batch, body, copy, counter, decided, decision, hurried, log, meta, put};
 use crate::key::{Key, KeyKind, KeyPrefix};
 use crate::open::Setup;
+use crate::records::{DecisionRecord, Kept};
 use crate::steps::{Step, Steps};
 
 /// How a step breaks.
@@ -48,12 +49,14 @@ impl Steps for Breaker {
     }
 }
 
-/// What batch `n` leaves: a value, a share of a counter, an entry, and one value less.
+/// What batch `n` leaves: a value, a share of a counter, a decision with its entry, and one value less.
 fn deed(n: u64) -> Batch {
     batch(|batch| {
         batch.put.push((meta(n), format!("deed {n}").into()));
         batch.add.push(add(0, i64::try_from(n).unwrap(), u64::MAX));
-        batch.entries.push(body(n));
+        let text = JsonText::from_canonical(format!("{{\"deed\":{n}}}"));
+        batch.put_record(&DecisionRecord { id: decision(n), text: Kept::Plain(text) });
+        batch.entries.push(decided(n));
         batch.delete.push(victim(n));
     })
 }
@@ -70,12 +73,17 @@ async fn check(dir: &Path, acknowledged: &BTreeSet<u64>, tried: u64) -> BTreeSet
     let mut found = BTreeSet::new();
     for entry in store.entries(0, 1_000).unwrap() {
         let entry = Entry::parse(&entry.bytes).unwrap();
-        let n = entry.body.as_str().trim_start_matches("{\"n\":").trim_end_matches('}').parse().unwrap();
+        let body: serde_json::Value = serde_json::from_str(entry.body.as_str()).unwrap();
+        let n = body["n"].as_u64().unwrap();
         assert!(found.insert(n), "deed {n} was done twice");
     }
     for n in 0..tried {
         let value = store.get(&meta(n)).await.unwrap().map(|found| found.value);
         assert_eq!(value, found.contains(&n).then(|| format!("deed {n}").into()), "deed {n} is torn");
+        let record = store.record::<DecisionRecord>(&Key::decision(&decision(n))).await.unwrap();
+        let text = record.map(|record| record.value.text);
+        let expect = JsonText::from_canonical(format!("{{\"deed\":{n}}}"));
+        assert_eq!(text, found.contains(&n).then_some(Kept::Plain(expect)), "deed {n} is torn");
         let victim = store.get(&victim(n)).await.unwrap();
         assert_eq!(victim.is_none(), found.contains(&n), "deed {n} is torn");
     }
@@ -83,7 +91,7 @@ async fn check(dir: &Path, acknowledged: &BTreeSet<u64>, tried: u64) -> BTreeSet
     assert!(acknowledged.is_subset(&found), "{acknowledged:?} were acknowledged, and {found:?} are there");
     assert_eq!(integrity.entries, found.len() as u64);
     let values = store.scan(&KeyPrefix::kind(KeyKind::Meta), None, 1_000).await.unwrap().items.len() as u64;
-    assert_eq!(integrity.values, values + 1);
+    assert_eq!(integrity.values, values + 1 + found.len() as u64);
     // It goes on.
     store.commit(put(5_000_000, "after")).await.unwrap();
     store.verify_integrity().await.unwrap();
@@ -220,6 +228,10 @@ async fn every_step_breaks_in_both_ways_and_nothing_acknowledged_is_lost() {
         (Step::Seal, Way::Written),
         (Step::Unload, Way::NotWritten),
         (Step::Unload, Way::Written),
+        (Step::File, Way::NotWritten),
+        (Step::File, Way::Written),
+        (Step::Shorten, Way::NotWritten),
+        (Step::Shorten, Way::Written),
     ] {
         rows.insert(format!("{step} {way:?}"));
         break_at(step, way).await;

@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use attorn_core::{CounterSubject, CounterWindow, TimeMs};
+use attorn_core::{CounterSubject, CounterWindow, DecisionId, TimeMs};
 use attorn_log::{EntryBody, LogId};
 use tempfile::TempDir;
 
@@ -44,6 +44,18 @@ pub(crate) fn counter(n: u64) -> Key {
 
 pub(crate) fn body(n: u64) -> EntryBody {
     EntryBody::parse(&format!("{{\"n\":{n}}}")).unwrap()
+}
+
+pub(crate) fn decision(n: u64) -> DecisionId {
+    // As random as ids are, so that the order of keys is not that of entries.
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&blake3::hash(&n.to_be_bytes()).as_bytes()[..16]);
+    DecisionId::from_random(bytes)
+}
+
+/// The body of the entry of a decision.
+pub(crate) fn decided(n: u64) -> EntryBody {
+    EntryBody::parse(&format!("{{\"decision_id\":\"{}\",\"n\":{n}}}", decision(n))).unwrap()
 }
 
 pub(crate) fn batch(fill: impl FnOnce(&mut Batch)) -> Batch {

@@ -8,18 +8,20 @@
 //!
 //! ```text
 //! postings  term (16) ‖ chunk (8)  → which entries of the chunk have it: see `chunk`
+//! packs     the same of older chunks, many rows under one key: see `pack`
 //! times     block (8)              → earliest (8) ‖ latest (8) time of its entries, in ms
 //! meta      "log"                  → JSON: whose index it is, and whether it was closed
 //! meta      "mark"                 → number of entries that it covers (8) ‖ digest of the last (16)
 //! ```
 //!
-//! INVARIANT: a row only ever gains entries, and the mark is written after the rows that it speaks of. So a round
+//! INVARIANT: a row only ever gains entries, until it is packed, and the mark is written after the rows that it speaks of. So a round
 //! that was cut off is done again with the same rows: nothing is missing, and nothing stands twice. It is no
 //! transaction of the engine, because those exclude each other over all engines of a process, and a decision would
 //! wait for the index.
 
 mod chunk;
 mod open;
+mod pack;
 mod walk;
 
 use std::fs::File;
@@ -78,12 +80,17 @@ pub struct Indexed {
 pub struct EntryIndex {
     engine: sled::Db,
     postings: sled::Tree,
+    packs: sled::Tree,
     times: sled::Tree,
     meta: sled::Tree,
     /// Our own handle of the engine's file.
     file: File,
     owner: Owner,
     covered: RwLock<Covered>,
+    /// How many chunks are packed.
+    packed: RwLock<u64>,
+    /// How many chunks are packed at a time. Tests hurry.
+    volume_chunks: u64,
 }
 
 /// How far it reaches.
@@ -149,6 +156,8 @@ impl EntryIndex {
                 None => now.blocks.push(block),
             }
         }
+        drop(now);
+        while self.pack(covered.through / CHUNK_ENTRIES)? {}
         Ok(())
     }
 

@@ -238,7 +238,7 @@ fn a_power_cut_while_it_was_open_is_noticed() {
     {
         assert_eq!(check(&found, &owner("a", false)).is_ok(), fine, "{found:?}");
     }
-    assert!(check(&Owner { format: 2, ..owner("a", true) }, &owner("a", false)).is_err());
+    assert!(check(&Owner { format: FORMAT + 1, ..owner("a", true) }, &owner("a", false)).is_err());
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //! process at bad moments, and for operators who doubt their disk.
 //!
 //! Of entries that are in files alone a wrong file is no reason to end: the engine has the root over it, and no state
-//! depends on what it says. It is named, and the walk goes on after it.
+//! depends on what it says. It is named, and the walk goes on after it. The same goes for decision records in files, of
+//! which the engine has the digests.
 //!
 //! It proves that nothing was torn or lost by accident. Against somebody who rewrote all of it only
 //! checkpoints that left the machine help.
@@ -16,8 +17,10 @@ use attorn_log::{Entry, EntryError, Gap, Hash, Link, NodeId, TreeBuilder};
 
 use crate::commit::Store;
 use crate::error::StorageError;
+use crate::filed::BadRecords;
 use crate::head::{Head, LogName};
 use crate::key::{Key, KeyKind, KeyPrefix};
+use crate::places::Places;
 use crate::read::{PAGE_BYTES_MAX, PAGE_ITEMS_MAX};
 use crate::records::{self, RecordError};
 use crate::sealed::{BUNDLE_ENTRIES, InOrder, ROOT_LEVEL, Sealed, SealedError, last_of, root_of};
@@ -43,6 +46,8 @@ pub struct Walked {
     pub integrity: Integrity,
     /// Which files with entries are not what the tree says.
     pub bad_bundles: Vec<BadBundle>,
+    /// What is wrong with each file with decision records that is not what was written, and what to do.
+    pub bad_records: Vec<String>,
     /// About how many bytes all entries have that can be read.
     pub entry_bytes: u64,
     /// About how many bytes all values and their keys have.
@@ -89,15 +94,16 @@ impl BadBundle {
 impl Walked {
     /// What it found, if no file is bad.
     fn whole(self) -> Result<Integrity, IntegrityError> {
-        match self.bad_bundles.first() {
-            Some(first) => Err(StorageError::new(&first.why).into()),
+        match self.bad_files().first() {
+            Some(first) => Err(StorageError::new(first).into()),
             None => Ok(self.integrity),
         }
     }
 
-    /// What is wrong with each file with entries that is.
-    pub(crate) fn bad_files(&self) -> Vec<String> {
-        self.bad_bundles.iter().map(|bad| bad.why.clone()).collect()
+    /// What is wrong with each file that is bad.
+    #[must_use]
+    pub fn bad_files(&self) -> Vec<String> {
+        self.bad_bundles.iter().map(|bad| bad.why.clone()).chain(self.bad_records.iter().cloned()).collect()
     }
 }
 
@@ -182,11 +188,11 @@ impl Store {
     ///
     /// [`IntegrityError`] with the first thing beside those that does not fit.
     pub async fn walk(&self) -> Result<Walked, IntegrityError> {
-        let shared = Arc::clone(&self.shared);
+        let (shared, bad_records) = (Arc::clone(&self.shared), BadRecords::within(&self.places.dir));
         let walk = move || {
             // While this is held, no group is applied.
             let applied = shared.applied();
-            verify(&shared.trees, &shared.sealed, &shared.log, applied.version)
+            verify(&shared.trees, (&shared.sealed, bad_records), &shared.log, applied.version)
         };
         match tokio::task::spawn_blocking(walk).await {
             Ok(outcome) => outcome,
@@ -195,16 +201,27 @@ impl Store {
     }
 }
 
-/// The walk, over trees to which nothing is applied meanwhile.
-pub(crate) fn verify(trees: &Trees, sealed: &Sealed, log: &LogName, version: u64) -> Result<Walked, IntegrityError> {
+/// The walk, over trees to which nothing is applied meanwhile, and the files of a directory.
+pub(crate) fn verify_in(places: &Places, trees: &Trees, log: &LogName, version: u64) -> Result<Walked, IntegrityError> {
+    let files = (&Sealed::of(&places.log, log.epoch), BadRecords::within(&places.dir));
+    verify(trees, files, log, version)
+}
+
+fn verify(
+    trees: &Trees,
+    (sealed, bad_records): (&Sealed, BadRecords),
+    log: &LogName,
+    version: u64,
+) -> Result<Walked, IntegrityError> {
     let (name, head) = trees.head()?.ok_or(IntegrityError::Head)?;
     if name != *log || head.version != version {
         return Err(IntegrityError::Head);
     }
     let Log { root, bad_bundles, entry_bytes } = verify_log(trees, sealed, log, &head)?;
-    let (values, state_bytes) = verify_state(trees, log, &head)?;
+    let State { values, bytes: state_bytes, bad_records } = verify_state(trees, bad_records, log, &head)?;
     let integrity = Integrity { version: head.version, entries: head.size, values, digest: trees.digest(root)? };
-    Ok(Walked { integrity, bad_bundles, entry_bytes, state_bytes })
+    let bad_records = bad_records.into_why();
+    Ok(Walked { integrity, bad_bundles, bad_records, entry_bytes, state_bytes })
 }
 
 /// What a walk over the log's entries found.
@@ -278,19 +295,30 @@ fn pass_over(trees: &Trees, bundle: u64, root: Hash) -> Result<TreeBuilder, Inte
     builder.map_err(|error| IntegrityError::Storage(StorageError::new(&error)))
 }
 
-/// How many values there are, and how many bytes they and their keys have.
-fn verify_state(trees: &Trees, log: &LogName, head: &Head) -> Result<(u64, u64), IntegrityError> {
-    let (mut values, mut bytes, mut after) = (0, 0, None);
+/// What a walk over the values found.
+struct State {
+    /// How many there are.
+    values: u64,
+    /// How many bytes they and their keys have in the engine.
+    bytes: u64,
+    bad_records: BadRecords,
+}
+
+fn verify_state(trees: &Trees, bad_records: BadRecords, log: &LogName, head: &Head) -> Result<State, IntegrityError> {
+    let (mut state, mut after) = (State { values: 0, bytes: 0, bad_records }, None);
     loop {
         let page = trees.scan(&KeyPrefix::everything(), after.as_ref(), PAGE_ITEMS_MAX, PAGE_BYTES_MAX)?;
-        for (key, stored) in &page.items {
-            values += 1;
-            bytes += (key.as_bytes().len() + stored.value.len()) as u64;
-            verify_value(key, stored, log, head)?;
+        let last = page.items.last().map(|(key, _)| key.clone()).filter(|_| page.more);
+        for (key, stored) in page.items {
+            state.values += 1;
+            state.bytes += (key.as_bytes().len() + stored.value.len()) as u64;
+            if let Some(stored) = state.bad_records.whole(&key, stored) {
+                verify_value(&key, &stored, log, head)?;
+            }
         }
-        match page.items.last() {
-            Some((last, _)) if page.more => after = Some(last.clone()),
-            _ => return Ok((values, bytes)),
+        match last {
+            Some(last) => after = Some(last),
+            None => return Ok(state),
         }
     }
 }

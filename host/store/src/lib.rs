@@ -13,7 +13,7 @@
 //! disk.
 //!
 //! Entries that a checkpoint on disk covers leave the engine, a bundle at a time, for plain files, and are read there
-//! as before.
+//! as before. So do the records of the decisions that these entries are about.
 //!
 //! The engine below is sled, and nothing of it shows. It is not trusted to sync its file or to read it again. There is no
 //! cache here, no clock, no expiry that acts by itself and no query beyond keys in order.
@@ -26,7 +26,9 @@ mod commit;
 mod copier;
 mod ending;
 mod error;
+mod filed;
 mod files;
+mod filing;
 mod follower;
 mod frame;
 mod group;

@@ -22,7 +22,9 @@ use crate::commit::{Applied, QUEUE_BATCHES_MAX, Shared, Store};
 use crate::copier::{Copier, Due};
 use crate::ending::{Closing, Ending, Last};
 use crate::error::{OpenError, StorageError};
+use crate::filed::RecordFiles;
 use crate::files::{make_dir, remove_temporary};
+use crate::filing::Filing;
 use crate::follower::{Follower, Pace};
 use crate::frame::StoreId;
 use crate::head::{Head, LogName};
@@ -209,7 +211,7 @@ fn open_parts(places: &Places, log: &LogId, format: u32, pace: Pace) -> Result<O
         let store = trees.store_id()?.ok_or_else(|| OpenError::Inconsistent("it has no id".to_owned()))?;
         base::remove_unfinished(&places.base).map_err(at(&places.base))?;
         if format < FORMAT {
-            // A program that does not know of sealed entries must not open it.
+            // A program that does not know of sealed entries, or of filed records, must not open it.
             places.write_marker(FORMAT)?;
         }
         let journal = Journal::open(&places.journal, store, head.version, pace.segments, |redo| {
@@ -307,7 +309,9 @@ fn start(places: &Places, lock: Lock, opened: Opened, setup: Setup) -> Result<St
     let applied = Applied { version: head.version, ..Applied::default() };
     let endings = watch::Sender::new(0);
     let (applied, cpu) = (RwLock::new(applied), Meter::default());
-    let shared = Arc::new(Shared { trees, sealed, log, applied, horizon, endings, cpu });
+    let filing = Filing { next: trees.filed()?, synced: None };
+    let records = RecordFiles::of(&places.dir);
+    let shared = Arc::new(Shared { trees, sealed, records, log, applied, horizon, endings, cpu });
     let (since_base, last_base) = base::how_far(&places.base, &places.journal).map_err(at(&places.base))?;
     let copier = Copier {
         shared: Arc::clone(&shared),
@@ -329,6 +333,7 @@ fn start(places: &Places, lock: Lock, opened: Opened, setup: Setup) -> Result<St
         retry: pace.seal_retry,
         dir: places.dir.clone(),
         synced: None,
+        filing,
     };
     let follower = Follower {
         shared: Arc::clone(&shared),

@@ -11,6 +11,7 @@
 //! <dir>/journal/        every group, since the oldest base copy
 //! <dir>/base/           copies of all that the engine holds
 //! <dir>/blobs/          what is too large to be a value
+//! <dir>/records/        decision records that left the engine, by epoch
 //! <dir>/log/            what is published, by epoch; of that the sealed bundles of entries are the store's
 //! ```
 
@@ -27,7 +28,7 @@ use crate::files::sync_dir;
 use crate::trees::{LOCK_PAUSE, LOCK_WAIT};
 
 /// The newest format of a whole store that this program knows.
-pub(crate) const FORMAT: u32 = 3;
+pub(crate) const FORMAT: u32 = 4;
 /// Up to this format a store had no journal. Opening gives it one.
 pub(crate) const FORMAT_WITHOUT_JOURNAL: u32 = 1;
 const MARKER_MAGIC: &str = "attorn-store";

@@ -10,6 +10,7 @@ use attorn_log::{EntryRef, Epoch, Link, LogId, TreeError};
 
 use crate::commit::Store;
 use crate::error::{ReadError, StorageError};
+use crate::filed::FiledError;
 use crate::head::EarlierEpoch;
 use crate::key::{Key, KeyPrefix};
 use crate::recorded::StoredGrant;
@@ -85,7 +86,8 @@ impl Store {
             None => self.absent_since(key),
         };
         self.durable(key, version).await?;
-        Ok(found.map(Versioned::from))
+        let whole = found.map(|stored| self.shared.records.whole(key, stored)).transpose();
+        Ok(whole.map_err(StorageError::from)?.map(Versioned::from))
     }
 
     /// Wait until a version that was seen under a key is durable.
@@ -160,7 +162,9 @@ impl Store {
             (self.shared.trees.scan(prefix, after, limit, PAGE_BYTES_MAX)?, applied.version)
         };
         self.shared.horizon.reached(|head| head.version >= version).await?;
-        let items: Vec<_> = scanned.items.into_iter().map(|(key, stored)| (key, stored.into())).collect();
+        let whole = |(key, stored): (Key, Stored)| Ok((key.clone(), self.shared.records.whole(&key, stored)?.into()));
+        let items: Result<Vec<_>, FiledError> = scanned.items.into_iter().map(whole).collect();
+        let items = items.map_err(StorageError::from)?;
         let next = items.last().map(|(key, _)| key.clone()).filter(|_| scanned.more);
         Ok(Page { items, next })
     }

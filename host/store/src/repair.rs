@@ -32,13 +32,12 @@ use crate::error::{OpenError, PartsError, StorageError};
 use crate::files::{make_dir, sync_dir};
 use crate::follower::Pace;
 use crate::held;
-use crate::integrity::{BadBundle, Integrity, IntegrityError, Walked, verify};
+use crate::integrity::{BadBundle, Integrity, IntegrityError, Walked, verify_in};
 use crate::journal::{self, Journal, JournalError};
 use crate::open::{head_of, open_whole, said};
 use crate::places::{Places, at, exists, sync_files};
 use crate::redo::Redo;
 use crate::remade::{self, Part, Remade};
-use crate::sealed::Sealed;
 use crate::trees::Trees;
 
 /// What a repair found and did.
@@ -201,7 +200,7 @@ impl Repair<'_> {
 
     fn of_what_is_found(&self, format: u32) -> Result<Repaired, RepairError> {
         match examine(self.places, self.log, format) {
-            Ok(walked) if walked.bad_bundles.is_empty() => Ok(Repaired::Whole(walked.integrity)),
+            Ok(walked) if walked.bad_files().is_empty() => Ok(Repaired::Whole(walked.integrity)),
             Ok(walked) => Ok(self.of_bad_files(&walked)),
             Err(RepairError::Open(error @ OpenError::OtherLog { .. })) => Err(error.into()),
             // What the engine has and the journal lost would be lost for good, if the engine were replaced.
@@ -229,7 +228,8 @@ impl Repair<'_> {
         };
         let is_back = |bad: &&BadBundle| brought.contains(&bad.number());
         let problems: Vec<_> = walked.bad_bundles.iter().filter(is_back).map(|bad| bad.what.as_str()).collect();
-        let bad_files = walked.bad_bundles.iter().filter(|bad| !is_back(bad)).map(|bad| bad.why.clone()).collect();
+        let still_bad = walked.bad_bundles.iter().filter(|bad| !is_back(bad)).map(|bad| bad.why.clone());
+        let bad_files = still_bad.chain(walked.bad_records.iter().cloned()).collect();
         Repaired::Files { problem: problems.join("; "), integrity, bad_files }
     }
 
@@ -250,7 +250,10 @@ impl Repair<'_> {
         let Integrity { version, entries, digest, .. } = integrity;
         tracing::warn!(base, version, entries, %digest, aside, "the store's files were made anew, and nothing is lost");
         for bad in bad_files {
-            tracing::error!(bad, "entries of the log cannot be read; the server goes on without them");
+            tracing::error!(
+                bad,
+                "a file with entries of the log or with decision records cannot be read; the server goes on without it"
+            );
         }
         Ok(())
     }
@@ -303,7 +306,7 @@ impl Repair<'_> {
         }
         trees.flush()?;
         sync_files(&places.engine)?;
-        let walked = verify(&trees, &Sealed::of(&places.log, name.epoch), &name, end.version)?;
+        let walked = verify_in(places, &trees, &name, end.version)?;
         let (bad_files, integrity) = (walked.bad_files(), walked.integrity);
         // With this the new journal is enough, and the old one still has all that it had.
         base::write(&places.base, store, end.version, &trees)?;
@@ -351,7 +354,7 @@ pub(crate) fn causes(error: &dyn std::error::Error) -> String {
 /// Open it and walk it.
 fn examine(places: &Places, log: &LogId, format: u32) -> Result<Walked, RepairError> {
     let opened = open_whole(places, log, format, Pace::USUAL)?;
-    let walk = || verify(&opened.trees, &opened.sealed, &opened.log, opened.head.version).map_err(RepairError::from);
+    let walk = || Ok(verify_in(places, &opened.trees, &opened.log, opened.head.version)?);
     catch_unwind(AssertUnwindSafe(walk)).unwrap_or_else(|panic| Err(StorageError::new(&said(&*panic)).into()))
 }
 

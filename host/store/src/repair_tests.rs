@@ -212,7 +212,7 @@ async fn a_store_from_before_there_was_a_journal_gets_one() {
     }
     fs::write(dir.path().join("store.format"), "attorn-store 1\n").unwrap();
     check(dir.path(), expect).await;
-    assert_eq!(fs::read(dir.path().join("store.format")).unwrap(), b"attorn-store 3\n");
+    assert_eq!(fs::read(dir.path().join("store.format")).unwrap(), b"attorn-store 4\n");
     fs::remove_dir_all(dir.path().join("store")).unwrap();
     assert_eq!(rebuilt(dir.path()).1.version, expect.version + 1);
 }

@@ -31,6 +31,7 @@ impl Store {
             let store = base::read(&base, |writes| trees.apply(&writes).map_err(opened))?;
             let end =
                 journal::replay(&journal, Some(store), base.version, |redo| trees.apply(&redo.writes).map_err(opened))?;
+            trees.forget_filed().map_err(opened)?;
             let (name, head) = trees.head().map_err(opened)?.ok_or_else(no_head)?;
             if name.id != *log {
                 return Err(OpenError::OtherLog { expected: log.clone(), found: name.id }.into());

@@ -28,6 +28,7 @@ use attorn_log::tree::leaf_hash;
 use crate::commit::Shared;
 use crate::error::{Failure, StorageError};
 use crate::files::sync_dir;
+use crate::filing::Filing;
 use crate::horizon::Teller;
 use crate::sealed::{BUNDLE_ENTRIES, ROOT_LEVEL, last_of, root_of};
 use crate::steps::{Step, Steps};
@@ -50,10 +51,12 @@ pub(crate) struct Sealer {
     pub(crate) dir: PathBuf,
     /// The directory of the last file; all above it are synced.
     pub(crate) synced: Option<PathBuf>,
+    /// How far the records of decisions followed.
+    pub(crate) filing: Filing,
 }
 
 /// Why a bundle was not sealed.
-enum Unsealed {
+pub(crate) enum Unsealed {
     /// It may be, later.
     Later(StorageError),
     /// Not by trying again: what is there is not what the tree says.
@@ -91,7 +94,7 @@ impl Sealer {
                 Err(error) => {
                     tracing::error!(
                         error = &error as &dyn std::error::Error,
-                        "entries cannot be sealed; they stay where they are"
+                        "entries and records cannot be put into files; they stay where they are"
                     );
                     Some(self.retry)
                 }
@@ -100,16 +103,20 @@ impl Sealer {
         }
     }
 
-    /// Seal one bundle, from this one on, or look for it. Whether there may be more is what comes back.
+    /// Seal one bundle, from this one on, or look for it, or file the records of one that is sealed. Whether there may be more is what comes back.
     fn turn(&mut self, next: &mut u64, due: u64) -> Result<bool, StorageError> {
+        if self.filing.next < *next {
+            self.file_next()?;
+            return Ok(true);
+        }
         let looked = self.shared.trees.first_unsealed(*next, LOOKED_AT_MAX)?;
         *next = looked.bundle;
         if !looked.found {
-            return Ok(looked.more);
+            return Ok(looked.more || self.filing.next < *next);
         }
         // The log's last entry stays in the engine, which tells by it where the log ends.
         if (*next + 1) * BUNDLE_ENTRIES >= due {
-            return Ok(false);
+            return Ok(self.filing.next < *next);
         }
         match self.seal(*next) {
             Ok(()) => {

@@ -6,7 +6,7 @@
 //! way that survives no power cut: it syncs neither the file's length nor the disk's cache. So a step of its
 //! own syncs the file through a handle of ours. A step that fails is never tried again, since after a failed
 //! sync nobody knows what the kernel has dropped. Only what nobody waits for may fail and be tried again
-//! later: a base copy, removing what is not needed any more, and sealing entries.
+//! later: a base copy, removing what is not needed any more, sealing entries, and filing records.
 
 use std::fmt;
 use std::time::Duration;
@@ -43,6 +43,10 @@ pub enum Step {
     Seal,
     /// The entries of a bundle that is in a file are removed from the engine.
     Unload,
+    /// The records of a bundle's decisions are written to a file of their own.
+    File,
+    /// In the engine, where they are takes the place of records that are in a file.
+    Shorten,
 }
 
 impl Step {
@@ -60,12 +64,14 @@ impl Step {
         Self::Trim,
         Self::Seal,
         Self::Unload,
+        Self::File,
+        Self::Shorten,
     ];
 
     /// Whether the store has failed for ever when the step fails.
     #[must_use]
     pub const fn is_vital(self) -> bool {
-        !matches!(self, Self::Page | Self::Base | Self::Trim | Self::Seal | Self::Unload)
+        !matches!(self, Self::Page | Self::Base | Self::Trim | Self::Seal | Self::Unload | Self::File | Self::Shorten)
     }
 }
 
@@ -84,6 +90,8 @@ impl fmt::Display for Step {
             Self::Trim => "trim",
             Self::Seal => "seal",
             Self::Unload => "unload",
+            Self::File => "file",
+            Self::Shorten => "shorten",
         })
     }
 }

@@ -39,9 +39,9 @@ fn only_a_whole_store_of_this_log_is_opened_and_by_one_only() {
     refused(Store::open(&dir, &id("other")), "the store belongs to the log `test`, not to `other`");
     drop(Store::open(&dir, &log()).unwrap());
     let marker = dir.join("store.format");
-    assert_eq!(fs::read(&marker).unwrap(), b"attorn-store 3\n");
-    fs::write(&marker, "attorn-store 4\n").unwrap();
-    let newer = "the store has format 4, and this program knows none above 3: use a newer one";
+    assert_eq!(fs::read(&marker).unwrap(), b"attorn-store 4\n");
+    fs::write(&marker, "attorn-store 5\n").unwrap();
+    let newer = "the store has format 5, and this program knows none above 4: use a newer one";
     refused(Store::open(&dir, &log()), newer);
     for hostile in ["", "attorn-store", "attorn-store 1", "attorn-store x\n", "other 1\n", "attorn-store 0\n"] {
         fs::write(&marker, hostile).unwrap();

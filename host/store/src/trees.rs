@@ -5,13 +5,15 @@
 //! entries  index (8)   → number of hashes (1) ‖ hashes (32 each) ‖ the entry's bytes, none if it is sealed
 //! head     "head"      → format (1) ‖ JSON
 //!          "store"     → the store's id (16)
+//!          "filed"     → how many bundles' records were looked at to be filed (8), if any
 //! ```
 //!
 //! Numbers are big-endian. Version and entries are those of the batch that wrote the value, so that
 //! every value leads to its line in the audit log. The hashes beside an entry are those of the nodes
 //! of the log's tree that it made perfect, its leaf first: every node is made perfect by exactly one
 //! entry, so a place of their own would only cost a write for each. Of a sealed bundle of entries only the last record
-//! is left, see [`crate::sealed`].
+//! is left, see [`crate::sealed`]. Of a decision record that is filed there is no value but where it is, see
+//! [`crate::filed`].
 
 mod entries;
 
@@ -25,6 +27,7 @@ use sled::Transactional as _;
 use sled::transaction::{ConflictableTransactionError, TransactionError};
 
 use crate::error::StorageError;
+use crate::filed::{Filed, digest_in};
 use crate::frame::StoreId;
 use crate::group::Group;
 use crate::head::{self, Head, LogName};
@@ -38,7 +41,8 @@ const CACHE_BYTES: u64 = 256 << 20;
 const HEADER_BYTES: usize = 18;
 const HEAD_KEY: &[u8] = b"head";
 const STORE_KEY: &[u8] = b"store";
-const DIGEST_CONTEXT: &str = "attorn store digest v2";
+const FILED_KEY: &[u8] = b"filed";
+const DIGEST_CONTEXT: &str = "attorn store digest v3";
 
 /// A tree. Writes name theirs by it, in the journal and in base copies, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -236,9 +240,10 @@ impl Trees {
             if items.len() >= limit || bytes > bytes_max {
                 return Ok(Scanned { items, more: true });
             }
-            bytes += value.len();
             let key = Key::from_stored(&key);
             let stored = Stored::parse(&key, &value).map_err(ValueError::Invalid)?;
+            // Whoever wants it whole gets it whole.
+            bytes += Filed::of(&key, &stored.value).map_or(value.len(), |filed| filed.length());
             items.push((key, stored));
         }
         Ok(Scanned { items, more: false })
@@ -269,20 +274,50 @@ impl Trees {
         })
     }
 
-    /// Over all keys and values, in their order, and the root of the log, which stands for all entries wherever they
-    /// are.
+    /// What stands in the state under a key, header and all.
+    pub(crate) fn raw(&self, key: &Key) -> Result<Option<Vec<u8>>, StorageError> {
+        Ok(self.tree(TreeName::State).get(key.as_bytes())?.map(|bytes| bytes.to_vec()))
+    }
+
+    /// Put something else under a key of the state, if this is still what stands there.
+    pub(crate) fn replace(&self, key: &Key, from: &[u8], to: &[u8]) -> Result<(), StorageError> {
+        // Where it is not any more, somebody wrote it once more, and that is what counts.
+        let _ = self.tree(TreeName::State).compare_and_swap(key.as_bytes(), Some(from), Some(to))?;
+        Ok(())
+    }
+
+    /// How many bundles' records were looked at to be filed.
+    pub(crate) fn filed(&self) -> Result<u64, StorageError> {
+        let mark = self.tree(TreeName::Head).get(FILED_KEY)?;
+        // One that cannot be read says nothing, and all are looked at again.
+        Ok(mark.and_then(|mark| mark.as_ref().try_into().ok()).map_or(0, u64::from_be_bytes))
+    }
+
+    pub(crate) fn mark_filed(&self, bundles: u64) -> Result<(), StorageError> {
+        self.tree(TreeName::Head).insert(FILED_KEY, bundles.to_be_bytes().to_vec())?;
+        Ok(())
+    }
+
+    /// Forget that mark: it says nothing about values that were put together from elsewhere.
+    pub(crate) fn forget_filed(&self) -> Result<(), StorageError> {
+        self.tree(TreeName::Head).remove(FILED_KEY)?;
+        Ok(())
+    }
+
+    /// Over all keys and values, in their order, and the root of the log: entries and records count wherever they are.
     pub(crate) fn digest(&self, root: Hash) -> Result<Digest, StorageError> {
         let mut hasher = blake3::Hasher::new_derive_key(DIGEST_CONTEXT);
         hasher.update(&root.0);
         for tree in [TreeName::State, TreeName::Head] {
             for pair in self.tree(tree) {
                 let (key, value) = pair?;
-                // Which store it is stands in there, too, and says nothing about what it holds.
-                if tree == TreeName::Head && key == STORE_KEY {
+                // Which store it is and what was filed stands in there, too, and says nothing about what it holds.
+                if tree == TreeName::Head && (key == STORE_KEY || key == FILED_KEY) {
                     continue;
                 }
+                let value = if tree == TreeName::State { stand_in(&key, &value) } else { value.to_vec() };
                 hasher.update(&[tree.number()]);
-                for part in [&key, &value] {
+                for part in [&key[..], &value[..]] {
                     hasher.update(&(part.len() as u64).to_be_bytes()).update(part);
                 }
             }
@@ -294,6 +329,13 @@ impl Trees {
         self.db.flush()?;
         Ok(())
     }
+}
+
+/// What stands for a value of the state in the digest over it: of a decision record, wherever it is, its header and its
+/// digest.
+fn stand_in(key: &[u8], stored: &[u8]) -> Vec<u8> {
+    let digest = || digest_in(&Key::from_stored(key), stored.get(HEADER_BYTES..)?);
+    digest().map_or_else(|| stored.to_vec(), |digest| [&stored[..HEADER_BYTES], &digest].concat())
 }
 
 /// What a group comes to.

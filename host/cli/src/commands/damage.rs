@@ -1,5 +1,5 @@
 //! What `backup`, `restore`, `repair` and `key rotate-log` say of files that are damaged or missing, which the rest
-//! does not depend on: entries of the audit log, components and settings of policies, exports of earlier epochs.
+//! does not depend on: entries of the audit log, decision records, components and settings of policies, exports of earlier epochs.
 
 use std::ops::Range;
 
@@ -30,9 +30,9 @@ pub(super) fn say(output: &Output, bad_files: &[String], bad_named: &BadNamed, w
     let mut notes = Vec::new();
     if !bad_files.is_empty() || !bad_named.exports.is_empty() {
         notes.push(
-            "Nothing but entries of the audit log depends on these files, which cannot be read there: `attorn repair` \
-             makes a file in `log/` anew if base copy or journal still have its entries; put the others back from an \
-             earlier backup.",
+            "Nothing but entries of the audit log and records of decisions depends on these files, which cannot be \
+             read there: `attorn repair` makes a file in `log/` anew if base copy or journal still have its entries; \
+             put the others back from an earlier backup.",
         );
     }
     if bad_named.blobs.iter().any(|bad| !bad.needed_by.is_empty()) {

@@ -9,6 +9,7 @@ use std::time::Instant;
 use attorn_log::{Epoch, LogId};
 use serde::{Deserialize, Serialize};
 
+use super::pack::{VOLUME_CHUNKS, read_mark};
 use super::{BLOCK_ENTRIES, Block, Covered, EntryIndex, MARK_KEY};
 use crate::error::StorageError;
 use crate::files::make_dir;
@@ -16,7 +17,7 @@ use crate::records::json;
 use crate::trees::{LOCK_PAUSE, LOCK_WAIT, is_locked};
 
 /// The form in which all of it stands.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 pub(super) const LOG_KEY: &[u8] = b"log";
 const CACHE_BYTES: u64 = 16 << 20;
 /// What tells one boot of the machine from another.
@@ -80,7 +81,8 @@ impl EntryIndex {
         let engine = sled::Config::new().path(dir).cache_capacity(CACHE_BYTES).flush_every_ms(None).open();
         let engine = engine.map_err(|error| if is_locked(&error) { Unusable::Locked } else { error.into() })?;
         let tree = |name: &str| engine.open_tree(name);
-        let (postings, times, meta) = (tree("postings")?, tree("times")?, tree("meta")?);
+        let (postings, packs) = (tree("postings")?, tree("packs")?);
+        let (times, meta) = (tree("times")?, tree("meta")?);
         if let Some(found) = meta.get(LOG_KEY)? {
             check(&serde_json::from_slice(&found)?, owner)?;
         } else if !postings.is_empty() || meta.contains_key(MARK_KEY)? {
@@ -88,7 +90,9 @@ impl EntryIndex {
         }
         let covered = Covered::read(&times, &meta)?;
         let file = OpenOptions::new().read(true).write(true).open(dir.join("db"))?;
-        let index = Self { engine, postings, times, meta, file, owner: owner.clone(), covered: RwLock::new(covered) };
+        let (covered, packed) = (RwLock::new(covered), RwLock::new(read_mark(&meta)?));
+        let (owner, volume_chunks) = (owner.clone(), VOLUME_CHUNKS);
+        let index = Self { engine, postings, packs, times, meta, file, owner, covered, packed, volume_chunks };
         // Before anything is added, so that a power cut from here on is noticed.
         index.say(false)?;
         Ok(index)

@@ -135,7 +135,9 @@ impl Walk<'_> {
         self.steps_left -= 1;
         for at in 0..self.search.terms.len() {
             self.steps_left = self.steps_left.saturating_sub(u64::from(at > 0));
-            match self.row(self.search.terms[at], chunk)? {
+            let found = self.index.row(self.search.terms[at], chunk, self.search.order)?;
+            self.steps_left = self.steps_left.saturating_sub(found.passed);
+            match found.row {
                 Some((found, row)) if found == chunk => bits &= &row,
                 Some((found, _)) => {
                     self.move_to(found);
@@ -155,19 +157,6 @@ impl Walk<'_> {
         self.keep_times(first, &mut bits);
         self.found = Some((first, bits));
         Ok(())
-    }
-
-    /// The row of a term for this chunk, or for the first after it that has one, in the order of the walk.
-    fn row(&self, term: Term, chunk: u64) -> Result<Option<(u64, Chunk)>, StorageError> {
-        let postings = &self.index.postings;
-        let pair = match self.search.order {
-            Order::Oldest => postings.range(term.row(chunk)..=term.row(u64::MAX)).next(),
-            Order::Newest => postings.range(term.row(0)..=term.row(chunk)).next_back(),
-        };
-        let Some((key, row)) = pair.transpose()? else { return Ok(None) };
-        let found = key.last_chunk().map(|chunk| u64::from_be_bytes(*chunk));
-        let found = found.ok_or_else(|| StorageError::new(&"a row of the index has a broken key"))?;
-        Ok(Some((found, Chunk::decode(&row)?)))
     }
 
     fn move_to(&mut self, chunk: u64) {

@@ -12,11 +12,10 @@ use crate::base::{self, Base};
 use crate::error::{OpenError, PartsError};
 use crate::files::make_dir;
 use crate::frame::StoreId;
-use crate::integrity::{IntegrityError, Walked, verify};
+use crate::integrity::{IntegrityError, Walked, verify_in};
 use crate::journal::{self, JournalError};
 use crate::places::{Places, at, exists, sync_files};
 use crate::redo::Redo;
-use crate::sealed::Sealed;
 use crate::trees::Trees;
 
 /// Build the engine's files in a directory of their own, from the newest base copy that can be read.
@@ -63,7 +62,8 @@ fn build(places: &Places, base: &Base, log: &LogId, new: &Path, seen: Option<See
     if let Some(Seen { size, .. }) = seen.filter(|seen| seen.epoch == name.epoch && seen.size > head.size) {
         return Err(RepairError::Behind { size: head.size, seen: size });
     }
+    trees.forget_filed()?;
     trees.flush()?;
     sync_files(new)?;
-    Ok(verify(&trees, &Sealed::of(&places.log, name.epoch), &name, end.version)?)
+    Ok(verify_in(places, &trees, &name, end.version)?)
 }

@@ -1,0 +1,164 @@
+//! Filing: the records of decisions whose entries are sealed go into plain files, and out of the engine.
+//!
+//! The sealer's thread does it, a bundle of entries at a time, after that was sealed. For each it
+//!
+//! 1. finds the decisions that the entries name, and those of their records that the engine has whole;
+//! 2. writes the file as a bundle's is written: beside its place, synced, put there, the directories above it synced;
+//! 3. reads it again, and puts into the engine where each record is, if that is still what was read.
+//!
+//! Nothing of 3 is in the journal, as with entries: a crash, a repair and a base copy leave any of these records whole
+//! in the engine, where readers look first, and a file that has them already. How far it came is marked in the engine;
+//! where that is made anew the mark goes, and all bundles are looked at once more. A file that is whole and has what is
+//! to be filed is kept as it is: what was filed before stands in it, too.
+//!
+//! A record belongs to a bundle if it was written with an entry of it; one that was written once more stays in the
+//! engine.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use attorn_core::DecisionId;
+use attorn_log::Entry;
+use serde::Deserialize;
+
+use crate::commit::Shared;
+use crate::error::StorageError;
+use crate::filed::{self, Filed, Places, digest_in};
+use crate::key::Key;
+use crate::seal::{Sealer, Unsealed, write};
+use crate::sealed::{BUNDLE_ENTRIES, InOrder, last_of};
+use crate::steps::Step;
+use crate::trees::Stored;
+
+/// How far the records of decisions are filed.
+pub(crate) struct Filing {
+    /// Those of all bundles before this one are.
+    pub(crate) next: u64,
+    /// The directory of the last file; all above it are synced.
+    pub(crate) synced: Option<PathBuf>,
+}
+
+/// What an entry says about a decision. All else of it is not known here.
+#[derive(Deserialize)]
+struct Said {
+    decision_id: Option<String>,
+}
+
+/// The records of a bundle.
+struct Found {
+    /// Those that the engine has whole: as they stand there, and taken apart.
+    whole: BTreeMap<Key, (Vec<u8>, Stored)>,
+    /// Whether there are others, of which the file is the only place.
+    others: bool,
+}
+
+impl Sealer {
+    /// File the records of the next bundle.
+    pub(crate) fn file_next(&mut self) -> Result<(), StorageError> {
+        let bundle = self.filing.next;
+        match self.file(bundle) {
+            Ok(()) => {}
+            Err(Unsealed::Later(error)) => return Err(error),
+            Err(Unsealed::Never(error)) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "the records of a bundle's decisions stay in the database until the next start");
+            }
+        }
+        self.filing.next += 1;
+        Ok(())
+    }
+
+    fn file(&mut self, bundle: u64) -> Result<(), Unsealed> {
+        let (shared, epoch) = (Arc::clone(&self.shared), self.shared.log.epoch.0);
+        let Shared { trees, records, .. } = &*shared;
+        let found = find(&shared, bundle)?;
+        let mut places = Places::new();
+        if !found.whole.is_empty() {
+            let bytes = found.bytes(&shared, bundle)?;
+            let path = records.path(epoch, bundle);
+            let Self { steps, dir, filing, .. } = self;
+            steps.take(Step::File, &mut || Ok(write(dir, &mut filing.synced, &path, &bytes)?))?;
+            // Read again: what is not there as it was written leaves nothing.
+            places = records.file(epoch, bundle)?.map(|(_, places)| places).unwrap_or_default();
+            if !found.are_all_in(&places) {
+                return Err(StorageError::new(&format_args!("`{}` is not what was written", path.display())).into());
+            }
+        }
+        self.steps.take(Step::Shorten, &mut || {
+            for (key, (raw, stored)) in &found.whole {
+                if let Some(filed) = places.get(key) {
+                    let short = Stored { value: filed.to_bytes(), ..stored.clone() };
+                    trees.replace(key, raw, &short.to_bytes())?;
+                }
+            }
+            trees.mark_filed(bundle + 1)
+        })?;
+        Ok(())
+    }
+}
+
+impl Found {
+    /// Whether all of them are at these places, as they are in the engine.
+    fn are_all_in(&self, places: &Places) -> bool {
+        let is_in = |(key, (_, stored)): (&Key, &(Vec<u8>, Stored))| {
+            let place = places.get(key).and_then(|filed| digest_in(key, &filed.to_bytes()));
+            place.is_some() && place == digest_in(key, &stored.value)
+        };
+        self.whole.iter().all(is_in)
+    }
+
+    /// What the file is to have.
+    fn bytes(&self, shared: &Shared, bundle: u64) -> Result<Vec<u8>, Unsealed> {
+        let there = shared.records.file(shared.log.epoch.0, bundle);
+        match there {
+            // It may not be on disk yet, and is written anew as it is.
+            Ok(Some((bytes, places))) if self.are_all_in(&places) => return Ok(bytes),
+            Err(error) if self.others => return Err(Unsealed::Later(error.into())),
+            _ => {}
+        }
+        if self.others {
+            let path = shared.records.path(shared.log.epoch.0, bundle);
+            let text = format!(
+                "`{}` is missing or not what was written, and has records that are nowhere else",
+                path.display()
+            );
+            return Err(Unsealed::Never(StorageError::new(&text)));
+        }
+        Ok(filed::put_together(self.whole.iter().map(|(key, (_, stored))| (key, stored.value.as_slice()))))
+    }
+}
+
+/// Find the records of the decisions that the entries of a bundle name.
+fn find(shared: &Shared, bundle: u64) -> Result<Found, Unsealed> {
+    let mut found = Found { whole: BTreeMap::new(), others: false };
+    let mut entries = InOrder::of(&shared.trees, &shared.sealed);
+    for index in bundle * BUNDLE_ENTRIES..=last_of(bundle) {
+        let bytes = entries.entry(index).map_err(Unsealed::Never)?;
+        let Some(id) = bytes.as_deref().and_then(decision_in) else { continue };
+        let key = Key::decision(&id);
+        let Some(raw) = shared.trees.raw(&key)? else { continue };
+        let stored = Stored::parse(&key, &raw).map_err(|error| Unsealed::Never(StorageError::new(&error)))?;
+        if !stored.entries.contains(&index) || shared.log.earlier_of(stored.version).is_some() {
+            continue;
+        }
+        match Filed::of(&key, &stored.value) {
+            Some(filed) => found.others |= (filed.epoch, filed.bundle) == (shared.log.epoch.0, bundle),
+            None => {
+                found.whole.insert(key, (raw, stored));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The decision that an entry is about, if it is about one.
+fn decision_in(bytes: &[u8]) -> Option<DecisionId> {
+    let entry = Entry::parse(bytes).ok()?;
+    let said: Said = serde_json::from_str(entry.body.as_str()).ok()?;
+    said.decision_id?.parse().ok()
+}
+
+#[cfg(test)]
+#[path = "filing_tests.rs"]
+mod tests;
