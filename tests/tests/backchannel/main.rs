@@ -6,3 +6,5 @@
 mod agents;
 mod configuration;
 mod prompts;
+mod several;
+mod silence;

@@ -4,30 +4,44 @@ use std::time::Duration;
 
 use attorn_api::decisions::{ApprovalReference, DecisionAnswer, DecisionKind};
 use attorn_api::delegations::{Delegation, DelegationMade};
+use attorn_server::{ApprovalLimits, run};
 use attorn_tests::behalf::exchange;
 use attorn_tests::device::{Form, Says};
 use attorn_tests::provider::{KeyKind, ProviderKey, with};
+use attorn_tests::server::Fresh;
 use attorn_tests::world::PURPOSE_WITH_USER;
-use attorn_tests::{Behalf, Call, Metrics, components};
+use attorn_tests::{Behalf, Call, Metrics, Server, World, components};
 use serde_json::{Value, json};
 
 /// How often a test looks for what the server does by itself.
 const LOOK: Duration = Duration::from_millis(50);
 const LOOKS_MAX: usize = 400;
 
-struct Scene {
-    behalf: Behalf,
-    delegation: Delegation,
+pub(crate) struct Scene {
+    pub(crate) behalf: Behalf,
+    pub(crate) delegation: Delegation,
 }
 
 impl Scene {
     /// Alice's bot may pay 1.00 a day, and with her yes more; her provider asks her.
-    async fn new() -> Self {
-        Self::with(json!({ "client_id": "attorn", "client_authentication": "private_key_jwt" }), json!({})).await
+    pub(crate) async fn new() -> Self {
+        Self::limited(ApprovalLimits::default()).await
+    }
+
+    pub(crate) async fn limited(approvals: ApprovalLimits) -> Self {
+        let backchannel = json!({ "client_id": "attorn", "client_authentication": "private_key_jwt" });
+        Self::of(approvals, backchannel, json!({})).await
     }
 
     async fn with(backchannel: Value, claims: Value) -> Self {
-        let behalf = Behalf::with_provider(json!({ "claims": ["customer", "preferred_username"] })).await;
+        Self::of(ApprovalLimits::default(), backchannel, claims).await
+    }
+
+    async fn of(approvals: ApprovalLimits, backchannel: Value, claims: Value) -> Self {
+        let start = run::Start { approvals, ..run::Start::default() };
+        let world = World::in_server(Server::start_with(Fresh::make().await, start).await).await;
+        let behalf = Behalf::in_world(world, json!({ "claims": ["customer", "preferred_username"] }));
+        let behalf = Box::pin(behalf).await;
         let registrar = &behalf.staff.registrar;
         registrar.post("/v1/providers/main/backchannel", &backchannel).await.expect(200);
         let settings = json!({
@@ -42,29 +56,33 @@ impl Scene {
         Self { behalf, delegation: made.delegation }
     }
 
-    async fn pay(&self, amount: u64) -> DecisionAnswer {
-        let ask = json!({
-            "action": "account.pay", "resource": format!("account/{}/giro", self.delegation.user),
+    /// What the bot asks: to pay so much from an account of hers.
+    pub(crate) fn payment(&self, amount: u64, account: &str) -> Value {
+        json!({
+            "action": "account.pay", "resource": format!("account/{}/{account}", self.delegation.user),
             "purpose": PURPOSE_WITH_USER, "delegation": self.delegation.id,
             "arguments": { "amount": amount, "currency": "EUR" },
-        });
-        self.behalf.helper.decide(&ask).await
+        })
+    }
+
+    pub(crate) async fn pay(&self, amount: u64) -> DecisionAnswer {
+        self.behalf.helper.decide(&self.payment(amount, "giro")).await
     }
 
     /// What is asked of Alice.
-    async fn challenged(&self, amount: u64) -> ApprovalReference {
+    pub(crate) async fn challenged(&self, amount: u64) -> ApprovalReference {
         let answer = self.pay(amount).await;
         assert_eq!(answer.decision, DecisionKind::Challenge, "{:?}", answer.reasons);
         answer.approval.unwrap()
     }
 
-    async fn state(&self, approval: &ApprovalReference) -> String {
+    pub(crate) async fn state(&self, approval: &ApprovalReference) -> String {
         let path = format!("/v1/approvals/{}/state", approval.id);
         let state: Value = self.behalf.helper.send(Call::get(path)).await.expect(200).json();
         state["state"].as_str().unwrap().to_owned()
     }
 
-    async fn becomes(&self, approval: &ApprovalReference, expect: &str) {
+    pub(crate) async fn becomes(&self, approval: &ApprovalReference, expect: &str) {
         for _ in 0..LOOKS_MAX {
             if self.state(approval).await == expect {
                 return;
@@ -87,7 +105,7 @@ impl Scene {
         panic!("the prompt did not end");
     }
 
-    async fn question(&self, number: usize) -> Form {
+    pub(crate) async fn question(&self, number: usize) -> Form {
         self.behalf.provider.device().question(number).await
     }
 }

@@ -127,6 +127,12 @@ fn print(output: &Output, approval: &Shown) -> Result<Exit, Failure> {
     if asks.arguments_cut_chars > 0 {
         output.line(format!("            {} characters are not shown", asks.arguments_cut_chars));
     }
+    if asks.claims != "{}" {
+        output.line(format!("claims      {}  (says the agent; nobody has checked it)", asks.claims));
+    }
+    if asks.claims_cut_chars > 0 {
+        output.line(format!("            {} characters are not shown", asks.claims_cut_chars));
+    }
     for reason in &asks.reasons {
         let policy = reason.policy.as_deref().unwrap_or("-");
         output.line(format!("because     {}: {}  (policy {policy})", reason.code, reason.text));

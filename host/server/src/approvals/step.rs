@@ -4,14 +4,15 @@
 use attorn_api::decisions::ApprovalReference;
 use attorn_core::reason::HostReason;
 use attorn_core::{
-    ApprovalId, ApprovalRequest, ApprovalState, Approver, Challenged, Decision, DecisionId, Denied, Met,
+    ApprovalId, ApprovalRequest, ApprovalState, Approver, Challenged, Decision, DecisionId, Denied, Met, TimeMs, Vote,
 };
-use attorn_store::records::{ApprovalRecord, PromptRecord, Record as _};
-use attorn_store::{Batch, Key, KeyPrefix, Require, Versioned};
+use attorn_store::records::{ApprovalRecord, HoldReason, PromptRecord, Record as _};
+use attorn_store::{Add, Batch, Key, KeyPrefix, Require, Versioned};
 use serde_json::{Value, json};
 
+use super::hold::Holds;
 use super::seek::{Scene, Sought};
-use super::{POLL_MS, content, is_over};
+use super::{ApprovalLimits, POLL_MS, content, is_over};
 use crate::app::App;
 use crate::decisions::behalf::Chain;
 use crate::decisions::record::Made;
@@ -40,8 +41,8 @@ enum Step {
     Wait(Box<Versioned<ApprovalRecord>>),
     /// An allow spends it.
     Spend(Box<Versioned<ApprovalRecord>>),
-    /// A deny: somebody has refused it.
-    Refused(ApprovalId),
+    /// A deny: somebody has refused it, or nobody has answered.
+    Held(HoldReason, ApprovalId),
     /// A deny: as many wait as may.
     TooMany,
 }
@@ -50,9 +51,32 @@ struct Asking {
     record: ApprovalRecord,
     /// Those that do not count any more, with what they become.
     over: Vec<(Versioned<ApprovalRecord>, ApprovalRecord)>,
-    open_max: u32,
+    /// The one whose place it takes, because it asks for more than that one did.
+    replaces: Option<ApprovalId>,
+    /// What holds because nobody answered.
+    holds: Holds,
+    limits: ApprovalLimits,
     /// The user is asked at their provider.
     prompt: Option<PromptRecord>,
+}
+
+impl Asking {
+    fn put(&self, batch: &mut Batch) {
+        for (old, next) in &self.over {
+            batch.require.push((old.value.key(), Require::Version(old.version)));
+            old.value.becomes(next, batch);
+        }
+        self.holds.put(batch);
+        self.record.open(batch, self.limits.open_max);
+        let Some(prompt) = &self.prompt else { return };
+        prompt.open(batch);
+        // However many agents ask, somebody is asked so often and no more.
+        let window_ms = self.limits.prompts_window_ms;
+        let start = TimeMs(batch.now.0 - batch.now.0 % window_ms);
+        let key = Key::user_prompts(&prompt.user, start);
+        batch.put.push((Key::expiry(start.plus_ms(window_ms), &key), Vec::new()));
+        batch.add.push(Add { key, delta: 1, at_most: self.limits.prompts_max.into() });
+    }
 }
 
 impl Part {
@@ -74,20 +98,13 @@ impl Part {
         match &self.step {
             Step::Ask(asking) => {
                 batch.require.push((Key::approval_request(&sought.bound_to), sought.place));
-                for (old, next) in &asking.over {
-                    batch.require.push((old.value.key(), Require::Version(old.version)));
-                    old.value.becomes(next, batch);
-                }
-                asking.record.open(batch, asking.open_max);
-                if let Some(prompt) = &asking.prompt {
-                    prompt.open(batch);
-                }
+                asking.put(batch);
             }
             Step::Spend(found) => {
                 let (state, spent_by) = (ApprovalState::Spent, Some(decision));
                 found.value.becomes(&ApprovalRecord { state, spent_by, open: false, ..found.value.clone() }, batch);
             }
-            Step::Nothing | Step::Wait(_) | Step::Refused(_) | Step::TooMany => {}
+            Step::Nothing | Step::Wait(_) | Step::Held(..) | Step::TooMany => {}
         }
     }
 
@@ -98,8 +115,12 @@ impl Part {
             Step::Ask(asking) => {
                 let ApprovalRequest { id, requirements, expires_at, .. } = &asking.record.request;
                 let needed = requirements.iter().map(|one| json!({ "role": one.role.as_str(), "count": one.count }));
-                json!({ "id": id.to_string(), "is": "requested", "approvers": needed.collect::<Vec<_>>(),
-                    "expires_at_ms": expires_at.0 })
+                let mut said = json!({ "id": id.to_string(), "is": "requested",
+                    "approvers": needed.collect::<Vec<_>>(), "expires_at_ms": expires_at.0 });
+                if let Some(replaced) = &asking.replaces {
+                    said["replaces"] = replaced.to_string().into();
+                }
+                said
             }
             Step::Wait(found) => json!({ "id": found.value.request.id.to_string(), "is": "pending" }),
             Step::Spend(found) => {
@@ -107,7 +128,7 @@ impl Part {
                 json!({ "id": found.value.request.id.to_string(), "is": "spent",
                     "approved_by": approvers.collect::<Vec<_>>() })
             }
-            Step::Refused(id) => json!({ "id": id.to_string(), "is": REFUSED }),
+            Step::Held(because, id) => json!({ "id": id.to_string(), "is": held(*because) }),
             Step::TooMany => json!({ "id": null, "is": TOO_MANY }),
         }
     }
@@ -137,12 +158,21 @@ impl Part {
 }
 
 const REFUSED: &str = "refused";
+const UNANSWERED: &str = "unanswered";
 const TOO_MANY: &str = "too_many";
+
+const fn held(because: HoldReason) -> &'static str {
+    match because {
+        HoldReason::Refused => REFUSED,
+        HoldReason::Unanswered => UNANSWERED,
+    }
+}
 
 /// Why a challenge was a deny, from what its record says of approvals; none if it was not.
 pub(crate) fn denied_by(is: &str) -> Option<HostReason> {
     match is {
         REFUSED => Some(HostReason::ApprovalRefused),
+        UNANSWERED => Some(HostReason::ApprovalUnanswered),
         TOO_MANY => Some(HostReason::TooManyApprovals),
         _ => None,
     }
@@ -166,16 +196,16 @@ pub(crate) async fn take(
     let step = match (&made.decision, &sought.found) {
         (Decision::Allow(_), Some(found)) if !sought.met.is_nothing() => Step::Spend(Box::new(found.clone())),
         (Decision::Challenge(_), Some(found)) if found.value.state == ApprovalState::Refused => {
-            Step::Refused(found.value.request.id)
+            Step::Held(HoldReason::Refused, found.value.request.id)
         }
-        (Decision::Challenge(challenged), Some(found)) if found.value.request.requirements == challenged.approvers => {
+        (Decision::Challenge(challenged), Some(found)) if is_in(&sought, found, challenged) => {
             Step::Wait(Box::new(found.clone()))
         }
         (Decision::Challenge(challenged), _) => ask(app, scene, (&sought, challenged), decision).await?,
         _ => Step::Nothing,
     };
     let reason = match &step {
-        Step::Refused(_) => Some(HostReason::ApprovalRefused),
+        Step::Held(because, _) => denied_by(held(*because)),
         Step::TooMany => Some(HostReason::TooManyApprovals),
         _ => None,
     };
@@ -184,6 +214,13 @@ pub(crate) async fn take(
     }
     made.approval = Part { sought: Some(sought), step };
     Ok(())
+}
+
+/// Whether what is asked for now was asked for already: nobody else, and nothing more.
+fn is_in(sought: &Sought, found: &Versioned<ApprovalRecord>, challenged: &Challenged) -> bool {
+    let asked = &found.value.request.requirements;
+    challenged.approvers.iter().all(|one| asked.contains(one))
+        && sought.shown.as_ref().is_some_and(|shown| shown.cover(&challenged.terms))
 }
 
 /// As many wait as may, as the commit has found.
@@ -199,53 +236,92 @@ async fn ask(
     (sought, challenged): (&Sought, &Challenged),
     decision: DecisionId,
 ) -> Result<Step, Failure> {
-    let Scene { within, chain, .. } = scene;
-    let (now, limits) = (within.now(), app.approvals);
-    let whose = chain.map(|chain| (&chain.behalf.user.id, &*chain.key));
-    let (agent, user) = (&within.agent().id, whose.map(|(user, _)| user));
-    let mut over = Vec::new();
-    if let Some(found) = &sought.found {
+    let (now, limits) = (scene.within.now(), app.approvals);
+    let Waiting { mut over, count } = waiting(app, scene, sought).await?;
+    let lapsed: Vec<&ApprovalRecord> = over.iter().map(|(old, _)| &old.value).collect();
+    let holds = Holds::of(app, sought.asked_of, &lapsed).await?;
+    if let Some((because, approval)) = holds.on(app, &sought.asked_of, now) {
+        return Ok(Step::Held(because, approval));
+    }
+    if count >= usize::try_from(limits.open_max).unwrap_or(usize::MAX) {
+        return Ok(Step::TooMany);
+    }
+    let replaces = sought.found.as_ref().map(|found| {
         let next = ApprovalRecord { state: ApprovalState::Lapsed, open: false, ..found.value.clone() };
         over.push((found.clone(), next));
-    }
-    let open_max = usize::try_from(limits.open_max).unwrap_or(usize::MAX);
-    let page = app.store.scan(&KeyPrefix::open_approvals(agent, user), None, open_max.saturating_add(1)).await?;
-    let mut waiting = 0;
+        found.value.request.id
+    });
+    let record = new(app, scene, (sought, challenged), decision)?;
+    // Whoever has said yes is not asked again.
+    let answered = record.request.votes.iter().any(|vote| matches!(vote.approver, Approver::User(_)));
+    let prompt = if answered { None } else { backchannel::prompt(app, &record, now).await? };
+    Ok(Step::Ask(Box::new(Asking { record, over, replaces, holds, limits, prompt })))
+}
+
+/// What the agent has asked for its user, beside what was found.
+struct Waiting {
+    /// What has lapsed, and what it becomes.
+    over: Vec<(Versioned<ApprovalRecord>, ApprovalRecord)>,
+    /// How many have not.
+    count: usize,
+}
+
+async fn waiting(app: &App, scene: Scene<'_>, sought: &Sought) -> Result<Waiting, Failure> {
+    let (within, user) = (scene.within, scene.chain.map(|chain| &chain.behalf.user.id));
+    let most = usize::try_from(app.approvals.open_max).unwrap_or(usize::MAX).saturating_add(1);
+    let page = app.store.scan(&KeyPrefix::open_approvals(&within.agent().id, user), None, most).await?;
+    let mut waiting = Waiting { over: Vec::new(), count: 0 };
     for id in page.items.iter().filter_map(|(key, _)| key.named_approval()) {
         if sought.found.as_ref().is_some_and(|found| found.value.request.id == id) {
             continue;
         }
         match app.store.record::<ApprovalRecord>(&Key::approval(&id)).await? {
-            Some(found) if found.value.open && is_over(app, &found, now) => {
+            Some(found) if found.value.open && is_over(app, &found, within.now()) => {
                 let next = ApprovalRecord { open: false, ..found.value.clone() };
-                over.push((found, next));
+                waiting.over.push((found, next));
             }
-            _ => waiting += 1,
+            _ => waiting.count += 1,
         }
     }
-    if waiting >= open_max {
-        return Ok(Step::TooMany);
-    }
-    let id = random::approval_id()?;
+    Ok(waiting)
+}
+
+/// What is recorded of it. Where more people are asked than before, and for nothing more, those who have said yes have
+/// said it; how long that counts does not change.
+fn new(
+    app: &App,
+    scene: Scene<'_>,
+    (sought, challenged): (&Sought, &Challenged),
+    decision: DecisionId,
+) -> Result<ApprovalRecord, Failure> {
+    let (now, id) = (scene.within.now(), random::approval_id()?);
+    let whose = scene.chain.map(|chain| (&chain.behalf.user.id, &*chain.key));
     let content = kept::text(whose, &Key::approval(&id), content::of(scene, challenged)?)?;
-    let record = ApprovalRecord {
+    let before = sought.found.as_ref().filter(|_| {
+        !sought.met.is_nothing() && sought.shown.as_ref().is_some_and(|shown| shown.cover(&challenged.terms))
+    });
+    let counts = |vote: &&Vote| sought.met.approvals().iter().any(|one| one.approver == vote.approver);
+    let votes =
+        before.map_or_else(Vec::new, |found| found.value.request.votes.iter().filter(counts).cloned().collect());
+    let lapses = now.plus_ms(app.approvals.lapse_ms);
+    Ok(ApprovalRecord {
         request: ApprovalRequest {
             id,
             bound_to: sought.bound_to,
             requirements: challenged.approvers.clone(),
-            votes: Vec::new(),
-            expires_at: now.plus_ms(limits.lapse_ms),
+            votes,
+            expires_at: before.map_or(lapses, |found| found.value.request.expires_at),
         },
         state: ApprovalState::Pending,
-        agent: agent.clone(),
+        asked_of: sought.asked_of,
+        agent: scene.within.agent().id.clone(),
         owners: scene.asker().owners.into_iter().collect(),
         code: random::approval_code()?,
         decision,
         spent_by: None,
         open: true,
+        prompted: false,
         created_at: now,
         content,
-    };
-    let prompt = backchannel::prompt(app, &record, now).await?;
-    Ok(Step::Ask(Box::new(Asking { record, over, open_max: limits.open_max, prompt })))
+    })
 }

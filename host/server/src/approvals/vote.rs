@@ -10,7 +10,7 @@ use attorn_store::records::{ApprovalRecord, Record as _, UserRecord};
 use attorn_store::{Batch, CommitError, Key, Require, Versioned};
 use serde_json::json;
 
-use super::{asks_for, content, seek, state};
+use super::{asks_for, content, hold, seek, state};
 use crate::app::App;
 use crate::decisions::veil;
 use crate::entry;
@@ -67,6 +67,11 @@ pub(crate) async fn cast(app: &App, id: &ApprovalId, ballot: &Ballot<'_>) -> Res
         check(app, &found, (ballot, &approver), batch.now).await?;
         let next = voted(app, &found.value, (ballot, &approver), batch.now).await?;
         say(app, &next, (ballot, &approver), &mut batch).await?;
+        match next.state {
+            ApprovalState::Refused => hold::refused(app, &next, &mut batch).await?,
+            ApprovalState::Approved => hold::approved(app, &next, &mut batch).await?,
+            _ => {}
+        }
         batch.require.push((found.value.key(), Require::Version(found.version)));
         found.value.becomes(&next, &mut batch);
         match app.store.commit(batch).await {

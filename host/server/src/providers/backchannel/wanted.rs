@@ -20,6 +20,8 @@ use crate::metrics::PromptEvent;
 
 /// The most bytes of arguments that a provider is told.
 const ARGUMENTS_BYTES_MAX: usize = 2 << 10;
+/// And of what the agent claims.
+const CLAIMS_BYTES_MAX: usize = 1 << 10;
 
 /// What a prompt needs of its approval.
 pub(super) struct Wanted {
@@ -83,12 +85,19 @@ fn detail(approval: &ApprovalRecord, asked: Asked) -> Result<String, Failure> {
 
 /// A device is small, and a form has an end. What is cut is said.
 fn shortened(mut asked: Asked) -> Asked {
-    if asked.arguments.len() > ARGUMENTS_BYTES_MAX {
-        let rest = asked.arguments.split_off(asked.arguments.floor_char_boundary(ARGUMENTS_BYTES_MAX));
-        asked.arguments_cut_chars += rest.chars().count() as u64;
-        asked.arguments.push_str(" \u{2026} (cut)");
-    }
+    asked.arguments_cut_chars += cut(&mut asked.arguments, ARGUMENTS_BYTES_MAX);
+    asked.claims_cut_chars += cut(&mut asked.claims, CLAIMS_BYTES_MAX);
     asked
+}
+
+/// Cut a text. Says how many characters that took.
+fn cut(text: &mut String, bytes_max: usize) -> u64 {
+    if text.len() <= bytes_max {
+        return 0;
+    }
+    let rest = text.split_off(text.floor_char_boundary(bytes_max));
+    text.push_str(" \u{2026} (cut)");
+    rest.chars().count() as u64
 }
 
 /// The user's vote, and the end of the prompt. Should the server stop between, the vote stands and the prompt is found to
