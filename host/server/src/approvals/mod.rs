@@ -1,7 +1,7 @@
 //! Approvals: people say yes or no to exactly one request under exactly the policies that applied.
 //!
 //! A decision looks for what was approved of its request (`seek`), and its batch asks for an approval, or spends one
-//! (`step`): so nothing is asked for that was not recorded, and of many decisions that find the same approval one
+//! (`step`, `ask`): so nothing is asked for that was not recorded, and of many decisions that find the same approval one
 //! spends it. What approvers are shown is made here out of what was recorded then (`content`, `visible`). Whoever
 //! votes comes through `vote`, by whatever channel: operators by their routes (`routes`), of which webhooks tell them
 //! (`webhooks`).
@@ -12,6 +12,7 @@
 //! Whose votes count is decided by [`attorn_core::approval::met`], with everything as it is when they are counted.
 //! INVARIANT: a vote changes a record and nothing else. What an approval permits is found out by deciding again.
 
+mod ask;
 pub(crate) mod content;
 pub(crate) mod hold;
 pub(crate) mod routes;
