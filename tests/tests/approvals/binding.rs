@@ -1,8 +1,7 @@
-//! What a yes is bound to: the user and every hop, who accepts what is given, and the terms that were shown.
+//! What a yes is bound to: the user and every hop, and the terms that were shown.
 
 use attorn_api::delegations::Delegation;
 use attorn_tests::behalf::registration;
-use attorn_tests::world::server_registration;
 
 use super::*;
 
@@ -136,20 +135,4 @@ async fn a_yes_is_to_what_was_to_follow_and_to_no_more() {
     let allowed = scene.world.bot.decide(&ask()).await;
     assert_eq!((allowed.decision, allowed.grant.as_ref().map(|grant| grant.uses_max)), (Allow, Some(1)));
     replays_identically(&scene.world).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_yes_is_to_what_one_service_accepts() {
-    let scene = Scene::new(ONE).await;
-    let asked = scene.challenged(&ask()).await;
-    assert_eq!(show(&scene.ada, &asked.id).await.asks.accepted_by, "https://faq.example");
-    approve(&scene.ada, &asked.id).await;
-    let registrar = &scene.world.staff.registrar;
-    registrar.post("/v1/resource-servers/faq/revoke", &json!({})).await.expect(200);
-    let mirror = Machine::new(&scene.world.reach, "mirror");
-    let body = server_registration(&mirror, "https://mirror.example", &["article"]);
-    registrar.post("/v1/resource-servers", &body).await.expect(201);
-    let other = scene.challenged(&ask()).await;
-    assert_ne!(other.id, asked.id);
-    assert_eq!(show(&scene.ada, &other.id).await.asks.accepted_by, "https://mirror.example");
 }
