@@ -41,8 +41,8 @@ pub(super) async fn login(
         ),
         format!("COMMENT ON ROLE {name} IS {}", quote::text(&comment)),
     ];
-    // Ending its sessions needs membership, and must not have to wait for anything that the login can lock.
-    statements.push(format!("GRANT {name} TO CURRENT_USER"));
+    // The administrator becomes no member of it yet, as ending it needs: to find out of which roles somebody is a
+    // member takes PostgreSQL 15 time with the square of how many they are, and it does so in every statement here.
     statements.extend(order.roles.iter().map(|role| format!("GRANT {} TO {name}", quote::name(role))));
     if let (Some(user), Some(table)) = (user, &settings.user_table) {
         let (schema, table) = (quote::name(&table.schema), quote::name(&table.table));

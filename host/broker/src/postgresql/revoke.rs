@@ -72,8 +72,8 @@ async fn take_back(
 ) -> Result<(), KindError> {
     let name = quote::name(&outside.name);
     let mut statements = vec!["BEGIN".to_owned()];
-    // Membership is what lets the administrator end and drop what is its. It has it since the login was made, unless
-    // somebody took it.
+    // Membership is what lets the administrator end and drop what is its. It has it from here on, and no sooner, so that
+    // it is never a member of many; or since an attempt that did not come to its end.
     let is_member = "SELECT pg_has_role(current_user, $1::oid, 'USAGE')";
     if !connection.client.query_one(is_member, &[&found.oid]).await?.try_get::<_, bool>(0)? {
         statements.push(format!("GRANT {name} TO CURRENT_USER"));

@@ -59,6 +59,6 @@ async fn by_the_statements(bare: &Client, n: u64) -> f64 {
 pub(super) fn statements(name: &str, verifier: &str, comment: &str) -> String {
     format!(
         "BEGIN; CREATE ROLE {name} LOGIN CONNECTION LIMIT 2 PASSWORD '{verifier}' VALID UNTIL '2100-01-01'; \
-         COMMENT ON ROLE {name} IS '{comment}'; GRANT {name} TO CURRENT_USER; GRANT reader TO {name}; COMMIT"
+         COMMENT ON ROLE {name} IS '{comment}'; GRANT reader TO {name}; COMMIT"
     )
 }
