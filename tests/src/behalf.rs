@@ -113,6 +113,12 @@ impl Behalf {
         made.delegation
     }
 
+    /// The same by another token, of a sign-in a little later.
+    pub async fn delegated_again(&self) -> Delegation {
+        let made: DelegationMade = self.exchange(&self.token(later_login().await)).await.expect(201).json();
+        made.delegation
+    }
+
     /// Offer a part of a delegation, and have it accepted.
     pub async fn offered(&self, from: &Machine, parent: &Delegation, to: &Machine) -> Delegation {
         let body = json!({ "to_agent": to.id, "permissions": pairs(&[("account.read", "account/*")]) });

@@ -27,6 +27,8 @@ const GUESTS: &[(&str, Expect)] = &[
     ("absurd_terms", Decision(Deny, &["policy_failed"], "failed:invalid_verdict")),
     ("allow_all", Decision(Allow, &["everything"], "allow")),
     ("challenge", Decision(Challenge, &["four_eyes"], "challenge")),
+    ("challenge_as_told", Decision(Challenge, &["asks"], "challenge")),
+    ("challenge_by_facts", Decision(Challenge, &["asks"], "challenge")),
     ("challenge_nobody", Decision(Deny, &["policy_failed"], "failed:invalid_verdict")),
     ("challenge_private_reason", Decision(Challenge, &["approval_required"], "challenge")),
     ("debit", Decision(Allow, &[], "allow")),
@@ -79,10 +81,12 @@ fn place(reason: HostReason) -> Place {
         // What a proxy does not call: `proxy.rs`.
         HostReason::KeyExpired | HostReason::CounterWithoutSubject | HostReason::NoProxyRoute => Place::NotHere,
         HostReason::LimitExceeded => Place::Counters,
-        // Who cannot be asked, what cannot be shown, who said no, and when too much waits: `approvals`.
+        // Who cannot be asked, what cannot be shown, who said no or nothing, and when too much waits: `approvals` and
+        // `backchannel`.
         HostReason::ApprovalImpossible
         | HostReason::ApprovalUnreadable
         | HostReason::ApprovalRefused
+        | HostReason::ApprovalUnanswered
         | HostReason::TooManyApprovals => Place::Approvals,
         // On behalf of a user: `delegations.rs`, `revocation_cascade.rs` and `erasure.rs`.
         HostReason::PurposeWithoutUser

@@ -63,6 +63,11 @@ pub struct Asked {
     pub arguments_cut_chars: u64,
     /// SHA-256 of the whole arguments in canonical form.
     pub arguments_digest: String,
+    /// What the agent says about its request, one JSON object, cut as the arguments are. Nobody has checked it, and
+    /// policies see it.
+    pub claims: String,
+    /// How many characters of that were cut; 0 if all is shown.
+    pub claims_cut_chars: u64,
     /// What it is to be given.
     pub credential: AskedCredential,
     /// The target where that would be made, or where its request would go; none of a token.

@@ -132,7 +132,8 @@ impl Allowed {
 /// A yes that waits for somebody else's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Challenged {
-    /// The union of what all policies ask for.
+    /// The union of what all policies ask for, also of what was given already: it stays the same from one vote to the
+    /// next.
     pub approvers: Vec<ApprovalRequirement>,
     /// The strictest of all terms.
     pub terms: Terms,
@@ -181,7 +182,8 @@ pub enum DecisionReason {
 /// cannot be, deny. Else, if nobody allows or challenges, deny. Else, if the terms leave a grant no whole second, deny.
 /// Else any challenge challenges. Else allow. The order of `evaluated` makes no difference.
 ///
-/// A challenge that is met counts as an allow on its terms, and nothing else changes by what is met.
+/// A challenge that is met counts as an allow on its terms, and nothing else changes by what is met. As long as one is
+/// not, the challenge asks for what all of them do.
 #[must_use]
 pub fn decide(bounds: &WithinBounds<'_>, met: &Met, evaluated: &[Evaluated]) -> Decision {
     combine((bounds.now(), bounds.widest_terms()), |scope| bounds.counter_subject(scope), met, evaluated)
@@ -227,7 +229,7 @@ pub(crate) fn combine(
     if expires_at <= now {
         return Decision::Deny(Denied::by_host(HostReason::GrantTooShort));
     }
-    if !said.approvers.is_empty() {
+    if said.waits {
         said.approvers.sort();
         said.approvers.dedup();
         return Decision::Challenge(Challenged {
@@ -236,6 +238,8 @@ pub(crate) fn combine(
             reasons: sorted(said.challenges),
         });
     }
+    // All that was asked for is met.
+    said.allows.extend(said.challenges);
     Decision::Allow(Allowed { terms: said.terms, charges, expires_at, reasons: sorted(said.allows) })
 }
 
@@ -255,6 +259,8 @@ struct Said {
     allows: Vec<DecisionReason>,
     challenges: Vec<DecisionReason>,
     approvers: Vec<ApprovalRequirement>,
+    /// Whether some challenge is not met.
+    waits: bool,
     denials: Vec<DecisionReason>,
 }
 
@@ -266,6 +272,7 @@ impl Said {
             allows: Vec::new(),
             challenges: Vec::new(),
             approvers: Vec::new(),
+            waits: false,
             denials: Vec::new(),
         }
     }
@@ -294,13 +301,9 @@ impl Said {
                     self.denials
                         .push(DecisionReason::Failed { policy: one.policy.clone(), failure: Failure::InvalidVerdict });
                 }
-                if met.covers(approvers) {
-                    self.allowed = true;
-                    self.allows.push(by_policy(reason));
-                } else {
-                    self.approvers.extend(approvers.iter().cloned());
-                    self.challenges.push(by_policy(reason));
-                }
+                self.waits |= !met.covers(approvers);
+                self.approvers.extend(approvers.iter().cloned());
+                self.challenges.push(by_policy(reason));
             }
             Outcome::Verdict(Verdict::Allow { terms, reasons }) => {
                 self.terms = self.terms.strictest(terms);

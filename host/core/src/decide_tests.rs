@@ -126,6 +126,15 @@ fn a_challenge_that_is_met_allows_on_its_terms_and_lifts_nothing() {
         let evaluated: Vec<_> = outcomes.into_iter().map(|(outcome, required)| one("p", required, outcome)).collect();
         assert_eq!(kind(&decided_with(&approved_by(1, false), &evaluated)), expect, "{evaluated:?}");
     }
+    // What is met is asked for as long as something else is not.
+    let asked = [one("p", false, asks()), one("q", false, asks_two())];
+    for met in [Met::nothing(), approved_by(1, false)] {
+        let Decision::Challenge(challenged) = decided_with(&met, &asked) else { panic!("one is not met") };
+        assert_eq!(
+            (challenged.approvers, challenged.reasons.len()),
+            (vec![needs("operator", 1), needs("operator", 2)], 2)
+        );
+    }
     let both = [one("p", false, plain()), one("q", false, asks())];
     let Decision::Allow(allowed) = decided_with(&approved_by(1, false), &both) else { panic!("it is met") };
     assert_eq!(allowed.terms().uses_max, 1, "the terms are the challenge's");
@@ -264,16 +273,19 @@ proptest! {
             _ => one.clone(),
         };
         let rewritten: Vec<_> = all.iter().map(as_allowed).collect();
-        let (with, without) = (decided_with(&met, &all), decided(&all));
-        prop_assert_eq!(&with, &decided(&rewritten));
+        let (with, without, rewritten) = (decided_with(&met, &all), decided(&all), decided(&rewritten));
+        if let (Decision::Challenge(whole), Decision::Challenge(missing)) = (&with, &rewritten) {
+            // It asks for all that was asked for, not only for what is missing.
+            prop_assert!(missing.approvers.iter().all(|one| whole.approvers.contains(one)));
+            prop_assert_eq!(&whole.terms, &missing.terms);
+        } else {
+            prop_assert_eq!(&with, &rewritten);
+        }
         match (&without, &with) {
             (Decision::Deny(_), other) => prop_assert_eq!(other, &without, "a deny was lifted"),
             (Decision::Allow(_), other) => prop_assert_eq!(other, &without),
             (Decision::Challenge(_), Decision::Deny(_)) => prop_assert!(false, "an approval denied"),
-            (Decision::Challenge(before), Decision::Challenge(after)) => {
-                prop_assert!(after.approvers.iter().all(|requirement| before.approvers.contains(requirement)));
-                prop_assert_eq!(&before.terms, &after.terms);
-            }
+            (Decision::Challenge(before), Decision::Challenge(after)) => prop_assert_eq!(before, after),
             (Decision::Challenge(before), Decision::Allow(after)) => prop_assert_eq!(&before.terms, after.terms()),
         }
     }

@@ -107,11 +107,13 @@ host_reasons! {
     ApprovalImpossible = "approval_impossible", "a policy asks for an approval that nobody here can give";
     /// A policy asks for an approval, and nobody can be shown all that would be approved.
     ApprovalUnreadable = "approval_unreadable", "this needs an approval, and has more in its arguments than anybody can be shown";
-    /// Somebody has refused to approve this very request.
-    ApprovalRefused = "approval_refused", "this very request was refused a moment ago";
-    /// As many requests of the agent's wait for approval as may.
+    /// Somebody has refused to approve this very request, or one that differs in nothing but what it says of itself.
+    ApprovalRefused = "approval_refused", "this was refused a moment ago, or so lately that it is not asked again";
+    /// The user was asked for this, or for what differs in nothing but what it says of itself, and did not answer.
+    ApprovalUnanswered = "approval_unanswered", "the user was asked for this, has not answered, and is left alone for a while";
+    /// As many requests of the agent's wait for approval as may, or the user was asked as often as they may be.
     TooManyApprovals = "too_many_approvals",
-        "as many requests of this agent wait for approval, or were refused a moment ago, as may";
+        "as many requests wait for approval, or were refused or put to this user a moment ago, as may";
     /// An allow came with an obligation that nobody enforces.
     ObligationUnenforceable = "obligation_unenforceable", "a policy's terms ask for something that nobody here enforces";
     /// The terms leave a grant no whole second.

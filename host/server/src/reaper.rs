@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use attorn_core::TimeMs;
 use attorn_store::records::{
-    ApprovalRecord, DelegationRecord, FactRecord, GrantRecord, IdempotencyRecord, LeaseRecord, LogoutRecord,
-    SessionNameRecord, SessionRecord,
+    ApprovalHoldRecord, ApprovalRecord, DelegationRecord, FactRecord, GrantRecord, IdempotencyRecord, LeaseRecord,
+    LogoutRecord, SessionNameRecord, SessionRecord,
 };
 use attorn_store::{Batch, Key, KeyKind, KeyPrefix, Require, Store};
 
@@ -124,6 +124,14 @@ async fn remove(store: &Store, at: TimeMs, what: &Key, batch: &mut Batch) -> Res
         }
         Some(KeyKind::ProviderClientKey) => own_key::remove(store, at, what, batch).await?,
         Some(KeyKind::Approval) => approval(store, at, what, batch).await?,
+        Some(KeyKind::ApprovalHold) => {
+            if let Some(hold) = store.record::<ApprovalHoldRecord>(what).await?
+                && hold.value.until <= at
+            {
+                batch.require.push((what.clone(), Require::Version(hold.version)));
+                batch.delete.push(what.clone());
+            }
+        }
         Some(KeyKind::Fact) => {
             if let Some(fact) = store.record::<FactRecord>(what).await?
                 && fact.value.expires_at.is_some_and(|expires_at| expires_at <= at)
@@ -154,9 +162,9 @@ async fn remove(store: &Store, at: TimeMs, what: &Key, batch: &mut Batch) -> Res
                 batch.delete.push(what.clone());
             }
         }
-        // An exchange's token and delegation have expired long ago; a counter's window ended long ago, and no
-        // decision charges a window that has ended.
-        Some(KeyKind::Exchange | KeyKind::Counter) => batch.delete.push(what.clone()),
+        // An exchange's token and delegation have expired long ago; the window of a counter, or of how often a user was
+        // asked, ended long ago, and nothing counts in a window that has ended.
+        Some(KeyKind::Exchange | KeyKind::Counter | KeyKind::UserPrompts) => batch.delete.push(what.clone()),
         _ => {}
     }
     Ok(())

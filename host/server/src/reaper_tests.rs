@@ -286,6 +286,7 @@ fn approval(id: u8, bound_to: u8, expires_at: TimeMs) -> ApprovalRecord {
             expires_at,
         },
         state: attorn_core::ApprovalState::Pending,
+        asked_of: Digest::from_bytes([9; 32]),
         agent: "bot".parse().unwrap(),
         owners: Vec::new(),
         delegation: None,
@@ -293,6 +294,7 @@ fn approval(id: u8, bound_to: u8, expires_at: TimeMs) -> ApprovalRecord {
         decision: attorn_core::DecisionId::from_random([1; 16]),
         spent_by: None,
         open: true,
+        prompted: false,
         created_at: BEGIN,
         content: attorn_store::records::Kept::Plain(attorn_core::JsonText::from_canonical("{}")),
     }

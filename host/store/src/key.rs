@@ -56,6 +56,8 @@ kinds! {
     AgentLeases = "agent_leases",
     /// What somebody is asked to approve.
     Approval = "approval",
+    /// That nobody is asked for something for a while.
+    ApprovalHold = "approval_hold",
     /// Which approval was asked for last for a request.
     ApprovalRequest = "approval_request",
     /// How users are asked at a provider.
@@ -168,6 +170,8 @@ kinds! {
     UserDelegation = "user_delegation",
     /// Which user goes by a provider's name for them.
     UserName = "user_name",
+    /// How often a user was asked at their provider lately.
+    UserPrompts = "user_prompts",
     /// Who is told of what is to be approved.
     Webhook = "webhook",
     /// An issuer of workloads' tokens.
@@ -190,6 +194,7 @@ impl KeyKind {
                 | Self::OpenApprovals
                 | Self::OpenLeases
                 | Self::OpenOffers
+                | Self::UserPrompts
         )
     }
 
@@ -200,6 +205,7 @@ impl KeyKind {
             self,
             Self::AgentLeases
                 | Self::Approval
+                | Self::ApprovalHold
                 | Self::ApprovalRequest
                 | Self::ClockMark
                 | Self::Counter
@@ -222,6 +228,7 @@ impl KeyKind {
                 | Self::Prompt
                 | Self::PromptDue
                 | Self::ShadowReport
+                | Self::UserPrompts
                 | Self::Webhook
         )
     }
@@ -539,6 +546,18 @@ impl Key {
     #[must_use]
     pub fn approval_request(bound_to: &Digest) -> Self {
         Self::of(KeyKind::ApprovalRequest, &[&bound_to.to_string()])
+    }
+
+    /// That nobody is asked for this for a while; it is a keyed hash of what was asked.
+    #[must_use]
+    pub fn approval_hold(asked_of: &Digest) -> Self {
+        Self::of(KeyKind::ApprovalHold, &[&asked_of.to_string()])
+    }
+
+    /// How often this user was asked at their provider in the time that began then: a counter.
+    #[must_use]
+    pub fn user_prompts(user: &UserId, start: TimeMs) -> Self {
+        Self::of(KeyKind::UserPrompts, &[user.as_str(), &hex_time(start)])
     }
 
     /// That an approval counts among those that this agent may have waiting at once for this user, or for none. Its

@@ -18,6 +18,11 @@ fn one_of(kind: KeyKind) -> (Key, &'static str) {
         KeyKind::Approval => {
             (Key::approval(&ApprovalId::from_random([4; 16])), "approval/apr_04040404040404040404040404040404")
         }
+        KeyKind::ApprovalHold => (
+            Key::approval_hold(&id(&zeros)),
+            "approval_hold/0000000000000000000000000000000000000000000000000000000000000000",
+        ),
+        KeyKind::UserPrompts => (Key::user_prompts(&id("usr_1"), TimeMs(0xabc)), "user_prompts/usr_1/0000000000000abc"),
         KeyKind::ApprovalRequest => (
             Key::approval_request(&id(&zeros)),
             "approval_request/0000000000000000000000000000000000000000000000000000000000000000",

@@ -8,6 +8,7 @@
 mod active_set;
 mod agent;
 mod approval;
+mod approval_hold;
 mod backchannel;
 mod clock;
 mod clock_mark;
@@ -42,6 +43,7 @@ mod workload_issuer;
 pub use active_set::{ActiveMember, ActiveSetRecord, DuplicateMember};
 pub use agent::{AgentRecord, AgentRecordError, KeyOwner, KeyOwnerRecord, StateChange};
 pub use approval::{ApprovalRecord, ApprovalRequestRecord};
+pub use approval_hold::{ApprovalHoldRecord, HoldReason};
 pub use backchannel::{BackchannelAuthentication, BackchannelRecord, LoginHint};
 pub use clock::SetBackRecord;
 pub use clock_mark::ClockMarkRecord;
@@ -85,6 +87,7 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
         KeyKind::ActiveSet => check_as::<ActiveSetRecord>(key, stored),
         KeyKind::Agent => check_as::<AgentRecord>(key, stored),
         KeyKind::Approval => check_as::<ApprovalRecord>(key, stored),
+        KeyKind::ApprovalHold => check_as::<ApprovalHoldRecord>(key, stored),
         KeyKind::ApprovalRequest => check_as::<ApprovalRequestRecord>(key, stored),
         KeyKind::Backchannel => check_as::<BackchannelRecord>(key, stored),
         KeyKind::Clock => check_as::<SetBackRecord>(key, stored),
@@ -146,7 +149,8 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
         | KeyKind::PromptDue
         | KeyKind::Expiry
         | KeyKind::Meta
-        | KeyKind::UserDelegation => Ok(()),
+        | KeyKind::UserDelegation
+        | KeyKind::UserPrompts => Ok(()),
     }
 }
 

@@ -23,6 +23,7 @@ fn approval(state: ApprovalState) -> ApprovalRecord {
             expires_at: TimeMs(301_000),
         },
         state,
+        asked_of: digest(9),
         agent: id("bot"),
         owners: vec![id("team@example.org")],
         delegation: Some(id("dlg_1")),
@@ -30,6 +31,7 @@ fn approval(state: ApprovalState) -> ApprovalRecord {
         decision: DecisionId::from_random([2; 16]),
         spent_by: (state == ApprovalState::Spent).then_some(DecisionId::from_random([5; 16])),
         open: true,
+        prompted: state == ApprovalState::Pending,
         created_at: TimeMs(1_000),
         content: Kept::Plain(json(r#"{"action":"a"}"#)),
     }
@@ -43,14 +45,16 @@ fn approvals() {
             concat!(
                 r#"{{"id":"apr_04040404040404040404040404040404","bound_to":"{}","requirements":[["operator",2]],"#,
                 r#""votes":[{{"by":{{"operator":"ada"}},"says":"approve","at_ms":2000}},"#,
-                r#"{{"by":{{"user":"usr_1"}},"says":"refuse","at_ms":2000}}],"state":"{}","agent":"bot","#,
+                r#"{{"by":{{"user":"usr_1"}},"says":"refuse","at_ms":2000}}],"state":"{}","asked_of":"{}","agent":"bot","#,
                 r#""owners":["team@example.org"],"delegation":"dlg_1","code":"BCDF-GHJK","#,
-                r#""decision":"dec_02020202020202020202020202020202","spent_by":{},"open":true,"created_at_ms":1000,"#,
+                r#""decision":"dec_02020202020202020202020202020202","spent_by":{},"open":true,"prompted":{},"created_at_ms":1000,"#,
                 r#""expires_at_ms":301000,"content":{{"plain":"{{\"action\":\"a\"}}"}}}}"#
             ),
             "07".repeat(32),
             state,
-            spent
+            "09".repeat(32),
+            spent,
+            state == "pending"
         )
     };
     let spent_by = r#""dec_05050505050505050505050505050505""#;
@@ -73,6 +77,32 @@ fn approvals() {
         &format!("approval_request/{}", "07".repeat(32)),
         &format!(r#"{{"bound_to":"{}","approval":"apr_04040404040404040404040404040404"}}"#, "07".repeat(32)),
     );
+}
+
+#[test]
+fn holds() {
+    for (because, name) in [(HoldReason::Refused, "refused"), (HoldReason::Unanswered, "unanswered")] {
+        let hold = ApprovalHoldRecord {
+            asked_of: digest(9),
+            because,
+            approval: ApprovalId::from_random([4; 16]),
+            times: 3,
+            until: TimeMs(400_000),
+        };
+        let text = format!(
+            concat!(
+                r#"{{"asked_of":"{}","because":"{}","approval":"apr_04040404040404040404040404040404","#,
+                r#""times":3,"until_ms":400000}}"#
+            ),
+            "09".repeat(32),
+            name
+        );
+        golden(&hold, &format!("approval_hold/{}", "09".repeat(32)), &text);
+        let mut batch = Batch::new(TimeMs(0));
+        hold.put(&mut batch);
+        let keys: Vec<_> = batch.put.iter().map(|(key, _)| key.clone()).collect();
+        assert_eq!(keys, [Key::expiry(TimeMs(400_000), &hold.key()), hold.key()]);
+    }
 }
 
 #[test]

@@ -9,6 +9,8 @@ pub const GUESTS: &[&str] = &[
     "absurd_terms",
     "allow_all",
     "challenge",
+    "challenge_as_told",
+    "challenge_by_facts",
     "challenge_nobody",
     "challenge_private_reason",
     "debit",

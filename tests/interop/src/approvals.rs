@@ -22,13 +22,14 @@ const LOOKS_MAX: usize = 300;
 pub(crate) async fn play(stage: &mut Stage<'_>, steps: &mut Steps) {
     let delegation = steps.take("paying needs alice's yes, and her provider asks her", ready(stage)).await;
     steps.take("she says yes, and it is paid once", yes(stage, &delegation)).await;
-    steps.take("she says no, and is not asked again", no(stage, &delegation)).await;
     // Keycloak lets nobody answer too late or for another.
     if stage.kind.fine_consent {
         steps.take("she says nothing in time, and nobody approved", nothing(stage, &delegation)).await;
         steps.take("bob's answer is not hers", another(stage, &delegation)).await;
         steps.take("she signs in, reads it on the page, and approves", on_page(stage, &delegation)).await;
     }
+    // Last, for it holds for whatever else the bot asks about this invoice.
+    steps.take("she says no, and is not asked again", no(stage, &delegation)).await;
     stage.attorn.cast.deactivate("spend-limit").await;
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use attorn_api::delegations::Delegation;
 use attorn_tests::server::Fresh;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::approvals;
@@ -16,6 +16,8 @@ use crate::steps::Steps;
 use crate::tools::{self, Tools, write_private};
 
 const CLIENT: Duration = Duration::from_mins(2);
+/// Another invoice of hers.
+const ALICES_OTHER: &str = "invoice/18";
 
 /// All of them, one after the other, at one server.
 pub(crate) async fn play(tools: &Tools, steps: &mut Steps) {
@@ -39,11 +41,14 @@ pub(crate) async fn play(tools: &Tools, steps: &mut Steps) {
     approvals::begin(&attorn, &OIDC_PROVIDER).await;
     let login = provider.sign_in(tools, "alice", &[]).await;
     let delegation = attorn.delegated(token(&login, "access_token")).await;
-    for (name, command, amounts, steps_expected) in [
-        ("openid-client has alice asked", node("client_ciba.mjs"), "4100,4101", 7),
-        ("requests-oauth2client has alice asked", python("python/client_ciba.py"), "4200,4201", 6),
+    // Each about an invoice of its own: alice's no holds for whatever else is asked about the same.
+    let fact = json!({ "name": format!("resource/{ALICES_OTHER}/owner"), "value": delegation.user });
+    attorn.cast.staff.registrar.post("/v1/facts", &json!({ "facts": [fact] })).await.expect(200);
+    for (name, command, (resource, amounts), steps_expected) in [
+        ("openid-client has alice asked", node("client_ciba.mjs"), (ALICES, "4100,4101"), 7),
+        ("requests-oauth2client has alice asked", python("python/client_ciba.py"), (ALICES_OTHER, "4200,4201"), 6),
     ] {
-        let talking = ask_user(command, (&attorn, &files), (&delegation, amounts), steps_expected);
+        let talking = ask_user(command, (&attorn, &files), (&delegation, resource, amounts), steps_expected);
         let answering = async {
             approvals::answer_next(&mut provider, "alice", "yes").await;
             approvals::answer_next(&mut provider, "alice", "no").await;
@@ -111,14 +116,14 @@ fn said_ok(said: &str, steps_expected: usize) {
 async fn ask_user(
     mut command: Command,
     (attorn, files): (&Attorn, &Files),
-    (delegation, amounts): (&Delegation, &str),
+    (delegation, resource, amounts): (&Delegation, &str, &str),
     steps_expected: usize,
 ) {
     for (name, value) in [
         ("issuer", attorn.cast.reach.url.as_str()),
         ("client-id", &attorn.agent.id),
         ("action", "invoice.pay"),
-        ("resource", ALICES),
+        ("resource", resource),
         ("purpose", PURPOSE_WITH_USER),
         ("audience", AUDIENCE),
         ("user", &delegation.user),

@@ -31,6 +31,34 @@ async fn a_no_holds_for_a_while_and_nobody_is_asked_again() {
     assert_eq!(scene.state(&asked.id).await, "refused");
 }
 
+/// Nobody is asked again because a byte of what nobody decides by has changed; and each no holds longer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_no_is_a_no_to_what_the_request_says_of_itself() {
+    let limits = ApprovalLimits { refusal_ms: 2_000, hold_ms_max: 600_000, ..ApprovalLimits::default() };
+    let scene = Scene::limited(ONE, limits).await;
+    let mut asked = scene.challenged(&ask()).await;
+    for times in 1..=2 {
+        vote(&scene.ada, &asked.id, "refuse").await.expect(200);
+        let refused_at = std::time::Instant::now();
+        let mut n = 0;
+        asked = loop {
+            n += 1;
+            let changes = json!({ "claims": { "n": n }, "arguments": { "n": n }, "session": format!("s-{n}") });
+            let answer = scene.world.bot.decide(&ask_with(changes)).await;
+            if let Some(next) = answer.approval {
+                break next;
+            }
+            assert_eq!(codes(&answer), ["approval_refused"]);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        };
+        // A lower bound: however busy the machine is, it holds.
+        assert!(n > 1 && refused_at.elapsed() >= Duration::from_millis(times * 2_000 - 500), "the no of round {times}");
+    }
+    // Once somebody says yes, what was refused before counts no more: the next no is a first one.
+    assert_eq!(approve(&scene.ada, &asked.id).await.state, "approved");
+    replays_identically(&scene.world).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_has_only_so_much_waiting() {
     let scene = Scene::limited(ONE, ApprovalLimits { open_max: 3, ..ApprovalLimits::default() }).await;

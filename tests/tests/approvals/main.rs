@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
+mod binding;
 mod bounds;
 mod commands;
+mod several;
 mod shown;
 mod webhooks;
 
@@ -291,7 +293,8 @@ async fn what_was_approved_is_charged_when_it_is_spent() {
 async fn an_approver_sees_what_is_there_and_nothing_else() {
     let scene = Scene::new(ONE).await;
     let arguments = json!({ "amount": 5, "note": "<b>no</b> \u{202e}cod\u{200b}e\u{0}", "pad": "x".repeat(5_000) });
-    let asked = scene.challenged(&ask_with(json!({ "arguments": arguments }))).await;
+    let claims = json!({ "urgent": "\u{202e}no" });
+    let asked = scene.challenged(&ask_with(json!({ "arguments": arguments, "claims": claims }))).await;
     let answer = scene.ada.get(format!("/v1/approvals/{}", asked.id)).await.expect(200);
     let shown: Approval = answer.json();
     assert_eq!((&shown.code, shown.agent.as_str()), (&asked.code, "support-bot"));
@@ -305,6 +308,7 @@ async fn an_approver_sees_what_is_there_and_nothing_else() {
     assert!(asks.arguments.contains(note), "{}", asks.arguments);
     assert!(!asks.arguments.contains(['<', '\u{202e}', '\u{200b}', '\u{0}']));
     assert_eq!(asks.arguments_cut_chars, 5_000 - 2_048);
+    assert_eq!((asks.claims.as_str(), asks.claims_cut_chars), (r#"{"urgent":"\u202eno"}"#, 0));
     assert!(asks.arguments.contains("(2952 characters cut)"));
     assert_eq!(serde_json::from_str::<Value>(&asks.arguments).unwrap()["amount"], 5);
 }

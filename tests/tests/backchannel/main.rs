@@ -9,4 +9,6 @@ mod keys;
 mod page;
 mod page_refusals;
 mod prompts;
+mod several;
+mod silence;
 mod standing;

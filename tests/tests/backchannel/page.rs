@@ -228,7 +228,7 @@ async fn she_is_sent_to_sign_in_anew_with_all_that_binds_the_answer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_agent_wrote_is_text_and_what_is_cut_is_said() {
     let scene = scene().await;
-    let note = format!("<script>alert(1)</script>\u{202e}{}", "x".repeat(400));
+    let note = format!("<script>alert(1)</script>\u{202e}{}", "x".repeat(5_000));
     let ask = json!({
         "action": "account.pay", "resource": format!("account/{}/giro", scene.delegation.user),
         "purpose": attorn_tests::world::PURPOSE_WITH_USER, "delegation": scene.delegation.id,

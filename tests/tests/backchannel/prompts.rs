@@ -4,39 +4,53 @@ use std::time::Duration;
 
 use attorn_api::decisions::{ApprovalReference, DecisionAnswer, DecisionKind};
 use attorn_api::delegations::{Delegation, DelegationMade};
+use attorn_server::{ApprovalLimits, run};
 use attorn_tests::behalf::exchange;
 use attorn_tests::device::{Form, Says};
 use attorn_tests::provider::{KeyKind, ProviderKey, with};
+use attorn_tests::server::Fresh;
 use attorn_tests::world::PURPOSE_WITH_USER;
-use attorn_tests::{Behalf, Call, Metrics, World, components};
+use attorn_tests::{Behalf, Call, Metrics, Server, World, components};
 use serde_json::{Value, json};
 
 /// How often a test looks for what the server does by itself.
 const LOOK: Duration = Duration::from_millis(50);
 const LOOKS_MAX: usize = 400;
 
-pub(super) struct Scene {
-    pub(super) behalf: Behalf,
-    pub(super) delegation: Delegation,
-}
-
 /// What of users is kept.
 fn providers() -> Value {
     json!({ "claims": ["customer", "preferred_username"] })
 }
 
+/// How their provider asks them.
+fn by_key() -> Value {
+    json!({ "client_id": "attorn", "client_authentication": "private_key_jwt" })
+}
+
+pub(crate) struct Scene {
+    pub(crate) behalf: Behalf,
+    pub(crate) delegation: Delegation,
+}
+
 impl Scene {
     /// Alice's bot may pay 1.00 a day, and with her yes more; her provider asks her.
-    pub(super) async fn new() -> Self {
-        Self::with(json!({ "client_id": "attorn", "client_authentication": "private_key_jwt" }), json!({})).await
+    pub(crate) async fn new() -> Self {
+        Self::with(by_key(), json!({})).await
     }
 
-    pub(super) async fn with(backchannel: Value, claims: Value) -> Self {
+    /// The same within these limits.
+    pub(crate) async fn limited(approvals: ApprovalLimits) -> Self {
+        let start = run::Start { approvals, ..run::Start::default() };
+        let world = World::in_server(Server::start_with(Fresh::make().await, start).await).await;
+        Self::in_world(world, by_key()).await
+    }
+
+    pub(crate) async fn with(backchannel: Value, claims: Value) -> Self {
         Self::in_behalf(Behalf::with_provider(providers()).await, backchannel, claims).await
     }
 
     /// The same in this world.
-    pub(super) async fn in_world(world: World, backchannel: Value) -> Self {
+    pub(crate) async fn in_world(world: World, backchannel: Value) -> Self {
         Self::in_behalf(Box::pin(Behalf::in_world(world, providers())).await, backchannel, json!({})).await
     }
 
@@ -55,32 +69,40 @@ impl Scene {
         Self { behalf, delegation: made.delegation }
     }
 
-    pub(super) async fn pay(&self, amount: u64) -> DecisionAnswer {
-        self.pay_with(json!({ "amount": amount, "currency": "EUR" })).await
+    /// What the bot asks: to pay so much from an account of hers.
+    pub(crate) fn payment(&self, amount: u64, account: &str) -> Value {
+        self.payment_with(&json!({ "amount": amount, "currency": "EUR" }), account)
     }
 
-    pub(super) async fn pay_with(&self, arguments: Value) -> DecisionAnswer {
-        let ask = json!({
-            "action": "account.pay", "resource": format!("account/{}/giro", self.delegation.user),
+    fn payment_with(&self, arguments: &Value, account: &str) -> Value {
+        json!({
+            "action": "account.pay", "resource": format!("account/{}/{account}", self.delegation.user),
             "purpose": PURPOSE_WITH_USER, "delegation": self.delegation.id, "arguments": arguments,
-        });
-        self.behalf.helper.decide(&ask).await
+        })
+    }
+
+    pub(crate) async fn pay(&self, amount: u64) -> DecisionAnswer {
+        self.behalf.helper.decide(&self.payment(amount, "giro")).await
+    }
+
+    pub(crate) async fn pay_with(&self, arguments: Value) -> DecisionAnswer {
+        self.behalf.helper.decide(&self.payment_with(&arguments, "giro")).await
     }
 
     /// What is asked of Alice.
-    pub(super) async fn challenged(&self, amount: u64) -> ApprovalReference {
+    pub(crate) async fn challenged(&self, amount: u64) -> ApprovalReference {
         let answer = self.pay(amount).await;
         assert_eq!(answer.decision, DecisionKind::Challenge, "{:?}", answer.reasons);
         answer.approval.unwrap()
     }
 
-    pub(super) async fn state(&self, approval: &ApprovalReference) -> String {
+    pub(crate) async fn state(&self, approval: &ApprovalReference) -> String {
         let path = format!("/v1/approvals/{}/state", approval.id);
         let state: Value = self.behalf.helper.send(Call::get(path)).await.expect(200).json();
         state["state"].as_str().unwrap().to_owned()
     }
 
-    pub(super) async fn becomes(&self, approval: &ApprovalReference, expect: &str) {
+    pub(crate) async fn becomes(&self, approval: &ApprovalReference, expect: &str) {
         for _ in 0..LOOKS_MAX {
             if self.state(approval).await == expect {
                 return;
@@ -103,7 +125,7 @@ impl Scene {
         panic!("the prompt did not end");
     }
 
-    pub(super) async fn question(&self, number: usize) -> Form {
+    pub(crate) async fn question(&self, number: usize) -> Form {
         self.behalf.provider.device().question(number).await
     }
 }

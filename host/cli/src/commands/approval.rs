@@ -138,6 +138,12 @@ fn print(output: &Output, approval: &Shown) -> Result<Exit, Failure> {
         let (cut, id) = (asks.arguments_cut_chars, &approval.id);
         output.line(format!("            {cut} characters are not shown: `attorn approval arguments {id}` has all"));
     }
+    if asks.claims != "{}" {
+        output.line(format!("claims      {}  (says the agent; nobody has checked it)", asks.claims));
+    }
+    if asks.claims_cut_chars > 0 {
+        output.line(format!("            {} characters are not shown", asks.claims_cut_chars));
+    }
     for reason in &asks.reasons {
         let policy = reason.policy.as_deref().unwrap_or("-");
         output.line(format!("because     {}: {}  (policy {policy})", reason.code, reason.text));

@@ -8,10 +8,12 @@ use attorn_api::decisions::Reason;
 use attorn_core::{Challenged, Debit, DecisionReason, Digest, JsonText, SessionId, TargetKind};
 use attorn_store::Key;
 use attorn_store::records::{ApprovalRecord, DecisionRecord, Record as _};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::readable::{Unreadable, readable};
 use super::seek::Scene;
+use super::terms::KeptTerms;
 use super::visible::visible;
 use crate::app::App;
 use crate::http::failure::Failure;
@@ -25,12 +27,21 @@ const SUBJECT_CHARS_MAX: usize = 256;
 const REASONS_MAX: usize = 8;
 const DEBITS_MAX: usize = 16;
 
+/// What is kept: what is shown, and the terms on which it is asked, whole.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeptContent {
+    asked: Asked,
+    terms: KeptTerms,
+}
+
 /// What is asked, as it is kept, if it can be shown.
 pub(super) fn of(scene: Scene<'_>, challenged: &Challenged) -> Result<Result<JsonText, Unreadable>, Failure> {
     let Scene { within, chain, credential } = scene;
     let (request, terms) = (within.request(), &challenged.terms);
     let goes_on = credential.is_some_and(|credential| credential.kind == TargetKind::Proxy);
     let Ok((arguments, arguments_cut_chars)) = readable(&request.arguments) else { return Ok(Err(Unreadable)) };
+    let Ok((claims, claims_cut_chars)) = readable(&request.claims) else { return Ok(Err(Unreadable)) };
     let hops = within.behalf().map_or(&[][..], |behalf| &behalf.hops);
     let through = hops.split_last().map_or(&[][..], |(_, before)| before);
     let debits: Vec<AskedDebit> = terms.debits.iter().take(DEBITS_MAX).map(debit).collect();
@@ -49,6 +60,8 @@ pub(super) fn of(scene: Scene<'_>, challenged: &Challenged) -> Result<Result<Jso
         arguments,
         arguments_cut_chars,
         arguments_digest: request.arguments_digest.to_string(),
+        claims,
+        claims_cut_chars,
         credential: credential.map_or(AskedCredential::Token, |credential| match credential.kind {
             TargetKind::Postgresql => AskedCredential::Postgresql,
             TargetKind::Proxy => AskedCredential::Proxy,
@@ -64,7 +77,8 @@ pub(super) fn of(scene: Scene<'_>, challenged: &Challenged) -> Result<Result<Jso
             debits,
         },
     };
-    let text = serde_json_canonicalizer::to_string(&asked).map_err(Failure::internal)?;
+    let kept = KeptContent { asked, terms: KeptTerms::of(terms) };
+    let text = serde_json_canonicalizer::to_string(&kept).map_err(Failure::internal)?;
     Ok(Ok(JsonText::from_canonical(text)))
 }
 
@@ -91,13 +105,25 @@ fn debit(debit: &Debit) -> AskedDebit {
 /// What is asked, and the digest that a vote names: over all that is shown of it and all that it is bound to. None if
 /// its user was erased.
 pub(crate) async fn open(app: &App, record: &ApprovalRecord) -> Result<Option<(Asked, Digest)>, Failure> {
-    let place: Key = record.key();
-    let Some(text) = kept::read_text(app, &place, record.content.clone()).await? else { return Ok(None) };
+    let Some(text) = text(app, record).await? else { return Ok(None) };
     let mut hasher = blake3::Hasher::new_derive_key("attorn approval shown v1");
     hasher.update(record.request.bound_to.as_bytes()).update(record.code.as_bytes()).update(text.as_str().as_bytes());
     let digest = Digest::from_bytes(*hasher.finalize().as_bytes());
-    let asked: Asked = serde_json::from_str(text.as_str()).map_err(Failure::internal)?;
-    Ok(Some((asked, digest)))
+    Ok(Some((read(&text)?.asked, digest)))
+}
+
+/// The terms on which it is asked. None if its user was erased.
+pub(super) async fn terms(app: &App, record: &ApprovalRecord) -> Result<Option<KeptTerms>, Failure> {
+    text(app, record).await?.map(|text| read(&text).map(|kept| kept.terms)).transpose()
+}
+
+async fn text(app: &App, record: &ApprovalRecord) -> Result<Option<JsonText>, Failure> {
+    let place: Key = record.key();
+    kept::read_text(app, &place, record.content.clone()).await
+}
+
+fn read(text: &JsonText) -> Result<KeptContent, Failure> {
+    serde_json::from_str(text.as_str()).map_err(Failure::internal)
 }
 
 /// The same, with everything visible that an agent, a policy or a provider wrote.
@@ -105,6 +131,7 @@ pub(crate) fn shown(asked: Asked) -> Asked {
     let reason = |reason: Reason| Reason { text: visible(&reason.text), ..reason };
     Asked {
         arguments: visible(&asked.arguments),
+        claims: visible(&asked.claims),
         resource: visible(&asked.resource),
         session: asked.session.as_deref().map(visible),
         user: asked.user.map(|user| AskedUser { subject: visible(&user.subject), ..user }),

@@ -1,21 +1,27 @@
 //! Approvals: people say yes or no to exactly one request under exactly the policies that applied.
 //!
 //! A decision looks for what was approved of its request (`seek`), and its batch asks for an approval, or spends one
-//! (`step`): so nothing is asked for that was not recorded, and of many decisions that find the same approval one
+//! (`step`, `ask`): so nothing is asked for that was not recorded, and of many decisions that find the same approval one
 //! spends it. What approvers are shown is made here out of what was recorded then (`content`, `readable`, `visible`). Whoever
 //! votes comes through `vote`, by whatever channel: operators by their routes (`routes`), of which webhooks tell them
 //! (`webhooks`); users on their device at the provider (`crate::providers::backchannel`), or on a page (`page`).
 //!
+//! A yes is to the terms that were shown (`terms`). Whoever said no, or nothing, is left alone for a while, whatever the
+//! agent says of its request (`hold`).
+//!
 //! Whose votes count is decided by [`attorn_core::approval::met`], with everything as it is when they are counted.
 //! INVARIANT: a vote changes a record and nothing else. What an approval permits is found out by deciding again.
 
+mod ask;
 pub(crate) mod content;
 pub(crate) mod forget;
+pub(crate) mod hold;
 pub(crate) mod page;
 mod readable;
 pub(crate) mod routes;
 pub(crate) mod seek;
 pub(crate) mod step;
+mod terms;
 pub(crate) mod visible;
 pub(crate) mod vote;
 pub(crate) mod webhooks;
@@ -37,15 +43,34 @@ pub(crate) const POLL_MS: u64 = 2_000;
 pub struct ApprovalLimits {
     /// How long after it was asked for an approval lapses, in milliseconds.
     pub lapse_ms: u64,
-    /// How long a refusal holds, in milliseconds: the same request is denied meanwhile.
+    /// How long a first refusal holds, in milliseconds: what asks for the same is denied meanwhile. Each further one holds
+    /// twice as long as the one before.
     pub refusal_ms: u64,
+    /// The longest that one holds, in milliseconds.
+    pub hold_ms_max: u64,
     /// How many requests of one agent for one user, or for none, may wait or have been refused a moment ago.
     pub open_max: u32,
+    /// How often a user is asked at their provider within [`Self::prompts_window_ms`], whichever agents ask.
+    pub prompts_max: u32,
+    /// What that is counted over, in milliseconds, 1 or more.
+    pub prompts_window_ms: u64,
+}
+
+impl ApprovalLimits {
+    /// What they are if nothing else is said.
+    pub const USUAL: Self = Self {
+        lapse_ms: 5 * 60_000,
+        refusal_ms: 5 * 60_000,
+        hold_ms_max: 60 * 60_000,
+        open_max: 8,
+        prompts_max: 30,
+        prompts_window_ms: 60 * 60_000,
+    };
 }
 
 impl Default for ApprovalLimits {
     fn default() -> Self {
-        Self { lapse_ms: 5 * 60_000, refusal_ms: 5 * 60_000, open_max: 8 }
+        Self::USUAL
     }
 }
 

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use attorn_core::approval::{Count, met};
 use attorn_core::{
-    ApprovalState, Approver, Asker, Digest, Duty, Met, OperatorId, Say, TimeMs, Vote, WantedCredential, WithinBounds,
+    ApprovalState, Approver, Asker, Decision, Digest, Duty, Met, OperatorId, Say, TimeMs, Vote, WantedCredential,
+    WithinBounds,
 };
-use attorn_store::records::{ApprovalRecord, ApprovalRequestRecord, OperatorRecord};
+use attorn_store::records::{ApprovalRecord, ApprovalRequestRecord, OperatorRecord, TargetRecord};
 use attorn_store::{Key, Require, Versioned};
 
-use super::is_over;
+use super::terms::KeptTerms;
+use super::{content, is_over};
 use crate::active::ActivePolicy;
 use crate::app::App;
 use crate::decisions::behalf::Chain;
@@ -38,23 +40,39 @@ impl Scene<'_> {
 /// What was found.
 pub(crate) struct Sought {
     pub(crate) bound_to: Digest,
+    /// What is asked, whatever the request says of itself.
+    pub(super) asked_of: Digest,
     /// What must still hold of the place where an approval of this request is found, if another is put there.
     pub(super) place: Require,
     /// The approval, if it waits, was given, or was refused a moment ago.
     pub(super) found: Option<Versioned<ApprovalRecord>>,
+    /// The terms that were shown of it.
+    pub(super) shown: Option<KeptTerms>,
     /// Those who have said yes, and count.
     pub(crate) met: Met,
     /// What must still hold when the decision is committed.
     pub(crate) require: Vec<(Key, Require)>,
 }
 
+impl Sought {
+    /// Whether those who said yes were shown less than what would be granted now: nobody has approved that.
+    pub(crate) fn is_outgrown_by(&self, decision: &Decision) -> bool {
+        let Decision::Allow(allowed) = decision else { return false };
+        !self.met.is_nothing() && !self.shown.as_ref().is_some_and(|shown| shown.cover(allowed.terms()))
+    }
+}
+
 /// Look for it.
 pub(crate) async fn seek(app: &App, scene: Scene<'_>, policies: &[Arc<ActivePolicy>]) -> Result<Sought, Failure> {
     let Scene { within, credential, .. } = scene;
-    // A keyed hash, because it may be about what is a user's.
-    let whole = digests::approval(within, credential, policies).to_string();
+    let mut require = Vec::new();
+    let target = target(app, credential, &mut require).await?;
+    // Keyed hashes, because they may be about what is a user's.
+    let whole = digests::approval(within, (credential, target.as_deref()), policies).to_string();
     let bound_to = app.names.hash("approval", "", &whole);
-    let mut sought = Sought { bound_to, place: Require::Absent, found: None, met: Met::nothing(), require: Vec::new() };
+    let asked_of = app.names.hash("approval_asked", "", &digests::asked_of(within, credential).to_string());
+    let (place, nothing) = (Require::Absent, Met::nothing());
+    let mut sought = Sought { bound_to, asked_of, place, found: None, shown: None, met: nothing, require };
     let place = app.store.record::<ApprovalRequestRecord>(&Key::approval_request(&bound_to)).await?;
     let Some(place) = place else { return Ok(sought) };
     sought.place = Require::Version(place.version);
@@ -64,6 +82,7 @@ pub(crate) async fn seek(app: &App, scene: Scene<'_>, policies: &[Arc<ActivePoli
         return Ok(sought);
     }
     sought.require.push((key, Require::Version(found.version)));
+    sought.shown = content::terms(app, &found.value).await?;
     if found.value.state != ApprovalState::Refused {
         let operators = operators(app, &found.value.request.votes, &mut sought.require).await?;
         let user = within.behalf().map(|behalf| &behalf.user.id);
@@ -73,6 +92,19 @@ pub(crate) async fn seek(app: &App, scene: Scene<'_>, policies: &[Arc<ActivePoli
     }
     sought.found = Some(found);
     Ok(sought)
+}
+
+/// The target where the credential would be made, as it is registered now.
+async fn target(
+    app: &App,
+    credential: Option<&WantedCredential>,
+    require: &mut Vec<(Key, Require)>,
+) -> Result<Option<Vec<u8>>, Failure> {
+    let Some(id) = credential.and_then(|credential| credential.target.as_ref()) else { return Ok(None) };
+    let key = Key::target(id);
+    let found = app.store.record::<TargetRecord>(&key).await?;
+    require.push((key, found.as_ref().map_or(Require::Absent, |found| Require::Version(found.version))));
+    Ok(found.map(|found| found.value.settings_bytes()))
 }
 
 /// The operators who said yes and are active now, with their duties. Each is named in `require`: whoever is revoked

@@ -4,22 +4,20 @@
 use attorn_api::decisions::ApprovalReference;
 use attorn_core::reason::HostReason;
 use attorn_core::{
-    ApprovalId, ApprovalRequest, ApprovalState, Approver, ApproverRole, Challenged, Decision, DecisionId, Denied, Met,
+    ApprovalId, ApprovalRequest, ApprovalState, Approver, Challenged, Decision, DecisionId, Denied, Met,
 };
-use attorn_store::records::{ApprovalRecord, PromptRecord, Record as _};
-use attorn_store::{Batch, Key, KeyPrefix, Require, Versioned};
+use attorn_store::records::{ApprovalRecord, HoldReason};
+use attorn_store::{Batch, Key, Versioned};
 use serde_json::{Value, json};
 
+use super::ask::{self, Asking, Unasked};
 use super::seek::{Scene, Sought};
-use super::{POLL_MS, asks_for, content, is_over, page};
+use super::{POLL_MS, page};
 use crate::app::App;
 use crate::decisions::behalf::Chain;
 use crate::decisions::record::Made;
 use crate::decisions::veil;
 use crate::http::failure::Failure;
-use crate::providers::backchannel;
-use crate::random;
-use crate::users::kept;
 
 /// The part of approvals in a decision.
 #[derive(Default)]
@@ -42,23 +40,14 @@ enum Step {
     Wait(Box<Versioned<ApprovalRecord>>),
     /// An allow spends it.
     Spend(Box<Versioned<ApprovalRecord>>),
-    /// A deny: somebody has refused it.
-    Refused(ApprovalId),
+    /// A deny: somebody has refused it, or nobody has answered.
+    Held(HoldReason, ApprovalId),
     /// A deny: as many wait as may.
     TooMany,
     /// A deny: nobody can be shown what is asked.
     Unreadable,
     /// A deny: nobody asks the user, whose yes it takes.
     Impossible,
-}
-
-struct Asking {
-    record: ApprovalRecord,
-    /// Those that do not count any more, with what they become.
-    over: Vec<(Versioned<ApprovalRecord>, ApprovalRecord)>,
-    open_max: u32,
-    /// The user is asked at their provider.
-    prompt: Option<PromptRecord>,
 }
 
 impl Part {
@@ -80,20 +69,13 @@ impl Part {
         match &self.step {
             Step::Ask(asking) => {
                 batch.require.push((Key::approval_request(&sought.bound_to), sought.place));
-                for (old, next) in &asking.over {
-                    batch.require.push((old.value.key(), Require::Version(old.version)));
-                    old.value.becomes(next, batch);
-                }
-                asking.record.open(batch, asking.open_max);
-                if let Some(prompt) = &asking.prompt {
-                    prompt.open(batch);
-                }
+                asking.put(batch);
             }
             Step::Spend(found) => {
                 let (state, spent_by) = (ApprovalState::Spent, Some(decision));
                 found.value.becomes(&ApprovalRecord { state, spent_by, open: false, ..found.value.clone() }, batch);
             }
-            Step::Nothing | Step::Wait(_) | Step::Refused(_) | Step::TooMany | Step::Unreadable | Step::Impossible => {}
+            Step::Nothing | Step::Wait(_) | Step::Held(..) | Step::TooMany | Step::Unreadable | Step::Impossible => {}
         }
     }
 
@@ -104,8 +86,12 @@ impl Part {
             Step::Ask(asking) => {
                 let ApprovalRequest { id, requirements, expires_at, .. } = &asking.record.request;
                 let needed = requirements.iter().map(|one| json!({ "role": one.role.as_str(), "count": one.count }));
-                json!({ "id": id.to_string(), "is": "requested", "approvers": needed.collect::<Vec<_>>(),
-                    "expires_at_ms": expires_at.0 })
+                let mut said = json!({ "id": id.to_string(), "is": "requested",
+                    "approvers": needed.collect::<Vec<_>>(), "expires_at_ms": expires_at.0 });
+                if let Some(replaced) = &asking.replaces {
+                    said["replaces"] = replaced.to_string().into();
+                }
+                said
             }
             Step::Wait(found) => json!({ "id": found.value.request.id.to_string(), "is": "pending" }),
             Step::Spend(found) => {
@@ -113,7 +99,7 @@ impl Part {
                 json!({ "id": found.value.request.id.to_string(), "is": "spent",
                     "approved_by": approvers.collect::<Vec<_>>() })
             }
-            Step::Refused(id) => json!({ "id": id.to_string(), "is": REFUSED }),
+            Step::Held(because, id) => json!({ "id": id.to_string(), "is": held(*because) }),
             Step::TooMany => json!({ "id": null, "is": TOO_MANY }),
             Step::Unreadable => json!({ "id": null, "is": UNREADABLE }),
             Step::Impossible => json!({ "id": null, "is": IMPOSSIBLE }),
@@ -146,14 +132,23 @@ impl Part {
 }
 
 const REFUSED: &str = "refused";
+const UNANSWERED: &str = "unanswered";
 const TOO_MANY: &str = "too_many";
 const UNREADABLE: &str = "unreadable";
 const IMPOSSIBLE: &str = "impossible";
+
+const fn held(because: HoldReason) -> &'static str {
+    match because {
+        HoldReason::Refused => REFUSED,
+        HoldReason::Unanswered => UNANSWERED,
+    }
+}
 
 /// Why a challenge was a deny, from what its record says of approvals; none if it was not.
 pub(crate) fn denied_by(is: &str) -> Option<HostReason> {
     match is {
         REFUSED => Some(HostReason::ApprovalRefused),
+        UNANSWERED => Some(HostReason::ApprovalUnanswered),
         TOO_MANY => Some(HostReason::TooManyApprovals),
         UNREADABLE => Some(HostReason::ApprovalUnreadable),
         IMPOSSIBLE => Some(HostReason::ApprovalImpossible),
@@ -179,16 +174,22 @@ pub(crate) async fn take(
     let step = match (&made.decision, &sought.found) {
         (Decision::Allow(_), Some(found)) if !sought.met.is_nothing() => Step::Spend(Box::new(found.clone())),
         (Decision::Challenge(_), Some(found)) if found.value.state == ApprovalState::Refused => {
-            Step::Refused(found.value.request.id)
+            Step::Held(HoldReason::Refused, found.value.request.id)
         }
-        (Decision::Challenge(challenged), Some(found)) if found.value.request.requirements == challenged.approvers => {
+        (Decision::Challenge(challenged), Some(found)) if is_in(&sought, found, challenged) => {
             Step::Wait(Box::new(found.clone()))
         }
-        (Decision::Challenge(challenged), _) => ask(app, scene, (&sought, challenged), decision).await?,
+        (Decision::Challenge(challenged), _) => match ask::ask(app, scene, (&sought, challenged), decision).await? {
+            Ok(asking) => Step::Ask(asking),
+            Err(Unasked::Held(because, approval)) => Step::Held(because, approval),
+            Err(Unasked::TooMany) => Step::TooMany,
+            Err(Unasked::Unreadable) => Step::Unreadable,
+            Err(Unasked::Impossible) => Step::Impossible,
+        },
         _ => Step::Nothing,
     };
     let reason = match &step {
-        Step::Refused(_) => Some(HostReason::ApprovalRefused),
+        Step::Held(because, _) => denied_by(held(*because)),
         Step::TooMany => Some(HostReason::TooManyApprovals),
         Step::Unreadable => Some(HostReason::ApprovalUnreadable),
         Step::Impossible => Some(HostReason::ApprovalImpossible),
@@ -206,71 +207,15 @@ pub(crate) async fn take(
     Ok(())
 }
 
+/// Whether what is asked for now was asked for already: nobody else, and nothing more.
+fn is_in(sought: &Sought, found: &Versioned<ApprovalRecord>, challenged: &Challenged) -> bool {
+    let asked = &found.value.request.requirements;
+    challenged.approvers.iter().all(|one| asked.contains(one))
+        && sought.shown.as_ref().is_some_and(|shown| shown.cover(&challenged.terms))
+}
+
 /// As many wait as may, as the commit has found.
 pub(crate) fn too_many(made: &mut Made) {
     made.decision = Decision::Deny(Denied::by_host(HostReason::TooManyApprovals));
     made.approval.step = Step::TooMany;
-}
-
-/// Ask for an approval. What another demand takes the place of has lapsed with that, and what lapsed before makes room.
-async fn ask(
-    app: &App,
-    scene: Scene<'_>,
-    (sought, challenged): (&Sought, &Challenged),
-    decision: DecisionId,
-) -> Result<Step, Failure> {
-    let Scene { within, chain, .. } = scene;
-    let (now, limits) = (within.now(), app.approvals);
-    let Ok(content) = content::of(scene, challenged)? else { return Ok(Step::Unreadable) };
-    let whose = chain.map(|chain| (&chain.behalf.user.id, &*chain.key));
-    let (agent, user) = (&within.agent().id, whose.map(|(user, _)| user));
-    let mut over = Vec::new();
-    if let Some(found) = &sought.found {
-        let next = ApprovalRecord { state: ApprovalState::Lapsed, open: false, ..found.value.clone() };
-        over.push((found.clone(), next));
-    }
-    let open_max = usize::try_from(limits.open_max).unwrap_or(usize::MAX);
-    let page = app.store.scan(&KeyPrefix::open_approvals(agent, user), None, open_max.saturating_add(1)).await?;
-    let mut waiting = 0;
-    for id in page.items.iter().filter_map(|(key, _)| key.named_approval()) {
-        if sought.found.as_ref().is_some_and(|found| found.value.request.id == id) {
-            continue;
-        }
-        match app.store.record::<ApprovalRecord>(&Key::approval(&id)).await? {
-            Some(found) if found.value.open && is_over(app, &found, now) => {
-                let next = ApprovalRecord { open: false, ..found.value.clone() };
-                over.push((found, next));
-            }
-            _ => waiting += 1,
-        }
-    }
-    if waiting >= open_max {
-        return Ok(Step::TooMany);
-    }
-    let id = random::approval_id()?;
-    let content = kept::text(whose, &Key::approval(&id), content)?;
-    let record = ApprovalRecord {
-        request: ApprovalRequest {
-            id,
-            bound_to: sought.bound_to,
-            requirements: challenged.approvers.clone(),
-            votes: Vec::new(),
-            expires_at: now.plus_ms(limits.lapse_ms),
-        },
-        state: ApprovalState::Pending,
-        agent: agent.clone(),
-        owners: scene.asker().owners.into_iter().collect(),
-        delegation: within.behalf().and_then(|behalf| behalf.delegations().last()).map(|last| last.id.clone()),
-        code: random::approval_code()?,
-        decision,
-        spent_by: None,
-        open: true,
-        created_at: now,
-        content,
-    };
-    let prompt = backchannel::prompt(app, &record, now).await?;
-    if prompt.is_none() && asks_for(&record, ApproverRole::User) {
-        return Ok(Step::Impossible);
-    }
-    Ok(Step::Ask(Box::new(Asking { record, over, open_max: limits.open_max, prompt })))
 }

@@ -11,7 +11,7 @@ use attorn_store::records::{ApprovalRecord, Record as _, UserRecord};
 use attorn_store::{Batch, CommitError, Key, Require, Versioned};
 use serde_json::{Value, json};
 
-use super::{asks_for, content, is_live, seek, state};
+use super::{asks_for, content, hold, is_live, seek, state};
 use crate::app::App;
 use crate::decisions::veil;
 use crate::entry;
@@ -115,6 +115,11 @@ pub(crate) async fn cast(app: &App, id: &ApprovalId, ballot: &Ballot<'_>) -> Res
         check(app, &found, (ballot, &approver), batch.now).await?;
         let next = voted(app, &found.value, (ballot, &approver), batch.now).await?;
         say(app, &next, (ballot, &approver), &mut batch).await?;
+        match next.state {
+            ApprovalState::Refused => hold::refused(app, &next, &mut batch).await?,
+            ApprovalState::Approved => hold::approved(app, &next, &mut batch).await?,
+            _ => {}
+        }
         batch.require.push((found.value.key(), Require::Version(found.version)));
         batch.require.extend(ballot.rests_on.iter().cloned());
         found.value.becomes(&next, &mut batch);

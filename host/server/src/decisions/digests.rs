@@ -68,27 +68,44 @@ pub(crate) fn context(context: &EvaluationContext, known: &[Known]) -> Digest {
     parts.end()
 }
 
-/// What an approval is bound to: the request, who asks and on whose behalf, and the versions of the policies that apply,
-/// each with its component and settings. What the agent claims is in it, because policies see it.
+/// What an approval is bound to: the request, who asks and on whose behalf by which delegations, who would accept what is
+/// given and where it would be made, and the versions of the policies that apply, each with its component and settings.
+/// What the agent claims is in it, because policies see it. By which of its instances the agent asks is not: they are one
+/// agent, and approvers are shown none of them.
 pub(crate) fn approval(
     within: &WithinBounds<'_>,
-    credential: Option<&WantedCredential>,
+    (credential, target): (Option<&WantedCredential>, Option<&[u8]>),
     policies: &[Arc<ActivePolicy>],
 ) -> Digest {
-    let mut parts = Parts::new("attorn approval v1");
+    let mut parts = Parts::new("attorn approval v2");
     let (request, behalf) = (within.request(), within.behalf());
     parts.text(within.agent().id.as_str());
     parts.each(behalf, |parts, behalf| {
         parts.text(behalf.user.id.as_str());
-        parts.each(behalf.delegations().next(), |parts, root| parts.text(root.id.as_str()))
+        parts.each(behalf.delegations(), |parts, hop| parts.text(hop.id.as_str()).text(hop.to_agent.as_str()))
     });
+    let server = within.resource_server();
+    parts.text(server.id.as_str()).text(server.audience.as_str());
     parts.each(&request.session, |parts, session| parts.text(session.as_str()));
     parts.text(request.action.as_str()).text(request.resource.as_str()).text(request.purpose.as_str());
     parts.text(&request.arguments_digest.to_string()).text(request.claims.as_str());
     parts.each(credential, |parts, credential| parts.text(credential.text().as_str()));
+    parts.each(target, |parts, target| parts.bytes(target));
     parts.each(policies, |parts, policy| {
         parts.text(policy.record.policy.as_str()).number(policy.record.version.into()).text(&policy.digest)
     });
+    parts.end()
+}
+
+/// What a refusal is of, and silence: what is asked, by whom and for whom, whatever the request says of itself. Arguments,
+/// claims, session, delegations and policies are not in it: nobody who was told no asks anew by changing one of them.
+pub(crate) fn asked_of(within: &WithinBounds<'_>, credential: Option<&WantedCredential>) -> Digest {
+    let mut parts = Parts::new("attorn approval asked of v1");
+    let request = within.request();
+    parts.text(within.agent().id.as_str());
+    parts.each(within.behalf(), |parts, behalf| parts.text(behalf.user.id.as_str()));
+    parts.text(request.action.as_str()).text(request.resource.as_str()).text(request.purpose.as_str());
+    parts.each(credential, |parts, credential| parts.text(credential.text().as_str()));
     parts.end()
 }
 
@@ -155,7 +172,11 @@ impl Parts {
     }
 
     fn text(&mut self, text: &str) -> &mut Self {
-        self.number(text.len() as u64).0.update(text.as_bytes());
+        self.bytes(text.as_bytes())
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+        self.number(bytes.len() as u64).0.update(bytes);
         self
     }
 

@@ -7,7 +7,8 @@ use attorn_core::{Again, ApprovalId, Approver, Evaluated, Failure, JsonText, Tim
 
 use super::*;
 use crate::decisions::fixtures::{
-    NOW, agent, context as fixture, holder, largest_delegation, largest_user, request, server, within,
+    NOW, agent, behalf, context as fixture, holder, largest_delegation, largest_user, request, server, within,
+    within_behalf,
 };
 
 fn text(text: &str) -> JsonText {
@@ -54,12 +55,107 @@ fn an_approval_is_bound_to_what_is_given() {
         let ceiling = agent.ceiling.purpose(&"tests".parse().unwrap()).unwrap().clone();
         agent.ceiling = attorn_core::Ceiling::new([(purpose.parse().unwrap(), ceiling)].into());
         let request = attorn_core::Request { purpose: purpose.parse().unwrap(), ..request("{}") };
-        approval(&within(&agent, &holder, &request, &server), credential, &[])
+        let within = within(&agent, &holder, &request, &server);
+        (approval(&within, credential, &[]), asked_of(&within, credential.0))
     };
     let (anywhere, shop, onward) = (wanted(None), wanted(Some("shop")), onward("shop"));
     let wanted = [None, Some(&anywhere), Some(&shop), Some(&onward)];
-    let digests = wanted.map(|credential| digest("tests", credential));
-    all_differ(&[&digests[..], &[digest("others", None)]].concat());
+    let (mut bound_to, mut asked_of): (Vec<_>, Vec<_>) =
+        wanted.map(|one| digest("tests", (one, None))).into_iter().unzip();
+    let (others, of_others) = digest("others", (None, None));
+    bound_to.push(others);
+    asked_of.push(of_others);
+    all_differ(&asked_of);
+    // The target as it is registered.
+    for target in [&b""[..], b"reader", b"writer"] {
+        let (one, of_one) = digest("tests", (Some(&shop), Some(target)));
+        bound_to.push(one);
+        assert_eq!(of_one, asked_of[2], "what is asked is the same");
+    }
+    all_differ(&bound_to);
+}
+
+/// What hangs on the user is told apart, and so is who accepts it. Whoever was told no for a user was told no, by
+/// whatever delegation they ask again.
+#[test]
+fn an_approval_is_bound_to_the_user_and_every_hop_and_who_accepts_it() {
+    type Change = fn(&mut attorn_core::Behalf, &mut attorn_core::ResourceServer);
+    let changes: &[(Change, bool)] = &[
+        (|_, _| {}, true),
+        (
+            |behalf, _| {
+                behalf.user.id = "usr_2".parse().unwrap();
+                behalf.hops[0].from = attorn_core::Delegator::User("usr_2".parse().unwrap());
+            },
+            false,
+        ),
+        (
+            |behalf, _| {
+                behalf.hops[0].delegation.id = "dlg_9".parse().unwrap();
+                behalf.hops[1].parent = Some("dlg_9".parse().unwrap());
+            },
+            true,
+        ),
+        (
+            |behalf, _| {
+                behalf.hops[1].delegation.id = "dlg_9".parse().unwrap();
+                behalf.hops[2].parent = Some("dlg_9".parse().unwrap());
+            },
+            true,
+        ),
+        (|behalf, _| behalf.hops[2].delegation.id = "dlg_9".parse().unwrap(), true),
+        (
+            |behalf, _| {
+                behalf.hops[1].agent.id = "other".parse().unwrap();
+                behalf.hops[1].delegation.to_agent = "other".parse().unwrap();
+                behalf.hops[2].from = attorn_core::Delegator::Agent("other".parse().unwrap());
+            },
+            true,
+        ),
+        (
+            |behalf, _| {
+                behalf.hops.remove(1);
+                behalf.hops[1].from = attorn_core::Delegator::Agent(behalf.hops[0].delegation.to_agent.clone());
+                behalf.hops[1].parent = Some(behalf.hops[0].delegation.id.clone());
+            },
+            true,
+        ),
+        (|_, server| server.audience = "https://other.example".parse().unwrap(), true),
+        (|_, server| server.id = "other".parse().unwrap(), true),
+    ];
+    let digests = |change: &Change| {
+        let (mut behalf, mut server) = (behalf(), server());
+        change(&mut behalf, &mut server);
+        let agent = behalf.hops.last().unwrap().agent.clone();
+        let session = behalf.hops[0].delegation.session.clone();
+        let request = attorn_core::Request { session: Some(session), ..request("{}") };
+        let holder = holder();
+        let within = within_behalf((&agent, &holder), &request, &behalf, &server);
+        (approval(&within, (None, None), &[]), asked_of(&within, None))
+    };
+    let all: Vec<_> = changes.iter().map(|(change, _)| digests(change)).collect();
+    all_differ(&all.iter().map(|(bound_to, _)| *bound_to).collect::<Vec<_>>());
+    for ((_, same), (_, asked_of)) in changes.iter().zip(&all) {
+        assert_eq!(*asked_of == all[0].1, *same);
+    }
+}
+
+/// What a request says of itself asks for nothing else.
+#[test]
+fn what_is_asked_is_not_what_the_request_says_of_itself() {
+    let (agent, holder, server) = (agent(), holder(), server());
+    let of = |change: fn(&mut attorn_core::Request)| {
+        let mut request = request("{}");
+        change(&mut request);
+        asked_of(&within(&agent, &holder, &request, &server), None)
+    };
+    let plain = of(|_| {});
+    assert_eq!(plain, of(|request| request.claims = text(r#"{"n":1}"#)));
+    assert_eq!(plain, of(|request| request.arguments = text(r#"{"n":1}"#)));
+    assert_eq!(plain, of(|request| request.arguments_digest = Digest::from_bytes([1; 32])));
+    assert_eq!(plain, of(|request| request.session = Some("s".parse().unwrap())));
+    assert_ne!(plain, of(|request| request.action = "faq.write".parse().unwrap()));
+    assert_ne!(plain, of(|request| request.resource = "article/43".parse().unwrap()));
 }
 
 #[track_caller]

@@ -36,10 +36,18 @@ pub(super) async fn decide(
 ) -> Result<Made, Failure> {
     let policies = ground.active.applicable(within);
     let scene = Scene { within, chain: ground.chain.as_ref(), credential: ground.credential.as_ref() };
-    let sought = seek(app, scene, &policies).await?;
-    let context = EvaluationContext::of_request(within, ask.method, Phase::Decide, ground.credential.clone());
-    let context = context.approved(&sought.met);
-    let mut made = among(app, policies, (within, &sought.met), Arc::new(context)).await?;
+    let mut sought = seek(app, scene, &policies).await?;
+    let context = |met: &Met| {
+        let context = EvaluationContext::of_request(within, ask.method, Phase::Decide, ground.credential.clone());
+        Arc::new(context.approved(met))
+    };
+    let seen = context(&sought.met);
+    let mut made = among(app, policies.clone(), (within, &sought.met), seen).await?;
+    if sought.is_outgrown_by(&made.decision) {
+        // Then it is decided as if nobody had said yes: so nothing but what is recorded says why it came out as it did.
+        sought.met = Met::nothing();
+        made = among(app, policies, (within, &sought.met), context(&sought.met)).await?;
+    }
     step::take(app, scene, &mut made, (sought, decision)).await?;
     Ok(made)
 }

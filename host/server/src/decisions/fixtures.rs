@@ -7,9 +7,9 @@ use std::str::FromStr;
 use attorn_api::decisions::CredentialKind;
 use attorn_core::context::{AuthenticationMethod, Delegation, Group, Phase, User};
 use attorn_core::{
-    Agent, AgentKey, AgentState, BoundsLimits, Ceiling, Digest, EvaluationContext, Holder, Issuer, JsonText,
-    KeyThumbprint, Permission, PurposeCeiling, Request, ResourceServer, Situation, TimeMs, UseCounting, UserPresence,
-    WithinBounds, bounds,
+    Agent, AgentKey, AgentState, Behalf, BoundsLimits, Ceiling, Delegator, Digest, EvaluationContext, Holder, Hop,
+    Issuer, JsonText, KeyThumbprint, Permission, PurposeCeiling, Request, ResourceServer, Roots, Situation, TimeMs,
+    UseCounting, UserPresence, WithinBounds, bounds,
 };
 use attorn_store::records::{DelegationBody, ProviderRecord, UserBody};
 
@@ -103,6 +103,53 @@ pub(crate) fn context(arguments: &str) -> EvaluationContext {
         Phase::Decide,
         None,
     )
+}
+
+/// A user, and three agents in a row; the last is [`agent`].
+pub(super) fn behalf() -> Behalf {
+    let everything = Permission { action: "*".parse().unwrap(), resource: "*".parse().unwrap() };
+    let purpose: attorn_core::Purpose = "tests".parse().unwrap();
+    let ceiling = PurposeCeiling { user: UserPresence::WithUser, permissions: vec![everything.clone()] };
+    let user = User { id: "usr_1".parse().unwrap(), ..largest_user() };
+    let names = ["first", "second", "bot"];
+    let hop = |at: usize| Hop {
+        delegation: Delegation {
+            id: format!("dlg_{at}").parse().unwrap(),
+            to_agent: names[at].parse().unwrap(),
+            permissions: vec![everything.clone()],
+            purpose: purpose.clone(),
+            session: "ses_1".parse().unwrap(),
+            created_at: TimeMs(0),
+            expires_at: NOW.plus_ms(3_600_000),
+        },
+        from: match at.checked_sub(1) {
+            None => Delegator::User(user.id.clone()),
+            Some(before) => Delegator::Agent(names[before].parse().unwrap()),
+        },
+        parent: at.checked_sub(1).map(|before| format!("dlg_{before}").parse().unwrap()),
+        accepted: true,
+        revoked: false,
+        revocations: 0,
+        agent: Agent {
+            id: names[at].parse().unwrap(),
+            ceiling: Ceiling::new(BTreeMap::from([(purpose.clone(), ceiling.clone())])),
+            ..agent()
+        },
+    };
+    let hops = (0..names.len()).map(hop).collect();
+    let roots = Roots { provider_trusted: true, user_revoked: false, session_ended: false };
+    Behalf { user: user.clone(), roots, hops, entitlements: vec![everything.clone()] }
+}
+
+pub(super) fn within_behalf<'a>(
+    (agent, holder): (&'a Agent, &'a Holder),
+    request: &'a Request,
+    behalf: &'a Behalf,
+    server: &'a ResourceServer,
+) -> WithinBounds<'a> {
+    let (holder, behalf, resource_server) = (Some(holder), Some(behalf), Some(server));
+    let situation = Situation { agent, holder, request, user: None, behalf, resource_server, now: NOW };
+    bounds::check(situation, BoundsLimits::default()).unwrap()
 }
 
 fn long<T: FromStr<Err: Debug>>(start: &str, bytes: usize) -> T {

@@ -131,7 +131,9 @@ pub(crate) async fn decide(app: &App, ask: &Ask) -> Result<(DecisionAnswer, Opti
                     app.active.catch_up(&app.store, &app.engine).await?;
                     break;
                 }
-                Err(CommitError::LimitExceeded { key, .. }) if key.kind() == Some(KeyKind::OpenApprovals) => {
+                Err(CommitError::LimitExceeded { key, .. })
+                    if matches!(key.kind(), Some(KeyKind::OpenApprovals | KeyKind::UserPrompts)) =>
+                {
                     approvals::step::too_many(&mut made);
                 }
                 Err(CommitError::LimitExceeded { key, found }) => {

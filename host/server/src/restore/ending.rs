@@ -162,6 +162,7 @@ mod tests {
                 expires_at: TimeMs(u64::MAX),
             },
             state: attorn_core::ApprovalState::Approved,
+            asked_of: attorn_core::Digest::from_bytes([9; 32]),
             agent: "bot".parse().unwrap(),
             owners: Vec::new(),
             delegation: None,
@@ -169,6 +170,7 @@ mod tests {
             decision: attorn_core::DecisionId::from_random([1; 16]),
             spent_by: None,
             open: true,
+            prompted: false,
             created_at: TimeMs(1),
             content: attorn_store::records::Kept::Plain(attorn_core::JsonText::from_canonical("{}")),
         }

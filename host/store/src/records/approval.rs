@@ -21,6 +21,8 @@ pub struct ApprovalRecord {
     pub request: ApprovalRequest,
     /// How far it has come. That its time is over is seen from [`ApprovalRequest::expires_at`].
     pub state: ApprovalState,
+    /// What is asked, whatever the request says of itself: what a refusal, or silence, is of. A keyed hash.
+    pub asked_of: Digest,
     /// The agent that asks.
     pub agent: AgentId,
     /// Who answers for it, and for those that delegated to it.
@@ -35,6 +37,8 @@ pub struct ApprovalRecord {
     pub spent_by: Option<DecisionId>,
     /// Whether it counts among those that its agent may have at once for its user.
     pub open: bool,
+    /// Whether its user was asked at their provider.
+    pub prompted: bool,
     /// When it was asked for.
     pub created_at: TimeMs,
     /// What approvers are shown, one JSON text; sealed if it is asked on behalf of a user.
@@ -100,6 +104,7 @@ impl Record for ApprovalRecord {
             requirements: requirements.iter().map(|one| (Text(one.role.clone()), one.count)).collect(),
             votes: votes.iter().map(VoteWire::of).collect(),
             state: self.state,
+            asked_of: Text(self.asked_of),
             agent: Text(self.agent.clone()),
             owners: self.owners.iter().cloned().map(Text).collect(),
             delegation: self.delegation.clone().map(Text),
@@ -107,6 +112,7 @@ impl Record for ApprovalRecord {
             decision: Text(self.decision),
             spent_by: self.spent_by.map(Text),
             open: self.open,
+            prompted: self.prompted,
             created_at_ms: self.created_at.0,
             expires_at_ms: expires_at.0,
             content: KeptWire::of(&self.content, |content| content.as_str().to_owned()),
@@ -128,6 +134,7 @@ impl Record for ApprovalRecord {
                     expires_at: TimeMs(wire.expires_at_ms),
                 },
                 state: wire.state,
+                asked_of: wire.asked_of.0,
                 agent: wire.agent.0,
                 owners: wire.owners.into_iter().map(|owner| owner.0).collect(),
                 delegation: wire.delegation.map(|delegation| delegation.0),
@@ -135,6 +142,7 @@ impl Record for ApprovalRecord {
                 decision: wire.decision.0,
                 spent_by: wire.spent_by.map(|decision| decision.0),
                 open: wire.open,
+                prompted: wire.prompted,
                 created_at: TimeMs(wire.created_at_ms),
                 content: wire.content.kept(JsonText::from_canonical),
             })
@@ -183,6 +191,7 @@ struct ApprovalWire {
     votes: Vec<VoteWire>,
     #[serde(with = "StateWire")]
     state: ApprovalState,
+    asked_of: Text<Digest>,
     agent: Text<AgentId>,
     owners: Vec<Text<Owner>>,
     delegation: Option<Text<DelegationId>>,
@@ -190,6 +199,7 @@ struct ApprovalWire {
     decision: Text<DecisionId>,
     spent_by: Option<Text<DecisionId>>,
     open: bool,
+    prompted: bool,
     created_at_ms: u64,
     expires_at_ms: u64,
     content: KeptWire<String>,

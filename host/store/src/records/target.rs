@@ -52,6 +52,17 @@ impl fmt::Debug for TargetSecret {
     }
 }
 
+impl TargetRecord {
+    /// All that was registered of it, without its secret and its state: where it is, and what it gives. A secret that is
+    /// rotated makes it no other.
+    #[must_use]
+    pub fn settings_bytes(&self) -> Vec<u8> {
+        let secret = TargetSecret { version: 0, wrapped: Vec::new() };
+        let at = TimeMs(0);
+        Self { secret, next_secret: None, state: TargetState::Active, changed_at: at, ..self.clone() }.encode()
+    }
+}
+
 impl Record for TargetRecord {
     fn key(&self) -> Key {
         Key::target(&self.id)

@@ -15,6 +15,7 @@ use super::problem::Problem;
 use super::steps::{End, Step};
 use super::{configuration, own_key};
 use crate::app::App;
+use crate::approvals::hold;
 use crate::entry;
 use crate::http::failure::Failure;
 use crate::metrics::PromptEvent;
@@ -127,6 +128,7 @@ pub(super) async fn came(app: &App, found: &Versioned<PromptRecord>, step: Step)
             let said = starts.then_some("prompt_started");
             if on(app, found, next, (said, &[])).await?.is_some() && starts {
                 app.metrics.prompt(PromptEvent::Started);
+                hold::prompted(app, &found.value.approval).await?;
             }
         }
         Step::Ends(end) => ends(app, found, end, None).await?,
