@@ -116,7 +116,7 @@ fn arguments_that_mean_nothing_are_refused() {
         ("proxy call crm GET /v2 --key k", "--purpose"),
         ("proxy call crm GET /v2 --key k --purpose p --media-type text/plain", "--body"),
         ("proxy call crm GET /v2 --key k --purpose p --header etag", "it has no `:`"),
-        ("proxy call crm GET /v2 --key k --purpose p --on-behalf-of alice", "is no delegation id"),
+        ("proxy call crm GET /v2 --key k --purpose p --on-behalf-of a/b", "is no delegation id"),
     ] {
         refused(line, message);
     }

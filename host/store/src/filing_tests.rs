@@ -316,6 +316,8 @@ async fn repair_backup_and_a_new_epoch_take_files_with_records_along() {
         }
     }
     let whole = store.verify_integrity().await.unwrap();
+    // As what is filed was published before.
+    fs::write(places.log.join("1/checkpoint"), "signed").unwrap();
     let backup = TempDir::new().unwrap();
     assert_eq!(Store::back_up(dir.path(), backup.path()).unwrap().bad_files, Vec::<String>::new());
     drop(store);

@@ -27,9 +27,12 @@ async fn documents_that_are_slow_huge_elsewhere_or_another_s_give_no_keys() {
         (Mood::Jwks("not json".into()), "the JWK Set is no JSON object"),
         (Mood::Jwks(r#"{"keys":[]}"#.into()), "the JWK Set has no RSA"),
     ];
+    // All of them stay, so that none gets the port of one before.
+    let mut providers = Vec::new();
     for (n, (mood, why)) in cases.into_iter().enumerate() {
-        let (provider, id) = (Provider::start(KeyKind::Es256).await, format!("p{n}"));
-        scene.register(&provider, &id, json!({})).await;
+        providers.push(Provider::start(KeyKind::Es256).await);
+        let (provider, id) = (&providers[n], format!("p{n}"));
+        scene.register(provider, &id, json!({})).await;
         provider.be(mood.clone());
         let token = provider.access_token(good());
         let said = scene.refused_at(&id, &token, "delegation", "keys_unavailable", "key").await;

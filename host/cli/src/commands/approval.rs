@@ -24,6 +24,7 @@ pub(crate) enum Approval {
     #[command(after_help = "Examples:\n  attorn approval show apr_…")]
     Show(Which),
     /// Show all of the arguments, of which `show` cuts long texts
+    #[command(after_help = "Examples:\n  attorn approval arguments apr_…")]
     Arguments(Which),
     /// Say yes to exactly what was shown
     Approve(Ballot),

@@ -112,9 +112,9 @@ impl ProxySettings {
         }
         self.check_headers()?;
         self.routes.iter().try_for_each(check_route)?;
-        self.check_distinct()?;
         let bytes: usize = self.routes.iter().map(bytes).sum();
-        within("routes", bytes as u64, Self::ROUTES_BYTES_MAX as u64).map_err(|problem| format!("{problem} bytes"))
+        within("routes", bytes as u64, Self::ROUTES_BYTES_MAX as u64).map_err(|problem| format!("{problem} bytes"))?;
+        self.check_distinct()
     }
 
     /// No two rows are for the same: only one of them would ever count.

@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn no_more_comes_than_was_signed() {
-        for size in [0, 1, 3] {
+        for size in [1, 3] {
             let fits = [header(size), vec![b'x'; usize::try_from(size).unwrap() * Entry::BYTES_MAX]].concat();
             let more = [&fits[..], b"x"].concat();
             for at_once in [1, 7, 64 << 10, usize::MAX] {
