@@ -25,6 +25,8 @@ pub struct BackchannelRecord {
     pub login_hint: LoginHint,
     /// Whether users sign in there for the approval page.
     pub page: bool,
+    /// Whether users are asked on their device also where that cannot show them what is asked.
+    pub code_only: bool,
     /// When this became what it is.
     pub changed_at: TimeMs,
 }
@@ -83,6 +85,7 @@ impl Record for BackchannelRecord {
             secret,
             login_hint_claim,
             page: self.page,
+            code_only: self.code_only,
             changed_at_ms: self.changed_at.0,
         })
     }
@@ -102,6 +105,7 @@ impl Record for BackchannelRecord {
                 authentication,
                 login_hint: wire.login_hint_claim.map_or(LoginHint::Subject, |name| LoginHint::Claim(name.0)),
                 page: wire.page,
+                code_only: wire.code_only,
                 changed_at: TimeMs(wire.changed_at_ms),
             })
         })
@@ -120,6 +124,8 @@ struct BackchannelWire {
     /// Not there in records from before there was a page.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     page: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    code_only: bool,
     changed_at_ms: u64,
 }
 

@@ -48,6 +48,10 @@ pub(crate) struct Set {
     /// Have users sign in there for the approval page; `show` says which redirect URI the client needs
     #[arg(long)]
     page: bool,
+    /// Ask users on their device also where the provider cannot show them what they approve: they see a code alone, and
+    /// know what it is for from the agent
+    #[arg(long)]
+    code_only: bool,
 }
 
 #[derive(Debug, Args)]
@@ -92,6 +96,7 @@ impl Set {
             client_secret: secret.map(|text| text.trim_end_matches(['\r', '\n']).to_owned()),
             login_hint_claim: self.login_hint_claim.to_string(),
             page: self.page,
+            code_only: self.code_only,
         })
     }
 }
@@ -110,12 +115,14 @@ fn print(output: &Output, shown: &Shown) -> Result<Exit, Failure> {
         Some(uri) => format!("on, with the redirect URI {uri}"),
         None => "off".into(),
     };
+    let code_only = if shown.code_only { "asked also where nothing else is shown" } else { "never asked by it alone" };
     for (name, value) in [
         ("provider", &shown.provider),
         ("client", &shown.client_id),
         ("authentication", &method),
         ("login hint", &shown.login_hint_claim),
         ("page", &page),
+        ("code only", &code_only.to_owned()),
         ("changed", &TimeMs(shown.changed_at_ms).to_string()),
     ] {
         output.line(format!("{name:14}  {value}"));

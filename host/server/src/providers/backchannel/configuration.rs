@@ -42,6 +42,7 @@ pub(crate) async fn set(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
         login_hint: login_hint(&provider.value, &wire.login_hint_claim)?,
         provider: id,
         page: wire.page,
+        code_only: wire.code_only,
         changed_at: batch.now,
     };
     if record.authentication == BackchannelAuthentication::PrivateKeyJwt {
@@ -171,6 +172,7 @@ fn shown(app: &App, record: &BackchannelRecord) -> api::Backchannel {
             LoginHint::Subject => SUBJECT.into(),
             LoginHint::Claim(name) => name.to_string(),
         },
+        code_only: record.code_only,
         page_redirect_uri: record.page.then(|| sign_in::redirect_uri(app)),
         changed_at_ms,
     }

@@ -156,6 +156,10 @@ async fn ask(
         Ok(endpoints) => endpoints,
         Err(problem) => return not_asked(app, &found, problem).await,
     };
+    // Of what they would say yes to, only the agent would have told them.
+    if !endpoints.shows_details && !side.backchannel.code_only {
+        return not_asked(app, &found, Problem::CannotShow).await;
+    }
     let next = steps::asking(&found.value, app.clock.now());
     // As long as all stands that the question is for.
     let rests_on = [&wanted.rests_on[..], &side.rests_on[..]].concat();
