@@ -28,6 +28,10 @@ pub struct SetBackchannel {
     /// and the redirect URI that comes with the answer.
     #[serde(default)]
     pub page: bool,
+    /// Whether users are asked on their device also where their provider cannot show them what they approve
+    /// (`attorn_approval`). They see a short code then, and know what it is for from the agent alone.
+    #[serde(default)]
+    pub code_only: bool,
 }
 
 fn login_hint_claim_default() -> String {
@@ -65,6 +69,8 @@ pub struct Backchannel {
     pub secret_version: Option<u32>,
     /// By which claim the provider knows a user.
     pub login_hint_claim: String,
+    /// Whether users are asked also where their provider cannot show them what they approve.
+    pub code_only: bool,
     /// The redirect URI to register for the client, where users sign in there for the approval page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page_redirect_uri: Option<String>,

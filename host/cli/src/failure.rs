@@ -226,7 +226,10 @@ mod tests {
             ),
             (Failure::key_file("make", path, &KeyError::Write(io(ErrorKind::StorageFull))), None),
             (Failure::new_file(path, &io(ErrorKind::AlreadyExists)), Some(NOT_OVERWRITTEN_HELP)),
-            (Failure::new_file(path, &io(ErrorKind::NotFound)), Some("the directory that it goes into has to be there")),
+            (
+                Failure::new_file(path, &io(ErrorKind::NotFound)),
+                Some("the directory that it goes into has to be there"),
+            ),
         ] {
             assert_eq!(failure.help.as_deref(), help, "{failure}");
             assert!(failure.message.contains("`bot.key`"), "{failure}");

@@ -106,7 +106,7 @@ host_reasons! {
     /// none, or one whom nobody asks.
     ApprovalImpossible = "approval_impossible", "a policy asks for an approval that nobody here can give";
     /// A policy asks for an approval, and nobody can be shown all that would be approved.
-    ApprovalUnreadable = "approval_unreadable", "this needs an approval, and has more in its arguments than anybody can be shown";
+    ApprovalUnreadable = "approval_unreadable", "this needs an approval, and has more in its arguments or claims than anybody can be shown";
     /// Somebody has refused to approve this very request, or one that differs in nothing but what it says of itself.
     ApprovalRefused = "approval_refused", "this was refused a moment ago, or so lately that it is not asked again";
     /// The user was asked for this, or for what differs in nothing but what it says of itself, and did not answer.

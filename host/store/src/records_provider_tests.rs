@@ -93,6 +93,7 @@ fn how_users_are_asked() {
         authentication,
         login_hint,
         page,
+        code_only: page,
         changed_at: TimeMs(1_000),
     };
     golden(
@@ -106,7 +107,7 @@ fn how_users_are_asked() {
         "backchannel/main",
         concat!(
             r#"{"provider":"main","client":"attorn","secret":{"version":2,"wrapped":"/////w=="},"#,
-            r#""login_hint_claim":"email","page":true,"changed_at_ms":1000}"#
+            r#""login_hint_claim":"email","page":true,"code_only":true,"changed_at_ms":1000}"#
         ),
     );
 }

@@ -44,6 +44,8 @@ pub(crate) async fn begin(attorn: &Attorn, kind: &Kind) {
     let backchannel = json!({
         "client_id": "approvals", "client_authentication": "private_key_jwt",
         "login_hint_claim": kind.login_hint_claim, "page": kind.fine_consent,
+        // One that knows no `authorization_details` shows nothing else.
+        "code_only": !kind.fine_consent,
     });
     attorn.cast.staff.registrar.post("/v1/providers/main/backchannel", &backchannel).await.expect(200);
     let settings = json!({

@@ -39,7 +39,8 @@ impl Scene {
         let shown: Value = registrar.get("/v1/providers/main").await.expect(200).json();
         let body = with(shown["configuration"].clone(), json!({ "clients": clients }));
         registrar.post("/v1/providers/main/update", &body).await.expect(200);
-        let backchannel = json!({ "client_id": "attorn", "client_authentication": "private_key_jwt" });
+        let backchannel = json!({ "client_id": "attorn", "client_authentication": "private_key_jwt",
+            "code_only": true });
         registrar.post("/v1/providers/main/backchannel", &backchannel).await.expect(200);
         let settings = json!({
             "amount_argument": "amount", "currency_argument": "currency", "currency": "EUR", "scope": "user_agent",

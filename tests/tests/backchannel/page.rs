@@ -117,7 +117,7 @@ fn strict(answer: &Answer) {
 
 /// This server as a client of a provider that has a page for its users.
 pub(super) fn with_page() -> Value {
-    json!({ "client_id": "attorn", "client_authentication": "private_key_jwt", "page": true })
+    json!({ "client_id": "attorn", "client_authentication": "private_key_jwt", "page": true, "code_only": true })
 }
 
 /// Alice's bot may pay, and her provider has a page for her.
@@ -281,4 +281,24 @@ async fn where_the_provider_is_not_set_up_for_it_there_is_no_page() {
     let shown: Value = registrar.post(path, &page).await.expect(200).json();
     assert_eq!(shown["page_redirect_uri"], format!("{}/approve/signed-in", scene.behalf.reach.url));
     assert!(scene.challenged(5_001).await.page.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_asked_to_say_yes_to_a_code_alone_unless_it_is_set_so() {
+    let backchannel = json!({ "client_id": "attorn", "client_authentication": "private_key_jwt", "page": true });
+    let scene = Scene::with(backchannel, json!({})).await;
+    let device = scene.behalf.provider.device();
+    device.says(Says::yes());
+    let approval = scene.challenged(5_000).await;
+    assert_eq!(scene.ended(&approval).await, "cannot_show");
+    assert_eq!((device.questions().len(), scene.state(&approval).await.as_str()), (0, "pending"));
+    // On the page they read what it is, and answer.
+    let mut alice = Browser::new(&scene);
+    let page = alice.sign_in(&scene, &approval).await;
+    alice.post(&path(&approval), &pairs(&form(&page, "approve"))).await.expect(303);
+    assert_eq!(scene.state(&approval).await, "approved");
+    // A provider that shows it is asked.
+    device.knows("attorn_approval");
+    scene.challenged(6_000).await;
+    scene.question(1).await;
 }

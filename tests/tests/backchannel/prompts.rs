@@ -24,7 +24,7 @@ fn providers() -> Value {
 
 /// How their provider asks them.
 fn by_key() -> Value {
-    json!({ "client_id": "attorn", "client_authentication": "private_key_jwt" })
+    json!({ "client_id": "attorn", "client_authentication": "private_key_jwt", "code_only": true })
 }
 
 pub(crate) struct Scene {
@@ -193,7 +193,7 @@ async fn alice_says_no_and_is_not_asked_again_for_a_while() {
 async fn a_provider_that_knows_the_type_is_told_what_is_asked() {
     let secret = "p%: \u{e9}";
     let backchannel = json!({
-        "client_id": "attorn", "client_authentication": "client_secret_basic", "client_secret": secret,
+        "client_id": "attorn", "client_authentication": "client_secret_basic", "client_secret": secret, "code_only": true,
         "login_hint_claim": "preferred_username",
     });
     let scene = Scene::with(backchannel, json!({ "preferred_username": "alice.a" })).await;

@@ -58,6 +58,8 @@ export interface Approval {
   readonly code: string;
   readonly expiresAtMs: number;
   readonly pollMs: number;
+  /** Where the user reads what is asked, and answers, if there is such a page for them. It is no secret: show it. */
+  readonly page?: string;
 }
 
 /** The right that an allow yields. */
@@ -265,12 +267,13 @@ function readApproval(value: unknown): Approval {
     expiresAtMs: members.integer("expires_at_ms"),
     pollMs: members.integer("poll_ms"),
   };
+  const page = members.optional("page", (name) => members.text(name));
   members.end();
   // It goes into a path.
   if (!isId(approval.id)) {
     throw new WireError("the id of its approval is none");
   }
-  return approval;
+  return page === undefined ? approval : { ...approval, page };
 }
 
 function readGrant(value: unknown): Grant {

@@ -102,6 +102,7 @@ async fn asks_at_provider(scene: &Scene<'_>) -> Result<(), Failure> {
         client_secret: None,
         login_hint_claim: "sub".into(),
         page: false,
+        code_only: false,
     };
     let set: Backchannel = scene.registrar()?.post(&format!("/v1/providers/{PROVIDER}/backchannel"), &body).await?;
     let asked = "the registrar has users asked for approvals there, on their own device (CIBA)";

@@ -133,6 +133,16 @@ fn request(agent: &str, asked: &Asked) -> Markup {
                     }
                 }
             }
+            @if asked.claims != "{}" {
+                dt { "The agent says" }
+                dd {
+                    pre { (asked.claims) }
+                    p { "Nobody has checked it." }
+                    @if asked.claims_cut_chars > 0 {
+                        p.cut { (asked.claims_cut_chars) " characters of it are not shown here." }
+                    }
+                }
+            }
             dt { "Why you are asked" }
             dd {
                 @for reason in &asked.reasons {

@@ -93,7 +93,9 @@ pub(crate) enum Problem {
     #[error("the provider does not say that the user signed in for this: `auth_time` is missing, or from before")]
     NotFresh,
     /// Nobody but the agent would have told the user what they say yes to.
-    #[error("the provider does not show its users what they approve (`attorn_approval`), and they are not asked by a code alone")]
+    #[error(
+        "the provider does not show its users what they approve (`attorn_approval`), and they are not asked by a code alone"
+    )]
     CannotShow,
     /// The provider is not asked any more.
     #[error("the provider was revoked, or asks nobody any more")]

@@ -88,6 +88,8 @@ class Approval:
     code: str
     expires_at_ms: int
     poll_ms: int
+    page: str | None = None
+    """Where the user reads what is asked, and answers, if there is such a page for them. It is no secret: show it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +249,11 @@ def _requirement(value: object) -> Requirement:
 def _approval(value: object) -> Approval:
     members = Members(value, "the approval")
     read = Approval(
-        members.text("id"), members.text("code"), members.integer("expires_at_ms"), members.integer("poll_ms")
+        members.text("id"),
+        members.text("code"),
+        members.integer("expires_at_ms"),
+        members.integer("poll_ms"),
+        members.text_or_none("page"),
     )
     members.end()
     # It goes into a path.
