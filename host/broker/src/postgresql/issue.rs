@@ -6,22 +6,24 @@ use std::time::Instant;
 use attorn_core::{Grant, LeaseId, PostgresqlSettings, SqlName, TimeMs};
 use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
 
-use super::connect::Connection;
-use super::{Order, look, quote};
+use super::connect::{Connection, Connector};
+use super::{Order, look, owned, quote};
 use crate::kind::{KindError, Outside};
 
 /// Make a login.
 pub(super) async fn login(
     connection: &Connection,
-    (settings, log_id): (&PostgresqlSettings, &str),
+    (connector, log_id): (&Connector, &str),
     grant: &Grant,
     (order, (lives, made), password): (&Order, (Instant, Instant), &[u8]),
 ) -> Result<(), KindError> {
+    let settings = &connector.settings;
     let user = grant.behalf.as_ref().map(|behalf| &behalf.user);
     if user.is_some() && settings.user_table.is_none() {
         return Err(KindError::misconfigured("the target has no table of users, and the grant is held for a user"));
     }
-    let clock = before(connection, settings, (&order.roles, user.is_some())).await?;
+    let Before { clock, version, ends_others } =
+        before((connector, log_id), connection, (&order.roles, user.is_some())).await?;
     let (until, deadline) = (clock.at(lives).to_string(), clock.at(made).to_string());
     // Whoever stopped waiting has the login ended later than this, so it must not be made then: also not by a database
     // that was stopped meanwhile, and finds this message when it goes on. Beyond the deadline this divides by zero.
@@ -41,9 +43,15 @@ pub(super) async fn login(
         ),
         format!("COMMENT ON ROLE {name} IS {}", quote::text(&comment)),
     ];
-    // The administrator becomes no member of it yet, as ending it needs: to find out of which roles somebody is a
-    // member takes PostgreSQL 15 time with the square of how many they are, and it does so in every statement here.
-    statements.extend(order.roles.iter().map(|role| format!("GRANT {} TO {name}", quote::name(role))));
+    // Where the database's locks run out sessions can be ended, and nobody can be made a member of anything. To be a
+    // member of many logins is slow, though: PostgreSQL 15 finds out of which roles somebody is one in time with the
+    // square of how many they are, in every statement here.
+    if !ends_others {
+        statements.push(format!("GRANT {name} TO CURRENT_USER"));
+    }
+    // What a login makes is its own where it cannot become its roles.
+    let how = if version >= VERSION_SET { " WITH INHERIT TRUE, SET FALSE" } else { "" };
+    statements.extend(order.roles.iter().map(|role| format!("GRANT {} TO {name}{how}", quote::name(role))));
     if let (Some(user), Some(table)) = (user, &settings.user_table) {
         let (schema, table) = (quote::name(&table.schema), quote::name(&table.table));
         let (login, user) = (quote::text(order.outside.name.as_str()), quote::text(user.as_str()));
@@ -95,29 +103,65 @@ impl Clock {
     }
 }
 
+/// The first version in which a login can be kept from becoming its roles.
+const VERSION_SET: i32 = 160_000;
+
+/// What is known before a login is made.
+struct Before {
+    clock: Clock,
+    version: i32,
+    /// Whether the administrator may end sessions without being a member of their roles.
+    ends_others: bool,
+}
+
+/// The same, and whether each role may be given.
+struct Asked {
+    before: Before,
+    good: bool,
+}
+
 /// See that all that is given may be given and there is room for what the login may take, and what time it is.
 async fn before(
+    (connector, log_id): (&Connector, &str),
+    connection: &Connection,
+    (roles, for_user): (&[SqlName], bool),
+) -> Result<Before, KindError> {
+    let asked = ask(connection, &connector.settings, (roles, for_user)).await?;
+    if asked.good {
+        return Ok(asked.before);
+    }
+    // Whoever has a role may have made something under it.
+    let given = owned::given(connection, roles, &comment_of(log_id)).await?;
+    owned::take_from(connector, connection, &given).await.map_err(KindError::of_credential)?;
+    let asked = ask(connection, &connector.settings, (roles, for_user)).await?;
+    if asked.good {
+        return Ok(asked.before);
+    }
+    // Others have other roles, so this is not the whole target's.
+    Err(KindError::refused(
+        "a role of the target's rules is not there, or is one that must not be given: `attorn target check`",
+    ))
+}
+
+async fn ask(
     connection: &Connection,
     settings: &PostgresqlSettings,
     (roles, for_user): (&[SqlName], bool),
-) -> Result<Clock, KindError> {
+) -> Result<Asked, KindError> {
     let table = settings.user_table.as_ref().filter(|_| for_user);
     let others = table.map_or_else(|| "false".to_owned(), look::others_write);
     let (good, free) = (look::good_roles(roles), look::FREE);
-    let question = format!("SELECT {NOW_MS}, {good}, {others}, {free}, {}", look::VERSION);
+    let question = format!("SELECT {NOW_MS}, {good}, {others}, {free}, {}, {}", look::VERSION, look::ENDS_OTHERS);
     let rows = connection.client.simple_query(&question).await?;
     let row = first_row(&rows)?;
     let clock = Clock::read(row.get(0))?;
-    if row.get(1).and_then(|count| count.parse().ok()) != Some(roles.len()) {
-        let text = "a role of the target's rules is not there, or is one that must not be given: `attorn target check`";
-        return Err(KindError::misconfigured(text));
-    }
     if row.get(2) != Some("f") {
         let text =
             "the table of users is not there, or others than the administrator may write it: `attorn target check`";
         return Err(KindError::misconfigured(text));
     }
-    if row.get(4).and_then(|version| version.parse().ok()).is_none_or(|version: i32| version < look::VERSION_MIN) {
+    let version: i32 = row.get(4).and_then(|version| version.parse().ok()).unwrap_or_default();
+    if version < look::VERSION_MIN {
         // Before, every login may make others members of itself, and they live on.
         return Err(KindError::misconfigured("the database is older than PostgreSQL 15: `attorn target check`"));
     }
@@ -127,7 +171,8 @@ async fn before(
             format!("the database has room for {free} connections, and a login may take {}", settings.connections_max);
         return Err(KindError::not_now(text));
     }
-    Ok(clock)
+    let good = row.get(1).and_then(|count| count.parse().ok()) == Some(roles.len());
+    Ok(Asked { before: Before { clock, version, ends_others: row.get(5) == Some("t") }, good })
 }
 
 fn first_row(messages: &[SimpleQueryMessage]) -> Result<&SimpleQueryRow, KindError> {

@@ -11,13 +11,17 @@
 
 mod connect;
 mod errors;
+mod guard;
 mod issue;
+mod kept;
 mod look;
+mod owned;
 mod quote;
 mod revoke;
 mod stream;
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use attorn_core::{Grant, LeaseId, PostgresqlSettings, SqlName};
@@ -27,7 +31,7 @@ use zeroize::Zeroizing;
 
 use crate::kind::{CredentialKind, Ended, KindError, Outside};
 use connect::Connector;
-pub use connect::{Passwords, roots};
+pub use connect::Passwords;
 use errors::within;
 
 /// How long making, renewing or looking may take, over all.
@@ -35,6 +39,10 @@ pub const ACT: Duration = Duration::from_secs(10);
 /// How long ending one login may take, over all: its sessions have to go first.
 pub const REVOKE: Duration = Duration::from_secs(20);
 
+/// How often it is tried to make room for locks before a login counts as not ended this time.
+const ROOM_ATTEMPTS: u32 = 3;
+/// What a database says that has no room for locks, or other memory.
+const OUT_OF_MEMORY: &str = "53200";
 /// So much time is needed to make a login. With less none is begun.
 const ACT_MIN: Duration = Duration::from_secs(1);
 /// How many bytes the list of all logins may have.
@@ -98,6 +106,22 @@ impl Postgresql {
         Self { connector: Connector::new(settings, passwords, own), log_id }
     }
 
+    /// The same database as it was registered before: what is kept for ending its logins is kept on.
+    #[must_use]
+    pub fn after(mut self, earlier: &Self) -> Self {
+        self.connector.take_over(&earlier.connector);
+        self
+    }
+
+    /// See that what is kept for ending logins is good, if there was one to end. Whoever keeps this does so now and then.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be had.
+    pub async fn look_after(&self) -> Result<(), KindError> {
+        within(ACT, "looking after what is kept", self.connector.kept.look_after(&self.connector)).await
+    }
+
     /// What an operator should know: whether its administrator can do what is needed, its roles are good to give, and
     /// its table of users is nobody else's to write.
     ///
@@ -150,10 +174,11 @@ impl CredentialKind for Postgresql {
         let settings = &self.connector.settings;
         let act = async {
             // None is made that may not be ended any more when those that there are have taken all connections.
-            self.connector.keep_spare().await?;
+            self.connector.kept.see_to(&self.connector).await?;
             let connection = self.connector.connection().await?;
-            let of = (settings, self.log_id.as_str());
-            issue::login(&connection, of, grant.get(), (order, bounds, password.as_bytes())).await?;
+            let of = (&self.connector, self.log_id.as_str());
+            // What it holds on to is large, and nobody's caller should carry it.
+            Box::pin(issue::login(&connection, of, grant.get(), (order, bounds, password.as_bytes()))).await?;
             self.connector.keep(connection);
             Ok(())
         };
@@ -179,20 +204,11 @@ impl CredentialKind for Postgresql {
     }
 
     async fn revoke(&self, outside: &Outside) -> Result<Ended, KindError> {
-        let comment = self.comment_begins(&outside.lease);
-        let act = async {
-            let connection = match self.connector.connection().await {
-                Ok(connection) => connection,
-                Err(error) => {
-                    let Some(spare) = self.connector.spare().await else { return Err(error) };
-                    return revoke::login(&self.connector, &spare, &comment, outside).await;
-                }
-            };
-            let ended = revoke::login(&self.connector, &connection, &comment, outside).await?;
-            self.connector.keep(connection);
-            Ok(ended)
-        };
-        within(REVOKE, "ending the login", act).await
+        let answered = AtomicBool::new(false);
+        let ended = within(REVOKE, "ending the login", self.end(outside, &answered)).await;
+        // Once it answered, what goes wrong is this login's: whoever holds it can bring that about, and no other login
+        // is to wait for it.
+        ended.map_err(|error| if answered.load(Ordering::Relaxed) { error.of_credential() } else { error })
     }
 
     async fn check(&self) -> Result<Vec<Outside>, KindError> {
@@ -201,7 +217,7 @@ impl CredentialKind for Postgresql {
             connection.expect(LOGINS_BYTES_MAX);
             let found = look::logins(&connection, &self.log_id).await?;
             if !found.is_empty() {
-                self.connector.keep_spare().await?;
+                self.connector.kept.see_to(&self.connector).await?;
             }
             self.connector.keep(connection);
             Ok(found)
@@ -211,6 +227,38 @@ impl CredentialKind for Postgresql {
 }
 
 impl Postgresql {
+    /// End a login. Where the database has no room for locks, room is made first.
+    async fn end(&self, outside: &Outside, answered: &AtomicBool) -> Result<Ended, KindError> {
+        for _ in 1..ROOM_ATTEMPTS {
+            match self.end_once(outside, answered).await {
+                Err(error) if error.code() == Some(OUT_OF_MEMORY) => {
+                    if !self.connector.kept.guard.make_room(&self.log_id, outside).await? {
+                        return Err(error);
+                    }
+                    answered.store(true, Ordering::Relaxed);
+                }
+                other => return other,
+            }
+        }
+        self.end_once(outside, answered).await
+    }
+
+    async fn end_once(&self, outside: &Outside, answered: &AtomicBool) -> Result<Ended, KindError> {
+        let comment = self.comment_begins(&outside.lease);
+        let login = revoke::Login { connector: &self.connector, comment_begins: &comment, outside, answered };
+        match self.connector.connection().await {
+            Ok(connection) => {
+                let ended = Box::pin(login.end(&connection)).await?;
+                self.connector.keep(connection);
+                Ok(ended)
+            }
+            Err(error) => match self.connector.kept.ending().await {
+                Some(kept) => Box::pin(login.end(&kept)).await,
+                None => Err(error),
+            },
+        }
+    }
+
     /// How the comment of a login begins that was made for this lease.
     fn comment_begins(&self, lease: &LeaseId) -> String {
         issue::comment_begins(&self.log_id, lease)
@@ -258,7 +306,7 @@ mod tests {
     #[test]
     fn nothing_is_begun_for_which_there_is_no_time() {
         let order = |life, within| Order {
-            outside: Outside { lease: LeaseId::from_random([1; 16]), name: login_name().unwrap() },
+            outside: Outside { lease: LeaseId::from_random([1; 16]), name: login_name().unwrap(), roles: Vec::new() },
             roles: Vec::new(),
             life: Duration::from_millis(life),
             within: Duration::from_millis(within),
@@ -273,12 +321,5 @@ mod tests {
             let (lives, made) = order(60_000, within).bounds().unwrap();
             assert!(made <= Instant::now() + most && lives >= before + Duration::from_mins(1));
         }
-    }
-
-    #[test]
-    fn certificates_that_are_none_are_refused() {
-        assert_eq!(roots("").unwrap_err(), "there is no certificate in it");
-        assert!(roots("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").is_err());
-        assert!(roots("-----BEGIN CERTIFICATE-----\n!\n").is_err());
     }
 }

@@ -37,7 +37,8 @@ pub(crate) enum Target {
     Check(Check),
     /// Give a target's administrator a new password, which nobody is told
     Rotate(Which),
-    /// Put another secret in the place of the one that is shown to a service
+    /// Put another secret in the place of the one that is shown to a service, or tell the password that a database's
+    /// administrator has by now
     RotateSecret(RotateSecret),
     /// Make nothing more at a target; what there is lives on
     Suspend(Change),
