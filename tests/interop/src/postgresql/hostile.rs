@@ -136,11 +136,11 @@ async fn ends_at_once(registrar: &Operator, login: &PostgresqlLogin, session: &C
 async fn take_locks(session: &Client) {
     // Tables that nobody may read meanwhile: then no reader is let past the table of locks.
     let tables = "BEGIN; DO $$ BEGIN FOR n IN 1..3000 LOOP EXECUTE format('CREATE TEMP TABLE locked_%s (a int)', n);
-        END LOOP; END $$; SAVEPOINT full";
+        END LOOP; END $$; SAVEPOINT taken";
     session.batch_execute(tables).await.unwrap();
     let rest = session.batch_execute("SELECT pg_advisory_lock(g) FROM generate_series(1, 1000000) g").await;
     assert_eq!(rest.unwrap_err().code(), Some(&SqlState::OUT_OF_MEMORY));
-    session.batch_execute("ROLLBACK TO full").await.unwrap();
+    session.batch_execute("ROLLBACK TO taken").await.unwrap();
 }
 
 /// What a login made under its role is the role's. It is taken from it, and others get the role as before; one that the
