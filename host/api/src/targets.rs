@@ -141,11 +141,13 @@ pub struct ProxyRoute {
     pub body: Option<String>,
 }
 
-/// Put another secret in the place of the one that is shown to a service: `POST /v1/targets/{id}/secret`.
+/// Put another secret in the place of the one that is known: what is shown to a service, or the password that a
+/// database's administrator has by now: `POST /v1/targets/{id}/secret`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReplaceTargetSecret {
-    /// The new one, 8 to 1,024 visible ASCII characters.
+    /// The new one: 8 to 1,024 visible ASCII characters for a service; for a database 1 to 1,024 bytes, and it has to let
+    /// the administrator in.
     pub secret: String,
 }
 

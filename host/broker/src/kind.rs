@@ -45,6 +45,8 @@ pub struct Outside {
     pub lease: LeaseId,
     /// Its name there.
     pub name: SqlName,
+    /// The roles that it was made with, where that is known.
+    pub roles: Vec<SqlName>,
 }
 
 /// What came of ending a credential.
@@ -116,14 +118,30 @@ impl KindError {
         Self::not_now(error.to_string())
     }
 
+    /// The same as the fault of this one credential, which may go better another time.
+    pub(crate) fn of_credential(self) -> Self {
+        match self {
+            Self::Temporary { text, .. } | Self::Permanent { whose: Whose::Target, text } => Self::not_now(text),
+            refused @ Self::Permanent { whose: Whose::Credential, .. } => refused,
+        }
+    }
+
+    /// The code of what a database says, if this is that.
+    pub(crate) fn code(&self) -> Option<&str> {
+        let (Self::Temporary { text, .. } | Self::Permanent { text, .. }) = self;
+        let code = text.strip_prefix(SAYS)?.split(':').next()?;
+        let good = code.len() == 5 && code.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+        good.then_some(code)
+    }
+
     /// What is kept for ever: of what a database says the code alone, since its words may be anybody's.
     #[must_use]
     pub fn lasting(&self) -> String {
         let (Self::Temporary { text, .. } | Self::Permanent { text, .. }) = self;
-        let Some(said) = text.strip_prefix(SAYS) else { return text.clone() };
-        let code = said.split(':').next().unwrap_or_default();
-        let good = code.len() == 5 && code.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
-        format!("{SAYS}{}", if good { code } else { "no code" })
+        if !text.starts_with(SAYS) {
+            return text.clone();
+        }
+        format!("{SAYS}{}", self.code().unwrap_or("no code"))
     }
 
     /// Whether it may go better another time.
@@ -153,5 +171,15 @@ mod tests {
         ] {
             assert_eq!(KindError::refused(text).lasting(), lasting);
         }
+        assert_eq!(KindError::refused("the database says 42501: Alice owes 7").code(), Some("42501"));
+        assert_eq!(KindError::refused("42501: x").code(), None);
+    }
+
+    #[test]
+    fn what_is_made_a_credentials_fault_stays_what_cannot_be() {
+        for target in [KindError::unreachable("x"), KindError::misconfigured("x"), KindError::not_now("x")] {
+            assert_eq!(target.of_credential(), KindError::not_now("x"));
+        }
+        assert_eq!(KindError::refused("x").of_credential(), KindError::refused("x"));
     }
 }

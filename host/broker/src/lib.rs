@@ -11,5 +11,6 @@ pub mod breaker;
 mod kind;
 pub mod postgresql;
 pub mod proxy;
+pub mod tls;
 
 pub use kind::{CredentialKind, Ended, KindError, Outside, Whose};

@@ -108,7 +108,14 @@ async fn only_active_targets_that_are_called_are_called() {
         "connections_max": 1, "leases_max": 1, "leases_per_agent_max": 1, "lease_ms_max": 1 } });
     registrar.post("/v1/targets", &database).await.expect(201);
     scene.send(call("shop")).await.refused(404, "not_found");
-    registrar.post("/v1/targets/shop/secret", &json!({ "secret": "a-new-secret" })).await.refused(409, "invalid_state");
+    // A password is tried before it counts.
+    let secret = |text: &str| json!({ "secret": text });
+    registrar.post("/v1/targets/shop/secret", &secret("new")).await.refused(503, "target_unavailable");
+    for none in ["", &"x".repeat(1_025)] {
+        registrar.post("/v1/targets/shop/secret", &secret(none)).await.refused(422, "invalid_field");
+    }
+    let shown: Target = registrar.get("/v1/targets/shop").await.expect(200).json();
+    assert_eq!(shown.secret_version, 1);
     registrar.post("/v1/targets/crm/suspend", &json!({})).await.expect(200);
     scene.get("42").await.refused(422, "no_target");
     registrar.post("/v1/targets/crm/resume", &json!({})).await.expect(200);

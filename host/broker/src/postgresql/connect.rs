@@ -1,19 +1,13 @@
 //! Connections to the database, as its administrator. Each has limits of its own on the other side, too, so that what
 //! we do not wait for any more does not go on there for ever.
-//!
-//! One is kept for ending logins and for nothing else: those who hold the logins may take all others that the database
-//! has room for.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use attorn_core::{PostgresqlSettings, SqlName, TargetTls};
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject as _;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
-use tokio::sync::{MappedMutexGuard, MutexGuard};
 use tokio::task::AbortHandle;
 use tokio_postgres::config::{ChannelBinding, SslMode};
 use tokio_postgres::error::SqlState;
@@ -23,9 +17,11 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use zeroize::Zeroizing;
 
 use super::errors::within;
+use super::kept::Kept;
 use super::stream::{Allowance, Bounded};
 use crate::address;
 use crate::kind::KindError;
+use crate::tls;
 
 /// How long connecting may take, with name and sign-in.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -35,8 +31,8 @@ const IDLE: Duration = Duration::from_secs(30);
 const IDLE_MAX: usize = 8;
 /// How many bytes an answer may have, with all that comes before it is used again: what is asked for is short.
 const ANSWERS_BYTES_MAX: u64 = 1 << 20;
-/// What tells the connection from others that is kept for ending logins, and has it live as long as it may take.
-const SPARE: &str = "SET application_name = 'attorn ending'; SET idle_session_timeout = 0";
+/// How soon it is found out that nobody is there any more: what is kept for ending logins may be needed at any time.
+const ALIVE: Duration = Duration::from_secs(10);
 /// What the database itself does not let take longer, and which names mean what: nothing in a schema that others may
 /// write to.
 const OPTIONS: &str = "-c statement_timeout=5000 -c lock_timeout=3000 -c idle_in_transaction_session_timeout=10000 \
@@ -53,7 +49,7 @@ pub(super) struct Connector {
     pub(super) own: SocketAddr,
     idle: Mutex<Vec<(Instant, Connection)>>,
     /// For ending logins alone.
-    spare: tokio::sync::Mutex<Option<Connection>>,
+    pub(super) kept: Arc<Kept>,
 }
 
 /// A connection. What drives it ends with it.
@@ -68,6 +64,11 @@ impl Connection {
     pub(super) fn expect(&self, bytes: u64) {
         self.allowance.set(bytes);
     }
+
+    /// The next answers may be as long as usual.
+    pub(super) fn allow(&self) {
+        self.expect(ANSWERS_BYTES_MAX);
+    }
 }
 
 /// Why there is no connection, and whether that is because of the password.
@@ -81,14 +82,26 @@ impl Drop for Connection {
 
 impl Connector {
     pub(super) fn new(settings: PostgresqlSettings, passwords: Passwords, own: SocketAddr) -> Self {
-        Self { settings, passwords, own, idle: Mutex::default(), spare: tokio::sync::Mutex::default() }
+        Self { settings, passwords, own, idle: Mutex::default(), kept: Arc::default() }
+    }
+
+    /// What another kept for ending logins is kept by this one from now on, where it is for the same database. What it
+    /// keeps may be all that there is still room for.
+    pub(super) fn take_over(&mut self, earlier: &Self) {
+        let place = |settings: &PostgresqlSettings| {
+            let PostgresqlSettings { host, port, database, admin, tls, .. } = settings;
+            (host.clone(), *port, database.clone(), admin.clone(), tls.clone())
+        };
+        if place(&self.settings) == place(&earlier.settings) {
+            self.kept = Arc::clone(&earlier.kept);
+        }
     }
 
     /// A connection to the database of the target: one that is kept, or a new one.
     pub(super) async fn connection(&self) -> Result<Connection, KindError> {
         while let Some((since, kept)) = self.lock().pop() {
             if since.elapsed() < IDLE && !kept.client.is_closed() {
-                kept.expect(ANSWERS_BYTES_MAX);
+                kept.allow();
                 return Ok(kept);
             }
         }
@@ -101,27 +114,6 @@ impl Connector {
         if idle.len() < IDLE_MAX && !connection.client.is_closed() {
             idle.push((Instant::now(), connection));
         }
-    }
-
-    /// See that there is a connection which is kept for ending logins.
-    pub(super) async fn keep_spare(&self) -> Result<(), KindError> {
-        let mut spare = self.spare.lock().await;
-        if spare.as_ref().is_none_or(|kept| kept.client.is_closed()) {
-            let made = self.to(&self.settings.database).await?;
-            made.client.batch_execute(SPARE).await?;
-            *spare = Some(made);
-        }
-        Ok(())
-    }
-
-    /// The connection that is kept for ending logins, if there is one. One login is ended by it after the other.
-    pub(super) async fn spare(&self) -> Option<MappedMutexGuard<'_, Connection>> {
-        let guard = self.spare.lock().await;
-        let kept = MutexGuard::try_map(guard, |kept| kept.as_mut().filter(|kept| !kept.client.is_closed())).ok()?;
-        kept.expect(ANSWERS_BYTES_MAX);
-        // Whoever used it before may have been stopped in the middle.
-        kept.client.batch_execute("ROLLBACK").await.ok()?;
-        Some(kept)
     }
 
     /// A new connection to this database.
@@ -171,7 +163,7 @@ impl Connector {
             (KindError::from(error), wrong)
         };
         let stream = TcpStream::connect(address).await.map_err(broken)?;
-        stream.set_nodelay(true).map_err(broken)?;
+        watched(&stream).map_err(broken)?;
         let allowance = Allowance::of(ANSWERS_BYTES_MAX);
         let mut config = Config::new();
         config
@@ -191,8 +183,9 @@ impl Connector {
                 // With the channel bound, whoever answers knows the password's verifier and holds the certificate.
                 config.ssl_mode(SslMode::Require).channel_binding(ChannelBinding::Require);
                 let stream = Bounded::over_tls(stream, allowance.clone());
+                let mut maker = MakeRustlsConnect::new(tls::config(Some(roots)).map_err(|error| (error, false))?);
                 let host = settings.host.as_str();
-                let tls = MakeTlsConnect::<Bounded<TcpStream>>::make_tls_connect(&mut tls(roots), host);
+                let tls = MakeTlsConnect::<Bounded<TcpStream>>::make_tls_connect(&mut maker, host);
                 let tls = tls.unwrap_or_else(|never| match never {});
                 let (client, connection) = config.connect_raw(stream, tls).await.map_err(refused)?;
                 (client, tokio::spawn(connection).abort_handle())
@@ -206,31 +199,12 @@ impl Connector {
     }
 }
 
-/// TLS that trusts these certificates and nobody else. What cannot be read trusts nobody; it was checked before.
-fn tls(roots_pem: &str) -> MakeRustlsConnect {
-    let roots = roots(roots_pem).unwrap_or_else(|_| RootCertStore::empty());
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map(|builder| builder.with_root_certificates(roots.clone()).with_no_client_auth());
-    MakeRustlsConnect::new(
-        config.unwrap_or_else(|_| ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()),
-    )
-}
-
-/// Certificates in PEM.
-///
-/// # Errors
-///
-/// What is wrong with them.
-pub fn roots(pem: &str) -> Result<RootCertStore, String> {
-    let mut store = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-        let certificate = certificate.map_err(|error| format!("it is no PEM: {error}"))?;
-        store.add(certificate).map_err(|error| format!("it holds what is no certificate of an authority: {error}"))?;
-    }
-    if store.is_empty() {
-        return Err("there is no certificate in it".into());
-    }
-    Ok(store)
+/// Find out also in a long silence that nobody is there any more.
+fn watched(stream: &TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(stream);
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(ALIVE).with_interval(ALIVE / 3).with_retries(3))?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(ALIVE))?;
+    Ok(())
 }

@@ -6,13 +6,13 @@ use std::time::Instant;
 use attorn_core::{Grant, LeaseId, PostgresqlSettings};
 
 use super::connect::Connection;
-use super::ready::{Clock, NOW_MS, Ready, first_row};
+use super::ready::{Before, Clock, NOW_MS, Ready, first_row};
 use super::{Order, look, quote};
 use crate::kind::{KindError, Outside};
 
 /// Make a login.
 pub(super) async fn login(
-    Ready { connection, clock, verifier, .. }: &Ready,
+    Ready { connection, before: Before { clock, version, ends_others }, verifier, .. }: &Ready,
     (settings, log_id): (&PostgresqlSettings, &str),
     grant: &Grant,
     (order, (lives, made)): (&Order, (Instant, Instant)),
@@ -34,9 +34,15 @@ pub(super) async fn login(
         ),
         format!("COMMENT ON ROLE {name} IS {}", quote::text(&comment)),
     ];
-    // The administrator becomes no member of it yet, as ending it needs: to find out of which roles somebody is a
-    // member takes PostgreSQL 15 time with the square of how many they are, and it does so in every statement here.
-    statements.extend(order.roles.iter().map(|role| format!("GRANT {} TO {name}", quote::name(role))));
+    // Where the database's locks run out sessions can be ended, and nobody can be made a member of anything. To be a
+    // member of many logins is slow, though: PostgreSQL 15 finds out of which roles somebody is one in time with the
+    // square of how many they are, in every statement here.
+    if !*ends_others {
+        statements.push(format!("GRANT {name} TO CURRENT_USER"));
+    }
+    // What a login makes is its own where it cannot become its roles.
+    let how = if *version >= VERSION_SET { " WITH INHERIT TRUE, SET FALSE" } else { "" };
+    statements.extend(order.roles.iter().map(|role| format!("GRANT {} TO {name}{how}", quote::name(role))));
     let user = grant.behalf.as_ref().map(|behalf| &behalf.user);
     if let (Some(user), Some(table)) = (user, &settings.user_table) {
         let (schema, table) = (quote::name(&table.schema), quote::name(&table.table));
@@ -64,6 +70,9 @@ pub(super) async fn renew(
     let statement = format!("ALTER ROLE {} VALID UNTIL {}", quote::name(&outside.name), quote::text(&until));
     Ok(connection.client.batch_execute(&statement).await?)
 }
+
+/// The first version in which a login can be kept from becoming its roles.
+const VERSION_SET: i32 = 160_000;
 
 /// What a login was made for. Anybody in the database can read it, so it names no user.
 fn comment(log_id: &str, lease: &LeaseId, grant: &Grant) -> String {

@@ -1,10 +1,13 @@
 //! Questions to the database, which change nothing.
 
+use std::collections::BTreeSet;
+
 use attorn_core::{PostgresqlSettings, SqlName, UserTable};
 use tokio_postgres::SimpleQueryMessage;
 
 use super::connect::Connection;
 use super::issue::comment_of;
+use super::owned::LEFT;
 use super::{PREFIX, quote};
 use crate::kind::{KindError, Outside};
 
@@ -40,7 +43,7 @@ pub(super) async fn logins(connection: &Connection, log_id: &str) -> Result<Vec<
         let lease = comment.strip_prefix(begins.as_str()).and_then(|rest| rest.split(' ').next()?.parse().ok());
         // Whoever can write comments can administer roles, too; what is not as we write it is not ours.
         if let (Some(lease), Ok(name)) = (lease, name.parse()) {
-            found.push(Outside { lease, name });
+            found.push(Outside { lease, name, roles: Vec::new() });
         }
     }
     Ok(found)
@@ -58,10 +61,20 @@ pub(super) const FREE: &str = "(current_setting('max_connections')::bigint \
                     - current_setting('superuser_reserved_connections')::bigint \
                     - coalesce(current_setting('reserved_connections', true)::bigint, 0) \
                     - (SELECT coalesce(sum(numbackends), 0)::bigint FROM pg_stat_database))";
+/// For how many it has room in all that are no superuser's.
+const ROOM: &str = "current_setting('max_connections')::bigint \
+                    - current_setting('superuser_reserved_connections')::bigint \
+                    - coalesce(current_setting('reserved_connections', true)::bigint, 0)";
+/// How many are kept for ending logins, and one to work with.
+const KEPT: i64 = 3;
+/// Whether the administrator may end others' sessions: without that it has to be a member of each login.
+pub(super) const ENDS_OTHERS: &str = "pg_has_role(current_user, 'pg_signal_backend', 'USAGE')";
 /// The version of the database.
 pub(super) const VERSION: &str = "current_setting('server_version_num')";
 /// The first version in which a login cannot make others members of itself.
 pub(super) const VERSION_MIN: i32 = 150_000;
+/// The first version in which a role is given only by who may give it on.
+const VERSION_ADMIN_OPTION: i32 = 160_000;
 
 /// Whether a role `r` may be given: neither it nor one that it is a member of can sign in (whoever is a member could give
 /// it a password), is more than a plain role, gives roles on, or owns anything in any database, which it could change at
@@ -94,20 +107,10 @@ pub(super) fn others_write(table: &UserTable) -> String {
 /// What is wrong with a target.
 pub(super) async fn problems(connection: &Connection, settings: &PostgresqlSettings) -> Result<Vec<String>, KindError> {
     let mut problems = Vec::new();
-    let admin = "SELECT rolsuper, rolcreaterole, current_setting('server_version_num')::int FROM pg_roles \
-                 WHERE rolname = current_user";
-    let admin = connection.client.query_one(admin, &[]).await?;
-    let (is_super, creates, version): (bool, bool, i32) = (admin.try_get(0)?, admin.try_get(1)?, admin.try_get(2)?);
-    if !is_super && !creates {
-        problems.push(format!("the administrator `{}` may not make roles: CREATEROLE", settings.admin));
-    }
-    if is_super {
-        problems.push(format!("the administrator `{}` is a superuser; CREATEROLE is enough", settings.admin));
-    }
-    if version < VERSION_MIN {
-        problems.push(format!("the database is of version {version}; no login is made before 15"));
-    }
-    for role in settings.rules.iter().flat_map(|rule| &rule.roles) {
+    of_admin(connection, settings, &mut problems).await?;
+    of_connections(connection, settings, &mut problems).await?;
+    of_what_is_left(connection, &mut problems).await?;
+    for role in roles(settings) {
         let asked = format!("SELECT {}", good_roles(std::slice::from_ref(role)));
         if one(&connection.client.simple_query(&asked).await?) != Some("1") {
             problems.push(format!(
@@ -126,6 +129,95 @@ pub(super) async fn problems(connection: &Connection, settings: &PostgresqlSetti
         }
     }
     Ok(problems)
+}
+
+/// What its administrator cannot do, or could beyond what is needed.
+async fn of_admin(
+    connection: &Connection,
+    settings: &PostgresqlSettings,
+    problems: &mut Vec<String>,
+) -> Result<(), KindError> {
+    let asked = format!(
+        "SELECT rolsuper, rolcreaterole, current_setting('server_version_num')::int, rolinherit, {ENDS_OTHERS} \
+         FROM pg_roles WHERE rolname = current_user"
+    );
+    let row = connection.client.query_one(&asked, &[]).await?;
+    let (is_super, creates, version): (bool, bool, i32) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    let (inherits, ends_others): (bool, bool) = (row.try_get(3)?, row.try_get(4)?);
+    let admin = &settings.admin;
+    if !is_super && !creates {
+        problems.push(format!("the administrator `{admin}` may not make roles: CREATEROLE"));
+    }
+    if is_super {
+        problems.push(format!("the administrator `{admin}` is a superuser; CREATEROLE is enough"));
+    }
+    if !is_super && !inherits {
+        problems.push(format!("the administrator `{admin}` may not end what its logins do: ALTER ROLE … INHERIT"));
+    }
+    if !ends_others {
+        problems.push(format!(
+            "the administrator `{admin}` has to be a member of each login to end its sessions, which is slow where there \
+             are thousands: GRANT pg_signal_backend TO {}",
+            quote::name(admin)
+        ));
+    }
+    if version < VERSION_MIN {
+        problems.push(format!("the database is of version {version}; no login is made before 15"));
+    }
+    if version >= VERSION_ADMIN_OPTION && !is_super {
+        let asked = "SELECT pg_has_role(current_user, r.oid, 'MEMBER WITH ADMIN OPTION') FROM pg_roles r \
+                     WHERE r.rolname = $1";
+        for role in roles(settings) {
+            let row = connection.client.query_opt(asked, &[&role.as_str()]).await?;
+            if row.map(|row| row.try_get(0)).transpose()? == Some(false) {
+                problems.push(format!("the administrator `{admin}` may not give the role `{role}`: WITH ADMIN OPTION"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether those who hold logins may take all connections. What is kept for ending them goes with the server.
+async fn of_connections(
+    connection: &Connection,
+    settings: &PostgresqlSettings,
+    problems: &mut Vec<String>,
+) -> Result<(), KindError> {
+    let reserved = "SELECT coalesce(current_setting('reserved_connections', true)::bigint, 0) > 0 \
+                    AND EXISTS (SELECT 1 FROM pg_roles r WHERE r.rolname = 'pg_use_reserved_connections' \
+                    AND pg_has_role(current_user, r.oid, 'USAGE'))";
+    if connection.client.query_one(reserved, &[]).await?.try_get(0)? {
+        return Ok(());
+    }
+    let most = u64::from(settings.leases_max) * u64::from(settings.connections_max);
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let room: i64 = connection.client.query_one(&format!("SELECT {ROOM}"), &[]).await?.try_get(0)?;
+    if most + KEPT > room {
+        problems.push(format!(
+            "logins may take {most} connections, and the database has {room}: if they take all, and this server is \
+             started anew then, nothing ends them; less `leases_max` or `connections_max`, or from PostgreSQL 16 on \
+             `reserved_connections` and GRANT pg_use_reserved_connections TO {}",
+            quote::name(&settings.admin)
+        ));
+    }
+    Ok(())
+}
+
+/// Whether there is what logins made under their roles.
+async fn of_what_is_left(connection: &Connection, problems: &mut Vec<String>) -> Result<(), KindError> {
+    let asked = "SELECT count(*) FROM pg_shdepend s JOIN pg_roles r ON r.oid = s.refobjid \
+                 WHERE r.rolname = $1 AND s.refclassid = 'pg_authid'::regclass AND s.deptype = 'o'";
+    let left: i64 = connection.client.query_one(asked, &[&LEFT]).await?.try_get(0)?;
+    if left > 0 {
+        problems
+            .push(format!("the role `{LEFT}` owns {left} things that logins made under their roles: look, and drop"));
+    }
+    Ok(())
+}
+
+/// All roles of its rules, each once.
+fn roles(settings: &PostgresqlSettings) -> BTreeSet<&SqlName> {
+    settings.rules.iter().flat_map(|rule| &rule.roles).collect()
 }
 
 fn one(messages: &[SimpleQueryMessage]) -> Option<&str> {

@@ -11,14 +11,18 @@
 
 mod connect;
 mod errors;
+mod guard;
 mod issue;
+mod kept;
 mod look;
+mod owned;
 mod quote;
 mod ready;
 mod revoke;
 mod stream;
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use attorn_core::{Grant, LeaseId, PostgresqlSettings, SqlName};
@@ -28,7 +32,7 @@ use zeroize::Zeroizing;
 
 use crate::kind::{CredentialKind, Ended, KindError, Outside};
 use connect::Connector;
-pub use connect::{Passwords, roots};
+pub use connect::Passwords;
 use errors::within;
 pub use ready::Ready;
 
@@ -37,6 +41,10 @@ pub const ACT: Duration = Duration::from_secs(10);
 /// How long ending one login may take, over all: its sessions have to go first.
 pub const REVOKE: Duration = Duration::from_secs(20);
 
+/// How often it is tried to make room for locks before a login counts as not ended this time.
+const ROOM_ATTEMPTS: u32 = 3;
+/// What a database says that has no room for locks, or other memory.
+const OUT_OF_MEMORY: &str = "53200";
 /// So much time is needed to make a login. With less none is begun.
 const ACT_MIN: Duration = Duration::from_secs(1);
 /// How many bytes the list of all logins may have.
@@ -100,6 +108,22 @@ impl Postgresql {
         Self { connector: Connector::new(settings, passwords, own), log_id }
     }
 
+    /// The same database as it was registered before: what is kept for ending its logins is kept on.
+    #[must_use]
+    pub fn after(mut self, earlier: &Self) -> Self {
+        self.connector.take_over(&earlier.connector);
+        self
+    }
+
+    /// See that what is kept for ending logins is good, if there was one to end. Whoever keeps this does so now and then.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be had.
+    pub async fn look_after(&self) -> Result<(), KindError> {
+        within(ACT, "looking after what is kept", self.connector.kept.look_after(&self.connector)).await
+    }
+
     /// What an operator should know: whether its administrator can do what is needed, its roles are good to give, and
     /// its table of users is nobody else's to write.
     ///
@@ -123,7 +147,8 @@ impl Postgresql {
     ///
     /// When none can be made.
     pub async fn ready(&self, roles: &[SqlName], for_user: bool) -> Result<Ready, KindError> {
-        within(ACT, "looking whether a login can be made", Ready::new(&self.connector, roles, for_user)).await
+        within(ACT, "looking whether a login can be made", Ready::new((&self.connector, &self.log_id), roles, for_user))
+            .await
     }
 
     /// As [`CredentialKind::issue`], by what was made ready for it, if that is of now.
@@ -142,7 +167,7 @@ impl Postgresql {
         let act = async {
             let ready = match ready.filter(|ready| ready.is_for(&order.roles, for_user)) {
                 Some(ready) => ready,
-                None => Ready::new(&self.connector, &order.roles, for_user).await?,
+                None => Ready::new((&self.connector, &self.log_id), &order.roles, for_user).await?,
             };
             issue::login(&ready, (settings, &self.log_id), grant.get(), (order, bounds)).await?;
             self.connector.keep(ready.connection);
@@ -205,20 +230,11 @@ impl CredentialKind for Postgresql {
     }
 
     async fn revoke(&self, outside: &Outside) -> Result<Ended, KindError> {
-        let comment = self.comment_begins(&outside.lease);
-        let act = async {
-            let connection = match self.connector.connection().await {
-                Ok(connection) => connection,
-                Err(error) => {
-                    let Some(spare) = self.connector.spare().await else { return Err(error) };
-                    return revoke::login(&self.connector, &spare, &comment, outside).await;
-                }
-            };
-            let ended = revoke::login(&self.connector, &connection, &comment, outside).await?;
-            self.connector.keep(connection);
-            Ok(ended)
-        };
-        within(REVOKE, "ending the login", act).await
+        let answered = AtomicBool::new(false);
+        let ended = within(REVOKE, "ending the login", self.end(outside, &answered)).await;
+        // Once it answered, what goes wrong is this login's: whoever holds it can bring that about, and no other login
+        // is to wait for it.
+        ended.map_err(|error| if answered.load(Ordering::Relaxed) { error.of_credential() } else { error })
     }
 
     async fn check(&self) -> Result<Vec<Outside>, KindError> {
@@ -227,7 +243,7 @@ impl CredentialKind for Postgresql {
             connection.expect(LOGINS_BYTES_MAX);
             let found = look::logins(&connection, &self.log_id).await?;
             if !found.is_empty() {
-                self.connector.keep_spare().await?;
+                self.connector.kept.see_to(&self.connector).await?;
             }
             self.connector.keep(connection);
             Ok(found)
@@ -237,6 +253,38 @@ impl CredentialKind for Postgresql {
 }
 
 impl Postgresql {
+    /// End a login. Where the database has no room for locks, room is made first.
+    async fn end(&self, outside: &Outside, answered: &AtomicBool) -> Result<Ended, KindError> {
+        for _ in 1..ROOM_ATTEMPTS {
+            match self.end_once(outside, answered).await {
+                Err(error) if error.code() == Some(OUT_OF_MEMORY) => {
+                    if !self.connector.kept.guard.make_room(&self.log_id, outside).await? {
+                        return Err(error);
+                    }
+                    answered.store(true, Ordering::Relaxed);
+                }
+                other => return other,
+            }
+        }
+        self.end_once(outside, answered).await
+    }
+
+    async fn end_once(&self, outside: &Outside, answered: &AtomicBool) -> Result<Ended, KindError> {
+        let comment = self.comment_begins(&outside.lease);
+        let login = revoke::Login { connector: &self.connector, comment_begins: &comment, outside, answered };
+        match self.connector.connection().await {
+            Ok(connection) => {
+                let ended = Box::pin(login.end(&connection)).await?;
+                self.connector.keep(connection);
+                Ok(ended)
+            }
+            Err(error) => match self.connector.kept.ending().await {
+                Some(kept) => Box::pin(login.end(&kept)).await,
+                None => Err(error),
+            },
+        }
+    }
+
     /// How the comment of a login begins that was made for this lease.
     fn comment_begins(&self, lease: &LeaseId) -> String {
         issue::comment_begins(&self.log_id, lease)
@@ -284,7 +332,7 @@ mod tests {
     #[test]
     fn nothing_is_begun_for_which_there_is_no_time() {
         let order = |life, within| Order {
-            outside: Outside { lease: LeaseId::from_random([1; 16]), name: login_name().unwrap() },
+            outside: Outside { lease: LeaseId::from_random([1; 16]), name: login_name().unwrap(), roles: Vec::new() },
             roles: Vec::new(),
             life: Duration::from_millis(life),
             within: Duration::from_millis(within),
@@ -299,12 +347,5 @@ mod tests {
             let (lives, made) = order(60_000, within).bounds().unwrap();
             assert!(made <= Instant::now() + most && lives >= before + Duration::from_mins(1));
         }
-    }
-
-    #[test]
-    fn certificates_that_are_none_are_refused() {
-        assert_eq!(roots("").unwrap_err(), "there is no certificate in it");
-        assert!(roots("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").is_err());
-        assert!(roots("-----BEGIN CERTIFICATE-----\n!\n").is_err());
     }
 }

@@ -9,7 +9,8 @@ use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
 use zeroize::Zeroizing;
 
 use super::connect::{Connection, Connector};
-use super::{look, password};
+use super::issue::comment_of;
+use super::{look, owned, password};
 use crate::kind::KindError;
 
 /// How long what was found out is good for: roles and clocks may change meanwhile.
@@ -18,7 +19,7 @@ const GOOD_FOR: Duration = Duration::from_secs(2);
 /// All that a login is made with, beside its grant. A password is for one login and shown with it alone.
 pub struct Ready {
     pub(super) connection: Connection,
-    pub(super) clock: Clock,
+    pub(super) before: Before,
     pub(super) password: Zeroizing<String>,
     pub(super) verifier: String,
     /// What was looked at.
@@ -27,7 +28,11 @@ pub struct Ready {
 }
 
 impl Ready {
-    pub(super) async fn new(connector: &Connector, roles: &[SqlName], for_user: bool) -> Result<Self, KindError> {
+    pub(super) async fn new(
+        (connector, log_id): (&Connector, &str),
+        roles: &[SqlName],
+        for_user: bool,
+    ) -> Result<Self, KindError> {
         let settings = &connector.settings;
         if for_user && settings.user_table.is_none() {
             let text = "the target has no table of users, and the grant is held for a user";
@@ -39,20 +44,20 @@ impl Ready {
         let verifier = tokio::task::spawn_blocking(move || scram_sha_256(&secret));
         let looked = async {
             // None is made that may not be ended any more when those that there are have taken all connections.
-            connector.keep_spare().await?;
+            connector.kept.see_to(connector).await?;
             let connection = connector.connection().await?;
-            let clock = before(&connection, settings, (roles, for_user)).await?;
-            Ok::<_, KindError>((connection, clock))
+            let before = before((connector, log_id), &connection, (roles, for_user)).await?;
+            Ok::<_, KindError>((connection, before))
         };
         let (looked, verifier) = tokio::join!(looked, verifier);
-        let (connection, clock) = looked?;
+        let (connection, before) = looked?;
         let verifier = verifier.map_err(|error| KindError::not_now(error.to_string()))?;
-        Ok(Self { connection, clock, password, verifier, roles: roles.to_vec(), for_user })
+        Ok(Self { connection, before, password, verifier, roles: roles.to_vec(), for_user })
     }
 
     /// Whether this was looked at a moment ago.
     pub(super) fn is_for(&self, roles: &[SqlName], for_user: bool) -> bool {
-        let of_now = self.clock.heard.elapsed() < GOOD_FOR && !self.connection.client.is_closed();
+        let of_now = self.before.clock.heard.elapsed() < GOOD_FOR && !self.connection.client.is_closed();
         of_now && self.roles == roles && self.for_user == for_user
     }
 }
@@ -85,29 +90,62 @@ impl Clock {
     }
 }
 
+/// What is known before a login is made.
+pub(super) struct Before {
+    pub(super) clock: Clock,
+    pub(super) version: i32,
+    /// Whether the administrator may end sessions without being a member of their roles.
+    pub(super) ends_others: bool,
+}
+
+/// The same, and whether each role may be given.
+struct Asked {
+    before: Before,
+    good: bool,
+}
+
 /// See that all that is given may be given and there is room for what the login may take, and what time it is.
 async fn before(
+    (connector, log_id): (&Connector, &str),
+    connection: &Connection,
+    (roles, for_user): (&[SqlName], bool),
+) -> Result<Before, KindError> {
+    let asked = ask(connection, &connector.settings, (roles, for_user)).await?;
+    if asked.good {
+        return Ok(asked.before);
+    }
+    // Whoever has a role may have made something under it.
+    let given = owned::given(connection, roles, &comment_of(log_id)).await?;
+    owned::take_from(connector, connection, &given).await.map_err(KindError::of_credential)?;
+    let asked = ask(connection, &connector.settings, (roles, for_user)).await?;
+    if asked.good {
+        return Ok(asked.before);
+    }
+    // Others have other roles, so this is not the whole target's.
+    Err(KindError::refused(
+        "a role of the target's rules is not there, or is one that must not be given: `attorn target check`",
+    ))
+}
+
+async fn ask(
     connection: &Connection,
     settings: &PostgresqlSettings,
     (roles, for_user): (&[SqlName], bool),
-) -> Result<Clock, KindError> {
+) -> Result<Asked, KindError> {
     let table = settings.user_table.as_ref().filter(|_| for_user);
     let others = table.map_or_else(|| "false".to_owned(), look::others_write);
     let (good, free) = (look::good_roles(roles), look::FREE);
-    let question = format!("SELECT {NOW_MS}, {good}, {others}, {free}, {}", look::VERSION);
+    let question = format!("SELECT {NOW_MS}, {good}, {others}, {free}, {}, {}", look::VERSION, look::ENDS_OTHERS);
     let rows = connection.client.simple_query(&question).await?;
     let row = first_row(&rows)?;
     let clock = Clock::read(row.get(0))?;
-    if row.get(1).and_then(|count| count.parse().ok()) != Some(roles.len()) {
-        let text = "a role of the target's rules is not there, or is one that must not be given: `attorn target check`";
-        return Err(KindError::misconfigured(text));
-    }
     if row.get(2) != Some("f") {
         let text =
             "the table of users is not there, or others than the administrator may write it: `attorn target check`";
         return Err(KindError::misconfigured(text));
     }
-    if row.get(4).and_then(|version| version.parse().ok()).is_none_or(|version: i32| version < look::VERSION_MIN) {
+    let version: i32 = row.get(4).and_then(|version| version.parse().ok()).unwrap_or_default();
+    if version < look::VERSION_MIN {
         // Before, every login may make others members of itself, and they live on.
         return Err(KindError::misconfigured("the database is older than PostgreSQL 15: `attorn target check`"));
     }
@@ -117,7 +155,8 @@ async fn before(
             format!("the database has room for {free} connections, and a login may take {}", settings.connections_max);
         return Err(KindError::not_now(text));
     }
-    Ok(clock)
+    let good = row.get(1).and_then(|count| count.parse().ok()) == Some(roles.len());
+    Ok(Asked { before: Before { clock, version, ends_others: row.get(5) == Some("t") }, good })
 }
 
 pub(super) fn first_row(messages: &[SimpleQueryMessage]) -> Result<&SimpleQueryRow, KindError> {

@@ -8,9 +8,7 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
-use rustls_platform_verifier::BuilderVerifierExt as _;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
@@ -19,7 +17,7 @@ use tokio_rustls::TlsConnector;
 use super::Proxy;
 use crate::address;
 use crate::kind::KindError;
-use crate::postgresql::roots;
+use crate::tls;
 
 /// How long connecting may take, with name and handshake.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -123,20 +121,12 @@ async fn shaken(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) ->
     Ok(Wire { sender, driver: driver.abort_handle() })
 }
 
-/// TLS that trusts these certificates and nobody else, or what the machine trusts, which takes time to read.
+/// TLS for HTTP. What the machine trusts takes time to read.
 async fn connector(roots_pem: Option<String>) -> Result<TlsConnector, KindError> {
-    let broken = |error: &dyn std::fmt::Display| KindError::misconfigured(format!("TLS cannot be spoken: {error}"));
     let build = move || {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let builder = builder.map_err(|error| broken(&error))?;
-        let mut config = match roots_pem {
-            Some(pem) => builder.with_root_certificates(roots(&pem).map_err(|error| broken(&error))?),
-            None => builder.with_platform_verifier().map_err(|error| broken(&error))?,
-        }
-        .with_no_client_auth();
+        let mut config = tls::config(roots_pem.as_deref())?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(TlsConnector::from(Arc::new(config)))
     };
-    tokio::task::spawn_blocking(build).await.map_err(|error| broken(&error))?
+    tokio::task::spawn_blocking(build).await.map_err(tls::broken)?
 }

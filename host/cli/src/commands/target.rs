@@ -43,7 +43,8 @@ pub(crate) enum Target {
     /// Give a target's administrator a new password, which nobody is told
     #[command(after_help = "Examples:\n  attorn target rotate shop")]
     Rotate(Which),
-    /// Put another secret in the place of the one that is shown to a service
+    /// Put another secret in the place of the one that is shown to a service, or tell the password that a database's
+    /// administrator has by now
     #[command(after_help = "Examples:\n  attorn target rotate-secret crm --secret-file - < new-key.txt")]
     RotateSecret(RotateSecret),
     /// Make nothing more at a target; what there is lives on

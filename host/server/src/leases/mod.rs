@@ -23,5 +23,5 @@ pub(crate) const INTENDED_MS: u64 = 30_000;
 
 /// A lease as it is called outside.
 pub(crate) fn outside(lease: &LeaseRecord) -> Outside {
-    Outside { lease: lease.id, name: lease.name.clone() }
+    Outside { lease: lease.id, name: lease.name.clone(), roles: lease.roles.clone() }
 }

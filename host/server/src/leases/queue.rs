@@ -12,7 +12,7 @@ use attorn_broker::backoff::Backoff;
 use attorn_broker::breaker::Leave;
 use attorn_broker::postgresql::Postgresql;
 use attorn_broker::{CredentialKind as _, Ended, KindError};
-use attorn_core::{LeaseId, LeaseState, TargetId, TimeMs};
+use attorn_core::{LeaseId, LeaseState, TargetId, TargetState, TimeMs};
 use attorn_store::records::{LeaseRecord, TargetRecord};
 use attorn_store::{Key, KeyKind, KeyPrefix};
 use futures_util::StreamExt as _;
@@ -73,6 +73,7 @@ async fn all_targets(app: &App) -> Result<Vec<TargetId>, Failure> {
 /// Begin to work on a target, if there is anything to do and nobody does it.
 async fn begin(app: &Arc<App>, target: &TargetId) -> Result<(), Failure> {
     let live = app.targets.live(target);
+    look_after(app, target, &live);
     if live.running.load(Ordering::Acquire) {
         return Ok(());
     }
@@ -105,6 +106,32 @@ fn check_first(app: &Arc<App>, target: &TargetId, live: &Arc<Live>) {
         }
         live.end_check(checked.unwrap_or(false));
     });
+}
+
+/// See that what is kept for ending logins is good, so that it is known before it is needed. Where a target is retired
+/// and nothing is left, nothing is kept.
+fn look_after(app: &Arc<App>, target: &TargetId, live: &Arc<Live>) {
+    let Some(kind) = live.begin_care() else { return };
+    let (app, target, live) = (Arc::clone(app), target.clone(), Arc::clone(live));
+    tokio::spawn(async move {
+        match is_over(&app, &target).await {
+            Ok(true) => live.forget(),
+            Ok(false) => {
+                if let Err(error) = kind.look_after().await {
+                    tracing::warn!(%target, why = %error, "no connection is kept for ending logins");
+                }
+            }
+            Err(failure) => tracing::warn!(%target, why = failure.internal, "cannot see whether a target is retired"),
+        }
+        live.end_care();
+    });
+}
+
+/// Whether it is retired and has no lease any more.
+async fn is_over(app: &App, target: &TargetId) -> Result<bool, Failure> {
+    let record = app.store.record::<TargetRecord>(&Key::target(target)).await?;
+    let retired = record.is_none_or(|record| record.value.state == TargetState::Retired);
+    Ok(retired && app.store.counter(&Key::open_leases(target)).await? == 0)
 }
 
 /// Whoever drops it works no more.
@@ -142,12 +169,23 @@ async fn work(app: &App, target: &TargetId, live: &Live) -> Result<(), Failure> 
             return Ok(());
         }
         if at_once == 1 {
-            due.truncate(1);
+            due = vec![probe(app, due).await?];
         }
         let end = |lease: LeaseId| one(app, (live, &kind), (lease, at_once == 1));
         let ended: Vec<_> = futures_util::stream::iter(due).map(end).buffer_unordered(at_once).collect().await;
         ended.into_iter().collect::<Result<(), _>>()?;
     }
+}
+
+/// The lease by which it is found out whether a target answers: one that nobody tried to end. What failed before may
+/// fail by itself.
+async fn probe(app: &App, due: Vec<LeaseId>) -> Result<LeaseId, Failure> {
+    for id in &due {
+        if change::find(app, id).await?.is_some_and(|lease| lease.value.attempts == 0) {
+            return Ok(*id);
+        }
+    }
+    due.into_iter().next().ok_or_else(|| Failure::internal("nothing is due"))
 }
 
 /// Try to end one lease, and record what came of it.
@@ -185,10 +223,23 @@ async fn one(app: &App, (live, kind): (&Live, &Postgresql), (id, probes): (Lease
     Ok(())
 }
 
-/// There is none, and it may still come to be there: whoever makes it may not have been heard yet.
+/// There is none, and it may still come to be there: whoever makes it may not have been heard yet. It stays what it is,
+/// so that its last entry says why it ends.
 fn not_yet(lease: &LeaseRecord) -> Change {
-    let due_at = lease.created_at.plus_ms(INTENDED_MS);
-    Change { next: LeaseRecord { state: LeaseState::Revoking, due_at, ..lease.clone() }, said: None }
+    Change { next: LeaseRecord { due_at: lease.created_at.plus_ms(INTENDED_MS), ..lease.clone() }, said: None }
+}
+
+/// One whose next attempt is further off than any is put off, since time was set back meanwhile.
+pub(super) fn too_far(lease: &LeaseRecord, now: TimeMs) -> Option<Change> {
+    let most = match lease.state {
+        LeaseState::Intended => INTENDED_MS,
+        LeaseState::Revoking => WAIT.most_ms,
+        LeaseState::Irrevocable => WAIT_LONG.most_ms,
+        // One that was issued ends with its grant, which ended when time was set back.
+        LeaseState::Issued | LeaseState::Ended => return None,
+    };
+    let far = lease.due_at > now.plus_ms(most);
+    far.then(|| Change { next: LeaseRecord { due_at: now, ..lease.clone() }, said: None })
 }
 
 fn has_ended(lease: &LeaseRecord, now: TimeMs, ended: Ended) -> Change {

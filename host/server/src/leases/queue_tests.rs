@@ -49,10 +49,32 @@ fn what_has_ended_says_why_unless_that_was_said() {
 
 #[test]
 fn what_is_not_there_yet_is_looked_for_again_when_it_can_come_no_more() {
-    let young = LeaseRecord { created_at: NOW, ..lease(LeaseState::Intended, 0) };
-    let change = not_yet(&young);
-    assert_eq!((change.next.state, change.next.due_at), (LeaseState::Revoking, NOW.plus_ms(INTENDED_MS)));
-    assert_eq!(kind_of(&change), None);
+    for (state, why) in [(LeaseState::Issued, "expired"), (LeaseState::Intended, "interrupted")] {
+        let young = LeaseRecord { created_at: NOW, ..lease(state, 0) };
+        let change = not_yet(&young);
+        assert_eq!((change.next.state, change.next.due_at), (state, NOW.plus_ms(INTENDED_MS)));
+        assert_eq!(kind_of(&change), None);
+        let (_, members) = has_ended(&change.next, NOW.plus_ms(INTENDED_MS), Ended::Before).said.unwrap();
+        assert_eq!(members["why"], why);
+    }
+}
+
+#[test]
+fn what_waits_longer_than_anything_does_is_due_at_once() {
+    for (state, most) in [
+        (LeaseState::Intended, INTENDED_MS),
+        (LeaseState::Revoking, WAIT.most_ms),
+        (LeaseState::Irrevocable, WAIT_LONG.most_ms),
+    ] {
+        let due = |ms| LeaseRecord { due_at: NOW.plus_ms(ms), ..lease(state, 1) };
+        assert!(too_far(&due(most), NOW).is_none(), "{state:?}");
+        let change = too_far(&due(most + 1), NOW).unwrap();
+        assert_eq!((change.next.state, change.next.due_at, kind_of(&change)), (state, NOW, None));
+    }
+    for state in [LeaseState::Issued, LeaseState::Ended] {
+        let far = LeaseRecord { due_at: NOW.plus_ms(u64::from(u32::MAX)), ..lease(state, 0) };
+        assert!(too_far(&far, NOW).is_none(), "{state:?}");
+    }
 }
 
 #[test]

@@ -8,8 +8,10 @@ use attorn_api::ProblemCode;
 use attorn_core::{LeaseId, LeaseState, TargetState};
 use attorn_store::records::{GrantRecord, LeaseRecord, TargetRecord};
 use attorn_store::{Key, KeyKind, KeyPrefix, Versioned};
+use futures_util::StreamExt as _;
 
 use super::change::{self, Why};
+use super::queue;
 use crate::app::App;
 use crate::grants;
 use crate::http::failure::Failure;
@@ -22,6 +24,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 const INTERVAL: Duration = Duration::from_secs(10);
 /// How many leases are read at a time.
 const PAGE: usize = 200;
+/// How many are looked at, and have their end recorded, at once: one write waits for the disk as long as many together.
+const AT_ONCE: usize = 64;
 /// From how long after it was due on a lease counts as overdue.
 const OVERDUE_MS: u64 = 10_000;
 
@@ -43,10 +47,12 @@ async fn round(app: &App) -> Result<(), Failure> {
     let (mut standing, mut after) = (Standing::default(), None);
     loop {
         let page = app.store.scan(&KeyPrefix::kind(KeyKind::OpenLease), after.as_ref(), PAGE).await?;
-        for id in page.items.iter().filter_map(|(key, _)| key.named_lease()) {
-            // One that cannot be looked at keeps no other from being ended. The next round looks again.
-            if let Err(failure) = look(app, &id, &mut standing).await {
-                tracing::warn!(lease = %id, why = failure.internal, "cannot see whether a lease is to end");
+        let leases: Vec<LeaseId> = page.items.iter().filter_map(|(key, _)| key.named_lease()).collect();
+        let look = |id: LeaseId| look_at(app, id);
+        let mut looked = futures_util::stream::iter(leases).map(look).buffer_unordered(AT_ONCE);
+        while let Some(lease) = looked.next().await {
+            if let Some(lease) = lease {
+                count(&mut standing, &lease, app);
             }
         }
         tokio::task::yield_now().await;
@@ -58,18 +64,31 @@ async fn round(app: &App) -> Result<(), Failure> {
     }
 }
 
-/// Look at one lease, and have it ended if its grant stands no more.
-async fn look(app: &App, id: &LeaseId, standing: &mut Standing) -> Result<(), Failure> {
-    let Some(lease) = change::find(app, id).await? else { return Ok(()) };
-    count(standing, &lease.value, app);
-    // One that is intended is looked at again when it is issued.
-    if lease.value.state == LeaseState::Issued
-        && let Some((why, detail)) = ended(app, &lease).await?
-    {
-        tracing::debug!(lease = %id, why = why.as_str(), detail, "a lease ends");
-        change::end(app, id, why).await?;
+/// Look at one lease. One that cannot be looked at keeps no other from being ended, and the next round looks again.
+async fn look_at(app: &App, id: LeaseId) -> Option<LeaseRecord> {
+    match look(app, &id).await {
+        Ok(lease) => lease,
+        Err(failure) => {
+            tracing::warn!(lease = %id, why = failure.internal, "cannot see whether a lease is to end");
+            None
+        }
     }
-    Ok(())
+}
+
+/// Have a lease ended if its grant stands no more. Says how it stood.
+async fn look(app: &App, id: &LeaseId) -> Result<Option<LeaseRecord>, Failure> {
+    let Some(lease) = change::find(app, id).await? else { return Ok(None) };
+    // One that is intended is looked at again when it is issued.
+    if lease.value.state == LeaseState::Issued {
+        if let Some((why, detail)) = ended(app, &lease).await? {
+            tracing::debug!(lease = %id, why = why.as_str(), detail, "a lease ends");
+            change::end(app, id, why).await?;
+        }
+    } else if queue::too_far(&lease.value, app.clock.now()).is_some() {
+        change::make(app, id, queue::too_far).await?;
+        app.targets.wake.notify_one();
+    }
+    Ok(Some(lease.value))
 }
 
 fn count(standing: &mut Standing, lease: &LeaseRecord, app: &App) {

@@ -66,7 +66,10 @@ fn all_targets() -> Vec<Route> {
         .gives(json::<TargetRotated>()),
         target(
             "/v1/targets/{id}/secret",
-            ("replaceTargetSecret", "Put another secret in the place of the one that is shown to a service"),
+            (
+                "replaceTargetSecret",
+                "Put another secret in the place of a target's, or the password that its administrator has",
+            ),
             handler!(targets::replace_secret),
         )
         .takes(json::<ReplaceTargetSecret>()),

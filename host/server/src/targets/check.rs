@@ -11,8 +11,8 @@ use attorn_api::targets as api;
 use attorn_broker::postgresql::Postgresql;
 use attorn_broker::proxy::Proxy;
 use attorn_broker::{CredentialKind as _, Ended, KindError, Outside};
-use attorn_core::{LeaseId, LeaseState, TargetId, TargetState};
-use attorn_store::records::TargetRecord;
+use attorn_core::{LeaseId, LeaseState, TargetId, TargetState, TimeMs};
+use attorn_store::records::{LeaseRecord, TargetRecord};
 use attorn_store::{Batch, Key, KeyPrefix};
 use serde_json::json;
 
@@ -24,6 +24,9 @@ use crate::leases::change;
 
 /// How many of each are named.
 const NAMED_MAX: usize = 1_000;
+/// How many of those are named that should have ended, and from how long after their end on.
+const OVERDUE_NAMED_MAX: usize = 20;
+const OVERDUE_MS: u64 = 60_000;
 /// How many leases are read at a time.
 const PAGE: usize = 200;
 
@@ -34,6 +37,8 @@ pub(super) struct Compared {
     pub(super) unknown: Vec<Outside>,
     /// Open leases that say that they were issued, without a login.
     pub(super) missing: Vec<LeaseId>,
+    /// Logins that are there and should have ended long ago.
+    pub(super) overdue: Vec<Outside>,
 }
 
 /// Look at a target, for the first time or anew, and end what has no lease. Says whether that was done.
@@ -76,18 +81,31 @@ pub(super) async fn compare(
         Err(error) => return Ok(Err(error)),
     };
     let mut there = BTreeSet::new();
-    let mut unknown = Vec::new();
+    let (mut unknown, mut overdue) = (Vec::new(), Vec::new());
+    let now = app.clock.now();
     let count = logins.len();
     for login in logins {
-        let lease = change::find(app, &login.lease).await?;
-        let known = lease.is_some_and(|lease| lease.value.is_open() && lease.value.name == login.name);
         there.insert(login.lease);
-        if !known {
-            unknown.push(login);
+        // Whatever its target: several may be registered for one database.
+        let lease = change::find(app, &login.lease).await?.map(|lease| lease.value);
+        match lease.filter(|lease| lease.is_open() && lease.name == login.name) {
+            None => unknown.push(login),
+            Some(lease) if is_overdue(&lease, now) => overdue.push(login),
+            Some(_) => {}
         }
     }
     let missing = missing(app, target, &there).await?;
-    Ok(Ok(Compared { logins: count, unknown, missing }))
+    Ok(Ok(Compared { logins: count, unknown, missing, overdue }))
+}
+
+/// Whether it was tried for long to end it, in vain, or was not even tried.
+fn is_overdue(lease: &LeaseRecord, now: TimeMs) -> bool {
+    lease.state == LeaseState::Irrevocable || lease.expires_at.plus_ms(OVERDUE_MS) < now
+}
+
+/// What is said of those.
+fn still_there(login: &Outside) -> String {
+    format!("the login `{}` should have ended and is there: `attorn lease show {}` says why", login.name, login.lease)
 }
 
 async fn missing(app: &App, target: &TargetRecord, there: &BTreeSet<LeaseId>) -> Result<Vec<LeaseId>, Failure> {
@@ -180,10 +198,12 @@ pub(super) async fn report(
         }
     };
     let unknown = compared.unknown.iter().take(NAMED_MAX).map(|login| login.name.to_string()).collect();
+    let mut problems = problems.unwrap_or_default();
+    problems.extend(compared.overdue.iter().take(OVERDUE_NAMED_MAX).map(still_there));
     let ended = if end_unknown { end_all(app, target, (kind, compared.unknown)).await? } else { 0 };
     Ok(api::TargetCheck {
         reachable: true,
-        problems: problems.unwrap_or_default(),
+        problems,
         logins: compared.logins as u64,
         unknown,
         unknown_ended: ended as u64,

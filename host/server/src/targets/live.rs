@@ -29,6 +29,8 @@ const ISSUES_AT_ONCE: usize = 8;
 const FIRST_LOOK: Duration = Duration::from_secs(3);
 /// How long until a target is looked at again, for whatever came to exist there against all that should hold.
 const LOOK_ANEW_MS: u64 = 10 * 60 * 1000;
+/// How long until it is looked again whether what is kept for ending logins is good.
+const CARE_MS: u64 = 5_000;
 /// How long until a target is looked at again that could not be looked at.
 const LOOK_AGAIN: Backoff = Backoff { first_ms: 500, most_ms: 10_000 };
 
@@ -64,6 +66,7 @@ pub(crate) struct Live {
     /// Whether its logins were compared with the leases since the start. Before that none is made.
     checked: AtomicBool,
     first_look: Notify,
+    care: Mutex<Care>,
     kind: Mutex<Option<(u64, Arc<Postgresql>)>>,
     proxy: Mutex<Option<(u64, Arc<Proxy>)>>,
     /// None before it is called for an agent.
@@ -75,6 +78,13 @@ pub(crate) struct Live {
 struct FirstCheck {
     runs: bool,
     attempts: u32,
+    again_ms: u64,
+}
+
+/// When what is kept for ending logins is looked after again.
+#[derive(Default)]
+struct Care {
+    runs: bool,
     again_ms: u64,
 }
 
@@ -137,6 +147,7 @@ impl Live {
             running: AtomicBool::new(false),
             checked: AtomicBool::new(false),
             first_look: Notify::new(),
+            care: Mutex::default(),
             kind: Mutex::default(),
             proxy: Mutex::default(),
             proxied: OnceLock::new(),
@@ -268,7 +279,12 @@ impl Live {
         let settings = databases(record)?.clone();
         let passwords = secret::all(&app.root, record)?;
         let log_id = app.store.log_head()?.log_id.to_string();
-        let kind = Arc::new(Postgresql::new(settings, passwords, app.config.listen, log_id));
+        let kind = Postgresql::new(settings, passwords, app.config.listen, log_id);
+        // A registration that changes leaves it what it keeps for ending logins.
+        let kind = Arc::new(match &*kept {
+            Some((_, earlier)) => kind.after(earlier),
+            None => kind,
+        });
         *kept = Some((target.version, Arc::clone(&kind)));
         Ok(kind)
     }
@@ -276,6 +292,25 @@ impl Live {
     /// What is counted of calls to it.
     pub(crate) fn counted(&self) -> Arc<ProxyMetrics> {
         Arc::clone(self.proxied.get_or_init(Arc::default))
+    }
+
+    /// What is to be looked after now of what connects to it. Whoever is told so says when that was done.
+    pub(crate) fn begin_care(&self) -> Option<Arc<Postgresql>> {
+        let kept = lock(&self.kind).as_ref().map(|(_, kind)| Arc::clone(kind))?;
+        let mut care = lock(&self.care);
+        let begins = !care.runs && self.now_ms() >= care.again_ms;
+        care.runs |= begins;
+        begins.then_some(kept)
+    }
+
+    /// It was looked after.
+    pub(crate) fn end_care(&self) {
+        *lock(&self.care) = Care { runs: false, again_ms: self.now_ms().saturating_add(CARE_MS) };
+    }
+
+    /// Nothing is made or ended there any more: keep no connections.
+    pub(crate) fn forget(&self) {
+        *lock(&self.kind) = None;
     }
 
     /// What calls it, as it is registered now.

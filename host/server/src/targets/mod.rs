@@ -54,7 +54,7 @@ fn registered(app: &App, wire: &api::RegisterTarget, batch: &Batch) -> Result<Ta
     let resource_types = wire::resource_types(&wire.resource_types)?;
     let (settings, secret) = match (&wire.postgresql, &wire.password, &wire.proxy, &wire.secret) {
         (Some(postgresql), Some(password), None, None) => {
-            let secret = secret::password(&app.root, &id, password)?;
+            let secret = secret::password(&app.root, &id, (1, "password"), password)?;
             (TargetSettings::Postgresql(wire::settings(postgresql)?), secret)
         }
         (None, None, Some(proxy), Some(secret)) => {

@@ -7,17 +7,19 @@ use attorn_api::ProblemCode;
 use attorn_api::targets as api;
 use attorn_broker::KindError;
 use attorn_broker::postgresql::{Postgresql, password};
-use attorn_core::{TargetId, TargetKind, TargetState};
+use attorn_core::{TargetId, TargetState};
 use attorn_store::records::TargetRecord;
 use attorn_store::{Batch, Key, Require, Versioned};
 use serde_json::json;
+use zeroize::Zeroizing;
 
-use super::live::{another_kind, databases};
+use super::live::databases;
 use super::{find, secret, wire};
 use crate::app::App;
 use crate::entry;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
+use crate::leases::place::unavailable;
 use crate::registry::{commit, moved};
 
 /// Give the administrator a new password, which nobody is told.
@@ -39,21 +41,45 @@ pub(crate) async fn rotate(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     Reply::ok(&api::TargetRotated { target, changed: problem.is_none(), problem })
 }
 
-/// Put another secret in the place of the one that is shown to a service. The old one counts no more here with this one
-/// write; whoever issued it ends it there.
+/// Put another secret in the place of the one that is known here: what is shown to a service, or the password of an
+/// administrator, which is tried first. The old one counts no more here with this one write; whoever issued it ends it
+/// there.
 pub(crate) async fn replace_secret(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let (wire, id): (api::ReplaceTargetSecret, TargetId) = (call.json()?, call.path("id")?);
     let Versioned { mut value, version, .. } = find(&app, &id).await?;
     if value.state == TargetState::Retired {
         return Err(Failure::of(ProblemCode::InvalidState, format!("target `{id}` is retired")));
     }
-    if value.settings.proxy().is_none() {
-        return Err(another_kind(&value, TargetKind::Proxy));
-    }
-    let next = value.secret.version + 1;
-    value.secret = secret::shown_to_service(&app.root, &id, next, &wire.secret)?;
+    let next = 1 + value.next_secret.as_ref().map_or(value.secret.version, |next| next.version);
+    value.secret = if value.settings.proxy().is_some() {
+        secret::shown_to_service(&app.root, &id, next, &wire.secret)?
+    } else {
+        let secret = secret::password(&app.root, &id, (next, "secret"), &wire.secret)?;
+        let tried = alone(&app, &value, Zeroizing::new(wire.secret.clone().into_bytes()))?.can_connect().await;
+        tried.map_err(|error| not_taken(&id, &error))?;
+        secret
+    };
+    // One that was made meanwhile and never seen to count does not.
+    value.next_secret = None;
     put(&app, &call, (&mut value, version, "target_secret_replaced", next)).await?;
     Reply::ok(&wire::shown(&app, &value).await?)
+}
+
+/// The database is not to be had, or does not let in whoever has this password.
+fn not_taken(id: &TargetId, error: &KindError) -> Failure {
+    if error.is_temporary() {
+        return unavailable(format!(
+            "the password cannot be tried at the target `{id}`, so nothing was changed: {error}"
+        ));
+    }
+    Failure::of(ProblemCode::InvalidField, format!("the target `{id}` does not take this password: {error}"))
+        .with_help("give the administrator this password in the database first")
+}
+
+/// A target with one password and no other.
+fn alone(app: &App, target: &TargetRecord, password: Zeroizing<Vec<u8>>) -> Result<Postgresql, Failure> {
+    let log_id = app.store.log_head()?.log_id.to_string();
+    Ok(Postgresql::new(databases(target)?.clone(), vec![password], app.config.listen, log_id))
 }
 
 /// Record a new password beside the one that counts. One that is recorded already may be the one that the target knows,
@@ -80,9 +106,7 @@ async fn tell(app: &App, recorded: &Versioned<TargetRecord>) -> Result<Result<()
     let kind = live.kind(app, recorded)?;
     let passwords = secret::all(&app.root, &recorded.value)?;
     let Some(next) = passwords.get(1) else { return Err(Failure::internal("no password was recorded")) };
-    let log_id = app.store.log_head()?.log_id.to_string();
-    let settings = databases(&recorded.value)?.clone();
-    let alone = Postgresql::new(settings, vec![next.clone()], app.config.listen, log_id);
+    let alone = alone(app, &recorded.value, next.clone())?;
     let told = async {
         kind.change_password(next).await?;
         alone.can_connect().await

@@ -21,14 +21,19 @@ pub(super) fn wrap(root: &RootKey, id: &TargetId, version: u32, password: &[u8])
     Ok(TargetSecret { version, wrapped })
 }
 
-/// Wrap the first password of an administrator.
-pub(super) fn password(root: &RootKey, id: &TargetId, text: &str) -> Result<TargetSecret, Failure> {
+/// Wrap a password of an administrator that somebody tells, in this member.
+pub(super) fn password(
+    root: &RootKey,
+    id: &TargetId,
+    (version, member): (u32, &str),
+    text: &str,
+) -> Result<TargetSecret, Failure> {
     let bytes = text.len();
     if !(1..=BYTES_MAX).contains(&bytes) {
-        let detail = format!("`password` has {bytes} bytes, and may have 1 to {BYTES_MAX}");
+        let detail = format!("`{member}` has {bytes} bytes, and may have 1 to {BYTES_MAX}");
         return Err(Failure::of(ProblemCode::InvalidField, detail));
     }
-    wrap(root, id, 1, text.as_bytes())
+    wrap(root, id, version, text.as_bytes())
 }
 
 /// Wrap what is shown to a service.

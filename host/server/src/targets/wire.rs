@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use attorn_api::ProblemCode;
 use attorn_api::targets as api;
-use attorn_broker::postgresql::roots;
+use attorn_broker::tls::roots;
 use attorn_core::{
     Permission, PostgresqlSettings, ResourceType, RoleRule, SqlName, TargetSettings, TargetTls, UserTable,
 };

@@ -54,7 +54,10 @@ impl Database {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         };
-        let roles = format!("CREATE ROLE attorn LOGIN CREATEROLE PASSWORD '{ADMIN_PASSWORD}'; CREATE ROLE reader");
+        let roles = format!(
+            "CREATE ROLE attorn LOGIN CREATEROLE IN ROLE pg_signal_backend PASSWORD '{ADMIN_PASSWORD}'; \
+             CREATE ROLE reader"
+        );
         superuser.batch_execute(&roles).await.unwrap();
         database
     }

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use attorn_api::decisions::PostgresqlLogin;
 use attorn_tests::Behalf;
-use attorn_tests::world::ask as article;
+use attorn_tests::people::Operator;
+use attorn_tests::world::{ask as article, ask_with};
 use serde_json::json;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 
 use super::database::Database;
@@ -71,13 +74,150 @@ pub(crate) async fn take_all_connections(world: &Behalf, database: &Database) {
     until(SETTLED, "all connections are taken", full).await;
     logins::ask(&world.bot, &article()).await.refused(503, "target_unavailable");
     let reason = json!({ "reason": "a test" });
-    registrar.post("/v1/agents/support-bot/suspend", &reason).await.expect(200);
-    for made in &made {
-        let ended = async || lease(registrar, &made.lease).await.state == "ended";
-        until(SETTLED, "it ends", ended).await;
-        assert_eq!(lease(registrar, &made.lease).await.attempts, 0);
+    // What is registered changes, and what was kept is kept; and whatever is free is taken again.
+    registrar.post("/v1/targets/shop/suspend", &reason).await.expect(200);
+    let ends = async {
+        registrar.post("/v1/agents/support-bot/suspend", &reason).await.expect(200);
+        for made in &made {
+            let ended = async || lease(registrar, &made.lease).await.state == "ended";
+            until(SETTLED, "it ends", ended).await;
+            assert_eq!(lease(registrar, &made.lease).await.attempts, 0);
+        }
+    };
+    tokio::select! {
+        () = fill(database, &made) => {}
+        () = ends => {}
     }
     registrar.post("/v1/agents/support-bot/resume", &reason).await.expect(200);
+    registrar.post("/v1/targets/shop/resume", &reason).await.expect(200);
+    until_none(database, registrar, SETTLED).await;
+}
+
+/// Sign in with these for ever, as often as it goes.
+async fn fill(database: &Database, logins: &[PostgresqlLogin]) {
+    let mut sessions = Vec::new();
+    loop {
+        for login in logins {
+            sessions.extend(try_sign_in(database, login).await);
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// One session takes all locks that a database has, and keeps them: others' logins end all the same, and so does that
+/// which did it. Whether or not the administrator may end any session.
+pub(crate) async fn take_all_locks(world: &Behalf, database: &Database) {
+    let registrar = &world.staff.registrar;
+    for statement in ["REVOKE pg_signal_backend FROM attorn", "GRANT pg_signal_backend TO attorn"] {
+        database.sql(statement).await;
+        let (hostile, other) = (login(&world.bot, &article()).await, login(&world.bot, &article()).await);
+        let sessions = (sign_in(database, &hostile).await, sign_in(database, &other).await);
+        take_locks(&sessions.0).await;
+        assert!(try_sign_in(database, &other).await.is_err(), "there is room for locks");
+        ends_at_once(registrar, &other, &sessions.1).await;
+        assert!(sessions.0.batch_execute("SELECT 1").await.is_err(), "what kept it from ending goes on");
+        let session = sign_in(database, &hostile).await;
+        take_locks(&session).await;
+        ends_at_once(registrar, &hostile, &session).await;
+        until_none(database, registrar, SETTLED).await;
+    }
+}
+
+/// At the first attempt, and its session with it.
+async fn ends_at_once(registrar: &Operator, login: &PostgresqlLogin, session: &Client) {
+    logins::revoke_grant(registrar, &lease(registrar, &login.lease).await.grant).await;
+    let ended = async || lease(registrar, &login.lease).await.state == "ended";
+    let took = until(SETTLED, "it ends", ended).await;
+    println!("           gone after {} ms", took.as_millis());
+    assert_eq!(lease(registrar, &login.lease).await.attempts, 0);
+    assert!(session.batch_execute("SELECT 1").await.is_err(), "the session goes on");
+}
+
+async fn take_locks(session: &Client) {
+    // Tables that nobody may read meanwhile: then no reader is let past the table of locks.
+    let tables = "BEGIN; DO $$ BEGIN FOR n IN 1..3000 LOOP EXECUTE format('CREATE TEMP TABLE locked_%s (a int)', n);
+        END LOOP; END $$; SAVEPOINT taken";
+    session.batch_execute(tables).await.unwrap();
+    let rest = session.batch_execute("SELECT pg_advisory_lock(g) FROM generate_series(1, 1000000) g").await;
+    assert_eq!(rest.unwrap_err().code(), Some(&SqlState::OUT_OF_MEMORY));
+    session.batch_execute("ROLLBACK TO taken").await.unwrap();
+}
+
+/// What a login made under its role is the role's. It is taken from it, and others get the role as before; one that the
+/// role owns who was never given is left alone.
+pub(crate) async fn make_things_under_a_role(world: &Behalf, database: &Database) {
+    let registrar = &world.staff.registrar;
+    let makes = "SET ROLE reader; SELECT lo_create(0);
+        CREATE OR REPLACE FUNCTION trap() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'; RESET ROLE";
+    let made = login(&world.bot, &article()).await;
+    let session = sign_in(database, &made).await;
+    session.batch_execute(makes).await.unwrap();
+    // While it lives, and after it.
+    let meanwhile = login(&world.bot, &article()).await;
+    session.batch_execute("SET ROLE reader; SELECT lo_create(0)").await.unwrap();
+    login(&world.bot, &ask_with(json!({ "action": "faq.odd" }))).await;
+    logins::revoke_grant(registrar, &lease(registrar, &made.lease).await.grant).await;
+    let ended = async || lease(registrar, &made.lease).await.state == "ended";
+    until(SETTLED, "it ends", ended).await;
+    let owner = "SELECT DISTINCT pg_get_userbyid(lomowner) FROM pg_largeobject_metadata UNION \
+                 SELECT pg_get_userbyid(proowner) FROM pg_proc WHERE proname = 'trap'";
+    assert_eq!(database.ask(owner).await, ["attorn-left"]);
+    let nothing = "SELECT rolsuper OR rolcanlogin OR rolcreaterole FROM pg_roles WHERE rolname = 'attorn-left'";
+    assert_eq!(database.ask(nothing).await, ["f"]);
+    login(&world.bot, &article()).await;
+    let member = "SELECT count(*) FROM pg_auth_members m WHERE m.member = 'attorn'::regrole \
+                  AND m.roleid = 'reader'::regrole";
+    assert_eq!(database.ask(member).await, ["0"], "the administrator stays a member of it");
+    let found = registrar.post("/v1/targets/shop/check", &json!({})).await.expect(200).text();
+    assert!(found.contains("`attorn-left` owns 3"), "{found}");
+    assert!(!found.contains(&meanwhile.user), "{found}");
+
+    // A rule that should not be is not mended so.
+    let mut settings = shop::settings(database);
+    settings["rules"] = json!([{ "action": "faq.read", "resource": "note/*", "roles": ["owns"] }]);
+    shop::register(registrar, "owning", &["note"], settings).await;
+    let note = ask_with(json!({ "resource": "note/1" }));
+    for _ in 0..4 {
+        logins::ask(&world.bot, &note).await.refused(503, "target_unavailable");
+    }
+    assert_eq!(database.ask("SELECT tableowner FROM pg_tables WHERE tablename = 'owned'").await, ["owns"]);
+    let shown: attorn_api::targets::Target = registrar.get("/v1/targets/owning").await.expect(200).json();
+    assert!(shown.asked, "one rule's role keeps all from the target");
+    registrar.post("/v1/targets/owning/retire", &json!({ "reason": "a test" })).await.expect(200);
+    database.sql("DROP OWNED BY \"attorn-left\"").await;
+    end_all(world, database).await;
+}
+
+/// More than a transaction can drop keeps nobody else's login from ending, and ends as well.
+pub(crate) async fn own_much(world: &Behalf, database: &Database) {
+    let registrar = &world.staff.registrar;
+    let mut made = Vec::new();
+    for _ in 0..3 {
+        let much = login(&world.bot, &article()).await;
+        let session = sign_in(database, &much).await;
+        session.batch_execute("SELECT lo_create(0) FROM generate_series(1, 20000)").await.unwrap();
+        made.push(much);
+    }
+    let session = sign_in(database, &made[0]).await;
+    let tables = "DO $$ BEGIN FOR n IN 1..300 LOOP EXECUTE format('CREATE TABLE much_%s (a int)', n); END LOOP; END $$";
+    session.batch_execute(tables).await.unwrap();
+    let plain = login(&world.bot, &article()).await;
+    let reason = json!({ "reason": "a test" });
+    registrar.post("/v1/agents/support-bot/suspend", &reason).await.expect(200);
+    let ended = async || lease(registrar, &plain.lease).await.state == "ended";
+    let took = until(SETTLED, "the plain one ends", ended).await;
+    println!("           gone after {} ms", took.as_millis());
+    let took = until_none(database, registrar, SETTLED).await;
+    println!("           the others after {} ms", took.as_millis());
+    assert_eq!(database.ask("SELECT count(*) FROM pg_largeobject_metadata").await, ["0"]);
+    registrar.post("/v1/agents/support-bot/resume", &reason).await.expect(200);
+}
+
+async fn end_all(world: &Behalf, database: &Database) {
+    let registrar = &world.staff.registrar;
+    for open in logins::open(registrar, "shop").await.into_iter().filter(|lease| lease.state == "issued") {
+        logins::revoke_grant(registrar, &open.grant).await;
+    }
     until_none(database, registrar, SETTLED).await;
 }
 
@@ -101,11 +241,7 @@ pub(crate) async fn no_room(world: &Behalf, database: &Database) {
     drop(others);
     let works = async || logins::ask(&world.bot, &article()).await.status == 200;
     until(SETTLED, "there is room again", works).await;
-    let registrar = &world.staff.registrar;
-    for open in logins::open(registrar, "shop").await.into_iter().filter(|lease| lease.state == "issued") {
-        logins::revoke_grant(registrar, &open.grant).await;
-    }
-    until_none(database, registrar, SETTLED).await;
+    end_all(world, database).await;
 }
 
 /// One agent holds no more than it may, and another's are its own.

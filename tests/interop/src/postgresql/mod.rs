@@ -40,6 +40,9 @@ pub(crate) async fn play(steps: &mut Steps) {
         steps.take("a login that locks its row ends", hostile::locks_its_row(&world, &database)).await;
         steps.take("a session that shows late ends", hostile::shows_late(&world, &database)).await;
         steps.take("logins that take all connections end", hostile::take_all_connections(&world, &database)).await;
+        steps.take("logins that take all locks end", hostile::take_all_locks(&world, &database)).await;
+        steps.take("what was made under a role is taken", hostile::make_things_under_a_role(&world, &database)).await;
+        steps.take("logins that own much end", hostile::own_much(&world, &database)).await;
         steps.take("no login is made without room for it", hostile::no_room(&world, &database)).await;
         steps.take("one agent holds few logins", hostile::one_agent_holds_few(&world, &database)).await;
         steps.take("who is no database hears nothing", impostor::hear_nothing(&world, &database)).await;

@@ -12,7 +12,7 @@ pub(crate) const ADMIN_PASSWORD: &str = "the administrator's";
 pub(crate) const ODD_ROLE: &str = "odd\"; DROP TABLE articles; --";
 
 const SHOP: &str = r#"
-CREATE ROLE attorn LOGIN CREATEROLE PASSWORD 'the administrator''s';
+CREATE ROLE attorn LOGIN CREATEROLE IN ROLE pg_signal_backend PASSWORD 'the administrator''s';
 CREATE ROLE reader NOLOGIN;
 CREATE ROLE payer NOLOGIN;
 CREATE ROLE "odd""; DROP TABLE articles; --" NOLOGIN;

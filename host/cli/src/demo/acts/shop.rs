@@ -66,7 +66,10 @@ impl Shop {
         let database = Database::start(programs, &scene.directory.join("database.log")).await?;
         let Self { role, holds, tables } = self;
         let password = &database.admin_password;
-        let roles = format!("CREATE ROLE {ADMIN} LOGIN CREATEROLE PASSWORD '{password}'; CREATE ROLE {role} NOLOGIN;");
+        let roles = format!(
+            "CREATE ROLE {ADMIN} LOGIN CREATEROLE IN ROLE pg_signal_backend PASSWORD '{password}'; \
+             CREATE ROLE {role} NOLOGIN;"
+        );
         // From this version on whoever makes logins needs to be told which roles it may give.
         let gives =
             if database.major < 16 { String::new() } else { format!("GRANT {role} TO {ADMIN} WITH ADMIN OPTION;") };
