@@ -7,6 +7,7 @@ mod origin;
 mod path;
 mod query;
 mod route;
+mod segments;
 mod settings;
 
 pub use origin::ProxyOrigin;

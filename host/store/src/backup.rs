@@ -15,6 +15,7 @@
 //! its digest in the base copy, as each component, settings and export of an earlier epoch is with the record that names
 //! it ([`crate::named`]). One that is not right keeps nothing else out of the backup: it is copied as it is, and named.
 //! What is no regular file is named, too, and neither followed nor waited for.
+// Long because: what a backup has, in the order in which it is written and looked through.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};

@@ -1,4 +1,5 @@
 //! A user is asked, and what comes of each answer that a provider can give.
+// Long because: the scene of all tests beside it stands here, with what becomes of one prompt.
 
 use std::time::Duration;
 
