@@ -111,9 +111,14 @@ impl Attorn {
     pub(crate) async fn own(&self, access_token: &str, resource: &str) -> User {
         let name = json!({ "provider": "main", "subject": claims(access_token)["sub"] });
         let user: User = self.cast.staff.registrar.post("/v1/users", &name).await.expect(201).json();
-        let fact = json!({ "name": format!("resource/{resource}/owner"), "value": user.id });
-        self.cast.staff.registrar.post("/v1/facts", &json!({ "facts": [fact] })).await.expect(200);
+        self.owns(&user.id, resource).await;
         user
+    }
+
+    /// Say that an invoice is a user's.
+    pub(crate) async fn owns(&self, user: &str, resource: &str) {
+        let fact = json!({ "name": format!("resource/{resource}/owner"), "value": user });
+        self.cast.staff.registrar.post("/v1/facts", &json!({ "facts": [fact] })).await.expect(200);
     }
 
     /// The agent brings a user's token.

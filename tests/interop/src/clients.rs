@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use attorn_api::delegations::Delegation;
 use attorn_tests::server::Fresh;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::process::Command;
 
 use crate::approvals;
@@ -42,8 +42,7 @@ pub(crate) async fn play(tools: &Tools, steps: &mut Steps) {
     let login = provider.sign_in(tools, "alice", &[]).await;
     let delegation = attorn.delegated(token(&login, "access_token")).await;
     // Each about an invoice of its own: alice's no holds for whatever else is asked about the same.
-    let fact = json!({ "name": format!("resource/{ALICES_OTHER}/owner"), "value": delegation.user });
-    attorn.cast.staff.registrar.post("/v1/facts", &json!({ "facts": [fact] })).await.expect(200);
+    attorn.owns(&delegation.user, ALICES_OTHER).await;
     for (name, command, (resource, amounts), steps_expected) in [
         ("openid-client has alice asked", node("client_ciba.mjs"), (ALICES, "4100,4101"), 7),
         ("requests-oauth2client has alice asked", python("python/client_ciba.py"), (ALICES_OTHER, "4200,4201"), 6),

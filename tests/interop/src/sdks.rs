@@ -34,6 +34,9 @@ const STEPS: usize = 10;
 const LOOK: Duration = Duration::from_millis(100);
 const LOOKS_MAX: usize = 300;
 
+/// Another invoice of hers. What she said no to is not asked again for a while, whichever language asks.
+const ALICES_OTHER: &str = "invoice/19";
+
 /// Whoever holds the second key.
 const READER: &str = "reader";
 
@@ -54,9 +57,11 @@ pub(crate) async fn play(tools: &Tools, steps: &mut Steps) {
     let files = steps.take("alice signs in and consents", Files::write(tools, &attorn, &provider)).await;
     approvals::begin(&attorn, &OIDC_PROVIDER).await;
     let python = python_script(tools, site.path());
-    steps.take("the SDKs in Python", talk(python, (&attorn, &files), &mut provider, "5100,5101")).await;
+    steps.take("the SDKs in Python", talk(python, (&attorn, &files), &mut provider, (ALICES, "5100,5101"))).await;
     let node = typescript_script(tools);
-    steps.take("the SDKs in TypeScript", talk(node, (&attorn, &files), &mut provider, "5200,5201")).await;
+    steps
+        .take("the SDKs in TypeScript", talk(node, (&attorn, &files), &mut provider, (ALICES_OTHER, "5200,5201")))
+        .await;
     steps.take("oidc-provider ends", provider.end()).await;
 
     let demo = steps.take("attorn starts as in the demo", Demo::start()).await;
@@ -134,7 +139,8 @@ struct Files {
 impl Files {
     async fn write(tools: &Tools, attorn: &Attorn, provider: &Provider) -> Self {
         let login = provider.sign_in(tools, "alice", &[]).await;
-        attorn.own(token(&login, "access_token"), ALICES).await;
+        let alice = attorn.own(token(&login, "access_token"), ALICES).await;
+        attorn.owns(&alice.id, ALICES_OTHER).await;
         let reader = attorn.client(READER);
         attorn.register(&reader).await;
         let file = |name: &str, value: &Value| {
@@ -152,13 +158,18 @@ impl Files {
 }
 
 /// A script does all that it does, and Alice says yes to the first amount and no to the other.
-async fn talk(mut command: Command, (attorn, files): (&Attorn, &Files), provider: &mut Provider, amounts: &str) {
+async fn talk(
+    mut command: Command,
+    (attorn, files): (&Attorn, &Files),
+    provider: &mut Provider,
+    (resource, amounts): (&str, &str),
+) {
     for (name, value) in [
         ("server", attorn.cast.reach.url.as_str()),
         ("audience", AUDIENCE),
         ("purpose", PURPOSE),
         ("purpose-with-user", PURPOSE_WITH_USER),
-        ("resource", ALICES),
+        ("resource", resource),
         ("amounts", amounts),
     ] {
         command.args([&format!("--{name}"), value]);
