@@ -1,5 +1,10 @@
 use std::collections::BTreeSet;
 
+use attorn_core::{
+    ApprovalId, CounterSubject, CounterWindow, DecisionId, EntitlementHolder, FactName, GrantId, LeaseId,
+};
+use attorn_log::Epoch;
+
 use super::*;
 
 fn id<T: std::str::FromStr<Err = attorn_core::ParseError>>(text: &str) -> T {
