@@ -3,17 +3,19 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use attorn_api::decisions::{DecisionAnswer, DecisionKind};
 use attorn_tests::components;
 use attorn_tests::server::Fresh;
 use attorn_tests::world::{Cast, ask, ask_with, read_only_settings};
-use attorn_tests::{Call, Process, Staff};
+use attorn_tests::{Call, Process, Reach, Staff};
 use serde_json::json;
 
 /// How much the largest file may still grow, in bytes.
 const ROOM: u64 = 1 << 20;
+/// How long a server may say that it is ready after it had to refuse.
+const SOON: Duration = Duration::from_secs(15);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_allows_nothing_and_says_why() {
@@ -42,11 +44,7 @@ async fn a_full_disk_allows_nothing_and_says_why() {
                 let problem = answer.problem();
                 assert!(!problem.detail.contains("sled"), "the client reads what only the log should say: {problem}");
                 if refusals == 1 {
-                    // While the process lives, it says why it decides nothing.
-                    if let Ok(ready) = fresh.reach.try_send(Call::get("/readyz")).await {
-                        let why = ready.refused(503, "not_ready").detail;
-                        assert!(why.contains("the store has failed"), "{why}");
-                    }
+                    says_why(&fresh.reach).await;
                 }
             }
             Err(_) => break,
@@ -71,6 +69,21 @@ async fn a_full_disk_allows_nothing_and_says_why() {
     let again = cast.bot.decide(&ask()).await;
     assert_eq!(again.decision, DecisionKind::Allow, "{again:?}");
     process.kill().await;
+}
+
+/// As long as the process lives, it says why it decides nothing. A read may have failed first, and the store is known to
+/// have failed when the engine is synced, within a second or so.
+async fn says_why(reach: &Reach) {
+    let begin = Instant::now();
+    while let Ok(ready) = reach.try_send(Call::get("/readyz")).await {
+        if ready.status != 200 {
+            let why = ready.refused(503, "not_ready").detail;
+            assert!(why.contains("the store has failed"), "{why}");
+            return;
+        }
+        assert!(begin.elapsed() < SOON, "a server that refuses says still that it is ready");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 fn largest_file(directory: &Path) -> u64 {
