@@ -215,7 +215,7 @@ fn open_parts(places: &Places, log: &LogId, format: u32, pace: Pace) -> Result<O
             places.write_marker(FORMAT)?;
         }
         let journal = Journal::open(&places.journal, store, head.version, pace.segments, |redo| {
-            trees.apply(&redo.writes).map_err(OpenError::Storage)
+            trees.take_over(&redo.writes).map_err(OpenError::Storage)
         })?;
         (journal, store)
     };

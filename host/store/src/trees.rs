@@ -19,6 +19,8 @@ mod entries;
 
 use std::ops::{Bound, Range};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use attorn_core::Digest;
@@ -147,7 +149,17 @@ pub(crate) struct Trees {
     db: sled::Db,
     /// One for each name, by number.
     trees: Vec<sled::Tree>,
+    /// How many bytes were taken over since the last flush.
+    taken: Arc<AtomicUsize>,
 }
+
+/// How much is taken over before the engine is flushed.
+///
+/// The engine writes its segments, and shortens its file, with seven threads, and has no more of them when all are busy.
+/// Whoever needs a segment where the file is being shortened waits for that, and all who have written one wait for him:
+/// if seven have, nobody is left to shorten the file, and all wait for ever. A segment has 512 KiB, and a page that
+/// changes is written anew, so what is taken over in one go has to be less than seven of them.
+const TAKEN_BYTES_MAX: usize = 512 << 10;
 
 /// How long to wait for the engine's own lock. Whoever opens the trees holds the directory's lock, so nobody
 /// has them open; but a process that is just being started has all files of this one until it has become
@@ -172,7 +184,7 @@ impl Trees {
             }
         };
         let trees = TreeName::ALL.iter().map(|name| db.open_tree(name.as_str())).collect::<Result<_, _>>()?;
-        Ok(Self { db, trees })
+        Ok(Self { db, trees, taken: Arc::default() })
     }
 
     fn tree(&self, name: TreeName) -> &sled::Tree {
@@ -272,6 +284,17 @@ impl Trees {
             TransactionError::Storage(error) => error.into(),
             TransactionError::Abort(()) => StorageError::new(&"the transaction was aborted"),
         })
+    }
+
+    /// The same, for writes that stand elsewhere and are taken over one after another, as fast as that goes.
+    pub(crate) fn take_over(&self, writes: &[Write]) -> Result<(), StorageError> {
+        self.apply(writes)?;
+        let bytes = writes.iter().map(|write| write.key.len() + write.value.as_ref().map_or(0, Vec::len)).sum();
+        if self.taken.fetch_add(bytes, Ordering::Relaxed) + bytes >= TAKEN_BYTES_MAX {
+            self.taken.store(0, Ordering::Relaxed);
+            self.flush()?;
+        }
+        Ok(())
     }
 
     /// What stands in the state under a key, header and all.
