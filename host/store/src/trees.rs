@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! state    key         → version (8) ‖ first entry (8) ‖ number of entries (2) ‖ value
-//! entries  index (8)   → number of hashes (1) ‖ hashes (32 each) ‖ the entry's bytes, none if it is sealed
+//! entries  index (8)   → number of hashes (1) ‖ hashes (32 each) ‖ the entry's bytes, none if it is bundled
 //! head     "head"      → format (1) ‖ JSON
 //!          "store"     → the store's id (16)
 //!          "filed"     → how many bundles' records were looked at to be filed (8), if any
@@ -11,8 +11,8 @@
 //! Numbers are big-endian. Version and entries are those of the batch that wrote the value, so that
 //! every value leads to its line in the audit log. The hashes beside an entry are those of the nodes
 //! of the log's tree that it made perfect, its leaf first: every node is made perfect by exactly one
-//! entry, so a place of their own would only cost a write for each. Of a sealed bundle of entries only the last record
-//! is left, see [`crate::sealed`]. Of a decision record that is filed there is no value but where it is, see
+//! entry, so a place of their own would only cost a write for each. Of a bundle of entries that is in a file only the last record
+//! is left, see [`crate::bundled`]. Of a decision record that is filed there is no value but where it is, see
 //! [`crate::filed`].
 
 mod entries;
