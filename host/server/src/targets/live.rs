@@ -16,10 +16,9 @@ use attorn_store::Versioned;
 use attorn_store::records::TargetRecord;
 use tokio::sync::{Notify, Semaphore};
 
-use super::secret;
+use super::{secret, unavailable};
 use crate::app::App;
 use crate::http::failure::Failure;
-use crate::leases::place::unavailable;
 use crate::metrics::ProxyMetrics;
 use crate::random;
 
