@@ -40,13 +40,14 @@ pub(super) struct Compared {
     pub(super) overdue: Vec<Outside>,
 }
 
-/// Look at a target, for the first time or anew, and end what has no lease. Says whether that was done.
-pub(crate) async fn first(app: &App, target: &TargetId, live: &Live) -> Result<bool, Failure> {
+/// Compare the logins of a target with the leases, for the first time or anew, and end what has no lease. Says whether
+/// that was done.
+pub(crate) async fn compare_and_end(app: &App, target: &TargetId, live: &Live) -> Result<bool, Failure> {
     let Some(record) = app.store.record::<TargetRecord>(&Key::target(target)).await? else { return Ok(false) };
     let target = &record.value;
     if target.state == TargetState::Retired {
         // Nothing is made there any more.
-        live.was_checked();
+        live.was_compared();
         return Ok(true);
     }
     let kind = live.kind(app, &record)?;
@@ -64,7 +65,7 @@ pub(crate) async fn first(app: &App, target: &TargetId, live: &Live) -> Result<b
     let all = ended == unknown;
     live.came(app, None);
     if all {
-        live.was_checked();
+        live.was_compared();
     }
     Ok(all)
 }
