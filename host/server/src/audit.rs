@@ -1,6 +1,7 @@
 //! `/v1/audit`: entries, receipts, checkpoints, the whole log. For auditors.
 
 pub(crate) mod epochs;
+pub(crate) mod record;
 
 use std::sync::Arc;
 
@@ -130,9 +131,8 @@ pub(crate) async fn checkpoint(app: Arc<App>, call: Call) -> Result<Reply, Failu
 
 pub(crate) async fn decision(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let id: DecisionId = call.path("decision_id")?;
-    let record = app.store.record::<DecisionRecord>(&Key::decision(&id)).await?;
-    let record = record.ok_or_else(|| Failure::not_found("decision", id))?;
-    let text = kept::read_text(&app, &Key::decision(&id), record.value.text).await?;
+    let record = record::right(&app, id).await?.ok_or_else(|| Failure::not_found("decision", id))?;
+    let text = kept::read_text(&app, &Key::decision(&id), record.text).await?;
     let erased = || kept::erased(format!("the user of the decision `{id}` was erased, and its record with them"));
     Ok(Reply::json_text(text.ok_or_else(erased)?.as_str().to_owned()))
 }

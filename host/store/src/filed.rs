@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 
 use crate::batch::VALUE_BYTES_MAX;
 use crate::bundled::BUNDLE_ENTRIES;
+use crate::decided::Decided;
 use crate::error::StorageError;
 use crate::files::open_regular;
 use crate::key::{KEY_BYTES_MAX, Key, KeyKind};
@@ -203,12 +204,37 @@ impl RecordFiles {
 pub(crate) struct BadRecords {
     records: RecordFiles,
     why: BTreeMap<String, String>,
+    /// Of decisions, and how many there were beyond the first of them.
+    decisions: Vec<String>,
+    more: u64,
 }
+
+/// How many decisions are named whose record is another.
+const DECISIONS_MAX: usize = 100;
 
 impl BadRecords {
     /// Of a store's directory, or of a backup.
     pub(crate) fn within(dir: &Path) -> Self {
-        Self { records: RecordFiles::of(dir), why: BTreeMap::new() }
+        Self { records: RecordFiles::of(dir), why: BTreeMap::new(), decisions: Vec::new(), more: 0 }
+    }
+
+    /// Compare what is stored of a decision with what its entry says of it.
+    pub(crate) fn compare(&mut self, index: u64, decided: &Decided, stored: Option<Stored>) {
+        let what = match stored {
+            None => "is gone",
+            Some(stored) => match self.whole(&decided.key(), stored) {
+                Some(stored) if !decided.is(&stored.value) => "is not the one",
+                // That its file is bad is said already.
+                _ => return,
+            },
+        };
+        if self.decisions.len() < DECISIONS_MAX {
+            let id = &decided.id;
+            self.decisions
+                .push(format!("the record of the decision `{id}` {what} that entry {index} names; {LOOK_FOR_IT}"));
+        } else {
+            self.more += 1;
+        }
     }
 
     /// Look at the record that a base copy has in a file alone, if it is one.
@@ -231,9 +257,14 @@ impl BadRecords {
     }
 
     pub(crate) fn into_why(self) -> Vec<String> {
-        self.why.into_values().collect()
+        let more = (self.more > 0).then(|| format!("and the records of {} more decisions", self.more));
+        self.why.into_values().chain(self.decisions).chain(more).collect()
     }
 }
+
+/// What helps where a record is not what its entry says.
+const LOOK_FOR_IT: &str = "somebody wrote to the data directory: the entry is right if the log proves (`attorn audit \
+                           verify`), and a backup from before may have the record";
 
 /// Whether this is where a file with records is.
 pub(crate) fn is_of_records(path: &Path) -> bool {

@@ -2,8 +2,8 @@
 //! process at bad moments, and for operators who doubt their disk.
 //!
 //! Of entries that are in files alone a wrong file is no reason to end: the engine has the root over it, and no state
-//! depends on what it says. It is named, and the walk goes on after it. The same goes for decision records in files, of
-//! which the engine has the digests.
+//! depends on what it says. It is named, and the walk goes on after it. The same goes for decision records, wherever they
+//! are: each has to be the one that its entry names.
 //!
 //! It proves that nothing was torn or lost by accident. Against somebody who rewrote all of it only
 //! checkpoints that left the machine help.
@@ -17,6 +17,7 @@ use attorn_log::{Entry, EntryError, Gap, Hash, Link, NodeId, TreeBuilder};
 
 use crate::bundled::{BUNDLE_ENTRIES, Bundled, BundledError, InOrder, ROOT_LEVEL, last_of, root_of};
 use crate::commit::Store;
+use crate::decided::Decided;
 use crate::error::StorageError;
 use crate::filed::BadRecords;
 use crate::head::{Head, LogName};
@@ -209,7 +210,7 @@ pub(crate) fn verify_in(places: &Places, trees: &Trees, log: &LogName, version: 
 
 fn verify(
     trees: &Trees,
-    (bundled, bad_records): (&Bundled, BadRecords),
+    (bundled, mut bad_records): (&Bundled, BadRecords),
     log: &LogName,
     version: u64,
 ) -> Result<Walked, IntegrityError> {
@@ -217,7 +218,7 @@ fn verify(
     if name != *log || head.version != version {
         return Err(IntegrityError::Head);
     }
-    let Log { root, bad_bundles, entry_bytes } = verify_log(trees, bundled, log, &head)?;
+    let Log { root, bad_bundles, entry_bytes } = verify_log(trees, (bundled, &mut bad_records), log, &head)?;
     let State { values, bytes: state_bytes, bad_records } = verify_state(trees, bad_records, log, &head)?;
     let integrity = Integrity { version: head.version, entries: head.size, values, digest: trees.digest(root)? };
     let bad_records = bad_records.into_why();
@@ -232,7 +233,12 @@ struct Log {
     entry_bytes: u64,
 }
 
-fn verify_log(trees: &Trees, bundled: &Bundled, log: &LogName, head: &Head) -> Result<Log, IntegrityError> {
+fn verify_log(
+    trees: &Trees,
+    (bundled, bad_records): (&Bundled, &mut BadRecords),
+    log: &LogName,
+    head: &Head,
+) -> Result<Log, IntegrityError> {
     let (mut builder, mut entries, mut bad_bundles) = (TreeBuilder::new(), InOrder::of(trees, bundled), Vec::new());
     let mut entry_bytes = 0;
     // Of the entry before; none where that is in a bad file.
@@ -255,6 +261,9 @@ fn verify_log(trees: &Trees, bundled: &Bundled, log: &LogName, head: &Head) -> R
             return Err(IntegrityError::EntryMisplaced(index));
         }
         link = Some(entry.link());
+        if let Some(decided) = Decided::of(&entry) {
+            bad_records.compare(index, &decided, trees.value(&decided.key())?);
+        }
         for (id, hash) in builder.push(entry.leaf_hash()).map_err(|error| StorageError::new(&error))? {
             let is_right = match trees.node(id)? {
                 Some(found) => found == hash,

@@ -3,11 +3,13 @@
 //!
 //! It is kept as it was written. What of it cannot be seen is made visible when it is shown.
 
+use std::sync::Arc;
+
 use attorn_api::approvals::{Asked, AskedCredential, AskedDebit, AskedUser, Follows};
 use attorn_api::decisions::Reason;
 use attorn_core::{Challenged, Debit, DecisionReason, Digest, JsonText, SessionId, TargetKind};
 use attorn_store::Key;
-use attorn_store::records::{ApprovalRecord, DecisionRecord, Record as _};
+use attorn_store::records::{ApprovalRecord, Record as _};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -16,6 +18,7 @@ use super::seek::Scene;
 use super::terms::KeptTerms;
 use super::visible::visible;
 use crate::app::App;
+use crate::audit;
 use crate::http::failure::Failure;
 use crate::users::kept;
 
@@ -142,11 +145,11 @@ pub(crate) fn shown(asked: Asked) -> Asked {
 
 /// All of the arguments, with everything made visible; none if their user was erased. They stand in the record of the
 /// challenge, where nothing was cut.
-pub(crate) async fn arguments(app: &App, record: &ApprovalRecord) -> Result<Option<String>, Failure> {
+pub(crate) async fn arguments(app: &Arc<App>, record: &ApprovalRecord) -> Result<Option<String>, Failure> {
     let place = Key::decision(&record.decision);
-    let found = app.store.record::<DecisionRecord>(&place).await?;
+    let found = audit::record::right(app, record.decision).await?;
     let found = found.ok_or_else(|| Failure::internal(format_args!("decision {} is gone", record.decision)))?;
-    let Some(text) = kept::read_text(app, &place, found.value.text).await? else { return Ok(None) };
+    let Some(text) = kept::read_text(app, &place, found.text).await? else { return Ok(None) };
     let mut decided: Value = serde_json::from_str(text.as_str()).map_err(Failure::internal)?;
     let arguments = decided["request"]["arguments"].take();
     let text = serde_json_canonicalizer::to_string(&arguments).map_err(Failure::internal)?;

@@ -11,7 +11,7 @@ use attorn_core::{
 };
 use attorn_engine::Evaluation;
 use attorn_store::records::{DecisionRecord, IdempotencyRecord, LeaseRecord, Record as _};
-use attorn_store::{Add, Batch, Key, Require};
+use attorn_store::{Add, Batch, Key, Require, digest_of};
 use serde_json::{Value, json};
 
 use super::answer;
@@ -92,6 +92,14 @@ impl Made {
     }
 }
 
+/// What the entry names the record by.
+struct RecordDigests {
+    /// Of its text.
+    text: String,
+    /// Of what is stored.
+    stored: String,
+}
+
 /// One batch of all that is recorded, the grant that it records, and the lease that is to come of that.
 pub(super) fn batch(
     ask: &Ask,
@@ -112,15 +120,17 @@ pub(super) fn batch(
     // The record holds a salt: whoever has it can show that it is this one, and nobody guesses it from here.
     let digest = blake3::hash(full.as_str().as_bytes()).to_hex().to_string();
     let whose = ground.chain.as_ref().map(|chain| (&chain.behalf.user.id, &*chain.key));
+    let record = DecisionRecord { id: decision, text: kept::text(whose, &Key::decision(&decision), full)? };
+    // Where it is sealed, everybody can still see that it is this one, also when its user was erased.
+    let digests = RecordDigests { text: digest, stored: digest_of(&record.encode()) };
     let mut batch = Batch::new(made.now);
     batch.require.clone_from(&ground.require);
     batch.require.extend(made.looked_up.require.iter().cloned());
     if let Decision::Allow(allowed) = &made.decision {
         charge::add(&mut batch, allowed.charges());
     }
-    batch.entries.push(entry_body(ask, (ground, veil), made, decision, grant.as_ref(), &digest)?);
-    let text = kept::text(whose, &Key::decision(&decision), full)?;
-    batch.put_record(&DecisionRecord { id: decision, text });
+    batch.entries.push(entry_body(ask, (ground, veil), made, decision, grant.as_ref(), &digests)?);
+    batch.put_record(&record);
     if let Some(grant) = &grant {
         let record = kept::grant(whose, grant)?;
         batch.put.push((Key::expiry(grant.expires_at, &Key::grant(&grant.id)), Vec::new()));
@@ -180,7 +190,7 @@ fn entry_body(
     made: &Made,
     decision: DecisionId,
     grant: Option<&Grant>,
-    record_digest: &str,
+    digests: &RecordDigests,
 ) -> Result<attorn_log::EntryBody, Failure> {
     let (agent, request) = (ground.agent(), &ground.request);
     let instance = ground.holder.as_ref().map(|holder| holder.instance.as_str());
@@ -218,7 +228,8 @@ fn entry_body(
         },
         "grant": grant,
         "approval": made.approval.said(ground.chain.as_ref()),
-        "record_digest": record_digest,
+        "record_digest": digests.text,
+        "stored_digest": digests.stored,
     });
     if let Some(credential) = &ground.credential {
         members["credential"] = credential_in(credential);

@@ -8,16 +8,15 @@ use attorn_api::replays::{ReasonCode, Said};
 use attorn_core::reason::HostReason;
 use attorn_core::{DecisionId, DecisionKind};
 use attorn_log::EntryRef;
+use attorn_store::Key;
 use attorn_store::records::{DecisionRecord, Kept};
-use attorn_store::{Key, Versioned};
 use serde_json::Value;
 
 use super::then::Then;
 use super::wire::RecordWire;
 use crate::app::App;
-use crate::audit;
+use crate::audit::record::{self, Found};
 use crate::http::failure::Failure;
-use crate::queries::{self, filter::Filter};
 use crate::users::kept;
 
 /// A decision as the log has it.
@@ -62,35 +61,17 @@ impl Decided {
 
 /// Read a decision; none if there is none of this id.
 pub(crate) async fn read(app: &Arc<App>, id: DecisionId) -> Result<Option<Decided>, Failure> {
-    let Some(record) = app.store.record::<DecisionRecord>(&Key::decision(&id)).await? else { return Ok(None) };
-    let (at, body) = entry(app, id, &record).await?;
+    let Some(found) = record::find(app, id).await? else { return Ok(None) };
+    let (is_right, Found { record, at, body }) = (found.is_right(), found);
     let kind = body["decision"].as_str().unwrap_or_default();
     let kind = DecisionKind::ALL.iter().find(|one| one.as_str() == kind);
     let kind = *kind.ok_or_else(|| Failure::internal(format_args!("the entry of `{id}` decides nothing")))?;
-    let record = opened(app, id, record.value, &body).await?;
+    let record = if is_right {
+        opened(app, id, record, &body).await?
+    } else {
+        Read::Altered("it is not the one that its entry names")
+    };
     Ok(Some(Decided { id, at, body, kind, record }))
-}
-
-/// The entry. A record that was written once more is found by what the log says of it.
-async fn entry(
-    app: &Arc<App>,
-    id: DecisionId,
-    record: &Versioned<DecisionRecord>,
-) -> Result<(EntryRef, Value), Failure> {
-    if let Some(found) = audit::of_decision(app, id, record).await? {
-        return Ok((found.entry.at, found.body));
-    }
-    let everywhere = 0..app.store.log_head()?.size;
-    let (entries, _) = queries::decisions(app, Filter::about_decision(id), everywhere, 1).await?;
-    for stored in entries {
-        let entry = audit::parsed(&stored.bytes)?;
-        if let Some(body) = audit::decides(id, &entry)? {
-            return Ok((entry.at, body));
-        }
-    }
-    let help = "its record was written once more, and the log does not have it in this epoch: `attorn audit list --epoch` \
-                searches an earlier one";
-    Err(Failure::not_found("entry of the decision", id).with_help(help))
 }
 
 async fn opened(app: &App, id: DecisionId, record: DecisionRecord, entry: &Value) -> Result<Read, Failure> {
