@@ -24,6 +24,7 @@ pub mod machines;
 pub mod metrics;
 pub mod oauth;
 pub mod people;
+pub mod postgresql;
 pub mod process;
 pub mod provider;
 pub mod refusal;

@@ -135,9 +135,9 @@ impl ApprovalState {
         }
     }
 
-    /// Whether it can still come to something.
+    /// Whether it waits: a vote or a decision can still come to something.
     #[must_use]
-    pub const fn is_live(self) -> bool {
+    pub const fn waits(self) -> bool {
         matches!(self, Self::Pending | Self::Approved)
     }
 }

@@ -45,7 +45,7 @@ pub enum InitError {
     #[error("`{0}` is not empty; nothing was changed")]
     NotEmpty(PathBuf),
     /// A file or directory cannot be made.
-    #[error("cannot make `{path}`: {source}")]
+    #[error("cannot make `{path}`")]
     Io {
         /// Which.
         path: PathBuf,

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use attorn_tests::components;
 use attorn_tests::process::binary;
+use attorn_tests::{components, postgresql};
 use tokio::process::Command;
 
 use crate::steps::Steps;
@@ -49,6 +49,9 @@ pub(crate) async fn play(tools: &Tools, steps: &mut Steps) {
 async fn act(tools: &Tools, number: &str, says: &[&str]) {
     let mut command = Command::new(binary());
     command.args(["demo", "--act", number]).env_remove("ATTORN_TOKEN").env_remove("ATTORN_URL");
+    if std::env::var_os(postgresql::VARIABLE).is_some() {
+        command.arg("--postgresql").arg(postgresql::programs());
+    }
     command.arg("--interop").arg(tools.scripts.join("node"));
     for (option, name) in [
         ("--component", "read-only"),

@@ -1,5 +1,6 @@
 //! The tools that are needed, and how to get those that are missing.
 
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use super::Part;
@@ -10,6 +11,10 @@ pub(super) const NODE: &[Part] = &[Part::OidcProvider, Part::Keycloak, Part::Cli
 pub(super) const PYTHON: &[Part] = &[Part::Keycloak, Part::Clients, Part::Api, Part::Sdks];
 /// What runs programs that are built with Go.
 pub(super) const GO: &[Part] = &[Part::Log];
+
+/// PostgreSQL, where Debian puts version 15; in another directory if this variable says so.
+const POSTGRES: &str = "/usr/lib/postgresql/15/bin/postgres";
+const POSTGRES_VARIABLE: &str = "ATTORN_POSTGRESQL";
 
 const TOOLS: &[Tool] = &[
     Tool {
@@ -68,10 +73,10 @@ const TOOLS: &[Tool] = &[
         help: "Python with `sqlite3` (Debian: `apt-get install python3`)",
     },
     Tool {
-        command: &["/usr/lib/postgresql/15/bin/postgres", "--version"],
+        command: &[POSTGRES, "--version"],
         at_least: Some((15, 0)),
         needed_by: &[Part::Postgresql, Part::Acts],
-        help: "PostgreSQL 15 (Debian: `apt-get install postgresql-15`)",
+        help: "PostgreSQL 15 (Debian: `apt-get install postgresql-15`), or say where another is in ATTORN_POSTGRESQL",
     },
 ];
 
@@ -93,10 +98,13 @@ pub(super) fn check(parts: &[Part]) -> Result<(), String> {
 
 impl Tool {
     fn check(&self) -> Result<(), String> {
-        let shown = self.command.join(" ");
-        let missing = |why: String| Err(format!("`{shown}`: {why}\nhelp: install {}", self.help));
         let (program, arguments) = self.command.split_first().ok_or("a tool without a command")?;
-        let output = match Command::new(program).args(arguments).stdin(Stdio::null()).output() {
+        let named = std::env::var_os(POSTGRES_VARIABLE).filter(|_| *program == POSTGRES);
+        let program = named.map_or_else(|| PathBuf::from(program), |named| PathBuf::from(named).join("postgres"));
+        let shown = format!("{} {}", program.display(), arguments.join(" "));
+        let shown = shown.trim_end();
+        let missing = |why: String| Err(format!("`{shown}`: {why}\nhelp: install {}", self.help));
+        let output = match Command::new(&program).args(arguments).stdin(Stdio::null()).output() {
             Ok(output) if output.status.success() => output,
             Ok(output) => return missing(output.status.to_string()),
             Err(error) => return missing(error.to_string()),

@@ -32,9 +32,11 @@ const SIGN_IN: Duration = Duration::from_millis(500);
 const ANSWER: Duration = Duration::from_secs(5);
 /// What ends the sessions of a role. The count is how many there were.
 const TERMINATE: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usesysid = ";
-/// Those that have begun and do not say yet who they are. Each holds a lock on its own transaction from its begin.
+/// Those that have begun and do not say yet who they are: from PostgreSQL 18 on they show without a name, before not at
+/// all. Each holds a lock on its own transaction from its begin.
 const HIDDEN: &str = "SELECT DISTINCT l.pid FROM pg_locks l WHERE l.locktype = 'virtualxid' AND l.pid IS NOT NULL \
-                      AND NOT EXISTS (SELECT 1 FROM pg_stat_activity a WHERE a.pid = l.pid)";
+                      AND NOT EXISTS (SELECT 1 FROM pg_stat_activity a WHERE a.pid = l.pid \
+                      AND (a.usesysid IS NOT NULL OR a.datid IS NOT NULL))";
 
 /// A login that is to end.
 pub(super) struct Login<'a> {

@@ -77,7 +77,7 @@ impl Default for ApprovalLimits {
 /// How far it has come by now: whoever said yes and does not count any more has not.
 pub(crate) async fn state(app: &App, found: &Versioned<ApprovalRecord>, now: TimeMs) -> Result<ApprovalState, Failure> {
     let (record, state) = (&found.value, found.value.state);
-    if state.is_live() && is_over(app, found, now) {
+    if state.waits() && is_over(app, found, now) {
         return Ok(ApprovalState::Lapsed);
     }
     if state == ApprovalState::Approved {
@@ -88,9 +88,9 @@ pub(crate) async fn state(app: &App, found: &Versioned<ApprovalRecord>, now: Tim
     Ok(state)
 }
 
-/// Whether a vote can still come to something.
-pub(crate) fn is_live(app: &App, found: &Versioned<ApprovalRecord>, now: TimeMs) -> bool {
-    found.value.state.is_live() && !is_over(app, found, now)
+/// Whether it waits: a vote can still come to something.
+pub(crate) fn waits(app: &App, found: &Versioned<ApprovalRecord>, now: TimeMs) -> bool {
+    found.value.state.waits() && !is_over(app, found, now)
 }
 
 /// Why what it asks for would be denied now, whatever anybody says to it; none if nothing is known to speak against it.

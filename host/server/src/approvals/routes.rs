@@ -20,32 +20,32 @@ use crate::registry::note;
 use crate::users::kept;
 
 /// Which of them are listed.
-enum Wanted {
+enum Listed {
     All,
     Only(ApprovalState),
 }
 
 pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
-    let (wanted, agent) = (wanted(&call)?, call.query::<AgentId>("agent")?);
+    let (listed, agent) = (listed(&call)?, call.query::<AgentId>("agent")?);
     let after = call.query::<ApprovalId>("after")?;
-    let (prefix, after) = match (&wanted, after) {
-        (Wanted::Only(ApprovalState::Pending), Some(id)) => {
+    let (prefix, after) = match (&listed, after) {
+        (Listed::Only(ApprovalState::Pending), Some(id)) => {
             let last = app.store.record::<ApprovalRecord>(&Key::approval(&id)).await?;
             let gone = || Failure::of(ProblemCode::InvalidQuery, format!("`after`: there is no approval `{id}`"));
             let ApprovalRecord { agent, .. } = &last.as_ref().ok_or_else(gone)?.value;
             let user = last.as_ref().and_then(|last| last.value.user());
             (KeyPrefix::kind(KeyKind::OpenApproval), Some(Key::open_approval(agent, user, &id)))
         }
-        (Wanted::Only(ApprovalState::Pending), None) => (KeyPrefix::kind(KeyKind::OpenApproval), None),
+        (Listed::Only(ApprovalState::Pending), None) => (KeyPrefix::kind(KeyKind::OpenApproval), None),
         (_, after) => (KeyPrefix::kind(KeyKind::Approval), after.map(|id| Key::approval(&id))),
     };
     let page = app.store.scan(&prefix, after.as_ref(), call.limit()?).await?;
     let (mut approvals, now) = (Vec::new(), app.clock.now());
     for id in page.items.iter().filter_map(|(key, _)| key.named_approval()) {
         let Some(found) = app.store.record::<ApprovalRecord>(&Key::approval(&id)).await? else { continue };
-        let is = match wanted {
-            Wanted::All => true,
-            Wanted::Only(only) => state(&app, &found, now).await? == only,
+        let is = match listed {
+            Listed::All => true,
+            Listed::Only(only) => state(&app, &found, now).await? == only,
         };
         let of_agent = agent.as_ref().is_none_or(|agent| found.value.agent == *agent);
         if is && of_agent && asks_for(&found.value, ApproverRole::Operator) {
@@ -57,15 +57,15 @@ pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
 }
 
 /// Those that wait, if nothing is said.
-fn wanted(call: &Call) -> Result<Wanted, Failure> {
+fn listed(call: &Call) -> Result<Listed, Failure> {
     match call.query::<String>("state")?.as_deref() {
-        None => Ok(Wanted::Only(ApprovalState::Pending)),
-        Some("all") => Ok(Wanted::All),
+        None => Ok(Listed::Only(ApprovalState::Pending)),
+        Some("all") => Ok(Listed::All),
         Some(name) => {
             let found = ApprovalState::ALL.iter().find(|state| state.as_str() == name);
             let help = "`pending`, `approved`, `refused`, `lapsed`, `spent` or `all`";
             let unknown = || Failure::of(ProblemCode::InvalidQuery, "`state` is none that there is").with_help(help);
-            found.map(|state| Wanted::Only(*state)).ok_or_else(unknown)
+            found.map(|state| Listed::Only(*state)).ok_or_else(unknown)
         }
     }
 }

@@ -11,7 +11,7 @@ use attorn_store::records::{ApprovalRecord, Record as _, UserRecord};
 use attorn_store::{Batch, CommitError, Key, Require, Versioned};
 use serde_json::{Value, json};
 
-use super::{asks_for, content, hold, is_live, seek, state};
+use super::{asks_for, content, hold, seek, state, waits};
 use crate::app::App;
 use crate::decisions::veil;
 use crate::entry;
@@ -151,7 +151,7 @@ async fn check(
         let detail = format!("operator `{operator}` owns an agent that asks for approval `{id}`");
         return Err(Failure::of(ProblemCode::OwnRequest, detail).with_help("another approver can"));
     }
-    if !is_live(app, found, now) {
+    if !waits(app, found, now) {
         let detail = format!("approval `{id}` is {}", state(app, found, now).await?.as_str());
         return Err(Failure::of(ProblemCode::InvalidState, detail).with_help("the agent can ask again"));
     }

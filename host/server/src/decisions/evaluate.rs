@@ -15,7 +15,7 @@ use serde_json::json;
 use super::ask::Ask;
 use super::gather::Ground;
 use super::known;
-use super::record::{Asked, Made, RECORD_BYTES_MAX};
+use super::record::{AskedPolicy, Made, RECORD_BYTES_MAX};
 use crate::active::ActivePolicy;
 use crate::app::App;
 use crate::approvals::seek::{Scene, seek};
@@ -84,9 +84,9 @@ pub(crate) async fn among(
             Some(outcome) => Evaluated { outcome, ..evaluated(&policy, None) },
             None => evaluated(&policy, evaluation.as_ref()),
         };
-        Asked { policy, evaluated, evaluation }
+        AskedPolicy { policy, evaluated, evaluation }
     });
-    let asked: Vec<Asked> = asked.collect();
+    let asked: Vec<AskedPolicy> = asked.collect();
     if counts {
         pause(app, agent, &asked).await?;
     }
@@ -98,8 +98,8 @@ pub(crate) async fn among(
 }
 
 /// Keep account of what ran out of time, and say in the log which policies are not asked for a while.
-async fn pause(app: &App, agent: &AgentId, asked: &[Asked]) -> Result<(), Failure> {
-    for Asked { policy, evaluation, .. } in asked {
+async fn pause(app: &App, agent: &AgentId, asked: &[AskedPolicy]) -> Result<(), Failure> {
+    for AskedPolicy { policy, evaluation, .. } in asked {
         let Some(evaluation) = evaluation else { continue };
         let now = app.clock.now();
         let Some(until) = app.pauses.observe(policy, agent, evaluation, now) else { continue };

@@ -10,13 +10,13 @@ use attorn_core::{DecisionId, Evaluated};
 use attorn_engine::Evaluation;
 use attorn_store::Key;
 
-use super::record::{Asked, Made, kind, outcome};
+use super::record::{AskedPolicy, Made, kind, outcome};
 use crate::active::ActivePolicy;
 use crate::app::App;
 
 /// Policies were asked; what they were asked about may still be decided anew.
 pub(super) fn evaluated(made: &Made) {
-    for Asked { policy, evaluated, evaluation } in &made.asked {
+    for AskedPolicy { policy, evaluated, evaluation } in &made.asked {
         one(policy, evaluated, evaluation.as_ref());
     }
 }
@@ -26,7 +26,7 @@ pub(super) async fn decided(app: &App, made: &Made, decision: DecisionId, began:
     let took = began.elapsed();
     app.metrics.decided(&made.decision, made.context.is_some(), took);
     tracing::debug!(decision = kind(&made.decision), took_us = micros(took), "decided");
-    for Asked { policy, evaluation, .. } in &made.asked {
+    for AskedPolicy { policy, evaluation, .. } in &made.asked {
         keep_log(app, made, policy, evaluation.as_ref(), decision).await;
     }
 }

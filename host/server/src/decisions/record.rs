@@ -50,7 +50,7 @@ pub(crate) struct Made {
     pub(crate) decision: Decision,
     /// The counter that had no room for what the policies allowed, if that is why it is a deny.
     pub(crate) limit: Option<Exceeded>,
-    pub(crate) asked: Vec<Asked>,
+    pub(crate) asked: Vec<AskedPolicy>,
     /// What the policies saw; none when a bound decided.
     pub(crate) context: Option<Arc<EvaluationContext>>,
     /// What was looked up for them, in the order of `asked`.
@@ -69,7 +69,7 @@ pub(super) struct Recording {
 }
 
 /// One policy that was asked.
-pub(crate) struct Asked {
+pub(crate) struct AskedPolicy {
     pub(crate) policy: Arc<ActivePolicy>,
     pub(crate) evaluated: Evaluated,
     /// None when it could not be run at all.
@@ -179,8 +179,8 @@ fn go_on(through: &Through, grant: Option<&Grant>, batch: &mut Batch) -> Result<
 
 /// The versions of policies that allowed.
 fn allowed_by(made: &Made) -> Vec<(PolicyId, u32)> {
-    let allows = |asked: &&Asked| matches!(asked.evaluated.outcome, Outcome::Verdict(Verdict::Allow { .. }));
-    let version = |asked: &Asked| (asked.policy.record.policy.clone(), asked.policy.record.version);
+    let allows = |asked: &&AskedPolicy| matches!(asked.evaluated.outcome, Outcome::Verdict(Verdict::Allow { .. }));
+    let version = |asked: &AskedPolicy| (asked.policy.record.policy.clone(), asked.policy.record.version);
     made.asked.iter().filter(allows).map(version).collect()
 }
 
@@ -237,7 +237,7 @@ fn entry_body(
     entry::body(made.now, "decision", members)
 }
 
-pub(crate) fn policy_in_entry(asked: &Asked) -> Value {
+pub(crate) fn policy_in_entry(asked: &AskedPolicy) -> Value {
     let record = &asked.policy.record;
     json!({
         "policy": record.policy.as_str(),
@@ -379,7 +379,7 @@ pub(super) fn embedded(text: &JsonText) -> Value {
     serde_json::from_str(text.as_str()).unwrap_or(Value::Null)
 }
 
-fn policy_in_record(asked: &Asked, bytes_left: &mut usize) -> Value {
+fn policy_in_record(asked: &AskedPolicy, bytes_left: &mut usize) -> Value {
     let mut record = policy_in_entry(asked);
     record["outcome_digest"] = digests::outcome(&asked.evaluated.outcome).to_string().into();
     let Some(evaluation) = &asked.evaluation else { return record };

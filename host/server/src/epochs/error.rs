@@ -30,7 +30,7 @@ pub enum EpochError {
         outer: PathBuf,
     },
     /// There is no room for what has to be written.
-    #[error("there is no room for {bytes} bytes in `{}`; nothing was changed: {source}", dir.display())]
+    #[error("there is no room for {bytes} bytes in `{}`; nothing was changed", dir.display())]
     NoRoom {
         /// Where.
         dir: PathBuf,
@@ -62,7 +62,7 @@ pub enum EpochError {
         ranges: usize,
     },
     /// A file or directory cannot be used.
-    #[error("cannot use `{path}`: {source}")]
+    #[error("cannot use `{path}`")]
     Io {
         /// Which.
         path: PathBuf,

@@ -13,8 +13,8 @@ use crate::registry::moved;
 use crate::targets::unavailable;
 use crate::{entry, grants};
 
-/// How often a change is made anew because another came between.
-const ATTEMPTS_MAX: usize = 8;
+/// How often a change is made anew because another came between. Attempts to end a lease are counted in its record.
+const ROUNDS_MAX: usize = 8;
 
 /// Why a lease ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +66,7 @@ pub(crate) async fn make(
     id: &LeaseId,
     change: impl Fn(&LeaseRecord, TimeMs) -> Option<Change>,
 ) -> Result<Option<LeaseRecord>, Failure> {
-    for _ in 0..ATTEMPTS_MAX {
+    for _ in 0..ROUNDS_MAX {
         let Some(found) = find(app, id).await? else { return Ok(None) };
         let mut batch = Batch::new(app.clock.now());
         let Some(Change { next, said }) = change(&found.value, batch.now) else { return Ok(None) };
@@ -124,7 +124,7 @@ pub(crate) fn ending(lease: &LeaseRecord, now: TimeMs, error: Option<&str>) -> O
 /// this, too, before it was shown.
 pub(crate) async fn issued(app: &App, grant: &Recorded<Grant>, lease: &LeaseRecord) -> Result<(), Failure> {
     let key = Key::grant(&lease.grant);
-    for _ in 0..ATTEMPTS_MAX {
+    for _ in 0..ROUNDS_MAX {
         let stored = app.store.record::<GrantRecord>(&key).await?;
         let stored = stored.ok_or_else(|| Failure::internal(format_args!("grant {} is gone", lease.grant)))?;
         let still = grants::active(app, grant.get(), stored.value.revoked_at).await?;

@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::decisions::charge_in_record;
 use crate::http::failure::Failure;
 use crate::metrics::LeaseEvent;
-use crate::targets::live::databases;
+use crate::targets::live::database_settings;
 use crate::targets::unavailable;
 
 /// So long before the lease would be ended as one that nobody finished, nothing is made any more: what the database
@@ -31,7 +31,7 @@ pub(crate) async fn login(
     (lease, mut place): (LeaseRecord, Place),
     charges: &[Charge],
 ) -> Result<PostgresqlLogin, Failure> {
-    let kind = place.live.kind(app, &place.target)?;
+    let database = place.live.database(app, &place.target)?;
     let waited = Instant::now();
     let ready = place.ready().await;
     let now = app.clock.now();
@@ -44,7 +44,7 @@ pub(crate) async fn login(
         within: left(lease.due_at).saturating_sub(SURE).min(ACT.saturating_sub(waited.elapsed())),
     };
     let made = match ready {
-        Ok(ready) => kind.issue_ready(grant, &order, Some(ready)).await,
+        Ok(ready) => database.issue_ready(grant, &order, Some(ready)).await,
         Err(error) => Err(error),
     };
     place.live.came(app, made.as_ref().err());
@@ -59,7 +59,7 @@ pub(crate) async fn login(
     };
     if let Err(failure) = change::issued(app, grant, &lease).await {
         failed(app, &lease, (Why::NotRecorded, None), charges).await?;
-        end_what_ended(app, &kind, &lease).await?;
+        end_what_ended(app, &database, &lease).await?;
         return Err(failure);
     }
     app.metrics.lease(LeaseEvent::Issued);
@@ -84,12 +84,12 @@ async fn failed(
 
 /// A login that came to be after its lease was ended, which its deadline should not let happen, has nobody who ends it:
 /// end it here.
-async fn end_what_ended(app: &App, kind: &Postgresql, lease: &LeaseRecord) -> Result<(), Failure> {
+async fn end_what_ended(app: &App, database: &Postgresql, lease: &LeaseRecord) -> Result<(), Failure> {
     let now = change::find(app, &lease.id).await?;
     if now.is_some_and(|now| now.value.is_open()) {
         return Ok(());
     }
-    match kind.revoke(&outside(lease)).await {
+    match database.revoke(&outside(lease)).await {
         Ok(Ended::Now) => {
             tracing::error!(lease = %lease.id, name = %lease.name, "a login outlived its lease, and ended");
         }
@@ -111,7 +111,7 @@ pub(crate) async fn shown_before(app: &App, grant: &GrantId) -> Result<Option<Po
     }
     let target = app.store.record::<TargetRecord>(&Key::target(&lease.value.target)).await?;
     let Some(target) = target else { return Ok(None) };
-    let settings = databases(&target.value)?;
+    let settings = database_settings(&target.value)?;
     Ok(Some(PostgresqlLogin {
         lease: id.to_string(),
         host: settings.host.to_string(),

@@ -23,7 +23,7 @@ use crate::app::App;
 use crate::decisions::ask::{Ask, Wanted};
 use crate::decisions::record::Made;
 use crate::http::failure::Failure;
-use crate::targets::live::{Asking, Live, databases};
+use crate::targets::live::{Live, Probe, database_settings};
 use crate::targets::unavailable;
 use crate::{entry, random};
 
@@ -53,7 +53,7 @@ impl Drop for Early {
 pub(crate) struct Turn {
     target: TargetId,
     _permit: OwnedSemaphorePermit,
-    _asking: Option<Asking>,
+    _probe: Option<Probe>,
 }
 
 /// Wait for leave to ask a target. Whoever keeps others from something meanwhile does not wait.
@@ -66,7 +66,7 @@ pub(super) async fn turn(app: &App, (target, live): (&TargetId, &Arc<Live>), wai
         issues.try_acquire_owned().ok()
     };
     let permit = permit.ok_or_else(busy)?;
-    Ok(Turn { target: target.clone(), _asking: live.ready(app, waits).await?, _permit: permit })
+    Ok(Turn { target: target.clone(), _probe: live.ready(app, waits).await?, _permit: permit })
 }
 
 /// What is asked for, as policies see it; none where that is a token.
@@ -124,9 +124,9 @@ pub(crate) async fn of(
         *turn = Some(self::turn(app, (id, &live), waits).await?);
     }
     let require = vec![(key, Require::Version(target.version))];
-    let (kind, for_user) = (live.kind(app, &target)?, ask.wanted.delegation.is_some());
+    let (database, for_user) = (live.database(app, &target)?, ask.wanted.delegation.is_some());
     let looked_for = roles.clone();
-    let ready = Early(tokio::spawn(async move { kind.ready(&looked_for, for_user).await }));
+    let ready = Early(tokio::spawn(async move { database.ready(&looked_for, for_user).await }));
     Ok(Some(Place { target, live, roles, require, ready }))
 }
 
@@ -139,7 +139,7 @@ impl Place {
     /// Record that a login is to be made of this grant, in the batch that records the grant.
     pub(crate) fn intend(&self, grant: &Grant, batch: &mut Batch) -> Result<LeaseRecord, Failure> {
         let target = &self.target.value;
-        let settings = databases(target)?;
+        let settings = database_settings(target)?;
         let name = postgresql::login_name().map_err(Failure::internal)?;
         let lease = LeaseRecord {
             id: random::lease_id()?,

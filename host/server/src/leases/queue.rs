@@ -112,13 +112,13 @@ fn compare(app: &Arc<App>, target: &TargetId, live: &Arc<Live>) {
 /// See that what is kept for ending logins is good, so that it is known before it is needed. Where a target is retired
 /// and nothing is left, nothing is kept.
 fn look_after(app: &Arc<App>, target: &TargetId, live: &Arc<Live>) {
-    let Some(kind) = live.begin_care() else { return };
+    let Some(database) = live.begin_care() else { return };
     let (app, target, live) = (Arc::clone(app), target.clone(), Arc::clone(live));
     tokio::spawn(async move {
         match is_over(&app, &target).await {
             Ok(true) => live.forget(),
             Ok(false) => {
-                if let Err(error) = kind.look_after().await {
+                if let Err(error) = database.look_after().await {
                     tracing::warn!(%target, why = %error, "no connection is kept for ending logins");
                 }
             }
@@ -162,7 +162,7 @@ async fn work(app: &App, target: &TargetId, live: &Live) -> Result<(), Failure> 
             // The next tick asks again.
             Leave::Wait(_) => return Ok(()),
         };
-        let kind = live.kind(app, &record)?;
+        let database = live.database(app, &record)?;
         let mut due = due(app, target).await?;
         if due.is_empty() {
             // Nobody asked, so nobody says what came of it.
@@ -172,7 +172,7 @@ async fn work(app: &App, target: &TargetId, live: &Live) -> Result<(), Failure> 
         if at_once == 1 {
             due = vec![probe(app, due).await?];
         }
-        let end = |lease: LeaseId| one(app, (live, &kind), (lease, at_once == 1));
+        let end = |lease: LeaseId| one(app, (live, &database), (lease, at_once == 1));
         let ended: Vec<_> = futures_util::stream::iter(due).map(end).buffer_unordered(at_once).collect().await;
         ended.into_iter().collect::<Result<(), _>>()?;
     }
@@ -190,7 +190,7 @@ async fn probe(app: &App, due: Vec<LeaseId>) -> Result<LeaseId, Failure> {
 }
 
 /// Try to end one lease, and record what came of it.
-async fn one(app: &App, (live, kind): (&Live, &Postgresql), (id, probes): (LeaseId, bool)) -> Result<(), Failure> {
+async fn one(app: &App, (live, database): (&Live, &Postgresql), (id, probes): (LeaseId, bool)) -> Result<(), Failure> {
     // Others asked before, and found that the target does not answer.
     if !probes && live.ends_nothing() {
         return Ok(());
@@ -200,7 +200,7 @@ async fn one(app: &App, (live, kind): (&Live, &Postgresql), (id, probes): (Lease
     if !lease.is_open() || lease.due_at > app.clock.now() {
         return Ok(());
     }
-    let ended = kind.revoke(&outside(&lease)).await;
+    let ended = database.revoke(&outside(&lease)).await;
     live.came_of_ending(app, ended.as_ref().err());
     if let Err(error) = &ended {
         app.metrics.lease(LeaseEvent::RevocationFailed);

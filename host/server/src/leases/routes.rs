@@ -21,7 +21,7 @@ use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
 use crate::leases::place::turn;
 use crate::registry::{commit, moved};
-use crate::targets::live::databases;
+use crate::targets::live::database_settings;
 use crate::targets::unavailable;
 use crate::users::kept;
 
@@ -105,7 +105,7 @@ pub(crate) async fn renew(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let _turn = turn(&app, (&found.value.target, &live), true).await?;
     let renewed = record(&app, &grant, (&found, &target)).await?;
     let lives_on = Duration::from_millis(renewed.expires_at.ms_since(app.clock.now()));
-    let told = live.kind(&app, &target)?.renew(&grant, &outside(&renewed), lives_on).await;
+    let told = live.database(&app, &target)?.renew(&grant, &outside(&renewed), lives_on).await;
     live.came(&app, told.as_ref().err());
     told.map_err(|error| {
         tracing::warn!(lease = %id, why = %error, "a login was not renewed");
@@ -140,7 +140,7 @@ async fn record(
     let still = grants::active(app, grant.get(), None).await?;
     let mut batch = Batch::new(app.clock.now());
     let lease = &found.value;
-    let until = grant.get().expires_at.min(batch.now.plus_ms(databases(&target.value)?.lease_ms_max));
+    let until = grant.get().expires_at.min(batch.now.plus_ms(database_settings(&target.value)?.lease_ms_max));
     let expires_at = until.max(lease.expires_at);
     let next = LeaseRecord { expires_at, due_at: expires_at, ..lease.clone() };
     let members = change::with_lease(&next, json!({ "expires_at_ms": expires_at.0 }));

@@ -9,7 +9,7 @@ use attorn_api::oauth::{
 use attorn_core::Resource;
 
 use super::ciba::CIBA;
-use super::ciba::poll::{self, Came};
+use super::ciba::poll::{self, PollReply};
 use super::form::Form;
 use super::{details, error, exchange};
 use crate::app::App;
@@ -24,9 +24,9 @@ pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
         CLIENT_CREDENTIALS => (client_credentials(&app, &call, form).await?, None),
         TOKEN_EXCHANGE => (exchange::exchange(&app, &call, form).await?, Some(ACCESS_TOKEN.to_owned())),
         CIBA => match poll::poll(&app, &call, form).await? {
-            Came::Decided(answer) => (*answer, None),
-            Came::Pending(approval) => return error::pending(approval, &call.id),
-            Came::Over(code, detail) => return error::over(code, detail, &call.id),
+            PollReply::Decided(answer) => (*answer, None),
+            PollReply::Pending(approval) => return error::pending(approval, &call.id),
+            PollReply::Over(code, detail) => return error::over(code, detail, &call.id),
         },
         _ => return Err(unsupported()),
     };

@@ -31,7 +31,7 @@ const ACTIVE_BYTES_MAX: u64 = 1 << 30;
 const CHANGES_MAX: usize = 64;
 
 /// What is to become of one policy.
-enum Wanted {
+enum Goal {
     /// This version is in force.
     Version(Arc<ActivePolicy>),
     /// No version is in force.
@@ -41,13 +41,13 @@ enum Wanted {
 /// Put a version in force.
 pub(crate) async fn activate(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let (id, wire): (PolicyId, api::Activate) = (call.path("id")?, call.json()?);
-    let wanted = Wanted::Version(version(&app, &call, &id, wire.version).await?);
+    let wanted = Goal::Version(version(&app, &call, &id, wire.version).await?);
     change(&app, call.operator()?, BTreeMap::from([(id, wanted)]), false).await
 }
 
 /// Put a policy out of force.
 pub(crate) async fn deactivate(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
-    change(&app, call.operator()?, BTreeMap::from([(call.path("id")?, Wanted::Nothing)]), false).await
+    change(&app, call.operator()?, BTreeMap::from([(call.path("id")?, Goal::Nothing)]), false).await
 }
 
 /// Go back to a version that was in force before.
@@ -64,7 +64,7 @@ pub(crate) async fn roll_back(app: Arc<App>, call: Call) -> Result<Reply, Failur
         let detail = format!("{which} of policy `{id}` is known to have been in force before");
         Failure::of(ProblemCode::InvalidState, detail).with_help("put any version in force: `attorn policy activate`")
     })?;
-    let wanted = Wanted::Version(version(&app, &call, &id, to).await?);
+    let wanted = Goal::Version(version(&app, &call, &id, to).await?);
     change(&app, call.operator()?, BTreeMap::from([(id, wanted)]), true).await
 }
 
@@ -76,8 +76,8 @@ pub(crate) async fn change_set(app: Arc<App>, call: Call) -> Result<Reply, Failu
     for (id, number) in &wire.policies {
         let id: PolicyId = id.parse()?;
         let one = match number {
-            Some(number) => Wanted::Version(version(&app, &call, &id, *number).await?),
-            None => Wanted::Nothing,
+            Some(number) => Goal::Version(version(&app, &call, &id, *number).await?),
+            None => Goal::Nothing,
         };
         wanted.insert(id, one);
     }
@@ -98,7 +98,7 @@ async fn version(app: &App, call: &Call, id: &PolicyId, version: u32) -> Result<
 async fn change(
     app: &App,
     operator: &OperatorCaller,
-    wanted: BTreeMap<PolicyId, Wanted>,
+    wanted: BTreeMap<PolicyId, Goal>,
     rollback: bool,
 ) -> Result<Reply, Failure> {
     let change = app.active.change(&app.store, &app.engine).await?;
@@ -106,8 +106,8 @@ async fn change(
     let mut policies: Vec<_> =
         current.policies().iter().filter(|policy| !wanted.contains_key(&policy.record.policy)).cloned().collect();
     policies.extend(wanted.values().filter_map(|wanted| match wanted {
-        Wanted::Version(policy) => Some(Arc::clone(policy)),
-        Wanted::Nothing => None,
+        Goal::Version(policy) => Some(Arc::clone(policy)),
+        Goal::Nothing => None,
     }));
     if policies.len() > ACTIVE_MAX {
         return Err(Failure::of(ProblemCode::InvalidState, format!("{ACTIVE_MAX} policies in force are the most")));
@@ -145,7 +145,7 @@ async fn one(
     app: &App,
     operator: &OperatorCaller,
     batch: &mut Batch,
-    (id, wanted): (&PolicyId, &Wanted),
+    (id, wanted): (&PolicyId, &Goal),
     replaced: Option<&Arc<ActivePolicy>>,
     (set, rollback): (&ActiveSet, bool),
 ) -> Result<api::PolicyChanged, Failure> {
@@ -153,8 +153,8 @@ async fn one(
     let stored = stored.ok_or_else(|| Failure::not_found("policy", id))?;
     let was = replaced.map(|policy| policy.record.version);
     let becomes = match wanted {
-        Wanted::Version(policy) => Some(policy),
-        Wanted::Nothing => None,
+        Goal::Version(policy) => Some(policy),
+        Goal::Nothing => None,
     };
     let version = becomes.map(|policy| policy.record.version);
     if let Some(version) = version {

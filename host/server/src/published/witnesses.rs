@@ -56,7 +56,7 @@ enum Refused {
 }
 
 /// A witness, and how many entries it had seen when it last said so.
-struct Asked<'a> {
+struct AskedWitness<'a> {
     witness: &'a Witness,
     seen: AtomicU64,
 }
@@ -69,7 +69,7 @@ pub(crate) async fn run(app: Arc<App>) {
         return;
     };
     let asked: Vec<_> =
-        app.config.witnesses.all.iter().map(|witness| Asked { witness, seen: AtomicU64::new(0) }).collect();
+        app.config.witnesses.all.iter().map(|witness| AskedWitness { witness, seen: AtomicU64::new(0) }).collect();
     let mut heads = app.published.heads.subscribe();
     loop {
         let (newest, witnessed) = {
@@ -115,10 +115,10 @@ pub(crate) async fn run(app: Arc<App>) {
 async fn gather(
     app: &App,
     client: &Client,
-    (asked, policy): (&[Asked<'_>], &WitnessPolicy),
+    (asked, policy): (&[AskedWitness<'_>], &WitnessPolicy),
     checkpoint: &Arc<SignedCheckpoint>,
 ) -> SignedCheckpoint {
-    let ask = async |asked| (asked, Asked::cosign(asked, app, client, checkpoint).await);
+    let ask = async |asked| (asked, AskedWitness::cosign(asked, app, client, checkpoint).await);
     let mut answers: FuturesUnordered<_> = asked.iter().map(ask).collect();
     let mut cosigned = SignedCheckpoint::clone(checkpoint);
     let mut until = None;
@@ -141,7 +141,7 @@ async fn gather(
     }
 }
 
-impl Asked<'_> {
+impl AskedWitness<'_> {
     async fn cosign(&self, app: &App, client: &Client, checkpoint: &SignedCheckpoint) -> Result<Cosignature, Refused> {
         let size = checkpoint.checkpoint().size;
         for _ in 0..TRIES_MAX {

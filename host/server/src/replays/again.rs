@@ -23,7 +23,7 @@ pub(super) struct Replayed {
 }
 
 /// One policy that was asked again.
-struct Asked {
+struct AskedAgain {
     shown: ReplayedPolicy,
     /// None if it could not be run.
     evaluated: Option<Evaluated>,
@@ -147,7 +147,7 @@ fn worse(one: Comparison, other: Comparison) -> Comparison {
     if rank(other) > rank(one) { other } else { one }
 }
 
-async fn one(app: &App, then: &Then, policy: &PolicyThen, ask: &LoadAsk) -> Result<Asked, Failure> {
+async fn one(app: &App, then: &Then, policy: &PolicyThen, ask: &LoadAsk) -> Result<AskedAgain, Failure> {
     let shown = |comparison, replayed, detail| ReplayedPolicy {
         policy: policy.policy.to_string(),
         version: policy.version,
@@ -160,7 +160,7 @@ async fn one(app: &App, then: &Then, policy: &PolicyThen, ask: &LoadAsk) -> Resu
     };
     let gone = |gone: run::Gone| {
         let shown = shown(Comparison::Missing, None, Some(gone.detail.clone()));
-        Asked { shown, evaluated: None, missing: vec![missing(gone.what, gone.detail)] }
+        AskedAgain { shown, evaluated: None, missing: vec![missing(gone.what, gone.detail)] }
     };
     let version = match run::version(app, (&policy.policy, policy.version, &policy.digest)).await? {
         Ok(version) => version,
@@ -169,7 +169,7 @@ async fn one(app: &App, then: &Then, policy: &PolicyThen, ask: &LoadAsk) -> Resu
     let evaluated = |outcome| Evaluated { policy: policy.policy.clone(), required: version.required, outcome };
     if let Some(failure) = policy.not_run() {
         let shown = shown(Comparison::NotRun, None, Some("it was not run when it was decided".to_owned()));
-        return Ok(Asked { shown, evaluated: Some(evaluated(Outcome::Failed(failure))), missing: Vec::new() });
+        return Ok(AskedAgain { shown, evaluated: Some(evaluated(Outcome::Failed(failure))), missing: Vec::new() });
     }
     let loaded = match run::ready(app, &version, ask).await? {
         Ok(loaded) => loaded,
@@ -191,7 +191,7 @@ async fn one(app: &App, then: &Then, policy: &PolicyThen, ask: &LoadAsk) -> Resu
     let now = Some(record::outcome(&evaluation.outcome));
     let shown =
         ReplayedPolicy { cpu_us: evaluation.usage.cpu_us, ..shown(comparison, now, evaluation.failure_detail.clone()) };
-    Ok(Asked { shown, evaluated: Some(evaluated(evaluation.outcome)), missing: lacking })
+    Ok(AskedAgain { shown, evaluated: Some(evaluated(evaluation.outcome)), missing: lacking })
 }
 
 impl PolicyThen {

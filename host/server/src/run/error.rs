@@ -16,7 +16,7 @@ const ROOT_KEY_HELP: &str = "`root_key` in attorn.toml names the file that `atto
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// It cannot listen.
-    #[error("cannot listen on `{address}`: {source}")]
+    #[error("cannot listen on `{address}`")]
     Listen {
         /// Where.
         address: SocketAddr,
@@ -65,7 +65,7 @@ pub enum ServeError {
     #[error("cannot start: {0}")]
     JournalDamaged(String),
     /// The data directory is not the newest.
-    #[error("cannot start: {0}")]
+    #[error("cannot start")]
     HighWater(#[from] HighWaterError),
     /// What was published of the log was there, and is gone.
     #[error("{0}")]

@@ -15,7 +15,7 @@ use attorn_engine::{Evaluation, LogLine};
 
 use super::{Shadow, Trial, Tried};
 use crate::active::ActivePolicy;
-use crate::decisions::record::{Asked, outcome, reasons};
+use crate::decisions::record::{AskedPolicy, outcome, reasons};
 
 /// How many policies that are not asked are named.
 const NOT_ASKED_MAX: usize = 200;
@@ -59,7 +59,7 @@ fn shadow(shadow: &Shadow) -> Option<api::SimulatedPolicy> {
     Some(policy(asked, known, shadow.fuel, Some(decision_kind(&shadow.would))))
 }
 
-fn policy(asked: &Asked, known: &Known, fuel: Option<u64>, would: Option<DecisionKind>) -> api::SimulatedPolicy {
+fn policy(asked: &AskedPolicy, known: &Known, fuel: Option<u64>, would: Option<DecisionKind>) -> api::SimulatedPolicy {
     let (record, said) = (&asked.policy.record, &asked.evaluated.outcome);
     let usage = asked.evaluation.as_ref().map(|evaluation| evaluation.usage).unwrap_or_default();
     let (reasons, approvers, terms) = match said {

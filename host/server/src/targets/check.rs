@@ -50,8 +50,8 @@ pub(crate) async fn compare_and_end(app: &App, target: &TargetId, live: &Live) -
         live.was_compared();
         return Ok(true);
     }
-    let kind = live.kind(app, &record)?;
-    let compared = match compare(app, target, &kind).await? {
+    let database = live.database(app, &record)?;
+    let compared = match compare(app, target, &database).await? {
         Ok(compared) => compared,
         Err(error) => {
             tracing::warn!(target = %target.id, why = %error, "a target cannot be looked at");
@@ -60,7 +60,7 @@ pub(crate) async fn compare_and_end(app: &App, target: &TargetId, live: &Live) -
         }
     };
     let unknown = compared.unknown.len();
-    let ended = end_all(app, target, (&kind, compared.unknown)).await?;
+    let ended = end_all(app, target, (&database, compared.unknown)).await?;
     // What stays is tried again, before anything is made.
     let all = ended == unknown;
     live.came(app, None);
@@ -74,9 +74,9 @@ pub(crate) async fn compare_and_end(app: &App, target: &TargetId, live: &Live) -
 pub(super) async fn compare(
     app: &App,
     target: &TargetRecord,
-    kind: &Postgresql,
+    database: &Postgresql,
 ) -> Result<Result<Compared, KindError>, Failure> {
-    let logins = match kind.check().await {
+    let logins = match database.check().await {
         Ok(logins) => logins,
         Err(error) => return Ok(Err(error)),
     };
@@ -133,11 +133,11 @@ async fn missing(app: &App, target: &TargetRecord, there: &BTreeSet<LeaseId>) ->
 pub(super) async fn end_all(
     app: &App,
     target: &TargetRecord,
-    (kind, unknown): (&Postgresql, Vec<Outside>),
+    (database, unknown): (&Postgresql, Vec<Outside>),
 ) -> Result<usize, Failure> {
     let (mut ended, mut gone) = (Vec::new(), 0);
     for login in &unknown {
-        match kind.revoke(login).await {
+        match database.revoke(login).await {
             Ok(Ended::Now) => ended.push(login.name.as_str()),
             // The queue was there first.
             Ok(Ended::Before) => gone += 1,
@@ -179,11 +179,11 @@ pub(super) async fn reach(app: &App, (live, proxy): (&Live, &Proxy)) -> api::Tar
 pub(super) async fn report(
     app: &App,
     target: &TargetRecord,
-    (live, kind, end_unknown): (&Live, &Postgresql, bool),
+    (live, database, end_unknown): (&Live, &Postgresql, bool),
 ) -> Result<api::TargetCheck, Failure> {
-    let problems = kind.problems().await;
+    let problems = database.problems().await;
     let compared = match &problems {
-        Ok(_) => compare(app, target, kind).await?,
+        Ok(_) => compare(app, target, database).await?,
         Err(error) => Err(error.clone()),
     };
     live.came(app, compared.as_ref().err());
@@ -204,7 +204,7 @@ pub(super) async fn report(
     let unknown = compared.unknown.iter().take(NAMED_MAX).map(|login| login.name.to_string()).collect();
     let mut problems = problems.unwrap_or_default();
     problems.extend(compared.overdue.iter().take(OVERDUE_NAMED_MAX).map(still_there));
-    let ended = if end_unknown { end_all(app, target, (kind, compared.unknown)).await? } else { 0 };
+    let ended = if end_unknown { end_all(app, target, (database, compared.unknown)).await? } else { 0 };
     Ok(api::TargetCheck {
         reachable: true,
         problems,

@@ -66,7 +66,7 @@ pub(crate) struct Live {
     compared: AtomicBool,
     compared_first: Notify,
     care: Mutex<Care>,
-    kind: Mutex<Option<(u64, Arc<Postgresql>)>>,
+    database: Mutex<Option<(u64, Arc<Postgresql>)>>,
     proxy: Mutex<Option<(u64, Arc<Proxy>)>>,
     /// None before it is called for an agent.
     proxied: OnceLock<Arc<ProxyMetrics>>,
@@ -76,7 +76,7 @@ pub(crate) struct Live {
 #[derive(Default)]
 struct Comparing {
     runs: bool,
-    attempts: u32,
+    failures: u32,
     again_ms: u64,
 }
 
@@ -87,10 +87,11 @@ struct Care {
     again_ms: u64,
 }
 
-/// Leave to ask a target. Whoever drops it asks no more: a probe of whom nothing was heard is another's.
-pub(crate) struct Asking(Arc<Live>);
+/// Leave to ask a target that did not answer lately, which one has at a time. Whoever drops it asks no more: a probe of
+/// whom nothing was heard is another's.
+pub(crate) struct Probe(Arc<Live>);
 
-impl Drop for Asking {
+impl Drop for Probe {
     fn drop(&mut self) {
         lock(&self.0.breaker).not_asked(self.0.now_ms());
     }
@@ -147,7 +148,7 @@ impl Live {
             compared: AtomicBool::new(false),
             compared_first: Notify::new(),
             care: Mutex::default(),
-            kind: Mutex::default(),
+            database: Mutex::default(),
             proxy: Mutex::default(),
             proxied: OnceLock::new(),
         }
@@ -194,9 +195,9 @@ impl Live {
     /// It was done, or tried in vain.
     pub(crate) fn end_comparing(&self, done: bool) {
         let mut comparing = lock(&self.comparing);
-        let attempts = if done { 0 } else { comparing.attempts.saturating_add(1) };
-        let wait = if done { COMPARE_ANEW_MS } else { COMPARE_AGAIN.wait_ms(attempts, random::number()) };
-        *comparing = Comparing { runs: false, attempts, again_ms: self.now_ms().saturating_add(wait) };
+        let failures = if done { 0 } else { comparing.failures.saturating_add(1) };
+        let wait = if done { COMPARE_ANEW_MS } else { COMPARE_AGAIN.wait_ms(failures, random::number()) };
+        *comparing = Comparing { runs: false, failures, again_ms: self.now_ms().saturating_add(wait) };
     }
 
     /// What came of asking it. What is one credential's fault is not the target's: it answered.
@@ -240,17 +241,17 @@ impl Live {
     }
 
     /// See that it can be asked for a login.
-    pub(crate) async fn ready(self: &Arc<Self>, app: &App, waits: bool) -> Result<Option<Asking>, Failure> {
+    pub(crate) async fn ready(self: &Arc<Self>, app: &App, waits: bool) -> Result<Option<Probe>, Failure> {
         self.wait_until_compared(app, waits).await?;
         self.asking()
     }
 
     /// Leave to ask it, if it answered lately; a guard if others wait for what comes of it.
-    pub(crate) fn asking(self: &Arc<Self>) -> Result<Option<Asking>, Failure> {
+    pub(crate) fn asking(self: &Arc<Self>) -> Result<Option<Probe>, Failure> {
         let leave = lock(&self.breaker).ask(self.now_ms());
         match leave {
             Leave::Ask => Ok(None),
-            Leave::Probe => Ok(Some(Asking(Arc::clone(self)))),
+            Leave::Probe => Ok(Some(Probe(Arc::clone(self)))),
             Leave::Wait(_) => Err(unavailable("the target did not answer lately; nothing was decided")),
         }
     }
@@ -268,25 +269,25 @@ impl Live {
     }
 
     /// What connects to it, as it is registered now.
-    pub(crate) fn kind(&self, app: &App, target: &Versioned<TargetRecord>) -> Result<Arc<Postgresql>, Failure> {
-        let mut kept = lock(&self.kind);
-        if let Some((version, kind)) = &*kept
+    pub(crate) fn database(&self, app: &App, target: &Versioned<TargetRecord>) -> Result<Arc<Postgresql>, Failure> {
+        let mut kept = lock(&self.database);
+        if let Some((version, database)) = &*kept
             && *version == target.version
         {
-            return Ok(Arc::clone(kind));
+            return Ok(Arc::clone(database));
         }
         let record = &target.value;
-        let settings = databases(record)?.clone();
+        let settings = database_settings(record)?.clone();
         let passwords = secret::all(&app.root, record)?;
         let log_id = app.store.log_head()?.log_id.to_string();
-        let kind = Postgresql::new(settings, passwords, app.config.listen, log_id);
+        let database = Postgresql::new(settings, passwords, app.config.listen, log_id);
         // A registration that changes leaves it what it keeps for ending logins.
-        let kind = Arc::new(match &*kept {
-            Some((_, earlier)) => kind.after(earlier),
-            None => kind,
+        let database = Arc::new(match &*kept {
+            Some((_, earlier)) => database.after(earlier),
+            None => database,
         });
-        *kept = Some((target.version, Arc::clone(&kind)));
-        Ok(kind)
+        *kept = Some((target.version, Arc::clone(&database)));
+        Ok(database)
     }
 
     /// What is counted of calls to it.
@@ -296,7 +297,7 @@ impl Live {
 
     /// What is to be looked after now of what connects to it. Whoever is told so says when that was done.
     pub(crate) fn begin_care(&self) -> Option<Arc<Postgresql>> {
-        let kept = lock(&self.kind).as_ref().map(|(_, kind)| Arc::clone(kind))?;
+        let kept = lock(&self.database).as_ref().map(|(_, database)| Arc::clone(database))?;
         let mut care = lock(&self.care);
         let begins = !care.runs && self.now_ms() >= care.again_ms;
         care.runs |= begins;
@@ -310,7 +311,7 @@ impl Live {
 
     /// Nothing is made or ended there any more: keep no connections.
     pub(crate) fn forget(&self) {
-        *lock(&self.kind) = None;
+        *lock(&self.database) = None;
     }
 
     /// What calls it, as it is registered now.
@@ -333,7 +334,7 @@ impl Live {
 }
 
 /// The settings of a target in which logins are made.
-pub(crate) fn databases(target: &TargetRecord) -> Result<&PostgresqlSettings, Failure> {
+pub(crate) fn database_settings(target: &TargetRecord) -> Result<&PostgresqlSettings, Failure> {
     target.settings.postgresql().ok_or_else(|| another_kind(target, TargetKind::Postgresql))
 }
 

@@ -127,8 +127,8 @@ pub(crate) async fn check(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let report = if found.value.settings.proxy().is_some() {
         check::reach(&app, (&live, &*live.proxy(&app, &found)?)).await
     } else {
-        let kind = live.kind(&app, &found)?;
-        check::report(&app, &found.value, (&live, &kind, wire.end_unknown)).await?
+        let database = live.database(&app, &found)?;
+        check::report(&app, &found.value, (&live, &database, wire.end_unknown)).await?
     };
     let mut batch = Batch::new(app.clock.now());
     let about = json!({ "id": id.as_str(), "reachable": report.reachable, "logins": report.logins,

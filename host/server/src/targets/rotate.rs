@@ -13,7 +13,7 @@ use attorn_store::{Batch, Key, Require, Versioned};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::live::databases;
+use super::live::database_settings;
 use super::{find, secret, unavailable, wire};
 use crate::app::App;
 use crate::entry;
@@ -28,7 +28,7 @@ pub(crate) async fn rotate(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     if found.value.state == TargetState::Retired {
         return Err(Failure::of(ProblemCode::InvalidState, format!("target `{id}` is retired")));
     }
-    databases(&found.value).map_err(|failure| {
+    database_settings(&found.value).map_err(|failure| {
         failure.with_help("whoever issued its secret gives another: `attorn target rotate-secret`")
     })?;
     let recorded = record_next(&app, &call, found).await?;
@@ -78,7 +78,7 @@ fn not_taken(id: &TargetId, error: &KindError) -> Failure {
 /// A target with one password and no other.
 fn alone(app: &App, target: &TargetRecord, password: Zeroizing<Vec<u8>>) -> Result<Postgresql, Failure> {
     let log_id = app.store.log_head()?.log_id.to_string();
-    Ok(Postgresql::new(databases(target)?.clone(), vec![password], app.config.listen, log_id))
+    Ok(Postgresql::new(database_settings(target)?.clone(), vec![password], app.config.listen, log_id))
 }
 
 /// Record a new password beside the one that counts. One that is recorded already may be the one that the target knows,
@@ -102,12 +102,12 @@ async fn record_next(
 /// Tell the target. The inner error is the target's.
 async fn tell(app: &App, recorded: &Versioned<TargetRecord>) -> Result<Result<(), KindError>, Failure> {
     let live = app.targets.live(&recorded.value.id);
-    let kind = live.kind(app, recorded)?;
+    let database = live.database(app, recorded)?;
     let passwords = secret::all(&app.root, &recorded.value)?;
     let Some(next) = passwords.get(1) else { return Err(Failure::internal("no password was recorded")) };
     let alone = alone(app, &recorded.value, next.clone())?;
     let told = async {
-        kind.change_password(next).await?;
+        database.change_password(next).await?;
         alone.can_connect().await
     };
     let told = told.await;

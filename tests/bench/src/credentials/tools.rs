@@ -5,8 +5,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Where Debian puts PostgreSQL's programs.
-pub(super) const POSTGRESQL: &str = "/usr/lib/postgresql/15/bin";
+use attorn_tests::postgresql;
+
 /// Says where nginx is, if it is not in `PATH`.
 const NGINX_VARIABLE: &str = "ATTORN_NGINX";
 
@@ -17,9 +17,11 @@ pub(super) fn nginx() -> OsString {
 
 /// What is missing, with a way out; nothing if all is there.
 pub(super) fn missing() -> Result<(), String> {
-    let postgres: PathBuf = Path::new(POSTGRESQL).join("postgres");
-    runs(&postgres, "--version")
-        .map_err(|why| format!("error: `{}`: {why}\nhelp: `apt-get install postgresql-15`", postgres.display()))?;
+    let postgres = postgresql::programs().join("postgres");
+    runs(&postgres, "--version").map_err(|why| {
+        let (path, variable) = (postgres.display(), postgresql::VARIABLE);
+        format!("error: `{path}`: {why}\nhelp: `apt-get install postgresql-15`, or say where it is in {variable}")
+    })?;
     let nginx = PathBuf::from(nginx());
     runs(&nginx, "-v").map_err(|why| {
         let path = nginx.display();

@@ -1,87 +1,60 @@
-//! A PostgreSQL of its own in a directory of its own, on loopback: started, stopped, frozen and killed by the test.
+//! A PostgreSQL that the test stops, freezes and kills as it likes.
 
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::{Duration, Instant};
-
+use attorn_tests::postgresql::Postgresql;
 use tempfile::TempDir;
-use tokio::process::{Child, Command};
-use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
+use tokio::process::Command;
+use tokio_postgres::{Client, SimpleQueryMessage};
 
 use crate::openssl::{Authority, P256, Wanted};
 use crate::tools;
 
-/// Where Debian puts its programs.
-const PROGRAMS: &str = "/usr/lib/postgresql/15/bin";
-const SUPERUSER: &str = "postgres";
-/// Of the superuser of a database that lives as long as the test.
-const PASSWORD: &str = "superuser";
-const COMMAND: Duration = Duration::from_mins(1);
-const START: Duration = Duration::from_secs(30);
+const COMMAND: std::time::Duration = std::time::Duration::from_mins(1);
 
 /// A database.
 pub(crate) struct Database {
     pub(crate) port: u16,
     /// Who signed its certificate, which is for `localhost`.
     pub(crate) roots_pem: String,
-    directory: TempDir,
-    server: Option<Child>,
+    /// Its major version, as 16.
+    pub(crate) major: u32,
+    server: Postgresql,
 }
 
 impl Database {
     /// A new one, which runs.
     pub(crate) async fn start() -> Self {
         let directory = TempDir::new().unwrap();
-        let password = directory.path().join("password");
-        std::fs::write(&password, PASSWORD).unwrap();
         let authority = Authority::root(directory.path(), "authority").await;
         let wanted = Wanted { key: P256, extensions: "subjectAltName=DNS:localhost\n", days: "1" };
         let certified = authority.sign("server", &wanted).await;
         tools::write_private(&directory.path().join("tls.key"), &certified.key_pem);
         std::fs::write(directory.path().join("tls.crt"), certified.pem).unwrap();
-        own(directory.path()).await;
-        let mut initdb = program("initdb").await;
-        initdb.arg("--pgdata").arg(directory.path().join("data")).arg("--pwfile").arg(password);
-        initdb.args(["--auth=scram-sha-256", "--username", SUPERUSER, "--no-sync", "--encoding=UTF8", "--locale=C"]);
-        tools::run(initdb, "", COMMAND).await.good();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut database = Self { port, roots_pem: authority.pem(), directory, server: None };
+        let server = Postgresql::make(directory).await;
+        let mut database = Self { port: server.port, roots_pem: authority.pem(), major: 0, server };
         database.run().await;
+        let version = first_column(&database.superuser("postgres").await, "SHOW server_version_num").await.unwrap();
+        database.major = version[0].parse::<u32>().unwrap() / 10_000;
         database
     }
 
     /// Start it again.
     pub(crate) async fn run(&mut self) {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log_path()).unwrap();
-        let mut command = program("postgres").await;
-        command.arg("-D").arg(self.directory.path().join("data"));
-        for setting in [
-            format!("port={}", self.port),
-            "listen_addresses=127.0.0.1".into(),
-            "unix_socket_directories=".into(),
+        let directory = self.server.directory().display();
+        let settings = [
             "fsync=off".into(),
             "max_connections=60".into(),
             "log_statement=all".into(),
             "ssl=on".into(),
-            format!("ssl_cert_file={}", self.directory.path().join("tls.crt").display()),
-            format!("ssl_key_file={}", self.directory.path().join("tls.key").display()),
-        ] {
-            command.arg("-c").arg(setting);
-        }
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).kill_on_drop(true);
-        self.server = Some(command.spawn().unwrap());
-        let began = Instant::now();
-        while self.connect("postgres", SUPERUSER, PASSWORD).await.is_err() {
-            assert!(began.elapsed() < START, "the database does not answer: {}", self.log());
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+            format!("ssl_cert_file={directory}/tls.crt"),
+            format!("ssl_key_file={directory}/tls.key"),
+        ];
+        self.server.start(&settings).await;
     }
 
     /// SIGQUIT: what a crash is to a database.
     pub(crate) async fn crash(&mut self) {
         self.signal("QUIT").await;
-        self.server.take().unwrap().wait().await.unwrap();
+        self.server.ended().await;
     }
 
     /// SIGKILL, for all of its processes: nobody of them gets to say or write anything more.
@@ -89,7 +62,7 @@ impl Database {
         // So that none is begun while they are looked for.
         self.signal("STOP").await;
         self.signal("KILL").await;
-        self.server.take().unwrap().wait().await.unwrap();
+        self.server.ended().await;
     }
 
     /// Nobody is let in and nothing is answered, and connections stay.
@@ -104,7 +77,7 @@ impl Database {
 
     /// A signal for the one that listens and all that it started.
     async fn signal(&self, name: &str) {
-        let pid = std::fs::read_to_string(self.directory.path().join("data/postmaster.pid")).unwrap();
+        let pid = std::fs::read_to_string(self.server.data().join("postmaster.pid")).unwrap();
         let pid = pid.lines().next().unwrap().to_owned();
         let mut children = Command::new("pgrep");
         children.args(["-P", &pid]);
@@ -117,11 +90,7 @@ impl Database {
 
     /// All that it wrote to its log.
     pub(crate) fn log(&self) -> String {
-        std::fs::read_to_string(self.log_path()).unwrap_or_default()
-    }
-
-    fn log_path(&self) -> PathBuf {
-        self.directory.path().join("log")
+        self.server.log()
     }
 
     /// Sign in.
@@ -131,17 +100,12 @@ impl Database {
         user: &str,
         password: &str,
     ) -> Result<Client, tokio_postgres::Error> {
-        let mut config = Config::new();
-        config.host("127.0.0.1").port(self.port).dbname(database).user(user).password(password);
-        let (client, connection) = config.connect_timeout(Duration::from_secs(5)).connect(NoTls).await?;
-        // It ends with its client, or when the database ends it.
-        tokio::spawn(async move { drop(connection.await) });
-        Ok(client)
+        self.server.connect(database, user, password).await
     }
 
     /// As its superuser, in this database.
     pub(crate) async fn superuser(&self, database: &str) -> Client {
-        self.connect(database, SUPERUSER, PASSWORD).await.unwrap()
+        self.server.superuser(database).await
     }
 
     /// Run statements in the database of the test, as its superuser.
@@ -163,30 +127,4 @@ pub(crate) async fn first_column(client: &Client, question: &str) -> Result<Vec<
         _ => None,
     };
     Ok(messages.iter().filter_map(row).collect())
-}
-
-async fn is_root() -> bool {
-    let mut id = Command::new("id");
-    id.arg("-u");
-    tools::run(id, "", COMMAND).await.good().trim() == "0"
-}
-
-/// One of its programs. None of them runs as root.
-async fn program(name: &str) -> Command {
-    let path = Path::new(PROGRAMS).join(name);
-    if !is_root().await {
-        return Command::new(path);
-    }
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid", SUPERUSER, "--regid", SUPERUSER, "--clear-groups"]).arg(path);
-    command
-}
-
-/// Give a directory to whoever runs the programs.
-async fn own(directory: &Path) {
-    if is_root().await {
-        let mut chown = Command::new("chown");
-        chown.arg("-R").arg(format!("{SUPERUSER}:{SUPERUSER}")).arg(directory);
-        tools::run(chown, "", COMMAND).await.good();
-    }
 }

@@ -48,9 +48,10 @@ pub(crate) async fn unknown(world: &Behalf, database: &Database) {
     let comment = database.ask(&asked).await.remove(0);
     let ours = comment.replace(&made.lease, "lse_00000000000000000000000000000000");
     let theirs = ours.replace("log=", "log=x");
+    // By the administrator, as logins are: from 16 on nobody ends roles that another made.
     database
         .sql(&format!(
-            "CREATE ROLE attorn_lost LOGIN; COMMENT ON ROLE attorn_lost IS '{ours}';
+            "SET ROLE attorn; CREATE ROLE attorn_lost LOGIN; COMMENT ON ROLE attorn_lost IS '{ours}';
              CREATE ROLE attorn_theirs LOGIN; COMMENT ON ROLE attorn_theirs IS '{theirs}';
              CREATE ROLE attorn_plain LOGIN"
         ))

@@ -11,11 +11,15 @@ pub(crate) const ADMIN_PASSWORD: &str = "the administrator's";
 /// A role whose name is a statement.
 pub(crate) const ODD_ROLE: &str = "odd\"; DROP TABLE articles; --";
 
+/// From 16 on whoever makes logins needs to be told which roles it may give.
 const SHOP: &str = r#"
 CREATE ROLE attorn LOGIN CREATEROLE IN ROLE pg_signal_backend PASSWORD 'the administrator''s';
 CREATE ROLE reader NOLOGIN;
 CREATE ROLE payer NOLOGIN;
 CREATE ROLE "odd""; DROP TABLE articles; --" NOLOGIN;
+DO $$ BEGIN IF current_setting('server_version_num')::int >= 160000 THEN
+    GRANT reader, payer, "odd""; DROP TABLE articles; --" TO attorn WITH ADMIN OPTION;
+END IF; END $$;
 CREATE ROLE signs_in LOGIN PASSWORD 'x';
 CREATE ROLE makes_roles NOLOGIN CREATEROLE;
 CREATE ROLE hidden NOLOGIN IN ROLE makes_roles;

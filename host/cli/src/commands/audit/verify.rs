@@ -38,7 +38,7 @@ use anchors::Anchors;
 use earlier::Earlier;
 use lineage::{Continues, Exports, Lineage};
 use offline::Exported;
-use remembered::{Memory, Remembered};
+use remembered::{Anchor, Memory};
 use report::Believed;
 
 const KEY_FILE_BYTES_MAX: u64 = 1024;
@@ -207,7 +207,7 @@ async fn before(output: &Output, first_entry: Option<&[u8]>, exports: &Exports<'
 async fn continued(
     (files, exports): (&dyn PublishedFiles, &Exports<'_>),
     verified: &Verified,
-    seen: &Remembered,
+    seen: &Anchor,
     brought: Option<&CheckpointVerifier>,
 ) -> Result<Continues, Failure> {
     let lineage = Lineage::back(files, verified.entries, exports, seen.origin.epoch).await?;
@@ -218,7 +218,7 @@ async fn came_from(
     lineage: &Lineage,
     exports: &Exports<'_>,
     verified: &Verified,
-    (seen, brought): (&Remembered, Option<&CheckpointVerifier>),
+    (seen, brought): (&Anchor, Option<&CheckpointVerifier>),
 ) -> Result<Continues, Failure> {
     let found = lineage.compare(seen, exports).await?;
     if brought.is_none_or(|key| !is_earlier(&seen.origin, key.origin())) {

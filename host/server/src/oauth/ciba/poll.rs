@@ -19,8 +19,8 @@ use crate::http::failure::Failure;
 use crate::oauth::details;
 use crate::oauth::form::Form;
 
-/// What came of it.
-pub(in crate::oauth) enum Came {
+/// What a poll is answered with.
+pub(in crate::oauth) enum PollReply {
     /// It was decided, and is no challenge.
     Decided(Box<DecisionAnswer>),
     /// It waits for an approval.
@@ -30,21 +30,25 @@ pub(in crate::oauth) enum Came {
 }
 
 /// See what came of it.
-pub(in crate::oauth) async fn poll(app: &App, call: &Call, form: &Form) -> Result<Came, Failure> {
+pub(in crate::oauth) async fn poll(app: &App, call: &Call, form: &Form) -> Result<PollReply, Failure> {
     let (agent, now) = (&call.agent()?.agent.value.agent().id, app.clock.now());
     let name = authorize::digest(form.needed("auth_req_id")?);
     let (element, approval) = match app.auth_requests.turn(&name, agent, now) {
         Found::Turn { element, approval } => (element, approval),
-        Found::SlowDown => return Ok(Came::Over(OAuthCode::SlowDown, "wait five seconds longer between two polls")),
-        Found::Expired => return Ok(Came::Over(OAuthCode::ExpiredToken, "the authentication request has expired")),
+        Found::SlowDown => {
+            return Ok(PollReply::Over(OAuthCode::SlowDown, "wait five seconds longer between two polls"));
+        }
+        Found::Expired => {
+            return Ok(PollReply::Over(OAuthCode::ExpiredToken, "the authentication request has expired"));
+        }
         Found::Unknown => {
             let detail = "`auth_req_id` names no authentication request of this client's, or one that is over";
-            return Ok(Came::Over(OAuthCode::InvalidGrant, detail));
+            return Ok(PollReply::Over(OAuthCode::InvalidGrant, detail));
         }
     };
     let came = Box::pin(turn(app, call, &element, approval)).await;
     match &came {
-        Ok((Came::Pending(_), waits)) => app.auth_requests.waits(&name, *waits),
+        Ok((PollReply::Pending(_), waits)) => app.auth_requests.waits(&name, *waits),
         Ok(_) => app.auth_requests.done(&name),
         // It was not decided, so that the next poll can.
         Err(_) => app.auth_requests.waits(&name, approval),
@@ -57,7 +61,7 @@ async fn turn(
     call: &Call,
     element: &str,
     approval: Option<ApprovalId>,
-) -> Result<(Came, Option<ApprovalId>), Failure> {
+) -> Result<(PollReply, Option<ApprovalId>), Failure> {
     if let Some(id) = approval
         && let Some(came) = looked_at(app, &id).await?
     {
@@ -66,33 +70,33 @@ async fn turn(
     let answer = decisions::made(app, call, details::of_element(element)?).await?;
     let waits = match (&answer.decision, &answer.approval) {
         (DecisionKind::Challenge, Some(approval)) => approval.clone(),
-        _ => return Ok((Came::Decided(Box::new(answer)), None)),
+        _ => return Ok((PollReply::Decided(Box::new(answer)), None)),
     };
     let id = waits.id.parse().map_err(Failure::internal)?;
-    Ok((Came::Pending(waits), Some(id)))
+    Ok((PollReply::Pending(waits), Some(id)))
 }
 
 /// What the approval says; none if it was given, so that it is to be decided again.
-async fn looked_at(app: &App, id: &ApprovalId) -> Result<Option<Came>, Failure> {
+async fn looked_at(app: &App, id: &ApprovalId) -> Result<Option<PollReply>, Failure> {
     let found = app.store.record::<ApprovalRecord>(&Key::approval(id)).await?;
     let Some(found) = found else {
-        return Ok(Some(Came::Over(OAuthCode::ExpiredToken, "the approval that this waited for has lapsed")));
+        return Ok(Some(PollReply::Over(OAuthCode::ExpiredToken, "the approval that this waited for has lapsed")));
     };
     Ok(match state(app, &found, app.clock.now()).await? {
         ApprovalState::Approved => None,
-        ApprovalState::Pending => Some(Came::Pending(ApprovalReference {
+        ApprovalState::Pending => Some(PollReply::Pending(ApprovalReference {
             id: id.to_string(),
             code: found.value.code.clone(),
             expires_at_ms: found.value.request.expires_at.0,
             poll_ms: POLL_MS,
             page: page::link(app, &found.value).await?,
         })),
-        ApprovalState::Refused => Some(Came::Over(OAuthCode::AccessDenied, "somebody has refused this")),
+        ApprovalState::Refused => Some(PollReply::Over(OAuthCode::AccessDenied, "somebody has refused this")),
         ApprovalState::Lapsed => {
-            Some(Came::Over(OAuthCode::ExpiredToken, "the approval that this waited for has lapsed"))
+            Some(PollReply::Over(OAuthCode::ExpiredToken, "the approval that this waited for has lapsed"))
         }
         ApprovalState::Spent => {
-            Some(Came::Over(OAuthCode::InvalidGrant, "the approval that this waited for was spent already"))
+            Some(PollReply::Over(OAuthCode::InvalidGrant, "the approval that this waited for was spent already"))
         }
     })
 }

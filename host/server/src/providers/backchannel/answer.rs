@@ -17,8 +17,8 @@ use crate::app::App;
 /// they are polled for it need not, and may not be another's.
 const REQUEST_ID: &str = "urn:openid:params:jwt:claim:auth_req_id";
 
-/// The question.
-pub(super) struct Asked<'a> {
+/// Whose answer to what an ID token has to be.
+pub(super) struct Expected<'a> {
     /// What we are called at the provider.
     pub(super) client: &'a ClientId,
     /// Who was asked, as the provider names them.
@@ -34,7 +34,7 @@ pub(super) async fn verify(
     app: &App,
     provider: &ProviderRecord,
     token: &str,
-    asked: &Asked<'_>,
+    asked: &Expected<'_>,
 ) -> Result<TimeMs, Problem> {
     let claims = id_token(app, provider, asked.client, token).await?;
     let issued_at = claims.time("iat")?.ok_or(IssuerTokenError::ClaimMissing("iat"))?;
@@ -69,7 +69,11 @@ pub(super) async fn id_token(
 }
 
 /// Whether these claims, which are the provider's, answer the question.
-fn answers<'c>(claim: impl Fn(&str) -> Option<&'c Value>, issued_at: TimeMs, asked: &Asked<'_>) -> Result<(), Problem> {
+fn answers<'c>(
+    claim: impl Fn(&str) -> Option<&'c Value>,
+    issued_at: TimeMs,
+    asked: &Expected<'_>,
+) -> Result<(), Problem> {
     let subject = claim("sub").ok_or(IssuerTokenError::ClaimMissing("sub"))?;
     if subject.as_str() != Some(asked.subject) {
         return Err(Problem::AnotherUser);
@@ -93,7 +97,7 @@ mod tests {
     #[test]
     fn only_the_user_who_was_asked_answers_and_only_this_question() {
         let client: ClientId = "attorn".parse().unwrap();
-        let asked = Asked { client: &client, subject: "alice", request_id: "r-1", at: TimeMs(1_000_000) };
+        let asked = Expected { client: &client, subject: "alice", request_id: "r-1", at: TimeMs(1_000_000) };
         let check = |claims: Value, issued_at| answers(|name| claims.get(name), TimeMs(issued_at), &asked);
         for (claims, issued_at, expect) in [
             (json!({ "sub": "alice" }), 1_003_000, Ok(())),

@@ -11,12 +11,12 @@ use attorn_core::{AgentId, ApprovalId, ProviderId, TimeMs};
 use attorn_store::records::{PromptBody, PromptRecord, ProviderRecord, Record as _};
 use attorn_store::{Key, KeyKind, KeyPrefix, Versioned};
 
-use super::answer::{self, Asked};
+use super::answer::{self, Expected};
 use super::problem::Problem;
 use super::prompts::{self, Side};
 use super::protocol::{Polled, Question};
-use super::steps::{self, Came, End, Step};
-use super::wanted::{self, Left, Wanted};
+use super::steps::{self, End, Heard, Step};
+use super::wanted::{self, Left, Needs};
 use crate::app::App;
 use crate::approvals::vote::Evidence;
 use crate::http::failure::Failure;
@@ -114,7 +114,7 @@ async fn one(app: &App, approval: &ApprovalId) -> Result<Option<bool>, Failure> 
         return Ok(None);
     }
     let wanted = match wanted::of(app, &found.value).await? {
-        Left::Wanted(wanted) => wanted,
+        Left::Waits(wanted) => wanted,
         Left::Denied(reason) => {
             prompts::came(app, &found, Step::Ends(End::Denied(reason))).await?;
             return Ok(None);
@@ -145,7 +145,7 @@ async fn one(app: &App, approval: &ApprovalId) -> Result<Option<bool>, Failure> 
 async fn ask(
     app: &App,
     found: Versioned<PromptRecord>,
-    (side, wanted): (&Side, &Wanted),
+    (side, wanted): (&Side, &Needs),
 ) -> Result<Option<bool>, Failure> {
     if !steps::may_ask(&found.value) {
         prompts::came(app, &found, Step::Ends(End::Failed(Problem::AskedInVain))).await?;
@@ -204,9 +204,9 @@ async fn poll(app: &App, found: &Versioned<PromptRecord>, side: &Side) -> Result
             let polled = client.poll(&endpoint, &body.request_id, app.clock.now()).await;
             looked_at(app, side, polled, (&body.request_id, prompt.started_at), &mut evidence).await
         }
-        Err(problem) => Came::Failed(problem),
+        Err(problem) => Heard::Failed(problem),
     };
-    if let Came::Failed(problem) = came {
+    if let Heard::Failed(problem) = came {
         let provider = &prompt.provider;
         tracing::warn!(%provider, why = problem.code(), "a provider's answer about a user was no answer");
     }
@@ -215,8 +215,8 @@ async fn poll(app: &App, found: &Versioned<PromptRecord>, side: &Side) -> Result
         steps::Polled::Step(step) => prompts::came(app, found, step).await?,
     }
     Ok(match came {
-        Came::Failed(Problem::TimedOut) => None,
-        Came::Failed(problem) => Some(!problem.is_temporary()),
+        Heard::Failed(Problem::TimedOut) => None,
+        Heard::Failed(problem) => Some(!problem.is_temporary()),
         _ => Some(true),
     })
 }
@@ -228,21 +228,21 @@ async fn looked_at(
     polled: Polled,
     (request_id, at): (&str, TimeMs),
     evidence: &mut Evidence,
-) -> Came {
+) -> Heard {
     match polled {
-        Polled::Pending => Came::Pending,
-        Polled::SlowDown => Came::SlowDown,
-        Polled::Denied => Came::Refused,
-        Polled::Expired => Came::Expired,
-        Polled::Failed(problem) => Came::Failed(problem),
+        Polled::Pending => Heard::Pending,
+        Polled::SlowDown => Heard::SlowDown,
+        Polled::Denied => Heard::Refused,
+        Polled::Expired => Heard::Expired,
+        Polled::Failed(problem) => Heard::Failed(problem),
         Polled::IdToken(token) => {
-            let asked = Asked { client: &side.backchannel.client, subject: &side.subject, request_id, at };
+            let asked = Expected { client: &side.backchannel.client, subject: &side.subject, request_id, at };
             match answer::verify(app, &side.provider, &token, &asked).await {
                 Ok(issued_at) => {
                     evidence.token = Some((token_digest(&token), issued_at));
-                    Came::Approved
+                    Heard::Approved
                 }
-                Err(problem) => Came::Failed(problem),
+                Err(problem) => Heard::Failed(problem),
             }
         }
     }

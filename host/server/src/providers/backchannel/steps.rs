@@ -20,7 +20,7 @@ const WAIT: Backoff = Backoff { first_ms: 1_000, most_ms: 30_000 };
 
 /// What a poll came to, when its ID token was looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Came {
+pub(super) enum Heard {
     /// The user has not answered.
     Pending,
     /// Neither have they, and polls come too often.
@@ -104,20 +104,20 @@ pub(super) fn asked(prompt: &PromptRecord, now: TimeMs, started: &Started, seale
 }
 
 /// What becomes of it when it was polled for.
-pub(super) fn polled(prompt: &PromptRecord, now: TimeMs, came: Came, random: u64) -> Polled {
+pub(super) fn polled(prompt: &PromptRecord, now: TimeMs, came: Heard, random: u64) -> Polled {
     let calm = || PromptRecord { failures: 0, ..prompt.clone() };
     let step = match came {
-        Came::Refused => return Polled::Said(Say::Refuse),
-        Came::Approved => return Polled::Said(Say::Approve),
+        Heard::Refused => return Polled::Said(Say::Refuse),
+        Heard::Approved => return Polled::Said(Say::Approve),
         // A provider may hold a poll back until the user has answered, for longer than anybody waits here.
-        Came::Pending | Came::Failed(Problem::TimedOut) => due(calm(), now, prompt.interval_ms),
-        Came::SlowDown => {
+        Heard::Pending | Heard::Failed(Problem::TimedOut) => due(calm(), now, prompt.interval_ms),
+        Heard::SlowDown => {
             let interval_ms = protocol::slower(prompt.interval_ms / 1_000).saturating_mul(1_000);
             due(PromptRecord { interval_ms, ..calm() }, now, interval_ms)
         }
-        Came::Expired => Step::Ends(End::Expired),
-        Came::Failed(problem) if problem.is_temporary() => later(prompt, now, random),
-        Came::Failed(problem) => Step::Ends(End::Failed(problem)),
+        Heard::Expired => Step::Ends(End::Expired),
+        Heard::Failed(problem) if problem.is_temporary() => later(prompt, now, random),
+        Heard::Failed(problem) => Step::Ends(End::Failed(problem)),
     };
     Polled::Step(step)
 }

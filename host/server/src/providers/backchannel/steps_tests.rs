@@ -62,18 +62,18 @@ fn each_answer_to_a_poll_has_its_own_way() {
         Polled::Said(say) => panic!("nobody said {say:?}"),
     };
     let pending = || on(|next| next.due_at = TimeMs(1_005_000));
-    assert_eq!(step(Came::Pending), pending());
+    assert_eq!(step(Heard::Pending), pending());
     // A poll that is held back for long is no failure.
-    assert_eq!(step(Came::Failed(Problem::TimedOut)), pending());
+    assert_eq!(step(Heard::Failed(Problem::TimedOut)), pending());
     let slower = on(|next| (next.interval_ms, next.due_at) = (10_000, TimeMs(1_010_000)));
-    assert_eq!(step(Came::SlowDown), slower);
-    for (came, say) in [(Came::Refused, Say::Refuse), (Came::Approved, Say::Approve)] {
+    assert_eq!(step(Heard::SlowDown), slower);
+    for (came, say) in [(Heard::Refused, Say::Refuse), (Heard::Approved, Say::Approve)] {
         assert_eq!(polled(&prompt(), NOW, came, 0), Polled::Said(say));
     }
-    assert_eq!(step(Came::Expired), Step::Ends(End::Expired));
+    assert_eq!(step(Heard::Expired), Step::Ends(End::Expired));
     for problem in [Problem::Unreachable, Problem::Unavailable(503)] {
         let later = on(|next| (next.failures, next.due_at) = (1, TimeMs(1_005_000)));
-        assert_eq!(step(Came::Failed(problem)), later, "{problem}");
+        assert_eq!(step(Heard::Failed(problem)), later, "{problem}");
     }
     for problem in [
         Problem::AnotherUser,
@@ -89,12 +89,12 @@ fn each_answer_to_a_poll_has_its_own_way() {
         Problem::Token(IssuerTokenError::Unsigned),
         Problem::Token(IssuerTokenError::WrongAudience),
     ] {
-        assert_eq!(step(Came::Failed(problem)), Step::Ends(End::Failed(problem)), "{problem}");
+        assert_eq!(step(Heard::Failed(problem)), Step::Ends(End::Failed(problem)), "{problem}");
     }
 }
 
 /// A provider that always says the same, and how often it is polled until it is over.
-fn polls(came: Came) -> (usize, Step) {
+fn polls(came: Heard) -> (usize, Step) {
     let (mut one, mut polls) = (prompt(), 0);
     loop {
         let now = one.due_at;
@@ -112,11 +112,11 @@ fn polls(came: Came) -> (usize, Step) {
 
 #[test]
 fn whatever_a_provider_says_for_ever_it_ends_and_nobody_approved() {
-    assert_eq!(polls(Came::Pending), (58, Step::Ends(End::Expired)));
+    assert_eq!(polls(Heard::Pending), (58, Step::Ends(End::Expired)));
     // 5 s more each time: 10, 20, 30, …
-    assert_eq!(polls(Came::SlowDown), (10, Step::Ends(End::Expired)));
-    assert_eq!(polls(Came::Failed(Problem::TimedOut)), (58, Step::Ends(End::Expired)));
-    let (failures, end) = polls(Came::Failed(Problem::Unreachable));
+    assert_eq!(polls(Heard::SlowDown), (10, Step::Ends(End::Expired)));
+    assert_eq!(polls(Heard::Failed(Problem::TimedOut)), (58, Step::Ends(End::Expired)));
+    let (failures, end) = polls(Heard::Failed(Problem::Unreachable));
     assert!((10..=58).contains(&failures), "{failures}");
     assert_eq!(end, Step::Ends(End::Expired));
 }

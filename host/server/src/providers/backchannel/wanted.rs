@@ -17,12 +17,12 @@ use super::prompts::{self, Side};
 use super::steps::End;
 use crate::app::App;
 use crate::approvals::vote::{self, Ballot, Channel, Evidence, Voter};
-use crate::approvals::{self, asks_for, content, is_live};
+use crate::approvals::{self, asks_for, content};
 use crate::http::failure::Failure;
 use crate::metrics::PromptEvent;
 
 /// What a prompt needs of its approval.
-pub(super) struct Wanted {
+pub(super) struct Needs {
     /// The short code that the agent shows, too.
     pub(super) code: String,
     /// What is to be approved, one element of `authorization_details`.
@@ -35,8 +35,8 @@ pub(super) struct Wanted {
 
 /// What its approval has left for a prompt to do.
 pub(super) enum Left {
-    /// The user is wanted.
-    Wanted(Wanted),
+    /// It waits for this user.
+    Waits(Needs),
     /// What the approval is for would be denied now, whatever the user says.
     Denied(HostReason),
     /// It does not wait for this user any more.
@@ -71,7 +71,7 @@ pub(super) async fn of(app: &App, prompt: &PromptRecord) -> Result<Left, Failure
     let found = app.store.record::<ApprovalRecord>(&Key::approval(&prompt.approval)).await?;
     let waits = |found: &Versioned<ApprovalRecord>| {
         let voted = found.value.request.votes.iter().any(|vote| matches!(vote.approver, Approver::User(_)));
-        is_live(app, found, app.clock.now()) && !voted
+        approvals::waits(app, found, app.clock.now()) && !voted
     };
     let Some(found) = found.filter(waits) else { return Ok(Left::Nothing) };
     let Some((asked, saw)) = content::open(app, &found.value).await? else { return Ok(Left::Nothing) };
@@ -80,7 +80,7 @@ pub(super) async fn of(app: &App, prompt: &PromptRecord) -> Result<Left, Failure
         return Ok(Left::Denied(reason));
     }
     let detail = detail(&found.value, content::shown(asked))?;
-    Ok(Left::Wanted(Wanted { code: found.value.code, detail, saw, rests_on }))
+    Ok(Left::Waits(Needs { code: found.value.code, detail, saw, rests_on }))
 }
 
 /// What the provider shows, if it knows the type: what our own approvers are shown, without who the user is, which the
@@ -108,8 +108,8 @@ pub(super) async fn vote(
     let prompt = &found.value;
     let in_vain = |end| prompts::ends(app, found, end, Some((says, evidence.in_entry(&side.key))));
     let wanted = match of(app, prompt).await? {
-        Left::Wanted(_) if !side.stands(app).await? => return in_vain(End::Failed(Problem::ProviderGone)).await,
-        Left::Wanted(wanted) => wanted,
+        Left::Waits(_) if !side.stands(app).await? => return in_vain(End::Failed(Problem::ProviderGone)).await,
+        Left::Waits(wanted) => wanted,
         Left::Denied(reason) => return in_vain(End::Denied(reason)).await,
         Left::Nothing => return in_vain(End::InVain).await,
     };
@@ -124,7 +124,7 @@ pub(super) async fn vote(
             Say::Refuse => PromptEvent::Refused,
         }),
         // It lapsed, or was refused by another, in this very moment.
-        Err(failure) if is_over(&failure) => return in_vain(End::InVain).await,
+        Err(failure) if waits_no_more(&failure) => return in_vain(End::InVain).await,
         // Something that it rests on changed meanwhile: the next round sees what.
         Err(failure) if failure.problem.code == ProblemCode::Contention => return Ok(()),
         Err(failure) => return Err(failure),
@@ -132,6 +132,6 @@ pub(super) async fn vote(
     prompts::close(app, found).await
 }
 
-const fn is_over(failure: &Failure) -> bool {
+const fn waits_no_more(failure: &Failure) -> bool {
     matches!(failure.problem.code, ProblemCode::InvalidState | ProblemCode::NotFound | ProblemCode::UserErased)
 }

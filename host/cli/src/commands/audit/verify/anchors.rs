@@ -8,7 +8,7 @@ use attorn_log::CheckpointVerifier;
 
 use super::is_earlier;
 use super::lineage::{self, verification};
-use super::remembered::Remembered;
+use super::remembered::Anchor;
 use crate::failure::Failure;
 
 /// What a log is compared with.
@@ -16,7 +16,7 @@ pub(super) struct Anchors {
     /// Of the epoch that the log is in: its verifier compares it. Also one of another log, which that refuses.
     pub(super) since: Vec<String>,
     /// Of earlier epochs. What is brought is the last.
-    pub(super) earlier: Vec<Remembered>,
+    pub(super) earlier: Vec<Anchor>,
 }
 
 impl Anchors {
@@ -28,7 +28,7 @@ impl Anchors {
     /// brought.
     pub(super) fn of(
         brought: Option<String>,
-        remembered: Option<Remembered>,
+        remembered: Option<Anchor>,
         trusted: &CheckpointVerifier,
     ) -> Result<Self, Failure> {
         let mut anchors = Self { since: Vec::new(), earlier: Vec::new() };
@@ -41,12 +41,12 @@ impl Anchors {
             anchors.add(seen, trusted)?;
         }
         if let Some(note) = brought {
-            anchors.add(Remembered { origin: lineage::origin_of(&note)?, key: None, note, path: None }, trusted)?;
+            anchors.add(Anchor { origin: lineage::origin_of(&note)?, key: None, note, path: None }, trusted)?;
         }
         Ok(anchors)
     }
 
-    fn add(&mut self, seen: Remembered, trusted: &CheckpointVerifier) -> Result<(), Failure> {
+    fn add(&mut self, seen: Anchor, trusted: &CheckpointVerifier) -> Result<(), Failure> {
         if is_earlier(trusted.origin(), &seen.origin) {
             return Err(lineage::rolled_back(&seen, trusted.origin()));
         }
@@ -59,7 +59,7 @@ impl Anchors {
     }
 }
 
-fn another_key(seen: &Remembered) -> Failure {
+fn another_key(seen: &Anchor) -> Failure {
     let failure = verification(format!("the log `{}` is of another key than the one that is remembered", seen.origin));
     match &seen.path {
         Some(path) => failure.with_help(format!("if you know why: remove `{}`, and verify anew", path.display())),

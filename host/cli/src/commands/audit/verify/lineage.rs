@@ -26,7 +26,7 @@ use serde_json::Value;
 
 use super::super::ceiling::Ceiling;
 use super::open_regular;
-use super::remembered::Remembered;
+use super::remembered::Anchor;
 use crate::failure::Failure;
 use crate::operator_client::OperatorClient;
 
@@ -234,7 +234,7 @@ impl Lineage {
     }
 
     /// See whether what was seen of an earlier epoch is the begin of what is kept of it.
-    pub(super) async fn compare(&self, seen: &Remembered, exports: &Exports<'_>) -> Result<Continues, Failure> {
+    pub(super) async fn compare(&self, seen: &Anchor, exports: &Exports<'_>) -> Result<Continues, Failure> {
         let gone = |entries: u64, what: &str| {
             let message = format!("rollback: {entries} entries that you have seen are gone: {what}");
             let forget = seen.path.as_ref().map(|path| {
@@ -317,7 +317,7 @@ fn lacking(epoch: Epoch) -> Failure {
 }
 
 /// That the log is in an earlier epoch than one that was seen.
-pub(super) fn rolled_back(seen: &Remembered, now: &Origin) -> Failure {
+pub(super) fn rolled_back(seen: &Anchor, now: &Origin) -> Failure {
     let entries = size_of(&seen.note).unwrap_or(0);
     let message = format!(
         "rollback: {entries} entries that you have seen are gone: the log is `{now}`, and you have seen `{}`",

@@ -59,9 +59,9 @@ impl Life {
         self.signer.verifier()
     }
 
-    fn seen(&self, size: usize) -> Remembered {
+    fn seen(&self, size: usize) -> Anchor {
         let (origin, note) = (self.key().origin().clone(), self.at(size).note().to_owned());
-        Remembered { origin, key: Some(self.key()), note, path: Some("state/main.1".into()) }
+        Anchor { origin, key: Some(self.key()), note, path: Some("state/main.1".into()) }
     }
 
     fn export(&self, data: &TempDir) {
@@ -77,7 +77,7 @@ impl Life {
         Lineage::back(self, self.entries.len() as u64, &exports, Epoch(epoch)).await.unwrap()
     }
 
-    async fn compare(&self, data: &TempDir, seen: &Remembered) -> Result<(u64, u64), String> {
+    async fn compare(&self, data: &TempDir, seen: &Anchor) -> Result<(u64, u64), String> {
         let exports = Exports::Directory(data.path().to_owned());
         let lineage = self.back(data, seen.origin.epoch.0).await;
         let found = lineage.compare(seen, &exports).await.map_err(|failure| {
@@ -201,7 +201,7 @@ impl Knows {
         Memory::within(self.state.path())
     }
 
-    fn latest(&self) -> Option<Remembered> {
+    fn latest(&self) -> Option<Anchor> {
         self.memory().latest(&"main".parse().unwrap()).unwrap()
     }
 

@@ -10,7 +10,7 @@ use attorn_log::{
 };
 
 use super::lineage::{self, Exports, Lineage};
-use super::remembered::Remembered;
+use super::remembered::Anchor;
 use super::report::{self, Believed};
 use super::{Directory, Given, before, came_from, earlier, export, is_earlier, published};
 use crate::exit::Exit;
@@ -92,7 +92,7 @@ pub(super) async fn verify(
     if let Ok(verified) = &done {
         let first = exported.first()?;
         if let Some(note) = seen {
-            let seen = Remembered { origin: lineage::origin_of(&note)?, key: None, note, path: None };
+            let seen = Anchor { origin: lineage::origin_of(&note)?, key: None, note, path: None };
             let lineage = Lineage::after(first.as_deref(), &exports, seen.origin.epoch).await.map_err(failed)?;
             let found = came_from(&lineage, &exports, verified, (&seen, brought.as_ref())).await;
             continues = Some(found.map_err(failed)?);

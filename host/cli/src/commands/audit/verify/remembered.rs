@@ -18,7 +18,7 @@ pub(super) struct Memory(PathBuf);
 
 /// A checkpoint that was verified before.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Remembered {
+pub(super) struct Anchor {
     pub(super) origin: Origin,
     /// The key that it was verified with; none in a file of before keys were remembered.
     pub(super) key: Option<CheckpointVerifier>,
@@ -27,7 +27,7 @@ pub(super) struct Remembered {
     pub(super) path: Option<PathBuf>,
 }
 
-impl Remembered {
+impl Anchor {
     fn of(origin: Origin, path: PathBuf, text: &str) -> Self {
         let (key, note) = match text.split_once('\n').and_then(|(line, note)| Some((line.parse().ok()?, note))) {
             Some((key, note)) => (Some(key), note),
@@ -55,20 +55,20 @@ impl Memory {
     }
 
     /// What is remembered of this epoch of this log.
-    pub(super) fn recall(&self, origin: &Origin) -> Result<Option<Remembered>, Failure> {
+    pub(super) fn recall(&self, origin: &Origin) -> Result<Option<Anchor>, Failure> {
         let path = self.path(origin);
         match fs::symlink_metadata(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             _ => {
                 let bytes_max = SignedCheckpoint::NOTE_BYTES_MAX + CheckpointVerifier::TEXT_BYTES_MAX;
                 let text = crate::key_source::read_text(&path, bytes_max as u64)?;
-                Ok(Some(Remembered::of(origin.clone(), path, &text)))
+                Ok(Some(Anchor::of(origin.clone(), path, &text)))
             }
         }
     }
 
     /// What is remembered of the latest epoch of this log of which anything is.
-    pub(super) fn latest(&self, log_id: &LogId) -> Result<Option<Remembered>, Failure> {
+    pub(super) fn latest(&self, log_id: &LogId) -> Result<Option<Anchor>, Failure> {
         let all = match fs::read_dir(&self.0) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             all => all.map_err(|error| Failure::file("read", &self.0, &error))?,
