@@ -26,6 +26,7 @@ mod commit;
 mod copier;
 mod ending;
 mod error;
+pub mod far;
 mod filed;
 mod files;
 mod filing;
