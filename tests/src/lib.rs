@@ -30,6 +30,7 @@ pub mod refusal;
 pub mod replays;
 pub mod server;
 pub mod svids;
+pub mod wait;
 pub mod witness;
 pub mod world;
 
@@ -41,5 +42,6 @@ pub use people::{Operator, Staff};
 pub use process::Process;
 pub use provider::Provider;
 pub use server::Server;
+pub use wait::{found, until};
 pub use witness::Witness;
 pub use world::World;
