@@ -147,8 +147,8 @@ pub(crate) struct Scanned {
 #[derive(Clone)]
 pub(crate) struct Trees {
     db: sled::Db,
-    /// One for each name, by number.
-    trees: Vec<sled::Tree>,
+    /// One for each name.
+    by_number: Vec<sled::Tree>,
     /// How many bytes were taken over since the last flush.
     taken: Arc<AtomicUsize>,
 }
@@ -183,12 +183,12 @@ impl Trees {
                 opened => break opened?,
             }
         };
-        let trees = TreeName::ALL.iter().map(|name| db.open_tree(name.as_str())).collect::<Result<_, _>>()?;
-        Ok(Self { db, trees, taken: Arc::default() })
+        let by_number = TreeName::ALL.iter().map(|name| db.open_tree(name.as_str())).collect::<Result<_, _>>()?;
+        Ok(Self { db, by_number, taken: Arc::default() })
     }
 
     fn tree(&self, name: TreeName) -> &sled::Tree {
-        &self.trees[usize::from(name.number())]
+        &self.by_number[usize::from(name.number())]
     }
 
     /// Which store this is.
@@ -270,7 +270,7 @@ impl Trees {
 
     /// Make all writes, or none.
     pub(crate) fn apply(&self, writes: &[Write]) -> Result<(), StorageError> {
-        let result = self.trees.as_slice().transaction(|trees| {
+        let result = self.by_number.as_slice().transaction(|trees| {
             for Write { tree, key, value } in writes {
                 let tree = &trees[usize::from(tree.number())];
                 match value {
