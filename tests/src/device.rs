@@ -20,9 +20,6 @@ use serde_json::{Value, json};
 use crate::machines::now_ms;
 use crate::provider::{ProviderKey, with};
 
-/// How long a test waits for something that the server does by itself.
-const PATIENCE: Duration = Duration::from_secs(20);
-
 /// What the provider says when it is asked or polled.
 #[derive(Debug, Clone)]
 pub enum Says {
@@ -184,14 +181,7 @@ impl Device {
     }
 
     async fn wait<T>(&self, what: impl Fn(&Told) -> Option<T>, name: &str) -> T {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            if let Some(found) = what(&self.told()) {
-                return found;
-            }
-            assert!(Instant::now() < until, "there was never {name}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        crate::found(name, async || what(&self.told())).await
     }
 
     fn told(&self) -> std::sync::MutexGuard<'_, Told> {

@@ -31,6 +31,7 @@ pub mod refusal;
 pub mod replays;
 pub mod server;
 pub mod svids;
+pub mod wait;
 pub mod witness;
 pub mod world;
 
@@ -42,5 +43,6 @@ pub use people::{Operator, Staff};
 pub use process::Process;
 pub use provider::Provider;
 pub use server::Server;
+pub use wait::{found, until};
 pub use witness::Witness;
 pub use world::World;

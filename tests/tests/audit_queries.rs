@@ -250,13 +250,10 @@ async fn an_index_that_is_gone_or_cut_off_is_as_good_as_before() {
 }
 
 async fn until_indexed(auditor: &Operator) {
-    for _ in 0..400 {
-        if Metrics::of(auditor).await.count("attorn_audit_index_lag_entries", &[]) == Some(0) {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
-    }
-    unreachable!("the index never came to the end of the log");
+    attorn_tests::until("the index is at the end of the log", async || {
+        Metrics::of(auditor).await.count("attorn_audit_index_lag_entries", &[]) == Some(0)
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

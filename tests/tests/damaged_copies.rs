@@ -16,7 +16,7 @@ use attorn_tests::components;
 use attorn_tests::process::binary;
 use attorn_tests::server::Fresh;
 use attorn_tests::world::{Cast, ask, blake3_hex, read_only_settings};
-use attorn_tests::{Process, Staff};
+use attorn_tests::{Behalf, Process, Staff};
 use serde_json::{Value, json};
 
 /// A server in a process of its own, with a policy in force.
@@ -299,6 +299,56 @@ fn what_is_left_is_proved(stage: &Stage, key: &Path) {
     assert!(code == Some(0) && said.contains(were_bad), "{code:?} {said}");
     let (code, said) = stage.audit(&["export", "--epoch", "1", "--dir", text(&one)]);
     assert!(code == Some(1) && said.contains("`--out FILE` writes the epoch as one file"), "{code:?} {said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_of_a_user_that_is_damaged_is_named_and_ends_with_5() {
+    let scene = Behalf::new().await;
+    let user = scene.delegated().await.user;
+    let home = scene.server.data_dir().parent().unwrap().to_owned();
+    let file = format!("{}/{user}.key", &user[user.len() - 2..]);
+    let key = home.join("user-keys").join(&file);
+    let outside = tempfile::TempDir::new().unwrap();
+    let path = |name: &str| outside.path().join(name);
+    let ends = |code: i32, arguments: &[&str]| {
+        let mut command = Command::new(binary());
+        let output = command.args(arguments).arg("--config").arg(home.join("attorn.toml")).output().unwrap();
+        let [out, said] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+        // A bar is for terminals.
+        assert!(!said.contains('\r'), "{said:?}");
+        (out, said)
+    };
+    let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+    let copy =
+        |backup: &str, keys: &str| ["backup", text(&path(backup)), "--keys", text(&path(keys))].map(str::to_owned);
+    let copied = |code: i32, number: u32, more: &[&str]| {
+        let arguments = copy(&format!("backup-{number}"), &format!("keys-{number}"));
+        ends(code, &[&arguments.each_ref().map(String::as_str), more].concat())
+    };
+
+    let whole = json(&copied(0, 1, &["--json"]).0);
+    assert_eq!((&whole["user_keys"], &whole["bad_user_keys"]), (&json!(1), &json!([])));
+    flip(&key, 20);
+    let made = json(&copied(5, 2, &["--json"]).0);
+    let bad = made["bad_user_keys"].as_array().unwrap();
+    assert!(bad.len() == 1 && bad[0].as_str().unwrap().contains(&file), "{made}");
+    let (out, said) = copied(5, 3, &[]);
+    assert!(out.contains("bad      ") && out.contains(&file), "{out}");
+    assert!(said.contains("Nothing about these users can be read"), "{said}");
+
+    // Neither what is in place nor what is in the copy is a key.
+    let restore = |keys: u32, data: &str, code: i32| {
+        let [backup, keys, data] = ["backup-1", &format!("keys-{keys}"), data].map(path);
+        ends(code, &["restore", text(&backup), "--keys", text(&keys), "--data-dir", text(&data), "--json"])
+    };
+    let restored = json(&restore(2, "data-2", 5).0);
+    assert_eq!((&restored["user_keys"], &restored["users_without_key"]), (&json!(0), &json!(1)), "{restored}");
+    assert_eq!(restored["bad_user_keys"].as_array().unwrap().len(), 2, "{restored}");
+    // With a whole copy it is put back, and nothing is bad.
+    let restored = json(&restore(1, "data-1", 0).0);
+    assert_eq!((&restored["user_keys"], &restored["bad_user_keys"]), (&json!(1), &json!([])), "{restored}");
+    assert_eq!(json(&copied(0, 4, &["--json"]).0)["bad_user_keys"], json!([]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

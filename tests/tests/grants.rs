@@ -4,11 +4,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use attorn_api::decisions::{DecisionAnswer, DecisionKind, Grant};
 use attorn_api::grants::{GrantDetails, GrantUse};
 use attorn_tests::components;
+use attorn_tests::wait::Waiting;
 use attorn_tests::world::{PURPOSE, ask, ask_with, server_registration, use_of};
 use attorn_tests::{Machine, World};
 use jsonwebtoken::jwk::JwkSet;
@@ -122,13 +122,14 @@ async fn concurrent_uses_never_pass_the_limit() {
     for _ in 0..32 {
         let (world, grant) = (Arc::clone(&world), grant.clone());
         tasks.push(tokio::spawn(async move {
+            let waiting = Waiting::begin("a use that is recorded or refused");
             loop {
                 let answer = world.use_grant(&grant).await;
                 // Contention says that nothing was recorded and that one may try again.
                 if answer.status != 503 {
                     return answer;
                 }
-                tokio::time::sleep(Duration::from_millis(5)).await;
+                waiting.a_moment().await;
             }
         }));
     }

@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 use attorn_api::decisions::DecisionKind;
 use attorn_api::facts::FactList;
@@ -129,10 +128,11 @@ impl Asking {
     /// Wait until each of them may have had an answer since now.
     async fn go_on(&self) {
         let until = self.answered.load(Ordering::SeqCst) + ASKERS as u64;
-        while self.answered.load(Ordering::SeqCst) < until {
+        attorn_tests::until("each has an answer", async || {
             assert!(self.tasks.iter().all(|task| !task.is_finished()), "nobody asks any more");
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+            self.answered.load(Ordering::SeqCst) >= until
+        })
+        .await;
     }
 
     async fn end(self) {

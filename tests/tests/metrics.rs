@@ -27,15 +27,13 @@ fn counts(metrics: &Metrics, name: &str, label: &str, fixed: &[(&str, &str)], ex
 }
 
 async fn until_shadows_are_done(world: &World, evaluations: f64) -> Metrics {
-    for _ in 0..400 {
+    attorn_tests::found(&format!("{evaluations} evaluations of the shadow policy"), async || {
         let metrics = Metrics::of(&world.staff.auditor).await;
         let shadow = [("policy", "strict"), ("version", "1"), ("mode", "shadow"), ("outcome", "deny")];
-        if metrics.value("attorn_policy_evaluations_total", &shadow) == Some(evaluations) {
-            return metrics;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
-    }
-    panic!("the shadow policy was not evaluated {evaluations} times");
+        let found = metrics.value("attorn_policy_evaluations_total", &shadow);
+        (found == Some(evaluations)).then_some(metrics)
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

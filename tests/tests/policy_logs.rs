@@ -1,6 +1,6 @@
 //! What policies wrote to their logs: over the API, and with `attorn policy logs`.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -25,14 +25,11 @@ fn messages(list: &PolicyLogList) -> Vec<(LogLevel, &str)> {
 }
 
 async fn until(world: &World, query: &str, count: usize) -> PolicyLogList {
-    for _ in 0..400 {
+    attorn_tests::found(&format!("{count} lines"), async || {
         let list = logs(world, query).await;
-        if list.lines.len() >= count {
-            return list;
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    panic!("there were never {count} lines");
+        (list.lines.len() >= count).then_some(list)
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

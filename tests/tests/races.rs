@@ -210,10 +210,11 @@ async fn race(ending: Ending) {
             _ => tokio::spawn(ask(scene, seen, root.clone(), false)),
         });
     }
-    while seen.allowed.load(Ordering::SeqCst) < BEFORE || seen.exchanged.load(Ordering::SeqCst) == 0 {
+    attorn_tests::until("enough is allowed", async || {
         assert!(!tasks.iter().all(tokio::task::JoinHandle::is_finished), "nobody asks any more");
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+        seen.allowed.load(Ordering::SeqCst) >= BEFORE && seen.exchanged.load(Ordering::SeqCst) > 0
+    })
+    .await;
     let mut answer = ending.act(&scene, &root).await;
     // What it depends on moves all the time, so it may have to be said again.
     for _ in 0..100 {

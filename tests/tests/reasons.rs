@@ -7,6 +7,7 @@ use attorn_api::decisions::{DecisionAnswer, DecisionKind};
 use attorn_core::reason::HostReason;
 use attorn_tests::components;
 use attorn_tests::replays::replays_identically;
+use attorn_tests::wait::Waiting;
 use attorn_tests::world::{PURPOSE_WITH_USER, ask, ask_with, read_only_settings, server_registration};
 use attorn_tests::{Machine, World};
 use serde_json::{Value, json};
@@ -288,12 +289,14 @@ async fn ten_of_sixty_four_at_once_are_allowed_where_ten_may_be() {
         .map(|_| {
             let world = std::sync::Arc::clone(&world);
             tokio::spawn(async move {
+                let waiting = Waiting::begin("a decision");
                 loop {
                     // A full queue is no decision.
                     let answer = world.bot.post("/v1/decisions", &ask()).await;
                     if answer.status != 503 {
                         return answer.expect(200).json::<DecisionAnswer>();
                     }
+                    waiting.a_moment().await;
                 }
             })
         })

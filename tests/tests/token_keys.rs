@@ -195,22 +195,20 @@ async fn a_restart_forgets_no_key_and_takes_no_assertion_again() {
     assert_eq!(kid(&before), keys[1]);
     cast.use_grant(&before.grant.unwrap()).await.expect(200);
     // The same assertion is never taken; another is, as soon as no earlier run can have seen it.
-    loop {
+    attorn_tests::until("another is taken", async || {
         let again = send(assertion.clone()).await;
-        let another = bot.token(&detail).await;
-        if another.status == 200 {
-            break;
-        }
-        // A slow machine may have made it before the server was ready to take any.
-        let code = if another.status == 503 { "temporarily_unavailable" } else { "invalid_client" };
-        refused(&another, if another.status == 503 { 503 } else { 401 }, code);
         assert_ne!(again.status, 200, "{}", again.text());
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    }
+        let another = bot.token(&detail).await;
+        if another.status != 200 {
+            // A slow machine may have made it before the server was ready to take any.
+            let code = if another.status == 503 { "temporarily_unavailable" } else { "invalid_client" };
+            refused(&another, if another.status == 503 { 503 } else { 401 }, code);
+        }
+        another.status == 200
+    })
+    .await;
     // Soon after that the server has nothing more to excuse itself with.
-    while send(assertion.clone()).await.status == 503 {
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    }
+    attorn_tests::until("it says that it is not taken", async || send(assertion.clone()).await.status != 503).await;
     refused(&send(assertion).await, 401, "invalid_client");
     process.kill().await;
 }

@@ -6,6 +6,7 @@
 
 mod agent_source;
 mod args;
+mod bar;
 mod ceiling;
 mod commands;
 mod context;

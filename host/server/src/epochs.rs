@@ -29,7 +29,7 @@ use attorn_log::{
     verify_export_with,
 };
 use attorn_store::records::{EpochEnd, KeyMaterialRecord, LogEpochRecord, Record as _};
-use attorn_store::{BadBundle, Batch, Key, KeyPrefix, KeyPurpose, PAGE_ITEMS_MAX, Store};
+use attorn_store::{BadBundle, Batch, Key, KeyPrefix, KeyPurpose, PAGE_ITEMS_MAX, Store, far};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -194,6 +194,7 @@ fn write_export(
             file.write_all(&entry.bytes).map_err(io(path))?;
         }
         from += entries.len() as u64;
+        far::say("entries exported", from, size);
     }
     let file = file.into_inner().map_err(|error| io(path)(error.into_error()))?;
     file.sync_all().map_err(io(path))

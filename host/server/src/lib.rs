@@ -53,6 +53,7 @@ mod token_keys;
 mod users;
 
 pub use approvals::ApprovalLimits;
+pub use attorn_store::far;
 pub use clock::WallClock;
 pub use config::{Config, ConfigError, Tls};
 pub use decisions::rehearse::{Rehearsals, Rehearsed};

@@ -29,6 +29,7 @@ use crate::base::{self, Base, BaseError};
 use crate::bundled::Bundled;
 use crate::commit::Store;
 use crate::error::{OpenError, PartsError};
+use crate::far;
 use crate::filed::{BadRecords, RECORDS, is_of_records};
 use crate::files::{TEMPORARY, is_within, open_regular, sync_dir};
 use crate::held::Held;
@@ -45,6 +46,8 @@ const MARKER_TEXT: &str = "attorn-backup 1\n";
 /// Plain files beside the engine, by directory: what is too large to be a value, the logs of earlier epochs, the
 /// checkpoints that were published, and decision records. Copied after the journal: whatever it names is there.
 const PLAIN: [&str; 4] = [BLOBS, EPOCHS, "log", RECORDS];
+/// After how many bytes of a file it is said how far a copy is.
+const COPIED_AT_ONCE: u64 = 8 << 20;
 /// How often a journal is read again whose end was being written meanwhile.
 const READS_MAX: u32 = 10;
 
@@ -141,7 +144,9 @@ impl Store {
         make_empty(to)?;
         let target = Places::of(to);
         let (base, epoch) = newest_readable(&places.base)?;
-        let mut count = Count::default();
+        let plain: u64 = PLAIN.iter().map(|part| bytes_below(&dir.join(part))).sum();
+        let of = bytes_below(&base.path) + bytes_below(&places.journal) + plain;
+        let mut count = Count { of, ..Count::default() };
         make_dir(&target.base)?;
         let copied = Base { version: base.version, path: target.base.join(name(&base.path)) };
         count.copy(&base.path, &copied.path, u64::MAX)?;
@@ -318,6 +323,17 @@ fn make_empty(dir: &Path) -> Result<(), BackupError> {
     }
 }
 
+/// About how many bytes there are to be copied; what cannot be seen counts for nothing, and is an error later.
+fn bytes_below(path: &Path) -> u64 {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => {
+            let entries = fs::read_dir(path).into_iter().flatten().flatten();
+            entries.map(|entry| bytes_below(&entry.path())).sum()
+        }
+        found => found.map_or(0, |found| found.len()),
+    }
+}
+
 /// Whether a file has its own name already.
 fn is_finished(path: &Path) -> bool {
     let is_new = path.extension().is_some_and(|extension| extension == "tmp");
@@ -340,6 +356,8 @@ fn is_bundle(path: &Path) -> bool {
 struct Count {
     files: u64,
     bytes: u64,
+    /// About how many bytes there are to be copied; 0 if nobody has seen.
+    of: u64,
     bad_files: Vec<String>,
     /// Which other files could not be read, by where they should have been copied to, and what is wrong with them.
     unread: BTreeMap<PathBuf, String>,
@@ -358,7 +376,14 @@ impl Count {
     fn copy_unnamed(&mut self, from: &Path, to: &Path, bytes_max: u64) -> Result<(), BackupError> {
         let mut source = open_regular(from).map_err(at(from))?.take(bytes_max);
         let mut target = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(at(to))?;
-        self.bytes += io::copy(&mut source, &mut target).map_err(at(to))?;
+        loop {
+            let copied = io::copy(&mut source.by_ref().take(COPIED_AT_ONCE), &mut target).map_err(at(to))?;
+            self.bytes += copied;
+            far::say("bytes copied", self.bytes, self.of);
+            if copied < COPIED_AT_ONCE {
+                break;
+            }
+        }
         self.files += 1;
         target.sync_all().map_err(at(to))
     }

@@ -14,6 +14,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::error::StorageError;
+use crate::far;
 use crate::files::sync_dir;
 use crate::frame::{FileHeader, FileKind, FrameKey, HEADER_BYTES, StoreId};
 use crate::journal;
@@ -193,7 +194,8 @@ pub(crate) fn read<E: From<BaseError>>(
             _ => BaseError::Io { path, source },
         }
     };
-    let mut file = BufReader::new(File::open(&base.path).map_err(broken(0))?);
+    let file = File::open(&base.path).map_err(broken(0))?;
+    let (bytes, mut file) = (file.metadata().map_err(broken(0))?.len(), BufReader::new(file));
     let mut head = [0; HEADER_BYTES];
     file.read_exact(&mut head).map_err(broken(0))?;
     let header = FileHeader::parse(FileKind::Base, &head).filter(|header| header.version == base.version);
@@ -210,6 +212,7 @@ pub(crate) fn read<E: From<BaseError>>(
         }
         each(redo::decode(content).ok_or_else(|| damaged(at))?)?;
         at += (HEADER_BYTES + body.len()) as u64;
+        far::say("bytes of the base copy read", at, bytes);
     }
     // A last frame that is not the last is none.
     if file.read(&mut head).map_err(broken(at))? > 0 {

@@ -1,6 +1,7 @@
 //! The store as its callers hold it, and how a batch gets to the writer and its answer back.
 
 use std::collections::HashSet;
+use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 #[cfg(test)]
@@ -65,6 +66,8 @@ pub(crate) struct Shared {
     /// Counts the groups that may have ended what hangs on something.
     pub(crate) endings: watch::Sender<u64>,
     pub(crate) cpu: Meter,
+    /// Of how many bundles the records were filed, or looked at in vain.
+    pub(crate) filed: AtomicU64,
 }
 
 /// What is visible and may not be durable yet. The writer holds it while it applies a group, so that

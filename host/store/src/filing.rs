@@ -17,6 +17,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use attorn_core::DecisionId;
 use attorn_log::Entry;
@@ -66,6 +67,7 @@ impl Bundler {
             }
         }
         self.filing.next += 1;
+        self.shared.filed.store(self.filing.next, Ordering::Relaxed);
         Ok(())
     }
 

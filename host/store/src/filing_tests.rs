@@ -109,6 +109,7 @@ async fn filled() -> (TempDir, Store, Vec<Versioned<DecisionRecord>>, Integrity)
     write(&store, 0, DECISIONS).await;
     let (all, whole) = (read(&store, DECISIONS).await, store.verify_integrity().await.unwrap());
     assert_eq!(left(&store.shared.trees).0, DECISIONS);
+    assert_eq!(store.unfiled_bundles().unwrap(), BUNDLED);
     store.bundle_through(DECISIONS);
     filed(&store, BUNDLED).await;
     (dir, store, all, whole)
@@ -134,6 +135,7 @@ async fn records_follow_their_entries_into_files_and_are_read_as_before() {
     assert_eq!(store.verify_integrity().await.unwrap(), whole, "the digest says what is held and not where");
     drop(store);
     let store = Store::open(dir.path(), &log()).unwrap();
+    assert_eq!(store.unfiled_bundles().unwrap(), 0);
     assert_eq!(read(&store, DECISIONS).await, all);
     assert_eq!(store.verify_integrity().await.unwrap(), whole);
     drop(store);

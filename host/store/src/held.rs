@@ -22,6 +22,7 @@ use crate::bundled::{BUNDLE_ENTRIES, Bundled, ROOT_LEVEL, last_of, root_of};
 use crate::bundler::write;
 use crate::commit::Store;
 use crate::error::{PartsError, ReadError, StorageError};
+use crate::far;
 use crate::integrity::BadBundle;
 use crate::journal;
 use crate::places::{Places, at};
@@ -83,7 +84,8 @@ impl Held {
     pub(crate) fn bad_files(&self, bundled: &Bundled, source: &Bundled) -> Result<Vec<String>, (PathBuf, io::Error)> {
         let (mut bad, mut is_later_there, mut settled) = (Vec::new(), false, false);
         let noted = source.noted();
-        for (number, bundle) in self.bundles.iter().rev() {
+        for (looked_at, (number, bundle)) in self.bundles.iter().rev().enumerate() {
+            far::say("files with entries compared", looked_at as u64, self.bundles.len() as u64);
             let Some(root) = bundle.root else { continue };
             let path = bundled.path(*number);
             if !there(&path)? && bundle.is_whole() {

@@ -19,6 +19,7 @@ use crate::bundled::{BUNDLE_ENTRIES, Bundled, BundledError, InOrder, ROOT_LEVEL,
 use crate::commit::Store;
 use crate::decided::Decided;
 use crate::error::StorageError;
+use crate::far;
 use crate::filed::BadRecords;
 use crate::head::{Head, LogName};
 use crate::key::{Key, KeyKind, KeyPrefix};
@@ -244,6 +245,9 @@ fn verify_log(
     // Of the entry before; none where that is in a bad file.
     let (mut link, mut index) = (Some(Link::NONE), 0);
     while index < head.size {
+        if index % BUNDLE_ENTRIES == 0 {
+            far::say("entries looked at", index, head.size);
+        }
         if index % BUNDLE_ENTRIES == 0
             && index + BUNDLE_ENTRIES <= head.size
             && let Some((bad, root)) = entries.begin(index / BUNDLE_ENTRIES)?
@@ -325,6 +329,7 @@ fn verify_state(trees: &Trees, bad_records: BadRecords, log: &LogName, head: &He
                 verify_value(&key, &stored, log, head)?;
             }
         }
+        far::say("values looked at", state.values, 0);
         match last {
             Some(last) => after = Some(last),
             None => return Ok(state),

@@ -29,6 +29,7 @@ mod copier;
 mod decided;
 mod ending;
 mod error;
+pub mod far;
 mod filed;
 mod files;
 mod filing;

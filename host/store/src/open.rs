@@ -10,6 +10,7 @@ use std::any::Any;
 use std::fs::{self, OpenOptions};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, RwLock};
 use std::thread;
 
@@ -311,7 +312,8 @@ fn start(places: &Places, lock: Lock, opened: Opened, setup: Setup) -> Result<St
     let (applied, cpu) = (RwLock::new(applied), Meter::default());
     let filing = Filing { next: trees.filed()?, synced: None };
     let records = RecordFiles::of(&places.dir);
-    let shared = Arc::new(Shared { trees, bundled, records, log, applied, horizon, endings, cpu });
+    let filed = AtomicU64::new(filing.next);
+    let shared = Arc::new(Shared { trees, bundled, records, log, applied, horizon, endings, cpu, filed });
     let (since_base, last_base) = base::how_far(&places.base, &places.journal).map_err(at(&places.base))?;
     let copier = Copier {
         shared: Arc::clone(&shared),

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use attorn_core::GrantId;
 use attorn_log::tree::{self, Hash, NodeId};
@@ -187,6 +188,18 @@ impl Store {
     pub async fn log_reaches(&self, size: u64) -> Result<LogHead, ReadError> {
         let head = self.shared.horizon.reached(|head| head.size >= size).await?;
         Ok(self.log_head_of(head.size, head.last_link))
+    }
+
+    /// How many full bundles of entries are not in plain files yet, or the records of whose decisions are not. The last
+    /// entry's bundle does not count, which stays where it is.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Failed`]
+    pub fn unfiled_bundles(&self) -> Result<u64, ReadError> {
+        let size = self.shared.horizon.head()?.size;
+        let full = size.saturating_sub(1) / BUNDLE_ENTRIES;
+        Ok(full.saturating_sub(self.shared.filed.load(Ordering::Relaxed)))
     }
 
     fn log_head_of(&self, size: u64, last_link: Link) -> LogHead {

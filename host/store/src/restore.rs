@@ -14,6 +14,7 @@ use crate::backup::{self, BackupError};
 use crate::base;
 use crate::commit::Store;
 use crate::error::{OpenError, StorageError};
+use crate::far;
 use crate::head::{EarlierEpoch, Head, LogName};
 use crate::journal;
 use crate::open::Setup;
@@ -61,11 +62,13 @@ impl Store {
         let name = LogName { id: old.id.clone(), epoch: next, earlier };
         let head = Head { version: durable.version, size: 0, last_link: Link::NONE };
         Self::create_at(dir, Setup::usual(), |_, trees| {
-            let mut after: Option<Vec<u8>> = None;
+            let (mut after, mut taken_over): (Option<Vec<u8>>, u64) = (None, 0);
             loop {
                 let page = self.shared.trees.page(TreeName::State, after.as_deref(), PAGE_BYTES)?;
                 let Some((last, _)) = page.last() else { return Ok((name, head)) };
                 after = Some(last.clone());
+                taken_over += page.len() as u64;
+                far::say("values taken over", taken_over, 0);
                 let write = |(key, value)| Write { tree: TreeName::State, key, value: Some(value) };
                 trees.take_over(&page.into_iter().map(write).collect::<Vec<_>>())?;
             }

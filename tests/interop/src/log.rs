@@ -4,11 +4,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use attorn_tests::files::copy_dir;
 use attorn_tests::process::binary;
 use attorn_tests::server::Fresh;
+use attorn_tests::wait::until_within;
 use attorn_tests::{Call, Process, Staff};
 use data_encoding::BASE64;
 use serde_json::json;
@@ -235,9 +236,5 @@ impl Litewitness {
 }
 
 async fn until(there: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !there() {
-        assert!(began.elapsed() < COMMAND, "it does not start");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until_within(COMMAND, "it starts", async || there()).await;
 }

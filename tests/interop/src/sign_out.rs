@@ -1,10 +1,11 @@
 //! Users sign out, and the provider tells of it (OpenID Connect Back-Channel Logout 1.0): what was delegated in the
 //! session ends, for the tokens that are out as well.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use attorn_api::decisions::DecisionKind;
 use attorn_api::delegations::Delegation;
+use attorn_tests::wait::until_within;
 use serde_json::{Value, json};
 
 use crate::attorn::{ALICES, token};
@@ -52,11 +53,8 @@ impl Stage<'_> {
 
     /// The provider tells of it, and then nothing goes on in this session.
     async fn ended(&self, delegation: &Delegation, login: &Value) {
-        let begin = Instant::now();
-        while self.attorn.standing(&delegation.id).await == "active" {
-            assert!(begin.elapsed() < TOLD, "no logout token came, or none that was taken, within {TOLD:?}");
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        let ended = async || self.attorn.standing(&delegation.id).await != "active";
+        until_within(TOLD, "a logout token comes, and is taken", ended).await;
         assert_eq!(self.attorn.denied(delegation, "invoice.read", ALICES).await, ["session_ended"]);
         self.attorn.exchange(token(login, "access_token")).await.refused(409, "delegation_inactive");
     }

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use attorn_tests::wait::Waiting;
+
 use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -20,13 +22,11 @@ async fn a_no_holds_for_a_while_and_nobody_is_asked_again() {
     // Another request is another.
     scene.challenged(&ask_with(json!({ "resource": "article/43" }))).await;
     replays_identically(&scene.world).await;
-    let next = loop {
+    let next = attorn_tests::found("somebody is asked again", async || {
         let answer = scene.world.bot.decide(&ask()).await;
-        match answer.decision {
-            Deny => tokio::time::sleep(Duration::from_millis(100)).await,
-            _ => break answer.approval.unwrap(),
-        }
-    };
+        (answer.decision != Deny).then(|| answer.approval.unwrap())
+    })
+    .await;
     assert_ne!(next.id, asked.id);
     assert_eq!(scene.state(&asked.id).await, "refused");
 }
@@ -41,16 +41,16 @@ async fn a_no_is_a_no_to_what_the_request_says_of_itself() {
         vote(&scene.ada, &asked.id, "refuse").await.expect(200);
         let refused_at = std::time::Instant::now();
         let mut n = 0;
-        asked = loop {
+        asked = attorn_tests::found("somebody is asked again", async || {
             n += 1;
             let changes = json!({ "claims": { "n": n }, "arguments": { "n": n }, "session": format!("s-{n}") });
             let answer = scene.world.bot.decide(&ask_with(changes)).await;
-            if let Some(next) = answer.approval {
-                break next;
+            if answer.approval.is_none() {
+                assert_eq!(codes(&answer), ["approval_refused"]);
             }
-            assert_eq!(codes(&answer), ["approval_refused"]);
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        };
+            answer.approval
+        })
+        .await;
         // A lower bound: however busy the machine is, it holds.
         assert!(n > 1 && refused_at.elapsed() >= Duration::from_millis(times * 2_000 - 500), "the no of round {times}");
     }
@@ -120,11 +120,13 @@ async fn at_once(scene: &Arc<Scene>, times: u32, ask: impl Fn(u32) -> Value) -> 
         .map(|n| {
             let (scene, ask) = (Arc::clone(scene), ask(n));
             tokio::spawn(async move {
+                let waiting = Waiting::begin("a decision");
                 loop {
                     let answer = scene.world.bot.post("/v1/decisions", &ask).await;
                     if answer.status != 503 {
                         return answer.expect(200).json::<DecisionAnswer>();
                     }
+                    waiting.a_moment().await;
                 }
             })
         })
@@ -156,10 +158,15 @@ async fn what_comes_late_does_not_count() {
     scene.until(&next.id, "lapsed").await;
     // A yes in time is no yes later.
     let mut newest = scene.challenged(&ask()).await;
-    while vote(&scene.ada, &newest.id, "approve").await.status != 200 {
-        scene.until(&newest.id, "lapsed").await;
-        newest = scene.challenged(&ask()).await;
-    }
+    attorn_tests::until("a yes in time", async || {
+        let is_in_time = vote(&scene.ada, &newest.id, "approve").await.status == 200;
+        if !is_in_time {
+            scene.until(&newest.id, "lapsed").await;
+            newest = scene.challenged(&ask()).await;
+        }
+        is_in_time
+    })
+    .await;
     scene.until(&newest.id, "lapsed").await;
     let again = scene.challenged(&ask()).await;
     assert_ne!(again.id, newest.id);

@@ -73,9 +73,7 @@ impl Scene {
 
     /// Wait until it is in this state.
     async fn until(&self, id: &str, state: &str) {
-        while self.state(id).await != state {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        attorn_tests::until(&format!("an approval that is {state}"), async || self.state(id).await == state).await;
     }
 }
 

@@ -34,13 +34,11 @@ impl Receiver {
     }
 
     async fn got(&self, count: usize) -> Vec<(HeaderMap, Bytes)> {
-        loop {
+        attorn_tests::found("so many messages", async || {
             let seen = self.seen.lock().unwrap().clone();
-            if seen.len() >= count {
-                return seen;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+            (seen.len() >= count).then_some(seen)
+        })
+        .await
     }
 }
 
@@ -48,13 +46,11 @@ impl Receiver {
     /// Of which approvals it was told, when these are so many.
     async fn told(&self, count: usize) -> BTreeSet<String> {
         let id = |(headers, _): &(HeaderMap, Bytes)| headers["webhook-id"].to_str().unwrap().to_owned();
-        loop {
+        attorn_tests::found("messages about so many approvals", async || {
             let told: BTreeSet<String> = self.seen.lock().unwrap().iter().map(id).collect();
-            if told.len() >= count {
-                return told;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+            (told.len() >= count).then_some(told)
+        })
+        .await
     }
 }
 
@@ -122,14 +118,7 @@ async fn one_that_is_down_holds_up_nobody_and_is_told_later() {
     approve(&scene.ada, &asked.id).await;
     assert_eq!(scene.world.bot.decide(&ask()).await.decision, Allow);
     assert!(sent.iter().all(|(headers, body)| headers["webhook-id"] == asked.id.as_str() && *body == sent[0].1));
-    loop {
-        let metrics = Metrics::of(&scene.world.staff.auditor).await;
-        let count = |event| metrics.count("attorn_webhook_events_total", &[("event", event)]).unwrap();
-        if count("delivered") >= 2 && count("attempt_failed") >= 2 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until(&scene, |count| count("delivered") >= 2 && count("attempt_failed") >= 2).await;
 }
 
 /// More than are under way to one webhook at once, some of which found no room before.
@@ -215,13 +204,11 @@ async fn what_waits_is_told_once_more_after_a_start() {
 
 /// Wait until the server has counted so.
 async fn until(scene: &Scene, is: impl Fn(&dyn Fn(&str) -> usize) -> bool) {
-    loop {
+    attorn_tests::until("what the server counts of webhooks", async || {
         let metrics = Metrics::of(&scene.world.staff.auditor).await;
-        if is(&|event| metrics.count("attorn_webhook_events_total", &[("event", event)]).unwrap_or(0)) {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        is(&|event| metrics.count("attorn_webhook_events_total", &[("event", event)]).unwrap_or(0))
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

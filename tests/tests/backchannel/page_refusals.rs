@@ -243,13 +243,13 @@ async fn what_has_lapsed_says_so_and_takes_no_vote() {
     let world = Box::pin(World::in_server(server)).await;
     let scene = Box::pin(Scene::in_world(world, with_page())).await;
     let mut alice = Browser::new(&scene);
-    let (approval, page) = loop {
+    // On a slow machine one has lapsed before she is there.
+    let (approval, page) = attorn_tests::found("a page in time", async || {
         let approval = scene.challenged(5_000).await;
         let page = alice.sign_in(&scene, &approval).await;
-        if page.contains("<form") {
-            break (approval, page);
-        }
-    };
+        page.contains("<form").then_some((approval, page))
+    })
+    .await;
     scene.becomes(&approval, "lapsed").await;
     let text = alice.get(&path(&approval)).await.expect(200).text();
     assert!(text.contains("This has lapsed") && !text.contains("<form"), "{text}");

@@ -14,10 +14,6 @@ use attorn_tests::world::PURPOSE_WITH_USER;
 use attorn_tests::{Behalf, Call, Metrics, Server, World, components};
 use serde_json::{Value, json};
 
-/// How often a test looks for what the server does by itself.
-const LOOK: Duration = Duration::from_millis(50);
-const LOOKS_MAX: usize = 400;
-
 /// What of users is kept.
 fn providers() -> Value {
     json!({ "claims": ["customer", "preferred_username"] })
@@ -104,26 +100,18 @@ impl Scene {
     }
 
     pub(crate) async fn becomes(&self, approval: &ApprovalReference, expect: &str) {
-        for _ in 0..LOOKS_MAX {
-            if self.state(approval).await == expect {
-                return;
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-        panic!("the approval is {}, and not {expect}", self.state(approval).await);
+        attorn_tests::until(&format!("an approval that is {expect}"), async || self.state(approval).await == expect)
+            .await;
     }
 
     /// Why the prompt ended without an answer of hers.
     pub(crate) async fn ended(&self, approval: &ApprovalReference) -> String {
-        for _ in 0..LOOKS_MAX {
+        let ended = |entry: &&Value| entry["type"] == "prompt_ended" && entry["approval"] == approval.id.as_str();
+        attorn_tests::found("a prompt that ended", async || {
             let entries = self.behalf.entries().await;
-            let ended = |entry: &&Value| entry["type"] == "prompt_ended" && entry["approval"] == approval.id.as_str();
-            if let Some(entry) = entries.iter().find(ended) {
-                return entry["why"].as_str().unwrap().to_owned();
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-        panic!("the prompt did not end");
+            Some(entries.iter().find(ended)?["why"].as_str().unwrap().to_owned())
+        })
+        .await
     }
 
     pub(crate) async fn question(&self, number: usize) -> Form {
@@ -383,6 +371,8 @@ async fn a_provider_that_never_answers_holds_up_no_decision() {
         assert_eq!(scene.pay(1).await.decision, DecisionKind::Allow);
     }
     assert_eq!(scene.state(&approval).await, "pending");
+    // What was decided meanwhile asked nobody, and one question hangs all this time.
+    assert_eq!(scene.behalf.provider.device().questions().len(), 1);
     // It is asked again, and then it does.
     scene.behalf.provider.device().takes_questions();
     scene.behalf.provider.device().says(Says::yes());

@@ -55,9 +55,7 @@ async fn alice_first_and_then_the_operator() {
     let (scene, ada) = scene().await;
     scene.behalf.provider.device().says(Says::yes());
     let asked = scene.challenged(5_000).await;
-    while show(&ada, &asked.id).await.votes.is_empty() {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    attorn_tests::until("alice's vote", async || !show(&ada, &asked.id).await.votes.is_empty()).await;
     assert_eq!(scene.state(&asked).await, "pending");
     assert_eq!(scene.challenged(5_000).await, asked);
     assert_eq!(approve(&ada, &asked.id).await.state, "approved");

@@ -32,9 +32,7 @@ async fn no_vote_falls_between_a_clock_that_is_set_back_and_what_ends_with_that(
         let (token, bot) = (scene.subject_token(0), &world.bot);
         let half_way = scene.behalf.exchange(&token);
         let vote = async {
-            while provider.asked().0 == fetched {
-                tokio::time::sleep(PAUSE).await;
-            }
+            attorn_tests::until("the provider is asked", async || provider.asked().0 != fetched).await;
             scene.step(-HOUR_S);
             let accepted = scene.accept("behind");
             let vote = async {

@@ -82,13 +82,11 @@ async fn what_went_on_is_recorded_and_names_the_user_by_a_pseudonym() {
     let Scene { behalf, delegation, .. } = &scene;
     let answer = scene.by(delegation, 17).await.expect(200);
     let decision = answer.header("attorn-decision").unwrap().to_owned();
-    let entries = loop {
+    let entries = attorn_tests::found("an effect that is recorded", async || {
         let entries = behalf.entries().await;
-        if entries.iter().any(|entry| entry["type"] == "grant_effect") {
-            break entries;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    };
+        entries.iter().any(|entry| entry["type"] == "grant_effect").then_some(entries)
+    })
+    .await;
     let of = |kind: &str| entries.iter().rfind(|entry| entry["type"] == kind).unwrap();
     let entry = of("decision");
     assert_eq!(entry["decision_id"], json!(decision));

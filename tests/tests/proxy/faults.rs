@@ -104,9 +104,7 @@ async fn as_many_are_asked_at_once_as_may_be() {
     register(&world, "crm", &body).await;
     let first = get_from(&world, "crm", "/v2/articles/hang");
     let second = async {
-        while upstream.seen().is_empty() {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
+        attorn_tests::until("the first is there", async || !upstream.seen().is_empty()).await;
         get_from(&world, "crm", "/v2/articles/42").await
     };
     let (first, second) = tokio::join!(first, second);

@@ -74,26 +74,18 @@ impl Scene {
 
     /// The effect of the last use, when it is recorded; there are as many as uses then.
     pub(crate) async fn effect(&self) -> Value {
-        let until = tokio::time::Instant::now() + PATIENCE;
-        loop {
+        attorn_tests::found("an effect that is recorded", async || {
             let entries = self.world.entries().await;
             let of = |kind: &str| entries.iter().filter(|entry| entry["type"] == kind).cloned().collect::<Vec<_>>();
             let (used, effects) = (of("grant_used"), of("grant_effect"));
-            if used.len() == effects.len() {
-                return effects.last().unwrap().clone();
-            }
-            assert!(tokio::time::Instant::now() < until, "no effect was recorded: {entries:?}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+            (used.len() == effects.len()).then(|| effects.last().unwrap().clone())
+        })
+        .await
     }
 
     /// Wait until this holds.
     pub(crate) async fn until(&self, holds: impl Fn(&Upstream) -> bool) {
-        let until = tokio::time::Instant::now() + PATIENCE;
-        while !holds(&self.upstream) {
-            assert!(tokio::time::Instant::now() < until, "it never holds");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        attorn_tests::until("what is waited for of the service", async || holds(&self.upstream)).await;
     }
 }
 

@@ -11,6 +11,8 @@ use clap::Args;
 
 #[cfg(target_os = "linux")]
 use super::damage;
+#[cfg(target_os = "linux")]
+use crate::bar::Bar;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -118,7 +120,10 @@ impl Backup {
         if let Some(keys) = self.keys.as_deref().filter(|keys| keys.exists()) {
             return Err(Failure::new_file(keys, &std::io::ErrorKind::AlreadyExists.into()));
         }
-        let made = attorn_server::data::back_up(&config, &self.dir).map_err(|error| not_backed_up(&error))?;
+        let watched = Bar::watch(&context.output);
+        let made = attorn_server::data::back_up(&config, &self.dir);
+        drop(watched);
+        let made = made.map_err(|error| not_backed_up(&error))?;
         // After the data, so that nobody is in them whose key is not in the copy.
         let copied = self.keys.as_ref().map(|keys| {
             let copied = attorn_server::data::copy_keys(&config, keys);
@@ -190,7 +195,9 @@ impl Restore {
         }
         let bad_blobs = if self.with_bad_blobs { BadBlobs::Accepted } else { BadBlobs::Refused };
         let bad_entries = if self.with_bad_entries { BadEntries::Accepted } else { BadEntries::Refused };
+        let watched = Bar::watch(&context.output);
         let restored = restore(&config, &self.backup, self.keys.as_deref(), (bad_blobs, bad_entries)).await;
+        drop(watched);
         let restored = restored.map_err(|error| {
             let failure = Failure::of(&error);
             let exit = if error.is_usage() { Exit::Usage } else { failure.exit };
@@ -204,7 +211,10 @@ impl Restore {
 impl Repair {
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Failure> {
         let config = super::serve::configuration(self.config)?;
-        let repaired = attorn_server::data::repair(&config).map_err(|error| {
+        let watched = Bar::watch(&context.output);
+        let repaired = attorn_server::data::repair(&config);
+        drop(watched);
+        let repaired = repaired.map_err(|error| {
             let failure = Failure::of(&error);
             Failure { help: attorn_server::data::repair_help(&error).map(str::to_owned), ..failure }
         })?;

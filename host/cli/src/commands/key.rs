@@ -86,7 +86,10 @@ impl RotateLog {
         let config = super::serve::configuration(self.config)?;
         let because = if self.compromised { Because::Compromised } else { Because::Routine };
         let bad_entries = if self.with_bad_entries { BadEntries::Accepted } else { BadEntries::Refused };
-        let rotated = rotate_log_key(&config, because, self.reason.as_deref(), bad_entries).await.map_err(|error| {
+        let watched = crate::bar::Bar::watch(&context.output);
+        let rotated = rotate_log_key(&config, because, self.reason.as_deref(), bad_entries).await;
+        drop(watched);
+        let rotated = rotated.map_err(|error| {
             let failure = Failure::of(&error);
             Failure { help: error.help().map(str::to_owned), ..failure }
         })?;

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use attorn_log::{CheckpointVerifier, Entry, Epoch, ExportReader, Gap, Hash, NodeId, SignedCheckpoint, Verifier};
-use attorn_store::open_regular;
+use attorn_store::{far, open_regular};
 
 use super::kept::KeptError;
 use super::{UNFINISHED, export_path};
@@ -30,6 +30,8 @@ const MAGIC: [u8; 16] = *b"attorn-index-v1\n";
 const HEADER_BYTES: u64 = 64;
 const NUMBER_BYTES: u64 = 8;
 const HASH_BYTES: u64 = 32;
+/// After how many entries it says how far it is.
+const SAID_EVERY: u64 = 256;
 /// How many bytes an index has for each entry at the most: where it begins, and two hashes, of which a tree has fewer than
 /// twice as many as leaves.
 pub(crate) const ENTRY_BYTES_MAX: u64 = NUMBER_BYTES + 2 * HASH_BYTES;
@@ -143,6 +145,9 @@ fn write(
             out.write_all(&of_gap(gap, place, verifier.new_nodes())).map_err(fail)?;
         }
         let index = verifier.index();
+        if index.is_multiple_of(SAID_EVERY) {
+            far::say("entries of the export verified", index, ended.checkpoint().size);
+        }
         match export.next_entry(&mut bytes) {
             Ok(true) => {}
             Ok(false) => break,

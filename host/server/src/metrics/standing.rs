@@ -28,6 +28,8 @@ pub(super) struct Standing {
     witnessed: u64,
     /// None while the store cannot say.
     index_lag: Option<u64>,
+    /// None while the store cannot say.
+    unfiled_bundles: Option<u64>,
     streams: usize,
     ready: bool,
     paused: usize,
@@ -53,6 +55,7 @@ impl Standing {
             witnessed: app.published.witnessed_size().unwrap_or(0),
             log_entries,
             index_lag: log_entries.map(|entries| app.queries.lag(entries).unwrap_or(entries)),
+            unfiled_bundles: app.store.unfiled_bundles().ok(),
             streams: app.queries.streams(),
             ready: app.not_ready().is_none(),
             paused: app.pauses.count_now(app.clock.now()),
@@ -146,6 +149,11 @@ impl Collector for Standing {
         if let Some(lag) = self.index_lag {
             let help = "Entries of the audit log that queries do not find by the index yet.";
             gauge(&mut encoder, "audit_index_lag_entries", help, lag)?;
+        }
+        if let Some(bundles) = self.unfiled_bundles {
+            let help =
+                "Full bundles of 256 entries that are not in plain files yet, or whose decision records are not.";
+            gauge(&mut encoder, "store_unfiled_bundles", help, bundles)?;
         }
         gauge(&mut encoder, "audit_streams", "Streams of the audit log that are served.", self.streams as u64)?;
         proxied::encode(&self.proxied, &mut encoder)?;

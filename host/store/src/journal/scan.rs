@@ -9,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::SUFFIX;
+use crate::far;
 use crate::frame::{ALIGN, FileHeader, FileKind, FrameKey, HEADER_BYTES, StoreId, frame_bytes};
 use crate::redo::{self, Redo};
 
@@ -177,6 +178,7 @@ fn read_from<E: From<JournalError>>(
         })?;
         due = reached.version;
         end = Some(reached);
+        far::say("segments of the journal read", (index + 1 - start) as u64, (segments.len() - start) as u64);
     }
     end.ok_or_else(|| missing().into())
 }

@@ -23,7 +23,10 @@
 //!
 //! - `audit.open_s_at_*`: opening the store after it was closed, the files in the page cache.
 //! - `audit.disk_bytes_per_decision`: what the data directory grew by, over the decisions that it grew by. The journal
-//!   and base copies are in it; grants are not reaped.
+//!   and base copies are in it; grants are not reaped. It is taken when the records of decisions are in plain files.
+//! - `audit.filed_s_at_*`: how long a server over the filled log took until all full bundles of entries, and the records
+//!   of their decisions, were in plain files, from its start. What is in the engine until then costs memory and disk
+//!   twice, so both are measured after it.
 //! - `audit.receipt_p99_ms_at_*` ([`receipts`]): entry read, parsed, its proof made, the receipt written, as the server
 //!   does it, without HTTP. Warm: each was asked for once before. Aim at 10⁶: at most 0.1 ms. When each is asked for
 //!   the first time stands beside it.
@@ -67,10 +70,12 @@ pub(crate) async fn measure(length: Length, figures: &mut Figures) {
     for size in length.log_sizes {
         scene.fill(&decisions, size).await;
         let open_s: Vec<f64> = (0..OPENINGS).map(|_| crate::figure::timed(1, || drop(scene.store())) / 1e6).collect();
-        let (closed, parts) = scene.disk_bytes();
-        let raw = json!({ "openings": OPENINGS, "disk_bytes": closed, "of_it": parts });
-        figures.add(&format!("audit.open_s_at_{}", label(size)), median(open_s), "s", &raw);
+        let (filled, of_filled) = scene.disk_bytes();
         let resident = serving::measure(&scene, size, length, figures).await;
+        let (closed, parts) = scene.disk_bytes();
+        let raw = json!({ "openings": OPENINGS, "disk_bytes": closed, "of_it": parts,
+            "disk_bytes_before_filing": filled, "of_it_before_filing": of_filled });
+        figures.add(&format!("audit.open_s_at_{}", label(size)), median(open_s), "s", &raw);
         receipts::measure(&scene, size, length, figures).await;
         grown.push((size, closed, resident));
     }

@@ -84,7 +84,8 @@ impl Scene {
     pub(super) fn disk_bytes(&self) -> (u64, Value) {
         let dir = &self.config.data_dir;
         let part = |name: &str| bytes_below(&dir.join(name));
-        let parts = json!({ "engine": part("store"), "journal": part("journal"), "base": part("base") });
+        let parts = json!({ "engine": part("store"), "journal": part("journal"), "base": part("base"),
+            "entries": part("log"), "records": part("records") });
         (bytes_below(dir), parts)
     }
 }

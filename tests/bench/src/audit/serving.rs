@@ -1,4 +1,5 @@
-//! A server over a long log: how fast its index catches up, what queries take, what memory it has.
+//! A server over a long log: how fast its index catches up, how long its files take, what queries take, what memory it
+//! has.
 
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,10 @@ use crate::{Length, memory};
 
 /// How often it is asked whether the index has caught up.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How often it is said how many bundles are left.
+const SAID_EVERY: Duration = Duration::from_secs(30);
+/// Longer than the files of any size take that is measured.
+const FILED_WITHIN: Duration = Duration::from_hours(2);
 /// Pages that are asked for before it counts.
 const WARM_UP: u64 = 20;
 
@@ -25,6 +30,7 @@ pub(super) async fn measure(scene: &Scene, size: u64, length: Length, figures: &
     let process = scene.start().await;
     let ready_s = began.elapsed().as_secs_f64();
     caught_up(scene, size, ready_s, figures).await;
+    filed(scene, size, began, figures).await;
     let catching_up = memory::peak_bytes_of(process.id()).unwrap();
     scene.stop(process).await;
     // What is resident should tell of queries, and not of the catching up.
@@ -64,6 +70,31 @@ async fn index_is_there(scene: &Scene) {
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
+}
+
+/// Wait until all that a checkpoint covers is in plain files. Until then the engine has it too, in memory and on the
+/// disk, and is still read and written for it: what is measured meanwhile tells of the fill, and not of the size.
+async fn filed(scene: &Scene, size: u64, began: Instant, figures: &mut Figures) {
+    let (from, mut said) = (unfiled(scene).await, Instant::now());
+    loop {
+        let left = unfiled(scene).await;
+        if left == 0 {
+            break;
+        }
+        assert!(began.elapsed() < FILED_WITHIN, "{left} of {from} bundles are not in files after {FILED_WITHIN:?}");
+        if said.elapsed() > SAID_EVERY {
+            said = Instant::now();
+            eprintln!("{left} of {from} bundles are not in files yet, after {:.0?}", began.elapsed());
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    let raw = json!({ "bundles_when_indexed": from });
+    figures.add(&format!("audit.filed_s_at_{}", label(size)), began.elapsed().as_secs_f64(), "s", &raw);
+}
+
+async fn unfiled(scene: &Scene) -> u64 {
+    let metrics = Metrics::of(&scene.cast.staff.auditor).await;
+    metrics.count("attorn_store_unfiled_bundles", &[]).unwrap() as u64
 }
 
 async fn queries(scene: &Scene, size: u64, length: Length, figures: &mut Figures) {

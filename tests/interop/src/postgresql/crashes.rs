@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use attorn_api::decisions::DecisionAnswer;
+use attorn_tests::wait::until_within;
 use attorn_tests::world::ask as article;
 use attorn_tests::{Behalf, Call};
 use futures_util::future::join_all;
 use serde_json::json;
 
 use super::database::Database;
-use super::logins::{self, Met, SETTLED, agree, for_login, revoke_grant, until, until_none};
+use super::logins::{self, Met, SETTLED, agree, for_login, revoke_grant, until_none};
 
 /// How long after the first request the database is stopped, in the first round and more in each that follows: while
 /// logins are made, renewed, closed and dropped.
@@ -36,7 +37,7 @@ pub(crate) async fn rounds(world: &Behalf, database: &mut Database, rounds: u32)
         tokio::join!(crash, join_all((0..AT_ONCE).map(|_| make_renew_and_end(world, &stopped))));
         database.run().await;
         let works = async || logins::ask(&world.bot, &article()).await.status == 200;
-        until(SETTLED, "a login is made again", works).await;
+        until_within(SETTLED, "a login is made again", works).await;
         agree(database, &world.staff.registrar).await;
         met.count(&world.staff.registrar).await;
     }

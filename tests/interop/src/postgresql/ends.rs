@@ -3,12 +3,13 @@
 use attorn_api::decisions::PostgresqlLogin;
 use attorn_tests::Behalf;
 use attorn_tests::behalf::later_login;
+use attorn_tests::wait::until_within;
 use attorn_tests::world::ask as article;
 use futures_util::future::join_all;
 use serde_json::json;
 
 use super::database::{Database, first_column};
-use super::logins::{self, GONE, SETTLED, agree, delegated, lease, login, sign_in, try_sign_in, until, until_none};
+use super::logins::{self, GONE, SETTLED, agree, delegated, lease, login, sign_in, try_sign_in, until_none};
 use super::shop;
 
 /// An open session is ended, and nobody signs in.
@@ -80,7 +81,7 @@ pub(crate) async fn with_time(world: &Behalf, database: &Database) {
     let made = login(&world.bot, &attorn_tests::world::ask_with(json!({ "resource": "note/1" }))).await;
     let session = sign_in(database, &made).await;
     let ends = async || lease(&world.staff.registrar, &made.lease).await.state == "ended";
-    let took = until(SETTLED, "it ends by itself", ends).await;
+    let took = until_within(SETTLED, "it ends by itself", ends).await;
     println!("           lived {} ms of 1500", took.as_millis());
     assert!(session.batch_execute("SELECT 1").await.is_err() && try_sign_in(database, &made).await.is_err());
     let ended = lease(&world.staff.registrar, &made.lease).await;

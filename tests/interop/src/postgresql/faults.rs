@@ -2,16 +2,17 @@
 //! afterwards leases and logins agree.
 
 use attorn_tests::Behalf;
+use attorn_tests::wait::until_within;
 use attorn_tests::world::ask as article;
 use serde_json::json;
 
 use super::database::Database;
-use super::logins::{self, SETTLED, agree, lease, login, until, until_none};
+use super::logins::{self, SETTLED, agree, lease, login, until_none};
 
 /// Ask until a login is made again.
 async fn works_again(world: &Behalf, database: &Database) {
     let works = async || logins::ask(&world.bot, &article()).await.status == 200;
-    until(SETTLED, "a login is made again", works).await;
+    until_within(SETTLED, "a login is made again", works).await;
     agree(database, &world.staff.registrar).await;
     end_all(world, database).await;
 }
@@ -42,7 +43,7 @@ pub(crate) async fn away(world: &Behalf, database: &mut Database) {
     println!("           100 refusals in {} ms", began.elapsed().as_millis());
     assert!(world.bot.decide(&article()).await.credential.is_some(), "a token needs no database");
     let waits = async || lease(&world.staff.registrar, &made.lease).await.last_error.is_some();
-    until(SETTLED, "what went wrong is said", waits).await;
+    until_within(SETTLED, "what went wrong is said", waits).await;
     database.run().await;
     until_none(database, &world.staff.registrar, SETTLED).await;
     works_again(world, database).await;
@@ -55,7 +56,7 @@ pub(crate) async fn frozen(world: &Behalf, database: &Database) {
     logins::ask(&world.bot, &article()).await.refused(503, "target_unavailable");
     logins::revoke_grant(&world.staff.registrar, &lease(&world.staff.registrar, &made.lease).await.grant).await;
     let waits = async || lease(&world.staff.registrar, &made.lease).await.attempts > 0;
-    until(SETTLED, "it was tried to end it", waits).await;
+    until_within(SETTLED, "it was tried to end it", waits).await;
     database.thaw().await;
     until_none(database, &world.staff.registrar, SETTLED).await;
     works_again(world, database).await;
@@ -72,7 +73,7 @@ pub(crate) async fn wrong_password(world: &Behalf, database: &Database) {
         let error = lease(&world.staff.registrar, &made.lease).await.last_error;
         error.is_some_and(|error| error.contains("password authentication failed"))
     };
-    until(SETTLED, "the operator is told why", said).await;
+    until_within(SETTLED, "the operator is told why", said).await;
     logins::ask(&world.bot, &article()).await.refused(503, "target_unavailable");
     assert!(!lease(&world.staff.registrar, &made.lease).await.state.contains("irrevocable"));
     database.sql(&format!("ALTER ROLE attorn PASSWORD '{verifier}'")).await;
@@ -92,9 +93,9 @@ pub(crate) async fn locked(world: &Behalf, database: &Database) {
         logins::revoke_grant(&world.staff.registrar, &grant).await;
     }
     let ended = async || lease(&world.staff.registrar, &other.lease).await.state == "ended";
-    until(SETTLED, "the other ends", ended).await;
+    until_within(SETTLED, "the other ends", ended).await;
     let waits = async || lease(&world.staff.registrar, &made.lease).await.attempts > 0;
-    until(SETTLED, "it was tried to end it", waits).await;
+    until_within(SETTLED, "it was tried to end it", waits).await;
     assert!(logins::try_sign_in(database, &made).await.is_err(), "nobody signs in meanwhile");
     holder.batch_execute("ROLLBACK").await.unwrap();
     until_none(database, &world.staff.registrar, SETTLED).await;

@@ -5,13 +5,14 @@ use std::time::Duration;
 use attorn_api::decisions::PostgresqlLogin;
 use attorn_tests::Behalf;
 use attorn_tests::people::Operator;
+use attorn_tests::wait::until_within;
 use attorn_tests::world::{ask as article, ask_with};
 use serde_json::json;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 
 use super::database::Database;
-use super::logins::{self, SETTLED, lease, login, sign_in, try_sign_in, until, until_none};
+use super::logins::{self, SETTLED, lease, login, sign_in, try_sign_in, until_none};
 use super::shop;
 
 /// One that holds the lock on its own row is ended all the same, at the first attempt.
@@ -61,7 +62,7 @@ pub(crate) async fn take_all_connections(world: &Behalf, database: &Database) {
     let others = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
                   WHERE usename = 'attorn' AND application_name = 'attorn'";
     let none_left = async || database.ask(others).await == ["0"];
-    until(SETTLED, "the other connections end", none_left).await;
+    until_within(SETTLED, "the other connections end", none_left).await;
     let mut sessions: Vec<Client> = Vec::new();
     let full = async || {
         for login in &made {
@@ -71,7 +72,7 @@ pub(crate) async fn take_all_connections(world: &Behalf, database: &Database) {
         }
         sessions.len() > 50
     };
-    until(SETTLED, "all connections are taken", full).await;
+    until_within(SETTLED, "all connections are taken", full).await;
     logins::ask(&world.bot, &article()).await.refused(503, "target_unavailable");
     let reason = json!({ "reason": "a test" });
     // What is registered changes, and what was kept is kept; and whatever is free is taken again.
@@ -80,7 +81,7 @@ pub(crate) async fn take_all_connections(world: &Behalf, database: &Database) {
         registrar.post("/v1/agents/support-bot/suspend", &reason).await.expect(200);
         for made in &made {
             let ended = async || lease(registrar, &made.lease).await.state == "ended";
-            until(SETTLED, "it ends", ended).await;
+            until_within(SETTLED, "it ends", ended).await;
             assert_eq!(lease(registrar, &made.lease).await.attempts, 0);
         }
     };
@@ -127,7 +128,7 @@ pub(crate) async fn take_all_locks(world: &Behalf, database: &Database) {
 async fn ends_at_once(registrar: &Operator, login: &PostgresqlLogin, session: &Client) {
     logins::revoke_grant(registrar, &lease(registrar, &login.lease).await.grant).await;
     let ended = async || lease(registrar, &login.lease).await.state == "ended";
-    let took = until(SETTLED, "it ends", ended).await;
+    let took = until_within(SETTLED, "it ends", ended).await;
     println!("           gone after {} ms", took.as_millis());
     assert_eq!(lease(registrar, &login.lease).await.attempts, 0);
     assert!(session.batch_execute("SELECT 1").await.is_err(), "the session goes on");
@@ -165,7 +166,7 @@ pub(crate) async fn make_things_under_a_role(world: &Behalf, database: &Database
     login(&world.bot, &ask_with(json!({ "action": "faq.odd" }))).await;
     logins::revoke_grant(registrar, &lease(registrar, &made.lease).await.grant).await;
     let ended = async || lease(registrar, &made.lease).await.state == "ended";
-    until(SETTLED, "it ends", ended).await;
+    until_within(SETTLED, "it ends", ended).await;
     let owner = "SELECT DISTINCT pg_get_userbyid(lomowner) FROM pg_largeobject_metadata UNION \
                  SELECT pg_get_userbyid(proowner) FROM pg_proc WHERE proname = 'trap'";
     assert_eq!(database.ask(owner).await, ["attorn-left"]);
@@ -210,7 +211,7 @@ pub(crate) async fn own_much(world: &Behalf, database: &Database) {
     let reason = json!({ "reason": "a test" });
     registrar.post("/v1/agents/support-bot/suspend", &reason).await.expect(200);
     let ended = async || lease(registrar, &plain.lease).await.state == "ended";
-    let took = until(SETTLED, "the plain one ends", ended).await;
+    let took = until_within(SETTLED, "the plain one ends", ended).await;
     println!("           gone after {} ms", took.as_millis());
     let took = until_none(database, registrar, SETTLED).await;
     println!("           the others after {} ms", took.as_millis());
@@ -236,7 +237,7 @@ pub(crate) async fn no_room(world: &Behalf, database: &Database) {
     others.truncate(others.len() - 2);
     let free =
         "SELECT current_setting('max_connections')::int - 3 - sum(numbackends) BETWEEN 1 AND 3 FROM pg_stat_database";
-    until(SETTLED, "there is little room", async || database.ask(free).await == ["t"]).await;
+    until_within(SETTLED, "there is little room", async || database.ask(free).await == ["t"]).await;
     logins::ask(&world.bot, &article()).await.refused(503, "target_unavailable");
     let last = async || {
         let entries = world.entries().await;
@@ -245,7 +246,7 @@ pub(crate) async fn no_room(world: &Behalf, database: &Database) {
     assert!(last().await.unwrap().contains("room for"), "{:?}", last().await);
     drop(others);
     let works = async || logins::ask(&world.bot, &article()).await.status == 200;
-    until(SETTLED, "there is room again", works).await;
+    until_within(SETTLED, "there is room again", works).await;
     end_all(world, database).await;
 }
 
@@ -263,9 +264,9 @@ pub(crate) async fn one_agent_holds_few(world: &Behalf, database: &Database) {
     assert_eq!(world.log_size().await, size, "something was decided");
     registrar.post(format!("/v1/leases/{}/revoke", first.lease), &json!({})).await.expect(200);
     let again = async || logins::ask(&world.bot, &note).await.status == 200;
-    until(SETTLED, "one that has ended makes room", again).await;
+    until_within(SETTLED, "one that has ended makes room", again).await;
     registrar.post("/v1/targets/narrow/retire", &json!({ "reason": "a test" })).await.expect(200);
     let ended = async || logins::open(registrar, "narrow").await.is_empty();
-    until(SETTLED, "all end with their target", ended).await;
+    until_within(SETTLED, "all end with their target", ended).await;
     until_none(database, registrar, SETTLED).await;
 }

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use attorn_api::decisions::DecisionAnswer;
 use attorn_tests::server::Fresh;
+use attorn_tests::wait::until_within;
 use attorn_tests::world::{Cast, ask as article, read_only_settings};
 use attorn_tests::{Call, Process, Staff, components};
 use futures_util::future::join_all;
 use serde_json::json;
 
 use super::database::Database;
-use super::logins::{Met, SETTLED, agree, for_login, until, until_none};
+use super::logins::{Met, SETTLED, agree, for_login, until_none};
 use super::shop;
 
 /// How long after the first request the server is killed, in the first round and more in each that follows: while
@@ -55,7 +56,7 @@ pub(crate) async fn start(database: &Database) -> (Fresh, Process, Cast) {
     settings["lease_ms_max"] = 60_000.into();
     shop::register(&staff.registrar, "shop", &["article"], settings).await;
     let ready = async || cast.bot.post("/v1/decisions", &for_login(article())).await.status == 200;
-    until(SETTLED, "a first login is made", ready).await;
+    until_within(SETTLED, "a first login is made", ready).await;
     (fresh, process, cast)
 }
 

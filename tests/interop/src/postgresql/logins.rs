@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use attorn_api::decisions::{DecisionAnswer, PostgresqlLogin};
 use attorn_api::delegations::{Delegation, DelegationMade};
 use attorn_api::targets::{Lease, LeaseList};
 use attorn_tests::people::Operator;
+use attorn_tests::wait::until_within;
 use attorn_tests::{Answer, Behalf, Machine};
 use serde_json::{Value, json};
 use tokio_postgres::Client;
@@ -78,21 +79,9 @@ pub(crate) async fn there(database: &Database) -> Vec<String> {
     database.ask("SELECT rolname FROM pg_roles WHERE rolname ~ '^attorn_' ORDER BY 1").await
 }
 
-/// Wait until this holds, and say after how long it did.
-pub(crate) async fn until(within: Duration, what: &str, mut holds: impl AsyncFnMut() -> bool) -> Duration {
-    let began = Instant::now();
-    loop {
-        if holds().await {
-            return began.elapsed();
-        }
-        assert!(began.elapsed() < within, "{what}: not within {within:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
 /// Wait until no lease is open and no login is there, nor a row of one.
 pub(crate) async fn until_none(database: &Database, registrar: &Operator, within: Duration) -> Duration {
-    let took = until(within, "all leases end", async || open(registrar, "shop").await.is_empty()).await;
+    let took = until_within(within, "all leases end", async || open(registrar, "shop").await.is_empty()).await;
     assert_eq!(there(database).await, Vec::<String>::new());
     assert_eq!(database.ask("SELECT login FROM attorn.logins").await, Vec::<String>::new());
     took

@@ -7,12 +7,13 @@ use attorn_core::Duty;
 use attorn_tests::Process;
 use attorn_tests::process::binary;
 use attorn_tests::server::Fresh;
+use attorn_tests::wait::until_within;
 use attorn_tests::world::ask as article;
 use serde_json::{Value, json};
 
 use super::database::Database;
 use super::kills;
-use super::logins::{SETTLED, for_login, there, until, until_none};
+use super::logins::{SETTLED, for_login, there, until_none};
 
 fn attorn(fresh: &Fresh, arguments: &[&str]) -> Value {
     let mut command = Command::new(binary());
@@ -49,7 +50,7 @@ pub(crate) async fn ends_what_it_does_not_know(database: &Database) {
         async |secret: &str| cast.staff.registrar.post("/v1/targets/shop/secret", &json!({ "secret": secret })).await;
     tell("a third").await.refused(422, "invalid_field");
     tell("another").await.expect(200);
-    until(SETTLED, "a login is made again", async || ask().await.status == 200).await;
+    until_within(SETTLED, "a login is made again", async || ask().await.status == 200).await;
     assert!(!there(database).await.contains(&unknown.user), "a login was made beside one that nobody knows");
     let known = cast.entries().await.into_iter().find(|entry| entry["type"] == "unknown_logins_ended").unwrap();
     assert_eq!(known["names"], json!([unknown.user]));

@@ -17,7 +17,7 @@ mod remembered;
 mod report;
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, IsTerminal as _};
+use std::io::{BufRead as _, BufReader};
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
@@ -29,6 +29,7 @@ use attorn_log::{
 use clap::Args;
 
 use super::directory::{self, Directory, Form, Head, open_regular};
+use crate::bar::Bar;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -111,11 +112,11 @@ impl Verify {
         let now = directory::key_of_server(&context.anybody()?.text("/v1/audit/key").await?)?;
         let home = tempfile::tempdir().map_err(|error| Failure::of(&error))?;
         let head = if given.policy.is_some() { Head::WitnessedIfItIs } else { Head::Newest };
-        let said = Said::new(output, "downloaded");
-        let progress = |entries, of| said.step(Progress { entries, of });
+        let bar = Bar::new(output);
+        let progress = |entries, of| bar.step(entries, of, "entries downloaded");
         let client = context.operator()?;
         let downloaded = directory::download(&client, home.path(), (head, Form::Published), progress).await;
-        said.end();
+        drop(bar);
         let downloaded = downloaded.map_err(|failure| report::of_server(output, failure))?;
         if let Some(why) = downloaded.unwitnessed {
             output.note(format!("the server says of its newest checkpoint: {why}"));
@@ -255,7 +256,10 @@ async fn stopped(
     let recorded = log.recorded_epochs().await.map_err(Failure::new)?;
     let (now, exports) = (log.verifier().clone(), Exports::Store(config.data_dir.clone(), recorded));
     let exit = live(output, (&log, &exports), (given, trusted, memory), (&now, Believed::FromStore)).await?;
-    match log.verify_store().await {
+    let watched = Bar::watch(output);
+    let whole = log.verify_store().await;
+    drop(watched);
+    match whole {
         Ok(entries) => {
             output.note(format!("the store is whole: {entries} entries, those after the checkpoint linked to it"));
             Ok(exit)
@@ -274,10 +278,9 @@ async fn stopped(
 }
 
 fn published(output: &Output, files: &dyn PublishedFiles, checks: &Checks<'_>) -> Result<Verified, VerifyError> {
-    let said = Said::new(output, "verified");
-    let done = verify_published(files, checks, SAID_EVERY, |progress| said.step(progress));
-    said.end();
-    done
+    let bar = Bar::new(output);
+    let step = |Progress { entries, of }| bar.step(entries, of, "entries verified");
+    verify_published(files, checks, SAID_EVERY, step)
 }
 
 fn export(output: &Output, path: &Path, checks: &Checks<'_>) -> Result<Result<Verified, VerifyError>, Failure> {
@@ -293,9 +296,10 @@ fn export(output: &Output, path: &Path, checks: &Checks<'_>) -> Result<Result<Ve
         return Err(Failure::usage(format!("`{}` is a receipt, not an export", path.display()))
             .with_help("`--receipt` verifies it, and takes `--key`"));
     }
-    let said = Said::new(output, "verified");
-    let done = verify_export_with(file, checks, SAID_EVERY, |progress| said.step(progress));
-    said.end();
+    let bar = Bar::new(output);
+    let step = |Progress { entries, of }| bar.step(entries, of, "entries verified");
+    let done = verify_export_with(file, checks, SAID_EVERY, step);
+    drop(bar);
     if let Err(error @ VerifyError::NotAnExport) = &done {
         return Err(Failure::usage(format!("`{}`: {error}", path.display()))
             .with_help("`attorn audit export --out FILE` makes one"));
@@ -329,33 +333,6 @@ fn note(path: &Path) -> Result<String, Failure> {
     }
     Err(Failure::usage(format!("`{}` is no checkpoint of an audit log", path.display()))
         .with_help("`attorn audit checkpoint` prints one, to be kept as it is"))
-}
-
-/// How far it is, on a terminal: one line that changes.
-struct Said {
-    what: String,
-    shown: bool,
-}
-
-impl Said {
-    fn new(output: &Output, what: &str) -> Self {
-        Self { what: what.to_owned(), shown: !output.json && std::io::stderr().is_terminal() }
-    }
-
-    fn step(&self, Progress { entries, of }: Progress) {
-        const WIDTH: u64 = 30;
-        if self.shown && of > 0 {
-            let done = usize::try_from(entries.saturating_mul(WIDTH) / of).unwrap_or(0);
-            let (filled, empty) = ("#".repeat(done), ".".repeat(30_usize.saturating_sub(done)));
-            eprint!("\r\x1b[K[{filled}{empty}] {entries} of {of} entries {}", self.what);
-        }
-    }
-
-    fn end(&self) {
-        if self.shown {
-            eprint!("\r\x1b[K");
-        }
-    }
 }
 
 #[cfg(test)]

@@ -17,7 +17,8 @@ use attorn_api::audit::{EntryRange, LogEpoch};
 use attorn_log::{Checks, Epoch, Origin, Verified, VerifyError, verify_export_with};
 
 use super::lineage::{Began, EPOCHS_MAX, Exports, First, first_exported, verification};
-use super::{SAID_EVERY, Said, open_regular};
+use super::{SAID_EVERY, open_regular};
+use crate::bar::Bar;
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -154,10 +155,10 @@ pub(super) fn exported(
 
 fn re_hashed(output: &Output, path: &Path, epoch: Epoch, bad: &[Range<u64>]) -> Result<Verified, Wrong> {
     let file = open_regular(path).map_err(|error| Failure::file("read", path, &error))?;
-    let said = Said::new(output, &format!("of epoch {epoch} verified"));
-    let checks = Checks { bad, ..Checks::default() };
-    let done = verify_export_with(BufReader::new(file), &checks, SAID_EVERY, |progress| said.step(progress));
-    said.end();
+    let (bar, checks) = (Bar::new(output), Checks { bad, ..Checks::default() });
+    let done = verify_export_with(BufReader::new(file), &checks, SAID_EVERY, |progress| {
+        bar.step(progress.entries, progress.of, format_args!("entries of epoch {epoch} verified"));
+    });
     done.map_err(|error| wrong(epoch, &error))
 }
 

@@ -1,7 +1,6 @@
 //! What two sets of policies make of history, summed up: counts, then changed decisions by agent and action.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use attorn_api::audit::{DamagedEntries, EarlierEpoch};
@@ -9,13 +8,14 @@ use attorn_api::decisions::DecisionKind;
 use attorn_api::replays::{HistoryPage, HistoryRequest, Undecidable};
 use serde_json::{Value, json};
 
+use crate::bar::Bar;
 use crate::commands::audit::replay::word;
 use crate::failure::Failure;
 use crate::output::Output;
 
-/// How far it is, on one line that changes, if somebody sees it.
+/// How far it is, if somebody sees it.
 pub(super) struct Progress {
-    shown: bool,
+    bar: Bar,
     of: u64,
     entries: AtomicU64,
     decisions: AtomicU64,
@@ -23,25 +23,17 @@ pub(super) struct Progress {
 
 impl Progress {
     pub(super) fn new(output: &Output, of: u64) -> Self {
-        let shown = !output.json && std::io::stderr().is_terminal();
-        Self { shown, of, entries: AtomicU64::new(0), decisions: AtomicU64::new(0) }
+        Self { bar: Bar::new(output), of, entries: AtomicU64::new(0), decisions: AtomicU64::new(0) }
     }
 
     pub(super) fn step(&self, entries: u64, decisions: u64) {
-        const WIDTH: u64 = 30;
         let entries = self.entries.fetch_add(entries, Ordering::Relaxed) + entries;
         let decisions = self.decisions.fetch_add(decisions, Ordering::Relaxed) + decisions;
-        if self.shown && self.of > 0 {
-            let done = usize::try_from(entries.min(self.of) * WIDTH / self.of).unwrap_or(0);
-            let (filled, empty) = ("#".repeat(done), ".".repeat(30_usize.saturating_sub(done)));
-            eprint!("\r\x1b[K[{filled}{empty}] {entries} of {} entries, {decisions} decisions", self.of);
-        }
+        self.bar.step(entries, self.of, format_args!("entries, {decisions} decisions"));
     }
 
     pub(super) fn end(&self) {
-        if self.shown {
-            eprint!("\r\x1b[K");
-        }
+        self.bar.end();
     }
 }
 
