@@ -88,7 +88,8 @@ fn place(reason: HostReason) -> Place {
         | HostReason::ApprovalUnreadable
         | HostReason::ApprovalRefused
         | HostReason::ApprovalUnanswered
-        | HostReason::TooManyApprovals => Place::Approvals,
+        | HostReason::TooManyApprovals
+        | HostReason::TooManyPrompts => Place::Approvals,
         // On behalf of a user: `delegations.rs`, `revocation_cascade.rs` and `erasure.rs`.
         HostReason::PurposeWithoutUser
         | HostReason::Frozen

@@ -79,6 +79,27 @@ pub struct Asked {
     pub reasons: Vec<Reason>,
     /// What follows from a yes.
     pub follows: Follows,
+    /// Words in it that may be taken for others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub look_alikes: Vec<LookAlike>,
+    /// How many more of them there are than are told of.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub look_alikes_more: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+/// A word with letters of several scripts, or with foreign letters that look like Latin ones.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LookAlike {
+    /// The word, as it is shown.
+    pub word: String,
+    /// The same with each letter that is not ASCII as its number: `p{U+0430}ypal`.
+    pub letters: String,
 }
 
 /// What an agent is to be given.
@@ -266,7 +287,8 @@ pub struct WebhookList {
     pub next: Option<String>,
 }
 
-/// What is posted to a webhook. It names nobody: whoever wants to know more asks for the approval.
+/// What is posted to a webhook. Of a person it has no more than the id that they have here: an operator who wants to know
+/// more asks for the approval, and the user opens the page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookMessage {
@@ -281,6 +303,11 @@ pub struct WebhookMessage {
     pub code: String,
     /// The agent that asks.
     pub agent: String,
+    /// The roles that are asked: `operator`, `user` or both.
+    pub asks: Vec<String>,
+    /// The user who is asked, by the id that they have here; none where operators alone are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
     /// The challenge that asked for it.
     pub decision_id: String,
     /// From when on it does not count.

@@ -114,6 +114,8 @@ host_reasons! {
     /// As many requests of the agent's wait for approval as may, or the user was asked as often as they may be.
     TooManyApprovals = "too_many_approvals",
         "as many requests wait for approval, or were refused or put to this user a moment ago, as may";
+    /// The agent has as many users asked at one provider as may be at once.
+    TooManyPrompts = "too_many_prompts", "as many users are asked at this provider for the agent as may be at once";
     /// An allow came with an obligation that nobody enforces.
     ObligationUnenforceable = "obligation_unenforceable", "a policy's terms ask for something that nobody here enforces";
     /// The terms leave a grant no whole second.

@@ -1,7 +1,7 @@
 //! `POST /v1/simulations`: what would be decided now, and why.
 //!
 //! The way is that of a decision: the same bounds, selectors, policies, facts and counters, in the phase
-//! `simulate`. Shadow policies are asked too. Nothing is granted, charged or approved, and an entry says
+//! `simulate`. Shadow policies are asked too. What would be a challenge is said to be a deny where nobody could be asked. Nothing is granted, charged or approved, and an entry says
 //! who tried what. What it shows, facts and what policies write, is what auditors may read; to run
 //! versions that are not in force is for policy admins.
 
@@ -27,6 +27,8 @@ use serde_json::json;
 
 use crate::active::{ActivePolicy, ActiveSet, load_checked, load_metered};
 use crate::app::App;
+use crate::approvals;
+use crate::approvals::seek::Scene;
 use crate::decisions::ask::Wanted;
 use crate::decisions::behalf::Chain;
 use crate::decisions::evaluate::among;
@@ -172,7 +174,7 @@ async fn run(app: &App, operator: &OperatorCaller, trial: Trial) -> Result<Simul
             shadows: Vec::new(),
             not_asked: Vec::new(),
         },
-        Ok(within) => ask_all(app, &trial, within).await?,
+        Ok(within) => ask_all(app, &trial, (within, chain.as_ref())).await?,
     };
     let mut batch = Batch::new(app.clock.now());
     entry::act(&mut batch, operator, "simulation", about(app, &trial, chain.as_ref(), &tried.made))?;
@@ -183,16 +185,24 @@ async fn run(app: &App, operator: &OperatorCaller, trial: Trial) -> Result<Simul
 
 /// Ask the policies as a decision does; then the shadow policies, each by itself; then all of them once
 /// more where fuel is counted.
-async fn ask_all(app: &App, trial: &Trial, within: &WithinBounds<'_>) -> Result<Tried, Failure> {
+async fn ask_all(
+    app: &App,
+    trial: &Trial,
+    (within, chain): (&WithinBounds<'_>, Option<&Chain>),
+) -> Result<Tried, Failure> {
     // Nothing is committed that names what this was read from.
     let credential = place::wanted(app, &trial.wanted, &mut Vec::new()).await?;
-    let context = EvaluationContext::of_request(within, AuthenticationMethod::Dpop, Phase::Simulate, credential);
+    let scene = Scene { within, chain, credential: credential.as_ref() };
+    let context =
+        EvaluationContext::of_request(within, AuthenticationMethod::Dpop, Phase::Simulate, credential.clone());
     let context = Arc::new(context);
     let mut made = among(app, trial.set.applicable(within), (within, &Met::nothing()), Arc::clone(&context)).await?;
     let limited = !charge::has_room(&made);
     if limited {
         made.decision = Decision::Deny(Denied::by_host(HostReason::LimitExceeded));
     }
+    let policies: Vec<_> = made.asked.iter().map(|asked| Arc::clone(&asked.policy)).collect();
+    made.decision = foreseen(app, scene, &policies, made.decision).await?;
     let fuel = fuel(app, trial, &made, &context).await?;
     let mut shadows = Vec::new();
     for policy in trial.set.shadows(within).into_iter().take(SHADOWS_MAX) {
@@ -203,11 +213,25 @@ async fn ask_all(app: &App, trial: &Trial, within: &WithinBounds<'_>) -> Result<
             Decision::Allow(_) if limited => made.decision.clone(),
             would => would,
         };
+        let with: Vec<_> = made.asked.iter().chain(&alone.asked).map(|asked| Arc::clone(&asked.policy)).collect();
+        let would = foreseen(app, scene, &with, would).await?;
         let fuel = self::fuel(app, trial, &alone, &context).await?.into_iter().next().flatten();
         shadows.push(Shadow { alone, fuel, would });
     }
     let not_asked = trial.set.policies().iter().filter_map(|policy| wire::not_asked(policy, within)).collect();
     Ok(Tried { made, fuel, shadows, not_asked })
+}
+
+/// What becomes of a challenge for which nobody would be asked.
+async fn foreseen(
+    app: &App,
+    scene: Scene<'_>,
+    policies: &[Arc<ActivePolicy>],
+    decision: Decision,
+) -> Result<Decision, Failure> {
+    let Decision::Challenge(challenged) = &decision else { return Ok(decision) };
+    let reason = approvals::step::foreseen(app, scene, policies, challenged).await?;
+    Ok(reason.map_or(decision, |reason| Decision::Deny(Denied::by_host(reason))))
 }
 
 /// What each of the asked policies takes, in units of fuel.

@@ -19,6 +19,7 @@ fn one_of(kind: KeyKind) -> (Key, &'static str) {
         KeyKind::ActiveSet => (Key::active_set(), "active_set"),
         KeyKind::Agent => (Key::agent(&id("bot")), "agent/bot"),
         KeyKind::AgentLeases => (Key::agent_leases(&id("shop"), &id("bot")), "agent_leases/shop/bot"),
+        KeyKind::AgentPrompts => (Key::agent_prompts(&id("main"), &id("bot")), "agent_prompts/main/bot"),
         KeyKind::AgentDelegation => (Key::agent_delegation(&id("bot"), &id("dlg_1")), "agent_delegation/bot/dlg_1"),
         KeyKind::Approval => {
             (Key::approval(&ApprovalId::from_random([4; 16])), "approval/apr_04040404040404040404040404040404")

@@ -133,6 +133,7 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
         // Counters are checked where they are read; the others have no record.
         KeyKind::AgentDelegation
         | KeyKind::AgentLeases
+        | KeyKind::AgentPrompts
         | KeyKind::ChildDelegation
         | KeyKind::Counter
         | KeyKind::GrantEffect

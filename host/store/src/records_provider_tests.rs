@@ -169,11 +169,13 @@ fn prompts_and_what_finds_them() {
     assert_eq!(&bytes[1..], br#"{"request_id":"r-1","token_endpoint":"https://sso.example/token"}"#);
     assert_eq!(PromptBody::decode(&prompt.key(), &bytes).unwrap(), body);
 
+    let counter = Key::agent_prompts(&prompt.provider, &prompt.agent);
     let due = |at| Key::prompt_due(&prompt.provider, TimeMs(at), &prompt.approval);
     assert_eq!(due(0xabc).prompt_that_is_due(), Some((TimeMs(0xabc), prompt.approval)));
     assert_eq!(prompt.key().prompt_that_is_due(), None);
     let mut batch = Batch::new(TimeMs(0));
-    prompt.open(&mut batch);
+    prompt.open(&mut batch, 7);
+    assert_eq!((&batch.add[0].key, batch.add[0].delta, batch.add[0].at_most), (&counter, 1, 7));
     assert_eq!(batch.put[1], (due(0xabc), b"bot".to_vec()));
     let mut batch = Batch::new(TimeMs(0));
     let later = PromptRecord { due_at: TimeMs(0xdef), ..prompt.clone() };
@@ -182,4 +184,5 @@ fn prompts_and_what_finds_them() {
     let mut batch = Batch::new(TimeMs(0));
     later.close(&mut batch);
     assert_eq!(batch.delete, [prompt.key(), due(0xdef)]);
+    assert_eq!((&batch.add[0].key, batch.add[0].delta), (&counter, -1));
 }

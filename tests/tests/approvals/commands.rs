@@ -78,3 +78,33 @@ async fn a_no_by_command_denies() {
         assert!(output.status.success() && text(&output).contains(expect), "{}", text(&output));
     }
 }
+
+/// What an approver reads who cannot do what they want to.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_cannot_vote_is_told_why_and_what_helps() {
+    let scene = Scene::new(TWO).await;
+    let empty = as_operator(&scene, &scene.ada, "approval list").await;
+    assert!(empty.status.success() && text(&empty).contains("there is none"), "{}", text(&empty));
+    let nobody = format!("approval show apr_{}", "0".repeat(32));
+    let changes = json!({ "arguments": { "to": "p\u{430}ypal" } });
+    let asked = scene.challenged(&ask_with(changes)).await;
+    let shown = as_operator(&scene, &scene.ada, &format!("approval show {}", asked.id)).await;
+    assert!(text(&shown).contains("look twice  p\u{430}ypal is p{U+0430}ypal"), "{}", text(&shown));
+    assert!(text(&shown).contains("1 use within"), "{}", text(&shown));
+    let digest = show(&scene.ada, &asked.id).await.digest;
+    let say = |verb: &str| format!("approval {verb} {} --digest {digest}", asked.id);
+    let once = as_operator(&scene, &scene.ada, &say("approve")).await;
+    assert!(once.status.success(), "{}", text(&once));
+    for (operator, line, expect) in [
+        (&scene.ada, nobody.as_str(), "attorn approval list --state all"),
+        (&scene.ada, "approval show apr_1", "apr_1"),
+        (&scene.ada, &say("approve"), "you can still refuse it"),
+        (&scene.world.staff.auditor, &say("approve"), "approver"),
+    ] {
+        let output = as_operator(&scene, operator, line).await;
+        assert!(!output.status.success() && text(&output).contains(expect), "{line}: {}", text(&output));
+    }
+    as_operator(&scene, &scene.bob, &say("refuse")).await;
+    let late = as_operator(&scene, &scene.ada, &say("approve")).await;
+    assert!(!late.status.success() && text(&late).contains("is refused"), "{}", text(&late));
+}

@@ -75,3 +75,46 @@ async fn nobody_sees_the_arguments_of_what_was_for_a_user_who_was_erased() {
     scene.erase(&delegation.user).await.expect(200);
     ada.get(&path).await.refused(410, "user_erased");
 }
+
+/// What would be decided is said, also where the decision itself would ask nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_explains_says_that_nobody_could_be_asked() {
+    let scene = Scene::new(ONE).await;
+    let explain = async |request: &Value| -> Value {
+        let body = json!({ "agent": "support-bot", "request": request });
+        scene.world.staff.explainer.post("/v1/simulations", &body).await.expect(200).json()
+    };
+    let arguments = json!({ "k".repeat(4_100): 1, "to": "mallory" });
+    let wide = ask_with(json!({ "arguments": arguments }));
+    let said = explain(&wide).await;
+    assert_eq!((&said["decision"], &said["reasons"][0]["code"]), (&json!("deny"), &json!("approval_unreadable")));
+    assert_eq!(explain(&ask()).await["decision"], "challenge");
+    let asked = scene.challenged(&ask()).await;
+    assert_eq!(explain(&ask()).await["decision"], "challenge");
+    vote(&scene.ada, &asked.id, "refuse").await.expect(200);
+    for changes in [json!({}), json!({ "arguments": { "n": 1 } })] {
+        let said = explain(&ask_with(changes)).await;
+        assert_eq!((&said["decision"], &said["reasons"][0]["code"]), (&json!("deny"), &json!("approval_refused")));
+    }
+    let list: ApprovalList = scene.ada.get("/v1/approvals?state=all").await.expect(200).json();
+    assert_eq!(list.approvals.len(), 1, "explaining asks nobody");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_that_look_like_others_are_told_of() {
+    let scene = Scene::new(ONE).await;
+    let plain = json!({ "to": "paypal", "note": "\u{43f}\u{440}\u{438}\u{432}\u{435}\u{442} Gr\u{fc}\u{df}e" });
+    let asked = scene.challenged(&ask_with(json!({ "arguments": plain }))).await;
+    assert!(show(&scene.ada, &asked.id).await.asks.look_alikes.is_empty());
+    let arguments = json!({ "to": "p\u{430}ypal", "p\u{430}y": ["ok"] });
+    let changes =
+        json!({ "resource": "article/43", "arguments": arguments, "claims": { "by": "\u{440}\u{430}\u{443}" } });
+    let asked = scene.challenged(&ask_with(changes)).await;
+    let asks = show(&scene.ada, &asked.id).await.asks;
+    let letters: Vec<_> = asks.look_alikes.iter().map(|one| one.letters.as_str()).collect();
+    assert_eq!(letters, ["p{U+0430}y", "p{U+0430}ypal", "{U+0440}{U+0430}{U+0443}"]);
+    let many: Vec<_> = (0..20).map(|n| format!("p\u{430}y{n}")).collect();
+    let asked = scene.challenged(&ask_with(json!({ "resource": "article/44", "arguments": { "to": many } }))).await;
+    let asks = show(&scene.ada, &asked.id).await.asks;
+    assert_eq!((asks.look_alikes.len(), asks.look_alikes_more), (16, 4));
+}

@@ -5,8 +5,11 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 
 use attorn_api::approvals::{RegisteredWebhook, WebhookMessage};
+use attorn_api::delegations::DelegationMade;
 use attorn_identity::WebhookSecret;
 use attorn_tests::Metrics;
+use attorn_tests::behalf::exchange;
+use attorn_tests::world::PURPOSE_WITH_USER;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -78,6 +81,7 @@ async fn it_is_told_signed_and_of_nobody() {
     let (headers, body) = receiver.got(1).await.remove(0);
     let message: WebhookMessage = serde_json::from_slice(&body).unwrap();
     assert_eq!((&message.approval, &message.code, message.agent.as_str()), (&asked.id, &asked.code, "support-bot"));
+    assert_eq!((&message.asks[..], &message.user), (&["operator".to_owned()][..], &None));
     let text = String::from_utf8(body.to_vec()).unwrap();
     assert!(!text.contains("article") && !text.contains("billing"), "{text}");
     let header = |name: &str| headers[name].to_str().unwrap().to_owned();
@@ -239,4 +243,38 @@ async fn where_nothing_may_be_sent_is_refused() {
         .await
         .refused(409, "already_exists");
     registrar.post("/v1/approval-webhooks", &body).await.expect(201);
+}
+
+/// What waits for its user alone is told, too, and names them by nothing but the id that they have here.
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_told_of_what_waits_for_a_user_alone() {
+    let behalf = Behalf::new().await;
+    let registrar = &behalf.staff.registrar;
+    let backchannel = json!({ "client_id": "attorn", "client_authentication": "private_key_jwt", "code_only": true });
+    registrar.post("/v1/providers/main/backchannel", &backchannel).await.expect(200);
+    let settings = json!({
+        "amount_argument": "amount", "currency_argument": "currency", "currency": "EUR", "scope": "user_agent",
+        "window": "day", "allow_max": 100, "challenge": { "max": 100_000, "role": "user", "count": 1 },
+    });
+    let limits = json!({ "cpu_us_max": 200_000, "wall_us_max": 240_000, "memory_bytes_max": 16 << 20 });
+    let extra = json!({ "limits": limits, "selector": { "actions": ["account.pay"] } });
+    behalf.activate_with("spend-limit", components::bytes("spend-limit"), settings, extra).await;
+    let (receiver, url) = Receiver::start().await;
+    let body = json!({ "id": "chat", "url": url, "loopback": true });
+    registrar.post("/v1/approval-webhooks", &body).await.expect(201);
+    let token = behalf.token(json!({ "client_id": "helper-client" }));
+    let made: DelegationMade = exchange(&behalf.helper, &token).await.expect(201).json();
+    let user = made.delegation.user;
+    let payment = json!({
+        "action": "account.pay", "resource": format!("account/{user}/giro"), "purpose": PURPOSE_WITH_USER,
+        "delegation": made.delegation.id, "arguments": { "amount": 5_000, "currency": "EUR" },
+    });
+    let answer = behalf.helper.decide(&payment).await;
+    let asked = answer.approval.unwrap_or_else(|| panic!("{:?}", answer.reasons));
+    let (_, body) = receiver.got(1).await.remove(0);
+    let message: WebhookMessage = serde_json::from_slice(&body).unwrap();
+    assert_eq!((&message.approval, &message.asks[..]), (&asked.id, &["user".to_owned()][..]));
+    assert_eq!(message.user.as_ref(), Some(&user));
+    let text = String::from_utf8(body.to_vec()).unwrap();
+    assert!(!text.contains("alice") && !text.contains("giro") && !text.contains("5000"), "{text}");
 }

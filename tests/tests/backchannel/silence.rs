@@ -123,3 +123,29 @@ async fn a_user_is_asked_so_often_whichever_agents_ask() {
     assert_eq!(scene.behalf.helper.decide(&reads).await.decision, DecisionKind::Challenge);
     replays_identically(&scene.behalf).await;
 }
+
+/// However many users an agent acts for, it does not take their provider's time from all others.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_has_only_so_many_users_asked_at_a_provider() {
+    let scene = Scene::limited(ApprovalLimits { prompts_open_max: 2, ..ApprovalLimits::default() }).await;
+    let first = scene.challenged(5_000).await;
+    scene.behalf.helper.decide(&scene.payment(5_000, "savings")).await.approval.unwrap();
+    denied(&scene.behalf.helper.decide(&scene.payment(5_000, "third")).await, "too_many_prompts");
+    // What asked before waits on.
+    assert_eq!(scene.challenged(5_000).await, first);
+    let of_bob = json!({ "client_id": "helper-client", "sub": "bob", "sid": "session-of-bob" });
+    let made: DelegationMade = exchange(&scene.behalf.helper, &scene.behalf.token(of_bob)).await.expect(201).json();
+    let resource = format!("account/{}/giro", made.delegation.user);
+    let of_bob = with(scene.payment(5_000, "giro"), json!({ "delegation": made.delegation.id, "resource": resource }));
+    let answer = scene.behalf.helper.decide(&of_bob).await;
+    denied(&answer, "too_many_prompts");
+    let entry = scene.behalf.entry_of(&answer).await;
+    assert_eq!(entry["approval"]["is"], "too_many_prompts", "{entry}");
+    // An answer makes room.
+    scene.behalf.provider.device().says(Says::yes());
+    scene.becomes(&first, "approved").await;
+    while scene.behalf.helper.decide(&of_bob).await.decision != DecisionKind::Challenge {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    replays_identically(&scene.behalf).await;
+}

@@ -112,6 +112,9 @@ fn list(output: &Output, list: &ApprovalList) -> Result<Exit, Failure> {
     approvals.sort_by_key(|approval| approval.created_at_ms);
     let rows: Vec<_> = approvals.into_iter().map(row).collect();
     output.table(&["APPROVAL", "CODE", "STATE", "AGENT", "ACTION", "RESOURCE", "UNTIL"], &rows);
+    if rows.is_empty() && list.next.is_none() {
+        output.note("there is none; what asks its user alone is shown to nobody else");
+    }
     note_next(output, list.next.as_ref());
     Ok(Exit::Done)
 }
@@ -144,6 +147,15 @@ fn print(output: &Output, approval: &Shown) -> Result<Exit, Failure> {
     }
     if asks.claims_cut_chars > 0 {
         output.line(format!("            {} characters are not shown", asks.claims_cut_chars));
+    }
+    for one in &asks.look_alikes {
+        output.line(format!(
+            "look twice  {} is {}  (letters of several alphabets, or that look like others)",
+            one.word, one.letters
+        ));
+    }
+    if asks.look_alikes_more > 0 {
+        output.line(format!("            {} more words like that", asks.look_alikes_more));
     }
     for reason in &asks.reasons {
         let policy = reason.policy.as_deref().unwrap_or("-");
@@ -178,7 +190,8 @@ fn follows(output: &Output, approval: &Shown) {
     };
     let seconds = follows.grant_ms_max / 1_000;
     let at = asks.target.as_ref().map(|target| format!(" {to} {target}")).unwrap_or_default();
-    output.line(format!("{gives}{at} for {}, {} uses within {seconds} s", asks.accepted_by, follows.uses_max));
+    let uses = if follows.uses_max == 1 { "1 use".to_owned() } else { format!("{} uses", follows.uses_max) };
+    output.line(format!("{gives}{at} for {}, {uses} within {seconds} s", asks.accepted_by));
     for debit in &follows.debits {
         let (amount, at_most) = (&debit.amount, &debit.at_most);
         let what = format!("{} of policy {} per {}", debit.counter, debit.policy, debit.window);

@@ -53,7 +53,7 @@ impl Asking {
         self.holds.put(batch);
         self.record.open(batch, self.limits.open_max);
         let Some(prompt) = &self.prompt else { return };
-        prompt.open(batch);
+        prompt.open(batch, self.limits.prompts_open_max);
         // However many agents ask, somebody is asked so often and no more.
         let window_ms = self.limits.prompts_window_ms;
         let start = TimeMs(batch.now.0 - batch.now.0 % window_ms);

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use attorn_api::approvals::{Asked, AskedCredential, AskedDebit, AskedUser, Follows};
 use attorn_api::decisions::Reason;
-use attorn_core::{Challenged, Debit, DecisionReason, Digest, JsonText, SessionId, TargetKind};
+use attorn_core::{Challenged, Debit, DecisionReason, Digest, JsonText, Request, SessionId, TargetKind};
 use attorn_store::Key;
 use attorn_store::records::{ApprovalRecord, Record as _};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::look_alikes;
 use super::readable::{Unreadable, readable};
 use super::seek::Scene;
 use super::terms::KeptTerms;
@@ -79,10 +80,18 @@ pub(super) fn of(scene: Scene<'_>, challenged: &Challenged) -> Result<Result<Jso
             debits_more: u32::try_from(terms.debits.len() - debits.len()).unwrap_or(u32::MAX),
             debits,
         },
+        // They are looked for when it is shown.
+        look_alikes: Vec::new(),
+        look_alikes_more: 0,
     };
     let kept = KeptContent { asked, terms: KeptTerms::of(terms) };
     let text = serde_json_canonicalizer::to_string(&kept).map_err(Failure::internal)?;
     Ok(Ok(JsonText::from_canonical(text)))
+}
+
+/// Whether somebody can be shown what is asked.
+pub(crate) fn can_be_shown(request: &Request) -> bool {
+    readable(&request.arguments).is_ok() && readable(&request.claims).is_ok()
 }
 
 /// Why a policy asks. Approvers read also what agents do not.
@@ -131,8 +140,11 @@ fn read(text: &JsonText) -> Result<KeptContent, Failure> {
 
 /// The same, with everything visible that an agent, a policy or a provider wrote.
 pub(crate) fn shown(asked: Asked) -> Asked {
+    let (look_alikes, look_alikes_more) = look_alikes::of(&asked);
     let reason = |reason: Reason| Reason { text: visible(&reason.text), ..reason };
     Asked {
+        look_alikes,
+        look_alikes_more,
         arguments: visible(&asked.arguments),
         claims: visible(&asked.claims),
         resource: visible(&asked.resource),

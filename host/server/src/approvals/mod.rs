@@ -2,7 +2,7 @@
 //!
 //! A decision looks for what was approved of its request (`seek`), and its batch asks for an approval, or spends one
 //! (`step`, `ask`): so nothing is asked for that was not recorded, and of many decisions that find the same approval one
-//! spends it. What approvers are shown is made here out of what was recorded then (`content`, `readable`, `visible`). Whoever
+//! spends it. What approvers are shown is made here out of what was recorded then (`content`, `readable`, `visible`, `look_alikes`). Whoever
 //! votes comes through `vote`, by whatever channel: operators by their routes (`routes`), of which webhooks tell them
 //! (`webhooks`); users on their device at the provider (`crate::providers::backchannel`), or on a page (`page`).
 //!
@@ -16,6 +16,7 @@ mod ask;
 pub(crate) mod content;
 pub(crate) mod forget;
 pub(crate) mod hold;
+mod look_alikes;
 pub(crate) mod page;
 mod readable;
 pub(crate) mod routes;
@@ -50,6 +51,8 @@ pub struct ApprovalLimits {
     pub hold_ms_max: u64,
     /// How many requests of one agent for one user, or for none, may wait or have been refused a moment ago.
     pub open_max: u32,
+    /// How many prompts of one agent may wait at one provider at once, whichever users they are for.
+    pub prompts_open_max: u32,
     /// How often a user is asked at their provider within [`Self::prompts_window_ms`], whichever agents ask.
     pub prompts_max: u32,
     /// What that is counted over, in milliseconds, 1 or more.
@@ -63,6 +66,7 @@ impl ApprovalLimits {
         refusal_ms: 5 * 60_000,
         hold_ms_max: 60 * 60_000,
         open_max: 8,
+        prompts_open_max: 64,
         prompts_max: 30,
         prompts_window_ms: 60 * 60_000,
     };

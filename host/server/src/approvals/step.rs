@@ -1,23 +1,27 @@
 //! What a decision does about an approval: asks for one, waits for the one that was asked for, spends it, or is denied
 //! because somebody said no or too much waits. All of it stands in the batch of the decision.
 
+use std::sync::Arc;
+
 use attorn_api::decisions::ApprovalReference;
 use attorn_core::reason::HostReason;
 use attorn_core::{
     ApprovalId, ApprovalRequest, ApprovalState, Approver, Challenged, Decision, DecisionId, Denied, Met,
 };
 use attorn_store::records::{ApprovalRecord, HoldReason};
-use attorn_store::{Batch, Key, Versioned};
+use attorn_store::{Batch, Key, KeyKind, Versioned};
 use serde_json::{Value, json};
 
 use super::ask::{self, Asking, Unasked};
-use super::seek::{Scene, Sought};
+use super::seek::{self, Scene, Sought};
 use super::{POLL_MS, page};
+use crate::active::ActivePolicy;
 use crate::app::App;
 use crate::decisions::behalf::Chain;
 use crate::decisions::record::Made;
 use crate::decisions::veil;
 use crate::http::failure::Failure;
+use crate::random;
 
 /// The part of approvals in a decision.
 #[derive(Default)]
@@ -44,6 +48,8 @@ enum Step {
     Held(HoldReason, ApprovalId),
     /// A deny: as many wait as may.
     TooMany,
+    /// A deny: the agent has as many users asked at their provider as it may.
+    TooManyPrompts,
     /// A deny: nobody can be shown what is asked.
     Unreadable,
     /// A deny: nobody asks the user, whose yes it takes.
@@ -75,7 +81,13 @@ impl Part {
                 let (state, spent_by) = (ApprovalState::Spent, Some(decision));
                 found.value.becomes(&ApprovalRecord { state, spent_by, open: false, ..found.value.clone() }, batch);
             }
-            Step::Nothing | Step::Wait(_) | Step::Held(..) | Step::TooMany | Step::Unreadable | Step::Impossible => {}
+            Step::Nothing
+            | Step::Wait(_)
+            | Step::Held(..)
+            | Step::TooMany
+            | Step::TooManyPrompts
+            | Step::Unreadable
+            | Step::Impossible => {}
         }
     }
 
@@ -101,6 +113,7 @@ impl Part {
             }
             Step::Held(because, id) => json!({ "id": id.to_string(), "is": held(*because) }),
             Step::TooMany => json!({ "id": null, "is": TOO_MANY }),
+            Step::TooManyPrompts => json!({ "id": null, "is": TOO_MANY_PROMPTS }),
             Step::Unreadable => json!({ "id": null, "is": UNREADABLE }),
             Step::Impossible => json!({ "id": null, "is": IMPOSSIBLE }),
         }
@@ -134,6 +147,7 @@ impl Part {
 const REFUSED: &str = "refused";
 const UNANSWERED: &str = "unanswered";
 const TOO_MANY: &str = "too_many";
+const TOO_MANY_PROMPTS: &str = "too_many_prompts";
 const UNREADABLE: &str = "unreadable";
 const IMPOSSIBLE: &str = "impossible";
 
@@ -150,6 +164,7 @@ pub(crate) fn denied_by(is: &str) -> Option<HostReason> {
         REFUSED => Some(HostReason::ApprovalRefused),
         UNANSWERED => Some(HostReason::ApprovalUnanswered),
         TOO_MANY => Some(HostReason::TooManyApprovals),
+        TOO_MANY_PROMPTS => Some(HostReason::TooManyPrompts),
         UNREADABLE => Some(HostReason::ApprovalUnreadable),
         IMPOSSIBLE => Some(HostReason::ApprovalImpossible),
         _ => None,
@@ -191,6 +206,7 @@ pub(crate) async fn take(
     let reason = match &step {
         Step::Held(because, _) => denied_by(held(*because)),
         Step::TooMany => Some(HostReason::TooManyApprovals),
+        Step::TooManyPrompts => Some(HostReason::TooManyPrompts),
         Step::Unreadable => Some(HostReason::ApprovalUnreadable),
         Step::Impossible => Some(HostReason::ApprovalImpossible),
         _ => None,
@@ -214,8 +230,38 @@ fn is_in(sought: &Sought, found: &Versioned<ApprovalRecord>, challenged: &Challe
         && sought.shown.as_ref().is_some_and(|shown| shown.cover(&challenged.terms))
 }
 
-/// As many wait as may, as the commit has found.
-pub(crate) fn too_many(made: &mut Made) {
-    made.decision = Decision::Deny(Denied::by_host(HostReason::TooManyApprovals));
-    made.approval.step = Step::TooMany;
+/// As many wait as may, as the commit has found by this counter; false if it counts something else.
+pub(crate) fn too_many(made: &mut Made, counter: &Key) -> bool {
+    let (step, reason) = match counter.kind() {
+        Some(KeyKind::OpenApprovals | KeyKind::UserPrompts) => (Step::TooMany, HostReason::TooManyApprovals),
+        Some(KeyKind::AgentPrompts) => (Step::TooManyPrompts, HostReason::TooManyPrompts),
+        _ => return false,
+    };
+    made.decision = Decision::Deny(Denied::by_host(reason));
+    made.approval.step = step;
+    true
+}
+
+/// Why a challenge would be denied if it were decided now; none if somebody would be asked, or is asked already. What
+/// only a commit finds out, such as whether too many wait, is not seen.
+pub(crate) async fn foreseen(
+    app: &App,
+    scene: Scene<'_>,
+    policies: &[Arc<ActivePolicy>],
+    challenged: &Challenged,
+) -> Result<Option<HostReason>, Failure> {
+    let sought = seek::seek(app, scene, policies).await?;
+    if let Some(found) = &sought.found {
+        let refused = found.value.state == ApprovalState::Refused;
+        return Ok(refused.then_some(HostReason::ApprovalRefused));
+    }
+    // Nothing of it is written.
+    let asking = ask::ask(app, scene, (&sought, challenged), random::decision_id()?).await?;
+    Ok(asking.err().map(|unasked| match unasked {
+        Unasked::Held(HoldReason::Refused, _) => HostReason::ApprovalRefused,
+        Unasked::Held(HoldReason::Unanswered, _) => HostReason::ApprovalUnanswered,
+        Unasked::TooMany => HostReason::TooManyApprovals,
+        Unasked::Unreadable => HostReason::ApprovalUnreadable,
+        Unasked::Impossible => HostReason::ApprovalImpossible,
+    }))
 }

@@ -101,7 +101,13 @@ impl Ballot<'_> {
 /// An approval that somebody in this role is asked for; others find none.
 pub(crate) async fn find(app: &App, id: &ApprovalId, role: ApproverRole) -> Result<Versioned<ApprovalRecord>, Failure> {
     let found = app.store.record::<ApprovalRecord>(&Key::approval(id)).await?;
-    found.filter(|found| asks_for(&found.value, role)).ok_or_else(|| Failure::not_found("approval", id))
+    found.filter(|found| asks_for(&found.value, role)).ok_or_else(|| match role {
+        ApproverRole::Operator => Failure::not_found("approval", id).with_help(
+            "`attorn approval list --state all` shows those there are; what asks its user alone is shown to nobody else",
+        ),
+        // Another user's looks the same.
+        ApproverRole::User => Failure::not_found("approval", id),
+    })
 }
 
 /// Cast a vote; the approval as it is then. Whoever calls this does not hold `App::era`.
@@ -168,7 +174,8 @@ async fn check(
     let of_role = votes.iter().filter(|vote| vote.approver.role() == approver.role()).count();
     if said_before || (ballot.says == Say::Approve && of_role >= APPROVERS_MAX as usize) {
         let why = if said_before { "has your vote already" } else { "has as many votes as it may have" };
-        return Err(Failure::of(ProblemCode::InvalidState, format!("approval `{id}` {why}")));
+        let failure = Failure::of(ProblemCode::InvalidState, format!("approval `{id}` {why}"));
+        return Err(failure.with_help("it waits for others; until it is spent, you can still refuse it"));
     }
     Ok(())
 }

@@ -28,7 +28,7 @@ use attorn_api::ProblemCode;
 use attorn_api::decisions::DecisionAnswer;
 use attorn_api::json::parse_body;
 use attorn_core::{Decision, Denied, Grant};
-use attorn_store::{CommitError, KeyKind, Recorded};
+use attorn_store::{CommitError, Recorded};
 use tracing::{Instrument as _, Span};
 
 use crate::app::App;
@@ -131,11 +131,7 @@ pub(crate) async fn decide(app: &App, ask: &Ask) -> Result<(DecisionAnswer, Opti
                     app.active.catch_up(&app.store, &app.engine).await?;
                     break;
                 }
-                Err(CommitError::LimitExceeded { key, .. })
-                    if matches!(key.kind(), Some(KeyKind::OpenApprovals | KeyKind::UserPrompts)) =>
-                {
-                    approvals::step::too_many(&mut made);
-                }
+                Err(CommitError::LimitExceeded { key, .. }) if approvals::step::too_many(&mut made, &key) => {}
                 Err(CommitError::LimitExceeded { key, found }) => {
                     if let Some(full) = leases::place::full(&key) {
                         return Err(full);

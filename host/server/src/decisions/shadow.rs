@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use attorn_core::{Decision, DecisionId, Evaluated, Outcome, PolicyId, TimeMs, UserId, Verdict};
+use attorn_core::reason::HostReason;
+use attorn_core::{Decision, DecisionId, Denied, Evaluated, Outcome, PolicyId, TimeMs, UserId, Verdict};
 use attorn_engine::{Evaluation, Question};
 use attorn_store::records::ShadowReportRecord;
 use attorn_store::{Batch, Key, Require};
@@ -22,6 +23,7 @@ use super::observe;
 use super::record::{Made, RECORD_BYTES_MAX, kind, outcome};
 use crate::active::ActivePolicy;
 use crate::app::App;
+use crate::approvals::content;
 use crate::entry;
 use crate::http::failure::Failure;
 
@@ -247,7 +249,12 @@ fn write_down(job: &Job, policy: &ActivePolicy, one: &Evaluated, app: &App, repo
     let with: Vec<Evaluated> = without.iter().cloned().chain([one.clone()]).collect();
     let would = job.ground.check(job.made.now, app.limits).ok().and_then(|within| {
         let met = job.made.approval.met();
-        let with = attorn_core::decide(&within, met, &with);
+        let with = match attorn_core::decide(&within, met, &with) {
+            Decision::Challenge(_) if !content::can_be_shown(within.request()) => {
+                Decision::Deny(Denied::by_host(HostReason::ApprovalUnreadable))
+            }
+            with => with,
+        };
         let alone = attorn_core::decide(&within, met, &without);
         let denied = matches!(job.made.decision, Decision::Deny(_));
         // Where a counter had no room for an allow, it has none for another.

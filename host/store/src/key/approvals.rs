@@ -52,6 +52,12 @@ impl Key {
         Self::of(KeyKind::ApprovalHold, &[&asked_of.to_string()])
     }
 
+    /// How many of this agent's prompts there are at a provider, whoever is asked: a counter.
+    #[must_use]
+    pub fn agent_prompts(provider: &ProviderId, agent: &AgentId) -> Self {
+        Self::of(KeyKind::AgentPrompts, &[provider.as_str(), agent.as_str()])
+    }
+
     /// How often this user was asked at their provider in the time that began then: a counter.
     #[must_use]
     pub fn user_prompts(user: &UserId, start: TimeMs) -> Self {

@@ -33,6 +33,8 @@ kinds! {
     AgentDelegation = "agent_delegation",
     /// How many leases of a target's an agent holds.
     AgentLeases = "agent_leases",
+    /// How many of an agent's prompts there are at a provider.
+    AgentPrompts = "agent_prompts",
     /// What somebody is asked to approve.
     Approval = "approval",
     /// That nobody is asked for something for a while.
@@ -166,6 +168,7 @@ impl KeyKind {
         matches!(
             self,
             Self::AgentLeases
+                | Self::AgentPrompts
                 | Self::Counter
                 | Self::GrantReleases
                 | Self::GrantUses
@@ -183,6 +186,7 @@ impl KeyKind {
         matches!(
             self,
             Self::AgentLeases
+                | Self::AgentPrompts
                 | Self::Approval
                 | Self::ApprovalHold
                 | Self::ApprovalRequest

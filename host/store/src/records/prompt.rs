@@ -9,7 +9,7 @@ use attorn_core::{AgentId, ApprovalId, ProviderId, TimeMs, UserId};
 use serde::{Deserialize, Serialize};
 
 use super::codec::{self, Record, RecordError, Sealed, Text};
-use crate::batch::Batch;
+use crate::batch::{Add, Batch};
 use crate::key::Key;
 
 /// A prompt.
@@ -84,8 +84,13 @@ impl PromptRecord {
         self.agent.as_str().as_bytes().to_vec()
     }
 
-    /// Record a new prompt with what finds it.
-    pub fn open(&self, batch: &mut Batch) {
+    fn counter(&self) -> Key {
+        Key::agent_prompts(&self.provider, &self.agent)
+    }
+
+    /// Record a new prompt with what finds it, at most so many of its agent's at its provider at once.
+    pub fn open(&self, batch: &mut Batch, open_max: u32) {
+        batch.add.push(Add { key: self.counter(), delta: 1, at_most: open_max.into() });
         batch.put_record(self);
         batch.put.push((self.due(), self.whose()));
     }
@@ -102,6 +107,7 @@ impl PromptRecord {
     /// Nothing more is to be done about it.
     pub fn close(&self, batch: &mut Batch) {
         batch.delete.extend([self.key(), self.due()]);
+        batch.add.push(Add { key: self.counter(), delta: -1, at_most: u64::MAX >> 1 });
     }
 }
 

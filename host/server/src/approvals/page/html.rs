@@ -143,12 +143,26 @@ fn request(agent: &str, asked: &Asked) -> Markup {
                     }
                 }
             }
+            (look_alikes(asked))
             dt { "Why you are asked" }
             dd {
                 @for reason in &asked.reasons {
                     p { (reason.text) " (" (reason.code) @if let Some(policy) = &reason.policy { ", policy " (policy) } ")" }
                 }
                 @if asked.reasons.is_empty() { "A policy wants your approval, and gives no reason." }
+            }
+        }
+    }
+}
+
+fn look_alikes(asked: &Asked) -> Markup {
+    html! {
+        @if !asked.look_alikes.is_empty() {
+            dt { "Look twice" }
+            dd {
+                p.note { "These words have letters that are easily taken for others, or of several alphabets:" }
+                @for one in &asked.look_alikes { p.note { (one.word) " is " (one.letters) } }
+                @if asked.look_alikes_more > 0 { p.note { "And " (asked.look_alikes_more) " more." } }
             }
         }
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use attorn_api::approvals::WebhookMessage;
-use attorn_core::{ApprovalId, ApprovalState, ApproverRole, TimeMs};
+use attorn_core::{ApprovalId, ApprovalState, TimeMs};
 use attorn_store::records::{ApprovalRecord, WebhookRecord};
 use attorn_store::{Key, KeyKind, KeyPrefix};
 use tokio::sync::{Notify, Semaphore};
@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 
 use super::{message, send};
 use crate::app::App;
-use crate::approvals::{asks_for, page, state};
+use crate::approvals::{page, state};
 use crate::http::failure::Failure;
 
 /// How many messages to one webhook are under way.
@@ -110,12 +110,12 @@ impl Hook {
     }
 }
 
-/// The message about an approval that waits for operators; none if this one does not.
+/// The message about an approval that waits for somebody; none if this one does not.
 async fn waits(app: &App, key: &Key) -> Result<Option<WebhookMessage>, Failure> {
     let Some(id) = key.named_approval() else { return Ok(None) };
     let Some(found) = app.store.record::<ApprovalRecord>(&Key::approval(&id)).await? else { return Ok(None) };
     let pending = state(app, &found, app.clock.now()).await? == ApprovalState::Pending;
-    if !pending || !asks_for(&found.value, ApproverRole::Operator) {
+    if !pending {
         return Ok(None);
     }
     Ok(Some(message(&found.value, page::link(app, &found.value).await?)))

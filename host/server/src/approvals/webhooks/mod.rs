@@ -1,4 +1,4 @@
-//! Telling operators of what they are asked to approve: a signed message to each registered webhook.
+//! Telling others of what is to be approved, by operators or by its user: a signed message to each registered webhook.
 //!
 //! A decision puts a note into a bounded queue and goes on (`asked`). A task of its own sends (`run`): each webhook has
 //! its own few messages under way (`hook`), each of which is tried again until its approval waits no more (`send`). What
@@ -50,22 +50,25 @@ impl Webhooks {
 
     /// Somebody is asked to approve something. This never waits.
     pub(crate) fn asked(&self, app: &App, record: &ApprovalRecord, page: Option<&str>) {
-        let wanted = asks_for(record, ApproverRole::Operator);
-        if wanted && self.asked.try_send(message(record, page.map(str::to_owned))).is_err() {
+        if self.asked.try_send(message(record, page.map(str::to_owned))).is_err() {
             self.missed.store(true, Ordering::Release);
             app.metrics.webhook(WebhookEvent::Deferred);
         }
     }
 }
 
-/// It names agent and approval, and no person.
+/// It names agent and approval, and of a person no more than the id that they have here.
 fn message(record: &ApprovalRecord, page: Option<String>) -> WebhookMessage {
+    let roles = ApproverRole::ALL.iter().copied().filter(|role| asks_for(record, *role));
+    let user = record.user().filter(|_| asks_for(record, ApproverRole::User));
     WebhookMessage {
         kind: "approval.requested".into(),
         requested_at_ms: record.created_at.0,
         approval: record.request.id.to_string(),
         code: record.code.clone(),
         agent: record.agent.to_string(),
+        asks: roles.map(|role| role.as_str().to_owned()).collect(),
+        user: user.map(ToString::to_string),
         decision_id: record.decision.to_string(),
         expires_at_ms: record.request.expires_at.0,
         page,
