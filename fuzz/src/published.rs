@@ -1,6 +1,6 @@
 //! What a published log is read from: bundles, paths, checkpoints, policies and what witnesses answer.
 
-use attorn_log::history::{Span, json_line, notes, read_segment};
+use attorn_log::segments::{Span, json_line, notes, read_segment};
 use attorn_log::tiles::{Bundle, add_to_bundle};
 use attorn_log::witness::size_of_conflict;
 use attorn_log::{

@@ -190,9 +190,9 @@ async fn an_export_is_verified_without_the_server() {
     assert!(said.contains(&decided.decision_id), "{said}");
 }
 
-/// What is sealed is in files of its own, and no longer in the store.
+/// What is bundled is in files of its own, and no longer in the store.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_sealed_is_shown_verified_exported_and_restored_as_before() {
+async fn what_is_bundled_is_shown_verified_exported_and_restored_as_before() {
     let (stage, process) = Stage::set(Fresh::make().await).await;
     let key = stage.path("log.key").display().to_string();
     fs::write(&key, stage.audit(&["key"]).good().stdout).unwrap();
@@ -209,8 +209,8 @@ async fn what_is_sealed_is_shown_verified_exported_and_restored_as_before() {
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
-    assert!(bundle.exists(), "nothing was sealed");
-    // Once with the sealing just done, and once after a start.
+    assert!(bundle.exists(), "nothing was bundled");
+    // Once with the bundling just done, and once after a start.
     let mut process = process;
     for round in ["first", "second"] {
         stage.audit(&["checkpoint", "--wait", "checkpointed"]).good();
@@ -234,7 +234,7 @@ async fn what_is_sealed_is_shown_verified_exported_and_restored_as_before() {
     };
     let done = attorn(&["backup", &backup]);
     assert_eq!(done.0, Some(0), "{}", done.1);
-    // One that is killed may have the entries in its database still, from where a start seals them once more: what the
+    // One that is killed may have the entries in its database still, from where a start bundles them once more: what the
     // store makes of that, its own tests try. One that is stopped has them in the file alone.
     process.stop().await;
     stage.audit(&["verify", "--config", &config, "--alone"]).good();

@@ -77,7 +77,7 @@ async fn tiles_hold_what_the_checkpoint_signs() {
     let earlier = get(&world, "checkpoints/0").await;
     assert_eq!(earlier.header("cache-control"), Some("no-store"));
     let earlier = earlier.expect(200).text();
-    let notes = attorn_log::history::notes(&earlier);
+    let notes = attorn_log::segments::notes(&earlier);
     assert_eq!(notes.len(), 1, "{earlier}");
     assert!(key(&world).await.verify(notes[0].as_bytes()).unwrap().checkpoint().size >= 256);
 }

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 
 use serde_json::json;
 
-use crate::history::{Span, json_line, segment_name};
+use crate::segments::{Span, json_line, segment_name};
 use crate::tiles::{add_to_bundle, hash_tile};
 use crate::{
     CheckpointSigner, CheckpointVerifier, Entry, EntryBody, EntryRef, Gap, Hash, Link, NodeId, Origin, Receipt,

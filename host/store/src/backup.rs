@@ -5,12 +5,12 @@
 //! <backup>/backup.format   the format; written last, so that a backup without it was never finished
 //! <backup>/base/           the newest base copy
 //! <backup>/journal/        every group since then that was whole when the copy was made
-//! <backup>/blobs/ …        plain files, as they are; entries that are sealed among them
+//! <backup>/blobs/ …        plain files, as they are; bundled entries among them
 //! ```
 //!
 //! Whoever may read the directory may make a backup: it needs no server, and no say of one. What may be removed
 //! meanwhile is held by a lock on `store.keep`. Keys of users and the root key are not in the directory, and so in
-//! no backup. The copy is read from end to end before it is called one, and each sealed bundle of entries is
+//! no backup. The copy is read from end to end before it is called one, and each file of entries is
 //! compared with the root that base copy or journal have over it ([`crate::held`]), each decision record in a file with
 //! its digest in the base copy, as each component, settings and export of an earlier epoch is with the record that names
 //! it ([`crate::named`]). One that is not right keeps nothing else out of the backup: it is copied as it is, and named.
@@ -26,6 +26,7 @@ use std::path::{Path, PathBuf};
 use attorn_log::Epoch;
 
 use crate::base::{self, Base, BaseError};
+use crate::bundled::Bundled;
 use crate::commit::Store;
 use crate::error::{OpenError, PartsError};
 use crate::filed::{BadRecords, RECORDS, is_of_records};
@@ -37,7 +38,6 @@ use crate::open::FIRST_EPOCH;
 use crate::places::Places;
 use crate::records::RecordError;
 use crate::redo::{Redo, Write};
-use crate::sealed::Sealed;
 use crate::trees::epoch_in;
 
 const MARKER: &str = "backup.format";
@@ -150,8 +150,8 @@ impl Store {
             count.copy_dir(&dir.join(part), &to.join(part))?;
         }
         // What was copied is what was read: else it is no backup.
-        let (sealed, mut named) = (Sealed::of(&target.log, epoch), Named::default());
-        let (mut held, source) = (Held::new(says_served), Sealed::of(&places.log, epoch));
+        let (bundled, mut named) = (Bundled::of(&target.log, epoch), Named::default());
+        let (mut held, source) = (Held::new(says_served), Bundled::of(&places.log, epoch));
         let mut bad_records = BadRecords::within(to);
         let read = read_parts((&copied, &target.journal), &mut named, |write| {
             held.take(write);
@@ -159,7 +159,7 @@ impl Store {
         })?;
         let unseen = |(path, source)| BackupError::Io { path, source };
         count.bad_files.extend(held.unpublished(&source).map_err(unseen)?);
-        count.bad_files.extend(held.bad_files(&sealed, &source).map_err(unseen)?);
+        count.bad_files.extend(held.bad_files(&bundled, &source).map_err(unseen)?);
         count.bad_files.extend(bad_records.into_why());
         if read != end.version {
             return Err(JournalError::Behind { dir: target.journal, end: read, version: end.version }.into());

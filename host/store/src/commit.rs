@@ -13,6 +13,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::batch::{Batch, BatchError};
+use crate::bundled::Bundled;
 use crate::ending::Ending;
 use crate::error::{CommitError, Failure, OpenError};
 use crate::filed::RecordFiles;
@@ -22,7 +23,6 @@ use crate::horizon::Watch;
 use crate::key::Key;
 use crate::places::{Lock, Places};
 use crate::recorded::Recorded;
-use crate::sealed::Sealed;
 use crate::trees::Trees;
 use crate::writer_cpu::Meter;
 
@@ -41,8 +41,8 @@ pub struct Store {
     pub(crate) places: Places,
     /// The writer ends when nobody can send it anything any more, and the others then.
     queue: mpsc::Sender<Job>,
-    /// How many entries may be sealed.
-    seal: Sender<u64>,
+    /// How many entries may be bundled.
+    bundle: Sender<u64>,
     queue_bytes: Arc<Semaphore>,
     /// The last to go: it waits for what is told to end by that.
     ending: Ending,
@@ -57,7 +57,7 @@ pub struct Closed {
 /// What readers and the writer share.
 pub(crate) struct Shared {
     pub(crate) trees: Trees,
-    pub(crate) sealed: Sealed,
+    pub(crate) bundled: Bundled,
     pub(crate) records: RecordFiles,
     pub(crate) log: LogName,
     pub(crate) applied: RwLock<Applied>,
@@ -117,12 +117,12 @@ impl Store {
     pub(crate) fn of(
         shared: Arc<Shared>,
         places: Places,
-        (queue, seal): (mpsc::Sender<Job>, Sender<u64>),
+        (queue, bundle): (mpsc::Sender<Job>, Sender<u64>),
         ending: Ending,
     ) -> Self {
         let files = Files::new(places.blobs.clone());
         let queue_bytes = Arc::new(Semaphore::new(QUEUE_BYTES_MAX));
-        Self { shared, files, places, queue, seal, queue_bytes, ending }
+        Self { shared, files, places, queue, bundle, queue_bytes, ending }
     }
 
     /// Let a batch happen. When this returns `Ok`, all of it is on disk; after `Conflict` and
@@ -193,11 +193,11 @@ impl Store {
         self.shared.horizon.failure()
     }
 
-    /// Say that a checkpoint over so many entries is on disk: full bundles of them may be sealed into files, which
+    /// Say that a checkpoint over so many entries is on disk: full bundles of them may go into files, which
     /// happens behind, a bundle at a time.
-    pub fn seal_through(&self, entries: u64) {
-        // A sealer that is gone has failed the store.
-        let _ = self.seal.send(entries);
+    pub fn bundle_through(&self, entries: u64) {
+        // A bundler that is gone has failed the store.
+        let _ = self.bundle.send(entries);
     }
 
     /// Wait until all is written and synced, and keep the directory from others. Nothing writes into it any more.
@@ -216,8 +216,8 @@ impl Store {
     /// Wait until the threads of a store that failed have ended.
     #[cfg(test)]
     pub(crate) async fn ended(&self) {
-        // The sealer waits for something to do, and sees then that there is nothing any more.
-        self.seal_through(0);
+        // The bundler waits for something to do, and sees then that there is nothing any more.
+        self.bundle_through(0);
         // A writer that waits for a batch has not heard of a failure of another.
         if let Ok(share) = Arc::clone(&self.queue_bytes).try_acquire_owned() {
             let _ = self.queue.try_send(Job { batch: Batch::new(TimeMs(0)), answer: oneshot::channel().0, share });

@@ -20,7 +20,7 @@ use crate::watchdog::Watchdog;
 pub(crate) struct Ending {
     /// Of writer and follower, which end when nobody can commit any more.
     pub(crate) vital: Vec<JoinHandle<()>>,
-    /// Of copier and sealer, which end then, too, and whose steps may take their time.
+    /// Of copier and bundler, which end then, too, and whose steps may take their time.
     pub(crate) others: Vec<JoinHandle<()>>,
     pub(crate) watchdog: Arc<Watchdog>,
     pub(crate) last: Option<Last>,

@@ -84,9 +84,9 @@ pub enum Failure {
     /// The thread that makes base copies is gone.
     #[error("the store's copier stopped")]
     CopierStopped,
-    /// The thread that seals entries is gone.
-    #[error("the store's sealer stopped")]
-    SealerStopped,
+    /// The thread that bundles entries is gone.
+    #[error("the store's bundler stopped")]
+    BundlerStopped,
 }
 
 impl Failure {

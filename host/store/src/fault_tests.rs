@@ -126,7 +126,7 @@ async fn do_until_broken(step: Step, store: &Arc<Store>, armed: &AtomicU64, ackn
         tried += 1;
         // As if a checkpoint were on disk.
         if let Ok(head) = store.log_head() {
-            store.seal_through(head.size);
+            store.bundle_through(head.size);
         }
         // What comes behind gets its turn.
         tokio::time::sleep(std::time::Duration::from_millis(1)).await;
@@ -224,8 +224,8 @@ async fn every_step_breaks_in_both_ways_and_nothing_acknowledged_is_lost() {
         (Step::Base, Way::Written),
         (Step::Trim, Way::NotWritten),
         (Step::Trim, Way::Written),
-        (Step::Seal, Way::NotWritten),
-        (Step::Seal, Way::Written),
+        (Step::Bundle, Way::NotWritten),
+        (Step::Bundle, Way::Written),
         (Step::Unload, Way::NotWritten),
         (Step::Unload, Way::Written),
         (Step::File, Way::NotWritten),

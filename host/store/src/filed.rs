@@ -21,11 +21,11 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::batch::VALUE_BYTES_MAX;
+use crate::bundled::BUNDLE_ENTRIES;
 use crate::error::StorageError;
 use crate::files::open_regular;
 use crate::key::{KEY_BYTES_MAX, Key, KeyKind};
 use crate::redo::Write;
-use crate::sealed::BUNDLE_ENTRIES;
 use crate::trees::{Stored, TreeName};
 
 /// Where they are, within a store's directory and within a backup.

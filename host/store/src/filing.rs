@@ -1,6 +1,6 @@
-//! Filing: the records of decisions whose entries are sealed go into plain files, and out of the engine.
+//! Filing: the records of decisions whose entries are bundled go into plain files, and out of the engine.
 //!
-//! The sealer's thread does it, a bundle of entries at a time, after that was sealed. For each it
+//! The bundler's thread does it, a bundle of entries at a time, after that was bundled. For each it
 //!
 //! 1. finds the decisions that the entries name, and those of their records that the engine has whole;
 //! 2. writes the file as a bundle's is written: beside its place, synced, put there, the directories above it synced;
@@ -22,12 +22,12 @@ use attorn_core::DecisionId;
 use attorn_log::Entry;
 use serde::Deserialize;
 
+use crate::bundled::{BUNDLE_ENTRIES, InOrder, last_of};
+use crate::bundler::{Bundler, Unbundled, write};
 use crate::commit::Shared;
 use crate::error::StorageError;
 use crate::filed::{self, Filed, Places, digest_in};
 use crate::key::Key;
-use crate::seal::{Sealer, Unsealed, write};
-use crate::sealed::{BUNDLE_ENTRIES, InOrder, last_of};
 use crate::steps::Step;
 use crate::trees::Stored;
 
@@ -53,14 +53,14 @@ struct Found {
     others: bool,
 }
 
-impl Sealer {
+impl Bundler {
     /// File the records of the next bundle.
     pub(crate) fn file_next(&mut self) -> Result<(), StorageError> {
         let bundle = self.filing.next;
         match self.file(bundle) {
             Ok(()) => {}
-            Err(Unsealed::Later(error)) => return Err(error),
-            Err(Unsealed::Never(error)) => {
+            Err(Unbundled::Later(error)) => return Err(error),
+            Err(Unbundled::Never(error)) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(error, "the records of a bundle's decisions stay in the database until the next start");
             }
@@ -69,7 +69,7 @@ impl Sealer {
         Ok(())
     }
 
-    fn file(&mut self, bundle: u64) -> Result<(), Unsealed> {
+    fn file(&mut self, bundle: u64) -> Result<(), Unbundled> {
         let (shared, epoch) = (Arc::clone(&self.shared), self.shared.log.epoch.0);
         let Shared { trees, records, .. } = &*shared;
         let found = find(&shared, bundle)?;
@@ -109,12 +109,12 @@ impl Found {
     }
 
     /// What the file is to have.
-    fn bytes(&self, shared: &Shared, bundle: u64) -> Result<Vec<u8>, Unsealed> {
+    fn bytes(&self, shared: &Shared, bundle: u64) -> Result<Vec<u8>, Unbundled> {
         let there = shared.records.file(shared.log.epoch.0, bundle);
         match there {
             // It may not be on disk yet, and is written anew as it is.
             Ok(Some((bytes, places))) if self.are_all_in(&places) => return Ok(bytes),
-            Err(error) if self.others => return Err(Unsealed::Later(error.into())),
+            Err(error) if self.others => return Err(Unbundled::Later(error.into())),
             _ => {}
         }
         if self.others {
@@ -123,22 +123,22 @@ impl Found {
                 "`{}` is missing or not what was written, and has records that are nowhere else",
                 path.display()
             );
-            return Err(Unsealed::Never(StorageError::new(&text)));
+            return Err(Unbundled::Never(StorageError::new(&text)));
         }
         Ok(filed::put_together(self.whole.iter().map(|(key, (_, stored))| (key, stored.value.as_slice()))))
     }
 }
 
 /// Find the records of the decisions that the entries of a bundle name.
-fn find(shared: &Shared, bundle: u64) -> Result<Found, Unsealed> {
+fn find(shared: &Shared, bundle: u64) -> Result<Found, Unbundled> {
     let mut found = Found { whole: BTreeMap::new(), others: false };
-    let mut entries = InOrder::of(&shared.trees, &shared.sealed);
+    let mut entries = InOrder::of(&shared.trees, &shared.bundled);
     for index in bundle * BUNDLE_ENTRIES..=last_of(bundle) {
-        let bytes = entries.entry(index).map_err(Unsealed::Never)?;
+        let bytes = entries.entry(index).map_err(Unbundled::Never)?;
         let Some(id) = bytes.as_deref().and_then(decision_in) else { continue };
         let key = Key::decision(&id);
         let Some(raw) = shared.trees.raw(&key)? else { continue };
-        let stored = Stored::parse(&key, &raw).map_err(|error| Unsealed::Never(StorageError::new(&error)))?;
+        let stored = Stored::parse(&key, &raw).map_err(|error| Unbundled::Never(StorageError::new(&error)))?;
         if !stored.entries.contains(&index) || shared.log.earlier_of(stored.version).is_some() {
             continue;
         }

@@ -24,8 +24,8 @@ use crate::trees::{TreeName, Trees};
 
 /// Two full bundles, and a part of a third.
 const DECISIONS: u64 = 600;
-const SEALED: u64 = 2;
-const IN_FILES: u64 = SEALED * BUNDLE_ENTRIES;
+const BUNDLED: u64 = 2;
+const IN_FILES: u64 = BUNDLED * BUNDLE_ENTRIES;
 /// What a decision leaves in the engine at the most, with its key.
 const LEFT_BYTES_MAX: usize = 128;
 
@@ -109,8 +109,8 @@ async fn filled() -> (TempDir, Store, Vec<Versioned<DecisionRecord>>, Integrity)
     write(&store, 0, DECISIONS).await;
     let (all, whole) = (read(&store, DECISIONS).await, store.verify_integrity().await.unwrap());
     assert_eq!(left(&store.shared.trees).0, DECISIONS);
-    store.seal_through(DECISIONS);
-    filed(&store, SEALED).await;
+    store.bundle_through(DECISIONS);
+    filed(&store, BUNDLED).await;
     (dir, store, all, whole)
 }
 
@@ -141,7 +141,7 @@ async fn records_follow_their_entries_into_files_and_are_read_as_before() {
     // However many there are, what the engine has whole is those whose entries it has.
     let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
     write(&store, DECISIONS, 1_600).await;
-    store.seal_through(1_600);
+    store.bundle_through(1_600);
     filed(&store, 6).await;
     let (in_engine, bytes) = left(&store.shared.trees);
     assert_eq!(in_engine, 1_600 - 6 * BUNDLE_ENTRIES);
@@ -232,8 +232,8 @@ async fn a_filing_that_ended_anywhere_goes_on_at_the_next_start() {
         let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
         assert_eq!(read(&store, DECISIONS).await, all);
         assert_eq!(store.verify_integrity().await.unwrap(), whole);
-        store.seal_through(DECISIONS);
-        filed(&store, SEALED).await;
+        store.bundle_through(DECISIONS);
+        filed(&store, BUNDLED).await;
         assert_eq!(left(&store.shared.trees).0, DECISIONS - IN_FILES);
         assert_eq!((read(&store, DECISIONS).await, files()), (all.clone(), right.clone()));
     }
@@ -245,8 +245,8 @@ async fn a_filing_that_ended_anywhere_goes_on_at_the_next_start() {
             fs::write(file(dir.path(), 0), wrong).unwrap();
         }
         let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
-        store.seal_through(DECISIONS);
-        filed(&store, SEALED).await;
+        store.bundle_through(DECISIONS);
+        filed(&store, BUNDLED).await;
         assert_eq!((read(&store, DECISIONS).await, files()), (all.clone(), right.clone()));
     }
     // A file that has others is never written over: what the engine has of its records stays there.
@@ -254,8 +254,8 @@ async fn a_filing_that_ended_anywhere_goes_on_at_the_next_start() {
     flip(&file(dir.path(), 0), right[0].len() / 2);
     let bad = fs::read(file(dir.path(), 0)).unwrap();
     let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
-    store.seal_through(DECISIONS);
-    filed(&store, SEALED).await;
+    store.bundle_through(DECISIONS);
+    filed(&store, BUNDLED).await;
     assert_eq!(fs::read(file(dir.path(), 0)).unwrap(), bad);
     for n in (0..DECISIONS).step_by(2) {
         assert_eq!(store.record::<DecisionRecord>(&key(n)).await.unwrap().unwrap().value, record(n));
@@ -272,7 +272,7 @@ async fn a_record_that_was_written_once_more_stays_in_the_engine() {
     // What names a decision that has no record, or no id, is passed over.
     store.commit(batch(|batch| batch.entries = (0..10).map(|n| decided(5_000 + n)).collect())).await.unwrap();
     store.commit(batch(|batch| batch.entries = (0..200).map(body).collect())).await.unwrap();
-    store.seal_through(810);
+    store.bundle_through(810);
     filed(&store, 3).await;
     assert_eq!(store.record::<DecisionRecord>(&key(9)).await.unwrap().unwrap().value, again);
     assert_eq!(left(&store.shared.trees).0, 1);
@@ -304,8 +304,8 @@ async fn repair_backup_and_a_new_epoch_take_files_with_records_along() {
     let store = Store::create_with(dir.path(), log(), hurried(EveryStep)).unwrap();
     write(&store, 0, DECISIONS).await;
     let all = read(&store, DECISIONS).await;
-    store.seal_through(DECISIONS);
-    filed(&store, SEALED).await;
+    store.bundle_through(DECISIONS);
+    filed(&store, BUNDLED).await;
     // Until no base copy and no journal has the first records any more.
     let places = Places::of(dir.path());
     for n in 0.. {
@@ -330,8 +330,8 @@ async fn repair_backup_and_a_new_epoch_take_files_with_records_along() {
     let new = unpacked.begin_epoch(next.path(), Epoch(2)).unwrap();
     copy(&target.path().join("records"), &next.path().join("records"));
     write(&new, DECISIONS, 2 * DECISIONS).await;
-    new.seal_through(DECISIONS);
-    filed(&new, SEALED).await;
+    new.bundle_through(DECISIONS);
+    filed(&new, BUNDLED).await;
     assert!(next.path().join("records/2/000000/001").exists());
     let records = read(&new, 2 * DECISIONS).await;
     assert_eq!(records[..all.len()], all);
@@ -374,8 +374,8 @@ async fn what_a_crash_put_back_is_filed_again_as_it_was() {
     assert!(matches!(repaired, Repaired::Rebuilt { integrity, .. } if integrity == whole));
     let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
     assert_eq!(left(&store.shared.trees).0, DECISIONS);
-    store.seal_through(DECISIONS);
-    filed(&store, SEALED).await;
+    store.bundle_through(DECISIONS);
+    filed(&store, BUNDLED).await;
     assert_eq!((read(&store, DECISIONS).await, fs::read(file(dir.path(), 0)).unwrap()), (all, right));
     assert_eq!(store.verify_integrity().await.unwrap(), whole);
 }

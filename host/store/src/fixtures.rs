@@ -79,7 +79,7 @@ pub(crate) const HURRIED: Pace = Pace {
     ahead_bytes_max: u64::MAX,
     base_bytes: 4 << 10,
     segments: SegmentBytes { min: 4 << 10, max: 8 << 10 },
-    seal_retry: Duration::from_millis(5),
+    bundle_retry: Duration::from_millis(5),
 };
 
 /// The same, never by itself.

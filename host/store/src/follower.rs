@@ -28,8 +28,8 @@ pub(crate) struct Pace {
     pub(crate) base_bytes: u64,
     /// How long segments of the journal are.
     pub(crate) segments: SegmentBytes,
-    /// After how long it is tried again to seal what could not be written.
-    pub(crate) seal_retry: Duration,
+    /// After how long it is tried again to bundle what could not be written.
+    pub(crate) bundle_retry: Duration,
 }
 
 impl Pace {
@@ -40,7 +40,7 @@ impl Pace {
         ahead_bytes_max: 128 << 20,
         base_bytes: 64 << 20,
         segments: SegmentBytes { min: 1 << 20, max: 32 << 20 },
-        seal_retry: Duration::from_secs(30),
+        bundle_retry: Duration::from_secs(30),
     };
 }
 

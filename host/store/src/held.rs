@@ -1,6 +1,6 @@
 //! Which bundles of entries base copy and journal still have, whether or not their files are right.
 //!
-//! What is sealed leaves the engine, and base copy and journal only later, as they are made anew. So a file that was
+//! What is bundled leaves the engine, and base copy and journal only later, as they are made anew. So a file that was
 //! damaged or removed meanwhile is no loss: its entries are put together here, compared with the root that the engine
 //! has over them, and written where they were. A file that was there is moved aside and not deleted.
 //!
@@ -18,6 +18,8 @@ use attorn_log::tree::leaf_hash;
 
 use crate::backup::keep;
 use crate::base::{self, Base};
+use crate::bundled::{BUNDLE_ENTRIES, Bundled, ROOT_LEVEL, last_of, root_of};
+use crate::bundler::write;
 use crate::commit::Store;
 use crate::error::{PartsError, ReadError, StorageError};
 use crate::integrity::BadBundle;
@@ -25,8 +27,6 @@ use crate::journal;
 use crate::places::{Places, at};
 use crate::redo::{Redo, Write};
 use crate::repair::{RepairError, causes, free_name};
-use crate::seal::write;
-use crate::sealed::{BUNDLE_ENTRIES, ROOT_LEVEL, Sealed, last_of, root_of};
 use crate::trees::entry_in;
 
 /// What base copy and journal have of each bundle whose end they have.
@@ -57,7 +57,7 @@ impl Held {
 
     pub(crate) fn take(&mut self, write: &Write) {
         let Some(entry) = entry_in(write) else { return };
-        // A bare record is of a bundle that a server sealed.
+        // A bare record is of a bundle that a server put into a file.
         self.is_served = self.is_served || entry.bytes.is_empty() || (self.says_served)(entry.bytes);
         let place = usize::try_from(entry.index % BUNDLE_ENTRIES).unwrap_or(0);
         let bundle = self.bundles.entry(entry.index / BUNDLE_ENTRIES).or_default();
@@ -69,7 +69,7 @@ impl Held {
 
     /// What is said where a server ran and nothing is left of what it published. Before it says that it started it has a
     /// checkpoint on disk.
-    pub(crate) fn unpublished(&self, source: &Sealed) -> Result<Option<String>, (PathBuf, io::Error)> {
+    pub(crate) fn unpublished(&self, source: &Bundled) -> Result<Option<String>, (PathBuf, io::Error)> {
         let path = source.checkpoint();
         if !self.is_served || there(&path)? {
             return Ok(None);
@@ -78,20 +78,20 @@ impl Held {
     }
 
     /// What is wrong with each file of these bundles in a copy of `source`, and whether it matters. One that was never
-    /// sealed has no file; that it was is seen by what was noted then, by a file of a later one, and by a log of which all
+    /// bundled has no file; that it was is seen by what was noted then, by a file of a later one, and by a log of which all
     /// that was published is gone; where nothing was noted, by its directory.
-    pub(crate) fn bad_files(&self, sealed: &Sealed, source: &Sealed) -> Result<Vec<String>, (PathBuf, io::Error)> {
+    pub(crate) fn bad_files(&self, bundled: &Bundled, source: &Bundled) -> Result<Vec<String>, (PathBuf, io::Error)> {
         let (mut bad, mut is_later_there, mut settled) = (Vec::new(), false, false);
         let noted = source.noted();
         for (number, bundle) in self.bundles.iter().rev() {
             let Some(root) = bundle.root else { continue };
-            let path = sealed.path(*number);
+            let path = bundled.path(*number);
             if !there(&path)? && bundle.is_whole() {
-                let was_sealed = match noted {
+                let was_bundled = match noted {
                     Some(noted) => *number < noted,
                     None => path.parent().map_or(Ok(false), there)?,
                 };
-                if !is_later_there && !was_sealed && there(&sealed.checkpoint())? {
+                if !is_later_there && !was_bundled && there(&bundled.checkpoint())? {
                     continue;
                 }
                 // It may be written just now.
@@ -104,7 +104,7 @@ impl Held {
                 }
             }
             is_later_there |= there(&path)?;
-            bad.extend(sealed.read(*number, root).err().map(|error| {
+            bad.extend(bundled.read(*number, root).err().map(|error| {
                 if bundle.is_whole() { format!("{}; {ELSEWHERE}", error.short()) } else { error.to_string() }
             }));
         }
@@ -209,16 +209,16 @@ impl Store {
     ///
     /// As [`Self::get`], and when base copy and journal cannot be read or a file not be written.
     pub fn bring_back(&self) -> Result<u64, ReadError> {
-        let (size, trees, sealed) = (self.log_head()?.size, &self.shared.trees, &self.shared.sealed);
+        let (size, trees, bundled) = (self.log_head()?.size, &self.shared.trees, &self.shared.bundled);
         let mut bad = Vec::new();
         for number in 0..size / BUNDLE_ENTRIES {
-            if !sealed.is_lost(trees, number)? {
+            if !bundled.is_lost(trees, number)? {
                 continue;
             }
             let last = trees.record(last_of(number))?;
             let root = last.and_then(|last| last.hashes.get(usize::from(ROOT_LEVEL)).copied());
             bad.extend(root.and_then(|root| {
-                let error = sealed.read(number, root).err()?;
+                let error = bundled.read(number, root).err()?;
                 Some(BadBundle::of(number, root, &error))
             }));
         }

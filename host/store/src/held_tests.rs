@@ -55,7 +55,7 @@ async fn a_backup_names_files_that_are_not_right_and_says_where_their_entries_ar
 }
 
 #[tokio::test]
-async fn what_was_never_sealed_is_no_file_that_is_missing() {
+async fn what_was_never_bundled_is_no_file_that_is_missing() {
     let (dir, store, ..) = filled().await;
     drop(store);
     // As if none had ever been.
@@ -102,14 +102,14 @@ async fn an_open_store_brings_back_what_is_missing() {
 }
 
 #[tokio::test]
-async fn the_last_file_that_was_sealed_is_missed_and_one_that_never_was_is_not() {
+async fn the_last_file_that_was_bundled_is_missed_and_one_that_never_was_is_not() {
     let (dir, ..) = stopped().await;
     let (last, whole) = (file(dir.path(), 1), fs::read(file(dir.path(), 1)).unwrap());
     fs::remove_file(&last).unwrap();
     let bad = backed_up(dir.path()).1;
     assert!(bad.len() == 1 && bad[0].contains("001` is missing; base copy and journal have its entries"), "{bad:?}");
-    // As if the second had not been sealed yet, beside the first.
-    let note = dir.path().join("log/1/sealed");
+    // As if the second had not been bundled yet, beside the first.
+    let note = dir.path().join("log/1/bundled");
     assert_eq!(fs::read_to_string(&note).unwrap(), "2\n");
     fs::write(&note, "1\n").unwrap();
     assert_eq!(backed_up(dir.path()).1, Vec::<String>::new());

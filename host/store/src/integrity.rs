@@ -15,6 +15,7 @@ use std::sync::Arc;
 use attorn_core::Digest;
 use attorn_log::{Entry, EntryError, Gap, Hash, Link, NodeId, TreeBuilder};
 
+use crate::bundled::{BUNDLE_ENTRIES, Bundled, BundledError, InOrder, ROOT_LEVEL, last_of, root_of};
 use crate::commit::Store;
 use crate::error::StorageError;
 use crate::filed::BadRecords;
@@ -23,7 +24,6 @@ use crate::key::{Key, KeyKind, KeyPrefix};
 use crate::places::Places;
 use crate::read::{PAGE_BYTES_MAX, PAGE_ITEMS_MAX};
 use crate::records::{self, RecordError};
-use crate::sealed::{BUNDLE_ENTRIES, InOrder, ROOT_LEVEL, Sealed, SealedError, last_of, root_of};
 use crate::trees::{Stored, Trees, ValueError};
 
 /// What a store that fits together holds.
@@ -69,7 +69,7 @@ pub struct BadBundle {
 }
 
 impl BadBundle {
-    pub(crate) fn of(bundle: u64, root: Hash, error: &SealedError) -> Self {
+    pub(crate) fn of(bundle: u64, root: Hash, error: &BundledError) -> Self {
         let entries = bundle * BUNDLE_ENTRIES..(bundle + 1) * BUNDLE_ENTRIES;
         Self { entries, why: error.to_string(), what: error.short(), path: error.path().to_owned(), root }
     }
@@ -192,7 +192,7 @@ impl Store {
         let walk = move || {
             // While this is held, no group is applied.
             let applied = shared.applied();
-            verify(&shared.trees, (&shared.sealed, bad_records), &shared.log, applied.version)
+            verify(&shared.trees, (&shared.bundled, bad_records), &shared.log, applied.version)
         };
         match tokio::task::spawn_blocking(walk).await {
             Ok(outcome) => outcome,
@@ -203,13 +203,13 @@ impl Store {
 
 /// The walk, over trees to which nothing is applied meanwhile, and the files of a directory.
 pub(crate) fn verify_in(places: &Places, trees: &Trees, log: &LogName, version: u64) -> Result<Walked, IntegrityError> {
-    let files = (&Sealed::of(&places.log, log.epoch), BadRecords::within(&places.dir));
+    let files = (&Bundled::of(&places.log, log.epoch), BadRecords::within(&places.dir));
     verify(trees, files, log, version)
 }
 
 fn verify(
     trees: &Trees,
-    (sealed, bad_records): (&Sealed, BadRecords),
+    (bundled, bad_records): (&Bundled, BadRecords),
     log: &LogName,
     version: u64,
 ) -> Result<Walked, IntegrityError> {
@@ -217,7 +217,7 @@ fn verify(
     if name != *log || head.version != version {
         return Err(IntegrityError::Head);
     }
-    let Log { root, bad_bundles, entry_bytes } = verify_log(trees, sealed, log, &head)?;
+    let Log { root, bad_bundles, entry_bytes } = verify_log(trees, bundled, log, &head)?;
     let State { values, bytes: state_bytes, bad_records } = verify_state(trees, bad_records, log, &head)?;
     let integrity = Integrity { version: head.version, entries: head.size, values, digest: trees.digest(root)? };
     let bad_records = bad_records.into_why();
@@ -232,8 +232,8 @@ struct Log {
     entry_bytes: u64,
 }
 
-fn verify_log(trees: &Trees, sealed: &Sealed, log: &LogName, head: &Head) -> Result<Log, IntegrityError> {
-    let (mut builder, mut entries, mut bad_bundles) = (TreeBuilder::new(), InOrder::of(trees, sealed), Vec::new());
+fn verify_log(trees: &Trees, bundled: &Bundled, log: &LogName, head: &Head) -> Result<Log, IntegrityError> {
+    let (mut builder, mut entries, mut bad_bundles) = (TreeBuilder::new(), InOrder::of(trees, bundled), Vec::new());
     let mut entry_bytes = 0;
     // Of the entry before; none where that is in a bad file.
     let (mut link, mut index) = (Some(Link::NONE), 0);

@@ -18,6 +18,8 @@ use tokio::sync::{mpsc, watch};
 
 use crate::base;
 use crate::boot::{Boot, LastUse};
+use crate::bundled::Bundled;
+use crate::bundler::Bundler;
 use crate::commit::{Applied, QUEUE_BATCHES_MAX, Shared, Store};
 use crate::copier::{Copier, Due};
 use crate::ending::{Closing, Ending, Last};
@@ -34,8 +36,6 @@ use crate::last_words::LastWords;
 use crate::places::{FORMAT, FORMAT_WITHOUT_JOURNAL, Lock, Places, at, exists, sync_files};
 use crate::progress::Progress;
 use crate::repair::{Repair, Seen, not_remade};
-use crate::seal::Sealer;
-use crate::sealed::Sealed;
 use crate::steps::{EveryStep, Steps};
 use crate::trees::{Trees, head_write, store_id_write};
 use crate::watchdog::Watchdog;
@@ -65,7 +65,7 @@ pub(crate) struct Opened {
     pub(crate) head: Head,
     pub(crate) journal: Journal,
     pub(crate) store: StoreId,
-    pub(crate) sealed: Sealed,
+    pub(crate) bundled: Bundled,
 }
 
 impl Store {
@@ -108,8 +108,8 @@ impl Store {
         let (journal, store) = begin_journal(&places, &trees, &head, setup.pace)?;
         // From here on there is a store.
         places.write_marker(FORMAT)?;
-        let sealed = Sealed::of(&places.log, log.epoch);
-        Ok(start(&places, lock, Opened { trees, log, head, journal, store, sealed }, setup)?)
+        let bundled = Bundled::of(&places.log, log.epoch);
+        Ok(start(&places, lock, Opened { trees, log, head, journal, store, bundled }, setup)?)
     }
 
     /// Open the store of this log in a directory.
@@ -211,11 +211,11 @@ fn open_parts(places: &Places, log: &LogId, format: u32, pace: Pace) -> Result<O
         let store = trees.store_id()?.ok_or_else(|| OpenError::Inconsistent("it has no id".to_owned()))?;
         base::remove_unfinished(&places.base).map_err(at(&places.base))?;
         if format < FORMAT {
-            // A program that does not know of sealed entries, or of filed records, must not open it.
+            // A program that does not know of bundled entries, or of filed records, must not open it.
             places.write_marker(FORMAT)?;
         }
         let journal = Journal::open(&places.journal, store, head.version, pace.segments, |redo| {
-            trees.apply(&redo.writes).map_err(OpenError::Storage)
+            trees.take_over(&redo.writes).map_err(OpenError::Storage)
         })?;
         (journal, store)
     };
@@ -229,8 +229,8 @@ fn open_parts(places: &Places, log: &LogId, format: u32, pace: Pace) -> Result<O
         return Err(OpenError::Inconsistent(problem));
     }
     check_end_of_log(&trees, &name, &head)?;
-    let sealed = Sealed::of(&places.log, name.epoch);
-    Ok(Opened { trees, log: name, head, journal, store, sealed })
+    let bundled = Bundled::of(&places.log, name.epoch);
+    Ok(Opened { trees, log: name, head, journal, store, bundled })
 }
 
 pub(crate) fn head_of(trees: &Trees) -> Result<(LogName, Head), OpenError> {
@@ -292,11 +292,11 @@ fn check_end_of_log(trees: &Trees, log: &LogName, head: &Head) -> Result<(), Ope
 }
 
 fn start(places: &Places, lock: Lock, opened: Opened, setup: Setup) -> Result<Store, OpenError> {
-    let Opened { trees, log, head, journal, store, sealed } = opened;
+    let Opened { trees, log, head, journal, store, bundled } = opened;
     let Setup { steps, pace, boot } = setup;
     let watchdog = Arc::new(Watchdog::over(steps));
     let steps = Arc::clone(&watchdog) as Arc<dyn Steps>;
-    let tree = TreeBuilder::load(head.size, |id| sealed.node(&trees, id));
+    let tree = TreeBuilder::load(head.size, |id| bundled.node(&trees, id));
     let tree = tree.map_err(|error| OpenError::Inconsistent(error.to_string()))?;
     let engine_file = places.engine.join("db");
     let file = OpenOptions::new().read(true).write(true).open(&engine_file).map_err(at(&engine_file))?;
@@ -311,7 +311,7 @@ fn start(places: &Places, lock: Lock, opened: Opened, setup: Setup) -> Result<St
     let (applied, cpu) = (RwLock::new(applied), Meter::default());
     let filing = Filing { next: trees.filed()?, synced: None };
     let records = RecordFiles::of(&places.dir);
-    let shared = Arc::new(Shared { trees, sealed, records, log, applied, horizon, endings, cpu });
+    let shared = Arc::new(Shared { trees, bundled, records, log, applied, horizon, endings, cpu });
     let (since_base, last_base) = base::how_far(&places.base, &places.journal).map_err(at(&places.base))?;
     let copier = Copier {
         shared: Arc::clone(&shared),
@@ -324,13 +324,13 @@ fn start(places: &Places, lock: Lock, opened: Opened, setup: Setup) -> Result<St
         pace,
         due: Due::after(since_base, last_base),
     };
-    let (seal, due) = std::sync::mpsc::channel();
-    let sealer = Sealer {
+    let (bundle, due) = std::sync::mpsc::channel();
+    let bundler = Bundler {
         shared: Arc::clone(&shared),
         steps: Arc::clone(&steps),
         teller: teller.clone(),
         due,
-        retry: pace.seal_retry,
+        retry: pace.bundle_retry,
         dir: places.dir.clone(),
         synced: None,
         filing,
@@ -371,7 +371,7 @@ fn start(places: &Places, lock: Lock, opened: Opened, setup: Setup) -> Result<St
         ],
         others: vec![
             spawn("store-copier", Box::new(|| copier.run()))?,
-            spawn("store-sealer", Box::new(|| sealer.run()))?,
+            spawn("store-bundler", Box::new(|| bundler.run()))?,
         ],
         watchdog,
         last: Some(Last { trees: shared.trees.clone(), closing, lock: Arc::clone(&lock) }),
@@ -379,5 +379,5 @@ fn start(places: &Places, lock: Lock, opened: Opened, setup: Setup) -> Result<St
     // It does not use the directory, and ends by itself.
     let watch = thread::Builder::new().name("store-watchdog".to_owned()).spawn(move || dog.watch(&teller));
     watch.map_err(|error| StorageError::new(&error))?;
-    Ok(Store::of(shared, places.clone(), (queue, seal), ending))
+    Ok(Store::of(shared, places.clone(), (queue, bundle), ending))
 }

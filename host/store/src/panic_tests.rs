@@ -23,7 +23,7 @@ async fn a_thread_that_panics_fails_the_store_whichever_it_is() {
         (Step::Append, "the store's writer stopped"),
         (Step::Flush, "the store's follower stopped"),
         (Step::Page, "the store's copier stopped"),
-        (Step::Seal, "the store's sealer stopped"),
+        (Step::Bundle, "the store's bundler stopped"),
     ] {
         let dir = TempDir::new().unwrap();
         let store = Store::create_with(dir.path(), log(), hurried(Panics(step))).unwrap();
@@ -34,7 +34,7 @@ async fn a_thread_that_panics_fails_the_store_whichever_it_is() {
             let _ = store.commit(batch(|batch| batch.entries.push(body(tried)))).await;
             tried += 1;
             if let Ok(head) = store.log_head() {
-                store.seal_through(head.size);
+                store.bundle_through(head.size);
             }
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }

@@ -12,7 +12,7 @@
 //! <dir>/base/           copies of all that the engine holds
 //! <dir>/blobs/          what is too large to be a value
 //! <dir>/records/        decision records that left the engine, by epoch
-//! <dir>/log/            what is published, by epoch; of that the sealed bundles of entries are the store's
+//! <dir>/log/            what is published, by epoch; of that the bundled entries are the store's
 //! ```
 
 use std::fs::{self, File, OpenOptions, TryLockError};

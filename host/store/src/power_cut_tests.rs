@@ -62,7 +62,7 @@ impl Way {
             ahead_bytes_max: 16 << 20,
             base_bytes: 1 << 20,
             segments: SegmentBytes { min: 64 << 10, max: 1 << 20 },
-            seal_retry: Duration::from_secs(1),
+            bundle_retry: Duration::from_secs(1),
         };
         match self {
             Self::Usual => Setup::usual(),
@@ -124,7 +124,7 @@ fn writer() {
                         let _ = writeln!(std::io::stdout(), "ack {n}");
                         // As if each checkpoint were on disk at once.
                         if let (Way::Hurried, Ok(head)) = (way, store.log_head()) {
-                            store.seal_through(head.size);
+                            store.bundle_through(head.size);
                         }
                     }
                 })

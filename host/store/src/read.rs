@@ -8,6 +8,7 @@ use attorn_core::GrantId;
 use attorn_log::tree::{self, Hash, NodeId};
 use attorn_log::{EntryRef, Epoch, Link, LogId, TreeError};
 
+use crate::bundled::{BUNDLE_ENTRIES, InOrder};
 use crate::commit::Store;
 use crate::error::{ReadError, StorageError};
 use crate::filed::FiledError;
@@ -15,7 +16,6 @@ use crate::head::EarlierEpoch;
 use crate::key::{Key, KeyPrefix};
 use crate::recorded::StoredGrant;
 use crate::records::{GrantRecord, Record, RecordError, RecordProblem};
-use crate::sealed::{BUNDLE_ENTRIES, InOrder};
 use crate::trees::Stored;
 
 /// How many items one page has at most.
@@ -217,7 +217,7 @@ impl Store {
         if index >= self.shared.horizon.head()?.size {
             return Ok(None);
         }
-        Ok(self.shared.sealed.entry(&self.shared.trees, index)?)
+        Ok(self.shared.bundled.entry(&self.shared.trees, index)?)
     }
 
     /// At most `limit` entries from an index on; fewer when the log ends or they have many bytes.
@@ -228,7 +228,7 @@ impl Store {
     pub fn entries(&self, from: u64, limit: usize) -> Result<Vec<StoredEntry>, ReadError> {
         let size = self.shared.horizon.head()?.size;
         let (mut entries, mut bytes_sum) = (Vec::new(), 0);
-        let mut stored = InOrder::of(&self.shared.trees, &self.shared.sealed);
+        let mut stored = InOrder::of(&self.shared.trees, &self.shared.bundled);
         for index in (from..size).take(limit.min(PAGE_ITEMS_MAX)) {
             let Some(bytes) = stored.entry(index)? else {
                 let missing = StorageError::new(&format_args!("entry {index} of {size} is missing"));
@@ -249,12 +249,12 @@ impl Store {
     /// # Errors
     ///
     /// As [`Self::get`].
-    pub fn sealed_bundle(&self, bundle: u64) -> Result<Option<Vec<u8>>, ReadError> {
+    pub fn bundle_file(&self, bundle: u64) -> Result<Option<Vec<u8>>, ReadError> {
         let size = self.shared.horizon.head()?.size;
         if bundle >= size / BUNDLE_ENTRIES {
             return Ok(None);
         }
-        Ok(self.shared.sealed.whole(&self.shared.trees, bundle)?.map(|whole| whole.bytes))
+        Ok(self.shared.bundled.whole(&self.shared.trees, bundle)?.map(|whole| whole.bytes))
     }
 
     /// The entries that were given away to files which are not there any more, in ranges. It looks at each bundle.
@@ -266,7 +266,7 @@ impl Store {
         let size = self.shared.horizon.head()?.size;
         let mut ranges: Vec<Range<u64>> = Vec::new();
         for bundle in 0..size / BUNDLE_ENTRIES {
-            if !self.shared.sealed.is_lost(&self.shared.trees, bundle)? {
+            if !self.shared.bundled.is_lost(&self.shared.trees, bundle)? {
                 continue;
             }
             let (begin, end) = (bundle * BUNDLE_ENTRIES, (bundle + 1) * BUNDLE_ENTRIES);
@@ -286,7 +286,7 @@ impl Store {
         if end.is_none_or(|end| end > size) {
             return Ok(None);
         }
-        Ok(self.shared.sealed.node(&self.shared.trees, id)?)
+        Ok(self.shared.bundled.node(&self.shared.trees, id)?)
     }
 
     /// The root of the tree over the first `size` entries.
@@ -325,6 +325,7 @@ impl Store {
         if asked > size {
             return Err(ReadError::BeyondEnd { asked, size });
         }
-        compute(&|id| self.shared.sealed.node(&self.shared.trees, id)).map_err(|error| ReadError::Tree(Arc::new(error)))
+        compute(&|id| self.shared.bundled.node(&self.shared.trees, id))
+            .map_err(|error| ReadError::Tree(Arc::new(error)))
     }
 }

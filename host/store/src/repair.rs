@@ -298,7 +298,7 @@ impl Repair<'_> {
         let refused = || OpenError::Inconsistent("it has no id".to_owned());
         let store = trees.store_id()?.ok_or_else(refused)?;
         let end = journal::replay_rest(&places.journal, store, head.version, |redo: Redo| {
-            trees.apply(&redo.writes).map_err(RepairError::from)
+            trees.take_over(&redo.writes).map_err(RepairError::from)
         })?;
         if end.version < head.version {
             let (end, version) = (end.version, head.version);

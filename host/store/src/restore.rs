@@ -21,16 +21,17 @@ use crate::redo::Write;
 use crate::trees::TreeName;
 
 /// About how many bytes are taken over at a time.
-const PAGE_BYTES: usize = 1 << 20;
+const PAGE_BYTES: usize = 256 << 10;
 
 impl Store {
     /// Make the store that a backup was made of, in a directory where there is none.
     pub fn unpack(backup: &Path, dir: &Path, log: &LogId) -> Result<Self, BackupError> {
         let (base, journal) = backup::parts(backup)?;
         Self::create_at(dir, Setup::usual(), |places, trees| {
-            let store = base::read(&base, |writes| trees.apply(&writes).map_err(opened))?;
-            let end =
-                journal::replay(&journal, Some(store), base.version, |redo| trees.apply(&redo.writes).map_err(opened))?;
+            let store = base::read(&base, |writes| trees.take_over(&writes).map_err(opened))?;
+            let end = journal::replay(&journal, Some(store), base.version, |redo| {
+                trees.take_over(&redo.writes).map_err(opened)
+            })?;
             trees.forget_filed().map_err(opened)?;
             let (name, head) = trees.head().map_err(opened)?.ok_or_else(no_head)?;
             if name.id != *log {
@@ -66,7 +67,7 @@ impl Store {
                 let Some((last, _)) = page.last() else { return Ok((name, head)) };
                 after = Some(last.clone());
                 let write = |(key, value)| Write { tree: TreeName::State, key, value: Some(value) };
-                trees.apply(&page.into_iter().map(write).collect::<Vec<_>>())?;
+                trees.take_over(&page.into_iter().map(write).collect::<Vec<_>>())?;
             }
         })
     }

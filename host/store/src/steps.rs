@@ -6,7 +6,7 @@
 //! way that survives no power cut: it syncs neither the file's length nor the disk's cache. So a step of its
 //! own syncs the file through a handle of ours. A step that fails is never tried again, since after a failed
 //! sync nobody knows what the kernel has dropped. Only what nobody waits for may fail and be tried again
-//! later: a base copy, removing what is not needed any more, sealing entries, and filing records.
+//! later: a base copy, removing what is not needed any more, bundling entries, and filing records.
 
 use std::fmt;
 use std::time::Duration;
@@ -40,7 +40,7 @@ pub enum Step {
     /// What is not needed any more is removed from the journal.
     Trim,
     /// A full bundle of entries is written to a file of its own.
-    Seal,
+    Bundle,
     /// The entries of a bundle that is in a file are removed from the engine.
     Unload,
     /// The records of a bundle's decisions are written to a file of their own.
@@ -62,7 +62,7 @@ impl Step {
         Self::Page,
         Self::Base,
         Self::Trim,
-        Self::Seal,
+        Self::Bundle,
         Self::Unload,
         Self::File,
         Self::Shorten,
@@ -71,7 +71,7 @@ impl Step {
     /// Whether the store has failed for ever when the step fails.
     #[must_use]
     pub const fn is_vital(self) -> bool {
-        !matches!(self, Self::Page | Self::Base | Self::Trim | Self::Seal | Self::Unload | Self::File | Self::Shorten)
+        !matches!(self, Self::Page | Self::Base | Self::Trim | Self::Bundle | Self::Unload | Self::File | Self::Shorten)
     }
 }
 
@@ -88,7 +88,7 @@ impl fmt::Display for Step {
             Self::Page => "page of a base copy",
             Self::Base => "base copy",
             Self::Trim => "trim",
-            Self::Seal => "seal",
+            Self::Bundle => "bundle",
             Self::Unload => "unload",
             Self::File => "file",
             Self::Shorten => "shorten",

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! state    key         → version (8) ‖ first entry (8) ‖ number of entries (2) ‖ value
-//! entries  index (8)   → number of hashes (1) ‖ hashes (32 each) ‖ the entry's bytes, none if it is sealed
+//! entries  index (8)   → number of hashes (1) ‖ hashes (32 each) ‖ the entry's bytes, none if it is bundled
 //! head     "head"      → format (1) ‖ JSON
 //!          "store"     → the store's id (16)
 //!          "filed"     → how many bundles' records were looked at to be filed (8), if any
@@ -11,14 +11,16 @@
 //! Numbers are big-endian. Version and entries are those of the batch that wrote the value, so that
 //! every value leads to its line in the audit log. The hashes beside an entry are those of the nodes
 //! of the log's tree that it made perfect, its leaf first: every node is made perfect by exactly one
-//! entry, so a place of their own would only cost a write for each. Of a sealed bundle of entries only the last record
-//! is left, see [`crate::sealed`]. Of a decision record that is filed there is no value but where it is, see
+//! entry, so a place of their own would only cost a write for each. Of a bundle of entries that is in a file only the last record
+//! is left, see [`crate::bundled`]. Of a decision record that is filed there is no value but where it is, see
 //! [`crate::filed`].
 
 mod entries;
 
 use std::ops::{Bound, Range};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use attorn_core::Digest;
@@ -147,7 +149,17 @@ pub(crate) struct Trees {
     db: sled::Db,
     /// One for each name, by number.
     trees: Vec<sled::Tree>,
+    /// How many bytes were taken over since the last flush.
+    taken: Arc<AtomicUsize>,
 }
+
+/// How much is taken over before the engine is flushed.
+///
+/// The engine writes its segments, and shortens its file, with seven threads, and has no more of them when all are busy.
+/// Whoever needs a segment where the file is being shortened waits for that, and all who have written one wait for him:
+/// if seven have, nobody is left to shorten the file, and all wait for ever. A segment has 512 KiB, and a page that
+/// changes is written anew, so what is taken over in one go has to be less than seven of them.
+const TAKEN_BYTES_MAX: usize = 512 << 10;
 
 /// How long to wait for the engine's own lock. Whoever opens the trees holds the directory's lock, so nobody
 /// has them open; but a process that is just being started has all files of this one until it has become
@@ -172,7 +184,7 @@ impl Trees {
             }
         };
         let trees = TreeName::ALL.iter().map(|name| db.open_tree(name.as_str())).collect::<Result<_, _>>()?;
-        Ok(Self { db, trees })
+        Ok(Self { db, trees, taken: Arc::default() })
     }
 
     fn tree(&self, name: TreeName) -> &sled::Tree {
@@ -272,6 +284,17 @@ impl Trees {
             TransactionError::Storage(error) => error.into(),
             TransactionError::Abort(()) => StorageError::new(&"the transaction was aborted"),
         })
+    }
+
+    /// The same, for writes that stand elsewhere and are taken over one after another, as fast as that goes.
+    pub(crate) fn take_over(&self, writes: &[Write]) -> Result<(), StorageError> {
+        self.apply(writes)?;
+        let bytes = writes.iter().map(|write| write.key.len() + write.value.as_ref().map_or(0, Vec::len)).sum();
+        if self.taken.fetch_add(bytes, Ordering::Relaxed) + bytes >= TAKEN_BYTES_MAX {
+            self.taken.store(0, Ordering::Relaxed);
+            self.flush()?;
+        }
+        Ok(())
     }
 
     /// What stands in the state under a key, header and all.

@@ -4,10 +4,10 @@ use std::io;
 
 use crate::checkpoint::CheckpointError;
 use crate::entry::{Entry, EntryError};
-use crate::history::HistoryError;
 use crate::key::{CheckpointVerifier, KeyError};
 use crate::policy::QuorumError;
 use crate::reference::{Epoch, LogId};
+use crate::segments::SegmentError;
 use crate::tiles::{BundleError, Tile};
 
 /// Why a log or an export of one does not verify.
@@ -42,7 +42,7 @@ pub enum VerifyError {
     Since(#[source] CheckpointError),
     /// Something is wrong with the earlier checkpoints that came with the log.
     #[error(transparent)]
-    Earlier(#[from] HistoryError),
+    Earlier(#[from] SegmentError),
     /// A checkpoint counts more entries than the newest.
     #[error("the log was cut: it has {size} entries, and had {seen} when an earlier checkpoint was signed")]
     RolledBack {

@@ -4,7 +4,7 @@
 //! ```text
 //! key               the log's verifier key
 //! checkpoint        the newest
-//! checkpoints/<n>   earlier ones, see `history`
+//! checkpoints/<n>   earlier ones, see `segments`
 //! tile/…            see `tiles`
 //! entries.jsonl     each entry as a line of JSON
 //! ```
@@ -28,8 +28,8 @@ use std::thread::{self, Scope, ScopedJoinHandle};
 use super::{Checks, Hashed, Progress, Verified, Verifier, VerifyError};
 use crate::checkpoint::SignedCheckpoint;
 use crate::entry::Link;
-use crate::history::{SEGMENT_BYTES_MAX, Span, json_line, read_segment, segment_name};
 use crate::key::CheckpointVerifier;
+use crate::segments::{SEGMENT_BYTES_MAX, Span, json_line, read_segment, segment_name};
 use crate::tiles::{Bundle, BundleError, TILE_WIDTH, Tile, TileKind, hash_tile};
 use crate::tree::Hash;
 

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::http::failure::Failure;
-use crate::leases::place::unavailable;
 use crate::registry::moved;
+use crate::targets::unavailable;
 use crate::{entry, grants};
 
 /// How often a change is made anew because another came between.

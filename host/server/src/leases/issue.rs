@@ -12,12 +12,13 @@ use serde_json::{Value, json};
 
 use super::change::{self, Why};
 use super::outside;
-use super::place::{Place, unavailable};
+use super::place::Place;
 use crate::app::App;
 use crate::decisions::charge_in_record;
 use crate::http::failure::Failure;
 use crate::metrics::LeaseEvent;
 use crate::targets::live::databases;
+use crate::targets::unavailable;
 
 /// So long before the lease would be ended as one that nobody finished, nothing is made any more: what the database
 /// began in time has come to its end by then.

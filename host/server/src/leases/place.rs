@@ -24,6 +24,7 @@ use crate::decisions::ask::{Ask, Wanted};
 use crate::decisions::record::Made;
 use crate::http::failure::Failure;
 use crate::targets::live::{Asking, Live, databases};
+use crate::targets::unavailable;
 use crate::{entry, random};
 
 /// How long a request waits while as many logins are made there as are made at once.
@@ -168,11 +169,6 @@ impl Place {
         lease.open(batch, (settings.leases_max, settings.leases_per_agent_max));
         Ok(lease)
     }
-}
-
-/// The target cannot be asked now. Why, its operators see.
-pub(crate) fn unavailable(detail: impl Into<String>) -> Failure {
-    Failure::of(ProblemCode::TargetUnavailable, detail).with_help("ask again later, with another idempotency key")
 }
 
 /// What an agent reads of whom this counter has no room for another lease; none if it counts something else.

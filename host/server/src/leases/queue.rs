@@ -77,7 +77,7 @@ async fn begin(app: &Arc<App>, target: &TargetId) -> Result<(), Failure> {
     if live.running.load(Ordering::Acquire) {
         return Ok(());
     }
-    check_first(app, target, &live);
+    compare(app, target, &live);
     if due(app, target).await?.is_empty() {
         return Ok(());
     }
@@ -93,18 +93,19 @@ async fn begin(app: &Arc<App>, target: &TargetId) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Have a target looked at that was not since the start. What is due there does not wait for that: only making does.
-fn check_first(app: &Arc<App>, target: &TargetId, live: &Arc<Live>) {
-    if !live.begin_check() {
+/// Have the logins of a target compared with the leases, if that was not done since the start or is long ago. What is
+/// due there does not wait for that: only making does.
+fn compare(app: &Arc<App>, target: &TargetId, live: &Arc<Live>) {
+    if !live.begin_comparing() {
         return;
     }
     let (app, target, live) = (Arc::clone(app), target.clone(), Arc::clone(live));
     tokio::spawn(async move {
-        let checked = check::first(&app, &target, &live).await;
-        if let Err(failure) = &checked {
+        let done = check::compare_and_end(&app, &target, &live).await;
+        if let Err(failure) = &done {
             tracing::warn!(%target, why = failure.internal, "a target cannot be looked at");
         }
-        live.end_check(checked.unwrap_or(false));
+        live.end_comparing(done.unwrap_or(false));
     });
 }
 

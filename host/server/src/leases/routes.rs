@@ -19,9 +19,10 @@ use crate::entry;
 use crate::grants;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
-use crate::leases::place::{turn, unavailable};
+use crate::leases::place::turn;
 use crate::registry::{commit, moved};
 use crate::targets::live::databases;
+use crate::targets::unavailable;
 use crate::users::kept;
 
 pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {

@@ -27,9 +27,9 @@ use crate::app::App;
 use crate::decisions;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
-use crate::leases::place::unavailable;
 use crate::metrics::ProxyOutcome;
 use crate::targets::live::Live;
+use crate::targets::unavailable;
 use effect::Effects;
 use parse::Onward;
 

@@ -3,7 +3,7 @@
 //! ```text
 //! checkpoint        the newest that was signed
 //! witnessed         the newest that enough witnesses cosigned
-//! checkpoints/…     earlier ones: see `history`
+//! checkpoints/…     earlier ones: see `segments`
 //! tile/entries/…    entries, 256 at a time, which the store keeps there
 //! ```
 //!
@@ -15,10 +15,10 @@ use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-use attorn_log::history::Span;
+use attorn_log::segments::Span;
 use attorn_log::{CheckpointVerifier, SignedCheckpoint};
 
-use super::history::History;
+use super::segments::Segments;
 
 const NEWEST: &str = "checkpoint";
 const WITNESSED: &str = "witnessed";
@@ -27,7 +27,7 @@ const WITNESSED: &str = "witnessed";
 pub(super) struct Kept {
     pub(super) newest: Option<SignedCheckpoint>,
     pub(super) witnessed: Option<SignedCheckpoint>,
-    pub(super) history: History,
+    pub(super) segments: Segments,
 }
 
 impl Kept {
@@ -40,28 +40,28 @@ impl Kept {
         }
         // Under another key the end of the history would pass for half-written. The newest never does.
         let files = Self::files(dir, verifier)?;
-        Ok(Self::of(files, History::open(dir, verifier, Span::USUAL)?))
+        Ok(Self::of(files, Segments::open(dir, verifier, Span::USUAL)?))
     }
 
     /// Read what is there, and change nothing.
     pub(super) fn look(dir: &Path, verifier: &CheckpointVerifier) -> Result<Self, String> {
         let files = Self::files(dir, verifier)?;
-        Ok(Self::of(files, History::look(dir, verifier, Span::USUAL)?))
+        Ok(Self::of(files, Segments::look(dir, verifier, Span::USUAL)?))
     }
 
     fn files(dir: &Path, verifier: &CheckpointVerifier) -> Result<[Option<SignedCheckpoint>; 2], String> {
         Ok([newest(dir, verifier)?, witnessed(dir, verifier)?])
     }
 
-    fn of([mut newest, witnessed]: [Option<SignedCheckpoint>; 2], history: History) -> Self {
+    fn of([mut newest, witnessed]: [Option<SignedCheckpoint>; 2], segments: Segments) -> Self {
         let size = |checkpoint: Option<&SignedCheckpoint>| checkpoint.map(|one| one.checkpoint().size);
         // The history is written first; a crash between the two leaves the newer one there alone.
-        for other in [history.last(), witnessed.as_ref()] {
+        for other in [segments.last(), witnessed.as_ref()] {
             if size(other) > size(newest.as_ref()) {
                 newest = other.cloned();
             }
         }
-        Self { newest, witnessed, history }
+        Self { newest, witnessed, segments }
     }
 }
 
@@ -103,28 +103,28 @@ pub(super) fn bytes(dir: &Path, name: &str, bytes_max: usize) -> io::Result<Opti
 /// Keep a checkpoint that counts more entries than the one before it, which counted `before`.
 pub(super) fn put_newest(
     dir: &Path,
-    history: &mut History,
+    segments: &mut Segments,
     checkpoint: &SignedCheckpoint,
     before: u64,
 ) -> io::Result<()> {
-    if !History::takes(checkpoint.checkpoint().size, before) {
+    if !Segments::takes(checkpoint.checkpoint().size, before) {
         return put(dir, NEWEST, checkpoint.note());
     }
-    let added = history.add(checkpoint)?;
+    let added = segments.add(checkpoint)?;
     let kept = put(dir, NEWEST, checkpoint.note());
     if kept.is_err() {
         // It is tried again, and what follows must not stand behind the same.
-        history.take_back(added);
+        segments.take_back(added);
     }
     kept
 }
 
 /// Keep a checkpoint with its cosignatures.
-pub(super) fn put_witnessed(dir: &Path, history: &mut History, checkpoint: &SignedCheckpoint) -> io::Result<()> {
+pub(super) fn put_witnessed(dir: &Path, segments: &mut Segments, checkpoint: &SignedCheckpoint) -> io::Result<()> {
     put(dir, WITNESSED, checkpoint.note())?;
-    if let Err(error) = history.cosign(checkpoint) {
+    if let Err(error) = segments.cosign(checkpoint) {
         // The history is whole without them.
-        tracing::warn!(error = &error as &dyn std::error::Error, "cosignatures are missing in the history");
+        tracing::warn!(error = &error as &dyn std::error::Error, "cosignatures are missing in the segments");
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! What is kept is there after a crash at any byte, and never goes back.
 
-use attorn_log::history::segment_name;
+use attorn_log::segments::segment_name;
 use attorn_log::{CheckpointSigner, Hash};
 use tempfile::TempDir;
 
@@ -22,14 +22,14 @@ fn newest(dir: &Path) -> Option<u64> {
 }
 
 /// Open the history with segments of one bundle each.
-fn history(dir: &Path) -> Result<History, String> {
-    History::open(dir, &signer().verifier(), Span::of_bundles(1))
+fn opened(dir: &Path) -> Result<Segments, String> {
+    Segments::open(dir, &signer().verifier(), Span::of_bundles(1))
 }
 
-fn put_each(dir: &Path, history: &mut History, sizes: &[u64]) {
-    let mut before = history.last().map_or(0, |last| last.checkpoint().size);
+fn put_each(dir: &Path, segments: &mut Segments, sizes: &[u64]) {
+    let mut before = segments.last().map_or(0, |last| last.checkpoint().size);
     for size in sizes {
-        put_newest(dir, history, &checkpoint(*size), before).unwrap();
+        put_newest(dir, segments, &checkpoint(*size), before).unwrap();
         before = *size;
     }
 }
@@ -45,7 +45,7 @@ fn the_newest_is_kept_and_one_for_each_bundle() {
     let mut before = 0;
     for size in [1, 255, 256, 300, 511, 600, 1_024] {
         let mut kept = Kept::open(dir.path(), &signer().verifier()).unwrap();
-        put_newest(dir.path(), &mut kept.history, &checkpoint(size), before).unwrap();
+        put_newest(dir.path(), &mut kept.segments, &checkpoint(size), before).unwrap();
         assert_eq!(newest(dir.path()), Some(size));
         before = size;
     }
@@ -55,7 +55,7 @@ fn the_newest_is_kept_and_one_for_each_bundle() {
 #[test]
 fn a_history_has_no_end_and_only_its_last_segment_is_read() {
     let dir = TempDir::new().unwrap();
-    let mut kept = history(dir.path()).unwrap();
+    let mut kept = opened(dir.path()).unwrap();
     // More than once further than one segment, while nothing could be signed.
     put_each(dir.path(), &mut kept, &[256, 300, 512, 1_300]);
     let segments: Vec<String> = (0..6).map(|n| fs::read_to_string(dir.path().join(segment_name(n))).unwrap()).collect();
@@ -63,16 +63,16 @@ fn a_history_has_no_end_and_only_its_last_segment_is_read() {
     assert_eq!((0..7).map(|n| kept.readable_bytes(n).is_some()).filter(|there| *there).count(), 6);
     // What is wrong before the last is nothing to a start.
     fs::write(dir.path().join(segment_name(2)), "nonsense").unwrap();
-    let mut kept = history(dir.path()).unwrap();
+    let mut kept = opened(dir.path()).unwrap();
     assert_eq!(kept.last().unwrap().checkpoint().size, 1_300);
     put_each(dir.path(), &mut kept, &[1_536, 1_800]);
     assert_eq!(fs::read_to_string(dir.path().join(segment_name(7))).unwrap(), text(&[1_800]));
-    assert_eq!(history(dir.path()).unwrap().last().unwrap().checkpoint().size, 1_800);
+    assert_eq!(opened(dir.path()).unwrap().last().unwrap().checkpoint().size, 1_800);
     // An empty one at the end, as a crash may leave it.
     fs::write(dir.path().join(segment_name(8)), "").unwrap();
-    assert_eq!(history(dir.path()).unwrap().last().unwrap().checkpoint().size, 1_800);
+    assert_eq!(opened(dir.path()).unwrap().last().unwrap().checkpoint().size, 1_800);
     let refused = |message: &str| {
-        let error = history(dir.path()).unwrap_err();
+        let error = opened(dir.path()).unwrap_err();
         assert!(error.starts_with(message), "{error}");
     };
     fs::write(dir.path().join(segment_name(8)), text(&[1_800])).unwrap();
@@ -89,7 +89,7 @@ fn a_history_has_no_end_and_only_its_last_segment_is_read() {
 #[test]
 fn what_could_not_be_kept_is_tried_again_and_stands_once_in_the_history() {
     let dir = TempDir::new().unwrap();
-    let mut kept = history(dir.path()).unwrap();
+    let mut kept = opened(dir.path()).unwrap();
     put_each(dir.path(), &mut kept, &[256]);
     // A full disk, for one file of the two.
     let in_the_way = dir.path().join(format!("{NEWEST}.tmp"));
@@ -112,7 +112,7 @@ fn nothing_is_added_behind_what_could_not_be_taken_back() {
     let path = |n: u64| dir.path().join(segment_name(n));
     let left_over = |n: u64, whole: &[u64], left: &str| fs::write(path(n), text(whole) + left).unwrap();
     let line = format!("\u{2014} example.org/w1 {}\n", "A".repeat(100));
-    let mut kept = History::open(dir.path(), &signer().verifier(), Span::of_bundles(3)).unwrap();
+    let mut kept = Segments::open(dir.path(), &signer().verifier(), Span::of_bundles(3)).unwrap();
     put_each(dir.path(), &mut kept, &[256]);
     // The very checkpoint that comes again, a part of one, and more than what comes.
     left_over(0, &[256], &text(&[512]));
@@ -127,7 +127,7 @@ fn nothing_is_added_behind_what_could_not_be_taken_back() {
     left_over(2, &[1_600], "");
     put_each(dir.path(), &mut kept, &[1_700]);
     assert_eq!([1, 2].map(|n| fs::read_to_string(path(n)).unwrap()), [text(&[]), text(&[1_700])]);
-    let open = || History::open(dir.path(), &signer().verifier(), Span::of_bundles(3));
+    let open = || Segments::open(dir.path(), &signer().verifier(), Span::of_bundles(3));
     assert_eq!(open().unwrap().last().unwrap().checkpoint().size, 1_700);
     // What is gone that was there is no place to go on from.
     fs::write(path(2), "").unwrap();
@@ -141,12 +141,12 @@ fn cosignatures_stand_under_the_checkpoint_that_they_are_of() {
     let cosigned = |size: u64| checkpoint(size).note().to_owned() + &line;
     let signed = |size: u64| signer().verifier().verify(cosigned(size).as_bytes()).unwrap();
     let mut kept = Kept::open(dir.path(), &signer().verifier()).unwrap();
-    put_newest(dir.path(), &mut kept.history, &checkpoint(256), 0).unwrap();
+    put_newest(dir.path(), &mut kept.segments, &checkpoint(256), 0).unwrap();
     // Of another one, of this one, and once more.
     for size in [255, 256, 256] {
-        put_witnessed(dir.path(), &mut kept.history, &signed(size)).unwrap();
+        put_witnessed(dir.path(), &mut kept.segments, &signed(size)).unwrap();
     }
-    put_newest(dir.path(), &mut kept.history, &checkpoint(512), 256).unwrap();
+    put_newest(dir.path(), &mut kept.segments, &checkpoint(512), 256).unwrap();
     let expect = cosigned(256) + checkpoint(512).note();
     assert_eq!(fs::read_to_string(dir.path().join(FIRST)).unwrap(), expect);
     assert_eq!(newest(dir.path()), Some(512));
@@ -156,9 +156,9 @@ fn cosignatures_stand_under_the_checkpoint_that_they_are_of() {
 fn a_history_that_was_cut_at_any_byte_is_mended() {
     let dir = TempDir::new().unwrap();
     let mut kept = Kept::open(dir.path(), &signer().verifier()).unwrap();
-    put_each(dir.path(), &mut kept.history, &[256]);
+    put_each(dir.path(), &mut kept.segments, &[256]);
     let first = fs::read(dir.path().join(FIRST)).unwrap();
-    put_each(dir.path(), &mut kept.history, &[512]);
+    put_each(dir.path(), &mut kept.segments, &[512]);
     let both = fs::read(dir.path().join(FIRST)).unwrap();
     // The newest was not replaced any more.
     put(dir.path(), NEWEST, checkpoint(300).note()).unwrap();
@@ -174,7 +174,7 @@ fn a_history_that_was_cut_at_any_byte_is_mended() {
         };
         let looked = Kept::look(dir.path(), &signer().verifier()).unwrap();
         assert_eq!(looked.newest.map(|newest| newest.checkpoint().size), expect, "{cut}");
-        assert_eq!(looked.history.readable_bytes(0), Some(whole as u64), "{cut}");
+        assert_eq!(looked.segments.readable_bytes(0), Some(whole as u64), "{cut}");
         assert_eq!(fs::read(dir.path().join(FIRST)).unwrap().len(), cut, "it only looked");
         assert_eq!(newest(dir.path()), expect, "{cut}");
         assert_eq!(fs::read(dir.path().join(FIRST)).unwrap().len(), whole, "{cut}");
@@ -214,7 +214,7 @@ fn a_history_from_when_it_was_one_file_is_taken_over() {
 fn what_is_of_another_key_or_changed_is_refused() {
     let dir = TempDir::new().unwrap();
     let mut kept = Kept::open(dir.path(), &signer().verifier()).unwrap();
-    put_each(dir.path(), &mut kept.history, &[256]);
+    put_each(dir.path(), &mut kept.segments, &[256]);
     let other = CheckpointSigner::new("attorn/main/1".parse().unwrap(), &[8; 32]);
     let refused = |verifier: &CheckpointVerifier, message: &str| {
         let error = Kept::open(dir.path(), verifier).err().unwrap();

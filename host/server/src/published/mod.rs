@@ -9,10 +9,10 @@
 
 mod files;
 pub(crate) mod gone;
-mod history;
 pub(crate) mod offline;
 mod public_reads;
 pub(crate) mod routes;
+mod segments;
 pub(crate) mod witnesses;
 
 use std::fs::File;
@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex as Lock, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use attorn_api::ProblemCode;
-use attorn_log::history::segment_name;
+use attorn_log::segments::segment_name;
 use attorn_log::{CheckpointVerifier, SignedCheckpoint, WitnessPolicy};
 use attorn_store::Store;
 use tokio::sync::{Mutex, watch};
@@ -34,8 +34,8 @@ use crate::config::Config;
 use crate::http::failure::{Failure, causes};
 use files::Kept;
 use gone::Gone;
-use history::History;
 use public_reads::PublicReads;
+use segments::Segments;
 
 /// How often a checkpoint is signed, if there is something new.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -67,7 +67,7 @@ pub(crate) fn size_of_epoch(data_dir: &Path, verifier: &CheckpointVerifier) -> u
 /// What is published of the log.
 pub(crate) struct Published {
     dir: PathBuf,
-    history: Arc<Lock<History>>,
+    segments: Arc<Lock<Segments>>,
     heads: watch::Sender<Heads>,
     /// Held while a checkpoint is signed and written.
     writing: Mutex<()>,
@@ -124,7 +124,7 @@ fn size_of(checkpoint: Option<&Arc<SignedCheckpoint>>) -> Option<u64> {
 }
 
 impl Published {
-    /// Read what was published before, and compare it with the log. Nothing is sealed before something is signed:
+    /// Read what was published before, and compare it with the log. Nothing is bundled before something is signed:
     /// whoever only looks has no thread of the store write among these files.
     ///
     /// # Errors
@@ -147,10 +147,10 @@ impl Published {
         }
         let heads = Heads { newest: kept.newest.map(Arc::new), witnessed: kept.witnessed.map(Arc::new) };
         let policy = config.witnesses.policy();
-        let (heads, history) = (watch::Sender::new(heads), Arc::new(Lock::new(kept.history)));
+        let (heads, segments) = (watch::Sender::new(heads), Arc::new(Lock::new(kept.segments)));
         Ok(Self {
             dir,
-            history,
+            segments,
             heads,
             writing: Mutex::default(),
             policy,
@@ -254,19 +254,19 @@ impl Published {
             return Ok(newest);
         }
         let checkpoint = Arc::new(app.log_signer.sign(size, app.store.root(size)?));
-        let (dir, history) = (self.dir.clone(), Arc::clone(&self.history));
+        let (dir, segments) = (self.dir.clone(), Arc::clone(&self.segments));
         let (due, before) = (Arc::clone(&checkpoint), self.size());
-        blocking(move || files::put_newest(&dir, &mut held(&history), &due, before)).await?;
+        blocking(move || files::put_newest(&dir, &mut held(&segments), &due, before)).await?;
         self.heads.send_modify(|heads| heads.newest = Some(Arc::clone(&checkpoint)));
-        app.store.seal_through(size);
+        app.store.bundle_through(size);
         Ok(checkpoint)
     }
 
     /// Keep and show a checkpoint that enough witnesses cosigned.
     async fn witnessed(&self, checkpoint: SignedCheckpoint) -> Result<(), Failure> {
         let checkpoint = Arc::new(checkpoint);
-        let (dir, history, due) = (self.dir.clone(), Arc::clone(&self.history), Arc::clone(&checkpoint));
-        blocking(move || files::put_witnessed(&dir, &mut held(&history), &due)).await?;
+        let (dir, segments, due) = (self.dir.clone(), Arc::clone(&self.segments), Arc::clone(&checkpoint));
+        blocking(move || files::put_witnessed(&dir, &mut held(&segments), &due)).await?;
         self.heads.send_modify(|heads| heads.witnessed = Some(checkpoint));
         Ok(())
     }
@@ -274,14 +274,14 @@ impl Published {
     /// What may be read of a segment of the history; none if there is no such segment. It waits while the history is
     /// written.
     fn segment(&self, segment: u64) -> io::Result<Option<io::Take<File>>> {
-        let Some(bytes) = held(&self.history).readable_bytes(segment) else { return Ok(None) };
+        let Some(bytes) = held(&self.segments).readable_bytes(segment) else { return Ok(None) };
         Ok(Some(File::open(self.dir.join(segment_name(segment)))?.take(bytes)))
     }
 }
 
-fn held(history: &Lock<History>) -> MutexGuard<'_, History> {
+fn held(segments: &Lock<Segments>) -> MutexGuard<'_, Segments> {
     // It says where the file ends also if a write of it panicked.
-    history.lock().unwrap_or_else(PoisonError::into_inner)
+    segments.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn blocking(work: impl FnOnce() -> std::io::Result<()> + Send + 'static) -> Result<(), Failure> {

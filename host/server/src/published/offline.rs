@@ -6,13 +6,13 @@ use std::io::{self, BufRead};
 use std::path::PathBuf;
 
 use attorn_api::audit::LogEpoch;
-use attorn_log::history::{HISTORY, parse_segment};
+use attorn_log::segments::{SEGMENTS, parse_segment};
 use attorn_log::tiles::hash_tile;
 use attorn_log::{CheckpointVerifier, Hash, PublishedFiles, Tile, TileKind};
 use attorn_store::Store;
 
 use super::files::{self, Kept};
-use super::history::History;
+use super::segments::Segments;
 use super::{directory, gone, routes};
 use crate::audit::epochs;
 use crate::config::Config;
@@ -26,7 +26,7 @@ pub struct StoppedLog {
     dir: PathBuf,
     verifier: CheckpointVerifier,
     checkpoint: Vec<u8>,
-    history: History,
+    segments: Segments,
 }
 
 impl StoppedLog {
@@ -59,7 +59,7 @@ impl StoppedLog {
         let newest =
             newest.ok_or_else(|| ServeError::Start(format!("there is no checkpoint in `{}`", dir.display())))?;
         let checkpoint = newest.note().as_bytes().to_vec();
-        Ok(Self { store, dir, verifier, checkpoint, history: kept.history })
+        Ok(Self { store, dir, verifier, checkpoint, segments: kept.segments })
     }
 
     /// The log's key, as the store has it.
@@ -88,8 +88,8 @@ impl StoppedLog {
 
     /// A segment of the history, without what a crash left half-written at its end.
     fn segment(&self, name: &str, bytes_max: usize) -> io::Result<Option<Vec<u8>>> {
-        let number = name.strip_prefix(HISTORY).and_then(|name| name.strip_prefix('/')).and_then(parse_segment);
-        let Some(readable) = number.and_then(|segment| self.history.readable_bytes(segment)) else { return Ok(None) };
+        let number = name.strip_prefix(SEGMENTS).and_then(|name| name.strip_prefix('/')).and_then(parse_segment);
+        let Some(readable) = number.and_then(|segment| self.segments.readable_bytes(segment)) else { return Ok(None) };
         let bytes = files::bytes(&self.dir, name, bytes_max)?;
         let readable = usize::try_from(readable).unwrap_or(usize::MAX);
         Ok(bytes.map(|bytes| bytes[..bytes.len().min(readable)].to_vec()))
@@ -122,7 +122,7 @@ impl PublishedFiles for StoppedLog {
         match name {
             "key" => Ok(Some(format!("{}\n", self.verifier).into_bytes())),
             "checkpoint" => Ok(Some(self.checkpoint.clone())),
-            name if name.starts_with(HISTORY) => self.segment(name, bytes_max),
+            name if name.starts_with(SEGMENTS) => self.segment(name, bytes_max),
             // What the store cannot give is missing or was changed.
             name => name.parse().map_or(Ok(None), |tile| self.tile(tile)).map_err(damaged),
         }

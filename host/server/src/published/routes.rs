@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
-use attorn_log::history::{Span, parse_segment};
+use attorn_log::segments::{Span, parse_segment};
 use attorn_log::tiles::{add_to_bundle, hash_tile};
 use attorn_log::{Hash, Tile, TileKind};
 use axum::body::Body;
@@ -75,7 +75,7 @@ pub(crate) async fn entries(app: Arc<App>, call: Call) -> Result<Reply, Failure>
 /// The bytes of a bundle of entries.
 pub(super) fn bundle(store: &attorn_store::Store, tile: Tile) -> Result<Vec<u8>, Failure> {
     if tile.is_full()
-        && let Some(bytes) = store.sealed_bundle(tile.index())?
+        && let Some(bytes) = store.bundle_file(tile.index())?
     {
         return Ok(bytes);
     }

@@ -6,7 +6,7 @@ use attorn_core::{Again, Evaluated, Failure as PolicyFailure, Outcome};
 use serde_json::Value;
 
 use super::read::{Decided, Read};
-use super::recorded::{Limit, Recorded, RecordedPolicy};
+use super::then::{Limit, PolicyThen, Then};
 use super::{answer, run};
 use crate::app::App;
 use crate::decisions::{digests, record};
@@ -33,7 +33,7 @@ struct Asked {
 /// Decide it again.
 pub(super) async fn of(app: &App, decided: &Decided, ask: &LoadAsk) -> Result<Replayed, Failure> {
     let (comparison, missing) = match &decided.record {
-        Read::Asked(recorded) => return asked_again(app, recorded, ask).await,
+        Read::Asked(then) => return asked_again(app, then, ask).await,
         Read::Bound | Read::TooMuch => (Comparison::NotRun, Vec::new()),
         Read::Erased => (Comparison::Missing, vec![erased()]),
         Read::Altered(how) => (Comparison::Altered, vec![missing("record", format!("it was altered: {how}"))]),
@@ -77,27 +77,27 @@ async fn from_entry(app: &App, entry: &Value) -> Result<ReplayedPolicy, Failure>
     })
 }
 
-async fn asked_again(app: &App, recorded: &Recorded, ask: &LoadAsk) -> Result<Replayed, Failure> {
-    let (mut policies, mut evaluated, mut lacking) = (Vec::new(), Vec::new(), not_recorded(recorded));
-    for policy in &recorded.policies {
-        let mut asked = one(app, recorded, policy, ask).await?;
+async fn asked_again(app: &App, then: &Then, ask: &LoadAsk) -> Result<Replayed, Failure> {
+    let (mut policies, mut evaluated, mut lacking) = (Vec::new(), Vec::new(), not_recorded(then));
+    for policy in &then.policies {
+        let mut asked = one(app, then, policy, ask).await?;
         lacking.append(&mut asked.missing);
         evaluated.extend(asked.evaluated);
         policies.push(asked.shown);
     }
-    let whole = evaluated.len() == recorded.policies.len();
-    let again = match &recorded.widest {
+    let whole = evaluated.len() == then.policies.len();
+    let again = match &then.widest {
         Some(widest) if whole => {
-            let again = Again::decide(&recorded.context, widest.clone(), &evaluated);
-            let again = recorded.unless_not_asked(again);
-            let full = recorded.limit.as_ref().is_some_and(|limit| limit.denies(&again));
+            let again = Again::decide(&then.context, widest.clone(), &evaluated);
+            let again = then.unless_not_asked(again);
+            let full = then.limit.as_ref().is_some_and(|limit| limit.denies(&again));
             Some(if full { Again::deny(HostReason::LimitExceeded) } else { again })
         }
         _ => None,
     };
     // Where a limit made the difference, another decision follows from that.
     let by_limit = policies.iter().any(|policy| policy.comparison == Comparison::DiffersByLimit);
-    let as_recorded = again.as_ref().zip(recorded.decision_digest.as_ref());
+    let as_recorded = again.as_ref().zip(then.decision_digest.as_ref());
     let differs = as_recorded.is_some_and(|(again, digest)| !by_limit && digests::decision(again.seen()) != *digest);
     let of_decision = match (differs, lacking.is_empty()) {
         (true, _) => Comparison::Differs,
@@ -109,15 +109,15 @@ async fn asked_again(app: &App, recorded: &Recorded, ask: &LoadAsk) -> Result<Re
         said: again.map(|again| answer::said(again.seen())),
         policies,
         missing: lacking,
-        engine: recorded.engine.clone().map(|(wasmtime, configuration)| Engine { wasmtime, configuration }),
+        engine: then.engine.clone().map(|(wasmtime, configuration)| Engine { wasmtime, configuration }),
     })
 }
 
 /// What an old record lacks, or what cannot be built from one.
-fn not_recorded(recorded: &Recorded) -> Vec<Missing> {
+fn not_recorded(then: &Then) -> Vec<Missing> {
     let mut lacking = Vec::new();
     let old = "the record is from before this was recorded";
-    match recorded.is_what_was_seen {
+    match then.is_what_was_seen {
         Some(true) => {}
         Some(false) => lacking.push(missing(
             "context",
@@ -125,10 +125,10 @@ fn not_recorded(recorded: &Recorded) -> Vec<Missing> {
         )),
         None => lacking.push(missing("context", format!("{old}: whether they see the same cannot be told"))),
     }
-    if recorded.widest.is_none() {
+    if then.widest.is_none() {
         lacking.push(missing("bounds", format!("{old}: what the policies say cannot be combined again")));
     }
-    if recorded.decision_digest.is_none() {
+    if then.decision_digest.is_none() {
         lacking.push(missing("decision_digest", format!("{old}: terms and words of reasons are not compared")));
     }
     lacking
@@ -147,7 +147,7 @@ fn worse(one: Comparison, other: Comparison) -> Comparison {
     if rank(other) > rank(one) { other } else { one }
 }
 
-async fn one(app: &App, recorded: &Recorded, policy: &RecordedPolicy, ask: &LoadAsk) -> Result<Asked, Failure> {
+async fn one(app: &App, then: &Then, policy: &PolicyThen, ask: &LoadAsk) -> Result<Asked, Failure> {
     let shown = |comparison, replayed, detail| ReplayedPolicy {
         policy: policy.policy.to_string(),
         version: policy.version,
@@ -175,12 +175,12 @@ async fn one(app: &App, recorded: &Recorded, policy: &RecordedPolicy, ask: &Load
         Ok(loaded) => loaded,
         Err(why) => return Ok(gone(why)),
     };
-    let Some(known) = policy.known(&loaded.requirements().facts, &recorded.context) else {
+    let Some(known) = policy.known(&loaded.requirements().facts, &then.context) else {
         let detail = format!("the facts that were recorded are not those that `{}` asks for", policy.policy);
         return Ok(gone(run::Gone { what: "context", detail }));
     };
     let ran_out = policy.failed() == Some(PolicyFailure::Deadline);
-    let evaluation = run::ask(app, &loaded, known, &recorded.context, ran_out).await?;
+    let evaluation = run::ask(app, &loaded, known, &then.context, ran_out).await?;
     let comparison = policy.compare(&evaluation.outcome);
     let mut lacking = Vec::new();
     if policy.outcome_digest.is_none() {
@@ -194,7 +194,7 @@ async fn one(app: &App, recorded: &Recorded, policy: &RecordedPolicy, ask: &Load
     Ok(Asked { shown, evaluated: Some(evaluated(evaluation.outcome)), missing: lacking })
 }
 
-impl RecordedPolicy {
+impl PolicyThen {
     /// How it failed, if it did.
     fn failed(&self) -> Option<PolicyFailure> {
         let how = self.outcome.strip_prefix("failed:")?;

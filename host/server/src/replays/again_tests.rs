@@ -14,8 +14,8 @@ fn deny(text: &str) -> Outcome {
     Outcome::Verdict(Verdict::Deny { reasons: vec![reason(text)] })
 }
 
-fn recorded(outcome: &Outcome) -> RecordedPolicy {
-    RecordedPolicy::without_facts("p".parse().unwrap(), record::outcome(outcome), Some(digests::outcome(outcome)))
+fn recorded(outcome: &Outcome) -> PolicyThen {
+    PolicyThen::without_facts("p".parse().unwrap(), record::outcome(outcome), Some(digests::outcome(outcome)))
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn the_same_is_identical_and_a_limit_explains_a_difference() {
         assert_eq!(recorded(&then).compare(&now), expect, "{then:?} {now:?}");
     }
     // Where no digest was recorded, what can be compared is.
-    let old = RecordedPolicy::without_facts("p".parse().unwrap(), "deny".into(), None);
+    let old = PolicyThen::without_facts("p".parse().unwrap(), "deny".into(), None);
     assert_eq!(old.compare(&deny("a")), Comparison::Identical);
     assert_eq!(old.compare(&Outcome::Verdict(Verdict::Abstain)), Comparison::Differs);
 }

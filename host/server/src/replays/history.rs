@@ -111,8 +111,8 @@ impl Page {
         (a, b): (&TriedSet, &TriedSet),
         ask: &LoadAsk,
     ) -> Result<(), Failure> {
-        let recorded = match &decided.record {
-            Read::Asked(recorded) => (decided, &**recorded),
+        let then = match &decided.record {
+            Read::Asked(then) => (decided, &**then),
             Read::Bound => {
                 self.same += 1;
                 self.before_policies += 1;
@@ -131,7 +131,7 @@ impl Page {
                 return Ok(());
             }
         };
-        match (a.decide(app, recorded, ask).await?, b.decide(app, recorded, ask).await?) {
+        match (a.decide(app, then, ask).await?, b.decide(app, then, ask).await?) {
             (Came::Unknown(why, what), _) | (_, Came::Unknown(why, what)) => self.unknown(decided, why, what),
             (Came::To(a, one), Came::To(b, other)) if a.decision == b.decision => {
                 let otherwise = one.zip(other).is_some_and(|(one, other)| one != other);

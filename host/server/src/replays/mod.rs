@@ -12,9 +12,9 @@ mod again;
 mod answer;
 pub(crate) mod history;
 mod read;
-mod recorded;
 mod run;
 mod sets;
+mod then;
 mod wire;
 
 use std::sync::Arc;

@@ -12,7 +12,7 @@ use attorn_store::records::{DecisionRecord, Kept};
 use attorn_store::{Key, Versioned};
 use serde_json::Value;
 
-use super::recorded::Recorded;
+use super::then::Then;
 use super::wire::RecordWire;
 use crate::app::App;
 use crate::audit;
@@ -32,7 +32,7 @@ pub(crate) struct Decided {
 /// The record of a decision.
 pub(crate) enum Read {
     /// Policies were asked.
-    Asked(Box<Recorded>),
+    Asked(Box<Then>),
     /// A bound denied.
     Bound,
     /// Too many policies or facts were asked for, so that none was asked.
@@ -110,8 +110,8 @@ async fn opened(app: &App, id: DecisionId, record: DecisionRecord, entry: &Value
         return Ok(Read::Altered("its digest is not the one that its entry has"));
     }
     let wire: RecordWire = serde_json::from_str(&text).map_err(Failure::internal)?;
-    Ok(match Recorded::of(wire)? {
-        Some(recorded) => Read::Asked(Box::new(recorded)),
+    Ok(match Then::of(wire)? {
+        Some(then) => Read::Asked(Box::new(then)),
         None if is_too_much(entry) => Read::TooMuch,
         None => Read::Bound,
     })

@@ -16,7 +16,7 @@ use attorn_store::Key;
 use attorn_store::records::{PolicyRecord, PolicyVersionRecord};
 
 use super::read::Decided;
-use super::recorded::Recorded;
+use super::then::Then;
 use super::{answer, run};
 use crate::active::{ActivePolicy, ActiveSet};
 use crate::app::App;
@@ -100,12 +100,12 @@ impl TriedSet {
     pub(super) async fn decide(
         &self,
         app: &App,
-        (decided, recorded): (&Decided, &Recorded),
+        (decided, then): (&Decided, &Then),
         ask: &LoadAsk,
     ) -> Result<Came, Failure> {
-        let Self::These(set) = self else { return Ok(Came::To(decided.said(), recorded.decision_digest)) };
-        match (recorded.is_what_was_seen, &recorded.widest) {
-            (Some(true), Some(widest)) => under(app, set, (recorded, widest), ask).await,
+        let Self::These(set) = self else { return Ok(Came::To(decided.said(), then.decision_digest)) };
+        match (then.is_what_was_seen, &then.widest) {
+            (Some(true), Some(widest)) => under(app, set, (then, widest), ask).await,
             _ => Ok(Came::Unknown(Undecidable::OldRecord, "the record lacks `context_digest` or `bounds`".to_owned())),
         }
     }
@@ -115,13 +115,8 @@ fn no_policy(id: &PolicyId) -> Failure {
     Failure::not_found("policy", id).with_help("`attorn policy list` lists those that there are")
 }
 
-async fn under(
-    app: &App,
-    set: &ActiveSet,
-    (recorded, widest): (&Recorded, &Terms),
-    ask: &LoadAsk,
-) -> Result<Came, Failure> {
-    let policies = set.about(&recorded.context);
+async fn under(app: &App, set: &ActiveSet, (then, widest): (&Then, &Terms), ask: &LoadAsk) -> Result<Came, Failure> {
+    let policies = set.about(&then.context);
     if policies.len() > APPLICABLE_MAX {
         return Ok(came(&Again::deny(HostReason::TooManyPolicies)));
     }
@@ -129,13 +124,13 @@ async fn under(
     for policy in &policies {
         let outcome = match run::ready(app, &policy.record, ask).await? {
             Err(_) => Outcome::Failed(PolicyFailure::NotRunnable),
-            Ok(loaded) => match known(recorded, &policy.record, loaded.requirements()) {
+            Ok(loaded) => match known(then, &policy.record, loaded.requirements()) {
                 Err(lack) => {
                     unknown.get_or_insert(lack);
                     continue;
                 }
                 Ok(known) => {
-                    let evaluation = run::ask(app, &loaded, known.clone(), &recorded.context, false).await?;
+                    let evaluation = run::ask(app, &loaded, known.clone(), &then.context, false).await?;
                     looked_up.push((policy.record.policy.clone(), known));
                     evaluation.outcome
                 }
@@ -149,10 +144,9 @@ async fn under(
         Some((why, what)) if !evaluated.iter().any(denies) => Ok(Came::Unknown(why, what)),
         Some(_) | None => {
             // What somebody approved under the policies of then counts, as if they had approved it under these.
-            let again = Again::decide(&recorded.context, widest.clone(), &evaluated);
-            let again = recorded.unless_not_asked(again);
-            let again =
-                if has_room(recorded, &again, &looked_up) { again } else { Again::deny(HostReason::LimitExceeded) };
+            let again = Again::decide(&then.context, widest.clone(), &evaluated);
+            let again = then.unless_not_asked(again);
+            let again = if has_room(then, &again, &looked_up) { again } else { Again::deny(HostReason::LimitExceeded) };
             Ok(came(&again))
         }
     }
@@ -163,13 +157,13 @@ fn came(again: &Again) -> Came {
 }
 
 /// Whether every counter had room for what is charged, as far as anybody saw.
-fn has_room(recorded: &Recorded, again: &Again, looked_up: &[(PolicyId, Known)]) -> bool {
+fn has_room(then: &Then, again: &Again, looked_up: &[(PolicyId, Known)]) -> bool {
     again.seen().charges.iter().all(|charge| {
         let of_policy = looked_up.iter().find(|(policy, _)| *policy == charge.policy);
         let mut counters = of_policy.into_iter().flat_map(|(_, known)| &known.counters);
         let seen = counters.find(|counter| counter.name == charge.counter).map_or(0, |counter| counter.used);
         // The commit may have found more than the policies saw.
-        let limit = recorded.limit.as_ref();
+        let limit = then.limit.as_ref();
         let limit = limit.filter(|limit| (&limit.policy, &limit.counter) == (&charge.policy, &charge.counter));
         let used = limit.map_or(seen, |limit| limit.found.max(seen));
         used.checked_add(charge.amount).is_some_and(|sum| sum <= charge.at_most)
@@ -178,30 +172,30 @@ fn has_room(recorded: &Recorded, again: &Again, looked_up: &[(PolicyId, Known)])
 
 /// What a version would have seen, or the first thing that nobody looked up.
 fn known(
-    recorded: &Recorded,
+    then: &Then,
     version: &PolicyVersionRecord,
     requirements: &Requirements,
 ) -> Result<Known, (Undecidable, String)> {
     let mut known = Known::default();
     for template in &requirements.facts {
-        let found = recorded.fact(template);
+        let found = then.fact(template);
         known.facts.push(found.map_err(|name| (Undecidable::FactNotRecorded, name.as_str().to_owned()))?);
     }
     for declared in &requirements.counters {
         let lack = || (Undecidable::CounterNotRecorded, format!("{}/{}", version.policy, declared.name));
-        known.counters.push(counter(recorded, version, declared).ok_or_else(lack)?);
+        known.counters.push(counter(then, version, declared).ok_or_else(lack)?);
     }
     Ok(known)
 }
 
 /// A counter as it stood. All versions of a policy share theirs, if they count for the same and over the same time.
-fn counter(recorded: &Recorded, version: &PolicyVersionRecord, declared: &CounterDeclaration) -> Option<Counter> {
-    if declared.scope.subject(&recorded.context).is_none() {
-        let span = declared.window.around(recorded.context.time);
+fn counter(then: &Then, version: &PolicyVersionRecord, declared: &CounterDeclaration) -> Option<Counter> {
+    if declared.scope.subject(&then.context).is_none() {
+        let span = declared.window.around(then.context.time);
         return Some(Counter { name: declared.name.clone(), used: 0, window_start: span.start, window_end: span.end });
     }
     let counts = (digests::scope_name(declared.scope), declared.window.as_str());
-    let seen = recorded.policy(&version.policy)?.counters.iter().find(|seen| {
+    let seen = then.policy(&version.policy)?.counters.iter().find(|seen| {
         let counted = seen.counts.as_ref().map(|(scope, window)| (scope.as_str(), window.as_str()));
         seen.counter.name == declared.name && counted == Some(counts)
     });

@@ -13,14 +13,13 @@ use attorn_broker::proxy::Proxy;
 use attorn_broker::{CredentialKind as _, Ended, KindError, Outside};
 use attorn_core::{LeaseId, LeaseState, TargetId, TargetState, TimeMs};
 use attorn_store::records::{LeaseRecord, TargetRecord};
-use attorn_store::{Batch, Key, KeyPrefix};
+use attorn_store::{Batch, Key, KeyPrefix, Versioned};
 use serde_json::json;
 
 use super::live::Live;
 use crate::app::App;
 use crate::entry;
 use crate::http::failure::Failure;
-use crate::leases::change;
 
 /// How many of each are named.
 const NAMED_MAX: usize = 1_000;
@@ -41,13 +40,14 @@ pub(super) struct Compared {
     pub(super) overdue: Vec<Outside>,
 }
 
-/// Look at a target, for the first time or anew, and end what has no lease. Says whether that was done.
-pub(crate) async fn first(app: &App, target: &TargetId, live: &Live) -> Result<bool, Failure> {
+/// Compare the logins of a target with the leases, for the first time or anew, and end what has no lease. Says whether
+/// that was done.
+pub(crate) async fn compare_and_end(app: &App, target: &TargetId, live: &Live) -> Result<bool, Failure> {
     let Some(record) = app.store.record::<TargetRecord>(&Key::target(target)).await? else { return Ok(false) };
     let target = &record.value;
     if target.state == TargetState::Retired {
         // Nothing is made there any more.
-        live.was_checked();
+        live.was_compared();
         return Ok(true);
     }
     let kind = live.kind(app, &record)?;
@@ -65,7 +65,7 @@ pub(crate) async fn first(app: &App, target: &TargetId, live: &Live) -> Result<b
     let all = ended == unknown;
     live.came(app, None);
     if all {
-        live.was_checked();
+        live.was_compared();
     }
     Ok(all)
 }
@@ -87,7 +87,7 @@ pub(super) async fn compare(
     for login in logins {
         there.insert(login.lease);
         // Whatever its target: several may be registered for one database.
-        let lease = change::find(app, &login.lease).await?.map(|lease| lease.value);
+        let lease = lease(app, &login.lease).await?.map(|lease| lease.value);
         match lease.filter(|lease| lease.is_open() && lease.name == login.name) {
             None => unknown.push(login),
             Some(lease) if is_overdue(&lease, now) => overdue.push(login),
@@ -96,6 +96,10 @@ pub(super) async fn compare(
     }
     let missing = missing(app, target, &there).await?;
     Ok(Ok(Compared { logins: count, unknown, missing, overdue }))
+}
+
+async fn lease(app: &App, id: &LeaseId) -> Result<Option<Versioned<LeaseRecord>>, Failure> {
+    Ok(app.store.record(&Key::lease(id)).await?)
 }
 
 /// Whether it was tried for long to end it, in vain, or was not even tried.
@@ -113,7 +117,7 @@ async fn missing(app: &App, target: &TargetRecord, there: &BTreeSet<LeaseId>) ->
     loop {
         let page = app.store.scan(&KeyPrefix::open_leases(&target.id), after.as_ref(), PAGE).await?;
         for id in page.items.iter().filter_map(|(key, _)| key.named_lease()).filter(|id| !there.contains(id)) {
-            let lease = change::find(app, &id).await?;
+            let lease = lease(app, &id).await?;
             if lease.is_some_and(|lease| lease.value.state == LeaseState::Issued) && missing.len() < NAMED_MAX {
                 missing.push(id);
             }

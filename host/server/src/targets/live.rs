@@ -16,23 +16,22 @@ use attorn_store::Versioned;
 use attorn_store::records::TargetRecord;
 use tokio::sync::{Notify, Semaphore};
 
-use super::secret;
+use super::{secret, unavailable};
 use crate::app::App;
 use crate::http::failure::Failure;
-use crate::leases::place::unavailable;
 use crate::metrics::ProxyMetrics;
 use crate::random;
 
 /// How many logins are made in one target at once.
 const ISSUES_AT_ONCE: usize = 8;
-/// How long whoever asks waits until a target was looked at for the first time.
-const FIRST_LOOK: Duration = Duration::from_secs(3);
-/// How long until a target is looked at again, for whatever came to exist there against all that should hold.
-const LOOK_ANEW_MS: u64 = 10 * 60 * 1000;
+/// How long whoever asks waits until logins and leases were compared for the first time.
+const FIRST_COMPARISON: Duration = Duration::from_secs(3);
+/// How long until that is done again, for whatever came to exist there against all that should hold.
+const COMPARE_ANEW_MS: u64 = 10 * 60 * 1000;
 /// How long until it is looked again whether what is kept for ending logins is good.
 const CARE_MS: u64 = 5_000;
-/// How long until a target is looked at again that could not be looked at.
-const LOOK_AGAIN: Backoff = Backoff { first_ms: 500, most_ms: 10_000 };
+/// How long until that is tried again where it could not be done.
+const COMPARE_AGAIN: Backoff = Backoff { first_ms: 500, most_ms: 10_000 };
 
 /// All targets that anybody has asked for since the start.
 pub(crate) struct Targets {
@@ -59,13 +58,13 @@ pub(crate) struct Live {
     late_for: Mutex<Option<AgentId>>,
     /// Of ending, so that nothing that agents ask for keeps anything from being ended.
     endings: Mutex<Breaker>,
-    first_check: Mutex<FirstCheck>,
+    comparing: Mutex<Comparing>,
     pub(crate) issues: Arc<Semaphore>,
     /// Whether somebody ends its leases.
     pub(crate) running: AtomicBool,
     /// Whether its logins were compared with the leases since the start. Before that none is made.
-    checked: AtomicBool,
-    first_look: Notify,
+    compared: AtomicBool,
+    compared_first: Notify,
     care: Mutex<Care>,
     kind: Mutex<Option<(u64, Arc<Postgresql>)>>,
     proxy: Mutex<Option<(u64, Arc<Proxy>)>>,
@@ -73,9 +72,9 @@ pub(crate) struct Live {
     proxied: OnceLock<Arc<ProxyMetrics>>,
 }
 
-/// How often it was tried in vain to look at a target, and when it is looked at again.
+/// How often it was tried in vain to compare logins with leases, and when that is done again.
 #[derive(Default)]
-struct FirstCheck {
+struct Comparing {
     runs: bool,
     attempts: u32,
     again_ms: u64,
@@ -142,11 +141,11 @@ impl Live {
             breaker: Mutex::default(),
             late_for: Mutex::default(),
             endings: Mutex::default(),
-            first_check: Mutex::default(),
+            comparing: Mutex::default(),
             issues: Arc::new(Semaphore::new(ISSUES_AT_ONCE)),
             running: AtomicBool::new(false),
-            checked: AtomicBool::new(false),
-            first_look: Notify::new(),
+            compared: AtomicBool::new(false),
+            compared_first: Notify::new(),
             care: Mutex::default(),
             kind: Mutex::default(),
             proxy: Mutex::default(),
@@ -183,20 +182,21 @@ impl Live {
         lock(&self.endings).not_asked(self.now_ms());
     }
 
-    /// Whether to look at it now: for the first time, or because that was long ago. Whoever is told so says when it has.
-    pub(crate) fn begin_check(&self) -> bool {
-        let mut check = lock(&self.first_check);
-        let begins = !check.runs && self.now_ms() >= check.again_ms;
-        check.runs |= begins;
+    /// Whether to compare its logins with the leases now: for the first time, or because that was long ago. Whoever is
+    /// told so says when it has.
+    pub(crate) fn begin_comparing(&self) -> bool {
+        let mut comparing = lock(&self.comparing);
+        let begins = !comparing.runs && self.now_ms() >= comparing.again_ms;
+        comparing.runs |= begins;
         begins
     }
 
-    /// It was looked at, for good or in vain.
-    pub(crate) fn end_check(&self, done: bool) {
-        let mut check = lock(&self.first_check);
-        let attempts = if done { 0 } else { check.attempts.saturating_add(1) };
-        let wait = if done { LOOK_ANEW_MS } else { LOOK_AGAIN.wait_ms(attempts, random::number()) };
-        *check = FirstCheck { runs: false, attempts, again_ms: self.now_ms().saturating_add(wait) };
+    /// It was done, or tried in vain.
+    pub(crate) fn end_comparing(&self, done: bool) {
+        let mut comparing = lock(&self.comparing);
+        let attempts = if done { 0 } else { comparing.attempts.saturating_add(1) };
+        let wait = if done { COMPARE_ANEW_MS } else { COMPARE_AGAIN.wait_ms(attempts, random::number()) };
+        *comparing = Comparing { runs: false, attempts, again_ms: self.now_ms().saturating_add(wait) };
     }
 
     /// What came of asking it. What is one credential's fault is not the target's: it answered.
@@ -229,19 +229,19 @@ impl Live {
     }
 
     /// Whether its logins were compared with the leases.
-    pub(crate) fn is_checked(&self) -> bool {
-        self.checked.load(Ordering::Acquire)
+    pub(crate) fn is_compared(&self) -> bool {
+        self.compared.load(Ordering::Acquire)
     }
 
     /// They were.
-    pub(crate) fn was_checked(&self) {
-        self.checked.store(true, Ordering::Release);
-        self.first_look.notify_waiters();
+    pub(crate) fn was_compared(&self) {
+        self.compared.store(true, Ordering::Release);
+        self.compared_first.notify_waiters();
     }
 
     /// See that it can be asked for a login.
     pub(crate) async fn ready(self: &Arc<Self>, app: &App, waits: bool) -> Result<Option<Asking>, Failure> {
-        self.looked_at(app, waits).await?;
+        self.wait_until_compared(app, waits).await?;
         self.asking()
     }
 
@@ -255,13 +255,13 @@ impl Live {
         }
     }
 
-    async fn looked_at(&self, app: &App, waits: bool) -> Result<(), Failure> {
-        let looked = self.first_look.notified();
-        if waits && !self.is_checked() {
+    async fn wait_until_compared(&self, app: &App, waits: bool) -> Result<(), Failure> {
+        let looked = self.compared_first.notified();
+        if waits && !self.is_compared() {
             app.targets.wake.notify_one();
-            let _ = tokio::time::timeout(FIRST_LOOK, looked).await;
+            let _ = tokio::time::timeout(FIRST_COMPARISON, looked).await;
         }
-        if self.is_checked() {
+        if self.is_compared() {
             return Ok(());
         }
         Err(unavailable("the target could not be looked at since the server was started; nothing was decided"))

@@ -1,6 +1,7 @@
 //! `/v1/targets`: where credentials are made outside. What a target gives, and to which actions, its operator says here.
 //!
-//! No password is ever shown, and none stands in an entry.
+//! No password is ever shown, and none stands in an entry. Leases are made and ended elsewhere (`crate::leases`), which
+//! knows targets; nothing here knows it.
 
 pub(crate) mod check;
 pub(crate) mod live;
@@ -174,6 +175,11 @@ async fn change_state(
     batch.put_record(&value);
     commit(app, batch, moved).await?;
     Reply::ok(&wire::shown(app, &value).await?)
+}
+
+/// The target cannot be asked now. Why, its operators see.
+pub(crate) fn unavailable(detail: impl Into<String>) -> Failure {
+    Failure::of(ProblemCode::TargetUnavailable, detail).with_help("ask again later, with another idempotency key")
 }
 
 async fn find(app: &App, id: &TargetId) -> Result<Versioned<TargetRecord>, Failure> {

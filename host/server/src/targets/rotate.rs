@@ -14,12 +14,11 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::live::databases;
-use super::{find, secret, wire};
+use super::{find, secret, unavailable, wire};
 use crate::app::App;
 use crate::entry;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
-use crate::leases::place::unavailable;
 use crate::registry::{commit, moved};
 
 /// Give the administrator a new password, which nobody is told.

@@ -47,9 +47,9 @@ fn build(places: &Places, base: &Base, log: &LogId, new: &Path, seen: Option<See
     }
     make_dir(new).map_err(at(new))?;
     let trees = Trees::open(new)?;
-    let store: StoreId = base::read(base, |writes| trees.apply(&writes).map_err(RepairError::from))?;
+    let store: StoreId = base::read(base, |writes| trees.take_over(&writes).map_err(RepairError::from))?;
     let replayed = journal::replay(&places.journal, Some(store), base.version, |redo: Redo| {
-        trees.apply(&redo.writes).map_err(RepairError::from)
+        trees.take_over(&redo.writes).map_err(RepairError::from)
     });
     let end = replayed.map_err(|error| match error {
         RepairError::Parts(PartsError::Journal(JournalError::OtherStore { .. })) => RepairError::OtherStore,

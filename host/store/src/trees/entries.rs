@@ -1,13 +1,13 @@
-//! The records of entries in their tree, and what is left of those that are sealed.
+//! The records of entries in their tree, and what is left of those that are bundled.
 //!
-//! Where an entry is that has no bytes here is not known: see [`crate::sealed`].
+//! Where an entry is that has no bytes here is not known: see [`crate::bundled`].
 
 use attorn_log::{Hash, NodeId};
 
 use super::{TreeName, Trees};
+use crate::bundled::{BUNDLE_ENTRIES, ROOT_LEVEL, last_of};
 use crate::error::StorageError;
 use crate::redo::Write;
-use crate::sealed::{BUNDLE_ENTRIES, ROOT_LEVEL, last_of};
 
 const HASH_BYTES: usize = 32;
 
@@ -32,11 +32,11 @@ pub(crate) struct Record {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// What was found when a bundle was looked for that is not sealed.
+/// What was found when a bundle was looked for that is in no file.
 pub(crate) struct Looked {
     /// All before this one are.
     pub(crate) bundle: u64,
-    /// Whether this one is there and not sealed.
+    /// Whether this one is there and not bundled.
     pub(crate) found: bool,
     /// Whether there are more, if it was not found.
     pub(crate) more: bool,
@@ -51,7 +51,7 @@ fn record_bytes<'a>(hashes: impl ExactSizeIterator<Item = &'a Hash>, entry: &[u8
     bytes
 }
 
-/// An entry that is written, or what is left of it once it is sealed.
+/// An entry that is written, or what is left of it once it is bundled.
 pub(crate) struct EntryWrite<'a> {
     pub(crate) index: u64,
     /// The root of its bundle, if it is the last of one.
@@ -87,8 +87,8 @@ impl Trees {
         Ok((!bytes.is_empty()).then(|| bytes.to_vec()))
     }
 
-    /// Look for a bundle, from this one on, of which there is more than is left of a sealed one; at so many records.
-    pub(crate) fn first_unsealed(&self, from: u64, records_max: usize) -> Result<Looked, StorageError> {
+    /// Look for a bundle, from this one on, of which there is more than is left of a bundled one; at so many records.
+    pub(crate) fn first_unbundled(&self, from: u64, records_max: usize) -> Result<Looked, StorageError> {
         let mut bundle = from;
         let start = (from * BUNDLE_ENTRIES).to_be_bytes();
         for pair in self.tree(TreeName::Entries).range(start..).take(records_max) {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use attorn_log::history::json_line;
+use attorn_log::segments::json_line;
 use attorn_log::tiles::Bundle;
 use attorn_log::tree::leaf_hash;
 use attorn_log::{Entry, Tile, TileKind, TreeBuilder};

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use attorn_api::ProblemCode;
 use attorn_api::audit::LogEpochList;
-use attorn_log::history::{Span, json_line, notes, segment_name};
+use attorn_log::segments::{Span, json_line, notes, segment_name};
 use attorn_log::tiles::Bundle;
 use attorn_log::{CheckpointVerifier, PublishedFiles, Tile, TileKind};
 

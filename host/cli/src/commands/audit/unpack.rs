@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufWriter, Write as _};
 use std::path::Path;
 
-use attorn_log::history::{Span, segment_name};
+use attorn_log::segments::{Span, segment_name};
 use attorn_log::tiles::{TILE_WIDTH, add_to_bundle, hash_tile};
 use attorn_log::{CheckpointVerifier, ExportReader, Gap, Hash, NodeId, Origin, Tile, TileKind, Verifier};
 

@@ -23,7 +23,7 @@ use crate::reference::decimal;
 pub const SEGMENT_BYTES_MAX: usize = 16 << 20;
 
 /// The directory of all segments.
-pub const HISTORY: &str = "checkpoints";
+pub const SEGMENTS: &str = "checkpoints";
 
 /// How many entries one segment of a history stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl Span {
 /// The name of a segment's file.
 #[must_use]
 pub fn segment_name(segment: u64) -> String {
-    format!("{HISTORY}/{segment}")
+    format!("{SEGMENTS}/{segment}")
 }
 
 /// Read what [`segment_name`] wrote, from after the slash on.
@@ -65,7 +65,7 @@ pub fn parse_segment(number: &str) -> Option<u64> {
 
 /// What is wrong with a segment of a history.
 #[derive(Debug, thiserror::Error)]
-pub enum HistoryError {
+pub enum SegmentError {
     /// One of its checkpoints cannot be relied on.
     #[error("number {number} in `checkpoints/{segment}` cannot be relied on")]
     Checkpoint {
@@ -103,17 +103,17 @@ pub fn read_segment<'a>(
     segment: u64,
     span: Span,
     key: &'a CheckpointVerifier,
-) -> impl Iterator<Item = Result<(SignedCheckpoint, usize), HistoryError>> + 'a {
+) -> impl Iterator<Item = Result<(SignedCheckpoint, usize), SegmentError>> + 'a {
     let (mut before, mut end) = (None, 0);
     pieces(bytes).into_iter().zip(1..).map(move |(piece, number)| {
         end += piece.len();
-        let checkpoint = key.verify(piece).map_err(|source| HistoryError::Checkpoint { segment, number, source })?;
+        let checkpoint = key.verify(piece).map_err(|source| SegmentError::Checkpoint { segment, number, source })?;
         let size = checkpoint.checkpoint().size;
         if span.segment_of(size) != segment {
-            return Err(HistoryError::Place { segment, number, size });
+            return Err(SegmentError::Place { segment, number, size });
         }
         if before.replace(size).is_some_and(|before| before >= size) {
-            return Err(HistoryError::Order { segment, number });
+            return Err(SegmentError::Order { segment, number });
         }
         Ok((checkpoint, end))
     })

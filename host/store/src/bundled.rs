@@ -2,15 +2,15 @@
 //!
 //! ```text
 //! <dir>/log/<epoch>/tile/entries/<index>   256 entries, as they are published (C2SP tlog-tiles)
-//! <dir>/log/<epoch>/sealed                 how many there were, about: for backups alone
+//! <dir>/log/<epoch>/bundled                how many there were, about: for backups alone
 //! ```
 //!
-//! Of the records of a sealed bundle the engine keeps the last, without its entry: the hashes in it are the tree from
+//! Of the records of a bundle in a file the engine keeps the last, without its entry: the hashes in it are the tree from
 //! the bundle's root up. By that root each file is known when it is read: one that is missing or has other bytes is
 //! named, and nothing of it is given out. What the tree has below that root is computed from the file.
 //!
 //! Where an entry stands in the engine it is read there, whether or not it is in a file, too. So it does not matter
-//! how far a sealing came: see [`crate::seal`], which writes the files.
+//! how far a bundling came: see [`crate::bundler`], which writes the files.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -33,7 +33,7 @@ pub(crate) const ROOT_LEVEL: u8 = 8;
 /// The level of the nodes that an outline has beside its leaves. A node of a bundle's tree is computed from one of the
 /// two, which takes 15 hashes at most and not 127.
 const HALFWAY_LEVEL: u8 = ROOT_LEVEL / 2;
-/// The longest note of how many bundles were sealed.
+/// The longest note of how many bundles there are in files.
 const NOTE_BYTES_MAX: u64 = 32;
 /// How many outlines are kept in memory: for a million entries, in 42 MiB.
 const OUTLINES_MAX: usize = 4_096;
@@ -46,7 +46,7 @@ const PUT_BACK: &str = "`attorn repair` makes it anew, while no server runs, if 
 /// Why a bundle could not be read. There is nothing else to read it from.
 #[derive(Debug, thiserror::Error)]
 #[error("`{}` {problem}", path.display())]
-pub(crate) struct SealedError {
+pub(crate) struct BundledError {
     path: PathBuf,
     /// Its name within the data directory.
     name: String,
@@ -63,7 +63,7 @@ enum Problem {
     Io(io::Error),
 }
 
-impl SealedError {
+impl BundledError {
     /// Where the file is.
     pub(crate) fn path(&self) -> &Path {
         &self.path
@@ -82,8 +82,8 @@ impl SealedError {
     }
 }
 
-impl From<SealedError> for StorageError {
-    fn from(error: SealedError) -> Self {
+impl From<BundledError> for StorageError {
+    fn from(error: BundledError) -> Self {
         match &error.problem {
             Problem::Missing { .. } | Problem::Altered { .. } => {
                 Self::of_log(&error, format!("`{}` {}", error.name, error.problem))
@@ -127,14 +127,14 @@ impl Whole {
     }
 }
 
-/// The sealed bundles of one epoch.
-pub(crate) struct Sealed {
+/// The bundles of one epoch that are in files.
+pub(crate) struct Bundled {
     dir: PathBuf,
     /// By the number of the bundle: each has one place, which a later one takes.
     outlines: Vec<Mutex<Option<Arc<Outline>>>>,
 }
 
-impl Sealed {
+impl Bundled {
     /// Those of an epoch, within the directory of all that is published.
     pub(crate) fn of(log: &Path, epoch: Epoch) -> Self {
         let outlines = std::iter::repeat_with(Mutex::default).take(OUTLINES_MAX).collect();
@@ -151,19 +151,19 @@ impl Sealed {
         self.dir.join("checkpoint")
     }
 
-    /// Where it is noted how many bundles were sealed.
+    /// Where it is noted how many bundles are in files.
     fn note(&self) -> PathBuf {
-        self.dir.join("sealed")
+        self.dir.join("bundled")
     }
 
-    /// Note how many bundles were sealed. Nothing that is decided rests on it, so nobody waits until it is on disk.
-    pub(crate) fn note_sealed(&self, bundles: u64) -> io::Result<()> {
-        let beside = self.dir.join("sealed.tmp");
+    /// Note how many bundles are in files. Nothing that is decided rests on it, so nobody waits until it is on disk.
+    pub(crate) fn note_bundled(&self, bundles: u64) -> io::Result<()> {
+        let beside = self.dir.join("bundled.tmp");
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
         writeln!(file, "{bundles}").and_then(|()| fs::rename(&beside, self.note()))
     }
 
-    /// How many bundles were sealed, as far as that was noted.
+    /// How many bundles are in files, as far as that was noted.
     pub(crate) fn noted(&self) -> Option<u64> {
         let mut text = String::new();
         open_regular(&self.note()).ok()?.take(NOTE_BYTES_MAX).read_to_string(&mut text).ok()?;
@@ -208,7 +208,7 @@ impl Sealed {
     }
 
     /// Read a bundle, and compare it with the root that the tree has over it.
-    pub(crate) fn read(&self, bundle: u64, root: Hash) -> Result<Whole, SealedError> {
+    pub(crate) fn read(&self, bundle: u64, root: Hash) -> Result<Whole, BundledError> {
         let bytes = match read_bounded(&self.path(bundle)) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(self.missing(bundle)),
             Err(error) => return Err(self.error(bundle, Problem::Io(error))),
@@ -225,7 +225,7 @@ impl Sealed {
     }
 
     /// Read one entry of a bundle that was read before, and compare it with what it was then.
-    fn one(&self, bundle: u64, outline: &Outline, place: usize) -> Result<Vec<u8>, SealedError> {
+    fn one(&self, bundle: u64, outline: &Outline, place: usize) -> Result<Vec<u8>, BundledError> {
         let (begin, end) = outline.places[place];
         let mut bytes = vec![0; (end - begin) as usize];
         let read = File::open(self.path(bundle)).and_then(|file| file.read_exact_at(&mut bytes, begin.into()));
@@ -241,17 +241,17 @@ impl Sealed {
         }
     }
 
-    fn missing(&self, bundle: u64) -> SealedError {
+    fn missing(&self, bundle: u64) -> BundledError {
         self.error(bundle, Problem::Missing { epoch: self.epoch(), bundle })
     }
 
-    fn altered(&self, bundle: u64, found: String) -> SealedError {
+    fn altered(&self, bundle: u64, found: String) -> BundledError {
         self.error(bundle, Problem::Altered { epoch: self.epoch(), found })
     }
 
-    fn error(&self, bundle: u64, problem: Problem) -> SealedError {
+    fn error(&self, bundle: u64, problem: Problem) -> BundledError {
         let name = format!("log/{}/{}", self.epoch(), Tile::full_bundle(bundle));
-        SealedError { path: self.path(bundle), name, problem }
+        BundledError { path: self.path(bundle), name, problem }
     }
 
     /// The epoch, whose directory this is.
@@ -264,9 +264,9 @@ impl Sealed {
         let bundle = index / BUNDLE_ENTRIES;
         let Some(last) = trees.record(last_of(bundle))? else { return Ok(None) };
         let Some(&root) = last.hashes.get(usize::from(ROOT_LEVEL)) else { return Ok(None) };
-        // A bundle that was never sealed has no file. What is missing in it is missing in the engine.
-        let is_sealed = last.bytes.is_empty() || self.path(bundle).try_exists()?;
-        Ok(is_sealed.then_some((bundle, root)))
+        // A bundle that was never put into a file has none. What is missing in it is missing in the engine.
+        let is_bundled = last.bytes.is_empty() || self.path(bundle).try_exists()?;
+        Ok(is_bundled.then_some((bundle, root)))
     }
 
     /// Whether a bundle was given away to a file that is not there.
@@ -290,7 +290,7 @@ impl Sealed {
 /// Reads entry after entry, wherever they are, and each file once.
 pub(crate) struct InOrder<'a> {
     trees: &'a Trees,
-    sealed: &'a Sealed,
+    bundled: &'a Bundled,
     whole: Option<(u64, Whole)>,
 }
 
@@ -300,15 +300,15 @@ impl<'a> InOrder<'a> {
         self.whole.as_ref().is_some_and(|(open, _)| *open == index / BUNDLE_ENTRIES)
     }
 
-    pub(crate) const fn of(trees: &'a Trees, sealed: &'a Sealed) -> Self {
-        Self { trees, sealed, whole: None }
+    pub(crate) const fn of(trees: &'a Trees, bundled: &'a Bundled) -> Self {
+        Self { trees, bundled, whole: None }
     }
 
     /// Begin with a bundle. If entries of it are in its file alone and that is not right, it is said what is wrong, and
     /// which root the tree has over it.
-    pub(crate) fn begin(&mut self, bundle: u64) -> Result<Option<(SealedError, Hash)>, StorageError> {
+    pub(crate) fn begin(&mut self, bundle: u64) -> Result<Option<(BundledError, Hash)>, StorageError> {
         let first = bundle * BUNDLE_ENTRIES;
-        let Some((_, root)) = self.sealed.bundle_of(self.trees, first)? else { return Ok(None) };
+        let Some((_, root)) = self.bundled.bundle_of(self.trees, first)? else { return Ok(None) };
         let mut all = true;
         for index in first..=last_of(bundle) {
             all = all && self.trees.entry(index)?.is_some();
@@ -316,7 +316,7 @@ impl<'a> InOrder<'a> {
         if all {
             return Ok(None);
         }
-        match self.sealed.read(bundle, root) {
+        match self.bundled.read(bundle, root) {
             Ok(whole) => self.whole = Some((bundle, whole)),
             Err(error) => return Ok(Some((error, root))),
         }
@@ -334,7 +334,7 @@ impl<'a> InOrder<'a> {
         {
             return Ok(Some(whole.entry(index).to_vec()));
         }
-        let Some(whole) = self.sealed.whole(self.trees, bundle)? else { return Ok(None) };
+        let Some(whole) = self.bundled.whole(self.trees, bundle)? else { return Ok(None) };
         let bytes = whole.entry(index).to_vec();
         self.whole = Some((bundle, whole));
         Ok(Some(bytes))
@@ -392,7 +392,7 @@ fn outline(bytes: &[u8]) -> Option<Outline> {
 }
 
 #[cfg(test)]
-#[path = "sealed_tests.rs"]
+#[path = "bundled_tests.rs"]
 mod tests;
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! What is sealed is read as before, and what is wrong with a file is named and never given out.
-// Long because: every state that a sealing can be left in is made here, of the same few stores.
+//! What is bundled is read as before, and what is wrong with a file is named and never given out.
+// Long because: every state that a bundling can be left in is made here, of the same few stores.
 
 use std::fs;
 
@@ -18,7 +18,7 @@ use crate::steps::EveryStep;
 
 /// Two full bundles, and a part of a third.
 const ENTRIES: u64 = 600;
-const SEALED: u64 = 2;
+const BUNDLED: u64 = 2;
 
 pub(super) async fn write(store: &Store, from: u64, to: u64) {
     for some in (from..to).collect::<Vec<_>>().chunks(100) {
@@ -27,8 +27,8 @@ pub(super) async fn write(store: &Store, from: u64, to: u64) {
 }
 
 /// Wait until so many bundles are out of the engine.
-async fn sealed(store: &Store, bundles: u64) {
-    while store.shared.trees.first_unsealed(0, usize::MAX).unwrap().bundle < bundles {
+async fn bundled(store: &Store, bundles: u64) {
+    while store.shared.trees.first_unbundled(0, usize::MAX).unwrap().bundle < bundles {
         assert!(store.failure().is_none());
         tokio::time::sleep(std::time::Duration::from_millis(1)).await;
     }
@@ -63,15 +63,15 @@ pub(super) fn read(store: &Store) -> Vec<String> {
     all
 }
 
-/// A store of which all that can be is sealed, and what it held before.
+/// A store of which all that can be is bundled, and what it held before.
 pub(super) async fn filled() -> (TempDir, Store, Vec<String>, Integrity) {
     let dir = TempDir::new().unwrap();
     drop(Store::create(dir.path(), log()).unwrap());
     let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
     write(&store, 0, ENTRIES).await;
     let (all, whole) = (read(&store), store.verify_integrity().await.unwrap());
-    store.seal_through(ENTRIES);
-    sealed(&store, SEALED).await;
+    store.bundle_through(ENTRIES);
+    bundled(&store, BUNDLED).await;
     (dir, store, all, whole)
 }
 
@@ -80,11 +80,11 @@ pub(super) fn file(dir: &Path, bundle: u64) -> PathBuf {
 }
 
 #[tokio::test]
-async fn what_is_sealed_is_read_as_before() {
+async fn what_is_bundled_is_read_as_before() {
     let (dir, store, all, whole) = filled().await;
     assert_eq!(store.shared.trees.last_entry().unwrap(), Some(ENTRIES - 1));
     let left = (0..ENTRIES).filter(|index| store.shared.trees.record(*index).unwrap().is_some()).count() as u64;
-    assert_eq!(left, SEALED + ENTRIES % BUNDLE_ENTRIES);
+    assert_eq!(left, BUNDLED + ENTRIES % BUNDLE_ENTRIES);
     assert_eq!(read(&store), all);
     assert_eq!(store.verify_integrity().await.unwrap(), whole);
     drop(store);
@@ -93,21 +93,21 @@ async fn what_is_sealed_is_read_as_before() {
         // With nothing in memory, and then with all of it.
         assert_eq!((read(&store), read(&store)), (all.clone(), all.clone()));
         assert_eq!(store.verify_integrity().await.unwrap(), whole);
-        assert!(store.sealed_bundle(0).unwrap().is_some() && store.sealed_bundle(2).unwrap().is_none());
-        assert_eq!(store.sealed_bundle(1).unwrap().unwrap(), fs::read(file(dir.path(), 1)).unwrap());
+        assert!(store.bundle_file(0).unwrap().is_some() && store.bundle_file(2).unwrap().is_none());
+        assert_eq!(store.bundle_file(1).unwrap().unwrap(), fs::read(file(dir.path(), 1)).unwrap());
         drop(store);
     }
     assert!(matches!(Store::repair(dir.path(), &log()).unwrap(), Repaired::Whole(found) if found == whole));
-    // It grows on, and so does what is sealed. The last entry is never sealed, nor what no checkpoint covers.
+    // It grows on, and so does what is bundled. The last entry is never bundled, nor what no checkpoint covers.
     let store = Store::open(dir.path(), &log()).unwrap();
     write(&store, ENTRIES, 1_024).await;
     for covered in [767, 768] {
-        store.seal_through(covered);
+        store.bundle_through(covered);
         store.commit(put(1, "meanwhile")).await.unwrap();
         assert!(!file(dir.path(), 2).exists());
     }
-    store.seal_through(1_024);
-    sealed(&store, 3).await;
+    store.bundle_through(1_024);
+    bundled(&store, 3).await;
     assert!(!file(dir.path(), 3).exists());
     store.verify_integrity().await.unwrap();
 }
@@ -119,7 +119,7 @@ async fn a_file_that_is_damaged_or_gone_is_named_and_nothing_of_it_given_out() {
     let (whole, shown) = (fs::read(&path).unwrap(), path.display().to_string());
     let fresh = || {
         // A store that has read nothing yet.
-        Sealed::of(&dir.path().join("log"), Epoch(1))
+        Bundled::of(&dir.path().join("log"), Epoch(1))
     };
     let root = store.hash(NodeId { level: 8, index: 1 }).unwrap().unwrap();
     let altered = |found: &str| {
@@ -221,13 +221,13 @@ async fn named(store: &Store, message: &str) {
     let failed = |error: &ReadError| assert_eq!(causes(error), message);
     failed(&store.entries(200, 100).unwrap_err());
     failed(&store.entries(256, 1).unwrap_err());
-    failed(&store.sealed_bundle(1).unwrap_err());
+    failed(&store.bundle_file(1).unwrap_err());
     let error = store.verify_integrity().await.unwrap_err();
     assert!(matches!(error, IntegrityError::Storage(_)) && causes(&error) == message, "{error:?}");
 }
 
 #[tokio::test]
-async fn a_sealing_that_ended_anywhere_goes_on_at_the_next_start() {
+async fn a_bundling_that_ended_anywhere_goes_on_at_the_next_start() {
     let (dir, store, all, whole) = filled().await;
     let (bytes, path) = (fs::read(file(dir.path(), 0)).unwrap(), file(dir.path(), 0));
     let entries: Vec<Vec<u8>> = store.entries(0, 256).unwrap().into_iter().map(|entry| entry.bytes).collect();
@@ -243,7 +243,7 @@ async fn a_sealing_that_ended_anywhere_goes_on_at_the_next_start() {
         for index in there {
             let hashes = (0..=u8::try_from(index.trailing_ones()).unwrap())
                 .map(|level| {
-                    Sealed::of(&dir.path().join("log"), Epoch(1))
+                    Bundled::of(&dir.path().join("log"), Epoch(1))
                         .node(&trees, NodeId { level, index: index >> level })
                         .unwrap()
                         .unwrap()
@@ -258,8 +258,8 @@ async fn a_sealing_that_ended_anywhere_goes_on_at_the_next_start() {
         let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
         assert_eq!(read(&store), all);
         assert_eq!(store.verify_integrity().await.unwrap(), whole);
-        store.seal_through(ENTRIES);
-        sealed(&store, SEALED).await;
+        store.bundle_through(ENTRIES);
+        bundled(&store, BUNDLED).await;
         assert_eq!((read(&store), fs::read(&path).unwrap()), (all.clone(), bytes.clone()));
         drop(store);
     }
@@ -285,8 +285,8 @@ async fn what_a_crash_put_back_is_read_in_the_engine_and_a_file_that_is_damaged_
     let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
     write(&store, 100, ENTRIES).await;
     let all = read(&store);
-    store.seal_through(ENTRIES);
-    sealed(&store, SEALED).await;
+    store.bundle_through(ENTRIES);
+    bundled(&store, BUNDLED).await;
     drop(store);
     fs::remove_dir_all(&engine).unwrap();
     fs::rename(&before, &engine).unwrap();
@@ -298,8 +298,8 @@ async fn what_a_crash_put_back_is_read_in_the_engine_and_a_file_that_is_damaged_
     assert!((0..ENTRIES).all(|index| store.shared.trees.entry(index).unwrap().is_some()));
     assert_eq!(read(&store), all);
     store.verify_integrity().await.unwrap();
-    store.seal_through(ENTRIES);
-    sealed(&store, SEALED).await;
+    store.bundle_through(ENTRIES);
+    bundled(&store, BUNDLED).await;
     assert_eq!((read(&store), fs::read(file(dir.path(), 0)).unwrap()), (all, right));
 }
 
@@ -310,15 +310,15 @@ async fn what_cannot_be_written_stays_in_the_engine_and_is_tried_again() {
     // As good as a full disk.
     fs::write(dir.path().join("log"), "in the way").unwrap();
     write(&store, 0, ENTRIES).await;
-    store.seal_through(ENTRIES);
+    store.bundle_through(ENTRIES);
     for n in 0..50 {
         store.commit(put(n, "goes on")).await.unwrap();
         tokio::time::sleep(std::time::Duration::from_millis(1)).await;
     }
     let all = read(&store);
-    assert_eq!(store.shared.trees.first_unsealed(0, 10).unwrap().bundle, 0);
+    assert_eq!(store.shared.trees.first_unbundled(0, 10).unwrap().bundle, 0);
     fs::remove_file(dir.path().join("log")).unwrap();
-    sealed(&store, SEALED).await;
+    bundled(&store, BUNDLED).await;
     assert_eq!(read(&store), all);
 }
 
@@ -334,13 +334,13 @@ async fn a_file_that_was_there_and_is_wrong_gives_way_to_what_the_engine_has() {
         fs::write(&path, "of another log").unwrap();
     }
     assert_eq!(read(&store), all);
-    store.seal_through(ENTRIES);
-    sealed(&store, SEALED).await;
+    store.bundle_through(ENTRIES);
+    bundled(&store, BUNDLED).await;
     assert_eq!(read(&store), all);
 }
 
 #[tokio::test]
-async fn entries_that_are_not_what_the_tree_says_are_not_sealed() {
+async fn entries_that_are_not_what_the_tree_says_are_not_bundled() {
     let dir = TempDir::new().unwrap();
     let store = Store::create(dir.path(), log()).unwrap();
     write(&store, 0, ENTRIES).await;
@@ -348,7 +348,7 @@ async fn entries_that_are_not_what_the_tree_says_are_not_sealed() {
     let right = record.bytes.clone();
     record.bytes[20] ^= 1;
     store.shared.trees.put(9, &record).unwrap();
-    store.seal_through(ENTRIES);
+    store.bundle_through(ENTRIES);
     // The next one is, all the same.
     while !file(dir.path(), 1).exists() || store.shared.trees.record(300).unwrap().is_some() {
         tokio::time::sleep(std::time::Duration::from_millis(1)).await;
@@ -362,19 +362,19 @@ async fn entries_that_are_not_what_the_tree_says_are_not_sealed() {
     store.shared.trees.put(9, &record).unwrap();
     drop(store);
     let store = Store::open(dir.path(), &log()).unwrap();
-    store.seal_through(ENTRIES);
-    sealed(&store, SEALED).await;
+    store.bundle_through(ENTRIES);
+    bundled(&store, BUNDLED).await;
     store.verify_integrity().await.unwrap();
 }
 
 #[tokio::test]
-async fn repair_and_backup_take_sealed_files_along() {
+async fn repair_and_backup_take_bundled_files_along() {
     let dir = TempDir::new().unwrap();
     let store = Store::create_with(dir.path(), log(), hurried(EveryStep)).unwrap();
     write(&store, 0, ENTRIES).await;
     let all = read(&store);
-    store.seal_through(ENTRIES);
-    sealed(&store, SEALED).await;
+    store.bundle_through(ENTRIES);
+    bundled(&store, BUNDLED).await;
     // Until no base copy and no journal has the first entries any more.
     let places = Places::of(dir.path());
     for n in 0.. {
@@ -396,8 +396,8 @@ async fn repair_and_backup_take_sealed_files_along() {
     let next = TempDir::new().unwrap();
     let new = unpacked.begin_epoch(next.path(), Epoch(2)).unwrap();
     write(&new, 0, ENTRIES).await;
-    new.seal_through(ENTRIES);
-    sealed(&new, SEALED).await;
+    new.bundle_through(ENTRIES);
+    bundled(&new, BUNDLED).await;
     assert!(next.path().join("log/2/tile/entries/001").exists() && !next.path().join("log/1").exists());
     drop((new, unpacked));
     fs::remove_dir_all(dir.path().join("store")).unwrap();
@@ -425,7 +425,7 @@ async fn repair_and_backup_take_sealed_files_along() {
     assert!(causes(&store.verify_integrity().await.unwrap_err()).contains("tile/entries/000` is not what"));
     assert_eq!(store.entries(256, 256).unwrap().len(), 256);
     let again = TempDir::new().unwrap();
-    // As what is sealed was published before.
+    // As what is bundled was published before.
     fs::write(places.log.join("1/checkpoint"), "signed").unwrap();
     let made = Store::back_up(dir.path(), again.path()).unwrap();
     assert!(is_named(&made.bad_files), "{made:?}");

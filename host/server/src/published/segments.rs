@@ -1,4 +1,4 @@
-//! The earlier checkpoints of one epoch, in segments of a bounded size (see `attorn_log::history`):
+//! The earlier checkpoints of one epoch, in segments of a bounded size (see `attorn_log::segments`):
 //!
 //! ```text
 //! checkpoints/<n>   the first of each 256 entries, with the cosignatures of witnesses who cosigned that very one
@@ -18,8 +18,8 @@ use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use attorn_log::history::{
-    HISTORY, HistoryError, SEGMENT_BYTES_MAX, Span, notes, parse_segment, read_segment, segment_name,
+use attorn_log::segments::{
+    SEGMENT_BYTES_MAX, SEGMENTS, SegmentError, Span, notes, parse_segment, read_segment, segment_name,
 };
 use attorn_log::{CheckpointVerifier, SignedCheckpoint};
 
@@ -38,7 +38,7 @@ const PIECE_BYTES: u64 = 1 << 20;
 
 /// Where the history ends.
 #[derive(Debug)]
-pub(super) struct History {
+pub(super) struct Segments {
     dir: PathBuf,
     span: Span,
     /// The last segment, and how many bytes of it are whole.
@@ -56,31 +56,31 @@ pub(super) struct Added {
     last: Option<SignedCheckpoint>,
 }
 
-impl History {
+impl Segments {
     /// Read where it ends, and cut off what is half-written.
     pub(super) fn open(dir: &Path, verifier: &CheckpointVerifier, span: Span) -> Result<Self, String> {
-        let named = |error: io::Error| format!("`{HISTORY}`: {error}");
+        let named = |error: io::Error| format!("`{SEGMENTS}`: {error}");
         take_over(dir, verifier, span)?;
         begin(dir).map_err(named)?;
-        let history = Self::look(dir, verifier, span)?;
-        let file = OpenOptions::new().write(true).open(history.path(history.segment)).map_err(named)?;
-        if file.metadata().map_err(named)?.len() > history.bytes {
-            file.set_len(history.bytes).and_then(|()| file.sync_all()).map_err(named)?;
+        let segments = Self::look(dir, verifier, span)?;
+        let file = OpenOptions::new().write(true).open(segments.path(segments.segment)).map_err(named)?;
+        if file.metadata().map_err(named)?.len() > segments.bytes {
+            file.set_len(segments.bytes).and_then(|()| file.sync_all()).map_err(named)?;
         }
-        Ok(history)
+        Ok(segments)
     }
 
     /// Read where it ends, and change nothing.
     pub(super) fn look(dir: &Path, verifier: &CheckpointVerifier, span: Span) -> Result<Self, String> {
-        let mut history = Self { dir: dir.to_owned(), span, segment: last_segment(dir)?, bytes: 0, last: None };
-        history.bytes = history.read(history.segment, verifier)?;
-        let mut segment = history.segment;
+        let mut segments = Self { dir: dir.to_owned(), span, segment: last_segment(dir)?, bytes: 0, last: None };
+        segments.bytes = segments.read(segments.segment, verifier)?;
+        let mut segment = segments.segment;
         // One that was just begun, or stands for entries that came while nothing could be signed, is empty.
-        while history.last.is_none() && segment > 0 {
+        while segments.last.is_none() && segment > 0 {
             segment -= 1;
-            history.read(segment, verifier)?;
+            segments.read(segment, verifier)?;
         }
-        Ok(history)
+        Ok(segments)
     }
 
     /// Read a segment. How many bytes of it are whole comes back.
@@ -94,7 +94,7 @@ impl History {
             match one {
                 Ok((checkpoint, end)) => (self.last, whole) = (Some(checkpoint), end),
                 // Only the end of the last one can be half-written.
-                Err(HistoryError::Checkpoint { .. }) if segment == self.segment && read.next().is_none() => break,
+                Err(SegmentError::Checkpoint { .. }) if segment == self.segment && read.next().is_none() => break,
                 Err(error) => return Err(causes(&error)),
             }
         }
@@ -129,7 +129,7 @@ impl History {
                 // One that is there is what could not be added to it before, and maybe a part of that only.
                 make(&self.path(made))?;
             }
-            sync_dir(&self.dir.join(HISTORY))?;
+            sync_dir(&self.dir.join(SEGMENTS))?;
             (self.segment, self.bytes) = (segment, 0);
         }
         match self.append(checkpoint.note()) {
@@ -196,9 +196,9 @@ impl History {
 
 /// The last of the segments, of which none may be missing.
 fn last_segment(dir: &Path) -> Result<u64, String> {
-    let named = |error: io::Error| format!("`{HISTORY}`: {error}");
+    let named = |error: io::Error| format!("`{SEGMENTS}`: {error}");
     let mut segments = BTreeSet::new();
-    for entry in fs::read_dir(dir.join(HISTORY)).map_err(named)? {
+    for entry in fs::read_dir(dir.join(SEGMENTS)).map_err(named)? {
         segments.extend(entry.map_err(named)?.file_name().to_str().and_then(parse_segment));
     }
     let missing = (0..).zip(&segments).find(|(due, found)| due != *found);
@@ -210,13 +210,13 @@ fn last_segment(dir: &Path) -> Result<u64, String> {
 
 /// Make the directory with its first segment, if it is not there.
 fn begin(dir: &Path) -> io::Result<()> {
-    let history = dir.join(HISTORY);
-    if history.try_exists()? && fs::read_dir(&history)?.next().is_some() {
+    let segments = dir.join(SEGMENTS);
+    if segments.try_exists()? && fs::read_dir(&segments)?.next().is_some() {
         return Ok(());
     }
-    DirBuilder::new().recursive(true).mode(0o700).create(&history)?;
+    DirBuilder::new().recursive(true).mode(0o700).create(&segments)?;
     make(&dir.join(segment_name(0)))?;
-    sync_dir(&history)?;
+    sync_dir(&segments)?;
     sync_dir(dir)
 }
 
@@ -227,17 +227,17 @@ fn make(path: &Path) -> io::Result<()> {
 /// Write the history from when it was one file into segments. That file goes when they are there.
 fn take_over(dir: &Path, verifier: &CheckpointVerifier, span: Span) -> Result<(), String> {
     let named = |error: io::Error| format!("`{OLD}`: {error}");
-    let (old, history) = (dir.join(OLD), dir.join(HISTORY));
-    if history.is_file() {
-        fs::rename(&history, &old).and_then(|()| sync_dir(dir)).map_err(named)?;
+    let (old, segments) = (dir.join(OLD), dir.join(SEGMENTS));
+    if segments.is_file() {
+        fs::rename(&segments, &old).and_then(|()| sync_dir(dir)).map_err(named)?;
     }
     let file = match File::open(&old) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         file => file.map_err(named)?,
     };
     // Somebody did not come to the end of this.
-    if history.try_exists().map_err(named)? {
-        fs::remove_dir_all(&history).map_err(named)?;
+    if segments.try_exists().map_err(named)? {
+        fs::remove_dir_all(&segments).map_err(named)?;
     }
     begin(dir).map_err(named)?;
     let (mut due, mut rest) = ((0, String::new()), Vec::new());
@@ -270,7 +270,7 @@ fn take_over(dir: &Path, verifier: &CheckpointVerifier, span: Span) -> Result<()
         }
     }
     put_segments(dir, due.0..due.0 + 1, &due.1).map_err(named)?;
-    sync_dir(&history).map_err(named)?;
+    sync_dir(&segments).map_err(named)?;
     fs::remove_file(&old).and_then(|()| sync_dir(dir)).map_err(named)
 }
 

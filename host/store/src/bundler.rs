@@ -1,4 +1,4 @@
-//! Sealing: full bundles of entries go into plain files, and out of the engine.
+//! Bundling: full bundles of entries go into plain files, and out of the engine.
 //!
 //! A thread of its own takes one bundle after the other of those that a checkpoint on disk covers, and rests after
 //! each for longer than it took; no commit waits for it. For each it
@@ -9,7 +9,7 @@
 //!
 //! Nothing of 3 is in the journal. A crash leaves a file that is written again, or a bundle of which a part is still
 //! in the engine; both are right, since whoever reads looks there first, and the next start goes on. A base copy may
-//! have any part of it, too, and a repair brings back what the base copy and the journal have: it is sealed again.
+//! have any part of it, too, and a repair brings back what the base copy and the journal have: it is bundled again.
 //! What neither has is in the file, which was on disk before any of it was removed. What cannot be written is tried
 //! again later, and the store goes on.
 
@@ -25,12 +25,12 @@ use attorn_log::Hash;
 use attorn_log::tiles::add_to_bundle;
 use attorn_log::tree::leaf_hash;
 
+use crate::bundled::{BUNDLE_ENTRIES, ROOT_LEVEL, last_of, root_of};
 use crate::commit::Shared;
 use crate::error::{Failure, StorageError};
 use crate::files::sync_dir;
 use crate::filing::Filing;
 use crate::horizon::Teller;
-use crate::sealed::{BUNDLE_ENTRIES, ROOT_LEVEL, last_of, root_of};
 use crate::steps::{Step, Steps};
 use crate::trees::Record;
 
@@ -39,7 +39,7 @@ const RESTS: u32 = 4;
 /// How many records are looked at in one turn.
 const LOOKED_AT_MAX: usize = 4_096;
 
-pub(crate) struct Sealer {
+pub(crate) struct Bundler {
     pub(crate) shared: Arc<Shared>,
     pub(crate) steps: Arc<dyn Steps>,
     pub(crate) teller: Teller,
@@ -55,22 +55,22 @@ pub(crate) struct Sealer {
     pub(crate) filing: Filing,
 }
 
-/// Why a bundle was not sealed.
-pub(crate) enum Unsealed {
+/// Why a bundle was not put into a file.
+pub(crate) enum Unbundled {
     /// It may be, later.
     Later(StorageError),
     /// Not by trying again: what is there is not what the tree says.
     Never(StorageError),
 }
 
-impl<E: Into<StorageError>> From<E> for Unsealed {
+impl<E: Into<StorageError>> From<E> for Unbundled {
     fn from(error: E) -> Self {
         Self::Later(error.into())
     }
 }
 
-impl Sealer {
-    /// Seal what is due until the store is dropped.
+impl Bundler {
+    /// Bundle what is due until the store is dropped.
     pub(crate) fn run(mut self) {
         let (mut due, mut next, mut rest_until) = (0, 0, None);
         loop {
@@ -103,13 +103,14 @@ impl Sealer {
         }
     }
 
-    /// Seal one bundle, from this one on, or look for it, or file the records of one that is sealed. Whether there may be more is what comes back.
+    /// Put one bundle into a file, from this one on, or look for it, or file the records of one that is in a file.
+    /// Whether there may be more is what comes back.
     fn turn(&mut self, next: &mut u64, due: u64) -> Result<bool, StorageError> {
         if self.filing.next < *next {
             self.file_next()?;
             return Ok(true);
         }
-        let looked = self.shared.trees.first_unsealed(*next, LOOKED_AT_MAX)?;
+        let looked = self.shared.trees.first_unbundled(*next, LOOKED_AT_MAX)?;
         *next = looked.bundle;
         if !looked.found {
             return Ok(looked.more || self.filing.next < *next);
@@ -118,38 +119,38 @@ impl Sealer {
         if (*next + 1) * BUNDLE_ENTRIES >= due {
             return Ok(self.filing.next < *next);
         }
-        match self.seal(*next) {
+        match self.put_in_file(*next) {
             Ok(()) => {
-                if let Err(error) = self.shared.sealed.note_sealed(*next + 1) {
-                    tracing::warn!(%error, "how many bundles were sealed cannot be noted");
+                if let Err(error) = self.shared.bundled.note_bundled(*next + 1) {
+                    tracing::warn!(%error, "how many bundles are in files cannot be noted");
                 }
             }
-            Err(Unsealed::Later(error)) => return Err(error),
-            Err(Unsealed::Never(error)) => {
+            Err(Unbundled::Later(error)) => return Err(error),
+            Err(Unbundled::Never(error)) => {
                 let error = &error as &dyn std::error::Error;
-                tracing::error!(error, "a bundle of entries is not sealed until the next start");
+                tracing::error!(error, "a bundle of entries stays in the database until the next start");
             }
         }
         *next += 1;
         Ok(true)
     }
 
-    fn seal(&mut self, bundle: u64) -> Result<(), Unsealed> {
+    fn put_in_file(&mut self, bundle: u64) -> Result<(), Unbundled> {
         let shared = Arc::clone(&self.shared);
-        let Shared { trees, sealed, .. } = &*shared;
+        let Shared { trees, bundled, .. } = &*shared;
         let Some(last) = trees.record(last_of(bundle))? else {
-            return Err(Unsealed::Never(missing(last_of(bundle))));
+            return Err(Unbundled::Never(missing(last_of(bundle))));
         };
         let root = *last.hashes.get(usize::from(ROOT_LEVEL)).ok_or_else(|| missing(last_of(bundle)))?;
         match self.bundle(bundle, root)? {
             Some(bytes) => {
-                let path = sealed.path(bundle);
+                let path = bundled.path(bundle);
                 let Self { steps, dir, synced, .. } = self;
-                steps.take(Step::Seal, &mut || Ok(write(dir, synced, &path, &bytes)?))?;
-                sealed.read(bundle, root)?;
+                steps.take(Step::Bundle, &mut || Ok(write(dir, synced, &path, &bytes)?))?;
+                bundled.read(bundle, root)?;
             }
             // Some of it was removed already, so the file was synced.
-            None => drop(sealed.read(bundle, root).map_err(|error| Unsealed::Never(error.into()))?),
+            None => drop(bundled.read(bundle, root).map_err(|error| Unbundled::Never(error.into()))?),
         }
         let bare = Record { bytes: Vec::new(), ..last };
         self.steps.take(Step::Unload, &mut || trees.unload(bundle, &bare))?;
@@ -157,7 +158,7 @@ impl Sealer {
     }
 
     /// The bytes of a bundle that is still in the engine; none if a part of it is not any more.
-    fn bundle(&self, bundle: u64, root: Hash) -> Result<Option<Vec<u8>>, Unsealed> {
+    fn bundle(&self, bundle: u64, root: Hash) -> Result<Option<Vec<u8>>, Unbundled> {
         let (mut bytes, mut leaves) = (Vec::new(), Vec::new());
         for index in bundle * BUNDLE_ENTRIES..=last_of(bundle) {
             let Some(entry) = self.shared.trees.entry(index)? else { return Ok(None) };
@@ -168,15 +169,15 @@ impl Sealer {
             return Ok(Some(bytes));
         }
         let text = format!("the entries from {} on are not what the tree says", bundle * BUNDLE_ENTRIES);
-        Err(Unsealed::Never(StorageError::new(&text)))
+        Err(Unbundled::Never(StorageError::new(&text)))
     }
 }
 
-impl Drop for Sealer {
+impl Drop for Bundler {
     fn drop(&mut self) {
         // The engine panics where it finds its files corrupt.
         if std::thread::panicking() {
-            self.teller.fail(Failure::SealerStopped);
+            self.teller.fail(Failure::BundlerStopped);
         }
     }
 }

@@ -25,14 +25,14 @@ use crate::decisions::{digests, record};
 use crate::http::failure::Failure;
 
 /// What the policies of a decision saw and said.
-pub(crate) struct Recorded {
+pub(crate) struct Then {
     /// As they saw it. What they do not see of the agent is made up.
     pub(crate) context: Arc<EvaluationContext>,
     /// Whether what was built from the record is what they saw; none if no digest was recorded.
     pub(crate) is_what_was_seen: Option<bool>,
     /// The widest terms that the bounds left, if they were recorded.
     pub(crate) widest: Option<Terms>,
-    pub(crate) policies: Vec<RecordedPolicy>,
+    pub(crate) policies: Vec<PolicyThen>,
     /// The facts that were looked up for any of them, with their values.
     facts: BTreeMap<FactName, Option<JsonText>>,
     /// The charge that a counter had no room for.
@@ -45,7 +45,7 @@ pub(crate) struct Recorded {
 }
 
 /// One policy that was asked.
-pub(crate) struct RecordedPolicy {
+pub(crate) struct PolicyThen {
     pub(crate) policy: PolicyId,
     pub(crate) version: u32,
     pub(crate) digest: String,
@@ -53,11 +53,11 @@ pub(crate) struct RecordedPolicy {
     pub(crate) outcome_digest: Option<Digest>,
     /// Name and value of each fact, in the order of its templates.
     facts: Vec<(Option<FactName>, Option<JsonText>)>,
-    pub(crate) counters: Vec<RecordedCounter>,
+    pub(crate) counters: Vec<CounterThen>,
 }
 
 /// A counter as a policy saw it.
-pub(crate) struct RecordedCounter {
+pub(crate) struct CounterThen {
     pub(crate) counter: Counter,
     /// Whom it counted for, and over what time; none in old records.
     pub(crate) counts: Option<(String, String)>,
@@ -72,14 +72,14 @@ pub(crate) struct Limit {
     pub(crate) found: u64,
 }
 
-impl Recorded {
+impl Then {
     /// Read a record; none if no policy was asked, so that there is nothing to be run.
     pub(super) fn of(wire: RecordWire) -> Result<Option<Self>, Failure> {
         if !wire.policies_asked {
             return Ok(None);
         }
         let all = wire.facts.iter().map(fact).collect::<Result<Vec<_>, _>>()?;
-        let policies = wire.policies.into_iter().map(|policy| RecordedPolicy::of(policy, &all));
+        let policies = wire.policies.into_iter().map(|policy| PolicyThen::of(policy, &all));
         let policies = policies.collect::<Result<Vec<_>, _>>()?;
         let context = EvaluationContext {
             phase: Phase::Decide,
@@ -99,7 +99,7 @@ impl Recorded {
         if wire.phase != "decide" {
             return Err(Failure::internal(format_args!("a decision was recorded in the phase `{}`", wire.phase)));
         }
-        let known: Vec<Known> = policies.iter().map(RecordedPolicy::without_templates).collect();
+        let known: Vec<Known> = policies.iter().map(PolicyThen::without_templates).collect();
         let digest = wire.context_digest.as_deref().map(parsed::<Digest>).transpose()?;
         let limit = wire.limit.map(|limit| {
             let (amount, at_most, found) = (number(&limit.amount)?, number(&limit.at_most)?, number(&limit.found)?);
@@ -138,12 +138,12 @@ impl Recorded {
     }
 
     /// What was recorded of a policy, whichever of its versions was asked.
-    pub(crate) fn policy(&self, id: &PolicyId) -> Option<&RecordedPolicy> {
+    pub(crate) fn policy(&self, id: &PolicyId) -> Option<&PolicyThen> {
         self.policies.iter().find(|policy| policy.policy == *id)
     }
 }
 
-impl RecordedPolicy {
+impl PolicyThen {
     fn of(wire: PolicyWire, all: &[(FactName, Option<JsonText>)]) -> Result<Self, Failure> {
         let at = |place: Option<usize>| match place {
             None => Ok((None, None)),
@@ -280,14 +280,14 @@ fn fact(wire: &FactWire) -> Result<(FactName, Option<JsonText>), Failure> {
     Ok((parsed(&wire.name)?, value))
 }
 
-fn counter(wire: &CounterWire) -> Result<RecordedCounter, Failure> {
+fn counter(wire: &CounterWire) -> Result<CounterThen, Failure> {
     let counter = Counter {
         name: parsed(&wire.name)?,
         used: number(&wire.used)?,
         window_start: TimeMs(wire.window_start_ms),
         window_end: wire.window_end_ms.map(TimeMs),
     };
-    Ok(RecordedCounter { counter, counts: wire.scope.clone().zip(wire.window.clone()) })
+    Ok(CounterThen { counter, counts: wire.scope.clone().zip(wire.window.clone()) })
 }
 
 fn method(text: &str) -> Result<AuthenticationMethod, Failure> {
