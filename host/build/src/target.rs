@@ -1,5 +1,6 @@
 //! Finding a standard library for `wasm32-unknown-unknown`, or getting one.
 
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -36,6 +37,16 @@ pub(crate) enum StandardLibrary {
 }
 
 impl WasmTarget {
+    /// Find one that is here, without getting anything: the one installed for the active toolchain, or the sources of a
+    /// standard library that a compiler here brings.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::NoTarget`], with what was looked at.
+    pub fn find_here() -> Result<Self, BuildError> {
+        find_here(&Tools::of_this_machine())
+    }
+
     /// Find one, in this order: the one installed for the active toolchain; the one that rustup can
     /// add; the sources of a standard library that a compiler here brings; those that Debian's packages
     /// bring, which are installed if this process is root. `progress` is told what is done, line by
@@ -47,6 +58,23 @@ impl WasmTarget {
     pub fn find(progress: &mut dyn FnMut(&str)) -> Result<Self, BuildError> {
         find(&Tools::of_this_machine(), progress)
     }
+}
+
+impl fmt::Display for WasmTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            StandardLibrary::Installed => f.write_str("installed"),
+            StandardLibrary::FromSource { rustc, .. } => write!(f, "from the sources of `{}`", rustc.display()),
+        }
+    }
+}
+
+fn find_here(tools: &Tools) -> Result<WasmTarget, BuildError> {
+    if is_installed(&tools.rustc) {
+        return Ok(WasmTarget(StandardLibrary::Installed));
+    }
+    let mut tried = vec![format!("`{}` has no standard library for it", tools.rustc.display())];
+    from_source(tools, &mut tried).ok_or(BuildError::NoTarget { tried })
 }
 
 fn find(tools: &Tools, progress: &mut dyn FnMut(&str)) -> Result<WasmTarget, BuildError> {

@@ -153,6 +153,18 @@ fn what_is_installed_is_taken_and_nothing_is_run() {
 }
 
 #[test]
+fn looking_gets_nothing() {
+    let mut machine = Machine::new();
+    machine.tools.rustup = Some(machine.script("rustup", ": > rustup-ran"));
+    machine.tools.apt_get = Some(machine.script("apt-get", ": > apt-ran"));
+    let error = find_here(&machine.tools).unwrap_err().to_string();
+    assert!(error.contains("has no standard library for it\n"), "{error}");
+    assert!(!machine.path("rustup-ran").exists() && !machine.path("apt-ran").exists());
+    machine.file("active/wasm/libstd-0.rlib");
+    assert_eq!(find_here(&machine.tools).unwrap().to_string(), "installed");
+}
+
+#[test]
 fn rustup_can_add_it() {
     let mut machine = Machine::new();
     machine.tools.rustup = Some(machine.script("rustup", INSTALL_STD));

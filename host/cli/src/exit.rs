@@ -19,8 +19,11 @@ pub(crate) enum Exit {
     Challenge,
     /// A log or receipt does not verify.
     VerificationFailed,
-    /// What was to be compared cannot be: something is missing, or a machine's speed made the difference.
+    /// What was to be compared cannot be: something is missing, or a machine's speed made the difference; or a policy
+    /// that was tried abstains.
     Undecided,
+    /// A case of a policy does not hold.
+    CaseFailed,
 }
 
 impl Exit {
@@ -34,6 +37,7 @@ impl Exit {
             Self::Challenge => 4,
             Self::VerificationFailed => 5,
             Self::Undecided => 6,
+            Self::CaseFailed => 7,
         }
     }
 }
@@ -69,6 +73,7 @@ mod tests {
             (Exit::from(DecisionKind::Challenge), 4),
             (Exit::VerificationFailed, 5),
             (Exit::Undecided, 6),
+            (Exit::CaseFailed, 7),
         ] {
             assert_eq!(exit.code(), code);
         }

@@ -32,11 +32,11 @@ mod v0_1;
 /// The version of the policy contract whose policies are run.
 pub const CONTRACT: &str = "attorn:policy@0.1.0-draft";
 
-pub use compile::{Activation, Compiler, serve_compile_worker};
+pub use compile::{Activation, Compiler, describe_component, serve_compile_worker};
 pub use config::{EngineConfig, EngineError};
 pub use engine::{Busy, Engine, EngineCounts, Question};
 pub use evaluation::{Evaluation, Usage};
-pub use load::{COMPONENT_BYTES_MAX, LoadError, LoadRequest, LoadStep, SETTINGS_BYTES_MAX, class_of};
+pub use load::{COMPONENT_BYTES_MAX, LoadError, LoadRequest, LoadStep, SETTINGS_BYTES_MAX, check_component, class_of};
 pub use log::{LogLevel, LogLine};
 pub use policy::{CounterDeclaration, Description, LoadReport, LoadedPolicy, ReasonDeclaration, Requirements};
 pub use runtime::{EngineInfo, MemoryReset, WASMTIME_VERSION};

@@ -1,7 +1,8 @@
 //! Cases: what a policy says under which settings about which request, as data beside the policy.
 //!
-//! A policy's directory `cases` holds JSON files. [`run_dir`] runs all of them in the real engine, each
-//! case in a sandbox of its own, and reports for each where what came differs from what was expected.
+//! A policy's directory `cases` holds JSON and YAML files. [`run_dir`] runs all of them in the real engine,
+//! each case in a sandbox of its own, and reports for each where what came differs from what was expected,
+//! and what it cost. [`update`] writes what came into the files.
 //!
 //! ```json
 //! {
@@ -41,12 +42,16 @@
 //! the whole of it.
 
 mod context;
+mod coverage;
 mod file;
+mod junit;
 mod known;
 mod number;
 mod report;
 mod said;
+mod update;
 mod user;
+mod yaml;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -54,15 +59,22 @@ use std::sync::Arc;
 
 use attorn_artifact::{Cancel, Progress};
 use attorn_core::{JsonText, ParseError, PolicyId, PolicyLimits};
-use attorn_engine::{Busy, Engine, LoadError, LoadRequest, LoadedPolicy, Question};
+use attorn_engine::{Busy, Engine, Evaluation, LoadError, LoadRequest, LoadedPolicy, Question};
 
+pub(crate) use context::ContextWire;
+pub use coverage::Coverage;
+pub use file::BYTES_MAX;
+pub(crate) use file::read_text;
 use file::{Case, Task};
-pub use report::{CaseReport, Difference, Report};
-use said::Said;
+pub use junit::junit;
+pub(crate) use known::Given;
+pub use report::{CaseReport, Cost, Difference, Report};
+pub(crate) use said::Said;
+pub use update::{Updated, update};
 
 /// The wall time of a case, in microseconds. It is none of the policy's limits: a case is about what the
 /// policy says, and a busy machine must not say otherwise.
-const WALL_US_MAX: u64 = 5_000_000;
+pub(crate) const WALL_US_MAX: u64 = 5_000_000;
 
 /// Why cases could not be run. A case that went otherwise than expected is no error; it stands in the
 /// [`Report`].
@@ -106,6 +118,14 @@ pub enum CasesError {
         /// What it gives.
         problem: String,
     },
+    /// A file of cases could not be rewritten.
+    #[error("cannot write `{}`", path.display())]
+    Unwritable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The policy's name cannot be a policy's id.
     #[error("no policy can have this name")]
     Name(#[source] ParseError),
@@ -128,19 +148,34 @@ pub async fn run_dir(
     let policy = "under-test".parse().map_err(CasesError::Name)?;
     let limits = PolicyLimits { wall_us_max: WALL_US_MAX, ..limits };
     let mut run = Run { engine, component, policy, limits, loaded: BTreeMap::new() };
+    let mut coverage = Coverage::default();
     let mut reports = Vec::with_capacity(cases.len());
     for case in cases {
         let got = run.case(&case, Start::AsInForce).await?;
-        let got = got.unwrap_or_default();
+        let (got, evaluation) = got.unwrap_or_default();
         let mut differences = case.expect.differences(&got);
         // How an evaluation starts must make no difference to what the policy says, also where no case asks.
-        if let Some(each_time) = run.case(&case, Start::InitEachTime).await? {
+        if let Some((each_time, _)) = run.case(&case, Start::InitEachTime).await? {
             let named = |one: Difference| Difference { member: format!("{} without snapshot", one.member), ..one };
             differences.extend(got.differences_exactly(&each_time).into_iter().map(named));
         }
-        reports.push(CaseReport { file: case.file, name: case.name, differences });
+        // Counting makes it slower, so what it says there is not what is compared.
+        let counted = match &evaluation {
+            Some(_) => run.case(&case, Start::Metered).await?.and_then(|(_, evaluation)| evaluation),
+            None => None,
+        };
+        coverage.count(&got);
+        let cost = evaluation.map(|evaluation| Cost {
+            fuel: counted.and_then(|counted| counted.usage.fuel),
+            memory_bytes: evaluation.usage.memory_bytes,
+        });
+        let said = got.as_expectation(&case.expect);
+        reports.push(CaseReport { file: case.file, name: case.name, said, differences, cost });
     }
-    Ok(Report { cases: reports })
+    for policy in run.loaded.into_values().flatten() {
+        coverage.declare(policy.requirements());
+    }
+    Ok(Report { cases: reports, coverage })
 }
 
 struct Run<'a> {
@@ -159,17 +194,20 @@ enum Start {
     AsInForce,
     /// From the component as it came, with `init` before each.
     InitEachTime,
+    /// As in a decision, with every instruction counted.
+    Metered,
 }
 
 impl Run<'_> {
-    /// What came of a case. None if the policy cannot start so: its `init` takes too long to run each time.
-    async fn case(&mut self, case: &Case, start: Start) -> Result<Option<Said>, CasesError> {
+    /// What came of a case, and of the evaluation if there was one. None if the policy cannot start so: its `init`
+    /// takes too long to run each time, or to be counted.
+    async fn case(&mut self, case: &Case, start: Start) -> Result<Option<(Said, Option<Evaluation>)>, CasesError> {
         let policy = match self.load(&case.settings, start)? {
             Some(Ok(policy)) => policy.clone(),
-            Some(Err(refusal)) => return Ok(Some(Said::init_error(refusal))),
+            Some(Err(refusal)) => return Ok(Some((Said::init_error(refusal), None))),
             None => return Ok(None),
         };
-        let Task::Evaluate(context, given) = &case.task else { return Ok(Some(Said::init_accepted())) };
+        let Task::Evaluate(context, given) = &case.task else { return Ok(Some((Said::init_accepted(), None))) };
         let known = given.known(policy.requirements(), context).map_err(|problem| CasesError::Unasked {
             file: case.file.clone(),
             case: case.name.clone(),
@@ -178,7 +216,12 @@ impl Run<'_> {
         let question = Question { policy, known };
         let evaluations = self.engine.evaluate(vec![question], Arc::clone(context)).await.map_err(CasesError::Busy)?;
         // One policy was asked. If nothing came of it, nothing that was expected did.
-        Ok(Some(evaluations.first().map_or_else(Said::default, |evaluation| Said::outcome(&evaluation.outcome))))
+        Ok(Some(
+            evaluations
+                .into_iter()
+                .next()
+                .map_or_else(Default::default, |evaluation| (Said::outcome(&evaluation.outcome), Some(evaluation))),
+        ))
     }
 
     /// The policy under these settings, or what its `init` says against them.
@@ -190,13 +233,13 @@ impl Run<'_> {
                 component: self.component,
                 settings: settings.as_str(),
                 limits: self.limits,
-                metered: false,
+                metered: start == Start::Metered,
                 without_snapshot: start == Start::InitEachTime,
             };
             let loaded = match self.engine.load_watched(request, &Progress::default(), &Cancel::default()) {
                 Ok(policy) => Ok(policy),
                 Err(LoadError::SettingsRejected { problem }) => Err(problem),
-                Err(LoadError::TooSlow { .. }) if start == Start::InitEachTime => return Ok(None),
+                Err(LoadError::TooSlow { .. }) if start != Start::AsInForce => return Ok(None),
                 Err(error) => return Err(CasesError::NotLoaded(error)),
             };
             self.loaded.insert(key.clone(), loaded);

@@ -1,6 +1,14 @@
-//! Tools for those who write policies: what they use, what they use it on, and what it says.
+//! Tools for those who write policies: what they make, what they use it on, and what it says.
 //!
-//! Today that is [`cases`]: a policy's behaviour written down as data, and run in the real engine.
-//! Building components is `attorn_build`'s; nothing here talks to a server.
+//! [`cases`] runs a policy's behaviour, written down as data, in the real engine; [`once`] asks about one
+//! context; [`look`] says what a component is from outside. [`template`] makes a new policy, [`project`] builds
+//! it, and [`doctor`] says what is missing for that. Compiling itself is `attorn_build`'s; nothing here talks
+//! to a server, and nothing here prints.
 
 pub mod cases;
+pub mod doctor;
+pub mod look;
+pub mod once;
+pub mod project;
+pub mod section;
+pub mod template;

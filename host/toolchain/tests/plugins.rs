@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use attorn_core::PolicyLimits;
 use attorn_engine::{Engine, EngineConfig};
-use attorn_toolchain::cases;
+use attorn_toolchain::cases::{self, Coverage};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -76,6 +76,65 @@ async fn a_case_that_does_not_hold_is_named_with_both_sides() {
                 init_error: expected \"allow\", got nothing\n\
                 3 cases, 2 failed";
     assert_eq!(report.to_string(), text);
+}
+
+#[tokio::test]
+async fn cases_in_yaml_say_what_they_say_in_json_and_what_they_cover_is_counted() {
+    let engine = engine();
+    let directory = tempfile::tempdir().unwrap();
+    let cases = "\
+version: 1
+settings: { allow: [{ actions: [faq.read], resource_types: [article] }] }
+cases:
+  - name: reading is allowed # as it should be
+    context: { request: { action: faq.read, resource: article/42 } }
+    expect: { verdict: allow, reasons: [listed] }
+  - name: no rule at all
+    settings: { allow: [] }
+    expect: { init_error: it is empty }
+";
+    fs::write(directory.path().join("a.yaml"), cases).unwrap();
+    let run = async || {
+        cases::run_dir(&engine, &component("read-only"), directory.path(), PolicyLimits::NATIVE).await.unwrap()
+    };
+    let report = run().await;
+    assert!(report.all_passed(), "{report}");
+    let Coverage { allow, deny, init_error, .. } = report.coverage;
+    assert_eq!((allow, deny, init_error), (1, 0, 1));
+    let missed = ["action_not_listed", "acts_for_a_user", "resource_type_not_listed"];
+    assert_eq!(report.coverage.reasons_missed().into_iter().collect::<Vec<_>>(), missed);
+    assert_eq!(report.coverage.reasons["listed"], 1);
+    let cost = report.cases[0].cost.unwrap();
+    assert!(cost.fuel.unwrap() > 0 && cost.memory_bytes > 0);
+    assert_eq!(report.cases[1].cost, None);
+    // Fuel is no measure of time: it is the same each time.
+    assert_eq!(run().await.cases[0].cost, Some(cost));
+}
+
+#[tokio::test]
+async fn what_was_rewritten_holds() {
+    let engine = engine();
+    let directory = tempfile::tempdir().unwrap();
+    let settings = r#"{ "allow": [{ "actions": ["faq.read"], "resource_types": ["article"] }] }"#;
+    let case = |name: &str, action: &str| {
+        let context = format!(r#"{{ "request": {{ "action": "{action}", "resource": "article/42" }} }}"#);
+        format!(r#"{{ "name": "{name}", "context": {context}, "expect": {{ "verdict": "abstain" }} }}"#)
+    };
+    let file = format!(
+        r#"{{ "version": 1, "settings": {settings}, "cases": [{}, {}] }}"#,
+        case("reads", "faq.read"),
+        case("writes", "faq.write")
+    );
+    fs::write(directory.path().join("a.json"), file).unwrap();
+    let run = async || {
+        cases::run_dir(&engine, &component("read-only"), directory.path(), PolicyLimits::NATIVE).await.unwrap()
+    };
+    let report = run().await;
+    assert_eq!(report.failed().count(), 2);
+    assert!(cases::update(directory.path(), &report).unwrap().left.is_empty());
+    let report = run().await;
+    assert!(report.all_passed(), "{report}");
+    assert_eq!((report.coverage.allow, report.coverage.deny), (1, 1));
 }
 
 #[tokio::test]

@@ -1,11 +1,18 @@
 //! `attorn policy`.
 
+mod build;
 mod change;
 mod diff;
+mod doctor;
 mod explain;
+mod inspect;
+mod local;
 mod logs;
+mod new;
 mod push;
+mod run;
 mod show;
+mod test;
 
 pub(crate) use push::read_component;
 
@@ -46,6 +53,8 @@ pub(crate) enum Policy {
     Explain(Box<explain::Explain>),
     /// Print what policies wrote to their logs lately (duty: `auditor`)
     Logs(logs::Logs),
+    #[command(flatten)]
+    Local(local::Local),
 }
 
 #[derive(Debug, Args)]
@@ -91,8 +100,15 @@ pub(crate) struct Which {
 
 impl Policy {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
-        let (client, output) = (context.operator()?, &context.output);
-        match self {
+        let output = &context.output;
+        // What needs no server needs no token.
+        let server = match self {
+            Self::Local(local) => return local.run(output).await,
+            server => server,
+        };
+        let client = context.operator()?;
+        match server {
+            Self::Local(local) => local.run(output).await,
             Self::Push(push) => push.run(&client, output).await,
             Self::Activate(ActivateVersion { id, number, version }) => {
                 let version = match number.or(version) {

@@ -16,6 +16,7 @@ use attorn_artifact::{Artifact, ArtifactName, Cache, Cancel, Pin, Progress, Work
 use attorn_core::PolicyLimits;
 
 pub(crate) use incremental::Functions;
+pub use steps::describe_component;
 pub(crate) use steps::{describe, guarded, trial};
 pub use wire::Activation;
 pub use worker::serve_compile_worker;
@@ -106,6 +107,11 @@ impl<'a> Job<'a> {
     pub(crate) const fn new(request: &LoadRequest<'a>) -> Self {
         let LoadRequest { component, settings, limits, metered, without_snapshot, .. } = *request;
         Self { component, settings, limits, metered, without_snapshot, reuse: None }
+    }
+
+    /// For looking at the component alone.
+    const fn of(component: &'a [u8], limits: PolicyLimits) -> Self {
+        Self { component, settings: "", limits, metered: false, without_snapshot: true, reuse: None }
     }
 
     /// All that the machine code depends on, apart from the settings.

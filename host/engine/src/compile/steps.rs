@@ -13,11 +13,12 @@ use super::incremental::Functions;
 use super::snapshot::Instrumented;
 use super::wire::{AboutWire, Activation};
 use super::{Compiled, Job, Reuse};
-use crate::load::{LoadError, LoadStep, check_resources, inspect};
+use crate::load::{LoadError, LoadStep, check_resources, check_sizes, inspect};
+use crate::policy::Description;
 use crate::runtime;
 use crate::sandbox::{Failed, Sandbox};
 use crate::ticker;
-use crate::v0_1::{Contract, raw};
+use crate::v0_1::{self, Contract, raw};
 
 /// What `init` may take where it runs once, in microseconds of CPU time.
 const INIT_ONCE_CPU_US_MAX: u64 = 2_000_000;
@@ -47,6 +48,25 @@ pub(super) fn compile(job: &Job<'_>, say: &mut dyn FnMut(LoadStep)) -> Result<Co
         }
     };
     Ok(Compiled { about, artifact, reuse: Reuse { instrumented, functions: functions.to_bytes() } })
+}
+
+/// What a component says of itself, whatever its settings. It is compiled and run in this process, which a hostile
+/// component can then end: only for tools.
+///
+/// # Errors
+///
+/// When the component is not fit, up to the step `describe`.
+pub fn describe_component(component: &[u8], limits: PolicyLimits) -> Result<Description, LoadError> {
+    check_sizes(component, "")?;
+    inspect(component)?;
+    let failed = |error: &dyn std::fmt::Display| LoadError::new(LoadStep::Compile, error.to_string());
+    let engine = runtime::compiling(false, Arc::new(Functions::default())).map_err(|error| failed(&error))?;
+    ticker::start([&engine], TICK).map_err(|error| failed(&error))?;
+    let job = Job::of(component, limits);
+    let bench = Bench { engine, job: &job };
+    let contract = bench.linked(&bench.compiled(component)?)?;
+    let described = bench.describe(&contract, &mut |_| {})?;
+    v0_1::description(described).map_err(|problem| LoadError::new(LoadStep::Describe, problem))
 }
 
 /// Where one component is worked on.

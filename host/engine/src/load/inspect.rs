@@ -6,6 +6,7 @@ use std::panic::catch_unwind;
 use attorn_core::ComponentClass;
 use wasmparser::{BinaryReaderError, Encoding, Parser, Payload};
 
+use super::check_sizes;
 use super::error::{LoadError, LoadStep};
 use crate::text::shown;
 use crate::v0_1;
@@ -36,6 +37,17 @@ pub fn class_of(bytes: &[u8]) -> ComponentClass {
         () if memories > 1 => ComponentClass::Script,
         () => ComponentClass::Native,
     }
+}
+
+/// Refuse what is plainly no policy component: too large, cut off, of another world or version, or with imports that
+/// no policy gets. Whether it is valid is for the compiler to say.
+///
+/// # Errors
+///
+/// [`LoadError::Refused`], with the step that it failed.
+pub fn check_component(bytes: &[u8]) -> Result<(), LoadError> {
+    check_sizes(bytes, "")?;
+    inspect(bytes)
 }
 
 /// Refuse what is no policy component.

@@ -14,6 +14,7 @@ use attorn_core::{ComponentClass, Digest, PolicyId, PolicyLimits};
 use wasmtime::component::Component;
 
 pub use error::{LoadError, LoadStep};
+pub use inspect::check_component;
 pub use inspect::class_of;
 pub(crate) use inspect::inspect;
 
@@ -138,7 +139,7 @@ fn check_limits(limits: &PolicyLimits, config: &EngineConfig) -> Result<(), Load
     }
 }
 
-fn check_sizes(bytes: &[u8], settings: &str) -> Result<(), LoadError> {
+pub(crate) fn check_sizes(bytes: &[u8], settings: &str) -> Result<(), LoadError> {
     for (what, size, max) in
         [("the component", bytes.len(), COMPONENT_BYTES_MAX), ("the settings", settings.len(), SETTINGS_BYTES_MAX)]
     {

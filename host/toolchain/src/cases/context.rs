@@ -26,7 +26,7 @@ const GRANT_MS_MAX: u64 = 60_000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a context: an object with a `request`")]
-pub(super) struct ContextWire {
+pub(crate) struct ContextWire {
     time_ms: Option<u64>,
     #[serde(default)]
     agent: AgentWire,
@@ -70,7 +70,7 @@ struct CredentialWire {
 
 impl ContextWire {
     /// The context that a policy sees, and what the host knows for it; or what no decision could have.
-    pub(super) fn parse(self) -> Result<(EvaluationContext, Given), String> {
+    pub(crate) fn parse(self) -> Result<(EvaluationContext, Given), String> {
         let now = TimeMs(self.time_ms.unwrap_or(TIME_MS));
         let instance = self.agent.instance.as_deref().unwrap_or("test-1").parse().map_err(text)?;
         let (agent, mut request) = (self.agent.parse()?, self.request.parse()?);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,12 +15,13 @@ use super::CasesError;
 use super::context::ContextWire;
 use super::known::Given;
 use super::said::Said;
+use super::yaml;
 
 /// The version of the format.
 const VERSION: u32 = 1;
 
 /// The most bytes of a file.
-const FILE_BYTES_MAX: usize = 4 << 20;
+pub const BYTES_MAX: usize = 4 << 20;
 
 /// A case, ready to be run.
 #[derive(Debug)]
@@ -66,17 +68,17 @@ pub(super) fn read_dir(directory: &Path) -> Result<Vec<Case>, CasesError> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(directory).map_err(unreadable(directory))? {
         let path = entry.map_err(unreadable(directory))?.path();
-        if path.extension().is_some_and(|extension| extension == "json") {
+        if yaml::is_yaml(&path) || path.extension().is_some_and(|extension| extension == "json") {
             paths.push(path);
         }
     }
     paths.sort();
     let mut cases = Vec::new();
     for path in paths {
-        let bytes = fs::read(&path).map_err(unreadable(&path))?;
+        let bytes = read_bounded(&path).map_err(unreadable(&path))?;
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let parsed = parse(&name, &bytes).map_err(|problem| CasesError::Invalid { path, problem })?;
-        cases.extend(parsed);
+        let invalid = |problem| CasesError::Invalid { path: path.clone(), problem };
+        cases.extend(parse(&name, &bytes).map_err(invalid)?);
     }
     if cases.is_empty() {
         return Err(CasesError::NoCases { path: directory.to_owned() });
@@ -84,11 +86,24 @@ pub(super) fn read_dir(directory: &Path) -> Result<Vec<Case>, CasesError> {
     Ok(cases)
 }
 
-fn parse(file: &str, bytes: &[u8]) -> Result<Vec<Case>, String> {
-    if bytes.len() > FILE_BYTES_MAX {
-        return Err(format!("it has {} bytes, and {FILE_BYTES_MAX} is the most", bytes.len()));
+/// One byte more than may be is enough to know that there are too many.
+fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The JSON of such a file, which may be written in YAML.
+pub(crate) fn read_text(file: &str, bytes: &[u8]) -> Result<String, String> {
+    if bytes.len() > BYTES_MAX {
+        return Err(format!("it has more than {BYTES_MAX} bytes"));
     }
     let text = str::from_utf8(bytes).map_err(|error| error.to_string())?;
+    if yaml::is_yaml(Path::new(file)) { yaml::to_json(text) } else { Ok(text.to_owned()) }
+}
+
+fn parse(file: &str, bytes: &[u8]) -> Result<Vec<Case>, String> {
+    let text = &read_text(file, bytes)?;
     // For duplicate keys and numbers that two readers would read differently.
     canonical(text).map_err(|error| error.to_string())?;
     let wire: FileWire = serde_json::from_str(text).map_err(|error| error.to_string())?;

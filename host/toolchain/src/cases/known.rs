@@ -23,7 +23,7 @@ pub(super) struct CounterWire {
 
 /// What the host knows in a case, whoever asks for it.
 #[derive(Debug)]
-pub(super) struct Given {
+pub(crate) struct Given {
     facts: BTreeMap<String, Option<JsonText>>,
     used: BTreeMap<String, u64>,
 }
@@ -45,7 +45,7 @@ impl Given {
     }
 
     /// What was looked up for a policy with these requirements; or what the case gives and nobody asks for.
-    pub(super) fn known(&self, requirements: &Requirements, context: &EvaluationContext) -> Result<Known, String> {
+    pub(crate) fn known(&self, requirements: &Requirements, context: &EvaluationContext) -> Result<Known, String> {
         let asked_for = |given: &str| requirements.facts.iter().any(|template| template.as_str() == given);
         if let Some(template) = self.facts.keys().find(|given| !asked_for(given)) {
             return Err(format!("it gives the fact `{template}`, which the policy does not ask for"));

@@ -2,11 +2,17 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
+use super::coverage::Coverage;
+
 /// What came of all cases, in the order of the files and of the cases in them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     /// One for each case; never empty.
     pub cases: Vec<CaseReport>,
+    /// What the cases make the policy say, of what it could.
+    pub coverage: Coverage,
 }
 
 /// What came of one case.
@@ -16,12 +22,40 @@ pub struct CaseReport {
     pub file: String,
     /// Its name.
     pub name: String,
+    /// What came, as a case would expect it; nothing if no case can expect it, such as settings that were taken.
+    pub said: Option<String>,
     /// Where what came differs from what was expected; empty when the case passed.
     pub differences: Vec<Difference>,
+    /// What the evaluation took; nothing if only the settings were tried.
+    pub cost: Option<Cost>,
+}
+
+/// What an evaluation took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Cost {
+    /// Units of fuel, the same on every machine; nothing if it could not be counted.
+    pub fuel: Option<u64>,
+    /// Bytes over all memories.
+    pub memory_bytes: u64,
+}
+
+impl CaseReport {
+    /// Whether all that was expected came.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.differences.is_empty()
+    }
+
+    /// Whether settings were refused where a verdict was expected, or the other way round.
+    pub(super) fn is_about_settings_otherwise(&self) -> bool {
+        let of_init = |one: &Difference| one.member == "init_error";
+        // Where both are refusals, one stands in the place of the other.
+        self.differences.iter().any(|one| of_init(one) && (one.expected.is_none() || one.got.is_none()))
+    }
 }
 
 /// One member of an expectation that was not met.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Difference {
     /// Its name: `verdict`, `reasons`, `uses_max`.
     pub member: String,

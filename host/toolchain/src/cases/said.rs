@@ -14,7 +14,7 @@ use super::report::Difference;
 /// [`Said::check`] sees to it that so has what is expected.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, expecting = "what is expected: an object with `verdict`, `failure` or `init_error`")]
-pub(super) struct Said {
+pub(crate) struct Said {
     #[serde(skip_serializing_if = "Option::is_none")]
     verdict: Option<VerdictKind>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,9 +35,9 @@ pub(super) struct Said {
     obligations: Vec<ObligationSaid>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum VerdictKind {
+pub(crate) enum VerdictKind {
     Allow,
     Challenge,
     Deny,
@@ -68,7 +68,7 @@ struct ObligationSaid {
 
 impl Said {
     /// What came of an evaluation.
-    pub(super) fn outcome(outcome: &Outcome) -> Self {
+    pub(crate) fn outcome(outcome: &Outcome) -> Self {
         match outcome {
             Outcome::Failed(failure) => Self { failure: Some(failure.as_str().to_owned()), ..Self::default() },
             Outcome::Verdict(Verdict::Abstain) => Self::verdict(VerdictKind::Abstain, &[]),
@@ -86,22 +86,22 @@ impl Said {
     }
 
     /// The settings were refused.
-    pub(super) fn init_error(text: &str) -> Self {
+    pub(crate) fn init_error(text: &str) -> Self {
         Self { init_error: Some(text.to_owned()), ..Self::default() }
     }
 
     /// The settings were taken, and nothing was asked.
-    pub(super) fn init_accepted() -> Self {
+    pub(crate) fn init_accepted() -> Self {
         Self::default()
     }
 
     /// Whether the settings are to be refused.
-    pub(super) const fn is_init_error(&self) -> bool {
+    pub(crate) const fn is_init_error(&self) -> bool {
         self.init_error.is_some()
     }
 
     /// Refuse an expectation that nothing could ever meet, or anything.
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         let of = usize::from(self.verdict.is_some())
             + usize::from(self.failure.is_some())
             + usize::from(self.init_error.is_some());
@@ -140,7 +140,7 @@ impl Said {
     }
 
     /// Where `got` is not what is expected here.
-    pub(super) fn differences(&self, got: &Self) -> Vec<Difference> {
+    pub(crate) fn differences(&self, got: &Self) -> Vec<Difference> {
         let mut got = got.clone();
         // What is not said of the terms is not compared.
         got.grant_ms_max = got.grant_ms_max.filter(|_| self.grant_ms_max.is_some());
@@ -154,7 +154,7 @@ impl Said {
     }
 
     /// Where `got` is not this, member by member.
-    pub(super) fn differences_exactly(&self, got: &Self) -> Vec<Difference> {
+    pub(crate) fn differences_exactly(&self, got: &Self) -> Vec<Difference> {
         let (expected, got) = (self.members(), got.members());
         let names: BTreeSet<&String> = expected.keys().chain(got.keys()).collect();
         let differing = names.into_iter().filter(|name| expected.get(*name) != got.get(*name));
@@ -165,6 +165,51 @@ impl Said {
                 got: got.get(name).map(Value::to_string),
             })
             .collect()
+    }
+
+    /// The verdict, if it is one.
+    pub(crate) const fn verdict_kind(&self) -> Option<VerdictKind> {
+        self.verdict
+    }
+
+    /// The failure, if it is one.
+    pub(crate) fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
+    }
+
+    /// The codes of its reasons.
+    pub(crate) const fn reasons(&self) -> &BTreeSet<String> {
+        &self.reasons
+    }
+
+    /// This as what a case expects, in the format's order and on one line; the terms that `old` does not compare
+    /// are left out. None where nothing came, which no case can expect.
+    pub(crate) fn as_expectation(&self, old: &Self) -> Option<String> {
+        let mut kept = self.clone();
+        kept.grant_ms_max = kept.grant_ms_max.filter(|_| old.grant_ms_max.is_some());
+        kept.uses_max = kept.uses_max.filter(|_| old.uses_max.is_some());
+        kept.in_full()
+    }
+
+    /// All of it, as a case would expect it.
+    pub(crate) fn in_full(&self) -> Option<String> {
+        const ORDER: [&str; 9] = [
+            "verdict",
+            "failure",
+            "init_error",
+            "reasons",
+            "approvers",
+            "grant_ms_max",
+            "uses_max",
+            "debits",
+            "obligations",
+        ];
+        self.check().ok()?;
+        let members = self.members();
+        let said = ORDER.iter().filter_map(|name| Some((name, members.get(*name)?)));
+        let said = said.filter(|(_, value)| !value.as_array().is_some_and(Vec::is_empty));
+        let said: Vec<String> = said.map(|(name, value)| format!("\"{name}\": {value}")).collect();
+        Some(format!("{{ {} }}", said.join(", ")))
     }
 
     fn verdict(kind: VerdictKind, reasons: &[Reason]) -> Self {
@@ -261,6 +306,19 @@ mod tests {
         assert_eq!(found, ["uses_max: expected 1, got 2"]);
         let refused = [Said::init_error("it is empty"), Said::init_error("it is empty: again")];
         assert_eq!(refused[0].differences_exactly(&refused[1]).len(), 1);
+    }
+
+    #[test]
+    fn what_came_can_be_expected() {
+        let text = |old: &str| allowed().as_expectation(&expect(old)).unwrap();
+        assert_eq!(text(r#"{"verdict":"deny"}"#), r#"{ "verdict": "allow", "reasons": ["known","listed"] }"#);
+        let with_terms = text(r#"{"verdict":"allow","uses_max":9}"#);
+        assert_eq!(with_terms, r#"{ "verdict": "allow", "reasons": ["known","listed"], "uses_max": 1 }"#);
+        assert!(expect(&with_terms).differences(&allowed()).is_empty());
+        let refused = Said::init_error("at `a`: \"b\"");
+        assert_eq!(refused.in_full().unwrap(), r#"{ "init_error": "at `a`: \"b\"" }"#);
+        // Settings that were taken, with nothing asked, are no expectation.
+        assert_eq!(Said::init_accepted().in_full(), None);
     }
 
     #[test]

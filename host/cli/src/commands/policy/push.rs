@@ -145,7 +145,7 @@ pub(crate) fn read_component(path: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 /// Settings are JSON if they look like an object or list, and else the name of a file.
-fn settings(text: &str) -> Result<Value, Failure> {
+pub(super) fn settings(text: &str) -> Result<Value, Failure> {
     if text.trim_start().starts_with(['{', '[']) {
         return parse::strict_json(text)
             .map_err(|problem| Failure::usage(format!("the settings are no JSON: {problem}")));

@@ -1,0 +1,59 @@
+//! `attorn policy build`.
+
+use std::path::PathBuf;
+
+use attorn_toolchain::project::{self, BuildError, Made, ProjectError};
+use clap::Args;
+use serde_json::json;
+
+use super::local;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::Output;
+
+const DOCTOR_HELP: &str = "`attorn policy doctor` says whether a tool is missing";
+
+/// Build a policy's component, `policy.wasm`. The same sources give the same bytes wherever they lie, and how it was built
+/// stands in it. Ends with 1 if it cannot be built; an earlier component is left as it was.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  attorn policy build\n  attorn policy build opening-hours --json")]
+pub(crate) struct Build {
+    /// The policy's directory
+    #[arg(default_value = ".")]
+    dir: PathBuf,
+}
+
+impl Build {
+    pub(super) fn run(self, output: &Output) -> Result<Exit, Failure> {
+        let made = project::build(&self.dir, &mut |line| output.note(line)).map_err(|error| failed(output, &error))?;
+        let Made { path, digest, bytes, built } = made;
+        if output.json {
+            let made = json!({ "component": path, "digest": digest, "bytes": bytes, "built": built });
+            return output.json(&made).map(|()| Exit::Done);
+        }
+        output.line(format!("built {} ({bytes} bytes)", path.display()));
+        output.line(format!("digest {digest}"));
+        Ok(Exit::Done)
+    }
+}
+
+fn failed(output: &Output, error: &ProjectError) -> Failure {
+    match error {
+        ProjectError::NoProject { .. } => {
+            Failure::of(error).with_help("`attorn policy new NAME --lang rust` makes a policy")
+        }
+        ProjectError::NoPolicy(error) => local::not_loaded(error),
+        // Its own text is many lines long and brings the help along.
+        ProjectError::Build(error) => {
+            let text = Failure::of(error).message;
+            let (text, help) = text.rsplit_once("\nhelp: ").unwrap_or((&text, DOCTOR_HELP));
+            let (message, more) = text.split_once('\n').unwrap_or((text, ""));
+            // What cargo said was shown when it said it.
+            if !matches!(error, BuildError::Cargo { .. }) {
+                more.lines().for_each(|line| output.note(line));
+            }
+            Failure::new(if output.json { text } else { message }).with_help(help)
+        }
+        _ => Failure::of(error),
+    }
+}

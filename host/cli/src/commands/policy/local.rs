@@ -1,0 +1,79 @@
+//! The commands of `attorn policy` that need no server: what whoever writes a policy does on their own machine.
+//!
+//! Components run in the same engine and the same sandbox as at a server, and are compiled in a process of
+//! their own where there is one to be had.
+
+use attorn_core::PolicyLimits;
+use attorn_engine::{Compiler, Engine, EngineConfig, LoadError, class_of};
+use clap::Subcommand;
+
+use super::{build, doctor, inspect, new, run, test};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// The wall time of an evaluation, in microseconds. Nobody waits for a decision here, and a busy machine is not the
+/// policy's fault.
+const REQUEST_WALL_US_MAX: u64 = 10_000_000;
+
+/// What needs no server.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Local {
+    /// Make a small policy that builds, with settings, cases and a README
+    New(new::New),
+    /// Build a policy's component
+    Build(build::Build),
+    /// Say which tools a build needs and which are missing
+    Doctor(doctor::Doctor),
+    /// Run a policy's cases in the real engine, without a server
+    Test(test::Test),
+    /// Say what a component is: contract, size, digest, how it was built, without a server
+    Inspect(inspect::Inspect),
+    /// Ask a component about one context, without a server
+    Run(run::Run),
+}
+
+impl Local {
+    pub(super) async fn run(self, output: &Output) -> Result<Exit, Failure> {
+        match self {
+            Self::New(new) => new.run(output),
+            Self::Build(build) => build.run(output),
+            Self::Doctor(doctor::Doctor {}) => doctor::run(output),
+            Self::Test(test) => test.run(output).await,
+            Self::Inspect(inspect) => inspect.run(output),
+            Self::Run(run) => run.run(output).await,
+        }
+    }
+}
+
+/// An engine like a server's.
+pub(super) fn engine() -> Result<Engine, Failure> {
+    let config = EngineConfig::for_host().map_err(|error| Failure::of(&error))?;
+    let config = EngineConfig { request_wall_us_max: REQUEST_WALL_US_MAX, ..config };
+    Engine::with_compiler(config, compiler()?).map_err(|error| Failure::of(&error))
+}
+
+#[cfg(target_os = "linux")]
+fn compiler() -> Result<Compiler, Failure> {
+    Ok(Compiler { worker: Some(crate::commands::compile_worker::of_this_program()?), cache: None })
+}
+
+#[cfg(not(target_os = "linux"))]
+#[expect(clippy::unnecessary_wraps, reason = "elsewhere there may be no worker")]
+fn compiler() -> Result<Compiler, Failure> {
+    Ok(Compiler::default())
+}
+
+/// What such a component may use unless its policy says otherwise.
+pub(super) fn limits(component: &[u8]) -> PolicyLimits {
+    PolicyLimits::of_class(class_of(component))
+}
+
+/// A component that does not load, with the way out that the engine knows.
+pub(super) fn not_loaded(error: &LoadError) -> Failure {
+    let failure = Failure::of(error);
+    match error.help() {
+        Some(help) => failure.with_help(help),
+        None => failure,
+    }
+}

@@ -1,0 +1,59 @@
+//! `attorn policy new`.
+
+use std::path::{Path, PathBuf};
+
+use attorn_toolchain::template::{self, Language, NewPolicy, TemplateError};
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// Make a small policy that builds, with settings, cases and a README, in a directory of its name.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  attorn policy new opening-hours --lang rust")]
+pub(crate) struct New {
+    /// Its name: small letters, digits and `-`
+    name: String,
+    /// What it is written in
+    #[arg(long, value_enum)]
+    lang: Lang,
+    /// Use the SDK of this directory instead of the published one
+    #[arg(long, value_name = "DIR")]
+    sdk: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Lang {
+    /// Rust, with the crate `attorn-policy`
+    Rust,
+}
+
+impl New {
+    pub(super) fn run(self, output: &Output) -> Result<Exit, Failure> {
+        let Lang::Rust = self.lang;
+        let new =
+            NewPolicy { name: &self.name, within: Path::new("."), language: Language::Rust, sdk: self.sdk.as_deref() };
+        template::create(&new).map_err(|error| failed(&error))?;
+        if output.json {
+            return output.json(&json!({ "directory": self.name })).map(|()| Exit::Done);
+        }
+        let name = self.name;
+        output.line(format!("made {name}"));
+        output.note(format!("next: `cd {name}`, `attorn policy build`, `attorn policy test`"));
+        Ok(Exit::Done)
+    }
+}
+
+fn failed(error: &TemplateError) -> Failure {
+    let failure = Failure::of(error);
+    match error {
+        TemplateError::Name { .. } => {
+            Failure { exit: Exit::Usage, ..failure }.with_help("such as `opening-hours`; it is made in this directory")
+        }
+        TemplateError::Exists { .. } => failure.with_help("nothing is overwritten: choose another name"),
+        TemplateError::NoSdk { .. } => failure.with_help("`sdk/policy/rust` of Attorn's sources is the one for Rust"),
+        TemplateError::File { .. } => failure,
+    }
+}

@@ -1,0 +1,169 @@
+//! `attorn policy test`.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use attorn_toolchain::cases::{self, CaseReport, CasesError, Report, Updated};
+use attorn_toolchain::project::COMPONENT;
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::local;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// Run a policy's cases in the real engine, each in a sandbox of its own. Ends with 0 if all hold, 7 if one does not, 1 if
+/// they could not be run.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The directory holds `cases/*.json` or `*.yaml` and, unless `--component` names another file, `policy.wasm`.
+What a case is, `sdk/policy/CASES.md` says.
+
+Examples:
+  attorn policy test
+  attorn policy test my-policy --junit cases.xml
+  attorn policy test plugins/read-only --component target/wasm/components/read-only.wasm
+  attorn policy test --update                what is said now is what is expected from now on"
+)]
+pub(crate) struct Test {
+    /// The policy's directory
+    #[arg(default_value = ".")]
+    dir: PathBuf,
+    /// The WebAssembly component; `policy.wasm` in the directory if it is not said
+    #[arg(long, value_name = "FILE")]
+    component: Option<PathBuf>,
+    /// Write what came to this file, as the XML that continuous integration reads
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Replace what failing cases expect by what came, in their files
+    #[arg(long)]
+    update: bool,
+}
+
+impl Test {
+    pub(super) async fn run(self, output: &Output) -> Result<Exit, Failure> {
+        let directory = self.dir.join("cases");
+        let component = self.component()?;
+        let engine = local::engine()?;
+        let limits = local::limits(&component);
+        let report = cases::run_dir(&engine, &component, &directory, limits).await.map_err(|e| not_run(&e))?;
+        if let Some(path) = &self.junit {
+            let xml = cases::junit("attorn policy test", &report).map_err(Failure::new)?;
+            write_whole(path, xml.as_bytes())?;
+        }
+        let updated = if self.update {
+            cases::update(&directory, &report).map_err(|error| not_run(&error))?
+        } else {
+            Updated::default()
+        };
+        if output.json {
+            output.json(&wire(&report, &updated))?;
+        } else {
+            print(output, &report, &updated);
+        }
+        // What was rewritten holds now; what could not be does not.
+        let holds = if self.update { updated.left.is_empty() } else { report.all_passed() };
+        Ok(if holds { Exit::Done } else { Exit::CaseFailed })
+    }
+
+    fn component(&self) -> Result<Vec<u8>, Failure> {
+        if let Some(path) = &self.component {
+            return super::read_component(path);
+        }
+        let path = self.dir.join(COMPONENT);
+        if self.dir.is_dir() && !path.exists() {
+            return Err(Failure::new(format!("there is no `{}`", path.display()))
+                .with_help("`attorn policy build` makes it; or name another by `--component FILE`"));
+        }
+        super::read_component(&path)
+    }
+}
+
+fn not_run(error: &CasesError) -> Failure {
+    let failure = Failure::of(error);
+    match error {
+        CasesError::NotLoaded(error) => local::not_loaded(error),
+        CasesError::NoCases { .. } | CasesError::Unreadable { .. } => {
+            failure.with_help("cases stand in `cases/*.json` or `cases/*.yaml` of the policy's directory")
+        }
+        CasesError::Invalid { .. } | CasesError::Unasked { .. } => {
+            failure.with_help("`sdk/policy/CASES.md` says what a file of cases holds")
+        }
+        _ => failure,
+    }
+}
+
+/// Whoever reads the file finds the old one or the new one, whole.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let beside = path.parent().filter(|beside| !beside.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let written = tempfile::NamedTempFile::new_in(beside).and_then(|mut file| {
+        file.write_all(bytes)?;
+        open_to_readers(file.path())?;
+        file.persist(path).map(drop).map_err(|error| error.error)
+    });
+    written.map_err(|error| Failure::file("write", path, &error))
+}
+
+/// Temporary files are for their maker alone, and a report is for others.
+#[cfg(unix)]
+fn open_to_readers(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn open_to_readers(path: &Path) -> std::io::Result<()> {
+    fs::metadata(path).map(drop)
+}
+
+fn print(output: &Output, report: &Report, updated: &Updated) {
+    let row = |case: &CaseReport| {
+        let number = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+        let (fuel, memory) = (case.cost.and_then(|cost| cost.fuel), case.cost.map(|cost| cost.memory_bytes / 1024));
+        let state = if case.passed() { "ok" } else { "FAILED" };
+        vec![state.to_owned(), number(fuel), number(memory), case.file.clone(), case.name.clone()]
+    };
+    output.table(&["", "FUEL", "KIB", "FILE", "CASE"], &report.cases.iter().map(row).collect::<Vec<_>>());
+    for case in report.failed() {
+        output.line("");
+        output.line(format!("{}: {}", case.file, case.name));
+        for difference in &case.differences {
+            output.line(format!("    {difference}"));
+        }
+    }
+    output.line("");
+    let kinds = report.coverage.kinds().map(|(kind, count)| format!("{kind} {count}"));
+    output.line(format!("came to: {}", kinds.join(", ")));
+    let missed: Vec<&str> = report.coverage.reasons_missed().into_iter().collect();
+    let (all, given) = (report.coverage.reasons.len(), report.coverage.reasons.len() - missed.len());
+    let never = if missed.is_empty() { String::new() } else { format!("; never: {}", missed.join(", ")) };
+    output.line(format!("reasons: {given} of {all} given{never}"));
+    output.line(format!("{} cases, {} failed", report.cases.len(), report.failed().count()));
+    for (file, cases) in &updated.cases {
+        output.line(format!("rewrote {} in {file}", cases.iter().cloned().collect::<Vec<_>>().join(", ")));
+    }
+    for (file, case, why) in &updated.left {
+        output.note(format!("left {file}: {case}: {why}"));
+    }
+}
+
+fn wire(report: &Report, updated: &Updated) -> Value {
+    let said = |case: &CaseReport| case.said.as_deref().and_then(|said| serde_json::from_str::<Value>(said).ok());
+    let case = |case: &CaseReport| {
+        json!({
+            "file": case.file, "name": case.name, "passed": case.passed(), "said": said(case),
+            "differences": case.differences, "cost": case.cost,
+        })
+    };
+    let left = |(file, case, why): &(String, String, &'static str)| json!({ "file": file, "name": case, "why": why });
+    json!({
+        "passed": report.all_passed(),
+        "cases": report.cases.iter().map(case).collect::<Vec<_>>(),
+        "coverage": report.coverage,
+        "reasons_missed": report.coverage.reasons_missed(),
+        "updated": updated.cases,
+        "not_updated": updated.left.iter().map(left).collect::<Vec<_>>(),
+    })
+}

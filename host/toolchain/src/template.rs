@@ -1,0 +1,210 @@
+//! New policies: a small project that builds, with settings, cases and a README.
+//!
+//! A project appears whole or not at all. What is in it is data of this crate; nothing is downloaded.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use attorn_core::PolicyId;
+
+/// The SDK that projects depend on, as it is published.
+const SDK_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The most characters of a name.
+const NAME_CHARS_MAX: usize = 48;
+
+/// A language that there is a template for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// Rust, with the crate `attorn-policy`.
+    Rust,
+}
+
+/// What to make.
+#[derive(Debug, Clone, Copy)]
+pub struct NewPolicy<'a> {
+    /// The policy's name, and the directory's.
+    pub name: &'a str,
+    /// The directory that the new one is made in.
+    pub within: &'a Path,
+    /// What it is written in.
+    pub language: Language,
+    /// The sources of the SDK, for who has changed them; the published SDK otherwise.
+    pub sdk: Option<&'a Path>,
+}
+
+/// Why nothing was made.
+#[derive(Debug, thiserror::Error)]
+pub enum TemplateError {
+    /// The name cannot be a policy's and a directory's at once.
+    #[error("`{}` is no name for a policy: {problem}", name.escape_debug())]
+    Name {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Something is there already, and is left as it is.
+    #[error("there is something at `{}` already", path.display())]
+    Exists {
+        /// Where.
+        path: PathBuf,
+    },
+    /// There is no SDK where one was said to be.
+    #[error("`{}` is not the SDK of this language", path.display())]
+    NoSdk {
+        /// Where.
+        path: PathBuf,
+    },
+    /// A file could not be written.
+    #[error("cannot make `{}`", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// File by file, with `{{name}}` and `{{sdk}}` for what differs.
+const RUST: &[(&str, &str)] = &[
+    ("Cargo.toml", include_str!("../templates/rust/Cargo.toml.in")),
+    (".gitignore", include_str!("../templates/rust/gitignore.in")),
+    ("README.md", include_str!("../templates/rust/README.md.in")),
+    ("settings.json", include_str!("../templates/rust/settings.json.in")),
+    ("settings.schema.json", include_str!("../templates/rust/settings.schema.json.in")),
+    ("src/lib.rs", include_str!("../templates/rust/lib.rs.in")),
+    ("cases/decisions.json", include_str!("../templates/rust/decisions.json.in")),
+];
+
+/// Make a project, and give its directory.
+///
+/// # Errors
+///
+/// When the name is none, something is there already, or a file cannot be written. Nothing is left then.
+pub fn create(new: &NewPolicy<'_>) -> Result<PathBuf, TemplateError> {
+    check_name(new.name)?;
+    let home = new.within.join(new.name);
+    if home.symlink_metadata().is_ok() {
+        return Err(TemplateError::Exists { path: home });
+    }
+    let Language::Rust = new.language;
+    let sdk = rust_sdk(new.sdk)?;
+    // A directory beside, which goes away with all that is in it whatever happens.
+    let beside = tempfile::Builder::new().prefix(".attorn-new-").tempdir_in(new.within).map_err(failed(new.within))?;
+    let made = beside.path().join(new.name);
+    for (name, text) in RUST {
+        let path = made.join(name);
+        if let Some(directory) = path.parent() {
+            fs::create_dir_all(directory).map_err(failed(directory))?;
+        }
+        let text = text.replace("{{name}}", new.name).replace("{{sdk}}", &sdk);
+        fs::write(&path, text).map_err(failed(&path))?;
+    }
+    fs::rename(&made, &home).map_err(failed(&home))?;
+    Ok(home)
+}
+
+/// A policy's id that begins with a letter and is one word of a path, a crate's name and a URL alike.
+fn check_name(name: &str) -> Result<(), TemplateError> {
+    let refused = |problem: &str| Err(TemplateError::Name { name: name.to_owned(), problem: problem.to_owned() });
+    if name.contains(['/', '\\']) || name == "." || name == ".." {
+        return refused("it is a path");
+    }
+    if name.len() > NAME_CHARS_MAX {
+        return refused("it is too long");
+    }
+    let fits = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    if !fits || !name.starts_with(|first: char| first.is_ascii_lowercase()) || name.ends_with('-') {
+        return refused("it has to begin with a small letter, and go on with small letters, digits and single `-`");
+    }
+    match name.parse::<PolicyId>() {
+        Ok(_) => Ok(()),
+        Err(error) => refused(&error.to_string()),
+    }
+}
+
+/// How the crate is named in the manifest: as it is published, or where its sources are.
+fn rust_sdk(path: Option<&Path>) -> Result<String, TemplateError> {
+    let Some(path) = path else { return Ok(format!("\"{SDK_VERSION}\"")) };
+    let no_sdk = || TemplateError::NoSdk { path: path.to_owned() };
+    let path = path.canonicalize().map_err(|_| no_sdk())?;
+    let manifest = fs::read_to_string(path.join("Cargo.toml")).map_err(|_| no_sdk())?;
+    let text = path.to_str().filter(|_| manifest.contains("name = \"attorn-policy\"")).ok_or_else(no_sdk)?;
+    // A text in TOML takes the escapes of one in JSON.
+    Ok(format!("{{ path = {} }}", serde_json::Value::from(text)))
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> TemplateError {
+    let path = path.to_owned();
+    |source| TemplateError::File { path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn make(name: &str, within: &Path) -> Result<PathBuf, String> {
+        let new = NewPolicy { name, within, language: Language::Rust, sdk: None };
+        create(&new).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn names_that_lead_elsewhere_make_nothing() {
+        let within = tempfile::tempdir().unwrap();
+        for (name, problem) in [
+            ("../x", "it is a path"),
+            ("/tmp/x", "it is a path"),
+            ("a\\b", "it is a path"),
+            ("..", "it is a path"),
+            (".", "it is a path"),
+            ("", "it has to begin"),
+            ("-a", "it has to begin"),
+            ("a-", "it has to begin"),
+            ("A", "it has to begin"),
+            ("a\nb", "`a\\nb` is no name for a policy"),
+            ("a\"", "it has to begin"),
+            (&"a".repeat(49), "it is too long"),
+        ] {
+            let error = make(name, within.path()).unwrap_err();
+            assert!(error.contains(problem), "{error}");
+        }
+        assert_eq!(fs::read_dir(within.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_is_there_is_left() {
+        let within = tempfile::tempdir().unwrap();
+        fs::write(within.path().join("mine"), "mine").unwrap();
+        fs::create_dir(within.path().join("empty")).unwrap();
+        for name in ["mine", "empty"] {
+            assert!(make(name, within.path()).unwrap_err().ends_with("already"));
+        }
+        assert_eq!(fs::read_to_string(within.path().join("mine")).unwrap(), "mine");
+        assert_eq!(fs::read_dir(within.path()).unwrap().count(), 2);
+        assert!(make("a", &within.path().join("nowhere")).unwrap_err().starts_with("cannot make"));
+    }
+
+    #[test]
+    fn a_project_is_whole_and_depends_on_what_is_published() {
+        let within = tempfile::tempdir().unwrap();
+        let home = make("opening-hours", within.path()).unwrap();
+        for (name, _) in RUST {
+            let text = fs::read_to_string(home.join(name)).unwrap();
+            assert!(!text.contains("{{"), "{name}: {text}");
+        }
+        let manifest = fs::read_to_string(home.join("Cargo.toml")).unwrap();
+        assert!(manifest.contains(&format!("\nattorn-policy = \"{SDK_VERSION}\"\n")), "{manifest}");
+        assert!(manifest.contains("\nname = \"opening-hours-policy\"\n"));
+        assert_eq!(fs::read_dir(within.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn another_directory_is_no_sdk() {
+        let within = tempfile::tempdir().unwrap();
+        let new = NewPolicy { name: "a", within: within.path(), language: Language::Rust, sdk: Some(within.path()) };
+        assert!(matches!(create(&new), Err(TemplateError::NoSdk { .. })));
+        assert_eq!(fs::read_dir(within.path()).unwrap().count(), 0);
+    }
+}

@@ -1,0 +1,179 @@
+//! What whoever writes a policy does without a server: `attorn policy new`, `build`, `test`, `inspect` and `run`.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use attorn_tests::components;
+use attorn_tests::process::binary;
+use serde_json::Value;
+use tempfile::TempDir;
+
+const SETTINGS: &str = r#"{"allow":[{"actions":["faq.read"],"resource_types":["article"]}]}"#;
+
+/// A policy's directory, with the component that is built of `read-only`.
+fn directory(cases: &[(&str, &str)]) -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("policy.wasm"), components::bytes("read-only")).unwrap();
+    fs::create_dir(directory.path().join("cases")).unwrap();
+    for (name, text) in cases {
+        fs::write(directory.path().join("cases").join(name), text).unwrap();
+    }
+    directory
+}
+
+fn cases(verdict: &str, reason: &str) -> String {
+    format!(
+        r#"{{"version":1,"settings":{SETTINGS},"cases":[{{"name":"reading","context":{{"request":{{"action":"faq.read",
+"resource":"article/42"}}}},"expect":{{"verdict":"{verdict}","reasons":["{reason}"]}}}}]}}"#
+    )
+}
+
+/// Without anything in the environment that leads to a server.
+fn attorn(directory: &Path, arguments: &[&str]) -> (i32, String, String) {
+    let mut command = Command::new(binary());
+    command.args(["policy"]).args(arguments).current_dir(directory).env_remove("ATTORN_TOKEN").env_remove("ATTORN_URL");
+    let output = command.output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[track_caller]
+fn refused(directory: &Path, arguments: &[&str], code: i32, error: &str, help: &str) {
+    let (ended, out, said) = attorn(directory, arguments);
+    assert_eq!((ended, out.as_str()), (code, ""), "{arguments:?}: {said}");
+    assert!(said.contains(error) && said.contains(help), "{arguments:?}: {said}");
+    assert_eq!(said.contains("help: "), !help.is_empty(), "{arguments:?}: {said}");
+}
+
+#[test]
+fn cases_that_cannot_be_run_are_told_apart_from_those_that_fail() {
+    let unknown = cases("allow", "listed").replace("\"name\"", "\"title\"");
+    for (file, text, error) in [
+        ("notes.txt", "", "there is no case in `./cases`"),
+        ("a.json", "{", "a.json`: EOF"),
+        ("a.json", unknown.as_str(), "unknown field `title`"),
+        ("a.yaml", "version: 1\nversion: 1\n", "a.yaml`: "),
+    ] {
+        let directory = directory(&[(file, text)]);
+        refused(directory.path(), &["test"], 1, error, "cases");
+    }
+    let directory = directory(&[("a.json", &cases("allow", "listed"))]);
+    refused(directory.path(), &["test", "nowhere"], 1, "cannot read `nowhere/policy.wasm`", "");
+    refused(directory.path(), &["test", "--component", "cases/a.json"], 1, "is no component", "component");
+    fs::remove_file(directory.path().join("policy.wasm")).unwrap();
+    refused(directory.path(), &["test"], 1, "there is no `./policy.wasm`", "--component FILE");
+}
+
+#[test]
+fn what_came_is_shown_reported_and_taken_over() {
+    let directory =
+        directory(&[("a.json", &cases("deny", "action_not_listed")), ("b.json", &cases("allow", "listed"))]);
+    let (code, out, _) = attorn(directory.path(), &["test", "--junit", "cases.xml"]);
+    assert_eq!(code, 7, "{out}");
+    assert!(out.contains("verdict: expected \"deny\", got \"allow\""), "{out}");
+    assert!(out.contains("came to: allow 2, challenge 0, deny 0"), "{out}");
+    assert!(out.contains("reasons: 1 of 4 given; never: action_not_listed, "), "{out}");
+    assert!(out.ends_with("2 cases, 1 failed\n"), "{out}");
+    let xml = fs::read_to_string(directory.path().join("cases.xml")).unwrap();
+    assert!(xml.contains("tests=\"2\" skipped=\"0\" failures=\"1\""), "{xml}");
+
+    let (code, out, _) = attorn(directory.path(), &["test", "--json"]);
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &report["passed"], &report["cases"][0]["passed"]), (7, &false.into(), &false.into()));
+    assert_eq!(report["cases"][0]["said"]["verdict"], "allow");
+    assert!(report["cases"][1]["cost"]["fuel"].as_u64().unwrap() > 0);
+
+    let (code, out, _) = attorn(directory.path(), &["test", "--update"]);
+    assert_eq!(code, 0, "{out}");
+    assert!(out.ends_with("rewrote reading in a.json\n"), "{out}");
+    let (code, out, _) = attorn(directory.path(), &["test"]);
+    assert_eq!(code, 0, "{out}");
+    assert_eq!(fs::read_dir(directory.path().join("cases")).unwrap().count(), 2);
+}
+
+#[test]
+fn a_component_is_looked_at_and_a_foreign_one_refused() {
+    let directory = directory(&[]);
+    let (code, out, _) = attorn(directory.path(), &["inspect", "policy.wasm", "--json"]);
+    let look: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &look["world"]), (0, &"attorn:policy/policy-component@0.1.0-draft".into()));
+    assert_eq!(look["settings_schema"]["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    let (code, out, _) = attorn(directory.path(), &["inspect", "policy.wasm"]);
+    assert!(code == 0 && out.contains("\nworld     attorn:policy/policy-component@0.1.0-draft\n"), "{out}");
+
+    let wasi = wat::parse_str(r#"(component (import "wasi:clocks/wall-clock@0.2.0" (instance)))"#).unwrap();
+    fs::write(directory.path().join("wasi.wasm"), wasi).unwrap();
+    refused(directory.path(), &["inspect", "wasi.wasm"], 1, "it imports `wasi:clocks/wall-clock@0.2.0`", "no clock");
+    let whole = components::bytes("read-only");
+    fs::write(directory.path().join("cut.wasm"), &whole[..whole.len() / 2]).unwrap();
+    refused(directory.path(), &["inspect", "cut.wasm"], 1, "failed the step `parse`", "build a component");
+    refused(directory.path(), &["inspect", "none.wasm"], 1, "cannot read `none.wasm`", "");
+}
+
+#[test]
+fn one_context_is_asked_about_and_the_exit_code_says_what_came() {
+    let directory = directory(&[]);
+    let context = |action: &str| format!(r#"{{"request":{{"action":"{action}","resource":"article/42"}}}}"#);
+    fs::write(directory.path().join("read.json"), context("faq.read")).unwrap();
+    fs::write(directory.path().join("write.json"), context("faq.write")).unwrap();
+    fs::write(directory.path().join("c.yaml"), "request: { action: faq.read, resource: article/42 }\n").unwrap();
+    let run = |file: &str, more: &[&str]| {
+        let arguments = ["run", "policy.wasm", "--settings", SETTINGS, "--context", file];
+        attorn(directory.path(), &[&arguments[..], more].concat())
+    };
+    let (code, out, _) = run("read.json", &[]);
+    assert!(code == 0 && out.starts_with(r#"{ "verdict": "allow", "reasons": ["listed"]"#), "{out}");
+    assert_eq!(run("c.yaml", &[]).0, 0);
+    let (code, out, _) = run("write.json", &["--explain"]);
+    assert_eq!(code, 3);
+    assert!(out.contains("\ndeclares  listed (public): ") && out.contains("\nused      fuel "), "{out}");
+    let (code, out, _) = run("write.json", &["--explain", "--json"]);
+    let answer: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &answer["said"]["verdict"]), (3, &"deny".into()));
+    assert!(answer["fuel"].as_u64().unwrap() > 0);
+    // What traps denies; what has nothing to say is no yes.
+    for (guest, code) in [("trap", 3), ("abstain", 6), ("challenge", 4)] {
+        let component = components::path(guest);
+        let arguments = ["run", component.to_str().unwrap(), "--context", "read.json"];
+        let (ended, out, said) = attorn(directory.path(), &arguments);
+        assert_eq!(ended, code, "{guest}: {out}{said}");
+    }
+
+    fs::write(directory.path().join("odd.json"), r#"{"request":{"action":"a"}}"#).unwrap();
+    let run = |more: &[&'static str]| [&["run", "policy.wasm"], more].concat();
+    let refused = |more: &[&'static str], code, error, help| refused(directory.path(), &run(more), code, error, help);
+    refused(&["--context", "read.json"], 1, "the policy rejects its settings", "README");
+    refused(&["--context", "odd.json", "--settings", SETTINGS], 1, "context: missing field", "CASES.md");
+    refused(&["--context", "none.json", "--settings", SETTINGS], 1, "cannot read `none.json`", "");
+    refused(&["--context", "read.json", "--settings", "{"], 2, "the settings are no JSON", "");
+}
+
+#[test]
+fn a_name_that_leads_elsewhere_makes_nothing_and_nothing_is_overwritten() {
+    let home = tempfile::tempdir().unwrap();
+    for name in ["../x", "/tmp/x", "A", "a b"] {
+        refused(home.path(), &["new", name, "--lang", "rust"], 2, "is no name for a policy", "such as");
+    }
+    refused(home.path(), &["new", "x", "--lang", "cobol"], 2, "invalid value 'cobol'", "");
+    refused(home.path(), &["new", "x", "--lang", "rust", "--sdk", "."], 1, "`.` is not the SDK", "sdk/policy/rust");
+    refused(home.path(), &["build"], 1, "holds no policy that can be built", "attorn policy new NAME");
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
+
+    let (code, out, _) = attorn(home.path(), &["new", "opening-hours", "--lang", "rust"]);
+    assert_eq!((code, out.as_str()), (0, "made opening-hours\n"));
+    assert!(home.path().join("opening-hours/cases/decisions.json").is_file());
+    refused(
+        home.path(),
+        &["new", "opening-hours", "--lang", "rust"],
+        1,
+        "something at `./opening-hours`",
+        "another name",
+    );
+    let fresh = home.path().join("opening-hours");
+    refused(&fresh, &["test"], 1, "there is no `./policy.wasm`", "attorn policy build");
+    let (code, out, _) = attorn(home.path(), &["doctor"]);
+    assert!(code == 0 && out.contains("wasm32-unknown-unknown"), "{out}");
+}
