@@ -1,6 +1,7 @@
 //! A file of the data directory or of a backup is damaged or missing, which the store's own parts do not tell:
 //! components and settings, which policies need, and entries and exports, which the audit log alone needs. What each
 //! command makes of it, and what the server does.
+// Long because: each way of damage is one of the same few commands, in the same directory.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 

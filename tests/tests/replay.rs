@@ -253,7 +253,7 @@ async fn in_other_processes_and_by_the_command_it_is_the_same_and_a_tampered_rec
     let (code, said) = attorn(&cast, &["audit", "replay", &id, "--json"]);
     let replay: Replay = serde_json::from_str(&said).unwrap_or_else(|error| unreachable!("{error}: {said}"));
     assert_eq!((code, replay.comparison, replay.replayed), (Some(5), Comparison::Altered, None));
-    assert!(replay.missing[0].detail.contains("its digest is not the one that its entry has"), "{said}");
+    assert!(replay.missing[0].detail.contains("it is not the one that its entry names"), "{said}");
     third.kill().await;
 }
 

@@ -29,7 +29,7 @@ use attorn_log::{
     verify_export_with,
 };
 use attorn_store::records::{EpochEnd, KeyMaterialRecord, LogEpochRecord, Record as _};
-use attorn_store::{BadBundle, Batch, Key, KeyPrefix, KeyPurpose, PAGE_ITEMS_MAX, Store, far};
+use attorn_store::{BadBundle, Batch, Key, KeyPrefix, KeyPurpose, PAGE_ITEMS_MAX, Store, far, open_regular};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -201,7 +201,7 @@ fn write_export(
 }
 
 fn read(path: &Path) -> Result<BufReader<File>, EpochError> {
-    File::open(path).map(BufReader::new).map_err(EpochError::io(path))
+    open_regular(path).map(BufReader::new).map_err(EpochError::io(path))
 }
 
 /// What is known of an earlier epoch.

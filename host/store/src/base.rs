@@ -8,14 +8,14 @@
 //! again from that version on, and a group says what its keys come to, nothing else has to be known. A copy
 //! counts when it has its name, and it gets that once it is on disk.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, ErrorKind, Read, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::error::StorageError;
 use crate::far;
 use crate::files::sync_dir;
+use crate::files::{create_beside, open_regular};
 use crate::frame::{FileHeader, FileKind, FrameKey, HEADER_BYTES, StoreId};
 use crate::journal;
 use crate::redo::{self, Write};
@@ -94,8 +94,7 @@ pub(crate) struct BaseWriter {
 impl BaseWriter {
     /// Begin a copy at the version that all readers have reached.
     pub(crate) fn begin(dir: &Path, store: StoreId, version: u64) -> io::Result<Self> {
-        let mut options = OpenOptions::new();
-        let file = options.write(true).create(true).truncate(true).mode(0o600).open(dir.join(NEW))?;
+        let file = create_beside(&dir.join(NEW))?;
         let header = FileHeader { kind: FileKind::Base, store, version };
         let mut file = BufWriter::new(file);
         file.write_all(&header.to_bytes())?;
@@ -194,7 +193,7 @@ pub(crate) fn read<E: From<BaseError>>(
             _ => BaseError::Io { path, source },
         }
     };
-    let file = File::open(&base.path).map_err(broken(0))?;
+    let file = open_regular(&base.path).map_err(broken(0))?;
     let (bytes, mut file) = (file.metadata().map_err(broken(0))?.len(), BufReader::new(file));
     let mut head = [0; HEADER_BYTES];
     file.read_exact(&mut head).map_err(broken(0))?;

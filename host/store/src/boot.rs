@@ -17,15 +17,16 @@
 //! that came back as the same device within a boot is not told from one that stayed.
 
 use std::fmt;
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 
 use crate::error::OpenError;
 use crate::files::sync_dir;
+use crate::files::{create_beside, read_regular_text};
 use crate::places::{Places, at};
 
 const MAGIC: &str = "attorn-boot 1";
@@ -91,7 +92,7 @@ impl Boot {
 
     /// How a store was used last, seen from this boot.
     pub(crate) fn last_use(&self, places: &Places) -> Result<LastUse, OpenError> {
-        let text = match fs::read_to_string(&places.boot) {
+        let text = match read_regular_text(&places.boot) {
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidData) => String::new(),
             text => text.map_err(at(&places.boot))?,
         };
@@ -179,7 +180,7 @@ fn mount_of(dir: &Path) -> Option<(u64, u64)> {
 /// Replace a small file. It is there before or after, and never in part.
 pub(crate) fn replace(path: &Path, dir: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let new = path.with_extension("tmp");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    let mut file = create_beside(&new)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&new, path)?;

@@ -12,9 +12,9 @@
 //! Where an entry stands in the engine it is read there, whether or not it is in a file, too. So it does not matter
 //! how far a bundling came: see [`crate::bundler`], which writes the files.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -23,7 +23,7 @@ use attorn_log::tree::leaf_hash;
 use attorn_log::{Epoch, Hash, NodeId, Tile, TreeBuilder, verify_bundle};
 
 use crate::error::StorageError;
-use crate::files::open_regular;
+use crate::files::{create_beside, open_regular};
 use crate::trees::Trees;
 
 /// How many entries a bundle has.
@@ -159,7 +159,7 @@ impl Bundled {
     /// Note how many bundles are in files. Nothing that is decided rests on it, so nobody waits until it is on disk.
     pub(crate) fn note_bundled(&self, bundles: u64) -> io::Result<()> {
         let beside = self.dir.join("bundled.tmp");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        let mut file = create_beside(&beside)?;
         writeln!(file, "{bundles}").and_then(|()| fs::rename(&beside, self.note()))
     }
 
@@ -228,7 +228,7 @@ impl Bundled {
     fn one(&self, bundle: u64, outline: &Outline, place: usize) -> Result<Vec<u8>, BundledError> {
         let (begin, end) = outline.places[place];
         let mut bytes = vec![0; (end - begin) as usize];
-        let read = File::open(self.path(bundle)).and_then(|file| file.read_exact_at(&mut bytes, begin.into()));
+        let read = open_regular(&self.path(bundle)).and_then(|file| file.read_exact_at(&mut bytes, begin.into()));
         match read {
             Ok(()) if leaf_hash(&bytes) == outline.leaves[place] => Ok(bytes),
             Err(error) if error.kind() == ErrorKind::NotFound => Err(self.missing(bundle)),
@@ -370,7 +370,7 @@ pub(crate) fn root_of(leaves: &[Hash]) -> Hash {
 /// A file's bytes; none if it has more than any bundle.
 fn read_bounded(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(Tile::BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+    open_regular(path)?.take(Tile::BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
     Ok((bytes.len() <= Tile::BYTES_MAX).then_some(bytes))
 }
 

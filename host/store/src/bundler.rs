@@ -13,9 +13,9 @@
 //! What neither has is in the file, which was on disk before any of it was removed. What cannot be written is tried
 //! again later, and the store goes on.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -28,6 +28,7 @@ use attorn_log::tree::leaf_hash;
 use crate::bundled::{BUNDLE_ENTRIES, ROOT_LEVEL, last_of, root_of};
 use crate::commit::Shared;
 use crate::error::{Failure, StorageError};
+use crate::files::create_beside;
 use crate::files::sync_dir;
 use crate::filing::Filing;
 use crate::horizon::Teller;
@@ -90,11 +91,11 @@ impl Bundler {
             let began = Instant::now();
             let rest = match self.turn(&mut next, due) {
                 Ok(true) => Some(began.elapsed() * RESTS),
-                Ok(false) => None,
+                Ok(false) => self.filing.retry_at.map(|at| at.saturating_duration_since(Instant::now())),
                 Err(error) => {
                     tracing::error!(
                         error = &error as &dyn std::error::Error,
-                        "entries and records cannot be put into files; they stay where they are"
+                        "entries cannot be put into files; they stay where they are"
                     );
                     Some(self.retry)
                 }
@@ -106,18 +107,25 @@ impl Bundler {
     /// Put one bundle into a file, from this one on, or look for it, or file the records of one that is in a file.
     /// Whether there may be more is what comes back.
     fn turn(&mut self, next: &mut u64, due: u64) -> Result<bool, StorageError> {
-        if self.filing.next < *next {
-            self.file_next()?;
-            return Ok(true);
+        if self.is_to_file(*next) {
+            let Err(error) = self.file_next() else { return Ok(true) };
+            // Entries need not wait for records.
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(
+                error,
+                bundle = self.filing.next,
+                "records cannot be put into a file; they stay where they are"
+            );
+            self.filing.retry_at = Some(Instant::now() + self.retry);
         }
         let looked = self.shared.trees.first_unbundled(*next, LOOKED_AT_MAX)?;
         *next = looked.bundle;
         if !looked.found {
-            return Ok(looked.more || self.filing.next < *next);
+            return Ok(looked.more || self.is_to_file(*next));
         }
         // The log's last entry stays in the engine, which tells by it where the log ends.
         if (*next + 1) * BUNDLE_ENTRIES >= due {
-            return Ok(self.filing.next < *next);
+            return Ok(self.is_to_file(*next));
         }
         match self.put_in_file(*next) {
             Ok(()) => {
@@ -133,6 +141,12 @@ impl Bundler {
         }
         *next += 1;
         Ok(true)
+    }
+
+    /// Whether there are records to file, and it is not too early to try again.
+    fn is_to_file(&mut self, next: u64) -> bool {
+        self.filing.retry_at = self.filing.retry_at.filter(|at| Instant::now() < *at);
+        self.filing.next < next && self.filing.retry_at.is_none()
     }
 
     fn put_in_file(&mut self, bundle: u64) -> Result<(), Unbundled> {
@@ -191,7 +205,7 @@ pub(crate) fn write(dir: &Path, synced: &mut Option<PathBuf>, path: &Path, bytes
     let parent = path.parent().unwrap_or(dir);
     DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
     let beside = path.with_extension("tmp");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    let mut file = create_beside(&beside)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&beside, path));
     if written.is_err() {
         // It is tried again, and a full disk needs the room.

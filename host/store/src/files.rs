@@ -115,7 +115,7 @@ fn temporary_name() -> io::Result<String> {
 }
 
 fn read(dir: &Path, digest: Digest, bytes_max: u64) -> Result<Vec<u8>, FileError> {
-    let file = match File::open(dir.join(digest.to_string())) {
+    let file = match open_regular(&dir.join(digest.to_string())) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Err(FileError::NotThere(digest)),
         file => file?,
     };
@@ -157,6 +157,32 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
         if is_link { not_regular() } else { error }
     })?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular()) }
+}
+
+/// The same, and all of it: of what the store writes itself in one go.
+pub(crate) fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_regular(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The same, as text.
+pub(crate) fn read_regular_text(path: &Path) -> io::Result<String> {
+    String::from_utf8(read_regular(path)?).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
+}
+
+/// Make a file that is written beside another, and takes its place when it is whole. What is there is left over, or
+/// somebody put it there, maybe a link to what is not to be written to.
+///
+/// # Errors
+///
+/// When what is there cannot be removed, or the file cannot be made.
+pub fn create_beside(path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
 pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {

@@ -54,3 +54,18 @@ async fn what_a_broken_write_left_is_removed() {
     assert_eq!(fs::read_dir(&files.0).unwrap().count(), 1);
     assert_eq!(files.read(digest, 10).await.unwrap(), b"kept");
 }
+
+#[test]
+fn what_stands_where_a_file_is_made_is_not_written_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, other) = (dir.path().join("x.tmp"), dir.path().join("other"));
+    fs::write(&other, "another's").unwrap();
+    std::os::unix::fs::symlink(&other, &path).unwrap();
+    std::io::Write::write_all(&mut create_beside(&path).unwrap(), b"ours").unwrap();
+    assert_eq!(fs::read_to_string(&other).unwrap(), "another's");
+    assert_eq!(read_regular_text(&path).unwrap(), "ours");
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    create_beside(&path).unwrap_err();
+    read_regular(&path).unwrap_err();
+}

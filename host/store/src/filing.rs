@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use attorn_core::DecisionId;
 use attorn_log::Entry;
@@ -38,6 +39,10 @@ pub(crate) struct Filing {
     pub(crate) next: u64,
     /// The directory of the last file; all above it are synced.
     pub(crate) synced: Option<PathBuf>,
+    /// The first whose records could not be filed in this run: the mark stays before it.
+    pub(crate) left: Option<u64>,
+    /// When it is tried again, after it failed.
+    pub(crate) retry_at: Option<Instant>,
 }
 
 /// What an entry says about a decision. All else of it is not known here.
@@ -64,6 +69,7 @@ impl Bundler {
             Err(Unbundled::Never(error)) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(error, "the records of a bundle's decisions stay in the database until the next start");
+                self.filing.left.get_or_insert(bundle);
             }
         }
         self.filing.next += 1;
@@ -80,13 +86,15 @@ impl Bundler {
             let bytes = found.bytes(&shared, bundle)?;
             let path = records.path(epoch, bundle);
             let Self { steps, dir, filing, .. } = self;
-            steps.take(Step::File, &mut || Ok(write(dir, &mut filing.synced, &path, &bytes)?))?;
+            let named = |error| StorageError::new(&format_args!("`{}`: {error}", path.display()));
+            steps.take(Step::File, &mut || write(dir, &mut filing.synced, &path, &bytes).map_err(named))?;
             // Read again: what is not there as it was written leaves nothing.
             places = records.file(epoch, bundle)?.map(|(_, places)| places).unwrap_or_default();
             if !found.are_all_in(&places) {
                 return Err(StorageError::new(&format_args!("`{}` is not what was written", path.display())).into());
             }
         }
+        let left = self.filing.left;
         self.steps.take(Step::Shorten, &mut || {
             for (key, (raw, stored)) in &found.whole {
                 if let Some(filed) = places.get(key) {
@@ -94,7 +102,7 @@ impl Bundler {
                     trees.replace(key, raw, &short.to_bytes())?;
                 }
             }
-            trees.mark_filed(bundle + 1)
+            trees.mark_filed(left.unwrap_or(bundle + 1))
         })?;
         Ok(())
     }

@@ -381,3 +381,43 @@ async fn what_a_crash_put_back_is_filed_again_as_it_was() {
     assert_eq!((read(&store, DECISIONS).await, fs::read(file(dir.path(), 0)).unwrap()), (all, right));
     assert_eq!(store.verify_integrity().await.unwrap(), whole);
 }
+
+#[tokio::test]
+async fn entries_go_into_files_where_records_cannot() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = file(dir.path(), 0);
+    drop(Store::create(dir.path(), log()).unwrap());
+    fs::create_dir_all(&path).unwrap();
+    let store = Store::open_with(dir.path(), &log(), hurried(EveryStep)).unwrap();
+    write(&store, 0, DECISIONS).await;
+    store.bundle_through(DECISIONS);
+    while store.shared.trees.first_unbundled(0, 10).unwrap().bundle < BUNDLED {
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    assert_eq!(store.shared.trees.filed().unwrap(), 0, "the mark stays before what is not filed");
+    read(&store, DECISIONS).await;
+}
+
+#[tokio::test]
+async fn a_record_that_is_another_than_its_entry_names_is_named() {
+    let (_dir, store, _, _) = filled().await;
+    store.verify_integrity().await.unwrap();
+    let (right, wrong) = (record(599), DecisionRecord { id: decision(599), ..record(598) });
+    let text = |digest: String| {
+        format!("{{\"decision_id\":\"{}\",\"stored_digest\":\"{digest}\",\"type\":\"decision\"}}", decision(599))
+    };
+    let fill = |batch: &mut Batch, stored: &DecisionRecord| {
+        let text = text(crate::digest_of(&crate::records::Record::encode(&right)));
+        batch.entries.push(attorn_log::EntryBody::parse(&text).unwrap());
+        batch.put_record(stored);
+    };
+    store.commit(batch(|batch| fill(batch, &right))).await.unwrap();
+    assert!(store.walk().await.unwrap().bad_records.is_empty());
+    store.commit(batch(|batch| fill(batch, &wrong))).await.unwrap();
+    let bad = store.walk().await.unwrap().bad_records;
+    assert_eq!(bad.len(), 2, "both entries name the right one: {bad:?}");
+    assert!(bad[0].contains("is not the one that entry 600 names"), "{bad:?}");
+    store.commit(batch(|batch| batch.delete.push(key(599)))).await.unwrap();
+    let bad = store.walk().await.unwrap().bad_records;
+    assert!(bad[0].contains("is gone that entry 600 names"), "{bad:?}");
+}

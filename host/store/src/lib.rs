@@ -68,7 +68,7 @@ pub use boot::CutOffBy;
 pub use commit::{Closed, Committed, QUEUE_BATCHES_MAX, QUEUE_BYTES_MAX, Store};
 pub use decided::digest_of;
 pub use error::{CommitError, Failure, OpenError, PartsError, ReadError, StorageError};
-pub use files::{FileError, Files, is_within, open_regular};
+pub use files::{FileError, Files, create_beside, is_within, open_regular};
 pub use head::EarlierEpoch;
 pub use index::{EntryIndex, Indexed, Next, Order, Search, Term, Walk};
 pub use integrity::{BadBundle, Integrity, IntegrityError, Walked};

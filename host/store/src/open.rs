@@ -310,7 +310,7 @@ fn start(places: &Places, lock: Lock, opened: Opened, setup: Setup) -> Result<St
     let applied = Applied { version: head.version, ..Applied::default() };
     let endings = watch::Sender::new(0);
     let (applied, cpu) = (RwLock::new(applied), Meter::default());
-    let filing = Filing { next: trees.filed()?, synced: None };
+    let filing = Filing { next: trees.filed()?, synced: None, left: None, retry_at: None };
     let records = RecordFiles::of(&places.dir);
     let filed = AtomicU64::new(filing.next);
     let shared = Arc::new(Shared { trees, bundled, records, log, applied, horizon, endings, cpu, filed });

@@ -24,7 +24,7 @@ use std::time::Instant;
 
 use crate::boot::{Boot, CutOffBy, LastUse};
 use crate::error::OpenError;
-use crate::files::sync_dir;
+use crate::files::{create_beside, read_regular_text, sync_dir};
 use crate::trees::{LOCK_PAUSE, LOCK_WAIT};
 
 /// The newest format of a whole store that this program knows.
@@ -138,7 +138,7 @@ impl Places {
     pub(crate) fn write_marker(&self, format: u32) -> Result<(), OpenError> {
         let temporary = self.dir.join("store.format.tmp");
         let write = || {
-            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+            let mut file = create_beside(&temporary)?;
             writeln!(file, "{MARKER_MAGIC} {format}")?;
             file.sync_all()?;
             fs::rename(&temporary, &self.marker)?;
@@ -158,7 +158,7 @@ pub(crate) fn exists(path: &Path) -> Result<bool, OpenError> {
 }
 
 fn read_marker(path: &Path) -> Result<u32, OpenError> {
-    let text = match fs::read_to_string(path) {
+    let text = match read_regular_text(path) {
         Err(error) if error.kind() == ErrorKind::InvalidData => String::new(),
         text => text.map_err(at(path))?,
     };

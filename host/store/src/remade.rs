@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::boot::replace;
 use crate::commit::Store;
 use crate::error::{OpenError, StorageError};
+use crate::files::read_regular_text;
 use crate::files::sync_dir;
 use crate::integrity::Integrity;
 use crate::places::{Places, at};
@@ -100,7 +101,7 @@ pub(crate) fn note(places: &Places, remade: Remade) -> Result<(), OpenError> {
 }
 
 fn read(places: &Places) -> Result<Vec<Remade>, OpenError> {
-    let text = match fs::read_to_string(&places.remade) {
+    let text = match read_regular_text(&places.remade) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         text => text.map_err(at(&places.remade))?,
     };

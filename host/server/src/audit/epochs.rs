@@ -6,7 +6,6 @@
 //! the log is in the same routes answer as those without a number. A whole export is sent as it was written: whoever
 //! gets it verifies it.
 
-use std::fs::File;
 use std::io::ErrorKind;
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,7 +14,7 @@ use attorn_api::ProblemCode;
 use attorn_api::audit::{DamagedEntries, EarlierEpoch, EntryList, EntryRange, LogEpoch, LogEpochEnd, LogEpochList};
 use attorn_log::{Entry, Epoch};
 use attorn_store::records::{EpochEnd, LogEpochRecord};
-use attorn_store::{Store, StoredEntry};
+use attorn_store::{Store, StoredEntry, open_regular};
 use axum::body::Body;
 
 use super::entry_answer;
@@ -107,7 +106,7 @@ pub(crate) async fn receipt(app: Arc<App>, call: Call) -> Result<Reply, Failure>
 pub(crate) async fn export(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let Some(known) = asked_for(&app, &call).await? else { return super::export(app, call).await };
     let path = export_path(&app.config.data_dir, known.epoch());
-    let file = File::open(&path).map_err(|source| match source.kind() {
+    let file = open_regular(&path).map_err(|source| match source.kind() {
         ErrorKind::NotFound => KeptError::Missing(known.epoch()),
         _ => KeptError::Io { path, source },
     })?;

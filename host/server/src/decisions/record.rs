@@ -1,5 +1,6 @@
 //! What is recorded of a decision: its entry in the audit log, its full record apart from it, its
 //! grant, and what makes asking again the same. All of it is one batch.
+// Long because: entry and record say the same things, and are read side by side.
 
 use std::sync::Arc;
 

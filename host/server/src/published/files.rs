@@ -10,13 +10,14 @@
 //! A file is written beside its place, synced, and put in its place, so that it is whole whatever happens. The history
 //! is added to before the newest is replaced.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 use attorn_log::segments::Span;
 use attorn_log::{CheckpointVerifier, SignedCheckpoint};
+use attorn_store::{create_beside, open_regular};
 
 use super::segments::Segments;
 
@@ -88,7 +89,7 @@ fn read(dir: &Path, name: &str, verifier: &CheckpointVerifier) -> Result<Option<
 
 /// A file's bytes; none if it is not there.
 pub(super) fn bytes(dir: &Path, name: &str, bytes_max: usize) -> io::Result<Option<Vec<u8>>> {
-    let file = match File::open(dir.join(name)) {
+    let file = match open_regular(&dir.join(name)) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         file => file?,
     };
@@ -131,7 +132,7 @@ pub(super) fn put_witnessed(dir: &Path, segments: &mut Segments, checkpoint: &Si
 
 fn put(dir: &Path, name: &str, text: &str) -> io::Result<()> {
     let beside = dir.join(format!("{name}.tmp"));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    let mut file = create_beside(&beside)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(&beside, dir.join(name))?;

@@ -25,7 +25,7 @@ use std::time::Duration;
 use attorn_api::ProblemCode;
 use attorn_log::segments::segment_name;
 use attorn_log::{CheckpointVerifier, SignedCheckpoint, WitnessPolicy};
-use attorn_store::Store;
+use attorn_store::{Store, open_regular};
 use tokio::sync::{Mutex, watch};
 use tokio::time::MissedTickBehavior;
 
@@ -275,7 +275,7 @@ impl Published {
     /// written.
     fn segment(&self, segment: u64) -> io::Result<Option<io::Take<File>>> {
         let Some(bytes) = held(&self.segments).readable_bytes(segment) else { return Ok(None) };
-        Ok(Some(File::open(self.dir.join(segment_name(segment)))?.take(bytes)))
+        Ok(Some(open_regular(&self.dir.join(segment_name(segment)))?.take(bytes)))
     }
 }
 

@@ -12,7 +12,7 @@
 //! verifier compares any that somebody brings.
 
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
@@ -22,6 +22,7 @@ use attorn_log::segments::{
     SEGMENT_BYTES_MAX, SEGMENTS, SegmentError, Span, notes, parse_segment, read_segment, segment_name,
 };
 use attorn_log::{CheckpointVerifier, SignedCheckpoint};
+use attorn_store::open_regular;
 
 use super::files::{bytes, sync_dir};
 use crate::http::failure::causes;
@@ -231,7 +232,7 @@ fn take_over(dir: &Path, verifier: &CheckpointVerifier, span: Span) -> Result<()
     if segments.is_file() {
         fs::rename(&segments, &old).and_then(|()| sync_dir(dir)).map_err(named)?;
     }
-    let file = match File::open(&old) {
+    let file = match open_regular(&old) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         file => file.map_err(named)?,
     };

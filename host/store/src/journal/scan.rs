@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::SUFFIX;
 use crate::far;
+use crate::files::read_regular;
 use crate::frame::{ALIGN, FileHeader, FileKind, FrameKey, HEADER_BYTES, StoreId, frame_bytes};
 use crate::redo::{self, Redo};
 
@@ -165,7 +166,7 @@ fn read_from<E: From<JournalError>>(
     let start = start.ok_or_else(missing)?;
     let (mut store, mut due, mut end) = (store, segments[start].first, None);
     for (index, segment) in segments.iter().enumerate().skip(start) {
-        let bytes = fs::read(&segment.path).map_err(io_at(&segment.path))?;
+        let bytes = read_regular(&segment.path).map_err(io_at(&segment.path))?;
         let header = header(segment, &bytes, store)?;
         store = Some(header.store);
         let last = index + 1 == segments.len();

@@ -49,7 +49,7 @@ mod tests {
             cost: None,
         };
         let difference = Difference { member: "verdict".into(), expected: Some("\"<\"".into()), got: None };
-        let cases = vec![case("fine", Vec::new()), case("\"/><testcase name=\"\u{1b}&", vec![difference])];
+        let cases = vec![case("fine", Vec::new()), case("\"/><testcase name=\"&\u{1b}", vec![difference])];
         let xml = junit("p", &Report { cases, coverage: Coverage::default() }).unwrap();
         assert!(xml.contains(r#"<testsuite name="a.json" tests="2" skipped="0" errors="0" failures="1">"#), "{xml}");
         assert_eq!(xml.matches("<testcase ").count(), 2, "{xml}");
