@@ -122,11 +122,12 @@ struct Logins {
     /// How many connections one login may have at once
     #[arg(long, default_value_t = 2)]
     connections_max: u32,
-    /// How many leases there may be at once
-    #[arg(long, default_value_t = 1_000)]
+    /// How many leases there may be at once. Times the connections of a login it should be less than what the database
+    /// takes (`max_connections`), which these two are for one as it comes
+    #[arg(long, default_value_t = 40)]
     leases_max: u32,
     /// How many of them one agent may hold
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 20)]
     leases_per_agent_max: u32,
     /// How long a login lives at most; its grant may end earlier
     #[arg(long, default_value = "5m", value_name = "SPAN")]

@@ -158,8 +158,15 @@ async fn check(
         return Err(Failure::of(ProblemCode::OwnRequest, detail).with_help("another approver can"));
     }
     if !waits(app, found, now) {
-        let detail = format!("approval `{id}` is {}", state(app, found, now).await?.as_str());
-        return Err(Failure::of(ProblemCode::InvalidState, detail).with_help("the agent can ask again"));
+        let state = state(app, found, now).await?;
+        let detail = format!("approval `{id}` is {}", state.as_str());
+        let help = match state {
+            ApprovalState::Refused => "the agent can ask again, though for a while the same is denied",
+            ApprovalState::Pending | ApprovalState::Approved | ApprovalState::Lapsed | ApprovalState::Spent => {
+                "the agent can ask again"
+            }
+        };
+        return Err(Failure::of(ProblemCode::InvalidState, detail).with_help(help));
     }
     let (_, digest) = content::open(app, record).await?.ok_or_else(erased)?;
     if digest != ballot.saw {

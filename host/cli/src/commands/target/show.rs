@@ -50,7 +50,10 @@ pub(super) fn print(output: &Output, target: &api::Target) -> Result<Exit, Failu
     if let Some(settings) = &target.proxy {
         print_proxy(output, target, settings);
     }
-    output.line(format!("answers         {}", if target.asked { "yes" } else { "no, it is asked again in a while" }));
+    // Whether it would be asked, and not whether it answers.
+    let asked =
+        if target.asked { "yes; `attorn target check` looks now" } else { "no: it failed, and is asked in a while" };
+    output.line(format!("asked           {asked}"));
     output.line(format!("registered      {}", TimeMs(target.created_at_ms)));
     output.line(format!("changed         {}", TimeMs(target.changed_at_ms)));
     Ok(Exit::Done)
