@@ -18,7 +18,7 @@ use attorn_log::{Entry, EntryError, Gap, Hash, Link, NodeId, TreeBuilder};
 use crate::bundled::{BUNDLE_ENTRIES, Bundled, BundledError, InOrder, ROOT_LEVEL, last_of, root_of};
 use crate::commit::Store;
 use crate::error::StorageError;
-use crate::filed::BadRecords;
+use crate::filed::{BadRecords, RecordWalk};
 use crate::head::{Head, LogName};
 use crate::key::{Key, KeyKind, KeyPrefix};
 use crate::places::Places;
@@ -46,8 +46,8 @@ pub struct Walked {
     pub integrity: Integrity,
     /// Which files with entries are not what the tree says.
     pub bad_bundles: Vec<BadBundle>,
-    /// What is wrong with each file with decision records that is not what was written, and what to do.
-    pub bad_records: Vec<String>,
+    /// Which files with decision records are not what was written.
+    pub bad_records: Vec<BadRecords>,
     /// About how many bytes all entries have that can be read.
     pub entry_bytes: u64,
     /// About how many bytes all values and their keys have.
@@ -103,7 +103,8 @@ impl Walked {
     /// What is wrong with each file that is bad.
     #[must_use]
     pub fn bad_files(&self) -> Vec<String> {
-        self.bad_bundles.iter().map(|bad| bad.why.clone()).chain(self.bad_records.iter().cloned()).collect()
+        let records = self.bad_records.iter().map(|bad| bad.why.clone());
+        self.bad_bundles.iter().map(|bad| bad.why.clone()).chain(records).collect()
     }
 }
 
@@ -188,11 +189,11 @@ impl Store {
     ///
     /// [`IntegrityError`] with the first thing beside those that does not fit.
     pub async fn walk(&self) -> Result<Walked, IntegrityError> {
-        let (shared, bad_records) = (Arc::clone(&self.shared), BadRecords::within(&self.places.dir));
+        let (shared, records) = (Arc::clone(&self.shared), RecordWalk::within(&self.places.dir));
         let walk = move || {
             // While this is held, no group is applied.
             let applied = shared.applied();
-            verify(&shared.trees, (&shared.bundled, bad_records), &shared.log, applied.version)
+            verify(&shared.trees, (&shared.bundled, records), &shared.log, applied.version)
         };
         match tokio::task::spawn_blocking(walk).await {
             Ok(outcome) => outcome,
@@ -203,13 +204,13 @@ impl Store {
 
 /// The walk, over trees to which nothing is applied meanwhile, and the files of a directory.
 pub(crate) fn verify_in(places: &Places, trees: &Trees, log: &LogName, version: u64) -> Result<Walked, IntegrityError> {
-    let files = (&Bundled::of(&places.log, log.epoch), BadRecords::within(&places.dir));
+    let files = (&Bundled::of(&places.log, log.epoch), RecordWalk::within(&places.dir));
     verify(trees, files, log, version)
 }
 
 fn verify(
     trees: &Trees,
-    (bundled, bad_records): (&Bundled, BadRecords),
+    (bundled, records): (&Bundled, RecordWalk),
     log: &LogName,
     version: u64,
 ) -> Result<Walked, IntegrityError> {
@@ -218,9 +219,9 @@ fn verify(
         return Err(IntegrityError::Head);
     }
     let Log { root, bad_bundles, entry_bytes } = verify_log(trees, bundled, log, &head)?;
-    let State { values, bytes: state_bytes, bad_records } = verify_state(trees, bad_records, log, &head)?;
+    let State { values, bytes: state_bytes, records } = verify_state(trees, records, log, &head)?;
     let integrity = Integrity { version: head.version, entries: head.size, values, digest: trees.digest(root)? };
-    let bad_records = bad_records.into_why();
+    let bad_records = records.into_bad();
     Ok(Walked { integrity, bad_bundles, bad_records, entry_bytes, state_bytes })
 }
 
@@ -301,18 +302,18 @@ struct State {
     values: u64,
     /// How many bytes they and their keys have in the engine.
     bytes: u64,
-    bad_records: BadRecords,
+    records: RecordWalk,
 }
 
-fn verify_state(trees: &Trees, bad_records: BadRecords, log: &LogName, head: &Head) -> Result<State, IntegrityError> {
-    let (mut state, mut after) = (State { values: 0, bytes: 0, bad_records }, None);
+fn verify_state(trees: &Trees, records: RecordWalk, log: &LogName, head: &Head) -> Result<State, IntegrityError> {
+    let (mut state, mut after) = (State { values: 0, bytes: 0, records }, None);
     loop {
         let page = trees.scan(&KeyPrefix::everything(), after.as_ref(), PAGE_ITEMS_MAX, PAGE_BYTES_MAX)?;
         let last = page.items.last().map(|(key, _)| key.clone()).filter(|_| page.more);
         for (key, stored) in page.items {
             state.values += 1;
             state.bytes += (key.as_bytes().len() + stored.value.len()) as u64;
-            if let Some(stored) = state.bad_records.whole(&key, stored) {
+            if let Some(stored) = state.records.whole(&key, stored) {
                 verify_value(&key, &stored, log, head)?;
             }
         }
