@@ -30,7 +30,7 @@ use crate::bundled::Bundled;
 use crate::commit::Store;
 use crate::error::{OpenError, PartsError};
 use crate::far;
-use crate::filed::{BadRecords, RECORDS, is_of_records};
+use crate::filed::{RECORDS, RecordWalk, is_of_records};
 use crate::files::{TEMPORARY, is_within, open_regular, sync_dir};
 use crate::held::Held;
 use crate::journal::{self, End, JournalError};
@@ -157,15 +157,15 @@ impl Store {
         // What was copied is what was read: else it is no backup.
         let (bundled, mut named) = (Bundled::of(&target.log, epoch), Named::default());
         let (mut held, source) = (Held::new(says_served), Bundled::of(&places.log, epoch));
-        let mut bad_records = BadRecords::within(to);
+        let mut records = RecordWalk::within(to);
         let read = read_parts((&copied, &target.journal), &mut named, |write| {
             held.take(write);
-            bad_records.take(write);
+            records.take(write);
         })?;
         let unseen = |(path, source)| BackupError::Io { path, source };
         count.bad_files.extend(held.unpublished(&source).map_err(unseen)?);
         count.bad_files.extend(held.bad_files(&bundled, &source).map_err(unseen)?);
-        count.bad_files.extend(bad_records.into_why());
+        count.bad_files.extend(records.into_bad().0.into_iter().map(|bad| bad.why));
         if read != end.version {
             return Err(JournalError::Behind { dir: target.journal, end: read, version: end.version }.into());
         }

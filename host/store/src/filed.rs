@@ -42,8 +42,9 @@ const DIRECTORY_FILES: u64 = 1_000;
 const FILE_BYTES_MAX: u64 = MAGIC.len() as u64 + BUNDLE_ENTRIES * (6 + KEY_BYTES_MAX + VALUE_BYTES_MAX) as u64;
 
 /// What helps where a file is missing or altered.
-const PUT_BACK: &str = "put this file back from a backup or a copy, where it has the same name, and look again with \
-                        `attorn repair`";
+const PUT_BACK: &str = "`attorn repair` makes it anew, while no server runs, if base copy or journal still have its \
+                        records; else put this file back from a backup or a copy, where it has the same name, and look \
+                        again with `attorn repair`";
 
 /// Where a record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +86,16 @@ impl Filed {
         bytes.extend_from_slice(&self.length.to_be_bytes());
         bytes.extend_from_slice(&self.digest);
         bytes
+    }
+
+    /// Which file it is in, by epoch and bundle.
+    pub(crate) const fn file(&self) -> (u64, u64) {
+        (self.epoch, self.bundle)
+    }
+
+    /// Over its key and its value.
+    pub(crate) const fn digest(&self) -> [u8; 32] {
+        self.digest
     }
 
     /// How many bytes the record has, wherever it is.
@@ -129,6 +140,27 @@ enum Problem {
     Altered(Key, &'static str),
     #[error("cannot be read: {0}")]
     Io(io::Error),
+}
+
+impl FiledError {
+    /// What is wrong, without what to do about it.
+    fn short(&self) -> String {
+        let path = self.path.display();
+        match &self.problem {
+            Problem::Missing(key) => format!("`{path}` is missing, and with it the record `{key}`"),
+            Problem::Altered(key, what) => format!("`{path}` is not what was written: the record `{key}` {what}"),
+            problem @ Problem::Io(_) => format!("`{path}` {problem}"),
+        }
+    }
+}
+
+/// What is said of a file of which only a part could be written anew.
+pub(crate) fn in_part(path: &Path, lost: usize, records: usize) -> String {
+    format!(
+        "`{}` was written anew without {lost} of its {records} records, which neither base copy nor journal has: put \
+         this file back from a backup or a copy, where it has the same name, and look again with `attorn repair`",
+        path.display()
+    )
 }
 
 impl From<FiledError> for StorageError {
@@ -200,22 +232,40 @@ impl RecordFiles {
     }
 }
 
-/// What is wrong with each file that is bad, by its name: of its records the one that was looked at first.
-pub(crate) struct BadRecords {
-    records: RecordFiles,
-    why: BTreeMap<String, String>,
-    /// Of decisions, and how many there were beyond the first of them.
-    decisions: Vec<String>,
-    more: u64,
+/// A file with decision records that is not what was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadRecords {
+    pub(crate) epoch: u64,
+    pub(crate) bundle: u64,
+    /// What is wrong with it, which file it is, and what to do: of its records the one that was looked at first.
+    pub why: String,
+    /// The same without what to do.
+    pub(crate) what: String,
 }
 
 /// How many decisions are named whose record is another.
 const DECISIONS_MAX: usize = 100;
 
 impl BadRecords {
+    /// Which file it is, by epoch and bundle.
+    pub(crate) const fn name(&self) -> (u64, u64) {
+        (self.epoch, self.bundle)
+    }
+}
+
+/// Looks for files that are bad.
+pub(crate) struct RecordWalk {
+    records: RecordFiles,
+    bad: BTreeMap<(u64, u64), BadRecords>,
+    /// Of decisions whose record is another, and how many there were beyond the first of them.
+    decisions: Vec<String>,
+    more: u64,
+}
+
+impl RecordWalk {
     /// Of a store's directory, or of a backup.
     pub(crate) fn within(dir: &Path) -> Self {
-        Self { records: RecordFiles::of(dir), why: BTreeMap::new(), decisions: Vec::new(), more: 0 }
+        Self { records: RecordFiles::of(dir), bad: BTreeMap::new(), decisions: Vec::new(), more: 0 }
     }
 
     /// Compare what is stored of a decision with what its entry says of it.
@@ -248,17 +298,22 @@ impl BadRecords {
 
     /// What is stored under a key, with its value wherever that is; none if it is in a file that is bad.
     pub(crate) fn whole(&mut self, key: &Key, stored: Stored) -> Option<Stored> {
-        let bad = match self.records.whole(key, stored) {
-            Ok(stored) => return Some(stored),
-            Err(bad) => bad,
+        let Some(filed) = Filed::of(key, &stored.value) else { return Some(stored) };
+        let error = match self.records.read(key, &filed) {
+            Ok(value) => return Some(Stored { value, ..stored }),
+            Err(error) => error,
         };
-        self.why.entry(bad.name.clone()).or_insert_with(|| bad.to_string());
+        self.bad.entry(filed.file()).or_insert_with(|| {
+            let Filed { epoch, bundle, .. } = filed;
+            BadRecords { epoch, bundle, why: error.to_string(), what: error.short() }
+        });
         None
     }
 
-    pub(crate) fn into_why(self) -> Vec<String> {
+    /// The files that are bad, and the decisions whose record is not what their entry says.
+    pub(crate) fn into_bad(self) -> (Vec<BadRecords>, Vec<String>) {
         let more = (self.more > 0).then(|| format!("and the records of {} more decisions", self.more));
-        self.why.into_values().chain(self.decisions).chain(more).collect()
+        (self.bad.into_values().collect(), self.decisions.into_iter().chain(more).collect())
     }
 }
 
@@ -286,6 +341,38 @@ pub(crate) fn put_together<'a>(records: impl Iterator<Item = (&'a Key, &'a [u8])
         bytes.extend_from_slice(value);
     }
     bytes
+}
+
+/// A file with these records at their places, empty where a record is not known any more or stands elsewhere now. None
+/// if no file has these places.
+pub(crate) fn put_where_they_were<'a>(
+    records: impl Iterator<Item = (&'a Key, Filed, Option<&'a [u8]>)>,
+) -> Option<Vec<u8>> {
+    let mut records: Vec<_> = records.collect();
+    records.sort_by_key(|(_, filed, _)| filed.begin);
+    let mut bytes = MAGIC.to_vec();
+    for (key, filed, value) in records {
+        let header_bytes = 6 + key.as_bytes().len();
+        let gap = usize::try_from(filed.begin).ok()?.checked_sub(header_bytes)?.checked_sub(bytes.len())?;
+        let end = u64::from(filed.begin) + u64::from(filed.length);
+        if filed.length() > VALUE_BYTES_MAX || end > FILE_BYTES_MAX {
+            return None;
+        }
+        if gap > 0 {
+            // Of one that was written once more, and is in the engine now.
+            bytes.extend_from_slice(&[0; 2]);
+            bytes.extend_from_slice(&u32::try_from(gap.checked_sub(6)?).ok()?.to_be_bytes());
+            bytes.resize(bytes.len() + gap - 6, 0);
+        }
+        bytes.extend_from_slice(&u16::try_from(key.as_bytes().len()).ok()?.to_be_bytes());
+        bytes.extend_from_slice(&filed.length.to_be_bytes());
+        bytes.extend_from_slice(key.as_bytes());
+        match value {
+            Some(value) => bytes.extend_from_slice(value),
+            None => bytes.resize(bytes.len() + filed.length(), 0),
+        }
+    }
+    Some(bytes)
 }
 
 /// Where the records of a file are; none if it is no whole one.

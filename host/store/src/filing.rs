@@ -172,3 +172,7 @@ fn decision_in(bytes: &[u8]) -> Option<DecisionId> {
 #[cfg(test)]
 #[path = "filing_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "refiled_tests.rs"]
+mod refiled_tests;

@@ -17,17 +17,16 @@ use attorn_log::tiles::add_to_bundle;
 use attorn_log::tree::leaf_hash;
 
 use crate::backup::keep;
-use crate::base::{self, Base};
 use crate::bundled::{BUNDLE_ENTRIES, Bundled, ROOT_LEVEL, last_of, root_of};
 use crate::bundler::write;
 use crate::commit::Store;
-use crate::error::{PartsError, ReadError, StorageError};
+use crate::error::{ReadError, StorageError};
 use crate::far;
 use crate::integrity::BadBundle;
-use crate::journal;
 use crate::places::{Places, at};
-use crate::redo::{Redo, Write};
+use crate::redo::Write;
 use crate::repair::{RepairError, causes, free_name};
+use crate::seek::{Seeker, seek};
 use crate::trees::entry_in;
 
 /// What base copy and journal have of each bundle whose end they have.
@@ -130,40 +129,11 @@ const SIGNED_ANEW: &str = "the next start of the server signs a new checkpoint a
                            earlier backup has the earlier checkpoints, and what witnesses cosigned";
 
 /// Write the files of bundles anew whose entries base copies and journal have. Which ones comes back.
-///
-/// The newest base copy may have been made when a bundle was in its file already, and an older one before that, so all
-/// are looked into until nothing is left to be found. Of one that cannot be read, or to which the journal does not go
-/// back any more, nothing is found; that is an error only if it is so of all.
 pub(crate) fn bring_back(places: &Places, bad: &[BadBundle]) -> Result<Vec<u64>, RepairError> {
     let bad = bad.iter().map(|bad| (bad.number(), bad)).collect();
     let mut wanted = Wanted { places, bad, found: BTreeMap::new(), brought: Vec::new() };
-    let (mut failed, mut is_read) = (None, false);
-    for base in base::all(&places.base).map_err(at(&places.base))?.into_iter().rev() {
-        if wanted.bad.is_empty() {
-            break;
-        }
-        match of_base(&mut wanted, &base) {
-            Ok(()) => is_read = true,
-            Err(error @ RepairError::Parts(_)) => failed = failed.or(Some(error)),
-            // A file that cannot be written cannot be written from another copy either.
-            Err(error) => return Err(error),
-        }
-    }
-    match failed {
-        Some(error) if !is_read && wanted.brought.is_empty() => Err(error),
-        None if !is_read && !wanted.bad.is_empty() => Err(PartsError::NoBase { dir: places.base.clone() }.into()),
-        _ => Ok(wanted.brought),
-    }
-}
-
-fn of_base(wanted: &mut Wanted<'_>, base: &Base) -> Result<(), RepairError> {
-    // What another copy has only a part of is no part of what this one has.
-    wanted.found.clear();
-    let journal = &wanted.places.journal;
-    let take = |wanted: &mut Wanted<'_>, writes: Vec<Write>| writes.iter().try_for_each(|write| wanted.take(write));
-    let store = base::read(base, |writes| take(wanted, writes))?;
-    journal::replay(journal, Some(store), base.version, |redo: Redo| take(wanted, redo.writes))?;
-    Ok(())
+    seek(places, &mut wanted)?;
+    Ok(wanted.brought)
 }
 
 /// The bundles that are looked for. Entries come in their order, so that few of them are begun at a time.
@@ -174,7 +144,20 @@ struct Wanted<'a> {
     brought: Vec<u64>,
 }
 
-impl Wanted<'_> {
+impl Seeker for Wanted<'_> {
+    fn is_done(&self) -> bool {
+        self.bad.is_empty()
+    }
+
+    fn has_found(&self) -> bool {
+        !self.brought.is_empty()
+    }
+
+    fn begin(&mut self) {
+        // What another copy has only a part of is no part of what this one has.
+        self.found.clear();
+    }
+
     fn take(&mut self, write: &Write) -> Result<(), RepairError> {
         let Some(entry) = entry_in(write).filter(|entry| !entry.bytes.is_empty()) else { return Ok(()) };
         let number = entry.index / BUNDLE_ENTRIES;

@@ -20,7 +20,7 @@ use crate::commit::Store;
 use crate::decided::Decided;
 use crate::error::StorageError;
 use crate::far;
-use crate::filed::BadRecords;
+use crate::filed::{BadRecords, RecordWalk};
 use crate::head::{Head, LogName};
 use crate::key::{Key, KeyKind, KeyPrefix};
 use crate::places::Places;
@@ -48,8 +48,10 @@ pub struct Walked {
     pub integrity: Integrity,
     /// Which files with entries are not what the tree says.
     pub bad_bundles: Vec<BadBundle>,
-    /// What is wrong with each file with decision records that is not what was written, and what to do.
-    pub bad_records: Vec<String>,
+    /// Which files with decision records are not what was written.
+    pub bad_records: Vec<BadRecords>,
+    /// Which decisions have no record, or another than their entry names.
+    pub bad_decisions: Vec<String>,
     /// About how many bytes all entries have that can be read.
     pub entry_bytes: u64,
     /// About how many bytes all values and their keys have.
@@ -105,7 +107,9 @@ impl Walked {
     /// What is wrong with each file that is bad.
     #[must_use]
     pub fn bad_files(&self) -> Vec<String> {
-        self.bad_bundles.iter().map(|bad| bad.why.clone()).chain(self.bad_records.iter().cloned()).collect()
+        let records = self.bad_records.iter().map(|bad| bad.why.clone());
+        let decisions = self.bad_decisions.iter().cloned();
+        self.bad_bundles.iter().map(|bad| bad.why.clone()).chain(records).chain(decisions).collect()
     }
 }
 
@@ -190,11 +194,11 @@ impl Store {
     ///
     /// [`IntegrityError`] with the first thing beside those that does not fit.
     pub async fn walk(&self) -> Result<Walked, IntegrityError> {
-        let (shared, bad_records) = (Arc::clone(&self.shared), BadRecords::within(&self.places.dir));
+        let (shared, records) = (Arc::clone(&self.shared), RecordWalk::within(&self.places.dir));
         let walk = move || {
             // While this is held, no group is applied.
             let applied = shared.applied();
-            verify(&shared.trees, (&shared.bundled, bad_records), &shared.log, applied.version)
+            verify(&shared.trees, (&shared.bundled, records), &shared.log, applied.version)
         };
         match tokio::task::spawn_blocking(walk).await {
             Ok(outcome) => outcome,
@@ -205,13 +209,13 @@ impl Store {
 
 /// The walk, over trees to which nothing is applied meanwhile, and the files of a directory.
 pub(crate) fn verify_in(places: &Places, trees: &Trees, log: &LogName, version: u64) -> Result<Walked, IntegrityError> {
-    let files = (&Bundled::of(&places.log, log.epoch), BadRecords::within(&places.dir));
+    let files = (&Bundled::of(&places.log, log.epoch), RecordWalk::within(&places.dir));
     verify(trees, files, log, version)
 }
 
 fn verify(
     trees: &Trees,
-    (bundled, mut bad_records): (&Bundled, BadRecords),
+    (bundled, mut records): (&Bundled, RecordWalk),
     log: &LogName,
     version: u64,
 ) -> Result<Walked, IntegrityError> {
@@ -219,11 +223,11 @@ fn verify(
     if name != *log || head.version != version {
         return Err(IntegrityError::Head);
     }
-    let Log { root, bad_bundles, entry_bytes } = verify_log(trees, (bundled, &mut bad_records), log, &head)?;
-    let State { values, bytes: state_bytes, bad_records } = verify_state(trees, bad_records, log, &head)?;
+    let Log { root, bad_bundles, entry_bytes } = verify_log(trees, (bundled, &mut records), log, &head)?;
+    let State { values, bytes: state_bytes, records } = verify_state(trees, records, log, &head)?;
     let integrity = Integrity { version: head.version, entries: head.size, values, digest: trees.digest(root)? };
-    let bad_records = bad_records.into_why();
-    Ok(Walked { integrity, bad_bundles, bad_records, entry_bytes, state_bytes })
+    let (bad_records, bad_decisions) = records.into_bad();
+    Ok(Walked { integrity, bad_bundles, bad_records, bad_decisions, entry_bytes, state_bytes })
 }
 
 /// What a walk over the log's entries found.
@@ -236,7 +240,7 @@ struct Log {
 
 fn verify_log(
     trees: &Trees,
-    (bundled, bad_records): (&Bundled, &mut BadRecords),
+    (bundled, records): (&Bundled, &mut RecordWalk),
     log: &LogName,
     head: &Head,
 ) -> Result<Log, IntegrityError> {
@@ -266,7 +270,7 @@ fn verify_log(
         }
         link = Some(entry.link());
         if let Some(decided) = Decided::of(&entry) {
-            bad_records.compare(index, &decided, trees.value(&decided.key())?);
+            records.compare(index, &decided, trees.value(&decided.key())?);
         }
         for (id, hash) in builder.push(entry.leaf_hash()).map_err(|error| StorageError::new(&error))? {
             let is_right = match trees.node(id)? {
@@ -314,18 +318,18 @@ struct State {
     values: u64,
     /// How many bytes they and their keys have in the engine.
     bytes: u64,
-    bad_records: BadRecords,
+    records: RecordWalk,
 }
 
-fn verify_state(trees: &Trees, bad_records: BadRecords, log: &LogName, head: &Head) -> Result<State, IntegrityError> {
-    let (mut state, mut after) = (State { values: 0, bytes: 0, bad_records }, None);
+fn verify_state(trees: &Trees, records: RecordWalk, log: &LogName, head: &Head) -> Result<State, IntegrityError> {
+    let (mut state, mut after) = (State { values: 0, bytes: 0, records }, None);
     loop {
         let page = trees.scan(&KeyPrefix::everything(), after.as_ref(), PAGE_ITEMS_MAX, PAGE_BYTES_MAX)?;
         let last = page.items.last().map(|(key, _)| key.clone()).filter(|_| page.more);
         for (key, stored) in page.items {
             state.values += 1;
             state.bytes += (key.as_bytes().len() + stored.value.len()) as u64;
-            if let Some(stored) = state.bad_records.whole(&key, stored) {
+            if let Some(stored) = state.records.whole(&key, stored) {
                 verify_value(&key, &stored, log, head)?;
             }
         }

@@ -29,14 +29,16 @@ use crate::base::{self, BaseError};
 use crate::boot::{Boot, CutOffBy};
 use crate::commit::Store;
 use crate::error::{OpenError, PartsError, StorageError};
+use crate::filed::BadRecords;
 use crate::files::{make_dir, sync_dir};
 use crate::follower::Pace;
 use crate::held;
-use crate::integrity::{BadBundle, Integrity, IntegrityError, Walked, verify_in};
+use crate::integrity::{Integrity, IntegrityError, Walked, verify_in};
 use crate::journal::{self, Journal, JournalError};
 use crate::open::{head_of, open_whole, said};
 use crate::places::{Places, at, exists, sync_files};
 use crate::redo::Redo;
+use crate::refiled::{self, Refiled};
 use crate::remade::{self, Part, Remade};
 use crate::trees::Trees;
 
@@ -45,20 +47,21 @@ use crate::trees::Trees;
 pub enum Repaired {
     /// Everything fits together; nothing was changed.
     Whole(Integrity),
-    /// All that anything depends on fits together, and nothing was changed; some entries of the log cannot be read.
+    /// All that anything depends on fits together, and nothing was changed; some entries of the log, or some
+    /// decision records, cannot be read.
     BadFiles {
         /// What the engine holds.
         integrity: Integrity,
-        /// Which files are not what the log's tree says, and why.
+        /// Which files are not right, and why.
         bad_files: Vec<String>,
     },
-    /// Files with entries of the log were written anew, and nothing else was changed.
+    /// Files with entries of the log or with decision records were written anew, and nothing else was changed.
     Files {
         /// What was wrong with them.
         problem: String,
         /// What the engine holds.
         integrity: Integrity,
-        /// Which files are still not what the log's tree says, and why.
+        /// Which files are still not right, and why.
         bad_files: Vec<String>,
     },
     /// The engine's files were made anew.
@@ -217,20 +220,43 @@ impl Repair<'_> {
 
     /// Base copy and journal may still have what is in a bad file: then it is written anew. All else stays as it is.
     fn of_bad_files(&self, walked: &Walked) -> Repaired {
-        let (bad_files, integrity) = (walked.bad_files(), walked.integrity);
-        let brought = match held::bring_back(self.places, &walked.bad_bundles) {
-            Ok(brought) if !brought.is_empty() => brought,
-            Ok(_) => return Repaired::BadFiles { integrity, bad_files },
-            Err(error) => {
-                tracing::warn!(error = causes(&error), "entries are not brought back from base copy and journal");
-                return Repaired::BadFiles { integrity, bad_files };
+        let (mut problems, mut still_bad) = (Vec::new(), Vec::new());
+        let brought = held::bring_back(self.places, &walked.bad_bundles).unwrap_or_else(|error| {
+            tracing::warn!(error = causes(&error), "entries are not brought back from base copy and journal");
+            Vec::new()
+        });
+        for bad in &walked.bad_bundles {
+            if brought.contains(&bad.number()) {
+                problems.push(bad.what.clone());
+            } else {
+                still_bad.push(bad.why.clone());
             }
-        };
-        let is_back = |bad: &&BadBundle| brought.contains(&bad.number());
-        let problems: Vec<_> = walked.bad_bundles.iter().filter(is_back).map(|bad| bad.what.as_str()).collect();
-        let still_bad = walked.bad_bundles.iter().filter(|bad| !is_back(bad)).map(|bad| bad.why.clone());
-        let bad_files = still_bad.chain(walked.bad_records.iter().cloned()).collect();
-        Repaired::Files { problem: problems.join("; "), integrity, bad_files }
+        }
+        match self.refile(&walked.bad_records) {
+            Ok(refiled) => {
+                problems.extend(refiled.problems);
+                still_bad.extend(refiled.still_bad);
+            }
+            Err(error) => {
+                tracing::warn!(error = causes(&error), "records are not brought back from base copy and journal");
+                still_bad.extend(walked.bad_records.iter().map(|bad| bad.why.clone()));
+            }
+        }
+        // Whose record is another one has no copy that is known to be right.
+        still_bad.extend(walked.bad_decisions.iter().cloned());
+        let integrity = walked.integrity;
+        if problems.is_empty() {
+            return Repaired::BadFiles { integrity, bad_files: still_bad };
+        }
+        Repaired::Files { problem: problems.join("; "), integrity, bad_files: still_bad }
+    }
+
+    fn refile(&self, bad: &[BadRecords]) -> Result<Refiled, RepairError> {
+        if bad.is_empty() {
+            return Ok(Refiled::default());
+        }
+        let refile = || refiled::bring_back(self.places, &Trees::open(&self.places.engine)?, bad);
+        catch_unwind(AssertUnwindSafe(refile)).unwrap_or_else(|panic| Err(StorageError::new(&said(&*panic)).into()))
     }
 
     /// Make the engine's files anew because the machine stopped or the store failed while they were in use. There must be

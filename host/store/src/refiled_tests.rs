@@ -1,0 +1,166 @@
+//! Records whose files are damaged or gone are not lost as long as base copy and journal have them.
+
+use std::fs;
+use std::path::Path;
+
+use super::tests::{BUNDLED, DECISIONS, file, filed, filled, flip, key, put_back, read, record};
+use crate::base::{self, BaseError};
+use crate::bundled::BUNDLE_ENTRIES;
+use crate::commit::Store;
+use crate::filed::RecordFiles;
+use crate::fixtures::{batch, decision, lazy, log};
+use crate::places::Places;
+use crate::records::{DecisionRecord, Kept};
+use crate::repair::Repaired;
+use attorn_core::JsonText;
+
+fn repaired(dir: &Path) -> (String, Vec<String>) {
+    match Store::repair(dir, &log()).unwrap() {
+        Repaired::Files { problem, bad_files, .. } => (problem, bad_files),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What is still bad, where nothing was written anew.
+fn not_repaired(dir: &Path) -> Vec<String> {
+    match Store::repair(dir, &log()).unwrap() {
+        Repaired::BadFiles { bad_files, .. } => bad_files,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Make a base copy of what the engine has now, and remove the earlier ones.
+fn only_base_is_now(dir: &Path) {
+    let (places, store) = (Places::of(dir), Store::open_with(dir, &log(), lazy()).unwrap());
+    let old = base::all(&places.base).unwrap();
+    let id = base::read(&old[0], |_| Ok::<_, BaseError>(())).unwrap();
+    base::write(&places.base, id, store.shared.applied().version, &store.shared.trees).unwrap();
+    drop(store);
+    let newest = base::all(&places.base).unwrap().pop().unwrap();
+    old.iter().filter(|base| **base != newest).for_each(|base| fs::remove_file(&base.path).unwrap());
+}
+
+#[tokio::test]
+async fn a_repair_writes_files_anew_and_moves_the_bad_ones_aside() {
+    let (dir, store, all, whole) = filled().await;
+    drop(store);
+    let paths = [0, 1].map(|bundle| file(dir.path(), bundle));
+    let right = paths.each_ref().map(|path| fs::read(path).unwrap());
+    // One byte of one record; the file cut off; no file of records at all; a directory that is gone.
+    let damages: [fn(&Path); 4] = [
+        |path| flip(path, 9_000),
+        |path| fs::write(path, &fs::read(path).unwrap()[..20_000]).unwrap(),
+        |path| fs::write(path, "").unwrap(),
+        |path| fs::remove_file(path).unwrap(),
+    ];
+    for (damage, broken) in damages.iter().zip(1..) {
+        damage(&paths[0]);
+        let bad = fs::read(&paths[0]).ok();
+        let (problem, still_bad) = repaired(dir.path());
+        assert!(problem.contains("/records/1/000000/000` is ") && !problem.contains("attorn repair"), "{problem}");
+        assert_eq!((still_bad, fs::read(&paths[0]).unwrap()), (Vec::new(), right[0].clone()));
+        assert_eq!(fs::read(paths[0].with_extension(format!("broken-{broken}"))).ok(), bad);
+        assert!(matches!(Store::repair(dir.path(), &log()).unwrap(), Repaired::Whole(found) if found == whole));
+    }
+    assert!(!dir.path().join("store.broken-1").exists() && !dir.path().join("store.remade").exists());
+    fs::remove_dir_all(dir.path().join("records")).unwrap();
+    let (problem, still_bad) = repaired(dir.path());
+    assert!(problem.contains("000` is missing, ") && problem.contains("; `") && problem.contains("001` is missing, "));
+    assert_eq!((still_bad, paths.map(|path| fs::read(path).unwrap())), (Vec::new(), right));
+    assert_eq!(read(&Store::open(dir.path(), &log()).unwrap(), DECISIONS).await, all);
+}
+
+#[tokio::test]
+async fn records_and_entries_are_brought_back_together() {
+    let (dir, store, all, _) = filled().await;
+    drop(store);
+    let entries = dir.path().join("log/1/tile/entries/001");
+    fs::remove_file(&entries).unwrap();
+    fs::remove_file(file(dir.path(), 0)).unwrap();
+    let (problem, still_bad) = repaired(dir.path());
+    assert!(problem.contains("entries/001` is missing; `") && problem.contains("records/1/000000/000` is missing"));
+    assert!(still_bad.is_empty() && entries.exists(), "{still_bad:?}");
+    assert_eq!(read(&Store::open(dir.path(), &log()).unwrap(), DECISIONS).await, all);
+}
+
+#[tokio::test]
+async fn what_neither_base_copy_nor_journal_has_is_left_as_it_is() {
+    let (dir, store, all, whole) = filled().await;
+    drop(store);
+    only_base_is_now(dir.path());
+    assert!(matches!(Store::repair(dir.path(), &log()).unwrap(), Repaired::Whole(found) if found == whole));
+    let path = file(dir.path(), 1);
+    let right = fs::read(&path).unwrap();
+    flip(&path, 5_000);
+    let altered = fs::read(&path).unwrap();
+    let bad = not_repaired(dir.path());
+    assert!(bad.len() == 1 && bad[0].contains("001` is not what was written: the record `decision/dec_"), "{bad:?}");
+    assert!(bad[0].contains(" was changed; `attorn repair` makes it anew, while no server runs, if "), "{bad:?}");
+    assert_eq!(fs::read(&path).unwrap(), altered);
+    fs::remove_file(&path).unwrap();
+    let bad = not_repaired(dir.path());
+    assert!(bad.len() == 1 && bad[0].contains("001` is missing, and with it the record `decision/dec_"), "{bad:?}");
+    assert!(!path.exists() && !path.with_extension("broken-1").exists());
+    // Where no base copy can be read, nobody has them either.
+    for base in base::all(&Places::of(dir.path()).base).unwrap() {
+        flip(&base.path, 100);
+    }
+    assert_eq!(not_repaired(dir.path()), bad);
+    fs::write(&path, right).unwrap();
+    assert_eq!(read(&Store::open(dir.path(), &log()).unwrap(), DECISIONS).await, all);
+}
+
+#[tokio::test]
+async fn a_part_of_a_file_is_written_anew_and_the_rest_is_named() {
+    let (dir, store, all, whole) = filled().await;
+    drop(store);
+    // As a crash left it: the base copy has every other record whole.
+    put_back(dir.path(), &all, |n| n.is_multiple_of(2));
+    only_base_is_now(dir.path());
+    let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
+    store.bundle_through(DECISIONS);
+    filed(&store, BUNDLED).await;
+    drop(store);
+    let path = file(dir.path(), 0);
+    let right = fs::read(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    let (problem, still_bad) = repaired(dir.path());
+    assert!(problem.contains("/records/1/000000/000` is missing, "), "{problem}");
+    assert!(still_bad.len() == 1 && still_bad[0].contains("000` was written anew without 128 of its 256 records, "));
+    assert_eq!(fs::read(&path).unwrap().len(), right.len());
+    let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
+    for n in 0..DECISIONS {
+        let found = store.record::<DecisionRecord>(&key(n)).await;
+        if n < BUNDLE_ENTRIES && !n.is_multiple_of(2) {
+            assert!(found.unwrap_err().damage().unwrap().contains(" was changed; "), "{n}");
+        } else {
+            assert_eq!(found.unwrap().unwrap().value, record(n));
+        }
+    }
+    drop(store);
+    // Once more is no better, and the file stays.
+    assert_eq!(not_repaired(dir.path()).len(), 1);
+    assert!(!path.with_extension("broken-1").exists());
+    fs::write(&path, right).unwrap();
+    assert!(matches!(Store::repair(dir.path(), &log()).unwrap(), Repaired::Whole(found) if found == whole));
+}
+
+#[tokio::test]
+async fn what_was_written_once_more_after_it_was_filed_leaves_an_empty_place() {
+    let (dir, store, ..) = filled().await;
+    for n in [0, 7, 255] {
+        let text = Kept::Plain(JsonText::from_canonical("{}".to_owned()));
+        let again = DecisionRecord { id: decision(n), text };
+        store.commit(batch(|batch| batch.put_record(&again))).await.unwrap();
+    }
+    let whole = store.verify_integrity().await.unwrap();
+    drop(store);
+    fs::remove_file(file(dir.path(), 0)).unwrap();
+    assert_eq!(repaired(dir.path()).1, Vec::<String>::new());
+    assert!(matches!(Store::repair(dir.path(), &log()).unwrap(), Repaired::Whole(found) if found == whole));
+    assert!(RecordFiles::of(dir.path()).file(1, 0).unwrap().is_some(), "it is a whole file");
+    let store = Store::open(dir.path(), &log()).unwrap();
+    for n in (0..BUNDLE_ENTRIES).filter(|n| ![0, 7, 255].contains(n)) {
+        assert_eq!(store.record::<DecisionRecord>(&key(n)).await.unwrap().unwrap().value, record(n));
+    }
+}
