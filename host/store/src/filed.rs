@@ -14,6 +14,7 @@
 //! files. They are those of all epochs, since a record is asked for long after its epoch has ended.
 //!
 //! What is sealed under a user's key is sealed in the file, too: who was erased cannot be read there either.
+// Long because: the bytes of a file, who writes and who reads them stand side by side.
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read as _};

@@ -18,6 +18,7 @@
 //! journal or base copies that are not whole, and for a log that is shorter than somebody has seen it.
 
 mod rebuild;
+// Long because: what is mended, in which order, and what is said of it is one story.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
