@@ -1,10 +1,10 @@
 //! A server's directory, whose log is filled while the server does not run.
 
-use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use std::{fs, io};
 
 use attorn_server::{Config, StoppedLog};
 use attorn_store::Store;
@@ -90,11 +90,16 @@ impl Scene {
     }
 }
 
+/// What is not there takes nothing: directories come with the first file, and files go while this looks.
 fn bytes_below(dir: &Path) -> u64 {
-    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap());
-    let bytes = entries.map(|entry| {
-        let metadata = entry.metadata().unwrap();
-        if metadata.is_dir() { bytes_below(&entry.path()) } else { metadata.blocks() * 512 }
-    });
-    bytes.sum()
+    let found = |result: io::Result<u64>| match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        result => result.unwrap(),
+    };
+    let of = |entry: fs::DirEntry| {
+        let metadata = entry.metadata()?;
+        Ok(if metadata.is_dir() { bytes_below(&entry.path()) } else { metadata.blocks() * 512 })
+    };
+    let below = || Ok(fs::read_dir(dir)?.map(|entry| found(entry.and_then(of))).sum());
+    found(below())
 }
