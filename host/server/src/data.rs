@@ -107,7 +107,8 @@ pub fn backup_help(error: &BackupError) -> Option<&'static str> {
         }
         BackupError::Io { source, .. } | BackupError::Open(OpenError::Io { source, .. }) => of_io(source),
         BackupError::Parts(_) => Some(
-            "base copy or journal are damaged: `attorn repair` looks at the directory of a server that does not run",
+            "with a new base copy that file is needed no more: a server makes one when it starts, and `attorn repair` does, \
+             while no server runs. Then make the backup again",
         ),
         _ => None,
     }

@@ -32,14 +32,14 @@ use crate::error::{OpenError, PartsError};
 use crate::far;
 use crate::filed::{RECORDS, RecordWalk, is_of_records};
 use crate::files::{TEMPORARY, is_within, open_regular, sync_dir};
+use crate::frame::StoreId;
 use crate::held::Held;
 use crate::journal::{self, End, JournalError};
 use crate::named::{BLOBS, BadNamed, EPOCHS, Named, unreadable};
-use crate::open::FIRST_EPOCH;
+use crate::parts;
 use crate::places::Places;
 use crate::records::RecordError;
 use crate::redo::{Redo, Write};
-use crate::trees::epoch_in;
 
 const MARKER: &str = "backup.format";
 const MARKER_TEXT: &str = "attorn-backup 1\n";
@@ -48,8 +48,6 @@ const MARKER_TEXT: &str = "attorn-backup 1\n";
 const PLAIN: [&str; 4] = [BLOBS, EPOCHS, "log", RECORDS];
 /// After how many bytes of a file it is said how far a copy is.
 const COPIED_AT_ONCE: u64 = 8 << 20;
-/// How often a journal is read again whose end was being written meanwhile.
-const READS_MAX: u32 = 10;
 
 /// What a backup holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,14 +141,14 @@ impl Store {
         let _kept = keep(&places)?;
         make_empty(to)?;
         let target = Places::of(to);
-        let (base, epoch) = newest_readable(&places.base)?;
+        let (base, epoch, store) = newest_readable(&places.base)?;
         let plain: u64 = PLAIN.iter().map(|part| bytes_below(&dir.join(part))).sum();
         let of = bytes_below(&base.path) + bytes_below(&places.journal) + plain;
         let mut count = Count { of, ..Count::default() };
         make_dir(&target.base)?;
         let copied = Base { version: base.version, path: target.base.join(name(&base.path)) };
         count.copy(&base.path, &copied.path, u64::MAX)?;
-        let end = copy_journal(&places, &target, &base, &mut count)?;
+        let end = copy_journal((&places, &target), (&base, store), &mut count)?;
         for part in PLAIN {
             count.copy_dir(&dir.join(part), &to.join(part))?;
         }
@@ -183,7 +181,7 @@ impl Store {
     /// compare them with the records that name them: those of base copy and journal.
     pub fn check_named(dir: &Path) -> Result<BadNamed, BackupError> {
         let places = Places::of(dir);
-        let (base, _) = newest_readable(&places.base)?;
+        let (base, ..) = newest_readable(&places.base)?;
         check_named(dir, (&base, &places.journal))
     }
 
@@ -258,26 +256,18 @@ pub(crate) fn keep(places: &Places) -> Result<File, BackupError> {
     Ok(keep)
 }
 
-/// And the epoch of the log in it.
-fn newest_readable(dir: &Path) -> Result<(Base, Epoch), BackupError> {
-    let mut failed = None;
-    for base in base::all(dir).map_err(at(dir))?.into_iter().rev() {
-        let mut epoch = FIRST_EPOCH;
-        let read = base::read(&base, |writes| {
-            epoch = writes.iter().find_map(epoch_in).unwrap_or(epoch);
-            Ok::<_, BaseError>(())
-        });
-        match read {
-            Ok(_) => return Ok((base, epoch)),
-            Err(error) => failed = failed.or(Some(error)),
-        }
-    }
-    Err(failed.map_or_else(|| PartsError::NoBase { dir: dir.to_owned() }, PartsError::Base).into())
+/// The epoch of the log in it, and whose it is.
+fn newest_readable(dir: &Path) -> Result<(Base, Epoch, StoreId), BackupError> {
+    Ok(parts::newest_readable(dir, base::all(dir).map_err(at(dir))?, &|| true)?)
 }
 
 /// Copy the segments that are needed with this base copy, the last one up to its last whole group.
-fn copy_journal(places: &Places, target: &Places, base: &Base, count: &mut Count) -> Result<End, BackupError> {
-    let end = read_journal(&places.journal, base)?;
+fn copy_journal(
+    (places, target): (&Places, &Places),
+    (base, store): (&Base, StoreId),
+    count: &mut Count,
+) -> Result<End, BackupError> {
+    let end = parts::read_journal(&places.journal, (base, store), &|| true)?;
     make_dir(&target.journal)?;
     let segments = journal::segments(&places.journal)?;
     let first = segments.iter().rposition(|segment| segment.first <= base.version).unwrap_or(0);
@@ -291,17 +281,6 @@ fn copy_journal(places: &Places, target: &Places, base: &Base, count: &mut Count
         count.copy(&segment.path, &target.journal.join(name(&segment.path)), bytes_max)?;
     }
     Ok(end)
-}
-
-/// Read the journal to its end. While a group is being written it may look damaged for a moment.
-fn read_journal(dir: &Path, base: &Base) -> Result<End, BackupError> {
-    let mut reads = 1;
-    loop {
-        match journal::replay(dir, None, base.version, |_| Ok::<_, JournalError>(())) {
-            Err(JournalError::Damaged { .. }) if reads < READS_MAX => reads += 1,
-            end => return Ok(end?),
-        }
-    }
 }
 
 fn name(path: &Path) -> &std::ffi::OsStr {

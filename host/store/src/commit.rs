@@ -1,7 +1,7 @@
 //! The store as its callers hold it, and how a batch gets to the writer and its answer back.
 
 use std::collections::HashSet;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 #[cfg(test)]
@@ -68,6 +68,8 @@ pub(crate) struct Shared {
     pub(crate) cpu: Meter,
     /// Of how many bundles the records were filed, or looked at in vain.
     pub(crate) filed: AtomicU64,
+    /// Whether base copy and journal were not whole when they were looked at last.
+    pub(crate) bad_parts: AtomicBool,
 }
 
 /// What is visible and may not be durable yet. The writer holds it while it applies a group, so that
@@ -194,6 +196,13 @@ impl Store {
     #[must_use]
     pub fn failure(&self) -> Option<Arc<Failure>> {
         self.shared.horizon.failure()
+    }
+
+    /// Whether base copy and journal were damaged when they were looked at last, so that no backup can be made. They are
+    /// looked at behind, when the store was opened; then a new base copy is made, and they are looked at once more.
+    #[must_use]
+    pub fn has_bad_parts(&self) -> bool {
+        self.shared.bad_parts.load(Ordering::Relaxed)
     }
 
     /// Say that a checkpoint over so many entries is on disk: full bundles of them may go into files, which

@@ -46,6 +46,7 @@ mod key;
 mod last_words;
 mod named;
 mod open;
+mod parts;
 mod places;
 mod progress;
 mod read;

@@ -105,6 +105,10 @@ async fn what_neither_base_copy_nor_journal_has_is_left_as_it_is() {
     for base in base::all(&Places::of(dir.path()).base).unwrap() {
         flip(&base.path, 100);
     }
+    match Store::repair(dir.path(), &log()).unwrap() {
+        Repaired::NewJournal { bad_files, .. } => assert_eq!(bad_files, bad),
+        other => panic!("{other:?}"),
+    }
     assert_eq!(not_repaired(dir.path()), bad);
     fs::write(&path, right).unwrap();
     assert_eq!(read(&Store::open(dir.path(), &log()).unwrap(), DECISIONS).await, all);
