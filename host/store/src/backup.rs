@@ -30,10 +30,11 @@ use crate::bundled::Bundled;
 use crate::commit::Store;
 use crate::error::{OpenError, PartsError};
 use crate::far;
-use crate::filed::{RECORDS, RecordWalk, is_of_records};
+use crate::filed::{RECORDS, RecordFiles, RecordWalk, is_of_records};
 use crate::files::{TEMPORARY, is_within, open_regular, sync_dir};
 use crate::frame::StoreId;
 use crate::held::Held;
+use crate::held_records::HeldRecords;
 use crate::journal::{self, End, JournalError};
 use crate::named::{BLOBS, BadNamed, EPOCHS, Named, unreadable};
 use crate::parts;
@@ -155,15 +156,17 @@ impl Store {
         // What was copied is what was read: else it is no backup.
         let (bundled, mut named) = (Bundled::of(&target.log, epoch), Named::default());
         let (mut held, source) = (Held::new(says_served), Bundled::of(&places.log, epoch));
-        let mut records = RecordWalk::within(to);
+        let (mut records, mut held_records) = (RecordWalk::within(to), HeldRecords::default());
         let read = read_parts((&copied, &target.journal), &mut named, |write| {
             held.take(write);
             records.take(write);
+            held_records.take(write);
         })?;
         let unseen = |(path, source)| BackupError::Io { path, source };
         count.bad_files.extend(held.unpublished(&source).map_err(unseen)?);
         count.bad_files.extend(held.bad_files(&bundled, &source).map_err(unseen)?);
         count.bad_files.extend(records.into_bad().0.into_iter().map(|bad| bad.why));
+        count.bad_files.extend(held_records.bad_files((&source, epoch.0), &RecordFiles::of(dir)));
         if read != end.version {
             return Err(JournalError::Behind { dir: target.journal, end: read, version: end.version }.into());
         }

@@ -38,6 +38,7 @@ mod frame;
 mod group;
 mod head;
 mod held;
+mod held_records;
 mod horizon;
 mod index;
 mod integrity;
