@@ -28,6 +28,7 @@ mod commit;
 mod copier;
 mod decided;
 mod ending;
+mod entry_reader;
 mod error;
 pub mod far;
 mod filed;
@@ -71,6 +72,7 @@ pub use batch::{Add, BATCH_BYTES_MAX, BATCH_ITEMS_MAX, Batch, BatchError, Requir
 pub use boot::CutOffBy;
 pub use commit::{Closed, Committed, QUEUE_BATCHES_MAX, QUEUE_BYTES_MAX, Store};
 pub use decided::digest_of;
+pub use entry_reader::EntryReader;
 pub use error::{CommitError, Failure, OpenError, PartsError, ReadError, StorageError};
 pub use filed::BadRecords;
 pub use files::{FileError, Files, create_beside, is_within, open_regular};

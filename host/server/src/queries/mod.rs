@@ -3,6 +3,7 @@
 //!
 //! Queries read on threads of their own and only so many at a time: decisions wait for none of them.
 
+pub(crate) mod compare;
 pub(crate) mod filter;
 pub(crate) mod find;
 pub(crate) mod follow;
