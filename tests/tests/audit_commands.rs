@@ -283,6 +283,18 @@ async fn what_is_bundled_is_shown_verified_exported_and_restored_as_before() {
     stage.grow(1).await;
     stage.audit(&["show", "280"]).good();
     stage.audit(&["watch", "--from", "0"]).refused(5, &named);
+    // Lists show what can be read, and say how many cannot.
+    for (arguments, count, first) in [
+        (&["list", "--from", "250", "--limit", "10"][..], 6, 250),
+        (&["list", "--from", "200", "--limit", "200", "--type", "facts_set"], 56, 200),
+        (&["list", "--newest", "--from", "100", "--limit", "200"], 156, 100),
+    ] {
+        let listed = stage.audit(arguments);
+        assert!(listed.stdout.contains("\n256 ") && !listed.stdout.contains("\n255 "), "{}", listed.stdout);
+        let said = format!("the log is damaged: {count} entries of it cannot be read, the first of which is {first}: ");
+        listed.refused(5, &format!("error: {said}`log/1/tile/entries/000` "));
+    }
+    stage.audit(&["list", "--newest", "--limit", "5"]).good();
     fs::write(&bundle, &whole).unwrap();
     assert_eq!(stage.audit(&["show", &index]).good().stdout, shown);
     process.stop().await;
