@@ -23,6 +23,7 @@ use crate::head::LogName;
 use crate::horizon::Watch;
 use crate::key::Key;
 use crate::places::{Lock, Places};
+use crate::read::FILE_READS_MAX;
 use crate::recorded::Recorded;
 use crate::trees::Trees;
 use crate::writer_cpu::Meter;
@@ -45,6 +46,8 @@ pub struct Store {
     /// How many entries may be bundled.
     bundle: Sender<u64>,
     queue_bytes: Arc<Semaphore>,
+    /// Turns of those who read files with records.
+    pub(crate) file_reads: Arc<Semaphore>,
     /// The last to go: it waits for what is told to end by that.
     ending: Ending,
 }
@@ -127,7 +130,8 @@ impl Store {
     ) -> Self {
         let files = Files::new(places.blobs.clone());
         let queue_bytes = Arc::new(Semaphore::new(QUEUE_BYTES_MAX));
-        Self { shared, files, places, queue, bundle, queue_bytes, ending }
+        let file_reads = Arc::new(Semaphore::new(FILE_READS_MAX));
+        Self { shared, files, places, queue, bundle, queue_bytes, file_reads, ending }
     }
 
     /// Let a batch happen. When this returns `Ok`, all of it is on disk; after `Conflict` and

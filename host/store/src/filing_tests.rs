@@ -126,6 +126,25 @@ pub(super) fn flip(path: &Path, at: usize) {
 }
 
 #[tokio::test]
+async fn whoever_reads_a_file_waits_for_a_turn_and_holds_up_nobody_who_does_not() {
+    let (_dir, store, all, _) = filled().await;
+    let turns = u32::try_from(crate::read::FILE_READS_MAX).unwrap();
+    let taken = std::sync::Arc::clone(&store.file_reads).acquire_many_owned(turns).await.unwrap();
+    // Polled once: it is not read where that would hold up others.
+    let (in_file, in_engine) = (key(0), key(DECISIONS - 1));
+    let prefix = KeyPrefix::kind(KeyKind::Decision);
+    tokio::select! {
+        biased;
+        found = store.get(&in_file) => panic!("it was read: {found:?}"),
+        page = store.scan(&prefix, None, 1_000) => panic!("it was read: {page:?}"),
+        () = std::future::ready(()) => {}
+    }
+    assert!(store.get(&in_engine).await.unwrap().is_some());
+    drop(taken);
+    assert_eq!(read(&store, DECISIONS).await, all);
+}
+
+#[tokio::test]
 async fn records_follow_their_entries_into_files_and_are_read_as_before() {
     let (dir, store, all, whole) = filled().await;
     let (in_engine, bytes) = left(&store.shared.trees);
