@@ -445,3 +445,34 @@ async fn a_record_that_is_another_than_its_entry_names_is_named() {
     let bad = store.walk().await.unwrap().bad_decisions;
     assert!(bad[0].contains("is gone that entry 600 names"), "{bad:?}");
 }
+
+#[tokio::test]
+async fn a_walk_reads_each_record_in_a_file_once() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(Store::create(dir.path(), log()).unwrap());
+    let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
+    for n in 0..DECISIONS {
+        let digest = crate::digest_of(&crate::records::Record::encode(&record(n)));
+        let text =
+            format!("{{\"decision_id\":\"{}\",\"stored_digest\":\"{digest}\",\"type\":\"decision\"}}", decision(n));
+        let fill = |batch: &mut Batch| {
+            batch.entries.push(attorn_log::EntryBody::parse(&text).unwrap());
+            batch.put_record(&record(n));
+        };
+        store.commit(batch(fill)).await.unwrap();
+    }
+    store.bundle_through(DECISIONS);
+    filed(&store, BUNDLED).await;
+    drop(store);
+    let reads_of_a_repair = || {
+        crate::filed::READS.set(0);
+        let repaired = Store::repair(dir.path(), &log()).unwrap();
+        (crate::filed::READS.get(), repaired)
+    };
+    let (reads, repaired) = reads_of_a_repair();
+    assert!(reads == IN_FILES && matches!(repaired, Repaired::Whole(_)), "{reads} {repaired:?}");
+    // One that is bad is looked at in vain once more, and named once.
+    fs::write(file(dir.path(), 1), "").unwrap();
+    let (_, repaired) = reads_of_a_repair();
+    assert!(matches!(&repaired, Repaired::Files { bad_files, .. } if bad_files.is_empty()), "{repaired:?}");
+}
