@@ -1,4 +1,5 @@
 //! `attorn audit` on a running server, on its data directory, and on what was exported.
+// Long because: each command is tried on the same few logs, and on what is left of their files.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
@@ -254,19 +255,7 @@ async fn what_is_bundled_is_shown_verified_exported_and_restored_as_before() {
         "is not what the log's tree says: in epoch 1, entry {index} was changed; `attorn repair` makes it anew"
     );
     stage.audit(&["verify", "--config", &config, "--alone"]).refused(5, &format!("`{}` {named}", bundle.display()));
-    // All that is bad is named, and not what is found first alone.
-    let records = stage.fresh.data_dir().join("records/1/000000/000");
-    let right = fs::read(&records).unwrap();
-    fs::write(&records, "").unwrap();
-    let said = stage.audit(&["verify", "--config", &config, "--alone"]);
-    for path in [&bundle, &records] {
-        let bad = format!("bad       `{}` is not what ", path.display());
-        assert!(said.stdout.contains(&bad), "{}", said.stdout);
-    }
-    said.refused(5, "is not what the log's tree says");
-    let said = stage.audit(&["verify", "--config", &config, "--alone", "--json"]);
-    assert_eq!((said.code, &said.json()["verified"], &said.json()["bad_count"]), (5, &json!(false), &json!(2)));
-    fs::write(&records, right).unwrap();
+    all_that_is_bad_is_named(&stage, &config, [&bundle, &records]);
     let named_by_backup = stage.path("named").display().to_string();
     assert_eq!(
         attorn(&["backup", &named_by_backup]).0,
@@ -283,18 +272,7 @@ async fn what_is_bundled_is_shown_verified_exported_and_restored_as_before() {
     stage.grow(1).await;
     stage.audit(&["show", "280"]).good();
     stage.audit(&["watch", "--from", "0"]).refused(5, &named);
-    // Lists show what can be read, and say how many cannot.
-    for (arguments, count, first) in [
-        (&["list", "--from", "250", "--limit", "10"][..], 6, 250),
-        (&["list", "--from", "200", "--limit", "200", "--type", "facts_set"], 56, 200),
-        (&["list", "--newest", "--from", "100", "--limit", "200"], 156, 100),
-    ] {
-        let listed = stage.audit(arguments);
-        assert!(listed.stdout.contains("\n256 ") && !listed.stdout.contains("\n255 "), "{}", listed.stdout);
-        let said = format!("the log is damaged: {count} entries of it cannot be read, the first of which is {first}: ");
-        listed.refused(5, &format!("error: {said}`log/1/tile/entries/000` "));
-    }
-    stage.audit(&["list", "--newest", "--limit", "5"]).good();
+    lists_show_what_can_be_read(&stage);
     fs::write(&bundle, &whole).unwrap();
     assert_eq!(stage.audit(&["show", &index]).good().stdout, shown);
     process.stop().await;
@@ -320,6 +298,38 @@ async fn what_is_bundled_is_shown_verified_exported_and_restored_as_before() {
     stage
         .audit(&["verify", "--file", stage.fresh.data_dir().join("epochs/1.export").to_str().unwrap(), "--key", &key])
         .good();
+}
+
+/// With a bundle that is damaged: all that is bad is named, and not what is found first alone.
+#[track_caller]
+fn all_that_is_bad_is_named(stage: &Stage, config: &str, [bundle, records]: [&Path; 2]) {
+    let right = fs::read(records).unwrap();
+    fs::write(records, "").unwrap();
+    let said = stage.audit(&["verify", "--config", config, "--alone"]);
+    for path in [bundle, records] {
+        let bad = format!("bad       `{}` is not what ", path.display());
+        assert!(said.stdout.contains(&bad), "{}", said.stdout);
+    }
+    said.refused(5, "is not what the log's tree says");
+    let said = stage.audit(&["verify", "--config", config, "--alone", "--json"]);
+    assert_eq!((said.code, &said.json()["verified"], &said.json()["bad_count"]), (5, &json!(false), &json!(2)));
+    fs::write(records, right).unwrap();
+}
+
+/// Lists show what can be read, and say how many cannot.
+#[track_caller]
+fn lists_show_what_can_be_read(stage: &Stage) {
+    for (arguments, count, first) in [
+        (&["list", "--from", "250", "--limit", "10"][..], 6, 250),
+        (&["list", "--from", "200", "--limit", "200", "--type", "facts_set"], 56, 200),
+        (&["list", "--newest", "--from", "100", "--limit", "200"], 156, 100),
+    ] {
+        let listed = stage.audit(arguments);
+        assert!(listed.stdout.contains("\n256 ") && !listed.stdout.contains("\n255 "), "{}", listed.stdout);
+        let said = format!("the log is damaged: {count} entries of it cannot be read, the first of which is {first}: ");
+        listed.refused(5, &format!("error: {said}`log/1/tile/entries/000` "));
+    }
+    stage.audit(&["list", "--newest", "--limit", "5"]).good();
 }
 
 /// Nobody signs the query index, so whoever writes to the disk could hide entries from lists by it.
