@@ -1,4 +1,5 @@
 //! `attorn audit` on a running server, on its data directory, and on what was exported.
+// Long because: each command is tried on the same few logs, and on what is left of their files.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
@@ -6,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use attorn_store::{EntryIndex, Indexed, Store};
 use attorn_tests::files::copy_dir;
 use attorn_tests::process::binary;
 use attorn_tests::server::Fresh;
@@ -210,6 +212,8 @@ async fn what_is_bundled_is_shown_verified_exported_and_restored_as_before() {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     assert!(bundle.exists(), "nothing was bundled");
+    let records = stage.fresh.data_dir().join("records/1/000000/000");
+    attorn_tests::until("the records are filed", async || records.exists()).await;
     // Once with the bundling just done, and once after a start.
     let mut process = process;
     for round in ["first", "second"] {
@@ -251,6 +255,7 @@ async fn what_is_bundled_is_shown_verified_exported_and_restored_as_before() {
         "is not what the log's tree says: in epoch 1, entry {index} was changed; `attorn repair` makes it anew"
     );
     stage.audit(&["verify", "--config", &config, "--alone"]).refused(5, &format!("`{}` {named}", bundle.display()));
+    all_that_is_bad_is_named(&stage, &config, [&bundle, &records]);
     let named_by_backup = stage.path("named").display().to_string();
     assert_eq!(
         attorn(&["backup", &named_by_backup]).0,
@@ -267,6 +272,7 @@ async fn what_is_bundled_is_shown_verified_exported_and_restored_as_before() {
     stage.grow(1).await;
     stage.audit(&["show", "280"]).good();
     stage.audit(&["watch", "--from", "0"]).refused(5, &named);
+    lists_show_what_can_be_read(&stage);
     fs::write(&bundle, &whole).unwrap();
     assert_eq!(stage.audit(&["show", &index]).good().stdout, shown);
     process.stop().await;
@@ -292,6 +298,81 @@ async fn what_is_bundled_is_shown_verified_exported_and_restored_as_before() {
     stage
         .audit(&["verify", "--file", stage.fresh.data_dir().join("epochs/1.export").to_str().unwrap(), "--key", &key])
         .good();
+}
+
+/// With a bundle that is damaged: all that is bad is named, and not what is found first alone.
+#[track_caller]
+fn all_that_is_bad_is_named(stage: &Stage, config: &str, [bundle, records]: [&Path; 2]) {
+    let right = fs::read(records).unwrap();
+    fs::write(records, "").unwrap();
+    let said = stage.audit(&["verify", "--config", config, "--alone"]);
+    for path in [bundle, records] {
+        let bad = format!("bad       `{}` is not what ", path.display());
+        assert!(said.stdout.contains(&bad), "{}", said.stdout);
+    }
+    said.refused(5, "is not what the log's tree says");
+    let said = stage.audit(&["verify", "--config", config, "--alone", "--json"]);
+    assert_eq!((said.code, &said.json()["verified"], &said.json()["bad_count"]), (5, &json!(false), &json!(2)));
+    fs::write(records, right).unwrap();
+}
+
+/// Lists show what can be read, and say how many cannot.
+#[track_caller]
+fn lists_show_what_can_be_read(stage: &Stage) {
+    for (arguments, count, first) in [
+        (&["list", "--from", "250", "--limit", "10"][..], 6, 250),
+        (&["list", "--from", "200", "--limit", "200", "--type", "facts_set"], 56, 200),
+        (&["list", "--newest", "--from", "100", "--limit", "200"], 156, 100),
+    ] {
+        let listed = stage.audit(arguments);
+        assert!(listed.stdout.contains("\n256 ") && !listed.stdout.contains("\n255 "), "{}", listed.stdout);
+        let said = format!("the log is damaged: {count} entries of it cannot be read, the first of which is {first}: ");
+        listed.refused(5, &format!("error: {said}`log/1/tile/entries/000` "));
+    }
+    stage.audit(&["list", "--newest", "--limit", "5"]).good();
+}
+
+/// Nobody signs the query index, so whoever writes to the disk could hide entries from lists by it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_hides_entries_is_noticed_and_a_repair_has_it_made_anew() {
+    let (stage, process) = Stage::set(Fresh::make().await).await;
+    let decided = stage.cast.bot.decide(&ask()).await;
+    let config = stage.fresh.config.display().to_string();
+    process.stop().await;
+    let repair = || {
+        let output = Command::new(binary()).args(["repair", "--json", "--config", &config]).output().unwrap();
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code(), said["index_removed"].clone())
+    };
+    stage.audit(&["verify", "--config", &config, "--alone"]).good();
+    assert_eq!(repair(), (Some(0), Value::Null));
+    // One that says that it covers all, and has nothing.
+    let index = stage.fresh.data_dir().join("index");
+    fs::remove_dir_all(&index).unwrap();
+    let log_id = attorn_server::Config::load(&stage.fresh.config).unwrap().log_id;
+    let store = Store::open(&stage.fresh.data_dir(), &log_id).unwrap();
+    let head = store.log_head().unwrap();
+    let entries = store.entries(0, 1_000).unwrap();
+    let nothing = Indexed { time: attorn_core::TimeMs(0), terms: Vec::new() };
+    let (made, _) = EntryIndex::open(&index, &log_id, head.epoch).unwrap();
+    made.add(&vec![nothing; entries.len()], &entries.last().unwrap().bytes).unwrap();
+    drop((made, store));
+    let hides = format!("the query index hides {} entries from lists that ask for them", head.size);
+    let said = stage.audit(&["verify", "--config", &config, "--alone"]);
+    assert!(said.stdout.contains("verified  "), "{}", said.stdout);
+    said.refused(5, &format!("error: the store: {hides}, the first of which is entry 0; `attorn repair` removes"));
+    let process = Process::start(&stage.fresh.config, &stage.fresh.reach).await;
+    let listed = || stage.audit(&["list", "--type", "decision", "--json"]).good().json()["entries"].clone();
+    assert_eq!(listed(), json!([]), "so it does");
+    process.stop().await;
+    let (code, removed) = repair();
+    assert!(code == Some(0) && removed.as_str().unwrap().starts_with("the query index hides "), "{removed}");
+    assert!(!index.exists());
+    let process = Process::start(&stage.fresh.config, &stage.fresh.reach).await;
+    attorn_tests::until("the decision is listed", async || listed()[0]["body"]["decision_id"] == decided.decision_id)
+        .await;
+    process.stop().await;
+    stage.audit(&["verify", "--config", &config, "--alone"]).good();
 }
 
 /// Whoever takes away `log/` takes the checkpoints, and the entries that are nowhere else.
@@ -324,8 +405,16 @@ async fn a_directory_of_what_was_published_that_is_gone_is_noticed() {
             assert_eq!(code, Some(expect), "{arguments:?}: {said}");
             assert!(said.contains("error: what was published of `attorn/"), "{said}");
             assert!(said.contains(how(is_seen)) && said.contains(gone_with_it), "{said}");
-            assert!(said.contains("\nhelp: `attorn repair` first: "), "{said}");
+            // Nothing is there that a repair could bring back.
+            assert!(
+                said.contains("\nhelp: put `log/` back from a backup") && said.contains("`attorn serve`"),
+                "{said}"
+            );
         }
+        let output = Command::new(binary()).args(["repair", "--config", &config]).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.code() == Some(5) && said.contains("log/1` has no checkpoint: what was "), "{said}");
+        assert!(said.contains("(`attorn serve`) signs a new one"), "{said}");
         assert!(!log.exists(), "whoever only looks makes nothing");
     }
     // What was put back is what it was.

@@ -17,7 +17,7 @@ use attorn_tests::components;
 use attorn_tests::process::binary;
 use attorn_tests::server::Fresh;
 use attorn_tests::world::{Cast, ask, blake3_hex, read_only_settings};
-use attorn_tests::{Behalf, Process, Staff};
+use attorn_tests::{Behalf, Metrics, Process, Staff};
 use serde_json::{Value, json};
 
 /// A server in a process of its own, with a policy in force.
@@ -183,6 +183,57 @@ async fn a_backup_with_a_bad_component_is_restored_only_by_whoever_accepts_that_
     let process = stage.start().await;
     assert_eq!(stage.cast.bot.decide(&ask()).await.decision, DecisionKind::Allow);
     process.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_file_of_the_journal_that_is_damaged_is_left_behind_by_a_start_and_by_a_repair() {
+    let (stage, process) = Stage::set().await;
+    let value = "x".repeat(4_000);
+    for round in 0..4 {
+        let facts = (0..100).map(|n| json!({ "name": format!("resource/article/{round}-{n}/n"), "value": value }));
+        let facts = json!({ "facts": facts.collect::<Vec<_>>() });
+        stage.cast.staff.registrar.post("/v1/facts", &facts).await.expect(200);
+    }
+    process.kill().await;
+    let (data, copy) = (stage.fresh.data_dir(), stage.path("copy"));
+    let mut journals: Vec<_> = fs::read_dir(data.join("journal")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    journals.retain(|path| path.extension().is_some_and(|extension| extension == "journal"));
+    journals.sort();
+    assert!(journals.len() > 1, "{journals:?}");
+    flip(&journals[0], 300);
+    attorn_tests::files::copy_dir(&data, &copy);
+    let said = stage.refused(1, &["backup", text(&stage.path("backup"))]);
+    assert!(said.contains(&format!("`{}` is damaged at byte ", journals[0].display())), "{said}");
+    assert!(said.contains("\nhelp: with a new base copy") && said.contains("`attorn repair`"), "{said}");
+
+    // A server starts, says so, and makes a base copy with which it is needed no more.
+    let process = stage.start().await;
+    let mut tries = 0;
+    attorn_tests::until("a backup is made again", async || {
+        tries += 1;
+        stage.attorn(&["backup", text(&stage.path(&format!("backup-{tries}")))]).status.success()
+    })
+    .await;
+    attorn_tests::until("the server says that it is whole", async || {
+        Metrics::of(&stage.cast.staff.auditor).await.count("attorn_store_bad_parts", &[]) == Some(0)
+    })
+    .await;
+    let id = process.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    let (_, said) = process.ended(std::time::Duration::from_secs(60)).await.unwrap();
+    let named = said.lines().find(|line| line.contains("base copy and journal are not whole")).unwrap();
+    assert!(named.contains(text(&journals[0])) && named.contains("attorn repair"), "{said}");
+    stage.ends(0, &["repair"]);
+
+    // And so does a repair.
+    fs::rename(&data, stage.path("mended")).unwrap();
+    fs::rename(&copy, &data).unwrap();
+    let repaired = stage.ends(0, &["repair"]);
+    assert_eq!(repaired["rebuilt"], "journal", "{repaired}");
+    assert!(repaired["problem"].as_str().unwrap().contains(text(&journals[0])), "{repaired}");
+    assert_eq!(repaired["moved_to"], data.join("journal.broken-1").display().to_string(), "{repaired}");
+    stage.ends(0, &["backup", text(&stage.path("repaired"))]);
+    stage.ends(0, &["repair"]);
 }
 
 /// A store whose first entries are in a file and nowhere else, and a backup of it.

@@ -114,6 +114,7 @@ async fn every_decision_is_counted_once_where_it_belongs() {
         ("attorn_shadow_evaluations_dropped_total", 0),
         ("attorn_evaluation_queue_refusals_total", 0),
         ("attorn_evaluation_queue_depth", 0),
+        ("attorn_store_bad_parts", 0),
         ("attorn_ready", 1),
     ] {
         assert_eq!(metrics.count(name, &[]), Some(expect), "{name}");

@@ -50,7 +50,7 @@ pub struct EntryList {
     /// Epochs of the log that have ended, whose entries are asked for by their number; none of them are among these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<EarlierEpoch>,
-    /// Of an epoch that has ended: entries that were looked at for this page and cannot be shown.
+    /// Entries that were looked at for this page and cannot be shown, since their file is damaged or gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub damaged: Option<DamagedEntries>,
 }

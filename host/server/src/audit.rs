@@ -10,19 +10,22 @@ use attorn_api::audit::{Entry as EntryAnswer, EntryList, EntryReference};
 use attorn_core::DecisionId;
 use attorn_log::{Entry, EntryRef, Receipt, SignedCheckpoint, export_header};
 use attorn_store::records::{DecisionRecord, LogEpochRecord};
-use attorn_store::{Key, Versioned};
+use attorn_store::{Key, PAGE_BYTES_MAX, Versioned};
 use axum::body::{Body, Bytes};
 use data_encoding::BASE64;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
+use self::epochs::Damaged;
 use crate::app::App;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::{Failure, causes};
 use crate::queries;
 use crate::users::kept;
 
+/// How many entries are looked at for one page.
+const LOOKED_AT_MAX: u64 = 50_000;
 /// How many entries are read at a time for an export.
 const EXPORT_ENTRIES: usize = 256;
 
@@ -36,21 +39,37 @@ pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
         return queries::list(app, call).await;
     }
     let (from, limit) = (call.query::<u64>("from")?.unwrap_or(0), call.limit()?);
+    Reply::ok(&queries::reading(&app, move |app| page(app, from, limit)).await?)
+}
+
+/// The entries from an index on. One in a file that is bad keeps nobody from reading the others.
+fn page(app: &App, from: u64, limit: usize) -> Result<EntryList, Failure> {
     let size = app.store.log_head()?.size;
-    let entries = app.store.entries(from, limit)?;
-    let next = from.saturating_add(entries.len() as u64);
-    let entries = entries.iter().map(|stored| entry_answer(&parsed(&stored.bytes)?)).collect::<Result<_, _>>()?;
-    let next = (next < size).then_some(next);
-    let earlier = epochs::earlier(&app);
-    Reply::ok(&EntryList { entries, next, cursor: None, indexed_through: None, size, earlier, damaged: None })
+    let (mut reader, mut damaged) = (app.store.entry_reader(), None);
+    let (mut entries, mut bytes_sum, mut next) = (Vec::new(), 0, from);
+    let end = size.min(from.saturating_add(LOOKED_AT_MAX));
+    while next < end && entries.len() < limit && bytes_sum <= PAGE_BYTES_MAX {
+        match reader.entry(next) {
+            Ok(Some(bytes)) => {
+                bytes_sum += bytes.len();
+                entries.push(entry_answer(&parsed(&bytes)?)?);
+            }
+            Ok(None) => return Err(Failure::internal(format_args!("the log has no entry {next}"))),
+            Err(error) if error.damage().is_some() => Damaged::add(&mut damaged, next, error),
+            Err(error) => return Err(error.into()),
+        }
+        next += 1;
+    }
+    let (next, damaged) = ((next < size).then_some(next), damaged.and_then(Damaged::all));
+    Ok(EntryList { entries, next, cursor: None, indexed_through: None, size, earlier: epochs::earlier(app), damaged })
 }
 
 pub(crate) async fn show(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
-    Reply::ok(&entry_answer(&entry(&app, &call)?)?)
+    Reply::ok(&entry_answer(&entry(&app, &call).await?)?)
 }
 
 pub(crate) async fn receipt(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
-    receipt_of(&app, &call, &entry(&app, &call)?).await
+    receipt_of(&app, &call, &entry(&app, &call).await?).await
 }
 
 /// The receipt of the entry that records a decision.
@@ -87,7 +106,7 @@ pub(crate) async fn of_decision(
         let earlier = crate::epochs::earlier(&app.store, at.epoch).await?;
         let entry = match &earlier {
             Some(known) => epochs::entry(app, known.clone(), index).await?,
-            None => match app.store.entry(index)? {
+            None => match queries::reading_one(app, move |app| Ok(app.store.entry(index)?)).await? {
                 Some(bytes) => parsed(&bytes)?,
                 None => continue,
             },
@@ -106,7 +125,7 @@ pub(crate) fn decides(id: DecisionId, entry: &Entry) -> Result<Option<Value>, Fa
     Ok(is_it.then_some(body))
 }
 
-async fn receipt_of(app: &App, call: &Call, entry: &Entry) -> Result<Reply, Failure> {
+async fn receipt_of(app: &Arc<App>, call: &Call, entry: &Entry) -> Result<Reply, Failure> {
     let needed = entry.at.index + 1;
     let wait = app.published.check(call.query("wait")?)?;
     let covers = |checkpoint: &Arc<SignedCheckpoint>| checkpoint.checkpoint().size >= needed;
@@ -116,7 +135,8 @@ async fn receipt_of(app: &App, call: &Call, entry: &Entry) -> Result<Reply, Fail
         (None, Some(shown)) => shown,
         (None, None) => app.published.advance(app).await?,
     };
-    let proof = app.store.inclusion_proof(entry.at.index, checkpoint.checkpoint().size)?;
+    let (index, size) = (entry.at.index, checkpoint.checkpoint().size);
+    let proof = queries::reading_one(app, move |app| Ok(app.store.inclusion_proof(index, size)?)).await?;
     Ok(Reply::text(Receipt::new(entry, proof, &checkpoint).to_string()))
 }
 
@@ -174,11 +194,12 @@ pub(crate) async fn export(app: Arc<App>, _: Call) -> Result<Reply, Failure> {
     Ok(Reply::text(Body::from_stream(stream)))
 }
 
-fn entry(app: &App, call: &Call) -> Result<Entry, Failure> {
+async fn entry(app: &Arc<App>, call: &Call) -> Result<Entry, Failure> {
     let text = call.path.get("index").map_or("", String::as_str);
     let invalid = || Failure::of(ProblemCode::InvalidField, format!("`{}` is no index", text.escape_default()));
     let index: u64 = text.parse().map_err(|_| invalid())?;
-    parsed(&app.store.entry(index)?.ok_or_else(|| Failure::not_found("entry", index))?)
+    let found = queries::reading_one(app, move |app| Ok(app.store.entry(index)?)).await?;
+    parsed(&found.ok_or_else(|| Failure::not_found("entry", index))?)
 }
 
 pub(crate) fn parsed(bytes: &[u8]) -> Result<Entry, Failure> {

@@ -13,7 +13,8 @@ pub use attorn_store::{BackupError, BadBlob, BadExport, BadNamed, is_within};
 use crate::config::Config;
 use crate::entry;
 use crate::http::failure::{Failure, causes};
-use crate::published::gone::says_started;
+use crate::published::gone::{self, says_started};
+use crate::queries::compare::{self, Lacking};
 use crate::run::root_key;
 use crate::users::key_files::{CopiedKeys, copy_user_keys};
 
@@ -26,8 +27,10 @@ pub struct Repair {
     pub problem: Option<String>,
     /// Where that is now.
     pub aside: Option<PathBuf>,
-    /// Which files with entries of the log are not what its tree says, and why.
+    /// Which files with entries of the log are not what its tree says, and why; and that what was published is gone.
     pub bad_files: Vec<String>,
+    /// What was wrong with the query index, if it was; it is removed then.
+    pub index: Option<String>,
     /// Which components, settings and exports of earlier epochs are not what records say, or not there; or why that
     /// could not be seen.
     pub bad_named: Result<BadNamed, String>,
@@ -66,7 +69,7 @@ pub fn copy_keys(config: &Config, to: &Path) -> std::io::Result<(CopiedKeys, Opt
 ///
 /// When a server uses it, or what it could be made of cannot be relied on either.
 pub fn repair(config: &Config) -> Result<Repair, RepairError> {
-    let (integrity, rebuilt, problem, aside, bad_files) = match Store::repair(&config.data_dir, &config.log_id)? {
+    let (integrity, rebuilt, problem, aside, mut bad_files) = match Store::repair(&config.data_dir, &config.log_id)? {
         Repaired::Whole(integrity) => (integrity, None, None, None, Vec::new()),
         Repaired::BadFiles { integrity, bad_files } => (integrity, None, None, None, bad_files),
         Repaired::Files { problem, integrity, bad_files } => (integrity, Some("files"), Some(problem), None, bad_files),
@@ -78,8 +81,46 @@ pub fn repair(config: &Config) -> Result<Repair, RepairError> {
         }
     };
     let (version, entries, digest) = (integrity.version, integrity.entries, integrity.digest.to_string());
-    let bad_named = Store::check_named(&config.data_dir).map_err(|error| causes(&error));
-    Ok(Repair { rebuilt, problem, aside, bad_files, bad_named, version, entries, digest })
+    let (mut bad_named, mut index) = (Store::check_named(&config.data_dir).map_err(|error| causes(&error)), None);
+    match beside(config) {
+        Ok(found) => {
+            bad_files.extend(found.bad);
+            index = found.index;
+        }
+        Err(why) => bad_named = bad_named.and(Err(why)),
+    }
+    Ok(Repair { rebuilt, problem, aside, bad_files, index, bad_named, version, entries, digest })
+}
+
+/// What is beside the store, and made of it.
+struct Beside {
+    bad: Vec<String>,
+    /// What was wrong with the query index that was removed.
+    index: Option<String>,
+}
+
+/// See whether what was published is gone, and whether the query index hides something: then it is removed.
+fn beside(config: &Config) -> Result<Beside, String> {
+    let store = Store::open(&config.data_dir, &config.log_id).map_err(|error| causes(&error))?;
+    let why = |failure: Failure| failure.internal.unwrap_or(failure.problem.detail);
+    let unpublished = gone::unpublished(config, &store).map_err(|error| causes(&error))?;
+    let mut bad: Vec<String> = unpublished.into_iter().collect();
+    let index = match compare::lacking(&config.data_dir, &store).map_err(why)? {
+        None => None,
+        // Lists would end where the first of those is that cannot be read.
+        Some(Lacking { said, can_be_remade: false }) => {
+            bad.push(format!(
+                "{said}; it is not removed as long as entries cannot be read, of which it could not be made anew: put their \
+                 files back first"
+            ));
+            None
+        }
+        Some(Lacking { said, can_be_remade: true }) => {
+            compare::remove(&config.data_dir).map_err(|error| format!("the query index cannot be removed: {error}"))?;
+            Some(said)
+        }
+    };
+    Ok(Beside { bad, index })
 }
 
 /// What to do when there is no backup.
@@ -107,7 +148,8 @@ pub fn backup_help(error: &BackupError) -> Option<&'static str> {
         }
         BackupError::Io { source, .. } | BackupError::Open(OpenError::Io { source, .. }) => of_io(source),
         BackupError::Parts(_) => Some(
-            "base copy or journal are damaged: `attorn repair` looks at the directory of a server that does not run",
+            "with a new base copy that file is needed no more: a server makes one when it starts, and `attorn repair` does, \
+             while no server runs. Then make the backup again",
         ),
         _ => None,
     }

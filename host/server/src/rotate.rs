@@ -128,7 +128,7 @@ impl Rotation<'_> {
         // What was published and is not of this log, or of more of it, is an error.
         let gone = gone::look(config, &signer.verifier(), &old).map_err(Failure::from)?;
         if let Some(gone) = gone {
-            return Err(ServeError::PublishedGone(gone.to_string()).into());
+            return Err(gone.error().into());
         }
         Published::open(config, &signer.verifier(), &old).map_err(EpochError::Log)?;
         self.bad_entries.allow(&walked.bad_bundles)?;

@@ -30,16 +30,17 @@ use crate::bundled::Bundled;
 use crate::commit::Store;
 use crate::error::{OpenError, PartsError};
 use crate::far;
-use crate::filed::{RECORDS, RecordWalk, is_of_records};
+use crate::filed::{RECORDS, RecordFiles, RecordWalk, is_of_records};
 use crate::files::{TEMPORARY, is_within, open_regular, sync_dir};
+use crate::frame::StoreId;
 use crate::held::Held;
+use crate::held_records::HeldRecords;
 use crate::journal::{self, End, JournalError};
 use crate::named::{BLOBS, BadNamed, EPOCHS, Named, unreadable};
-use crate::open::FIRST_EPOCH;
+use crate::parts;
 use crate::places::Places;
 use crate::records::RecordError;
 use crate::redo::{Redo, Write};
-use crate::trees::epoch_in;
 
 const MARKER: &str = "backup.format";
 const MARKER_TEXT: &str = "attorn-backup 1\n";
@@ -48,8 +49,6 @@ const MARKER_TEXT: &str = "attorn-backup 1\n";
 const PLAIN: [&str; 4] = [BLOBS, EPOCHS, "log", RECORDS];
 /// After how many bytes of a file it is said how far a copy is.
 const COPIED_AT_ONCE: u64 = 8 << 20;
-/// How often a journal is read again whose end was being written meanwhile.
-const READS_MAX: u32 = 10;
 
 /// What a backup holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,29 +142,31 @@ impl Store {
         let _kept = keep(&places)?;
         make_empty(to)?;
         let target = Places::of(to);
-        let (base, epoch) = newest_readable(&places.base)?;
+        let (base, epoch, store) = newest_readable(&places.base)?;
         let plain: u64 = PLAIN.iter().map(|part| bytes_below(&dir.join(part))).sum();
         let of = bytes_below(&base.path) + bytes_below(&places.journal) + plain;
         let mut count = Count { of, ..Count::default() };
         make_dir(&target.base)?;
         let copied = Base { version: base.version, path: target.base.join(name(&base.path)) };
         count.copy(&base.path, &copied.path, u64::MAX)?;
-        let end = copy_journal(&places, &target, &base, &mut count)?;
+        let end = copy_journal((&places, &target), (&base, store), &mut count)?;
         for part in PLAIN {
             count.copy_dir(&dir.join(part), &to.join(part))?;
         }
         // What was copied is what was read: else it is no backup.
         let (bundled, mut named) = (Bundled::of(&target.log, epoch), Named::default());
         let (mut held, source) = (Held::new(says_served), Bundled::of(&places.log, epoch));
-        let mut records = RecordWalk::within(to);
+        let (mut records, mut held_records) = (RecordWalk::within(to), HeldRecords::default());
         let read = read_parts((&copied, &target.journal), &mut named, |write| {
             held.take(write);
             records.take(write);
+            held_records.take(write);
         })?;
         let unseen = |(path, source)| BackupError::Io { path, source };
         count.bad_files.extend(held.unpublished(&source).map_err(unseen)?);
         count.bad_files.extend(held.bad_files(&bundled, &source).map_err(unseen)?);
         count.bad_files.extend(records.into_bad().0.into_iter().map(|bad| bad.why));
+        count.bad_files.extend(held_records.bad_files((&source, epoch.0), &RecordFiles::of(dir)));
         if read != end.version {
             return Err(JournalError::Behind { dir: target.journal, end: read, version: end.version }.into());
         }
@@ -183,7 +184,7 @@ impl Store {
     /// compare them with the records that name them: those of base copy and journal.
     pub fn check_named(dir: &Path) -> Result<BadNamed, BackupError> {
         let places = Places::of(dir);
-        let (base, _) = newest_readable(&places.base)?;
+        let (base, ..) = newest_readable(&places.base)?;
         check_named(dir, (&base, &places.journal))
     }
 
@@ -258,26 +259,18 @@ pub(crate) fn keep(places: &Places) -> Result<File, BackupError> {
     Ok(keep)
 }
 
-/// And the epoch of the log in it.
-fn newest_readable(dir: &Path) -> Result<(Base, Epoch), BackupError> {
-    let mut failed = None;
-    for base in base::all(dir).map_err(at(dir))?.into_iter().rev() {
-        let mut epoch = FIRST_EPOCH;
-        let read = base::read(&base, |writes| {
-            epoch = writes.iter().find_map(epoch_in).unwrap_or(epoch);
-            Ok::<_, BaseError>(())
-        });
-        match read {
-            Ok(_) => return Ok((base, epoch)),
-            Err(error) => failed = failed.or(Some(error)),
-        }
-    }
-    Err(failed.map_or_else(|| PartsError::NoBase { dir: dir.to_owned() }, PartsError::Base).into())
+/// The epoch of the log in it, and whose it is.
+fn newest_readable(dir: &Path) -> Result<(Base, Epoch, StoreId), BackupError> {
+    Ok(parts::newest_readable(dir, base::all(dir).map_err(at(dir))?, &|| true)?)
 }
 
 /// Copy the segments that are needed with this base copy, the last one up to its last whole group.
-fn copy_journal(places: &Places, target: &Places, base: &Base, count: &mut Count) -> Result<End, BackupError> {
-    let end = read_journal(&places.journal, base)?;
+fn copy_journal(
+    (places, target): (&Places, &Places),
+    (base, store): (&Base, StoreId),
+    count: &mut Count,
+) -> Result<End, BackupError> {
+    let end = parts::read_journal(&places.journal, (base, store), &|| true)?;
     make_dir(&target.journal)?;
     let segments = journal::segments(&places.journal)?;
     let first = segments.iter().rposition(|segment| segment.first <= base.version).unwrap_or(0);
@@ -291,17 +284,6 @@ fn copy_journal(places: &Places, target: &Places, base: &Base, count: &mut Count
         count.copy(&segment.path, &target.journal.join(name(&segment.path)), bytes_max)?;
     }
     Ok(end)
-}
-
-/// Read the journal to its end. While a group is being written it may look damaged for a moment.
-fn read_journal(dir: &Path, base: &Base) -> Result<End, BackupError> {
-    let mut reads = 1;
-    loop {
-        match journal::replay(dir, None, base.version, |_| Ok::<_, JournalError>(())) {
-            Err(JournalError::Damaged { .. }) if reads < READS_MAX => reads += 1,
-            end => return Ok(end?),
-        }
-    }
 }
 
 fn name(path: &Path) -> &std::ffi::OsStr {

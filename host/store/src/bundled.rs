@@ -3,6 +3,7 @@
 //! ```text
 //! <dir>/log/<epoch>/tile/entries/<index>   256 entries, as they are published (C2SP tlog-tiles)
 //! <dir>/log/<epoch>/bundled                how many there were, about: for backups alone
+//! <dir>/log/<epoch>/filed                  of how many of them the records were filed: for backups alone
 //! ```
 //!
 //! Of the records of a bundle in a file the engine keeps the last, without its entry: the hashes in it are the tree from
@@ -11,6 +12,7 @@
 //!
 //! Where an entry stands in the engine it is read there, whether or not it is in a file, too. So it does not matter
 //! how far a bundling came: see [`crate::bundler`], which writes the files.
+// Long because: a bundle's file, what is known of it, and how it is read entry by entry are one thing.
 
 use std::fs;
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -33,6 +35,9 @@ pub(crate) const ROOT_LEVEL: u8 = 8;
 /// The level of the nodes that an outline has beside its leaves. A node of a bundle's tree is computed from one of the
 /// two, which takes 15 hashes at most and not 127.
 const HALFWAY_LEVEL: u8 = ROOT_LEVEL / 2;
+/// The notes of how many bundles, and of how many of them the records, are in files.
+const BUNDLED: &str = "bundled";
+const FILED: &str = "filed";
 /// The longest note of how many bundles there are in files.
 const NOTE_BYTES_MAX: u64 = 32;
 /// How many outlines are kept in memory: for a million entries, in 42 MiB.
@@ -151,22 +156,35 @@ impl Bundled {
         self.dir.join("checkpoint")
     }
 
-    /// Where it is noted how many bundles are in files.
-    fn note(&self) -> PathBuf {
-        self.dir.join("bundled")
-    }
-
     /// Note how many bundles are in files. Nothing that is decided rests on it, so nobody waits until it is on disk.
     pub(crate) fn note_bundled(&self, bundles: u64) -> io::Result<()> {
-        let beside = self.dir.join("bundled.tmp");
-        let mut file = create_beside(&beside)?;
-        writeln!(file, "{bundles}").and_then(|()| fs::rename(&beside, self.note()))
+        self.note(BUNDLED, bundles)
     }
 
     /// How many bundles are in files, as far as that was noted.
     pub(crate) fn noted(&self) -> Option<u64> {
+        self.noted_in(BUNDLED)
+    }
+
+    /// Note of how many bundles the records of the decisions are in files.
+    pub(crate) fn note_filed(&self, bundles: u64) -> io::Result<()> {
+        self.note(FILED, bundles)
+    }
+
+    /// The same, as far as it was noted.
+    pub(crate) fn noted_filed(&self) -> Option<u64> {
+        self.noted_in(FILED)
+    }
+
+    fn note(&self, name: &str, bundles: u64) -> io::Result<()> {
+        let beside = self.dir.join(format!("{name}.tmp"));
+        let mut file = create_beside(&beside)?;
+        writeln!(file, "{bundles}").and_then(|()| fs::rename(&beside, self.dir.join(name)))
+    }
+
+    fn noted_in(&self, name: &str) -> Option<u64> {
         let mut text = String::new();
-        open_regular(&self.note()).ok()?.take(NOTE_BYTES_MAX).read_to_string(&mut text).ok()?;
+        open_regular(&self.dir.join(name)).ok()?.take(NOTE_BYTES_MAX).read_to_string(&mut text).ok()?;
         text.trim_ascii_end().parse().ok()
     }
 

@@ -1,7 +1,7 @@
 //! The store as its callers hold it, and how a batch gets to the writer and its answer back.
 
 use std::collections::HashSet;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 #[cfg(test)]
@@ -23,6 +23,7 @@ use crate::head::LogName;
 use crate::horizon::Watch;
 use crate::key::Key;
 use crate::places::{Lock, Places};
+use crate::read::FILE_READS_MAX;
 use crate::recorded::Recorded;
 use crate::trees::Trees;
 use crate::writer_cpu::Meter;
@@ -45,6 +46,8 @@ pub struct Store {
     /// How many entries may be bundled.
     bundle: Sender<u64>,
     queue_bytes: Arc<Semaphore>,
+    /// Turns of those who read files with records.
+    pub(crate) file_reads: Arc<Semaphore>,
     /// The last to go: it waits for what is told to end by that.
     ending: Ending,
 }
@@ -68,6 +71,8 @@ pub(crate) struct Shared {
     pub(crate) cpu: Meter,
     /// Of how many bundles the records were filed, or looked at in vain.
     pub(crate) filed: AtomicU64,
+    /// Whether base copy and journal were not whole when they were looked at last.
+    pub(crate) bad_parts: AtomicBool,
 }
 
 /// What is visible and may not be durable yet. The writer holds it while it applies a group, so that
@@ -125,7 +130,8 @@ impl Store {
     ) -> Self {
         let files = Files::new(places.blobs.clone());
         let queue_bytes = Arc::new(Semaphore::new(QUEUE_BYTES_MAX));
-        Self { shared, files, places, queue, bundle, queue_bytes, ending }
+        let file_reads = Arc::new(Semaphore::new(FILE_READS_MAX));
+        Self { shared, files, places, queue, bundle, queue_bytes, file_reads, ending }
     }
 
     /// Let a batch happen. When this returns `Ok`, all of it is on disk; after `Conflict` and
@@ -194,6 +200,13 @@ impl Store {
     #[must_use]
     pub fn failure(&self) -> Option<Arc<Failure>> {
         self.shared.horizon.failure()
+    }
+
+    /// Whether base copy and journal were damaged when they were looked at last, so that no backup can be made. They are
+    /// looked at behind, when the store was opened; then a new base copy is made, and they are looked at once more.
+    #[must_use]
+    pub fn has_bad_parts(&self) -> bool {
+        self.shared.bad_parts.load(Ordering::Relaxed)
     }
 
     /// Say that a checkpoint over so many entries is on disk: full bundles of them may go into files, which

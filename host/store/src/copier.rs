@@ -1,6 +1,9 @@
 //! What nobody waits for: the next segment of the journal is made ready, base copies are made, and what they make
 //! needless is removed.
 //!
+//! When a store was opened, all of base copy and journal is read, since opening it reads only their end. If they are not
+//! whole a new base copy is made at once: the engine has all that they had.
+//!
 //! A base copy goes on while groups are applied. It holds what a decision needs for as long as a page takes to be
 //! read from memory, and never while something is written: a disk that hangs here keeps nobody from anything. What
 //! fails here is said, and tried again when the journal has grown as much again. Only a panic, by which the engine says
@@ -10,6 +13,7 @@ use std::fs::{OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::base::{self, BaseWriter};
 use crate::commit::Shared;
@@ -18,6 +22,7 @@ use crate::follower::Pace;
 use crate::frame::StoreId;
 use crate::horizon::Teller;
 use crate::journal::{self, Spare};
+use crate::parts;
 use crate::places::Places;
 use crate::progress::{News, Progress};
 use crate::steps::{Step, Steps};
@@ -42,28 +47,37 @@ pub(crate) struct Due {
     begun_at_bytes: u64,
     /// How many it may have.
     after_bytes: u64,
+    /// Whether one is due whatever the journal has.
+    at_once: bool,
     copy: Option<BaseWriter>,
 }
 
 impl Due {
     /// The journal has so many bytes since the last copy, and that one has so many.
     pub(crate) const fn after(before_bytes: u64, last_copy_bytes: u64) -> Self {
-        Self { before_bytes, begun_at_bytes: 0, after_bytes: last_copy_bytes, copy: None }
+        Self { before_bytes, begun_at_bytes: 0, after_bytes: last_copy_bytes, at_once: false, copy: None }
     }
 
     const fn grown_bytes(&self, news: &News) -> u64 {
         self.before_bytes.saturating_add(news.applied.bytes - self.begun_at_bytes)
     }
 
+    fn is_due(&self, news: &News, pace: &Pace) -> bool {
+        self.at_once || self.grown_bytes(news) >= self.after_bytes.max(pace.base_bytes)
+    }
+
     const fn begin(&mut self, news: &News) {
         (self.before_bytes, self.begun_at_bytes) = (0, news.applied.bytes);
+        self.at_once = false;
     }
 }
 
 impl Copier {
     /// Go on until the writer has ended.
     pub(crate) fn run(mut self) {
-        while let Some(news) = self.progress.news(self.due.copy.is_some()) {
+        self.look();
+        self.due.at_once = self.shared.bad_parts.load(Ordering::Relaxed);
+        while let Some(news) = self.progress.news(self.due.copy.is_some() || self.due.at_once) {
             if let Some(bytes) = news.next_segment_bytes
                 && let Err(error) = self.spare.prepare(bytes)
             {
@@ -78,10 +92,26 @@ impl Copier {
         }
     }
 
+    /// Read base copy and journal, and say what is wrong with them.
+    fn look(&self) {
+        let Some(looked) = parts::look(&self.places, &|| self.progress.goes()) else { return };
+        let were_bad = self.shared.bad_parts.swap(looked.is_err(), Ordering::Relaxed);
+        match looked {
+            Err(error) => tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "base copy and journal are not whole: no backup can be made, and nothing be made anew of them. The server \
+                 goes on, and makes a new base copy of what it has, which needs neither. If it cannot, end it and run \
+                 `attorn repair`"
+            ),
+            Ok(()) if were_bad => tracing::warn!("base copy and journal are whole again: a new base copy was made"),
+            Ok(()) => {}
+        }
+    }
+
     /// Go on with a base copy, or begin one if it is due.
     fn copy(&mut self, news: &News) -> Result<(), StorageError> {
         let Some(writer) = &mut self.due.copy else {
-            if self.due.grown_bytes(news) >= self.due.after_bytes.max(self.pace.base_bytes) {
+            if self.due.is_due(news, &self.pace) {
                 let version = self.shared.applied().version;
                 self.due.copy = Some(BaseWriter::begin(&self.places.base, self.store, version)?);
                 self.due.begin(news);
@@ -107,6 +137,9 @@ impl Copier {
             Ok(())
         })?;
         self.due.after_bytes = bytes;
+        if self.shared.bad_parts.load(Ordering::Relaxed) {
+            self.look();
+        }
         self.steps.take(Step::Trim, &mut || self.trim(news.synced.version))
     }
 

@@ -21,7 +21,7 @@ use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::batch::VALUE_BYTES_MAX;
+use crate::batch::{BATCH_ITEMS_MAX, VALUE_BYTES_MAX};
 use crate::bundled::BUNDLE_ENTRIES;
 use crate::decided::Decided;
 use crate::error::StorageError;
@@ -175,6 +175,12 @@ impl From<FiledError> for StorageError {
     }
 }
 
+#[cfg(test)]
+thread_local! {
+    /// How many records this thread has read from files.
+    pub(crate) static READS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
 /// The files of all epochs.
 #[derive(Debug, Clone)]
 pub(crate) struct RecordFiles(PathBuf);
@@ -192,6 +198,8 @@ impl RecordFiles {
 
     /// Read a record, and compare it with its digest.
     pub(crate) fn read(&self, key: &Key, filed: &Filed) -> Result<Vec<u8>, FiledError> {
+        #[cfg(test)]
+        READS.set(READS.get() + 1);
         let altered = |what| Err(self.error(filed, Problem::Altered(key.clone(), what)));
         if filed.length() > VALUE_BYTES_MAX {
             return altered("would be longer than any");
@@ -261,23 +269,39 @@ pub(crate) struct RecordWalk {
     /// Of decisions whose record is another, and how many there were beyond the first of them.
     decisions: Vec<String>,
     more: u64,
+    /// A bit for each entry that names a record in a file that is the one.
+    compared: Vec<u64>,
 }
 
 impl RecordWalk {
     /// Of a store's directory, or of a backup.
     pub(crate) fn within(dir: &Path) -> Self {
-        Self { records: RecordFiles::of(dir), bad: BTreeMap::new(), decisions: Vec::new(), more: 0 }
+        Self {
+            records: RecordFiles::of(dir),
+            bad: BTreeMap::new(),
+            decisions: Vec::new(),
+            more: 0,
+            compared: Vec::new(),
+        }
     }
 
     /// Compare what is stored of a decision with what its entry says of it.
     pub(crate) fn compare(&mut self, index: u64, decided: &Decided, stored: Option<Stored>) {
         let what = match stored {
             None => "is gone",
-            Some(stored) => match self.whole(&decided.key(), stored) {
-                Some(stored) if !decided.is(&stored.value) => "is not the one",
-                // That its file is bad is said already.
-                _ => return,
-            },
+            Some(stored) => {
+                let is_filed = Filed::of(&decided.key(), &stored.value).is_some();
+                match self.whole(&decided.key(), stored) {
+                    Some(stored) if !decided.is(&stored.value) => "is not the one",
+                    found => {
+                        // That its file is bad is said already.
+                        if is_filed && found.is_some() {
+                            self.mark_compared(index);
+                        }
+                        return;
+                    }
+                }
+            }
         };
         if self.decisions.len() < DECISIONS_MAX {
             let id = &decided.id;
@@ -286,6 +310,24 @@ impl RecordWalk {
         } else {
             self.more += 1;
         }
+    }
+
+    fn mark_compared(&mut self, index: u64) {
+        let word = usize::try_from(index / 64).unwrap_or(usize::MAX);
+        if word >= self.compared.len() {
+            self.compared.resize(word + 1, 0);
+        }
+        self.compared[word] |= 1 << (index % 64);
+    }
+
+    /// Whether a record in a file, of the epoch that the log is in, was found to be the one that its entry names: then
+    /// nothing about it is left to be seen.
+    pub(crate) fn has_compared(&self, key: &Key, stored: &Stored) -> bool {
+        let word = |index: u64| usize::try_from(index / 64).ok().and_then(|word| self.compared.get(word));
+        let is_marked = |index: u64| word(index).is_some_and(|word| word & (1 << (index % 64)) != 0);
+        // A batch has few entries; what is stored may say anything.
+        let mut entries = stored.entries.clone().take(BATCH_ITEMS_MAX);
+        Filed::of(key, &stored.value).is_some() && entries.any(is_marked)
     }
 
     /// Look at the record that a base copy has in a file alone, if it is one.

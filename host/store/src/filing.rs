@@ -74,6 +74,9 @@ impl Bundler {
         }
         self.filing.next += 1;
         self.shared.filed.store(self.filing.next, Ordering::Relaxed);
+        if let Err(error) = self.shared.bundled.note_filed(self.filing.left.unwrap_or(self.filing.next)) {
+            tracing::warn!(%error, "of how many bundles the records are in files cannot be noted");
+        }
         Ok(())
     }
 
@@ -163,7 +166,7 @@ fn find(shared: &Shared, bundle: u64) -> Result<Found, Unbundled> {
 }
 
 /// The decision that an entry is about, if it is about one.
-fn decision_in(bytes: &[u8]) -> Option<DecisionId> {
+pub(crate) fn decision_in(bytes: &[u8]) -> Option<DecisionId> {
     let entry = Entry::parse(bytes).ok()?;
     let said: Said = serde_json::from_str(entry.body.as_str()).ok()?;
     said.decision_id?.parse().ok()

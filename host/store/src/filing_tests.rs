@@ -126,6 +126,25 @@ pub(super) fn flip(path: &Path, at: usize) {
 }
 
 #[tokio::test]
+async fn whoever_reads_a_file_waits_for_a_turn_and_holds_up_nobody_who_does_not() {
+    let (_dir, store, all, _) = filled().await;
+    let turns = u32::try_from(crate::read::FILE_READS_MAX).unwrap();
+    let taken = std::sync::Arc::clone(&store.file_reads).acquire_many_owned(turns).await.unwrap();
+    // Polled once: it is not read where that would hold up others.
+    let (in_file, in_engine) = (key(0), key(DECISIONS - 1));
+    let prefix = KeyPrefix::kind(KeyKind::Decision);
+    tokio::select! {
+        biased;
+        found = store.get(&in_file) => panic!("it was read: {found:?}"),
+        page = store.scan(&prefix, None, 1_000) => panic!("it was read: {page:?}"),
+        () = std::future::ready(()) => {}
+    }
+    assert!(store.get(&in_engine).await.unwrap().is_some());
+    drop(taken);
+    assert_eq!(read(&store, DECISIONS).await, all);
+}
+
+#[tokio::test]
 async fn records_follow_their_entries_into_files_and_are_read_as_before() {
     let (dir, store, all, whole) = filled().await;
     let (in_engine, bytes) = left(&store.shared.trees);
@@ -204,7 +223,11 @@ async fn a_file_that_is_damaged_or_gone_is_named_and_nothing_of_it_given_out() {
     drop(store);
     let backup = TempDir::new().unwrap();
     let bad_files = Store::back_up(dir.path(), backup.path()).unwrap().bad_files;
-    assert_eq!(bad_files, Vec::<String>::new(), "its base copy is of before, and has the records");
+    assert_eq!(
+        bad_files.len(),
+        1,
+        "its base copy is of before and has the records, and the file is gone: {bad_files:?}"
+    );
     fs::write(&path, &right).unwrap();
     assert_eq!(read(&Store::open(dir.path(), &log()).unwrap(), DECISIONS).await, all);
 }
@@ -421,4 +444,35 @@ async fn a_record_that_is_another_than_its_entry_names_is_named() {
     store.commit(batch(|batch| batch.delete.push(key(599)))).await.unwrap();
     let bad = store.walk().await.unwrap().bad_decisions;
     assert!(bad[0].contains("is gone that entry 600 names"), "{bad:?}");
+}
+
+#[tokio::test]
+async fn a_walk_reads_each_record_in_a_file_once() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(Store::create(dir.path(), log()).unwrap());
+    let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
+    for n in 0..DECISIONS {
+        let digest = crate::digest_of(&crate::records::Record::encode(&record(n)));
+        let text =
+            format!("{{\"decision_id\":\"{}\",\"stored_digest\":\"{digest}\",\"type\":\"decision\"}}", decision(n));
+        let fill = |batch: &mut Batch| {
+            batch.entries.push(attorn_log::EntryBody::parse(&text).unwrap());
+            batch.put_record(&record(n));
+        };
+        store.commit(batch(fill)).await.unwrap();
+    }
+    store.bundle_through(DECISIONS);
+    filed(&store, BUNDLED).await;
+    drop(store);
+    let reads_of_a_repair = || {
+        crate::filed::READS.set(0);
+        let repaired = Store::repair(dir.path(), &log()).unwrap();
+        (crate::filed::READS.get(), repaired)
+    };
+    let (reads, repaired) = reads_of_a_repair();
+    assert!(reads == IN_FILES && matches!(repaired, Repaired::Whole(_)), "{reads} {repaired:?}");
+    // One that is bad is looked at in vain once more, and named once.
+    fs::write(file(dir.path(), 1), "").unwrap();
+    let (_, repaired) = reads_of_a_repair();
+    assert!(matches!(&repaired, Repaired::Files { bad_files, .. } if bad_files.is_empty()), "{repaired:?}");
 }

@@ -20,6 +20,7 @@
 //! wait for the index.
 
 mod chunk;
+mod compare;
 mod open;
 mod pack;
 mod walk;

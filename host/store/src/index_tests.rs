@@ -307,3 +307,37 @@ proptest! {
         prop_assert_eq!(walked, scanned);
     }
 }
+
+#[test]
+fn what_was_taken_out_of_an_index_is_missed_packed_or_not() {
+    for volume_chunks in [1, 2, u64::MAX] {
+        let dir = TempDir::new().unwrap();
+        let (mut index, _) = open(&dir);
+        index.volume_chunks = volume_chunks;
+        add(&index, 10_000, 999);
+        let all: Vec<(u64, Indexed)> = (0..10_500).map(|at| (at, entry(at))).collect();
+        let lacking = |index: &EntryIndex| -> Vec<u64> {
+            let size = usize::try_from(EntryIndex::COMPARED_ENTRIES).unwrap();
+            all.chunks(size).flat_map(|some| index.lacks(some).unwrap()).collect()
+        };
+        // What it does not cover yet is not lacking.
+        assert_eq!(lacking(&index), Vec::<u64>::new(), "{volume_chunks}");
+        // A row of its own, and a bit of a row that others have, too.
+        if volume_chunks == u64::MAX {
+            index.postings.remove(term("only 5000").row(1)).unwrap().unwrap();
+            assert_eq!(lacking(&index), [5_000]);
+            let mut row = Chunk::decode(&index.postings.get(term("1").row(0)).unwrap().unwrap()).unwrap();
+            assert_eq!(row.pop_first(), Some(0));
+            index.postings.insert(term("1").row(0), row.encode()).unwrap();
+            assert_eq!(lacking(&index), [0, 5_000]);
+        } else {
+            let (key, _) = index.packs.iter().next().unwrap().unwrap();
+            index.packs.remove(key).unwrap();
+            assert!(!lacking(&index).is_empty());
+        }
+        // Times that hide an entry from whoever asks for a time.
+        let hidden = lacking(&index).len();
+        index.covered.write().unwrap().blocks[39] = Block { earliest: 0, latest: 1 };
+        assert!(lacking(&index).len() >= hidden + 16, "{volume_chunks}");
+    }
+}

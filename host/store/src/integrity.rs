@@ -329,7 +329,9 @@ fn verify_state(trees: &Trees, records: RecordWalk, log: &LogName, head: &Head) 
         for (key, stored) in page.items {
             state.values += 1;
             state.bytes += (key.as_bytes().len() + stored.value.len()) as u64;
-            if let Some(stored) = state.records.whole(&key, stored) {
+            if log.earlier_of(stored.version).is_none() && state.records.has_compared(&key, &stored) {
+                verify_header(&key, &stored, log, head)?;
+            } else if let Some(stored) = state.records.whole(&key, stored) {
                 verify_value(&key, &stored, log, head)?;
             }
         }
@@ -341,12 +343,17 @@ fn verify_state(trees: &Trees, records: RecordWalk, log: &LogName, head: &Head) 
     }
 }
 
-fn verify_value(key: &Key, stored: &Stored, log: &LogName, head: &Head) -> Result<(), IntegrityError> {
+fn verify_header(key: &Key, stored: &Stored, log: &LogName, head: &Head) -> Result<(), IntegrityError> {
     let (version, entries_end) = (stored.version, stored.entries.end);
     let size = log.earlier_of(version).map_or(head.size, |earlier| earlier.size);
     if version > head.version || entries_end > size {
         return Err(IntegrityError::Ahead { key: key.clone(), version, entries_end });
     }
+    Ok(())
+}
+
+fn verify_value(key: &Key, stored: &Stored, log: &LogName, head: &Head) -> Result<(), IntegrityError> {
+    verify_header(key, stored, log, head)?;
     if key.kind().is_some_and(KeyKind::is_counter) {
         stored.count(key).map_err(IntegrityError::Value)?;
         return Ok(());

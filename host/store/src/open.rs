@@ -10,7 +10,7 @@ use std::any::Any;
 use std::fs::{self, OpenOptions};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, RwLock};
 use std::thread;
 
@@ -313,7 +313,8 @@ fn start(places: &Places, lock: Lock, opened: Opened, setup: Setup) -> Result<St
     let filing = Filing { next: trees.filed()?, synced: None, left: None, retry_at: None };
     let records = RecordFiles::of(&places.dir);
     let filed = AtomicU64::new(filing.next);
-    let shared = Arc::new(Shared { trees, bundled, records, log, applied, horizon, endings, cpu, filed });
+    let bad_parts = AtomicBool::new(false);
+    let shared = Arc::new(Shared { trees, bundled, records, log, applied, horizon, endings, cpu, filed, bad_parts });
     let (since_base, last_base) = base::how_far(&places.base, &places.journal).map_err(at(&places.base))?;
     let copier = Copier {
         shared: Arc::clone(&shared),

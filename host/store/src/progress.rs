@@ -139,6 +139,11 @@ impl Progress {
         Some(News { applied: state.applied, synced: state.synced, next_segment_bytes })
     }
 
+    /// Whether the store goes on.
+    pub(crate) fn goes(&self) -> bool {
+        self.state().stand == Stand::Goes
+    }
+
     /// The writer is gone.
     pub(crate) fn end(&self) {
         self.come_to(Stand::Ending);

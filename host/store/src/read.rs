@@ -12,7 +12,7 @@ use attorn_log::{EntryRef, Epoch, Link, LogId, TreeError};
 use crate::bundled::{BUNDLE_ENTRIES, InOrder};
 use crate::commit::Store;
 use crate::error::{ReadError, StorageError};
-use crate::filed::FiledError;
+use crate::filed::{Filed, FiledError};
 use crate::head::EarlierEpoch;
 use crate::key::{Key, KeyPrefix};
 use crate::recorded::StoredGrant;
@@ -23,6 +23,9 @@ use crate::trees::Stored;
 pub const PAGE_ITEMS_MAX: usize = 1_000;
 /// After how many bytes a page takes no further item.
 pub const PAGE_BYTES_MAX: usize = 4 << 20;
+
+/// How many reads of files with records there are at a time; more wait.
+pub(crate) const FILE_READS_MAX: usize = 32;
 
 /// A value and where it came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,8 +90,31 @@ impl Store {
             None => self.absent_since(key),
         };
         self.durable(key, version).await?;
-        let whole = found.map(|stored| self.shared.records.whole(key, stored)).transpose();
-        Ok(whole.map_err(StorageError::from)?.map(Versioned::from))
+        let Some(stored) = found else { return Ok(None) };
+        if Filed::of(key, &stored.value).is_none() {
+            return Ok(Some(stored.into()));
+        }
+        let mut whole = self.whole(vec![(key.clone(), stored)]).await?;
+        Ok(whole.pop().map(|(_, stored)| stored))
+    }
+
+    /// What is stored, with the values wherever they are. Files are read on a thread where that may take its time, and few
+    /// at a time: where their disk hangs it holds up nobody else.
+    async fn whole(&self, items: Vec<(Key, Stored)>) -> Result<Vec<(Key, Versioned)>, ReadError> {
+        if items.iter().all(|(key, stored)| Filed::of(key, &stored.value).is_none()) {
+            return Ok(items.into_iter().map(|(key, stored)| (key, stored.into())).collect());
+        }
+        let turn = Arc::clone(&self.file_reads).acquire_owned().await.map_err(|error| StorageError::new(&error))?;
+        let records = self.shared.records.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let whole = |(key, stored): (Key, Stored)| Ok((key.clone(), records.whole(&key, stored)?.into()));
+            let items = items.into_iter().map(whole).collect::<Result<Vec<_>, FiledError>>();
+            // Until it is read, also if nobody waits for it any more.
+            drop(turn);
+            items
+        });
+        let items = read.await.map_err(|error| StorageError::new(&error))?;
+        Ok(items.map_err(StorageError::from)?)
     }
 
     /// Wait until a version that was seen under a key is durable.
@@ -163,9 +189,7 @@ impl Store {
             (self.shared.trees.scan(prefix, after, limit, PAGE_BYTES_MAX)?, applied.version)
         };
         self.shared.horizon.reached(|head| head.version >= version).await?;
-        let whole = |(key, stored): (Key, Stored)| Ok((key.clone(), self.shared.records.whole(&key, stored)?.into()));
-        let items: Result<Vec<_>, FiledError> = scanned.items.into_iter().map(whole).collect();
-        let items = items.map_err(StorageError::from)?;
+        let items = self.whole(scanned.items).await?;
         let next = items.last().map(|(key, _)| key.clone()).filter(|_| scanned.more);
         Ok(Page { items, next })
     }

@@ -13,6 +13,7 @@ use crate::places::Places;
 use crate::records::{DecisionRecord, Kept};
 use crate::repair::Repaired;
 use attorn_core::JsonText;
+use tempfile::TempDir;
 
 fn repaired(dir: &Path) -> (String, Vec<String>) {
     match Store::repair(dir, &log()).unwrap() {
@@ -105,6 +106,10 @@ async fn what_neither_base_copy_nor_journal_has_is_left_as_it_is() {
     for base in base::all(&Places::of(dir.path()).base).unwrap() {
         flip(&base.path, 100);
     }
+    match Store::repair(dir.path(), &log()).unwrap() {
+        Repaired::NewJournal { bad_files, .. } => assert_eq!(bad_files, bad),
+        other => panic!("{other:?}"),
+    }
     assert_eq!(not_repaired(dir.path()), bad);
     fs::write(&path, right).unwrap();
     assert_eq!(read(&Store::open(dir.path(), &log()).unwrap(), DECISIONS).await, all);
@@ -163,4 +168,35 @@ async fn what_was_written_once_more_after_it_was_filed_leaves_an_empty_place() {
     for n in (0..BUNDLE_ENTRIES).filter(|n| ![0, 7, 255].contains(n)) {
         assert_eq!(store.record::<DecisionRecord>(&key(n)).await.unwrap().unwrap().value, record(n));
     }
+}
+
+#[tokio::test]
+async fn a_backup_names_files_of_records_that_base_copy_and_journal_still_have() {
+    let (dir, store, all, _) = filled().await;
+    drop(store);
+    let (backup, target) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let bad = || Store::back_up(dir.path(), TempDir::new().unwrap().path()).unwrap().bad_files;
+    assert_eq!(bad(), Vec::<String>::new());
+    let path = file(dir.path(), 1);
+    let right = fs::read(&path).unwrap();
+    let damages: [(fn(&Path), &str); 3] = [
+        (|path| fs::remove_file(path).unwrap(), "is missing, and with it the record `decision/dec_"),
+        (|path| flip(path, 9_000), "is not what was written: the record `decision/dec_"),
+        (|path| fs::write(path, "").unwrap(), "is not what was written: the record `decision/dec_"),
+    ];
+    for (damage, what) in damages {
+        damage(&path);
+        let named = bad();
+        assert!(named.len() == 1 && named[0].contains(&format!("/records/1/000000/001` {what}")), "{named:?}");
+        assert!(named[0].contains("and so has this backup: `attorn repair` makes the file anew"), "{named:?}");
+        fs::write(&path, &right).unwrap();
+    }
+    fs::remove_dir_all(dir.path().join("records")).unwrap();
+    let made = Store::back_up(dir.path(), backup.path()).unwrap();
+    assert_eq!(made.bad_files.len(), 2, "{:?}", made.bad_files);
+    // It says so truly: the backup has them.
+    let unpacked = Store::unpack(backup.path(), target.path(), &log()).unwrap();
+    assert_eq!(read(&unpacked, DECISIONS).await, all);
+    assert!(repaired(dir.path()).1.is_empty());
+    assert_eq!(bad(), Vec::<String>::new());
 }

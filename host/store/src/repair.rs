@@ -37,6 +37,7 @@ use crate::held;
 use crate::integrity::{Integrity, IntegrityError, Walked, verify_in};
 use crate::journal::{self, Journal, JournalError};
 use crate::open::{head_of, open_whole, said};
+use crate::parts;
 use crate::places::{Places, at, exists, sync_files};
 use crate::redo::Redo;
 use crate::refiled::{self, Refiled};
@@ -78,7 +79,7 @@ pub enum Repaired {
         /// Which files with entries are not what the log's tree says, and why.
         bad_files: Vec<String>,
     },
-    /// The journal was begun anew: it was damaged where the engine had read it already.
+    /// The journal was begun anew, with a base copy: one of both was damaged, and the engine has all that they had.
     NewJournal {
         /// What was wrong with it.
         problem: String,
@@ -204,14 +205,14 @@ impl Repair<'_> {
 
     fn of_what_is_found(&self, format: u32) -> Result<Repaired, RepairError> {
         match examine(self.places, self.log, format) {
-            Ok(walked) if walked.bad_files().is_empty() => Ok(Repaired::Whole(walked.integrity)),
-            Ok(walked) => Ok(self.of_bad_files(&walked)),
+            Ok(walked) if walked.bad_files().is_empty() => self.of_bad_parts(Repaired::Whole(walked.integrity)),
+            Ok(walked) => self.of_bad_parts(self.of_bad_files(&walked)),
             Err(RepairError::Open(error @ OpenError::OtherLog { .. })) => Err(error.into()),
             // What the engine has and the journal lost would be lost for good, if the engine were replaced.
             Err(RepairError::Open(OpenError::Journal(
                 error @ (JournalError::Damaged { .. } | JournalError::Hole { .. }),
             ))) => {
-                let replace = || self.replace_journal(&error);
+                let replace = || self.replace_journal(causes(&error));
                 catch_unwind(AssertUnwindSafe(replace)).unwrap_or_else(|_| Err(error.into()))
             }
             Err(RepairError::Open(OpenError::Journal(error))) => Err(error.into()),
@@ -250,6 +251,26 @@ impl Repair<'_> {
             return Repaired::BadFiles { integrity, bad_files: still_bad };
         }
         Repaired::Files { problem: problems.join("; "), integrity, bad_files: still_bad }
+    }
+
+    /// Where the engine is whole, and base copy and journal are not, there is no backup and nothing that it could be made
+    /// anew of. It has all that they had.
+    fn of_bad_parts(&self, found: Repaired) -> Result<Repaired, RepairError> {
+        let Some(Err(error)) = parts::look(self.places, &|| true) else { return Ok(found) };
+        let (mended, still_bad) = match found {
+            Repaired::Files { problem, bad_files, .. } => (Some(problem), bad_files),
+            Repaired::BadFiles { bad_files, .. } => (None, bad_files),
+            _ => (None, Vec::new()),
+        };
+        let problem = mended.into_iter().chain([causes(&error)]).collect::<Vec<_>>().join("; ");
+        let replace = || self.replace_journal(problem);
+        let replaced = catch_unwind(AssertUnwindSafe(replace)).unwrap_or_else(|_| Err(error.into()))?;
+        Ok(match replaced {
+            Repaired::NewJournal { problem, integrity, aside, .. } => {
+                Repaired::NewJournal { problem, integrity, aside, bad_files: still_bad }
+            }
+            other => other,
+        })
     }
 
     fn refile(&self, bad: &[BadRecords]) -> Result<Refiled, RepairError> {
@@ -318,7 +339,7 @@ impl Repair<'_> {
     }
 
     /// Begin the journal anew with what the engine holds, if nothing is wrong after that.
-    fn replace_journal(&self, error: &JournalError) -> Result<Repaired, RepairError> {
+    fn replace_journal(&self, problem: String) -> Result<Repaired, RepairError> {
         let Self { places, after, .. } = self;
         let trees = Trees::open(&places.engine)?;
         let (name, head) = head_of(&trees)?;
@@ -335,6 +356,9 @@ impl Repair<'_> {
         sync_files(&places.engine)?;
         let walked = verify_in(places, &trees, &name, end.version)?;
         let (bad_files, integrity) = (walked.bad_files(), walked.integrity);
+        if !exists(&places.base)? {
+            make_dir(&places.base).map_err(at(&places.base))?;
+        }
         // With this the new journal is enough, and the old one still has all that it had.
         base::write(&places.base, store, end.version, &trees)?;
         after(Stage::BaseMade)?;
@@ -345,7 +369,6 @@ impl Repair<'_> {
         make_dir(new).map_err(at(new))?;
         Journal::create(new, store, end.version, Pace::USUAL.segments).map_err(at(new))?;
         after(Stage::JournalMade)?;
-        let problem = causes(error);
         remade::note(places, Remade::new(Part::Journal, true, &problem, &integrity))?;
         after(Stage::JournalNoted)?;
         let aside = move_aside(&places.journal).map_err(at(&places.journal))?;

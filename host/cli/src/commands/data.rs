@@ -238,14 +238,16 @@ fn print(output: &Output, repaired: attorn_server::data::Repair) -> Result<Exit,
             "version": repaired.version,
             "entries": repaired.entries,
             "digest": repaired.digest,
-            "bad_files": repaired.bad_files,
+            "bad_files": repaired.bad_files, "index_removed": repaired.index,
             "bad_blobs": damage::blobs(&bad_named), "bad_exports": damage::exports(&bad_named),
             "not_looked_at": unseen,
         }))?;
         return Ok(exit);
     }
     match repaired.rebuilt {
-        None if exit != Exit::Done => output.line("the store fits together; nothing was changed"),
+        None if exit != Exit::Done || repaired.index.is_some() => {
+            output.line("the store fits together; nothing was changed")
+        }
         None => output.line("everything fits together; nothing was changed"),
         Some("journal") => {
             output.line("a new journal was begun with the store, which has all that the old one had");
@@ -264,8 +266,11 @@ fn print(output: &Output, repaired: attorn_server::data::Repair) -> Result<Exit,
     output.line(format!("version  {}", repaired.version));
     output.line(format!("entries  {}", repaired.entries));
     output.line(format!("digest   {}", repaired.digest));
+    if let Some(index) = repaired.index {
+        output.line(format!("index    {index}: it was removed, and the next start of the server makes it anew"));
+    }
     if let Some(why) = unseen {
-        output.note(format!("components, settings and exports of earlier epochs could not be looked at: {why}"));
+        output.note(format!("what is beside the store could not all be looked at: {why}"));
     }
     let way_out = "A repair cannot make them anew: copy the file from a backup, or push the component again (`attorn \
                    policy push`), and start the server anew.";

@@ -224,8 +224,9 @@ struct Found {
 }
 
 /// Entries that were looked at and cannot be read.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Damaged {
-    /// Which, in their order.
+    /// Which, in the order in which they were looked at.
     at: Vec<u64>,
     /// What is wrong with the first, and what to do.
     why: String,
@@ -233,14 +234,23 @@ pub(crate) struct Damaged {
 }
 
 impl Damaged {
-    fn of(error: KeptError) -> Self {
-        let Failure { problem, .. } = error.into();
-        Self { at: Vec::new(), why: problem.detail, help: problem.help }
+    /// One more that cannot be read.
+    pub(crate) fn add(this: &mut Option<Self>, at: u64, error: impl Into<Failure>) {
+        let begin = || {
+            let Failure { problem, .. } = error.into();
+            Self { at: Vec::new(), why: problem.detail, help: problem.help }
+        };
+        this.get_or_insert_with(begin).at.push(at);
+    }
+
+    /// All of them.
+    pub(crate) fn all(self) -> Option<DamagedEntries> {
+        self.before(u64::MAX)
     }
 
     /// Those before this entry.
     pub(crate) fn before(self, end: u64) -> Option<DamagedEntries> {
-        let first = self.at.first().copied().filter(|first| *first < end)?;
+        let first = self.at.iter().copied().min().filter(|first| *first < end)?;
         let count = self.at.iter().filter(|at| **at < end).count() as u64;
         Some(DamagedEntries { count, first, why: self.why, help: self.help })
     }
@@ -260,7 +270,7 @@ fn some(kept: &mut KeptEpoch, within: &Within, filter: Option<&Filter>) -> Resul
             Ok(Some(entry)) => entry,
             Ok(None) => break,
             Err(error) if error.is_of_entries() => {
-                found.damaged.get_or_insert_with(|| Damaged::of(error)).at.push(at);
+                Damaged::add(&mut found.damaged, at, error);
                 continue;
             }
             Err(error) => return Err(error.into()),

@@ -30,6 +30,7 @@ pub(super) struct Standing {
     index_lag: Option<u64>,
     /// None while the store cannot say.
     unfiled_bundles: Option<u64>,
+    bad_parts: bool,
     streams: usize,
     ready: bool,
     paused: usize,
@@ -56,6 +57,7 @@ impl Standing {
             log_entries,
             index_lag: log_entries.map(|entries| app.queries.lag(entries).unwrap_or(entries)),
             unfiled_bundles: app.store.unfiled_bundles().ok(),
+            bad_parts: app.store.has_bad_parts(),
             streams: app.queries.streams(),
             ready: app.not_ready().is_none(),
             paused: app.pauses.count_now(app.clock.now()),
@@ -155,6 +157,8 @@ impl Collector for Standing {
                 "Full bundles of 256 entries that are not in plain files yet, or whose decision records are not.";
             gauge(&mut encoder, "store_unfiled_bundles", help, bundles)?;
         }
+        let help = "1 while base copy and journal are damaged, so that no backup can be made, 0 else.";
+        gauge(&mut encoder, "store_bad_parts", help, u64::from(self.bad_parts))?;
         gauge(&mut encoder, "audit_streams", "Streams of the audit log that are served.", self.streams as u64)?;
         proxied::encode(&self.proxied, &mut encoder)?;
         policies::encode(&self.set, &mut encoder)

@@ -16,9 +16,10 @@ use attorn_log::{CheckpointVerifier, Entry, Origin};
 use attorn_store::{PAGE_ITEMS_MAX, ReadError, Store};
 use serde_json::{Value, json};
 
-use super::{directory, files};
+use super::{directory, files, published_in};
 use crate::config::Config;
 use crate::high_water;
+use crate::run::ServeError;
 
 /// What is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +56,21 @@ pub(crate) fn look(config: &Config, verifier: &CheckpointVerifier, store: &Store
     }))
 }
 
+/// What is said where a server ran and the checkpoint is gone, and all that was published with it. A repair makes none of
+/// that anew: no key is at hand that could sign, and nobody has the rest.
+pub(crate) fn unpublished(config: &Config, store: &Store) -> Result<Option<String>, ReadError> {
+    let dir = published_in(&config.data_dir, store.log_head()?.epoch);
+    if files::has_newest(&dir) || first_start(store)?.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(format!(
+        "`{}` has no checkpoint: what was published of the log is gone. The next start of the server (`attorn serve`) signs a \
+         new one, and says so in the log; to have the earlier checkpoints and what witnesses cosigned, put the directory \
+         back from a backup before that",
+        dir.display()
+    )))
+}
+
 /// The entry of this epoch that says first that a server started; none if none did. What cannot be read was given away to
 /// files, which a server does.
 fn first_start(store: &Store) -> Result<Option<u64>, ReadError> {
@@ -80,6 +96,11 @@ pub(crate) fn says_started(bytes: &[u8]) -> bool {
 }
 
 impl Gone {
+    /// The same as an error, for whoever does not go on without it.
+    pub(crate) fn error(&self) -> ServeError {
+        ServeError::PublishedGone { gone: self.to_string(), lacks_entries: !self.entries.is_empty() }
+    }
+
     /// Write files anew of the entries that base copy and journal still have. What nobody has is what is left. Whoever
     /// says in the log that entries are lost does this first: base copy and journal have them for a while, and what the
     /// log says it says for ever.

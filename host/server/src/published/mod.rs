@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use attorn_api::ProblemCode;
 use attorn_log::segments::segment_name;
-use attorn_log::{CheckpointVerifier, SignedCheckpoint, WitnessPolicy};
+use attorn_log::{CheckpointVerifier, Epoch, SignedCheckpoint, WitnessPolicy};
 use attorn_store::{Store, open_regular};
 use tokio::sync::{Mutex, watch};
 use tokio::time::MissedTickBehavior;
@@ -45,7 +45,12 @@ const WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// Where the checkpoints are, within the data directory: one directory for each epoch.
 fn directory(data_dir: &Path, verifier: &CheckpointVerifier) -> PathBuf {
-    data_dir.join("log").join(verifier.origin().epoch.to_string())
+    published_in(data_dir, verifier.origin().epoch)
+}
+
+/// The same of an epoch.
+fn published_in(data_dir: &Path, epoch: Epoch) -> PathBuf {
+    data_dir.join("log").join(epoch.to_string())
 }
 
 /// The newest checkpoint of an epoch that enough witnesses cosigned, if there is one.

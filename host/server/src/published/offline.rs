@@ -18,15 +18,26 @@ use crate::audit::epochs;
 use crate::config::Config;
 use crate::http::failure::{Failure, causes};
 use crate::keys;
+use crate::queries::compare;
 use crate::run::{self, ServeError};
 
 /// The log of a server that does not run.
 pub struct StoppedLog {
     store: Store,
+    data_dir: PathBuf,
     dir: PathBuf,
     verifier: CheckpointVerifier,
     checkpoint: Vec<u8>,
     segments: Segments,
+}
+
+/// What was found in the store of a server that does not run.
+#[derive(Debug)]
+pub struct VerifiedStore {
+    /// How many entries the log has.
+    pub entries: u64,
+    /// What is wrong with each file that is bad, and with the query index.
+    pub bad: Vec<String>,
 }
 
 impl StoppedLog {
@@ -42,7 +53,7 @@ impl StoppedLog {
         let dir = directory(&config.data_dir, &verifier);
         let gone = gone::look(config, &verifier, &store).map_err(Failure::from)?;
         if let Some(gone) = gone {
-            return Err(ServeError::PublishedGone(gone.to_string()));
+            return Err(gone.error());
         }
         if !dir.try_exists().unwrap_or(true) {
             let origin = verifier.origin();
@@ -59,7 +70,8 @@ impl StoppedLog {
         let newest =
             newest.ok_or_else(|| ServeError::Start(format!("there is no checkpoint in `{}`", dir.display())))?;
         let checkpoint = newest.note().as_bytes().to_vec();
-        Ok(Self { store, dir, verifier, checkpoint, segments: kept.segments })
+        let data_dir = config.data_dir.clone();
+        Ok(Self { store, data_dir, dir, verifier, checkpoint, segments: kept.segments })
     }
 
     /// The log's key, as the store has it.
@@ -77,13 +89,24 @@ impl StoppedLog {
         epochs::recorded(&self.store).await.map_err(why)
     }
 
-    /// Read everything in the store, beyond the newest checkpoint too, and see whether it fits together.
+    /// Read everything in the store, beyond the newest checkpoint too, and see whether it fits together, and the query
+    /// index with it.
     ///
     /// # Errors
     ///
-    /// What does not.
-    pub async fn verify_store(&self) -> Result<u64, String> {
-        self.store.verify_integrity().await.map(|found| found.entries).map_err(|error| causes(&error))
+    /// The first thing that does not, if it is none of those after which it goes on: files, and the index.
+    pub async fn verify_store(&self) -> Result<VerifiedStore, String> {
+        let walked = self.store.walk().await.map_err(|error| causes(&error))?;
+        let mut bad = walked.bad_files();
+        match compare::lacking(&self.data_dir, &self.store) {
+            Ok(None) => {}
+            Ok(Some(lacking)) => bad.push(format!(
+                "{}; `attorn repair` removes the index, and the next start of the server makes it anew",
+                lacking.said
+            )),
+            Err(failure) => bad.push(format!("the query index could not be compared with the log: {}", why(failure))),
+        }
+        Ok(VerifiedStore { entries: walked.integrity.entries, bad })
     }
 
     /// A segment of the history, without what a crash left half-written at its end.

@@ -6,10 +6,11 @@
 
 use std::ops::Range;
 
-use attorn_store::{EntryIndex, Next, Order, Search, Store, StoredEntry};
+use attorn_store::{EntryIndex, EntryReader, Next, Order, Search, Store, StoredEntry};
 
 use super::filter::Filter;
 use super::terms;
+use crate::audit::epochs::Damaged;
 use crate::http::failure::Failure;
 
 /// How many entries beyond the index are looked at, one by one, for an answer that is complete.
@@ -31,6 +32,16 @@ pub(crate) struct Ask {
     pub(crate) limit: usize,
     /// How many entries beyond the index may be looked at.
     pub(crate) beyond_max: u64,
+    pub(crate) unreadable: Unreadable,
+}
+
+/// What becomes of entries that are in a file which is damaged or gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unreadable {
+    /// They are counted, and the others answered.
+    Counted,
+    /// Nothing is answered.
+    Refused,
 }
 
 /// What was found.
@@ -41,6 +52,8 @@ pub(crate) struct Page {
     pub(crate) rest: Range<u64>,
     /// How many entries of the log the answer is about.
     pub(crate) through: u64,
+    /// Those that were looked at and cannot be read: nobody knows whether the filter takes them.
+    pub(crate) damaged: Option<Damaged>,
 }
 
 /// Find a page. It reads, so it belongs off the async threads.
@@ -50,8 +63,8 @@ pub(crate) fn page(store: &Store, index: Option<&EntryIndex>, ask: &Ask) -> Resu
     let indexed = indexed.min(size);
     let start = indexed.max(ask.within.start);
     let through = if size.saturating_sub(start) <= ask.beyond_max { size } else { indexed };
-    let mut finding =
-        Finding { store, ask, page: Page { entries: Vec::new(), rest: 0..0, through }, reads: 0, bytes: 0 };
+    let page = Page { entries: Vec::new(), rest: 0..0, through, damaged: None };
+    let mut finding = Finding { reader: store.entry_reader(), ask, page, reads: 0, bytes: 0 };
     let clip = |range: Range<u64>| range.start.max(ask.within.start)..range.end.min(ask.within.end);
     let (by_index, beyond) = (clip(0..indexed), clip(indexed..through));
     let (mut left_by_index, mut left_beyond) = (by_index.clone(), beyond.clone());
@@ -84,7 +97,7 @@ fn joined(first: &Range<u64>, second: &Range<u64>) -> Range<u64> {
 }
 
 struct Finding<'a> {
-    store: &'a Store,
+    reader: EntryReader<'a>,
     ask: &'a Ask,
     page: Page,
     reads: usize,
@@ -134,7 +147,13 @@ impl Finding<'_> {
 
     fn look_at(&mut self, index: u64) -> Result<(), Failure> {
         self.reads += 1;
-        let bytes = self.store.entry(index)?;
+        let bytes = match self.reader.entry(index) {
+            Err(error) if self.ask.unreadable == Unreadable::Counted && error.damage().is_some() => {
+                Damaged::add(&mut self.page.damaged, index, error);
+                return Ok(());
+            }
+            bytes => bytes?,
+        };
         let bytes = bytes.ok_or_else(|| Failure::internal(format_args!("the log has no entry {index}")))?;
         if self.ask.filter.takes(&terms::of_bytes(&bytes)) {
             self.bytes += bytes.len();

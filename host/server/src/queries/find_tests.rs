@@ -59,7 +59,7 @@ async fn fixture(size: u64, indexed: u64) -> Fixture {
 
 fn ask(terms: Vec<Term>, order: Order, limit: usize) -> Ask {
     let filter = Filter { terms, times_ms: (0, u64::MAX), user: None };
-    Ask { filter, order, within: 0..u64::MAX, limit, beyond_max: BEYOND_MAX }
+    Ask { filter, order, within: 0..u64::MAX, limit, beyond_max: BEYOND_MAX, unreadable: Unreadable::Refused }
 }
 
 impl Fixture {
@@ -155,7 +155,7 @@ async fn an_answer_says_how_far_it_reaches() {
     assert_eq!((found.rest, found.through), (0..37, 40));
     let none = Ask { beyond_max: 39, ..ask(Vec::new(), Order::Newest, 3) };
     let none = page(&fixture.store, None, &none).unwrap();
-    assert_eq!(none, Page { entries: Vec::new(), rest: 0..0, through: 0 });
+    assert_eq!(none, Page { entries: Vec::new(), rest: 0..0, through: 0, damaged: None });
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::http::failure::Failure;
 
 /// Where the index is, within the data directory.
-const DIRECTORY: &str = "index";
+pub(super) const DIRECTORY: &str = "index";
 /// How many entries are added at a time.
 const ROUND_ENTRIES: usize = 512;
 /// How often what was added is handed to the operating system.

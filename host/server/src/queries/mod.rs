@@ -3,6 +3,7 @@
 //!
 //! Queries read on threads of their own and only so many at a time: decisions wait for none of them.
 
+pub(crate) mod compare;
 pub(crate) mod filter;
 pub(crate) mod find;
 pub(crate) mod follow;
@@ -22,16 +23,19 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::app::App;
 use crate::audit;
+use crate::audit::epochs::Damaged;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
 use cursor::Cursors;
 use filter::{Filter, invalid};
-use find::{Ask, Page};
+use find::{Ask, Page, Unreadable};
 
 /// How many queries read at a time; more wait.
 const QUERIES_MAX: usize = 4;
 /// How many of them read epochs that have ended, each from the begin of a long file.
 const ENDED_MAX: usize = 2;
+/// How many read one entry, or what proves it, at a time. That takes no time, unless its disk hangs.
+const SINGLE_MAX: usize = 32;
 /// How long a query waits for the index, and how long for its turn.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// What a query may say beside its filters.
@@ -43,13 +47,15 @@ pub(crate) struct Queries {
     index: watch::Sender<Option<Arc<EntryIndex>>>,
     at_once: Arc<Semaphore>,
     of_ended: Arc<Semaphore>,
+    of_one: Arc<Semaphore>,
     streams: stream::Streams,
 }
 
 impl Queries {
     pub(crate) fn new() -> Self {
-        let [at_once, of_ended] = [QUERIES_MAX, ENDED_MAX].map(|turns| Arc::new(Semaphore::new(turns)));
-        Self { index: watch::Sender::new(None), at_once, of_ended, streams: stream::Streams::new() }
+        let turns = [QUERIES_MAX, ENDED_MAX, SINGLE_MAX].map(|turns| Arc::new(Semaphore::new(turns)));
+        let ([at_once, of_ended, of_one], streams) = (turns, stream::Streams::new());
+        Self { index: watch::Sender::new(None), at_once, of_ended, of_one, streams }
     }
 
     /// How many entries the index has still to be told of; none while it is not open.
@@ -111,6 +117,15 @@ pub(crate) async fn reading<T: Send + 'static>(
     read_within(app, turn, read).await
 }
 
+/// The same for one entry of the epoch that the log is in, or for what proves it. Queries hold none of these up.
+pub(crate) async fn reading_one<T: Send + 'static>(
+    app: &Arc<App>,
+    read: impl FnOnce(&App) -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let turn = turn_of(&app.queries.of_one, PATIENCE).await?;
+    read_within(app, turn, read).await
+}
+
 /// The same for what is read of an epoch that has ended.
 pub(crate) async fn reading_ended<T: Send + 'static>(
     app: &Arc<App>,
@@ -147,7 +162,8 @@ pub(crate) async fn decisions(
         return Ok((Vec::new(), None));
     }
     let end = within.end;
-    let ask = Ask { filter: filter.of_decisions(), order: Order::Oldest, within, limit, beyond_max: find::BEYOND_MAX };
+    let (filter, unreadable) = (filter.of_decisions(), Unreadable::Refused);
+    let ask = Ask { filter, order: Order::Oldest, within, limit, beyond_max: find::BEYOND_MAX, unreadable };
     let index = app.queries.index_ready(PATIENCE).await?;
     let page = reading(app, move |app| find::page(&app.store, Some(&index), &ask)).await?;
     // Where the index is far behind, it is asked again for the rest.
@@ -174,9 +190,11 @@ pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
         (Order::Newest, Some(place)) => from..place,
     };
     let filter = Filter::of(&app, &call, &OF_A_LIST).await?;
-    let ask = Ask { filter, order, within, limit: call.limit()?, beyond_max: find::BEYOND_MAX };
+    let (limit, unreadable) = (call.limit()?, Unreadable::Counted);
+    let ask = Ask { filter, order, within, limit, beyond_max: find::BEYOND_MAX, unreadable };
     let index = app.queries.index_ready(PATIENCE).await?;
-    let Page { entries, rest, through } = reading(&app, move |app| find::page(&app.store, Some(&index), &ask)).await?;
+    let Page { entries, rest, through, damaged } =
+        reading(&app, move |app| find::page(&app.store, Some(&index), &ask)).await?;
     let next = match order {
         Order::Oldest => rest.start,
         Order::Newest => rest.end,
@@ -189,7 +207,7 @@ pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
         indexed_through: Some(through),
         size: app.store.log_head()?.size,
         earlier: audit::epochs::earlier(&app),
-        damaged: None,
+        damaged: damaged.and_then(Damaged::all),
     })
 }
 

@@ -17,7 +17,7 @@ use axum::body::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::filter::{Filter, invalid};
-use super::find::{self, Ask, Page};
+use super::find::{self, Ask, Page, Unreadable};
 use crate::app::App;
 use crate::audit;
 use crate::http::call::{Call, OperatorCaller, Reply};
@@ -196,11 +196,13 @@ impl Pump {
             within: self.next..u64::MAX,
             limit: LOOK_ENTRIES,
             beyond_max: u64::MAX,
+            unreadable: Unreadable::Refused,
         };
         let index = app.queries.index();
         let reader = Arc::clone(app);
         let found = move || find::page(&reader.store, index.as_deref(), &ask);
-        let Page { entries, rest, through } = tokio::task::spawn_blocking(found).await.map_err(Failure::internal)??;
+        let Page { entries, rest, through, .. } =
+            tokio::task::spawn_blocking(found).await.map_err(Failure::internal)??;
         for entry in &entries {
             let next = entry.index + 1;
             if let Err(end) = self.queue.send(Event { text: event(entry)?, next }).await {

@@ -68,8 +68,13 @@ pub enum ServeError {
     #[error("cannot start")]
     HighWater(#[from] HighWaterError),
     /// What was published of the log was there, and is gone.
-    #[error("{0}")]
-    PublishedGone(String),
+    #[error("{gone}")]
+    PublishedGone {
+        /// What is gone, and what can be made anew.
+        gone: String,
+        /// Whether a repair may bring entries back.
+        lacks_entries: bool,
+    },
     /// It cannot start.
     #[error("cannot start: {0}")]
     Start(String),
@@ -111,7 +116,11 @@ impl ServeError {
                 "`attorn repair` begins a new journal if the store has all that the old one had; else copy the data \
                  directory, and `attorn restore` a backup",
             ),
-            Self::PublishedGone(_) => Some(
+            Self::PublishedGone { lacks_entries: false, .. } => Some(
+                "put `log/` back from a backup or a copy, if there is one, before the server starts; without one, start it \
+                 (`attorn serve`): it signs a new checkpoint, with which this goes on, and says in the audit log what is gone",
+            ),
+            Self::PublishedGone { .. } => Some(
                 "`attorn repair` first: base copy and journal may still have entries of those files; put the rest of `log/` \
                  back from a backup or a copy, before the server starts; without one, start it: it says in the audit log \
                  what is gone",

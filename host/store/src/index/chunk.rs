@@ -26,6 +26,11 @@ impl Chunk {
         }
     }
 
+    /// Whether an entry is in; its number is below [`CHUNK_ENTRIES`].
+    pub(super) fn has(&self, number: u64) -> bool {
+        self.0.get(place(number)).is_some_and(|word| word & (1 << (number % 64)) != 0)
+    }
+
     fn remove(&mut self, number: u64) {
         if let Some(word) = self.0.get_mut(place(number)) {
             *word &= !(1 << (number % 64));

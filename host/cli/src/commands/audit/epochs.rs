@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use attorn_api::ProblemCode;
 use attorn_api::audit::{DamagedEntries, EarlierEpoch, EntryRange, LogEpochEnd, LogEpochList};
 
 use crate::context::Context;
@@ -57,16 +58,30 @@ pub(crate) fn said(ranges: &[EntryRange]) -> String {
 
 /// That entries of an earlier epoch could not be shown.
 pub(crate) fn damaged_entries(epoch: u64, damaged: &DamagedEntries) -> Failure {
-    let DamagedEntries { count, first, why, help } = damaged;
+    damaged_of((&format!("epoch {epoch}"), &format!("{epoch}/{}", damaged.first)), damaged)
+}
+
+/// That entries of the epoch that the log is in could not be shown.
+pub(super) fn damaged_now(damaged: &DamagedEntries) -> Failure {
+    damaged_of(("the log", &damaged.first.to_string()), damaged)
+}
+
+fn damaged_of((what, first): (&str, &str), damaged: &DamagedEntries) -> Failure {
+    let DamagedEntries { count, why, help, .. } = damaged;
     let are =
-        if *count == 1 { "entry of it cannot be read" } else { "entries of it cannot be read, the first of which is" };
-    let named = if *count == 1 { format!(", {epoch}/{first}") } else { format!(" {epoch}/{first}") };
-    let failure = Failure::new(format!("epoch {epoch} is damaged: {count} {are}{named}: {why}"));
+        if *count == 1 { "entry of it cannot be read," } else { "entries of it cannot be read, the first of which is" };
+    let failure = Failure::new(format!("{what} is damaged: {count} {are} {first}: {why}"));
     let failure = Failure { exit: Exit::VerificationFailed, ..failure };
     match help {
         Some(help) => failure.with_help(help),
         None => failure,
     }
+}
+
+/// The same for whoever does not go on without them: as the server answers who asks for the first of them.
+pub(super) fn damaged_first(damaged: DamagedEntries) -> Failure {
+    let failure = Failure { exit: Exit::VerificationFailed, help: damaged.help, ..Failure::new(damaged.why) };
+    Failure { code: Some(ProblemCode::LogDamaged), ..failure }
 }
 
 /// What a list of entries says of epochs that are not in it; none if there are none.
@@ -95,6 +110,9 @@ mod tests {
         let two =
             "epoch 1 is damaged: 2 entries of it cannot be read, the first of which is 1/14: entry 14 was changed";
         assert_eq!((of(1).as_str(), of(2).as_str()), (one, two));
+        let now = DamagedEntries { count: 3, first: 14, why: "it is gone".into(), help: None };
+        let expect = "the log is damaged: 3 entries of it cannot be read, the first of which is 14: it is gone";
+        assert_eq!(damaged_now(&now).message, expect);
         let range = |from: u64| EntryRange { from, to: from + 255 };
         assert_eq!(said(&[range(0), range(512)]), "the entries 0 to 255, 512 to 767");
         assert!(said(&[range(0); 18]).ends_with("0 to 255 and 2 more ranges"));

@@ -3,7 +3,7 @@
 use attorn_api::audit::{DamagedEntries, Entry, EntryList};
 use clap::Args;
 
-use super::epochs::{damaged_entries, not_among};
+use super::epochs::{damaged_entries, damaged_now, not_among};
 use super::filters::Filters;
 use super::place::Place;
 use super::{HEADS, row};
@@ -45,9 +45,9 @@ impl List {
         list.from.of_this_log(&client).await?;
         let found = list.found(&client).await?;
         let exit = print(&context.output, &found, (list.epoch, list.from.index))?;
-        let (Some(epoch), Some(damaged)) = (list.epoch, &found.damaged) else { return Ok(exit) };
+        let Some(damaged) = &found.damaged else { return Ok(exit) };
         // What can be read was printed; that there is more is a failure all the same.
-        let failure = damaged_entries(epoch, damaged);
+        let failure = list.epoch.map_or_else(|| damaged_now(damaged), |epoch| damaged_entries(epoch, damaged));
         failure.print();
         Ok(failure.exit)
     }
@@ -78,8 +78,8 @@ impl List {
                 (known, more) => known.or(more),
             };
             let full = entries.len() >= usize::from(self.limit);
-            // Of an earlier epoch a page is short, too, where much was looked at, and goes on by its index.
-            let goes_on = page.cursor.is_some() || self.epoch.is_some() && page.next.is_some();
+            // Without a cursor it goes on by its index: a page is short, too, where entries are large or cannot be read.
+            let goes_on = page.cursor.is_some() || page.next.is_some();
             if full || !goes_on {
                 return Ok(EntryList { entries, damaged, ..page });
             }

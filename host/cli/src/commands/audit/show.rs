@@ -7,6 +7,7 @@ use attorn_log::Receipt;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::epochs::damaged_first;
 use super::place::Asked;
 use super::{body, story};
 use crate::context::Context;
@@ -105,6 +106,9 @@ async fn about(client: &OperatorClient, id: DecisionId, epoch: Option<u64>) -> R
     let (mut entries, mut after) = (Vec::new(), String::new());
     for _ in 0..PAGES_MAX {
         let page: EntryList = client.get(&format!("/v1/audit/{of}?limit=200&decision_id={id}{after}")).await?;
+        if let Some(damaged) = page.damaged.filter(|_| epoch.is_none()) {
+            return Err(damaged_first(damaged));
+        }
         entries.extend(page.entries);
         after = match (page.cursor, page.next) {
             (Some(cursor), _) => format!("&cursor={cursor}"),

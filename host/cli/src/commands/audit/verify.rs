@@ -249,23 +249,29 @@ async fn stopped(
 ) -> Result<Exit, Failure> {
     let config = crate::commands::serve::configuration(Some(path.to_owned()))?;
     let log = attorn_server::StoppedLog::open(&config).await.map_err(|error| {
-        let is_gone = matches!(error, attorn_server::run::ServeError::PublishedGone(_));
+        let is_gone = matches!(error, attorn_server::run::ServeError::PublishedGone { .. });
         let failure = if is_gone { Failure::verification(&error) } else { Failure::of(&error) };
         Failure { help: error.help().map(str::to_owned), ..failure }
     })?;
     let recorded = log.recorded_epochs().await.map_err(Failure::new)?;
+    let watched = Bar::watch(output);
+    let stored = log.verify_store().await;
+    drop(watched);
+    let (entries, bad) = match stored {
+        Ok(stored) => (stored.entries, stored.bad),
+        Err(why) => (0, vec![why]),
+    };
+    if output.json && !bad.is_empty() {
+        return Err(report::bad_store(output, &bad));
+    }
+    let bad_store = (!bad.is_empty()).then(|| report::bad_store(output, &bad));
     let (now, exports) = (log.verifier().clone(), Exports::Store(config.data_dir.clone(), recorded));
     let exit = live(output, (&log, &exports), (given, trusted, memory), (&now, Believed::FromStore)).await?;
-    let watched = Bar::watch(output);
-    let whole = log.verify_store().await;
-    drop(watched);
-    match whole {
-        Ok(entries) => {
-            output.note(format!("the store is whole: {entries} entries, those after the checkpoint linked to it"));
-            Ok(exit)
-        }
-        Err(why) => Err(Failure { exit: Exit::VerificationFailed, ..Failure::new(format!("the store: {why}")) }),
+    if let Some(failure) = bad_store {
+        return Err(failure);
     }
+    output.note(format!("the store is whole: {entries} entries, those after the checkpoint linked to it"));
+    Ok(exit)
 }
 
 #[cfg(not(target_os = "linux"))]

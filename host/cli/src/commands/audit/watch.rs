@@ -8,6 +8,7 @@ use attorn_api::ProblemCode;
 use attorn_api::audit::{Entry, EntryList, StreamEnd, StreamEnded};
 use clap::Args;
 
+use super::epochs::damaged_first;
 use super::filters::Filters;
 use super::row;
 use crate::context::Context;
@@ -131,8 +132,11 @@ fn take(output: &Output, progress: &mut Progress, event: &Event) -> Result<(), F
 
 /// What is damaged of the entries from this one on: whoever asks for them is told.
 async fn damage(client: &OperatorClient, from: u64) -> Failure {
-    let asked = client.get::<EntryList>(&format!("/v1/audit/entries?from={from}&limit=200")).await;
-    asked.err().filter(|failure| failure.code == Some(ProblemCode::LogDamaged)).unwrap_or_else(damaged)
+    match client.get::<EntryList>(&format!("/v1/audit/entries?from={from}&limit=200")).await {
+        Ok(EntryList { damaged: Some(found), .. }) => damaged_first(found),
+        Err(failure) if failure.code == Some(ProblemCode::LogDamaged) => failure,
+        _ => damaged(),
+    }
 }
 
 fn damaged() -> Failure {

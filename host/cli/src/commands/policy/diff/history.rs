@@ -147,7 +147,9 @@ async fn lives(client: &OperatorClient, filters: &Filters) -> Result<Vec<Life>, 
     let mut lives: Vec<Life> = earlier.collect();
     let path = format!("/v1/audit/entries?limit=1&type=decision{query}");
     let page: EntryList = client.get(&path).await?;
-    let first = page.entries.first().map_or(0, |entry| entry.reference.index);
+    // Those that cannot be read may count, too.
+    let damaged = page.damaged.map(|damaged| damaged.first);
+    let first = page.entries.first().map(|entry| entry.reference.index).into_iter().chain(damaged).min().unwrap_or(0);
     lives.push(Life { epoch: None, entries: first..page.size, query });
     Ok(lives)
 }

@@ -1,0 +1,67 @@
+//! Whether the query index has what the log says. Nobody signs it, and lists leave out what it does not name; so whoever
+//! writes to the disk could hide entries from them.
+//!
+//! It is compared where no server runs. One that the next start makes anew hides nothing then, and is not looked at.
+
+use std::path::{Path, PathBuf};
+
+use attorn_store::{EntryIndex, Store, far};
+
+use super::follow::DIRECTORY;
+use super::terms;
+use crate::http::failure::Failure;
+
+/// What an index lacks.
+pub(crate) struct Lacking {
+    /// What it hides.
+    pub(crate) said: String,
+    /// Whether it could be made anew: of all entries, that is.
+    pub(crate) can_be_remade: bool,
+}
+
+/// What the index of this data directory lacks; none if it lacks nothing.
+pub(crate) fn lacking(data_dir: &Path, store: &Store) -> Result<Option<Lacking>, Failure> {
+    let directory = directory(data_dir);
+    if !directory.try_exists().map_err(Failure::internal)? {
+        return Ok(None);
+    }
+    let head = store.log_head()?;
+    let (index, anew) = EntryIndex::open(&directory, &head.log_id, head.epoch).map_err(Failure::internal)?;
+    let follows = index.follows(store).or_else(|error| error.damage().map(|_| true).ok_or(error))?;
+    if anew.is_some() || !follows {
+        return Ok(None);
+    }
+    let (through, mut reader) = (index.through().min(head.size), store.entry_reader());
+    let (mut first, mut count, mut entries, mut can_be_remade) = (None, 0, Vec::new(), true);
+    for at in 0..through {
+        match reader.entry(at) {
+            Ok(bytes) => entries.extend(bytes.map(|bytes| (at, terms::of_bytes(&bytes)))),
+            // What cannot be read is named by others, and compared when its file is there again.
+            Err(error) if error.damage().is_some() => can_be_remade = false,
+            Err(error) => return Err(error.into()),
+        }
+        if (at + 1) % EntryIndex::COMPARED_ENTRIES == 0 || at + 1 == through {
+            let lacking = index.lacks(&entries).map_err(Failure::internal)?;
+            first = first.or_else(|| lacking.first().copied());
+            count += lacking.len();
+            entries.clear();
+            far::say("entries compared with the index", at + 1, through);
+        }
+    }
+    Ok(first.map(|first| {
+        let entries = if count == 1 { "1 entry".to_owned() } else { format!("{count} entries") };
+        let said = format!(
+            "the query index hides {entries} from lists that ask for them, the first of which is entry {first}"
+        );
+        Lacking { said, can_be_remade }
+    }))
+}
+
+/// Remove the index; the next start of the server makes it anew.
+pub(crate) fn remove(data_dir: &Path) -> std::io::Result<()> {
+    std::fs::remove_dir_all(directory(data_dir))
+}
+
+fn directory(data_dir: &Path) -> PathBuf {
+    data_dir.join(DIRECTORY)
+}

@@ -1,0 +1,84 @@
+//! Whether base copy and journal are whole: what backups are made of, and the engine's files if they have to be made anew.
+//!
+//! Opening a store reads no more of the journal than the engine may lack. That something is wrong with what is before
+//! that would show when somebody needs it, and nothing else may be left then. So the copier looks at all of it behind
+//! ([`crate::copier`]), and so does a repair: an engine that is whole has all that both had, and a new base copy of it
+//! needs neither.
+//!
+//! Nothing is changed here.
+
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+use attorn_log::Epoch;
+
+use crate::base::{self, Base, BaseError};
+use crate::error::PartsError;
+use crate::frame::StoreId;
+use crate::journal::{self, End, JournalError};
+use crate::open::FIRST_EPOCH;
+use crate::places::Places;
+use crate::trees::epoch_in;
+
+/// How often a journal is read again whose end was being written meanwhile.
+const READS_MAX: u32 = 10;
+
+/// Read the newest base copy that can be read, and the journal after it, as a backup would; none if `goes_on` said no
+/// before the end.
+pub(crate) fn look(places: &Places, goes_on: &dyn Fn() -> bool) -> Option<Result<(), PartsError>> {
+    let found = read(places, goes_on);
+    // What was not read to its end for this tells nothing.
+    goes_on().then_some(found)
+}
+
+fn read(places: &Places, goes_on: &dyn Fn() -> bool) -> Result<(), PartsError> {
+    let bases = base::all(&places.base).map_err(|source| BaseError::Io { path: places.base.clone(), source })?;
+    let (base, _, store) = newest_readable(&places.base, bases, goes_on)?;
+    read_journal(&places.journal, (&base, store), goes_on)?;
+    Ok(())
+}
+
+/// The newest of these base copies that can be read, the epoch of the log in it, and whose it is.
+pub(crate) fn newest_readable(
+    dir: &Path,
+    bases: Vec<Base>,
+    goes_on: &dyn Fn() -> bool,
+) -> Result<(Base, Epoch, StoreId), PartsError> {
+    let mut failed = None;
+    for base in bases.into_iter().rev() {
+        let mut epoch = FIRST_EPOCH;
+        let read = base::read(&base, |writes| {
+            epoch = writes.iter().find_map(epoch_in).unwrap_or(epoch);
+            if goes_on() { Ok(()) } else { Err(BaseError::Io { path: base.path.clone(), source: given_up() }) }
+        });
+        match read {
+            Ok(store) => return Ok((base, epoch, store)),
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    Err(failed.map_or_else(|| PartsError::NoBase { dir: dir.to_owned() }, PartsError::Base))
+}
+
+/// Read the journal after a base copy to its end. While a group is being written it may look damaged for a moment.
+pub(crate) fn read_journal(
+    dir: &Path,
+    (base, store): (&Base, StoreId),
+    goes_on: &dyn Fn() -> bool,
+) -> Result<End, JournalError> {
+    let each = |_| if goes_on() { Ok(()) } else { Err(JournalError::Io { path: dir.to_owned(), source: given_up() }) };
+    let mut reads = 1;
+    loop {
+        match journal::replay(dir, Some(store), base.version, each) {
+            Err(JournalError::Damaged { .. }) if reads < READS_MAX => reads += 1,
+            end => return end,
+        }
+    }
+}
+
+fn given_up() -> io::Error {
+    ErrorKind::Interrupted.into()
+}
+
+#[cfg(test)]
+#[path = "parts_tests.rs"]
+mod tests;
