@@ -110,7 +110,10 @@ async fn a_server_s_log_is_verified_and_what_was_seen_of_it_remembered() {
     copy_dir(&old, &data);
     fs::remove_file(data.with_file_name("high-water")).unwrap();
     let process = Process::start(&stage.fresh.config, &stage.fresh.reach).await;
-    stage.audit(&["verify"]).refused(5, "error: the log was cut: it has ");
+    let cut = stage.audit(&["verify"]);
+    let remembered = fs::read_dir(stage.path("state").join("attorn/checkpoints")).unwrap().next().unwrap().unwrap();
+    assert!(cut.stderr.contains(&format!("is remembered in `{}`", remembered.path().display())), "{}", cut.stderr);
+    cut.refused(5, "error: the log was cut: it has ");
     // And grown on, it is another one.
     stage.grow(60).await;
     stage.audit(&["verify"]).refused(5, "error: the log was forked: an earlier checkpoint signs other ");
