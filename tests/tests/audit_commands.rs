@@ -148,7 +148,26 @@ async fn an_export_is_verified_without_the_server() {
     stage.grow(5).await;
     fs::write(&late, stage.audit(&["checkpoint", "--wait", "checkpointed"]).good().stdout).unwrap();
     let by_decision = stage.audit(&["receipt", &decided.decision_id, "--wait", "checkpointed"]).good().stdout;
-    fs::write(&receipt, by_decision).unwrap();
+    fs::write(&receipt, &by_decision).unwrap();
+    // Programs read the same in JSON.
+    let [shown_key, shown, kept] = [
+        &["key", "--json"][..],
+        &["receipt", &decided.decision_id, "--wait", "checkpointed", "--json"],
+        &["checkpoint", "--json"],
+    ]
+    .map(|arguments| stage.audit(arguments).good().json());
+    assert_eq!(shown_key["vkey"], fs::read_to_string(&key).unwrap().trim());
+    assert_eq!((&shown_key["epoch"], &shown_key["name"]), (&json!(1), &kept["origin"]));
+    assert_eq!(
+        (&shown["body"]["decision_id"], &shown["index"]),
+        (&json!(decided.decision_id), &json!(decided.entry.index))
+    );
+    assert!(kept["size"].as_u64() >= shown["checkpoint"]["size"].as_u64() && kept["cosigners"] == json!([]), "{kept}");
+    let [json_receipt, json_checkpoint] = ["json.receipt", "json.checkpoint"].map(|name| stage.path(name));
+    fs::write(&json_receipt, shown["receipt"].as_str().unwrap()).unwrap();
+    fs::write(&json_checkpoint, kept["note"].as_str().unwrap()).unwrap();
+    stage.audit(&["verify", "--receipt", json_receipt.to_str().unwrap(), "--key", &key]).good();
+    stage.audit(&["verify", "--key", &key, "--since", json_checkpoint.to_str().unwrap()]).good();
     process.kill().await;
 
     let verify = |more: &[&str]| stage.audit(&[&["verify", "--dir", &dir][..], more].concat());

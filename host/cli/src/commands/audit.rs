@@ -8,6 +8,7 @@ mod list;
 mod place;
 pub(crate) mod replay;
 mod show;
+mod signed;
 mod story;
 mod unpack;
 mod verify;
@@ -57,7 +58,8 @@ pub(crate) enum Audit {
     Verify(verify::Verify),
     /// Get the whole log, as one file or a directory that nobody else may read, to be verified without the server
     Export(Export),
-    /// Print the key that verifies the log's checkpoints
+    /// Print the key that verifies the log's checkpoints. With --json: its id, its name, log and epoch, and the same
+    /// line (`vkey`)
     Key,
 }
 
@@ -78,7 +80,13 @@ pub(crate) struct Show {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  attorn audit receipt 12\n  attorn audit receipt dec_0123456789abcdef0123456789abcdef --wait witnessed"
+    after_help = "With --json: the receipt as it is (`receipt`, to be kept for `attorn audit verify --receipt`), and taken \
+                  apart: the entry and what it says, the proof, the checkpoint. Nothing is verified by that.
+
+Examples:
+  attorn audit receipt 12 > receipt.txt
+  attorn audit receipt dec_0123456789abcdef0123456789abcdef --wait witnessed
+  attorn audit receipt 12 --json | jq .body"
 )]
 pub(crate) struct Receipt {
     /// An entry's index, with its epoch if the log has begun a later one since, also as it is printed with the log's id;
@@ -91,6 +99,15 @@ pub(crate) struct Receipt {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "With --json: the signed text as it is (`note`, to be kept for `attorn audit verify --since`), and \
+                        taken apart: origin, size, root, and the names of those who cosigned it (`cosigners`). Nothing \
+                        is verified by that.
+
+Examples:
+  attorn audit checkpoint > kept.checkpoint
+  attorn audit checkpoint --wait witnessed --json | jq -r .note"
+)]
 pub(crate) struct Checkpoint {
     /// Wait until enough witnesses have cosigned it
     #[arg(long, value_enum, value_name = "HOW")]
@@ -152,17 +169,29 @@ impl Audit {
             Self::Watch(watch) => watch.run(context).await,
             Self::Receipt(receipt) => {
                 let client = context.operator()?;
-                output.raw(&client.text(&receipt.path(&client).await?).await?);
+                let text = client.text(&receipt.path(&client).await?).await?;
+                if output.json {
+                    return output.json(&signed::receipt(&text)?).map(|()| Exit::Done);
+                }
+                output.raw(&text);
                 Ok(Exit::Done)
             }
             Self::Checkpoint(Checkpoint { wait }) => {
-                output.raw(&context.operator()?.text(&Wait::asked("/v1/audit/checkpoint", wait)).await?);
+                let note = context.operator()?.text(&Wait::asked("/v1/audit/checkpoint", wait)).await?;
+                if output.json {
+                    return output.json(&signed::checkpoint(&note)?).map(|()| Exit::Done);
+                }
+                output.raw(&note);
                 Ok(Exit::Done)
             }
             Self::Verify(verify) => verify.run(context).await,
             Self::Export(export) => export.run(context).await,
             Self::Key => {
-                output.line(context.anybody()?.text("/v1/audit/key").await?.trim_end());
+                let text = context.anybody()?.text("/v1/audit/key").await?;
+                if output.json {
+                    return output.json(&signed::key(&text)?).map(|()| Exit::Done);
+                }
+                output.line(text.trim_end());
                 Ok(Exit::Done)
             }
         }
