@@ -327,7 +327,11 @@ async fn a_directory_of_what_was_published_that_is_gone_is_noticed() {
     };
     // One that was never there is not gone.
     let (code, said) = attorn(&["audit", "verify", "--alone"]);
-    assert!(code == Some(1) && said.contains("was signed yet: start the server once"), "{said}");
+    assert!(
+        code == Some(6) && said.contains("error: there is nothing to verify yet: no server has run since"),
+        "{said}"
+    );
+    assert!(said.contains("help: start the server once (`attorn serve`), which signs a checkpoint"), "{said}");
     let (stage, process) = Stage::set(fresh).await;
     process.kill().await;
     let (log, high_water) = (stage.fresh.data_dir().join("log"), stage.fresh.config.with_file_name("high-water"));

@@ -249,11 +249,18 @@ async fn stopped(
     path: &Path,
     (given, trusted, memory): (Given, Option<CheckpointVerifier>, Option<Memory>),
 ) -> Result<Exit, Failure> {
+    use attorn_server::run::ServeError;
+
     let config = crate::commands::serve::configuration(Some(path.to_owned()))?;
     let log = attorn_server::StoppedLog::open(&config).await.map_err(|error| {
-        let is_gone = matches!(error, attorn_server::run::ServeError::PublishedGone(_));
-        let failure = if is_gone { Failure::verification(&error) } else { Failure::of(&error) };
-        Failure { help: error.help().map(str::to_owned), ..failure }
+        let failure = Failure::of(&error);
+        let exit = match error {
+            ServeError::PublishedGone(_) => Exit::VerificationFailed,
+            // That is as it should be, and still nobody can say that it verifies.
+            ServeError::NothingSigned(_) => Exit::Undecided,
+            _ => failure.exit,
+        };
+        Failure { help: error.help().map(str::to_owned), exit, ..failure }
     })?;
     let recorded = log.recorded_epochs().await.map_err(Failure::new)?;
     let (now, exports) = (log.verifier().clone(), Exports::Store(config.data_dir.clone(), recorded));
