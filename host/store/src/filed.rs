@@ -166,10 +166,10 @@ pub(crate) fn in_part(path: &Path, lost: usize, records: usize) -> String {
 
 impl From<FiledError> for StorageError {
     fn from(error: FiledError) -> Self {
+        let damage = || format!("`{}` {}", error.name, error.problem);
         match &error.problem {
-            Problem::Missing(_) | Problem::Altered(..) => {
-                Self::of_log(&error, format!("`{}` {}", error.name, error.problem))
-            }
+            Problem::Missing(_) => Self::of_missing(&error, damage()),
+            Problem::Altered(..) => Self::of_log(&error, damage()),
             Problem::Io(_) => Self::new(&error),
         }
     }
