@@ -48,6 +48,8 @@ mod named;
 mod open;
 mod places;
 mod progress;
+#[doc(hidden)]
+pub mod raw;
 mod read;
 mod recorded;
 pub mod records;
