@@ -1,4 +1,5 @@
 //! `attorn audit` on a running server, on its data directory, and on what was exported.
+// Long because: each test is one log that is grown, cut or lost, and the same few commands on it.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 

@@ -11,6 +11,16 @@ use serde_json::Value;
 
 use super::{Stage, epoch_of};
 
+/// Nothing of the new epoch is signed before a server ran, and nothing is wrong with that.
+fn says_that_nothing_is_signed_yet(stage: &Stage) {
+    let output = stage.attorn(&["audit", "verify", "--alone"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(6), "{said}");
+    assert!(said.contains("error: there is nothing to verify yet: no server has run since `attorn/"), "{said}");
+    assert!(said.contains("/2` began") && said.contains("help: start the server once"), "{said}");
+    assert!(said.contains("`attorn audit verify --file`"), "{said}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_logs_key_is_rotated_and_nothing_that_was_granted_ends() {
     let (stage, process) = Stage::set().await;
@@ -31,13 +41,7 @@ async fn the_logs_key_is_rotated_and_nothing_that_was_granted_ends() {
     assert!(said.contains("is left of a rotation that did not come to its end; nothing was changed\nhelp: "), "{said}");
     fs::remove_dir(&left).unwrap();
     let rotated = stage.done(&["key", "rotate-log", "--reason", "each year"]);
-    // Nothing of the new epoch is signed before a server ran, and nothing is wrong with that.
-    let output = stage.attorn(&["audit", "verify", "--alone"]);
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(6), "{said}");
-    assert!(said.contains("error: there is nothing to verify yet: no server has run since `attorn/"), "{said}");
-    assert!(said.contains("/2` began") && said.contains("help: start the server once"), "{said}");
-    assert!(said.contains("`attorn audit verify --file`"), "{said}");
+    says_that_nothing_is_signed_yet(&stage);
     assert!(!stage.path("attorn/data.rotating").exists());
     assert_eq!((epoch_of(&rotated["earlier_origin"]), epoch_of(&rotated["origin"])), (1, 2));
 
