@@ -42,7 +42,8 @@ fn records(bytes: &[u8]) {
     let found = raw::records(&again).expect("what was written is read");
     for (key, range) in records {
         assert_eq!(again.get(range.clone()), bytes.get(range.clone()));
-        assert!(found.contains(&(key, range.clone())), "{range:?}");
+        // A record without a key stands for those that are known no more, and the last of these is told.
+        assert!(key.is_empty() || found.contains(&(key, range.clone())), "{range:?}");
     }
 }
 

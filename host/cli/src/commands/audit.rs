@@ -64,13 +64,17 @@ pub(crate) enum Audit {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "With --json: the entry, the record of the decision, and the entries that came of it.
+#[command(
+    after_help = "With --json: the entry, the record of the decision, and the entries that came of it; where nobody can \
+                        read the record any more, why (`record_gone`). Ends with 5 if that, or the log, was lost or \
+                        altered.
 
 Examples:
   attorn audit show 12
   attorn audit show 1/12                               entry 12 of the log's first epoch
   attorn audit show log-0123456789abcdef/1/12          the same, as it is printed
-  attorn audit show dec_0123456789abcdef0123456789abcdef")]
+  attorn audit show dec_0123456789abcdef0123456789abcdef"
+)]
 pub(crate) struct Show {
     /// An entry's index, with its epoch if the log has begun a later one since, also as it is printed with the log's id;
     /// or a decision's id
