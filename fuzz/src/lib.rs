@@ -12,12 +12,16 @@
 )]
 
 mod engine;
+mod exports;
 mod patterns;
 mod published;
+mod stored;
 
 pub use engine::{loader, values};
+pub use exports::exports;
 pub use patterns::patterns;
 pub use published::published;
+pub use stored::stored;
 
 use attorn_api::json;
 use serde_json::Value;
@@ -57,10 +61,12 @@ mod tests {
 
     /// The names of all targets, and what they feed.
     const TARGETS: &[(&str, Feed)] = &[
+        ("exports", exports),
         ("loader", loader),
         ("patterns", patterns),
         ("published", published),
         ("settings", settings),
+        ("stored", stored),
         ("values", values),
     ];
 

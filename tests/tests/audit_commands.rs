@@ -112,7 +112,10 @@ async fn a_server_s_log_is_verified_and_what_was_seen_of_it_remembered() {
     copy_dir(&old, &data);
     fs::remove_file(data.with_file_name("high-water")).unwrap();
     let process = Process::start(&stage.fresh.config, &stage.fresh.reach).await;
-    stage.audit(&["verify"]).refused(5, "error: the log was cut: it has ");
+    let cut = stage.audit(&["verify"]);
+    let remembered = fs::read_dir(stage.path("state").join("attorn/checkpoints")).unwrap().next().unwrap().unwrap();
+    assert!(cut.stderr.contains(&format!("is remembered in `{}`", remembered.path().display())), "{}", cut.stderr);
+    cut.refused(5, "error: the log was cut: it has ");
     // And grown on, it is another one.
     stage.grow(60).await;
     stage.audit(&["verify"]).refused(5, "error: the log was forked: an earlier checkpoint signs other ");
@@ -147,7 +150,26 @@ async fn an_export_is_verified_without_the_server() {
     stage.grow(5).await;
     fs::write(&late, stage.audit(&["checkpoint", "--wait", "checkpointed"]).good().stdout).unwrap();
     let by_decision = stage.audit(&["receipt", &decided.decision_id, "--wait", "checkpointed"]).good().stdout;
-    fs::write(&receipt, by_decision).unwrap();
+    fs::write(&receipt, &by_decision).unwrap();
+    // Programs read the same in JSON.
+    let [shown_key, shown, kept] = [
+        &["key", "--json"][..],
+        &["receipt", &decided.decision_id, "--wait", "checkpointed", "--json"],
+        &["checkpoint", "--json"],
+    ]
+    .map(|arguments| stage.audit(arguments).good().json());
+    assert_eq!(shown_key["vkey"], fs::read_to_string(&key).unwrap().trim());
+    assert_eq!((&shown_key["epoch"], &shown_key["name"]), (&json!(1), &kept["origin"]));
+    assert_eq!(
+        (&shown["body"]["decision_id"], &shown["index"]),
+        (&json!(decided.decision_id), &json!(decided.entry.index))
+    );
+    assert!(kept["size"].as_u64() >= shown["checkpoint"]["size"].as_u64() && kept["cosigners"] == json!([]), "{kept}");
+    let [json_receipt, json_checkpoint] = ["json.receipt", "json.checkpoint"].map(|name| stage.path(name));
+    fs::write(&json_receipt, shown["receipt"].as_str().unwrap()).unwrap();
+    fs::write(&json_checkpoint, kept["note"].as_str().unwrap()).unwrap();
+    stage.audit(&["verify", "--receipt", json_receipt.to_str().unwrap(), "--key", &key]).good();
+    stage.audit(&["verify", "--key", &key, "--since", json_checkpoint.to_str().unwrap()]).good();
     process.kill().await;
 
     let verify = |more: &[&str]| stage.audit(&[&["verify", "--dir", &dir][..], more].concat());
@@ -386,7 +408,11 @@ async fn a_directory_of_what_was_published_that_is_gone_is_noticed() {
     };
     // One that was never there is not gone.
     let (code, said) = attorn(&["audit", "verify", "--alone"]);
-    assert!(code == Some(1) && said.contains("was signed yet: start the server once"), "{said}");
+    assert!(
+        code == Some(6) && said.contains("error: there is nothing to verify yet: no server has run since"),
+        "{said}"
+    );
+    assert!(said.contains("help: start the server once (`attorn serve`), which signs a checkpoint"), "{said}");
     let (stage, process) = Stage::set(fresh).await;
     process.kill().await;
     let (log, high_water) = (stage.fresh.data_dir().join("log"), stage.fresh.config.with_file_name("high-water"));

@@ -67,16 +67,20 @@ async fn what_means_nothing_is_refused() {
         "decision_id=dec_1",
         "reason=No",
         "type=A",
+        "type=nonsense",
         "since_ms=-1",
         "until_ms=x",
         "order=random",
         "order=newest&limit=0",
         "order=newest&limit=201",
         "order=newest&from=-1",
-        "agent=a&owner=b&operator=c&delegation=d&policy=e&purpose=f&type=g&reason=h&since_ms=0",
+        "agent=a&owner=b&operator=c&delegation=d&policy=e&purpose=f&type=decision&reason=h&since_ms=0",
     ] {
         auditor.get(format!("/v1/audit/entries?{query}")).await.refused(400, "invalid_query");
     }
+    let refused = auditor.get("/v1/audit/entries?type=nonsense").await.refused(400, "invalid_query");
+    assert!(refused.detail.contains("`nonsense` is no type of entries; types are agent_"), "{refused}");
+    assert!(refused.detail.contains("grant_used, "), "{refused}");
     auditor.get("/v1/audit/entries?user=usr_nobody").await.refused(404, "not_found");
     // From an index on it is as it was.
     let plain = list(auditor, "from=1&limit=2").await;

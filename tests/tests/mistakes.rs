@@ -241,12 +241,21 @@ async fn mistakes_at_the_data_directory_are_told_with_a_way_out() {
         mistake(format!("backup to --config {config} --keys empty"), 1, "cannot write `empty`", "never overwritten"),
         mistake(format!("repair --config {config}"), 1, "is in use", "end the server that uses it first"),
         mistake(format!("repair --config {lost}"), 1, "there is no store in", "`attorn restore` makes one"),
+        // What is wrong with the backup comes first.
         mistake(
             format!("restore full --config {config}"),
             1,
-            "is there already; nothing was changed",
-            "never overwritten",
+            "`full` is no backup, or was never",
+            "name another backup",
         ),
+        mistake("restore nope", 1, "`nope` is no backup, or was never finished", "name another backup"),
+        mistake(
+            "audit verify --config attorn",
+            1,
+            "cannot read `attorn`",
+            "it is a directory, and `--config` names the file: `--config attorn/attorn.toml`",
+        ),
+        mistake("backup to --config full", 1, "cannot read `full`", "it is a directory, and `--config` names the file"),
         mistake(format!("key rotate-log --config {config}"), 1, "is in use", "end that one"),
         mistake(format!("key rotate-log --config {lost}"), 1, "there is no store in", "help: "),
         mistake(
@@ -274,7 +283,13 @@ async fn mistakes_at_the_data_directory_are_told_with_a_way_out() {
         "cannot use `nothing`",
         "see that it is there",
     );
-    stage.check("", &[missing_keys]);
+    let in_the_way = mistake(
+        format!("restore to --config {config}"),
+        1,
+        "is there already; nothing was changed",
+        "never overwritten",
+    );
+    stage.check("", &[missing_keys, in_the_way]);
     assert!(!stage.path("attorn/gone").exists() && !stage.path("attorn/gone.restoring").exists());
 }
 

@@ -201,6 +201,9 @@ pub struct CeilingUses {
     pub indexed_through: u64,
     /// When the first of them was written: of before nothing is known.
     pub since_ms: Option<u64>,
+    /// Epochs of the log that have ended: what was used in them was not looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<crate::audit::EarlierEpoch>,
     /// The permissions: first those that were never used, then those that were used longest ago.
     pub permissions: Vec<PermissionUse>,
 }
@@ -216,7 +219,7 @@ pub struct PermissionUse {
     pub action: String,
     /// The resource pattern.
     pub resource: String,
-    /// When; none if it was never used.
+    /// When; none if it was not used in the epoch that the log is in.
     pub last_used_at_ms: Option<u64>,
     /// The entry that says so.
     pub entry: Option<EntryReference>,

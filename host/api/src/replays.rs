@@ -242,6 +242,8 @@ pub enum Undecidable {
     OldRecord,
     /// The user was erased, and the record with them.
     UserErased,
+    /// The file that the record was in is missing.
+    RecordMissing,
     /// The record is not the one whose digest the log has.
     Altered,
 }
@@ -256,6 +258,7 @@ impl Undecidable {
             Self::ContextNotRecorded => "context_not_recorded",
             Self::OldRecord => "old_record",
             Self::UserErased => "user_erased",
+            Self::RecordMissing => "record_missing",
             Self::Altered => "altered",
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Every body has `type` and `time_ms`; what an operator did also has `operator`.
 
+use attorn_api::audit::is_entry_type;
 use attorn_core::TimeMs;
 use attorn_log::EntryBody;
 use attorn_store::{Batch, Key, Require};
@@ -28,6 +29,8 @@ pub(crate) fn act(
 
 /// An entry.
 pub(crate) fn body(now: TimeMs, kind: &'static str, mut members: Value) -> Result<EntryBody, Failure> {
+    // Nobody could look for it.
+    debug_assert!(is_entry_type(kind), "`{kind}` stands not among the types of entries");
     members["type"] = kind.into();
     members["time_ms"] = now.0.into();
     EntryBody::of_value(&members).map_err(|error| Failure::caused(&error))

@@ -89,6 +89,15 @@ pub struct Counts {
     pub users: u64,
 }
 
+/// See whether this is a finished backup at all, before anything of it is read.
+///
+/// # Errors
+///
+/// When it is none.
+pub fn check_is_backup(backup: &Path) -> Result<(), EpochError> {
+    Store::check_is_backup(backup).map_err(|error| EpochError::Backup(causes(&error)))
+}
+
 /// Restore a backup to where the configuration says that the data is, and the keys of users from their copy, if there
 /// is one. What is half done when this fails is removed; what a restore that was killed has left is named.
 ///

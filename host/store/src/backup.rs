@@ -188,7 +188,12 @@ impl Store {
         check_named(dir, (&base, &places.journal))
     }
 
-    /// The same in a backup.
+    /// See whether this is a finished backup at all.
+    pub fn check_is_backup(backup: &Path) -> Result<(), BackupError> {
+        parts(backup).map(drop)
+    }
+
+    /// As [`Store::check_named`], in a backup.
     pub fn check_backup(backup: &Path) -> Result<BadNamed, BackupError> {
         let (base, journal) = parts(backup)?;
         check_named(backup, (&base, &journal))

@@ -22,16 +22,22 @@ use crate::trees::ValueError;
 pub struct StorageError {
     text: String,
     damage: Option<String>,
+    is_missing: bool,
 }
 
 impl StorageError {
     pub(crate) fn new(error: &dyn std::fmt::Display) -> Self {
-        Self { text: error.to_string(), damage: None }
+        Self { text: error.to_string(), damage: None, is_missing: false }
     }
 
     /// The same, where a file of the log is to blame.
     pub(crate) fn of_log(error: &dyn std::fmt::Display, damage: String) -> Self {
-        Self { text: error.to_string(), damage: Some(damage) }
+        Self { text: error.to_string(), damage: Some(damage), is_missing: false }
+    }
+
+    /// The same, where the file is not there.
+    pub(crate) fn of_missing(error: &dyn std::fmt::Display, damage: String) -> Self {
+        Self { is_missing: true, ..Self::of_log(error, damage) }
     }
 
     /// What is wrong with which file of the log, if that is what it is. It is for those who may read the log: the file
@@ -146,6 +152,14 @@ pub enum ReadError {
         /// How many there are.
         size: u64,
     },
+}
+
+impl ReadError {
+    /// Whether it is the file of a decision record that is not there: what another one has, nobody can tell.
+    #[must_use]
+    pub const fn is_missing(&self) -> bool {
+        matches!(self, Self::Storage(StorageError { is_missing: true, .. }))
+    }
 }
 
 impl From<StorageError> for ReadError {

@@ -99,6 +99,12 @@ impl Filed {
         self.digest
     }
 
+    /// Where its value is in the file.
+    pub(crate) fn range(&self) -> std::ops::Range<usize> {
+        let begin = usize::try_from(self.begin).unwrap_or(usize::MAX);
+        begin..begin.saturating_add(self.length())
+    }
+
     /// How many bytes the record has, wherever it is.
     pub(crate) fn length(&self) -> usize {
         // A value is far shorter.
@@ -166,10 +172,10 @@ pub(crate) fn in_part(path: &Path, lost: usize, records: usize) -> String {
 
 impl From<FiledError> for StorageError {
     fn from(error: FiledError) -> Self {
+        let damage = || format!("`{}` {}", error.name, error.problem);
         match &error.problem {
-            Problem::Missing(_) | Problem::Altered(..) => {
-                Self::of_log(&error, format!("`{}` {}", error.name, error.problem))
-            }
+            Problem::Missing(_) => Self::of_missing(&error, damage()),
+            Problem::Altered(..) => Self::of_log(&error, damage()),
             Problem::Io(_) => Self::new(&error),
         }
     }
@@ -419,7 +425,7 @@ pub(crate) fn put_where_they_were<'a>(
 }
 
 /// Where the records of a file are; none if it is no whole one.
-fn take_apart((epoch, bundle): (u64, u64), bytes: &[u8]) -> Option<Places> {
+pub(crate) fn take_apart((epoch, bundle): (u64, u64), bytes: &[u8]) -> Option<Places> {
     if bytes.len() as u64 > FILE_BYTES_MAX {
         return None;
     }

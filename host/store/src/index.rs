@@ -35,6 +35,7 @@ use crate::error::{ReadError, StorageError};
 use chunk::{CHUNK_ENTRIES, Chunk};
 use open::Owner;
 
+pub(crate) use pack::{row, rows};
 pub use walk::{Next, Order, Search, Walk};
 
 /// The times of how many entries are kept together.

@@ -51,6 +51,8 @@ mod open;
 mod parts;
 mod places;
 mod progress;
+#[doc(hidden)]
+pub mod raw;
 mod read;
 mod recorded;
 pub mod records;

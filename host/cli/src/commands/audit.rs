@@ -8,6 +8,7 @@ mod list;
 mod place;
 pub(crate) mod replay;
 mod show;
+mod signed;
 mod story;
 mod unpack;
 mod verify;
@@ -57,18 +58,23 @@ pub(crate) enum Audit {
     Verify(verify::Verify),
     /// Get the whole log, as one file or a directory that nobody else may read, to be verified without the server
     Export(Export),
-    /// Print the key that verifies the log's checkpoints
+    /// Print the key that verifies the log's checkpoints. With --json: its id, its name, log and epoch, and the same
+    /// line (`vkey`)
     Key,
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "With --json: the entry, the record of the decision, and the entries that came of it.
+#[command(
+    after_help = "With --json: the entry, the record of the decision, and the entries that came of it; where nobody can \
+                        read the record any more, why (`record_gone`). Ends with 5 if that, or the log, was lost or \
+                        altered.
 
 Examples:
   attorn audit show 12
   attorn audit show 1/12                               entry 12 of the log's first epoch
   attorn audit show log-0123456789abcdef/1/12          the same, as it is printed
-  attorn audit show dec_0123456789abcdef0123456789abcdef")]
+  attorn audit show dec_0123456789abcdef0123456789abcdef"
+)]
 pub(crate) struct Show {
     /// An entry's index, with its epoch if the log has begun a later one since, also as it is printed with the log's id;
     /// or a decision's id
@@ -78,7 +84,13 @@ pub(crate) struct Show {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  attorn audit receipt 12\n  attorn audit receipt dec_0123456789abcdef0123456789abcdef --wait witnessed"
+    after_help = "With --json: the receipt as it is (`receipt`, to be kept for `attorn audit verify --receipt`), and taken \
+                  apart: the entry and what it says, the proof, the checkpoint. Nothing is verified by that.
+
+Examples:
+  attorn audit receipt 12 > receipt.txt
+  attorn audit receipt dec_0123456789abcdef0123456789abcdef --wait witnessed
+  attorn audit receipt 12 --json | jq .body"
 )]
 pub(crate) struct Receipt {
     /// An entry's index, with its epoch if the log has begun a later one since, also as it is printed with the log's id;
@@ -91,6 +103,15 @@ pub(crate) struct Receipt {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "With --json: the signed text as it is (`note`, to be kept for `attorn audit verify --since`), and \
+                        taken apart: origin, size, root, and the names of those who cosigned it (`cosigners`). Nothing \
+                        is verified by that.
+
+Examples:
+  attorn audit checkpoint > kept.checkpoint
+  attorn audit checkpoint --wait witnessed --json | jq -r .note"
+)]
 pub(crate) struct Checkpoint {
     /// Wait until enough witnesses have cosigned it
     #[arg(long, value_enum, value_name = "HOW")]
@@ -152,17 +173,29 @@ impl Audit {
             Self::Watch(watch) => watch.run(context).await,
             Self::Receipt(receipt) => {
                 let client = context.operator()?;
-                output.raw(&client.text(&receipt.path(&client).await?).await?);
+                let text = client.text(&receipt.path(&client).await?).await?;
+                if output.json {
+                    return output.json(&signed::receipt(&text)?).map(|()| Exit::Done);
+                }
+                output.raw(&text);
                 Ok(Exit::Done)
             }
             Self::Checkpoint(Checkpoint { wait }) => {
-                output.raw(&context.operator()?.text(&Wait::asked("/v1/audit/checkpoint", wait)).await?);
+                let note = context.operator()?.text(&Wait::asked("/v1/audit/checkpoint", wait)).await?;
+                if output.json {
+                    return output.json(&signed::checkpoint(&note)?).map(|()| Exit::Done);
+                }
+                output.raw(&note);
                 Ok(Exit::Done)
             }
             Self::Verify(verify) => verify.run(context).await,
             Self::Export(export) => export.run(context).await,
             Self::Key => {
-                output.line(context.anybody()?.text("/v1/audit/key").await?.trim_end());
+                let text = context.anybody()?.text("/v1/audit/key").await?;
+                if output.json {
+                    return output.json(&signed::key(&text)?).map(|()| Exit::Done);
+                }
+                output.line(text.trim_end());
                 Ok(Exit::Done)
             }
         }

@@ -113,9 +113,21 @@ pub(super) fn configuration(path: Option<PathBuf>) -> Result<attorn_server::Conf
     };
     tracing::info!(path = %path.display(), "the configuration");
     Config::load(&path).map_err(|error| match error {
-        ConfigError::Read { .. } => Failure::of(&error).with_help(CONFIGURATION_HELP),
+        ConfigError::Read { .. } => Failure::of(&error).with_help(unreadable_help(&path)),
         _ => Failure::of(&error),
     })
+}
+
+/// What to do about a configuration that cannot be read. Whoever names a directory means the file in it.
+#[cfg(any(target_os = "linux", test))]
+fn unreadable_help(path: &Path) -> String {
+    if !path.is_dir() {
+        return CONFIGURATION_HELP.to_owned();
+    }
+    match found_in(path) {
+        Ok(found) => format!("it is a directory, and `--config` names the file: `--config {}`", found.display()),
+        Err(_) => format!("it is a directory, and `--config` names the file in it; {CONFIGURATION_HELP}"),
+    }
 }
 
 /// The configuration in or below this directory.
@@ -176,6 +188,11 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(&path, "").unwrap();
             assert_eq!(found_in(directory.path()).unwrap(), path);
+            let named = format!("it is a directory, and `--config` names the file: `--config {}`", path.display());
+            assert_eq!(unreadable_help(directory.path()), named);
         }
+        assert_eq!(unreadable_help(&directory.path().join("none")), CONFIGURATION_HELP);
+        let empty = tempfile::tempdir().unwrap();
+        assert!(unreadable_help(empty.path()).starts_with("it is a directory, "));
     }
 }

@@ -56,10 +56,7 @@ impl StoppedLog {
             return Err(gone.error());
         }
         if !dir.try_exists().unwrap_or(true) {
-            let origin = verifier.origin();
-            return Err(ServeError::Start(format!(
-                "nothing of `{origin}` was signed yet: start the server once, which signs a checkpoint, and verify then"
-            )));
+            return Err(ServeError::NothingSigned(verifier.origin().clone()));
         }
         let shown = |why: String| ServeError::Start(format!("the checkpoints in `{}`: {why}", dir.display()));
         let kept = Kept::look(&dir, &verifier).map_err(shown)?;

@@ -8,6 +8,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use attorn_api::ProblemCode;
+use attorn_api::audit::{is_entry_type, no_entry_type};
 use attorn_core::{
     ActionPattern, AgentId, DecisionId, DelegationId, GrantId, KeyThumbprint, OperatorId, Owner, PolicyId, Purpose,
     ReasonCode, Resource, ResourcePattern, SessionId, TimeMs, UserId,
@@ -48,7 +49,7 @@ pub(crate) const NAMES: [&str; 19] = [
 ];
 /// How many filters one query may have.
 pub(crate) const FILTERS_MAX: usize = 8;
-/// The longest name of a type of entries, in bytes.
+/// What is longer is said of no type.
 const TYPE_BYTES_MAX: usize = 64;
 
 /// What an entry must have.
@@ -65,14 +66,14 @@ pub(crate) struct Filter {
 struct EntryType(String);
 
 impl FromStr for EntryType {
-    type Err = &'static str;
+    type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
-        if text.is_empty() || text.len() > TYPE_BYTES_MAX || !text.bytes().all(fits) {
-            return Err("it is no type of entries: lower-case letters, digits and `_`, at most 64");
+        let fits = text.len() <= TYPE_BYTES_MAX;
+        if fits && is_entry_type(text) {
+            return Ok(Self(text.to_owned()));
         }
-        Ok(Self(text.to_owned()))
+        Err(no_entry_type(if fits { text } else { "…" }))
     }
 }
 

@@ -3,6 +3,9 @@
 //!
 //! What an agent asks for a user stands in the log with a pseudonym for the resource's id. There only the type of the
 //! resource can be compared, and the answer says so.
+//!
+//! Only the epoch that the log is in is indexed. Where there are earlier ones the answer names them, and what was used
+//! in them is not looked for: they are read entry by entry, and whoever looks at an agent does not wait for that.
 
 use std::sync::Arc;
 
@@ -40,7 +43,8 @@ fn read(app: &App, index: &EntryIndex, agent: &Agent) -> Result<CeilingUses, Fai
     }
     // Those about which nobody knows come after those that were never used.
     permissions.sort_by_key(|one: &PermissionUse| (one.last_used_at_ms.is_some(), !one.complete, one.last_used_at_ms));
-    Ok(CeilingUses { indexed_through: through, since_ms, permissions })
+    let earlier = crate::audit::epochs::earlier(app);
+    Ok(CeilingUses { indexed_through: through, since_ms, earlier, permissions })
 }
 
 /// What an entry has that is a use, and whether its resource can be compared no further than its type.

@@ -91,7 +91,8 @@ impl Page {
             let entry = audit::parsed(&stored.bytes)?;
             let body: Value = serde_json::from_str(entry.body.as_str()).map_err(Failure::internal)?;
             let id: DecisionId = body["decision_id"].as_str().unwrap_or_default().parse().map_err(Failure::internal)?;
-            let decided = read(app, id).await?.ok_or_else(|| Failure::not_found("decision", id))?;
+            let place = Some((entry.at, body));
+            let decided = read(app, id, place).await?.ok_or_else(|| Failure::not_found("decision", id))?;
             match self.one(app, &decided, sets, ask).await {
                 // What was found so far is an answer.
                 Err(failure) if failure.problem.code == ProblemCode::Busy && self.decisions > 0 => {
@@ -128,6 +129,16 @@ impl Page {
             }
             Read::Altered(how) => {
                 self.unknown(decided, Undecidable::Altered, (*how).to_owned());
+                return Ok(());
+            }
+            // Of a file there are many, so the words are the same for all: they are counted together.
+            Read::Bad { is_missing, .. } => {
+                let (why, what) = if *is_missing {
+                    (Undecidable::RecordMissing, "a file of `records/`: `attorn audit verify --config` names it")
+                } else {
+                    (Undecidable::Altered, "a file of `records/` was altered: `attorn audit verify --config` names it")
+                };
+                self.unknown(decided, why, what.to_owned());
                 return Ok(());
             }
         };

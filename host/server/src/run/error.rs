@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use attorn_log::{Epoch, Origin};
 use attorn_store::OpenError;
 
 use crate::high_water::HighWaterError;
@@ -75,6 +76,9 @@ pub enum ServeError {
         /// Whether a repair may bring entries back.
         lacks_entries: bool,
     },
+    /// Nothing of the log's epoch was signed yet, since no server has run on it.
+    #[error("there is nothing to verify yet: no server has run since `{0}` began, so no checkpoint of it was signed")]
+    NothingSigned(Origin),
     /// It cannot start.
     #[error("cannot start: {0}")]
     Start(String),
@@ -124,6 +128,13 @@ impl ServeError {
                 "`attorn repair` first: base copy and journal may still have entries of those files; put the rest of `log/` \
                  back from a backup or a copy, before the server starts; without one, start it: it says in the audit log \
                  what is gone",
+            ),
+            Self::NothingSigned(origin) if origin.epoch <= Epoch(1) => {
+                Some("start the server once (`attorn serve`), which signs a checkpoint, and verify then")
+            }
+            Self::NothingSigned(_) => Some(
+                "start the server once (`attorn serve`), which signs a checkpoint, and verify then; what is kept of the \
+                 epochs before can be verified already (`attorn audit verify --file`, `epochs/` of the data directory)",
             ),
             Self::HighWater(error) => Some(error.help()),
             Self::StoreFailed(_) => Some(attorn_store::Failure::HELP),

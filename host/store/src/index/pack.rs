@@ -184,6 +184,22 @@ fn of_pair((key, row): (sled::IVec, sled::IVec)) -> Result<(u64, Chunk), Storage
     Ok((taken_apart(&key)?.1, Chunk::decode(&row)?))
 }
 
+/// All rows of a pack: term, chunk and what it says; none if it is broken.
+pub(crate) fn rows(pack: &[u8]) -> Option<Vec<([u8; 16], u8, Vec<u8>)>> {
+    let (mut rest, mut rows) = (pack, Vec::new());
+    while !rest.is_empty() {
+        let (term, chunk, row, after) = split_row(rest)?;
+        rows.push((term.0, chunk, row.to_vec()));
+        rest = after;
+    }
+    Some(rows)
+}
+
+/// What a row says, as it is written; none if it is broken.
+pub(crate) fn row(bytes: &[u8]) -> Option<Vec<u8>> {
+    Chunk::decode(bytes).ok().map(|chunk| chunk.encode())
+}
+
 /// The first row of a pack: its term, its chunk, what it says; and what comes after it.
 fn split_row(bytes: &[u8]) -> Option<(Term, u8, &[u8], &[u8])> {
     let (header, rest) = bytes.split_first_chunk::<ROW_HEADER_BYTES>()?;

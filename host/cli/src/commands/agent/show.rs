@@ -1,6 +1,9 @@
 //! How an agent is printed.
 
-use attorn_api::agents::{Agent, AgentState, Identity, IdentityMethod, IdentitySubject, PermissionUse, UserPresence};
+use attorn_api::agents::{
+    Agent, AgentState, CeilingUses, Identity, IdentityMethod, IdentitySubject, PermissionUse, UserPresence,
+};
+use attorn_api::audit::EarlierEpoch;
 use attorn_core::TimeMs;
 
 use crate::exit::Exit;
@@ -63,7 +66,7 @@ fn print_ceiling(output: &Output, agent: &Agent) {
         .iter()
         .map(|one| {
             let mut row = permission(&one.purpose, &one.action, &one.resource);
-            row.push(last_use(one, uses.since_ms));
+            row.push(last_use(one, uses));
             row
         })
         .collect();
@@ -71,17 +74,36 @@ fn print_ceiling(output: &Output, agent: &Agent) {
     if uses.permissions.iter().any(|one| one.by_type) {
         output.note("(type): for users the log shows only the resource's type, so it may have been another one");
     }
+    if uses.permissions.iter().any(|one| one.last_used_at_ms.is_none())
+        && let Some(note) = not_looked_at(&agent.id, &uses.earlier)
+    {
+        output.note(note);
+    }
 }
 
-/// When a permission was last used. That it was not can be said only of what the log has.
-fn last_use(one: &PermissionUse, since_ms: Option<u64>) -> String {
+/// When a permission was last used. That it was not can be said only of what was looked at.
+fn last_use(one: &PermissionUse, uses: &CeilingUses) -> String {
     let kind = if one.by_type { " (type)" } else { "" };
-    match (one.last_used_at_ms, one.complete, since_ms) {
+    match (one.last_used_at_ms, one.complete, uses.since_ms) {
         (Some(at), _, _) => format!("{}{kind}", TimeMs(at)),
         (None, false, _) => "not known: there is too much to look at".to_owned(),
-        (None, true, Some(since)) => format!("never since {}", TimeMs(since)),
-        (None, true, None) => "never".to_owned(),
+        (None, true, None) => "not known: the log is not indexed yet".to_owned(),
+        (None, true, Some(since)) if uses.earlier.is_empty() => format!("never since {}", TimeMs(since)),
+        // It may have been, before the log began this epoch.
+        (None, true, Some(since)) => format!("not since {}, before not looked at", TimeMs(since)),
     }
+}
+
+/// That there are earlier epochs, where a permission may have been used, and how to look; none if there are none.
+fn not_looked_at(agent: &str, earlier: &[EarlierEpoch]) -> Option<String> {
+    let last = earlier.last()?.epoch;
+    let each: Vec<_> = earlier.iter().map(|one| one.epoch.to_string()).collect();
+    let epochs = if earlier.len() == 1 { "epoch" } else { "epochs" };
+    Some(format!(
+        "the log began a new epoch since: what was used in {epochs} {} is not looked at here. `attorn audit list --epoch \
+         {last} --agent {agent} --decision allow` lists it",
+        each.join(", ")
+    ))
 }
 
 fn print_identities(output: &Output, agent: &Agent) {
@@ -120,14 +142,25 @@ mod tests {
             by_type,
             complete,
         };
-        for (one, since_ms, expect) in [
-            (one(Some(0), false, true), Some(0), "1970-01-01T00:00:00.000Z"),
-            (one(Some(0), true, true), Some(0), "1970-01-01T00:00:00.000Z (type)"),
-            (one(None, false, true), Some(0), "never since 1970-01-01T00:00:00.000Z"),
-            (one(None, true, true), None, "never"),
-            (one(None, false, false), Some(0), "not known: there is too much to look at"),
+        let uses = |since_ms, earlier: &[u64]| CeilingUses {
+            indexed_through: 7,
+            since_ms,
+            earlier: earlier.iter().map(|epoch| EarlierEpoch { epoch: *epoch, size: 7 }).collect(),
+            permissions: Vec::new(),
+        };
+        let now = uses(Some(0), &[]);
+        for (one, uses, expect) in [
+            (one(Some(0), false, true), &now, "1970-01-01T00:00:00.000Z"),
+            (one(Some(0), true, true), &now, "1970-01-01T00:00:00.000Z (type)"),
+            (one(None, false, true), &now, "never since 1970-01-01T00:00:00.000Z"),
+            (one(None, true, true), &uses(None, &[]), "not known: the log is not indexed yet"),
+            (one(None, false, false), &now, "not known: there is too much to look at"),
+            (one(None, false, true), &uses(Some(0), &[1]), "not since 1970-01-01T00:00:00.000Z, before not looked at"),
         ] {
-            assert_eq!(last_use(&one, since_ms), expect);
+            assert_eq!(last_use(&one, uses), expect);
         }
+        assert_eq!(not_looked_at("bot", &[]), None);
+        let said = not_looked_at("bot", &uses(None, &[1, 2]).earlier).unwrap();
+        assert!(said.contains("in epochs 1, 2 is not") && said.contains("--epoch 2 --agent bot"), "{said}");
     }
 }

@@ -1,5 +1,6 @@
 //! Filters of entries, as `list` and `watch` take them. They must all hold.
 
+use attorn_api::audit::{is_entry_type, no_entry_type};
 use attorn_core::{
     ActionPattern, AgentId, DecisionId, DelegationId, GrantId, KeyThumbprint, OperatorId, Owner, PolicyId, Purpose,
     ReasonCode, ResourcePattern, SessionId, UserId,
@@ -125,11 +126,7 @@ fn policy(text: &str) -> Result<(PolicyId, Option<u32>), String> {
 }
 
 fn entry_type(text: &str) -> Result<String, String> {
-    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
-    if (1..=64).contains(&text.len()) && text.bytes().all(fits) {
-        return Ok(text.to_owned());
-    }
-    Err("it is no type of entries; lower-case letters, digits and `_`, at most 64".into())
+    if is_entry_type(text) { Ok(text.to_owned()) } else { Err(no_entry_type(text)) }
 }
 
 #[cfg(test)]
@@ -150,6 +147,6 @@ mod tests {
         assert_eq!(filters.query(), "&agent=bot&policy=p&version=3&action=faq.*&decision=deny&since_ms=7");
         assert_eq!(policy("p"), Ok(("p".parse().unwrap(), None)));
         assert!(policy("p=x").unwrap_err().contains("`x` is no version"));
-        assert!(entry_type("a&b").is_err() && entry_type("").is_err() && entry_type("grant_used").is_ok());
+        assert!(entry_type("nonsense").is_err() && entry_type("").is_err() && entry_type("grant_used").is_ok());
     }
 }

@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use attorn_api::audit::Entry;
 use attorn_core::DecisionId;
-use attorn_log::{CheckpointVerifier, EntryRef, LogId};
+use attorn_log::{CheckpointVerifier, EntryRef, Epoch, LogId, Origin};
 
 use super::body;
 use crate::failure::Failure;
@@ -74,21 +74,59 @@ impl Place {
 
     /// Another log has other entries under the same numbers.
     pub(super) async fn of_this_log(&self, client: &OperatorClient) -> Result<(), Failure> {
-        let Some(log) = &self.log else { return Ok(()) };
-        let key = client.text("/v1/audit/key").await?;
-        let key: CheckpointVerifier = key.trim_end().parse().map_err(|error| Failure::of(&error))?;
-        let here = &key.origin().log_id;
-        if log == here {
+        match &self.log {
+            None => Ok(()),
+            Some(log) => is_of(log, &now(client).await?),
+        }
+    }
+
+    /// To an entry of an epoch that has ended nothing comes any more.
+    pub(super) async fn goes_on(&self, client: &OperatorClient) -> Result<(), Failure> {
+        if self.epoch.is_none() {
             return Ok(());
         }
-        Err(Failure::new(format!("the entry is of the log `{log}`, and the server's log is `{here}`"))
-            .with_help("ask the server that has it (`--server`)"))
+        let now = now(client).await?;
+        self.log.as_ref().map_or(Ok(()), |log| is_of(log, &now))?;
+        self.is_of_epoch(now.epoch)
+    }
+
+    fn is_of_epoch(&self, now: Epoch) -> Result<(), Failure> {
+        let Self { epoch: Some(epoch), index, .. } = self else { return Ok(()) };
+        if *epoch == now.0 {
+            return Ok(());
+        }
+        let failure =
+            Failure::usage(format!("the entry `{epoch}/{index}` is of epoch {epoch}, and the log is in epoch {now}"));
+        Err(if *epoch < now.0 {
+            failure.with_help(format!(
+                "nothing comes to an epoch that has ended: `attorn audit list --from {epoch}/{index}` lists it, and `attorn \
+                 audit watch --from 0` begins where the log is"
+            ))
+        } else {
+            failure.with_help("is this the server that has it (`--server`)? `attorn audit epochs` lists its epochs")
+        })
     }
 
     /// The entry.
     pub(super) async fn entry(&self, client: &OperatorClient) -> Result<Entry, Failure> {
         client.get(&self.path(client).await?).await
     }
+}
+
+/// Which log the server has, and in which epoch it is.
+async fn now(client: &OperatorClient) -> Result<Origin, Failure> {
+    let key = client.text("/v1/audit/key").await?;
+    let key: CheckpointVerifier = key.trim_end().parse().map_err(|error| Failure::of(&error))?;
+    Ok(key.origin().clone())
+}
+
+fn is_of(log: &LogId, now: &Origin) -> Result<(), Failure> {
+    if *log == now.log_id {
+        return Ok(());
+    }
+    let here = &now.log_id;
+    Err(Failure::new(format!("the entry is of the log `{log}`, and the server's log is `{here}`"))
+        .with_help("ask the server that has it (`--server`)"))
 }
 
 impl Asked {
@@ -135,5 +173,15 @@ mod tests {
         assert!("grt_0123456789abcdef0123456789abcdef".parse::<Asked>().is_err());
         assert!("dec_1".parse::<Asked>().unwrap_err().contains("is no decision id"));
         assert!(matches!("dec_0123456789abcdef0123456789abcdef".parse(), Ok(Asked::Decision(_))));
+    }
+
+    #[test]
+    fn an_entry_of_an_epoch_that_has_ended_is_refused_where_more_has_to_come() {
+        let refused = |text: &str| text.parse::<Place>().unwrap().is_of_epoch(Epoch(2));
+        assert!(refused("12").is_ok() && refused("2/12").is_ok());
+        let ended = refused("1/12").unwrap_err();
+        assert_eq!(ended.exit, crate::exit::Exit::Usage);
+        assert!(ended.help.unwrap().contains("`attorn audit list --from 1/12`"));
+        assert!(refused("3/12").unwrap_err().help.unwrap().contains("attorn audit epochs"));
     }
 }

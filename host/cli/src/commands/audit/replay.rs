@@ -13,9 +13,9 @@ use crate::output::Output;
 /// Decide a recorded decision again from its record, and compare what each policy says and what it comes to. Nothing is
 /// granted or charged; the audit log says that it was replayed.
 #[derive(Debug, Args)]
-#[command(after_help = "Ends with 0 if all is identical or no policy was run, 5 if it differs or the record was \
-                        altered, and 6 if that cannot be told: something is missing, or a policy ran out of time or \
-                        memory once.
+#[command(after_help = "Ends with 0 if all is identical or no policy was run, 5 if it differs, or the record or the \
+                        log was altered, and 6 if that cannot be told: something is missing, such as the record, or a \
+                        policy ran out of time or memory once.
 
 Examples:
   attorn audit replay dec_0123456789abcdef0123456789abcdef

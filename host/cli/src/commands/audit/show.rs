@@ -1,7 +1,7 @@
 //! `attorn audit show`: reads an entry and all that belongs to it.
 
 use attorn_api::ProblemCode;
-use attorn_api::audit::{Entry, EntryList};
+use attorn_api::audit::{Entry, EntryList, LogEpochList};
 use attorn_core::DecisionId;
 use attorn_log::Receipt;
 use serde::Serialize;
@@ -26,6 +26,9 @@ pub(super) struct Told {
     pub(super) entry: Entry,
     /// Its full record; none where nobody can read it any more.
     pub(super) record: Option<Value>,
+    /// Why there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) record_gone: Option<String>,
     /// Entries that name it, later ones: uses, effects, what shadow policies said.
     pub(super) came_of_it: Vec<Entry>,
 }
@@ -67,36 +70,66 @@ async fn told(client: &OperatorClient, output: &Output, id: DecisionId, known: O
             came_of_it.push(entry);
         }
     }
-    let record = record(client, id).await?;
-    let Some(entry) = own else {
-        let failure = Failure::new(format!("the entry of the decision `{id}` is not found"));
-        return Err(match record {
-            Some(_) => failure.with_help("the index of the log is behind: try again, or look at `attorn audit list`"),
-            None => failure,
-        });
+    let (record, gone) = match record(client, id).await? {
+        Record::There(record) => (Some(record), None),
+        Record::Gone(failure) => (None, Some(failure)),
     };
-    let told = Told { entry, record, came_of_it };
+    let Some(entry) = own else { return Err(no_entry(id, gone)) };
+    let record_gone = gone.as_ref().map(why_gone);
+    let told = Told { entry, record, record_gone, came_of_it };
     if output.json {
         output.json(&told)?;
     } else {
         story::tell(&told)?.iter().for_each(|line| output.line(line));
     }
-    let Some(failure) = damaged else { return Ok(Exit::Done) };
-    output.note("what came of it is not all here:");
-    failure.print();
-    Ok(failure.exit)
+    if let Some(failure) = &damaged {
+        output.note("what came of it is not all here:");
+        failure.print();
+    }
+    // Where its user was erased that is as it should be.
+    let lost = gone.filter(|failure| failure.exit == Exit::VerificationFailed);
+    if lost.is_some() {
+        // What is wrong with it was said.
+        Failure::new(format!("the record of the decision `{id}` is lost or altered, and nobody was erased")).print();
+    }
+    Ok(damaged.or(lost).map_or(Exit::Done, |failure| failure.exit))
+}
+
+/// That there is no entry of a decision: what is wrong with its record may say why.
+fn no_entry(id: DecisionId, gone: Option<Failure>) -> Failure {
+    let failure = Failure::new(format!("the entry of the decision `{id}` is not found"));
+    match gone {
+        None => failure.with_help("the index of the log is behind: try again, or look at `attorn audit list`"),
+        Some(gone) if gone.exit == Exit::VerificationFailed => gone,
+        Some(_) => {
+            failure.with_help("`attorn audit list --type decision` lists decisions; the index may be behind: try again")
+        }
+    }
+}
+
+/// Why a record is gone, in a line.
+fn why_gone(failure: &Failure) -> String {
+    match failure.code {
+        Some(ProblemCode::NotFound) => "there is none".to_owned(),
+        _ => failure.message.clone(),
+    }
 }
 
 /// All entries that name a decision, of all epochs where they may be.
 async fn naming(client: &OperatorClient, id: DecisionId, own: Option<&Entry>) -> Result<Vec<Entry>, Failure> {
     let mut all = about(client, id, None).await?;
     // What came of it may be in a later epoch than it.
-    if let Some(epoch) = epoch_before(client, id, own, &all).await? {
-        all.extend(about(client, id, Some(epoch)).await?);
-        let place = |entry: &Entry| (entry.reference.epoch, entry.reference.index);
-        all.sort_by_key(place);
-        all.dedup_by_key(|entry| place(entry));
+    for epoch in epochs_before(client, id, own, &all).await? {
+        let of_epoch = about(client, id, Some(epoch)).await?;
+        let is_there = decided_in(&of_epoch)?;
+        all.extend(of_epoch);
+        if is_there {
+            break;
+        }
     }
+    let place = |entry: &Entry| (entry.reference.epoch, entry.reference.index);
+    all.sort_by_key(place);
+    all.dedup_by_key(|entry| place(entry));
     Ok(all)
 }
 
@@ -119,38 +152,58 @@ async fn about(client: &OperatorClient, id: DecisionId, epoch: Option<u64>) -> R
     Ok(entries)
 }
 
-/// The earlier epoch that a decision was made in; none if it was made in the one that the log is in, or not at all.
-/// Its receipt tells.
-async fn epoch_before(
+/// The earlier epochs where a decision may have been made; none if it was made in the one that the log is in, or not
+/// at all. Its receipt tells which it is, and where that cannot be had for want of its record, all have to be searched.
+async fn epochs_before(
     client: &OperatorClient,
     id: DecisionId,
     known: Option<&Entry>,
     found: &[Entry],
-) -> Result<Option<u64>, Failure> {
-    for entry in found {
-        if body(entry)?["type"] == "decision" {
-            return Ok(None);
-        }
+) -> Result<Vec<u64>, Failure> {
+    if decided_in(found)? {
+        return Ok(Vec::new());
     }
     if let Some(known) = known {
-        return Ok(Some(known.reference.epoch));
+        return Ok(vec![known.reference.epoch]);
     }
     let text = match client.text(&format!("/v1/audit/decisions/{id}/receipt")).await {
-        Err(failure) if failure.code == Some(ProblemCode::NotFound) => return Ok(None),
+        Err(failure) if failure.code == Some(ProblemCode::NotFound) => return Ok(Vec::new()),
+        Err(failure) if failure.code == Some(ProblemCode::LogDamaged) => {
+            let list: LogEpochList = client.get("/v1/audit/epochs").await?;
+            return Ok(list.epochs.iter().rev().filter(|one| one.ended.is_some()).map(|one| one.epoch).collect());
+        }
         text => text?,
     };
     let receipt = Receipt::parse(&text).map_err(|error| Failure::of(&error))?;
-    Ok(receipt.entry().map_err(|error| Failure::of(&error))?.at.epoch.0.into())
+    Ok(vec![receipt.entry().map_err(|error| Failure::of(&error))?.at.epoch.0])
 }
 
-/// The record; none if there is none that can be read.
-async fn record(client: &OperatorClient, id: DecisionId) -> Result<Option<Value>, Failure> {
-    match client.get(&format!("/v1/audit/decisions/{id}")).await {
-        Ok(record) => Ok(Some(record)),
-        // Also that of an erased user: the entry tells what it can.
-        Err(failure) if failure.code.is_some_and(|code| code != ProblemCode::MissingDuty && code.status() < 500) => {
-            Ok(None)
+/// Whether a decision's own entry is among these.
+fn decided_in(entries: &[Entry]) -> Result<bool, Failure> {
+    for entry in entries {
+        if body(entry)?["type"] == "decision" {
+            return Ok(true);
         }
+    }
+    Ok(false)
+}
+
+/// The record of a decision.
+enum Record {
+    There(Value),
+    /// Nobody can read it any more: the entry tells what it can.
+    Gone(Failure),
+}
+
+async fn record(client: &OperatorClient, id: DecisionId) -> Result<Record, Failure> {
+    match client.get(&format!("/v1/audit/decisions/{id}")).await {
+        Ok(record) => Ok(Record::There(record)),
+        Err(failure) if failure.code.is_some_and(is_about_the_record) => Ok(Record::Gone(failure)),
         Err(failure) => Err(failure),
     }
+}
+
+/// Whether this is said of a record, and not of whoever asks or of the server.
+fn is_about_the_record(code: ProblemCode) -> bool {
+    matches!(code, ProblemCode::NotFound | ProblemCode::UserErased | ProblemCode::LogDamaged)
 }

@@ -26,8 +26,8 @@ pub(super) fn tell(told: &Told) -> Result<Vec<String>, Failure> {
             say("then", format!("{what} (entry {}/{})", later.reference.epoch, later.reference.index));
         }
     }
-    if told.record.is_none() {
-        say("record", "it cannot be read any more; this is what the entry tells".into());
+    if let Some(why) = &told.record_gone {
+        say("record", format!("it cannot be read any more, and this is what the entry tells: {why}"));
     }
     proof(&told.entry, &mut say);
     Ok(lines)

@@ -39,6 +39,7 @@ fn an_allow_is_told_with_what_came_of_it() {
     let told = Told {
         entry: entry(4, &decision()),
         record: Some(record),
+        record_gone: None,
         came_of_it: vec![entry(5, &used), entry(6, &effect), entry(7, &replayed), entry(8, &voted)],
     };
     let expect = r#"
@@ -72,7 +73,8 @@ fn a_deny_for_a_user_whose_record_is_gone_is_told_from_its_entry() {
     (body["policies"], body["grant"]) = (json!([]), Value::Null);
     body["on_behalf"] = json!({ "user": "psn_1", "chain": [{ "delegation": "dlg_1", "agent": "bot" }] });
     (body["session"], body["resource"]) = ("psn_2".into(), "account/psn_3".into());
-    let told = Told { entry: entry(0, &body), record: None, came_of_it: Vec::new() };
+    let record_gone = Some("its user was erased (user_erased)".to_owned());
+    let told = Told { entry: entry(0, &body), record: None, record_gone, came_of_it: Vec::new() };
     let expect = "
 dec_1  deny at 1970-01-01T00:00:00.000Z
 who       agent bot, for which team answers
@@ -84,7 +86,7 @@ asked     faq.read on account/psn_3
 bounds    not all hold: not_in_ceiling; no policy was asked
           in force was revision 7 (e)
 result    deny, and no grant
-record    it cannot be read any more; this is what the entry tells
+record    it cannot be read any more, and this is what the entry tells: its user was erased (user_erased)
 proof     entry log/1/0
           attorn audit receipt 1/0 > receipt.txt
           attorn audit verify --receipt receipt.txt --key log.key
@@ -94,7 +96,12 @@ proof     entry log/1/0
 
 #[test]
 fn an_entry_that_has_nothing_is_told_without_a_panic() {
-    let told = Told { entry: entry(0, &json!({})), record: Some(json!(7)), came_of_it: vec![entry(1, &json!([]))] };
+    let told = Told {
+        entry: entry(0, &json!({})),
+        record: Some(json!(7)),
+        record_gone: None,
+        came_of_it: vec![entry(1, &json!([]))],
+    };
     let lines = tell(&told).unwrap();
     assert_eq!(lines[0], "?  ? at ?");
 }
@@ -105,7 +112,8 @@ fn an_approval_and_a_login_are_told() {
         let mut body = decision();
         body["approval"] = approval;
         body["credential"] = json!({ "kind": "postgresql", "target": "shop" });
-        tell(&Told { entry: entry(0, &body), record: Some(json!({})), came_of_it: Vec::new() }).unwrap()
+        tell(&Told { entry: entry(0, &body), record: Some(json!({})), record_gone: None, came_of_it: Vec::new() })
+            .unwrap()
     };
     for (approval, expect) in [
         (
@@ -125,6 +133,8 @@ fn an_approval_and_a_login_are_told() {
     assert!(!told(Value::Null).iter().any(|line| line.starts_with("approval")));
     let mut onward = decision();
     onward["credential"] = json!({ "kind": "proxy", "target": "crm" });
-    let lines = tell(&Told { entry: entry(0, &onward), record: Some(json!({})), came_of_it: Vec::new() }).unwrap();
+    let lines =
+        tell(&Told { entry: entry(0, &onward), record: Some(json!({})), record_gone: None, came_of_it: Vec::new() })
+            .unwrap();
     assert!(lines.iter().any(|line| line == "          to be sent on to crm (proxy)"), "{lines:?}");
 }

@@ -39,7 +39,7 @@ use anchors::Anchors;
 use earlier::Earlier;
 use lineage::{Continues, Exports, Lineage};
 use offline::Exported;
-use remembered::{Anchor, Memory};
+use remembered::{Anchor, Compared, Memory};
 use report::Believed;
 
 const KEY_FILE_BYTES_MAX: u64 = 1024;
@@ -163,7 +163,9 @@ async fn live(
         Some(key) => (key.clone(), Believed::Given),
     };
     let remembered = memory.as_ref().map(|memory| memory.latest(&trusted.origin().log_id)).transpose()?.flatten();
-    let compared = remembered.as_ref().filter(|seen| seen.origin == *trusted.origin()).map(|seen| seen.note.clone());
+    let of_epoch = remembered.as_ref().filter(|seen| seen.origin == *trusted.origin());
+    let known = of_epoch.and_then(|seen| Compared::of(seen, given.since.is_empty()));
+    let compared = of_epoch.map(|seen| seen.note.clone());
     let anchors = Anchors::of(given.since.pop(), remembered, &trusted);
     let anchors = anchors.map_err(|failure| report::failed(output, None, failure))?;
     given.since = anchors.since;
@@ -182,7 +184,7 @@ async fn live(
     {
         output.note(format!("its checkpoint is not remembered: {}", failure.message));
     }
-    report::report(output, done, (believed, continues.as_ref(), &earlier))
+    report::report(output, (done, known.as_ref()), (believed, continues.as_ref(), &earlier))
 }
 
 /// Verify an export of an earlier epoch as it was written here. It may lack the entries of which the server says that
@@ -247,11 +249,18 @@ async fn stopped(
     path: &Path,
     (given, trusted, memory): (Given, Option<CheckpointVerifier>, Option<Memory>),
 ) -> Result<Exit, Failure> {
+    use attorn_server::run::ServeError;
+
     let config = crate::commands::serve::configuration(Some(path.to_owned()))?;
     let log = attorn_server::StoppedLog::open(&config).await.map_err(|error| {
-        let is_gone = matches!(error, attorn_server::run::ServeError::PublishedGone { .. });
-        let failure = if is_gone { Failure::verification(&error) } else { Failure::of(&error) };
-        Failure { help: error.help().map(str::to_owned), ..failure }
+        let failure = Failure::of(&error);
+        let exit = match error {
+            ServeError::PublishedGone { .. } => Exit::VerificationFailed,
+            // That is as it should be, and still nobody can say that it verifies.
+            ServeError::NothingSigned(_) => Exit::Undecided,
+            _ => failure.exit,
+        };
+        Failure { help: error.help().map(str::to_owned), exit, ..failure }
     })?;
     let recorded = log.recorded_epochs().await.map_err(Failure::new)?;
     let watched = Bar::watch(output);

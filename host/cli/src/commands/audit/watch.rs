@@ -10,6 +10,7 @@ use clap::Args;
 
 use super::epochs::damaged_first;
 use super::filters::Filters;
+use super::place::Place;
 use super::row;
 use crate::context::Context;
 use crate::exit::Exit;
@@ -26,13 +27,15 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 
 Examples:
   attorn audit watch --decision deny
-  attorn audit watch --agent support-bot --from 0 --json")]
+  attorn audit watch --agent support-bot --from 0 --json
+  attorn audit watch --from 1/12                       entry 12, if the log is in its first epoch")]
 pub(crate) struct Watch {
     #[command(flatten)]
     filters: Filters,
-    /// Begin with this entry, instead of the next that comes
-    #[arg(long)]
-    from: Option<u64>,
+    /// Begin with this entry of the epoch that the log is in, instead of the next that comes: its index, also with its
+    /// epoch, or as it is printed
+    #[arg(long, value_name = "ENTRY")]
+    from: Option<Place>,
     /// End after so many entries
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
@@ -51,6 +54,9 @@ struct Progress {
 impl Watch {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let (client, output) = (context.operator()?, &context.output);
+        if let Some(from) = &self.from {
+            from.goes_on(&client).await?;
+        }
         let mut progress = Progress { last: None, printed: 0, connected: false, ended: None };
         let mut pause = PAUSE.0;
         loop {
@@ -61,7 +67,7 @@ impl Watch {
             }
             let why = match (progress.ended.take(), broke) {
                 (Some(StreamEnded { reason: StreamEnd::LogDamaged, resume_after }), _) => {
-                    let next = resume_after.map_or(self.from.unwrap_or(0), |last| last + 1);
+                    let next = resume_after.map_or(self.from.as_ref().map_or(0, |from| from.index), |last| last + 1);
                     return Err(damage(&client, next).await);
                 }
                 (Some(ended), _) => self::ended(&ended)?.to_owned(),
@@ -98,7 +104,7 @@ impl Watch {
     }
 
     fn path(&self) -> String {
-        let from = self.from.map(|from| format!("&from={from}")).unwrap_or_default();
+        let from = self.from.as_ref().map(|from| format!("&from={}", from.index)).unwrap_or_default();
         let query = format!("{}{from}", self.filters.query());
         match query.strip_prefix('&') {
             Some(query) => format!("/v1/audit/stream?{query}"),
@@ -169,14 +175,16 @@ fn ended(ended: &StreamEnded) -> Result<&'static str, Failure> {
 mod tests {
     use super::*;
 
-    fn watch(from: Option<u64>, count: Option<u64>) -> Watch {
-        Watch { filters: Filters::default(), from, count }
+    fn watch(from: Option<&str>) -> Watch {
+        Watch { filters: Filters::default(), from: from.map(|from| from.parse().unwrap()), count: None }
     }
 
     #[test]
     fn the_server_is_asked_for_what_is_wanted() {
-        assert_eq!(watch(None, None).path(), "/v1/audit/stream");
-        assert_eq!(watch(Some(7), None).path(), "/v1/audit/stream?from=7");
+        assert_eq!(watch(None).path(), "/v1/audit/stream");
+        for from in ["7", "1/7", "log-a1/1/7"] {
+            assert_eq!(watch(Some(from)).path(), "/v1/audit/stream?from=7");
+        }
     }
 
     #[test]

@@ -102,5 +102,5 @@ pub(super) async fn verify(
             earlier::nothing_else(path, &earlier).map_err(failed)?;
         }
     }
-    report::report(output, done, (believed, continues.as_ref(), &earlier))
+    report::report(output, (done, None), (believed, continues.as_ref(), &earlier))
 }

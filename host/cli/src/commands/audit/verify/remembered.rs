@@ -27,6 +27,36 @@ pub(super) struct Anchor {
     pub(super) path: Option<PathBuf>,
 }
 
+/// The checkpoint of a log's own epoch that it was compared with because it is remembered here.
+pub(super) struct Compared {
+    path: PathBuf,
+    /// How many entries it counts.
+    size: u64,
+    /// Whether somebody brought no other beside.
+    is_alone: bool,
+}
+
+impl Compared {
+    pub(super) fn of(anchor: &Anchor, is_alone: bool) -> Option<Self> {
+        let size = anchor.note.lines().nth(1).and_then(|line| line.parse().ok())?;
+        Some(Self { path: anchor.path.clone()?, size, is_alone })
+    }
+
+    /// What to do about a log that does not continue a checkpoint, which counts so many entries if that is known; none
+    /// if it is another one than this.
+    pub(super) fn help(&self, size: Option<u64>) -> Option<String> {
+        if !size.map_or(self.is_alone, |size| size == self.size) {
+            return None;
+        }
+        let path = self.path.display();
+        Some(format!(
+            "what was seen of the log is remembered in `{path}`. Keep that file and the log: they are evidence. If you know \
+             why, such as an older copy of the data directory that was put back: move that file away, and verify anew \
+             (`attorn restore` would begin a new epoch of the log, and say what was lost)"
+        ))
+    }
+}
+
 impl Anchor {
     fn of(origin: Origin, path: PathBuf, text: &str) -> Self {
         let (key, note) = match text.split_once('\n').and_then(|(line, note)| Some((line.parse().ok()?, note))) {

@@ -14,6 +14,7 @@ use serde_json::json;
 use super::super::epochs::said;
 use super::earlier::{Earlier, Seen};
 use super::lineage::Continues;
+use super::remembered::Compared;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::key_source::read_text;
@@ -65,10 +66,11 @@ const NO_ANCHOR: &str = "nothing was kept to compare with: that entries were cut
                          a checkpoint (`attorn audit checkpoint`), and give it with `--since` next time, or name \
                          witnesses with `--policy`";
 
-/// Say what came of it: of the log, of what was seen of an earlier epoch, and of what is kept of earlier epochs.
+/// Say what came of it: of the log, of what was seen of an earlier epoch, and of what is kept of earlier epochs. It may
+/// have been compared with what is remembered here.
 pub(super) fn report(
     output: &Output,
-    done: Result<Verified, VerifyError>,
+    (done, compared): (Result<Verified, VerifyError>, Option<&Compared>),
     (believed, continues, earlier): (Believed, Option<&Continues>, &[Earlier]),
 ) -> Result<Exit, Failure> {
     let verified = match done {
@@ -77,7 +79,7 @@ pub(super) fn report(
         Err(VerifyError::Read(error)) if error.kind() != ErrorKind::InvalidData => {
             return Err(Failure::of(&VerifyError::Read(error)));
         }
-        Err(error) => return Err(failed(output, error.index(), unverified(&error))),
+        Err(error) => return Err(failed(output, error.index(), unverified(&error, compared))),
     };
     let believed = match (verified.trust, believed) {
         (Trust::Given, believed) => believed,
@@ -232,8 +234,18 @@ pub(super) fn of_server(output: &Output, failure: Failure) -> Failure {
 }
 
 /// A log that does not verify, and what to do where it may be that something else was given than belongs to it.
-fn unverified(error: &VerifyError) -> Failure {
+fn unverified(error: &VerifyError, compared: Option<&Compared>) -> Failure {
     let failure = Failure::verification(error);
+    // Which checkpoint it is follows from how many entries it counts.
+    let size = match error {
+        VerifyError::RolledBack { seen, .. } => Some(Some(*seen)),
+        VerifyError::Forked { size } => Some(Some(*size)),
+        VerifyError::Since(_) => Some(None),
+        _ => None,
+    };
+    if let Some(help) = size.zip(compared).and_then(|(size, compared)| compared.help(size)) {
+        return failure.with_help(help);
+    }
     match error {
         VerifyError::UnknownKey { .. } => failure.with_help(
             "was the key of another log given? If not, this is not the log that it says it is: ask whoever runs the \
@@ -298,6 +310,7 @@ pub(super) fn failed(output: &Output, entry: Option<u64>, failure: Failure) -> F
 
 #[cfg(test)]
 mod tests {
+    use super::super::remembered::Anchor;
     use super::*;
 
     #[cfg(target_os = "linux")]
@@ -313,11 +326,32 @@ mod tests {
     #[test]
     fn what_does_not_verify_ends_with_its_own_exit_code_and_names_the_entry() {
         let (output, given) = (Output::new(false), (Believed::Given, None, &[][..]));
-        let failure = report(&output, Err(VerifyError::Changed { index: 12 }), given).unwrap_err();
+        let failure = report(&output, (Err(VerifyError::Changed { index: 12 }), None), given).unwrap_err();
         assert_eq!((failure.exit, failure.message.as_str()), (Exit::VerificationFailed, "entry 12 was changed"));
         let unread = VerifyError::Read(std::io::Error::other("disk on fire"));
-        assert_eq!(report(&output, Err(unread), given).unwrap_err().exit, Exit::Error);
+        assert_eq!(report(&output, (Err(unread), None), given).unwrap_err().exit, Exit::Error);
         let damaged = VerifyError::Read(std::io::Error::new(ErrorKind::InvalidData, "not what the tree says"));
-        assert_eq!(report(&output, Err(damaged), given).unwrap_err().exit, Exit::VerificationFailed);
+        assert_eq!(report(&output, (Err(damaged), None), given).unwrap_err().exit, Exit::VerificationFailed);
+    }
+    #[test]
+    fn where_a_log_was_cut_the_remembered_file_is_named_and_no_other_checkpoint_is_taken_for_it() {
+        let note = "attorn/main/1\n12\nroot\n".to_owned();
+        let origin = "attorn/main/1".parse().unwrap();
+        let anchor = Anchor { origin, key: None, note, path: Some("/state/main.1".into()) };
+        let compared = Compared::of(&anchor, true).unwrap();
+        for (error, is_named) in [
+            (VerifyError::RolledBack { seen: 12, size: 7 }, true),
+            (VerifyError::Forked { size: 12 }, true),
+            (VerifyError::RolledBack { seen: 256, size: 7 }, false),
+            (VerifyError::Forked { size: 256 }, false),
+            (VerifyError::Changed { index: 12 }, false),
+        ] {
+            let failure = unverified(&error, Some(&compared));
+            assert_eq!(failure.exit, Exit::VerificationFailed);
+            let help = failure.help.unwrap_or_default();
+            assert_eq!(help.contains("`/state/main.1`") && help.contains("verify anew"), is_named, "{error}: {help}");
+            assert!(unverified(&error, None).help.is_none(), "{error}");
+        }
+        assert!(Compared::of(&Anchor { path: None, ..anchor }, true).is_none());
     }
 }
