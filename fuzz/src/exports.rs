@@ -18,7 +18,7 @@ pub fn exports(bytes: &[u8]) {
     let Ok(mut export) = ExportReader::open(bytes) else { return };
     let gaps = export.gaps().to_vec();
     assert!(gaps.is_sorted_by(|one, next| one.bundle < next.bundle && one.entries().end <= next.entries().start));
-    let lines: String = gaps.iter().map(|gap| format!("{gap}\n")).collect();
+    let lines = gaps.iter().map(|gap| format!("{gap}\n")).collect::<Vec<_>>().concat();
     let header = format!("attorn-audit-export/v1\nkey {}\n{}{lines}entries\n", export.key(), export.note());
     assert_eq!(export.header_bytes(), header.len() as u64);
     assert!(bytes.starts_with(header.as_bytes()));

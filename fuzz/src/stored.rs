@@ -20,7 +20,9 @@ pub fn stored(bytes: &[u8]) {
                 [&term[..], &[*chunk], &length, row].concat()
             };
             assert_eq!(rows.iter().flat_map(header).collect::<Vec<u8>>(), bytes);
-            rows.iter().for_each(|(_, _, bytes)| row(bytes));
+            for (_, _, bytes) in &rows {
+                row(bytes);
+            }
         }
         _ => row(bytes),
     }

@@ -28,9 +28,12 @@ pub fn place(bytes: &[u8]) -> Option<Vec<u8>> {
     Filed::of(&key, bytes).map(Filed::to_bytes)
 }
 
-/// The rows of a pack of the index: term, chunk, and which entries of it; none if it is broken.
+/// A row of a pack of the index: its term, its chunk, and which entries of that.
+pub type Row = ([u8; 16], u8, Vec<u8>);
+
+/// The rows of a pack; none if it is broken.
 #[must_use]
-pub fn rows(pack: &[u8]) -> Option<Vec<([u8; 16], u8, Vec<u8>)>> {
+pub fn rows(pack: &[u8]) -> Option<Vec<Row>> {
     index::rows(pack)
 }
 

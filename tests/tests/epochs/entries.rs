@@ -13,6 +13,36 @@ use serde_json::{Value, json};
 
 use super::Stage;
 
+/// What was used before the epoch began is not said to have never been used.
+async fn says_which_uses_were_not_looked_at(stage: &Stage, size: u64) {
+    let uses = found("the index is open, and has the epoch's first entry", async || {
+        let agent: Agent = stage.cast.staff.registrar.get("/v1/agents/support-bot").await.expect(200).json();
+        agent.uses.filter(|uses| uses.since_ms.is_some())
+    });
+    let uses = uses.await;
+    assert_eq!((uses.earlier.len(), uses.earlier[0].epoch, uses.earlier[0].size), (1, 1, size));
+    assert!(uses.permissions.iter().all(|one| one.last_used_at_ms.is_none()), "{uses:?}");
+    let mut command = Command::new(binary());
+    command.args(["agent", "show", "support-bot"]).env("ATTORN_URL", &stage.fresh.reach.url);
+    let output = command.env("ATTORN_TOKEN", &stage.cast.staff.registrar.token).output().unwrap();
+    let [out, note] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    assert!(out.contains("not since ") && !out.contains("never"), "{out}{note}");
+    assert!(note.contains("`attorn audit list --epoch 1 --agent support-bot --decision allow`"), "{note}");
+}
+
+/// To an epoch that has ended nothing comes any more.
+fn begins_no_watch_in_an_ended_epoch(stage: &Stage, index: u64) {
+    let (code, _, said) = stage.audit(&["watch", "--from", &format!("1/{index}"), "--count", "1"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(
+        said.contains(&format!("the entry `1/{index}` is of epoch 1, and the log is in epoch 2\nhelp: ")),
+        "{said}"
+    );
+    assert!(said.contains(&format!("`attorn audit list --from 1/{index}`")), "{said}");
+    let (code, out, said) = stage.audit(&["watch", "--from", "2/0", "--count", "1"]);
+    assert!(code == Some(0) && out.contains("log_key_rotated"), "{said}{out}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn entries_of_earlier_epochs_are_read_proved_and_searched() {
     let (stage, process) = Stage::set().await;
@@ -76,31 +106,8 @@ async fn entries_of_earlier_epochs_are_read_proved_and_searched() {
     let list: EntryList = get("entries?type=server_started").await.expect(200).json();
     assert_eq!(list.earlier.len(), 1);
 
-    // What was used before the epoch began is not said to have never been used.
-    let uses = found("the index is open, and has the epoch's first entry", async || {
-        let agent: Agent = stage.cast.staff.registrar.get("/v1/agents/support-bot").await.expect(200).json();
-        agent.uses.filter(|uses| uses.since_ms.is_some())
-    });
-    let uses = uses.await;
-    assert_eq!((uses.earlier.len(), uses.earlier[0].epoch, uses.earlier[0].size), (1, 1, size));
-    assert!(uses.permissions.iter().all(|one| one.last_used_at_ms.is_none()), "{uses:?}");
-    let mut command = Command::new(binary());
-    command.args(["agent", "show", "support-bot"]).env("ATTORN_URL", &stage.fresh.reach.url);
-    let output = command.env("ATTORN_TOKEN", &stage.cast.staff.registrar.token).output().unwrap();
-    let [out, note] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
-    assert!(out.contains("not since ") && !out.contains("never"), "{out}{note}");
-    assert!(note.contains("`attorn audit list --epoch 1 --agent support-bot --decision allow`"), "{note}");
-
-    // To an epoch that has ended nothing comes any more.
-    let (code, _, said) = stage.audit(&["watch", "--from", &format!("1/{index}"), "--count", "1"]);
-    assert_eq!(code, Some(2), "{said}");
-    assert!(
-        said.contains(&format!("the entry `1/{index}` is of epoch 1, and the log is in epoch 2\nhelp: ")),
-        "{said}"
-    );
-    assert!(said.contains(&format!("`attorn audit list --from 1/{index}`")), "{said}");
-    let (code, out, said) = stage.audit(&["watch", "--from", "2/0", "--count", "1"]);
-    assert!(code == Some(0) && out.contains("log_key_rotated"), "{said}{out}");
+    says_which_uses_were_not_looked_at(&stage, size).await;
+    begins_no_watch_in_an_ended_epoch(&stage, index);
 
     // By hand.
     let say = |arguments: &[&str]| stage.audit(arguments);

@@ -190,7 +190,7 @@ impl Restore {
         use attorn_server::restore::{BadBlobs, check_is_backup, restore};
 
         // Whoever names the wrong directory is told that first, whatever else is not as it should be.
-        check_is_backup(&self.backup).map_err(not_restored)?;
+        check_is_backup(&self.backup).map_err(|error| not_restored(&error))?;
         let mut config = super::serve::configuration(self.config)?;
         if let Some(dir) = self.data_dir {
             config.data_dir = dir;
@@ -200,14 +200,14 @@ impl Restore {
         let watched = Bar::watch(&context.output);
         let restored = restore(&config, &self.backup, self.keys.as_deref(), (bad_blobs, bad_entries)).await;
         drop(watched);
-        let restored = restored.map_err(not_restored)?;
+        let restored = restored.map_err(|error| not_restored(&error))?;
         super::restored::print(&context.output, &config, &restored)
     }
 }
 
 #[cfg(target_os = "linux")]
-fn not_restored(error: attorn_server::epochs::EpochError) -> Failure {
-    let failure = Failure::of(&error);
+fn not_restored(error: &attorn_server::epochs::EpochError) -> Failure {
+    let failure = Failure::of(error);
     let exit = if error.is_usage() { Exit::Usage } else { failure.exit };
     Failure { exit, help: error.help().map(str::to_owned), ..failure }
 }

@@ -184,8 +184,11 @@ fn of_pair((key, row): (sled::IVec, sled::IVec)) -> Result<(u64, Chunk), Storage
     Ok((taken_apart(&key)?.1, Chunk::decode(&row)?))
 }
 
-/// All rows of a pack: term, chunk and what it says; none if it is broken.
-pub(crate) fn rows(pack: &[u8]) -> Option<Vec<([u8; 16], u8, Vec<u8>)>> {
+/// A row of a pack: its term, its chunk, and what it says.
+pub(crate) type Row = ([u8; 16], u8, Vec<u8>);
+
+/// All rows of a pack; none if it is broken.
+pub(crate) fn rows(pack: &[u8]) -> Option<Vec<Row>> {
     let (mut rest, mut rows) = (pack, Vec::new());
     while !rest.is_empty() {
         let (term, chunk, row, after) = split_row(rest)?;
