@@ -154,6 +154,8 @@ problem_codes! {
     NoTarget = "no_target", 422, "No target makes this credential";
     /// The target cannot make a credential now.
     TargetUnavailable = "target_unavailable", 503, "The target makes no credential now";
+    /// The target makes no credential before an operator has mended something.
+    TargetMisconfigured = "target_misconfigured", 503, "The target makes no credential before it is mended";
     /// The resource type is tied to another target.
     TargetTypeTaken = "target_type_taken", 409, "The resource type is tied to another target";
     /// The path, or another part of what is to go on, could be read in two ways.

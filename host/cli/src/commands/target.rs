@@ -35,7 +35,8 @@ pub(crate) enum Target {
     /// Show a target
     #[command(after_help = "Examples:\n  attorn target show shop")]
     Show(Which),
-    /// Look at a target: what is wrong with it, and which logins have no lease. Ends with 1 if something is wrong
+    /// Look at a target: whether it can be reached, is the one that is registered, lets its administrator in and do what is
+    /// needed, and which logins have no lease. Ends with 1 if something is wrong
     #[command(after_help = "Examples:
   attorn target check shop
   attorn target check shop --end-unknown --json")]
@@ -252,7 +253,7 @@ impl Target {
             Self::Show(Which { id }) => return show::print(output, &client.get(&format!("{PATH}/{id}")).await?),
             Self::Check(Check { which, end_unknown }) => {
                 let path = format!("{PATH}/{}/check", which.id);
-                return show::checked(output, &client.post(&path, &CheckTarget { end_unknown }).await?);
+                return show::checked(output, &which.id, &client.post(&path, &CheckTarget { end_unknown }).await?);
             }
             Self::Rotate(Which { id }) => {
                 return show::rotated(output, &client.post(&format!("{PATH}/{id}/rotate"), &Nothing {}).await?);

@@ -104,6 +104,7 @@ pub(crate) async fn bad_targets(world: &Behalf, database: &Database) {
         register(id, &place).await.expect(201);
         let found = check(world, id, false).await;
         assert!(!found.reachable && found.problems[0].contains(problem), "{id}: {found:?}");
+        assert_eq!(found.fault.as_deref(), Some("settings"), "{id}: {found:?}");
     }
     for (bad, problem, good) in [
         ("ALTER ROLE attorn NOINHERIT", "INHERIT", "ALTER ROLE attorn INHERIT"),
@@ -159,7 +160,11 @@ pub(crate) async fn tls(world: &Behalf, database: &Database) {
         settings["tls_roots_pem"] = roots.as_str().into();
         shop::register(registrar, id, &[id], settings).await;
         let found = check(world, id, false).await;
-        assert_eq!(found.reachable, good, "{id}: {found:?}");
+        assert_eq!(
+            (found.reachable, found.fault.as_deref()),
+            (good, if good { None } else { Some("tls") }),
+            "{id}: {found:?}"
+        );
         // Nothing is kept of one that is retired.
         assert!(!good || database.ask(seen).await == ["t"], "the connection that is kept goes over TLS");
         registrar.post(format!("/v1/targets/{id}/retire"), &json!({ "reason": "a test" })).await.expect(200);
