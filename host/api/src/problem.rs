@@ -6,7 +6,7 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use crate::decisions::{ApprovalReference, Reason};
+use crate::decisions::{ApprovalReference, ApprovalRequirement, Reason};
 
 /// The media type of a problem.
 pub const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
@@ -37,6 +37,9 @@ pub struct Problem {
     /// Why it was decided so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Reason>,
+    /// Who has to approve, where it was a challenge.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvers: Vec<ApprovalRequirement>,
     /// The approval that it waits for, where it was a challenge. When somebody has said yes, send the same again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalReference>,
@@ -238,6 +241,7 @@ impl Problem {
             request_id: None,
             decision_id: None,
             reasons: Vec::new(),
+            approvers: Vec::new(),
             approval: None,
         }
     }

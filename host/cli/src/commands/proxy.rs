@@ -165,9 +165,15 @@ fn decided(output: &Output, problem: &Problem) {
     for reason in &problem.reasons {
         output.note(format!("reason      {}: {}", reason.code, reason.text));
     }
+    for requirement in &problem.approvers {
+        output.note(format!("approvers   {} of role {}", requirement.count, requirement.role));
+    }
     if let Some(approval) = &problem.approval {
         output.note(format!("approval    {}, until {}", approval.id, TimeMs(approval.expires_at_ms)));
         output.note(format!("code        {}  (whoever approves sees the same)", approval.code));
+        if let Some(page) = &approval.page {
+            output.note(format!("page        {page}  (for the user)"));
+        }
     }
 }
 

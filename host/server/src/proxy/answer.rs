@@ -59,6 +59,7 @@ pub(super) fn failed(target: &TargetId, decided: DecisionAnswer, error: &SendErr
 fn of(mut failure: Failure, decided: DecisionAnswer) -> Failure {
     failure.problem.decision_id = Some(decided.decision_id);
     failure.problem.reasons = decided.reasons;
+    failure.problem.approvers = decided.approvers;
     failure.problem.approval = decided.approval;
     failure
 }
