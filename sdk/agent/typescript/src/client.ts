@@ -13,7 +13,7 @@ import type { Guarded, GuardOptions, Tool } from "./guard.js";
 import type { AgentKey } from "./keys.js";
 import { prove } from "./proofs.js";
 import { TIMEOUT_MS, Transport } from "./transport.js";
-import { isId } from "./wire.js";
+import { Members, WireError, isId } from "./wire.js";
 
 const NAME = "attorn-agent-typescript/0.1.0";
 
@@ -156,6 +156,20 @@ export class Client {
     return this.#post(read, path, canonicalObject("reason", { reason: reason ?? null }));
   }
 
+  /** Let a login live longer, within its grant: until when, in milliseconds since 1970. It never lives less long. */
+  async renewLease(lease: string): Promise<number> {
+    const read = (value: unknown) => {
+      const members = new Members(value, "the lease");
+      if (members.text("id") !== lease) {
+        throw new WireError("it is about another lease than was asked for");
+      }
+      const until = members.integer("expires_at_ms");
+      members.end();
+      return until;
+    };
+    return this.#post(read, `/v1/leases/${checked(lease, "lease id")}/renew`, "");
+  }
+
   toString(): string {
     return `Client(${this.#transport.origin}, ${this.#key.toString()})`;
   }
@@ -188,9 +202,9 @@ export class Client {
 }
 
 /** Ids come from elsewhere, and go into a path. */
-function checked(delegation: string): string {
-  if (!isId(delegation)) {
-    throw new UnsendableError("delegation id", delegation);
+function checked(id: string, what = "delegation id"): string {
+  if (!isId(id)) {
+    throw new UnsendableError(what, id);
   }
-  return delegation;
+  return id;
 }

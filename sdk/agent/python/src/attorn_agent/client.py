@@ -121,6 +121,10 @@ class Client(_Common):
         """End a delegation with all that was offered out of it."""
         return self._http.run(operations.give_back(self._session, delegation, reason))
 
+    def renew_lease(self, lease: str) -> int:
+        """Let a login live longer, within its grant: until when, in milliseconds since 1970."""
+        return self._http.run(operations.renew_lease(self._session, lease))
+
     def close(self) -> None:
         """End all connections."""
         self._http.close()
@@ -203,6 +207,10 @@ class AsyncClient(_Common):
     async def give_back(self, delegation: str, reason: str | None = None) -> Delegation:
         """As `Client.give_back`."""
         return await self._http.run(operations.give_back(self._session, delegation, reason))
+
+    async def renew_lease(self, lease: str) -> int:
+        """As `Client.renew_lease`."""
+        return await self._http.run(operations.renew_lease(self._session, lease))
 
     async def close(self) -> None:
         """End all connections."""

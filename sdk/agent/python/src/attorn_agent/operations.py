@@ -20,7 +20,7 @@ from attorn_agent.delegations import (
 )
 from attorn_agent.errors import UnsendableError
 from attorn_agent.session import Pause, Session, Steps
-from attorn_agent.wire import is_id
+from attorn_agent.wire import Members, WireError, is_id
 
 # The shortest and the longest time between two looks at an approval, whatever the server says.
 _POLL_S_MIN, _POLL_S_MAX = 0.05, 30.0
@@ -145,6 +145,20 @@ def give_back(session: Session, delegation: str, reason: str | None) -> Steps[De
     return (yield from session.ask(read, "POST", f"/v1/own-delegations/{_checked(delegation)}/revoke", body))
 
 
+def renew_lease(session: Session, lease: str) -> Steps[int]:
+    """Let a login live longer, within its grant."""
+
+    def read(value: object) -> int:
+        members = Members(value, "the lease")
+        if members.text("id") != lease:
+            raise WireError("it is about another lease than was asked for")
+        until = members.integer("expires_at_ms")
+        members.end()
+        return until
+
+    return (yield from session.ask(read, "POST", f"/v1/leases/{_checked(lease, 'lease id')}/renew", b""))
+
+
 def _given(delegation: Delegation) -> list[dict[str, object]]:
     return permissions_of((permission.action, permission.resource) for permission in delegation.permissions)
 
@@ -155,8 +169,8 @@ def _same(delegation: Delegation, asked: str) -> Delegation:
     return delegation
 
 
-def _checked(delegation: str) -> str:
+def _checked(given: str, what: str = "delegation id") -> str:
     """Ids come from elsewhere, and go into a path."""
-    if not is_id(delegation):
-        raise UnsendableError("delegation id", delegation)
-    return delegation
+    if not is_id(given):
+        raise UnsendableError(what, given)
+    return given
