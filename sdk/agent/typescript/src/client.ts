@@ -7,10 +7,12 @@ import { readDecision, readStanding, sent } from "./decisions.js";
 import type { Approval, Decision, DecisionRequest, SentRequest } from "./decisions.js";
 import { asAsked, readDelegation, readMade, readPage, samePermissions } from "./delegations.js";
 import type { Delegation, Permission } from "./delegations.js";
-import { UnsendableError } from "./errors.js";
+import { Problem, UnsendableError } from "./errors.js";
 import { guarded } from "./guard.js";
 import type { Guarded, GuardOptions, Tool } from "./guard.js";
 import type { AgentKey } from "./keys.js";
+import { sentOnward } from "./onward.js";
+import type { ProxyAnswer, ProxyRequest } from "./onward.js";
 import { prove } from "./proofs.js";
 import { TIMEOUT_MS, Transport } from "./transport.js";
 import { Members, WireError, isId } from "./wire.js";
@@ -83,6 +85,40 @@ export class Client {
     const decide = (request: DecisionRequest) =>
       waitMs > 0 ? this.decideWhenApproved(request, { waitMs, show }) : this.decide(request);
     return guarded(options, decide, tool);
+  }
+
+  /**
+   * Have the server decide about a request and send it on to its service, which may answer anything. It is sent once:
+   * what came of one that was sent and not answered nobody knows, so nothing is repeated here.
+   *
+   * `Problem` with `denied` or `approval_needed`, if it was decided so: nothing was sent then. With `upstream_failed` or
+   * `upstream_timeout` it was sent, and is not known to have taken effect.
+   */
+  async call(request: ProxyRequest): Promise<ProxyAnswer> {
+    return this.#transport.onward(sentOnward(this.#transport.origin, request));
+  }
+
+  /** As `call`. If it needs an approval, wait for so long at most until it is approved, and send the same again. */
+  async callWhenApproved(request: ProxyRequest, { waitMs, show }: WaitOptions): Promise<ProxyAnswer> {
+    const [sent, endsAt] = [sentOnward(this.#transport.origin, request), performance.now() + waitMs];
+    let waitedFor: string | undefined;
+    for (;;) {
+      try {
+        return await this.#transport.onward(sent);
+      } catch (error) {
+        const approval = error instanceof Problem && error.code === "approval_needed" && error.decided.approval;
+        if (!approval) {
+          throw error;
+        }
+        if (waitedFor !== approval.id) {
+          show?.(approval);
+        }
+        waitedFor = approval.id;
+        if (!(await this.#isOver(approval, endsAt))) {
+          throw error;
+        }
+      }
+    }
   }
 
   /** The `DPoP` header to show a credential with, beside `Authorization: DPoP <access token>`. For one request. */

@@ -13,6 +13,7 @@ from attorn_agent.decisions import Approval, Decision, Request
 from attorn_agent.delegations import Delegation
 from attorn_agent.http import TIMEOUT_S, AsyncHttp, SyncHttp
 from attorn_agent.keys import AgentKey
+from attorn_agent.onward import ProxyAnswer, ProxyRequest
 from attorn_agent.operations import Permissions
 from attorn_agent.proofs import prove
 from attorn_agent.session import Session
@@ -87,6 +88,21 @@ class Client(_Common):
             return self.decide_when_approved(request, wait_s, show) if wait_s > 0 else self.decide(request)
 
         return lambda function: guards.guard_blocking(guarded, decide, function)
+
+    def call(self, request: ProxyRequest) -> ProxyAnswer:
+        """Have the server decide about a request and send it on to its service, which may answer anything.
+
+        It is sent once: what came of one that was sent and not answered nobody knows, so nothing is repeated here.
+        `Problem` with `denied` or `approval_needed`, if it was decided so: nothing was sent then. With
+        `upstream_failed` or `upstream_timeout` it was sent, and is not known to have taken effect.
+        """
+        return self._http.run(operations.call(self._session, request))
+
+    def call_when_approved(
+        self, request: ProxyRequest, wait_s: float, show: Callable[[Approval], None] = _show_nobody
+    ) -> ProxyAnswer:
+        """As `call`. If it needs an approval, wait for so long at most until it is approved, and send it again."""
+        return self._http.run(operations.call_when_approved(self._session, request, wait_s, show))
 
     def delegate(
         self,
@@ -177,6 +193,16 @@ class AsyncClient(_Common):
             return await (self.decide_when_approved(request, wait_s, show) if waits else self.decide(request))
 
         return lambda function: guards.guard_async(guarded, decide, function)
+
+    async def call(self, request: ProxyRequest) -> ProxyAnswer:
+        """As `Client.call`."""
+        return await self._http.run(operations.call(self._session, request))
+
+    async def call_when_approved(
+        self, request: ProxyRequest, wait_s: float, show: Callable[[Approval], None] = _show_nobody
+    ) -> ProxyAnswer:
+        """As `Client.call_when_approved`."""
+        return await self._http.run(operations.call_when_approved(self._session, request, wait_s, show))
 
     async def delegate(
         self,

@@ -18,7 +18,8 @@ from attorn_agent.delegations import (
     read_list,
     read_made,
 )
-from attorn_agent.errors import UnsendableError
+from attorn_agent.errors import Problem, UnsendableError
+from attorn_agent.onward import ProxyAnswer, ProxyRequest
 from attorn_agent.session import Pause, Session, Steps
 from attorn_agent.wire import Members, WireError, is_id
 
@@ -71,6 +72,31 @@ def _is_over(session: Session, approval: Approval, ends_at: float) -> Steps[bool
         state, poll_ms = yield from session.ask(lambda value: read_standing(value, approval.id), "GET", path)
         if state != "pending":
             return True
+
+
+def call(session: Session, request: ProxyRequest) -> Steps[ProxyAnswer]:
+    """Have the server decide about a request and send it on."""
+    return (yield from session.onward(request))
+
+
+def call_when_approved(
+    session: Session, request: ProxyRequest, wait_s: float, show: Callable[[Approval], None]
+) -> Steps[ProxyAnswer]:
+    """Have it sent on. If it needs an approval, wait until it is approved, and send it again."""
+    ends_at = time.monotonic() + wait_s
+    waited_for: str | None = None
+    while True:
+        try:
+            return (yield from call(session, request))
+        except Problem as problem:
+            if problem.code != "approval_needed" or problem.approval is None:
+                raise
+            approval, needed = problem.approval, problem
+        if waited_for != approval.id:
+            show(approval)
+        waited_for = approval.id
+        if not (yield from _is_over(session, approval, ends_at)):
+            raise needed
 
 
 def delegate(
