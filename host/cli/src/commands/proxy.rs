@@ -157,7 +157,14 @@ fn refused(output: &Output, error: Error) -> Result<Failure, Failure> {
             decided(output, problem);
         }
     }
-    Ok(error.into())
+    let failure = Failure::from(error);
+    // The server's words are for programs, which look at the approval themselves.
+    Ok(match failure.exit {
+        Exit::Challenge => failure.with_help(
+            "`--wait-for-approval 5m` waits until it is approved, and sends the same again; so does asking anew then",
+        ),
+        _ => failure,
+    })
 }
 
 fn decided(output: &Output, problem: &Problem) {
