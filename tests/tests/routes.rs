@@ -316,6 +316,7 @@ impl Victims {
             | "listProviders"
             | "showProvider"
             | "showBackchannel"
+            | "checkBackchannel"
             | "showClientJwks"
             | "listWorkloadIssuers"
             | "showWorkloadIssuer"

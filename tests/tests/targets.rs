@@ -5,12 +5,19 @@ use std::time::Instant;
 
 use attorn_api::simulations::Simulation;
 use attorn_api::targets::{Target, TargetCheck, TargetList, TargetRotated};
+use attorn_tests::process::binary;
 use attorn_tests::replays::replays_identically;
 use attorn_tests::world::{ask, ask_with};
 use attorn_tests::{World, components};
 use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio::process::Command;
 
 const PASSWORD: &str = "nobody reads this password";
+/// What a database says.
+const WORDS: &str = "the words of the database";
 
 fn target(id: &str, resource_type: &str, port: u16) -> Value {
     json!({ "id": id, "resource_types": [resource_type], "password": PASSWORD, "postgresql": {
@@ -135,6 +142,91 @@ async fn a_dead_target_makes_nothing_and_hurts_nobody() {
     assert_eq!(list.targets[0].open_leases, 0);
     let open: Value = world.staff.registrar.get("/v1/leases?target=shop").await.expect(200).json();
     assert_eq!(open, json!({ "leases": [], "next": null }));
+}
+
+/// Somebody who answers as a database does that lets nobody in: with this code, and words that no agent is to read.
+async fn refuses(code: &'static str) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let fields = format!("SFATAL\0VFATAL\0C{code}\0M{WORDS}\0\0");
+            let length = u32::try_from(fields.len() + 4).unwrap();
+            let refusal = [&b"E"[..], &length.to_be_bytes(), fields.as_bytes()].concat();
+            let mut begun = [0; 1_024];
+            if stream.read(&mut begun).await.is_ok() {
+                let _ = stream.write_all(&refusal).await;
+            }
+        }
+    });
+    port
+}
+
+/// What an operator has to mend is told apart from what passes: an agent reads which of both it is and nothing of what the
+/// database says, and whoever checks the target reads what is wrong.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_to_be_mended_is_told_apart_from_what_passes() {
+    let world = World::new().await;
+    let registrar = &world.staff.registrar;
+    let faults = [
+        ("28P01", "sign_in", "target_misconfigured"),
+        ("28000", "sign_in", "target_misconfigured"),
+        ("42501", "rights", "target_misconfigured"),
+        ("3D000", "database", "target_misconfigured"),
+        ("53300", "other", "target_unavailable"),
+    ];
+    for (at, (code, fault, problem)) in faults.into_iter().enumerate() {
+        let id = format!("shop-{at}");
+        register(&world, &target(&id, "article", refuses(code).await)).await;
+        let size = world.log_size().await;
+        let answer = world.bot.post("/v1/decisions", &for_login(ask())).await;
+        let mended = problem == "target_misconfigured";
+        assert_eq!(answer.header("retry-after").is_none(), mended, "{code}");
+        let problem = answer.refused(503, problem);
+        let help = problem.help.unwrap();
+        assert!(!problem.detail.contains(code) && !help.contains(code), "{code}: {} {help}", problem.detail);
+        assert!(!answer.text().contains(WORDS), "{}", answer.text());
+        assert_eq!(help.contains(&format!("`attorn target check {id}`")), mended, "{code}: {help}");
+        assert_eq!(world.log_size().await, size, "{code}: something was decided");
+        let check = registrar.post(format!("/v1/targets/{id}/check"), &json!({})).await.expect(200);
+        let check: TargetCheck = check.json();
+        assert_eq!((check.reachable, check.fault.as_deref()), (true, Some(fault)), "{code}: {check:?}");
+        assert!(check.problems[0].contains(WORDS), "{check:?}");
+        let said = command(&world, &format!("target check {id}")).await;
+        assert!(said.starts_with("1\n") && !said.contains("cannot be reached"), "{said}");
+        assert_eq!(said.contains("does not let its administrator in"), fault == "sign_in", "{said}");
+        registrar.post(format!("/v1/targets/{id}/retire"), &json!({})).await.expect(200);
+    }
+    // Nobody is there at all.
+    register(&world, &target("shop", "article", 1)).await;
+    let check: TargetCheck = registrar.post("/v1/targets/shop/check", &json!({})).await.expect(200).json();
+    assert_eq!((check.reachable, check.fault.as_deref()), (false, Some("unreachable")), "{check:?}");
+    world.bot.post("/v1/decisions", &for_login(ask())).await.refused(503, "target_unavailable");
+    let said = command(&world, "target check shop").await;
+    assert!(said.starts_with("1\n") && said.contains("error: the target cannot be reached"), "{said}");
+}
+
+/// How a command ends, and what it says, with the registrar's token.
+async fn command(world: &World, line: &str) -> String {
+    let mut command = Command::new(binary());
+    command.env("ATTORN_URL", &world.reach.url).env("ATTORN_TOKEN", &world.staff.registrar.token);
+    let output = command.args(line.split(' ')).output().await.unwrap();
+    let (out, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    format!("{}\n{out}{error}", output.status.code().unwrap())
+}
+
+/// It is the agent's own command: what an operator may is nothing to it, and what is not the agent's is not there.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_renews_no_lease_but_its_own() {
+    let (world, directory) = (World::new().await, TempDir::new().unwrap());
+    let key = directory.path().join("bot.key");
+    world.bot.key.save(&key).unwrap();
+    let line = format!("lease renew lse_{} --key {}", "0".repeat(32), key.display());
+    let said = command(&world, &line).await;
+    assert!(said.starts_with("1\nerror: there is no lease `lse_0"), "{said}");
+    assert!(said.contains("help: only the agent that it was made for renews it"), "{said}");
+    let said = command(&world, &format!("lease renew lse_{}", "0".repeat(32))).await;
+    assert!(said.starts_with("2\n") && said.contains("--key"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -54,6 +54,20 @@ pub enum ClientAuthenticationMethod {
     ClientSecretBasic,
 }
 
+/// Whether a provider can ask its users as it is registered, as its metadata says now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BackchannelCheck {
+    /// Which provider.
+    pub provider: String,
+    /// Whether nothing is missing.
+    pub good: bool,
+    /// What is missing or wrong, in sentences.
+    pub problems: Vec<String>,
+    /// What its metadata leaves open, and what follows for users, in sentences.
+    pub notes: Vec<String>,
+}
+
 /// How users are asked at a provider.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -6,7 +6,7 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use crate::decisions::{ApprovalReference, Reason};
+use crate::decisions::{ApprovalReference, ApprovalRequirement, Reason};
 
 /// The media type of a problem.
 pub const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
@@ -37,6 +37,9 @@ pub struct Problem {
     /// Why it was decided so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Reason>,
+    /// Who has to approve, where it was a challenge.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvers: Vec<ApprovalRequirement>,
     /// The approval that it waits for, where it was a challenge. When somebody has said yes, send the same again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalReference>,
@@ -154,6 +157,8 @@ problem_codes! {
     NoTarget = "no_target", 422, "No target makes this credential";
     /// The target cannot make a credential now.
     TargetUnavailable = "target_unavailable", 503, "The target makes no credential now";
+    /// The target makes no credential before an operator has mended something.
+    TargetMisconfigured = "target_misconfigured", 503, "The target makes no credential before it is mended";
     /// The resource type is tied to another target.
     TargetTypeTaken = "target_type_taken", 409, "The resource type is tied to another target";
     /// The path, or another part of what is to go on, could be read in two ways.
@@ -236,6 +241,7 @@ impl Problem {
             request_id: None,
             decision_id: None,
             reasons: Vec::new(),
+            approvers: Vec::new(),
             approval: None,
         }
     }

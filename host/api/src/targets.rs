@@ -210,6 +210,11 @@ pub struct CheckTarget {
 pub struct TargetCheck {
     /// Whether it answered.
     pub reachable: bool,
+    /// Why nothing more could be looked at, where that is so: `unreachable`; `tls`, if whoever answers does not prove to
+    /// be it; `sign_in`, if it does not let its administrator in; `rights`, if that may not do what is needed;
+    /// `database`, if there is none of that name; `settings`, if it may not be used as it is registered; `other`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
     /// What is wrong, in sentences.
     pub problems: Vec<String>,
     /// How many logins of this server's there are.

@@ -60,6 +60,8 @@ pub enum Ended {
 
 /// With what begins what a database says; its code stands behind it, and then its own words.
 pub(crate) const SAYS: &str = "the database says ";
+/// With what begins why TLS was not spoken.
+pub(crate) const NO_TLS: &str = "TLS cannot be spoken: ";
 
 /// Why something could not be done. Its text is for operators, and holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

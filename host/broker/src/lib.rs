@@ -8,9 +8,11 @@
 pub mod address;
 pub mod backoff;
 pub mod breaker;
+mod fault;
 mod kind;
 pub mod postgresql;
 pub mod proxy;
 pub mod tls;
 
+pub use fault::Fault;
 pub use kind::{CredentialKind, Ended, KindError, Outside, Whose};

@@ -1,6 +1,7 @@
 //! TLS towards targets of every kind: it trusts the certificates that were registered and nobody else, or what the
 //! machine trusts. What cannot be read is an error, and no connection.
 
+use std::io;
 use std::sync::Arc;
 
 use rustls::{ClientConfig, RootCertStore};
@@ -8,7 +9,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
-use crate::kind::KindError;
+use crate::kind::{KindError, NO_TLS};
 
 /// How to speak it, with these certificates in PEM, or what the machine trusts, which takes time to read.
 pub(crate) fn config(roots_pem: Option<&str>) -> Result<ClientConfig, KindError> {
@@ -24,7 +25,15 @@ pub(crate) fn config(roots_pem: Option<&str>) -> Result<ClientConfig, KindError>
 
 /// It will not go better before somebody changes something.
 pub(crate) fn broken(error: impl std::fmt::Display) -> KindError {
-    KindError::misconfigured(format!("TLS cannot be spoken: {error}"))
+    KindError::misconfigured(format!("{NO_TLS}{error}"))
+}
+
+/// Why a handshake failed. What is wrong with a certificate stays so; all else may pass.
+pub(crate) fn not_spoken(error: &io::Error) -> KindError {
+    match error.get_ref().and_then(|cause| cause.downcast_ref()) {
+        Some(rustls::Error::InvalidCertificate(_)) => broken(error),
+        _ => KindError::unreachable(format!("{NO_TLS}{error}")),
+    }
 }
 
 /// Certificates in PEM.
@@ -57,5 +66,19 @@ mod tests {
         let error = config(Some("")).unwrap_err();
         assert_eq!(error.to_string(), "TLS cannot be spoken: there is no certificate in it");
         assert!(error.is_of_target() && !error.is_temporary());
+    }
+
+    #[test]
+    fn a_certificate_that_is_not_believed_stays_so_and_a_broken_handshake_may_pass() {
+        let unknown = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        for (error, stays) in [
+            (io::Error::new(io::ErrorKind::InvalidData, unknown), true),
+            (io::Error::new(io::ErrorKind::InvalidData, rustls::Error::DecryptError), false),
+            (io::Error::from(io::ErrorKind::UnexpectedEof), false),
+        ] {
+            let error = not_spoken(&error);
+            assert_eq!((error.fault(), error.stays()), (crate::Fault::Tls, stays), "{error}");
+            assert!(error.is_of_target());
+        }
     }
 }

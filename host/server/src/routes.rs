@@ -10,7 +10,7 @@ mod targets;
 mod vouching;
 
 use attorn_api::audit::{Entry, EntryList, LogEpochList};
-use attorn_api::backchannel::{Backchannel, SetBackchannel};
+use attorn_api::backchannel::{Backchannel, BackchannelCheck, SetBackchannel};
 use attorn_api::delegations::Revoke;
 use attorn_api::oauth::Logout;
 use attorn_api::policy_logs::PolicyLogList;
@@ -123,6 +123,14 @@ fn backchannel() -> Vec<Route> {
             ("showBackchannel", "Show how users are asked at a provider"),
             handler!(providers::backchannel::configuration::show),
         ),
+        route(
+            POST,
+            "/v1/providers/{id}/backchannel/check",
+            Op(Registrar),
+            ("checkBackchannel", "Say whether a provider can ask its users as it is registered"),
+            handler!(providers::backchannel::check::check),
+        )
+        .gives(json::<BackchannelCheck>()),
         one(
             POST,
             "/v1/providers/{id}/backchannel/remove",

@@ -1,7 +1,7 @@
 //! What this server is as a client at a provider: how it is set, what it is not, and that its secret is nowhere.
 
-use attorn_api::backchannel::Backchannel;
-use attorn_tests::provider::{KeyKind, with};
+use attorn_api::backchannel::{Backchannel, BackchannelCheck};
+use attorn_tests::provider::{KeyKind, Mood, with};
 use attorn_tests::{Call, Provider, World};
 use serde_json::{Value, json};
 
@@ -106,4 +106,33 @@ async fn the_key_is_made_once_published_and_none_of_those_that_sign_tokens() {
     assert_eq!(keys(&world, OWN).await, first);
     let made = |entry: &&Value| entry["purpose"] == "provider_client";
     assert_eq!(world.entries().await.iter().filter(made).count(), 1);
+}
+
+/// What the provider lacks is said before anybody is asked in vain, and nobody is asked for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_provider_lacks_is_said() {
+    let (world, provider) = world().await;
+    let registrar = &world.staff.registrar;
+    let check = async || registrar.act(&format!("{PATH}/check")).await.expect(200).json::<BackchannelCheck>();
+    let first = check().await;
+    assert!(first.good && first.problems.is_empty(), "{first:?}");
+    assert!(first.notes.iter().any(|note| note.contains("attorn_approval")), "{first:?}");
+    // It would show nobody what they approve, so nobody would be asked.
+    registrar.post(PATH, &signed()).await.expect(200);
+    let set = check().await;
+    assert!(!set.good && matches!(set.problems.as_slice(), [one] if one.contains("`--page`")), "{set:?}");
+    registrar.post(PATH, &with(signed(), json!({ "code_only": true }))).await.expect(200);
+    assert!(check().await.good);
+    let without = json!({ "issuer": provider.issuer, "jwks_uri": format!("{}/jwks", provider.issuer) });
+    provider.be(Mood::Configuration(without.to_string()));
+    let lacks = check().await;
+    let named = |text: &str| lacks.problems.iter().any(|problem| problem.contains(text));
+    assert!(
+        named("`backchannel_authentication_endpoint`") && named("`token_endpoint`") && named("`poll`"),
+        "{lacks:?}"
+    );
+    provider.be(Mood::Down);
+    let away = check().await;
+    assert!(!away.good && away.problems.len() == 1 && away.problems[0].contains("cannot be had"), "{away:?}");
+    registrar.act("/v1/providers/nobody/backchannel/check").await.refused(404, "not_found");
 }

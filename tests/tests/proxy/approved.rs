@@ -19,6 +19,9 @@ async fn what_was_approved_goes_on_once_and_nothing_else_does() {
     world.activate("careful", components::bytes("challenge_private_reason"), json!({})).await;
     let ada = world.staff.admin.hire("ada", &[Duty::Approver]).await;
     let waits = async |call: Call| scene.send(call).await.refused(403, "approval_needed").approval.unwrap();
+    let challenge = scene.send(note(r#"{"a":1}"#)).await.refused(403, "approval_needed");
+    let who: Vec<_> = challenge.approvers.iter().map(|one| (one.role.as_str(), one.count)).collect();
+    assert_eq!(who, [("operator", 1)], "whoever waits is told for whom");
     let asked = waits(note(r#"{"a":1}"#)).await;
     assert_eq!(waits(note(r#"{ "a": 1 }"#)).await, asked, "what is the same is asked once");
     for other in [note(r#"{"a":2}"#), note(r#"{"a":1}"#).header("if-match", "x"), through("GET", "/v2/articles/42")] {

@@ -124,6 +124,8 @@ async fn what_needs_an_approval_waits_for_it() {
     let approval = challenged.err.split_whitespace().find(|word| word.starts_with("apr_")).unwrap();
     let approval = approval.trim_end_matches(',');
     assert!(challenged.err.contains("(whoever approves sees the same)"), "{}", challenged.err);
+    assert!(challenged.err.contains("approvers   1 of role operator"), "{}", challenged.err);
+    assert!(challenged.err.contains("help: `--wait-for-approval 5m` waits") && !challenged.err.contains("/v1/"));
 
     let line = "proxy call crm GET /v2/articles/42 --purpose answer-questions --wait-for-approval 5m";
     let waiting = hand.command(line).spawn().unwrap();

@@ -51,6 +51,7 @@ async fn a_dead_service_is_not_asked_for_ever_and_hurts_nobody() {
     world.bot.send(call).await.refused(403, "denied");
     let check: TargetCheck = world.staff.registrar.post("/v1/targets/crm/check", &json!({})).await.expect(200).json();
     assert!(!check.reachable && check.problems.len() == 1, "{check:?}");
+    assert_eq!(check.fault.as_deref(), Some("unreachable"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,12 +63,15 @@ async fn addresses_where_nobody_should_ask_are_not_asked() {
     {
         let id = format!("crm-{at}");
         register(&world, &id, &target(&id, origin)).await;
-        let problem = get_from(&world, &id, "/v2/articles/42").await.refused(503, "target_unavailable");
+        let problem = get_from(&world, &id, "/v2/articles/42").await.refused(503, "target_misconfigured");
         assert!(problem.detail.contains("nothing was sent"), "{origin}: {problem}");
+        assert!(problem.decision_id.is_some(), "{problem}");
         // Why, its operators see.
         assert!(!problem.detail.contains("169.254"), "{problem}");
         let check = world.staff.registrar.post(format!("/v1/targets/{id}/check"), &json!({})).await.expect(200);
-        assert!(!check.json::<TargetCheck>().problems[0].is_empty());
+        let check: TargetCheck = check.json();
+        assert!(!check.reachable && !check.problems[0].is_empty(), "{check:?}");
+        assert_eq!(check.fault.as_deref(), Some("settings"), "{check:?}");
         world.staff.registrar.post(format!("/v1/targets/{id}/retire"), &json!({})).await.expect(200);
     }
 }
@@ -87,13 +91,15 @@ async fn over_tls_the_service_is_who_it_says() {
     world.staff.registrar.post("/v1/targets/crm/retire", &json!({})).await.expect(200);
     body["proxy"]["tls_roots_pem"] = other.pem.clone().into();
     register(&world, "crm-2", &body).await;
-    get_from(&world, "crm-2", "/healthz").await.refused(503, "target_unavailable");
+    get_from(&world, "crm-2", "/healthz").await.refused(503, "target_misconfigured");
+    let check: TargetCheck = world.staff.registrar.post("/v1/targets/crm-2/check", &json!({})).await.expect(200).json();
+    assert_eq!((check.reachable, check.fault.as_deref()), (false, Some("tls")), "{check:?}");
     world.staff.registrar.post("/v1/targets/crm-2/retire", &json!({})).await.expect(200);
     if let Some(proxy) = body["proxy"].as_object_mut() {
         proxy.remove("tls_roots_pem");
     }
     register(&world, "crm-3", &body).await;
-    get_from(&world, "crm-3", "/healthz").await.refused(503, "target_unavailable");
+    get_from(&world, "crm-3", "/healthz").await.refused(503, "target_misconfigured");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,12 +2,14 @@
 
 use std::error::Error as _;
 use std::future::Future;
+use std::io;
 use std::time::Duration;
 
 use tokio_postgres::Error;
 use tokio_postgres::error::{DbError, SqlState};
 
 use crate::kind::{KindError, SAYS};
+use crate::tls;
 
 /// The longest text of the database's that is repeated, in characters.
 const TEXT_CHARS_MAX: usize = 200;
@@ -17,9 +19,24 @@ impl From<Error> for KindError {
         if let Some(said) = error.as_db_error() {
             return of_database(said);
         }
+        if let Some(error) = of_tls(&error) {
+            return error;
+        }
         let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
         Self::unreachable(cut(&format!("the database is not to be had: {error}{cause}")))
     }
+}
+
+/// What the library says before why TLS was not spoken: it tells its kinds of errors apart by nothing else.
+const TLS: &str = "error performing TLS handshake";
+
+fn of_tls(error: &Error) -> Option<KindError> {
+    let cause = error.source().filter(|_| error.to_string().starts_with(TLS))?;
+    Some(match cause.downcast_ref::<io::Error>() {
+        Some(failed) => tls::not_spoken(failed),
+        // It speaks none.
+        None => tls::broken(cut(&cause.to_string())),
+    })
 }
 
 /// Its message and code: what stands in details and hints may be others' data.

@@ -100,7 +100,8 @@ impl Proxy {
         let host = self.settings.origin.host.as_str().to_owned();
         let name = ServerName::try_from(host).map_err(|_| KindError::misconfigured("the host is no name for TLS"))?;
         let connector = self.tls.get_or_try_init(|| connector(self.settings.tls_roots_pem.clone())).await?;
-        shaken(connector.connect(name, stream).await.map_err(failed)?).await
+        let stream = connector.connect(name, stream).await.map_err(|error| tls::not_spoken(&error))?;
+        shaken(stream).await
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<(Instant, Wire)>> {

@@ -4,6 +4,7 @@ mod ceiling;
 mod directory;
 pub(crate) mod epochs;
 mod filters;
+mod leases;
 mod list;
 mod place;
 pub(crate) mod replay;

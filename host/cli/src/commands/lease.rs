@@ -1,10 +1,12 @@
 //! `attorn lease`.
 
+use attorn_api::ProblemCode;
 use attorn_api::targets::{self as api, LeaseList};
 use attorn_core::{LeaseId, TargetId, TimeMs};
 use clap::{Args, Subcommand};
 
 use super::Nothing;
+use crate::agent_source::AgentSource;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -15,7 +17,7 @@ use crate::parse;
 /// Credentials that exist outside.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Lease {
-    /// List leases (duty: registrar, as for all of these)
+    /// List leases (duty: registrar, as for all of these but `renew`)
     #[command(after_help = "Examples:\n  attorn lease list --target shop\n  attorn lease list --limit 200 --json")]
     List(Filter),
     /// Show a lease
@@ -26,6 +28,12 @@ pub(crate) enum Lease {
   attorn lease revoke lse_…
   attorn lease show lse_…                   # whether it has ended, and if not, why")]
     Revoke(Which),
+    /// Let a login live longer, within its grant, as the agent that holds it
+    #[command(after_help = "Examples:
+  attorn lease renew lse_… --key bot.key
+
+It lives until its grant ends then, or as long from now on as its target lets one live.")]
+    Renew(Renew),
 }
 
 #[derive(Debug, Args)]
@@ -44,17 +52,54 @@ pub(crate) struct Which {
     id: LeaseId,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Renew {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    agent: AgentSource,
+}
+
+impl Renew {
+    async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let (client, output) = (context.agent(&self.agent)?, &context.output);
+        let renewed =
+            client.renew_lease(&self.which.id.to_string()).await.map_err(|error| with_way_out(error.into()))?;
+        if output.json {
+            return output.json(&renewed).map(|()| Exit::Done);
+        }
+        output.line(format!("lease    {}", renewed.id));
+        output.line(format!("expires  {}", TimeMs(renewed.expires_at_ms)));
+        Ok(Exit::Done)
+    }
+}
+
+/// What an agent does whose login does not live on.
+fn with_way_out(failure: Failure) -> Failure {
+    match failure.code {
+        Some(ProblemCode::NotFound) => {
+            failure.with_help("only the agent that it was made for renews it, with the key that it asked with")
+        }
+        Some(ProblemCode::InvalidState | ProblemCode::GrantInactive) => {
+            failure.with_help("ask for another login: `attorn decide --login`")
+        }
+        _ => failure,
+    }
+}
+
 impl Lease {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         const PATH: &str = "/v1/leases";
-        let (client, output) = (context.operator()?, &context.output);
+        let (client, output) = (|| context.operator(), &context.output);
         let lease = match self {
             Self::List(Filter { target, page }) => {
                 let path = target.map_or_else(|| PATH.to_owned(), |target| format!("{PATH}?target={target}"));
-                return list(output, &client.get(&page.of(&path)).await?);
+                return list(output, &client()?.get(&page.of(&path)).await?);
             }
-            Self::Show(Which { id }) => client.get(&format!("{PATH}/{id}")).await?,
-            Self::Revoke(Which { id }) => client.post(&format!("{PATH}/{id}/revoke"), &Nothing {}).await?,
+            Self::Show(Which { id }) => client()?.get(&format!("{PATH}/{id}")).await?,
+            Self::Revoke(Which { id }) => client()?.post(&format!("{PATH}/{id}/revoke"), &Nothing {}).await?,
+            // The agent's own: it needs no operator's token.
+            Self::Renew(renew) => return renew.run(context).await,
         };
         print(output, &lease)
     }

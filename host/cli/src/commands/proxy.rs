@@ -157,7 +157,14 @@ fn refused(output: &Output, error: Error) -> Result<Failure, Failure> {
             decided(output, problem);
         }
     }
-    Ok(error.into())
+    let failure = Failure::from(error);
+    // The server's words are for programs, which look at the approval themselves.
+    Ok(match failure.exit {
+        Exit::Challenge => failure.with_help(
+            "`--wait-for-approval 5m` waits until it is approved, and sends the same again; so does asking anew then",
+        ),
+        _ => failure,
+    })
 }
 
 fn decided(output: &Output, problem: &Problem) {
@@ -165,9 +172,15 @@ fn decided(output: &Output, problem: &Problem) {
     for reason in &problem.reasons {
         output.note(format!("reason      {}: {}", reason.code, reason.text));
     }
+    for requirement in &problem.approvers {
+        output.note(format!("approvers   {} of role {}", requirement.count, requirement.role));
+    }
     if let Some(approval) = &problem.approval {
         output.note(format!("approval    {}, until {}", approval.id, TimeMs(approval.expires_at_ms)));
         output.note(format!("code        {}  (whoever approves sees the same)", approval.code));
+        if let Some(page) = &approval.page {
+            output.note(format!("page        {page}  (for the user)"));
+        }
     }
 }
 

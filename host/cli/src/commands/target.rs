@@ -35,7 +35,8 @@ pub(crate) enum Target {
     /// Show a target
     #[command(after_help = "Examples:\n  attorn target show shop")]
     Show(Which),
-    /// Look at a target: what is wrong with it, and which logins have no lease. Ends with 1 if something is wrong
+    /// Look at a target: whether it can be reached, is the one that is registered, lets its administrator in and do what is
+    /// needed, and which logins have no lease. Ends with 1 if something is wrong
     #[command(after_help = "Examples:
   attorn target check shop
   attorn target check shop --end-unknown --json")]
@@ -61,12 +62,21 @@ pub(crate) enum Target {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
+#[command(after_help = concat!(
+    "Examples:
   attorn target register shop --host db.example --database shop --admin attorn --password-file password.txt \\
     --tls-roots roots.pem --resource-type invoice --role 'invoice.read invoice/*=reader' \\
     --role 'report.* database/crm=writer' \\
     --user-table attorn.logins
-  attorn target register crm --kind proxy --file crm.json --secret-file key.txt --resource-type contact")]
+  attorn target register crm --kind proxy --file crm.json --secret-file key.txt --resource-type contact
+
+Of a proxy's settings `origin`, `secret_header`, `routes` and all that ends in `_max` are needed, and in each row of
+`routes` what names no list and no body; `tls_roots_pem` may stand beside them. What each means stands in host/PROXY.md.
+crm.json, as a whole:
+
+",
+    include_str!("target/example.json")
+))]
 pub(crate) struct Register {
     /// Its id, never used again for another
     #[arg(value_parser = parse::id::<TargetId>)]
@@ -77,7 +87,7 @@ pub(crate) struct Register {
     /// What it is: `postgresql`, in which logins are made, or `proxy`, a service that is called for agents
     #[arg(long, default_value = "postgresql", value_parser = parse::id::<TargetKind>)]
     kind: TargetKind,
-    /// Of a proxy: its settings as JSON, as `POST /v1/targets` takes them in `proxy`
+    /// Of a proxy: a file with its settings, one JSON object; below is all of one
     #[arg(long, value_name = "FILE", required_if_eq("kind", "proxy"))]
     file: Option<PathBuf>,
     /// Of a proxy: a file with the secret that is shown to it, or `-` for standard input; the end of its line does not
@@ -227,8 +237,10 @@ impl Logins {
 /// The settings of a proxy.
 fn settings(file: &Path) -> Result<api::Proxy, Failure> {
     let text = read_text(file, PROXY_BYTES_MAX)?;
-    attorn_api::json::parse_body(text.as_bytes())
-        .map_err(|problem| Failure::usage(format!("`{}` is no proxy's settings: {problem}", file.display())))
+    attorn_api::json::parse_body(text.as_bytes()).map_err(|problem| {
+        let failure = Failure::usage(format!("`{}` is no proxy's settings: {problem}", file.display()));
+        failure.with_help("`attorn target register --help` shows all of one, and what is needed of it")
+    })
 }
 
 fn secret_text(file: &Path) -> Result<String, Failure> {
@@ -252,7 +264,7 @@ impl Target {
             Self::Show(Which { id }) => return show::print(output, &client.get(&format!("{PATH}/{id}")).await?),
             Self::Check(Check { which, end_unknown }) => {
                 let path = format!("{PATH}/{}/check", which.id);
-                return show::checked(output, &client.post(&path, &CheckTarget { end_unknown }).await?);
+                return show::checked(output, &which.id, &client.post(&path, &CheckTarget { end_unknown }).await?);
             }
             Self::Rotate(Which { id }) => {
                 return show::rotated(output, &client.post(&format!("{PATH}/{id}/rotate"), &Nothing {}).await?);
@@ -266,5 +278,54 @@ impl Target {
             Self::Retire(of) => change(of, "retire"),
         };
         show::print(output, &client.post(&path, &body).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    const EXAMPLE: &str = include_str!("target/example.json");
+
+    fn read(text: &str) -> Result<api::Proxy, Failure> {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("crm.json");
+        std::fs::write(&file, text).unwrap();
+        settings(&file)
+    }
+
+    #[test]
+    fn what_is_missing_in_a_proxys_settings_is_named() {
+        let whole: Value = serde_json::from_str(EXAMPLE).unwrap();
+        let mut needed = Vec::new();
+        for name in whole.as_object().unwrap().keys() {
+            let mut less = whole.clone();
+            less.as_object_mut().unwrap().remove(name);
+            if let Err(failure) = read(&less.to_string()) {
+                let named = failure.message.contains(&format!("is no proxy's settings: missing field `{name}`"));
+                assert!(named && failure.help.is_some() && failure.exit == Exit::Usage, "{failure}");
+                needed.push(name.as_str());
+            }
+        }
+        needed.retain(|name| !name.ends_with("_max"));
+        needed.sort_unstable();
+        assert_eq!(needed, ["origin", "routes", "secret_header"], "the help says which are needed");
+        for name in ["method", "path", "action", "resource"] {
+            let mut less = whole.clone();
+            less["routes"][0].as_object_mut().unwrap().remove(name);
+            let failure = read(&less.to_string()).unwrap_err();
+            assert!(failure.message.contains(&format!("missing field `{name}`")), "{failure}");
+        }
+        let failure = read(r#"{"origin":"https://api.example","header":"x"}"#).unwrap_err();
+        assert!(failure.message.contains("unknown field `header`"), "{failure}");
+    }
+
+    #[test]
+    fn the_example_of_a_proxy_is_whole_and_the_one_of_the_documentation() {
+        assert!(read(EXAMPLE).is_ok());
+        let documented = include_str!("../../../PROXY.md");
+        assert!(documented.contains(&format!("```json\n{EXAMPLE}```")), "host/PROXY.md has another");
     }
 }

@@ -278,7 +278,9 @@ pub(crate) fn problem_response(problem: &Problem) -> Response {
     let mut response =
         Reply { status, media_type: attorn_api::problem::PROBLEM_MEDIA_TYPE, ..Reply::text(body) }.into_response();
     let headers = response.headers_mut();
-    if status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS {
+    let again = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].contains(&status);
+    // Before somebody has mended something it is no use.
+    if again && problem.code != ProblemCode::TargetMisconfigured {
         headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
     }
     if status == StatusCode::UNAUTHORIZED {

@@ -6,7 +6,7 @@
 use attorn_api::json::JsonError;
 use attorn_api::oauth::OAuthCode;
 use attorn_api::{Problem, ProblemCode};
-use attorn_core::ParseError;
+use attorn_core::{DecisionId, ParseError};
 use attorn_engine::Busy;
 use attorn_identity::ProofError;
 use attorn_store::{CommitError, FileError, KeyKind, ReadError};
@@ -39,6 +39,12 @@ impl Failure {
     /// The same, with a way out.
     pub(crate) fn with_help(mut self, help: impl Into<String>) -> Self {
         self.problem.help = Some(help.into());
+        self
+    }
+
+    /// The same, of a decision that was made and recorded before.
+    pub(crate) fn of_decision(mut self, decision: &DecisionId) -> Self {
+        self.problem.decision_id = Some(decision.to_string());
         self
     }
 

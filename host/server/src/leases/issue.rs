@@ -18,7 +18,7 @@ use crate::decisions::charge_in_record;
 use crate::http::failure::Failure;
 use crate::metrics::LeaseEvent;
 use crate::targets::live::database_settings;
-use crate::targets::unavailable;
+use crate::targets::{misconfigured, unavailable};
 
 /// So long before the lease would be ended as one that nobody finished, nothing is made any more: what the database
 /// began in time has come to its end by then.
@@ -52,18 +52,26 @@ pub(crate) async fn login(
         Ok(login) => login,
         Err(error) => {
             failed(app, &lease, (Why::IssueFailed, Some(&error)), charges).await?;
-            return Err(unavailable(
-                "the login could not be made; its grant is worth nothing, and what was debited stays",
-            ));
+            return Err(not_made(&lease, &error).of_decision(&grant.get().decision));
         }
     };
     if let Err(failure) = change::issued(app, grant, &lease).await {
         failed(app, &lease, (Why::NotRecorded, None), charges).await?;
         end_what_ended(app, &database, &lease).await?;
-        return Err(failure);
+        return Err(failure.of_decision(&grant.get().decision));
     }
     app.metrics.lease(LeaseEvent::Issued);
     Ok(shown(&lease, login))
+}
+
+/// What the agent reads. What the database said is not its business.
+fn not_made(lease: &LeaseRecord, error: &KindError) -> Failure {
+    if error.stays() {
+        let detail = "the login could not be made, and cannot be before the target is mended; its grant is worth \
+                      nothing, and what was debited stays";
+        return misconfigured(&lease.target, detail);
+    }
+    unavailable("the login could not be made; its grant is worth nothing, and what was debited stays")
 }
 
 /// Say that nothing came of it, and have whatever is there ended. What the decision debited stays debited, since nobody

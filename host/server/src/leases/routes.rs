@@ -22,7 +22,7 @@ use crate::http::failure::Failure;
 use crate::leases::place::turn;
 use crate::registry::{commit, moved};
 use crate::targets::live::database_settings;
-use crate::targets::unavailable;
+use crate::targets::{misconfigured, unavailable};
 use crate::users::kept;
 
 pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
@@ -109,6 +109,10 @@ pub(crate) async fn renew(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     live.came(&app, told.as_ref().err());
     told.map_err(|error| {
         tracing::warn!(lease = %id, why = %error, "a login was not renewed");
+        if error.stays() {
+            let detail = "the login could not be renewed before the target is mended; it lives as long as it did";
+            return misconfigured(&found.value.target, detail);
+        }
         unavailable("the login could not be renewed; it lives as long as it did")
     })?;
     Reply::ok(&api::LeaseRenewed { id: id.to_string(), expires_at_ms: renewed.expires_at.0 })

@@ -3,7 +3,7 @@
 use attorn_api::decisions::{DecisionAnswer, DecisionKind};
 use attorn_api::{DECISION_HEADER, ProblemCode};
 use attorn_broker::proxy::{Answered, SendError};
-use attorn_core::{ProxyPath, ProxySettings};
+use attorn_core::{ProxyPath, ProxySettings, TargetId};
 use attorn_store::records::TargetRecord;
 use axum::body::Body;
 use axum::http::{HeaderValue, header};
@@ -11,6 +11,7 @@ use axum::http::{HeaderValue, header};
 use crate::app::App;
 use crate::http::call::{NOT_KEPT, Reply};
 use crate::http::failure::Failure;
+use crate::targets::misconfigured;
 
 /// What comes of a decision that is no allow.
 pub(super) fn refused(decided: DecisionAnswer) -> Failure {
@@ -30,9 +31,12 @@ pub(super) fn refused(decided: DecisionAnswer) -> Failure {
 }
 
 /// What comes of a request that was not answered.
-pub(super) fn failed(decided: DecisionAnswer, error: &SendError) -> Failure {
+pub(super) fn failed(target: &TargetId, decided: DecisionAnswer, error: &SendError) -> Failure {
     let unknown = "whether it took effect is not known: look before you repeat it";
     let failure = match error {
+        SendError::NotSent(why) if why.stays() => {
+            misconfigured(target, "the target cannot be used as it is, and nothing was sent")
+        }
         SendError::NotSent(_) => {
             Failure::of(ProblemCode::TargetUnavailable, "the target could not be reached, and nothing was sent")
                 .with_help("ask again later")
@@ -55,6 +59,7 @@ pub(super) fn failed(decided: DecisionAnswer, error: &SendError) -> Failure {
 fn of(mut failure: Failure, decided: DecisionAnswer) -> Failure {
     failure.problem.decision_id = Some(decided.decision_id);
     failure.problem.reasons = decided.reasons;
+    failure.problem.approvers = decided.approvers;
     failure.problem.approval = decided.approval;
     failure
 }

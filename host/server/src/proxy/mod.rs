@@ -71,7 +71,7 @@ pub(crate) async fn call(app: Arc<App>, mut call: Call) -> Result<Reply, Failure
         Err(error) => {
             tracing::warn!(target = %target.value.id, why = %error.why(), "a request was not answered");
             effects.failed(&error).await;
-            Err(answer::failed(decided, &error))
+            Err(answer::failed(&target.value.id, decided, &error))
         }
     }
 }
@@ -123,7 +123,7 @@ async fn place(live: &Live, proxy: &Proxy, (agent, onward): (&AgentId, &Onward))
     }
     // Whoever may not ask does not wait for a place either.
     if live.breaks() {
-        return Err(unavailable("the target did not answer lately; nothing was decided"));
+        return Err(live.not_lately());
     }
     let place = tokio::time::timeout(WAIT, proxy.place(agent)).await.ok().flatten();
     let busy = || unavailable("the target is asked by as many as it may be at once; nothing was decided");

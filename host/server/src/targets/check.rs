@@ -56,6 +56,8 @@ pub(crate) async fn compare_and_end(app: &App, target: &TargetId, live: &Live) -
         Err(error) => {
             tracing::warn!(target = %target.id, why = %error, "a target cannot be looked at");
             live.came(app, Some(&error));
+            // Nothing is made before it was looked at, so this is everybody's.
+            live.stays_so(error.stays());
             return Ok(false);
         }
     };
@@ -163,16 +165,23 @@ pub(super) async fn end_all(
 pub(super) async fn reach(app: &App, (live, proxy): (&Live, &Proxy)) -> api::TargetCheck {
     let connected = proxy.can_connect().await;
     live.came(app, connected.as_ref().err());
-    let problems = connected.as_ref().err().map(ToString::to_string).into_iter().collect();
-    let none = Vec::new();
-    api::TargetCheck {
-        reachable: connected.is_ok(),
-        problems,
-        logins: 0,
-        unknown: none.clone(),
-        unknown_ended: 0,
-        missing: none,
+    match connected {
+        Ok(()) => looked_at(Vec::new()),
+        Err(error) => not_looked_at(&error),
     }
+}
+
+/// What is said of one where there are no logins.
+fn looked_at(problems: Vec<String>) -> api::TargetCheck {
+    let (unknown, missing) = (Vec::new(), Vec::new());
+    api::TargetCheck { reachable: true, fault: None, problems, logins: 0, unknown, unknown_ended: 0, missing }
+}
+
+/// What is said of one that could not be looked at: where to look for the fault.
+fn not_looked_at(error: &KindError) -> api::TargetCheck {
+    let fault = error.fault();
+    let found = looked_at(vec![error.to_string()]);
+    api::TargetCheck { reachable: fault.is_answer(), fault: Some(fault.as_str().into()), ..found }
 }
 
 /// What an operator reads who asked.
@@ -189,28 +198,17 @@ pub(super) async fn report(
     live.came(app, compared.as_ref().err());
     let compared = match compared {
         Ok(compared) => compared,
-        Err(error) => {
-            let (problems, none) = (vec![error.to_string()], Vec::new());
-            return Ok(api::TargetCheck {
-                reachable: false,
-                problems,
-                logins: 0,
-                unknown: none.clone(),
-                unknown_ended: 0,
-                missing: none,
-            });
-        }
+        Err(error) => return Ok(not_looked_at(&error)),
     };
     let unknown = compared.unknown.iter().take(NAMED_MAX).map(|login| login.name.to_string()).collect();
     let mut problems = problems.unwrap_or_default();
     problems.extend(compared.overdue.iter().take(OVERDUE_NAMED_MAX).map(still_there));
     let ended = if end_unknown { end_all(app, target, (database, compared.unknown)).await? } else { 0 };
     Ok(api::TargetCheck {
-        reachable: true,
-        problems,
         logins: compared.logins as u64,
         unknown,
         unknown_ended: ended as u64,
         missing: compared.missing.iter().map(ToString::to_string).collect(),
+        ..looked_at(problems)
     })
 }

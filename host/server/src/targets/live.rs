@@ -16,7 +16,7 @@ use attorn_store::Versioned;
 use attorn_store::records::TargetRecord;
 use tokio::sync::{Notify, Semaphore};
 
-use super::{secret, unavailable};
+use super::{misconfigured, secret, unavailable};
 use crate::app::App;
 use crate::http::failure::Failure;
 use crate::metrics::ProxyMetrics;
@@ -51,6 +51,7 @@ pub(crate) struct Standing {
 
 /// One target.
 pub(crate) struct Live {
+    id: TargetId,
     began: Instant,
     /// Of making and renewing.
     breaker: Mutex<Breaker>,
@@ -58,6 +59,8 @@ pub(crate) struct Live {
     late_for: Mutex<Option<AgentId>>,
     /// Of ending, so that nothing that agents ask for keeps anything from being ended.
     endings: Mutex<Breaker>,
+    /// Whether what is wrong with it stays until an operator mends it, as far as is known.
+    to_be_mended: AtomicBool,
     comparing: Mutex<Comparing>,
     pub(crate) issues: Arc<Semaphore>,
     /// Whether somebody ends its leases.
@@ -104,7 +107,7 @@ impl Targets {
 
     /// What is known of a target.
     pub(crate) fn live(&self, id: &TargetId) -> Arc<Live> {
-        Arc::clone(lock(&self.live).entry(id.clone()).or_insert_with(|| Arc::new(Live::new())))
+        Arc::clone(lock(&self.live).entry(id.clone()).or_insert_with(|| Arc::new(Live::new(id.clone()))))
     }
 
     /// How many are not asked now.
@@ -136,12 +139,14 @@ impl Targets {
 }
 
 impl Live {
-    fn new() -> Self {
+    fn new(id: TargetId) -> Self {
         Self {
+            id,
             began: Instant::now(),
             breaker: Mutex::default(),
             late_for: Mutex::default(),
             endings: Mutex::default(),
+            to_be_mended: AtomicBool::new(false),
             comparing: Mutex::default(),
             issues: Arc::new(Semaphore::new(ISSUES_AT_ONCE)),
             running: AtomicBool::new(false),
@@ -205,7 +210,27 @@ impl Live {
         if error.is_none() {
             *lock(&self.late_for) = None;
         }
+        // What is one grant's says nothing of others.
+        self.stays_so(error.is_some_and(|error| error.is_of_target() && error.stays()));
         self.heard(app, &self.breaker, error);
+    }
+
+    /// Whether what is wrong with it stays until an operator mends it.
+    pub(crate) fn stays_so(&self, stays: bool) {
+        self.to_be_mended.store(stays, Ordering::Relaxed);
+    }
+
+    /// What an agent reads of one that is not asked now.
+    pub(crate) fn not_lately(&self) -> Failure {
+        self.not_now("the target did not answer lately; nothing was decided")
+    }
+
+    /// Nothing can be asked of it now: what an agent reads.
+    fn not_now(&self, detail: &str) -> Failure {
+        if self.to_be_mended.load(Ordering::Relaxed) {
+            return misconfigured(&self.id, "the target cannot be used as it is; nothing was decided");
+        }
+        unavailable(detail)
     }
 
     /// It did not answer this agent in time. What one agent asks may be slow in itself, so that counts once until another
@@ -252,7 +277,7 @@ impl Live {
         match leave {
             Leave::Ask => Ok(None),
             Leave::Probe => Ok(Some(Probe(Arc::clone(self)))),
-            Leave::Wait(_) => Err(unavailable("the target did not answer lately; nothing was decided")),
+            Leave::Wait(_) => Err(self.not_lately()),
         }
     }
 
@@ -265,7 +290,7 @@ impl Live {
         if self.is_compared() {
             return Ok(());
         }
-        Err(unavailable("the target could not be looked at since the server was started; nothing was decided"))
+        Err(self.not_now("the target could not be looked at since the server was started; nothing was decided"))
     }
 
     /// What connects to it, as it is registered now.
@@ -287,6 +312,8 @@ impl Live {
             None => database,
         });
         *kept = Some((target.version, Arc::clone(&database)));
+        // What was wrong may have been the registration.
+        self.stays_so(false);
         Ok(database)
     }
 

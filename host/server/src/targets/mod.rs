@@ -131,7 +131,7 @@ pub(crate) async fn check(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
         check::report(&app, &found.value, (&live, &database, wire.end_unknown)).await?
     };
     let mut batch = Batch::new(app.clock.now());
-    let about = json!({ "id": id.as_str(), "reachable": report.reachable, "logins": report.logins,
+    let about = json!({ "id": id.as_str(), "reachable": report.reachable, "fault": report.fault, "logins": report.logins,
         "unknown": report.unknown.len(), "unknown_ended": report.unknown_ended });
     entry::act(&mut batch, call.operator()?, "target_checked", about)?;
     commit(&app, batch, moved).await?;
@@ -180,6 +180,13 @@ async fn change_state(
 /// The target cannot be asked now. Why, its operators see.
 pub(crate) fn unavailable(detail: impl Into<String>) -> Failure {
     Failure::of(ProblemCode::TargetUnavailable, detail).with_help("ask again later, with another idempotency key")
+}
+
+/// The target cannot be used before its operators have mended something. What, `attorn target check` tells them, and
+/// nobody else.
+pub(crate) fn misconfigured(id: &TargetId, detail: impl Into<String>) -> Failure {
+    let help = format!("an operator has to mend the target: `attorn target check {id}` says what is wrong");
+    Failure::of(ProblemCode::TargetMisconfigured, detail).with_help(help)
 }
 
 async fn find(app: &App, id: &TargetId) -> Result<Versioned<TargetRecord>, Failure> {

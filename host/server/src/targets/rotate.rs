@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use attorn_api::ProblemCode;
 use attorn_api::targets as api;
-use attorn_broker::KindError;
 use attorn_broker::postgresql::{Postgresql, password};
+use attorn_broker::{Fault, KindError};
 use attorn_core::{TargetId, TargetState};
 use attorn_store::records::TargetRecord;
 use attorn_store::{Batch, Key, Require, Versioned};
@@ -66,10 +66,9 @@ pub(crate) async fn replace_secret(app: Arc<App>, call: Call) -> Result<Reply, F
 
 /// The database is not to be had, or does not let in whoever has this password.
 fn not_taken(id: &TargetId, error: &KindError) -> Failure {
-    if error.is_temporary() {
-        return unavailable(format!(
-            "the password cannot be tried at the target `{id}`, so nothing was changed: {error}"
-        ));
+    if error.fault() != Fault::SignIn {
+        let detail = format!("the password cannot be tried at the target `{id}`, so nothing was changed: {error}");
+        return unavailable(detail).with_help("try again when the target answers; `attorn target check` looks");
     }
     Failure::of(ProblemCode::InvalidField, format!("the target `{id}` does not take this password: {error}"))
         .with_help("give the administrator this password in the database first")

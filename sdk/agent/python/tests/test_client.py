@@ -25,7 +25,7 @@ from attorn_agent import (
     UnsendableError,
     UrlError,
 )
-from attorn_agent.http import ANSWER_BYTES_MAX
+from attorn_agent.session import ANSWER_BYTES_MAX
 
 pytestmark = pytest.mark.parametrize("connect", BOTH)
 

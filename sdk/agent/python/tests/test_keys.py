@@ -121,6 +121,24 @@ def test_proofs_are_those_that_the_host_takes(vector: dict[str, Any]) -> None:
     assert not public.verifies(signed.encode(), from_base64url(signature))
 
 
+@pytest.mark.parametrize("vector", vectors("proofs.json")["proofs"], ids=lambda vector: vector["name"])
+def test_proofs_of_what_goes_on_are_those_that_the_host_takes(vector: dict[str, Any]) -> None:
+    shared = vectors("proofs.json")
+    onward, expect = shared["onward"], vector["onward"]
+    proof = prove(
+        AgentKey.from_jwk(json.dumps(vector["private_jwk"])),
+        onward["method"],
+        f"{onward['url']}#ignored",
+        onward["body"].encode(),
+        nonce=expect["claims"]["nonce"],
+        asked_for=onward["asked_for"],
+        now_s=shared["now_s"],
+    )
+    assert header(proof) == vector["header"]
+    assert {**claims(proof), "jti": expect["claims"]["jti"]} == expect["claims"]
+    assert claims(expect["proof"]) == expect["claims"]
+
+
 def test_a_proof_of_a_token_is_of_that_token_and_no_two_are_the_same() -> None:
     key = AgentKey.generate()
     one, other = (claims(prove(key, "GET", "https://a.example/b?c#d", access_token="token")) for _ in range(2))

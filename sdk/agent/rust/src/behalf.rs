@@ -17,6 +17,9 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::request::to_text;
 
+/// What ids of delegations are called.
+const ID: &str = "delegation id";
+
 /// How many delegations are asked for at once: so many of the longest fit into an answer.
 const PAGE: usize = 25;
 
@@ -250,7 +253,7 @@ impl Client {
             let page: DelegationList = self.transport().get(&format!("{PATH}?limit={PAGE}{next}")).await?;
             all.extend(page.delegations.into_iter().map(|recorded| Delegation { recorded, entry: None }));
             match page.next {
-                Some(after) => next = format!("&after={}", checked(&after)?),
+                Some(after) => next = format!("&after={}", checked(ID, &after)?),
                 None => break,
             }
         }
@@ -283,14 +286,14 @@ fn other() -> Error {
 
 /// Ids come from elsewhere, and go into a path.
 fn path(before: &str, delegation: &str, after: &str) -> Result<String, Error> {
-    Ok(format!("{before}/{}/{after}", checked(delegation)?))
+    Ok(format!("{before}/{}/{after}", checked(ID, delegation)?))
 }
 
-fn checked(id: &str) -> Result<&str, Error> {
+pub(crate) fn checked<'a>(what: &'static str, id: &'a str) -> Result<&'a str, Error> {
     if !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
         return Ok(id);
     }
-    Err(Error::Unsendable { what: "delegation id", value: id.escape_debug().take(64).collect() })
+    Err(Error::Unsendable { what, value: id.escape_debug().take(64).collect() })
 }
 
 fn pairs<A: Into<String>, R: Into<String>>(permissions: impl IntoIterator<Item = (A, R)>) -> Vec<Permission> {

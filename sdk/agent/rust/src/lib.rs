@@ -10,6 +10,7 @@ mod decision;
 mod error;
 mod file;
 pub mod key;
+mod lease;
 pub mod proof;
 mod proxy;
 mod request;

@@ -36,13 +36,24 @@ export function argumentsDigest(value: unknown): string {
   return createHash("sha256").update(canonicalObject("arguments", value)).digest("hex");
 }
 
+/** Give the canonical form of whatever JSON has. `JsonError`, if there is none that every reader reads alike. */
+export function canonicalJson(what: string, value: unknown): string {
+  return canonical(told(what, () => plain(value, DEPTH_MAX)));
+}
+
 /** The same object, copied, of types that JSON has. Members that are undefined are not there. */
 export function plainObject(what: string, value: unknown): { [name: string]: Json } {
-  try {
+  return told(what, () => {
     if (typeof value !== "object" || value === null || Array.isArray(value)) {
       throw new Refused("it is no JSON object");
     }
     return plain(value, DEPTH_MAX) as { [name: string]: Json };
+  });
+}
+
+function told<T>(what: string, read: () => T): T {
+  try {
+    return read();
   } catch (error) {
     // Anything else may quote the value, and so a secret.
     const reason = error instanceof Refused ? error.message : "it cannot be read";

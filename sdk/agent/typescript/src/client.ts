@@ -7,13 +7,15 @@ import { readDecision, readStanding, sent } from "./decisions.js";
 import type { Approval, Decision, DecisionRequest, SentRequest } from "./decisions.js";
 import { asAsked, readDelegation, readMade, readPage, samePermissions } from "./delegations.js";
 import type { Delegation, Permission } from "./delegations.js";
-import { UnsendableError } from "./errors.js";
+import { Problem, UnsendableError } from "./errors.js";
 import { guarded } from "./guard.js";
 import type { Guarded, GuardOptions, Tool } from "./guard.js";
 import type { AgentKey } from "./keys.js";
+import { sentOnward } from "./onward.js";
+import type { ProxyAnswer, ProxyRequest } from "./onward.js";
 import { prove } from "./proofs.js";
 import { TIMEOUT_MS, Transport } from "./transport.js";
-import { isId } from "./wire.js";
+import { Members, WireError, isId } from "./wire.js";
 
 const NAME = "attorn-agent-typescript/0.1.0";
 
@@ -83,6 +85,40 @@ export class Client {
     const decide = (request: DecisionRequest) =>
       waitMs > 0 ? this.decideWhenApproved(request, { waitMs, show }) : this.decide(request);
     return guarded(options, decide, tool);
+  }
+
+  /**
+   * Have the server decide about a request and send it on to its service, which may answer anything. It is sent once:
+   * what came of one that was sent and not answered nobody knows, so nothing is repeated here.
+   *
+   * `Problem` with `denied` or `approval_needed`, if it was decided so: nothing was sent then. With `upstream_failed` or
+   * `upstream_timeout` it was sent, and is not known to have taken effect.
+   */
+  async call(request: ProxyRequest): Promise<ProxyAnswer> {
+    return this.#transport.onward(sentOnward(this.#transport.origin, request));
+  }
+
+  /** As `call`. If it needs an approval, wait for so long at most until it is approved, and send the same again. */
+  async callWhenApproved(request: ProxyRequest, { waitMs, show }: WaitOptions): Promise<ProxyAnswer> {
+    const [sent, endsAt] = [sentOnward(this.#transport.origin, request), performance.now() + waitMs];
+    let waitedFor: string | undefined;
+    for (;;) {
+      try {
+        return await this.#transport.onward(sent);
+      } catch (error) {
+        const approval = error instanceof Problem && error.code === "approval_needed" && error.decided.approval;
+        if (!approval) {
+          throw error;
+        }
+        if (waitedFor !== approval.id) {
+          show?.(approval);
+        }
+        waitedFor = approval.id;
+        if (!(await this.#isOver(approval, endsAt))) {
+          throw error;
+        }
+      }
+    }
   }
 
   /** The `DPoP` header to show a credential with, beside `Authorization: DPoP <access token>`. For one request. */
@@ -156,6 +192,20 @@ export class Client {
     return this.#post(read, path, canonicalObject("reason", { reason: reason ?? null }));
   }
 
+  /** Let a login live longer, within its grant: until when, in milliseconds since 1970. It never lives less long. */
+  async renewLease(lease: string): Promise<number> {
+    const read = (value: unknown) => {
+      const members = new Members(value, "the lease");
+      if (members.text("id") !== lease) {
+        throw new WireError("it is about another lease than was asked for");
+      }
+      const until = members.integer("expires_at_ms");
+      members.end();
+      return until;
+    };
+    return this.#post(read, `/v1/leases/${checked(lease, "lease id")}/renew`, "");
+  }
+
   toString(): string {
     return `Client(${this.#transport.origin}, ${this.#key.toString()})`;
   }
@@ -188,9 +238,9 @@ export class Client {
 }
 
 /** Ids come from elsewhere, and go into a path. */
-function checked(delegation: string): string {
-  if (!isId(delegation)) {
-    throw new UnsendableError("delegation id", delegation);
+function checked(id: string, what = "delegation id"): string {
+  if (!isId(id)) {
+    throw new UnsendableError(what, id);
   }
-  return delegation;
+  return id;
 }

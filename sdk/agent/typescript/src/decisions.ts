@@ -244,7 +244,8 @@ function isOf(grant: Grant, request: SentRequest): boolean {
   );
 }
 
-function readReason(value: unknown): Reason {
+/** As the API writes it. */
+export function readReason(value: unknown): Reason {
   const members = new Members(value, "a reason");
   const policy = members.optional("policy", (name) => members.text(name));
   const reason = { code: members.text("code"), text: members.text("text"), policy };
@@ -252,14 +253,16 @@ function readReason(value: unknown): Reason {
   return reason;
 }
 
-function readRequirement(value: unknown): Requirement {
+/** As the API writes it. */
+export function readRequirement(value: unknown): Requirement {
   const members = new Members(value, "an approver");
   const requirement = { role: members.text("role"), count: members.integer("count") };
   members.end();
   return requirement;
 }
 
-function readApproval(value: unknown): Approval {
+/** As the API writes it. */
+export function readApproval(value: unknown): Approval {
   const members = new Members(value, "the approval");
   const approval = {
     id: members.text("id"),

@@ -5,7 +5,7 @@
  * a function that is guarded. No secret stands in any of them.
  */
 
-import type { Decision } from "./decisions.js";
+import type { Approval, Decision, Reason, Requirement } from "./decisions.js";
 
 /** No decision was made, or it is not known here which. */
 export class AttornError extends Error {
@@ -56,7 +56,19 @@ export class AnswerError extends AttornError {
   }
 }
 
-/** The server refused. `code` is stable. */
+/** What a problem says of a decision that was made and recorded, where one was. */
+export interface ProblemDecision {
+  readonly decisionId?: string | undefined;
+  readonly reasons: readonly Reason[];
+  /** Who has to approve, and which approval is waited for. */
+  readonly approvers: readonly Requirement[];
+  readonly approval?: Approval | undefined;
+}
+
+/**
+ * The server refused. `code` is stable. Of a request that goes on to a service, `denied` and `approval_needed` were
+ * decided, and `decided` says why, who has to approve, and which approval is waited for.
+ */
 export class Problem extends AttornError {
   override name = "Problem";
 
@@ -66,10 +78,15 @@ export class Problem extends AttornError {
     readonly detail: string,
     readonly help: string | undefined,
     readonly requestId: string | undefined,
-    readonly decisionId: string | undefined,
+    readonly decided: ProblemDecision,
   ) {
     const text = `${shown(detail, 1024)} (${code})`;
     super(help === undefined ? text : `${text}\nhelp: ${shown(help, 1024)}`);
+  }
+
+  /** Names the recorded decision, where there is one. */
+  get decisionId(): string | undefined {
+    return this.decided.decisionId;
   }
 }
 

@@ -36,9 +36,12 @@ export {
   UnsendableError,
   UrlError,
 } from "./errors.js";
+export type { ProblemDecision } from "./errors.js";
 export type { Guarded, GuardOptions, Tool } from "./guard.js";
 export { AgentKey } from "./keys.js";
 export type { Algorithm } from "./keys.js";
+export { ProxyAnswer } from "./onward.js";
+export type { ProxyRequest } from "./onward.js";
 export { prove } from "./proofs.js";
 export type { ProofOptions } from "./proofs.js";
 export { LogKey, verifyReceipt } from "./receipts.js";

@@ -17,6 +17,11 @@ export interface ProofOptions {
   nonce?: string | undefined;
   /** The access token that comes with the request (`ath`). */
   accessToken?: string | undefined;
+  /**
+   * For whom and why a request is made that goes on to a service (`/proxy/...`), as the header `Attorn-For` has it. The
+   * proof is of its query, too.
+   */
+  askedFor?: string | undefined;
   /** When, in seconds since 1970; now if it is not said. */
   nowS?: number;
 }
@@ -27,17 +32,18 @@ export function prove(
   method: string,
   url: string,
   body: Uint8Array | string = "",
-  { nonce, accessToken, nowS = Math.floor(Date.now() / 1000) }: ProofOptions = {},
+  { nonce, accessToken, askedFor, nowS = Math.floor(Date.now() / 1000) }: ProofOptions = {},
 ): string {
   const claims = {
     jti: randomBytes(JTI_BYTES).toString("base64url"),
     htm: method,
-    // RFC 9449, section 4.2: without query and fragment.
-    htu: url.split(/[?#]/, 1)[0],
+    // RFC 9449, section 4.2: without query and fragment. What goes on goes with its query.
+    htu: url.split(askedFor === undefined ? /[?#]/ : "#", 1)[0],
     iat: nowS,
     content_digest: contentDigest(body),
     nonce,
     ath: accessToken === undefined ? undefined : accessTokenHash(accessToken),
+    attorn_for: askedFor,
   };
   const header = `{"typ":"dpop+jwt","alg":"${key.algorithm}","jwk":${key.publicJwk}}`;
   const signed = [header, JSON.stringify(claims)].map((part) => Buffer.from(part).toString("base64url")).join(".");

@@ -6,12 +6,15 @@
 
 import { setTimeout as pause } from "node:timers/promises";
 
+import { readApproval, readReason, readRequirement } from "./decisions.js";
 import { parseJson, utf8 } from "./encoding.js";
 import { AnswerError, ConnectionFailed, Problem } from "./errors.js";
 import type { AgentKey } from "./keys.js";
+import { ProxyAnswer } from "./onward.js";
+import type { SentOnward } from "./onward.js";
 import { prove } from "./proofs.js";
 import { serverOrigin } from "./urls.js";
-import { Members, WireError } from "./wire.js";
+import { Members, WireError, isId } from "./wire.js";
 
 /** How long a request may take, if the caller does not say: longer than the server takes at most. */
 export const TIMEOUT_MS = 35_000;
@@ -36,6 +39,7 @@ export interface Sent {
 
 interface Answer {
   readonly status: number;
+  readonly headers: Headers;
   readonly body: Uint8Array;
   readonly nonce: string | undefined;
 }
@@ -84,17 +88,43 @@ export class Transport {
     return readAnswer(await this.#send(sent), read);
   }
 
+  /**
+   * Send a request that goes on to a service, once more only if the server wants its nonce. What the server says itself
+   * is an exception: nothing else has the header that names the decision.
+   */
+  async onward(sent: SentOnward): Promise<ProxyAnswer> {
+    for (let last = false; ; last = true) {
+      const { status, headers, body, nonce } = await this.#fetch(sent.path, this.#onward(sent), sent.answerBytesMax);
+      const decision = headers.get("attorn-decision");
+      if (decision !== null && isId(decision)) {
+        return new ProxyAnswer(status, headers, body, decision);
+      }
+      const refused = status >= 200 && status < 300 ? new AnswerError(status, "it names no decision") : refusal(status, body);
+      // To a HEAD the server cannot say what it wants, but for the nonce itself.
+      const headless = sent.method === "HEAD" && status === 401;
+      const wanted = headless || (refused instanceof Problem && refused.code === "use_dpop_nonce");
+      if (last || nonce === undefined || !wanted) {
+        throw refused;
+      }
+    }
+  }
+
   async #send(sent: Sent): Promise<Answer> {
+    return this.#fetch(sent.path, this.#request(sent), ANSWER_BYTES_MAX);
+  }
+
+  async #fetch(path: string, request: RequestInit, bytesMax: number): Promise<Answer> {
     let response: Response | undefined;
     try {
-      response = await fetch(this.origin + sent.path, this.#request(sent));
+      response = await fetch(this.origin + path, request);
       // Packed answers are not asked for: what is packed small can come to much.
       const packed = !["identity", null].includes(response.headers.get("content-encoding"));
-      const body = packed ? "it is encoded, and that was not asked for" : await bounded(response);
+      const body = packed ? "it is encoded, and that was not asked for" : await bounded(response, bytesMax);
       if (typeof body === "string") {
         throw new AnswerError(response.status, body);
       }
-      return { status: response.status, body, nonce: this.#remember(response.headers.get("dpop-nonce")) };
+      const { status, headers } = response;
+      return { status, headers, body, nonce: this.#remember(headers.get("dpop-nonce")) };
     } catch (error) {
       // Whatever is left of it is not read, and its connection not kept.
       response?.body?.cancel().catch(() => undefined);
@@ -122,6 +152,17 @@ export class Transport {
     return { method: sent.method, headers, body, redirect: "manual", signal: AbortSignal.timeout(this.#timeoutMs) };
   }
 
+  #onward({ method, path, askedFor, headers, body }: SentOnward): RequestInit {
+    const sent = new Headers({ "Accept-Encoding": "identity", "User-Agent": this.#name });
+    headers.forEach(([name, value]) => sent.set(name, value));
+    if (this.key !== undefined) {
+      const url = this.origin + path;
+      sent.set("DPoP", prove(this.key, method, url, body ?? "", { nonce: this.#nonce, askedFor }));
+    }
+    const signal = AbortSignal.timeout(this.#timeoutMs);
+    return { method, headers: sent, body: body ?? null, redirect: "manual", signal };
+  }
+
   #remember(nonce: string | null): string | undefined {
     if (nonce === null || !/^[\x21-\x7e]{1,256}$/.test(nonce)) {
       return undefined;
@@ -138,13 +179,13 @@ export class Transport {
 }
 
 /** The whole body; what is wrong with it, if it is too long. */
-async function bounded(response: Response): Promise<Uint8Array | string> {
+async function bounded(response: Response, bytesMax: number): Promise<Uint8Array | string> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of response.body ?? []) {
     bytes += chunk.length;
-    if (bytes > ANSWER_BYTES_MAX) {
-      return `it has more than ${ANSWER_BYTES_MAX} bytes`;
+    if (bytes > bytesMax) {
+      return `it has more than ${bytesMax} bytes`;
     }
     chunks.push(chunk);
   }
@@ -183,7 +224,13 @@ function refusal(status: number, body: Uint8Array): Problem | AnswerError {
       throw new WireError("its code or status is none");
     }
     const [help, requestId] = [members.optional("help", text), members.optional("request_id", text)];
-    return new Problem(code, status, text("detail"), help, requestId, members.optional("decision_id", text));
+    const decided = {
+      decisionId: members.optional("decision_id", text),
+      reasons: members.items("reasons", readReason, "may be missing"),
+      approvers: members.items("approvers", readRequirement, "may be missing"),
+      approval: members.optional("approval", (name) => members.member(name, readApproval)),
+    };
+    return new Problem(code, status, text("detail"), help, requestId, decided);
   } catch {
     return new AnswerError(status, "it is no problem that this version knows");
   }

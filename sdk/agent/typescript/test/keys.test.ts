@@ -133,6 +133,24 @@ test("proofs are those that the host takes", () => {
   }
 });
 
+test("proofs of what goes on are those that the host takes", () => {
+  interface Onward {
+    now_s: number;
+    onward: { method: string; url: string; body: string; asked_for: string };
+    proofs: (Vector & { onward: { claims: { jti: string; nonce: string }; proof: string } })[];
+  }
+  const { now_s: nowS, onward, proofs } = vectors<Onward>("proofs.json");
+  for (const vector of proofs) {
+    const { claims, proof: theirs } = vector.onward;
+    const key = AgentKey.fromJwk(JSON.stringify(vector.private_jwk));
+    const options = { nonce: claims.nonce, askedFor: onward.asked_for, nowS };
+    const proof = prove(key, onward.method, `${onward.url}#ignored`, onward.body, options);
+    assert.deepEqual(part(proof, 0), vector.header);
+    assert.deepEqual({ ...part(proof, 1), jti: claims.jti }, claims);
+    assert.deepEqual(part(theirs, 1), claims);
+  }
+});
+
 test("a proof of a token is of that token, and no two are the same", () => {
   const key = AgentKey.generate();
   const make = () => part(prove(key, "GET", "https://a.example/b?c#d", "", { accessToken: "token" }), 1);

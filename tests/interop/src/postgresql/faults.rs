@@ -1,6 +1,7 @@
 //! A database that is away, does not answer, has another password, or has a lock in the way: at every phase, and
 //! afterwards leases and logins agree.
 
+use attorn_api::targets::TargetCheck;
 use attorn_tests::Behalf;
 use attorn_tests::wait::until_within;
 use attorn_tests::world::ask as article;
@@ -29,6 +30,9 @@ pub(crate) async fn away(world: &Behalf, database: &mut Database) {
     let made = login(&world.bot, &article()).await;
     database.crash().await;
     logins::revoke_grant(&world.staff.registrar, &lease(&world.staff.registrar, &made.lease).await.grant).await;
+    let problem = logins::ask(&world.bot, &article()).await.refused(503, "target_unavailable");
+    let decided = world.entries().await.into_iter().rfind(|entry| entry["type"] == "decision").unwrap();
+    assert_eq!(problem.decision_id.as_deref(), decided["decision_id"].as_str(), "{problem}");
     for _ in 0..8 {
         logins::ask(&world.bot, &article()).await.refused(503, "target_unavailable");
     }
@@ -74,7 +78,11 @@ pub(crate) async fn wrong_password(world: &Behalf, database: &Database) {
         error.is_some_and(|error| error.contains("password authentication failed"))
     };
     until_within(SETTLED, "the operator is told why", said).await;
-    logins::ask(&world.bot, &article()).await.refused(503, "target_unavailable");
+    let problem = logins::ask(&world.bot, &article()).await.refused(503, "target_misconfigured");
+    assert!(problem.decision_id.is_some() && !problem.to_string().contains("28P01"), "{problem}");
+    let found = world.staff.registrar.post("/v1/targets/shop/check", &json!({})).await.expect(200);
+    let found: TargetCheck = found.json();
+    assert_eq!((found.reachable, found.fault.as_deref()), (true, Some("sign_in")), "{found:?}");
     assert!(!lease(&world.staff.registrar, &made.lease).await.state.contains("irrevocable"));
     database.sql(&format!("ALTER ROLE attorn PASSWORD '{verifier}'")).await;
     until_none(database, &world.staff.registrar, SETTLED).await;

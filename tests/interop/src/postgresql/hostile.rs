@@ -184,7 +184,7 @@ pub(crate) async fn make_things_under_a_role(world: &Behalf, database: &Database
     shop::register(registrar, "owning", &["note"], settings).await;
     let note = ask_with(json!({ "resource": "note/1" }));
     for _ in 0..4 {
-        logins::ask(&world.bot, &note).await.refused(503, "target_unavailable");
+        logins::ask(&world.bot, &note).await.refused(503, "target_misconfigured");
     }
     assert_eq!(database.ask("SELECT tableowner FROM pg_tables WHERE tablename = 'owned'").await, ["owns"]);
     let shown: attorn_api::targets::Target = registrar.get("/v1/targets/owning").await.expect(200).json();

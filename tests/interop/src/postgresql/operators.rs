@@ -1,6 +1,8 @@
 //! What operators do with targets and leases, and the agent that renews.
 
+use attorn_api::audit::EntryList;
 use attorn_api::targets::{LeaseRenewed, TargetCheck, TargetRotated};
+use attorn_tests::wait::until_within;
 use attorn_tests::world::ask as article;
 use attorn_tests::{Behalf, Call};
 use serde_json::{Value, json};
@@ -25,6 +27,29 @@ pub(crate) async fn renew(world: &Behalf, database: &Database) {
     logins::revoke_grant(&world.staff.registrar, &lease(&world.staff.registrar, &made.lease).await.grant).await;
     until_none(database, &world.staff.registrar, SETTLED).await;
     world.bot.send(Call::new("POST", &path)).await.refused(409, "invalid_state");
+    told(world, &made.lease).await;
+}
+
+/// What became of it is found by the grant of its decision: `attorn audit show` tells it from that.
+async fn told(world: &Behalf, id: &str) {
+    let grant = lease(&world.staff.registrar, id).await.grant;
+    let kinds = async || {
+        let path = format!("/v1/audit/entries?limit=200&grant={grant}");
+        let found: EntryList = world.staff.auditor.get(&path).await.expect(200).json();
+        let bodies = found.entries.iter().map(|entry| serde_json::from_str(entry.body.get()).unwrap());
+        bodies.map(|body: Value| body["type"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    // The decision, and that the grant was revoked, name it, too.
+    let all = [
+        "decision",
+        "lease_intended",
+        "lease_issued",
+        "lease_renewed",
+        "grant_revoked",
+        "lease_revoking",
+        "lease_ended",
+    ];
+    until_within(SETTLED, "all that became of it is found", async || kinds().await == all).await;
 }
 
 /// The old one is dead, the new one nowhere to be read, and logins are made as before.
@@ -104,6 +129,7 @@ pub(crate) async fn bad_targets(world: &Behalf, database: &Database) {
         register(id, &place).await.expect(201);
         let found = check(world, id, false).await;
         assert!(!found.reachable && found.problems[0].contains(problem), "{id}: {found:?}");
+        assert_eq!(found.fault.as_deref(), Some("settings"), "{id}: {found:?}");
     }
     for (bad, problem, good) in [
         ("ALTER ROLE attorn NOINHERIT", "INHERIT", "ALTER ROLE attorn INHERIT"),
@@ -159,7 +185,11 @@ pub(crate) async fn tls(world: &Behalf, database: &Database) {
         settings["tls_roots_pem"] = roots.as_str().into();
         shop::register(registrar, id, &[id], settings).await;
         let found = check(world, id, false).await;
-        assert_eq!(found.reachable, good, "{id}: {found:?}");
+        assert_eq!(
+            (found.reachable, found.fault.as_deref()),
+            (good, if good { None } else { Some("tls") }),
+            "{id}: {found:?}"
+        );
         // Nothing is kept of one that is retired.
         assert!(!good || database.ask(seen).await == ["t"], "the connection that is kept goes over TLS");
         registrar.post(format!("/v1/targets/{id}/retire"), &json!({ "reason": "a test" })).await.expect(200);

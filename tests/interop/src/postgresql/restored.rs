@@ -43,7 +43,7 @@ pub(crate) async fn ends_what_it_does_not_know(database: &Database) {
     let thawer = cast.staff.admin.hire("thawer", &[Duty::Thawer]).await;
     thawer.post("/v1/thaw", &json!({ "reason": "compared" })).await.expect(200);
     let ask = async || cast.bot.post("/v1/decisions", &for_login(article())).await;
-    ask().await.refused(503, "target_unavailable");
+    ask().await.refused(503, "target_misconfigured");
     assert!(there(database).await.contains(&unknown.user));
     // Whoever knows the password tells it; what is none is not taken.
     let tell =

@@ -2,14 +2,15 @@
 
 use attorn_api::ProblemCode;
 use attorn_api::audit::{Entry, EntryList, LogEpochList};
-use attorn_core::DecisionId;
+use attorn_core::{DecisionId, GrantId};
 use attorn_log::Receipt;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::epochs::damaged_first;
+use super::leases::Lease;
 use super::place::Asked;
-use super::{body, story};
+use super::{body, leases, story};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -29,8 +30,11 @@ pub(super) struct Told {
     /// Why there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) record_gone: Option<String>,
-    /// Entries that name it, later ones: uses, effects, what shadow policies said.
+    /// Entries that name it, later ones: uses, effects, what shadow policies said, and what became of its login.
     pub(super) came_of_it: Vec<Entry>,
+    /// The logins that came of it, as the last of these entries leave them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) leases: Vec<Lease>,
 }
 
 pub(super) async fn run(what: Asked, context: &Context) -> Result<Exit, Failure> {
@@ -76,7 +80,15 @@ async fn told(client: &OperatorClient, output: &Output, id: DecisionId, known: O
     };
     let Some(entry) = own else { return Err(no_entry(id, gone)) };
     let record_gone = gone.as_ref().map(why_gone);
-    let told = Told { entry, record, record_gone, came_of_it };
+    let (entries, damaged) = match of_login(client, &entry).await {
+        Err(failure) if failure.code == Some(ProblemCode::LogDamaged) => (Vec::new(), damaged.or(Some(failure))),
+        entries => (entries?, damaged),
+    };
+    came_of_it.extend(entries);
+    came_of_it.sort_by_key(place);
+    came_of_it.dedup_by_key(|entry| place(entry));
+    let leases = leases::of(&came_of_it)?;
+    let told = Told { entry, record, record_gone, came_of_it, leases };
     if output.json {
         output.json(&told)?;
     } else {
@@ -117,28 +129,50 @@ fn why_gone(failure: &Failure) -> String {
 
 /// All entries that name a decision, of all epochs where they may be.
 async fn naming(client: &OperatorClient, id: DecisionId, own: Option<&Entry>) -> Result<Vec<Entry>, Failure> {
-    let mut all = about(client, id, None).await?;
+    let filter = format!("decision_id={id}");
+    let mut all = about(client, &filter, None).await?;
     // What came of it may be in a later epoch than it.
     for epoch in epochs_before(client, id, own, &all).await? {
-        let of_epoch = about(client, id, Some(epoch)).await?;
+        let of_epoch = about(client, &filter, Some(epoch)).await?;
         let is_there = decided_in(&of_epoch)?;
         all.extend(of_epoch);
         if is_there {
             break;
         }
     }
-    let place = |entry: &Entry| (entry.reference.epoch, entry.reference.index);
     all.sort_by_key(place);
     all.dedup_by_key(|entry| place(entry));
     Ok(all)
 }
 
-/// All entries that name a decision, of the epoch that the log is in or of an earlier one.
-async fn about(client: &OperatorClient, id: DecisionId, epoch: Option<u64>) -> Result<Vec<Entry>, Failure> {
+/// What became of the login that a decision allowed: its entries name the grant, and not the decision.
+async fn of_login(client: &OperatorClient, decision: &Entry) -> Result<Vec<Entry>, Failure> {
+    let said = body(decision)?;
+    let grant: Option<GrantId> = said["grant"]["id"].as_str().and_then(|id| id.parse().ok());
+    let Some(grant) = grant.filter(|_| said["credential"]["kind"] == "postgresql") else { return Ok(Vec::new()) };
+    let filter = format!("grant={grant}");
+    let mut all = about(client, &filter, Some(decision.reference.epoch)).await?;
+    // It may have ended in a later epoch than the one that it was made in.
+    all.extend(about(client, &filter, None).await?);
+    let mut of_lease = Vec::new();
+    for entry in all {
+        if leases::is_of_lease(&body(&entry)?) {
+            of_lease.push(entry);
+        }
+    }
+    Ok(of_lease)
+}
+
+fn place(entry: &Entry) -> (u64, u64) {
+    (entry.reference.epoch, entry.reference.index)
+}
+
+/// All entries that this filter takes, of the epoch that the log is in or of another one.
+async fn about(client: &OperatorClient, filter: &str, epoch: Option<u64>) -> Result<Vec<Entry>, Failure> {
     let of = epoch.map_or_else(|| "entries".to_owned(), |epoch| format!("epochs/{epoch}/entries"));
     let (mut entries, mut after) = (Vec::new(), String::new());
     for _ in 0..PAGES_MAX {
-        let page: EntryList = client.get(&format!("/v1/audit/{of}?limit=200&decision_id={id}{after}")).await?;
+        let page: EntryList = client.get(&format!("/v1/audit/{of}?limit=200&{filter}{after}")).await?;
         if let Some(damaged) = page.damaged.filter(|_| epoch.is_none()) {
             return Err(damaged_first(damaged));
         }

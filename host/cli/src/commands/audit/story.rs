@@ -6,6 +6,7 @@ use attorn_core::TimeMs;
 use serde_json::Value;
 
 use super::body;
+use super::leases::{self, Lease};
 use super::show::Told;
 use crate::failure::Failure;
 
@@ -21,6 +22,10 @@ pub(super) fn tell(told: &Told) -> Result<Vec<String>, Failure> {
     said(&entry, record, &mut say);
     approval(&entry["approval"], &mut say);
     granted(&entry, &mut say);
+    for lease in &told.leases {
+        let Lease { lease, target, state, since_ms, .. } = lease;
+        say("lease", format!("{lease} at {target} is {state}, since {}", TimeMs(*since_ms)));
+    }
     for later in &told.came_of_it {
         if let Some(what) = came_of_it(&body(later)?) {
             say("then", format!("{what} (entry {}/{})", later.reference.epoch, later.reference.index));
@@ -181,7 +186,7 @@ fn came_of_it(entry: &Value) -> Option<String> {
             let comparison = text(&entry["about"]["comparison"]);
             format!("operator {} had it decided again: {comparison}", text(&entry["operator"]))
         }
-        other => other.to_owned(),
+        other => leases::told(entry).unwrap_or_else(|| other.to_owned()),
     };
     Some(format!("{} {what}", time(entry)))
 }

@@ -41,6 +41,7 @@ fn an_allow_is_told_with_what_came_of_it() {
         record: Some(record),
         record_gone: None,
         came_of_it: vec![entry(5, &used), entry(6, &effect), entry(7, &replayed), entry(8, &voted)],
+        leases: Vec::new(),
     };
     let expect = r#"
 dec_1  allow at 1970-01-01T00:00:00.000Z
@@ -74,7 +75,7 @@ fn a_deny_for_a_user_whose_record_is_gone_is_told_from_its_entry() {
     body["on_behalf"] = json!({ "user": "psn_1", "chain": [{ "delegation": "dlg_1", "agent": "bot" }] });
     (body["session"], body["resource"]) = ("psn_2".into(), "account/psn_3".into());
     let record_gone = Some("its user was erased (user_erased)".to_owned());
-    let told = Told { entry: entry(0, &body), record: None, record_gone, came_of_it: Vec::new() };
+    let told = Told { entry: entry(0, &body), record: None, record_gone, came_of_it: Vec::new(), leases: Vec::new() };
     let expect = "
 dec_1  deny at 1970-01-01T00:00:00.000Z
 who       agent bot, for which team answers
@@ -101,6 +102,7 @@ fn an_entry_that_has_nothing_is_told_without_a_panic() {
         record: Some(json!(7)),
         record_gone: None,
         came_of_it: vec![entry(1, &json!([]))],
+        leases: Vec::new(),
     };
     let lines = tell(&told).unwrap();
     assert_eq!(lines[0], "?  ? at ?");
@@ -112,8 +114,14 @@ fn an_approval_and_a_login_are_told() {
         let mut body = decision();
         body["approval"] = approval;
         body["credential"] = json!({ "kind": "postgresql", "target": "shop" });
-        tell(&Told { entry: entry(0, &body), record: Some(json!({})), record_gone: None, came_of_it: Vec::new() })
-            .unwrap()
+        tell(&Told {
+            entry: entry(0, &body),
+            record: Some(json!({})),
+            record_gone: None,
+            came_of_it: Vec::new(),
+            leases: Vec::new(),
+        })
+        .unwrap()
     };
     for (approval, expect) in [
         (
@@ -133,8 +141,74 @@ fn an_approval_and_a_login_are_told() {
     assert!(!told(Value::Null).iter().any(|line| line.starts_with("approval")));
     let mut onward = decision();
     onward["credential"] = json!({ "kind": "proxy", "target": "crm" });
-    let lines =
-        tell(&Told { entry: entry(0, &onward), record: Some(json!({})), record_gone: None, came_of_it: Vec::new() })
-            .unwrap();
+    let lines = tell(&Told {
+        entry: entry(0, &onward),
+        record: Some(json!({})),
+        record_gone: None,
+        came_of_it: Vec::new(),
+        leases: Vec::new(),
+    })
+    .unwrap();
     assert!(lines.iter().any(|line| line == "          to be sent on to crm (proxy)"), "{lines:?}");
+}
+
+#[test]
+fn what_became_of_a_login_is_told() {
+    let said = |kind: &str, time: u64, members: Value| {
+        let mut said = json!({ "type": kind, "time_ms": time, "lease": "lse_1", "grant": "grt_1", "agent": "bot",
+            "target": "shop", "name": "attorn_x" });
+        said.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        said
+    };
+    let intended = said("lease_intended", 1_000, json!({ "expires_at_ms": 60_000 }));
+    let issued = said("lease_issued", 2_000, json!({}));
+    let renewed = said("lease_renewed", 3_000, json!({ "expires_at_ms": 61_000 }));
+    let by_operator = json!({ "type": "lease_revoking", "time_ms": 4_000, "operator": "ada", "about": {
+        "lease": "lse_1", "grant": "grt_1", "target": "shop", "name": "attorn_x", "why": "operator" } });
+    let failed = said("lease_revocation_failed", 5_000, json!({ "attempts": 1, "error": "the database says 57P03" }));
+    let stays = said("lease_irrevocable", 6_000, json!({ "attempts": 10, "error": "the database says 57P03" }));
+    let ended = said("lease_ended", 7_000, json!({ "why": null, "existed": true }));
+    let other = json!({ "type": "grant_used", "time_ms": 8_000, "resource_server": "faq", "use_number": 1 });
+    let all = [intended, issued, renewed, by_operator, failed, stays, ended, other];
+    let told = |count: usize| {
+        let came_of_it: Vec<Entry> = all.iter().take(count).zip(5..).map(|(said, at)| entry(at, said)).collect();
+        let leases = leases::of(&came_of_it).unwrap();
+        let mut body = decision();
+        body["credential"] = json!({ "kind": "postgresql", "target": "shop" });
+        (
+            tell(&Told { entry: entry(4, &body), record: Some(json!({})), came_of_it, leases: Vec::new() }).unwrap(),
+            leases,
+        )
+    };
+    for (count, state, since_ms) in [
+        (1, "intended", 1_000),
+        (2, "issued", 2_000),
+        (3, "issued", 2_000),
+        (4, "revoking", 4_000),
+        (5, "revoking", 4_000),
+        (6, "irrevocable", 6_000),
+        (7, "ended", 7_000),
+        (8, "ended", 7_000),
+    ] {
+        let (_, leases) = told(count);
+        let [(lease, target, name)] = [("lse_1", "shop", "attorn_x")].map(|(a, b, c)| (a.into(), b.into(), c.into()));
+        assert_eq!(leases, [Lease { lease, target, name, state, since_ms }], "{count}");
+    }
+    assert!(told(0).1.is_empty());
+    let (lines, leases) = told(8);
+    for expect in [
+        "then      1970-01-01T00:00:01.000Z a login at shop is to be made, by lse_1 (entry 1/5)",
+        "then      1970-01-01T00:00:02.000Z the login attorn_x was made (entry 1/6)",
+        "then      1970-01-01T00:00:03.000Z lse_1 was renewed, until 1970-01-01T00:01:01.000Z (entry 1/7)",
+        "then      1970-01-01T00:00:04.000Z operator ada had lse_1 ended (entry 1/8)",
+        "then      1970-01-01T00:00:05.000Z lse_1 could not be ended at once: the database says 57P03 (entry 1/9)",
+        "then      1970-01-01T00:00:06.000Z lse_1 cannot be ended: the database says 57P03 (entry 1/10)",
+        "then      1970-01-01T00:00:07.000Z lse_1 has ended (entry 1/11)",
+    ] {
+        assert!(lines.iter().any(|line| line == expect), "{expect}: {lines:#?}");
+    }
+    let told = Told { entry: entry(4, &decision()), record: Some(json!({})), came_of_it: Vec::new(), leases };
+    let lines = tell(&told).unwrap();
+    let expect = "lease     lse_1 at shop is ended, since 1970-01-01T00:00:07.000Z";
+    assert!(lines.iter().any(|line| line == expect), "{lines:#?}");
 }

@@ -2,12 +2,15 @@
 
 use std::path::PathBuf;
 
-use attorn_api::backchannel::{Backchannel as Shown, ClientAuthenticationMethod, SECRET_BYTES_MAX, SetBackchannel};
+use attorn_api::backchannel::{
+    Backchannel as Shown, BackchannelCheck, ClientAuthenticationMethod, SECRET_BYTES_MAX, SetBackchannel,
+};
 use attorn_api::delegations::Revoke;
 use attorn_core::{ClaimName, ClientId, ProviderId, TimeMs};
 use clap::{Args, Subcommand};
 
 use super::{PATH, Revoked, Which};
+use crate::commands::Nothing;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::key_source::read_text;
@@ -22,6 +25,12 @@ pub(crate) enum Backchannel {
     Set(Set),
     /// Show how users are asked
     Show(Which),
+    /// Say whether the provider can ask its users so, by its metadata, and what it lacks. Ends with 1 if it lacks something
+    #[command(after_help = "Examples:
+  attorn provider backchannel check main
+
+Nobody is asked. Before anything is set it says what there is to set; host/PROVIDERS.md says what a provider has to do.")]
+    Check(Which),
     /// Ask nobody there any more
     Remove(Revoked),
 }
@@ -74,12 +83,32 @@ impl Backchannel {
         let shown: Shown = match self {
             Self::Set(set) => client.post(&path(&set.id), &set.body()?).await?,
             Self::Show(Which { id }) => client.get(&path(&id)).await?,
+            Self::Check(Which { id }) => {
+                return checked(output, &client.post(&format!("{}/check", path(&id)), &Nothing {}).await?);
+            }
             Self::Remove(Revoked { id, why }) => {
                 client.post(&format!("{}/remove", path(&id)), &Revoke { reason: why.reason }).await?
             }
         };
         print(output, &shown)
     }
+}
+
+/// Ends with an error where something is missing, so that whoever watches by it is told.
+fn checked(output: &Output, check: &BackchannelCheck) -> Result<Exit, Failure> {
+    if output.json {
+        output.json(check)?;
+    } else {
+        for (name, sentences) in [("problem", &check.problems), ("note", &check.notes)] {
+            sentences.iter().for_each(|sentence| output.line(format!("{name:14}  {sentence}")));
+        }
+        output.line(format!("{:14}  {}", "can ask", if check.good { "yes" } else { "no" }));
+    }
+    if check.good {
+        return Ok(Exit::Done);
+    }
+    Err(Failure::new(format!("users of `{}` cannot be asked at their provider as it is", check.provider))
+        .with_help("host/PROVIDERS.md says what a provider has to do; approvers among operators need none of it"))
 }
 
 impl Set {

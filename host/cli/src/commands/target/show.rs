@@ -3,7 +3,7 @@
 use attorn_api::targets::{
     Postgresql, TargetCheck, TargetList, TargetRotated, {self as api},
 };
-use attorn_core::TimeMs;
+use attorn_core::{TargetId, TimeMs};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -88,7 +88,7 @@ fn print_database(output: &Output, target: &api::Target, settings: &Postgresql) 
 }
 
 /// Ends with an error where something is wrong, so that whoever watches by it is told.
-pub(super) fn checked(output: &Output, check: &TargetCheck) -> Result<Exit, Failure> {
+pub(super) fn checked(output: &Output, id: &TargetId, check: &TargetCheck) -> Result<Exit, Failure> {
     if output.json {
         output.json(check)?;
     } else {
@@ -108,8 +108,8 @@ pub(super) fn checked(output: &Output, check: &TargetCheck) -> Result<Exit, Fail
         }
     }
     let unknown_left = (check.unknown.len() as u64).saturating_sub(check.unknown_ended);
-    let wrong = if !check.reachable {
-        Failure::new("the target cannot be reached").with_help("`attorn target show` says where it is looked for")
+    let wrong = if let Some(fault) = &check.fault {
+        not_looked_at(fault, id)
     } else if !check.problems.is_empty() {
         Failure::new("something is wrong with the target")
     } else if unknown_left > 0 {
@@ -119,6 +119,37 @@ pub(super) fn checked(output: &Output, check: &TargetCheck) -> Result<Exit, Fail
         return Ok(Exit::Done);
     };
     Err(wrong)
+}
+
+/// What is wrong with a target that could not be looked at, and where to mend it.
+fn not_looked_at(fault: &str, id: &TargetId) -> Failure {
+    let failure = |what: &str, help: String| Failure::new(what).with_help(help);
+    match fault {
+        "unreachable" => {
+            failure("the target cannot be reached", format!("`attorn target show {id}` says where it is looked for"))
+        }
+        "tls" => failure(
+            "the target answers, and does not prove to be the one that is registered",
+            "its certificate has to be for the host that is registered, and signed by the roots that are".into(),
+        ),
+        "sign_in" => failure(
+            "the target answers, and does not let its administrator in: another password, or no such role",
+            format!("`attorn target rotate-secret {id}` tells the password that the administrator has by now"),
+        ),
+        "rights" => failure(
+            "the target answers, and its administrator lacks a right",
+            "the problem above says which: grant it in the database".into(),
+        ),
+        "database" => failure(
+            "the target answers, and has no database of that name",
+            format!("`attorn target show {id}` says which is looked for"),
+        ),
+        "settings" => failure(
+            "the target may not be used as it is registered",
+            "the problem above says why: mend that, or register another target".into(),
+        ),
+        _ => failure("the target answers with an error", "the problem above says which".into()),
+    }
 }
 
 pub(super) fn rotated(output: &Output, rotated: &TargetRotated) -> Result<Exit, Failure> {
@@ -131,5 +162,26 @@ pub(super) fn rotated(output: &Output, rotated: &TargetRotated) -> Result<Exit, 
         None => Ok(Exit::Done),
         Some(problem) => Err(Failure::new(format!("whether the new password counts is not known: {problem}"))
             .with_help("both are tried until another `attorn target rotate` succeeds")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_fault_of_a_target_has_words_of_its_own_and_a_way_out() {
+        let id = "shop".parse().unwrap();
+        let faults = ["unreachable", "tls", "sign_in", "rights", "database", "settings", "other"];
+        let said: BTreeSet<_> = faults.map(|fault| not_looked_at(fault, &id).message).into();
+        assert_eq!(said.len(), faults.len());
+        assert!(faults.iter().all(|fault| not_looked_at(fault, &id).help.is_some()));
+        // The address is blamed where nobody answers, and nowhere else.
+        let reached = |fault: &&&str| !not_looked_at(fault, &id).message.contains("cannot be reached");
+        assert_eq!(faults.iter().filter(reached).count(), faults.len() - 1);
+        let help = not_looked_at("sign_in", &id).help.unwrap_or_default();
+        assert!(help.contains("`attorn target rotate-secret shop`"), "{help}");
     }
 }

@@ -97,7 +97,8 @@ impl Client<'_> {
         metadata::sign_in_endpoints(self.issuer, &self.metadata().await?)
     }
 
-    async fn metadata(&self) -> Result<Vec<u8>, Problem> {
+    /// What this provider says of itself.
+    pub(super) async fn metadata(&self) -> Result<Vec<u8>, Problem> {
         let url = Url::parse(self.issuer.as_str()).map_err(|_| Problem::Address)?;
         self.network.check(&url).await?;
         let client = self.network.client().await?;

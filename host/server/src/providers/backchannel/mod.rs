@@ -12,6 +12,7 @@
 //! is not known here.
 
 mod answer;
+pub(crate) mod check;
 mod client;
 pub(crate) mod configuration;
 mod live;

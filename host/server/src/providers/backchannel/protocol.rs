@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::problem::Problem;
 
 /// The `grant_type` of polls.
-const GRANT_TYPE: &str = "urn:openid:params:grant-type:ciba";
+pub(super) const GRANT_TYPE: &str = "urn:openid:params:grant-type:ciba";
 /// How long to wait between two polls where the provider does not say, and by how much longer after `slow_down`
 /// (sections 7.3 and 11), in seconds.
 const INTERVAL_S: u64 = 5;

@@ -36,6 +36,7 @@ from attorn_agent.errors import (
     UrlError,
 )
 from attorn_agent.keys import AgentKey, Algorithm
+from attorn_agent.onward import ProxyAnswer, ProxyRequest
 from attorn_agent.proofs import prove
 from attorn_agent.receipts import LoggedEntry, LogKey, verify_receipt
 from attorn_agent.wire import EntryReference
@@ -68,6 +69,8 @@ __all__ = [
     "NotAllowed",
     "Permission",
     "Problem",
+    "ProxyAnswer",
+    "ProxyRequest",
     "Reason",
     "ReceiptError",
     "Request",

@@ -20,6 +20,11 @@ def canonical_object(what: str, value: Mapping[str, object]) -> bytes:
     """Give the canonical form of an object. `JsonError`, if there is none that every reader reads alike."""
     if not isinstance(value, Mapping):
         raise JsonError(f"the {what} cannot be sent: it is no JSON object")
+    return canonical_json(what, value)
+
+
+def canonical_json(what: str, value: object) -> bytes:
+    """Give the canonical form of what JSON has. `JsonError`, if there is none that every reader reads alike."""
     try:
         return rfc8785.dumps(_plain(value, DEPTH_MAX))  # type: ignore[arg-type]
     except (rfc8785.CanonicalizationError, UnicodeError, ValueError, TypeError) as error:

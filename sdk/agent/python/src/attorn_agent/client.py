@@ -13,6 +13,7 @@ from attorn_agent.decisions import Approval, Decision, Request
 from attorn_agent.delegations import Delegation
 from attorn_agent.http import TIMEOUT_S, AsyncHttp, SyncHttp
 from attorn_agent.keys import AgentKey
+from attorn_agent.onward import ProxyAnswer, ProxyRequest
 from attorn_agent.operations import Permissions
 from attorn_agent.proofs import prove
 from attorn_agent.session import Session
@@ -88,6 +89,21 @@ class Client(_Common):
 
         return lambda function: guards.guard_blocking(guarded, decide, function)
 
+    def call(self, request: ProxyRequest) -> ProxyAnswer:
+        """Have the server decide about a request and send it on to its service, which may answer anything.
+
+        It is sent once: what came of one that was sent and not answered nobody knows, so nothing is repeated here.
+        `Problem` with `denied` or `approval_needed`, if it was decided so: nothing was sent then. With
+        `upstream_failed` or `upstream_timeout` it was sent, and is not known to have taken effect.
+        """
+        return self._http.run(operations.call(self._session, request))
+
+    def call_when_approved(
+        self, request: ProxyRequest, wait_s: float, show: Callable[[Approval], None] = _show_nobody
+    ) -> ProxyAnswer:
+        """As `call`. If it needs an approval, wait for so long at most until it is approved, and send it again."""
+        return self._http.run(operations.call_when_approved(self._session, request, wait_s, show))
+
     def delegate(
         self,
         subject_token: str,
@@ -120,6 +136,10 @@ class Client(_Common):
     def give_back(self, delegation: str, reason: str | None = None) -> Delegation:
         """End a delegation with all that was offered out of it."""
         return self._http.run(operations.give_back(self._session, delegation, reason))
+
+    def renew_lease(self, lease: str) -> int:
+        """Let a login live longer, within its grant: until when, in milliseconds since 1970."""
+        return self._http.run(operations.renew_lease(self._session, lease))
 
     def close(self) -> None:
         """End all connections."""
@@ -174,6 +194,16 @@ class AsyncClient(_Common):
 
         return lambda function: guards.guard_async(guarded, decide, function)
 
+    async def call(self, request: ProxyRequest) -> ProxyAnswer:
+        """As `Client.call`."""
+        return await self._http.run(operations.call(self._session, request))
+
+    async def call_when_approved(
+        self, request: ProxyRequest, wait_s: float, show: Callable[[Approval], None] = _show_nobody
+    ) -> ProxyAnswer:
+        """As `Client.call_when_approved`."""
+        return await self._http.run(operations.call_when_approved(self._session, request, wait_s, show))
+
     async def delegate(
         self,
         subject_token: str,
@@ -203,6 +233,10 @@ class AsyncClient(_Common):
     async def give_back(self, delegation: str, reason: str | None = None) -> Delegation:
         """As `Client.give_back`."""
         return await self._http.run(operations.give_back(self._session, delegation, reason))
+
+    async def renew_lease(self, lease: str) -> int:
+        """As `Client.renew_lease`."""
+        return await self._http.run(operations.renew_lease(self._session, lease))
 
     async def close(self) -> None:
         """End all connections."""

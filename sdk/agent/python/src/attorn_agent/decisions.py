@@ -185,9 +185,9 @@ def read_decision(value: object, request: Request) -> Decision:
     """Read an answer to this request. `WireError`, if it contradicts itself or is about something else."""
     members = Members(value, "the answer")
     kind = members.text("decision")
-    decision_id, reasons = members.text("decision_id"), members.items("reasons", _reason)
-    approvers = members.items("approvers", _requirement, missing=True)
-    approval = members.member_or_none("approval", _approval)
+    decision_id, reasons = members.text("decision_id"), members.items("reasons", read_reason)
+    approvers = members.items("approvers", read_requirement, missing=True)
+    approval = members.member_or_none("approval", read_approval)
     grant = members.member_or_none("grant", _grant)
     credential = members.member_or_none("credential", _credential)
     login = members.member_or_none("login", _login)
@@ -232,21 +232,24 @@ def _is_of(grant: Grant, request: Request) -> bool:
     return (grant.action, grant.resource, grant.arguments_digest) == asked
 
 
-def _reason(value: object) -> Reason:
+def read_reason(value: object) -> Reason:
+    """As the API writes it."""
     members = Members(value, "a reason")
     read = Reason(members.text("code"), members.text("text"), members.text_or_none("policy"))
     members.end()
     return read
 
 
-def _requirement(value: object) -> Requirement:
+def read_requirement(value: object) -> Requirement:
+    """As the API writes it."""
     members = Members(value, "an approver")
     read = Requirement(members.text("role"), members.integer("count"))
     members.end()
     return read
 
 
-def _approval(value: object) -> Approval:
+def read_approval(value: object) -> Approval:
+    """As the API writes it."""
     members = Members(value, "the approval")
     read = Approval(
         members.text("id"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from attorn_agent.decisions import Challenge, Decision
+    from attorn_agent.decisions import Approval, Challenge, Decision, Reason, Requirement
 
 
 class AttornError(Exception):
@@ -52,7 +52,11 @@ class AnswerError(AttornError):
 
 
 class Problem(AttornError):
-    """The server refused. `code` is stable."""
+    """The server refused. `code` is stable.
+
+    Of a request that goes on to a service, `denied` and `approval_needed` were decided, and say why, who has to
+    approve, and which approval is waited for.
+    """
 
     def __init__(
         self,
@@ -63,6 +67,9 @@ class Problem(AttornError):
         help: str | None = None,  # noqa: A002 - the word of the API
         request_id: str | None = None,
         decision_id: str | None = None,
+        reasons: tuple[Reason, ...] = (),
+        approvers: tuple[Requirement, ...] = (),
+        approval: Approval | None = None,
     ) -> None:
         self.code = code
         self.status = status
@@ -70,6 +77,9 @@ class Problem(AttornError):
         self.help = help
         self.request_id = request_id
         self.decision_id = decision_id
+        self.reasons = reasons
+        self.approvers = approvers
+        self.approval = approval
         text = f"{shown(detail, 1024)} ({code})"
         super().__init__(f"{text}\nhelp: {shown(help, 1024)}" if help else text)
 

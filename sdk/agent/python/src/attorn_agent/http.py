@@ -25,9 +25,6 @@ T = TypeVar("T")
 TIMEOUT_S = 35.0
 """How long a request may take, if the caller does not say: longer than the server takes at most."""
 
-ANSWER_BYTES_MAX = 256 << 10
-"""The longest answer that is read, in bytes."""
-
 _CONNECT_S = 5.0
 _CONNECTIONS_MAX = 16
 _BROKEN = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError)
@@ -71,7 +68,7 @@ class SyncHttp:
         try:
             request = (step.method, step.url)
             with self._pool.stream(*request, **_arguments(step, self._timeout_s)) as response:
-                return _answer(response, _gathered(response.status, response.iter_stream()))
+                return _answer(response, _gathered(step, response.status, response.iter_stream()))
         except _BROKEN as error:
             raise _failed(step, error) from error
 
@@ -111,7 +108,7 @@ class AsyncHttp:
             with anyio.fail_after(self._timeout_s):
                 request = (step.method, step.url)
                 async with self._pool.stream(*request, **_arguments(step, self._timeout_s)) as response:
-                    return _answer(response, await _gathered_async(response.status, response.aiter_stream()))
+                    return _answer(response, await _gathered_async(step, response.status, response.aiter_stream()))
         except _BROKEN as error:
             raise _failed(step, error) from error
 
@@ -133,23 +130,23 @@ def _answer(response: httpcore.Response, body: bytes) -> Answer:
     return Answer(response.status, headers, body)
 
 
-def _gathered(status: int, chunks: Iterable[bytes]) -> bytes:
+def _gathered(call: Call, status: int, chunks: Iterable[bytes]) -> bytes:
     body = bytearray()
     for chunk in chunks:
-        body += _within(status, body, chunk)
+        body += _within(call, status, body, chunk)
     return bytes(body)
 
 
-async def _gathered_async(status: int, chunks: AsyncIterator[bytes]) -> bytes:
+async def _gathered_async(call: Call, status: int, chunks: AsyncIterator[bytes]) -> bytes:
     body = bytearray()
     async for chunk in chunks:
-        body += _within(status, body, chunk)
+        body += _within(call, status, body, chunk)
     return bytes(body)
 
 
-def _within(status: int, body: bytearray, chunk: bytes) -> bytes:
-    if len(body) + len(chunk) > ANSWER_BYTES_MAX:
-        raise AnswerError(status, f"it has more than {ANSWER_BYTES_MAX} bytes")
+def _within(call: Call, status: int, body: bytearray, chunk: bytes) -> bytes:
+    if len(body) + len(chunk) > call.answer_bytes_max:
+        raise AnswerError(status, f"it has more than {call.answer_bytes_max} bytes")
     return chunk
 
 

@@ -18,9 +18,10 @@ from attorn_agent.delegations import (
     read_list,
     read_made,
 )
-from attorn_agent.errors import UnsendableError
+from attorn_agent.errors import Problem, UnsendableError
+from attorn_agent.onward import ProxyAnswer, ProxyRequest
 from attorn_agent.session import Pause, Session, Steps
-from attorn_agent.wire import is_id
+from attorn_agent.wire import Members, WireError, is_id
 
 # The shortest and the longest time between two looks at an approval, whatever the server says.
 _POLL_S_MIN, _POLL_S_MAX = 0.05, 30.0
@@ -71,6 +72,31 @@ def _is_over(session: Session, approval: Approval, ends_at: float) -> Steps[bool
         state, poll_ms = yield from session.ask(lambda value: read_standing(value, approval.id), "GET", path)
         if state != "pending":
             return True
+
+
+def call(session: Session, request: ProxyRequest) -> Steps[ProxyAnswer]:
+    """Have the server decide about a request and send it on."""
+    return (yield from session.onward(request))
+
+
+def call_when_approved(
+    session: Session, request: ProxyRequest, wait_s: float, show: Callable[[Approval], None]
+) -> Steps[ProxyAnswer]:
+    """Have it sent on. If it needs an approval, wait until it is approved, and send it again."""
+    ends_at = time.monotonic() + wait_s
+    waited_for: str | None = None
+    while True:
+        try:
+            return (yield from call(session, request))
+        except Problem as problem:
+            if problem.code != "approval_needed" or problem.approval is None:
+                raise
+            approval, needed = problem.approval, problem
+        if waited_for != approval.id:
+            show(approval)
+        waited_for = approval.id
+        if not (yield from _is_over(session, approval, ends_at)):
+            raise needed
 
 
 def delegate(
@@ -145,6 +171,20 @@ def give_back(session: Session, delegation: str, reason: str | None) -> Steps[De
     return (yield from session.ask(read, "POST", f"/v1/own-delegations/{_checked(delegation)}/revoke", body))
 
 
+def renew_lease(session: Session, lease: str) -> Steps[int]:
+    """Let a login live longer, within its grant."""
+
+    def read(value: object) -> int:
+        members = Members(value, "the lease")
+        if members.text("id") != lease:
+            raise WireError("it is about another lease than was asked for")
+        until = members.integer("expires_at_ms")
+        members.end()
+        return until
+
+    return (yield from session.ask(read, "POST", f"/v1/leases/{_checked(lease, 'lease id')}/renew", b""))
+
+
 def _given(delegation: Delegation) -> list[dict[str, object]]:
     return permissions_of((permission.action, permission.resource) for permission in delegation.permissions)
 
@@ -155,8 +195,8 @@ def _same(delegation: Delegation, asked: str) -> Delegation:
     return delegation
 
 
-def _checked(delegation: str) -> str:
+def _checked(given: str, what: str = "delegation id") -> str:
     """Ids come from elsewhere, and go into a path."""
-    if not is_id(delegation):
-        raise UnsendableError("delegation id", delegation)
-    return delegation
+    if not is_id(given):
+        raise UnsendableError(what, given)
+    return given

@@ -26,14 +26,20 @@ def prove(
     *,
     nonce: str | None = None,
     access_token: str | None = None,
+    asked_for: str | None = None,
     now_s: int | None = None,
 ) -> str:
-    """The proof of one request, and of the access token that comes with it, if one does (`ath`)."""
+    """The proof of one request, and of the access token that comes with it, if one does (`ath`).
+
+    With `asked_for` it is the proof of a request that goes on to a service (`/proxy/...`): of its query, too, and of
+    this text, which is sent as it is in the header `Attorn-For`.
+    """
+    target = url.split("#", maxsplit=1)[0]
     claims: dict[str, object] = {
         "jti": to_base64url(secrets.token_bytes(_JTI_BYTES)),
         "htm": method,
-        # RFC 9449, section 4.2: without query and fragment.
-        "htu": url.split("?", maxsplit=1)[0].split("#", maxsplit=1)[0],
+        # RFC 9449, section 4.2: without query and fragment. What goes on goes with its query.
+        "htu": target.split("?", maxsplit=1)[0] if asked_for is None else target,
         "iat": int(time.time()) if now_s is None else now_s,
         "content_digest": content_digest(body),
     }
@@ -41,6 +47,8 @@ def prove(
         claims["nonce"] = nonce
     if access_token is not None:
         claims["ath"] = access_token_hash(access_token)
+    if asked_for is not None:
+        claims["attorn_for"] = asked_for
     header = f'{{"typ":"dpop+jwt","alg":"{key.algorithm}","jwk":{key.public_jwk}}}'
     signed = f"{to_base64url(header.encode())}.{to_base64url(json.dumps(claims, separators=(',', ':')).encode())}"
     return f"{signed}.{to_base64url(key.sign(signed.encode()))}"

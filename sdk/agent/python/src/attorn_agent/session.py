@@ -11,9 +11,11 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
+from attorn_agent.decisions import read_approval, read_reason, read_requirement
 from attorn_agent.encoding import parse_json
 from attorn_agent.errors import AnswerError, ConnectionFailed, Problem
 from attorn_agent.keys import AgentKey
+from attorn_agent.onward import ProxyAnswer, ProxyRequest
 from attorn_agent.proofs import prove
 from attorn_agent.urls import ServerUrl
 from attorn_agent.wire import Members, WireError
@@ -21,6 +23,9 @@ from attorn_agent.wire import Members, WireError
 T = TypeVar("T")
 
 JSON = "application/json"
+
+ANSWER_BYTES_MAX = 256 << 10
+"""The longest answer of the server's that is read, in bytes."""
 
 _NONCE = re.compile(r"[\x21-\x7e]{1,256}")
 _CODE = re.compile(r"[a-z_]{1,64}")
@@ -39,6 +44,7 @@ class Call:
     url: str
     headers: tuple[tuple[str, str], ...] = field(repr=False)
     body: bytes | None = field(repr=False)
+    answer_bytes_max: int = ANSWER_BYTES_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +99,45 @@ class Session:
                     raise
             yield Pause(pauses.pop(0))
 
+    def onward(self, request: ProxyRequest) -> Steps[ProxyAnswer]:
+        """Send a request that goes on to a service, once more only if the server wants its nonce.
+
+        What the server says itself is an exception: nothing else has the header that names the decision.
+        """
+        for last in (False, True):
+            answer = yield self._onward_call(request)
+            assert answer is not None, "a call has an answer"  # noqa: S101
+            given = self._remember(answer)
+            if answer.header("content-encoding") not in {None, "identity"}:
+                raise AnswerError(answer.status, "it is encoded, and that was not asked for")
+            decision = answer.header("attorn-decision")
+            if decision is not None:
+                return ProxyAnswer(answer.status, answer.headers, answer.body, decision)
+            if 200 <= answer.status < 300:
+                raise AnswerError(answer.status, "it names no decision")
+            refusal = _refusal(answer)
+            # To a HEAD the server cannot say what it wants, but for the nonce itself.
+            headless = request.method == "HEAD" and answer.status == 401
+            wanted = headless or (isinstance(refusal, Problem) and refusal.code == "use_dpop_nonce")
+            if last or not given or not wanted:
+                raise refusal
+        raise AssertionError("the second answer was read or refused")
+
+    def _remember(self, answer: Answer) -> bool:
+        """Keep the nonce that an answer gives, if it gives one."""
+        nonce = answer.header("dpop-nonce")
+        if nonce is None or _NONCE.fullmatch(nonce) is None:
+            return False
+        self._nonce = nonce
+        return True
+
     def _once(
         self, read: Callable[[object], T], method: str, path: str, body: bytes | None, idempotency_key: str | None
     ) -> Steps[T]:
         for last in (False, True):
             answer = yield self._call(method, path, body, idempotency_key)
             assert answer is not None, "a call has an answer"  # noqa: S101
-            nonce = answer.header("dpop-nonce")
-            given = nonce is not None and _NONCE.fullmatch(nonce) is not None
-            if given:
-                self._nonce = nonce
+            given = self._remember(answer)
             try:
                 return _read(answer, read)
             except Problem as problem:
@@ -125,6 +160,15 @@ class Session:
         if idempotency_key is not None:
             headers.append(("Idempotency-Key", idempotency_key))
         return Call(method, url, tuple(headers), body)
+
+    def _onward_call(self, request: ProxyRequest) -> Call:
+        url = self.server.join(request.server_path)
+        headers = [("Accept-Encoding", "identity"), ("User-Agent", self._user_agent), *request.sent_headers]
+        if self.key is not None:
+            asked_for, nonce = request.asked_for, self._nonce
+            proof = prove(self.key, request.method, url, request.body or b"", nonce=nonce, asked_for=asked_for)
+            headers.append(("DPoP", proof))
+        return Call(request.method, url, tuple(headers), request.body, request.answer_bytes_max)
 
 
 def _read(answer: Answer, read: Callable[[object], T]) -> T:
@@ -157,6 +201,9 @@ def _refusal(answer: Answer) -> Problem | AnswerError:
             help=members.text_or_none("help"),
             request_id=members.text_or_none("request_id"),
             decision_id=members.text_or_none("decision_id"),
+            reasons=members.items("reasons", read_reason, missing=True),
+            approvers=members.items("approvers", read_requirement, missing=True),
+            approval=members.member_or_none("approval", read_approval),
         )
     except ValueError:
         return AnswerError(answer.status, "it is no problem that this version knows")
