@@ -1,7 +1,7 @@
-//! Directories as images: what a test puts back, damages or compares.
+//! Directories as images: what a test puts back, damages, compares or searches.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Copy a directory with all that is in it.
 pub fn copy_dir(from: &Path, to: &Path) {
@@ -15,4 +15,24 @@ pub fn copy_dir(from: &Path, to: &Path) {
             fs::copy(entry.path(), target).unwrap();
         }
     }
+}
+
+/// The files in which these bytes stand, in whatever case their letters are.
+pub fn found_in(directory: &Path, bytes: &[u8]) -> Vec<PathBuf> {
+    let finder = |text: &[u8]| text.windows(bytes.len()).any(|window| window.eq_ignore_ascii_case(bytes));
+    // A server that runs puts files in the place of others; the one that was written beside is gone then.
+    let read = |path: &PathBuf| match fs::read(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        read => read.unwrap(),
+    };
+    files(directory).into_iter().filter(|path| finder(&read(path))).collect()
+}
+
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { all.extend(files(&path)) } else { all.push(path) }
+    }
+    all
 }

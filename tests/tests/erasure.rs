@@ -17,6 +17,7 @@ use attorn_server::epochs::BadEntries;
 use attorn_server::restore::BadBlobs;
 use attorn_store::{Key, Store};
 use attorn_tests::behalf::{ask_by, later_login};
+use attorn_tests::files::found_in;
 use attorn_tests::machines::now_ms;
 use attorn_tests::oauth::form;
 use attorn_tests::provider::with;
@@ -45,26 +46,6 @@ fn home(scene: &Behalf) -> PathBuf {
 
 fn key_file(scene: &Behalf, user: &str) -> PathBuf {
     home(scene).join("user-keys").join(&user[user.len() - 2..]).join(format!("{user}.key"))
-}
-
-fn files(directory: &Path) -> Vec<PathBuf> {
-    let mut all = Vec::new();
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { all.extend(files(&path)) } else { all.push(path) }
-    }
-    all
-}
-
-/// The files in which these bytes stand, in whatever case their letters are.
-fn found_in(directory: &Path, bytes: &[u8]) -> Vec<PathBuf> {
-    let finder = |text: &[u8]| text.windows(bytes.len()).any(|window| window.eq_ignore_ascii_case(bytes));
-    // A server that runs puts files in the place of others; the one that was written beside is gone then.
-    let read = |path: &PathBuf| match std::fs::read(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-        read => read.unwrap(),
-    };
-    files(directory).into_iter().filter(|path| finder(&read(path))).collect()
 }
 
 /// The user's key, unwrapped.

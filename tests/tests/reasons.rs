@@ -30,6 +30,8 @@ const GUESTS: &[(&str, Expect)] = &[
     ("challenge", Decision(Challenge, &["four_eyes"], "challenge")),
     ("challenge_as_told", Decision(Challenge, &["asks"], "challenge")),
     ("challenge_by_facts", Decision(Challenge, &["asks"], "challenge")),
+    // Nobody is in a group where no user says whose provider it is of.
+    ("challenge_groups", Decision(Deny, &["approval_impossible"], "challenge")),
     ("challenge_nobody", Decision(Deny, &["policy_failed"], "failed:invalid_verdict")),
     ("challenge_private_reason", Decision(Challenge, &["approval_required"], "challenge")),
     ("debit", Decision(Allow, &[], "allow")),

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::decisions::{ApprovalRequirement, Reason};
+use crate::decisions::Reason;
 
 /// What an approver is asked. All texts in it that an agent or a policy wrote are shown with everything escaped that is
 /// not plainly visible: control characters, marks that turn the direction of writing, blanks that are none, and the
@@ -24,7 +24,7 @@ pub struct Approval {
     /// What it asks for.
     pub asks: Asked,
     /// Who has to approve: all of these.
-    pub approvers: Vec<ApprovalRequirement>,
+    pub approvers: Vec<Wanted>,
     /// What was said so far.
     pub votes: Vec<CastVote>,
     /// The challenge that asked for it first: `dec_…`.
@@ -36,6 +36,29 @@ pub struct Approval {
     pub created_at_ms: u64,
     /// From when on it does not count.
     pub expires_at_ms: u64,
+}
+
+/// Who has to approve.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Wanted {
+    /// In which role: `operator`, `user` or `group`.
+    pub role: String,
+    /// Members of which group; of the role `group` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<Group>,
+    /// How many distinct people.
+    pub count: u32,
+}
+
+/// A group at a provider.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// The provider's issuer. A group of the same name at another is another.
+    pub issuer: String,
+    /// What the provider calls it.
+    pub name: String,
 }
 
 /// What an agent asks for.
@@ -174,9 +197,9 @@ pub struct ApprovalArguments {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CastVote {
-    /// In which role.
+    /// In which role: `operator`, `user` or `group`.
     pub role: String,
-    /// By whom.
+    /// By whom: an operator, or a user by the id that they have here.
     pub approver: String,
     /// `approve` or `refuse`.
     pub says: String,
@@ -303,16 +326,19 @@ pub struct WebhookMessage {
     pub code: String,
     /// The agent that asks.
     pub agent: String,
-    /// The roles that are asked: `operator`, `user` or both.
+    /// The roles that are asked: `operator`, `user` and `group`, as many of them as are.
     pub asks: Vec<String>,
-    /// The user who is asked, by the id that they have here; none where operators alone are.
+    /// The groups whose members are asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<Group>,
+    /// The user who is asked, by the id that they have here; none where only others are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
     /// The challenge that asked for it.
     pub decision_id: String,
     /// From when on it does not count.
     pub expires_at_ms: u64,
-    /// Where its user answers, if they are asked, too, and there is a page for them.
+    /// Where its user and the members of groups answer, if they are asked, and there is a page for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<String>,
 }

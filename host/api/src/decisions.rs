@@ -120,7 +120,7 @@ pub struct Reason {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApprovalRequirement {
-    /// In which role.
+    /// In which role: `operator`, `user`, or the name of a group at the user's provider.
     pub role: String,
     /// How many distinct people.
     pub count: u32,
@@ -138,8 +138,8 @@ pub struct ApprovalReference {
     pub expires_at_ms: u64,
     /// How long to wait before looking at `/v1/approvals/{id}/state`, and between two looks.
     pub poll_ms: u64,
-    /// Where the user signs in at their provider, reads what is asked, and says yes or no, if there is such a page for
-    /// them. It is no secret and opens nothing by itself: show it.
+    /// Where the user, or whoever is in a group that is asked, signs in at the provider, reads what is asked, and says yes
+    /// or no, if there is such a page for them. It is no secret and opens nothing by itself: show it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<String>,
 }

@@ -5,6 +5,7 @@
 //! other client could not know.
 
 mod agent_source;
+mod approvers;
 mod args;
 mod bar;
 mod ceiling;

@@ -5,42 +5,83 @@
 //! which channel, where votes are kept, and when an approval is spent is not known here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
 
 use crate::context::{Approval, EvaluationContext};
 use crate::duty::Duty;
-use crate::id::{ApprovalId, Digest, OperatorId, Owner, ReasonCode, UserId};
+use crate::group::{self, GroupName};
+use crate::id::{ApprovalId, Digest, Issuer, OperatorId, Owner, ParseError, UserId};
 use crate::time::TimeMs;
 use crate::verdict::ApprovalRequirement;
 
-/// The most people of one role whose approval can be asked for, and the most votes on one request.
+/// The most people of one role whose approval can be asked for, and the most votes of operators on one request.
 pub const APPROVERS_MAX: u32 = 16;
 
+/// The most members of groups whose approval can be asked for, and the most of their votes on one request.
+pub const MEMBERS_MAX: u32 = 48;
+
+/// The most bytes of the names of all groups whose approval is asked for.
+pub const GROUPS_BYTES_MAX: usize = 1 << 10;
+
 /// A role in which somebody can approve.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ApproverRole {
     /// An operator with the duty `approver`.
     Operator,
     /// The user on whose behalf the agent asks.
     User,
+    /// Another user of the same provider, who is in this group there. Without a user there is no provider, and so there
+    /// is nobody in the group.
+    Group(GroupName),
 }
 
 impl ApproverRole {
-    /// All of them.
-    pub const ALL: &[Self] = &[Self::Operator, Self::User];
-
-    /// Its name in the policy contract and on the wire.
+    /// Its name in the policy contract: `operator`, `user`, or the group's. No group goes by one of the two.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub fn as_str(&self) -> &str {
         match self {
             Self::Operator => "operator",
             Self::User => "user",
+            Self::Group(name) => name.as_str(),
         }
     }
 
-    /// The role that a policy names; none if there is no such role here.
+    /// What kind of role it is, on the wire and in the log.
     #[must_use]
-    pub fn named(role: &ReasonCode) -> Option<Self> {
-        Self::ALL.iter().copied().find(|known| known.as_str() == role.as_str())
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::User => "user",
+            Self::Group(_) => "group",
+        }
+    }
+
+    /// The group; none of the other roles.
+    #[must_use]
+    pub const fn group(&self) -> Option<&GroupName> {
+        match self {
+            Self::Group(name) => Some(name),
+            Self::Operator | Self::User => None,
+        }
+    }
+}
+
+impl FromStr for ApproverRole {
+    type Err = ParseError;
+
+    fn from_str(role: &str) -> Result<Self, ParseError> {
+        match role {
+            "operator" => Ok(Self::Operator),
+            "user" => Ok(Self::User),
+            name => name.parse().map(Self::Group),
+        }
+    }
+}
+
+impl fmt::Display for ApproverRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -54,15 +95,6 @@ pub enum Approver {
 }
 
 impl Approver {
-    /// In which role they vote.
-    #[must_use]
-    pub const fn role(&self) -> ApproverRole {
-        match self {
-            Self::Operator(_) => ApproverRole::Operator,
-            Self::User(_) => ApproverRole::User,
-        }
-    }
-
     /// Who they are.
     #[must_use]
     pub fn id(&self) -> &str {
@@ -71,6 +103,19 @@ impl Approver {
             Self::User(id) => id.as_str(),
         }
     }
+}
+
+/// What is known of a user who votes in the name of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Their provider's issuer. A group of the same name at another is another.
+    pub issuer: Issuer,
+    /// By what names they go, as far as those can be told from an owner's.
+    pub names: BTreeSet<String>,
+    /// Their groups.
+    pub groups: BTreeSet<String>,
+    /// When the provider asserted the groups.
+    pub asserted_at: TimeMs,
 }
 
 /// What somebody says to a request.
@@ -167,11 +212,16 @@ pub struct Asker {
 }
 
 impl Asker {
-    /// Whether this operator asks, or owns what does. Names that differ in case alone may be one person's.
+    /// Whether this operator asks, or owns what does.
     #[must_use]
     pub fn is(&self, operator: &OperatorId) -> bool {
-        self.operator.as_ref() == Some(operator)
-            || self.owners.iter().any(|owner| owner.as_str().eq_ignore_ascii_case(operator.as_str()))
+        self.operator.as_ref() == Some(operator) || self.is_owner(operator.as_str())
+    }
+
+    /// Whether whoever goes by this name owns what asks. Names that differ in case alone may be one person's.
+    #[must_use]
+    pub fn is_owner(&self, name: &str) -> bool {
+        self.owners.iter().any(|owner| owner.as_str().eq_ignore_ascii_case(name))
     }
 }
 
@@ -182,23 +232,41 @@ pub struct Count<'a> {
     pub bound_to: Digest,
     /// Who asks.
     pub asker: &'a Asker,
-    /// On whose behalf.
-    pub user: Option<&'a UserId>,
+    /// On whose behalf, and who their provider is.
+    pub user: Option<(&'a UserId, &'a Issuer)>,
     /// The operators who are active, with their duties. Who is not in it is none.
     pub operators: &'a BTreeMap<OperatorId, BTreeSet<Duty>>,
+    /// The other users who voted, as they are known now. Who is not in it is nobody.
+    pub members: &'a BTreeMap<UserId, Member>,
     /// When.
     pub now: TimeMs,
 }
 
 impl Count<'_> {
-    fn entitles(&self, approver: &Approver) -> bool {
+    /// In which roles somebody counts. Of groups those alone that are asked for: nobody need know the others.
+    fn roles(&self, approver: &Approver, asked: &[ApprovalRequirement]) -> BTreeSet<ApproverRole> {
         match approver {
             Approver::Operator(id) => {
                 let entitled = self.operators.get(id).is_some_and(|duties| duties.contains(&Duty::Approver));
-                entitled && !self.asker.is(id)
+                (entitled && !self.asker.is(id)).then_some(ApproverRole::Operator).into_iter().collect()
             }
-            Approver::User(id) => self.user == Some(id),
+            Approver::User(id) if self.user.is_some_and(|(user, _)| user == id) => BTreeSet::from([ApproverRole::User]),
+            Approver::User(id) => {
+                let is_of = |role: &&ApproverRole| role.group().is_some_and(|name| self.is_member(id, name));
+                asked.iter().map(|one| &one.role).filter(is_of).cloned().collect()
+            }
         }
+    }
+
+    /// Whether a user may approve as one of a group. Never is it the one on whose behalf it is asked, or who owns what asks.
+    fn is_member(&self, id: &UserId, name: &GroupName) -> bool {
+        let Some((user, issuer)) = self.user else { return false };
+        let Some(member) = self.members.get(id) else { return false };
+        id != user
+            && member.issuer == *issuer
+            && member.groups.contains(name.as_str())
+            && group::counts(member.asserted_at, self.now)
+            && !member.names.iter().any(|name| self.asker.is_owner(name))
     }
 }
 
@@ -218,7 +286,7 @@ impl Met {
         Self(context.approvals.clone())
     }
 
-    /// The approvals, each of somebody else.
+    /// The approvals: one for each who approved and each role in which that counts.
     #[must_use]
     pub fn approvals(&self) -> &[Approval] {
         &self.0
@@ -235,11 +303,8 @@ impl Met {
     pub fn covers(&self, requirements: &[ApprovalRequirement]) -> bool {
         let meets = |one: &ApprovalRequirement| {
             let needed = usize::try_from(one.count).unwrap_or(usize::MAX);
-            let who = |role| {
-                let approvers = self.0.iter().map(|approval| &approval.approver);
-                approvers.filter(|approver| approver.role() == role).collect::<BTreeSet<_>>().len()
-            };
-            needed > 0 && ApproverRole::named(&one.role).is_some_and(|role| who(role) >= needed)
+            let of_role = self.0.iter().filter(|approval| approval.role == one.role);
+            needed > 0 && of_role.map(|approval| &approval.approver).collect::<BTreeSet<_>>().len() >= needed
         };
         !requirements.is_empty() && requirements.iter().all(meets)
     }
@@ -254,21 +319,40 @@ pub fn met(request: &ApprovalRequest, count: Count<'_>) -> Met {
         return Met::nothing();
     }
     let mut counted: BTreeMap<&Approver, TimeMs> = BTreeMap::new();
-    for vote in request.votes.iter().filter(|vote| vote.at <= count.now && count.entitles(&vote.approver)) {
+    for vote in request.votes.iter().filter(|vote| vote.at <= count.now) {
         counted.entry(&vote.approver).or_insert(vote.at);
     }
-    let approval =
-        |(approver, at): (&Approver, TimeMs)| Approval { id: request.id, approver: approver.clone(), approved_at: at };
-    Met(counted.into_iter().map(approval).collect())
+    let approvals = |(approver, approved_at): (&Approver, TimeMs)| {
+        let roles = count.roles(approver, &request.requirements);
+        let (id, approver) = (request.id, approver.clone());
+        roles.into_iter().map(move |role| Approval { id, approver: approver.clone(), role, approved_at })
+    };
+    Met(counted.into_iter().flat_map(approvals).collect())
+}
+
+/// Whether all of these can be met for a request with or without a user. Where more groups, or more of their members, are
+/// asked than anybody wants to read, and records have room for, they cannot.
+#[must_use]
+pub fn can_all_be_met(requirements: &[ApprovalRequirement], with_user: bool) -> bool {
+    let mut groups: BTreeMap<&GroupName, u32> = BTreeMap::new();
+    for (name, count) in requirements.iter().filter_map(|one| Some((one.role.group()?, one.count))) {
+        let most = groups.entry(name).or_default();
+        *most = count.max(*most);
+    }
+    groups.keys().map(|name| name.as_str().len()).sum::<usize>() <= GROUPS_BYTES_MAX
+        && groups.values().fold(0_u32, |all, count| all.saturating_add(*count)) <= MEMBERS_MAX
+        && requirements.iter().all(|one| can_be_met(one, with_user))
 }
 
 /// Whether there can be so many approvers of this role for a request with or without a user.
 #[must_use]
 pub fn can_be_met(requirement: &ApprovalRequirement, with_user: bool) -> bool {
-    let most = match ApproverRole::named(&requirement.role) {
-        Some(ApproverRole::Operator) => APPROVERS_MAX,
-        Some(ApproverRole::User) => u32::from(with_user),
-        None => 0,
+    let most = match &requirement.role {
+        ApproverRole::Operator => APPROVERS_MAX,
+        ApproverRole::User => u32::from(with_user),
+        // Whose provider would say who is in it?
+        ApproverRole::Group(_) if !with_user => 0,
+        ApproverRole::Group(_) => APPROVERS_MAX,
     };
     (1..=most).contains(&requirement.count)
 }

@@ -6,6 +6,7 @@ use super::*;
 
 const NOW: TimeMs = TimeMs(1_000_000);
 const BOUND_TO: Digest = Digest::from_bytes([7; 32]);
+const ISSUER: &str = "https://sso.example";
 
 fn id<T: std::str::FromStr<Err = crate::id::ParseError>>(text: &str) -> T {
     text.parse().unwrap()
@@ -47,9 +48,11 @@ pub(crate) fn approved_by(operators: u32, with_user: bool) -> Met {
     let active = names.iter().map(|name| (name.clone(), BTreeSet::from([Duty::Approver]))).collect();
     let mut votes: Vec<Vote> = names.into_iter().map(|name| yes(Approver::Operator(name))).collect();
     votes.extend(with_user.then(|| yes(user("usr_1"))));
-    let whose = id("usr_1");
-    let asker = Asker::default();
-    met(&request(votes), Count { bound_to: BOUND_TO, asker: &asker, user: Some(&whose), operators: &active, now: NOW })
+    let (whose, issuer) = (id("usr_1"), id(ISSUER));
+    let (asker, members) = (Asker::default(), BTreeMap::new());
+    let user = Some((&whose, &issuer));
+    let (operators, members) = (&active, &members);
+    met(&request(votes), Count { bound_to: BOUND_TO, asker: &asker, user, operators, members, now: NOW })
 }
 
 /// What counts of these votes where `ada`, `bob` and the owner `Eve` are active approvers, `rex` is an operator without
@@ -64,8 +67,9 @@ fn counted(request: &ApprovalRequest, bound_to: Digest, now: TimeMs) -> Vec<Stri
         (id("rex"), BTreeSet::from([Duty::Admin, Duty::Registrar])),
     ]);
     let asker = Asker { owners: BTreeSet::from([id("team@example.org"), id("Eve")]), operator: Some(id("zoe")) };
-    let user = id("usr_1");
-    let count = Count { bound_to, asker: &asker, user: Some(&user), operators: &operators, now };
+    let (user, issuer, members) = (id("usr_1"), id(ISSUER), BTreeMap::new());
+    let user = Some((&user, &issuer));
+    let count = Count { bound_to, asker: &asker, user, operators: &operators, members: &members, now };
     met(request, count).approvals().iter().map(|approval| approval.approver.id().to_owned()).collect()
 }
 
@@ -118,7 +122,9 @@ fn all_that_is_asked_for_has_to_be_met() {
         (1, true, vec![needs("operator", 1), needs("user", 1)], true),
         (2, true, vec![needs("operator", 3)], false),
         (2, true, vec![needs("user", 2)], false),
+        // Nobody of these is in a group, whatever it is called.
         (3, true, vec![needs("manager", 1)], false),
+        (3, true, vec![needs("Operator", 1)], false),
         (3, true, vec![needs("operator", 1), needs("manager", 1)], false),
         (1, true, vec![], false),
         (1, true, vec![needs("operator", 0)], false),
@@ -136,11 +142,124 @@ fn some_can_never_be_met() {
         ("operator", 0, false, false),
         ("user", 1, true, false),
         ("user", 2, false, false),
-        ("manager", 1, false, false),
+        ("manager", 1, true, false),
+        ("manager", APPROVERS_MAX, true, false),
+        ("manager", APPROVERS_MAX + 1, false, false),
+        ("manager", 0, false, false),
     ] {
         let one = needs(role, count);
         assert_eq!((can_be_met(&one, true), can_be_met(&one, false)), (with_user, without_user), "{one:?}");
     }
+}
+
+fn member(groups: &[&str]) -> Member {
+    Member {
+        issuer: id(ISSUER),
+        names: BTreeSet::new(),
+        groups: groups.iter().map(|&group| group.to_owned()).collect(),
+        asserted_at: NOW,
+    }
+}
+
+fn called(name: &str) -> Member {
+    Member { names: BTreeSet::from(["somebody".to_owned(), name.to_owned()]), ..member(&["finance"]) }
+}
+
+/// Who counts as what where these voted yes and two of the group `finance` and one of `<b>"Risk"` are asked, on behalf
+/// of `usr_1`, by an agent of the owner `Eve`.
+fn of_groups(on_behalf: bool, votes: &[&str], members: &BTreeMap<UserId, Member>) -> Vec<String> {
+    let requirements = vec![needs("finance", 2), needs("<b>\"Risk\"", 1)];
+    let votes = votes.iter().map(|name| yes(user(name))).collect();
+    let asker = Asker { owners: BTreeSet::from([id("team@example.org"), id("Eve")]), operator: None };
+    let (user, issuer) = (id("usr_1"), id(ISSUER));
+    let user = on_behalf.then_some((&user, &issuer));
+    let count = Count { bound_to: BOUND_TO, asker: &asker, user, operators: &BTreeMap::new(), members, now: NOW };
+    let met = met(&ApprovalRequest { requirements: requirements.clone(), ..request(votes) }, count);
+    let mut all: Vec<String> = (met.approvals().iter())
+        .map(|approval| format!("{} as {} {}", approval.approver.id(), approval.role.kind(), approval.role))
+        .collect();
+    all.extend(requirements.iter().filter(|one| met.covers(&[(*one).clone()])).map(|one| format!("{} met", one.role)));
+    all
+}
+
+#[test]
+fn of_a_group_count_others_whom_their_provider_says_to_be_in_it_now() {
+    let age = group::ASSERTED_MS_MAX;
+    let elsewhere = Member { issuer: id("https://other.example"), ..member(&["finance"]) };
+    let asserted = |at| Member { asserted_at: TimeMs(at), ..member(&["finance"]) };
+    for (who, expect) in [
+        (member(&[]), false),
+        (member(&["risk", "Finance", "finance ", "financ", "operator", "user"]), false),
+        (elsewhere, false),
+        // 16 minutes ago, 15, and a moment less; and what is asserted in a time that has not come.
+        (asserted(NOW.0 - 16 * 60 * 1_000), false),
+        (asserted(NOW.0 - age), false),
+        (asserted(NOW.0 - age + 1), true),
+        (asserted(NOW.0 + 1), false),
+        // Who owns what asks, by whichever of their names.
+        (called("eve"), false),
+        (called("TEAM@example.org"), false),
+        (called("evelyn"), true),
+        (member(&["a", "finance", "z"]), true),
+    ] {
+        let members = BTreeMap::from([(id("usr_2"), who.clone())]);
+        let counted = of_groups(true, &["usr_2"], &members);
+        assert_eq!(counted, if expect { vec!["usr_2 as group finance"] } else { vec![] }, "{who:?}");
+    }
+}
+
+#[test]
+fn nobody_is_in_a_group_without_a_user_and_the_user_never_is() {
+    let members = BTreeMap::from([(id("usr_1"), member(&["finance"])), (id("usr_2"), member(&["finance"]))]);
+    assert!(of_groups(false, &["usr_1", "usr_2"], &members).is_empty());
+    assert_eq!(of_groups(true, &["usr_1", "usr_2"], &members), ["usr_1 as user user", "usr_2 as group finance"]);
+    // Who is not known any more is nobody.
+    assert!(of_groups(true, &["usr_3"], &members).is_empty());
+}
+
+#[test]
+fn so_many_of_a_group_are_so_many_people() {
+    let both = member(&["finance", "<b>\"Risk\""]);
+    let members = BTreeMap::from([(id("usr_2"), both), (id("usr_3"), member(&["finance"]))]);
+    let risk = "usr_2 as group <b>\"Risk\"";
+    for (votes, expect) in [
+        (&["usr_3", "usr_3"][..], vec!["usr_3 as group finance"]),
+        (&["usr_2", "usr_2"], vec![risk, "usr_2 as group finance", "<b>\"Risk\" met"]),
+        (
+            &["usr_3", "usr_2"],
+            vec![risk, "usr_2 as group finance", "usr_3 as group finance", "finance met", "<b>\"Risk\" met"],
+        ),
+    ] {
+        assert_eq!(of_groups(true, votes, &members), expect, "{votes:?}");
+    }
+}
+
+#[test]
+fn a_role_is_one_of_two_words_or_a_group() {
+    for (name, kind) in [("operator", "operator"), ("user", "user"), ("Operator", "group"), ("finance", "group")] {
+        let role: ApproverRole = name.parse().unwrap();
+        assert_eq!((role.as_str(), role.kind(), role.to_string().as_str()), (name, kind, name));
+        assert_eq!(role.group().map(GroupName::as_str), (kind == "group").then_some(name));
+    }
+    let error = "".parse::<ApproverRole>().unwrap_err();
+    assert_eq!(error.to_string(), "`` is no name of a group: it is empty");
+}
+
+#[test]
+fn all_of_several_have_to_be_possible_and_no_more_groups_than_anybody_reads() {
+    let long = |n: u32| needs(&format!("{n}{}", "x".repeat(GroupName::BYTES_MAX - 1)), 1);
+    let many: Vec<_> = (0..4).map(long).collect();
+    assert!(can_all_be_met(&many, true));
+    // One group is one, however many of it are asked for.
+    assert!(can_all_be_met(&[many.clone(), vec![ApprovalRequirement { count: 2, ..long(0) }]].concat(), true));
+    assert!(!can_all_be_met(&[many.clone(), vec![needs("x", 1)]].concat(), true));
+    assert!(can_all_be_met(&[many.clone(), vec![needs("operator", 1), needs("user", 1)]].concat(), true));
+    assert!(!can_all_be_met(&[many, vec![needs("user", 2)]].concat(), true));
+    assert!(!can_all_be_met(&[needs("operator", 1), needs("finance", 1)], false));
+    let people = [needs("a", APPROVERS_MAX), needs("b", APPROVERS_MAX), needs("c", APPROVERS_MAX)];
+    assert!(can_all_be_met(&people, true));
+    assert!(can_all_be_met(&[people.to_vec(), vec![needs("c", 1), needs("operator", APPROVERS_MAX)]].concat(), true));
+    assert!(!can_all_be_met(&[people.to_vec(), vec![needs("d", 1)]].concat(), true));
 }
 
 fn vote() -> impl Strategy<Value = Vote> {

@@ -2,7 +2,7 @@
 //! (`wit/policy.wit`), where each field's unit and meaning stands.
 
 use crate::agent::Agent;
-use crate::approval::{Approver, Met};
+use crate::approval::{Approver, ApproverRole, Met};
 use crate::behalf::Behalf;
 use crate::bounds::WithinBounds;
 use crate::fact::{FactName, FactTemplate};
@@ -101,8 +101,10 @@ pub struct Delegation {
 pub struct Approval {
     /// What they were asked.
     pub id: ApprovalId,
-    /// Who, and in which role.
+    /// Who.
     pub approver: Approver,
+    /// In which role: one that was asked for. Of somebody who counts in several there is one for each.
+    pub role: ApproverRole,
     /// When.
     pub approved_at: TimeMs,
 }

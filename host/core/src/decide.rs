@@ -1,6 +1,6 @@
 //! From the outcomes of all policies to one decision. The whole rule stands in [`decide`].
 
-use crate::approval::{Met, can_be_met};
+use crate::approval::{Met, can_all_be_met};
 use crate::bounds::WithinBounds;
 use crate::counter::{Charge, CounterScope, CounterSubject, Unchargeable, charges};
 use crate::id::PolicyId;
@@ -213,7 +213,9 @@ pub(crate) fn combine(
     }
     // What nobody can approve is nobody's to wait for.
     let with_user = subject(CounterScope::User).is_some();
-    if !said.approvers.iter().all(|requirement| can_be_met(requirement, with_user)) {
+    said.approvers.sort();
+    said.approvers.dedup();
+    if !can_all_be_met(&said.approvers, with_user) {
         return Decision::Deny(Denied::by_host(HostReason::ApprovalImpossible));
     }
     let charges = match charges(&said.terms.debits, &subject) {
@@ -230,8 +232,6 @@ pub(crate) fn combine(
         return Decision::Deny(Denied::by_host(HostReason::GrantTooShort));
     }
     if said.waits {
-        said.approvers.sort();
-        said.approvers.dedup();
         return Decision::Challenge(Challenged {
             approvers: said.approvers,
             terms: said.terms,

@@ -99,6 +99,7 @@ fn combining() {
 #[test]
 fn who_cannot_be_asked_is_not_waited_for() {
     let plain = || one("q", false, allow(Terms::new(u64::MAX, 1)));
+    // There is no user, so it is nobody's group.
     for requirement in [needs("manager", 1), needs("user", 1), needs("operator", 17)] {
         let asks = one("p", false, challenge(vec![needs("operator", 1), requirement.clone()]));
         for met in [Met::nothing(), approved_by(16, false)] {

@@ -21,6 +21,7 @@ pub mod duty;
 pub mod entitlement;
 pub mod fact;
 pub mod grant;
+pub mod group;
 pub mod holder;
 pub mod id;
 pub mod identity;
@@ -50,6 +51,7 @@ pub use duty::Duty;
 pub use entitlement::{EntitlementHolder, EntitlementPattern};
 pub use fact::{FactName, FactPrefix, FactTemplate};
 pub use grant::{Grant, GrantBehalf};
+pub use group::GroupName;
 pub use holder::{Holder, KeyBinding};
 pub use id::{
     AgentId, ApprovalId, Audience, ClaimName, ClientId, DecisionId, DelegationId, DetailName, Digest, FieldName,

@@ -1,5 +1,6 @@
 //! What one policy says, or how its evaluation failed.
 
+use crate::approval::ApproverRole;
 use crate::id::ReasonCode;
 use crate::terms::Terms;
 
@@ -55,7 +56,7 @@ pub struct Reason {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ApprovalRequirement {
     /// In which role.
-    pub role: ReasonCode,
+    pub role: ApproverRole,
     /// How many distinct people, 1 or more.
     pub count: u32,
 }

@@ -295,6 +295,7 @@ fn approval(id: u8, bound_to: u8, expires_at: TimeMs) -> ApprovalRecord {
         spent_by: None,
         open: true,
         prompted: false,
+        groups_of: None,
         created_at: BEGIN,
         content: attorn_store::records::Kept::Plain(attorn_core::JsonText::from_canonical("{}")),
     }

@@ -32,6 +32,7 @@ fn approval(state: ApprovalState) -> ApprovalRecord {
         spent_by: (state == ApprovalState::Spent).then_some(DecisionId::from_random([5; 16])),
         open: true,
         prompted: state == ApprovalState::Pending,
+        groups_of: None,
         created_at: TimeMs(1_000),
         content: Kept::Plain(json(r#"{"action":"a"}"#)),
     }
@@ -72,6 +73,15 @@ fn approvals() {
     let plain = r#"{"plain":"{\"action\":\"a\"}"}"#;
     let expect = text("pending", "null").replace(plain, r#"{"sealed":{"user":"usr_1","sealed":"////"}}"#);
     golden(&about_a_user, KEY, &expect);
+    let mut of_groups = approval(ApprovalState::Pending);
+    of_groups.request.requirements.push(ApprovalRequirement { role: id("/Finance \"A\""), count: 2 });
+    let issuer = (r#""prompted":true,"#, r#""prompted":true,"groups_of":"https://sso.example","#);
+    let asks = (r#"["operator",2]"#, r#"["operator",2],["/Finance \"A\"",2]"#);
+    let whose = text("pending", "null").replace(asks.0, asks.1);
+    // Nobody knows whose group it is.
+    assert!(ApprovalRecord::decode(&of_groups.key(), &[b"\x01", whose.as_bytes()].concat()).is_err());
+    of_groups.groups_of = Some(id("https://sso.example"));
+    golden(&of_groups, KEY, &whose.replace(issuer.0, issuer.1));
     golden(
         &ApprovalRequestRecord { bound_to: digest(7), approval: ApprovalId::from_random([4; 16]) },
         &format!("approval_request/{}", "07".repeat(32)),

@@ -11,6 +11,7 @@ pub const GUESTS: &[&str] = &[
     "challenge",
     "challenge_as_told",
     "challenge_by_facts",
+    "challenge_groups",
     "challenge_nobody",
     "challenge_private_reason",
     "debit",

@@ -5,6 +5,8 @@
 
 mod agents;
 mod configuration;
+mod groups;
+mod groups_refusals;
 mod keys;
 mod page;
 mod page_refusals;

@@ -15,7 +15,7 @@ use attorn_tests::{Behalf, Call, Metrics, Server, World, components};
 use serde_json::{Value, json};
 
 /// What of users is kept.
-fn providers() -> Value {
+pub(crate) fn providers() -> Value {
     json!({ "claims": ["customer", "preferred_username"] })
 }
 
@@ -52,11 +52,16 @@ impl Scene {
     }
 
     async fn in_behalf(behalf: Behalf, backchannel: Value, claims: Value) -> Self {
+        Self::asking(behalf, backchannel, claims, ("user", 1)).await
+    }
+
+    /// With the yes of so many of this role it may pay more.
+    pub(crate) async fn asking(behalf: Behalf, backchannel: Value, claims: Value, (role, count): (&str, u32)) -> Self {
         let registrar = &behalf.staff.registrar;
         registrar.post("/v1/providers/main/backchannel", &backchannel).await.expect(200);
         let settings = json!({
             "amount_argument": "amount", "currency_argument": "currency", "currency": "EUR", "scope": "user_agent",
-            "window": "day", "allow_max": 100, "challenge": { "max": 100_000, "role": "user", "count": 1 },
+            "window": "day", "allow_max": 100, "challenge": { "max": 100_000, "role": role, "count": count },
         });
         let limits = json!({ "cpu_us_max": 200_000, "wall_us_max": 240_000, "memory_bytes_max": 16 << 20 });
         let extra = json!({ "limits": limits, "selector": { "actions": ["account.pay"] } });

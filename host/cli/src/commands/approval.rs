@@ -5,6 +5,7 @@ use attorn_core::{AgentId, ApprovalId, Digest, TimeMs};
 use clap::{Args, Subcommand};
 
 use super::Why;
+use crate::approvers;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -113,7 +114,7 @@ fn list(output: &Output, list: &ApprovalList) -> Result<Exit, Failure> {
     let rows: Vec<_> = approvals.into_iter().map(row).collect();
     output.table(&["APPROVAL", "CODE", "STATE", "AGENT", "ACTION", "RESOURCE", "UNTIL"], &rows);
     if rows.is_empty() && list.next.is_none() {
-        output.note("there is none; what asks its user alone is shown to nobody else");
+        output.note("there is none; what asks its user or groups alone is shown to nobody else");
     }
     note_next(output, list.next.as_ref());
     Ok(Exit::Done)
@@ -163,7 +164,7 @@ fn print(output: &Output, approval: &Shown) -> Result<Exit, Failure> {
     }
     follows(output, approval);
     for needed in &approval.approvers {
-        output.line(format!("approvers   {} of role {}", needed.count, needed.role));
+        output.line(format!("wanted of   {}", approvers::wanted(needed)));
     }
     for vote in &approval.votes {
         output.line(format!("vote        {} {}: {}, {}", vote.role, vote.approver, vote.says, TimeMs(vote.at_ms)));

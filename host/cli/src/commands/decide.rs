@@ -9,6 +9,7 @@ use attorn_core::{Action, DelegationId, Purpose, Resource, SessionId};
 use clap::Args;
 
 use crate::agent_source::AgentSource;
+use crate::approvers;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -99,7 +100,10 @@ impl Decide {
 
 pub(super) fn waits_for(approval: &ApprovalReference) -> String {
     let (id, code, until) = (&approval.id, &approval.code, TimeMs(approval.expires_at_ms));
-    let page = approval.page.as_ref().map_or_else(String::new, |page| format!("; its user answers at {page}"));
+    let page = approval
+        .page
+        .as_ref()
+        .map_or_else(String::new, |page| format!("; whoever is asked at their provider answers at {page}"));
     format!("waiting for approval {id}, code {code}, until {until}{page}")
 }
 
@@ -115,13 +119,13 @@ fn print(output: &Output, answer: &DecisionAnswer) {
         output.line(format!("reason      {}: {}{policy}", reason.code, reason.text));
     }
     for requirement in &answer.approvers {
-        output.line(format!("approvers   {} of role {}", requirement.count, requirement.role));
+        output.line(format!("approvers   {}", approvers::required(requirement)));
     }
     if let Some(approval) = &answer.approval {
         output.line(format!("approval    {}, until {}", approval.id, TimeMs(approval.expires_at_ms)));
         output.line(format!("code        {}  (whoever approves sees the same)", approval.code));
         if let Some(page) = &approval.page {
-            output.line(format!("page        {page}  (for the user)"));
+            output.line(format!("page        {page}  (for the user, or those of a group, who is asked)"));
         }
     }
     if let Some(grant) = &answer.grant {

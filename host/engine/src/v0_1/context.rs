@@ -126,7 +126,7 @@ fn approval<'b>(approval: &'b Approval, id: &'b str) -> raw::Approval<'b> {
     raw::Approval {
         id,
         approver: approval.approver.id(),
-        role: approval.approver.role().as_str(),
+        role: approval.role.as_str(),
         approved_at_ms: time(approval.approved_at),
     }
 }

@@ -114,9 +114,10 @@ fn a_challenge_must_ask_for_somebody() {
     refused(challenge(Vec::new()), "a challenge asks for no approval");
     refused(challenge(vec![approval("user", 1); 9]), "it has 9 approvals, and 8 is the most");
     refused(challenge(vec![approval("user", 0)]), "0 approvals of the role `user` are asked for");
+    refused(challenge(vec![approval("", 1)]), "the role of an approval: `` is no name of a group: it is empty");
     refused(
-        challenge(vec![approval("*", 1)]),
-        "the role of an approval: `*` is no reason code: it may not begin with `*`",
+        challenge(vec![approval("a\nb", 1)]),
+        "the role of an approval: `a\\nb` is no name of a group: `\\n` at byte 1 is not allowed",
     );
 }
 

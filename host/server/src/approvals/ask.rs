@@ -2,15 +2,13 @@
 //!
 //! Whether one is to be asked for is found out in [`super::step`].
 
-use attorn_core::{
-    ApprovalId, ApprovalRequest, ApprovalState, Approver, ApproverRole, Challenged, DecisionId, JsonText, TimeMs, Vote,
-};
+use attorn_core::{ApprovalId, ApprovalRequest, ApprovalState, Challenged, DecisionId, JsonText, TimeMs, Vote};
 use attorn_store::records::{ApprovalRecord, HoldReason, PromptRecord, Record as _};
 use attorn_store::{Add, Batch, Key, KeyPrefix, Require, Versioned};
 
 use super::hold::Holds;
 use super::seek::{Scene, Sought};
-use super::{ApprovalLimits, asks_for, content, is_over};
+use super::{ApprovalLimits, asks_user, content, groups, has_user_vote, is_over, page};
 use crate::app::App;
 use crate::http::failure::Failure;
 use crate::providers::backchannel;
@@ -25,7 +23,7 @@ pub(super) enum Unasked {
     TooMany,
     /// Nobody can be shown what is asked.
     Unreadable,
-    /// Nobody asks the user, whose yes it takes.
+    /// Nobody asks the user, or those of a group, whose yes it takes.
     Impossible,
 }
 
@@ -88,9 +86,13 @@ pub(super) async fn ask(
     });
     let record = new(app, scene, (sought, challenged), (decision, content))?;
     // Whoever has said yes is not asked again.
-    let answered = record.request.votes.iter().any(|vote| matches!(vote.approver, Approver::User(_)));
+    let answered = has_user_vote(&record);
     let prompt = if answered { None } else { backchannel::prompt(app, &record, now).await? };
-    if prompt.is_none() && !answered && asks_for(&record, ApproverRole::User) {
+    if prompt.is_none() && !answered && asks_user(&record) {
+        return Ok(Err(Unasked::Impossible));
+    }
+    // A member answers on the page alone, and only where their provider says whose member they are.
+    if !groups(&record).is_empty() && !page::admits_groups(app, &record).await? {
         return Ok(Err(Unasked::Impossible));
     }
     Ok(Ok(Box::new(Asking { record, over, replaces, holds, limits, prompt })))
@@ -142,6 +144,7 @@ fn new(
     let votes =
         before.map_or_else(Vec::new, |found| found.value.request.votes.iter().filter(counts).cloned().collect());
     let lapses = now.plus_ms(app.approvals.lapse_ms);
+    let asks_group = challenged.approvers.iter().any(|one| one.role.group().is_some());
     Ok(ApprovalRecord {
         request: ApprovalRequest {
             id,
@@ -160,6 +163,7 @@ fn new(
         spent_by: None,
         open: true,
         prompted: false,
+        groups_of: scene.chain.filter(|_| asks_group).map(|chain| chain.behalf.user.issuer.clone()),
         created_at: now,
         content,
     })

@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 
-use attorn_api::approvals::{Asked, AskedCredential, AskedDebit, AskedUser, Follows};
+use attorn_api::approvals::{Asked, AskedCredential, AskedDebit, AskedUser, Follows, Group, Wanted};
 use attorn_api::decisions::Reason;
+use attorn_core::verdict::ApprovalRequirement;
 use attorn_core::{Challenged, Debit, DecisionReason, Digest, JsonText, Request, SessionId, TargetKind};
 use attorn_store::Key;
 use attorn_store::records::{ApprovalRecord, Record as _};
@@ -153,6 +154,26 @@ pub(crate) fn shown(asked: Asked) -> Asked {
         reasons: asked.reasons.into_iter().map(reason).collect(),
         ..asked
     }
+}
+
+/// Who has to approve, with the names of groups made visible.
+pub(crate) fn wanted(record: &ApprovalRecord) -> Vec<Wanted> {
+    let wanted = |one: &ApprovalRequirement| Wanted {
+        role: one.role.kind().to_owned(),
+        group: one.role.group().and_then(|name| group(record, &visible(name.as_str()))),
+        count: one.count,
+    };
+    record.request.requirements.iter().map(wanted).collect()
+}
+
+/// The groups that are asked, each once, by their names as they are: machines read them.
+pub(super) fn groups(record: &ApprovalRecord) -> Vec<Group> {
+    super::groups(record).into_iter().filter_map(|name| group(record, name.as_str())).collect()
+}
+
+fn group(record: &ApprovalRecord, name: &str) -> Option<Group> {
+    let issuer = record.groups_of.as_ref()?.to_string();
+    Some(Group { issuer, name: name.to_owned() })
 }
 
 /// All of the arguments, with everything made visible; none if their user was erased. They stand in the record of the

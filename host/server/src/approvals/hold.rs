@@ -8,11 +8,11 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use attorn_core::{ApprovalId, ApprovalState, Approver, Digest, TimeMs};
+use attorn_core::{ApprovalId, ApprovalState, Digest, TimeMs};
 use attorn_store::records::{ApprovalHoldRecord, ApprovalRecord, HoldReason, Record as _};
 use attorn_store::{Batch, CommitError, Key, Require, Versioned};
 
-use super::ApprovalLimits;
+use super::{ApprovalLimits, has_user_vote};
 use crate::app::App;
 use crate::http::failure::Failure;
 
@@ -80,8 +80,7 @@ impl Holds {
 
 /// Whether the user was asked, and said neither yes nor no.
 fn is_unanswered(record: &ApprovalRecord) -> bool {
-    let voted = record.request.votes.iter().any(|vote| matches!(vote.approver, Approver::User(_)));
-    record.state == ApprovalState::Pending && record.prompted && !voted
+    record.state == ApprovalState::Pending && record.prompted && !has_user_vote(record)
 }
 
 /// Somebody says no: put into the batch of their vote for how long that holds.

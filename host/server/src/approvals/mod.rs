@@ -4,7 +4,8 @@
 //! (`step`, `ask`): so nothing is asked for that was not recorded, and of many decisions that find the same approval one
 //! spends it. What approvers are shown is made here out of what was recorded then (`content`, `readable`, `visible`, `look_alikes`). Whoever
 //! votes comes through `vote`, by whatever channel: operators by their routes (`routes`), of which webhooks tell them
-//! (`webhooks`); users on their device at the provider (`crate::providers::backchannel`), or on a page (`page`).
+//! (`webhooks`); users on their device at the provider (`crate::providers::backchannel`), or on a page (`page`), and on
+//! that also other users of the same provider, where one of their groups is asked.
 //!
 //! A yes is to the terms that were shown (`terms`). Whoever said no, or nothing, is left alone for a while, whatever the
 //! agent says of its request (`hold`).
@@ -25,16 +26,20 @@ pub(crate) mod step;
 mod terms;
 pub(crate) mod visible;
 pub(crate) mod vote;
+pub(crate) mod voter;
 pub(crate) mod webhooks;
 
+use std::collections::BTreeSet;
+
 use attorn_core::reason::HostReason;
-use attorn_core::{AgentState, ApprovalState, ApproverRole, TimeMs};
+use attorn_core::{AgentState, ApprovalState, Approver, ApproverRole, GroupName, TimeMs};
 use attorn_store::records::{AgentRecord, ApprovalRecord};
 use attorn_store::{Key, Require, Versioned};
 
 use crate::app::App;
 use crate::decisions::{behalf, gather};
 use crate::http::failure::Failure;
+use crate::providers::backchannel::sign_in::Another;
 
 /// How long to wait between two looks at an approval, as agents are told.
 pub(crate) const POLL_MS: u64 = 2_000;
@@ -85,7 +90,7 @@ pub(crate) async fn state(app: &App, found: &Versioned<ApprovalRecord>, now: Tim
         return Ok(ApprovalState::Lapsed);
     }
     if state == ApprovalState::Approved {
-        let counted = seek::counted(app, record, now).await?;
+        let counted = seek::counted(app, record, None, now).await?;
         let covers = counted.covers(&record.request.requirements);
         return Ok(if covers { ApprovalState::Approved } else { ApprovalState::Pending });
     }
@@ -129,7 +134,28 @@ fn is_over(app: &App, found: &Versioned<ApprovalRecord>, now: TimeMs) -> bool {
     !found.value.open || found.value.request.expires_at <= now || app.clock.outlived(found.version)
 }
 
-/// Whether it asks for somebody in this role.
-pub(crate) fn asks_for(record: &ApprovalRecord, role: ApproverRole) -> bool {
-    record.request.requirements.iter().any(|one| ApproverRole::named(&one.role) == Some(role))
+/// Whether it asks for operators.
+pub(crate) fn asks_operators(record: &ApprovalRecord) -> bool {
+    record.request.requirements.iter().any(|one| one.role == ApproverRole::Operator)
+}
+
+/// Whether it asks for the user on whose behalf it is.
+pub(crate) fn asks_user(record: &ApprovalRecord) -> bool {
+    record.request.requirements.iter().any(|one| one.role == ApproverRole::User)
+}
+
+/// The groups that it asks for; all of the issuer that it names.
+pub(crate) fn groups(record: &ApprovalRecord) -> BTreeSet<&GroupName> {
+    record.request.requirements.iter().filter_map(|one| one.role.group()).collect()
+}
+
+/// Those of them that somebody is in.
+pub(crate) fn groups_of<'a>(record: &'a ApprovalRecord, somebody: &Another) -> BTreeSet<&'a GroupName> {
+    groups(record).into_iter().filter(|name| somebody.groups.contains(name.as_str())).collect()
+}
+
+/// Whether the user on whose behalf it is has voted.
+pub(crate) fn has_user_vote(record: &ApprovalRecord) -> bool {
+    let ours = |approver: &Approver| matches!(approver, Approver::User(user) if record.user() == Some(user));
+    record.request.votes.iter().any(|vote| ours(&vote.approver))
 }

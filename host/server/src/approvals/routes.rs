@@ -1,18 +1,18 @@
 //! `/v1/approvals`: what operators are asked, their yes and no, and how far it is for the agent that waits.
 //!
-//! Operators see what asks for one of them. What asks for its user alone is that user's business.
+//! Operators see what asks for one of them. What asks for its user, or for members of groups, alone is their business.
 
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
 use attorn_api::approvals as api;
-use attorn_api::decisions::ApprovalRequirement;
-use attorn_core::{AgentId, ApprovalId, ApprovalState, ApproverRole, Digest, Say, Vote};
+use attorn_core::{AgentId, ApprovalId, ApprovalState, Digest, Say, Vote};
 use attorn_store::records::ApprovalRecord;
 use attorn_store::{Key, KeyKind, KeyPrefix, Versioned};
 
-use super::vote::{self, Ballot, Channel, Voter};
-use super::{POLL_MS, asks_for, content, state};
+use super::vote::{self, Ballot, Channel};
+use super::voter::{self, Voter};
+use super::{POLL_MS, asks_operators, content, state};
 use crate::app::App;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
@@ -48,7 +48,7 @@ pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
             Listed::Only(only) => state(&app, &found, now).await? == only,
         };
         let of_agent = agent.as_ref().is_none_or(|agent| found.value.agent == *agent);
-        if is && of_agent && asks_for(&found.value, ApproverRole::Operator) {
+        if is && of_agent && asks_operators(&found.value) {
             approvals.extend(shown(&app, &found).await?);
         }
     }
@@ -76,7 +76,7 @@ pub(crate) async fn show(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
 
 /// All of the arguments, which are cut where the rest is shown.
 pub(crate) async fn arguments(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
-    let found = vote::find(&app, &call.path("id")?, ApproverRole::Operator).await?;
+    let found = vote::find(&app, &call.path("id")?).await?;
     let (opened, whole) = (content::open(&app, &found.value).await?, content::arguments(&app, &found.value).await?);
     let ((asked, digest), arguments) = opened.zip(whole).ok_or_else(erased)?;
     Reply::ok(&api::ApprovalArguments {
@@ -107,7 +107,7 @@ async fn cast(app: &App, call: &Call, says: Say) -> Result<Reply, Failure> {
 }
 
 async fn reply(app: &App, id: &ApprovalId) -> Result<Reply, Failure> {
-    let found = vote::find(app, id, ApproverRole::Operator).await?;
+    let found = vote::find(app, id).await?;
     let shown = shown(app, &found).await?;
     Reply::ok(&shown.ok_or_else(erased)?)
 }
@@ -135,12 +135,11 @@ pub(crate) async fn shown(app: &App, found: &Versioned<ApprovalRecord>) -> Resul
     let record = &found.value;
     let Some((asked, digest)) = content::open(app, record).await? else { return Ok(None) };
     let vote = |vote: &Vote| api::CastVote {
-        role: vote.approver.role().as_str().into(),
+        role: voter::role(record, &vote.approver).into(),
         approver: vote.approver.id().into(),
         says: vote.says.as_str().into(),
         at_ms: vote.at.0,
     };
-    let needed = record.request.requirements.iter();
     Ok(Some(api::Approval {
         id: record.request.id.to_string(),
         code: record.code.clone(),
@@ -148,7 +147,7 @@ pub(crate) async fn shown(app: &App, found: &Versioned<ApprovalRecord>) -> Resul
         digest: digest.to_string(),
         agent: record.agent.to_string(),
         asks: content::shown(asked),
-        approvers: needed.map(|one| ApprovalRequirement { role: one.role.to_string(), count: one.count }).collect(),
+        approvers: content::wanted(record),
         votes: record.request.votes.iter().map(vote).collect(),
         decision_id: record.decision.to_string(),
         spent_by: record.spent_by.map(|decision| decision.to_string()),

@@ -3,21 +3,26 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use attorn_core::approval::{Count, met};
+use attorn_core::approval::{Count, Member, met};
 use attorn_core::{
-    ApprovalState, Approver, Asker, Decision, Digest, Duty, Met, OperatorId, Say, TimeMs, Vote, WantedCredential,
-    WithinBounds,
+    ApprovalState, Approver, Asker, Decision, Digest, Duty, Met, OperatorId, Say, TimeMs, UserId, Vote,
+    WantedCredential, WithinBounds,
 };
-use attorn_store::records::{ApprovalRecord, ApprovalRequestRecord, OperatorRecord, TargetRecord};
+use attorn_store::records::{
+    ApprovalRecord, ApprovalRequestRecord, OperatorRecord, ProviderRecord, TargetRecord, UserBody,
+};
 use attorn_store::{Key, Require, Versioned};
+use serde_json::{Map, Value};
 
 use super::terms::KeptTerms;
 use super::{content, is_over};
 use crate::active::ActivePolicy;
 use crate::app::App;
 use crate::decisions::behalf::Chain;
-use crate::decisions::digests;
+use crate::decisions::{digests, veil};
 use crate::http::failure::Failure;
+use crate::providers::backchannel::sign_in::NAMES;
+use crate::users;
 
 /// What is asked for, as far as an approval is bound to it.
 #[derive(Clone, Copy)]
@@ -50,6 +55,8 @@ pub(crate) struct Sought {
     pub(super) shown: Option<KeptTerms>,
     /// Those who have said yes, and count.
     pub(crate) met: Met,
+    /// What the log calls those of them who are users, other than the one on whose behalf it is asked.
+    pub(super) pseudonyms: BTreeMap<UserId, String>,
     /// What must still hold when the decision is committed.
     pub(crate) require: Vec<(Key, Require)>,
 }
@@ -71,8 +78,8 @@ pub(crate) async fn seek(app: &App, scene: Scene<'_>, policies: &[Arc<ActivePoli
     let whole = digests::approval(within, (credential, target.as_deref()), policies).to_string();
     let bound_to = app.names.hash("approval", "", &whole);
     let asked_of = app.names.hash("approval_asked", "", &digests::asked_of(within, credential).to_string());
-    let (place, nothing) = (Require::Absent, Met::nothing());
-    let mut sought = Sought { bound_to, asked_of, place, found: None, shown: None, met: nothing, require };
+    let (place, nothing, pseudonyms) = (Require::Absent, Met::nothing(), BTreeMap::new());
+    let mut sought = Sought { bound_to, asked_of, place, found: None, shown: None, met: nothing, pseudonyms, require };
     let place = app.store.record::<ApprovalRequestRecord>(&Key::approval_request(&bound_to)).await?;
     let Some(place) = place else { return Ok(sought) };
     sought.place = Require::Version(place.version);
@@ -85,10 +92,11 @@ pub(crate) async fn seek(app: &App, scene: Scene<'_>, policies: &[Arc<ActivePoli
     sought.shown = content::terms(app, &found.value).await?;
     if found.value.state != ApprovalState::Refused {
         let operators = operators(app, &found.value.request.votes, &mut sought.require).await?;
-        let user = within.behalf().map(|behalf| &behalf.user.id);
-        let asker = &scene.asker();
-        sought.met =
-            met(&found.value.request, Count { bound_to, asker, user, operators: &operators, now: within.now() });
+        let voters = voters(app, &found.value, &mut sought.require).await?;
+        let user = within.behalf().map(|behalf| (&behalf.user.id, &behalf.user.issuer));
+        let (asker, operators, members, now) = (&scene.asker(), &operators, &voters.members, within.now());
+        sought.met = met(&found.value.request, Count { bound_to, asker, user, operators, members, now });
+        sought.pseudonyms = voters.pseudonyms;
     }
     sought.found = Some(found);
     Ok(sought)
@@ -127,9 +135,68 @@ async fn operators(
     Ok(active)
 }
 
-/// Count the votes on an approval by itself, outside of any decision.
-pub(super) async fn counted(app: &App, record: &ApprovalRecord, now: TimeMs) -> Result<Met, Failure> {
+/// Users who said yes and are not the one on whose behalf it is asked.
+#[derive(Default)]
+struct Voters {
+    members: BTreeMap<UserId, Member>,
+    pseudonyms: BTreeMap<UserId, String>,
+}
+
+/// Those users, as they are known now. Each is named in `require`, and so is their provider. Whoever was erased since is
+/// nobody, and does not come back.
+async fn voters(app: &App, record: &ApprovalRecord, require: &mut Vec<(Key, Require)>) -> Result<Voters, Failure> {
+    let (mut voters, mut providers) = (Voters::default(), BTreeMap::new());
+    for vote in record.request.votes.iter().filter(|vote| vote.says == Say::Approve) {
+        let Approver::User(id) = &vote.approver else { continue };
+        if record.user() == Some(id) {
+            continue;
+        }
+        let Some(user) = users::known(app, id).await? else { continue };
+        require.push((Key::user(id), Require::Version(user.record.version)));
+        let provider = &user.body.provider;
+        if !providers.contains_key(provider) {
+            let Some(found) = app.store.record::<ProviderRecord>(&Key::provider(provider)).await? else { continue };
+            require.push((Key::provider(provider), Require::Version(found.version)));
+            providers.insert(provider.clone(), found.value);
+        }
+        let trusted = |provider: &ProviderRecord| provider.revoked_at.is_none() && provider.issuer == user.body.issuer;
+        if providers.get(provider).is_some_and(trusted) {
+            voters.pseudonyms.insert(id.clone(), veil::user(id, &user.key));
+            voters.members.insert(id.clone(), member(&user.body));
+        }
+    }
+    Ok(voters)
+}
+
+/// A user as somebody who may be in a group.
+pub(super) fn member(body: &UserBody) -> Member {
+    let claims: Map<String, Value> = serde_json::from_str(body.claims.as_str()).unwrap_or_default();
+    let names = NAMES.into_iter().filter_map(|name| claims.get(name).and_then(Value::as_str));
+    Member {
+        issuer: body.issuer.clone(),
+        names: names.chain([body.subject.as_str()]).map(str::to_owned).collect(),
+        groups: body.groups.clone(),
+        asserted_at: body.groups_asserted_at,
+    }
+}
+
+/// Count the votes on an approval by itself, outside of any decision; and of somebody whose vote is not recorded yet
+/// what is known.
+pub(super) async fn counted(
+    app: &App,
+    record: &ApprovalRecord,
+    also: Option<(UserId, Member)>,
+    now: TimeMs,
+) -> Result<Met, Failure> {
     let operators = operators(app, &record.request.votes, &mut Vec::new()).await?;
-    let (asker, bound_to) = (&record.asker(), record.request.bound_to);
-    Ok(met(&record.request, Count { bound_to, asker, user: record.user(), operators: &operators, now }))
+    let mut members = voters(app, record, &mut Vec::new()).await?.members;
+    members.extend(also);
+    let (asker, bound_to, operators, members) = (&record.asker(), record.request.bound_to, &operators, &members);
+    let issuer = match (record.user(), &record.groups_of) {
+        (Some(_), Some(issuer)) => Some(issuer.clone()),
+        (Some(user), None) => users::known(app, user).await?.map(|user| user.body.issuer),
+        (None, _) => None,
+    };
+    let user = record.user().zip(issuer.as_ref());
+    Ok(met(&record.request, Count { bound_to, asker, user, operators, members, now }))
 }

@@ -4,9 +4,11 @@
 use std::sync::Arc;
 
 use attorn_api::decisions::ApprovalReference;
+use attorn_core::context::Approval;
 use attorn_core::reason::HostReason;
+use attorn_core::verdict::ApprovalRequirement;
 use attorn_core::{
-    ApprovalId, ApprovalRequest, ApprovalState, Approver, Challenged, Decision, DecisionId, Denied, Met,
+    ApprovalId, ApprovalRequest, ApprovalState, Approver, ApproverRole, Challenged, Decision, DecisionId, Denied, Met,
 };
 use attorn_store::records::{ApprovalRecord, HoldReason};
 use attorn_store::{Batch, Key, KeyKind, Versioned};
@@ -52,7 +54,7 @@ enum Step {
     TooManyPrompts,
     /// A deny: nobody can be shown what is asked.
     Unreadable,
-    /// A deny: nobody asks the user, whose yes it takes.
+    /// A deny: nobody asks the user, or those of a group, whose yes it takes.
     Impossible,
 }
 
@@ -93,11 +95,12 @@ impl Part {
 
     /// What the decision's entry and record say of it.
     pub(crate) fn said(&self, chain: Option<&Chain>) -> Value {
+        let Some(sought) = &self.sought else { return Value::Null };
         match &self.step {
             Step::Nothing => Value::Null,
             Step::Ask(asking) => {
                 let ApprovalRequest { id, requirements, expires_at, .. } = &asking.record.request;
-                let needed = requirements.iter().map(|one| json!({ "role": one.role.as_str(), "count": one.count }));
+                let needed = requirements.iter().map(needed);
                 let mut said = json!({ "id": id.to_string(), "is": "requested",
                     "approvers": needed.collect::<Vec<_>>(), "expires_at_ms": expires_at.0 });
                 if let Some(replaced) = &asking.replaces {
@@ -107,7 +110,7 @@ impl Part {
             }
             Step::Wait(found) => json!({ "id": found.value.request.id.to_string(), "is": "pending" }),
             Step::Spend(found) => {
-                let approvers = self.met().approvals().iter().map(|approval| by(&approval.approver, chain));
+                let approvers = self.met().approvals().iter().map(|approval| by(approval, sought, chain));
                 json!({ "id": found.value.request.id.to_string(), "is": "spent",
                     "approved_by": approvers.collect::<Vec<_>>() })
             }
@@ -171,11 +174,22 @@ pub(crate) fn denied_by(is: &str) -> Option<HostReason> {
     }
 }
 
+/// A requirement as the log names it.
+fn needed(one: &ApprovalRequirement) -> Value {
+    match one.role.group() {
+        None => json!({ "role": one.role.kind(), "count": one.count }),
+        Some(name) => json!({ "role": one.role.kind(), "group": name.as_str(), "count": one.count }),
+    }
+}
+
 /// An approver as the log names them.
-fn by(approver: &Approver, chain: Option<&Chain>) -> Value {
-    match approver {
-        Approver::Operator(id) => json!({ "operator": id.as_str() }),
-        Approver::User(id) => json!({ "user": chain.map(|chain| veil::user(id, &chain.key)) }),
+fn by(approval: &Approval, sought: &Sought, chain: Option<&Chain>) -> Value {
+    match (&approval.approver, &approval.role) {
+        (Approver::Operator(id), _) => json!({ "operator": id.as_str() }),
+        (Approver::User(id), ApproverRole::Group(name)) => {
+            json!({ "user": sought.pseudonyms.get(id), "group": name.as_str() })
+        }
+        (Approver::User(id), _) => json!({ "user": chain.map(|chain| veil::user(id, &chain.key)) }),
     }
 }
 

@@ -1,35 +1,29 @@
-//! One vote, by whatever channel it comes. Who votes, the channel has found out; whether they are asked, whether it is
-//! in time, and whether it is on what they were shown, is checked here.
+//! One vote, by whatever channel it comes. Who votes, the channel has found out; whether they may is said in `voter`, and
+//! whether it is in time, and on what they were shown, is checked here.
+
+use std::sync::Arc;
 
 use attorn_api::ProblemCode;
-use attorn_core::approval::APPROVERS_MAX;
+use attorn_core::approval::{APPROVERS_MAX, MEMBERS_MAX};
 use attorn_core::{
-    ApprovalId, ApprovalRequest, ApprovalState, Approver, ApproverRole, Digest, ProviderId, Say, TimeMs, UserId, Vote,
+    ApprovalId, ApprovalRequest, ApprovalState, Approver, Digest, GroupName, ProviderId, Say, TimeMs, Vote,
 };
 use attorn_identity::UserKey;
 use attorn_store::records::{ApprovalRecord, Record as _, UserRecord};
 use attorn_store::{Batch, CommitError, Key, Require, Versioned};
 use serde_json::{Value, json};
 
-use super::{asks_for, content, hold, seek, state, waits};
+use super::voter::{self, Known, Voter, role};
+use super::{asks_operators, content, groups_of, hold, seek, state, waits};
 use crate::app::App;
 use crate::decisions::veil;
 use crate::entry;
-use crate::http::call::OperatorCaller;
 use crate::http::failure::Failure;
 use crate::registry::moved;
 use crate::users::kept;
 
 /// How often a vote is cast anew because somebody else voted meanwhile.
 const ATTEMPTS_MAX: usize = 8;
-
-/// Who votes, as their channel has identified them.
-pub(crate) enum Voter<'a> {
-    /// An operator with the duty `approver`, by their token.
-    Operator(&'a OperatorCaller),
-    /// A user, by their provider.
-    User(&'a UserId),
-}
 
 /// By which way a vote came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,41 +80,29 @@ impl Evidence {
     }
 }
 
-impl Ballot<'_> {
-    fn approver(&self) -> Result<Approver, Failure> {
-        match &self.voter {
-            Voter::Operator(operator) => {
-                let id = operator.id.clone();
-                id.map(Approver::Operator).ok_or_else(|| Failure::internal("the bootstrap token reached a vote"))
-            }
-            Voter::User(user) => Ok(Approver::User((*user).clone())),
-        }
-    }
-}
-
-/// An approval that somebody in this role is asked for; others find none.
-pub(crate) async fn find(app: &App, id: &ApprovalId, role: ApproverRole) -> Result<Versioned<ApprovalRecord>, Failure> {
+/// An approval that operators are asked for; of others they find none.
+pub(crate) async fn find(app: &App, id: &ApprovalId) -> Result<Versioned<ApprovalRecord>, Failure> {
     let found = app.store.record::<ApprovalRecord>(&Key::approval(id)).await?;
-    found.filter(|found| asks_for(&found.value, role)).ok_or_else(|| match role {
-        ApproverRole::Operator => Failure::not_found("approval", id).with_help(
-            "`attorn approval list --state all` shows those there are; what asks its user alone is shown to nobody else",
-        ),
-        // Another user's looks the same.
-        ApproverRole::User => Failure::not_found("approval", id),
+    found.filter(|found| asks_operators(&found.value)).ok_or_else(|| {
+        Failure::not_found("approval", id).with_help(
+            "`attorn approval list --state all` shows those there are; what asks its user or groups alone is shown to \
+             nobody else",
+        )
     })
 }
 
 /// Cast a vote; the approval as it is then. Whoever calls this does not hold `App::era`.
 pub(crate) async fn cast(app: &App, id: &ApprovalId, ballot: &Ballot<'_>) -> Result<ApprovalRecord, Failure> {
-    let approver = ballot.approver()?;
     // Were time set back between check and commit, the vote would make what ended then look new.
     let _era = app.era.read().await;
     for _ in 0..ATTEMPTS_MAX {
-        let found = find(app, id, approver.role()).await?;
         let mut batch = Batch::new(app.clock.now());
+        let voter = Known::of(app, &ballot.voter, &mut batch).await?;
+        let approver = voter.approver();
+        let found = voter::find(app, id, (&ballot.voter, &approver)).await?;
         check(app, &found, (ballot, &approver), batch.now).await?;
-        let next = voted(app, &found.value, (ballot, &approver), batch.now).await?;
-        say(app, &next, (ballot, &approver), &mut batch).await?;
+        let next = voted(app, &found.value, (ballot, &voter), batch.now).await?;
+        say(app, &next, (ballot, &voter), &mut batch).await?;
         match next.state {
             ApprovalState::Refused => hold::refused(app, &next, &mut batch).await?,
             ApprovalState::Approved => hold::approved(app, &next, &mut batch).await?,
@@ -129,10 +111,17 @@ pub(crate) async fn cast(app: &App, id: &ApprovalId, ballot: &Ballot<'_>) -> Res
         batch.require.push((found.value.key(), Require::Version(found.version)));
         batch.require.extend(ballot.rests_on.iter().cloned());
         found.value.becomes(&next, &mut batch);
-        match app.store.commit(batch).await {
-            Ok(_) => return Ok(next),
-            Err(CommitError::Conflict(_)) => {}
-            Err(other) => return Err(other.into()),
+        let committed = match &voter {
+            // The key of somebody new is on disk before what is sealed under it.
+            Known::Member(user) => user.commit(app, batch).await?.is_some(),
+            Known::Operator(_) | Known::User(_) => match app.store.commit(batch).await {
+                Ok(_) => true,
+                Err(CommitError::Conflict(_)) => false,
+                Err(other) => return Err(other.into()),
+            },
+        };
+        if committed {
+            return Ok(next);
         }
     }
     Err(moved())
@@ -145,18 +134,7 @@ async fn check(
     now: TimeMs,
 ) -> Result<(), Failure> {
     let (record, id) = (&found.value, &found.value.request.id);
-    // Another user's looks like none.
-    if let Approver::User(user) = approver
-        && record.user() != Some(user)
-    {
-        return Err(Failure::not_found("approval", id));
-    }
-    if let (Approver::Operator(operator), Say::Approve) = (approver, ballot.says)
-        && record.asker().is(operator)
-    {
-        let detail = format!("operator `{operator}` owns an agent that asks for approval `{id}`");
-        return Err(Failure::of(ProblemCode::OwnRequest, detail).with_help("another approver can"));
-    }
+    voter::may_vote(record, (ballot, approver), now)?;
     if !waits(app, found, now) {
         let state = state(app, found, now).await?;
         let detail = format!("approval `{id}` is {}", state.as_str());
@@ -177,9 +155,20 @@ async fn check(
     }
     let votes = &record.request.votes;
     let said_before = votes.iter().any(|vote| vote.approver == *approver && vote.says == ballot.says);
+    // A yes for a group counts for minutes after the provider said who is in it, and may then be said again.
+    let said_before = said_before
+        && match &ballot.voter {
+            Voter::Member(..) if ballot.says == Say::Approve => {
+                let counted = seek::counted(app, record, None, now).await?;
+                counted.approvals().iter().any(|one| one.approver == *approver)
+            }
+            _ => true,
+        };
     // Those of one role take no place from another.
-    let of_role = votes.iter().filter(|vote| vote.approver.role() == approver.role()).count();
-    if said_before || (ballot.says == Say::Approve && of_role >= APPROVERS_MAX as usize) {
+    let others = votes.iter().filter(|vote| vote.approver != *approver);
+    let of_role = others.filter(|vote| role(record, &vote.approver) == role(record, approver)).count();
+    let most = if matches!(ballot.voter, Voter::Member(..)) { MEMBERS_MAX } else { APPROVERS_MAX };
+    if said_before || (ballot.says == Say::Approve && of_role >= most as usize) {
         let why = if said_before { "has your vote already" } else { "has as many votes as it may have" };
         let failure = Failure::of(ProblemCode::InvalidState, format!("approval `{id}` {why}"));
         return Err(failure.with_help("it waits for others; until it is spent, you can still refuse it"));
@@ -191,12 +180,12 @@ async fn check(
 async fn voted(
     app: &App,
     record: &ApprovalRecord,
-    (ballot, approver): (&Ballot<'_>, &Approver),
+    (ballot, voter): (&Ballot<'_>, &Known),
     now: TimeMs,
 ) -> Result<ApprovalRecord, Failure> {
-    let mut votes = record.request.votes.clone();
-    votes.retain(|vote| vote.approver != *approver);
-    votes.push(Vote { approver: approver.clone(), says: ballot.says, at: now });
+    let (mut votes, approver) = (record.request.votes.clone(), voter.approver());
+    votes.retain(|vote| vote.approver != approver);
+    votes.push(Vote { approver, says: ballot.says, at: now });
     let expires_at = match ballot.says {
         Say::Approve => record.request.expires_at,
         Say::Refuse => now.plus_ms(app.approvals.refusal_ms),
@@ -205,10 +194,11 @@ async fn voted(
     let mut next = ApprovalRecord { request, ..record.clone() };
     next.state = match ballot.says {
         Say::Refuse => ApprovalState::Refused,
-        Say::Approve if seek::counted(app, &next, now).await?.covers(&next.request.requirements) => {
-            ApprovalState::Approved
+        Say::Approve => {
+            let counted = seek::counted(app, &next, voter.member(), now).await?;
+            let covers = counted.covers(&next.request.requirements);
+            if covers { ApprovalState::Approved } else { ApprovalState::Pending }
         }
-        Say::Approve => ApprovalState::Pending,
     };
     Ok(next)
 }
@@ -218,7 +208,7 @@ async fn voted(
 async fn say(
     app: &App,
     next: &ApprovalRecord,
-    (ballot, approver): (&Ballot<'_>, &Approver),
+    (ballot, voter): (&Ballot<'_>, &Known),
     batch: &mut Batch,
 ) -> Result<(), Failure> {
     let key = match next.user() {
@@ -237,22 +227,28 @@ async fn say(
         "approval": next.request.id.to_string(),
         "decision_id": next.decision.to_string(),
         "agent": next.agent.as_str(),
-        "role": approver.role().as_str(),
+        "role": role(next, &voter.approver()),
         "channel": ballot.channel.as_str(),
         "says": ballot.says.as_str(),
         "state": next.state.as_str(),
         "saw": saw,
         "reason": ballot.reason,
     });
-    match (&ballot.voter, &key) {
-        (Voter::Operator(operator), _) => entry::act(batch, operator, "approval_voted", about),
-        (Voter::User(user), key) => {
-            about["by"] = json!({ "user": key.as_ref().map(|key| veil::user(user, key)) });
-            about["evidence"] = ballot.evidence.zip(key.as_ref()).map(|(word, key)| word.in_entry(key)).into();
-            batch.entries.push(entry::body(batch.now, "approval_voted", json!({ "about": about }))?);
-            Ok(())
+    let (user, key) = match (&ballot.voter, voter) {
+        (Voter::Operator(operator), _) => return entry::act(batch, operator, "approval_voted", about),
+        (Voter::Member(somebody, _), Known::Member(user)) => {
+            let groups = groups_of(next, somebody);
+            about["groups"] = groups.into_iter().map(GroupName::as_str).collect::<Vec<_>>().into();
+            about["groups_asserted_at_ms"] = somebody.asserted_at.0.into();
+            (&user.record.value.id, Some(Arc::clone(&user.key)))
         }
-    }
+        (Voter::User(user), _) => (*user, key),
+        (Voter::Member(..), _) => return Err(Failure::internal("somebody votes for a group as nobody")),
+    };
+    about["by"] = json!({ "user": key.as_ref().map(|key| veil::user(user, key)) });
+    about["evidence"] = ballot.evidence.zip(key.as_ref()).map(|(word, key)| word.in_entry(key)).into();
+    batch.entries.push(entry::body(batch.now, "approval_voted", json!({ "about": about }))?);
+    Ok(())
 }
 
 fn erased() -> Failure {

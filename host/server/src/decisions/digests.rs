@@ -61,7 +61,7 @@ pub(crate) fn context(context: &EvaluationContext, known: &[Known]) -> Digest {
     }
     if !approvals.is_empty() {
         parts.each(approvals, |parts, approval: &Approval| {
-            parts.text(&approval.id.to_string()).text(approval.approver.role().as_str());
+            parts.text(&approval.id.to_string()).text(approval.role.as_str());
             parts.text(approval.approver.id()).number(approval.approved_at.0)
         });
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use attorn_core::context::Fact;
-use attorn_core::{Again, ApprovalId, Approver, Evaluated, Failure, JsonText, TimeMs};
+use attorn_core::{Again, ApprovalId, Approver, ApproverRole, Evaluated, Failure, JsonText, TimeMs};
 
 use super::*;
 use crate::decisions::fixtures::{
@@ -42,7 +42,12 @@ fn operator(id: &str) -> Approver {
 }
 
 fn approved(id: u8, approver: Approver, at: u64) -> Approval {
-    Approval { id: ApprovalId::from_random([id; 16]), approver, approved_at: TimeMs(at) }
+    let role = if matches!(approver, Approver::Operator(_)) { ApproverRole::Operator } else { ApproverRole::User };
+    Approval { id: ApprovalId::from_random([id; 16]), approver, role, approved_at: TimeMs(at) }
+}
+
+fn of_group(group: &str) -> Approval {
+    Approval { role: group.parse().unwrap(), ..approved(1, Approver::User("ada".parse().unwrap()), 1) }
 }
 
 /// That it is bound to agent, action, resource, arguments, claims, session and policies is seen in `approvals.rs` of the
@@ -197,6 +202,8 @@ fn every_part_of_a_context_is_in_its_digest() {
         |context| context.approvals = vec![approved(1, operator("ada"), 2)],
         |context| context.approvals = vec![approved(1, Approver::User("ada".parse().unwrap()), 1)],
         |context| context.approvals = vec![approved(1, operator("ada"), 1), approved(1, operator("bob"), 1)],
+        |context| context.approvals = vec![of_group("finance")],
+        |context| context.approvals = vec![of_group("risk")],
     ];
     let digest_after = |change: &Change| {
         let mut other = fixture("{}");

@@ -87,7 +87,7 @@ pub(super) fn delegation_in_record(hop: &Delegation) -> Value {
 
 /// An approval as the policies saw it.
 pub(super) fn approval_in_record(approval: &Approval) -> Value {
-    json!({ "id": approval.id.to_string(), "role": approval.approver.role().as_str(),
+    json!({ "id": approval.id.to_string(), "role": approval.role.as_str(),
         "approver": approval.approver.id(), "approved_at_ms": approval.approved_at.0 })
 }
 

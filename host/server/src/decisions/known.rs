@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use attorn_core::context::{Counter, Delegation, Fact, User};
+use attorn_core::context::{Approval, Counter, Delegation, Fact, User};
 use attorn_core::{EvaluationContext, FactName, JsonText, Known, Permission, ResourceServerId};
 use attorn_engine::CounterDeclaration;
 use attorn_store::records::{FactBody, FactRecord, FactSource, ResourceServerRecord};
@@ -40,8 +40,9 @@ const USER_BYTES: usize = 512;
 const GROUP_BYTES: usize = 56;
 const DELEGATION_BYTES: usize = 640;
 const PERMISSION_BYTES: usize = 32;
-/// The most bytes that an approval takes, and what the decision does about it for each of them.
-pub(super) const APPROVAL_BYTES: usize = 320;
+/// The most bytes that an approval takes, and what the decision does about it for each of them, beside the name of a
+/// group, which stands in both.
+const APPROVAL_BYTES: usize = 336;
 
 /// What was looked up for all policies of one decision.
 #[derive(Debug, Default)]
@@ -240,6 +241,11 @@ pub(super) fn delegation_bytes(hop: &Delegation) -> usize {
     DELEGATION_BYTES + hop.permissions.iter().map(permission).sum::<usize>()
 }
 
+/// The most bytes that an approval takes in the record.
+pub(super) fn approval_bytes(approval: &Approval) -> usize {
+    APPROVAL_BYTES + approval.role.group().map_or(0, |name| 2 * in_json(name.as_str()))
+}
+
 /// How many bytes a text has in JSON, its quotes among them.
 fn in_json(text: &str) -> usize {
     serde_json::Value::from(text).to_string().len()
@@ -260,7 +266,7 @@ impl Room {
             + request.claims.as_str().len()
             + policies.saturating_mul(POLICY_BYTES)
             + context.user.as_ref().map_or(0, user_bytes)
-            + context.approvals.len() * APPROVAL_BYTES
+            + context.approvals.iter().map(approval_bytes).sum::<usize>()
             + context.delegations.iter().map(delegation_bytes).sum::<usize>();
         record_bytes_max.checked_sub(taken).map(|bytes_left| Self { bytes_left, counters_left: COUNTERS_MAX })
     }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use attorn_core::context::{Approval, Counter};
 use attorn_core::counter::COUNT_MAX;
 use attorn_core::{
-    ApprovalId, Approver, Charge, CounterScope, CounterSubject, CounterWindow, Debit, Digest, FactName, Known, Met,
-    Terms,
+    ApprovalId, Approver, ApproverRole, Charge, CounterScope, CounterSubject, CounterWindow, Debit, Digest, FactName,
+    Known, Met, Terms,
 };
 use attorn_engine::CounterDeclaration;
 use attorn_store::records::{AgentRecord, FactBody, FactRecord, FactSalt, FactSource, Kept, ResourceServerRecord};
@@ -19,7 +19,7 @@ use crate::decisions::fixtures::{
     NOW, agent, asked, holder, largest_delegation, largest_user, request, server, thumbprint, within,
 };
 use crate::decisions::known::{
-    APPROVAL_BYTES, COUNTER_BYTES, COUNTERS_MAX, FACTS_MAX, FoundFact, Missing, SERVERS_MAX, delegation_bytes,
+    COUNTER_BYTES, COUNTERS_MAX, FACTS_MAX, FoundFact, Missing, SERVERS_MAX, approval_bytes, delegation_bytes,
     user_bytes,
 };
 
@@ -150,12 +150,16 @@ fn no_counter_with_its_charge_takes_more_of_the_record_than_was_reckoned() {
 #[test]
 fn no_approval_takes_more_of_the_record_than_was_reckoned() {
     let id = "o".repeat(64);
-    for approver in [Approver::Operator(id.parse().unwrap()), Approver::User(id.parse().unwrap())] {
-        let approval = Approval { id: ApprovalId::from_random([0; 16]), approver, approved_at: TimeMs(u64::MAX) };
+    let (operator, user) = (Approver::Operator(id.parse().unwrap()), Approver::User(id.parse().unwrap()));
+    let group = "\"".repeat(256);
+    for (approver, role) in [(operator, "operator"), (user.clone(), "user"), (user, group.as_str())] {
+        let role: ApproverRole = role.parse().unwrap();
+        let group = role.group().map(ToString::to_string);
+        let approval = Approval { id: ApprovalId::from_random([0; 16]), approver, role, approved_at: TimeMs(u64::MAX) };
         // And who it was once more, in what the decision does about it.
-        let again = json!({ "operator": id });
+        let again = json!({ "operator": id, "group": group });
         let bytes = approval_in_record(&approval).to_string().len() + again.to_string().len() + 2;
-        assert!(bytes <= APPROVAL_BYTES, "{bytes}");
+        assert!(bytes <= approval_bytes(&approval), "{bytes}");
     }
 }
 

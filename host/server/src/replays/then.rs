@@ -250,13 +250,12 @@ fn delegation(wire: &DelegationWire) -> Result<Delegation, Failure> {
 }
 
 fn approval(wire: &ApprovalWire) -> Result<Approval, Failure> {
-    let role = ApproverRole::ALL.iter().find(|role| role.as_str() == wire.role);
+    let role: ApproverRole = parsed(&wire.role)?;
     let approver = match role {
-        Some(ApproverRole::Operator) => Approver::Operator(parsed(&wire.approver)?),
-        Some(ApproverRole::User) => Approver::User(parsed(&wire.approver)?),
-        None => return Err(Failure::internal(format_args!("a record has an approver of the role `{}`", wire.role))),
+        ApproverRole::Operator => Approver::Operator(parsed(&wire.approver)?),
+        ApproverRole::User | ApproverRole::Group(_) => Approver::User(parsed(&wire.approver)?),
     };
-    Ok(Approval { id: parsed(&wire.id)?, approver, approved_at: TimeMs(wire.approved_at_ms) })
+    Ok(Approval { id: parsed(&wire.id)?, approver, role, approved_at: TimeMs(wire.approved_at_ms) })
 }
 
 fn request(wire: &RequestWire) -> Result<Request, Failure> {

@@ -171,6 +171,7 @@ mod tests {
             spent_by: None,
             open: true,
             prompted: false,
+            groups_of: None,
             created_at: TimeMs(1),
             content: attorn_store::records::Kept::Plain(attorn_core::JsonText::from_canonical("{}")),
         }

@@ -3,7 +3,7 @@
 //! too: a token that was issued 15 minutes ago gives no right any more that rests on what it said.
 
 use attorn_core::entitlement::UserField;
-use attorn_core::{EntitlementHolder, EntitlementPattern, Permission, TimeMs};
+use attorn_core::{EntitlementHolder, EntitlementPattern, Permission, TimeMs, group};
 use attorn_store::records::{EntitlementPatterns, EntitlementRecord, Record as _, UserBody};
 use attorn_store::{Key, Require};
 use serde_json::{Map, Value};
@@ -11,9 +11,6 @@ use serde_json::{Map, Value};
 use super::{KnownUser, open};
 use crate::app::App;
 use crate::http::failure::Failure;
-
-/// How long groups and claims give rights after the provider asserted them, in milliseconds.
-const AGE_MS_MAX: u64 = 15 * 60 * 1000;
 
 /// The user's rights. The commit names what was read for them, also what was not there.
 pub(crate) async fn resolve(
@@ -37,7 +34,7 @@ pub(crate) async fn resolve(
 /// Who holds rights that are this user's, too.
 fn holders(user: &KnownUser, now: TimeMs) -> Vec<EntitlementHolder> {
     let UserBody { issuer, groups, groups_asserted_at, .. } = &user.body;
-    let counts = lately(*groups_asserted_at, now);
+    let counts = group::counts(*groups_asserted_at, now);
     let groups = groups.iter().filter(|_| counts);
     let groups = groups.map(|name| EntitlementHolder::Group { issuer: issuer.clone(), name: name.clone() });
     [EntitlementHolder::User(user.record.value.id.clone()), EntitlementHolder::Everyone(issuer.clone())]
@@ -57,10 +54,6 @@ pub(crate) fn patterns(user: &KnownUser, record: &EntitlementRecord) -> Result<V
     }
 }
 
-fn lately(asserted_at: TimeMs, now: TimeMs) -> bool {
-    asserted_at <= now && now.ms_since(asserted_at) < AGE_MS_MAX
-}
-
 /// What patterns may name of a user, read once for all of them.
 struct Fields<'a> {
     user: &'a KnownUser,
@@ -70,7 +63,7 @@ struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     fn of(user: &'a KnownUser, now: TimeMs) -> Self {
-        let claims = lately(user.body.asserted_at, now).then(|| serde_json::from_str(user.body.claims.as_str()));
+        let claims = group::counts(user.body.asserted_at, now).then(|| serde_json::from_str(user.body.claims.as_str()));
         Self { user, claims: claims.and_then(Result::ok).unwrap_or_default() }
     }
 
@@ -93,6 +86,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use attorn_core::JsonText;
+    use attorn_core::group::ASSERTED_MS_MAX as AGE_MS_MAX;
 
     use super::*;
     use crate::users::fixtures;

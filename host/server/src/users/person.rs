@@ -29,15 +29,26 @@ pub(crate) async fn of_token(app: &App, token: &SubjectToken, batch: &mut Batch)
     let asserted = Asserted {
         at: token.said.issued_at,
         groups: token.groups.as_ref().map(|groups| groups.iter().cloned().collect()),
-        claims: token.claims.clone(),
+        claims: Some(token.claims.clone()),
     };
-    let name = names::find_user(app, &provider.issuer, &token.said.subject).await?;
+    of_name(app, (&provider.id, &provider.issuer, &token.said.subject), asserted, batch).await
+}
+
+/// The user whom a provider calls so, with what it asserts of them now. What is new is put into the batch; what was found,
+/// the batch requires.
+pub(crate) async fn of_name(
+    app: &App,
+    (provider, issuer, subject): (&ProviderId, &Issuer, &str),
+    asserted: Asserted,
+    batch: &mut Batch,
+) -> Result<KnownUser, Failure> {
+    let name = names::find_user(app, issuer, subject).await?;
     let user = match &name {
         Some(name) => known(app, &name.value).await?,
         None => None,
     };
     let Some(mut user) = user else {
-        return make(app, (&provider.id, &provider.issuer, &token.said.subject), asserted, name.as_ref(), batch).await;
+        return make(app, (provider, issuer, subject), asserted, name.as_ref(), batch).await;
     };
     let id = user.record.value.id.clone();
     batch.require.push((Key::user(&id), Require::Version(user.record.version)));
@@ -56,7 +67,8 @@ pub(crate) struct Asserted {
     pub(crate) at: TimeMs,
     /// None if nothing is said of groups, as in tokens for clients that do not ask for them.
     pub(crate) groups: Option<BTreeSet<String>>,
-    pub(crate) claims: JsonText,
+    /// None if nothing is said of them, as where somebody signed in to vote.
+    pub(crate) claims: Option<JsonText>,
 }
 
 impl Asserted {
@@ -66,8 +78,8 @@ impl Asserted {
     fn bring_up_to_date(self, body: &mut UserBody, now: TimeMs) {
         let news = |known: TimeMs| self.at > known || known > now.plus_ms(CLOCK_SKEW_MS_MAX);
         let (of_claims, of_groups) = (news(body.asserted_at), news(body.groups_asserted_at));
-        if of_claims {
-            (body.asserted_at, body.claims) = (self.at, self.claims);
+        if let Some(claims) = self.claims.filter(|_| of_claims) {
+            (body.asserted_at, body.claims) = (self.at, claims);
         }
         if let Some(groups) = self.groups.filter(|_| of_groups) {
             (body.groups_asserted_at, body.groups) = (self.at, groups);
@@ -100,10 +112,10 @@ pub(crate) async fn make(
         provider: provider.clone(),
         issuer: issuer.clone(),
         subject: subject.to_owned(),
-        asserted_at: asserted.at,
+        asserted_at: if asserted.claims.is_some() { asserted.at } else { TimeMs(0) },
         groups_asserted_at: if asserted.groups.is_some() { asserted.at } else { TimeMs(0) },
         groups: asserted.groups.unwrap_or_default(),
-        claims: asserted.claims,
+        claims: asserted.claims.unwrap_or_else(|| JsonText::from_canonical("{}")),
         login_after: logged_out,
         login_after_for: BTreeMap::new(),
         unnamed_login_after: None,
@@ -127,7 +139,8 @@ mod tests {
 
     fn asserted(at: u64, groups: Option<&[&str]>, claims: &str) -> Asserted {
         let groups = groups.map(|groups| groups.iter().map(|&group| group.to_owned()).collect());
-        Asserted { at: TimeMs(at), groups, claims: JsonText::from_canonical(claims) }
+        let claims = (!claims.is_empty()).then(|| JsonText::from_canonical(claims));
+        Asserted { at: TimeMs(at), groups, claims }
     }
 
     #[test]
@@ -148,9 +161,11 @@ mod tests {
         // That there are none is said, too.
         assert_eq!(seen(asserted(30, Some(&[]), "{}")), (String::new(), 30, "{}".into(), 30));
         assert_eq!(seen(asserted(29, Some(&["b"]), "{2}")), (String::new(), 30, "{}".into(), 30));
+        // Nothing is said of claims: they stay, and are no younger for it.
+        assert_eq!(seen(asserted(31, Some(&["c"]), "")), ("c".into(), 31, "{}".into(), 30));
         // One from a time that time was set back from stands in nobody's way.
         let wrong = 100 + CLOCK_SKEW_MS_MAX + 1;
         assert_eq!(seen(asserted(wrong, Some(&["b"]), "{2}")), ("b".into(), wrong, "{2}".into(), wrong));
-        assert_eq!(seen(asserted(31, Some(&["a"]), "{1}")), ("a".into(), 31, "{1}".into(), 31));
+        assert_eq!(seen(asserted(32, Some(&["a"]), "{1}")), ("a".into(), 32, "{1}".into(), 32));
     }
 }

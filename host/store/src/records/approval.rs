@@ -5,8 +5,8 @@
 
 use attorn_core::verdict::ApprovalRequirement;
 use attorn_core::{
-    AgentId, ApprovalId, ApprovalRequest, ApprovalState, Approver, Asker, DecisionId, DelegationId, Digest, JsonText,
-    OperatorId, Owner, ReasonCode, Say, TimeMs, UserId, Vote,
+    AgentId, ApprovalId, ApprovalRequest, ApprovalState, Approver, ApproverRole, Asker, DecisionId, DelegationId,
+    Digest, Issuer, JsonText, OperatorId, Owner, Say, TimeMs, UserId, Vote,
 };
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +39,8 @@ pub struct ApprovalRecord {
     pub open: bool,
     /// Whether its user was asked at their provider.
     pub prompted: bool,
+    /// Whose groups it asks for; none where it asks for none.
+    pub groups_of: Option<Issuer>,
     /// When it was asked for.
     pub created_at: TimeMs,
     /// What approvers are shown, one JSON text; sealed if it is asked on behalf of a user.
@@ -113,6 +115,7 @@ impl Record for ApprovalRecord {
             spent_by: self.spent_by.map(Text),
             open: self.open,
             prompted: self.prompted,
+            groups_of: self.groups_of.clone().map(Text),
             created_at_ms: self.created_at.0,
             expires_at_ms: expires_at.0,
             content: KeptWire::of(&self.content, |content| content.as_str().to_owned()),
@@ -124,7 +127,10 @@ impl Record for ApprovalRecord {
             if (wire.state == ApprovalState::Spent) != wire.spent_by.is_some() {
                 return Err("an approval that is spent says by what, and no other does".into());
             }
-            let requirement = |(role, count): (Text<ReasonCode>, u32)| ApprovalRequirement { role: role.0, count };
+            if wire.groups_of.is_none() && wire.requirements.iter().any(|(role, _)| role.0.group().is_some()) {
+                return Err("an approval that asks for a group says whose".into());
+            }
+            let requirement = |(role, count): (Text<ApproverRole>, u32)| ApprovalRequirement { role: role.0, count };
             Ok(Self {
                 request: ApprovalRequest {
                     id: wire.id.0,
@@ -143,6 +149,7 @@ impl Record for ApprovalRecord {
                 spent_by: wire.spent_by.map(|decision| decision.0),
                 open: wire.open,
                 prompted: wire.prompted,
+                groups_of: wire.groups_of.map(|issuer| issuer.0),
                 created_at: TimeMs(wire.created_at_ms),
                 content: wire.content.kept(JsonText::from_canonical),
             })
@@ -187,7 +194,7 @@ struct RequestWire {
 struct ApprovalWire {
     id: Text<ApprovalId>,
     bound_to: Text<Digest>,
-    requirements: Vec<(Text<ReasonCode>, u32)>,
+    requirements: Vec<(Text<ApproverRole>, u32)>,
     votes: Vec<VoteWire>,
     #[serde(with = "StateWire")]
     state: ApprovalState,
@@ -200,6 +207,9 @@ struct ApprovalWire {
     spent_by: Option<Text<DecisionId>>,
     open: bool,
     prompted: bool,
+    /// Not there in records from before groups were asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    groups_of: Option<Text<Issuer>>,
     created_at_ms: u64,
     expires_at_ms: u64,
     content: KeptWire<String>,

@@ -67,6 +67,20 @@ impl Challenge {
         self.approvers.push(ApprovalRequirement { role: role.into(), count });
         self
     }
+
+    /// And `count` distinct members of this group have to approve: users of the same provider as the
+    /// one on whose behalf the agent asks, who is none of them. Where there is no user, the request is
+    /// denied.
+    ///
+    /// # Panics
+    ///
+    /// If the name is `user` or `operator`, which are roles: the request is denied then, too.
+    #[must_use]
+    pub fn approved_by_group(self, name: impl Into<String>, count: u32) -> Self {
+        let name = name.into();
+        assert!(!matches!(name.as_str(), "user" | "operator"), "`{name}` is a role, and no group goes by its name");
+        self.approved_by(name, count)
+    }
 }
 
 impl Terms {
@@ -131,6 +145,17 @@ mod tests {
     fn what_is_not_said_is_left_to_the_host() {
         let Verdict::Allow(allow) = Verdict::allow().into() else { panic!("no allow") };
         assert_eq!((allow.terms, allow.reasons), (Terms::none(), vec![]));
+    }
+
+    #[test]
+    fn groups_are_asked_beside_roles_and_never_as_one() {
+        let challenge = Verdict::challenge(REASON).approved_by_group("/Finance", 2).approved_by("user", 1);
+        let needs = |role: &str, count| ApprovalRequirement { role: role.into(), count };
+        assert_eq!(challenge.approvers, [needs("/Finance", 2), needs("user", 1)]);
+        for role in ["user", "operator"] {
+            let asks = std::panic::catch_unwind(|| Verdict::challenge(REASON).approved_by_group(role, 1));
+            assert!(asks.is_err(), "{role}");
+        }
     }
 
     #[test]

@@ -118,13 +118,19 @@ fn approval(approval: &Value, say: &mut impl FnMut(&str, String)) {
     let what = match approval["is"].as_str() {
         None => return,
         Some("requested") => {
-            let of = each(&approval["approvers"], &|one| format!("{} {}", one["count"], text(&one["role"])));
+            let of = each(&approval["approvers"], &|one| match one["group"].as_str() {
+                Some(group) => format!("{} of group `{group}`", one["count"]),
+                None => format!("{} {}", one["count"], text(&one["role"])),
+            });
             format!("{id} asks for {of}")
         }
         Some("spent") => {
             let by = each(&approval["approved_by"], &|one| match one["operator"].as_str() {
                 Some(operator) => format!("operator {operator}"),
-                None => format!("user {}", text(&one["user"])),
+                None => match one["group"].as_str() {
+                    Some(group) => format!("user {} of group `{group}`", text(&one["user"])),
+                    None => format!("user {}", text(&one["user"])),
+                },
             });
             format!("{id} approved by {by}")
         }

@@ -132,6 +132,15 @@ fn an_approval_and_a_login_are_told() {
             json!({ "id": "apr_1", "is": "requested", "approvers": [{ "role": "user", "count": 1 }] }),
             "approval  apr_1 asks for 1 user",
         ),
+        (
+            json!({ "id": "apr_1", "is": "requested", "approvers": [{ "role": "operator", "count": 2 },
+                { "role": "group", "group": "finance", "count": 2 }] }),
+            "approval  apr_1 asks for 2 operator, 2 of group `finance`",
+        ),
+        (
+            json!({ "id": "apr_1", "is": "spent", "approved_by": [{ "user": "psn_1", "group": "finance" }] }),
+            "approval  apr_1 approved by user psn_1 of group `finance`",
+        ),
         (json!({ "id": "apr_1", "is": "pending" }), "approval  apr_1 is pending"),
     ] {
         let lines = told(approval);

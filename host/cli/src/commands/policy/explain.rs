@@ -9,6 +9,7 @@ use attorn_core::{Action, AgentId, DelegationId, InstanceName, PolicyId, Purpose
 use clap::Args;
 use serde_json::value::RawValue;
 
+use crate::approvers;
 use crate::commands::load;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -98,7 +99,7 @@ fn print(output: &Output, simulation: &Simulation) {
     output.line(format!("would {}", word(simulation.decision)));
     print_reasons(output, "", &simulation.reasons);
     for requirement in &simulation.approvers {
-        output.line(format!("approvers {} of role {}", requirement.count, requirement.role));
+        output.line(format!("approvers {}", approvers::required(requirement)));
     }
     if let Some(terms) = &simulation.terms {
         output.line(format!("terms     {}", line_of(terms)));
@@ -141,7 +142,7 @@ fn print_policy(output: &Output, policy: &SimulatedPolicy) {
         output.line(format!("  failure   {detail}"));
     }
     for requirement in &policy.approvers {
-        output.line(format!("  approvers {} of role {}", requirement.count, requirement.role));
+        output.line(format!("  approvers {}", approvers::required(requirement)));
     }
     if let Some(terms) = &policy.terms {
         output.line(format!("  terms     {}", line_of(terms)));

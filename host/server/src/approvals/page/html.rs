@@ -3,7 +3,7 @@
 //!
 //! There is no script and no picture, and nothing that comes from elsewhere.
 
-use attorn_api::approvals::{Asked, AskedCredential, AskedDebit, Follows};
+use attorn_api::approvals::{Asked, AskedCredential, AskedDebit, Follows, Group, Wanted};
 use attorn_api::{Problem, ProblemCode};
 use attorn_core::{ApprovalState, Say, TimeMs};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -15,11 +15,23 @@ pre{white-space:pre-wrap;border:1px solid #767676;padding:.6rem}.code{font:bold 
 .cut,.note{border-left:.3rem solid #b00020;padding-left:.6rem}button{font:inherit;padding:.6rem 1.2rem;\
 margin:1rem 1rem 0 0}";
 
-/// An approval as its user sees it.
+/// Who reads a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// The user on whose behalf it is asked.
+    User,
+    /// Somebody of a group that is asked.
+    Member,
+}
+
+/// An approval as those see it who are asked.
 pub(super) struct Sheet<'a> {
     pub(super) code: &'a str,
     pub(super) agent: &'a str,
     pub(super) asked: &'a Asked,
+    pub(super) reader: Reader,
+    /// Who is asked.
+    pub(super) wanted: Vec<Wanted>,
     pub(super) standing: Standing,
     pub(super) expires_at: TimeMs,
     /// Whether somebody tried to vote who could not any more.
@@ -33,7 +45,7 @@ pub(super) struct Form<'a> {
     pub(super) digest: &'a str,
 }
 
-/// How far it is for this user.
+/// How far it is for whoever reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
     /// They are asked.
@@ -92,13 +104,19 @@ impl Standing {
 
 /// The page of an approval.
 pub(super) fn sheet(sheet: &Sheet<'_>, form: Option<&Form<'_>>) -> String {
-    let Sheet { code, agent, asked, standing, expires_at, in_vain } = sheet;
+    let Sheet { code, agent, asked, reader, wanted, standing, expires_at, in_vain } = sheet;
     let body = html! {
         @if *in_vain { p.note { "Your answer was not recorded: this was answered before, is over, or would be denied now." } }
         p { (standing.text()) }
-        p { "The agent shows this code. If it shows another, refuse." }
+        @match reader {
+            Reader::User => p { "The agent shows this code. If it shows another, refuse." },
+            Reader::Member => p {
+                "The agent shows this code to the user. If whoever asked you for this tells you another, refuse."
+            },
+        }
         p.code { (code) }
-        (request(agent, asked))
+        (request(agent, asked, *reader))
+        (who_is_asked(wanted, *reader))
         (follows(asked))
         @if let Some(form) = form {
             p { "You can answer until " (expires_at) "." }
@@ -113,13 +131,39 @@ pub(super) fn sheet(sheet: &Sheet<'_>, form: Option<&Form<'_>>) -> String {
     whole(standing.title(), &body)
 }
 
-fn request(agent: &str, asked: &Asked) -> Markup {
+/// All who are asked, because nobody is asked alone who thinks so.
+fn who_is_asked(wanted: &[Wanted], reader: Reader) -> Markup {
+    let line = |one: &Wanted| match (&one.group, one.role.as_str(), reader) {
+        (Some(Group { name, issuer }), _, _) => html! {
+            (one.count) @if one.count == 1 { " member" } @else { " members" }
+            // What a policy calls a group is told from the words around it.
+            " of the group " strong { (name) } " at " (issuer)
+        },
+        (None, "user", Reader::User) => html! { "You, in whose name it is" },
+        (None, "user", Reader::Member) => html! { "The user in whose name it is" },
+        (None, _, _) => html! {
+            (one.count) @if one.count == 1 { " operator" } @else { " operators" } " of this server"
+        },
+    };
+    html! {
+        dl {
+            dt { "Who has to approve it" }
+            @for one in wanted { dd { (line(one)) } }
+        }
+    }
+}
+
+fn request(agent: &str, asked: &Asked, reader: Reader) -> Markup {
+    let in_the_name = match reader {
+        Reader::User => "In your name",
+        Reader::Member => "In the name of",
+    };
     html! {
         dl {
             dt { "Agent" } dd { (agent) }
             dt { "Who answers for it" } dd { (asked.owner) }
             @if !asked.through.is_empty() { dt { "Through" } dd { (asked.through.join(", ")) } }
-            @if let Some(user) = &asked.user { dt { "In your name" } dd { (user.subject) " at " (user.issuer) } }
+            @if let Some(user) = &asked.user { dt { (in_the_name) } dd { (user.subject) " at " (user.issuer) } }
             dt { "Purpose" } dd { (asked.purpose) }
             dt { "Action" } dd { (asked.action) }
             dt { "Resource" } dd { (asked.resource) }

@@ -1,29 +1,31 @@
 //! `/approve/{id}`: what a browser asks for.
 //!
-//! An approval that is not this user's, one that asks for no user, and one whose user's provider has no page are all
-//! answered as what is not there.
+//! An approval that is not this user's and asks no group that they are in, one that asks operators alone, and one whose
+//! user's provider has no page are all answered as what is not there.
 
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
 use attorn_api::approvals::Asked;
-use attorn_core::{ApprovalId, Approver, ApproverRole, Digest, Say, UserId};
+use attorn_core::{ApprovalId, Approver, Digest, Say, UserId};
 use attorn_store::records::ApprovalRecord;
 use attorn_store::{Key, Versioned};
 use axum::http::StatusCode;
 
-use super::html::{self, Form, Sheet, Standing};
+use super::html::{self, Form, Reader, Sheet, Standing};
 use super::reply::{Cookie, page, see, with_cookie, without_cookie};
-use super::visits::{SIGN_IN_MS, VISIT_MS, Visit};
+use super::visits::{Expected, SIGN_IN_MS, VISIT_MS, Visit};
 use crate::app::App;
-use crate::approvals::vote::{self, Ballot, Channel, Voter};
-use crate::approvals::{asks_for, content, denied, state};
+use crate::approvals::vote::{self, Ballot, Channel};
+use crate::approvals::voter::Voter;
+use crate::approvals::{asks_user, content, denied, groups, groups_of, seek, state};
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
 use crate::oauth::form::Form as Answered;
 use crate::providers::backchannel::Problem;
-use crate::providers::backchannel::sign_in::{self, Place};
+use crate::providers::backchannel::sign_in::{self, Place, SignedIn};
 use crate::random;
+use crate::users::names;
 
 /// An approval that has a page.
 struct Opened {
@@ -36,7 +38,8 @@ struct Opened {
 impl Opened {
     async fn of(app: &App, id: ApprovalId) -> Result<Self, Failure> {
         let found = app.store.record::<ApprovalRecord>(&Key::approval(&id)).await?;
-        let found = found.filter(|found| asks_for(&found.value, ApproverRole::User)).ok_or_else(nothing)?;
+        let asks = |found: &Versioned<ApprovalRecord>| asks_user(&found.value) || !groups(&found.value).is_empty();
+        let found = found.filter(asks).ok_or_else(nothing)?;
         let user = found.value.user().cloned().ok_or_else(nothing)?;
         let place = sign_in::place(app, &user).await?.ok_or_else(nothing)?;
         Ok(Self { id, found, user, place })
@@ -52,21 +55,53 @@ impl Opened {
         app.visits.of(self.id, cookie, app.clock.now())
     }
 
-    async fn standing(&self, app: &App) -> Result<Standing, Failure> {
-        let ours = |approver: &Approver| matches!(approver, Approver::User(user) if *user == self.user);
-        let said = self.found.value.request.votes.iter().find(|vote| ours(&vote.approver)).map(|vote| vote.says);
+    const fn expected(&self) -> Expected {
+        match self.found.value.groups_of {
+            None => Expected::User,
+            Some(_) => Expected::Groups,
+        }
+    }
+
+    /// Whether whoever signed in is asked.
+    fn asks(&self, who: &SignedIn) -> bool {
+        match who {
+            SignedIn::User => asks_user(&self.found.value),
+            SignedIn::Another(somebody) => !groups_of(&self.found.value, somebody).is_empty(),
+        }
+    }
+
+    /// What whoever looks has said. What does not count any more of somebody in a group, they may say again.
+    async fn said(&self, app: &App, who: &SignedIn) -> Result<Option<Say>, Failure> {
+        let record = &self.found.value;
+        let SignedIn::Another(somebody) = who else { return Ok(said(record, &self.user)) };
+        let found = names::find_user(app, &self.place.provider().issuer, &somebody.subject).await?;
+        let Some(user) = found.map(|found| found.value) else { return Ok(None) };
+        let said = said(record, &user);
+        let counted = seek::counted(app, record, None, app.clock.now()).await?;
+        let counts = counted.approvals().iter().any(|one| one.approver.id() == user.as_str());
+        Ok(said.filter(|said| *said == Say::Refuse || counts))
+    }
+
+    async fn standing(&self, app: &App, who: &SignedIn) -> Result<Standing, Failure> {
+        let said = self.said(app, who).await?;
         Ok(Standing::of(state(app, &self.found, app.clock.now()).await?, said))
     }
 
-    /// As its user sees it.
+    /// As those see it who are asked.
     async fn shown(&self, app: &App, visit: &Visit, in_vain: bool) -> Result<Reply, Failure> {
         let record = &self.found.value;
         let (asked, digest): (Asked, Digest) = content::open(app, record).await?.ok_or_else(nothing)?;
-        let (standing, asked, digest) = (self.standing(app).await?, content::shown(asked), digest.to_string());
+        let standing = self.standing(app, &visit.who).await?;
+        let (asked, digest) = (content::shown(asked), digest.to_string());
         let sheet = Sheet {
             code: &record.code,
             agent: record.agent.as_str(),
             asked: &asked,
+            reader: match visit.who {
+                SignedIn::User => Reader::User,
+                SignedIn::Another(_) => Reader::Member,
+            },
+            wanted: content::wanted(record),
             standing,
             expires_at: record.request.expires_at,
             in_vain,
@@ -78,7 +113,7 @@ impl Opened {
     }
 }
 
-/// Show it to its user; others sign in.
+/// Show it to those who signed in for it; others sign in.
 pub(crate) async fn show(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     app.ensure_ready()?;
     let opened = Opened::of(&app, id(&call)?).await?;
@@ -92,12 +127,14 @@ pub(crate) async fn show(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
 async fn begin(app: &App, opened: &Opened) -> Result<Reply, Failure> {
     let _place = app.visits.enter()?;
     let (state, cookie) = (random::secret()?, random::secret()?);
-    let (url, begun) = sign_in::begin(app, &opened.place, &state).await?.map_err(failed)?;
-    app.visits.begin(opened.id, (&state, &cookie), begun, app.clock.now())?;
+    let expected = opened.expected();
+    let begun = sign_in::begin(app, &opened.place, (&state, expected == Expected::Groups)).await?;
+    let (url, begun) = begun.map_err(failed)?;
+    app.visits.begin((opened.id, expected), (&state, &cookie), begun, app.clock.now())?;
     with_cookie(see(url.as_str())?, (Cookie::SignIn, &opened.id), &cookie, SIGN_IN_MS)
 }
 
-/// Whoever comes back from the provider: let in, if they are the approval's user.
+/// Whoever comes back from the provider: let in, if they are asked.
 pub(crate) async fn signed_in(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     app.ensure_ready()?;
     let answered = Answered::parse(call.uri.query().unwrap_or_default().as_bytes())?;
@@ -108,14 +145,17 @@ pub(crate) async fn signed_in(app: Arc<App>, call: Call) -> Result<Reply, Failur
     }
     let opened = Opened::of(&app, id).await?;
     let _place = app.visits.enter()?;
-    let evidence = sign_in::end(&app, &opened.place, &sign_in.begun, &answered).await?;
-    let evidence = evidence.map_err(failed)?.ok_or_else(nothing)?;
-    let cookie = app.visits.let_in(id, evidence, app.clock.now())?;
+    let signed_in = sign_in::end(&app, &opened.place, &sign_in.begun, &answered).await?;
+    let (who, evidence) = signed_in.map_err(failed)?;
+    if !opened.asks(&who) {
+        return Err(nothing());
+    }
+    let cookie = app.visits.let_in((id, opened.expected()), (who, evidence), app.clock.now())?;
     let reply = with_cookie(see(&opened.path())?, (Cookie::Visit, &id), &cookie, VISIT_MS)?;
     without_cookie(reply, (Cookie::SignIn, &id))
 }
 
-/// Its user says yes or no.
+/// Somebody who is asked says yes or no.
 pub(crate) async fn vote(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     app.ensure_ready()?;
     let opened = Opened::of(&app, id(&call)?).await?;
@@ -124,7 +164,7 @@ pub(crate) async fn vote(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     if is_from_elsewhere(&call) || !visit.made(form.needed("token")?) {
         return Err(unknown("this form is not one that you were shown here"));
     }
-    if opened.standing(&app).await? != Standing::Asked {
+    if opened.standing(&app, &visit.who).await? != Standing::Asked {
         return opened.shown(&app, &visit, true).await;
     }
     let (says, saw) = (say(form.needed("say")?)?, form.needed("digest")?.parse()?);
@@ -133,7 +173,10 @@ pub(crate) async fn vote(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
         return opened.shown(&app, &visit, true).await;
     }
     let ballot = Ballot {
-        voter: Voter::User(&opened.user),
+        voter: match &visit.who {
+            SignedIn::User => Voter::User(&opened.user),
+            SignedIn::Another(somebody) => Voter::Member(somebody, opened.place.provider()),
+        },
         channel: Channel::Page,
         says,
         saw,
@@ -149,6 +192,12 @@ pub(crate) async fn vote(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
         }
         Err(failure) => Err(failure),
     }
+}
+
+/// What a user has said to it.
+fn said(record: &ApprovalRecord, user: &UserId) -> Option<Say> {
+    let ours = |approver: &Approver| matches!(approver, Approver::User(by) if by == user);
+    record.request.votes.iter().find(|vote| ours(&vote.approver)).map(|vote| vote.says)
 }
 
 /// What is no id looks like one of nothing.

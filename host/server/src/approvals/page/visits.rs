@@ -14,18 +14,38 @@ use zeroize::Zeroizing;
 
 use crate::approvals::vote::Evidence;
 use crate::http::failure::Failure;
-use crate::providers::backchannel::sign_in::Begun;
+use crate::providers::backchannel::sign_in::{Begun, SignedIn};
 use crate::random;
 
 /// How long a sign-in may take, in milliseconds.
 pub(super) const SIGN_IN_MS: u64 = 5 * 60_000;
 /// How long somebody who signed in may look and answer, in milliseconds.
 pub(super) const VISIT_MS: u64 = 10 * 60_000;
-/// The most that there are of one approval at once, and of all together. Of one approval the oldest makes room.
+/// The most that there are at once of one approval that asks its user alone, of one that asks groups, and of all together.
+/// Of one approval the oldest makes room.
 const OF_ONE_MAX: usize = 4;
+const OF_GROUPS_MAX: usize = 32;
 const ALL_MAX: usize = 2_048;
 /// How many providers are asked at once for those who sign in.
 const AT_ONCE: usize = 16;
+
+/// Who comes to the page of an approval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expected {
+    /// Its user alone.
+    User,
+    /// Those of groups, too.
+    Groups,
+}
+
+impl Expected {
+    const fn most(self) -> usize {
+        match self {
+            Self::User => OF_ONE_MAX,
+            Self::Groups => OF_GROUPS_MAX,
+        }
+    }
+}
 
 /// Who is there.
 pub(crate) struct Visits {
@@ -41,12 +61,14 @@ pub(super) struct SignIn {
     pub(super) begun: Begun,
 }
 
-/// Somebody has signed in, who is the approval's user.
+/// Somebody has signed in, whom the approval asks.
 #[derive(Clone)]
 pub(super) struct Visit {
+    /// Who they are.
+    pub(super) who: SignedIn,
     /// What their form has, and no other page knows.
     pub(super) token: Zeroizing<String>,
-    /// By what they are known to be the user.
+    /// By what that is known.
     pub(super) evidence: Evidence,
 }
 
@@ -65,13 +87,14 @@ impl Visits {
     /// Somebody begins to sign in, with this state, in the browser that has this cookie.
     pub(super) fn begin(
         &self,
-        approval: ApprovalId,
+        (approval, expected): (ApprovalId, Expected),
         (state, cookie): (&str, &str),
         begun: Begun,
         now: TimeMs,
     ) -> Result<(), Failure> {
         let sign_in = SignIn { browser: digest(cookie), begun };
-        self.sign_ins.put(digest(state), Held { approval, at: now, until: now.plus_ms(SIGN_IN_MS), what: sign_in })
+        let held = Held { approval, at: now, until: now.plus_ms(SIGN_IN_MS), what: sign_in };
+        self.sign_ins.put(digest(state), held, expected)
     }
 
     /// Somebody comes back with this state: for which approval, and what had begun. It is there once.
@@ -83,13 +106,13 @@ impl Visits {
     /// Somebody has signed in for this approval: what their cookie holds from now on.
     pub(super) fn let_in(
         &self,
-        approval: ApprovalId,
-        evidence: Evidence,
+        (approval, expected): (ApprovalId, Expected),
+        (who, evidence): (SignedIn, Evidence),
         now: TimeMs,
     ) -> Result<Zeroizing<String>, Failure> {
         let (cookie, token) = (random::secret()?, random::secret()?);
-        let held = Held { approval, at: now, until: now.plus_ms(VISIT_MS), what: Visit { token, evidence } };
-        self.known.put(digest(&cookie), held)?;
+        let held = Held { approval, at: now, until: now.plus_ms(VISIT_MS), what: Visit { who, token, evidence } };
+        self.known.put(digest(&cookie), held, expected)?;
         Ok(cookie)
     }
 
@@ -132,11 +155,11 @@ impl<T> Default for Few<T> {
 }
 
 impl<T> Few<T> {
-    fn put(&self, name: Digest, held: Held<T>) -> Result<(), Failure> {
+    fn put(&self, name: Digest, held: Held<T>, expected: Expected) -> Result<(), Failure> {
         let mut all = self.all();
         all.retain(|_, other| held.at < other.until);
         let of_one = || all.iter().filter(|(_, other)| other.approval == held.approval);
-        if of_one().count() >= OF_ONE_MAX {
+        if of_one().count() >= expected.most() {
             let oldest = of_one().min_by_key(|(_, other)| other.at).map(|(name, _)| *name);
             oldest.map(|oldest| all.remove(&oldest));
         }
@@ -169,7 +192,8 @@ mod tests {
     }
 
     fn put(few: &Few<u32>, name: u32, of: ApprovalId, at: u64) -> Result<(), Failure> {
-        few.put(digest(&name.to_string()), Held { approval: of, at: TimeMs(at), until: TimeMs(at + 100), what: name })
+        let held = Held { approval: of, at: TimeMs(at), until: TimeMs(at + 100), what: name };
+        few.put(digest(&name.to_string()), held, Expected::User)
     }
 
     fn held(few: &Few<u32>) -> Vec<u32> {
@@ -203,7 +227,7 @@ mod tests {
     fn whoever_signed_in_is_known_by_their_cookie_for_that_approval_and_for_a_time() {
         let visits = Visits::default();
         let evidence = Evidence { provider: "idp".parse().unwrap(), token: None };
-        let cookie = visits.let_in(approval(1), evidence, TimeMs(1_000)).unwrap();
+        let cookie = visits.let_in((approval(1), Expected::User), (SignedIn::User, evidence), TimeMs(1_000)).unwrap();
         let last = TimeMs(999 + VISIT_MS);
         let visit = visits.of(approval(1), &cookie, last).unwrap();
         assert!(visit.made(&visit.token) && !visit.made(&cookie) && !visit.made(""));

@@ -1,4 +1,4 @@
-//! Telling others of what is to be approved, by operators or by its user: a signed message to each registered webhook.
+//! Telling others of what is to be approved, by operators, by its user, or by members of a group: a signed message to each registered webhook.
 //!
 //! A decision puts a note into a bounded queue and goes on (`asked`). A task of its own sends (`run`): each webhook has
 //! its own few messages under way (`hook`), each of which is tried again until its approval waits no more (`send`). What
@@ -15,13 +15,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use attorn_api::approvals::WebhookMessage;
-use attorn_core::{ApproverRole, WebhookId};
+use attorn_core::WebhookId;
 use attorn_store::KeyKind;
 use attorn_store::records::{ApprovalRecord, WebhookRecord};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::asks_for;
+use super::{asks_operators, asks_user, content};
 use crate::app::App;
 use crate::metrics::WebhookEvent;
 use crate::registry;
@@ -59,15 +59,17 @@ impl Webhooks {
 
 /// It names agent and approval, and of a person no more than the id that they have here.
 fn message(record: &ApprovalRecord, page: Option<String>) -> WebhookMessage {
-    let roles = ApproverRole::ALL.iter().copied().filter(|role| asks_for(record, *role));
-    let user = record.user().filter(|_| asks_for(record, ApproverRole::User));
+    let (operators, groups) = (asks_operators(record), content::groups(record));
+    let user = record.user().filter(|_| asks_user(record));
+    let asks = [("operator", operators), ("user", user.is_some()), ("group", !groups.is_empty())];
     WebhookMessage {
         kind: "approval.requested".into(),
         requested_at_ms: record.created_at.0,
         approval: record.request.id.to_string(),
         code: record.code.clone(),
         agent: record.agent.to_string(),
-        asks: roles.map(|role| role.as_str().to_owned()).collect(),
+        asks: asks.into_iter().filter(|(_, asks)| *asks).map(|(role, _)| role.to_owned()).collect(),
+        groups,
         user: user.map(ToString::to_string),
         decision_id: record.decision.to_string(),
         expires_at_ms: record.request.expires_at.0,

@@ -2,17 +2,20 @@
 //! with PKCE, RFC 7636).
 //!
 //! They sign in anew each time, as they answer on their device anew each time: a session at the provider that is open
-//! on somebody's screen approves nothing. Of the tokens that come the ID token is read, and says who signed in; nothing is
-//! kept. What they may then see is not known here, and neither is whose browser it is.
+//! on somebody's screen approves nothing. Of the tokens that come the ID token is read, and says who signed in, and where
+//! that is somebody else, in which groups they are; nothing is kept. What they may then see is not known here, and neither
+//! is whose browser it is.
+
+use std::collections::BTreeSet;
 
 use attorn_core::{Digest, TimeMs, UserId};
-use attorn_identity::issuer_token::{CLOCK_SKEW_MS, IssuerTokenError};
+use attorn_identity::issuer_token::{CLOCK_SKEW_MS, Claims, IssuerTokenError, is_text};
 use attorn_identity::secret::digests_match;
-use attorn_store::records::{BackchannelRecord, ProviderRecord};
+use attorn_store::records::{BackchannelRecord, ProviderRecord, UserBody};
 use attorn_store::{Key, Require};
 use data_encoding::BASE64URL_NOPAD;
 use reqwest::Url;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
@@ -24,7 +27,7 @@ use crate::app::App;
 use crate::approvals::vote::Evidence;
 use crate::http::failure::Failure;
 use crate::oauth::form::Form;
-use crate::providers::token_digest;
+use crate::providers::{context, token_digest};
 use crate::{random, users};
 
 /// Where users come back to.
@@ -41,6 +44,51 @@ pub(crate) struct Place {
     /// Provider and settings as they were read.
     pub(crate) rests_on: [(Key, Require); 2],
 }
+
+impl Place {
+    /// The provider.
+    pub(crate) const fn provider(&self) -> &ProviderRecord {
+        &self.provider
+    }
+
+    /// Whether the provider says in which groups somebody is.
+    pub(crate) const fn knows_groups(&self) -> bool {
+        self.provider.groups_claim.is_some()
+    }
+}
+
+/// Who signed in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum SignedIn {
+    /// The very user of the place.
+    User,
+    /// Somebody else.
+    Another(Another),
+}
+
+/// Somebody else, as their provider speaks of them.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Another {
+    /// What the provider calls them.
+    pub(crate) subject: String,
+    /// By what other names they go.
+    pub(crate) names: BTreeSet<String>,
+    /// Their groups; none where the provider says nothing of them that can be kept.
+    pub(crate) groups: BTreeSet<String>,
+    /// When it said so; not later than it was read.
+    pub(crate) asserted_at: TimeMs,
+    /// When they began to sign in.
+    pub(crate) begun_at: TimeMs,
+}
+
+impl std::fmt::Debug for Another {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Another(…)")
+    }
+}
+
+/// The claims by which somebody may be known as the owner of an agent, beside `sub`.
+pub(crate) const NAMES: [&str; 2] = ["email", "preferred_username"];
 
 /// A sign-in that has begun.
 pub(crate) struct Begun {
@@ -81,8 +129,13 @@ pub(crate) async fn place(app: &App, user: &UserId) -> Result<Option<Place>, Fai
     Ok(is_open.then(|| Place { provider, backchannel, subject: known.body.subject.clone(), rests_on }))
 }
 
-/// Begin: where to send the user, who comes back with this state.
-pub(crate) async fn begin(app: &App, place: &Place, state: &str) -> Result<Result<(Url, Begun), Problem>, Failure> {
+/// Begin: where to send the user, who comes back with this state. Where their groups matter, the provider is asked for
+/// them (`OpenID` Connect Core 1.0, section 5.5); one that does not know how passes over that.
+pub(crate) async fn begin(
+    app: &App,
+    place: &Place,
+    (state, groups_matter): (&str, bool),
+) -> Result<Result<(Url, Begun), Problem>, Failure> {
     let client = prompts::client(app, &place.provider, &place.backchannel).await?;
     let endpoints = match client.sign_in_endpoints().await {
         Ok(endpoints) => endpoints,
@@ -104,18 +157,21 @@ pub(crate) async fn begin(app: &App, place: &Place, state: &str) -> Result<Resul
         ("prompt", "login"),
         ("max_age", "0"),
     ]);
+    if let Some(claim) = place.provider.groups_claim.as_ref().filter(|_| groups_matter) {
+        let claims = json!({ "id_token": { claim.as_str(): null } });
+        url.query_pairs_mut().append_pair("claims", &claims.to_string());
+    }
     let begun = Begun { token, says_issuer, nonce: digest(&nonce), verifier, at: app.clock.now() };
     Ok(Ok((url, begun)))
 }
 
-/// End: by what the very user of this place is known to have signed in, as the answer that they came back with leads to;
-/// none if it was somebody else.
+/// End: who has signed in, and by what that is known, as the answer that they came back with leads to.
 pub(crate) async fn end(
     app: &App,
     place: &Place,
     begun: &Begun,
     answered: &Form,
-) -> Result<Result<Option<Evidence>, Problem>, Failure> {
+) -> Result<Result<(SignedIn, Evidence), Problem>, Failure> {
     let code = match code(answered, place.provider.issuer.as_str(), begun.says_issuer) {
         Ok(code) => code,
         Err(problem) => return Ok(Err(problem)),
@@ -127,12 +183,38 @@ pub(crate) async fn end(
         let claims = answer::id_token(app, &place.provider, &place.backchannel.client, &token).await?;
         let issued_at = claims.time("iat")?.ok_or(IssuerTokenError::ClaimMissing("iat"))?;
         fresh(|name| claims.get(name), (issued_at, claims.time("auth_time")?), begun)?;
-        let subject = claims.text("sub")?.ok_or(IssuerTokenError::ClaimMissing("sub"))?;
-        let evidence =
-            || Evidence { provider: place.provider.id.clone(), token: Some((token_digest(&token), issued_at)) };
-        Ok((subject == place.subject).then(evidence))
+        let evidence = Evidence { provider: place.provider.id.clone(), token: Some((token_digest(&token), issued_at)) };
+        let asserted_at = issued_at.min(app.clock.now());
+        Ok((who(place, &claims, (asserted_at, begun.at))?, evidence))
     };
     Ok(checked.await)
+}
+
+fn who(
+    place: &Place,
+    claims: &Claims,
+    (asserted_at, begun_at): (TimeMs, TimeMs),
+) -> Result<SignedIn, IssuerTokenError> {
+    let subject = claims.text("sub")?.ok_or(IssuerTokenError::ClaimMissing("sub"))?;
+    if subject == place.subject {
+        return Ok(SignedIn::User);
+    }
+    if !is_text(subject, UserBody::SUBJECT_BYTES_MAX) {
+        return Err(IssuerTokenError::ClaimMalformed("sub"));
+    }
+    let name = |claim: &str| claims.get(claim).and_then(Value::as_str).map(str::to_owned);
+    let groups = context::groups(&place.provider, claims).unwrap_or_else(|refused| {
+        tracing::debug!(why = %refused, "the groups of somebody who signed in for an approval cannot be read");
+        None
+    });
+    let can_be_kept = |all: &Vec<String>| all.iter().map(String::len).sum::<usize>() <= UserBody::GROUPS_BYTES_MAX;
+    Ok(SignedIn::Another(Another {
+        subject: subject.to_owned(),
+        names: NAMES.into_iter().filter_map(name).collect(),
+        groups: groups.filter(can_be_kept).into_iter().flatten().collect(),
+        asserted_at,
+        begun_at,
+    }))
 }
 
 /// The code of an answer. One that names another issuer is another's (RFC 9207).

@@ -7,7 +7,7 @@ use attorn_api::ProblemCode;
 use attorn_api::approvals::Asked;
 use attorn_api::oauth::ATTORN_APPROVAL;
 use attorn_core::reason::HostReason;
-use attorn_core::{Approver, ApproverRole, Digest, Say, TimeMs};
+use attorn_core::{Digest, Say, TimeMs};
 use attorn_store::records::{ApprovalRecord, BackchannelRecord, PromptRecord, Record as _, UserBody};
 use attorn_store::{Key, Require, Versioned};
 use serde_json::json;
@@ -16,8 +16,9 @@ use super::problem::Problem;
 use super::prompts::{self, Side};
 use super::steps::End;
 use crate::app::App;
-use crate::approvals::vote::{self, Ballot, Channel, Evidence, Voter};
-use crate::approvals::{self, asks_for, content};
+use crate::approvals::vote::{self, Ballot, Channel, Evidence};
+use crate::approvals::voter::Voter;
+use crate::approvals::{self, asks_user, content, has_user_vote};
 use crate::http::failure::Failure;
 use crate::metrics::PromptEvent;
 
@@ -45,7 +46,7 @@ pub(super) enum Left {
 
 /// The prompt for a new approval; none if it is not the user's to give, or the user's provider asks nobody.
 pub(crate) async fn prompt(app: &App, approval: &ApprovalRecord, now: TimeMs) -> Result<Option<PromptRecord>, Failure> {
-    let Some(user) = approval.user().filter(|_| asks_for(approval, ApproverRole::User)) else { return Ok(None) };
+    let Some(user) = approval.user().filter(|_| asks_user(approval)) else { return Ok(None) };
     let Some(known) = crate::users::known(app, user).await? else { return Ok(None) };
     let UserBody { provider, .. } = known.body;
     if app.store.record::<BackchannelRecord>(&Key::backchannel(&provider)).await?.is_none() {
@@ -70,8 +71,7 @@ pub(crate) async fn prompt(app: &App, approval: &ApprovalRecord, now: TimeMs) ->
 pub(super) async fn of(app: &App, prompt: &PromptRecord) -> Result<Left, Failure> {
     let found = app.store.record::<ApprovalRecord>(&Key::approval(&prompt.approval)).await?;
     let waits = |found: &Versioned<ApprovalRecord>| {
-        let voted = found.value.request.votes.iter().any(|vote| matches!(vote.approver, Approver::User(_)));
-        approvals::waits(app, found, app.clock.now()) && !voted
+        approvals::waits(app, found, app.clock.now()) && !has_user_vote(&found.value)
     };
     let Some(found) = found.filter(waits) else { return Ok(Left::Nothing) };
     let Some((asked, saw)) = content::open(app, &found.value).await? else { return Ok(Left::Nothing) };
