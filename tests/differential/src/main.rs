@@ -50,12 +50,11 @@ fn main() -> ExitCode {
         }
     };
     println!("seed {seed}");
-    let done = match directory {
-        Some(directory) => cases::write(Path::new(&directory), count.unwrap_or(cases::RULINGS), seed),
-        None => {
-            let count = count.unwrap_or(COUNT);
-            compare_all(count, seed).map(|tally| format!("{count} worlds, no difference: {}", listed(&tally)))
-        }
+    let done = if let Some(directory) = directory {
+        cases::write(Path::new(&directory), count.unwrap_or(cases::RULINGS), seed)
+    } else {
+        let count = count.unwrap_or(COUNT);
+        compare_all(count, seed).map(|tally| format!("{count} worlds, no difference: {}", listed(&tally)))
     };
     match done {
         Ok(done) => {
@@ -127,7 +126,7 @@ fn said(ruling: &Ruling, world: &World) -> Result<Answer, AnyError> {
 /// What has to be said, after what Cedar says.
 fn expected(ruling: &Ruling, world: &World) -> Result<Answer, AnyError> {
     let policies: PolicySet = ruling.policies.parse()?;
-    let uid = |value: &serde_json::Value| EntityUid::from_json(value.clone());
+    let uid = |value: &serde_json::Value| EntityUid::from_json(value.clone()).map_err(Box::new);
     let context = Context::from_json_value(world.context.clone(), None)?;
     let request = Request::new(uid(&world.principal)?, uid(&world.action)?, uid(&world.resource)?, context, None)?;
     let entities = Entities::from_json_value(world.entities.clone(), None)?;
@@ -166,12 +165,11 @@ fn expected(ruling: &Ruling, world: &World) -> Result<Answer, AnyError> {
             reasons.extend(failure("permit_failed"));
             ("allow", reasons)
         }
-        (Decision::Allow, Some(failed)) => ("deny", vec![failed]),
         (Decision::Deny, failed) if some_determined => {
             reasons.extend(failed);
             ("deny", reasons)
         }
-        (Decision::Deny, Some(failed)) => ("deny", vec![failed]),
+        (Decision::Allow | Decision::Deny, Some(failed)) => ("deny", vec![failed]),
         (Decision::Deny, None) if ruling.abstains => ("abstain", Vec::new()),
         (Decision::Deny, None) => {
             reasons.push(("no_permit".to_owned(), "no Cedar policy permits it".to_owned()));

@@ -23,11 +23,8 @@ pub(crate) fn policies(random: &mut Random, scope: &Scope<'_>) -> String {
 }
 
 fn policy(random: &mut Random, scope: &Scope<'_>) -> String {
-    let mut text = String::new();
     let effect = if random.chance(70) { "permit" } else { "forbid" };
-    if random.chance(15) {
-        text.push_str(&format!("@reason(\"{effect} {}\") ", random.below(3)));
-    }
+    let reason = if random.chance(15) { format!("@reason(\"{effect} {}\") ", random.below(3)) } else { String::new() };
     let principal = match random.below(8) {
         0 => format!("principal == {}::{}", scope.principal, quoted(random.one(scope.principals))),
         1 | 2 => format!("principal in Group::{}", quoted(random.one(GROUPS))),
@@ -48,21 +45,21 @@ fn policy(random: &mut Random, scope: &Scope<'_>) -> String {
         3 => "resource is Photo".to_owned(),
         _ => "resource".to_owned(),
     };
-    text.push_str(&format!("{effect}({principal}, {action}, {resource})"));
+    let mut text = format!("{reason}{effect}({principal}, {action}, {resource})");
     for _ in 0..random.below(3) {
         let clause = if random.chance(75) { "when" } else { "unless" };
-        text.push_str(&format!(" {clause} {{ {} }}", truth(random, scope, 0)));
+        text = format!("{text} {clause} {{ {} }}", truth(random, 0));
     }
     text.push(';');
     text
 }
 
 /// What is true or false, as a rule.
-fn truth(random: &mut Random, scope: &Scope<'_>, depth: usize) -> String {
+fn truth(random: &mut Random, depth: usize) -> String {
     if depth >= DEPTH_MAX {
         return random.one(&["true", "false", "context.arguments.flag", "resource.public"]).to_owned();
     }
-    let inner = |random: &mut Random| truth(random, scope, depth + 1);
+    let inner = |random: &mut Random| truth(random, depth + 1);
     match random.below(16) {
         0 => format!("!({})", inner(random)),
         1 => format!("({}) && ({})", inner(random), inner(random)),

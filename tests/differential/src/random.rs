@@ -1,4 +1,4 @@
-//! Numbers that a seed makes, the same on every machine: SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom
+//! Numbers that a seed makes, the same on every machine: `SplitMix64` (Steele, Lea, Flood: Fast Splittable Pseudorandom
 //! Number Generators, OOPSLA 2014).
 
 /// Where the next number comes from.

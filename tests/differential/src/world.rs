@@ -121,8 +121,8 @@ impl World {
         let (agent, user) = (random.one(ids(AGENTS)), random.one(ids(USERS)));
         let (action, photo) = (random.one(ACTIONS), random.one(ids(PHOTOS)));
         let mut asked = testing::context(action, "photo/x");
-        asked.request.resource_id = photo.to_owned();
-        asked.agent.id = agent.to_owned();
+        asked.request.resource_id = photo.into();
+        asked.agent.id = agent.into();
         asked.time += random.number() % 36_000_000;
         let has_user = ruling.by_user || random.chance(50);
         let mut context = context(&asked);
@@ -233,13 +233,13 @@ fn give_user(random: &mut Random, id: &str, asked: &mut Context) -> Value {
     let groups: Vec<Value> = user
         .groups
         .iter()
-        .map(|group| json!({ "issuer": group.issuer, "name": group.name, "asserted_at": time(group.asserted_at_ms) }))
+        .map(|group| json!({ "issuer": group.issuer, "name": group.name, "asserted_at_ms": group.asserted_at_ms }))
         .collect();
     let told = json!({
         "entity": reference("User", id),
         "id": id,
         "issuer": user.issuer,
-        "authenticated_at": time(user.authenticated_at_ms),
+        "authenticated_at_ms": user.authenticated_at_ms,
         "groups": groups,
         "claims": claims,
     });
@@ -267,8 +267,8 @@ fn told(hop: u64, given: &Delegation) -> Value {
         "permissions": [{ "action": "photo.*", "resource": "photo/*" }],
         "purpose": given.purpose,
         "session": given.session,
-        "created_at": time(given.created_at_ms),
-        "expires_at": time(given.expires_at_ms),
+        "created_at_ms": given.created_at_ms,
+        "expires_at_ms": given.expires_at_ms,
     })
 }
 

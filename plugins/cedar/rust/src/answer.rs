@@ -70,6 +70,10 @@ fn determining(policies: &Policies, response: &Response, otherwise: ReasonDeclar
     let mut others: Vec<&PolicyId> = Vec::new();
     let mut ids: Vec<&PolicyId> = response.diagnostics().reason().collect();
     ids.sort();
+    if !ids.is_empty() {
+        // The record keeps it, also where the reason's text is for the agent.
+        log::info(format!("determined by {}", listed(&ids)));
+    }
     for id in ids {
         match policies.code(id) {
             Some((code, declared)) if by_code.contains_key(code) || by_code.len() < OWN_REASONS_MAX => {

@@ -104,21 +104,21 @@ fn part(
         "caller" => Some(caller(ctx)),
         "credential" => ctx.wanted_credential()?.map(|wanted| {
             let target = wanted.target.map(Value::Text);
-            Value::record([("kind", Value::text(&wanted.kind)), ("target", target)])
+            Value::record([("kind", Some(Value::text(&wanted.kind))), ("target", target)])
         }),
         "delegations" => Some(delegations(ctx, names)),
         "enforcement_point" => match &ctx.enforcement_point {
             Some(point) => {
                 let asserted = Value::Json(serde_json::from_str(&point.asserted_properties).map_err(Error::from)?);
-                Some(Value::record([("id", Value::text(&point.id)), ("asserted", Some(asserted))]))
+                Some(Value::record([("id", Some(Value::text(&point.id))), ("asserted", Some(asserted))]))
             }
             None => None,
         },
         "facts" => Some(Value::Record(facts_of(ctx, facts)?)),
         "hops" => Some(Value::Long(ctx.delegations.len() as u64)),
-        "purpose" => Value::text(&ctx.request.purpose),
+        "purpose" => Some(Value::text(&ctx.request.purpose)),
         // Without a delegation it is what the agent says, and nobody checked it.
-        "session" if !ctx.delegations.is_empty() => ctx.request.session.as_deref().and_then(Value::text),
+        "session" if !ctx.delegations.is_empty() => ctx.request.session.as_deref().map(Value::text),
         "time" => Some(Value::Time(ctx.time)),
         "time_ms" => Some(Value::Long(ctx.time)),
         "user" => user(ctx, names)?,
@@ -131,9 +131,9 @@ fn agent(ctx: &Context, names: &Names) -> Value {
     let labels = agent.labels.iter().map(|(name, value)| (name.clone(), Value::Text(value.clone())));
     Value::record([
         ("entity", Some(Value::Entity(names.agent(&agent.id)))),
-        ("id", Value::text(&agent.id)),
-        ("instance", Value::text(&agent.instance)),
-        ("owner", Value::text(&agent.owner)),
+        ("id", Some(Value::text(&agent.id))),
+        ("instance", Some(Value::text(&agent.instance))),
+        ("owner", Some(Value::text(&agent.owner))),
         ("labels", Some(Value::Record(labels.collect()))),
     ])
 }
@@ -142,17 +142,17 @@ fn user(ctx: &Context, names: &Names) -> Result<Option<Value>, Error> {
     let Some(user) = &ctx.user else { return Ok(None) };
     let groups = user.groups.iter().map(|group| {
         Value::record([
-            ("issuer", Value::text(&group.issuer)),
-            ("name", Value::text(&group.name)),
-            ("asserted_at", Some(Value::Time(group.asserted_at_ms))),
+            ("issuer", Some(Value::text(&group.issuer))),
+            ("name", Some(Value::text(&group.name))),
+            ("asserted_at_ms", Some(Value::Long(group.asserted_at_ms))),
         ])
     });
     Ok(Some(Value::record([
         ("entity", Some(Value::Entity(names.user(&user.id)))),
-        ("id", Value::text(&user.id)),
-        ("issuer", Value::text(&user.issuer)),
-        ("authenticated_at", Some(Value::Time(user.authenticated_at_ms))),
-        ("acr", user.acr.as_deref().and_then(Value::text)),
+        ("id", Some(Value::text(&user.id))),
+        ("issuer", Some(Value::text(&user.issuer))),
+        ("authenticated_at_ms", Some(Value::Long(user.authenticated_at_ms))),
+        ("acr", user.acr.as_deref().map(Value::text)),
         ("groups", Some(Value::Set(groups.collect()))),
         ("claims", Some(Value::Json(user.claims_as::<Json>()?))),
     ])))
@@ -162,19 +162,19 @@ fn delegations(ctx: &Context, names: &Names) -> Value {
     let hops = (0_u64..).zip(&ctx.delegations).map(|(hop, delegation)| {
         let permissions = delegation.permissions.iter().map(|permission| {
             Value::record([
-                ("action", Value::text(&permission.action)),
-                ("resource", Value::text(&permission.resource)),
+                ("action", Some(Value::text(&permission.action))),
+                ("resource", Some(Value::text(&permission.resource))),
             ])
         });
         Value::record([
             ("hop", Some(Value::Long(hop))),
-            ("id", Value::text(&delegation.id)),
+            ("id", Some(Value::text(&delegation.id))),
             ("to_agent", Some(Value::Entity(names.agent(&delegation.to_agent)))),
             ("permissions", Some(Value::Set(permissions.collect()))),
-            ("purpose", Value::text(&delegation.purpose)),
-            ("session", Value::text(&delegation.session)),
-            ("created_at", Some(Value::Time(delegation.created_at_ms))),
-            ("expires_at", Some(Value::Time(delegation.expires_at_ms))),
+            ("purpose", Some(Value::text(&delegation.purpose))),
+            ("session", Some(Value::text(&delegation.session))),
+            ("created_at_ms", Some(Value::Long(delegation.created_at_ms))),
+            ("expires_at_ms", Some(Value::Long(delegation.expires_at_ms))),
         ])
     });
     Value::Set(hops.collect())
@@ -183,10 +183,10 @@ fn delegations(ctx: &Context, names: &Names) -> Value {
 fn approvals(ctx: &Context) -> Value {
     let approvals = ctx.approvals.iter().map(|approval| {
         Value::record([
-            ("id", Value::text(&approval.id)),
-            ("approver", Value::text(&approval.approver)),
-            ("role", Value::text(&approval.role)),
-            ("approved_at", Some(Value::Time(approval.approved_at_ms))),
+            ("id", Some(Value::text(&approval.id))),
+            ("approver", Some(Value::text(&approval.approver))),
+            ("role", Some(Value::text(&approval.role))),
+            ("approved_at_ms", Some(Value::Long(approval.approved_at_ms))),
         ])
     });
     Value::Set(approvals.collect())
@@ -199,7 +199,10 @@ fn caller(ctx: &Context) -> Value {
         AuthenticationMethod::PrivateKeyJwt => "private_key_jwt",
         AuthenticationMethod::EnforcementPoint => "enforcement_point",
     };
-    Value::record([("method", Value::text(method)), ("key_thumbprint", Value::text(&ctx.caller.key_thumbprint))])
+    Value::record([
+        ("method", Some(Value::text(method))),
+        ("key_thumbprint", Some(Value::text(&ctx.caller.key_thumbprint))),
+    ])
 }
 
 fn facts_of(ctx: &Context, facts: &BTreeMap<String, String>) -> Result<BTreeMap<String, Value>, Error> {

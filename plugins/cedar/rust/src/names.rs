@@ -46,13 +46,11 @@ impl Names {
 
     /// The resource; none if its type has no name in Cedar.
     pub(crate) fn resource(&self, resource_type: &str, id: &str) -> Option<EntityUid> {
-        match &self.resources {
-            Some(listed) => listed.get(resource_type).map(|name| uid(name, id)),
-            None => {
-                let name = qualified(self.namespace.as_deref(), &derived(resource_type)?);
-                parse(&name).ok().map(|name| uid(&name, id))
-            }
+        if let Some(listed) = &self.resources {
+            return listed.get(resource_type).map(|name| uid(name, id));
         }
+        let name = qualified(self.namespace.as_deref(), &derived(resource_type)?);
+        parse(&name).ok().map(|name| uid(&name, id))
     }
 
     /// Whether this is the type of actions.

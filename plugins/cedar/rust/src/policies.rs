@@ -278,9 +278,9 @@ mod tests {
     #[test]
     fn codes_are_bounded_and_may_be_shared() {
         let most = CODES_MAX - reasons::OURS.len();
-        let text = |codes: usize, policies: usize| -> String {
-            (0..policies).map(|n| format!("@reason(\"r{}\") permit(principal, action, resource);", n % codes)).collect()
-        };
+        let policy = |code: usize| format!("@reason(\"r{code}\") permit(principal, action, resource);");
+        let text =
+            |codes: usize, policies: usize| (0..policies).map(|n| policy(n % codes)).collect::<Vec<_>>().concat();
         assert_eq!(read(&text(most, 150)).unwrap().count(), 150);
         let error = read(&text(most + 1, 150)).unwrap_err();
         assert!(error.contains("let policies share codes"), "{error}");

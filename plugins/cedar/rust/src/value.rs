@@ -28,7 +28,7 @@ pub(crate) enum Value {
     Long(u64),
     /// A text.
     Text(String),
-    /// A moment, in milliseconds since 1970 UTC.
+    /// A moment, in milliseconds since 1970 UTC; as a datetime, which Cedar takes long to read.
     Time(u64),
     /// An entity.
     Entity(EntityUid),
@@ -60,8 +60,8 @@ impl Value {
     }
 
     /// A text.
-    pub(crate) fn text(text: &str) -> Option<Self> {
-        Some(Self::Text(text.to_owned()))
+    pub(crate) fn text(text: &str) -> Self {
+        Self::Text(text.to_owned())
     }
 
     /// What stands at this path, if anything does.
@@ -140,8 +140,8 @@ impl Maker {
         values: Vec<V>,
         make: fn(&mut Self, V) -> Result<RestrictedExpression, NotRepresentable>,
     ) -> Result<RestrictedExpression, NotRepresentable> {
-        let made = values.into_iter().enumerate().map(|(at, value)| self.inside(&at.to_string(), |it| make(it, value)));
-        Ok(RestrictedExpression::new_set(made.collect::<Result<Vec<_>, _>>()?))
+        let all = values.into_iter().enumerate().map(|(at, value)| self.inside(&at.to_string(), |it| make(it, value)));
+        Ok(RestrictedExpression::new_set(all.collect::<Result<Vec<_>, _>>()?))
     }
 
     fn record<V>(
@@ -149,12 +149,12 @@ impl Maker {
         fields: impl IntoIterator<Item = (String, V)>,
         make: fn(&mut Self, V) -> Result<RestrictedExpression, NotRepresentable>,
     ) -> Result<RestrictedExpression, NotRepresentable> {
-        let mut made = Vec::new();
+        let mut all = Vec::new();
         for (name, value) in fields {
             let value = self.inside(&name, |it| make(it, value))?;
-            made.push((name, value));
+            all.push((name, value));
         }
-        RestrictedExpression::new_record(made).map_err(|_| self.refuse("has two members of one name"))
+        RestrictedExpression::new_record(all).map_err(|_| self.refuse("has two members of one name"))
     }
 
     fn inside(
@@ -166,9 +166,9 @@ impl Maker {
         if self.path.len() > DEPTH_MAX {
             return Err(self.refuse("nests deeper than 32"));
         }
-        let made = make(self)?;
+        let expression = make(self)?;
         self.path.pop();
-        Ok(made)
+        Ok(expression)
     }
 
     fn count(&mut self) -> Result<(), NotRepresentable> {
