@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use attorn_build::{Artifacts, BuildRequest, Component, WasmTarget};
 
 use crate::steps::{Failed, Steps};
-use crate::workspace::{Member, Workspace};
+use crate::workspace::{APART, Member, Workspace};
 
 /// The package whose examples are the tests' hostile policies.
 const GUESTS: &str = "attorn-guests";
@@ -56,6 +56,8 @@ struct Plan {
     manifest: PathBuf,
     wasm: PathBuf,
     plugins: Vec<Plugin>,
+    /// Those that are no members, each with its manifest.
+    apart: Vec<(PathBuf, Plugin)>,
     guests: Vec<String>,
 }
 
@@ -79,8 +81,16 @@ impl Plan {
         if names.is_empty() && guests != Guests::None {
             return Err(format!("`{GUESTS}` has none of the guests that are wanted"));
         }
+        let mut apart = Vec::new();
+        for directory in APART {
+            let manifest = workspace.root().join(directory).join("Cargo.toml");
+            if let Some(name) = plugin_name(directory) {
+                let package = attorn_build::package_name(&manifest).map_err(|error| error.to_string())?;
+                apart.push((manifest, Plugin { package, name }));
+            }
+        }
         let wasm = description.target_directory.join("wasm");
-        Ok(Self { manifest: workspace.root().join("Cargo.toml"), wasm, plugins, guests: names })
+        Ok(Self { manifest: workspace.root().join("Cargo.toml"), wasm, plugins, apart, guests: names })
     }
 
     fn directory(&self) -> PathBuf {
@@ -89,24 +99,28 @@ impl Plan {
 
     fn build_plugins(&self, target: &WasmTarget) -> Result<(), String> {
         let packages: Vec<&str> = self.plugins.iter().map(|plugin| plugin.package.as_str()).collect();
-        let built = self.build(target, Artifacts::Packages(&packages))?;
+        let built = self.build(target, &self.manifest, Artifacts::Packages(&packages))?;
         // They come in the order that they were asked for.
         for (plugin, component) in self.plugins.iter().zip(built) {
             self.put(&plugin.name, &component)?;
+        }
+        for (manifest, plugin) in &self.apart {
+            let built = self.build(target, manifest, Artifacts::Packages(&[&plugin.package]))?;
+            built.iter().try_for_each(|component| self.put(&plugin.name, component))?;
         }
         Ok(())
     }
 
     fn build_guests(&self, target: &WasmTarget) -> Result<(), String> {
         let names: Vec<&str> = self.guests.iter().map(String::as_str).collect();
-        let built = self.build(target, Artifacts::Examples { package: GUESTS, names: &names })?;
+        let built = self.build(target, &self.manifest, Artifacts::Examples { package: GUESTS, names: &names })?;
         built.iter().try_for_each(|component| self.put(&component.name, component))
     }
 
-    fn build(&self, target: &WasmTarget, artifacts: Artifacts<'_>) -> Result<Vec<Component>, String> {
+    fn build(&self, target: &WasmTarget, manifest: &Path, artifacts: Artifacts<'_>) -> Result<Vec<Component>, String> {
         // Beside the directory of components, so that nothing but components is in that.
         let target_dir = self.wasm.join("build");
-        let request = BuildRequest { manifest: &self.manifest, target_dir: &target_dir, artifacts };
+        let request = BuildRequest { manifest, target_dir: &target_dir, artifacts };
         attorn_build::build(target, &request, &mut say).map_err(|error| error.to_string())
     }
 
@@ -122,7 +136,8 @@ impl Plan {
 
     /// Remove the components of plugins and guests that are no more.
     fn remove_others(&self) -> Result<(), String> {
-        let names = self.plugins.iter().map(|plugin| &plugin.name).chain(&self.guests);
+        let plugins = self.plugins.iter().chain(self.apart.iter().map(|(_, plugin)| plugin));
+        let names = plugins.map(|plugin| &plugin.name).chain(&self.guests);
         let ours: BTreeSet<PathBuf> = names.map(|name| self.path(name)).collect();
         let directory = self.directory();
         let failed = |error: std::io::Error| format!("cannot tidy `{}`: {error}", directory.display());
@@ -140,11 +155,16 @@ impl Plan {
     }
 }
 
-/// The plugin that a package is, if it is one: `plugins/<name>/rust`.
+/// The plugin that a package is, if it is one.
 fn plugin(member: &Member) -> Option<Plugin> {
-    let mut parts = Path::new(&member.directory).iter().map(|part| part.to_string_lossy().into_owned());
+    Some(Plugin { package: member.name.clone(), name: plugin_name(&member.directory)? })
+}
+
+/// The name of the plugin in this directory, if it is one: `plugins/<name>/rust`.
+fn plugin_name(directory: &str) -> Option<String> {
+    let mut parts = Path::new(directory).iter().map(|part| part.to_string_lossy().into_owned());
     match (parts.next()?.as_str(), parts.next(), parts.next()?.as_str()) {
-        ("plugins", Some(name), "rust") => Some(Plugin { package: member.name.clone(), name }),
+        ("plugins", Some(name), "rust") => Some(name),
         _ => None,
     }
 }

@@ -6,6 +6,10 @@ use serde_json::Value;
 
 use crate::run::Invocation;
 
+/// Packages that are workspaces of their own, by their directories. What they depend on turns features on in whatever is
+/// built together with it, and the server is to be what its own dependencies make it.
+pub(crate) const APART: [&str; 2] = ["plugins/cedar/rust", "tests/differential"];
+
 /// The workspace that this program was started in.
 pub(crate) struct Workspace {
     root: PathBuf,
@@ -53,6 +57,18 @@ impl Workspace {
         Invocation::cargo(&self.root, arguments)
     }
 
+    /// A cargo command for a package of [`APART`]. They share a target directory, since they share what they depend on.
+    pub(crate) fn cargo_apart(&self, directory: &str, arguments: &[&str]) -> Invocation {
+        let manifest = format!("{directory}/Cargo.toml");
+        let (command, rest) = arguments.split_at(1.min(arguments.len()));
+        let apart: &[&str] = match command {
+            // It compiles nothing.
+            ["fmt"] => &["--manifest-path", &manifest],
+            _ => &["--locked", "--manifest-path", &manifest, "--target-dir", "target/apart"],
+        };
+        self.cargo(&[command, apart, rest].concat())
+    }
+
     /// A program of the workspace that was built before, in the directory of this profile.
     pub(crate) fn built(&self, profile: &str, program: &str) -> Result<Invocation, String> {
         Ok(Invocation::program(&self.root, self.describe()?.target_directory.join(profile).join(program)))
@@ -79,5 +95,27 @@ impl Workspace {
         let examples = examples.filter(|target| target["kind"] == serde_json::json!(["example"]));
         let examples = examples.filter_map(|target| target["name"].as_str().map(str::to_owned)).collect();
         Ok(Member { name, directory: parts.join("/"), examples })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_for_what_is_apart_name_it() {
+        let workspace = Workspace { root: ".".into() };
+        let shown = |arguments: &[&str]| workspace.cargo_apart("a/b", arguments).to_string();
+        assert_eq!(shown(&["fmt", "--check"]), "cargo fmt --manifest-path a/b/Cargo.toml --check");
+        let test = "cargo test --locked --manifest-path a/b/Cargo.toml --target-dir target/apart --lib";
+        assert_eq!(shown(&["test", "--lib"]), test);
+    }
+
+    #[test]
+    fn what_is_apart_is_excluded() {
+        let manifest = include_str!("../../Cargo.toml");
+        let line = manifest.lines().find(|line| line.starts_with("exclude = ")).unwrap();
+        let excluded: Vec<&str> = line.split('"').skip(1).step_by(2).collect();
+        assert_eq!(excluded, APART);
     }
 }

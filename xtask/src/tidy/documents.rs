@@ -5,7 +5,7 @@ use clap::CommandFactory;
 use super::Finding;
 use super::tree::{File, Tree};
 use crate::Arguments;
-use crate::workspace::Member;
+use crate::workspace::{APART, Member};
 
 /// Where the code map is.
 const CODE_MAP: &str = "README.md";
@@ -63,18 +63,16 @@ pub(crate) fn check_samples(tree: &Tree, file: &File) -> Vec<Finding> {
         .collect()
 }
 
-/// Every package of the workspace stands in the code map, as a link to its directory.
+/// Every package, also one that is a workspace of its own, stands in the code map, as a link to its directory.
 pub(crate) fn check_code_map(tree: &Tree, members: &[Member]) -> Vec<Finding> {
     let Some(map) = tree.file(CODE_MAP) else {
         return vec![Finding::file(CODE_MAP, "there is no code map")];
     };
     let targets: Vec<&str> = map.lines().flat_map(|(_, text)| link_targets(text)).collect();
-    let missing = members.iter().filter(|member| !targets.contains(&member.directory.as_str()));
-    missing
-        .map(|member| {
-            let what = format!("`{}` is not in the code map: link to `{}`", member.name, member.directory);
-            Finding::file(CODE_MAP, what)
-        })
+    let directories = members.iter().map(|member| member.directory.as_str()).chain(APART);
+    directories
+        .filter(|directory| !targets.contains(directory))
+        .map(|directory| Finding::file(CODE_MAP, format!("a package is not in the code map: link to `{directory}`")))
         .collect()
 }
 
@@ -169,9 +167,11 @@ mod tests {
     fn packages_stand_in_the_code_map() {
         let members =
             [Member { name: "attorn-core".to_owned(), directory: "host/core".to_owned(), examples: Vec::new() }];
+        let apart: String = APART.iter().map(|directory| format!("[it]({directory}) ")).collect();
         let findings = |text: &str| check_code_map(&Tree::of(&[("README.md", text)]), &members).len();
-        assert_eq!(findings("| [host/core](host/core) | pure |"), 0);
-        assert_eq!(findings("| host/core | pure |"), 1);
+        assert_eq!(findings(&format!("| [host/core](host/core) | pure | {apart}")), 0);
+        assert_eq!(findings(&format!("| host/core | pure | {apart}")), 1);
+        assert_eq!(findings("| [host/core](host/core) | pure |"), APART.len());
         assert_eq!(check_code_map(&Tree::of(&[]), &members).len(), 1);
     }
 }

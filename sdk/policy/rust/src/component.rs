@@ -97,7 +97,11 @@ mod tests {
             if self.cents == 0 {
                 return Err(Error::new("settings: at `cents`: 0 would deny everything"));
             }
-            Ok(Requirements::none().fact("user/{user.id}/risk"))
+            Ok(Requirements::none().fact("user/{user.id}/risk").reason(
+                "at_most",
+                format!("{} cents", self.cents),
+                false,
+            ))
         }
 
         fn evaluate(&self, ctx: &Context) -> Result<Verdict, Error> {
@@ -131,8 +135,9 @@ mod tests {
     fn a_policy_is_initialised_once_and_keeps_its_settings() {
         let requirements = Exported::init(r#"{"cents":100}"#.into()).unwrap();
         assert_eq!(requirements.facts, ["user/{user.id}/risk"]);
-        assert_eq!(requirements.reasons.len(), 1);
-        assert_eq!(requirements.reasons[0].code, "too_much");
+        let reasons = requirements.reasons.iter().map(|reason| (&*reason.code, &*reason.text, reason.public));
+        let expected = [("at_most", "100 cents", false), ("too_much", "more than the settings say", true)];
+        assert_eq!(reasons.collect::<Vec<_>>(), expected);
         assert_eq!(Exported::init(r#"{"cents":900}"#.into()).unwrap_err(), "init was called twice");
 
         let mut ctx = testing::context("account.transfer", "account/42");

@@ -21,7 +21,7 @@ pub trait Policy: DeserializeOwned + 'static {
     const SETTINGS_SCHEMA: &'static str = r#"{"type":"object"}"#;
 
     /// The reasons that the policy may give; at most 64. A verdict with any other is a failure, and a
-    /// failure denies.
+    /// failure denies. Those that depend on the settings are added by [`Requirements::reason`].
     const REASONS: &'static [ReasonDeclaration];
 
     /// Check the settings as a whole, and say which facts and counters are needed under them. The host
@@ -103,6 +103,14 @@ impl Requirements {
     #[must_use]
     pub fn fact(mut self, template: impl Into<String>) -> Self {
         self.facts.push(template.into());
+        self
+    }
+
+    /// And this reason, whose code comes from the settings. At most 64 with those of [`Policy::REASONS`], no code
+    /// twice; `code`, `text` and `public` are as in a [`ReasonDeclaration`].
+    #[must_use]
+    pub fn reason(mut self, code: impl Into<String>, text: impl Into<String>, public: bool) -> Self {
+        self.reasons.push(wit::ReasonDeclaration { code: code.into(), text: text.into(), public });
         self
     }
 
