@@ -5,7 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use attorn_api::decisions::{DecisionAnswer, DecisionKind};
 use attorn_api::delegations::{Delegation, DelegationMade};

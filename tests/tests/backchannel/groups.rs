@@ -176,8 +176,8 @@ async fn what_a_group_is_called_is_text_and_operators_read_whose_it_is() {
     command.env("ATTORN_TOKEN", &ada.token).env("ATTORN_URL", &scene.behalf.reach.url);
     let output = command.args(["approval", "show", &approval.id]).stdin(Stdio::null()).output().await.unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(text.contains(&format!("wanted of   1 member of group `{name}` of {issuer}")), "{text}");
-    assert!(text.contains("wanted of   1 of role operator"), "{text}");
+    assert!(text.contains(&format!("approvers   1 member of group `{name}` of {issuer}")), "{text}");
+    assert!(text.contains("approvers   1 of role operator"), "{text}");
 
     ada.post(format!("/v1/approvals/{}/approve", approval.id), &json!({ "digest": shown.digest })).await.expect(200);
     assert_eq!(scene.pay(5_000).await.decision, DecisionKind::Allow);

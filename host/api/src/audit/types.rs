@@ -40,6 +40,7 @@ pub const ENTRY_TYPES: &[&str] = &[
     "known_refusals",
     "lease_ended",
     "lease_intended",
+    "lease_irrevocable",
     "lease_issued",
     "lease_renewed",
     "lease_revocation_failed",

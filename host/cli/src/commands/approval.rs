@@ -164,7 +164,7 @@ fn print(output: &Output, approval: &Shown) -> Result<Exit, Failure> {
     }
     follows(output, approval);
     for needed in &approval.approvers {
-        output.line(format!("wanted of   {}", approvers::wanted(needed)));
+        output.line(format!("approvers   {}", approvers::wanted(needed)));
     }
     for vote in &approval.votes {
         output.line(format!("vote        {} {}: {}, {}", vote.role, vote.approver, vote.says, TimeMs(vote.at_ms)));

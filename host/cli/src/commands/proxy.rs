@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use super::decide::waits_for;
 use crate::agent_source::AgentSource;
+use crate::approvers;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -173,13 +174,13 @@ fn decided(output: &Output, problem: &Problem) {
         output.note(format!("reason      {}: {}", reason.code, reason.text));
     }
     for requirement in &problem.approvers {
-        output.note(format!("approvers   {} of role {}", requirement.count, requirement.role));
+        output.note(format!("approvers   {}", approvers::required(requirement)));
     }
     if let Some(approval) = &problem.approval {
         output.note(format!("approval    {}, until {}", approval.id, TimeMs(approval.expires_at_ms)));
         output.note(format!("code        {}  (whoever approves sees the same)", approval.code));
         if let Some(page) = &approval.page {
-            output.note(format!("page        {page}  (for the user)"));
+            output.note(format!("page        {page}  (for the user, or those of a group, who is asked)"));
         }
     }
 }

@@ -14,7 +14,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::live::database_settings;
-use super::{find, secret, unavailable, wire};
+use super::{find, misconfigured, secret, unavailable, wire};
 use crate::app::App;
 use crate::entry;
 use crate::http::call::{Call, Reply};
@@ -67,6 +67,9 @@ pub(crate) async fn replace_secret(app: Arc<App>, call: Call) -> Result<Reply, F
 /// The database is not to be had, or does not let in whoever has this password.
 fn not_taken(id: &TargetId, error: &KindError) -> Failure {
     if error.fault() != Fault::SignIn {
+        if error.stays() {
+            return misconfigured(id, format!("the password cannot be tried, so nothing was changed: {error}"));
+        }
         let detail = format!("the password cannot be tried at the target `{id}`, so nothing was changed: {error}");
         return unavailable(detail).with_help("try again when the target answers; `attorn target check` looks");
     }

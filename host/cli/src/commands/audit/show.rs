@@ -102,7 +102,12 @@ async fn told(client: &OperatorClient, output: &Output, id: DecisionId, known: O
     let lost = gone.filter(|failure| failure.exit == Exit::VerificationFailed);
     if lost.is_some() {
         // What is wrong with it was said.
-        Failure::new(format!("the record of the decision `{id}` is lost or altered, and nobody was erased")).print();
+        Failure::new(format!("the record of the decision `{id}` is lost or altered, and nobody was erased"))
+            .with_help(
+                "`attorn audit verify --config` names its file, and `attorn repair` looks for what was in it, while no \
+                 server runs",
+            )
+            .print();
     }
     Ok(damaged.or(lost).map_or(Exit::Done, |failure| failure.exit))
 }

@@ -185,7 +185,14 @@ fn what_became_of_a_login_is_told() {
         let mut body = decision();
         body["credential"] = json!({ "kind": "postgresql", "target": "shop" });
         (
-            tell(&Told { entry: entry(4, &body), record: Some(json!({})), came_of_it, leases: Vec::new() }).unwrap(),
+            tell(&Told {
+                entry: entry(4, &body),
+                record: Some(json!({})),
+                record_gone: None,
+                came_of_it,
+                leases: Vec::new(),
+            })
+            .unwrap(),
             leases,
         )
     };
@@ -216,7 +223,13 @@ fn what_became_of_a_login_is_told() {
     ] {
         assert!(lines.iter().any(|line| line == expect), "{expect}: {lines:#?}");
     }
-    let told = Told { entry: entry(4, &decision()), record: Some(json!({})), came_of_it: Vec::new(), leases };
+    let told = Told {
+        entry: entry(4, &decision()),
+        record: Some(json!({})),
+        record_gone: None,
+        came_of_it: Vec::new(),
+        leases,
+    };
     let lines = tell(&told).unwrap();
     let expect = "lease     lse_1 at shop is ended, since 1970-01-01T00:00:07.000Z";
     assert!(lines.iter().any(|line| line == expect), "{lines:#?}");
