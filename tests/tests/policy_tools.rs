@@ -95,6 +95,68 @@ fn what_came_is_shown_reported_and_taken_over() {
 }
 
 #[test]
+fn two_components_are_compared_on_cases() {
+    let directory = directory(&[("a.json", &cases("allow", "listed"))]);
+    let refused = |arguments: &[&str], code, error: &str, help: &str| {
+        refused(directory.path(), &[&["diff"], arguments].concat(), code, error, help);
+    };
+    refused(&["policy.wasm", "--on", "cases"], 2, "", "");
+    refused(&["policy.wasm", "policy.wasm", "x", "--on", "cases"], 2, "takes two components", "released.wasm");
+    refused(&["policy.wasm", "policy.wasm", "--on", "cases", "--since", "1h"], 2, "filters are for", "");
+    refused(&["policy.wasm", "none.wasm", "--on", "cases"], 1, "cannot read `none.wasm`", "");
+    refused(&["policy.wasm", "policy.wasm", "--on", "cases", "--cases", "none"], 1, "cannot read `none`", "cases");
+
+    let diff = |[a, b]: [&str; 2], more: &[&str]| {
+        let [a, b] = [components::path(a), components::path(b)];
+        let arguments = ["diff", a.to_str().unwrap(), b.to_str().unwrap(), "--on", "cases"];
+        let (code, out, said) = attorn(directory.path(), &[&arguments[..], more].concat());
+        assert_eq!(code, 0, "{a:?} {b:?}: {out}{said}");
+        out
+    };
+    assert_eq!(diff(["read-only"; 2], &[]), "1 cases, 0 differ\n");
+    let out = diff(["read-only", "trap"], &[]);
+    assert!(out.contains("trap.wasm: { \"init_error\": \"settings: "), "{out}");
+    fs::write(directory.path().join("cases/a.json"), cases("deny", "none").replace(SETTINGS, "{}")).unwrap();
+    let out = diff(["abstain", "trap"], &[]);
+    assert!(
+        out.starts_with("a.json: reading\n") && out.contains("abstain.wasm: { \"verdict\": \"abstain\" }\n"),
+        "{out}"
+    );
+    assert!(out.contains("trap.wasm: { \"failure\": \"trap\" }\n1 cases, 1 differ\n"), "{out}");
+    let said: Value = serde_json::from_str(&diff(["abstain", "trap"], &["--json"])).unwrap();
+    assert_eq!((&said["differ"], &said["cases"][0]["b"]["said"]["failure"]), (&1.into(), &"trap".into()));
+    assert_eq!(said["cases"][0]["differences"][0], serde_json::json!({ "member": "failure", "a": null, "b": "trap" }));
+
+    // A case that gives what one of the two does not ask for is answered by the other alone.
+    let with_fact = cases("allow", "listed").replace("\"request\"", "\"facts\":{\"x\":1},\"request\"");
+    fs::write(directory.path().join("cases/a.json"), with_fact).unwrap();
+    let out = diff(["read-only"; 2], &[]);
+    assert!(out.ends_with("1 cases, 0 differ, 1 cannot be asked\n"), "{out}");
+}
+
+#[test]
+fn evaluations_are_timed_beside_a_policy_that_does_nothing() {
+    let only_settings =
+        r#"{"version":1,"cases":[{"name":"none","settings":{"allow":[]},"expect":{"init_error":"empty"}}]}"#;
+    let directory = directory(&[("a.json", only_settings)]);
+    refused(directory.path(), &["bench"], 1, "no case in `./cases` has a context", "CASES.md");
+    refused(directory.path(), &["bench", "--rounds", "0"], 2, "0 is not in 1..=1000000", "");
+    refused(directory.path(), &["bench", "nowhere"], 1, "cannot read `nowhere/policy.wasm`", "");
+
+    fs::write(directory.path().join("cases/b.json"), cases("allow", "listed")).unwrap();
+    let (code, out, said) = attorn(directory.path(), &["bench", "--rounds", "5"]);
+    assert_eq!(code, 0, "{out}{said}");
+    assert!(out.ends_with("b.json  reading\nmicroseconds; 5 rounds of each case, 1 cases\n"), "{out}");
+    let (code, out, _) = attorn(directory.path(), &["bench", "--rounds", "5", "--json"]);
+    let measured: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &measured["rounds"], &measured["cases"][0]["snapshot"]), (0, &5.into(), &true.into()));
+    for side in ["policy", "reference"] {
+        let of = |name: &str| measured["cases"][0][side][name].as_f64().unwrap();
+        assert!(of("p50_us") > 0.0 && of("p50_us") <= of("p99_us"), "{out}");
+    }
+}
+
+#[test]
 fn a_component_is_looked_at_and_a_foreign_one_refused() {
     let directory = directory(&[]);
     let (code, out, _) = attorn(directory.path(), &["inspect", "policy.wasm", "--json"]);

@@ -7,7 +7,7 @@ use attorn_core::PolicyLimits;
 use attorn_engine::{Compiler, Engine, EngineConfig, LoadError, class_of};
 use clap::Subcommand;
 
-use super::{build, doctor, inspect, new, run, test};
+use super::{bench, build, doctor, inspect, new, run, test};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -27,6 +27,8 @@ pub(crate) enum Local {
     Doctor(doctor::Doctor),
     /// Run a policy's cases in the real engine, without a server
     Test(test::Test),
+    /// Say how long a policy takes on its cases, beside one that does nothing, without a server
+    Bench(bench::Bench),
     /// Say what a component is: contract, size, digest, how it was built, without a server
     Inspect(inspect::Inspect),
     /// Ask a component about one context, without a server
@@ -40,6 +42,7 @@ impl Local {
             Self::Build(build) => build.run(output),
             Self::Doctor(doctor::Doctor {}) => doctor::run(output),
             Self::Test(test) => test.run(output).await,
+            Self::Bench(bench) => bench.run(output).await,
             Self::Inspect(inspect) => inspect.run(output),
             Self::Run(run) => run.run(output).await,
         }
