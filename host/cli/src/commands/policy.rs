@@ -10,10 +10,13 @@ mod inspect;
 mod local;
 mod logs;
 mod new;
+mod new_key;
 mod push;
 mod run;
 mod show;
+mod sign;
 mod test;
+mod verify;
 
 pub(crate) use push::read_component;
 

@@ -7,7 +7,7 @@ use attorn_core::PolicyLimits;
 use attorn_engine::{Compiler, Engine, EngineConfig, LoadError, class_of};
 use clap::Subcommand;
 
-use super::{bench, build, doctor, inspect, new, run, test};
+use super::{bench, build, doctor, inspect, new, new_key, run, sign, test, verify};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -33,6 +33,12 @@ pub(crate) enum Local {
     Inspect(inspect::Inspect),
     /// Ask a component about one context, without a server
     Run(run::Run),
+    /// Make a key pair to sign policies with, without a server
+    NewKey(new_key::NewKey),
+    /// Sign a component, without a server
+    Sign(sign::Sign),
+    /// See whether a key signed a component, without a server
+    Verify(verify::Verify),
 }
 
 impl Local {
@@ -45,6 +51,9 @@ impl Local {
             Self::Bench(bench) => bench.run(output).await,
             Self::Inspect(inspect) => inspect.run(output),
             Self::Run(run) => run.run(output).await,
+            Self::NewKey(new_key) => new_key.run(output),
+            Self::Sign(sign) => sign.run(output),
+            Self::Verify(verify) => verify.run(output),
         }
     }
 }
