@@ -45,6 +45,8 @@ pub(crate) enum Part {
     Postgresql,
     /// The SDKs in other languages than Rust: their tests, and all that they do against a server
     Sdks,
+    /// Signatures of components, by `minisign` and for it
+    Signatures,
 }
 
 impl Part {

@@ -1,6 +1,7 @@
 //! From a module to a component that may be a policy.
 
-use wit_component::{ComponentEncoder, DecodedWasm, decode};
+use wit_component::{ComponentEncoder, DecodedWasm, StringEncoding, decode, embed_component_metadata};
+use wit_parser::Resolve;
 
 use crate::error::BuildError;
 
@@ -19,6 +20,21 @@ pub(crate) fn encode(name: &str, module: &[u8]) -> Result<Vec<u8>, BuildError> {
         .map_err(|error| failed(format!("{error:#}")))?;
     check(name, &component)?;
     Ok(component)
+}
+
+/// Make a component of WebAssembly text whose exports are laid out by hand for the one world of a contract (WIT).
+///
+/// # Errors
+///
+/// When the text is none, or is no policy of this world.
+pub fn component_of_wat(name: &str, text: &str, contract: &str) -> Result<Vec<u8>, BuildError> {
+    let failed = |problem: String| BuildError::Encode { name: name.to_owned(), problem };
+    let mut module = wat::parse_str(text).map_err(|error| failed(error.to_string()))?;
+    let mut resolve = Resolve::default();
+    let world = resolve.push_str("contract.wit", contract).and_then(|package| resolve.select_world(&[package], None));
+    let embedded = world.and_then(|world| embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8));
+    embedded.map_err(|error| failed(format!("{error:#}")))?;
+    encode(name, &module)
 }
 
 fn check(name: &str, component: &[u8]) -> Result<(), BuildError> {

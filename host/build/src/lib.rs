@@ -14,5 +14,6 @@ mod target;
 mod tools;
 
 pub use compile::{Artifacts, BuildRequest, Component, build, package_name};
+pub use encode::component_of_wat;
 pub use error::BuildError;
 pub use target::WasmTarget;

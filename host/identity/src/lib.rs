@@ -31,6 +31,7 @@ pub mod nonce;
 pub mod proof;
 pub mod replay;
 pub mod secret;
+pub mod signer;
 pub mod svid;
 pub mod token;
 pub mod token_check;
@@ -51,6 +52,7 @@ pub use proof::{BodyDigest, Passage, ProofError, ProofExpectation, UnverifiedPro
 pub use random::NoRandomness;
 pub use replay::{AcceptedProof, ReplayGuard, ReplayLimits};
 pub use secret::{OperatorToken, OperatorTokenKind};
+pub use signer::{ComponentSignature, KeyId, SignatureError, SignerKey, SignerKeyError};
 pub use token::{TokenClaims, TokenKeyError, TokenSigner, TokenSubject, generate_token_key, jwks};
 pub use token_check::{NotOurToken, UnverifiedToken};
 pub use user_key::{NamesKey, PseudonymKind, SealError, UserKey};

@@ -2,7 +2,7 @@
 //!
 //! A policy's directory `cases` holds JSON and YAML files. [`run_dir`] runs all of them in the real engine,
 //! each case in a sandbox of its own, and reports for each where what came differs from what was expected,
-//! and what it cost. [`update`] writes what came into the files.
+//! and what it cost. [`update`] writes what came into the files, and [`compare`](compare()) asks two components.
 //!
 //! ```json
 //! {
@@ -41,6 +41,7 @@
 //! any case. There are no approvals and enforcement points in a context yet. `sdk/policy/CASES.md` says
 //! the whole of it.
 
+mod compare;
 mod context;
 mod coverage;
 mod file;
@@ -58,14 +59,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use attorn_artifact::{Cancel, Progress};
-use attorn_core::{JsonText, ParseError, PolicyId, PolicyLimits};
+use attorn_core::{EvaluationContext, JsonText, Known, ParseError, PolicyId, PolicyLimits};
 use attorn_engine::{Busy, Engine, Evaluation, LoadError, LoadRequest, LoadedPolicy, Question};
 
+pub use compare::{ComparedCase, Comparison, Side, SideSaid, compare};
 pub(crate) use context::ContextWire;
 pub use coverage::Coverage;
 pub use file::BYTES_MAX;
+use file::Task;
 pub(crate) use file::read_text;
-use file::{Case, Task};
+pub(crate) use file::{Case, read_dir as read_cases};
 pub use junit::junit;
 pub(crate) use known::Given;
 pub use report::{CaseReport, Cost, Difference, Report};
@@ -145,9 +148,7 @@ pub async fn run_dir(
     limits: PolicyLimits,
 ) -> Result<Report, CasesError> {
     let cases = file::read_dir(directory)?;
-    let policy = "under-test".parse().map_err(CasesError::Name)?;
-    let limits = PolicyLimits { wall_us_max: WALL_US_MAX, ..limits };
-    let mut run = Run { engine, component, policy, limits, loaded: BTreeMap::new() };
+    let mut run = Run::new(engine, Side { component, limits })?;
     let mut coverage = Coverage::default();
     let mut reports = Vec::with_capacity(cases.len());
     for case in cases {
@@ -178,7 +179,7 @@ pub async fn run_dir(
     Ok(Report { cases: reports, coverage })
 }
 
-struct Run<'a> {
+pub(crate) struct Run<'a> {
     engine: &'a Engine,
     component: &'a [u8],
     policy: PolicyId,
@@ -189,7 +190,7 @@ struct Run<'a> {
 
 /// How evaluations start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Start {
+pub(crate) enum Start {
     /// As they do in a decision: from a snapshot, where one can be taken.
     AsInForce,
     /// From the component as it came, with `init` before each.
@@ -198,23 +199,35 @@ enum Start {
     Metered,
 }
 
-impl Run<'_> {
+/// What a case comes to before anything is evaluated.
+pub(crate) enum Prepared {
+    /// It is to be evaluated.
+    Question(Question, Arc<EvaluationContext>),
+    /// `init` refuses the settings.
+    Refused(String),
+    /// The settings were to be refused and were taken.
+    Taken,
+    /// The policy cannot start so.
+    CannotStart,
+}
+
+impl<'a> Run<'a> {
+    pub(crate) fn new(engine: &'a Engine, Side { component, limits }: Side<'a>) -> Result<Self, CasesError> {
+        let policy = "under-test".parse().map_err(CasesError::Name)?;
+        let limits = PolicyLimits { wall_us_max: WALL_US_MAX, ..limits };
+        Ok(Self { engine, component, policy, limits, loaded: BTreeMap::new() })
+    }
+
     /// What came of a case, and of the evaluation if there was one. None if the policy cannot start so: its `init`
     /// takes too long to run each time, or to be counted.
     async fn case(&mut self, case: &Case, start: Start) -> Result<Option<(Said, Option<Evaluation>)>, CasesError> {
-        let policy = match self.load(&case.settings, start)? {
-            Some(Ok(policy)) => policy.clone(),
-            Some(Err(refusal)) => return Ok(Some((Said::init_error(refusal), None))),
-            None => return Ok(None),
+        let (question, context) = match self.prepare(case, start)? {
+            Prepared::Question(question, context) => (question, context),
+            Prepared::Refused(refusal) => return Ok(Some((Said::init_error(&refusal), None))),
+            Prepared::Taken => return Ok(Some((Said::init_accepted(), None))),
+            Prepared::CannotStart => return Ok(None),
         };
-        let Task::Evaluate(context, given) = &case.task else { return Ok(Some((Said::init_accepted(), None))) };
-        let known = given.known(policy.requirements(), context).map_err(|problem| CasesError::Unasked {
-            file: case.file.clone(),
-            case: case.name.clone(),
-            problem,
-        })?;
-        let question = Question { policy, known };
-        let evaluations = self.engine.evaluate(vec![question], Arc::clone(context)).await.map_err(CasesError::Busy)?;
+        let evaluations = self.engine.evaluate(vec![question], context).await.map_err(CasesError::Busy)?;
         // One policy was asked. If nothing came of it, nothing that was expected did.
         Ok(Some(
             evaluations
@@ -222,6 +235,31 @@ impl Run<'_> {
                 .next()
                 .map_or_else(Default::default, |evaluation| (Said::outcome(&evaluation.outcome), Some(evaluation))),
         ))
+    }
+
+    /// A case up to its evaluation.
+    pub(crate) fn prepare(&mut self, case: &Case, start: Start) -> Result<Prepared, CasesError> {
+        let policy = match self.load(&case.settings, start)? {
+            Some(Ok(policy)) => policy.clone(),
+            Some(Err(refusal)) => return Ok(Prepared::Refused(refusal.clone())),
+            None => return Ok(Prepared::CannotStart),
+        };
+        let Task::Evaluate(context, given) = &case.task else { return Ok(Prepared::Taken) };
+        let known = given.known(policy.requirements(), context).map_err(|problem| CasesError::Unasked {
+            file: case.file.clone(),
+            case: case.name.clone(),
+            problem,
+        })?;
+        Ok(Prepared::Question(Question { policy, known }, Arc::clone(context)))
+    }
+
+    /// A policy that needs no settings, facts and counters, ready to be asked about any context.
+    pub(crate) fn prepare_bare(&mut self) -> Result<Question, CasesError> {
+        match self.load(&JsonText::from_canonical("{}"), Start::AsInForce)? {
+            Some(Ok(policy)) => Ok(Question { policy: policy.clone(), known: Known::default() }),
+            Some(Err(problem)) => Err(CasesError::NotLoaded(LoadError::SettingsRejected { problem: problem.clone() })),
+            None => Err(CasesError::Busy(Busy)),
+        }
     }
 
     /// The policy under these settings, or what its `init` says against them.

@@ -24,6 +24,7 @@ mod postgresql;
 mod provider;
 mod sdks;
 mod sign_out;
+mod signatures;
 mod steps;
 mod tools;
 
@@ -89,6 +90,8 @@ enum Part {
     Postgresql,
     /// The SDKs in other languages than Rust.
     Sdks,
+    /// Signatures of components, by `minisign` and for it.
+    Signatures,
 }
 
 impl Part {
@@ -107,6 +110,7 @@ impl Part {
             Self::Acts => Box::pin(acts::play(tools, steps)).await,
             Self::Postgresql => Box::pin(postgresql::play(steps)).await,
             Self::Sdks => Box::pin(sdks::play(tools, steps)).await,
+            Self::Signatures => Box::pin(signatures::play(tools, steps)).await,
         }
     }
 }

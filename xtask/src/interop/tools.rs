@@ -55,6 +55,12 @@ const TOOLS: &[Tool] = &[
         help: "OpenSSL 3.0 or later (Debian: `apt-get install openssl`)",
     },
     Tool {
+        command: &["minisign", "-v"],
+        at_least: Some((0, 10)),
+        needed_by: &[Part::Signatures],
+        help: "minisign 0.10 or later (Debian: `apt-get install minisign`)",
+    },
+    Tool {
         command: &["go", "version"],
         at_least: Some((1, 21)),
         needed_by: GO,

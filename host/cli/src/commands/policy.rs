@@ -1,5 +1,6 @@
 //! `attorn policy`.
 
+mod bench;
 mod build;
 mod change;
 mod diff;
@@ -9,10 +10,13 @@ mod inspect;
 mod local;
 mod logs;
 mod new;
+mod new_key;
 mod push;
 mod run;
 mod show;
+mod sign;
 mod test;
+mod verify;
 
 pub(crate) use push::read_component;
 
@@ -46,8 +50,9 @@ pub(crate) enum Policy {
     List(Page),
     /// Show a policy, its versions, and what came of them in shadow mode (duty: `policy_admin`)
     Show(Which),
-    /// Say what differs between two versions (duty: `policy_admin`), or where two sets of policies would decide history
-    /// otherwise (duty: `auditor`; also `policy_admin` for versions that are not in force)
+    /// Say what differs between two versions (duty: `policy_admin`), which cases two components answer otherwise (without a
+    /// server), or where two sets of policies would decide history otherwise (duty: `auditor`; also `policy_admin` for
+    /// versions that are not in force)
     Diff(Box<diff::Diff>),
     /// Try what would be decided, and see why (duty: `auditor`; also `policy_admin` for versions that are not in force)
     Explain(Box<explain::Explain>),
@@ -104,6 +109,7 @@ impl Policy {
         // What needs no server needs no token.
         let server = match self {
             Self::Local(local) => return local.run(output).await,
+            Self::Diff(diff) if diff.is_local() => return diff.run_local(output).await,
             server => server,
         };
         let client = context.operator()?;

@@ -25,9 +25,9 @@ pub const BYTES_MAX: usize = 4 << 20;
 
 /// A case, ready to be run.
 #[derive(Debug)]
-pub(super) struct Case {
-    pub(super) file: String,
-    pub(super) name: String,
+pub(crate) struct Case {
+    pub(crate) file: String,
+    pub(crate) name: String,
     pub(super) settings: JsonText,
     pub(super) task: Task,
     pub(super) expect: Said,
@@ -60,7 +60,7 @@ struct CaseWire {
 }
 
 /// All cases of a directory, in the order of the files' names.
-pub(super) fn read_dir(directory: &Path) -> Result<Vec<Case>, CasesError> {
+pub(crate) fn read_dir(directory: &Path) -> Result<Vec<Case>, CasesError> {
     let unreadable = |path: &Path| {
         let path = path.to_owned();
         move |source| CasesError::Unreadable { path, source }

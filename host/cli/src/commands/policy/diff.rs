@@ -1,6 +1,10 @@
-//! `attorn policy diff`: two versions side by side, or two sets of policies on history ([`history`]).
+//! `attorn policy diff`: two versions side by side, two components on cases ([`on_cases`]), or two sets of policies on
+//! history ([`history`]).
 
 mod history;
+mod on_cases;
+
+use std::path::PathBuf;
 
 use attorn_api::policies::{Policy, PolicyVersion};
 use attorn_core::PolicyId;
@@ -13,12 +17,14 @@ use crate::operator_client::OperatorClient;
 use crate::output::Output;
 use crate::parse;
 
-/// What differs between two versions of a policy; or, with `--on history`, which recorded decisions would be others under
-/// another set of policies.
+/// What differs between two versions of a policy; with `--on cases`, which cases two components answer otherwise, without a
+/// server; or, with `--on history`, which recorded decisions would be others under another set of policies.
 #[derive(Debug, Args)]
 #[command(
-    override_usage = "attorn policy diff <ID> <FROM> <TO>\n       attorn policy diff <A> <B> --on history [OPTIONS]",
-    after_help = "With `--on history`, A and B are sets of policies:
+    override_usage = "attorn policy diff <ID> <FROM> <TO>\n       attorn policy diff <A> <B> --on cases [--cases <DIR>]\n       attorn policy diff <A> <B> --on history [OPTIONS]",
+    after_help = "With `--on cases`, A and B are components. What the cases expect does not matter, only whether both say the same.
+
+With `--on history`, A and B are sets of policies:
   recorded            what was decided then
   active              the policies that are in force now
   ID=VERSION,…        those in force, as if these versions stood among them; `ID=none` takes one out
@@ -27,29 +33,56 @@ then; what a policy asks for and nobody looked up then makes it undecidable. Not
 
 Examples:
   attorn policy diff read-only 2 3
+  attorn policy diff released.wasm policy.wasm --on cases
   attorn policy diff recorded read-only=3 --on history --since 24h
   attorn policy diff active read-only=3,old-rules=none --on history --since 7d --agent support-bot --action 'faq.*'"
 )]
 pub(crate) struct Diff {
-    /// A policy's id and two of its versions; or two sets
+    /// A policy's id and two of its versions; or two components; or two sets
     #[arg(value_name = "WHAT", num_args = 2..=3, required = true)]
     what: Vec<String>,
-    /// What to try two sets on
+    /// What to try two components or two sets on
     #[arg(long, value_enum, value_name = "WHAT")]
     on: Option<On>,
+    /// Where the cases stand; in `cases` if it is not said
+    #[arg(long, value_name = "DIR")]
+    cases: Option<PathBuf>,
     #[command(flatten)]
     filters: history::Filters,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum On {
+    /// Cases in files
+    Cases,
     /// Recorded decisions
     History,
 }
 
 impl Diff {
+    /// Whether it can be said without a server.
+    pub(super) fn is_local(&self) -> bool {
+        self.on == Some(On::Cases)
+    }
+
+    /// Two components on cases.
+    pub(super) async fn run_local(self, output: &Output) -> Result<Exit, Failure> {
+        if self.filters.is_any() {
+            return Err(Failure::usage("filters are for `--on history`"));
+        }
+        let [a, b] = self.what.as_slice() else {
+            return Err(Failure::usage("`--on cases` takes two components")
+                .with_help("`attorn policy diff released.wasm policy.wasm --on cases`"));
+        };
+        on_cases::run(output, [a.as_ref(), b.as_ref()], &self.cases.unwrap_or_else(|| "cases".into())).await
+    }
+
     pub(super) async fn run(self, client: &OperatorClient, output: &Output) -> Result<Exit, Failure> {
+        if self.cases.is_some() {
+            return Err(Failure::usage("`--cases` is for `--on cases`"));
+        }
         match (self.on, self.what.as_slice()) {
+            (Some(On::Cases), _) => self.run_local(output).await,
             (Some(On::History), [a, b]) => {
                 let sets = (history::set(a)?, history::set(b)?);
                 history::run(client, output, sets, &self.filters).await

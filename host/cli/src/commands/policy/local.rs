@@ -7,7 +7,7 @@ use attorn_core::PolicyLimits;
 use attorn_engine::{Compiler, Engine, EngineConfig, LoadError, class_of};
 use clap::Subcommand;
 
-use super::{build, doctor, inspect, new, run, test};
+use super::{bench, build, doctor, inspect, new, new_key, run, sign, test, verify};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -27,10 +27,18 @@ pub(crate) enum Local {
     Doctor(doctor::Doctor),
     /// Run a policy's cases in the real engine, without a server
     Test(test::Test),
+    /// Say how long a policy takes on its cases, beside one that does nothing, without a server
+    Bench(bench::Bench),
     /// Say what a component is: contract, size, digest, how it was built, without a server
     Inspect(inspect::Inspect),
     /// Ask a component about one context, without a server
     Run(run::Run),
+    /// Make a key pair to sign policies with, without a server
+    NewKey(new_key::NewKey),
+    /// Sign a component, without a server
+    Sign(sign::Sign),
+    /// See whether a key signed a component, without a server
+    Verify(verify::Verify),
 }
 
 impl Local {
@@ -40,8 +48,12 @@ impl Local {
             Self::Build(build) => build.run(output),
             Self::Doctor(doctor::Doctor {}) => doctor::run(output),
             Self::Test(test) => test.run(output).await,
+            Self::Bench(bench) => bench.run(output).await,
             Self::Inspect(inspect) => inspect.run(output),
             Self::Run(run) => run.run(output).await,
+            Self::NewKey(new_key) => new_key.run(output),
+            Self::Sign(sign) => sign.run(output),
+            Self::Verify(verify) => verify.run(output),
         }
     }
 }

@@ -45,7 +45,7 @@ pub(crate) struct Test {
 impl Test {
     pub(super) async fn run(self, output: &Output) -> Result<Exit, Failure> {
         let directory = self.dir.join("cases");
-        let component = self.component()?;
+        let component = component(&self.dir, self.component.as_deref())?;
         let engine = local::engine()?;
         let limits = local::limits(&component);
         let report = cases::run_dir(&engine, &component, &directory, limits).await.map_err(|e| not_run(&e))?;
@@ -67,21 +67,22 @@ impl Test {
         let holds = if self.update { updated.left.is_empty() } else { report.all_passed() };
         Ok(if holds { Exit::Done } else { Exit::CaseFailed })
     }
-
-    fn component(&self) -> Result<Vec<u8>, Failure> {
-        if let Some(path) = &self.component {
-            return super::read_component(path);
-        }
-        let path = self.dir.join(COMPONENT);
-        if self.dir.is_dir() && !path.exists() {
-            return Err(Failure::new(format!("there is no `{}`", path.display()))
-                .with_help("`attorn policy build` makes it; or name another by `--component FILE`"));
-        }
-        super::read_component(&path)
-    }
 }
 
-fn not_run(error: &CasesError) -> Failure {
+/// The component of a policy's directory, unless another is named.
+pub(super) fn component(dir: &Path, named: Option<&Path>) -> Result<Vec<u8>, Failure> {
+    if let Some(path) = named {
+        return super::read_component(path);
+    }
+    let path = dir.join(COMPONENT);
+    if dir.is_dir() && !path.exists() {
+        return Err(Failure::new(format!("there is no `{}`", path.display()))
+            .with_help("`attorn policy build` makes it; or name another by `--component FILE`"));
+    }
+    super::read_component(&path)
+}
+
+pub(super) fn not_run(error: &CasesError) -> Failure {
     let failure = Failure::of(error);
     match error {
         CasesError::NotLoaded(error) => local::not_loaded(error),
