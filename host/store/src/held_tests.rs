@@ -236,8 +236,12 @@ async fn what_was_moved_aside_is_looked_into_too() {
 }
 
 #[tokio::test]
-async fn a_repair_after_a_cut_brings_back_what_is_missing() {
+async fn where_the_engine_is_made_anew_what_is_missing_is_brought_back_too() {
     let (dir, whole, _) = stopped().await;
+    gone_on(dir.path()).await;
+    // The new base copy has nothing of what is in files; what is aside has it.
+    break_journal(dir.path());
+    Store::repair(dir.path(), &log()).unwrap();
     fs::remove_dir_all(dir.path().join("store")).unwrap();
     fs::remove_file(file(dir.path(), 0)).unwrap();
     let repaired = Store::repair(dir.path(), &log()).unwrap();
