@@ -174,12 +174,11 @@ impl From<FiledError> for StorageError {
     fn from(error: FiledError) -> Self {
         let damage = || format!("`{}` {}", error.name, error.problem);
         match &error.problem {
-            Problem::Missing(_) => Self::of_missing(&error, damage()),
             Problem::Altered(..) => Self::of_log(&error, damage()),
             // It may be readable in a moment, and nothing is wrong with the file.
             Problem::Io(why) if is_of_the_process(why) => Self::new(&error),
-            // Nothing says that it was altered, and as little can be told of it as of one that is gone.
-            Problem::Io(_) => Self::of_missing(&error, damage()),
+            // Of one that cannot be read nothing says that it was altered, and as little can be told as of one that is gone.
+            Problem::Missing(_) | Problem::Io(_) => Self::of_missing(&error, damage()),
         }
     }
 }

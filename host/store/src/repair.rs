@@ -339,7 +339,7 @@ impl Repair<'_> {
         let (mut problem, mut bad_files) = (problem.to_owned(), walked.bad_files());
         if by_hand && !bad_files.is_empty() {
             let mended = self.of_bad_files(&walked, None);
-            (problem, bad_files) = (mended.and(problem), mended.still_bad);
+            (problem, bad_files) = (mended.and(&problem), mended.still_bad);
         }
         Ok(Repaired::Rebuilt { problem, base, integrity, aside, bad_files })
     }
@@ -364,7 +364,7 @@ impl Repair<'_> {
         let integrity = walked.integrity;
         // Before anything is moved: the journal may be all that has what a bad file should have.
         let mended = self.of_bad_files(&walked, Some(&trees));
-        let (problem, bad_files) = (mended.and(problem), mended.still_bad);
+        let (problem, bad_files) = (mended.and(&problem), mended.still_bad);
         if !exists(&places.base)? {
             make_dir(&places.base).map_err(at(&places.base))?;
         }
@@ -403,8 +403,9 @@ struct Mended {
 
 impl Mended {
     /// What was mended beside this.
-    fn and(&self, problem: String) -> String {
-        std::iter::once(&problem).chain(&self.problems).cloned().collect::<Vec<_>>().join("; ")
+    fn and(&self, problem: &str) -> String {
+        let mended = self.problems.iter().map(String::as_str);
+        std::iter::once(problem).chain(mended).collect::<Vec<_>>().join("; ")
     }
 
     fn found(self, integrity: Integrity) -> Repaired {
