@@ -264,8 +264,21 @@ async fn with_entries_in_a_file_alone(stage: &Stage, process: Process) -> PathBu
     // A repair begins a journal, with a base copy, that do not have them any more.
     let mut journals: Vec<_> = fs::read_dir(data.join("journal")).unwrap().map(|entry| entry.unwrap().path()).collect();
     journals.sort();
-    flip(&journals[0], 300);
-    assert_eq!(stage.ends(0, &["repair"])["rebuilt"], "journal");
+    let bytes = fs::read(journals.last().unwrap()).unwrap();
+    let frames: Vec<_> = (64..bytes.len()).step_by(64).filter(|at| bytes[*at..].starts_with(b"atfr")).collect();
+    flip(journals.last().unwrap(), frames[frames.len() - 2] + 64);
+    // What the old one has is brought back first, and what is aside is looked into later.
+    let whole = fs::read(&bundle).unwrap();
+    for rebuilt in ["journal", "files"] {
+        fs::remove_file(&bundle).unwrap();
+        let repaired = stage.ends(0, &["repair"]);
+        assert_eq!((&repaired["rebuilt"], &repaired["bad_files"]), (&json!(rebuilt), &json!([])), "{repaired}");
+        assert!(repaired["problem"].as_str().unwrap().contains("tile/entries/000` is missing"), "{repaired}");
+        assert_eq!(fs::read(&bundle).unwrap(), whole);
+    }
+    for aside in ["journal.broken-1", "base.broken-1"] {
+        fs::remove_dir_all(data.join(aside)).unwrap();
+    }
     let backup = stage.path("backup");
     stage.ends(0, &["backup", text(&backup)]);
     flip(&bundle, 5_000);

@@ -110,14 +110,19 @@ async fn a_file_of_records_that_is_lost_or_altered_takes_the_records_in_it_and_n
     assert_eq!((page.decisions, page.same, page.undecidable.len()), (DECISIONS as u64, DECISIONS as u64, 0));
     let bytes = fs::read(file(&data)).unwrap();
 
-    // Without it, and where it is cut off.
-    for (is_missing, problem, exit, comparison) in
-        [(true, "is missing", 6, "missing"), (false, "is not what was written", 5, "altered")]
-    {
-        if is_missing {
-            fs::remove_file(file(&data)).unwrap();
-        } else {
-            fs::write(file(&data), &bytes[..100]).unwrap();
+    // Without it, where something else stands there, and where it is cut off.
+    for (is_missing, problem, exit, comparison) in [
+        (true, "is missing", 6, "missing"),
+        (true, "cannot be read: it is no regular file", 6, "missing"),
+        (false, "is not what was written", 5, "altered"),
+    ] {
+        match problem {
+            "is missing" => fs::remove_file(file(&data)).unwrap(),
+            _ if is_missing => fs::create_dir(file(&data)).unwrap(),
+            _ => {
+                fs::remove_dir(file(&data)).unwrap();
+                fs::write(file(&data), &bytes[..100]).unwrap();
+            }
         }
         let named = format!("`records/1/000000/000` {problem}");
         // What the entry says is told all the same, by whichever name it is asked for, and why there is no more.
@@ -156,9 +161,11 @@ async fn a_file_of_records_that_is_lost_or_altered_takes_the_records_in_it_and_n
         let (code, out, said) = say(&["policy", "diff", "recorded", "active", "--on", "history"]);
         assert_eq!(code, Some(0), "{out}{said}");
         assert!(out.contains(why.as_str()) && out.contains("a file of `records/`"), "{out}");
-        // A receipt needs no record.
-        let (code, out, said) = say(&["audit", "receipt", &entry]);
-        assert!(code == Some(0) && out.starts_with("c2sp.org/tlog-proof@v1\n"), "{out}{said}");
+        // A receipt needs no record, by whichever name it is asked for.
+        for what in [id, &entry] {
+            let (code, out, said) = say(&["audit", "receipt", what]);
+            assert!(code == Some(0) && out.starts_with("c2sp.org/tlog-proof@v1\n"), "{out}{said}");
+        }
     }
 
     // Put back, all is as it was.

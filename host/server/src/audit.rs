@@ -22,6 +22,7 @@ use crate::app::App;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::{Failure, causes};
 use crate::queries;
+use crate::replays::read::without_record;
 use crate::users::kept;
 
 /// How many entries are looked at for one page.
@@ -39,7 +40,7 @@ pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
         return queries::list(app, call).await;
     }
     let (from, limit) = (call.query::<u64>("from")?.unwrap_or(0), call.limit()?);
-    Reply::ok(&queries::reading(&app, move |app| page(app, from, limit)).await?)
+    Reply::ok(&queries::reading_list(&app, call.operator()?, move |app| page(app, from, limit)).await?)
 }
 
 /// The entries from an index on. One in a file that is bad keeps nobody from reading the others.
@@ -75,7 +76,11 @@ pub(crate) async fn receipt(app: Arc<App>, call: Call) -> Result<Reply, Failure>
 /// The receipt of the entry that records a decision.
 pub(crate) async fn decision_receipt(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let id: DecisionId = call.path("decision_id")?;
-    let record = app.store.record::<DecisionRecord>(&Key::decision(&id)).await?;
+    let record = match app.store.record::<DecisionRecord>(&Key::decision(&id)).await {
+        // The record is not what is proved.
+        Err(error) if error.damage().is_some() => return receipt_without_record(&app, &call, (id, error.into())).await,
+        record => record?,
+    };
     let record = record.ok_or_else(|| Failure::not_found("decision", id))?;
     match of_decision(&app, id, &record).await? {
         Some(OfDecision { entry, earlier: Some(known), .. }) => {
@@ -84,6 +89,20 @@ pub(crate) async fn decision_receipt(app: Arc<App>, call: Call) -> Result<Reply,
         Some(OfDecision { entry, earlier: None, .. }) => receipt_of(&app, &call, &entry).await,
         None => Err(Failure::internal(format_args!("the decision `{id}` has a record and no entry"))),
     }
+}
+
+/// The same, where the record cannot be read that says which entry it is: then it is looked for.
+async fn receipt_without_record(
+    app: &Arc<App>,
+    call: &Call,
+    (id, damaged): (DecisionId, Failure),
+) -> Result<Reply, Failure> {
+    let Some((at, _)) = without_record(app, id).await? else { return Err(damaged) };
+    if let Some(known) = crate::epochs::earlier(&app.store, at.epoch).await? {
+        return Ok(Reply::text(epochs::receipt_of(app, known, at.index).await?));
+    }
+    let entry = queries::reading_one(app, move |app| Ok(app.store.entry(at.index)?)).await?;
+    receipt_of(app, call, &parsed(&entry.ok_or(damaged)?)?).await
 }
 
 /// The entry of a decision.

@@ -179,13 +179,15 @@ pub const fn repair_help(error: &RepairError) -> Option<&'static str> {
 }
 
 /// The entry that says what was made anew.
-pub(crate) fn remade(now: TimeMs, remade: &Remade) -> Result<EntryBody, Failure> {
+pub(crate) fn remade(store: &Store, now: TimeMs, remade: &Remade) -> Result<EntryBody, Failure> {
     let Remade { part, by_hand, problem, version, entries, digest } = remade;
     let part = match part {
         Part::Store => "store",
         Part::Journal => "journal",
     };
+    // Nothing vouches for the file that says so, and whoever reads this has to know it.
+    let beyond_store = store.is_beyond(remade)?;
     let members = json!({ "part": part, "by_hand": by_hand, "problem": problem, "version": version,
-        "entries": entries, "digest": digest.to_string() });
+        "entries": entries, "digest": digest.to_string(), "said_by": "store.remade", "beyond_store": beyond_store });
     entry::body(now, "store_remade", members)
 }

@@ -195,7 +195,7 @@ impl Rotation<'_> {
         let mut batch = Batch::new(keys::wall_now());
         batch.entries.extend(kept(store, batch.now)?);
         for remade in store.remade().map_err(ServeError::from)? {
-            batch.entries.push(data::remade(batch.now, &remade)?);
+            batch.entries.push(data::remade(store, batch.now, &remade)?);
         }
         let key = (because == Because::Routine).then(|| next.verifier().to_string());
         let members = json!({

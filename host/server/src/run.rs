@@ -270,7 +270,7 @@ async fn say_started(app: &App, accept_clock: bool, set_back: Option<SetBack>) -
     batch.entries.push(entry::body(batch.now, STARTED, members)?);
     batch.put_record(&app.clock.mark());
     for remade in app.store.remade()? {
-        batch.entries.push(data::remade(batch.now, &remade)?);
+        batch.entries.push(data::remade(&app.store, batch.now, &remade)?);
     }
     if let Some(gone) = app.published.gone() {
         tracing::error!(%gone, "what was published of the audit log is gone");

@@ -25,7 +25,7 @@ use attorn_log::tree::leaf_hash;
 use attorn_log::{Epoch, Hash, NodeId, Tile, TreeBuilder, verify_bundle};
 
 use crate::error::StorageError;
-use crate::files::{create_beside, open_regular};
+use crate::files::{create_beside, is_of_the_process, open_regular};
 use crate::trees::Trees;
 
 /// How many entries a bundle has.
@@ -64,7 +64,7 @@ enum Problem {
     Missing { epoch: String, bundle: u64 },
     #[error("is not what the log's tree says: in epoch {epoch}, {found}; {PUT_BACK}")]
     Altered { epoch: String, found: String },
-    #[error("cannot be read: {0}")]
+    #[error("cannot be read: {0}; see that it is a file that the server may read, or {PUT_BACK}")]
     Io(io::Error),
 }
 
@@ -82,7 +82,7 @@ impl BundledError {
             Problem::Altered { epoch, found } => {
                 format!("`{path}` is not what the log's tree says: in epoch {epoch}, {found}")
             }
-            problem @ Problem::Io(_) => format!("`{path}` {problem}"),
+            Problem::Io(why) => format!("`{path}` cannot be read: {why}"),
         }
     }
 }
@@ -90,10 +90,9 @@ impl BundledError {
 impl From<BundledError> for StorageError {
     fn from(error: BundledError) -> Self {
         match &error.problem {
-            Problem::Missing { .. } | Problem::Altered { .. } => {
-                Self::of_log(&error, format!("`{}` {}", error.name, error.problem))
-            }
-            Problem::Io(_) => Self::new(&error),
+            // It may be readable in a moment, and nothing is wrong with the file.
+            Problem::Io(why) if is_of_the_process(why) => Self::new(&error),
+            _ => Self::of_log(&error, format!("`{}` {}", error.name, error.problem)),
         }
     }
 }

@@ -35,7 +35,7 @@ impl StorageError {
         Self { text: error.to_string(), damage: Some(damage), is_missing: false }
     }
 
-    /// The same, where the file is not there.
+    /// The same, where the file is not there, or cannot be read.
     pub(crate) fn of_missing(error: &dyn std::fmt::Display, damage: String) -> Self {
         Self { is_missing: true, ..Self::of_log(error, damage) }
     }

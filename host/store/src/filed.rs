@@ -25,7 +25,7 @@ use crate::batch::{BATCH_ITEMS_MAX, VALUE_BYTES_MAX};
 use crate::bundled::BUNDLE_ENTRIES;
 use crate::decided::Decided;
 use crate::error::StorageError;
-use crate::files::open_regular;
+use crate::files::{is_of_the_process, open_regular};
 use crate::key::{KEY_BYTES_MAX, Key, KeyKind};
 use crate::redo::Write;
 use crate::trees::{Stored, TreeName};
@@ -145,7 +145,7 @@ enum Problem {
     Missing(Key),
     #[error("is not what was written: the record `{0}` {1}; {PUT_BACK}")]
     Altered(Key, &'static str),
-    #[error("cannot be read: {0}")]
+    #[error("cannot be read: {0}; see that it is a file that the server may read, or {PUT_BACK}")]
     Io(io::Error),
 }
 
@@ -156,7 +156,7 @@ impl FiledError {
         match &self.problem {
             Problem::Missing(key) => format!("`{path}` is missing, and with it the record `{key}`"),
             Problem::Altered(key, what) => format!("`{path}` is not what was written: the record `{key}` {what}"),
-            problem @ Problem::Io(_) => format!("`{path}` {problem}"),
+            Problem::Io(why) => format!("`{path}` cannot be read: {why}"),
         }
     }
 }
@@ -174,9 +174,11 @@ impl From<FiledError> for StorageError {
     fn from(error: FiledError) -> Self {
         let damage = || format!("`{}` {}", error.name, error.problem);
         match &error.problem {
-            Problem::Missing(_) => Self::of_missing(&error, damage()),
             Problem::Altered(..) => Self::of_log(&error, damage()),
-            Problem::Io(_) => Self::new(&error),
+            // It may be readable in a moment, and nothing is wrong with the file.
+            Problem::Io(why) if is_of_the_process(why) => Self::new(&error),
+            // Of one that cannot be read nothing says that it was altered, and as little can be told as of one that is gone.
+            Problem::Missing(_) | Problem::Io(_) => Self::of_missing(&error, damage()),
         }
     }
 }

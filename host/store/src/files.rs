@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use attorn_core::Digest;
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 /// Why a file could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -157,6 +158,12 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
         if is_link { not_regular() } else { error }
     })?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular()) }
+}
+
+/// Whether the process cannot read any file now, because it has too many open or no memory.
+pub(crate) fn is_of_the_process(error: &io::Error) -> bool {
+    let too_much = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::INTR].map(Errno::raw_os_error);
+    error.raw_os_error().is_some_and(|code| too_much.contains(&code))
 }
 
 /// The same, and all of it: of what the store writes itself in one go.

@@ -26,6 +26,7 @@ use crate::integrity::BadBundle;
 use crate::places::{Places, at};
 use crate::redo::Write;
 use crate::repair::{RepairError, causes, free_name};
+use crate::salvage::salvage;
 use crate::seek::{Seeker, seek};
 use crate::trees::entry_in;
 
@@ -130,11 +131,26 @@ const SIGNED_ANEW: &str = "the next start of the server signs a new checkpoint a
 
 /// Write the files of bundles anew whose entries base copies and journal have. Which ones comes back.
 pub(crate) fn bring_back(places: &Places, bad: &[BadBundle]) -> Result<Vec<u64>, RepairError> {
-    let bad = bad.iter().map(|bad| (bad.number(), bad)).collect();
-    let mut wanted = Wanted { places, bad, found: BTreeMap::new(), brought: Vec::new() };
-    seek(places, &mut wanted)?;
-    Ok(wanted.brought)
+    let mut wanted = Wanted::of(places, bad.iter());
+    let sought = match seek(places, &mut wanted) {
+        // Then it is damaged, or not there.
+        Err(error @ RepairError::Parts(_)) => Err(error),
+        sought => Ok(sought?),
+    };
+    let (mut brought, rest) = (wanted.brought, wanted.bad.into_values().collect::<Vec<_>>());
+    for some in rest.chunks(SALVAGED_MAX) {
+        let mut wanted = Wanted::of(places, some.iter().copied());
+        salvage(places, &mut wanted)?;
+        brought.extend(wanted.brought);
+    }
+    if brought.is_empty() {
+        sought?;
+    }
+    Ok(brought)
 }
+
+/// How many bundles are looked for at a time where frames are missing: each of them may be in memory in part.
+const SALVAGED_MAX: usize = 128;
 
 /// The bundles that are looked for. Entries come in their order, so that few of them are begun at a time.
 struct Wanted<'a> {
@@ -142,6 +158,13 @@ struct Wanted<'a> {
     bad: BTreeMap<u64, &'a BadBundle>,
     found: BTreeMap<u64, BTreeMap<u64, Vec<u8>>>,
     brought: Vec<u64>,
+}
+
+impl<'a> Wanted<'a> {
+    fn of(places: &'a Places, bad: impl Iterator<Item = &'a BadBundle>) -> Self {
+        let bad = bad.map(|bad| (bad.number(), bad)).collect();
+        Self { places, bad, found: BTreeMap::new(), brought: Vec::new() }
+    }
 }
 
 impl Seeker for Wanted<'_> {

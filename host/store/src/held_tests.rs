@@ -7,7 +7,8 @@ use tempfile::TempDir;
 
 use super::tests::{file, filled, read};
 use crate::commit::Store;
-use crate::fixtures::log;
+use crate::fixtures::{lazy, log, put};
+use crate::frame::{ALIGN, FileHeader, FileKind, HEADER_BYTES};
 use crate::repair::Repaired;
 
 fn backed_up(dir: &Path) -> (TempDir, Vec<String>) {
@@ -93,10 +94,16 @@ async fn an_open_store_brings_back_what_is_missing() {
     assert_eq!(store.bring_back().unwrap(), 512);
     assert_eq!((store.lost_entries().unwrap(), fs::read(file(dir.path(), 0)).unwrap()), (Vec::new(), whole));
     assert_eq!(read(&store), all);
-    // Where base copy and journal cannot be read, nobody says that they do not have it.
-    fs::remove_dir_all(dir.path().join("log")).unwrap();
+    // Where the base copy cannot be read, what the journal has is found all the same.
     let base = fs::read_dir(dir.path().join("base")).unwrap().next().unwrap().unwrap().path();
     flip(&base);
+    fs::remove_dir_all(dir.path().join("log")).unwrap();
+    assert_eq!((store.bring_back().unwrap(), read(&store)), (512, all));
+    // Where neither can be read, nobody says that they do not have it.
+    fs::remove_dir_all(dir.path().join("log")).unwrap();
+    for segment in crate::journal::segments(&dir.path().join("journal")).unwrap() {
+        fs::write(&segment.path, "").unwrap();
+    }
     let error = store.bring_back().unwrap_err();
     assert!(crate::repair::causes(&error).contains("is damaged at byte"), "{error:?}");
 }
@@ -162,10 +169,100 @@ async fn an_older_base_copy_is_looked_into_too() {
     let repaired = Store::repair(dir.path(), &log()).unwrap();
     assert!(matches!(&repaired, Repaired::Files { bad_files, .. } if bad_files.is_empty()), "{repaired:?}");
     assert_eq!(fs::read(file(dir.path(), 0)).unwrap(), whole);
-    // Without it nobody has them.
+    // Without it the journal before the other one is left.
     fs::remove_file(&bases[0].path).unwrap();
     flip(&file(dir.path(), 0));
     let repaired = Store::repair(dir.path(), &log()).unwrap();
+    assert!(matches!(&repaired, Repaired::Files { bad_files, .. } if bad_files.is_empty()), "{repaired:?}");
+    assert_eq!(read(&Store::open(dir.path(), &log()).unwrap()), all);
+}
+
+/// Break a frame of the last segment that has the end of nothing that is looked for.
+fn break_journal(dir: &Path) {
+    let segment = crate::journal::segments(&dir.join("journal")).unwrap().pop().unwrap();
+    let mut bytes = fs::read(&segment.path).unwrap();
+    let key = FileHeader::parse(FileKind::Journal, &bytes).unwrap().frame_key();
+    let places = (HEADER_BYTES..bytes.len()).step_by(ALIGN);
+    let frames: Vec<_> = places.filter(|&at| key.header(at as u64, &bytes[at..]).is_some()).collect();
+    let [.., broken, _] = frames[..] else { panic!("{frames:?}") };
+    bytes[broken + HEADER_BYTES] ^= 1;
+    fs::write(&segment.path, bytes).unwrap();
+}
+
+/// The same store, with groups after all that is bundled.
+async fn gone_on(dir: &Path) {
+    let store = Store::open_with(dir, &log(), lazy()).unwrap();
+    for n in 0..3 {
+        store.commit(put(n, "after it")).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_a_broken_journal_has_is_brought_back_before_a_new_one_is_begun() {
+    let (dir, whole, _) = stopped().await;
+    gone_on(dir.path()).await;
+    break_journal(dir.path());
+    fs::remove_file(file(dir.path(), 0)).unwrap();
+    let repaired = Store::repair(dir.path(), &log()).unwrap();
+    let Repaired::NewJournal { problem, bad_files, .. } = repaired else { panic!("{repaired:?}") };
+    assert!(problem.contains("is damaged at byte") && problem.ends_with("tile/entries/000` is missing"), "{problem}");
+    assert_eq!((bad_files, fs::read(file(dir.path(), 0)).unwrap()), (Vec::<String>::new(), whole));
+    assert!(matches!(Store::repair(dir.path(), &log()).unwrap(), Repaired::Whole(_)));
+}
+
+#[tokio::test]
+async fn what_was_moved_aside_is_looked_into_too() {
+    let (dir, whole, _) = stopped().await;
+    gone_on(dir.path()).await;
+    break_journal(dir.path());
+    let repaired = Store::repair(dir.path(), &log()).unwrap();
+    assert!(matches!(&repaired, Repaired::NewJournal { bad_files, .. } if bad_files.is_empty()), "{repaired:?}");
+    // The new base copy and the new journal have none of the entries that were in files then. Not even the header of
+    // the old ones is needed.
+    for segment in crate::journal::segments(&dir.path().join("journal.broken-1")).unwrap() {
+        let mut bytes = fs::read(&segment.path).unwrap();
+        bytes[20] ^= 1;
+        fs::write(&segment.path, bytes).unwrap();
+    }
+    fs::remove_file(file(dir.path(), 0)).unwrap();
+    let repaired = Store::repair(dir.path(), &log()).unwrap();
+    assert!(matches!(&repaired, Repaired::Files { bad_files, .. } if bad_files.is_empty()), "{repaired:?}");
+    assert_eq!(fs::read(file(dir.path(), 0)).unwrap(), whole);
+    // Without it nobody has them, and that is said.
+    fs::remove_dir_all(dir.path().join("journal.broken-1")).unwrap();
+    fs::remove_file(file(dir.path(), 0)).unwrap();
+    let repaired = Store::repair(dir.path(), &log()).unwrap();
     assert!(matches!(&repaired, Repaired::BadFiles { bad_files, .. } if bad_files.len() == 1), "{repaired:?}");
-    drop(all);
+}
+
+#[tokio::test]
+async fn where_the_engine_is_made_anew_what_is_missing_is_brought_back_too() {
+    let (dir, whole, _) = stopped().await;
+    gone_on(dir.path()).await;
+    // The new base copy has nothing of what is in files; what is aside has it.
+    break_journal(dir.path());
+    Store::repair(dir.path(), &log()).unwrap();
+    fs::remove_dir_all(dir.path().join("store")).unwrap();
+    fs::remove_file(file(dir.path(), 0)).unwrap();
+    let repaired = Store::repair(dir.path(), &log()).unwrap();
+    assert!(matches!(&repaired, Repaired::Rebuilt { bad_files, .. } if bad_files.is_empty()), "{repaired:?}");
+    assert_eq!(fs::read(file(dir.path(), 0)).unwrap(), whole);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_opened_is_damage_of_the_log_and_is_made_anew() {
+    let (dir, whole, all) = stopped().await;
+    let path = file(dir.path(), 0);
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    let store = Store::open(dir.path(), &log()).unwrap();
+    let error = store.entry(3).unwrap_err();
+    let damage = error.damage().expect("damage").to_owned();
+    assert!(damage.starts_with("`log/1/tile/entries/000` cannot be read: it is no regular file; "), "{damage}");
+    drop(store);
+    let repaired = Store::repair(dir.path(), &log()).unwrap();
+    assert!(matches!(&repaired, Repaired::Files { bad_files, .. } if bad_files.is_empty()), "{repaired:?}");
+    assert_eq!(fs::read(&path).unwrap(), whole);
+    assert!(path.with_extension("broken-1").is_dir());
+    assert_eq!(read(&Store::open(dir.path(), &log()).unwrap()), all);
 }

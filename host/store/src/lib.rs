@@ -61,6 +61,7 @@ mod refiled;
 mod remade;
 mod repair;
 mod restore;
+mod salvage;
 mod seek;
 mod steps;
 mod trees;

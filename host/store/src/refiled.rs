@@ -20,6 +20,7 @@ use crate::places::{Places, at};
 use crate::read::{PAGE_BYTES_MAX, PAGE_ITEMS_MAX};
 use crate::redo::Write;
 use crate::repair::{RepairError, free_name};
+use crate::salvage::salvage;
 use crate::seek::{Seeker, seek};
 use crate::trees::{Stored, TreeName, Trees, ValueError};
 
@@ -69,7 +70,17 @@ fn some_of(places: &Places, trees: &Trees, bad: &[BadRecords], refiled: &mut Ref
             wanted.add(&files, key, filed);
         }
     })?;
-    seek(places, &mut wanted)?;
+    let sought = match seek(places, &mut wanted) {
+        // Then it is damaged, or not there.
+        Err(error @ RepairError::Parts(_)) => Err(error),
+        sought => Ok(sought?),
+    };
+    if !wanted.is_done() {
+        salvage(places, &mut wanted)?;
+    }
+    if !wanted.has_found() {
+        sought?;
+    }
     for bad in bad {
         let Some(file) = wanted.files.get(&bad.name()) else {
             refiled.still_bad.push(bad.why.clone());

@@ -9,6 +9,8 @@ use crate::bundled::BUNDLE_ENTRIES;
 use crate::commit::Store;
 use crate::filed::RecordFiles;
 use crate::fixtures::{batch, decision, lazy, log};
+use crate::follower::Pace;
+use crate::journal::Journal;
 use crate::places::Places;
 use crate::records::{DecisionRecord, Kept};
 use crate::repair::Repaired;
@@ -30,13 +32,17 @@ fn not_repaired(dir: &Path) -> Vec<String> {
     }
 }
 
-/// Make a base copy of what the engine has now, and remove the earlier ones.
+/// Make a base copy of what the engine has now, with a journal after it, and remove the earlier ones.
 fn only_base_is_now(dir: &Path) {
     let (places, store) = (Places::of(dir), Store::open_with(dir, &log(), lazy()).unwrap());
     let old = base::all(&places.base).unwrap();
     let id = base::read(&old[0], |_| Ok::<_, BaseError>(())).unwrap();
-    base::write(&places.base, id, store.shared.applied().version, &store.shared.trees).unwrap();
+    let version = store.shared.applied().version;
+    base::write(&places.base, id, version, &store.shared.trees).unwrap();
     drop(store);
+    fs::remove_dir_all(&places.journal).unwrap();
+    fs::create_dir(&places.journal).unwrap();
+    drop(Journal::create(&places.journal, id, version, Pace::USUAL.segments).unwrap());
     let newest = base::all(&places.base).unwrap().pop().unwrap();
     old.iter().filter(|base| **base != newest).for_each(|base| fs::remove_file(&base.path).unwrap());
 }

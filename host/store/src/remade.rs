@@ -5,10 +5,11 @@
 //! ```
 //!
 //! Whoever opens the store writes it to the log: what an entry says is not known here. The file is written before
-//! anything takes the place of anything else, so that nothing is made anew of which nobody hears.
+//! anything takes the place of anything else, so that nothing is made anew of which nobody hears. Nothing vouches for
+//! it: whoever may write the directory may write it. So it is bounded, and whoever tells of it says where it is from.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
 use attorn_core::Digest;
@@ -16,15 +17,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::boot::replace;
 use crate::commit::Store;
-use crate::error::{OpenError, StorageError};
-use crate::files::read_regular_text;
-use crate::files::sync_dir;
+use crate::error::{OpenError, ReadError, StorageError};
+use crate::files::{open_regular, sync_dir};
 use crate::integrity::Integrity;
 use crate::places::{Places, at};
 use crate::records::json;
 
 /// More are never kept. The oldest go first.
 const KEPT: usize = 16;
+/// How long what is said of a problem may be. What is longer is cut off, and says so.
+const PROBLEM_BYTES_MAX: usize = 4 << 10;
+/// No file that was written here is longer, however much of it is escaped.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+const CUT_OFF: &str = " … (cut off)";
 
 /// What was made anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,7 +72,7 @@ struct RemadeWire {
 impl Remade {
     pub(crate) fn new(part: Part, by_hand: bool, problem: &str, integrity: &Integrity) -> Self {
         let Integrity { version, entries, digest, .. } = *integrity;
-        Self { part, by_hand, problem: problem.to_owned(), version, entries, digest }
+        Self { part, by_hand, problem: bounded(problem), version, entries, digest }
     }
 }
 
@@ -75,6 +80,16 @@ impl Store {
     /// What was made anew and is not in the log yet, the oldest first.
     pub fn remade(&self) -> Result<Vec<Remade>, OpenError> {
         read(&self.places)
+    }
+
+    /// Whether this tells of more than the store holds: then it was written by somebody else, or is of another epoch.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::log_head`].
+    pub fn is_beyond(&self, remade: &Remade) -> Result<bool, ReadError> {
+        let size = self.log_head()?.size;
+        Ok(remade.version > self.shared.applied().version || remade.entries > size)
     }
 
     /// All of it is in the log.
@@ -101,18 +116,45 @@ pub(crate) fn note(places: &Places, remade: Remade) -> Result<(), OpenError> {
 }
 
 fn read(places: &Places) -> Result<Vec<Remade>, OpenError> {
-    let text = match read_regular_text(&places.remade) {
+    let path = &places.remade;
+    let file = match open_regular(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        text => text.map_err(at(&places.remade))?,
+        file => file.map_err(at(path))?,
     };
-    text.lines().map(|line| parse(line).ok_or_else(|| broken(&places.remade))).collect()
+    let mut text = String::new();
+    let read = file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(at(path))?;
+    if read as u64 > FILE_BYTES_MAX {
+        return Err(broken(path, &"it is longer than any that is written"));
+    }
+    let parsed =
+        text.lines().map(|line| parse(line).ok_or_else(|| broken(path, &"a line of it is not what is written")));
+    let all = parsed.collect::<Result<Vec<_>, _>>()?;
+    let skipped = all.len().saturating_sub(KEPT);
+    Ok(all.into_iter().skip(skipped).collect())
 }
 
 fn parse(line: &str) -> Option<Remade> {
     let RemadeWire { part, by_hand, problem, version, entries, digest } = serde_json::from_str(line).ok()?;
-    Some(Remade { part, by_hand, problem, version, entries, digest: digest.parse().ok()? })
+    Some(Remade { part, by_hand, problem: bounded(&problem), version, entries, digest: digest.parse().ok()? })
 }
 
-fn broken(path: &Path) -> OpenError {
-    OpenError::Storage(StorageError::new(&format_args!("`{}` cannot be read", path.display())))
+/// What is too long for an entry of the log is cut off.
+fn bounded(problem: &str) -> String {
+    if problem.len() <= PROBLEM_BYTES_MAX {
+        return problem.to_owned();
+    }
+    let end = problem.floor_char_boundary(PROBLEM_BYTES_MAX - CUT_OFF.len());
+    format!("{}{CUT_OFF}", &problem[..end])
 }
+
+fn broken(path: &Path, why: &dyn std::fmt::Display) -> OpenError {
+    let path = path.display();
+    OpenError::Storage(StorageError::new(&format_args!(
+        "`{path}` cannot be relied on: {why}; it says what was made anew and is not in the log yet, so keep it elsewhere, \
+         and remove it"
+    )))
+}
+
+#[cfg(test)]
+#[path = "remade_tests.rs"]
+mod tests;

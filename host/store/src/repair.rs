@@ -79,7 +79,8 @@ pub enum Repaired {
         /// Which files with entries are not what the log's tree says, and why.
         bad_files: Vec<String>,
     },
-    /// The journal was begun anew, with a base copy: one of both was damaged, and the engine has all that they had.
+    /// The journal was begun anew, with a base copy: one of both was damaged, and the engine has all that they had. So
+    /// have the files beside it, unless they are named.
     NewJournal {
         /// What was wrong with it.
         problem: String,
@@ -206,7 +207,7 @@ impl Repair<'_> {
     fn of_what_is_found(&self, format: u32) -> Result<Repaired, RepairError> {
         match examine(self.places, self.log, format) {
             Ok(walked) if walked.bad_files().is_empty() => self.of_bad_parts(Repaired::Whole(walked.integrity)),
-            Ok(walked) => self.of_bad_parts(self.of_bad_files(&walked)),
+            Ok(walked) => self.of_bad_parts(self.of_bad_files(&walked, None).found(walked.integrity)),
             Err(RepairError::Open(error @ OpenError::OtherLog { .. })) => Err(error.into()),
             // What the engine has and the journal lost would be lost for good, if the engine were replaced.
             Err(RepairError::Open(OpenError::Journal(
@@ -220,37 +221,34 @@ impl Repair<'_> {
         }
     }
 
-    /// Base copy and journal may still have what is in a bad file: then it is written anew. All else stays as it is.
-    fn of_bad_files(&self, walked: &Walked) -> Repaired {
-        let (mut problems, mut still_bad) = (Vec::new(), Vec::new());
+    /// Base copies and journals may still have what is in a bad file: then it is written anew. All else stays as it is.
+    /// The engine is opened for it unless it is open.
+    fn of_bad_files(&self, walked: &Walked, trees: Option<&Trees>) -> Mended {
+        let mut mended = Mended::default();
         let brought = held::bring_back(self.places, &walked.bad_bundles).unwrap_or_else(|error| {
             tracing::warn!(error = causes(&error), "entries are not brought back from base copy and journal");
             Vec::new()
         });
         for bad in &walked.bad_bundles {
             if brought.contains(&bad.number()) {
-                problems.push(bad.what.clone());
+                mended.problems.push(bad.what.clone());
             } else {
-                still_bad.push(bad.why.clone());
+                mended.still_bad.push(bad.why.clone());
             }
         }
-        match self.refile(&walked.bad_records) {
+        match self.refile(&walked.bad_records, trees) {
             Ok(refiled) => {
-                problems.extend(refiled.problems);
-                still_bad.extend(refiled.still_bad);
+                mended.problems.extend(refiled.problems);
+                mended.still_bad.extend(refiled.still_bad);
             }
             Err(error) => {
                 tracing::warn!(error = causes(&error), "records are not brought back from base copy and journal");
-                still_bad.extend(walked.bad_records.iter().map(|bad| bad.why.clone()));
+                mended.still_bad.extend(walked.bad_records.iter().map(|bad| bad.why.clone()));
             }
         }
         // Whose record is another one has no copy that is known to be right.
-        still_bad.extend(walked.bad_decisions.iter().cloned());
-        let integrity = walked.integrity;
-        if problems.is_empty() {
-            return Repaired::BadFiles { integrity, bad_files: still_bad };
-        }
-        Repaired::Files { problem: problems.join("; "), integrity, bad_files: still_bad }
+        mended.still_bad.extend(walked.bad_decisions.iter().cloned());
+        mended
     }
 
     /// Where the engine is whole, and base copy and journal are not, there is no backup and nothing that it could be made
@@ -273,11 +271,14 @@ impl Repair<'_> {
         })
     }
 
-    fn refile(&self, bad: &[BadRecords]) -> Result<Refiled, RepairError> {
+    fn refile(&self, bad: &[BadRecords], trees: Option<&Trees>) -> Result<Refiled, RepairError> {
         if bad.is_empty() {
             return Ok(Refiled::default());
         }
-        let refile = || refiled::bring_back(self.places, &Trees::open(&self.places.engine)?, bad);
+        let refile = || match trees {
+            Some(trees) => refiled::bring_back(self.places, trees, bad),
+            None => refiled::bring_back(self.places, &Trees::open(&self.places.engine)?, bad),
+        };
         catch_unwind(AssertUnwindSafe(refile)).unwrap_or_else(|panic| Err(StorageError::new(&said(&*panic)).into()))
     }
 
@@ -325,7 +326,7 @@ impl Repair<'_> {
     fn put_in_place(&self, problem: &str, by_hand: bool, built: Built) -> Result<Repaired, RepairError> {
         let Self { places, after, .. } = self;
         let Built { dir: new, base, walked } = built;
-        let (bad_files, integrity) = (walked.bad_files(), walked.integrity);
+        let integrity = walked.integrity;
         after(Stage::EngineBuilt)?;
         remade::note(places, Remade::new(Part::Store, by_hand, problem, &integrity))?;
         after(Stage::EngineNoted)?;
@@ -335,7 +336,12 @@ impl Repair<'_> {
         fs::rename(&new, &places.engine).and_then(|()| sync_dir(&places.dir)).map_err(at(&places.engine))?;
         after(Stage::EngineInPlace)?;
         self.boot.say_closed(places)?;
-        Ok(Repaired::Rebuilt { problem: problem.to_owned(), base, integrity, aside, bad_files })
+        let (mut problem, mut bad_files) = (problem.to_owned(), walked.bad_files());
+        if by_hand && !bad_files.is_empty() {
+            let mended = self.of_bad_files(&walked, None);
+            (problem, bad_files) = (mended.and(&problem), mended.still_bad);
+        }
+        Ok(Repaired::Rebuilt { problem, base, integrity, aside, bad_files })
     }
 
     /// Begin the journal anew with what the engine holds, if nothing is wrong after that.
@@ -355,7 +361,10 @@ impl Repair<'_> {
         trees.flush()?;
         sync_files(&places.engine)?;
         let walked = verify_in(places, &trees, &name, end.version)?;
-        let (bad_files, integrity) = (walked.bad_files(), walked.integrity);
+        let integrity = walked.integrity;
+        // Before anything is moved: the journal may be all that has what a bad file should have.
+        let mended = self.of_bad_files(&walked, Some(&trees));
+        let (problem, bad_files) = (mended.and(&problem), mended.still_bad);
         if !exists(&places.base)? {
             make_dir(&places.base).map_err(at(&places.base))?;
         }
@@ -380,6 +389,31 @@ impl Repair<'_> {
         bases_aside(places, end.version).map_err(at(&places.base))?;
         after(Stage::BasesAside)?;
         Ok(Repaired::NewJournal { problem, integrity, aside, bad_files })
+    }
+}
+
+/// What came of files with entries or with records that were bad.
+#[derive(Default)]
+struct Mended {
+    /// What was wrong with each that was written anew.
+    problems: Vec<String>,
+    /// What is wrong with each that is still bad, and what to do.
+    still_bad: Vec<String>,
+}
+
+impl Mended {
+    /// What was mended beside this.
+    fn and(&self, problem: &str) -> String {
+        let mended = self.problems.iter().map(String::as_str);
+        std::iter::once(problem).chain(mended).collect::<Vec<_>>().join("; ")
+    }
+
+    fn found(self, integrity: Integrity) -> Repaired {
+        let Self { problems, still_bad: bad_files } = self;
+        if problems.is_empty() {
+            return Repaired::BadFiles { integrity, bad_files };
+        }
+        Repaired::Files { problem: problems.join("; "), integrity, bad_files }
     }
 }
 

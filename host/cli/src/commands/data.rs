@@ -255,7 +255,11 @@ fn print(output: &Output, repaired: attorn_server::data::Repair) -> Result<Exit,
         }
         None => output.line("everything fits together; nothing was changed"),
         Some("journal") => {
-            output.line("a new journal was begun with the store, which has all that the old one had");
+            output.line(if repaired.bad_files.is_empty() {
+                "a new journal was begun with the store, which has all that the old one had"
+            } else {
+                "a new journal was begun with the store; what is named below neither has, as far as the old one can be read"
+            });
         }
         Some("files") => {
             output.line("files with entries of the audit log were written anew from the base copy and the journal");

@@ -13,7 +13,8 @@ pub(crate) mod uses;
 mod cursor;
 pub(crate) mod terms;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use attorn_api::ProblemCode;
@@ -24,7 +25,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use crate::app::App;
 use crate::audit;
 use crate::audit::epochs::Damaged;
-use crate::http::call::{Call, Reply};
+use crate::http::call::{Call, OperatorCaller, Reply};
 use crate::http::failure::Failure;
 use cursor::Cursors;
 use filter::{Filter, invalid};
@@ -34,6 +35,8 @@ use find::{Ask, Page, Unreadable};
 const QUERIES_MAX: usize = 4;
 /// How many of them read epochs that have ended, each from the begin of a long file.
 const ENDED_MAX: usize = 2;
+/// How many of them are lists of one operator's. So some turns are always for others.
+const OF_ONE_OPERATOR_MAX: usize = 2;
 /// How many read one entry, or what proves it, at a time. That takes no time, unless its disk hangs.
 const SINGLE_MAX: usize = 32;
 /// How long a query waits for the index, and how long for its turn.
@@ -48,6 +51,8 @@ pub(crate) struct Queries {
     at_once: Arc<Semaphore>,
     of_ended: Arc<Semaphore>,
     of_one: Arc<Semaphore>,
+    /// By the operator's name: of those who read lists or wait for their turn.
+    of_operators: Mutex<HashMap<String, Arc<Semaphore>>>,
     streams: stream::Streams,
 }
 
@@ -55,7 +60,8 @@ impl Queries {
     pub(crate) fn new() -> Self {
         let turns = [QUERIES_MAX, ENDED_MAX, SINGLE_MAX].map(|turns| Arc::new(Semaphore::new(turns)));
         let ([at_once, of_ended, of_one], streams) = (turns, stream::Streams::new());
-        Self { index: watch::Sender::new(None), at_once, of_ended, of_one, streams }
+        let (index, of_operators) = (watch::Sender::new(None), Mutex::default());
+        Self { index, at_once, of_ended, of_one, of_operators, streams }
     }
 
     /// How many entries the index has still to be told of; none while it is not open.
@@ -93,6 +99,18 @@ impl Queries {
         turn_of(&self.at_once, patience).await
     }
 
+    /// The turn of one more list that an operator reads, among theirs. Whoever has it still needs a turn among all.
+    async fn turn_of_operator(&self, name: &str, patience: Duration) -> Result<OwnedSemaphorePermit, Failure> {
+        let turns = {
+            let mut all = self.of_operators.lock().unwrap_or_else(PoisonError::into_inner);
+            // Whoever waits or reads has a share of theirs.
+            all.retain(|_, turns| Arc::strong_count(turns) > 1);
+            let turns = all.entry(name.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(OF_ONE_OPERATOR_MAX)));
+            Arc::clone(turns)
+        };
+        turn_of(&turns, patience).await
+    }
+
     /// The turn of one more query about an epoch that has ended: among those, and among all.
     async fn turn_of_ended(&self, patience: Duration) -> Result<[OwnedSemaphorePermit; 2], Failure> {
         Ok([turn_of(&self.of_ended, patience).await?, self.turn(patience).await?])
@@ -115,6 +133,17 @@ pub(crate) async fn reading<T: Send + 'static>(
 ) -> Result<T, Failure> {
     let turn = app.queries.turn(PATIENCE).await?;
     read_within(app, turn, read).await
+}
+
+/// The same for a list that an operator asked for: theirs leave turns to others.
+pub(crate) async fn reading_list<T: Send + 'static>(
+    app: &Arc<App>,
+    operator: &OperatorCaller,
+    read: impl FnOnce(&App) -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let own = app.queries.turn_of_operator(operator.name(), PATIENCE).await?;
+    let turns = (own, app.queries.turn(PATIENCE).await?);
+    read_within(app, turns, read).await
 }
 
 /// The same for one entry of the epoch that the log is in, or for what proves it. Queries hold none of these up.
@@ -194,7 +223,7 @@ pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let ask = Ask { filter, order, within, limit, beyond_max: find::BEYOND_MAX, unreadable };
     let index = app.queries.index_ready(PATIENCE).await?;
     let Page { entries, rest, through, damaged } =
-        reading(&app, move |app| find::page(&app.store, Some(&index), &ask)).await?;
+        reading_list(&app, call.operator()?, move |app| find::page(&app.store, Some(&index), &ask)).await?;
     let next = match order {
         Order::Oldest => rest.start,
         Order::Newest => rest.end,
@@ -267,5 +296,27 @@ mod tests {
         is_busy(queries.turn_of_ended(soon).await, "too many queries wait for their turn");
         others.pop();
         assert!(queries.turn(soon).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn the_lists_of_one_operator_leave_turns_to_others() {
+        let queries = Queries::new();
+        let soon = Duration::from_millis(1);
+        let mut turns = Vec::new();
+        for _ in 0..OF_ONE_OPERATOR_MAX {
+            turns.push((queries.turn_of_operator("alice", soon).await.unwrap(), queries.turn(soon).await.unwrap()));
+        }
+        is_busy(queries.turn_of_operator("alice", soon).await, "too many queries wait for their turn");
+        // Bob has all of his, and there are turns for them.
+        for _ in 0..QUERIES_MAX - OF_ONE_OPERATOR_MAX {
+            turns.push((queries.turn_of_operator("bob", soon).await.unwrap(), queries.turn(soon).await.unwrap()));
+        }
+        is_busy(queries.turn_of_operator("bob", soon).await, "too many queries wait for their turn");
+        drop(turns.remove(0));
+        assert!(queries.turn_of_operator("alice", soon).await.is_ok());
+        // Nothing is left of whoever reads nothing.
+        turns.clear();
+        drop(queries.turn_of_operator("carol", soon).await.unwrap());
+        assert_eq!(queries.of_operators.lock().unwrap().keys().collect::<Vec<_>>(), ["carol"]);
     }
 }

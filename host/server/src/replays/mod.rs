@@ -11,7 +11,7 @@
 mod again;
 mod answer;
 pub(crate) mod history;
-mod read;
+pub(crate) mod read;
 mod run;
 mod sets;
 mod then;

@@ -67,7 +67,7 @@ impl Decided {
 }
 
 /// What names a decision's entry, and what it says.
-type Place = (EntryRef, Value);
+pub(crate) type Place = (EntryRef, Value);
 
 /// Read a decision, of which the entry may be known; none if there is none of this id.
 pub(crate) async fn read(app: &Arc<App>, id: DecisionId, known: Option<Place>) -> Result<Option<Decided>, Failure> {
@@ -107,7 +107,7 @@ async fn bad(app: &App, id: DecisionId) -> Option<Read> {
 }
 
 /// The entry of a decision whose record does not say where it is.
-async fn without_record(app: &Arc<App>, id: DecisionId) -> Result<Option<Place>, Failure> {
+pub(crate) async fn without_record(app: &Arc<App>, id: DecisionId) -> Result<Option<Place>, Failure> {
     let everywhere = 0..app.store.log_head()?.size;
     let (entries, _) = queries::decisions(app, Filter::about_decision(id), everywhere, 1).await?;
     if let Some(found) = decided_in(id, &entries)? {
