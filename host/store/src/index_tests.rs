@@ -1,3 +1,6 @@
+//! An index finds what a scan finds, and one that cannot be relied on is begun anew.
+// Long because: whatever somebody may have made of an index is tried on the same few entries.
+
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::Path;

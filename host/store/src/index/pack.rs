@@ -39,6 +39,7 @@ pub(super) fn has_beyond(packs: &sled::Tree, packed: u64) -> Result<bool, Storag
 }
 
 /// Where the row is that was looked for.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart where it is found, and most are the large one")]
 pub(super) enum Place {
     /// It is of this chunk, and says which of its entries.
     At(u64, Chunk),
