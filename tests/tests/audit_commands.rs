@@ -295,6 +295,7 @@ async fn what_is_bundled_is_shown_verified_exported_and_restored_as_before() {
     stage.audit(&["show", "280"]).good();
     stage.audit(&["watch", "--from", "0"]).refused(5, &named);
     lists_show_what_can_be_read(&stage);
+    agents_are_shown_without_the_first_entry(&stage).await;
     fs::write(&bundle, &whole).unwrap();
     assert_eq!(stage.audit(&["show", &index]).good().stdout, shown);
     process.stop().await;
@@ -354,6 +355,17 @@ fn lists_show_what_can_be_read(stage: &Stage) {
     stage.audit(&["list", "--newest", "--limit", "5"]).good();
 }
 
+/// Since when uses are known stands in the first entry. Where that cannot be read, agents are shown without it.
+async fn agents_are_shown_without_the_first_entry(stage: &Stage) {
+    let path = format!("/v1/agents/{}", stage.cast.bot.id);
+    attorn_tests::until("its uses are shown", async || {
+        let shown: Value = stage.cast.staff.registrar.get(&path).await.expect(200).json();
+        let uses = &shown["uses"];
+        uses["indexed_through"].as_u64().is_some_and(|through| through > 256) && uses["since_ms"].is_null()
+    })
+    .await;
+}
+
 /// Nobody signs the query index, so whoever writes to the disk could hide entries from lists by it.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_index_that_hides_entries_is_noticed_and_a_repair_has_it_made_anew() {
@@ -395,6 +407,21 @@ async fn an_index_that_hides_entries_is_noticed_and_a_repair_has_it_made_anew() 
         .await;
     process.stop().await;
     stage.audit(&["verify", "--config", &config, "--alone"]).good();
+
+    // A pipe, which whoever opens it waits for, is not opened; that it was there is said once.
+    let with_a_pipe = || {
+        let path = index.join("conf");
+        fs::remove_file(&path).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+    };
+    let unreliable = "the query index could not be relied on: `conf` in it is no regular file";
+    with_a_pipe();
+    let said = stage.audit(&["verify", "--config", &config, "--alone"]);
+    said.refused(5, &format!("error: the store: {unreliable}; it was removed, and the next start of the server makes"));
+    stage.audit(&["verify", "--config", &config, "--alone"]).good();
+    with_a_pipe();
+    assert_eq!(repair(), (Some(0), json!(unreliable)));
+    assert!(!index.exists());
 }
 
 /// Whoever takes away `log/` takes the checkpoints, and the entries that are nowhere else.

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::entry;
 use crate::http::failure::{Failure, causes};
 use crate::published::gone::{self, says_started};
-use crate::queries::compare::{self, Lacking};
+use crate::queries::compare::{self, Lacking, State};
 use crate::run::root_key;
 use crate::users::key_files::{CopiedKeys, copy_user_keys};
 
@@ -108,14 +108,14 @@ fn beside(config: &Config) -> Result<Beside, String> {
     let index = match compare::lacking(&config.data_dir, &store).map_err(why)? {
         None => None,
         // Lists would end where the first of those is that cannot be read.
-        Some(Lacking { said, can_be_remade: false }) => {
+        Some(Lacking { said, state: State::CannotBeRemade }) => {
             bad.push(format!(
                 "{said}; it is not removed as long as entries cannot be read, of which it could not be made anew: put their \
                  files back first"
             ));
             None
         }
-        Some(Lacking { said, can_be_remade: true }) => {
+        Some(Lacking { said, state: State::CanBeRemade | State::Removed }) => {
             compare::remove(&config.data_dir).map_err(|error| format!("the query index cannot be removed: {error}"))?;
             Some(said)
         }

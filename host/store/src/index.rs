@@ -35,6 +35,7 @@ use crate::error::{ReadError, StorageError};
 use chunk::{CHUNK_ENTRIES, Chunk};
 use open::Owner;
 
+pub use open::Anew;
 pub(crate) use pack::{row, rows};
 pub use walk::{Next, Order, Search, Walk};
 

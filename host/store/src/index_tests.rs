@@ -1,3 +1,6 @@
+//! An index finds what a scan finds, and one that cannot be relied on is begun anew.
+// Long because: whatever somebody may have made of an index is tried on the same few entries.
+
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::Path;
@@ -7,7 +10,7 @@ use attorn_log::{Epoch, LogId};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::open::{FORMAT, LOG_KEY, check};
+use super::open::{Anew, FORMAT, LOG_KEY, check};
 use super::*;
 use crate::fixtures::{batch, body, id, log, new_store};
 use crate::open::FIRST_EPOCH;
@@ -19,7 +22,7 @@ fn term(text: &str) -> Term {
     Term::of("field", text)
 }
 
-fn open(dir: &TempDir) -> (EntryIndex, Option<String>) {
+fn open(dir: &TempDir) -> (EntryIndex, Option<Anew>) {
     EntryIndex::open(&dir.path().join("index"), &log(), FIRST_EPOCH).unwrap()
 }
 
@@ -202,7 +205,7 @@ fn an_index_that_cannot_be_relied_on_is_begun_anew() {
     let anew = |log: &LogId, epoch: Epoch| {
         let (index, why) = EntryIndex::open(&path, log, epoch).unwrap();
         assert_eq!(index.through() == 0, why.is_some());
-        why
+        why.map(|anew| anew.why)
     };
     fill();
     assert_eq!(anew(&log(), FIRST_EPOCH), None);
@@ -210,22 +213,128 @@ fn an_index_that_cannot_be_relied_on_is_begun_anew() {
     assert_eq!(anew(&log(), Epoch(2)).unwrap(), "it is of the log `other`, epoch 1");
     std::fs::remove_dir_all(&path).unwrap();
     assert_eq!(open(&dir).0.through(), 0);
-    let untouched = |_: &sled::Tree, _: &sled::Tree| {};
     for (change, why) in [
-        (&untouched as &dyn Fn(&sled::Tree, &sled::Tree), None),
-        (&|meta, _| drop(meta.insert(MARK_KEY, &[0; 7]).unwrap()), Some("its mark is broken")),
-        (&|meta, _| drop(meta.insert(LOG_KEY, b"{}").unwrap()), Some("missing field")),
-        (&|meta, _| drop(meta.remove(LOG_KEY).unwrap()), Some("it does not say whose it is")),
-        (&|_, times| times.clear().unwrap(), Some("its mark is broken")),
+        (&(|_: &sled::Db| {}) as &dyn Fn(&sled::Db), None),
+        (&|engine| put(engine, "meta", MARK_KEY, &[0; 7]), Some("its mark is broken")),
+        (&|engine| put(engine, "meta", LOG_KEY, b"{}"), Some("missing field")),
+        (&|engine| remove(engine, "meta", LOG_KEY), Some("it does not say whose it is")),
+        (&|engine| engine.open_tree("times").unwrap().clear().unwrap(), Some("its mark is broken")),
     ] {
         fill();
-        let engine = unlocked(&path);
-        change(&engine.open_tree("meta").unwrap(), &engine.open_tree("times").unwrap());
-        engine.flush().unwrap();
-        drop(engine);
+        forge(&path, change);
         let said = anew(&log(), FIRST_EPOCH);
         assert_eq!(said.is_some(), why.is_some(), "{said:?}");
         assert!(said.unwrap_or_default().contains(why.unwrap_or_default()), "{why:?}");
+    }
+}
+
+fn put(engine: &sled::Db, tree: &str, key: &[u8], value: &[u8]) {
+    engine.open_tree(tree).unwrap().insert(key, value).unwrap();
+}
+
+fn remove(engine: &sled::Db, tree: &str, key: &[u8]) {
+    assert!(engine.open_tree(tree).unwrap().remove(key).unwrap().is_some());
+}
+
+/// As somebody does who writes to the disk: all sums of the engine are right afterwards.
+fn forge(path: &Path, change: impl Fn(&sled::Db)) {
+    let engine = unlocked(path);
+    change(&engine);
+    engine.flush().unwrap();
+}
+
+#[test]
+fn an_index_that_says_of_more_than_it_covers_that_it_is_packed_is_begun_anew() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("index");
+    let packed = |engine: &sled::Db, chunks: u64| put(engine, "meta", b"packed", &chunks.to_be_bytes());
+    let (more, beyond) = ("it says that more of it is packed than it covers", "it has packs of what it does not cover");
+    let pack =
+        |engine: &sled::Db, chunk: u64| put(engine, "packs", &[&chunk.to_be_bytes()[..], &[0; 16]].concat(), &[]);
+    for (change, why, expected) in [
+        (
+            &(|engine: &sled::Db| {
+                remove(engine, "meta", MARK_KEY);
+                packed(engine, 16);
+            }) as &dyn Fn(&sled::Db),
+            more,
+            false,
+        ),
+        (&|engine| packed(engine, 16), more, false),
+        (&|engine| packed(engine, 1), more, false),
+        // Whoever looked into all of them would never end.
+        (&|engine| packed(engine, 1 << 62), more, false),
+        (&|engine| packed(engine, u64::MAX), more, false),
+        (&|engine| pack(engine, 16), beyond, false),
+        (
+            &|engine| {
+                remove(engine, "meta", MARK_KEY);
+                pack(engine, 0);
+            },
+            beyond,
+            false,
+        ),
+        // As when the first round is cut off.
+        (&|engine| remove(engine, "meta", MARK_KEY), "it has times of what it does not cover", true),
+    ] {
+        // One whole chunk, and no volume.
+        add(&open(&dir).0, 4_100, 4_100);
+        forge(&path, change);
+        let (index, anew) = open(&dir);
+        assert_eq!((index.through(), anew), (0, Some(Anew { why: why.to_owned(), expected })));
+        add(&index, 10, 10);
+        for order in [Order::Oldest, Order::Newest] {
+            assert_eq!(found(&index, search(&["3"], 0..u64::MAX, order), STEPS), scan(&[3], 0..10, order));
+        }
+        drop(index);
+        EntryIndex::remove(&path).unwrap();
+    }
+}
+
+/// The engine waits for whoever writes into a pipe, and follows links.
+#[test]
+fn what_is_no_file_is_neither_opened_nor_followed() {
+    let dir = TempDir::new().unwrap();
+    let (path, elsewhere) = (dir.path().join("index"), dir.path().join("elsewhere"));
+    let pipe = |path: &Path| {
+        rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+    };
+    let link = |path: &Path| std::os::unix::fs::symlink(&elsewhere, path).unwrap();
+    std::fs::create_dir(&elsewhere).unwrap();
+    std::fs::write(elsewhere.join("kept"), "kept").unwrap();
+    for (name, put) in [
+        ("conf", &pipe as &dyn Fn(&Path)),
+        ("db", &pipe),
+        ("snap.0000000000000001", &pipe),
+        ("blobs/1", &pipe),
+        ("conf", &link),
+        ("blobs", &link),
+        ("blobs/1", &link),
+        ("blobs/1", &|path| std::fs::create_dir(path).unwrap()),
+        ("", &pipe),
+        ("", &link),
+    ] {
+        add(&open(&dir).0, 10, 10);
+        // So that nobody opens it meanwhile.
+        drop(unlocked(&path));
+        let there = if name.is_empty() { path.clone() } else { path.join(name) };
+        if there.is_dir() {
+            std::fs::remove_dir_all(&there).unwrap();
+        } else if there.exists() {
+            std::fs::remove_file(&there).unwrap();
+        }
+        std::fs::create_dir_all(there.parent().unwrap()).unwrap();
+        put(&there);
+        let (index, anew) = open(&dir);
+        let anew = anew.unwrap();
+        assert!(!anew.expected, "{}", anew.why);
+        assert!(anew.why.starts_with("it is no directory") || anew.why.ends_with("is no regular file"), "{}", anew.why);
+        add(&index, 10, 10);
+        assert_eq!(found(&index, search(&["3"], 0..u64::MAX, Order::Oldest), STEPS), [0, 3, 6, 9]);
+        drop(index);
+        EntryIndex::remove(&path).unwrap();
+        assert_eq!(std::fs::read_to_string(elsewhere.join("kept")).unwrap(), "kept");
+        assert_eq!(std::fs::read_dir(&elsewhere).unwrap().count(), 1);
     }
 }
 

@@ -80,7 +80,7 @@ pub use error::{CommitError, Failure, OpenError, PartsError, ReadError, StorageE
 pub use filed::BadRecords;
 pub use files::{FileError, Files, create_beside, is_within, open_regular};
 pub use head::EarlierEpoch;
-pub use index::{EntryIndex, Indexed, Next, Order, Search, Term, Walk};
+pub use index::{Anew, EntryIndex, Indexed, Next, Order, Search, Term, Walk};
 pub use integrity::{BadBundle, Integrity, IntegrityError, Walked};
 pub use journal::JournalError;
 pub use key::{KEY_BYTES_MAX, Key, KeyKind, KeyPrefix, KeyPurpose};

@@ -18,7 +18,7 @@ use crate::audit::epochs;
 use crate::config::Config;
 use crate::http::failure::{Failure, causes};
 use crate::keys;
-use crate::queries::compare;
+use crate::queries::compare::{self, Lacking, State};
 use crate::run::{self, ServeError};
 
 /// The log of a server that does not run.
@@ -97,10 +97,13 @@ impl StoppedLog {
         let mut bad = walked.bad_files();
         match compare::lacking(&self.data_dir, &self.store) {
             Ok(None) => {}
-            Ok(Some(lacking)) => bad.push(format!(
-                "{}; `attorn repair` removes the index, and the next start of the server makes it anew",
-                lacking.said
-            )),
+            Ok(Some(Lacking { said, state })) => {
+                let removed = match state {
+                    State::Removed => "it was removed",
+                    State::CanBeRemade | State::CannotBeRemade => "`attorn repair` removes the index",
+                };
+                bad.push(format!("{said}; {removed}, and the next start of the server makes it anew"));
+            }
             Err(failure) => bad.push(format!("the query index could not be compared with the log: {}", why(failure))),
         }
         Ok(VerifiedStore { entries: walked.integrity.entries, bad })

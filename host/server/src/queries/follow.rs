@@ -38,7 +38,7 @@ pub(crate) async fn run(app: Arc<App>) {
         tokio::time::sleep(pause).await;
         let directory = directory(&app);
         // If it cannot be removed, opening it says why.
-        let _ = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(directory)).await;
+        let _ = tokio::task::spawn_blocking(move || EntryIndex::remove(&directory)).await;
     }
 }
 
@@ -85,10 +85,11 @@ async fn opened(app: &Arc<App>) -> Result<EntryIndex, Failure> {
     let open = move || {
         let (directory, head) = (directory(&app), app.store.log_head()?);
         let open = || EntryIndex::open(&directory, &head.log_id, head.epoch).map_err(Failure::internal);
-        let (mut index, mut anew) = open()?;
+        let (mut index, anew) = open()?;
+        let mut anew = anew.map(|anew| anew.why);
         if !index.follows(&app.store)? {
             drop(index);
-            std::fs::remove_dir_all(&directory).map_err(Failure::internal)?;
+            EntryIndex::remove(&directory).map_err(Failure::internal)?;
             (index, _) = open()?;
             anew = Some("it was made from other entries than the log has".to_owned());
         }

@@ -32,7 +32,11 @@ fn read(app: &App, index: &EntryIndex, agent: &Agent) -> Result<CeilingUses, Fai
     let through = index.through();
     let since_ms = match through {
         0 => None,
-        _ => app.store.entry(0)?.map(|bytes| terms::of_bytes(&bytes).time.0),
+        _ => match app.store.entry(0) {
+            // Its file is damaged, which lists and verifications say.
+            Err(error) if error.damage().is_some() => None,
+            bytes => bytes?.map(|bytes| terms::of_bytes(&bytes).time.0),
+        },
     };
     let (mut permissions, mut steps_left) = (Vec::new(), STEPS_MAX);
     for (purpose, ceiling) in agent.ceiling.purposes() {
@@ -76,11 +80,18 @@ fn last_use(
 ) -> Result<PermissionUse, Failure> {
     let search = Search { terms: wanted.clone(), times_ms: (0, u64::MAX), within: 0..u64::MAX, order: Order::Newest };
     let mut walk = index.walk(search, *steps_left);
-    let (mut found, mut complete) = (None, true);
+    let (mut found, mut complete, mut reader) = (None, true, app.store.entry_reader());
     while found.is_none() {
         match walk.step().map_err(Failure::internal)? {
             Next::Entry(at) => {
-                let entry = app.store.entry(at)?.map(|bytes| terms::of_bytes(&bytes));
+                let entry = match reader.entry(at) {
+                    // It may be a use, and nobody can tell.
+                    Err(error) if error.damage().is_some() => {
+                        complete = false;
+                        continue;
+                    }
+                    bytes => bytes?.map(|bytes| terms::of_bytes(&bytes)),
+                };
                 found = entry.filter(|entry| wanted.iter().all(|term| entry.terms.contains(term))).map(|one| (at, one));
             }
             Next::Tired => {

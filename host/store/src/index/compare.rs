@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::chunk::CHUNK_ENTRIES;
+use super::pack::Place;
 use super::{BLOCK_ENTRIES, EntryIndex, Indexed, Order};
 use crate::error::StorageError;
 
@@ -29,9 +30,14 @@ impl EntryIndex {
         pairs.sort_unstable();
         for row in pairs.chunk_by(|one, other| (one.0, one.1 / CHUNK_ENTRIES) == (other.0, other.1 / CHUNK_ENTRIES)) {
             let (term, chunk) = (row[0].0, row[0].1 / CHUNK_ENTRIES);
-            let found = self.row(term, chunk, Order::Oldest)?.row.filter(|(found, _)| *found == chunk);
-            let is_in = |at: u64| found.as_ref().is_some_and(|(_, bits)| bits.has(at % CHUNK_ENTRIES));
-            lacking.extend(row.iter().map(|(_, at)| *at).filter(|at| !is_in(*at)));
+            for order in [Order::Oldest, Order::Newest] {
+                let found = match self.row(term, chunk, order, 0)?.place {
+                    Place::At(at, bits) if at == chunk => Some(bits),
+                    _ => None,
+                };
+                let is_in = |at: u64| found.as_ref().is_some_and(|bits| bits.has(at % CHUNK_ENTRIES));
+                lacking.extend(row.iter().map(|(_, at)| *at).filter(|at| !is_in(*at)));
+            }
         }
         Ok(lacking)
     }

@@ -1,6 +1,7 @@
 //! Opening an index, and finding out whether it can be relied on.
 
 use std::fs::{self, OpenOptions};
+use std::io::{self, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::RwLock;
@@ -9,7 +10,8 @@ use std::time::Instant;
 use attorn_log::{Epoch, LogId};
 use serde::{Deserialize, Serialize};
 
-use super::pack::{VOLUME_CHUNKS, read_mark};
+use super::chunk::CHUNK_ENTRIES;
+use super::pack::{self, VOLUME_CHUNKS};
 use super::{BLOCK_ENTRIES, Block, Covered, EntryIndex, MARK_KEY};
 use crate::error::StorageError;
 use crate::files::make_dir;
@@ -36,47 +38,94 @@ pub(super) struct Owner {
     pub(super) closed: bool,
 }
 
+/// An index that was removed and begun anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Anew {
+    /// Why.
+    pub why: String,
+    /// Whether that comes to pass where nothing is wrong: after a power cut, and with another version of this program.
+    /// Otherwise it is damaged, or somebody changed it.
+    pub expected: bool,
+}
+
 /// Why an index could not be opened as it was.
 pub(super) enum Unusable {
     /// Somebody in this process still has it.
     Locked,
     /// It says nothing that could be relied on.
-    Untrusted(String),
+    Untrusted(Anew),
+}
+
+impl Unusable {
+    fn amiss(why: impl Into<String>) -> Self {
+        Self::Untrusted(Anew { why: why.into(), expected: false })
+    }
+
+    fn expected(why: impl Into<String>) -> Self {
+        Self::Untrusted(Anew { why: why.into(), expected: true })
+    }
 }
 
 impl<E: std::fmt::Display> From<E> for Unusable {
     fn from(error: E) -> Self {
-        Self::Untrusted(error.to_string())
+        Self::amiss(error.to_string())
     }
 }
 
 impl EntryIndex {
     /// Open the index of this log's epoch in a directory that is the index's alone. One that cannot be relied on is
     /// removed and begun anew; why it was is said.
-    pub fn open(dir: &Path, log: &LogId, epoch: Epoch) -> Result<(Self, Option<String>), StorageError> {
+    pub fn open(dir: &Path, log: &LogId, epoch: Epoch) -> Result<(Self, Option<Anew>), StorageError> {
+        Self::open_with(dir, log, epoch, VOLUME_CHUNKS)
+    }
+
+    /// Remove an index. What stands in its place is not followed, should it be a link.
+    ///
+    /// # Errors
+    ///
+    /// When something of it cannot be removed; that it is not there is fine.
+    pub fn remove(dir: &Path) -> io::Result<()> {
+        let removed = match fs::symlink_metadata(dir) {
+            Ok(found) if found.is_dir() => fs::remove_dir_all(dir),
+            Ok(_) => fs::remove_file(dir),
+            Err(error) => Err(error),
+        };
+        removed.or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
+    }
+
+    /// The same, with so many chunks in a volume.
+    pub(super) fn open_with(
+        dir: &Path,
+        log: &LogId,
+        epoch: Epoch,
+        volume_chunks: u64,
+    ) -> Result<(Self, Option<Anew>), StorageError> {
         let boot = fs::read_to_string(BOOT_ID).unwrap_or_default().trim_ascii().to_owned();
         let owner = Owner { format: FORMAT, log_id: log.to_string(), epoch: epoch.0, boot, closed: false };
         let began = Instant::now();
         loop {
             // The engine panics where it finds its files corrupt.
-            let opened = catch_unwind(AssertUnwindSafe(|| Self::open_there(dir, &owner)));
-            match opened.unwrap_or_else(|_| Err(Unusable::Untrusted("the engine cannot read it".to_owned()))) {
+            let opened = catch_unwind(AssertUnwindSafe(|| Self::open_there(dir, &owner, volume_chunks)));
+            match opened.unwrap_or_else(|_| Err(Unusable::amiss("the engine cannot read it"))) {
                 Ok(index) => return Ok((index, None)),
                 Err(Unusable::Locked) if began.elapsed() < LOCK_WAIT => std::thread::sleep(LOCK_PAUSE),
                 Err(Unusable::Locked) => return Err(StorageError::new(&"the index is in use")),
-                Err(Unusable::Untrusted(why)) => {
-                    fs::remove_dir_all(dir)?;
-                    return match Self::open_there(dir, &owner) {
-                        Ok(index) => Ok((index, Some(why))),
+                Err(Unusable::Untrusted(anew)) => {
+                    Self::remove(dir)?;
+                    return match Self::open_there(dir, &owner, volume_chunks) {
+                        Ok(index) => Ok((index, Some(anew))),
                         Err(Unusable::Locked) => Err(StorageError::new(&"the index is in use")),
-                        Err(Unusable::Untrusted(why)) => Err(StorageError::new(&why)),
+                        Err(Unusable::Untrusted(anew)) => Err(StorageError::new(&anew.why)),
                     };
                 }
             }
         }
     }
 
-    fn open_there(dir: &Path, owner: &Owner) -> Result<Self, Unusable> {
+    fn open_there(dir: &Path, owner: &Owner, volume_chunks: u64) -> Result<Self, Unusable> {
+        if let Some(why) = no_files(dir)? {
+            return Err(Unusable::amiss(why));
+        }
         make_dir(dir)?;
         let engine = sled::Config::new().path(dir).cache_capacity(CACHE_BYTES).flush_every_ms(None).open();
         let engine = engine.map_err(|error| if is_locked(&error) { Unusable::Locked } else { error.into() })?;
@@ -86,12 +135,24 @@ impl EntryIndex {
         if let Some(found) = meta.get(LOG_KEY)? {
             check(&serde_json::from_slice(&found)?, owner)?;
         } else if !postings.is_empty() || meta.contains_key(MARK_KEY)? {
-            return Err(Unusable::Untrusted("it does not say whose it is".to_owned()));
+            return Err(Unusable::amiss("it does not say whose it is"));
         }
         let covered = Covered::read(&times, &meta)?;
+        let packed = pack::read_mark(&meta)?;
+        // Chunks that are said to be packed are looked for in packs alone, and only as far as it covers anything is it
+        // compared with the log.
+        if !packed.is_multiple_of(volume_chunks) || packed > covered.through / CHUNK_ENTRIES {
+            return Err(Unusable::amiss("it says that more of it is packed than it covers"));
+        }
+        if pack::has_beyond(&packs, packed)? || (covered.through == 0 && !packs.is_empty()) {
+            return Err(Unusable::amiss("it has packs of what it does not cover"));
+        }
+        if covered.through == 0 && !times.is_empty() {
+            // As when the first round is cut off.
+            return Err(Unusable::expected("it has times of what it does not cover"));
+        }
         let file = OpenOptions::new().read(true).write(true).open(dir.join("db"))?;
-        let (covered, packed) = (RwLock::new(covered), RwLock::new(read_mark(&meta)?));
-        let (owner, volume_chunks) = (owner.clone(), VOLUME_CHUNKS);
+        let (covered, packed, owner) = (RwLock::new(covered), RwLock::new(packed), owner.clone());
         let index = Self { engine, postings, packs, times, meta, file, owner, covered, packed, volume_chunks };
         // Before anything is added, so that a power cut from here on is noticed.
         index.say(false)?;
@@ -118,7 +179,7 @@ impl Drop for EntryIndex {
 
 impl Covered {
     fn read(times: &sled::Tree, meta: &sled::Tree) -> Result<Self, Unusable> {
-        let broken = || Unusable::Untrusted("its mark is broken".to_owned());
+        let broken = || Unusable::amiss("its mark is broken");
         let Some(mark) = meta.get(MARK_KEY)? else { return Ok(Self::default()) };
         let (through, last) = mark.split_first_chunk().ok_or_else(broken)?;
         let (through, last) = (u64::from_be_bytes(*through), last.try_into().map_err(|_| broken())?);
@@ -133,16 +194,43 @@ impl Covered {
     }
 }
 
+/// What stands there that the engine must not open: it follows links, and waits for whoever writes into a pipe. It has
+/// files, and one directory of files.
+fn no_files(dir: &Path) -> io::Result<Option<String>> {
+    let found = match fs::symlink_metadata(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        found => found?,
+    };
+    if !found.is_dir() {
+        return Ok(Some("it is no directory".to_owned()));
+    }
+    let mut directories = vec![(dir.to_owned(), true)];
+    while let Some((directory, may_have_more)) = directories.pop() {
+        for entry in fs::read_dir(directory)? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            if kind.is_dir() && may_have_more {
+                directories.push((entry.path(), false));
+            } else if !kind.is_file() {
+                return Ok(Some(format!("`{}` in it is no regular file", entry.file_name().display())));
+            }
+        }
+    }
+    Ok(None)
+}
+
 pub(super) fn check(found: &Owner, owner: &Owner) -> Result<(), Unusable> {
-    let untrusted = |why: String| Err(Unusable::Untrusted(why));
     if found.format != owner.format {
-        return untrusted(format!("it has format {}, and this program makes {}", found.format, owner.format));
+        return Err(Unusable::expected(format!(
+            "it has format {}, and this program makes {}",
+            found.format, owner.format
+        )));
     }
     if (&found.log_id, found.epoch) != (&owner.log_id, owner.epoch) {
-        return untrusted(format!("it is of the log `{}`, epoch {}", found.log_id, found.epoch));
+        return Err(Unusable::amiss(format!("it is of the log `{}`, epoch {}", found.log_id, found.epoch)));
     }
     if !found.closed && found.boot != owner.boot {
-        return untrusted("the machine stopped while it was open".to_owned());
+        return Err(Unusable::expected("the machine stopped while it was open"));
     }
     Ok(())
 }

@@ -32,10 +32,26 @@ pub(super) fn read_mark(meta: &sled::Tree) -> Result<u64, StorageError> {
     mark.map_err(|_| StorageError::new(&"the mark of what is packed is broken"))
 }
 
-/// A row as it was found, and what it took.
+/// Whether there are packs of volumes after the one that is packed next; of that one, a packing that was cut off leaves
+/// some.
+pub(super) fn has_beyond(packs: &sled::Tree, packed: u64) -> Result<bool, StorageError> {
+    Ok(packs.range(packed.saturating_add(1).to_be_bytes()..).next().transpose()?.is_some())
+}
+
+/// Where the row is that was looked for.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart where it is found, and most are the large one")]
+pub(super) enum Place {
+    /// It is of this chunk, and says which of its entries.
+    At(u64, Chunk),
+    /// Not before this chunk. Enough was looked at, and nobody knows yet.
+    Further(u64),
+    /// There is none.
+    Nowhere,
+}
+
+/// What was found, and what it took.
 pub(super) struct Found {
-    /// The chunk, and which of its entries.
-    pub(super) row: Option<(u64, Chunk)>,
+    pub(super) place: Place,
     /// How many volumes were looked at in which there is none.
     pub(super) passed: u64,
 }
@@ -47,6 +63,10 @@ impl EntryIndex {
         let end = first + self.volume_chunks;
         if covered_chunks < end {
             return Ok(false);
+        }
+        // What a packing left that was cut off, or somebody put there.
+        for key in self.packs.range(first.to_be_bytes()..end.to_be_bytes()).keys() {
+            self.packs.remove(key?)?;
         }
         let (mut pack, mut packed) = (Pack::default(), Vec::new());
         for pair in &self.postings {
@@ -73,36 +93,47 @@ impl EntryIndex {
         Ok(true)
     }
 
-    /// The row of a term for this chunk, or for the first after it that has one, in this order.
-    pub(super) fn row(&self, term: Term, chunk: u64, order: Order) -> Result<Found, StorageError> {
+    /// The row of a term for this chunk, or for the first after it that has one, in this order. So many volumes are
+    /// passed at the most, and one in any case.
+    pub(super) fn row(&self, term: Term, chunk: u64, order: Order, passed_max: u64) -> Result<Found, StorageError> {
         let packed = self.packed.read().unwrap_or_else(PoisonError::into_inner);
         let (mut passed, size) = (0, self.volume_chunks);
+        let found = |place, passed| Ok(Found { place, passed });
         if order == Order::Oldest {
             for first in (chunk / size..*packed / size).map(|volume| volume * size) {
-                if let Some(row) = self.in_volume(term, first, |found| found >= chunk, order)? {
-                    return Ok(Found { row: Some(row), passed });
+                if passed > 0 && passed >= passed_max {
+                    return found(Place::Further(first), passed);
+                }
+                if let Some((at, row)) = self.in_volume(term, first, |found| found >= chunk, order)? {
+                    return found(Place::At(at, row), passed);
                 }
                 passed += 1;
             }
             let rows = term.row(chunk.max(*packed))..=term.row(u64::MAX);
-            return Ok(Found { row: self.postings.range(rows).next().transpose()?.map(of_pair).transpose()?, passed });
+            let row = self.postings.range(rows).next().transpose()?.map(of_pair).transpose()?;
+            return found(row.map_or(Place::Nowhere, |(at, row)| Place::At(at, row)), passed);
         }
         if chunk >= *packed {
             let rows = term.row(*packed)..=term.row(chunk);
             if let Some(pair) = self.postings.range(rows).next_back().transpose()? {
-                return Ok(Found { row: Some(of_pair(pair)?), passed });
+                let (at, row) = of_pair(pair)?;
+                return found(Place::At(at, row), passed);
             }
         }
         for first in (0..(chunk / size + 1).min(*packed / size)).rev().map(|volume| volume * size) {
-            if let Some(row) = self.in_volume(term, first, |found| found <= chunk, order)? {
-                return Ok(Found { row: Some(row), passed });
+            if passed > 0 && passed >= passed_max {
+                return found(Place::Further(first + size - 1), passed);
+            }
+            if let Some((at, row)) = self.in_volume(term, first, |found| found <= chunk, order)? {
+                return found(Place::At(at, row), passed);
             }
             passed += 1;
         }
-        Ok(Found { row: None, passed })
+        found(Place::Nowhere, passed)
     }
 
-    /// The first row of a term in a packed volume, in this order, of those that are wanted.
+    /// The first row of a term in a packed volume, in this order, of those that are wanted. All rows of the term are
+    /// looked at: a chunk that stands twice, or outside the volume, would hide others in one of the orders.
     fn in_volume(
         &self,
         term: Term,
@@ -112,19 +143,20 @@ impl EntryIndex {
     ) -> Result<Option<(u64, Chunk)>, StorageError> {
         let keys = pack_key(first, Term([0; 16]))..=pack_key(first, term);
         let Some((_, pack)) = self.packs.range(keys).next_back().transpose()? else { return Ok(None) };
-        let (mut rest, mut last) = (&pack[..], None);
+        let (mut rest, mut last, mut before) = (&pack[..], None, None);
         while !rest.is_empty() {
             let (found, chunk, row, after) = split_row(rest).ok_or_else(broken)?;
             rest = after;
+            if before.is_some_and(|before| before >= (found, chunk)) || u64::from(chunk) >= self.volume_chunks {
+                return Err(broken());
+            }
+            before = Some((found, chunk));
             let chunk = first + u64::from(chunk);
             if found > term {
                 break;
             }
-            if found == term && wanted(chunk) {
+            if found == term && wanted(chunk) && (last.is_none() || order == Order::Newest) {
                 last = Some((chunk, row));
-                if order == Order::Oldest {
-                    break;
-                }
             }
         }
         last.map(|(chunk, row)| Ok((chunk, Chunk::decode(row)?))).transpose()

@@ -14,9 +14,9 @@ use crate::open::FIRST_EPOCH;
 const ENTRIES: u64 = 5 * CHUNK_ENTRIES + 1_000;
 
 fn open(dir: &TempDir, volume_chunks: u64) -> EntryIndex {
-    let (mut index, anew) = EntryIndex::open(&dir.path().join("index"), &log(), FIRST_EPOCH).unwrap();
+    let opened = EntryIndex::open_with(&dir.path().join("index"), &log(), FIRST_EPOCH, volume_chunks);
+    let (index, anew) = opened.unwrap();
     assert_eq!(anew, None);
-    index.volume_chunks = volume_chunks;
     index
 }
 
@@ -102,9 +102,10 @@ fn a_packing_that_was_cut_off_is_done_again() {
         let index = open(&dir, 2);
         index.meta.remove(PACKED_KEY).unwrap();
         put_back(&index, &rows);
-        let packs: Vec<_> = index.packs.iter().skip(kept).map(|pair| pair.unwrap().0).collect();
-        for key in packs {
-            index.packs.remove(key).unwrap();
+        // Those of the volume that was packed are the only ones.
+        let (first, last) = (index.packs.range(..2_u64.to_be_bytes()), index.packs.range(2_u64.to_be_bytes()..));
+        for pair in first.skip(kept).chain(last) {
+            index.packs.remove(pair.unwrap().0).unwrap();
         }
         drop(index);
         let index = open(&dir, 2);
@@ -131,7 +132,7 @@ fn a_pack_that_is_broken_is_an_error_and_no_answer() {
     let (first, _) = taken_apart_pack(&key);
     let of_pack = |bytes: &[u8]| {
         index.packs.insert(&key, bytes).unwrap();
-        index.row(first, 0, Order::Newest).map(|found| found.row)
+        index.row(first, 0, Order::Newest, 0).map(|found| at(found.place))
     };
     assert!(of_pack(&pack).unwrap().is_some());
     for end in [1, ROW_HEADER_BYTES - 1, ROW_HEADER_BYTES, ROW_HEADER_BYTES + 1] {
@@ -142,6 +143,69 @@ fn a_pack_that_is_broken_is_an_error_and_no_answer() {
     assert!(of_pack(&longer).is_err());
     index.meta.insert(PACKED_KEY, vec![1]).unwrap();
     assert!(read_mark(&index.meta).is_err());
+}
+
+fn at(place: Place) -> Option<u64> {
+    match place {
+        Place::At(chunk, _) => Some(chunk),
+        Place::Further(_) | Place::Nowhere => None,
+    }
+}
+
+/// Whoever puts a row in twice, right and empty, hides entries in the order in which the empty one is met.
+#[test]
+fn rows_that_stand_twice_or_outside_their_volume_hide_nothing() {
+    let dir = TempDir::new().unwrap();
+    let index = open(&dir, 2);
+    add(&index, 2 * CHUNK_ENTRIES);
+    let (key, pack) = index.packs.iter().next().unwrap().unwrap();
+    let (first, _) = taken_apart_pack(&key);
+    let (term, chunk, row, rest) = split_row(&pack).unwrap();
+    assert!(term == first);
+    let forged = |rows: &[(u8, &[u8])]| {
+        let mut bytes = Vec::new();
+        for (chunk, row) in rows {
+            bytes.extend([&first.0[..], &[*chunk], &u16::try_from(row.len()).unwrap().to_be_bytes(), row].concat());
+        }
+        index.packs.insert(&key, [&bytes, rest].concat()).unwrap();
+    };
+    forged(&[(chunk, row)]);
+    let has_it = |at: u64| terms(at).iter().any(|text| self::term(text) == first);
+    let entry = (0..2 * CHUNK_ENTRIES).find(|at| has_it(*at)).unwrap();
+    let lacks = || index.lacks(&[(entry, Indexed { time: TimeMs(entry), terms: vec![first] })]);
+    assert!(lacks().unwrap().is_empty());
+    for rows in [
+        &[(chunk, row), (chunk, &[][..])][..],
+        &[(chunk, &[]), (chunk, row)],
+        &[(1, row), (0, row)],
+        // Chunk 2 is in the next volume: whoever came to it by this one would miss what stands between.
+        &[(chunk, row), (2, row)],
+        &[(chunk, row), (255, &[])],
+    ] {
+        forged(rows);
+        for order in [Order::Oldest, Order::Newest] {
+            for from in [0, 1] {
+                assert!(index.row(first, from, order, 0).is_err(), "{rows:?} {order:?}");
+            }
+        }
+        assert!(lacks().is_err(), "{rows:?}");
+    }
+}
+
+#[test]
+fn what_was_put_where_the_next_packs_go_is_gone_when_they_are_there() {
+    let dir = TempDir::new().unwrap();
+    let index = open(&dir, 1);
+    add(&index, CHUNK_ENTRIES + 10);
+    let hidden = term("only 4100");
+    let mut empty = Pack::default();
+    empty.add(hidden, 0, &[]).unwrap();
+    empty.put(&index.packs, 1).unwrap();
+    add(&index, ENTRIES);
+    check(&index);
+    for order in [Order::Oldest, Order::Newest] {
+        assert_eq!(found(&index, "only 4100", 0..ENTRIES, order), [4_100]);
+    }
 }
 
 /// The first term of a pack, by its key, and its volume's first chunk.
@@ -160,5 +224,20 @@ fn whoever_looks_for_what_is_nowhere_gets_tired_all_the_same() {
         let mut walk = index.walk(search, 100);
         assert_eq!(walk.step().unwrap(), Next::End);
         assert_eq!(walk.steps_left(), 100 - 1 - 5, "each volume that was passed is a step");
+        // With fewer steps it ends early, and goes on where it stood.
+        let (mut within, mut walks) = (0..ENTRIES, 0);
+        loop {
+            let search =
+                Search { terms: vec![term("nothing")], times_ms: (0, u64::MAX), within: within.clone(), order };
+            let mut walk = index.walk(search, 3);
+            walks += 1;
+            if walk.step().unwrap() == Next::End {
+                break;
+            }
+            assert_ne!(walk.rest(), within, "it does not get on");
+            within = walk.rest();
+        }
+        assert_eq!(walks, 3, "two volumes each, and what is not packed");
+        assert_eq!(found(&index, "only 12345", 0..ENTRIES, order), [12_345]);
     }
 }

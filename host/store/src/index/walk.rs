@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use super::chunk::{CHUNK_ENTRIES, Chunk};
+use super::pack::Place;
 use super::{BLOCK_ENTRIES, Block, EntryIndex, Term};
 use crate::error::StorageError;
 
@@ -135,15 +136,15 @@ impl Walk<'_> {
         self.steps_left -= 1;
         for at in 0..self.search.terms.len() {
             self.steps_left = self.steps_left.saturating_sub(u64::from(at > 0));
-            let found = self.index.row(self.search.terms[at], chunk, self.search.order)?;
+            let found = self.index.row(self.search.terms[at], chunk, self.search.order, self.steps_left)?;
             self.steps_left = self.steps_left.saturating_sub(found.passed);
-            match found.row {
-                Some((found, row)) if found == chunk => bits &= &row,
-                Some((found, _)) => {
+            match found.place {
+                Place::At(found, row) if found == chunk => bits &= &row,
+                Place::At(found, _) | Place::Further(found) => {
                     self.move_to(found);
                     return Ok(());
                 }
-                None => {
+                Place::Nowhere => {
                     self.search.within = match self.search.order {
                         Order::Oldest => end..end,
                         Order::Newest => start..start,
