@@ -81,7 +81,8 @@ mod tests {
                 std::fs::write(&path, &made).unwrap();
             }
             assert!(std::fs::read(&path).is_ok_and(|kept| kept == made), "{hint}");
-            let (key, bad) = (signer().verifier(), if is_first_bad { vec![0..256] } else { Vec::new() });
+            let (key, bad) =
+                (signer().verifier(), if is_first_bad { std::iter::once(0..256).collect() } else { Vec::new() });
             let checks = Checks { trusted: Some(&key), since: &[], witnesses: None, bad: &bad };
             let verified = verify_export_with(&made[..], &checks, NonZeroU64::MIN, |_| {}).unwrap();
             assert_eq!((verified.entries, verified.lacking), (size, bad));

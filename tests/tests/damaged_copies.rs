@@ -220,7 +220,7 @@ async fn an_older_file_of_the_journal_that_is_damaged_is_left_behind_by_a_start_
     .await;
     let id = process.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-    let (_, said) = process.ended(std::time::Duration::from_secs(60)).await.unwrap();
+    let (_, said) = process.ended(std::time::Duration::from_mins(1)).await.unwrap();
     let named = said.lines().find(|line| line.contains("base copy and journal are not whole")).unwrap();
     assert!(named.contains(text(&journals[0])) && named.contains("attorn repair"), "{said}");
     stage.ends(0, &["repair"]);

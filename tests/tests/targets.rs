@@ -1,6 +1,8 @@
 //! `/v1/targets` where no database answers: what is refused and how, what is shown and what never is, and that whoever
 //! asks for a token is not hurt. What a database does with logins is tried by `cargo xtask interop --only postgresql`.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
 use std::time::Instant;
 
 use attorn_api::simulations::Simulation;

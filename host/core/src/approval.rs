@@ -348,11 +348,10 @@ pub fn can_all_be_met(requirements: &[ApprovalRequirement], with_user: bool) -> 
 #[must_use]
 pub fn can_be_met(requirement: &ApprovalRequirement, with_user: bool) -> bool {
     let most = match &requirement.role {
-        ApproverRole::Operator => APPROVERS_MAX,
         ApproverRole::User => u32::from(with_user),
         // Whose provider would say who is in it?
         ApproverRole::Group(_) if !with_user => 0,
-        ApproverRole::Group(_) => APPROVERS_MAX,
+        ApproverRole::Operator | ApproverRole::Group(_) => APPROVERS_MAX,
     };
     (1..=most).contains(&requirement.count)
 }

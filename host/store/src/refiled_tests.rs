@@ -176,6 +176,9 @@ async fn what_was_written_once_more_after_it_was_filed_leaves_an_empty_place() {
     }
 }
 
+/// What is done to a file, and what is said of it then.
+type Damage = (fn(&Path), &'static str);
+
 #[tokio::test]
 async fn a_backup_names_files_of_records_that_base_copy_and_journal_still_have() {
     let (dir, store, all, _) = filled().await;
@@ -185,7 +188,7 @@ async fn a_backup_names_files_of_records_that_base_copy_and_journal_still_have()
     assert_eq!(bad(), Vec::<String>::new());
     let path = file(dir.path(), 1);
     let right = fs::read(&path).unwrap();
-    let damages: [(fn(&Path), &str); 3] = [
+    let damages: [Damage; 3] = [
         (|path| fs::remove_file(path).unwrap(), "is missing, and with it the record `decision/dec_"),
         (|path| flip(path, 9_000), "is not what was written: the record `decision/dec_"),
         (|path| fs::write(path, "").unwrap(), "is not what was written: the record `decision/dec_"),

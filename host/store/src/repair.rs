@@ -213,7 +213,7 @@ impl Repair<'_> {
             Err(RepairError::Open(OpenError::Journal(
                 error @ (JournalError::Damaged { .. } | JournalError::Hole { .. }),
             ))) => {
-                let replace = || self.replace_journal(causes(&error));
+                let replace = || self.replace_journal(&causes(&error));
                 catch_unwind(AssertUnwindSafe(replace)).unwrap_or_else(|_| Err(error.into()))
             }
             Err(RepairError::Open(OpenError::Journal(error))) => Err(error.into()),
@@ -261,7 +261,7 @@ impl Repair<'_> {
             _ => (None, Vec::new()),
         };
         let problem = mended.into_iter().chain([causes(&error)]).collect::<Vec<_>>().join("; ");
-        let replace = || self.replace_journal(problem);
+        let replace = || self.replace_journal(&problem);
         let replaced = catch_unwind(AssertUnwindSafe(replace)).unwrap_or_else(|_| Err(error.into()))?;
         Ok(match replaced {
             Repaired::NewJournal { problem, integrity, aside, .. } => {
@@ -345,7 +345,7 @@ impl Repair<'_> {
     }
 
     /// Begin the journal anew with what the engine holds, if nothing is wrong after that.
-    fn replace_journal(&self, problem: String) -> Result<Repaired, RepairError> {
+    fn replace_journal(&self, problem: &str) -> Result<Repaired, RepairError> {
         let Self { places, after, .. } = self;
         let trees = Trees::open(&places.engine)?;
         let (name, head) = head_of(&trees)?;
@@ -364,7 +364,7 @@ impl Repair<'_> {
         let integrity = walked.integrity;
         // Before anything is moved: the journal may be all that has what a bad file should have.
         let mended = self.of_bad_files(&walked, Some(&trees));
-        let (problem, bad_files) = (mended.and(&problem), mended.still_bad);
+        let (problem, bad_files) = (mended.and(problem), mended.still_bad);
         if !exists(&places.base)? {
             make_dir(&places.base).map_err(at(&places.base))?;
         }

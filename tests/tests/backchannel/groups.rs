@@ -97,10 +97,10 @@ async fn two_of_finance_approve_and_nobody_says_who_they_are() {
     let by = entry["approval"]["approved_by"].as_array().unwrap().clone();
     assert!(by.len() == 2 && by.iter().all(|one| one["group"] == "finance"), "{by:?}");
     let users: BTreeSet<_> = by.iter().map(|one| one["user"].as_str().unwrap().to_owned()).collect();
-    let votes = voted(&scene).await;
-    let voters: BTreeSet<_> = votes.iter().map(|vote| vote["about"]["by"]["user"].as_str().unwrap().into()).collect();
+    let entries = voted(&scene).await;
+    let voters: BTreeSet<_> = entries.iter().map(|vote| vote["about"]["by"]["user"].as_str().unwrap().into()).collect();
     assert_eq!((users.len(), &users), (2, &voters));
-    for vote in &votes {
+    for vote in &entries {
         let about = &vote["about"];
         let said = (&about["channel"], &about["role"], &about["groups"], &about["says"]);
         assert_eq!(said, (&json!("page"), &json!("group"), &json!(["finance"]), &json!("approve")));

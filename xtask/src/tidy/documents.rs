@@ -167,7 +167,7 @@ mod tests {
     fn packages_stand_in_the_code_map() {
         let members =
             [Member { name: "attorn-core".to_owned(), directory: "host/core".to_owned(), examples: Vec::new() }];
-        let apart: String = APART.iter().map(|directory| format!("[it]({directory}) ")).collect();
+        let apart = APART.map(|directory| format!("[it]({directory})")).join(" ");
         let findings = |text: &str| check_code_map(&Tree::of(&[("README.md", text)]), &members).len();
         assert_eq!(findings(&format!("| [host/core](host/core) | pure | {apart}")), 0);
         assert_eq!(findings(&format!("| host/core | pure | {apart}")), 1);

@@ -251,7 +251,7 @@ fn print(output: &Output, repaired: attorn_server::data::Repair) -> Result<Exit,
     }
     match repaired.rebuilt {
         None if exit != Exit::Done || repaired.index.is_some() => {
-            output.line("the store fits together; nothing was changed")
+            output.line("the store fits together; nothing was changed");
         }
         None => output.line("everything fits together; nothing was changed"),
         Some("journal") => {

@@ -183,14 +183,14 @@ async fn voted(
     (ballot, voter): (&Ballot<'_>, &Known),
     now: TimeMs,
 ) -> Result<ApprovalRecord, Failure> {
-    let (mut votes, approver) = (record.request.votes.clone(), voter.approver());
-    votes.retain(|vote| vote.approver != approver);
-    votes.push(Vote { approver, says: ballot.says, at: now });
+    let (mut all, approver) = (record.request.votes.clone(), voter.approver());
+    all.retain(|vote| vote.approver != approver);
+    all.push(Vote { approver, says: ballot.says, at: now });
     let expires_at = match ballot.says {
         Say::Approve => record.request.expires_at,
         Say::Refuse => now.plus_ms(app.approvals.refusal_ms),
     };
-    let request = ApprovalRequest { votes, expires_at, ..record.request.clone() };
+    let request = ApprovalRequest { votes: all, expires_at, ..record.request.clone() };
     let mut next = ApprovalRecord { request, ..record.clone() };
     next.state = match ballot.says {
         Say::Refuse => ApprovalState::Refused,

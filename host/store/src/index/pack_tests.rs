@@ -132,7 +132,7 @@ fn a_pack_that_is_broken_is_an_error_and_no_answer() {
     let (first, _) = taken_apart_pack(&key);
     let of_pack = |bytes: &[u8]| {
         index.packs.insert(&key, bytes).unwrap();
-        index.row(first, 0, Order::Newest, 0).map(|found| at(found.place))
+        index.row(first, 0, Order::Newest, 0).map(|found| at(&found.place))
     };
     assert!(of_pack(&pack).unwrap().is_some());
     for end in [1, ROW_HEADER_BYTES - 1, ROW_HEADER_BYTES, ROW_HEADER_BYTES + 1] {
@@ -145,9 +145,9 @@ fn a_pack_that_is_broken_is_an_error_and_no_answer() {
     assert!(read_mark(&index.meta).is_err());
 }
 
-fn at(place: Place) -> Option<u64> {
+fn at(place: &Place) -> Option<u64> {
     match place {
-        Place::At(chunk, _) => Some(chunk),
+        Place::At(chunk, _) => Some(*chunk),
         Place::Further(_) | Place::Nowhere => None,
     }
 }

@@ -101,7 +101,7 @@ pub async fn compare(engine: &Engine, sides: [Side<'_>; 2], directory: &Path) ->
 /// What it says about a case, or why it cannot be asked.
 async fn ask(run: &mut Run<'_>, case: &Case) -> Result<Result<Said, String>, CasesError> {
     match run.case(case, Start::AsInForce).await {
-        Ok(came) => Ok(Ok(came.map(|(said, _)| said).unwrap_or_default())),
+        Ok(outcome) => Ok(Ok(outcome.map(|(said, _)| said).unwrap_or_default())),
         Err(CasesError::Unasked { problem, .. }) => Ok(Err(problem)),
         Err(error) => Err(error),
     }

@@ -15,7 +15,8 @@ const TYPE: &str = "lease_";
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Lease {
     /// Its id.
-    pub(super) lease: String,
+    #[serde(rename = "lease")]
+    pub(super) id: String,
     /// Where its login is, or was.
     pub(super) target: String,
     /// The login's name there.
@@ -37,10 +38,10 @@ pub(super) fn of(entries: &[Entry]) -> Result<Vec<Lease>, Failure> {
     for entry in entries {
         let entry = body(entry)?;
         let Some(lease) = member(&entry, "lease").filter(|_| is_of_lease(&entry)) else { continue };
-        let at = leases.iter().position(|known| known.lease == lease).unwrap_or_else(|| {
+        let at = leases.iter().position(|known| known.id == lease).unwrap_or_else(|| {
             let text = |name| member(&entry, name).unwrap_or("?").to_owned();
             let (target, name) = (text("target"), text("name"));
-            leases.push(Lease { lease: lease.to_owned(), target, name, state: "intended", since_ms: 0 });
+            leases.push(Lease { id: lease.to_owned(), target, name, state: "intended", since_ms: 0 });
             leases.len() - 1
         });
         if let Some(known) = leases.get_mut(at)

@@ -23,8 +23,8 @@ pub(super) fn tell(told: &Told) -> Result<Vec<String>, Failure> {
     approval(&entry["approval"], &mut say);
     granted(&entry, &mut say);
     for lease in &told.leases {
-        let Lease { lease, target, state, since_ms, .. } = lease;
-        say("lease", format!("{lease} at {target} is {state}, since {}", TimeMs(*since_ms)));
+        let Lease { id, target, state, since_ms, .. } = lease;
+        say("lease", format!("{id} at {target} is {state}, since {}", TimeMs(*since_ms)));
     }
     for later in &told.came_of_it {
         if let Some(what) = came_of_it(&body(later)?) {

@@ -207,8 +207,8 @@ fn what_became_of_a_login_is_told() {
         (8, "ended", 7_000),
     ] {
         let (_, leases) = told(count);
-        let [(lease, target, name)] = [("lse_1", "shop", "attorn_x")].map(|(a, b, c)| (a.into(), b.into(), c.into()));
-        assert_eq!(leases, [Lease { lease, target, name, state, since_ms }], "{count}");
+        let [(id, target, name)] = [("lse_1", "shop", "attorn_x")].map(|(a, b, c)| (a.into(), b.into(), c.into()));
+        assert_eq!(leases, [Lease { id, target, name, state, since_ms }], "{count}");
     }
     assert!(told(0).1.is_empty());
     let (lines, leases) = told(8);

@@ -100,7 +100,9 @@ fn checked(output: &Output, check: &BackchannelCheck) -> Result<Exit, Failure> {
         output.json(check)?;
     } else {
         for (name, sentences) in [("problem", &check.problems), ("note", &check.notes)] {
-            sentences.iter().for_each(|sentence| output.line(format!("{name:14}  {sentence}")));
+            for sentence in sentences {
+                output.line(format!("{name:14}  {sentence}"));
+            }
         }
         output.line(format!("{:14}  {}", "can ask", if check.good { "yes" } else { "no" }));
     }

@@ -111,7 +111,7 @@ fn of_asking(said: &Value, found: &mut Found) {
         }
         Some(_) => {}
         None => {
-            found.notes.push(format!("`grant_types_supported` is missing: nothing says that it takes `{GRANT_TYPE}`"))
+            found.notes.push(format!("`grant_types_supported` is missing: nothing says that it takes `{GRANT_TYPE}`"));
         }
     }
 }
