@@ -2,10 +2,11 @@
 //!
 //! A decision looks for what was approved of its request (`seek`), and its batch asks for an approval, or spends one
 //! (`step`, `ask`): so nothing is asked for that was not recorded, and of many decisions that find the same approval one
-//! spends it. What approvers are shown is made here out of what was recorded then (`content`, `readable`, `visible`, `look_alikes`). Whoever
-//! votes comes through `vote`, by whatever channel: operators by their routes (`routes`), of which webhooks tell them
-//! (`webhooks`); users on their device at the provider (`crate::providers::backchannel`), or on a page (`page`), and on
-//! that also other users of the same provider, where one of their groups is asked.
+//! spends it. What approvers are shown is made here out of what was recorded then (`content`, `readable`, `visible`,
+//! `look_alikes`). Whoever votes comes through `vote`, by whatever channel: operators by their routes (`routes`), of which
+//! webhooks tell them (`webhooks`); users on their device at the provider (`crate::providers::backchannel`), or on a page
+//! (`page`), and on that also other users of the same provider, where one of their groups is asked. Whether they may vote
+//! is said in `voter`.
 //!
 //! A yes is to the terms that were shown (`terms`). Whoever said no, or nothing, is left alone for a while, whatever the
 //! agent says of its request (`hold`).

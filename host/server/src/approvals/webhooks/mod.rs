@@ -1,4 +1,5 @@
-//! Telling others of what is to be approved, by operators, by its user, or by members of a group: a signed message to each registered webhook.
+//! Telling others of what is to be approved, by operators, by its user, or by members of a group: a signed message to each
+//! registered webhook.
 //!
 //! A decision puts a note into a bounded queue and goes on (`asked`). A task of its own sends (`run`): each webhook has
 //! its own few messages under way (`hook`), each of which is tried again until its approval waits no more (`send`). What
