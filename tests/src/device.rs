@@ -119,6 +119,7 @@ impl Device {
             "backchannel_authentication_endpoint": format!("{issuer}/ask"),
             "token_endpoint": format!("{issuer}/token"),
             "authorization_endpoint": format!("{issuer}/sign-in?realm=main"),
+            "subject_types_supported": ["public"],
             "authorization_response_iss_parameter_supported": true,
             "backchannel_token_delivery_modes_supported": ["poll"],
             "authorization_details_types_supported": self.told().types,

@@ -1,6 +1,6 @@
 //! Tools for those who write policies: what they make, what they use it on, and what it says.
 //!
-//! [`cases`] runs a policy's behaviour, written down as data, in the real engine; [`bench`] says how long that takes;
+//! [`cases`] runs a policy's behaviour, written down as data, in the real engine; [`bench`](mod@bench) says how long that takes;
 //! [`once`] asks about one context; [`look`] says what a component is from outside. [`template`] makes a new policy, [`project`] builds
 //! it, and [`doctor`] says what is missing for that; [`sign`] vouches for what came of it. Compiling itself is
 //! `attorn_build`'s; nothing here talks to a server, and nothing here prints.

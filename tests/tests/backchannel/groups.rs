@@ -130,7 +130,10 @@ async fn the_provider_is_asked_for_groups_only_where_they_matter() {
     let scene = scene(1).await;
     let approval = scene.challenged(5_000).await;
     let asked = Browser::new(&scene).begin(&path(&approval)).await.asked;
-    assert_eq!(asked.get("claims").map(String::as_str), Some(r#"{"id_token":{"groups":null}}"#));
+    assert_eq!(
+        asked.get("claims").map(String::as_str),
+        Some(r#"{"id_token":{"email":null,"groups":null,"preferred_username":null}}"#)
+    );
 }
 
 /// A policy names a group that hides what it is called, and another policy an operator.

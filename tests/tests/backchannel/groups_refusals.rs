@@ -121,6 +121,36 @@ async fn what_a_vote_rests_on_has_to_stand_when_it_is_cast() {
     assert_eq!(voted(&scene).await.len(), 0);
 }
 
+/// Where a provider calls one person otherwise for each client, alice comes as somebody else; her other name is the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_goes_by_a_name_of_the_user_is_no_other() {
+    let behalf = Behalf::with_provider(providers()).await;
+    let named = json!({ "preferred_username": "alice.a" });
+    let scene = Box::pin(Scene::asking(behalf, with_page(), named, ("finance", 1))).await;
+    let approval = scene.challenged(5_000).await;
+    for name in ["preferred_username", "email"] {
+        let claims = json!({ "sub": "alice-at-attorn", (name): "Alice.A", "groups": ["finance"] });
+        let answer = answers(&scene, &approval, &claims, "approve").await;
+        assert_eq!(answer.status, 403, "{claims}: {}", answer.text());
+        assert!(answer.text().contains("you go by a name of the user"), "{}", answer.text());
+    }
+    assert_eq!((scene.state(&approval).await.as_str(), voted(&scene).await.len()), ("pending", 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vote_counts_no_more_when_the_logins_of_who_cast_it_were_ended() {
+    let scene = scene(1).await;
+    let approval = scene.challenged(5_000).await;
+    answers(&scene, &approval, &finance("bob"), "approve").await.expect(303);
+    assert_eq!(scene.state(&approval).await, "approved");
+    let registrar = &scene.behalf.staff.registrar;
+    let found = registrar.post("/v1/users/find", &json!({ "provider": "main", "subject": "bob" })).await.expect(200);
+    let bob = found.json::<Value>()["id"].as_str().unwrap().to_owned();
+    registrar.post(format!("/v1/users/{bob}/revoke"), &json!({ "reason": "taken over" })).await.expect(200);
+    assert_eq!(scene.state(&approval).await, "pending");
+    assert_eq!(scene.challenged(5_000).await, approval);
+}
+
 /// Bob leaves the group after his vote: the provider says so in a token of his that comes here for another reason.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_in_the_group_no_more_counts_no_more() {

@@ -143,7 +143,7 @@ struct Voters {
 }
 
 /// Those users, as they are known now. Each is named in `require`, and so is their provider. Whoever was erased since is
-/// nobody, and does not come back.
+/// nobody, and does not come back; nor does the vote count of one whose logins have ended since.
 async fn voters(app: &App, record: &ApprovalRecord, require: &mut Vec<(Key, Require)>) -> Result<Voters, Failure> {
     let (mut voters, mut providers) = (Voters::default(), BTreeMap::new());
     for vote in record.request.votes.iter().filter(|vote| vote.says == Say::Approve) {
@@ -153,6 +153,11 @@ async fn voters(app: &App, record: &ApprovalRecord, require: &mut Vec<(Key, Requ
         }
         let Some(user) = users::known(app, id).await? else { continue };
         require.push((Key::user(id), Require::Version(user.record.version)));
+        // Who logged out everywhere since, or was made to, said it with a session that has ended.
+        let ended = user.body.login_after.map(|at| app.clock.remembered(at));
+        if ended.is_some_and(|ended| vote.at <= ended) {
+            continue;
+        }
         let provider = &user.body.provider;
         if !providers.contains_key(provider) {
             let Some(found) = app.store.record::<ProviderRecord>(&Key::provider(provider)).await? else { continue };

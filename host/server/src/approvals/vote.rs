@@ -97,7 +97,7 @@ pub(crate) async fn cast(app: &App, id: &ApprovalId, ballot: &Ballot<'_>) -> Res
     let _era = app.era.read().await;
     for _ in 0..ATTEMPTS_MAX {
         let mut batch = Batch::new(app.clock.now());
-        let voter = Known::of(app, &ballot.voter, &mut batch).await?;
+        let voter = Known::of(app, ballot, &mut batch).await?;
         let approver = voter.approver();
         let found = voter::find(app, id, (&ballot.voter, &approver)).await?;
         check(app, &found, (ballot, &approver), batch.now).await?;
@@ -135,6 +135,12 @@ async fn check(
 ) -> Result<(), Failure> {
     let (record, id) = (&found.value, &found.value.request.id);
     voter::may_vote(record, (ballot, approver), now)?;
+    if let (Voter::Member(somebody, _), Say::Approve) = (&ballot.voter, ballot.says)
+        && voter::is_its_user(app, record, somebody).await?
+    {
+        let detail = "you go by a name of the user on whose behalf this is asked";
+        return Err(Failure::of(ProblemCode::OwnRequest, detail).with_help("another member of the group can"));
+    }
     if !waits(app, found, now) {
         let state = state(app, found, now).await?;
         let detail = format!("approval `{id}` is {}", state.as_str());

@@ -13,8 +13,8 @@ use crate::app::App;
 use crate::http::call::OperatorCaller;
 use crate::http::failure::Failure;
 use crate::providers::backchannel::sign_in::Another;
-use crate::users::KnownUser;
 use crate::users::person::{self, Asserted};
+use crate::users::{self, KnownUser};
 
 /// Who votes, as their channel has identified them.
 pub(crate) enum Voter<'a> {
@@ -35,16 +35,17 @@ pub(super) enum Known {
 }
 
 impl Known {
-    pub(super) async fn of(app: &App, voter: &Voter<'_>, batch: &mut Batch) -> Result<Self, Failure> {
-        match voter {
+    pub(super) async fn of(app: &App, ballot: &Ballot<'_>, batch: &mut Batch) -> Result<Self, Failure> {
+        match &ballot.voter {
             Voter::Operator(operator) => {
                 let id = operator.id.clone();
                 id.map(Self::Operator).ok_or_else(|| Failure::internal("the bootstrap token reached a vote"))
             }
             Voter::User(user) => Ok(Self::User((*user).clone())),
             Voter::Member(somebody, provider) => {
-                let asserted =
-                    Asserted { at: somebody.asserted_at, groups: Some(somebody.groups.clone()), claims: None };
+                // A no needs no group, and gives nobody one.
+                let groups = (ballot.says == Say::Approve).then(|| somebody.groups.clone());
+                let asserted = Asserted { at: somebody.asserted_at, groups, claims: None };
                 let name = (&provider.id, &provider.issuer, somebody.subject.as_str());
                 let user = person::of_name(app, name, asserted, batch).await?;
                 // Whoever logged out everywhere, or was erased, since they signed in is not there any more.
@@ -138,6 +139,16 @@ pub(super) fn may_vote(
         );
     }
     Ok(())
+}
+
+/// Whether somebody goes by a name of the user on whose behalf it is asked: a provider may call one person otherwise for
+/// each client, and they would be two.
+pub(super) async fn is_its_user(app: &App, record: &ApprovalRecord, somebody: &Another) -> Result<bool, Failure> {
+    let Some(user) = record.user() else { return Ok(false) };
+    let Some(user) = users::known(app, user).await? else { return Ok(true) };
+    let theirs = seek::member(&user.body).names;
+    let is_one = |name: &String| theirs.iter().any(|known| known.eq_ignore_ascii_case(name));
+    Ok(somebody.names.iter().any(is_one))
 }
 
 /// Whether somebody goes by the name of an owner of what asks.

@@ -76,6 +76,7 @@ fn look(document: &[u8], wanted: &Wanted<'_>) -> Found {
     of_asking(&said, &mut found);
     of_signing(&said, wanted, &mut found);
     of_what_is_shown(&said, wanted, &mut found);
+    of_subjects(&said, &mut found);
     // Whatever keeps users from being asked is said.
     if let (Err(problem), true) = (endpoints, found.problems.is_empty()) {
         found.problems.push(problem.to_string());
@@ -95,6 +96,18 @@ fn of_endpoints(said: &Value, wanted: &Wanted<'_>, found: &mut Found) {
             }
             Some(_) => {}
         }
+    }
+}
+
+/// Members of groups are told from the user by `sub`, which has to be the same for all clients.
+fn of_subjects(said: &Value, found: &mut Found) {
+    let kinds = list(said, "subject_types_supported").unwrap_or_default();
+    if !kinds.contains(&"public") {
+        found.notes.push("`subject_types_supported` has no `public`: no group can be asked to approve".into());
+    } else if kinds.contains(&"pairwise") {
+        let note = "`subject_types_supported` has `pairwise`: where groups approve, this server's client and those of \
+                    agents have to get `public` subjects, or a user can come as somebody else";
+        found.notes.push(note.into());
     }
 }
 
@@ -211,6 +224,7 @@ mod tests {
             "token_endpoint_auth_signing_alg_values_supported": ["ES256", "PS256"],
             "id_token_signing_alg_values_supported": ["RS256", "ES256"],
             "authorization_details_types_supported": [ATTORN_APPROVAL],
+            "subject_types_supported": ["public"],
         });
         for (name, value) in changes {
             match value {
@@ -263,6 +277,10 @@ mod tests {
         let nowhere = [("authorization_endpoint", json!(null))];
         assert!(said_of(&nowhere, Some(&page)).problems[0].contains("no `authorization_endpoint`"));
         assert_eq!(said(&nowhere), Found::default());
+        for (kinds, note) in [(json!(["pairwise"]), "no group"), (json!(["public", "pairwise"]), "as somebody else")] {
+            let Found { problems, notes } = said(&[("subject_types_supported", kinds)]);
+            assert!(problems.is_empty() && notes.len() == 1 && notes[0].contains(note), "{problems:?} {notes:?}");
+        }
         let unset = said_of(&none, None);
         assert!(unset.problems.is_empty() && unset.notes[0].contains("set it with"), "{unset:?}");
     }

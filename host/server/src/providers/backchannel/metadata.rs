@@ -32,6 +32,8 @@ pub(super) struct SignInEndpoints {
     pub(super) token: Url,
     /// Whether they come back with its issuer, too (RFC 9207).
     pub(super) says_issuer: bool,
+    /// Whether a user may have the same `sub` for all clients (`public`; `OpenID` Connect Core 1.0, section 8).
+    pub(super) has_public_subjects: bool,
 }
 
 #[derive(Deserialize)]
@@ -46,6 +48,8 @@ struct Wire {
     backchannel_token_delivery_modes_supported: Vec<String>,
     #[serde(default)]
     authorization_details_types_supported: Vec<String>,
+    #[serde(default)]
+    subject_types_supported: Vec<String>,
 }
 
 impl Wire {
@@ -67,6 +71,7 @@ pub(super) fn sign_in_endpoints(issuer: &Issuer, document: &[u8]) -> Result<Sign
         authorization: endpoint(issuer, &authorization)?,
         token: endpoint(issuer, &token)?,
         says_issuer: wire.authorization_response_iss_parameter_supported,
+        has_public_subjects: wire.subject_types_supported.iter().any(|kind| kind == "public"),
     })
 }
 
@@ -139,6 +144,7 @@ mod tests {
         let (authorization, token) = (json!("https://sso.example/in?x=1"), json!("https://sso.example/token"));
         let found = read(authorization.clone(), token.clone()).unwrap();
         assert_eq!((found.authorization.as_str(), found.says_issuer), ("https://sso.example/in?x=1", false));
+        assert!(!found.has_public_subjects);
         assert_eq!(read(json!(null), token.clone()), Err(Problem::NoSignIn));
         assert_eq!(read(authorization.clone(), json!(null)), Err(Problem::NoSignIn));
         for wrong in
@@ -146,6 +152,12 @@ mod tests {
         {
             assert_eq!(read(json!(wrong), token.clone()), Err(Problem::Address), "{wrong}");
             assert_eq!(read(authorization.clone(), json!(wrong)), Err(Problem::Address), "{wrong}");
+        }
+        for (kinds, public) in [(json!(["pairwise"]), false), (json!(["pairwise", "public"]), true)] {
+            let whole = json!({ "issuer": "https://sso.example", "authorization_endpoint": authorization,
+                "token_endpoint": token, "subject_types_supported": kinds });
+            let found = sign_in_endpoints(&issuer, whole.to_string().as_bytes()).unwrap();
+            assert_eq!(found.has_public_subjects, public, "{kinds}");
         }
         let other = json!({ "issuer": "https://other.example" }).to_string();
         let refused = Problem::Metadata(FetchError::AnotherIssuer);

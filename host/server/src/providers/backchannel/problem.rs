@@ -38,6 +38,9 @@ pub(crate) enum Problem {
     /// Its metadata does not say where users sign in.
     #[error("its metadata has no `authorization_endpoint` and `token_endpoint`")]
     NoSignIn,
+    /// A user may have another name there for each client, so nobody can say whether two are one.
+    #[error("its metadata has no `public` among `subject_types_supported`, so the user could come as somebody else")]
+    PairwiseSubjects,
     /// It does not know us.
     #[error("the provider refuses this server as a client")]
     ClientRefused,
@@ -118,6 +121,7 @@ impl Problem {
             Self::Metadata(_) => "metadata_unavailable",
             Self::NoBackchannel => "no_backchannel",
             Self::NoSignIn => "no_sign_in",
+            Self::PairwiseSubjects => "pairwise_subjects",
             Self::ClientRefused => "client_refused",
             Self::UnknownUser => "unknown_user",
             Self::NoHint => "no_hint",

@@ -6,7 +6,7 @@
 //! that is somebody else, in which groups they are; nothing is kept. What they may then see is not known here, and neither
 //! is whose browser it is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use attorn_core::{Digest, TimeMs, UserId};
 use attorn_identity::issuer_token::{CLOCK_SKEW_MS, Claims, IssuerTokenError, is_text};
@@ -142,7 +142,11 @@ pub(crate) async fn begin(
         Err(problem) => return Ok(Err(problem)),
     };
     let (nonce, verifier, back) = (random::secret()?, random::secret()?, redirect_uri(app));
-    let SignInEndpoints { authorization: mut url, token, says_issuer } = endpoints;
+    let SignInEndpoints { authorization: mut url, token, says_issuer, has_public_subjects } = endpoints;
+    // The user must not come as another, and approve what is asked in their own name.
+    if groups_matter && !has_public_subjects {
+        return Ok(Err(Problem::PairwiseSubjects));
+    }
     let challenge = BASE64URL_NOPAD.encode(&Sha256::digest(verifier.as_bytes()));
     url.query_pairs_mut().extend_pairs([
         ("response_type", "code"),
@@ -158,8 +162,9 @@ pub(crate) async fn begin(
         ("max_age", "0"),
     ]);
     if let Some(claim) = place.provider.groups_claim.as_ref().filter(|_| groups_matter) {
-        let claims = json!({ "id_token": { claim.as_str(): null } });
-        url.query_pairs_mut().append_pair("claims", &claims.to_string());
+        // By the names owners are told, who approve nothing.
+        let asked: BTreeMap<&str, ()> = NAMES.into_iter().chain([claim.as_str()]).map(|name| (name, ())).collect();
+        url.query_pairs_mut().append_pair("claims", &json!({ "id_token": asked }).to_string());
     }
     let begun = Begun { token, says_issuer, nonce: digest(&nonce), verifier, at: app.clock.now() };
     Ok(Ok((url, begun)))
