@@ -97,7 +97,7 @@ fn arguments_that_mean_nothing_are_refused() {
         ("policy new-key", "<FILE>"),
         ("policy sign c", "--key"),
         ("policy verify c", "--public-key"),
-        ("policy diff a b --on tuesday", "possible values: history"),
+        ("policy diff a b --on tuesday", "possible values: cases, history"),
         ("policy diff a b --on history --action faq.r*", "is no action pattern"),
         ("policy diff a b --on history --since yesterday", "as `24h`"),
         ("audit replay", "<DECISION|ENTRY>"),
