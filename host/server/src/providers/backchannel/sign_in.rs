@@ -6,7 +6,7 @@
 //! that is somebody else, in which groups they are; nothing is kept. What they may then see is not known here, and neither
 //! is whose browser it is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use attorn_core::{Digest, TimeMs, UserId};
 use attorn_identity::issuer_token::{CLOCK_SKEW_MS, Claims, IssuerTokenError, is_text};
@@ -15,7 +15,7 @@ use attorn_store::records::{BackchannelRecord, ProviderRecord, UserBody};
 use attorn_store::{Key, Require};
 use data_encoding::BASE64URL_NOPAD;
 use reqwest::Url;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
@@ -163,7 +163,8 @@ pub(crate) async fn begin(
     ]);
     if let Some(claim) = place.provider.groups_claim.as_ref().filter(|_| groups_matter) {
         // By the names owners are told, who approve nothing.
-        let asked: BTreeMap<&str, ()> = NAMES.into_iter().chain([claim.as_str()]).map(|name| (name, ())).collect();
+        let names = NAMES.into_iter().chain([claim.as_str()]);
+        let asked: Map<String, Value> = names.map(|name| (name.to_owned(), Value::Null)).collect();
         url.query_pairs_mut().append_pair("claims", &json!({ "id_token": asked }).to_string());
     }
     let begun = Begun { token, says_issuer, nonce: digest(&nonce), verifier, at: app.clock.now() };
