@@ -81,13 +81,14 @@ pub fn repair(config: &Config) -> Result<Repair, RepairError> {
         }
     };
     let (version, entries, digest) = (integrity.version, integrity.entries, integrity.digest.to_string());
-    let (mut bad_named, mut index) = (Store::check_named(&config.data_dir).map_err(|error| causes(&error)), None);
+    let (bad_named, mut index) = (Store::check_named(&config.data_dir).map_err(|error| causes(&error)), None);
     match beside(config) {
         Ok(found) => {
             bad_files.extend(found.bad);
             index = found.index;
         }
-        Err(why) => bad_named = bad_named.and(Err(why)),
+        // What else is bad is named all the same.
+        Err(why) => bad_files.push(format!("what is made of the log beside the store cannot be looked at: {why}")),
     }
     Ok(Repair { rebuilt, problem, aside, bad_files, index, bad_named, version, entries, digest })
 }
