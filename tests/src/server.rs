@@ -86,6 +86,11 @@ impl Fresh {
     pub fn data_dir(&self) -> std::path::PathBuf {
         self.config.parent().unwrap_or(Path::new("/")).join("data")
     }
+
+    /// What makes its store ours.
+    pub fn ours(&self) -> attorn_store::Ours {
+        attorn_server::data::ours(&attorn_server::Config::load(&self.config).unwrap()).unwrap()
+    }
 }
 
 /// A server in this process.

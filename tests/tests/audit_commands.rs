@@ -383,8 +383,7 @@ async fn an_index_that_hides_entries_is_noticed_and_a_repair_has_it_made_anew() 
     // One that says that it covers all, and has nothing.
     let index = stage.fresh.data_dir().join("index");
     fs::remove_dir_all(&index).unwrap();
-    let log_id = attorn_server::Config::load(&stage.fresh.config).unwrap().log_id;
-    let store = Store::open(&stage.fresh.data_dir(), &log_id).unwrap();
+    let store = Store::open(&stage.fresh.data_dir(), &stage.fresh.ours()).unwrap();
     let head = store.log_head().unwrap();
     let entries = store.entries(0, 1_000).unwrap();
     let nothing = Indexed { time: attorn_core::TimeMs(0), terms: Vec::new() };

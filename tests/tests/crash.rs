@@ -148,8 +148,7 @@ async fn sigkill_loses_nothing_that_was_answered() {
         known = entries.into_iter().map(|(_, bytes)| bytes).collect();
     }
     process.kill().await;
-    let log_id = attorn_server::Config::load(&fresh.config).unwrap().log_id;
-    let store = Store::open(&fresh.data_dir(), &log_id).unwrap();
+    let store = Store::open(&fresh.data_dir(), &fresh.ours()).unwrap();
     store.verify_integrity().await.unwrap_or_else(|error| panic!("the store is torn: {error}"));
 }
 

@@ -251,8 +251,7 @@ async fn with_entries_in_a_file_alone(stage: &Stage, process: Process) -> PathBu
     process.kill().await;
     let data = stage.fresh.data_dir();
     let bundle = data.join("log/1/tile/entries/000");
-    let log_id = attorn_server::Config::load(&stage.fresh.config).unwrap().log_id;
-    let store = Store::open(&data, &log_id).unwrap();
+    let store = Store::open(&data, &stage.fresh.ours()).unwrap();
     store.bundle_through(store.log_head().unwrap().size);
     for _ in 0..2_000 {
         if bundle.exists() {

@@ -419,7 +419,7 @@ async fn a_backup_from_before_an_erasure_gives_nothing_back_without_the_keys() {
         }
         let file = std::io::BufReader::new(std::fs::File::open(&restored.export).unwrap());
         verify_export(file, Some(&key)).unwrap();
-        let store = Store::open(&config.data_dir, &config.log_id).unwrap();
+        let store = Store::open(&config.data_dir, &attorn_server::data::ours(&config).unwrap()).unwrap();
         let there = async |key: Key| store.get(&key).await.unwrap().is_some();
         let id = user.parse().unwrap();
         assert!(!there(Key::user(&id)).await && there(Key::erasure(&id)).await, "{name}");

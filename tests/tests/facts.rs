@@ -249,8 +249,7 @@ async fn an_expiry_that_counts_no_more_leaves_nothing_behind() {
     cast.faq.post("/v1/resource-facts/delete", &json!({ "names": [OWNER] })).await.expect(200);
 
     process.kill().await;
-    let config = attorn_server::Config::load(&fresh.config).unwrap();
-    let store = Store::open(&fresh.data_dir(), &config.log_id).unwrap();
+    let store = Store::open(&fresh.data_dir(), &fresh.ours()).unwrap();
     let page = store.scan(&KeyPrefix::kind(KeyKind::Expiry), None, 100).await.unwrap();
     let left: Vec<_> = page.items.iter().filter_map(|(key, _)| key.expiring()).collect();
     let left: Vec<_> = left.iter().map(|(at, what)| (at.0 - soon, what.to_string())).collect();

@@ -238,8 +238,8 @@ async fn in_other_processes_and_by_the_command_it_is_the_same_and_a_tampered_rec
     // In a copy of the directory somebody changes the record.
     let home = fresh.dir.path().join("copy");
     copy_dir(fresh.config.parent().unwrap(), &home);
-    let log_id = attorn_server::Config::load(&home.join("attorn.toml")).unwrap().log_id;
-    let store = Store::open(&home.join("data"), &log_id).unwrap();
+    let config = attorn_server::Config::load(&home.join("attorn.toml")).unwrap();
+    let store = Store::open(&home.join("data"), &attorn_server::data::ours(&config).unwrap()).unwrap();
     let key = Key::decision(&id.parse().unwrap());
     let stored = store.record::<DecisionRecord>(&key).await.unwrap().unwrap();
     let Kept::Plain(text) = &stored.value.text else { unreachable!("there is no user") };

@@ -22,6 +22,8 @@ const TAG_BYTES: usize = 16;
 
 const AAD_CONTEXT: &[u8] = b"attorn wrapped key v1";
 
+const IMPRINT_CONTEXT: &str = "attorn state imprint v1";
+
 /// Why a key cannot be wrapped or unwrapped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WrapError {
@@ -83,6 +85,13 @@ impl RootKey {
         BASE64.encode_append(self.0.as_slice(), &mut text);
         text.push('\n');
         text
+    }
+
+    /// The secret by which a store's state is known to be ours. It is no wrapped key: whoever opens the store has to have
+    /// it before anything that stands there is believed.
+    #[must_use]
+    pub fn imprint_secret(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(blake3::derive_key(IMPRINT_CONTEXT, self.0.as_slice()))
     }
 
     /// Wrap a key. The same key wrapped twice gives different bytes.

@@ -5,17 +5,20 @@ use std::path::{Path, PathBuf};
 
 use attorn_core::TimeMs;
 use attorn_log::EntryBody;
-use attorn_store::{BackedUp, OpenError, Part, Remade, RepairError, Repaired, Store};
+use attorn_store::{
+    BackedUp, ImprintError, IntegrityError, OpenError, Ours, Part, Remade, RepairError, Repaired, Store,
+};
 use serde_json::json;
 
-pub use attorn_store::{BackupError, BadBlob, BadExport, BadNamed, is_within};
+pub use attorn_store::{BackupError, BadBlob, BadExport, BadNamed, ForeignState, is_within};
 
 use crate::config::Config;
 use crate::entry;
 use crate::http::failure::{Failure, causes};
+use crate::keys;
 use crate::published::gone::{self, says_started};
 use crate::queries::compare::{self, Lacking, State};
-use crate::run::root_key;
+use crate::run::{ServeError, root_key};
 use crate::users::key_files::{CopiedKeys, copy_user_keys};
 
 /// What a repair found and did.
@@ -40,6 +43,26 @@ pub struct Repair {
     pub entries: u64,
     /// Over all that the store holds, in hexadecimal.
     pub digest: String,
+}
+
+/// Why nothing was repaired.
+#[derive(Debug, thiserror::Error)]
+pub enum NoRepair {
+    /// Without the root key nobody can tell whether the state is ours.
+    #[error(transparent)]
+    RootKey(#[from] ServeError),
+    /// The store was not.
+    #[error(transparent)]
+    Store(#[from] RepairError),
+}
+
+/// What makes the store of a configuration ours.
+///
+/// # Errors
+///
+/// When the root key cannot be read.
+pub fn ours(config: &Config) -> Result<Ours, ServeError> {
+    Ok(keys::ours(&root_key(config)?, config))
 }
 
 /// Copy what is needed to make the data directory anew.
@@ -67,9 +90,11 @@ pub fn copy_keys(config: &Config, to: &Path) -> std::io::Result<(CopiedKeys, Opt
 ///
 /// # Errors
 ///
-/// When a server uses it, or what it could be made of cannot be relied on either.
-pub fn repair(config: &Config) -> Result<Repair, RepairError> {
-    let (integrity, rebuilt, problem, aside, mut bad_files) = match Store::repair(&config.data_dir, &config.log_id)? {
+/// When the root key cannot be read, a server uses it, or what it could be made of cannot be relied on either.
+pub fn repair(config: &Config, foreign: ForeignState) -> Result<Repair, NoRepair> {
+    let ours = ours(config)?;
+    let repaired = Store::repair_with(&config.data_dir, &ours, foreign)?;
+    let (integrity, rebuilt, problem, aside, mut bad_files) = match repaired {
         Repaired::Whole(integrity) => (integrity, None, None, None, Vec::new()),
         Repaired::BadFiles { integrity, bad_files } => (integrity, None, None, None, bad_files),
         Repaired::Files { problem, integrity, bad_files } => (integrity, Some("files"), Some(problem), None, bad_files),
@@ -82,7 +107,7 @@ pub fn repair(config: &Config) -> Result<Repair, RepairError> {
     };
     let (version, entries, digest) = (integrity.version, integrity.entries, integrity.digest.to_string());
     let (bad_named, mut index) = (Store::check_named(&config.data_dir).map_err(|error| causes(&error)), None);
-    match beside(config) {
+    match beside(config, &ours) {
         Ok(found) => {
             bad_files.extend(found.bad);
             index = found.index;
@@ -101,8 +126,8 @@ struct Beside {
 }
 
 /// See whether what was published is gone, and whether the query index hides something: then it is removed.
-fn beside(config: &Config) -> Result<Beside, String> {
-    let store = Store::open(&config.data_dir, &config.log_id).map_err(|error| causes(&error))?;
+fn beside(config: &Config, ours: &Ours) -> Result<Beside, String> {
+    let store = Store::open(&config.data_dir, ours).map_err(|error| causes(&error))?;
     let why = |failure: Failure| failure.internal.unwrap_or(failure.problem.detail);
     let unpublished = gone::unpublished(config, &store).map_err(|error| causes(&error))?;
     let mut bad: Vec<String> = unpublished.into_iter().collect();
@@ -158,8 +183,20 @@ pub fn backup_help(error: &BackupError) -> Option<&'static str> {
 
 /// What to do when there is no repair.
 #[must_use]
-pub const fn repair_help(error: &RepairError) -> Option<&'static str> {
+pub fn repair_help(error: &NoRepair) -> Option<&'static str> {
+    let error = match error {
+        NoRepair::RootKey(error) => return error.help(),
+        NoRepair::Store(error) => error,
+    };
     match error {
+        RepairError::Integrity(IntegrityError::Imprint(ImprintError::OtherKey)) => {
+            Some(crate::run::error::ROOT_KEY_HELP)
+        }
+        RepairError::Integrity(IntegrityError::Imprint(_)) => Some(
+            "nothing was changed; base copy and journal say the same: copy the data directory, find out who could write \
+             there, and `attorn restore` a backup. Who has looked at the state and answers for it keeps it by \
+             `--with-foreign-state`, which the audit log says",
+        ),
         RepairError::Open(OpenError::InUse { .. }) => Some("end the server that uses it first"),
         RepairError::Open(OpenError::NotThere { .. }) => {
             Some("`data_dir` in attorn.toml names it; where it was lost, `attorn restore` makes one out of a backup")

@@ -148,7 +148,7 @@ fn why(failure: Failure) -> String {
 }
 
 async fn make_store(config: &Config, root: &RootKey) -> Result<OperatorToken, Failure> {
-    let store = Store::create(&config.data_dir, config.log_id.clone()).map_err(|error| Failure::caused(&error))?;
+    let store = Store::create(&config.data_dir, keys::ours(root, config)).map_err(|error| Failure::caused(&error))?;
     let token = OperatorToken::generate(OperatorTokenKind::Bootstrap).map_err(Failure::internal)?;
     let mut batch = Batch::new(keys::wall_now());
     let members = json!({ "log_id": config.log_id.as_str(), "version": env!("CARGO_PKG_VERSION") });

@@ -6,9 +6,10 @@ use attorn_core::{LabelName, TimeMs};
 use attorn_identity::{KeyLabel, NamesKey, RootKey};
 use attorn_log::{CheckpointSigner, Origin};
 use attorn_store::records::{KeyMaterialRecord, Record as _};
-use attorn_store::{Batch, Key, KeyKind, KeyPrefix, KeyPurpose, PAGE_ITEMS_MAX, Require, Store};
+use attorn_store::{Batch, ImprintKey, Key, KeyKind, KeyPrefix, KeyPurpose, Ours, PAGE_ITEMS_MAX, Require, Store};
 use zeroize::Zeroizing;
 
+use crate::config::Config;
 use crate::entry;
 use crate::http::failure::Failure;
 use crate::token_keys;
@@ -60,6 +61,17 @@ pub(crate) fn said(batch: &mut Batch, purpose: KeyPurpose, version: u32) -> Resu
     let members = serde_json::json!({ "purpose": purpose.as_str(), "id": ID, "version": version });
     batch.entries.push(entry::body(batch.now, "key_made", members)?);
     Ok(())
+}
+
+/// What makes a store ours.
+pub(crate) fn ours(root: &RootKey, config: &Config) -> Ours {
+    Ours { log: config.log_id.clone(), key: ImprintKey::of(&root.imprint_secret()) }
+}
+
+/// What makes the stores of tests ours that have no configuration.
+#[cfg(test)]
+pub(crate) fn ours_of_tests() -> Ours {
+    Ours { log: "test".parse().unwrap(), key: ImprintKey::of(&[7; 32]) }
 }
 
 /// Whether this is the root key with which the store's keys are wrapped.
@@ -165,7 +177,7 @@ mod tests {
 
     async fn start(fill: impl FnOnce(&mut Batch)) -> Result<NamesKey, Failure> {
         let dir = tempfile::TempDir::new().unwrap();
-        let store = Store::create(dir.path(), "test".parse().unwrap()).unwrap();
+        let store = Store::create(dir.path(), ours_of_tests()).unwrap();
         let root = RootKey::generate().unwrap();
         let mut batch = Batch::new(TimeMs(1));
         put_secret(&root, &mut batch, KeyPurpose::CacheMac).unwrap();

@@ -35,7 +35,7 @@ fn name() -> SessionNameRecord {
 impl Scene {
     async fn new(fill: impl FnOnce(&mut Batch)) -> Self {
         let dir = tempfile::TempDir::new().unwrap();
-        let store = Store::create(dir.path(), "test".parse().unwrap()).unwrap();
+        let store = Store::create(dir.path(), crate::keys::ours_of_tests()).unwrap();
         let scene = Self { _dir: dir, store };
         scene.write(fill).await;
         scene

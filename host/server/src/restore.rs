@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use attorn_identity::{OperatorToken, RootKey};
 use attorn_log::{Checkpoint, Epoch, Origin};
 use attorn_store::records::{ClockMarkRecord, EpochEnd, FreezeRecord};
-use attorn_store::{BadNamed, Batch, Key, Require, Store, is_within};
+use attorn_store::{BackupError, BadNamed, Batch, ImprintError, Key, OpenError, Require, Store, is_within};
 use serde_json::json;
 
 use crate::config::Config;
@@ -138,11 +138,13 @@ async fn restore_beside(
     let (io, bad) = (EpochError::io, |why: String| EpochError::Backup(why));
     let target = &config.data_dir;
     let was = work.join("was");
-    let old = Store::unpack(backup, &was, &config.log_id).map_err(|error| bad(causes(&error)))?;
+    let old = Store::unpack(backup, &was, &keys::ours(root, config)).map_err(|error| match error {
+        BackupError::Open(OpenError::Imprint(ImprintError::OtherKey)) => wrong_root_key(config, backup),
+        error => bad(causes(&error)),
+    })?;
     let walked = old.walk().await.map_err(|error| bad(causes(&error)))?;
     if !keys::opened_by(root, &old).await? {
-        let (path, dir) = (config.root_key.clone(), backup.to_owned());
-        return Err(ServeError::WrongRootKey { path, dir }.into());
+        return Err(wrong_root_key(config, backup));
     }
     bad_entries.allow(&walked.bad_bundles)?;
     let signer = keys::log_signer(root, &old).await?;
@@ -188,6 +190,10 @@ async fn restore_beside(
         bootstrap_token,
         origin,
     })
+}
+
+fn wrong_root_key(config: &Config, backup: &Path) -> EpochError {
+    ServeError::WrongRootKey { path: config.root_key.clone(), dir: backup.to_owned() }.into()
 }
 
 /// The backup and what is made of it are not one within the other.

@@ -272,7 +272,8 @@ fn room(dir: &Path, bytes: u64) -> io::Result<()> {
 }
 
 async fn open(config: &Config, root: &RootKey) -> Result<(Store, Walked), EpochError> {
-    let store = Store::open(&config.data_dir, &config.log_id).map_err(ServeError::from)?;
+    let store = Store::open(&config.data_dir, &keys::ours(root, config))
+        .map_err(|error| ServeError::of_store(error, config))?;
     if !keys::opened_by(root, &store).await? {
         let (path, dir) = (config.root_key.clone(), config.data_dir.clone());
         return Err(ServeError::WrongRootKey { path, dir }.into());

@@ -148,7 +148,7 @@ async fn a_start_after_a_rotation_that_was_cut_off_says_once_that_the_key_was_ke
     Rotation { after: &after, ..rotation(&config) }.run().await.unwrap_err();
     for start in ["first", "second"] {
         drop(Server::bind(config.clone(), Start::default()).await.unwrap());
-        let store = Store::open(&config.data_dir, &config.log_id).unwrap();
+        let store = Store::open(&config.data_dir, &crate::data::ours(&config).unwrap()).unwrap();
         let entries = store.entries(0, 100).unwrap();
         let types: Vec<String> = entries
             .iter()
@@ -197,13 +197,13 @@ async fn what_nobody_came_to_the_end_of_writing_stays_behind() {
 async fn what_was_made_anew_is_in_the_log_before_its_key_ends() {
     let (_dir, config) = fresh().await;
     fs::remove_dir_all(config.data_dir.join("store")).unwrap();
-    let repaired = Store::repair(&config.data_dir, &config.log_id).unwrap();
+    let repaired = Store::repair(&config.data_dir, &crate::data::ours(&config).unwrap()).unwrap();
     assert!(matches!(repaired, Repaired::Rebuilt { .. }), "{repaired:?}");
     let rotated = rotate(&config).await.unwrap();
     let export = fs::read_to_string(rotated.export).unwrap();
     let said: Vec<_> = export.lines().filter(|line| line.contains("\"store_remade\"")).collect();
     assert_eq!(said.len(), 1, "{export}");
-    let store = Store::open(&config.data_dir, &config.log_id).unwrap();
+    let store = Store::open(&config.data_dir, &crate::data::ours(&config).unwrap()).unwrap();
     assert_eq!(store.remade().unwrap(), []);
 }
 

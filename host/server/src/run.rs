@@ -1,6 +1,6 @@
 //! A running server: open the store, load keys and policies, listen.
 
-mod error;
+pub(crate) mod error;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -188,7 +188,8 @@ impl Server {
         let root = Arc::new(root_key(&config)?);
         let certificate = certificate(&config.tls)?;
         let seen = high_water::seen(&config.high_water);
-        let store = Store::open_or_remake(&config.data_dir, &config.log_id, seen)?;
+        let store = Store::open_or_remake(&config.data_dir, &keys::ours(&root, &config), seen)
+            .map_err(|error| ServeError::of_store(error, &config))?;
         if !keys::opened_by(&root, &store).await? {
             return Err(ServeError::WrongRootKey { path: config.root_key, dir: config.data_dir });
         }

@@ -7,7 +7,7 @@ use attorn_log::{Entry, Epoch, Link};
 use tempfile::TempDir;
 
 use super::*;
-use crate::fixtures::{batch, body, hurried, log, meta, put};
+use crate::fixtures::{batch, body, hurried, meta, ours, ours_of, put};
 use crate::steps::EveryStep;
 
 async fn write(store: &Store, n: u64) {
@@ -21,7 +21,7 @@ async fn write(store: &Store, n: u64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn backups_of_a_store_that_is_written_to_are_whole() {
     let dir = TempDir::new().unwrap();
-    let store = Arc::new(Store::create_with(dir.path(), log(), hurried(EveryStep)).unwrap());
+    let store = Arc::new(Store::create_with(dir.path(), ours(), hurried(EveryStep)).unwrap());
     let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let writer = {
         let (store, stop, done) = (Arc::clone(&store), Arc::clone(&stop), Arc::clone(&done));
@@ -44,14 +44,14 @@ async fn backups_of_a_store_that_is_written_to_are_whole() {
         let (backup, target) = (TempDir::new().unwrap(), TempDir::new().unwrap());
         let made = Store::back_up(dir.path(), backup.path()).unwrap();
         assert!(made.version >= before && made.base <= made.version && made.files >= 3, "{made:?}");
-        let unpacked = Store::unpack(backup.path(), target.path(), &log()).unwrap();
+        let unpacked = Store::unpack(backup.path(), target.path(), &ours()).unwrap();
         let integrity = unpacked.verify_integrity().await.unwrap();
         assert_eq!((integrity.version, integrity.entries), (made.version, made.version));
         assert_eq!(unpacked.files().read(blob, 100).await.unwrap(), b"component");
         // It is a store like any other.
         write(&unpacked, 1_000_000).await;
         drop(unpacked);
-        drop(Store::open(target.path(), &log()).unwrap());
+        drop(Store::open(target.path(), &ours()).unwrap());
     }
     stop.store(true, Ordering::SeqCst);
     writer.await.unwrap();
@@ -60,7 +60,7 @@ async fn backups_of_a_store_that_is_written_to_are_whole() {
 #[tokio::test]
 async fn what_is_no_whole_backup_is_not_unpacked() {
     let (dir, backup) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-    let store = Store::create(dir.path(), log()).unwrap();
+    let store = Store::create(dir.path(), ours()).unwrap();
     for n in 0..5 {
         write(&store, n).await;
     }
@@ -74,7 +74,7 @@ async fn what_is_no_whole_backup_is_not_unpacked() {
     assert_eq!(fs::read_dir(backup.path().join("log/1")).unwrap().count(), 1);
     let unpack = |log: &str| {
         let target = TempDir::new().unwrap();
-        Store::unpack(backup.path(), &target.path().join("new"), &log.parse().unwrap()).map(drop)
+        Store::unpack(backup.path(), &target.path().join("new"), &ours_of(log)).map(drop)
     };
     unpack("test").unwrap();
     assert!(matches!(unpack("other"), Err(BackupError::Open(OpenError::OtherLog { .. }))));
@@ -101,7 +101,7 @@ async fn what_is_no_whole_backup_is_not_unpacked() {
 #[tokio::test]
 async fn nothing_that_a_backup_needs_is_removed_while_it_is_made() {
     let dir = TempDir::new().unwrap();
-    let store = Store::create_with(dir.path(), log(), hurried(EveryStep)).unwrap();
+    let store = Store::create_with(dir.path(), ours(), hurried(EveryStep)).unwrap();
     let places = Places::of(dir.path());
     let kept = keep(&places).unwrap();
     let bases = || base::all(&places.base).unwrap().len();
@@ -126,7 +126,7 @@ async fn nothing_that_a_backup_needs_is_removed_while_it_is_made() {
 #[tokio::test]
 async fn a_new_epoch_has_the_state_an_empty_log_and_names_for_what_was_before() {
     let (first, second, third) = (TempDir::new().unwrap(), TempDir::new().unwrap(), TempDir::new().unwrap());
-    let old = Store::create(first.path(), log()).unwrap();
+    let old = Store::create(first.path(), ours()).unwrap();
     for n in 0..5 {
         write(&old, n).await;
     }
@@ -157,7 +157,7 @@ async fn a_new_epoch_has_the_state_an_empty_log_and_names_for_what_was_before() 
     }
     drop((new, newer));
     // It opens again, with all of that.
-    let newer = Store::open(third.path(), &log()).unwrap();
+    let newer = Store::open(third.path(), &ours()).unwrap();
     assert_eq!(newer.entry_ref(5, 0).epoch, Epoch(1));
     newer.commit(put(1, "goes on")).await.unwrap();
     newer.verify_integrity().await.unwrap();

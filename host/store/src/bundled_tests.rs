@@ -10,7 +10,7 @@ use crate::base;
 use crate::batch::Batch;
 use crate::commit::Store;
 use crate::error::ReadError;
-use crate::fixtures::{batch, body, hurried, lazy, log, put};
+use crate::fixtures::{batch, body, hurried, lazy, ours, put};
 use crate::integrity::{Integrity, IntegrityError};
 use crate::places::Places;
 use crate::repair::Repaired;
@@ -66,8 +66,8 @@ pub(super) fn read(store: &Store) -> Vec<String> {
 /// A store of which all that can be is bundled, and what it held before.
 pub(super) async fn filled() -> (TempDir, Store, Vec<String>, Integrity) {
     let dir = TempDir::new().unwrap();
-    drop(Store::create(dir.path(), log()).unwrap());
-    let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
+    drop(Store::create(dir.path(), ours()).unwrap());
+    let store = Store::open_with(dir.path(), &ours(), lazy()).unwrap();
     write(&store, 0, ENTRIES).await;
     let (all, whole) = (read(&store), store.verify_integrity().await.unwrap());
     store.bundle_through(ENTRIES);
@@ -89,7 +89,7 @@ async fn what_is_bundled_is_read_as_before() {
     assert_eq!(store.verify_integrity().await.unwrap(), whole);
     drop(store);
     for _ in 0..2 {
-        let store = Store::open(dir.path(), &log()).unwrap();
+        let store = Store::open(dir.path(), &ours()).unwrap();
         // With nothing in memory, and then with all of it.
         assert_eq!((read(&store), read(&store)), (all.clone(), all.clone()));
         assert_eq!(store.verify_integrity().await.unwrap(), whole);
@@ -97,9 +97,9 @@ async fn what_is_bundled_is_read_as_before() {
         assert_eq!(store.bundle_file(1).unwrap().unwrap(), fs::read(file(dir.path(), 1)).unwrap());
         drop(store);
     }
-    assert!(matches!(Store::repair(dir.path(), &log()).unwrap(), Repaired::Whole(found) if found == whole));
+    assert!(matches!(Store::repair(dir.path(), &ours()).unwrap(), Repaired::Whole(found) if found == whole));
     // It grows on, and so does what is bundled. The last entry is never bundled, nor what no checkpoint covers.
-    let store = Store::open(dir.path(), &log()).unwrap();
+    let store = Store::open(dir.path(), &ours()).unwrap();
     write(&store, ENTRIES, 1_024).await;
     for covered in [767, 768] {
         store.bundle_through(covered);
@@ -163,7 +163,7 @@ async fn a_file_that_is_damaged_or_gone_is_named_and_nothing_of_it_given_out() {
     let expect = "`log/1/tile/entries/001` is not what the log's tree says: in epoch 1, entry 300 was changed; ";
     assert!(damage.starts_with(expect), "{damage}");
     drop(store);
-    let store = Store::open(dir.path(), &log()).unwrap();
+    let store = Store::open(dir.path(), &ours()).unwrap();
     assert_eq!(store.inclusion_proof(300, ENTRIES).unwrap_err().damage(), Some(damage));
     fs::remove_file(&path).unwrap();
     let gone = format!(
@@ -179,15 +179,15 @@ async fn a_file_that_is_damaged_or_gone_is_named_and_nothing_of_it_given_out() {
     store.root(ENTRIES).unwrap();
     store.commit(put(1, "goes on")).await.unwrap();
     drop(store);
-    let store = Store::open(dir.path(), &log()).unwrap();
+    let store = Store::open(dir.path(), &ours()).unwrap();
     named(&store, &gone).await;
     drop(store);
     // Base copy and journal have it still; so a repair finds all of it, and nothing else is changed.
-    let repaired = Store::repair(dir.path(), &log()).unwrap();
+    let repaired = Store::repair(dir.path(), &ours()).unwrap();
     let Repaired::Files { problem, bad_files, .. } = repaired else { panic!("{repaired:?}") };
     assert_eq!((problem, bad_files), (format!("`{shown}` is missing"), Vec::new()));
     assert_eq!(fs::read(&path).unwrap(), whole);
-    let store = Store::open(dir.path(), &log()).unwrap();
+    let store = Store::open(dir.path(), &ours()).unwrap();
     assert_eq!(read(&store), all);
 }
 
@@ -206,7 +206,7 @@ async fn which_entries_are_gone_with_their_files_is_known() {
     fs::remove_dir_all(dir.path().join("log")).unwrap();
     lost(&store, 0..512);
     drop(store);
-    let store = Store::open(dir.path(), &log()).unwrap();
+    let store = Store::open(dir.path(), &ours()).unwrap();
     lost(&store, 0..512);
     fs::create_dir_all(file(dir.path(), 1).parent().unwrap()).unwrap();
     fs::write(file(dir.path(), 1), second).unwrap();
@@ -255,7 +255,7 @@ async fn a_bundling_that_ended_anywhere_goes_on_at_the_next_start() {
         }
         trees.flush().unwrap();
         drop(trees);
-        let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
+        let store = Store::open_with(dir.path(), &ours(), lazy()).unwrap();
         assert_eq!(read(&store), all);
         assert_eq!(store.verify_integrity().await.unwrap(), whole);
         store.bundle_through(ENTRIES);
@@ -271,8 +271,8 @@ async fn a_bundling_that_ended_anywhere_goes_on_at_the_next_start() {
 async fn what_a_crash_put_back_is_read_in_the_engine_and_a_file_that_is_damaged_gives_way() {
     let dir = TempDir::new().unwrap();
     let (engine, before) = (dir.path().join("store"), dir.path().join("before"));
-    drop(Store::create(dir.path(), log()).unwrap());
-    let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
+    drop(Store::create(dir.path(), ours()).unwrap());
+    let store = Store::open_with(dir.path(), &ours(), lazy()).unwrap();
     write(&store, 0, 100).await;
     drop(store);
     fs::create_dir(&before).unwrap();
@@ -282,7 +282,7 @@ async fn what_a_crash_put_back_is_read_in_the_engine_and_a_file_that_is_damaged_
             fs::copy(part.path(), before.join(part.file_name())).unwrap();
         }
     }
-    let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
+    let store = Store::open_with(dir.path(), &ours(), lazy()).unwrap();
     write(&store, 100, ENTRIES).await;
     let all = read(&store);
     store.bundle_through(ENTRIES);
@@ -294,7 +294,7 @@ async fn what_a_crash_put_back_is_read_in_the_engine_and_a_file_that_is_damaged_
     let mut damaged = right.clone();
     damaged[5_000] ^= 1;
     fs::write(file(dir.path(), 0), damaged).unwrap();
-    let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
+    let store = Store::open_with(dir.path(), &ours(), lazy()).unwrap();
     assert!((0..ENTRIES).all(|index| store.shared.trees.entry(index).unwrap().is_some()));
     assert_eq!(read(&store), all);
     store.verify_integrity().await.unwrap();
@@ -306,7 +306,7 @@ async fn what_a_crash_put_back_is_read_in_the_engine_and_a_file_that_is_damaged_
 #[tokio::test]
 async fn what_cannot_be_written_stays_in_the_engine_and_is_tried_again() {
     let dir = TempDir::new().unwrap();
-    let store = Store::create_with(dir.path(), log(), hurried(EveryStep)).unwrap();
+    let store = Store::create_with(dir.path(), ours(), hurried(EveryStep)).unwrap();
     // As good as a full disk.
     fs::write(dir.path().join("log"), "in the way").unwrap();
     write(&store, 0, ENTRIES).await;
@@ -325,7 +325,7 @@ async fn what_cannot_be_written_stays_in_the_engine_and_is_tried_again() {
 #[tokio::test]
 async fn a_file_that_was_there_and_is_wrong_gives_way_to_what_the_engine_has() {
     let dir = TempDir::new().unwrap();
-    let store = Store::create(dir.path(), log()).unwrap();
+    let store = Store::create(dir.path(), ours()).unwrap();
     write(&store, 0, ENTRIES).await;
     let all = read(&store);
     for bundle in 0..2 {
@@ -342,7 +342,7 @@ async fn a_file_that_was_there_and_is_wrong_gives_way_to_what_the_engine_has() {
 #[tokio::test]
 async fn entries_that_are_not_what_the_tree_says_are_not_bundled() {
     let dir = TempDir::new().unwrap();
-    let store = Store::create(dir.path(), log()).unwrap();
+    let store = Store::create(dir.path(), ours()).unwrap();
     write(&store, 0, ENTRIES).await;
     let mut record = store.shared.trees.record(9).unwrap().unwrap();
     let right = record.bytes.clone();
@@ -361,7 +361,7 @@ async fn entries_that_are_not_what_the_tree_says_are_not_bundled() {
     record.bytes = right;
     store.shared.trees.put(9, &record).unwrap();
     drop(store);
-    let store = Store::open(dir.path(), &log()).unwrap();
+    let store = Store::open(dir.path(), &ours()).unwrap();
     store.bundle_through(ENTRIES);
     bundled(&store, BUNDLED).await;
     store.verify_integrity().await.unwrap();
@@ -370,7 +370,7 @@ async fn entries_that_are_not_what_the_tree_says_are_not_bundled() {
 #[tokio::test]
 async fn repair_and_backup_take_bundled_files_along() {
     let dir = TempDir::new().unwrap();
-    let store = Store::create_with(dir.path(), log(), hurried(EveryStep)).unwrap();
+    let store = Store::create_with(dir.path(), ours(), hurried(EveryStep)).unwrap();
     write(&store, 0, ENTRIES).await;
     let all = read(&store);
     store.bundle_through(ENTRIES);
@@ -389,7 +389,7 @@ async fn repair_and_backup_take_bundled_files_along() {
     Store::back_up(dir.path(), backup.path()).unwrap();
     drop(store);
     let target = TempDir::new().unwrap();
-    let unpacked = Store::unpack(backup.path(), target.path(), &log()).unwrap();
+    let unpacked = Store::unpack(backup.path(), target.path(), &ours()).unwrap();
     assert_eq!(unpacked.verify_integrity().await.unwrap(), whole);
     assert_eq!(read(&unpacked), all);
     // A new epoch begins without any of it.
@@ -401,7 +401,7 @@ async fn repair_and_backup_take_bundled_files_along() {
     assert!(next.path().join("log/2/tile/entries/001").exists() && !next.path().join("log/1").exists());
     drop((new, unpacked));
     fs::remove_dir_all(dir.path().join("store")).unwrap();
-    let repaired = Store::repair(dir.path(), &log()).unwrap();
+    let repaired = Store::repair(dir.path(), &ours()).unwrap();
     assert!(matches!(repaired, Repaired::Rebuilt { integrity, .. } if integrity == whole));
     // What is in the file is lost with it, and nothing else: no state, no start, no backup.
     let mut bytes = fs::read(file(dir.path(), 0)).unwrap();
@@ -409,17 +409,17 @@ async fn repair_and_backup_take_bundled_files_along() {
     fs::write(file(dir.path(), 0), &bytes).unwrap();
     let is_named = |bad: &[String]| matches!(bad, [bad] if bad.contains("tile/entries/000` is not what"));
     for _ in 0..2 {
-        let repaired = Store::repair(dir.path(), &log()).unwrap();
+        let repaired = Store::repair(dir.path(), &ours()).unwrap();
         let Repaired::BadFiles { integrity, bad_files } = repaired else { panic!("{repaired:?}") };
         assert!(integrity == whole && is_named(&bad_files), "{bad_files:?}");
         assert!(!dir.path().join("store.new").exists() && !dir.path().join("store.broken-1").exists());
     }
     fs::remove_dir_all(dir.path().join("store")).unwrap();
-    let repaired = Store::repair(dir.path(), &log()).unwrap();
+    let repaired = Store::repair(dir.path(), &ours()).unwrap();
     let Repaired::Rebuilt { integrity, bad_files, .. } = repaired else { panic!("{repaired:?}") };
     assert!(integrity == whole && is_named(&bad_files), "{bad_files:?}");
     fs::remove_file(&places.boot).unwrap();
-    let store = Store::open_or_remake(dir.path(), &log(), None).unwrap();
+    let store = Store::open_or_remake(dir.path(), &ours(), None).unwrap();
     assert_eq!(store.remade().unwrap().len(), 3);
     assert!(causes(&store.entry(0).unwrap_err()).contains("tile/entries/000` is not what"));
     assert!(causes(&store.verify_integrity().await.unwrap_err()).contains("tile/entries/000` is not what"));
@@ -429,7 +429,7 @@ async fn repair_and_backup_take_bundled_files_along() {
     fs::write(places.log.join("1/checkpoint"), "signed").unwrap();
     let made = Store::back_up(dir.path(), again.path()).unwrap();
     assert!(is_named(&made.bad_files), "{made:?}");
-    drop(Store::unpack(again.path(), &target.path().join("again"), &log()).unwrap());
+    drop(Store::unpack(again.path(), &target.path().join("again"), &ours()).unwrap());
     drop(store);
     // A root over it that does not fit is damage of the engine, as before.
     let trees = Trees::open(&places.engine).unwrap();
@@ -440,12 +440,12 @@ async fn repair_and_backup_take_bundled_files_along() {
     trees.flush().unwrap();
     drop(trees);
     fs::write(file(dir.path(), 1), "nothing of it").unwrap();
-    let repaired = Store::repair(dir.path(), &log()).unwrap();
+    let repaired = Store::repair(dir.path(), &ours()).unwrap();
     let Repaired::Rebuilt { integrity, problem, .. } = repaired else { panic!("{repaired:?}") };
     assert!(integrity == whole && problem.contains("node `9/0` of the tree is wrong"), "{problem}");
     fs::write(backup.path().join("log/1/tile/entries/000"), &bytes).unwrap();
     let target = TempDir::new().unwrap();
-    let unpacked = Store::unpack(backup.path(), target.path(), &log()).unwrap();
+    let unpacked = Store::unpack(backup.path(), target.path(), &ours()).unwrap();
     assert!(causes(&unpacked.verify_integrity().await.unwrap_err()).contains("tile/entries/000` is not what"));
 }
 

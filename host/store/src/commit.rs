@@ -21,6 +21,7 @@ use crate::filed::RecordFiles;
 use crate::files::Files;
 use crate::head::LogName;
 use crate::horizon::Watch;
+use crate::imprint::ImprintKey;
 use crate::key::Key;
 use crate::places::{Lock, Places};
 use crate::read::FILE_READS_MAX;
@@ -61,6 +62,7 @@ pub struct Closed {
 /// What readers and the writer share.
 pub(crate) struct Shared {
     pub(crate) trees: Trees,
+    pub(crate) key: ImprintKey,
     pub(crate) bundled: Bundled,
     pub(crate) records: RecordFiles,
     pub(crate) log: LogName,

@@ -9,6 +9,7 @@ use attorn_log::{LogId, TreeError};
 use crate::base::BaseError;
 use crate::batch::BatchError;
 use crate::boot::CutOffBy;
+use crate::imprint::ImprintError;
 use crate::journal::JournalError;
 use crate::key::Key;
 use crate::records::RecordError;
@@ -254,6 +255,9 @@ pub enum OpenError {
         /// The newest that is known.
         known: u32,
     },
+    /// Its state is not ours.
+    #[error(transparent)]
+    Imprint(#[from] ImprintError),
     /// It belongs to another log.
     #[error("the store belongs to the log `{found}`, not to `{expected}`")]
     OtherLog {
@@ -321,6 +325,8 @@ impl OpenError {
     pub fn is_damage(&self) -> bool {
         match self {
             Self::NoEngine { .. } | Self::Storage(_) | Self::Inconsistent(_) | Self::CutOff { .. } => true,
+            // Base copy and journal may be ours.
+            Self::Imprint(error) => matches!(error, ImprintError::Differs | ImprintError::NotOfHere),
             // What it could be made anew of comes to less than somebody has seen, and a repair does not ask.
             Self::NotRemade { error, .. } => matches!(**error, RepairError::Behind { .. }),
             _ => false,

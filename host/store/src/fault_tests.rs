@@ -15,7 +15,7 @@ use crate::batch::Batch;
 use crate::boot::CutOffBy;
 use crate::commit::Store;
 use crate::error::{CommitError, Failure, OpenError, ReadError, StorageError};
-use crate::fixtures::{add, batch, body, copy, counter, decided, decision, hurried, log, meta, put};
+use crate::fixtures::{add, batch, body, copy, counter, decided, decision, hurried, meta, ours, put};
 use crate::key::{Key, KeyKind, KeyPrefix};
 use crate::open::Setup;
 use crate::records::{DecisionRecord, Kept};
@@ -68,7 +68,7 @@ fn victim(n: u64) -> Key {
 /// Open a directory and check that what happened there happened whole, and that all of `acknowledged`
 /// is there. Returns the deeds that were found.
 async fn check(dir: &Path, acknowledged: &BTreeSet<u64>, tried: u64) -> BTreeSet<u64> {
-    let store = Store::open_or_remake(dir, &log(), None).unwrap();
+    let store = Store::open_or_remake(dir, &ours(), None).unwrap();
     let integrity = store.verify_integrity().await.unwrap();
     let mut found = BTreeSet::new();
     for entry in store.entries(0, 1_000).unwrap() {
@@ -138,7 +138,7 @@ async fn break_at(step: Step, way: Way) {
     let dir = TempDir::new().unwrap();
     let armed = Arc::new(AtomicU64::new(0));
     let breaker = Breaker { step, way, armed: Arc::clone(&armed) };
-    let store = Arc::new(Store::create_with(dir.path(), log(), hurried(breaker)).unwrap());
+    let store = Arc::new(Store::create_with(dir.path(), ours(), hurried(breaker)).unwrap());
     for some in (0..TRIED_MAX).collect::<Vec<_>>().chunks(200) {
         let victims = batch(|batch| batch.put = some.iter().map(|&n| (victim(n), b"alive".to_vec())).collect());
         store.commit(victims).await.unwrap();
@@ -158,7 +158,7 @@ async fn break_at(step: Step, way: Way) {
         drop(store);
         for dir in [image.path(), dir.path()] {
             // A failed sync leaves an engine that nobody may rely on.
-            let error = Store::open(dir, &log()).map(drop).unwrap_err();
+            let error = Store::open(dir, &ours()).map(drop).unwrap_err();
             assert!(matches!(error, OpenError::CutOff { by: CutOffBy::Failure, .. }), "{step} {way:?}: {error:?}");
         }
         let on_disk = check(image.path(), &acknowledged, tried).await;
@@ -258,10 +258,10 @@ impl Steps for Gate {
 
 /// A store whose steps of this kind wait for what is sent here.
 fn gated(dir: &Path, step: Step) -> (std::sync::mpsc::Sender<()>, Arc<Store>) {
-    drop(Store::create(dir, log()).unwrap());
+    drop(Store::create(dir, ours()).unwrap());
     let (open_gate, gate) = std::sync::mpsc::channel();
     let setup = Setup { steps: Arc::new(Gate(step, Mutex::new(gate))), ..Setup::usual() };
-    (open_gate, Arc::new(Store::open_with(dir, &log(), setup).unwrap()))
+    (open_gate, Arc::new(Store::open_with(dir, &ours(), setup).unwrap()))
 }
 
 #[tokio::test(flavor = "multi_thread")]

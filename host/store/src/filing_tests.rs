@@ -12,7 +12,7 @@ use super::*;
 use crate::base;
 use crate::batch::Batch;
 use crate::commit::Store;
-use crate::fixtures::{batch, body, copy, decided, decision, hurried, id, lazy, log, put};
+use crate::fixtures::{batch, body, copy, decided, decision, hurried, id, lazy, ours, put};
 use crate::integrity::Integrity;
 use crate::key::{KeyKind, KeyPrefix};
 use crate::places::Places;
@@ -104,8 +104,8 @@ fn left(trees: &Trees) -> (u64, usize) {
 /// A store of which all that can be is filed, and what it held before.
 pub(super) async fn filled() -> (TempDir, Store, Vec<Versioned<DecisionRecord>>, Integrity) {
     let dir = TempDir::new().unwrap();
-    drop(Store::create(dir.path(), log()).unwrap());
-    let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
+    drop(Store::create(dir.path(), ours()).unwrap());
+    let store = Store::open_with(dir.path(), &ours(), lazy()).unwrap();
     write(&store, 0, DECISIONS).await;
     let (all, whole) = (read(&store, DECISIONS).await, store.verify_integrity().await.unwrap());
     assert_eq!(left(&store.shared.trees).0, DECISIONS);
@@ -153,14 +153,14 @@ async fn records_follow_their_entries_into_files_and_are_read_as_before() {
     assert_eq!(read(&store, DECISIONS).await, all);
     assert_eq!(store.verify_integrity().await.unwrap(), whole, "the digest says what is held and not where");
     drop(store);
-    let store = Store::open(dir.path(), &log()).unwrap();
+    let store = Store::open(dir.path(), &ours()).unwrap();
     assert_eq!(store.unfiled_bundles().unwrap(), 0);
     assert_eq!(read(&store, DECISIONS).await, all);
     assert_eq!(store.verify_integrity().await.unwrap(), whole);
     drop(store);
-    assert!(matches!(Store::repair(dir.path(), &log()).unwrap(), Repaired::Whole(found) if found == whole));
+    assert!(matches!(Store::repair(dir.path(), &ours()).unwrap(), Repaired::Whole(found) if found == whole));
     // However many there are, what the engine has whole is those whose entries it has.
-    let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
+    let store = Store::open_with(dir.path(), &ours(), lazy()).unwrap();
     write(&store, DECISIONS, 1_600).await;
     store.bundle_through(1_600);
     filed(&store, 6).await;
@@ -218,7 +218,7 @@ async fn a_file_that_is_damaged_or_gone_is_named_and_nothing_of_it_given_out() {
     }
     store.commit(put(1, "goes on")).await.unwrap();
     drop(store);
-    let store = Store::open(dir.path(), &log()).unwrap();
+    let store = Store::open(dir.path(), &ours()).unwrap();
     store.get(&key(300)).await.unwrap_err();
     drop(store);
     let backup = TempDir::new().unwrap();
@@ -229,7 +229,7 @@ async fn a_file_that_is_damaged_or_gone_is_named_and_nothing_of_it_given_out() {
         "its base copy is of before and has the records, and the file is gone: {bad_files:?}"
     );
     fs::write(&path, &right).unwrap();
-    assert_eq!(read(&Store::open(dir.path(), &log()).unwrap(), DECISIONS).await, all);
+    assert_eq!(read(&Store::open(dir.path(), &ours()).unwrap(), DECISIONS).await, all);
 }
 
 /// Put these records back into the engine whole, as a crash or a base copy leaves them.
@@ -255,7 +255,7 @@ async fn a_filing_that_ended_anywhere_goes_on_at_the_next_start() {
     let which: [fn(u64) -> bool; 4] = [|_| true, |n| n.is_multiple_of(2), |n| n == 255, |_| false];
     for which in which {
         put_back(dir.path(), &all, which);
-        let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
+        let store = Store::open_with(dir.path(), &ours(), lazy()).unwrap();
         assert_eq!(read(&store, DECISIONS).await, all);
         assert_eq!(store.verify_integrity().await.unwrap(), whole);
         store.bundle_through(DECISIONS);
@@ -270,7 +270,7 @@ async fn a_filing_that_ended_anywhere_goes_on_at_the_next_start() {
         if let Some(wrong) = wrong {
             fs::write(file(dir.path(), 0), wrong).unwrap();
         }
-        let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
+        let store = Store::open_with(dir.path(), &ours(), lazy()).unwrap();
         store.bundle_through(DECISIONS);
         filed(&store, BUNDLED).await;
         assert_eq!((read(&store, DECISIONS).await, files()), (all.clone(), right.clone()));
@@ -279,7 +279,7 @@ async fn a_filing_that_ended_anywhere_goes_on_at_the_next_start() {
     put_back(dir.path(), &all, |n| n.is_multiple_of(2));
     flip(&file(dir.path(), 0), right[0].len() / 2);
     let bad = fs::read(file(dir.path(), 0)).unwrap();
-    let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
+    let store = Store::open_with(dir.path(), &ours(), lazy()).unwrap();
     store.bundle_through(DECISIONS);
     filed(&store, BUNDLED).await;
     assert_eq!(fs::read(file(dir.path(), 0)).unwrap(), bad);
@@ -291,7 +291,7 @@ async fn a_filing_that_ended_anywhere_goes_on_at_the_next_start() {
 #[tokio::test]
 async fn a_record_that_was_written_once_more_stays_in_the_engine() {
     let dir = TempDir::new().unwrap();
-    let store = Store::create(dir.path(), log()).unwrap();
+    let store = Store::create(dir.path(), ours()).unwrap();
     write(&store, 0, DECISIONS).await;
     let again = DecisionRecord { id: decision(9), text: Kept::Plain(JsonText::from_canonical("{}".to_owned())) };
     store.commit(batch(|batch| batch.put_record(&again))).await.unwrap();
@@ -327,7 +327,7 @@ fn has_whole(base: &base::Base) -> bool {
 #[tokio::test]
 async fn repair_backup_and_a_new_epoch_take_files_with_records_along() {
     let dir = TempDir::new().unwrap();
-    let store = Store::create_with(dir.path(), log(), hurried(EveryStep)).unwrap();
+    let store = Store::create_with(dir.path(), ours(), hurried(EveryStep)).unwrap();
     write(&store, 0, DECISIONS).await;
     let all = read(&store, DECISIONS).await;
     store.bundle_through(DECISIONS);
@@ -348,7 +348,7 @@ async fn repair_backup_and_a_new_epoch_take_files_with_records_along() {
     assert_eq!(Store::back_up(dir.path(), backup.path()).unwrap().bad_files, Vec::<String>::new());
     drop(store);
     let target = TempDir::new().unwrap();
-    let unpacked = Store::unpack(backup.path(), target.path(), &log()).unwrap();
+    let unpacked = Store::unpack(backup.path(), target.path(), &ours()).unwrap();
     assert_eq!(unpacked.verify_integrity().await.unwrap(), whole);
     assert_eq!(read(&unpacked, DECISIONS).await, all);
     // The next epoch has them, too, when the files go over; its own are apart.
@@ -364,15 +364,15 @@ async fn repair_backup_and_a_new_epoch_take_files_with_records_along() {
     new.verify_integrity().await.unwrap();
     drop((new, unpacked));
     fs::remove_dir_all(dir.path().join("store")).unwrap();
-    let repaired = Store::repair(dir.path(), &log()).unwrap();
+    let repaired = Store::repair(dir.path(), &ours()).unwrap();
     let Repaired::Rebuilt { integrity, bad_files, .. } = repaired else { panic!("{repaired:?}") };
     assert!(integrity == whole && bad_files.is_empty(), "{bad_files:?}");
-    assert_eq!(read(&Store::open(dir.path(), &log()).unwrap(), DECISIONS).await, all);
+    assert_eq!(read(&Store::open(dir.path(), &ours()).unwrap(), DECISIONS).await, all);
     // What is in a file is lost with it, and nothing else: no state, no start, no backup.
     fs::remove_file(file(dir.path(), 0)).unwrap();
     flip(&file(dir.path(), 1), 5_000);
     fs::remove_dir_all(dir.path().join("store")).unwrap();
-    let repaired = Store::repair(dir.path(), &log()).unwrap();
+    let repaired = Store::repair(dir.path(), &ours()).unwrap();
     let Repaired::Rebuilt { integrity, bad_files, .. } = repaired else { panic!("{repaired:?}") };
     let are_named = |bad: &[String]| {
         assert!(
@@ -385,7 +385,7 @@ async fn repair_backup_and_a_new_epoch_take_files_with_records_along() {
     let backup = TempDir::new().unwrap();
     are_named(&Store::back_up(dir.path(), backup.path()).unwrap().bad_files);
     let target = TempDir::new().unwrap();
-    let unpacked = Store::unpack(backup.path(), target.path(), &log()).unwrap();
+    let unpacked = Store::unpack(backup.path(), target.path(), &ours()).unwrap();
     assert_eq!(unpacked.walk().await.unwrap().bad_records.len(), 2);
 }
 
@@ -396,9 +396,9 @@ async fn what_a_crash_put_back_is_filed_again_as_it_was() {
     let right = fs::read(file(dir.path(), 0)).unwrap();
     // Base copy and journal have all of them whole, and know nothing of files.
     fs::remove_dir_all(dir.path().join("store")).unwrap();
-    let repaired = Store::repair(dir.path(), &log()).unwrap();
+    let repaired = Store::repair(dir.path(), &ours()).unwrap();
     assert!(matches!(repaired, Repaired::Rebuilt { integrity, .. } if integrity == whole));
-    let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
+    let store = Store::open_with(dir.path(), &ours(), lazy()).unwrap();
     assert_eq!(left(&store.shared.trees).0, DECISIONS);
     store.bundle_through(DECISIONS);
     filed(&store, BUNDLED).await;
@@ -410,9 +410,9 @@ async fn what_a_crash_put_back_is_filed_again_as_it_was() {
 async fn entries_go_into_files_where_records_cannot() {
     let dir = tempfile::tempdir().unwrap();
     let path = file(dir.path(), 0);
-    drop(Store::create(dir.path(), log()).unwrap());
+    drop(Store::create(dir.path(), ours()).unwrap());
     fs::create_dir_all(&path).unwrap();
-    let store = Store::open_with(dir.path(), &log(), hurried(EveryStep)).unwrap();
+    let store = Store::open_with(dir.path(), &ours(), hurried(EveryStep)).unwrap();
     write(&store, 0, DECISIONS).await;
     store.bundle_through(DECISIONS);
     while store.shared.trees.first_unbundled(0, 10).unwrap().bundle < BUNDLED {
@@ -449,8 +449,8 @@ async fn a_record_that_is_another_than_its_entry_names_is_named() {
 #[tokio::test]
 async fn a_walk_reads_each_record_in_a_file_once() {
     let dir = tempfile::tempdir().unwrap();
-    drop(Store::create(dir.path(), log()).unwrap());
-    let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
+    drop(Store::create(dir.path(), ours()).unwrap());
+    let store = Store::open_with(dir.path(), &ours(), lazy()).unwrap();
     for n in 0..DECISIONS {
         let digest = crate::digest_of(&crate::records::Record::encode(&record(n)));
         let text =
@@ -466,7 +466,7 @@ async fn a_walk_reads_each_record_in_a_file_once() {
     drop(store);
     let reads_of_a_repair = || {
         crate::filed::READS.set(0);
-        let repaired = Store::repair(dir.path(), &log()).unwrap();
+        let repaired = Store::repair(dir.path(), &ours()).unwrap();
         (crate::filed::READS.get(), repaired)
     };
     let (reads, repaired) = reads_of_a_repair();

@@ -14,23 +14,45 @@ use crate::batch::{Add, Batch};
 use crate::commit::Store;
 use crate::error::StorageError;
 use crate::follower::Pace;
+use crate::imprint::{Imprint, ImprintKey};
 use crate::journal::SegmentBytes;
 use crate::key::Key;
 use crate::open::Setup;
+use crate::ours::Ours;
 use crate::steps::{Step, Steps};
+use crate::trees::Trees;
 
 pub(crate) fn id<T: FromStr<Err = attorn_core::ParseError>>(text: &str) -> T {
     text.parse().unwrap()
 }
 
 pub(crate) fn log() -> LogId {
-    id("test")
+    ours().log
+}
+
+/// What makes the stores of tests ours.
+pub(crate) fn ours() -> Ours {
+    Ours { log: id("test"), key: ImprintKey::of(&[7; 32]) }
+}
+
+/// What makes stores of another log ours.
+pub(crate) fn ours_of(log: &str) -> Ours {
+    Ours { log: id(log), ..ours() }
+}
+
+/// Give a state the imprint that it would have if we had written it.
+pub(crate) fn imprint_anew(dir: &Path) {
+    let (trees, key) = (Trees::open(&dir.join("store")).unwrap(), ours().key);
+    let (log, head) = trees.head().unwrap().unwrap();
+    let row = Imprint::over(&key, &trees).unwrap().write(&key, &log, &head).unwrap();
+    trees.apply(&[row]).unwrap();
+    trees.flush().unwrap();
 }
 
 /// A new directory with an empty store in it.
 pub(crate) fn new_store() -> (TempDir, Store) {
     let dir = TempDir::new().unwrap();
-    let store = Store::create(dir.path(), log()).unwrap();
+    let store = Store::create(dir.path(), ours()).unwrap();
     (dir, store)
 }
 

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::tests::{file, filled, read};
 use crate::commit::Store;
-use crate::fixtures::{lazy, log, put};
+use crate::fixtures::{lazy, ours, put};
 use crate::frame::{ALIGN, FileHeader, FileKind, HEADER_BYTES};
 use crate::repair::Repaired;
 
@@ -43,7 +43,7 @@ async fn a_backup_names_files_that_are_not_right_and_says_where_their_entries_ar
     assert!(bad.len() == 1 && bad[0].contains("; base copy and journal have its entries, "), "{bad:?}");
     // That is true: all of it can be read of the backup.
     let target = TempDir::new().unwrap();
-    let unpacked = Store::unpack(backup.path(), target.path(), &log()).unwrap();
+    let unpacked = Store::unpack(backup.path(), target.path(), &ours()).unwrap();
     unpacked.verify_integrity().await.unwrap();
     drop(unpacked);
     for (gone, count) in [(&first, 1), (&second, 2)] {
@@ -73,21 +73,21 @@ async fn a_repair_writes_files_anew_and_moves_the_bad_ones_aside() {
     flip(&path);
     let bad = fs::read(&path).unwrap();
     fs::remove_file(file(dir.path(), 1)).unwrap();
-    let repaired = Store::repair(dir.path(), &log()).unwrap();
+    let repaired = Store::repair(dir.path(), &ours()).unwrap();
     let Repaired::Files { problem, bad_files, .. } = repaired else { panic!("{repaired:?}") };
     assert!(problem.contains("000` is not what") && problem.contains("; `") && problem.ends_with("001` is missing"));
     assert_eq!(bad_files, Vec::<String>::new());
     assert_eq!(fs::read(&path).unwrap(), whole);
     assert_eq!(fs::read(path.with_extension("broken-1")).unwrap(), bad);
     assert!(!dir.path().join("store.broken-1").exists() && !dir.path().join("store.remade").exists());
-    assert!(matches!(Store::repair(dir.path(), &log()).unwrap(), Repaired::Whole(_)));
-    assert_eq!(read(&Store::open(dir.path(), &log()).unwrap()), all);
+    assert!(matches!(Store::repair(dir.path(), &ours()).unwrap(), Repaired::Whole(_)));
+    assert_eq!(read(&Store::open(dir.path(), &ours()).unwrap()), all);
 }
 
 #[tokio::test]
 async fn an_open_store_brings_back_what_is_missing() {
     let (dir, whole, all) = stopped().await;
-    let store = Store::open(dir.path(), &log()).unwrap();
+    let store = Store::open(dir.path(), &ours()).unwrap();
     assert_eq!(store.bring_back().unwrap(), 0);
     fs::remove_dir_all(dir.path().join("log")).unwrap();
     assert_eq!(store.lost_entries().unwrap(), vec![0..512; 1]);
@@ -133,7 +133,7 @@ async fn the_last_file_that_was_bundled_is_missed_and_one_that_never_was_is_not(
 #[tokio::test]
 async fn a_log_that_was_served_has_what_was_published_of_it() {
     let dir = TempDir::new().unwrap();
-    let store = Store::create(dir.path(), log()).unwrap();
+    let store = Store::create(dir.path(), ours()).unwrap();
     super::tests::write(&store, 0, 3).await;
     drop(store);
     let bad = |says_served| {
@@ -157,7 +157,7 @@ async fn an_older_base_copy_is_looked_into_too() {
     let (dir, whole, all) = stopped().await;
     // The newest copy was made when the entries were in their files already.
     let places = crate::places::Places::of(dir.path());
-    let store = Store::open(dir.path(), &log()).unwrap();
+    let store = Store::open(dir.path(), &ours()).unwrap();
     let oldest = crate::base::all(&places.base).unwrap().remove(0);
     let id = crate::base::read(&oldest, |_| Ok::<_, crate::base::BaseError>(())).unwrap();
     let version = store.shared.applied().version;
@@ -166,15 +166,15 @@ async fn an_older_base_copy_is_looked_into_too() {
     let bases = crate::base::all(&places.base).unwrap();
     assert_eq!(bases.len(), 2);
     flip(&file(dir.path(), 0));
-    let repaired = Store::repair(dir.path(), &log()).unwrap();
+    let repaired = Store::repair(dir.path(), &ours()).unwrap();
     assert!(matches!(&repaired, Repaired::Files { bad_files, .. } if bad_files.is_empty()), "{repaired:?}");
     assert_eq!(fs::read(file(dir.path(), 0)).unwrap(), whole);
     // Without it the journal before the other one is left.
     fs::remove_file(&bases[0].path).unwrap();
     flip(&file(dir.path(), 0));
-    let repaired = Store::repair(dir.path(), &log()).unwrap();
+    let repaired = Store::repair(dir.path(), &ours()).unwrap();
     assert!(matches!(&repaired, Repaired::Files { bad_files, .. } if bad_files.is_empty()), "{repaired:?}");
-    assert_eq!(read(&Store::open(dir.path(), &log()).unwrap()), all);
+    assert_eq!(read(&Store::open(dir.path(), &ours()).unwrap()), all);
 }
 
 /// Break a frame of the last segment that has the end of nothing that is looked for.
@@ -191,7 +191,7 @@ fn break_journal(dir: &Path) {
 
 /// The same store, with groups after all that is bundled.
 async fn gone_on(dir: &Path) {
-    let store = Store::open_with(dir, &log(), lazy()).unwrap();
+    let store = Store::open_with(dir, &ours(), lazy()).unwrap();
     for n in 0..3 {
         store.commit(put(n, "after it")).await.unwrap();
     }
@@ -203,11 +203,11 @@ async fn what_a_broken_journal_has_is_brought_back_before_a_new_one_is_begun() {
     gone_on(dir.path()).await;
     break_journal(dir.path());
     fs::remove_file(file(dir.path(), 0)).unwrap();
-    let repaired = Store::repair(dir.path(), &log()).unwrap();
+    let repaired = Store::repair(dir.path(), &ours()).unwrap();
     let Repaired::NewJournal { problem, bad_files, .. } = repaired else { panic!("{repaired:?}") };
     assert!(problem.contains("is damaged at byte") && problem.ends_with("tile/entries/000` is missing"), "{problem}");
     assert_eq!((bad_files, fs::read(file(dir.path(), 0)).unwrap()), (Vec::<String>::new(), whole));
-    assert!(matches!(Store::repair(dir.path(), &log()).unwrap(), Repaired::Whole(_)));
+    assert!(matches!(Store::repair(dir.path(), &ours()).unwrap(), Repaired::Whole(_)));
 }
 
 #[tokio::test]
@@ -215,7 +215,7 @@ async fn what_was_moved_aside_is_looked_into_too() {
     let (dir, whole, _) = stopped().await;
     gone_on(dir.path()).await;
     break_journal(dir.path());
-    let repaired = Store::repair(dir.path(), &log()).unwrap();
+    let repaired = Store::repair(dir.path(), &ours()).unwrap();
     assert!(matches!(&repaired, Repaired::NewJournal { bad_files, .. } if bad_files.is_empty()), "{repaired:?}");
     // The new base copy and the new journal have none of the entries that were in files then. Not even the header of
     // the old ones is needed.
@@ -225,13 +225,13 @@ async fn what_was_moved_aside_is_looked_into_too() {
         fs::write(&segment.path, bytes).unwrap();
     }
     fs::remove_file(file(dir.path(), 0)).unwrap();
-    let repaired = Store::repair(dir.path(), &log()).unwrap();
+    let repaired = Store::repair(dir.path(), &ours()).unwrap();
     assert!(matches!(&repaired, Repaired::Files { bad_files, .. } if bad_files.is_empty()), "{repaired:?}");
     assert_eq!(fs::read(file(dir.path(), 0)).unwrap(), whole);
     // Without it nobody has them, and that is said.
     fs::remove_dir_all(dir.path().join("journal.broken-1")).unwrap();
     fs::remove_file(file(dir.path(), 0)).unwrap();
-    let repaired = Store::repair(dir.path(), &log()).unwrap();
+    let repaired = Store::repair(dir.path(), &ours()).unwrap();
     assert!(matches!(&repaired, Repaired::BadFiles { bad_files, .. } if bad_files.len() == 1), "{repaired:?}");
 }
 
@@ -241,10 +241,10 @@ async fn where_the_engine_is_made_anew_what_is_missing_is_brought_back_too() {
     gone_on(dir.path()).await;
     // The new base copy has nothing of what is in files; what is aside has it.
     break_journal(dir.path());
-    Store::repair(dir.path(), &log()).unwrap();
+    Store::repair(dir.path(), &ours()).unwrap();
     fs::remove_dir_all(dir.path().join("store")).unwrap();
     fs::remove_file(file(dir.path(), 0)).unwrap();
-    let repaired = Store::repair(dir.path(), &log()).unwrap();
+    let repaired = Store::repair(dir.path(), &ours()).unwrap();
     assert!(matches!(&repaired, Repaired::Rebuilt { bad_files, .. } if bad_files.is_empty()), "{repaired:?}");
     assert_eq!(fs::read(file(dir.path(), 0)).unwrap(), whole);
 }
@@ -255,14 +255,14 @@ async fn a_file_that_cannot_be_opened_is_damage_of_the_log_and_is_made_anew() {
     let path = file(dir.path(), 0);
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
-    let store = Store::open(dir.path(), &log()).unwrap();
+    let store = Store::open(dir.path(), &ours()).unwrap();
     let error = store.entry(3).unwrap_err();
     let damage = error.damage().expect("damage").to_owned();
     assert!(damage.starts_with("`log/1/tile/entries/000` cannot be read: it is no regular file; "), "{damage}");
     drop(store);
-    let repaired = Store::repair(dir.path(), &log()).unwrap();
+    let repaired = Store::repair(dir.path(), &ours()).unwrap();
     assert!(matches!(&repaired, Repaired::Files { bad_files, .. } if bad_files.is_empty()), "{repaired:?}");
     assert_eq!(fs::read(&path).unwrap(), whole);
     assert!(path.with_extension("broken-1").is_dir());
-    assert_eq!(read(&Store::open(dir.path(), &log()).unwrap()), all);
+    assert_eq!(read(&Store::open(dir.path(), &ours()).unwrap()), all);
 }

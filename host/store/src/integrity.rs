@@ -22,6 +22,7 @@ use crate::error::StorageError;
 use crate::far;
 use crate::filed::{BadRecords, RecordWalk};
 use crate::head::{Head, LogName};
+use crate::imprint::{self, ForeignState, ImprintError, ImprintKey};
 use crate::key::{Key, KeyKind, KeyPrefix};
 use crate::places::Places;
 use crate::read::{PAGE_BYTES_MAX, PAGE_ITEMS_MAX};
@@ -122,6 +123,9 @@ pub enum IntegrityError {
     /// The walk was given up because the runtime is shutting down.
     #[error("the server is shutting down")]
     ShuttingDown,
+    /// Somebody else wrote the state.
+    #[error(transparent)]
+    Imprint(#[from] ImprintError),
     /// The head is not the one that was written last.
     #[error("the head on disk is another than the one in use")]
     Head,
@@ -198,7 +202,8 @@ impl Store {
         let walk = move || {
             // While this is held, no group is applied.
             let applied = shared.applied();
-            verify(&shared.trees, (&shared.bundled, records), &shared.log, applied.version)
+            let imprint = (&shared.key, ForeignState::Refused);
+            verify(&shared.trees, (&shared.bundled, records), (&shared.log, imprint), applied.version)
         };
         match tokio::task::spawn_blocking(walk).await {
             Ok(outcome) => outcome,
@@ -208,15 +213,20 @@ impl Store {
 }
 
 /// The walk, over trees to which nothing is applied meanwhile, and the files of a directory.
-pub(crate) fn verify_in(places: &Places, trees: &Trees, log: &LogName, version: u64) -> Result<Walked, IntegrityError> {
+pub(crate) fn verify_in(
+    places: &Places,
+    trees: &Trees,
+    (log, imprint): (&LogName, (&ImprintKey, ForeignState)),
+    version: u64,
+) -> Result<Walked, IntegrityError> {
     let files = (&Bundled::of(&places.log, log.epoch), RecordWalk::within(&places.dir));
-    verify(trees, files, log, version)
+    verify(trees, files, (log, imprint), version)
 }
 
 fn verify(
     trees: &Trees,
     (bundled, mut records): (&Bundled, RecordWalk),
-    log: &LogName,
+    (log, (key, foreign)): (&LogName, (&ImprintKey, ForeignState)),
     version: u64,
 ) -> Result<Walked, IntegrityError> {
     let (name, head) = trees.head()?.ok_or(IntegrityError::Head)?;
@@ -225,6 +235,9 @@ fn verify(
     }
     let Log { root, bad_bundles, entry_bytes } = verify_log(trees, (bundled, &mut records), log, &head)?;
     let State { values, bytes: state_bytes, records } = verify_state(trees, records, log, &head)?;
+    if foreign == ForeignState::Refused {
+        imprint::check(key, trees, log, &head)?;
+    }
     let integrity = Integrity { version: head.version, entries: head.size, values, digest: trees.digest(root)? };
     let (bad_records, bad_decisions) = records.into_bad();
     Ok(Walked { integrity, bad_bundles, bad_records, bad_decisions, entry_bytes, state_bytes })

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::batch::{Batch, Require};
 use crate::commit::Store;
 use crate::error::CommitError;
-use crate::fixtures::{add, body, counter, log, meta};
+use crate::fixtures::{add, body, counter, meta, ours};
 use crate::key::{Key, KeyKind, KeyPrefix};
 
 const KEYS: u64 = 4;
@@ -166,7 +166,7 @@ async fn agrees(store: &Store, model: &Model) {
 
 async fn run(acts: Vec<Act>) {
     let dir = TempDir::new().unwrap();
-    let mut store = Some(Store::create(dir.path(), log()).unwrap());
+    let mut store = Some(Store::create(dir.path(), ours()).unwrap());
     let mut model = Model::default();
     for act in acts {
         if let (Act::Commit(wish), Some(open)) = (act, &store) {
@@ -186,7 +186,7 @@ async fn run(acts: Vec<Act>) {
             assert_eq!(said, model.commit(&wish));
         } else {
             drop(store.take());
-            store = Some(Store::open(dir.path(), &log()).unwrap());
+            store = Some(Store::open(dir.path(), &ours()).unwrap());
         }
         agrees(store.as_ref().unwrap(), &model).await;
     }

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::backup::BackupError;
 use crate::commit::Store;
-use crate::fixtures::{batch, body, hurried, id, log, put};
+use crate::fixtures::{batch, body, hurried, id, log, ours, put};
 use crate::places::Places;
 use crate::records::EpochEnd;
 use crate::steps::EveryStep;
@@ -35,7 +35,7 @@ fn version(component: Digest, settings: PolicySettings, version: u32) -> PolicyV
 
 /// A store with two versions of a policy, one component, settings in a file, and an earlier epoch.
 async fn store(dir: &Path) -> (Store, Digest, Digest) {
-    let store = Store::create_with(dir, log(), hurried(EveryStep)).unwrap();
+    let store = Store::create_with(dir, ours(), hurried(EveryStep)).unwrap();
     let component = store.files().write(COMPONENT.to_vec(), 100).await.unwrap();
     let settings = store.files().write(SETTINGS.to_vec(), 100).await.unwrap();
     let signer = CheckpointSigner::new(Origin::of(&log(), Epoch(7)), &[7; 32]);
@@ -162,7 +162,7 @@ async fn what_is_no_regular_file_is_named_and_neither_followed_nor_waited_for() 
     fs::create_dir_all(to.path().join("log/1")).unwrap();
     symlink(&secret, to.path().join("log/1/checkpoint")).unwrap();
     let target = TempDir::new().unwrap();
-    let refused = Store::unpack(to.path(), &target.path().join("new"), &log()).map(drop);
+    let refused = Store::unpack(to.path(), &target.path().join("new"), &ours()).map(drop);
     assert!(matches!(refused, Err(BackupError::Io { .. })), "{refused:?}");
 }
 

@@ -3,8 +3,9 @@
 //!
 //! When a store is opened, the engine gets what the journal has more than it. An engine whose files cannot be
 //! read is refused here, and made anew by [`Store::repair`]; one that was in use when the machine stopped or the store
-//! failed is not even looked at, and made anew by [`Store::open_or_remake`], too. What is checked on opening takes the
-//! same time for a store of any size; the whole of it is checked by [`Store::verify_integrity`].
+//! failed is not even looked at, and made anew by [`Store::open_or_remake`], too. Opening reads the whole state, but for
+//! decision records, to see that it is ours ([`crate::imprint`]); what is checked of the log takes the same time for one of any
+//! length, and all of it is checked by [`Store::verify_integrity`].
 
 use std::any::Any;
 use std::fs::{self, OpenOptions};
@@ -14,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, RwLock};
 use std::thread;
 
-use attorn_log::{Entry, Epoch, Link, LogId, NodeId, TreeBuilder};
+use attorn_log::{Entry, Epoch, Link, NodeId, TreeBuilder};
 use tokio::sync::{mpsc, watch};
 
 use crate::base;
@@ -32,9 +33,11 @@ use crate::follower::{Follower, Pace};
 use crate::frame::StoreId;
 use crate::head::{Head, LogName};
 use crate::horizon;
+use crate::imprint::{self, ForeignState, Imprint, ImprintError, ImprintKey};
 use crate::journal::Journal;
 use crate::last_words::LastWords;
-use crate::places::{FORMAT, FORMAT_WITHOUT_JOURNAL, Lock, Places, at, exists, sync_files};
+use crate::ours::Ours;
+use crate::places::{FORMAT, FORMAT_WITH_IMPRINT, FORMAT_WITHOUT_JOURNAL, Lock, Places, at, exists, sync_files};
 use crate::progress::Progress;
 use crate::repair::{Repair, Seen, not_remade};
 use crate::steps::{EveryStep, Steps};
@@ -67,6 +70,7 @@ pub(crate) struct Opened {
     pub(crate) journal: Journal,
     pub(crate) store: StoreId,
     pub(crate) bundled: Bundled,
+    pub(crate) imprint: Imprint,
 }
 
 impl Store {
@@ -75,19 +79,20 @@ impl Store {
     /// # Errors
     ///
     /// [`OpenError`] when there is a store already, the directory is in use, or a file cannot be made.
-    pub fn create(dir: &Path, log: LogId) -> Result<Self, OpenError> {
-        Self::create_with(dir, log, Setup::usual())
+    pub fn create(dir: &Path, ours: Ours) -> Result<Self, OpenError> {
+        Self::create_with(dir, ours, Setup::usual())
     }
 
-    pub(crate) fn create_with(dir: &Path, log: LogId, setup: Setup) -> Result<Self, OpenError> {
+    pub(crate) fn create_with(dir: &Path, Ours { log, key }: Ours, setup: Setup) -> Result<Self, OpenError> {
         let head = Head { version: 0, size: 0, last_link: Link::NONE };
         let name = LogName { id: log, epoch: FIRST_EPOCH, earlier: Vec::new() };
-        Self::create_at(dir, setup, |_, _| Ok((name, head)))
+        Self::create_at(dir, &key, setup, |_, _| Ok((name, head)))
     }
 
     /// Make a store with what `fill` puts into it. What comes back from that is where it stands.
     pub(crate) fn create_at<E: From<OpenError>>(
         dir: &Path,
+        key: &ImprintKey,
         setup: Setup,
         fill: impl FnOnce(&Places, &Trees) -> Result<(LogName, Head), E>,
     ) -> Result<Self, E> {
@@ -105,12 +110,14 @@ impl Store {
         make_dir(&places.engine).map_err(at(&places.engine))?;
         let trees = Trees::open(&places.engine).map_err(OpenError::Storage)?;
         let (log, head) = fill(&places, &trees)?;
-        trees.apply(&[head_write(&log, &head)]).map_err(OpenError::Storage)?;
+        let imprint = Imprint::over(key, &trees).map_err(OpenError::Storage)?;
+        let row = imprint.write(key, &log, &head).map_err(OpenError::Storage)?;
+        trees.apply(&[head_write(&log, &head), row]).map_err(OpenError::Storage)?;
         let (journal, store) = begin_journal(&places, &trees, &head, setup.pace)?;
         // From here on there is a store.
         places.write_marker(FORMAT)?;
         let bundled = Bundled::of(&places.log, log.epoch);
-        Ok(start(&places, lock, Opened { trees, log, head, journal, store, bundled }, setup)?)
+        Ok(start(&places, lock, Opened { trees, log, head, journal, store, bundled, imprint }, (key, setup))?)
     }
 
     /// Open the store of this log in a directory.
@@ -119,16 +126,16 @@ impl Store {
     ///
     /// [`OpenError`] when there is no store, it is in use, half made, of a newer format or another log, its parts do
     /// not fit together, the machine stopped while it was open, or it failed.
-    pub fn open(dir: &Path, log: &LogId) -> Result<Self, OpenError> {
-        Self::open_with(dir, log, Setup::usual())
+    pub fn open(dir: &Path, ours: &Ours) -> Result<Self, OpenError> {
+        Self::open_with(dir, ours, Setup::usual())
     }
 
-    pub(crate) fn open_with(dir: &Path, log: &LogId, setup: Setup) -> Result<Self, OpenError> {
+    pub(crate) fn open_with(dir: &Path, ours: &Ours, setup: Setup) -> Result<Self, OpenError> {
         let (places, format, lock) = locked(dir)?;
         if let Some(by) = places.cut_off(&setup.boot, format)? {
             return Err(OpenError::CutOff { dir: places.dir, by });
         }
-        open_locked(&places, lock, log, format, setup)
+        open_locked(&places, lock, ours, format, setup)
     }
 
     /// The same; where the machine stopped while the store was open, or it failed, its engine is made anew of base copy
@@ -137,22 +144,22 @@ impl Store {
     /// # Errors
     ///
     /// As [`Store::open`]; [`OpenError::NotRemade`].
-    pub fn open_or_remake(dir: &Path, log: &LogId, seen: Option<Seen>) -> Result<Self, OpenError> {
-        Self::open_or_remake_with(dir, log, seen, Setup::usual())
+    pub fn open_or_remake(dir: &Path, ours: &Ours, seen: Option<Seen>) -> Result<Self, OpenError> {
+        Self::open_or_remake_with(dir, ours, seen, Setup::usual())
     }
 
     pub(crate) fn open_or_remake_with(
         dir: &Path,
-        log: &LogId,
+        ours: &Ours,
         seen: Option<Seen>,
         setup: Setup,
     ) -> Result<Self, OpenError> {
         let (places, format, lock) = locked(dir)?;
         if let Some(by) = places.cut_off(&setup.boot, format)? {
-            let repair = Repair { places: &places, log, boot: &setup.boot, after: &|_| Ok(()) };
+            let repair = Repair::of(&places, ours, &setup.boot);
             repair.after_cut(by, seen).map_err(|error| not_remade(&places, by, error))?;
         }
-        open_locked(&places, lock, log, format, setup)
+        open_locked(&places, lock, ours, format, setup)
     }
 }
 
@@ -163,12 +170,12 @@ fn locked(dir: &Path) -> Result<(Places, u32, Lock), OpenError> {
     Ok((places, format, lock))
 }
 
-fn open_locked(places: &Places, lock: Lock, log: &LogId, format: u32, setup: Setup) -> Result<Store, OpenError> {
+fn open_locked(places: &Places, lock: Lock, ours: &Ours, format: u32, setup: Setup) -> Result<Store, OpenError> {
     places.finish_replacing_journal()?;
     let last_use = setup.boot.last_use(places)?;
     // Before the engine is opened, which may write.
     setup.boot.say_open(places)?;
-    let opened = open_whole(places, log, format, setup.pace).inspect_err(|_| {
+    let opened = open_whole(places, (ours, ForeignState::Refused), format, setup.pace).inspect_err(|_| {
         // What was wrong before is what is wrong: it is no stop of the machine that comes after this.
         if last_use == LastUse::Closed
             && let Err(error) = setup.boot.say_closed(places)
@@ -176,16 +183,21 @@ fn open_locked(places: &Places, lock: Lock, log: &LogId, format: u32, setup: Set
             tracing::warn!(error = &error as &dyn std::error::Error, "cannot say that the store is closed");
         }
     })?;
-    start(places, lock, opened, setup)
+    start(places, lock, opened, (&ours.key, setup))
 }
 
 /// Open all parts of a store, bring the engine up to what the journal has, and see whether they fit together.
-pub(crate) fn open_whole(places: &Places, log: &LogId, format: u32, pace: Pace) -> Result<Opened, OpenError> {
+pub(crate) fn open_whole(
+    places: &Places,
+    whose: (&Ours, ForeignState),
+    format: u32,
+    pace: Pace,
+) -> Result<Opened, OpenError> {
     if !exists(&places.engine)? {
         return Err(OpenError::NoEngine { dir: places.engine.clone() });
     }
     // The engine panics where it finds its files corrupt.
-    let opened = catch_unwind(AssertUnwindSafe(|| open_parts(places, log, format, pace)));
+    let opened = catch_unwind(AssertUnwindSafe(|| open_parts(places, whose, format, pace)));
     opened.unwrap_or_else(|panic| Err(OpenError::Storage(StorageError::new(&said(&*panic)))))
 }
 
@@ -195,14 +207,22 @@ pub(crate) fn said(panic: &(dyn Any + Send)) -> String {
     format!("the engine panicked: {}", text.unwrap_or("it did not say why"))
 }
 
-fn open_parts(places: &Places, log: &LogId, format: u32, pace: Pace) -> Result<Opened, OpenError> {
+fn open_parts(
+    places: &Places,
+    (ours, foreign): (&Ours, ForeignState),
+    format: u32,
+    pace: Pace,
+) -> Result<Opened, OpenError> {
+    if format < FORMAT_WITH_IMPRINT && foreign == ForeignState::Refused {
+        return Err(ImprintError::Missing.into());
+    }
     let trees = Trees::open(&places.engine)?;
     // Opening may have cut a torn end and written files anew.
     sync_files(&places.engine)?;
     remove_temporary(&places.blobs).map_err(at(&places.blobs))?;
     let (name, mut head) = head_of(&trees)?;
-    if name.id != *log {
-        return Err(OpenError::OtherLog { expected: log.clone(), found: name.id });
+    if name.id != ours.log {
+        return Err(OpenError::OtherLog { expected: ours.log.clone(), found: name.id });
     }
     let (journal, store) = if format == FORMAT_WITHOUT_JOURNAL {
         let begun = begin_journal(places, &trees, &head, pace)?;
@@ -230,8 +250,12 @@ fn open_parts(places: &Places, log: &LogId, format: u32, pace: Pace) -> Result<O
         return Err(OpenError::Inconsistent(problem));
     }
     check_end_of_log(&trees, &name, &head)?;
+    let imprint = match foreign {
+        ForeignState::Refused => imprint::check(&ours.key, &trees, &name, &head)?,
+        ForeignState::Accepted => Imprint::over(&ours.key, &trees)?,
+    };
     let bundled = Bundled::of(&places.log, name.epoch);
-    Ok(Opened { trees, log: name, head, journal, store, bundled })
+    Ok(Opened { trees, log: name, head, journal, store, bundled, imprint })
 }
 
 pub(crate) fn head_of(trees: &Trees) -> Result<(LogName, Head), OpenError> {
@@ -292,8 +316,8 @@ fn check_end_of_log(trees: &Trees, log: &LogName, head: &Head) -> Result<(), Ope
     Ok(())
 }
 
-fn start(places: &Places, lock: Lock, opened: Opened, setup: Setup) -> Result<Store, OpenError> {
-    let Opened { trees, log, head, journal, store, bundled } = opened;
+fn start(places: &Places, lock: Lock, opened: Opened, (key, setup): (&ImprintKey, Setup)) -> Result<Store, OpenError> {
+    let Opened { trees, log, head, journal, store, bundled, imprint } = opened;
     let Setup { steps, pace, boot } = setup;
     let watchdog = Arc::new(Watchdog::over(steps));
     let steps = Arc::clone(&watchdog) as Arc<dyn Steps>;
@@ -314,7 +338,9 @@ fn start(places: &Places, lock: Lock, opened: Opened, setup: Setup) -> Result<St
     let records = RecordFiles::of(&places.dir);
     let filed = AtomicU64::new(filing.next);
     let bad_parts = AtomicBool::new(false);
-    let shared = Arc::new(Shared { trees, bundled, records, log, applied, horizon, endings, cpu, filed, bad_parts });
+    let key = key.clone();
+    let shared =
+        Arc::new(Shared { trees, key, bundled, records, log, applied, horizon, endings, cpu, filed, bad_parts });
     let (since_base, last_base) = base::how_far(&places.base, &places.journal).map_err(at(&places.base))?;
     let copier = Copier {
         shared: Arc::clone(&shared),
@@ -356,6 +382,7 @@ fn start(places: &Places, lock: Lock, opened: Opened, setup: Setup) -> Result<St
         teller: teller.clone(),
         head,
         tree,
+        imprint,
     };
     let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
         let lock = Arc::clone(&lock);

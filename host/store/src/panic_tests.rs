@@ -4,7 +4,7 @@ use tempfile::TempDir;
 
 use crate::commit::Store;
 use crate::error::{CommitError, StorageError};
-use crate::fixtures::{batch, body, hurried, log, put};
+use crate::fixtures::{batch, body, hurried, ours, put};
 use crate::steps::{Step, Steps};
 
 /// Panics at a step, as the engine does where it finds its files corrupt.
@@ -26,7 +26,7 @@ async fn a_thread_that_panics_fails_the_store_whichever_it_is() {
         (Step::Bundle, "the store's bundler stopped"),
     ] {
         let dir = TempDir::new().unwrap();
-        let store = Store::create_with(dir.path(), log(), hurried(Panics(step))).unwrap();
+        let store = Store::create_with(dir.path(), ours(), hurried(Panics(step))).unwrap();
         let mut tried = 0;
         while store.failure().is_none() {
             assert!(tried < 1_000, "{step} was never taken");

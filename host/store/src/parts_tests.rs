@@ -10,7 +10,7 @@ use super::*;
 use crate::backup::BackupError;
 use crate::commit::Store;
 use crate::error::StorageError;
-use crate::fixtures::{hurried, lazy, log, put};
+use crate::fixtures::{hurried, lazy, ours, put};
 use crate::open::Setup;
 use crate::repair::Repaired;
 use crate::steps::{Step, Steps};
@@ -18,7 +18,7 @@ use crate::steps::{Step, Steps};
 /// A store that does not need the first segments of its journal, and has no base copy but that of its beginning.
 async fn with_a_long_journal() -> TempDir {
     let dir = TempDir::new().unwrap();
-    let store = Store::create_with(dir.path(), log(), lazy()).unwrap();
+    let store = Store::create_with(dir.path(), ours(), lazy()).unwrap();
     for n in 0.. {
         if segments(dir.path()).len() > 3 {
             break;
@@ -80,7 +80,7 @@ async fn a_store_that_is_opened_leaves_behind_what_is_damaged_and_can_be_backed_
         let refused = back_up(dir.path()).unwrap_err();
         assert!(matches!(refused, BackupError::Parts(_)), "{what}: {refused:?}");
         // It would never make a base copy by itself.
-        let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
+        let store = Store::open_with(dir.path(), &ours(), lazy()).unwrap();
         until(what, || back_up(dir.path()).is_ok());
         until(what, || !store.has_bad_parts());
         store.commit(put(1, "goes on")).await.unwrap();
@@ -88,7 +88,7 @@ async fn a_store_that_is_opened_leaves_behind_what_is_damaged_and_can_be_backed_
         // One that is whole makes none.
         drop(store);
         let had = bases(dir.path());
-        drop(Store::open_with(dir.path(), &log(), lazy()).unwrap());
+        drop(Store::open_with(dir.path(), &ours(), lazy()).unwrap());
         assert_eq!(bases(dir.path()), had, "{what}");
     }
 }
@@ -107,7 +107,7 @@ async fn where_no_base_copy_can_be_made_the_store_says_so_and_goes_on() {
     let dir = with_a_long_journal().await;
     flip(&segments(dir.path())[0]);
     let setup = Setup { pace: lazy().pace, ..hurried(NoCopies) };
-    let store = Store::open_with(dir.path(), &log(), setup).unwrap();
+    let store = Store::open_with(dir.path(), &ours(), setup).unwrap();
     until("it is bad", || store.has_bad_parts());
     store.commit(put(1, "goes on")).await.unwrap();
     drop(store);
@@ -121,7 +121,7 @@ async fn a_repair_leaves_behind_what_is_damaged_and_deletes_nothing() {
         let dir = with_a_long_journal().await;
         damage(dir.path());
         let had = [segments(dir.path()).len(), bases(dir.path()).len()];
-        let repaired = Store::repair(dir.path(), &log()).unwrap();
+        let repaired = Store::repair(dir.path(), &ours()).unwrap();
         let Repaired::NewJournal { problem, integrity, aside, bad_files } = repaired else {
             panic!("{what}: {repaired:?}")
         };
@@ -131,10 +131,10 @@ async fn a_repair_leaves_behind_what_is_damaged_and_deletes_nothing() {
         assert_eq!(kept.map(|kept| kept.unwrap().filter(|one| is_kept(one.as_ref().unwrap())).count()), had, "{what}");
         // And all can be made anew of what there is now.
         fs::remove_dir_all(dir.path().join("store")).unwrap();
-        let rebuilt = Store::repair(dir.path(), &log()).unwrap();
+        let rebuilt = Store::repair(dir.path(), &ours()).unwrap();
         assert!(matches!(&rebuilt, Repaired::Rebuilt { integrity: found, .. } if *found == integrity), "{rebuilt:?}");
-        drop(Store::open(dir.path(), &log()).unwrap());
-        assert!(matches!(Store::repair(dir.path(), &log()).unwrap(), Repaired::Whole(_)), "{what}");
+        drop(Store::open(dir.path(), &ours()).unwrap());
+        assert!(matches!(Store::repair(dir.path(), &ours()).unwrap(), Repaired::Whole(_)), "{what}");
     }
 }
 

@@ -28,7 +28,9 @@ use crate::files::{create_beside, read_regular_text, sync_dir};
 use crate::trees::{LOCK_PAUSE, LOCK_WAIT};
 
 /// The newest format of a whole store that this program knows.
-pub(crate) const FORMAT: u32 = 4;
+pub(crate) const FORMAT: u32 = 5;
+/// From this format on a store has an imprint of its state.
+pub(crate) const FORMAT_WITH_IMPRINT: u32 = 5;
 /// Up to this format a store had no journal. Opening gives it one.
 pub(crate) const FORMAT_WITHOUT_JOURNAL: u32 = 1;
 const MARKER_MAGIC: &str = "attorn-store";

@@ -18,7 +18,7 @@ use crate::boot::Boot;
 use crate::commit::Store;
 use crate::disk::{Disk, say};
 use crate::error::StorageError;
-use crate::fixtures::{add, batch, body, counter, log, meta};
+use crate::fixtures::{add, batch, body, counter, meta, ours};
 use crate::follower::Pace;
 use crate::journal::SegmentBytes;
 use crate::open::Setup;
@@ -105,7 +105,7 @@ fn writer() {
     runtime.block_on(async {
         let boot = std::env::var(BOOT).map_or_else(|_| Boot::of_machine(), |boot| Boot::named(&boot));
         let setup = Setup { boot, ..way.setup() };
-        let store = Arc::new(Store::open_with(Path::new(&dir), &log(), setup).unwrap());
+        let store = Arc::new(Store::open_with(Path::new(&dir), &ours(), setup).unwrap());
         let next = Arc::new(AtomicU64::new(first));
         let writers: Vec<_> = (0..WRITERS)
             .map(|_| {
@@ -202,11 +202,11 @@ pub(crate) struct Found {
 /// Open, as a server does, repair if that is due, and verify everything.
 pub(crate) async fn look(dir: &Path) -> Result<Found, String> {
     let mut repaired = false;
-    let store = match Store::open_or_remake(dir, &log(), None) {
+    let store = match Store::open_or_remake(dir, &ours(), None) {
         Err(error) if error.is_damage() => {
-            Store::repair(dir, &log()).map_err(|error| format!("{error:?}"))?;
+            Store::repair(dir, &ours()).map_err(|error| format!("{error:?}"))?;
             repaired = true;
-            Store::open(dir, &log())
+            Store::open(dir, &ours())
         }
         opened => opened,
     };
@@ -239,7 +239,7 @@ async fn a_power_cut_loses_nothing_that_was_acknowledged() {
     // A round takes longer than one of other tests.
     let rounds = rounds.map_or(ROUNDS, |rounds| (rounds * 2 / 5).max(1));
     let dir = disk.mount.join("data");
-    drop(Store::create(&dir, log()).unwrap());
+    drop(Store::create(&dir, ours()).unwrap());
     let (mut acknowledged, mut remade) = (BTreeSet::new(), 0);
     for round in 0..rounds {
         let way = if round % 2 == 0 { Way::Hurried } else { Way::Usual };
@@ -263,7 +263,7 @@ async fn a_power_cut_loses_nothing_that_was_acknowledged() {
 async fn without_the_sync_a_power_cut_is_seen_to_lose_something() {
     let Some(mut disk) = Disk::make_or_say_why(DISK_MIB) else { return };
     let dir = disk.mount.join("data");
-    drop(Store::create(&dir, log()).unwrap());
+    drop(Store::create(&dir, ours()).unwrap());
     let acknowledged = write_until_cut(&mut disk, 0, Way::NoSync, Duration::from_millis(700));
     match look(&dir).await {
         Ok(found) => assert!(!acknowledged.is_subset(&found.deeds), "nothing was lost without a sync"),

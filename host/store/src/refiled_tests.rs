@@ -8,7 +8,7 @@ use crate::base::{self, BaseError};
 use crate::bundled::BUNDLE_ENTRIES;
 use crate::commit::Store;
 use crate::filed::RecordFiles;
-use crate::fixtures::{batch, decision, lazy, log};
+use crate::fixtures::{batch, decision, lazy, ours};
 use crate::follower::Pace;
 use crate::journal::Journal;
 use crate::places::Places;
@@ -18,7 +18,7 @@ use attorn_core::JsonText;
 use tempfile::TempDir;
 
 fn repaired(dir: &Path) -> (String, Vec<String>) {
-    match Store::repair(dir, &log()).unwrap() {
+    match Store::repair(dir, &ours()).unwrap() {
         Repaired::Files { problem, bad_files, .. } => (problem, bad_files),
         other => panic!("{other:?}"),
     }
@@ -26,7 +26,7 @@ fn repaired(dir: &Path) -> (String, Vec<String>) {
 
 /// What is still bad, where nothing was written anew.
 fn not_repaired(dir: &Path) -> Vec<String> {
-    match Store::repair(dir, &log()).unwrap() {
+    match Store::repair(dir, &ours()).unwrap() {
         Repaired::BadFiles { bad_files, .. } => bad_files,
         other => panic!("{other:?}"),
     }
@@ -34,7 +34,7 @@ fn not_repaired(dir: &Path) -> Vec<String> {
 
 /// Make a base copy of what the engine has now, with a journal after it, and remove the earlier ones.
 fn only_base_is_now(dir: &Path) {
-    let (places, store) = (Places::of(dir), Store::open_with(dir, &log(), lazy()).unwrap());
+    let (places, store) = (Places::of(dir), Store::open_with(dir, &ours(), lazy()).unwrap());
     let old = base::all(&places.base).unwrap();
     let id = base::read(&old[0], |_| Ok::<_, BaseError>(())).unwrap();
     let version = store.shared.applied().version;
@@ -67,14 +67,14 @@ async fn a_repair_writes_files_anew_and_moves_the_bad_ones_aside() {
         assert!(problem.contains("/records/1/000000/000` is ") && !problem.contains("attorn repair"), "{problem}");
         assert_eq!((still_bad, fs::read(&paths[0]).unwrap()), (Vec::new(), right[0].clone()));
         assert_eq!(fs::read(paths[0].with_extension(format!("broken-{broken}"))).ok(), bad);
-        assert!(matches!(Store::repair(dir.path(), &log()).unwrap(), Repaired::Whole(found) if found == whole));
+        assert!(matches!(Store::repair(dir.path(), &ours()).unwrap(), Repaired::Whole(found) if found == whole));
     }
     assert!(!dir.path().join("store.broken-1").exists() && !dir.path().join("store.remade").exists());
     fs::remove_dir_all(dir.path().join("records")).unwrap();
     let (problem, still_bad) = repaired(dir.path());
     assert!(problem.contains("000` is missing, ") && problem.contains("; `") && problem.contains("001` is missing, "));
     assert_eq!((still_bad, paths.map(|path| fs::read(path).unwrap())), (Vec::new(), right));
-    assert_eq!(read(&Store::open(dir.path(), &log()).unwrap(), DECISIONS).await, all);
+    assert_eq!(read(&Store::open(dir.path(), &ours()).unwrap(), DECISIONS).await, all);
 }
 
 #[tokio::test]
@@ -87,7 +87,7 @@ async fn records_and_entries_are_brought_back_together() {
     let (problem, still_bad) = repaired(dir.path());
     assert!(problem.contains("entries/001` is missing; `") && problem.contains("records/1/000000/000` is missing"));
     assert!(still_bad.is_empty() && entries.exists(), "{still_bad:?}");
-    assert_eq!(read(&Store::open(dir.path(), &log()).unwrap(), DECISIONS).await, all);
+    assert_eq!(read(&Store::open(dir.path(), &ours()).unwrap(), DECISIONS).await, all);
 }
 
 #[tokio::test]
@@ -95,7 +95,7 @@ async fn what_neither_base_copy_nor_journal_has_is_left_as_it_is() {
     let (dir, store, all, whole) = filled().await;
     drop(store);
     only_base_is_now(dir.path());
-    assert!(matches!(Store::repair(dir.path(), &log()).unwrap(), Repaired::Whole(found) if found == whole));
+    assert!(matches!(Store::repair(dir.path(), &ours()).unwrap(), Repaired::Whole(found) if found == whole));
     let path = file(dir.path(), 1);
     let right = fs::read(&path).unwrap();
     flip(&path, 5_000);
@@ -112,13 +112,13 @@ async fn what_neither_base_copy_nor_journal_has_is_left_as_it_is() {
     for base in base::all(&Places::of(dir.path()).base).unwrap() {
         flip(&base.path, 100);
     }
-    match Store::repair(dir.path(), &log()).unwrap() {
+    match Store::repair(dir.path(), &ours()).unwrap() {
         Repaired::NewJournal { bad_files, .. } => assert_eq!(bad_files, bad),
         other => panic!("{other:?}"),
     }
     assert_eq!(not_repaired(dir.path()), bad);
     fs::write(&path, right).unwrap();
-    assert_eq!(read(&Store::open(dir.path(), &log()).unwrap(), DECISIONS).await, all);
+    assert_eq!(read(&Store::open(dir.path(), &ours()).unwrap(), DECISIONS).await, all);
 }
 
 #[tokio::test]
@@ -128,7 +128,7 @@ async fn a_part_of_a_file_is_written_anew_and_the_rest_is_named() {
     // As a crash left it: the base copy has every other record whole.
     put_back(dir.path(), &all, |n| n.is_multiple_of(2));
     only_base_is_now(dir.path());
-    let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
+    let store = Store::open_with(dir.path(), &ours(), lazy()).unwrap();
     store.bundle_through(DECISIONS);
     filed(&store, BUNDLED).await;
     drop(store);
@@ -139,7 +139,7 @@ async fn a_part_of_a_file_is_written_anew_and_the_rest_is_named() {
     assert!(problem.contains("/records/1/000000/000` is missing, "), "{problem}");
     assert!(still_bad.len() == 1 && still_bad[0].contains("000` was written anew without 128 of its 256 records, "));
     assert_eq!(fs::read(&path).unwrap().len(), right.len());
-    let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
+    let store = Store::open_with(dir.path(), &ours(), lazy()).unwrap();
     for n in 0..DECISIONS {
         let found = store.record::<DecisionRecord>(&key(n)).await;
         if n < BUNDLE_ENTRIES && !n.is_multiple_of(2) {
@@ -153,7 +153,7 @@ async fn a_part_of_a_file_is_written_anew_and_the_rest_is_named() {
     assert_eq!(not_repaired(dir.path()).len(), 1);
     assert!(!path.with_extension("broken-1").exists());
     fs::write(&path, right).unwrap();
-    assert!(matches!(Store::repair(dir.path(), &log()).unwrap(), Repaired::Whole(found) if found == whole));
+    assert!(matches!(Store::repair(dir.path(), &ours()).unwrap(), Repaired::Whole(found) if found == whole));
 }
 
 #[tokio::test]
@@ -168,9 +168,9 @@ async fn what_was_written_once_more_after_it_was_filed_leaves_an_empty_place() {
     drop(store);
     fs::remove_file(file(dir.path(), 0)).unwrap();
     assert_eq!(repaired(dir.path()).1, Vec::<String>::new());
-    assert!(matches!(Store::repair(dir.path(), &log()).unwrap(), Repaired::Whole(found) if found == whole));
+    assert!(matches!(Store::repair(dir.path(), &ours()).unwrap(), Repaired::Whole(found) if found == whole));
     assert!(RecordFiles::of(dir.path()).file(1, 0).unwrap().is_some(), "it is a whole file");
-    let store = Store::open(dir.path(), &log()).unwrap();
+    let store = Store::open(dir.path(), &ours()).unwrap();
     for n in (0..BUNDLE_ENTRIES).filter(|n| ![0, 7, 255].contains(n)) {
         assert_eq!(store.record::<DecisionRecord>(&key(n)).await.unwrap().unwrap().value, record(n));
     }
@@ -204,7 +204,7 @@ async fn a_backup_names_files_of_records_that_base_copy_and_journal_still_have()
     let made = Store::back_up(dir.path(), backup.path()).unwrap();
     assert_eq!(made.bad_files.len(), 2, "{:?}", made.bad_files);
     // It says so truly: the backup has them.
-    let unpacked = Store::unpack(backup.path(), target.path(), &log()).unwrap();
+    let unpacked = Store::unpack(backup.path(), target.path(), &ours()).unwrap();
     assert_eq!(read(&unpacked, DECISIONS).await, all);
     assert!(repaired(dir.path()).1.is_empty());
     assert_eq!(bad(), Vec::<String>::new());

@@ -5,7 +5,7 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::*;
-use crate::fixtures::log;
+use crate::fixtures::ours;
 
 fn line(problem: &str, version: u64) -> String {
     let digest = Digest::from_bytes([7; 32]);
@@ -17,7 +17,7 @@ fn line(problem: &str, version: u64) -> String {
 #[test]
 fn a_problem_that_is_too_long_is_cut_off_and_one_beyond_the_store_is_known() {
     let dir = TempDir::new().unwrap();
-    let store = Store::create(dir.path(), log()).unwrap();
+    let store = Store::create(dir.path(), ours()).unwrap();
     let path = dir.path().join("store.remade");
     fs::write(&path, line("it failed", 0) + &line(&"ü".repeat(50_000), 7)).unwrap();
     let all = store.remade().unwrap();
@@ -38,7 +38,7 @@ fn a_problem_that_is_too_long_is_cut_off_and_one_beyond_the_store_is_known() {
 #[test]
 fn a_file_that_was_not_written_here_is_named() {
     let dir = TempDir::new().unwrap();
-    let store = Store::create(dir.path(), log()).unwrap();
+    let store = Store::create(dir.path(), ours()).unwrap();
     let path = dir.path().join("store.remade");
     for (text, why) in [
         (line(&"x".repeat(2 << 20), 0), "it is longer than any that is written"),

@@ -24,7 +24,7 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use attorn_log::{Epoch, LogId};
+use attorn_log::Epoch;
 
 use crate::base::{self, BaseError};
 use crate::boot::{Boot, CutOffBy};
@@ -34,9 +34,11 @@ use crate::filed::BadRecords;
 use crate::files::{make_dir, sync_dir};
 use crate::follower::Pace;
 use crate::held;
+use crate::imprint::{ForeignState, Imprint, ImprintError};
 use crate::integrity::{Integrity, IntegrityError, Walked, verify_in};
 use crate::journal::{self, Journal, JournalError};
 use crate::open::{head_of, open_whole, said};
+use crate::ours::Ours;
 use crate::parts;
 use crate::places::{Places, at, exists, sync_files};
 use crate::redo::Redo;
@@ -172,7 +174,9 @@ struct Built {
 /// A repair, by whoever holds the directory's lock.
 pub(crate) struct Repair<'a> {
     pub(crate) places: &'a Places,
-    pub(crate) log: &'a LogId,
+    pub(crate) ours: &'a Ours,
+    /// What becomes of a state that somebody else wrote.
+    pub(crate) foreign: ForeignState,
     pub(crate) boot: &'a Boot,
     /// Called after each stage.
     pub(crate) after: &'a dyn Fn(Stage) -> Result<(), RepairError>,
@@ -180,11 +184,22 @@ pub(crate) struct Repair<'a> {
 
 impl Store {
     /// Walk a store that nobody has open, and make the engine's files anew if they cannot be relied on.
-    pub fn repair(dir: &Path, log: &LogId) -> Result<Repaired, RepairError> {
+    pub fn repair(dir: &Path, ours: &Ours) -> Result<Repaired, RepairError> {
+        Self::repair_with(dir, ours, ForeignState::Refused)
+    }
+
+    /// The same, and say what becomes of a state that somebody else wrote, where nothing else is wrong.
+    pub fn repair_with(dir: &Path, ours: &Ours, foreign: ForeignState) -> Result<Repaired, RepairError> {
         let (places, boot) = (Places::of(dir), Boot::of_machine());
         let format = places.format()?;
         let _lock = places.lock()?;
-        Repair { places: &places, log, boot: &boot, after: &|_| Ok(()) }.by_hand(format)
+        Repair { foreign, ..Repair::of(&places, ours, &boot) }.by_hand(format)
+    }
+}
+
+impl<'a> Repair<'a> {
+    pub(crate) fn of(places: &'a Places, ours: &'a Ours, boot: &'a Boot) -> Self {
+        Self { places, ours, foreign: ForeignState::Refused, boot, after: &|_| Ok(()) }
     }
 }
 
@@ -205,7 +220,7 @@ impl Repair<'_> {
     }
 
     fn of_what_is_found(&self, format: u32) -> Result<Repaired, RepairError> {
-        match examine(self.places, self.log, format) {
+        match examine(self.places, (self.ours, ForeignState::Refused), format) {
             Ok(walked) if walked.bad_files().is_empty() => self.of_bad_parts(Repaired::Whole(walked.integrity)),
             Ok(walked) => self.of_bad_parts(self.of_bad_files(&walked, None).found(walked.integrity)),
             Err(RepairError::Open(error @ OpenError::OtherLog { .. })) => Err(error.into()),
@@ -213,12 +228,31 @@ impl Repair<'_> {
             Err(RepairError::Open(OpenError::Journal(
                 error @ (JournalError::Damaged { .. } | JournalError::Hole { .. }),
             ))) => {
-                let replace = || self.replace_journal(&causes(&error));
+                let replace = || self.replace_journal(&causes(&error), ForeignState::Refused);
                 catch_unwind(AssertUnwindSafe(replace)).unwrap_or_else(|_| Err(error.into()))
             }
             Err(RepairError::Open(OpenError::Journal(error))) => Err(error.into()),
-            Err(error) => self.remake(&causes(&error), true, None),
+            Err(error) => {
+                self.remake(&causes(&error), true, None).or_else(|remade| self.accept(format, &error, remade))
+            }
         }
+    }
+
+    /// Give the state that is found an imprint, where that is all that is wrong with it, it cannot be made anew, and
+    /// somebody answers for it. Base copy and journal are begun anew with it.
+    fn accept(&self, format: u32, found: &RepairError, error: RepairError) -> Result<Repaired, RepairError> {
+        let problem = match (found, self.foreign) {
+            // By another key nothing of what the server wrapped can be opened.
+            (RepairError::Open(OpenError::Imprint(imprint)), ForeignState::Accepted)
+                if !matches!(imprint, ImprintError::OtherKey) =>
+            {
+                format!("{imprint}; the state was accepted as it was found")
+            }
+            _ => return Err(error),
+        };
+        examine(self.places, (self.ours, self.foreign), format)?;
+        let replace = || self.replace_journal(&problem, self.foreign);
+        catch_unwind(AssertUnwindSafe(replace)).unwrap_or(Err(error))
     }
 
     /// Base copies and journals may still have what is in a bad file: then it is written anew. All else stays as it is.
@@ -261,7 +295,7 @@ impl Repair<'_> {
             _ => (None, Vec::new()),
         };
         let problem = mended.into_iter().chain([causes(&error)]).collect::<Vec<_>>().join("; ");
-        let replace = || self.replace_journal(&problem);
+        let replace = || self.replace_journal(&problem, ForeignState::Refused);
         let replaced = catch_unwind(AssertUnwindSafe(replace)).unwrap_or_else(|_| Err(error.into()))?;
         Ok(match replaced {
             Repaired::NewJournal { problem, integrity, aside, .. } => {
@@ -315,7 +349,7 @@ impl Repair<'_> {
 
     fn build(&self, seen: Option<Seen>) -> Result<Built, RepairError> {
         let dir = self.places.dir.join("store.new");
-        let built = rebuild::rebuild(self.places, self.log, &dir, seen).inspect_err(|_| {
+        let built = rebuild::rebuild(self.places, (self.ours, ForeignState::Refused), &dir, seen).inspect_err(|_| {
             // The error is what matters; what is left over is removed when it is tried again.
             let _ = fs::remove_dir_all(&dir);
         });
@@ -345,10 +379,10 @@ impl Repair<'_> {
     }
 
     /// Begin the journal anew with what the engine holds, if nothing is wrong after that.
-    fn replace_journal(&self, problem: &str) -> Result<Repaired, RepairError> {
-        let Self { places, after, .. } = self;
+    fn replace_journal(&self, problem: &str, foreign: ForeignState) -> Result<Repaired, RepairError> {
+        let Self { places, ours, after, .. } = self;
         let trees = Trees::open(&places.engine)?;
-        let (name, head) = head_of(&trees)?;
+        let (_, head) = head_of(&trees)?;
         let refused = || OpenError::Inconsistent("it has no id".to_owned());
         let store = trees.store_id()?.ok_or_else(refused)?;
         let end = journal::replay_rest(&places.journal, store, head.version, |redo: Redo| {
@@ -360,7 +394,13 @@ impl Repair<'_> {
         }
         trees.flush()?;
         sync_files(&places.engine)?;
-        let walked = verify_in(places, &trees, &name, end.version)?;
+        let (name, head) = head_of(&trees)?;
+        if foreign == ForeignState::Accepted {
+            trees.apply(&[Imprint::over(&ours.key, &trees)?.write(&ours.key, &name, &head)?])?;
+            trees.flush()?;
+            sync_files(&places.engine)?;
+        }
+        let walked = verify_in(places, &trees, (&name, (&ours.key, ForeignState::Refused)), end.version)?;
         let integrity = walked.integrity;
         // Before anything is moved: the journal may be all that has what a bad file should have.
         let mended = self.of_bad_files(&walked, Some(&trees));
@@ -436,9 +476,10 @@ pub(crate) fn causes(error: &dyn std::error::Error) -> String {
 }
 
 /// Open it and walk it.
-fn examine(places: &Places, log: &LogId, format: u32) -> Result<Walked, RepairError> {
-    let opened = open_whole(places, log, format, Pace::USUAL)?;
-    let walk = || Ok(verify_in(places, &opened.trees, &opened.log, opened.head.version)?);
+fn examine(places: &Places, whose: (&Ours, ForeignState), format: u32) -> Result<Walked, RepairError> {
+    let opened = open_whole(places, whose, format, Pace::USUAL)?;
+    let whose = (&opened.log, (&whose.0.key, whose.1));
+    let walk = || Ok(verify_in(places, &opened.trees, whose, opened.head.version)?);
     catch_unwind(AssertUnwindSafe(walk)).unwrap_or_else(|panic| Err(StorageError::new(&said(&*panic)).into()))
 }
 

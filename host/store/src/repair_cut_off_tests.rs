@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use super::tests::{check, filled, passed_damage, rebuilt};
 use super::*;
 use crate::boot::LastUse;
-use crate::fixtures::{copy, hurried, log, meta, put};
+use crate::fixtures::{copy, hurried, meta, ours, ours_of, put};
 use crate::places::FORMAT;
 use crate::steps::{Step, Steps};
 
@@ -32,9 +32,9 @@ async fn an_engine_that_was_in_use_when_the_machine_stopped_is_made_anew_by_itse
     drop(db);
     for number in 1..=2 {
         cut_off(dir.path());
-        let error = Store::open(dir.path(), &log()).map(drop).unwrap_err();
+        let error = Store::open(dir.path(), &ours()).map(drop).unwrap_err();
         assert!(matches!(error, OpenError::CutOff { .. }) && error.is_damage(), "{error:?}");
-        let store = Store::open_or_remake(dir.path(), &log(), None).unwrap();
+        let store = Store::open_or_remake(dir.path(), &ours(), None).unwrap();
         assert_eq!(store.verify_integrity().await.unwrap(), expect);
         let remade = store.remade().unwrap();
         let one = Remade::new(Part::Store, false, "the machine stopped while it was open", &expect);
@@ -44,12 +44,12 @@ async fn an_engine_that_was_in_use_when_the_machine_stopped_is_made_anew_by_itse
     assert!(dir.path().join("store.cut-off/db").exists());
     assert!(!names(dir.path()).iter().any(|name| name.starts_with("store.broken") || name == "store.new"));
     // It is said once, and closed after that.
-    let store = Store::open(dir.path(), &log()).unwrap();
+    let store = Store::open(dir.path(), &ours()).unwrap();
     store.remade_is_said().unwrap();
     store.remade_is_said().unwrap();
     assert_eq!(store.remade().unwrap(), []);
     drop(store);
-    drop(Store::open_or_remake(dir.path(), &log(), None).unwrap());
+    drop(Store::open_or_remake(dir.path(), &ours(), None).unwrap());
     check(dir.path(), expect).await;
 }
 
@@ -65,7 +65,7 @@ impl Steps for NoSync {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_failed_sync_lost_is_made_anew_although_the_machine_did_not_stop() {
     let dir = TempDir::new().unwrap();
-    let store = Store::create_with(dir.path(), log(), hurried(NoSync)).unwrap();
+    let store = Store::create_with(dir.path(), ours(), hurried(NoSync)).unwrap();
     // In the journal, whatever is answered.
     let _ = store.commit(put(1, "revoked")).await;
     store.failed().await;
@@ -74,9 +74,9 @@ async fn what_a_failed_sync_lost_is_made_anew_although_the_machine_did_not_stop(
     let db = sled::Config::new().path(dir.path().join("store")).open().unwrap();
     db.open_tree("state").unwrap().remove(meta(1).as_bytes()).unwrap();
     drop(db);
-    let error = Store::open(dir.path(), &log()).map(drop).unwrap_err();
+    let error = Store::open(dir.path(), &ours()).map(drop).unwrap_err();
     assert!(matches!(error, OpenError::CutOff { by: CutOffBy::Failure, .. }), "{error:?}");
-    let store = Store::open_or_remake(dir.path(), &log(), None).unwrap();
+    let store = Store::open_or_remake(dir.path(), &ours(), None).unwrap();
     assert_eq!(store.get(&meta(1)).await.unwrap().unwrap().value, b"revoked");
     assert_eq!(store.remade().unwrap()[0].problem, "the store failed while it was open");
     drop(store);
@@ -88,7 +88,7 @@ async fn what_is_not_a_stop_of_the_machine_alone_is_left_to_somebody() {
     let (dir, expect) = filled().await;
     let refused = |dir: &Path, seen| {
         let before = names(dir);
-        let error = Store::open_or_remake(dir, &log(), seen).map(drop).unwrap_err();
+        let error = Store::open_or_remake(dir, &ours(), seen).map(drop).unwrap_err();
         assert_eq!(names(dir), before);
         error
     };
@@ -103,11 +103,11 @@ async fn what_is_not_a_stop_of_the_machine_alone_is_left_to_somebody() {
     // As much, or of another epoch.
     for seen in [Seen { size: expect.entries, ..seen }, Seen { epoch: Epoch(2), ..seen }] {
         cut_off(dir.path());
-        drop(Store::open_or_remake(dir.path(), &log(), Some(seen)).unwrap());
+        drop(Store::open_or_remake(dir.path(), &ours(), Some(seen)).unwrap());
     }
     // Another log.
     cut_off(dir.path());
-    let error = Store::open_or_remake(dir.path(), &"other".parse().unwrap(), None).map(drop).unwrap_err();
+    let error = Store::open_or_remake(dir.path(), &ours_of("other"), None).map(drop).unwrap_err();
     assert!(matches!(error, OpenError::OtherLog { .. }), "{error:?}");
     // The journal is torn in the middle, or no base copy can be read.
     for part in ["journal", "base"] {
@@ -125,7 +125,7 @@ async fn what_is_not_a_stop_of_the_machine_alone_is_left_to_somebody() {
     }
     // The engine is damaged, and the machine did not stop.
     fs::remove_dir_all(dir.path().join("store")).unwrap();
-    drop(Store::repair(dir.path(), &log()).unwrap());
+    drop(Store::repair(dir.path(), &ours()).unwrap());
     for closed in [true, false] {
         fs::remove_dir_all(dir.path().join("store")).unwrap();
         let boot = Boot::of_machine();
@@ -163,15 +163,15 @@ async fn an_engine_that_may_have_lost_a_revocation_serves_nobody_whoever_asks_fo
         let places = Places::of(dir);
         let (before, boot) = (names(dir), fs::read(&places.boot).unwrap());
         for _ in 0..2 {
-            let error = Store::repair(dir, &log()).unwrap_err();
+            let error = Store::repair(dir, &ours()).unwrap_err();
             let RepairError::Open(open @ OpenError::NotRemade { error, .. }) = &error else {
                 panic!("{part}: {error:?}")
             };
             assert!(matches!(**error, RepairError::Parts(_)) && !open.is_damage(), "{part}: {error:?}");
             assert_eq!((names(dir), fs::read(&places.boot).unwrap()), (before.clone(), boot.clone()), "{part}");
-            let error = Store::open(dir, &log()).map(drop).unwrap_err();
+            let error = Store::open(dir, &ours()).map(drop).unwrap_err();
             assert!(matches!(error, OpenError::CutOff { .. }), "{part}: {error:?}");
-            let error = Store::open_or_remake(dir, &log(), None).map(drop).unwrap_err();
+            let error = Store::open_or_remake(dir, &ours(), None).map(drop).unwrap_err();
             assert!(matches!(error, OpenError::NotRemade { .. }), "{part}: {error:?}");
         }
     }
@@ -183,7 +183,8 @@ async fn a_repair_that_is_cut_off_anywhere_loses_nothing_and_is_ended_by_the_nex
         let places = Places::of(dir);
         let boot = Boot::of_machine();
         let after = |done: Stage| if done == stage { Err(RepairError::CutOff) } else { Ok(()) };
-        let repair = Repair { places: &places, log: &log(), boot: &boot, after: &after };
+        let (after, ours): (&dyn Fn(Stage) -> _, _) = (&after, ours());
+        let repair = Repair { after, ..Repair::of(&places, &ours, &boot) };
         let error = match repair.by_hand(FORMAT).unwrap_err() {
             RepairError::Open(OpenError::NotRemade { error, .. }) => *error,
             error => error,
@@ -198,9 +199,9 @@ async fn a_repair_that_is_cut_off_anywhere_loses_nothing_and_is_ended_by_the_nex
                 cut_off(dir.path());
             }
             cut_after(dir.path(), stage);
-            Store::repair(dir.path(), &log()).unwrap();
+            Store::repair(dir.path(), &ours()).unwrap();
             assert!(dir.path().join("store.broken-1/db").exists(), "{stage:?}");
-            let store = Store::open(dir.path(), &log()).unwrap();
+            let store = Store::open(dir.path(), &ours()).unwrap();
             assert!(!store.remade().unwrap().is_empty());
             drop(store);
             check(dir.path(), expect).await;
@@ -220,13 +221,13 @@ async fn a_repair_that_is_cut_off_anywhere_loses_nothing_and_is_ended_by_the_nex
         old.retain(|name| name != "next.new");
         cut_after(dir.path(), stage);
         // Either the old journal is where it was, or opening goes on.
-        let opened = Store::open(dir.path(), &log()).map(drop);
+        let opened = Store::open(dir.path(), &ours()).map(drop);
         let replaced = matches!(stage, Stage::JournalAside | Stage::JournalInPlace | Stage::BasesAside);
         assert_eq!(opened.is_ok(), replaced, "{stage:?}: {opened:?}");
-        Store::repair(dir.path(), &log()).unwrap();
+        Store::repair(dir.path(), &ours()).unwrap();
         let aside = names(&dir.path().join("journal.broken-1"));
         assert!(old.iter().all(|segment| aside.contains(segment)), "{stage:?}: {aside:?}");
-        let store = Store::open(dir.path(), &log()).unwrap();
+        let store = Store::open(dir.path(), &ours()).unwrap();
         assert_eq!(store.verify_integrity().await.unwrap(), expect, "{stage:?}");
         assert!(store.remade().unwrap().iter().any(|remade| remade.part == Part::Journal && remade.by_hand));
         store.commit(put(7_000, "after")).await.unwrap();

@@ -5,7 +5,7 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::*;
-use crate::fixtures::{add, batch, body, copy, counter, hurried, lazy, log, meta, put};
+use crate::fixtures::{add, batch, body, copy, counter, hurried, lazy, meta, ours, ours_of, put};
 use crate::steps::EveryStep;
 
 /// Groups of all kinds, more than one base copy's worth.
@@ -24,7 +24,7 @@ pub(super) async fn fill(store: &Store, from: u64) {
 /// A store with base copies and a journal, closed, and what it holds.
 pub(super) async fn filled() -> (TempDir, Integrity) {
     let dir = TempDir::new().unwrap();
-    let store = Store::create_with(dir.path(), log(), hurried(EveryStep)).unwrap();
+    let store = Store::create_with(dir.path(), ours(), hurried(EveryStep)).unwrap();
     fill(&store, 0).await;
     let places = Places::of(dir.path());
     while base::all(&places.base).unwrap().last().unwrap().version == 0 {
@@ -32,7 +32,7 @@ pub(super) async fn filled() -> (TempDir, Integrity) {
     }
     drop(store);
     // What only the journal has.
-    let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
+    let store = Store::open_with(dir.path(), &ours(), lazy()).unwrap();
     store.commit(put(1, "after it")).await.unwrap();
     let integrity = store.verify_integrity().await.unwrap();
     drop(store);
@@ -42,7 +42,7 @@ pub(super) async fn filled() -> (TempDir, Integrity) {
 
 #[track_caller]
 pub(super) fn rebuilt(dir: &Path) -> (String, Integrity, Option<PathBuf>) {
-    match Store::repair(dir, &log()).unwrap() {
+    match Store::repair(dir, &ours()).unwrap() {
         Repaired::Rebuilt { problem, integrity, aside, .. } => (problem, integrity, aside),
         other => panic!("{other:?}"),
     }
@@ -50,21 +50,21 @@ pub(super) fn rebuilt(dir: &Path) -> (String, Integrity, Option<PathBuf>) {
 
 /// It opens, holds this, and goes on.
 pub(super) async fn check(dir: &Path, expect: Integrity) {
-    let store = Store::open(dir, &log()).unwrap();
+    let store = Store::open(dir, &ours()).unwrap();
     assert_eq!(store.verify_integrity().await.unwrap(), expect);
     assert_eq!(store.counter(&counter(0)).await.unwrap(), 150);
     store.commit(put(7_000, "after")).await.unwrap();
     drop(store);
-    assert!(matches!(Store::repair(dir, &log()).unwrap(), Repaired::Whole(_)));
+    assert!(matches!(Store::repair(dir, &ours()).unwrap(), Repaired::Whole(_)));
 }
 
 #[tokio::test]
 async fn an_engine_that_was_deleted_comes_back_as_it_was() {
     let (dir, expect) = filled().await;
-    let whole = Store::repair(dir.path(), &log()).unwrap();
+    let whole = Store::repair(dir.path(), &ours()).unwrap();
     assert!(matches!(whole, Repaired::Whole(found) if found == expect), "{whole:?}");
     fs::remove_dir_all(dir.path().join("store")).unwrap();
-    let error = Store::open(dir.path(), &log()).map(drop).unwrap_err();
+    let error = Store::open(dir.path(), &ours()).map(drop).unwrap_err();
     assert!(error.is_damage() && error.to_string().starts_with("there is nothing in "), "{error}");
     let (problem, found, aside) = rebuilt(dir.path());
     assert!(problem.starts_with("there is nothing in `"), "{problem}");
@@ -82,7 +82,7 @@ async fn an_engine_that_is_broken_is_moved_aside_and_made_anew() {
             bytes[at] ^= 0x55;
         }
         fs::write(&engine, &bytes).unwrap();
-        let error = Store::open(dir.path(), &log()).map(drop).unwrap_err();
+        let error = Store::open(dir.path(), &ours()).map(drop).unwrap_err();
         assert!(error.is_damage(), "{error:?}");
         let (_, found, aside) = rebuilt(dir.path());
         assert_eq!(found, expect);
@@ -97,7 +97,7 @@ async fn what_opening_does_not_see_the_walk_finds_and_the_repair_mends() {
     let db = sled::Config::new().path(dir.path().join("store")).open().unwrap();
     db.open_tree("entries").unwrap().remove(3_u64.to_be_bytes()).unwrap();
     drop(db);
-    drop(Store::open(dir.path(), &log()).unwrap());
+    drop(Store::open(dir.path(), &ours()).unwrap());
     let (problem, found, _) = rebuilt(dir.path());
     assert!(problem.contains("entry 3 is missing"), "{problem}");
     assert_eq!(found, expect);
@@ -123,16 +123,16 @@ async fn a_base_copy_that_is_damaged_anywhere_is_passed_over_for_the_one_before(
         let read = base::read(newest, |_| Ok::<_, BaseError>(()));
         assert!(matches!(read, Err(BaseError::Damaged { .. })), "{n}: {read:?}");
     }
-    let Repaired::Rebuilt { base, integrity, .. } = Store::repair(dir.path(), &log()).unwrap() else {
+    let Repaired::Rebuilt { base, integrity, .. } = Store::repair(dir.path(), &ours()).unwrap() else {
         panic!("nothing was wrong")
     };
     assert_eq!((base, integrity), (older.version, expect));
     fs::remove_dir_all(dir.path().join("store")).unwrap();
     fs::remove_file(&older.path).unwrap();
-    let error = Store::repair(dir.path(), &log()).unwrap_err();
+    let error = Store::repair(dir.path(), &ours()).unwrap_err();
     assert!(matches!(error, RepairError::Parts(PartsError::Base(BaseError::Damaged { .. }))), "{error:?}");
     fs::remove_file(&newest.path).unwrap();
-    let error = Store::repair(dir.path(), &log()).unwrap_err();
+    let error = Store::repair(dir.path(), &ours()).unwrap_err();
     assert!(matches!(error, RepairError::Parts(PartsError::NoBase { .. })), "{error:?}");
     assert!(!dir.path().join("store").exists());
 }
@@ -141,7 +141,7 @@ async fn a_base_copy_that_is_damaged_anywhere_is_passed_over_for_the_one_before(
 async fn where_the_journal_lost_something_nothing_is_replaced() {
     let (dir, _) = filled().await;
     // More than one segment after the newest base copy.
-    let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
+    let store = Store::open_with(dir.path(), &ours(), lazy()).unwrap();
     fill(&store, 1_000).await;
     drop(store);
     let image = TempDir::new().unwrap();
@@ -149,9 +149,9 @@ async fn where_the_journal_lost_something_nothing_is_replaced() {
     // The journal ends before what the engine has.
     let segments = crate::journal::segments(&dir.path().join("journal")).unwrap();
     fs::remove_file(&segments.last().unwrap().path).unwrap();
-    let error = Store::open(dir.path(), &log()).map(drop).unwrap_err();
+    let error = Store::open(dir.path(), &ours()).map(drop).unwrap_err();
     assert!(matches!(&error, OpenError::Journal(JournalError::Behind { .. })) && !error.is_damage(), "{error:?}");
-    let error = Store::repair(dir.path(), &log()).unwrap_err();
+    let error = Store::repair(dir.path(), &ours()).unwrap_err();
     assert!(matches!(error, RepairError::Parts(PartsError::Journal(JournalError::Behind { .. }))), "{error:?}");
     // It is damaged, and the engine is gone.
     let segments = crate::journal::segments(&image.path().join("journal")).unwrap();
@@ -160,7 +160,7 @@ async fn where_the_journal_lost_something_nothing_is_replaced() {
     bytes[200] ^= 1;
     fs::write(path, bytes).unwrap();
     fs::remove_dir_all(image.path().join("store")).unwrap();
-    let error = Store::repair(image.path(), &log()).unwrap_err();
+    let error = Store::repair(image.path(), &ours()).unwrap_err();
     assert!(matches!(error, RepairError::Parts(PartsError::Journal(JournalError::Damaged { .. }))), "{error:?}");
     assert!(!image.path().join("store").exists());
 }
@@ -168,15 +168,15 @@ async fn where_the_journal_lost_something_nothing_is_replaced() {
 #[tokio::test]
 async fn damage_that_the_engine_has_passed_is_left_behind_with_the_journal() {
     let (dir, expect) = passed_damage().await;
-    let error = Store::open(dir.path(), &log()).map(drop).unwrap_err();
+    let error = Store::open(dir.path(), &ours()).map(drop).unwrap_err();
     assert!(matches!(&error, OpenError::Journal(JournalError::Damaged { at: 64, .. })), "{error:?}");
-    let Repaired::NewJournal { problem, integrity, aside, .. } = Store::repair(dir.path(), &log()).unwrap() else {
+    let Repaired::NewJournal { problem, integrity, aside, .. } = Store::repair(dir.path(), &ours()).unwrap() else {
         panic!("the journal is whole")
     };
     assert!(problem.contains("is damaged at byte 64, and goes on after it"), "{problem}");
     assert_eq!((integrity, aside), (expect, dir.path().join("journal.broken-1")));
     assert!(dir.path().join("base.broken-1").exists());
-    let store = Store::open(dir.path(), &log()).unwrap();
+    let store = Store::open(dir.path(), &ours()).unwrap();
     assert_eq!(store.verify_integrity().await.unwrap(), expect);
     store.commit(put(7_000, "after")).await.unwrap();
     let expect = store.verify_integrity().await.unwrap();
@@ -189,8 +189,8 @@ async fn damage_that_the_engine_has_passed_is_left_behind_with_the_journal() {
 #[tokio::test]
 async fn what_the_engine_had_not_on_disk_is_read_from_the_journal() {
     let (dir, image) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-    drop(Store::create(dir.path(), log()).unwrap());
-    let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
+    drop(Store::create(dir.path(), ours()).unwrap());
+    let store = Store::open_with(dir.path(), &ours(), lazy()).unwrap();
     // Taken before, as if the engine had never written anything.
     copy(&dir.path().join("store"), &image.path().join("store"));
     fill(&store, 0).await;
@@ -211,8 +211,12 @@ async fn a_store_from_before_there_was_a_journal_gets_one() {
         fs::remove_dir_all(dir.path().join(part)).unwrap();
     }
     fs::write(dir.path().join("store.format"), "attorn-store 1\n").unwrap();
+    // It has no imprint either that anybody would believe.
+    let error = Store::open(dir.path(), &ours()).map(drop).unwrap_err();
+    assert!(matches!(error, OpenError::Imprint(ImprintError::Missing)), "{error:?}");
+    Store::repair_with(dir.path(), &ours(), ForeignState::Accepted).unwrap();
     check(dir.path(), expect).await;
-    assert_eq!(fs::read(dir.path().join("store.format")).unwrap(), b"attorn-store 4\n");
+    assert_eq!(fs::read(dir.path().join("store.format")).unwrap(), b"attorn-store 5\n");
     fs::remove_dir_all(dir.path().join("store")).unwrap();
     assert_eq!(rebuilt(dir.path()).1.version, expect.version + 1);
 }
@@ -220,7 +224,7 @@ async fn a_store_from_before_there_was_a_journal_gets_one() {
 /// A store whose journal is damaged where the engine has passed, and what it holds.
 pub(super) async fn passed_damage() -> (TempDir, Integrity) {
     let (dir, _) = filled().await;
-    let store = Store::open_with(dir.path(), &log(), lazy()).unwrap();
+    let store = Store::open_with(dir.path(), &ours(), lazy()).unwrap();
     fill(&store, 1_000).await;
     let expect = store.verify_integrity().await.unwrap();
     drop(store);
@@ -235,13 +239,13 @@ pub(super) async fn passed_damage() -> (TempDir, Integrity) {
 #[test]
 fn a_store_that_is_open_or_of_another_log_is_left_alone() {
     let dir = TempDir::new().unwrap();
-    let store = Store::create(dir.path(), log()).unwrap();
-    let error = Store::repair(dir.path(), &log()).unwrap_err();
+    let store = Store::create(dir.path(), ours()).unwrap();
+    let error = Store::repair(dir.path(), &ours()).unwrap_err();
     assert!(matches!(error, RepairError::Open(OpenError::InUse { .. })), "{error:?}");
     drop(store);
-    let error = Store::repair(dir.path(), &"other".parse().unwrap()).unwrap_err();
+    let error = Store::repair(dir.path(), &ours_of("other")).unwrap_err();
     assert!(matches!(error, RepairError::Open(OpenError::OtherLog { .. })), "{error:?}");
     fs::remove_dir_all(dir.path().join("store")).unwrap();
-    let error = Store::repair(dir.path(), &"other".parse().unwrap()).unwrap_err();
+    let error = Store::repair(dir.path(), &ours_of("other")).unwrap_err();
     assert!(matches!(error, RepairError::Open(OpenError::OtherLog { .. })), "{error:?}");
 }

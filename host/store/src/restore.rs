@@ -8,7 +8,7 @@
 
 use std::path::Path;
 
-use attorn_log::{Epoch, Link, LogId};
+use attorn_log::{Epoch, Link};
 
 use crate::backup::{self, BackupError};
 use crate::base;
@@ -16,8 +16,10 @@ use crate::commit::Store;
 use crate::error::{OpenError, StorageError};
 use crate::far;
 use crate::head::{EarlierEpoch, Head, LogName};
+use crate::imprint;
 use crate::journal;
 use crate::open::Setup;
+use crate::ours::Ours;
 use crate::redo::Write;
 use crate::trees::TreeName;
 
@@ -26,21 +28,22 @@ const PAGE_BYTES: usize = 256 << 10;
 
 impl Store {
     /// Make the store that a backup was made of, in a directory where there is none.
-    pub fn unpack(backup: &Path, dir: &Path, log: &LogId) -> Result<Self, BackupError> {
+    pub fn unpack(backup: &Path, dir: &Path, ours: &Ours) -> Result<Self, BackupError> {
         let (base, journal) = backup::parts(backup)?;
-        Self::create_at(dir, Setup::usual(), |places, trees| {
+        Self::create_at(dir, &ours.key, Setup::usual(), |places, trees| {
             let store = base::read(&base, |writes| trees.take_over(&writes).map_err(opened))?;
             let end = journal::replay(&journal, Some(store), base.version, |redo| {
                 trees.take_over(&redo.writes).map_err(opened)
             })?;
             trees.forget_filed().map_err(opened)?;
             let (name, head) = trees.head().map_err(opened)?.ok_or_else(no_head)?;
-            if name.id != *log {
-                return Err(OpenError::OtherLog { expected: log.clone(), found: name.id }.into());
+            if name.id != ours.log {
+                return Err(OpenError::OtherLog { expected: ours.log.clone(), found: name.id }.into());
             }
             if head.version != end.version {
                 return Err(no_head());
             }
+            imprint::check(&ours.key, trees, &name, &head).map_err(OpenError::from)?;
             // `create_at` has made it, and it is empty.
             std::fs::remove_dir(&places.blobs)
                 .map_err(|source| BackupError::Io { path: places.blobs.clone(), source })?;
@@ -61,7 +64,7 @@ impl Store {
         earlier.push(EarlierEpoch { epoch: old.epoch, version: durable.version, size: durable.size });
         let name = LogName { id: old.id.clone(), epoch: next, earlier };
         let head = Head { version: durable.version, size: 0, last_link: Link::NONE };
-        Self::create_at(dir, Setup::usual(), |_, trees| {
+        Self::create_at(dir, &self.shared.key, Setup::usual(), |_, trees| {
             let (mut after, mut taken_over): (Option<Vec<u8>>, u64) = (None, 0);
             loop {
                 let page = self.shared.trees.page(TreeName::State, after.as_deref(), PAGE_BYTES)?;

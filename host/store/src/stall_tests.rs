@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::base;
 use crate::commit::Store;
 use crate::error::{CommitError, Failure, OpenError, ReadError};
-use crate::fixtures::{HURRIED, Hang, add, batch, body, counter, hurried, log, meta};
+use crate::fixtures::{HURRIED, Hang, add, batch, body, counter, hurried, meta, ours};
 use crate::follower::Pace;
 use crate::key::{KeyKind, KeyPrefix};
 use crate::open::Setup;
@@ -35,7 +35,7 @@ async fn a_base_copy_whose_writing_hangs_keeps_nobody_waiting() {
     for step in [Step::Page, Step::Base, Step::Trim] {
         let dir = TempDir::new().unwrap();
         let (hang, hanging) = Hang::at(step, Duration::MAX);
-        let store = Store::create_with(dir.path(), log(), hurried(hang)).unwrap();
+        let store = Store::create_with(dir.path(), ours(), hurried(hang)).unwrap();
         // Dropped first, so that a test that fails does not hang.
         let hanging = hanging;
         let mut deeds = 0..;
@@ -63,7 +63,7 @@ async fn a_base_copy_whose_writing_hangs_keeps_nobody_waiting() {
         let expect = store.verify_integrity().await.unwrap();
         drop(store);
         fs::remove_dir_all(&places.engine).unwrap();
-        let repaired = Store::repair(dir.path(), &log()).unwrap();
+        let repaired = Store::repair(dir.path(), &ours()).unwrap();
         let Repaired::Rebuilt { base, integrity, .. } = repaired else { panic!("{repaired:?}") };
         assert!(base > 0 && integrity == expect, "{step}: {base} {integrity:?} {expect:?}");
     }
@@ -72,11 +72,11 @@ async fn a_base_copy_whose_writing_hangs_keeps_nobody_waiting() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_journal_waits_for_an_engine_that_is_too_far_behind() {
     let dir = TempDir::new().unwrap();
-    drop(Store::create(dir.path(), log()).unwrap());
+    drop(Store::create(dir.path(), ours()).unwrap());
     let (hang, hanging) = Hang::at(Step::Flush, Duration::MAX);
     let pace = Pace { ahead_bytes_max: 1, ..HURRIED };
     let setup = Setup { steps: Arc::new(hang), pace, ..Setup::usual() };
-    let store = Arc::new(Store::open_with(dir.path(), &log(), setup).unwrap());
+    let store = Arc::new(Store::open_with(dir.path(), &ours(), setup).unwrap());
     deed(&store, 0).await;
     hanging.reached.recv().unwrap();
     let second = {
@@ -96,7 +96,7 @@ async fn the_journal_waits_for_an_engine_that_is_too_far_behind() {
 /// Open a store that somebody in this process may still have.
 fn open_when_free(dir: &Path) -> Store {
     loop {
-        match Store::open_or_remake(dir, &log(), None) {
+        match Store::open_or_remake(dir, &ours(), None) {
             Err(OpenError::InUse { .. }) => {}
             opened => return opened.unwrap(),
         }
@@ -108,7 +108,7 @@ async fn a_step_that_never_ends_fails_the_store_and_nobody_waits_for_it() {
     for step in Step::ALL.iter().copied().filter(|step| step.is_vital()) {
         let dir = TempDir::new().unwrap();
         let (hang, hanging) = Hang::at(step, Duration::ZERO);
-        let store = Store::create_with(dir.path(), log(), hurried(hang)).unwrap();
+        let store = Store::create_with(dir.path(), ours(), hurried(hang)).unwrap();
         let mut acknowledged = 0;
         // Whoever waits for it is told as well.
         let error = loop {
@@ -137,7 +137,7 @@ async fn a_step_that_never_ends_fails_the_store_and_nobody_waits_for_it() {
         // It comes back although a thread hangs, and that thread keeps the directory.
         drop(store);
         if step == Step::Flush {
-            let error = Store::open(dir.path(), &log()).map(drop).unwrap_err();
+            let error = Store::open(dir.path(), &ours()).map(drop).unwrap_err();
             assert!(matches!(error, OpenError::InUse { .. }), "{error:?}");
         }
         drop(hanging);
@@ -153,7 +153,7 @@ async fn a_step_that_never_ends_fails_the_store_and_nobody_waits_for_it() {
 async fn a_store_ends_although_its_base_copy_hangs() {
     let dir = TempDir::new().unwrap();
     let (hang, hanging) = Hang::at(Step::Page, Duration::ZERO);
-    let store = Store::create_with(dir.path(), log(), hurried(hang)).unwrap();
+    let store = Store::create_with(dir.path(), ours(), hurried(hang)).unwrap();
     let mut deeds = 0..;
     while hanging.reached.try_recv().is_err() {
         deed(&store, deeds.next().unwrap()).await;
@@ -169,7 +169,7 @@ async fn a_store_ends_although_its_base_copy_hangs() {
 async fn a_store_that_does_not_end_when_it_is_closed_says_so_and_is_no_damage() {
     let dir = TempDir::new().unwrap();
     let (hang, hanging) = Hang::at(Step::Flush, Duration::ZERO);
-    let store = Store::create_with(dir.path(), log(), hurried(hang)).unwrap();
+    let store = Store::create_with(dir.path(), ours(), hurried(hang)).unwrap();
     // Whether it is told that this happened is no matter here.
     let _ = store.commit(batch(|batch| batch.put.push((meta(1), b"x".to_vec())))).await;
     hanging.reached.recv().unwrap();

@@ -19,7 +19,8 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 /// One step. A commit takes the first five, in this order; the others come behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step {
-    /// The batches of a group are checked against the state, and their entries are linked.
+    /// The batches of a group are checked against the state, their entries are linked, and the imprint of the state that
+    /// they lead to is made.
     Check,
     /// The journal gets a new segment, where the group has no room in the last.
     Segment,

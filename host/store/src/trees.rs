@@ -6,6 +6,7 @@
 //! head     "head"      → format (1) ‖ JSON
 //!          "store"     → the store's id (16)
 //!          "filed"     → how many bundles' records were looked at to be filed (8), if any
+//!          "imprint"   → by what the state is known to be ours, see [`crate::imprint`]
 //! ```
 //!
 //! Numbers are big-endian. Version and entries are those of the batch that wrote the value, so that
@@ -44,6 +45,7 @@ const HEADER_BYTES: usize = 18;
 const HEAD_KEY: &[u8] = b"head";
 const STORE_KEY: &[u8] = b"store";
 const FILED_KEY: &[u8] = b"filed";
+const IMPRINT_KEY: &[u8] = b"imprint";
 const DIGEST_CONTEXT: &str = "attorn store digest v3";
 
 /// A tree. Writes name theirs by it, in the journal and in base copies, too.
@@ -299,7 +301,33 @@ impl Trees {
 
     /// What stands in the state under a key, header and all.
     pub(crate) fn raw(&self, key: &Key) -> Result<Option<Vec<u8>>, StorageError> {
-        Ok(self.tree(TreeName::State).get(key.as_bytes())?.map(|bytes| bytes.to_vec()))
+        Ok(self.raw_at(key.as_bytes())?.map(|bytes| bytes.to_vec()))
+    }
+
+    /// The same, of a key as it is stored.
+    pub(crate) fn raw_at(&self, key: &[u8]) -> Result<Option<sled::IVec>, StorageError> {
+        Ok(self.tree(TreeName::State).get(key)?)
+    }
+
+    /// Look at all that stands in the state, as it is stored, but for the keys with a prefix.
+    pub(crate) fn each_of_state_but(
+        &self,
+        prefix: &KeyPrefix,
+        mut look: impl FnMut(&[u8], &[u8]),
+    ) -> Result<(), StorageError> {
+        let state = self.tree(TreeName::State);
+        let (before, after) =
+            (state.range::<&[u8], _>(..prefix.as_bytes()), state.range::<&[u8], _>(prefix.end().as_slice()..));
+        for pair in before.chain(after) {
+            let (key, value) = pair?;
+            look(&key, &value);
+        }
+        Ok(())
+    }
+
+    /// What is kept of the state's imprint.
+    pub(crate) fn imprint(&self) -> Result<Option<Vec<u8>>, StorageError> {
+        Ok(self.tree(TreeName::Head).get(IMPRINT_KEY)?.map(|row| row.to_vec()))
     }
 
     /// Put something else under a key of the state, if this is still what stands there.
@@ -334,8 +362,9 @@ impl Trees {
         for tree in [TreeName::State, TreeName::Head] {
             for pair in self.tree(tree) {
                 let (key, value) = pair?;
-                // Which store it is and what was filed stands in there, too, and says nothing about what it holds.
-                if tree == TreeName::Head && (key == STORE_KEY || key == FILED_KEY) {
+                // Which store it is, what was filed and the imprint stand in there, too, and say nothing about what it
+                // holds.
+                if tree == TreeName::Head && [STORE_KEY, FILED_KEY, IMPRINT_KEY].contains(&&*key) {
                     continue;
                 }
                 let value = if tree == TreeName::State { stand_in(&key, &value) } else { value.to_vec() };
@@ -380,6 +409,11 @@ pub(crate) fn redo_of(log: &LogName, group: &Group<'_>) -> Redo {
 /// The write that says where the store stands.
 pub(crate) fn head_write(log: &LogName, head: &Head) -> Write {
     Write { tree: TreeName::Head, key: HEAD_KEY.to_vec(), value: Some(head::encode(log, head)) }
+}
+
+/// The write that keeps the imprint of the state.
+pub(crate) fn imprint_write(row: Vec<u8>) -> Write {
+    Write { tree: TreeName::Head, key: IMPRINT_KEY.to_vec(), value: Some(row) }
 }
 
 /// The write that says which store it is.

@@ -15,9 +15,10 @@ use crate::follower::Pace;
 use crate::group::Group;
 use crate::head::Head;
 use crate::horizon::Teller;
+use crate::imprint::Imprint;
 use crate::journal::Journal;
 use crate::progress::Progress;
-use crate::redo;
+use crate::redo::{self, Redo};
 use crate::steps::{Step, Steps};
 use crate::trees::redo_of;
 use crate::writer_cpu;
@@ -38,6 +39,7 @@ pub(crate) struct Writer {
     pub(crate) teller: Teller,
     pub(crate) head: Head,
     pub(crate) tree: TreeBuilder,
+    pub(crate) imprint: Imprint,
 }
 
 impl Writer {
@@ -84,6 +86,7 @@ impl Writer {
         let shared = Arc::clone(&self.shared);
         let mut group = Group::new(&shared.trees, &shared.log, self.head, self.tree.clone());
         let (mut jobs, mut answers) = (jobs.into_iter(), Vec::new());
+        let (mut made, imprint) = (None, self.imprint);
         take(&*self.steps, Step::Check, &mut || {
             for Job { batch, answer, share } in jobs.by_ref() {
                 answers.push((answer, group.take(batch)?));
@@ -92,10 +95,14 @@ impl Writer {
             let before = writer_cpu::of_this_thread();
             group.link()?;
             shared.cpu.log_took(writer_cpu::of_this_thread().saturating_sub(before));
+            if !group.is_empty() {
+                made = Some(imprinted(&shared, &group, imprint)?);
+            }
             Ok(())
         })?;
-        if !group.is_empty() {
-            self.make_durable(&shared, &group)?;
+        if let Some((redo, imprint)) = made {
+            self.make_durable(&shared, &group, &redo)?;
+            self.imprint = imprint;
             self.head = group.head;
             self.tree = group.tree;
         }
@@ -116,15 +123,14 @@ impl Writer {
     }
 
     /// First the journal, and when that is on disk the engine, which comes to disk behind.
-    fn make_durable(&mut self, shared: &Shared, group: &Group<'_>) -> Result<(), Failure> {
+    fn make_durable(&mut self, shared: &Shared, group: &Group<'_>, redo: &Redo) -> Result<(), Failure> {
         let Self { steps, journal, .. } = self;
         let take = |step, act: &mut dyn FnMut() -> _| take(&**steps, step, act);
-        let redo = redo_of(&shared.log, group);
         let content = redo::encode(&redo.writes);
         if !journal.has_room(content.len()) {
             take(Step::Segment, &mut || Ok(journal.begin_segment(content.len())?))?;
         }
-        take(Step::Append, &mut || Ok(journal.append(&redo, &content)?))?;
+        take(Step::Append, &mut || Ok(journal.append(redo, &content)?))?;
         take(Step::Sync, &mut || Ok(journal.sync()?))?;
         take(Step::Transaction, &mut || {
             let mut applied = shared.applied.write().unwrap_or_else(PoisonError::into_inner);
@@ -136,6 +142,15 @@ impl Writer {
         self.progress.applied(redo.to, content.len() as u64, next_segment_bytes);
         Ok(())
     }
+}
+
+/// All writes of a group, with that of the imprint of the state that it leads to.
+fn imprinted(shared: &Shared, group: &Group<'_>, before: Imprint) -> Result<(Redo, Imprint), StorageError> {
+    let Shared { trees, key, log, .. } = shared;
+    let mut redo = redo_of(log, group);
+    let imprint = before.after(key, trees, &redo.writes)?;
+    redo.writes.push(imprint.write(key, log, &group.head)?);
+    Ok((redo, imprint))
 }
 
 /// A step that fails ends the store.

@@ -34,6 +34,11 @@ use crate::figure::Figures;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// What makes a store ours that has no server.
+pub(crate) fn ours() -> attorn_store::Ours {
+    attorn_store::Ours { log: "bench".parse().unwrap(), key: attorn_store::ImprintKey::of(&[7; 32]) }
+}
+
 /// How long each measurement lasts and how often it is repeated. Fewer with `ATTORN_BENCH_QUICK`, to
 /// see whether the benchmarks run at all.
 #[derive(Debug, Clone, Copy)]

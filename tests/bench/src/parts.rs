@@ -54,8 +54,7 @@ pub(crate) struct Commits {
 /// Durable commits of decisions' size by 16 callers, and nothing else.
 pub(crate) async fn commits(count: usize, directory: &std::path::Path) -> Commits {
     let directory = tempfile::TempDir::new_in(directory).unwrap();
-    let log_id = "bench".parse().unwrap();
-    let store = Arc::new(Store::create(directory.path(), log_id).unwrap());
+    let store = Arc::new(Store::create(directory.path(), crate::ours()).unwrap());
     let (next, before, started) = (Arc::new(AtomicUsize::new(0)), cpu::process_us(), Instant::now());
     let tasks: Vec<_> = (0..CALLERS)
         .map(|_| {

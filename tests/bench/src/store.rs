@@ -59,7 +59,7 @@ pub(crate) async fn measure(length: Length, figures: &mut Figures) {
             },
         );
         add("journal_first", &journal_first.await);
-        let opened = Arc::new(Store::create(store.path(), "bench".parse().unwrap()).unwrap());
+        let opened = Arc::new(Store::create(store.path(), crate::ours()).unwrap());
         let commit = drive(
             callers,
             lasts,

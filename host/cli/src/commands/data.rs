@@ -79,6 +79,10 @@ pub(crate) struct Repair {
     /// The server's configuration; `attorn.toml`, else `attorn/attorn.toml`, if it is not said
     #[arg(long, value_name = "PATH")]
     config: Option<PathBuf>,
+    /// Keep a state that somebody else may have written, where base copy and journal say the same: you have looked at it and
+    /// answer for it. The audit log says that it was kept
+    #[arg(long)]
+    with_foreign_state: bool,
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -100,7 +104,7 @@ impl Restore {
 #[cfg(not(target_os = "linux"))]
 impl Repair {
     pub(crate) fn run(self, _: &Context) -> Result<Exit, Failure> {
-        let Self { config: _ } = self;
+        let Self { config: _, with_foreign_state: _ } = self;
         Err(super::only_on_linux("repair"))
     }
 }
@@ -215,9 +219,12 @@ fn not_restored(error: &attorn_server::epochs::EpochError) -> Failure {
 #[cfg(target_os = "linux")]
 impl Repair {
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Failure> {
+        use attorn_server::data::ForeignState;
+
         let config = super::serve::configuration(self.config)?;
         let watched = Bar::watch(&context.output);
-        let repaired = attorn_server::data::repair(&config);
+        let foreign = if self.with_foreign_state { ForeignState::Accepted } else { ForeignState::Refused };
+        let repaired = attorn_server::data::repair(&config, foreign);
         drop(watched);
         let repaired = repaired.map_err(|error| {
             let failure = Failure::of(&error);

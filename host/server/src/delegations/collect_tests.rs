@@ -39,7 +39,7 @@ struct Scene {
 impl Scene {
     async fn new(records: &[DelegationRecord]) -> Self {
         let dir = tempfile::TempDir::new().unwrap();
-        let store = Store::create(dir.path(), "test".parse().unwrap()).unwrap();
+        let store = Store::create(dir.path(), crate::keys::ours_of_tests()).unwrap();
         let user = fixtures::known(fixtures::body());
         let mut batch = Batch::new(TimeMs(1));
         for (id, ended_at) in [("ses_open", None), ("ses_ended", Some(TimeMs(500)))] {

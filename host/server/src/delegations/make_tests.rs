@@ -41,7 +41,7 @@ async fn made(store: &Store, record: DelegationRecord) -> Result<(), Failure> {
 async fn no_agent_makes_more_of_a_user_s_than_are_kept_however_many_are_made_at_once() {
     const LEFT: u64 = 5;
     let dir = tempfile::TempDir::new().unwrap();
-    let store = Arc::new(Store::create(dir.path(), "test".parse().unwrap()).unwrap());
+    let store = Arc::new(Store::create(dir.path(), crate::keys::ours_of_tests()).unwrap());
     let counter = |agent: &str| Key::kept_delegations(&"usr_1".parse().unwrap(), &agent.parse().unwrap());
     let mut batch = Batch::new(TimeMs(1));
     let so_far = i64::try_from(KEPT_MAX - LEFT).unwrap();
@@ -79,7 +79,7 @@ async fn no_agent_makes_more_of_a_user_s_than_are_kept_however_many_are_made_at_
 #[tokio::test]
 async fn no_agent_fills_anothers_list_with_offers() {
     let dir = tempfile::TempDir::new().unwrap();
-    let store = Store::create(dir.path(), "test".parse().unwrap()).unwrap();
+    let store = Store::create(dir.path(), crate::keys::ours_of_tests()).unwrap();
     for n in 0..OPEN_OFFERS_MAX {
         made(&store, record(n, Some("bot"), "helper")).await.unwrap();
     }

@@ -48,7 +48,8 @@ impl StoppedLog {
     /// When the store cannot be opened, nothing of it was ever signed, or what was is gone.
     pub async fn open(config: &Config) -> Result<Self, ServeError> {
         let root = run::root_key(config)?;
-        let store = Store::open(&config.data_dir, &config.log_id)?;
+        let store = Store::open(&config.data_dir, &keys::ours(&root, config))
+            .map_err(|error| ServeError::of_store(error, config))?;
         let verifier = keys::log_signer(&root, &store).await?.verifier();
         let dir = directory(&config.data_dir, &verifier);
         let gone = gone::look(config, &verifier, &store).map_err(Failure::from)?;

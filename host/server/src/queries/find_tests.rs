@@ -39,7 +39,11 @@ struct Fixture {
 async fn fixture(size: u64, indexed: u64) -> Fixture {
     let dir = TempDir::new().unwrap();
     let log: LogId = "test".parse().unwrap();
-    let store = Store::create(&dir.path().join("store"), log.clone()).unwrap();
+    let store = Store::create(
+        &dir.path().join("store"),
+        attorn_store::Ours { log: log.clone(), ..crate::keys::ours_of_tests() },
+    )
+    .unwrap();
     for from in (0..size).step_by(16) {
         let mut batch = Batch::new(TimeMs(1_000));
         let bodies = (from..size.min(from + 16)).map(|n| EntryBody::of_value(&body(n)).unwrap());

@@ -96,7 +96,7 @@ mod tests {
     #[tokio::test]
     async fn all_are_read_however_many_there_are() {
         let dir = tempfile::TempDir::new().unwrap();
-        let store = Store::create(dir.path(), "test".parse().unwrap()).unwrap();
+        let store = Store::create(dir.path(), crate::keys::ours_of_tests()).unwrap();
         let webhook = |n: usize| WebhookRecord {
             id: format!("hook-{n:05}").parse().unwrap(),
             url: "https://chat.example/hook".into(),

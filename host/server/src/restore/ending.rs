@@ -180,7 +180,7 @@ mod tests {
     #[tokio::test]
     async fn no_token_of_before_leads_to_anybody_and_no_key_of_before_verifies() {
         let dir = tempfile::TempDir::new().unwrap();
-        let store = Store::create(dir.path(), "test".parse().unwrap()).unwrap();
+        let store = Store::create(dir.path(), crate::keys::ours_of_tests()).unwrap();
         let root = RootKey::generate().unwrap();
         let mut batch = Batch::new(TimeMs(1));
         keys::generate(&root, &mut batch).unwrap();

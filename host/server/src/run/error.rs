@@ -5,13 +5,20 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use attorn_log::{Epoch, Origin};
-use attorn_store::OpenError;
+use attorn_store::{ImprintError, OpenError};
 
+use crate::config::Config;
 use crate::high_water::HighWaterError;
 use crate::http::failure::{Failure, causes};
 
 /// What to do when the root key is not there, or another.
-const ROOT_KEY_HELP: &str = "`root_key` in attorn.toml names the file that `attorn init` made together with the store";
+pub(crate) const ROOT_KEY_HELP: &str =
+    "`root_key` in attorn.toml names the file that `attorn init` made together with the store";
+
+/// What to do where somebody else wrote the state.
+pub(crate) const FOREIGN_STATE_HELP: &str = "`attorn repair` makes the database anew, if base copy and journal are ours; \
+    else copy the data directory, find out who could write there, and `attorn restore` a backup. Who has looked at the state \
+    and answers for it keeps it by `attorn repair --with-foreign-state`, which the audit log says";
 
 /// Why a server does not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +66,9 @@ pub enum ServeError {
     /// What the store consists of cannot be relied on.
     #[error("cannot start: {0}")]
     Damaged(String),
+    /// Somebody else wrote the state.
+    #[error("cannot start: {0}")]
+    ForeignState(String),
     /// The machine stopped while the store was open, and what it could be made anew of cannot be relied on either.
     #[error("cannot start: {0}")]
     NotRemade(String),
@@ -112,6 +122,7 @@ impl ServeError {
                 "`attorn repair` makes the store's files anew from base copy and journal, if these are whole; nothing is \
                  deleted",
             ),
+            Self::ForeignState(_) => Some(FOREIGN_STATE_HELP),
             Self::NotRemade(_) => Some(
                 "what the database lost when the machine stopped, a revocation say, shows nowhere, so it is not used: copy \
                  the data directory, move it away, and `attorn restore` a backup",
@@ -143,6 +154,18 @@ impl ServeError {
     }
 }
 
+impl ServeError {
+    /// The same as `from`, where it is known which root key was tried.
+    pub(crate) fn of_store(error: OpenError, config: &Config) -> Self {
+        match error {
+            OpenError::Imprint(ImprintError::OtherKey) => {
+                Self::WrongRootKey { path: config.root_key.clone(), dir: config.data_dir.clone() }
+            }
+            error => error.into(),
+        }
+    }
+}
+
 impl From<OpenError> for ServeError {
     fn from(error: OpenError) -> Self {
         match error {
@@ -150,6 +173,7 @@ impl From<OpenError> for ServeError {
             OpenError::NotThere { dir } => Self::NotThere { dir },
             error @ OpenError::Hangs { .. } => Self::Hangs(causes(&error)),
             error @ OpenError::Journal(_) => Self::JournalDamaged(causes(&error)),
+            error @ OpenError::Imprint(_) => Self::ForeignState(causes(&error)),
             error if error.is_damage() => Self::Damaged(causes(&error)),
             error @ OpenError::NotRemade { .. } => Self::NotRemade(causes(&error)),
             error => Self::Start(causes(&error)),

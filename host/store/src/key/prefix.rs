@@ -105,4 +105,13 @@ impl KeyPrefix {
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
+
+    /// What stands after all keys that begin so: such a prefix ends in a separator, after which nothing else comes.
+    pub(crate) fn end(&self) -> Vec<u8> {
+        let mut end = self.0.clone();
+        if let Some(last) = end.last_mut() {
+            *last += 1;
+        }
+        end
+    }
 }

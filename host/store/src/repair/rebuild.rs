@@ -5,15 +5,15 @@
 use std::fs;
 use std::path::Path;
 
-use attorn_log::LogId;
-
 use super::{RepairError, Seen, causes};
 use crate::base::{self, Base};
 use crate::error::{OpenError, PartsError};
 use crate::files::make_dir;
 use crate::frame::StoreId;
+use crate::imprint::ForeignState;
 use crate::integrity::{IntegrityError, Walked, verify_in};
 use crate::journal::{self, JournalError};
+use crate::ours::Ours;
 use crate::places::{Places, at, exists, sync_files};
 use crate::redo::Redo;
 use crate::trees::Trees;
@@ -21,13 +21,13 @@ use crate::trees::Trees;
 /// Build the engine's files in a directory of their own, from the newest base copy that can be read.
 pub(super) fn rebuild(
     places: &Places,
-    log: &LogId,
+    whose: (&Ours, ForeignState),
     new: &Path,
     seen: Option<Seen>,
 ) -> Result<(u64, Walked), RepairError> {
     let mut failed = None;
     for base in base::all(&places.base).map_err(at(&places.base))?.into_iter().rev() {
-        match build(places, &base, log, new, seen) {
+        match build(places, &base, whose, new, seen) {
             Ok(walked) => return Ok((base.version, walked)),
             // An older copy needs more of the journal, and comes to the same.
             Err(error @ (RepairError::Parts(PartsError::Base(_)) | RepairError::OtherStore)) => {
@@ -41,7 +41,13 @@ pub(super) fn rebuild(
 }
 
 /// Build the engine's files in an empty directory from a base copy and the journal after it, and walk them.
-fn build(places: &Places, base: &Base, log: &LogId, new: &Path, seen: Option<Seen>) -> Result<Walked, RepairError> {
+fn build(
+    places: &Places,
+    base: &Base,
+    (ours, foreign): (&Ours, ForeignState),
+    new: &Path,
+    seen: Option<Seen>,
+) -> Result<Walked, RepairError> {
     if exists(new)? {
         fs::remove_dir_all(new).map_err(at(new))?;
     }
@@ -56,8 +62,8 @@ fn build(places: &Places, base: &Base, log: &LogId, new: &Path, seen: Option<See
         error => error,
     })?;
     let (name, head) = trees.head()?.ok_or(IntegrityError::Head)?;
-    if name.id != *log {
-        return Err(OpenError::OtherLog { expected: log.clone(), found: name.id }.into());
+    if name.id != ours.log {
+        return Err(OpenError::OtherLog { expected: ours.log.clone(), found: name.id }.into());
     }
     if let Some(Seen { size, .. }) = seen.filter(|seen| seen.epoch == name.epoch && seen.size > head.size) {
         return Err(RepairError::Behind { size: head.size, seen: size });
@@ -65,5 +71,5 @@ fn build(places: &Places, base: &Base, log: &LogId, new: &Path, seen: Option<See
     trees.forget_filed()?;
     trees.flush()?;
     sync_files(new)?;
-    Ok(verify_in(places, &trees, &name, end.version)?)
+    Ok(verify_in(places, &trees, (&name, (&ours.key, foreign)), end.version)?)
 }

@@ -25,7 +25,7 @@ type Part = fn(&Turn) -> Measured;
 
 /// Measure, and print.
 pub(super) async fn measure(decisions: &Arc<Decisions>, length: Length, figures: &mut Figures) {
-    let required = decisions.begin(&Store::create(dir().path(), "bench".parse().unwrap()).unwrap()).await;
+    let required = decisions.begin(&Store::create(dir().path(), crate::ours()).unwrap()).await;
     // Every store begins with the same batch, so all know the same versions.
     let made: Arc<Vec<Batch>> = Arc::new((0..length.commits_max).map(|n| decisions.batch(n, &required)).collect());
     let bytes = decisions.bytes();
@@ -56,7 +56,7 @@ async fn turn(decisions: &Arc<Decisions>, made: &Arc<Vec<Batch>>, callers: usize
         engine.sync();
     });
     let sled = sled.await;
-    let store = Arc::new(Store::create(for_store.path(), "bench".parse().unwrap()).unwrap());
+    let store = Arc::new(Store::create(for_store.path(), crate::ours()).unwrap());
     decisions.begin(&store).await;
     let (before, batches, committing) = (store.writer_cpu(), Arc::clone(made), Arc::clone(&store));
     let batches = move |n| batches.get(usize::try_from(n).unwrap()).cloned();

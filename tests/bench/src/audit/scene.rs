@@ -58,7 +58,7 @@ impl Scene {
 
     /// The store, while no server runs.
     pub(super) fn store(&self) -> Store {
-        Store::open(&self.config.data_dir, &self.config.log_id).unwrap()
+        Store::open(&self.config.data_dir, &attorn_server::data::ours(&self.config).unwrap()).unwrap()
     }
 
     /// The log as it was published, while no server runs.

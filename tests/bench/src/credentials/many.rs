@@ -44,7 +44,7 @@ pub(super) async fn measure(scene: &Scene, process: Process, length: Length, fig
     kill_process(id, Signal::TERM).unwrap();
     let (status, said) = process.ended(STOP).await.unwrap();
     assert!(status.success(), "{status}: {said}");
-    let store = Store::open(&config.data_dir, &config.log_id).unwrap();
+    let store = Store::open(&config.data_dir, &attorn_server::data::ours(&config).unwrap()).unwrap();
     leases(&store, grant.id.parse().unwrap(), (length.leases, TimeMs(grant.expires_at_ms))).await;
     drop(store);
     let process = Process::start(&scene.fresh.config, &scene.fresh.reach).await;

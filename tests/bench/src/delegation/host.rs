@@ -51,7 +51,7 @@ impl Host {
         ended.await.unwrap();
         let config = self.config();
         for _ in 0..TRIES {
-            if let Ok(store) = Store::open(&config.data_dir, &config.log_id) {
+            if let Ok(store) = Store::open(&config.data_dir, &attorn_server::data::ours(&config).unwrap()) {
                 return store;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;

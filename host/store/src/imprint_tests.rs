@@ -1,0 +1,294 @@
+//! A state that somebody else wrote is never taken for ours, whichever of its places they wrote.
+
+use std::fs;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::commit::Store;
+use crate::error::OpenError;
+use crate::fixtures::{add, batch, body, copy, counter, decided, decision, lazy, meta, new_store, ours, put};
+use crate::integrity::IntegrityError;
+use crate::key::Key;
+use crate::ours::Ours;
+use crate::places::Places;
+use crate::repair::{RepairError, Repaired};
+use crate::{base, journal};
+
+/// What somebody does to a state who has no key.
+#[derive(Debug, Clone, Copy)]
+enum Forgery {
+    Change,
+    Add,
+    Remove,
+    /// Give two values each other's place.
+    Swap,
+    /// Put a value back as it was a batch ago.
+    PutBack,
+    /// Lower what was counted.
+    Lower,
+    /// Take the imprint away.
+    NoImprint,
+    /// Change the imprint.
+    OtherImprint,
+    /// Put the whole state back, and the imprint with it.
+    Older,
+}
+
+const ALL: [Forgery; 9] = [
+    Forgery::Change,
+    Forgery::Add,
+    Forgery::Remove,
+    Forgery::Swap,
+    Forgery::PutBack,
+    Forgery::Lower,
+    Forgery::NoImprint,
+    Forgery::OtherImprint,
+    Forgery::Older,
+];
+
+/// All that stands in a tree.
+type Pairs = Vec<(sled::IVec, sled::IVec)>;
+
+/// A closed store with a few values, and its state and imprint as they were before the last batch.
+async fn store() -> (TempDir, Pairs, Vec<u8>) {
+    let (dir, store) = new_store();
+    for n in 0..4 {
+        store.commit(put(n, "value")).await.unwrap();
+    }
+    let counted = batch(|batch| {
+        batch.add = vec![add(1, 5, 9)];
+        batch.entries = vec![body(1)];
+    });
+    store.commit(counted).await.unwrap();
+    drop(store);
+    let (before, row) = read(dir.path());
+    let store = Store::open(dir.path(), &ours()).unwrap();
+    let last = batch(|batch| {
+        batch.put = vec![(meta(1), b"revoked".to_vec())];
+        batch.entries = vec![body(2)];
+    });
+    store.commit(last).await.unwrap();
+    (dir, before, row)
+}
+
+fn engine(dir: &Path) -> sled::Db {
+    sled::Config::new().path(dir.join("store")).open().unwrap()
+}
+
+fn read(dir: &Path) -> (Pairs, Vec<u8>) {
+    let db = engine(dir);
+    let pairs = db.open_tree("state").unwrap().iter().map(Result::unwrap).collect();
+    (pairs, db.open_tree("head").unwrap().get("imprint").unwrap().unwrap().to_vec())
+}
+
+impl Forgery {
+    fn make(self, dir: &Path, before: &Pairs, row: &[u8]) {
+        let db = engine(dir);
+        let (state, head) = (db.open_tree("state").unwrap(), db.open_tree("head").unwrap());
+        let get = |key: &Key| state.get(key.as_bytes()).unwrap().unwrap();
+        let set = |key: &Key, value: &[u8]| drop(state.insert(key.as_bytes(), value).unwrap());
+        let old = |key: &Key| before.iter().find(|(at, _)| **at == *key.as_bytes()).unwrap().1.clone();
+        match self {
+            Self::Change => {
+                let mut value = get(&meta(2)).to_vec();
+                *value.last_mut().unwrap() ^= 1;
+                set(&meta(2), &value);
+            }
+            Self::Add => set(&meta(9), &get(&meta(2))),
+            Self::Remove => drop(state.remove(meta(2).as_bytes()).unwrap()),
+            Self::Swap => {
+                let (one, other) = (get(&meta(1)), get(&meta(2)));
+                set(&meta(1), &other);
+                set(&meta(2), &one);
+            }
+            Self::PutBack => set(&meta(1), &old(&meta(1))),
+            Self::Lower => {
+                let mut value = get(&counter(1)).to_vec();
+                *value.last_mut().unwrap() -= 1;
+                set(&counter(1), &value);
+            }
+            Self::NoImprint => drop(head.remove("imprint").unwrap()),
+            Self::OtherImprint => {
+                let mut row = head.get("imprint").unwrap().unwrap().to_vec();
+                row[20] ^= 1;
+                head.insert("imprint", row).unwrap();
+            }
+            Self::Older => {
+                state.clear().unwrap();
+                for (key, value) in before {
+                    state.insert(key, value).unwrap();
+                }
+                head.insert("imprint", row).unwrap();
+            }
+        }
+        db.flush().unwrap();
+    }
+
+    fn expected(self) -> ImprintError {
+        match self {
+            Self::NoImprint => ImprintError::Missing,
+            Self::OtherImprint | Self::Older => ImprintError::NotOfHere,
+            _ => ImprintError::Differs,
+        }
+    }
+}
+
+fn refused(opened: Result<Store, OpenError>) -> ImprintError {
+    match opened.map(drop).unwrap_err() {
+        OpenError::Imprint(error) => error,
+        error => panic!("{error:?}"),
+    }
+}
+
+/// Make base copy and journal of what the engine holds, as whoever may write files can: no key is needed for it.
+fn forge_parts(dir: &Path) {
+    let places = Places::of(dir);
+    let trees = Trees::open(&places.engine).unwrap();
+    let ((_, head), store) = (trees.head().unwrap().unwrap(), trees.store_id().unwrap().unwrap());
+    for part in [&places.base, &places.journal] {
+        fs::remove_dir_all(part).unwrap();
+        fs::create_dir(part).unwrap();
+    }
+    base::write(&places.base, store, head.version, &trees).unwrap();
+    journal::Journal::create(&places.journal, store, head.version, lazy().pace.segments).unwrap();
+}
+
+#[tokio::test]
+async fn a_state_that_somebody_else_wrote_is_not_opened_and_made_anew_where_that_can_be() {
+    for forgery in ALL {
+        let (dir, before, row) = store().await;
+        let expect = {
+            let store = Store::open(dir.path(), &ours()).unwrap();
+            store.verify_integrity().await.unwrap()
+        };
+        forgery.make(dir.path(), &before, &row);
+        for _ in 0..2 {
+            let error = refused(Store::open(dir.path(), &ours()));
+            assert_eq!(error.to_string(), forgery.expected().to_string(), "{forgery:?}");
+        }
+        assert!(matches!(Store::repair(dir.path(), &ours()).unwrap(), Repaired::Rebuilt { .. }), "{forgery:?}");
+        let store = Store::open(dir.path(), &ours()).unwrap();
+        assert_eq!(store.verify_integrity().await.unwrap(), expect, "{forgery:?}");
+        assert_eq!(store.get(&meta(1)).await.unwrap().unwrap().value, b"revoked", "{forgery:?}");
+    }
+}
+
+#[tokio::test]
+async fn where_base_copy_and_journal_say_the_same_nothing_is_taken_until_somebody_answers_for_it() {
+    for forgery in ALL {
+        let (dir, before, row) = store().await;
+        forgery.make(dir.path(), &before, &row);
+        forge_parts(dir.path());
+        let expected = forgery.expected().to_string();
+        assert_eq!(refused(Store::open(dir.path(), &ours())).to_string(), expected, "{forgery:?}");
+        match Store::repair(dir.path(), &ours()).unwrap_err() {
+            RepairError::Integrity(IntegrityError::Imprint(error)) => assert_eq!(error.to_string(), expected),
+            error => panic!("{forgery:?} {error:?}"),
+        }
+        assert_eq!(refused(Store::open(dir.path(), &ours())).to_string(), expected, "{forgery:?}");
+        let accepted = Store::repair_with(dir.path(), &ours(), ForeignState::Accepted).unwrap();
+        let Repaired::NewJournal { problem, .. } = accepted else { panic!("{forgery:?} {accepted:?}") };
+        assert!(problem.starts_with(&expected) && problem.ends_with("accepted as it was found"), "{problem}");
+        let store = Store::open(dir.path(), &ours()).unwrap();
+        assert_eq!(store.remade().unwrap()[0].problem, problem, "the log will say it");
+        let expect = store.verify_integrity().await.unwrap();
+        store.commit(put(7, "after")).await.unwrap();
+        drop(store);
+        // And all can be made anew of what there is now.
+        fs::remove_dir_all(dir.path().join("store")).unwrap();
+        assert!(matches!(Store::repair(dir.path(), &ours()).unwrap(), Repaired::Rebuilt { .. }));
+        let store = Store::open(dir.path(), &ours()).unwrap();
+        assert!(store.verify_integrity().await.unwrap().version > expect.version);
+    }
+}
+
+#[tokio::test]
+async fn a_backup_of_a_forged_state_is_not_unpacked() {
+    let (dir, before, row) = store().await;
+    Forgery::PutBack.make(dir.path(), &before, &row);
+    forge_parts(dir.path());
+    let to = TempDir::new().unwrap();
+    let backup = to.path().join("backup");
+    Store::back_up(dir.path(), &backup).unwrap();
+    let error = Store::unpack(&backup, &to.path().join("data"), &ours()).map(drop).unwrap_err();
+    assert!(error.to_string().contains("something in it was changed"), "{error}");
+}
+
+#[tokio::test]
+async fn a_log_that_was_written_anew_does_not_fit_the_imprint() {
+    let (dir, ..) = store().await;
+    let db = engine(dir.path());
+    let head = db.open_tree("head").unwrap();
+    let text = String::from_utf8(head.get("head").unwrap().unwrap().to_vec()).unwrap();
+    // The last entry goes, and the head says so: nobody needs a key for that.
+    let entries = db.open_tree("entries").unwrap();
+    entries.remove(1_u64.to_be_bytes()).unwrap();
+    let first = attorn_log::Entry::parse(&entries.get(0_u64.to_be_bytes()).unwrap().unwrap()[33..]).unwrap();
+    let link = text.split("\"last_link\":\"").nth(1).unwrap().split('"').next().unwrap();
+    let text = text.replace("\"size\":2", "\"size\":1").replace(link, &first.link().to_string());
+    head.insert("head", text.as_bytes()).unwrap();
+    drop((head, entries, db));
+    assert!(matches!(refused(Store::open(dir.path(), &ours())), ImprintError::NotOfHere));
+}
+
+#[tokio::test]
+async fn another_key_is_told_and_never_accepted() {
+    let (dir, ..) = store().await;
+    let other = Ours { key: ImprintKey::of(&[8; 32]), ..ours() };
+    assert!(matches!(refused(Store::open(dir.path(), &other)), ImprintError::OtherKey));
+    let error = Store::repair_with(dir.path(), &other, ForeignState::Accepted).unwrap_err();
+    assert!(matches!(error, RepairError::Integrity(IntegrityError::Imprint(ImprintError::OtherKey))), "{error:?}");
+    Store::open(dir.path(), &ours()).unwrap();
+    assert_eq!(format!("{:?}", ours().key), "ImprintKey([redacted])");
+}
+
+#[tokio::test]
+async fn a_store_from_before_there_were_imprints_is_accepted_and_not_opened() {
+    let (dir, ..) = store().await;
+    engine(dir.path()).open_tree("head").unwrap().remove("imprint").unwrap();
+    forge_parts(dir.path());
+    fs::write(dir.path().join("store.format"), "attorn-store 4\n").unwrap();
+    assert!(matches!(refused(Store::open(dir.path(), &ours())), ImprintError::Missing));
+    assert_eq!(fs::read(dir.path().join("store.format")).unwrap(), b"attorn-store 4\n");
+    Store::repair_with(dir.path(), &ours(), ForeignState::Accepted).unwrap();
+    Store::open(dir.path(), &ours()).unwrap().verify_integrity().await.unwrap();
+}
+
+/// A marker that calls a store older than it is gets nobody past its imprint.
+#[tokio::test]
+async fn a_store_that_is_called_older_than_it_is_is_not_opened() {
+    let (dir, before, row) = store().await;
+    Forgery::Change.make(dir.path(), &before, &row);
+    for format in 1..=4 {
+        fs::write(dir.path().join("store.format"), format!("attorn-store {format}\n")).unwrap();
+        assert!(matches!(refused(Store::open(dir.path(), &ours())), ImprintError::Missing), "{format}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_kept_is_what_is_computed_anew_whatever_the_batches_were() {
+    let (dir, store) = new_store();
+    for n in 0..60_u64 {
+        let several = batch(|batch| {
+            batch.put = vec![(meta(n % 7), vec![1; usize::try_from(n * 13 % 200).unwrap()])];
+            batch.put.push((Key::decision(&decision(n)), vec![2; 10]));
+            batch.add = vec![add(n % 3, 2, u64::MAX)];
+            if n % 5 == 0 && n > 7 {
+                batch.delete = vec![meta((n + 1) % 7)];
+            }
+            batch.entries = vec![decided(n)];
+        });
+        store.commit(several).await.unwrap();
+    }
+    drop(store);
+    let trees = Trees::open(&dir.path().join("store")).unwrap();
+    let (log, head) = trees.head().unwrap().unwrap();
+    check(&ours().key, &trees, &log, &head).unwrap();
+    drop(trees);
+    // Of a copy that is taken elsewhere, too.
+    let other = TempDir::new().unwrap();
+    copy(dir.path(), other.path());
+    drop(Store::open(other.path(), &ours()).unwrap());
+}
