@@ -6,8 +6,8 @@ use std::path::Path;
 
 use attorn_api::audit::EntryRange;
 use attorn_log::{
-    CheckpointVerifier, EXPORT_MAGIC, QuorumError, RECEIPT_MAGIC, Receipt, Trust, Verified, VerifyError, WitnessPolicy,
-    Witnessed,
+    CheckpointVerifier, EXPORT_MAGIC, QuorumError, RECEIPT_MAGIC, Receipt, ReceiptError, Trust, Verified, VerifyError,
+    WitnessPolicy, Witnessed,
 };
 use serde_json::json;
 
@@ -197,13 +197,15 @@ pub(super) fn receipt(
         };
         return Err(Failure::usage(format!("`{}` {what}", path.display())).with_help(help));
     }
-    let logged = match Receipt::parse(&text).and_then(|receipt| receipt.verify(trusted)) {
-        Ok(logged) => logged,
-        Err(error) => {
-            let help = "keep the file: it is evidence, if the key is this log's; `attorn audit receipt` gets it anew";
-            return Err(failed(output, None, Failure::verification(&error).with_help(help)));
-        }
+    let unproved = |error: &ReceiptError| {
+        let help = "keep the file: it is evidence, if the key is this log's; `attorn audit receipt` gets it anew";
+        failed(output, None, Failure::verification(error).with_help(help))
     };
+    let receipt = Receipt::parse(&text).map_err(|error| unproved(&error))?;
+    let logged = receipt.verify(trusted).map_err(|error| match of_another_log(&receipt, trusted) {
+        Some(other) => failed(output, None, other),
+        None => unproved(&error),
+    })?;
     let by = policy.map(|policy| policy.check(&logged.signed)).transpose();
     let by = by.map_err(|error: QuorumError| {
         let help = "a receipt that was got later may have more cosignatures: `attorn audit receipt … --wait witnessed`";
@@ -226,6 +228,27 @@ pub(super) fn receipt(
     }
     output.line(format!("body      {}", logged.entry.body.as_str()));
     Ok(Exit::Done)
+}
+
+/// That a receipt says itself that it is of another log or epoch than the key: then the key proves nothing for or
+/// against it. None if it says that it is of the key's log.
+fn of_another_log(receipt: &Receipt, trusted: &CheckpointVerifier) -> Option<Failure> {
+    let (says, of_key) = (receipt.checkpoint().ok()?.checkpoint.origin, trusted.origin());
+    if says == *of_key {
+        return None;
+    }
+    let message =
+        format!("the receipt says that it is of `{says}`, and the key is of `{of_key}`: it proves nothing of it");
+    let help = if says.log_id == of_key.log_id {
+        format!(
+            "give the key of epoch {}: `attorn audit epochs` lists the key of each, and `attorn audit verify --key` with \
+             the one that you trust sees whether it leads there",
+            says.epoch
+        )
+    } else {
+        format!("give the key of the log `{}`: `attorn audit key`, asked of the server that has it", says.log_id)
+    };
+    Some(Failure { exit: Exit::VerificationFailed, ..Failure::new(message) }.with_help(help))
 }
 
 /// What the server itself says is not as it was signed does not verify.
