@@ -27,7 +27,7 @@ pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure
     let duties = wire.duties.iter().map(|duty| duty.parse()).collect::<Result<BTreeSet<Duty>, _>>()?;
     let mut batch = Batch::new(app.clock.now());
     if operator.id.is_none() {
-        spend_bootstrap(&app, &duties, &mut batch).await?;
+        spend_bootstrap(&app, &duties, &mut batch, "add the duty `admin`").await?;
     }
     let token = OperatorToken::generate(OperatorTokenKind::Operator).map_err(Failure::internal)?;
     let record = OperatorRecord {
@@ -59,7 +59,7 @@ pub(crate) async fn renew(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     }
     let mut batch = Batch::new(app.clock.now());
     if operator.id.is_none() {
-        spend_bootstrap(&app, &value.duties, &mut batch).await?;
+        spend_bootstrap(&app, &value.duties, &mut batch, RENEW_AN_ADMIN).await?;
     }
     let token = OperatorToken::generate(OperatorTokenKind::Operator).map_err(Failure::internal)?;
     value.token_digest = Some(token.digest());
@@ -71,11 +71,20 @@ pub(crate) async fn renew(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     Reply::ok(&RegisteredOperator { operator: shown(&value), token: token.expose().to_owned() })
 }
 
+/// Duties stay as they were given, so nobody becomes an admin by a new token.
+const RENEW_AN_ADMIN: &str = "renew an operator who is an admin, or register one (`attorn operator register NAME --duty \
+                              admin`): with their token the others are renewed";
+
 /// The bootstrap token makes an admin and nothing else, and dies in the same commit.
-async fn spend_bootstrap(app: &App, duties: &BTreeSet<Duty>, batch: &mut Batch) -> Result<(), Failure> {
+async fn spend_bootstrap(
+    app: &App,
+    duties: &BTreeSet<Duty>,
+    batch: &mut Batch,
+    help: &'static str,
+) -> Result<(), Failure> {
     if !duties.contains(&Duty::Admin) {
         let detail = "the bootstrap token makes the first admin; this operator would not be one";
-        return Err(Failure::of(ProblemCode::InvalidField, detail).with_help("add the duty `admin`"));
+        return Err(Failure::of(ProblemCode::InvalidField, detail).with_help(help));
     }
     let digest = bootstrap::digest(&app.store).await?.ok_or_else(moved)?;
     batch.require.push((bootstrap::key()?, Require::Version(digest.version)));
