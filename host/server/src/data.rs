@@ -8,7 +8,7 @@ use attorn_log::EntryBody;
 use attorn_store::{BackedUp, OpenError, Part, Remade, RepairError, Repaired, Store};
 use serde_json::json;
 
-pub use attorn_store::{BackupError, BadBlob, BadExport, BadNamed, is_within};
+pub use attorn_store::{BackupError, BadBlob, BadExport, BadNamed, FilesOf, is_within};
 
 use crate::config::Config;
 use crate::entry;
@@ -21,12 +21,14 @@ use crate::users::key_files::{CopiedKeys, copy_user_keys};
 /// What a repair found and did.
 #[derive(Debug)]
 pub struct Repair {
-    /// What was made anew: `store`, `journal` or `files` with entries of the log, or nothing.
-    pub rebuilt: Option<&'static str>,
+    /// What was made anew, if anything was.
+    pub rebuilt: Option<Rebuilt>,
     /// What was wrong with it.
     pub problem: Option<String>,
     /// Where that is now.
     pub aside: Option<PathBuf>,
+    /// Where the base copies are that go with a journal that was begun anew, if there were any.
+    pub bases_aside: Option<PathBuf>,
     /// Which files with entries of the log are not what its tree says, and why; and that what was published is gone.
     pub bad_files: Vec<String>,
     /// What was wrong with the query index, if it was; it is removed then.
@@ -40,6 +42,17 @@ pub struct Repair {
     pub entries: u64,
     /// Over all that the store holds, in hexadecimal.
     pub digest: String,
+}
+
+/// What a repair made anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rebuilt {
+    /// The store, from its base copy and its journal.
+    Store,
+    /// The journal, with a base copy of what the store has.
+    Journal,
+    /// Files beside the store.
+    Files(FilesOf),
 }
 
 /// Copy what is needed to make the data directory anew.
@@ -69,15 +82,20 @@ pub fn copy_keys(config: &Config, to: &Path) -> std::io::Result<(CopiedKeys, Opt
 ///
 /// When a server uses it, or what it could be made of cannot be relied on either.
 pub fn repair(config: &Config) -> Result<Repair, RepairError> {
-    let (integrity, rebuilt, problem, aside, mut bad_files) = match Store::repair(&config.data_dir, &config.log_id)? {
-        Repaired::Whole(integrity) => (integrity, None, None, None, Vec::new()),
-        Repaired::BadFiles { integrity, bad_files } => (integrity, None, None, None, bad_files),
-        Repaired::Files { problem, integrity, bad_files } => (integrity, Some("files"), Some(problem), None, bad_files),
-        Repaired::Rebuilt { problem, integrity, aside, bad_files, .. } => {
-            (integrity, Some("store"), Some(problem), aside, bad_files)
+    let (mut aside, mut bases_aside) = (None, None);
+    let (integrity, rebuilt, problem, mut bad_files) = match Store::repair(&config.data_dir, &config.log_id)? {
+        Repaired::Whole(integrity) => (integrity, None, None, Vec::new()),
+        Repaired::BadFiles { integrity, bad_files } => (integrity, None, None, bad_files),
+        Repaired::Files { of, problem, integrity, bad_files } => {
+            (integrity, Some(Rebuilt::Files(of)), Some(problem), bad_files)
         }
-        Repaired::NewJournal { problem, integrity, aside, bad_files } => {
-            (integrity, Some("journal"), Some(problem), Some(aside), bad_files)
+        Repaired::Rebuilt { problem, integrity, aside: old, bad_files, .. } => {
+            aside = old;
+            (integrity, Some(Rebuilt::Store), Some(problem), bad_files)
+        }
+        Repaired::NewJournal { problem, integrity, aside: old, bases_aside: old_bases, bad_files } => {
+            (aside, bases_aside) = (Some(old), old_bases);
+            (integrity, Some(Rebuilt::Journal), Some(problem), bad_files)
         }
     };
     let (version, entries, digest) = (integrity.version, integrity.entries, integrity.digest.to_string());
@@ -90,7 +108,7 @@ pub fn repair(config: &Config) -> Result<Repair, RepairError> {
         // What else is bad is named all the same.
         Err(why) => bad_files.push(format!("what is made of the log beside the store cannot be looked at: {why}")),
     }
-    Ok(Repair { rebuilt, problem, aside, bad_files, index, bad_named, version, entries, digest })
+    Ok(Repair { rebuilt, problem, aside, bases_aside, bad_files, index, bad_named, version, entries, digest })
 }
 
 /// What is beside the store, and made of it.

@@ -89,7 +89,7 @@ pub use open::FIRST_EPOCH;
 pub use read::{LogHead, PAGE_BYTES_MAX, PAGE_ITEMS_MAX, Page, StoredEntry, Versioned};
 pub use recorded::{GrantStanding, Recorded, StoredGrant};
 pub use remade::{Part, Remade};
-pub use repair::{RepairError, Repaired, Seen};
+pub use repair::{FilesOf, RepairError, Repaired, Seen};
 pub use steps::Step;
 pub use writer_cpu::WriterCpu;
 
