@@ -77,6 +77,11 @@ enum Decided {
 }
 
 impl Filters {
+    /// Until when entries that are wanted were written, if that matters.
+    pub(super) const fn until(&self) -> Option<Moment> {
+        self.until
+    }
+
     /// The part of a query that says it: `&name=value`, again and again.
     pub(super) fn query(&self) -> String {
         let decision = self.decision.map(|decided| match decided {
@@ -127,6 +132,14 @@ fn policy(text: &str) -> Result<(PolicyId, Option<u32>), String> {
 
 fn entry_type(text: &str) -> Result<String, String> {
     if is_entry_type(text) { Ok(text.to_owned()) } else { Err(no_entry_type(text)) }
+}
+
+#[cfg(test)]
+impl Filters {
+    /// For tests of what takes them.
+    pub(super) fn written_until(ms: u64) -> Self {
+        Self { until: Some(Moment { ms }), ..Self::default() }
+    }
 }
 
 #[cfg(test)]
