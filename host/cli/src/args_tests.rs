@@ -93,7 +93,7 @@ fn arguments_that_mean_nothing_are_refused() {
         ("policy change", "--activate"),
         ("policy change --activate p", "it has no `=`"),
         ("policy change --activate p=one", "`one` is no version"),
-        ("policy diff p", "2 values"),
+        ("policy diff p 1 2 3", "'3'"),
         ("policy new-key", "<FILE>"),
         ("policy sign c", "--key"),
         ("policy verify c", "--public-key"),
