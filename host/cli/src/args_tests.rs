@@ -214,7 +214,7 @@ fn questions_to_the_log_that_mean_nothing_are_refused() {
         ("audit list --action faq.r*", "is no action pattern"),
         ("audit list --type a/b", "`a/b` is no type of entries; types are agent_ceiling_changed, "),
         ("audit watch --type nonsense", "`nonsense` is no type of entries; types are "),
-        ("audit list --after a/b", "it is no cursor"),
+        ("audit list --after a/b", "it is not what a list prints"),
         ("audit list --limit 0", "0 is not in 1..=200"),
         ("audit watch --count 0", "0 is not in 1.."),
         ("audit watch --newest", "unexpected argument"),
