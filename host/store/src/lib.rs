@@ -51,6 +51,7 @@ mod open;
 mod parts;
 mod places;
 mod progress;
+#[cfg(feature = "fuzz")]
 #[doc(hidden)]
 pub mod raw;
 mod read;
