@@ -98,7 +98,11 @@ pub(crate) fn says_started(bytes: &[u8]) -> bool {
 impl Gone {
     /// The same as an error, for whoever does not go on without it.
     pub(crate) fn error(&self) -> ServeError {
-        ServeError::PublishedGone { gone: self.to_string(), lacks_entries: !self.entries.is_empty() }
+        if self.entries.is_empty() {
+            ServeError::PublishedGone(self.to_string())
+        } else {
+            ServeError::EntriesGone(self.to_string())
+        }
     }
 
     /// Write files anew of the entries that base copy and journal still have. What nobody has is what is left. Whoever

@@ -132,13 +132,14 @@ impl Page {
                 return Ok(());
             }
             // Of a file there are many, so the words are the same for all: they are counted together.
-            Read::Bad { is_missing, .. } => {
-                let (why, what) = if *is_missing {
-                    (Undecidable::RecordMissing, "a file of `records/`: `attorn audit verify --config` names it")
-                } else {
-                    (Undecidable::Altered, "a file of `records/` was altered: `attorn audit verify --config` names it")
-                };
-                self.unknown(decided, why, what.to_owned());
+            Read::Missing(_) => {
+                let what = "a file of `records/`: `attorn audit verify --config` names it";
+                self.unknown(decided, Undecidable::RecordMissing, what.to_owned());
+                return Ok(());
+            }
+            Read::Damaged(_) => {
+                let what = "a file of `records/` was altered: `attorn audit verify --config` names it";
+                self.unknown(decided, Undecidable::Altered, what.to_owned());
                 return Ok(());
             }
         };

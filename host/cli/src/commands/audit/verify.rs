@@ -255,7 +255,7 @@ async fn stopped(
     let log = attorn_server::StoppedLog::open(&config).await.map_err(|error| {
         let failure = Failure::of(&error);
         let exit = match error {
-            ServeError::PublishedGone { .. } => Exit::VerificationFailed,
+            ServeError::PublishedGone(_) | ServeError::EntriesGone(_) => Exit::VerificationFailed,
             // That is as it should be, and still nobody can say that it verifies.
             ServeError::NothingSigned(_) => Exit::Undecided,
             _ => failure.exit,
