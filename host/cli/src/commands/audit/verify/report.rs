@@ -290,31 +290,6 @@ fn unverified(error: &VerifyError, compared: Option<&Compared>) -> Failure {
     }
 }
 
-/// How many files that are bad are named.
-const BAD_NAMED_MAX: usize = 20;
-
-/// Name what is bad in a data directory, which is all of it that can be walked past. The failure has the first.
-#[cfg(target_os = "linux")]
-pub(super) fn bad_store(output: &Output, bad: &[String]) -> Failure {
-    let first = bad.first().map_or("it is bad", String::as_str);
-    let failure = Failure { exit: Exit::VerificationFailed, ..Failure::new(format!("the store: {first}")) };
-    let named = &bad[..bad.len().min(BAD_NAMED_MAX)];
-    if output.json {
-        // That it could not be written is no worse than that it does not verify.
-        let _ = output.json(&json!({
-            "verified": false, "entry": null, "problem": failure.message, "bad": named, "bad_count": bad.len(),
-        }));
-        return failure;
-    }
-    for one in named {
-        output.line(format!("bad       {one}"));
-    }
-    if bad.len() > named.len() {
-        output.line(format!("          and {} more", bad.len() - named.len()));
-    }
-    failure
-}
-
 /// Programs read on standard output what people read on standard error.
 pub(super) fn failed(output: &Output, entry: Option<u64>, failure: Failure) -> Failure {
     if failure.exit != Exit::VerificationFailed {
@@ -335,16 +310,6 @@ pub(super) fn failed(output: &Output, entry: Option<u64>, failure: Failure) -> F
 mod tests {
     use super::super::remembered::Anchor;
     use super::*;
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn whatever_is_bad_in_a_store_fails_the_verification() {
-        let bad: Vec<String> = (0..30).map(|n| format!("file {n}")).collect();
-        for json in [false, true] {
-            let failure = bad_store(&Output::new(json), &bad);
-            assert_eq!((failure.exit, failure.message.as_str()), (Exit::VerificationFailed, "the store: file 0"));
-        }
-    }
 
     #[test]
     fn what_does_not_verify_ends_with_its_own_exit_code_and_names_the_entry() {
