@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use attorn_api::audit::EntryType;
 use attorn_core::TimeMs;
 use attorn_log::EntryBody;
 use attorn_store::{BackedUp, OpenError, Part, Remade, RepairError, Repaired, Store};
@@ -208,5 +209,5 @@ pub(crate) fn remade(store: &Store, now: TimeMs, remade: &Remade) -> Result<Entr
     let beyond_store = store.is_beyond(remade)?;
     let members = json!({ "part": part, "by_hand": by_hand, "problem": problem, "version": version,
         "entries": entries, "digest": digest.to_string(), "said_by": "store.remade", "beyond_store": beyond_store });
-    entry::body(now, "store_remade", members)
+    entry::body(now, EntryType::StoreRemade, members)
 }

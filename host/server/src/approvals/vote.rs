@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
+use attorn_api::audit::EntryType;
 use attorn_core::approval::{APPROVERS_MAX, MEMBERS_MAX};
 use attorn_core::{
     ApprovalId, ApprovalRequest, ApprovalState, Approver, Digest, GroupName, ProviderId, Say, TimeMs, Vote,
@@ -246,7 +247,7 @@ async fn say(
         "reason": ballot.reason,
     });
     let (user, key) = match (&ballot.voter, voter) {
-        (Voter::Operator(operator), _) => return entry::act(batch, operator, "approval_voted", about),
+        (Voter::Operator(operator), _) => return entry::act(batch, operator, EntryType::ApprovalVoted, about),
         (Voter::Member(somebody, _), Known::Member(user)) => {
             let groups = groups_of(next, somebody);
             about["groups"] = groups.into_iter().map(GroupName::as_str).collect::<Vec<_>>().into();
@@ -258,7 +259,7 @@ async fn say(
     };
     about["by"] = json!({ "user": key.as_ref().map(|key| veil::user(user, key)) });
     about["evidence"] = ballot.evidence.zip(key.as_ref()).map(|(word, key)| word.in_entry(key)).into();
-    batch.entries.push(entry::body(batch.now, "approval_voted", json!({ "about": about }))?);
+    batch.entries.push(entry::body(batch.now, EntryType::ApprovalVoted, json!({ "about": about }))?);
     Ok(())
 }
 

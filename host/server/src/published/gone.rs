@@ -92,7 +92,7 @@ fn first_start(store: &Store) -> Result<Option<u64>, ReadError> {
 /// Whether an entry says that a server started.
 pub(crate) fn says_started(bytes: &[u8]) -> bool {
     let body = Entry::parse(bytes).ok().and_then(|entry| serde_json::from_str::<Value>(entry.body.as_str()).ok());
-    body.is_some_and(|body| body["type"] == crate::clock::start::STARTED)
+    body.is_some_and(|body| body["type"] == crate::clock::start::STARTED.as_str())
 }
 
 impl Gone {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
+use attorn_api::audit::EntryType;
 use attorn_api::operators::{Operator, OperatorList, RegisterOperator, RegisteredOperator};
 use attorn_core::{Duty, OperatorId};
 use attorn_identity::{OperatorToken, OperatorTokenKind};
@@ -38,7 +39,7 @@ pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure
         revoked_at: None,
     };
     let about = json!({ "id": id.as_str(), "duties": duty_names(&record) });
-    entry::act(&mut batch, operator, "operator_registered", about)?;
+    entry::act(&mut batch, operator, EntryType::OperatorRegistered, about)?;
     batch.require.push((Key::operator(&id), Require::Absent));
     batch.put_record(&record);
     batch.put_record(&OperatorTokenRecord { token_digest: token.digest(), operator: id.clone() });
@@ -63,7 +64,12 @@ pub(crate) async fn renew(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     }
     let token = OperatorToken::generate(OperatorTokenKind::Operator).map_err(Failure::internal)?;
     value.token_digest = Some(token.digest());
-    entry::act(&mut batch, operator, "operator_renewed", json!({ "id": id.as_str(), "duties": duty_names(&value) }))?;
+    entry::act(
+        &mut batch,
+        operator,
+        EntryType::OperatorRenewed,
+        json!({ "id": id.as_str(), "duties": duty_names(&value) }),
+    )?;
     batch.require.push((Key::operator(&id), Require::Version(version)));
     batch.put_record(&value);
     batch.put_record(&OperatorTokenRecord { token_digest: token.digest(), operator: id });
@@ -109,7 +115,12 @@ pub(crate) async fn revoke(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     }
     let mut batch = Batch::new(app.clock.now());
     value.revoked_at = Some(batch.now);
-    entry::act(&mut batch, call.operator()?, "operator_revoked", json!({ "id": id.as_str(), "reason": why(&call)? }))?;
+    entry::act(
+        &mut batch,
+        call.operator()?,
+        EntryType::OperatorRevoked,
+        json!({ "id": id.as_str(), "reason": why(&call)? }),
+    )?;
     batch.require.push((Key::operator(&id), Require::Version(version)));
     if value.duties.contains(&Duty::Admin) {
         batch.require.push(another_admin(&app, &id).await?);

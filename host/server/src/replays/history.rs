@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use attorn_api::ProblemCode;
-use attorn_api::audit::DamagedEntries;
+use attorn_api::audit::{DamagedEntries, EntryType};
 use attorn_api::replays::{ChangedDecision, HistoryPage, HistoryRequest, Undecidable, UndecidableDecision, WantedSet};
 use attorn_core::DecisionId;
 use attorn_log::Epoch;
@@ -185,7 +185,7 @@ impl Page {
             "changed": self.changed.len(),
             "undecidable": self.undecidable.len(),
         });
-        entry::act(&mut batch, operator, "history_replay", about)?;
+        entry::act(&mut batch, operator, EntryType::HistoryReplay, about)?;
         let committed = commit(app, batch, moved).await?;
         Ok(HistoryPage {
             decisions: self.decisions,

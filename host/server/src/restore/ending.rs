@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use attorn_api::audit::EntryType;
 use attorn_core::TimeMs;
 use attorn_identity::{OperatorToken, OperatorTokenKind, RootKey};
 use attorn_store::records::{
@@ -28,7 +29,7 @@ const APPROVALS_AT_ONCE: usize = 100;
 /// End all of it. The token that makes an admin comes back.
 pub(super) async fn end_all(store: &Store, root: &RootKey) -> Result<(Counts, OperatorToken), Failure> {
     let unexpired = unexpired_grants(store).await?;
-    let grants = end_each(store, KeyKind::Grant, "grants_ended", |grant: &mut GrantRecord, now| {
+    let grants = end_each(store, KeyKind::Grant, EntryType::GrantsEnded, |grant: &mut GrantRecord, now| {
         if grant.revoked_at.is_some() {
             return Found::Over;
         }
@@ -37,14 +38,14 @@ pub(super) async fn end_all(store: &Store, root: &RootKey) -> Result<(Counts, Op
         if unexpired.contains(&grant.key()) { Found::Ended } else { Found::Expired }
     })
     .await?;
-    let sessions = end_each(store, KeyKind::Session, "sessions_ended", |session: &mut SessionRecord, now| {
+    let sessions = end_each(store, KeyKind::Session, EntryType::SessionsEnded, |session: &mut SessionRecord, now| {
         let stood = session.ended_at.is_none();
         session.ended_at.get_or_insert(now);
         Found::ended_if(stood)
     })
     .await?;
     let operator_tokens =
-        end_each(store, KeyKind::Operator, "operator_tokens_ended", |operator: &mut OperatorRecord, _| {
+        end_each(store, KeyKind::Operator, EntryType::OperatorTokensEnded, |operator: &mut OperatorRecord, _| {
             Found::ended_if(operator.token_digest.take().is_some())
         })
         .await?;
@@ -94,7 +95,7 @@ async fn unexpired_grants(store: &Store) -> Result<BTreeSet<Key>, Failure> {
 async fn end_each<R: Record>(
     store: &Store,
     kind: KeyKind,
-    said: &'static str,
+    said: EntryType,
     end: impl Fn(&mut R, TimeMs) -> Found,
 ) -> Result<u64, Failure> {
     let (mut after, mut ended) = (None, 0);
@@ -150,7 +151,7 @@ async fn end_approvals(store: &Store) -> Result<(), Failure> {
         }
         let mut batch = Batch::new(keys::wall_now());
         let members = json!({ "because": "restored", "count": approvals.len() });
-        batch.entries.push(entry::body(batch.now, "approvals_ended", members)?);
+        batch.entries.push(entry::body(batch.now, EntryType::ApprovalsEnded, members)?);
         forget(store, &approvals, &mut batch).await?;
         store.commit(batch).await?;
     }
@@ -165,7 +166,7 @@ async fn new_token_key(store: &Store, root: &RootKey) -> Result<(), Failure> {
         }
         Found::ended_if(stood)
     };
-    end_each(store, KeyKind::TokenKey, "token_keys_ended", end).await?;
+    end_each(store, KeyKind::TokenKey, EntryType::TokenKeysEnded, end).await?;
     let mut batch = Batch::new(keys::wall_now());
     let mut version = token_keys::newest_version(store).await?;
     let held = store.scan(&KeyPrefix::key_material(KeyPurpose::TokenSigning), None, PAGE_ITEMS_MAX).await?;
@@ -185,7 +186,7 @@ async fn new_bootstrap_token(store: &Store) -> Result<OperatorToken, Failure> {
     let token = OperatorToken::generate(OperatorTokenKind::Bootstrap).map_err(Failure::internal)?;
     let mut batch = Batch::new(keys::wall_now());
     batch.put.push((bootstrap::key()?, token.digest().to_string().into_bytes()));
-    batch.entries.push(entry::body(batch.now, "bootstrap_token_made", json!({ "because": "restored" }))?);
+    batch.entries.push(entry::body(batch.now, EntryType::BootstrapTokenMade, json!({ "because": "restored" }))?);
     store.commit(batch).await?;
     Ok(token)
 }

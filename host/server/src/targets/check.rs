@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 
+use attorn_api::audit::EntryType;
 use attorn_api::targets as api;
 use attorn_broker::postgresql::Postgresql;
 use attorn_broker::proxy::Proxy;
@@ -155,7 +156,7 @@ pub(super) async fn end_all(
         let mut batch = Batch::new(app.clock.now());
         let names: Vec<_> = ended.iter().take(NAMED_MAX).collect();
         let members = json!({ "target": target.id.as_str(), "logins": ended.len(), "names": names });
-        batch.entries.push(entry::body(batch.now, "unknown_logins_ended", members)?);
+        batch.entries.push(entry::body(batch.now, EntryType::UnknownLoginsEnded, members)?);
         app.store.commit(batch).await?;
     }
     Ok(ended.len() + gone)

@@ -1,6 +1,6 @@
 //! Filters of entries, as `list` and `watch` take them. They must all hold.
 
-use attorn_api::audit::{is_entry_type, no_entry_type};
+use attorn_api::audit::EntryType;
 use attorn_core::{
     ActionPattern, AgentId, DecisionId, DelegationId, GrantId, KeyThumbprint, OperatorId, Owner, PolicyId, Purpose,
     ReasonCode, ResourcePattern, SessionId, UserId,
@@ -59,8 +59,8 @@ pub(super) struct Filters {
     #[arg(long, value_name = "CODE", value_parser = parse::id::<ReasonCode>)]
     reason: Option<ReasonCode>,
     /// Of this type: `grant_used`
-    #[arg(long = "type", value_name = "TYPE", value_parser = entry_type)]
-    kind: Option<String>,
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: Option<EntryType>,
     /// Written since then: `24h` ago, or at a time
     #[arg(long, value_name = "TIME")]
     since: Option<Moment>,
@@ -111,7 +111,7 @@ impl Filters {
             ("decision", text(decision.as_ref())),
             ("decision_id", text(self.about.as_ref())),
             ("reason", text(self.reason.as_ref())),
-            ("type", self.kind.clone()),
+            ("type", text(self.kind.as_ref())),
             ("since_ms", text(self.since.map(|moment| moment.ms).as_ref())),
             ("until_ms", text(self.until.map(|moment| moment.ms).as_ref())),
         ];
@@ -128,10 +128,6 @@ fn policy(text: &str) -> Result<(PolicyId, Option<u32>), String> {
         return parse::policy_version(text).map(|(policy, version)| (policy, Some(version)));
     }
     parse::id(text).map(|policy| (policy, None))
-}
-
-fn entry_type(text: &str) -> Result<String, String> {
-    if is_entry_type(text) { Ok(text.to_owned()) } else { Err(no_entry_type(text)) }
 }
 
 #[cfg(test)]
@@ -160,6 +156,7 @@ mod tests {
         assert_eq!(filters.query(), "&agent=bot&policy=p&version=3&action=faq.*&decision=deny&since_ms=7");
         assert_eq!(policy("p"), Ok(("p".parse().unwrap(), None)));
         assert!(policy("p=x").unwrap_err().contains("`x` is no version"));
-        assert!(entry_type("nonsense").is_err() && entry_type("").is_err() && entry_type("grant_used").is_ok());
+        let used = Filters { kind: "grant_used".parse().ok(), ..Filters::default() };
+        assert_eq!(used.query(), "&type=grant_used");
     }
 }
