@@ -336,6 +336,12 @@ fn all_that_is_bad_is_named(stage: &Stage, config: &str, [bundle, records]: [&Pa
     said.refused(5, "is not what the log's tree says");
     let said = stage.audit(&["verify", "--config", config, "--alone", "--json"]);
     assert_eq!((said.code, &said.json()["verified"], &said.json()["bad_count"]), (5, &json!(false), &json!(2)));
+    // And what came of verifying the log, which is in one of the two, in the same value.
+    let problem = said.json()["log"]["problem"].as_str().unwrap().to_owned();
+    assert!(
+        said.json()["log"]["verified"] == false && problem.contains("is not what the log's tree says"),
+        "{problem}"
+    );
     fs::write(records, right).unwrap();
 }
 

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use attorn_api::audit::StreamEnd;
 use attorn_api::decisions::DecisionKind;
-use attorn_core::Duty;
+use attorn_core::{Duty, TimeMs};
 use attorn_tests::events::Events;
 use attorn_tests::process::binary;
 use attorn_tests::world::{ask, ask_with};
@@ -225,4 +225,30 @@ async fn the_command_watches() {
     }
     assert_eq!(next().await, None);
     assert!(child.wait().await.unwrap().success());
+}
+
+/// With a time at which it ends it does not wait for what cannot come.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_ends_at_a_time() {
+    let world = World::new().await;
+    world.bot.decide(&denied()).await;
+    let watch = async |until: &str| {
+        let mut command = Command::new(binary());
+        command.args(["audit", "watch", "--decision", "deny", "--from", "0", "--json", "--until", until]);
+        command.env("ATTORN_URL", &world.reach.url).env("ATTORN_TOKEN", &world.staff.auditor.token);
+        command.stdin(Stdio::null()).kill_on_drop(true);
+        tokio::time::timeout(std::time::Duration::from_mins(1), command.output()).await.expect("it never ends").unwrap()
+    };
+    for over in ["1h", "2026-01-02T03:04:05Z"] {
+        let ended = watch(over).await;
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!((ended.status.code(), ended.stdout.len()), (Some(2), 0), "{said}");
+        assert!(said.contains("that is over") && said.contains("\nhelp: `attorn audit list --until …`"), "{said}");
+    }
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let soon = TimeMs(u64::try_from(now.as_millis()).unwrap() + 2_000).to_string();
+    let ended = watch(&soon).await;
+    assert_eq!(ended.status.code(), Some(0), "{}", String::from_utf8_lossy(&ended.stderr));
+    let entry: Value = serde_json::from_slice(&ended.stdout).unwrap();
+    assert_eq!(entry["body"]["decision"], "deny");
 }

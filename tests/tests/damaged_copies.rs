@@ -232,6 +232,7 @@ async fn an_older_file_of_the_journal_that_is_damaged_is_left_behind_by_a_start_
     assert_eq!(repaired["rebuilt"], "journal", "{repaired}");
     assert!(repaired["problem"].as_str().unwrap().contains(text(&journals[0])), "{repaired}");
     assert_eq!(repaired["moved_to"], data.join("journal.broken-1").display().to_string(), "{repaired}");
+    assert_eq!(repaired["base_moved_to"], data.join("base.broken-1").display().to_string(), "{repaired}");
     stage.ends(0, &["backup", text(&stage.path("repaired"))]);
     stage.ends(0, &["repair"]);
 }

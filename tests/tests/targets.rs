@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use attorn_api::simulations::Simulation;
-use attorn_api::targets::{Target, TargetCheck, TargetList, TargetRotated};
+use attorn_api::targets::{Target, TargetCheck, TargetFault, TargetList, TargetRotated};
 use attorn_tests::process::binary;
 use attorn_tests::replays::replays_identically;
 use attorn_tests::world::{ask, ask_with};
@@ -171,11 +171,11 @@ async fn what_has_to_be_mended_is_told_apart_from_what_passes() {
     let world = World::new().await;
     let registrar = &world.staff.registrar;
     let faults = [
-        ("28P01", "sign_in", "target_misconfigured"),
-        ("28000", "sign_in", "target_misconfigured"),
-        ("42501", "rights", "target_misconfigured"),
-        ("3D000", "database", "target_misconfigured"),
-        ("53300", "other", "target_unavailable"),
+        ("28P01", TargetFault::SignIn, "target_misconfigured"),
+        ("28000", TargetFault::SignIn, "target_misconfigured"),
+        ("42501", TargetFault::Rights, "target_misconfigured"),
+        ("3D000", TargetFault::Database, "target_misconfigured"),
+        ("53300", TargetFault::Other, "target_unavailable"),
     ];
     for (at, (code, fault, problem)) in faults.into_iter().enumerate() {
         let id = format!("shop-{at}");
@@ -192,17 +192,17 @@ async fn what_has_to_be_mended_is_told_apart_from_what_passes() {
         assert_eq!(world.log_size().await, size, "{code}: something was decided");
         let check = registrar.post(format!("/v1/targets/{id}/check"), &json!({})).await.expect(200);
         let check: TargetCheck = check.json();
-        assert_eq!((check.reachable, check.fault.as_deref()), (true, Some(fault)), "{code}: {check:?}");
+        assert_eq!((check.reachable, check.fault), (true, Some(fault)), "{code}: {check:?}");
         assert!(check.problems[0].contains(WORDS), "{check:?}");
         let said = command(&world, &format!("target check {id}")).await;
         assert!(said.starts_with("1\n") && !said.contains("cannot be reached"), "{said}");
-        assert_eq!(said.contains("does not let its administrator in"), fault == "sign_in", "{said}");
+        assert_eq!(said.contains("does not let its administrator in"), fault == TargetFault::SignIn, "{said}");
         registrar.post(format!("/v1/targets/{id}/retire"), &json!({})).await.expect(200);
     }
     // Nobody is there at all.
     register(&world, &target("shop", "article", 1)).await;
     let check: TargetCheck = registrar.post("/v1/targets/shop/check", &json!({})).await.expect(200).json();
-    assert_eq!((check.reachable, check.fault.as_deref()), (false, Some("unreachable")), "{check:?}");
+    assert_eq!((check.reachable, check.fault), (false, Some(TargetFault::Unreachable)), "{check:?}");
     world.bot.post("/v1/decisions", &for_login(ask())).await.refused(503, "target_unavailable");
     let said = command(&world, "target check shop").await;
     assert!(said.starts_with("1\n") && said.contains("error: the target cannot be reached"), "{said}");

@@ -5,7 +5,7 @@ mod types;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-pub use types::{ENTRY_TYPES, is_entry_type, no_entry_type};
+pub use types::{EntryType, NoEntryType};
 
 /// Names an entry: log id, epoch and index, always all three.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

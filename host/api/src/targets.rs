@@ -204,17 +204,51 @@ pub struct CheckTarget {
     pub end_unknown: bool,
 }
 
+/// Why a target could not be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetFault {
+    /// Nobody answers there, or not in time.
+    Unreachable,
+    /// Whoever answers does not prove to be it.
+    Tls,
+    /// The certificates that are to be trusted cannot be read by the server: it was not asked.
+    Roots,
+    /// It does not let its administrator in.
+    SignIn,
+    /// Its administrator may not do what is needed.
+    Rights,
+    /// It has no database of that name.
+    Database,
+    /// It may not be used as it is registered.
+    Settings,
+    /// It answered, with something else that is wrong.
+    Other,
+}
+
+impl TargetFault {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Unreachable,
+        Self::Tls,
+        Self::Roots,
+        Self::SignIn,
+        Self::Rights,
+        Self::Database,
+        Self::Settings,
+        Self::Other,
+    ];
+}
+
 /// What was found at a target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TargetCheck {
-    /// Whether it answered.
+    /// Whether it answered. Somebody who does not prove to be it is somebody else.
     pub reachable: bool,
-    /// Why nothing more could be looked at, where that is so: `unreachable`; `tls`, if whoever answers does not prove to
-    /// be it; `sign_in`, if it does not let its administrator in; `rights`, if that may not do what is needed;
-    /// `database`, if there is none of that name; `settings`, if it may not be used as it is registered; `other`.
+    /// Why nothing more could be looked at, where that is so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fault: Option<String>,
+    pub fault: Option<TargetFault>,
     /// What is wrong, in sentences.
     pub problems: Vec<String>,
     /// How many logins of this server's there are.

@@ -191,7 +191,7 @@ pub struct ChangeFreeze {
 pub struct Freeze {
     /// Whether it is.
     pub frozen: bool,
-    /// By which operator.
+    /// By which operator; `restore` if nobody but the restore of a backup did.
     pub by: Option<String>,
     /// Since when.
     pub since_ms: Option<u64>,

@@ -1,7 +1,7 @@
 //! What kind of fault an error is: whoever has to mend a target looks in another place for each, and whoever asks for a
 //! credential is told whether asking again may help. Neither learns here what the target itself said.
 
-use crate::kind::{KindError, NO_TLS};
+use crate::kind::{KindError, NO_ROOTS, NO_TLS};
 
 /// What is wrong with a target that cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,6 +10,8 @@ pub enum Fault {
     Unreachable,
     /// Somebody answers who does not prove to be it.
     Tls,
+    /// The certificates that are to be trusted cannot be read here: it was not asked.
+    Roots,
     /// It does not let its administrator in: another password, or no such role.
     SignIn,
     /// The administrator may not do what is needed.
@@ -23,20 +25,6 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// As it is called in the API.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Unreachable => "unreachable",
-            Self::Tls => "tls",
-            Self::SignIn => "sign_in",
-            Self::Rights => "rights",
-            Self::Database => "database",
-            Self::Settings => "settings",
-            Self::Other => "other",
-        }
-    }
-
     /// Whether somebody answered who is the target.
     #[must_use]
     pub const fn is_answer(self) -> bool {
@@ -55,6 +43,9 @@ impl KindError {
             (_, Some(_)) => Fault::Other,
             (Self::Temporary { text, .. } | Self::Permanent { text, .. }, None) if text.starts_with(NO_TLS) => {
                 Fault::Tls
+            }
+            (Self::Temporary { text, .. } | Self::Permanent { text, .. }, None) if text.starts_with(NO_ROOTS) => {
+                Fault::Roots
             }
             (Self::Temporary { .. }, None) => Fault::Unreachable,
             (Self::Permanent { .. }, None) => Fault::Settings,
@@ -103,6 +94,7 @@ mod tests {
             (KindError::misconfigured("`x` is `169.254.169.254`"), Fault::Settings, true),
             (KindError::unreachable(format!("{NO_TLS}it hung up")), Fault::Tls, false),
             (KindError::misconfigured(format!("{NO_TLS}UnknownIssuer")), Fault::Tls, true),
+            (KindError::misconfigured(format!("{NO_ROOTS}it is no PEM")), Fault::Roots, true),
             // Only what a database says has a code.
             (KindError::unreachable("28P01: x"), Fault::Unreachable, false),
         ] {
@@ -112,8 +104,8 @@ mod tests {
 
     #[test]
     fn only_what_the_target_itself_said_is_an_answer() {
-        for (fault, answers) in [(Fault::Unreachable, false), (Fault::Tls, false), (Fault::Settings, false)] {
-            assert_eq!(fault.is_answer(), answers, "{fault:?}");
+        for fault in [Fault::Unreachable, Fault::Tls, Fault::Roots, Fault::Settings] {
+            assert!(!fault.is_answer(), "{fault:?}");
         }
         for fault in [Fault::SignIn, Fault::Rights, Fault::Database, Fault::Other] {
             assert!(fault.is_answer(), "{fault:?}");

@@ -63,6 +63,9 @@ pub(crate) const SAYS: &str = "the database says ";
 /// With what begins why TLS was not spoken.
 pub(crate) const NO_TLS: &str = "TLS cannot be spoken: ";
 
+/// With what begins why nobody can be believed to be the target: it was not even asked.
+pub(crate) const NO_ROOTS: &str = "the certificates to be trusted cannot be read: ";
+
 /// Why something could not be done. Its text is for operators, and holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KindError {

@@ -9,18 +9,23 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
-use crate::kind::{KindError, NO_TLS};
+use crate::kind::{KindError, NO_ROOTS, NO_TLS};
 
 /// How to speak it, with these certificates in PEM, or what the machine trusts, which takes time to read.
 pub(crate) fn config(roots_pem: Option<&str>) -> Result<ClientConfig, KindError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let builder = builder.map_err(broken)?;
+    let builder = builder.map_err(unread)?;
     Ok(match roots_pem {
-        Some(pem) => builder.with_root_certificates(roots(pem).map_err(broken)?),
-        None => builder.with_platform_verifier().map_err(broken)?,
+        Some(pem) => builder.with_root_certificates(roots(pem).map_err(unread)?),
+        None => builder.with_platform_verifier().map_err(unread)?,
     }
     .with_no_client_auth())
+}
+
+/// Whom to trust is not known here, which is no fault of the target's.
+pub(crate) fn unread(error: impl std::fmt::Display) -> KindError {
+    KindError::misconfigured(format!("{NO_ROOTS}{error}"))
 }
 
 /// It will not go better before somebody changes something.
@@ -64,8 +69,10 @@ mod tests {
         assert!(roots("-----BEGIN CERTIFICATE-----\n!\n").is_err());
         // Nothing is spoken that trusts nobody.
         let error = config(Some("")).unwrap_err();
-        assert_eq!(error.to_string(), "TLS cannot be spoken: there is no certificate in it");
+        assert_eq!(error.to_string(), "the certificates to be trusted cannot be read: there is no certificate in it");
         assert!(error.is_of_target() && !error.is_temporary());
+        // Whoever has to mend that looks here, and not at the target.
+        assert_eq!((error.fault(), error.fault().is_answer()), (crate::Fault::Roots, false));
     }
 
     #[test]

@@ -16,11 +16,24 @@ pub(crate) struct Output {
     /// Whether programs read.
     pub(crate) json: bool,
     broken: Mutex<Option<io::Error>>,
+    /// Where it goes instead, if it is to be a part of something else.
+    kept: Option<Mutex<Vec<u8>>>,
 }
 
 impl Output {
     pub(crate) const fn new(json: bool) -> Self {
-        Self { json, broken: Mutex::new(None) }
+        Self { json, broken: Mutex::new(None), kept: None }
+    }
+
+    /// What programs read, to be put into something else.
+    pub(crate) const fn kept() -> Self {
+        Self { json: true, broken: Mutex::new(None), kept: Some(Mutex::new(Vec::new())) }
+    }
+
+    /// The one value that was printed and kept; none if none was.
+    pub(crate) fn kept_json(self) -> Option<serde_json::Value> {
+        let bytes = self.kept?.into_inner().unwrap_or_else(PoisonError::into_inner);
+        serde_json::from_slice(&bytes).ok()
     }
 
     /// Print a value as JSON.
@@ -58,6 +71,10 @@ impl Output {
 
     /// Print bytes as they are.
     pub(crate) fn bytes(&self, bytes: &[u8]) {
+        if let Some(kept) = &self.kept {
+            kept.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+            return;
+        }
         let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
         if broken.is_none() {
             let mut out = io::stdout().lock();
@@ -132,6 +149,14 @@ mod tests {
         ] {
             assert_eq!(harmless(text), expect);
         }
+    }
+
+    #[test]
+    fn what_is_kept_is_one_value_or_none() {
+        assert_eq!(Output::kept().kept_json(), None);
+        let output = Output::kept();
+        output.json(&7).unwrap();
+        assert_eq!(output.kept_json(), Some(7.into()));
     }
 
     #[test]

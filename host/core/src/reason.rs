@@ -44,8 +44,8 @@ host_reasons! {
     PurposeNeedsUser = "purpose_needs_user", "this purpose is pursued only on behalf of a user";
     /// A bound: the purpose is pursued only on the agent's own authority, and there is a user.
     PurposeWithoutUser = "purpose_without_user", "this purpose is pursued only without a user";
-    /// A bound: an operator has stopped everything.
-    Frozen = "frozen", "an operator has frozen the server: nothing is allowed until it is thawed";
+    /// A bound: an operator has stopped everything, or a restore has.
+    Frozen = "frozen", "the server is frozen, by an operator or by a restore: nothing is allowed until it is thawed";
     /// A bound: there is no such delegation, or it is not to this agent.
     DelegationUnknown = "delegation_unknown", "there is no such delegation to this agent";
     /// A bound: the delegations do not lead from the user to the agent.

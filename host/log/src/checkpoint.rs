@@ -70,6 +70,25 @@ pub struct SignedCheckpoint {
     note: String,
 }
 
+/// What a note says that has the form of a checkpoint, and who signed it by what it says itself. No signature was
+/// checked: it tells which key is wanted, and is believed by nobody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnverifiedCheckpoint {
+    /// What it says.
+    pub checkpoint: Checkpoint,
+    /// The names of the keys that it says signed it, in its order.
+    pub signers: Vec<String>,
+}
+
+impl UnverifiedCheckpoint {
+    /// Take a note apart.
+    pub fn parse(note: &[u8]) -> Result<Self, CheckpointError> {
+        let Note { text, signatures } = Note::parse(note).map_err(CheckpointError::Note)?;
+        let signers = signatures.iter().map(|signature| signature.name.to_owned()).collect();
+        Ok(Self { checkpoint: Checkpoint::parse(text)?, signers })
+    }
+}
+
 /// Why a note is no checkpoint that can be relied on.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {

@@ -26,6 +26,25 @@ fn what_was_signed_verifies() {
 }
 
 #[test]
+fn a_note_is_taken_apart_and_nobody_is_believed() {
+    let signed = signer().sign(12, ROOT);
+    let other = format!("{}\u{2014} witness.example/w1 AAAAAAA=\n", signed.note());
+    let found = UnverifiedCheckpoint::parse(other.as_bytes()).unwrap();
+    assert_eq!(found.checkpoint, *signed.checkpoint());
+    assert_eq!(found.signers, [signer().origin.to_string(), "witness.example/w1".to_owned()]);
+    // By whomever: that is the point.
+    let forged = signed.note().replacen("\n12\n", "\n13\n", 1);
+    assert_eq!(UnverifiedCheckpoint::parse(forged.as_bytes()).unwrap().checkpoint.size, 13);
+    for (note, message) in [
+        ("", "the checkpoint is no signed note"),
+        ("x\n\n\u{2014} k AAAAAAA=\n", "the checkpoint is not origin, size and root, one line each"),
+        ("x\n1\n2\n\n\u{2014} k AAAAAAA=\n", "the checkpoint's origin cannot be read"),
+    ] {
+        assert_eq!(UnverifiedCheckpoint::parse(note.as_bytes()).unwrap_err().to_string(), message, "{note}");
+    }
+}
+
+#[test]
 fn a_signed_text_that_is_no_checkpoint_is_refused() {
     let lines = "the checkpoint is not origin, size and root, one line each";
     let size = "the checkpoint's size is no whole number";

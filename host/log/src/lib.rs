@@ -29,7 +29,7 @@ pub mod verify;
 pub mod witness;
 
 pub use body::{BodyError, EntryBody};
-pub use checkpoint::{Checkpoint, CheckpointError, CheckpointSigner, SignedCheckpoint};
+pub use checkpoint::{Checkpoint, CheckpointError, CheckpointSigner, SignedCheckpoint, UnverifiedCheckpoint};
 pub use entry::{Entry, EntryError, Link};
 pub use export::{EXPORT_MAGIC, ExportReader, Gap, export_header, export_header_without};
 pub use key::{CheckpointVerifier, KeyError};

@@ -17,7 +17,7 @@ use std::fmt;
 
 use data_encoding::BASE64;
 
-use crate::checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
+use crate::checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint, UnverifiedCheckpoint};
 use crate::entry::{Entry, EntryError};
 use crate::key::CheckpointVerifier;
 use crate::reference::{Origin, decimal};
@@ -144,6 +144,23 @@ impl Receipt {
     /// The entry that it brings, unchecked.
     pub fn entry(&self) -> Result<Entry, ReceiptError> {
         Ok(Entry::parse(&self.entry)?)
+    }
+
+    /// The proof that it brings, from the leaf's sibling up, unchecked.
+    #[must_use]
+    pub fn proof(&self) -> &[Hash] {
+        &self.proof
+    }
+
+    /// The signed checkpoint that it brings, as it stands, unchecked.
+    #[must_use]
+    pub fn note(&self) -> &str {
+        &self.note
+    }
+
+    /// The checkpoint that it brings, taken apart and unchecked: it tells which log's key is wanted.
+    pub fn checkpoint(&self) -> Result<UnverifiedCheckpoint, ReceiptError> {
+        Ok(UnverifiedCheckpoint::parse(self.note.as_bytes())?)
     }
 
     /// The entry, if the log of this verifier has it where the receipt says.

@@ -6,7 +6,7 @@ pub(crate) mod record;
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
-use attorn_api::audit::{Entry as EntryAnswer, EntryList, EntryReference};
+use attorn_api::audit::{Entry as EntryAnswer, EntryList, EntryReference, EntryType};
 use attorn_core::DecisionId;
 use attorn_log::{Entry, EntryRef, Receipt, SignedCheckpoint, export_header};
 use attorn_store::records::{DecisionRecord, LogEpochRecord};
@@ -140,7 +140,7 @@ pub(crate) async fn of_decision(
 /// What an entry says, if it is that of this decision.
 pub(crate) fn decides(id: DecisionId, entry: &Entry) -> Result<Option<Value>, Failure> {
     let body: Value = serde_json::from_str(entry.body.as_str()).map_err(Failure::internal)?;
-    let is_it = body["decision_id"] == id.to_string() && body["type"] == "decision";
+    let is_it = body["decision_id"] == id.to_string() && body["type"] == EntryType::Decision.as_str();
     Ok(is_it.then_some(body))
 }
 

@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use attorn_api::audit::EntryType;
 use attorn_core::TimeMs;
 use attorn_log::EntryBody;
 use attorn_store::{
@@ -10,7 +11,7 @@ use attorn_store::{
 };
 use serde_json::json;
 
-pub use attorn_store::{BackupError, BadBlob, BadExport, BadNamed, ForeignState, is_within};
+pub use attorn_store::{BackupError, BadBlob, BadExport, BadNamed, FilesOf, ForeignState, is_within};
 
 use crate::config::Config;
 use crate::entry;
@@ -24,12 +25,14 @@ use crate::users::key_files::{CopiedKeys, copy_user_keys};
 /// What a repair found and did.
 #[derive(Debug)]
 pub struct Repair {
-    /// What was made anew: `store`, `journal` or `files` with entries of the log, or nothing.
-    pub rebuilt: Option<&'static str>,
+    /// What was made anew, if anything was.
+    pub rebuilt: Option<Rebuilt>,
     /// What was wrong with it.
     pub problem: Option<String>,
     /// Where that is now.
     pub aside: Option<PathBuf>,
+    /// Where the base copies are that go with a journal that was begun anew, if there were any.
+    pub bases_aside: Option<PathBuf>,
     /// Which files with entries of the log are not what its tree says, and why; and that what was published is gone.
     pub bad_files: Vec<String>,
     /// What was wrong with the query index, if it was; it is removed then.
@@ -65,6 +68,17 @@ pub fn ours(config: &Config) -> Result<Ours, ServeError> {
     Ok(keys::ours(&root_key(config)?, config))
 }
 
+/// What a repair made anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rebuilt {
+    /// The store, from its base copy and its journal.
+    Store,
+    /// The journal, with a base copy of what the store has.
+    Journal,
+    /// Files beside the store.
+    Files(FilesOf),
+}
+
 /// Copy what is needed to make the data directory anew.
 ///
 /// # Errors
@@ -93,16 +107,21 @@ pub fn copy_keys(config: &Config, to: &Path) -> std::io::Result<(CopiedKeys, Opt
 /// When the root key cannot be read, a server uses it, or what it could be made of cannot be relied on either.
 pub fn repair(config: &Config, foreign: ForeignState) -> Result<Repair, NoRepair> {
     let ours = ours(config)?;
+    let (mut aside, mut bases_aside) = (None, None);
     let repaired = Store::repair_with(&config.data_dir, &ours, foreign)?;
-    let (integrity, rebuilt, problem, aside, mut bad_files) = match repaired {
-        Repaired::Whole(integrity) => (integrity, None, None, None, Vec::new()),
-        Repaired::BadFiles { integrity, bad_files } => (integrity, None, None, None, bad_files),
-        Repaired::Files { problem, integrity, bad_files } => (integrity, Some("files"), Some(problem), None, bad_files),
-        Repaired::Rebuilt { problem, integrity, aside, bad_files, .. } => {
-            (integrity, Some("store"), Some(problem), aside, bad_files)
+    let (integrity, rebuilt, problem, mut bad_files) = match repaired {
+        Repaired::Whole(integrity) => (integrity, None, None, Vec::new()),
+        Repaired::BadFiles { integrity, bad_files } => (integrity, None, None, bad_files),
+        Repaired::Files { of, problem, integrity, bad_files } => {
+            (integrity, Some(Rebuilt::Files(of)), Some(problem), bad_files)
         }
-        Repaired::NewJournal { problem, integrity, aside, bad_files } => {
-            (integrity, Some("journal"), Some(problem), Some(aside), bad_files)
+        Repaired::Rebuilt { problem, integrity, aside: old, bad_files, .. } => {
+            aside = old;
+            (integrity, Some(Rebuilt::Store), Some(problem), bad_files)
+        }
+        Repaired::NewJournal { problem, integrity, aside: old, bases_aside: old_bases, bad_files } => {
+            (aside, bases_aside) = (Some(old), old_bases);
+            (integrity, Some(Rebuilt::Journal), Some(problem), bad_files)
         }
     };
     let (version, entries, digest) = (integrity.version, integrity.entries, integrity.digest.to_string());
@@ -115,7 +134,7 @@ pub fn repair(config: &Config, foreign: ForeignState) -> Result<Repair, NoRepair
         // What else is bad is named all the same.
         Err(why) => bad_files.push(format!("what is made of the log beside the store cannot be looked at: {why}")),
     }
-    Ok(Repair { rebuilt, problem, aside, bad_files, index, bad_named, version, entries, digest })
+    Ok(Repair { rebuilt, problem, aside, bases_aside, bad_files, index, bad_named, version, entries, digest })
 }
 
 /// What is beside the store, and made of it.
@@ -227,5 +246,5 @@ pub(crate) fn remade(store: &Store, now: TimeMs, remade: &Remade) -> Result<Entr
     let beyond_store = store.is_beyond(remade)?;
     let members = json!({ "part": part, "by_hand": by_hand, "problem": problem, "version": version,
         "entries": entries, "digest": digest.to_string(), "said_by": "store.remade", "beyond_store": beyond_store });
-    entry::body(now, "store_remade", members)
+    entry::body(now, EntryType::StoreRemade, members)
 }

@@ -2,7 +2,7 @@
 //!
 //! Every body has `type` and `time_ms`; what an operator did also has `operator`.
 
-use attorn_api::audit::is_entry_type;
+use attorn_api::audit::EntryType;
 use attorn_core::TimeMs;
 use attorn_log::EntryBody;
 use attorn_store::{Batch, Key, Require};
@@ -17,7 +17,7 @@ use crate::http::failure::Failure;
 pub(crate) fn act(
     batch: &mut Batch,
     operator: &OperatorCaller,
-    kind: &'static str,
+    kind: EntryType,
     about: impl Serialize,
 ) -> Result<(), Failure> {
     if let Some(id) = &operator.id {
@@ -28,10 +28,48 @@ pub(crate) fn act(
 }
 
 /// An entry.
-pub(crate) fn body(now: TimeMs, kind: &'static str, mut members: Value) -> Result<EntryBody, Failure> {
-    // Nobody could look for it.
-    debug_assert!(is_entry_type(kind), "`{kind}` stands not among the types of entries");
-    members["type"] = kind.into();
+pub(crate) fn body(now: TimeMs, kind: EntryType, mut members: Value) -> Result<EntryBody, Failure> {
+    members["type"] = kind.as_str().into();
     members["time_ms"] = now.0.into();
     EntryBody::of_value(&members).map_err(|error| Failure::caused(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    /// All of this crate that is no test.
+    fn sources(dir: &Path, into: &mut String) {
+        for found in fs::read_dir(dir).unwrap() {
+            let path = found.unwrap().path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if path.is_dir() {
+                sources(&path, into);
+            } else if !name.ends_with("_tests.rs") {
+                into.push_str(&fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+
+    /// Whoever looks for entries of a type that nobody writes is told that there are none, instead of that there never are.
+    #[test]
+    fn every_type_of_entries_is_written() {
+        let mut text = String::new();
+        sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut text);
+        let is_named = |name: &str| {
+            let after = text.match_indices(name).map(|(at, _)| &text[at + name.len()..]);
+            after.into_iter().any(|after| !after.starts_with(|c: char| c.is_alphanumeric()))
+        };
+        let unwritten: Vec<_> = EntryType::ALL.iter().filter(|one| !is_named(&format!("EntryType::{one:?}"))).collect();
+        assert!(unwritten.is_empty(), "{unwritten:?}");
+    }
+
+    #[test]
+    fn a_body_says_its_type_as_the_log_has_it() {
+        let body = body(TimeMs(7), EntryType::GrantUsed, json!({ "grant": "grt_1" })).unwrap();
+        assert_eq!(body.as_str(), r#"{"grant":"grt_1","time_ms":7,"type":"grant_used"}"#);
+    }
 }

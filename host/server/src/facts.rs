@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
+use attorn_api::audit::EntryType;
 use attorn_api::facts as api;
 use attorn_api::json::canonical;
 use attorn_core::{FactName, FactPrefix, ResourceServerId, TimeMs, UserId};
@@ -61,7 +62,7 @@ pub(crate) async fn set(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let id = operator.id.clone().ok_or_else(|| Failure::internal("a token without operator set facts"))?;
     let mut batch = Batch::new(app.clock.now());
     let facts = records(&app, &wire, &FactSource::Operator(id), &mut batch).await?;
-    entry::act(&mut batch, operator, "facts_set", json!({ "facts": in_entry(&facts) }))?;
+    entry::act(&mut batch, operator, EntryType::FactsSet, json!({ "facts": in_entry(&facts) }))?;
     put(&app, batch, Speaker::Operator, &facts).await
 }
 
@@ -71,7 +72,7 @@ pub(crate) async fn set_own(app: Arc<App>, call: Call) -> Result<Reply, Failure>
     let facts = records(&app, &wire, &FactSource::ResourceServer(server.clone()), &mut batch).await?;
     owned(&app, &mut batch, server, facts.iter().map(|fact| &fact.record.name)).await?;
     let members = json!({ "resource_server": server.as_str(), "facts": in_entry(&facts) });
-    batch.entries.push(entry::body(batch.now, "facts_set", members)?);
+    batch.entries.push(entry::body(batch.now, EntryType::FactsSet, members)?);
     put(&app, batch, Speaker::ResourceServer, &facts).await
 }
 
@@ -80,7 +81,7 @@ pub(crate) async fn delete(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     let names = names(wire.names.iter().map(String::as_str))?;
     let batch = Batch::new(app.clock.now());
     remove(&app, batch, Speaker::Operator, names, |batch, names| {
-        entry::act(batch, operator, "facts_deleted", json!({ "names": names }))
+        entry::act(batch, operator, EntryType::FactsDeleted, json!({ "names": names }))
     })
     .await
 }
@@ -92,7 +93,7 @@ pub(crate) async fn delete_own(app: Arc<App>, call: Call) -> Result<Reply, Failu
     owned(&app, &mut batch, server, names.iter()).await?;
     remove(&app, batch, Speaker::ResourceServer, names, |batch, names| {
         let members = json!({ "resource_server": server.as_str(), "names": names });
-        batch.entries.push(entry::body(batch.now, "facts_deleted", members)?);
+        batch.entries.push(entry::body(batch.now, EntryType::FactsDeleted, members)?);
         Ok(())
     })
     .await

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
+use attorn_api::audit::EntryType;
 use attorn_api::users as api;
 use attorn_store::records::FreezeRecord;
 use attorn_store::{Batch, Key, Require};
@@ -21,7 +22,7 @@ pub(crate) async fn freeze(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     let by = operator.id.clone().ok_or_else(|| Failure::internal("the bootstrap token reached a freeze"))?;
     let mut batch = Batch::new(app.clock.now());
     let record = FreezeRecord { by, at: batch.now, reason: wire.reason };
-    entry::act(&mut batch, operator, "frozen", json!({ "reason": record.reason }))?;
+    entry::act(&mut batch, operator, EntryType::Frozen, json!({ "reason": record.reason }))?;
     batch.require.push((Key::freeze(), Require::Absent));
     batch.put_record(&record);
     commit(&app, batch, || Failure::of(ProblemCode::InvalidState, "the server is frozen already")).await?;
@@ -34,7 +35,7 @@ pub(crate) async fn thaw(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let found = app.store.record::<FreezeRecord>(&Key::freeze()).await?;
     let found = found.ok_or_else(|| Failure::of(ProblemCode::InvalidState, "the server is not frozen"))?;
     let mut batch = Batch::new(app.clock.now());
-    entry::act(&mut batch, operator, "thawed", json!({ "reason": wire.reason }))?;
+    entry::act(&mut batch, operator, EntryType::Thawed, json!({ "reason": wire.reason }))?;
     batch.require.push((Key::freeze(), Require::Version(found.version)));
     batch.delete.push(Key::freeze());
     commit(&app, batch, moved).await?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
+use attorn_api::audit::EntryType;
 use attorn_api::decisions::CredentialKind;
 use attorn_api::grants as api;
 use attorn_core::{Grant, GrantId, JsonText, Request, Situation, TimeMs, bounds};
@@ -56,7 +57,7 @@ pub(crate) async fn use_grant(app: Arc<App>, call: Call) -> Result<Reply, Failur
         let mut batch = Batch::new(app.clock.now());
         let about = json!({ "grant": id.to_string(), "resource_server": server.as_str(), "use_number": used + 1,
             "decision_id": grant.decision.to_string(), "agent": grant.agent.as_str() });
-        batch.entries.push(entry::body(batch.now, "grant_used", about)?);
+        batch.entries.push(entry::body(batch.now, EntryType::GrantUsed, about)?);
         batch.require.push((Key::grant(&id), Require::Version(record.version)));
         batch.require.extend(still);
         // The limit is what was seen, not what is left: so the number in the entry is the use's own.
@@ -216,7 +217,7 @@ pub(crate) async fn report_effect(app: Arc<App>, call: Call) -> Result<Reply, Fa
     let about = json!({ "grant": id.to_string(), "resource_server": server.as_str(), "use_number": wire.use_number,
         "decision_id": grant.decision.to_string(), "effect": effect,
         "note": note_in_entry(&app, &grant, wire.use_number, wire.note.as_deref()).await? });
-    batch.entries.push(entry::body(batch.now, "grant_effect", about)?);
+    batch.entries.push(entry::body(batch.now, EntryType::GrantEffect, about)?);
     let server_key = Key::resource_server(server);
     let registered = app.store.record::<ResourceServerRecord>(&server_key).await?;
     let registered = registered.filter(|record| record.value.revoked_at.is_none());
@@ -266,7 +267,7 @@ pub(crate) async fn revoke(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     let mut batch = Batch::new(app.clock.now());
     value.revoked_at = Some(batch.now);
     let about = json!({ "grant": id.to_string(), "decision_id": grant.decision.to_string(), "reason": why(&call)? });
-    entry::act(&mut batch, call.operator()?, "grant_revoked", about)?;
+    entry::act(&mut batch, call.operator()?, EntryType::GrantRevoked, about)?;
     batch.require.push((Key::grant(&id), Require::Version(version)));
     batch.put_record(&value);
     commit(&app, batch, moved).await?;

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use attorn_api::audit::EntryType;
 use attorn_identity::{OperatorToken, OperatorTokenKind, RootKey};
 use attorn_log::LogId;
 use attorn_store::{Batch, Require, Store};
@@ -152,7 +153,7 @@ async fn make_store(config: &Config, root: &RootKey) -> Result<OperatorToken, Fa
     let token = OperatorToken::generate(OperatorTokenKind::Bootstrap).map_err(Failure::internal)?;
     let mut batch = Batch::new(keys::wall_now());
     let members = json!({ "log_id": config.log_id.as_str(), "version": env!("CARGO_PKG_VERSION") });
-    batch.entries.push(entry::body(batch.now, "initialised", members)?);
+    batch.entries.push(entry::body(batch.now, EntryType::Initialised, members)?);
     keys::generate(root, &mut batch)?;
     batch.require.push((bootstrap::key()?, Require::Absent));
     batch.put.push((bootstrap::key()?, token.digest().to_string().into_bytes()));

@@ -1,6 +1,7 @@
 //! The server's own keys: made by `attorn init`, wrapped with the root key, kept in the store. Those that
 //! sign tokens are rotated: see [`crate::token_keys`], and that of the log with its epoch: see [`crate::epochs`].
 
+use attorn_api::audit::EntryType;
 use attorn_artifact::CacheKey;
 use attorn_core::{LabelName, TimeMs};
 use attorn_identity::{KeyLabel, NamesKey, RootKey};
@@ -59,7 +60,7 @@ pub(crate) fn put_material(
 /// The entry about a version of a key that nobody asked for by name.
 pub(crate) fn said(batch: &mut Batch, purpose: KeyPurpose, version: u32) -> Result<(), Failure> {
     let members = serde_json::json!({ "purpose": purpose.as_str(), "id": ID, "version": version });
-    batch.entries.push(entry::body(batch.now, "key_made", members)?);
+    batch.entries.push(entry::body(batch.now, EntryType::KeyMade, members)?);
     Ok(())
 }
 

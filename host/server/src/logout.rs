@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
+use attorn_api::audit::EntryType;
 use attorn_api::oauth::OAuthCode;
 use attorn_core::TimeMs;
 use attorn_store::records::{LogoutRecord, SessionNameRecord, SessionRecord, UserBody};
@@ -73,7 +74,7 @@ async fn remember_session(app: &App, token: &LogoutToken, sid: &str) -> Result<b
     let name = names::session_name(app, &provider.issuer, sid);
     let mut batch = Batch::new(app.clock.now());
     let about = json!({ "session": null, "user": null, "reason": "logged out before anything was delegated in it" });
-    By::Provider(provider.id.as_str()).act(&mut batch, "session_ended", about)?;
+    By::Provider(provider.id.as_str()).act(&mut batch, EntryType::SessionEnded, about)?;
     batch.require.push((Key::session_name(&name), Require::Absent));
     let until = batch.now.plus_ms(REMEMBERED_MS);
     batch.put.push((Key::expiry(until, &Key::session_name(&name)), Vec::new()));
@@ -120,7 +121,7 @@ async fn of_user(app: &App, token: &LogoutToken, extent: Extent) -> Result<bool,
             let mut body = user.body.clone();
             body.logged_out_at = Some(batch.now);
             revoke::revoke_all(&mut batch, &KnownUser { body, ..user }, None)?;
-            by.act(&mut batch, "user_delegations_revoked", about)?;
+            by.act(&mut batch, EntryType::UserDelegationsRevoked, about)?;
         }
         Extent::Unnamed => {
             let body = UserBody {
@@ -131,7 +132,7 @@ async fn of_user(app: &App, token: &LogoutToken, extent: Extent) -> Result<bool,
             };
             revoke::put_user(&mut batch, &user, &body, user.record.value.revocations)?;
             about["session"] = "those that the server opened".into();
-            by.act(&mut batch, "session_ended", about)?;
+            by.act(&mut batch, EntryType::SessionEnded, about)?;
         }
     }
     revoke::happened(app, batch).await
@@ -148,7 +149,7 @@ async fn remember_user(app: &App, token: &LogoutToken, subject: &str) -> Result<
         return Ok(true);
     }
     let about = json!({ "user": null, "agent": null, "reason": "logged out before anything was delegated" });
-    By::Provider(provider.id.as_str()).act(&mut batch, "user_delegations_revoked", about)?;
+    By::Provider(provider.id.as_str()).act(&mut batch, EntryType::UserDelegationsRevoked, about)?;
     batch.require.push((Key::user_name(&name), Require::Absent));
     batch.require.push((key.clone(), found.map_or(Require::Absent, |found| Require::Version(found.version))));
     batch.put.push((Key::expiry(batch.now.plus_ms(REMEMBERED_MS), &key), Vec::new()));

@@ -9,6 +9,7 @@ mod wire;
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
+use attorn_api::audit::EntryType;
 use attorn_api::policies as api;
 use attorn_core::{ComponentClass, Digest, PolicyId};
 use attorn_engine::LoadStep;
@@ -53,7 +54,7 @@ pub(crate) async fn put_component(app: Arc<App>, call: Call) -> Result<Reply, Fa
     if !known {
         let mut batch = Batch::new(app.clock.now());
         let about = json!({ "digest": digest.to_string(), "bytes": call.body.len() });
-        entry::act(&mut batch, call.operator()?, "component_put", about)?;
+        entry::act(&mut batch, call.operator()?, EntryType::ComponentPut, about)?;
         commit(&app, batch, moved).await?;
         let written = app.store.files().write(call.body.to_vec(), COMPONENT_BYTES_MAX as u64).await;
         written.map_err(Failure::internal)?;
@@ -98,7 +99,7 @@ pub(crate) async fn push(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let loaded = load_new(&app, record.clone(), bytes, &LoadAsk::of(&call)?).await?;
     let about = json!({ "policy": id.as_str(), "version": version, "digest": record.digest().to_string(),
         "component": record.component.to_string(), "settings_digest": record.settings.digest().to_string() });
-    entry::act(&mut batch, operator, "policy_pushed", about)?;
+    entry::act(&mut batch, operator, EntryType::PolicyPushed, about)?;
     let require = stored.as_ref().map_or(Require::Absent, |policy| Require::Version(policy.version));
     batch.require.push((Key::policy(&id), require));
     let (in_force, before) = stored.map_or((None, Vec::new()), |policy| (policy.value.in_force, policy.value.before));

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use attorn_api::ProblemCode;
+use attorn_api::audit::EntryType;
 use attorn_api::oauth::OAuthCode;
 use attorn_core::{AgentId, OperatorId, ResourceServerId, TimeMs};
 use attorn_store::Batch;
@@ -230,12 +231,12 @@ async fn write(app: &App, now: TimeMs, since: TimeMs, taken: &Taken) -> Result<(
     let mut batch = Batch::new(now);
     let strangers = summary(&taken.counts);
     if !strangers.is_empty() {
-        batch.entries.push(entry::body(now, "refusals", members(since, &strangers))?);
+        batch.entries.push(entry::body(now, EntryType::Refusals, members(since, &strangers))?);
     }
     for (party, counts) in &taken.known {
         let mut members = members(since, counts);
         members["of"] = party.in_entry();
-        batch.entries.push(entry::body(now, "known_refusals", members)?);
+        batch.entries.push(entry::body(now, EntryType::KnownRefusals, members)?);
     }
     if !batch.entries.is_empty() {
         app.store.commit(batch).await?;
@@ -328,6 +329,6 @@ mod tests {
         // Several codes of ours may be one of OAuth's, and what is counted together has to be a number of JSON's, too.
         let largest = summary(&vec![((1 << 53) - 1) / CODES as u64; Door::ALL.len() * CODES]);
         let members = json!({ "since_ms": u64::MAX >> 12, "total": 1, "counts": largest });
-        entry::body(TimeMs(0), "refusals", members).unwrap();
+        entry::body(TimeMs(0), EntryType::Refusals, members).unwrap();
     }
 }

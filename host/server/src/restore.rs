@@ -17,6 +17,7 @@ use std::ops::Range;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+use attorn_api::audit::EntryType;
 use attorn_identity::{OperatorToken, RootKey};
 use attorn_log::{Checkpoint, Epoch, Origin};
 use attorn_store::records::{ClockMarkRecord, EpochEnd, FreezeRecord};
@@ -259,11 +260,11 @@ async fn begin(
     members["lost_at_least"] = json!(lost);
     members["high_water"] = seen.in_entry();
     members["version"] = env!("CARGO_PKG_VERSION").into();
-    batch.entries.push(entry::body(batch.now, "restored", members)?);
+    batch.entries.push(entry::body(batch.now, EntryType::Restored, members)?);
     if store.get(&Key::freeze()).await?.is_none() {
         let freeze = FreezeRecord { by: BY.parse()?, at: batch.now, reason: Some(REASON.to_owned()) };
         let about = json!({ "operator": BY, "about": { "reason": REASON } });
-        batch.entries.push(entry::body(batch.now, "frozen", about)?);
+        batch.entries.push(entry::body(batch.now, EntryType::Frozen, about)?);
         batch.require.push((Key::freeze(), Require::Absent));
         batch.put_record(&freeze);
     }

@@ -18,6 +18,7 @@ use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use attorn_api::audit::EntryType;
 use attorn_core::TimeMs;
 use attorn_identity::RootKey;
 use attorn_log::{CheckpointVerifier, Entry, EntryBody, Epoch, Origin, SignedCheckpoint};
@@ -70,7 +71,7 @@ pub struct Rotated {
 }
 
 /// What the last entry of an epoch says whose log's key is rotated.
-const ENDED: &str = "log_key_ended";
+const ENDED: EntryType = EntryType::LogKeyEnded;
 /// How many bytes are written beside entries and state, about.
 const ROOM_BESIDE: u64 = 32 << 20;
 
@@ -229,7 +230,7 @@ impl Rotation<'_> {
         members["compromised"] = (self.because == Because::Compromised).into();
         members["reason"] = json!(self.reason);
         members["version"] = env!("CARGO_PKG_VERSION").into();
-        batch.entries.push(entry::body(batch.now, "log_key_rotated", members)?);
+        batch.entries.push(entry::body(batch.now, EntryType::LogKeyRotated, members)?);
         store.commit(batch).await.map_err(Failure::from)?;
         store.walk().await.map_err(|error| EpochError::Log(causes(&error)))?;
         let newest = next.sign(&store)?;
@@ -246,12 +247,12 @@ pub(crate) fn kept(store: &Store, now: TimeMs) -> Result<Option<EntryBody>, Fail
     let bytes = store.entry(last)?.ok_or_else(|| Failure::internal(format_args!("the log has no entry {last}")))?;
     let entry = Entry::parse(&bytes).map_err(Failure::internal)?;
     let said: Value = serde_json::from_str(entry.body.as_str()).map_err(Failure::internal)?;
-    if said["type"] != ENDED {
+    if said["type"] != ENDED.as_str() {
         return Ok(None);
     }
     tracing::warn!(entry = last, "a rotation of the log's key did not come to its end: the log goes on by the old key");
     let members = json!({ "ended_in_entry": last, "next_epoch": said["next_epoch"], "next_key": said["next_key"] });
-    entry::body(now, "log_key_kept", members).map(Some)
+    entry::body(now, EntryType::LogKeyKept, members).map(Some)
 }
 
 /// See whether so many bytes can be written in a directory. Somebody else may write them a moment later.

@@ -82,10 +82,14 @@ async fn wherever_a_rotation_is_cut_off_one_whole_log_is_left_and_it_can_be_done
         // Where the log said that its key ended, and went on, it says that, too.
         let said = said(&rotated.export);
         let kept: Vec<_> = said.iter().filter(|body| body["type"] == "log_key_kept").collect();
-        assert_eq!(kept.len(), usize::from(last == ENDED), "{stage:?}: {kept:?}");
+        assert_eq!(kept.len(), usize::from(last == ENDED.as_str()), "{stage:?}: {kept:?}");
         if let [kept] = kept[..] {
             let at = usize::try_from(kept["ended_in_entry"].as_u64().unwrap()).unwrap();
-            assert_eq!((&said[at]["type"], &said[at]["next_key"]), (&ENDED.into(), &kept["next_key"]), "{stage:?}");
+            assert_eq!(
+                (&said[at]["type"], &said[at]["next_key"]),
+                (&ENDED.as_str().into(), &kept["next_key"]),
+                "{stage:?}"
+            );
             assert!(kept["next_key"].is_string() && at + 3 == said.len(), "{stage:?}: {said:?}");
         }
     }
@@ -157,7 +161,7 @@ async fn a_start_after_a_rotation_that_was_cut_off_says_once_that_the_key_was_ke
                 serde_json::from_str::<Value>(entry.body.as_str()).unwrap()["type"].as_str().unwrap().to_owned()
             })
             .collect();
-        let ended = types.iter().position(|kind| kind == ENDED).unwrap();
+        let ended = types.iter().position(|kind| kind == ENDED.as_str()).unwrap();
         assert_eq!(types[ended + 1..][..2], ["log_key_kept", "server_started"], "{start}: {types:?}");
         assert_eq!(types.iter().filter(|kind| *kind == "log_key_kept").count(), 1, "{start}: {types:?}");
     }

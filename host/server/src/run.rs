@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use attorn_api::audit::EntryType;
 use attorn_artifact::{Cache, Worker};
 use attorn_core::BoundsLimits;
 use attorn_engine::{Compiler, Engine, EngineConfig};
@@ -275,7 +276,7 @@ async fn say_started(app: &App, accept_clock: bool, set_back: Option<SetBack>) -
     }
     if let Some(gone) = app.published.gone() {
         tracing::error!(%gone, "what was published of the audit log is gone");
-        batch.entries.push(entry::body(batch.now, "published_gone", gone.members())?);
+        batch.entries.push(entry::body(batch.now, EntryType::PublishedGone, gone.members())?);
     }
     let sets_back = set_back.is_some();
     if let Some(SetBack { record, require, .. }) = set_back {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use attorn_api::ProblemCode;
+use attorn_api::audit::EntryType;
 use attorn_api::json::{canonical, parse_body};
 use attorn_api::simulations::{Simulation, SimulationRequest};
 use attorn_core::context::{AuthenticationMethod, Phase};
@@ -177,7 +178,7 @@ async fn run(app: &App, operator: &OperatorCaller, trial: Trial) -> Result<Simul
         Ok(within) => ask_all(app, &trial, (within, chain.as_ref())).await?,
     };
     let mut batch = Batch::new(app.clock.now());
-    entry::act(&mut batch, operator, "simulation", about(app, &trial, chain.as_ref(), &tried.made))?;
+    entry::act(&mut batch, operator, EntryType::Simulation, about(app, &trial, chain.as_ref(), &tried.made))?;
     let committed = commit(app, batch, moved).await?;
     let at = committed.entry().map_err(Failure::internal)?;
     Ok(wire::simulation(&trial, tried, crate::audit::reference(at)))

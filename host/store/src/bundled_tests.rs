@@ -13,7 +13,7 @@ use crate::error::ReadError;
 use crate::fixtures::{batch, body, hurried, lazy, ours, put};
 use crate::integrity::{Integrity, IntegrityError};
 use crate::places::Places;
-use crate::repair::Repaired;
+use crate::repair::{FilesOf, Repaired};
 use crate::steps::EveryStep;
 
 /// Two full bundles, and a part of a third.
@@ -184,8 +184,9 @@ async fn a_file_that_is_damaged_or_gone_is_named_and_nothing_of_it_given_out() {
     drop(store);
     // Base copy and journal have it still; so a repair finds all of it, and nothing else is changed.
     let repaired = Store::repair(dir.path(), &ours()).unwrap();
-    let Repaired::Files { problem, bad_files, .. } = repaired else { panic!("{repaired:?}") };
+    let Repaired::Files { of, problem, bad_files, .. } = repaired else { panic!("{repaired:?}") };
     assert_eq!((problem, bad_files), (format!("`{shown}` is missing"), Vec::new()));
+    assert_eq!(of, FilesOf::Entries);
     assert_eq!(fs::read(&path).unwrap(), whole);
     let store = Store::open(dir.path(), &ours()).unwrap();
     assert_eq!(read(&store), all);

@@ -100,6 +100,7 @@ impl Filed {
     }
 
     /// Where its value is in the file.
+    #[cfg(feature = "fuzz")]
     pub(crate) fn range(&self) -> std::ops::Range<usize> {
         let begin = usize::try_from(self.begin).unwrap_or(usize::MAX);
         begin..begin.saturating_add(self.length())

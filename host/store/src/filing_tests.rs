@@ -18,7 +18,7 @@ use crate::key::{KeyKind, KeyPrefix};
 use crate::places::Places;
 use crate::read::Versioned;
 use crate::records::{DecisionRecord, Kept, Sealed};
-use crate::repair::Repaired;
+use crate::repair::{FilesOf, Repaired};
 use crate::steps::EveryStep;
 use crate::trees::{TreeName, Trees};
 
@@ -474,5 +474,6 @@ async fn a_walk_reads_each_record_in_a_file_once() {
     // One that is bad is looked at in vain once more, and named once.
     fs::write(file(dir.path(), 1), "").unwrap();
     let (_, repaired) = reads_of_a_repair();
-    assert!(matches!(&repaired, Repaired::Files { bad_files, .. } if bad_files.is_empty()), "{repaired:?}");
+    let Repaired::Files { of, bad_files, .. } = repaired else { panic!("{repaired:?}") };
+    assert_eq!((of, bad_files), (FilesOf::Records, Vec::new()));
 }

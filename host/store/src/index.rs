@@ -36,6 +36,7 @@ use chunk::{CHUNK_ENTRIES, Chunk};
 use open::Owner;
 
 pub use open::Anew;
+#[cfg(feature = "fuzz")]
 pub(crate) use pack::{row, rows};
 pub use walk::{Next, Order, Search, Walk};
 

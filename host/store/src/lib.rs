@@ -53,6 +53,7 @@ mod ours;
 mod parts;
 mod places;
 mod progress;
+#[cfg(feature = "fuzz")]
 #[doc(hidden)]
 pub mod raw;
 mod read;
@@ -93,7 +94,7 @@ pub use ours::Ours;
 pub use read::{LogHead, PAGE_BYTES_MAX, PAGE_ITEMS_MAX, Page, StoredEntry, Versioned};
 pub use recorded::{GrantStanding, Recorded, StoredGrant};
 pub use remade::{Part, Remade};
-pub use repair::{RepairError, Repaired, Seen};
+pub use repair::{FilesOf, RepairError, Repaired, Seen};
 pub use steps::Step;
 pub use writer_cpu::WriterCpu;
 

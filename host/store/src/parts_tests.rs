@@ -122,13 +122,14 @@ async fn a_repair_leaves_behind_what_is_damaged_and_deletes_nothing() {
         damage(dir.path());
         let had = [segments(dir.path()).len(), bases(dir.path()).len()];
         let repaired = Store::repair(dir.path(), &ours()).unwrap();
-        let Repaired::NewJournal { problem, integrity, aside, bad_files } = repaired else {
+        let Repaired::NewJournal { problem, integrity, aside, bases_aside, bad_files } = repaired else {
             panic!("{what}: {repaired:?}")
         };
         assert!(problem.contains("cannot be relied on: ") || problem.starts_with("there is no base copy"), "{problem}");
         assert_eq!((back_up(dir.path()).unwrap(), bad_files.len()), (integrity.version, 0), "{what}");
-        let kept = [fs::read_dir(&aside), fs::read_dir(dir.path().join("base.broken-1"))];
-        assert_eq!(kept.map(|kept| kept.unwrap().filter(|one| is_kept(one.as_ref().unwrap())).count()), had, "{what}");
+        let kept = |dir: &Path| fs::read_dir(dir).unwrap().filter(|one| is_kept(one.as_ref().unwrap())).count();
+        assert_eq!([kept(&aside), bases_aside.as_deref().map_or(0, kept)], had, "{what}");
+        assert_eq!(bases_aside.is_some(), dir.path().join("base.broken-1").exists(), "{what}");
         // And all can be made anew of what there is now.
         fs::remove_dir_all(dir.path().join("store")).unwrap();
         let rebuilt = Store::repair(dir.path(), &ours()).unwrap();

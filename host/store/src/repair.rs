@@ -61,6 +61,8 @@ pub enum Repaired {
     },
     /// Files with entries of the log or with decision records were written anew, and nothing else was changed.
     Files {
+        /// Which kinds of them.
+        of: FilesOf,
         /// What was wrong with them.
         problem: String,
         /// What the engine holds.
@@ -90,9 +92,22 @@ pub enum Repaired {
         integrity: Integrity,
         /// Where the old one is.
         aside: PathBuf,
+        /// Where the base copies are that lead to it, if there were any.
+        bases_aside: Option<PathBuf>,
         /// Which files with entries are not what the log's tree says, and why.
         bad_files: Vec<String>,
     },
+}
+
+/// What is in files that a repair wrote anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FilesOf {
+    /// Entries of the log.
+    Entries,
+    /// Decision records.
+    Records,
+    /// Some have entries, and some have records.
+    Both,
 }
 
 /// Why the engine's files could not be made anew.
@@ -265,14 +280,14 @@ impl Repair<'_> {
         });
         for bad in &walked.bad_bundles {
             if brought.contains(&bad.number()) {
-                mended.problems.push(bad.what.clone());
+                mended.entries.push(bad.what.clone());
             } else {
                 mended.still_bad.push(bad.why.clone());
             }
         }
         match self.refile(&walked.bad_records, trees) {
             Ok(refiled) => {
-                mended.problems.extend(refiled.problems);
+                mended.records.extend(refiled.problems);
                 mended.still_bad.extend(refiled.still_bad);
             }
             Err(error) => {
@@ -298,8 +313,8 @@ impl Repair<'_> {
         let replace = || self.replace_journal(&problem, ForeignState::Refused);
         let replaced = catch_unwind(AssertUnwindSafe(replace)).unwrap_or_else(|_| Err(error.into()))?;
         Ok(match replaced {
-            Repaired::NewJournal { problem, integrity, aside, .. } => {
-                Repaired::NewJournal { problem, integrity, aside, bad_files: still_bad }
+            Repaired::NewJournal { problem, integrity, aside, bases_aside, .. } => {
+                Repaired::NewJournal { problem, integrity, aside, bases_aside, bad_files: still_bad }
             }
             other => other,
         })
@@ -426,17 +441,19 @@ impl Repair<'_> {
         after(Stage::JournalAside)?;
         places.finish_replacing_journal()?;
         after(Stage::JournalInPlace)?;
-        bases_aside(places, end.version).map_err(at(&places.base))?;
+        let bases_aside = bases_aside(places, end.version).map_err(at(&places.base))?;
         after(Stage::BasesAside)?;
-        Ok(Repaired::NewJournal { problem, integrity, aside, bad_files })
+        Ok(Repaired::NewJournal { problem, integrity, aside, bases_aside, bad_files })
     }
 }
 
 /// What came of files with entries or with records that were bad.
 #[derive(Default)]
 struct Mended {
-    /// What was wrong with each that was written anew.
-    problems: Vec<String>,
+    /// What was wrong with each file with entries that was written anew.
+    entries: Vec<String>,
+    /// And with each with records.
+    records: Vec<String>,
     /// What is wrong with each that is still bad, and what to do.
     still_bad: Vec<String>,
 }
@@ -444,16 +461,20 @@ struct Mended {
 impl Mended {
     /// What was mended beside this.
     fn and(&self, problem: &str) -> String {
-        let mended = self.problems.iter().map(String::as_str);
+        let mended = self.entries.iter().chain(&self.records).map(String::as_str);
         std::iter::once(problem).chain(mended).collect::<Vec<_>>().join("; ")
     }
 
     fn found(self, integrity: Integrity) -> Repaired {
-        let Self { problems, still_bad: bad_files } = self;
-        if problems.is_empty() {
-            return Repaired::BadFiles { integrity, bad_files };
-        }
-        Repaired::Files { problem: problems.join("; "), integrity, bad_files }
+        let Self { mut entries, records, still_bad: bad_files } = self;
+        let of = match (entries.is_empty(), records.is_empty()) {
+            (true, true) => return Repaired::BadFiles { integrity, bad_files },
+            (false, true) => FilesOf::Entries,
+            (true, false) => FilesOf::Records,
+            (false, false) => FilesOf::Both,
+        };
+        entries.extend(records);
+        Repaired::Files { of, problem: entries.join("; "), integrity, bad_files }
     }
 }
 
@@ -484,14 +505,20 @@ fn examine(places: &Places, whose: (&Ours, ForeignState), format: u32) -> Result
 }
 
 /// Move all base copies that lead to an older journal to where that is.
-fn bases_aside(places: &Places, version: u64) -> std::io::Result<()> {
+fn bases_aside(places: &Places, version: u64) -> std::io::Result<Option<PathBuf>> {
+    let mut older = base::all(&places.base)?;
+    older.retain(|base| base.version < version);
+    if older.is_empty() {
+        return Ok(None);
+    }
     let aside = free_name(&places.base)?;
     make_dir(&aside)?;
-    for base in base::all(&places.base)?.into_iter().filter(|base| base.version < version) {
+    for base in older {
         fs::rename(&base.path, aside.join(base.path.file_name().unwrap_or_default()))?;
     }
     sync_dir(&aside)?;
-    sync_dir(&places.base)
+    sync_dir(&places.base)?;
+    Ok(Some(aside))
 }
 
 /// Give a directory another name. Nothing in it is ever deleted.

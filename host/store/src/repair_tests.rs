@@ -170,11 +170,13 @@ async fn damage_that_the_engine_has_passed_is_left_behind_with_the_journal() {
     let (dir, expect) = passed_damage().await;
     let error = Store::open(dir.path(), &ours()).map(drop).unwrap_err();
     assert!(matches!(&error, OpenError::Journal(JournalError::Damaged { at: 64, .. })), "{error:?}");
-    let Repaired::NewJournal { problem, integrity, aside, .. } = Store::repair(dir.path(), &ours()).unwrap() else {
+    let repaired = Store::repair(dir.path(), &ours()).unwrap();
+    let Repaired::NewJournal { problem, integrity, aside, bases_aside, .. } = repaired else {
         panic!("the journal is whole")
     };
     assert!(problem.contains("is damaged at byte 64, and goes on after it"), "{problem}");
     assert_eq!((integrity, aside), (expect, dir.path().join("journal.broken-1")));
+    assert_eq!(bases_aside, Some(dir.path().join("base.broken-1")));
     assert!(dir.path().join("base.broken-1").exists());
     let store = Store::open(dir.path(), &ours()).unwrap();
     assert_eq!(store.verify_integrity().await.unwrap(), expect);

@@ -6,6 +6,7 @@
 #include "number.h"
 
 #define NAME_BYTES_MAX 64
+#define ROLE_BYTES_MAX 256
 #define APPROVERS_MAX 16
 
 static const char *const SCOPE_NAMES[SCOPES] = {"agent", "user", "user_agent"};
@@ -44,14 +45,28 @@ static bool is_currency(struct text code) {
     return code.length == 3 && is_upper(code.at[0]) && is_upper(code.at[1]) && is_upper(code.at[2]);
 }
 
-static bool is_role(struct text role) {
-    for (size_t i = 0; i < role.length; i++) {
-        char c = role.at[i];
-        if (!is_lower(c) && (i == 0 || (!is_digit(c) && c != '_'))) {
+// A role is `user`, `operator` or the name of a group: any text without control characters. The host writes settings
+// in canonical form, where nothing is escaped but a quote, a backslash and control characters.
+static bool parse_role(struct text inside, struct text *role) {
+    // There is one set of settings in an instance.
+    static char bytes[ROLE_BYTES_MAX];
+    size_t length = 0;
+    for (size_t i = 0; i < inside.length; i++) {
+        char c = inside.at[i];
+        if (c == '\\') {
+            c = ++i < inside.length ? inside.at[i] : 0;
+            if (c != '"' && c != '\\') {
+                return false;
+            }
+        }
+        bool is_c1 = i > 0 && (unsigned char)inside.at[i - 1] == 0xc2 && (unsigned char)c >= 0x80 && (unsigned char)c <= 0x9f;
+        if ((unsigned char)c < 0x20 || c == 0x7f || is_c1 || length == ROLE_BYTES_MAX) {
             return false;
         }
+        bytes[length++] = c;
     }
-    return role.length >= 1 && role.length <= NAME_BYTES_MAX;
+    *role = (struct text){bytes, length};
+    return length >= 1;
 }
 
 // Which of some names a string is; `count` if none of them.
@@ -106,7 +121,8 @@ static bool parse_challenge(struct text json, struct settings *settings, char *p
     if (settings->challenge_max <= settings->allow_max) {
         return refuse(problem, "challenge.max", "it is not above `allow_max`");
     }
-    if (!json_string(fields[ROLE].value, &settings->challenge_role) || !is_role(settings->challenge_role)) {
+    struct text role;
+    if (!json_string(fields[ROLE].value, &role) || !parse_role(role, &settings->challenge_role)) {
         return refuse(problem, "challenge.role", "it is no role");
     }
     bool is_number = number_digits(fields[COUNT].value, APPROVERS_MAX, &settings->challenge_count);

@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"unicode"
 
 	contract "wit_component/attorn_policy_policy"
 )
 
 const (
 	nameBytesMax = 64
+	roleBytesMax = 256
 	approversMax = 16
 )
 
@@ -172,10 +174,9 @@ func isCurrency(code string) bool {
 	return len(code) == 3 && within(code, 3, func(at int, c byte) bool { return isUpper(c) })
 }
 
+// A role is `user`, `operator` or the name of a group: any text without control characters.
 func isRole(role string) bool {
-	return within(role, nameBytesMax, func(at int, c byte) bool {
-		return isLower(c) || at > 0 && (isDigit(c) || c == '_')
-	})
+	return role != "" && len(role) <= roleBytesMax && !strings.ContainsFunc(role, unicode.IsControl)
 }
 
 func within(text string, most int, isRight func(at int, c byte) bool) bool {

@@ -9,13 +9,15 @@ from amount import SAFE_MAX
 
 ARGUMENT = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
-ROLE = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
+# `user`, `operator` or the name of a group: any text without control characters.
+ROLE = re.compile(r"[^\x00-\x1f\x7f-\x9f]+")
 SCOPE = re.compile(r"agent|user|user_agent", re.ASCII)
 WINDOW = re.compile(r"minute|hour|day|month|total", re.ASCII)
 
 FIELDS = ["amount_argument", "currency_argument", "currency", "scope", "window", "allow_max", "challenge"]
 
 APPROVERS_MAX = 16
+ROLE_BYTES_MAX = 256
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,12 @@ def parse(text: str) -> Settings:
 
 def parse_challenge(value: Any) -> Challenge:
     fields = members("challenge", value, ["max", "role", "count"])
+    role = matching(fields, "role", ROLE, "challenge.")
+    if len(role.encode()) > ROLE_BYTES_MAX:
+        refuse("challenge.role", f"it has more than {ROLE_BYTES_MAX} bytes")
     return Challenge(
         max=whole(fields, "max", 1, SAFE_MAX, "challenge."),
-        role=matching(fields, "role", ROLE, "challenge."),
+        role=role,
         count=whole(fields, "count", 1, APPROVERS_MAX, "challenge."),
     )
 

@@ -23,6 +23,7 @@ export interface Settings {
 const SCOPES: Record<string, Scope> = { agent: "agent", user: "user", user_agent: "user-agent" };
 const WINDOWS: readonly Window[] = ["minute", "hour", "day", "month", "total"];
 const APPROVERS_MAX = 16;
+const ROLE_BYTES_MAX = 256;
 
 /** An object without a prototype: what is not in it is not in it. */
 type Members = ReadonlyMap<string, unknown>;
@@ -66,7 +67,11 @@ function parseChallenge(value: unknown, allowMax: number): Challenge {
   if (max <= allowMax) {
     refuse("challenge.max", `${max} is not above \`allow_max\`, which is ${allowMax}`);
   }
-  const role = matching(challenge, "role", /^[a-z][a-z0-9_]{0,63}$/, "challenge.");
+  // `user`, `operator` or the name of a group: any text without control characters.
+  const role = matching(challenge, "role", /^\P{Cc}+$/u, "challenge.");
+  if (new TextEncoder().encode(role).length > ROLE_BYTES_MAX) {
+    refuse("challenge.role", `it has more than ${ROLE_BYTES_MAX} bytes`);
+  }
   return { max, role, count: whole(challenge, "count", 1, APPROVERS_MAX, "challenge.") };
 }
 

@@ -149,6 +149,15 @@ async fn a_vote_counts_no_more_when_the_logins_of_who_cast_it_were_ended() {
     registrar.post(format!("/v1/users/{bob}/revoke"), &json!({ "reason": "taken over" })).await.expect(200);
     assert_eq!(scene.state(&approval).await, "pending");
     assert_eq!(scene.challenged(5_000).await, approval);
+    // He signs in again, and votes anew: it is one vote, which counts.
+    let (mut browser, page) = reads(&scene, &approval, &finance("bob")).await;
+    let yes = form(&page, "approve");
+    browser.post(&path(&approval), &pairs(&yes)).await.expect(303);
+    assert_eq!((scene.state(&approval).await.as_str(), voted(&scene).await.len()), ("approved", 2));
+    // As long as it counts he does not vote once more.
+    browser.post(&path(&approval), &pairs(&yes)).await.expect(409);
+    assert_eq!(voted(&scene).await.len(), 2);
+    assert_eq!(scene.pay(5_000).await.decision, DecisionKind::Allow);
 }
 
 /// Bob leaves the group after his vote: the provider says so in a token of his that comes here for another reason.

@@ -43,6 +43,32 @@ fn begins_no_watch_in_an_ended_epoch(stage: &Stage, index: u64) {
     assert!(code == Some(0) && out.contains("log_key_rotated"), "{said}{out}");
 }
 
+/// A receipt is checked with the key of its own epoch. Another key proves nothing against it, and one that was altered
+/// does not pass for one of another log.
+fn receipts_say_which_key_is_wanted(stage: &Stage, old_key: &str, index: &str) {
+    let verify = |name: &str, receipt: &str| {
+        let path = stage.path(name);
+        fs::write(&path, receipt).unwrap();
+        stage.audit(&["verify", "--key", old_key, "--receipt", path.to_str().unwrap()])
+    };
+    let (code, now, said) = stage.audit(&["receipt", "0"]);
+    assert_eq!(code, Some(0), "{said}");
+    let (code, out, said) = verify("now.receipt", &now);
+    assert_eq!((code, out.as_str()), (Some(5), ""), "{said}");
+    let [old, new] = [1, 2].map(|epoch| old_key.split('+').next().unwrap().replacen("/1", &format!("/{epoch}"), 1));
+    let expect =
+        format!("error: the receipt says that it is of `{new}`, and the key is of `{old}`: it proves nothing of it");
+    assert!(
+        said.contains(&expect) && said.contains("\nhelp: give the key of epoch 2: `attorn audit epochs`"),
+        "{said}"
+    );
+    let before = stage.audit(&["receipt", &format!("1/{index}")]).1;
+    assert_eq!(verify("before.receipt", &before).0, Some(0));
+    let altered = before.replacen(&format!("index {index}\n"), "index 0\n", 1);
+    let (code, _, said) = verify("altered.receipt", &altered);
+    assert!(code == Some(5) && said.contains("keep the file: it is evidence"), "{said}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn entries_of_earlier_epochs_are_read_proved_and_searched() {
     let (stage, process) = Stage::set().await;
@@ -123,6 +149,7 @@ async fn entries_of_earlier_epochs_are_read_proved_and_searched() {
     assert!(out.contains(&format!("attorn audit receipt 1/{index}")), "{out}");
     let (_, out, _) = say(&["receipt", &format!("1/{index}")]);
     assert_eq!(out, text.text());
+    receipts_say_which_key_is_wanted(&stage, &old_key.to_string(), &allowed.entry.index.to_string());
     let (_, out, _) = say(&["epochs"]);
     assert!(out.contains("key rotated") && out.contains(&old_key.to_string()), "{out}");
 
@@ -133,6 +160,7 @@ async fn entries_of_earlier_epochs_are_read_proved_and_searched() {
 async fn an_entry_of_an_earlier_epoch_that_was_altered_is_not_shown() {
     let (stage, process) = Stage::set().await;
     let allowed = stage.cast.bot.decide(&ask()).await;
+    let kept_decision = stage.cast.bot.decide(&ask()).await.decision_id;
     process.kill().await;
     let rotated = stage.done(&["key", "rotate-log"]);
     let (index, size) = (allowed.entry.index, rotated["earlier_entries"].as_u64().unwrap());
@@ -161,6 +189,14 @@ async fn an_entry_of_an_earlier_epoch_that_was_altered_is_not_shown() {
         assert_eq!(code, Some(5), "{arguments:?}: {out}");
         assert!(said.contains(&named) && !out.contains("support-bat"), "{arguments:?}: {said}{out}");
     }
+    // A decision beside it is told, and that what came of it may be lacking.
+    let beside = stage.audit(&["show", &kept_decision]);
+    assert!(beside.0 == Some(5) && beside.1.contains("agent support-bot"), "{}{}", beside.1, beside.2);
+    assert!(
+        beside.2.contains("what came of it is not all here:\nerror: epoch 1 is damaged: 1 entry of it"),
+        "{}",
+        beside.2
+    );
     // What is right is shown still, also in a list, which says what it lacks.
     let list: EntryList = get("epochs/1/entries?limit=200").await.expect(200).json();
     let damaged = list.damaged.unwrap();

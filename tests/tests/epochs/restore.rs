@@ -46,7 +46,13 @@ async fn whoever_was_revoked_after_the_backup_cannot_act_after_the_restore() {
 
     let new = bootstrap(&stage.fresh.reach, restored["bootstrap_token"].as_str().unwrap());
     new.post("/v1/thaw", &thaw).await.refused(401, "unauthenticated");
-    new.act("/v1/operators/thawer/renew").await.refused(422, "invalid_field");
+    let problem = new.act("/v1/operators/thawer/renew").await.refused(422, "invalid_field");
+    // Nobody gets a duty by being renewed: what is said can be done.
+    let help = problem.help.unwrap();
+    assert!(
+        help.starts_with("renew an operator who is an admin, or register one (`attorn operator register "),
+        "{help}"
+    );
     new.act("/v1/operators/nobody/renew").await.refused(404, "not_found");
     let admin = new.renew(&admin).await;
     new.act("/v1/operators/thief/renew").await.refused(401, "unauthenticated");

@@ -1,7 +1,7 @@
 //! A service that is away or slow, and agents that hang up.
 
 use attorn_api::FOR_HEADER;
-use attorn_api::targets::TargetCheck;
+use attorn_api::targets::{TargetCheck, TargetFault};
 use attorn_tests::server::free_address;
 use attorn_tests::svids::Authority;
 use attorn_tests::world::{PURPOSE, ask};
@@ -51,7 +51,7 @@ async fn a_dead_service_is_not_asked_for_ever_and_hurts_nobody() {
     world.bot.send(call).await.refused(403, "denied");
     let check: TargetCheck = world.staff.registrar.post("/v1/targets/crm/check", &json!({})).await.expect(200).json();
     assert!(!check.reachable && check.problems.len() == 1, "{check:?}");
-    assert_eq!(check.fault.as_deref(), Some("unreachable"));
+    assert_eq!(check.fault, Some(TargetFault::Unreachable));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,7 +71,7 @@ async fn addresses_where_nobody_should_ask_are_not_asked() {
         let check = world.staff.registrar.post(format!("/v1/targets/{id}/check"), &json!({})).await.expect(200);
         let check: TargetCheck = check.json();
         assert!(!check.reachable && !check.problems[0].is_empty(), "{check:?}");
-        assert_eq!(check.fault.as_deref(), Some("settings"), "{check:?}");
+        assert_eq!(check.fault, Some(TargetFault::Settings), "{check:?}");
         world.staff.registrar.post(format!("/v1/targets/{id}/retire"), &json!({})).await.expect(200);
     }
 }
@@ -93,7 +93,7 @@ async fn over_tls_the_service_is_who_it_says() {
     register(&world, "crm-2", &body).await;
     get_from(&world, "crm-2", "/healthz").await.refused(503, "target_misconfigured");
     let check: TargetCheck = world.staff.registrar.post("/v1/targets/crm-2/check", &json!({})).await.expect(200).json();
-    assert_eq!((check.reachable, check.fault.as_deref()), (false, Some("tls")), "{check:?}");
+    assert_eq!((check.reachable, check.fault), (false, Some(TargetFault::Tls)), "{check:?}");
     world.staff.registrar.post("/v1/targets/crm-2/retire", &json!({})).await.expect(200);
     if let Some(proxy) = body["proxy"].as_object_mut() {
         proxy.remove("tls_roots_pem");

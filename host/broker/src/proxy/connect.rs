@@ -129,5 +129,5 @@ async fn connector(roots_pem: Option<String>) -> Result<TlsConnector, KindError>
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(TlsConnector::from(Arc::new(config)))
     };
-    tokio::task::spawn_blocking(build).await.map_err(tls::broken)?
+    tokio::task::spawn_blocking(build).await.map_err(tls::unread)?
 }

@@ -234,8 +234,34 @@ impl Repair {
     }
 }
 
+/// What was made anew, for programs.
+#[cfg(target_os = "linux")]
+const fn rebuilt_word(rebuilt: attorn_server::data::Rebuilt) -> &'static str {
+    use attorn_server::data::Rebuilt;
+
+    match rebuilt {
+        Rebuilt::Store => "store",
+        Rebuilt::Journal => "journal",
+        Rebuilt::Files(_) => "files",
+    }
+}
+
+/// Which files were written anew, for people.
+#[cfg(target_os = "linux")]
+const fn files_said(of: attorn_server::data::FilesOf) -> &'static str {
+    use attorn_server::data::FilesOf;
+
+    match of {
+        FilesOf::Entries => "files with entries of the audit log",
+        FilesOf::Records => "files with decision records",
+        FilesOf::Both => "files with entries of the audit log, and files with decision records,",
+    }
+}
+
 #[cfg(target_os = "linux")]
 fn print(output: &Output, repaired: attorn_server::data::Repair) -> Result<Exit, Failure> {
+    use attorn_server::data::Rebuilt;
+
     // That it could not be seen is said, and is no reason to say that nothing was repaired.
     let (bad_named, unseen) = match repaired.bad_named {
         Ok(bad_named) => (bad_named, None),
@@ -244,9 +270,10 @@ fn print(output: &Output, repaired: attorn_server::data::Repair) -> Result<Exit,
     let exit = if unseen.is_some() { Exit::Error } else { damage::exit(&[&repaired.bad_files], &bad_named) };
     if output.json {
         output.json(&serde_json::json!({
-            "rebuilt": repaired.rebuilt,
+            "rebuilt": repaired.rebuilt.map(rebuilt_word),
             "problem": repaired.problem,
             "moved_to": repaired.aside.map(|path| path.display().to_string()),
+            "base_moved_to": repaired.bases_aside.map(|path| path.display().to_string()),
             "version": repaired.version,
             "entries": repaired.entries,
             "digest": repaired.digest,
@@ -261,22 +288,22 @@ fn print(output: &Output, repaired: attorn_server::data::Repair) -> Result<Exit,
             output.line("the store fits together; nothing was changed");
         }
         None => output.line("everything fits together; nothing was changed"),
-        Some("journal") => {
+        Some(Rebuilt::Journal) => {
             output.line(if repaired.bad_files.is_empty() {
                 "a new journal was begun with the store, which has all that the old one had"
             } else {
                 "a new journal was begun with the store; what is named below neither has, as far as the old one can be read"
             });
         }
-        Some("files") => {
-            output.line("files with entries of the audit log were written anew from the base copy and the journal");
+        Some(Rebuilt::Files(of)) => {
+            output.line(format!("{} were written anew from the base copy and the journal", files_said(of)));
         }
-        Some(_) => output.line("the store was made anew from its base copy and its journal"),
+        Some(Rebuilt::Store) => output.line("the store was made anew from its base copy and its journal"),
     }
     if let Some(problem) = repaired.problem {
         output.line(format!("mended   {problem}"));
     }
-    if let Some(aside) = repaired.aside {
+    for aside in repaired.aside.iter().chain(&repaired.bases_aside) {
         output.line(format!("before   {}", aside.display()));
     }
     output.line(format!("version  {}", repaired.version));
@@ -292,4 +319,18 @@ fn print(output: &Output, repaired: attorn_server::data::Repair) -> Result<Exit,
                    policy push`), and start the server anew.";
     damage::say(output, &repaired.bad_files, &bad_named, way_out);
     Ok(exit)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use attorn_server::data::{FilesOf, Rebuilt};
+
+    use super::*;
+
+    #[test]
+    fn what_was_written_anew_is_named_by_what_is_in_it() {
+        let records = "files with decision records";
+        assert_eq!((files_said(FilesOf::Records), rebuilt_word(Rebuilt::Files(FilesOf::Records))), (records, "files"));
+        assert!(!files_said(FilesOf::Entries).contains("records") && files_said(FilesOf::Both).contains(records));
+    }
 }

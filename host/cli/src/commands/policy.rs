@@ -109,12 +109,13 @@ impl Policy {
         // What needs no server needs no token.
         let server = match self {
             Self::Local(local) => return local.run(output).await,
-            Self::Diff(diff) if diff.is_local() => return diff.run_local(output).await,
+            Self::Diff(diff) => return diff.run(context).await,
             server => server,
         };
         let client = context.operator()?;
         match server {
             Self::Local(local) => local.run(output).await,
+            Self::Diff(diff) => diff.run(context).await,
             Self::Push(push) => push.run(&client, output).await,
             Self::Activate(ActivateVersion { id, number, version }) => {
                 let version = match number.or(version) {
@@ -130,7 +131,6 @@ impl Policy {
             }
             Self::Change(change) => change.run(&client, output).await,
             Self::Logs(logs) => logs.run(&client, output).await,
-            Self::Diff(diff) => diff.run(&client, output).await,
             Self::Explain(explain) => explain.run(&client, output).await,
             Self::Deactivate(Which { id }) => {
                 print_changed(output, &client.post(&format!("/v1/policies/{id}/deactivate"), &Nothing {}).await?)

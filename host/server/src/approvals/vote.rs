@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
+use attorn_api::audit::EntryType;
 use attorn_core::approval::{APPROVERS_MAX, MEMBERS_MAX};
 use attorn_core::{
     ApprovalId, ApprovalRequest, ApprovalState, Approver, Digest, GroupName, ProviderId, Say, TimeMs, Vote,
@@ -170,16 +171,21 @@ async fn check(
             }
             _ => true,
         };
-    // Those of one role take no place from another.
-    let others = votes.iter().filter(|vote| vote.approver != *approver);
-    let of_role = others.filter(|vote| role(record, &vote.approver) == role(record, approver)).count();
-    let most = if matches!(ballot.voter, Voter::Member(..)) { MEMBERS_MAX } else { APPROVERS_MAX };
-    if said_before || (ballot.says == Say::Approve && of_role >= most as usize) {
+    if said_before || (ballot.says == Say::Approve && !has_room(record, (&ballot.voter, approver))) {
         let why = if said_before { "has your vote already" } else { "has as many votes as it may have" };
         let failure = Failure::of(ProblemCode::InvalidState, format!("approval `{id}` {why}"));
         return Err(failure.with_help("it waits for others; until it is spent, you can still refuse it"));
     }
     Ok(())
+}
+
+/// Whether a yes of this voter has room beside those of others. Those of one role take no place from another, and whoever
+/// votes anew keeps their own.
+fn has_room(record: &ApprovalRecord, (voter, approver): (&Voter<'_>, &Approver)) -> bool {
+    let others = record.request.votes.iter().filter(|vote| vote.approver != *approver);
+    let of_role = others.filter(|vote| role(record, &vote.approver) == role(record, approver)).count();
+    let most = if matches!(voter, Voter::Member(..)) { MEMBERS_MAX } else { APPROVERS_MAX };
+    of_role < most as usize
 }
 
 /// What the approval becomes with this vote. Whoever said yes may still say no.
@@ -241,7 +247,7 @@ async fn say(
         "reason": ballot.reason,
     });
     let (user, key) = match (&ballot.voter, voter) {
-        (Voter::Operator(operator), _) => return entry::act(batch, operator, "approval_voted", about),
+        (Voter::Operator(operator), _) => return entry::act(batch, operator, EntryType::ApprovalVoted, about),
         (Voter::Member(somebody, _), Known::Member(user)) => {
             let groups = groups_of(next, somebody);
             about["groups"] = groups.into_iter().map(GroupName::as_str).collect::<Vec<_>>().into();
@@ -253,10 +259,14 @@ async fn say(
     };
     about["by"] = json!({ "user": key.as_ref().map(|key| veil::user(user, key)) });
     about["evidence"] = ballot.evidence.zip(key.as_ref()).map(|(word, key)| word.in_entry(key)).into();
-    batch.entries.push(entry::body(batch.now, "approval_voted", json!({ "about": about }))?);
+    batch.entries.push(entry::body(batch.now, EntryType::ApprovalVoted, json!({ "about": about }))?);
     Ok(())
 }
 
 fn erased() -> Failure {
     kept::erased("the user on whose behalf this was asked was erased")
 }
+
+#[cfg(test)]
+#[path = "vote_tests.rs"]
+mod tests;

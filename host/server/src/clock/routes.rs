@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
+use attorn_api::audit::EntryType;
 use attorn_api::clock as api;
 use attorn_store::records::SetBackRecord;
 use attorn_store::{Batch, Key, Require};
@@ -96,7 +97,7 @@ fn batch(operator: &OperatorCaller, wire: &api::AcceptClock, reading: Reading) -
     let mut batch = Batch::new(reading.wall);
     let about = json!({ "stood": wire.stands, "from_ms": reading.server.0, "to_ms": reading.wall.0,
         "reason": wire.reason });
-    entry::act(&mut batch, operator, "clock_accepted", about)?;
+    entry::act(&mut batch, operator, EntryType::ClockAccepted, about)?;
     Ok(batch)
 }
 

@@ -1,6 +1,7 @@
 //! The server's time as a run begins: what the run before it marked, what the wall clock says, and what an operator
 //! accepts on the command line.
 
+use attorn_api::audit::EntryType;
 use attorn_core::{TimeMs, TimeSpan};
 use attorn_store::records::{ClockMarkRecord, SetBackRecord};
 use attorn_store::{Key, Require, Store, Versioned};
@@ -10,7 +11,7 @@ use crate::http::failure::Failure;
 use crate::run::ServeError;
 
 /// What the first entry of each run says.
-pub(crate) const STARTED: &str = "server_started";
+pub(crate) const STARTED: EntryType = EntryType::ServerStarted;
 /// More entries than this are never there before the first run.
 const ENTRIES_OF_INIT_MAX: usize = 32;
 /// The server's time as this run begins.
@@ -77,7 +78,7 @@ fn has_run(store: &Store) -> Result<bool, ServeError> {
     for stored in store.entries(0, ENTRIES_OF_INIT_MAX).map_err(Failure::from)? {
         let entry = attorn_log::Entry::parse(&stored.bytes).map_err(Failure::internal)?;
         let body: serde_json::Value = serde_json::from_str(entry.body.as_str()).map_err(Failure::internal)?;
-        if body["type"] == STARTED {
+        if body["type"] == STARTED.as_str() {
             return Ok(true);
         }
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use attorn_api::audit::EntryType;
 use attorn_core::context::Phase;
 use attorn_core::reason::HostReason;
 use attorn_core::{
@@ -108,7 +109,7 @@ async fn pause(app: &App, agent: &AgentId, asked: &[AskedPolicy]) -> Result<(), 
         let mut batch = Batch::new(now);
         let about = json!({ "policy": id, "version": version, "digest": policy.digest, "agent": agent.as_str(),
             "until_ms": until.0 });
-        batch.entries.push(entry::body(now, "policy_paused", about)?);
+        batch.entries.push(entry::body(now, EntryType::PolicyPaused, about)?);
         app.store.commit(batch).await?;
     }
     Ok(())

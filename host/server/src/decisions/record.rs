@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use attorn_api::audit::EntryType;
 use attorn_core::context::AuthenticationMethod;
 use attorn_core::reason::HostReason;
 use attorn_core::{
@@ -171,7 +172,7 @@ fn go_on(through: &Through, grant: Option<&Grant>, batch: &mut Batch) -> Result<
     let members = json!({ "grant": grant.id.to_string(), "decision_id": grant.decision.to_string(),
         "agent": grant.agent.as_str(), "resource_server": grant.resource_server.as_str(), "use_number": 1,
         "target": through.target.as_str(), "target_version": through.version });
-    batch.entries.push(entry::body(batch.now, "grant_used", members)?);
+    batch.entries.push(entry::body(batch.now, EntryType::GrantUsed, members)?);
     // It goes on once, however many uses the policies' terms have: nobody counts another of them.
     let uses = u64::from(grant.uses_max);
     batch.add.push(Add { key: Key::grant_uses(&grant.id), delta: grant.uses_max.into(), at_most: uses });
@@ -235,7 +236,7 @@ fn entry_body(
     if let Some(credential) = &ground.credential {
         members["credential"] = credential_in(credential);
     }
-    entry::body(made.now, "decision", members)
+    entry::body(made.now, EntryType::Decision, members)
 }
 
 pub(crate) fn policy_in_entry(asked: &AskedPolicy) -> Value {

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use attorn_api::audit::EntryType;
 use attorn_core::reason::HostReason;
 use attorn_core::{Decision, DecisionId, Denied, Evaluated, Outcome, PolicyId, TimeMs, UserId, Verdict};
 use attorn_engine::{Evaluation, Question};
@@ -194,7 +195,11 @@ async fn work(app: &App, job: Option<&Job>, dropped: &Dropped, rest: &mut Rest) 
         let policies: Vec<Value> = dropped.iter().map(each).collect();
         let count: u64 = dropped.values().sum();
         tracing::warn!(count, "shadow policies were not evaluated because too much waited");
-        batch.entries.push(entry::body(batch.now, "shadow_dropped", json!({ "count": count, "policies": policies }))?);
+        batch.entries.push(entry::body(
+            batch.now,
+            EntryType::ShadowDropped,
+            json!({ "count": count, "policies": policies }),
+        )?);
         for ((policy, version), count) in dropped {
             reports.of(app, policy, *version, batch.now).await?.dropped += count;
         }
@@ -214,7 +219,7 @@ async fn work(app: &App, job: Option<&Job>, dropped: &Dropped, rest: &mut Rest) 
             "policies": said,
             "active_set": { "revision": job.ground.active.record.revision, "digest": job.ground.active.digest },
         });
-        batch.entries.push(entry::body(batch.now, "shadow_evaluated", members)?);
+        batch.entries.push(entry::body(batch.now, EntryType::ShadowEvaluated, members)?);
     }
     for (report, require) in reports.0.into_values() {
         batch.require.push((Key::shadow_report(&report.policy, report.version), require));

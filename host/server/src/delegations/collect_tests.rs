@@ -1,5 +1,6 @@
 //! What goes when room is needed, and what stays.
 
+use attorn_api::audit::EntryType;
 use attorn_store::records::{DelegationBody, Sealed};
 
 use super::super::make;
@@ -55,7 +56,7 @@ impl Scene {
         store.commit(batch).await.unwrap();
         for record in records {
             let (mut batch, body) = (Batch::new(TimeMs(1)), DelegationBody { permissions: Vec::new(), evidence: None });
-            make::put(&mut batch, &user, record, &body, "delegation_made").unwrap();
+            make::put(&mut batch, &user, record, &body, EntryType::DelegationMade).unwrap();
             // As whoever revokes does.
             let looked_for = record.revoked_at.map(|at| (Key::expiry(at, &Key::delegation(&record.id)), Vec::new()));
             batch.put.extend(looked_for);

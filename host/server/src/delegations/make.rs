@@ -3,6 +3,7 @@
 //! The token was verified before, by `providers`. It is kept nowhere; what is kept is sealed under the user's key.
 
 use attorn_api::ProblemCode;
+use attorn_api::audit::EntryType;
 use attorn_core::reason::HostReason;
 use attorn_core::{
     Agent, AgentState, Consent, DelegationId, Digest, KeyBinding, Permission, Purpose, SessionId, TimeMs, UserPresence,
@@ -332,7 +333,7 @@ fn add(
         sealed: users::seal(&user.key, &Key::delegation(id), &body.encode())?,
         sealed_reason: None,
     };
-    put(batch, user, &record, &body, "delegation_made")
+    put(batch, user, &record, &body, EntryType::DelegationMade)
 }
 
 /// How many delegations of one user's that one agent made are kept: those that it brought the user's consent for, and
@@ -352,7 +353,7 @@ pub(super) fn put(
     user: &KnownUser,
     record: &DelegationRecord,
     body: &DelegationBody,
-    kind: &'static str,
+    kind: EntryType,
 ) -> Result<(), Failure> {
     let key = &user.key;
     let members = json!({

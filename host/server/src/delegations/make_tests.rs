@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
+use attorn_api::audit::EntryType;
 use attorn_store::Store;
 
 use super::*;
@@ -33,7 +34,7 @@ fn record(n: u64, from: Option<&str>, to: &str) -> DelegationRecord {
 async fn made(store: &Store, record: DelegationRecord) -> Result<(), Failure> {
     let mut batch = Batch::new(TimeMs(1));
     let body = DelegationBody { permissions: Vec::new(), evidence: None };
-    put(&mut batch, &fixtures::known(fixtures::body()), &record, &body, "delegation_made")?;
+    put(&mut batch, &fixtures::known(fixtures::body()), &record, &body, EntryType::DelegationMade)?;
     Ok(store.commit(batch).await.map(drop)?)
 }
 

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
+use attorn_api::audit::EntryType;
 use attorn_api::delegations as api;
 use attorn_core::reason::HostReason;
 use attorn_core::{AgentId, DelegationId, Permission, UserPresence};
@@ -152,7 +153,7 @@ async fn add(
         sealed: users::seal(&user.key, &Key::delegation(id), &body.encode())?,
         sealed_reason: None,
     };
-    make::put(batch, &user, &record, &body, "delegation_offered")
+    make::put(batch, &user, &record, &body, EntryType::DelegationOffered)
 }
 
 /// The agent that a delegation was offered to says yes.
@@ -177,7 +178,7 @@ pub(crate) async fn accept(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     }
     value.accepted_at = Some(batch.now);
     let members = json!({ "delegation": id.as_str(), "agent": agent.id.as_str() });
-    batch.entries.push(entry::body(batch.now, "delegation_accepted", members)?);
+    batch.entries.push(entry::body(batch.now, EntryType::DelegationAccepted, members)?);
     batch.require.extend(caller.require());
     batch.require.push((Key::delegation(&id), Require::Version(version)));
     batch.put_record(&value);

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
+use attorn_api::audit::EntryType;
 use attorn_api::delegations as api;
 use attorn_api::users::RevokeOfUser;
 use attorn_core::{AgentId, DelegationId, SessionId, TimeMs, UserId};
@@ -37,7 +38,7 @@ pub(crate) enum By<'a> {
 
 impl By<'_> {
     /// Add the entry that says what they did.
-    pub(crate) fn act(&self, batch: &mut Batch, kind: &'static str, mut about: Value) -> Result<(), Failure> {
+    pub(crate) fn act(&self, batch: &mut Batch, kind: EntryType, mut about: Value) -> Result<(), Failure> {
         let (by, name) = match self {
             Self::Operator(operator) => return entry::act(batch, operator, kind, about),
             Self::Agent(agent) => ("agent", Some(agent.as_str())),
@@ -131,7 +132,7 @@ pub(crate) async fn delegation(app: &App, id: &DelegationId, by: &By<'_>, reason
         (value.revoked_at, value.sealed_reason) = (Some(batch.now), reason.sealed().map(seal).transpose()?);
         let mut about = json!({ "delegation": id.as_str() });
         reason.say(&mut about);
-        by.act(&mut batch, "delegation_revoked", about)?;
+        by.act(&mut batch, EntryType::DelegationRevoked, about)?;
         if value.from_agent.is_none() {
             let mut body = user.body.clone();
             login_after(&mut body, Some(&value.to_agent), batch.now);
@@ -173,7 +174,7 @@ pub(crate) async fn of_user(app: &App, id: &UserId, wire: RevokeOfUser, by: &By<
         let agent = agent.as_ref().map(AgentId::as_str);
         let mut about = json!({ "user": veil::user(id, &user.key), "agent": agent });
         reason.say(&mut about);
-        by.act(&mut batch, "user_delegations_revoked", about)?;
+        by.act(&mut batch, EntryType::UserDelegationsRevoked, about)?;
         if happened(app, batch).await? {
             return Ok(());
         }
@@ -262,7 +263,7 @@ pub(crate) async fn session(app: &App, id: &SessionId, by: &By<'_>, reason: Opti
             "user": veil::user(&ended.user, &user.key),
         });
         by.reason(&user.key, reason).say(&mut about);
-        by.act(&mut batch, "session_ended", about)?;
+        by.act(&mut batch, EntryType::SessionEnded, about)?;
         batch.require.push((key, Require::Version(found.version)));
         batch.put_record(&ended);
         if happened(app, batch).await? {

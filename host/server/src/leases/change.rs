@@ -1,6 +1,7 @@
 //! What becomes of a lease: each change is one batch that names the version that it changes, with an entry wherever it
 //! goes a step further.
 
+use attorn_api::audit::EntryType;
 use attorn_broker::KindError;
 use attorn_core::{Grant, LeaseId, LeaseState, TargetState, TimeMs};
 use attorn_store::records::{GrantRecord, LeaseRecord, TargetRecord};
@@ -52,7 +53,7 @@ impl Why {
 /// One change, and what the log says of it, if it says anything.
 pub(crate) struct Change {
     pub(crate) next: LeaseRecord,
-    pub(crate) said: Option<(&'static str, Value)>,
+    pub(crate) said: Option<(EntryType, Value)>,
 }
 
 /// A lease, if there is one.
@@ -102,7 +103,7 @@ pub(crate) async fn end_saying(
         let next = ending(lease, now, text.as_deref())?;
         let mut members = members.clone();
         (members["why"], members["error"]) = (why.as_str().into(), json!(lasting));
-        Some(Change { next, said: Some(("lease_revoking", members)) })
+        Some(Change { next, said: Some((EntryType::LeaseRevoking, members)) })
     };
     make(app, id, change).await?;
     app.targets.wake.notify_one();
@@ -137,7 +138,7 @@ pub(crate) async fn issued(app: &App, grant: &Recorded<Grant>, lease: &LeaseReco
         batch.require.push((Key::target(&lease.target), Require::Version(target.version)));
         batch.require.push((Key::lease(&lease.id), Require::Version(grant.version())));
         let next = LeaseRecord { state: LeaseState::Issued, due_at: lease.expires_at, ..lease.clone() };
-        batch.entries.push(entry::body(batch.now, "lease_issued", with_lease(&next, json!({})))?);
+        batch.entries.push(entry::body(batch.now, EntryType::LeaseIssued, with_lease(&next, json!({})))?);
         lease.becomes(&next, &mut batch);
         match app.store.commit(batch).await {
             Ok(_) => return Ok(()),

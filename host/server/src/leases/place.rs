@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use attorn_api::ProblemCode;
+use attorn_api::audit::EntryType;
 use attorn_api::decisions::CredentialKind;
 use attorn_broker::KindError;
 use attorn_broker::postgresql::{self, Ready};
@@ -161,7 +162,7 @@ impl Place {
             "agent": lease.agent.as_str(), "target": lease.target.as_str(), "target_version": self.target.version,
             "kind": "postgresql", "name": lease.name.as_str(), "roles": roles,
             "expires_at_ms": lease.expires_at.0, "uses": grant.uses_max });
-        batch.entries.push(entry::body(batch.now, "lease_intended", members)?);
+        batch.entries.push(entry::body(batch.now, EntryType::LeaseIntended, members)?);
         batch.require.extend(self.require.iter().cloned());
         // Whoever holds the login needs no token of the same grant, and gets nothing by one.
         let uses = u64::from(grant.uses_max);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use attorn_api::audit::EntryType;
 use attorn_broker::backoff::Backoff;
 use attorn_broker::breaker::Leave;
 use attorn_broker::postgresql::Postgresql;
@@ -253,7 +254,7 @@ fn has_ended(lease: &LeaseRecord, now: TimeMs, ended: Ended) -> Change {
     };
     let members =
         json!({ "why": why.map(Why::as_str), "existed": ended == Ended::Now, "attempts": lease.attempts + 1 });
-    Change { next, said: Some(("lease_ended", members)) }
+    Change { next, said: Some((EntryType::LeaseEnded, members)) }
 }
 
 /// Of attempts in vain the first is said, and the one after which it counts as one that cannot be ended.
@@ -268,8 +269,8 @@ fn has_not_ended(lease: &LeaseRecord, now: TimeMs, (error, random): (&KindError,
     };
     let text = change::cut(&error.to_string());
     let said = match (state, attempts) {
-        (LeaseState::Irrevocable, _) if lease.state != LeaseState::Irrevocable => Some("lease_irrevocable"),
-        (_, 1) => Some("lease_revocation_failed"),
+        (LeaseState::Irrevocable, _) if lease.state != LeaseState::Irrevocable => Some(EntryType::LeaseIrrevocable),
+        (_, 1) => Some(EntryType::LeaseRevocationFailed),
         _ => None,
     };
     let lasting = change::cut(&error.lasting());

@@ -1,3 +1,4 @@
+use attorn_api::audit::EntryType;
 use attorn_broker::Whose;
 use attorn_core::GrantId;
 
@@ -27,7 +28,7 @@ fn temporary() -> KindError {
     KindError::Temporary { whose: Whose::Target, text: "it is away".into() }
 }
 
-fn kind_of(change: &Change) -> Option<&'static str> {
+fn kind_of(change: &Change) -> Option<EntryType> {
     change.said.as_ref().map(|(kind, _)| *kind)
 }
 
@@ -42,7 +43,7 @@ fn what_has_ended_says_why_unless_that_was_said() {
         let change = has_ended(&lease(state, 3), NOW, Ended::Before);
         assert_eq!((change.next.state, change.next.ended_at), (LeaseState::Ended, Some(NOW)));
         let (kind, members) = change.said.unwrap();
-        assert_eq!(kind, "lease_ended");
+        assert_eq!(kind, EntryType::LeaseEnded);
         assert_eq!(members, json!({ "why": why, "existed": false, "attempts": 4 }));
     }
 }
@@ -82,11 +83,11 @@ fn attempts_in_vain_are_said_first_and_last() {
     let after = |state, attempts| has_not_ended(&lease(state, attempts), NOW, (&temporary(), u64::MAX));
     let first = after(LeaseState::Issued, 0);
     assert_eq!((first.next.state, first.next.attempts), (LeaseState::Revoking, 1));
-    assert_eq!(kind_of(&first), Some("lease_revocation_failed"));
+    assert_eq!(kind_of(&first), Some(EntryType::LeaseRevocationFailed));
     assert_eq!(first.next.last_error.as_deref(), Some("it is away"));
     assert_eq!(kind_of(&after(LeaseState::Revoking, 1)), None);
     let last = after(LeaseState::Revoking, ATTEMPTS_MAX - 1);
-    assert_eq!((last.next.state, kind_of(&last)), (LeaseState::Irrevocable, Some("lease_irrevocable")));
+    assert_eq!((last.next.state, kind_of(&last)), (LeaseState::Irrevocable, Some(EntryType::LeaseIrrevocable)));
     let on = after(LeaseState::Irrevocable, ATTEMPTS_MAX);
     assert_eq!((on.next.state, kind_of(&on)), (LeaseState::Irrevocable, None));
     assert!(on.next.due_at > NOW);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use attorn_api::ProblemCode;
+use attorn_api::audit::EntryType;
 use attorn_api::targets as api;
 use attorn_broker::CredentialKind as _;
 use attorn_core::{LeaseId, LeaseState, SqlName, TargetId, TargetState};
@@ -68,7 +69,7 @@ pub(crate) async fn revoke(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
         LeaseState::Issued => change::ending(&value, batch.now, None).unwrap_or_else(|| value.clone()),
     };
     let about = change::with_lease(&next, json!({ "why": Why::Operator.as_str() }));
-    entry::act(&mut batch, call.operator()?, "lease_revoking", about)?;
+    entry::act(&mut batch, call.operator()?, EntryType::LeaseRevoking, about)?;
     batch.require.push((Key::lease(&id), Require::Version(version)));
     value.becomes(&next, &mut batch);
     commit(&app, batch, moved).await?;
@@ -148,7 +149,7 @@ async fn record(
     let expires_at = until.max(lease.expires_at);
     let next = LeaseRecord { expires_at, due_at: expires_at, ..lease.clone() };
     let members = change::with_lease(&next, json!({ "expires_at_ms": expires_at.0 }));
-    batch.entries.push(entry::body(batch.now, "lease_renewed", members)?);
+    batch.entries.push(entry::body(batch.now, EntryType::LeaseRenewed, members)?);
     batch.require.extend(still);
     batch.require.push((Key::grant(&lease.grant), Require::Version(grant.version())));
     batch.require.push((Key::lease(&lease.id), Require::Version(found.version)));

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use attorn_api::audit::EntryType;
 use attorn_api::oauth::OAuthCode;
 use attorn_store::{Batch, CommitError, Key, Require};
 use serde_json::json;
@@ -33,7 +34,7 @@ pub(crate) async fn create(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
         let mut batch = Batch::new(app.clock.now());
         let about = json!({ "grant": grant.id.to_string(), "decision_id": grant.decision.to_string() });
         let members = json!({ "agent": agent.as_str(), "about": about });
-        batch.entries.push(entry::body(batch.now, "grant_revoked", members)?);
+        batch.entries.push(entry::body(batch.now, EntryType::GrantRevoked, members)?);
         batch.require.push((Key::grant(&grant.id), Require::Version(stored.version)));
         stored.value.revoked_at = Some(batch.now);
         batch.put_record(&stored.value);

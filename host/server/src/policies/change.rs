@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
+use attorn_api::audit::EntryType;
 use attorn_api::policies as api;
 use attorn_core::{Duty, PolicyId};
 use attorn_store::records::{PolicyRecord, PolicyRevocationRecord, PolicyVersionRecord, Record as _};
@@ -180,10 +181,10 @@ async fn one(
         return Err(Failure::of(ProblemCode::MissingDuty, detail).with_help("it needs the duty `policy_weakener` too"));
     }
     let kind = match (was, version) {
-        (_, None) => "policy_deactivated",
-        _ if rollback => "policy_rolled_back",
-        (None, Some(_)) => "policy_activated",
-        (Some(_), Some(_)) => "policy_replaced",
+        (_, None) => EntryType::PolicyDeactivated,
+        _ if rollback => EntryType::PolicyRolledBack,
+        (None, Some(_)) => EntryType::PolicyActivated,
+        (Some(_), Some(_)) => EntryType::PolicyReplaced,
     };
     let changed = match (replaced, becomes) {
         (Some(from), Some(to)) => differences(&from.record, &to.record),
@@ -253,7 +254,7 @@ pub(crate) async fn revoke(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     }
     let mut batch = Batch::new(app.clock.now());
     let about = json!({ "policy": id.as_str(), "version": version, "reason": wire.reason });
-    entry::act(&mut batch, operator, "policy_version_revoked", about)?;
+    entry::act(&mut batch, operator, EntryType::PolicyVersionRevoked, about)?;
     let require = if current.store_version == 0 { Require::Absent } else { Require::Version(current.store_version) };
     batch.require.push((Key::active_set(), require));
     let record = PolicyRevocationRecord { policy: id.clone(), version, at: batch.now };

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
+use attorn_api::audit::EntryType;
 use attorn_api::providers as api;
 use attorn_core::ProviderId;
 use attorn_store::records::{ProviderIssuerRecord, ProviderRecord, Record as _, WorkloadIssuerNameRecord};
@@ -24,7 +25,7 @@ pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure
     let record = wire::record(&configuration, batch.now)?;
     check_agents(&app, &record).await?;
     let issuer = ProviderIssuerRecord { issuer: record.issuer.clone(), provider: record.id.clone() };
-    entry::act(&mut batch, operator, "provider_registered", wire::shown_configuration(&record))?;
+    entry::act(&mut batch, operator, EntryType::ProviderRegistered, wire::shown_configuration(&record))?;
     batch.require.push((record.key(), Require::Absent));
     batch.require.push((issuer.key(), Require::Absent));
     batch.require.push((workload_key(&issuer), Require::Absent));
@@ -83,7 +84,7 @@ pub(crate) async fn update(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     }
     check_agents(&app, &record).await?;
     let mut batch = Batch::new(app.clock.now());
-    entry::act(&mut batch, operator, "provider_updated", wire::shown_configuration(&record))?;
+    entry::act(&mut batch, operator, EntryType::ProviderUpdated, wire::shown_configuration(&record))?;
     replace(&app, batch, &record, version).await
 }
 
@@ -93,7 +94,7 @@ pub(crate) async fn revoke(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     let mut batch = Batch::new(app.clock.now());
     value.revoked_at = Some(batch.now);
     let about = json!({ "id": value.id.as_str(), "reason": why(&call)? });
-    entry::act(&mut batch, call.operator()?, "provider_revoked", about)?;
+    entry::act(&mut batch, call.operator()?, EntryType::ProviderRevoked, about)?;
     replace(&app, batch, &value, version).await
 }
 

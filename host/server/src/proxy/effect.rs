@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use attorn_api::audit::EntryType;
 use attorn_broker::proxy::{Cut, End, SendError, Told};
 use attorn_core::{DecisionId, Grant, GrantId, TargetId};
 use attorn_store::{Batch, Key, Recorded, Require};
@@ -100,7 +101,7 @@ impl Effects {
             "effect": effect, "status": end.map(|end| end.status.as_u16()), "request_bytes": about.request_bytes,
             "response_bytes": end.map(|end| end.bytes), "cut": end.and_then(|end| end.cut).map(Cut::as_str),
             "secret_in_header": end.is_some_and(|end| end.secret_in_header), "note": why });
-        batch.entries.push(entry::body(batch.now, "grant_effect", members)?);
+        batch.entries.push(entry::body(batch.now, EntryType::GrantEffect, members)?);
         let key = Key::grant_effect(&about.grant, 1);
         batch.require.push((key.clone(), Require::Absent));
         batch.put.push((key, effect.into()));

@@ -92,13 +92,17 @@ fn first_start(store: &Store) -> Result<Option<u64>, ReadError> {
 /// Whether an entry says that a server started.
 pub(crate) fn says_started(bytes: &[u8]) -> bool {
     let body = Entry::parse(bytes).ok().and_then(|entry| serde_json::from_str::<Value>(entry.body.as_str()).ok());
-    body.is_some_and(|body| body["type"] == crate::clock::start::STARTED)
+    body.is_some_and(|body| body["type"] == crate::clock::start::STARTED.as_str())
 }
 
 impl Gone {
     /// The same as an error, for whoever does not go on without it.
     pub(crate) fn error(&self) -> ServeError {
-        ServeError::PublishedGone { gone: self.to_string(), lacks_entries: !self.entries.is_empty() }
+        if self.entries.is_empty() {
+            ServeError::PublishedGone(self.to_string())
+        } else {
+            ServeError::EntriesGone(self.to_string())
+        }
     }
 
     /// Write files anew of the entries that base copy and journal still have. What nobody has is what is left. Whoever

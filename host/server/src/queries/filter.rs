@@ -8,7 +8,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use attorn_api::ProblemCode;
-use attorn_api::audit::{is_entry_type, no_entry_type};
+use attorn_api::audit::EntryType;
 use attorn_core::{
     ActionPattern, AgentId, DecisionId, DelegationId, GrantId, KeyThumbprint, OperatorId, Owner, PolicyId, Purpose,
     ReasonCode, Resource, ResourcePattern, SessionId, TimeMs, UserId,
@@ -49,9 +49,6 @@ pub(crate) const NAMES: [&str; 19] = [
 ];
 /// How many filters one query may have.
 pub(crate) const FILTERS_MAX: usize = 8;
-/// What is longer is said of no type.
-const TYPE_BYTES_MAX: usize = 64;
-
 /// What an entry must have.
 #[derive(Debug, Clone)]
 pub(crate) struct Filter {
@@ -60,27 +57,6 @@ pub(crate) struct Filter {
     pub(crate) times_ms: (u64, u64),
     /// The user whose key the terms were made of.
     pub(crate) user: Option<UserId>,
-}
-
-/// The type of an entry.
-struct EntryType(String);
-
-impl FromStr for EntryType {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let fits = text.len() <= TYPE_BYTES_MAX;
-        if fits && is_entry_type(text) {
-            return Ok(Self(text.to_owned()));
-        }
-        Err(no_entry_type(if fits { text } else { "…" }))
-    }
-}
-
-impl Display for EntryType {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
 }
 
 /// What was decided.
@@ -131,7 +107,7 @@ impl Filter {
 
     /// The same, of decisions alone.
     pub(crate) fn of_decisions(mut self) -> Self {
-        self.terms.push(Field::Type.term("decision"));
+        self.terms.push(Field::Type.term(EntryType::Decision.as_str()));
         self
     }
 

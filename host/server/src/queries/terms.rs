@@ -4,6 +4,7 @@
 //! does not know is found by what it has. Nothing is looked into that somebody else chose the names in, such as labels.
 //! Where a pseudonym stands, the pseudonym is the term.
 
+use attorn_api::audit::EntryType;
 use attorn_core::{Action, TimeMs};
 use attorn_store::{Indexed, Term};
 use serde_json::{Map, Value};
@@ -84,7 +85,7 @@ pub(crate) fn of(body: &Value) -> Indexed {
     let mut found = Found(Vec::with_capacity(32));
     let kind = body["type"].as_str().unwrap_or_default();
     found.text(Field::Type, &body["type"]);
-    if kind == "decision" {
+    if kind == EntryType::Decision.as_str() {
         found.text(Field::Decision, &body["decision"]);
         found.text(Field::Asker, &body["agent"]["id"]);
     }

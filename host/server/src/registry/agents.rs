@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use attorn_api::ProblemCode;
 use attorn_api::agents::{Agent, AgentList, ChangeCeiling, ChangeState, RegisterAgent, RegisterKey};
+use attorn_api::audit::EntryType;
 use attorn_core::{AgentId, AgentState, KeyThumbprint};
 use attorn_store::records::{AgentRecord, AgentRecordError, KeyOwner, KeyOwnerRecord, StateChange};
 use attorn_store::{Batch, Key, KeyKind, Require, Versioned};
@@ -28,7 +29,7 @@ pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure
     let (id, thumbprints) = (agent.id.clone(), agent.keys.iter().map(|key| key.thumbprint.clone()).collect::<Vec<_>>());
     let registered = StateChange { state: AgentState::Active, at: batch.now, by: by(operator)? };
     let record = AgentRecord::new(agent, jwks, vec![registered], batch.now).map_err(|error| refused(&error))?;
-    entry::act(&mut batch, operator, "agent_registered", wire::in_entry(&record))?;
+    entry::act(&mut batch, operator, EntryType::AgentRegistered, wire::in_entry(&record))?;
     batch.require.push((Key::agent(&id), Require::Absent));
     batch.put_record(&record);
     for thumbprint in thumbprints {
@@ -77,20 +78,20 @@ pub(crate) async fn show(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
 }
 
 pub(crate) async fn suspend(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
-    change_state(&app, &call, AgentState::Suspended, "agent_suspended").await
+    change_state(&app, &call, AgentState::Suspended, EntryType::AgentSuspended).await
 }
 
 pub(crate) async fn resume(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
-    change_state(&app, &call, AgentState::Active, "agent_resumed").await
+    change_state(&app, &call, AgentState::Active, EntryType::AgentResumed).await
 }
 
 pub(crate) async fn retire(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
-    change_state(&app, &call, AgentState::Retired, "agent_retired").await
+    change_state(&app, &call, AgentState::Retired, EntryType::AgentRetired).await
 }
 
 /// One durable write: after its acknowledgement no allow of this agent commits, because every
 /// decision's commit names the version of the agent's record.
-async fn change_state(app: &App, call: &Call, state: AgentState, kind: &'static str) -> Result<Reply, Failure> {
+async fn change_state(app: &App, call: &Call, state: AgentState, kind: EntryType) -> Result<Reply, Failure> {
     let (operator, why, id): (_, ChangeState, AgentId) = (call.operator()?, call.json()?, call.path("id")?);
     note("reason", why.reason.as_deref())?;
     let Versioned { mut value, version, .. } = find(app, &id).await?;
@@ -119,7 +120,7 @@ pub(crate) async fn change_ceiling(app: Arc<App>, call: Call) -> Result<Reply, F
     let record = AgentRecord::new(agent, value.jwks().clone(), value.history().to_vec(), value.created_at())
         .map_err(|error| refused(&error))?;
     let about = json!({ "id": id.as_str(), "ceiling": wire.ceiling, "reason": wire.reason });
-    replace(&app, operator, ("agent_ceiling_changed", about), &record, version).await?;
+    replace(&app, operator, (EntryType::AgentCeilingChanged, about), &record, version).await?;
     Reply::ok(&wire::shown(&record))
 }
 
@@ -140,7 +141,7 @@ pub(crate) async fn add_key(app: Arc<App>, call: Call) -> Result<Reply, Failure>
     wire::check_keys(&agent.keys, 1)?;
     let record =
         AgentRecord::new(agent, jwks, value.history().to_vec(), value.created_at()).map_err(|error| refused(&error))?;
-    entry::act(&mut batch, operator, "agent_key_added", about)?;
+    entry::act(&mut batch, operator, EntryType::AgentKeyAdded, about)?;
     batch.require.push((Key::agent(&id), Require::Version(version)));
     batch.put_record(&record);
     commit(&app, batch, key_taken).await?;
@@ -160,7 +161,7 @@ pub(crate) async fn revoke_key(app: Arc<App>, call: Call) -> Result<Reply, Failu
     let record =
         AgentRecord::new(agent, jwks, value.history().to_vec(), value.created_at()).map_err(|error| refused(&error))?;
     let about = json!({ "id": id.as_str(), "thumbprint": thumbprint.as_str() });
-    replace(&app, operator, ("agent_key_revoked", about), &record, version).await?;
+    replace(&app, operator, (EntryType::AgentKeyRevoked, about), &record, version).await?;
     Reply::ok(&wire::shown(&record))
 }
 
@@ -171,7 +172,7 @@ async fn find(app: &App, id: &AgentId) -> Result<Versioned<AgentRecord>, Failure
 async fn replace(
     app: &App,
     operator: &OperatorCaller,
-    (kind, about): (&'static str, serde_json::Value),
+    (kind, about): (EntryType, serde_json::Value),
     record: &AgentRecord,
     version: u64,
 ) -> Result<(), Failure> {

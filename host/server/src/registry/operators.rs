@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
+use attorn_api::audit::EntryType;
 use attorn_api::operators::{Operator, OperatorList, RegisterOperator, RegisteredOperator};
 use attorn_core::{Duty, OperatorId};
 use attorn_identity::{OperatorToken, OperatorTokenKind};
@@ -27,7 +28,7 @@ pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure
     let duties = wire.duties.iter().map(|duty| duty.parse()).collect::<Result<BTreeSet<Duty>, _>>()?;
     let mut batch = Batch::new(app.clock.now());
     if operator.id.is_none() {
-        spend_bootstrap(&app, &duties, &mut batch).await?;
+        spend_bootstrap(&app, &duties, &mut batch, "add the duty `admin`").await?;
     }
     let token = OperatorToken::generate(OperatorTokenKind::Operator).map_err(Failure::internal)?;
     let record = OperatorRecord {
@@ -38,7 +39,7 @@ pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure
         revoked_at: None,
     };
     let about = json!({ "id": id.as_str(), "duties": duty_names(&record) });
-    entry::act(&mut batch, operator, "operator_registered", about)?;
+    entry::act(&mut batch, operator, EntryType::OperatorRegistered, about)?;
     batch.require.push((Key::operator(&id), Require::Absent));
     batch.put_record(&record);
     batch.put_record(&OperatorTokenRecord { token_digest: token.digest(), operator: id.clone() });
@@ -59,11 +60,16 @@ pub(crate) async fn renew(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     }
     let mut batch = Batch::new(app.clock.now());
     if operator.id.is_none() {
-        spend_bootstrap(&app, &value.duties, &mut batch).await?;
+        spend_bootstrap(&app, &value.duties, &mut batch, RENEW_AN_ADMIN).await?;
     }
     let token = OperatorToken::generate(OperatorTokenKind::Operator).map_err(Failure::internal)?;
     value.token_digest = Some(token.digest());
-    entry::act(&mut batch, operator, "operator_renewed", json!({ "id": id.as_str(), "duties": duty_names(&value) }))?;
+    entry::act(
+        &mut batch,
+        operator,
+        EntryType::OperatorRenewed,
+        json!({ "id": id.as_str(), "duties": duty_names(&value) }),
+    )?;
     batch.require.push((Key::operator(&id), Require::Version(version)));
     batch.put_record(&value);
     batch.put_record(&OperatorTokenRecord { token_digest: token.digest(), operator: id });
@@ -71,11 +77,20 @@ pub(crate) async fn renew(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     Reply::ok(&RegisteredOperator { operator: shown(&value), token: token.expose().to_owned() })
 }
 
+/// Duties stay as they were given, so nobody becomes an admin by a new token.
+const RENEW_AN_ADMIN: &str = "renew an operator who is an admin, or register one (`attorn operator register NAME --duty \
+                              admin`): with their token the others are renewed";
+
 /// The bootstrap token makes an admin and nothing else, and dies in the same commit.
-async fn spend_bootstrap(app: &App, duties: &BTreeSet<Duty>, batch: &mut Batch) -> Result<(), Failure> {
+async fn spend_bootstrap(
+    app: &App,
+    duties: &BTreeSet<Duty>,
+    batch: &mut Batch,
+    help: &'static str,
+) -> Result<(), Failure> {
     if !duties.contains(&Duty::Admin) {
         let detail = "the bootstrap token makes the first admin; this operator would not be one";
-        return Err(Failure::of(ProblemCode::InvalidField, detail).with_help("add the duty `admin`"));
+        return Err(Failure::of(ProblemCode::InvalidField, detail).with_help(help));
     }
     let digest = bootstrap::digest(&app.store).await?.ok_or_else(moved)?;
     batch.require.push((bootstrap::key()?, Require::Version(digest.version)));
@@ -100,7 +115,12 @@ pub(crate) async fn revoke(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     }
     let mut batch = Batch::new(app.clock.now());
     value.revoked_at = Some(batch.now);
-    entry::act(&mut batch, call.operator()?, "operator_revoked", json!({ "id": id.as_str(), "reason": why(&call)? }))?;
+    entry::act(
+        &mut batch,
+        call.operator()?,
+        EntryType::OperatorRevoked,
+        json!({ "id": id.as_str(), "reason": why(&call)? }),
+    )?;
     batch.require.push((Key::operator(&id), Require::Version(version)));
     if value.duties.contains(&Duty::Admin) {
         batch.require.push(another_admin(&app, &id).await?);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
+use attorn_api::audit::EntryType;
 use attorn_api::resource_servers as api;
 use attorn_core::{ResourceServer, ResourceServerId, ResourceType, UseCounting};
 use attorn_store::records::{KeyOwner, KeyOwnerRecord, ResourceServerRecord, ResourceTypeRecord};
@@ -50,7 +51,7 @@ pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure
     if let Some(members) = about.as_object_mut() {
         members.remove("jwk");
     }
-    entry::act(&mut batch, operator, "resource_server_registered", about)?;
+    entry::act(&mut batch, operator, EntryType::ResourceServerRegistered, about)?;
     batch.put_record(&record);
     let taken = taken(&app, &record).await?;
     commit(&app, batch, || taken.unwrap_or_else(moved)).await?;
@@ -98,7 +99,7 @@ pub(crate) async fn revoke(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     let mut batch = Batch::new(app.clock.now());
     value.revoked_at = Some(batch.now);
     let about = json!({ "id": id.as_str(), "reason": why(&call)? });
-    entry::act(&mut batch, call.operator()?, "resource_server_revoked", about)?;
+    entry::act(&mut batch, call.operator()?, EntryType::ResourceServerRevoked, about)?;
     batch.require.push((Key::resource_server(&id), Require::Version(version)));
     batch.put_record(&value);
     commit(&app, batch, moved).await?;

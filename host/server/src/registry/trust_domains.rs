@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
+use attorn_api::audit::EntryType;
 use attorn_api::trust_domains as api;
 use attorn_core::{JsonText, TrustDomain};
 use attorn_identity::svid::{BundleError, TrustBundle};
@@ -27,7 +28,7 @@ pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure
     let id: TrustDomain = wire.id.parse()?;
     let (roots, keys) = parts(bundle(&wire.bundle, &id)?);
     let record = TrustDomainRecord::new(id.clone(), roots, keys, batch.now).map_err(|error| refused(&error))?;
-    entry::act(&mut batch, call.operator()?, "trust_domain_registered", in_entry(&record))?;
+    entry::act(&mut batch, call.operator()?, EntryType::TrustDomainRegistered, in_entry(&record))?;
     batch.require.push((Key::trust_domain(&id), Require::Absent));
     batch.put_record(&record);
     let taken = || {
@@ -57,7 +58,7 @@ pub(crate) async fn update(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     let mut batch = Batch::new(app.clock.now());
     let (roots, keys) = parts(bundle(&wire.bundle, &id)?);
     let record = found.value.changed(roots, keys, batch.now).map_err(|error| refused(&error))?;
-    entry::act(&mut batch, call.operator()?, "trust_domain_changed", in_entry(&record))?;
+    entry::act(&mut batch, call.operator()?, EntryType::TrustDomainChanged, in_entry(&record))?;
     replace(&app, batch, &record, found.version).await
 }
 
@@ -69,7 +70,7 @@ pub(crate) async fn revoke(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     let mut batch = Batch::new(app.clock.now());
     value.revoked_at = Some(batch.now);
     let about = json!({ "id": id.as_str(), "reason": why(&call)? });
-    entry::act(&mut batch, call.operator()?, "trust_domain_revoked", about)?;
+    entry::act(&mut batch, call.operator()?, EntryType::TrustDomainRevoked, about)?;
     replace(&app, batch, &value, version).await
 }
 

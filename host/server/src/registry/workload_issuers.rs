@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
+use attorn_api::audit::EntryType;
 use attorn_api::workload_issuers as api;
 use attorn_core::{Issuer, IssuerAlgorithm, JsonText, WorkloadIssuerId};
 use attorn_identity::issuer_token::{GivenKeys, GivenKeysError};
@@ -28,7 +29,7 @@ pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure
     let keys = keys(&wire.algorithms, &wire.jwks)?;
     let record = WorkloadIssuerRecord::new(id.clone(), issuer.clone(), keys, batch.now).map_err(|e| invalid(&e))?;
     let name = WorkloadIssuerNameRecord { issuer, id };
-    entry::act(&mut batch, call.operator()?, "workload_issuer_registered", in_entry(&record)?)?;
+    entry::act(&mut batch, call.operator()?, EntryType::WorkloadIssuerRegistered, in_entry(&record)?)?;
     batch.require.push((record.key(), Require::Absent));
     batch.require.push((name.key(), Require::Absent));
     batch.require.push((provider_key(&record), Require::Absent));
@@ -81,7 +82,7 @@ pub(crate) async fn update(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     let mut batch = Batch::new(app.clock.now());
     let keys = keys(&wire.algorithms, &wire.jwks)?;
     let record = found.value.changed(keys, batch.now).map_err(|error| invalid(&error))?;
-    entry::act(&mut batch, call.operator()?, "workload_issuer_changed", in_entry(&record)?)?;
+    entry::act(&mut batch, call.operator()?, EntryType::WorkloadIssuerChanged, in_entry(&record)?)?;
     replace(&app, batch, &record, found.version).await
 }
 
@@ -92,7 +93,7 @@ pub(crate) async fn revoke(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     let mut batch = Batch::new(app.clock.now());
     value.revoked_at = Some(batch.now);
     let about = json!({ "id": id.as_str(), "reason": why(&call)? });
-    entry::act(&mut batch, call.operator()?, "workload_issuer_revoked", about)?;
+    entry::act(&mut batch, call.operator()?, EntryType::WorkloadIssuerRevoked, about)?;
     replace(&app, batch, &value, version).await
 }
 

@@ -37,10 +37,8 @@ pub(super) async fn of(app: &App, decided: &Decided, ask: &LoadAsk) -> Result<Re
         Read::Bound | Read::TooMuch => (Comparison::NotRun, Vec::new()),
         Read::Erased => (Comparison::Missing, vec![erased()]),
         Read::Altered(how) => (Comparison::Altered, vec![missing("record", format!("it was altered: {how}"))]),
-        Read::Bad { what, is_missing: true } => (Comparison::Missing, vec![missing("record", what.clone())]),
-        Read::Bad { what, is_missing: false } => {
-            (Comparison::Altered, vec![missing("record", format!("it was altered: {what}"))])
-        }
+        Read::Missing(what) => (Comparison::Missing, vec![missing("record", what.clone())]),
+        Read::Damaged(what) => (Comparison::Altered, vec![missing("record", format!("it was altered: {what}"))]),
     };
     // What the entry has of each can be told all the same, and whether the version is still there.
     let mut policies = Vec::new();

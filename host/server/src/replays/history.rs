@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use attorn_api::ProblemCode;
-use attorn_api::audit::DamagedEntries;
+use attorn_api::audit::{DamagedEntries, EntryType};
 use attorn_api::replays::{ChangedDecision, HistoryPage, HistoryRequest, Undecidable, UndecidableDecision, WantedSet};
 use attorn_core::DecisionId;
 use attorn_log::Epoch;
@@ -132,13 +132,14 @@ impl Page {
                 return Ok(());
             }
             // Of a file there are many, so the words are the same for all: they are counted together.
-            Read::Bad { is_missing, .. } => {
-                let (why, what) = if *is_missing {
-                    (Undecidable::RecordMissing, "a file of `records/`: `attorn audit verify --config` names it")
-                } else {
-                    (Undecidable::Altered, "a file of `records/` was altered: `attorn audit verify --config` names it")
-                };
-                self.unknown(decided, why, what.to_owned());
+            Read::Missing(_) => {
+                let what = "a file of `records/`: `attorn audit verify --config` names it";
+                self.unknown(decided, Undecidable::RecordMissing, what.to_owned());
+                return Ok(());
+            }
+            Read::Damaged(_) => {
+                let what = "a file of `records/` was altered: `attorn audit verify --config` names it";
+                self.unknown(decided, Undecidable::Altered, what.to_owned());
                 return Ok(());
             }
         };
@@ -184,7 +185,7 @@ impl Page {
             "changed": self.changed.len(),
             "undecidable": self.undecidable.len(),
         });
-        entry::act(&mut batch, operator, "history_replay", about)?;
+        entry::act(&mut batch, operator, EntryType::HistoryReplay, about)?;
         let committed = commit(app, batch, moved).await?;
         Ok(HistoryPage {
             decisions: self.decisions,

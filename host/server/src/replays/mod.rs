@@ -19,6 +19,7 @@ mod wire;
 
 use std::sync::Arc;
 
+use attorn_api::audit::EntryType;
 use attorn_api::replays::{Engines, Replay, ReplayRequest};
 use attorn_core::DecisionId;
 use attorn_store::Batch;
@@ -53,7 +54,7 @@ async fn answer(
     let Replayed { comparison, said, policies, missing, engine: recorded } = replayed;
     let mut batch = Batch::new(app.clock.now());
     let about = json!({ "decision_id": decided.id.to_string(), "comparison": comparison.as_str() });
-    entry::act(&mut batch, operator, "replay", about)?;
+    entry::act(&mut batch, operator, EntryType::Replay, about)?;
     let committed = commit(app, batch, moved).await?;
     let now = answer::engine_now(app);
     Ok(Replay {

@@ -45,8 +45,10 @@ pub(crate) enum Read {
     Erased,
     /// It is not what the log says, and how.
     Altered(&'static str),
-    /// The file that it was in is missing, or is not what was written.
-    Bad { what: String, is_missing: bool },
+    /// The file that it was in is missing, and which.
+    Missing(String),
+    /// The file that it is in is not what was written, and which.
+    Damaged(String),
 }
 
 impl Decided {
@@ -103,7 +105,7 @@ fn kind(id: DecisionId, body: &Value) -> Result<DecisionKind, Failure> {
 async fn bad(app: &App, id: DecisionId) -> Option<Read> {
     let error = app.store.get(&Key::decision(&id)).await.err()?;
     let what = error.damage()?.to_owned();
-    Some(Read::Bad { what, is_missing: error.is_missing() })
+    Some(if error.is_missing() { Read::Missing(what) } else { Read::Damaged(what) })
 }
 
 /// The entry of a decision whose record does not say where it is.

@@ -3,13 +3,16 @@
 //! Operators stay, with their duties, and have no tokens: a new bootstrap token makes the first admin again, who gives
 //! new ones to those who are still to have one. What agents and resource servers sign with stays; the freeze holds it.
 
+use std::collections::BTreeSet;
+
+use attorn_api::audit::EntryType;
 use attorn_core::TimeMs;
 use attorn_identity::{OperatorToken, OperatorTokenKind, RootKey};
 use attorn_store::records::{
     ApprovalRecord, GrantRecord, KeyMaterialRecord, OperatorRecord, Record, SessionRecord, TokenKeyRecord,
     TokenKeyState,
 };
-use attorn_store::{Batch, KeyKind, KeyPrefix, KeyPurpose, PAGE_ITEMS_MAX, Store, Versioned};
+use attorn_store::{Batch, Key, KeyKind, KeyPrefix, KeyPurpose, PAGE_ITEMS_MAX, Store, Versioned};
 use serde_json::json;
 
 use super::Counts;
@@ -25,21 +28,25 @@ const APPROVALS_AT_ONCE: usize = 100;
 
 /// End all of it. The token that makes an admin comes back.
 pub(super) async fn end_all(store: &Store, root: &RootKey) -> Result<(Counts, OperatorToken), Failure> {
-    let grants = end_each(store, KeyKind::Grant, "grants_ended", |grant: &mut GrantRecord, now| {
-        let stood = grant.revoked_at.is_none();
-        grant.revoked_at.get_or_insert(now);
-        stood
+    let unexpired = unexpired_grants(store).await?;
+    let grants = end_each(store, KeyKind::Grant, EntryType::GrantsEnded, |grant: &mut GrantRecord, now| {
+        if grant.revoked_at.is_some() {
+            return Found::Over;
+        }
+        grant.revoked_at = Some(now);
+        // Also one that has expired, by a clock that may be wrong; but by this it did not end.
+        if unexpired.contains(&grant.key()) { Found::Ended } else { Found::Expired }
     })
     .await?;
-    let sessions = end_each(store, KeyKind::Session, "sessions_ended", |session: &mut SessionRecord, now| {
+    let sessions = end_each(store, KeyKind::Session, EntryType::SessionsEnded, |session: &mut SessionRecord, now| {
         let stood = session.ended_at.is_none();
         session.ended_at.get_or_insert(now);
-        stood
+        Found::ended_if(stood)
     })
     .await?;
     let operator_tokens =
-        end_each(store, KeyKind::Operator, "operator_tokens_ended", |operator: &mut OperatorRecord, _| {
-            operator.token_digest.take().is_some()
+        end_each(store, KeyKind::Operator, EntryType::OperatorTokensEnded, |operator: &mut OperatorRecord, _| {
+            Found::ended_if(operator.token_digest.take().is_some())
         })
         .await?;
     forget_operator_tokens(store).await?;
@@ -49,27 +56,65 @@ pub(super) async fn end_all(store: &Store, root: &RootKey) -> Result<(Counts, Op
     Ok((Counts { grants, sessions, operator_tokens, users: 0 }, token))
 }
 
-/// End all records of a kind. `end` says whether one had not ended yet.
+/// What came of one that was to be ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    /// It stood, and has ended by this.
+    Ended,
+    /// It could do nothing any more, and is marked as ended all the same.
+    Expired,
+    /// It had ended before, and stays as it is.
+    Over,
+}
+
+impl Found {
+    const fn ended_if(stood: bool) -> Self {
+        if stood { Self::Ended } else { Self::Over }
+    }
+}
+
+/// The grants that have not expired, by the index of when things do: what a grant says itself may be sealed.
+async fn unexpired_grants(store: &Store) -> Result<BTreeSet<Key>, Failure> {
+    let now = keys::wall_now();
+    // What expires sooner is passed over.
+    let (mut after, mut found) = (Some(Key::expiry(now, &Key::freeze())), BTreeSet::new());
+    loop {
+        let page = store.scan(&KeyPrefix::kind(KeyKind::Expiry), after.as_ref(), PAGE_ITEMS_MAX).await?;
+        let expiring = page.items.iter().filter_map(|(key, _)| key.expiring());
+        found.extend(
+            expiring.filter(|(at, what)| *at > now && what.kind() == Some(KeyKind::Grant)).map(|(_, what)| what),
+        );
+        after = page.next;
+        if after.is_none() {
+            return Ok(found);
+        }
+    }
+}
+
+/// End all records of a kind, and count those that stood.
 async fn end_each<R: Record>(
     store: &Store,
     kind: KeyKind,
-    said: &'static str,
-    end: impl Fn(&mut R, TimeMs) -> bool,
+    said: EntryType,
+    end: impl Fn(&mut R, TimeMs) -> Found,
 ) -> Result<u64, Failure> {
     let (mut after, mut ended) = (None, 0);
     loop {
         let page = store.scan(&KeyPrefix::kind(kind), after.as_ref(), ENDED_AT_ONCE).await?;
-        let mut batch = Batch::new(keys::wall_now());
+        let (mut batch, mut count) = (Batch::new(keys::wall_now()), 0_u64);
         for (key, found) in &page.items {
             let mut record = R::decode(key, &found.value).map_err(attorn_store::ReadError::from)?;
-            if end(&mut record, batch.now) {
+            let found = end(&mut record, batch.now);
+            if found != Found::Over {
                 batch.put_record(&record);
             }
+            count += u64::from(found == Found::Ended);
         }
-        let count = batch.put.len() as u64;
         if count > 0 {
             let members = json!({ "because": "restored", "count": count });
             batch.entries.push(entry::body(batch.now, said, members)?);
+        }
+        if !batch.put.is_empty() {
             store.commit(batch).await?;
         }
         (after, ended) = (page.next, ended + count);
@@ -106,7 +151,7 @@ async fn end_approvals(store: &Store) -> Result<(), Failure> {
         }
         let mut batch = Batch::new(keys::wall_now());
         let members = json!({ "because": "restored", "count": approvals.len() });
-        batch.entries.push(entry::body(batch.now, "approvals_ended", members)?);
+        batch.entries.push(entry::body(batch.now, EntryType::ApprovalsEnded, members)?);
         forget(store, &approvals, &mut batch).await?;
         store.commit(batch).await?;
     }
@@ -119,9 +164,9 @@ async fn new_token_key(store: &Store, root: &RootKey) -> Result<(), Failure> {
         if stood {
             key.state = TokenKeyState::Compromised { at };
         }
-        stood
+        Found::ended_if(stood)
     };
-    end_each(store, KeyKind::TokenKey, "token_keys_ended", end).await?;
+    end_each(store, KeyKind::TokenKey, EntryType::TokenKeysEnded, end).await?;
     let mut batch = Batch::new(keys::wall_now());
     let mut version = token_keys::newest_version(store).await?;
     let held = store.scan(&KeyPrefix::key_material(KeyPurpose::TokenSigning), None, PAGE_ITEMS_MAX).await?;
@@ -141,14 +186,14 @@ async fn new_bootstrap_token(store: &Store) -> Result<OperatorToken, Failure> {
     let token = OperatorToken::generate(OperatorTokenKind::Bootstrap).map_err(Failure::internal)?;
     let mut batch = Batch::new(keys::wall_now());
     batch.put.push((bootstrap::key()?, token.digest().to_string().into_bytes()));
-    batch.entries.push(entry::body(batch.now, "bootstrap_token_made", json!({ "because": "restored" }))?);
+    batch.entries.push(entry::body(batch.now, EntryType::BootstrapTokenMade, json!({ "because": "restored" }))?);
     store.commit(batch).await?;
     Ok(token)
 }
 
 #[cfg(test)]
 mod tests {
-    use attorn_store::{Key, Require};
+    use attorn_store::Require;
 
     use super::*;
 
@@ -174,6 +219,39 @@ mod tests {
             groups_of: None,
             created_at: TimeMs(1),
             content: attorn_store::records::Kept::Plain(attorn_core::JsonText::from_canonical("{}")),
+        }
+    }
+
+    /// A grant of this user, as it is written beside when it expires.
+    async fn granted(store: &Store, id: u8, expires_at: TimeMs, revoked_at: Option<TimeMs>) -> GrantRecord {
+        let sealed = attorn_store::records::Sealed(vec![id; 40]);
+        let user = "usr_0123456789abcdef0123456789abcdef".parse().unwrap();
+        let grant = attorn_store::records::Kept::Sealed { user, sealed };
+        let record = GrantRecord { id: attorn_core::GrantId::from_random([id; 16]), grant, revoked_at };
+        let mut batch = Batch::new(TimeMs(1));
+        batch.put_record(&record);
+        batch.put.push((Key::expiry(expires_at, &record.key()), Vec::new()));
+        store.commit(batch).await.unwrap();
+        record
+    }
+
+    #[tokio::test]
+    async fn every_grant_ends_and_only_those_that_stood_are_counted() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let store = Store::create(dir.path(), "test".parse().unwrap()).unwrap();
+        let root = RootKey::generate().unwrap();
+        let mut batch = Batch::new(TimeMs(1));
+        keys::generate(&root, &mut batch).unwrap();
+        store.commit(batch).await.unwrap();
+        let (over, to_come) = (TimeMs(1_000), keys::wall_now().plus_ms(86_400_000));
+        let stood = [granted(&store, 1, to_come, None).await, granted(&store, 2, to_come, None).await];
+        let expired = granted(&store, 3, over, None).await;
+        let revoked = granted(&store, 4, to_come, Some(TimeMs(7))).await;
+        let (counts, _) = end_all(&store, &root).await.unwrap();
+        assert_eq!(counts, Counts { grants: 2, ..Counts::default() });
+        for record in stood.iter().chain([&expired, &revoked]) {
+            let found: Versioned<GrantRecord> = store.record(&record.key()).await.unwrap().unwrap();
+            assert!(found.value.revoked_at.is_some(), "{:?}", found.value);
         }
     }
 

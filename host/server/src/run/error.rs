@@ -79,13 +79,11 @@ pub enum ServeError {
     #[error("cannot start")]
     HighWater(#[from] HighWaterError),
     /// What was published of the log was there, and is gone.
-    #[error("{gone}")]
-    PublishedGone {
-        /// What is gone, and what can be made anew.
-        gone: String,
-        /// Whether a repair may bring entries back.
-        lacks_entries: bool,
-    },
+    #[error("{0}")]
+    PublishedGone(String),
+    /// So are entries, which a repair may bring back.
+    #[error("{0}")]
+    EntriesGone(String),
     /// Nothing of the log's epoch was signed yet, since no server has run on it.
     #[error("there is nothing to verify yet: no server has run since `{0}` began, so no checkpoint of it was signed")]
     NothingSigned(Origin),
@@ -131,11 +129,11 @@ impl ServeError {
                 "`attorn repair` begins a new journal if the store has all that the old one had; else copy the data \
                  directory, and `attorn restore` a backup",
             ),
-            Self::PublishedGone { lacks_entries: false, .. } => Some(
+            Self::PublishedGone(_) => Some(
                 "put `log/` back from a backup or a copy, if there is one, before the server starts; without one, start it \
                  (`attorn serve`): it signs a new checkpoint, with which this goes on, and says in the audit log what is gone",
             ),
-            Self::PublishedGone { .. } => Some(
+            Self::EntriesGone(_) => Some(
                 "`attorn repair` first: base copy and journal may still have entries of those files; put the rest of `log/` \
                  back from a backup or a copy, before the server starts; without one, start it: it says in the audit log \
                  what is gone",

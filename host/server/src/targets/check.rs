@@ -7,10 +7,11 @@
 
 use std::collections::BTreeSet;
 
+use attorn_api::audit::EntryType;
 use attorn_api::targets as api;
 use attorn_broker::postgresql::Postgresql;
 use attorn_broker::proxy::Proxy;
-use attorn_broker::{CredentialKind as _, Ended, KindError, Outside};
+use attorn_broker::{CredentialKind as _, Ended, Fault, KindError, Outside};
 use attorn_core::{LeaseId, LeaseState, TargetId, TargetState, TimeMs};
 use attorn_store::records::{LeaseRecord, TargetRecord};
 use attorn_store::{Batch, Key, KeyPrefix, Versioned};
@@ -155,7 +156,7 @@ pub(super) async fn end_all(
         let mut batch = Batch::new(app.clock.now());
         let names: Vec<_> = ended.iter().take(NAMED_MAX).collect();
         let members = json!({ "target": target.id.as_str(), "logins": ended.len(), "names": names });
-        batch.entries.push(entry::body(batch.now, "unknown_logins_ended", members)?);
+        batch.entries.push(entry::body(batch.now, EntryType::UnknownLoginsEnded, members)?);
         app.store.commit(batch).await?;
     }
     Ok(ended.len() + gone)
@@ -181,7 +182,21 @@ fn looked_at(problems: Vec<String>) -> api::TargetCheck {
 fn not_looked_at(error: &KindError) -> api::TargetCheck {
     let fault = error.fault();
     let found = looked_at(vec![error.to_string()]);
-    api::TargetCheck { reachable: fault.is_answer(), fault: Some(fault.as_str().into()), ..found }
+    api::TargetCheck { reachable: fault.is_answer(), fault: Some(named(fault)), ..found }
+}
+
+/// As it is called in the API.
+const fn named(fault: Fault) -> api::TargetFault {
+    match fault {
+        Fault::Unreachable => api::TargetFault::Unreachable,
+        Fault::Tls => api::TargetFault::Tls,
+        Fault::Roots => api::TargetFault::Roots,
+        Fault::SignIn => api::TargetFault::SignIn,
+        Fault::Rights => api::TargetFault::Rights,
+        Fault::Database => api::TargetFault::Database,
+        Fault::Settings => api::TargetFault::Settings,
+        Fault::Other => api::TargetFault::Other,
+    }
 }
 
 /// What an operator reads who asked.

@@ -12,6 +12,7 @@ mod wire;
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
+use attorn_api::audit::EntryType;
 use attorn_api::targets as api;
 use attorn_core::{TargetId, TargetSettings, TargetState};
 use attorn_store::records::{TargetRecord, TargetTypeRecord};
@@ -37,7 +38,7 @@ pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure
     let mut about = json!({ "id": id.as_str(), "resource_types": wire.resource_types });
     let (kind, settings) = wire::in_entry(&record.settings);
     about[kind] = settings;
-    entry::act(&mut batch, call.operator()?, "target_registered", about)?;
+    entry::act(&mut batch, call.operator()?, EntryType::TargetRegistered, about)?;
     batch.require.push((Key::target(id), Require::Absent));
     for resource_type in &record.resource_types {
         batch.require.push((Key::target_type(resource_type), Require::Absent));
@@ -133,29 +134,29 @@ pub(crate) async fn check(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let mut batch = Batch::new(app.clock.now());
     let about = json!({ "id": id.as_str(), "reachable": report.reachable, "fault": report.fault, "logins": report.logins,
         "unknown": report.unknown.len(), "unknown_ended": report.unknown_ended });
-    entry::act(&mut batch, call.operator()?, "target_checked", about)?;
+    entry::act(&mut batch, call.operator()?, EntryType::TargetChecked, about)?;
     commit(&app, batch, moved).await?;
     Reply::ok(&report)
 }
 
 pub(crate) async fn suspend(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
-    change_state(&app, &call, (&[TargetState::Active], TargetState::Suspended, "target_suspended")).await
+    change_state(&app, &call, (&[TargetState::Active], TargetState::Suspended, EntryType::TargetSuspended)).await
 }
 
 pub(crate) async fn resume(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
-    change_state(&app, &call, (&[TargetState::Suspended], TargetState::Active, "target_resumed")).await
+    change_state(&app, &call, (&[TargetState::Suspended], TargetState::Active, EntryType::TargetResumed)).await
 }
 
 /// One durable write, after which nothing is made there any more. What there is is found and ended.
 pub(crate) async fn retire(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let from = [TargetState::Active, TargetState::Suspended];
-    change_state(&app, &call, (&from, TargetState::Retired, "target_retired")).await
+    change_state(&app, &call, (&from, TargetState::Retired, EntryType::TargetRetired)).await
 }
 
 async fn change_state(
     app: &App,
     call: &Call,
-    (from, to, kind): (&[TargetState], TargetState, &'static str),
+    (from, to, kind): (&[TargetState], TargetState, EntryType),
 ) -> Result<Reply, Failure> {
     let (wire, id): (api::ChangeTarget, TargetId) = (call.json()?, call.path("id")?);
     note("reason", wire.reason.as_deref())?;

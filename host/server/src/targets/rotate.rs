@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
+use attorn_api::audit::EntryType;
 use attorn_api::targets as api;
 use attorn_broker::postgresql::{Postgresql, password};
 use attorn_broker::{Fault, KindError};
@@ -60,7 +61,7 @@ pub(crate) async fn replace_secret(app: Arc<App>, call: Call) -> Result<Reply, F
     };
     // One that was made meanwhile and never seen to count does not.
     value.next_secret = None;
-    put(&app, &call, (&mut value, version, "target_secret_replaced", next)).await?;
+    put(&app, &call, (&mut value, version, EntryType::TargetSecretReplaced, next)).await?;
     Reply::ok(&wire::shown(&app, &value).await?)
 }
 
@@ -97,7 +98,7 @@ async fn record_next(
     let next = value.secret.version + 1;
     let password = password().map_err(Failure::internal)?;
     value.next_secret = Some(secret::wrap(&app.root, &value.id, next, password.as_bytes())?);
-    let committed = put(app, call, (&mut value, found.version, "target_password_made", next)).await?;
+    let committed = put(app, call, (&mut value, found.version, EntryType::TargetPasswordMade, next)).await?;
     Ok(Versioned { value, version: committed, entries: found.entries })
 }
 
@@ -123,14 +124,14 @@ async fn settle(app: &App, call: &Call, recorded: Versioned<TargetRecord>) -> Re
     let Some(next) = value.next_secret.take() else { return Ok(value) };
     let number = next.version;
     value.secret = next;
-    put(app, call, (&mut value, version, "target_password_changed", number)).await?;
+    put(app, call, (&mut value, version, EntryType::TargetPasswordChanged, number)).await?;
     Ok(value)
 }
 
 async fn put(
     app: &App,
     call: &Call,
-    (value, version, kind, secret_version): (&mut TargetRecord, u64, &'static str, u32),
+    (value, version, kind, secret_version): (&mut TargetRecord, u64, EntryType, u32),
 ) -> Result<u64, Failure> {
     let mut batch = Batch::new(app.clock.now());
     value.changed_at = batch.now;

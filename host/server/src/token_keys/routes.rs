@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
+use attorn_api::audit::EntryType;
 use attorn_api::token_keys as api;
 use attorn_core::{KeyThumbprint, TimeMs};
 use attorn_store::records::{Record as _, TokenKeyRecord, TokenKeyState};
@@ -31,7 +32,7 @@ pub(crate) async fn rotate(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     let signing = app.token_keys.signing()?.record.thumbprint.clone();
     let stored = find(&app, &signing).await?;
     let retired = |at| TokenKeyState::Retired { at };
-    end(&app, &call, "token_key_rotated", (stored, retired), wire.reason).await
+    end(&app, &call, EntryType::TokenKeyRotated, (stored, retired), wire.reason).await
 }
 
 /// After the acknowledgement of a key's loss nothing that it signed is used, introspected as active, or
@@ -43,9 +44,9 @@ pub(crate) async fn retire(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     let stored = find(&app, &thumbprint).await?;
     let (kind, state): (_, fn(TimeMs) -> TokenKeyState) = match (stored.value.state, wire.compromised) {
         (TokenKeyState::Signing | TokenKeyState::Retired { .. }, true) => {
-            ("token_key_compromised", |at| TokenKeyState::Compromised { at })
+            (EntryType::TokenKeyCompromised, |at| TokenKeyState::Compromised { at })
         }
-        (TokenKeyState::Signing, false) => ("token_key_retired", |at| TokenKeyState::Retired { at }),
+        (TokenKeyState::Signing, false) => (EntryType::TokenKeyRetired, |at| TokenKeyState::Retired { at }),
         (TokenKeyState::Retired { .. }, false) | (TokenKeyState::Compromised { .. }, _) => {
             let detail = format!("the key `{thumbprint}` does not sign any more already");
             return Err(Failure::of(ProblemCode::InvalidState, detail));
@@ -58,7 +59,7 @@ pub(crate) async fn retire(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
 async fn end(
     app: &App,
     call: &Call,
-    kind: &'static str,
+    kind: EntryType,
     (stored, state): (Versioned<TokenKeyRecord>, impl FnOnce(TimeMs) -> TokenKeyState),
     reason: Option<String>,
 ) -> Result<Reply, Failure> {

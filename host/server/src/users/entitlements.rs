@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
+use attorn_api::audit::EntryType;
 use attorn_api::users as api;
 use attorn_core::{EntitlementHolder, EntitlementPattern, UserId};
 use attorn_identity::issuer_token::is_text;
@@ -35,7 +36,7 @@ pub(crate) async fn set(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
         EntitlementHolder::User(id) => of_user(&app, id, &patterns, &mut batch).await?,
         _ => (json!({ "holder": wire.holder, "permissions": wire.permissions }), EntitlementPatterns::Plain(patterns)),
     };
-    entry::act(&mut batch, operator, "entitlement_set", in_entry)?;
+    entry::act(&mut batch, operator, EntryType::EntitlementSet, in_entry)?;
     let record = EntitlementRecord { holder, patterns: stored, set_at: batch.now };
     batch.require.push(as_found(&app, record.key()).await?);
     batch.put_record(&record);
@@ -74,7 +75,7 @@ pub(crate) async fn delete(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
         }
         _ => json!({ "holder": wire.holder }),
     };
-    entry::act(&mut batch, operator, "entitlement_deleted", about)?;
+    entry::act(&mut batch, operator, EntryType::EntitlementDeleted, about)?;
     batch.require.push((key.clone(), Require::Version(found.version)));
     batch.delete.push(key);
     commit(&app, batch, moved).await?;

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use attorn_api::audit::EntryType;
 use attorn_api::users as api;
 use attorn_core::{Digest, EntitlementHolder, FactPrefix, TimeMs, UserId};
 use attorn_store::records::{ErasureRecord, FactRecord, LogoutRecord, Record as _, UserNameRecord, UserRecord};
@@ -76,7 +77,7 @@ async fn erase(
         let pseudonym = user.as_ref().map(|user| veil::user(id, &user.key));
         let provider = user.as_ref().map(|user| user.body.provider.as_str());
         let about = json!({ "user": pseudonym, "provider": provider, "reason": reason });
-        entry::act(&mut batch, operator, "user_erased", about)?;
+        entry::act(&mut batch, operator, EntryType::UserErased, about)?;
         happened(app, batch).await?;
     }
     Err(moved())
@@ -93,7 +94,11 @@ pub(crate) async fn again(store: &Store, id: &UserId) -> Result<bool, Failure> {
     end_rights(store, id, &mut batch).await?;
     forget_facts(store, id, &mut batch).await?;
     let about = json!({ "user": null, "provider": null, "reason": "erased after the backup was made" });
-    batch.entries.push(entry::body(batch.now, "user_erased", json!({ "operator": restore::BY, "about": about }))?);
+    batch.entries.push(entry::body(
+        batch.now,
+        EntryType::UserErased,
+        json!({ "operator": restore::BY, "about": about }),
+    )?);
     store.commit(batch).await?;
     Ok(true)
 }
@@ -152,7 +157,7 @@ pub(super) async fn remember_lost(app: &App, name: Digest, id: &UserId) -> Resul
     if found.as_ref().is_some_and(|found| found.value.at >= since) {
         return Ok(());
     }
-    batch.entries.push(entry::body(batch.now, "user_key_lost", json!({ "user": null }))?);
+    batch.entries.push(entry::body(batch.now, EntryType::UserKeyLost, json!({ "user": null }))?);
     batch.require.push((key.clone(), found.map_or(Require::Absent, |found| Require::Version(found.version))));
     batch.put.push((Key::expiry(batch.now.plus_ms(REMEMBERED_MS), &key), Vec::new()));
     batch.put_record(&LogoutRecord { name, at: erasure.unwrap_or(batch.now) });

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
+use attorn_api::audit::EntryType;
 use attorn_api::users as api;
 use attorn_core::{TimeMs, UserId};
 use attorn_identity::issuer_token::is_text;
@@ -41,7 +42,7 @@ pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure
     let user =
         person::make(&app, (&record.id, &record.issuer, &wire.subject), nothing, name.as_ref(), &mut batch).await?;
     let about = json!({ "user": veil::user(&user.record.value.id, &user.key), "provider": record.id.as_str() });
-    entry::act(&mut batch, operator, "user_registered", about)?;
+    entry::act(&mut batch, operator, EntryType::UserRegistered, about)?;
     user.commit(&app, batch).await?.ok_or_else(moved)?;
     Reply::created(&shown(&app, &user).await?)
 }

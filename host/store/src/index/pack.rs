@@ -217,9 +217,11 @@ fn of_pair((key, row): (sled::IVec, sled::IVec)) -> Result<(u64, Chunk), Storage
 }
 
 /// A row of a pack: its term, its chunk, and what it says.
+#[cfg(feature = "fuzz")]
 pub(crate) type Row = ([u8; 16], u8, Vec<u8>);
 
 /// All rows of a pack; none if it is broken.
+#[cfg(feature = "fuzz")]
 pub(crate) fn rows(pack: &[u8]) -> Option<Vec<Row>> {
     let (mut rest, mut rows) = (pack, Vec::new());
     while !rest.is_empty() {
@@ -231,6 +233,7 @@ pub(crate) fn rows(pack: &[u8]) -> Option<Vec<Row>> {
 }
 
 /// What a row says, as it is written; none if it is broken.
+#[cfg(feature = "fuzz")]
 pub(crate) fn row(bytes: &[u8]) -> Option<Vec<u8>> {
     Chunk::decode(bytes).ok().map(|chunk| chunk.encode())
 }

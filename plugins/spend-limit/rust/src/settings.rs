@@ -6,8 +6,10 @@ use serde::Deserialize;
 
 use crate::amount::SAFE_MAX;
 
-/// The most characters of an argument's name, and of a role.
+/// The most characters of an argument's name.
 const NAME_BYTES_MAX: usize = 64;
+/// The most bytes of a role: a group is called whatever its provider calls it.
+const ROLE_BYTES_MAX: usize = 256;
 /// The most people whose approval is asked for.
 const APPROVERS_MAX: u32 = 16;
 
@@ -133,10 +135,9 @@ fn is_argument(name: &str) -> bool {
     (1..=NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(allowed)
 }
 
-/// What the host takes for a role: `user`, `operator` or a group's name.
+/// What the host takes for a role: `user`, `operator` or a group's name, which is any text without control characters.
 fn is_role(role: &str) -> bool {
-    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
-    role.len() <= NAME_BYTES_MAX && role.starts_with(|c: char| c.is_ascii_lowercase()) && role.bytes().all(allowed)
+    (1..=ROLE_BYTES_MAX).contains(&role.len()) && !role.contains(char::is_control)
 }
 
 impl From<Scope> for CounterScope {

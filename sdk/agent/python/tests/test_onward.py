@@ -54,6 +54,7 @@ def needed(id: str) -> bytes:
         ({"body": b"x"}, "body"),
         ({"media_type": "text/plain"}, "body"),
         ({"json": {}, "body": b"x", "media_type": "text/plain"}, "body"),
+        ({"json": None, "body": b"x", "media_type": "text/plain"}, "body"),
         ({"body": b"x", "media_type": "text/plain\r\n"}, "media type"),
     ],
 )
@@ -66,6 +67,17 @@ def test_what_would_be_sent_as_something_else_is_not_sent(change: dict[str, Any]
 def test_a_body_that_two_could_read_differently_is_not_sent() -> None:
     with pytest.raises(JsonError):
         ProxyRequest("crm", "POST", "/v2", "support", json={"a": float("nan")})
+
+
+def test_null_is_json_and_no_json_is_no_body() -> None:
+    def sent(**body: Any) -> tuple[bytes | None, bool]:
+        request = ProxyRequest("crm", "POST", "/v2", "support", **body)
+        return request.body, ("Content-Type", "application/json") in request.sent_headers
+
+    assert sent() == (None, False)
+    assert sent(json=None) == (b"null", True)
+    assert sent(json=False) == (b"false", True)
+    assert sent(body=b"null", media_type="text/plain") == (b"null", False)
 
 
 @both

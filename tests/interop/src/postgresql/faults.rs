@@ -1,7 +1,7 @@
 //! A database that is away, does not answer, has another password, or has a lock in the way: at every phase, and
 //! afterwards leases and logins agree.
 
-use attorn_api::targets::TargetCheck;
+use attorn_api::targets::{TargetCheck, TargetFault};
 use attorn_tests::Behalf;
 use attorn_tests::wait::until_within;
 use attorn_tests::world::ask as article;
@@ -82,7 +82,7 @@ pub(crate) async fn wrong_password(world: &Behalf, database: &Database) {
     assert!(problem.decision_id.is_some() && !problem.to_string().contains("28P01"), "{problem}");
     let found = world.staff.registrar.post("/v1/targets/shop/check", &json!({})).await.expect(200);
     let found: TargetCheck = found.json();
-    assert_eq!((found.reachable, found.fault.as_deref()), (true, Some("sign_in")), "{found:?}");
+    assert_eq!((found.reachable, found.fault), (true, Some(TargetFault::SignIn)), "{found:?}");
     assert!(!lease(&world.staff.registrar, &made.lease).await.state.contains("irrevocable"));
     database.sql(&format!("ALTER ROLE attorn PASSWORD '{verifier}'")).await;
     until_none(database, &world.staff.registrar, SETTLED).await;

@@ -1,7 +1,7 @@
 //! What operators do with targets and leases, and the agent that renews.
 
 use attorn_api::audit::EntryList;
-use attorn_api::targets::{LeaseRenewed, TargetCheck, TargetRotated};
+use attorn_api::targets::{LeaseRenewed, TargetCheck, TargetFault, TargetRotated};
 use attorn_tests::wait::until_within;
 use attorn_tests::world::ask as article;
 use attorn_tests::{Behalf, Call};
@@ -129,7 +129,7 @@ pub(crate) async fn bad_targets(world: &Behalf, database: &Database) {
         register(id, &place).await.expect(201);
         let found = check(world, id, false).await;
         assert!(!found.reachable && found.problems[0].contains(problem), "{id}: {found:?}");
-        assert_eq!(found.fault.as_deref(), Some("settings"), "{id}: {found:?}");
+        assert_eq!(found.fault, Some(TargetFault::Settings), "{id}: {found:?}");
     }
     for (bad, problem, good) in [
         ("ALTER ROLE attorn NOINHERIT", "INHERIT", "ALTER ROLE attorn INHERIT"),
@@ -186,8 +186,8 @@ pub(crate) async fn tls(world: &Behalf, database: &Database) {
         shop::register(registrar, id, &[id], settings).await;
         let found = check(world, id, false).await;
         assert_eq!(
-            (found.reachable, found.fault.as_deref()),
-            (good, if good { None } else { Some("tls") }),
+            (found.reachable, found.fault),
+            (good, if good { None } else { Some(TargetFault::Tls) }),
             "{id}: {found:?}"
         );
         // Nothing is kept of one that is retired.

@@ -1,6 +1,6 @@
 //! Filters of entries, as `list` and `watch` take them. They must all hold.
 
-use attorn_api::audit::{is_entry_type, no_entry_type};
+use attorn_api::audit::EntryType;
 use attorn_core::{
     ActionPattern, AgentId, DecisionId, DelegationId, GrantId, KeyThumbprint, OperatorId, Owner, PolicyId, Purpose,
     ReasonCode, ResourcePattern, SessionId, UserId,
@@ -59,8 +59,8 @@ pub(super) struct Filters {
     #[arg(long, value_name = "CODE", value_parser = parse::id::<ReasonCode>)]
     reason: Option<ReasonCode>,
     /// Of this type: `grant_used`
-    #[arg(long = "type", value_name = "TYPE", value_parser = entry_type)]
-    kind: Option<String>,
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: Option<EntryType>,
     /// Written since then: `24h` ago, or at a time
     #[arg(long, value_name = "TIME")]
     since: Option<Moment>,
@@ -77,6 +77,11 @@ enum Decided {
 }
 
 impl Filters {
+    /// Until when entries that are wanted were written, if that matters.
+    pub(super) const fn until(&self) -> Option<Moment> {
+        self.until
+    }
+
     /// The part of a query that says it: `&name=value`, again and again.
     pub(super) fn query(&self) -> String {
         let decision = self.decision.map(|decided| match decided {
@@ -106,7 +111,7 @@ impl Filters {
             ("decision", text(decision.as_ref())),
             ("decision_id", text(self.about.as_ref())),
             ("reason", text(self.reason.as_ref())),
-            ("type", self.kind.clone()),
+            ("type", text(self.kind.as_ref())),
             ("since_ms", text(self.since.map(|moment| moment.ms).as_ref())),
             ("until_ms", text(self.until.map(|moment| moment.ms).as_ref())),
         ];
@@ -125,8 +130,12 @@ fn policy(text: &str) -> Result<(PolicyId, Option<u32>), String> {
     parse::id(text).map(|policy| (policy, None))
 }
 
-fn entry_type(text: &str) -> Result<String, String> {
-    if is_entry_type(text) { Ok(text.to_owned()) } else { Err(no_entry_type(text)) }
+#[cfg(test)]
+impl Filters {
+    /// For tests of what takes them.
+    pub(super) fn written_until(ms: u64) -> Self {
+        Self { until: Some(Moment { ms }), ..Self::default() }
+    }
 }
 
 #[cfg(test)]
@@ -147,6 +156,7 @@ mod tests {
         assert_eq!(filters.query(), "&agent=bot&policy=p&version=3&action=faq.*&decision=deny&since_ms=7");
         assert_eq!(policy("p"), Ok(("p".parse().unwrap(), None)));
         assert!(policy("p=x").unwrap_err().contains("`x` is no version"));
-        assert!(entry_type("nonsense").is_err() && entry_type("").is_err() && entry_type("grant_used").is_ok());
+        let used = Filters { kind: "grant_used".parse().ok(), ..Filters::default() };
+        assert_eq!(used.query(), "&type=grant_used");
     }
 }

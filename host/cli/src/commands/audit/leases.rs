@@ -27,6 +27,13 @@ pub(super) struct Lease {
     pub(super) since_ms: u64,
 }
 
+impl Lease {
+    /// Whether nothing more comes of it.
+    pub(super) fn has_ended(&self) -> bool {
+        self.state == "ended"
+    }
+}
+
 /// Whether an entry is about a lease.
 pub(super) fn is_of_lease(entry: &Value) -> bool {
     entry["type"].as_str().is_some_and(|kind| kind.starts_with(TYPE))

@@ -1,5 +1,6 @@
 //! `attorn audit list`.
 
+use attorn_api::ProblemCode;
 use attorn_api::audit::{DamagedEntries, Entry, EntryList};
 use clap::Args;
 
@@ -28,14 +29,15 @@ pub(crate) struct List {
     /// How many at most, 1 to 200
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u8).range(1..=200))]
     limit: u8,
-    /// Entries of an earlier epoch of the log (`attorn audit epochs`). They are read one by one: it may take a while
+    /// Entries of an earlier epoch of the log (`attorn audit epochs`). They are read one by one, from the oldest on, and go
+    /// on with `--from`: it may take a while. Not with `--newest` or `--after`
     #[arg(long, value_name = "EPOCH", conflicts_with_all = ["newest", "after"])]
     epoch: Option<u64>,
-    /// The newest first
+    /// The newest first, of the epoch that the log is in
     #[arg(long)]
     newest: bool,
-    /// Go on where a list with the same filters ended
-    #[arg(long, value_name = "CURSOR", value_parser = cursor)]
+    /// Go on where a list with the same filters ended: what it printed for this
+    #[arg(long, value_name = "PLACE", value_parser = cursor)]
     after: Option<String>,
 }
 
@@ -71,7 +73,8 @@ impl List {
         let mut damaged: Option<DamagedEntries> = None;
         loop {
             let left = usize::from(self.limit).saturating_sub(entries.len());
-            let mut page: EntryList = client.get(&self.path((from, left), cursor.as_deref())).await?;
+            let asked = client.get::<EntryList>(&self.path((from, left), cursor.as_deref())).await;
+            let mut page = asked.map_err(|failure| self.in_own_words(failure))?;
             entries.extend(page.entries);
             damaged = match (damaged, page.damaged.take()) {
                 (Some(known), Some(more)) => Some(known.and(more)),
@@ -85,6 +88,16 @@ impl List {
             }
             (cursor, from) = (page.cursor, page.next.unwrap_or(from));
         }
+    }
+
+    /// What the server says of its `cursor` is about what is `--after` here.
+    fn in_own_words(&self, failure: Failure) -> Failure {
+        let is_about_it = failure.code == Some(ProblemCode::InvalidQuery) && failure.message.contains("`cursor`");
+        if self.after.is_none() || !is_about_it {
+            return failure;
+        }
+        Failure { message: failure.message.replacen("`cursor`", "`--after`", 1), ..failure }
+            .with_help("begin without it, and go on with what the list prints, and the same filters and order")
     }
 
     fn path(&self, (from, limit): (u64, usize), cursor: Option<&str>) -> String {
@@ -137,7 +150,7 @@ fn cursor(text: &str) -> Result<String, String> {
     if (1..=128).contains(&text.len()) && text.bytes().all(fits) {
         return Ok(text.to_owned());
     }
-    Err("it is no cursor; a list that has more names one".into())
+    Err("it is not what a list prints that has more: `--after …`".into())
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! `attorn audit show`: reads an entry and all that belongs to it.
 
 use attorn_api::ProblemCode;
-use attorn_api::audit::{Entry, EntryList, LogEpochList};
+use attorn_api::audit::{DamagedEntries, Entry, EntryList, LogEpochList};
 use attorn_core::{DecisionId, GrantId};
 use attorn_log::Receipt;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::epochs::damaged_first;
+use super::epochs::{damaged_entries, damaged_first};
 use super::leases::Lease;
 use super::place::Asked;
 use super::{body, leases, story};
@@ -62,12 +62,8 @@ fn plain(output: &Output, entry: &Entry, said: &Value) -> Result<Exit, Failure> 
 
 async fn told(client: &OperatorClient, output: &Output, id: DecisionId, known: Option<Entry>) -> Result<Exit, Failure> {
     let (mut own, mut came_of_it) = (known, Vec::new());
-    let (all, damaged) = match naming(client, id, own.as_ref()).await {
-        // Its own entry was proved; only what came of it cannot be told.
-        Err(failure) if own.is_some() && failure.code == Some(ProblemCode::LogDamaged) => (Vec::new(), Some(failure)),
-        all => (all?, None),
-    };
-    for entry in all {
+    let Found { entries, mut damaged } = naming(client, id, own.as_ref()).await?;
+    for entry in entries {
         if body(&entry)?["type"] == "decision" {
             own = Some(entry);
         } else {
@@ -78,13 +74,17 @@ async fn told(client: &OperatorClient, output: &Output, id: DecisionId, known: O
         Record::There(record) => (Some(record), None),
         Record::Gone(failure) => (None, Some(failure)),
     };
-    let Some(entry) = own else { return Err(no_entry(id, gone)) };
-    let record_gone = gone.as_ref().map(why_gone);
-    let (entries, damaged) = match of_login(client, &entry).await {
-        Err(failure) if failure.code == Some(ProblemCode::LogDamaged) => (Vec::new(), damaged.or(Some(failure))),
-        entries => (entries?, damaged),
+    let Some(entry) = own else {
+        // Where entries cannot be read, its own may be among them.
+        return Err(damaged.into_iter().next().unwrap_or_else(|| no_entry(id, gone)));
     };
-    came_of_it.extend(entries);
+    let record_gone = gone.as_ref().map(why_gone);
+    let of_login = of_login(client, &entry).await?;
+    came_of_it.extend(of_login.entries);
+    damaged.extend(of_login.damaged);
+    // Both looked through the same epochs.
+    damaged.sort_by(|one, other| one.message.cmp(&other.message));
+    damaged.dedup_by(|one, other| one.message == other.message);
     came_of_it.sort_by_key(place);
     came_of_it.dedup_by_key(|entry| place(entry));
     let leases = leases::of(&came_of_it)?;
@@ -94,9 +94,9 @@ async fn told(client: &OperatorClient, output: &Output, id: DecisionId, known: O
     } else {
         story::tell(&told)?.iter().for_each(|line| output.line(line));
     }
-    if let Some(failure) = &damaged {
+    if !damaged.is_empty() {
         output.note("what came of it is not all here:");
-        failure.print();
+        damaged.iter().for_each(Failure::print);
     }
     // Where its user was erased that is as it should be.
     let lost = gone.filter(|failure| failure.exit == Exit::VerificationFailed);
@@ -109,7 +109,10 @@ async fn told(client: &OperatorClient, output: &Output, id: DecisionId, known: O
             )
             .print();
     }
-    Ok(damaged.or(lost).map_or(Exit::Done, |failure| failure.exit))
+    let exits: Vec<Exit> = damaged.iter().chain(&lost).map(|failure| failure.exit).collect();
+    // That something was lost or altered is worse than that not all was looked at.
+    let worst = exits.iter().find(|exit| **exit == Exit::VerificationFailed).or(exits.first());
+    Ok(worst.copied().unwrap_or(Exit::Done))
 }
 
 /// That there is no entry of a decision: what is wrong with its record may say why.
@@ -133,62 +136,120 @@ fn why_gone(failure: &Failure) -> String {
 }
 
 /// All entries that name a decision, of all epochs where they may be.
-async fn naming(client: &OperatorClient, id: DecisionId, own: Option<&Entry>) -> Result<Vec<Entry>, Failure> {
+async fn naming(client: &OperatorClient, id: DecisionId, own: Option<&Entry>) -> Result<Found, Failure> {
     let filter = format!("decision_id={id}");
     let mut all = about(client, &filter, None).await?;
     // What came of it may be in a later epoch than it.
-    for epoch in epochs_before(client, id, own, &all).await? {
+    for epoch in epochs_before(client, id, own, &all.entries).await? {
         let of_epoch = about(client, &filter, Some(epoch)).await?;
-        let is_there = decided_in(&of_epoch)?;
-        all.extend(of_epoch);
+        let is_there = decided_in(&of_epoch.entries)?;
+        all.and(of_epoch);
         if is_there {
             break;
         }
     }
-    all.sort_by_key(place);
-    all.dedup_by_key(|entry| place(entry));
+    all.entries.sort_by_key(place);
+    all.entries.dedup_by_key(|entry| place(entry));
     Ok(all)
 }
 
-/// What became of the login that a decision allowed: its entries name the grant, and not the decision.
-async fn of_login(client: &OperatorClient, decision: &Entry) -> Result<Vec<Entry>, Failure> {
-    let said = body(decision)?;
+/// What became of the login that a decision allowed: its entries name the grant, and not the decision. It may have
+/// ended in a later epoch than the one that it was made in.
+async fn of_login(client: &OperatorClient, decision: &Entry) -> Result<Found, Failure> {
+    let (said, mut found) = (body(decision)?, Found::default());
     let grant: Option<GrantId> = said["grant"]["id"].as_str().and_then(|id| id.parse().ok());
-    let Some(grant) = grant.filter(|_| said["credential"]["kind"] == "postgresql") else { return Ok(Vec::new()) };
+    let Some(grant) = grant.filter(|_| said["credential"]["kind"] == "postgresql") else { return Ok(found) };
     let filter = format!("grant={grant}");
-    let mut all = about(client, &filter, Some(decision.reference.epoch)).await?;
-    // It may have ended in a later epoch than the one that it was made in.
-    all.extend(about(client, &filter, None).await?);
-    let mut of_lease = Vec::new();
-    for entry in all {
-        if leases::is_of_lease(&body(&entry)?) {
-            of_lease.push(entry);
+    let epochs = epochs_since(&client.get("/v1/audit/epochs").await?, decision.reference.epoch);
+    for epoch in &epochs.looked_at {
+        let of_epoch = about(client, &filter, *epoch).await?;
+        found.and(of_epoch);
+        found.entries.retain(|entry| body(entry).is_ok_and(|said| leases::is_of_lease(&said)));
+        // Nothing comes of a login that has ended.
+        let known = leases::of(&found.entries)?;
+        if !known.is_empty() && known.iter().all(leases::Lease::has_ended) {
+            return Ok(found);
         }
     }
-    Ok(of_lease)
+    if let Some((first, last)) = epochs.passed_over {
+        let failure =
+            Failure::new(format!("the epochs {first} to {last} were not looked through for what became of its login"))
+                .with_help(format!("`attorn audit list --epoch {first} --grant {grant}` lists one"));
+        found.damaged.push(failure);
+    }
+    Ok(found)
+}
+
+/// In how many epochs it is looked for what became of a login: none lives as long as several do, and those that have
+/// ended are read entry by entry.
+const EPOCHS_MAX: usize = 16;
+
+/// Where it is looked for what came of something.
+#[derive(Debug, PartialEq, Eq)]
+struct Epochs {
+    /// In their order; none is the one that the log is in.
+    looked_at: Vec<Option<u64>>,
+    /// The first and the last of those that are too many.
+    passed_over: Option<(u64, u64)>,
+}
+
+/// All epochs from this one on, each once: the first of them, and the one that the log is in.
+fn epochs_since(all: &LogEpochList, from: u64) -> Epochs {
+    let ended = all.epochs.iter().filter(|one| one.ended.is_some() && one.epoch >= from).map(|one| one.epoch);
+    let mut looked_at: Vec<u64> = ended.collect();
+    let rest = looked_at.split_off(looked_at.len().min(EPOCHS_MAX - 1));
+    let passed_over = rest.first().copied().zip(rest.last().copied());
+    Epochs { looked_at: looked_at.into_iter().map(Some).chain([None]).collect(), passed_over }
+}
+
+/// Entries, and why others could not be read that may belong to them.
+#[derive(Default)]
+struct Found {
+    entries: Vec<Entry>,
+    damaged: Vec<Failure>,
+}
+
+impl Found {
+    fn and(&mut self, other: Self) {
+        self.entries.extend(other.entries);
+        self.damaged.extend(other.damaged);
+    }
 }
 
 fn place(entry: &Entry) -> (u64, u64) {
     (entry.reference.epoch, entry.reference.index)
 }
 
-/// All entries that this filter takes, of the epoch that the log is in or of another one.
-async fn about(client: &OperatorClient, filter: &str, epoch: Option<u64>) -> Result<Vec<Entry>, Failure> {
+/// All entries that this filter takes, of the epoch that the log is in or of another one. One that cannot be read keeps
+/// nobody from the others.
+async fn about(client: &OperatorClient, filter: &str, epoch: Option<u64>) -> Result<Found, Failure> {
     let of = epoch.map_or_else(|| "entries".to_owned(), |epoch| format!("epochs/{epoch}/entries"));
-    let (mut entries, mut after) = (Vec::new(), String::new());
+    let (mut found, mut after) = (Found::default(), String::new());
+    let mut damaged: Option<DamagedEntries> = None;
     for _ in 0..PAGES_MAX {
-        let page: EntryList = client.get(&format!("/v1/audit/{of}?limit=200&{filter}{after}")).await?;
-        if let Some(damaged) = page.damaged.filter(|_| epoch.is_none()) {
-            return Err(damaged_first(damaged));
-        }
-        entries.extend(page.entries);
+        let page: EntryList = match client.get(&format!("/v1/audit/{of}?limit=200&{filter}{after}")).await {
+            Err(failure) if failure.code == Some(ProblemCode::LogDamaged) => {
+                found.damaged.push(failure);
+                break;
+            }
+            page => page?,
+        };
+        damaged = match (damaged, page.damaged) {
+            (Some(known), Some(more)) => Some(known.and(more)),
+            (known, more) => known.or(more),
+        };
+        found.entries.extend(page.entries);
         after = match (page.cursor, page.next) {
             (Some(cursor), _) => format!("&cursor={cursor}"),
             (None, Some(next)) if epoch.is_some() => format!("&from={next}"),
             _ => break,
         };
     }
-    Ok(entries)
+    found.damaged.extend(damaged.map(|damaged| match epoch {
+        None => damaged_first(damaged),
+        Some(epoch) => damaged_entries(epoch, &damaged),
+    }));
+    Ok(found)
 }
 
 /// The earlier epochs where a decision may have been made; none if it was made in the one that the log is in, or not
@@ -245,4 +306,37 @@ async fn record(client: &OperatorClient, id: DecisionId) -> Result<Record, Failu
 /// Whether this is said of a record, and not of whoever asks or of the server.
 fn is_about_the_record(code: ProblemCode) -> bool {
     matches!(code, ProblemCode::NotFound | ProblemCode::UserErased | ProblemCode::LogDamaged)
+}
+
+#[cfg(test)]
+mod tests {
+    use attorn_api::audit::{LogEpoch, LogEpochEnd};
+
+    use super::*;
+
+    #[test]
+    fn every_epoch_since_is_looked_at_once_and_no_more_than_can_be() {
+        let list = |last: u64| {
+            let one = |epoch| LogEpoch {
+                epoch,
+                size: 1,
+                key: String::new(),
+                checkpoint: None,
+                ended: (epoch < last).then_some(LogEpochEnd::KeyRotated),
+                ended_at_ms: None,
+                bad_entries: Vec::new(),
+            };
+            LogEpochList { epochs: (1..=last).map(one).collect() }
+        };
+        let since = |last, from| epochs_since(&list(last), from);
+        let all = |looked_at: &[Option<u64>]| Epochs { looked_at: looked_at.to_vec(), passed_over: None };
+        assert_eq!(since(1, 1), all(&[None]));
+        assert_eq!(since(4, 4), all(&[None]));
+        assert_eq!(since(4, 1), all(&[Some(1), Some(2), Some(3), None]));
+        assert_eq!(since(4, 3), all(&[Some(3), None]));
+        let many = since(40, 2);
+        assert_eq!((many.looked_at.len(), many.looked_at[0], many.looked_at[14]), (EPOCHS_MAX, Some(2), Some(16)));
+        assert_eq!((many.looked_at[15], many.passed_over), (None, Some((17, 39))));
+        assert_eq!(since(17, 2).passed_over, None);
+    }
 }

@@ -2,13 +2,10 @@
 //!
 //! Nothing is verified here: `attorn audit verify` does that, from the text.
 
-use attorn_log::{CheckpointVerifier, Origin, Receipt};
+use attorn_log::{Checkpoint, CheckpointVerifier, Receipt, UnverifiedCheckpoint};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
-
-/// How a signature begins in a signed note (c2sp.org/signed-note).
-const SIGNATURE: &str = "\u{2014} ";
 
 /// A key.
 pub(super) fn key(text: &str) -> Result<Value, Failure> {
@@ -24,17 +21,13 @@ pub(super) fn key(text: &str) -> Result<Value, Failure> {
 
 /// A checkpoint, and the names under it beside the log's own.
 pub(super) fn checkpoint(note: &str) -> Result<Value, Failure> {
-    let lacks = |what: &str| Failure::new(format!("the server's checkpoint has no {what}"));
-    let (text, signatures) = note.split_once("\n\n").ok_or_else(|| lacks("signature"))?;
-    let mut lines = text.lines();
-    let origin: Origin = lines.next().and_then(|line| line.parse().ok()).ok_or_else(|| lacks("origin"))?;
-    let size: u64 = lines.next().and_then(|line| line.parse().ok()).ok_or_else(|| lacks("size"))?;
-    let root = lines.next().ok_or_else(|| lacks("root"))?;
+    let parsed = UnverifiedCheckpoint::parse(note.as_bytes()).map_err(|error| not_understood(&error))?;
+    let Checkpoint { origin, size, root } = parsed.checkpoint;
     let name = origin.to_string();
-    let names = signatures.lines().filter_map(|line| line.strip_prefix(SIGNATURE)?.split(' ').next());
-    let cosigners: Vec<_> = names.filter(|one| *one != name).collect();
+    let cosigners: Vec<_> = parsed.signers.into_iter().filter(|one| *one != name).collect();
     Ok(json!({
-        "origin": name, "log_id": origin.log_id.to_string(), "epoch": origin.epoch.0, "size": size, "root": root,
+        "origin": name, "log_id": origin.log_id.to_string(), "epoch": origin.epoch.0, "size": size,
+        "root": root.to_string(),
         "note": note, "cosigners": cosigners,
     }))
 }
@@ -43,13 +36,11 @@ pub(super) fn checkpoint(note: &str) -> Result<Value, Failure> {
 pub(super) fn receipt(text: &str) -> Result<Value, Failure> {
     let parsed = Receipt::parse(text).map_err(|error| not_understood(&error))?;
     let entry = parsed.entry().map_err(|error| not_understood(&error))?;
-    // It was parsed, so there is a blank line.
-    let (head, note) = text.split_once("\n\n").unwrap_or((text, ""));
     let body: Value = serde_json::from_str(entry.body.as_str()).map_err(|error| Failure::of(&error))?;
     Ok(json!({
         "entry": entry.at.to_string(), "log_id": entry.at.log_id.to_string(), "epoch": entry.at.epoch.0,
-        "index": entry.at.index, "body": body, "proof": head.lines().skip(3).collect::<Vec<_>>(),
-        "checkpoint": checkpoint(note)?, "receipt": text,
+        "index": entry.at.index, "body": body, "proof": parsed.proof().iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "checkpoint": checkpoint(parsed.note())?, "receipt": text,
     }))
 }
 
@@ -82,7 +73,7 @@ mod tests {
     #[test]
     fn a_checkpoint_is_taken_apart_with_who_cosigned_it() {
         let note = signer().sign(12, Hash([1; 32])).note().to_owned();
-        let cosigned = format!("{note}\u{2014} witness.example/w1 AAAA\n");
+        let cosigned = format!("{note}\u{2014} witness.example/w1 AAAAAAA=\n");
         for (note, cosigners) in [(note, json!([])), (cosigned, json!(["witness.example/w1"]))] {
             let shown = checkpoint(&note).unwrap();
             assert_eq!(
@@ -92,8 +83,11 @@ mod tests {
             assert_eq!((&shown["cosigners"], &shown["note"]), (&cosigners, &json!(note)));
             assert_eq!(shown["root"], Hash([1; 32]).to_string());
         }
-        for (text, lacks) in [("", "signature"), ("x\n\n", "origin"), ("attorn/main/3\nx\n\n", "size")] {
-            assert!(checkpoint(text).unwrap_err().message.ends_with(&format!("no {lacks}")), "{text}");
+        for (text, why) in
+            [("", "the note has no signatures"), ("x\n\n\u{2014} k AAAAAAA=\n", "is not origin, size and root")]
+        {
+            let said = checkpoint(text).unwrap_err().message;
+            assert!(said.contains("cannot be understood: the checkpoint ") && said.contains(why), "{said}");
         }
     }
 

@@ -10,6 +10,8 @@
 //! believed if the one that is known leads to it, or if somebody gives it.
 
 mod anchors;
+#[cfg(target_os = "linux")]
+mod bad_store;
 mod earlier;
 mod lineage;
 mod offline;
@@ -255,7 +257,7 @@ async fn stopped(
     let log = attorn_server::StoppedLog::open(&config).await.map_err(|error| {
         let failure = Failure::of(&error);
         let exit = match error {
-            ServeError::PublishedGone { .. } => Exit::VerificationFailed,
+            ServeError::PublishedGone(_) | ServeError::EntriesGone(_) => Exit::VerificationFailed,
             // That is as it should be, and still nobody can say that it verifies.
             ServeError::NothingSigned(_) => Exit::Undecided,
             _ => failure.exit,
@@ -270,13 +272,16 @@ async fn stopped(
         Ok(stored) => (stored.entries, stored.bad),
         Err(why) => (0, vec![why]),
     };
-    if output.json && !bad.is_empty() {
-        return Err(report::bad_store(output, &bad));
-    }
-    let bad_store = (!bad.is_empty()).then(|| report::bad_store(output, &bad));
     let (now, exports) = (log.verifier().clone(), Exports::Store(config.data_dir.clone(), recorded));
+    if output.json && !bad.is_empty() {
+        // Programs read one value, which says of both.
+        let kept = Output::kept();
+        let of_log = live(&kept, (&log, &exports), (given, trusted, memory), (&now, Believed::FromStore)).await;
+        return Err(bad_store::print_in_json(output, &bad, (of_log.err(), kept.kept_json())));
+    }
+    let of_store = (!bad.is_empty()).then(|| bad_store::print(output, &bad));
     let exit = live(output, (&log, &exports), (given, trusted, memory), (&now, Believed::FromStore)).await?;
-    if let Some(failure) = bad_store {
+    if let Some(failure) = of_store {
         return Err(failure);
     }
     output.note(format!("the store is whole: {entries} entries, those after the checkpoint linked to it"));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use attorn_api::ProblemCode;
 use attorn_api::audit::{Entry, EntryList, StreamEnd, StreamEnded};
+use attorn_core::TimeMs;
 use clap::Args;
 
 use super::epochs::damaged_first;
@@ -17,13 +18,19 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::operator_client::OperatorClient;
 use crate::output::Output;
+use crate::parse;
 use events::{Event, Events};
 
 /// How long is waited before it is tried again, at first and at most.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// For how long it goes on after the time that `--until` names: what was written just before has yet to come.
+const LINGER: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Args)]
 #[command(after_help = "With --json each entry is one line of JSON.
+
+With --until it ends when that time has come: `--until 2026-01-02T03:04:05Z`. What was written until a time that is over
+is listed by `attorn audit list`.
 
 Examples:
   attorn audit watch --decision deny
@@ -53,22 +60,48 @@ struct Progress {
 
 impl Watch {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, Failure> {
-        let (client, output) = (context.operator()?, &context.output);
+        let left = self.time_left(parse::now_ms())?;
+        let client = context.operator()?;
         if let Some(from) = &self.from {
             from.goes_on(&client).await?;
         }
+        let watched = self.watched(&client, &context.output);
+        match left {
+            None => watched.await,
+            // That the time is over is how it is to end.
+            Some(left) => tokio::time::timeout(left, watched).await.unwrap_or(Ok(Exit::Done)),
+        }
+    }
+
+    /// How long there is to watch, if it ends at a time. Nothing that is still to come was written until one that is over.
+    fn time_left(&self, now_ms: u64) -> Result<Option<Duration>, Failure> {
+        let Some(until) = self.filters.until() else { return Ok(None) };
+        match until.ms.checked_sub(now_ms).filter(|left| *left > 0) {
+            Some(left) => Ok(Some(Duration::from_millis(left).saturating_add(LINGER))),
+            None => Err(Failure::usage(format!(
+                "`--until` is {}, and that is over: nothing more would come",
+                TimeMs(until.ms)
+            ))
+            .with_help(
+                "`attorn audit list --until …` lists what was written until then; to watch for a while, give a time to \
+                     come, as `2026-01-02T03:04:05Z`",
+            )),
+        }
+    }
+
+    async fn watched(&self, client: &OperatorClient, output: &Output) -> Result<Exit, Failure> {
         let mut progress = Progress { last: None, printed: 0, connected: false, ended: None };
         let mut pause = PAUSE.0;
         loop {
             let before = progress.last;
-            let broke = self.follow(&client, output, &mut progress).await;
+            let broke = self.follow(client, output, &mut progress).await;
             if self.is_done(output, &progress) {
                 return Ok(Exit::Done);
             }
             let why = match (progress.ended.take(), broke) {
                 (Some(StreamEnded { reason: StreamEnd::LogDamaged, resume_after }), _) => {
                     let next = resume_after.map_or(self.from.as_ref().map_or(0, |from| from.index), |last| last + 1);
-                    return Err(damage(&client, next).await);
+                    return Err(damage(client, next).await);
                 }
                 (Some(ended), _) => self::ended(&ended)?.to_owned(),
                 (None, Ok(())) => "the connection ended".to_owned(),
@@ -185,6 +218,19 @@ mod tests {
         for from in ["7", "1/7", "log-a1/1/7"] {
             assert_eq!(watch(Some(from)).path(), "/v1/audit/stream?from=7");
         }
+    }
+
+    #[test]
+    fn a_time_that_is_over_is_refused_and_one_to_come_ends_it() {
+        let now = 1_767_323_045_000;
+        let until = |ms| Watch { filters: Filters::written_until(ms), ..watch(None) }.time_left(now);
+        for over in [0, now - 3_600_000, now] {
+            let failure = until(over).unwrap_err();
+            assert_eq!(failure.exit, Exit::Usage);
+            assert!(failure.message.contains("that is over") && failure.help.unwrap().contains("attorn audit list"));
+        }
+        assert_eq!(until(now + 5_000).unwrap(), Some(Duration::from_secs(6)));
+        assert_eq!(watch(None).time_left(now).unwrap(), None);
     }
 
     #[test]

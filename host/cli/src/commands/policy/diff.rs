@@ -7,10 +7,12 @@ mod on_cases;
 use std::path::PathBuf;
 
 use attorn_api::policies::{Policy, PolicyVersion};
+use attorn_api::replays::WantedSet;
 use attorn_core::PolicyId;
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
+use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::operator_client::OperatorClient;
@@ -22,7 +24,10 @@ use crate::parse;
 #[derive(Debug, Args)]
 #[command(
     override_usage = "attorn policy diff <ID> <FROM> <TO>\n       attorn policy diff <A> <B> --on cases [--cases <DIR>]\n       attorn policy diff <A> <B> --on history [OPTIONS]",
-    after_help = "With `--on cases`, A and B are components. What the cases expect does not matter, only whether both say the same.
+    after_help = "FROM and TO are numbers of versions, as `attorn policy show ID` lists them: what differs is shown with both values, in \
+                  this order. Nothing is run.
+
+With `--on cases`, A and B are components. What the cases expect does not matter, only whether both say the same.
 
 With `--on history`, A and B are sets of policies:
   recorded            what was decided then
@@ -39,7 +44,7 @@ Examples:
 )]
 pub(crate) struct Diff {
     /// A policy's id and two of its versions; or two components; or two sets
-    #[arg(value_name = "WHAT", num_args = 2..=3, required = true)]
+    #[arg(value_name = "WHAT", num_args = 0..=3)]
     what: Vec<String>,
     /// What to try two components or two sets on
     #[arg(long, value_enum, value_name = "WHAT")]
@@ -59,14 +64,30 @@ enum On {
     History,
 }
 
+/// What is compared, where a server is asked.
+#[derive(Debug, PartialEq, Eq)]
+enum Wanted {
+    /// Two versions of a policy.
+    Versions(PolicyId, [u32; 2]),
+    /// Two sets of policies on history.
+    Sets(WantedSet, WantedSet),
+}
+
 impl Diff {
-    /// Whether it can be said without a server.
-    pub(super) fn is_local(&self) -> bool {
-        self.on == Some(On::Cases)
+    pub(super) async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let output = &context.output;
+        // What needs no server needs no token.
+        if self.on == Some(On::Cases) {
+            return self.run_local(output).await;
+        }
+        match self.wanted()? {
+            Wanted::Versions(id, numbers) => versions(&context.operator()?, output, &id, numbers).await,
+            Wanted::Sets(a, b) => history::run(&context.operator()?, output, (a, b), &self.filters).await,
+        }
     }
 
     /// Two components on cases.
-    pub(super) async fn run_local(self, output: &Output) -> Result<Exit, Failure> {
+    async fn run_local(self, output: &Output) -> Result<Exit, Failure> {
         if self.filters.is_any() {
             return Err(Failure::usage("filters are for `--on history`"));
         }
@@ -77,33 +98,46 @@ impl Diff {
         on_cases::run(output, [a.as_ref(), b.as_ref()], &self.cases.unwrap_or_else(|| "cases".into())).await
     }
 
-    pub(super) async fn run(self, client: &OperatorClient, output: &Output) -> Result<Exit, Failure> {
+    fn wanted(&self) -> Result<Wanted, Failure> {
         if self.cases.is_some() {
             return Err(Failure::usage("`--cases` is for `--on cases`"));
         }
         match (self.on, self.what.as_slice()) {
-            (Some(On::Cases), _) => self.run_local(output).await,
-            (Some(On::History), [a, b]) => {
-                let sets = (history::set(a)?, history::set(b)?);
-                history::run(client, output, sets, &self.filters).await
-            }
-            (Some(On::History), _) => Err(Failure::usage("`--on history` takes two sets")
+            (Some(_), [a, b]) => Ok(Wanted::Sets(history::set(a)?, history::set(b)?)),
+            (Some(_), _) => Err(Failure::usage("`--on history` takes two sets")
                 .with_help("`attorn policy diff recorded read-only=3 --on history`")),
             (None, [id, from, to]) => {
                 if self.filters.is_any() {
                     return Err(Failure::usage("filters are for `--on history`"));
                 }
                 let id = parse::id::<PolicyId>(id).map_err(Failure::usage)?;
-                versions(client, output, &id, [number(from)?, number(to)?]).await
+                Ok(Wanted::Versions(id, [number(from)?, number(to)?]))
             }
-            (None, _) => Err(Failure::usage("a policy and two of its versions are needed: `<ID> <FROM> <TO>`")
-                .with_help("or two sets, with `--on history`")),
+            (None, what) => Err(lacking(what)),
         }
     }
 }
 
+/// What is missing where versions are compared.
+fn lacking(what: &[String]) -> Failure {
+    let [id, versions @ ..] = what else {
+        return Failure::usage("a policy and two of its versions are needed: `<ID> <FROM> <TO>`").with_help(
+            "`attorn policy diff read-only 2 3`; two components are compared with `--on cases`, two sets of policies with `--on \
+             history`",
+        );
+    };
+    let (id, lacks) = (id.escape_default(), if versions.is_empty() { "`<FROM>` and `<TO>` are" } else { "`<TO>` is" });
+    Failure::usage(format!("two versions of `{id}` are needed, and {lacks} missing: `<ID> <FROM> <TO>`")).with_help(format!(
+        "`attorn policy show {id}` lists its versions; two components are compared with `--on cases`, two sets of policies \
+         with `--on history`"
+    ))
+}
+
 fn number(text: &str) -> Result<u32, Failure> {
-    text.parse().map_err(|_| Failure::usage(format!("`{}` is no version", text.escape_default())))
+    text.parse().map_err(|_| {
+        Failure::usage(format!("`{}` is no version", text.escape_default()))
+            .with_help("a version is a number, as `attorn policy show ID` lists it")
+    })
 }
 
 async fn versions(
@@ -186,6 +220,33 @@ mod tests {
             version.extend(changes);
         }
         serde_json::from_value(version).unwrap()
+    }
+
+    #[test]
+    fn what_is_missing_is_said_by_its_name() {
+        use clap::Parser;
+
+        #[derive(Parser)]
+        struct Line {
+            #[command(flatten)]
+            diff: Diff,
+        }
+
+        let wanted = |line: &str| Line::try_parse_from(line.split(' ')).unwrap().diff.wanted();
+        for (line, message, help) in [
+            ("diff", "a policy and two of its versions are needed: `<ID> <FROM> <TO>`", "read-only 2 3"),
+            ("diff p", "two versions of `p` are needed, and `<FROM>` and `<TO>` are missing", "`attorn policy show p`"),
+            ("diff p 1", "two versions of `p` are needed, and `<TO>` is missing", "`--on cases`"),
+            ("diff p 1 one", "`one` is no version", "a version is a number"),
+            ("diff p --on history", "`--on history` takes two sets", "recorded read-only=3"),
+        ] {
+            let failure = wanted(line).unwrap_err();
+            assert_eq!(failure.exit, Exit::Usage, "{line}");
+            assert!(failure.message.starts_with(message), "{line}: {failure}");
+            assert!(failure.help.as_ref().is_some_and(|found| found.contains(help)), "{line}: {failure}");
+        }
+        assert_eq!(wanted("diff p 1 2").unwrap(), Wanted::Versions("p".parse().unwrap(), [1, 2]));
+        assert!(Line::try_parse_from(["diff", "p", "1", "2", "3"]).is_err());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What targets are, as people and programs read it.
 
 use attorn_api::targets::{
-    Postgresql, TargetCheck, TargetList, TargetRotated, {self as api},
+    Postgresql, TargetCheck, TargetFault, TargetList, TargetRotated, {self as api},
 };
 use attorn_core::{TargetId, TimeMs};
 
@@ -92,7 +92,7 @@ pub(super) fn checked(output: &Output, id: &TargetId, check: &TargetCheck) -> Re
     if output.json {
         output.json(check)?;
     } else {
-        output.line(format!("answers         {}", if check.reachable { "yes" } else { "no" }));
+        output.line(format!("answers         {}", answers(check)));
         output.line(format!("logins          {}", check.logins));
         for problem in &check.problems {
             output.line(format!("problem         {problem}"));
@@ -108,7 +108,7 @@ pub(super) fn checked(output: &Output, id: &TargetId, check: &TargetCheck) -> Re
         }
     }
     let unknown_left = (check.unknown.len() as u64).saturating_sub(check.unknown_ended);
-    let wrong = if let Some(fault) = &check.fault {
+    let wrong = if let Some(fault) = check.fault {
         not_looked_at(fault, id)
     } else if !check.problems.is_empty() {
         Failure::new("something is wrong with the target")
@@ -121,34 +121,50 @@ pub(super) fn checked(output: &Output, id: &TargetId, check: &TargetCheck) -> Re
     Err(wrong)
 }
 
+/// Who answers, in a word or some.
+const fn answers(check: &TargetCheck) -> &'static str {
+    match (check.reachable, check.fault) {
+        (true, _) => "yes",
+        (false, Some(TargetFault::Tls)) => "somebody who does not prove to be it",
+        (false, Some(TargetFault::Roots | TargetFault::Settings)) => "it was not asked",
+        (false, _) => "no",
+    }
+}
+
 /// What is wrong with a target that could not be looked at, and where to mend it.
-fn not_looked_at(fault: &str, id: &TargetId) -> Failure {
+fn not_looked_at(fault: TargetFault, id: &TargetId) -> Failure {
     let failure = |what: &str, help: String| Failure::new(what).with_help(help);
     match fault {
-        "unreachable" => {
+        TargetFault::Unreachable => {
             failure("the target cannot be reached", format!("`attorn target show {id}` says where it is looked for"))
         }
-        "tls" => failure(
-            "the target answers, and does not prove to be the one that is registered",
+        TargetFault::Tls => failure(
+            "whoever answers does not prove to be the target that is registered",
             "its certificate has to be for the host that is registered, and signed by the roots that are".into(),
         ),
-        "sign_in" => failure(
+        TargetFault::Roots => failure(
+            "the server cannot read the certificates that it is to trust: the target was not asked",
+            "the problem above says why: where no roots are registered, they are those of the machine that the server runs \
+             on; else register the target with others"
+                .into(),
+        ),
+        TargetFault::SignIn => failure(
             "the target answers, and does not let its administrator in: another password, or no such role",
             format!("`attorn target rotate-secret {id}` tells the password that the administrator has by now"),
         ),
-        "rights" => failure(
+        TargetFault::Rights => failure(
             "the target answers, and its administrator lacks a right",
             "the problem above says which: grant it in the database".into(),
         ),
-        "database" => failure(
+        TargetFault::Database => failure(
             "the target answers, and has no database of that name",
             format!("`attorn target show {id}` says which is looked for"),
         ),
-        "settings" => failure(
+        TargetFault::Settings => failure(
             "the target may not be used as it is registered",
             "the problem above says why: mend that, or register another target".into(),
         ),
-        _ => failure("the target answers with an error", "the problem above says which".into()),
+        TargetFault::Other => failure("the target answers with an error", "the problem above says which".into()),
     }
 }
 
@@ -174,14 +190,35 @@ mod tests {
     #[test]
     fn each_fault_of_a_target_has_words_of_its_own_and_a_way_out() {
         let id = "shop".parse().unwrap();
-        let faults = ["unreachable", "tls", "sign_in", "rights", "database", "settings", "other"];
+        let faults = TargetFault::ALL;
         let said: BTreeSet<_> = faults.map(|fault| not_looked_at(fault, &id).message).into();
         assert_eq!(said.len(), faults.len());
-        assert!(faults.iter().all(|fault| not_looked_at(fault, &id).help.is_some()));
+        assert!(faults.iter().all(|fault| not_looked_at(*fault, &id).help.is_some()));
         // The address is blamed where nobody answers, and nowhere else.
-        let reached = |fault: &&&str| !not_looked_at(fault, &id).message.contains("cannot be reached");
+        let reached = |fault: &&TargetFault| !not_looked_at(**fault, &id).message.contains("cannot be reached");
         assert_eq!(faults.iter().filter(reached).count(), faults.len() - 1);
-        let help = not_looked_at("sign_in", &id).help.unwrap_or_default();
+        let help = not_looked_at(TargetFault::SignIn, &id).help.unwrap_or_default();
         assert!(help.contains("`attorn target rotate-secret shop`"), "{help}");
+    }
+
+    #[test]
+    fn who_answers_is_said_once() {
+        let check = |reachable, fault| TargetCheck {
+            reachable,
+            fault,
+            problems: Vec::new(),
+            logins: 0,
+            unknown: Vec::new(),
+            unknown_ended: 0,
+            missing: Vec::new(),
+        };
+        let id = "shop".parse().unwrap();
+        for fault in TargetFault::ALL {
+            let is_answer = not_looked_at(fault, &id).message.starts_with("the target answers");
+            assert_eq!(answers(&check(is_answer, Some(fault))) == "yes", is_answer, "{fault:?}");
+            let denied = answers(&check(false, Some(fault))) == "no";
+            assert!(!(denied && not_looked_at(fault, &id).message.contains("answers")) || is_answer, "{fault:?}");
+        }
+        assert_eq!((answers(&check(true, None)), answers(&check(false, None))), ("yes", "no"));
     }
 }

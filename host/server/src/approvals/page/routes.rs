@@ -14,7 +14,7 @@ use axum::http::StatusCode;
 
 use super::html::{self, Form, Reader, Sheet, Standing};
 use super::reply::{Cookie, page, see, with_cookie, without_cookie};
-use super::visits::{Expected, SIGN_IN_MS, VISIT_MS, Visit};
+use super::visits::{SIGN_IN_MS, VISIT_MS, Visit};
 use crate::app::App;
 use crate::approvals::vote::{self, Ballot, Channel};
 use crate::approvals::voter::Voter;
@@ -23,7 +23,7 @@ use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
 use crate::oauth::form::Form as Answered;
 use crate::providers::backchannel::Problem;
-use crate::providers::backchannel::sign_in::{self, Place, SignedIn};
+use crate::providers::backchannel::sign_in::{self, Expected, Place, SignedIn};
 use crate::random;
 use crate::users::names;
 
@@ -128,7 +128,7 @@ async fn begin(app: &App, opened: &Opened) -> Result<Reply, Failure> {
     let _place = app.visits.enter()?;
     let (state, cookie) = (random::secret()?, random::secret()?);
     let expected = opened.expected();
-    let begun = sign_in::begin(app, &opened.place, (&state, expected == Expected::Groups)).await?;
+    let begun = sign_in::begin(app, &opened.place, (&state, expected)).await?;
     let (url, begun) = begun.map_err(failed)?;
     app.visits.begin((opened.id, expected), (&state, &cookie), begun, app.clock.now())?;
     with_cookie(see(url.as_str())?, (Cookie::SignIn, &opened.id), &cookie, SIGN_IN_MS)

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::approvals::vote::Evidence;
 use crate::http::failure::Failure;
-use crate::providers::backchannel::sign_in::{Begun, SignedIn};
+use crate::providers::backchannel::sign_in::{Begun, Expected, SignedIn};
 use crate::random;
 
 /// How long a sign-in may take, in milliseconds.
@@ -29,21 +29,11 @@ const ALL_MAX: usize = 2_048;
 /// How many providers are asked at once for those who sign in.
 const AT_ONCE: usize = 16;
 
-/// Who comes to the page of an approval.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Expected {
-    /// Its user alone.
-    User,
-    /// Those of groups, too.
-    Groups,
-}
-
-impl Expected {
-    const fn most(self) -> usize {
-        match self {
-            Self::User => OF_ONE_MAX,
-            Self::Groups => OF_GROUPS_MAX,
-        }
+/// How many of those who may come to the page of an approval are held at once.
+const fn most(expected: Expected) -> usize {
+    match expected {
+        Expected::User => OF_ONE_MAX,
+        Expected::Groups => OF_GROUPS_MAX,
     }
 }
 
@@ -159,7 +149,7 @@ impl<T> Few<T> {
         let mut all = self.all();
         all.retain(|_, other| held.at < other.until);
         let of_one = || all.iter().filter(|(_, other)| other.approval == held.approval);
-        if of_one().count() >= expected.most() {
+        if of_one().count() >= most(expected) {
             let oldest = of_one().min_by_key(|(_, other)| other.at).map(|(name, _)| *name);
             oldest.map(|oldest| all.remove(&oldest));
         }

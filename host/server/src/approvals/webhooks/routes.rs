@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use attorn_api::ProblemCode;
 use attorn_api::approvals as api;
+use attorn_api::audit::EntryType;
 use attorn_core::WebhookId;
 use attorn_identity::WebhookSecret;
 use attorn_store::records::WebhookRecord;
@@ -35,7 +36,7 @@ pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure
     // A URL may have a secret in its path.
     let url_digest = blake3::hash(record.url.as_bytes()).to_hex().to_string();
     let about = json!({ "id": id.as_str(), "url_digest": url_digest, "loopback": record.loopback });
-    entry::act(&mut batch, call.operator()?, "approval_webhook_registered", about)?;
+    entry::act(&mut batch, call.operator()?, EntryType::ApprovalWebhookRegistered, about)?;
     batch.require.push((Key::webhook(&id), Require::Absent));
     batch.put_record(&record);
     let taken = || Failure::of(ProblemCode::AlreadyExists, format!("webhook `{id}` exists already"));
@@ -82,7 +83,7 @@ pub(crate) async fn revoke(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     let mut batch = Batch::new(app.clock.now());
     value.revoked_at = Some(batch.now);
     let about = json!({ "id": id.as_str(), "reason": why(&call)? });
-    entry::act(&mut batch, call.operator()?, "approval_webhook_revoked", about)?;
+    entry::act(&mut batch, call.operator()?, EntryType::ApprovalWebhookRevoked, about)?;
     batch.require.push((Key::webhook(&id), Require::Version(version)));
     batch.put_record(&value);
     commit(&app, batch, moved).await?;

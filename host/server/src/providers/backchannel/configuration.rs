@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
+use attorn_api::audit::EntryType;
 use attorn_api::backchannel as api;
 use attorn_core::{ClientId, ProviderId, TimeMs};
 use attorn_identity::{KeyLabel, RootKey};
@@ -50,7 +51,7 @@ pub(crate) async fn set(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     }
     batch.require.push((provider.value.key(), Require::Version(provider.version)));
     batch.require.push((record.key(), before.map_or(Require::Absent, |before| Require::Version(before.version))));
-    entry::act(&mut batch, call.operator()?, "backchannel_set", shown(&app, &record))?;
+    entry::act(&mut batch, call.operator()?, EntryType::BackchannelSet, shown(&app, &record))?;
     batch.put_record(&record);
     commit(&app, batch, moved).await?;
     Reply::ok(&shown(&app, &record))
@@ -69,7 +70,7 @@ pub(crate) async fn remove(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     let mut batch = Batch::new(app.clock.now());
     batch.require.push((found.value.key(), Require::Version(found.version)));
     let about = json!({ "provider": id.as_str(), "reason": why(&call)? });
-    entry::act(&mut batch, call.operator()?, "backchannel_removed", about)?;
+    entry::act(&mut batch, call.operator()?, EntryType::BackchannelRemoved, about)?;
     batch.delete.push(found.value.key());
     commit(&app, batch, moved).await?;
     Reply::ok(&shown(&app, &found.value))

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
+use attorn_api::audit::EntryType;
 use attorn_api::provider_client_keys as api;
 use attorn_core::TimeMs;
 use attorn_store::records::ProviderClientKeyRecord;
@@ -39,7 +40,7 @@ pub(crate) async fn rotate(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
         },
         "compromised": wire.compromised, "reason": wire.reason,
     });
-    entry::act(&mut batch, call.operator()?, "provider_client_key_rotated", about)?;
+    entry::act(&mut batch, call.operator()?, EntryType::ProviderClientKeyRotated, about)?;
     commit(&app, batch, moved).await?;
     Reply::ok(&shown(&app).await?)
 }

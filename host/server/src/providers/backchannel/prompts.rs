@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use attorn_api::audit::EntryType;
 use attorn_core::{ApprovalId, Say};
 use attorn_identity::UserKey;
 use attorn_identity::issuer_token::is_text;
@@ -108,7 +109,7 @@ pub(super) async fn on(
     app: &App,
     found: &Versioned<PromptRecord>,
     next: PromptRecord,
-    (said, rests_on): (Option<&'static str>, &[(Key, Require)]),
+    (said, rests_on): (Option<EntryType>, &[(Key, Require)]),
 ) -> Result<Option<Versioned<PromptRecord>>, Failure> {
     let mut batch = changing(app, found);
     batch.require.extend(rests_on.iter().cloned());
@@ -125,7 +126,7 @@ pub(super) async fn came(app: &App, found: &Versioned<PromptRecord>, step: Step)
     match step {
         Step::On(next) => {
             let starts = found.value.started.is_none() && next.started.is_some();
-            let said = starts.then_some("prompt_started");
+            let said = starts.then_some(EntryType::PromptStarted);
             if on(app, found, next, (said, &[])).await?.is_some() && starts {
                 app.metrics.prompt(PromptEvent::Started);
                 hold::prompted(app, &found.value.approval).await?;
@@ -150,7 +151,7 @@ pub(super) async fn ends(
         members["says"] = says.as_str().into();
         members["evidence"] = evidence;
     }
-    batch.entries.push(entry::body(batch.now, "prompt_ended", members)?);
+    batch.entries.push(entry::body(batch.now, EntryType::PromptEnded, members)?);
     found.value.close(&mut batch);
     if commit(app, batch).await?.is_some() {
         let expired = end == End::Expired;

@@ -57,6 +57,15 @@ impl Place {
     }
 }
 
+/// Who is to sign in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expected {
+    /// The user of the place alone.
+    User,
+    /// Those of groups, too.
+    Groups,
+}
+
 /// Who signed in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum SignedIn {
@@ -129,12 +138,12 @@ pub(crate) async fn place(app: &App, user: &UserId) -> Result<Option<Place>, Fai
     Ok(is_open.then(|| Place { provider, backchannel, subject: known.body.subject.clone(), rests_on }))
 }
 
-/// Begin: where to send the user, who comes back with this state. Where their groups matter, the provider is asked for
-/// them (`OpenID` Connect Core 1.0, section 5.5); one that does not know how passes over that.
+/// Begin: where to send the user, who comes back with this state. Where those of groups are expected, the provider is asked
+/// for theirs (`OpenID` Connect Core 1.0, section 5.5); one that does not know how passes over that.
 pub(crate) async fn begin(
     app: &App,
     place: &Place,
-    (state, groups_matter): (&str, bool),
+    (state, expected): (&str, Expected),
 ) -> Result<Result<(Url, Begun), Problem>, Failure> {
     let client = prompts::client(app, &place.provider, &place.backchannel).await?;
     let endpoints = match client.sign_in_endpoints().await {
@@ -144,7 +153,7 @@ pub(crate) async fn begin(
     let (nonce, verifier, back) = (random::secret()?, random::secret()?, redirect_uri(app));
     let SignInEndpoints { authorization: mut url, token, says_issuer, has_public_subjects } = endpoints;
     // The user must not come as another, and approve what is asked in their own name.
-    if groups_matter && !has_public_subjects {
+    if expected == Expected::Groups && !has_public_subjects {
         return Ok(Err(Problem::PairwiseSubjects));
     }
     let challenge = BASE64URL_NOPAD.encode(&Sha256::digest(verifier.as_bytes()));
@@ -161,7 +170,7 @@ pub(crate) async fn begin(
         ("prompt", "login"),
         ("max_age", "0"),
     ]);
-    if let Some(claim) = place.provider.groups_claim.as_ref().filter(|_| groups_matter) {
+    if let Some(claim) = place.provider.groups_claim.as_ref().filter(|_| expected == Expected::Groups) {
         // By the names owners are told, who approve nothing.
         let names = NAMES.into_iter().chain([claim.as_str()]);
         let asked: Map<String, Value> = names.map(|name| (name.to_owned(), Value::Null)).collect();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use attorn_api::ProblemCode;
 use attorn_api::agents as api;
+use attorn_api::audit::EntryType;
 use attorn_core::{Agent, AgentId, AgentState, Identity, IdentityMethod, IdentitySubject};
 use attorn_store::records::{AgentRecord, AgentRecordError, IdentityOwnerRecord, Record as _};
 use attorn_store::{Batch, Key, Require, Versioned};
@@ -104,7 +105,7 @@ pub(crate) async fn add(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     agent.identities.push(new);
     count("identities", agent.identities.len(), 0, IDENTITIES_MAX)?;
     let record = changed(&value, agent)?;
-    entry::act(&mut batch, call.operator()?, "agent_identity_added", about)?;
+    entry::act(&mut batch, call.operator()?, EntryType::AgentIdentityAdded, about)?;
     batch.require.push((Key::agent(&id), Require::Version(version)));
     batch.put_record(&record);
     commit(&app, batch, crate::registry::moved).await?;
@@ -125,7 +126,7 @@ pub(crate) async fn revoke(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     }
     let record = changed(&value, agent)?;
     let about = json!({ "id": id.as_str(), "subject": subject.to_string() });
-    replace(&app, call.operator()?, ("agent_identity_revoked", about), &record, version).await?;
+    replace(&app, call.operator()?, (EntryType::AgentIdentityRevoked, about), &record, version).await?;
     Reply::ok(&wire::shown(&record))
 }
 

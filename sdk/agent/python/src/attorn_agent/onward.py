@@ -6,6 +6,7 @@ no answer. Nothing here sends anything.
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -39,20 +40,27 @@ _OURS = {
 }
 
 
+class _NoJson(enum.Enum):
+    """That there is no JSON: `None` is one, `null`."""
+
+    NO_JSON = enum.auto()
+
+
 @dataclass(frozen=True, slots=True)
 class ProxyRequest:
     """`method` (`GET`) on `path` (`/v2/contacts/42?fields=name`) at a target, for a purpose of the agent's.
 
     The path is sent as it is: what the server could read in two ways, it refuses. The body is `json`, anything that
-    JSON has, or bytes of a `media_type`. `headers` go on if the target's settings name them. `delegation` is the id of
-    the delegation that the agent acts by; without one it asks on its own authority.
+    JSON has (`None` is `null`), or bytes of a `media_type`; where neither is given there is none. `headers` go on if
+    the target's settings name them. `delegation` is the id of the delegation that the agent acts by; without one it
+    asks on its own authority.
     """
 
     target: str
     method: str
     path: str
     purpose: str
-    json: object = field(default=None, repr=False)
+    json: object = field(default=_NoJson.NO_JSON, repr=False)
     body: bytes | None = field(default=None, repr=False)
     media_type: str | None = None
     delegation: str | None = None
@@ -73,7 +81,7 @@ class ProxyRequest:
             if pattern.fullmatch(text) is None:
                 raise UnsendableError(what, text)
         media_type = self.media_type
-        if self.json is not None:
+        if self.json is not _NoJson.NO_JSON:
             if self.body is not None or media_type is not None:
                 raise UnsendableError("body", "json, and bytes or a media type beside it")
             object.__setattr__(self, "body", canonical_json("body", self.json))

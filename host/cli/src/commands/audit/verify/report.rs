@@ -6,8 +6,8 @@ use std::path::Path;
 
 use attorn_api::audit::EntryRange;
 use attorn_log::{
-    CheckpointVerifier, EXPORT_MAGIC, QuorumError, RECEIPT_MAGIC, Receipt, Trust, Verified, VerifyError, WitnessPolicy,
-    Witnessed,
+    CheckpointVerifier, EXPORT_MAGIC, QuorumError, RECEIPT_MAGIC, Receipt, ReceiptError, Trust, Verified, VerifyError,
+    WitnessPolicy, Witnessed,
 };
 use serde_json::json;
 
@@ -197,13 +197,15 @@ pub(super) fn receipt(
         };
         return Err(Failure::usage(format!("`{}` {what}", path.display())).with_help(help));
     }
-    let logged = match Receipt::parse(&text).and_then(|receipt| receipt.verify(trusted)) {
-        Ok(logged) => logged,
-        Err(error) => {
-            let help = "keep the file: it is evidence, if the key is this log's; `attorn audit receipt` gets it anew";
-            return Err(failed(output, None, Failure::verification(&error).with_help(help)));
-        }
+    let unproved = |error: &ReceiptError| {
+        let help = "keep the file: it is evidence, if the key is this log's; `attorn audit receipt` gets it anew";
+        failed(output, None, Failure::verification(error).with_help(help))
     };
+    let receipt = Receipt::parse(&text).map_err(|error| unproved(&error))?;
+    let logged = receipt.verify(trusted).map_err(|error| match of_another_log(&receipt, trusted) {
+        Some(other) => failed(output, None, other),
+        None => unproved(&error),
+    })?;
     let by = policy.map(|policy| policy.check(&logged.signed)).transpose();
     let by = by.map_err(|error: QuorumError| {
         let help = "a receipt that was got later may have more cosignatures: `attorn audit receipt … --wait witnessed`";
@@ -226,6 +228,27 @@ pub(super) fn receipt(
     }
     output.line(format!("body      {}", logged.entry.body.as_str()));
     Ok(Exit::Done)
+}
+
+/// That a receipt says itself that it is of another log or epoch than the key: then the key proves nothing for or
+/// against it. None if it says that it is of the key's log.
+fn of_another_log(receipt: &Receipt, trusted: &CheckpointVerifier) -> Option<Failure> {
+    let (says, of_key) = (receipt.checkpoint().ok()?.checkpoint.origin, trusted.origin());
+    if says == *of_key {
+        return None;
+    }
+    let message =
+        format!("the receipt says that it is of `{says}`, and the key is of `{of_key}`: it proves nothing of it");
+    let help = if says.log_id == of_key.log_id {
+        format!(
+            "give the key of epoch {}: `attorn audit epochs` lists the key of each, and `attorn audit verify --key` with \
+             the one that you trust sees whether it leads there",
+            says.epoch
+        )
+    } else {
+        format!("give the key of the log `{}`: `attorn audit key`, asked of the server that has it", says.log_id)
+    };
+    Some(Failure { exit: Exit::VerificationFailed, ..Failure::new(message) }.with_help(help))
 }
 
 /// What the server itself says is not as it was signed does not verify.
@@ -267,31 +290,6 @@ fn unverified(error: &VerifyError, compared: Option<&Compared>) -> Failure {
     }
 }
 
-/// How many files that are bad are named.
-const BAD_NAMED_MAX: usize = 20;
-
-/// Name what is bad in a data directory, which is all of it that can be walked past. The failure has the first.
-#[cfg(target_os = "linux")]
-pub(super) fn bad_store(output: &Output, bad: &[String]) -> Failure {
-    let first = bad.first().map_or("it is bad", String::as_str);
-    let failure = Failure { exit: Exit::VerificationFailed, ..Failure::new(format!("the store: {first}")) };
-    let named = &bad[..bad.len().min(BAD_NAMED_MAX)];
-    if output.json {
-        // That it could not be written is no worse than that it does not verify.
-        let _ = output.json(&json!({
-            "verified": false, "entry": null, "problem": failure.message, "bad": named, "bad_count": bad.len(),
-        }));
-        return failure;
-    }
-    for one in named {
-        output.line(format!("bad       {one}"));
-    }
-    if bad.len() > named.len() {
-        output.line(format!("          and {} more", bad.len() - named.len()));
-    }
-    failure
-}
-
 /// Programs read on standard output what people read on standard error.
 pub(super) fn failed(output: &Output, entry: Option<u64>, failure: Failure) -> Failure {
     if failure.exit != Exit::VerificationFailed {
@@ -312,16 +310,6 @@ pub(super) fn failed(output: &Output, entry: Option<u64>, failure: Failure) -> F
 mod tests {
     use super::super::remembered::Anchor;
     use super::*;
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn whatever_is_bad_in_a_store_fails_the_verification() {
-        let bad: Vec<String> = (0..30).map(|n| format!("file {n}")).collect();
-        for json in [false, true] {
-            let failure = bad_store(&Output::new(json), &bad);
-            assert_eq!((failure.exit, failure.message.as_str()), (Exit::VerificationFailed, "the store: file 0"));
-        }
-    }
 
     #[test]
     fn what_does_not_verify_ends_with_its_own_exit_code_and_names_the_entry() {

@@ -110,10 +110,12 @@ impl Sum {
         let undecidable: u64 = self.undecidable.values().map(|(count, _)| count).sum();
         output.line(format!("decisions    {}", self.decisions));
         let before = format!("{} of them were denied before any policy", self.before_policies);
-        output.line(format!("same         {}; {before}", self.same + self.same_otherwise));
-        if self.same_otherwise > 0 {
-            output.line(format!("             {} of them for other reasons or on other terms", self.same_otherwise));
-        }
+        // The same numbers as in JSON: one that is the same decision for other reasons is not among the same.
+        output.line(format!("same         {}; {before}", self.same));
+        output.line(format!(
+            "otherwise    {}; the same decision for other reasons or on other terms",
+            self.same_otherwise
+        ));
         output.line(format!("changed      {changed}"));
         for (from, to, count) in self.kinds() {
             output.line(format!("             {from} -> {to}: {count}"));
