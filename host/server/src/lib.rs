@@ -58,6 +58,7 @@ pub use clock::WallClock;
 pub use config::{Config, ConfigError, Tls};
 pub use decisions::rehearse::{Rehearsals, Rehearsed};
 pub use high_water::HighWaterError;
+pub use published::PublishedError;
 pub use published::offline::{StoppedLog, VerifiedStore};
 pub use routes::openapi_document;
 pub use users::key_files::{CopiedKeys, copy_user_keys};

@@ -135,16 +135,22 @@ async fn restore_beside(
     (backup, bad_entries): (&Path, BadEntries),
     user_keys: Option<&Path>,
 ) -> Result<Restored, EpochError> {
-    let (io, bad) = (EpochError::io, |why: String| EpochError::Backup(why));
-    let target = &config.data_dir;
+    let (io, target) = (EpochError::io, &config.data_dir);
     let was = work.join("was");
+    // What is unpacked is gone when somebody reads of it.
+    let bad = |why: String| EpochError::Backup(named(&why, &was, backup));
     let old = Store::unpack(backup, &was, &config.log_id).map_err(|error| bad(causes(&error)))?;
     let walked = old.walk().await.map_err(|error| bad(causes(&error)))?;
     if !keys::opened_by(root, &old).await? {
         let (path, dir) = (config.root_key.clone(), backup.to_owned());
         return Err(ServeError::WrongRootKey { path, dir }.into());
     }
-    bad_entries.allow(&walked.bad_bundles)?;
+    bad_entries.allow(&walked.bad_bundles).map_err(|error| match error {
+        EpochError::BadEntries { entries, files } => {
+            EpochError::BadEntries { entries, files: named(&files, &was, backup) }
+        }
+        error => error,
+    })?;
     let signer = keys::log_signer(root, &old).await?;
     let key = signer.verifier();
     let seen = high_water::look(&config.high_water, &old, &key).await?;
@@ -183,11 +189,16 @@ async fn restore_beside(
         users_without_key,
         bad_user_keys,
         bad_entries: ended.bad,
-        bad_files: walked.bad_files(),
+        bad_files: walked.lost_files().iter().map(|bad| named(bad, &was, target)).collect(),
         bad_named: BadNamed::default(),
         bootstrap_token,
         origin,
     })
+}
+
+/// What is said of files in one directory, which are in another one now.
+fn named(text: &str, was: &Path, now: &Path) -> String {
+    text.replace(&*was.to_string_lossy(), &now.to_string_lossy())
 }
 
 /// The backup and what is made of it are not one within the other.

@@ -104,6 +104,17 @@ impl Walked {
         }
     }
 
+    /// The same as [`Self::bad_files`] where nothing is brought back any more: of files with entries what is wrong alone, of
+    /// those with records what else helps.
+    #[must_use]
+    pub fn lost_files(&self) -> Vec<String> {
+        let put_back =
+            |what: &str| format!("{what}; put this file back from a backup that has it, where it has the same name");
+        let records = self.bad_records.iter().map(|bad| put_back(&bad.what));
+        let decisions = self.bad_decisions.iter().cloned();
+        self.bad_bundles.iter().map(|bad| bad.what.clone()).chain(records).chain(decisions).collect()
+    }
+
     /// What is wrong with each file that is bad.
     #[must_use]
     pub fn bad_files(&self) -> Vec<String> {

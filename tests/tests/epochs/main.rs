@@ -2,10 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
+mod checkpoints;
 mod entries;
 mod replays;
 mod restore;
 mod rotation;
+mod unread;
+mod untouched;
 mod verify;
 
 use std::fs;

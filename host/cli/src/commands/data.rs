@@ -99,7 +99,7 @@ impl Restore {
 
 #[cfg(not(target_os = "linux"))]
 impl Repair {
-    pub(crate) fn run(self, _: &Context) -> Result<Exit, Failure> {
+    pub(crate) async fn run(self, _: &Context) -> Result<Exit, Failure> {
         let Self { config: _ } = self;
         Err(super::only_on_linux("repair"))
     }
@@ -123,7 +123,7 @@ impl Backup {
         let watched = Bar::watch(&context.output);
         let made = attorn_server::data::back_up(&config, &self.dir);
         drop(watched);
-        let made = made.map_err(|error| not_backed_up(&error))?;
+        let (made, unseen) = made.map_err(|error| not_backed_up(&error))?;
         // After the data, so that nobody is in them whose key is not in the copy.
         let copied = self.keys.as_ref().map(|keys| {
             let copied = attorn_server::data::copy_keys(&config, keys);
@@ -138,7 +138,7 @@ impl Backup {
             output.json(&serde_json::json!({
                 "directory": dir, "version": made.version, "files": made.files, "bytes": made.bytes,
                 "user_keys": copied.as_ref().map(|copied| copied.keys), "bad_user_keys": bad_user_keys,
-                "user_keys_unopened": unopened, "bad_files": made.bad_files,
+                "user_keys_unopened": unopened, "bad_files": made.bad_files, "checkpoints_unseen": unseen,
                 "bad_blobs": damage::blobs(&made.bad_named), "bad_exports": damage::exports(&made.bad_named),
             }))?;
             return Ok(exit);
@@ -153,13 +153,20 @@ impl Backup {
         if let Some(why) = unopened {
             output.note(format!("The keys of users were copied, and not opened to see whether they are whole: {why}"));
         }
+        if let Some(why) = unseen {
+            output.note(format!("The checkpoints of the log were copied, and not looked at: {why}"));
+        }
         output.note("");
         output.note("The root key and the keys of users are not in it; `attorn restore` needs the root key.");
         if copied.is_some() {
             output.note("Whoever is erased from now on is still in the copy of the keys: delete their file from it, or the copy.");
         }
-        let way_out = "They were copied as they are. `attorn policy push` puts them again: make another backup then.";
-        damage::say(output, &made.bad_files, &made.bad_named, way_out);
+        let way_out = damage::WayOut {
+            files: "While no server runs, `attorn repair` makes a file in `log/` or `records/` anew if base copy or journal \
+                    still have what was in it; put the others back from an earlier backup.",
+            blobs: "They were copied as they are. `attorn policy push` puts them again: make another backup then.",
+        };
+        damage::say(output, &made.bad_files, &made.bad_named, &way_out);
         Ok(exit)
     }
 }
@@ -214,10 +221,10 @@ fn not_restored(error: &attorn_server::epochs::EpochError) -> Failure {
 
 #[cfg(target_os = "linux")]
 impl Repair {
-    pub(crate) fn run(self, context: &Context) -> Result<Exit, Failure> {
+    pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let config = super::serve::configuration(self.config)?;
         let watched = Bar::watch(&context.output);
-        let repaired = attorn_server::data::repair(&config);
+        let repaired = attorn_server::data::repair(&config).await;
         drop(watched);
         let repaired = repaired.map_err(|error| {
             let failure = Failure::of(&error);
@@ -243,13 +250,16 @@ fn print(output: &Output, repaired: attorn_server::data::Repair) -> Result<Exit,
             "version": repaired.version,
             "entries": repaired.entries,
             "digest": repaired.digest,
-            "bad_files": repaired.bad_files, "index_removed": repaired.index,
+            "bad_files": repaired.bad_files, "checkpoints_mended": repaired.checkpoints, "index_removed": repaired.index,
             "bad_blobs": damage::blobs(&bad_named), "bad_exports": damage::exports(&bad_named),
             "not_looked_at": unseen,
         }))?;
         return Ok(exit);
     }
     match repaired.rebuilt {
+        None if !repaired.checkpoints.is_empty() => {
+            output.line("the store fits together; files with checkpoints of the audit log were made anew beside it");
+        }
         None if exit != Exit::Done || repaired.index.is_some() => {
             output.line("the store fits together; nothing was changed");
         }
@@ -266,6 +276,9 @@ fn print(output: &Output, repaired: attorn_server::data::Repair) -> Result<Exit,
         }
         Some(_) => output.line("the store was made anew from its base copy and its journal"),
     }
+    for problem in repaired.checkpoints {
+        output.line(format!("mended   {problem}"));
+    }
     if let Some(problem) = repaired.problem {
         output.line(format!("mended   {problem}"));
     }
@@ -281,8 +294,11 @@ fn print(output: &Output, repaired: attorn_server::data::Repair) -> Result<Exit,
     if let Some(why) = unseen {
         output.note(format!("what is beside the store could not all be looked at: {why}"));
     }
-    let way_out = "A repair cannot make them anew: copy the file from a backup, or push the component again (`attorn \
-                   policy push`), and start the server anew.";
-    damage::say(output, &repaired.bad_files, &bad_named, way_out);
+    let way_out = damage::WayOut {
+        files: "This repair has made anew what can be: put these files back from an earlier backup.",
+        blobs: "A repair cannot make them anew: copy the file from a backup, or push the component again (`attorn policy \
+                push`), and start the server anew.",
+    };
+    damage::say(output, &repaired.bad_files, &bad_named, &way_out);
     Ok(exit)
 }

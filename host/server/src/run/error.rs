@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use attorn_log::{Epoch, Origin};
-use attorn_store::OpenError;
+use attorn_store::{LookError, OpenError};
 
 use crate::high_water::HighWaterError;
 use crate::http::failure::{Failure, causes};
+use crate::published::PublishedError;
 
 /// What to do when the root key is not there, or another.
 const ROOT_KEY_HELP: &str = "`root_key` in attorn.toml names the file that `attorn init` made together with the store";
@@ -62,12 +63,18 @@ pub enum ServeError {
     /// The machine stopped while the store was open, and what it could be made anew of cannot be relied on either.
     #[error("cannot start: {0}")]
     NotRemade(String),
+    /// The store cannot be copied to be looked at.
+    #[error("{0}")]
+    NotCopied(String),
     /// The store's journal cannot be relied on.
     #[error("cannot start: {0}")]
     JournalDamaged(String),
     /// The data directory is not the newest.
     #[error("cannot start")]
     HighWater(#[from] HighWaterError),
+    /// What was published of the log cannot be gone on with.
+    #[error("cannot start: {0}")]
+    Published(PublishedError),
     /// What was published of the log was there, and is gone.
     #[error("{gone}")]
     PublishedGone {
@@ -137,6 +144,11 @@ impl ServeError {
                  epochs before can be verified already (`attorn audit verify --file`, `epochs/` of the data directory)",
             ),
             Self::HighWater(error) => Some(error.help()),
+            Self::Published(error) => Some(error.help()),
+            Self::NotCopied(_) => Some(
+                "what opening would change is looked at in a copy in the directory for temporary files: see that it has room, \
+                 or name another one with the variable `TMPDIR`",
+            ),
             Self::StoreFailed(_) => Some(attorn_store::Failure::HELP),
             Self::Listen { .. } | Self::RootKey { .. } | Self::Start(_) => None,
         }
@@ -154,6 +166,22 @@ impl From<OpenError> for ServeError {
             error @ OpenError::NotRemade { .. } => Self::NotRemade(causes(&error)),
             error => Self::Start(causes(&error)),
         }
+    }
+}
+
+impl From<LookError> for ServeError {
+    fn from(error: LookError) -> Self {
+        match error {
+            LookError::Open(error) => error.into(),
+            LookError::Damaged(why) => Self::Damaged(why),
+            LookError::Copy { .. } => Self::NotCopied(causes(&error)),
+        }
+    }
+}
+
+impl From<PublishedError> for ServeError {
+    fn from(error: PublishedError) -> Self {
+        Self::Published(error)
     }
 }
 

@@ -43,6 +43,9 @@ use remembered::{Anchor, Compared, Memory};
 use report::Believed;
 
 const KEY_FILE_BYTES_MAX: u64 = 1024;
+/// What is said of a log with a file that cannot be read.
+#[cfg(target_os = "linux")]
+const UNREAD: &str = "the log cannot be read";
 
 /// After how many entries it says how far it is.
 const SAID_EVERY: NonZeroU64 = NonZeroU64::MIN.saturating_add(1_023);
@@ -255,7 +258,10 @@ async fn stopped(
     let log = attorn_server::StoppedLog::open(&config).await.map_err(|error| {
         let failure = Failure::of(&error);
         let exit = match error {
-            ServeError::PublishedGone { .. } => Exit::VerificationFailed,
+            ServeError::PublishedGone { .. }
+            | ServeError::Damaged(_)
+            | ServeError::JournalDamaged(_)
+            | ServeError::NotRemade(_) => Exit::VerificationFailed,
             // That is as it should be, and still nobody can say that it verifies.
             ServeError::NothingSigned(_) => Exit::Undecided,
             _ => failure.exit,
@@ -266,19 +272,37 @@ async fn stopped(
     let watched = Bar::watch(output);
     let stored = log.verify_store().await;
     drop(watched);
-    let (entries, bad) = match stored {
+    let (entries, found) = match stored {
         Ok(stored) => (stored.entries, stored.bad),
         Err(why) => (0, vec![why]),
     };
+    let bad = [log.bad(), &found].concat();
+    for note in log.notes() {
+        output.note(note);
+    }
     if output.json && !bad.is_empty() {
         return Err(report::bad_store(output, &bad));
     }
     let bad_store = (!bad.is_empty()).then(|| report::bad_store(output, &bad));
+    let bad_store = match bad_store {
+        Some(failure) if !log.has_checkpoint() => {
+            output.note("no checkpoint can be relied on, so the entries are compared with none");
+            return Err(failure);
+        }
+        bad_store => bad_store,
+    };
     let (now, exports) = (log.verifier().clone(), Exports::Store(config.data_dir.clone(), recorded));
-    let exit = live(output, (&log, &exports), (given, trusted, memory), (&now, Believed::FromStore)).await?;
+    let done = live(output, (&log, &exports), (given, trusted, memory), (&now, Believed::FromStore)).await;
     if let Some(failure) = bad_store {
+        // What cannot be read is named already, by its file.
+        if let Err(also) = done
+            && !also.message.starts_with(UNREAD)
+        {
+            output.note(format!("the log: {}", also.message));
+        }
         return Err(failure);
     }
+    let exit = done?;
     output.note(format!("the store is whole: {entries} entries, those after the checkpoint linked to it"));
     Ok(exit)
 }
