@@ -5,20 +5,21 @@ use std::path::{Path, PathBuf};
 
 use attorn_core::TimeMs;
 use attorn_log::{EntryBody, Origin};
-use attorn_store::{BackedUp, Integrity, OpenError, Part, Remade, RepairError, Repaired, Store};
+use attorn_store::{BackedUp, Integrity, OpenError, Part, Remade, RepairError, Repaired, Store, Walked};
 use serde_json::json;
 
 pub use attorn_store::{BackupError, BadBlob, BadExport, BadNamed, is_within};
 
 use crate::config::Config;
 use crate::http::failure::{Failure, causes};
+pub use crate::lost_records::LostRecordsAre;
 use crate::published::gone::{self, says_started};
 use crate::published::mend::{Mended, mend};
 use crate::published::{damage, published_in};
 use crate::queries::compare::{self, Lacking, State};
 use crate::run::root_key;
 use crate::users::key_files::{CopiedKeys, copy_user_keys};
-use crate::{entry, keys};
+use crate::{entry, keys, lost_records};
 
 /// What a repair found and did.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub struct Repair {
     pub bad_files: Vec<String>,
     /// Which files with checkpoints were made anew, and what was wrong with them.
     pub checkpoints: Vec<String>,
+    /// Of how many decision records it was accepted that they are lost, now and at all.
+    pub lost_records: (u64, u64),
     /// What was wrong with the query index, if it was; it is removed then.
     pub index: Option<String>,
     /// Which components, settings and exports of earlier epochs are not what records say, or not there; or why that
@@ -90,8 +93,9 @@ pub fn copy_keys(config: &Config, to: &Path) -> std::io::Result<(CopiedKeys, Opt
 /// # Errors
 ///
 /// When a server uses it, or what it could be made of cannot be relied on either.
-pub async fn repair(config: &Config) -> Result<Repair, RepairError> {
-    let (integrity, rebuilt, problem, aside, mut bad_files) = match Store::repair(&config.data_dir, &config.log_id)? {
+pub async fn repair(config: &Config, lost: LostRecordsAre) -> Result<Repair, RepairError> {
+    let (mut integrity, rebuilt, problem, aside, mut bad_files) = match Store::repair(&config.data_dir, &config.log_id)?
+    {
         Repaired::Whole(integrity) => (integrity, None, None, None, Vec::new()),
         Repaired::BadFiles { integrity, bad_files } => (integrity, None, None, None, bad_files),
         Repaired::Files { problem, integrity, bad_files } => (integrity, Some("files"), Some(problem), None, bad_files),
@@ -102,9 +106,20 @@ pub async fn repair(config: &Config) -> Result<Repair, RepairError> {
             (integrity, Some("journal"), Some(problem), Some(aside), bad_files)
         }
     };
-    let (version, entries, digest) = (integrity.version, integrity.entries, integrity.digest.to_string());
     let (bad_named, mut index) = (Store::check_named(&config.data_dir).map_err(|error| causes(&error)), None);
-    let mut checkpoints = Vec::new();
+    let (mut checkpoints, mut lost_records) = (Vec::new(), (0, 0));
+    if lost == LostRecordsAre::Accepted {
+        match accept_lost(config).await {
+            Ok((accepted, walked)) => {
+                lost_records = (accepted, walked.lost_records);
+                bad_files = walked.lost_files();
+                integrity = walked.integrity;
+            }
+            Err(why) => {
+                bad_files.push(format!("which records are lost could not be seen, and nothing was accepted: {why}"))
+            }
+        }
+    }
     match beside(config, &integrity).await {
         Ok(found) => {
             bad_files.extend(found.bad);
@@ -113,7 +128,20 @@ pub async fn repair(config: &Config) -> Result<Repair, RepairError> {
         // What else is bad is named all the same.
         Err(why) => bad_files.push(format!("what is made of the log beside the store cannot be looked at: {why}")),
     }
-    Ok(Repair { rebuilt, problem, aside, bad_files, checkpoints, index, bad_named, version, entries, digest })
+    let (version, entries, digest) = (integrity.version, integrity.entries, integrity.digest.to_string());
+    Ok(Repair {
+        lost_records,
+        rebuilt,
+        problem,
+        aside,
+        bad_files,
+        checkpoints,
+        index,
+        bad_named,
+        version,
+        entries,
+        digest,
+    })
 }
 
 /// What is beside the store, and made of it.
@@ -155,6 +183,14 @@ async fn beside(config: &Config, integrity: &Integrity) -> Result<Beside, String
         }
     };
     Ok(Beside { bad, checkpoints, index })
+}
+
+/// Accept that records are lost, and look at all of the store once more.
+async fn accept_lost(config: &Config) -> Result<(u64, Walked), String> {
+    let store = Store::open(&config.data_dir, &config.log_id).map_err(|error| causes(&error))?;
+    let accepted = lost_records::accept(&store).await;
+    let accepted = accepted.map_err(|failure| failure.internal.unwrap_or(failure.problem.detail))?;
+    Ok((accepted, store.walk().await.map_err(|error| causes(&error))?))
 }
 
 /// The key that signs them is wrapped with the root key.

@@ -25,6 +25,7 @@ mod keys;
 mod leases;
 mod loads;
 mod logout;
+mod lost_records;
 mod me;
 mod metrics;
 mod oauth;

@@ -65,6 +65,8 @@ pub struct BackedUp {
     pub bad_files: Vec<String>,
     /// Which components, settings and exports of earlier epochs are not what records say, or not there.
     pub bad_named: BadNamed,
+    /// How many decision records are lost of which somebody has accepted that.
+    pub lost_records: u64,
     /// The epoch that its log is in.
     pub epoch: Epoch,
     /// The key that signs it, wrapped.
@@ -169,6 +171,7 @@ impl Store {
         let unseen = |(path, source)| BackupError::Io { path, source };
         count.bad_files.extend(held.unpublished(&source).map_err(unseen)?);
         count.bad_files.extend(held.bad_files(&bundled, &source).map_err(unseen)?);
+        let lost_records = records.known_lost();
         count.bad_files.extend(records.into_bad().0.into_iter().map(|bad| bad.why));
         count.bad_files.extend(held_records.bad_files((&source, epoch.0), &RecordFiles::of(dir)));
         if read != end.version {
@@ -182,7 +185,7 @@ impl Store {
         sync_dir(to).map_err(at(to))?;
         let (Count { files, bytes, bad_files, .. }, version) = (count, end.version);
         let log_key = named.log_key;
-        Ok(BackedUp { version, base: base.version, files, bytes, bad_files, bad_named, epoch, log_key })
+        Ok(BackedUp { version, base: base.version, files, bytes, bad_files, bad_named, lost_records, epoch, log_key })
     }
 
     /// Read the components, settings and exports of earlier epochs in the directory of a store that nobody uses, and

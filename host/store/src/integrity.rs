@@ -52,6 +52,8 @@ pub struct Walked {
     pub bad_records: Vec<BadRecords>,
     /// Which decisions have no record, or another than their entry names.
     pub bad_decisions: Vec<String>,
+    /// How many decision records are lost of which somebody has accepted that.
+    pub lost_records: u64,
     /// About how many bytes all entries have that can be read.
     pub entry_bytes: u64,
     /// About how many bytes all values and their keys have.
@@ -230,6 +232,7 @@ fn verify(
     log: &LogName,
     version: u64,
 ) -> Result<Walked, IntegrityError> {
+    records.accept_all(trees)?;
     let (name, head) = trees.head()?.ok_or(IntegrityError::Head)?;
     if name != *log || head.version != version {
         return Err(IntegrityError::Head);
@@ -237,8 +240,9 @@ fn verify(
     let Log { root, bad_bundles, entry_bytes } = verify_log(trees, (bundled, &mut records), log, &head)?;
     let State { values, bytes: state_bytes, records } = verify_state(trees, records, log, &head)?;
     let integrity = Integrity { version: head.version, entries: head.size, values, digest: trees.digest(root)? };
+    let lost_records = records.known_lost();
     let (bad_records, bad_decisions) = records.into_bad();
-    Ok(Walked { integrity, bad_bundles, bad_records, bad_decisions, entry_bytes, state_bytes })
+    Ok(Walked { integrity, bad_bundles, bad_records, bad_decisions, lost_records, entry_bytes, state_bytes })
 }
 
 /// What a walk over the log's entries found.

@@ -18,13 +18,13 @@ impl Stage {
 
     /// What a command says in JSON that ends with 5.
     #[track_caller]
-    fn bad(&self, arguments: &[&str]) -> Value {
+    pub(super) fn bad(&self, arguments: &[&str]) -> Value {
         let output = self.attorn(&[arguments, &["--json"]].concat());
         assert_eq!(output.status.code(), Some(5), "{}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
-    fn verify(&self) -> (Option<i32>, String, String) {
+    pub(super) fn verify(&self) -> (Option<i32>, String, String) {
         self.audit(&["verify", "--alone", "--config", &self.fresh.config.display().to_string()])
     }
 

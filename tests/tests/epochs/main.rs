@@ -4,6 +4,7 @@
 
 mod checkpoints;
 mod entries;
+mod lost;
 mod replays;
 mod restore;
 mod rotation;

@@ -66,6 +66,7 @@ pub const ENTRY_TYPES: &[&str] = &[
     "provider_revoked",
     "provider_updated",
     "published_gone",
+    "records_lost",
     "refusals",
     "replay",
     "resource_server_registered",

@@ -76,6 +76,10 @@ pub(crate) struct Restore {
     after_help = "Ends with 5 if there is something that it cannot make anew, which it names.\n\nExamples:\n  attorn repair\n  attorn repair --config ./attorn/attorn.toml"
 )]
 pub(crate) struct Repair {
+    /// Accept that records of decisions are lost which neither this directory nor a file that you could put back has: they
+    /// are no damage any more, and the audit log says which they are
+    #[arg(long)]
+    accept_lost_records: bool,
     /// The server's configuration; `attorn.toml`, else `attorn/attorn.toml`, if it is not said
     #[arg(long, value_name = "PATH")]
     config: Option<PathBuf>,
@@ -100,7 +104,7 @@ impl Restore {
 #[cfg(not(target_os = "linux"))]
 impl Repair {
     pub(crate) async fn run(self, _: &Context) -> Result<Exit, Failure> {
-        let Self { config: _ } = self;
+        let Self { config: _, accept_lost_records: _ } = self;
         Err(super::only_on_linux("repair"))
     }
 }
@@ -139,6 +143,7 @@ impl Backup {
                 "directory": dir, "version": made.version, "files": made.files, "bytes": made.bytes,
                 "user_keys": copied.as_ref().map(|copied| copied.keys), "bad_user_keys": bad_user_keys,
                 "user_keys_unopened": unopened, "bad_files": made.bad_files, "checkpoints_unseen": unseen,
+                "lost_records": made.lost_records,
                 "bad_blobs": damage::blobs(&made.bad_named), "bad_exports": damage::exports(&made.bad_named),
             }))?;
             return Ok(exit);
@@ -146,6 +151,9 @@ impl Backup {
         output.line(format!("backup   {dir}"));
         output.line(format!("version  {}", made.version));
         output.line(format!("files    {}, {} bytes", made.files, made.bytes));
+        if made.lost_records > 0 {
+            output.line(format!("lost     {} records of decisions, which was accepted", made.lost_records));
+        }
         if let (Some(copied), Some(keys)) = (&copied, &self.keys) {
             output.line(format!("keys     {} of users, in {}", copied.keys, keys.display()));
         }
@@ -223,8 +231,10 @@ fn not_restored(error: &attorn_server::epochs::EpochError) -> Failure {
 impl Repair {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         let config = super::serve::configuration(self.config)?;
+        let accepted = attorn_server::data::LostRecordsAre::Accepted;
+        let lost = if self.accept_lost_records { accepted } else { attorn_server::data::LostRecordsAre::Refused };
         let watched = Bar::watch(&context.output);
-        let repaired = attorn_server::data::repair(&config).await;
+        let repaired = attorn_server::data::repair(&config, lost).await;
         drop(watched);
         let repaired = repaired.map_err(|error| {
             let failure = Failure::of(&error);
@@ -250,7 +260,8 @@ fn print(output: &Output, repaired: attorn_server::data::Repair) -> Result<Exit,
             "version": repaired.version,
             "entries": repaired.entries,
             "digest": repaired.digest,
-            "bad_files": repaired.bad_files, "checkpoints_mended": repaired.checkpoints, "index_removed": repaired.index,
+            "bad_files": repaired.bad_files, "checkpoints_mended": repaired.checkpoints,
+            "lost_records_accepted": repaired.lost_records.0, "lost_records": repaired.lost_records.1, "index_removed": repaired.index,
             "bad_blobs": damage::blobs(&bad_named), "bad_exports": damage::exports(&bad_named),
             "not_looked_at": unseen,
         }))?;
@@ -282,6 +293,9 @@ fn print(output: &Output, repaired: attorn_server::data::Repair) -> Result<Exit,
     if let Some(problem) = repaired.problem {
         output.line(format!("mended   {problem}"));
     }
+    if repaired.lost_records.0 > 0 {
+        output.line(format!("accepted {} records of decisions that are lost", repaired.lost_records.0));
+    }
     if let Some(aside) = repaired.aside {
         output.line(format!("before   {}", aside.display()));
     }
@@ -295,7 +309,8 @@ fn print(output: &Output, repaired: attorn_server::data::Repair) -> Result<Exit,
         output.note(format!("what is beside the store could not all be looked at: {why}"));
     }
     let way_out = damage::WayOut {
-        files: "This repair has made anew what can be: put these files back from an earlier backup.",
+        files: "This repair has made anew what can be: put these files back from an earlier backup. Where nobody has records of \
+                decisions any more (`records/`), `attorn repair --accept-lost-records` goes on without them.",
         blobs: "A repair cannot make them anew: copy the file from a backup, or push the component again (`attorn policy \
                 push`), and start the server anew.",
     };

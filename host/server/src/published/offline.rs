@@ -45,6 +45,8 @@ pub struct VerifiedStore {
     pub entries: u64,
     /// What is wrong with each file that is bad, and with the query index.
     pub bad: Vec<String>,
+    /// How many decision records are lost of which somebody has accepted that.
+    pub lost_records: u64,
 }
 
 impl StoppedLog {
@@ -136,7 +138,7 @@ impl StoppedLog {
             )),
             Err(failure) => bad.push(format!("the query index could not be compared with the log: {}", why(failure))),
         }
-        Ok(VerifiedStore { entries: walked.integrity.entries, bad })
+        Ok(VerifiedStore { entries: walked.integrity.entries, bad, lost_records: walked.lost_records })
     }
 
     /// A segment of the history: of one that is damaged what can be relied on.

@@ -60,6 +60,9 @@ pub enum ServeError {
     /// What the store consists of cannot be relied on.
     #[error("cannot start: {0}")]
     Damaged(String),
+    /// The machine stopped while the store was open: it is not looked at before a start or a repair has made it anew.
+    #[error("cannot start: {0}")]
+    CutOff(String),
     /// The machine stopped while the store was open, and what it could be made anew of cannot be relied on either.
     #[error("cannot start: {0}")]
     NotRemade(String),
@@ -115,7 +118,7 @@ impl ServeError {
                 "the disk of the data directory hangs: nothing was put in its place; see that the disk works, end this \
                  process if it has not ended, and begin anew",
             ),
-            Self::Damaged(_) => Some(
+            Self::Damaged(_) | Self::CutOff(_) => Some(
                 "`attorn repair` makes the store's files anew from base copy and journal, if these are whole; nothing is \
                  deleted",
             ),
@@ -172,6 +175,7 @@ impl From<OpenError> for ServeError {
 impl From<LookError> for ServeError {
     fn from(error: LookError) -> Self {
         match error {
+            LookError::Open(error @ OpenError::CutOff { .. }) => Self::CutOff(causes(&error)),
             LookError::Open(error) => error.into(),
             LookError::Damaged(why) => Self::Damaged(why),
             LookError::Copy { .. } => Self::NotCopied(causes(&error)),

@@ -273,7 +273,15 @@ async fn stopped(
     let stored = log.verify_store().await;
     drop(watched);
     let (entries, found) = match stored {
-        Ok(stored) => (stored.entries, stored.bad),
+        Ok(stored) => {
+            if stored.lost_records > 0 {
+                output.note(format!(
+                    "{} records of decisions are lost, which was accepted: `attorn audit list --type records_lost` says which",
+                    stored.lost_records
+                ));
+            }
+            (stored.entries, stored.bad)
+        }
         Err(why) => (0, vec![why]),
     };
     let bad = [log.bad(), &found].concat();
@@ -294,13 +302,11 @@ async fn stopped(
     let (now, exports) = (log.verifier().clone(), Exports::Store(config.data_dir.clone(), recorded));
     let done = live(output, (&log, &exports), (given, trusted, memory), (&now, Believed::FromStore)).await;
     if let Some(failure) = bad_store {
-        // What cannot be read is named already, by its file.
-        if let Err(also) = done
-            && !also.message.starts_with(UNREAD)
-        {
-            output.note(format!("the log: {}", also.message));
-        }
-        return Err(failure);
+        // What cannot be read is named already, by its file. What else is wrong with the log is worse.
+        return match done {
+            Err(also) if !also.message.starts_with(UNREAD) => Err(also),
+            _ => Err(failure),
+        };
     }
     let exit = done?;
     output.note(format!("the store is whole: {entries} entries, those after the checkpoint linked to it"));
