@@ -142,7 +142,7 @@ pub(crate) struct FiledError {
     path: PathBuf,
     /// Its name within the data directory.
     name: String,
-    filed: Filed,
+    filed: Box<Filed>,
     problem: Problem,
 }
 
@@ -160,7 +160,7 @@ enum Problem {
 
 impl FiledError {
     /// Which record it is.
-    pub(crate) const fn filed(&self) -> &Filed {
+    pub(crate) fn filed(&self) -> &Filed {
         &self.filed
     }
 
@@ -274,7 +274,7 @@ impl RecordFiles {
 
     fn error(&self, filed: &Filed, problem: Problem) -> FiledError {
         let name = format!("{RECORDS}/{}", name_of(filed.epoch, filed.bundle));
-        FiledError { path: self.path(filed.epoch, filed.bundle), name, filed: *filed, problem }
+        FiledError { path: self.path(filed.epoch, filed.bundle), name, filed: Box::new(*filed), problem }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write as _;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -51,7 +52,13 @@ const DAMAGES: [(Damage, &str); 7] = [
         "ends in what is no whole group, from byte ",
     ),
     (|data| fs::write(only_in(&data.join("base")), "nothing").unwrap(), "base copy and journal are not whole"),
-    (|data| fs::write(data.join("index/db"), "nothing").unwrap(), "the query index could not be relied on"),
+    (
+        |data| {
+            fs::remove_file(data.join("index/conf")).unwrap();
+            symlink("db", data.join("index/conf")).unwrap();
+        },
+        "the query index could not be relied on: `conf` in it is no regular file",
+    ),
     (|data| fs::write(data.join("store/db"), "nothing").unwrap(), "cannot start: "),
     (|data| fs::remove_file(component_in(data)).unwrap(), "is missing: it is the component of `read-only` version 1"),
     (

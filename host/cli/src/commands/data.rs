@@ -247,9 +247,9 @@ impl Repair {
 #[cfg(target_os = "linux")]
 fn print(output: &Output, repaired: attorn_server::data::Repair) -> Result<Exit, Failure> {
     // That it could not be seen is said, and is no reason to say that nothing was repaired.
-    let (bad_named, unseen) = match repaired.bad_named {
-        Ok(bad_named) => (bad_named, None),
-        Err(why) => (attorn_server::data::BadNamed::default(), Some(why)),
+    let (bad_named, unseen) = match &repaired.bad_named {
+        Ok(bad_named) => (bad_named.clone(), None),
+        Err(why) => (attorn_server::data::BadNamed::default(), Some(why.clone())),
     };
     let exit = if unseen.is_some() { Exit::Error } else { damage::exit(&[&repaired.bad_files], &bad_named) };
     if output.json {
@@ -267,26 +267,7 @@ fn print(output: &Output, repaired: attorn_server::data::Repair) -> Result<Exit,
         }))?;
         return Ok(exit);
     }
-    match repaired.rebuilt {
-        None if !repaired.checkpoints.is_empty() => {
-            output.line("the store fits together; files with checkpoints of the audit log were made anew beside it");
-        }
-        None if exit != Exit::Done || repaired.index.is_some() => {
-            output.line("the store fits together; nothing was changed");
-        }
-        None => output.line("everything fits together; nothing was changed"),
-        Some("journal") => {
-            output.line(if repaired.bad_files.is_empty() {
-                "a new journal was begun with the store, which has all that the old one had"
-            } else {
-                "a new journal was begun with the store; what is named below neither has, as far as the old one can be read"
-            });
-        }
-        Some("files") => {
-            output.line("files with entries of the audit log were written anew from the base copy and the journal");
-        }
-        Some(_) => output.line("the store was made anew from its base copy and its journal"),
-    }
+    output.line(what_was_done(&repaired, exit));
     for problem in repaired.checkpoints {
         output.line(format!("mended   {problem}"));
     }
@@ -316,4 +297,25 @@ fn print(output: &Output, repaired: attorn_server::data::Repair) -> Result<Exit,
     };
     damage::say(output, &repaired.bad_files, &bad_named, &way_out);
     Ok(exit)
+}
+
+/// What a repair did, in one line.
+#[cfg(target_os = "linux")]
+fn what_was_done(repaired: &attorn_server::data::Repair, exit: Exit) -> &'static str {
+    match repaired.rebuilt {
+        None if !repaired.checkpoints.is_empty() => {
+            "the store fits together; files with checkpoints of the audit log were made anew beside it"
+        }
+        None if repaired.lost_records.0 > 0 => "the store fits together; that records are lost is in the audit log now",
+        None if exit != Exit::Done || repaired.index.is_some() => "the store fits together; nothing was changed",
+        None => "everything fits together; nothing was changed",
+        Some("journal") if repaired.bad_files.is_empty() => {
+            "a new journal was begun with the store, which has all that the old one had"
+        }
+        Some("journal") => {
+            "a new journal was begun with the store; what is named below neither has, as far as the old one can be read"
+        }
+        Some("files") => "files with entries of the audit log were written anew from the base copy and the journal",
+        Some(_) => "the store was made anew from its base copy and its journal",
+    }
 }

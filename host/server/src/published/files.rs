@@ -116,6 +116,8 @@ pub(super) fn put_newest(
     checkpoint: &SignedCheckpoint,
     before: u64,
 ) -> io::Result<()> {
+    // Who ended before it was said that this is kept has added it already: none stands there twice.
+    let before = before.max(segments.last().map_or(0, |last| last.checkpoint().size));
     if !Segments::takes(checkpoint.checkpoint().size, before) {
         return put(dir, NEWEST, checkpoint.note());
     }

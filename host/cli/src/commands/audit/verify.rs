@@ -15,6 +15,8 @@ mod lineage;
 mod offline;
 mod remembered;
 mod report;
+#[cfg(target_os = "linux")]
+mod stopped;
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
@@ -41,11 +43,10 @@ use lineage::{Continues, Exports, Lineage};
 use offline::Exported;
 use remembered::{Anchor, Compared, Memory};
 use report::Believed;
+#[cfg(target_os = "linux")]
+use stopped::stopped;
 
 const KEY_FILE_BYTES_MAX: u64 = 1024;
-/// What is said of a log with a file that cannot be read.
-#[cfg(target_os = "linux")]
-const UNREAD: &str = "the log cannot be read";
 
 /// After how many entries it says how far it is.
 const SAID_EVERY: NonZeroU64 = NonZeroU64::MIN.saturating_add(1_023);
@@ -244,73 +245,6 @@ fn size(files: &dyn PublishedFiles) -> Result<u64, Failure> {
     let text = note.map(|note| String::from_utf8_lossy(&note).into_owned()).unwrap_or_default();
     let size = text.lines().nth(1).and_then(|line| line.parse().ok());
     size.ok_or_else(|| Failure::new("the log's checkpoint does not say how many entries there are"))
-}
-
-#[cfg(target_os = "linux")]
-async fn stopped(
-    output: &Output,
-    path: &Path,
-    (given, trusted, memory): (Given, Option<CheckpointVerifier>, Option<Memory>),
-) -> Result<Exit, Failure> {
-    use attorn_server::run::ServeError;
-
-    let config = crate::commands::serve::configuration(Some(path.to_owned()))?;
-    let log = attorn_server::StoppedLog::open(&config).await.map_err(|error| {
-        let failure = Failure::of(&error);
-        let exit = match error {
-            ServeError::PublishedGone { .. }
-            | ServeError::Damaged(_)
-            | ServeError::JournalDamaged(_)
-            | ServeError::NotRemade(_) => Exit::VerificationFailed,
-            // That is as it should be, and still nobody can say that it verifies.
-            ServeError::NothingSigned(_) => Exit::Undecided,
-            _ => failure.exit,
-        };
-        Failure { help: error.help().map(str::to_owned), exit, ..failure }
-    })?;
-    let recorded = log.recorded_epochs().await.map_err(Failure::new)?;
-    let watched = Bar::watch(output);
-    let stored = log.verify_store().await;
-    drop(watched);
-    let (entries, found) = match stored {
-        Ok(stored) => {
-            if stored.lost_records > 0 {
-                output.note(format!(
-                    "{} records of decisions are lost, which was accepted: `attorn audit list --type records_lost` says which",
-                    stored.lost_records
-                ));
-            }
-            (stored.entries, stored.bad)
-        }
-        Err(why) => (0, vec![why]),
-    };
-    let bad = [log.bad(), &found].concat();
-    for note in log.notes() {
-        output.note(note);
-    }
-    if output.json && !bad.is_empty() {
-        return Err(report::bad_store(output, &bad));
-    }
-    let bad_store = (!bad.is_empty()).then(|| report::bad_store(output, &bad));
-    let bad_store = match bad_store {
-        Some(failure) if !log.has_checkpoint() => {
-            output.note("no checkpoint can be relied on, so the entries are compared with none");
-            return Err(failure);
-        }
-        bad_store => bad_store,
-    };
-    let (now, exports) = (log.verifier().clone(), Exports::Store(config.data_dir.clone(), recorded));
-    let done = live(output, (&log, &exports), (given, trusted, memory), (&now, Believed::FromStore)).await;
-    if let Some(failure) = bad_store {
-        // What cannot be read is named already, by its file. What else is wrong with the log is worse.
-        return match done {
-            Err(also) if !also.message.starts_with(UNREAD) => Err(also),
-            _ => Err(failure),
-        };
-    }
-    let exit = done?;
-    output.note(format!("the store is whole: {entries} entries, those after the checkpoint linked to it"));
-    Ok(exit)
 }
 
 #[cfg(not(target_os = "linux"))]
