@@ -116,7 +116,7 @@ pub async fn repair(config: &Config, lost: LostRecordsAre) -> Result<Repair, Rep
                 integrity = walked.integrity;
             }
             Err(why) => {
-                bad_files.push(format!("which records are lost could not be seen, and nothing was accepted: {why}"))
+                bad_files.push(format!("which records are lost could not be seen, and nothing was accepted: {why}"));
             }
         }
     }
@@ -130,12 +130,12 @@ pub async fn repair(config: &Config, lost: LostRecordsAre) -> Result<Repair, Rep
     }
     let (version, entries, digest) = (integrity.version, integrity.entries, integrity.digest.to_string());
     Ok(Repair {
-        lost_records,
         rebuilt,
         problem,
         aside,
         bad_files,
         checkpoints,
+        lost_records,
         index,
         bad_named,
         version,
