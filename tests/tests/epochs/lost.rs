@@ -72,12 +72,12 @@ async fn lost_records_are_accepted_once_and_every_command_still_says_how_many() 
 
     // The log says which, and whoever asks for one is told.
     let process = stage.start().await;
-    let list: Value = stage.cast.staff.auditor.get("/v1/audit/entries?type=records_lost").await.expect(200).json();
-    let body = &list["entries"][0]["body"];
-    assert_eq!((list["entries"].as_array().unwrap().len(), body["count"].as_u64()), (1, Some(lost)));
+    let page: Value = stage.cast.staff.auditor.get("/v1/audit/entries?type=records_lost").await.expect(200).json();
+    let body = &page["entries"][0]["body"];
+    assert_eq!((page["entries"].as_array().unwrap().len(), body["count"].as_u64()), (1, Some(lost)));
     let records = body["records"].as_array().unwrap();
     assert!(records.iter().any(|one| one["decision"] == first.decision_id), "{body}");
-    let (_, out, said) = stage.audit(&["show", &first.decision_id.to_string()]);
+    let (_, out, said) = stage.audit(&["show", &first.decision_id]);
     assert!((out + &said).contains("that it is lost was accepted"), "{said}");
     process.stop().await;
 
@@ -86,7 +86,7 @@ async fn lost_records_are_accepted_once_and_every_command_still_says_how_many() 
     fs::write(&file, &whole).unwrap();
     assert_eq!(done(&backup("three"))["lost_records"], 0);
     let process = stage.start().await;
-    let (code, _, said) = stage.audit(&["show", &first.decision_id.to_string()]);
+    let (code, _, said) = stage.audit(&["show", &first.decision_id]);
     assert_eq!(code, Some(0), "{said}");
     process.kill().await;
 }

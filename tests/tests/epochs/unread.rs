@@ -32,22 +32,22 @@ async fn an_index_that_is_made_anew_over_a_damaged_file_goes_on_after_it() {
     let process = stage.start().await;
     let decisions = "type=decision&limit=200";
     until("the index has come to the last decision", async || {
-        let list = stage.listed(decisions).await;
-        let entries = list["entries"].as_array().cloned().unwrap_or_default();
+        let page = stage.listed(decisions).await;
+        let entries = page["entries"].as_array().cloned().unwrap_or_default();
         entries.iter().any(|entry| entry["body"]["decision_id"] == last.decision_id)
     })
     .await;
     // What is beyond the index is looked at, too: so it has to reach that far by itself.
     until("the index covers all", async || {
-        let list = stage.listed("type=decision&order=newest&limit=1").await;
-        list["indexed_through"] == list["size"]
+        let page = stage.listed("type=decision&order=newest&limit=1").await;
+        page["indexed_through"] == page["size"]
     })
     .await;
     for order in ["oldest", "newest"] {
-        let list = stage.listed(&format!("{decisions}&order={order}")).await;
-        assert!(list["damaged"]["count"].as_u64().is_some_and(|count| count >= 255), "{list}");
-        assert_eq!(list["damaged"]["first"], 0, "{list}");
-        assert_eq!(list["entries"].as_array().unwrap().len(), 1, "{list}");
+        let page = stage.listed(&format!("{decisions}&order={order}")).await;
+        assert!(page["damaged"]["count"].as_u64().is_some_and(|count| count >= 255), "{page}");
+        assert_eq!(page["damaged"]["first"], 0, "{page}");
+        assert_eq!(page["entries"].as_array().unwrap().len(), 1, "{page}");
     }
     process.stop().await;
 
@@ -55,9 +55,9 @@ async fn an_index_that_is_made_anew_over_a_damaged_file_goes_on_after_it() {
     fs::write(&file, &whole).unwrap();
     let process = stage.start().await;
     until("the first decision is listed", async || {
-        let list = stage.listed(decisions).await;
-        let entries = list["entries"].as_array().cloned().unwrap_or_default();
-        list["damaged"].is_null() && entries.iter().any(|entry| entry["body"]["decision_id"] == first.decision_id)
+        let page = stage.listed(decisions).await;
+        let entries = page["entries"].as_array().cloned().unwrap_or_default();
+        page["damaged"].is_null() && entries.iter().any(|entry| entry["body"]["decision_id"] == first.decision_id)
     })
     .await;
     process.kill().await;
