@@ -304,9 +304,13 @@ async fn entries_that_cannot_be_read_keep_nobody_from_restoring_or_from_a_new_ke
     let restore = ["restore", text(&backup), "--data-dir", text(&elsewhere)];
     let said = stage.refused(1, &restore);
     assert!(is_refused(&said) && !elsewhere.exists(), "{said}");
+    // Files are named where they are, and not where they were for a moment.
+    assert!(said.contains(text(&backup.join("log/1/tile/entries/000"))) && !said.contains(".restoring"), "{said}");
     let restored = stage.ends(5, &[&restore[..], &["--with-bad-entries"]].concat());
     let bad = restored["bad_files"][0].as_str().unwrap();
     assert!(bad.contains("tile/entries/000` is not what the log's tree says"), "{restored}");
+    assert!(bad.starts_with(&format!("`{}`", text(&elsewhere.join("log/1/tile/entries/000")))), "{restored}");
+    assert!(!bad.contains("`attorn repair`"), "{restored}");
     assert_eq!(restored["bad_entries"], json!([{ "from": 0, "to": 255 }]), "{restored}");
     let export = restored["earlier_export"].as_str().unwrap();
     let (code, said) = stage.audit(&["verify", "--file", export, "--key", text(&key)]);
@@ -317,6 +321,7 @@ async fn entries_that_cannot_be_read_keep_nobody_from_restoring_or_from_a_new_ke
     assert!(is_refused(&said) && !data.join("epochs").exists(), "{said}");
     let rotated = stage.ends(5, &["key", "rotate-log", "--with-bad-entries"]);
     assert_eq!(rotated["bad_files"].as_array().unwrap().len(), 1, "{rotated}");
+    assert!(!rotated["bad_files"][0].as_str().unwrap().contains("`attorn repair`"), "{rotated}");
     assert_eq!(rotated["bad_entries"], json!([{ "from": 0, "to": 255 }]), "{rotated}");
     let export = rotated["earlier_export"].as_str().unwrap();
     let (code, said) = stage.audit(&["verify", "--file", export, "--key", text(&key)]);

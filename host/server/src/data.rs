@@ -5,22 +5,25 @@ use std::path::{Path, PathBuf};
 
 use attorn_api::audit::EntryType;
 use attorn_core::TimeMs;
-use attorn_log::EntryBody;
+use attorn_log::{EntryBody, Origin};
 use attorn_store::{
-    BackedUp, ImprintError, IntegrityError, OpenError, Ours, Part, Remade, RepairError, Repaired, Store,
+    BackedUp, ImprintError, Integrity, IntegrityError, OpenError, Ours, Part, Remade, RepairError, Repaired, Store,
+    Walked,
 };
 use serde_json::json;
 
 pub use attorn_store::{BackupError, BadBlob, BadExport, BadNamed, FilesOf, ForeignState, is_within};
 
 use crate::config::Config;
-use crate::entry;
 use crate::http::failure::{Failure, causes};
-use crate::keys;
+pub use crate::lost_records::LostRecordsAre;
 use crate::published::gone::{self, says_started};
+use crate::published::mend::{Mended, mend};
+use crate::published::{damage, published_in};
 use crate::queries::compare::{self, Lacking, State};
 use crate::run::{ServeError, root_key};
 use crate::users::key_files::{CopiedKeys, copy_user_keys};
+use crate::{entry, keys, lost_records};
 
 /// What a repair found and did.
 #[derive(Debug)]
@@ -35,6 +38,10 @@ pub struct Repair {
     pub bases_aside: Option<PathBuf>,
     /// Which files with entries of the log are not what its tree says, and why; and that what was published is gone.
     pub bad_files: Vec<String>,
+    /// Which files with checkpoints were made anew, and what was wrong with them.
+    pub checkpoints: Vec<String>,
+    /// Of how many decision records it was accepted that they are lost, now and at all.
+    pub lost_records: (u64, u64),
     /// What was wrong with the query index, if it was; it is removed then.
     pub index: Option<String>,
     /// Which components, settings and exports of earlier epochs are not what records say, or not there; or why that
@@ -79,13 +86,31 @@ pub enum Rebuilt {
     Files(FilesOf),
 }
 
-/// Copy what is needed to make the data directory anew.
+/// Copy what is needed to make the data directory anew. Why the checkpoints in it could not be looked at comes beside.
 ///
 /// # Errors
 ///
 /// When there is no store, something is in the way, or something cannot be read or written.
-pub fn back_up(config: &Config, to: &Path) -> Result<BackedUp, BackupError> {
-    Store::back_up_served(&config.data_dir, to, says_started)
+pub fn back_up(config: &Config, to: &Path) -> Result<(BackedUp, Option<String>), BackupError> {
+    let mut made = Store::back_up_served(&config.data_dir, to, says_started)?;
+    let unseen = match bad_checkpoints(config, to, &made) {
+        Ok(bad) => {
+            made.bad_files.extend(bad);
+            None
+        }
+        Err(why) => Some(why),
+    };
+    Ok((made, unseen))
+}
+
+/// What is wrong with the checkpoints in a backup. The key that signed them is wrapped with the root key.
+fn bad_checkpoints(config: &Config, to: &Path, made: &BackedUp) -> Result<Vec<String>, String> {
+    let Some(record) = &made.log_key else { return Err("there is no key of the log in it".to_owned()) };
+    let root = root_key(config).map_err(|error| causes(&error))?;
+    let verifier = keys::log_verifier(&root, record, Origin::of(&config.log_id, made.epoch));
+    let verifier = verifier.map_err(|failure| failure.internal.unwrap_or(failure.problem.detail))?;
+    let found = damage::look(&published_in(to, made.epoch), &verifier, None);
+    Ok(found.bad.iter().map(ToString::to_string).collect())
 }
 
 /// Copy the keys of users into a directory that is not there yet, and open each copy with the root key. If that cannot
@@ -105,11 +130,11 @@ pub fn copy_keys(config: &Config, to: &Path) -> std::io::Result<(CopiedKeys, Opt
 /// # Errors
 ///
 /// When the root key cannot be read, a server uses it, or what it could be made of cannot be relied on either.
-pub fn repair(config: &Config, foreign: ForeignState) -> Result<Repair, NoRepair> {
+pub async fn repair(config: &Config, foreign: ForeignState, lost: LostRecordsAre) -> Result<Repair, NoRepair> {
     let ours = ours(config)?;
     let (mut aside, mut bases_aside) = (None, None);
     let repaired = Store::repair_with(&config.data_dir, &ours, foreign)?;
-    let (integrity, rebuilt, problem, mut bad_files) = match repaired {
+    let (mut integrity, rebuilt, problem, mut bad_files) = match repaired {
         Repaired::Whole(integrity) => (integrity, None, None, Vec::new()),
         Repaired::BadFiles { integrity, bad_files } => (integrity, None, None, bad_files),
         Repaired::Files { of, problem, integrity, bad_files } => {
@@ -124,32 +149,68 @@ pub fn repair(config: &Config, foreign: ForeignState) -> Result<Repair, NoRepair
             (integrity, Some(Rebuilt::Journal), Some(problem), bad_files)
         }
     };
-    let (version, entries, digest) = (integrity.version, integrity.entries, integrity.digest.to_string());
     let (bad_named, mut index) = (Store::check_named(&config.data_dir).map_err(|error| causes(&error)), None);
-    match beside(config, &ours) {
+    let (mut checkpoints, mut lost_records) = (Vec::new(), (0, 0));
+    if lost == LostRecordsAre::Accepted {
+        match accept_lost(config, &ours).await {
+            Ok((accepted, walked)) => {
+                lost_records = (accepted, walked.lost_records);
+                bad_files = walked.lost_files();
+                integrity = walked.integrity;
+            }
+            Err(why) => {
+                bad_files.push(format!("which records are lost could not be seen, and nothing was accepted: {why}"));
+            }
+        }
+    }
+    match beside(config, (&ours, &integrity)).await {
         Ok(found) => {
             bad_files.extend(found.bad);
-            index = found.index;
+            (index, checkpoints) = (found.index, found.checkpoints);
         }
         // What else is bad is named all the same.
         Err(why) => bad_files.push(format!("what is made of the log beside the store cannot be looked at: {why}")),
     }
-    Ok(Repair { rebuilt, problem, aside, bases_aside, bad_files, index, bad_named, version, entries, digest })
+    let (version, entries, digest) = (integrity.version, integrity.entries, integrity.digest.to_string());
+    Ok(Repair {
+        rebuilt,
+        problem,
+        aside,
+        bases_aside,
+        bad_files,
+        checkpoints,
+        lost_records,
+        index,
+        bad_named,
+        version,
+        entries,
+        digest,
+    })
 }
 
 /// What is beside the store, and made of it.
 struct Beside {
     bad: Vec<String>,
+    /// Which files with checkpoints were made anew.
+    checkpoints: Vec<String>,
     /// What was wrong with the query index that was removed.
     index: Option<String>,
 }
 
-/// See whether what was published is gone, and whether the query index hides something: then it is removed.
-fn beside(config: &Config, ours: &Ours) -> Result<Beside, String> {
+/// See whether what was published is gone or damaged, and whether the query index hides something: then it is removed.
+async fn beside(config: &Config, (ours, integrity): (&Ours, &Integrity)) -> Result<Beside, String> {
     let store = Store::open(&config.data_dir, ours).map_err(|error| causes(&error))?;
     let why = |failure: Failure| failure.internal.unwrap_or(failure.problem.detail);
     let unpublished = gone::unpublished(config, &store).map_err(|error| causes(&error))?;
     let mut bad: Vec<String> = unpublished.into_iter().collect();
+    let mut checkpoints = Vec::new();
+    match mend_published(config, &store, integrity).await {
+        Ok(mended) => {
+            bad.extend(mended.still_bad);
+            checkpoints = mended.mended;
+        }
+        Err(why) => bad.push(format!("whether the files with checkpoints are whole could not be seen: {why}")),
+    }
     let index = match compare::lacking(&config.data_dir, &store).map_err(why)? {
         None => None,
         // Lists would end where the first of those is that cannot be read.
@@ -165,7 +226,23 @@ fn beside(config: &Config, ours: &Ours) -> Result<Beside, String> {
             Some(said)
         }
     };
-    Ok(Beside { bad, index })
+    Ok(Beside { bad, checkpoints, index })
+}
+
+/// Accept that records are lost, and look at all of the store once more.
+async fn accept_lost(config: &Config, ours: &Ours) -> Result<(u64, Walked), String> {
+    let store = Store::open(&config.data_dir, ours).map_err(|error| causes(&error))?;
+    let accepted = lost_records::accept(&store).await;
+    let accepted = accepted.map_err(|failure| failure.internal.unwrap_or(failure.problem.detail))?;
+    Ok((accepted, store.walk().await.map_err(|error| causes(&error))?))
+}
+
+/// The key that signs them is wrapped with the root key.
+async fn mend_published(config: &Config, store: &Store, integrity: &Integrity) -> Result<Mended, String> {
+    let root = root_key(config).map_err(|error| causes(&error))?;
+    let signer = keys::log_signer(&root, store).await;
+    let signer = signer.map_err(|failure| failure.internal.unwrap_or(failure.problem.detail))?;
+    mend(config, (store, integrity), &signer).await
 }
 
 /// What to do when there is no backup.
@@ -241,6 +318,7 @@ pub(crate) fn remade(store: &Store, now: TimeMs, remade: &Remade) -> Result<Entr
     let part = match part {
         Part::Store => "store",
         Part::Journal => "journal",
+        Part::Published => "published",
     };
     // Nothing vouches for the file that says so, and whoever reads this has to know it.
     let beyond_store = store.is_beyond(remade)?;

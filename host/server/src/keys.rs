@@ -5,7 +5,7 @@ use attorn_api::audit::EntryType;
 use attorn_artifact::CacheKey;
 use attorn_core::{LabelName, TimeMs};
 use attorn_identity::{KeyLabel, NamesKey, RootKey};
-use attorn_log::{CheckpointSigner, Origin};
+use attorn_log::{CheckpointSigner, CheckpointVerifier, Origin};
 use attorn_store::records::{KeyMaterialRecord, Record as _};
 use attorn_store::{Batch, ImprintKey, Key, KeyKind, KeyPrefix, KeyPurpose, Ours, PAGE_ITEMS_MAX, Require, Store};
 use zeroize::Zeroizing;
@@ -98,6 +98,18 @@ pub(crate) async fn log_signer(root: &RootKey, store: &Store) -> Result<Checkpoi
         Zeroizing::new(bytes.as_slice().try_into().map_err(|_| Failure::internal("the log key has another length"))?);
     let head = store.log_head()?;
     Ok(CheckpointSigner::new(Origin::of(&head.log_id, head.epoch), &seed))
+}
+
+/// The public half of the key of this origin, of what a backup has of it.
+pub(crate) fn log_verifier(
+    root: &RootKey,
+    record: &KeyMaterialRecord,
+    origin: Origin,
+) -> Result<CheckpointVerifier, Failure> {
+    let bytes = root.unwrap(label(KeyPurpose::Log, record.version), &record.wrapped).map_err(Failure::internal)?;
+    let seed: Zeroizing<[u8; 32]> =
+        Zeroizing::new(bytes.as_slice().try_into().map_err(|_| Failure::internal("the log key has another length"))?);
+    Ok(CheckpointSigner::new(origin, &seed).verifier())
 }
 
 /// The key of the cache of compiled policies.

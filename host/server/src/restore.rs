@@ -136,9 +136,10 @@ async fn restore_beside(
     (backup, bad_entries): (&Path, BadEntries),
     user_keys: Option<&Path>,
 ) -> Result<Restored, EpochError> {
-    let (io, bad) = (EpochError::io, |why: String| EpochError::Backup(why));
-    let target = &config.data_dir;
+    let (io, target) = (EpochError::io, &config.data_dir);
     let was = work.join("was");
+    // What is unpacked is gone when somebody reads of it.
+    let bad = |why: String| EpochError::Backup(named(&why, &was, backup));
     let old = Store::unpack(backup, &was, &keys::ours(root, config)).map_err(|error| match error {
         BackupError::Open(OpenError::Imprint(ImprintError::OtherKey)) => wrong_root_key(config, backup),
         error => bad(causes(&error)),
@@ -147,7 +148,12 @@ async fn restore_beside(
     if !keys::opened_by(root, &old).await? {
         return Err(wrong_root_key(config, backup));
     }
-    bad_entries.allow(&walked.bad_bundles)?;
+    bad_entries.allow(&walked.bad_bundles).map_err(|error| match error {
+        EpochError::BadEntries { entries, files } => {
+            EpochError::BadEntries { entries, files: named(&files, &was, backup) }
+        }
+        error => error,
+    })?;
     let signer = keys::log_signer(root, &old).await?;
     let key = signer.verifier();
     let seen = high_water::look(&config.high_water, &old, &key).await?;
@@ -186,7 +192,7 @@ async fn restore_beside(
         users_without_key,
         bad_user_keys,
         bad_entries: ended.bad,
-        bad_files: walked.bad_files(),
+        bad_files: walked.lost_files().iter().map(|bad| named(bad, &was, target)).collect(),
         bad_named: BadNamed::default(),
         bootstrap_token,
         origin,
@@ -195,6 +201,11 @@ async fn restore_beside(
 
 fn wrong_root_key(config: &Config, backup: &Path) -> EpochError {
     ServeError::WrongRootKey { path: config.root_key.clone(), dir: backup.to_owned() }.into()
+}
+
+/// What is said of files in one directory, which are in another one now.
+fn named(text: &str, was: &Path, now: &Path) -> String {
+    text.replace(&*was.to_string_lossy(), &now.to_string_lossy())
 }
 
 /// The backup and what is made of it are not one within the other.

@@ -131,7 +131,7 @@ impl Rotation<'_> {
         if let Some(gone) = gone {
             return Err(gone.error().into());
         }
-        Published::open(config, &signer.verifier(), &old).map_err(EpochError::Log)?;
+        Published::open(config, &signer.verifier(), &old).map_err(ServeError::from)?;
         self.bad_entries.allow(&walked.bad_bundles)?;
         let head = old.log_head().map_err(Failure::from)?;
         let later = head.epoch.0.checked_add(1).ok_or_else(|| EpochError::Log("there is no later epoch".to_owned()))?;
@@ -163,7 +163,7 @@ impl Rotation<'_> {
             export: export_path(target, checkpoint.origin.epoch),
             high_water_problem,
             bad_entries: ended.bad,
-            bad_files: walked.bad_files(),
+            bad_files: walked.lost_files(),
         })
     }
 

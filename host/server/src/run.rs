@@ -206,7 +206,7 @@ impl Server {
         let user_keys = Arc::new(user_keys(&config, Arc::clone(&root))?);
         erase::finish(&store, &user_keys).await?;
         let active = ActivePolicies::load(&store, &engine).await?;
-        let published = Published::open(&config, &log_signer.verifier(), &store).map_err(ServeError::Start)?;
+        let published = Published::open(&config, &log_signer.verifier(), &store)?;
         let now = clock.now();
         let app = Arc::new(App {
             metrics: Metrics::new(clock.now(), engine.info().wasmtime_version),
@@ -277,6 +277,9 @@ async fn say_started(app: &App, accept_clock: bool, set_back: Option<SetBack>) -
     if let Some(gone) = app.published.gone() {
         tracing::error!(%gone, "what was published of the audit log is gone");
         batch.entries.push(entry::body(batch.now, EntryType::PublishedGone, gone.members())?);
+    }
+    if let Some(members) = app.published.history_gone(app.log_signer.verifier().origin().epoch) {
+        batch.entries.push(entry::body(batch.now, EntryType::PublishedGone, members)?);
     }
     let sets_back = set_back.is_some();
     if let Some(SetBack { record, require, .. }) = set_back {

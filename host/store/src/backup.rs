@@ -39,7 +39,7 @@ use crate::journal::{self, End, JournalError};
 use crate::named::{BLOBS, BadNamed, EPOCHS, Named, unreadable};
 use crate::parts;
 use crate::places::Places;
-use crate::records::RecordError;
+use crate::records::{KeyMaterialRecord, RecordError};
 use crate::redo::{Redo, Write};
 
 const MARKER: &str = "backup.format";
@@ -65,6 +65,12 @@ pub struct BackedUp {
     pub bad_files: Vec<String>,
     /// Which components, settings and exports of earlier epochs are not what records say, or not there.
     pub bad_named: BadNamed,
+    /// How many decision records are lost of which somebody has accepted that.
+    pub lost_records: u64,
+    /// The epoch that its log is in.
+    pub epoch: Epoch,
+    /// The key that signs it, wrapped.
+    pub log_key: Option<KeyMaterialRecord>,
 }
 
 /// Why there is no backup, or none that can be used.
@@ -165,6 +171,7 @@ impl Store {
         let unseen = |(path, source)| BackupError::Io { path, source };
         count.bad_files.extend(held.unpublished(&source).map_err(unseen)?);
         count.bad_files.extend(held.bad_files(&bundled, &source).map_err(unseen)?);
+        let lost_records = records.known_lost();
         count.bad_files.extend(records.into_bad().0.into_iter().map(|bad| bad.why));
         count.bad_files.extend(held_records.bad_files((&source, epoch.0), &RecordFiles::of(dir)));
         if read != end.version {
@@ -177,7 +184,8 @@ impl Store {
         file.write_all(MARKER_TEXT.as_bytes()).and_then(|()| file.sync_all()).map_err(at(&marker))?;
         sync_dir(to).map_err(at(to))?;
         let (Count { files, bytes, bad_files, .. }, version) = (count, end.version);
-        Ok(BackedUp { version, base: base.version, files, bytes, bad_files, bad_named })
+        let log_key = named.log_key;
+        Ok(BackedUp { version, base: base.version, files, bytes, bad_files, bad_named, lost_records, epoch, log_key })
     }
 
     /// Read the components, settings and exports of earlier epochs in the directory of a store that nobody uses, and

@@ -16,7 +16,7 @@
 //! What is sealed under a user's key is sealed in the file, too: who was erased cannot be read there either.
 // Long because: the bytes of a file, who writes and who reads them stand side by side.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -26,9 +26,11 @@ use crate::bundled::BUNDLE_ENTRIES;
 use crate::decided::Decided;
 use crate::error::StorageError;
 use crate::files::{is_of_the_process, open_regular};
-use crate::key::{KEY_BYTES_MAX, Key, KeyKind};
+use crate::key::{KEY_BYTES_MAX, Key, KeyKind, KeyPrefix};
+use crate::read::{PAGE_BYTES_MAX, PAGE_ITEMS_MAX};
+use crate::records::{LostRecordsRecord, Record as _};
 use crate::redo::Write;
-use crate::trees::{Stored, TreeName};
+use crate::trees::{Stored, TreeName, Trees, ValueError};
 
 /// Where they are, within a store's directory and within a backup.
 pub(crate) const RECORDS: &str = "records";
@@ -46,6 +48,10 @@ const FILE_BYTES_MAX: u64 = MAGIC.len() as u64 + BUNDLE_ENTRIES * (6 + KEY_BYTES
 const PUT_BACK: &str = "`attorn repair` makes it anew, while no server runs, if base copy or journal still have its \
                         records; else put this file back from a backup or a copy, where it has the same name, and look \
                         again with `attorn repair`";
+
+/// What is said of a record that is lost for good.
+const ACCEPTED: &str = "that it is lost was accepted (`attorn repair --accept-lost-records`), and the audit log says so \
+                        (`records_lost`); whoever finds the file puts it back, where it has the same name";
 
 /// Where a record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,6 +143,7 @@ pub(crate) struct FiledError {
     path: PathBuf,
     /// Its name within the data directory.
     name: String,
+    filed: Box<Filed>,
     problem: Problem,
 }
 
@@ -144,6 +151,8 @@ pub(crate) struct FiledError {
 enum Problem {
     #[error("is missing, and with it the record `{0}`: {PUT_BACK}")]
     Missing(Key),
+    #[error("has the record `{0}` no more: {ACCEPTED}")]
+    Accepted(Key),
     #[error("is not what was written: the record `{0}` {1}; {PUT_BACK}")]
     Altered(Key, &'static str),
     #[error("cannot be read: {0}; see that it is a file that the server may read, or {PUT_BACK}")]
@@ -151,11 +160,31 @@ enum Problem {
 }
 
 impl FiledError {
+    /// Which record it is.
+    pub(crate) fn filed(&self) -> &Filed {
+        &self.filed
+    }
+
+    /// Whether the record is lost; else it may be readable in a moment, or by somebody else.
+    pub(crate) const fn is_lost(&self) -> bool {
+        !matches!(self.problem, Problem::Io(_))
+    }
+
+    /// The same where somebody has accepted that the record is lost.
+    pub(crate) fn accepted(self) -> Self {
+        let problem = match self.problem {
+            Problem::Missing(key) | Problem::Altered(key, _) => Problem::Accepted(key),
+            other => other,
+        };
+        Self { problem, ..self }
+    }
+
     /// What is wrong, without what to do about it.
     fn short(&self) -> String {
         let path = self.path.display();
         match &self.problem {
             Problem::Missing(key) => format!("`{path}` is missing, and with it the record `{key}`"),
+            Problem::Accepted(key) => format!("`{path}` has the record `{key}` no more, which was accepted"),
             Problem::Altered(key, what) => format!("`{path}` is not what was written: the record `{key}` {what}"),
             Problem::Io(why) => format!("`{path}` cannot be read: {why}"),
         }
@@ -179,7 +208,7 @@ impl From<FiledError> for StorageError {
             // It may be readable in a moment, and nothing is wrong with the file.
             Problem::Io(why) if is_of_the_process(why) => Self::new(&error),
             // Of one that cannot be read nothing says that it was altered, and as little can be told as of one that is gone.
-            Problem::Missing(_) | Problem::Io(_) => Self::of_missing(&error, damage()),
+            Problem::Missing(_) | Problem::Accepted(_) | Problem::Io(_) => Self::of_missing(&error, damage()),
         }
     }
 }
@@ -246,7 +275,7 @@ impl RecordFiles {
 
     fn error(&self, filed: &Filed, problem: Problem) -> FiledError {
         let name = format!("{RECORDS}/{}", name_of(filed.epoch, filed.bundle));
-        FiledError { path: self.path(filed.epoch, filed.bundle), name, problem }
+        FiledError { path: self.path(filed.epoch, filed.bundle), name, filed: Box::new(*filed), problem }
     }
 }
 
@@ -271,10 +300,21 @@ impl BadRecords {
     }
 }
 
+/// A file of which something cannot be read.
+#[derive(Default)]
+struct BadFile {
+    /// What is wrong with the first of its records that nobody is known to have accepted.
+    first: Option<BadRecords>,
+    /// Of all records that cannot be read.
+    digests: Vec<[u8; 32]>,
+}
+
 /// Looks for files that are bad.
 pub(crate) struct RecordWalk {
     records: RecordFiles,
-    bad: BTreeMap<(u64, u64), BadRecords>,
+    bad: BTreeMap<(u64, u64), BadFile>,
+    /// The digests of those of which somebody has accepted that they are lost.
+    accepted: HashSet<[u8; 32]>,
     /// Of decisions whose record is another, and how many there were beyond the first of them.
     decisions: Vec<String>,
     more: u64,
@@ -288,6 +328,7 @@ impl RecordWalk {
         Self {
             records: RecordFiles::of(dir),
             bad: BTreeMap::new(),
+            accepted: HashSet::new(),
             decisions: Vec::new(),
             more: 0,
             compared: Vec::new(),
@@ -343,8 +384,33 @@ impl RecordWalk {
     pub(crate) fn take(&mut self, write: &Write) {
         let Some(value) = write.value.as_ref().filter(|_| write.tree == TreeName::State) else { return };
         let key = Key::from_stored(&write.key);
-        if let Ok(stored) = Stored::parse(&key, value) {
+        let Ok(stored) = Stored::parse(&key, value) else { return };
+        if key.kind() == Some(KeyKind::LostRecords) {
+            self.accept(&key, &stored);
+        } else {
             self.whole(&key, stored);
+        }
+    }
+
+    /// Know which records are lost, so that these are not named.
+    pub(crate) fn accept_all(&mut self, trees: &Trees) -> Result<(), ValueError> {
+        let (prefix, mut after) = (KeyPrefix::kind(KeyKind::LostRecords), None);
+        loop {
+            let page = trees.scan(&prefix, after.as_ref(), PAGE_ITEMS_MAX, PAGE_BYTES_MAX)?;
+            for (key, stored) in &page.items {
+                self.accept(key, stored);
+            }
+            match page.items.last().map(|(key, _)| key.clone()).filter(|_| page.more) {
+                Some(last) => after = Some(last),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn accept(&mut self, key: &Key, stored: &Stored) {
+        // One that is invalid is found by whoever checks values, and accepts nothing.
+        if let Ok(record) = LostRecordsRecord::decode(key, &stored.value) {
+            self.accepted.extend(record.digests);
         }
     }
 
@@ -355,17 +421,27 @@ impl RecordWalk {
             Ok(value) => return Some(Stored { value, ..stored }),
             Err(error) => error,
         };
-        self.bad.entry(filed.file()).or_insert_with(|| {
+        let bad = self.bad.entry(filed.file()).or_default();
+        bad.digests.push(filed.digest());
+        if bad.first.is_none() && !(error.is_lost() && self.accepted.contains(&filed.digest())) {
             let Filed { epoch, bundle, .. } = filed;
-            BadRecords { epoch, bundle, why: error.to_string(), what: error.short() }
-        });
+            bad.first = Some(BadRecords { epoch, bundle, why: error.to_string(), what: error.short() });
+        }
         None
+    }
+
+    /// How many records are lost of which somebody has accepted that.
+    pub(crate) fn known_lost(&self) -> u64 {
+        let all: HashSet<_> = self.bad.values().flat_map(|file| &file.digests).collect();
+        all.into_iter().filter(|digest| self.accepted.contains(*digest)).count() as u64
     }
 
     /// The files that are bad, and the decisions whose record is not what their entry says.
     pub(crate) fn into_bad(self) -> (Vec<BadRecords>, Vec<String>) {
+        let is_known = |file: &BadFile| file.digests.iter().all(|digest| self.accepted.contains(digest));
+        let bad = self.bad.values().filter(|file| !is_known(file)).filter_map(|file| file.first.clone()).collect();
         let more = (self.more > 0).then(|| format!("and the records of {} more decisions", self.more));
-        (self.bad.into_values().collect(), self.decisions.into_iter().chain(more).collect())
+        (bad, self.decisions.into_iter().chain(more).collect())
     }
 }
 

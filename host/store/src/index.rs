@@ -26,7 +26,8 @@ mod pack;
 mod walk;
 
 use std::fs::File;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::ops::Range;
+use std::sync::{LazyLock, PoisonError, RwLock, RwLockReadGuard};
 
 use attorn_core::TimeMs;
 
@@ -80,6 +81,22 @@ pub struct Indexed {
     pub terms: Vec<Term>,
 }
 
+/// What entries have that could not be read when they were added: nobody knows what else they have.
+static UNREAD: LazyLock<Term> = LazyLock::new(|| Term::of("unread", ""));
+
+impl Indexed {
+    /// An entry that cannot be read. Whoever looks for anything is told of it.
+    #[must_use]
+    pub fn unread() -> Self {
+        Self { time: TimeMs(0), terms: vec![*UNREAD] }
+    }
+
+    /// Between which times it may have been written.
+    fn times_ms(&self) -> (u64, u64) {
+        if self.terms == [*UNREAD] { (0, u64::MAX) } else { (self.time.0, self.time.0) }
+    }
+}
+
 /// An index that is open. One writer adds; any number read.
 pub struct EntryIndex {
     engine: sled::Db,
@@ -130,7 +147,13 @@ impl EntryIndex {
         Ok(store.entry(index)?.is_some_and(|bytes| half(blake3::hash(&bytes)) == last))
     }
 
-    /// Add the entries that come next. `last` is the bytes of the last of them.
+    /// Walk through the entries among these that could not be read when they were added.
+    #[must_use]
+    pub fn walk_unread(&self, within: Range<u64>, order: Order, steps_max: u64) -> Walk<'_> {
+        self.walk(Search { terms: vec![*UNREAD], times_ms: (0, u64::MAX), within, order }, steps_max)
+    }
+
+    /// Add the entries that come next. `last` is the bytes of the last of them; none if it cannot be read.
     pub fn add(&self, entries: &[Indexed], last: &[u8]) -> Result<(), StorageError> {
         let mut covered = self.covered().clone_mark();
         let from = covered.through;
@@ -168,14 +191,14 @@ impl EntryIndex {
     fn add_times(&self, from: u64, entries: &[Indexed]) -> Result<Vec<(usize, Block)>, StorageError> {
         let mut blocks: Vec<(usize, Block)> = Vec::new();
         for (at, entry) in (from..).zip(entries) {
-            let (number, time) = (at / BLOCK_ENTRIES, entry.time.0);
+            let (number, (earliest, latest)) = (at / BLOCK_ENTRIES, entry.times_ms());
             let place = usize::try_from(number).map_err(|error| StorageError::new(&error))?;
             if blocks.last().is_none_or(|(last, _)| *last != place) {
                 let known = if at % BLOCK_ENTRIES == 0 { None } else { self.covered().blocks.get(place).copied() };
-                blocks.push((place, known.unwrap_or(Block { earliest: time, latest: time })));
+                blocks.push((place, known.unwrap_or(Block { earliest, latest })));
             }
             if let Some((_, block)) = blocks.last_mut() {
-                *block = Block { earliest: block.earliest.min(time), latest: block.latest.max(time) };
+                *block = Block { earliest: block.earliest.min(earliest), latest: block.latest.max(latest) };
             }
         }
         for (place, block) in &blocks {

@@ -53,6 +53,8 @@ pub struct Walked {
     pub bad_records: Vec<BadRecords>,
     /// Which decisions have no record, or another than their entry names.
     pub bad_decisions: Vec<String>,
+    /// How many decision records are lost of which somebody has accepted that.
+    pub lost_records: u64,
     /// About how many bytes all entries have that can be read.
     pub entry_bytes: u64,
     /// About how many bytes all values and their keys have.
@@ -103,6 +105,17 @@ impl Walked {
             Some(first) => Err(StorageError::new(first).into()),
             None => Ok(self.integrity),
         }
+    }
+
+    /// The same as [`Self::bad_files`] where nothing is brought back any more: of files with entries what is wrong alone, of
+    /// those with records what else helps.
+    #[must_use]
+    pub fn lost_files(&self) -> Vec<String> {
+        let put_back =
+            |what: &str| format!("{what}; put this file back from a backup that has it, where it has the same name");
+        let records = self.bad_records.iter().map(|bad| put_back(&bad.what));
+        let decisions = self.bad_decisions.iter().cloned();
+        self.bad_bundles.iter().map(|bad| bad.what.clone()).chain(records).chain(decisions).collect()
     }
 
     /// What is wrong with each file that is bad.
@@ -229,6 +242,7 @@ fn verify(
     (log, (key, foreign)): (&LogName, (&ImprintKey, ForeignState)),
     version: u64,
 ) -> Result<Walked, IntegrityError> {
+    records.accept_all(trees)?;
     let (name, head) = trees.head()?.ok_or(IntegrityError::Head)?;
     if name != *log || head.version != version {
         return Err(IntegrityError::Head);
@@ -239,8 +253,9 @@ fn verify(
         imprint::check(key, trees, log, &head)?;
     }
     let integrity = Integrity { version: head.version, entries: head.size, values, digest: trees.digest(root)? };
+    let lost_records = records.known_lost();
     let (bad_records, bad_decisions) = records.into_bad();
-    Ok(Walked { integrity, bad_bundles, bad_records, bad_decisions, entry_bytes, state_bytes })
+    Ok(Walked { integrity, bad_bundles, bad_records, bad_decisions, lost_records, entry_bytes, state_bytes })
 }
 
 /// What a walk over the log's entries found.

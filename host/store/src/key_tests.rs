@@ -123,6 +123,7 @@ fn one_of(kind: KeyKind) -> (Key, &'static str) {
         KeyKind::Logout => {
             (Key::logout(&id(&zeros)), "logout/0000000000000000000000000000000000000000000000000000000000000000")
         }
+        KeyKind::LostRecords => (Key::lost_records(Epoch(10), 17), "lost_records/000000000000000a/0000000000000011"),
         KeyKind::Meta => (Key::meta(&id("setup")), "meta/setup"),
         KeyKind::OpenOffers => {
             (Key::open_offers(&id("usr_1"), &id("bot"), &id("helper")), "open_offers/usr_1/bot/helper")

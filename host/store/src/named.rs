@@ -9,13 +9,20 @@ use std::fs;
 use std::io::{self, BufReader, ErrorKind};
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use attorn_core::{Digest, PolicyId};
 use attorn_log::{Checks, Epoch, verify_export_with};
 
+use crate::commit::Store;
+use crate::error::StorageError;
 use crate::files::{TEMPORARY, open_regular};
-use crate::key::{Key, KeyKind};
-use crate::records::{LogEpochRecord, PolicySettings, PolicyVersionRecord, Record as _, RecordError};
+use crate::integrity::IntegrityError;
+use crate::key::{Key, KeyKind, KeyPrefix, KeyPurpose};
+use crate::read::{PAGE_BYTES_MAX, PAGE_ITEMS_MAX};
+use crate::records::{
+    KeyMaterialRecord, LogEpochRecord, PolicySettings, PolicyVersionRecord, Record as _, RecordError,
+};
 use crate::redo::Write;
 use crate::repair::causes;
 use crate::trees::{Stored, TreeName};
@@ -123,6 +130,8 @@ impl fmt::Display for BadExport {
 pub(crate) struct Named {
     blobs: BTreeMap<String, BTreeSet<NeededBy>>,
     epochs: BTreeMap<u64, LogEpochRecord>,
+    /// The key that signs the log, wrapped.
+    pub(crate) log_key: Option<KeyMaterialRecord>,
 }
 
 impl Named {
@@ -130,17 +139,31 @@ impl Named {
     pub(crate) fn take(&mut self, write: &Write) -> Result<(), RecordError> {
         let Some(bytes) = write.value.as_ref().filter(|_| write.tree == TreeName::State) else { return Ok(()) };
         let key = Key::from_stored(&write.key);
+        if !names_something(&key) {
+            return Ok(());
+        }
+        self.take_value(&key, &Stored::parse(&key, bytes)?.value)
+    }
+
+    fn take_value(&mut self, key: &Key, value: &[u8]) -> Result<(), RecordError> {
         match key.kind() {
             Some(KeyKind::PolicyVersion) => {
-                let record = PolicyVersionRecord::decode(&key, &Stored::parse(&key, bytes)?.value)?;
+                let record = PolicyVersionRecord::decode(key, value)?;
                 self.need(record.component, &record, PolicyPart::Component);
                 if let PolicySettings::File(digest) = record.settings {
                     self.need(digest, &record, PolicyPart::Settings);
                 }
             }
             Some(KeyKind::LogEpoch) => {
-                let record = LogEpochRecord::decode(&key, &Stored::parse(&key, bytes)?.value)?;
+                let record = LogEpochRecord::decode(key, value)?;
                 self.epochs.insert(record.epoch().0, record);
+            }
+            Some(KeyKind::KeyMaterial) => {
+                let record = KeyMaterialRecord::decode(key, value)?;
+                let newest = self.log_key.as_ref().map_or(0, |newest| newest.version);
+                if record.purpose == KeyPurpose::Log && record.version >= newest {
+                    self.log_key = Some(record);
+                }
             }
             _ => {}
         }
@@ -154,18 +177,7 @@ impl Named {
 
     /// Read all of them within a directory. `unread` says which of them could not be copied there, and why.
     pub(crate) fn check(&self, dir: &Path, unread: &BTreeMap<PathBuf, String>) -> io::Result<BadNamed> {
-        let blobs = dir.join(BLOBS);
-        let mut names: BTreeSet<String> = self.blobs.keys().cloned().collect();
-        names.extend(names_in(&blobs)?);
-        let mut bad = BadNamed::default();
-        for name in names {
-            let path = blobs.join(&name);
-            let problem = unread.get(&path).cloned().or_else(|| problem_of_blob(&path, &name));
-            if let Some(problem) = problem {
-                let needed_by = self.blobs.get(&name).into_iter().flatten().cloned().collect();
-                bad.blobs.push(BadBlob { path, problem, needed_by });
-            }
-        }
+        let mut bad = BadNamed { blobs: self.check_blobs(dir, unread)?, exports: Vec::new() };
         for (number, record) in &self.epochs {
             let path = dir.join(EPOCHS).join(format!("{number}.export"));
             let problem = unread.get(&path).cloned().or_else(|| problem_of_export(&path, record));
@@ -174,6 +186,23 @@ impl Named {
             }
         }
         bad.exports.extend(self.strange_exports(&dir.join(EPOCHS))?);
+        Ok(bad)
+    }
+
+    /// The same of components and settings alone.
+    fn check_blobs(&self, dir: &Path, unread: &BTreeMap<PathBuf, String>) -> io::Result<Vec<BadBlob>> {
+        let blobs = dir.join(BLOBS);
+        let mut names: BTreeSet<String> = self.blobs.keys().cloned().collect();
+        names.extend(names_in(&blobs)?);
+        let mut bad = Vec::new();
+        for name in names {
+            let path = blobs.join(&name);
+            let problem = unread.get(&path).cloned().or_else(|| problem_of_blob(&path, &name));
+            if let Some(problem) = problem {
+                let needed_by = self.blobs.get(&name).into_iter().flatten().cloned().collect();
+                bad.push(BadBlob { path, problem, needed_by });
+            }
+        }
         Ok(bad)
     }
 
@@ -190,6 +219,42 @@ impl Named {
         strange.sort_by_key(|bad| bad.epoch);
         Ok(strange)
     }
+}
+
+impl Store {
+    /// Read the components and settings in the directory of this store, and compare them with the records that name them.
+    ///
+    /// # Errors
+    ///
+    /// When a record or the directory cannot be read.
+    pub async fn bad_blobs(&self) -> Result<Vec<BadBlob>, IntegrityError> {
+        let (shared, dir) = (Arc::clone(&self.shared), self.places.dir.clone());
+        let look = move || -> Result<Vec<BadBlob>, IntegrityError> {
+            let (mut named, mut after) = (Named::default(), None);
+            loop {
+                let page = shared.trees.scan(
+                    &KeyPrefix::kind(KeyKind::PolicyVersion),
+                    after.as_ref(),
+                    PAGE_ITEMS_MAX,
+                    PAGE_BYTES_MAX,
+                )?;
+                for (key, stored) in &page.items {
+                    named.take_value(key, &stored.value).map_err(IntegrityError::Value)?;
+                }
+                match page.items.last().map(|(key, _)| key.clone()).filter(|_| page.more) {
+                    Some(last) => after = Some(last),
+                    None => break,
+                }
+            }
+            Ok(named.check_blobs(&dir, &BTreeMap::new()).map_err(|error| StorageError::new(&error))?)
+        };
+        tokio::task::spawn_blocking(look).await.unwrap_or(Err(IntegrityError::ShuttingDown))
+    }
+}
+
+/// Whether a record may name a file, or be the key that signs the log.
+fn names_something(key: &Key) -> bool {
+    matches!(key.kind(), Some(KeyKind::PolicyVersion | KeyKind::LogEpoch | KeyKind::KeyMaterial))
 }
 
 /// What a directory has that is finished; nothing if it is not there.

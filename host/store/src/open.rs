@@ -49,8 +49,17 @@ use crate::writer_cpu::Meter;
 /// The epoch with which every log begins.
 pub const FIRST_EPOCH: Epoch = Epoch(1);
 
+/// Which threads of a store run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Threads {
+    All,
+    /// None that makes base copies or moves anything to files.
+    Vital,
+}
+
 /// How a store is run. Tests break steps and hurry.
 pub(crate) struct Setup {
+    pub(crate) threads: Threads,
     pub(crate) steps: Arc<dyn Steps>,
     pub(crate) pace: Pace,
     pub(crate) boot: Boot,
@@ -58,7 +67,7 @@ pub(crate) struct Setup {
 
 impl Setup {
     pub(crate) fn usual() -> Self {
-        Self { steps: Arc::new(EveryStep), pace: Pace::USUAL, boot: Boot::of_machine() }
+        Self { threads: Threads::All, steps: Arc::new(EveryStep), pace: Pace::USUAL, boot: Boot::of_machine() }
     }
 }
 
@@ -316,9 +325,14 @@ fn check_end_of_log(trees: &Trees, log: &LogName, head: &Head) -> Result<(), Ope
     Ok(())
 }
 
-fn start(places: &Places, lock: Lock, opened: Opened, (key, setup): (&ImprintKey, Setup)) -> Result<Store, OpenError> {
+pub(crate) fn start(
+    places: &Places,
+    lock: Lock,
+    opened: Opened,
+    (key, setup): (&ImprintKey, Setup),
+) -> Result<Store, OpenError> {
     let Opened { trees, log, head, journal, store, bundled, imprint } = opened;
-    let Setup { steps, pace, boot } = setup;
+    let Setup { threads, steps, pace, boot } = setup;
     let watchdog = Arc::new(Watchdog::over(steps));
     let steps = Arc::clone(&watchdog) as Arc<dyn Steps>;
     let tree = TreeBuilder::load(head.size, |id| bundled.node(&trees, id));
@@ -399,10 +413,13 @@ fn start(places: &Places, lock: Lock, opened: Opened, (key, setup): (&ImprintKey
             spawn("store-writer", Box::new(|| writer.run()))?,
             spawn("store-follower", Box::new(|| follower.run()))?,
         ],
-        others: vec![
-            spawn("store-copier", Box::new(|| copier.run()))?,
-            spawn("store-bundler", Box::new(|| bundler.run()))?,
-        ],
+        others: match threads {
+            Threads::All => vec![
+                spawn("store-copier", Box::new(|| copier.run()))?,
+                spawn("store-bundler", Box::new(|| bundler.run()))?,
+            ],
+            Threads::Vital => Vec::new(),
+        },
         watchdog,
         last: Some(Last { trees: shared.trees.clone(), closing, lock: Arc::clone(&lock) }),
     };

@@ -94,7 +94,16 @@ impl Places {
 
     pub(crate) fn lock(&self) -> Result<Lock, OpenError> {
         let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&self.lock);
-        let file = file.map_err(at(&self.lock))?;
+        self.hold(&self.lock, file.map_err(at(&self.lock))?)
+    }
+
+    /// The same for whoever writes nothing: the file has to be there, or nobody ever held it.
+    pub(crate) fn lock_to_look(&self) -> Result<Lock, OpenError> {
+        let path = if exists(&self.lock)? { &self.lock } else { &self.marker };
+        self.hold(path, File::open(path).map_err(at(path))?)
+    }
+
+    fn hold(&self, path: &Path, file: File) -> Result<Lock, OpenError> {
         let began = Instant::now();
         loop {
             match file.try_lock() {
@@ -102,7 +111,7 @@ impl Places {
                 // Not at once: see `LOCK_WAIT`.
                 Err(TryLockError::WouldBlock) if began.elapsed() < LOCK_WAIT => thread::sleep(LOCK_PAUSE),
                 Err(TryLockError::WouldBlock) => return Err(OpenError::InUse { dir: self.dir.clone() }),
-                Err(TryLockError::Error(source)) => return Err(OpenError::Io { path: self.lock.clone(), source }),
+                Err(TryLockError::Error(source)) => return Err(OpenError::Io { path: path.to_owned(), source }),
             }
         }
     }
@@ -138,7 +147,7 @@ impl Places {
 
     /// Say that there is a store, of this format.
     pub(crate) fn write_marker(&self, format: u32) -> Result<(), OpenError> {
-        let temporary = self.dir.join("store.format.tmp");
+        let temporary = self.marker.with_extension("format.tmp");
         let write = || {
             let mut file = create_beside(&temporary)?;
             writeln!(file, "{MARKER_MAGIC} {format}")?;

@@ -16,7 +16,7 @@ use crate::filed::{Filed, FiledError};
 use crate::head::EarlierEpoch;
 use crate::key::{Key, KeyPrefix};
 use crate::recorded::StoredGrant;
-use crate::records::{GrantRecord, Record, RecordError, RecordProblem};
+use crate::records::{GrantRecord, LostRecordsRecord, Record, RecordError, RecordProblem};
 use crate::trees::Stored;
 
 /// How many items one page has at most.
@@ -114,7 +114,18 @@ impl Store {
             items
         });
         let items = read.await.map_err(|error| StorageError::new(&error))?;
-        Ok(items.map_err(StorageError::from)?)
+        match items {
+            Err(error) if self.is_accepted(&error)? => Err(StorageError::from(error.accepted()).into()),
+            items => Ok(items.map_err(StorageError::from)?),
+        }
+    }
+
+    /// Whether somebody has accepted that this record is lost.
+    fn is_accepted(&self, error: &FiledError) -> Result<bool, ReadError> {
+        let (filed, digest) = (error.filed(), error.filed().digest());
+        let key = Key::lost_records(Epoch(filed.epoch), filed.bundle);
+        let Some(stored) = self.shared.trees.value(&key)?.filter(|_| error.is_lost()) else { return Ok(false) };
+        Ok(LostRecordsRecord::decode(&key, &stored.value)?.digests.contains(&digest))
     }
 
     /// Wait until a version that was seen under a key is durable.

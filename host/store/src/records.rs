@@ -25,6 +25,7 @@ mod identity_owner;
 mod key_material;
 mod lease;
 mod log_epoch;
+mod lost_records;
 mod operator;
 mod policy;
 mod prompt;
@@ -61,6 +62,7 @@ pub use identity_owner::IdentityOwnerRecord;
 pub use key_material::KeyMaterialRecord;
 pub use lease::LeaseRecord;
 pub use log_epoch::{EpochEnd, LogEpochRecord};
+pub use lost_records::LostRecordsRecord;
 pub use operator::{OperatorRecord, OperatorTokenRecord};
 pub use policy::{PolicyRecord, PolicyRevocationRecord, PolicySettings, PolicyVersionRecord};
 pub use prompt::{PromptBody, PromptRecord};
@@ -106,6 +108,7 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
         KeyKind::KeyMaterial => check_as::<KeyMaterialRecord>(key, stored),
         KeyKind::Lease => check_as::<LeaseRecord>(key, stored),
         KeyKind::LogEpoch => check_as::<LogEpochRecord>(key, stored),
+        KeyKind::LostRecords => check_as::<LostRecordsRecord>(key, stored),
         KeyKind::Operator => check_as::<OperatorRecord>(key, stored),
         KeyKind::OperatorToken => check_as::<OperatorTokenRecord>(key, stored),
         KeyKind::Policy => check_as::<PolicyRecord>(key, stored),

@@ -9,7 +9,7 @@ use attorn_core::{
     UseCounting, UserPresence,
 };
 
-use attorn_log::CheckpointSigner;
+use attorn_log::{CheckpointSigner, Epoch};
 
 use super::*;
 use crate::fixtures::id;
@@ -181,6 +181,18 @@ fn workloads_and_who_vouches_for_them() {
     assert!(record.changed(keys(&large), TimeMs(0)).is_err());
     let full = record.changed(keys(&large[1_024..]), TimeMs(0)).unwrap();
     assert!(full.encode().len() < crate::batch::VALUE_BYTES_MAX);
+}
+
+#[test]
+fn lost_records() {
+    golden(
+        &LostRecordsRecord { epoch: Epoch(10), bundle: 17, digests: vec![[1; 32], [2; 32]], at: TimeMs(1_000) },
+        "lost_records/000000000000000a/0000000000000011",
+        &format!(
+            r#"{{"epoch":10,"bundle":17,"digests":"{}","at_ms":1000}}"#,
+            data_encoding::BASE64.encode(&[[1; 32], [2; 32]].concat())
+        ),
+    );
 }
 
 #[test]

@@ -19,7 +19,7 @@ use crate::key::{Key, KeyKind, KeyPrefix};
 use crate::places::{Places, at};
 use crate::read::{PAGE_BYTES_MAX, PAGE_ITEMS_MAX};
 use crate::redo::Write;
-use crate::repair::{RepairError, free_name};
+use crate::repair::{RepairError, free_name, nowhere};
 use crate::salvage::salvage;
 use crate::seek::{Seeker, seek};
 use crate::trees::{Stored, TreeName, Trees, ValueError};
@@ -83,13 +83,13 @@ fn some_of(places: &Places, trees: &Trees, bad: &[BadRecords], refiled: &mut Ref
     }
     for bad in bad {
         let Some(file) = wanted.files.get(&bad.name()) else {
-            refiled.still_bad.push(bad.why.clone());
+            refiled.still_bad.push(nowhere(&bad.what));
             continue;
         };
         let lost = file.values().filter(|record| record.value.is_none()).count();
         let bytes = file.values().any(|record| record.is_back).then(|| file_of(file)).flatten();
         let Some(bytes) = bytes else {
-            refiled.still_bad.push(bad.why.clone());
+            refiled.still_bad.push(nowhere(&bad.what));
             continue;
         };
         let path = files.path(bad.epoch, bad.bundle);

@@ -102,7 +102,7 @@ async fn what_neither_base_copy_nor_journal_has_is_left_as_it_is() {
     let altered = fs::read(&path).unwrap();
     let bad = not_repaired(dir.path());
     assert!(bad.len() == 1 && bad[0].contains("001` is not what was written: the record `decision/dec_"), "{bad:?}");
-    assert!(bad[0].contains(" was changed; `attorn repair` makes it anew, while no server runs, if "), "{bad:?}");
+    assert!(bad[0].contains(" was changed; neither base copy nor journal has what is missing"), "{bad:?}");
     assert_eq!(fs::read(&path).unwrap(), altered);
     fs::remove_file(&path).unwrap();
     let bad = not_repaired(dir.path());

@@ -39,6 +39,8 @@ pub enum Part {
     Store,
     /// The journal.
     Journal,
+    /// Files with checkpoints of the log, which are not the store's.
+    Published,
 }
 
 /// That something was made anew.
@@ -90,6 +92,15 @@ impl Store {
     pub fn is_beyond(&self, remade: &Remade) -> Result<bool, ReadError> {
         let size = self.log_head()?.size;
         Ok(remade.version > self.shared.applied().version || remade.entries > size)
+    }
+
+    /// Keep for the log that files with checkpoints are about to be replaced, because somebody asked for it.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn note_published(&self, problem: &str, integrity: &Integrity) -> Result<(), OpenError> {
+        note(&self.places, Remade::new(Part::Published, true, problem, integrity))
     }
 
     /// All of it is in the log.

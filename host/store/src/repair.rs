@@ -282,7 +282,7 @@ impl Repair<'_> {
             if brought.contains(&bad.number()) {
                 mended.entries.push(bad.what.clone());
             } else {
-                mended.still_bad.push(bad.why.clone());
+                mended.still_bad.push(nowhere(&bad.what));
             }
         }
         match self.refile(&walked.bad_records, trees) {
@@ -292,7 +292,7 @@ impl Repair<'_> {
             }
             Err(error) => {
                 tracing::warn!(error = causes(&error), "records are not brought back from base copy and journal");
-                mended.still_bad.extend(walked.bad_records.iter().map(|bad| bad.why.clone()));
+                mended.still_bad.extend(walked.bad_records.iter().map(|bad| nowhere(&bad.what)));
             }
         }
         // Whose record is another one has no copy that is known to be right.
@@ -447,6 +447,14 @@ impl Repair<'_> {
     }
 }
 
+/// What is said of a file that a repair has looked for in vain: that one helps is not said once more.
+pub(crate) fn nowhere(what: &str) -> String {
+    format!(
+        "{what}; neither base copy nor journal has what is missing, as far as they can be read: put this file back from a \
+         backup or a copy, where it has the same name"
+    )
+}
+
 /// What came of files with entries or with records that were bad.
 #[derive(Default)]
 struct Mended {
@@ -532,7 +540,11 @@ fn move_aside(dir: &Path) -> std::io::Result<Option<PathBuf>> {
 }
 
 /// A name for what is broken of a file or directory.
-pub(crate) fn free_name(dir: &Path) -> std::io::Result<PathBuf> {
+///
+/// # Errors
+///
+/// When nobody can see what names are taken.
+pub fn free_name(dir: &Path) -> std::io::Result<PathBuf> {
     let mut number = 1_u32;
     loop {
         let aside = dir.with_extension(format!("broken-{number}"));

@@ -2,10 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
+mod checkpoints;
 mod entries;
+mod lost;
 mod replays;
 mod restore;
 mod rotation;
+mod unread;
+mod untouched;
 mod verify;
 
 use std::fs;

@@ -91,6 +91,7 @@ entry_types! {
     ProviderRevoked = "provider_revoked",
     ProviderUpdated = "provider_updated",
     PublishedGone = "published_gone",
+    RecordsLost = "records_lost",
     Refusals = "refusals",
     Replay = "replay",
     ResourceServerRegistered = "resource_server_registered",

@@ -20,8 +20,16 @@ pub(super) fn exit(bad_files: &[&[String]], bad_named: &BadNamed) -> Exit {
     }
 }
 
-/// Name each. `way_out` says how components and settings come back.
-pub(super) fn say(output: &Output, bad_files: &[String], bad_named: &BadNamed, way_out: &str) {
+/// How what is bad comes back.
+pub(super) struct WayOut {
+    /// Entries, records and exports.
+    pub(super) files: &'static str,
+    /// Components and settings.
+    pub(super) blobs: &'static str,
+}
+
+/// Name each.
+pub(super) fn say(output: &Output, bad_files: &[String], bad_named: &BadNamed, way_out: &WayOut) {
     let blobs = bad_named.blobs.iter().map(BadBlob::to_string);
     let exports = bad_named.exports.iter().map(BadExport::to_string);
     for bad in bad_files.iter().cloned().chain(exports).chain(blobs) {
@@ -30,14 +38,14 @@ pub(super) fn say(output: &Output, bad_files: &[String], bad_named: &BadNamed, w
     let mut notes = Vec::new();
     if !bad_files.is_empty() || !bad_named.exports.is_empty() {
         notes.push(
-            "Nothing but entries of the audit log and records of decisions depends on these files, which cannot be \
-             read there: `attorn repair` makes a file in `log/` anew if base copy or journal still have its entries; \
-             put the others back from an earlier backup.",
+            "Nothing but the audit log and records of decisions depends on these files, of which something cannot be read \
+             there.",
         );
+        notes.push(way_out.files);
     }
     if bad_named.blobs.iter().any(|bad| !bad.needed_by.is_empty()) {
         notes.push("A policy is not loaded without its component and settings, and denies whatever it is asked about.");
-        notes.push(way_out);
+        notes.push(way_out.blobs);
     }
     if !notes.is_empty() {
         output.note("");

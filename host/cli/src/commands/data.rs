@@ -76,6 +76,10 @@ pub(crate) struct Restore {
     after_help = "Ends with 5 if there is something that it cannot make anew, which it names.\n\nExamples:\n  attorn repair\n  attorn repair --config ./attorn/attorn.toml"
 )]
 pub(crate) struct Repair {
+    /// Accept that records of decisions are lost which neither this directory nor a file that you could put back has: they
+    /// are no damage any more, and the audit log says which they are
+    #[arg(long)]
+    accept_lost_records: bool,
     /// The server's configuration; `attorn.toml`, else `attorn/attorn.toml`, if it is not said
     #[arg(long, value_name = "PATH")]
     config: Option<PathBuf>,
@@ -103,8 +107,8 @@ impl Restore {
 
 #[cfg(not(target_os = "linux"))]
 impl Repair {
-    pub(crate) fn run(self, _: &Context) -> Result<Exit, Failure> {
-        let Self { config: _, with_foreign_state: _ } = self;
+    pub(crate) async fn run(self, _: &Context) -> Result<Exit, Failure> {
+        let Self { config: _, accept_lost_records: _, with_foreign_state: _ } = self;
         Err(super::only_on_linux("repair"))
     }
 }
@@ -127,7 +131,7 @@ impl Backup {
         let watched = Bar::watch(&context.output);
         let made = attorn_server::data::back_up(&config, &self.dir);
         drop(watched);
-        let made = made.map_err(|error| not_backed_up(&error))?;
+        let (made, unseen) = made.map_err(|error| not_backed_up(&error))?;
         // After the data, so that nobody is in them whose key is not in the copy.
         let copied = self.keys.as_ref().map(|keys| {
             let copied = attorn_server::data::copy_keys(&config, keys);
@@ -142,7 +146,8 @@ impl Backup {
             output.json(&serde_json::json!({
                 "directory": dir, "version": made.version, "files": made.files, "bytes": made.bytes,
                 "user_keys": copied.as_ref().map(|copied| copied.keys), "bad_user_keys": bad_user_keys,
-                "user_keys_unopened": unopened, "bad_files": made.bad_files,
+                "user_keys_unopened": unopened, "bad_files": made.bad_files, "checkpoints_unseen": unseen,
+                "lost_records": made.lost_records,
                 "bad_blobs": damage::blobs(&made.bad_named), "bad_exports": damage::exports(&made.bad_named),
             }))?;
             return Ok(exit);
@@ -150,6 +155,9 @@ impl Backup {
         output.line(format!("backup   {dir}"));
         output.line(format!("version  {}", made.version));
         output.line(format!("files    {}, {} bytes", made.files, made.bytes));
+        if made.lost_records > 0 {
+            output.line(format!("lost     {} records of decisions, which was accepted", made.lost_records));
+        }
         if let (Some(copied), Some(keys)) = (&copied, &self.keys) {
             output.line(format!("keys     {} of users, in {}", copied.keys, keys.display()));
         }
@@ -157,13 +165,20 @@ impl Backup {
         if let Some(why) = unopened {
             output.note(format!("The keys of users were copied, and not opened to see whether they are whole: {why}"));
         }
+        if let Some(why) = unseen {
+            output.note(format!("The checkpoints of the log were copied, and not looked at: {why}"));
+        }
         output.note("");
         output.note("The root key and the keys of users are not in it; `attorn restore` needs the root key.");
         if copied.is_some() {
             output.note("Whoever is erased from now on is still in the copy of the keys: delete their file from it, or the copy.");
         }
-        let way_out = "They were copied as they are. `attorn policy push` puts them again: make another backup then.";
-        damage::say(output, &made.bad_files, &made.bad_named, way_out);
+        let way_out = damage::WayOut {
+            files: "While no server runs, `attorn repair` makes a file in `log/` or `records/` anew if base copy or journal \
+                    still have what was in it; put the others back from an earlier backup.",
+            blobs: "They were copied as they are. `attorn policy push` puts them again: make another backup then.",
+        };
+        damage::say(output, &made.bad_files, &made.bad_named, &way_out);
         Ok(exit)
     }
 }
@@ -218,13 +233,15 @@ fn not_restored(error: &attorn_server::epochs::EpochError) -> Failure {
 
 #[cfg(target_os = "linux")]
 impl Repair {
-    pub(crate) fn run(self, context: &Context) -> Result<Exit, Failure> {
+    pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
         use attorn_server::data::ForeignState;
 
         let config = super::serve::configuration(self.config)?;
+        let accepted = attorn_server::data::LostRecordsAre::Accepted;
+        let lost = if self.accept_lost_records { accepted } else { attorn_server::data::LostRecordsAre::Refused };
         let watched = Bar::watch(&context.output);
         let foreign = if self.with_foreign_state { ForeignState::Accepted } else { ForeignState::Refused };
-        let repaired = attorn_server::data::repair(&config, foreign);
+        let repaired = attorn_server::data::repair(&config, foreign, lost).await;
         drop(watched);
         let repaired = repaired.map_err(|error| {
             let failure = Failure::of(&error);
@@ -260,12 +277,11 @@ const fn files_said(of: attorn_server::data::FilesOf) -> &'static str {
 
 #[cfg(target_os = "linux")]
 fn print(output: &Output, repaired: attorn_server::data::Repair) -> Result<Exit, Failure> {
-    use attorn_server::data::Rebuilt;
 
     // That it could not be seen is said, and is no reason to say that nothing was repaired.
-    let (bad_named, unseen) = match repaired.bad_named {
-        Ok(bad_named) => (bad_named, None),
-        Err(why) => (attorn_server::data::BadNamed::default(), Some(why)),
+    let (bad_named, unseen) = match &repaired.bad_named {
+        Ok(bad_named) => (bad_named.clone(), None),
+        Err(why) => (attorn_server::data::BadNamed::default(), Some(why.clone())),
     };
     let exit = if unseen.is_some() { Exit::Error } else { damage::exit(&[&repaired.bad_files], &bad_named) };
     if output.json {
@@ -277,31 +293,22 @@ fn print(output: &Output, repaired: attorn_server::data::Repair) -> Result<Exit,
             "version": repaired.version,
             "entries": repaired.entries,
             "digest": repaired.digest,
-            "bad_files": repaired.bad_files, "index_removed": repaired.index,
+            "bad_files": repaired.bad_files, "checkpoints_mended": repaired.checkpoints,
+            "lost_records_accepted": repaired.lost_records.0, "lost_records": repaired.lost_records.1, "index_removed": repaired.index,
             "bad_blobs": damage::blobs(&bad_named), "bad_exports": damage::exports(&bad_named),
             "not_looked_at": unseen,
         }))?;
         return Ok(exit);
     }
-    match repaired.rebuilt {
-        None if exit != Exit::Done || repaired.index.is_some() => {
-            output.line("the store fits together; nothing was changed");
-        }
-        None => output.line("everything fits together; nothing was changed"),
-        Some(Rebuilt::Journal) => {
-            output.line(if repaired.bad_files.is_empty() {
-                "a new journal was begun with the store, which has all that the old one had"
-            } else {
-                "a new journal was begun with the store; what is named below neither has, as far as the old one can be read"
-            });
-        }
-        Some(Rebuilt::Files(of)) => {
-            output.line(format!("{} were written anew from the base copy and the journal", files_said(of)));
-        }
-        Some(Rebuilt::Store) => output.line("the store was made anew from its base copy and its journal"),
+    output.line(what_was_done(&repaired, exit));
+    for problem in repaired.checkpoints {
+        output.line(format!("mended   {problem}"));
     }
     if let Some(problem) = repaired.problem {
         output.line(format!("mended   {problem}"));
+    }
+    if repaired.lost_records.0 > 0 {
+        output.line(format!("accepted {} records of decisions that are lost", repaired.lost_records.0));
     }
     for aside in repaired.aside.iter().chain(&repaired.bases_aside) {
         output.line(format!("before   {}", aside.display()));
@@ -315,10 +322,40 @@ fn print(output: &Output, repaired: attorn_server::data::Repair) -> Result<Exit,
     if let Some(why) = unseen {
         output.note(format!("what is beside the store could not all be looked at: {why}"));
     }
-    let way_out = "A repair cannot make them anew: copy the file from a backup, or push the component again (`attorn \
-                   policy push`), and start the server anew.";
-    damage::say(output, &repaired.bad_files, &bad_named, way_out);
+    let way_out = damage::WayOut {
+        files: "This repair has made anew what can be: put these files back from an earlier backup. Where nobody has records of \
+                decisions any more (`records/`), `attorn repair --accept-lost-records` goes on without them.",
+        blobs: "A repair cannot make them anew: copy the file from a backup, or push the component again (`attorn policy \
+                push`), and start the server anew.",
+    };
+    damage::say(output, &repaired.bad_files, &bad_named, &way_out);
     Ok(exit)
+}
+
+/// What a repair did, in one line.
+#[cfg(target_os = "linux")]
+fn what_was_done(repaired: &attorn_server::data::Repair, exit: Exit) -> String {
+    use attorn_server::data::Rebuilt;
+
+    let said = match repaired.rebuilt {
+        None if !repaired.checkpoints.is_empty() => {
+            "the store fits together; files with checkpoints of the audit log were made anew beside it"
+        }
+        None if repaired.lost_records.0 > 0 => "the store fits together; that records are lost is in the audit log now",
+        None if exit != Exit::Done || repaired.index.is_some() => "the store fits together; nothing was changed",
+        None => "everything fits together; nothing was changed",
+        Some(Rebuilt::Journal) if repaired.bad_files.is_empty() => {
+            "a new journal was begun with the store, which has all that the old one had"
+        }
+        Some(Rebuilt::Journal) => {
+            "a new journal was begun with the store; what is named below neither has, as far as the old one can be read"
+        }
+        Some(Rebuilt::Files(of)) => {
+            return format!("{} were written anew from the base copy and the journal", files_said(of));
+        }
+        Some(Rebuilt::Store) => "the store was made anew from its base copy and its journal",
+    };
+    said.to_owned()
 }
 
 #[cfg(all(test, target_os = "linux"))]

@@ -147,7 +147,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Exit, Fai
         Command::Serve(serve) => serve.run().await,
         Command::Backup(backup) => backup.run(context),
         Command::Restore(restore) => restore.run(context).await,
-        Command::Repair(repair) => repair.run(context),
+        Command::Repair(repair) => repair.run(context).await,
         Command::Demo(demo) => demo.run(context).await,
         Command::Operator(operator) => operator.run(context).await,
         Command::Agent(agent) => agent.run(context).await,

@@ -74,9 +74,12 @@ pub(super) fn print(output: &Output, config: &Config, restored: &Restored) -> Re
     for (what, command) in LOOK_AT {
         output.note(format!("  {what}: {command}"));
     }
-    let way_out = "Push the same component and settings again (`attorn policy push`), and start the server anew; or \
-                   activate another version.";
-    damage::say(output, &[], &restored.bad_named, way_out);
+    let way_out = damage::WayOut {
+        files: "They are not in the backup either: put them back from another one that has them.",
+        blobs: "Push the same component and settings again (`attorn policy push`), and start the server anew; or activate \
+                another version.",
+    };
+    damage::say(output, &[], &restored.bad_named, &way_out);
     damage::say_lost(output, &restored.bad_files, &restored.bad_entries);
     Ok(exit)
 }

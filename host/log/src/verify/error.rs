@@ -14,7 +14,7 @@ use crate::tiles::{BundleError, Tile};
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
     /// It could not be read.
-    #[error("the export cannot be read")]
+    #[error("the log cannot be read")]
     Read(#[source] io::Error),
     /// It does not begin as an export.
     #[error("this is no export of an audit log: it does not begin with `attorn-audit-export/v1`")]

@@ -15,20 +15,22 @@ use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
-use attorn_log::segments::Span;
+use attorn_log::segments::{SEGMENTS, Span, segment_name};
 use attorn_log::{CheckpointVerifier, SignedCheckpoint};
 use attorn_store::{create_beside, open_regular};
 
 use super::segments::Segments;
 
-const NEWEST: &str = "checkpoint";
-const WITNESSED: &str = "witnessed";
+pub(super) const NEWEST: &str = "checkpoint";
+pub(super) const WITNESSED: &str = "witnessed";
 
 /// What was found at start.
 pub(super) struct Kept {
     pub(super) newest: Option<SignedCheckpoint>,
     pub(super) witnessed: Option<SignedCheckpoint>,
     pub(super) segments: Segments,
+    /// Whether there was no history where something was signed before, and it was begun anew.
+    pub(super) history_gone: bool,
 }
 
 impl Kept {
@@ -40,18 +42,24 @@ impl Kept {
             sync_dir(above).map_err(failed)?;
         }
         // Under another key the end of the history would pass for half-written. The newest never does.
-        let files = Self::files(dir, verifier)?;
-        Ok(Self::of(files, Segments::open(dir, verifier, Span::USUAL)?))
+        let files = [newest(dir, verifier)?, witnessed(dir, verifier)?];
+        // A history is begun before anything is signed.
+        let history_gone = files.iter().any(Option::is_some) && !Segments::is_begun(dir).map_err(failed)?;
+        let mut kept = Self::of(files, Segments::open(dir, verifier, Span::USUAL)?);
+        kept.history_gone = history_gone;
+        if let Some(newest) = kept.newest.as_ref().filter(|_| history_gone)
+            && Segments::takes(newest.checkpoint().size, 0)
+        {
+            let _ = kept.segments.add(newest).map_err(failed)?;
+        }
+        Ok(kept)
     }
 
     /// Read what is there, and change nothing.
-    pub(super) fn look(dir: &Path, verifier: &CheckpointVerifier) -> Result<Self, String> {
-        let files = Self::files(dir, verifier)?;
+    #[cfg(test)]
+    fn look(dir: &Path, verifier: &CheckpointVerifier) -> Result<Self, String> {
+        let files = [newest(dir, verifier)?, witnessed(dir, verifier)?];
         Ok(Self::of(files, Segments::look(dir, verifier, Span::USUAL)?))
-    }
-
-    fn files(dir: &Path, verifier: &CheckpointVerifier) -> Result<[Option<SignedCheckpoint>; 2], String> {
-        Ok([newest(dir, verifier)?, witnessed(dir, verifier)?])
     }
 
     fn of([mut newest, witnessed]: [Option<SignedCheckpoint>; 2], segments: Segments) -> Self {
@@ -62,7 +70,7 @@ impl Kept {
                 newest = other.cloned();
             }
         }
-        Self { newest, witnessed, segments }
+        Self { newest, witnessed, segments, history_gone: false }
     }
 }
 
@@ -108,6 +116,8 @@ pub(super) fn put_newest(
     checkpoint: &SignedCheckpoint,
     before: u64,
 ) -> io::Result<()> {
+    // Who ended before it was said that this is kept has added it already: none stands there twice.
+    let before = before.max(segments.last().map_or(0, |last| last.checkpoint().size));
     if !Segments::takes(checkpoint.checkpoint().size, before) {
         return put(dir, NEWEST, checkpoint.note());
     }
@@ -128,6 +138,12 @@ pub(super) fn put_witnessed(dir: &Path, segments: &mut Segments, checkpoint: &Si
         tracing::warn!(error = &error as &dyn std::error::Error, "cosignatures are missing in the segments");
     }
     Ok(())
+}
+
+/// Put what is known of a segment in its place.
+pub(super) fn put_segment(dir: &Path, segment: u64, text: &str) -> io::Result<()> {
+    put(dir, &segment_name(segment), text)?;
+    sync_dir(&dir.join(SEGMENTS))
 }
 
 fn put(dir: &Path, name: &str, text: &str) -> io::Result<()> {

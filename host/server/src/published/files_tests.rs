@@ -135,6 +135,18 @@ fn nothing_is_added_behind_what_could_not_be_taken_back() {
 }
 
 #[test]
+fn a_checkpoint_that_is_kept_twice_stands_in_the_history_once() {
+    let dir = TempDir::new().unwrap();
+    let mut kept = Kept::open(dir.path(), &signer().verifier()).unwrap();
+    // As where the server ends while one is written, and writes a last one: nobody heard of the first.
+    for size in [300, 300, 400] {
+        put_newest(dir.path(), &mut kept.segments, &checkpoint(size), 0).unwrap();
+    }
+    assert_eq!(fs::read_to_string(dir.path().join(FIRST)).unwrap(), text(&[300]));
+    assert_eq!(newest(dir.path()), Some(400));
+}
+
+#[test]
 fn cosignatures_stand_under_the_checkpoint_that_they_are_of() {
     let dir = TempDir::new().unwrap();
     let line = format!("\u{2014} example.org/w1 {}\n", "A".repeat(100));

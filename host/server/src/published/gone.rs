@@ -12,7 +12,8 @@ use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
 
-use attorn_log::{CheckpointVerifier, Entry, Origin};
+use attorn_log::segments::SEGMENTS;
+use attorn_log::{CheckpointVerifier, Entry, Epoch, Origin};
 use attorn_store::{PAGE_ITEMS_MAX, ReadError, Store};
 use serde_json::{Value, json};
 
@@ -128,6 +129,17 @@ impl Gone {
     fn count(&self) -> u64 {
         self.entries.iter().map(|range| range.end - range.start).sum()
     }
+}
+
+/// What the log's entry says where the history of earlier checkpoints alone is gone, with which no entry is.
+pub(crate) fn history_members(epoch: Epoch) -> Value {
+    json!({
+        "directory": format!("log/{epoch}/{SEGMENTS}"),
+        "high_water_size": null,
+        "entries_lost": [],
+        "entries_lost_count": "0",
+        "entries_brought_back_count": null,
+    })
 }
 
 /// How many ranges of entries are named. One is usual: all of them were in one directory.

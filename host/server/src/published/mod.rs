@@ -7,8 +7,11 @@
 //! An entry is *checkpointed* when a checkpoint on disk counts it, and *witnessed* when one does that enough
 //! witnesses have cosigned. Neither is waited for unless somebody asks: an answer is durable without.
 
+pub(crate) mod damage;
+mod error;
 mod files;
 pub(crate) mod gone;
+pub(crate) mod mend;
 pub(crate) mod offline;
 mod public_reads;
 pub(crate) mod routes;
@@ -26,12 +29,14 @@ use attorn_api::ProblemCode;
 use attorn_log::segments::segment_name;
 use attorn_log::{CheckpointVerifier, Epoch, SignedCheckpoint, WitnessPolicy};
 use attorn_store::{Store, open_regular};
+use serde_json::Value;
 use tokio::sync::{Mutex, watch};
 use tokio::time::MissedTickBehavior;
 
 use crate::app::App;
 use crate::config::Config;
 use crate::http::failure::{Failure, causes};
+pub use error::PublishedError;
 use files::Kept;
 use gone::Gone;
 use public_reads::PublicReads;
@@ -49,7 +54,7 @@ fn directory(data_dir: &Path, verifier: &CheckpointVerifier) -> PathBuf {
 }
 
 /// The same of an epoch.
-fn published_in(data_dir: &Path, epoch: Epoch) -> PathBuf {
+pub(crate) fn published_in(data_dir: &Path, epoch: Epoch) -> PathBuf {
     data_dir.join("log").join(epoch.to_string())
 }
 
@@ -85,6 +90,8 @@ pub(crate) struct Published {
     public_reads: PublicReads,
     /// What was there before, and was not at this start.
     gone: Option<Gone>,
+    /// Whether its history of earlier checkpoints was gone at this start.
+    history_gone: bool,
 }
 
 /// The newest checkpoints.
@@ -135,20 +142,19 @@ impl Published {
     /// # Errors
     ///
     /// When it cannot be read, or is of another log than this, or of one that was longer.
-    pub(crate) fn open(config: &Config, verifier: &CheckpointVerifier, store: &Store) -> Result<Self, String> {
+    pub(crate) fn open(config: &Config, verifier: &CheckpointVerifier, store: &Store) -> Result<Self, PublishedError> {
         let dir = directory(&config.data_dir, verifier);
-        let shown = |why: String| format!("the checkpoints in `{}`: {why}", dir.display());
-        let gone = gone::look(config, verifier, store).map_err(|error| shown(causes(&error)))?;
-        let gone = gone.map(|gone| gone.bring_back(store)).transpose().map_err(|error| {
-            format!(
-                "what was published is gone, and base copy and journal cannot be looked at for entries that were in \
-                     its files alone: {}; `attorn repair` says what is wrong with them",
-                causes(&error)
-            )
-        })?;
-        let kept = Kept::open(&dir, verifier).map_err(shown)?;
+        let unseen = |why: String| PublishedError::Unseen { dir: dir.clone(), why };
+        let gone = gone::look(config, verifier, store).map_err(|error| unseen(causes(&error)))?;
+        let gone = gone.map(|gone| gone.bring_back(store)).transpose();
+        let gone = gone.map_err(|error| PublishedError::NotBroughtBack(causes(&error)))?;
+        let kept = Kept::open(&dir, verifier).map_err(|why| PublishedError::Damaged { dir: dir.clone(), why })?;
         for checkpoint in kept.newest.iter().chain(&kept.witnessed) {
-            continued(checkpoint, store).map_err(shown)?;
+            let contradicts = |why| PublishedError::Contradicts { dir: dir.clone(), why };
+            continued(checkpoint, store).map_err(contradicts)?;
+        }
+        if kept.history_gone {
+            tracing::error!(dir = %dir.display(), "the history of earlier checkpoints is gone, and was begun anew");
         }
         let heads = Heads { newest: kept.newest.map(Arc::new), witnessed: kept.witnessed.map(Arc::new) };
         let policy = config.witnesses.policy();
@@ -163,7 +169,13 @@ impl Published {
             cosigned_last: Lock::default(),
             public_reads: PublicReads::new(),
             gone,
+            history_gone: kept.history_gone,
         })
+    }
+
+    /// What the log says of a history that was gone when this was opened.
+    pub(crate) fn history_gone(&self, epoch: Epoch) -> Option<Value> {
+        self.history_gone.then(|| gone::history_members(epoch))
     }
 
     /// What was there before, and was gone when this was opened.

@@ -1,24 +1,26 @@
 //! The log of a server that does not run, as files that can be verified.
 //!
-//! Its store is opened and nothing is added to it; while a server has it open, it is refused.
+//! Nothing in its directory is written: what opening would change is copied and opened there ([`Store::look`]). While a
+//! server has it open, it is refused.
 
 use std::io::{self, BufRead};
 use std::path::PathBuf;
 
 use attorn_api::audit::LogEpoch;
-use attorn_log::segments::{SEGMENTS, parse_segment};
+use attorn_log::segments::{SEGMENTS, Span, parse_segment};
 use attorn_log::tiles::hash_tile;
-use attorn_log::{CheckpointVerifier, Hash, PublishedFiles, Tile, TileKind};
-use attorn_store::Store;
+use attorn_log::{CheckpointVerifier, Hash, PublishedFiles, SignedCheckpoint, Tile, TileKind};
+use attorn_store::{Looked, Store};
+use tempfile::TempDir;
 
-use super::files::{self, Kept};
-use super::segments::Segments;
+use super::damage::{self, Found};
 use super::{directory, gone, routes};
 use crate::audit::epochs;
 use crate::config::Config;
+use crate::high_water;
 use crate::http::failure::{Failure, causes};
 use crate::keys;
-use crate::queries::compare::{self, Lacking, State};
+use crate::queries::compare::{self, Lacking};
 use crate::run::{self, ServeError};
 
 /// The log of a server that does not run.
@@ -27,8 +29,13 @@ pub struct StoppedLog {
     data_dir: PathBuf,
     dir: PathBuf,
     verifier: CheckpointVerifier,
-    checkpoint: Vec<u8>,
-    segments: Segments,
+    /// The newest that can be relied on, if any can.
+    checkpoint: Option<SignedCheckpoint>,
+    /// What is wrong with what was looked at so far.
+    bad: Vec<String>,
+    notes: Vec<String>,
+    /// Goes when the store has gone.
+    scratch: TempDir,
 }
 
 /// What was found in the store of a server that does not run.
@@ -38,19 +45,26 @@ pub struct VerifiedStore {
     pub entries: u64,
     /// What is wrong with each file that is bad, and with the query index.
     pub bad: Vec<String>,
+    /// How many decision records are lost of which somebody has accepted that.
+    pub lost_records: u64,
 }
 
 impl StoppedLog {
-    /// Open the log of this configuration.
+    /// Open the log of this configuration. Files with checkpoints that are damaged, and what says that the log was longer,
+    /// keep nobody from the rest: [`Self::bad`] names them.
     ///
     /// # Errors
     ///
     /// When the store cannot be opened, nothing of it was ever signed, or what was is gone.
     pub async fn open(config: &Config) -> Result<Self, ServeError> {
         let root = run::root_key(config)?;
-        let store = Store::open(&config.data_dir, &keys::ours(&root, config))
-            .map_err(|error| ServeError::of_store(error, config))?;
-        let verifier = keys::log_signer(&root, &store).await?.verifier();
+        let scratch =
+            tempfile::tempdir().map_err(|error| ServeError::Start(format!("no temporary directory: {error}")))?;
+        let Looked { store, mut bad, notes } =
+            Store::look(&config.data_dir, &keys::ours(&root, config), scratch.path())
+                .map_err(|error| ServeError::of_look(error, config))?;
+        let signer = keys::log_signer(&root, &store).await?;
+        let verifier = signer.verifier();
         let dir = directory(&config.data_dir, &verifier);
         let gone = gone::look(config, &verifier, &store).map_err(Failure::from)?;
         if let Some(gone) = gone {
@@ -59,23 +73,42 @@ impl StoppedLog {
         if !dir.try_exists().unwrap_or(true) {
             return Err(ServeError::NothingSigned(verifier.origin().clone()));
         }
-        let shown = |why: String| ServeError::Start(format!("the checkpoints in `{}`: {why}", dir.display()));
-        let kept = Kept::look(&dir, &verifier).map_err(shown)?;
-        let size = |one: &Option<attorn_log::SignedCheckpoint>| one.as_ref().map(|one| one.checkpoint().size);
-        // The same with cosignatures is worth more.
-        let witnessed = size(&kept.witnessed) >= size(&kept.newest);
-        let newest = if witnessed { kept.witnessed } else { kept.newest };
-        let newest =
-            newest.ok_or_else(|| ServeError::Start(format!("there is no checkpoint in `{}`", dir.display())))?;
-        let checkpoint = newest.note().as_bytes().to_vec();
+        if let Err(error) = high_water::check(&config.high_water, &store, &signer).await {
+            bad.push(causes(&error).replacen("cannot start: ", "", 1));
+        }
+        let size = store.log_head().map_err(Failure::from)?.size;
+        let found = damage::look(&dir, &verifier, Some(size));
+        bad.extend(found.bad.iter().map(|bad| format!("{bad}; `attorn repair` says whether it can be made anew")));
+        let checkpoint = newest(config, &verifier, &found, size);
+        if checkpoint.is_none() && bad.is_empty() {
+            return Err(ServeError::Start(format!("there is no checkpoint in `{}`", dir.display())));
+        }
         let data_dir = config.data_dir.clone();
-        Ok(Self { store, data_dir, dir, verifier, checkpoint, segments: kept.segments })
+        Ok(Self { store, data_dir, dir, verifier, checkpoint, bad, notes, scratch })
     }
 
     /// The log's key, as the store has it.
     #[must_use]
     pub const fn verifier(&self) -> &CheckpointVerifier {
         &self.verifier
+    }
+
+    /// What is wrong with what was looked at when it was opened.
+    #[must_use]
+    pub fn bad(&self) -> &[String] {
+        &self.bad
+    }
+
+    /// What a server leaves that was killed, and its next start mends.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Whether there is a checkpoint that entries can be compared with.
+    #[must_use]
+    pub const fn has_checkpoint(&self) -> bool {
+        self.checkpoint.is_some()
     }
 
     /// What the store has recorded of the epochs that have ended.
@@ -87,8 +120,8 @@ impl StoppedLog {
         epochs::recorded(&self.store).await.map_err(why)
     }
 
-    /// Read everything in the store, beyond the newest checkpoint too, and see whether it fits together, and the query
-    /// index with it.
+    /// Read everything in the store, beyond the newest checkpoint too, and see whether it fits together, and with it the
+    /// query index, and the components and settings that its records name.
     ///
     /// # Errors
     ///
@@ -96,27 +129,25 @@ impl StoppedLog {
     pub async fn verify_store(&self) -> Result<VerifiedStore, String> {
         let walked = self.store.walk().await.map_err(|error| causes(&error))?;
         let mut bad = walked.bad_files();
-        match compare::lacking(&self.data_dir, &self.store) {
+        match self.store.bad_blobs().await {
+            Ok(blobs) => bad.extend(blobs.iter().map(ToString::to_string)),
+            Err(error) => bad.push(format!("components and settings could not be looked at: {}", causes(&error))),
+        }
+        match compare::lacking_apart(&self.data_dir, self.scratch.path(), &self.store) {
             Ok(None) => {}
-            Ok(Some(Lacking { said, state })) => {
-                let removed = match state {
-                    State::Removed => "it was removed",
-                    State::CanBeRemade | State::CannotBeRemade => "`attorn repair` removes the index",
-                };
-                bad.push(format!("{said}; {removed}, and the next start of the server makes it anew"));
-            }
+            Ok(Some(Lacking { said, .. })) => bad.push(format!(
+                "{said}; `attorn repair` removes the index, and the next start of the server makes it anew"
+            )),
             Err(failure) => bad.push(format!("the query index could not be compared with the log: {}", why(failure))),
         }
-        Ok(VerifiedStore { entries: walked.integrity.entries, bad })
+        Ok(VerifiedStore { entries: walked.integrity.entries, bad, lost_records: walked.lost_records })
     }
 
-    /// A segment of the history, without what a crash left half-written at its end.
-    fn segment(&self, name: &str, bytes_max: usize) -> io::Result<Option<Vec<u8>>> {
-        let number = name.strip_prefix(SEGMENTS).and_then(|name| name.strip_prefix('/')).and_then(parse_segment);
-        let Some(readable) = number.and_then(|segment| self.segments.readable_bytes(segment)) else { return Ok(None) };
-        let bytes = files::bytes(&self.dir, name, bytes_max)?;
-        let readable = usize::try_from(readable).unwrap_or(usize::MAX);
-        Ok(bytes.map(|bytes| bytes[..bytes.len().min(readable)].to_vec()))
+    /// A segment of the history: of one that is damaged what can be relied on.
+    fn segment(&self, name: &str) -> Option<Vec<u8>> {
+        let number = name.strip_prefix(SEGMENTS)?.strip_prefix('/').and_then(parse_segment)?;
+        let last = Span::USUAL.segment_of(self.checkpoint.as_ref()?.checkpoint().size);
+        (number <= last).then(|| damage::whole_of(&self.dir, number, &self.verifier).into_bytes())
     }
 
     fn tile(&self, tile: Tile) -> Result<Option<Vec<u8>>, String> {
@@ -133,6 +164,16 @@ impl StoppedLog {
     }
 }
 
+/// The newest checkpoint that can be relied on. Where no file beside the log has one, the high-water file may, of no more
+/// entries than there are: that it has seen more is said already.
+fn newest(config: &Config, verifier: &CheckpointVerifier, found: &Found, size: u64) -> Option<SignedCheckpoint> {
+    let outside = || {
+        let note = high_water::read(&config.high_water).ok().flatten()?;
+        verifier.verify(note.as_bytes()).ok().filter(|one| one.checkpoint().size <= size)
+    };
+    found.head().cloned().or_else(outside)
+}
+
 fn damaged(why: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why)
 }
@@ -142,11 +183,11 @@ fn why(failure: Failure) -> String {
 }
 
 impl PublishedFiles for StoppedLog {
-    fn read(&self, name: &str, bytes_max: usize) -> io::Result<Option<Vec<u8>>> {
+    fn read(&self, name: &str, _: usize) -> io::Result<Option<Vec<u8>>> {
         match name {
             "key" => Ok(Some(format!("{}\n", self.verifier).into_bytes())),
-            "checkpoint" => Ok(Some(self.checkpoint.clone())),
-            name if name.starts_with(SEGMENTS) => self.segment(name, bytes_max),
+            "checkpoint" => Ok(self.checkpoint.as_ref().map(|one| one.note().as_bytes().to_vec())),
+            name if name.starts_with(SEGMENTS) => Ok(self.segment(name)),
             // What the store cannot give is missing or was changed.
             name => name.parse().map_or(Ok(None), |tile| self.tile(tile)).map_err(damaged),
         }

@@ -84,6 +84,16 @@ impl Segments {
         Ok(segments)
     }
 
+    /// Whether it still stands in one file, which the next start of the server takes over.
+    pub(super) fn is_old(dir: &Path) -> bool {
+        dir.join(SEGMENTS).is_file() || dir.join(OLD).exists()
+    }
+
+    /// Whether there is any of it.
+    pub(super) fn is_begun(dir: &Path) -> io::Result<bool> {
+        Ok(Self::is_old(dir) || has_any(&dir.join(SEGMENTS))?)
+    }
+
     /// Read a segment. How many bytes of it are whole comes back.
     fn read(&mut self, segment: u64, verifier: &CheckpointVerifier) -> Result<u64, String> {
         let name = segment_name(segment);
@@ -212,13 +222,27 @@ fn last_segment(dir: &Path) -> Result<u64, String> {
 /// Make the directory with its first segment, if it is not there.
 fn begin(dir: &Path) -> io::Result<()> {
     let segments = dir.join(SEGMENTS);
-    if segments.try_exists()? && fs::read_dir(&segments)?.next().is_some() {
+    if has_any(&segments)? {
         return Ok(());
     }
     DirBuilder::new().recursive(true).mode(0o700).create(&segments)?;
     make(&dir.join(segment_name(0)))?;
     sync_dir(&segments)?;
     sync_dir(dir)
+}
+
+/// Whether there is a segment. What a repair has moved aside is none.
+fn has_any(segments: &Path) -> io::Result<bool> {
+    let entries = match fs::read_dir(segments) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        entries => entries?,
+    };
+    for entry in entries {
+        if entry?.file_name().to_str().and_then(parse_segment).is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn make(path: &Path) -> io::Result<()> {

@@ -7,7 +7,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use attorn_store::{EntryIndex, Store, far};
+use attorn_store::{EntryIndex, Store, copy_apart, far};
 
 use super::follow::DIRECTORY;
 use super::terms;
@@ -33,14 +33,34 @@ pub(crate) enum State {
 
 /// What the index of this data directory lacks; none if it lacks nothing.
 pub(crate) fn lacking(data_dir: &Path, store: &Store) -> Result<Option<Lacking>, Failure> {
-    let directory = directory(data_dir);
+    lacking_in(&directory(data_dir), store)
+}
+
+/// The same, by a copy that goes to `scratch`: opening an index changes it.
+pub(crate) fn lacking_apart(data_dir: &Path, scratch: &Path, store: &Store) -> Result<Option<Lacking>, Failure> {
+    let (from, to) = (directory(data_dir), directory(scratch));
+    match std::fs::symlink_metadata(&from) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        found => found.map_err(Failure::internal)?,
+    };
+    match copy_apart(&from, &to) {
+        Ok(()) => lacking_in(&to, store),
+        Err(error) if error.kind() == ErrorKind::Other => {
+            let said = format!("the query index could not be relied on: {error}");
+            Ok(Some(Lacking { said, state: State::Removed }))
+        }
+        Err(error) => Err(Failure::internal(format_args!("it cannot be copied: {error}"))),
+    }
+}
+
+fn lacking_in(directory: &Path, store: &Store) -> Result<Option<Lacking>, Failure> {
     // A link that leads nowhere is there.
-    match std::fs::symlink_metadata(&directory) {
+    match std::fs::symlink_metadata(directory) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         found => found.map_err(Failure::internal)?,
     };
     let head = store.log_head()?;
-    let (index, anew) = EntryIndex::open(&directory, &head.log_id, head.epoch).map_err(Failure::internal)?;
+    let (index, anew) = EntryIndex::open(directory, &head.log_id, head.epoch).map_err(Failure::internal)?;
     let follows = index.follows(store).or_else(|error| error.damage().map(|_| true).ok_or(error))?;
     if let Some(anew) = anew {
         let said = format!("the query index could not be relied on: {}", anew.why);

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use attorn_store::{EntryIndex, EntryReader, Next, Order, Search, Store, StoredEntry};
+use attorn_store::{EntryIndex, EntryReader, Next, Order, Search, StorageError, Store, StoredEntry, Walk};
 
 use super::filter::Filter;
 use super::terms;
@@ -96,6 +96,44 @@ fn joined(first: &Range<u64>, second: &Range<u64>) -> Range<u64> {
     }
 }
 
+/// A walk, and what comes next on it.
+struct Ahead<'i> {
+    walk: Walk<'i>,
+    next: Next,
+    /// Whether that was looked at.
+    is_seen: bool,
+}
+
+impl<'i> Ahead<'i> {
+    const fn of(walk: Walk<'i>) -> Self {
+        Self { walk, next: Next::Tired, is_seen: true }
+    }
+
+    /// Know what comes next.
+    fn peek(&mut self) -> Result<(), StorageError> {
+        if self.is_seen && self.next != Next::End {
+            (self.next, self.is_seen) = (self.walk.step()?, false);
+        }
+        Ok(())
+    }
+
+    const fn entry(&self) -> Option<u64> {
+        match self.next {
+            Next::Entry(at) if !self.is_seen => Some(at),
+            _ => None,
+        }
+    }
+
+    /// What it has not looked at yet.
+    fn left(&self, order: Order, within: &Range<u64>) -> Range<u64> {
+        match (self.entry(), order) {
+            (Some(at), Order::Oldest) => at..within.end,
+            (Some(at), Order::Newest) => within.start..at + 1,
+            (None, _) => self.walk.rest(),
+        }
+    }
+}
+
 struct Finding<'a> {
     reader: EntryReader<'a>,
     ask: &'a Ask,
@@ -109,18 +147,32 @@ impl Finding<'_> {
     fn by_index(&mut self, index: Option<&EntryIndex>, within: Range<u64>) -> Result<Range<u64>, Failure> {
         let Some(index) = index else { return Ok(within) };
         let Ask { filter, order, .. } = self.ask;
-        let search = Search { terms: filter.terms.clone(), times_ms: filter.times_ms, within, order: *order };
-        let mut walk = index.walk(search, STEPS_MAX);
-        loop {
-            if self.is_done() {
-                return Ok(walk.rest());
+        let search =
+            Search { terms: filter.terms.clone(), times_ms: filter.times_ms, within: within.clone(), order: *order };
+        let found = Ahead::of(index.walk(search, STEPS_MAX));
+        // Without terms every entry is found.
+        let unread = if filter.terms.is_empty() { 0..0 } else { within.clone() };
+        let mut walks = [found, Ahead::of(index.walk_unread(unread, *order, STEPS_MAX))];
+        while !self.is_done() {
+            for walk in &mut walks {
+                walk.peek().map_err(Failure::internal)?;
             }
-            match walk.step().map_err(Failure::internal)? {
-                Next::Entry(at) => self.look_at(at)?,
-                Next::Tired => return Ok(walk.rest()),
-                Next::End => return Ok(0..0),
+            if walks.iter().any(|walk| walk.next == Next::Tired) {
+                break;
             }
+            let entries = walks.iter().filter_map(Ahead::entry);
+            let nearest = match order {
+                Order::Oldest => entries.min(),
+                Order::Newest => entries.max(),
+            };
+            let Some(at) = nearest else { return Ok(0..0) };
+            for walk in &mut walks {
+                walk.is_seen = walk.is_seen || walk.entry() == Some(at);
+            }
+            self.look_at(at)?;
         }
+        let left = walks.iter().map(|walk| walk.left(*order, &within)).filter(|left| !left.is_empty());
+        Ok(left.reduce(|one, other| one.start.min(other.start)..one.end.max(other.end)).unwrap_or(0..0))
     }
 
     /// Look at each of these; what is left of them.

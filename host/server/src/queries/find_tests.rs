@@ -37,6 +37,11 @@ struct Fixture {
 
 /// A log of so many entries, of which so many are indexed.
 async fn fixture(size: u64, indexed: u64) -> Fixture {
+    fixture_with(size, indexed, |_| false).await
+}
+
+/// The same, where some could not be read when they were indexed.
+async fn fixture_with(size: u64, indexed: u64, unread: fn(u64) -> bool) -> Fixture {
     let dir = TempDir::new().unwrap();
     let log: LogId = "test".parse().unwrap();
     let store = Store::create(
@@ -55,7 +60,9 @@ async fn fixture(size: u64, indexed: u64) -> Fixture {
     while index.through() < indexed {
         let some = usize::try_from(indexed - index.through()).unwrap().min(37);
         let entries = store.entries(index.through(), some).unwrap();
-        let rows: Vec<Indexed> = entries.iter().map(|entry| terms::of_bytes(&entry.bytes)).collect();
+        let row =
+            |entry: &StoredEntry| if unread(entry.index) { Indexed::unread() } else { terms::of_bytes(&entry.bytes) };
+        let rows: Vec<Indexed> = entries.iter().map(row).collect();
         index.add(&rows, &entries.last().unwrap().bytes).unwrap();
     }
     Fixture { store, index, _dir: dir }
@@ -123,6 +130,27 @@ async fn every_filter_finds_what_a_scan_finds_in_either_order_and_by_pages_of_an
             }
         }
     }
+}
+
+#[tokio::test]
+async fn what_could_not_be_read_when_it_was_indexed_is_looked_at_in_its_place() {
+    let fixture = fixture_with(600, 500, |n| n % 13 == 5 || (256..512).contains(&n)).await;
+    for order in [Order::Oldest, Order::Newest] {
+        for limit in [1, 7, 200] {
+            let found = fixture.all(ask(vec![Field::Agent.term("rare")], order, limit));
+            let rare = |body: &Value| body["agent"] == "rare" || body["agent"]["id"] == "rare";
+            assert_eq!(found, scan(600, order, rare), "{order:?} {limit}");
+        }
+    }
+    // Nobody knows when they were written.
+    let mut asked = ask(vec![Field::Type.term("grant_used")], Order::Oldest, 200);
+    let time = |n: u64| body(n)["time_ms"].as_u64().unwrap();
+    asked.filter.times_ms = (time(300), time(400));
+    let in_time = |body: &Value| {
+        let at = body["time_ms"].as_u64().unwrap();
+        body["type"] == "grant_used" && time(300) <= at && at <= time(400)
+    };
+    assert_eq!(fixture.all(asked), scan(600, Order::Oldest, in_time));
 }
 
 #[tokio::test]

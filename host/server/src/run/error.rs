@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use attorn_log::{Epoch, Origin};
-use attorn_store::{ImprintError, OpenError};
+use attorn_store::{ImprintError, LookError, OpenError};
 
 use crate::config::Config;
 use crate::high_water::HighWaterError;
 use crate::http::failure::{Failure, causes};
+use crate::published::PublishedError;
 
 /// What to do when the root key is not there, or another.
 pub(crate) const ROOT_KEY_HELP: &str =
@@ -69,15 +70,24 @@ pub enum ServeError {
     /// Somebody else wrote the state.
     #[error("cannot start: {0}")]
     ForeignState(String),
+    /// The machine stopped while the store was open: it is not looked at before a start or a repair has made it anew.
+    #[error("cannot start: {0}")]
+    CutOff(String),
     /// The machine stopped while the store was open, and what it could be made anew of cannot be relied on either.
     #[error("cannot start: {0}")]
     NotRemade(String),
+    /// The store cannot be copied to be looked at.
+    #[error("{0}")]
+    NotCopied(String),
     /// The store's journal cannot be relied on.
     #[error("cannot start: {0}")]
     JournalDamaged(String),
     /// The data directory is not the newest.
     #[error("cannot start")]
     HighWater(#[from] HighWaterError),
+    /// What was published of the log cannot be gone on with.
+    #[error("cannot start: {0}")]
+    Published(PublishedError),
     /// What was published of the log was there, and is gone.
     #[error("{0}")]
     PublishedGone(String),
@@ -116,7 +126,7 @@ impl ServeError {
                 "the disk of the data directory hangs: nothing was put in its place; see that the disk works, end this \
                  process if it has not ended, and begin anew",
             ),
-            Self::Damaged(_) => Some(
+            Self::Damaged(_) | Self::CutOff(_) => Some(
                 "`attorn repair` makes the store's files anew from base copy and journal, if these are whole; nothing is \
                  deleted",
             ),
@@ -146,6 +156,11 @@ impl ServeError {
                  epochs before can be verified already (`attorn audit verify --file`, `epochs/` of the data directory)",
             ),
             Self::HighWater(error) => Some(error.help()),
+            Self::Published(error) => Some(error.help()),
+            Self::NotCopied(_) => Some(
+                "what opening would change is looked at in a copy in the directory for temporary files: see that it has room, \
+                 or name another one with the variable `TMPDIR`",
+            ),
             Self::StoreFailed(_) => Some(attorn_store::Failure::HELP),
             Self::Listen { .. } | Self::RootKey { .. } | Self::Start(_) => None,
         }
@@ -159,6 +174,14 @@ impl ServeError {
             OpenError::Imprint(ImprintError::OtherKey) => {
                 Self::WrongRootKey { path: config.root_key.clone(), dir: config.data_dir.clone() }
             }
+            error => error.into(),
+        }
+    }
+
+    /// The same of one that is looked at.
+    pub(crate) fn of_look(error: LookError, config: &Config) -> Self {
+        match error {
+            LookError::Open(error @ OpenError::Imprint(_)) => Self::of_store(error, config),
             error => error.into(),
         }
     }
@@ -176,6 +199,23 @@ impl From<OpenError> for ServeError {
             error @ OpenError::NotRemade { .. } => Self::NotRemade(causes(&error)),
             error => Self::Start(causes(&error)),
         }
+    }
+}
+
+impl From<LookError> for ServeError {
+    fn from(error: LookError) -> Self {
+        match error {
+            LookError::Open(error @ OpenError::CutOff { .. }) => Self::CutOff(causes(&error)),
+            LookError::Open(error) => error.into(),
+            LookError::Damaged(why) => Self::Damaged(why),
+            LookError::Copy { .. } => Self::NotCopied(causes(&error)),
+        }
+    }
+}
+
+impl From<PublishedError> for ServeError {
+    fn from(error: PublishedError) -> Self {
+        Self::Published(error)
     }
 }
 

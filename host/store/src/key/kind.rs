@@ -95,6 +95,8 @@ kinds! {
     LogEpoch = "log_epoch",
     /// That somebody logged out who is nobody here yet, or was erased.
     Logout = "logout",
+    /// Which decision records of a file are lost, which somebody accepted.
+    LostRecords = "lost_records",
     /// Something that there is one of.
     Meta = "meta",
     /// That an approval counts among those of an agent.

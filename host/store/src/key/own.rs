@@ -36,6 +36,12 @@ impl Key {
         Self::of(KeyKind::LogEpoch, &[&format!("{:016x}", epoch.0)])
     }
 
+    /// The decision records that are lost of those whose entries are in a bundle.
+    #[must_use]
+    pub fn lost_records(epoch: Epoch, bundle: u64) -> Self {
+        Self::of(KeyKind::LostRecords, &[&format!("{:016x}", epoch.0), &format!("{bundle:016x}")])
+    }
+
     /// A key that signs tokens, or did.
     #[must_use]
     pub fn token_key(thumbprint: &KeyThumbprint) -> Self {

@@ -17,6 +17,8 @@ mod lineage;
 mod offline;
 mod remembered;
 mod report;
+#[cfg(target_os = "linux")]
+mod stopped;
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
@@ -43,6 +45,8 @@ use lineage::{Continues, Exports, Lineage};
 use offline::Exported;
 use remembered::{Anchor, Compared, Memory};
 use report::Believed;
+#[cfg(target_os = "linux")]
+use stopped::stopped;
 
 const KEY_FILE_BYTES_MAX: u64 = 1024;
 
@@ -243,49 +247,6 @@ fn size(files: &dyn PublishedFiles) -> Result<u64, Failure> {
     let text = note.map(|note| String::from_utf8_lossy(&note).into_owned()).unwrap_or_default();
     let size = text.lines().nth(1).and_then(|line| line.parse().ok());
     size.ok_or_else(|| Failure::new("the log's checkpoint does not say how many entries there are"))
-}
-
-#[cfg(target_os = "linux")]
-async fn stopped(
-    output: &Output,
-    path: &Path,
-    (given, trusted, memory): (Given, Option<CheckpointVerifier>, Option<Memory>),
-) -> Result<Exit, Failure> {
-    use attorn_server::run::ServeError;
-
-    let config = crate::commands::serve::configuration(Some(path.to_owned()))?;
-    let log = attorn_server::StoppedLog::open(&config).await.map_err(|error| {
-        let failure = Failure::of(&error);
-        let exit = match error {
-            ServeError::PublishedGone(_) | ServeError::EntriesGone(_) => Exit::VerificationFailed,
-            // That is as it should be, and still nobody can say that it verifies.
-            ServeError::NothingSigned(_) => Exit::Undecided,
-            _ => failure.exit,
-        };
-        Failure { help: error.help().map(str::to_owned), exit, ..failure }
-    })?;
-    let recorded = log.recorded_epochs().await.map_err(Failure::new)?;
-    let watched = Bar::watch(output);
-    let stored = log.verify_store().await;
-    drop(watched);
-    let (entries, bad) = match stored {
-        Ok(stored) => (stored.entries, stored.bad),
-        Err(why) => (0, vec![why]),
-    };
-    let (now, exports) = (log.verifier().clone(), Exports::Store(config.data_dir.clone(), recorded));
-    if output.json && !bad.is_empty() {
-        // Programs read one value, which says of both.
-        let kept = Output::kept();
-        let of_log = live(&kept, (&log, &exports), (given, trusted, memory), (&now, Believed::FromStore)).await;
-        return Err(bad_store::print_in_json(output, &bad, (of_log.err(), kept.kept_json())));
-    }
-    let of_store = (!bad.is_empty()).then(|| bad_store::print(output, &bad));
-    let exit = live(output, (&log, &exports), (given, trusted, memory), (&now, Believed::FromStore)).await?;
-    if let Some(failure) = of_store {
-        return Err(failure);
-    }
-    output.note(format!("the store is whole: {entries} entries, those after the checkpoint linked to it"));
-    Ok(exit)
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -54,9 +54,9 @@ impl Believed {
             Self::FromServer => {
                 Some("the key is the server's own: keep it (`attorn audit key`), and give it with `--key` next time")
             }
-            Self::FromStore => {
-                Some("the key is the one in the store: this shows that the store is whole, not whose log it is")
-            }
+            Self::FromStore => Some(
+                "the key is the one in the store: this shows that the log is as that key signed it, not whose log it is",
+            ),
         }
     }
 }

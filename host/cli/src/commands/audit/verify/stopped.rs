@@ -1,0 +1,95 @@
+//! `attorn audit verify --config`: the log of a server that does not run, and all that its store holds.
+//!
+//! What is bad is named, and the rest is looked at all the same. Nothing is written to the data directory.
+
+use std::path::Path;
+
+use attorn_log::CheckpointVerifier;
+use attorn_server::StoppedLog;
+use attorn_server::run::ServeError;
+
+use super::lineage::Exports;
+use super::remembered::Memory;
+use super::report::Believed;
+use super::{Given, bad_store, live};
+use crate::bar::Bar;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// What is said of a log with a file that cannot be read.
+const UNREAD: &str = "the log cannot be read";
+const NO_CHECKPOINT: &str = "no checkpoint can be relied on, so the entries are compared with none";
+
+pub(super) async fn stopped(
+    output: &Output,
+    path: &Path,
+    (given, trusted, memory): (Given, Option<CheckpointVerifier>, Option<Memory>),
+) -> Result<Exit, Failure> {
+    let config = crate::commands::serve::configuration(Some(path.to_owned()))?;
+    let log = StoppedLog::open(&config).await.map_err(|error| {
+        let failure = Failure::of(&error);
+        let exit = match error {
+            ServeError::PublishedGone(_)
+            | ServeError::EntriesGone(_)
+            | ServeError::ForeignState(_)
+            | ServeError::Damaged(_)
+            | ServeError::JournalDamaged(_)
+            | ServeError::NotRemade(_) => Exit::VerificationFailed,
+            // That is as it should be, and still nobody can say that it verifies.
+            ServeError::NothingSigned(_) => Exit::Undecided,
+            _ => failure.exit,
+        };
+        Failure { help: error.help().map(str::to_owned), exit, ..failure }
+    })?;
+    let recorded = log.recorded_epochs().await.map_err(Failure::new)?;
+    let watched = Bar::watch(output);
+    let stored = log.verify_store().await;
+    drop(watched);
+    let (entries, found) = match stored {
+        Ok(stored) => {
+            if stored.lost_records > 0 {
+                output.note(format!(
+                    "{} records of decisions are lost, which was accepted: `attorn audit list --type records_lost` says which",
+                    stored.lost_records
+                ));
+            }
+            (stored.entries, stored.bad)
+        }
+        Err(why) => (0, vec![why]),
+    };
+    let bad = [log.bad(), &found].concat();
+    for note in log.notes() {
+        output.note(note);
+    }
+    let (now, exports) = (log.verifier().clone(), Exports::Store(config.data_dir.clone(), recorded));
+    if output.json && !bad.is_empty() {
+        // Programs read one value, which says of both.
+        let kept = Output::kept();
+        let of_log = if log.has_checkpoint() {
+            live(&kept, (&log, &exports), (given, trusted, memory), (&now, Believed::FromStore)).await.err()
+        } else {
+            Some(Failure::new(NO_CHECKPOINT))
+        };
+        return Err(bad_store::print_in_json(output, &bad, (of_log, kept.kept_json())));
+    }
+    let of_store = (!bad.is_empty()).then(|| bad_store::print(output, &bad));
+    let of_store = match of_store {
+        Some(failure) if !log.has_checkpoint() => {
+            output.note(NO_CHECKPOINT);
+            return Err(failure);
+        }
+        of_store => of_store,
+    };
+    let done = live(output, (&log, &exports), (given, trusted, memory), (&now, Believed::FromStore)).await;
+    if let Some(failure) = of_store {
+        // What cannot be read is named already, by its file. What else is wrong with the log is worse.
+        return match done {
+            Err(also) if also.exit == Exit::VerificationFailed && !also.message.starts_with(UNREAD) => Err(also),
+            _ => Err(failure),
+        };
+    }
+    let exit = done?;
+    output.note(format!("the store is whole: {entries} entries, those after the checkpoint linked to it"));
+    Ok(exit)
+}

@@ -1,0 +1,155 @@
+//! Mending what is damaged of an epoch's files with checkpoints, where no server runs.
+//!
+//! A checkpoint is made anew only where nothing says that the log had more entries than it has, or others: not the
+//! high-water file, not a checkpoint that is whole, and not the damaged one itself, for what its text is worth. Else
+//! whoever cuts the log could have a repair sign what is left. What was there is moved aside and stays, and the audit log
+//! says what was made anew ([`attorn_store::Part::Published`]).
+//!
+//! Of the history stays what can be relied on. Earlier checkpoints are not signed anew: nobody knows which there were.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use attorn_log::CheckpointSigner;
+use attorn_log::segments::{SEGMENTS, Span};
+use attorn_store::{Integrity, Store, free_name};
+
+use super::damage::{self, Bad, Found, Part};
+use super::files;
+use super::segments::Segments;
+use super::{continued, directory};
+use crate::config::Config;
+use crate::high_water;
+use crate::http::failure::causes;
+
+/// What was done.
+#[derive(Debug, Default)]
+pub(crate) struct Mended {
+    /// What was wrong with each file that was made anew, and where it is now.
+    pub(crate) mended: Vec<String>,
+    /// What is wrong with each that was not, and why it was not.
+    pub(crate) still_bad: Vec<String>,
+}
+
+/// Look at the files of the epoch that the log is in, and make those anew that are damaged, where that is honest.
+pub(crate) async fn mend(
+    config: &Config,
+    (store, integrity): (&Store, &Integrity),
+    signer: &CheckpointSigner,
+) -> Result<Mended, String> {
+    let (dir, verifier) = (directory(&config.data_dir, &signer.verifier()), signer.verifier());
+    let size = store.log_head().map_err(|error| causes(&error))?.size;
+    let found = damage::look(&dir, &verifier, Some(size));
+    if found.bad.is_empty() {
+        return Ok(Mended::default());
+    }
+    if let Some(why) = contradicts(config, store, signer, &found, size).await {
+        let still_bad = |bad: &Bad| {
+            format!(
+                "{bad}; it is not made anew: {why}; put the right data directory back, and if there is none, `attorn restore` \
+                 a backup"
+            )
+        };
+        return Ok(Mended { mended: Vec::new(), still_bad: found.bad.iter().map(still_bad).collect() });
+    }
+    let mut mended = Vec::new();
+    for bad in &found.bad {
+        let aside = aside_name(&bad.path).map_err(|error| failed(&bad.path, &error))?;
+        mended.push(match &aside {
+            Some(aside) => format!("{bad}; it was moved to `{}`, and {}", aside.display(), said(bad, size)),
+            None => format!("{bad}; {}", said(bad, size)),
+        });
+    }
+    let unseen = high_water::read(&config.high_water).ok().flatten().is_none();
+    let problem =
+        format!("{}{}", mended.join("; "), if unseen { "; no high-water file told how long the log was" } else { "" });
+    // Before anything takes the place of anything else.
+    store.note_published(&problem, integrity).map_err(|error| causes(&error))?;
+    for bad in &found.bad {
+        set_aside(&dir, bad).map_err(|error| failed(&bad.path, &error))?;
+    }
+    sign_anew(&dir, &found, (store, signer)).map_err(|error| failed(&dir, &error))?;
+    Ok(Mended { mended, still_bad: Vec::new() })
+}
+
+fn failed(path: &Path, error: &io::Error) -> String {
+    format!("`{}` cannot be made anew: {error}", path.display())
+}
+
+/// What becomes of a file.
+fn said(bad: &Bad, size: u64) -> String {
+    match &bad.part {
+        Part::Newest { .. } => format!("a new one was signed over the {size} entries that the log has"),
+        Part::Witnessed { .. } => "witnesses are asked anew when the server runs".to_owned(),
+        Part::Segment { whole, .. } if whole.is_empty() => "the history goes on without it".to_owned(),
+        Part::Segment { .. } => "the history has what was whole in it".to_owned(),
+    }
+}
+
+/// What says that the log was longer, or another.
+async fn contradicts(
+    config: &Config,
+    store: &Store,
+    signer: &CheckpointSigner,
+    found: &Found,
+    size: u64,
+) -> Option<String> {
+    if let Err(error) = high_water::check(&config.high_water, store, signer).await {
+        return Some(causes(&error).replacen("cannot start: ", "", 1));
+    }
+    if let Some(why) = found.whole().find_map(|checkpoint| continued(checkpoint, store).err()) {
+        return Some(format!("of the checkpoints that are whole {why}"));
+    }
+    // A text that nobody vouches for makes nothing good, but it can keep something from being signed.
+    let said = found.bad.iter().filter_map(|bad| match bad.part {
+        Part::Newest { said } | Part::Witnessed { said } => said,
+        Part::Segment { .. } => None,
+    });
+    let most = said.max().filter(|most| *most > size)?;
+    Some(format!(
+        "its text counts {most} entries, and the log has {size}: entries may be lost, or the store is an older copy"
+    ))
+}
+
+/// Where a file goes that is there.
+fn aside_name(path: &Path) -> io::Result<Option<PathBuf>> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        found => found.and_then(|_| free_name(path)).map(Some),
+    }
+}
+
+/// Move a damaged file aside, and put in its place what was whole in it, if that is anything.
+fn set_aside(dir: &Path, bad: &Bad) -> io::Result<()> {
+    if let Some(aside) = aside_name(&bad.path)? {
+        fs::rename(&bad.path, aside)?;
+    }
+    if let Part::Segment { number, whole } = &bad.part {
+        fs::DirBuilder::new().recursive(true).create(dir.join(SEGMENTS))?;
+        files::put_segment(dir, *number, whole)?;
+    }
+    files::sync_dir(dir)
+}
+
+/// Sign what has to be: the newest, if it was damaged, and for the history the one that it lacks.
+fn sign_anew(dir: &Path, found: &Found, (store, signer): (&Store, &CheckpointSigner)) -> io::Result<()> {
+    let other = |error: &dyn std::error::Error| io::Error::other(causes(error));
+    let verifier = signer.verifier();
+    let mut segments = Segments::open(dir, &verifier, Span::USUAL).map_err(io::Error::other)?;
+    let last = segments.last().map_or(0, |last| last.checkpoint().size);
+    if found.bad.iter().any(|bad| matches!(bad.part, Part::Newest { .. })) {
+        let size = store.log_head().map_err(|error| other(&error))?.size;
+        let root = store.root(size).map_err(|error| other(&error))?;
+        let checkpoint = signer.sign(size, root);
+        return files::put_newest(dir, &mut segments, &checkpoint, last.min(size));
+    }
+    match &found.newest {
+        Some(newest) if Segments::takes(newest.checkpoint().size, last) => {
+            let plain = signer.sign(newest.checkpoint().size, newest.checkpoint().root);
+            let _ = segments.add(&plain)?;
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,62 @@
+//! Decision records that nobody has any more.
+//!
+//! They are looked for when somebody wants to accept that. Whether base copies and journal have them is for a repair to find
+//! out, before.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use attorn_log::Epoch;
+
+use crate::commit::Store;
+use crate::error::{ReadError, StorageError};
+use crate::filed::Filed;
+use crate::key::{Key, KeyKind, KeyPrefix};
+use crate::read::{PAGE_BYTES_MAX, PAGE_ITEMS_MAX};
+
+/// What is lost of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostRecords {
+    /// The epoch of their entries.
+    pub epoch: Epoch,
+    /// Which bundle these are in.
+    pub bundle: u64,
+    /// The key of each, and its digest.
+    pub records: Vec<(Key, [u8; 32])>,
+}
+
+impl Store {
+    /// The records of decisions that are in files, and cannot be had from there: the file is gone, or is not what was
+    /// written.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::get`]; when a file cannot be read for another reason, which says nothing of what is in it.
+    pub async fn lost_records(&self) -> Result<Vec<LostRecords>, ReadError> {
+        let shared = Arc::clone(&self.shared);
+        let look = move || -> Result<Vec<LostRecords>, ReadError> {
+            let (mut lost, mut after) = (BTreeMap::<(u64, u64), Vec<(Key, [u8; 32])>>::new(), None);
+            let prefix = KeyPrefix::kind(KeyKind::Decision);
+            loop {
+                let page = shared.trees.scan(&prefix, after.as_ref(), PAGE_ITEMS_MAX, PAGE_BYTES_MAX)?;
+                after = page.items.last().map(|(key, _)| key.clone()).filter(|_| page.more);
+                for (key, stored) in page.items {
+                    let Some(filed) = Filed::of(&key, &stored.value) else { continue };
+                    match shared.records.read(&key, &filed) {
+                        Ok(_) => {}
+                        Err(error) if error.is_lost() => {
+                            lost.entry(filed.file()).or_default().push((key, filed.digest()));
+                        }
+                        Err(error) => return Err(StorageError::from(error).into()),
+                    }
+                }
+                if after.is_none() {
+                    let one = |((epoch, bundle), records)| LostRecords { epoch: Epoch(epoch), bundle, records };
+                    return Ok(lost.into_iter().map(one).collect());
+                }
+            }
+        };
+        let looked = tokio::task::spawn_blocking(look).await;
+        looked.unwrap_or_else(|error| Err(StorageError::new(&error).into()))
+    }
+}
