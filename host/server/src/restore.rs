@@ -6,6 +6,9 @@
 //! and everything is denied until somebody has looked at what may have changed and thaws the server. Nothing here finds
 //! out what happened since the backup: the high-water file tells how much it is at least.
 //!
+//! The old key signs where the log ended in the backup. So its entries are compared before with all that is known to be
+//! signed of them: what the high-water file has seen, and the checkpoints in the backup ([`crate::published::signed`]).
+//!
 //! What is bad in the backup itself is named. Where a policy needs it, or it has entries of the log, it goes on without
 //! only if somebody accepts that.
 
@@ -18,7 +21,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use attorn_identity::{OperatorToken, RootKey};
-use attorn_log::{Checkpoint, Epoch, Origin};
+use attorn_log::{Checkpoint, CheckpointVerifier, Epoch, Origin};
 use attorn_store::records::{ClockMarkRecord, EpochEnd, FreezeRecord};
 use attorn_store::{BadNamed, Batch, Key, Require, Store, is_within};
 use serde_json::json;
@@ -27,8 +30,9 @@ use crate::config::Config;
 use crate::epochs::{BadEntries, Ended, EpochError, NextKey, PLAIN, beside, export_path, sync_above, sync_dir};
 use crate::high_water::{self, Looked};
 use crate::http::failure::{Failure, causes};
+use crate::published::{self, signed};
 use crate::run::{ServeError, root_key};
-use crate::{entry, keys, published};
+use crate::{entry, keys};
 
 /// Who says in the store that everything is denied.
 pub(crate) const BY: &str = "restore";
@@ -148,6 +152,7 @@ async fn restore_beside(
     let signer = keys::log_signer(root, &old).await?;
     let key = signer.verifier();
     let seen = high_water::look(&config.high_water, &old, &key).await?;
+    as_signed(&old, (&was, &key), (&seen, &config.high_water))?;
     let ended = Ended::keep(&old, signer, &was, &walked.bad_bundles)?;
     let earlier = ended.checkpoint.checkpoint().clone();
     // What came after the backup may be that somebody else had the key.
@@ -188,6 +193,25 @@ async fn restore_beside(
         bootstrap_token,
         origin,
     })
+}
+
+/// See whether the backup's log is the one that was signed, as far as that is known here: what comes of it is signed
+/// once more, and nobody could tell afterwards.
+fn as_signed(
+    old: &Store,
+    (was, key): (&Path, &CheckpointVerifier),
+    (seen, high_water): (&Looked, &Path),
+) -> Result<(), EpochError> {
+    let mut contradicting = Vec::new();
+    if let Some(signed) = seen.signed_of(key.origin()) {
+        let by = format!("`{}`", high_water.display());
+        contradicting.extend(signed::contradiction(&by, signed, old).map_err(Failure::from)?);
+    }
+    contradicting.extend(signed::contradicting(was, key, old).map_err(Failure::from)?);
+    if contradicting.is_empty() {
+        return Ok(());
+    }
+    Err(EpochError::NotAsSigned { what: "the backup's log", contradicting })
 }
 
 /// The backup and what is made of it are not one within the other.
