@@ -374,6 +374,13 @@ impl First {
     }
 }
 
+/// Which log, and which epoch, an export says it is of.
+pub(super) fn origin_exported(path: &Path) -> Result<Origin, Failure> {
+    let file = BufReader::new(open_regular(path).map_err(|error| Failure::file("read", path, &error))?);
+    let export = ExportReader::open(file).map_err(|error| Failure::verification(&error))?;
+    origin_of(export.note())
+}
+
 pub(super) fn first_exported(path: &Path) -> Result<First, Failure> {
     let file = BufReader::new(open_regular(path).map_err(|error| Failure::file("read", path, &error))?);
     let mut export = ExportReader::open(file).map_err(|error| Failure::verification(&error))?;
