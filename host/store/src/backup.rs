@@ -31,7 +31,7 @@ use crate::commit::Store;
 use crate::error::{OpenError, PartsError};
 use crate::far;
 use crate::filed::{RECORDS, RecordFiles, RecordWalk, is_of_records};
-use crate::files::{TEMPORARY, is_within, open_regular, sync_dir};
+use crate::files::{TEMPORARY, is_within, open_lock, open_regular, read_regular_text, sync_dir};
 use crate::frame::StoreId;
 use crate::held::Held;
 use crate::held_records::HeldRecords;
@@ -202,7 +202,7 @@ impl Store {
 
 /// Where the parts of a finished backup are.
 pub(crate) fn parts(backup: &Path) -> Result<(Base, PathBuf), BackupError> {
-    let marker = fs::read_to_string(backup.join(MARKER)).unwrap_or_default();
+    let marker = read_regular_text(&backup.join(MARKER), MARKER_TEXT.len() as u64 + 1).unwrap_or_default();
     if marker != MARKER_TEXT {
         return Err(BackupError::NotABackup { dir: backup.to_owned() });
     }
@@ -258,8 +258,7 @@ fn apart(this: &Path, that: &Path) -> Result<(), BackupError> {
 
 /// Keep base copies and journal as they are, for as long as this lives.
 pub(crate) fn keep(places: &Places) -> Result<File, BackupError> {
-    let keep = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&places.keep);
-    let keep = keep.map_err(at(&places.keep))?;
+    let keep = open_lock(&places.keep).map_err(at(&places.keep))?;
     keep.lock_shared().map_err(at(&places.keep))?;
     Ok(keep)
 }
