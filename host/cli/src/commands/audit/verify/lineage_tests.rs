@@ -391,6 +391,15 @@ fn a_lower_epoch_than_was_seen_is_a_rollback() {
         failure.message,
         "rollback: 6 entries that you have seen are gone: the log is `attorn/main/2`, and you have seen `attorn/main/3`"
     );
+    // Of what somebody brings nobody can tell whether it was signed.
+    let brought = Anchor { path: None, key: None, ..seen };
+    let failure = rolled_back(&brought, &"attorn/main/2".parse().unwrap());
+    assert_eq!(failure.exit, Exit::VerificationFailed);
+    assert_eq!(
+        failure.message,
+        "the checkpoint that was kept says that it is of `attorn/main/3`, and the log is `attorn/main/2`: if the log's key \
+         signed it, the log was put back, and 6 entries that it counts are gone"
+    );
 }
 
 /// What is said of the epochs before a log, with what is kept of them in this directory.
