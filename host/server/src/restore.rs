@@ -30,7 +30,8 @@ use crate::config::Config;
 use crate::epochs::{BadEntries, Ended, EpochError, NextKey, PLAIN, beside, export_path, sync_above, sync_dir};
 use crate::high_water::{self, Looked};
 use crate::http::failure::{Failure, causes};
-use crate::published::{self, signed};
+use crate::published;
+use crate::published::signed::Compared;
 use crate::run::{ServeError, root_key};
 use crate::{entry, keys};
 
@@ -48,6 +49,9 @@ pub struct Restored {
     pub entries: u64,
     /// At least so many were lost, as far as the high-water file knows, or checkpoints in the backup.
     pub lost: Option<u64>,
+    /// How many first entries of the earlier log are those that were signed before, as far as the high-water file knows or
+    /// checkpoints in the backup; none if nothing shows it of any.
+    pub confirmed: Option<u64>,
     /// Why the high-water file says nothing of that, if it is there and does not.
     pub high_water_problem: Option<String>,
     /// Where the entries are that the log had as it ended.
@@ -148,11 +152,13 @@ async fn restore_beside(
         let (path, dir) = (config.root_key.clone(), backup.to_owned());
         return Err(ServeError::WrongRootKey { path, dir }.into());
     }
-    bad_entries.allow(&walked.bad_bundles)?;
+    // Where the backup is unpacked is gone when somebody reads what is bad in it.
+    let (unpacked, named) = (was.display().to_string(), backup.display().to_string());
+    bad_entries.allow(&walked.bad_bundles).map_err(|error| error.of_another_place(&unpacked, &named))?;
     let signer = keys::log_signer(root, &old).await?;
     let key = signer.verifier();
     let seen = high_water::look(&config.high_water, &old, &key).await?;
-    as_signed(&old, (&was, &key), (&seen, &config.high_water))?;
+    let confirmed = as_signed(&old, (&was, &key), (&seen, &config.high_water))?;
     let ended = Ended::keep(&old, signer, &was, &walked.bad_bundles)?;
     let earlier = ended.checkpoint.checkpoint().clone();
     // What came after the backup may be that somebody else had the key.
@@ -163,7 +169,7 @@ async fn restore_beside(
     drop(old);
     move_plain(&was, work)?;
     let next = NextKey::generate(origin.clone())?;
-    begin(&new, root, (&ended, &next), (&seen, lost)).await?;
+    begin(&new, root, (&ended, &next), (&seen, lost, confirmed)).await?;
     let (counts, bootstrap_token) = ending::end_all(&new, root).await?;
     let users = people::erase_known(&new, config, user_keys).await?;
     let mut bad_user_keys = Vec::new();
@@ -179,6 +185,7 @@ async fn restore_beside(
     sync_above(target)?;
     Ok(Restored {
         lost,
+        confirmed,
         high_water_problem: seen.problem(&earlier),
         export: export_path(target, earlier.origin.epoch),
         entries: earlier.size,
@@ -188,7 +195,7 @@ async fn restore_beside(
         users_without_key,
         bad_user_keys,
         bad_entries: ended.bad,
-        bad_files: walked.bad_files(),
+        bad_files: walked.bad_files().iter().map(|bad| bad.replace(&unpacked, &named)).collect(),
         bad_named: BadNamed::default(),
         bootstrap_token,
         origin,
@@ -196,21 +203,22 @@ async fn restore_beside(
 }
 
 /// See whether the backup's log is the one that was signed, as far as that is known here: what comes of it is signed
-/// once more, and nobody could tell afterwards.
+/// once more, and nobody could tell afterwards. How many first entries are comes back; none if nothing is known.
 fn as_signed(
     old: &Store,
     (was, key): (&Path, &CheckpointVerifier),
     (seen, high_water): (&Looked, &Path),
-) -> Result<(), EpochError> {
-    let mut contradicting = Vec::new();
+) -> Result<Option<u64>, EpochError> {
+    let mut compared = Compared::default();
     if let Some(signed) = seen.signed_of(key.origin()) {
         let by = format!("`{}`", high_water.display());
-        contradicting.extend(signed::contradiction(&by, signed, old).map_err(Failure::from)?);
+        compared.with(&by, signed, old).map_err(Failure::from)?;
     }
-    contradicting.extend(signed::contradicting(was, key, old).map_err(Failure::from)?);
-    if contradicting.is_empty() {
-        return Ok(());
+    compared.with_all(was, key, old).map_err(Failure::from)?;
+    if compared.contradicting.is_empty() {
+        return Ok(compared.confirmed);
     }
+    let contradicting = compared.contradicting;
     Err(EpochError::NotAsSigned { what: "the backup's log", contradicting })
 }
 
@@ -270,11 +278,12 @@ async fn begin(
     store: &Store,
     root: &RootKey,
     (ended, next): (&Ended, &NextKey),
-    (seen, lost): (&Looked, Option<u64>),
+    (seen, lost, confirmed): (&Looked, Option<u64>, Option<u64>),
 ) -> Result<(), Failure> {
     let mut batch = Batch::new(keys::wall_now());
     let mut members = ended.begin_next(store, (root, next), EpochEnd::Restored, &mut batch).await?;
     members["lost_at_least"] = json!(lost);
+    members["confirmed_size"] = json!(confirmed.map(|size| size.to_string()));
     members["high_water"] = seen.in_entry();
     members["version"] = env!("CARGO_PKG_VERSION").into();
     batch.entries.push(entry::body(batch.now, "restored", members)?);

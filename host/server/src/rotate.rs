@@ -33,7 +33,8 @@ use crate::epochs::{
     BadEntries, Ended, EpochError, NextKey, PLAIN, beside, export_path, link_all, sync_above, sync_dir,
 };
 use crate::http::failure::{Failure, causes};
-use crate::published::{Published, gone, signed};
+use crate::published::signed::Compared;
+use crate::published::{Published, gone};
 use crate::registry::note;
 use crate::run::{CACHE_DIRECTORY, ServeError, root_key};
 use crate::{data, entry, high_water, keys};
@@ -169,11 +170,12 @@ impl Rotation<'_> {
 
     /// See whether the log continues each checkpoint that is kept of it: what comes of it is signed once more.
     fn as_signed(&self, store: &Store, key: &CheckpointVerifier) -> Result<(), EpochError> {
-        let contradicting = signed::contradicting(&self.config.data_dir, key, store).map_err(Failure::from)?;
-        if contradicting.is_empty() {
+        let mut compared = Compared::default();
+        compared.with_all(&self.config.data_dir, key, store).map_err(Failure::from)?;
+        if compared.contradicting.is_empty() {
             return Ok(());
         }
-        Err(EpochError::NotAsSigned { what: "the log", contradicting })
+        Err(EpochError::NotAsSigned { what: "the log", contradicting: compared.contradicting })
     }
 
     /// Give what goes over as it is a second name where the new directory is made, and see that there is room for the

@@ -106,5 +106,15 @@ async fn no_epoch_begins_after_entries_that_are_not_those_that_were_signed() {
     fs::write(forked.backup.join("log/1/witnessed"), forked.seen.replacen('\n', "\n9", 1)).unwrap();
     let done = stage.done(&restore);
     assert_eq!((epoch_of(&done["origin"]), done["entries_lost_at_least"].as_u64()), (2, Some(0)));
+    assert_eq!(done["entries_confirmed"].to_string(), own.lines().nth(1).unwrap());
+    fs::remove_dir_all(&restored).unwrap();
+
+    // Where nothing is known, that is said.
+    fs::remove_file(stage.high_water()).unwrap();
+    fs::remove_dir_all(forked.backup.join("log")).unwrap();
+    let said = stage.attorn(&restore);
+    let said = String::from_utf8(said.stderr).unwrap();
+    assert!(said.contains("nothing shows that nobody rewrote entries in the\nbackup: compare with one"), "{said}");
+    fs::write(stage.high_water(), &own).unwrap();
     assert_eq!(epoch_of(&stage.done(&["key", "rotate-log"])["origin"]), 2);
 }

@@ -150,6 +150,14 @@ impl EpochError {
         matches!(self, Self::Within { .. })
     }
 
+    /// The same of files that somebody finds elsewhere.
+    pub(crate) fn of_another_place(self, from: &str, to: &str) -> Self {
+        match self {
+            Self::BadEntries { entries, files } => Self::BadEntries { entries, files: files.replace(from, to) },
+            error => error,
+        }
+    }
+
     pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         |source| Self::Io { path, source }

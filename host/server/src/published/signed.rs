@@ -10,7 +10,7 @@
 
 use std::path::Path;
 
-use attorn_log::segments::{SEGMENT_BYTES_MAX, Span, read_segment, segment_name};
+use attorn_log::segments::{SEGMENT_BYTES_MAX, SEGMENTS, Span, read_segment, segment_name};
 use attorn_log::{Checkpoint, CheckpointVerifier};
 use attorn_store::{ReadError, Store};
 
@@ -21,66 +21,66 @@ use crate::http::failure::causes;
 /// How many contradictions are named. One is enough.
 const NAMED_MAX: usize = 4;
 
-/// What of all that was signed of this epoch contradicts the log, in words; nothing if it continues each.
-pub(crate) fn contradicting(
-    data_dir: &Path,
-    verifier: &CheckpointVerifier,
-    store: &Store,
-) -> Result<Vec<String>, ReadError> {
-    let dir = directory(data_dir, verifier);
-    let mut found = Vec::new();
-    let unusable = |name: &str, why: String| {
-        tracing::warn!(dir = %dir.display(), name, why, "a checkpoint cannot be used");
-    };
-    for name in [files::NEWEST, files::WITNESSED] {
-        match files::read(&dir, name, verifier) {
-            Ok(signed) => found.extend(signed.map(|signed| (name.to_owned(), signed.checkpoint().clone()))),
-            Err(why) => unusable(name, why),
+/// What came of comparing a log with what was signed of it.
+#[derive(Debug, Default)]
+pub(crate) struct Compared {
+    /// What contradicts it, in words.
+    pub(crate) contradicting: Vec<String>,
+    /// How many first entries are those that were signed, as far as anything is known to be; none if nothing is.
+    pub(crate) confirmed: Option<u64>,
+}
+
+impl Compared {
+    /// Compare it with a signed checkpoint of its epoch.
+    pub(crate) fn with(&mut self, by: &str, signed: &Checkpoint, store: &Store) -> Result<(), ReadError> {
+        if signed.size > store.log_head()?.size {
+            return Ok(());
         }
+        match store.root(signed.size) {
+            Err(error) if error.damage().is_some() => {}
+            Ok(root) if root == signed.root => self.confirmed = self.confirmed.max(Some(signed.size)),
+            Ok(_) => self.contradicting.push(format!("{by} signs other {} first entries", signed.size)),
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
-    let mut contradictions = Vec::new();
-    for (name, signed) in found {
-        contradictions.extend(contradiction(&shown(verifier, &name), &signed, store)?);
-    }
-    // Where some are missing, those that are there are compared.
-    let last = last_segment(&dir).inspect_err(|why| unusable("checkpoints", why.clone())).unwrap_or(0);
-    for segment in 0..=last {
-        let name = segment_name(segment);
-        let bytes = match files::bytes(&dir, &name, SEGMENT_BYTES_MAX) {
-            Ok(bytes) => bytes.unwrap_or_default(),
-            Err(error) => {
-                unusable(&name, error.to_string());
-                continue;
-            }
+
+    /// Compare it with all that was signed of this epoch and is kept in a data directory.
+    pub(crate) fn with_all(
+        &mut self,
+        data_dir: &Path,
+        verifier: &CheckpointVerifier,
+        store: &Store,
+    ) -> Result<(), ReadError> {
+        let dir = directory(data_dir, verifier);
+        let shown = |name: &str| format!("`log/{}/{name}`", verifier.origin().epoch);
+        let unusable = |name: &str, why: String| {
+            tracing::warn!(dir = %dir.display(), name, why, "a checkpoint cannot be used");
         };
-        for signed in read_segment(&bytes, segment, Span::USUAL, verifier) {
-            if contradictions.len() >= NAMED_MAX {
-                return Ok(contradictions);
-            }
-            match signed {
-                Ok((signed, _)) => {
-                    contradictions.extend(contradiction(&shown(verifier, &name), signed.checkpoint(), store)?);
-                }
-                Err(error) => unusable(&name, causes(&error)),
+        for name in [files::NEWEST, files::WITNESSED] {
+            match files::read(&dir, name, verifier) {
+                Ok(Some(signed)) => self.with(&shown(name), signed.checkpoint(), store)?,
+                Ok(None) => {}
+                Err(why) => unusable(name, why),
             }
         }
-    }
-    Ok(contradictions)
-}
-
-fn shown(verifier: &CheckpointVerifier, name: &str) -> String {
-    format!("`log/{}/{name}`", verifier.origin().epoch)
-}
-
-/// What is said where a signed checkpoint of the store's epoch is not of its log.
-pub(crate) fn contradiction(by: &str, signed: &Checkpoint, store: &Store) -> Result<Option<String>, ReadError> {
-    if signed.size > store.log_head()?.size {
-        return Ok(None);
-    }
-    match store.root(signed.size) {
-        Err(error) if error.damage().is_some() => Ok(None),
-        Ok(root) if root == signed.root => Ok(None),
-        Ok(_) => Ok(Some(format!("{by} signs other {} first entries", signed.size))),
-        Err(error) => Err(error),
+        // Where some are missing, those that are there are compared.
+        let last = last_segment(&dir).inspect_err(|why| unusable(SEGMENTS, why.clone())).unwrap_or(0);
+        for segment in 0..=last {
+            let name = segment_name(segment);
+            let bytes = files::bytes(&dir, &name, SEGMENT_BYTES_MAX);
+            let bytes =
+                bytes.inspect_err(|error| unusable(&name, error.to_string())).ok().flatten().unwrap_or_default();
+            for signed in read_segment(&bytes, segment, Span::USUAL, verifier) {
+                if self.contradicting.len() >= NAMED_MAX {
+                    return Ok(());
+                }
+                match signed {
+                    Ok((signed, _)) => self.with(&shown(&name), signed.checkpoint(), store)?,
+                    Err(error) => unusable(&name, causes(&error)),
+                }
+            }
+        }
+        Ok(())
     }
 }
