@@ -6,16 +6,15 @@
 //! it; for that there are checkpoints with others.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use attorn_log::{Checkpoint, CheckpointSigner, CheckpointVerifier, Epoch, Origin, SignedCheckpoint};
 use attorn_store::records::EpochEnd;
-use attorn_store::{Seen, Store};
+use attorn_store::{Seen, Store, create_beside};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
@@ -330,7 +329,7 @@ pub(crate) fn write(path: &Path, note: &str) -> std::io::Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let new = PathBuf::from(name);
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    let mut file = create_beside(&new)?;
     file.write_all(note.as_bytes())?;
     file.sync_all()?;
     fs::rename(&new, path)?;
