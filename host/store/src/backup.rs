@@ -36,7 +36,7 @@ use crate::frame::StoreId;
 use crate::held::Held;
 use crate::held_records::HeldRecords;
 use crate::journal::{self, End, JournalError};
-use crate::named::{BLOBS, BadNamed, EPOCHS, Named, unreadable};
+use crate::named::{BLOBS, BadNamed, EPOCHS, Named, open_blob, unreadable};
 use crate::parts;
 use crate::places::Places;
 use crate::records::RecordError;
@@ -328,7 +328,11 @@ fn is_finished(path: &Path) -> bool {
 
 /// Whether all that is lost with a file is what is in it: nothing else depends on it.
 fn stands_alone(path: &Path) -> bool {
-    is_bundle(path) || path.parent().is_some_and(|dir| dir.ends_with(BLOBS) || dir.ends_with(EPOCHS))
+    is_bundle(path) || is_blob(path) || path.parent().is_some_and(|dir| dir.ends_with(EPOCHS))
+}
+
+fn is_blob(path: &Path) -> bool {
+    path.parent().is_some_and(|dir| dir.ends_with(BLOBS))
 }
 
 /// Whether a file has entries of the log, or records of their decisions.
@@ -377,7 +381,8 @@ impl Count {
     /// Copy a file that is whole. One that cannot be read is named, if nothing else depends on it; and so is whatever
     /// is no regular file.
     fn copy_plain(&mut self, from: &Path, to: &Path, is_file: bool) -> Result<(), BackupError> {
-        let whole = || open_regular(from).and_then(|mut file| io::copy(&mut file, &mut io::sink()));
+        let open = if is_blob(from) { open_blob } else { open_regular };
+        let whole = || open(from).and_then(|mut file| io::copy(&mut file, &mut io::sink()));
         if (!is_file || stands_alone(from))
             && let Err(error) = whole()
         {
