@@ -158,12 +158,19 @@ async fn a_directory_from_an_earlier_day_or_with_another_past_is_not_served() {
         let said = fails(&fresh, &["serve"]);
         assert!(said.contains("holds no checkpoint of this log: ") && said.contains("\nhelp: `high_water`"), "{said}");
     }
-    // The way out that the help names.
+    // A backup of it is no way out: its entries are not those that were signed.
     fs::write(&high_water, &seen).unwrap();
-    let backup = fresh.dir.path().join("backup");
-    done(&fresh, &["backup", backup.to_str().unwrap()]);
-    fs::rename(&data, fresh.dir.path().join("forked")).unwrap();
-    done(&fresh, &["restore", backup.to_str().unwrap()]);
+    let forked = fresh.dir.path().join("forked").display().to_string();
+    done(&fresh, &["backup", &forked]);
+    fs::rename(&data, fresh.dir.path().join("gone-on")).unwrap();
+    let said = fails(&fresh, &["restore", &forked]);
+    assert!(said.contains("the backup's log is not the one that its key has signed"), "{said}");
+    // One of the earlier day is, as the help of that says.
+    copy_dir(&earlier, &data);
+    let backup = fresh.dir.path().join("backup").display().to_string();
+    done(&fresh, &["backup", &backup]);
+    fs::rename(&data, fresh.dir.path().join("put-back")).unwrap();
+    done(&fresh, &["restore", &backup]);
     let process = Process::start(&fresh.config, &fresh.reach).await;
     process.kill().await;
 }

@@ -106,3 +106,65 @@ fn what_could_not_be_served_or_is_in_the_way_is_not_made() {
     let said = init(&[]);
     assert!(said.contains("\nhelp: `attorn serve --config attorn/attorn.toml` runs what is there; "), "{said}");
 }
+
+/// Whoever opens a pipe waits for somebody who writes, and what has no end is never read to it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_regular_file_is_named_and_neither_waited_for_nor_followed() {
+    let fresh = Fresh::make().await;
+    let (data, high_water) = (fresh.data_dir(), fresh.config.with_file_name("high-water"));
+    Process::start(&fresh.config, &fresh.reach).await.stop().await;
+    let seen = fs::read_to_string(&high_water).unwrap();
+    let command = |arguments: &[&str]| {
+        // That it hangs fails the test, with a code of its own.
+        let mut command = Command::new("timeout");
+        command.arg("60").arg(binary()).args(arguments).arg("--config").arg(&fresh.config);
+        fails(&mut command)
+    };
+    let pipe = |path: &Path| {
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    };
+    let other = fresh.dir.path().join("other");
+    let away = |path: &Path| std::os::unix::fs::symlink(&other, path).unwrap();
+    let endless = |path: &Path| std::os::unix::fs::symlink("/dev/zero", path).unwrap();
+    let puts: [&dyn Fn(&Path); 3] = [&pipe, &away, &endless];
+
+    for put in puts {
+        let lock = data.join("store.lock");
+        fs::remove_file(&lock).ok();
+        put(&lock);
+        for arguments in [&["serve"][..], &["repair"], &["audit", "verify"]] {
+            let said = command(arguments);
+            let due = format!("`{}` could not be used: it is no regular file: move it away", lock.display());
+            assert!(said.contains(&due), "{said}");
+        }
+        fs::remove_file(&lock).unwrap();
+        assert!(!other.exists(), "nothing was made through the link");
+
+        let backup = fresh.dir.path().join("backup");
+        let target = fresh.dir.path().join("target").display().to_string();
+        let made =
+            Command::new(binary()).arg("backup").arg(&backup).arg("--config").arg(&fresh.config).output().unwrap();
+        assert!(made.status.success());
+        fs::remove_file(backup.join("backup.format")).unwrap();
+        put(&backup.join("backup.format"));
+        let said = command(&["restore", backup.to_str().unwrap(), "--data-dir", &target]);
+        assert!(said.contains("is no backup, or was never finished"), "{said}");
+        fs::remove_dir_all(backup).unwrap();
+    }
+    for put in [&pipe as &dyn Fn(&Path), &endless] {
+        fs::remove_file(&high_water).unwrap();
+        put(&high_water);
+        let said = command(&["serve"]);
+        let due = format!("`{}` cannot be read: it is no regular file\nhelp: ", high_water.display());
+        assert!(said.contains(&due), "{said}");
+    }
+    fs::remove_file(&high_water).unwrap();
+    fs::write(&high_water, seen).unwrap();
+
+    // What the file is written beside is not written through.
+    fs::write(&other, "another's").unwrap();
+    away(&high_water.with_file_name("high-water.new"));
+    Process::start(&fresh.config, &fresh.reach).await.stop().await;
+    assert_eq!(fs::read_to_string(&other).unwrap(), "another's");
+}

@@ -211,14 +211,17 @@ impl Cache {
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let file = OpenOptions::new().read(true).custom_flags(nofollow()).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
     let mut bytes = Vec::new();
     file.take(PARTS_BYTES_MAX + (1 << 20)).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-/// A link that somebody put there leads nowhere.
+/// A link that somebody put there leads nowhere, and nobody waits for whoever writes into a pipe.
 fn nofollow() -> i32 {
-    i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0)
+    i32::try_from((rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits()).unwrap_or(0)
 }
 
 #[cfg(test)]

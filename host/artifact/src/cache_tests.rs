@@ -69,6 +69,24 @@ fn a_link_is_not_followed() {
     assert!(cache.get(&name("a")).is_none());
 }
 
+/// Whoever opens a pipe to read it waits for somebody who writes.
+#[test]
+fn a_pipe_is_not_waited_for_and_makes_room() {
+    let directory = tempfile::tempdir().unwrap();
+    let cache = cache_in(directory.path(), 1 << 20);
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        cache.path(&name("a")),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+        0,
+    )
+    .unwrap();
+    assert!(cache.get(&name("a")).is_none());
+    cache.put(&name("a"), &[b"code"]);
+    assert!(cache.get(&name("a")).is_some());
+}
+
 #[test]
 fn it_stays_within_its_size_and_keeps_what_was_used_last() {
     let directory = tempfile::tempdir().unwrap();

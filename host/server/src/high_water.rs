@@ -6,16 +6,15 @@
 //! it; for that there are checkpoints with others.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use attorn_log::{Checkpoint, CheckpointSigner, CheckpointVerifier, Epoch, Origin, SignedCheckpoint};
 use attorn_store::records::EpochEnd;
-use attorn_store::{Seen, Store};
+use attorn_store::{Seen, Store, create_beside};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
@@ -85,7 +84,13 @@ impl HighWaterError {
                 "`high_water` in attorn.toml names it; if it is of another server, name another file; if it was \
                  damaged, move it away, and nothing tells any more whether the data directory is an older one"
             }
-            Self::Behind { .. } | Self::Forked { .. } => {
+            Self::Forked { .. } => {
+                "somebody rewrote entries that were signed, or two copies of this data directory went on apart; keep it \
+                 and that file, they are evidence. Put the right data directory back, or move this one away and `attorn \
+                 restore` a backup whose log has the entries that were signed: it compares them, and takes no backup of \
+                 this directory. If there is none, this log has no way on, and `attorn init` begins another"
+            }
+            Self::Behind { .. } => {
                 "put the right data directory back; if there is none, `attorn backup` this one, move it away, and \
                  `attorn restore` the backup, which ends all grants and sessions, all tokens of operators and the key \
                  that signs tokens, and begins a new epoch of the log"
@@ -153,8 +158,8 @@ pub(crate) enum Looked {
     Nothing,
     /// It cannot be used, and why.
     Unusable(String),
-    /// A checkpoint; whether it was signed by a key that the backup knows.
-    Checkpoint { origin: Origin, size: u64, verified: bool },
+    /// A checkpoint; what is signed, if it was by a key that the backup knows.
+    Checkpoint { origin: Origin, size: u64, signed: Option<Checkpoint> },
 }
 
 /// Look at the file, for what it is worth to whoever restores a backup.
@@ -178,11 +183,20 @@ pub(crate) async fn look(path: &Path, store: &Store, verifier: &CheckpointVerifi
     };
     match key.map(|key| key.verify(note.as_bytes())) {
         Some(Err(error)) => Ok(Looked::Unusable(error.to_string())),
-        signed => Ok(Looked::Checkpoint { origin, size, verified: signed.is_some() }),
+        Some(Ok(signed)) => Ok(Looked::Checkpoint { origin, size, signed: Some(signed.checkpoint().clone()) }),
+        None => Ok(Looked::Checkpoint { origin, size, signed: None }),
     }
 }
 
 impl Looked {
+    /// What it has seen of this epoch, if the epoch's key signed it.
+    pub(crate) fn signed_of(&self, origin: &Origin) -> Option<&Checkpoint> {
+        match self {
+            Self::Checkpoint { signed, .. } => signed.as_ref().filter(|signed| signed.origin == *origin),
+            Self::Nothing | Self::Unusable(_) => None,
+        }
+    }
+
     /// The last epoch that it has seen. That nobody can verify it costs no more than a number.
     pub(crate) fn epoch(&self) -> Option<Epoch> {
         match self {
@@ -193,16 +207,16 @@ impl Looked {
 
     /// Whether it has seen a later epoch than the one that ends, and one of which the backup knows nothing.
     pub(crate) fn is_later_than(&self, ended: &Checkpoint) -> bool {
-        matches!(self, Self::Checkpoint { origin, verified: false, .. } if origin.epoch > ended.origin.epoch)
+        matches!(self, Self::Checkpoint { origin, signed: None, .. } if origin.epoch > ended.origin.epoch)
     }
 
     /// How many entries the backup lacks at least.
     pub(crate) fn lost(&self, ended: &Checkpoint) -> Option<u64> {
         match self {
-            Self::Checkpoint { origin, size, verified: true } if *origin == ended.origin => {
+            Self::Checkpoint { origin, size, signed: Some(_) } if *origin == ended.origin => {
                 Some(size.saturating_sub(ended.size))
             }
-            Self::Checkpoint { verified: true, .. } => Some(0),
+            Self::Checkpoint { signed: Some(_), .. } => Some(0),
             Self::Checkpoint { .. } | Self::Nothing | Self::Unusable(_) => None,
         }
     }
@@ -211,7 +225,7 @@ impl Looked {
     pub(crate) fn problem(&self, ended: &Checkpoint) -> Option<String> {
         match self {
             Self::Unusable(why) => Some(why.clone()),
-            Self::Checkpoint { origin, size, verified: false } => Some(format!(
+            Self::Checkpoint { origin, size, signed: None } => Some(format!(
                 "it has seen `{origin}` with {size} entries, under a key that this backup of `{}` does not have: the \
                  backup was restored before, or the log's key was rotated since, and what happened after that is not \
                  in it{}",
@@ -227,8 +241,8 @@ impl Looked {
         match self {
             Self::Nothing => json!("none"),
             Self::Unusable(_) => json!("unusable"),
-            Self::Checkpoint { origin, size, verified } => {
-                json!({ "origin": origin.to_string(), "size": size.to_string(), "verified": verified })
+            Self::Checkpoint { origin, size, signed } => {
+                json!({ "origin": origin.to_string(), "size": size.to_string(), "verified": signed.is_some() })
             }
         }
     }
@@ -315,7 +329,7 @@ pub(crate) fn write(path: &Path, note: &str) -> std::io::Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let new = PathBuf::from(name);
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    let mut file = create_beside(&new)?;
     file.write_all(note.as_bytes())?;
     file.sync_all()?;
     fs::rename(&new, path)?;

@@ -1,15 +1,16 @@
 //! Small files that the process reads at its start, and what it demands of those that hold a secret.
 
-use std::fs::File;
-use std::io::Read as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
+use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
 /// Read a file that holds a secret; one that others may read is refused.
 pub(crate) fn read(path: &Path, bytes_max: u64) -> Result<Zeroizing<Vec<u8>>, String> {
-    let file = File::open(path).map_err(|error| error.to_string())?;
+    let file = open(path).map_err(|error| error.to_string())?;
     let mode = file.metadata().map_err(|error| error.to_string())?.permissions().mode();
     if mode & 0o077 != 0 {
         return Err(format!("others may read it (mode {:o}); `chmod 600` it", mode & 0o777));
@@ -19,7 +20,14 @@ pub(crate) fn read(path: &Path, bytes_max: u64) -> Result<Zeroizing<Vec<u8>>, St
 
 /// Read a file that anybody may read.
 pub(crate) fn read_public(path: &Path, bytes_max: u64) -> Result<Zeroizing<Vec<u8>>, String> {
-    all(File::open(path).map_err(|error| error.to_string())?, bytes_max)
+    all(open(path).map_err(|error| error.to_string())?, bytes_max)
+}
+
+/// Open what may be a link, and is a regular file behind it: who opens a pipe waits for whoever writes into it.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).map_err(io::Error::other)?;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file")) }
 }
 
 fn all(file: File, bytes_max: u64) -> Result<Zeroizing<Vec<u8>>, String> {

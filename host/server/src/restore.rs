@@ -6,6 +6,9 @@
 //! and everything is denied until somebody has looked at what may have changed and thaws the server. Nothing here finds
 //! out what happened since the backup: the high-water file tells how much it is at least.
 //!
+//! The old key signs where the log ended in the backup. So its entries are compared before with all that is known to be
+//! signed of them: what the high-water file has seen, and the checkpoints in the backup ([`crate::published::signed`]).
+//!
 //! What is bad in the backup itself is named. Where a policy needs it, or it has entries of the log, it goes on without
 //! only if somebody accepts that.
 
@@ -19,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 use attorn_api::audit::EntryType;
 use attorn_identity::{OperatorToken, RootKey};
-use attorn_log::{Checkpoint, Epoch, Origin};
+use attorn_log::{Checkpoint, CheckpointVerifier, Epoch, Origin};
 use attorn_store::records::{ClockMarkRecord, EpochEnd, FreezeRecord};
 use attorn_store::{BackupError, BadNamed, Batch, ImprintError, Key, OpenError, Require, Store, is_within};
 use serde_json::json;
@@ -28,8 +31,10 @@ use crate::config::Config;
 use crate::epochs::{BadEntries, Ended, EpochError, NextKey, PLAIN, beside, export_path, sync_above, sync_dir};
 use crate::high_water::{self, Looked};
 use crate::http::failure::{Failure, causes};
+use crate::published;
+use crate::published::signed::Compared;
 use crate::run::{ServeError, root_key};
-use crate::{entry, keys, published};
+use crate::{entry, keys};
 
 /// Who says in the store that everything is denied.
 pub(crate) const BY: &str = "restore";
@@ -45,6 +50,9 @@ pub struct Restored {
     pub entries: u64,
     /// At least so many were lost, as far as the high-water file knows, or checkpoints in the backup.
     pub lost: Option<u64>,
+    /// How many first entries of the earlier log are those that were signed before, as far as the high-water file knows or
+    /// checkpoints in the backup; none if nothing shows it of any.
+    pub confirmed: Option<u64>,
     /// Why the high-water file says nothing of that, if it is there and does not.
     pub high_water_problem: Option<String>,
     /// Where the entries are that the log had as it ended.
@@ -148,15 +156,12 @@ async fn restore_beside(
     if !keys::opened_by(root, &old).await? {
         return Err(wrong_root_key(config, backup));
     }
-    bad_entries.allow(&walked.bad_bundles).map_err(|error| match error {
-        EpochError::BadEntries { entries, files } => {
-            EpochError::BadEntries { entries, files: named(&files, &was, backup) }
-        }
-        error => error,
-    })?;
+    let (unpacked, shown) = (was.display().to_string(), backup.display().to_string());
+    bad_entries.allow(&walked.bad_bundles).map_err(|error| error.of_another_place(&unpacked, &shown))?;
     let signer = keys::log_signer(root, &old).await?;
     let key = signer.verifier();
     let seen = high_water::look(&config.high_water, &old, &key).await?;
+    let confirmed = as_signed(&old, (&was, &key), (&seen, &config.high_water))?;
     let ended = Ended::keep(&old, signer, &was, &walked.bad_bundles)?;
     let earlier = ended.checkpoint.checkpoint().clone();
     // What came after the backup may be that somebody else had the key.
@@ -167,7 +172,7 @@ async fn restore_beside(
     drop(old);
     move_plain(&was, work)?;
     let next = NextKey::generate(origin.clone())?;
-    begin(&new, root, (&ended, &next), (&seen, lost)).await?;
+    begin(&new, root, (&ended, &next), (&seen, lost, confirmed)).await?;
     let (counts, bootstrap_token) = ending::end_all(&new, root).await?;
     let users = people::erase_known(&new, config, user_keys).await?;
     let mut bad_user_keys = Vec::new();
@@ -183,6 +188,7 @@ async fn restore_beside(
     sync_above(target)?;
     Ok(Restored {
         lost,
+        confirmed,
         high_water_problem: seen.problem(&earlier),
         export: export_path(target, earlier.origin.epoch),
         entries: earlier.size,
@@ -206,6 +212,26 @@ fn wrong_root_key(config: &Config, backup: &Path) -> EpochError {
 /// What is said of files in one directory, which are in another one now.
 fn named(text: &str, was: &Path, now: &Path) -> String {
     text.replace(&*was.to_string_lossy(), &now.to_string_lossy())
+}
+
+/// See whether the backup's log is the one that was signed, as far as that is known here: what comes of it is signed
+/// once more, and nobody could tell afterwards. How many first entries are comes back; none if nothing is known.
+fn as_signed(
+    old: &Store,
+    (was, key): (&Path, &CheckpointVerifier),
+    (seen, high_water): (&Looked, &Path),
+) -> Result<Option<u64>, EpochError> {
+    let mut compared = Compared::default();
+    if let Some(signed) = seen.signed_of(key.origin()) {
+        let by = format!("`{}`", high_water.display());
+        compared.with(&by, signed, old).map_err(Failure::from)?;
+    }
+    compared.with_all(was, key, old).map_err(Failure::from)?;
+    if compared.contradicting.is_empty() {
+        return Ok(compared.confirmed);
+    }
+    let contradicting = compared.contradicting;
+    Err(EpochError::NotAsSigned { what: "the backup's log", contradicting })
 }
 
 /// The backup and what is made of it are not one within the other.
@@ -264,11 +290,12 @@ async fn begin(
     store: &Store,
     root: &RootKey,
     (ended, next): (&Ended, &NextKey),
-    (seen, lost): (&Looked, Option<u64>),
+    (seen, lost, confirmed): (&Looked, Option<u64>, Option<u64>),
 ) -> Result<(), Failure> {
     let mut batch = Batch::new(keys::wall_now());
     let mut members = ended.begin_next(store, (root, next), EpochEnd::Restored, &mut batch).await?;
     members["lost_at_least"] = json!(lost);
+    members["confirmed_size"] = json!(confirmed.map(|size| size.to_string()));
     members["high_water"] = seen.in_entry();
     members["version"] = env!("CARGO_PKG_VERSION").into();
     batch.entries.push(entry::body(batch.now, EntryType::Restored, members)?);

@@ -34,6 +34,7 @@ use crate::epochs::{
     BadEntries, Ended, EpochError, NextKey, PLAIN, beside, export_path, link_all, sync_above, sync_dir,
 };
 use crate::http::failure::{Failure, causes};
+use crate::published::signed::Compared;
 use crate::published::{Published, gone};
 use crate::registry::note;
 use crate::run::{CACHE_DIRECTORY, ServeError, root_key};
@@ -132,6 +133,7 @@ impl Rotation<'_> {
             return Err(gone.error().into());
         }
         Published::open(config, &signer.verifier(), &old).map_err(ServeError::from)?;
+        self.as_signed(&old, &signer.verifier())?;
         self.bad_entries.allow(&walked.bad_bundles)?;
         let head = old.log_head().map_err(Failure::from)?;
         let later = head.epoch.0.checked_add(1).ok_or_else(|| EpochError::Log("there is no later epoch".to_owned()))?;
@@ -165,6 +167,16 @@ impl Rotation<'_> {
             bad_entries: ended.bad,
             bad_files: walked.lost_files(),
         })
+    }
+
+    /// See whether the log continues each checkpoint that is kept of it: what comes of it is signed once more.
+    fn as_signed(&self, store: &Store, key: &CheckpointVerifier) -> Result<(), EpochError> {
+        let mut compared = Compared::default();
+        compared.with_all(&self.config.data_dir, key, store).map_err(Failure::from)?;
+        if compared.contradicting.is_empty() {
+            return Ok(());
+        }
+        Err(EpochError::NotAsSigned { what: "the log", contradicting: compared.contradicting })
     }
 
     /// Give what goes over as it is a second name where the new directory is made, and see that there is room for the

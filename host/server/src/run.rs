@@ -1,6 +1,7 @@
 //! A running server: open the store, load keys and policies, listen.
 
 pub(crate) mod error;
+mod others;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -186,6 +187,7 @@ impl Server {
 
     async fn open(config: Config, start: Start) -> Result<Self, ServeError> {
         let Start { accept_clock, wall, compile_worker, limits, approvals } = start;
+        others::warn(&config);
         let root = Arc::new(root_key(&config)?);
         let certificate = certificate(&config.tls)?;
         let seen = high_water::seen(&config.high_water);

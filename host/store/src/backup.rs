@@ -31,12 +31,12 @@ use crate::commit::Store;
 use crate::error::{OpenError, PartsError};
 use crate::far;
 use crate::filed::{RECORDS, RecordFiles, RecordWalk, is_of_records};
-use crate::files::{TEMPORARY, is_within, open_regular, sync_dir};
+use crate::files::{TEMPORARY, is_within, open_lock, open_regular, read_regular_text, sync_dir};
 use crate::frame::StoreId;
 use crate::held::Held;
 use crate::held_records::HeldRecords;
 use crate::journal::{self, End, JournalError};
-use crate::named::{BLOBS, BadNamed, EPOCHS, Named, unreadable};
+use crate::named::{BLOBS, BadNamed, EPOCHS, Named, open_blob, unreadable};
 use crate::parts;
 use crate::places::Places;
 use crate::records::{KeyMaterialRecord, RecordError};
@@ -210,7 +210,7 @@ impl Store {
 
 /// Where the parts of a finished backup are.
 pub(crate) fn parts(backup: &Path) -> Result<(Base, PathBuf), BackupError> {
-    let marker = fs::read_to_string(backup.join(MARKER)).unwrap_or_default();
+    let marker = read_regular_text(&backup.join(MARKER), MARKER_TEXT.len() as u64 + 1).unwrap_or_default();
     if marker != MARKER_TEXT {
         return Err(BackupError::NotABackup { dir: backup.to_owned() });
     }
@@ -266,8 +266,7 @@ fn apart(this: &Path, that: &Path) -> Result<(), BackupError> {
 
 /// Keep base copies and journal as they are, for as long as this lives.
 pub(crate) fn keep(places: &Places) -> Result<File, BackupError> {
-    let keep = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&places.keep);
-    let keep = keep.map_err(at(&places.keep))?;
+    let keep = open_lock(&places.keep).map_err(at(&places.keep))?;
     keep.lock_shared().map_err(at(&places.keep))?;
     Ok(keep)
 }
@@ -337,7 +336,11 @@ fn is_finished(path: &Path) -> bool {
 
 /// Whether all that is lost with a file is what is in it: nothing else depends on it.
 fn stands_alone(path: &Path) -> bool {
-    is_bundle(path) || path.parent().is_some_and(|dir| dir.ends_with(BLOBS) || dir.ends_with(EPOCHS))
+    is_bundle(path) || is_blob(path) || path.parent().is_some_and(|dir| dir.ends_with(EPOCHS))
+}
+
+fn is_blob(path: &Path) -> bool {
+    path.parent().is_some_and(|dir| dir.ends_with(BLOBS))
 }
 
 /// Whether a file has entries of the log, or records of their decisions.
@@ -386,7 +389,8 @@ impl Count {
     /// Copy a file that is whole. One that cannot be read is named, if nothing else depends on it; and so is whatever
     /// is no regular file.
     fn copy_plain(&mut self, from: &Path, to: &Path, is_file: bool) -> Result<(), BackupError> {
-        let whole = || open_regular(from).and_then(|mut file| io::copy(&mut file, &mut io::sink()));
+        let open = if is_blob(from) { open_blob } else { open_regular };
+        let whole = || open(from).and_then(|mut file| io::copy(&mut file, &mut io::sink()));
         if (!is_file || stands_alone(from))
             && let Err(error) = whole()
         {

@@ -31,6 +31,8 @@ use crate::places::{Places, at};
 
 const MAGIC: &str = "attorn-boot 1";
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+/// More bytes than it says.
+const SAID_BYTES_MAX: u64 = 1 << 10;
 const MOUNT_NAMESPACE: &str = "/proc/self/ns/mnt";
 /// `STATX_MNT_ID_UNIQUE` (since Linux 6.8).
 const MOUNT_UNIQUE: StatxFlags = StatxFlags::from_bits_retain(0x4000);
@@ -92,7 +94,7 @@ impl Boot {
 
     /// How a store was used last, seen from this boot.
     pub(crate) fn last_use(&self, places: &Places) -> Result<LastUse, OpenError> {
-        let text = match read_regular_text(&places.boot) {
+        let text = match read_regular_text(&places.boot, SAID_BYTES_MAX) {
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidData) => String::new(),
             text => text.map_err(at(&places.boot))?,
         };

@@ -9,15 +9,15 @@
 //! fails here is said, and tried again when the journal has grown as much again. Only a panic, by which the engine says
 //! that its files are corrupt, fails the store.
 
-use std::fs::{OpenOptions, TryLockError};
+use std::fs::TryLockError;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::base::{self, BaseWriter};
 use crate::commit::Shared;
 use crate::error::{Failure, StorageError};
+use crate::files::open_lock;
 use crate::follower::Pace;
 use crate::frame::StoreId;
 use crate::horizon::Teller;
@@ -145,7 +145,7 @@ impl Copier {
 
     /// Remove old base copies, and from the journal what is older than all of them and synced in the engine.
     fn trim(&self, synced: u64) -> Result<(), StorageError> {
-        let keep = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&self.places.keep)?;
+        let keep = open_lock(&self.places.keep)?;
         match keep.try_lock() {
             Ok(()) => {}
             // Somebody is copying them; next time.

@@ -13,6 +13,8 @@ use attorn_core::Digest;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
+use crate::error::StorageError;
+
 /// Why a file could not be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
@@ -106,6 +108,9 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
+/// The engine's configuration, within its directory: some dozens of bytes.
+const ENGINE_CONFIGURATION: &str = "conf";
+const ENGINE_CONFIGURATION_BYTES_MAX: u64 = 64 << 10;
 /// How the names of files begin that are not finished.
 pub(crate) const TEMPORARY: &str = "tmp-";
 
@@ -149,9 +154,13 @@ pub(crate) fn make_dir(dir: &Path) -> io::Result<()> {
 ///
 /// When it cannot be opened, or is something else than a regular file.
 pub fn open_regular(path: &Path) -> io::Result<File> {
+    regular(path, OpenOptions::new().read(true))
+}
+
+fn regular(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let file = options.custom_flags(flags).open(path);
     let not_regular = || io::Error::other("it is no regular file");
     let file = file.map_err(|error| {
         let is_link = fs::symlink_metadata(path).is_ok_and(|found| !found.is_file());
@@ -160,22 +169,47 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular()) }
 }
 
+/// The same, to write into what is there.
+///
+/// # Errors
+///
+/// When it cannot be opened, or is something else than a regular file.
+pub fn open_regular_to_write(path: &Path) -> io::Result<File> {
+    regular(path, OpenOptions::new().write(true))
+}
+
+/// The same, and make it if it is not there: for files that are there to be locked.
+pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
+    let opened = regular(path, OpenOptions::new().write(true).create(true).truncate(false).mode(0o600));
+    // It is made anew, so there is a way out.
+    opened.map_err(|error| match error.kind() {
+        ErrorKind::Other => io::Error::other(format!("{error}: move it away, and it is made anew")),
+        _ => error,
+    })
+}
+
 /// Whether the process cannot read any file now, because it has too many open or no memory.
 pub(crate) fn is_of_the_process(error: &io::Error) -> bool {
     let too_much = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::INTR].map(Errno::raw_os_error);
     error.raw_os_error().is_some_and(|code| too_much.contains(&code))
 }
 
-/// The same, and all of it: of what the store writes itself in one go.
-pub(crate) fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    open_regular(path)?.read_to_end(&mut bytes)?;
+/// The same, and all of it: of what the store writes itself in one go. What is longer than it makes it is not read.
+pub(crate) fn read_regular(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let (file, mut bytes) = (open_regular(path)?, Vec::new());
+    let len = file.metadata()?.len();
+    if len > bytes_max {
+        return Err(io::Error::other(format!("it has {len} bytes, and is made with {bytes_max} at most")));
+    }
+    file.take(bytes_max).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-/// The same, as text.
-pub(crate) fn read_regular_text(path: &Path) -> io::Result<String> {
-    String::from_utf8(read_regular(path)?).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
+/// The same, as text, of a file that has no more than this many bytes; of a longer one it is cut.
+pub(crate) fn read_regular_text(path: &Path, bytes_max: u64) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    open_regular(path)?.take(bytes_max).read_to_end(&mut bytes)?;
+    String::from_utf8(bytes).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
 }
 
 /// Make a file that is written beside another, and takes its place when it is whole. What is there is left over, or
@@ -222,6 +256,40 @@ fn resolved(path: &Path) -> io::Result<PathBuf> {
         }
     }
     Ok(path)
+}
+
+/// What stands in a directory of the engine's that it must not open: it follows links, waits for whoever writes into a
+/// pipe, and reads its configuration whole, however long that is. It has files, and directories of files; none is there
+/// before it makes it.
+pub(crate) fn not_the_engines(dir: &Path) -> io::Result<Option<String>> {
+    let found = match fs::symlink_metadata(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        found => found?,
+    };
+    if !found.is_dir() {
+        return Ok(Some("it is no directory".to_owned()));
+    }
+    let mut directories = vec![(dir.to_owned(), true)];
+    while let Some((directory, may_have_more)) = directories.pop() {
+        for entry in fs::read_dir(directory)? {
+            let entry = entry?;
+            let (kind, name) = (entry.file_type()?, entry.file_name());
+            if kind.is_dir() && may_have_more {
+                directories.push((entry.path(), false));
+            } else if !kind.is_file() {
+                return Ok(Some(format!("`{}` in it is no regular file", name.display())));
+            } else if name == ENGINE_CONFIGURATION && entry.metadata()?.len() > ENGINE_CONFIGURATION_BYTES_MAX {
+                return Ok(Some(format!("`{}` in it is longer than the engine makes it", name.display())));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// The same as an error.
+pub(crate) fn check_engine(dir: &Path) -> Result<(), StorageError> {
+    let Some(why) = not_the_engines(dir)? else { return Ok(()) };
+    Err(StorageError::new(&format_args!("`{}` is not as the engine left it: {why}", dir.display())))
 }
 
 /// Remove what a write that never ended has left.

@@ -63,9 +63,46 @@ fn what_stands_where_a_file_is_made_is_not_written_to() {
     std::os::unix::fs::symlink(&other, &path).unwrap();
     std::io::Write::write_all(&mut create_beside(&path).unwrap(), b"ours").unwrap();
     assert_eq!(fs::read_to_string(&other).unwrap(), "another's");
-    assert_eq!(read_regular_text(&path).unwrap(), "ours");
+    assert_eq!(read_regular_text(&path, 10).unwrap(), "ours");
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
     create_beside(&path).unwrap_err();
-    read_regular(&path).unwrap_err();
+    read_regular(&path, 10).unwrap_err();
+}
+
+#[test]
+fn what_is_locked_or_written_over_is_a_regular_file() {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    let dir = tempfile::tempdir().unwrap();
+    let (path, other) = (dir.path().join("x.lock"), dir.path().join("other"));
+    drop(open_lock(&path).unwrap());
+    fs::write(&path, "kept").unwrap();
+    drop(open_lock(&path).unwrap());
+    assert_eq!(read_regular_text(&path, 3).unwrap(), "kep");
+    fs::remove_file(&path).unwrap();
+    let pipe = || mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let link = || std::os::unix::fs::symlink(&other, &path).unwrap();
+    for put in [&pipe as &dyn Fn(), &link] {
+        put();
+        let said = open_lock(&path).unwrap_err().to_string();
+        assert_eq!(said, "it is no regular file: move it away, and it is made anew");
+        assert_eq!(open_regular_to_write(&path).unwrap_err().to_string(), "it is no regular file");
+        fs::remove_file(&path).unwrap();
+        assert!(!other.exists(), "nothing was made through the link");
+    }
+}
+
+#[test]
+fn what_is_longer_than_it_is_made_is_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("1.journal");
+    fs::write(&path, "12345").unwrap();
+    assert_eq!(read_regular(&path, 5).unwrap(), b"12345");
+    // Nobody waits for a terabyte of zeros.
+    for len in [6, 1 << 40] {
+        OpenOptions::new().write(true).open(&path).unwrap().set_len(len).unwrap();
+        let said = read_regular(&path, 5).unwrap_err().to_string();
+        assert_eq!(said, format!("it has {len} bytes, and is made with 5 at most"));
+    }
 }

@@ -83,7 +83,7 @@ pub use decided::digest_of;
 pub use entry_reader::EntryReader;
 pub use error::{CommitError, Failure, OpenError, PartsError, ReadError, StorageError};
 pub use filed::BadRecords;
-pub use files::{FileError, Files, create_beside, is_within, open_regular};
+pub use files::{FileError, Files, create_beside, is_within, open_regular, open_regular_to_write};
 pub use head::EarlierEpoch;
 pub use imprint::{ForeignState, ImprintError, ImprintKey};
 pub use index::{Anew, EntryIndex, Indexed, Next, Order, Search, Term, Walk};

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, BufReader, ErrorKind};
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
@@ -29,6 +29,8 @@ use crate::trees::{Stored, TreeName};
 
 /// Where components and large settings are, within a store's directory and within a backup.
 pub(crate) const BLOBS: &str = "blobs";
+/// More than any of them has: who writes one, writes it whole, out of memory.
+const BLOB_BYTES_MAX: u64 = 256 << 20;
 /// Where exports of earlier epochs of the log are.
 pub(crate) const EPOCHS: &str = "epochs";
 
@@ -268,9 +270,19 @@ fn names_in(dir: &Path) -> io::Result<Vec<String>> {
     Ok(names.into_iter().filter(|name| !name.starts_with(TEMPORARY)).collect())
 }
 
+/// Open a component or settings. What is longer than any of them is read by nobody, and would be read for hours.
+pub(crate) fn open_blob(path: &Path) -> io::Result<File> {
+    let file = open_regular(path)?;
+    let len = file.metadata()?.len();
+    if len > BLOB_BYTES_MAX {
+        return Err(io::Error::other(format!("it has {len} bytes, and none has more than {BLOB_BYTES_MAX}")));
+    }
+    Ok(file)
+}
+
 fn problem_of_blob(path: &Path, name: &str) -> Option<String> {
     let mut hasher = blake3::Hasher::new();
-    match open_regular(path).and_then(|file| hasher.update_reader(file).map(|hasher| hasher.finalize())) {
+    match open_blob(path).and_then(|file| hasher.update_reader(file).map(|hasher| hasher.finalize())) {
         Ok(hash) if *hash.to_hex() == *name => None,
         Ok(_) => Some("has other bytes than its name says".to_owned()),
         Err(error) => Some(unreadable(&error)),

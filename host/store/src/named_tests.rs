@@ -166,6 +166,22 @@ async fn what_is_no_regular_file_is_named_and_neither_followed_nor_waited_for() 
     assert!(matches!(refused, Err(BackupError::Io { .. })), "{refused:?}");
 }
 
+#[tokio::test]
+async fn what_is_longer_than_any_component_is_named_and_not_read() {
+    let dir = TempDir::new().unwrap();
+    let (store, component, _) = store(dir.path()).await;
+    drop(store);
+    let path = dir.path().join(BLOBS).join(component.to_string());
+    // Nobody reads a terabyte of zeros, and no backup has room for it.
+    fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(1 << 40).unwrap();
+    let to = TempDir::new().unwrap();
+    for found in [Store::back_up(dir.path(), to.path()).unwrap().bad_named, Store::check_named(dir.path()).unwrap()] {
+        let [bad] = &found.blobs[..] else { panic!("{found:?}") };
+        assert_eq!(bad.problem, "cannot be read: it has 1099511627776 bytes, and none has more than 268435456");
+    }
+    assert!(!to.path().join(BLOBS).join(component.to_string()).exists());
+}
+
 fn pipe(path: &Path) {
     rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
 }

@@ -15,16 +15,15 @@
 //! <dir>/log/            what is published, by epoch; of that the bundled entries are the store's
 //! ```
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Instant;
 
 use crate::boot::{Boot, CutOffBy, LastUse};
 use crate::error::OpenError;
-use crate::files::{create_beside, read_regular_text, sync_dir};
+use crate::files::{create_beside, open_lock, open_regular, read_regular_text, sync_dir};
 use crate::trees::{LOCK_PAUSE, LOCK_WAIT};
 
 /// The newest format of a whole store that this program knows.
@@ -93,14 +92,13 @@ impl Places {
     }
 
     pub(crate) fn lock(&self) -> Result<Lock, OpenError> {
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&self.lock);
-        self.hold(&self.lock, file.map_err(at(&self.lock))?)
+        self.hold(&self.lock, open_lock(&self.lock).map_err(at(&self.lock))?)
     }
 
     /// The same for whoever writes nothing: the file has to be there, or nobody ever held it.
     pub(crate) fn lock_to_look(&self) -> Result<Lock, OpenError> {
         let path = if exists(&self.lock)? { &self.lock } else { &self.marker };
-        self.hold(path, File::open(path).map_err(at(path))?)
+        self.hold(path, open_regular(path).map_err(at(path))?)
     }
 
     fn hold(&self, path: &Path, file: File) -> Result<Lock, OpenError> {
@@ -168,8 +166,11 @@ pub(crate) fn exists(path: &Path) -> Result<bool, OpenError> {
     path.try_exists().map_err(at(path))
 }
 
+/// More bytes than a marker has.
+const MARKER_BYTES_MAX: u64 = 1 << 10;
+
 fn read_marker(path: &Path) -> Result<u32, OpenError> {
-    let text = match read_regular_text(path) {
+    let text = match read_regular_text(path, MARKER_BYTES_MAX) {
         Err(error) if error.kind() == ErrorKind::InvalidData => String::new(),
         text => text.map_err(at(path))?,
     };

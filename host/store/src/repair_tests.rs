@@ -251,3 +251,29 @@ fn a_store_that_is_open_or_of_another_log_is_left_alone() {
     let error = Store::repair(dir.path(), &ours_of("other")).unwrap_err();
     assert!(matches!(error, RepairError::Open(OpenError::OtherLog { .. })), "{error:?}");
 }
+
+/// The engine waits for whoever writes into a pipe, and follows links.
+#[tokio::test]
+async fn what_is_no_file_of_the_engines_is_named_and_the_engine_made_anew() {
+    let (dir, integrity) = filled().await;
+    let pipe = |path: &Path| {
+        rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+    };
+    let endless = |path: &Path| std::os::unix::fs::symlink("/dev/zero", path).unwrap();
+    let long = |path: &Path| fs::File::create(path).unwrap().set_len(1 << 32).unwrap();
+    for (name, put, why) in [
+        ("conf", &pipe as &dyn Fn(&Path), "`conf` in it is no regular file"),
+        ("conf", &long, "`conf` in it is longer than the engine makes it"),
+        ("snap.0000000000000001", &pipe, "`snap.0000000000000001` in it is no regular file"),
+        ("snap.0000000000000001", &endless, "`snap.0000000000000001` in it is no regular file"),
+    ] {
+        let path = dir.path().join("store").join(name);
+        fs::remove_file(&path).ok();
+        put(&path);
+        let error = Store::open(dir.path(), &log()).err().unwrap();
+        assert!(error.is_damage(), "{error}");
+        let (problem, found, _) = rebuilt(dir.path());
+        assert!(problem.ends_with(&format!("is not as the engine left it: {why}")), "{problem}");
+        assert_eq!((found.digest, found.entries), (integrity.digest, integrity.entries));
+    }
+}

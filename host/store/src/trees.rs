@@ -31,6 +31,7 @@ use sled::transaction::{ConflictableTransactionError, TransactionError};
 
 use crate::error::StorageError;
 use crate::filed::{Filed, digest_in};
+use crate::files::check_engine;
 use crate::frame::StoreId;
 use crate::group::Group;
 use crate::head::{self, Head, LogName};
@@ -176,6 +177,7 @@ pub(crate) fn is_locked(error: &sled::Error) -> bool {
 
 impl Trees {
     pub(crate) fn open(path: &Path) -> Result<Self, StorageError> {
+        check_engine(path)?;
         // The engine's own thread would sync at times that nobody waits for, and badly.
         let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
         let began = Instant::now();

@@ -1,9 +1,11 @@
-//! Epochs of the audit log: what a restore ends, backups that are restored twice, and the log's key when it is rotated.
+//! Epochs of the audit log: what a restore ends, backups that are restored twice, logs that are not
+//! what was signed, and the log's key when it is rotated.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 mod checkpoints;
 mod entries;
+mod forked;
 mod lost;
 mod replays;
 mod restore;

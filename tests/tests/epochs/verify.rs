@@ -212,3 +212,45 @@ async fn witnesses_cosign_each_epoch_and_what_they_cosigned_of_an_earlier_one_is
     assert!(policy.check(&logged.signed).is_err() && logged.checkpoint.size == size);
     process.kill().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_epoch_beyond_a_missing_export_is_unproven_unless_its_key_is_remembered() {
+    let (stage, process) = Stage::set().await;
+    let verify = |arguments: &[&str]| stage.audit(&[&["verify"], arguments].concat());
+    let good = |arguments: &[&str], due: &str| {
+        let (code, out, said) = verify(arguments);
+        assert!(code == Some(0) && said.contains(due), "{arguments:?}: {out}{said}");
+    };
+    good(&[], "");
+    process.stop().await;
+    stage.done(&["key", "rotate-log"]);
+    stage.start().await.stop().await;
+    stage.done(&["key", "rotate-log"]);
+    let process = stage.start().await;
+    good(&[], "");
+    let all = stage.path("all").display().to_string();
+    let (code, _, said) = stage.audit(&["export", "--dir", &all]);
+    assert_eq!(code, Some(0), "{said}");
+    for kept in [stage.fresh.data_dir(), stage.path("all")] {
+        fs::remove_file(kept.join("epochs/2.export")).unwrap();
+    }
+    let missing = "error: epoch 1 is unproven: `2.export` is missing, and with it what was signed of the epochs before; \
+                   anybody could have made `1.export`\nhelp: put `2.export` back from a backup";
+    for arguments in [&["--alone"][..], &["--dir", &all]] {
+        let (code, out, said) = verify(arguments);
+        assert!(code == Some(5) && said.contains(missing), "{arguments:?}: {out}{said}");
+        assert!(said.contains("epoch 2 was not checked: "), "{arguments:?}: {said}");
+    }
+    let (code, out, _) = verify(&["--alone", "--json"]);
+    let said: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(
+        (code, &said["verified"], &said["earlier_epochs"][1]["unproven"]),
+        (Some(5), &json!(false), &json!(true))
+    );
+    // What was remembered of the first epoch is as good as what led there.
+    good(&[], "are as the key signed them that is remembered here");
+    process.stop().await;
+    // So are the records of a store all of which is read.
+    let config = stage.fresh.config.display().to_string();
+    good(&["--alone", "--config", &config], "are as what is recorded of it says");
+}

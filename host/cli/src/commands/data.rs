@@ -277,7 +277,6 @@ const fn files_said(of: attorn_server::data::FilesOf) -> &'static str {
 
 #[cfg(target_os = "linux")]
 fn print(output: &Output, repaired: attorn_server::data::Repair) -> Result<Exit, Failure> {
-
     // That it could not be seen is said, and is no reason to say that nothing was repaired.
     let (bad_named, unseen) = match &repaired.bad_named {
         Ok(bad_named) => (bad_named.clone(), None),

@@ -31,6 +31,7 @@ pub(super) fn print(output: &Output, config: &Config, restored: &Restored) -> Re
             "earlier_entries": restored.entries,
             "earlier_export": restored.export.display().to_string(),
             "entries_lost_at_least": restored.lost,
+            "entries_confirmed": restored.confirmed,
             "high_water_problem": restored.high_water_problem,
             "grants_ended": ended.grants,
             "sessions_ended": ended.sessions,
@@ -50,6 +51,7 @@ pub(super) fn print(output: &Output, config: &Config, restored: &Restored) -> Re
     line("audit log", format!("{}, after {} with {} entries", restored.origin, restored.earlier, restored.entries));
     line("earlier log", restored.export.display().to_string());
     line("entries lost", lost(restored.lost));
+    line("as signed", confirmed(restored.confirmed));
     line("grants ended", ended.grants.to_string());
     line("sessions ended", ended.sessions.to_string());
     line("operator tokens", format!("{} ended", ended.operator_tokens));
@@ -63,6 +65,10 @@ pub(super) fn print(output: &Output, config: &Config, restored: &Restored) -> Re
     output.note("");
     if let Some(problem) = &restored.high_water_problem {
         output.note(format!("The high-water file does not tell what was lost: {problem}."));
+    }
+    if restored.confirmed.is_none() {
+        output.note("No checkpoint that the log's key signed is known here, so nothing shows that nobody rewrote entries in the");
+        output.note("backup: compare with one that somebody kept (`attorn audit verify --since`).");
     }
     output.note("No token of an operator is good any more. The bootstrap token is shown this once:");
     output.note("  ATTORN_TOKEN=<bootstrap token> attorn operator renew NAME      an admin of before, or");
@@ -82,6 +88,13 @@ pub(super) fn print(output: &Output, config: &Config, restored: &Restored) -> Re
     damage::say(output, &[], &restored.bad_named, &way_out);
     damage::say_lost(output, &restored.bad_files, &restored.bad_entries);
     Ok(exit)
+}
+
+fn confirmed(confirmed: Option<u64>) -> String {
+    match confirmed {
+        None => "nothing shows it of any entry".to_owned(),
+        Some(size) => format!("the first {size} entries, as checkpoints show that were signed before"),
+    }
 }
 
 fn lost(lost: Option<u64>) -> String {

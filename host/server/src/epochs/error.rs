@@ -75,6 +75,14 @@ pub enum EpochError {
     /// The log is not as it was.
     #[error("the log cannot go on in a new epoch: {0}")]
     Log(String),
+    /// Its entries are not those that its key signed.
+    #[error("{what} is not the one that its key has signed, and nothing was changed: {}", contradicting.join("; "))]
+    NotAsSigned {
+        /// Of which log that is said.
+        what: &'static str,
+        /// Which checkpoints by its key are of other entries.
+        contradicting: Vec<String>,
+    },
     /// The configuration or what it names cannot be used.
     #[error(transparent)]
     Serve(#[from] ServeError),
@@ -122,6 +130,11 @@ impl EpochError {
                 "nothing was restored: name another backup, or make one (`attorn backup`) of a data directory that is \
                  whole",
             ),
+            Self::NotAsSigned { .. } => Some(
+                "somebody rewrote entries that were signed, or these checkpoints are of a copy of the log that went on \
+                 apart. Keep all of it: it is evidence. Restore a backup of the log that was signed, from before that say; \
+                 if there is none, this log has no way on, and `attorn init` begins another",
+            ),
             Self::Log(_) => Some(
                 "no new epoch began: `attorn audit verify --config` looks at the log of a server that does not run, and \
                  says what is wrong with it",
@@ -135,6 +148,14 @@ impl EpochError {
     #[must_use]
     pub const fn is_usage(&self) -> bool {
         matches!(self, Self::Within { .. })
+    }
+
+    /// The same of files that somebody finds elsewhere.
+    pub(crate) fn of_another_place(self, from: &str, to: &str) -> Self {
+        match self {
+            Self::BadEntries { entries, files } => Self::BadEntries { entries, files: files.replace(from, to) },
+            error => error,
+        }
     }
 
     pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
@@ -191,6 +212,7 @@ mod tests {
             EpochError::io(path)(std::io::Error::other("full")),
             EpochError::Backup("it is cut".into()),
             EpochError::Log("it is cut".into()),
+            EpochError::NotAsSigned { what: "the log", contradicting: vec!["`log/1/checkpoint` signs others".into()] },
         ] {
             assert!(error.help().is_some_and(|help| !help.is_empty()), "{error}");
         }

@@ -89,7 +89,8 @@ pub(super) fn witnessed(dir: &Path, verifier: &CheckpointVerifier) -> Result<Opt
     read(dir, WITNESSED, verifier)
 }
 
-fn read(dir: &Path, name: &str, verifier: &CheckpointVerifier) -> Result<Option<SignedCheckpoint>, String> {
+/// A checkpoint that is alone in its file; none if that is not there.
+pub(super) fn read(dir: &Path, name: &str, verifier: &CheckpointVerifier) -> Result<Option<SignedCheckpoint>, String> {
     let bytes = bytes(dir, name, SignedCheckpoint::NOTE_BYTES_MAX).map_err(|error| format!("`{name}`: {error}"))?;
     let checkpoint = bytes.map(|bytes| verifier.verify(&bytes)).transpose();
     checkpoint.map_err(|error| format!("`{name}`: {}", crate::http::failure::causes(&error)))

@@ -16,6 +16,7 @@ pub(crate) mod offline;
 mod public_reads;
 pub(crate) mod routes;
 mod segments;
+pub(crate) mod signed;
 pub(crate) mod witnesses;
 
 use std::fs::File;

@@ -206,7 +206,7 @@ impl Segments {
 }
 
 /// The last of the segments, of which none may be missing.
-fn last_segment(dir: &Path) -> Result<u64, String> {
+pub(super) fn last_segment(dir: &Path) -> Result<u64, String> {
     let named = |error: io::Error| format!("`{SEGMENTS}`: {error}");
     let mut segments = BTreeSet::new();
     for entry in fs::read_dir(dir.join(SEGMENTS)).map_err(named)? {

@@ -4,14 +4,14 @@
 //! name says; one that it does not open is named. A file has its name when it is whole and on disk, not before, so that
 //! what is cut off leaves no half key. Who is still to have a key is for `restore` to know.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind, Read as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 use attorn_core::UserId;
 use attorn_identity::RootKey;
-use attorn_store::open_regular;
+use attorn_store::{create_beside, open_regular};
 
 use super::keys::{EXTENSION, FILE_BYTES_MAX, MARK_EXTENSION, UserKeys, unwrapped};
 
@@ -118,7 +118,7 @@ fn copy(path: &Path, to: &Path) -> io::Result<bool> {
     let target = to.join(path.file_name().unwrap_or_default());
     let beside = target.with_added_extension(UNFINISHED);
     let mut write = || {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        let mut file = create_beside(&beside)?;
         io::copy(&mut from, &mut file)?;
         file.sync_all()?;
         fs::rename(&beside, &target)

@@ -6,13 +6,13 @@
 
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use attorn_core::UserId;
 use attorn_identity::{KeyLabel, RootKey, UserKey};
-use attorn_store::open_regular;
+use attorn_store::{create_beside, open_regular, open_regular_to_write};
 use zeroize::Zeroizing;
 
 use crate::http::failure::{Failure, causes};
@@ -91,8 +91,10 @@ impl UserKeys {
     /// was gone before.
     pub(crate) async fn destroy(self: &Arc<Self>, user: &UserId) -> Result<(), Failure> {
         self.ready.write().unwrap_or_else(PoisonError::into_inner).remove(user);
-        let path = self.path(user);
-        let destroyed = tokio::task::spawn_blocking(move || destroy(&path)).await.map_err(Failure::internal)?;
+        let (root, user, path) = (Arc::clone(&self.root), user.clone(), self.path(user));
+        let is_key = move |path: &Path| matches!(unwrapped(&root, &user, path), Ok(Some(_)));
+        let destroyed =
+            tokio::task::spawn_blocking(move || destroy(&path, &is_key)).await.map_err(Failure::internal)?;
         destroyed.map_err(|error| Failure::internal(format_args!("cannot destroy a user's key: {error}")))
     }
 
@@ -181,7 +183,10 @@ fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 
 /// First it is marked that the user was erased. Then the name goes, so that nobody finds half a key; then the bytes are
 /// written over, which reaches those on the disk where the file system writes in place; then the file goes.
-fn destroy(path: &Path) -> std::io::Result<()> {
+///
+/// INVARIANT: no bytes are written over but those of a user's key. Somebody may have put a link there, or a second name
+/// of another file: of what is no regular file, or has other names and is no key of this user's, the name goes alone.
+fn destroy(path: &Path, is_key: &dyn Fn(&Path) -> bool) -> std::io::Result<()> {
     let absent_is_fine = |outcome: std::io::Result<()>| match outcome {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         outcome => outcome,
@@ -189,13 +194,16 @@ fn destroy(path: &Path) -> std::io::Result<()> {
     mark(&path.with_extension(MARK_EXTENSION))?;
     let gone = path.with_extension(GONE_EXTENSION);
     absent_is_fine(std::fs::rename(path, &gone))?;
-    match std::fs::OpenOptions::new().write(true).open(&gone) {
+    match std::fs::symlink_metadata(&gone) {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(error),
-        Ok(mut file) => {
-            let bytes = usize::try_from(file.metadata()?.len().min(FILE_BYTES_MAX)).unwrap_or_default();
-            file.write_all(&vec![0; bytes])?;
-            file.sync_all()?;
+        Ok(found) => {
+            if found.is_file() && (found.nlink() == 1 || is_key(&gone)) {
+                let mut file = open_regular_to_write(&gone)?;
+                let bytes = usize::try_from(file.metadata()?.len().min(FILE_BYTES_MAX)).unwrap_or_default();
+                file.write_all(&vec![0; bytes])?;
+                file.sync_all()?;
+            }
             absent_is_fine(std::fs::remove_file(&gone))?;
         }
     }
@@ -210,7 +218,12 @@ fn destroy(path: &Path) -> std::io::Result<()> {
 fn mark(path: &Path) -> std::io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("."));
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?.sync_all()
+    match open_regular(path) {
+        Ok(there) => there.sync_all(),
+        Err(error) if std::fs::symlink_metadata(path).is_ok_and(|found| found.is_file()) => Err(error),
+        // It is not there, or somebody put something else in its place.
+        Err(_) => create_beside(path)?.sync_all(),
+    }
 }
 
 #[cfg(test)]
@@ -257,6 +270,40 @@ mod tests {
             assert!(!keys.is_there(&alice).unwrap() && nothing_left(), "{what}");
             keys.destroy(&alice).await.unwrap();
         }
+    }
+
+    #[tokio::test]
+    async fn whoever_is_erased_takes_nothing_with_them_that_a_link_in_the_place_of_their_key_leads_to() {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+        let dir = tempfile::TempDir::new().unwrap();
+        let root = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".parse::<RootKey>().unwrap();
+        let keys = Arc::new(UserKeys::open(dir.path().join("keys"), Arc::new(root)).unwrap());
+        let alice: UserId = "usr_01".parse().unwrap();
+        let other = dir.path().join("root.key");
+        std::fs::write(&other, "not of a user").unwrap();
+        let (path, mark) = (keys.path(&alice), keys.path(&alice).with_extension("gone"));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let pipe = |path: &Path| mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let link = |path: &Path| std::os::unix::fs::symlink(&other, path).unwrap();
+        let name = |path: &Path| std::fs::hard_link(&other, path).unwrap();
+        let puts: [&dyn Fn(&Path); 3] = [&pipe, &link, &name];
+        for put in puts {
+            for at in [&path, &mark, &path.with_extension("erased")] {
+                std::fs::remove_file(&mark).ok();
+                put(at);
+                keys.destroy(&alice).await.unwrap();
+                assert_eq!(std::fs::read_to_string(&other).unwrap(), "not of a user");
+                assert!(keys.of(&alice).await.unwrap().is_none() && !keys.is_there(&alice).unwrap());
+                assert!(std::fs::symlink_metadata(&mark).unwrap().is_file(), "{}", at.display());
+            }
+            std::fs::remove_file(&mark).unwrap();
+        }
+        // A key that has a second name, as in a copy that was made of links, goes all the same.
+        keys.put(&alice, &Arc::new(UserKey::generate().unwrap())).await.unwrap();
+        std::fs::hard_link(&path, dir.path().join("copy")).unwrap();
+        keys.destroy(&alice).await.unwrap();
+        assert!(std::fs::read(dir.path().join("copy")).unwrap().iter().all(|byte| *byte == 0));
     }
 
     #[tokio::test]

@@ -14,7 +14,7 @@ use super::chunk::CHUNK_ENTRIES;
 use super::pack::{self, VOLUME_CHUNKS};
 use super::{BLOCK_ENTRIES, Block, Covered, EntryIndex, MARK_KEY};
 use crate::error::StorageError;
-use crate::files::make_dir;
+use crate::files::{make_dir, not_the_engines};
 use crate::records::json;
 use crate::trees::{LOCK_PAUSE, LOCK_WAIT, is_locked};
 
@@ -123,7 +123,7 @@ impl EntryIndex {
     }
 
     fn open_there(dir: &Path, owner: &Owner, volume_chunks: u64) -> Result<Self, Unusable> {
-        if let Some(why) = no_files(dir)? {
+        if let Some(why) = not_the_engines(dir)? {
             return Err(Unusable::amiss(why));
         }
         make_dir(dir)?;
@@ -192,31 +192,6 @@ impl Covered {
         }
         Ok(Self { through, last, blocks })
     }
-}
-
-/// What stands there that the engine must not open: it follows links, and waits for whoever writes into a pipe. It has
-/// files, and one directory of files.
-fn no_files(dir: &Path) -> io::Result<Option<String>> {
-    let found = match fs::symlink_metadata(dir) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        found => found?,
-    };
-    if !found.is_dir() {
-        return Ok(Some("it is no directory".to_owned()));
-    }
-    let mut directories = vec![(dir.to_owned(), true)];
-    while let Some((directory, may_have_more)) = directories.pop() {
-        for entry in fs::read_dir(directory)? {
-            let entry = entry?;
-            let kind = entry.file_type()?;
-            if kind.is_dir() && may_have_more {
-                directories.push((entry.path(), false));
-            } else if !kind.is_file() {
-                return Ok(Some(format!("`{}` in it is no regular file", entry.file_name().display())));
-            }
-        }
-    }
-    Ok(None)
 }
 
 pub(super) fn check(found: &Owner, owner: &Owner) -> Result<(), Unusable> {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::SUFFIX;
 use crate::far;
 use crate::files::read_regular;
-use crate::frame::{ALIGN, FileHeader, FileKind, FrameKey, HEADER_BYTES, StoreId, frame_bytes};
+use crate::frame::{ALIGN, CONTENT_BYTES_MAX, FileHeader, FileKind, FrameKey, HEADER_BYTES, StoreId, frame_bytes};
 use crate::redo::{self, Redo};
 
 /// Why the journal cannot be read.
@@ -166,7 +166,7 @@ fn read_from<E: From<JournalError>>(
     let start = start.ok_or_else(missing)?;
     let (mut store, mut due, mut end) = (store, segments[start].first, None);
     for (index, segment) in segments.iter().enumerate().skip(start) {
-        let bytes = read_regular(&segment.path).map_err(io_at(&segment.path))?;
+        let bytes = read_regular(&segment.path, SEGMENT_BYTES_MAX).map_err(io_at(&segment.path))?;
         let header = header(segment, &bytes, store)?;
         store = Some(header.store);
         let last = index + 1 == segments.len();
@@ -183,6 +183,9 @@ fn read_from<E: From<JournalError>>(
     }
     end.ok_or_else(|| missing().into())
 }
+
+/// The longest segment that a store makes has one group of the greatest size.
+const SEGMENT_BYTES_MAX: u64 = CONTENT_BYTES_MAX as u64 + (1 << 20);
 
 /// Where reading begins in a segment, and with which version.
 #[derive(Debug, Clone, Copy)]

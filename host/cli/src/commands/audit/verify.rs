@@ -183,9 +183,10 @@ async fn live(
             continues = Some(found.map_err(|failure| report::failed(output, None, failure))?);
         }
         let first = lineage::first_published(files, verified.entries)?;
-        earlier = before(output, first.as_deref(), exports).await?;
+        earlier = before(output, first.as_deref(), (exports, memory.as_ref())).await?;
     }
     if let (Ok(verified), Some(memory)) = (&done, &memory)
+        && earlier::unproven(&earlier).is_none()
         && let Err(failure) = memory.remember(&verified.checkpoint, &verified.key, compared.as_deref())
     {
         output.note(format!("its checkpoint is not remembered: {}", failure.message));
@@ -199,14 +200,19 @@ pub(super) fn exported(output: &Output, path: &Path, (epoch, bad): (u64, &[Entry
     let lacking = earlier::exported(output, path, Epoch(epoch), &earlier::ranges(bad));
     let lacking = lacking.map_err(|failure| report::failed(output, None, failure))?;
     if !lacking.is_empty() {
-        output.note(report::were_bad(epoch, &lacking));
+        let said = earlier::were_bad(epoch, &lacking);
+        output.note(format!("{said}: so says the server, and `attorn audit verify` tells whether the log does"));
     }
     Ok(())
 }
 
 /// Verify the epochs before the one with this first entry.
-async fn before(output: &Output, first_entry: Option<&[u8]>, exports: &Exports<'_>) -> Result<Vec<Earlier>, Failure> {
-    let done = earlier::verify(output, first_entry, exports).await;
+async fn before(
+    output: &Output,
+    first_entry: Option<&[u8]>,
+    (exports, memory): (&Exports<'_>, Option<&Memory>),
+) -> Result<Vec<Earlier>, Failure> {
+    let done = earlier::verify(output, first_entry, exports, memory).await;
     done.map_err(|wrong| report::failed(output, wrong.entry, wrong.failure))
 }
 

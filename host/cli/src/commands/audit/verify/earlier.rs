@@ -2,25 +2,32 @@
 //!
 //! The first entry of an epoch, which was verified before, has the signed checkpoint with which the one before it ended.
 //! So what is kept of that is re-hashed from its first entry to its last, and has to come to that very checkpoint; and
-//! its own first entry leads on. Where nothing is kept of an epoch, that is said; what is kept of those before it is verified
-//! then by what the store has recorded of them, or, where nobody can be asked, by its own key, to which nothing leads.
+//! its own first entry leads on. Where nothing is kept of an epoch, that is said, and the way back is broken there. What is
+//! kept of those before it is proved then by a key that is remembered of one of them, or by the records of a store that
+//! was read whole. By nothing else: anybody can make an export with a key of their own, and what a server says of it is
+//! as good as the server. Such an epoch is *unproven*, and the log does not verify with it.
 //!
-//! Entries that were bad when their epoch ended may be lacking, if the next one's first entry says so, which is signed.
+//! Entries that were bad when their epoch ended may be lacking, if the next one's first entry says so, which is signed, or
+//! such a record.
+
+mod report;
 
 use std::fs;
 use std::io::{BufReader, ErrorKind};
-use std::iter;
 use std::ops::Range;
 use std::path::Path;
 
 use attorn_api::audit::{EntryRange, LogEpoch};
 use attorn_log::{Checks, Epoch, Origin, Verified, VerifyError, verify_export_with};
 
-use super::lineage::{Began, EPOCHS_MAX, Exports, First, first_exported, verification};
+use super::lineage::{Began, EPOCHS_MAX, Exports, First, first_exported, origin_exported, verification};
+use super::remembered::{Anchor, Memory};
 use super::{SAID_EVERY, open_regular};
 use crate::bar::Bar;
 use crate::failure::Failure;
 use crate::output::Output;
+
+pub(super) use report::{in_json, lines, notes, unproven, were_bad};
 
 /// An earlier epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +40,12 @@ pub(super) struct Earlier {
     pub(super) seen: Seen,
 }
 
+impl Earlier {
+    pub(super) const fn is_unproven(&self) -> bool {
+        matches!(self.seen, Seen::Unproven(_))
+    }
+}
+
 /// Whether an earlier epoch was verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Seen {
@@ -40,10 +53,48 @@ pub(super) enum Seen {
     Whole,
     /// The same by what the store has recorded of it; but what leads there from the log is not kept.
     Recorded,
-    /// The same by its own key alone, to which nothing leads.
-    Alone,
+    /// The same by the key that is remembered of it, or of one after it; but what leads there from the log is not kept.
+    Remembered,
+    /// They are as the key in its own file signed them, and nothing leads to that.
+    Unproven(Broken),
     /// Nothing is kept of it.
     NotKept,
+}
+
+/// Where the way back from the log is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Broken {
+    /// Nothing is kept of this epoch.
+    Missing(Epoch),
+    /// The first entries of this one were bad when it ended.
+    Lacking(Epoch),
+}
+
+impl Broken {
+    /// What it is, in a message.
+    pub(super) fn why(self) -> String {
+        match self {
+            Self::Missing(epoch) => {
+                format!("`{epoch}.export` is missing, and with it what was signed of the epochs before")
+            }
+            Self::Lacking(epoch) => {
+                format!("`{epoch}.export` lacks its first entry, and with it what was signed of the epochs before")
+            }
+        }
+    }
+
+    /// What to do about it.
+    pub(super) fn help(self) -> String {
+        let (Self::Missing(epoch) | Self::Lacking(epoch)) = self;
+        let (what, file) = match self {
+            Self::Missing(_) => ("put", "`epochs/` of the data directory had it"),
+            Self::Lacking(_) => ("put one with all entries", "one from before they were bad"),
+        };
+        format!(
+            "{what} `{epoch}.export` back from a backup or a copy ({file}), and verify anew; a file of an epoch before, by \
+             whose key that was kept, verifies alone: `attorn audit verify --file FILE --key KEY`"
+        )
+    }
 }
 
 /// What does not verify of an earlier epoch.
@@ -64,65 +115,111 @@ pub(super) async fn verify(
     output: &Output,
     first_entry: Option<&[u8]>,
     exports: &Exports<'_>,
+    memory: Option<&Memory>,
 ) -> Result<Vec<Earlier>, Wrong> {
     let (mut all, mut began) = (Vec::new(), first_entry.and_then(Began::of));
     while let Some(step) = began.take().filter(|_| all.len() < EPOCHS_MAX) {
         let (epoch, entries) = (step.before.epoch, step.size);
         let Some(path) = exports.find(epoch).await? else {
             all.push(Earlier { epoch, entries, bad: Vec::new(), seen: Seen::NotKept });
-            all.extend(alone(output, exports, &step.before).await?);
+            all.extend(beyond(output, (exports, memory), (&step.before, Broken::Missing(epoch))).await?);
             break;
         };
-        let found = re_hashed(output, &path, epoch, &step.bad)?;
+        let found = re_hashed(output, &path, epoch, &may_lack(&step.bad))?;
         ends_as_said(&found, &step)?;
         all.push(Earlier { epoch, entries, bad: found.lacking, seen: Seen::Whole });
         match first_exported(&path)? {
             First::There(bytes) => began = Began::of(&bytes).filter(|next| next.origin == step.before),
             First::None => {}
             // What led on is not kept.
-            First::Lacking => all.extend(alone(output, exports, &step.before).await?),
+            First::Lacking => {
+                all.extend(beyond(output, (exports, memory), (&step.before, Broken::Lacking(epoch))).await?);
+            }
         }
     }
     Ok(all)
 }
 
-/// Verify what is kept of the epochs before one of which the first entry is not: each by what is recorded of it, or else
-/// by its own key, and against the next one's first entry where that is kept.
-async fn alone(output: &Output, exports: &Exports<'_>, gap: &Origin) -> Result<Vec<Earlier>, Wrong> {
-    let (mut all, mut after) = (Vec::new(), None::<Began>);
-    for (epoch, recorded) in exports.before(gap.epoch).await? {
-        let step = after.take().filter(|step| step.before.epoch == epoch);
+/// Verify what is kept of the epochs before a place where the way back is broken: each by the next one's first entry where
+/// that is kept, by what is known of it, or else by its own key, which proves nothing.
+async fn beyond(
+    output: &Output,
+    (exports, memory): (&Exports<'_>, Option<&Memory>),
+    (gap, mut broken): (&Origin, Broken),
+) -> Result<Vec<Earlier>, Wrong> {
+    let (mut all, mut after) = (Vec::new(), None::<(Began, Seen)>);
+    for (epoch, said) in exports.before(gap.epoch).await? {
+        let step = after.take().filter(|(step, _)| step.before.epoch == epoch);
         let Some(path) = exports.find(epoch).await? else {
-            let entries = recorded.map_or(0, |one| one.size);
+            let entries = said.map_or(0, |one| one.size);
             all.push(Earlier { epoch, entries, bad: Vec::new(), seen: Seen::NotKept });
+            broken = Broken::Missing(epoch);
             continue;
         };
-        let may_lack = match (&step, &recorded) {
-            (Some(step), _) => step.bad.clone(),
+        let origin = Origin::of(&gap.log_id, epoch);
+        // Exports of several logs may stand side by side.
+        if matches!(exports, Exports::Beside(_)) && origin_exported(&path)? != origin {
+            continue;
+        }
+        let recorded = said.as_ref().filter(|_| matches!(exports, Exports::Store(..)));
+        let bad = match (&step, recorded) {
+            (Some((step, _)), _) => step.bad.clone(),
             (None, Some(recorded)) => ranges(&recorded.bad_entries),
-            // It is believed of itself alone, and that is said.
-            (None, None) => iter::once(0..u64::MAX).collect(),
+            (None, None) => Vec::new(),
         };
-        let found = re_hashed(output, &path, epoch, &may_lack)?;
-        if *found.key.origin() != Origin::of(&gap.log_id, epoch) {
-            // Exports of several logs may stand side by side.
-            if matches!(exports, Exports::Beside(_)) {
-                continue;
-            }
+        let remembered = memory.map(|memory| memory.recall(&origin)).transpose()?.flatten();
+        let by_key = remembered.as_ref().filter(|seen| seen.key.is_some());
+        let found =
+            re_hashed(output, &path, epoch, &known(by_key, &bad)).map_err(|wrong| helped(wrong, by_key, broken))?;
+        if *found.key.origin() != origin {
             let message = format!("what is kept of epoch {epoch} is of `{}`", found.key.origin());
             return Err(verification(message).into());
         }
-        if let Some(step) = &step {
+        if let Some((step, _)) = &step {
             ends_as_said(&found, step)?;
         }
-        let seen = match &recorded {
-            Some(recorded) => is_recorded(&found, recorded).map(|()| Seen::Recorded)?,
-            None => Seen::Alone,
+        if let Some(said) = &said {
+            is_recorded(&found, said)?;
+        }
+        let seen = match step {
+            Some((_, seen @ (Seen::Remembered | Seen::Recorded))) => seen,
+            _ if by_key.is_some() => Seen::Remembered,
+            _ if recorded.is_some() => Seen::Recorded,
+            _ => Seen::Unproven(broken),
         };
         all.push(Earlier { epoch, entries: found.entries, bad: found.lacking, seen });
-        after = first_exported(&path)?.bytes().as_deref().and_then(Began::of);
+        let first = first_exported(&path)?;
+        if matches!(first, First::Lacking) {
+            broken = Broken::Lacking(epoch);
+        }
+        after = first.bytes().as_deref().and_then(Began::of).map(|began| (began, seen));
     }
     Ok(all)
+}
+
+/// By what is remembered of an epoch.
+fn known<'a>(seen: Option<&'a Anchor>, bad: &'a [Range<u64>]) -> Checks<'a> {
+    let since = seen.map_or(&[][..], |seen| std::slice::from_ref(&seen.note));
+    Checks { trusted: seen.and_then(|seen| seen.key.as_ref()), since, ..may_lack(bad) }
+}
+
+fn may_lack(bad: &[Range<u64>]) -> Checks<'_> {
+    Checks { bad, ..Checks::default() }
+}
+
+/// What does not verify beyond a broken place, and what to do about it.
+fn helped(wrong: Wrong, seen: Option<&Anchor>, broken: Broken) -> Wrong {
+    let Wrong { entry, failure } = wrong;
+    let remembered = seen.and_then(|seen| seen.path.as_ref());
+    let help = match remembered {
+        Some(path) => format!(
+            "what was seen of it is remembered in `{}`. Keep that file and the export: they are evidence; {}",
+            path.display(),
+            broken.help()
+        ),
+        None => broken.help(),
+    };
+    Wrong { entry, failure: failure.with_help(help) }
 }
 
 /// See whether an export is of the epoch that is recorded.
@@ -150,13 +247,13 @@ pub(super) fn exported(
     epoch: Epoch,
     bad: &[Range<u64>],
 ) -> Result<Vec<Range<u64>>, Failure> {
-    re_hashed(output, path, epoch, bad).map(|found| found.lacking).map_err(|wrong| wrong.failure)
+    re_hashed(output, path, epoch, &may_lack(bad)).map(|found| found.lacking).map_err(|wrong| wrong.failure)
 }
 
-fn re_hashed(output: &Output, path: &Path, epoch: Epoch, bad: &[Range<u64>]) -> Result<Verified, Wrong> {
+fn re_hashed(output: &Output, path: &Path, epoch: Epoch, checks: &Checks<'_>) -> Result<Verified, Wrong> {
     let file = open_regular(path).map_err(|error| Failure::file("read", path, &error))?;
-    let (bar, checks) = (Bar::new(output), Checks { bad, ..Checks::default() });
-    let done = verify_export_with(BufReader::new(file), &checks, SAID_EVERY, |progress| {
+    let bar = Bar::new(output);
+    let done = verify_export_with(BufReader::new(file), checks, SAID_EVERY, |progress| {
         bar.step(progress.entries, progress.of, format_args!("entries of epoch {epoch} verified"));
     });
     done.map_err(|error| wrong(epoch, &error))

@@ -318,16 +318,17 @@ fn lacking(epoch: Epoch) -> Failure {
 
 /// That the log is in an earlier epoch than one that was seen.
 pub(super) fn rolled_back(seen: &Anchor, now: &Origin) -> Failure {
-    let entries = size_of(&seen.note).unwrap_or(0);
-    let message = format!(
-        "rollback: {entries} entries that you have seen are gone: the log is `{now}`, and you have seen `{}`",
-        seen.origin
-    );
-    let failure = verification(message);
-    match &seen.path {
-        Some(path) => failure.with_help(format!("if you know why: remove `{}`, and verify anew", path.display())),
-        None => failure,
-    }
+    let (entries, origin) = (size_of(&seen.note).unwrap_or(0), &seen.origin);
+    let Some(path) = &seen.path else {
+        // No key is at hand that could tell whether it was ever signed.
+        return verification(format!(
+            "the checkpoint that was kept says that it is of `{origin}`, and the log is `{now}`: if the log's key signed it, \
+             the log was put back, and {entries} entries that it counts are gone"
+        ));
+    };
+    let gone = format!("rollback: {entries} entries that you have seen are gone");
+    let failure = verification(format!("{gone}: the log is `{now}`, and you have seen `{origin}`"));
+    failure.with_help(format!("if you know why: remove `{}`, and verify anew", path.display()))
 }
 
 /// Something that does not verify.
@@ -372,6 +373,13 @@ impl First {
             Self::None | Self::Lacking => None,
         }
     }
+}
+
+/// Which log, and which epoch, an export says it is of.
+pub(super) fn origin_exported(path: &Path) -> Result<Origin, Failure> {
+    let file = BufReader::new(open_regular(path).map_err(|error| Failure::file("read", path, &error))?);
+    let export = ExportReader::open(file).map_err(|error| Failure::verification(&error))?;
+    origin_of(export.note())
 }
 
 pub(super) fn first_exported(path: &Path) -> Result<First, Failure> {

@@ -197,6 +197,10 @@ impl Knows {
         Self { state: TempDir::new().unwrap(), key: None, since }
     }
 
+    fn nothing() -> Self {
+        Self { state: TempDir::new().unwrap(), key: None, since: None }
+    }
+
     fn memory(&self) -> Memory {
         Memory::within(self.state.path())
     }
@@ -387,12 +391,21 @@ fn a_lower_epoch_than_was_seen_is_a_rollback() {
         failure.message,
         "rollback: 6 entries that you have seen are gone: the log is `attorn/main/2`, and you have seen `attorn/main/3`"
     );
+    // Of what somebody brings nobody can tell whether it was signed.
+    let brought = Anchor { path: None, key: None, ..seen };
+    let failure = rolled_back(&brought, &"attorn/main/2".parse().unwrap());
+    assert_eq!(failure.exit, Exit::VerificationFailed);
+    assert_eq!(
+        failure.message,
+        "the checkpoint that was kept says that it is of `attorn/main/3`, and the log is `attorn/main/2`: if the log's key \
+         signed it, the log was put back, and 6 entries that it counts are gone"
+    );
 }
 
 /// What is said of the epochs before a log, with what is kept of them in this directory.
 async fn before(log: &Life, data: &TempDir) -> Result<Vec<(u64, u64, bool)>, (Option<u64>, String)> {
     let exports = Exports::Directory(data.path().to_owned());
-    let found = earlier::verify(&Output::new(false), Some(&log.entries[0]), &exports).await;
+    let found = earlier::verify(&Output::new(false), Some(&log.entries[0]), &exports, None).await;
     let found = found.map_err(|wrong| {
         assert_eq!(wrong.failure.exit, Exit::VerificationFailed, "{}", wrong.failure);
         (wrong.entry, wrong.failure.message)
@@ -439,7 +452,7 @@ async fn what_is_no_file_is_not_waited_for() {
     fs::remove_file(&export).unwrap();
     pipe(&export);
     let exports = Exports::Directory(data.path().to_owned());
-    let wrong = earlier::verify(&Output::new(false), Some(&second.entries[0]), &exports).await.err().unwrap();
+    let wrong = earlier::verify(&Output::new(false), Some(&second.entries[0]), &exports, None).await.err().unwrap();
     assert!(wrong.failure.message.contains("1.export` is no regular file"), "{}", wrong.failure);
     pipe(&data.path().join("entries.jsonl"));
     let files = super::super::Directory::new(data.path().to_owned(), super::super::Form::Exported);
@@ -458,13 +471,20 @@ async fn an_epoch_of_which_nothing_is_kept_is_said() {
 }
 
 #[tokio::test]
-async fn an_epoch_before_a_gap_is_verified_alone_and_no_key_leads_over_the_gap() {
+async fn an_epoch_before_a_gap_is_unproven_and_no_key_leads_over_the_gap() {
     let (data, [first, _, third]) = three();
     fs::remove_file(data.path().join("epochs/2.export")).unwrap();
-    let exports = Exports::Directory(data.path().to_owned());
-    let found = earlier::verify(&Output::new(false), Some(&third.entries[0]), &exports).await.ok().unwrap();
-    let found: Vec<_> = found.iter().map(|one| (one.epoch.0, one.entries, one.seen)).collect();
-    assert_eq!(found, [(2, 4, earlier::Seen::NotKept), (1, 9, earlier::Seen::Alone)]);
+    let missing = earlier::Broken::Missing(Epoch(2));
+    let found = beyond(&third, &data, None).await.unwrap();
+    assert_eq!(found, [(2, 4, earlier::Seen::NotKept), (1, 9, earlier::Seen::Unproven(missing))]);
+    let knows = Knows { key: Some(third.key()), ..Knows::nothing() };
+    let failure = knows.verify(&third, &data).await.unwrap_err();
+    assert!(
+        failure.exit == Exit::VerificationFailed
+            && failure.message.contains("epoch 1 is unproven: `2.export` is missing")
+    );
+    assert!(failure.help.unwrap().starts_with("put `2.export` back from a backup"));
+    assert_eq!(knows.latest(), None, "nothing is remembered");
     // Neither a key nor a checkpoint of before leads on, and what is missing is named.
     for knows in [Knows::remembers(&first, 3), Knows { key: Some(first.key()), ..Knows::brings(&first, 3) }] {
         let failure = knows.verify(&third, &data).await.unwrap_err();
@@ -472,13 +492,77 @@ async fn an_epoch_before_a_gap_is_verified_alone_and_no_key_leads_over_the_gap()
         assert!(failure.message.contains("the export of epoch 2 is not kept (`2.export`)"), "{failure}");
         assert!(failure.help.unwrap().contains("put that file back"));
     }
-    // What is kept there is looked at all the same: of another log it is none, and every entry counts.
+    // What is kept there is looked at all the same, and every entry counts.
     let path = data.path().join("epochs/1.export");
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text.replace("\"n\":4,", "\"n\":5,")).unwrap();
     assert_eq!(before(&third, &data).await, Err((Some(4), "epoch 1: entry 4 was changed".to_owned())));
     fs::write(&path, text.replace("attorn/main/1", "attorn/other/1")).unwrap();
     assert!(before(&third, &data).await.is_err());
+}
+
+/// What is said of each epoch before a log, by whoever remembers this.
+async fn beyond(
+    log: &Life,
+    data: &TempDir,
+    memory: Option<&Memory>,
+) -> Result<Vec<(u64, u64, earlier::Seen)>, Failure> {
+    let exports = Exports::Directory(data.path().to_owned());
+    let found = earlier::verify(&Output::new(false), Some(&log.entries[0]), &exports, memory).await;
+    let found = found.map_err(|wrong| wrong.failure)?;
+    Ok(found.iter().map(|one| (one.epoch.0, one.entries, one.seen)).collect())
+}
+
+#[tokio::test]
+async fn an_epoch_before_a_gap_is_proved_by_a_key_that_is_remembered_of_it_or_of_one_after_it() {
+    let (data, [first, second, third]) = three();
+    let fourth = third.next(7, 7, true);
+    third.export(&data);
+    fs::remove_file(data.path().join("epochs/5.export")).unwrap();
+    let remembers = |life: &Life, size| Knows { state: Knows::remembers(life, size).state, ..Knows::nothing() };
+    let unproven = earlier::Seen::Unproven(earlier::Broken::Missing(Epoch(5)));
+    let gone = (5, 4, earlier::Seen::NotKept);
+    // The key of the second vouches for the first, whose end its first entry names, and not the other way around.
+    for (known, seen) in [
+        (remembers(&second, 2), [earlier::Seen::Remembered; 2]),
+        (remembers(&first, 2), [unproven, earlier::Seen::Remembered]),
+        (Knows::remembers_no_key(&second, 2), [unproven; 2]),
+    ] {
+        let due = vec![gone, (2, 4, seen[0]), (1, 9, seen[1])];
+        assert_eq!(beyond(&fourth, &data, Some(&known.memory())).await.unwrap(), due);
+    }
+    let known = remembers(&second, 2);
+    known.memory().remember(&fourth.at(1), &fourth.key(), None).unwrap();
+    assert_eq!(known.verify(&fourth, &data).await.unwrap(), Exit::Done);
+    // Another one under the same name, by whoever has another key, or by the key of then.
+    let begun = json!({ "type": "restored", "checkpoint": first.at(9).note() });
+    for (seed, why) in [(9, "epoch 2: the log is of the key "), (2, "epoch 2: the log was forked: ")] {
+        Life::of(2, seed, &begun, 4).export(&data);
+        let failure = beyond(&fourth, &data, Some(&known.memory())).await.unwrap_err();
+        assert!(failure.exit == Exit::VerificationFailed && failure.message.starts_with(why), "{failure}");
+        assert!(failure.help.unwrap().contains("main.2`"));
+    }
+}
+
+/// What a record says that nobody signed is no reason for entries to be lacking.
+#[tokio::test]
+async fn entries_beyond_a_gap_may_be_lacking_by_nothing_that_an_export_says_of_itself() {
+    let (data, [_, _, third]) = three();
+    let first = Life::of(1, 1, &json!({ "type": "initialised" }), 300);
+    let mut tree = TreeBuilder::new();
+    for entry in &first.entries[..256] {
+        tree.push(attorn_log::tree::leaf_hash(entry)).unwrap();
+    }
+    let gap = attorn_log::Gap { bundle: 0, root: tree.root() };
+    let mut bytes = attorn_log::export_header_without(&first.key(), &first.at(300), &[gap]).into_bytes();
+    first.entries[256..].iter().for_each(|entry| bytes.extend(entry));
+    fs::write(data.path().join("epochs/1.export"), bytes).unwrap();
+    fs::remove_file(data.path().join("epochs/2.export")).unwrap();
+    for known in [Knows::nothing(), Knows::remembers(&first, 300)] {
+        let failure = beyond(&third, &data, Some(&known.memory())).await.unwrap_err();
+        assert!(failure.message.contains("and nothing that was signed says so"), "{failure}");
+        assert!(failure.exit == Exit::VerificationFailed && failure.help.unwrap().contains("`2.export`"));
+    }
 }
 
 /// Without a server or a memory: an export, one file, beside those of earlier epochs.
@@ -511,6 +595,9 @@ async fn a_key_and_a_checkpoint_of_an_earlier_epoch_are_followed_offline() {
     fs::remove_file(data.path().join("epochs/2.export")).unwrap();
     bad(Some(&first), None, "the export of epoch 2 is not kept").await;
     bad(None, Some((&first, 3)), "the export of epoch 2 is not kept").await;
+    // The key of the second epoch leads to the third; to the first, whose file stands there, nothing leads.
+    bad(Some(&second), None, "epoch 1 is unproven: `2.export` is missing").await;
+    fs::remove_file(data.path().join("epochs/1.export")).unwrap();
     good(5, Some(&second), None).await;
 }
 
@@ -535,7 +622,7 @@ async fn an_epoch_before_a_gap_is_compared_with_what_is_recorded_of_it() {
     let records = || vec![recorded(&first), recorded(&second)];
     let verify = async |records| {
         let exports = Exports::Store(data.path().to_owned(), records);
-        let found = earlier::verify(&Output::new(false), Some(&third.entries[0]), &exports).await;
+        let found = earlier::verify(&Output::new(false), Some(&third.entries[0]), &exports, None).await;
         found.map_err(|wrong| (wrong.failure.exit, wrong.failure.message))
     };
     let found: Vec<_> =
@@ -578,7 +665,7 @@ async fn entries_may_be_lacking_that_the_next_epoch_says_were_bad() {
     let (data, first, second) = log(json!([{ "from": "0", "to": "255" }]));
     assert_eq!(before(&second, &data).await, Ok(vec![(1, 300, true)]));
     let exports = Exports::Directory(data.path().to_owned());
-    let found = earlier::verify(&Output::new(false), Some(&second.entries[0]), &exports).await.ok().unwrap();
+    let found = earlier::verify(&Output::new(false), Some(&second.entries[0]), &exports, None).await.ok().unwrap();
     assert_eq!(found[0].bad.iter().map(|bad| (bad.start, bad.end)).collect::<Vec<_>>(), [(0, 256)]);
     // What was seen of it before is compared where it can be.
     assert_eq!(second.compare(&data, &first.seen(256)).await, Ok((1, 256)));

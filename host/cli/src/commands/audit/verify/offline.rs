@@ -97,7 +97,7 @@ pub(super) async fn verify(
             let found = came_from(&lineage, &exports, verified, (&seen, brought.as_ref())).await;
             continues = Some(found.map_err(failed)?);
         }
-        earlier = before(output, first.as_deref(), &exports).await?;
+        earlier = before(output, first.as_deref(), (&exports, None)).await?;
         if let Exported::Directory { path, .. } = exported {
             earlier::nothing_else(path, &earlier).map_err(failed)?;
         }

@@ -1,18 +1,15 @@
 //! What came of a verification, for people and for programs.
 
 use std::io::ErrorKind;
-use std::ops::Range;
 use std::path::Path;
 
-use attorn_api::audit::EntryRange;
 use attorn_log::{
     CheckpointVerifier, EXPORT_MAGIC, QuorumError, RECEIPT_MAGIC, Receipt, ReceiptError, Trust, Verified, VerifyError,
     WitnessPolicy, Witnessed,
 };
 use serde_json::json;
 
-use super::super::epochs::said;
-use super::earlier::{Earlier, Seen};
+use super::earlier::{self, Earlier};
 use super::lineage::Continues;
 use super::remembered::Compared;
 use crate::exit::Exit;
@@ -71,7 +68,7 @@ const NO_ANCHOR: &str = "nothing was kept to compare with: that entries were cut
 pub(super) fn report(
     output: &Output,
     (done, compared): (Result<Verified, VerifyError>, Option<&Compared>),
-    (believed, continues, earlier): (Believed, Option<&Continues>, &[Earlier]),
+    (believed, continues, before): (Believed, Option<&Continues>, &[Earlier]),
 ) -> Result<Exit, Failure> {
     let verified = match done {
         Ok(verified) => verified,
@@ -87,9 +84,10 @@ pub(super) fn report(
     };
     let checkpoint = verified.checkpoint.checkpoint();
     let witnesses = witnesses(verified.witnessed.as_ref());
+    let unproven = earlier::unproven(before);
     if output.json {
-        output.json(&json!({
-            "verified": true,
+        let mut said = json!({
+            "verified": unproven.is_none(),
             "origin": checkpoint.origin.to_string(),
             "entries": verified.entries,
             "root": checkpoint.root.to_string(),
@@ -98,11 +96,15 @@ pub(super) fn report(
             "earlier_checkpoints": verified.earlier,
             "since_entries": verified.since,
             "continues": continues.map(|one| json!({ "epoch": one.epoch.0, "entries": one.entries })),
-            "earlier_epochs": earlier.iter().map(in_json).collect::<Vec<_>>(),
+            "earlier_epochs": before.iter().map(earlier::in_json).collect::<Vec<_>>(),
             "witnesses": witnesses,
             "truncation_excluded": verified.since.is_some() || !witnesses.is_empty(),
-        }))?;
-        return Ok(Exit::Done);
+        });
+        if let Some(failure) = &unproven {
+            said["problem"] = failure.message.as_str().into();
+        }
+        output.json(&said)?;
+        return unproven.map_or(Ok(Exit::Done), Err);
     }
     output.line(format!("verified  {} with {} entries", checkpoint.origin, verified.entries));
     output.line(format!("root      {}", checkpoint.root));
@@ -116,63 +118,18 @@ pub(super) fn report(
     if let Some(Continues { epoch, entries, .. }) = continues {
         output.line(format!("continues epoch {epoch}, which still has the {entries} entries that were seen of it"));
     }
-    for Earlier { epoch, entries, bad, .. } in earlier.iter().filter(|one| one.seen == Seen::Whole) {
-        let but = if bad.is_empty() { "" } else { ", but for those that were bad when it ended" };
-        output.line(format!("{:<9} its {entries} entries are as they were signed{but}", format!("epoch {epoch}")));
-    }
+    earlier::lines(output, before);
     if !witnesses.is_empty() {
         output.line(format!("witnesses {}", witnesses.join(", ")));
     }
-    for Earlier { epoch, entries, .. } in earlier.iter().filter(|one| one.seen == Seen::NotKept) {
-        output.note(format!(
-            "epoch {epoch} was not checked: its {entries} entries are not kept here (`{epoch}.export`), and which epoch \
-             was before it only they tell"
-        ));
-    }
-    for Earlier { epoch, entries, .. } in earlier.iter().filter(|one| one.seen == Seen::Recorded) {
-        output.note(format!(
-            "epoch {epoch} is not connected with this log, as what a later one began with is not kept: its {entries} entries \
-             are as what is recorded of it says"
-        ));
-    }
-    for Earlier { epoch, entries, .. } in earlier.iter().filter(|one| one.seen == Seen::Alone) {
-        output.note(format!(
-            "epoch {epoch} is not connected with this log, as what a later one began with is not kept: its {entries} entries \
-             are as the key in its own file signed them"
-        ));
-    }
-    for Earlier { epoch, bad, .. } in earlier.iter().filter(|one| !one.bad.is_empty()) {
-        output.note(were_bad(epoch.0, bad));
-    }
+    earlier::notes(output, before);
     if let Some(caution) = believed.caution() {
         output.note(caution);
     }
     if verified.since.is_none() && witnesses.is_empty() && continues.is_none() {
         output.note(NO_ANCHOR);
     }
-    Ok(Exit::Done)
-}
-
-/// That entries of an earlier epoch are lacking, and were not altered since.
-pub(super) fn were_bad(epoch: u64, bad: &[Range<u64>]) -> String {
-    let ranges: Vec<_> = bad.iter().map(|range| EntryRange { from: range.start, to: range.end - 1 }).collect();
-    format!("{} of epoch {epoch} were bad when it ended, and are not kept", said(&ranges))
-}
-
-fn in_json(one: &Earlier) -> serde_json::Value {
-    let (checked, alone) = (one.seen == Seen::Whole, one.seen == Seen::Alone);
-    let mut members = json!({ "epoch": one.epoch.0, "entries": one.entries, "checked": checked });
-    if alone {
-        members["alone"] = true.into();
-    }
-    if one.seen == Seen::Recorded {
-        members["recorded"] = true.into();
-    }
-    if !one.bad.is_empty() {
-        let bad = one.bad.iter().map(|range| json!({ "from": range.start, "to": range.end - 1 }));
-        members["bad_entries"] = bad.collect();
-    }
-    members
+    unproven.map_or(Ok(Exit::Done), Err)
 }
 
 fn witnesses(witnessed: Option<&Witnessed>) -> Vec<String> {
