@@ -6,7 +6,7 @@ use attorn_api::decisions::ApprovalReference;
 use attorn_server::{ApprovalLimits, run};
 use attorn_tests::device::Says;
 use attorn_tests::machines::now_ms;
-use attorn_tests::provider::Mood;
+use attorn_tests::provider::{Mood, with};
 use attorn_tests::server::Fresh;
 use attorn_tests::{Call, Server, World};
 use serde_json::{Value, json};
@@ -214,10 +214,52 @@ async fn when_the_provider_is_away_gone_or_the_user_is_nobody_signs_in() {
     assert_eq!(alice.post(&path(&approval), &pairs(&form)).await.expect(404).text(), none);
     assert_eq!(alice.get(&path(&approval)).await.expect(404).text(), none);
     scene.behalf.staff.registrar.post("/v1/providers/main/backchannel", &with_page()).await.expect(200);
-    alice.get(&path(&approval)).await.expect(200);
+    // It is another now, at which nobody has signed in.
+    alice.get(&path(&approval)).await.expect(303);
+    alice.sign_in(&scene, &approval).await;
     scene.behalf.erase(&scene.delegation.user).await.expect(200);
     assert_eq!(alice.get(&path(&approval)).await.expect(404).text(), none);
     assert_eq!(Browser::new(&scene).get(&path(&approval)).await.expect(404).text(), none);
+}
+
+/// The provider is registered or set up otherwise while somebody signs in, or between that and their vote.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_is_over_when_the_provider_changes() {
+    const CONFIGURE: &str = "/v1/providers/main/backchannel";
+    const UPDATE: &str = "/v1/providers/main/update";
+    let scene = scene().await;
+    let approval = scene.challenged(5_000).await;
+    let registrar = &scene.behalf.staff.registrar;
+    let issuer = &scene.behalf.provider.issuer;
+    let shown: Value = registrar.get("/v1/providers/main").await.expect(200).json();
+    let registered = |change: Value| with(shown["configuration"].clone(), change);
+    for (route, body) in [
+        (UPDATE, registered(json!({ "algorithms": ["RS256", "ES256"] }))),
+        (UPDATE, registered(json!({ "groups_claim": "roles" }))),
+        (UPDATE, registered(json!({}))),
+        (CONFIGURE, with(with_page(), json!({ "code_only": false }))),
+        (CONFIGURE, with_page()),
+        ("/v1/providers/main/backchannel/remove", json!({})),
+    ] {
+        let mut alice = Browser::new(&scene);
+        let page = alice.sign_in(&scene, &approval).await;
+        let mut late = Browser::new(&scene);
+        let back = late.begin(&path(&approval)).await;
+        registrar.post(route, &body).await.expect(200);
+        if route.ends_with("remove") {
+            registrar.post(CONFIGURE, &with_page()).await.expect(200);
+        }
+        scene.behalf.provider.device().says_to_codes(Says::Yes(json!({ "nonce": back.nonce }), json!({})));
+        let refused = late.back(issuer, &back, &[]).await.expect(401).text();
+        assert!(refused.contains("while you signed in"), "{route} {body}: {refused}");
+        for say in ["approve", "refuse"] {
+            let refused = alice.post(&path(&approval), &pairs(&form(&page, say))).await.expect(401).text();
+            assert!(refused.contains("registered otherwise since"), "{route} {body}: {refused}");
+        }
+        alice.get(&path(&approval)).await.expect(303);
+    }
+    let votes = scene.behalf.entries().await.into_iter().filter(|entry| entry["type"] == "approval_voted").count();
+    assert_eq!((scene.state(&approval).await.as_str(), votes), ("pending", 0));
 }
 
 /// Nothing of who signed in outlives the server, and nobody is let in by what was.

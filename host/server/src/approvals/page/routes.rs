@@ -52,7 +52,7 @@ impl Opened {
     /// Who looks, if they have signed in for this.
     fn visit(&self, app: &App, call: &Call) -> Option<Visit> {
         let cookie = Cookie::Visit.read(&self.id, &call.headers)?;
-        app.visits.of(self.id, cookie, app.clock.now())
+        app.visits.of((self.id, &self.place.rests_on), cookie, app.clock.now())
     }
 
     const fn expected(&self) -> Expected {
@@ -144,13 +144,17 @@ pub(crate) async fn signed_in(app: Arc<App>, call: Call) -> Result<Reply, Failur
         return Err(unknown("this sign-in began in another browser"));
     }
     let opened = Opened::of(&app, id).await?;
+    if !sign_in.begun.is_at(&opened.place) {
+        return Err(unknown("your provider was registered otherwise, or set up otherwise, while you signed in"));
+    }
     let _place = app.visits.enter()?;
     let signed_in = sign_in::end(&app, &opened.place, &sign_in.begun, &answered).await?;
     let (who, evidence) = signed_in.map_err(failed)?;
     if !opened.asks(&who) {
         return Err(nothing());
     }
-    let cookie = app.visits.let_in((id, opened.expected()), (who, evidence), app.clock.now())?;
+    let who = (who, evidence, opened.place.rests_on.clone());
+    let cookie = app.visits.let_in((id, opened.expected()), who, app.clock.now())?;
     let reply = with_cookie(see(&opened.path())?, (Cookie::Visit, &id), &cookie, VISIT_MS)?;
     without_cookie(reply, (Cookie::SignIn, &id))
 }
@@ -159,7 +163,9 @@ pub(crate) async fn signed_in(app: Arc<App>, call: Call) -> Result<Reply, Failur
 pub(crate) async fn vote(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     app.ensure_ready()?;
     let opened = Opened::of(&app, id(&call)?).await?;
-    let visit = opened.visit(&app, &call).ok_or_else(|| unknown("you have not signed in, or some time ago"))?;
+    let visit = opened.visit(&app, &call).ok_or_else(|| {
+        unknown("you have not signed in, or some time ago, or at a provider that was registered otherwise since")
+    })?;
     let form = call.form()?;
     if is_from_elsewhere(&call) || !visit.made(form.needed("token")?) {
         return Err(unknown("this form is not one that you were shown here"));
@@ -168,7 +174,7 @@ pub(crate) async fn vote(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
         return opened.shown(&app, &visit, true).await;
     }
     let (says, saw) = (say(form.needed("say")?)?, form.needed("digest")?.parse()?);
-    let mut rests_on = opened.place.rests_on.to_vec();
+    let mut rests_on = visit.rests_on.to_vec();
     if denied(&app, &opened.found.value, &mut rests_on).await?.is_some() {
         return opened.shown(&app, &visit, true).await;
     }

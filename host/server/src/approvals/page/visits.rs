@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::approvals::vote::Evidence;
 use crate::http::failure::Failure;
-use crate::providers::backchannel::sign_in::{Begun, SignedIn};
+use crate::providers::backchannel::sign_in::{Begun, RestsOn, SignedIn};
 use crate::random;
 
 /// How long a sign-in may take, in milliseconds.
@@ -70,6 +70,8 @@ pub(super) struct Visit {
     pub(super) token: Zeroizing<String>,
     /// By what that is known.
     pub(super) evidence: Evidence,
+    /// Their provider and its settings as they were when they signed in: a vote of theirs is worth what those are.
+    pub(super) rests_on: RestsOn,
 }
 
 impl Default for Visits {
@@ -107,20 +109,22 @@ impl Visits {
     pub(super) fn let_in(
         &self,
         (approval, expected): (ApprovalId, Expected),
-        (who, evidence): (SignedIn, Evidence),
+        (who, evidence, rests_on): (SignedIn, Evidence, RestsOn),
         now: TimeMs,
     ) -> Result<Zeroizing<String>, Failure> {
         let (cookie, token) = (random::secret()?, random::secret()?);
-        let held = Held { approval, at: now, until: now.plus_ms(VISIT_MS), what: Visit { who, token, evidence } };
+        let visit = Visit { who, token, evidence, rests_on };
+        let held = Held { approval, at: now, until: now.plus_ms(VISIT_MS), what: visit };
         self.known.put(digest(&cookie), held, expected)?;
         Ok(cookie)
     }
 
-    /// Who has this cookie, if they signed in for this very approval.
-    pub(super) fn of(&self, approval: ApprovalId, cookie: &str, now: TimeMs) -> Option<Visit> {
+    /// Who has this cookie, if they signed in for this very approval, where people sign in for it now. Where something
+    /// of that changed since, nobody has: the provider of then may have said who they are when it was not to be trusted.
+    pub(super) fn of(&self, (approval, rests_on): (ApprovalId, &RestsOn), cookie: &str, now: TimeMs) -> Option<Visit> {
         let all = self.known.all();
         let held = all.get(&digest(cookie)).filter(|held| held.approval == approval && now < held.until)?;
-        Some(held.what.clone())
+        (held.what.rests_on == *rests_on).then(|| held.what.clone())
     }
 }
 
@@ -185,6 +189,8 @@ fn busy() -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use attorn_store::{Key, Require};
+
     use super::*;
 
     fn approval(byte: u8) -> ApprovalId {
@@ -227,12 +233,17 @@ mod tests {
     fn whoever_signed_in_is_known_by_their_cookie_for_that_approval_and_for_a_time() {
         let visits = Visits::default();
         let evidence = Evidence { provider: "idp".parse().unwrap(), token: None };
-        let cookie = visits.let_in((approval(1), Expected::User), (SignedIn::User, evidence), TimeMs(1_000)).unwrap();
+        let id = "idp".parse().unwrap();
+        let rests_on = |version| [Key::provider(&id), Key::backchannel(&id)].map(|key| (key, Require::Version(version)));
+        let (then, who) = (rests_on(7), (SignedIn::User, evidence, rests_on(7)));
+        let cookie = visits.let_in((approval(1), Expected::User), who, TimeMs(1_000)).unwrap();
         let last = TimeMs(999 + VISIT_MS);
-        let visit = visits.of(approval(1), &cookie, last).unwrap();
+        let visit = visits.of((approval(1), &then), &cookie, last).unwrap();
         assert!(visit.made(&visit.token) && !visit.made(&cookie) && !visit.made(""));
-        assert!(visits.of(approval(2), &cookie, last).is_none());
-        assert!(visits.of(approval(1), "", last).is_none());
-        assert!(visits.of(approval(1), &cookie, TimeMs(1_000 + VISIT_MS)).is_none());
+        assert!(visits.of((approval(2), &then), &cookie, last).is_none());
+        assert!(visits.of((approval(1), &then), "", last).is_none());
+        assert!(visits.of((approval(1), &then), &cookie, TimeMs(1_000 + VISIT_MS)).is_none());
+        // The provider was changed since.
+        assert!(visits.of((approval(1), &rests_on(8)), &cookie, last).is_none());
     }
 }

@@ -35,6 +35,9 @@ pub(crate) const SIGNED_IN: &str = "/approve/signed-in";
 /// The longest code that is brought back to the provider, in bytes.
 const CODE_BYTES_MAX: usize = 2_048;
 
+/// A provider and how this server is its client, as they were read.
+pub(crate) type RestsOn = [(Key, Require); 2];
+
 /// Where a user signs in.
 pub(crate) struct Place {
     provider: ProviderRecord,
@@ -42,7 +45,7 @@ pub(crate) struct Place {
     /// Whom the provider has to name.
     subject: String,
     /// Provider and settings as they were read.
-    pub(crate) rests_on: [(Key, Require); 2],
+    pub(crate) rests_on: RestsOn,
 }
 
 impl Place {
@@ -97,6 +100,15 @@ pub(crate) struct Begun {
     nonce: Digest,
     verifier: Zeroizing<String>,
     at: TimeMs,
+    /// Provider and settings as they were read then.
+    rests_on: RestsOn,
+}
+
+impl Begun {
+    /// Whether provider and settings are those that it began with.
+    pub(crate) fn is_at(&self, place: &Place) -> bool {
+        self.rests_on == place.rests_on
+    }
 }
 
 /// Where users come back to, as the provider knows it.
@@ -167,7 +179,8 @@ pub(crate) async fn begin(
         let asked: Map<String, Value> = names.map(|name| (name.to_owned(), Value::Null)).collect();
         url.query_pairs_mut().append_pair("claims", &json!({ "id_token": asked }).to_string());
     }
-    let begun = Begun { token, says_issuer, nonce: digest(&nonce), verifier, at: app.clock.now() };
+    let (nonce, at, rests_on) = (digest(&nonce), app.clock.now(), place.rests_on.clone());
+    let begun = Begun { token, says_issuer, nonce, verifier, at, rests_on };
     Ok(Ok((url, begun)))
 }
 
@@ -268,12 +281,14 @@ mod tests {
 
     #[test]
     fn only_who_signed_in_for_this_did() {
+        let id = "main".parse().unwrap();
         let begun = Begun {
             token: Url::parse("https://sso.example/token").unwrap(),
             says_issuer: true,
             nonce: digest("n-1"),
             verifier: Zeroizing::default(),
             at: TimeMs(1_000_000),
+            rests_on: [Key::provider(&id), Key::backchannel(&id)].map(|key| (key, Require::Absent)),
         };
         let check = |claims: &Value, issued_at, auth_time: Option<u64>| {
             fresh(|name| claims.get(name), (TimeMs(issued_at), auth_time.map(TimeMs)), &begun)
