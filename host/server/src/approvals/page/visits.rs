@@ -234,7 +234,8 @@ mod tests {
         let visits = Visits::default();
         let evidence = Evidence { provider: "idp".parse().unwrap(), token: None };
         let id = "idp".parse().unwrap();
-        let rests_on = |version| [Key::provider(&id), Key::backchannel(&id)].map(|key| (key, Require::Version(version)));
+        let rests_on =
+            |version| [Key::provider(&id), Key::backchannel(&id)].map(|key| (key, Require::Version(version)));
         let (then, who) = (rests_on(7), (SignedIn::User, evidence, rests_on(7)));
         let cookie = visits.let_in((approval(1), Expected::User), who, TimeMs(1_000)).unwrap();
         let last = TimeMs(999 + VISIT_MS);
