@@ -14,7 +14,8 @@ use axum::http::StatusCode;
 
 use super::html::{self, Form, Reader, Sheet, Standing};
 use super::reply::{Cookie, page, see, with_cookie, without_cookie};
-use super::visits::{Expected, SIGN_IN_MS, VISIT_MS, Visit};
+use super::sign_ins::{self, SIGN_IN_MS, SignIn};
+use super::visits::{VISIT_MS, Visit};
 use crate::app::App;
 use crate::approvals::vote::{self, Ballot, Channel};
 use crate::approvals::voter::Voter;
@@ -24,7 +25,6 @@ use crate::http::failure::Failure;
 use crate::oauth::form::Form as Answered;
 use crate::providers::backchannel::Problem;
 use crate::providers::backchannel::sign_in::{self, Place, SignedIn};
-use crate::random;
 use crate::users::names;
 
 /// An approval that has a page.
@@ -53,13 +53,6 @@ impl Opened {
     fn visit(&self, app: &App, call: &Call) -> Option<Visit> {
         let cookie = Cookie::Visit.read(&self.id, &call.headers)?;
         app.visits.of((self.id, &self.place.rests_on), cookie, app.clock.now())
-    }
-
-    const fn expected(&self) -> Expected {
-        match self.found.value.groups_of {
-            None => Expected::User,
-            Some(_) => Expected::Groups,
-        }
     }
 
     /// Whether whoever signed in is asked.
@@ -125,12 +118,12 @@ pub(crate) async fn show(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
 
 /// Send whoever it is to the provider.
 async fn begin(app: &App, opened: &Opened) -> Result<Reply, Failure> {
-    let _place = app.visits.enter()?;
-    let (state, cookie) = (random::secret()?, random::secret()?);
-    let expected = opened.expected();
-    let begun = sign_in::begin(app, &opened.place, (&state, expected == Expected::Groups)).await?;
+    let _asks = app.visits.enter(&opened.found.value.agent)?;
+    let state = sign_ins::new_state(&opened.id)?;
+    let groups_matter = opened.found.value.groups_of.is_some();
+    let begun = sign_in::begin(app, &opened.place, (&state, groups_matter)).await?;
     let (url, begun) = begun.map_err(failed)?;
-    app.visits.begin((opened.id, expected), (&state, &cookie), begun, app.clock.now())?;
+    let cookie = app.visits.sign_ins.seal(&opened.id, &state, &begun)?;
     with_cookie(see(url.as_str())?, (Cookie::SignIn, &opened.id), &cookie, SIGN_IN_MS)
 }
 
@@ -138,23 +131,24 @@ async fn begin(app: &App, opened: &Opened) -> Result<Reply, Failure> {
 pub(crate) async fn signed_in(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     app.ensure_ready()?;
     let answered = Answered::parse(call.uri.query().unwrap_or_default().as_bytes())?;
-    let back = answered.get("state").and_then(|state| app.visits.back(state, app.clock.now()));
-    let (id, sign_in) = back.ok_or_else(|| unknown("this sign-in is over, or was none"))?;
-    if !sign_in.is_of(Cookie::SignIn.read(&id, &call.headers)) {
-        return Err(unknown("this sign-in began in another browser"));
-    }
+    let over = || unknown("this sign-in is over, or began in another browser");
+    let state = answered.get("state").unwrap_or_default();
+    let id = sign_ins::approval(state).ok_or_else(over)?;
+    let cookie = Cookie::SignIn.read(&id, &call.headers).ok_or_else(over)?;
+    let sign_in = app.visits.sign_ins.open(&id, (state, cookie), app.clock.now());
+    let SignIn { state, begun } = sign_in.filter(|one| !app.visits.has_come(&one.state)).ok_or_else(over)?;
     let opened = Opened::of(&app, id).await?;
-    if !sign_in.begun.is_at(&opened.place) {
+    if !begun.is_at(&opened.place) {
         return Err(unknown("your provider was registered otherwise, or set up otherwise, while you signed in"));
     }
-    let _place = app.visits.enter()?;
-    let signed_in = sign_in::end(&app, &opened.place, &sign_in.begun, &answered).await?;
+    let _asks = app.visits.enter(&opened.found.value.agent)?;
+    let signed_in = sign_in::end(&app, &opened.place, &begun, &answered).await?;
     let (who, evidence) = signed_in.map_err(failed)?;
     if !opened.asks(&who) {
         return Err(nothing());
     }
     let who = (who, evidence, opened.place.rests_on.clone());
-    let cookie = app.visits.let_in((id, opened.expected()), who, app.clock.now())?;
+    let cookie = app.visits.let_in((id, state), who, app.clock.now())?;
     let reply = with_cookie(see(&opened.path())?, (Cookie::Visit, &id), &cookie, VISIT_MS)?;
     without_cookie(reply, (Cookie::SignIn, &id))
 }
@@ -174,7 +168,7 @@ pub(crate) async fn vote(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
         return opened.shown(&app, &visit, true).await;
     }
     let (says, saw) = (say(form.needed("say")?)?, form.needed("digest")?.parse()?);
-    let mut rests_on = visit.rests_on.to_vec();
+    let mut rests_on = visit.rests_on.require().to_vec();
     if denied(&app, &opened.found.value, &mut rests_on).await?.is_some() {
         return opened.shown(&app, &visit, true).await;
     }
