@@ -112,10 +112,8 @@ pub struct Member {
     pub issuer: Issuer,
     /// By what names they go, as far as those can be told from an owner's.
     pub names: BTreeSet<String>,
-    /// Their groups.
-    pub groups: BTreeSet<String>,
-    /// When the provider asserted the groups.
-    pub asserted_at: TimeMs,
+    /// Their groups, each with when the provider asserted it.
+    pub groups: BTreeMap<String, TimeMs>,
 }
 
 /// What somebody says to a request.
@@ -264,8 +262,7 @@ impl Count<'_> {
         let Some(member) = self.members.get(id) else { return false };
         id != user
             && member.issuer == *issuer
-            && member.groups.contains(name.as_str())
-            && group::counts(member.asserted_at, self.now)
+            && member.groups.get(name.as_str()).is_some_and(|at| group::counts(*at, self.now))
             && !member.names.iter().any(|name| self.asker.is_owner(name))
     }
 }

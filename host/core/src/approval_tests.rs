@@ -156,8 +156,7 @@ fn member(groups: &[&str]) -> Member {
     Member {
         issuer: id(ISSUER),
         names: BTreeSet::new(),
-        groups: groups.iter().map(|&group| group.to_owned()).collect(),
-        asserted_at: NOW,
+        groups: groups.iter().map(|&group| (group.to_owned(), NOW)).collect(),
     }
 }
 
@@ -186,7 +185,10 @@ fn of_groups(on_behalf: bool, votes: &[&str], members: &BTreeMap<UserId, Member>
 fn of_a_group_count_others_whom_their_provider_says_to_be_in_it_now() {
     let age = group::ASSERTED_MS_MAX;
     let elsewhere = Member { issuer: id("https://other.example"), ..member(&["finance"]) };
-    let asserted = |at| Member { asserted_at: TimeMs(at), ..member(&["finance"]) };
+    let asserted = |at| Member {
+        groups: BTreeMap::from([("finance".to_owned(), TimeMs(at)), ("other".to_owned(), NOW)]),
+        ..member(&[])
+    };
     for (who, expect) in [
         (member(&[]), false),
         (member(&["risk", "Finance", "finance ", "financ", "operator", "user"]), false),

@@ -1,17 +1,117 @@
 //! Members of a group are asked, and somebody who is asked for less, or for nothing, tries to get past them.
 
 use attorn_api::decisions::{DecisionAnswer, DecisionKind};
+use attorn_api::delegations::DelegationMade;
+use attorn_tests::behalf::exchange;
 use attorn_tests::components;
+use attorn_tests::device::Says;
+use attorn_tests::machines::now_ms;
+use attorn_tests::provider::with;
 use attorn_tests::replays::replays_identically;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::groups::{answers, finance};
+use super::groups::{answers, finance, reads, scene, voted};
 use super::page::{Browser, form, pairs, path};
 use super::prompts::Scene;
+
+/// Bob delegates something, with a token that was issued then and says that he is of `staff`; who he is here.
+async fn delegates(scene: &Scene, issued_at_s: u64) -> String {
+    let claims = json!({
+        "client_id": "helper-client", "sub": "bob", "sid": "s-2", "groups": ["staff"], "iat": issued_at_s,
+    });
+    let made = exchange(&scene.behalf.helper, &scene.behalf.token(claims)).await.expect(201);
+    made.json::<DelegationMade>().delegation.user
+}
 
 fn is_denied(answer: &DecisionAnswer, code: &str) {
     let codes: Vec<_> = answer.reasons.iter().map(|reason| reason.code.as_str()).collect();
     assert_eq!((answer.decision, codes), (DecisionKind::Deny, vec![code]), "{answer:?}");
+}
+
+/// Bob has an agent of his own, which may do what `finance` may, as long as his provider says to it that he is one of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vote_gives_nobody_s_agents_a_group() {
+    let scene = scene(1).await;
+    let registrar = &scene.behalf.staff.registrar;
+    let of = |user: &str| format!("/v1/users/{user}");
+    let bob = delegates(&scene, now_ms() / 1_000 - 10).await;
+    let before: Value = registrar.get(of(&bob)).await.expect(200).json();
+    let approval = scene.challenged(5_000).await;
+    answers(&scene, &approval, &finance("bob"), "approve").await.expect(303);
+    assert_eq!(scene.state(&approval).await, "approved");
+    let after: Value = registrar.get(of(&bob)).await.expect(200).json();
+    assert_eq!(after["groups"], json!(["staff"]));
+    assert_eq!(after, before);
+    assert_eq!(scene.pay(5_000).await.decision, DecisionKind::Allow);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_left_the_group_since_they_signed_in_says_neither_yes_nor_no() {
+    let scene = scene(1).await;
+    let approval = scene.challenged(5_000).await;
+    let (mut bob, page) = reads(&scene, &approval, &finance("bob")).await;
+    delegates(&scene, now_ms() / 1_000 + 2).await;
+    for say in ["approve", "refuse"] {
+        let refused = bob.post(&path(&approval), &pairs(&form(&page, say))).await.expect(401).text();
+        assert!(refused.contains("you are in no group that is asked"), "{say}: {refused}");
+    }
+    assert_eq!((scene.state(&approval).await.as_str(), voted(&scene).await.len()), ("pending", 0));
+}
+
+/// Bob is known here, as he delegated something in another session; he signs in to vote, and logs out of that again.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_logs_out_of_the_session_says_neither_yes_nor_no() {
+    let scene = scene(1).await;
+    delegates(&scene, now_ms() / 1_000 - 10).await;
+    let approval = scene.challenged(5_000).await;
+    for (session, logout) in [
+        // One that his ID token did not name.
+        (json!(null), json!({ "sub": "bob", "sid": "s-11" })),
+        // The session that he signed in to, named by itself or with him.
+        (json!("s-9"), json!({ "sub": null, "sid": "s-9" })),
+        (json!("s-10"), json!({ "sub": "bob", "sid": "s-10" })),
+        (json!("s-12"), json!({ "sub": "bob", "sid": null })),
+    ] {
+        let claims = with(finance("bob"), json!({ "sid": session }));
+        let (mut bob, page) = reads(&scene, &approval, &claims).await;
+        let logs_out = |logout: &Value| {
+            let token = scene.behalf.provider.logout_token(logout.clone());
+            scene.behalf.reach.send(attorn_tests::oauth::form("/v1/backchannel-logout", &[("logout_token", token)]))
+        };
+        // Another session of his is none of it, where this one has a name.
+        if !session.is_null() {
+            logs_out(&json!({ "sub": "bob", "sid": format!("other-{session}") })).await.expect(200);
+            bob.get(&path(&approval)).await.expect(200);
+        }
+        logs_out(&logout).await.expect(200);
+        for say in ["approve", "refuse"] {
+            let refused = bob.post(&path(&approval), &pairs(&form(&page, say))).await.expect(401).text();
+            assert!(refused.contains("or you have logged out"), "{session} {say}: {refused}");
+        }
+        bob.get(&path(&approval)).await.expect(303);
+    }
+    assert_eq!((scene.state(&approval).await.as_str(), voted(&scene).await.len()), ("pending", 0));
+    // He signs in anew.
+    answers(&scene, &approval, &finance("bob"), "refuse").await.expect(303);
+}
+
+/// The same for the user on whose behalf it is asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_user_who_logs_out_of_the_session_answers_no_more() {
+    let scene = super::page::scene().await;
+    let approval = scene.challenged(5_000).await;
+    let mut alice = Browser::new(&scene);
+    let back = alice.begin(&path(&approval)).await;
+    let says = Says::Yes(json!({ "nonce": back.nonce, "sid": "s-20" }), json!({}));
+    scene.behalf.provider.device().says_to_codes(says);
+    alice.back(&scene.behalf.provider.issuer, &back, &[]).await.expect(303);
+    let page = alice.get(&path(&approval)).await.expect(200).text();
+    let token = scene.behalf.provider.logout_token(json!({ "sid": "s-20" }));
+    let logout = attorn_tests::oauth::form("/v1/backchannel-logout", &[("logout_token", token)]);
+    scene.behalf.reach.send(logout).await.expect(200);
+    let refused = alice.post(&path(&approval), &pairs(&form(&page, "approve"))).await.expect(401).text();
+    assert!(refused.contains("or you have logged out"), "{refused}");
+    assert_eq!(scene.state(&approval).await, "pending");
 }
 
 /// Up to 100.00 Alice's yes is enough; beyond that it takes one of `finance`, too.

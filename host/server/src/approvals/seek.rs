@@ -173,15 +173,16 @@ async fn voters(app: &App, record: &ApprovalRecord, require: &mut Vec<(Key, Requ
     Ok(voters)
 }
 
-/// A user as somebody who may be in a group.
+/// A user as somebody who may be in a group: those count that their provider said them to be in when they signed in to
+/// vote, and did not leave out of what it said later, for whatever reason it did.
 pub(super) fn member(body: &UserBody) -> Member {
     let claims: Map<String, Value> = serde_json::from_str(body.claims.as_str()).unwrap_or_default();
+    let stays = |(name, at): &(&String, &TimeMs)| **at >= body.groups_asserted_at || body.groups.contains(*name);
     let names = NAMES.into_iter().filter_map(|name| claims.get(name).and_then(Value::as_str));
     Member {
         issuer: body.issuer.clone(),
         names: names.chain([body.subject.as_str()]).map(str::to_owned).collect(),
-        groups: body.groups.clone(),
-        asserted_at: body.groups_asserted_at,
+        groups: body.voted_for.iter().filter(stays).map(|(name, at)| (name.clone(), *at)).collect(),
     }
 }
 

@@ -97,7 +97,7 @@ pub(crate) async fn cast(app: &App, id: &ApprovalId, ballot: &Ballot<'_>) -> Res
     let _era = app.era.read().await;
     for _ in 0..ATTEMPTS_MAX {
         let mut batch = Batch::new(app.clock.now());
-        let voter = Known::of(app, ballot, &mut batch).await?;
+        let voter = Known::of(app, (id, ballot), &mut batch).await?;
         let approver = voter.approver();
         let found = voter::find(app, id, (&ballot.voter, &approver)).await?;
         check(app, &found, (ballot, &approver), batch.now).await?;
