@@ -10,6 +10,7 @@
 //!
 //! The page decides nothing: what comes of it is a vote. It is off where the provider is not set up for it.
 
+mod ended;
 mod html;
 mod reply;
 pub(crate) mod routes;

@@ -9,9 +9,10 @@ use attorn_api::ProblemCode;
 use attorn_api::approvals::Asked;
 use attorn_core::{ApprovalId, Approver, Digest, Say, UserId};
 use attorn_store::records::ApprovalRecord;
-use attorn_store::{Key, Versioned};
+use attorn_store::{Key, Require, Versioned};
 use axum::http::StatusCode;
 
+use super::ended;
 use super::html::{self, Form, Reader, Sheet, Standing};
 use super::reply::{Cookie, page, see, with_cookie, without_cookie};
 use super::sign_ins::{self, SIGN_IN_MS, SignIn};
@@ -49,10 +50,15 @@ impl Opened {
         format!("/approve/{}", self.id)
     }
 
-    /// Who looks, if they have signed in for this.
-    fn visit(&self, app: &App, call: &Call) -> Option<Visit> {
-        let cookie = Cookie::Visit.read(&self.id, &call.headers)?;
-        app.visits.of((self.id, &self.place.rests_on), cookie, app.clock.now())
+    /// Who looks, if they have signed in for this and are still there, and what that rests on.
+    async fn visit(&self, app: &App, call: &Call) -> Result<Option<(Visit, Vec<(Key, Require)>)>, Failure> {
+        let Some(cookie) = Cookie::Visit.read(&self.id, &call.headers) else { return Ok(None) };
+        let found = app.visits.of((self.id, &self.place.rests_on), cookie, app.clock.now());
+        let Some(visit) = found else { return Ok(None) };
+        let mut require = visit.arrival.rests_on.require().to_vec();
+        let whose = (&self.place.provider().issuer, &self.user);
+        let is_gone = ended::is_gone(app, whose, &visit.arrival, &mut require).await?;
+        Ok((!is_gone).then_some((visit, require)))
     }
 
     /// Whether whoever signed in is asked.
@@ -84,13 +90,13 @@ impl Opened {
     async fn shown(&self, app: &App, visit: &Visit, in_vain: bool) -> Result<Reply, Failure> {
         let record = &self.found.value;
         let (asked, digest): (Asked, Digest) = content::open(app, record).await?.ok_or_else(nothing)?;
-        let standing = self.standing(app, &visit.who).await?;
+        let standing = self.standing(app, &visit.arrival.who).await?;
         let (asked, digest) = (content::shown(asked), digest.to_string());
         let sheet = Sheet {
             code: &record.code,
             agent: record.agent.as_str(),
             asked: &asked,
-            reader: match visit.who {
+            reader: match visit.arrival.who {
                 SignedIn::User => Reader::User,
                 SignedIn::Another(_) => Reader::Member,
             },
@@ -110,8 +116,8 @@ impl Opened {
 pub(crate) async fn show(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     app.ensure_ready()?;
     let opened = Opened::of(&app, id(&call)?).await?;
-    match opened.visit(&app, &call) {
-        Some(visit) => opened.shown(&app, &visit, false).await,
+    match opened.visit(&app, &call).await? {
+        Some((visit, _)) => opened.shown(&app, &visit, false).await,
         None => begin(&app, &opened).await,
     }
 }
@@ -143,12 +149,11 @@ pub(crate) async fn signed_in(app: Arc<App>, call: Call) -> Result<Reply, Failur
     }
     let _asks = app.visits.enter(&opened.found.value.agent)?;
     let signed_in = sign_in::end(&app, &opened.place, &begun, &answered).await?;
-    let (who, evidence) = signed_in.map_err(failed)?;
-    if !opened.asks(&who) {
+    let arrival = signed_in.map_err(failed)?;
+    if !opened.asks(&arrival.who) {
         return Err(nothing());
     }
-    let who = (who, evidence, opened.place.rests_on.clone());
-    let cookie = app.visits.let_in((id, state), who, app.clock.now())?;
+    let cookie = app.visits.let_in((id, state), arrival, app.clock.now())?;
     let reply = with_cookie(see(&opened.path())?, (Cookie::Visit, &id), &cookie, VISIT_MS)?;
     without_cookie(reply, (Cookie::SignIn, &id))
 }
@@ -157,23 +162,26 @@ pub(crate) async fn signed_in(app: Arc<App>, call: Call) -> Result<Reply, Failur
 pub(crate) async fn vote(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     app.ensure_ready()?;
     let opened = Opened::of(&app, id(&call)?).await?;
-    let visit = opened.visit(&app, &call).ok_or_else(|| {
-        unknown("you have not signed in, or some time ago, or at a provider that was registered otherwise since")
+    let (visit, mut rests_on) = opened.visit(&app, &call).await?.ok_or_else(|| {
+        unknown(
+            "you have not signed in, or some time ago, or at a provider that was registered otherwise since, or you have \
+             logged out",
+        )
     })?;
+    let who = &visit.arrival.who;
     let form = call.form()?;
     if is_from_elsewhere(&call) || !visit.made(form.needed("token")?) {
         return Err(unknown("this form is not one that you were shown here"));
     }
-    if opened.standing(&app, &visit.who).await? != Standing::Asked {
+    if opened.standing(&app, who).await? != Standing::Asked {
         return opened.shown(&app, &visit, true).await;
     }
     let (says, saw) = (say(form.needed("say")?)?, form.needed("digest")?.parse()?);
-    let mut rests_on = visit.rests_on.require().to_vec();
     if denied(&app, &opened.found.value, &mut rests_on).await?.is_some() {
         return opened.shown(&app, &visit, true).await;
     }
     let ballot = Ballot {
-        voter: match &visit.who {
+        voter: match who {
             SignedIn::User => Voter::User(&opened.user),
             SignedIn::Another(somebody) => Voter::Member(somebody, opened.place.provider()),
         },
@@ -181,7 +189,7 @@ pub(crate) async fn vote(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
         says,
         saw,
         reason: None,
-        evidence: Some(&visit.evidence),
+        evidence: Some(&visit.arrival.evidence),
         rests_on: &rests_on,
     };
     match vote::cast(&app, &opened.id, &ballot).await {

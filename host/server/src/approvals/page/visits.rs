@@ -12,9 +12,8 @@ use attorn_identity::secret::digests_match;
 use zeroize::Zeroizing;
 
 use super::sign_ins::SignIns;
-use crate::approvals::vote::Evidence;
 use crate::http::failure::Failure;
-use crate::providers::backchannel::sign_in::{RestsOn, SignedIn};
+use crate::providers::backchannel::sign_in::{Arrival, RestsOn};
 use crate::random;
 
 /// How long somebody who signed in may look and answer, in milliseconds.
@@ -41,14 +40,9 @@ pub(crate) struct Visits {
 /// Somebody has signed in, whom the approval asks.
 #[derive(Clone)]
 pub(super) struct Visit {
-    /// Who they are.
-    pub(super) who: SignedIn,
+    pub(super) arrival: Arrival,
     /// What their form has, and no other page knows.
     pub(super) token: Zeroizing<String>,
-    /// By what that is known.
-    pub(super) evidence: Evidence,
-    /// Their provider and its settings as they were when they signed in: a vote of theirs is worth what those are.
-    pub(super) rests_on: RestsOn,
 }
 
 struct Held {
@@ -99,11 +93,11 @@ impl Visits {
     pub(super) fn let_in(
         &self,
         (approval, state): (ApprovalId, Digest),
-        (who, evidence, rests_on): (SignedIn, Evidence, RestsOn),
+        arrival: Arrival,
         now: TimeMs,
     ) -> Result<Zeroizing<String>, Failure> {
         let (cookie, token) = (random::secret()?, random::secret()?);
-        let visit = Visit { who, token, evidence, rests_on };
+        let visit = Visit { arrival, token };
         self.put(digest(&cookie), Held { approval, state, at: now, until: now.plus_ms(VISIT_MS), visit })?;
         Ok(cookie)
     }
@@ -113,7 +107,7 @@ impl Visits {
     pub(super) fn of(&self, (approval, rests_on): (ApprovalId, &RestsOn), cookie: &str, now: TimeMs) -> Option<Visit> {
         let all = self.all();
         let held = all.get(&digest(cookie)).filter(|held| held.approval == approval && now < held.until)?;
-        (held.visit.rests_on == *rests_on).then(|| held.visit.clone())
+        (held.visit.arrival.rests_on == *rests_on).then(|| held.visit.clone())
     }
 
     fn put(&self, name: Digest, held: Held) -> Result<(), Failure> {
@@ -122,7 +116,8 @@ impl Visits {
         if all.values().any(|other| other.state == held.state) {
             return Err(busy());
         }
-        let is_theirs = |other: &Held| other.approval == held.approval && other.visit.who.is_same(&held.visit.who);
+        let is_theirs =
+            |other: &Held| other.approval == held.approval && other.visit.arrival.who.is_same(&held.visit.arrival.who);
         let theirs = all.iter().filter(|(_, other)| is_theirs(other));
         let oldest = theirs.clone().min_by_key(|(_, other)| other.at).map(|(name, _)| *name);
         if let Some(oldest) = oldest.filter(|_| theirs.count() >= OF_PERSON_MAX) {
@@ -161,7 +156,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::providers::backchannel::sign_in::Another;
+    use crate::approvals::vote::Evidence;
+    use crate::providers::backchannel::sign_in::{Another, SignedIn};
 
     fn approval(number: u32) -> ApprovalId {
         ApprovalId::from_random(u128::from(number).to_be_bytes())
@@ -190,7 +186,8 @@ mod tests {
     ) -> Result<Zeroizing<String>, ProblemCode> {
         let evidence = Evidence { provider: "idp".parse().unwrap(), token: None };
         let by = (approval, digest(&sign_in.to_string()));
-        visits.let_in(by, (who, evidence, rests_on(7)), TimeMs(at)).map_err(|failure| failure.problem.code)
+        let arrival = Arrival { who, evidence, session: None, begun_at: TimeMs(0), rests_on: rests_on(7) };
+        visits.let_in(by, arrival, TimeMs(at)).map_err(|failure| failure.problem.code)
     }
 
     fn is_there(visits: &Visits, approval: ApprovalId, cookie: &str) -> bool {

@@ -84,6 +84,20 @@ pub(crate) enum SignedIn {
     Another(Another),
 }
 
+/// Somebody who has signed in.
+#[derive(Clone)]
+pub(crate) struct Arrival {
+    pub(crate) who: SignedIn,
+    /// By what that is known.
+    pub(crate) evidence: Evidence,
+    /// The provider's name for the session that they signed in to, if it says one.
+    pub(crate) session: Option<String>,
+    /// When they began to.
+    pub(crate) begun_at: TimeMs,
+    /// Provider and settings as they were then: a vote is worth what those are.
+    pub(crate) rests_on: RestsOn,
+}
+
 impl SignedIn {
     /// Whether it is one person, at one provider and for one user.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
@@ -254,13 +268,13 @@ pub(crate) async fn begin(
     Ok(Ok((url, begun)))
 }
 
-/// End: who has signed in, and by what that is known, as the answer that they came back with leads to.
+/// End: who has signed in, as the answer that they came back with leads to.
 pub(crate) async fn end(
     app: &App,
     place: &Place,
     begun: &Begun,
     answered: &Form,
-) -> Result<Result<(SignedIn, Evidence), Problem>, Failure> {
+) -> Result<Result<Arrival, Problem>, Failure> {
     let code = match code(answered, place.provider.issuer.as_str(), begun.says_issuer) {
         Ok(code) => code,
         Err(problem) => return Ok(Err(problem)),
@@ -273,8 +287,11 @@ pub(crate) async fn end(
         let issued_at = claims.time("iat")?.ok_or(IssuerTokenError::ClaimMissing("iat"))?;
         fresh(|name| claims.get(name), (issued_at, claims.time("auth_time")?), begun)?;
         let evidence = Evidence { provider: place.provider.id.clone(), token: Some((token_digest(&token), issued_at)) };
+        let session = context::session(&claims, place.provider.session_claim.as_str())
+            .map_err(|_| IssuerTokenError::ClaimMalformed("of the session"))?;
         let asserted_at = issued_at.min(app.clock.now());
-        Ok((who(place, &claims, (asserted_at, begun.at))?, evidence))
+        let who = who(place, &claims, (asserted_at, begun.at))?;
+        Ok(Arrival { who, evidence, session, begun_at: begun.at, rests_on: place.rests_on.clone() })
     };
     Ok(checked.await)
 }
