@@ -295,6 +295,29 @@ impl Met {
         self.0.is_empty()
     }
 
+    /// Of these no more than are asked for, of each role those who approved first: a decision rests on them and records
+    /// them, and has no room for everybody who also said yes.
+    #[must_use]
+    pub fn needed(self, requirements: &[ApprovalRequirement]) -> Self {
+        let mut left: BTreeMap<&ApproverRole, u32> = BTreeMap::new();
+        for one in requirements {
+            let most = left.entry(&one.role).or_default();
+            *most = one.count.max(*most);
+        }
+        let mut first: Vec<usize> = (0..self.0.len()).collect();
+        first.sort_by_key(|at| self.0[*at].approved_at);
+        let mut takes = |at: &usize| match left.get_mut(&self.0[*at].role) {
+            Some(left) if *left > 0 => {
+                *left -= 1;
+                true
+            }
+            _ => false,
+        };
+        let needed: BTreeSet<usize> = first.into_iter().filter(|at| takes(at)).collect();
+        let all = self.0.into_iter().enumerate();
+        Self(all.filter(|(at, _)| needed.contains(at)).map(|(_, approval)| approval).collect())
+    }
+
     /// Whether all of these are met. Nothing meets a demand for nobody.
     #[must_use]
     pub fn covers(&self, requirements: &[ApprovalRequirement]) -> bool {

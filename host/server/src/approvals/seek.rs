@@ -53,7 +53,7 @@ pub(crate) struct Sought {
     pub(super) found: Option<Versioned<ApprovalRecord>>,
     /// The terms that were shown of it.
     pub(super) shown: Option<KeptTerms>,
-    /// Those who have said yes, and count.
+    /// Those who have said yes, and count: as many as are asked for.
     pub(crate) met: Met,
     /// What the log calls those of them who are users, other than the one on whose behalf it is asked.
     pub(super) pseudonyms: BTreeMap<UserId, String>,
@@ -95,7 +95,9 @@ pub(crate) async fn seek(app: &App, scene: Scene<'_>, policies: &[Arc<ActivePoli
         let voters = voters(app, &found.value, &mut sought.require).await?;
         let user = within.behalf().map(|behalf| (&behalf.user.id, &behalf.user.issuer));
         let (asker, operators, members, now) = (&scene.asker(), &operators, &voters.members, within.now());
-        sought.met = met(&found.value.request, Count { bound_to, asker, user, operators, members, now });
+        let request = &found.value.request;
+        let all = met(request, Count { bound_to, asker, user, operators, members, now });
+        sought.met = all.needed(&request.requirements);
         sought.pseudonyms = voters.pseudonyms;
     }
     sought.found = Some(found);
