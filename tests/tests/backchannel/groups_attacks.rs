@@ -1,18 +1,25 @@
 //! Members of a group are asked, and somebody who is asked for less, or for nothing, tries to get past them.
 
+use std::collections::BTreeMap;
+use std::process::Stdio;
+
+use attorn_api::approvals::{Approval, ApprovalList, Group, Wanted};
 use attorn_api::decisions::{DecisionAnswer, DecisionKind};
 use attorn_api::delegations::DelegationMade;
+use attorn_core::Duty;
 use attorn_tests::behalf::exchange;
-use attorn_tests::components;
 use attorn_tests::device::Says;
 use attorn_tests::machines::now_ms;
+use attorn_tests::process::binary;
 use attorn_tests::provider::with;
 use attorn_tests::replays::replays_identically;
+use attorn_tests::{Behalf, components};
 use serde_json::{Value, json};
+use tokio::process::Command;
 
 use super::groups::{answers, finance, reads, scene, voted};
-use super::page::{Browser, form, pairs, path};
-use super::prompts::Scene;
+use super::page::{Browser, form, pairs, path, with_page};
+use super::prompts::{Scene, providers};
 
 /// Bob delegates something, with a token that was issued then and says that he is of `staff`; who he is here.
 async fn delegates(scene: &Scene, issued_at_s: u64) -> String {
@@ -112,6 +119,80 @@ async fn the_user_who_logs_out_of_the_session_answers_no_more() {
     let refused = alice.post(&path(&approval), &pairs(&form(&page, "approve"))).await.expect(401).text();
     assert!(refused.contains("or you have logged out"), "{refused}");
     assert_eq!(scene.state(&approval).await, "pending");
+}
+
+/// An operator who is called can say what it is, and nothing that they say of it counts.
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_see_what_asks_a_group_and_have_no_say_in_it() {
+    let scene = scene(2).await;
+    let approval = scene.challenged(5_000).await;
+    let ada = scene.behalf.staff.admin.hire("ada", &[Duty::Approver]).await;
+    let list: ApprovalList = ada.get("/v1/approvals").await.expect(200).json();
+    let listed: Vec<_> = list.approvals.iter().map(|one| one.id.as_str()).collect();
+    assert_eq!(listed, [approval.id.as_str()]);
+    let shown: Approval = ada.get(format!("/v1/approvals/{}", approval.id)).await.expect(200).json();
+    let group = Group { issuer: scene.behalf.provider.issuer.clone(), name: "finance".into() };
+    assert_eq!(shown.approvers, [Wanted { role: "group".into(), group: Some(group), count: 2 }]);
+    ada.get(format!("/v1/approvals/{}/arguments", approval.id)).await.expect(200);
+    for verb in ["approve", "refuse"] {
+        let path = format!("/v1/approvals/{}/{verb}", approval.id);
+        let refused = ada.post(path, &json!({ "digest": shown.digest })).await.refused(409, "invalid_state");
+        assert!(refused.detail.contains("asks no operator"), "{}", refused.detail);
+    }
+    for (arguments, expect) in
+        [(&["list"][..], "2 of `finance`"), (&["show", &approval.id], "approvers   2 members of group `finance`")]
+    {
+        let mut command = Command::new(binary());
+        command.env("ATTORN_TOKEN", &ada.token).env("ATTORN_URL", &scene.behalf.reach.url);
+        let output = command.arg("approval").args(arguments).stdin(Stdio::null()).output().await.unwrap();
+        let all = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8_lossy(&all);
+        assert!(text.contains(expect) && text.contains("an operator's yes or no does not count"), "{text}");
+    }
+    assert_eq!((scene.state(&approval).await.as_str(), voted(&scene).await.len()), ("pending", 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_asks_its_user_alone_is_shown_to_nobody_else() {
+    let scene = super::page::scene().await;
+    let approval = scene.challenged(5_000).await;
+    let ada = scene.behalf.staff.admin.hire("ada", &[Duty::Approver]).await;
+    let list: ApprovalList = ada.get("/v1/approvals?state=all").await.expect(200).json();
+    assert!(list.approvals.is_empty(), "{:?}", list.approvals);
+    for path in ["", "/arguments"] {
+        ada.get(format!("/v1/approvals/{}{path}", approval.id)).await.refused(404, "not_found");
+    }
+    ada.post(format!("/v1/approvals/{}/approve", approval.id), &json!({ "digest": "0".repeat(64) }))
+        .await
+        .refused(404, "not_found");
+}
+
+/// As many say yes as may, each of them in each of the groups but one: what they said has room in the decision.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_as_many_approved_as_may_is_decided() {
+    let behalf = Behalf::with_provider(providers()).await;
+    let scene = Box::pin(Scene::asking(behalf, with_page(), json!({}), ("lead", 1))).await;
+    let many: Vec<String> = (0..15).map(|n| format!("group-{n:02}")).collect();
+    let groups: BTreeMap<&str, u32> = many.iter().map(|name| (name.as_str(), 3)).collect();
+    let extra = json!({ "selector": { "actions": ["account.pay"] } });
+    scene
+        .behalf
+        .activate_with("groups", components::bytes("challenge_groups"), json!({ "groups": groups }), extra)
+        .await;
+    let approval = scene.challenged(5_000).await;
+    for n in 0..45 {
+        let claims = json!({ "sub": format!("m{n}"), "groups": many });
+        answers(&scene, &approval, &claims, "approve").await.expect(303);
+    }
+    assert_eq!(scene.state(&approval).await, "pending");
+    let claims = json!({ "sub": "boss", "groups": many.iter().chain([&"lead".to_owned()]).collect::<Vec<_>>() });
+    answers(&scene, &approval, &claims, "approve").await.expect(303);
+    assert_eq!(scene.state(&approval).await, "approved");
+    let allowed = scene.pay(5_000).await;
+    assert_eq!(allowed.decision, DecisionKind::Allow, "{:?}", allowed.reasons);
+    let entry = scene.behalf.entry_of(&allowed).await;
+    assert_eq!(entry["approval"]["approved_by"].as_array().map(Vec::len), Some(46));
+    replays_identically(&scene.behalf).await;
 }
 
 /// Up to 100.00 Alice's yes is enough; beyond that it takes one of `finance`, too.

@@ -106,7 +106,7 @@ pub(super) async fn find(
 ) -> Result<Versioned<ApprovalRecord>, Failure> {
     let (voter, approver) = voter;
     if let Voter::Operator(_) = voter {
-        return vote::find(app, id).await;
+        return vote::find_asking_operators(app, id).await;
     }
     let found = app.store.record::<ApprovalRecord>(&Key::approval(id)).await?;
     let asks = |record: &ApprovalRecord| {
