@@ -332,6 +332,7 @@ fn the_largest_user_has_room() {
     let agent = |n: usize| long::<AgentId>(&format!("a{n}-"), 64);
     // Quotes and backslashes take two bytes in JSON, and twice that in JSON within JSON.
     let groups = (0..128).map(|n| format!("{n:03}{}", "\"".repeat(UserBody::GROUPS_BYTES_MAX / 128 - 3)));
+    let voted = "\"".repeat(UserBody::VOTED_FOR_BYTES_MAX / UserBody::VOTED_FOR_MAX - 2);
     let quotes = "\\\"".repeat((ProviderRecord::CLAIMS_BYTES_MAX - 8) / 2);
     let body = UserBody {
         provider: long("p", 64),
@@ -340,11 +341,7 @@ fn the_largest_user_has_room() {
         asserted_at: max,
         groups_asserted_at: max,
         groups: groups.collect(),
-        voted_for: (0..UserBody::VOTED_FOR_MAX)
-            .map(|n| {
-                (format!("{n:02}{}", "\"".repeat(UserBody::VOTED_FOR_BYTES_MAX / UserBody::VOTED_FOR_MAX - 2)), max)
-            })
-            .collect(),
+        voted_for: (0..UserBody::VOTED_FOR_MAX).map(|n| (format!("{n:02}{voted}"), max)).collect(),
         claims: json(&format!("{{\"c\":\"{quotes}\"}}")),
         login_after: Some(max),
         login_after_for: (0..UserBody::AGENTS_MAX).map(|n| (agent(n), max)).collect(),
