@@ -288,7 +288,7 @@ pub(crate) async fn end(
         fresh(|name| claims.get(name), (issued_at, claims.time("auth_time")?), begun)?;
         let evidence = Evidence { provider: place.provider.id.clone(), token: Some((token_digest(&token), issued_at)) };
         let session = context::session(&claims, place.provider.session_claim.as_str())
-            .map_err(|_| IssuerTokenError::ClaimMalformed("of the session"))?;
+            .map_err(|_| IssuerTokenError::ClaimMalformed("session"))?;
         let asserted_at = issued_at.min(app.clock.now());
         let who = who(place, &claims, (asserted_at, begun.at))?;
         Ok(Arrival { who, evidence, session, begun_at: begun.at, rests_on: place.rests_on.clone() })
