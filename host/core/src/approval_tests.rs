@@ -240,15 +240,15 @@ fn so_many_of_a_group_are_so_many_people() {
 fn of_many_who_are_in_many_groups_as_many_are_kept_as_are_asked_for() {
     let groups: Vec<String> = (0..16).map(|n| format!("g{n:02}")).collect();
     let names: Vec<&str> = groups.iter().map(String::as_str).collect();
-    let voters: Vec<UserId> = (0..46).map(|n| id(&format!("usr_{n:02}"))).collect();
-    let members: BTreeMap<_, _> = voters.iter().map(|voter| (voter.clone(), member(&names))).collect();
+    let people: Vec<UserId> = (0..46).map(|n| id(&format!("usr_{n:02}"))).collect();
+    let members: BTreeMap<_, _> = people.iter().map(|voter| (voter.clone(), member(&names))).collect();
     // The last of them were the first to vote.
     let vote = |(n, voter): (usize, &UserId)| Vote {
         approver: Approver::User(voter.clone()),
         says: Say::Approve,
         at: TimeMs(NOW.0 - 1 - n as u64),
     };
-    let votes = voters.iter().enumerate().map(vote).collect();
+    let votes = people.iter().enumerate().map(vote).collect();
     let requirements: Vec<_> = names.iter().map(|name| needs(name, 3)).collect();
     let request = ApprovalRequest { requirements: requirements.clone(), ..request(votes) };
     let (whose, issuer, asker) = (id("usr_1"), id(ISSUER), Asker::default());
@@ -259,8 +259,8 @@ fn of_many_who_are_in_many_groups_as_many_are_kept_as_are_asked_for() {
     assert_eq!(needed.approvals().len(), 16 * 3);
     assert!(needed.covers(&requirements) && needed.approvals().iter().all(|one| one.approver.id() >= "usr_43"));
     // Of a role that is asked twice, as many as the greater number; of one that is not asked, nobody.
-    let asked = [needs("g00", 1), needs("g00", 5), needs("g01", 0), needs("operator", 2)];
-    assert_eq!(met.clone().needed(&asked).approvals().len(), 5);
+    let demands = [needs("g00", 1), needs("g00", 5), needs("g01", 0), needs("operator", 2)];
+    assert_eq!(met.clone().needed(&demands).approvals().len(), 5);
     assert!(met.clone().needed(&[]).is_nothing() && Met::nothing().needed(&requirements).is_nothing());
     // Where fewer said yes than are asked for, all of them are kept.
     assert_eq!(met.clone().needed(&[needs("g00", 47)]).approvals().len(), 46);
