@@ -173,12 +173,14 @@ async fn what_as_many_approved_as_may_is_decided() {
     let behalf = Behalf::with_provider(providers()).await;
     let scene = Box::pin(Scene::asking(behalf, with_page(), json!({}), ("lead", 1))).await;
     let many: Vec<String> = (0..15).map(|n| format!("group-{n:02}")).collect();
-    let groups: BTreeMap<&str, u32> = many.iter().map(|name| (name.as_str(), 3)).collect();
-    let extra = json!({ "selector": { "actions": ["account.pay"] } });
-    scene
-        .behalf
-        .activate_with("groups", components::bytes("challenge_groups"), json!({ "groups": groups }), extra)
-        .await;
+    let limits = json!({ "cpu_us_max": 200_000, "wall_us_max": 1_000_000, "memory_bytes_max": 16 << 20 });
+    let extra = json!({ "limits": limits, "selector": { "actions": ["account.pay"] } });
+    // One policy asks for eight at most.
+    for (n, some) in many.chunks(8).enumerate() {
+        let groups: BTreeMap<&str, u32> = some.iter().map(|name| (name.as_str(), 3)).collect();
+        let (guest, settings) = (components::bytes("challenge_groups"), json!({ "groups": groups }));
+        scene.behalf.activate_with(&format!("groups-{n}"), guest, settings, extra.clone()).await;
+    }
     let approval = scene.challenged(5_000).await;
     for n in 0..45 {
         let claims = json!({ "sub": format!("m{n}"), "groups": many });
