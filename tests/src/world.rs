@@ -105,7 +105,7 @@ impl Cast {
 
     /// Push a version of a policy and put it in force, with the time that it may need on a busy machine.
     pub async fn activate(&self, id: &str, component: Vec<u8>, settings: Value) -> SetChanged {
-        let limits = json!({ "cpu_us_max": 200_000, "wall_us_max": 240_000, "memory_bytes_max": 16 << 20 });
+        let limits = json!({ "cpu_us_max": 200_000, "wall_us_max": 1_000_000, "memory_bytes_max": 16 << 20 });
         self.activate_with(id, component, settings, json!({ "limits": limits })).await
     }
 

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -278,17 +279,23 @@ fn keys_are_never_overwritten_and_open_for_whoever_has_the_password() {
 
     let (code, out, _) = attorn(at, &["new-key", "locked.key", "--password-file", "password.txt"]);
     assert!(code == 0 && out.starts_with("made locked.key and locked.key.pub\npublic key  RW"), "{out}");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        assert_eq!(fs::metadata(at.join("locked.key")).unwrap().permissions().mode() & 0o777, 0o600);
-    }
+    assert_eq!(fs::metadata(at.join("locked.key")).unwrap().permissions().mode() & 0o777, 0o600);
     let sign = |more: &[&'static str]| [&["sign", "policy.wasm", "--key"], more].concat();
     let refused = |more: &[&'static str], error, help| refused(at, &sign(more), 1, error, help);
     refused(&["locked.key"], "it is encrypted", "--password-file FILE");
     refused(&["locked.key", "--password-file", "wrong.txt"], "the password is not that of this key", "");
     refused(&["locked.key.pub"], "it is no secret key of minisign", "new-key");
     refused(&["none.key"], "cannot read `none.key`", "");
+    for (mode, error) in [
+        (0o640, "read or written by others: its mode is 640"),
+        (0o604, "read or written by others: its mode is 604"),
+        (0o660, "read or written by others: its mode is 660"),
+        (0o644, "read or written by others: its mode is 644"),
+    ] {
+        fs::set_permissions(at.join("locked.key"), fs::Permissions::from_mode(mode)).unwrap();
+        refused(&["locked.key", "--password-file", "password.txt"], error, "`chmod 600 locked.key`");
+    }
+    fs::set_permissions(at.join("locked.key"), fs::Permissions::from_mode(0o400)).unwrap();
     assert!(!at.join("policy.wasm.minisig").exists());
     let (code, out, said) = attorn(at, &sign(&["locked.key", "--password-file", "password.txt"]));
     assert_eq!(code, 0, "{out}{said}");

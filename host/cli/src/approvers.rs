@@ -21,6 +21,20 @@ pub(crate) fn wanted(one: &Wanted) -> String {
     }
 }
 
+/// The same in few words, for a table.
+pub(crate) fn briefly(all: &[Wanted]) -> String {
+    let one = |one: &Wanted| match &one.group {
+        None => format!("{} {}", one.count, one.role),
+        Some(Group { name, .. }) => format!("{} of `{name}`", one.count),
+    };
+    all.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether a yes or no of an operator counts.
+pub(crate) fn asks_operators(all: &[Wanted]) -> bool {
+    all.iter().any(|one| one.role == "operator")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -35,6 +49,10 @@ mod tests {
         let group = |name: &str| Some(Group { issuer: "https://sso.example".into(), name: name.into() });
         let wanted = |role: &str, group, count| wanted(&Wanted { role: role.into(), group, count });
         assert_eq!(wanted("operator", None, 2), "2 of role operator");
+        let one = |role: &str, group, count| Wanted { role: role.into(), group, count };
+        let mixed = [one("operator", None, 1), one("group", group("operator"), 2), one("user", None, 1)];
+        assert_eq!(briefly(&mixed), "1 operator, 2 of `operator`, 1 user");
+        assert!(asks_operators(&mixed) && !asks_operators(&mixed[1..]));
         assert_eq!(wanted("group", group("user"), 1), "1 member of group `user` of https://sso.example");
         assert_eq!(wanted("group", group("finance"), 2), "2 members of group `finance` of https://sso.example");
     }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use attorn_agent::{AgentKey, Algorithm};
@@ -98,6 +99,12 @@ pub(crate) fn read_text(path: &Path, bytes_max: u64) -> Result<String, Failure> 
         return Err(Failure::new(format!("`{}` has more than {bytes_max} bytes", path.display())));
     }
     Ok(text)
+}
+
+/// Whether others than its owner may read or write a file, and with what mode.
+pub(crate) fn exposed(path: &Path) -> Result<Option<u32>, Failure> {
+    let mode = std::fs::metadata(path).map_err(|error| Failure::file("read", path, &error))?.mode() & 0o777;
+    Ok((mode & 0o077 != 0).then_some(mode))
 }
 
 /// A file's bytes, or those of standard input for `-`, if they are not more than this.

@@ -112,10 +112,8 @@ pub struct Member {
     pub issuer: Issuer,
     /// By what names they go, as far as those can be told from an owner's.
     pub names: BTreeSet<String>,
-    /// Their groups.
-    pub groups: BTreeSet<String>,
-    /// When the provider asserted the groups.
-    pub asserted_at: TimeMs,
+    /// Their groups, each with when the provider asserted it.
+    pub groups: BTreeMap<String, TimeMs>,
 }
 
 /// What somebody says to a request.
@@ -264,8 +262,7 @@ impl Count<'_> {
         let Some(member) = self.members.get(id) else { return false };
         id != user
             && member.issuer == *issuer
-            && member.groups.contains(name.as_str())
-            && group::counts(member.asserted_at, self.now)
+            && member.groups.get(name.as_str()).is_some_and(|at| group::counts(*at, self.now))
             && !member.names.iter().any(|name| self.asker.is_owner(name))
     }
 }
@@ -296,6 +293,29 @@ impl Met {
     #[must_use]
     pub const fn is_nothing(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Of these no more than are asked for, of each role those who approved first: a decision rests on them and records
+    /// them, and has no room for everybody who also said yes.
+    #[must_use]
+    pub fn needed(self, requirements: &[ApprovalRequirement]) -> Self {
+        let mut left: BTreeMap<&ApproverRole, u32> = BTreeMap::new();
+        for one in requirements {
+            let most = left.entry(&one.role).or_default();
+            *most = one.count.max(*most);
+        }
+        let mut first: Vec<usize> = (0..self.0.len()).collect();
+        first.sort_by_key(|at| self.0[*at].approved_at);
+        let mut takes = |at: &usize| match left.get_mut(&self.0[*at].role) {
+            Some(left) if *left > 0 => {
+                *left -= 1;
+                true
+            }
+            _ => false,
+        };
+        let needed: BTreeSet<usize> = first.into_iter().filter(|at| takes(at)).collect();
+        let all = self.0.into_iter().enumerate();
+        Self(all.filter(|(at, _)| needed.contains(at)).map(|(_, approval)| approval).collect())
     }
 
     /// Whether all of these are met. Nothing meets a demand for nobody.

@@ -156,8 +156,7 @@ fn member(groups: &[&str]) -> Member {
     Member {
         issuer: id(ISSUER),
         names: BTreeSet::new(),
-        groups: groups.iter().map(|&group| group.to_owned()).collect(),
-        asserted_at: NOW,
+        groups: groups.iter().map(|&group| (group.to_owned(), NOW)).collect(),
     }
 }
 
@@ -186,7 +185,10 @@ fn of_groups(on_behalf: bool, votes: &[&str], members: &BTreeMap<UserId, Member>
 fn of_a_group_count_others_whom_their_provider_says_to_be_in_it_now() {
     let age = group::ASSERTED_MS_MAX;
     let elsewhere = Member { issuer: id("https://other.example"), ..member(&["finance"]) };
-    let asserted = |at| Member { asserted_at: TimeMs(at), ..member(&["finance"]) };
+    let asserted = |at| Member {
+        groups: BTreeMap::from([("finance".to_owned(), TimeMs(at)), ("other".to_owned(), NOW)]),
+        ..member(&[])
+    };
     for (who, expect) in [
         (member(&[]), false),
         (member(&["risk", "Finance", "finance ", "financ", "operator", "user"]), false),
@@ -232,6 +234,36 @@ fn so_many_of_a_group_are_so_many_people() {
     ] {
         assert_eq!(of_groups(true, votes, &members), expect, "{votes:?}");
     }
+}
+
+#[test]
+fn of_many_who_are_in_many_groups_as_many_are_kept_as_are_asked_for() {
+    let groups: Vec<String> = (0..16).map(|n| format!("g{n:02}")).collect();
+    let names: Vec<&str> = groups.iter().map(String::as_str).collect();
+    let people: Vec<UserId> = (0..46).map(|n| id(&format!("usr_{n:02}"))).collect();
+    let members: BTreeMap<_, _> = people.iter().map(|voter| (voter.clone(), member(&names))).collect();
+    // The last of them were the first to vote.
+    let vote = |(n, voter): (usize, &UserId)| Vote {
+        approver: Approver::User(voter.clone()),
+        says: Say::Approve,
+        at: TimeMs(NOW.0 - 1 - n as u64),
+    };
+    let votes = people.iter().enumerate().map(vote).collect();
+    let requirements: Vec<_> = names.iter().map(|name| needs(name, 3)).collect();
+    let request = ApprovalRequest { requirements: requirements.clone(), ..request(votes) };
+    let (whose, issuer, asker) = (id("usr_1"), id(ISSUER), Asker::default());
+    let (user, operators) = (Some((&whose, &issuer)), &BTreeMap::new());
+    let met = met(&request, Count { bound_to: BOUND_TO, asker: &asker, user, operators, members: &members, now: NOW });
+    assert_eq!(met.approvals().len(), 46 * 16);
+    let needed = met.clone().needed(&requirements);
+    assert_eq!(needed.approvals().len(), 16 * 3);
+    assert!(needed.covers(&requirements) && needed.approvals().iter().all(|one| one.approver.id() >= "usr_43"));
+    // Of a role that is asked twice, as many as the greater number; of one that is not asked, nobody.
+    let demands = [needs("g00", 1), needs("g00", 5), needs("g01", 0), needs("operator", 2)];
+    assert_eq!(met.clone().needed(&demands).approvals().len(), 5);
+    assert!(met.clone().needed(&[]).is_nothing() && Met::nothing().needed(&requirements).is_nothing());
+    // Where fewer said yes than are asked for, all of them are kept.
+    assert_eq!(met.clone().needed(&[needs("g00", 47)]).approvals().len(), 46);
 }
 
 #[test]

@@ -80,6 +80,9 @@ pub struct Start {
     pub limits: BoundsLimits,
     /// How long approvals count, and how many there may be. The binary starts with the usual ones.
     pub approvals: ApprovalLimits,
+    /// Wall time of all policies of one request, in microseconds; the engine's usual if it is not said, as the binary
+    /// starts. On a machine that is busy with something else a policy may be kept waiting for longer than that.
+    pub request_wall_us_max: Option<u64>,
 }
 
 /// A server that listens and does not serve yet.
@@ -186,7 +189,7 @@ impl Server {
     }
 
     async fn open(config: Config, start: Start) -> Result<Self, ServeError> {
-        let Start { accept_clock, wall, compile_worker, limits, approvals } = start;
+        let Start { accept_clock, wall, compile_worker, limits, approvals, request_wall_us_max } = start;
         others::warn(&config);
         let root = Arc::new(root_key(&config)?);
         let certificate = certificate(&config.tls)?;
@@ -202,7 +205,7 @@ impl Server {
         let directory = config.data_dir.join(CACHE_DIRECTORY);
         let cache = Cache::open(directory, keys::cache_key(&root, &store).await?, CACHE_BYTES_MAX);
         let cache = cache.map_err(|error| ServeError::Start(error.to_string()))?;
-        let engine = engine(&config, compile_worker, cache)?;
+        let engine = engine(&config, (compile_worker, request_wall_us_max), cache)?;
         let names = keys::names_key(&root, &store).await?;
         let Began { clock, started_at, eras, set_back } = Began::of(&store, accept_clock, wall).await?;
         let user_keys = Arc::new(user_keys(&config, Arc::clone(&root))?);
@@ -296,11 +299,18 @@ async fn say_started(app: &App, accept_clock: bool, set_back: Option<SetBack>) -
     Ok(())
 }
 
-fn engine(config: &Config, worker: Option<Worker>, cache: Cache) -> Result<Arc<Engine>, ServeError> {
+fn engine(
+    config: &Config,
+    (worker, request_wall_us_max): (Option<Worker>, Option<u64>),
+    cache: Cache,
+) -> Result<Arc<Engine>, ServeError> {
     let worker = worker.map(|worker| Worker { limits: config.compile, ..worker });
     let compiler = Compiler { worker, cache: Some(cache) };
     let queue_jobs_max = config.evaluation_queue_max;
-    let config = EngineConfig::for_host().map(|host| EngineConfig { queue_jobs_max, ..host });
+    let config = EngineConfig::for_host().map(|host| {
+        let request_wall_us_max = request_wall_us_max.unwrap_or(host.request_wall_us_max);
+        EngineConfig { queue_jobs_max, request_wall_us_max, ..host }
+    });
     let engine = config.and_then(|config| Engine::with_compiler(config, compiler));
     Ok(Arc::new(engine.map_err(|error| ServeError::Start(error.to_string()))?))
 }

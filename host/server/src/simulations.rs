@@ -203,7 +203,7 @@ async fn ask_all(
         made.decision = Decision::Deny(Denied::by_host(HostReason::LimitExceeded));
     }
     let policies: Vec<_> = made.asked.iter().map(|asked| Arc::clone(&asked.policy)).collect();
-    made.decision = foreseen(app, scene, &policies, made.decision).await?;
+    made.decision = foreseen(app, scene, &policies, (made.decision, made.looked_up.bytes_left)).await?;
     let fuel = fuel(app, trial, &made, &context).await?;
     let mut shadows = Vec::new();
     for policy in trial.set.shadows(within).into_iter().take(SHADOWS_MAX) {
@@ -215,7 +215,7 @@ async fn ask_all(
             would => would,
         };
         let with: Vec<_> = made.asked.iter().chain(&alone.asked).map(|asked| Arc::clone(&asked.policy)).collect();
-        let would = foreseen(app, scene, &with, would).await?;
+        let would = foreseen(app, scene, &with, (would, alone.looked_up.bytes_left)).await?;
         let fuel = self::fuel(app, trial, &alone, &context).await?.into_iter().next().flatten();
         shadows.push(Shadow { alone, fuel, would });
     }
@@ -228,10 +228,10 @@ async fn foreseen(
     app: &App,
     scene: Scene<'_>,
     policies: &[Arc<ActivePolicy>],
-    decision: Decision,
+    (decision, bytes_left): (Decision, usize),
 ) -> Result<Decision, Failure> {
     let Decision::Challenge(challenged) = &decision else { return Ok(decision) };
-    let reason = approvals::step::foreseen(app, scene, policies, challenged).await?;
+    let reason = approvals::step::foreseen(app, scene, policies, (challenged, bytes_left)).await?;
     Ok(reason.map_or(decision, |reason| Decision::Deny(Denied::by_host(reason))))
 }
 

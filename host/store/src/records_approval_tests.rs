@@ -91,21 +91,28 @@ fn approvals() {
 
 #[test]
 fn holds() {
-    for (because, name) in [(HoldReason::Refused, "refused"), (HoldReason::Unanswered, "unanswered")] {
+    let ends_by = format!(r#","ends_by":"{}""#, "05".repeat(32));
+    for (because, name, ends_by, more) in [
+        (HoldReason::Refused, "refused", None, ""),
+        (HoldReason::Unanswered, "unanswered", None, ""),
+        (HoldReason::Refused, "refused", Some(digest(5)), &*ends_by),
+    ] {
         let hold = ApprovalHoldRecord {
             asked_of: digest(9),
             because,
             approval: ApprovalId::from_random([4; 16]),
             times: 3,
             until: TimeMs(400_000),
+            ends_by,
         };
         let text = format!(
             concat!(
                 r#"{{"asked_of":"{}","because":"{}","approval":"apr_04040404040404040404040404040404","#,
-                r#""times":3,"until_ms":400000}}"#
+                r#""times":3,"until_ms":400000{}}}"#
             ),
             "09".repeat(32),
-            name
+            name,
+            more
         );
         golden(&hold, &format!("approval_hold/{}", "09".repeat(32)), &text);
         let mut batch = Batch::new(TimeMs(0));

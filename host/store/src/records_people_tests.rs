@@ -257,6 +257,7 @@ fn what_is_sealed() {
         asserted_at: TimeMs(1_000),
         groups_asserted_at: TimeMs(950),
         groups: BTreeSet::from(["staff".into()]),
+        voted_for: BTreeMap::new(),
         claims: json("{}"),
         login_after: Some(TimeMs(900)),
         login_after_for: BTreeMap::from([(id("bot"), TimeMs(800))]),
@@ -280,6 +281,10 @@ fn what_is_sealed() {
             r#""agent_revocations":{"bot":2},"unnamed_revocations":3,"revoked_because":"it asks too much"}"#
         ),
     );
+    let voter = UserBody { voted_for: BTreeMap::from([("finance".into(), TimeMs(960))]), ..user };
+    let bytes = voter.encode();
+    assert!(String::from_utf8_lossy(&bytes).contains(r#""groups":["staff"],"voted_for":{"finance":960},"claims""#));
+    assert!(UserBody::decode(&key, &bytes).unwrap() == voter);
     let read = Permission { action: id("account.read"), resource: id("account/*") };
     let delegation = DelegationBody {
         permissions: vec![read.clone()],
@@ -327,6 +332,7 @@ fn the_largest_user_has_room() {
     let agent = |n: usize| long::<AgentId>(&format!("a{n}-"), 64);
     // Quotes and backslashes take two bytes in JSON, and twice that in JSON within JSON.
     let groups = (0..128).map(|n| format!("{n:03}{}", "\"".repeat(UserBody::GROUPS_BYTES_MAX / 128 - 3)));
+    let voted = "\"".repeat(UserBody::VOTED_FOR_BYTES_MAX / UserBody::VOTED_FOR_MAX - 2);
     let quotes = "\\\"".repeat((ProviderRecord::CLAIMS_BYTES_MAX - 8) / 2);
     let body = UserBody {
         provider: long("p", 64),
@@ -335,6 +341,7 @@ fn the_largest_user_has_room() {
         asserted_at: max,
         groups_asserted_at: max,
         groups: groups.collect(),
+        voted_for: (0..UserBody::VOTED_FOR_MAX).map(|n| (format!("{n:02}{voted}"), max)).collect(),
         claims: json(&format!("{{\"c\":\"{quotes}\"}}")),
         login_after: Some(max),
         login_after_for: (0..UserBody::AGENTS_MAX).map(|n| (agent(n), max)).collect(),

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use attorn_api::decisions::DecisionKind;
 use attorn_api::delegations::DelegationMade;
 use attorn_api::simulations::Simulation;
-use attorn_core::Duty;
 use attorn_log::{CheckpointVerifier, verify_export};
 use attorn_tests::behalf::exchange;
 use attorn_tests::files::found_in;
@@ -46,9 +45,6 @@ async fn whoever_is_not_asked_sees_what_is_shown_of_approvals_that_there_are_not
         assert!(browser.cookies.keys().all(|name| !name.contains("visit")), "{:?}", browser.cookies);
         browser.get(&path(&approval)).await.expect(303);
     }
-    // Operators are not asked, so there is nothing for them, either.
-    let ada = scene.behalf.staff.admin.hire("ada", &[Duty::Approver]).await;
-    ada.get(format!("/v1/approvals/{}", approval.id)).await.refused(404, "not_found");
     assert_eq!(scene.state(&approval).await, "pending");
     let body = json!({ "provider": "main", "subject": "dave" });
     scene.behalf.staff.registrar.post("/v1/users/find", &body).await.refused(404, "not_found");

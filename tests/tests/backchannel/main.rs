@@ -6,6 +6,7 @@
 mod agents;
 mod configuration;
 mod groups;
+mod groups_attacks;
 mod groups_refusals;
 mod keys;
 mod page;

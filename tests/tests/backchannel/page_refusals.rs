@@ -1,12 +1,10 @@
 //! The approval page: whoever is not Alice, did not sign in for this, or comes too late or twice, gets nothing out of it.
 
-use std::time::Duration;
-
 use attorn_api::decisions::ApprovalReference;
 use attorn_server::{ApprovalLimits, run};
 use attorn_tests::device::Says;
 use attorn_tests::machines::now_ms;
-use attorn_tests::provider::Mood;
+use attorn_tests::provider::{Mood, with};
 use attorn_tests::server::Fresh;
 use attorn_tests::{Call, Server, World};
 use serde_json::{Value, json};
@@ -108,10 +106,7 @@ async fn a_sign_in_is_good_once_and_in_the_browser_where_it_began() {
     let refused = alice.back(issuer, &back, &[]).await.expect(401).text();
     assert!(refused.contains("another browser"), "{refused}");
     assert!(device.codes().is_empty(), "the code was used for somebody else's browser");
-    // And it is over then, also where it began.
-    assert!(eve.back(issuer, &back, &[]).await.expect(401).text().contains("this sign-in is over"));
-    let back = eve.begin(&path(&approval)).await;
-    device.says_to_codes(Says::Yes(json!({ "nonce": back.nonce }), json!({})));
+    // It goes on where it began, and is good there once.
     let cookies = eve.cookies.clone();
     eve.back(issuer, &back, &[]).await.expect(303);
     eve.cookies = cookies;
@@ -180,21 +175,30 @@ async fn a_second_vote_and_one_that_is_too_late_each_have_their_page() {
     assert_eq!(scene.state(&refused).await, "refused");
 }
 
+/// The agent has the link, and whoever it gives it to: each may have this server begin as often as they like.
 #[tokio::test(flavor = "multi_thread")]
-async fn of_one_approval_four_sign_in_at_once_and_the_oldest_makes_room() {
+async fn however_many_strangers_begin_to_sign_in_alice_s_sign_in_and_visit_stand() {
     let scene = scene().await;
     let approval = scene.challenged(5_000).await;
-    let issuer = &scene.behalf.provider.issuer;
-    let mut first = Browser::new(&scene);
-    let back = first.begin(&path(&approval)).await;
-    // Times have milliseconds, and the oldest is the one that is clearly older.
-    tokio::time::sleep(Duration::from_millis(20)).await;
-    for _ in 0..4 {
-        Browser::new(&scene).begin(&path(&approval)).await;
+    let (device, issuer) = (scene.behalf.provider.device(), &scene.behalf.provider.issuer);
+    let (mut early, mut alice) = (Browser::new(&scene), Browser::new(&scene));
+    let page = early.sign_in(&scene, &approval).await;
+    let back = alice.begin(&path(&approval)).await;
+    for n in 0..40 {
+        let mut stranger = Browser::new(&scene);
+        let theirs = stranger.begin(&path(&approval)).await;
+        if n % 8 == 0 {
+            device.says_to_codes(Says::Raw(400, json!({ "error": "invalid_grant" }).to_string()));
+            stranger.back(issuer, &theirs, &[]).await.expect(401);
+            // What they have of her is no use to them.
+            stranger.back(issuer, &back, &[]).await.expect(401);
+        }
     }
-    scene.behalf.provider.device().says_to_codes(Says::Yes(json!({ "nonce": back.nonce }), json!({})));
-    assert!(first.back(issuer, &back, &[]).await.expect(401).text().contains("this sign-in is over"));
-    Browser::new(&scene).sign_in(&scene, &approval).await;
+    device.says_to_codes(Says::Yes(json!({ "nonce": back.nonce }), json!({})));
+    alice.back(issuer, &back, &[]).await.expect(303);
+    assert!(alice.get(&path(&approval)).await.expect(200).text().contains("<form"));
+    early.post(&path(&approval), &pairs(&form(&page, "approve"))).await.expect(303);
+    assert_eq!(scene.state(&approval).await, "approved");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -214,10 +218,52 @@ async fn when_the_provider_is_away_gone_or_the_user_is_nobody_signs_in() {
     assert_eq!(alice.post(&path(&approval), &pairs(&form)).await.expect(404).text(), none);
     assert_eq!(alice.get(&path(&approval)).await.expect(404).text(), none);
     scene.behalf.staff.registrar.post("/v1/providers/main/backchannel", &with_page()).await.expect(200);
-    alice.get(&path(&approval)).await.expect(200);
+    // It is another now, at which nobody has signed in.
+    alice.get(&path(&approval)).await.expect(303);
+    alice.sign_in(&scene, &approval).await;
     scene.behalf.erase(&scene.delegation.user).await.expect(200);
     assert_eq!(alice.get(&path(&approval)).await.expect(404).text(), none);
     assert_eq!(Browser::new(&scene).get(&path(&approval)).await.expect(404).text(), none);
+}
+
+/// The provider is registered or set up otherwise while somebody signs in, or between that and their vote.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_is_over_when_the_provider_changes() {
+    const CONFIGURE: &str = "/v1/providers/main/backchannel";
+    const UPDATE: &str = "/v1/providers/main/update";
+    let scene = scene().await;
+    let approval = scene.challenged(5_000).await;
+    let registrar = &scene.behalf.staff.registrar;
+    let issuer = &scene.behalf.provider.issuer;
+    let shown: Value = registrar.get("/v1/providers/main").await.expect(200).json();
+    let registered = |change: Value| with(shown["configuration"].clone(), change);
+    for (route, body) in [
+        (UPDATE, registered(json!({ "algorithms": ["RS256", "ES256"] }))),
+        (UPDATE, registered(json!({ "groups_claim": "roles" }))),
+        (UPDATE, registered(json!({}))),
+        (CONFIGURE, with(with_page(), json!({ "code_only": false }))),
+        (CONFIGURE, with_page()),
+        ("/v1/providers/main/backchannel/remove", json!({})),
+    ] {
+        let mut alice = Browser::new(&scene);
+        let page = alice.sign_in(&scene, &approval).await;
+        let mut late = Browser::new(&scene);
+        let back = late.begin(&path(&approval)).await;
+        registrar.post(route, &body).await.expect(200);
+        if route.ends_with("remove") {
+            registrar.post(CONFIGURE, &with_page()).await.expect(200);
+        }
+        scene.behalf.provider.device().says_to_codes(Says::Yes(json!({ "nonce": back.nonce }), json!({})));
+        let refused = late.back(issuer, &back, &[]).await.expect(401).text();
+        assert!(refused.contains("while you signed in"), "{route} {body}: {refused}");
+        for say in ["approve", "refuse"] {
+            let refused = alice.post(&path(&approval), &pairs(&form(&page, say))).await.expect(401).text();
+            assert!(refused.contains("registered otherwise since"), "{route} {body}: {refused}");
+        }
+        alice.get(&path(&approval)).await.expect(303);
+    }
+    let votes = scene.behalf.entries().await.into_iter().filter(|entry| entry["type"] == "approval_voted").count();
+    assert_eq!((scene.state(&approval).await.as_str(), votes), ("pending", 0));
 }
 
 /// Nothing of who signed in outlives the server, and nobody is let in by what was.

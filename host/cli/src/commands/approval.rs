@@ -16,7 +16,7 @@ use crate::parse;
 /// What people are asked to approve.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Approval {
-    /// List what waits for operators (duty: approver, as for all of these)
+    /// List what waits for operators or groups, and who is asked (duty: approver, as for all of these)
     #[command(after_help = "Examples:
   attorn approval list
   attorn approval list --state all --agent support-bot --json")]
@@ -68,6 +68,8 @@ pub(crate) struct Ballot {
 }
 
 const PATH: &str = "/v1/approvals";
+const NO_SAY: &str =
+    "where no operator is asked, an operator's yes or no does not count: those who are sign in on its page";
 
 impl Approval {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
@@ -103,6 +105,7 @@ fn list(output: &Output, list: &ApprovalList) -> Result<Exit, Failure> {
             approval.code.clone(),
             approval.state.clone(),
             approval.agent.clone(),
+            approvers::briefly(&approval.approvers),
             approval.asks.action.clone(),
             approval.asks.resource.clone(),
             TimeMs(approval.expires_at_ms).to_string(),
@@ -112,9 +115,12 @@ fn list(output: &Output, list: &ApprovalList) -> Result<Exit, Failure> {
     let mut approvals: Vec<_> = list.approvals.iter().collect();
     approvals.sort_by_key(|approval| approval.created_at_ms);
     let rows: Vec<_> = approvals.into_iter().map(row).collect();
-    output.table(&["APPROVAL", "CODE", "STATE", "AGENT", "ACTION", "RESOURCE", "UNTIL"], &rows);
+    output.table(&["APPROVAL", "CODE", "STATE", "AGENT", "ASKS", "ACTION", "RESOURCE", "UNTIL"], &rows);
+    if list.approvals.iter().any(|approval| !approvers::asks_operators(&approval.approvers)) {
+        output.note(NO_SAY);
+    }
     if rows.is_empty() && list.next.is_none() {
-        output.note("there is none; what asks its user or groups alone is shown to nobody else");
+        output.note("there is none; what asks its user alone is shown to nobody else");
     }
     note_next(output, list.next.as_ref());
     Ok(Exit::Done)
@@ -165,6 +171,9 @@ fn print(output: &Output, approval: &Shown) -> Result<Exit, Failure> {
     follows(output, approval);
     for needed in &approval.approvers {
         output.line(format!("approvers   {}", approvers::wanted(needed)));
+    }
+    if !approvers::asks_operators(&approval.approvers) {
+        output.note(NO_SAY);
     }
     for vote in &approval.votes {
         output.line(format!("vote        {} {}: {}, {}", vote.role, vote.approver, vote.says, TimeMs(vote.at_ms)));

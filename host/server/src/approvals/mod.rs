@@ -140,6 +140,12 @@ pub(crate) fn asks_operators(record: &ApprovalRecord) -> bool {
     record.request.requirements.iter().any(|one| one.role == ApproverRole::Operator)
 }
 
+/// Whether operators see it: those who are asked, and who are told of a group that is, so that whoever calls them can be
+/// answered. What asks its user alone is their business.
+pub(crate) fn operators_see(record: &ApprovalRecord) -> bool {
+    asks_operators(record) || !groups(record).is_empty()
+}
+
 /// Whether it asks for the user on whose behalf it is.
 pub(crate) fn asks_user(record: &ApprovalRecord) -> bool {
     record.request.requirements.iter().any(|one| one.role == ApproverRole::User)

@@ -1,6 +1,7 @@
 //! `/v1/approvals`: what operators are asked, their yes and no, and how far it is for the agent that waits.
 //!
-//! Operators see what asks for one of them. What asks for its user, or for members of groups, alone is their business.
+//! Operators see what asks for one of them or for members of groups; in what asks no operator they have no say. What asks
+//! for its user alone is that user's business.
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use attorn_store::{Key, KeyKind, KeyPrefix, Versioned};
 
 use super::vote::{self, Ballot, Channel};
 use super::voter::{self, Voter};
-use super::{POLL_MS, asks_operators, content, state};
+use super::{POLL_MS, content, operators_see, state};
 use crate::app::App;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
@@ -48,7 +49,7 @@ pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
             Listed::Only(only) => state(&app, &found, now).await? == only,
         };
         let of_agent = agent.as_ref().is_none_or(|agent| found.value.agent == *agent);
-        if is && of_agent && asks_operators(&found.value) {
+        if is && of_agent && operators_see(&found.value) {
             approvals.extend(shown(&app, &found).await?);
         }
     }

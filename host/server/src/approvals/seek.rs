@@ -53,7 +53,7 @@ pub(crate) struct Sought {
     pub(super) found: Option<Versioned<ApprovalRecord>>,
     /// The terms that were shown of it.
     pub(super) shown: Option<KeptTerms>,
-    /// Those who have said yes, and count.
+    /// Those who have said yes, and count: as many as are asked for.
     pub(crate) met: Met,
     /// What the log calls those of them who are users, other than the one on whose behalf it is asked.
     pub(super) pseudonyms: BTreeMap<UserId, String>,
@@ -95,7 +95,9 @@ pub(crate) async fn seek(app: &App, scene: Scene<'_>, policies: &[Arc<ActivePoli
         let voters = voters(app, &found.value, &mut sought.require).await?;
         let user = within.behalf().map(|behalf| (&behalf.user.id, &behalf.user.issuer));
         let (asker, operators, members, now) = (&scene.asker(), &operators, &voters.members, within.now());
-        sought.met = met(&found.value.request, Count { bound_to, asker, user, operators, members, now });
+        let request = &found.value.request;
+        let all = met(request, Count { bound_to, asker, user, operators, members, now });
+        sought.met = all.needed(&request.requirements);
         sought.pseudonyms = voters.pseudonyms;
     }
     sought.found = Some(found);
@@ -173,15 +175,16 @@ async fn voters(app: &App, record: &ApprovalRecord, require: &mut Vec<(Key, Requ
     Ok(voters)
 }
 
-/// A user as somebody who may be in a group.
+/// A user as somebody who may be in a group: those count that their provider said them to be in when they signed in to
+/// vote, and did not leave out of what it said later, for whatever reason it did.
 pub(super) fn member(body: &UserBody) -> Member {
     let claims: Map<String, Value> = serde_json::from_str(body.claims.as_str()).unwrap_or_default();
+    let stays = |(name, at): &(&String, &TimeMs)| **at >= body.groups_asserted_at || body.groups.contains(*name);
     let names = NAMES.into_iter().filter_map(|name| claims.get(name).and_then(Value::as_str));
     Member {
         issuer: body.issuer.clone(),
         names: names.chain([body.subject.as_str()]).map(str::to_owned).collect(),
-        groups: body.groups.clone(),
-        asserted_at: body.groups_asserted_at,
+        groups: body.voted_for.iter().filter(stays).map(|(name, at)| (name.clone(), *at)).collect(),
     }
 }
 

@@ -21,7 +21,7 @@ use crate::active::ActivePolicy;
 use crate::app::App;
 use crate::decisions::behalf::Chain;
 use crate::decisions::record::Made;
-use crate::decisions::veil;
+use crate::decisions::{known, veil};
 use crate::http::failure::Failure;
 use crate::random;
 
@@ -54,7 +54,7 @@ enum Step {
     TooManyPrompts,
     /// A deny: nobody can be shown what is asked.
     Unreadable,
-    /// A deny: nobody asks the user, or those of a group, whose yes it takes.
+    /// A deny: nobody asks the user, or those of a group, whose yes it takes, or the decision has no room for so many.
     Impossible,
 }
 
@@ -208,6 +208,11 @@ pub(crate) async fn take(
         (Decision::Challenge(challenged), Some(found)) if is_in(&sought, found, challenged) => {
             Step::Wait(Box::new(found.clone()))
         }
+        (Decision::Challenge(challenged), _)
+            if !known::has_room(made.looked_up.bytes_left, &challenged.approvers, &sought.met) =>
+        {
+            Step::Impossible
+        }
         (Decision::Challenge(challenged), _) => match ask::ask(app, scene, (&sought, challenged), decision).await? {
             Ok(asking) => Step::Ask(asking),
             Err(Unasked::Held(because, approval)) => Step::Held(because, approval),
@@ -262,12 +267,15 @@ pub(crate) async fn foreseen(
     app: &App,
     scene: Scene<'_>,
     policies: &[Arc<ActivePolicy>],
-    challenged: &Challenged,
+    (challenged, bytes_left): (&Challenged, usize),
 ) -> Result<Option<HostReason>, Failure> {
     let sought = seek::seek(app, scene, policies).await?;
     if let Some(found) = &sought.found {
         let refused = found.value.state == ApprovalState::Refused;
         return Ok(refused.then_some(HostReason::ApprovalRefused));
+    }
+    if !known::has_room(bytes_left, &challenged.approvers, &sought.met) {
+        return Ok(Some(HostReason::ApprovalImpossible));
     }
     // Nothing of it is written.
     let asking = ask::ask(app, scene, (&sought, challenged), random::decision_id()?).await?;

@@ -15,7 +15,7 @@ use attorn_store::{Batch, CommitError, Key, Require, Versioned};
 use serde_json::{Value, json};
 
 use super::voter::{self, Known, Voter, role};
-use super::{asks_operators, content, groups_of, hold, seek, state, waits};
+use super::{asks_operators, content, groups_of, hold, operators_see, seek, state, waits};
 use crate::app::App;
 use crate::decisions::veil;
 use crate::entry;
@@ -81,15 +81,25 @@ impl Evidence {
     }
 }
 
-/// An approval that operators are asked for; of others they find none.
+/// An approval that operators see; of others they find none.
 pub(crate) async fn find(app: &App, id: &ApprovalId) -> Result<Versioned<ApprovalRecord>, Failure> {
     let found = app.store.record::<ApprovalRecord>(&Key::approval(id)).await?;
-    found.filter(|found| asks_operators(&found.value)).ok_or_else(|| {
+    found.filter(|found| operators_see(&found.value)).ok_or_else(|| {
         Failure::not_found("approval", id).with_help(
-            "`attorn approval list --state all` shows those there are; what asks its user or groups alone is shown to \
-             nobody else",
+            "`attorn approval list --state all` shows those there are; what asks its user alone is shown to nobody else",
         )
     })
+}
+
+/// One that operators are asked for. What they see and are not asked for they have no say in.
+pub(super) async fn find_asking_operators(app: &App, id: &ApprovalId) -> Result<Versioned<ApprovalRecord>, Failure> {
+    let found = find(app, id).await?;
+    if asks_operators(&found.value) {
+        return Ok(found);
+    }
+    let detail = format!("approval `{id}` asks no operator, whose yes or no does not count");
+    let help = "`attorn approval show` says who is asked: members of the group sign in on the page of the approval";
+    Err(Failure::of(ProblemCode::InvalidState, detail).with_help(help))
 }
 
 /// Cast a vote; the approval as it is then. Whoever calls this does not hold `App::era`.
@@ -98,7 +108,7 @@ pub(crate) async fn cast(app: &App, id: &ApprovalId, ballot: &Ballot<'_>) -> Res
     let _era = app.era.read().await;
     for _ in 0..ATTEMPTS_MAX {
         let mut batch = Batch::new(app.clock.now());
-        let voter = Known::of(app, ballot, &mut batch).await?;
+        let voter = Known::of(app, (id, ballot), &mut batch).await?;
         let approver = voter.approver();
         let found = voter::find(app, id, (&ballot.voter, &approver)).await?;
         check(app, &found, (ballot, &approver), batch.now).await?;

@@ -1,6 +1,8 @@
 //! Who votes: an operator, the user on whose behalf it is asked, or another user as one of a group. What a vote of theirs
 //! comes to is not known here.
 
+use std::collections::BTreeSet;
+
 use attorn_api::ProblemCode;
 use attorn_core::approval::Member;
 use attorn_core::{ApprovalId, Approver, ApproverRole, Asker, OperatorId, Say, TimeMs, UserId, group};
@@ -8,12 +10,12 @@ use attorn_store::records::{ApprovalRecord, ProviderRecord};
 use attorn_store::{Batch, Key, Versioned};
 
 use super::vote::{self, Ballot};
-use super::{asks_user, groups_of, seek};
+use super::{asks_user, groups, groups_of, seek};
 use crate::app::App;
 use crate::http::call::OperatorCaller;
 use crate::http::failure::Failure;
 use crate::providers::backchannel::sign_in::Another;
-use crate::users::person::{self, Asserted};
+use crate::users::person::{self, Asserted, Voted};
 use crate::users::{self, KnownUser};
 
 /// Who votes, as their channel has identified them.
@@ -35,7 +37,11 @@ pub(super) enum Known {
 }
 
 impl Known {
-    pub(super) async fn of(app: &App, ballot: &Ballot<'_>, batch: &mut Batch) -> Result<Self, Failure> {
+    pub(super) async fn of(
+        app: &App,
+        (approval, ballot): (&ApprovalId, &Ballot<'_>),
+        batch: &mut Batch,
+    ) -> Result<Self, Failure> {
         match &ballot.voter {
             Voter::Operator(operator) => {
                 let id = operator.id.clone();
@@ -43,9 +49,11 @@ impl Known {
             }
             Voter::User(user) => Ok(Self::User((*user).clone())),
             Voter::Member(somebody, provider) => {
-                // A no needs no group, and gives nobody one.
-                let groups = (ballot.says == Say::Approve).then(|| somebody.groups.clone());
-                let asserted = Asserted { at: somebody.asserted_at, groups, claims: None };
+                let asked = asked(app, approval).await?;
+                let is_in: BTreeSet<String> = asked.intersection(&somebody.groups).cloned().collect();
+                // A no needs nothing to be known of groups afterwards.
+                let voted = (ballot.says == Say::Approve).then(|| Voted { asked, is_in: is_in.clone() });
+                let asserted = Asserted { at: somebody.asserted_at, groups: None, voted, claims: None };
                 let name = (&provider.id, &provider.issuer, somebody.subject.as_str());
                 let user = person::of_name(app, name, asserted, batch).await?;
                 // Whoever logged out everywhere, or was erased, since they signed in is not there any more.
@@ -53,6 +61,13 @@ impl Known {
                 if after.is_some_and(|after| somebody.begun_at <= after) {
                     let gone = "you logged out, or were erased, after you signed in";
                     return Err(Failure::of(ProblemCode::UserUnauthenticated, gone)
+                        .with_help("open the link to the approval again"));
+                }
+                let has_left =
+                    user.body.groups_asserted_at > somebody.asserted_at && user.body.groups.is_disjoint(&is_in);
+                if has_left && !is_in.is_empty() {
+                    let left = "your provider has said since that you are in no group that is asked";
+                    return Err(Failure::of(ProblemCode::UserUnauthenticated, left)
                         .with_help("open the link to the approval again"));
                 }
                 Ok(Self::Member(Box::new(user)))
@@ -77,6 +92,12 @@ impl Known {
     }
 }
 
+/// The names of the groups that an approval asks; none of one that is not there.
+async fn asked(app: &App, id: &ApprovalId) -> Result<BTreeSet<String>, Failure> {
+    let found = app.store.record::<ApprovalRecord>(&Key::approval(id)).await?;
+    Ok(found.iter().flat_map(|found| groups(&found.value)).map(|name| name.as_str().to_owned()).collect())
+}
+
 /// An approval that this voter is asked for. One that they are not asked for looks like none.
 pub(super) async fn find(
     app: &App,
@@ -85,7 +106,7 @@ pub(super) async fn find(
 ) -> Result<Versioned<ApprovalRecord>, Failure> {
     let (voter, approver) = voter;
     if let Voter::Operator(_) = voter {
-        return vote::find(app, id).await;
+        return vote::find_asking_operators(app, id).await;
     }
     let found = app.store.record::<ApprovalRecord>(&Key::approval(id)).await?;
     let asks = |record: &ApprovalRecord| {

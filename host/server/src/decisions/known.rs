@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use attorn_core::context::{Approval, Counter, Delegation, Fact, User};
-use attorn_core::{EvaluationContext, FactName, JsonText, Known, Permission, ResourceServerId};
+use attorn_core::verdict::ApprovalRequirement;
+use attorn_core::{ApproverRole, EvaluationContext, FactName, JsonText, Known, Met, Permission, ResourceServerId};
 use attorn_engine::CounterDeclaration;
 use attorn_store::records::{FactBody, FactRecord, FactSource, ResourceServerRecord};
 use attorn_store::{Key, Require, Versioned};
@@ -55,6 +56,8 @@ pub(crate) struct LookedUp {
     pub(crate) servers: BTreeMap<ResourceServerId, bool>,
     /// What must still hold when the decision is committed.
     pub(crate) require: Vec<(Key, Require)>,
+    /// How many bytes the record has left beside all of this, and beside what the decision rests on already.
+    pub(crate) bytes_left: usize,
 }
 
 /// What stands under the name of a fact.
@@ -147,6 +150,7 @@ pub(crate) async fn look_up(
         }
         found.known.push(known);
     }
+    found.bytes_left = room.bytes_left;
     Ok(Ok(found))
 }
 
@@ -243,7 +247,20 @@ pub(super) fn delegation_bytes(hop: &Delegation) -> usize {
 
 /// The most bytes that an approval takes in the record.
 pub(super) fn approval_bytes(approval: &Approval) -> usize {
-    APPROVAL_BYTES + approval.role.group().map_or(0, |name| 2 * in_json(name.as_str()))
+    role_bytes(&approval.role)
+}
+
+fn role_bytes(role: &ApproverRole) -> usize {
+    APPROVAL_BYTES + role.group().map_or(0, |name| 2 * in_json(name.as_str()))
+}
+
+/// Whether the record that has so much left has room for all approvals that are asked for, in place of those that it has.
+/// Nobody is asked for what could not be decided when they have said yes.
+pub(crate) fn has_room(bytes_left: usize, asked: &[ApprovalRequirement], met: &Met) -> bool {
+    let needed =
+        asked.iter().map(|one| role_bytes(&one.role).saturating_mul(one.count.try_into().unwrap_or(usize::MAX)));
+    let needed = needed.fold(0_usize, usize::saturating_add);
+    needed <= bytes_left.saturating_add(met.approvals().iter().map(approval_bytes).sum())
 }
 
 /// How many bytes a text has in JSON, its quotes among them.

@@ -55,3 +55,15 @@ fn a_user_and_every_hop_take_room() {
     assert!(fits(&context, more - 1).is_none());
     assert!(!fits(&context, more).unwrap().bytes(1));
 }
+
+#[test]
+fn nobody_is_asked_for_more_approvals_than_have_room() {
+    let asked = |role: &str, count| ApprovalRequirement { role: role.parse().unwrap(), count };
+    let group = APPROVAL_BYTES + 2 * "\"g\"".len();
+    let both = [asked("operator", 2), asked("g", 3)];
+    let needed = 2 * APPROVAL_BYTES + 3 * group;
+    for (left, expect) in [(0, false), (needed - 1, false), (needed, true), (usize::MAX, true)] {
+        assert_eq!(has_room(left, &both, &Met::nothing()), expect, "{left}");
+    }
+    assert!(has_room(0, &[], &Met::nothing()));
+}

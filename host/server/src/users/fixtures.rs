@@ -18,6 +18,7 @@ pub(crate) fn body() -> UserBody {
         subject: "alice".into(),
         asserted_at: TimeMs(0),
         groups_asserted_at: TimeMs(0),
+        voted_for: BTreeMap::new(),
         groups: BTreeSet::new(),
         claims: JsonText::from_canonical("{}"),
         login_after: None,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
-use attorn_core::{Issuer, JsonText, ProviderId, TimeMs, UserId};
+use attorn_core::{Issuer, JsonText, ProviderId, TimeMs, UserId, group};
 use attorn_identity::UserKey;
 use attorn_identity::proof::CLOCK_SKEW_MS_MAX;
 use attorn_store::records::{LogoutRecord, UserBody, UserNameRecord, UserRecord};
@@ -29,6 +29,7 @@ pub(crate) async fn of_token(app: &App, token: &SubjectToken, batch: &mut Batch)
     let asserted = Asserted {
         at: token.said.issued_at,
         groups: token.groups.as_ref().map(|groups| groups.iter().cloned().collect()),
+        voted: None,
         claims: Some(token.claims.clone()),
     };
     of_name(app, (&provider.id, &provider.issuer, &token.said.subject), asserted, batch).await
@@ -67,8 +68,48 @@ pub(crate) struct Asserted {
     pub(crate) at: TimeMs,
     /// None if nothing is said of groups, as in tokens for clients that do not ask for them.
     pub(crate) groups: Option<BTreeSet<String>>,
+    /// What is said of groups where somebody signed in to vote, if they vote for some.
+    pub(crate) voted: Option<Voted>,
     /// None if nothing is said of them, as where somebody signed in to vote.
     pub(crate) claims: Option<JsonText>,
+}
+
+/// The groups that somebody votes for. They are kept apart from those that what they delegate rests on: by a vote nobody
+/// can do more than before, and for no longer.
+pub(crate) struct Voted {
+    /// Those that are asked.
+    pub(crate) asked: BTreeSet<String>,
+    /// Those of them that they are in.
+    pub(crate) is_in: BTreeSet<String>,
+}
+
+impl Voted {
+    fn bring_up_to_date(self, at: TimeMs, body: &mut UserBody, now: TimeMs) {
+        let all = &mut body.voted_for;
+        all.retain(|_, known| !is_future(*known, now) && group::counts(*known, now.max(*known)));
+        for name in self.asked {
+            if all.get(&name).is_none_or(|known| at >= *known) {
+                if self.is_in.contains(&name) {
+                    all.insert(name, at);
+                } else {
+                    all.remove(&name);
+                }
+            }
+        }
+        let has_room = |all: &BTreeMap<String, TimeMs>| {
+            all.len() <= UserBody::VOTED_FOR_MAX
+                && all.keys().map(String::len).sum::<usize>() <= UserBody::VOTED_FOR_BYTES_MAX
+        };
+        while !has_room(all) {
+            let oldest = all.iter().min_by_key(|(_, at)| **at).map(|(name, _)| name.clone());
+            oldest.and_then(|oldest| all.remove(&oldest));
+        }
+    }
+}
+
+/// What was asserted at a time that has not come yet is from before the server's time was set back.
+fn is_future(asserted: TimeMs, now: TimeMs) -> bool {
+    asserted > now.plus_ms(CLOCK_SKEW_MS_MAX)
 }
 
 impl Asserted {
@@ -76,13 +117,16 @@ impl Asserted {
     /// groups neither takes them away nor makes them count longer. What was asserted at a time that has not come yet
     /// is from before the server's time was set back.
     fn bring_up_to_date(self, body: &mut UserBody, now: TimeMs) {
-        let news = |known: TimeMs| self.at > known || known > now.plus_ms(CLOCK_SKEW_MS_MAX);
+        let news = |known: TimeMs| self.at > known || is_future(known, now);
         let (of_claims, of_groups) = (news(body.asserted_at), news(body.groups_asserted_at));
         if let Some(claims) = self.claims.filter(|_| of_claims) {
             (body.asserted_at, body.claims) = (self.at, claims);
         }
         if let Some(groups) = self.groups.filter(|_| of_groups) {
             (body.groups_asserted_at, body.groups) = (self.at, groups);
+        }
+        if let Some(voted) = self.voted {
+            voted.bring_up_to_date(self.at, body, now);
         }
     }
 }
@@ -108,13 +152,14 @@ pub(crate) async fn make(
     batch.require.push((Key::logout(&name), require));
     let id: UserId = random::user_id()?;
     let key = Arc::new(UserKey::generate().map_err(Failure::internal)?);
-    let body = UserBody {
+    let mut body = UserBody {
         provider: provider.clone(),
         issuer: issuer.clone(),
         subject: subject.to_owned(),
         asserted_at: if asserted.claims.is_some() { asserted.at } else { TimeMs(0) },
         groups_asserted_at: if asserted.groups.is_some() { asserted.at } else { TimeMs(0) },
         groups: asserted.groups.unwrap_or_default(),
+        voted_for: BTreeMap::new(),
         claims: asserted.claims.unwrap_or_else(|| JsonText::from_canonical("{}")),
         login_after: logged_out,
         login_after_for: BTreeMap::new(),
@@ -125,6 +170,9 @@ pub(crate) async fn make(
         unnamed_revocations: 0,
         revoked_because: None,
     };
+    if let Some(voted) = asserted.voted {
+        voted.bring_up_to_date(asserted.at, &mut body, batch.now);
+    }
     let value: UserRecord = record(&key, id.clone(), batch.now, 0, &body)?;
     batch.require.extend([(Key::user_name(&name), found), (Key::user(&id), Require::Absent)]);
     batch.put_record(&value);
@@ -140,7 +188,44 @@ mod tests {
     fn asserted(at: u64, groups: Option<&[&str]>, claims: &str) -> Asserted {
         let groups = groups.map(|groups| groups.iter().map(|&group| group.to_owned()).collect());
         let claims = (!claims.is_empty()).then(|| JsonText::from_canonical(claims));
-        Asserted { at: TimeMs(at), groups, claims }
+        Asserted { at: TimeMs(at), groups, voted: None, claims }
+    }
+
+    fn votes(at: u64, asked: &[&str], is_in: &[&str]) -> Asserted {
+        let set = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        let voted = Some(Voted { asked: set(asked), is_in: set(is_in) });
+        Asserted { at: TimeMs(at), groups: None, voted, claims: None }
+    }
+
+    #[test]
+    fn groups_that_somebody_votes_for_are_kept_apart_within_bounds_and_for_a_time() {
+        let mut body = body();
+        asserted(10, Some(&["a"]), "{}").bring_up_to_date(&mut body, TimeMs(100));
+        let mut seen = |asserted: Asserted, now: u64| {
+            asserted.bring_up_to_date(&mut body, TimeMs(now));
+            assert_eq!((body.groups.len(), body.groups_asserted_at), (1, TimeMs(10)), "{:?}", body.groups);
+            body.voted_for.iter().map(|(name, at)| format!("{name} {}", at.0)).collect::<Vec<_>>()
+        };
+        assert_eq!(seen(votes(20, &["b", "c"], &["b"]), 100), ["b 20"]);
+        // What was not asked is as it was, and an older word takes nothing away.
+        assert_eq!(seen(votes(30, &["c"], &["c"]), 100), ["b 20", "c 30"]);
+        assert_eq!(seen(votes(10, &["b"], &[]), 100), ["b 20", "c 30"]);
+        assert_eq!(seen(votes(31, &["b"], &[]), 100), ["c 30"]);
+        let later = 30 + group::ASSERTED_MS_MAX;
+        assert_eq!(seen(votes(later, &["b"], &["b"]), later), [format!("b {later}")]);
+        // From before time was set back.
+        assert_eq!(seen(votes(40, &["c"], &["c"]), 100), ["c 40"]);
+        for n in 0..=UserBody::VOTED_FOR_MAX as u64 {
+            let name = format!("{n:02}");
+            assert!(seen(votes(41 + n, &[&name], &[&name]), 200).contains(&format!("{name} {}", 41 + n)));
+        }
+        let all = seen(votes(199, &[], &[]), 200);
+        assert_eq!((all.len(), all.first().map(String::as_str)), (UserBody::VOTED_FOR_MAX, Some("01 42")));
+        let long: Vec<String> = (0..9).map(|n| format!("{n}{}", "x".repeat(255))).collect();
+        for name in &long {
+            assert!(seen(votes(200, &[name.as_str()], &[name.as_str()]), 200).contains(&format!("{name} 200")));
+        }
+        assert!(body.voted_for.keys().map(String::len).sum::<usize>() <= UserBody::VOTED_FOR_BYTES_MAX);
     }
 
     #[test]

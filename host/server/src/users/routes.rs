@@ -38,7 +38,7 @@ pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure
     let mut batch = Batch::new(app.clock.now());
     batch.require.push((Key::provider(&record.id), Require::Version(provider.version)));
     // Nothing is asserted yet: the first token says it.
-    let nothing = Asserted { at: TimeMs(0), groups: None, claims: None };
+    let nothing = Asserted { at: TimeMs(0), groups: None, voted: None, claims: None };
     let user =
         person::make(&app, (&record.id, &record.issuer, &wire.subject), nothing, name.as_ref(), &mut batch).await?;
     let about = json!({ "user": veil::user(&user.record.value.id, &user.key), "provider": record.id.as_str() });

@@ -22,6 +22,8 @@ pub struct ApprovalHoldRecord {
     pub times: u32,
     /// Until when.
     pub until: TimeMs,
+    /// The digest of whose yes to what ends it before a day has passed; none where no yes does.
+    pub ends_by: Option<Digest>,
 }
 
 /// Why nobody is asked.
@@ -54,6 +56,7 @@ impl Record for ApprovalHoldRecord {
             approval: Text(self.approval),
             times: self.times,
             until_ms: self.until.0,
+            ends_by: self.ends_by.map(Text),
         })
     }
 
@@ -65,6 +68,7 @@ impl Record for ApprovalHoldRecord {
                 approval: wire.approval.0,
                 times: wire.times,
                 until: TimeMs(wire.until_ms),
+                ends_by: wire.ends_by.map(|digest| digest.0),
             })
         })
     }
@@ -78,4 +82,7 @@ struct HoldWire {
     approval: Text<ApprovalId>,
     times: u32,
     until_ms: u64,
+    /// Not there in records from before a yes had to be to what was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ends_by: Option<Text<Digest>>,
 }

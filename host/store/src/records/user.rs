@@ -39,6 +39,9 @@ pub struct UserBody {
     pub groups_asserted_at: TimeMs,
     /// Their groups.
     pub groups: BTreeSet<String>,
+    /// The groups that they voted for, each with when the provider asserted it for that. Nothing that they delegate
+    /// rests on them.
+    pub voted_for: BTreeMap<String, TimeMs>,
     /// The claims that the provider's configuration lets through, one object.
     pub claims: JsonText,
     /// A token makes a delegation only if they authenticated after this: they revoked everything then, or logged
@@ -76,6 +79,10 @@ impl UserBody {
     pub const GROUPS_MAX: usize = 128;
     /// The most bytes of all groups' names together: every decision's record has to hold them.
     pub const GROUPS_BYTES_MAX: usize = 4 << 10;
+    /// The most groups of one user that they voted for, and the most bytes of their names together.
+    pub const VOTED_FOR_MAX: usize = 64;
+    /// See [`Self::VOTED_FOR_MAX`].
+    pub const VOTED_FOR_BYTES_MAX: usize = 2 << 10;
     /// The most agents in either list. With all else as large as it may be, a user's record fits its place.
     pub const AGENTS_MAX: usize = 128;
 
@@ -89,6 +96,7 @@ impl UserBody {
             asserted_at_ms: self.asserted_at.0,
             groups_asserted_at_ms: self.groups_asserted_at.0,
             groups: self.groups.clone(),
+            voted_for: self.voted_for.iter().map(|(group, at)| (group.clone(), at.0)).collect(),
             claims: self.claims.as_str().to_owned(),
             login_after_ms: self.login_after.map(|at| at.0),
             login_after_for: times(&self.login_after_for),
@@ -114,6 +122,7 @@ impl UserBody {
             asserted_at: TimeMs(wire.asserted_at_ms),
             groups_asserted_at: TimeMs(wire.groups_asserted_at_ms),
             groups: wire.groups,
+            voted_for: wire.voted_for.into_iter().map(|(group, at)| (group, TimeMs(at))).collect(),
             claims: JsonText::from_canonical(wire.claims),
             login_after: wire.login_after_ms.map(TimeMs),
             login_after_for: wire.login_after_for.into_iter().map(|(agent, at)| (agent.0, TimeMs(at))).collect(),
@@ -299,6 +308,9 @@ struct BodyWire {
     asserted_at_ms: u64,
     groups_asserted_at_ms: u64,
     groups: BTreeSet<String>,
+    /// Not there in records from before these were kept apart.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    voted_for: BTreeMap<String, u64>,
     claims: String,
     login_after_ms: Option<u64>,
     login_after_for: BTreeMap<Text<AgentId>, u64>,

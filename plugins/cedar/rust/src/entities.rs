@@ -83,6 +83,10 @@ impl Sources {
         let mut brought = Vec::new();
         for fact in &self.facts {
             match ctx.fact::<Json>(&fact.template)? {
+                // A list of nothing brings as little as no fact.
+                Some(Json::Array(none)) if none.is_empty() && fact.required => {
+                    return Ok(Gathered::Missing(&fact.template));
+                }
                 Some(value) => fact.read(value, schema, &mut brought)?,
                 None if fact.required => return Ok(Gathered::Missing(&fact.template)),
                 None => {}

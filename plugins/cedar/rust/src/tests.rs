@@ -196,7 +196,10 @@ fn a_fact_brings_what_it_may_and_nothing_else() {
     };
     let user = |id: &str, group: &str| json!({ "uid": { "type": "User", "id": id }, "attrs": {}, "parents": [{ "type": "Group", "id": group }] });
 
-    assert_eq!(reasons(with(None).unwrap()).1[0].code, "fact_missing");
+    // Nothing is brought by no fact, and by a list of nothing.
+    for nothing in [None, Some(json!([]))] {
+        assert_eq!(reasons(with(nothing).unwrap()).1[0].code, "fact_missing");
+    }
     for (value, problem) in [
         (
             json!({ "uid": { "type": "Group", "id": "admins" }, "attrs": {}, "parents": [] }),

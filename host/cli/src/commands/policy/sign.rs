@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{local, new_key};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::key_source::read_text;
+use crate::key_source::{exposed, read_text};
 use crate::output::Output;
 
 /// Sign a policy's component, in the format of minisign, without a server. What no policy can be is refused, as by
@@ -27,7 +27,7 @@ Examples:
 pub(crate) struct Sign {
     /// The WebAssembly component
     file: PathBuf,
-    /// The secret key, as `attorn policy new-key` and `minisign -G` make it
+    /// The secret key, as `attorn policy new-key` and `minisign -G` make it; nobody but its owner may read it
     #[arg(long, value_name = "KEY")]
     key: PathBuf,
     /// The first line of this file is the password of the key
@@ -46,6 +46,10 @@ impl Sign {
         let name = self.file.file_name().unwrap_or_default().to_string_lossy();
         let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|error| Failure::of(&error))?.as_secs();
         let signed = sign::sign(&component, &key, password.as_deref(), &name, now_s);
+        // What is no secret key may be read by everybody.
+        if !matches!(signed, Err(SignError::NoKey)) {
+            self.ensure_private()?;
+        }
         let (signature, public) = signed.map_err(|error| self.not_signed(&error))?;
         let out = self.out.unwrap_or_else(|| new_key::beside(&self.file, "minisig"));
         std::fs::write(&out, signature).map_err(|error| Failure::file("write", &out, &error))?;
@@ -56,6 +60,14 @@ impl Sign {
         }
         output.line(format!("signed {digest} with the key {}: {}", public.id(), out.display()));
         Ok(Exit::Done)
+    }
+
+    /// Whoever could read the key could sign, and whoever reads the signature could not tell.
+    fn ensure_private(&self) -> Result<(), Failure> {
+        let Some(mode) = exposed(&self.key)? else { return Ok(()) };
+        let error = attorn_agent::FileError::Exposed(mode);
+        let help = format!("`chmod 600 {}`; if others may have read it, make another key", self.key.display());
+        Err(Failure::file("use", &self.key, &error).with_help(help))
     }
 
     fn not_signed(&self, error: &SignError) -> Failure {

@@ -5,14 +5,16 @@
 //! their devices. The link opens nothing by itself: whoever follows it signs in, anew for each approval
 //! ([`crate::providers::backchannel::sign_in`]), and anybody but the very user on whose behalf it is asked, and those whom
 //! the provider says at that moment to be in a group that is asked, sees what is shown of approvals that there are not.
-//! Who is signing in, and who has, is in memory, within limits (`visits`); cookies and forms hold names of it that nobody
-//! guesses. Pages have no script, and are made of text alone (`html`).
+//! Who is signing in is kept by their browser, sealed (`sign_ins`), and who has signed in is in memory, within limits
+//! (`visits`); cookies and forms hold names of it that nobody guesses. Pages have no script, and are made of text alone (`html`).
 //!
 //! The page decides nothing: what comes of it is a vote. It is off where the provider is not set up for it.
 
+mod ended;
 mod html;
 mod reply;
 pub(crate) mod routes;
+mod sign_ins;
 mod visits;
 
 use attorn_store::records::ApprovalRecord;

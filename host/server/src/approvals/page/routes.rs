@@ -9,12 +9,14 @@ use attorn_api::ProblemCode;
 use attorn_api::approvals::Asked;
 use attorn_core::{ApprovalId, Approver, Digest, Say, UserId};
 use attorn_store::records::ApprovalRecord;
-use attorn_store::{Key, Versioned};
+use attorn_store::{Key, Require, Versioned};
 use axum::http::StatusCode;
 
+use super::ended;
 use super::html::{self, Form, Reader, Sheet, Standing};
 use super::reply::{Cookie, page, see, with_cookie, without_cookie};
-use super::visits::{SIGN_IN_MS, VISIT_MS, Visit};
+use super::sign_ins::{self, SIGN_IN_MS, SignIn};
+use super::visits::{VISIT_MS, Visit};
 use crate::app::App;
 use crate::approvals::vote::{self, Ballot, Channel};
 use crate::approvals::voter::Voter;
@@ -24,7 +26,6 @@ use crate::http::failure::Failure;
 use crate::oauth::form::Form as Answered;
 use crate::providers::backchannel::Problem;
 use crate::providers::backchannel::sign_in::{self, Expected, Place, SignedIn};
-use crate::random;
 use crate::users::names;
 
 /// An approval that has a page.
@@ -49,17 +50,23 @@ impl Opened {
         format!("/approve/{}", self.id)
     }
 
-    /// Who looks, if they have signed in for this.
-    fn visit(&self, app: &App, call: &Call) -> Option<Visit> {
-        let cookie = Cookie::Visit.read(&self.id, &call.headers)?;
-        app.visits.of(self.id, cookie, app.clock.now())
-    }
-
+    /// Who may come.
     const fn expected(&self) -> Expected {
         match self.found.value.groups_of {
             None => Expected::User,
             Some(_) => Expected::Groups,
         }
+    }
+
+    /// Who looks, if they have signed in for this and are still there, and what that rests on.
+    async fn visit(&self, app: &App, call: &Call) -> Result<Option<(Visit, Vec<(Key, Require)>)>, Failure> {
+        let Some(cookie) = Cookie::Visit.read(&self.id, &call.headers) else { return Ok(None) };
+        let found = app.visits.of((self.id, &self.place.rests_on), cookie, app.clock.now());
+        let Some(visit) = found else { return Ok(None) };
+        let mut require = visit.arrival.rests_on.require().to_vec();
+        let whose = (&self.place.provider().issuer, &self.user);
+        let is_gone = ended::is_gone(app, whose, &visit.arrival, &mut require).await?;
+        Ok((!is_gone).then_some((visit, require)))
     }
 
     /// Whether whoever signed in is asked.
@@ -91,13 +98,13 @@ impl Opened {
     async fn shown(&self, app: &App, visit: &Visit, in_vain: bool) -> Result<Reply, Failure> {
         let record = &self.found.value;
         let (asked, digest): (Asked, Digest) = content::open(app, record).await?.ok_or_else(nothing)?;
-        let standing = self.standing(app, &visit.who).await?;
+        let standing = self.standing(app, &visit.arrival.who).await?;
         let (asked, digest) = (content::shown(asked), digest.to_string());
         let sheet = Sheet {
             code: &record.code,
             agent: record.agent.as_str(),
             asked: &asked,
-            reader: match visit.who {
+            reader: match visit.arrival.who {
                 SignedIn::User => Reader::User,
                 SignedIn::Another(_) => Reader::Member,
             },
@@ -117,20 +124,19 @@ impl Opened {
 pub(crate) async fn show(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     app.ensure_ready()?;
     let opened = Opened::of(&app, id(&call)?).await?;
-    match opened.visit(&app, &call) {
-        Some(visit) => opened.shown(&app, &visit, false).await,
+    match opened.visit(&app, &call).await? {
+        Some((visit, _)) => opened.shown(&app, &visit, false).await,
         None => begin(&app, &opened).await,
     }
 }
 
 /// Send whoever it is to the provider.
 async fn begin(app: &App, opened: &Opened) -> Result<Reply, Failure> {
-    let _place = app.visits.enter()?;
-    let (state, cookie) = (random::secret()?, random::secret()?);
-    let expected = opened.expected();
-    let begun = sign_in::begin(app, &opened.place, (&state, expected)).await?;
+    let _asks = app.visits.enter(&opened.found.value.agent)?;
+    let state = sign_ins::new_state(&opened.id)?;
+    let begun = sign_in::begin(app, &opened.place, (&state, opened.expected())).await?;
     let (url, begun) = begun.map_err(failed)?;
-    app.visits.begin((opened.id, expected), (&state, &cookie), begun, app.clock.now())?;
+    let cookie = app.visits.sign_ins.seal(&opened.id, &state, &begun)?;
     with_cookie(see(url.as_str())?, (Cookie::SignIn, &opened.id), &cookie, SIGN_IN_MS)
 }
 
@@ -138,19 +144,23 @@ async fn begin(app: &App, opened: &Opened) -> Result<Reply, Failure> {
 pub(crate) async fn signed_in(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     app.ensure_ready()?;
     let answered = Answered::parse(call.uri.query().unwrap_or_default().as_bytes())?;
-    let back = answered.get("state").and_then(|state| app.visits.back(state, app.clock.now()));
-    let (id, sign_in) = back.ok_or_else(|| unknown("this sign-in is over, or was none"))?;
-    if !sign_in.is_of(Cookie::SignIn.read(&id, &call.headers)) {
-        return Err(unknown("this sign-in began in another browser"));
-    }
+    let over = || unknown("this sign-in is over, or began in another browser");
+    let state = answered.get("state").unwrap_or_default();
+    let id = sign_ins::approval(state).ok_or_else(over)?;
+    let cookie = Cookie::SignIn.read(&id, &call.headers).ok_or_else(over)?;
+    let sign_in = app.visits.sign_ins.open(&id, (state, cookie), app.clock.now());
+    let SignIn { state, begun } = sign_in.filter(|one| !app.visits.has_come(&one.state)).ok_or_else(over)?;
     let opened = Opened::of(&app, id).await?;
-    let _place = app.visits.enter()?;
-    let signed_in = sign_in::end(&app, &opened.place, &sign_in.begun, &answered).await?;
-    let (who, evidence) = signed_in.map_err(failed)?;
-    if !opened.asks(&who) {
+    if !begun.is_at(&opened.place) {
+        return Err(unknown("your provider was registered otherwise, or set up otherwise, while you signed in"));
+    }
+    let _asks = app.visits.enter(&opened.found.value.agent)?;
+    let signed_in = sign_in::end(&app, &opened.place, &begun, &answered).await?;
+    let arrival = signed_in.map_err(failed)?;
+    if !opened.asks(&arrival.who) {
         return Err(nothing());
     }
-    let cookie = app.visits.let_in((id, opened.expected()), (who, evidence), app.clock.now())?;
+    let cookie = app.visits.let_in((id, state), arrival, app.clock.now())?;
     let reply = with_cookie(see(&opened.path())?, (Cookie::Visit, &id), &cookie, VISIT_MS)?;
     without_cookie(reply, (Cookie::SignIn, &id))
 }
@@ -159,21 +169,26 @@ pub(crate) async fn signed_in(app: Arc<App>, call: Call) -> Result<Reply, Failur
 pub(crate) async fn vote(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     app.ensure_ready()?;
     let opened = Opened::of(&app, id(&call)?).await?;
-    let visit = opened.visit(&app, &call).ok_or_else(|| unknown("you have not signed in, or some time ago"))?;
+    let (visit, mut rests_on) = opened.visit(&app, &call).await?.ok_or_else(|| {
+        unknown(
+            "you have not signed in, or some time ago, or at a provider that was registered otherwise since, or you have \
+             logged out",
+        )
+    })?;
+    let who = &visit.arrival.who;
     let form = call.form()?;
     if is_from_elsewhere(&call) || !visit.made(form.needed("token")?) {
         return Err(unknown("this form is not one that you were shown here"));
     }
-    if opened.standing(&app, &visit.who).await? != Standing::Asked {
+    if opened.standing(&app, who).await? != Standing::Asked {
         return opened.shown(&app, &visit, true).await;
     }
     let (says, saw) = (say(form.needed("say")?)?, form.needed("digest")?.parse()?);
-    let mut rests_on = opened.place.rests_on.to_vec();
     if denied(&app, &opened.found.value, &mut rests_on).await?.is_some() {
         return opened.shown(&app, &visit, true).await;
     }
     let ballot = Ballot {
-        voter: match &visit.who {
+        voter: match who {
             SignedIn::User => Voter::User(&opened.user),
             SignedIn::Another(somebody) => Voter::Member(somebody, opened.place.provider()),
         },
@@ -181,7 +196,7 @@ pub(crate) async fn vote(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
         says,
         saw,
         reason: None,
-        evidence: Some(&visit.evidence),
+        evidence: Some(&visit.arrival.evidence),
         rests_on: &rests_on,
     };
     match vote::cast(&app, &opened.id, &ballot).await {

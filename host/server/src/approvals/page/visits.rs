@@ -1,123 +1,138 @@
-//! Who is signing in for the approval page, and who has: in memory alone, for minutes, and of each approval a few. What
-//! is asked for by a name is found by the digest of the name.
+//! Who has signed in for the approval page: in memory alone, for minutes. Nobody who is not asked has a place here, and
+//! nobody's place is taken by somebody else. What is asked for by a name is found by the digest of the name.
 //!
-//! What a sign-in comes to is not known here.
+//! Who is signing in is not known here ([`super::sign_ins`]), and neither is what a sign-in comes to.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use attorn_api::ProblemCode;
-use attorn_core::{ApprovalId, Digest, TimeMs};
+use attorn_core::{AgentId, ApprovalId, Digest, TimeMs};
 use attorn_identity::secret::digests_match;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
-use crate::approvals::vote::Evidence;
+use super::sign_ins::SignIns;
 use crate::http::failure::Failure;
-use crate::providers::backchannel::sign_in::{Begun, Expected, SignedIn};
+use crate::providers::backchannel::sign_in::{Arrival, RestsOn};
 use crate::random;
 
-/// How long a sign-in may take, in milliseconds.
-pub(super) const SIGN_IN_MS: u64 = 5 * 60_000;
 /// How long somebody who signed in may look and answer, in milliseconds.
 pub(super) const VISIT_MS: u64 = 10 * 60_000;
-/// The most that there are at once of one approval that asks its user alone, of one that asks groups, and of all together.
-/// Of one approval the oldest makes room.
-const OF_ONE_MAX: usize = 4;
-const OF_GROUPS_MAX: usize = 32;
+/// The most that there are at once of one person at one approval, of whose own the oldest makes room; at one approval, and
+/// of all together.
+const OF_PERSON_MAX: usize = 4;
+const OF_ONE_MAX: usize = 128;
 const ALL_MAX: usize = 2_048;
-/// How many providers are asked at once for those who sign in.
+/// How many providers are asked at once for those who sign in, and of these for what one agent asks. Whoever has the link
+/// can have a provider asked, so one agent's links keep nobody from answering others.
 const AT_ONCE: usize = 16;
-
-/// How many of those who may come to the page of an approval are held at once.
-const fn most(expected: Expected) -> usize {
-    match expected {
-        Expected::User => OF_ONE_MAX,
-        Expected::Groups => OF_GROUPS_MAX,
-    }
-}
+const AT_ONCE_OF_AGENT: usize = 4;
 
 /// Who is there.
+#[derive(Default)]
 pub(crate) struct Visits {
-    sign_ins: Few<SignIn>,
-    known: Few<Visit>,
-    at_once: Arc<Semaphore>,
-}
-
-/// Somebody signs in.
-pub(super) struct SignIn {
-    /// Whose browser it is.
-    browser: Digest,
-    pub(super) begun: Begun,
+    pub(super) sign_ins: SignIns,
+    known: Mutex<HashMap<Digest, Held>>,
+    /// For how many of each agent's approvals a provider is asked now.
+    asked: Arc<Mutex<BTreeMap<AgentId, usize>>>,
 }
 
 /// Somebody has signed in, whom the approval asks.
 #[derive(Clone)]
 pub(super) struct Visit {
-    /// Who they are.
-    pub(super) who: SignedIn,
+    pub(super) arrival: Arrival,
     /// What their form has, and no other page knows.
     pub(super) token: Zeroizing<String>,
-    /// By what that is known.
-    pub(super) evidence: Evidence,
 }
 
-impl Default for Visits {
-    fn default() -> Self {
-        Self { sign_ins: Few::default(), known: Few::default(), at_once: Arc::new(Semaphore::new(AT_ONCE)) }
+struct Held {
+    approval: ApprovalId,
+    /// By which sign-in they came.
+    state: Digest,
+    at: TimeMs,
+    until: TimeMs,
+    visit: Visit,
+}
+
+/// A place among those for whom a provider is asked, for as long as it is held.
+pub(super) struct Asks {
+    agent: AgentId,
+    asked: Arc<Mutex<BTreeMap<AgentId, usize>>>,
+}
+
+impl Drop for Asks {
+    fn drop(&mut self) {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = asked.get_mut(&self.agent) {
+            *count -= 1;
+            if *count == 0 {
+                asked.remove(&self.agent);
+            }
+        }
     }
 }
 
 impl Visits {
-    /// A place among those for whom a provider is asked.
-    pub(super) fn enter(&self) -> Result<OwnedSemaphorePermit, Failure> {
-        Arc::clone(&self.at_once).try_acquire_owned().map_err(|_| busy())
+    /// A place among those for whom a provider is asked, for what this agent asks.
+    pub(super) fn enter(&self, agent: &AgentId) -> Result<Asks, Failure> {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_agent = asked.get(agent).copied().unwrap_or_default();
+        if of_agent >= AT_ONCE_OF_AGENT || asked.values().sum::<usize>() >= AT_ONCE {
+            return Err(busy());
+        }
+        asked.insert(agent.clone(), of_agent + 1);
+        Ok(Asks { agent: agent.clone(), asked: Arc::clone(&self.asked) })
     }
 
-    /// Somebody begins to sign in, with this state, in the browser that has this cookie.
-    pub(super) fn begin(
-        &self,
-        (approval, expected): (ApprovalId, Expected),
-        (state, cookie): (&str, &str),
-        begun: Begun,
-        now: TimeMs,
-    ) -> Result<(), Failure> {
-        let sign_in = SignIn { browser: digest(cookie), begun };
-        let held = Held { approval, at: now, until: now.plus_ms(SIGN_IN_MS), what: sign_in };
-        self.sign_ins.put(digest(state), held, expected)
+    /// Whether somebody has signed in by this sign-in, who is still there: it is good once.
+    pub(super) fn has_come(&self, state: &Digest) -> bool {
+        self.all().values().any(|held| held.state == *state)
     }
 
-    /// Somebody comes back with this state: for which approval, and what had begun. It is there once.
-    pub(super) fn back(&self, state: &str, now: TimeMs) -> Option<(ApprovalId, SignIn)> {
-        let held = self.sign_ins.all().remove(&digest(state))?;
-        (now < held.until).then_some((held.approval, held.what))
-    }
-
-    /// Somebody has signed in for this approval: what their cookie holds from now on.
+    /// Somebody has signed in for this approval, by this sign-in: what their cookie holds from now on.
     pub(super) fn let_in(
         &self,
-        (approval, expected): (ApprovalId, Expected),
-        (who, evidence): (SignedIn, Evidence),
+        (approval, state): (ApprovalId, Digest),
+        arrival: Arrival,
         now: TimeMs,
     ) -> Result<Zeroizing<String>, Failure> {
         let (cookie, token) = (random::secret()?, random::secret()?);
-        let held = Held { approval, at: now, until: now.plus_ms(VISIT_MS), what: Visit { who, token, evidence } };
-        self.known.put(digest(&cookie), held, expected)?;
+        let visit = Visit { arrival, token };
+        self.put(digest(&cookie), Held { approval, state, at: now, until: now.plus_ms(VISIT_MS), visit })?;
         Ok(cookie)
     }
 
-    /// Who has this cookie, if they signed in for this very approval.
-    pub(super) fn of(&self, approval: ApprovalId, cookie: &str, now: TimeMs) -> Option<Visit> {
-        let all = self.known.all();
+    /// Who has this cookie, if they signed in for this very approval, where people sign in for it now. Where something
+    /// of that changed since, nobody has: the provider of then may have said who they are when it was not to be trusted.
+    pub(super) fn of(&self, (approval, rests_on): (ApprovalId, &RestsOn), cookie: &str, now: TimeMs) -> Option<Visit> {
+        let all = self.all();
         let held = all.get(&digest(cookie)).filter(|held| held.approval == approval && now < held.until)?;
-        Some(held.what.clone())
+        (held.visit.arrival.rests_on == *rests_on).then(|| held.visit.clone())
     }
-}
 
-impl SignIn {
-    /// Whether it began in the browser that has this cookie.
-    pub(super) fn is_of(&self, cookie: Option<&str>) -> bool {
-        cookie.is_some_and(|cookie| digests_match(&digest(cookie), &self.browser))
+    fn put(&self, name: Digest, held: Held) -> Result<(), Failure> {
+        let mut all = self.all();
+        all.retain(|_, other| held.at < other.until);
+        if all.values().any(|other| other.state == held.state) {
+            return Err(busy());
+        }
+        let is_theirs =
+            |other: &Held| other.approval == held.approval && other.visit.arrival.who.is_same(&held.visit.arrival.who);
+        let theirs = all.iter().filter(|(_, other)| is_theirs(other));
+        let oldest = theirs.clone().min_by_key(|(_, other)| other.at).map(|(name, _)| *name);
+        if let Some(oldest) = oldest.filter(|_| theirs.count() >= OF_PERSON_MAX) {
+            all.remove(&oldest);
+        }
+        let of_one = all.values().filter(|other| other.approval == held.approval).count();
+        if of_one >= OF_ONE_MAX || all.len() >= ALL_MAX {
+            return Err(busy());
+        }
+        all.insert(name, held);
+        Ok(())
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<Digest, Held>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -125,43 +140,6 @@ impl Visit {
     /// Whether a form is one that this visit was shown.
     pub(super) fn made(&self, token: &str) -> bool {
         digests_match(&digest(token), &digest(&self.token))
-    }
-}
-
-/// A few of something, by the digest of a name.
-struct Few<T>(Mutex<HashMap<Digest, Held<T>>>);
-
-struct Held<T> {
-    approval: ApprovalId,
-    at: TimeMs,
-    until: TimeMs,
-    what: T,
-}
-
-impl<T> Default for Few<T> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
-impl<T> Few<T> {
-    fn put(&self, name: Digest, held: Held<T>, expected: Expected) -> Result<(), Failure> {
-        let mut all = self.all();
-        all.retain(|_, other| held.at < other.until);
-        let of_one = || all.iter().filter(|(_, other)| other.approval == held.approval);
-        if of_one().count() >= most(expected) {
-            let oldest = of_one().min_by_key(|(_, other)| other.at).map(|(name, _)| *name);
-            oldest.map(|oldest| all.remove(&oldest));
-        }
-        if all.len() >= ALL_MAX {
-            return Err(busy());
-        }
-        all.insert(name, held);
-        Ok(())
-    }
-
-    fn all(&self) -> MutexGuard<'_, HashMap<Digest, Held<T>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -175,54 +153,113 @@ fn busy() -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::approvals::vote::Evidence;
+    use crate::providers::backchannel::sign_in::{Another, SignedIn};
 
-    fn approval(byte: u8) -> ApprovalId {
-        ApprovalId::from_random([byte; 16])
+    fn approval(number: u32) -> ApprovalId {
+        ApprovalId::from_random(u128::from(number).to_be_bytes())
     }
 
-    fn put(few: &Few<u32>, name: u32, of: ApprovalId, at: u64) -> Result<(), Failure> {
-        let held = Held { approval: of, at: TimeMs(at), until: TimeMs(at + 100), what: name };
-        few.put(digest(&name.to_string()), held, Expected::User)
+    fn person(name: &str) -> SignedIn {
+        SignedIn::Another(Another {
+            subject: name.into(),
+            names: BTreeSet::new(),
+            groups: BTreeSet::new(),
+            asserted_at: TimeMs(0),
+            begun_at: TimeMs(0),
+        })
     }
 
-    fn held(few: &Few<u32>) -> Vec<u32> {
-        let mut held: Vec<_> = few.all().values().map(|held| held.what).collect();
-        held.sort_unstable();
-        held
+    fn rests_on(version: u64) -> RestsOn {
+        RestsOn { provider: "idp".parse().unwrap(), versions: [7, version] }
+    }
+
+    /// Somebody is let in by a sign-in of this number: their cookie, or that they are not.
+    fn let_in(
+        visits: &Visits,
+        approval: ApprovalId,
+        (who, sign_in): (SignedIn, u64),
+        at: u64,
+    ) -> Result<Zeroizing<String>, ProblemCode> {
+        let evidence = Evidence { provider: "idp".parse().unwrap(), token: None };
+        let by = (approval, digest(&sign_in.to_string()));
+        let arrival = Arrival { who, evidence, session: None, begun_at: TimeMs(0), rests_on: rests_on(7) };
+        visits.let_in(by, arrival, TimeMs(at)).map_err(|failure| failure.problem.code)
+    }
+
+    fn is_there(visits: &Visits, approval: ApprovalId, cookie: &str) -> bool {
+        visits.of((approval, &rests_on(7)), cookie, TimeMs(1_000)).is_some()
     }
 
     #[test]
-    fn of_one_approval_the_oldest_makes_room_and_of_all_nobody_s_does() {
-        let few = Few::default();
-        for name in 0..6 {
-            put(&few, name, approval(1), u64::from(name)).unwrap();
+    fn whoever_signs_in_often_takes_a_place_of_their_own_and_nobody_else_s() {
+        let visits = Visits::default();
+        let ours = approval(1);
+        let bob = let_in(&visits, ours, (person("bob"), 0), 1).unwrap();
+        let user = let_in(&visits, ours, (SignedIn::User, 1), 1).unwrap();
+        let elsewhere = let_in(&visits, approval(2), (person("eve"), 2), 1).unwrap();
+        let cookies: Vec<_> = (10..50).map(|n| let_in(&visits, ours, (person("eve"), n), n).unwrap()).collect();
+        let there: Vec<_> = cookies.iter().map(|cookie| is_there(&visits, ours, cookie)).collect();
+        assert_eq!(there.iter().filter(|there| **there).count(), OF_PERSON_MAX);
+        assert!(there[40 - OF_PERSON_MAX..].iter().all(|there| *there), "{there:?}");
+        assert!(is_there(&visits, ours, &bob) && is_there(&visits, ours, &user));
+        assert!(is_there(&visits, approval(2), &elsewhere));
+    }
+
+    #[test]
+    fn where_there_are_as_many_as_may_be_whoever_comes_waits_and_nobody_goes() {
+        let visits = Visits::default();
+        let ours = approval(1);
+        let first = let_in(&visits, ours, (person("0"), 0), 1).unwrap();
+        for n in 1..OF_ONE_MAX as u64 {
+            let_in(&visits, ours, (person(&n.to_string()), n), 1).unwrap();
         }
-        assert_eq!(held(&few), [2, 3, 4, 5]);
-        for name in 10..u32::try_from(ALL_MAX).unwrap() + 6 {
-            let of = ApprovalId::from_random(u128::from(name).to_be_bytes());
-            put(&few, name, of, 10).unwrap();
+        assert_eq!(let_in(&visits, ours, (person("late"), 9_000), 2), Err(ProblemCode::Busy));
+        assert!(is_there(&visits, ours, &first));
+        for n in OF_ONE_MAX as u64..ALL_MAX as u64 {
+            let_in(&visits, approval(u32::try_from(n).unwrap()), (SignedIn::User, n), 1).unwrap();
         }
-        let refused = put(&few, 9_999, approval(2), 10).unwrap_err();
-        assert_eq!(refused.problem.code, ProblemCode::Busy);
-        // Whoever signs in for an approval that has its few takes none from another.
-        put(&few, 6, approval(1), 10).unwrap();
-        assert_eq!(held(&few)[..4], [3, 4, 5, 6]);
+        assert_eq!(let_in(&visits, approval(9_999), (SignedIn::User, 9_999), 2), Err(ProblemCode::Busy));
+        assert!(is_there(&visits, ours, &first));
         // What is over makes room.
-        put(&few, 9_999, approval(2), 200).unwrap();
-        assert_eq!(held(&few), [9_999]);
+        let_in(&visits, approval(9_999), (SignedIn::User, 9_999), 1 + VISIT_MS).unwrap();
+        assert_eq!(visits.all().len(), 1);
     }
 
     #[test]
     fn whoever_signed_in_is_known_by_their_cookie_for_that_approval_and_for_a_time() {
         let visits = Visits::default();
-        let evidence = Evidence { provider: "idp".parse().unwrap(), token: None };
-        let cookie = visits.let_in((approval(1), Expected::User), (SignedIn::User, evidence), TimeMs(1_000)).unwrap();
-        let last = TimeMs(999 + VISIT_MS);
-        let visit = visits.of(approval(1), &cookie, last).unwrap();
+        let cookie = let_in(&visits, approval(1), (SignedIn::User, 1), 1_000).unwrap();
+        let (last, then) = (TimeMs(999 + VISIT_MS), rests_on(7));
+        let visit = visits.of((approval(1), &then), &cookie, last).unwrap();
         assert!(visit.made(&visit.token) && !visit.made(&cookie) && !visit.made(""));
-        assert!(visits.of(approval(2), &cookie, last).is_none());
-        assert!(visits.of(approval(1), "", last).is_none());
-        assert!(visits.of(approval(1), &cookie, TimeMs(1_000 + VISIT_MS)).is_none());
+        assert!(visits.of((approval(2), &then), &cookie, last).is_none());
+        assert!(visits.of((approval(1), &then), "", last).is_none());
+        assert!(visits.of((approval(1), &then), &cookie, TimeMs(1_000 + VISIT_MS)).is_none());
+        // The provider was changed since.
+        assert!(visits.of((approval(1), &rests_on(8)), &cookie, last).is_none());
+        // A sign-in is good once.
+        assert!(visits.has_come(&digest("1")) && !visits.has_come(&digest("2")));
+        assert_eq!(let_in(&visits, approval(1), (SignedIn::User, 1), 2_000), Err(ProblemCode::Busy));
+    }
+
+    #[test]
+    fn the_links_of_one_agent_keep_no_provider_busy_for_others() {
+        let visits = Visits::default();
+        let agent = |name: &str| -> AgentId { name.parse().unwrap() };
+        let mut held: Vec<_> = (0..AT_ONCE_OF_AGENT).map(|_| visits.enter(&agent("a")).unwrap()).collect();
+        assert_eq!(visits.enter(&agent("a")).err().map(|failure| failure.problem.code), Some(ProblemCode::Busy));
+        for name in ["b", "c", "d"] {
+            held.extend((0..AT_ONCE_OF_AGENT).map(|_| visits.enter(&agent(name)).unwrap()));
+        }
+        assert_eq!(held.len(), AT_ONCE);
+        assert!(visits.enter(&agent("e")).is_err());
+        held.remove(0);
+        held.push(visits.enter(&agent("e")).unwrap());
+        drop(held);
+        assert!(visits.asked.lock().unwrap().is_empty());
     }
 }

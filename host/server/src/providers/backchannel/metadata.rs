@@ -12,6 +12,9 @@ use super::problem::Problem;
 use crate::providers::fetch::FetchError;
 use crate::providers::issuer;
 
+/// The longest token endpoint at which a sign-in ends, in bytes.
+const TOKEN_ENDPOINT_BYTES_MAX: usize = 1_024;
+
 /// Where a provider asks its users, and how.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Endpoints {
@@ -67,6 +70,10 @@ pub(super) fn sign_in_endpoints(issuer: &Issuer, document: &[u8]) -> Result<Sign
     let (Some(authorization), Some(token)) = (wire.authorization_endpoint, wire.token_endpoint) else {
         return Err(Problem::NoSignIn);
     };
+    // The browser of who signs in keeps it.
+    if token.len() > TOKEN_ENDPOINT_BYTES_MAX {
+        return Err(Problem::Nonsense("`token_endpoint` has more than 1024 bytes"));
+    }
     Ok(SignInEndpoints {
         authorization: endpoint(issuer, &authorization)?,
         token: endpoint(issuer, &token)?,
@@ -147,6 +154,10 @@ mod tests {
         assert!(!found.has_public_subjects);
         assert_eq!(read(json!(null), token.clone()), Err(Problem::NoSignIn));
         assert_eq!(read(authorization.clone(), json!(null)), Err(Problem::NoSignIn));
+        let long = format!("https://sso.example/{}", "x".repeat(TOKEN_ENDPOINT_BYTES_MAX - 20));
+        assert!(read(authorization.clone(), json!(long)).is_ok());
+        let longer = read(authorization.clone(), json!(format!("{long}x")));
+        assert_eq!(longer, Err(Problem::Nonsense("`token_endpoint` has more than 1024 bytes")));
         for wrong in
             ["http://sso.example/in", "https://127.0.0.1/in", "javascript:alert(1)", "https://a:b@sso.example/", "/in"]
         {

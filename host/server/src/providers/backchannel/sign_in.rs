@@ -6,15 +6,17 @@
 //! that is somebody else, in which groups they are; nothing is kept. What they may then see is not known here, and neither
 //! is whose browser it is.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use attorn_core::{Digest, TimeMs, UserId};
+use attorn_core::{Digest, ProviderId, TimeMs, UserId};
 use attorn_identity::issuer_token::{CLOCK_SKEW_MS, Claims, IssuerTokenError, is_text};
 use attorn_identity::secret::digests_match;
 use attorn_store::records::{BackchannelRecord, ProviderRecord, UserBody};
 use attorn_store::{Key, Require};
 use data_encoding::BASE64URL_NOPAD;
 use reqwest::Url;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
@@ -35,6 +37,22 @@ pub(crate) const SIGNED_IN: &str = "/approve/signed-in";
 /// The longest code that is brought back to the provider, in bytes.
 const CODE_BYTES_MAX: usize = 2_048;
 
+/// A provider and how this server is its client, as they were read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RestsOn {
+    pub(crate) provider: ProviderId,
+    /// The versions of the two.
+    pub(crate) versions: [u64; 2],
+}
+
+impl RestsOn {
+    /// What a batch names of it.
+    pub(crate) fn require(&self) -> [(Key, Require); 2] {
+        let [provider, backchannel] = self.versions.map(Require::Version);
+        [(Key::provider(&self.provider), provider), (Key::backchannel(&self.provider), backchannel)]
+    }
+}
+
 /// Where a user signs in.
 pub(crate) struct Place {
     provider: ProviderRecord,
@@ -42,7 +60,7 @@ pub(crate) struct Place {
     /// Whom the provider has to name.
     subject: String,
     /// Provider and settings as they were read.
-    pub(crate) rests_on: [(Key, Require); 2],
+    pub(crate) rests_on: RestsOn,
 }
 
 impl Place {
@@ -75,6 +93,31 @@ pub(crate) enum SignedIn {
     Another(Another),
 }
 
+/// Somebody who has signed in.
+#[derive(Clone)]
+pub(crate) struct Arrival {
+    pub(crate) who: SignedIn,
+    /// By what that is known.
+    pub(crate) evidence: Evidence,
+    /// The provider's name for the session that they signed in to, if it says one.
+    pub(crate) session: Option<String>,
+    /// When they began to.
+    pub(crate) begun_at: TimeMs,
+    /// Provider and settings as they were then: a vote is worth what those are.
+    pub(crate) rests_on: RestsOn,
+}
+
+impl SignedIn {
+    /// Whether it is one person, at one provider and for one user.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::User, Self::User) => true,
+            (Self::Another(one), Self::Another(other)) => one.subject == other.subject,
+            (Self::User | Self::Another(_), _) => false,
+        }
+    }
+}
+
 /// Somebody else, as their provider speaks of them.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Another {
@@ -100,12 +143,68 @@ impl std::fmt::Debug for Another {
 pub(crate) const NAMES: [&str; 2] = ["email", "preferred_username"];
 
 /// A sign-in that has begun.
+#[cfg_attr(test, derive(Debug, PartialEq, Eq))]
 pub(crate) struct Begun {
     token: Url,
     says_issuer: bool,
     nonce: Digest,
     verifier: Zeroizing<String>,
     at: TimeMs,
+    /// Provider and settings as they were read then.
+    rests_on: RestsOn,
+}
+
+impl Begun {
+    /// Whether provider and settings are those that it began with.
+    pub(crate) fn is_at(&self, place: &Place) -> bool {
+        self.rests_on == place.rests_on
+    }
+
+    /// When.
+    pub(crate) const fn at(&self) -> TimeMs {
+        self.at
+    }
+
+    /// As somebody else keeps it, who can read and change nothing of it.
+    pub(crate) fn to_text(&self) -> Result<Zeroizing<String>, Failure> {
+        let wire = BegunWire {
+            token: self.token.as_str().into(),
+            says_issuer: self.says_issuer,
+            nonce: &self.nonce.to_string(),
+            verifier: &self.verifier,
+            at_ms: self.at.0,
+            provider: self.rests_on.provider.as_str(),
+            versions: self.rests_on.versions,
+        };
+        serde_json::to_string(&wire).map(Zeroizing::new).map_err(Failure::internal)
+    }
+
+    /// What [`Self::to_text`] made; none of what is anything else.
+    pub(crate) fn of_text(text: &[u8]) -> Option<Self> {
+        let wire: BegunWire<'_> = serde_json::from_slice(text).ok()?;
+        Some(Self {
+            token: Url::parse(&wire.token).ok()?,
+            says_issuer: wire.says_issuer,
+            nonce: wire.nonce.parse().ok()?,
+            verifier: Zeroizing::new(wire.verifier.to_owned()),
+            at: TimeMs(wire.at_ms),
+            rests_on: RestsOn { provider: wire.provider.parse().ok()?, versions: wire.versions },
+        })
+    }
+}
+
+/// JSON escapes nothing in these texts, but for what may stand in a URL.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BegunWire<'a> {
+    #[serde(borrow)]
+    token: Cow<'a, str>,
+    says_issuer: bool,
+    nonce: &'a str,
+    verifier: &'a str,
+    at_ms: u64,
+    provider: &'a str,
+    versions: [u64; 2],
 }
 
 /// Where users come back to, as the provider knows it.
@@ -129,10 +228,7 @@ pub(crate) async fn place(app: &App, user: &UserId) -> Result<Option<Place>, Fai
     let provider = app.store.record::<ProviderRecord>(&Key::provider(id)).await?;
     let backchannel = app.store.record::<BackchannelRecord>(&Key::backchannel(id)).await?;
     let (Some(provider), Some(backchannel)) = (provider, backchannel) else { return Ok(None) };
-    let rests_on = [
-        (Key::provider(id), Require::Version(provider.version)),
-        (Key::backchannel(id), Require::Version(backchannel.version)),
-    ];
+    let rests_on = RestsOn { provider: id.clone(), versions: [provider.version, backchannel.version] };
     let (provider, backchannel) = (provider.value, backchannel.value);
     let is_open = provider.revoked_at.is_none() && provider.issuer == known.body.issuer && backchannel.page;
     Ok(is_open.then(|| Place { provider, backchannel, subject: known.body.subject.clone(), rests_on }))
@@ -176,17 +272,18 @@ pub(crate) async fn begin(
         let asked: Map<String, Value> = names.map(|name| (name.to_owned(), Value::Null)).collect();
         url.query_pairs_mut().append_pair("claims", &json!({ "id_token": asked }).to_string());
     }
-    let begun = Begun { token, says_issuer, nonce: digest(&nonce), verifier, at: app.clock.now() };
+    let (nonce, at, rests_on) = (digest(&nonce), app.clock.now(), place.rests_on.clone());
+    let begun = Begun { token, says_issuer, nonce, verifier, at, rests_on };
     Ok(Ok((url, begun)))
 }
 
-/// End: who has signed in, and by what that is known, as the answer that they came back with leads to.
+/// End: who has signed in, as the answer that they came back with leads to.
 pub(crate) async fn end(
     app: &App,
     place: &Place,
     begun: &Begun,
     answered: &Form,
-) -> Result<Result<(SignedIn, Evidence), Problem>, Failure> {
+) -> Result<Result<Arrival, Problem>, Failure> {
     let code = match code(answered, place.provider.issuer.as_str(), begun.says_issuer) {
         Ok(code) => code,
         Err(problem) => return Ok(Err(problem)),
@@ -199,8 +296,11 @@ pub(crate) async fn end(
         let issued_at = claims.time("iat")?.ok_or(IssuerTokenError::ClaimMissing("iat"))?;
         fresh(|name| claims.get(name), (issued_at, claims.time("auth_time")?), begun)?;
         let evidence = Evidence { provider: place.provider.id.clone(), token: Some((token_digest(&token), issued_at)) };
+        let session = context::session(&claims, place.provider.session_claim.as_str())
+            .map_err(|_| IssuerTokenError::ClaimMalformed("session"))?;
         let asserted_at = issued_at.min(app.clock.now());
-        Ok((who(place, &claims, (asserted_at, begun.at))?, evidence))
+        let who = who(place, &claims, (asserted_at, begun.at))?;
+        Ok(Arrival { who, evidence, session, begun_at: begun.at, rests_on: place.rests_on.clone() })
     };
     Ok(checked.await)
 }
@@ -270,57 +370,21 @@ fn digest(nonce: &str) -> Digest {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
+pub(crate) mod fixtures {
     use super::*;
 
-    #[test]
-    fn only_who_signed_in_for_this_did() {
-        let begun = Begun {
-            token: Url::parse("https://sso.example/token").unwrap(),
+    pub(crate) fn begun(at: TimeMs) -> Begun {
+        Begun {
+            token: Url::parse("https://sso.example/token?x=%22a%22\\").unwrap(),
             says_issuer: true,
             nonce: digest("n-1"),
-            verifier: Zeroizing::default(),
-            at: TimeMs(1_000_000),
-        };
-        let check = |claims: &Value, issued_at, auth_time: Option<u64>| {
-            fresh(|name| claims.get(name), (TimeMs(issued_at), auth_time.map(TimeMs)), &begun)
-        };
-        let ours = json!({ "nonce": "n-1" });
-        for (claims, issued_at, auth_time, expect) in [
-            (&json!({}), 1_003_000, Some(1_002_000), Err(Problem::AnotherSignIn)),
-            (&json!({ "nonce": "n-2" }), 1_003_000, Some(1_002_000), Err(Problem::AnotherSignIn)),
-            (&json!({ "nonce": ["n-1"] }), 1_003_000, Some(1_002_000), Err(Problem::AnotherSignIn)),
-            (&ours, 1_003_000, None, Err(Problem::NotFresh)),
-            (&ours, 1_003_000, Some(993_000), Err(Problem::NotFresh)),
-            (&ours, 993_000, Some(1_002_000), Err(Problem::NotFresh)),
-            (&ours, 1_003_000, Some(1_002_000), Ok(())),
-            // As early as clocks may differ.
-            (&ours, 994_000, Some(994_000), Ok(())),
-        ] {
-            assert_eq!(check(claims, issued_at, auth_time), expect, "{claims} {issued_at} {auth_time:?}");
-        }
-    }
-
-    #[test]
-    fn an_answer_has_a_code_and_is_this_issuer_s() {
-        let long = format!("code={}", "x".repeat(CODE_BYTES_MAX + 1));
-        let wrong = || Err(IssuerTokenError::WrongIssuer.into());
-        let none = || Err(Problem::Nonsense("the answer has no `code`"));
-        for (answer, says_issuer, expect) in [
-            ("code=c&iss=https%3A%2F%2Fother.example", false, wrong()),
-            ("code=c&iss=https%3A%2F%2Fsso.example%2F", true, wrong()),
-            ("code=c", true, wrong()),
-            ("error=access_denied&code=c", false, Err(Problem::DeniedAtOnce)),
-            ("error=login_required", false, Err(Problem::RequestRefused)),
-            ("state=s", false, none()),
-            (&long, false, none()),
-            ("code=c", false, Ok("c")),
-            ("code=c%2F1&iss=https%3A%2F%2Fsso.example", true, Ok("c/1")),
-        ] {
-            let form = Form::parse(answer.as_bytes()).ok().unwrap();
-            assert_eq!(code(&form, "https://sso.example", says_issuer), expect, "{answer}");
+            verifier: Zeroizing::new("v-1".into()),
+            at,
+            rests_on: RestsOn { provider: "main".parse().unwrap(), versions: [7, u64::MAX] },
         }
     }
 }
+
+#[cfg(test)]
+#[path = "sign_in_tests.rs"]
+mod tests;
