@@ -291,7 +291,7 @@ async fn say_started(app: &App, accept_clock: bool, set_back: Option<SetBack>) -
 
 fn engine(config: &Config, worker: Option<Worker>, cache: Cache) -> Result<Arc<Engine>, ServeError> {
     let worker = worker.map(|worker| Worker { limits: config.compile, ..worker });
-    let compiler = Compiler { worker, cache: Some(cache) };
+    let compiler = Compiler { worker, cache: Some(cache), leftovers: None };
     let queue_jobs_max = config.evaluation_queue_max;
     let config = EngineConfig::for_host().map(|host| EngineConfig { queue_jobs_max, ..host });
     let engine = config.and_then(|config| Engine::with_compiler(config, compiler));

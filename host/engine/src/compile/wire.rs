@@ -14,7 +14,10 @@ pub(super) struct JobWire {
     pub(super) limits: PolicyLimits,
     pub(super) metered: bool,
     pub(super) without_snapshot: bool,
+    /// Whether what follows is the machine code of the component that can be read from outside.
     pub(super) instrumented: bool,
+    /// Whether it is that of the component as it came.
+    pub(super) plain: bool,
 }
 
 /// What a worker answers, beside what it compiled.
