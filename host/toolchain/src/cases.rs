@@ -33,9 +33,9 @@
 //!   policy declares and the case leaves out is missing, or 0; what it does not declare is an error.
 //! - `expect` has one of `verdict` (`allow`, `challenge`, `deny`, `abstain`), `failure` (as in
 //!   [`attorn_core::Failure`]: `deadline`, `trap`, …) and `init_error` (a part of what `init` says
-//!   against the settings; such a case has no context). A verdict's `reasons` are the codes in any order,
-//!   and none if they are left out; so are `approvers`, `debits` and `obligations`. `grant_ms_max` and
-//!   `uses_max` are compared where they stand.
+//!   against the settings, or the host against what `init` asks for; such a case has no context). A verdict's
+//!   `reasons` are the codes in any order, and none if they are left out; so are `approvers`, `debits` and
+//!   `obligations`. `grant_ms_max` and `uses_max` are compared where they stand.
 //!
 //! Files are read strictly: an unknown or duplicate member is an error, and so is a directory without
 //! any case. There are no approvals and enforcement points in a context yet. `sdk/policy/CASES.md` says
@@ -278,10 +278,18 @@ impl<'a> Run<'a> {
                 Ok(policy) => Ok(policy),
                 Err(LoadError::SettingsRejected { problem }) => Err(problem),
                 Err(LoadError::TooSlow { .. }) if start != Start::AsInForce => return Ok(None),
+                // The component is none that no case could ask: it comes to this under these settings.
+                Err(error) if error.may_load_otherwise() => Err(in_one_line(&error)),
                 Err(error) => return Err(CasesError::NotLoaded(error)),
             };
             self.loaded.insert(key.clone(), loaded);
         }
         Ok(self.loaded.get(&key))
     }
+}
+
+/// What is wrong, on one line. Where in the program a trap was is left out: that differs with how the policy starts.
+fn in_one_line(error: &LoadError) -> String {
+    let line = error.problem().lines().next().unwrap_or_default();
+    line.split(": error while executing at wasm backtrace").next().unwrap_or_default().to_owned()
 }
