@@ -134,6 +134,22 @@ pub enum CasesError {
     Name(#[source] ParseError),
 }
 
+/// How far running cases is.
+#[derive(Debug)]
+pub enum Far<'a> {
+    /// A case begins. Where its settings are new, the policy is made ready first, which takes longest.
+    Begins {
+        /// How many are done.
+        done: usize,
+        /// Of how many.
+        of: usize,
+        /// Its name.
+        name: &'a str,
+    },
+    /// It is done.
+    Done(&'a CaseReport),
+}
+
 /// Run all cases of a directory against a component, which may use what it may use in a decision, but for
 /// the wall time.
 ///
@@ -147,11 +163,27 @@ pub async fn run_dir(
     directory: &Path,
     limits: PolicyLimits,
 ) -> Result<Report, CasesError> {
+    run_dir_watched(engine, Side { component, limits }, directory, |_| {}).await
+}
+
+/// The same, for somebody who wants to see how far it is.
+///
+/// # Errors
+///
+/// As [`run_dir`].
+pub async fn run_dir_watched(
+    engine: &Engine,
+    side: Side<'_>,
+    directory: &Path,
+    watch: impl Fn(Far<'_>) + Sync,
+) -> Result<Report, CasesError> {
     let cases = file::read_dir(directory)?;
-    let mut run = Run::new(engine, Side { component, limits })?;
+    let of = cases.len();
+    let mut run = Run::new(engine, side)?;
     let mut coverage = Coverage::default();
     let mut reports = Vec::with_capacity(cases.len());
-    for case in cases {
+    for (done, case) in cases.into_iter().enumerate() {
+        watch(Far::Begins { done, of, name: &case.name });
         let got = run.case(&case, Start::AsInForce).await?;
         let (got, evaluation) = got.unwrap_or_default();
         let mut differences = case.expect.differences(&got);
@@ -171,7 +203,9 @@ pub async fn run_dir(
             memory_bytes: evaluation.usage.memory_bytes,
         });
         let said = got.as_expectation(&case.expect);
-        reports.push(CaseReport { file: case.file, name: case.name, said, differences, cost });
+        let report = CaseReport { file: case.file, name: case.name, said, differences, cost };
+        watch(Far::Done(&report));
+        reports.push(report);
     }
     for policy in run.loaded.into_values().flatten() {
         coverage.declare(policy.requirements());
