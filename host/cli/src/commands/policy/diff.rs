@@ -141,10 +141,7 @@ async fn versions(
         let Some([a, b]) = one.texts() else { continue };
         output.line("");
         output.line(format!("{}, from version {from} to version {to}", one.what));
-        let lines = TextDiff::from_lines(&a, &b);
-        for line in lines.unified_diff().context_radius(LINES_AROUND).missing_newline_hint(false).to_string().lines() {
-            output.line(line);
-        }
+        unified(&a, &b).lines().for_each(|line| output.line(line));
     }
     Ok(Exit::Done)
 }
@@ -177,6 +174,12 @@ impl Differing {
         let [from, to] = [text(self.from.as_ref())?, text(self.to.as_ref())?];
         (from.lines().count() > 1 || to.lines().count() > 1).then_some([from, to])
     }
+}
+
+/// The lines that differ, with a few around them, as `diff -u` writes them.
+fn unified(a: &str, b: &str) -> String {
+    let lines = TextDiff::from_lines(a, b);
+    lines.unified_diff().context_radius(LINES_AROUND).missing_newline_hint(false).to_string()
 }
 
 /// A text, or its lines; nothing is an empty one.
@@ -267,6 +270,18 @@ mod tests {
         let found = differences(&version(json!({})), &other);
         assert_eq!(found.iter().map(Differing::row).collect::<Vec<_>>(), expect);
         assert!(found.iter().all(|one| one.texts().is_none()));
+    }
+
+    #[test]
+    fn of_a_text_the_lines_that_differ_are_shown() {
+        let policies = |limit: u32| {
+            json!(["a b", "c", "d", "permit(principal, action, resource)", format!("when {limit};"), "e", "f", "g"])
+        };
+        let one = Differing { what: "x".into(), from: Some(policies(5)), to: Some(policies(7)) };
+        let [a, b] = one.texts().unwrap();
+        let expect = "@@ -3,5 +3,5 @@\n d\n permit(principal, action, resource)\n-when 5;\n+when 7;\n e\n f\n";
+        assert_eq!(unified(&a, &b), expect);
+        assert_eq!(unified("a", ""), "@@ -1 +0,0 @@\n-a\n");
     }
 
     #[test]
