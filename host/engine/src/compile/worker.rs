@@ -4,27 +4,26 @@ use std::sync::Arc;
 
 use attorn_artifact::{Artifact, Cancel, Parts, Progress, Worker, WorkerError, WorkerLimits, serve};
 
-use super::wire::{AnswerWire, JobWire};
+use super::wire::{AnswerWire, EarlierWire, JobWire};
 use super::{Compiled, Job, Reuse, refused, steps};
 use crate::load::{LoadError, LoadStep};
 
 /// Let a worker compile.
 pub(super) fn ask(worker: &Worker, job: &Job<'_>, progress: &Progress, cancel: &Cancel) -> Result<Compiled, LoadError> {
-    let of = |of: fn(&Reuse) -> &Option<Artifact>| job.reuse.as_deref().and_then(|reuse| of(reuse).as_ref());
     // One of the two is begun with.
-    let instrumented = of(|reuse| &reuse.instrumented).filter(|_| !job.without_snapshot);
-    let plain = of(|reuse| &reuse.plain).filter(|_| instrumented.is_none());
-    let about = JobWire {
-        limits: job.limits,
-        metered: job.metered,
-        without_snapshot: job.without_snapshot,
-        instrumented: instrumented.is_some(),
-        plain: plain.is_some(),
+    let (earlier, artifact) = match job.reuse.as_deref() {
+        Some(Reuse { instrumented: Some(artifact), .. }) if !job.without_snapshot => {
+            (EarlierWire::Instrumented, Some(artifact))
+        }
+        Some(Reuse { plain: Some(artifact), .. }) => (EarlierWire::Plain, Some(artifact)),
+        _ => (EarlierWire::Nothing, None),
     };
+    let Job { limits, metered, without_snapshot, .. } = *job;
+    let about = JobWire { limits, metered, without_snapshot, earlier };
     let about = serde_json::to_vec(&about).map_err(|error| damaged(&error))?;
     let functions = job.reuse.as_ref().map_or(&[][..], |reuse| &reuse.functions);
     let mut parts = vec![&about[..], job.component, job.settings.as_bytes(), functions];
-    parts.extend(instrumented.or(plain).map(Artifact::as_bytes));
+    parts.extend(artifact.map(Artifact::as_bytes));
     let answer = worker.ask(&parts, progress, cancel).map_err(|error| refused(&error))?;
     let about = answer.part(0).unwrap_or_default();
     let about = serde_json::from_slice::<AnswerWire>(about).map_err(|error| damaged(&error))?;
@@ -75,8 +74,11 @@ fn work(request: &Parts, say: &mut dyn FnMut(&str)) -> Result<Compiled, LoadErro
     let part = |at: usize| request.part(at).ok_or_else(|| damaged(&"a part is missing"));
     let about: JobWire = serde_json::from_slice(part(0)?).map_err(|error| damaged(&error))?;
     let settings = std::str::from_utf8(part(2)?).map_err(|error| damaged(&error))?;
-    let instrumented = if about.instrumented { request.artifact(4) } else { None };
-    let plain = if about.plain { request.artifact(4) } else { None };
+    let (instrumented, plain) = match about.earlier {
+        EarlierWire::Nothing => (None, None),
+        EarlierWire::Instrumented => (request.artifact(4), None),
+        EarlierWire::Plain => (None, request.artifact(4)),
+    };
     let reuse = Some(Arc::new(Reuse { functions: part(3)?.to_vec(), instrumented, plain }));
     let JobWire { limits, metered, without_snapshot, .. } = about;
     let job = Job { component: part(1)?, settings, limits, metered, without_snapshot, reuse };
