@@ -11,6 +11,8 @@ use tempfile::TempDir;
 
 use super::{attorn, refused};
 
+const CONTEXT: &str = r#"{"request":{"action":"a","resource":"b/1"}}"#;
+
 /// A directory with this component of the tests, and one file of cases.
 fn trying(component: &str, cases: &str) -> TempDir {
     let directory = tempfile::tempdir().unwrap();
@@ -21,8 +23,7 @@ fn trying(component: &str, cases: &str) -> TempDir {
 }
 
 fn case(name: &str, settings: &str, expect: &str) -> String {
-    let context =
-        if expect.contains("init_error") { "" } else { r#""context":{"request":{"action":"a","resource":"b/1"}},"# };
+    let context = if expect.contains("init_error") { String::new() } else { format!(r#""context":{CONTEXT},"#) };
     format!(r#"{{"name":"{name}","settings":{settings},{context}"expect":{expect}}}"#)
 }
 
@@ -62,8 +63,7 @@ fn an_init_that_never_ends_fails_its_case() {
 
 #[test]
 fn cases_are_told_as_they_are_done() {
-    let cases =
-        [case("first", "{}", r#"{"verdict":"abstain"}"#), case("second", "{}", r#"{"verdict":"abstain"}"#)];
+    let cases = [case("first", "{}", r#"{"verdict":"abstain"}"#), case("second", "{}", r#"{"verdict":"abstain"}"#)];
     let directory = trying("abstain", &cases.join(","));
     let (code, out, said) = attorn(directory.path(), &["test"]);
     assert_eq!((code, said.as_str()), (0, ""), "no terminal, no line that changes: {out}");
@@ -81,7 +81,6 @@ fn cases_are_told_as_they_are_done() {
 #[test]
 fn why_it_says_so_is_told_with_what_it_logged() {
     let directory = trying("deny_private_reason", "");
-    const CONTEXT: &str = r#"{"request":{"action":"a","resource":"b/1"}}"#;
     let run = |file: &str, more: &[&str]| {
         let path = components::path(file);
         let arguments = ["run", path.to_str().unwrap(), "--context", CONTEXT];
