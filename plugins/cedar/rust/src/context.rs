@@ -302,10 +302,16 @@ pub(crate) mod tests {
     /// The members of all records that the host makes, by where they stand.
     fn records(path: &str, value: &Value, found: &mut BTreeMap<String, BTreeSet<String>>) {
         match value {
-            Value::Set(values) => values.iter().for_each(|value| records(path, value, found)),
+            Value::Set(values) => {
+                for value in values {
+                    records(path, value, found);
+                }
+            }
             Value::Record(fields) => {
                 found.entry(path.to_owned()).or_default().extend(fields.keys().cloned());
-                fields.iter().for_each(|(name, value)| records(&format!("{path}.{name}"), value, found));
+                for (name, value) in fields {
+                    records(&format!("{path}.{name}"), value, found);
+                }
             }
             _ => {}
         }
