@@ -135,7 +135,7 @@ pub enum CasesError {
 }
 
 /// How far running cases is.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub enum Far<'a> {
     /// A case begins. Where its settings are new, the policy is made ready first, which takes longest.
     Begins {
