@@ -21,7 +21,7 @@ pub struct Component {
 pub const COMPONENT_HEAD: &[u8; 8] = b"\0asm\x0d\0\x01\0";
 /// What to do about what is no component.
 pub const COMPONENT_HELP: &str =
-    "build a component: `cargo xtask components` does, and so does `wasm-tools component new`";
+    "build a component: `attorn policy build` does, and so does `wasm-tools component new`";
 
 /// Why these bytes cannot be a component, by how they begin; none if they may be one.
 #[must_use]

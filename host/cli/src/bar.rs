@@ -36,6 +36,22 @@ impl Bar {
         }
     }
 
+    /// The same at once, for what takes long to come to its next step.
+    pub(crate) fn begin(&self, done: u64, of: u64, what: impl fmt::Display) {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = shown.as_mut() {
+            *at = Instant::now();
+            eprint!("\r\x1b[K{}", line(done, of, what));
+        }
+    }
+
+    /// Take the line away before something else is printed. The next step brings it back.
+    pub(crate) fn clear(&self) {
+        if self.shown.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+            eprint!("\r\x1b[K");
+        }
+    }
+
     /// Clear it. What is said after that is not shown.
     pub(crate) fn end(&self) {
         if self.shown.lock().unwrap_or_else(PoisonError::into_inner).take().is_some() {

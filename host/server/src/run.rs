@@ -305,7 +305,7 @@ fn engine(
     cache: Cache,
 ) -> Result<Arc<Engine>, ServeError> {
     let worker = worker.map(|worker| Worker { limits: config.compile, ..worker });
-    let compiler = Compiler { worker, cache: Some(cache) };
+    let compiler = Compiler { worker, cache: Some(cache), leftovers: None };
     let queue_jobs_max = config.evaluation_queue_max;
     let config = EngineConfig::for_host().map(|host| {
         let request_wall_us_max = request_wall_us_max.unwrap_or(host.request_wall_us_max);

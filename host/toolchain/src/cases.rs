@@ -33,9 +33,9 @@
 //!   policy declares and the case leaves out is missing, or 0; what it does not declare is an error.
 //! - `expect` has one of `verdict` (`allow`, `challenge`, `deny`, `abstain`), `failure` (as in
 //!   [`attorn_core::Failure`]: `deadline`, `trap`, …) and `init_error` (a part of what `init` says
-//!   against the settings; such a case has no context). A verdict's `reasons` are the codes in any order,
-//!   and none if they are left out; so are `approvers`, `debits` and `obligations`. `grant_ms_max` and
-//!   `uses_max` are compared where they stand.
+//!   against the settings, or the host against what `init` asks for; such a case has no context). A verdict's
+//!   `reasons` are the codes in any order, and none if they are left out; so are `approvers`, `debits` and
+//!   `obligations`. `grant_ms_max` and `uses_max` are compared where they stand.
 //!
 //! Files are read strictly: an unknown or duplicate member is an error, and so is a directory without
 //! any case. There are no approvals and enforcement points in a context yet. `sdk/policy/CASES.md` says
@@ -134,6 +134,22 @@ pub enum CasesError {
     Name(#[source] ParseError),
 }
 
+/// How far running cases is.
+#[derive(Debug, Clone, Copy)]
+pub enum Far<'a> {
+    /// A case begins. Where its settings are new, the policy is made ready first, which takes longest.
+    Begins {
+        /// How many are done.
+        done: usize,
+        /// Of how many.
+        of: usize,
+        /// Its name.
+        name: &'a str,
+    },
+    /// It is done.
+    Done(&'a CaseReport),
+}
+
 /// Run all cases of a directory against a component, which may use what it may use in a decision, but for
 /// the wall time.
 ///
@@ -147,11 +163,27 @@ pub async fn run_dir(
     directory: &Path,
     limits: PolicyLimits,
 ) -> Result<Report, CasesError> {
+    run_dir_watched(engine, Side { component, limits }, directory, |_| {}).await
+}
+
+/// The same, for somebody who wants to see how far it is.
+///
+/// # Errors
+///
+/// As [`run_dir`].
+pub async fn run_dir_watched(
+    engine: &Engine,
+    side: Side<'_>,
+    directory: &Path,
+    watch: impl Fn(Far<'_>) + Sync,
+) -> Result<Report, CasesError> {
     let cases = file::read_dir(directory)?;
-    let mut run = Run::new(engine, Side { component, limits })?;
+    let of = cases.len();
+    let mut run = Run::new(engine, side)?;
     let mut coverage = Coverage::default();
     let mut reports = Vec::with_capacity(cases.len());
-    for case in cases {
+    for (done, case) in cases.into_iter().enumerate() {
+        watch(Far::Begins { done, of, name: &case.name });
         let got = run.case(&case, Start::AsInForce).await?;
         let (got, evaluation) = got.unwrap_or_default();
         let mut differences = case.expect.differences(&got);
@@ -171,7 +203,9 @@ pub async fn run_dir(
             memory_bytes: evaluation.usage.memory_bytes,
         });
         let said = got.as_expectation(&case.expect);
-        reports.push(CaseReport { file: case.file, name: case.name, said, differences, cost });
+        let report = CaseReport { file: case.file, name: case.name, said, differences, cost };
+        watch(Far::Done(&report));
+        reports.push(report);
     }
     for policy in run.loaded.into_values().flatten() {
         coverage.declare(policy.requirements());
@@ -278,10 +312,18 @@ impl<'a> Run<'a> {
                 Ok(policy) => Ok(policy),
                 Err(LoadError::SettingsRejected { problem }) => Err(problem),
                 Err(LoadError::TooSlow { .. }) if start != Start::AsInForce => return Ok(None),
+                // The component is none that no case could ask: it comes to this under these settings.
+                Err(error) if error.may_load_otherwise() => Err(in_one_line(&error)),
                 Err(error) => return Err(CasesError::NotLoaded(error)),
             };
             self.loaded.insert(key.clone(), loaded);
         }
         Ok(self.loaded.get(&key))
     }
+}
+
+/// What is wrong, on one line. Where in the program a trap was is left out: that differs with how the policy starts.
+fn in_one_line(error: &LoadError) -> String {
+    let line = error.problem().lines().next().unwrap_or_default();
+    line.split(": error while executing at wasm backtrace").next().unwrap_or_default().to_owned()
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use attorn_api::json::canonical;
 use attorn_artifact::{Cancel, Progress};
 use attorn_core::context::{Counter, Fact};
-use attorn_core::{Known, Outcome, ParseError, PolicyLimits, Verdict};
+use attorn_core::verdict::Reason;
+use attorn_core::{Known, Outcome, ParseError, PolicyLimits, Terms, Verdict};
 use attorn_engine::{Busy, Engine, Evaluation, LoadError, LoadRequest, LoadedPolicy, Question};
 
 use crate::cases::{self, ContextWire, Given, Said};
@@ -61,6 +62,25 @@ pub enum Kind {
 }
 
 impl Answer {
+    /// The reasons that its verdict gives, each with what it means here.
+    #[must_use]
+    pub fn reasons(&self) -> &[Reason] {
+        match &self.evaluation.outcome {
+            Outcome::Verdict(Verdict::Allow { reasons, .. } | Verdict::Deny { reasons }) => reasons,
+            Outcome::Verdict(Verdict::Challenge { reason, .. }) => std::slice::from_ref(reason),
+            Outcome::Verdict(Verdict::Abstain) | Outcome::Failed(_) => &[],
+        }
+    }
+
+    /// On what terms it allows, now or once it is approved.
+    #[must_use]
+    pub const fn terms(&self) -> Option<&Terms> {
+        match &self.evaluation.outcome {
+            Outcome::Verdict(Verdict::Allow { terms, .. } | Verdict::Challenge { terms, .. }) => Some(terms),
+            Outcome::Verdict(Verdict::Deny { .. } | Verdict::Abstain) | Outcome::Failed(_) => None,
+        }
+    }
+
     /// What the answer comes to.
     #[must_use]
     pub const fn kind(&self) -> Kind {

@@ -31,7 +31,7 @@ const NO_SOURCES: &[&str] = &["target", COMPONENT, "cases", "README.md", "settin
 #[derive(Debug, thiserror::Error)]
 pub enum ProjectError {
     /// It is no policy's directory.
-    #[error("`{}` holds no policy that can be built: there is no `Cargo.toml`", path.display())]
+    #[error("`{}` holds no policy that can be built: there is no `Cargo.toml`, and no `rust/Cargo.toml`", path.display())]
     NoProject {
         /// Which.
         path: PathBuf,
@@ -108,10 +108,11 @@ struct LockedPackage {
 /// When it is no policy's directory, a tool is missing, or what was built is no policy. An earlier component is
 /// left as it is then.
 pub fn build(directory: &Path, progress: &mut dyn FnMut(&str)) -> Result<Made, ProjectError> {
-    let manifest = directory.join("Cargo.toml");
-    if !manifest.is_file() {
+    let crates = [directory.to_owned(), directory.join("rust")];
+    let Some(home) = crates.into_iter().find(|home| home.join("Cargo.toml").is_file()) else {
         return Err(ProjectError::NoProject { path: directory.to_owned() });
-    }
+    };
+    let manifest = home.join("Cargo.toml");
     let Manifest { package } = read_toml(&manifest)?;
     let target = WasmTarget::find(progress)?;
     let request = BuildRequest {
@@ -124,32 +125,43 @@ pub fn build(directory: &Path, progress: &mut dyn FnMut(&str)) -> Result<Made, P
     let bytes = fs::read(&component.path).map_err(file(&component.path))?;
     check_component(&bytes).map_err(ProjectError::NoPolicy)?;
     // Cargo has written the lock file by now, and it is a source like others.
-    let built = Built { language: "rust".to_owned(), sdk: sdk(directory)?, source: source(directory)? };
+    let lock = lock(&home)?;
+    let built = Built { language: "rust".to_owned(), sdk: sdk(&lock)?, source: source(directory, &lock)? };
     let bytes = section::with(&bytes, &built);
     let path = directory.join(COMPONENT);
     write_whole(&path, &bytes).map_err(file(&path))?;
     Ok(Made { path, digest: blake3::hash(&bytes).to_hex().to_string(), bytes: bytes.len(), built })
 }
 
+/// The lock file of a crate: its own, or that of the workspace that it is in.
+fn lock(home: &Path) -> Result<PathBuf, ProjectError> {
+    let whole = home.canonicalize().map_err(file(home))?;
+    let found = whole.ancestors().map(|above| above.join("Cargo.lock")).find(|path| path.is_file());
+    Ok(found.unwrap_or_else(|| home.join("Cargo.lock")))
+}
+
 /// The SDK and the version of it that the lock file names.
-fn sdk(directory: &Path) -> Result<String, ProjectError> {
-    let path = directory.join("Cargo.lock");
-    let lock: Lock = read_toml(&path)?;
+fn sdk(path: &Path) -> Result<String, ProjectError> {
+    let lock: Lock = read_toml(path)?;
     let found = lock.package.iter().find(|package| package.name == SDK);
     let problem = format!("it names no `{SDK}`: add it to the dependencies");
-    let sdk = found.ok_or(ProjectError::Manifest { path, problem })?;
+    let sdk = found.ok_or(ProjectError::Manifest { path: path.to_owned(), problem })?;
     Ok(format!("{SDK} {}", sdk.version))
 }
 
-/// A digest of all sources, each with its name, in the order of their names. Hidden files are none.
-fn source(directory: &Path) -> Result<String, ProjectError> {
+/// A digest of all sources, each with its name, in the order of their names, and of the lock file where that lies
+/// elsewhere. Hidden files are none.
+fn source(directory: &Path, lock: &Path) -> Result<String, ProjectError> {
     let mut files = Vec::new();
     list(directory, directory, &mut files)?;
     files.sort();
+    let mut files: Vec<_> = files.into_iter().map(|name| (directory.join(&name), name)).collect();
+    if !lock.starts_with(directory.canonicalize().map_err(file(directory))?) {
+        files.push((lock.to_owned(), "Cargo.lock".to_owned()));
+    }
     let mut hasher = blake3::Hasher::new();
     let mut left = SOURCE_BYTES_MAX;
-    for name in files {
-        let path = directory.join(&name);
+    for (path, name) in files {
         let mut bytes = Vec::new();
         fs::File::open(&path).and_then(|f| f.take(left + 1).read_to_end(&mut bytes)).map_err(file(&path))?;
         let too_much = || ProjectError::TooMuch { path: directory.to_owned() };
@@ -225,7 +237,10 @@ mod tests {
 
     #[test]
     fn sources_are_told_apart_and_nothing_else_counts() {
-        let of = |files: &[(&str, &str)]| source(directory(files).path()).unwrap();
+        let of = |files: &[(&str, &str)]| {
+            let (home, lock) = (directory(files), directory(&[("Cargo.lock", "lock")]));
+            source(home.path(), &lock.path().join("Cargo.lock")).unwrap()
+        };
         let one = of(&[("Cargo.toml", "a"), ("src/lib.rs", "b")]);
         let with = [("Cargo.toml", "a"), ("src/lib.rs", "b"), ("target/x", "y"), ("policy.wasm", "z"), (".git/x", "y")];
         assert_eq!(of(&with), one);
@@ -242,7 +257,9 @@ mod tests {
     #[test]
     fn a_directory_that_is_no_policys_is_refused_before_anything_is_compiled() {
         let failed = |files: &[(&str, &str)]| build(directory(files).path(), &mut |_| {}).unwrap_err().to_string();
-        assert!(failed(&[]).ends_with("there is no `Cargo.toml`"));
+        assert!(failed(&[]).ends_with("there is no `Cargo.toml`, and no `rust/Cargo.toml`"));
+        // The crate of a plugin lies one deeper.
+        assert!(failed(&[("rust/Cargo.toml", "=")]).contains("rust/Cargo.toml`: "));
         assert!(failed(&[("Cargo.toml", "[workspace]")]).ends_with("missing field `package`"));
         assert!(failed(&[("Cargo.toml", "=")]).contains("Cargo.toml`: "));
     }
@@ -250,8 +267,15 @@ mod tests {
     #[test]
     fn the_sdk_is_the_one_that_is_locked() {
         let lock = "version = 4\n[[package]]\nname = \"attorn-policy\"\nversion = \"7.8.9\"\n";
-        assert_eq!(sdk(directory(&[("Cargo.lock", lock)]).path()).unwrap(), "attorn-policy 7.8.9");
-        let error = sdk(directory(&[("Cargo.lock", "version = 4\n")]).path()).unwrap_err().to_string();
+        let of = |files: &[(&str, &str)], home: &str| {
+            let directory = directory(files);
+            fs::create_dir_all(directory.path().join(home)).unwrap();
+            super::lock(&directory.path().join(home)).and_then(|lock| sdk(&lock))
+        };
+        assert_eq!(of(&[("Cargo.lock", lock)], ".").unwrap(), "attorn-policy 7.8.9");
+        // A member of a workspace has none of its own.
+        assert_eq!(of(&[("Cargo.lock", lock)], "plugins/a/rust").unwrap(), "attorn-policy 7.8.9");
+        let error = of(&[("Cargo.lock", "version = 4\n")], ".").unwrap_err().to_string();
         assert!(error.ends_with("it names no `attorn-policy`: add it to the dependencies"), "{error}");
     }
 }

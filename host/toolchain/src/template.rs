@@ -189,14 +189,14 @@ mod tests {
     #[test]
     fn a_project_is_whole_and_depends_on_what_is_published() {
         let within = tempfile::tempdir().unwrap();
-        let home = make("opening-hours", within.path()).unwrap();
+        let home = make("listed-actions", within.path()).unwrap();
         for (name, _) in RUST {
             let text = fs::read_to_string(home.join(name)).unwrap();
             assert!(!text.contains("{{"), "{name}: {text}");
         }
         let manifest = fs::read_to_string(home.join("Cargo.toml")).unwrap();
         assert!(manifest.contains(&format!("\nattorn-policy = \"{SDK_VERSION}\"\n")), "{manifest}");
-        assert!(manifest.contains("\nname = \"opening-hours-policy\"\n"));
+        assert!(manifest.contains("\nname = \"listed-actions-policy\"\n"));
         assert_eq!(fs::read_dir(within.path()).unwrap().count(), 1);
     }
 

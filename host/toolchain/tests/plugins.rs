@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use attorn_core::PolicyLimits;
-use attorn_engine::{Engine, EngineConfig};
+use attorn_engine::{Compiler, Engine, EngineConfig, Leftovers};
 use attorn_toolchain::cases::{self, Coverage};
 
 fn root() -> PathBuf {
@@ -31,7 +31,10 @@ fn component(plugin: &str) -> Vec<u8> {
 
 fn engine() -> Engine {
     // The machine that runs the tests may be busy with other tests.
-    Engine::new(EngineConfig { request_wall_us_max: 10_000_000, ..EngineConfig::for_host().unwrap() }).unwrap()
+    let config = EngineConfig { request_wall_us_max: 10_000_000, ..EngineConfig::for_host().unwrap() };
+    // As `attorn policy test` has it.
+    let compiler = Compiler { leftovers: Some(Leftovers::default()), ..Compiler::default() };
+    Engine::with_compiler(config, compiler).unwrap()
 }
 
 #[tokio::test]

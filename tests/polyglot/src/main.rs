@@ -83,7 +83,7 @@ impl Trial {
         let cache = ground.fresh_directory("cache")?;
         let cache = Cache::open(cache, CacheKey::new(Zeroizing::new([0; 32])), CACHE_BYTES_MAX);
         let cache = Some(cache.map_err(|error| chain(&error))?);
-        let engine = Engine::with_compiler(config, Compiler { worker: None, cache });
+        let engine = Engine::with_compiler(config, Compiler { worker: None, cache, leftovers: None });
         Ok(Self {
             engine: engine.map_err(|error| error.to_string())?,
             ground,

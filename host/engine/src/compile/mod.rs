@@ -3,12 +3,13 @@
 //! Nothing is executed here for a decision, and what comes out is checked once more where it is loaded.
 
 mod incremental;
+mod leftovers;
 mod snapshot;
 mod steps;
 mod wire;
 mod worker;
 
-use std::sync::{Mutex, TryLockError};
+use std::sync::{Arc, Mutex, TryLockError};
 use std::thread;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use attorn_artifact::{Artifact, ArtifactName, Cache, Cancel, Pin, Progress, Work
 use attorn_core::PolicyLimits;
 
 pub(crate) use incremental::Functions;
+pub use leftovers::Leftovers;
 pub use steps::describe_component;
 pub(crate) use steps::{describe, guarded, trial};
 pub use wire::Activation;
@@ -34,6 +36,9 @@ pub struct Compiler {
     pub worker: Option<Worker>,
     /// What was compiled before. Without one, everything is compiled at each start.
     pub cache: Option<Cache>,
+    /// What is left of the components that were compiled last. Without it, and without a cache, a component is compiled
+    /// anew for each of its settings.
+    pub leftovers: Option<Leftovers>,
 }
 
 /// How often whoever waits to compile looks whether it is their turn, or nobody wants it any more.
@@ -59,19 +64,21 @@ pub(crate) struct Job<'a> {
     pub(crate) metered: bool,
     /// Whether `init` runs before each evaluation even where a snapshot could be taken.
     pub(crate) without_snapshot: bool,
-    reuse: Option<Reuse>,
+    reuse: Option<Arc<Reuse>>,
 }
 
 /// What compiling a component leaves for compiling it again with other settings.
 #[derive(Debug, Clone)]
 struct Reuse {
     instrumented: Option<Artifact>,
+    /// Of the component as it came, for starting it so.
+    plain: Option<Artifact>,
     functions: Vec<u8>,
 }
 
 struct Compiled {
-    about: AboutWire,
-    artifact: Artifact,
+    /// The machine code, and what the policy said of itself; or why it cannot be loaded, although it compiles.
+    made: Result<(AboutWire, Artifact), LoadError>,
     reuse: Reuse,
 }
 
@@ -126,6 +133,17 @@ impl<'a> Job<'a> {
         ArtifactName::of("attorn policy artifact v1", &parts)
     }
 
+    /// What is left now, with what was left before of what this time nobody needed.
+    fn with_earlier(&self, reuse: Reuse) -> Reuse {
+        let Reuse { instrumented, plain, functions } = reuse;
+        let earlier = |of: fn(&Reuse) -> &Option<Artifact>| self.reuse.as_ref().and_then(|earlier| of(earlier).clone());
+        Reuse {
+            instrumented: instrumented.or_else(|| earlier(|reuse| &reuse.instrumented)),
+            plain: plain.or_else(|| earlier(|reuse| &reuse.plain)),
+            functions,
+        }
+    }
+
     fn component_name(&self) -> ArtifactName {
         let parts = self.component_parts();
         ArtifactName::of("attorn component artifact v1", &[&parts[0], &parts[1], &parts[2]])
@@ -160,12 +178,20 @@ impl Compiler {
             return Ok(ready);
         }
         job.reuse = self.reusable(&job);
-        let compiled = match &self.worker {
+        let Compiled { made, reuse } = match &self.worker {
             None => steps::compile(&job, &mut |step| progress.set(step.as_str()))?,
             Some(worker) => worker::ask(worker, &job, progress, cancel)?,
         };
+        let mut reuse = job.with_earlier(reuse);
+        if let Some(leftovers) = &self.leftovers {
+            if let Ok((AboutWire { activation: Activation::InitEachTime { .. }, .. }, artifact)) = &made {
+                reuse.plain = Some(artifact.clone());
+            }
+            leftovers.put(job.component_name(), Arc::new(reuse.clone()));
+        }
+        let (about, artifact) = made?;
         let bytes_max = artifact_bytes_max(&job);
-        let bytes = compiled.artifact.as_bytes().len() as u64;
+        let bytes = artifact.as_bytes().len() as u64;
         if bytes > bytes_max {
             return Err(LoadError::new(
                 LoadStep::Compile,
@@ -174,8 +200,8 @@ impl Compiler {
             .with_help("let `init` fill less memory, and place data close together"));
         }
         let pin = self.pin(&job);
-        self.keep(&job, &compiled);
-        Ok(Ready { about: compiled.about, artifact: compiled.artifact, from_cache: false, pin })
+        self.keep(&job, &about, &artifact, &reuse);
+        Ok(Ready { about, artifact, from_cache: false, pin })
     }
 
     fn pin(&self, job: &Job<'_>) -> Option<Pin> {
@@ -189,21 +215,24 @@ impl Compiler {
         Some(Ready { about, artifact: found.artifact(1)?, from_cache: true, pin })
     }
 
-    fn reusable(&self, job: &Job<'_>) -> Option<Reuse> {
+    fn reusable(&self, job: &Job<'_>) -> Option<Arc<Reuse>> {
+        if let Some(left) = self.leftovers.as_ref().and_then(|leftovers| leftovers.get(&job.component_name())) {
+            return Some(left);
+        }
         let found = self.cache.as_ref()?.get(&job.component_name())?;
         let functions = found.part(0)?.to_vec();
-        Some(Reuse { functions, instrumented: found.artifact(1) })
+        Some(Arc::new(Reuse { functions, instrumented: found.artifact(1), plain: None }))
     }
 
-    fn keep(&self, job: &Job<'_>, compiled: &Compiled) {
+    fn keep(&self, job: &Job<'_>, about: &AboutWire, artifact: &Artifact, reuse: &Reuse) {
         let Some(cache) = &self.cache else { return };
-        let Ok(about) = serde_json::to_vec(&compiled.about) else { return };
-        cache.put(&job.policy_name(), &[&about, compiled.artifact.as_bytes()]);
-        let known = job.reuse.as_ref().is_some_and(|reuse| reuse.functions == compiled.reuse.functions);
-        if known {
+        let Ok(about) = serde_json::to_vec(about) else { return };
+        cache.put(&job.policy_name(), &[&about, artifact.as_bytes()]);
+        let Reuse { instrumented, functions, .. } = reuse;
+        let known = |of: &Reuse| of.functions == *functions && of.instrumented.is_some() == instrumented.is_some();
+        if job.reuse.as_deref().is_some_and(known) {
             return;
         }
-        let Reuse { instrumented, functions } = &compiled.reuse;
         match instrumented {
             Some(instrumented) => cache.put(&job.component_name(), &[functions, instrumented.as_bytes()]),
             None => cache.put(&job.component_name(), &[functions]),

@@ -40,14 +40,13 @@ pub(super) fn compile(job: &Job<'_>, say: &mut dyn FnMut(LoadStep)) -> Result<Co
     let engine = runtime::compiling(job.metered, Arc::clone(&functions)).map_err(|error| failed(&error))?;
     ticker::start([&engine], TICK).map_err(|error| LoadError::new(LoadStep::Compile, error.to_string()))?;
     let bench = Bench { engine, job };
-    let (about, artifact, instrumented) = match bench.with_snapshot(say)? {
-        Ok((about, artifact, instrumented)) => (about, artifact, Some(instrumented)),
-        Err(reason) => {
-            let (about, artifact) = bench.without_snapshot(reason, say)?;
-            (about, artifact, None)
-        }
+    let (mut instrumented, mut plain) = (None, None);
+    let made = match bench.with_snapshot(&mut instrumented, say) {
+        Ok(Ok(made)) => Ok(made),
+        Ok(Err(reason)) => bench.without_snapshot(reason, &mut plain, say),
+        Err(error) => Err(error),
     };
-    Ok(Compiled { about, artifact, reuse: Reuse { instrumented, functions: functions.to_bytes() } })
+    Ok(Compiled { made, reuse: Reuse { instrumented, plain, functions: functions.to_bytes() } })
 }
 
 /// What a component says of itself, whatever its settings. It is compiled and run in this process, which a hostile
@@ -75,12 +74,14 @@ struct Bench<'a> {
     job: &'a Job<'a>,
 }
 
-type WithSnapshot = (AboutWire, Artifact, Artifact);
-
 impl Bench<'_> {
     /// Run `init` once and keep what comes of it. The inner error says why that cannot be done with a
-    /// component that may be fit nevertheless.
-    fn with_snapshot(&self, say: &mut dyn FnMut(LoadStep)) -> Result<Result<WithSnapshot, String>, LoadError> {
+    /// component that may be fit nevertheless. What can be used again stands in `kept`, whatever comes of it.
+    fn with_snapshot(
+        &self,
+        kept: &mut Option<Artifact>,
+        say: &mut dyn FnMut(LoadStep),
+    ) -> Result<Result<(AboutWire, Artifact), String>, LoadError> {
         if self.job.without_snapshot {
             return Ok(Err("none was wanted".to_owned()));
         }
@@ -90,15 +91,11 @@ impl Bench<'_> {
         };
         say(LoadStep::Compile);
         let earlier = self.job.reuse.as_ref().and_then(|reuse| reuse.instrumented.as_ref());
-        let loaded = earlier.and_then(|artifact| artifact.load(&self.engine).ok());
-        let component = match loaded {
-            Some(component) => component,
-            None => self.compiled(&instrumented.component)?,
-        };
-        let kept = match earlier {
+        let component = self.compiled_or(earlier, &instrumented.component)?;
+        *kept = Some(match earlier {
             Some(artifact) => artifact.clone(),
             None => Artifact::of(&component).map_err(|error| compile_error(&error))?,
-        };
+        });
         let contract = self.linked(&component)?;
         let description = self.describe(&contract, say)?;
         say(LoadStep::Init);
@@ -123,7 +120,7 @@ impl Bench<'_> {
         Ok(match artifact {
             Ok(artifact) => {
                 let about = AboutWire::new(description, requirements, Activation::Snapshot, cpu_us);
-                Ok((about, artifact, kept))
+                Ok((about, artifact))
             }
             Err(error) => Err(format!("its snapshot does not compile: {error:#}")),
         })
@@ -134,21 +131,37 @@ impl Bench<'_> {
     fn without_snapshot(
         &self,
         reason: String,
+        kept: &mut Option<Artifact>,
         say: &mut dyn FnMut(LoadStep),
     ) -> Result<(AboutWire, Artifact), LoadError> {
         say(LoadStep::Compile);
-        let component = self.compiled(self.job.component)?;
+        let earlier = self.job.reuse.as_ref().and_then(|reuse| reuse.plain.as_ref());
+        let component = self.compiled_or(earlier, self.job.component)?;
         let contract = self.linked(&component)?;
         let description = self.describe(&contract, say)?;
-        say(LoadStep::Init);
-        let (requirements, cpu_us) = self.init_each_time(&contract)?;
         let artifact = Artifact::of(&component).map_err(|error| compile_error(&error))?;
+        say(LoadStep::Init);
+        let (requirements, cpu_us) = match self.init_each_time(&contract) {
+            Ok(initialised) => initialised,
+            Err(error) => {
+                *kept = Some(artifact);
+                return Err(error);
+            }
+        };
         Ok((AboutWire::new(description, requirements, Activation::InitEachTime { reason }, cpu_us), artifact))
     }
 
     /// The compiler is large and what it reads is hostile. A panic in it refuses the component.
     fn compiled(&self, component: &[u8]) -> Result<Component, LoadError> {
         guarded(LoadStep::Compile, || Component::new(&self.engine, component))?.map_err(|error| compile_error(&error))
+    }
+
+    /// The same, from machine code of it if that is there.
+    fn compiled_or(&self, earlier: Option<&Artifact>, component: &[u8]) -> Result<Component, LoadError> {
+        match earlier.and_then(|artifact| artifact.load(&self.engine).ok()) {
+            Some(loaded) => Ok(loaded),
+            None => self.compiled(component),
+        }
     }
 
     fn linked(&self, component: &Component) -> Result<Contract, LoadError> {

@@ -14,7 +14,18 @@ pub(super) struct JobWire {
     pub(super) limits: PolicyLimits,
     pub(super) metered: bool,
     pub(super) without_snapshot: bool,
-    pub(super) instrumented: bool,
+    pub(super) earlier: EarlierWire,
+}
+
+/// What machine code is there from before, behind all else that is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum EarlierWire {
+    /// None.
+    Nothing,
+    /// That of the component that can be read from outside.
+    Instrumented,
+    /// That of the component as it came.
+    Plain,
 }
 
 /// What a worker answers, beside what it compiled.

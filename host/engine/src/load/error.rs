@@ -127,6 +127,24 @@ impl LoadError {
         }
     }
 
+    /// What is wrong, without the step: one line or several.
+    #[must_use]
+    pub fn problem(&self) -> &str {
+        match self {
+            Self::Refused { problem, .. }
+            | Self::TooSlow { problem, .. }
+            | Self::SettingsRejected { problem }
+            | Self::NotCompiled { problem } => problem,
+            Self::Cancelled => "it was cancelled",
+        }
+    }
+
+    /// Whether it may load with other settings: it failed in `init`, or because of what `init` asked for.
+    #[must_use]
+    pub const fn may_load_otherwise(&self) -> bool {
+        matches!(self.step(), LoadStep::Init | LoadStep::InitTime | LoadStep::Requirements)
+    }
+
     /// Whether the settings are to blame, and not the component.
     #[must_use]
     pub const fn is_settings(&self) -> bool {

@@ -52,7 +52,7 @@ pub fn check_component(bytes: &[u8]) -> Result<(), LoadError> {
 
 /// Refuse what is no policy component.
 pub(crate) fn inspect(bytes: &[u8]) -> Result<(), LoadError> {
-    const BUILD_HELP: &str = "build a component: `cargo xtask components` does, and so does `wasm-tools component new`";
+    const BUILD_HELP: &str = "build a component: `attorn policy build` does, and so does `wasm-tools component new`";
     let parse = |problem: String| LoadError::new(LoadStep::Parse, problem).with_help(BUILD_HELP);
     if !bytes.starts_with(b"\0asm") {
         return Err(parse("it does not begin as WebAssembly does".into()));

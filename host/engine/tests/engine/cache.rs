@@ -5,14 +5,14 @@ use std::path::Path;
 
 use attorn_artifact::{Cache, CacheKey, Cancel, Progress};
 use attorn_core::PolicyLimits;
-use attorn_engine::{Compiler, Engine, LoadError, LoadRequest, LoadedPolicy};
+use attorn_engine::{Activation, Compiler, Engine, Leftovers, LoadError, LoadRequest, LoadedPolicy};
 
 use crate::kit::{Guest, PATIENT, asked, config, context};
 
 fn engine(directory: &Path, key: u8) -> Engine {
     let key = CacheKey::new(zeroize::Zeroizing::new([key; 32]));
     let cache = Cache::open(directory.join("cache"), key, 64 << 20).unwrap();
-    Engine::with_compiler(config(), Compiler { worker: None, cache: Some(cache) }).unwrap()
+    Engine::with_compiler(config(), Compiler { worker: None, cache: Some(cache), leftovers: None }).unwrap()
 }
 
 /// A request that differs from the usual one in one thing.
@@ -98,6 +98,31 @@ async fn a_file_that_is_damaged_foreign_or_swapped_is_compiled_anew() {
         let evaluations = engine.evaluate(asked(vec![policy]), context()).await.unwrap();
         assert!(matches!(evaluations[0].outcome, attorn_core::Outcome::Verdict(attorn_core::Verdict::Allow { .. })));
         from_cache(&engine, request(&component, "{}"), true);
+    }
+}
+
+/// What compiling left is used for other settings, for a start without a snapshot, and after a refusal; what policies
+/// say is the same as without.
+#[tokio::test]
+async fn what_compiling_left_changes_no_outcome() {
+    let (component, other) = (Guest::allow().build(), Guest::new().build());
+    let leftovers = Some(Leftovers::default());
+    let keeps = Engine::with_compiler(config(), Compiler { worker: None, cache: None, leftovers }).unwrap();
+    let anew = Engine::with_compiler(config(), Compiler::default()).unwrap();
+    for settings in ["{}", r#"{"a":1}"#, r#"{"a":2}"#] {
+        for (metered, without_snapshot) in [(false, false), (false, true), (true, false), (true, true)] {
+            for component in [&component, &other] {
+                let request = || LoadRequest { metered, without_snapshot, ..request(component, settings) };
+                let mut outcomes = Vec::new();
+                for engine in [&keeps, &anew] {
+                    let policy = load(engine, request()).unwrap();
+                    assert_eq!(policy.report().activation == Activation::Snapshot, !without_snapshot);
+                    let evaluations = engine.evaluate(asked(vec![policy]), context()).await.unwrap();
+                    outcomes.push((evaluations[0].outcome.clone(), evaluations[0].usage.fuel));
+                }
+                assert_eq!(outcomes[0], outcomes[1]);
+            }
+        }
     }
 }
 

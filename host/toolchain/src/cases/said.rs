@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use attorn_core::counter::COUNT_MAX;
 use attorn_core::verdict::Reason;
 use attorn_core::{Failure, Outcome, Terms, Verdict};
 use serde::{Deserialize, Serialize};
@@ -218,7 +219,8 @@ impl Said {
     }
 
     fn on(mut self, terms: &Terms) -> Self {
-        self.grant_ms_max = Some(terms.grant_ms_max);
+        // A policy that sets no limit of its own has one that no number in JSON can be.
+        self.grant_ms_max = Some(terms.grant_ms_max).filter(|ms| *ms <= COUNT_MAX);
         self.uses_max = Some(terms.uses_max);
         self.debits = terms
             .debits

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use attorn_policy::{AuthenticationMethod, Context, Error};
 use serde_json::Value as Json;
 
+use crate::declared::Shape;
 use crate::names::Names;
 use crate::value::{Maker, NotRepresentable, Value};
 
@@ -29,9 +30,31 @@ pub(crate) const PARTS: [&str; 14] = [
     "user",
 ];
 
+/// The members of the records that the host makes, by where they stand; those of a set's values by where the set does.
+const FIELDS: [(&str, &[&str]); 9] = [
+    ("agent", &["entity", "id", "instance", "labels", "owner"]),
+    ("approvals", &["approved_at_ms", "approver", "id", "role"]),
+    ("caller", &["key_thumbprint", "method"]),
+    ("credential", &["kind", "target"]),
+    ("delegations", &["created_at_ms", "expires_at_ms", "hop", "id", "permissions", "purpose", "session", "to_agent"]),
+    ("delegations.permissions", &["action", "resource"]),
+    ("enforcement_point", &["asserted", "id"]),
+    ("user", &["acr", "authenticated_at_ms", "claims", "entity", "groups", "id", "issuer"]),
+    ("user.groups", &["asserted_at_ms", "issuer", "name"]),
+];
+
+/// Which members a record that the host makes may have; none where it is not the host that says.
+pub(crate) fn fields(path: &str) -> Option<&'static [&'static str]> {
+    FIELDS.iter().find(|(of, _)| *of == path).map(|(_, fields)| *fields)
+}
+
 /// Cedar's context, attribute by attribute: each a part, or something in it.
 #[derive(Debug)]
-pub(crate) struct Attributes(Vec<(String, String, Vec<String>)>);
+pub(crate) struct Attributes {
+    /// Name, part, and the path in it.
+    list: Vec<(String, String, Vec<String>)>,
+    of_settings: bool,
+}
 
 /// Why there is no context.
 pub(crate) enum NoContext {
@@ -50,9 +73,10 @@ impl Attributes {
     /// These attributes, by their paths; all parts under their own names where there are none.
     pub(crate) fn new(paths: Option<BTreeMap<String, String>>) -> Result<Self, String> {
         let Some(paths) = paths else {
-            return Ok(Self(PARTS.map(|part| (part.to_owned(), part.to_owned(), Vec::new())).into()));
+            let list = PARTS.map(|part| (part.to_owned(), part.to_owned(), Vec::new())).into();
+            return Ok(Self { list, of_settings: false });
         };
-        let mut attributes = Vec::new();
+        let mut list = Vec::new();
         for (name, path) in paths {
             let mut steps = path.split('.').map(str::to_owned);
             let part = steps.next().unwrap_or_default();
@@ -60,22 +84,46 @@ impl Attributes {
                 let parts = PARTS.join("`, `");
                 return Err(format!("at `context.{name}`: `{part}` is no part of a context; there are `{parts}`"));
             }
-            attributes.push((name, part, steps.collect()));
+            list.push((name, part, steps.collect()));
         }
-        Ok(Self(attributes))
+        Ok(Self { list, of_settings: true })
     }
 
-    /// Cedar's context of this request. What is missing is no attribute.
+    /// Whether the settings name them.
+    pub(crate) const fn is_of_settings(&self) -> bool {
+        self.of_settings
+    }
+
+    /// The part that an attribute comes from, and the path in it; none if there is no such attribute.
+    pub(crate) fn source(&self, attribute: &str) -> Option<(&str, &[String])> {
+        let (_, part, path) = self.list.iter().find(|(name, ..)| name == attribute)?;
+        Some((part, path))
+    }
+
+    /// Cedar's context of this request; of it what is declared, if anything is. What is missing is no attribute.
     pub(crate) fn of(
         &self,
         ctx: &Context,
         names: &Names,
         facts: &BTreeMap<String, String>,
+        declared: Option<&BTreeMap<String, Shape>>,
     ) -> Result<cedar_policy::Context, NoContext> {
         let mut maker = Maker::default();
         let mut pairs = Vec::new();
-        for (name, part, path) in &self.0 {
-            let Some(value) = self::part(part, ctx, names, facts)?.and_then(|value| value.at(path)) else { continue };
+        for (name, part, path) in &self.list {
+            let shape = declared.map(|declared| declared.get(name));
+            if shape == Some(None) {
+                continue;
+            }
+            let Some(mut value) = self::part(part, ctx, names, facts)?.and_then(|value| value.at(path)) else {
+                continue;
+            };
+            // What the agent gave is for the schema to judge, as a whole.
+            if let Some(Some(shape)) = shape
+                && part != "arguments"
+            {
+                value = value.cut(shape);
+            }
             let made = maker.attribute(name, value);
             let refused = |what| NoContext::NotRepresentable { what, of_agent: part == "arguments" };
             pairs.push((name.clone(), made.map_err(refused)?));
@@ -213,4 +261,75 @@ fn facts_of(ctx: &Context, facts: &BTreeMap<String, String>) -> Result<BTreeMap<
         }
     }
     Ok(values)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::collections::BTreeSet;
+
+    use attorn_policy::{Approval, Delegation, EnforcementPoint, Group, Permission, testing};
+
+    use super::*;
+
+    /// A context that has everything, about a refund.
+    pub(crate) fn full() -> Context {
+        let mut ctx = testing::context("order.refund", "order/42");
+        let mut user = testing::user("usr-alice");
+        user.acr = Some("mfa".into());
+        user.groups = vec![Group { issuer: "https://issuer.example".into(), name: "staff".into(), asserted_at_ms: 5 }];
+        user.claims = r#"{"email":"alice@example.org","age":null}"#.into();
+        ctx.user = Some(user);
+        ctx.agent.labels = vec![("team".into(), "shop".into()), ("env".into(), "test".into())];
+        ctx.request.arguments = r#"{"amount":5}"#.into();
+        ctx.request.session = Some("s".into());
+        ctx.delegations = vec![Delegation {
+            id: "dlg_1".into(),
+            to_agent: "test-agent".into(),
+            permissions: vec![Permission { action: "order.*".into(), resource: "order/*".into() }],
+            purpose: "test".into(),
+            session: "s".into(),
+            created_at_ms: 1,
+            expires_at_ms: 2,
+        }];
+        ctx.approvals =
+            vec![Approval { id: "a".into(), approver: "bob".into(), role: "operator".into(), approved_at_ms: 1 }];
+        ctx.enforcement_point =
+            Some(EnforcementPoint { id: "faq".into(), asserted_properties: r#"{"counted":true,"more":[]}"#.into() });
+        ctx.extensions = vec![("attorn.credential".into(), r#"{"kind":"proxy","target":"shop"}"#.into())];
+        ctx
+    }
+
+    /// The members of all records that the host makes, by where they stand.
+    fn records(path: &str, value: &Value, found: &mut BTreeMap<String, BTreeSet<String>>) {
+        match value {
+            Value::Set(values) => {
+                for value in values {
+                    records(path, value, found);
+                }
+            }
+            Value::Record(fields) => {
+                found.entry(path.to_owned()).or_default().extend(fields.keys().cloned());
+                for (name, value) in fields {
+                    records(&format!("{path}.{name}"), value, found);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn the_fields_that_are_known_are_those_that_there_are() {
+        let (ctx, names) = (full(), Names::new(None, None).unwrap());
+        let mut found = BTreeMap::new();
+        for name in PARTS {
+            let value = part(name, &ctx, &names, &BTreeMap::new()).ok().flatten();
+            records(name, &value.unwrap_or_else(|| panic!("`{name}` is missing")), &mut found);
+        }
+        // What is in these is for the registrar and the settings to say.
+        for other in ["agent.labels", "facts"] {
+            assert!(found.remove(other).is_some(), "{other}");
+        }
+        let known = FIELDS.map(|(path, fields)| (path.to_owned(), fields.iter().map(|it| (*it).to_owned()).collect()));
+        assert_eq!(found, BTreeMap::from(known));
+    }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use attorn_policy::testing::Tested;
-use attorn_policy::{Policy, ReasonDeclaration};
+use attorn_policy::testing::{self, Tested};
+use attorn_policy::{Policy, ReasonDeclaration, Verdict};
 use serde_json::Value;
 
 use crate::{Cedar, reasons};
@@ -52,4 +52,40 @@ fn the_schema_names_the_fields_that_there_are() {
     let known: BTreeSet<String> =
         error.split_once("expected one of ").unwrap().1.split('`').skip(1).step_by(2).map(str::to_owned).collect();
     assert_eq!(named, known);
+}
+
+/// The schema beside the README declares the whole context of a request that has everything, and the README shows it.
+#[test]
+fn the_schema_of_the_whole_context_is_one() {
+    let schema = include_str!("../../context.cedarschema");
+    assert!(include_str!("../../README.md").contains(&format!("```cedarschema\n{schema}```")));
+    for (principal, policies) in [
+        ("agent", "true"),
+        ("user", "context.user.claims has email && context.user.claims.email like \"*@example.org\""),
+    ] {
+        let policies = format!("permit(principal, action, resource) when {{ context has user && {policies} }};");
+        let settings = serde_json::json!({ "principal": principal, "policies": policies, "schema": schema,
+            "facts": { "risk": "user/{user.id}/risk" } });
+        let policy = Tested::<Cedar>::new(&settings.to_string()).unwrap();
+        let mut ctx = crate::context::tests::full();
+        ctx.facts = vec![testing::fact("user/{user.id}/risk", Some("3"))];
+        let said = policy.evaluate(&ctx).unwrap();
+        assert!(matches!(said, Verdict::Allow(_)), "{said:?}");
+        // With nothing that may be missing, it is as well.
+        let mut ctx = testing::context("order.refund", "order/42");
+        ctx.user = Some(testing::user("usr-alice"));
+        ctx.request.arguments = r#"{"amount":5}"#.into();
+        ctx.facts = vec![testing::fact("user/{user.id}/risk", None)];
+        let said = policy.evaluate(&ctx).unwrap();
+        let outside = |said: &Verdict| format!("{said:?}").contains("outside_schema");
+        assert!(!outside(&said), "{said:?}");
+        // And all of it is declared, not just cut away.
+        let all = ["agent", "user", "delegations", "approvals", "caller", "credential", "enforcement_point"];
+        for part in all.map(|part| crate::context::fields(part).unwrap()).concat() {
+            assert!(schema.contains(&format!(" {part}")), "{part}");
+        }
+        for part in crate::context::PARTS {
+            assert!(schema.contains(&format!("    {part}")), "{part}");
+        }
+    }
 }

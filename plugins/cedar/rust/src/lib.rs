@@ -6,6 +6,7 @@
 
 mod answer;
 mod context;
+mod declared;
 mod entities;
 mod names;
 mod place;
@@ -13,6 +14,8 @@ mod policies;
 mod reasons;
 mod settings;
 mod value;
+
+use std::collections::BTreeMap;
 
 use attorn_policy::{Context, Error, Policy, ReasonDeclaration, Requirements, Verdict, log};
 use cedar_policy::Request;
@@ -52,7 +55,9 @@ impl Policy for Cedar {
         let Some(resource) = self.names.resource(&ctx.request.resource_type, &ctx.request.resource_id) else {
             return Ok(Verdict::deny(RESOURCE_TYPE_NOT_MAPPED));
         };
-        let context = match self.context.of(ctx, &self.names, &self.facts) {
+        let nothing = BTreeMap::new();
+        let declared = self.declared.as_ref().map(|declared| declared.of(&action).unwrap_or(&nothing));
+        let context = match self.context.of(ctx, &self.names, &self.facts, declared) {
             Ok(context) => context,
             Err(NoContext::NotRepresentable { what, of_agent }) => {
                 let what = answer::bounded(what.to_string());
@@ -66,7 +71,11 @@ impl Policy for Cedar {
         let schema = self.schema.as_ref();
         let request = match Request::new(principal, action, resource, context, schema) {
             Ok(request) => request,
-            Err(error) => return Ok(Verdict::deny(OUTSIDE_SCHEMA.with_text(answer::bounded(place::told("", &error))))),
+            Err(error) => {
+                let what = answer::bounded(place::told("", &error));
+                log::warn(format!("outside the schema: {what}"));
+                return Ok(Verdict::deny(OUTSIDE_SCHEMA.with_text(what)));
+            }
         };
         match self.entities.gather(ctx, &self.names, schema)? {
             Gathered::Missing(template) => Ok(Verdict::deny(FACT_MISSING.with_text(format!("`{template}`")))),

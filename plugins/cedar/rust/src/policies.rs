@@ -93,9 +93,17 @@ impl Policies {
         policies.sort_by_key(|policy| policy.id().clone());
         for policy in policies {
             // Without a value, an annotation says nothing that could be a code.
-            let Some(value) = policy.annotation(annotation).filter(|value| !value.is_empty()) else { continue };
             let (id, at) =
                 (policy.id(), |problem: String| format!("at `policies`: policy `{}`: {problem}", policy.id()));
+            let Some(value) = policy.annotation(annotation).filter(|value| !value.is_empty()) else {
+                if is_public(policy).map_err(at)? {
+                    return Err(at(format!(
+                        "it has `@{PUBLIC}` and no `@{annotation}`, so there is no reason that the agent could read; give \
+                         it one, such as `@{annotation}(\"own_data\")`, or take `@{PUBLIC}` away"
+                    )));
+                }
+                continue;
+            };
             let code = sanitised(value).ok_or_else(|| {
                 at(format!("`{value}` makes no code; a code begins with a letter and has at most 64 characters"))
             })?;
@@ -140,12 +148,16 @@ impl Declared {
             None if effect == Effect::Permit => "a Cedar policy permits it",
             None => "a Cedar policy forbids it",
         };
-        let public = match policy.annotation(PUBLIC) {
-            None | Some("false") => false,
-            Some("" | "true") => true,
-            Some(other) => return Err(format!("its `@public` is `{other}`, and `true` or `false` is right")),
-        };
-        Ok(Self { annotation: annotation.to_owned(), effect, text: text.to_owned(), public })
+        Ok(Self { annotation: annotation.to_owned(), effect, text: text.to_owned(), public: is_public(policy)? })
+    }
+}
+
+/// Whether the agent may read its reason.
+fn is_public(policy: &Policy) -> Result<bool, String> {
+    match policy.annotation(PUBLIC) {
+        None | Some("false") => Ok(false),
+        Some("" | "true") => Ok(true),
+        Some(other) => Err(format!("its `@{PUBLIC}` is `{other}`, and `true` or `false` is right")),
     }
 }
 
@@ -255,6 +267,8 @@ mod tests {
         let policy = |effect: &str, annotations: &str| format!("{annotations} {effect}(principal, action, resource);");
         let two = |a: &str, b: &str| read(&format!("{}{}", policy("permit", a), policy("permit", b)));
         assert!(two("@reason(\"a\")", "@reason(\"a\")").is_ok());
+        // Who wants no reason to be read needs none.
+        assert!(two("@public(\"false\")", "@reason(\"a\")").is_ok());
         for (a, b, problem) in [
             ("@reason(\"a-b\")", "@reason(\"a_b\")", "`a-b` and `a_b` both become `a_b`"),
             ("@reason(\"a\")", "@reason(\"a\") @public", "another policy has the code `a`"),
@@ -262,6 +276,9 @@ mod tests {
             ("@reason(\"1\")", "", "`1` makes no code"),
             ("@reason(\"no permit\")", "", "the code `no_permit` is one that every Cedar policy has"),
             ("@reason(\"a\") @public(\"yes\")", "", "its `@public` is `yes`"),
+            ("@public", "", "policy `policy0`: it has `@public` and no `@reason`"),
+            ("@id(\"x\") @reason @public(\"true\")", "", "policy `x`: it has `@public` and no `@reason`"),
+            ("@public(\"yes\")", "", "its `@public` is `yes`"),
             ("@id(\"x\")", "@id(\"x\")", "two policies have the id `x`"),
         ] {
             let error = two(a, b).unwrap_err();

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use crate::context::Attributes;
+use crate::declared::Declared;
 use crate::entities::{EntityFact, Groups, Sources};
 use crate::names::Names;
 use crate::place;
@@ -25,6 +26,8 @@ pub struct Cedar {
     pub(crate) otherwise: Otherwise,
     pub(crate) policies: Policies,
     pub(crate) schema: Option<Schema>,
+    /// What the schema declares of contexts, if there is one.
+    pub(crate) declared: Option<Declared>,
     pub(crate) entities: Sources,
     pub(crate) names: Names,
     pub(crate) context: Attributes,
@@ -108,6 +111,8 @@ impl TryFrom<Settings> for Cedar {
             );
         }
         let entities = Sources::new(settings.entities, settings.entity_facts, settings.groups, schema.as_ref())?;
+        let context = Attributes::new(settings.context)?;
+        let declared = schema.as_ref().map(|schema| Declared::new(schema, &context)).transpose()?;
         let cedar = Self {
             principal: settings.principal,
             otherwise: settings.otherwise,
@@ -115,7 +120,8 @@ impl TryFrom<Settings> for Cedar {
             schema,
             entities,
             names: Names::new(settings.namespace, settings.resource_types)?,
-            context: Attributes::new(settings.context)?,
+            declared,
+            context,
             facts: settings.facts,
             credentials: settings.credentials,
             grant_seconds_max: settings.grant_seconds_max,

@@ -10,6 +10,8 @@ use std::fmt;
 use cedar_policy::{EntityUid, RestrictedExpression};
 use serde_json::{Number, Value as Json};
 
+use crate::declared::Shape;
+
 /// How deep a value may nest. The contract lets JSON nest as deep.
 const DEPTH_MAX: usize = 32;
 /// How many values one context may hold, nested ones included.
@@ -64,6 +66,18 @@ impl Value {
         Self::Text(text.to_owned())
     }
 
+    /// What is declared of it.
+    pub(crate) fn cut(self, declared: &Shape) -> Self {
+        match (self, declared) {
+            (Self::Record(fields), Shape::Record(members)) => Self::Record(cut(fields, members, Self::cut)),
+            (Self::Set(values), Shape::Set(each)) => {
+                Self::Set(values.into_iter().map(|value| value.cut(each)).collect())
+            }
+            (Self::Json(json), declared) => Self::Json(cut_json(json, declared)),
+            (other, _) => other,
+        }
+    }
+
     /// What stands at this path, if anything does.
     pub(crate) fn at(self, path: &[String]) -> Option<Self> {
         let Some((first, rest)) = path.split_first() else { return Some(self) };
@@ -73,6 +87,24 @@ impl Value {
             _ => None,
         }
     }
+}
+
+fn cut_json(json: Json, declared: &Shape) -> Json {
+    match (json, declared) {
+        (Json::Object(fields), Shape::Record(members)) => Json::Object(cut(fields, members, cut_json)),
+        (Json::Array(values), Shape::Set(each)) => {
+            Json::Array(values.into_iter().map(|value| cut_json(value, each)).collect())
+        }
+        (other, _) => other,
+    }
+}
+
+fn cut<V, T: FromIterator<(String, V)>>(
+    fields: impl IntoIterator<Item = (String, V)>,
+    members: &BTreeMap<String, Shape>,
+    each: fn(V, &Shape) -> V,
+) -> T {
+    fields.into_iter().filter_map(|(name, value)| members.get(&name).map(|shape| (name, each(value, shape)))).collect()
 }
 
 /// Makes Cedar's values of ours, for one context.

@@ -33,7 +33,7 @@ pub(crate) fn measure(length: Length, figures: &mut Figures) {
         environment: &[("MIMALLOC_ARENA_EAGER_COMMIT", "0")],
         limits: WorkerLimits::USUAL,
     };
-    let compiler = Compiler { worker: Some(worker), cache: None };
+    let compiler = Compiler { worker: Some(worker), cache: None, leftovers: None };
     let engine = Engine::with_compiler(EngineConfig::for_host().unwrap(), compiler).unwrap();
     let settings = policy::settings();
     let good = load(&engine, &policy::component(), &settings).unwrap();

@@ -19,7 +19,7 @@ pub(super) fn measure(config: &EngineConfig, length: Length, figures: &mut Figur
         let engine = || {
             let key = CacheKey::new(Zeroizing::new([7; 32]));
             let cache = Cache::open(directory.path().join("cache"), key, CACHE_BYTES_MAX).unwrap();
-            Engine::with_compiler(*config, Compiler { worker: None, cache: Some(cache) }).unwrap()
+            Engine::with_compiler(*config, Compiler { worker: None, cache: Some(cache), leftovers: None }).unwrap()
         };
         let settings = |n: u64| format!(r#"{{"allow":[{{"actions":["faq.read"],"resource_types":["r{n}"]}}]}}"#);
         let snapshot = Activation::Snapshot;

@@ -43,7 +43,7 @@ impl Library {
 pub(super) fn engine(config: EngineConfig, directory: &Path) -> Engine {
     let key = CacheKey::new(Zeroizing::new([7; 32]));
     let cache = Cache::open(directory.join("cache"), key, CACHE_BYTES_MAX).unwrap();
-    Engine::with_compiler(config, Compiler { worker: None, cache: Some(cache) }).unwrap()
+    Engine::with_compiler(config, Compiler { worker: None, cache: Some(cache), leftovers: None }).unwrap()
 }
 
 /// The settings of one of the policies. All allow what is asked here.

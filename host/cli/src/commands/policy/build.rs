@@ -14,9 +14,15 @@ use crate::output::Output;
 const DOCTOR_HELP: &str = "`attorn policy doctor` says whether a tool is missing";
 
 /// Build a policy's component, `policy.wasm`. The same sources give the same bytes wherever they lie, and how it was built
-/// stands in it. Ends with 1 if it cannot be built; an earlier component is left as it was.
+/// stands in it.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  attorn policy build\n  attorn policy build opening-hours --json")]
+#[command(after_help = "The directory holds `Cargo.toml`, or the directory `rust` that does, as a plugin's does here.
+
+Examples:
+  attorn policy build
+  attorn policy build listed-actions --json
+
+Ends with 0 if it was built and 1 if it cannot be: an earlier component is left as it was then.")]
 pub(crate) struct Build {
     /// The policy's directory
     #[arg(default_value = ".")]
@@ -40,7 +46,9 @@ impl Build {
 fn failed(output: &Output, error: &ProjectError) -> Failure {
     match error {
         ProjectError::NoProject { .. } => {
-            Failure::of(error).with_help("`attorn policy new NAME --lang rust` makes a policy")
+            Failure::of(error).with_help(
+                "name the directory that holds one, or its `rust` directory; `attorn policy new NAME --lang rust` makes a new policy; what another tool built is named by `--component FILE` where it is used",
+            )
         }
         ProjectError::NoPolicy(error) => local::not_loaded(error),
         // Its own text is many lines long and brings the help along.

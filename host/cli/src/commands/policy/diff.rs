@@ -11,6 +11,7 @@ use attorn_api::replays::WantedSet;
 use attorn_core::PolicyId;
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
+use similar::TextDiff;
 
 use crate::context::Context;
 use crate::exit::Exit;
@@ -18,6 +19,9 @@ use crate::failure::Failure;
 use crate::operator_client::OperatorClient;
 use crate::output::Output;
 use crate::parse;
+
+/// How many lines that are the same stand around those of a text that are not.
+const LINES_AROUND: usize = 2;
 
 /// What differs between two versions of a policy; with `--on cases`, which cases two components answer otherwise, without a
 /// server; or, with `--on history`, which recorded decisions would be others under another set of policies.
@@ -40,7 +44,10 @@ Examples:
   attorn policy diff read-only 2 3
   attorn policy diff released.wasm policy.wasm --on cases
   attorn policy diff recorded read-only=3 --on history --since 24h
-  attorn policy diff active read-only=3,old-rules=none --on history --since 7d --agent support-bot --action 'faq.*'"
+  attorn policy diff active read-only=3,old-rules=none --on history --since 7d --agent support-bot --action 'faq.*'
+
+Ends with 0 whether something differs or not, 1 if that cannot be said, 2 if the arguments mean nothing, and 5 where
+decisions in history are damaged."
 )]
 pub(crate) struct Diff {
     /// A policy's id and two of its versions; or two components; or two sets
@@ -151,22 +158,80 @@ async fn versions(
         let found = policy.versions.iter().find(|version| version.version == number);
         found.ok_or_else(|| Failure::new(format!("version {number} is not among the newest of `{id}`")))
     };
-    let rows = differences(version(from)?, version(to)?);
+    let differing = differences(version(from)?, version(to)?);
     if output.json {
-        let member = |[what, from, to]: &[String; 3]| json!({ "what": what, "from": from, "to": to });
-        return output.json(&rows.iter().map(member).collect::<Vec<_>>()).map(|()| Exit::Done);
+        return output.json(&differing.iter().map(Differing::wire).collect::<Vec<_>>()).map(|()| Exit::Done);
     }
-    if rows.is_empty() {
+    if differing.is_empty() {
         output.line("nothing differs");
-    } else {
+        return Ok(Exit::Done);
+    }
+    let (texts, values): (Vec<_>, Vec<_>) = differing.iter().partition(|one| one.texts().is_some());
+    if !values.is_empty() {
         let (from, to) = (format!("VERSION {from}"), format!("VERSION {to}"));
-        output.table(&["WHAT", &from, &to], &rows.into_iter().map(Vec::from).collect::<Vec<_>>());
+        output.table(&["WHAT", &from, &to], &values.into_iter().map(Differing::row).collect::<Vec<_>>());
+    }
+    for one in texts {
+        let Some([a, b]) = one.texts() else { continue };
+        output.line("");
+        output.line(format!("{}, from version {from} to version {to}", one.what));
+        unified(&a, &b).lines().for_each(|line| output.line(line));
     }
     Ok(Exit::Done)
 }
 
+/// Something that differs, and what it is in each of the two.
+#[derive(Debug, PartialEq)]
+struct Differing {
+    what: String,
+    from: Option<Value>,
+    to: Option<Value>,
+}
+
+impl Differing {
+    fn values(&self) -> [String; 2] {
+        [&self.from, &self.to].map(|value| value.as_ref().map_or_else(|| "-".into(), ToString::to_string))
+    }
+
+    fn row(&self) -> Vec<String> {
+        let [from, to] = self.values();
+        vec![self.what.clone(), from, to]
+    }
+
+    fn wire(&self) -> Value {
+        let [from, to] = self.values();
+        json!({ "what": self.what, "from": from, "to": to })
+    }
+
+    /// Both as texts of several lines, if they are such: a policy in a language of its own, whole or line by line.
+    fn texts(&self) -> Option<[String; 2]> {
+        let [from, to] = [text(self.from.as_ref())?, text(self.to.as_ref())?];
+        (from.lines().count() > 1 || to.lines().count() > 1).then_some([from, to])
+    }
+}
+
+/// The lines that differ, with a few around them, as `diff -u` writes them.
+fn unified(a: &str, b: &str) -> String {
+    let lines = TextDiff::from_lines(a, b);
+    lines.unified_diff().context_radius(LINES_AROUND).missing_newline_hint(false).to_string()
+}
+
+/// A text, or its lines; nothing is an empty one.
+fn text(value: Option<&Value>) -> Option<String> {
+    match value {
+        None | Some(Value::Null) => Some(String::new()),
+        Some(Value::String(text)) => Some(text.clone()),
+        Some(Value::Array(lines)) => {
+            // A list of names is no text, and reads well as it is.
+            let lines: Vec<&str> = lines.iter().map(Value::as_str).collect::<Option<_>>()?;
+            lines.iter().any(|line| line.trim().contains(' ')).then(|| format!("{}\n", lines.join("\n")))
+        }
+        Some(_) => None,
+    }
+}
+
 /// What bears on a decision and differs, with both values.
-fn differences(from: &PolicyVersion, to: &PolicyVersion) -> Vec<[String; 3]> {
+fn differences(from: &PolicyVersion, to: &PolicyVersion) -> Vec<Differing> {
     let flat = |version: &PolicyVersion| {
         let mut flat = Map::new();
         let whole = json!({
@@ -185,9 +250,9 @@ fn differences(from: &PolicyVersion, to: &PolicyVersion) -> Vec<[String; 3]> {
     let mut names: Vec<&String> = from.keys().chain(to.keys()).collect();
     names.sort();
     names.dedup();
-    let text = |value: Option<&Value>| value.map_or_else(|| "-".into(), ToString::to_string);
     let differs = names.into_iter().filter(|name| from.get(*name) != to.get(*name));
-    differs.map(|name| [name.clone(), text(from.get(name)), text(to.get(name))]).collect()
+    let of = |what: &String| Differing { what: what.clone(), from: from.get(what).cloned(), to: to.get(what).cloned() };
+    differs.map(of).collect()
 }
 
 /// Objects member by member; lists and all else are one value.
@@ -263,6 +328,37 @@ mod tests {
             ["settings.c", "[1]", "-"],
             ["settings.d", "-", "{}"],
         ];
-        assert_eq!(differences(&version(json!({})), &other), expect);
+        let found = differences(&version(json!({})), &other);
+        assert_eq!(found.iter().map(Differing::row).collect::<Vec<_>>(), expect);
+        assert!(found.iter().all(|one| one.texts().is_none()));
+    }
+
+    #[test]
+    fn of_a_text_the_lines_that_differ_are_shown() {
+        let policies = |limit: u32| {
+            json!(["a b", "c", "d", "permit(principal, action, resource)", format!("when {limit};"), "e", "f", "g"])
+        };
+        let one = Differing { what: "x".into(), from: Some(policies(5)), to: Some(policies(7)) };
+        let [a, b] = one.texts().unwrap();
+        let expect = "@@ -3,5 +3,5 @@\n d\n permit(principal, action, resource)\n-when 5;\n+when 7;\n e\n f\n";
+        assert_eq!(unified(&a, &b), expect);
+        assert_eq!(unified("a", ""), "@@ -1 +0,0 @@\n-a\n");
+    }
+
+    #[test]
+    fn texts_are_told_apart_from_what_is_no_text() {
+        let texts = |from: Value, to: Value| Differing { what: "x".into(), from: Some(from), to: Some(to) }.texts();
+        let two = Some(["a b\nc\n".to_owned(), "d".to_owned()]);
+        assert_eq!(texts(json!(["a b", "c"]), json!("d")), two);
+        assert_eq!(texts(json!("a b\nc\n"), json!("d")), two);
+        for (from, to) in [
+            (json!("a"), json!("b")),
+            (json!(["faq.read", "faq.list"]), json!(["faq.read"])),
+            (json!(["a b", "c"]), json!(5)),
+            (json!(["a b", 5]), json!(["a b"])),
+            (json!({ "a": "b\nc" }), json!("b")),
+        ] {
+            assert_eq!(texts(from.clone(), to.clone()), None, "{from} {to}");
+        }
     }
 }

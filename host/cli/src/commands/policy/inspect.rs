@@ -12,9 +12,13 @@ use crate::failure::Failure;
 use crate::output::Output;
 
 /// Say what a component is: the contract and its version, imports and exports, size, digest, how it was built, and the
-/// schema of its settings. What no policy can be is refused with 1 and the way out.
+/// schema of its settings.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  attorn policy inspect policy.wasm\n  attorn policy inspect policy.wasm --json")]
+#[command(after_help = "Examples:
+  attorn policy inspect policy.wasm
+  attorn policy inspect policy.wasm --json
+
+Ends with 0 if it is a policy, and with 1 if it is none.")]
 pub(crate) struct Inspect {
     /// The WebAssembly component
     file: PathBuf,

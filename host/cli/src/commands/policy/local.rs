@@ -4,7 +4,7 @@
 //! their own where there is one to be had.
 
 use attorn_core::PolicyLimits;
-use attorn_engine::{Compiler, Engine, EngineConfig, LoadError, class_of};
+use attorn_engine::{Compiler, Engine, EngineConfig, Leftovers, LoadError, class_of};
 use clap::Subcommand;
 
 use super::{bench, build, doctor, inspect, new, new_key, run, sign, test, verify};
@@ -67,13 +67,14 @@ pub(super) fn engine() -> Result<Engine, Failure> {
 
 #[cfg(target_os = "linux")]
 fn compiler() -> Result<Compiler, Failure> {
-    Ok(Compiler { worker: Some(crate::commands::compile_worker::of_this_program()?), cache: None })
+    let worker = Some(crate::commands::compile_worker::of_this_program()?);
+    Ok(Compiler { worker, cache: None, leftovers: Some(Leftovers::default()) })
 }
 
 #[cfg(not(target_os = "linux"))]
 #[expect(clippy::unnecessary_wraps, reason = "elsewhere there may be no worker")]
 fn compiler() -> Result<Compiler, Failure> {
-    Ok(Compiler::default())
+    Ok(Compiler { leftovers: Some(Leftovers::default()), ..Compiler::default() })
 }
 
 /// What such a component may use unless its policy says otherwise.

@@ -12,7 +12,7 @@ use crate::output::Output;
 
 /// Make a small policy that builds, with settings, cases and a README, in a directory of its name.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  attorn policy new opening-hours --lang rust")]
+#[command(after_help = "Examples:\n  attorn policy new listed-actions --lang rust")]
 pub(crate) struct New {
     /// Its name: small letters, digits and `-`
     name: String,
@@ -50,7 +50,7 @@ fn failed(error: &TemplateError) -> Failure {
     let failure = Failure::of(error);
     match error {
         TemplateError::Name { .. } => {
-            Failure { exit: Exit::Usage, ..failure }.with_help("such as `opening-hours`; it is made in this directory")
+            Failure { exit: Exit::Usage, ..failure }.with_help("such as `listed-actions`; it is made in this directory")
         }
         TemplateError::Exists { .. } => failure.with_help("nothing is overwritten: choose another name"),
         TemplateError::NoSdk { .. } => failure.with_help("`sdk/policy/rust` of Attorn's sources is the one for Rust"),

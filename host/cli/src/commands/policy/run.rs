@@ -1,8 +1,11 @@
 //! `attorn policy run`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use attorn_core::Terms;
 use attorn_core::context::{Counter, Fact};
+use attorn_core::counter::COUNT_MAX;
+use attorn_core::verdict::Reason;
 use attorn_engine::LogLine;
 use attorn_toolchain::cases::BYTES_MAX;
 use attorn_toolchain::once::{self, Answer, Kind, OnceError};
@@ -15,22 +18,25 @@ use crate::failure::Failure;
 use crate::key_source::read_bytes;
 use crate::output::Output;
 
-/// Ask a component about one context. Ends with 0 for allow, 3 for deny and for a failure, 4 for challenge, 6 for abstain,
-/// 1 if it could not be asked.
+/// Ask a component about one context.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The context is written as the `context` of a case, in JSON, or in YAML where the file's name ends so:
-  { \"request\": { \"action\": \"faq.read\", \"resource\": \"article/42\" } }
+    after_help = "The context is written as the `context` of a case, in JSON, or in YAML where the file's name ends so.
 
 Examples:
-  attorn policy run policy.wasm --context context.json --settings settings.json --explain"
+  attorn policy run policy.wasm --settings settings.json \\
+    --context '{\"request\": {\"action\": \"faq.read\", \"resource\": \"article/42\"}}' --explain
+  attorn policy run policy.wasm --settings settings.json --context context.yaml --json
+
+Ends with 0 for allow, 3 for deny and for a failure, 4 for challenge, 6 for abstain, 1 if it could not be asked, and 2 if
+the arguments mean nothing."
 )]
 pub(crate) struct Run {
     /// The WebAssembly component
     file: PathBuf,
-    /// What it is asked about; `-` for standard input
-    #[arg(long, value_name = "FILE")]
-    context: PathBuf,
+    /// What it is asked about: JSON, or a file that holds JSON or YAML; `-` for standard input
+    #[arg(long, value_name = "FILE|JSON")]
+    context: String,
     /// The settings that its `init` gets: JSON, or a file that holds it
     #[arg(long, value_name = "FILE|JSON", default_value = "{}")]
     settings: String,
@@ -42,12 +48,11 @@ pub(crate) struct Run {
 impl Run {
     pub(super) async fn run(self, output: &Output) -> Result<Exit, Failure> {
         let settings = push::settings(&self.settings)?.to_string();
-        let context = read_bytes(&self.context, BYTES_MAX as u64)?;
+        let (name, context) = self.context()?;
         let component = super::read_component(&self.file)?;
-        let name = self.context.to_string_lossy();
         let engine = local::engine()?;
         let limits = local::limits(&component);
-        let asked = once::ask(&engine, &component, &settings, (&name, &context), limits).await;
+        let asked = once::ask(&engine, &component, &settings, (name, &context), limits).await;
         let answer = asked.map_err(|error| not_asked(&error))?;
         if output.json {
             output.json(&wire(&answer, self.explain))?;
@@ -60,6 +65,16 @@ impl Run {
             Kind::Deny => Exit::Deny,
             Kind::Abstain => Exit::Undecided,
         })
+    }
+}
+
+impl Run {
+    /// The context, with the name that says what it is written in.
+    fn context(&self) -> Result<(&str, Vec<u8>), Failure> {
+        if self.context.trim_start().starts_with('{') {
+            return Ok(("context.json", self.context.clone().into_bytes()));
+        }
+        Ok((&self.context, read_bytes(Path::new(&self.context), BYTES_MAX as u64)?))
     }
 }
 
@@ -86,6 +101,16 @@ fn print(output: &Output, answer: &Answer, explain: bool) {
     if !explain {
         return;
     }
+    for Reason { code, text, .. } in answer.reasons() {
+        output.line(format!("reason    {code}: {text}"));
+    }
+    if let Some(Terms { grant_ms_max, uses_max, .. }) = answer.terms() {
+        // What is beyond every count is what a policy that says nothing of it comes to.
+        let lives = Some(grant_ms_max).filter(|ms| **ms <= COUNT_MAX);
+        let lives = lives.map_or_else(|| "no limit of time of its own".to_owned(), |ms| format!("{ms} ms"));
+        let uses = if *uses_max == 1 { "use" } else { "uses" };
+        output.line(format!("terms     {lives}, {uses_max} {uses}"));
+    }
     for (name, value) in answer.facts.iter().map(fact) {
         output.line(format!("fact      {name} = {}", value.as_deref().unwrap_or("missing")));
     }
@@ -94,6 +119,9 @@ fn print(output: &Output, answer: &Answer, explain: bool) {
     }
     for LogLine { level, message } in &answer.evaluation.log {
         output.line(format!("log       {}: {message}", level.as_str()));
+    }
+    if answer.evaluation.usage.log_dropped {
+        output.line("log       (more was written, and cut)");
     }
     for reason in &answer.policy.requirements().reasons {
         let who = if reason.public { "public" } else { "private" };
@@ -117,9 +145,11 @@ fn wire(answer: &Answer, explain: bool) -> Value {
     let log = answer.evaluation.log.iter();
     let log = log.map(|line| json!({ "level": line.level.as_str(), "message": line.message }));
     let usage = &answer.evaluation.usage;
+    let reasons = answer.reasons().iter();
+    let reasons = reasons.map(|one| json!({ "code": one.code.to_string(), "text": one.text, "public": one.public }));
     json!({
-        "said": said, "failure_detail": detail,
+        "said": said, "failure_detail": detail, "reasons": reasons.collect::<Vec<_>>(),
         "facts": facts.collect::<Vec<_>>(), "counters": counters.collect::<Vec<_>>(), "log": log.collect::<Vec<_>>(),
-        "fuel": usage.fuel, "cpu_us": usage.cpu_us, "memory_bytes": usage.memory_bytes,
+        "log_cut": usage.log_dropped, "fuel": usage.fuel, "cpu_us": usage.cpu_us, "memory_bytes": usage.memory_bytes,
     })
 }

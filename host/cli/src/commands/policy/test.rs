@@ -3,19 +3,20 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use attorn_toolchain::cases::{self, CaseReport, CasesError, Report, Updated};
+use attorn_toolchain::cases::{self, CaseReport, CasesError, Far, Report, Side, Updated};
 use attorn_toolchain::project::COMPONENT;
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::local;
+use crate::bar::Bar;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, harmless};
 
-/// Run a policy's cases in the real engine, each in a sandbox of its own. Ends with 0 if all hold, 7 if one does not, 1 if
-/// they could not be run.
+/// Run a policy's cases in the real engine, each in a sandbox of its own.
 #[derive(Debug, Args)]
 #[command(
     after_help = "The directory holds `cases/*.json` or `*.yaml` and, unless `--component` names another file, `policy.wasm`.
@@ -25,7 +26,9 @@ Examples:
   attorn policy test
   attorn policy test my-policy --junit cases.xml
   attorn policy test plugins/read-only --component target/wasm/components/read-only.wasm
-  attorn policy test --update                what is said now is what is expected from now on"
+  attorn policy test --update                what is said now is what is expected from now on
+
+Ends with 0 if all cases hold, 7 if one does not, 1 if they could not be run, and 2 if the arguments mean nothing."
 )]
 pub(crate) struct Test {
     /// The policy's directory
@@ -48,7 +51,11 @@ impl Test {
         let component = component(&self.dir, self.component.as_deref())?;
         let engine = local::engine()?;
         let limits = local::limits(&component);
-        let report = cases::run_dir(&engine, &component, &directory, limits).await.map_err(|e| not_run(&e))?;
+        let shown = Shown::new(output);
+        let side = Side { component: &component, limits };
+        let ran = cases::run_dir_watched(&engine, side, &directory, |far| shown.far(far)).await;
+        drop(shown);
+        let report = ran.map_err(|error| not_run(&error))?;
         if let Some(path) = &self.junit {
             let xml = cases::junit("attorn policy test", &report).map_err(Failure::new)?;
             write_whole(path, xml.as_bytes())?;
@@ -76,8 +83,10 @@ pub(super) fn component(dir: &Path, named: Option<&Path>) -> Result<Vec<u8>, Fai
     }
     let path = dir.join(COMPONENT);
     if dir.is_dir() && !path.exists() {
-        return Err(Failure::new(format!("there is no `{}`", path.display()))
-            .with_help("`attorn policy build` makes it; or name another by `--component FILE`"));
+        let dir = dir.display();
+        let help =
+            format!("`attorn policy build {dir}` makes it of its sources; or name another by `--component FILE`");
+        return Err(Failure::new(format!("there is no `{}`", path.display())).with_help(help));
     }
     super::read_component(&path)
 }
@@ -119,14 +128,46 @@ fn open_to_readers(path: &Path) -> std::io::Result<()> {
     fs::metadata(path).map(drop)
 }
 
+/// What is seen while cases run: each as it is done, and on a terminal how far it is.
+struct Shown<'a> {
+    output: &'a Output,
+    bar: Bar,
+    /// Whether the line above the first case is printed.
+    headed: AtomicBool,
+}
+
+impl<'a> Shown<'a> {
+    fn new(output: &'a Output) -> Self {
+        Self { output, bar: Bar::new(output), headed: AtomicBool::new(false) }
+    }
+
+    fn far(&self, far: Far<'_>) {
+        match far {
+            Far::Begins { done, of, name } => {
+                self.bar.begin(done as u64, of as u64, format_args!("cases: {}", harmless(name)));
+            }
+            Far::Done(_) if self.output.json => {}
+            Far::Done(case) => {
+                self.bar.clear();
+                if !self.headed.swap(true, Ordering::Relaxed) {
+                    self.output.line(row(["", "FUEL", "KIB", "CASE"]));
+                }
+                let number = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+                let fuel = number(case.cost.and_then(|cost| cost.fuel));
+                let memory = number(case.cost.map(|cost| cost.memory_bytes / 1024));
+                let state = if case.passed() { "ok" } else { "FAILED" };
+                self.output.line(row([state, &fuel, &memory, &format!("{}: {}", case.file, case.name)]));
+            }
+        }
+    }
+}
+
+/// Columns of a width that is known before all cases are done.
+fn row([state, fuel, memory, case]: [&str; 4]) -> String {
+    format!("{state:6}  {fuel:>10}  {memory:>6}  {case}")
+}
+
 fn print(output: &Output, report: &Report, updated: &Updated) {
-    let row = |case: &CaseReport| {
-        let number = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
-        let (fuel, memory) = (case.cost.and_then(|cost| cost.fuel), case.cost.map(|cost| cost.memory_bytes / 1024));
-        let state = if case.passed() { "ok" } else { "FAILED" };
-        vec![state.to_owned(), number(fuel), number(memory), case.file.clone(), case.name.clone()]
-    };
-    output.table(&["", "FUEL", "KIB", "FILE", "CASE"], &report.cases.iter().map(row).collect::<Vec<_>>());
     for case in report.failed() {
         output.line("");
         output.line(format!("{}: {}", case.file, case.name));

@@ -15,14 +15,16 @@ use crate::output::Output;
 /// The most bytes of a component that is read, which is the most that a server takes.
 const COMPONENT_BYTES_MAX: u64 = 32 << 20;
 
-/// See whether a key signed these bytes, without a server. Ends with 0 if it did and with 5 if it did not; 1 is for what
-/// cannot be read, and 2 for what is no public key.
+/// See whether a key signed these bytes, without a server.
 #[derive(Debug, Args)]
 #[command(after_help = "Whether it is a policy, `attorn policy inspect` says.
 
 Examples:
   attorn policy verify policy.wasm --public-key release.key.pub
-  attorn policy verify policy.wasm --public-key RWT1T3wJB/3rmIZF6vTLLhQFk1hl0DUX3hfkjAmIdJM9fU2g5FY/Z4uh --json")]
+  attorn policy verify policy.wasm --public-key RWT1T3wJB/3rmIZF6vTLLhQFk1hl0DUX3hfkjAmIdJM9fU2g5FY/Z4uh --json
+
+Ends with 0 if the key signed it, 5 if it did not or nobody signed it, 1 if something cannot be read, and 2 if what is
+given is no public key.")]
 pub(crate) struct Verify {
     /// The WebAssembly component
     file: PathBuf,
@@ -38,7 +40,11 @@ impl Verify {
     pub(super) fn run(self, output: &Output) -> Result<Exit, Failure> {
         let key = public_key(&self.public_key)?;
         let component = read_bytes(&self.file, COMPONENT_BYTES_MAX)?;
+        let is_named = self.signature.is_some();
         let path = self.signature.unwrap_or_else(|| new_key::beside(&self.file, "minisig"));
+        if !is_named && matches!(path.try_exists(), Ok(false)) {
+            return Err(unsigned(&self.file, &path));
+        }
         let bytes = read_bytes(&path, ComponentSignature::BYTES_MAX as u64)?;
         // What is no text is no signature.
         let signature = ComponentSignature::parse(&String::from_utf8_lossy(&bytes));
@@ -50,9 +56,20 @@ impl Verify {
             return output.json(&wire).map(|()| Exit::Done);
         }
         output.line(format!("verified {digest}: signed with the key {}", key.id()));
-        output.line(format!("comment  {}", signature.trusted_comment()));
+        // minisign puts a tab between its parts.
+        output.line(format!("comment  {}", signature.trusted_comment().replace('\t', "  ")));
         Ok(Exit::Done)
     }
+}
+
+/// Nobody signed it, as far as can be seen here.
+fn unsigned(component: &Path, signature: &Path) -> Failure {
+    let (component, signature) = (component.display(), signature.display());
+    let failure = Failure::new(format!("`{component}` is not signed: there is no `{signature}`"));
+    let help = format!(
+        "`attorn policy sign {component} --key FILE` signs it; a signature elsewhere is named by `--signature FILE`"
+    );
+    Failure { exit: Exit::VerificationFailed, ..failure.with_help(help) }
 }
 
 fn not_verified(path: &Path, error: &SignatureError) -> Failure {

@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
+mod try_out;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -173,7 +175,13 @@ fn a_component_is_looked_at_and_a_foreign_one_refused() {
     refused(directory.path(), &["inspect", "wasi.wasm"], 1, "it imports `wasi:clocks/wall-clock@0.2.0`", "no clock");
     let whole = components::bytes("read-only");
     fs::write(directory.path().join("cut.wasm"), &whole[..whole.len() / 2]).unwrap();
-    refused(directory.path(), &["inspect", "cut.wasm"], 1, "failed the step `parse`", "build a component");
+    refused(
+        directory.path(),
+        &["inspect", "cut.wasm"],
+        1,
+        "failed the step `parse`",
+        "build a component: `attorn policy build`",
+    );
     refused(directory.path(), &["inspect", "none.wasm"], 1, "cannot read `none.wasm`", "");
 }
 
@@ -226,17 +234,17 @@ fn a_name_that_leads_elsewhere_makes_nothing_and_nothing_is_overwritten() {
     refused(home.path(), &["build"], 1, "holds no policy that can be built", "attorn policy new NAME");
     assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
 
-    let (code, out, _) = attorn(home.path(), &["new", "opening-hours", "--lang", "rust"]);
-    assert_eq!((code, out.as_str()), (0, "made opening-hours\n"));
-    assert!(home.path().join("opening-hours/cases/decisions.json").is_file());
+    let (code, out, _) = attorn(home.path(), &["new", "listed-actions", "--lang", "rust"]);
+    assert_eq!((code, out.as_str()), (0, "made listed-actions\n"));
+    assert!(home.path().join("listed-actions/cases/decisions.json").is_file());
     refused(
         home.path(),
-        &["new", "opening-hours", "--lang", "rust"],
+        &["new", "listed-actions", "--lang", "rust"],
         1,
-        "something at `./opening-hours`",
+        "something at `./listed-actions`",
         "another name",
     );
-    let fresh = home.path().join("opening-hours");
+    let fresh = home.path().join("listed-actions");
     refused(&fresh, &["test"], 1, "there is no `./policy.wasm`", "attorn policy build");
     let (code, out, _) = attorn(home.path(), &["doctor"]);
     assert!(code == 0 && out.contains("wasm32-unknown-unknown"), "{out}");
@@ -322,6 +330,10 @@ fn a_signature_is_of_one_key_and_these_bytes() {
     let no = |more: &[&'static str], code, error, help| refused(at, &verify(more), code, error, help);
     assert_eq!(attorn(at, &["new-key", "other.key"]).0, 0);
     no(&["--public-key", "other.key.pub"], 5, "it is of the key `", "");
+    fs::copy(path("policy.wasm"), path("unsigned.wasm")).unwrap();
+    let unsigned = ["verify", "unsigned.wasm", "--public-key", "release.key.pub"];
+    let help = "attorn policy sign unsigned.wasm --key FILE";
+    refused(at, &unsigned, 5, "`unsigned.wasm` is not signed: there is no `unsigned.wasm.minisig`", help);
     no(&["--public-key", "policy.wasm.minisig"], 2, "it is no public key of minisign", ".pub");
     no(&["--public-key", "release.key"], 2, "it is a secret key", ".pub");
     no(&["--public-key", "RWabc"], 2, "what was given is no public key", ".pub");
@@ -342,7 +354,8 @@ fn a_signature_is_of_one_key_and_these_bytes() {
     }
 
     let (code, out, said) = attorn(at, &verify(&["--public-key", "release.key.pub"]));
-    assert!(code == 0 && out.starts_with("verified ") && out.contains("file:policy.wasm"), "{out}{said}");
+    assert!(code == 0 && out.starts_with("verified ") && out.contains("  file:policy.wasm  blake3:"), "{out}{said}");
+    assert!(!out.contains("\\t"), "{out}");
     let key = fs::read_to_string(path("release.key.pub")).unwrap();
     let (code, out, _) = attorn(at, &["verify", "policy.wasm", "--json", "--public-key", key.lines().nth(1).unwrap()]);
     let said: Value = serde_json::from_str(&out).unwrap();
