@@ -104,6 +104,8 @@ impl Victims {
         let backchannel = json!({ "client_id": "attorn", "client_authentication": "private_key_jwt" });
         registrar.post("/v1/providers/main/backchannel", &backchannel).await.expect(200);
         registrar.post("/v1/approval-webhooks", &webhook("chat")).await.expect(201);
+        let signer = policy_signer("release", "RWT1T3wJB/3rmIZF6vTLLhQFk1hl0DUX3hfkjAmIdJM9fU2g5FY/Z4uh");
+        world.staff.policy_weakener.post("/v1/policy-signers", &signer).await.expect(201);
         Self {
             thumbprint: world.bot.key.thumbprint().to_owned(),
             component: b"\0asm\x0d\0\x01\0not put before".to_vec(),
@@ -142,6 +144,7 @@ impl Victims {
             "approvals" => &self.approval.id,
             _ if route.path.starts_with("/approve/") => &self.approval.id,
             "approval-webhooks" => "chat",
+            "policy-signers" => "release",
             // There is none without a database.
             "leases" => "lse_00000000000000000000000000000000",
             _ => "",
@@ -195,6 +198,9 @@ impl Victims {
                 Body::Json(json!({ "to_agent": "helper", "permissions": pairs(&[("account.read", "account/*")]) }))
             }
             "approve" | "refuse" => Body::Json(json!({ "digest": self.approval.digest, "reason": "a test" })),
+            "registerPolicySigner" => {
+                Body::Json(policy_signer("intruder", "RWTsmb7hVyD7wJosfBw1B+96SWh5L0MFYQSQ23iHFYfbAH64ZIqe5VHn"))
+            }
             "registerApprovalWebhook" => Body::Json(webhook("intruder")),
             "revokeOwnDelegation"
             | "revokeDelegation"
@@ -212,6 +218,9 @@ impl Victims {
             | "revokeWorkloadIssuer"
             | "revokeGrant"
             | "revokePolicyVersion"
+            | "revokePolicySigner"
+            | "requirePolicySignatures"
+            | "liftPolicySignatures"
             | "freeze"
             | "suspendTarget"
             | "resumeTarget"
@@ -331,6 +340,9 @@ impl Victims {
             | "listTrustDomains"
             | "showTrustDomain"
             | "listPolicies"
+            | "listPolicySigners"
+            | "showPolicySigner"
+            | "showPolicySignatures"
             | "showPolicy"
             | "showActiveSet"
             | "listGrants"
@@ -380,6 +392,10 @@ impl Victims {
     fn another_newcomer(&self) -> Machine {
         Machine::new(&attorn_tests::Reach::new("http://127.0.0.1:1"), &self.newcomer.id)
     }
+}
+
+fn policy_signer(id: &str, public_key: &str) -> Value {
+    json!({ "id": id, "public_key": public_key })
 }
 
 /// A webhook where nobody answers.

@@ -21,6 +21,7 @@ pub mod oauth;
 pub mod operators;
 pub mod policies;
 pub mod policy_logs;
+pub mod policy_signers;
 pub mod problem;
 pub mod provider_client_keys;
 pub mod providers;

@@ -54,6 +54,10 @@ pub struct PushVersion {
     /// Limits other than those of its component's class.
     #[serde(default)]
     pub limits: Option<Limits>,
+    /// A signature of the component's bytes, as it stands in a `.minisig` file: at most 8 KiB. It is verified wherever
+    /// one comes, and has to come where signatures are required.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
 }
 
 /// Which requests a policy is asked about. What is empty leaves that side open.
@@ -147,6 +151,22 @@ pub struct PolicyVersion {
     /// For which agents it is not asked now, because it ran out of CPU time again and again for them; at
     /// most 16. What it would be asked about is denied.
     pub paused: Vec<Pause>,
+    /// Who signed its component, if it came with a signature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signer: Option<VersionSigner>,
+}
+
+/// Who signed the component of a version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VersionSigner {
+    /// The signer's id.
+    pub id: String,
+    /// What minisign names their key by.
+    pub key: String,
+    /// When the signer was revoked, if they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_at_ms: Option<u64>,
 }
 
 /// A policy is not asked for an agent.
@@ -266,6 +286,9 @@ pub struct ActiveVersion {
     pub class: Class,
     /// What one evaluation may use.
     pub limits: Limits,
+    /// Who signed its component, if it came with a signature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signer: Option<VersionSigner>,
 }
 
 /// Put a version in force.

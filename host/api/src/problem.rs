@@ -175,6 +175,10 @@ problem_codes! {
     ApprovalMismatch = "approval_mismatch", 409, "The vote is on something else than what is asked";
     /// The component cannot be a policy.
     ComponentRejected = "component_rejected", 422, "The component cannot be used as a policy";
+    /// Components have to be signed, and no signature came.
+    SignatureMissing = "signature_missing", 422, "The component is not signed";
+    /// The signature is not of this component, or of nobody whose signature counts.
+    SignatureRefused = "signature_refused", 422, "The component's signature is refused";
     /// Somebody cancelled making the policy ready.
     LoadCancelled = "load_cancelled", 409, "Making the policy ready was cancelled";
     /// The policy's `init` refused the settings.

@@ -150,6 +150,8 @@ ids! {
     ResourceServerId = "resource server id", lower name*, max 64, "lower-case letters, digits, `-` and `_`, a letter first, at most 64";
     /// A policy, over all its versions.
     PolicyId = "policy id", lower name*, max 64, "lower-case letters, digits, `-` and `_`, a letter first, at most 64";
+    /// Who vouches for components.
+    PolicySignerId = "policy signer id", lower name*, max 64, "lower-case letters, digits, `-` and `_`, a letter first, at most 64";
     /// Why an agent acts.
     Purpose = "purpose", lower name*, max 64, "lower-case letters, digits, `-` and `_`, a letter first, at most 64";
     /// The name of a label.

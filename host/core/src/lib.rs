@@ -56,8 +56,8 @@ pub use holder::{Holder, KeyBinding};
 pub use id::{
     AgentId, ApprovalId, Audience, ClaimName, ClientId, DecisionId, DelegationId, DetailName, Digest, FieldName,
     GrantId, HostName, InstanceName, Issuer, KeyThumbprint, LabelName, LeaseId, OperatorId, Owner, ParseError,
-    PolicyId, ProviderId, Purpose, ReasonCode, ResourceServerId, ScopeName, SessionId, TargetId, UserId, WebhookId,
-    WorkloadIssuerId, WorkloadSubject,
+    PolicyId, PolicySignerId, ProviderId, Purpose, ReasonCode, ResourceServerId, ScopeName, SessionId, TargetId,
+    UserId, WebhookId, WorkloadIssuerId, WorkloadSubject,
 };
 pub use identity::{Identity, IdentityMethod, IdentitySubject};
 pub use index::SelectorIndex;

@@ -22,6 +22,7 @@ pub struct SignerKey {
     key: minisign_verify::PublicKey,
     text: String,
     id: KeyId,
+    point: [u8; 32],
 }
 
 /// What minisign names a key by: eight random bytes, in hexadecimal digits as it prints them.
@@ -95,19 +96,26 @@ impl SignerKey {
         let (head, id, point) = (bytes.get(..2), bytes.get(2..10), bytes.get(10..));
         let (Some(b"Ed"), Some(id), Some(point)) = (head, id, point) else { return Err(SignerKeyError::Malformed) };
         let id = KeyId(id.try_into().map_err(|_| SignerKeyError::Malformed)?);
-        let point: &[u8; 32] = point.try_into().map_err(|_| SignerKeyError::Malformed)?;
-        let checked = VerifyingKey::from_bytes(point).map_err(|_| SignerKeyError::Malformed)?;
+        let point: [u8; 32] = point.try_into().map_err(|_| SignerKeyError::Malformed)?;
+        let checked = VerifyingKey::from_bytes(&point).map_err(|_| SignerKeyError::Malformed)?;
         if checked.is_weak() {
             return Err(SignerKeyError::Weak);
         }
         let key = minisign_verify::PublicKey::from_base64(text).map_err(|_| SignerKeyError::Malformed)?;
-        Ok(Self { key, text: text.to_owned(), id })
+        Ok(Self { key, text: text.to_owned(), id, point })
     }
 
     /// What minisign names it by.
     #[must_use]
     pub const fn id(&self) -> KeyId {
         self.id
+    }
+
+    /// Whether the two cannot be told apart by what they sign: it is the same key, under whatever id, or the same id.
+    /// Nothing that is signed vouches for the id that stands beside it.
+    #[must_use]
+    pub fn is_taken_for(&self, other: &Self) -> bool {
+        self.id == other.id || self.point == other.point
     }
 
     /// The key as one line, as `minisign -P` takes it.
@@ -256,6 +264,17 @@ ZDdUJ+GLT2IqiJUxm+Wy/3FpL69iSAPB9wYfKEvNT+gTDdWYnZjn0xPzrTLatfRqtLzk1RsLT4J16nxj
         ] {
             assert_eq!(SignerKey::parse(text).err(), Some(error), "{text}");
         }
+    }
+
+    #[test]
+    fn a_key_under_another_id_is_the_same_key() {
+        let key = |text: &str| SignerKey::parse(text).unwrap();
+        let with = |id: &str, point: &str| {
+            let (id, point) = (BASE64.decode(id.as_bytes()).unwrap(), BASE64.decode(point.as_bytes()).unwrap());
+            key(&BASE64.encode(&[&id[..10], &point[10..]].concat()))
+        };
+        assert!(key(KEY).is_taken_for(&with(OTHER, KEY)) && key(KEY).is_taken_for(&with(KEY, OTHER)));
+        assert!(key(KEY).is_taken_for(&key(KEY)) && !key(KEY).is_taken_for(&key(OTHER)));
     }
 
     #[test]

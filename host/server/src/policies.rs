@@ -4,6 +4,8 @@
 //! limits, and never changes.
 
 pub(crate) mod change;
+mod signatures;
+pub(crate) mod signers;
 mod wire;
 
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use attorn_api::audit::EntryType;
 use attorn_api::policies as api;
 use attorn_core::{ComponentClass, Digest, PolicyId};
 use attorn_engine::LoadStep;
+use attorn_identity::ComponentSignature;
 use attorn_store::records::{PolicyRecord, PolicySettings, PolicyVersionRecord, ShadowReportRecord};
 use attorn_store::{Batch, FileError, Key, KeyKind, Require};
 use axum::http::StatusCode;
@@ -23,11 +26,14 @@ use crate::app::App;
 use crate::entry;
 use crate::http::call::{Call, Reply};
 use crate::http::failure::Failure;
+use crate::http::route::BODY_BYTES_MAX;
 use crate::loads::LoadAsk;
 use crate::registry::{commit, moved, page};
 
 /// The most bytes of a component.
 pub(crate) const COMPONENT_BYTES_MAX: usize = 32 << 20;
+/// The most bytes of a push: settings and all else, and a signature.
+pub(crate) const PUSH_BYTES_MAX: usize = BODY_BYTES_MAX + ComponentSignature::BYTES_MAX;
 /// How many versions of a policy are shown.
 const VERSIONS_SHOWN: usize = 100;
 /// How many agents are shown for which a version is not asked.
@@ -76,8 +82,16 @@ pub(crate) async fn push(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let latest = stored.as_ref().map_or(0, |policy| policy.value.latest_version);
     let version = latest.checked_add(1).ok_or_else(|| Failure::internal("versions are used up"))?;
     let settings = attorn_api::json::canonical(&wire.settings.to_string())?;
+    if settings.as_str().len() > BODY_BYTES_MAX {
+        let bytes = settings.as_str().len();
+        let detail = format!("the settings have {bytes} bytes, and {BODY_BYTES_MAX} are the most");
+        return Err(Failure::of(ProblemCode::BodyTooLarge, detail));
+    }
     let component: Digest = wire.component.parse()?;
-    let (bytes, class) = read_component(&app, component).await?;
+    // INVARIANT: nothing of the component is stored as a version, parsed or compiled before its signature is verified.
+    let claim = signatures::Claim::of(&app.store, wire.signature.as_deref()).await?;
+    let signature = claim.as_ref().map(signatures::Claim::recorded);
+    let (bytes, class) = read_component(&app, component, claim).await?;
     let mut batch = Batch::new(app.clock.now());
     let record = PolicyVersionRecord {
         policy: id.clone(),
@@ -91,14 +105,22 @@ pub(crate) async fn push(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
         class,
         created_at: batch.now,
         created_by: operator.id.clone().ok_or_else(|| Failure::internal("a token without operator pushed"))?,
+        signature,
     };
     if let PolicySettings::File(_) = record.settings {
         let written = app.store.files().write(settings.as_str().as_bytes().to_vec(), SETTINGS_BYTES_MAX).await;
         written.map_err(|error| Failure::caused(&error))?;
     }
     let loaded = load_new(&app, record.clone(), bytes, &LoadAsk::of(&call)?).await?;
-    let about = json!({ "policy": id.as_str(), "version": version, "digest": record.digest().to_string(),
+    // Loading takes its time, in which signers come and go.
+    let signer = signatures::vouched(&app.store, &mut batch, &record).await?;
+    let mut about = json!({ "policy": id.as_str(), "version": version, "digest": record.digest().to_string(),
         "component": record.component.to_string(), "settings_digest": record.settings.digest().to_string() });
+    if let (Some(signer), Some(signature)) = (&signer, &record.signature) {
+        about["signer"] = signer.id.clone().into();
+        about["signer_key"] = signer.key.clone().into();
+        about["signature_digest"] = signature.digest.to_string().into();
+    }
     entry::act(&mut batch, operator, EntryType::PolicyPushed, about)?;
     let require = stored.as_ref().map_or(Require::Absent, |policy| Require::Version(policy.version));
     batch.require.push((Key::policy(&id), require));
@@ -106,7 +128,7 @@ pub(crate) async fn push(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     batch.put_record(&PolicyRecord { id, latest_version: version, in_force, before });
     batch.put_record(&record);
     commit(&app, batch, moved).await?;
-    let shown = wire::shown(&record, false, loaded.loaded.as_ref(), None);
+    let shown = api::PolicyVersion { signer, ..wire::shown(&record, false, loaded.loaded.as_ref(), None) };
     app.active.keep(loaded);
     Reply::created(&shown)
 }
@@ -117,24 +139,35 @@ pub(crate) fn no_version(id: &PolicyId, version: u32) -> Failure {
         .with_help(format!("`attorn policy show {id}` lists those that there are"))
 }
 
-/// A component that was put before, and its class, for which it is parsed: not on the async threads.
-async fn read_component(app: &App, digest: Digest) -> Result<(Vec<u8>, ComponentClass), Failure> {
+/// A component that was put before, and its class, for which it is parsed when its signature is verified: not on the
+/// async threads.
+async fn read_component(
+    app: &App,
+    digest: Digest,
+    claim: Option<signatures::Claim>,
+) -> Result<(Vec<u8>, ComponentClass), Failure> {
     let bytes = app.store.files().read(digest, COMPONENT_BYTES_MAX as u64).await?;
     let classify = move || {
+        claim.map_or(Ok(()), |claim| claim.verify(&bytes))?;
         let class = attorn_engine::class_of(&bytes);
-        (bytes, class)
+        Ok((bytes, class))
     };
-    tokio::task::spawn_blocking(classify).await.map_err(Failure::internal)
+    tokio::task::spawn_blocking(classify).await.map_err(Failure::internal)?
 }
 
 pub(crate) async fn list(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let active = app.active.snapshot();
     let after = call.query::<PolicyId>("after")?.map(|id| Key::policy(&id));
     let (records, more) = page::<PolicyRecord>(&app, KeyKind::Policy, after, call.limit()?).await?;
+    let signers = signatures::Signers::of(&app.store).await?;
+    let in_force = |record: &PolicyVersionRecord| api::ActiveVersion {
+        signer: signers.of_version(record),
+        ..wire::in_force(record)
+    };
     let summary = |policy: &PolicyRecord| api::PolicySummary {
         id: policy.id.to_string(),
         latest_version: policy.latest_version,
-        active: active.policy(&policy.id).map(|policy| wire::in_force(&policy.record)),
+        active: active.policy(&policy.id).map(|policy| in_force(&policy.record)),
         before: policy.before.last().copied(),
     };
     let policies: Vec<_> = records.iter().map(summary).collect();
@@ -148,6 +181,7 @@ pub(crate) async fn show(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let policy = policy.ok_or_else(|| Failure::not_found("policy", &id))?.value;
     let active = app.active.snapshot();
     let active_version = active.policy(&id).map(|policy| policy.record.version);
+    let signers = signatures::Signers::of(&app.store).await?;
     let mut versions = Vec::new();
     for version in (1..=policy.latest_version).rev().take(VERSIONS_SHOWN) {
         let record = app.store.record::<PolicyVersionRecord>(&Key::policy_version(&id, version)).await?;
@@ -160,6 +194,7 @@ pub(crate) async fn show(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
         let paused = paused.map(|(agent, until)| api::Pause { agent: agent.to_string(), until_ms: until.0 }).collect();
         versions.extend(record.map(|record| api::PolicyVersion {
             paused,
+            signer: signers.of_version(&record.value),
             ..wire::shown(&record.value, in_force.is_some(), loaded, report)
         }));
     }

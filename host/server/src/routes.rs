@@ -338,6 +338,7 @@ mod tests {
             "registerTarget",
             "setFacts",
             "putComponent",
+            "pushVersion",
         ];
         assert_eq!(large, expect);
     }

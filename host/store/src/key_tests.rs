@@ -137,6 +137,8 @@ fn one_of(kind: KeyKind) -> (Key, &'static str) {
         KeyKind::PolicyRevocation => {
             (Key::policy_revocation(&id("read-only"), 255), "policy_revocation/read-only/000000ff")
         }
+        KeyKind::PolicySignatures => (Key::policy_signatures(), "policy_signatures"),
+        KeyKind::PolicySigner => (Key::policy_signer(&id("release")), "policy_signer/release"),
         KeyKind::PolicyVersion => (Key::policy_version(&id("read-only"), 255), "policy_version/read-only/000000ff"),
         KeyKind::Provider => (Key::provider(&id("main")), "provider/main"),
         KeyKind::ProviderClientKey => (Key::provider_client_key(2), "provider_client_key/00000002"),
@@ -182,7 +184,10 @@ fn every_kind_has_a_stable_key() {
 
 /// Kinds of which there is one at most: nobody looks for those by a prefix.
 fn one_of_a_kind(kind: KeyKind) -> bool {
-    matches!(kind, KeyKind::ActiveSet | KeyKind::Clock | KeyKind::ClockMark | KeyKind::Freeze)
+    matches!(
+        kind,
+        KeyKind::ActiveSet | KeyKind::Clock | KeyKind::ClockMark | KeyKind::Freeze | KeyKind::PolicySignatures
+    )
 }
 
 #[test]

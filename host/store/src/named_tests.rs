@@ -30,6 +30,7 @@ fn version(component: Digest, settings: PolicySettings, version: u32) -> PolicyV
         class: ComponentClass::Native,
         created_at: TimeMs(1_000),
         created_by: id("ada"),
+        signature: None,
     }
 }
 

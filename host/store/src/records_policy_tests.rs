@@ -24,6 +24,7 @@ pub(super) fn policy_version() -> PolicyVersionRecord {
         class: ComponentClass::Native,
         created_at: TimeMs(1_000),
         created_by: id("ada"),
+        signature: None,
     }
 }
 
@@ -59,6 +60,14 @@ fn policies() {
             limits = limits,
         ),
     );
+    let signed = PolicyVersionRecord {
+        signature: Some(VersionSignature { signer: id("release"), digest: digest(3) }),
+        ..policy_version()
+    };
+    assert_eq!(signed.digest(), policy_version().digest());
+    let text = String::from_utf8(policy_version().encode().split_off(1)).unwrap();
+    let signature = format!(r#""ada","signature":{{"signer":"release","digest":"{}"}}}}"#, digest(3));
+    golden(&signed, "policy_version/read-only/00000002", &text.replace(r#""ada"}"#, &signature));
     let settings = policy_version().settings.digest();
     let identity = format!(
         concat!(
@@ -94,5 +103,33 @@ fn shadow_reports() {
             r#"{"policy":"p","version":3,"since_ms":1000,"evaluations":9,"would_change":0,"stricter":2,"laxer":0,"#,
             r#""failures":0,"dropped":0}"#
         ),
+    );
+}
+
+#[test]
+fn who_vouches_for_components() {
+    let signer = PolicySignerRecord {
+        id: id("release"),
+        name: None,
+        public_key: "RWQ".into(),
+        created_at: TimeMs(1_000),
+        created_by: id("ada"),
+        revoked: None,
+    };
+    let text = concat!(
+        r#"{"id":"release","name":null,"public_key":"RWQ","created_at_ms":1000,"created_by":"ada","#,
+        r#""revoked":null}"#
+    );
+    golden(&signer, "policy_signer/release", text);
+    let revoked = SignerRevocation { at: TimeMs(2_000), by: id("bob") };
+    let revoked = PolicySignerRecord { name: Some("the release team".into()), revoked: Some(revoked), ..signer };
+    let text = text
+        .replace(r#""name":null"#, r#""name":"the release team""#)
+        .replace(r#""revoked":null"#, r#""revoked":{"at_ms":2000,"by":"bob"}"#);
+    golden(&revoked, "policy_signer/release", &text);
+    golden(
+        &PolicySignaturesRecord { required: true, changed_at: TimeMs(1_000), changed_by: id("ada") },
+        "policy_signatures",
+        r#"{"required":true,"changed_at_ms":1000,"changed_by":"ada"}"#,
     );
 }

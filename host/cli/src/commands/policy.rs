@@ -15,6 +15,7 @@ mod push;
 mod run;
 mod show;
 mod sign;
+mod signer;
 mod test;
 mod verify;
 
@@ -56,6 +57,9 @@ pub(crate) enum Policy {
     Diff(Box<diff::Diff>),
     /// Try what would be decided, and see why (duty: `auditor`; also `policy_admin` for versions that are not in force)
     Explain(Box<explain::Explain>),
+    /// Whose signatures of components count, and whether components have to be signed
+    #[command(subcommand)]
+    Signer(signer::Signer),
     /// Print what policies wrote to their logs lately (duty: `auditor`)
     Logs(logs::Logs),
     #[command(flatten)]
@@ -130,6 +134,7 @@ impl Policy {
                 print_changed(output, &load::post(&client, output, &path, &Rollback { to }).await?)
             }
             Self::Change(change) => change.run(&client, output).await,
+            Self::Signer(signer) => signer.run(&client, output).await,
             Self::Logs(logs) => logs.run(&client, output).await,
             Self::Explain(explain) => explain.run(&client, output).await,
             Self::Deactivate(Which { id }) => {

@@ -58,6 +58,7 @@ pub(super) async fn put_in_force(
         mode: Mode::Enforce,
         required: false,
         limits: Some(policy.limits),
+        signature: None,
     };
     let id = policy.id;
     let version: PolicyVersion = client.post(&format!("/v1/policies/{id}/versions"), &body).await?;

@@ -167,6 +167,8 @@ const fn of_problem(code: ProblemCode) -> OAuthCode {
         | ProblemCode::GrantInactive
         | ProblemCode::GrantMismatch
         | ProblemCode::ComponentRejected
+        | ProblemCode::SignatureMissing
+        | ProblemCode::SignatureRefused
         | ProblemCode::LoadCancelled
         | ProblemCode::SettingsRejected => OAuthCode::InvalidRequest,
     }

@@ -15,7 +15,7 @@ use attorn_store::records::{PolicyRecord, PolicyRevocationRecord, PolicyVersionR
 use attorn_store::{Batch, Key, Require};
 use serde_json::json;
 
-use super::wire;
+use super::{signatures, wire};
 use crate::active::{ActivePolicy, ActiveSet, load_checked};
 use crate::app::App;
 use crate::entry;
@@ -93,6 +93,9 @@ pub(crate) async fn show(app: Arc<App>, _: Call) -> Result<Reply, Failure> {
 async fn version(app: &App, call: &Call, id: &PolicyId, version: u32) -> Result<Arc<ActivePolicy>, Failure> {
     let record = app.store.record::<PolicyVersionRecord>(&Key::policy_version(id, version)).await?;
     let record = record.ok_or_else(|| super::no_version(id, version))?.value;
+    // Said before anything is compiled; what counts is what the commit names.
+    let mut said = Batch::new(app.clock.now());
+    signatures::may_come_into_force(&app.store, &mut said, std::iter::once(&record)).await?;
     load_checked(app, record, &LoadAsk::of(call)?).await
 }
 
@@ -130,6 +133,11 @@ async fn change(
     for (id, wanted) in &wanted {
         changes.push(one(app, operator, &mut batch, (id, wanted), current.policy(id), (&set, rollback)).await?);
     }
+    let come = wanted.values().filter_map(|wanted| match wanted {
+        Goal::Version(policy) => Some(&policy.record),
+        Goal::Nothing => None,
+    });
+    signatures::may_come_into_force(&app.store, &mut batch, come).await?;
     let require = if current.store_version == 0 { Require::Absent } else { Require::Version(current.store_version) };
     batch.require.push((Key::active_set(), require));
     batch.put_record(&set.record);
@@ -196,6 +204,7 @@ async fn one(
         "digest": becomes.or(replaced).map(|policy| policy.digest.as_str()),
         "replaced": version.and(was),
         "changed": changed,
+        "signer": becomes.and_then(|policy| policy.record.signature.as_ref()).map(|signature| signature.signer.as_str()),
         "active_set": { "revision": set.record.revision, "digest": set.digest },
     });
     entry::act(batch, operator, kind, about)?;

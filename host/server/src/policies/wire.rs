@@ -50,7 +50,7 @@ pub(super) const fn mode(wire: api::Mode) -> PolicyMode {
     }
 }
 
-/// A version as operators read it.
+/// A version as operators read it, but for who signed it.
 pub(super) fn shown(
     record: &PolicyVersionRecord,
     active: bool,
@@ -61,7 +61,7 @@ pub(super) fn shown(
         PolicySettings::Inline(text) => serde_json::from_str(text.as_str()).unwrap_or(Value::Null),
         PolicySettings::File(digest) => Value::String(format!("blake3:{digest}")),
     };
-    let api::ActiveVersion { version, digest, selector, mode, required, class, limits } = in_force(record);
+    let api::ActiveVersion { version, digest, selector, mode, required, class, limits, signer } = in_force(record);
     api::PolicyVersion {
         policy: record.policy.to_string(),
         version,
@@ -79,6 +79,7 @@ pub(super) fn shown(
         load: loaded.map(load_report),
         shadow,
         paused: Vec::new(),
+        signer,
     }
 }
 
@@ -106,7 +107,7 @@ const fn class(class: ComponentClass) -> api::Class {
     }
 }
 
-/// What a list says of a version in force.
+/// What a list says of a version in force, but for who signed it.
 pub(super) fn in_force(record: &PolicyVersionRecord) -> api::ActiveVersion {
     let Selector { actions, resource_types, agent_labels, user } = &record.selector;
     api::ActiveVersion {
@@ -132,6 +133,7 @@ pub(super) fn in_force(record: &PolicyVersionRecord) -> api::ActiveVersion {
             wall_us_max: record.limits.wall_us_max,
             memory_bytes_max: record.limits.memory_bytes_max,
         },
+        signer: None,
     }
 }
 

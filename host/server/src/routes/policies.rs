@@ -7,16 +7,20 @@ use attorn_api::policies::{
     Activate, ActiveSet, ChangeSet, Component, Policy, PolicyList, PolicyVersion, PushVersion, Rollback, SetChanged,
     VersionRevoked,
 };
+use attorn_api::policy_signers::{
+    ChangePolicySignatures, PolicySignatures, PolicySigner, PolicySignerList, RegisterPolicySigner,
+};
 use attorn_core::Duty::{PolicyAdmin, PolicyWeakener, Registrar};
 use axum::http::Method;
 
 use super::{GET, POST};
 use crate::http::route::Access::{self, Operator as Op};
 use crate::http::route::{Content, Route, handler, json, route};
+use crate::policies::signers;
 use crate::{facts, loads, policies};
 
 pub(super) fn all() -> Vec<Route> {
-    [fact(), policy()].concat()
+    [fact(), policy(), signer()].concat()
 }
 
 fn fact() -> Vec<Route> {
@@ -75,7 +79,8 @@ fn policy() -> Vec<Route> {
         )
         .takes(json::<PushVersion>())
         .gives(json::<PolicyVersion>())
-        .created(),
+        .created()
+        .body_bytes_max(policies::PUSH_BYTES_MAX),
         change(
             "/v1/policies/{id}/activate",
             ("activatePolicy", "Put a version in force"),
@@ -139,5 +144,71 @@ fn policy() -> Vec<Route> {
             .gives(json::<PolicyList>()),
         route(GET, "/v1/policies/{id}", Op(PolicyAdmin), ("showPolicy", "Show a policy"), handler!(policies::show))
             .gives(json::<Policy>()),
+    ]
+}
+
+fn signer() -> Vec<Route> {
+    const SIGNERS: &str = "/v1/policy-signers";
+    let one =
+        |method, path, duty, doc, handler| route(method, path, Op(duty), doc, handler).gives(json::<PolicySigner>());
+    let all = |method, path, duty, doc, handler| {
+        route(method, path, Op(duty), doc, handler).gives(json::<PolicySignatures>())
+    };
+    vec![
+        one(
+            POST,
+            SIGNERS,
+            PolicyWeakener,
+            ("registerPolicySigner", "Have somebody's signatures of components count"),
+            handler!(signers::register),
+        )
+        .takes(json::<RegisterPolicySigner>())
+        .created(),
+        route(
+            GET,
+            SIGNERS,
+            Op(PolicyAdmin),
+            ("listPolicySigners", "List whose signatures of components count"),
+            handler!(signers::list),
+        )
+        .gives(json::<PolicySignerList>()),
+        one(
+            GET,
+            "/v1/policy-signers/{id}",
+            PolicyAdmin,
+            ("showPolicySigner", "Show a policy signer"),
+            handler!(signers::show),
+        ),
+        one(
+            POST,
+            "/v1/policy-signers/{id}/revoke",
+            PolicyAdmin,
+            ("revokePolicySigner", "Count no signature of a signer's any more"),
+            handler!(signers::revoke),
+        )
+        .takes(json::<Revoke>()),
+        all(
+            GET,
+            "/v1/policy-signatures",
+            PolicyAdmin,
+            ("showPolicySignatures", "Show whether components have to be signed"),
+            handler!(signers::show_requirement),
+        ),
+        all(
+            POST,
+            "/v1/policy-signatures/require",
+            PolicyAdmin,
+            ("requirePolicySignatures", "Take and put in force only what an active signer signed"),
+            handler!(signers::require),
+        )
+        .takes(json::<ChangePolicySignatures>()),
+        all(
+            POST,
+            "/v1/policy-signatures/lift",
+            PolicyWeakener,
+            ("liftPolicySignatures", "Require no signatures any more"),
+            handler!(signers::lift),
+        )
+        .takes(json::<ChangePolicySignatures>()),
     ]
 }

@@ -117,6 +117,10 @@ kinds! {
     Policy = "policy",
     /// That a version of a policy was revoked.
     PolicyRevocation = "policy_revocation",
+    /// Whether components have to be signed.
+    PolicySignatures = "policy_signatures",
+    /// Who vouches for components.
+    PolicySigner = "policy_signer",
     /// One version of a policy.
     PolicyVersion = "policy_version",
     /// That a user is asked at their provider.
@@ -210,6 +214,8 @@ impl KeyKind {
                 | Self::OpenLease
                 | Self::OpenLeases
                 | Self::OpenOffers
+                | Self::PolicySignatures
+                | Self::PolicySigner
                 | Self::Prompt
                 | Self::PromptDue
                 | Self::ShadowReport

@@ -1,6 +1,6 @@
 //! Keys of policies and of what they are told: versions, facts, counters.
 
-use attorn_core::{CounterSubject, CounterWindow, FactName, PolicyId, ReasonCode, TimeMs};
+use attorn_core::{CounterSubject, CounterWindow, FactName, PolicyId, PolicySignerId, ReasonCode, TimeMs};
 
 use super::{Key, KeyKind, hex_time};
 
@@ -21,6 +21,18 @@ impl Key {
     #[must_use]
     pub fn policy_revocation(policy: &PolicyId, version: u32) -> Self {
         Self::of(KeyKind::PolicyRevocation, &[policy.as_str(), &format!("{version:08x}")])
+    }
+
+    /// Whether components have to be signed. There is one, or none.
+    #[must_use]
+    pub fn policy_signatures() -> Self {
+        Self::of(KeyKind::PolicySignatures, &[])
+    }
+
+    /// A policy signer's record.
+    #[must_use]
+    pub fn policy_signer(id: &PolicySignerId) -> Self {
+        Self::of(KeyKind::PolicySigner, &[id.as_str()])
     }
 
     /// What came of one version of a policy in shadow mode.

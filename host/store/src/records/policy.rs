@@ -3,7 +3,7 @@
 
 use attorn_core::{
     ActionPattern, ComponentClass, Digest, JsonText, LabelName, OperatorId, PolicyId, PolicyLimits, PolicyMode,
-    ResourceType, Selector, TimeMs, UserPresence,
+    PolicySignerId, ResourceType, Selector, TimeMs, UserPresence,
 };
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +75,17 @@ pub struct PolicyVersionRecord {
     pub created_at: TimeMs,
     /// By whom.
     pub created_by: OperatorId,
+    /// Whose signature of the component came with it, if one came.
+    pub signature: Option<VersionSignature>,
+}
+
+/// A signature of a version's component, which was verified before the version was recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionSignature {
+    /// Whose it is.
+    pub signer: PolicySignerId,
+    /// BLAKE3 of the signature's text.
+    pub digest: Digest,
 }
 
 /// Where a policy's settings stand.
@@ -191,6 +202,10 @@ impl Record for PolicyVersionRecord {
             class: self.class,
             created_at_ms: self.created_at.0,
             created_by: Text(self.created_by.clone()),
+            signature: self.signature.as_ref().map(|signature| SignatureWire {
+                signer: Text(signature.signer.clone()),
+                digest: Text(signature.digest),
+            }),
         })
     }
 
@@ -211,6 +226,7 @@ impl Record for PolicyVersionRecord {
                 class: wire.class,
                 created_at: TimeMs(wire.created_at_ms),
                 created_by: wire.created_by.0,
+                signature: wire.signature.map(|wire| VersionSignature { signer: wire.signer.0, digest: wire.digest.0 }),
             })
         })
     }
@@ -242,6 +258,15 @@ struct PolicyVersionWire {
     class: ComponentClass,
     created_at_ms: u64,
     created_by: Text<OperatorId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    signature: Option<SignatureWire>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignatureWire {
+    signer: Text<PolicySignerId>,
+    digest: Text<Digest>,
 }
 
 /// Fields in the order of their names: this is hashed.

@@ -10,13 +10,15 @@ use attorn_api::policies::{
     COMPONENT_HELP, Component, Limits, Mode, PolicyVersion, PushVersion, Selector, no_component,
 };
 use attorn_core::{ActionPattern, LabelName, PolicyId, ResourceType};
+use attorn_toolchain::ComponentSignature;
 use clap::Args;
 use serde_json::Value;
 
+use super::new_key;
 use crate::commands::load;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::key_source::read_text;
+use crate::key_source::{read_bytes, read_text};
 use crate::operator_client::OperatorClient;
 use crate::output::Output;
 use crate::parse;
@@ -31,7 +33,8 @@ const SETTINGS_BYTES_MAX: u64 = 1 << 20;
 #[command(after_help = "Examples:
   attorn policy push read-only --component read_only.wasm --activate \\
     --settings '{\"allow\":[{\"actions\":[\"faq.read\"],\"resource_types\":[\"article\"]}]}'
-  attorn policy push payments --component payments.wasm --settings payments.json --action 'payment.*' --required")]
+  attorn policy push payments --component payments.wasm --settings payments.json --action 'payment.*' --required
+  attorn policy push payments --component payments.wasm --signature payments.wasm.minisig")]
 pub(crate) struct Push {
     /// The policy's id; the first push makes it
     #[arg(value_parser = parse::id::<PolicyId>)]
@@ -42,6 +45,12 @@ pub(crate) struct Push {
     /// The settings that its `init` gets: JSON, or a file that holds it
     #[arg(long, value_name = "FILE|JSON", default_value = "{}")]
     settings: String,
+    /// The component's signature; the one beside the component, with `.minisig`, if there is one and it is not said
+    #[arg(long, value_name = "FILE", conflicts_with = "unsigned")]
+    signature: Option<PathBuf>,
+    /// Send no signature
+    #[arg(long)]
+    unsigned: bool,
     /// Ask it only about these actions, which may end in `.*`. Repeat it for more
     #[arg(long, value_name = "PATTERN", value_parser = parse::id::<ActionPattern>)]
     action: Vec<ActionPattern>,
@@ -78,6 +87,7 @@ impl Push {
     pub(super) async fn run(self, client: &OperatorClient, output: &Output) -> Result<Exit, Failure> {
         let settings = settings(&self.settings)?;
         let component = read_component(&self.component)?;
+        let signature = self.signature()?;
         let selector = self.selector()?;
         let digest = blake3::hash(&component).to_hex().to_string();
         let put: Component = client.put(&format!("/v1/components/{digest}"), component).await?;
@@ -88,6 +98,7 @@ impl Push {
             mode: if self.shadow { Mode::Shadow } else { Mode::Enforce },
             required: self.required,
             limits: self.limits(),
+            signature,
         };
         let path = format!("/v1/policies/{}/versions", self.id);
         let version: PolicyVersion = load::post(client, output, &path, &body).await?;
@@ -95,12 +106,28 @@ impl Push {
             if output.json {
                 return output.json(&version).map(|()| Exit::Done);
             }
-            let PolicyVersion { policy, version, digest, .. } = version;
+            let PolicyVersion { policy, version, digest, signer, .. } = version;
             output.line(format!("pushed {policy} version {version}, digest {digest}"));
+            if let Some(signer) = signer {
+                output.line(format!("signed by {} with the key {}", signer.id, signer.key));
+            }
             output.note(format!("it is not in force: `attorn policy activate {policy} {version}`"));
             return Ok(Exit::Done);
         }
         super::print_changed(output, &super::activate(client, output, &self.id, version.version).await?)
+    }
+
+    /// The signature that goes with the component. What is no text is refused by the server as what it is.
+    fn signature(&self) -> Result<Option<String>, Failure> {
+        let beside = new_key::beside(&self.component, "minisig");
+        let path = match &self.signature {
+            _ if self.unsigned => return Ok(None),
+            Some(path) => path,
+            None if beside.try_exists().is_ok_and(|exists| !exists) => return Ok(None),
+            None => &beside,
+        };
+        let bytes = read_bytes(path, ComponentSignature::BYTES_MAX as u64)?;
+        Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
     }
 
     fn selector(&self) -> Result<Selector, Failure> {

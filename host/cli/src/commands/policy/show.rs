@@ -1,7 +1,7 @@
 //! How policies, versions and what came of them in shadow mode are printed.
 
 use attorn_api::policies::{
-    ActiveVersion, LoadReport, Mode, Policy, PolicyList, PolicySummary, PolicyVersion, Selector,
+    ActiveVersion, LoadReport, Mode, Policy, PolicyList, PolicySummary, PolicyVersion, Selector, VersionSigner,
 };
 use attorn_core::TimeMs;
 
@@ -28,10 +28,11 @@ pub(super) fn list(output: &Output, list: &PolicyList) -> Result<Exit, Failure> 
             number(policy.before),
             policy.latest_version.to_string(),
             text(|active| mode(active.mode, active.required)),
+            text(|active| signer(active.signer.as_ref())),
             text(|active| selector(&active.selector)),
         ]
     };
-    let heads = ["POLICY", "IN FORCE", "BEFORE", "NEWEST", "MODE", "ASKED ABOUT"];
+    let heads = ["POLICY", "IN FORCE", "BEFORE", "NEWEST", "MODE", "SIGNED BY", "ASKED ABOUT"];
     output.table(&heads, &list.policies.iter().map(row).collect::<Vec<_>>());
     note_next(output, list.next.as_ref());
     Ok(Exit::Done)
@@ -52,12 +53,13 @@ pub(super) fn show(output: &Output, policy: &Policy) -> Result<Exit, Failure> {
             if version.active { "in force" } else { "-" }.into(),
             mode(version.mode, version.required),
             selector(&version.selector),
+            signer(version.signer.as_ref()),
             version.created_by.clone(),
             TimeMs(version.created_at_ms).to_string(),
             version.digest.clone(),
         ]
     };
-    let heads = ["VERSION", "STATE", "MODE", "ASKED ABOUT", "PUSHED BY", "AT", "DIGEST"];
+    let heads = ["VERSION", "STATE", "MODE", "ASKED ABOUT", "SIGNED BY", "PUSHED BY", "AT", "DIGEST"];
     output.table(&heads, &policy.versions.iter().map(row).collect::<Vec<_>>());
     for version in &policy.versions {
         if let Some(load) = &version.load {
@@ -130,6 +132,15 @@ fn mode(mode: Mode, required: bool) -> String {
         (Mode::Enforce, false) => "enforce",
     }
     .into()
+}
+
+/// Who signed a version's component, and whether that still counts.
+fn signer(signer: Option<&VersionSigner>) -> String {
+    match signer {
+        None => "-".into(),
+        Some(VersionSigner { id, revoked_at_ms: None, .. }) => id.clone(),
+        Some(VersionSigner { id, revoked_at_ms: Some(_), .. }) => format!("{id} (revoked)"),
+    }
 }
 
 fn selector(selector: &Selector) -> String {
