@@ -4,8 +4,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use attorn_tests::components;
 use attorn_tests::process::binary;
+use attorn_tests::world::read_only_settings;
+use attorn_tests::{World, components};
+use serde_json::json;
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -24,6 +26,7 @@ pub(crate) async fn play(_: &Tools, steps: &mut Steps) {
     let stage = steps.take("attorn and minisign make keys, with passwords and without", Stage::set()).await;
     steps.take("minisign verifies what attorn signed, with keys of both", stage.signed_by_attorn()).await;
     steps.take("attorn verifies what minisign signed, with keys of both", stage.signed_by_minisign()).await;
+    steps.take("a server takes what minisign signed, and nothing else", stage.pushed()).await;
     steps.take("both refuse what is wrong in one thing", stage.wrong()).await;
 }
 
@@ -75,6 +78,25 @@ impl Stage {
             let said = self.attorn(&["verify", "policy.wasm", "--public-key", &public]).await.good();
             assert!(said.starts_with("verified "), "{said}");
         }
+    }
+
+    async fn pushed(&self) {
+        let world = World::without_policy().await;
+        let read = |name: &str| std::fs::read_to_string(self.path().join(name)).unwrap();
+        let signer = json!({ "id": "release", "public_key": read("m-open.pub") });
+        world.staff.policy_weakener.post("/v1/policy-signers", &signer).await.expect(201);
+        world.staff.policy_admin.post("/v1/policy-signatures/require", &json!({})).await.expect(200);
+        let component = || components::bytes("read-only");
+        self.minisign(&["-S", "-s", "m-locked", "-m", "policy.wasm"], PASSWORD).await.good();
+        let foreign = json!({ "signature": read("policy.wasm.minisig") });
+        world.push("p", component(), read_only_settings(), foreign).await.refused(422, "signature_refused");
+        self.minisign(&["-S", "-s", "m-open", "-m", "policy.wasm"], "").await.good();
+        let good = json!({ "signature": read("policy.wasm.minisig") });
+        let other = components::bytes("own-data");
+        world.push("p", other, json!({}), good.clone()).await.refused(422, "signature_refused");
+        world.push("p", component(), read_only_settings(), good).await.expect(201);
+        world.staff.policy_admin.post("/v1/policies/p/activate", &json!({ "version": 1 })).await.expect(200);
+        world.server.stop().await;
     }
 
     async fn wrong(&self) {
