@@ -31,9 +31,10 @@ macro_rules! duties {
 duties! {
     /// Registers, suspends and retires agents and resource servers; revokes grants.
     Registrar = "registrar",
-    /// Pushes and activates policies.
+    /// Pushes and activates policies; requires that they are signed, and revokes who signs them.
     PolicyAdmin = "policy_admin",
-    /// Deactivates or replaces policies in force, which can widen what agents may do.
+    /// Deactivates or replaces policies in force, registers who signs them, and requires signatures no more: all of it can
+    /// widen what agents may do.
     PolicyWeakener = "policy_weakener",
     /// Says yes or no to challenges.
     Approver = "approver",
