@@ -72,8 +72,8 @@ async fn nothing_comes_into_force_that_no_active_signer_signed_and_what_is_stays
     assert_eq!(world.log_size().await, size, "something was recorded");
     // Without any signer a policy still goes out of force, and nothing comes in.
     revoke(&world, "second").await.expect(200);
-    let changed: SetChanged = changes(json!({ "p": null })).await.expect(200).json();
-    assert_eq!(changed.active_set.policies, 0);
+    let empty: SetChanged = changes(json!({ "p": null })).await.expect(200).json();
+    assert_eq!(empty.active_set.policies, 0);
     activate(3).await.refused(422, "signature_refused");
     push(&world, &allow(), Some(&by_second)).await.refused(422, "signature_refused");
     assert_eq!(world.bot.decide(&ask()).await.decision, DecisionKind::Deny);

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use attorn_api::ProblemCode;
+use attorn_api::audit::EntryType;
 use attorn_api::policy_signers as api;
 use attorn_core::{OperatorId, PolicySignerId};
 use attorn_identity::SignerKey;
@@ -62,7 +63,7 @@ pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure
     };
     let about = json!({ "id": id.as_str(), "name": record.name, "key": key.id().to_string(),
         "public_key": record.public_key });
-    entry::act(&mut batch, operator, "policy_signer_registered", about)?;
+    entry::act(&mut batch, operator, EntryType::PolicySignerRegistered, about)?;
     require_standing(&mut batch, before.as_ref());
     batch.require.push((Key::policy_signer(&id), Require::Absent));
     batch.put_record(&changed(&batch, operator, is_required(before.as_ref()))?);
@@ -98,7 +99,7 @@ pub(crate) async fn revoke(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     let revoked = Some(SignerRevocation { at: batch.now, by: by(operator)? });
     let record = PolicySignerRecord { revoked, ..stored.value };
     let about = json!({ "id": id.as_str(), "key": key_of(&record)?.id().to_string(), "reason": why(&call)? });
-    entry::act(&mut batch, operator, "policy_signer_revoked", about)?;
+    entry::act(&mut batch, operator, EntryType::PolicySignerRevoked, about)?;
     require_standing(&mut batch, before.as_ref());
     batch.require.push((Key::policy_signer(&id), Require::Version(stored.version)));
     batch.put_record(&changed(&batch, operator, is_required(before.as_ref()))?);
@@ -142,8 +143,8 @@ async fn set(
     let (operator, wire): (_, api::ChangePolicySignatures) = (call.operator()?, call.json()?);
     note("reason", wire.reason.as_deref())?;
     let mut batch = Batch::new(app.clock.now());
-    let kind = if required { "policy_signatures_required" } else { "policy_signatures_lifted" };
-    entry::act(&mut batch, operator, kind, json!({ "reason": wire.reason }))?;
+    let about = if required { EntryType::PolicySignaturesRequired } else { EntryType::PolicySignaturesLifted };
+    entry::act(&mut batch, operator, about, json!({ "reason": wire.reason }))?;
     require_standing(&mut batch, before.as_ref());
     batch.put_record(&changed(&batch, operator, required)?);
     commit(app, batch, moved).await?;

@@ -45,12 +45,8 @@ pub(crate) struct Push {
     /// The settings that its `init` gets: JSON, or a file that holds it
     #[arg(long, value_name = "FILE|JSON", default_value = "{}")]
     settings: String,
-    /// The component's signature; the one beside the component, with `.minisig`, if there is one and it is not said
-    #[arg(long, value_name = "FILE", conflicts_with = "unsigned")]
-    signature: Option<PathBuf>,
-    /// Send no signature
-    #[arg(long)]
-    unsigned: bool,
+    #[command(flatten)]
+    signature: Signature,
     /// Ask it only about these actions, which may end in `.*`. Repeat it for more
     #[arg(long, value_name = "PATTERN", value_parser = parse::id::<ActionPattern>)]
     action: Vec<ActionPattern>,
@@ -83,11 +79,22 @@ pub(crate) struct Push {
     activate: bool,
 }
 
+/// Which signature goes with the component.
+#[derive(Debug, Args)]
+struct Signature {
+    /// The component's signature; the one beside the component, with `.minisig`, if there is one and it is not said
+    #[arg(long, value_name = "FILE", conflicts_with = "unsigned")]
+    signature: Option<PathBuf>,
+    /// Send no signature
+    #[arg(long)]
+    unsigned: bool,
+}
+
 impl Push {
     pub(super) async fn run(self, client: &OperatorClient, output: &Output) -> Result<Exit, Failure> {
         let settings = settings(&self.settings)?;
         let component = read_component(&self.component)?;
-        let signature = self.signature()?;
+        let signature = self.signature.read(&self.component)?;
         let selector = self.selector()?;
         let digest = blake3::hash(&component).to_hex().to_string();
         let put: Component = client.put(&format!("/v1/components/{digest}"), component).await?;
@@ -117,19 +124,6 @@ impl Push {
         super::print_changed(output, &super::activate(client, output, &self.id, version.version).await?)
     }
 
-    /// The signature that goes with the component. What is no text is refused by the server as what it is.
-    fn signature(&self) -> Result<Option<String>, Failure> {
-        let beside = new_key::beside(&self.component, "minisig");
-        let path = match &self.signature {
-            _ if self.unsigned => return Ok(None),
-            Some(path) => path,
-            None if beside.try_exists().is_ok_and(|exists| !exists) => return Ok(None),
-            None => &beside,
-        };
-        let bytes = read_bytes(path, ComponentSignature::BYTES_MAX as u64)?;
-        Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
-    }
-
     fn selector(&self) -> Result<Selector, Failure> {
         let mut agent_labels = BTreeMap::new();
         for (name, value) in &self.agent_label {
@@ -152,6 +146,21 @@ impl Push {
             wall_us_max: self.wall_us_max?,
             memory_bytes_max: self.memory_bytes_max?,
         })
+    }
+}
+
+impl Signature {
+    /// The signature's text. What is no text is refused by the server as what it is.
+    fn read(&self, component: &Path) -> Result<Option<String>, Failure> {
+        let beside = new_key::beside(component, "minisig");
+        let path = match &self.signature {
+            _ if self.unsigned => return Ok(None),
+            Some(path) => path,
+            None if beside.try_exists().is_ok_and(|exists| !exists) => return Ok(None),
+            None => &beside,
+        };
+        let bytes = read_bytes(path, ComponentSignature::BYTES_MAX as u64)?;
+        Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
     }
 }
 
