@@ -393,7 +393,7 @@ async fn an_index_that_hides_entries_is_noticed_and_a_repair_has_it_made_anew() 
     let head = store.log_head().unwrap();
     let entries = store.entries(0, 1_000).unwrap();
     let nothing = Indexed { time: attorn_core::TimeMs(0), terms: Vec::new() };
-    let (made, _) = EntryIndex::open(&index, &log_id, head.epoch).unwrap();
+    let (made, _) = EntryIndex::open(&index, &head.log_id, head.epoch).unwrap();
     made.add(&vec![nothing; entries.len()], &entries.last().unwrap().bytes).unwrap();
     drop((made, store));
     let hides = format!("the query index hides {} entries from lists that ask for them", head.size);
