@@ -1,0 +1,1 @@
+//! What the cases beside this crate cannot say; those are run in the real engine.
