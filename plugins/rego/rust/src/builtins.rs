@@ -5,8 +5,8 @@ use regorus::{Engine, Value};
 
 use crate::{net, time};
 
-/// In the table of the interpreter, and yet no part of a decision that can be run again.
-const NOT_HERE: [&str; 2] = ["rand.intn", "http.send"];
+/// In the table of the interpreter, and yet no part of a decision that can be run again, or what operators are made of.
+const NOT_HERE: [&str; 3] = ["rand.intn", "__builtin_sets.intersection", "__builtin_sets.union"];
 
 /// What to do where a policy wants what a policy does not have; by the builtin, or by what its name begins with.
 const INSTEAD: [(&str, &str); 12] = [

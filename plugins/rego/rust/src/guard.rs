@@ -50,8 +50,11 @@ impl Scan<'_> {
     fn take(&mut self, token: Token) -> Result<(), (usize, String)> {
         let ended = matches!(self.last, Token::Operand | Token::Close);
         let is_new_line = self.line != self.line_of_last;
-        let links =
-            self.links.last_mut().ok_or_else(|| (self.line, "a bracket is closed that is not open".to_owned()))?;
+        let odd = (self.line, "a bracket is closed that is not open".to_owned());
+        if token == Token::Close && self.links.len() == 1 {
+            return Err(odd);
+        }
+        let links = self.links.last_mut().ok_or(odd)?;
         match token {
             Token::Separator | Token::Keyword => *links = 0,
             Token::Link => *links += 1,
@@ -150,7 +153,7 @@ mod tests {
     fn what_would_go_too_deep_is_refused_with_its_line() {
         for open in ["[", "{", "(", "f(", "set(", "a[", "{\n\"a\": "] {
             let text = format!("package a\nx := {}", open.repeat(100_000));
-            let lines = if open.contains('\n') { DEPTH_MAX + 1 } else { 0 };
+            let lines = if open.contains('\n') { DEPTH_MAX } else { 0 };
             refused(&text, 2 + lines, "brackets nest deeper than 16");
         }
         for link in ["1 + ", "- ", "a.", "a[0] | ", "1 in ", "x == ", "1 +\n", "!", "a\n-"] {

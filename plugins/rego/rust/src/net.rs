@@ -28,7 +28,9 @@ fn is_valid(arguments: &[Value]) -> Result<Value, String> {
 
 fn network(value: &Value) -> Result<IpNet, String> {
     let text = text(value)?;
-    text.parse().map_err(|_| format!("`{text}` is no network, such as `10.0.0.0/8`"))
+    // An address with a leading zero, which some would read as octal, is none.
+    let read = |(address, length): (&str, &str)| IpNet::new(address.parse().ok()?, length.parse().ok()?).ok();
+    text.split_once('/').and_then(read).ok_or_else(|| format!("`{text}` is no network, such as `10.0.0.0/8`"))
 }
 
 fn address_or_network(value: &Value) -> Result<IpNet, String> {
