@@ -46,8 +46,8 @@ struct Fact {
 
 /// What came of it.
 pub(crate) enum Gathered<'a> {
-    /// Those that are there: where under `data`, and what.
-    All(Vec<(String, Json)>),
+    /// The facts, in the order of their paths; none where one is missing that may be.
+    All(Vec<Option<Json>>),
     /// The fact of this template is missing.
     Missing(&'a str),
 }
@@ -86,14 +86,18 @@ impl Facts {
         self.0.iter().map(|fact| fact.template.as_str())
     }
 
+    /// Where under `data` they are.
+    pub(crate) fn paths(&self) -> Vec<String> {
+        self.0.iter().map(|fact| fact.path.join(".")).collect()
+    }
+
     /// Those of this request.
     pub(crate) fn gather(&self, ctx: &Context) -> Result<Gathered<'_>, Error> {
         let mut all = Vec::new();
         for fact in &self.0 {
             match ctx.fact::<Json>(&fact.template)? {
-                Some(value) => all.push((fact.path.join("."), value)),
                 None if fact.is_required => return Ok(Gathered::Missing(&fact.template)),
-                None => {}
+                value => all.push(value),
             }
         }
         Ok(Gathered::All(all))

@@ -51,7 +51,7 @@ impl Policy for Rego {
             Gathered::All(facts) => facts,
         };
         let engine = self.modules.engine.clone();
-        let values = match ask::ask(engine, &self.asked.rules(), self.input.of(ctx)?, facts, ctx.time) {
+        let values = match self.question.ask(engine, self.input.of(ctx)?, facts, ctx.time) {
             Ok(values) => values,
             Err(why) => {
                 let why = answer::bounded(why);

@@ -7,7 +7,7 @@ use regorus::unstable::{Module, Span};
 use regorus::{Engine, PolicyLengthConfig, Value};
 
 use crate::walk::{self, Call, Found};
-use crate::{builtins, guard, place};
+use crate::{ask, builtins, guard, place};
 
 /// Characters of one line.
 const COLUMNS_MAX: NonZeroU32 = NonZeroU32::new(16 << 10).unwrap();
@@ -65,6 +65,11 @@ impl Modules {
         let modules: Vec<_> = engine.get_modules().clone();
         let found: Vec<(&Module, Vec<Found>)> = modules.iter().map(|module| (&**module, walk::rules(module))).collect();
         check_calls(&found).map_err(at)?;
+        let is_ours = |(module, _): &&(&Module, _)| walk::fixed_path(&module.package.refr)[0] == ask::PACKAGE;
+        if let Some((module, _)) = found.iter().find(is_ours) {
+            let place = shown(&module.package.span);
+            return Err(at(format!("{place}: no package begins with `{}`", ask::PACKAGE)));
+        }
         let rules = found.iter().flat_map(|(_, rules)| rules).filter(|rule| !rule.is_function);
         let rules: Vec<Vec<String>> = rules.map(|rule| rule.path.clone()).collect();
         if let Some(rule) = rules.iter().find(|rule| is_in_the_way(rule, &data)) {
@@ -73,6 +78,13 @@ impl Modules {
         }
         engine.add_data(data).map_err(|error| format!("at `data`: {}", place::told(&error)))?;
         Ok(Self { engine, rules })
+    }
+
+    /// Add the module that asks the others, and see whether all fit together.
+    pub(crate) fn prepare(&mut self, asking: &str) -> Result<(), String> {
+        let added = self.engine.add_policy(ask::PACKAGE.to_owned(), asking.to_owned());
+        let prepared = added.and_then(|_| self.engine.eval_query("true".to_owned(), false));
+        prepared.map(drop).map_err(|error| format!("at `modules`: {}", place::told(&error)))
     }
 
     /// Whether there is a rule at this path, or one below it.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
 use crate::answer::{Answers, Code};
-use crate::ask::ask;
+use crate::ask::Question;
 use crate::facts::{self, Facts, Written};
 use crate::input::Members;
 use crate::modules::{BuiltinErrors, Modules};
@@ -32,6 +32,7 @@ const TEXT_CHARS_MAX: usize = 256;
 pub struct Rego {
     pub(crate) modules: Modules,
     pub(crate) asked: Asked,
+    pub(crate) question: Question,
     pub(crate) input: Members,
     pub(crate) facts: Facts,
     pub(crate) answers: Answers,
@@ -179,7 +180,7 @@ impl TryFrom<Settings> for Rego {
             OnBuiltinErrors::Deny => BuiltinErrors::Deny,
             OnBuiltinErrors::Undefined => BuiltinErrors::Undefined,
         };
-        let modules = Modules::new(&texts, Json::Object(settings.data).into(), is_v0, errors)?;
+        let mut modules = Modules::new(&texts, Json::Object(settings.data).into(), is_v0, errors)?;
         let asked = Asked::new(&settings.package, settings.rules, settings.otherwise, &modules)?;
         check_codes(&settings.reasons)?;
         if settings.counters.len() > COUNTERS_MAX {
@@ -188,10 +189,14 @@ impl TryFrom<Settings> for Rego {
                 settings.counters.len()
             ));
         }
+        let facts = Facts::new(settings.facts, &modules)?;
+        let question = Question::new(asked.rules(), facts.paths());
+        modules.prepare(&question.module(is_v0))?;
         let rego = Self {
             asked,
+            question,
             input: Members::new(settings.input)?,
-            facts: Facts::new(settings.facts, &modules)?,
+            facts,
             answers: Answers {
                 otherwise: settings.otherwise,
                 grant_seconds_max: settings.grant_seconds_max,
@@ -206,7 +211,8 @@ impl TryFrom<Settings> for Rego {
         if facts > FACTS_MAX {
             return Err(format!("at `facts`: they are {facts}, and {FACTS_MAX} are the most"));
         }
-        rego.warm_up()
+        rego.warm_up();
+        Ok(rego)
     }
 }
 
@@ -224,13 +230,10 @@ impl Rego {
     }
 
     /// Ask once about nothing in particular: what the interpreter makes when it is first needed is then made, and stands
-    /// in the snapshot that decisions start from. Whether the modules fit together is found here, too; that they say
-    /// nothing about nothing is no mistake.
-    fn warm_up(mut self) -> Result<Self, String> {
-        let prepared = self.modules.engine.eval_query("true".to_owned(), false);
-        prepared.map_err(|error| format!("at `modules`: {}", crate::place::told(&error)))?;
-        let _ = ask(self.modules.engine.clone(), &self.asked.rules(), Json::Object(Map::new()), Vec::new(), 0);
-        Ok(self)
+    /// in the snapshot that decisions start from. That the rules say nothing about nothing is no mistake.
+    fn warm_up(&self) {
+        let facts = self.facts.paths().iter().map(|_| Some(Json::Null)).collect();
+        let _ = self.question.ask(self.modules.engine.clone(), Json::Object(Map::new()), facts, 0);
     }
 }
 
@@ -276,7 +279,7 @@ impl Asked {
     }
 
     /// The references of all rules that are asked.
-    pub(crate) fn rules(&self) -> Vec<String> {
+    fn rules(&self) -> Vec<String> {
         match self {
             Self::Decision(decision) => vec![decision.clone()],
             Self::Rules { allow, deny } => [allow, deny].into_iter().flatten().cloned().collect(),

@@ -132,6 +132,8 @@ fn what_is_wrong_with_modules_is_told_with_its_place() {
     let many: serde_json::Map<String, Value> = (0..257).map(|n| (format!("{n}"), json!("package attorn"))).collect();
     refused(&json!({ "modules": many }), "at `modules`: they are 257, and 256 are the most");
     refused(&json!({ "modules": { "a": [7] } }), "at `modules.a`: it is neither a text nor a list of lines");
+    let ours = json!({ "modules": { "a.rego": "package __attorn.x\nallow if true" }, "package": "__attorn.x" });
+    refused(&ours, "at `modules`: a.rego:1:1: no package begins with `__attorn`");
     refused(&json!({ "modules": {} }), "has no rule `allow`, `deny` or `decision`, and there are no rules");
 }
 
