@@ -57,9 +57,10 @@ fn main() -> ExitCode {
     println!("seed {seed}");
     let done = if let Some(directory) = directory {
         let directory = Path::new(&directory);
-        match is_rego {
-            true => rego::write_cases(directory, count.unwrap_or(rego::RULINGS), seed),
-            false => cases::write(directory, count.unwrap_or(cases::RULINGS), seed),
+        if is_rego {
+            rego::write_cases(directory, count.unwrap_or(rego::RULINGS), seed)
+        } else {
+            cases::write(directory, count.unwrap_or(cases::RULINGS), seed)
         }
     } else {
         let count = count.unwrap_or(COUNT);

@@ -77,13 +77,9 @@ impl Question {
     /// part of what the query sees as such, and the facts are another.
     fn query(&self, paths: &[&str]) -> String {
         let wanted: Vec<String> = self.rules.iter().map(|rule| format!("[value | value := {rule}]")).collect();
-        let mut query = format!("[{}]", wanted.join(", "));
-        for (at, path) in paths.iter().enumerate() {
-            query.push_str(&format!(" with data.{path} as input.facts[{at}]"));
-        }
-        if !paths.is_empty() {
-            query.push_str(" with input as input.input");
-        }
-        query
+        let facts = paths.iter().enumerate().map(|(at, path)| format!(" with data.{path} as input.facts[{at}]"));
+        let input = (!paths.is_empty()).then(|| " with input as input.input".to_owned());
+        let with: String = facts.chain(input).collect();
+        format!("[{}]{with}", wanted.join(", "))
     }
 }

@@ -97,6 +97,7 @@ impl Scan<'_> {
                 '"' => self.string(),
                 '`' => self.rest[1..].find('`').map_or(self.rest.len(), |at| at + 2),
                 c if is_word(c) => self.rest.find(|c| !is_word(c)).unwrap_or(self.rest.len()),
+                ':' if self.rest.starts_with(":=") => 2,
                 c => c.len_utf8(),
             };
             let kind = match c {

@@ -65,7 +65,9 @@ impl Modules {
         let modules: Vec<_> = engine.get_modules().clone();
         let found: Vec<(&Module, Vec<Found>)> = modules.iter().map(|module| (&**module, walk::rules(module))).collect();
         check_calls(&found).map_err(at)?;
-        let is_ours = |(module, _): &&(&Module, _)| walk::fixed_path(&module.package.refr)[0] == ask::PACKAGE;
+        let is_ours = |(module, _): &&(&Module, _)| {
+            walk::fixed_path(&module.package.refr).first().is_some_and(|first| first == ask::PACKAGE)
+        };
         if let Some((module, _)) = found.iter().find(is_ours) {
             let place = shown(&module.package.span);
             return Err(at(format!("{place}: no package begins with `{}`", ask::PACKAGE)));

@@ -243,20 +243,20 @@ impl Asked {
         if let Some(odd) = parts.iter().find(|part| !facts::is_name(part)) {
             return Err(format!("at `package`: `{odd}` is no name in Rego; a package is named as in `httpapi.authz`"));
         }
-        let rules = match rules {
-            Some(rules) => Rules {
+        let rules = if let Some(rules) = rules {
+            Rules {
                 allow: checked("allow", rules.allow, modules)?,
                 deny: checked("deny", rules.deny, modules)?,
                 decision: checked("decision", rules.decision, modules)?,
-            },
-            None => {
-                let found = |name: &str| {
-                    let is_there = modules.has_rule(&[parts.as_slice(), &[name.to_owned()]].concat());
-                    is_there.then(|| format!("data.{package}.{name}"))
-                };
-                let decision = found("decision");
-                let rules = if decision.is_some() { (None, None) } else { (found("allow"), found("deny")) };
-                Rules { allow: rules.0, deny: rules.1, decision }
+            }
+        } else {
+            let found = |name: &str| {
+                let is_there = modules.has_rule(&[parts.as_slice(), &[name.to_owned()]].concat());
+                is_there.then(|| format!("data.{package}.{name}"))
+            };
+            match found("decision") {
+                Some(decision) => Rules { decision: Some(decision), ..Rules::default() },
+                None => Rules { allow: found("allow"), deny: found("deny"), decision: None },
             }
         };
         match rules {

@@ -95,19 +95,19 @@ impl Calls {
                 match head {
                     RuleHead::Compr { refr, assign, .. } => {
                         self.of(refr);
-                        assign.iter().for_each(|assign| self.of(&assign.value));
+                        self.of_all(assign.iter().map(|assign| &assign.value));
                     }
                     RuleHead::Set { refr, key, .. } => {
                         self.of(refr);
-                        key.iter().for_each(|key| self.of(key));
+                        self.of_all(key);
                     }
                     RuleHead::Func { args, assign, .. } => {
                         self.of_all(args);
-                        assign.iter().for_each(|assign| self.of(&assign.value));
+                        self.of_all(assign.iter().map(|assign| &assign.value));
                     }
                 }
                 for body in bodies {
-                    body.assign.iter().for_each(|assign| self.of(&assign.value));
+                    self.of_all(body.assign.iter().map(|assign| &assign.value));
                     self.of_query(&body.query);
                 }
             }
@@ -119,7 +119,7 @@ impl Calls {
             match &statement.literal {
                 Literal::SomeVars { .. } => {}
                 Literal::SomeIn { key, value, collection, .. } => {
-                    key.iter().for_each(|key| self.of(key));
+                    self.of_all(key);
                     self.of(value);
                     self.of(collection);
                 }
@@ -130,12 +130,14 @@ impl Calls {
                 }
             }
             // What is put in the place of something; if that is a function, its name alone stands there.
-            statement.with_mods.iter().for_each(|with| self.of(&with.r#as));
+            self.of_all(statement.with_mods.iter().map(|with| &with.r#as));
         }
     }
 
-    fn of_all(&mut self, expressions: &[Ref<Expr>]) {
-        expressions.iter().for_each(|expression| self.of(expression));
+    fn of_all<'a>(&mut self, expressions: impl IntoIterator<Item = &'a Ref<Expr>>) {
+        for expression in expressions {
+            self.of(expression);
+        }
     }
 
     /// How deep this goes, `guard.rs` bounds.
@@ -148,10 +150,7 @@ impl Calls {
             | Expr::Null { .. }
             | Expr::Var { .. } => {}
             Expr::Array { items, .. } | Expr::Set { items, .. } => self.of_all(items),
-            Expr::Object { fields, .. } => fields.iter().for_each(|(_, key, value)| {
-                self.of(key);
-                self.of(value);
-            }),
+            Expr::Object { fields, .. } => self.of_all(fields.iter().flat_map(|(_, key, value)| [key, value])),
             Expr::ArrayCompr { term, query, .. } | Expr::SetCompr { term, query, .. } => {
                 self.of(term);
                 self.of_query(query);
@@ -179,7 +178,7 @@ impl Calls {
                 self.of(rhs);
             }
             Expr::Membership { key, value, collection, .. } => {
-                key.iter().for_each(|key| self.of(key));
+                self.of_all(key);
                 self.of(value);
                 self.of(collection);
             }

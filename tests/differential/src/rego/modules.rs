@@ -52,7 +52,8 @@ fn reason(random: &mut Random) -> String {
 }
 
 fn body(random: &mut Random, depth: usize, most: usize) -> String {
-    (0..=random.below(most)).map(|_| format!("\t{}\n", condition(random, depth))).collect()
+    let conditions: Vec<String> = (0..=random.below(most)).map(|_| condition(random, depth)).collect();
+    format!("\t{}\n", conditions.join("\n\t"))
 }
 
 fn condition(random: &mut Random, depth: usize) -> String {
