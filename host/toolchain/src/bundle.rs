@@ -84,6 +84,7 @@ pub fn read(path: &Path) -> Result<Bundle, BundleError> {
     for (name, bytes) in files.0 {
         let text = String::from_utf8(bytes).map_err(|_| refused(&name, "it is no UTF-8"))?;
         let (directory, file) = name.rsplit_once('/').unwrap_or(("", &name));
+        let extension = Path::new(file).extension().and_then(|extension| extension.to_str());
         match file {
             ".manifest" if directory.is_empty() => manifest = Some(parsed::<Manifest>(&name, &text)?),
             "data.json" => {
@@ -93,13 +94,13 @@ pub fn read(path: &Path) -> Result<Bundle, BundleError> {
                 })?;
             }
             file if file.ends_with("_test.rego") => left_out.push(format!("`{name}` tests others")),
-            file if file.ends_with(".rego") => {
-                modules.insert(name, text.into());
+            _ if extension == Some("rego") => {
+                modules.insert(name.clone(), text.into());
             }
-            file if file == "data.yaml" || file == "data.yml" => {
+            "data.yaml" | "data.yml" => {
                 return Err(refused(&name, "data is taken from `data.json` alone; write it as JSON"));
             }
-            file if file.ends_with(".wasm") => {
+            _ if extension == Some("wasm") => {
                 return Err(refused(&name, "it is compiled; build the bundle without `--target wasm`"));
             }
             ".signatures.json" => left_out.push(format!("`{name}`: signatures are not checked")),
@@ -110,10 +111,9 @@ pub fn read(path: &Path) -> Result<Bundle, BundleError> {
         return Err(BundleError::Empty { path: path.display().to_string() });
     }
     let mut settings = Map::new();
-    if let Some(manifest) = manifest {
-        if let Some(version) = manifest.check(&modules, &data)? {
-            settings.insert("rego_version".into(), version.into());
-        }
+    let version = manifest.map_or(Ok(None), |manifest| manifest.check(&modules, &data))?;
+    if let Some(version) = version {
+        settings.insert("rego_version".into(), version.into());
     }
     settings.insert("modules".into(), modules.into());
     settings.insert("data".into(), data.into());

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use attorn_policy::{Allow, Challenge, Reason, ReasonDeclaration, Requirements, Terms, Verdict};
+use attorn_policy::{Allow, Challenge, Reason, ReasonDeclaration, Requirements, Terms, Verdict, log};
 use regorus::Value;
 use serde::Deserialize;
 use serde_json::Value as Json;
@@ -216,6 +216,19 @@ impl Answers {
             reasons.push(generic.into());
         }
         reasons
+    }
+}
+
+/// Tell the log why: the record keeps it, and the audit log has codes alone.
+pub(crate) fn write_down(verdict: &Verdict) {
+    let reasons = match verdict {
+        Verdict::Allow(allow) => allow.reasons.as_slice(),
+        Verdict::Deny(reasons) => reasons,
+        Verdict::Challenge(challenge) => std::slice::from_ref(&challenge.reason),
+        Verdict::Abstain => &[],
+    };
+    for reason in reasons {
+        log::info(format!("{}: {}", reason.code, reason.text));
     }
 }
 

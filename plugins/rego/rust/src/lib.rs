@@ -61,14 +61,16 @@ impl Policy for Rego {
         };
         let mut values = values.into_iter();
         let mut next = || values.next().unwrap_or(Value::Undefined);
-        Ok(match &self.asked {
+        let verdict = match &self.asked {
             Asked::Decision(_) => self.answers.of_decision(&next()),
             Asked::Rules { allow, deny } => {
                 let allow = allow.as_ref().map_or(Value::Undefined, |_| next());
                 let deny = deny.as_ref().map_or(Value::Undefined, |_| next());
                 self.answers.of_rules(&allow, &deny)
             }
-        })
+        };
+        answer::write_down(&verdict);
+        Ok(verdict)
     }
 }
 
