@@ -4,7 +4,7 @@
 
 use crate::components::{self, Guests};
 use crate::steps::{Failed, Steps};
-use crate::workspace::{APART, Workspace};
+use crate::workspace::Workspace;
 use crate::{interop, readme, tidy};
 
 /// How long the tests go on.
@@ -58,17 +58,13 @@ pub(crate) fn full(workspace: &Workspace, steps: &mut Steps) -> Result<(), Faile
 fn prepare(workspace: &Workspace, steps: &mut Steps) -> Result<(), Failed> {
     tidy::tidy(workspace, steps)?;
     steps.command("format", &workspace.cargo(&["fmt", "--all", "--check"]))?;
-    for directory in APART {
-        steps.command(&format!("format of {directory}"), &workspace.cargo_apart(directory, &["fmt", "--check"]))?;
-    }
+    steps.command("format of what is apart", &workspace.cargo_apart(&["fmt", "--check"]))?;
     // Before anything that compiles tests: they load these components, and fail without them.
     components::build(workspace, steps, Guests::All)?;
     let clippy = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
     steps.command("lints", &workspace.cargo(&clippy))?;
-    for directory in APART {
-        let clippy = ["clippy", "--all-targets", "--", "-D", "warnings"];
-        steps.command(&format!("lints of {directory}"), &workspace.cargo_apart(directory, &clippy))?;
-    }
+    let clippy = ["clippy", "--all-targets", "--", "-D", "warnings"];
+    steps.command("lints of what is apart", &workspace.cargo_apart(&clippy))?;
     let doc = workspace.cargo(&["doc", "--locked", "--workspace", "--no-deps"]);
     steps.command("documentation", &doc.with_env("RUSTDOCFLAGS", "-D warnings"))?;
     // The tests run the `attorn` binary, which `cargo test` alone would not build.
@@ -77,9 +73,7 @@ fn prepare(workspace: &Workspace, steps: &mut Steps) -> Result<(), Failed> {
 }
 
 fn test(workspace: &Workspace, steps: &mut Steps, length: Length) -> Result<(), Failed> {
-    for directory in APART {
-        steps.command(&format!("tests of {directory}"), &workspace.cargo_apart(directory, &["test"]))?;
-    }
+    steps.command("tests of what is apart", &workspace.cargo_apart(&["test"]))?;
     let tests = workspace.cargo(&["test", "--locked", "--workspace", "--no-fail-fast"]);
     let tests = match length {
         Length::Usual => tests,

@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use crate::run::Invocation;
 
-/// Packages that are workspaces of their own, by their directories. What they depend on turns features on in whatever is
-/// built together with it, and the server is to be what its own dependencies make it.
-pub(crate) const APART: [&str; 2] = ["plugins/cedar/rust", "tests/differential"];
+/// Packages that are a workspace of their own, by their directories; the last is its root. What they depend on turns
+/// features on in whatever is built together with it, and the server is to be what its own dependencies make it.
+pub(crate) const APART: [&str; 3] = ["plugins/cedar/rust", "plugins/rego/rust", "tests/differential"];
 
 /// The workspace that this program was started in.
 pub(crate) struct Workspace {
@@ -57,14 +57,14 @@ impl Workspace {
         Invocation::cargo(&self.root, arguments)
     }
 
-    /// A cargo command for a package of [`APART`]. They share a target directory, since they share what they depend on.
-    pub(crate) fn cargo_apart(&self, directory: &str, arguments: &[&str]) -> Invocation {
-        let manifest = format!("{directory}/Cargo.toml");
+    /// A cargo command for all packages of [`APART`].
+    pub(crate) fn cargo_apart(&self, arguments: &[&str]) -> Invocation {
+        let manifest = format!("{}/Cargo.toml", APART[APART.len() - 1]);
         let (command, rest) = arguments.split_at(1.min(arguments.len()));
         let apart: &[&str] = match command {
             // It compiles nothing.
-            ["fmt"] => &["--manifest-path", &manifest],
-            _ => &["--locked", "--manifest-path", &manifest, "--target-dir", "target/apart"],
+            ["fmt"] => &["--manifest-path", &manifest, "--all"],
+            _ => &["--locked", "--manifest-path", &manifest, "--workspace", "--target-dir", "target/apart"],
         };
         self.cargo(&[command, apart, rest].concat())
     }
@@ -105,9 +105,10 @@ mod tests {
     #[test]
     fn commands_for_what_is_apart_name_it() {
         let workspace = Workspace { root: ".".into() };
-        let shown = |arguments: &[&str]| workspace.cargo_apart("a/b", arguments).to_string();
-        assert_eq!(shown(&["fmt", "--check"]), "cargo fmt --manifest-path a/b/Cargo.toml --check");
-        let test = "cargo test --locked --manifest-path a/b/Cargo.toml --target-dir target/apart --lib";
+        let shown = |arguments: &[&str]| workspace.cargo_apart(arguments).to_string();
+        let manifest = "--manifest-path tests/differential/Cargo.toml";
+        assert_eq!(shown(&["fmt", "--check"]), format!("cargo fmt {manifest} --all --check"));
+        let test = format!("cargo test --locked {manifest} --workspace --target-dir target/apart --lib");
         assert_eq!(shown(&["test", "--lib"]), test);
     }
 
@@ -117,5 +118,9 @@ mod tests {
         let line = manifest.lines().find(|line| line.starts_with("exclude = ")).unwrap();
         let excluded: Vec<&str> = line.split('"').skip(1).step_by(2).collect();
         assert_eq!(excluded, APART);
+        let apart = include_str!("../../tests/differential/Cargo.toml");
+        let line = apart.lines().find(|line| line.starts_with("members = ")).unwrap();
+        let members = line.split('"').skip(1).step_by(2).map(|member| member.trim_start_matches("../"));
+        assert_eq!(members.collect::<Vec<_>>(), APART[..APART.len() - 1]);
     }
 }

@@ -1,11 +1,12 @@
 //! The plugin `cedar` against Cedar itself: random policies, entities and requests, asked of both, whose answers have to
-//! be the same: the verdict, the policies that determined it, and what failed.
+//! be the same: the verdict, the policies that determined it, and what failed. In `rego`, the same of the plugin `rego`.
 //!
 //! What is known to differ is here, in [`expected`], as the plugin's README has it: a `forbid` that fails denies.
 
 mod cases;
 mod policies;
 mod random;
+mod rego;
 mod world;
 
 use std::collections::BTreeMap;
@@ -32,11 +33,15 @@ type Tally = BTreeMap<&'static str, u64>;
 
 type AnyError = Box<dyn std::error::Error>;
 
-const USAGE: &str = "usage: attorn-differential [COUNT [SEED]]
-       attorn-differential --cases DIRECTORY [RULINGS [SEED]]";
+const USAGE: &str = "usage: attorn-differential [rego] [COUNT [SEED]]
+       attorn-differential [rego] --cases DIRECTORY [RULINGS [SEED]]";
 
 fn main() -> ExitCode {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let is_rego = arguments.first().is_some_and(|first| first == "rego");
+    if is_rego {
+        arguments.remove(0);
+    }
     let directory = (arguments.len() > 1 && arguments[0] == "--cases").then(|| arguments.drain(..2).nth(1)).flatten();
     let numbers: Result<Vec<u64>, _> = arguments.iter().map(|argument| argument.parse()).collect();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
@@ -51,10 +56,16 @@ fn main() -> ExitCode {
     };
     println!("seed {seed}");
     let done = if let Some(directory) = directory {
-        cases::write(Path::new(&directory), count.unwrap_or(cases::RULINGS), seed)
+        let directory = Path::new(&directory);
+        if is_rego {
+            rego::write_cases(directory, count.unwrap_or(rego::RULINGS), seed)
+        } else {
+            cases::write(directory, count.unwrap_or(cases::RULINGS), seed)
+        }
     } else {
         let count = count.unwrap_or(COUNT);
-        compare_all(count, seed).map(|tally| format!("{count} worlds, no difference: {}", listed(&tally)))
+        let tally = if is_rego { rego::compare_all(count, seed) } else { compare_all(count, seed) };
+        tally.map(|tally| format!("{count} worlds, no difference: {}", listed(&tally)))
     };
     match done {
         Ok(done) => {

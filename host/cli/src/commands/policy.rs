@@ -13,6 +13,7 @@ mod new;
 mod new_key;
 mod push;
 mod run;
+mod settings;
 mod show;
 mod sign;
 mod signer;

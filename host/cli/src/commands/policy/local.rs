@@ -7,7 +7,7 @@ use attorn_core::PolicyLimits;
 use attorn_engine::{Compiler, Engine, EngineConfig, Leftovers, LoadError, class_of};
 use clap::Subcommand;
 
-use super::{bench, build, doctor, inspect, new, new_key, run, sign, test, verify};
+use super::{bench, build, doctor, inspect, new, new_key, run, settings, sign, test, verify};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -33,6 +33,8 @@ pub(crate) enum Local {
     Inspect(inspect::Inspect),
     /// Ask a component about one context, without a server
     Run(run::Run),
+    /// Print the settings that policies of OPA come to, without a server
+    Settings(settings::Settings),
     /// Make a key pair to sign policies with, without a server
     NewKey(new_key::NewKey),
     /// Sign a component, without a server
@@ -51,6 +53,7 @@ impl Local {
             Self::Bench(bench) => bench.run(output).await,
             Self::Inspect(inspect) => inspect.run(output),
             Self::Run(run) => run.run(output).await,
+            Self::Settings(settings) => settings.run(output),
             Self::NewKey(new_key) => new_key.run(output),
             Self::Sign(sign) => sign.run(output),
             Self::Verify(verify) => verify.run(output),
