@@ -270,7 +270,7 @@ async fn what_is_no_file_of_the_engines_is_named_and_the_engine_made_anew() {
         let path = dir.path().join("store").join(name);
         fs::remove_file(&path).ok();
         put(&path);
-        let error = Store::open(dir.path(), &log()).err().unwrap();
+        let error = Store::open(dir.path(), &ours()).err().unwrap();
         assert!(error.is_damage(), "{error}");
         let (problem, found, _) = rebuilt(dir.path());
         assert!(problem.ends_with(&format!("is not as the engine left it: {why}")), "{problem}");

@@ -44,7 +44,7 @@ fn requirement(required: bool) -> PolicySignaturesRecord {
 /// A store where these are recorded.
 async fn store(required: Option<bool>, revoked: bool) -> (TempDir, Store) {
     let dir = TempDir::new().unwrap();
-    let store = Store::create(dir.path(), "test".parse().unwrap()).unwrap();
+    let store = Store::create(dir.path(), crate::keys::ours_of_tests()).unwrap();
     let mut batch = Batch::new(NOW);
     batch.put_record(&signer(revoked));
     if let Some(required) = required {

@@ -238,7 +238,7 @@ mod tests {
     #[tokio::test]
     async fn every_grant_ends_and_only_those_that_stood_are_counted() {
         let dir = tempfile::TempDir::new().unwrap();
-        let store = Store::create(dir.path(), "test".parse().unwrap()).unwrap();
+        let store = Store::create(dir.path(), crate::keys::ours_of_tests()).unwrap();
         let root = RootKey::generate().unwrap();
         let mut batch = Batch::new(TimeMs(1));
         keys::generate(&root, &mut batch).unwrap();
