@@ -17,8 +17,8 @@ use crate::commit::Store;
 use crate::error::{CommitError, Failure, OpenError, ReadError, StorageError};
 use crate::fixtures::{add, batch, body, copy, counter, decided, decision, hurried, meta, ours, put};
 use crate::key::{Key, KeyKind, KeyPrefix};
-use crate::open::Setup;
 use crate::records::{DecisionRecord, Kept};
+use crate::setup::Setup;
 use crate::steps::{Step, Steps};
 
 /// How a step breaks.

@@ -17,8 +17,8 @@ use crate::follower::Pace;
 use crate::imprint::{Imprint, ImprintKey};
 use crate::journal::SegmentBytes;
 use crate::key::Key;
-use crate::open::Setup;
 use crate::ours::Ours;
+use crate::setup::Setup;
 use crate::steps::{Step, Steps};
 use crate::trees::Trees;
 

@@ -21,11 +21,12 @@ use crate::error::OpenError;
 use crate::far;
 use crate::files::{make_dir, open_regular};
 use crate::imprint::ForeignState;
-use crate::open::{Setup, Threads, open_whole, start};
+use crate::open::{open_whole, start};
 use crate::ours::Ours;
 use crate::parts;
 use crate::places::{FORMAT_WITHOUT_JOURNAL, Places, exists};
 use crate::repair::causes;
+use crate::setup::{Setup, Threads};
 
 /// How many bytes a file system keeps free beside what is copied to it.
 const ROOM_BESIDE: u64 = 16 << 20;

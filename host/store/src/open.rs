@@ -15,15 +15,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, RwLock};
 use std::thread;
 
-use attorn_log::{Entry, Epoch, Link, NodeId, TreeBuilder};
+use attorn_log::{Epoch, Link, TreeBuilder};
 use tokio::sync::{mpsc, watch};
 
 use crate::base;
-use crate::boot::{Boot, LastUse};
+use crate::boot::LastUse;
 use crate::bundled::Bundled;
 use crate::bundler::Bundler;
 use crate::commit::{Applied, QUEUE_BATCHES_MAX, Shared, Store};
 use crate::copier::{Copier, Due};
+use crate::end_of_log;
 use crate::ending::{Closing, Ending, Last};
 use crate::error::{OpenError, StorageError};
 use crate::filed::RecordFiles;
@@ -40,7 +41,8 @@ use crate::ours::Ours;
 use crate::places::{FORMAT, FORMAT_WITH_IMPRINT, FORMAT_WITHOUT_JOURNAL, Lock, Places, at, exists, sync_files};
 use crate::progress::Progress;
 use crate::repair::{Repair, Seen, not_remade};
-use crate::steps::{EveryStep, Steps};
+use crate::setup::{Setup, Threads};
+use crate::steps::Steps;
 use crate::trees::{Trees, head_write, store_id_write};
 use crate::watchdog::Watchdog;
 use crate::writer::Writer;
@@ -48,28 +50,6 @@ use crate::writer_cpu::Meter;
 
 /// The epoch with which every log begins.
 pub const FIRST_EPOCH: Epoch = Epoch(1);
-
-/// Which threads of a store run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Threads {
-    All,
-    /// None that makes base copies or moves anything to files.
-    Vital,
-}
-
-/// How a store is run. Tests break steps and hurry.
-pub(crate) struct Setup {
-    pub(crate) threads: Threads,
-    pub(crate) steps: Arc<dyn Steps>,
-    pub(crate) pace: Pace,
-    pub(crate) boot: Boot,
-}
-
-impl Setup {
-    pub(crate) fn usual() -> Self {
-        Self { threads: Threads::All, steps: Arc::new(EveryStep), pace: Pace::USUAL, boot: Boot::of_machine() }
-    }
-}
 
 /// A store of which everything fits together and nothing runs yet.
 pub(crate) struct Opened {
@@ -258,7 +238,7 @@ fn open_parts(
         let problem = format!("its head has version {}, and its journal {}", head.version, journal.version());
         return Err(OpenError::Inconsistent(problem));
     }
-    check_end_of_log(&trees, &name, &head)?;
+    end_of_log::check(&trees, &name, &head)?;
     let imprint = match foreign {
         ForeignState::Refused => imprint::check(&ours.key, &trees, &name, &head)?,
         ForeignState::Accepted => Imprint::over(&ours.key, &trees)?,
@@ -295,34 +275,6 @@ pub(crate) fn begin_journal(
     base::write(&places.base, store, head.version, trees)?;
     let journal = Journal::create(&places.journal, store, head.version, pace.segments);
     Ok((journal.map_err(at(&places.journal))?, store))
-}
-
-/// Whether the last entry is the one that the head speaks of, and the tree has its leaf.
-fn check_end_of_log(trees: &Trees, log: &LogName, head: &Head) -> Result<(), OpenError> {
-    let inconsistent = |problem: String| Err(OpenError::Inconsistent(problem));
-    let last = trees.last_entry()?;
-    if last != head.size.checked_sub(1) {
-        let found = last.map_or_else(|| "none".to_owned(), |last| last.to_string());
-        return inconsistent(format!("there should be {} entries, and the last is {found}", head.size));
-    }
-    let Some(index) = last else {
-        return if head.last_link == Link::NONE { Ok(()) } else { inconsistent("an empty log has a link".to_owned()) };
-    };
-    let bytes = trees.entry(index)?.unwrap_or_default();
-    let entry = match Entry::parse(&bytes) {
-        Ok(entry) => entry,
-        Err(error) => return inconsistent(format!("entry {index} is invalid: {error}")),
-    };
-    if (&entry.at.log_id, entry.at.epoch, entry.at.index) != (&log.id, log.epoch, index) {
-        return inconsistent(format!("entry {index} says that it is `{}`", entry.at));
-    }
-    if entry.link() != head.last_link {
-        return inconsistent(format!("entry {index} does not have the link of the head"));
-    }
-    if trees.node(NodeId { level: 0, index })? != Some(entry.leaf_hash()) {
-        return inconsistent(format!("the tree does not have entry {index} as its leaf"));
-    }
-    Ok(())
 }
 
 pub(crate) fn start(

@@ -11,8 +11,8 @@ use crate::backup::BackupError;
 use crate::commit::Store;
 use crate::error::StorageError;
 use crate::fixtures::{hurried, lazy, ours, put};
-use crate::open::Setup;
 use crate::repair::Repaired;
+use crate::setup::Setup;
 use crate::steps::{Step, Steps};
 
 /// A store that does not need the first segments of its journal, and has no base copy but that of its beginning.

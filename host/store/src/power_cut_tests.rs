@@ -21,7 +21,7 @@ use crate::error::StorageError;
 use crate::fixtures::{add, batch, body, counter, meta, ours};
 use crate::follower::Pace;
 use crate::journal::SegmentBytes;
-use crate::open::Setup;
+use crate::setup::Setup;
 use crate::steps::{Step, Steps};
 
 const WRITERS: usize = 16;

@@ -18,9 +18,9 @@ use crate::far;
 use crate::head::{EarlierEpoch, Head, LogName};
 use crate::imprint;
 use crate::journal;
-use crate::open::Setup;
 use crate::ours::Ours;
 use crate::redo::Write;
+use crate::setup::Setup;
 use crate::trees::TreeName;
 
 /// About how many bytes are taken over at a time.

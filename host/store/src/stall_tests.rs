@@ -13,9 +13,9 @@ use crate::error::{CommitError, Failure, OpenError, ReadError};
 use crate::fixtures::{HURRIED, Hang, add, batch, body, counter, hurried, meta, ours};
 use crate::follower::Pace;
 use crate::key::{KeyKind, KeyPrefix};
-use crate::open::Setup;
 use crate::places::Places;
 use crate::repair::Repaired;
+use crate::setup::Setup;
 use crate::steps::Step;
 
 /// What changes, adds and deletes something.

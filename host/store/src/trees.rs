@@ -16,6 +16,7 @@
 //! is left, see [`crate::bundled`]. Of a decision record that is filed there is no value but where it is, see
 //! [`crate::filed`].
 
+mod digest;
 mod entries;
 
 use std::ops::{Bound, Range};
@@ -24,13 +25,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use attorn_core::Digest;
-use attorn_log::{Epoch, Hash};
+use attorn_log::Epoch;
 use sled::Transactional as _;
 use sled::transaction::{ConflictableTransactionError, TransactionError};
 
 use crate::error::StorageError;
-use crate::filed::{Filed, digest_in};
+use crate::filed::Filed;
 use crate::files::check_engine;
 use crate::frame::StoreId;
 use crate::group::Group;
@@ -47,7 +47,6 @@ const HEAD_KEY: &[u8] = b"head";
 const STORE_KEY: &[u8] = b"store";
 const FILED_KEY: &[u8] = b"filed";
 const IMPRINT_KEY: &[u8] = b"imprint";
-const DIGEST_CONTEXT: &str = "attorn store digest v3";
 
 /// A tree. Writes name theirs by it, in the journal and in base copies, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -311,22 +310,6 @@ impl Trees {
         Ok(self.tree(TreeName::State).get(key)?)
     }
 
-    /// Look at all that stands in the state, as it is stored, but for the keys with a prefix.
-    pub(crate) fn each_of_state_but(
-        &self,
-        prefix: &KeyPrefix,
-        mut look: impl FnMut(&[u8], &[u8]),
-    ) -> Result<(), StorageError> {
-        let state = self.tree(TreeName::State);
-        let (before, after) =
-            (state.range::<&[u8], _>(..prefix.as_bytes()), state.range::<&[u8], _>(prefix.end().as_slice()..));
-        for pair in before.chain(after) {
-            let (key, value) = pair?;
-            look(&key, &value);
-        }
-        Ok(())
-    }
-
     /// What is kept of the state's imprint.
     pub(crate) fn imprint(&self) -> Result<Option<Vec<u8>>, StorageError> {
         Ok(self.tree(TreeName::Head).get(IMPRINT_KEY)?.map(|row| row.to_vec()))
@@ -357,39 +340,10 @@ impl Trees {
         Ok(())
     }
 
-    /// Over all keys and values, in their order, and the root of the log: entries and records count wherever they are.
-    pub(crate) fn digest(&self, root: Hash) -> Result<Digest, StorageError> {
-        let mut hasher = blake3::Hasher::new_derive_key(DIGEST_CONTEXT);
-        hasher.update(&root.0);
-        for tree in [TreeName::State, TreeName::Head] {
-            for pair in self.tree(tree) {
-                let (key, value) = pair?;
-                // Which store it is, what was filed and the imprint stand in there, too, and say nothing about what it
-                // holds.
-                if tree == TreeName::Head && [STORE_KEY, FILED_KEY, IMPRINT_KEY].contains(&&*key) {
-                    continue;
-                }
-                let value = if tree == TreeName::State { stand_in(&key, &value) } else { value.to_vec() };
-                hasher.update(&[tree.number()]);
-                for part in [&key[..], &value[..]] {
-                    hasher.update(&(part.len() as u64).to_be_bytes()).update(part);
-                }
-            }
-        }
-        Ok(Digest::from_bytes(hasher.finalize().into()))
-    }
-
     pub(crate) fn flush(&self) -> Result<(), StorageError> {
         self.db.flush()?;
         Ok(())
     }
-}
-
-/// What stands for a value of the state in the digest over it: of a decision record, wherever it is, its header and its
-/// digest.
-fn stand_in(key: &[u8], stored: &[u8]) -> Vec<u8> {
-    let digest = || digest_in(&Key::from_stored(key), stored.get(HEADER_BYTES..)?);
-    digest().map_or_else(|| stored.to_vec(), |digest| [&stored[..HEADER_BYTES], &digest].concat())
 }
 
 /// What a group comes to.
