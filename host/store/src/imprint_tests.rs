@@ -205,6 +205,29 @@ async fn where_base_copy_and_journal_say_the_same_nothing_is_taken_until_somebod
 }
 
 #[tokio::test]
+async fn where_base_copy_and_journal_alone_are_not_ours_a_repair_begins_new_ones() {
+    let (dir, before, row) = store().await;
+    let whole = TempDir::new().unwrap();
+    copy(&dir.path().join("store"), &whole.path().join("store"));
+    Forgery::Change.make(dir.path(), &before, &row);
+    forge_parts(dir.path());
+    fs::remove_dir_all(dir.path().join("store")).unwrap();
+    copy(&whole.path().join("store"), &dir.path().join("store"));
+    // The engine is ours, and serves.
+    drop(Store::open(dir.path(), &ours()).unwrap());
+    let scratch = TempDir::new().unwrap();
+    let looked = Store::look(dir.path(), &ours(), scratch.path()).unwrap();
+    assert!(looked.bad.len() == 1 && looked.bad[0].contains("something in it was changed"), "{:?}", looked.bad);
+    drop(looked);
+    let repaired = Store::repair(dir.path(), &ours()).unwrap();
+    let Repaired::NewJournal { problem, .. } = &repaired else { panic!("{repaired:?}") };
+    assert!(problem.contains("something in it was changed"), "{problem}");
+    assert!(matches!(Store::repair(dir.path(), &ours()).unwrap(), Repaired::Whole(_)));
+    fs::remove_dir_all(dir.path().join("store")).unwrap();
+    assert!(matches!(Store::repair(dir.path(), &ours()).unwrap(), Repaired::Rebuilt { .. }));
+}
+
+#[tokio::test]
 async fn a_backup_of_a_forged_state_is_not_unpacked() {
     let (dir, before, row) = store().await;
     Forgery::PutBack.make(dir.path(), &before, &row);
@@ -265,6 +288,15 @@ async fn a_store_that_is_called_older_than_it_is_is_not_opened() {
         fs::write(dir.path().join("store.format"), format!("attorn-store {format}\n")).unwrap();
         assert!(matches!(refused(Store::open(dir.path(), &ours())), ImprintError::Missing), "{format}");
     }
+}
+
+#[tokio::test]
+async fn a_whole_store_that_is_called_older_than_it_is_is_named_right_by_a_repair() {
+    let (dir, ..) = store().await;
+    fs::write(dir.path().join("store.format"), "attorn-store 4\n").unwrap();
+    Store::repair(dir.path(), &ours()).unwrap();
+    assert_eq!(fs::read(dir.path().join("store.format")).unwrap(), b"attorn-store 5\n");
+    Store::open(dir.path(), &ours()).unwrap();
 }
 
 #[tokio::test]

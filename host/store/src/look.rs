@@ -25,7 +25,7 @@ use crate::open::{open_whole, start};
 use crate::ours::Ours;
 use crate::parts;
 use crate::places::{FORMAT_WITHOUT_JOURNAL, Places, exists};
-use crate::repair::causes;
+use crate::repair::{causes, could_be_made};
 use crate::setup::{Setup, Threads};
 
 /// How many bytes a file system keeps free beside what is copied to it.
@@ -82,6 +82,12 @@ impl Store {
         let (mut bad, mut notes) = (Vec::new(), Vec::new());
         if format > FORMAT_WITHOUT_JOURNAL {
             look_at_parts(&places, boot.last_use(&places)?, (&mut bad, &mut notes));
+            // Their checks fit whatever somebody wrote: only what they come to tells whether it is ours.
+            if bad.is_empty()
+                && let Err(error) = could_be_made(&places, ours, &scratch.join("made-anew"))
+            {
+                bad.push(not_whole(&causes(&error)));
+            }
         }
         let copied = copied_places(&places, scratch);
         let journal = if exists(&places.journal)? { &places.journal } else { &places.new_journal };

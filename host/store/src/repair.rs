@@ -40,7 +40,7 @@ use crate::journal::{self, Journal, JournalError};
 use crate::open::{head_of, open_whole, said};
 use crate::ours::Ours;
 use crate::parts;
-use crate::places::{Places, at, exists, sync_files};
+use crate::places::{FORMAT, Places, at, exists, sync_files};
 use crate::redo::Redo;
 use crate::refiled::{self, Refiled};
 use crate::remade::{self, Part, Remade};
@@ -228,6 +228,10 @@ impl Repair<'_> {
         } else {
             self.of_what_is_found(format)?
         };
+        if format < FORMAT {
+            // What was found to be ours, or accepted, has an imprint, whatever the marker said.
+            self.places.write_marker(FORMAT)?;
+        }
         // Whoever opened the engine to look at it may have changed it.
         sync_files(&self.places.engine)?;
         self.boot.say_closed(self.places)?;
@@ -303,7 +307,9 @@ impl Repair<'_> {
     /// Where the engine is whole, and base copy and journal are not, there is no backup and nothing that it could be made
     /// anew of. It has all that they had.
     fn of_bad_parts(&self, found: Repaired) -> Result<Repaired, RepairError> {
-        let Some(Err(error)) = parts::look(self.places, &|| true) else { return Ok(found) };
+        let looked = parts::look(self.places, &|| true).unwrap_or(Ok(())).map_err(RepairError::from);
+        // Their checks fit whatever somebody wrote: only what they come to tells whether it is ours.
+        let Err(error) = looked.and_then(|()| self.try_build()) else { return Ok(found) };
         let (mended, still_bad) = match found {
             Repaired::Files { problem, bad_files, .. } => (Some(problem), bad_files),
             Repaired::BadFiles { bad_files, .. } => (None, bad_files),
@@ -311,7 +317,7 @@ impl Repair<'_> {
         };
         let problem = mended.into_iter().chain([causes(&error)]).collect::<Vec<_>>().join("; ");
         let replace = || self.replace_journal(&problem, ForeignState::Refused);
-        let replaced = catch_unwind(AssertUnwindSafe(replace)).unwrap_or_else(|_| Err(error.into()))?;
+        let replaced = catch_unwind(AssertUnwindSafe(replace)).unwrap_or(Err(error))?;
         Ok(match replaced {
             Repaired::NewJournal { problem, integrity, aside, bases_aside, .. } => {
                 Repaired::NewJournal { problem, integrity, aside, bases_aside, bad_files: still_bad }
@@ -370,6 +376,11 @@ impl Repair<'_> {
         });
         let (base, walked) = built?;
         Ok(Built { dir, base, walked })
+    }
+
+    /// See whether the engine's files could be made anew, and be ours.
+    fn try_build(&self) -> Result<(), RepairError> {
+        could_be_made(self.places, self.ours, &self.places.dir.join("store.new"))
     }
 
     fn put_in_place(&self, problem: &str, by_hand: bool, built: Built) -> Result<Repaired, RepairError> {
@@ -502,6 +513,14 @@ pub(crate) fn causes(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+/// See whether what base copy and journal come to is whole and ours, by making it in a directory, which is removed.
+pub(crate) fn could_be_made(places: &Places, ours: &Ours, new: &Path) -> Result<(), RepairError> {
+    let made = rebuild::rebuild(places, (ours, ForeignState::Refused), new, None);
+    let removed = if exists(new)? { fs::remove_dir_all(new).map_err(at(new)) } else { Ok(()) };
+    made?;
+    Ok(removed?)
 }
 
 /// Open it and walk it.

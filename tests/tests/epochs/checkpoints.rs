@@ -4,9 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use attorn_tests::Process;
 use attorn_tests::files::copy_dir;
 use attorn_tests::world::ask;
+use attorn_tests::{Process, until};
 use serde_json::{Value, json};
 
 use super::Stage;
@@ -151,9 +151,15 @@ async fn no_checkpoint_is_signed_where_anything_says_that_the_log_was_longer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_history_that_is_damaged_or_missing_is_named_and_keeps_nobody_from_the_rest() {
     let (stage, process) = Stage::set().await;
-    stage.grow(600).await;
-    process.stop().await;
+    stage.grow(300).await;
     let path = stage.published("checkpoints/0");
+    until("there is a checkpoint of them in the history", async || {
+        fs::read_to_string(&path).is_ok_and(|text| text.matches('\u{2014}').count() >= 1)
+    })
+    .await;
+    // The next is of more entries, whenever it is signed.
+    stage.grow(300).await;
+    process.stop().await;
     let whole = fs::read_to_string(&path).unwrap();
     let count = whole.matches('\u{2014}').count();
     assert!(count >= 2, "{whole}");

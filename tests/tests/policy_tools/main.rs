@@ -104,7 +104,7 @@ fn two_components_are_compared_on_cases() {
     let refused = |arguments: &[&str], code, error: &str, help: &str| {
         refused(directory.path(), &[&["diff"], arguments].concat(), code, error, help);
     };
-    refused(&["policy.wasm", "--on", "cases"], 2, "", "");
+    refused(&["policy.wasm", "--on", "cases"], 2, "takes two components", "released.wasm");
     refused(&["policy.wasm", "policy.wasm", "x", "--on", "cases"], 2, "takes two components", "released.wasm");
     refused(&["policy.wasm", "policy.wasm", "--on", "cases", "--since", "1h"], 2, "filters are for", "");
     refused(&["policy.wasm", "none.wasm", "--on", "cases"], 1, "cannot read `none.wasm`", "");

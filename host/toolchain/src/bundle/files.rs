@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Component, Path};
 
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 
 use super::{BYTES_MAX, BundleError, io, refused};
 
@@ -56,7 +56,7 @@ impl Files {
     pub(super) fn of_archive(path: &Path) -> Result<Self, BundleError> {
         let file = File::open(path).map_err(|error| io(path, error))?;
         // One more than may be, so that it can be told from an archive that ends there.
-        let unpacked = GzDecoder::new(file).take(UNPACKED_BYTES_MAX + 1);
+        let unpacked = MultiGzDecoder::new(file).take(UNPACKED_BYTES_MAX + 1);
         let mut archive = tar::Archive::new(unpacked);
         let files = Self::of_entries(&mut archive, path);
         if archive.into_inner().limit() == 0 {
