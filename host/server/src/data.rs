@@ -131,9 +131,10 @@ pub fn copy_keys(config: &Config, to: &Path) -> std::io::Result<(CopiedKeys, Opt
 ///
 /// When the root key cannot be read, a server uses it, or what it could be made of cannot be relied on either.
 pub async fn repair(config: &Config, foreign: ForeignState, lost: LostRecordsAre) -> Result<Repair, NoRepair> {
-    let ours = ours(config)?;
+    let root = root_key(config)?;
+    let ours = keys::ours(&root, config);
     let (mut aside, mut bases_aside) = (None, None);
-    let repaired = Store::repair_with(&config.data_dir, &ours, foreign)?;
+    let repaired = Store::repair_with(&config.data_dir, &ours, (foreign, &|key| keys::opens(&root, key)))?;
     let (mut integrity, rebuilt, problem, mut bad_files) = match repaired {
         Repaired::Whole(integrity) => (integrity, None, None, Vec::new()),
         Repaired::BadFiles { integrity, bad_files } => (integrity, None, None, bad_files),

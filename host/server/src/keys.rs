@@ -75,10 +75,15 @@ pub(crate) fn ours_of_tests() -> Ours {
     Ours { log: "test".parse().unwrap(), key: ImprintKey::of(&[7; 32]) }
 }
 
+/// Whether this root key opens a key of the store's.
+pub(crate) fn opens(root: &RootKey, key: &KeyMaterialRecord) -> bool {
+    root.unwrap(label(key.purpose, key.version), &key.wrapped).is_ok()
+}
+
 /// Whether this is the root key with which the store's keys are wrapped.
 pub(crate) async fn opened_by(root: &RootKey, store: &Store) -> Result<bool, Failure> {
     let record = newest_log_key(store).await?;
-    Ok(root.unwrap(label(KeyPurpose::Log, record.version), &record.wrapped).is_ok())
+    Ok(opens(root, &record))
 }
 
 /// The key of the epoch that the log is in. Each epoch has one of its own, and that of an earlier one is not kept.

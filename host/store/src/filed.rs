@@ -16,7 +16,7 @@
 //! What is sealed under a user's key is sealed in the file, too: who was erased cannot be read there either.
 // Long because: the bytes of a file, who writes and who reads them stand side by side.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -305,8 +305,11 @@ impl BadRecords {
 struct BadFile {
     /// What is wrong with the first of its records that nobody is known to have accepted.
     first: Option<BadRecords>,
+    /// The same of the first of all.
+    any: Option<BadRecords>,
     /// Of all records that cannot be read.
-    digests: Vec<[u8; 32]>,
+    /// The digest of each of its records that cannot be read, and of the key that is said to have it.
+    claims: Vec<([u8; 32], blake3::Hash)>,
 }
 
 /// Looks for files that are bad.
@@ -422,24 +425,38 @@ impl RecordWalk {
             Err(error) => error,
         };
         let bad = self.bad.entry(filed.file()).or_default();
-        bad.digests.push(filed.digest());
+        bad.claims.push((filed.digest(), blake3::hash(key.as_bytes())));
+        let Filed { epoch, bundle, .. } = filed;
+        let found = || BadRecords { epoch, bundle, why: error.to_string(), what: error.short() };
         if bad.first.is_none() && !(error.is_lost() && self.accepted.contains(&filed.digest())) {
-            let Filed { epoch, bundle, .. } = filed;
-            bad.first = Some(BadRecords { epoch, bundle, why: error.to_string(), what: error.short() });
+            bad.first = Some(found());
         }
+        bad.any.get_or_insert_with(found);
         None
     }
 
     /// How many records are lost of which somebody has accepted that.
     pub(crate) fn known_lost(&self) -> u64 {
-        let all: HashSet<_> = self.bad.values().flat_map(|file| &file.digests).collect();
+        let all: HashSet<_> = self.bad.values().flat_map(|file| &file.claims).map(|(digest, _)| digest).collect();
         all.into_iter().filter(|digest| self.accepted.contains(*digest)).count() as u64
     }
 
     /// The files that are bad, and the decisions whose record is not what their entry says.
     pub(crate) fn into_bad(self) -> (Vec<BadRecords>, Vec<String>) {
-        let is_known = |file: &BadFile| file.digests.iter().all(|digest| self.accepted.contains(digest));
-        let bad = self.bad.values().filter(|file| !is_known(file)).filter_map(|file| file.first.clone()).collect();
+        // A digest is over key and value, so it is one record's: whoever says the same of another key hides that one.
+        let mut owners = HashMap::new();
+        let claims = self.bad.values().flat_map(|file| &file.claims);
+        let hiding: HashSet<_> =
+            claims.filter(|(digest, key)| *owners.entry(*digest).or_insert(*key) != *key).collect();
+        let is_accepted =
+            |claim: &([u8; 32], blake3::Hash)| self.accepted.contains(&claim.0) && !hiding.contains(claim);
+        let is_known = |file: &BadFile| file.claims.iter().all(is_accepted);
+        let bad = self
+            .bad
+            .values()
+            .filter(|file| !is_known(file))
+            .filter_map(|file| file.first.clone().or_else(|| file.any.clone()))
+            .collect();
         let more = (self.more > 0).then(|| format!("and the records of {} more decisions", self.more));
         (bad, self.decisions.into_iter().chain(more).collect())
     }

@@ -8,11 +8,12 @@ use tempfile::TempDir;
 use super::*;
 use crate::commit::Store;
 use crate::error::OpenError;
-use crate::fixtures::{add, batch, body, copy, counter, decided, decision, lazy, meta, new_store, ours, put};
+use crate::fixtures::{add, batch, body, copy, counter, decided, decision, id, lazy, meta, new_store, ours, put};
 use crate::integrity::IntegrityError;
-use crate::key::Key;
+use crate::key::{Key, KeyPurpose};
 use crate::ours::Ours;
 use crate::places::Places;
+use crate::records::KeyMaterialRecord;
 use crate::repair::{RepairError, Repaired};
 use crate::{base, journal};
 
@@ -188,7 +189,7 @@ async fn where_base_copy_and_journal_say_the_same_nothing_is_taken_until_somebod
             error => panic!("{forgery:?} {error:?}"),
         }
         assert_eq!(refused(Store::open(dir.path(), &ours())).to_string(), expected, "{forgery:?}");
-        let accepted = Store::repair_with(dir.path(), &ours(), ForeignState::Accepted).unwrap();
+        let accepted = Store::repair_with(dir.path(), &ours(), (ForeignState::Accepted, &|_| true)).unwrap();
         let Repaired::NewJournal { problem, .. } = accepted else { panic!("{forgery:?} {accepted:?}") };
         assert!(problem.starts_with(&expected) && problem.ends_with("accepted as it was found"), "{problem}");
         let store = Store::open(dir.path(), &ours()).unwrap();
@@ -261,7 +262,7 @@ async fn another_key_is_told_and_never_accepted() {
     let (dir, ..) = store().await;
     let other = Ours { key: ImprintKey::of(&[8; 32]), ..ours() };
     assert!(matches!(refused(Store::open(dir.path(), &other)), ImprintError::OtherKey));
-    let error = Store::repair_with(dir.path(), &other, ForeignState::Accepted).unwrap_err();
+    let error = Store::repair_with(dir.path(), &other, (ForeignState::Accepted, &|_| true)).unwrap_err();
     assert!(matches!(error, RepairError::Integrity(IntegrityError::Imprint(ImprintError::OtherKey))), "{error:?}");
     Store::open(dir.path(), &ours()).unwrap();
     assert_eq!(format!("{:?}", ours().key), "ImprintKey([redacted])");
@@ -275,8 +276,26 @@ async fn a_store_from_before_there_were_imprints_is_accepted_and_not_opened() {
     fs::write(dir.path().join("store.format"), "attorn-store 4\n").unwrap();
     assert!(matches!(refused(Store::open(dir.path(), &ours())), ImprintError::Missing));
     assert_eq!(fs::read(dir.path().join("store.format")).unwrap(), b"attorn-store 4\n");
-    Store::repair_with(dir.path(), &ours(), ForeignState::Accepted).unwrap();
+    Store::repair_with(dir.path(), &ours(), (ForeignState::Accepted, &|_| true)).unwrap();
     Store::open(dir.path(), &ours()).unwrap().verify_integrity().await.unwrap();
+}
+
+#[tokio::test]
+async fn nothing_is_accepted_by_a_root_key_that_opens_nothing() {
+    let (dir, store) = new_store();
+    let key = KeyMaterialRecord { purpose: KeyPurpose::Log, id: id("k1"), version: 1, wrapped: vec![1; 40] };
+    store.commit(batch(|batch| batch.put_record(&key))).await.unwrap();
+    drop(store);
+    engine(dir.path()).open_tree("head").unwrap().remove("imprint").unwrap();
+    forge_parts(dir.path());
+    let before = fs::read_dir(dir.path()).unwrap().count();
+    let error = Store::repair_with(dir.path(), &ours(), (ForeignState::Accepted, &|_| false)).unwrap_err();
+    assert!(matches!(error, RepairError::Integrity(IntegrityError::Imprint(ImprintError::OtherKey))), "{error:?}");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), before, "nothing was moved");
+    assert!(matches!(refused(Store::open(dir.path(), &ours())), ImprintError::Missing));
+    let opens = |found: &KeyMaterialRecord| found.wrapped == key.wrapped;
+    Store::repair_with(dir.path(), &ours(), (ForeignState::Accepted, &opens)).unwrap();
+    drop(Store::open(dir.path(), &ours()).unwrap());
 }
 
 /// A marker that calls a store older than it is gets nobody past its imprint.

@@ -37,10 +37,13 @@ use crate::held;
 use crate::imprint::{ForeignState, Imprint, ImprintError};
 use crate::integrity::{Integrity, IntegrityError, Walked, verify_in};
 use crate::journal::{self, Journal, JournalError};
+use crate::key::{KeyPrefix, KeyPurpose};
 use crate::open::{head_of, open_whole, said};
 use crate::ours::Ours;
 use crate::parts;
 use crate::places::{FORMAT, Places, at, exists, sync_files};
+use crate::read::{PAGE_BYTES_MAX, PAGE_ITEMS_MAX};
+use crate::records::{KeyMaterialRecord, Record as _};
 use crate::redo::Redo;
 use crate::refiled::{self, Refiled};
 use crate::remade::{self, Part, Remade};
@@ -192,6 +195,8 @@ pub(crate) struct Repair<'a> {
     pub(crate) ours: &'a Ours,
     /// What becomes of a state that somebody else wrote.
     pub(crate) foreign: ForeignState,
+    /// Whether the root key opens the key that signs the log: by another nothing is accepted.
+    pub(crate) opens: &'a dyn Fn(&KeyMaterialRecord) -> bool,
     pub(crate) boot: &'a Boot,
     /// Called after each stage.
     pub(crate) after: &'a dyn Fn(Stage) -> Result<(), RepairError>,
@@ -200,21 +205,26 @@ pub(crate) struct Repair<'a> {
 impl Store {
     /// Walk a store that nobody has open, and make the engine's files anew if they cannot be relied on.
     pub fn repair(dir: &Path, ours: &Ours) -> Result<Repaired, RepairError> {
-        Self::repair_with(dir, ours, ForeignState::Refused)
+        Self::repair_with(dir, ours, (ForeignState::Refused, &|_| true))
     }
 
-    /// The same, and say what becomes of a state that somebody else wrote, where nothing else is wrong.
-    pub fn repair_with(dir: &Path, ours: &Ours, foreign: ForeignState) -> Result<Repaired, RepairError> {
+    /// The same, and say what becomes of a state that somebody else wrote, where nothing else is wrong; `opens` says whether
+    /// the root key opens the key that signs the log, without which nothing is accepted.
+    pub fn repair_with(
+        dir: &Path,
+        ours: &Ours,
+        (foreign, opens): (ForeignState, &dyn Fn(&KeyMaterialRecord) -> bool),
+    ) -> Result<Repaired, RepairError> {
         let (places, boot) = (Places::of(dir), Boot::of_machine());
         let format = places.format()?;
         let _lock = places.lock()?;
-        Repair { foreign, ..Repair::of(&places, ours, &boot) }.by_hand(format)
+        Repair { foreign, opens, ..Repair::of(&places, ours, &boot) }.by_hand(format)
     }
 }
 
 impl<'a> Repair<'a> {
     pub(crate) fn of(places: &'a Places, ours: &'a Ours, boot: &'a Boot) -> Self {
-        Self { places, ours, foreign: ForeignState::Refused, boot, after: &|_| Ok(()) }
+        Self { places, ours, foreign: ForeignState::Refused, opens: &|_| true, boot, after: &|_| Ok(()) }
     }
 }
 
@@ -422,6 +432,9 @@ impl Repair<'_> {
         sync_files(&places.engine)?;
         let (name, head) = head_of(&trees)?;
         if foreign == ForeignState::Accepted {
+            if !log_key_in(&trees)?.is_none_or(|key| (self.opens)(&key)) {
+                return Err(IntegrityError::Imprint(ImprintError::OtherKey).into());
+            }
             trees.apply(&[Imprint::over(&ours.key, &trees)?.write(&ours.key, &name, &head)?])?;
             trees.flush()?;
             sync_files(&places.engine)?;
@@ -513,6 +526,15 @@ pub(crate) fn causes(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+/// The newest key that signs the log, wrapped.
+fn log_key_in(trees: &Trees) -> Result<Option<KeyMaterialRecord>, RepairError> {
+    let prefix = KeyPrefix::key_material(KeyPurpose::Log);
+    let page = trees.scan(&prefix, None, PAGE_ITEMS_MAX, PAGE_BYTES_MAX).map_err(IntegrityError::from)?;
+    // Versions sort as numbers do.
+    let newest = page.items.last().map(|(key, stored)| KeyMaterialRecord::decode(key, &stored.value));
+    Ok(newest.transpose().map_err(IntegrityError::Value)?)
 }
 
 /// See whether what base copy and journal come to is whole and ours, by making it in a directory, which is removed.
