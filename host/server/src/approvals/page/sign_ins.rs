@@ -6,6 +6,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use attorn_api::ProblemCode;
 use attorn_core::{ApprovalId, Digest, TimeMs};
 use attorn_identity::secret::digests_match;
 use attorn_identity::{KeyLabel, RootKey};
@@ -49,6 +50,16 @@ pub(super) fn new_state(approval: &ApprovalId) -> Result<Zeroizing<String>, Fail
 /// For which approval somebody comes back; none if that is no state of ours.
 pub(super) fn approval(state: &str) -> Option<ApprovalId> {
     state.split_once('.')?.0.parse().ok()
+}
+
+/// What whoever comes back by a sign-in is told that lets nobody in, or let somebody in already.
+pub(super) fn over() -> Failure {
+    unknown("this sign-in is over, or began in another browser")
+}
+
+/// Nobody is known here, and why.
+pub(super) fn unknown(why: &str) -> Failure {
+    Failure::of(ProblemCode::UserUnauthenticated, why).with_help("open the link to the approval again")
 }
 
 impl SignIns {
