@@ -16,6 +16,11 @@ use attorn_store::{Batch, Key, KeyKind, Require, Store, Versioned};
 use crate::http::failure::Failure;
 use crate::registry::all;
 
+/// The most signers that are active, and the most that there are with those who were revoked: these stay, so that no key of
+/// theirs counts again, and whoever asks whose a signature is reads them all.
+const ACTIVE_MAX: usize = 64;
+const EVER_MAX: usize = 1_024;
+
 /// A signature that came with a push. Whether it is good, [`Self::verify`] says.
 pub(super) struct Brought {
     signer: PolicySignerId,
@@ -67,6 +72,23 @@ impl Signers {
 
     pub(super) fn active(&self) -> usize {
         self.iter().filter(|signer| signer.revoked.is_none()).count()
+    }
+
+    /// Whether there is room for one more.
+    pub(super) fn room(&self) -> Result<(), Failure> {
+        let full = |detail: String, help| Err(Failure::of(ProblemCode::InvalidState, detail).with_help(help));
+        if self.active() >= ACTIVE_MAX {
+            let detail = format!("there are {ACTIVE_MAX} active signers, which is the most");
+            return full(detail, "revoke one: `attorn policy signer revoke`");
+        }
+        if self.0.len() >= EVER_MAX {
+            let detail = format!("there are {EVER_MAX} signers with those who were revoked, which is the most");
+            return full(
+                detail,
+                "have one who is active sign: `attorn policy signer list` shows whose signatures count",
+            );
+        }
+        Ok(())
     }
 
     /// Whether an active signer signed this version's component.

@@ -137,3 +137,26 @@ async fn taking_a_policy_out_of_force_names_no_requirement() {
     let rests_on = may_come_into_force(&store, std::iter::empty()).await.unwrap();
     assert!(rests_on.is_empty(), "{rests_on:?}");
 }
+
+/// All of them are read whenever somebody asks whose a signature is.
+#[tokio::test]
+async fn those_who_were_revoked_take_room_too() {
+    let dir = TempDir::new().unwrap();
+    let store = Store::create(dir.path(), crate::keys::ours_of_tests()).unwrap();
+    let named = |number: usize, revoked| {
+        let id = format!("signer-{number}").parse().unwrap();
+        PolicySignerRecord { id, ..signer(revoked) }
+    };
+    let numbers: Vec<usize> = (1..EVER_MAX).collect();
+    for some in numbers.chunks(64) {
+        change(&store, |batch| some.iter().for_each(|number| batch.put_record(&named(*number, true)))).await;
+    }
+    Signers::of(&store).await.unwrap().room().unwrap();
+    change(&store, |batch| batch.put_record(&named(EVER_MAX, true))).await;
+    let problem = Signers::of(&store).await.unwrap().room().unwrap_err().problem;
+    assert!(problem.detail.contains("1024 signers with those who were revoked"), "{}", problem.detail);
+    // Of those who are active there are fewer.
+    change(&store, |batch| (1..=ACTIVE_MAX).for_each(|number| batch.put_record(&named(number, false)))).await;
+    let problem = Signers::of(&store).await.unwrap().room().unwrap_err().problem;
+    assert!(problem.detail.contains("64 active signers") && problem.help.is_some(), "{}", problem.detail);
+}

@@ -21,9 +21,6 @@ use crate::http::call::{Call, OperatorCaller, Reply};
 use crate::http::failure::Failure;
 use crate::registry::{commit, moved, note, page, why};
 
-/// The most signers that are active.
-const SIGNERS_MAX: usize = 64;
-
 pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let wire: api::RegisterPolicySigner = call.json()?;
     let (id, operator): (PolicySignerId, _) = (wire.id.parse()?, call.operator()?);
@@ -46,12 +43,7 @@ pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure
             return Err(Failure::of(ProblemCode::KeyTaken, detail).with_help("`attorn policy new-key` makes another"));
         }
     }
-    if signers.active() >= SIGNERS_MAX {
-        let detail = format!("there are {SIGNERS_MAX} active signers, which is the most");
-        return Err(
-            Failure::of(ProblemCode::InvalidState, detail).with_help("revoke one: `attorn policy signer revoke`")
-        );
-    }
+    signers.room()?;
     let mut batch = Batch::new(app.clock.now());
     let record = PolicySignerRecord {
         id: id.clone(),
