@@ -12,6 +12,7 @@ use data_encoding::HEXLOWER;
 use zeroize::Zeroizing;
 
 use crate::random::{NoRandomness, random};
+use crate::seal::SealError;
 
 /// The first byte of what is sealed: this form, and no other.
 const FORM: u8 = 1;
@@ -20,17 +21,6 @@ const AAD_CONTEXT: &[u8] = b"attorn sealed v1";
 const SEAL_CONTEXT: &str = "attorn user seal v1";
 const PSEUDONYM_CONTEXT: &str = "attorn user pseudonym v1";
 const COMMITMENT_CONTEXT: &str = "attorn user commitment v1";
-
-/// What was to be sealed or opened cannot be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum SealError {
-    /// The cryptographic library failed to encrypt.
-    #[error("it could not be sealed")]
-    NotSealed,
-    /// It was sealed with another key, or in another place, or was changed since.
-    #[error("it was not sealed with this key for this place, or it is damaged")]
-    NotOpened,
-}
 
 /// What a pseudonym stands for. The same text of two kinds has two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

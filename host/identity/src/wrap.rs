@@ -1,24 +1,19 @@
-//! The root key, and wrapping other keys with it: AES-256-GCM under a random nonce, with the key's
-//! kind, id and version as associated data, so that no wrapped key can be put in another's place.
+//! The root key, and wrapping other keys with it: each is sealed ([`crate::seal`]) with its kind, id and version as what it
+//! is about, so that no wrapped key can be put in another's place.
 //!
 //! Where the root key's file lives, and who may read it, is the caller's business.
 
 use std::fmt;
 use std::str::FromStr;
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use data_encoding::BASE64;
 use zeroize::Zeroizing;
 
-use crate::random::{NoRandomness, random};
+use crate::random::NoRandomness;
+use crate::seal::{OVERHEAD_BYTES, SealKey};
 
 /// The longest key that is wrapped, in bytes.
 pub const WRAPPED_KEY_BYTES_MAX: usize = 16 * 1024;
-
-/// The first byte of what is stored: this form, and no other.
-const FORM: u8 = 1;
-
-const TAG_BYTES: usize = 16;
 
 const AAD_CONTEXT: &[u8] = b"attorn wrapped key v1";
 
@@ -66,7 +61,7 @@ impl KeyLabel<'_> {
 }
 
 /// The key that wraps all others. It lives outside of the data directory and its backups.
-pub struct RootKey(Zeroizing<[u8; 32]>);
+pub struct RootKey(SealKey);
 
 impl RootKey {
     /// A new root key.
@@ -75,14 +70,14 @@ impl RootKey {
     ///
     /// [`NoRandomness`]
     pub fn generate() -> Result<Self, NoRandomness> {
-        random().map(Self)
+        SealKey::generate().map(Self)
     }
 
     /// The text of its file, with the end of the line.
     #[must_use]
     pub fn file_text(&self) -> Zeroizing<String> {
         let mut text = Zeroizing::new(String::with_capacity(64));
-        BASE64.encode_append(self.0.as_slice(), &mut text);
+        BASE64.encode_append(self.0.bytes(), &mut text);
         text.push('\n');
         text
     }
@@ -91,7 +86,7 @@ impl RootKey {
     /// it before anything that stands there is believed.
     #[must_use]
     pub fn imprint_secret(&self) -> Zeroizing<[u8; 32]> {
-        Zeroizing::new(blake3::derive_key(IMPRINT_CONTEXT, self.0.as_slice()))
+        Zeroizing::new(blake3::derive_key(IMPRINT_CONTEXT, self.0.bytes()))
     }
 
     /// Wrap a key. The same key wrapped twice gives different bytes.
@@ -103,14 +98,7 @@ impl RootKey {
         if key.len() > WRAPPED_KEY_BYTES_MAX {
             return Err(WrapError::TooLong);
         }
-        // Room for the tag, so that no copy of the key stays behind when the buffer grows.
-        let mut sealed = Zeroizing::new(Vec::with_capacity(key.len() + TAG_BYTES));
-        sealed.extend_from_slice(key);
-        let nonce = self
-            .cipher()?
-            .seal_in_place_append_tag(Aad::from(label.associated_data()), &mut *sealed)
-            .map_err(|_| WrapError::NotWrapped)?;
-        Ok([&[FORM][..], nonce.as_ref(), &sealed].concat())
+        self.0.seal(&label.associated_data(), key).map_err(|_| WrapError::NotWrapped)
     }
 
     /// Unwrap a key.
@@ -119,24 +107,10 @@ impl RootKey {
     ///
     /// [`WrapError::NotUnwrapped`]
     pub fn unwrap(&self, label: KeyLabel<'_>, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, WrapError> {
-        let error = WrapError::NotUnwrapped;
-        if wrapped.len() > 1 + NONCE_LEN + WRAPPED_KEY_BYTES_MAX + TAG_BYTES {
-            return Err(error);
+        if wrapped.len() > WRAPPED_KEY_BYTES_MAX + OVERHEAD_BYTES {
+            return Err(WrapError::NotUnwrapped);
         }
-        let (nonce, sealed) = wrapped.strip_prefix(&[FORM]).and_then(<[u8]>::split_first_chunk).ok_or(error)?;
-        let mut opened = Zeroizing::new(sealed.to_vec());
-        let key_bytes = self
-            .cipher()
-            .map_err(|_| error)?
-            .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(label.associated_data()), &mut opened)
-            .map_err(|_| error)?
-            .len();
-        opened.truncate(key_bytes);
-        Ok(opened)
-    }
-
-    fn cipher(&self) -> Result<RandomizedNonceKey, WrapError> {
-        RandomizedNonceKey::new(&AES_256_GCM, self.0.as_slice()).map_err(|_| WrapError::NotWrapped)
+        self.0.open(&label.associated_data(), wrapped).map_err(|_| WrapError::NotUnwrapped)
     }
 }
 
@@ -147,7 +121,7 @@ impl FromStr for RootKey {
         let line = text.strip_suffix('\n').unwrap_or(text);
         let bytes = Zeroizing::new(BASE64.decode(line.as_bytes()).map_err(|_| WrapError::RootKeyForm)?);
         let key = <&[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| WrapError::RootKeyForm)?;
-        Ok(Self(Zeroizing::new(*key)))
+        Ok(Self(SealKey::from_bytes(Zeroizing::new(*key))))
     }
 }
 
@@ -176,7 +150,7 @@ mod tests {
             assert_eq!(text.parse::<RootKey>().unwrap_err(), WrapError::RootKeyForm, "{text}");
         }
         let one = good.parse::<RootKey>().unwrap();
-        assert_eq!(*line.parse::<RootKey>().unwrap().0, *one.0);
+        assert_eq!(line.parse::<RootKey>().unwrap().0.bytes(), one.0.bytes());
         assert_eq!(format!("{one:?}"), "RootKey([redacted])");
     }
 
@@ -210,7 +184,7 @@ mod tests {
             }
         }
         assert!(root.unwrap(LABEL, &[&wrapped[..], &[0]].concat()).is_err());
-        assert!(root.unwrap(LABEL, &vec![FORM; WRAPPED_KEY_BYTES_MAX + 30]).is_err());
+        assert!(root.unwrap(LABEL, &vec![1; WRAPPED_KEY_BYTES_MAX + 30]).is_err());
         assert_eq!(root.wrap(LABEL, &vec![0; WRAPPED_KEY_BYTES_MAX + 1]), Err(WrapError::TooLong));
     }
 

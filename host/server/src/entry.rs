@@ -41,6 +41,32 @@ mod tests {
 
     use super::*;
 
+    /// The text without the modules of tests that stand in it, which rustfmt ends with the first brace of a line.
+    fn without_tests(text: &str) -> String {
+        let mut parts = text.split("#[cfg(test)]\n");
+        let mut kept = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let is_module = part.lines().next().is_some_and(|line| line.contains("mod ") && line.ends_with('{'));
+            let rest = if is_module { part.split_once("\n}\n").map_or("", |(_, rest)| rest) } else { part };
+            kept.push_str(rest);
+        }
+        kept
+    }
+
+    #[test]
+    fn what_a_module_of_tests_names_is_not_written() {
+        let test = "#[cfg(test)]\nmod tests {\n    EntryType::A\n}\n";
+        for (text, kept) in [
+            ("EntryType::B\n".to_owned(), "EntryType::B\n"),
+            (format!("EntryType::B\n{test}"), "EntryType::B\n"),
+            (format!("{test}EntryType::B\n"), "EntryType::B\n"),
+            ("#[cfg(test)]\npub(crate) mod tests {\n    EntryType::A".to_owned(), ""),
+            ("#[cfg(test)]\nmod fixtures;\nEntryType::B\n".to_owned(), "mod fixtures;\nEntryType::B\n"),
+        ] {
+            assert_eq!(without_tests(&text), kept, "{text}");
+        }
+    }
+
     /// All of this crate that is no test.
     fn sources(dir: &Path, into: &mut String) {
         for found in fs::read_dir(dir).unwrap() {
@@ -48,8 +74,8 @@ mod tests {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             if path.is_dir() {
                 sources(&path, into);
-            } else if !name.ends_with("_tests.rs") {
-                into.push_str(&fs::read_to_string(&path).unwrap());
+            } else if !name.ends_with("_tests.rs") && name != "fixtures.rs" {
+                into.push_str(&without_tests(&fs::read_to_string(&path).unwrap()));
             }
         }
     }

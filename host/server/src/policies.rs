@@ -89,9 +89,9 @@ pub(crate) async fn push(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     }
     let component: Digest = wire.component.parse()?;
     // INVARIANT: nothing of the component is stored as a version, parsed or compiled before its signature is verified.
-    let claim = signatures::Claim::of(&app.store, wire.signature.as_deref()).await?;
-    let signature = claim.as_ref().map(signatures::Claim::recorded);
-    let (bytes, class) = read_component(&app, component, claim).await?;
+    let brought = signatures::Brought::of(&app.store, wire.signature.as_deref()).await?;
+    let signature = brought.as_ref().map(signatures::Brought::recorded);
+    let (bytes, class) = read_component(&app, component, brought).await?;
     let mut batch = Batch::new(app.clock.now());
     let record = PolicyVersionRecord {
         policy: id.clone(),
@@ -144,11 +144,11 @@ pub(crate) fn no_version(id: &PolicyId, version: u32) -> Failure {
 async fn read_component(
     app: &App,
     digest: Digest,
-    claim: Option<signatures::Claim>,
+    brought: Option<signatures::Brought>,
 ) -> Result<(Vec<u8>, ComponentClass), Failure> {
     let bytes = app.store.files().read(digest, COMPONENT_BYTES_MAX as u64).await?;
     let classify = move || {
-        claim.map_or(Ok(()), |claim| claim.verify(&bytes))?;
+        brought.map_or(Ok(()), |brought| brought.verify(&bytes))?;
         let class = attorn_engine::class_of(&bytes);
         Ok((bytes, class))
     };

@@ -66,7 +66,7 @@ pub use log_epoch::{EpochEnd, LogEpochRecord};
 pub use lost_records::LostRecordsRecord;
 pub use operator::{OperatorRecord, OperatorTokenRecord};
 pub use policy::{PolicyRecord, PolicyRevocationRecord, PolicySettings, PolicyVersionRecord, VersionSignature};
-pub use policy_signer::{PolicySignaturesRecord, PolicySignerRecord, SignerRevocation};
+pub use policy_signer::{PolicySignerRecord, SignatureRequirementRecord, SignerRevocation};
 pub use prompt::{PromptBody, PromptRecord};
 pub use provider::{ProviderIssuerRecord, ProviderRecord};
 pub use provider_client_key::ProviderClientKeyRecord;
@@ -115,7 +115,7 @@ pub(crate) fn check(key: &Key, stored: &[u8]) -> Result<(), RecordError> {
         KeyKind::OperatorToken => check_as::<OperatorTokenRecord>(key, stored),
         KeyKind::Policy => check_as::<PolicyRecord>(key, stored),
         KeyKind::PolicyRevocation => check_as::<PolicyRevocationRecord>(key, stored),
-        KeyKind::PolicySignatures => check_as::<PolicySignaturesRecord>(key, stored),
+        KeyKind::PolicySignatures => check_as::<SignatureRequirementRecord>(key, stored),
         KeyKind::PolicySigner => check_as::<PolicySignerRecord>(key, stored),
         KeyKind::PolicyVersion => check_as::<PolicyVersionRecord>(key, stored),
         KeyKind::Prompt => check_as::<PromptRecord>(key, stored),

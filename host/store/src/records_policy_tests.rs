@@ -128,7 +128,7 @@ fn who_vouches_for_components() {
         .replace(r#""revoked":null"#, r#""revoked":{"at_ms":2000,"by":"bob"}"#);
     golden(&revoked, "policy_signer/release", &text);
     golden(
-        &PolicySignaturesRecord { required: true, changed_at: TimeMs(1_000), changed_by: id("ada") },
+        &SignatureRequirementRecord { required: true, changed_at: TimeMs(1_000), changed_by: id("ada") },
         "policy_signatures",
         r#"{"required":true,"changed_at_ms":1000,"changed_by":"ada"}"#,
     );

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use attorn_tests::process::binary;
 use attorn_tests::{Operator, World};
+use serde_json::{Value, json};
 
 use super::{Desk, allow};
 
@@ -58,5 +59,10 @@ async fn the_commands_say_what_they_do() {
     good(admin, "list", "release (revoked)");
     good(admin, "show p", "release (revoked)");
     good(admin, "signer list", "in force without a signature of an active signer: 1");
+    // As text and as JSON the same is said.
+    let (_, listed) = run(admin, "signer list --json");
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    let requirement = json!({ "required": true, "signers_active": 0, "in_force_without": 1 });
+    assert_eq!((&listed["policy_signers"][0]["id"], &listed["requirement"]), (&json!("release"), &requirement));
     good(weakener, "signer require off --reason away", "do not have to be signed");
 }

@@ -94,8 +94,7 @@ async fn version(app: &App, call: &Call, id: &PolicyId, version: u32) -> Result<
     let record = app.store.record::<PolicyVersionRecord>(&Key::policy_version(id, version)).await?;
     let record = record.ok_or_else(|| super::no_version(id, version))?.value;
     // Said before anything is compiled; what counts is what the commit names.
-    let mut said = Batch::new(app.clock.now());
-    signatures::may_come_into_force(&app.store, &mut said, std::iter::once(&record)).await?;
+    let _ = signatures::may_come_into_force(&app.store, std::iter::once(&record)).await?;
     load_checked(app, record, &LoadAsk::of(call)?).await
 }
 
@@ -137,7 +136,7 @@ async fn change(
         Goal::Version(policy) => Some(&policy.record),
         Goal::Nothing => None,
     });
-    signatures::may_come_into_force(&app.store, &mut batch, come).await?;
+    batch.require.extend(signatures::may_come_into_force(&app.store, come).await?);
     let require = if current.store_version == 0 { Require::Absent } else { Require::Version(current.store_version) };
     batch.require.push((Key::active_set(), require));
     batch.put_record(&set.record);

@@ -10,26 +10,31 @@ use attorn_api::ProblemCode;
 use attorn_api::policies as api;
 use attorn_core::{Digest, PolicySignerId};
 use attorn_identity::{ComponentSignature, KeyId, SignatureError, SignerKey};
-use attorn_store::records::{PolicySignaturesRecord, PolicySignerRecord, PolicyVersionRecord, VersionSignature};
+use attorn_store::records::{PolicySignerRecord, PolicyVersionRecord, SignatureRequirementRecord, VersionSignature};
 use attorn_store::{Batch, Key, KeyKind, Require, Store, Versioned};
 
 use crate::http::failure::Failure;
 use crate::registry::all;
 
+/// The most signers that are active, and the most that there are with those who were revoked: these stay, so that no key of
+/// theirs counts again, and whoever asks whose a signature is reads them all.
+const ACTIVE_MAX: usize = 64;
+const EVER_MAX: usize = 1_024;
+
 /// A signature that came with a push. Whether it is good, [`Self::verify`] says.
-pub(super) struct Claim {
+pub(super) struct Brought {
     signer: PolicySignerId,
     key: SignerKey,
     signature: ComponentSignature,
     digest: Digest,
 }
 
-impl Claim {
+impl Brought {
     /// The signature that came, if it names the key of an active signer. None came, and none has to.
     pub(super) async fn of(store: &Store, text: Option<&str>) -> Result<Option<Self>, Failure> {
         let Some(text) = text else {
-            let standing = standing(store).await?;
-            return if is_required(standing.as_ref()) { Err(missing("this component")) } else { Ok(None) };
+            let requirement = requirement(store).await?;
+            return if is_required(requirement.as_ref()) { Err(missing("this component")) } else { Ok(None) };
         };
         let signature = ComponentSignature::parse(text).map_err(|error| malformed(&error))?;
         let signers = Signers::of(store).await?;
@@ -67,6 +72,23 @@ impl Signers {
 
     pub(super) fn active(&self) -> usize {
         self.iter().filter(|signer| signer.revoked.is_none()).count()
+    }
+
+    /// Whether there is room for one more.
+    pub(super) fn room(&self) -> Result<(), Failure> {
+        let full = |detail: String, help| Err(Failure::of(ProblemCode::InvalidState, detail).with_help(help));
+        if self.active() >= ACTIVE_MAX {
+            let detail = format!("there are {ACTIVE_MAX} active signers, which is the most");
+            return full(detail, "revoke one: `attorn policy signer revoke`");
+        }
+        if self.0.len() >= EVER_MAX {
+            let detail = format!("there are {EVER_MAX} signers with those who were revoked, which is the most");
+            return full(
+                detail,
+                "have one who is active sign: `attorn policy signer list` shows whose signatures count",
+            );
+        }
+        Ok(())
     }
 
     /// Whether an active signer signed this version's component.
@@ -110,19 +132,19 @@ pub(super) fn key_of(signer: &PolicySignerRecord) -> Result<SignerKey, Failure> 
 }
 
 /// What is recorded of whether signatures are required.
-pub(super) async fn standing(store: &Store) -> Result<Option<Versioned<PolicySignaturesRecord>>, Failure> {
-    Ok(store.record::<PolicySignaturesRecord>(&Key::policy_signatures()).await?)
+pub(super) async fn requirement(store: &Store) -> Result<Option<Versioned<SignatureRequirementRecord>>, Failure> {
+    Ok(store.record::<SignatureRequirementRecord>(&Key::policy_signatures()).await?)
 }
 
 /// Nobody required any until somebody did.
-pub(super) fn is_required(standing: Option<&Versioned<PolicySignaturesRecord>>) -> bool {
-    standing.is_some_and(|standing| standing.value.required)
+pub(super) fn is_required(requirement: Option<&Versioned<SignatureRequirementRecord>>) -> bool {
+    requirement.is_some_and(|requirement| requirement.value.required)
 }
 
 /// That whether signatures are required, and who the signers are, is what it was when this was read.
-pub(super) fn require_standing(batch: &mut Batch, standing: Option<&Versioned<PolicySignaturesRecord>>) {
-    let require = standing.map_or(Require::Absent, |standing| Require::Version(standing.version));
-    batch.require.push((Key::policy_signatures(), require));
+pub(super) fn as_it_was(requirement: Option<&Versioned<SignatureRequirementRecord>>) -> (Key, Require) {
+    let require = requirement.map_or(Require::Absent, |requirement| Require::Version(requirement.version));
+    (Key::policy_signatures(), require)
 }
 
 /// Just before a version is recorded: whose signature came with it. The batch names all that this rests on.
@@ -131,31 +153,34 @@ pub(super) async fn vouched(
     batch: &mut Batch,
     record: &PolicyVersionRecord,
 ) -> Result<Option<api::VersionSigner>, Failure> {
-    let standing = standing(store).await?;
-    require_standing(batch, standing.as_ref());
+    let requirement = requirement(store).await?;
+    batch.require.push(as_it_was(requirement.as_ref()));
     match &record.signature {
-        None if is_required(standing.as_ref()) => Err(missing("this component")),
+        None if is_required(requirement.as_ref()) => Err(missing("this component")),
         None => Ok(None),
         Some(signature) => {
-            let signer = active(store, batch, &signature.signer).await?;
+            let (signer, require) = active(store, &signature.signer).await?;
+            batch.require.push(require);
             let key = key_of(&signer)?.id().to_string();
             Ok(Some(api::VersionSigner { id: signer.id.to_string(), key, revoked_at_ms: None }))
         }
     }
 }
 
-/// INVARIANT: whatever comes into force passes here, in the batch that puts it there. Where signatures are required,
-/// each version has one of a signer who is active in that very commit: it names the requirement and the signers.
+/// Whether these versions may come into force, and what that rests on.
+///
+/// INVARIANT: whatever comes into force passes here, and the batch that puts it there requires what this gives. Where
+/// signatures are required, each version has one of a signer who is active in that very commit: it names the requirement
+/// and the signers.
 pub(super) async fn may_come_into_force(
     store: &Store,
-    batch: &mut Batch,
     versions: impl Iterator<Item = &PolicyVersionRecord>,
-) -> Result<(), Failure> {
-    let standing = standing(store).await?;
+) -> Result<Vec<(Key, Require)>, Failure> {
+    let requirement = requirement(store).await?;
     let (mut signers, mut any) = (BTreeSet::new(), false);
     for record in versions {
         any = true;
-        if !is_required(standing.as_ref()) {
+        if !is_required(requirement.as_ref()) {
             continue;
         }
         let of = || format!("version {} of policy `{}`", record.version, record.policy);
@@ -163,25 +188,22 @@ pub(super) async fn may_come_into_force(
         signers.insert(signature.signer.clone());
     }
     // To take a policy out of force needs no signature, whatever becomes of them meanwhile.
-    if any {
-        require_standing(batch, standing.as_ref());
-    }
+    let mut rests_on = Vec::from_iter(any.then(|| as_it_was(requirement.as_ref())));
     for signer in signers {
-        active(store, batch, &signer).await?;
+        rests_on.push(active(store, &signer).await?.1);
     }
-    Ok(())
+    Ok(rests_on)
 }
 
-/// This signer, who is active, and still is when the batch commits.
-async fn active(store: &Store, batch: &mut Batch, id: &PolicySignerId) -> Result<PolicySignerRecord, Failure> {
+/// This signer, who is active, and what a batch requires so that they still are when it commits.
+async fn active(store: &Store, id: &PolicySignerId) -> Result<(PolicySignerRecord, (Key, Require)), Failure> {
     let key = Key::policy_signer(id);
     let stored = store.record::<PolicySignerRecord>(&key).await?;
     let stored = stored.ok_or_else(|| refused(format!("there is no signer `{id}`")))?;
     if stored.value.revoked.is_some() {
         return Err(revoked(&stored.value, &key_of(&stored.value)?));
     }
-    batch.require.push((key, Require::Version(stored.version)));
-    Ok(stored.value)
+    Ok((stored.value, (key, Require::Version(stored.version))))
 }
 
 fn missing(what: &str) -> Failure {

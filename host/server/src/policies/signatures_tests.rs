@@ -37,8 +37,8 @@ fn signer(revoked: bool) -> PolicySignerRecord {
     }
 }
 
-fn requirement(required: bool) -> PolicySignaturesRecord {
-    PolicySignaturesRecord { required, changed_at: NOW, changed_by: "carol".parse().unwrap() }
+fn recorded(required: bool) -> SignatureRequirementRecord {
+    SignatureRequirementRecord { required, changed_at: NOW, changed_by: "carol".parse().unwrap() }
 }
 
 /// A store where these are recorded.
@@ -48,7 +48,7 @@ async fn store(required: Option<bool>, revoked: bool) -> (TempDir, Store) {
     let mut batch = Batch::new(NOW);
     batch.put_record(&signer(revoked));
     if let Some(required) = required {
-        batch.put_record(&requirement(required));
+        batch.put_record(&recorded(required));
     }
     store.commit(batch).await.unwrap();
     (dir, store)
@@ -58,8 +58,9 @@ async fn store(required: Option<bool>, revoked: bool) -> (TempDir, Store) {
 async fn admitted(store: &Store, version: &PolicyVersionRecord) -> Result<Batch, ProblemCode> {
     let mut batch = Batch::new(NOW);
     batch.put_record(version);
-    let admitted = may_come_into_force(store, &mut batch, std::iter::once(version)).await;
-    admitted.map(|()| batch).map_err(|failure| failure.problem.code)
+    let rests_on = may_come_into_force(store, std::iter::once(version)).await;
+    batch.require.extend(rests_on.map_err(|failure| failure.problem.code)?);
+    Ok(batch)
 }
 
 async fn change(store: &Store, change: impl FnOnce(&mut Batch)) {
@@ -101,7 +102,7 @@ async fn nothing_comes_into_force_on_what_has_changed_meanwhile() {
         // Each of the two records alone is enough.
         change(&store, |batch| match meanwhile {
             "the signer is revoked" => batch.put_record(&signer(true)),
-            _ => batch.put_record(&requirement(true)),
+            _ => batch.put_record(&recorded(true)),
         })
         .await;
         let committed = store.commit(batch).await;
@@ -133,7 +134,29 @@ async fn no_version_is_recorded_with_a_signer_who_was_revoked_meanwhile() {
 #[tokio::test]
 async fn taking_a_policy_out_of_force_names_no_requirement() {
     let (_dir, store) = store(Some(true), true).await;
-    let mut batch = Batch::new(NOW);
-    may_come_into_force(&store, &mut batch, std::iter::empty()).await.unwrap();
-    assert!(batch.require.is_empty());
+    let rests_on = may_come_into_force(&store, std::iter::empty()).await.unwrap();
+    assert!(rests_on.is_empty(), "{rests_on:?}");
+}
+
+/// All of them are read whenever somebody asks whose a signature is.
+#[tokio::test]
+async fn those_who_were_revoked_take_room_too() {
+    let dir = TempDir::new().unwrap();
+    let store = Store::create(dir.path(), crate::keys::ours_of_tests()).unwrap();
+    let named = |number: usize, revoked| {
+        let id = format!("signer-{number}").parse().unwrap();
+        PolicySignerRecord { id, ..signer(revoked) }
+    };
+    let numbers: Vec<usize> = (1..EVER_MAX).collect();
+    for some in numbers.chunks(64) {
+        change(&store, |batch| some.iter().for_each(|number| batch.put_record(&named(*number, true)))).await;
+    }
+    Signers::of(&store).await.unwrap().room().unwrap();
+    change(&store, |batch| batch.put_record(&named(EVER_MAX, true))).await;
+    let problem = Signers::of(&store).await.unwrap().room().unwrap_err().problem;
+    assert!(problem.detail.contains("1024 signers with those who were revoked"), "{}", problem.detail);
+    // Of those who are active there are fewer.
+    change(&store, |batch| (1..=ACTIVE_MAX).for_each(|number| batch.put_record(&named(number, false)))).await;
+    let problem = Signers::of(&store).await.unwrap().room().unwrap_err().problem;
+    assert!(problem.detail.contains("64 active signers") && problem.help.is_some(), "{}", problem.detail);
 }

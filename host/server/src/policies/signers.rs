@@ -10,19 +10,16 @@ use attorn_api::audit::EntryType;
 use attorn_api::policy_signers as api;
 use attorn_core::{OperatorId, PolicySignerId};
 use attorn_identity::SignerKey;
-use attorn_store::records::{PolicySignaturesRecord, PolicySignerRecord, SignerRevocation};
+use attorn_store::records::{PolicySignerRecord, SignatureRequirementRecord, SignerRevocation};
 use attorn_store::{Batch, Key, KeyKind, Require, Versioned};
 use serde_json::json;
 
-use super::signatures::{Signers, is_required, key_of, require_standing, standing};
+use super::signatures::{Signers, as_it_was, is_required, key_of, requirement};
 use crate::app::App;
 use crate::entry;
 use crate::http::call::{Call, OperatorCaller, Reply};
 use crate::http::failure::Failure;
 use crate::registry::{commit, moved, note, page, why};
-
-/// The most signers that are active.
-const SIGNERS_MAX: usize = 64;
 
 pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let wire: api::RegisterPolicySigner = call.json()?;
@@ -32,7 +29,7 @@ pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure
         Failure::of(ProblemCode::InvalidField, format!("`public_key`: {error}"))
             .with_help("the second line of a `.pub` file: `attorn policy new-key` and `minisign -G` make one")
     })?;
-    let before = standing(&app.store).await?;
+    let before = requirement(&app.store).await?;
     let signers = Signers::of(&app.store).await?;
     if signers.iter().any(|signer| signer.id == id) {
         return Err(Failure::of(ProblemCode::AlreadyExists, format!("policy signer `{id}` exists already")));
@@ -46,12 +43,7 @@ pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure
             return Err(Failure::of(ProblemCode::KeyTaken, detail).with_help("`attorn policy new-key` makes another"));
         }
     }
-    if signers.active() >= SIGNERS_MAX {
-        let detail = format!("there are {SIGNERS_MAX} active signers, which is the most");
-        return Err(
-            Failure::of(ProblemCode::InvalidState, detail).with_help("revoke one: `attorn policy signer revoke`")
-        );
-    }
+    signers.room()?;
     let mut batch = Batch::new(app.clock.now());
     let record = PolicySignerRecord {
         id: id.clone(),
@@ -64,7 +56,7 @@ pub(crate) async fn register(app: Arc<App>, call: Call) -> Result<Reply, Failure
     let about = json!({ "id": id.as_str(), "name": record.name, "key": key.id().to_string(),
         "public_key": record.public_key });
     entry::act(&mut batch, operator, EntryType::PolicySignerRegistered, about)?;
-    require_standing(&mut batch, before.as_ref());
+    batch.require.push(as_it_was(before.as_ref()));
     batch.require.push((Key::policy_signer(&id), Require::Absent));
     batch.put_record(&changed(&batch, operator, is_required(before.as_ref()))?);
     batch.put_record(&record);
@@ -89,7 +81,7 @@ pub(crate) async fn show(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
 /// Count no signature of this signer from now on. What they signed and is in force stays so.
 pub(crate) async fn revoke(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     let (id, operator): (PolicySignerId, _) = (call.path("id")?, call.operator()?);
-    let before = standing(&app.store).await?;
+    let before = requirement(&app.store).await?;
     let stored = app.store.record::<PolicySignerRecord>(&Key::policy_signer(&id)).await?;
     let stored = stored.ok_or_else(|| no_signer(&id))?;
     if stored.value.revoked.is_some() {
@@ -100,7 +92,7 @@ pub(crate) async fn revoke(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
     let record = PolicySignerRecord { revoked, ..stored.value };
     let about = json!({ "id": id.as_str(), "key": key_of(&record)?.id().to_string(), "reason": why(&call)? });
     entry::act(&mut batch, operator, EntryType::PolicySignerRevoked, about)?;
-    require_standing(&mut batch, before.as_ref());
+    batch.require.push(as_it_was(before.as_ref()));
     batch.require.push((Key::policy_signer(&id), Require::Version(stored.version)));
     batch.put_record(&changed(&batch, operator, is_required(before.as_ref()))?);
     batch.put_record(&record);
@@ -109,12 +101,12 @@ pub(crate) async fn revoke(app: Arc<App>, call: Call) -> Result<Reply, Failure> 
 }
 
 pub(crate) async fn show_requirement(app: Arc<App>, _: Call) -> Result<Reply, Failure> {
-    requirement(&app).await
+    shown_requirement(&app).await
 }
 
 /// From now on no version is taken, or comes into force, without a signature of an active signer.
 pub(crate) async fn require(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
-    let before = standing(&app.store).await?;
+    let before = requirement(&app.store).await?;
     if is_required(before.as_ref()) {
         return Err(Failure::of(ProblemCode::InvalidState, "components have to be signed already"));
     }
@@ -127,7 +119,7 @@ pub(crate) async fn require(app: Arc<App>, call: Call) -> Result<Reply, Failure>
 
 /// Signatures are required no more, which can let in what nobody vouches for.
 pub(crate) async fn lift(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
-    let before = standing(&app.store).await?;
+    let before = requirement(&app.store).await?;
     if !is_required(before.as_ref()) {
         return Err(Failure::of(ProblemCode::InvalidState, "components do not have to be signed"));
     }
@@ -137,7 +129,7 @@ pub(crate) async fn lift(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
 async fn set(
     app: &App,
     call: &Call,
-    before: Option<Versioned<PolicySignaturesRecord>>,
+    before: Option<Versioned<SignatureRequirementRecord>>,
     required: bool,
 ) -> Result<Reply, Failure> {
     let (operator, wire): (_, api::ChangePolicySignatures) = (call.operator()?, call.json()?);
@@ -145,26 +137,26 @@ async fn set(
     let mut batch = Batch::new(app.clock.now());
     let about = if required { EntryType::PolicySignaturesRequired } else { EntryType::PolicySignaturesLifted };
     entry::act(&mut batch, operator, about, json!({ "reason": wire.reason }))?;
-    require_standing(&mut batch, before.as_ref());
+    batch.require.push(as_it_was(before.as_ref()));
     batch.put_record(&changed(&batch, operator, required)?);
     commit(app, batch, moved).await?;
-    requirement(app).await
+    shown_requirement(app).await
 }
 
-async fn requirement(app: &App) -> Result<Reply, Failure> {
-    let (standing, signers) = (standing(&app.store).await?, Signers::of(&app.store).await?);
+async fn shown_requirement(app: &App) -> Result<Reply, Failure> {
+    let (requirement, signers) = (requirement(&app.store).await?, Signers::of(&app.store).await?);
     let active = app.active.snapshot();
     let without = active.policies().iter().filter(|policy| !signers.vouch_for(&policy.record)).count();
     let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     Reply::ok(&api::PolicySignatures {
-        required: is_required(standing.as_ref()),
+        required: is_required(requirement.as_ref()),
         signers_active: number(signers.active()),
         in_force_without: number(without),
     })
 }
 
-fn changed(batch: &Batch, operator: &OperatorCaller, required: bool) -> Result<PolicySignaturesRecord, Failure> {
-    Ok(PolicySignaturesRecord { required, changed_at: batch.now, changed_by: by(operator)? })
+fn changed(batch: &Batch, operator: &OperatorCaller, required: bool) -> Result<SignatureRequirementRecord, Failure> {
+    Ok(SignatureRequirementRecord { required, changed_at: batch.now, changed_by: by(operator)? })
 }
 
 fn by(operator: &OperatorCaller) -> Result<OperatorId, Failure> {

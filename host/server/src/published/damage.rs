@@ -26,20 +26,20 @@ pub(crate) struct Found {
     pub(super) witnessed: Option<SignedCheckpoint>,
     /// The last of the history.
     pub(super) last: Option<SignedCheckpoint>,
-    pub(crate) bad: Vec<Bad>,
+    pub(crate) bad: Vec<BadFile>,
 }
 
 /// A file that is not what it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Bad {
+pub(crate) struct BadFile {
     pub(super) path: PathBuf,
     pub(super) problem: String,
-    pub(super) part: Part,
+    pub(super) which: Which,
 }
 
 /// Which file it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum Which {
     /// One checkpoint; how many entries it counts, if it still says that. Nobody vouches for it.
     Newest {
         said: Option<u64>,
@@ -54,7 +54,7 @@ pub(super) enum Part {
     },
 }
 
-impl fmt::Display for Bad {
+impl fmt::Display for BadFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` {}", self.path.display(), self.problem)
     }
@@ -82,11 +82,11 @@ pub(crate) fn look(dir: &Path, verifier: &CheckpointVerifier, size: Option<u64>)
     let mut found = Found::default();
     match files::newest(dir, verifier) {
         Ok(newest) => found.newest = newest,
-        Err(problem) => found.bad.push(note(dir, NEWEST, &problem, |said| Part::Newest { said })),
+        Err(problem) => found.bad.push(checkpoint_bad(dir, NEWEST, &problem, |said| Which::Newest { said })),
     }
     match files::witnessed(dir, verifier) {
         Ok(witnessed) => found.witnessed = witnessed,
-        Err(problem) => found.bad.push(note(dir, WITNESSED, &problem, |said| Part::Witnessed { said })),
+        Err(problem) => found.bad.push(checkpoint_bad(dir, WITNESSED, &problem, |said| Which::Witnessed { said })),
     }
     if Segments::is_old(dir) || (found.bad.is_empty() && found.head().is_none()) {
         return found;
@@ -94,8 +94,8 @@ pub(crate) fn look(dir: &Path, verifier: &CheckpointVerifier, size: Option<u64>)
     let listed = match listed(dir) {
         Ok(listed) => listed,
         Err(problem) => {
-            let (path, part) = (dir.join(SEGMENTS), Part::Segment { number: 0, whole: String::new() });
-            found.bad.push(Bad { path, problem, part });
+            let (path, which) = (dir.join(SEGMENTS), Which::Segment { number: 0, whole: String::new() });
+            found.bad.push(BadFile { path, problem, which });
             return found;
         }
     };
@@ -132,20 +132,21 @@ fn ends_early(found: &Found) -> bool {
 }
 
 fn has(found: &Found, number: u64) -> bool {
-    found.bad.iter().any(|bad| matches!(bad.part, Part::Segment { number: other, .. } if other == number))
+    found.bad.iter().any(|bad| matches!(bad.which, Which::Segment { number: other, .. } if other == number))
 }
 
-fn note(dir: &Path, name: &str, problem: &str, part: impl FnOnce(Option<u64>) -> Part) -> Bad {
+/// One of the two files of a checkpoint each.
+fn checkpoint_bad(dir: &Path, name: &str, problem: &str, which: impl FnOnce(Option<u64>) -> Which) -> BadFile {
     let text = files::bytes(dir, name, SignedCheckpoint::NOTE_BYTES_MAX).ok().flatten().unwrap_or_default();
     let text = String::from_utf8_lossy(&text).into_owned();
     let said = text.lines().nth(1).and_then(|line| line.parse().ok());
     let prefix = format!("`{name}`: ");
     let problem = problem.strip_prefix(&prefix).unwrap_or(problem);
-    Bad { path: dir.join(name), problem: format!("is no checkpoint of this log: {problem}"), part: part(said) }
+    BadFile { path: dir.join(name), problem: format!("is no checkpoint of this log: {problem}"), which: which(said) }
 }
 
-fn segment_bad(dir: &Path, number: u64, problem: String, whole: String) -> Bad {
-    Bad { path: dir.join(segment_name(number)), problem, part: Part::Segment { number, whole } }
+fn segment_bad(dir: &Path, number: u64, problem: String, whole: String) -> BadFile {
+    BadFile { path: dir.join(segment_name(number)), problem, which: Which::Segment { number, whole } }
 }
 
 /// The segments that there are.

@@ -15,7 +15,7 @@ use attorn_log::CheckpointSigner;
 use attorn_log::segments::{SEGMENTS, Span};
 use attorn_store::{Integrity, Store, free_name};
 
-use super::damage::{self, Bad, Found, Part};
+use super::damage::{self, BadFile, Found, Which};
 use super::files;
 use super::segments::Segments;
 use super::{continued, directory};
@@ -45,7 +45,7 @@ pub(crate) async fn mend(
         return Ok(Mended::default());
     }
     if let Some(why) = contradicts(config, store, signer, &found, size).await {
-        let still_bad = |bad: &Bad| {
+        let still_bad = |bad: &BadFile| {
             format!(
                 "{bad}; it is not made anew: {why}; put the right data directory back, and if there is none, `attorn restore` \
                  a backup"
@@ -78,12 +78,12 @@ fn failed(path: &Path, error: &io::Error) -> String {
 }
 
 /// What becomes of a file.
-fn said(bad: &Bad, size: u64) -> String {
-    match &bad.part {
-        Part::Newest { .. } => format!("a new one was signed over the {size} entries that the log has"),
-        Part::Witnessed { .. } => "witnesses are asked anew when the server runs".to_owned(),
-        Part::Segment { whole, .. } if whole.is_empty() => "the history goes on without it".to_owned(),
-        Part::Segment { .. } => "the history has what was whole in it".to_owned(),
+fn said(bad: &BadFile, size: u64) -> String {
+    match &bad.which {
+        Which::Newest { .. } => format!("a new one was signed over the {size} entries that the log has"),
+        Which::Witnessed { .. } => "witnesses are asked anew when the server runs".to_owned(),
+        Which::Segment { whole, .. } if whole.is_empty() => "the history goes on without it".to_owned(),
+        Which::Segment { .. } => "the history has what was whole in it".to_owned(),
     }
 }
 
@@ -102,9 +102,9 @@ async fn contradicts(
         return Some(format!("of the checkpoints that are whole {why}"));
     }
     // A text that nobody vouches for makes nothing good, but it can keep something from being signed.
-    let said = found.bad.iter().filter_map(|bad| match bad.part {
-        Part::Newest { said } | Part::Witnessed { said } => said,
-        Part::Segment { .. } => None,
+    let said = found.bad.iter().filter_map(|bad| match bad.which {
+        Which::Newest { said } | Which::Witnessed { said } => said,
+        Which::Segment { .. } => None,
     });
     let most = said.max().filter(|most| *most > size)?;
     Some(format!(
@@ -121,11 +121,11 @@ fn aside_name(path: &Path) -> io::Result<Option<PathBuf>> {
 }
 
 /// Move a damaged file aside, and put in its place what was whole in it, if that is anything.
-fn set_aside(dir: &Path, bad: &Bad) -> io::Result<()> {
+fn set_aside(dir: &Path, bad: &BadFile) -> io::Result<()> {
     if let Some(aside) = aside_name(&bad.path)? {
         fs::rename(&bad.path, aside)?;
     }
-    if let Part::Segment { number, whole } = &bad.part {
+    if let Which::Segment { number, whole } = &bad.which {
         fs::DirBuilder::new().recursive(true).create(dir.join(SEGMENTS))?;
         files::put_segment(dir, *number, whole)?;
     }
@@ -138,7 +138,7 @@ fn sign_anew(dir: &Path, found: &Found, (store, signer): (&Store, &CheckpointSig
     let verifier = signer.verifier();
     let mut segments = Segments::open(dir, &verifier, Span::USUAL).map_err(io::Error::other)?;
     let last = segments.last().map_or(0, |last| last.checkpoint().size);
-    if found.bad.iter().any(|bad| matches!(bad.part, Part::Newest { .. })) {
+    if found.bad.iter().any(|bad| matches!(bad.which, Which::Newest { .. })) {
         let size = store.log_head().map_err(|error| other(&error))?.size;
         let root = store.root(size).map_err(|error| other(&error))?;
         let checkpoint = signer.sign(size, root);

@@ -31,22 +31,22 @@ pub(super) async fn end_all(store: &Store, root: &RootKey) -> Result<(Counts, Op
     let unexpired = unexpired_grants(store).await?;
     let grants = end_each(store, KeyKind::Grant, EntryType::GrantsEnded, |grant: &mut GrantRecord, now| {
         if grant.revoked_at.is_some() {
-            return Found::Over;
+            return Came::Over;
         }
         grant.revoked_at = Some(now);
         // Also one that has expired, by a clock that may be wrong; but by this it did not end.
-        if unexpired.contains(&grant.key()) { Found::Ended } else { Found::Expired }
+        if unexpired.contains(&grant.key()) { Came::Ended } else { Came::Expired }
     })
     .await?;
     let sessions = end_each(store, KeyKind::Session, EntryType::SessionsEnded, |session: &mut SessionRecord, now| {
         let stood = session.ended_at.is_none();
         session.ended_at.get_or_insert(now);
-        Found::ended_if(stood)
+        Came::ended_if(stood)
     })
     .await?;
     let operator_tokens =
         end_each(store, KeyKind::Operator, EntryType::OperatorTokensEnded, |operator: &mut OperatorRecord, _| {
-            Found::ended_if(operator.token_digest.take().is_some())
+            Came::ended_if(operator.token_digest.take().is_some())
         })
         .await?;
     forget_operator_tokens(store).await?;
@@ -58,7 +58,7 @@ pub(super) async fn end_all(store: &Store, root: &RootKey) -> Result<(Counts, Op
 
 /// What came of one that was to be ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Found {
+enum Came {
     /// It stood, and has ended by this.
     Ended,
     /// It could do nothing any more, and is marked as ended all the same.
@@ -67,7 +67,7 @@ enum Found {
     Over,
 }
 
-impl Found {
+impl Came {
     const fn ended_if(stood: bool) -> Self {
         if stood { Self::Ended } else { Self::Over }
     }
@@ -96,7 +96,7 @@ async fn end_each<R: Record>(
     store: &Store,
     kind: KeyKind,
     said: EntryType,
-    end: impl Fn(&mut R, TimeMs) -> Found,
+    end: impl Fn(&mut R, TimeMs) -> Came,
 ) -> Result<u64, Failure> {
     let (mut after, mut ended) = (None, 0);
     loop {
@@ -105,10 +105,10 @@ async fn end_each<R: Record>(
         for (key, found) in &page.items {
             let mut record = R::decode(key, &found.value).map_err(attorn_store::ReadError::from)?;
             let found = end(&mut record, batch.now);
-            if found != Found::Over {
+            if found != Came::Over {
                 batch.put_record(&record);
             }
-            count += u64::from(found == Found::Ended);
+            count += u64::from(found == Came::Ended);
         }
         if count > 0 {
             let members = json!({ "because": "restored", "count": count });
@@ -164,7 +164,7 @@ async fn new_token_key(store: &Store, root: &RootKey) -> Result<(), Failure> {
         if stood {
             key.state = TokenKeyState::Compromised { at };
         }
-        Found::ended_if(stood)
+        Came::ended_if(stood)
     };
     end_each(store, KeyKind::TokenKey, EntryType::TokenKeysEnded, end).await?;
     let mut batch = Batch::new(keys::wall_now());

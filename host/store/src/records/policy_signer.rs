@@ -35,7 +35,7 @@ pub struct SignerRevocation {
 /// Whether components have to be signed. It is written anew whenever a signer is registered or revoked, too: who names
 /// its version has seen all signers as they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PolicySignaturesRecord {
+pub struct SignatureRequirementRecord {
     /// Whether a version comes into force only with a signature of an active signer.
     pub required: bool,
     /// When anything about signatures was changed last.
@@ -77,7 +77,7 @@ impl Record for PolicySignerRecord {
     }
 }
 
-impl Record for PolicySignaturesRecord {
+impl Record for SignatureRequirementRecord {
     fn key(&self) -> Key {
         Key::policy_signatures()
     }

@@ -6,6 +6,7 @@ use attorn_api::policy_signers::{
 };
 use attorn_core::{PolicySignerId, TimeMs};
 use clap::{Args, Subcommand, ValueEnum};
+use serde::Serialize;
 
 use super::verify::public_key;
 use crate::commands::Why;
@@ -90,6 +91,14 @@ enum Switch {
     Off,
 }
 
+/// What `list` prints as JSON.
+#[derive(Serialize)]
+struct Listed<'a> {
+    #[serde(flatten)]
+    list: &'a PolicySignerList,
+    requirement: &'a PolicySignatures,
+}
+
 impl Signer {
     pub(super) async fn run(self, client: &OperatorClient, output: &Output) -> Result<Exit, Failure> {
         match self {
@@ -147,7 +156,7 @@ fn show(output: &Output, signer: &PolicySigner) -> Result<Exit, Failure> {
 
 fn list(output: &Output, list: &PolicySignerList, signatures: &PolicySignatures) -> Result<Exit, Failure> {
     if output.json {
-        return output.json(list).map(|()| Exit::Done);
+        return output.json(&Listed { list, requirement: signatures }).map(|()| Exit::Done);
     }
     output.line(requirement(signatures));
     let row = |signer: &PolicySigner| {

@@ -15,7 +15,7 @@ use axum::http::StatusCode;
 use super::ended;
 use super::html::{self, Form, Reader, Sheet, Standing};
 use super::reply::{Cookie, page, see, with_cookie, without_cookie};
-use super::sign_ins::{self, SIGN_IN_MS, SignIn};
+use super::sign_ins::{self, SIGN_IN_MS, SignIn, over, unknown};
 use super::visits::{VISIT_MS, Visit};
 use crate::app::App;
 use crate::approvals::vote::{self, Ballot, Channel};
@@ -144,7 +144,6 @@ async fn begin(app: &App, opened: &Opened) -> Result<Reply, Failure> {
 pub(crate) async fn signed_in(app: Arc<App>, call: Call) -> Result<Reply, Failure> {
     app.ensure_ready()?;
     let answered = Answered::parse(call.uri.query().unwrap_or_default().as_bytes())?;
-    let over = || unknown("this sign-in is over, or began in another browser");
     let state = answered.get("state").unwrap_or_default();
     let id = sign_ins::approval(state).ok_or_else(over)?;
     let cookie = Cookie::SignIn.read(&id, &call.headers).ok_or_else(over)?;
@@ -233,10 +232,6 @@ fn is_from_elsewhere(call: &Call) -> bool {
 
 fn nothing() -> Failure {
     Failure::of(ProblemCode::NotFound, "there is no such approval")
-}
-
-fn unknown(why: &str) -> Failure {
-    Failure::of(ProblemCode::UserUnauthenticated, why).with_help("open the link to the approval again")
 }
 
 /// Why nobody could sign in. Nothing of it was written by the provider.

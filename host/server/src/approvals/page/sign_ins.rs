@@ -6,9 +6,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use attorn_api::ProblemCode;
 use attorn_core::{ApprovalId, Digest, TimeMs};
+use attorn_identity::SealKey;
 use attorn_identity::secret::digests_match;
-use attorn_identity::{KeyLabel, RootKey};
 use data_encoding::BASE64URL_NOPAD;
 use zeroize::Zeroizing;
 
@@ -30,8 +31,8 @@ pub(super) struct SignIns(Mutex<Keys>);
 #[derive(Default)]
 struct Keys {
     /// The one that seals, and since when.
-    now: Option<(TimeMs, Arc<RootKey>)>,
-    before: Option<Arc<RootKey>>,
+    now: Option<(TimeMs, Arc<SealKey>)>,
+    before: Option<Arc<SealKey>>,
 }
 
 /// Somebody has come back.
@@ -51,6 +52,16 @@ pub(super) fn approval(state: &str) -> Option<ApprovalId> {
     state.split_once('.')?.0.parse().ok()
 }
 
+/// What whoever comes back by a sign-in is told that lets nobody in, or let somebody in already.
+pub(super) fn over() -> Failure {
+    unknown("this sign-in is over, or began in another browser")
+}
+
+/// Nobody is known here, and why.
+pub(super) fn unknown(why: &str) -> Failure {
+    Failure::of(ProblemCode::UserUnauthenticated, why).with_help("open the link to the approval again")
+}
+
 impl SignIns {
     /// What the cookie holds of somebody who begins to sign in for this approval, with this state.
     pub(super) fn seal(&self, approval: &ApprovalId, state: &str, begun: &Begun) -> Result<String, Failure> {
@@ -59,8 +70,7 @@ impl SignIns {
         // At once, so that no copy stays behind when it grows.
         whole.reserve_exact(text.len());
         whole.extend_from_slice(text.as_bytes());
-        let id = approval.to_string();
-        let sealed = self.key(begun.at())?.wrap(label(&id), &whole).map_err(Failure::internal)?;
+        let sealed = self.key(begun.at())?.seal(about(approval).as_bytes(), &whole).map_err(Failure::internal)?;
         Ok(BASE64URL_NOPAD.encode(&sealed))
     }
 
@@ -69,33 +79,34 @@ impl SignIns {
         if cookie.len() > COOKIE_BYTES_MAX {
             return None;
         }
-        let (sealed, id) = (BASE64URL_NOPAD.decode(cookie.as_bytes()).ok()?, approval.to_string());
-        let whole = self.keys().into_iter().find_map(|key| key.unwrap(label(&id), &sealed).ok())?;
+        let (sealed, about) = (BASE64URL_NOPAD.decode(cookie.as_bytes()).ok()?, about(approval));
+        let whole = self.keys().into_iter().find_map(|key| key.open(about.as_bytes(), &sealed).ok())?;
         let (of, text) = whole.split_first_chunk::<DIGEST_BYTES>()?;
         let (state, begun) = (digest(state), Begun::of_text(text)?);
         let in_time = begun.at() <= now && now < begun.at().plus_ms(SIGN_IN_MS);
         (in_time && digests_match(&Digest::from_bytes(*of), &state)).then_some(SignIn { state, begun })
     }
 
-    fn key(&self, now: TimeMs) -> Result<Arc<RootKey>, Failure> {
+    fn key(&self, now: TimeMs) -> Result<Arc<SealKey>, Failure> {
         let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let serves = |since: TimeMs| since <= now && now < since.plus_ms(SIGN_IN_MS);
         if let Some((_, key)) = keys.now.as_ref().filter(|(since, _)| serves(*since)) {
             return Ok(Arc::clone(key));
         }
-        let key = Arc::new(RootKey::generate().map_err(Failure::internal)?);
+        let key = Arc::new(SealKey::generate().map_err(Failure::internal)?);
         keys.before = keys.now.replace((now, Arc::clone(&key))).map(|(_, key)| key);
         Ok(key)
     }
 
-    fn keys(&self) -> Vec<Arc<RootKey>> {
+    fn keys(&self) -> Vec<Arc<SealKey>> {
         let keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         keys.now.iter().map(|(_, key)| key).chain(&keys.before).cloned().collect()
     }
 }
 
-const fn label(approval: &str) -> KeyLabel<'_> {
-    KeyLabel { kind: "approval sign-in", id: approval, version: 1 }
+/// What is sealed of a sign-in for this approval.
+fn about(approval: &ApprovalId) -> String {
+    format!("attorn approval sign-in cookie v1 {approval}")
 }
 
 fn digest(state: &str) -> Digest {
@@ -151,8 +162,10 @@ mod tests {
         assert!(opens(&late, 2 * SIGN_IN_MS - 2) && !opens(&first, SIGN_IN_MS));
         seal(2 * SIGN_IN_MS);
         assert_eq!(sign_ins.keys().len(), 2);
-        assert!(sign_ins.keys().iter().all(|key| key.unwrap(label(&ours.to_string()), &[1; 64]).is_err()));
+        let is_open =
+            |sealed: &[u8]| sign_ins.keys().iter().any(|key| key.open(about(&ours).as_bytes(), sealed).is_ok());
+        assert!(!is_open(&[1; 64]));
         let sealed = BASE64URL_NOPAD.decode(late.as_bytes()).unwrap();
-        assert!(sign_ins.keys().iter().all(|key| key.unwrap(label(&ours.to_string()), &sealed).is_err()));
+        assert!(!is_open(&sealed));
     }
 }

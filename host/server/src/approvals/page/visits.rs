@@ -11,7 +11,7 @@ use attorn_core::{AgentId, ApprovalId, Digest, TimeMs};
 use attorn_identity::secret::digests_match;
 use zeroize::Zeroizing;
 
-use super::sign_ins::SignIns;
+use super::sign_ins::{self, SignIns};
 use crate::http::failure::Failure;
 use crate::providers::backchannel::sign_in::{Arrival, RestsOn};
 use crate::random;
@@ -78,7 +78,7 @@ impl Visits {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let of_agent = asked.get(agent).copied().unwrap_or_default();
         if of_agent >= AT_ONCE_OF_AGENT || asked.values().sum::<usize>() >= AT_ONCE {
-            return Err(busy());
+            return Err(busy("as many people sign in as may at once; try again in a moment"));
         }
         asked.insert(agent.clone(), of_agent + 1);
         Ok(Asks { agent: agent.clone(), asked: Arc::clone(&self.asked) })
@@ -113,8 +113,9 @@ impl Visits {
     fn put(&self, name: Digest, held: Held) -> Result<(), Failure> {
         let mut all = self.all();
         all.retain(|_, other| held.at < other.until);
+        // Another of the same sign-in came first, while the provider was asked for both.
         if all.values().any(|other| other.state == held.state) {
-            return Err(busy());
+            return Err(sign_ins::over());
         }
         let is_theirs =
             |other: &Held| other.approval == held.approval && other.visit.arrival.who.is_same(&held.visit.arrival.who);
@@ -125,7 +126,7 @@ impl Visits {
         }
         let of_one = all.values().filter(|other| other.approval == held.approval).count();
         if of_one >= OF_ONE_MAX || all.len() >= ALL_MAX {
-            return Err(busy());
+            return Err(full());
         }
         all.insert(name, held);
         Ok(())
@@ -147,8 +148,17 @@ fn digest(name: &str) -> Digest {
     Digest::from_bytes(blake3::derive_key("attorn approval page v1", name.as_bytes()))
 }
 
-fn busy() -> Failure {
-    Failure::of(ProblemCode::Busy, "as many people sign in as may at once; try again in a moment")
+fn busy(why: impl Into<String>) -> Failure {
+    Failure::of(ProblemCode::Busy, why)
+}
+
+/// All places are taken, each of which somebody has for as long as a visit takes.
+fn full() -> Failure {
+    let minutes = VISIT_MS / 60_000;
+    busy(format!(
+        "as many people have signed in as there are places for, and each has theirs for {minutes} minutes; open the link \
+         to the approval again when some of them are over"
+    ))
 }
 
 #[cfg(test)]
@@ -183,11 +193,16 @@ mod tests {
         approval: ApprovalId,
         (who, sign_in): (SignedIn, u64),
         at: u64,
-    ) -> Result<Zeroizing<String>, ProblemCode> {
+    ) -> Result<Zeroizing<String>, Failure> {
         let evidence = Evidence { provider: "idp".parse().unwrap(), token: None };
         let by = (approval, digest(&sign_in.to_string()));
         let arrival = Arrival { who, evidence, session: None, begun_at: TimeMs(0), rests_on: rests_on(7) };
-        visits.let_in(by, arrival, TimeMs(at)).map_err(|failure| failure.problem.code)
+        visits.let_in(by, arrival, TimeMs(at))
+    }
+
+    /// What whoever is refused is told.
+    fn refused<T>(found: Result<T, Failure>) -> Option<(ProblemCode, String)> {
+        found.err().map(|failure| (failure.problem.code, failure.problem.detail))
     }
 
     fn is_there(visits: &Visits, approval: ApprovalId, cookie: &str) -> bool {
@@ -217,12 +232,13 @@ mod tests {
         for n in 1..OF_ONE_MAX as u64 {
             let_in(&visits, ours, (person(&n.to_string()), n), 1).unwrap();
         }
-        assert_eq!(let_in(&visits, ours, (person("late"), 9_000), 2), Err(ProblemCode::Busy));
+        assert_eq!(refused(let_in(&visits, ours, (person("late"), 9_000), 2)), refused::<()>(Err(full())));
+        assert!(full().problem.detail.contains("for 10 minutes;"), "{}", full().problem.detail);
         assert!(is_there(&visits, ours, &first));
         for n in OF_ONE_MAX as u64..ALL_MAX as u64 {
             let_in(&visits, approval(u32::try_from(n).unwrap()), (SignedIn::User, n), 1).unwrap();
         }
-        assert_eq!(let_in(&visits, approval(9_999), (SignedIn::User, 9_999), 2), Err(ProblemCode::Busy));
+        assert_eq!(refused(let_in(&visits, approval(9_999), (SignedIn::User, 9_999), 2)), refused::<()>(Err(full())));
         assert!(is_there(&visits, ours, &first));
         // What is over makes room.
         let_in(&visits, approval(9_999), (SignedIn::User, 9_999), 1 + VISIT_MS).unwrap();
@@ -243,7 +259,9 @@ mod tests {
         assert!(visits.of((approval(1), &rests_on(8)), &cookie, last).is_none());
         // A sign-in is good once.
         assert!(visits.has_come(&digest("1")) && !visits.has_come(&digest("2")));
-        assert_eq!(let_in(&visits, approval(1), (SignedIn::User, 1), 2_000), Err(ProblemCode::Busy));
+        let again = refused(let_in(&visits, approval(1), (SignedIn::User, 1), 2_000)).unwrap();
+        assert_eq!(again.0, ProblemCode::UserUnauthenticated);
+        assert!(again.1.starts_with("this sign-in is over"), "{}", again.1);
     }
 
     #[test]
@@ -251,7 +269,8 @@ mod tests {
         let visits = Visits::default();
         let agent = |name: &str| -> AgentId { name.parse().unwrap() };
         let mut held: Vec<_> = (0..AT_ONCE_OF_AGENT).map(|_| visits.enter(&agent("a")).unwrap()).collect();
-        assert_eq!(visits.enter(&agent("a")).err().map(|failure| failure.problem.code), Some(ProblemCode::Busy));
+        let (code, detail) = refused(visits.enter(&agent("a"))).unwrap();
+        assert!(code == ProblemCode::Busy && detail.ends_with("try again in a moment"), "{detail}");
         for name in ["b", "c", "d"] {
             held.extend((0..AT_ONCE_OF_AGENT).map(|_| visits.enter(&agent(name)).unwrap()));
         }
