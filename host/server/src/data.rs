@@ -16,7 +16,7 @@ pub use attorn_store::{BackupError, BadBlob, BadExport, BadNamed, FilesOf, Forei
 
 use crate::config::Config;
 use crate::http::failure::{Failure, causes};
-pub use crate::lost_records::LostRecordsAre;
+pub use crate::lost_records::LostRecords;
 use crate::published::gone::{self, says_started};
 use crate::published::mend::{Mended, mend};
 use crate::published::{damage, published_in};
@@ -130,7 +130,7 @@ pub fn copy_keys(config: &Config, to: &Path) -> std::io::Result<(CopiedKeys, Opt
 /// # Errors
 ///
 /// When the root key cannot be read, a server uses it, or what it could be made of cannot be relied on either.
-pub async fn repair(config: &Config, foreign: ForeignState, lost: LostRecordsAre) -> Result<Repair, NoRepair> {
+pub async fn repair(config: &Config, foreign: ForeignState, lost: LostRecords) -> Result<Repair, NoRepair> {
     let ours = ours(config)?;
     let (mut aside, mut bases_aside) = (None, None);
     let repaired = Store::repair_with(&config.data_dir, &ours, foreign)?;
@@ -151,7 +151,7 @@ pub async fn repair(config: &Config, foreign: ForeignState, lost: LostRecordsAre
     };
     let (bad_named, mut index) = (Store::check_named(&config.data_dir).map_err(|error| causes(&error)), None);
     let (mut checkpoints, mut lost_records) = (Vec::new(), (0, 0));
-    if lost == LostRecordsAre::Accepted {
+    if lost == LostRecords::Accepted {
         match accept_lost(config, &ours).await {
             Ok((accepted, walked)) => {
                 lost_records = (accepted, walked.lost_records);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use attorn_api::audit::EntryType;
 use attorn_store::records::{LostRecordsRecord, Record as _};
-use attorn_store::{Batch, LostRecords, Require, Store};
+use attorn_store::{Batch, LostFile, Require, Store};
 use data_encoding::HEXLOWER;
 use serde_json::json;
 
@@ -14,7 +14,7 @@ use crate::{entry, keys};
 
 /// What to do with records of decisions that nobody has any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LostRecordsAre {
+pub enum LostRecords {
     /// Name them, each time.
     Refused,
     /// Say in the log which they are, and go on without.
@@ -24,7 +24,7 @@ pub enum LostRecordsAre {
 /// Accept it of all that are lost and were not accepted before. How many those are comes back.
 pub(crate) async fn accept(store: &Store) -> Result<u64, Failure> {
     let mut count = 0;
-    for LostRecords { epoch, bundle, mut records } in store.lost_records().await? {
+    for LostFile { epoch, bundle, mut records } in store.lost_records().await? {
         let now = keys::wall_now();
         let mut record = LostRecordsRecord { epoch, bundle, digests: Vec::new(), at: now };
         let before = store.record::<LostRecordsRecord>(&record.key()).await?;

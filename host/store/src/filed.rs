@@ -50,7 +50,7 @@ const PUT_BACK: &str = "`attorn repair` makes it anew, while no server runs, if 
                         again with `attorn repair`";
 
 /// What is said of a record that is lost for good.
-const ACCEPTED: &str = "that it is lost was accepted (`attorn repair --accept-lost-records`), and the audit log says so \
+const ACCEPTED: &str = "that it is lost was accepted (`attorn repair --with-lost-records`), and the audit log says so \
                         (`records_lost`); whoever finds the file puts it back, where it has the same name";
 
 /// Where a record is.

@@ -14,9 +14,9 @@ use crate::filed::Filed;
 use crate::key::{Key, KeyKind, KeyPrefix};
 use crate::read::{PAGE_BYTES_MAX, PAGE_ITEMS_MAX};
 
-/// What is lost of a file.
+/// A file with decision records, and what is lost of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LostRecords {
+pub struct LostFile {
     /// The epoch of their entries.
     pub epoch: Epoch,
     /// Which bundle these are in.
@@ -32,9 +32,9 @@ impl Store {
     /// # Errors
     ///
     /// As [`Store::get`]; when a file cannot be read for another reason, which says nothing of what is in it.
-    pub async fn lost_records(&self) -> Result<Vec<LostRecords>, ReadError> {
+    pub async fn lost_records(&self) -> Result<Vec<LostFile>, ReadError> {
         let shared = Arc::clone(&self.shared);
-        let look = move || -> Result<Vec<LostRecords>, ReadError> {
+        let look = move || -> Result<Vec<LostFile>, ReadError> {
             let (mut lost, mut after) = (BTreeMap::<(u64, u64), Vec<(Key, [u8; 32])>>::new(), None);
             let prefix = KeyPrefix::kind(KeyKind::Decision);
             loop {
@@ -51,7 +51,7 @@ impl Store {
                     }
                 }
                 if after.is_none() {
-                    let one = |((epoch, bundle), records)| LostRecords { epoch: Epoch(epoch), bundle, records };
+                    let one = |((epoch, bundle), records)| LostFile { epoch: Epoch(epoch), bundle, records };
                     return Ok(lost.into_iter().map(one).collect());
                 }
             }

@@ -56,12 +56,12 @@ async fn lost_records_are_accepted_once_and_every_command_still_says_how_many() 
         said.contains("neither base copy nor journal has what is missing") && !said.contains("makes it anew"),
         "{said}"
     );
-    assert!(said.contains("`attorn repair --accept-lost-records` goes on without them"), "{said}");
+    assert!(said.contains("`attorn repair --with-lost-records` goes on without them"), "{said}");
 
-    let accepted = stage.done(&["repair", "--accept-lost-records"]);
+    let accepted = stage.done(&["repair", "--with-lost-records"]);
     let lost = accepted["lost_records"].as_u64().unwrap();
     assert!(lost > 100 && accepted["lost_records_accepted"] == lost, "{accepted}");
-    let again = stage.done(&["repair", "--accept-lost-records"]);
+    let again = stage.done(&["repair", "--with-lost-records"]);
     assert_eq!((&again["lost_records_accepted"], again["lost_records"].as_u64()), (&Value::from(0), Some(lost)));
     assert_eq!(done(&backup("two"))["lost_records"], lost);
     let (code, _, said) = stage.verify();

@@ -76,10 +76,6 @@ pub(crate) struct Restore {
     after_help = "Ends with 5 if there is something that it cannot make anew, which it names.\n\nExamples:\n  attorn repair\n  attorn repair --config ./attorn/attorn.toml"
 )]
 pub(crate) struct Repair {
-    /// Accept that records of decisions are lost which neither this directory nor a file that you could put back has: they
-    /// are no damage any more, and the audit log says which they are
-    #[arg(long)]
-    accept_lost_records: bool,
     /// The server's configuration; `attorn.toml`, else `attorn/attorn.toml`, if it is not said
     #[arg(long, value_name = "PATH")]
     config: Option<PathBuf>,
@@ -87,6 +83,10 @@ pub(crate) struct Repair {
     /// answer for it. The audit log says that it was kept
     #[arg(long)]
     with_foreign_state: bool,
+    /// Go on without records of decisions that neither this directory nor a file that you could put back has: they are no
+    /// damage any more, and the audit log says which they are
+    #[arg(long)]
+    with_lost_records: bool,
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -108,7 +108,7 @@ impl Restore {
 #[cfg(not(target_os = "linux"))]
 impl Repair {
     pub(crate) async fn run(self, _: &Context) -> Result<Exit, Failure> {
-        let Self { config: _, accept_lost_records: _, with_foreign_state: _ } = self;
+        let Self { config: _, with_foreign_state: _, with_lost_records: _ } = self;
         Err(super::only_on_linux("repair"))
     }
 }
@@ -234,11 +234,10 @@ fn not_restored(error: &attorn_server::epochs::EpochError) -> Failure {
 #[cfg(target_os = "linux")]
 impl Repair {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
-        use attorn_server::data::ForeignState;
+        use attorn_server::data::{ForeignState, LostRecords};
 
         let config = super::serve::configuration(self.config)?;
-        let accepted = attorn_server::data::LostRecordsAre::Accepted;
-        let lost = if self.accept_lost_records { accepted } else { attorn_server::data::LostRecordsAre::Refused };
+        let lost = if self.with_lost_records { LostRecords::Accepted } else { LostRecords::Refused };
         let watched = Bar::watch(&context.output);
         let foreign = if self.with_foreign_state { ForeignState::Accepted } else { ForeignState::Refused };
         let repaired = attorn_server::data::repair(&config, foreign, lost).await;
@@ -323,7 +322,7 @@ fn print(output: &Output, repaired: attorn_server::data::Repair) -> Result<Exit,
     }
     let way_out = damage::WayOut {
         files: "This repair has made anew what can be: put these files back from an earlier backup. Where nobody has records of \
-                decisions any more (`records/`), `attorn repair --accept-lost-records` goes on without them.",
+                decisions any more (`records/`), `attorn repair --with-lost-records` goes on without them.",
         blobs: "A repair cannot make them anew: copy the file from a backup, or push the component again (`attorn policy \
                 push`), and start the server anew.",
     };
