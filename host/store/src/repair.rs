@@ -83,9 +83,11 @@ pub enum Repaired {
         /// Which files with entries are not what the log's tree says, and why.
         bad_files: Vec<String>,
     },
-    /// The journal was begun anew, with a base copy: one of both was damaged, and the engine has all that they had. So
-    /// have the files beside it, unless they are named.
+    /// The journal was begun anew, with a base copy: one of both was damaged, and the engine has all that they had, or a
+    /// state was accepted. So have the files beside it, unless they are named.
     NewJournal {
+        /// Whether a state was accepted that somebody else may have written.
+        foreign: ForeignState,
         /// What was wrong with it.
         problem: String,
         /// What the engine holds.
@@ -313,8 +315,8 @@ impl Repair<'_> {
         let replace = || self.replace_journal(&problem, ForeignState::Refused);
         let replaced = catch_unwind(AssertUnwindSafe(replace)).unwrap_or_else(|_| Err(error.into()))?;
         Ok(match replaced {
-            Repaired::NewJournal { problem, integrity, aside, bases_aside, .. } => {
-                Repaired::NewJournal { problem, integrity, aside, bases_aside, bad_files: still_bad }
+            Repaired::NewJournal { foreign, problem, integrity, aside, bases_aside, .. } => {
+                Repaired::NewJournal { foreign, problem, integrity, aside, bases_aside, bad_files: still_bad }
             }
             other => other,
         })
@@ -443,7 +445,7 @@ impl Repair<'_> {
         after(Stage::JournalInPlace)?;
         let bases_aside = bases_aside(places, end.version).map_err(at(&places.base))?;
         after(Stage::BasesAside)?;
-        Ok(Repaired::NewJournal { problem, integrity, aside, bases_aside, bad_files })
+        Ok(Repaired::NewJournal { foreign, problem, integrity, aside, bases_aside, bad_files })
     }
 }
 
