@@ -180,12 +180,20 @@ pub fn open_regular_to_write(path: &Path) -> io::Result<File> {
 
 /// The same, and make it if it is not there: for files that are there to be locked.
 pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
-    let opened = regular(path, OpenOptions::new().write(true).create(true).truncate(false).mode(0o600));
-    // It is made anew, so there is a way out.
-    opened.map_err(|error| match error.kind() {
+    regular(path, OpenOptions::new().write(true).create(true).truncate(false).mode(0o600)).map_err(lock_error)
+}
+
+/// The same for whoever writes nothing: it is not made.
+pub(crate) fn open_lock_to_look(path: &Path) -> io::Result<File> {
+    open_regular(path).map_err(lock_error)
+}
+
+/// It is made anew, so there is a way out.
+fn lock_error(error: io::Error) -> io::Error {
+    match error.kind() {
         ErrorKind::Other => io::Error::other(format!("{error}: move it away, and it is made anew")),
         _ => error,
-    })
+    }
 }
 
 /// Whether the process cannot read any file now, because it has too many open or no memory.
