@@ -11,14 +11,14 @@
 //! off, the next one or the next opening goes on from there.
 //!
 //! Opening a store makes the engine anew by itself in one case: the machine stopped while it was open, or the store
-//! failed. That is no
-//! sign of anything worse, and what the engine lost by it shows nowhere else (see [`crate::boot`]). Any other damage
-//! comes from a failing disk, from somebody's hand or from an error of ours, which whoever operates the server has
-//! to know of before it goes on: then it is refused, and [`Store::repair`] is what they ask for. The same goes for a
-//! journal or base copies that are not whole, and for a log that is shorter than somebody has seen it.
+//! failed. That is no sign of anything worse, and what the engine lost by it shows nowhere else (see [`crate::boot`]).
+//! Any other damage comes from a failing disk, from somebody's hand or from an error of ours, which whoever operates the
+//! server has to know of before it goes on: then it is refused, and [`Store::repair`] is what they ask for. The same goes
+//! for a journal or base copies that are not whole, and for a log that is shorter than somebody has seen it.
+
+// Long because: what is mended, in which order, and what is said of it is one story.
 
 mod rebuild;
-// Long because: what is mended, in which order, and what is said of it is one story.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
