@@ -49,7 +49,7 @@ async fn a_port_that_is_taken_is_said_with_what_to_change() {
     let address = fresh.reach.url.strip_prefix("http://").unwrap();
     let _taken = TcpListener::bind(address).unwrap();
     let said = serve(&fresh.config);
-    assert!(said.starts_with(&format!("error: cannot listen on `{address}`: ")), "{said}");
+    assert!(said.starts_with(&format!("error: cannot start: cannot listen on `{address}`: ")), "{said}");
     assert!(said.ends_with("or change `listen` and `public_url` in attorn.toml\n"), "{said}");
 }
 
@@ -58,17 +58,22 @@ async fn a_root_key_that_cannot_be_used_is_named() {
     let (fresh, other) = (Fresh::make().await, Fresh::make().await);
     let key = root_key(&fresh);
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
-    let exposed =
-        format!("error: cannot read the root key `{}`: others may read it (mode 644); `chmod 600` it\n", key.display());
+    let exposed = format!(
+        "error: cannot start: cannot read the root key `{}`: others may read it (mode 644); `chmod 600` it\n",
+        key.display()
+    );
     assert_eq!(serve(&fresh.config), exposed);
     // The mode comes along, and is right again.
     fs::copy(root_key(&other), &key).unwrap();
     let said = serve(&fresh.config);
-    let wrong = format!("error: the root key `{}` opens no key of the store in ", key.display());
+    let wrong = format!("error: cannot start: the root key `{}` opens no key of the store in ", key.display());
     assert!(said.starts_with(&wrong) && said.contains("\nhelp: `root_key` in attorn.toml names"), "{said}");
     fs::remove_file(&key).unwrap();
     let said = serve(&fresh.config);
-    assert!(said.starts_with("error: cannot read the root key ") && said.contains("\nhelp: `root_key`"), "{said}");
+    assert!(
+        said.starts_with("error: cannot start: cannot read the root key ") && said.contains("\nhelp: `root_key`"),
+        "{said}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

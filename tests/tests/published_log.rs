@@ -231,7 +231,7 @@ async fn a_store_that_is_behind_its_checkpoints_does_not_start() {
     std::fs::remove_file(fresh.data_dir().with_file_name("high-water")).unwrap();
     let why = start(&fresh.config).await.unwrap_err();
     let expect = format!(
-        "cannot start: the checkpoints in `{}`: one counts {size} entries, and the log has {}: entries are lost, or the \
+        "the checkpoints in `{}`: one counts {size} entries, and the log has {}: entries are lost, or the \
          store is an older copy",
         fresh.data_dir().join("log/1").display(),
         size - 2

@@ -248,7 +248,7 @@ fn what_the_help_shows_parses() {
         "repair",
         "repair --config ./attorn/attorn.toml",
         "repair --with-foreign-state",
-        "repair --accept-lost-records",
+        "repair --with-lost-records",
         "demo --keep --component a.wasm --looping-component b.wasm --own-data-component c.wasm --interop d",
         "demo --act 1 --act 3 --spend-limit-component a.wasm --postgresql b",
         "demo --story",

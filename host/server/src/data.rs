@@ -16,7 +16,7 @@ pub use attorn_store::{BackupError, BadBlob, BadExport, BadNamed, FilesOf, Forei
 
 use crate::config::Config;
 use crate::http::failure::{Failure, causes};
-pub use crate::lost_records::LostRecordsAre;
+pub use crate::lost_records::LostRecords;
 use crate::published::gone::{self, says_started};
 use crate::published::mend::{Mended, mend};
 use crate::published::{damage, published_in};
@@ -32,6 +32,8 @@ pub struct Repair {
     pub rebuilt: Option<Rebuilt>,
     /// What was wrong with it.
     pub problem: Option<String>,
+    /// Whether a state was accepted that somebody else may have written: the problem is why it was refused before.
+    pub foreign_state: ForeignState,
     /// Where that is now.
     pub aside: Option<PathBuf>,
     /// Where the base copies are that go with a journal that was begun anew, if there were any.
@@ -40,8 +42,8 @@ pub struct Repair {
     pub bad_files: Vec<String>,
     /// Which files with checkpoints were made anew, and what was wrong with them.
     pub checkpoints: Vec<String>,
-    /// Of how many decision records it was accepted that they are lost, now and at all.
-    pub lost_records: (u64, u64),
+    /// How many decision records are lost.
+    pub lost_records: LostCount,
     /// What was wrong with the query index, if it was; it is removed then.
     pub index: Option<String>,
     /// Which components, settings and exports of earlier epochs are not what records say, or not there; or why that
@@ -53,6 +55,15 @@ pub struct Repair {
     pub entries: u64,
     /// Over all that the store holds, in hexadecimal.
     pub digest: String,
+}
+
+/// Of how many decision records it was accepted that they are lost. Nothing is counted where nobody asked for that.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LostCount {
+    /// By this repair.
+    pub accepted: u64,
+    /// By this one and those before.
+    pub in_all: u64,
 }
 
 /// Why nothing was repaired.
@@ -130,10 +141,10 @@ pub fn copy_keys(config: &Config, to: &Path) -> std::io::Result<(CopiedKeys, Opt
 /// # Errors
 ///
 /// When the root key cannot be read, a server uses it, or what it could be made of cannot be relied on either.
-pub async fn repair(config: &Config, foreign: ForeignState, lost: LostRecordsAre) -> Result<Repair, NoRepair> {
+pub async fn repair(config: &Config, foreign: ForeignState, lost: LostRecords) -> Result<Repair, NoRepair> {
     let root = root_key(config)?;
     let ours = keys::ours(&root, config);
-    let (mut aside, mut bases_aside) = (None, None);
+    let (mut aside, mut bases_aside, mut foreign_state) = (None, None, ForeignState::Refused);
     let repaired = Store::repair_with(&config.data_dir, &ours, (foreign, &|key| keys::opens(&root, key)))?;
     let (mut integrity, rebuilt, problem, mut bad_files) = match repaired {
         Repaired::Whole(integrity) => (integrity, None, None, Vec::new()),
@@ -145,17 +156,17 @@ pub async fn repair(config: &Config, foreign: ForeignState, lost: LostRecordsAre
             aside = old;
             (integrity, Some(Rebuilt::Store), Some(problem), bad_files)
         }
-        Repaired::NewJournal { problem, integrity, aside: old, bases_aside: old_bases, bad_files } => {
-            (aside, bases_aside) = (Some(old), old_bases);
+        Repaired::NewJournal { foreign, problem, integrity, aside: old, bases_aside: old_bases, bad_files } => {
+            (aside, bases_aside, foreign_state) = (Some(old), old_bases, foreign);
             (integrity, Some(Rebuilt::Journal), Some(problem), bad_files)
         }
     };
     let (bad_named, mut index) = (Store::check_named(&config.data_dir).map_err(|error| causes(&error)), None);
-    let (mut checkpoints, mut lost_records) = (Vec::new(), (0, 0));
-    if lost == LostRecordsAre::Accepted {
+    let (mut checkpoints, mut lost_records) = (Vec::new(), LostCount::default());
+    if lost == LostRecords::Accepted {
         match accept_lost(config, &ours).await {
             Ok((accepted, walked)) => {
-                lost_records = (accepted, walked.lost_records);
+                lost_records = LostCount { accepted, in_all: walked.lost_records };
                 bad_files = walked.lost_files();
                 integrity = walked.integrity;
             }
@@ -176,6 +187,7 @@ pub async fn repair(config: &Config, foreign: ForeignState, lost: LostRecordsAre
     Ok(Repair {
         rebuilt,
         problem,
+        foreign_state,
         aside,
         bases_aside,
         bad_files,

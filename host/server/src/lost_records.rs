@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 
 use attorn_api::audit::EntryType;
+use attorn_core::DecisionId;
 use attorn_store::records::{LostRecordsRecord, Record as _};
-use attorn_store::{Batch, LostRecords, Require, Store};
+use attorn_store::{Batch, LostFile, Require, Store};
 use data_encoding::HEXLOWER;
 use serde_json::json;
 
@@ -14,7 +15,7 @@ use crate::{entry, keys};
 
 /// What to do with records of decisions that nobody has any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LostRecordsAre {
+pub enum LostRecords {
     /// Name them, each time.
     Refused,
     /// Say in the log which they are, and go on without.
@@ -24,7 +25,7 @@ pub enum LostRecordsAre {
 /// Accept it of all that are lost and were not accepted before. How many those are comes back.
 pub(crate) async fn accept(store: &Store) -> Result<u64, Failure> {
     let mut count = 0;
-    for LostRecords { epoch, bundle, mut records } in store.lost_records().await? {
+    for LostFile { epoch, bundle, file, mut records } in store.lost_records().await? {
         let now = keys::wall_now();
         let mut record = LostRecordsRecord { epoch, bundle, digests: Vec::new(), at: now };
         let before = store.record::<LostRecordsRecord>(&record.key()).await?;
@@ -35,13 +36,9 @@ pub(crate) async fn accept(store: &Store) -> Result<u64, Failure> {
             continue;
         }
         record.digests = digests.into_iter().collect();
-        let name = |key: &attorn_store::Key| key.to_string().trim_start_matches("decision/").to_owned();
-        let one = |(key, digest): &(attorn_store::Key, [u8; 32])| json!({ "decision": name(key), "digest": HEXLOWER.encode(digest) });
-        let members = json!({
-            "file": format!("records/{epoch}/{:06}/{:03}", bundle / 1_000, bundle % 1_000),
-            "count": records.len(),
-            "records": records.iter().map(one).collect::<Vec<_>>(),
-        });
+        let one = |(decision, digest): &(DecisionId, [u8; 32])| json!({ "decision": decision.to_string(), "digest": HEXLOWER.encode(digest) });
+        let records: Vec<_> = records.iter().map(one).collect();
+        let members = json!({ "file": file, "count": records.len(), "records": records });
         let mut batch = Batch::new(now);
         batch.require.push((record.key(), require));
         batch.put_record(&record);

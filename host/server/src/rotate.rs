@@ -104,7 +104,8 @@ struct Rotation<'a> {
 /// # Errors
 ///
 /// When a server runs, the data directory is not the newest or not whole, entries are bad and that is not accepted, or
-/// something cannot be written. Until the last step the log goes on in its old epoch, which may have an entry then that says that it ended.
+/// something cannot be written. Until the last step the log goes on in its old epoch, which may have an entry then that
+/// says that it ended.
 pub async fn rotate_log_key(
     config: &Config,
     because: Because,

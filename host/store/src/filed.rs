@@ -50,7 +50,7 @@ const PUT_BACK: &str = "`attorn repair` makes it anew, while no server runs, if 
                         again with `attorn repair`";
 
 /// What is said of a record that is lost for good.
-const ACCEPTED: &str = "that it is lost was accepted (`attorn repair --accept-lost-records`), and the audit log says so \
+const ACCEPTED: &str = "that it is lost was accepted (`attorn repair --with-lost-records`), and the audit log says so \
                         (`records_lost`); whoever finds the file puts it back, where it has the same name";
 
 /// Where a record is.
@@ -274,7 +274,7 @@ impl RecordFiles {
     }
 
     fn error(&self, filed: &Filed, problem: Problem) -> FiledError {
-        let name = format!("{RECORDS}/{}", name_of(filed.epoch, filed.bundle));
+        let name = file_of(filed.epoch, filed.bundle);
         FiledError { path: self.path(filed.epoch, filed.bundle), name, filed: Box::new(*filed), problem }
     }
 }
@@ -469,6 +469,11 @@ const LOOK_FOR_IT: &str = "somebody wrote to the data directory: the entry is ri
 /// Whether this is where a file with records is.
 pub(crate) fn is_of_records(path: &Path) -> bool {
     path.ancestors().nth(3).is_some_and(|dir| dir.ends_with(RECORDS))
+}
+
+/// Where the file with the records of a bundle belongs, below the data directory.
+pub(crate) fn file_of(epoch: u64, bundle: u64) -> String {
+    format!("{RECORDS}/{}", name_of(epoch, bundle))
 }
 
 fn name_of(epoch: u64, bundle: u64) -> String {

@@ -180,17 +180,16 @@ pub fn open_regular_to_write(path: &Path) -> io::Result<File> {
 
 /// The same, and make it if it is not there: for files that are there to be locked.
 pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
-    let opened = regular(path, OpenOptions::new().write(true).create(true).truncate(false).mode(0o600));
-    opened.map_err(of_lock)
+    regular(path, OpenOptions::new().write(true).create(true).truncate(false).mode(0o600)).map_err(lock_error)
 }
 
-/// The same for whoever writes nothing: it has to be there.
+/// The same for whoever writes nothing: it is not made.
 pub(crate) fn open_lock_to_look(path: &Path) -> io::Result<File> {
-    open_regular(path).map_err(of_lock)
+    open_regular(path).map_err(lock_error)
 }
 
 /// It is made anew, so there is a way out.
-fn of_lock(error: io::Error) -> io::Error {
+fn lock_error(error: io::Error) -> io::Error {
     match error.kind() {
         ErrorKind::Other => io::Error::other(format!("{error}: move it away, and it is made anew")),
         _ => error,

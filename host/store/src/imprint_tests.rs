@@ -190,7 +190,9 @@ async fn where_base_copy_and_journal_say_the_same_nothing_is_taken_until_somebod
         }
         assert_eq!(refused(Store::open(dir.path(), &ours())).to_string(), expected, "{forgery:?}");
         let accepted = Store::repair_with(dir.path(), &ours(), (ForeignState::Accepted, &|_| true)).unwrap();
-        let Repaired::NewJournal { problem, .. } = accepted else { panic!("{forgery:?} {accepted:?}") };
+        let Repaired::NewJournal { problem, foreign: ForeignState::Accepted, .. } = accepted else {
+            panic!("{forgery:?} {accepted:?}")
+        };
         assert!(problem.starts_with(&expected) && problem.ends_with("accepted as it was found"), "{problem}");
         let store = Store::open(dir.path(), &ours()).unwrap();
         assert_eq!(store.remade().unwrap()[0].problem, problem, "the log will say it");

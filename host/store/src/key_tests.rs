@@ -266,6 +266,10 @@ fn what_is_due_sorts_by_time_within_its_target() {
     assert_eq!(Key::lease(&lease).lease_that_is_due(), None);
     assert_eq!(due("a", 9).named_lease(), Some(lease));
     assert_eq!(Key::target(&id("a")).named_lease(), None);
+
+    let decision = attorn_core::DecisionId::from_random([7; 16]);
+    assert_eq!(Key::decision(&decision).named_decision(), Some(decision));
+    assert_eq!(due("a", 9).named_decision(), None);
     for hostile in ["lease_due", "lease_due\0a", "lease_due\0a\0zz\0lse_1", "lease_due\0a\x000\0b"] {
         assert_eq!(Key::from_stored(hostile.as_bytes()).lease_that_is_due(), None, "{hostile:?}");
     }

@@ -93,7 +93,7 @@ pub use integrity::{BadBundle, Integrity, IntegrityError, Walked};
 pub use journal::JournalError;
 pub use key::{KEY_BYTES_MAX, Key, KeyKind, KeyPrefix, KeyPurpose};
 pub use look::{LookError, Looked, copy_apart};
-pub use lost::LostRecords;
+pub use lost::LostFile;
 pub use named::{BadBlob, BadExport, BadNamed, NeededBy, PolicyPart};
 pub use open::FIRST_EPOCH;
 pub use ours::Ours;

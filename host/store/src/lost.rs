@@ -6,23 +6,27 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use attorn_core::DecisionId;
 use attorn_log::Epoch;
 
 use crate::commit::Store;
 use crate::error::{ReadError, StorageError};
-use crate::filed::Filed;
-use crate::key::{Key, KeyKind, KeyPrefix};
+use crate::filed::{Filed, file_of};
+use crate::key::{KeyKind, KeyPrefix};
 use crate::read::{PAGE_BYTES_MAX, PAGE_ITEMS_MAX};
+use crate::records::RecordError;
 
-/// What is lost of a file.
+/// A file with decision records, and what is lost of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LostRecords {
+pub struct LostFile {
     /// The epoch of their entries.
     pub epoch: Epoch,
     /// Which bundle these are in.
     pub bundle: u64,
-    /// The key of each, and its digest.
-    pub records: Vec<(Key, [u8; 32])>,
+    /// Where the file belongs, below the data directory.
+    pub file: String,
+    /// The decision that each is of, and its digest.
+    pub records: Vec<(DecisionId, [u8; 32])>,
 }
 
 impl Store {
@@ -32,26 +36,30 @@ impl Store {
     /// # Errors
     ///
     /// As [`Store::get`]; when a file cannot be read for another reason, which says nothing of what is in it.
-    pub async fn lost_records(&self) -> Result<Vec<LostRecords>, ReadError> {
+    pub async fn lost_records(&self) -> Result<Vec<LostFile>, ReadError> {
         let shared = Arc::clone(&self.shared);
-        let look = move || -> Result<Vec<LostRecords>, ReadError> {
-            let (mut lost, mut after) = (BTreeMap::<(u64, u64), Vec<(Key, [u8; 32])>>::new(), None);
+        let look = move || -> Result<Vec<LostFile>, ReadError> {
+            let (mut lost, mut after) = (BTreeMap::<(u64, u64), Vec<(DecisionId, [u8; 32])>>::new(), None);
             let prefix = KeyPrefix::kind(KeyKind::Decision);
             loop {
                 let page = shared.trees.scan(&prefix, after.as_ref(), PAGE_ITEMS_MAX, PAGE_BYTES_MAX)?;
                 after = page.items.last().map(|(key, _)| key.clone()).filter(|_| page.more);
                 for (key, stored) in page.items {
                     let Some(filed) = Filed::of(&key, &stored.value) else { continue };
+                    let decision = key.named_decision().ok_or_else(|| RecordError::no_decision(&key))?;
                     match shared.records.read(&key, &filed) {
                         Ok(_) => {}
                         Err(error) if error.is_lost() => {
-                            lost.entry(filed.file()).or_default().push((key, filed.digest()));
+                            lost.entry(filed.file()).or_default().push((decision, filed.digest()));
                         }
                         Err(error) => return Err(StorageError::from(error).into()),
                     }
                 }
                 if after.is_none() {
-                    let one = |((epoch, bundle), records)| LostRecords { epoch: Epoch(epoch), bundle, records };
+                    let one = |((epoch, bundle), records)| {
+                        let file = file_of(epoch, bundle);
+                        LostFile { epoch: Epoch(epoch), bundle, file, records }
+                    };
                     return Ok(lost.into_iter().map(one).collect());
                 }
             }

@@ -122,7 +122,7 @@ async fn a_repair_leaves_behind_what_is_damaged_and_deletes_nothing() {
         damage(dir.path());
         let had = [segments(dir.path()).len(), bases(dir.path()).len()];
         let repaired = Store::repair(dir.path(), &ours()).unwrap();
-        let Repaired::NewJournal { problem, integrity, aside, bases_aside, bad_files } = repaired else {
+        let Repaired::NewJournal { problem, integrity, aside, bases_aside, bad_files, .. } = repaired else {
             panic!("{what}: {repaired:?}")
         };
         assert!(problem.contains("cannot be relied on: ") || problem.starts_with("there is no base copy"), "{problem}");

@@ -23,7 +23,7 @@ use std::time::Instant;
 
 use crate::boot::{Boot, CutOffBy, LastUse};
 use crate::error::OpenError;
-use crate::files::{create_beside, open_lock, open_lock_to_look, read_regular_text, sync_dir};
+use crate::files::{create_beside, open_lock, open_lock_to_look, open_regular, read_regular_text, sync_dir};
 use crate::trees::{LOCK_PAUSE, LOCK_WAIT};
 
 /// The newest format of a whole store that this program knows.
@@ -97,8 +97,11 @@ impl Places {
 
     /// The same for whoever writes nothing: the file has to be there, or nobody ever held it.
     pub(crate) fn lock_to_look(&self) -> Result<Lock, OpenError> {
-        let path = if exists(&self.lock)? { &self.lock } else { &self.marker };
-        self.hold(path, open_lock_to_look(path).map_err(at(path))?)
+        let (path, opened) = match open_lock_to_look(&self.lock) {
+            Err(error) if error.kind() == ErrorKind::NotFound => (&self.marker, open_regular(&self.marker)),
+            opened => (&self.lock, opened),
+        };
+        self.hold(path, opened.map_err(at(path))?)
     }
 
     fn hold(&self, path: &Path, file: File) -> Result<Lock, OpenError> {

@@ -11,14 +11,14 @@
 //! off, the next one or the next opening goes on from there.
 //!
 //! Opening a store makes the engine anew by itself in one case: the machine stopped while it was open, or the store
-//! failed. That is no
-//! sign of anything worse, and what the engine lost by it shows nowhere else (see [`crate::boot`]). Any other damage
-//! comes from a failing disk, from somebody's hand or from an error of ours, which whoever operates the server has
-//! to know of before it goes on: then it is refused, and [`Store::repair`] is what they ask for. The same goes for a
-//! journal or base copies that are not whole, and for a log that is shorter than somebody has seen it.
+//! failed. That is no sign of anything worse, and what the engine lost by it shows nowhere else (see [`crate::boot`]).
+//! Any other damage comes from a failing disk, from somebody's hand or from an error of ours, which whoever operates the
+//! server has to know of before it goes on: then it is refused, and [`Store::repair`] is what they ask for. The same goes
+//! for a journal or base copies that are not whole, and for a log that is shorter than somebody has seen it.
+
+// Long because: what is mended, in which order, and what is said of it is one story.
 
 mod rebuild;
-// Long because: what is mended, in which order, and what is said of it is one story.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -86,9 +86,11 @@ pub enum Repaired {
         /// Which files with entries are not what the log's tree says, and why.
         bad_files: Vec<String>,
     },
-    /// The journal was begun anew, with a base copy: one of both was damaged, and the engine has all that they had. So
-    /// have the files beside it, unless they are named.
+    /// The journal was begun anew, with a base copy: one of both was damaged, and the engine has all that they had, or a
+    /// state was accepted. So have the files beside it, unless they are named.
     NewJournal {
+        /// Whether a state was accepted that somebody else may have written.
+        foreign: ForeignState,
         /// What was wrong with it.
         problem: String,
         /// What the engine holds.
@@ -329,8 +331,8 @@ impl Repair<'_> {
         let replace = || self.replace_journal(&problem, ForeignState::Refused);
         let replaced = catch_unwind(AssertUnwindSafe(replace)).unwrap_or(Err(error))?;
         Ok(match replaced {
-            Repaired::NewJournal { problem, integrity, aside, bases_aside, .. } => {
-                Repaired::NewJournal { problem, integrity, aside, bases_aside, bad_files: still_bad }
+            Repaired::NewJournal { foreign, problem, integrity, aside, bases_aside, .. } => {
+                Repaired::NewJournal { foreign, problem, integrity, aside, bases_aside, bad_files: still_bad }
             }
             other => other,
         })
@@ -467,7 +469,7 @@ impl Repair<'_> {
         after(Stage::JournalInPlace)?;
         let bases_aside = bases_aside(places, end.version).map_err(at(&places.base))?;
         after(Stage::BasesAside)?;
-        Ok(Repaired::NewJournal { problem, integrity, aside, bases_aside, bad_files })
+        Ok(Repaired::NewJournal { foreign, problem, integrity, aside, bases_aside, bad_files })
     }
 }
 

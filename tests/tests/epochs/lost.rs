@@ -30,6 +30,7 @@ impl Stage {
             fs::remove_file(base.unwrap().path()).unwrap();
         }
         assert_eq!(self.done(&["repair"])["rebuilt"], "journal");
+        // There was no base copy any more that would have been moved with it.
         fs::remove_dir_all(data.join("journal.broken-1")).unwrap();
         first
     }
@@ -54,12 +55,12 @@ async fn lost_records_are_accepted_once_and_every_command_still_says_how_many() 
         said.contains("neither base copy nor journal has what is missing") && !said.contains("makes it anew"),
         "{said}"
     );
-    assert!(said.contains("`attorn repair --accept-lost-records` goes on without them"), "{said}");
+    assert!(said.contains("`attorn repair --with-lost-records` goes on without them"), "{said}");
 
-    let accepted = stage.done(&["repair", "--accept-lost-records"]);
+    let accepted = stage.done(&["repair", "--with-lost-records"]);
     let lost = accepted["lost_records"].as_u64().unwrap();
     assert!(lost > 100 && accepted["lost_records_accepted"] == lost, "{accepted}");
-    let again = stage.done(&["repair", "--accept-lost-records"]);
+    let again = stage.done(&["repair", "--with-lost-records"]);
     assert_eq!((&again["lost_records_accepted"], again["lost_records"].as_u64()), (&Value::from(0), Some(lost)));
     assert_eq!(done(&backup("two"))["lost_records"], lost);
     let (code, _, said) = stage.verify();
@@ -73,6 +74,7 @@ async fn lost_records_are_accepted_once_and_every_command_still_says_how_many() 
     let page: Value = stage.cast.staff.auditor.get("/v1/audit/entries?type=records_lost").await.expect(200).json();
     let body = &page["entries"][0]["body"];
     assert_eq!((page["entries"].as_array().unwrap().len(), body["count"].as_u64()), (1, Some(lost)));
+    assert_eq!(stage.fresh.data_dir().join(body["file"].as_str().unwrap()), file);
     let records = body["records"].as_array().unwrap();
     assert!(records.iter().any(|one| one["decision"] == first.decision_id), "{body}");
     let (_, out, said) = stage.audit(&["show", &first.decision_id]);

@@ -59,7 +59,10 @@ const DAMAGES: [(Damage, &str); 7] = [
         },
         "the query index could not be relied on: `conf` in it is no regular file",
     ),
-    (|data| fs::write(data.join("store/db"), "nothing").unwrap(), "cannot start: "),
+    (
+        |data| fs::write(data.join("store/db"), "nothing").unwrap(),
+        "error: the store's files could not be opened: Read corrupted data",
+    ),
     (|data| fs::remove_file(component_in(data)).unwrap(), "is missing: it is the component of `read-only` version 1"),
     (
         |data| fs::write(component_in(data), "other").unwrap(),

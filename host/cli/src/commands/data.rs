@@ -4,6 +4,9 @@
 //! use them.
 
 #[cfg(target_os = "linux")]
+mod repaired;
+
+#[cfg(target_os = "linux")]
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -16,8 +19,6 @@ use crate::bar::Bar;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-#[cfg(target_os = "linux")]
-use crate::output::Output;
 
 /// Copy what is needed to make the data directory anew, and read all of the copy. The server may run meanwhile, and
 /// does not notice. The root key and the keys of users are not in it: keep those apart.
@@ -67,19 +68,16 @@ pub(crate) struct Restore {
     with_bad_entries: bool,
 }
 
-/// Walk a data directory that no server uses, its components, settings and exports of earlier epochs too, and if the
-/// store's files or those with entries of the audit log cannot be relied on, make them anew from the base copy and the
-/// journal beside them. Nothing that was
-/// acknowledged is lost by that. The files that were there are moved aside.
+/// Walk a data directory that no server uses, its components, settings and exports of earlier epochs too, and mend what
+/// cannot be relied on. The database and the files with entries of the audit log and with decision records are made anew
+/// from base copy and journal, base copy and journal from the database, and files with checkpoints from the log; the
+/// query index is removed, and the next start of the server makes it anew. Nothing that was acknowledged is lost by that.
+/// The files that were there are moved aside.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Ends with 5 if there is something that it cannot make anew, which it names.\n\nExamples:\n  attorn repair\n  attorn repair --config ./attorn/attorn.toml"
 )]
 pub(crate) struct Repair {
-    /// Accept that records of decisions are lost which neither this directory nor a file that you could put back has: they
-    /// are no damage any more, and the audit log says which they are
-    #[arg(long)]
-    accept_lost_records: bool,
     /// The server's configuration; `attorn.toml`, else `attorn/attorn.toml`, if it is not said
     #[arg(long, value_name = "PATH")]
     config: Option<PathBuf>,
@@ -87,6 +85,10 @@ pub(crate) struct Repair {
     /// answer for it. The audit log says that it was kept
     #[arg(long)]
     with_foreign_state: bool,
+    /// Go on without records of decisions that neither this directory nor a file that you could put back has: they are no
+    /// damage any more, and the audit log says which they are
+    #[arg(long)]
+    with_lost_records: bool,
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -108,7 +110,7 @@ impl Restore {
 #[cfg(not(target_os = "linux"))]
 impl Repair {
     pub(crate) async fn run(self, _: &Context) -> Result<Exit, Failure> {
-        let Self { config: _, accept_lost_records: _, with_foreign_state: _ } = self;
+        let Self { config: _, with_foreign_state: _, with_lost_records: _ } = self;
         Err(super::only_on_linux("repair"))
     }
 }
@@ -234,11 +236,10 @@ fn not_restored(error: &attorn_server::epochs::EpochError) -> Failure {
 #[cfg(target_os = "linux")]
 impl Repair {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, Failure> {
-        use attorn_server::data::ForeignState;
+        use attorn_server::data::{ForeignState, LostRecords};
 
         let config = super::serve::configuration(self.config)?;
-        let accepted = attorn_server::data::LostRecordsAre::Accepted;
-        let lost = if self.accept_lost_records { accepted } else { attorn_server::data::LostRecordsAre::Refused };
+        let lost = if self.with_lost_records { LostRecords::Accepted } else { LostRecords::Refused };
         let watched = Bar::watch(&context.output);
         let foreign = if self.with_foreign_state { ForeignState::Accepted } else { ForeignState::Refused };
         let repaired = attorn_server::data::repair(&config, foreign, lost).await;
@@ -247,126 +248,6 @@ impl Repair {
             let failure = Failure::of(&error);
             Failure { help: attorn_server::data::repair_help(&error).map(str::to_owned), ..failure }
         })?;
-        print(&context.output, repaired)
-    }
-}
-
-/// What was made anew, for programs.
-#[cfg(target_os = "linux")]
-const fn rebuilt_word(rebuilt: attorn_server::data::Rebuilt) -> &'static str {
-    use attorn_server::data::Rebuilt;
-
-    match rebuilt {
-        Rebuilt::Store => "store",
-        Rebuilt::Journal => "journal",
-        Rebuilt::Files(_) => "files",
-    }
-}
-
-/// Which files were written anew, for people.
-#[cfg(target_os = "linux")]
-const fn files_said(of: attorn_server::data::FilesOf) -> &'static str {
-    use attorn_server::data::FilesOf;
-
-    match of {
-        FilesOf::Entries => "files with entries of the audit log",
-        FilesOf::Records => "files with decision records",
-        FilesOf::Both => "files with entries of the audit log, and files with decision records,",
-    }
-}
-
-#[cfg(target_os = "linux")]
-fn print(output: &Output, repaired: attorn_server::data::Repair) -> Result<Exit, Failure> {
-    // That it could not be seen is said, and is no reason to say that nothing was repaired.
-    let (bad_named, unseen) = match &repaired.bad_named {
-        Ok(bad_named) => (bad_named.clone(), None),
-        Err(why) => (attorn_server::data::BadNamed::default(), Some(why.clone())),
-    };
-    let exit = if unseen.is_some() { Exit::Error } else { damage::exit(&[&repaired.bad_files], &bad_named) };
-    if output.json {
-        output.json(&serde_json::json!({
-            "rebuilt": repaired.rebuilt.map(rebuilt_word),
-            "problem": repaired.problem,
-            "moved_to": repaired.aside.map(|path| path.display().to_string()),
-            "base_moved_to": repaired.bases_aside.map(|path| path.display().to_string()),
-            "version": repaired.version,
-            "entries": repaired.entries,
-            "digest": repaired.digest,
-            "bad_files": repaired.bad_files, "checkpoints_mended": repaired.checkpoints,
-            "lost_records_accepted": repaired.lost_records.0, "lost_records": repaired.lost_records.1, "index_removed": repaired.index,
-            "bad_blobs": damage::blobs(&bad_named), "bad_exports": damage::exports(&bad_named),
-            "not_looked_at": unseen,
-        }))?;
-        return Ok(exit);
-    }
-    output.line(what_was_done(&repaired, exit));
-    for problem in repaired.checkpoints {
-        output.line(format!("mended   {problem}"));
-    }
-    if let Some(problem) = repaired.problem {
-        output.line(format!("mended   {problem}"));
-    }
-    if repaired.lost_records.0 > 0 {
-        output.line(format!("accepted {} records of decisions that are lost", repaired.lost_records.0));
-    }
-    for aside in repaired.aside.iter().chain(&repaired.bases_aside) {
-        output.line(format!("before   {}", aside.display()));
-    }
-    output.line(format!("version  {}", repaired.version));
-    output.line(format!("entries  {}", repaired.entries));
-    output.line(format!("digest   {}", repaired.digest));
-    if let Some(index) = repaired.index {
-        output.line(format!("index    {index}: it was removed, and the next start of the server makes it anew"));
-    }
-    if let Some(why) = unseen {
-        output.note(format!("what is beside the store could not all be looked at: {why}"));
-    }
-    let way_out = damage::WayOut {
-        files: "This repair has made anew what can be: put these files back from an earlier backup. Where nobody has records of \
-                decisions any more (`records/`), `attorn repair --accept-lost-records` goes on without them.",
-        blobs: "A repair cannot make them anew: copy the file from a backup, or push the component again (`attorn policy \
-                push`), and start the server anew.",
-    };
-    damage::say(output, &repaired.bad_files, &bad_named, &way_out);
-    Ok(exit)
-}
-
-/// What a repair did, in one line.
-#[cfg(target_os = "linux")]
-fn what_was_done(repaired: &attorn_server::data::Repair, exit: Exit) -> String {
-    use attorn_server::data::Rebuilt;
-
-    let said = match repaired.rebuilt {
-        None if !repaired.checkpoints.is_empty() => {
-            "the store fits together; files with checkpoints of the audit log were made anew beside it"
-        }
-        None if repaired.lost_records.0 > 0 => "the store fits together; that records are lost is in the audit log now",
-        None if exit != Exit::Done || repaired.index.is_some() => "the store fits together; nothing was changed",
-        None => "everything fits together; nothing was changed",
-        Some(Rebuilt::Journal) if repaired.bad_files.is_empty() => {
-            "a new journal was begun with the store, which has all that the old one had"
-        }
-        Some(Rebuilt::Journal) => {
-            "a new journal was begun with the store; what is named below neither has, as far as the old one can be read"
-        }
-        Some(Rebuilt::Files(of)) => {
-            return format!("{} were written anew from the base copy and the journal", files_said(of));
-        }
-        Some(Rebuilt::Store) => "the store was made anew from its base copy and its journal",
-    };
-    said.to_owned()
-}
-
-#[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use attorn_server::data::{FilesOf, Rebuilt};
-
-    use super::*;
-
-    #[test]
-    fn what_was_written_anew_is_named_by_what_is_in_it() {
-        let records = "files with decision records";
-        assert_eq!((files_said(FilesOf::Records), rebuilt_word(Rebuilt::Files(FilesOf::Records))), (records, "files"));
-        assert!(!files_said(FilesOf::Entries).contains("records") && files_said(FilesOf::Both).contains(records));
+        repaired::print(&context.output, repaired)
     }
 }

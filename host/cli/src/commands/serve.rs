@@ -74,7 +74,8 @@ impl Serve {
         let start = Start { accept_clock: self.accept_clock, compile_worker, ..Start::default() };
         let server = Server::bind(config, start).await.map_err(|error| {
             let failure = Failure::of(&error);
-            Failure { help: error.help().map(str::to_owned), ..failure }
+            let message = format!("cannot start: {}", failure.message);
+            Failure { message, help: error.help().map(str::to_owned), ..failure }
         })?;
         tracing::info!(listen = %server.local_addr(), public_url, data, "ready to serve");
         end_if_it_hangs(server.store_failed())?;

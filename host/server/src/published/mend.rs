@@ -96,7 +96,7 @@ async fn contradicts(
     size: u64,
 ) -> Option<String> {
     if let Err(error) = high_water::check(&config.high_water, store, signer).await {
-        return Some(causes(&error).replacen("cannot start: ", "", 1));
+        return Some(causes(&error));
     }
     if let Some(why) = found.whole().find_map(|checkpoint| continued(checkpoint, store).err()) {
         return Some(format!("of the checkpoints that are whole {why}"));

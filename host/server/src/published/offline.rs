@@ -74,7 +74,7 @@ impl StoppedLog {
             return Err(ServeError::NothingSigned(verifier.origin().clone()));
         }
         if let Err(error) = high_water::check(&config.high_water, &store, &signer).await {
-            bad.push(causes(&error).replacen("cannot start: ", "", 1));
+            bad.push(causes(&error));
         }
         let size = store.log_head().map_err(Failure::from)?.size;
         let found = damage::look(&dir, &verifier, Some(size));

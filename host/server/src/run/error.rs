@@ -1,4 +1,7 @@
 //! Why a server does not start, or stopped, and what to do about it.
+//!
+//! That it does not start is for whoever starts one to say: the same keeps others from looking at a store, or from ending
+//! its epoch.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -50,13 +53,13 @@ pub enum ServeError {
         dir: PathBuf,
     },
     /// Another process has the store open.
-    #[error("cannot start: the store in `{}` is in use", dir.display())]
+    #[error("the store in `{}` is in use", dir.display())]
     InUse {
         /// The store's directory.
         dir: PathBuf,
     },
     /// There is no store.
-    #[error("cannot start: there is no store in `{}`", dir.display())]
+    #[error("there is no store in `{}`", dir.display())]
     NotThere {
         /// Where it should be.
         dir: PathBuf,
@@ -65,28 +68,28 @@ pub enum ServeError {
     #[error("{0}")]
     Hangs(String),
     /// What the store consists of cannot be relied on.
-    #[error("cannot start: {0}")]
+    #[error("{0}")]
     Damaged(String),
     /// Somebody else wrote the state.
-    #[error("cannot start: {0}")]
+    #[error("{0}")]
     ForeignState(String),
     /// The machine stopped while the store was open: it is not looked at before a start or a repair has made it anew.
-    #[error("cannot start: {0}")]
+    #[error("{0}")]
     CutOff(String),
     /// The machine stopped while the store was open, and what it could be made anew of cannot be relied on either.
-    #[error("cannot start: {0}")]
+    #[error("{0}")]
     NotRemade(String),
     /// The store cannot be copied to be looked at.
     #[error("{0}")]
     NotCopied(String),
     /// The store's journal cannot be relied on.
-    #[error("cannot start: {0}")]
+    #[error("{0}")]
     JournalDamaged(String),
     /// The data directory is not the newest.
-    #[error("cannot start")]
+    #[error(transparent)]
     HighWater(#[from] HighWaterError),
     /// What was published of the log cannot be gone on with.
-    #[error("cannot start: {0}")]
+    #[error("{0}")]
     Published(PublishedError),
     /// What was published of the log was there, and is gone.
     #[error("{0}")]
@@ -98,7 +101,7 @@ pub enum ServeError {
     #[error("there is nothing to verify yet: no server has run since `{0}` began, so no checkpoint of it was signed")]
     NothingSigned(Origin),
     /// It cannot start.
-    #[error("cannot start: {0}")]
+    #[error("{0}")]
     Start(String),
     /// The store failed while it ran. Nothing was acknowledged since.
     #[error("the store has failed, and nothing can be recorded any more: {0}")]

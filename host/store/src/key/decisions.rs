@@ -35,6 +35,12 @@ impl Key {
         Self::of(KeyKind::Decision, &[&id.to_string()])
     }
 
+    /// The decision that this key names, if it is the key of a decision's record.
+    #[must_use]
+    pub fn named_decision(&self) -> Option<DecisionId> {
+        (self.kind()? == KeyKind::Decision).then(|| self.last_segment()?.parse().ok()).flatten()
+    }
+
     /// The answer that an agent got for an idempotency key, of which this is the keyed hash.
     #[must_use]
     pub fn idempotency(agent: &AgentId, key_digest: &Digest) -> Self {

@@ -37,6 +37,10 @@ impl RecordError {
     pub(crate) fn new(key: &Key, problem: RecordProblem) -> Self {
         Self { key: key.clone(), problem }
     }
+
+    pub(crate) fn no_decision(key: &Key) -> Self {
+        Self::new(key, RecordProblem::Meaning("the key names no decision".to_owned()))
+    }
 }
 
 /// What is wrong with stored bytes.

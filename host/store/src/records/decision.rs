@@ -4,7 +4,7 @@
 use attorn_core::{DecisionId, JsonText};
 
 use super::codec::{self, Kept, Record, RecordError, RecordProblem};
-use crate::key::{Key, KeyKind};
+use crate::key::Key;
 
 /// The record of one decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,9 +36,7 @@ impl Record for DecisionRecord {
             let text = std::str::from_utf8(codec::body(key, stored)?);
             Kept::Plain(JsonText::from_canonical(text.map_err(|error| meaning(error.to_string()))?))
         };
-        let (Some(KeyKind::Decision), Some(Ok(id))) = (key.kind(), key.last_segment().map(str::parse)) else {
-            return Err(meaning("the key names no decision".to_owned()));
-        };
+        let id = key.named_decision().ok_or_else(|| RecordError::no_decision(key))?;
         Ok(Self { id, text })
     }
 }

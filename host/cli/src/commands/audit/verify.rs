@@ -130,7 +130,8 @@ impl Verify {
         let files = Directory::new(home.path().to_owned(), Form::Published);
         let earlier = tempfile::tempdir().map_err(|error| Failure::of(&error))?;
         let exports = Exports::Server(&client, earlier.path());
-        live(output, (&files, &exports), (given, trusted, memory), (&now, Believed::FromServer)).await
+        let done = live(output, (&files, &exports), (given, trusted, memory), (&now, Believed::FromServer)).await;
+        done.map_err(Unverified::into_failure)
     }
 
     fn policy(&self) -> Result<Option<WitnessPolicy>, Failure> {
@@ -150,6 +151,29 @@ impl Given {
     }
 }
 
+/// Why a log does not verify.
+#[derive(Debug)]
+enum Unverified {
+    /// A file of it cannot be read, or is damaged.
+    Unread(Failure),
+    /// Anything else.
+    Other(Failure),
+}
+
+impl Unverified {
+    fn into_failure(self) -> Failure {
+        match self {
+            Self::Unread(failure) | Self::Other(failure) => failure,
+        }
+    }
+}
+
+impl From<Failure> for Unverified {
+    fn from(failure: Failure) -> Self {
+        Self::Other(failure)
+    }
+}
+
 /// Verify a log that goes on, compare it with what is remembered of it, and remember it. Where it began a new epoch
 /// since, it is followed from the key and the checkpoint that are known of an earlier one.
 async fn live(
@@ -157,7 +181,7 @@ async fn live(
     (files, exports): (&dyn PublishedFiles, &Exports<'_>),
     (mut given, brought, memory): (Given, Option<CheckpointVerifier>, Option<Memory>),
     (now, believed): (&CheckpointVerifier, Believed),
-) -> Result<Exit, Failure> {
+) -> Result<Exit, Unverified> {
     let (trusted, believed) = match &brought {
         None => (now.clone(), believed),
         Some(key) if is_earlier(key.origin(), now.origin()) => {
@@ -191,7 +215,9 @@ async fn live(
     {
         output.note(format!("its checkpoint is not remembered: {}", failure.message));
     }
-    report::report(output, (done, known.as_ref()), (believed, continues.as_ref(), &earlier))
+    let is_unread = matches!(done, Err(VerifyError::Read(_)));
+    let said = report::report(output, (done, known.as_ref()), (believed, continues.as_ref(), &earlier));
+    said.map_err(|failure| if is_unread { Unverified::Unread(failure) } else { Unverified::Other(failure) })
 }
 
 /// Verify an export of an earlier epoch as it was written here. It may lack the entries of which the server says that

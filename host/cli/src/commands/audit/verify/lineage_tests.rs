@@ -12,7 +12,7 @@ use super::super::earlier;
 use super::super::offline::{self, Exported};
 use super::super::remembered::Memory;
 use super::super::report::Believed;
-use super::super::{Given, live};
+use super::super::{Given, Unverified, live};
 use super::*;
 use crate::exit::Exit;
 use crate::output::Output;
@@ -214,7 +214,9 @@ impl Knows {
         let exports = Exports::Directory(data.path().to_owned());
         let given = Given { since: self.since.iter().cloned().collect(), policy: None };
         let now = (&log.key(), Believed::FromServer);
-        live(&Output::new(false), (log, &exports), (given, self.key.clone(), Some(self.memory())), now).await
+        let done =
+            live(&Output::new(false), (log, &exports), (given, self.key.clone(), Some(self.memory())), now).await;
+        done.map_err(Unverified::into_failure)
     }
 }
 

@@ -11,14 +11,12 @@ use attorn_server::run::ServeError;
 use super::lineage::Exports;
 use super::remembered::Memory;
 use super::report::Believed;
-use super::{Given, bad_store, live};
+use super::{Given, Unverified, bad_store, live};
 use crate::bar::Bar;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
 
-/// What is said of a log with a file that cannot be read.
-const UNREAD: &str = "the log cannot be read";
 const NO_CHECKPOINT: &str = "no checkpoint can be relied on, so the entries are compared with none";
 
 pub(super) async fn stopped(
@@ -67,7 +65,10 @@ pub(super) async fn stopped(
         // Programs read one value, which says of both.
         let kept = Output::kept();
         let of_log = if log.has_checkpoint() {
-            live(&kept, (&log, &exports), (given, trusted, memory), (&now, Believed::FromStore)).await.err()
+            live(&kept, (&log, &exports), (given, trusted, memory), (&now, Believed::FromStore))
+                .await
+                .err()
+                .map(Unverified::into_failure)
         } else {
             Some(Failure::new(NO_CHECKPOINT))
         };
@@ -83,13 +84,45 @@ pub(super) async fn stopped(
     };
     let done = live(output, (&log, &exports), (given, trusted, memory), (&now, Believed::FromStore)).await;
     if let Some(failure) = of_store {
-        // What cannot be read is named already, by its file. What else is wrong with the log is worse.
-        return match done {
-            Err(also) if also.exit == Exit::VerificationFailed && !also.message.starts_with(UNREAD) => Err(also),
-            _ => Err(failure),
-        };
+        return Err(worse(failure, done));
     }
-    let exit = done?;
+    let exit = done.map_err(Unverified::into_failure)?;
     output.note(format!("the store is whole: {entries} entries, those after the checkpoint linked to it"));
     Ok(exit)
+}
+
+/// What to end with where something in the store is bad: that, unless more is wrong with the log than that something of it
+/// cannot be read, which is named already, by its file.
+fn worse(of_store: Failure, of_log: Result<Exit, Unverified>) -> Failure {
+    match of_log {
+        Err(Unverified::Other(also)) if also.exit == Exit::VerificationFailed => also,
+        Err(_) | Ok(_) => of_store,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_the_log_is_worse_unless_it_only_cannot_be_read() {
+        let store = || Failure { exit: Exit::VerificationFailed, ..Failure::new("the store: a file is bad") };
+        let log = |exit, message: &str| Failure { exit, ..Failure::new(message) };
+        let cases = [
+            (Ok(Exit::Done), "the store: a file is bad"),
+            (Err(Unverified::Other(log(Exit::VerificationFailed, "entry 3 was changed"))), "entry 3 was changed"),
+            // Whatever the words are.
+            (Err(Unverified::Unread(log(Exit::VerificationFailed, "no words"))), "the store: a file is bad"),
+            (
+                Err(Unverified::Other(log(Exit::VerificationFailed, "the log cannot be read as it was signed"))),
+                "the log cannot be read as it was signed",
+            ),
+            // Nothing is known of the log then.
+            (Err(Unverified::Other(log(Exit::Error, "the disk is full"))), "the store: a file is bad"),
+        ];
+        for (of_log, expect) in cases {
+            let said = format!("{of_log:?}");
+            assert_eq!(worse(store(), of_log).message, expect, "{said}");
+        }
+    }
 }
