@@ -216,7 +216,7 @@ async fn a_store_from_before_there_was_a_journal_gets_one() {
     // It has no imprint either that anybody would believe.
     let error = Store::open(dir.path(), &ours()).map(drop).unwrap_err();
     assert!(matches!(error, OpenError::Imprint(ImprintError::Missing)), "{error:?}");
-    Store::repair_with(dir.path(), &ours(), ForeignState::Accepted).unwrap();
+    Store::repair_with(dir.path(), &ours(), (ForeignState::Accepted, &|_| true)).unwrap();
     check(dir.path(), expect).await;
     assert_eq!(fs::read(dir.path().join("store.format")).unwrap(), b"attorn-store 5\n");
     fs::remove_dir_all(dir.path().join("store")).unwrap();
