@@ -130,7 +130,7 @@ fn about_entries() -> Vec<Mistake> {
         mistake("audit export --dir notes.txt", 1, "`notes.txt`", "never overwritten"),
         mistake("audit export --out no/where", 1, not_there, ""),
         mistake("audit list --limit 0", 2, "--limit", ""),
-        mistake("audit list --after x", 1, "cursor", ""),
+        mistake("audit list --after x", 1, "`--after`: it was not given", ""),
         mistake("audit list --epoch 9", 1, "there is no", ""),
     ]
 }
