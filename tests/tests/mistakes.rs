@@ -187,7 +187,7 @@ async fn what_is_no_log_is_told_from_a_log_that_does_not_verify() {
     for (arguments, help) in [
         (&["audit", "verify", "--dir", "export", "--key", "other.key"][..], "help: was the key of another log given?"),
         (&["audit", "verify", "--file", "log.export", "--key", "other.key"], "help: was the key of another log given?"),
-        (&["audit", "verify", "--receipt", "receipt", "--key", "other.key"], "if the key is this log's"),
+        (&["audit", "verify", "--receipt", "receipt", "--key", "other.key"], "help: give the key of the log `log-"),
     ] {
         let (code, _, said) = stage.command(&auditor, arguments);
         assert!(code == 5 && said.contains(help), "{arguments:?}: {code} {said}");
