@@ -214,8 +214,13 @@ pub enum OpenError {
         /// Where.
         dir: PathBuf,
     },
-    /// Something ended while one was made. Nothing was ever acknowledged by it.
-    #[error("the store in `{}` was never finished: remove its directory `store` and create it anew", dir.display())]
+    /// Something ended while one was made, and nothing was ever acknowledged by it; or the file that names its format is lost.
+    #[error(
+        "the store in `{}` has no `store.format`: that file was lost, or the store was never finished; `attorn repair` writes \
+         it anew if all else is there, and if nothing was ever recorded here, remove its directory `store` and create it \
+         anew",
+        dir.display()
+    )]
     HalfMade {
         /// Where.
         dir: PathBuf,
@@ -242,7 +247,7 @@ pub enum OpenError {
         source: std::io::Error,
     },
     /// The file that names the format does not.
-    #[error("`{}` does not name a format of the store", path.display())]
+    #[error("`{}` does not name a format of the store; `attorn repair` writes it anew if all else is there", path.display())]
     NoFormat {
         /// Which file.
         path: PathBuf,

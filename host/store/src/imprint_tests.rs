@@ -312,6 +312,24 @@ async fn a_store_that_is_called_older_than_it_is_is_not_opened() {
 }
 
 #[tokio::test]
+async fn a_store_whose_format_is_lost_is_repaired() {
+    for marker in [None, Some("junk"), Some("")] {
+        let (dir, ..) = store().await;
+        let path = dir.path().join("store.format");
+        match marker {
+            None => fs::remove_file(&path).unwrap(),
+            Some(text) => fs::write(&path, text).unwrap(),
+        }
+        let error = Store::open(dir.path(), &ours()).map(drop).unwrap_err().to_string();
+        assert!(error.contains("`attorn repair` writes it anew"), "{error}");
+        Store::repair(dir.path(), &ours()).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"attorn-store 5\n");
+        let store = Store::open(dir.path(), &ours()).unwrap();
+        assert_eq!(store.get(&meta(1)).await.unwrap().unwrap().value, b"revoked");
+    }
+}
+
+#[tokio::test]
 async fn a_whole_store_that_is_called_older_than_it_is_is_named_right_by_a_repair() {
     let (dir, ..) = store().await;
     fs::write(dir.path().join("store.format"), "attorn-store 4\n").unwrap();

@@ -41,7 +41,7 @@ use crate::key::{KeyPrefix, KeyPurpose};
 use crate::open::{head_of, open_whole, said};
 use crate::ours::Ours;
 use crate::parts;
-use crate::places::{FORMAT, Places, at, exists, sync_files};
+use crate::places::{FORMAT, FORMAT_WITH_IMPRINT, Places, at, exists, sync_files};
 use crate::read::{PAGE_BYTES_MAX, PAGE_ITEMS_MAX};
 use crate::records::{KeyMaterialRecord, Record as _};
 use crate::redo::Redo;
@@ -218,7 +218,13 @@ impl Store {
         (foreign, opens): (ForeignState, &dyn Fn(&KeyMaterialRecord) -> bool),
     ) -> Result<Repaired, RepairError> {
         let (places, boot) = (Places::of(dir), Boot::of_machine());
-        let format = places.format()?;
+        let format = match places.format() {
+            // Base copy and journal tell what it is; the file is written anew when that is known to be ours.
+            Err(OpenError::HalfMade { .. } | OpenError::NoFormat { .. }) if has_base(&places) => {
+                FORMAT_WITH_IMPRINT - 1
+            }
+            format => format?,
+        };
         let _lock = places.lock()?;
         Repair { foreign, opens, ..Repair::of(&places, ours, &boot) }.by_hand(format)
     }
@@ -528,6 +534,11 @@ pub(crate) fn causes(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+/// Whether there is anything that a store could be made anew of.
+fn has_base(places: &Places) -> bool {
+    base::all(&places.base).is_ok_and(|bases| !bases.is_empty())
 }
 
 /// The newest key that signs the log, wrapped.

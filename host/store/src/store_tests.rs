@@ -45,10 +45,16 @@ fn only_a_whole_store_of_this_log_is_opened_and_by_one_only() {
     refused(Store::open(&dir, &ours()), newer);
     for hostile in ["", "attorn-store", "attorn-store 1", "attorn-store x\n", "other 1\n", "attorn-store 0\n"] {
         fs::write(&marker, hostile).unwrap();
-        refused(Store::open(&dir, &ours()), &format!("`{}` does not name a format of the store", marker.display()));
+        refused(
+            Store::open(&dir, &ours()),
+            &format!(
+                "`{}` does not name a format of the store; `attorn repair` writes it anew if all else is there",
+                marker.display()
+            ),
+        );
     }
     fs::remove_file(&marker).unwrap();
-    let half = format!("the store in `{shown}` was never finished: remove its directory `store` and create it anew");
+    let half = "the store in `{}` has no `store.format`: that file was lost, or the store was never finished; `attorn repair` writes it anew if all else is there, and if nothing was ever recorded here, remove its directory `store` and create it anew".replace("{}", &shown.to_string());
     refused(Store::open(&dir, &ours()), &half);
     refused(Store::create(&dir, ours()), &half);
 }
