@@ -7,7 +7,7 @@
 //! out what happened since the backup: the high-water file tells how much it is at least.
 //!
 //! The old key signs where the log ended in the backup. So its entries are compared before with all that is known to be
-//! signed of them: what the high-water file has seen, and the checkpoints in the backup ([`crate::published::signed`]).
+//! signed of them: what the high-water file has seen, and the checkpoints in the backup (`crate::published::signed`).
 //!
 //! What is bad in the backup itself is named. Where a policy needs it, or it has entries of the log, it goes on without
 //! only if somebody accepts that.
