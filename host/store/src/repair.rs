@@ -388,7 +388,7 @@ impl Repair<'_> {
 
     fn build(&self, seen: Option<Seen>) -> Result<Built, RepairError> {
         let dir = self.places.dir.join("store.new");
-        let built = rebuild::rebuild(self.places, (self.ours, ForeignState::Refused), &dir, seen).inspect_err(|_| {
+        let built = rebuild::rebuild(self.places, self.ours, &dir, seen).inspect_err(|_| {
             // The error is what matters; what is left over is removed when it is tried again.
             let _ = fs::remove_dir_all(&dir);
         });
@@ -552,7 +552,7 @@ fn log_key_in(trees: &Trees) -> Result<Option<KeyMaterialRecord>, RepairError> {
 
 /// See whether what base copy and journal come to is whole and ours, by making it in a directory, which is removed.
 pub(crate) fn could_be_made(places: &Places, ours: &Ours, new: &Path) -> Result<(), RepairError> {
-    let made = rebuild::rebuild(places, (ours, ForeignState::Refused), new, None);
+    let made = rebuild::rebuild(places, ours, new, None);
     let removed = if exists(new)? { fs::remove_dir_all(new).map_err(at(new)) } else { Ok(()) };
     made?;
     Ok(removed?)

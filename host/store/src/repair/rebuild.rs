@@ -21,13 +21,13 @@ use crate::trees::Trees;
 /// Build the engine's files in a directory of their own, from the newest base copy that can be read.
 pub(super) fn rebuild(
     places: &Places,
-    whose: (&Ours, ForeignState),
+    ours: &Ours,
     new: &Path,
     seen: Option<Seen>,
 ) -> Result<(u64, Walked), RepairError> {
     let mut failed = None;
     for base in base::all(&places.base).map_err(at(&places.base))?.into_iter().rev() {
-        match build(places, &base, whose, new, seen) {
+        match build(places, &base, ours, new, seen) {
             Ok(walked) => return Ok((base.version, walked)),
             // An older copy needs more of the journal, and comes to the same.
             Err(error @ (RepairError::Parts(PartsError::Base(_)) | RepairError::OtherStore)) => {
@@ -41,13 +41,7 @@ pub(super) fn rebuild(
 }
 
 /// Build the engine's files in an empty directory from a base copy and the journal after it, and walk them.
-fn build(
-    places: &Places,
-    base: &Base,
-    (ours, foreign): (&Ours, ForeignState),
-    new: &Path,
-    seen: Option<Seen>,
-) -> Result<Walked, RepairError> {
+fn build(places: &Places, base: &Base, ours: &Ours, new: &Path, seen: Option<Seen>) -> Result<Walked, RepairError> {
     if exists(new)? {
         fs::remove_dir_all(new).map_err(at(new))?;
     }
@@ -71,5 +65,5 @@ fn build(
     trees.forget_filed()?;
     trees.flush()?;
     sync_files(new)?;
-    Ok(verify_in(places, &trees, (&name, (&ours.key, foreign)), end.version)?)
+    Ok(verify_in(places, &trees, (&name, (&ours.key, ForeignState::Refused)), end.version)?)
 }
